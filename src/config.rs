@@ -1,0 +1,1 @@
+//! The sum of every module's Settings.

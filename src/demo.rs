@@ -1,0 +1,1 @@
+//! A Twilio stand-in and the guided story.

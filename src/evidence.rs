@@ -1,0 +1,1 @@
+//! Audit entries and receipts, and their verification. Pure.

@@ -1,0 +1,1 @@
+//! Labels, pages and the key tree. Pure: rows in, rows out.

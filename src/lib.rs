@@ -1,0 +1,51 @@
+//! Recvault keeps recorded communications sealed, opens them only for a stated purpose, and lets go of them for good.
+//!
+//! # The three stories
+//!
+//! ```text
+//! callback   → twilio::signature → flow::ingest::accept → row announced + work enqueued        one transaction, then 204
+//! work       → twilio::media stream → vault::deposit: seal → store → key entry + row + entry   one transaction, last
+//! listening  → api token → Principal → policy::decide → Grant → entry → vault::open → bytes
+//! revocation → flow::revocation → fence + key entry gone + entry + receipt                     one transaction
+//!            → bytes removed → receipt closed
+//! ```
+//!
+//! # The rooms, in import order
+//!
+//! A module imports only modules above it; `tests/tidy.rs` holds this list and fails on any upward import.
+//! Every write begins in [`flow`]; every key use is in [`vault`]; every decision is in [`policy`]; nobody holds a transaction during network
+//! I/O: work is held by leases.
+
+pub mod secret;
+
+pub mod model;
+
+pub mod keyring;
+
+pub mod seal;
+
+pub mod policy;
+
+pub mod evidence;
+
+pub mod store;
+
+pub mod ledger;
+
+pub mod twilio;
+
+pub mod custody;
+
+pub mod vault;
+
+pub mod flow;
+
+pub mod api;
+
+pub mod config;
+pub mod telemetry;
+
+pub mod app;
+
+pub mod cli;
+pub mod demo;

@@ -1,0 +1,12 @@
+//! The words of the house as plain values: ids, recordings and their life, artefacts, people's access, time.
+//!
+//! Owns what a thing *is*; refuses to know where it is stored or who may see it. No I/O.
+
+pub mod access;
+pub mod artefact;
+pub mod crash;
+pub mod id;
+pub mod name;
+pub mod recording;
+pub mod sid;
+pub mod time;

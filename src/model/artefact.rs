@@ -1,0 +1,56 @@
+//! What is sealed: the artefacts of a recording and the legs they belong to.
+
+use std::{fmt, str::FromStr};
+
+/// One kind of sealed object of a recording. (Transcripts and waveforms join here when they are built.)
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Artefact {
+    /// The sound: WAV as the source gave it.
+    Audio,
+}
+
+impl Artefact {
+    /// The word used in keys, rows, associated data and URLs.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Audio => "audio",
+        }
+    }
+}
+
+impl fmt::Display for Artefact {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+/// The text names no artefact.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("not an artefact: expected `audio`")]
+pub struct UnknownArtefact;
+
+impl FromStr for Artefact {
+    type Err = UnknownArtefact;
+
+    fn from_str(text: &str) -> Result<Self, UnknownArtefact> {
+        match text {
+            "audio" => Ok(Self::Audio),
+            _ => Err(UnknownArtefact),
+        }
+    }
+}
+
+/// One participant's side of a recording. Today every recording has the one leg `all`; the word is already in keys, rows and
+/// associated data so that each side can get a key of its own.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Leg {
+    /// All sides together.
+    All,
+}
+
+impl Leg {
+    /// The word used in keys, rows and associated data.
+    pub const fn as_str(self) -> &'static str {
+        "all"
+    }
+}

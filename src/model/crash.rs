@@ -1,0 +1,42 @@
+//! Named places where a test may kill the process.
+//!
+//! Compiled to nothing in a release build. A debug build dies at a place only when [`arm`] was told its name, which `config` does from
+//! `RECVAULT_CRASH_AT`.
+
+/// Every place, in the order in which a recording meets them.
+pub const POINTS: &[&str] = &[
+    "accept.before_commit",
+    "accept.after_commit",
+    "fetch.leased",
+    "deposit.first_bytes",
+    "deposit.after_store",
+    "deposit.before_commit",
+    "deposit.after_commit",
+    "shred.before_commit",
+    "shred.after_commit",
+    "remove.after_delete",
+    "remove.before_done",
+];
+
+#[cfg(debug_assertions)]
+static ARMED: std::sync::OnceLock<String> = std::sync::OnceLock::new();
+
+/// Chooses the place at which this process will die. Does nothing in a release build.
+#[cfg_attr(not(debug_assertions), expect(unused_variables, reason = "release builds have no crash points"))]
+pub fn arm(point: &str) {
+    #[cfg(debug_assertions)]
+    ARMED.get_or_init(|| point.to_owned());
+}
+
+/// Dies here, without unwinding or flushing, if this place was armed.
+#[inline]
+#[cfg_attr(not(debug_assertions), expect(unused_variables, reason = "release builds have no crash points"))]
+pub fn point(name: &str) {
+    #[cfg(debug_assertions)]
+    {
+        debug_assert!(POINTS.contains(&name), "unlisted crash point {name}");
+        if ARMED.get().is_some_and(|armed| armed == name) {
+            std::process::abort();
+        }
+    }
+}

@@ -1,0 +1,1 @@
+//! The policy document, rules, facts, decisions and grants. Pure: now is an argument.

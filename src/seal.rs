@@ -1,0 +1,1 @@
+//! The sealed object. Pure: bytes in, bytes out.

@@ -1,0 +1,125 @@
+//! Secret bytes and text.
+//!
+//! Owns the two types in which a secret may travel. It refuses to know what the secret is for.
+//!
+//! INVARIANT: a secret is not copied, cloned, serialised or printed, and its memory is zeroed when it is dropped.
+//!
+//! ```compile_fail
+//! fn wants_clone<T: Clone>() {}
+//! wants_clone::<recvault::secret::Key>();
+//! ```
+//! ```compile_fail
+//! fn wants_serialize<T: serde::Serialize>() {}
+//! wants_serialize::<recvault::secret::SecretText>();
+//! ```
+
+use std::fmt;
+
+use rand::CryptoRng;
+use subtle::ConstantTimeEq;
+use zeroize::{Zeroize, ZeroizeOnDrop, Zeroizing};
+
+/// 32 secret bytes: any symmetric key or seed of the vault.
+#[derive(Zeroize, ZeroizeOnDrop)]
+pub struct Key(Box<[u8; 32]>);
+
+impl Key {
+    /// Length in bytes of every key.
+    pub const LEN: usize = 32;
+
+    /// A fresh key from `rng`.
+    pub fn random(rng: &mut dyn CryptoRng) -> Self {
+        let mut key = Self(Box::new([0; 32]));
+        rng.fill_bytes(key.0.as_mut_slice());
+        key
+    }
+
+    /// Takes over 32 bytes; the source is zeroed.
+    pub fn take(bytes: &mut [u8; 32]) -> Self {
+        let key = Self(Box::new(*bytes));
+        bytes.zeroize();
+        key
+    }
+
+    /// Copies a key out of a slice; `None` unless it has 32 bytes.
+    pub fn from_slice(bytes: &[u8]) -> Option<Self> {
+        let mut key = Self(Box::new([0; 32]));
+        if bytes.len() != Self::LEN {
+            return None;
+        }
+        key.0.copy_from_slice(bytes);
+        Some(key)
+    }
+
+    /// The bytes, for the one call that needs them.
+    pub fn expose(&self) -> &[u8; 32] {
+        &self.0
+    }
+}
+
+impl fmt::Debug for Key {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Key(…)")
+    }
+}
+
+impl PartialEq for Key {
+    fn eq(&self, other: &Self) -> bool {
+        self.0.as_slice().ct_eq(other.0.as_slice()).into()
+    }
+}
+
+impl Eq for Key {}
+
+/// A secret that people or other services hand us as text: passphrase, auth token, API secret.
+#[derive(ZeroizeOnDrop)]
+pub struct SecretText(String);
+
+impl SecretText {
+    /// Takes over the text.
+    pub fn new(text: String) -> Self {
+        Self(text)
+    }
+
+    /// The text, for the one call that needs it.
+    pub fn expose(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Debug for SecretText {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("SecretText(…)")
+    }
+}
+
+impl<'de> serde::Deserialize<'de> for SecretText {
+    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        String::deserialize(deserializer).map(Self)
+    }
+}
+
+/// Variable-length secret bytes, zeroed on drop: decrypted pages and files.
+pub type SecretBuffer = Zeroizing<Vec<u8>>;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn debug_shows_nothing() {
+        let key = Key::take(&mut [0x41; 32]);
+        assert_eq!(format!("{key:?}"), "Key(…)");
+        assert_eq!(format!("{:?}", SecretText::new("hunter2".into())), "SecretText(…)");
+    }
+
+    #[test]
+    fn taking_zeroes_the_source() {
+        let mut bytes = [7; 32];
+        let key = Key::take(&mut bytes);
+        assert_eq!(bytes, [0; 32]);
+        assert_eq!(key.expose(), &[7; 32]);
+        assert_eq!(Key::from_slice(&[7; 31]), None);
+        assert_eq!(Key::from_slice(&[7; 32]), Some(key));
+    }
+}

@@ -1,0 +1,1 @@
+//! Objects: the only maker of object paths.

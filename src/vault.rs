@@ -1,0 +1,1 @@
+//! The one place where key, ciphertext and row meet.
