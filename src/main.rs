@@ -1,1 +1,3 @@
+//! The `recvault` binary.
+
 fn main() {}
