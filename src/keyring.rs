@@ -1,1 +1,15 @@
-//! Labels, pages and the key tree. Pure: rows in, rows out.
+//! The key tree: labels, pages and the path from the root key to a record key.
+//!
+//! Owns how keys protect keys. Refuses to know where a page rests, what a recording is about, or who asks.
+//!
+//! INVARIANT: a record key is random and is never derived from anything that lives longer than the recording.
+//!
+//! Pure: rows in, rows out; randomness is an argument.
+
+pub mod label;
+pub mod page;
+pub mod tree;
+
+pub use label::{artefact_key, fingerprint};
+pub use page::{Error, FAN_OUT, Page, PageRow, Place};
+pub use tree::{LEAF, LEVELS, SERVICE};

@@ -51,6 +51,11 @@ impl Key {
         Some(key)
     }
 
+    /// A second copy, made on purpose and by name: both are zeroed on drop.
+    pub fn duplicate(&self) -> Self {
+        Self(self.0.clone())
+    }
+
     /// The bytes, for the one call that needs them.
     pub fn expose(&self) -> &[u8; 32] {
         &self.0

@@ -1,0 +1,66 @@
+//! Labels: every derivation from a key is named here and nowhere else.
+
+use aws_lc_rs::hkdf;
+
+use crate::{
+    model::artefact::{Artefact, Leg},
+    secret::Key,
+};
+
+/// The key of one sealed object: `HKDF-Expand(record key, "recvault/artefact/1" ‖ leg ‖ artefact)` with SHA-256 (RFC 5869, section 2.3).
+pub fn artefact_key(record_key: &Key, leg: Leg, artefact: Artefact) -> Key {
+    expand(record_key, &[b"recvault/artefact/1", leg.as_str().as_bytes(), artefact.as_str().as_bytes()])
+}
+
+/// A public name for a record key, 64 lower-case hex digits: tells whether two keys are the same and nothing else about them.
+pub fn fingerprint(record_key: &Key) -> String {
+    hex::encode(expand(record_key, &[b"recvault/fingerprint/1"]).expose())
+}
+
+/// HKDF-Expand over length-prefixed fields, so that no two lists of fields share an info string.
+fn expand(key: &Key, fields: &[&[u8]]) -> Key {
+    struct Len;
+    impl hkdf::KeyType for Len {
+        fn len(&self) -> usize {
+            Key::LEN
+        }
+    }
+    let lengths: Vec<[u8; 8]> = fields.iter().map(|field| (field.len() as u64).to_be_bytes()).collect();
+    let info: Vec<&[u8]> = lengths.iter().zip(fields).flat_map(|(length, field)| [length.as_slice(), *field]).collect();
+    let mut out = [0; Key::LEN];
+    hkdf::Prk::new_less_safe(hkdf::HKDF_SHA256, key.expose())
+        .expand(&info, Len)
+        .and_then(|okm| okm.fill(&mut out))
+        .expect("32 bytes are within the 255 blocks HKDF can give");
+    Key::take(&mut out)
+}
+
+#[cfg(test)]
+mod tests {
+    use ::hkdf::Hkdf;
+    use sha2::Sha256;
+
+    use super::*;
+
+    /// The same derivation by an independent implementation.
+    fn oracle(key: &Key, fields: &[&[u8]]) -> [u8; 32] {
+        let info: Vec<u8> = fields.iter().flat_map(|f| [&(f.len() as u64).to_be_bytes()[..], f].concat()).collect();
+        let mut out = [0; 32];
+        Hkdf::<Sha256>::from_prk(key.expose()).unwrap().expand(&info, &mut out).unwrap();
+        out
+    }
+
+    #[test]
+    fn agrees_with_an_independent_hkdf() {
+        let key = Key::random(&mut rand::rng());
+        assert_eq!(artefact_key(&key, Leg::All, Artefact::Audio).expose(), &oracle(&key, &[b"recvault/artefact/1", b"all", b"audio"]));
+        assert_eq!(fingerprint(&key), hex::encode(oracle(&key, &[b"recvault/fingerprint/1"])));
+    }
+
+    #[test]
+    fn labels_separate_keys() {
+        let key = Key::random(&mut rand::rng());
+        assert_ne!(artefact_key(&key, Leg::All, Artefact::Audio), key);
+        assert_ne!(hex::encode(artefact_key(&key, Leg::All, Artefact::Audio).expose()), fingerprint(&key));
+    }
+}

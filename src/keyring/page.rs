@@ -1,0 +1,242 @@
+//! A page: up to 128 child keys, sealed together under a key that the parent page holds.
+//!
+//! ```text
+//! sealed = nonce (12) ‖ AES-256-GCM(page key, nonce, 128 × 32 bytes, associated data) ‖ tag (16)      = 4124 bytes
+//! associated data = "recvault/page/1" ‖ vault id ‖ page id ‖ tier ‖ level ‖ generation, each with its length before it
+//! ```
+//!
+//! The nonce is random and the same page key seals at most as many generations as the page is written in one epoch, far below the
+//! 2³² limit of NIST SP 800-38D, section 8.3.
+//!
+//! INVARIANT: an empty slot is 32 zero bytes; a slot that was ever filled is not filled again under the same page (`used` only grows).
+
+use aes_gcm::{
+    Aes256Gcm, Nonce,
+    aead::{Aead, KeyInit, Payload},
+};
+use rand::CryptoRng;
+use zeroize::Zeroizing;
+
+use crate::{
+    model::id::{PageId, VaultId},
+    secret::{Key, SecretBuffer},
+};
+
+/// Children of one page.
+pub const FAN_OUT: usize = 128;
+
+const NONCE: usize = 12;
+
+/// Why a page cannot be used.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum Error {
+    /// Wrong key, wrong place or altered bytes: which of them cannot be told.
+    #[error("a key page does not open: wrong root key, or the row was altered or moved")]
+    NotAuthentic,
+    /// The path's rows are not root page, branches and leaf in order.
+    #[error("the key tree is broken: a page's parent is missing or is not its parent")]
+    BrokenPath,
+    /// The slot holds no key: it was never filled, or it was shredded.
+    #[error("the key is gone")]
+    Gone,
+    /// No free slot is left on the page.
+    #[error("the page is full")]
+    Full,
+}
+
+/// A page as the ledger keeps it. Ciphertext and plain bookkeeping; safe to print.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PageRow {
+    /// Its id.
+    pub id: PageId,
+    /// The tier whose keys it holds; `~root` and `~service` are not tiers of the policy.
+    pub tier: String,
+    /// Distance from the leaves; the root page stands above all.
+    pub level: u8,
+    /// How often it was written; part of the associated data, and the ledger's guard against two writers.
+    pub generation: i64,
+    /// The page that holds this page's key, and where. The root page has none.
+    pub parent: Option<Place>,
+    /// Slots handed out so far, 0 to 128.
+    pub used: u8,
+    /// The sealed slots.
+    pub sealed: Vec<u8>,
+}
+
+/// A slot on a page.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Place {
+    /// The page.
+    pub page: PageId,
+    /// The slot, 0 to 127.
+    pub slot: u8,
+}
+
+/// An opened page.
+pub struct Page {
+    row: PageRow,
+    slots: SecretBuffer,
+}
+
+impl Page {
+    /// A new empty page that belongs at `parent`; not yet sealed.
+    pub fn empty(tier: &str, level: u8, parent: Option<Place>, rng: &mut dyn CryptoRng) -> Self {
+        let row = PageRow { id: PageId::random(rng), tier: tier.to_owned(), level, generation: 0, parent, used: 0, sealed: Vec::new() };
+        Self { row, slots: Zeroizing::new(vec![0; FAN_OUT * Key::LEN]) }
+    }
+
+    /// Opens a row.
+    ///
+    /// # Errors
+    /// [`Error::NotAuthentic`] for a wrong key, vault, id, tier, level, generation, or any altered byte.
+    pub fn open(row: PageRow, key: &Key, vault: VaultId) -> Result<Self, Error> {
+        let (nonce, sealed) = row.sealed.split_at_checked(NONCE).ok_or(Error::NotAuthentic)?;
+        let nonce = Nonce::try_from(nonce).map_err(|_| Error::NotAuthentic)?;
+        let aad = associated_data(vault, &row);
+        let slots = cipher(key).decrypt(&nonce, Payload { msg: sealed, aad: &aad }).map(Zeroizing::new).map_err(|_| Error::NotAuthentic)?;
+        if slots.len() != FAN_OUT * Key::LEN {
+            return Err(Error::NotAuthentic);
+        }
+        Ok(Self { row, slots })
+    }
+
+    /// Seals the page as its next generation.
+    pub fn seal(mut self, key: &Key, vault: VaultId, rng: &mut dyn CryptoRng) -> PageRow {
+        self.row.generation += 1;
+        let mut nonce = [0; NONCE];
+        rng.fill_bytes(&mut nonce);
+        let aad = associated_data(vault, &self.row);
+        let sealed = cipher(key)
+            .encrypt(&Nonce::from(nonce), Payload { msg: &self.slots, aad: &aad })
+            .expect("4 KiB are far below the 64 GiB that AES-GCM can seal");
+        self.row.sealed = [nonce.as_slice(), &sealed].concat();
+        self.row
+    }
+
+    /// The page's id.
+    pub fn id(&self) -> PageId {
+        self.row.id
+    }
+
+    /// The key in `slot`.
+    ///
+    /// # Errors
+    /// [`Error::Gone`] if it holds none.
+    pub fn key(&self, slot: u8) -> Result<Key, Error> {
+        let key = self.slots.chunks_exact(Key::LEN).nth(slot.into()).and_then(Key::from_slice).ok_or(Error::Gone)?;
+        if key == Key::take(&mut [0; Key::LEN]) { Err(Error::Gone) } else { Ok(key) }
+    }
+
+    /// Puts `key` into the next free slot and returns it.
+    ///
+    /// # Errors
+    /// [`Error::Full`] after 128.
+    pub fn push(&mut self, key: &Key) -> Result<u8, Error> {
+        let slot = self.row.used;
+        self.slot_mut(slot).ok_or(Error::Full)?.copy_from_slice(key.expose());
+        self.row.used += 1;
+        Ok(slot)
+    }
+
+    /// Destroys the key in `slot`; the slot stays spent.
+    ///
+    /// # Errors
+    /// [`Error::Gone`] if it holds none.
+    pub fn destroy(&mut self, slot: u8) -> Result<(), Error> {
+        self.key(slot)?;
+        self.slot_mut(slot).ok_or(Error::Gone)?.fill(0);
+        Ok(())
+    }
+
+    fn slot_mut(&mut self, slot: u8) -> Option<&mut [u8]> {
+        self.slots.chunks_exact_mut(Key::LEN).nth(slot.into())
+    }
+}
+
+fn cipher(key: &Key) -> Aes256Gcm {
+    Aes256Gcm::new(key.expose().into())
+}
+
+fn associated_data(vault: VaultId, row: &PageRow) -> Vec<u8> {
+    let fields: [&[u8]; 6] =
+        [b"recvault/page/1", vault.as_bytes(), row.id.as_bytes(), row.tier.as_bytes(), &[row.level], &row.generation.to_be_bytes()];
+    fields.iter().flat_map(|field| (field.len() as u64).to_be_bytes().into_iter().chain(field.iter().copied())).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn sealed_page() -> (PageRow, Key, VaultId, Key) {
+        let rng = &mut rand::rng();
+        let (page_key, vault, child) = (Key::random(rng), VaultId::random(rng), Key::random(rng));
+        let mut page = Page::empty("standard", 0, None, rng);
+        assert_eq!(page.push(&child), Ok(0));
+        (page.seal(&page_key, vault, rng), page_key, vault, child)
+    }
+
+    #[test]
+    fn a_page_opens_with_its_key_in_its_place() {
+        let (row, key, vault, child) = sealed_page();
+        assert_eq!(row.sealed.len(), 12 + 4096 + 16);
+        let page = Page::open(row, &key, vault).unwrap();
+        assert_eq!(page.key(0), Ok(child));
+        assert_eq!(page.key(1), Err(Error::Gone));
+        assert_eq!(page.key(128), Err(Error::Gone));
+    }
+
+    #[test]
+    fn each_field_of_its_place_is_bound() {
+        let (row, key, vault, _) = sealed_page();
+        let rng = &mut rand::rng();
+        let moved = [
+            PageRow { id: PageId::random(rng), ..row.clone() },
+            PageRow { tier: "restricted".into(), ..row.clone() },
+            PageRow { level: 1, ..row.clone() },
+            PageRow { generation: row.generation + 1, ..row.clone() },
+        ];
+        for row in moved {
+            assert_eq!(Page::open(row, &key, vault).err(), Some(Error::NotAuthentic));
+        }
+        assert_eq!(Page::open(row.clone(), &key, VaultId::random(rng)).err(), Some(Error::NotAuthentic));
+        assert_eq!(Page::open(row, &Key::random(rng), vault).err(), Some(Error::NotAuthentic));
+    }
+
+    #[test]
+    fn each_altered_byte_and_each_truncation_is_refused() {
+        let (row, key, vault, _) = sealed_page();
+        for at in 0..row.sealed.len() {
+            let mut altered = row.clone();
+            altered.sealed[at] ^= 1;
+            assert!(Page::open(altered, &key, vault).is_err(), "byte {at}");
+        }
+        for len in [0, 11, 12, 27, 28, row.sealed.len() - 1] {
+            let mut cut = row.clone();
+            cut.sealed.truncate(len);
+            assert!(Page::open(cut, &key, vault).is_err(), "length {len}");
+        }
+    }
+
+    #[test]
+    fn a_destroyed_slot_is_gone_and_stays_spent() {
+        let (row, key, vault, _) = sealed_page();
+        let rng = &mut rand::rng();
+        let mut page = Page::open(row, &key, vault).unwrap();
+        page.destroy(0).unwrap();
+        assert_eq!(page.destroy(0), Err(Error::Gone));
+        assert_eq!(page.push(&Key::random(rng)), Ok(1));
+        let page = Page::open(page.seal(&key, vault, rng), &key, vault).unwrap();
+        assert_eq!(page.key(0), Err(Error::Gone));
+        assert!(page.key(1).is_ok());
+    }
+
+    #[test]
+    fn a_page_takes_128_keys_and_no_more() {
+        let rng = &mut rand::rng();
+        let mut page = Page::empty("standard", 0, None, rng);
+        for slot in 0..128 {
+            assert_eq!(page.push(&Key::random(rng)), Ok(slot));
+        }
+        assert_eq!(page.push(&Key::random(rng)), Err(Error::Full));
+    }
+}

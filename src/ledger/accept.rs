@@ -1,0 +1,182 @@
+//! Announcements: what callbacks say, made durable many at a time.
+//!
+//! Group commit: while one transaction is being written, the callbacks that arrive queue up and share the next one. Each caller is
+//! answered only after the commit that holds its announcement.
+
+use tokio::sync::{mpsc, oneshot};
+
+use super::{Error, Ledger, tx::Arg};
+use crate::model::{
+    crash,
+    id::RecordingId,
+    name::Tier,
+    sid::{AccountSid, CallSid, ConferenceSid, RecordingSid},
+    time::Timestamp,
+};
+
+/// Most announcements in one transaction.
+const BATCH: usize = 256;
+/// Most announcements that may wait; beyond it the caller is told to come again.
+const QUEUE: usize = 4096;
+
+/// What a source said of a recording. No personal data.
+#[derive(Clone, Debug, serde::Serialize)]
+pub struct Announcement {
+    /// Our id of it.
+    pub id: RecordingId,
+    /// The account it was made under.
+    pub account: AccountSid,
+    /// The source's id of it.
+    pub source_sid: RecordingSid,
+    /// The call, where told.
+    #[serde(rename = "call_sid")]
+    pub call: Option<CallSid>,
+    /// The conference, where told.
+    #[serde(rename = "conference_sid")]
+    pub conference: Option<ConferenceSid>,
+    /// How it came about, where told.
+    pub source: Option<String>,
+    /// The source's status word.
+    pub source_status: String,
+    /// The source's error code, where told.
+    pub error_code: Option<i64>,
+    /// Whole seconds, where told.
+    pub duration_s: Option<i64>,
+    /// 1 or 2, where told.
+    pub channels: Option<i64>,
+    /// The tier that classification chose.
+    pub tier: Tier,
+    /// The policy in force.
+    pub policy_version: String,
+    /// Its digest.
+    pub policy_digest: String,
+    /// When the recording began, in milliseconds, where told.
+    pub started_at: Option<i64>,
+}
+
+/// What a status word means for the recording: how much it knows, and the state it leads to.
+fn rank(status: &str) -> (i64, &'static str) {
+    match status {
+        "completed" => (2, "announced"),
+        "absent" => (1, "absent"),
+        "failed" => (1, "failed"),
+        // `in-progress`, and words that are not known yet.
+        _ => (0, "announced"),
+    }
+}
+
+const ANNOUNCE: &str = "/* accept.announce */
+INSERT INTO recordings (id, state, account, source_sid, call_sid, conference_sid, source, source_status, source_rank, error_code,
+  duration_s, channels, tier, policy_version, policy_digest, started_at, announced_at)
+SELECT value->>'id', value->>'state', value->>'account', value->>'source_sid', value->>'call_sid', value->>'conference_sid',
+  value->>'source', value->>'source_status', CAST(value->>'rank' AS BIGINT), CAST(value->>'error_code' AS BIGINT),
+  CAST(value->>'duration_s' AS BIGINT), CAST(value->>'channels' AS BIGINT), value->>'tier', value->>'policy_version',
+  value->>'policy_digest', CAST(value->>'started_at' AS BIGINT), $2
+FROM json_each($1) AS announced WHERE true
+ON CONFLICT (id) DO UPDATE SET
+  state = CASE WHEN recordings.state IN ('sealed', 'shredded') OR excluded.source_rank <= recordings.source_rank
+    THEN recordings.state ELSE excluded.state END,
+  source_status = CASE WHEN excluded.source_rank > recordings.source_rank THEN excluded.source_status ELSE recordings.source_status END,
+  error_code = CASE WHEN excluded.source_rank > recordings.source_rank THEN excluded.error_code ELSE recordings.error_code END,
+  source_rank = CASE WHEN excluded.source_rank > recordings.source_rank THEN excluded.source_rank ELSE recordings.source_rank END,
+  call_sid = COALESCE(recordings.call_sid, excluded.call_sid),
+  conference_sid = COALESCE(recordings.conference_sid, excluded.conference_sid),
+  source = COALESCE(recordings.source, excluded.source),
+  duration_s = COALESCE(recordings.duration_s, excluded.duration_s),
+  channels = COALESCE(recordings.channels, excluded.channels),
+  started_at = COALESCE(recordings.started_at, excluded.started_at)";
+
+const ENQUEUE: &str = "/* accept.enqueue */
+INSERT INTO work (kind, recording_id, state, due_at, attempts, enqueued_at)
+SELECT 'fetch', value->>'id', 'due', $2, 0, $2 FROM json_each($1) AS announced
+WHERE value->>'rank' = '2' AND EXISTS (SELECT 1 FROM recordings WHERE id = value->>'id' AND state = 'announced')
+ON CONFLICT (kind, recording_id) DO NOTHING";
+
+/// The way in: clones share one queue.
+#[derive(Clone)]
+pub struct Acceptor(mpsc::Sender<Waiting>);
+
+struct Waiting {
+    announcement: Announcement,
+    answer: oneshot::Sender<Result<(), Error>>,
+}
+
+/// The other end of the queue; [`Committer::run`] is the task that empties it.
+pub struct Committer {
+    ledger: Ledger,
+    queue: mpsc::Receiver<Waiting>,
+}
+
+/// Makes the two ends of the queue.
+pub fn channel(ledger: Ledger) -> (Acceptor, Committer) {
+    let (sender, queue) = mpsc::channel(QUEUE);
+    (Acceptor(sender), Committer { ledger, queue })
+}
+
+impl Acceptor {
+    /// Returns when the announcement is durable. Repeats and any order are fine: what is known only grows.
+    ///
+    /// # Errors
+    /// [`Error::Unavailable`]: it is not durable; the source should send it again.
+    pub async fn accept(&self, announcement: Announcement) -> Result<(), Error> {
+        let (answer, answered) = oneshot::channel();
+        self.0.try_send(Waiting { announcement, answer }).map_err(|_| Error::Unavailable("too many callbacks are waiting".into()))?;
+        answered.await.unwrap_or_else(|_| Err(Error::Unavailable("the service is stopping".into())))
+    }
+}
+
+impl Committer {
+    /// Commits batches until every [`Acceptor`] is gone and the queue is empty.
+    pub async fn run(mut self, now: impl Fn() -> Timestamp + Send) {
+        let mut batch = Vec::with_capacity(BATCH);
+        while self.queue.recv_many(&mut batch, BATCH).await > 0 {
+            let result = self.commit(&batch, now()).await;
+            for waiting in batch.drain(..) {
+                // A caller that is gone will hear it from the source's next attempt.
+                let _ = waiting.answer.send(match &result {
+                    Ok(()) => Ok(()),
+                    Err(error) => Err(Error::Unavailable(error.to_string())),
+                });
+            }
+        }
+    }
+
+    async fn commit(&self, batch: &[Waiting], now: Timestamp) -> Result<(), Error> {
+        let document = document(batch.iter().map(|waiting| &waiting.announcement));
+        self.ledger
+            .unit(async || {
+                let mut tx = self.ledger.begin().await?;
+                let args = [Arg::Text(&document), Arg::Int(now.as_millis())];
+                tx.execute(ANNOUNCE, &args).await?;
+                tx.execute(ENQUEUE, &args).await?;
+                crash::point("accept.before_commit");
+                tx.commit().await
+            })
+            .await?;
+        crash::point("accept.after_commit");
+        Ok(())
+    }
+}
+
+/// One JSON object with a member for each recording: several announcements of one recording become the one that knows most.
+fn document<'a>(announcements: impl Iterator<Item = &'a Announcement>) -> String {
+    #[derive(serde::Serialize)]
+    struct Ranked<'a> {
+        #[serde(flatten)]
+        announcement: &'a Announcement,
+        // Text, because `->>` gives an integer on one database and text on the other.
+        rank: String,
+        state: &'static str,
+    }
+    let mut best: std::collections::BTreeMap<RecordingId, (i64, &'static str, &Announcement)> = std::collections::BTreeMap::new();
+    for announcement in announcements {
+        let (rank, state) = rank(&announcement.source_status);
+        let known = best.entry(announcement.id).or_insert((rank, state, announcement));
+        if rank > known.0 {
+            *known = (rank, state, announcement);
+        }
+    }
+    let members: std::collections::BTreeMap<RecordingId, Ranked<'_>> =
+        best.into_iter().map(|(id, (rank, state, announcement))| (id, Ranked { announcement, rank: rank.to_string(), state })).collect();
+    serde_json::to_string(&members).expect("ids and plain values always have a JSON form")
+}

@@ -1,0 +1,64 @@
+//! What can go wrong with a database, by what the caller can do about it.
+
+/// A ledger error. The text is for the operator's log; it never holds a row's content.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// Try the unit of work again: another writer was there first.
+    #[error("another writer changed the same rows")]
+    Conflict,
+    /// The database cannot take it now: locked, full, read-only or unreachable. Nothing was written.
+    #[error("the database is not available: {0}")]
+    Unavailable(String),
+    /// A row that should be there is not (or is not any more): the lease was lost, the recording was shredded meanwhile.
+    #[error("{0}")]
+    Stale(&'static str),
+    /// A row that is there cannot be what it is.
+    #[error("table `{table}` column `{column}` row `{id}` holds something impossible")]
+    Inconsistent {
+        /// The table.
+        table: &'static str,
+        /// The column.
+        column: &'static str,
+        /// The row's key.
+        id: String,
+    },
+    /// The database's schema is not this program's.
+    #[error("{0}")]
+    Schema(String),
+    /// The configuration does not name a database that can be used.
+    #[error("`ledger.url`: {0}")]
+    Url(String),
+    /// The statement failed; a fault of this program.
+    #[error("a statement failed: {0}")]
+    Statement(String),
+}
+
+impl Error {
+    /// Whether the same unit of work may succeed when it is simply run again.
+    pub fn is_retryable(&self) -> bool {
+        matches!(self, Self::Conflict)
+    }
+}
+
+impl From<sqlx::Error> for Error {
+    fn from(error: sqlx::Error) -> Self {
+        let code = error.as_database_error().and_then(|e| e.code()).unwrap_or_default().into_owned();
+        match &error {
+            // PostgreSQL: serialization_failure, deadlock_detected, and unique_violation of two writers that met.
+            sqlx::Error::Database(_) if matches!(code.as_str(), "40001" | "40P01" | "23505") => Self::Conflict,
+            // SQLite's extended codes carry the primary code in their low byte: busy, locked, read-only, I/O, corrupt, full, cannot open.
+            sqlx::Error::Database(e) if matches!(code.parse::<u32>().map(|c| c & 0xff), Ok(5 | 6 | 8 | 10 | 11 | 13 | 14)) => {
+                Self::Unavailable(e.message().to_owned())
+            }
+            // PostgreSQL classes: connection, insufficient resources, operator intervention, system error, read-only transaction.
+            sqlx::Error::Database(e) if ["08", "53", "57", "58", "25006"].iter().any(|class| code.starts_with(class)) => {
+                Self::Unavailable(e.message().to_owned())
+            }
+            sqlx::Error::Database(e) => Self::Statement(e.message().to_owned()),
+            sqlx::Error::Io(_) | sqlx::Error::PoolTimedOut | sqlx::Error::PoolClosed | sqlx::Error::WorkerCrashed | sqlx::Error::Tls(_) => {
+                Self::Unavailable(error.to_string())
+            }
+            other => Self::Statement(other.to_string()),
+        }
+    }
+}

@@ -1,0 +1,79 @@
+//! Grants given. A row is a claim; the policy decides again at each opening.
+
+use super::{
+    Error,
+    tx::{Arg, Tx},
+};
+use crate::model::{
+    id::{GrantId, RecordingId, TokenId},
+    name::Purpose,
+    time::Timestamp,
+};
+
+/// A grant as it was given.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct GrantRow {
+    /// Its id.
+    pub id: GrantId,
+    /// For which recording.
+    pub recording: RecordingId,
+    /// To whom.
+    pub token: TokenId,
+    /// For what.
+    pub purpose: Purpose,
+    /// Whether a justification was given.
+    pub justified: bool,
+    /// Under which policy.
+    pub policy_digest: String,
+    /// When.
+    pub issued_at: Timestamp,
+    /// Until when.
+    pub expires_at: Timestamp,
+}
+
+/// Enters a grant by the hash of its token.
+pub async fn insert(tx: &mut Tx, grant: &GrantRow, hash: &str) -> Result<(), Error> {
+    const SQL: &str = "/* grants.insert */
+        INSERT INTO grants (id, hash, recording_id, token_id, purpose, justified, policy_digest, issued_at, expires_at)
+        VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)";
+    let args = [
+        Arg::Text(&grant.id.to_string()),
+        Arg::Text(hash),
+        Arg::Text(&grant.recording.to_string()),
+        Arg::Text(&grant.token.to_string()),
+        Arg::Text(grant.purpose.as_str()),
+        Arg::Int(grant.justified.into()),
+        Arg::Text(&grant.policy_digest),
+        Arg::Int(grant.issued_at.as_millis()),
+        Arg::Int(grant.expires_at.as_millis()),
+    ];
+    tx.execute(SQL, &args).await.map(|_| ())
+}
+
+/// The grant behind a grant token, by the token's hash.
+pub async fn find(tx: &mut Tx, hash: &str) -> Result<Option<GrantRow>, Error> {
+    const SQL: &str = "/* grants.find */
+        SELECT id, recording_id, token_id, purpose, justified, policy_digest, issued_at, expires_at FROM grants WHERE hash = $1";
+    const T: &str = "grants";
+    tx.fetch_first(SQL, &[Arg::Text(hash)])
+        .await?
+        .map(|row| {
+            Ok(GrantRow {
+                id: row.parse(T, "id", "id")?,
+                recording: row.parse(T, "recording_id", "id")?,
+                token: row.parse(T, "token_id", "id")?,
+                purpose: row.parse(T, "purpose", "id")?,
+                justified: row.int("justified")? == 1,
+                policy_digest: row.text("policy_digest")?,
+                issued_at: row.time("issued_at")?,
+                expires_at: row.time("expires_at")?,
+            })
+        })
+        .transpose()
+}
+
+/// Forgets grants that ended before `before`; the audit log keeps what they were used for.
+pub async fn remove_ended(tx: &mut Tx, before: Timestamp) -> Result<u64, Error> {
+    const SQL: &str = "/* grants.remove_ended */ DELETE FROM grants WHERE expires_at < $1";
+    tx.execute(SQL, &[Arg::Int(before.as_millis())]).await
+}

@@ -1,0 +1,177 @@
+//! Pages of the key tree and the entries that point into them.
+
+use super::{
+    Error,
+    row::Row,
+    tx::{Arg, Tx},
+};
+use crate::{
+    keyring::{LEAF, PageRow, Place, tree},
+    model::{
+        artefact::Leg,
+        id::{HolderId, PageId, RecordingId, VaultId},
+        time::Timestamp,
+    },
+};
+
+/// Where a recording's key is, and the key's public name.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct KeyEntry {
+    /// Page and slot.
+    pub place: Place,
+    /// See [`crate::keyring::fingerprint`].
+    pub fingerprint: String,
+}
+
+/// The vault this ledger belongs to; `None` before `recvault init`.
+pub async fn vault_id(tx: &mut Tx) -> Result<Option<VaultId>, Error> {
+    tx.fetch_first("/* keys.vault_id */ SELECT id FROM vault", &[]).await?.map(|row| row.parse("vault", "id", "id")).transpose()
+}
+
+/// Makes this ledger the vault's.
+pub async fn insert_vault(tx: &mut Tx, id: VaultId, now: Timestamp) -> Result<(), Error> {
+    const SQL: &str = "/* keys.insert_vault */ INSERT INTO vault (id, created_at) VALUES ($1, $2)";
+    tx.execute(SQL, &[Arg::Text(&id.to_string()), Arg::Int(now.as_millis())]).await.map(|_| ())
+}
+
+const PAGE_COLUMNS: &str = "id, tier, level, generation, parent, parent_slot, used, sealed";
+
+/// The rows from the root page down to `page`, in one query.
+///
+/// # Errors
+/// [`Error::Stale`] if there is no such page.
+pub async fn path(tx: &mut Tx, page: PageId) -> Result<Vec<PageRow>, Error> {
+    const SQL: &str = "/* keys.path */
+        WITH RECURSIVE path (id, tier, level, generation, parent, parent_slot, used, sealed) AS (
+          SELECT id, tier, level, generation, parent, parent_slot, used, sealed FROM pages WHERE id = $1
+          UNION ALL
+          SELECT p.id, p.tier, p.level, p.generation, p.parent, p.parent_slot, p.used, p.sealed FROM pages p JOIN path ON p.id = path.parent)
+        SELECT id, tier, level, generation, parent, parent_slot, used, sealed FROM path ORDER BY level DESC";
+    let rows = tx.fetch_all(SQL, &[Arg::Text(&page.to_string())]).await?;
+    if rows.is_empty() {
+        return Err(Error::Stale("a key page is missing"));
+    }
+    rows.iter().map(page_row).collect()
+}
+
+/// The one root page.
+pub async fn root_page(tx: &mut Tx) -> Result<Option<PageId>, Error> {
+    page_with_room(tx, tree::ROOT, tree::ROOT_LEVEL).await
+}
+
+/// The vault's own leaf page.
+pub async fn service_page(tx: &mut Tx) -> Result<Option<PageId>, Error> {
+    page_with_room(tx, tree::SERVICE, LEAF).await
+}
+
+/// A page of this tier and level that has a free slot. (Leaves that hold record keys: see [`claim_leaf`].)
+pub async fn page_with_room(tx: &mut Tx, tier: &str, level: u8) -> Result<Option<PageId>, Error> {
+    const SQL: &str =
+        "/* keys.page_with_room */ SELECT id FROM pages WHERE tier = $1 AND level = $2 AND used < 128 ORDER BY used DESC LIMIT 1";
+    let row = tx.fetch_first(SQL, &[Arg::Text(tier), Arg::Int(level.into())]).await?;
+    row.map(|row| row.parse("pages", "id", "id")).transpose()
+}
+
+/// A leaf page with a free slot that `filler` holds or may take: each process fills leaves of its own, so that writers do not meet.
+pub async fn claim_leaf(tx: &mut Tx, tier: &str, filler: HolderId, now: Timestamp, until: Timestamp) -> Result<Option<PageId>, Error> {
+    const SQL: &str = "/* keys.claim_leaf */
+        UPDATE pages SET filler = $2, filler_until = $4
+        WHERE id = (SELECT id FROM pages WHERE tier = $1 AND level = 0 AND used < 128 AND (filler = $2 OR filler_until < $3)
+                    ORDER BY filler = $2 DESC, used DESC LIMIT 1)
+          AND (filler = $2 OR filler_until < $3)
+        RETURNING id";
+    let args = [Arg::Text(tier), Arg::Text(&filler.to_string()), Arg::Int(now.as_millis()), Arg::Int(until.as_millis())];
+    tx.fetch_first(SQL, &args).await?.map(|row| row.parse("pages", "id", "id")).transpose()
+}
+
+/// Enters a new page; a leaf belongs to `filler` until `until`.
+pub async fn insert_page(tx: &mut Tx, page: &PageRow, filler: HolderId, until: Timestamp) -> Result<(), Error> {
+    const SQL: &str = "/* keys.insert_page */
+        INSERT INTO pages (id, tier, level, generation, parent, parent_slot, used, filler, filler_until, sealed)
+        VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)";
+    let parent = page.parent.map(|place| place.page.to_string());
+    let args = [
+        Arg::Text(&page.id.to_string()),
+        Arg::Text(&page.tier),
+        Arg::Int(page.level.into()),
+        Arg::Int(page.generation),
+        Arg::MaybeText(parent.as_deref()),
+        Arg::MaybeInt(page.parent.map(|place| place.slot.into())),
+        Arg::Int(page.used.into()),
+        Arg::Text(&filler.to_string()),
+        Arg::Int(until.as_millis()),
+        Arg::Bytes(&page.sealed),
+    ];
+    tx.execute(SQL, &args).await.map(|_| ())
+}
+
+/// Replaces a page by its next generation.
+///
+/// # Errors
+/// [`Error::Conflict`] if another writer replaced it since it was read.
+pub async fn replace_page(tx: &mut Tx, page: &PageRow) -> Result<(), Error> {
+    const SQL: &str =
+        "/* keys.replace_page */ UPDATE pages SET generation = $2, used = $3, sealed = $4 WHERE id = $1 AND generation = $2 - 1";
+    let args = [Arg::Text(&page.id.to_string()), Arg::Int(page.generation), Arg::Int(page.used.into()), Arg::Bytes(&page.sealed)];
+    match tx.execute(SQL, &args).await? {
+        1 => Ok(()),
+        _ => Err(Error::Conflict),
+    }
+}
+
+/// Enters where a recording's key is.
+pub async fn insert_entry(tx: &mut Tx, id: RecordingId, leg: Leg, entry: &KeyEntry) -> Result<(), Error> {
+    const SQL: &str = "/* keys.insert_entry */
+        INSERT INTO key_entries (recording_id, leg, page_id, slot, fingerprint) VALUES ($1, $2, $3, $4, $5)";
+    let args = [
+        Arg::Text(&id.to_string()),
+        Arg::Text(leg.as_str()),
+        Arg::Text(&entry.place.page.to_string()),
+        Arg::Int(entry.place.slot.into()),
+        Arg::Text(&entry.fingerprint),
+    ];
+    tx.execute(SQL, &args).await.map(|_| ())
+}
+
+/// Where a living recording's key is. A fenced recording has none, whatever is left in the tables.
+pub async fn find_entry(tx: &mut Tx, id: RecordingId, leg: Leg) -> Result<Option<KeyEntry>, Error> {
+    const SQL: &str = "/* keys.find_entry */
+        SELECT recording_id, page_id, slot, fingerprint FROM key_entries
+        WHERE recording_id = $1 AND leg = $2 AND NOT EXISTS (SELECT 1 FROM fences WHERE fences.recording_id = key_entries.recording_id)";
+    let row = tx.fetch_first(SQL, &[Arg::Text(&id.to_string()), Arg::Text(leg.as_str())]).await?;
+    row.map(|row| {
+        let place =
+            Place { page: row.parse("key_entries", "page_id", "recording_id")?, slot: row.number("key_entries", "slot", "recording_id")? };
+        Ok(KeyEntry { place, fingerprint: row.text("fingerprint")? })
+    })
+    .transpose()
+}
+
+/// Forgets where a recording's key was.
+pub async fn remove_entry(tx: &mut Tx, id: RecordingId, leg: Leg) -> Result<(), Error> {
+    const SQL: &str = "/* keys.remove_entry */ DELETE FROM key_entries WHERE recording_id = $1 AND leg = $2";
+    tx.execute_one(SQL, &[Arg::Text(&id.to_string()), Arg::Text(leg.as_str())], "the key entry is gone already").await
+}
+
+/// All pages, for those who check that nothing is readable in them.
+pub async fn all_pages(tx: &mut Tx) -> Result<Vec<PageRow>, Error> {
+    let sql = format!("/* keys.all_pages */ SELECT {PAGE_COLUMNS} FROM pages ORDER BY level DESC, id");
+    tx.fetch_all(&sql, &[]).await?.iter().map(page_row).collect()
+}
+
+fn page_row(row: &Row) -> Result<PageRow, Error> {
+    const T: &str = "pages";
+    let parent = match row.maybe_parse(T, "parent", "id")? {
+        Some(page) => Some(Place { page, slot: row.number(T, "parent_slot", "id")? }),
+        None => None,
+    };
+    Ok(PageRow {
+        id: row.parse(T, "id", "id")?,
+        tier: row.text("tier")?,
+        level: row.number(T, "level", "id")?,
+        generation: row.int("generation")?,
+        parent,
+        used: row.number(T, "used", "id")?,
+        sealed: row.bytes("sealed")?,
+    })
+}

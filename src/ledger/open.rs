@@ -1,0 +1,174 @@
+//! Opening a database, and beginning sessions with it.
+
+use std::{path::Path, str::FromStr, time::Duration};
+
+use sqlx::{
+    PgPool, SqlitePool,
+    migrate::{MigrateError, Migrator},
+    postgres::{PgConnectOptions, PgPoolOptions},
+    sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous},
+};
+
+use super::{Error, Tx};
+
+static SQLITE: Migrator = sqlx::migrate!("src/ledger/migrations/sqlite");
+static POSTGRES: Migrator = sqlx::migrate!("src/ledger/migrations/postgres");
+
+/// Times a unit of work is tried before a conflict becomes the caller's.
+const TRIES: u32 = 12;
+
+/// `[ledger]`: which database.
+#[derive(Clone, Debug, serde::Deserialize, serde::Serialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Settings {
+    /// `sqlite:PATH` (relative to the configuration file) or `postgres://…`.
+    pub url: String,
+    /// Connections for readers (SQLite) or in all (PostgreSQL), 1 to 64.
+    pub connections: u32,
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        Self { url: "sqlite:vault.db".into(), connections: 4 }
+    }
+}
+
+/// A database of the vault. Clones share its connections.
+#[derive(Clone)]
+pub struct Ledger(Db);
+
+#[derive(Clone)]
+enum Db {
+    Sqlite { readers: SqlitePool, writer: SqlitePool },
+    Postgres(PgPool),
+}
+
+impl Ledger {
+    /// Opens the database and brings its schema up to date.
+    ///
+    /// # Errors
+    /// [`Error::Url`] for a URL of another kind, [`Error::Schema`] when the database was written by a newer or foreign program,
+    /// [`Error::Unavailable`] when it cannot be reached.
+    pub async fn open(settings: &Settings, base: &Path) -> Result<Self, Error> {
+        let connections = settings.connections.clamp(1, 64);
+        if let Some(path) = settings.url.strip_prefix("sqlite:") {
+            let options = SqliteConnectOptions::new()
+                .filename(base.join(path.trim_start_matches("//")))
+                .create_if_missing(true)
+                .journal_mode(SqliteJournalMode::Wal)
+                .synchronous(SqliteSynchronous::Full)
+                .foreign_keys(true)
+                .busy_timeout(Duration::from_secs(5))
+                .pragma("secure_delete", "on")
+                .pragma("trusted_schema", "off");
+            let writer = SqlitePoolOptions::new().max_connections(1).acquire_timeout(ACQUIRE).connect_with(options.clone()).await?;
+            migrate(SQLITE.run(&writer).await)?;
+            let options = options.pragma("query_only", "on");
+            let readers = SqlitePoolOptions::new().max_connections(connections).acquire_timeout(ACQUIRE).connect_lazy_with(options);
+            return Ok(Self(Db::Sqlite { readers, writer }));
+        }
+        if settings.url.starts_with("postgres://") || settings.url.starts_with("postgresql://") {
+            let options = PgConnectOptions::from_str(&settings.url).map_err(|_| Error::Url("not a PostgreSQL URL".into()))?;
+            let options = options.application_name("recvault").options([("statement_timeout", "30s"), ("lock_timeout", "10s")]);
+            let pool = PgPoolOptions::new().max_connections(connections.max(2)).acquire_timeout(ACQUIRE).connect_with(options).await?;
+            migrate(POSTGRES.run(&pool).await)?;
+            return Ok(Self(Db::Postgres(pool)));
+        }
+        Err(Error::Url("expected `sqlite:PATH` or `postgres://…`".into()))
+    }
+
+    /// `sqlite` or `postgres`, for people.
+    pub fn kind(&self) -> &'static str {
+        match self.0 {
+            Db::Sqlite { .. } => "sqlite",
+            Db::Postgres(_) => "postgres",
+        }
+    }
+
+    /// Begins a unit of work.
+    pub(crate) async fn begin(&self) -> Result<Tx, Error> {
+        Ok(match &self.0 {
+            // Taking the write lock at once: an upgrade from reading to writing could not wait.
+            Db::Sqlite { writer, .. } => Tx::sqlite(writer.begin_with("BEGIN IMMEDIATE").await?),
+            Db::Postgres(pool) => Tx::postgres(pool.begin().await?),
+        })
+    }
+
+    /// A session for reading, each query by itself.
+    pub(crate) async fn read(&self) -> Result<Tx, Error> {
+        Ok(match &self.0 {
+            Db::Sqlite { readers, .. } => Tx::sqlite_reader(readers.acquire().await?),
+            Db::Postgres(pool) => Tx::postgres_reader(pool.acquire().await?),
+        })
+    }
+
+    /// Runs a unit of work, again if another writer was in the way. The unit may run several times; nothing of it is final before it returns.
+    pub(crate) async fn unit<T, E, F, Fut>(&self, mut unit: F) -> Result<T, E>
+    where
+        F: FnMut() -> Fut + Send,
+        Fut: Future<Output = Result<T, E>> + Send,
+        E: AsLedgerError + Send,
+        T: Send,
+    {
+        let mut tries = 0;
+        loop {
+            tries += 1;
+            match unit().await {
+                Err(error) if tries < TRIES && error.as_ledger_error().is_some_and(Error::is_retryable) => {
+                    tokio::task::yield_now().await;
+                }
+                done => return done,
+            }
+        }
+    }
+
+    /// Whether the database answers.
+    ///
+    /// # Errors
+    /// Whatever keeps it from answering.
+    pub async fn probe(&self) -> Result<(), Error> {
+        self.read().await?.fetch_int("SELECT seq FROM audit_head", &[]).await.map(|_| ())
+    }
+
+    /// Closes the connections after running statements are done; SQLite folds its write-ahead log back.
+    pub async fn close(&self) {
+        match &self.0 {
+            Db::Sqlite { readers, writer } => {
+                readers.close().await;
+                writer.close().await;
+            }
+            Db::Postgres(pool) => pool.close().await,
+        }
+    }
+}
+
+/// How long a caller waits for a connection before the database counts as not available.
+const ACQUIRE: Duration = Duration::from_secs(10);
+
+/// An error that may have come from the ledger.
+pub(crate) trait AsLedgerError {
+    /// The ledger's error in it.
+    fn as_ledger_error(&self) -> Option<&Error>;
+}
+
+impl AsLedgerError for Error {
+    fn as_ledger_error(&self) -> Option<&Error> {
+        Some(self)
+    }
+}
+
+fn migrate(result: Result<(), MigrateError>) -> Result<(), Error> {
+    result.map_err(|error| match error {
+        MigrateError::VersionMissing(version) => Error::Schema(format!(
+            "the database has schema {version}, which this program does not know: it was written by a newer recvault; use that version or newer"
+        )),
+        MigrateError::VersionMismatch(version) => {
+            Error::Schema(format!("schema {version} of the database is not this program's: the database belongs to something else"))
+        }
+        MigrateError::Execute(error) | MigrateError::ExecuteMigration(error, _) => match Error::from(error) {
+            Error::Unavailable(cause) => Error::Unavailable(cause),
+            other => Error::Schema(format!("the database cannot be given this program's schema: {other}")),
+        },
+        other => Error::Schema(other.to_string()),
+    })
+}

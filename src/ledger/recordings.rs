@@ -1,0 +1,203 @@
+//! The catalogue: recordings and their artefacts.
+
+use super::{
+    Error,
+    row::Row,
+    tx::{Arg, Tx},
+};
+use crate::model::{
+    artefact::{Artefact, Leg},
+    id::{ObjectId, RecordingId},
+    name::Tier,
+    recording::{Recording, State},
+    sid::AccountSid,
+    time::Timestamp,
+};
+
+/// A sealed object of a recording, as the catalogue knows it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SealedArtefact {
+    /// What it is.
+    pub artefact: Artefact,
+    /// Its name in the store.
+    pub object: ObjectId,
+    /// Plaintext bytes.
+    pub plain_len: u64,
+    /// Ciphertext bytes.
+    pub sealed_len: u64,
+    /// SHA-256 of the ciphertext, lower-case hex.
+    pub sealed_sha256: String,
+    /// Sealed segment length in bytes.
+    pub segment: u32,
+    /// What a player should be told.
+    pub content_type: String,
+}
+
+/// Which recordings to list.
+#[derive(Clone, Debug, Default)]
+pub struct Filter {
+    /// Only in this state.
+    pub state: Option<State>,
+    /// Only of this tier.
+    pub tier: Option<Tier>,
+    /// Only announced at or after.
+    pub since: Option<Timestamp>,
+    /// Only announced before.
+    pub until: Option<Timestamp>,
+    /// Only of these accounts; empty means all.
+    pub accounts: Vec<AccountSid>,
+    /// Only those that come after this one in the listing, newest first.
+    pub after: Option<(Timestamp, RecordingId)>,
+}
+
+const COLUMNS: &str = "id, state, account, source_sid, call_sid, conference_sid, source, source_status, error_code, duration_s, channels, \
+                       tier, policy_version, policy_digest, started_at, announced_at, sealed_at, shredded_at";
+
+/// One recording.
+pub async fn find(tx: &mut Tx, id: RecordingId) -> Result<Option<Recording>, Error> {
+    let sql = format!("/* recordings.find */ SELECT {COLUMNS} FROM recordings WHERE id = $1");
+    tx.fetch_first(&sql, &[Arg::Text(&id.to_string())]).await?.map(|row| recording(&row)).transpose()
+}
+
+/// A page of recordings, newest announced first.
+pub async fn list(tx: &mut Tx, filter: &Filter, limit: i64) -> Result<Vec<Recording>, Error> {
+    let accounts =
+        serde_json::to_string(&filter.accounts.iter().map(|account| (account.as_str(), 1)).collect::<std::collections::BTreeMap<_, _>>())
+            .expect("SIDs always have a JSON form");
+    let after = filter.after.map(|(at, id)| (at.as_millis(), id.to_string()));
+    let mut clauses: Vec<(&str, Arg<'_>)> = Vec::new();
+    if let Some(state) = filter.state {
+        clauses.push(("state = $", Arg::Text(state.as_str())));
+    }
+    if let Some(tier) = &filter.tier {
+        clauses.push(("tier = $", Arg::Text(tier.as_str())));
+    }
+    if let Some(since) = filter.since {
+        clauses.push(("announced_at >= $", Arg::Int(since.as_millis())));
+    }
+    if let Some(until) = filter.until {
+        clauses.push(("announced_at < $", Arg::Int(until.as_millis())));
+    }
+    if !filter.accounts.is_empty() {
+        clauses.push(("account IN (SELECT key FROM json_each($", Arg::Text(&accounts)));
+    }
+    if let Some((at, id)) = &after {
+        clauses.push(("announced_at <= $", Arg::Int(*at)));
+        clauses.push(("(announced_at, id) < ($", Arg::Int(*at)));
+        clauses.push(("", Arg::Text(id)));
+    }
+    // Only constant clauses are put together, and every value is bound: the planner sees exactly the filters in use and walks an index.
+    let mut sql = format!("/* recordings.list */ SELECT {COLUMNS} FROM recordings WHERE true");
+    for (at, (clause, _)) in clauses.iter().enumerate() {
+        let number = at + 1;
+        match *clause {
+            "" => sql.push_str(&format!(", ${number})")),
+            clause if clause.contains("json_each") => sql.push_str(&format!(" AND {clause}{number}))")),
+            clause => sql.push_str(&format!(" AND {clause}{number}")),
+        }
+    }
+    sql.push_str(&format!(" ORDER BY announced_at DESC, id DESC LIMIT ${}", clauses.len() + 1));
+    let args: Vec<Arg<'_>> = clauses.iter().map(|(_, arg)| *arg).chain([Arg::Int(limit)]).collect();
+    tx.fetch_all(&sql, &args).await?.iter().map(recording).collect()
+}
+
+/// How many recordings are in each state.
+pub async fn count_by_state(tx: &mut Tx) -> Result<Vec<(State, i64)>, Error> {
+    const SQL: &str = "/* recordings.count_by_state */ SELECT state, COUNT(*) AS n FROM recordings GROUP BY state ORDER BY state";
+    tx.fetch_all(SQL, &[]).await?.iter().map(|row| Ok((row.parse("recordings", "state", "state")?, row.int("n")?))).collect()
+}
+
+/// An announced recording becomes sealed; locks its row for the rest of the unit.
+///
+/// # Errors
+/// [`Error::Stale`] if it is not announced any more: another worker sealed it, or it was fenced meanwhile.
+pub async fn mark_sealed(tx: &mut Tx, id: RecordingId, now: Timestamp) -> Result<(), Error> {
+    const SQL: &str = "/* recordings.mark_sealed */
+        UPDATE recordings SET state = 'sealed', sealed_at = $2 WHERE id = $1 AND state = 'announced'";
+    tx.execute_one(SQL, &[Arg::Text(&id.to_string()), Arg::Int(now.as_millis())], "the recording is not waiting to be sealed any more")
+        .await
+}
+
+/// A recording becomes shredded; locks its row for the rest of the unit. False if it already was.
+pub async fn mark_shredded(tx: &mut Tx, id: RecordingId, now: Timestamp) -> Result<bool, Error> {
+    const SQL: &str = "/* recordings.mark_shredded */
+        UPDATE recordings SET state = 'shredded', shredded_at = $2 WHERE id = $1 AND state <> 'shredded'";
+    Ok(tx.execute(SQL, &[Arg::Text(&id.to_string()), Arg::Int(now.as_millis())]).await? == 1)
+}
+
+/// Enters a sealed object.
+pub async fn insert_artefact(tx: &mut Tx, id: RecordingId, leg: Leg, sealed: &SealedArtefact) -> Result<(), Error> {
+    const SQL: &str = "/* recordings.insert_artefact */
+        INSERT INTO artefacts (recording_id, leg, artefact, object_id, plain_len, sealed_len, sealed_sha256, segment, content_type)
+        VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)";
+    let args = [
+        Arg::Text(&id.to_string()),
+        Arg::Text(leg.as_str()),
+        Arg::Text(sealed.artefact.as_str()),
+        Arg::Text(&sealed.object.to_string()),
+        Arg::Int(sealed.plain_len.try_into().unwrap_or(i64::MAX)),
+        Arg::Int(sealed.sealed_len.try_into().unwrap_or(i64::MAX)),
+        Arg::Text(&sealed.sealed_sha256),
+        Arg::Int(sealed.segment.into()),
+        Arg::Text(&sealed.content_type),
+    ];
+    tx.execute(SQL, &args).await.map(|_| ())
+}
+
+/// The sealed objects of a recording.
+pub async fn artefacts(tx: &mut Tx, id: RecordingId) -> Result<Vec<SealedArtefact>, Error> {
+    const SQL: &str = "/* recordings.artefacts */
+        SELECT recording_id, artefact, object_id, plain_len, sealed_len, sealed_sha256, segment, content_type
+        FROM artefacts WHERE recording_id = $1 ORDER BY leg, artefact";
+    tx.fetch_all(SQL, &[Arg::Text(&id.to_string())])
+        .await?
+        .iter()
+        .map(|row| {
+            Ok(SealedArtefact {
+                artefact: row.parse("artefacts", "artefact", "recording_id")?,
+                object: row.parse("artefacts", "object_id", "recording_id")?,
+                plain_len: row.number("artefacts", "plain_len", "recording_id")?,
+                sealed_len: row.number("artefacts", "sealed_len", "recording_id")?,
+                sealed_sha256: row.text("sealed_sha256")?,
+                segment: row.number("artefacts", "segment", "recording_id")?,
+                content_type: row.text("content_type")?,
+            })
+        })
+        .collect()
+}
+
+/// Forgets the sealed objects of a recording, after their bytes are removed.
+pub async fn remove_artefacts(tx: &mut Tx, id: RecordingId) -> Result<(), Error> {
+    const SQL: &str = "/* recordings.remove_artefacts */ DELETE FROM artefacts WHERE recording_id = $1";
+    tx.execute(SQL, &[Arg::Text(&id.to_string())]).await.map(|_| ())
+}
+
+/// Whether any recording has this object: an object that none has is an orphan.
+pub async fn has_object(tx: &mut Tx, object: ObjectId) -> Result<bool, Error> {
+    const SQL: &str = "/* recordings.has_object */ SELECT COUNT(*) FROM artefacts WHERE object_id = $1";
+    Ok(tx.fetch_int(SQL, &[Arg::Text(&object.to_string())]).await? > 0)
+}
+
+fn recording(row: &Row) -> Result<Recording, Error> {
+    const T: &str = "recordings";
+    Ok(Recording {
+        id: row.parse(T, "id", "id")?,
+        state: row.parse(T, "state", "id")?,
+        account: row.parse(T, "account", "id")?,
+        source_sid: row.parse(T, "source_sid", "id")?,
+        call: row.maybe_parse(T, "call_sid", "id")?,
+        conference: row.maybe_parse(T, "conference_sid", "id")?,
+        source: row.maybe_text("source")?,
+        source_status: row.text("source_status")?,
+        error_code: row.maybe_int("error_code")?,
+        duration_s: row.maybe_int("duration_s")?,
+        channels: row.maybe_int("channels")?,
+        tier: row.parse(T, "tier", "id")?,
+        policy_version: row.text("policy_version")?,
+        policy_digest: row.text("policy_digest")?,
+        started_at: row.maybe_time("started_at")?,
+        announced_at: row.time("announced_at")?,
+        sealed_at: row.maybe_time("sealed_at")?,
+        shredded_at: row.maybe_time("shredded_at")?,
+    })
+}

@@ -1,0 +1,80 @@
+//! Rows of either database, read by column name; a value that cannot be what it is names table, column and row.
+
+use std::str::FromStr;
+
+use sqlx::{Row as _, postgres::PgRow, sqlite::SqliteRow};
+
+use super::Error;
+use crate::model::time::Timestamp;
+
+/// One row.
+pub enum Row {
+    /// From SQLite.
+    Sqlite(SqliteRow),
+    /// From PostgreSQL.
+    Postgres(PgRow),
+}
+
+impl Row {
+    pub(super) fn maybe_text(&self, column: &str) -> Result<Option<String>, Error> {
+        Ok(match self {
+            Self::Sqlite(row) => row.try_get(column)?,
+            Self::Postgres(row) => row.try_get(column)?,
+        })
+    }
+
+    pub(super) fn maybe_int(&self, column: &str) -> Result<Option<i64>, Error> {
+        Ok(match self {
+            Self::Sqlite(row) => row.try_get(column)?,
+            Self::Postgres(row) => row.try_get(column)?,
+        })
+    }
+
+    pub(super) fn text(&self, column: &str) -> Result<String, Error> {
+        Ok(match self {
+            Self::Sqlite(row) => row.try_get(column)?,
+            Self::Postgres(row) => row.try_get(column)?,
+        })
+    }
+
+    pub(super) fn int(&self, column: &str) -> Result<i64, Error> {
+        Ok(match self {
+            Self::Sqlite(row) => row.try_get(column)?,
+            Self::Postgres(row) => row.try_get(column)?,
+        })
+    }
+
+    pub(super) fn bytes(&self, column: &str) -> Result<Vec<u8>, Error> {
+        Ok(match self {
+            Self::Sqlite(row) => row.try_get(column)?,
+            Self::Postgres(row) => row.try_get(column)?,
+        })
+    }
+
+    pub(super) fn time(&self, column: &str) -> Result<Timestamp, Error> {
+        self.int(column).map(Timestamp::from_millis)
+    }
+
+    pub(super) fn maybe_time(&self, column: &str) -> Result<Option<Timestamp>, Error> {
+        Ok(self.maybe_int(column)?.map(Timestamp::from_millis))
+    }
+
+    /// A text column as one of our types; `table` and the `key` column name the row in the error.
+    pub(super) fn parse<T: FromStr>(&self, table: &'static str, column: &'static str, key: &str) -> Result<T, Error> {
+        self.text(column)?.parse().map_err(|_| self.inconsistent(table, column, key))
+    }
+
+    /// As [`Row::parse`] for a column that may be null.
+    pub(super) fn maybe_parse<T: FromStr>(&self, table: &'static str, column: &'static str, key: &str) -> Result<Option<T>, Error> {
+        self.maybe_text(column)?.map(|text| text.parse().map_err(|_| self.inconsistent(table, column, key))).transpose()
+    }
+
+    /// An integer column as a smaller or unsigned integer.
+    pub(super) fn number<T: TryFrom<i64>>(&self, table: &'static str, column: &'static str, key: &str) -> Result<T, Error> {
+        T::try_from(self.int(column)?).map_err(|_| self.inconsistent(table, column, key))
+    }
+
+    pub(super) fn inconsistent(&self, table: &'static str, column: &'static str, key: &str) -> Error {
+        Error::Inconsistent { table, column, id: self.text(key).unwrap_or_default() }
+    }
+}

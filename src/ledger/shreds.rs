@@ -1,0 +1,70 @@
+//! Fences and receipts.
+
+use super::{
+    Error,
+    tx::{Arg, Tx},
+};
+use crate::model::{
+    id::{ReceiptId, RecordingId},
+    time::Timestamp,
+};
+
+/// Sets the fence: from the commit on, nothing of the recording opens, here or in any other process.
+pub async fn insert_fence(
+    tx: &mut Tx,
+    id: RecordingId,
+    now: Timestamp,
+    receipt: ReceiptId,
+    fingerprint: Option<&str>,
+) -> Result<(), Error> {
+    const SQL: &str =
+        "/* shreds.insert_fence */ INSERT INTO fences (recording_id, fenced_at, receipt_id, fingerprint) VALUES ($1, $2, $3, $4)";
+    let args = [Arg::Text(&id.to_string()), Arg::Int(now.as_millis()), Arg::Text(&receipt.to_string()), Arg::MaybeText(fingerprint)];
+    tx.execute(SQL, &args).await.map(|_| ())
+}
+
+/// Recordings fenced at or after a time: what every process must stop streaming.
+pub async fn fenced_since(tx: &mut Tx, since: Timestamp) -> Result<Vec<RecordingId>, Error> {
+    const SQL: &str = "/* shreds.fenced_since */ SELECT recording_id FROM fences WHERE fenced_at >= $1";
+    tx.fetch_all(SQL, &[Arg::Int(since.as_millis())]).await?.iter().map(|row| row.parse("fences", "recording_id", "recording_id")).collect()
+}
+
+/// The fence of a recording: when it was set, and the receipt.
+pub async fn find_fence(tx: &mut Tx, id: RecordingId) -> Result<Option<(Timestamp, ReceiptId)>, Error> {
+    const SQL: &str = "/* shreds.find_fence */ SELECT recording_id, fenced_at, receipt_id FROM fences WHERE recording_id = $1";
+    let row = tx.fetch_first(SQL, &[Arg::Text(&id.to_string())]).await?;
+    row.map(|row| Ok((row.time("fenced_at")?, row.parse("fences", "receipt_id", "recording_id")?))).transpose()
+}
+
+/// Whether a key of this public name was ever destroyed: such a key is not accepted again.
+pub async fn is_destroyed(tx: &mut Tx, fingerprint: &str) -> Result<bool, Error> {
+    const SQL: &str = "/* shreds.is_destroyed */ SELECT COUNT(*) FROM fences WHERE fingerprint = $1";
+    Ok(tx.fetch_int(SQL, &[Arg::Text(fingerprint)]).await? > 0)
+}
+
+/// Files a receipt.
+pub async fn insert_receipt(
+    tx: &mut Tx,
+    id: ReceiptId,
+    recording: RecordingId,
+    state: &str,
+    jws: &str,
+    now: Timestamp,
+) -> Result<(), Error> {
+    const SQL: &str =
+        "/* shreds.insert_receipt */ INSERT INTO receipts (id, recording_id, state, jws, issued_at) VALUES ($1, $2, $3, $4, $5)";
+    let args = [Arg::Text(&id.to_string()), Arg::Text(&recording.to_string()), Arg::Text(state), Arg::Text(jws), Arg::Int(now.as_millis())];
+    tx.execute(SQL, &args).await.map(|_| ())
+}
+
+/// Replaces a receipt by its next state.
+pub async fn replace_receipt(tx: &mut Tx, id: ReceiptId, state: &str, jws: &str) -> Result<(), Error> {
+    const SQL: &str = "/* shreds.replace_receipt */ UPDATE receipts SET state = $2, jws = $3 WHERE id = $1";
+    tx.execute_one(SQL, &[Arg::Text(&id.to_string()), Arg::Text(state), Arg::Text(jws)], "the receipt is not there").await
+}
+
+/// A receipt in its signed form.
+pub async fn find_receipt(tx: &mut Tx, id: ReceiptId) -> Result<Option<String>, Error> {
+    const SQL: &str = "/* shreds.find_receipt */ SELECT jws FROM receipts WHERE id = $1";
+    tx.fetch_first(SQL, &[Arg::Text(&id.to_string())]).await?.map(|row| row.text("jws")).transpose()
+}

@@ -1,0 +1,100 @@
+//! Bearer tokens, as hashes.
+
+use super::{
+    Error,
+    row::Row,
+    tx::{Arg, Tx},
+};
+use crate::model::{access::Principal, id::TokenId, name::Role, sid::AccountSid, time::Timestamp};
+
+/// A token as the operator sees it; the token itself is not here.
+#[derive(Clone, Debug, serde::Serialize)]
+pub struct TokenRow {
+    /// Its id.
+    pub id: TokenId,
+    /// The operator's own name for it.
+    pub label: String,
+    /// What its bearer is.
+    pub roles: Vec<Role>,
+    /// Whose recordings its bearer may know; empty: all.
+    pub accounts: Vec<AccountSid>,
+    /// When it was made.
+    pub created_at: Timestamp,
+    /// From when it is refused.
+    pub expires_at: Timestamp,
+    /// When it was revoked.
+    pub revoked_at: Option<Timestamp>,
+}
+
+impl TokenRow {
+    /// Who the bearer is.
+    pub fn principal(&self) -> Principal {
+        Principal { id: self.id, roles: self.roles.iter().cloned().collect(), accounts: self.accounts.iter().cloned().collect() }
+    }
+
+    fn lives(&self, now: Timestamp) -> bool {
+        self.revoked_at.is_none() && now < self.expires_at
+    }
+}
+
+const COLUMNS: &str = "id, label, roles, accounts, created_at, expires_at, revoked_at";
+
+/// Enters a token by the hash of its secret.
+pub async fn insert(tx: &mut Tx, token: &TokenRow, hash: &str) -> Result<(), Error> {
+    const SQL: &str = "/* tokens.insert */
+        INSERT INTO tokens (id, hash, label, roles, accounts, created_at, expires_at) VALUES ($1, $2, $3, $4, $5, $6, $7)";
+    let args = [
+        Arg::Text(&token.id.to_string()),
+        Arg::Text(hash),
+        Arg::Text(&token.label),
+        Arg::Text(&json(&token.roles)),
+        Arg::Text(&json(&token.accounts)),
+        Arg::Int(token.created_at.as_millis()),
+        Arg::Int(token.expires_at.as_millis()),
+    ];
+    tx.execute(SQL, &args).await.map(|_| ())
+}
+
+/// The principal of a living token, by the hash of its secret. The look-up is by a hash of 256 random bits, so its timing tells nothing.
+pub async fn authenticate(tx: &mut Tx, hash: &str, now: Timestamp) -> Result<Option<Principal>, Error> {
+    let sql = format!("/* tokens.authenticate */ SELECT {COLUMNS} FROM tokens WHERE hash = $1");
+    let row = tx.fetch_first(&sql, &[Arg::Text(hash)]).await?.map(|row| token(&row)).transpose()?;
+    Ok(row.filter(|token| token.lives(now)).map(|token| token.principal()))
+}
+
+/// The principal behind a token id, if the token still lives.
+pub async fn living(tx: &mut Tx, id: TokenId, now: Timestamp) -> Result<Option<Principal>, Error> {
+    let sql = format!("/* tokens.living */ SELECT {COLUMNS} FROM tokens WHERE id = $1");
+    let row = tx.fetch_first(&sql, &[Arg::Text(&id.to_string())]).await?.map(|row| token(&row)).transpose()?;
+    Ok(row.filter(|token| token.lives(now)).map(|token| token.principal()))
+}
+
+/// All tokens, oldest first.
+pub async fn list(tx: &mut Tx) -> Result<Vec<TokenRow>, Error> {
+    let sql = format!("/* tokens.list */ SELECT {COLUMNS} FROM tokens ORDER BY created_at, id");
+    tx.fetch_all(&sql, &[]).await?.iter().map(token).collect()
+}
+
+/// Revokes a token. False if there is none, or it already was.
+pub async fn revoke(tx: &mut Tx, id: TokenId, now: Timestamp) -> Result<bool, Error> {
+    const SQL: &str = "/* tokens.revoke */ UPDATE tokens SET revoked_at = $2 WHERE id = $1 AND revoked_at IS NULL";
+    Ok(tx.execute(SQL, &[Arg::Text(&id.to_string()), Arg::Int(now.as_millis())]).await? == 1)
+}
+
+fn token(row: &Row) -> Result<TokenRow, Error> {
+    const T: &str = "tokens";
+    let list = |column| row.text(column);
+    Ok(TokenRow {
+        id: row.parse(T, "id", "id")?,
+        label: row.text("label")?,
+        roles: serde_json::from_str(&list("roles")?).map_err(|_| row.inconsistent(T, "roles", "id"))?,
+        accounts: serde_json::from_str(&list("accounts")?).map_err(|_| row.inconsistent(T, "accounts", "id"))?,
+        created_at: row.time("created_at")?,
+        expires_at: row.time("expires_at")?,
+        revoked_at: row.maybe_time("revoked_at")?,
+    })
+}
+
+fn json<T: serde::Serialize>(values: &[T]) -> String {
+    serde_json::to_string(values).expect("names and SIDs always have a JSON form")
+}

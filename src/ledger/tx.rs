@@ -1,0 +1,134 @@
+//! One session with the database, either kind: a read snapshot or a unit of work.
+//!
+//! The enum is closed, so there are no generics to carry around; the queries above it are plain text with `$1` placeholders.
+
+use sqlx::{
+    AssertSqlSafe, Postgres, Row as _, Sqlite, Transaction,
+    pool::PoolConnection,
+    postgres::{PgArguments, PgRow},
+    query::Query,
+    sqlite::{SqliteArguments, SqliteRow},
+};
+
+use super::{Error, row::Row};
+
+/// A value for a placeholder.
+#[derive(Clone, Copy, Debug)]
+pub enum Arg<'a> {
+    /// Text.
+    Text(&'a str),
+    /// Text or null.
+    MaybeText(Option<&'a str>),
+    /// Integer.
+    Int(i64),
+    /// Integer or null.
+    MaybeInt(Option<i64>),
+    /// Bytes.
+    Bytes(&'a [u8]),
+}
+
+/// A session: what is read in it is consistent, what is written in it becomes visible all at once with [`Tx::commit`], or not at all.
+pub struct Tx(Inner);
+
+enum Inner {
+    Sqlite(Transaction<'static, Sqlite>),
+    Postgres(Transaction<'static, Postgres>),
+    SqliteReader(PoolConnection<Sqlite>),
+    PostgresReader(PoolConnection<Postgres>),
+}
+
+impl Tx {
+    pub(super) fn sqlite(tx: Transaction<'static, Sqlite>) -> Self {
+        Self(Inner::Sqlite(tx))
+    }
+
+    pub(super) fn postgres(tx: Transaction<'static, Postgres>) -> Self {
+        Self(Inner::Postgres(tx))
+    }
+
+    pub(super) fn sqlite_reader(connection: PoolConnection<Sqlite>) -> Self {
+        Self(Inner::SqliteReader(connection))
+    }
+
+    pub(super) fn postgres_reader(connection: PoolConnection<Postgres>) -> Self {
+        Self(Inner::PostgresReader(connection))
+    }
+
+    /// Makes what was done visible and durable. A session that is dropped instead leaves nothing.
+    ///
+    /// # Errors
+    /// [`Error::Conflict`] or [`Error::Unavailable`]; then nothing was done.
+    pub async fn commit(self) -> Result<(), Error> {
+        match self.0 {
+            Inner::Sqlite(tx) => tx.commit().await?,
+            Inner::Postgres(tx) => tx.commit().await?,
+            Inner::SqliteReader(_) | Inner::PostgresReader(_) => {}
+        }
+        Ok(())
+    }
+
+    /// Runs a statement; the number of rows it touched.
+    pub(super) async fn execute(&mut self, sql: &str, args: &[Arg<'_>]) -> Result<u64, Error> {
+        Ok(match &mut self.0 {
+            Inner::Sqlite(tx) => bind_sqlite(sql, args).execute(&mut **tx).await?.rows_affected(),
+            Inner::Postgres(tx) => bind_postgres(sql, args).execute(&mut **tx).await?.rows_affected(),
+            Inner::SqliteReader(connection) => bind_sqlite(sql, args).execute(&mut **connection).await?.rows_affected(),
+            Inner::PostgresReader(connection) => bind_postgres(sql, args).execute(&mut **connection).await?.rows_affected(),
+        })
+    }
+
+    /// Runs a statement that must touch exactly one row; `stale` says what it means when it did not.
+    pub(super) async fn execute_one(&mut self, sql: &str, args: &[Arg<'_>], stale: &'static str) -> Result<(), Error> {
+        match self.execute(sql, args).await? {
+            1 => Ok(()),
+            _ => Err(Error::Stale(stale)),
+        }
+    }
+
+    /// All rows of a query.
+    pub(super) async fn fetch_all(&mut self, sql: &str, args: &[Arg<'_>]) -> Result<Vec<Row>, Error> {
+        let sqlite = |rows: Vec<SqliteRow>| rows.into_iter().map(Row::Sqlite).collect();
+        let postgres = |rows: Vec<PgRow>| rows.into_iter().map(Row::Postgres).collect();
+        Ok(match &mut self.0 {
+            Inner::Sqlite(tx) => sqlite(bind_sqlite(sql, args).fetch_all(&mut **tx).await?),
+            Inner::Postgres(tx) => postgres(bind_postgres(sql, args).fetch_all(&mut **tx).await?),
+            Inner::SqliteReader(connection) => sqlite(bind_sqlite(sql, args).fetch_all(&mut **connection).await?),
+            Inner::PostgresReader(connection) => postgres(bind_postgres(sql, args).fetch_all(&mut **connection).await?),
+        })
+    }
+
+    /// The first row of a query.
+    pub(super) async fn fetch_first(&mut self, sql: &str, args: &[Arg<'_>]) -> Result<Option<Row>, Error> {
+        Ok(self.fetch_all(sql, args).await?.into_iter().next())
+    }
+
+    /// The integer in the first column of a query's only row.
+    pub(super) async fn fetch_int(&mut self, sql: &str, args: &[Arg<'_>]) -> Result<i64, Error> {
+        match self.fetch_first(sql, args).await? {
+            Some(Row::Sqlite(row)) => Ok(row.try_get(0)?),
+            Some(Row::Postgres(row)) => Ok(row.try_get(0)?),
+            None => Err(Error::Stale("the query gave no row")),
+        }
+    }
+}
+
+// `AssertSqlSafe`: the texts are constants of this module's children, or are put together from constant clauses; values are always bound.
+fn bind_sqlite<'q>(sql: &str, args: &[Arg<'q>]) -> Query<'q, Sqlite, SqliteArguments> {
+    args.iter().fold(sqlx::query(AssertSqlSafe(sql.to_owned())), |query, arg| match *arg {
+        Arg::Text(text) => query.bind(text.to_owned()),
+        Arg::MaybeText(text) => query.bind(text.map(str::to_owned)),
+        Arg::Int(int) => query.bind(int),
+        Arg::MaybeInt(int) => query.bind(int),
+        Arg::Bytes(bytes) => query.bind(bytes.to_vec()),
+    })
+}
+
+fn bind_postgres<'q>(sql: &str, args: &[Arg<'q>]) -> Query<'q, Postgres, PgArguments> {
+    args.iter().fold(sqlx::query(AssertSqlSafe(sql.to_owned())), |query, arg| match *arg {
+        Arg::Text(text) => query.bind(text),
+        Arg::MaybeText(text) => query.bind(text),
+        Arg::Int(int) => query.bind(int),
+        Arg::MaybeInt(int) => query.bind(int),
+        Arg::Bytes(bytes) => query.bind(bytes),
+    })
+}

@@ -1,0 +1,201 @@
+//! Work rows and their leases.
+//!
+//! A lease is the row's `due_at` pushed into the future and the holder's id beside it: a worker that dies or sleeps loses it by doing
+//! nothing, and what it then tries to commit finds another holder.
+
+use super::{
+    Error,
+    tx::{Arg, Tx},
+};
+use crate::model::{
+    id::{HolderId, RecordingId},
+    time::Timestamp,
+};
+
+/// What is to be done for a recording.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kind {
+    /// Fetch its media and seal it.
+    Fetch,
+    /// Remove its ciphertext and close its receipt.
+    Remove,
+}
+
+impl Kind {
+    /// The word in the row.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Fetch => "fetch",
+            Self::Remove => "remove",
+        }
+    }
+}
+
+/// A piece of work that is ours until `until`.
+#[derive(Clone, Debug)]
+pub struct Lease {
+    /// What is to be done.
+    pub kind: Kind,
+    /// For which recording.
+    pub recording: RecordingId,
+    /// In whose name.
+    pub holder: HolderId,
+    /// Leases taken for this work so far, this one included.
+    pub attempts: i64,
+    /// When it was first asked for.
+    pub enqueued_at: Timestamp,
+    /// When the lease ends unless it is extended.
+    pub until: Timestamp,
+}
+
+/// Work as the operator sees it.
+#[derive(Clone, Debug, serde::Serialize)]
+pub struct Dead {
+    /// What was to be done.
+    pub kind: String,
+    /// For which recording.
+    pub recording_id: String,
+    /// How often it was tried.
+    pub attempts: i64,
+    /// Why the last attempt failed.
+    pub last_error: Option<String>,
+}
+
+/// Work of one kind and state.
+#[derive(Clone, Debug, serde::Serialize)]
+pub struct Backlog {
+    /// The kind.
+    pub kind: String,
+    /// `due` or `dead`.
+    pub state: String,
+    /// How many.
+    pub count: i64,
+    /// When the oldest of them was enqueued, in milliseconds.
+    pub oldest_at: i64,
+}
+
+/// Takes up to `limit` pieces of due work until `until`.
+pub async fn lease(tx: &mut Tx, holder: HolderId, now: Timestamp, until: Timestamp, limit: i64) -> Result<Vec<Lease>, Error> {
+    const SQL: &str = "/* work.lease */
+        UPDATE work SET due_at = $2, holder = $3, attempts = attempts + 1
+        WHERE (kind, recording_id) IN (SELECT kind, recording_id FROM work WHERE state = 'due' AND due_at <= $1 ORDER BY due_at LIMIT $4)
+          AND state = 'due' AND due_at <= $1
+        RETURNING kind, recording_id, attempts, enqueued_at";
+    let args = [Arg::Int(now.as_millis()), Arg::Int(until.as_millis()), Arg::Text(&holder.to_string()), Arg::Int(limit)];
+    tx.fetch_all(SQL, &args)
+        .await?
+        .iter()
+        .map(|row| {
+            let kind = match row.text("kind")?.as_str() {
+                "fetch" => Kind::Fetch,
+                "remove" => Kind::Remove,
+                _ => return Err(row.inconsistent("work", "kind", "recording_id")),
+            };
+            let recording = row.parse("work", "recording_id", "recording_id")?;
+            Ok(Lease { kind, recording, holder, attempts: row.int("attempts")?, enqueued_at: row.time("enqueued_at")?, until })
+        })
+        .collect()
+}
+
+/// Keeps a lease for longer.
+///
+/// # Errors
+/// [`Error::Stale`] if somebody else has it now.
+pub async fn extend(tx: &mut Tx, lease: &Lease, until: Timestamp) -> Result<(), Error> {
+    const SQL: &str =
+        "/* work.extend */ UPDATE work SET due_at = $4 WHERE kind = $1 AND recording_id = $2 AND holder = $3 AND state = 'due'";
+    let args = [
+        Arg::Text(lease.kind.as_str()),
+        Arg::Text(&lease.recording.to_string()),
+        Arg::Text(&lease.holder.to_string()),
+        Arg::Int(until.as_millis()),
+    ];
+    tx.execute_one(SQL, &args, LOST).await
+}
+
+/// The work is done; in the same unit as what it did.
+///
+/// # Errors
+/// [`Error::Stale`] if somebody else has the lease now: then nothing of the unit may stand.
+pub async fn finish(tx: &mut Tx, lease: &Lease) -> Result<(), Error> {
+    const SQL: &str = "/* work.finish */ DELETE FROM work WHERE kind = $1 AND recording_id = $2 AND holder = $3";
+    let args = [Arg::Text(lease.kind.as_str()), Arg::Text(&lease.recording.to_string()), Arg::Text(&lease.holder.to_string())];
+    tx.execute_one(SQL, &args, LOST).await
+}
+
+/// Gives the work back, due again at `due_at`, with the reason why it could not be done. `blameless` takes the attempt back.
+pub async fn postpone(tx: &mut Tx, lease: &Lease, due_at: Timestamp, why: &str, blameless: bool) -> Result<(), Error> {
+    const SQL: &str = "/* work.postpone */
+        UPDATE work SET due_at = $4, holder = NULL, last_error = $5, attempts = attempts - $6 WHERE kind = $1 AND recording_id = $2 AND holder = $3";
+    let args = [
+        Arg::Text(lease.kind.as_str()),
+        Arg::Text(&lease.recording.to_string()),
+        Arg::Text(&lease.holder.to_string()),
+        Arg::Int(due_at.as_millis()),
+        Arg::Text(why),
+        Arg::Int(blameless.into()),
+    ];
+    tx.execute_one(SQL, &args, LOST).await
+}
+
+/// Sets the work aside until somebody says `recvault retry`.
+pub async fn bury(tx: &mut Tx, lease: &Lease, why: &str) -> Result<(), Error> {
+    const SQL: &str = "/* work.bury */
+        UPDATE work SET state = 'dead', holder = NULL, last_error = $4 WHERE kind = $1 AND recording_id = $2 AND holder = $3";
+    let args =
+        [Arg::Text(lease.kind.as_str()), Arg::Text(&lease.recording.to_string()), Arg::Text(&lease.holder.to_string()), Arg::Text(why)];
+    tx.execute_one(SQL, &args, LOST).await
+}
+
+/// Makes dead work due again, for one recording or for all. How many pieces.
+pub async fn revive(tx: &mut Tx, recording: Option<RecordingId>, now: Timestamp) -> Result<u64, Error> {
+    const SQL: &str = "/* work.revive */
+        UPDATE work SET state = 'due', due_at = $1, attempts = 0 WHERE state = 'dead' AND (recording_id = $2 OR $2 = '*')";
+    let which = recording.map_or_else(|| "*".to_owned(), |id| id.to_string());
+    tx.execute(SQL, &[Arg::Int(now.as_millis()), Arg::Text(&which)]).await
+}
+
+/// Asks for work, due at once; asking twice is asking once, and dead work becomes due.
+pub async fn enqueue(tx: &mut Tx, kind: Kind, recording: RecordingId, now: Timestamp) -> Result<(), Error> {
+    const SQL: &str = "/* work.enqueue */
+        INSERT INTO work (kind, recording_id, state, due_at, attempts, enqueued_at) VALUES ($1, $2, 'due', $3, 0, $3)
+        ON CONFLICT (kind, recording_id) DO UPDATE SET state = 'due'";
+    tx.execute(SQL, &[Arg::Text(kind.as_str()), Arg::Text(&recording.to_string()), Arg::Int(now.as_millis())]).await.map(|_| ())
+}
+
+/// Takes work away from whoever holds it.
+pub async fn cancel(tx: &mut Tx, kind: Kind, recording: RecordingId) -> Result<(), Error> {
+    const SQL: &str = "/* work.cancel */ DELETE FROM work WHERE kind = $1 AND recording_id = $2";
+    tx.execute(SQL, &[Arg::Text(kind.as_str()), Arg::Text(&recording.to_string())]).await.map(|_| ())
+}
+
+/// Dead work, oldest first.
+pub async fn dead(tx: &mut Tx, limit: i64) -> Result<Vec<Dead>, Error> {
+    const SQL: &str = "/* work.dead */
+        SELECT kind, recording_id, attempts, last_error FROM work WHERE state = 'dead' ORDER BY enqueued_at LIMIT $1";
+    tx.fetch_all(SQL, &[Arg::Int(limit)])
+        .await?
+        .iter()
+        .map(|row| {
+            Ok(Dead {
+                kind: row.text("kind")?,
+                recording_id: row.text("recording_id")?,
+                attempts: row.int("attempts")?,
+                last_error: row.maybe_text("last_error")?,
+            })
+        })
+        .collect()
+}
+
+/// How much work waits, by kind and state.
+pub async fn backlog(tx: &mut Tx) -> Result<Vec<Backlog>, Error> {
+    const SQL: &str = "/* work.backlog */
+        SELECT kind, state, COUNT(*) AS n, MIN(enqueued_at) AS oldest FROM work GROUP BY kind, state ORDER BY kind, state";
+    tx.fetch_all(SQL, &[])
+        .await?
+        .iter()
+        .map(|row| Ok(Backlog { kind: row.text("kind")?, state: row.text("state")?, count: row.int("n")?, oldest_at: row.int("oldest")? }))
+        .collect()
+}
+
+const LOST: &str = "the lease was lost to another worker";
