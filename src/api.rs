@@ -1,1 +1,105 @@
 //! HTTP for machines: translation only.
+//!
+//! Owns the route table, what a request must look like, and how each error reads (RFC 9457). Refuses to decide anything: a handler extracts,
+//! calls one story of `flow`, and converts.
+
+mod audit;
+mod catalogue;
+mod gate;
+mod grants;
+mod health;
+mod media;
+mod openapi;
+mod policy;
+mod problem;
+mod range;
+mod receipts;
+mod shred;
+mod twilio;
+
+use std::{sync::Arc, time::Duration};
+
+use axum::{
+    Router,
+    extract::DefaultBodyLimit,
+    http::{HeaderName, HeaderValue, StatusCode, header},
+    routing::{get, post},
+};
+use tower_http::{set_header::SetResponseHeaderLayer, timeout::TimeoutLayer};
+
+pub use problem::Problem;
+
+use crate::{flow::Flow, twilio::PublicUrl};
+
+/// Largest request body, bytes.
+const MAX_BODY: usize = 64 * 1024;
+
+/// `[server]`: where we listen and how the world calls us.
+#[derive(Clone, Debug, serde::Deserialize, serde::Serialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Settings {
+    /// Address and port of the service. TLS is a proxy's task.
+    pub listen: String,
+    /// Address and port of `/metrics`; empty: none.
+    pub metrics_listen: String,
+    /// The address under which Twilio and listeners reach the service through the proxy.
+    pub public_url: String,
+    /// Seconds until an answer must have begun.
+    pub request_timeout_s: u64,
+    /// Seconds that running streams and work get to end when the service stops.
+    pub grace_s: u64,
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        Self {
+            listen: "127.0.0.1:8080".into(),
+            metrics_listen: "127.0.0.1:9464".into(),
+            public_url: "http://127.0.0.1:8080".into(),
+            request_timeout_s: 14,
+            grace_s: 10,
+        }
+    }
+}
+
+/// What every handler has at hand.
+#[derive(Clone)]
+pub struct Api {
+    flow: Flow,
+    public: Arc<PublicUrl>,
+}
+
+/// The whole HTTP surface on one page.
+pub fn router(flow: Flow, public: PublicUrl, settings: &Settings) -> Router {
+    let no_store = SetResponseHeaderLayer::if_not_present(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    let no_sniff = SetResponseHeaderLayer::overriding(header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
+    let no_referrer = SetResponseHeaderLayer::overriding(header::REFERRER_POLICY, HeaderValue::from_static("no-referrer"));
+    let no_frames = SetResponseHeaderLayer::overriding(
+        HeaderName::from_static("content-security-policy"),
+        HeaderValue::from_static("default-src 'none'; media-src 'self'; frame-ancestors 'none'"),
+    );
+    let timeout =
+        TimeoutLayer::with_status_code(StatusCode::SERVICE_UNAVAILABLE, Duration::from_secs(settings.request_timeout_s.clamp(1, 300)));
+    Router::new()
+        // Twilio calls these.
+        .route("/twilio/recordings", post(twilio::recording_posted).get(twilio::recording_got))
+        // The team's own applications call these, with a bearer token.
+        .route("/v1/recordings", get(catalogue::list))
+        .route("/v1/recordings/{id}", get(catalogue::show).delete(shred::shred))
+        .route("/v1/recordings/{id}/grants", post(grants::create))
+        .route("/v1/audit", get(audit::list))
+        // Players call these, with a grant's token in the path.
+        .route("/v1/media/{token}/audio.wav", get(media::audio))
+        // Anybody may call these.
+        .route("/v1/receipts/{id}", get(receipts::show))
+        .route("/v1/policy", get(policy::show))
+        .route("/.well-known/jwks.json", get(receipts::jwks))
+        .route("/openapi.json", get(openapi::show))
+        // Operators call these.
+        .route("/healthz", get(health::alive))
+        .route("/readyz", get(health::ready))
+        .fallback(problem::no_such_route)
+        .method_not_allowed_fallback(problem::no_such_method)
+        .layer((timeout, no_store, no_sniff, no_referrer, no_frames, DefaultBodyLimit::max(MAX_BODY)))
+        .with_state(Api { flow, public: Arc::new(public) })
+}

@@ -1,1 +1,127 @@
-//! Stories a person could tell.
+//! Stories a person could tell. Every write begins here.
+//!
+//! Owns the order of steps: what is looked up, what is decided, what is done. Refuses to know HTTP, SQL and key material; it asks `policy`,
+//! `vault` and `ledger`.
+
+mod catalogue;
+mod error;
+mod ingest;
+mod playback;
+mod revocation;
+mod status;
+mod streams;
+mod sweep;
+mod tokens;
+mod work;
+
+use std::sync::Arc;
+
+pub use catalogue::{AuditPage, Details, Listed, Page};
+pub use error::Error;
+pub use playback::{Given, Heard};
+pub use status::Status;
+pub use sweep::Swept;
+pub use tokens::Minted;
+pub use work::Settings;
+
+use crate::{
+    evidence::NewEntry,
+    ledger::{self, Ledger, accept::Acceptor, policies},
+    model::time::Clock,
+    policy::{Rulebook, Rules},
+    store::Store,
+    twilio::{Accounts, Client},
+    vault::Vault,
+};
+
+/// What every story needs. Clones share it.
+#[derive(Clone)]
+pub struct Flow(Arc<Parts>);
+
+/// The parts a [`Flow`] is put together from.
+pub struct Parts {
+    /// Where keys are used.
+    pub vault: Vault,
+    /// What is known.
+    pub ledger: Ledger,
+    /// Where ciphertext is.
+    pub store: Store,
+    /// What is allowed.
+    pub rulebook: Rulebook,
+    /// Whose callbacks are believed.
+    pub accounts: Accounts,
+    /// How media is fetched.
+    pub client: Client,
+    /// The way in for announcements.
+    pub acceptor: Acceptor,
+    /// What time it is.
+    pub clock: Clock,
+    /// How work is paced.
+    pub settings: Settings,
+    /// Running streams.
+    pub streams: streams::Streams,
+    /// Rung when there is new work.
+    pub bell: tokio::sync::Notify,
+}
+
+pub use streams::Streams;
+
+impl Flow {
+    /// Puts the parts together.
+    pub fn new(parts: Parts) -> Self {
+        Self(Arc::new(parts))
+    }
+
+    /// The rules in force.
+    pub fn rulebook(&self) -> &Rulebook {
+        &self.0.rulebook
+    }
+
+    /// The accounts whose callbacks are believed.
+    pub fn accounts(&self) -> &Accounts {
+        &self.0.accounts
+    }
+
+    /// The vault.
+    pub fn vault(&self) -> &Vault {
+        &self.0.vault
+    }
+
+    /// The present.
+    pub fn now(&self) -> crate::model::time::Timestamp {
+        self.0.clock.now()
+    }
+}
+
+/// Puts a policy in force: keeps its file, notes the change in the audit log, and gives back the rulebook with all earlier versions.
+///
+/// # Errors
+/// [`Error::Policy`] if the file was changed without a new version, or an earlier version does not load any more.
+pub async fn put_in_force(ledger: &Ledger, rules: Rules, clock: &Clock) -> Result<Rulebook, Error> {
+    let row = policies::PolicyRow { digest: rules.digest().to_owned(), version: rules.version().to_owned(), source: rules.text().to_owned() };
+    let now = clock.now();
+    let earlier = ledger
+        .unit(|| async {
+            let mut tx = ledger.begin().await?;
+            if policies::keep(&mut tx, &row, now).await? {
+                ledger::audit::append(&mut tx, now, NewEntry::policy_in_force(&row.version, &row.digest)).await?;
+            }
+            let all = policies::all(&mut tx).await?;
+            tx.commit().await?;
+            Ok::<_, ledger::Error>(all)
+        })
+        .await
+        .map_err(|error| match error {
+            ledger::Error::Stale(why) => Error::Policy(why.into()),
+            other => other.into(),
+        })?;
+    let earlier = earlier.into_iter().filter(|policy| policy.digest != row.digest).map(|policy| {
+        let name = format!("policy version `{}`", policy.version);
+        Rules::parse(&name, &policy.source).map_err(|faults| {
+            let faults: Vec<String> = faults.iter().map(ToString::to_string).collect();
+            Error::Policy(format!("a version that recordings are pinned to does not load any more: {}", faults.join("; ")))
+        })
+    });
+    let earlier = earlier.collect::<Result<Vec<_>, _>>()?;
+    Ok(Rulebook::new(rules, earlier))
+}

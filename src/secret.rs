@@ -13,11 +13,15 @@
 //! wants_serialize::<recvault::secret::SecretText>();
 //! ```
 
+mod token;
+
 use std::fmt;
 
 use rand::CryptoRng;
 use subtle::ConstantTimeEq;
 use zeroize::{Zeroize, ZeroizeOnDrop, Zeroizing};
+
+pub use token::{Token, TokenHash, TokenKind};
 
 /// 32 secret bytes: any symmetric key or seed of the vault.
 #[derive(Zeroize, ZeroizeOnDrop)]

@@ -1,0 +1,48 @@
+//! The audit log over HTTP.
+
+use axum::{Json, extract::State};
+use serde::{Deserialize, Serialize};
+
+use super::{
+    Api, Problem,
+    gate::{Bearer, Params},
+};
+use crate::{evidence::Entry, policy::Action};
+
+/// Which entries.
+#[derive(Deserialize, utoipa::IntoParams)]
+#[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
+pub(super) struct AuditParams {
+    /// Entries with a higher number than this; 0 if not given.
+    after: Option<i64>,
+    /// 1 to 1000; 100 if not given.
+    limit: Option<u16>,
+}
+
+/// A page of the audit log.
+#[derive(Serialize, utoipa::ToSchema)]
+pub(super) struct AuditBody {
+    /// In order, oldest first.
+    #[schema(value_type = Vec<Object>)]
+    items: Vec<Entry>,
+    /// Give it as `after` for the next page; null on the last.
+    next_after: Option<i64>,
+}
+
+/// Reads the audit log, oldest first.
+#[utoipa::path(get, path = "/v1/audit", tag = "audit", params(AuditParams), security(("bearer" = [])),
+    responses((status = 200, body = AuditBody), (status = 401, body = Problem), (status = 403, body = Problem)))]
+pub(super) async fn list(
+    State(api): State<Api>,
+    bearer: Bearer,
+    Params(params): Params<AuditParams>,
+) -> Result<Json<AuditBody>, Problem> {
+    let permit = bearer.permit(&api, Action::Audit)?;
+    let limit = params.limit.unwrap_or(100);
+    if !(1..=1000).contains(&limit) {
+        return Err(Problem::bad_request("`limit` must be 1 to 1000"));
+    }
+    let page = api.flow.audit(&permit, params.after.unwrap_or(0), limit).await?;
+    Ok(Json(AuditBody { items: page.items, next_after: page.next }))
+}

@@ -1,0 +1,199 @@
+//! The catalogue over HTTP.
+
+use axum::{Json, extract::State};
+use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD as BASE64URL};
+use serde::{Deserialize, Serialize};
+
+use super::{
+    Api, Problem,
+    gate::{Bearer, Id, Params},
+};
+use crate::{
+    flow::Details,
+    ledger::recordings::Filter,
+    model::{
+        id::{ReceiptId, RecordingId},
+        name::Tier,
+        recording::{Recording, State as Life},
+        time::Timestamp,
+    },
+    policy::Action,
+};
+
+/// Which recordings to list.
+#[derive(Deserialize, utoipa::IntoParams)]
+#[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
+pub(super) struct ListParams {
+    /// Only in this state.
+    state: Option<Life>,
+    /// Only of this tier.
+    #[param(value_type = Option<String>)]
+    tier: Option<Tier>,
+    /// Only announced at or after; RFC 3339.
+    #[param(value_type = Option<String>)]
+    since: Option<Timestamp>,
+    /// Only announced before; RFC 3339.
+    #[param(value_type = Option<String>)]
+    until: Option<Timestamp>,
+    /// 1 to 1000; 100 if not given.
+    limit: Option<u16>,
+    /// `next_cursor` of the page before.
+    cursor: Option<String>,
+}
+
+/// A page of recordings.
+#[derive(Serialize, utoipa::ToSchema)]
+pub(super) struct ListBody {
+    /// Newest announced first.
+    items: Vec<RecordingBody>,
+    /// Give it as `cursor` for the next page; null on the last.
+    next_cursor: Option<String>,
+}
+
+/// A recording as those see it who may not hear it. Never personal data.
+#[derive(Serialize, utoipa::ToSchema)]
+pub(super) struct RecordingBody {
+    #[schema(value_type = String)]
+    id: RecordingId,
+    state: Life,
+    tier: String,
+    policy_version: String,
+    policy_digest: String,
+    account_sid: String,
+    recording_sid: String,
+    call_sid: Option<String>,
+    conference_sid: Option<String>,
+    source: Option<String>,
+    source_status: String,
+    error_code: Option<i64>,
+    duration_s: Option<i64>,
+    channels: Option<i64>,
+    #[schema(value_type = Option<String>)]
+    started_at: Option<Timestamp>,
+    #[schema(value_type = String)]
+    announced_at: Timestamp,
+    #[schema(value_type = Option<String>)]
+    sealed_at: Option<Timestamp>,
+    #[schema(value_type = Option<String>)]
+    shredded_at: Option<Timestamp>,
+}
+
+/// A recording with what hangs on it.
+#[derive(Serialize, utoipa::ToSchema)]
+pub(super) struct DetailsBody {
+    #[serde(flatten)]
+    recording: RecordingBody,
+    /// Its sealed objects.
+    artefacts: Vec<ArtefactBody>,
+    /// Its receipt, after a shred.
+    #[schema(value_type = Option<String>)]
+    receipt_id: Option<ReceiptId>,
+}
+
+/// A sealed object.
+#[derive(Serialize, utoipa::ToSchema)]
+pub(super) struct ArtefactBody {
+    /// `audio`.
+    artefact: &'static str,
+    content_type: String,
+    /// Plaintext bytes.
+    bytes: u64,
+    /// Ciphertext bytes.
+    sealed_bytes: u64,
+    /// SHA-256 of the ciphertext.
+    sealed_sha256: String,
+}
+
+/// Lists recordings, newest first.
+#[utoipa::path(get, path = "/v1/recordings", tag = "recordings", params(ListParams), security(("bearer" = [])),
+    responses((status = 200, body = ListBody), (status = 400, body = Problem), (status = 401, body = Problem)))]
+pub(super) async fn list(
+    State(api): State<Api>,
+    bearer: Bearer,
+    Params(params): Params<ListParams>,
+) -> Result<Json<ListBody>, Problem> {
+    let permit = bearer.permit(&api, Action::Catalogue)?;
+    let limit = params.limit.unwrap_or(100);
+    if !(1..=1000).contains(&limit) {
+        return Err(Problem::bad_request("`limit` must be 1 to 1000"));
+    }
+    let after = params.cursor.as_deref().map(parse_cursor).transpose()?;
+    let filter =
+        Filter { state: params.state, tier: params.tier, since: params.since, until: params.until, after, ..Filter::default() };
+    let page = api.flow.list(&permit, filter, limit).await?;
+    let items = page.items.into_iter().map(RecordingBody::from).collect();
+    Ok(Json(ListBody { items, next_cursor: page.next.map(|(at, id)| cursor(at, id)) }))
+}
+
+/// Shows one recording.
+#[utoipa::path(get, path = "/v1/recordings/{id}", tag = "recordings", params(("id" = String, Path)), security(("bearer" = [])),
+    responses((status = 200, body = DetailsBody), (status = 401, body = Problem), (status = 404, body = Problem)))]
+pub(super) async fn show(State(api): State<Api>, bearer: Bearer, Id(id): Id<RecordingId>) -> Result<Json<DetailsBody>, Problem> {
+    let permit = bearer.permit(&api, Action::Catalogue)?;
+    Ok(Json(api.flow.show(&permit, id).await?.into()))
+}
+
+/// A cursor is opaque to callers: the place of the last item, in base64url.
+fn cursor(at: Timestamp, id: RecordingId) -> String {
+    BASE64URL.encode(format!("{}/{id}", at.as_millis()))
+}
+
+fn parse_cursor(text: &str) -> Result<(Timestamp, RecordingId), Problem> {
+    let plain = BASE64URL.decode(text).ok().and_then(|bytes| String::from_utf8(bytes).ok());
+    let parsed = plain.as_deref().and_then(|plain| plain.split_once('/')).and_then(|(at, id)| Some((at.parse().ok()?, id.parse().ok()?)));
+    let (at, id) = parsed.ok_or_else(|| Problem::bad_request("`cursor` is not a `next_cursor` of this list"))?;
+    Ok((Timestamp::from_millis(at), id))
+}
+
+impl From<Recording> for RecordingBody {
+    fn from(recording: Recording) -> Self {
+        Self {
+            id: recording.id,
+            state: recording.state,
+            tier: recording.tier.to_string(),
+            policy_version: recording.policy_version,
+            policy_digest: recording.policy_digest,
+            account_sid: recording.account.to_string(),
+            recording_sid: recording.source_sid.to_string(),
+            call_sid: recording.call.map(|sid| sid.to_string()),
+            conference_sid: recording.conference.map(|sid| sid.to_string()),
+            source: recording.source,
+            source_status: recording.source_status,
+            error_code: recording.error_code,
+            duration_s: recording.duration_s,
+            channels: recording.channels,
+            started_at: recording.started_at,
+            announced_at: recording.announced_at,
+            sealed_at: recording.sealed_at,
+            shredded_at: recording.shredded_at,
+        }
+    }
+}
+
+impl From<Details> for DetailsBody {
+    fn from(details: Details) -> Self {
+        let artefacts = details.artefacts.into_iter().map(|sealed| ArtefactBody {
+            artefact: sealed.artefact.as_str(),
+            content_type: sealed.content_type,
+            bytes: sealed.plain_len,
+            sealed_bytes: sealed.sealed_len,
+            sealed_sha256: sealed.sealed_sha256,
+        });
+        Self { recording: details.recording.into(), artefacts: artefacts.collect(), receipt_id: details.receipt }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_cursor_comes_back_as_it_went() {
+        let place = (Timestamp::from_millis(1_700_000_000_123), RecordingId::random(&mut rand::rng()));
+        assert_eq!(parse_cursor(&cursor(place.0, place.1)).ok(), Some(place));
+        for bad in ["", "AAAA", "%%", &BASE64URL.encode("1/rec_0"), &BASE64URL.encode(format!("x/{}", place.1))] {
+            assert!(parse_cursor(bad).is_err(), "{bad}");
+        }
+    }
+}

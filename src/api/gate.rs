@@ -1,0 +1,84 @@
+//! The gate: a bearer token becomes a principal, a permit, or a refusal. Also the extractors that answer with problems.
+
+use axum::{
+    extract::{FromRequest, FromRequestParts, Path, Query, Request, rejection::{JsonRejection, QueryRejection}},
+    http::{StatusCode, header, request::Parts},
+};
+use serde::de::DeserializeOwned;
+
+use super::{Api, Problem};
+use crate::{
+    flow,
+    model::access::Principal,
+    policy::{self, Action, Permit},
+};
+
+/// Somebody with a valid bearer token (RFC 6750, section 2.1: in the header, never in the URL).
+pub(super) struct Bearer(pub(super) Principal);
+
+impl FromRequestParts<Api> for Bearer {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, api: &Api) -> Result<Self, Problem> {
+        let mut headers = parts.headers.get_all(header::AUTHORIZATION).iter();
+        // Two credentials at once are refused: which of them speaks would be a guess.
+        let (Some(value), None) = (headers.next(), headers.next()) else { return Err(Problem::unauthorized()) };
+        let token = value.to_str().ok().and_then(|value| value.split_once(' ')).filter(|(scheme, _)| scheme.eq_ignore_ascii_case("bearer"));
+        let (_, token) = token.ok_or_else(Problem::unauthorized)?;
+        api.flow.authenticate(token.trim()).await?.map(Self).ok_or_else(Problem::unauthorized)
+    }
+}
+
+impl Bearer {
+    /// Leave to do what is not listening, or the refusal as the bearer may see it.
+    pub(super) fn permit(&self, api: &Api, action: Action) -> Result<Permit, Problem> {
+        policy::permit(&self.0, action, api.flow.rulebook(), api.flow.now()).map_err(|denial| {
+            Problem::from(if denial.is_hidden() { flow::Error::NotFound } else { flow::Error::Denied(denial) })
+        })
+    }
+}
+
+/// An id from the path; what is not one is not found.
+pub(super) struct Id<T>(pub(super) T);
+
+impl<T: std::str::FromStr + Send> FromRequestParts<Api> for Id<T> {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, api: &Api) -> Result<Self, Problem> {
+        let Path(text) = Path::<String>::from_request_parts(parts, api).await.map_err(|_| Problem::not_found())?;
+        text.parse().map(Self).map_err(|_| Problem::not_found())
+    }
+}
+
+/// A query string; faults name the field.
+pub(super) struct Params<T>(pub(super) T);
+
+impl<T: DeserializeOwned> FromRequestParts<Api> for Params<T> {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, api: &Api) -> Result<Self, Problem> {
+        let query = Query::<T>::from_request_parts(parts, api).await;
+        query.map(|Query(value)| Self(value)).map_err(|rejection: QueryRejection| Problem::bad_request(rejection.body_text()))
+    }
+}
+
+/// A JSON body; faults name the field.
+pub(super) struct Document<T>(pub(super) T);
+
+impl<T: DeserializeOwned> FromRequest<Api> for Document<T> {
+    type Rejection = Problem;
+
+    async fn from_request(request: Request, api: &Api) -> Result<Self, Problem> {
+        let body = axum::Json::<T>::from_request(request, api).await;
+        body.map(|axum::Json(value)| Self(value)).map_err(|rejection: JsonRejection| match rejection.status() {
+            StatusCode::PAYLOAD_TOO_LARGE => too_large(),
+            _ => Problem::bad_request(rejection.body_text()),
+        })
+    }
+}
+
+/// A body over the bound.
+pub(super) fn too_large() -> Problem {
+    let detail = "A request body has at most 64 KiB here.";
+    Problem::new(StatusCode::PAYLOAD_TOO_LARGE, "urn:recvault:problem:too-large", "Body too large", detail)
+}

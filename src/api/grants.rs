@@ -1,0 +1,66 @@
+//! Grants over HTTP: a purpose is stated, and URLs to listen come back.
+
+use axum::{Json, extract::State, http::StatusCode};
+use serde::{Deserialize, Serialize};
+
+use super::{
+    Api, Problem,
+    gate::{Bearer, Document, Id},
+};
+use crate::{
+    flow::Given,
+    model::{
+        id::{GrantId, RecordingId},
+        name::Purpose,
+        time::Timestamp,
+    },
+};
+
+/// Why somebody wants to listen.
+#[derive(Deserialize, utoipa::ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct GrantRequest {
+    /// A purpose of the privacy policy.
+    #[schema(value_type = String)]
+    purpose: Purpose,
+    /// The reason in one's own words, where the purpose asks for it; at most 1000 characters.
+    justification: Option<String>,
+}
+
+/// A grant. The URLs hold its token: who has them may listen until it ends.
+#[derive(Serialize, utoipa::ToSchema)]
+pub(super) struct GrantBody {
+    #[schema(value_type = String)]
+    id: GrantId,
+    purpose: String,
+    /// SHA-256 of the policy by which it was decided.
+    policy_digest: String,
+    #[schema(value_type = String)]
+    expires_at: Timestamp,
+    /// What may be heard or seen.
+    view: &'static str,
+    audio_url: String,
+}
+
+/// States a purpose and gets a grant.
+#[utoipa::path(post, path = "/v1/recordings/{id}/grants", tag = "recordings", params(("id" = String, Path)), security(("bearer" = [])),
+    request_body = GrantRequest,
+    responses((status = 201, body = GrantBody), (status = 401, body = Problem), (status = 403, body = Problem),
+        (status = 404, body = Problem), (status = 410, body = Problem)))]
+pub(super) async fn create(
+    State(api): State<Api>,
+    Bearer(principal): Bearer,
+    Id(id): Id<RecordingId>,
+    Document(request): Document<GrantRequest>,
+) -> Result<(StatusCode, Json<GrantBody>), Problem> {
+    let Given { id, grant, token } = api.flow.grant(&principal, id, request.purpose, request.justification.as_deref()).await?;
+    let body = GrantBody {
+        id,
+        purpose: grant.purpose().to_string(),
+        policy_digest: grant.policy_digest().to_owned(),
+        expires_at: grant.expires_at(),
+        view: grant.view().as_str(),
+        audio_url: api.public.join(&format!("/v1/media/{}/audio.wav", token.expose())),
+    };
+    Ok((StatusCode::CREATED, Json(body)))
+}

@@ -1,0 +1,45 @@
+//! The description of this interface, made from the handlers themselves (OpenAPI 3.1).
+
+use axum::Json;
+use utoipa::{
+    Modify, OpenApi,
+    openapi::security::{Http, HttpAuthScheme, SecurityScheme},
+};
+
+#[derive(OpenApi)]
+#[openapi(
+    info(title = "Recvault", description = "Keeps recorded communications sealed and lets go of them for good."),
+    paths(
+        super::twilio::recording_posted,
+        super::twilio::recording_got,
+        super::catalogue::list,
+        super::catalogue::show,
+        super::shred::shred,
+        super::grants::create,
+        super::audit::list,
+        super::media::audio,
+        super::receipts::show,
+        super::receipts::jwks,
+        super::policy::show,
+        super::health::alive,
+        super::health::ready,
+        show
+    ),
+    modifiers(&Bearer)
+)]
+struct Description;
+
+struct Bearer;
+
+impl Modify for Bearer {
+    fn modify(&self, openapi: &mut utoipa::openapi::OpenApi) {
+        let scheme = SecurityScheme::Http(Http::new(HttpAuthScheme::Bearer));
+        openapi.components.get_or_insert_default().add_security_scheme("bearer", scheme);
+    }
+}
+
+/// This description.
+#[utoipa::path(get, path = "/openapi.json", tag = "operators", responses((status = 200)))]
+pub(super) async fn show() -> Json<utoipa::openapi::OpenApi> {
+    Json(Description::openapi())
+}

@@ -1,0 +1,144 @@
+//! Errors as RFC 9457 problem details: the one place where an error becomes an HTTP answer.
+//!
+//! Causes inside the vault are logged here, once, and never sent, in no build.
+
+use axum::{
+    Json,
+    http::{HeaderValue, StatusCode, header},
+    response::{IntoResponse, Response},
+};
+use serde::Serialize;
+
+use crate::{
+    flow, ledger,
+    model::{id::ReceiptId, time::Timestamp},
+    vault,
+};
+
+/// A problem, as `application/problem+json`.
+#[derive(Debug, Serialize, utoipa::ToSchema)]
+pub struct Problem {
+    /// What kind of problem; stable, for programs.
+    #[serde(rename = "type")]
+    kind: &'static str,
+    /// What kind of problem, for people.
+    title: &'static str,
+    /// The HTTP status.
+    status: u16,
+    /// What happened this time, and the way out.
+    detail: String,
+    /// Every reason of a refusal.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    reasons: Vec<ProblemReason>,
+    /// The receipt of a shredded recording.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<String>)]
+    receipt_id: Option<ReceiptId>,
+    /// When it was shredded.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<String>)]
+    shredded_at: Option<Timestamp>,
+}
+
+/// One reason of a refusal.
+#[derive(Debug, Serialize, utoipa::ToSchema)]
+pub struct ProblemReason {
+    /// Stable, for programs.
+    code: &'static str,
+    /// For people.
+    text: String,
+}
+
+impl Problem {
+    pub(super) fn new(status: StatusCode, kind: &'static str, title: &'static str, detail: impl Into<String>) -> Self {
+        Self { kind, title, status: status.as_u16(), detail: detail.into(), reasons: Vec::new(), receipt_id: None, shredded_at: None }
+    }
+
+    pub(super) fn bad_request(detail: impl Into<String>) -> Self {
+        Self::new(StatusCode::BAD_REQUEST, "urn:recvault:problem:bad-request", "The request cannot be understood", detail)
+    }
+
+    pub(super) fn not_found() -> Self {
+        let detail = "There is nothing here, or it is not yours to know.";
+        Self::new(StatusCode::NOT_FOUND, "urn:recvault:problem:not-found", "Not found", detail)
+    }
+
+    pub(super) fn unauthorized() -> Self {
+        let detail = "Send a valid token as `Authorization: Bearer …`.";
+        Self::new(StatusCode::UNAUTHORIZED, "urn:recvault:problem:unauthorized", "No valid bearer token", detail)
+    }
+
+    pub(super) fn bad_signature() -> Self {
+        let detail = "The request is not signed by a known account.";
+        Self::new(StatusCode::FORBIDDEN, "urn:recvault:problem:bad-signature", "Not signed", detail)
+    }
+
+    pub(super) fn unavailable() -> Self {
+        let detail = "The vault cannot do this now; nothing was changed. Try again.";
+        Self::new(StatusCode::SERVICE_UNAVAILABLE, "urn:recvault:problem:unavailable", "Not available", detail)
+    }
+
+    pub(super) fn internal() -> Self {
+        let detail = "The vault found something it did not expect; the operator's log has it.";
+        Self::new(StatusCode::INTERNAL_SERVER_ERROR, "urn:recvault:problem:internal", "Internal error", detail)
+    }
+}
+
+impl From<flow::Error> for Problem {
+    fn from(error: flow::Error) -> Self {
+        match error {
+            flow::Error::NotFound | flow::Error::Vault(vault::Error::Gone) => Self::not_found(),
+            flow::Error::Invalid(detail) => Self::bad_request(detail),
+            flow::Error::Shredded { at, receipt } => {
+                let detail = format!("The recording was shredded at {at}. Its receipt is at `/v1/receipts/{receipt}`.");
+                let problem = Self::new(StatusCode::GONE, "urn:recvault:problem:shredded", "Shredded", detail);
+                Self { receipt_id: Some(receipt), shredded_at: Some(at), ..problem }
+            }
+            flow::Error::Denied(denial) => {
+                let detail = "The privacy policy does not allow this; `reasons` says why.";
+                let reasons = denial.refusals().iter();
+                let reasons = reasons.map(|refusal| ProblemReason { code: refusal.reason.code(), text: refusal.sentence() }).collect();
+                Self { reasons, ..Self::new(StatusCode::FORBIDDEN, "urn:recvault:problem:denied", "Denied", detail) }
+            }
+            flow::Error::Vault(vault::Error::Ledger(error @ (ledger::Error::Unavailable(_) | ledger::Error::Conflict))) => {
+                tracing::error!(%error, "the ledger is not available");
+                Self::unavailable()
+            }
+            flow::Error::Vault(vault::Error::Store(error)) => {
+                tracing::error!(%error, "the store is not available");
+                Self::unavailable()
+            }
+            other => {
+                tracing::error!(error = %other, "internal error");
+                Self::internal()
+            }
+        }
+    }
+}
+
+impl IntoResponse for Problem {
+    fn into_response(self) -> Response {
+        let status = StatusCode::from_u16(self.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+        let mut response = (status, Json(self)).into_response();
+        let headers = response.headers_mut();
+        headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/problem+json"));
+        if status == StatusCode::UNAUTHORIZED {
+            headers.insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
+        }
+        if status == StatusCode::SERVICE_UNAVAILABLE {
+            headers.insert(header::RETRY_AFTER, HeaderValue::from_static("1"));
+        }
+        response
+    }
+}
+
+/// No route has this path.
+pub(super) async fn no_such_route() -> Problem {
+    Problem::not_found()
+}
+
+/// The route has no such method.
+pub(super) async fn no_such_method() -> Problem {
+    let detail = "This address does not take this method; `/openapi.json` lists what it takes.";
+    Problem::new(StatusCode::METHOD_NOT_ALLOWED, "urn:recvault:problem:method-not-allowed", "Method not allowed", detail)
+}

@@ -1,0 +1,25 @@
+//! Receipts and the key that checks them, for anybody.
+
+use axum::{
+    Json,
+    extract::State,
+    http::header,
+    response::{IntoResponse, Response},
+};
+
+use super::{Api, Problem, gate::Id};
+use crate::model::id::ReceiptId;
+
+/// A receipt: a JWS in compact form (RFC 7515), signed with a key of `/.well-known/jwks.json`.
+#[utoipa::path(get, path = "/v1/receipts/{id}", tag = "receipts", params(("id" = String, Path)),
+    responses((status = 200, body = String, content_type = "application/jose"), (status = 404, body = Problem)))]
+pub(super) async fn show(State(api): State<Api>, Id(id): Id<ReceiptId>) -> Result<Response, Problem> {
+    let jws = api.flow.receipt(id).await?;
+    Ok(([(header::CONTENT_TYPE, "application/jose")], jws).into_response())
+}
+
+/// The public keys of receipts, as a JWK set (RFC 7517).
+#[utoipa::path(get, path = "/.well-known/jwks.json", tag = "receipts", responses((status = 200)))]
+pub(super) async fn jwks(State(api): State<Api>) -> Json<serde_json::Value> {
+    Json(api.flow.vault().jwks())
+}

@@ -1,0 +1,63 @@
+//! Shredding over HTTP.
+
+use axum::{Json, extract::State};
+use serde::{Deserialize, Serialize};
+
+use super::{
+    Api, Problem,
+    gate::{Bearer, Document, Id},
+};
+use crate::{
+    evidence::ShredReason,
+    model::{
+        id::{ReceiptId, RecordingId},
+        time::Timestamp,
+    },
+    policy::Action,
+};
+
+/// Why a recording is shredded.
+#[derive(Deserialize, utoipa::ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct ShredRequest {
+    /// A short code such as `subject-request`: lower-case letters, digits and `-`, at most 64. It stands in the receipt and the audit log, so
+    /// it must not name a person.
+    #[schema(value_type = String)]
+    reason: ShredReason,
+}
+
+/// A shred that stands.
+#[derive(Serialize, utoipa::ToSchema)]
+pub(super) struct ShreddedBody {
+    #[schema(value_type = String)]
+    recording_id: RecordingId,
+    #[schema(value_type = String)]
+    receipt_id: ReceiptId,
+    #[schema(value_type = String)]
+    shredded_at: Timestamp,
+    /// The signed receipt, a JWS in compact form (RFC 7515).
+    receipt: String,
+    receipt_url: String,
+}
+
+/// Shreds a recording for good. Repeating it gives the same receipt.
+#[utoipa::path(delete, path = "/v1/recordings/{id}", tag = "recordings", params(("id" = String, Path)), security(("bearer" = [])),
+    request_body = ShredRequest,
+    responses((status = 200, body = ShreddedBody), (status = 401, body = Problem), (status = 403, body = Problem),
+        (status = 404, body = Problem)))]
+pub(super) async fn shred(
+    State(api): State<Api>,
+    bearer: Bearer,
+    Id(id): Id<RecordingId>,
+    Document(request): Document<ShredRequest>,
+) -> Result<Json<ShreddedBody>, Problem> {
+    let permit = bearer.permit(&api, Action::Shred)?;
+    let shredded = api.flow.shred(&permit, id, &request.reason).await?;
+    Ok(Json(ShreddedBody {
+        recording_id: shredded.recording,
+        receipt_id: shredded.receipt,
+        shredded_at: shredded.fenced_at,
+        receipt_url: api.public.join(&format!("/v1/receipts/{}", shredded.receipt)),
+        receipt: shredded.jws,
+    }))
+}

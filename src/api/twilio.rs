@@ -1,0 +1,61 @@
+//! Twilio's callbacks. 204 means durable.
+
+use axum::{
+    body::Bytes,
+    extract::{OriginalUri, State, rejection::BytesRejection},
+    http::{HeaderMap, StatusCode, header},
+};
+
+use super::{Api, Problem, gate::too_large};
+use crate::twilio::{Delivery, RecordingCallback, Rejection, SIGNATURE_HEADER, SignedRequest, verify};
+
+/// Tells of a recording: Twilio's `recordingStatusCallback`.
+#[utoipa::path(post, path = "/twilio/recordings", tag = "twilio",
+    request_body(content = String, content_type = "application/x-www-form-urlencoded"),
+    responses((status = 204, description = "durable"), (status = 400, body = Problem), (status = 403, body = Problem),
+        (status = 413, body = Problem), (status = 503, body = Problem)))]
+pub(super) async fn recording_posted(
+    State(api): State<Api>,
+    OriginalUri(uri): OriginalUri,
+    headers: HeaderMap,
+    body: Result<Bytes, BytesRejection>,
+) -> Result<StatusCode, Problem> {
+    let bytes = body.map_err(|rejection| match rejection.status() {
+        StatusCode::PAYLOAD_TOO_LARGE => too_large(),
+        _ => Problem::bad_request("the body broke off"),
+    })?;
+    let content_type = headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok());
+    accept(&api, &uri, &headers, Delivery::Body { content_type, bytes: &bytes }).await
+}
+
+/// The same with everything in the query: `recordingStatusCallbackMethod=GET`.
+#[utoipa::path(get, path = "/twilio/recordings", tag = "twilio",
+    responses((status = 204, description = "durable"), (status = 400, body = Problem), (status = 403, body = Problem)))]
+pub(super) async fn recording_got(
+    State(api): State<Api>,
+    OriginalUri(uri): OriginalUri,
+    headers: HeaderMap,
+) -> Result<StatusCode, Problem> {
+    accept(&api, &uri, &headers, Delivery::Query).await
+}
+
+async fn accept(api: &Api, uri: &axum::http::Uri, headers: &HeaderMap, delivery: Delivery<'_>) -> Result<StatusCode, Problem> {
+    let mut signatures = headers.get_all(SIGNATURE_HEADER).iter();
+    let signature = match (signatures.next(), signatures.next()) {
+        (Some(only), None) => only.to_str().ok(),
+        _ => None,
+    };
+    let path_and_query = uri.path_and_query().map_or("/", |text| text.as_str());
+    let request = SignedRequest { path_and_query, signature, delivery };
+    let verified = verify(api.flow.accounts(), &api.public, &request).map_err(|rejection| {
+        metrics::counter!("recvault_callbacks_refused_total").increment(1);
+        tracing::warn!(why = %rejection, "a callback was refused");
+        match rejection {
+            Rejection::Malformed(fault) => Problem::bad_request(fault.to_string()),
+            Rejection::Forbidden(_) => Problem::bad_signature(),
+        }
+    })?;
+    let callback = RecordingCallback::parse(&verified).map_err(|fault| Problem::bad_request(fault.to_string()))?;
+    api.flow.accept(callback).await?;
+    Ok(StatusCode::NO_CONTENT)
+}

@@ -1,0 +1,92 @@
+//! The catalogue and the audit log, for those who may read them.
+
+use super::{Error, Flow};
+use crate::{
+    evidence::Entry,
+    ledger::{
+        audit,
+        recordings::{self, Filter, SealedArtefact},
+        shreds,
+    },
+    model::{
+        id::{ReceiptId, RecordingId},
+        recording::Recording,
+        time::Timestamp,
+    },
+    policy::{Action, Permit},
+};
+
+/// A page of the catalogue.
+pub struct Page {
+    /// The recordings, newest announced first.
+    pub items: Vec<Recording>,
+    /// Where the next page begins, if there is more.
+    pub next: Option<(Timestamp, RecordingId)>,
+}
+
+/// One recording with what hangs on it.
+pub struct Details {
+    /// The recording.
+    pub recording: Recording,
+    /// Its sealed objects.
+    pub artefacts: Vec<SealedArtefact>,
+    /// Its receipt, after a shred.
+    pub receipt: Option<ReceiptId>,
+}
+
+/// Recordings as listed.
+pub type Listed = Page;
+
+/// A page of the audit log.
+pub struct AuditPage {
+    /// The entries in order.
+    pub items: Vec<Entry>,
+    /// The number to ask after for the next page, if there is more.
+    pub next: Option<i64>,
+}
+
+impl Flow {
+    /// Lists recordings of the accounts that the permit covers. `limit` is 1 to 1000.
+    ///
+    /// # Errors
+    /// [`Error::NotFound`] for a permit of another kind; the ledger's.
+    pub async fn list(&self, permit: &Permit, mut filter: Filter, limit: u16) -> Result<Page, Error> {
+        require(permit, Action::Catalogue)?;
+        filter.accounts = permit.accounts().iter().cloned().collect();
+        let mut items = recordings::list(&mut self.0.ledger.read().await?, &filter, i64::from(limit) + 1).await?;
+        let more = items.len() > usize::from(limit);
+        items.truncate(limit.into());
+        let next = items.last().filter(|_| more).map(|last| (last.announced_at, last.id));
+        Ok(Page { items, next })
+    }
+
+    /// One recording.
+    ///
+    /// # Errors
+    /// [`Error::NotFound`], also for one that the permit does not cover.
+    pub async fn show(&self, permit: &Permit, id: RecordingId) -> Result<Details, Error> {
+        require(permit, Action::Catalogue)?;
+        let mut tx = self.0.ledger.read().await?;
+        let recording = recordings::find(&mut tx, id).await?.filter(|recording| permit.covers(&recording.account)).ok_or(Error::NotFound)?;
+        let artefacts = recordings::artefacts(&mut tx, id).await?;
+        let receipt = shreds::find_fence(&mut tx, id).await?.map(|(_, receipt)| receipt);
+        Ok(Details { recording, artefacts, receipt })
+    }
+
+    /// Audit entries after number `after`, in order. `limit` is 1 to 1000.
+    ///
+    /// # Errors
+    /// [`Error::NotFound`] for a permit of another kind; the ledger's.
+    pub async fn audit(&self, permit: &Permit, after: i64, limit: u16) -> Result<AuditPage, Error> {
+        require(permit, Action::Audit)?;
+        let mut items = audit::after(&mut self.0.ledger.read().await?, after, i64::from(limit) + 1).await?;
+        let more = items.len() > usize::from(limit);
+        items.truncate(limit.into());
+        let next = items.last().filter(|_| more).map(|last| last.seq);
+        Ok(AuditPage { items, next })
+    }
+}
+
+fn require(permit: &Permit, action: Action) -> Result<(), Error> {
+    if permit.action() == action { Ok(()) } else { Err(Error::NotFound) }
+}

@@ -1,0 +1,57 @@
+//! Why a story ended badly, by what the caller can do about it.
+
+use crate::{
+    ledger,
+    model::{id::ReceiptId, time::Timestamp},
+    policy::Denial,
+    store, vault,
+};
+
+/// A story's error.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// There is no such thing, or the asker may not know of it. The two look alike.
+    #[error("not found")]
+    NotFound,
+    /// The policy refuses, with every reason.
+    #[error(transparent)]
+    Denied(Denial),
+    /// The recording is shredded.
+    #[error("the recording was shredded at {at}, receipt {receipt}")]
+    Shredded {
+        /// When it was fenced.
+        at: Timestamp,
+        /// Its receipt.
+        receipt: ReceiptId,
+    },
+    /// Something that was asked for makes no sense; the text names the field.
+    #[error("{0}")]
+    Invalid(String),
+    /// The policy cannot be put in force.
+    #[error("{0}")]
+    Policy(String),
+    /// The vault, the ledger or the store cannot do it now.
+    #[error(transparent)]
+    Vault(#[from] vault::Error),
+}
+
+impl From<ledger::Error> for Error {
+    fn from(error: ledger::Error) -> Self {
+        Self::Vault(error.into())
+    }
+}
+
+impl From<store::Error> for Error {
+    fn from(error: store::Error) -> Self {
+        Self::Vault(error.into())
+    }
+}
+
+impl ledger::AsLedgerError for Error {
+    fn as_ledger_error(&self) -> Option<&ledger::Error> {
+        match self {
+            Self::Vault(error) => error.as_ledger_error(),
+            _ => None,
+        }
+    }
+}

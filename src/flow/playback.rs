@@ -1,0 +1,192 @@
+//! Playback: a purpose is stated, a grant given, and each opening decided again.
+
+use std::ops::Range;
+
+use bytes::Bytes;
+use futures_util::{Stream, StreamExt as _, stream};
+
+use super::{Error, Flow};
+use crate::{
+    evidence::NewEntry,
+    ledger::{
+        audit,
+        grants::{self, GrantRow},
+        recordings, shreds, tokens,
+    },
+    model::{
+        access::Principal,
+        id::{GrantId, RecordingId},
+        name::Purpose,
+        recording::{Recording, State},
+    },
+    policy::{Decision, Denial, Facts, Grant, decide},
+    secret::{Token, TokenKind},
+    vault::{self, Playable},
+};
+
+/// A grant that was given; the only time its token is seen.
+pub struct Given {
+    /// The grant's id.
+    pub id: GrantId,
+    /// The grant.
+    pub grant: Grant,
+    /// Its token, part of the media URLs.
+    pub token: Token,
+}
+
+/// A grant that still holds, with what may be heard under it.
+pub struct Heard {
+    id: GrantId,
+    grant: Grant,
+    /// What may be heard.
+    pub playable: Playable,
+}
+
+/// What stands for the words of a justification at an opening: the words themselves are not kept, only that they were given.
+const GIVEN_BEFORE: &str = "given with the request";
+
+impl Flow {
+    /// Decides a request to listen, writes the decision down, and gives a grant if it is allowed.
+    ///
+    /// # Errors
+    /// [`Error::NotFound`], [`Error::Shredded`] or [`Error::Denied`] with every reason.
+    pub async fn grant(&self, principal: &Principal, id: RecordingId, purpose: Purpose, justification: Option<&str>) -> Result<Given, Error> {
+        let recording = self.recording(id).await?;
+        let facts = Facts { principal, recording: &recording, purpose, justification, until: None };
+        let grant = match decide(&facts, &self.0.rulebook, self.now()) {
+            Decision::Allow(grant) => grant,
+            Decision::Deny(denial) => return Err(self.refuse(&facts, denial).await?),
+        };
+        let (token, grant_id) = (Token::random(TokenKind::Grant, &mut rand::rng()), GrantId::random(&mut rand::rng()));
+        let row = GrantRow {
+            id: grant_id,
+            recording: grant.recording(),
+            token: grant.principal(),
+            purpose: grant.purpose().clone(),
+            justified: grant.is_justified(),
+            policy_digest: grant.policy_digest().to_owned(),
+            issued_at: self.now(),
+            expires_at: grant.expires_at(),
+        };
+        let hash = token.hash();
+        self.0
+            .ledger
+            .unit(|| async {
+                let mut tx = self.0.ledger.begin().await?;
+                grants::insert(&mut tx, &row, hash.as_str()).await?;
+                audit::append(&mut tx, row.issued_at, NewEntry::decision_allowed(&grant, grant_id)).await?;
+                tx.commit().await
+            })
+            .await?;
+        metrics::counter!("recvault_decisions_total", "outcome" => "allowed").increment(1);
+        Ok(Given { id: grant_id, grant, token })
+    }
+
+    /// Takes a grant token back in: the grant's row is a claim, and the same decision is taken again with what is true now.
+    ///
+    /// # Errors
+    /// [`Error::NotFound`] for a token that is none, [`Error::Shredded`], [`Error::Denied`].
+    pub async fn redeem(&self, token: &str) -> Result<Heard, Error> {
+        let hash = Token::parse(TokenKind::Grant, token).ok_or(Error::NotFound)?.hash();
+        let now = self.now();
+        let mut tx = self.0.ledger.read().await?;
+        let row = grants::find(&mut tx, hash.as_str()).await?.ok_or(Error::NotFound)?;
+        // A revoked or expired bearer token takes its grants with it.
+        let principal = tokens::living(&mut tx, row.token, now).await?.ok_or(Error::NotFound)?;
+        let recording = recordings::find(&mut tx, row.recording).await?.ok_or(Error::NotFound)?;
+        drop(tx);
+        let facts = Facts {
+            principal: &principal,
+            recording: &recording,
+            purpose: row.purpose,
+            justification: row.justified.then_some(GIVEN_BEFORE),
+            until: Some(row.expires_at),
+        };
+        let grant = match decide(&facts, &self.0.rulebook, now) {
+            Decision::Allow(grant) => grant,
+            Decision::Deny(denial) => return Err(self.refuse(&facts, denial).await?),
+        };
+        let playable = self.0.vault.playable(&grant).await?;
+        Ok(Heard { id: row.id, grant, playable })
+    }
+
+    /// Opens a byte range. The stream ends with an error when the recording is shredded or the grant ends, even between two bytes.
+    ///
+    /// # Errors
+    /// [`Error::NotFound`] if it was shredded meanwhile; the vault's.
+    pub async fn listen(&self, heard: &Heard, range: Range<u64>) -> Result<impl Stream<Item = Result<Bytes, Ended>> + Send + use<>, Error> {
+        // Before the key is read: see `streams`.
+        let registered = self.0.streams.register(heard.grant.recording());
+        let bytes = self.0.vault.open(&heard.grant, heard.id, &heard.playable, range).await.map_err(|error| match error {
+            vault::Error::Gone => Error::NotFound,
+            other => other.into(),
+        })?;
+        metrics::counter!("recvault_openings_total").increment(1);
+        let (clock, ends) = (self.0.clock.clone(), heard.grant.expires_at());
+        let state = (bytes, registered, false);
+        Ok(stream::unfold(state, move |(mut bytes, registered, over)| {
+            let clock = clock.clone();
+            async move {
+                if over {
+                    return None;
+                }
+                let silence = registered.silence.clone();
+                let item = tokio::select! {
+                    biased;
+                    () = silence.cancelled() => Err(Ended::Shredded),
+                    () = tokio::time::sleep(ends.since(clock.now())) => Err(Ended::GrantOver),
+                    item = bytes.next() => match item {
+                        None => return None,
+                        Some(Ok(piece)) => Ok(piece),
+                        Some(Err(error)) => {
+                            tracing::error!(%error, "a stream broke off");
+                            Err(Ended::Broken)
+                        }
+                    },
+                };
+                let over = item.is_err();
+                Some((item, (bytes, registered, over)))
+            }
+        }))
+    }
+
+    async fn recording(&self, id: RecordingId) -> Result<Recording, Error> {
+        recordings::find(&mut self.0.ledger.read().await?, id).await?.ok_or(Error::NotFound)
+    }
+
+    /// Writes a refusal down and turns it into what the asker may know.
+    async fn refuse(&self, facts: &Facts<'_>, denial: Denial) -> Result<Error, Error> {
+        let now = self.now();
+        self.0
+            .ledger
+            .unit(|| async {
+                let mut tx = self.0.ledger.begin().await?;
+                audit::append(&mut tx, now, NewEntry::decision_denied(facts, &denial)).await?;
+                tx.commit().await
+            })
+            .await?;
+        metrics::counter!("recvault_decisions_total", "outcome" => "denied").increment(1);
+        if denial.is_hidden() {
+            return Ok(Error::NotFound);
+        }
+        if facts.recording.state == State::Shredded {
+            let fence = shreds::find_fence(&mut self.0.ledger.read().await?, facts.recording.id).await?;
+            return Ok(fence.map_or(Error::NotFound, |(at, receipt)| Error::Shredded { at, receipt }));
+        }
+        Ok(Error::Denied(denial))
+    }
+}
+
+/// Why a stream ended before its last byte.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Ended {
+    /// The recording was shredded.
+    #[error("the recording was shredded")]
+    Shredded,
+    /// The grant ended.
+    #[error("the grant ended")]
+    GrantOver,
+    /// The object is not what was sealed, or the store failed.
+    #[error("the stream broke off")]
+    Broken,
+}

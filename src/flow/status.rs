@@ -1,0 +1,80 @@
+//! How the vault stands: for operators, readiness and metrics. Counts only.
+
+use super::{Error, Flow};
+use crate::{
+    ledger::{
+        recordings,
+        work::{self, Backlog, Dead},
+    },
+    model::{id::RecordingId, recording::State},
+};
+
+/// How the vault stands.
+#[derive(Debug, serde::Serialize)]
+pub struct Status {
+    /// Recordings in each state.
+    pub recordings: Vec<(State, i64)>,
+    /// Work by kind and state.
+    pub work: Vec<Backlog>,
+    /// The oldest dead work, up to 20 pieces.
+    pub dead: Vec<Dead>,
+    /// Streams running in this process.
+    pub streams: usize,
+}
+
+impl Flow {
+    /// How the vault stands now.
+    ///
+    /// # Errors
+    /// The ledger's.
+    pub async fn status(&self) -> Result<Status, Error> {
+        let mut tx = self.0.ledger.read().await?;
+        Ok(Status {
+            recordings: recordings::count_by_state(&mut tx).await?,
+            work: work::backlog(&mut tx).await?,
+            dead: work::dead(&mut tx, 20).await?,
+            streams: self.0.streams.count(),
+        })
+    }
+
+    /// Whether ledger and store answer.
+    ///
+    /// # Errors
+    /// Whatever keeps one of them from answering.
+    pub async fn probe(&self) -> Result<(), Error> {
+        self.0.ledger.probe().await?;
+        Ok(self.0.store.probe().await?)
+    }
+
+    /// Makes dead work due again, for one recording or for all. How many pieces.
+    ///
+    /// # Errors
+    /// The ledger's.
+    pub async fn retry(&self, recording: Option<RecordingId>) -> Result<u64, Error> {
+        let mut tx = self.0.ledger.begin().await?;
+        let revived = work::revive(&mut tx, recording, self.now()).await?;
+        tx.commit().await?;
+        self.0.bell.notify_one();
+        Ok(revived)
+    }
+
+    /// Sets the gauges of the metrics listener.
+    ///
+    /// # Errors
+    /// The ledger's.
+    #[expect(clippy::cast_precision_loss, reason = "gauges are floating point, and counts stay below 2^52")]
+    pub async fn measure(&self) -> Result<(), Error> {
+        let backlog = work::backlog(&mut self.0.ledger.read().await?).await?;
+        let now = self.now().as_millis();
+        for kind in ["fetch", "remove"] {
+            for state in ["due", "dead"] {
+                let found = backlog.iter().find(|work| work.kind == kind && work.state == state);
+                let (count, age) = found.map_or((0, 0), |work| (work.count, now.saturating_sub(work.oldest_at)));
+                metrics::gauge!("recvault_work", "kind" => kind, "state" => state).set(count as f64);
+                metrics::gauge!("recvault_work_oldest_seconds", "kind" => kind, "state" => state).set(age as f64 / 1000.0);
+            }
+        }
+        metrics::gauge!("recvault_streams").set(self.0.streams.count() as f64);
+        Ok(())
+    }
+}

@@ -1,0 +1,45 @@
+//! The sweep: ciphertext that no recording owns, uploads that nobody finished, grants that ended long ago.
+
+use std::time::Duration;
+
+use futures_util::TryStreamExt as _;
+
+use super::{Error, Flow};
+use crate::ledger::{grants, recordings};
+
+/// What a sweep removed.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Serialize)]
+pub struct Swept {
+    /// Finished objects that no recording owns.
+    pub orphans: u64,
+    /// Uploads that were never finished.
+    pub uploads: u64,
+    /// Grants that ended.
+    pub grants: u64,
+}
+
+/// Ended grants are forgotten after this; until then an answer can still say that they ended.
+const GRANTS_KEPT: Duration = Duration::from_secs(7 * 24 * 3600);
+
+impl Flow {
+    /// Sweeps what is older than `age`. It must be much longer than any deposit takes from its last byte to its commit: a younger object
+    /// may be one whose recording is just being entered.
+    ///
+    /// # Errors
+    /// The store's or the ledger's; what was removed stays removed.
+    pub async fn sweep(&self, age: Duration) -> Result<Swept, Error> {
+        let now = self.now();
+        let mut swept = Swept { uploads: self.0.store.sweep_uploads(now.before(age)).await?, ..Swept::default() };
+        let mut objects = std::pin::pin!(self.0.store.list(now.before(age)));
+        while let Some((object, _)) = objects.try_next().await? {
+            if !recordings::has_object(&mut self.0.ledger.read().await?, object).await? {
+                self.0.store.delete(object).await?;
+                swept.orphans += 1;
+            }
+        }
+        let mut tx = self.0.ledger.begin().await?;
+        swept.grants = grants::remove_ended(&mut tx, now.before(GRANTS_KEPT)).await?;
+        tx.commit().await?;
+        Ok(swept)
+    }
+}

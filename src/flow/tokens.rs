@@ -1,0 +1,95 @@
+//! Bearer tokens: made, listed, revoked, recognised.
+
+use std::time::Duration;
+
+use super::{Error, Flow};
+use crate::{
+    evidence::NewEntry,
+    ledger::{
+        Ledger, audit,
+        tokens::{self, TokenRow},
+    },
+    model::{
+        access::Principal,
+        id::TokenId,
+        name::Role,
+        sid::AccountSid,
+        time::{Clock, Timestamp},
+    },
+    secret::{Token, TokenKind},
+};
+
+/// A new token; the only time its secret is seen.
+pub struct Minted {
+    /// What the ledger knows of it.
+    pub row: TokenRow,
+    /// What its bearer shows.
+    pub token: Token,
+}
+
+/// Makes a bearer token. The label is the operator's own note; it is kept as it is, so it should name a system, not a person.
+///
+/// # Errors
+/// The ledger's.
+pub async fn mint(
+    ledger: &Ledger,
+    clock: &Clock,
+    label: &str,
+    roles: Vec<Role>,
+    accounts: Vec<AccountSid>,
+    lifetime: Duration,
+) -> Result<Minted, Error> {
+    let now = clock.now();
+    let token = Token::random(TokenKind::Bearer, &mut rand::rng());
+    let id = TokenId::random(&mut rand::rng());
+    let row =
+        TokenRow { id, label: label.to_owned(), roles, accounts, created_at: now, expires_at: now.after(lifetime), revoked_at: None };
+    let hash = token.hash();
+    ledger
+        .unit(|| async {
+            let mut tx = ledger.begin().await?;
+            tokens::insert(&mut tx, &row, hash.as_str()).await?;
+            audit::append(&mut tx, now, NewEntry::token_created(id)).await?;
+            tx.commit().await
+        })
+        .await?;
+    Ok(Minted { row, token })
+}
+
+/// All tokens, without their secrets.
+///
+/// # Errors
+/// The ledger's.
+pub async fn list(ledger: &Ledger) -> Result<Vec<TokenRow>, Error> {
+    Ok(tokens::list(&mut ledger.read().await?).await?)
+}
+
+/// Revokes a token: from the commit on it is nobody's, and grants given to it do not open.
+///
+/// # Errors
+/// [`Error::NotFound`] if there is no such living token.
+pub async fn revoke(ledger: &Ledger, clock: &Clock, id: TokenId) -> Result<Timestamp, Error> {
+    let now = clock.now();
+    ledger
+        .unit(|| async {
+            let mut tx = ledger.begin().await?;
+            if !tokens::revoke(&mut tx, id, now).await? {
+                return Err(Error::NotFound);
+            }
+            audit::append(&mut tx, now, NewEntry::token_revoked(id)).await?;
+            Ok(tx.commit().await?)
+        })
+        .await?;
+    Ok(now)
+}
+
+impl Flow {
+    /// Who shows this bearer token; `None` for one that is not, or no longer, valid.
+    ///
+    /// # Errors
+    /// The ledger's.
+    pub async fn authenticate(&self, shown: &str) -> Result<Option<Principal>, Error> {
+        let Some(token) = Token::parse(TokenKind::Bearer, shown) else { return Ok(None) };
+        Ok(tokens::authenticate(&mut self.0.ledger.read().await?, token.hash().as_str(), self.now()).await?)
+    }
+}

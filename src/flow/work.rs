@@ -1,0 +1,287 @@
+//! The lease loop: takes due work, does it, and decides when to try again what could not be done.
+//!
+//! Owns pace and patience. Refuses to know what the work is about.
+
+use std::{sync::Arc, time::Duration};
+
+use rand::RngExt as _;
+use tokio::{sync::Semaphore, task::JoinSet};
+use tokio_util::sync::CancellationToken;
+
+use super::{Error, Flow, ingest::FetchFailure};
+use crate::{
+    evidence::NewEntry,
+    ledger::{
+        self, audit,
+        work::{self, Kind, Lease},
+    },
+    model::{id::HolderId, time::Timestamp},
+    twilio::FetchError,
+    vault,
+};
+
+/// `[work]`: how many pieces of work at once, and how patient.
+#[derive(Clone, Debug, serde::Deserialize, serde::Serialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Settings {
+    /// Recordings fetched at once, 1 to 256. Each takes up to 20 MiB of memory.
+    pub concurrency: u16,
+    /// Seconds that work belongs to a worker that does not say it is still at it.
+    pub lease_s: u32,
+    /// Attempts before work is set aside as dead.
+    pub attempts: u16,
+    /// Seconds for which "not there yet" is believed before it counts as an error.
+    pub not_yet_s: u32,
+    /// Longest pause between two attempts, in seconds.
+    pub max_backoff_s: u32,
+    /// Hours after which ciphertext that no recording owns is removed.
+    pub orphans_h: u32,
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        Self { concurrency: 8, lease_s: 60, attempts: 12, not_yet_s: 1800, max_backoff_s: 900, orphans_h: 24 }
+    }
+}
+
+/// What to do with work that could not be done.
+#[derive(Debug, PartialEq, Eq)]
+enum Verdict {
+    /// Again after the usual pause.
+    Later,
+    /// Again after this pause, and the attempt does not count.
+    After(Duration),
+    /// Set aside.
+    Dead,
+    /// It is somebody else's by now.
+    NotOurs,
+}
+
+impl Flow {
+    /// Runs the loop until `stop`; then takes no new work and lets running work end or, after `grace`, gives it back.
+    pub async fn work(self, stop: CancellationToken, grace: Duration) {
+        let slots = Arc::new(Semaphore::new(self.0.settings.concurrency.clamp(1, 256).into()));
+        let mut running = JoinSet::new();
+        while !stop.is_cancelled() {
+            let free = slots.available_permits();
+            let leases = match free {
+                0 => Vec::new(),
+                _ => self.lease(free).await.unwrap_or_else(|error| {
+                    tracing::warn!(%error, "no work can be leased");
+                    Vec::new()
+                }),
+            };
+            let got_all = !leases.is_empty() && leases.len() == free;
+            for lease in leases {
+                let slot = Arc::clone(&slots).try_acquire_owned().ok();
+                let flow = self.clone();
+                running.spawn(async move {
+                    flow.perform(lease).await;
+                    drop(slot);
+                });
+            }
+            if got_all {
+                tokio::task::yield_now().await;
+            }
+            tokio::select! {
+                () = stop.cancelled() => {}
+                // A free slot, new work, or the pace at which work of other processes is noticed.
+                Some(_) = running.join_next(), if !running.is_empty() => while running.try_join_next().is_some() {},
+                () = self.0.bell.notified(), if slots.available_permits() > 0 => {}
+                () = tokio::time::sleep(Duration::from_secs(1)) => {}
+            }
+        }
+        let _ = tokio::time::timeout(grace, async { while running.join_next().await.is_some() {} }).await;
+        running.shutdown().await;
+    }
+
+    /// Watches for shreds by other processes and ends their streams here; within a second, every time.
+    pub async fn watch_fences(self, stop: CancellationToken) {
+        // Clocks of processes may differ by as much as this.
+        let overlap = Duration::from_secs(30);
+        while !stop.is_cancelled() {
+            if self.0.streams.count() > 0
+                && let Err(error) = self.silence_fenced(self.now().before(overlap)).await
+            {
+                tracing::warn!(%error, "fences cannot be watched");
+            }
+            tokio::select! {
+                () = stop.cancelled() => {}
+                () = tokio::time::sleep(Duration::from_millis(500)) => {}
+            }
+        }
+    }
+
+    /// Sweeps once an hour.
+    pub async fn sweep_hourly(self, stop: CancellationToken) {
+        let age = Duration::from_secs(u64::from(self.0.settings.orphans_h.max(1)) * 3600);
+        while !stop.is_cancelled() {
+            match self.sweep(age).await {
+                Ok(swept) => tracing::info!(orphans = swept.orphans, uploads = swept.uploads, grants = swept.grants, "swept"),
+                Err(error) => tracing::warn!(%error, "the sweep was cut short"),
+            }
+            tokio::select! {
+                () = stop.cancelled() => {}
+                () = tokio::time::sleep(Duration::from_secs(3600)) => {}
+            }
+        }
+    }
+
+    /// Does all work that is due now, one piece after another, and returns how many pieces; for tests and the demo, which do not wait.
+    ///
+    /// # Errors
+    /// The ledger's.
+    pub async fn work_off(&self) -> Result<usize, Error> {
+        let mut done = 0;
+        loop {
+            let leases = self.lease(1).await?;
+            if leases.is_empty() {
+                return Ok(done);
+            }
+            for lease in leases {
+                self.perform(lease).await;
+                done += 1;
+            }
+        }
+    }
+
+    async fn lease(&self, limit: usize) -> Result<Vec<Lease>, Error> {
+        let (now, holder) = (self.now(), HolderId::random(&mut rand::rng()));
+        let limit = i64::try_from(limit).unwrap_or(i64::MAX);
+        // Asking costs a write; looking does not.
+        if !work::any_due(&mut self.0.ledger.read().await?, now).await? {
+            return Ok(Vec::new());
+        }
+        let mut tx = self.0.ledger.begin().await?;
+        let leases = work::lease(&mut tx, holder, now, self.lease_end(now), limit).await?;
+        tx.commit().await?;
+        Ok(leases)
+    }
+
+    fn lease_end(&self, now: Timestamp) -> Timestamp {
+        now.after(Duration::from_secs(self.0.settings.lease_s.max(5).into()))
+    }
+
+    async fn perform(&self, lease: Lease) {
+        let outcome = tokio::select! {
+            outcome = self.attempt(&lease) => outcome,
+            () = self.keep(&lease) => Err((Verdict::NotOurs, "the lease was lost".to_owned())),
+        };
+        let Err((verdict, why)) = outcome else { return };
+        tracing::warn!(recording = %lease.recording, kind = lease.kind.as_str(), attempt = lease.attempts, ?verdict, why, "work was not done");
+        if let Err(error) = self.put_back(&lease, verdict, &why).await {
+            // The lease runs out by itself.
+            tracing::warn!(recording = %lease.recording, %error, "work cannot be given back");
+        }
+    }
+
+    /// Extends the lease again and again; returns when it is lost.
+    async fn keep(&self, lease: &Lease) {
+        let third = Duration::from_secs(self.0.settings.lease_s.max(5).into()) / 3;
+        loop {
+            tokio::time::sleep(third).await;
+            let extended = async {
+                let mut tx = self.0.ledger.begin().await?;
+                work::extend(&mut tx, lease, self.lease_end(self.now())).await?;
+                tx.commit().await
+            };
+            if let Err(ledger::Error::Stale(_)) = extended.await {
+                return;
+            }
+        }
+    }
+
+    async fn attempt(&self, lease: &Lease) -> Result<(), (Verdict, String)> {
+        match lease.kind {
+            Kind::Fetch => match self.fetch(lease).await {
+                Ok(Some(_)) => Ok(()),
+                Ok(None) => self.drop_work(lease).await.map_err(|error| (Verdict::Later, error.to_string())),
+                Err(failure) => Err(self.judge(lease, failure)),
+            },
+            Kind::Remove => self.remove(lease).await.map_err(|error| match error {
+                Error::Vault(vault::Error::Ledger(ledger::Error::Stale(_))) => (Verdict::NotOurs, error.to_string()),
+                // Never set aside: a shred whose bytes are not removed is retried until they are.
+                other => (Verdict::Later, other.to_string()),
+            }),
+        }
+    }
+
+    async fn drop_work(&self, lease: &Lease) -> Result<(), Error> {
+        let mut tx = self.0.ledger.begin().await?;
+        work::finish(&mut tx, lease).await?;
+        Ok(tx.commit().await?)
+    }
+
+    fn judge(&self, lease: &Lease, failure: FetchFailure) -> (Verdict, String) {
+        let settings = &self.0.settings;
+        let waited = self.now().since(lease.enqueued_at);
+        match failure {
+            FetchFailure::UnknownAccount => {
+                (Verdict::Dead, "the account is not in `twilio.accounts`: add it and run `recvault retry`".to_owned())
+            }
+            FetchFailure::Source(error) => {
+                let verdict = match &error {
+                    FetchError::NotYet if waited < Duration::from_secs(settings.not_yet_s.into()) => {
+                        Verdict::After(jittered(backoff(lease.attempts.min(6), settings.max_backoff_s)))
+                    }
+                    FetchError::Throttled { retry_after } => Verdict::After(
+                        retry_after.unwrap_or_else(|| jittered(backoff(lease.attempts, settings.max_backoff_s))).max(Duration::from_secs(1)),
+                    ),
+                    FetchError::NotYet | FetchError::Refused { .. } => Verdict::Dead,
+                    FetchError::Transient { .. } => patience(lease, settings),
+                };
+                (verdict, error.to_string())
+            }
+            FetchFailure::Ours(Error::Vault(vault::Error::Ledger(error @ ledger::Error::Stale(_)))) => (Verdict::NotOurs, error.to_string()),
+            // Our own trouble, a full disk or a database that is away, is no reason to give a recording up.
+            FetchFailure::Ours(error) => (Verdict::After(jittered(backoff(lease.attempts, settings.max_backoff_s))), error.to_string()),
+        }
+    }
+
+    async fn put_back(&self, lease: &Lease, verdict: Verdict, why: &str) -> Result<(), Error> {
+        let now = self.now();
+        let mut tx = self.0.ledger.begin().await?;
+        match verdict {
+            Verdict::NotOurs => return Ok(()),
+            Verdict::Later => {
+                let pause = jittered(backoff(lease.attempts, self.0.settings.max_backoff_s));
+                work::postpone(&mut tx, lease, now.after(pause), why, false).await?;
+            }
+            Verdict::After(pause) => work::postpone(&mut tx, lease, now.after(pause), why, false).await?,
+            Verdict::Dead => {
+                work::bury(&mut tx, lease, why).await?;
+                audit::append(&mut tx, now, NewEntry::work_dead(lease.recording, lease.kind.as_str(), lease.attempts)).await?;
+                metrics::counter!("recvault_work_dead_total").increment(1);
+            }
+        }
+        Ok(tx.commit().await?)
+    }
+}
+
+fn patience(lease: &Lease, settings: &Settings) -> Verdict {
+    if lease.attempts < settings.attempts.into() { Verdict::Later } else { Verdict::Dead }
+}
+
+/// 2 s, 4 s, 8 s … up to `max_s`.
+fn backoff(attempts: i64, max_s: u32) -> Duration {
+    let doublings = u32::try_from(attempts.clamp(1, 20)).unwrap_or(20);
+    Duration::from_secs((1u64 << doublings).min(max_s.max(1).into()))
+}
+
+/// A random pause between half of it and all of it, so that what failed together does not return together.
+fn jittered(pause: Duration) -> Duration {
+    pause.mul_f64(rand::rng().random_range(0.5..=1.0))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn pauses_double_and_stop_growing() {
+        assert_eq!([1, 2, 3].map(|n| backoff(n, 900).as_secs()), [2, 4, 8]);
+        assert_eq!([10, 1_000_000, i64::MAX].map(|n| backoff(n, 900).as_secs()), [900; 3]);
+        let pause = jittered(Duration::from_secs(10));
+        assert!((Duration::from_secs(5)..=Duration::from_secs(10)).contains(&pause));
+    }
+}

@@ -1,0 +1,101 @@
+//! Shredding, step one: fence, destroyed key, entry and receipt in one transaction; then the bytes.
+//!
+//! What step one does not reach: a copy of the ledger from before it, together with the root key of the same epoch, still opens the
+//! recording. The receipt says so. (The epoch turn closes that.)
+
+use super::{Error, Vault};
+use crate::{
+    evidence::{Copies, NewEntry, Receipt, ShredReason},
+    ledger::{
+        audit, recordings, shreds,
+        work::{self, Kind, Lease},
+    },
+    model::{
+        artefact::Leg,
+        crash,
+        id::{ReceiptId, RecordingId},
+        recording::Recording,
+        time::Timestamp,
+    },
+    policy::Permit,
+};
+
+/// A shred that stands.
+#[derive(Clone, Debug)]
+pub struct Shredded {
+    /// The recording.
+    pub recording: RecordingId,
+    /// Its receipt.
+    pub receipt: ReceiptId,
+    /// The receipt in its signed form.
+    pub jws: String,
+    /// When it was fenced.
+    pub fenced_at: Timestamp,
+    /// Whether this call did it; false when it was done before.
+    pub is_new: bool,
+}
+
+impl Vault {
+    /// Shreds a recording. When this returns, no key of it exists in the ledger and nothing of it opens. Shredding twice is shredding once.
+    ///
+    /// # Errors
+    /// The ledger's; then nothing was done.
+    pub async fn shred(&self, permit: &Permit, recording: &Recording, reason: &ShredReason) -> Result<Shredded, Error> {
+        let done = self.0.ledger.unit(|| self.fence(permit, recording, reason)).await?;
+        crash::point("shred.after_commit");
+        Ok(done)
+    }
+
+    async fn fence(&self, permit: &Permit, recording: &Recording, reason: &ShredReason) -> Result<Shredded, Error> {
+        let vault = &*self.0;
+        let (now, id) = (vault.clock.now(), recording.id);
+        let mut tx = vault.ledger.begin().await?;
+        if !recordings::mark_shredded(&mut tx, id, now).await? {
+            let (fenced_at, receipt) = shreds::find_fence(&mut tx, id).await?.ok_or(Error::Gone)?;
+            let jws = shreds::find_receipt(&mut tx, receipt).await?.ok_or(Error::Gone)?;
+            return Ok(Shredded { recording: id, receipt, jws, fenced_at, is_new: false });
+        }
+        let receipt = ReceiptId::random(&mut rand::rng());
+        let fingerprint = vault.destroy_key(&mut tx, id, Leg::All).await?;
+        shreds::insert_fence(&mut tx, id, now, receipt, fingerprint.as_deref()).await?;
+        work::cancel(&mut tx, Kind::Fetch, id).await?;
+        work::enqueue(&mut tx, Kind::Remove, id, now).await?;
+        let seq = audit::append(&mut tx, now, NewEntry::shred_fenced(permit, id, receipt, reason)).await?;
+        let claims = Receipt::fenced(vault.root.vault, receipt, recording, reason, now, seq, fingerprint.is_some());
+        let jws = claims.sign(&vault.signer);
+        shreds::insert_receipt(&mut tx, receipt, id, claims.state(), &jws, now).await?;
+        crash::point("shred.before_commit");
+        tx.commit().await?;
+        Ok(Shredded { recording: id, receipt, jws, fenced_at: now, is_new: true })
+    }
+
+    /// Removes the ciphertext of a shredded recording and closes its receipt. May be run again after any interruption.
+    ///
+    /// # Errors
+    /// The store's or the ledger's; the work stays due.
+    pub async fn remove(&self, lease: &Lease) -> Result<(), Error> {
+        let vault = &*self.0;
+        let id = lease.recording;
+        let (_, receipt) = shreds::find_fence(&mut vault.ledger.read().await?, id).await?.ok_or(Error::Gone)?;
+        let artefacts = recordings::artefacts(&mut vault.ledger.read().await?, id).await?;
+        for artefact in &artefacts {
+            vault.store.delete(artefact.object).await?;
+        }
+        crash::point("remove.after_delete");
+        vault.ledger.unit(|| self.close(lease, receipt, artefacts.len())).await
+    }
+
+    async fn close(&self, lease: &Lease, receipt: ReceiptId, objects: usize) -> Result<(), Error> {
+        let vault = &*self.0;
+        let (id, now) = (lease.recording, vault.clock.now());
+        let mut tx = vault.ledger.begin().await?;
+        work::finish(&mut tx, lease).await?;
+        recordings::remove_artefacts(&mut tx, id).await?;
+        let jws = shreds::find_receipt(&mut tx, receipt).await?.ok_or(Error::Gone)?;
+        let closed = Receipt::verify(&jws, &vault.signer.jwks()).map_err(|_| Error::Gone)?.closed(Copies::removed(objects), now);
+        shreds::replace_receipt(&mut tx, receipt, closed.state(), &closed.sign(&vault.signer)).await?;
+        audit::append(&mut tx, now, NewEntry::shred_bytes_removed(id, receipt, objects)).await?;
+        crash::point("remove.before_done");
+        Ok(tx.commit().await?)
+    }
+}
