@@ -1,1 +1,236 @@
-//! Objects: the only maker of object paths.
+//! Sealed objects in a folder, in memory, or in anything that speaks S3.
+//!
+//! Owns how an object is named, written once, read in ranges and removed; it is the only maker of object paths. It refuses to know what is in
+//! an object or whom it belongs to: all it ever sees is ciphertext under a random id.
+//!
+//! INVARIANT: an object that can be listed or read is whole and durable. What a crash leaves behind cannot be read, and
+//! [`Store::sweep_uploads`] removes it.
+
+mod error;
+mod folder;
+mod path;
+mod place;
+mod s3;
+mod upload;
+mod writer;
+
+use std::{fmt, ops::Range, path::Path as FilePath, sync::Arc};
+
+use bytes::Bytes;
+pub use error::Error;
+use futures_util::{StreamExt, TryStreamExt, stream::BoxStream};
+use object_store::{ObjectStore, ObjectStoreExt, PutPayload, aws::AmazonS3, memory::InMemory};
+pub use place::Settings;
+pub use writer::Writer;
+
+use self::{folder::Folder, path::Paths, place::Place};
+use crate::model::{id::ObjectId, time::Timestamp};
+
+/// Ranges closer than this are fetched as one: cheaper than a second request, and not much more than what was asked for.
+const COALESCE: u64 = 64 * 1024;
+
+/// What [`Store::probe`] writes and expects to read back.
+const PROBE: &[u8] = b"recvault";
+
+/// Where sealed objects are kept. Clones share one connection pool.
+#[derive(Clone)]
+pub struct Store {
+    inner: Arc<dyn ObjectStore>,
+    kind: Kind,
+    paths: Paths,
+}
+
+/// What this store can do beyond the common interface.
+#[derive(Clone)]
+enum Kind {
+    Folder(Folder),
+    S3(Arc<AmazonS3>),
+    Memory,
+    Adapter,
+}
+
+/// One object, as a listing shows it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Listed {
+    /// Its id.
+    pub id: ObjectId,
+    /// Its length in bytes.
+    pub size: u64,
+}
+
+impl Store {
+    /// Opens the store that `settings` name; relative paths begin at `base`. A folder is created if it is not there; an S3 bucket is not
+    /// contacted yet.
+    ///
+    /// # Errors
+    /// [`Error::Setting`] naming the key at fault.
+    pub fn open(settings: &Settings, base: &FilePath) -> Result<Self, Error> {
+        Ok(match settings.place(base)? {
+            Place::Memory => Self { inner: Arc::new(InMemory::new()), kind: Kind::Memory, paths: Paths::default() },
+            Place::Folder(root) => {
+                let (folder, inner) = Folder::open(&root)?;
+                Self { inner: Arc::new(inner), kind: Kind::Folder(folder), paths: Paths::default() }
+            }
+            Place::S3 { bucket, prefix } => {
+                let s3 = Arc::new(s3::client(settings, &bucket, base)?);
+                Self { inner: s3.clone(), kind: Kind::S3(s3), paths: Paths::under(prefix) }
+            }
+        })
+    }
+
+    /// A store over any other: a throttled or failing one in a test. Its abandoned uploads are its own affair.
+    pub fn over(inner: Arc<dyn ObjectStore>) -> Self {
+        Self { inner, kind: Kind::Adapter, paths: Paths::default() }
+    }
+
+    /// The word by which errors name this store.
+    pub fn name(&self) -> &'static str {
+        match self.kind {
+            Kind::Folder(_) => "folder",
+            Kind::S3(_) => "s3",
+            Kind::Memory => "memory",
+            Kind::Adapter => "adapter",
+        }
+    }
+
+    /// Begins an object. Ids are random, so a second writer of the same id is a mistake: an object of up to one part is refused by the backend
+    /// itself if the id is taken. A longer one is refused when its upload begins; that nobody else finishes the same id in between rests on
+    /// the 128 random bits.
+    pub fn writer(&self, id: ObjectId) -> Writer {
+        Writer::new(self.clone(), id)
+    }
+
+    /// Reads one range of bytes. An empty range is answered without asking the store.
+    ///
+    /// # Errors
+    /// [`Error::NotFound`], [`Error::OutOfRange`] if the object ends before the range does, or a fault of the store.
+    pub async fn read(&self, id: ObjectId, range: Range<u64>) -> Result<Bytes, Error> {
+        let mut found = self.read_ranges(id, &[range]).await?;
+        found.pop().ok_or_else(|| self.short())
+    }
+
+    /// Reads several ranges, in the time of one round trip, each exactly as long as asked. All of it is held in memory, so the caller bounds it.
+    ///
+    /// # Errors
+    /// As [`Self::read`]; one bad range fails all.
+    pub async fn read_ranges(&self, id: ObjectId, ranges: &[Range<u64>]) -> Result<Vec<Bytes>, Error> {
+        let path = self.paths.object(id);
+        let wanted: Vec<Range<u64>> = ranges.iter().filter(|range| !range.is_empty()).cloned().collect();
+        let found = match self.kind {
+            _ if wanted.is_empty() => Ok(Vec::new()),
+            Kind::Folder(_) => self.inner.get_ranges(&path, &wanted).await,
+            _ => object_store::coalesce_ranges(&wanted, |range| self.exactly(&path, range), COALESCE).await,
+        };
+        match found {
+            Ok(found) if found.iter().map(|bytes| bytes.len() as u64).eq(wanted.iter().map(|range| range.end - range.start)) => {
+                let mut found = found.into_iter();
+                Ok(ranges.iter().map(|range| if range.is_empty() { Bytes::new() } else { found.next().unwrap_or_default() }).collect())
+            }
+            Ok(_) => Err(self.short()),
+            Err(error) => Err(self.why_not_read(id, &wanted, error).await),
+        }
+    }
+
+    /// Length of an object in bytes.
+    ///
+    /// # Errors
+    /// [`Error::NotFound`], or a fault of the store.
+    pub async fn size(&self, id: ObjectId) -> Result<u64, Error> {
+        let meta = self.inner.head(&self.paths.object(id)).await.map_err(|error| Error::of_object(self.name(), id, error))?;
+        Ok(meta.size)
+    }
+
+    /// Removes an object; one that is not there is removed already.
+    ///
+    /// # Errors
+    /// A fault of the store.
+    pub async fn delete(&self, id: ObjectId) -> Result<(), Error> {
+        self.remove(&self.paths.object(id)).await
+    }
+
+    /// Every whole object that was last written before `older_than`, in no order. What is not ours is passed over.
+    pub fn list(&self, older_than: Timestamp) -> BoxStream<'static, Result<Listed, Error>> {
+        if let Kind::Folder(folder) = &self.kind {
+            return folder.objects(older_than);
+        }
+        let (name, paths) = (self.name(), self.paths.clone());
+        self.inner
+            .list(Some(&self.paths.objects()))
+            .map_err(move |error| Error::of_place(name, error))
+            .try_filter_map(move |meta| {
+                let listed = paths.parse_object(&meta.location).map(|id| Listed { id, size: meta.size });
+                std::future::ready(Ok(listed.filter(|_| meta.last_modified.timestamp_millis() < older_than.as_millis())))
+            })
+            .boxed()
+    }
+
+    /// Removes what writers began before `older_than` and never finished, and says how many. Choose a time that no live upload is older than.
+    ///
+    /// # Errors
+    /// A fault of the store; what could be removed until then is removed.
+    pub async fn sweep_uploads(&self, older_than: Timestamp) -> Result<u64, Error> {
+        match &self.kind {
+            Kind::Folder(folder) => folder.sweep(older_than).await,
+            Kind::S3(s3) => upload::sweep(self, s3.as_ref(), older_than).await,
+            Kind::Memory | Kind::Adapter => Ok(0),
+        }
+    }
+
+    /// Writes and reads back one tiny object: the store is there, and takes our credentials for both.
+    ///
+    /// # Errors
+    /// A fault of the store.
+    pub async fn probe(&self) -> Result<(), Error> {
+        let path = self.paths.probe();
+        let place = |error| Error::of_place(self.name(), error);
+        self.inner.put(&path, PutPayload::from_static(PROBE)).await.map_err(place)?;
+        let back = self.inner.get_range(&path, 0..PROBE.len() as u64).await.map_err(place)?;
+        if back != PROBE {
+            return Err(Error::Unavailable { store: self.name(), reason: "it gave back other bytes than were written".into() });
+        }
+        Ok(())
+    }
+
+    async fn remove(&self, path: &object_store::path::Path) -> Result<(), Error> {
+        match self.inner.delete(path).await {
+            Ok(()) | Err(object_store::Error::NotFound { .. }) => Ok(()),
+            Err(error) => Err(Error::of_place(self.name(), error)),
+        }
+    }
+
+    /// A backend may answer a range that ends beyond the object with less; that must not pass for the whole.
+    async fn exactly(&self, path: &object_store::path::Path, range: Range<u64>) -> object_store::Result<Bytes> {
+        let found = self.inner.get_range(path, range.clone()).await?;
+        if found.len() as u64 == range.end - range.start {
+            return Ok(found);
+        }
+        Err(object_store::Error::Generic { store: self.name(), source: "fewer bytes than asked for".into() })
+    }
+
+    fn short(&self) -> Error {
+        Error::Unavailable { store: self.name(), reason: "it gave fewer bytes than asked for".into() }
+    }
+
+    /// Backends word "beyond the end" differently; the length of the object settles it.
+    async fn why_not_read(&self, id: ObjectId, wanted: &[Range<u64>], error: object_store::Error) -> Error {
+        let end = wanted.iter().map(|range| range.end).max().unwrap_or(0);
+        match Error::of_object(self.name(), id, error) {
+            Error::Unavailable { store, reason } => match self.size(id).await {
+                Ok(size) if size < end => Error::OutOfRange { store, id, end, size },
+                _ => Error::Unavailable { store, reason },
+            },
+            other => other,
+        }
+    }
+}
+
+impl fmt::Debug for Store {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("Store").field(&self.name()).finish()
+    }
+}
+
+#[cfg(test)]
+mod conformance;
+#[cfg(test)]
+mod tests;

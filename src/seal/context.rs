@@ -1,0 +1,75 @@
+//! What a sealed object is an artefact of, and the associated data made from it. Built only here.
+//!
+//! INVARIANT: two different contexts never give the same associated data: each field carries its length.
+
+use crate::model::{
+    artefact::{Artefact, Leg},
+    id::{RecordingId, VaultId},
+};
+
+/// Names this format and its version; a later version opens nothing that this one sealed.
+const LABEL: &[u8] = b"recvault/object/1";
+
+/// The place of one sealed object: an object moved to any other place does not open there.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Context {
+    /// The vault that holds it.
+    pub vault: VaultId,
+    /// The recording it belongs to.
+    pub recording: RecordingId,
+    /// The participant's side.
+    pub leg: Leg,
+    /// What it is.
+    pub artefact: Artefact,
+}
+
+impl Context {
+    /// Label, vault, recording, leg, artefact; each field preceded by its length in bytes as a big-endian `u64`.
+    pub fn associated_data(&self) -> Vec<u8> {
+        join([LABEL, self.vault.as_bytes(), self.recording.as_bytes(), self.leg.as_str().as_bytes(), self.artefact.as_str().as_bytes()])
+    }
+}
+
+/// Length-prefixed, so that no two lists of fields run together to the same bytes.
+pub(super) fn join(fields: [&[u8]; 5]) -> Vec<u8> {
+    let mut data = Vec::with_capacity(fields.iter().map(|field| size_of::<u64>() + field.len()).sum());
+    for field in fields {
+        data.extend_from_slice(&(field.len() as u64).to_be_bytes());
+        data.extend_from_slice(field);
+    }
+    data
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn associated_data_is_written_down() {
+        let context = Context {
+            vault: "vlt_000102030405060708090a0b0c0d0e0f".parse().unwrap(),
+            recording: "rec_101112131415161718191a1b1c1d1e1f".parse().unwrap(),
+            leg: Leg::All,
+            artefact: Artefact::Audio,
+        };
+        let expected = concat!(
+            "0000000000000011",
+            "7265637661756c742f6f626a6563742f31",
+            "0000000000000010",
+            "000102030405060708090a0b0c0d0e0f",
+            "0000000000000010",
+            "101112131415161718191a1b1c1d1e1f",
+            "0000000000000003",
+            "616c6c",
+            "0000000000000005",
+            "617564696f",
+        );
+        assert_eq!(hex::encode(context.associated_data()), expected);
+    }
+
+    #[test]
+    fn fields_do_not_run_together() {
+        assert_ne!(join([b"ab", b"c", b"", b"", b""]), join([b"a", b"bc", b"", b"", b""]));
+        assert_ne!(join([b"a", b"", b"b", b"", b""]), join([b"a", b"b", b"", b"", b""]));
+    }
+}

@@ -1,0 +1,95 @@
+//! Opening at random access, from pieces that the caller fetched.
+//!
+//! Owns the order of trust: header, then final segment, then whatever is asked for. It refuses to fetch. The sequential way to read FLOE is
+//! deliberately absent, because it releases the front of an object before it can notice that the tail is missing.
+//!
+//! INVARIANT: an `Opener` exists only for an object whose header and final segment were authentic, so its length is true.
+
+use bytes::{Bytes, BytesMut};
+use fast_floe::{
+    Header,
+    low_level::{self, DecryptionState, SEGMENT_PAYLOAD_OFFSET},
+};
+
+use super::{Context, Error, Layout, Span};
+use crate::secret::Key;
+
+/// One sealed object, ready to be opened in any order.
+pub struct Opener {
+    state: DecryptionState,
+    layout: Layout,
+    /// Plaintext of the final segment, kept so that a range which ends there does not fetch it twice.
+    tail: Bytes,
+}
+
+impl Opener {
+    /// Takes the bytes at [`Layout::header`] and [`Layout::final_segment`] and authenticates both.
+    ///
+    /// # Errors
+    /// [`Error::UnknownFormat`] before any key is used if the header names anything but the segment length of `layout`;
+    /// [`Error::Truncated`] or [`Error::NotAuthentic`] otherwise.
+    pub fn new(key: &Key, context: &Context, layout: Layout, header: &[u8], final_segment: Bytes) -> Result<Self, Error> {
+        let header = Header::try_from(header)?;
+        if header.unverified_parameters()? != layout.parameters() {
+            return Err(Error::UnknownFormat);
+        }
+        let key = fast_floe::Key::from_bytes(*key.expose());
+        let mut state = low_level::start_decryption(&key, &context.associated_data(), layout.parameters(), &header)?;
+        let mut tail = writable(final_segment);
+        if tail.len() != layout.last().ciphertext_length() {
+            return Err(Error::Truncated);
+        }
+        state.decrypt_segment_in_place_raw(&mut tail, layout.last())?;
+        let payload = SEGMENT_PAYLOAD_OFFSET..SEGMENT_PAYLOAD_OFFSET + layout.last().plaintext_length();
+        Ok(Self { state, layout, tail: tail.freeze().slice(payload) })
+    }
+
+    /// The shape of the object, authenticated.
+    pub fn layout(&self) -> &Layout {
+        &self.layout
+    }
+
+    /// Opens the ciphertext at [`Span::sealed`] and gives the plaintext of the span in order, as slices of one buffer. Works in place when
+    /// `sealed` is not shared with anybody else, and in a copy when it is.
+    ///
+    /// # Errors
+    /// If one segment is not authentic, nothing of the span is released.
+    pub fn open(&mut self, span: &Span, sealed: Bytes) -> Result<Vec<Bytes>, Error> {
+        if span.layout != self.layout {
+            return Err(Error::OutOfRange { plain_len: self.layout.plain_len() });
+        }
+        if sealed.len() as u64 != span.sealed().end - span.sealed().start {
+            return Err(Error::Truncated);
+        }
+        let mut sealed = writable(sealed);
+        let mut rest: &mut [u8] = &mut sealed;
+        for position in span.positions.clone() {
+            let segment = self.layout.segment(position).ok_or(Error::OutOfRange { plain_len: self.layout.plain_len() })?;
+            let (this, behind) = rest.split_at_mut_checked(segment.ciphertext_length()).ok_or(Error::Truncated)?;
+            self.state.decrypt_segment_in_place_raw(this, segment)?;
+            rest = behind;
+        }
+        Ok(self.slices(span, &sealed.freeze()))
+    }
+
+    /// Cuts framing, the unwanted front and the unwanted end away.
+    fn slices(&self, span: &Span, opened: &Bytes) -> Vec<Bytes> {
+        let full = self.layout.parameters().plaintext_segment_length();
+        let step = self.layout.parameters().ciphertext_segment_length();
+        let inner = (0..opened.len() / step).map(|index| index * step + SEGMENT_PAYLOAD_OFFSET).map(|at| opened.slice(at..at + full));
+        let (mut skip, mut take) = (span.skip, span.take);
+        let mut slices = Vec::with_capacity(opened.len() / step + 1);
+        for segment in inner.chain(span.final_too.then(|| self.tail.clone())) {
+            let from = skip.min(segment.len());
+            let to = (from + take).min(segment.len());
+            skip -= from;
+            take -= to - from;
+            slices.push(segment.slice(from..to));
+        }
+        slices
+    }
+}
+
+fn writable(bytes: Bytes) -> BytesMut {
+    bytes.try_into_mut().unwrap_or_else(|shared| BytesMut::from(shared.as_ref()))
+}

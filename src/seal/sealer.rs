@@ -1,0 +1,134 @@
+//! Sealing while the plaintext arrives.
+//!
+//! Owns the order of segments. It keeps back up to one full segment of plaintext, because only the end of the input tells whether a full
+//! segment was the final one; everything else goes straight into the caller's buffer and is encrypted there.
+//!
+//! INVARIANT: each position is sealed at most once, and exactly one segment is final.
+
+use aws_lc_rs::digest;
+use bytes::BytesMut;
+use fast_floe::low_level::{self, EncryptionState, MessageLayout, SEGMENT_PAYLOAD_OFFSET, SegmentLayout};
+use zeroize::Zeroizing;
+
+use super::{Context, Error, SegmentLength};
+use crate::secret::Key;
+
+/// How many segments FLOE allows in one AES-256-GCM message (FLOE.md, "Parameters": `AEAD_MAX_SEGMENTS`).
+const MAX_SEGMENTS: u64 = 1 << 40;
+
+/// What became of one object.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Sealed {
+    /// Bytes of plaintext.
+    pub plain_len: u64,
+    /// Bytes of ciphertext, header included.
+    pub sealed_len: u64,
+    /// SHA-256 of the ciphertext.
+    pub sha256: [u8; 32],
+}
+
+/// Seals one object from front to back.
+pub struct Sealer {
+    state: EncryptionState,
+    /// The longest message FLOE allows: gives every position but the last its layout before the real length is known.
+    endless: MessageLayout,
+    /// Waits for the first byte of output.
+    header: Option<fast_floe::Header>,
+    /// Plaintext kept back: at most one full segment, empty only before the first byte.
+    held: Zeroizing<Vec<u8>>,
+    /// Position of the next segment.
+    next: u64,
+    plain_len: u64,
+    sealed_len: u64,
+    digest: digest::Context,
+    /// Set once a segment failed: what is in the caller's buffer is not an object and must not become one.
+    broken: bool,
+}
+
+impl Sealer {
+    /// Begins an object under `key`, bound to `context`.
+    ///
+    /// # Errors
+    /// [`Error::Library`] when there is no randomness.
+    pub fn new(key: &Key, context: &Context, segment: SegmentLength) -> Result<Self, Error> {
+        let parameters = segment.parameters()?;
+        let key = fast_floe::Key::from_bytes(*key.expose());
+        let (state, header) = low_level::start_encryption(&key, &context.associated_data(), parameters)?;
+        Ok(Self {
+            state,
+            endless: parameters.plaintext_layout(segment.plain() as u64 * MAX_SEGMENTS)?,
+            header: Some(header),
+            held: Zeroizing::new(Vec::with_capacity(segment.plain())),
+            next: 0,
+            plain_len: 0,
+            sealed_len: 0,
+            digest: digest::Context::new(&digest::SHA256),
+            broken: false,
+        })
+    }
+
+    /// Takes `plain` and appends what can be sealed already to `out`: the header before anything else, then whole segments.
+    ///
+    /// # Errors
+    /// [`Error::TooLong`] or [`Error::Library`]; the object is then lost and every later call fails too.
+    pub fn push(&mut self, mut plain: &[u8], out: &mut BytesMut) -> Result<(), Error> {
+        self.begin(out);
+        let full = self.endless.parameters().plaintext_segment_length();
+        let sealed = self.endless.parameters().ciphertext_segment_length();
+        out.reserve((self.held.len() + plain.len()) / full * sealed);
+        while let Some((fresh, rest)) = plain.split_at_checked(full - self.held.len()).filter(|(_, rest)| !rest.is_empty()) {
+            let segment = self.endless.segment_for_position(self.next).filter(|segment| !segment.is_final()).ok_or(Error::TooLong)?;
+            self.seal(segment, fresh, out)?;
+            plain = rest;
+        }
+        self.held.extend_from_slice(plain);
+        Ok(())
+    }
+
+    /// Appends the final segment, which may be full, shorter, or empty if nothing was ever pushed.
+    ///
+    /// # Errors
+    /// As [`Self::push`]; nothing that was appended so far is an object then.
+    pub fn finish(mut self, out: &mut BytesMut) -> Result<Sealed, Error> {
+        self.begin(out);
+        let length = self.plain_len + self.held.len() as u64;
+        let last = self.endless.parameters().plaintext_layout(length)?.final_segment();
+        self.seal(last, &[], out)?;
+        let mut sha256 = [0; 32];
+        sha256.copy_from_slice(self.digest.finish().as_ref());
+        Ok(Sealed { plain_len: self.plain_len, sealed_len: self.sealed_len, sha256 })
+    }
+
+    fn begin(&mut self, out: &mut BytesMut) {
+        if let Some(header) = self.header.take() {
+            out.extend_from_slice(header.as_bytes());
+            self.digest.update(header.as_bytes());
+            self.sealed_len = header.as_bytes().len() as u64;
+        }
+    }
+
+    /// Copies what is held and `fresh` to their place in `out` and encrypts them there, while they are in the cache.
+    fn seal(&mut self, segment: SegmentLayout, fresh: &[u8], out: &mut BytesMut) -> Result<(), Error> {
+        if std::mem::replace(&mut self.broken, true) {
+            return Err(Error::Library);
+        }
+        let start = out.len();
+        out.extend_from_slice(&[0; SEGMENT_PAYLOAD_OFFSET]);
+        out.extend_from_slice(&self.held);
+        out.extend_from_slice(fresh);
+        out.resize(start + segment.ciphertext_length(), 0);
+        let place = out.get_mut(start..).ok_or(Error::Library)?;
+        if let Err(error) = self.state.encrypt_segment_in_place_raw(place, segment) {
+            place.fill(0);
+            out.truncate(start);
+            return Err(error.into());
+        }
+        self.digest.update(place);
+        self.held.clear();
+        self.next += 1;
+        self.plain_len += segment.plaintext_length() as u64;
+        self.sealed_len += segment.ciphertext_length() as u64;
+        self.broken = false;
+        Ok(())
+    }
+}

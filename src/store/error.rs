@@ -1,0 +1,179 @@
+//! What can go wrong with a store, by what a caller can do about it.
+//!
+//! Errors of the backend carry addresses, signatures and answers of the server. None of that is kept: only what kind of failure it was.
+
+use std::{error::Error as _, io};
+
+use object_store::client::{HttpError, HttpErrorKind};
+
+use crate::model::id::ObjectId;
+
+/// Why a store did not do what it was asked.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Error {
+    /// There is no such object.
+    #[error("the {store} store has no object `{id}`")]
+    NotFound {
+        /// Which kind of store.
+        store: &'static str,
+        /// The wanted object.
+        id: ObjectId,
+    },
+    /// Objects are written once, and this one is.
+    #[error("the {store} store already has an object `{id}`")]
+    AlreadyExists {
+        /// Which kind of store.
+        store: &'static str,
+        /// The object.
+        id: ObjectId,
+    },
+    /// The object is shorter than what was asked of it.
+    #[error("object `{id}` in the {store} store ends at byte {size}, before byte {end}")]
+    OutOfRange {
+        /// Which kind of store.
+        store: &'static str,
+        /// The object.
+        id: ObjectId,
+        /// End of the wanted range.
+        end: u64,
+        /// Length of the object.
+        size: u64,
+    },
+    /// The object has more parts than an upload may have.
+    #[error("object `{id}` is too long for the {store} store: more than {max_parts} parts")]
+    TooLong {
+        /// Which kind of store.
+        store: &'static str,
+        /// The object.
+        id: ObjectId,
+        /// The limit.
+        max_parts: usize,
+    },
+    /// The store does not let us; somebody must change its permissions or our credentials.
+    #[error("the {store} store refused: check its permissions and the credentials under `[store]`")]
+    Refused {
+        /// Which kind of store.
+        store: &'static str,
+    },
+    /// The store did not answer, or failed; a later try may succeed.
+    #[error("the {store} store is unavailable: {reason}")]
+    Unavailable {
+        /// Which kind of store.
+        store: &'static str,
+        /// What kind of failure, without addresses or answers.
+        reason: String,
+    },
+    /// A setting is wrong.
+    #[error("`store.{key}`: {reason}")]
+    Setting {
+        /// The key below `[store]`.
+        key: &'static str,
+        /// What is wrong, and what would be right.
+        reason: String,
+    },
+}
+
+impl Error {
+    /// A failure that concerns one object.
+    pub(super) fn of_object(store: &'static str, id: ObjectId, error: object_store::Error) -> Self {
+        match error {
+            object_store::Error::NotFound { .. } => Self::NotFound { store, id },
+            object_store::Error::AlreadyExists { .. } => Self::AlreadyExists { store, id },
+            other => Self::of_place(store, other),
+        }
+    }
+
+    /// A failure while writing an object: "not found" is then the bucket.
+    pub(super) fn of_write(store: &'static str, id: ObjectId, error: object_store::Error) -> Self {
+        match error {
+            object_store::Error::AlreadyExists { .. } => Self::AlreadyExists { store, id },
+            other => Self::of_place(store, other),
+        }
+    }
+
+    /// A failure of the store as a whole.
+    pub(super) fn of_place(store: &'static str, error: object_store::Error) -> Self {
+        use object_store::Error as Backend;
+        match error {
+            Backend::PermissionDenied { .. } | Backend::Unauthenticated { .. } => Self::Refused { store },
+            Backend::NotFound { .. } => Self::Unavailable { store, reason: "its bucket or folder is not there".into() },
+            other => match (io_kind(&other), http_kind(&other), status(&other)) {
+                (Some(io::ErrorKind::PermissionDenied), ..) | (_, _, Some(401 | 403)) => Self::Refused { store },
+                (_, _, Some(status)) => Self::Unavailable { store, reason: format!("it answered with status {status}") },
+                (Some(kind), ..) if kind != io::ErrorKind::Other => Self::Unavailable { store, reason: kind.to_string() },
+                (_, Some(kind), _) => Self::Unavailable { store, reason: say(kind).into() },
+                _ => Self::Unavailable { store, reason: "it failed without saying why".into() },
+            },
+        }
+    }
+
+    pub(super) fn of_file(error: &io::Error) -> Self {
+        match error.kind() {
+            io::ErrorKind::PermissionDenied => Self::Refused { store: "folder" },
+            kind => Self::Unavailable { store: "folder", reason: kind.to_string() },
+        }
+    }
+
+    pub(super) fn setting(key: &'static str, reason: impl Into<String>) -> Self {
+        Self::Setting { key, reason: reason.into() }
+    }
+}
+
+/// Every error below `error` that is of type `E`, outermost first.
+fn causes<'a, E: std::error::Error + 'static>(error: &'a object_store::Error) -> impl Iterator<Item = &'a E> {
+    std::iter::successors(error.source(), |cause: &&'a (dyn std::error::Error + 'static)| (*cause).source())
+        .filter_map(|cause| cause.downcast_ref())
+}
+
+fn io_kind(error: &object_store::Error) -> Option<io::ErrorKind> {
+    causes::<io::Error>(error).map(io::Error::kind).last()
+}
+
+fn http_kind(error: &object_store::Error) -> Option<HttpErrorKind> {
+    causes::<HttpError>(error).map(HttpError::kind).last()
+}
+
+/// The HTTP status, where the backend tells of one only in words. The words come before anything the server said.
+fn status(error: &object_store::Error) -> Option<u16> {
+    let text = error.to_string();
+    let (_, behind) = text.split_once("status code: ")?;
+    behind.get(..3)?.parse().ok()
+}
+
+fn say(kind: HttpErrorKind) -> &'static str {
+    match kind {
+        HttpErrorKind::Connect => "no connection",
+        HttpErrorKind::Timeout => "timed out",
+        HttpErrorKind::Decode => "its answer could not be read",
+        _ => "the connection broke",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn generic(source: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> object_store::Error {
+        object_store::Error::Generic { store: "S3", source: source.into() }
+    }
+
+    #[test]
+    fn what_the_server_said_is_not_repeated() {
+        let answer = "Server returned non-2xx status code: 500 Internal Server Error: <AWSAccessKeyId>AKIDEXAMPLE</AWSAccessKeyId>";
+        let error = Error::of_place("s3", generic(answer));
+        assert_eq!(error.to_string(), "the s3 store is unavailable: it answered with status 500");
+        assert!(!format!("{error:?}").contains("AKID"));
+    }
+
+    #[test]
+    fn causes_are_told_apart() {
+        let full = Error::of_place("folder", generic(io::Error::from(io::ErrorKind::StorageFull)));
+        assert_eq!(full, Error::Unavailable { store: "folder", reason: "no storage space".into() });
+        assert_eq!(
+            Error::of_place("folder", generic(io::Error::from(io::ErrorKind::PermissionDenied))),
+            Error::Refused { store: "folder" }
+        );
+        let slow = Error::of_place("s3", generic(HttpError::new(HttpErrorKind::Timeout, io::Error::other("x"))));
+        assert_eq!(slow, Error::Unavailable { store: "s3", reason: "timed out".into() });
+    }
+}

@@ -1,0 +1,137 @@
+//! Writing one object.
+//!
+//! Owns the cutting into parts of equal length and the rule of memory: one part on its way while the next one fills, never more. Parts are
+//! lists of the caller's own buffers; nothing is copied. A short object is one create-only put.
+//!
+//! INVARIANT: only an object whose every byte was taken by the store is finished. After a failed or cancelled [`Writer::write`] there is
+//! nothing to finish.
+
+use bytes::Bytes;
+use object_store::{ObjectStore, PutMode, PutPayload, multipart::PartId};
+use tokio::task::JoinSet;
+
+use super::{Error, Store, upload::Upload};
+use crate::model::id::ObjectId;
+
+/// Bytes of every part but the last.
+const PART: usize = 8 * 1024 * 1024;
+
+/// What S3 allows in one upload; with 8 MiB each that is 78 GiB.
+const MAX_PARTS: usize = 10_000;
+
+/// An object that is being written. Dropped without [`Self::finish`], it leaves nothing that can be read or listed, and at most what
+/// [`Store::sweep_uploads`] removes.
+pub struct Writer {
+    store: Store,
+    id: ObjectId,
+    /// The part that fills: the caller's buffers, in order.
+    held: Vec<Bytes>,
+    held_len: usize,
+    /// None while the object may still be a short one.
+    upload: Option<Upload>,
+    parts: usize,
+    /// At most one part on its way. It is a task of its own so that it proceeds while the caller makes the next part; dropping the set
+    /// ends it.
+    in_flight: JoinSet<object_store::Result<Option<PartId>>>,
+    /// Set while a write is under way, and for ever if it does not come to its end.
+    broken: bool,
+}
+
+impl Writer {
+    pub(super) fn new(store: Store, id: ObjectId) -> Self {
+        Self { store, id, held: Vec::new(), held_len: 0, upload: None, parts: 0, in_flight: JoinSet::new(), broken: false }
+    }
+
+    /// Takes the next bytes, of any length. Returns as soon as they are accepted: a full part is sent in the background, and only the one
+    /// before it is waited for.
+    ///
+    /// # Errors
+    /// A fault of the store, maybe one of an earlier part; the object is then lost and wants [`Self::abort`].
+    pub async fn write(&mut self, mut bytes: Bytes) -> Result<(), Error> {
+        if std::mem::replace(&mut self.broken, true) {
+            return Err(self.lost());
+        }
+        while self.held_len + bytes.len() >= PART {
+            let head = bytes.split_to(PART - self.held_len);
+            self.hold(head);
+            self.send().await?;
+        }
+        self.hold(bytes);
+        self.broken = false;
+        Ok(())
+    }
+
+    /// Makes the object durable, and only then visible.
+    ///
+    /// # Errors
+    /// [`Error::AlreadyExists`] if the id is taken, or a fault of the store; there is no object then, except that after
+    /// [`Error::Unavailable`] the store may have done it without our hearing of it.
+    pub async fn finish(mut self) -> Result<(), Error> {
+        if self.broken {
+            return Err(self.lost());
+        }
+        if self.upload.is_none() {
+            let payload = PutPayload::from_iter(std::mem::take(&mut self.held));
+            let put = self.store.inner.put_opts(&self.store.paths.object(self.id), payload, PutMode::Create.into()).await;
+            return put.map(drop).map_err(|error| Error::of_write(self.store.name(), self.id, error));
+        }
+        if self.held_len > 0 {
+            self.send().await?;
+        }
+        self.settle().await?;
+        match self.upload.take() {
+            Some(upload) => upload.complete(&self.store).await.map_err(|error| Error::of_write(self.store.name(), self.id, error)),
+            None => Err(self.lost()),
+        }
+    }
+
+    /// Gives the object up and removes what was sent of it.
+    ///
+    /// # Errors
+    /// A fault of the store; the sweep removes the rest then.
+    pub async fn abort(mut self) -> Result<(), Error> {
+        self.in_flight.shutdown().await;
+        match self.upload.take() {
+            Some(upload) => upload.abort(&self.store).await,
+            None => Ok(()),
+        }
+    }
+
+    fn hold(&mut self, bytes: Bytes) {
+        if !bytes.is_empty() {
+            self.held_len += bytes.len();
+            self.held.push(bytes);
+        }
+    }
+
+    /// Sends what is held as the next part, once the one before it has landed.
+    async fn send(&mut self) -> Result<(), Error> {
+        if self.parts == MAX_PARTS {
+            return Err(Error::TooLong { store: self.store.name(), id: self.id, max_parts: MAX_PARTS });
+        }
+        self.settle().await?;
+        let upload = match &mut self.upload {
+            Some(upload) => upload,
+            None => self.upload.insert(Upload::begin(&self.store, self.id).await?),
+        };
+        self.in_flight.spawn(upload.part(PutPayload::from_iter(std::mem::take(&mut self.held))));
+        self.held_len = 0;
+        self.parts += 1;
+        Ok(())
+    }
+
+    /// Waits for the part on its way.
+    async fn settle(&mut self) -> Result<(), Error> {
+        while let Some(done) = self.in_flight.join_next().await {
+            let part = done.map_err(|_| self.lost())?.map_err(|error| Error::of_write(self.store.name(), self.id, error))?;
+            if let Some(upload) = &mut self.upload {
+                upload.landed(part);
+            }
+        }
+        Ok(())
+    }
+
+    fn lost(&self) -> Error {
+        Error::Unavailable { store: self.store.name(), reason: "an earlier part of this object was lost".into() }
+    }
+}
