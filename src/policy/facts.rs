@@ -22,7 +22,7 @@ pub struct Facts<'a> {
 
 impl Facts<'_> {
     /// Whether a justification was written. White space, punctuation and invisible marks alone are none.
-    pub(super) fn is_justified(&self) -> bool {
+    pub fn is_justified(&self) -> bool {
         self.justification.is_some_and(|text| text.contains(char::is_alphanumeric))
     }
 }

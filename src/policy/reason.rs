@@ -210,4 +210,9 @@ mod tests {
             assert_eq!(set.iter().collect::<Vec<_>>(), [reason]);
         }
     }
+
+    #[test]
+    fn people_are_told_the_bound_that_holds() {
+        assert!(Reason::JustificationTooLong.text().contains(&format!("at most {} ", crate::policy::MAX_JUSTIFICATION)));
+    }
 }
