@@ -3,6 +3,7 @@
 //! Owns what a thing *is*; refuses to know where it is stored or who may see it. No I/O.
 
 pub mod access;
+pub mod actor;
 pub mod artefact;
 pub mod crash;
 pub mod id;

@@ -1,1 +1,29 @@
-//! The policy document, rules, facts, decisions and grants. Pure: now is an argument.
+//! The privacy policy: the document that is published, the rules it makes, and every decision by them.
+//!
+//! ```text
+//! privacy-policy.toml → document → Rules ─┐
+//!              earlier versions → Rules ─┴→ Rulebook ─┐
+//! principal, recording, purpose, justification → Facts ┴→ decide(facts, rulebook, now) → Grant | every reason against it
+//! principal, action ────────────────────────────────────→ permit(principal, action, rulebook, now) → Permit | every reason against it
+//! ```
+//!
+//! Owns who may hear what and why. Refuses to do I/O or to read a clock: `now` is an argument, earlier versions are handed in.
+//! INVARIANT: what is published is what is enforced; a grant names the digest of the file it was decided by. Deny is the default.
+
+mod classify;
+mod decide;
+mod document;
+mod facts;
+mod permit;
+mod reason;
+mod rules;
+
+pub use self::{
+    classify::{Announcement, Classification},
+    decide::{Decision, Grant, MAX_JUSTIFICATION, View, decide},
+    document::{Actions, Controller, Document, Fault, MAX_BYTES, MAX_GRANT_LIFETIME, Processor, PurposeRule, TierRule},
+    facts::Facts,
+    permit::{Action, Permit, permit},
+    reason::{Denial, Reason, Refusal},
+    rules::{Rulebook, Rules},
+};

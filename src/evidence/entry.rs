@@ -1,0 +1,241 @@
+//! Entries of the audit log.
+//!
+//! Owns what can be written down and in which words. Refuses to know where the log is kept and what number an entry gets.
+//! INVARIANT: an entry is made only by the constructors here, which take ids, parsed names and facts of the house. None takes text.
+//! A justification may name people, so only its presence is written down.
+
+use std::{fmt, ops::Range, str::FromStr};
+
+use serde_json::{Map, Value, json};
+
+use super::{event::Event, shred_reason::ShredReason, signing::Signer};
+use crate::{
+    model::{
+        access::Principal,
+        actor::Actor,
+        artefact::Artefact,
+        id::{GrantId, ReceiptId, RecordingId, TokenId, VaultId},
+        recording::Recording,
+        time::Timestamp,
+    },
+    policy::{Action, Denial, Facts, Grant, Reason, Rules},
+};
+
+/// What else belongs to an event: a flat JSON object of ids, names, codes, numbers and digests. Text form: compact JSON.
+#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize)]
+#[serde(transparent)]
+pub struct Details(Map<String, Value>);
+
+impl Details {
+    /// One value, for those who read the log.
+    pub fn get(&self, key: &str) -> Option<&Value> {
+        self.0.get(key)
+    }
+}
+
+impl fmt::Display for Details {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let text = serde_json::to_string(&self.0).map_err(|_| fmt::Error)?;
+        f.write_str(&text)
+    }
+}
+
+/// The text is no JSON object.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("the details of an audit entry are not a JSON object")]
+pub struct InvalidDetails;
+
+/// For reading back what was written; a new entry cannot be made of it.
+impl FromStr for Details {
+    type Err = InvalidDetails;
+
+    fn from_str(text: &str) -> Result<Self, InvalidDetails> {
+        serde_json::from_str(text).map(Self).map_err(|_| InvalidDetails)
+    }
+}
+
+/// One line of the audit log, as it is read back.
+#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize)]
+pub struct Entry {
+    /// Its number; each is larger than the one before.
+    pub seq: i64,
+    /// When.
+    pub at: Timestamp,
+    /// Who.
+    pub actor: Actor,
+    /// What.
+    pub event: Event,
+    /// On which recording, where it was one.
+    pub recording: Option<RecordingId>,
+    /// What else belongs to it.
+    pub details: Details,
+}
+
+/// A line that has no number yet. It must be in the ledger before its effect leaves the process.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[must_use = "an event that is not written down did not happen"]
+pub struct NewEntry {
+    at: Timestamp,
+    actor: Actor,
+    event: Event,
+    recording: Option<RecordingId>,
+    details: Details,
+}
+
+impl NewEntry {
+    /// The vault came into being, with this id and this key for its signatures.
+    pub fn vault_created(at: Timestamp, vault: VaultId, signer: &Signer) -> Self {
+        Self::new(at, Actor::Operator, Event::VaultCreated, None, json!({ "vault": vault, "signing_key": signer.key_id() }))
+    }
+
+    /// From now on decisions are taken by these rules.
+    pub fn policy_in_force(at: Timestamp, actor: Actor, rules: &Rules) -> Self {
+        let details = json!({ "version": rules.version(), "policy_digest": rules.digest() });
+        Self::new(at, actor, Event::PolicyInForce, None, details)
+    }
+
+    /// The recording is sealed: length in bytes and SHA-256 of its ciphertext.
+    pub fn recording_sealed(at: Timestamp, recording: &Recording, sealed_len: u64, ciphertext_sha256: &[u8; 32]) -> Self {
+        let details = json!({
+            "tier": recording.tier,
+            "policy_digest": recording.policy_digest,
+            "sealed_len": sealed_len,
+            "ciphertext_sha256": hex::encode(ciphertext_sha256),
+        });
+        Self::new(at, Actor::Vault, Event::RecordingSealed, Some(recording.id), details)
+    }
+
+    /// A recording was announced again after its shred, and was not taken.
+    pub fn recording_refused(at: Timestamp, recording: RecordingId) -> Self {
+        Self::new(at, Actor::Vault, Event::RecordingRefused, Some(recording), json!({}))
+    }
+
+    /// The decision allowed, and its grant is kept under this id.
+    pub fn decision_allowed(at: Timestamp, grant: &Grant, id: GrantId) -> Self {
+        let details = json!({
+            "grant": id,
+            "purpose": grant.purpose(),
+            "tier": grant.tier(),
+            "view": grant.view().as_str(),
+            "justified": grant.is_justified(),
+            "policy_digest": grant.policy_digest(),
+            "expires_at": grant.expires_at(),
+        });
+        Self::new(at, Actor::Token(grant.principal()), Event::DecisionAllowed, Some(grant.recording()), details)
+    }
+
+    /// The decision refused; `grant` where an earlier grant was to be used again.
+    pub fn decision_denied(at: Timestamp, facts: &Facts<'_>, grant: Option<GrantId>, denial: &Denial) -> Self {
+        let mut details = reasons(denial);
+        // A purpose that the policy does not name is only what somebody typed.
+        if !denial.refusals().iter().any(|refusal| refusal.reason == Reason::PurposeUnknown && refusal.pinned.is_none()) {
+            details.insert("purpose".into(), json!(facts.purpose));
+        }
+        if let Some(grant) = grant {
+            details.insert("grant".into(), json!(grant));
+        }
+        details.insert("justified".into(), json!(facts.is_justified()));
+        Self::new(at, Actor::Token(facts.principal.id), Event::DecisionDenied, Some(facts.recording.id), Value::Object(details))
+    }
+
+    /// Something that is not listening was refused.
+    pub fn action_denied(at: Timestamp, principal: &Principal, action: Action, recording: Option<RecordingId>, denial: &Denial) -> Self {
+        let mut details = reasons(denial);
+        details.insert("action".into(), json!(action.as_str()));
+        Self::new(at, Actor::Token(principal.id), Event::DecisionDenied, recording, Value::Object(details))
+    }
+
+    /// These bytes of the artefact are about to leave under the grant; `range` counts bytes of plaintext and excludes its end.
+    pub fn opening_started(at: Timestamp, grant: &Grant, id: GrantId, artefact: Artefact, range: &Range<u64>) -> Self {
+        let details = json!({ "grant": id, "artefact": artefact.as_str(), "from": range.start, "to": range.end });
+        Self::new(at, Actor::Token(grant.principal()), Event::OpeningStarted, Some(grant.recording()), details)
+    }
+
+    /// The recording's key is destroyed; a receipt with this id tells of it.
+    pub fn shred_fenced(at: Timestamp, actor: Actor, recording: RecordingId, receipt: ReceiptId, reason: &ShredReason) -> Self {
+        Self::new(at, actor, Event::ShredFenced, Some(recording), json!({ "receipt": receipt, "reason": reason }))
+    }
+
+    /// The ciphertext is gone from the store, too.
+    pub fn shred_bytes_removed(at: Timestamp, recording: RecordingId, receipt: ReceiptId) -> Self {
+        Self::new(at, Actor::Vault, Event::ShredBytesRemoved, Some(recording), json!({ "receipt": receipt }))
+    }
+
+    /// A token was made for this principal.
+    pub fn token_created(at: Timestamp, actor: Actor, principal: &Principal, expires_at: Option<Timestamp>) -> Self {
+        let details = json!({ "token": principal.id, "roles": principal.roles, "accounts": principal.accounts, "expires_at": expires_at });
+        Self::new(at, actor, Event::TokenCreated, None, details)
+    }
+
+    /// A token was revoked.
+    pub fn token_revoked(at: Timestamp, actor: Actor, token: TokenId) -> Self {
+        Self::new(at, actor, Event::TokenRevoked, None, json!({ "token": token }))
+    }
+
+    /// A piece of work was given up after so many attempts. `kind` is one of the house's own words.
+    pub fn work_dead(at: Timestamp, kind: &'static str, work: i64, attempts: i64, recording: Option<RecordingId>) -> Self {
+        Self::new(at, Actor::Vault, Event::WorkDead, recording, json!({ "kind": kind, "work": work, "attempts": attempts }))
+    }
+
+    /// A piece of work that was given up is tried again.
+    pub fn work_retried(at: Timestamp, actor: Actor, kind: &'static str, work: i64, recording: Option<RecordingId>) -> Self {
+        Self::new(at, actor, Event::WorkRetried, recording, json!({ "kind": kind, "work": work }))
+    }
+
+    /// When.
+    pub fn at(&self) -> Timestamp {
+        self.at
+    }
+
+    /// Who.
+    pub fn actor(&self) -> Actor {
+        self.actor
+    }
+
+    /// What.
+    pub fn event(&self) -> Event {
+        self.event
+    }
+
+    /// On which recording, where it was one.
+    pub fn recording(&self) -> Option<RecordingId> {
+        self.recording
+    }
+
+    /// What else belongs to it.
+    pub fn details(&self) -> &Details {
+        &self.details
+    }
+
+    /// The line as it stands in the log under this number.
+    pub fn numbered(self, seq: i64) -> Entry {
+        let Self { at, actor, event, recording, details } = self;
+        Entry { seq, at, actor, event, recording, details }
+    }
+
+    fn new(at: Timestamp, actor: Actor, event: Event, recording: Option<RecordingId>, details: Value) -> Self {
+        let details = match details {
+            Value::Object(details) => details,
+            _ => Map::new(),
+        };
+        Self { at, actor, event, recording, details: Details(details) }
+    }
+}
+
+/// `reasons` and, apart, those that only the pinned version of the policy gives.
+fn reasons(denial: &Denial) -> Map<String, Value> {
+    let codes = |pinned: bool| {
+        let refusals = denial.refusals().iter().filter(|refusal| refusal.pinned.is_some() == pinned);
+        refusals.map(|refusal| Value::from(refusal.reason.code())).collect::<Vec<_>>()
+    };
+    let mut details = Map::new();
+    details.insert("policy_digest".into(), json!(denial.policy_digest()));
+    details.insert("reasons".into(), Value::Array(codes(false)));
+    if denial.refusals().iter().any(|refusal| refusal.pinned.is_some()) {
+        details.insert("pinned_reasons".into(), Value::Array(codes(true)));
+    }
+    details
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,186 @@
+//! What the log says, and what it must never say.
+
+use std::collections::BTreeSet;
+
+use super::*;
+use crate::{
+    model::{
+        name::{Purpose, Role},
+        recording::State,
+    },
+    policy::{Decision, Rulebook, decide, permit},
+    secret::Key,
+};
+
+const SHIPPED: &str = include_str!("../../../config/privacy-policy.toml");
+const AT: Timestamp = Timestamp::from_millis(1_800_000_000_000);
+const SECRET: &str = "Anna Schmidt, +1 555 0100, asked";
+
+fn principal(role: &str) -> Principal {
+    Principal {
+        id: TokenId::random(&mut rand::rng()),
+        roles: [role.parse::<Role>().unwrap()].into(),
+        accounts: [format!("AC{}", "0".repeat(32)).parse().unwrap()].into(),
+    }
+}
+
+fn recording(rulebook: &Rulebook, tier: &str) -> Recording {
+    Recording {
+        id: RecordingId::random(&mut rand::rng()),
+        state: State::Sealed,
+        account: format!("AC{}", "0".repeat(32)).parse().unwrap(),
+        source_sid: format!("RE{}", "1".repeat(32)).parse().unwrap(),
+        call: None,
+        conference: None,
+        source: None,
+        source_status: "completed".into(),
+        error_code: None,
+        duration_s: None,
+        channels: None,
+        tier: tier.parse().unwrap(),
+        policy_version: "1".into(),
+        policy_digest: rulebook.current().digest().into(),
+        started_at: None,
+        announced_at: AT,
+        sealed_at: Some(AT),
+        shredded_at: None,
+    }
+}
+
+fn rulebook() -> Rulebook {
+    Rulebook::new(Rules::parse("p", SHIPPED).unwrap(), [])
+}
+
+fn facts<'a>(principal: &'a Principal, recording: &'a Recording, purpose: &str) -> Facts<'a> {
+    Facts { principal, recording, purpose: purpose.parse::<Purpose>().unwrap(), justification: Some(SECRET), until: None }
+}
+
+fn keys(entry: &NewEntry) -> BTreeSet<&str> {
+    entry.details.0.keys().map(String::as_str).collect()
+}
+
+#[test]
+fn an_allowed_decision_and_its_opening_name_the_grant() {
+    let (rulebook, principal) = (rulebook(), principal("privacy-officer"));
+    let recording = recording(&rulebook, "restricted");
+    let Decision::Allow(grant) = decide(&facts(&principal, &recording, "legal-request"), &rulebook, AT) else { panic!("denied") };
+    let id = GrantId::random(&mut rand::rng());
+    let allowed = NewEntry::decision_allowed(AT, &grant, id);
+    assert_eq!((allowed.at(), allowed.actor(), allowed.event()), (AT, Actor::Token(principal.id), Event::DecisionAllowed));
+    assert_eq!(allowed.recording(), Some(recording.id));
+    assert_eq!(
+        serde_json::to_value(allowed.details()).unwrap(),
+        json!({
+            "grant": id, "purpose": "legal-request", "tier": "restricted", "view": "audio", "justified": true,
+            "policy_digest": rulebook.current().digest(), "expires_at": "2027-01-15T08:05:00.000Z",
+        })
+    );
+    let opening = NewEntry::opening_started(AT, &grant, id, Artefact::Audio, &(0..65_536));
+    assert_eq!(serde_json::to_value(opening.details()).unwrap(), json!({ "grant": id, "artefact": "audio", "from": 0, "to": 65_536 }));
+    assert!(!format!("{allowed:?}{opening:?}").contains("Anna"), "the justification stays out");
+}
+
+#[test]
+fn a_denied_decision_names_every_reason_and_nothing_that_was_typed() {
+    let (rulebook, reviewer) = (rulebook(), principal("reviewer"));
+    let recording = recording(&rulebook, "restricted");
+    let denied = |purpose: &str| {
+        let facts = facts(&reviewer, &recording, purpose);
+        let Decision::Deny(denial) = decide(&facts, &rulebook, AT) else { panic!("allowed") };
+        NewEntry::decision_denied(AT, &facts, None, &denial)
+    };
+    let known = denied("quality-review");
+    assert_eq!(known.details().get("reasons"), Some(&json!(["purpose-not-for-tier"])));
+    assert_eq!(known.details().get("purpose"), Some(&json!("quality-review")));
+    assert_eq!(keys(&known), ["justified", "policy_digest", "purpose", "reasons"].into());
+    let unknown = denied("anna-schmidt");
+    assert_eq!(unknown.details().get("reasons"), Some(&json!(["purpose-unknown"])));
+    assert_eq!(unknown.details().get("purpose"), None);
+    assert!(!format!("{known:?}{unknown:?}").to_lowercase().contains("anna"));
+}
+
+#[test]
+fn reasons_of_the_pinned_version_stand_apart() {
+    let narrow = Rules::parse("old", &SHIPPED.replacen("roles = [\"reviewer\"]", "roles = []", 1)).unwrap();
+    let (digest, reviewer) = (narrow.digest().to_owned(), principal("reviewer"));
+    let rulebook = Rulebook::new(Rules::parse("p", SHIPPED).unwrap(), [narrow]);
+    let recording = Recording { policy_digest: digest, ..recording(&rulebook, "standard") };
+    let facts = facts(&reviewer, &recording, "quality-review");
+    let Decision::Deny(denial) = decide(&facts, &rulebook, AT) else { panic!("allowed") };
+    let grant = GrantId::random(&mut rand::rng());
+    let entry = NewEntry::decision_denied(AT, &facts, Some(grant), &denial);
+    assert_eq!(entry.details().get("reasons"), Some(&json!([])));
+    assert_eq!(entry.details().get("pinned_reasons"), Some(&json!(["role-not-allowed"])));
+    assert_eq!(entry.details().get("grant"), Some(&json!(grant)));
+}
+
+#[test]
+fn a_refused_action_is_written_down() {
+    let (rulebook, reviewer) = (rulebook(), principal("reviewer"));
+    let denial = permit(&reviewer, Action::Shred, &rulebook, AT).unwrap_err();
+    let entry = NewEntry::action_denied(AT, &reviewer, Action::Shred, None, &denial);
+    assert_eq!(
+        serde_json::to_value(entry.details()).unwrap(),
+        json!({ "action": "shred", "reasons": ["role-not-allowed"], "policy_digest": rulebook.current().digest() })
+    );
+}
+
+#[test]
+fn every_other_event_has_its_details() {
+    let rulebook = rulebook();
+    let recording = recording(&rulebook, "standard");
+    let signer = Signer::from_seed(&Key::take(&mut [1; 32]));
+    let (vault, receipt) = (VaultId::random(&mut rand::rng()), ReceiptId::random(&mut rand::rng()));
+    let reviewer = principal("reviewer");
+    let reason = "subject-request".parse().unwrap();
+    let digest = rulebook.current().digest();
+    let cases = [
+        (NewEntry::vault_created(AT, vault, &signer), "vault.created", json!({ "vault": vault, "signing_key": signer.key_id() })),
+        (
+            NewEntry::policy_in_force(AT, Actor::Operator, rulebook.current()),
+            "policy.in-force",
+            json!({ "version": "1", "policy_digest": digest }),
+        ),
+        (
+            NewEntry::recording_sealed(AT, &recording, u64::MAX, &[0xab; 32]),
+            "recording.sealed",
+            json!({ "tier": "standard", "policy_digest": digest, "sealed_len": u64::MAX, "ciphertext_sha256": "ab".repeat(32) }),
+        ),
+        (NewEntry::recording_refused(AT, recording.id), "recording.refused", json!({})),
+        (
+            NewEntry::shred_fenced(AT, Actor::Token(reviewer.id), recording.id, receipt, &reason),
+            "shred.fenced",
+            json!({ "receipt": receipt, "reason": "subject-request" }),
+        ),
+        (NewEntry::shred_bytes_removed(AT, recording.id, receipt), "shred.bytes-removed", json!({ "receipt": receipt })),
+        (
+            NewEntry::token_created(AT, Actor::Operator, &reviewer, None),
+            "token.created",
+            json!({ "token": reviewer.id, "roles": ["reviewer"], "accounts": reviewer.accounts, "expires_at": null }),
+        ),
+        (NewEntry::token_revoked(AT, Actor::Operator, reviewer.id), "token.revoked", json!({ "token": reviewer.id })),
+        (NewEntry::work_dead(AT, "fetch", 7, 12, None), "work.dead", json!({ "kind": "fetch", "work": 7, "attempts": 12 })),
+        (NewEntry::work_retried(AT, Actor::Operator, "fetch", 7, None), "work.retried", json!({ "kind": "fetch", "work": 7 })),
+    ];
+    for (entry, name, details) in cases {
+        assert_eq!(entry.event().as_str(), name);
+        assert_eq!(serde_json::to_value(entry.details()).unwrap(), details, "{name}");
+        assert_eq!(entry.details().to_string().parse(), Ok(entry.details().clone()), "{name}");
+    }
+}
+
+#[test]
+fn an_entry_reads_as_json() {
+    let recording = RecordingId::random(&mut rand::rng());
+    let entry = NewEntry::recording_refused(AT, recording).numbered(3);
+    assert_eq!(
+        serde_json::to_value(&entry).unwrap(),
+        json!({
+            "seq": 3, "at": "2027-01-15T08:00:00.000Z", "actor": "vault", "event": "recording.refused", "recording": recording,
+            "details": {},
+        })
+    );
+    for bad in ["", "[]", "{", "null", "{} {}"] {
+        assert_eq!(bad.parse::<Details>(), Err(InvalidDetails), "{bad}");
+    }
+}

@@ -1,0 +1,114 @@
+//! What can happen, by name.
+//!
+//! Owns the closed list of events in the audit log. Refuses to know what belongs to each: [`NewEntry`](super::NewEntry) says that.
+
+use std::{fmt, str::FromStr};
+
+/// What happened. The names are stable: they are in the log for ever.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Event {
+    /// The vault came into being.
+    VaultCreated,
+    /// A version of the policy took effect.
+    PolicyInForce,
+    /// A recording's ciphertext and key are in place.
+    RecordingSealed,
+    /// A shredded recording was announced again and not taken.
+    RecordingRefused,
+    /// Somebody may listen.
+    DecisionAllowed,
+    /// Somebody may not do what they asked for.
+    DecisionDenied,
+    /// Plaintext is about to leave the vault.
+    OpeningStarted,
+    /// A recording's key was destroyed.
+    ShredFenced,
+    /// A shredded recording's ciphertext is gone from the store.
+    ShredBytesRemoved,
+    /// A bearer token was made.
+    TokenCreated,
+    /// A bearer token was revoked.
+    TokenRevoked,
+    /// A piece of work was given up.
+    WorkDead,
+    /// A piece of work that was given up is tried again.
+    WorkRetried,
+}
+
+impl Event {
+    /// Every event.
+    pub const ALL: [Self; 13] = [
+        Self::VaultCreated,
+        Self::PolicyInForce,
+        Self::RecordingSealed,
+        Self::RecordingRefused,
+        Self::DecisionAllowed,
+        Self::DecisionDenied,
+        Self::OpeningStarted,
+        Self::ShredFenced,
+        Self::ShredBytesRemoved,
+        Self::TokenCreated,
+        Self::TokenRevoked,
+        Self::WorkDead,
+        Self::WorkRetried,
+    ];
+
+    /// The name in the log.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::VaultCreated => "vault.created",
+            Self::PolicyInForce => "policy.in-force",
+            Self::RecordingSealed => "recording.sealed",
+            Self::RecordingRefused => "recording.refused",
+            Self::DecisionAllowed => "decision.allowed",
+            Self::DecisionDenied => "decision.denied",
+            Self::OpeningStarted => "opening.started",
+            Self::ShredFenced => "shred.fenced",
+            Self::ShredBytesRemoved => "shred.bytes-removed",
+            Self::TokenCreated => "token.created",
+            Self::TokenRevoked => "token.revoked",
+            Self::WorkDead => "work.dead",
+            Self::WorkRetried => "work.retried",
+        }
+    }
+}
+
+impl fmt::Display for Event {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+impl serde::Serialize for Event {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(self.as_str())
+    }
+}
+
+/// The text names no event.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("not the name of an audit event, like `recording.sealed`")]
+pub struct UnknownEvent;
+
+impl FromStr for Event {
+    type Err = UnknownEvent;
+
+    fn from_str(text: &str) -> Result<Self, UnknownEvent> {
+        Self::ALL.into_iter().find(|event| event.as_str() == text).ok_or(UnknownEvent)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_event_has_its_own_name() {
+        let names: std::collections::BTreeSet<_> = Event::ALL.iter().map(|event| event.as_str()).collect();
+        assert_eq!(names.len(), Event::ALL.len());
+        for event in Event::ALL {
+            assert_eq!(event.as_str().parse(), Ok(event));
+        }
+        assert_eq!("recording.Sealed".parse::<Event>(), Err(UnknownEvent));
+    }
+}

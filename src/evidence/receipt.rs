@@ -1,0 +1,283 @@
+//! The receipt: signed proof that a recording was shredded, which anybody can check offline.
+//!
+//! Owns what a receipt claims and every check of it. Refuses to claim more than was done: what is still pending is listed as pending, and
+//! what a shred does not reach is named in the receipt itself. INVARIANT: the state follows from the listed copies, so that a receipt
+//! cannot be closed while a copy is left; no phone number, name or free text is in it.
+//!
+//! A receipt is signed again under the same id when its copies change; the newer `iat` counts.
+
+mod copies;
+
+use aws_lc_rs::digest;
+
+pub use self::copies::{HeldCopy, Removal};
+use super::{
+    jws,
+    shred_reason::ShredReason,
+    signing::{KeySet, Signer},
+};
+use crate::model::{
+    id::{ReceiptId, RecordingId, VaultId},
+    recording::Recording,
+    sid::{AccountSid, RecordingSid},
+    time::Timestamp,
+};
+
+/// `typ` of a receipt's header (RFC 8725, section 3.11).
+const TYP: &str = "recvault-receipt+jwt";
+
+/// What happened, for a new receipt.
+#[derive(Clone, Debug)]
+pub struct Shred<'a> {
+    /// The vault that shredded.
+    pub vault: VaultId,
+    /// The id of the receipt to be.
+    pub receipt: ReceiptId,
+    /// What was shredded.
+    pub recording: &'a Recording,
+    /// Why.
+    pub reason: ShredReason,
+    /// When the fence was written and the key destroyed.
+    pub fenced_at: Timestamp,
+    /// The number of the audit entry that tells of it.
+    pub audit_seq: i64,
+}
+
+/// How far a shred has come.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum ReceiptState {
+    /// The key is destroyed: nothing opens any more. Some dead copy is still to be removed.
+    Fenced,
+    /// Every copy that the vault keeps or deletes is gone.
+    Closed,
+}
+
+/// What the shred does to backups of the ledger that are older than it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum OlderBackups {
+    /// Nothing.
+    NotCovered,
+}
+
+impl OlderBackups {
+    /// A sentence for people.
+    pub const fn text(self) -> &'static str {
+        match self {
+            Self::NotCovered => {
+                "The live key is destroyed. A backup of the ledger that is older than this shred still holds the key: whoever has such a \
+                 backup, the root key of the vault and a copy of the ciphertext can open it."
+            }
+        }
+    }
+}
+
+/// Proof of a shred.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Receipt {
+    vault: VaultId,
+    id: ReceiptId,
+    recording: RecordingId,
+    source_digest: String,
+    reason: ShredReason,
+    fenced_at: Timestamp,
+    policy_digest: String,
+    audit_seq: i64,
+    copies: Vec<HeldCopy>,
+    older_backups: OlderBackups,
+    issued_at: Timestamp,
+}
+
+/// Why a text is not a receipt of one of the keys.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum Error {
+    /// The signature, or what holds it.
+    #[error(transparent)]
+    Jws(#[from] jws::Error),
+    /// A claim is missing, unknown or not of its form.
+    #[error("the claims are not those of a receipt: {0}")]
+    Claims(String),
+    /// The stated state is not the one that follows from the copies.
+    #[error("`state` does not follow from `copies`")]
+    State,
+    /// It was issued before the shred that it tells of.
+    #[error("`iat` is before `fenced_at`")]
+    IssuedBeforeFence,
+}
+
+impl Receipt {
+    /// The receipt of a shred. The time of issue counts in whole seconds, as in every JWT (RFC 7519, section 2).
+    pub fn of(shred: Shred<'_>, copies: Vec<HeldCopy>, issued_at: Timestamp) -> Self {
+        let recording = shred.recording;
+        Self {
+            vault: shred.vault,
+            id: shred.receipt,
+            recording: recording.id,
+            source_digest: source_digest(shred.vault, &recording.account, &recording.source_sid),
+            reason: shred.reason,
+            fenced_at: shred.fenced_at,
+            policy_digest: recording.policy_digest.clone(),
+            audit_seq: shred.audit_seq,
+            copies,
+            older_backups: OlderBackups::NotCovered,
+            issued_at: whole_seconds(issued_at),
+        }
+    }
+
+    /// The same receipt after something became of the copies.
+    #[must_use]
+    pub fn reissued(self, copies: Vec<HeldCopy>, issued_at: Timestamp) -> Self {
+        Self { copies, issued_at: whole_seconds(issued_at), ..self }
+    }
+
+    /// The receipt as signed text, a JWS in compact form.
+    pub fn sign(&self, signer: &Signer) -> String {
+        let claims = Claims {
+            iss: self.vault,
+            jti: self.id,
+            iat: self.issued_at.as_millis().div_euclid(1000),
+            recording: self.recording,
+            source_digest: self.source_digest.clone(),
+            reason: self.reason.clone(),
+            fenced_at: self.fenced_at,
+            policy_digest: self.policy_digest.clone(),
+            audit_seq: self.audit_seq,
+            state: self.state(),
+            copies: self.copies.clone(),
+            older_backups: self.older_backups,
+        };
+        let payload = serde_json::to_vec(&claims).expect("claims are texts and numbers");
+        jws::sign(signer, TYP, &payload)
+    }
+
+    /// Reads a signed receipt. Needs nothing but the text and the vault's published keys.
+    ///
+    /// # Errors
+    /// The check that failed: form, algorithm, type, key, signature, claims, state, or the order of times.
+    pub fn verify(text: &str, keys: &KeySet) -> Result<Self, Error> {
+        let payload = jws::verify(text, TYP, keys)?;
+        let claims: Claims = serde_json::from_slice(&payload).map_err(|error| Error::Claims(error.to_string()))?;
+        let issued_at = claims.iat.checked_mul(1000).map(Timestamp::from_millis);
+        let receipt = Self {
+            vault: claims.iss,
+            id: claims.jti,
+            recording: claims.recording,
+            source_digest: claims.source_digest,
+            reason: claims.reason,
+            fenced_at: claims.fenced_at,
+            policy_digest: claims.policy_digest,
+            audit_seq: claims.audit_seq,
+            copies: claims.copies,
+            older_backups: claims.older_backups,
+            issued_at: issued_at.ok_or_else(|| Error::Claims("`iat` is out of range".into()))?,
+        };
+        if claims.state != receipt.state() {
+            return Err(Error::State);
+        }
+        if receipt.issued_at < whole_seconds(receipt.fenced_at) {
+            return Err(Error::IssuedBeforeFence);
+        }
+        Ok(receipt)
+    }
+
+    /// Closed when no copy waits to be removed and the vault knows of all of its own.
+    pub fn state(&self) -> ReceiptState {
+        let left = |copy: &HeldCopy| {
+            matches!(copy, HeldCopy::Ciphertext(Removal::Pending | Removal::Unknown) | HeldCopy::Source(Removal::Pending))
+        };
+        if self.copies.iter().any(left) { ReceiptState::Fenced } else { ReceiptState::Closed }
+    }
+
+    /// The vault that shredded.
+    pub fn vault(&self) -> VaultId {
+        self.vault
+    }
+
+    /// The receipt's id.
+    pub fn id(&self) -> ReceiptId {
+        self.id
+    }
+
+    /// What was shredded.
+    pub fn recording(&self) -> RecordingId {
+        self.recording
+    }
+
+    /// Whether this is the receipt of the source's recording, for whoever knows its ids.
+    pub fn is_of(&self, account: &AccountSid, source: &RecordingSid) -> bool {
+        self.source_digest == source_digest(self.vault, account, source)
+    }
+
+    /// Why.
+    pub fn reason(&self) -> &ShredReason {
+        &self.reason
+    }
+
+    /// From when on nothing opened it.
+    pub fn fenced_at(&self) -> Timestamp {
+        self.fenced_at
+    }
+
+    /// SHA-256 of the policy under which it had been collected, lower-case hex.
+    pub fn policy_digest(&self) -> &str {
+        &self.policy_digest
+    }
+
+    /// The number of the audit entry that tells of it.
+    pub fn audit_seq(&self) -> i64 {
+        self.audit_seq
+    }
+
+    /// What became of each copy.
+    pub fn copies(&self) -> &[HeldCopy] {
+        &self.copies
+    }
+
+    /// What the shred does not reach.
+    pub fn older_backups(&self) -> OlderBackups {
+        self.older_backups
+    }
+
+    /// When this text of it was signed, in whole seconds.
+    pub fn issued_at(&self) -> Timestamp {
+        self.issued_at
+    }
+}
+
+/// Names the source's recording without giving away its ids: SHA-256, lower-case hex, over a label, the vault id, the account and the
+/// recording's SID, each with its length before it. The SID has 128 random bits, so only who knows it can make the digest.
+pub fn source_digest(vault: VaultId, account: &AccountSid, source: &RecordingSid) -> String {
+    let mut context = digest::Context::new(&digest::SHA256);
+    for field in [b"recvault/source-digest/1".as_slice(), vault.as_bytes(), account.as_str().as_bytes(), source.as_str().as_bytes()] {
+        context.update(&(field.len() as u64).to_be_bytes());
+        context.update(field);
+    }
+    hex::encode(context.finish())
+}
+
+fn whole_seconds(at: Timestamp) -> Timestamp {
+    Timestamp::from_millis(at.as_millis().saturating_sub(at.as_millis().rem_euclid(1000)))
+}
+
+/// The claims as they are signed.
+#[derive(serde::Serialize, serde::Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Claims {
+    iss: VaultId,
+    jti: ReceiptId,
+    /// Seconds since 1970-01-01T00:00:00Z.
+    iat: i64,
+    recording: RecordingId,
+    source_digest: String,
+    reason: ShredReason,
+    fenced_at: Timestamp,
+    policy_digest: String,
+    audit_seq: i64,
+    state: ReceiptState,
+    copies: Vec<HeldCopy>,
+    older_backups: OlderBackups,
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,58 @@
+//! What is wrong with a policy file, and where.
+//!
+//! Owns the place of each fault; refuses to know what makes one. INVARIANT: text of the file that is quoted in a fault is short and
+//! holds no control characters, so that a fault can be printed anywhere.
+
+use std::sync::Arc;
+
+/// One fault in a policy file: `privacy-policy.toml:12: unknown key …`.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{file}:{line}: {reason}")]
+pub struct Fault {
+    /// The file as the caller named it.
+    pub file: Arc<str>,
+    /// Line in the file, the first is 1.
+    pub line: usize,
+    /// What is wrong and how to mend it.
+    pub reason: String,
+}
+
+/// Collects faults while a file is read, so that all can be told together.
+pub(super) struct Faults {
+    file: Arc<str>,
+    /// Byte offset at which each line starts.
+    starts: Vec<usize>,
+    list: Vec<Fault>,
+}
+
+impl Faults {
+    pub(super) fn new(file: &str, text: &str) -> Self {
+        let starts = std::iter::once(0).chain(text.bytes().enumerate().filter(|(_, byte)| *byte == b'\n').map(|(at, _)| at + 1)).collect();
+        Self { file: file.into(), starts, list: Vec::new() }
+    }
+
+    /// The line that holds the byte at `offset`.
+    pub(super) fn line(&self, offset: usize) -> usize {
+        self.starts.partition_point(|start| *start <= offset).max(1)
+    }
+
+    pub(super) fn add(&mut self, line: usize, reason: impl Into<String>) {
+        let reason = reason.into().chars().map(|c| if c.is_control() { '\u{fffd}' } else { c }).collect();
+        self.list.push(Fault { file: Arc::clone(&self.file), line, reason });
+    }
+
+    pub(super) fn is_empty(&self) -> bool {
+        self.list.is_empty()
+    }
+
+    /// All faults in the order of their lines.
+    pub(super) fn into_list(mut self) -> Vec<Fault> {
+        self.list.sort_by_key(|fault| fault.line);
+        self.list
+    }
+}
+
+/// As much of a text as a fault quotes.
+pub(super) fn quote(text: &str) -> &str {
+    text.char_indices().nth(64).and_then(|(end, _)| text.get(..end)).unwrap_or(text)
+}

@@ -1,0 +1,302 @@
+//! Reads a policy document.
+//!
+//! Owns the keys of the file and what each must hold. Refuses to stop at the first fault: a document is either read whole or every
+//! fault in it is told. INVARIANT: what is declared counts as declared even where its entry has another fault, so that one mistake is
+//! told once.
+
+use std::time::Duration;
+
+use toml::de::DeTable;
+
+use super::{
+    Actions, Controller, Document, Fault, MAX_BYTES, MAX_GRANT_LIFETIME, Processor, PurposeRule, TierRule,
+    fault::{Faults, quote},
+    walk::{At, Section},
+};
+use crate::{
+    model::{
+        name::{Purpose, Role, Tier},
+        time::Timestamp,
+    },
+    policy::classify::Classification,
+};
+
+impl Document {
+    /// Reads the text of a policy file; `file` is how faults name it. Gives the document and what is odd but not wrong in it.
+    ///
+    /// # Errors
+    /// Every fault of the text, in the order of the lines.
+    pub fn read(file: &str, text: &str) -> Result<(Self, Vec<Fault>), Vec<Fault>> {
+        let mut faults = Faults::new(file, text);
+        if text.len() > MAX_BYTES {
+            faults.add(1, format!("the file has {} bytes: a policy has at most {MAX_BYTES}", text.len()));
+            return Err(faults.into_list());
+        }
+        let (table, errors) = DeTable::parse_recoverable(text);
+        for error in &errors {
+            faults.add(faults.line(error.span().map_or(0, |span| span.start)), error.message());
+        }
+        // What was recovered from a text that is not TOML would only repeat the same faults in other words.
+        if !faults.is_empty() {
+            return Err(faults.into_list());
+        }
+        let document = Reader { faults: &mut faults, roles: Vec::new(), tiers: Vec::new() }.document(table.get_ref());
+        match document {
+            Some(document) if faults.is_empty() => {
+                let mut warnings = Faults::new(file, text);
+                document.warn(table.get_ref(), &mut warnings);
+                Ok((document, warnings.into_list()))
+            }
+            _ => Err(faults.into_list()),
+        }
+    }
+
+    /// What loads, but can hardly be meant.
+    fn warn(&self, table: &DeTable<'_>, warnings: &mut Faults) {
+        let line = |warnings: &Faults, key: &str, index: usize| {
+            let entries = table.get(key).and_then(|list| list.get_ref().as_array());
+            entries.and_then(|list| list.get(index)).map_or(1, |entry| warnings.line(entry.span().start))
+        };
+        for (index, tier) in self.tiers.iter().enumerate() {
+            if !self.purposes.iter().any(|purpose| purpose.tiers.contains(&tier.name) && !purpose.roles.is_empty()) {
+                warnings.add(line(warnings, "tiers", index), format!("no purpose opens the tier `{}`", tier.name));
+            }
+        }
+        for (index, purpose) in self.purposes.iter().enumerate() {
+            if purpose.tiers.is_empty() || purpose.roles.is_empty() {
+                let what = if purpose.roles.is_empty() { "may be stated by no role" } else { "opens no tier" };
+                warnings.add(line(warnings, "purposes", index), format!("the purpose `{}` {what}", purpose.name));
+            }
+        }
+    }
+}
+
+/// What has been declared so far, and what was wrong with it.
+struct Reader<'f> {
+    faults: &'f mut Faults,
+    roles: Vec<Role>,
+    tiers: Vec<Tier>,
+}
+
+impl Reader<'_> {
+    /// Declarations first, then what refers to them.
+    fn document(mut self, table: &DeTable<'_>) -> Option<Document> {
+        let mut file = Section::new(table, "the policy file", 1);
+        let version = file.text("version", self.faults).and_then(|text| self.version(&text));
+        let effective = file.date("effective", self.faults).and_then(|text| self.effective(&text));
+        let controller = file.section("controller", self.faults).and_then(|section| self.controller(section));
+        let processors = self.each(&mut file, "processors", Self::processor);
+        let roles = file.section("roles", self.faults).and_then(|section| self.declare_roles(&section));
+        let tiers = self.each(&mut file, "tiers", Self::tier);
+        let default_tier = file.parsed("default_tier", self.faults).and_then(|tier| self.known_tier(tier, "default_tier"));
+        let classification = self.each(&mut file, "classification", Self::classification);
+        let mut names = Vec::new();
+        let purposes = self.each(&mut file, "purposes", |reader, section| reader.purpose(section, &mut names));
+        let actions = file.section("actions", self.faults).and_then(|section| self.actions(section));
+        file.finish(self.faults);
+        Some(Document {
+            version: version?,
+            effective: effective?,
+            controller: controller?,
+            processors: processors?,
+            roles: roles?,
+            tiers: tiers?,
+            default_tier: default_tier?,
+            classification: classification?,
+            purposes: purposes?,
+            actions: actions?,
+        })
+    }
+
+    fn version(&mut self, text: &At<&str>) -> Option<String> {
+        let plain =
+            text.value.len() <= 64 && text.value.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'-' | b'_'));
+        if !plain {
+            let quoted = quote(text.value);
+            self.faults.add(text.line, format!("`version`: `{quoted}` must be 1 to 64 ASCII letters, digits, `.`, `-` and `_`"));
+        }
+        plain.then(|| text.value.to_owned())
+    }
+
+    fn effective(&mut self, text: &At<String>) -> Option<Timestamp> {
+        let date = Timestamp::parse_rfc3339(&text.value).or_else(|| Timestamp::parse_rfc3339(&format!("{}T00:00:00Z", text.value)));
+        if date.is_none() {
+            let quoted = quote(&text.value);
+            self.faults.add(
+                text.line,
+                format!("`effective`: `{quoted}` must be an RFC 3339 date (2026-01-31, from midnight UTC) or time with its offset"),
+            );
+        }
+        date
+    }
+
+    fn controller(&mut self, mut section: Section<'_, '_>) -> Option<Controller> {
+        let name = section.text("name", self.faults);
+        let contact = section.text("contact", self.faults);
+        section.finish(self.faults);
+        Some(Controller { name: name?.value.to_owned(), contact: contact?.value.to_owned() })
+    }
+
+    fn processor(&mut self, mut section: Section<'_, '_>) -> Option<Processor> {
+        let name = section.text("name", self.faults);
+        let task = section.text("task", self.faults);
+        section.finish(self.faults);
+        Some(Processor { name: name?.value.to_owned(), task: task?.value.to_owned() })
+    }
+
+    fn declare_roles(&mut self, section: &Section<'_, '_>) -> Option<Vec<(Role, String)>> {
+        let mut roles = Vec::new();
+        for (key, text) in section.texts(self.faults) {
+            match key.value.parse::<Role>() {
+                Ok(role) => roles.push((role, text.to_owned())),
+                Err(error) => self.faults.add(key.line, error.to_string()),
+            }
+        }
+        self.roles = roles.iter().map(|(role, _)| role.clone()).collect();
+        Some(roles)
+    }
+
+    fn tier(&mut self, mut section: Section<'_, '_>) -> Option<TierRule> {
+        let name = section.parsed::<Tier>("name", self.faults).and_then(|name| {
+            let fresh = !self.tiers.contains(&name.value);
+            if fresh {
+                self.tiers.push(name.value.clone());
+            } else {
+                self.faults.add(name.line, format!("the tier `{}` is declared twice", name.value));
+            }
+            fresh.then_some(name.value)
+        });
+        let description = section.text("description", self.faults);
+        let grant_lifetime = section.text("grant_lifetime", self.faults).and_then(|text| self.lifetime(&text));
+        section.finish(self.faults);
+        Some(TierRule { name: name?, description: description?.value.to_owned(), grant_lifetime: grant_lifetime? })
+    }
+
+    fn lifetime(&mut self, text: &At<&str>) -> Option<Duration> {
+        let lifetime = duration(text.value).filter(|lifetime| !lifetime.is_zero() && *lifetime <= MAX_GRANT_LIFETIME);
+        if lifetime.is_none() {
+            let quoted = quote(text.value);
+            self.faults
+                .add(text.line, format!("`grant_lifetime`: `{quoted}` must be a length from `1s` to `24h`, like `90s`, `15m` or `2h`"));
+        }
+        lifetime
+    }
+
+    fn classification(&mut self, mut section: Section<'_, '_>) -> Option<Classification> {
+        let line = section.line;
+        let tier = section.parsed("tier", self.faults).and_then(|tier| self.known_tier(tier, "tier"));
+        let account = section.given("account", |section| section.parsed("account", self.faults));
+        let source = section.given("source", |section| section.text("source", self.faults));
+        let conference = section.given("conference", |section| section.flag("conference", self.faults));
+        let parameter = section.given("parameter", |section| {
+            let parameter = section.section("parameter", self.faults)?;
+            self.parameter(parameter)
+        });
+        section.finish(self.faults);
+        let rule = Classification {
+            tier: tier?,
+            account: account?.map(|account| account.value),
+            source: source?.map(|source| source.value.to_owned()),
+            conference: conference?.map(|conference| conference.value),
+            parameter: parameter?,
+        };
+        if !rule.is_conditional() {
+            self.faults.add(line, "this `[[classification]]` matches every recording: give it a condition, or use `default_tier`");
+        }
+        Some(rule)
+    }
+
+    fn parameter(&mut self, mut section: Section<'_, '_>) -> Option<(String, String)> {
+        let name = section.text("name", self.faults);
+        let value = section.text("value", self.faults);
+        section.finish(self.faults);
+        Some((name?.value.to_owned(), value?.value.to_owned()))
+    }
+
+    fn purpose(&mut self, mut section: Section<'_, '_>, names: &mut Vec<Purpose>) -> Option<PurposeRule> {
+        let name = section.parsed::<Purpose>("name", self.faults).and_then(|name| {
+            let fresh = !names.contains(&name.value);
+            if fresh {
+                names.push(name.value.clone());
+            } else {
+                self.faults.add(name.line, format!("the purpose `{}` is declared twice", name.value));
+            }
+            fresh.then_some(name.value)
+        });
+        let text = section.text("text", self.faults);
+        let dpv = section.text("dpv", self.faults).filter(|dpv| {
+            let fits = dpv.value.starts_with("https://w3id.org/dpv") && !dpv.value.contains(|c: char| c.is_whitespace() || c.is_control());
+            if !fits {
+                let quoted = quote(dpv.value);
+                self.faults.add(dpv.line, format!("`dpv`: `{quoted}` must be the IRI of a term, https://w3id.org/dpv#…"));
+            }
+            fits
+        });
+        let tiers = section.list("tiers", self.faults);
+        let tiers = tiers.map(|list| list.value.into_iter().filter_map(|tier| self.known_tier(tier, "tiers")).collect());
+        let roles = self.known_roles(&mut section, "roles");
+        let justification = section.flag("justification", self.faults);
+        section.finish(self.faults);
+        Some(PurposeRule {
+            name: name?,
+            text: text?.value.to_owned(),
+            dpv: dpv?.value.to_owned(),
+            tiers: tiers?,
+            roles: roles?,
+            justification: justification?.value,
+        })
+    }
+
+    fn actions(&mut self, mut section: Section<'_, '_>) -> Option<Actions> {
+        let catalogue = self.known_roles(&mut section, "catalogue");
+        let shred = self.known_roles(&mut section, "shred");
+        let audit = self.known_roles(&mut section, "audit");
+        section.finish(self.faults);
+        Some(Actions { catalogue: catalogue?, shred: shred?, audit: audit? })
+    }
+
+    fn known_roles(&mut self, section: &mut Section<'_, '_>, key: &'static str) -> Option<Vec<Role>> {
+        let mut known = Vec::new();
+        for role in section.list::<Role>(key, self.faults)?.value {
+            if self.roles.contains(&role.value) {
+                known.push(role.value);
+            } else {
+                self.faults.add(role.line, format!("`{key}` names the role `{}`, which `[roles]` does not declare", role.value));
+            }
+        }
+        Some(known)
+    }
+
+    fn known_tier(&mut self, tier: At<Tier>, key: &str) -> Option<Tier> {
+        let known = self.tiers.contains(&tier.value);
+        if !known {
+            self.faults.add(tier.line, format!("`{key}` names the tier `{}`, which no `[[tiers]]` declares", tier.value));
+        }
+        known.then_some(tier.value)
+    }
+
+    /// Reads every section `[[key]]`, even after one that has faults.
+    fn each<'t, 'i, T>(
+        &mut self,
+        file: &mut Section<'t, 'i>,
+        key: &'static str,
+        mut read: impl FnMut(&mut Self, Section<'t, 'i>) -> Option<T>,
+    ) -> Option<Vec<T>> {
+        let read: Vec<Option<T>> = file.sections(key, self.faults).into_iter().map(|section| read(self, section)).collect();
+        read.into_iter().collect()
+    }
+}
+
+/// `90s`, `15m`, `2h`: digits and one unit.
+fn duration(text: &str) -> Option<Duration> {
+    let (digits, unit) = text.split_at_checked(text.len().checked_sub(1)?)?;
+    let seconds = match unit {
+        "s" => 1,
+        "m" => 60,
+        "h" => 3600,
+        _ => return None,
+    };
+    // `parse` would take a sign.
+    digits.bytes().all(|byte| byte.is_ascii_digit()).then_some(())?;
+    digits.parse::<u64>().ok()?.checked_mul(seconds).map(Duration::from_secs)
+}

@@ -1,0 +1,97 @@
+//! Permits: leave to do what is not listening.
+//!
+//! Owns who may list recordings, shred them and read the audit log. Refuses to decide about plaintext: that is the decision's.
+//! INVARIANT: a permit comes from the rules, or from the machine itself.
+
+use std::{collections::BTreeSet, fmt};
+
+use super::{
+    reason::{Denial, Reason, Reasons},
+    rules::{Rulebook, has_any},
+};
+use crate::model::{access::Principal, actor::Actor, sid::AccountSid, time::Timestamp};
+
+/// What is not listening and yet not for everybody.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Action {
+    /// List recordings and see what the catalogue knows of them.
+    Catalogue,
+    /// Shred recordings.
+    Shred,
+    /// Read the audit log.
+    Audit,
+}
+
+impl Action {
+    /// The word used in the policy file and in the audit log.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Catalogue => "catalogue",
+            Self::Shred => "shred",
+            Self::Audit => "audit",
+        }
+    }
+}
+
+impl fmt::Display for Action {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+/// Leave to do one kind of thing.
+///
+/// ```compile_fail,E0451
+/// use recvault::{model::actor::Actor, policy::{Action, Permit}};
+/// Permit { actor: Actor::Vault, action: Action::Shred, accounts: Default::default() };
+/// ```
+#[derive(Debug)]
+pub struct Permit {
+    actor: Actor,
+    action: Action,
+    accounts: BTreeSet<AccountSid>,
+}
+
+impl Permit {
+    /// For the command line on the machine itself. Who can read the root file there needs no token: asking for one would guard nothing.
+    pub fn of_operator(action: Action) -> Self {
+        Self { actor: Actor::Operator, action, accounts: BTreeSet::new() }
+    }
+
+    /// Who may.
+    pub fn actor(&self) -> &Actor {
+        &self.actor
+    }
+
+    /// What they may.
+    pub fn action(&self) -> Action {
+        self.action
+    }
+
+    /// Whether it reaches the recordings of this account. Where it does not, they do not exist.
+    pub fn covers(&self, account: &AccountSid) -> bool {
+        self.accounts.is_empty() || self.accounts.contains(account)
+    }
+
+    /// The accounts it reaches, to narrow a list by; empty means all.
+    pub fn accounts(&self) -> &BTreeSet<AccountSid> {
+        &self.accounts
+    }
+}
+
+/// Decides by the current rules whether the principal may do this.
+///
+/// # Errors
+/// The refusal with every reason. It is hidden where the principal may not know that recordings exist; for a question about no single
+/// recording there is nothing to hide.
+pub fn permit(principal: &Principal, action: Action, rulebook: &Rulebook, now: Timestamp) -> Result<Permit, Denial> {
+    let rules = rulebook.current();
+    let mut reasons = Reasons::default();
+    reasons.add_if(!rules.is_in_force(now), Reason::PolicyNotInForce);
+    reasons.add_if(!has_any(principal, rules.roles_for(action)), Reason::RoleNotAllowed);
+    if reasons.is_empty() {
+        return Ok(Permit { actor: Actor::Token(principal.id), action, accounts: principal.accounts.clone() });
+    }
+    let hidden = !rules.shows_recordings_to(principal);
+    Err(Denial::new(reasons, Reasons::default(), None, hidden, rules.shared_digest()))
+}

@@ -1,0 +1,218 @@
+//! Why a request was refused.
+//!
+//! Owns the closed list of reasons with their codes, and the refusal that carries them. Refuses to know how they were found.
+//! INVARIANT: a refusal names at least one reason, each at most once, and holds nothing that the requester wrote.
+
+use std::{fmt, sync::Arc};
+
+/// One reason to refuse. Codes are stable: they are in answers, in the audit log and in dashboards.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Reason {
+    /// The policy's effective date has not come.
+    PolicyNotInForce,
+    /// The version to which the recording is pinned is not at hand.
+    PolicyUnknown,
+    /// The principal's accounts do not include the recording's.
+    AccountUnknownToPrincipal,
+    /// Nothing is held of the recording.
+    RecordingNotSealed,
+    /// Its key is gone.
+    RecordingShredded,
+    /// The policy has no such tier.
+    TierUnknown,
+    /// The policy has no such purpose.
+    PurposeUnknown,
+    /// The purpose does not open this tier.
+    PurposeNotForTier,
+    /// None of the principal's roles may do this.
+    RoleNotAllowed,
+    /// The purpose asks for a written justification.
+    JustificationMissing,
+    /// The justification is longer than [`MAX_JUSTIFICATION`](super::MAX_JUSTIFICATION).
+    JustificationTooLong,
+    /// The grant that is being used has ended.
+    GrantExpired,
+}
+
+impl Reason {
+    /// Every reason, in the order in which they are reported.
+    pub const ALL: [Self; 12] = [
+        Self::PolicyNotInForce,
+        Self::PolicyUnknown,
+        Self::AccountUnknownToPrincipal,
+        Self::RecordingNotSealed,
+        Self::RecordingShredded,
+        Self::TierUnknown,
+        Self::PurposeUnknown,
+        Self::PurposeNotForTier,
+        Self::RoleNotAllowed,
+        Self::JustificationMissing,
+        Self::JustificationTooLong,
+        Self::GrantExpired,
+    ];
+
+    /// The stable code.
+    pub const fn code(self) -> &'static str {
+        match self {
+            Self::PolicyNotInForce => "policy-not-in-force",
+            Self::PolicyUnknown => "policy-unknown",
+            Self::AccountUnknownToPrincipal => "account-unknown-to-principal",
+            Self::RecordingNotSealed => "recording-not-sealed",
+            Self::RecordingShredded => "recording-shredded",
+            Self::TierUnknown => "tier-unknown",
+            Self::PurposeUnknown => "purpose-unknown",
+            Self::PurposeNotForTier => "purpose-not-for-tier",
+            Self::RoleNotAllowed => "role-not-allowed",
+            Self::JustificationMissing => "justification-missing",
+            Self::JustificationTooLong => "justification-too-long",
+            Self::GrantExpired => "grant-expired",
+        }
+    }
+
+    /// A sentence for people.
+    pub const fn text(self) -> &'static str {
+        match self {
+            Self::PolicyNotInForce => "The privacy policy is not in force yet.",
+            Self::PolicyUnknown => "The version of the privacy policy under which this was recorded is not at hand.",
+            Self::AccountUnknownToPrincipal => "Your access does not cover the account of this recording.",
+            Self::RecordingNotSealed => "The vault does not hold this recording.",
+            Self::RecordingShredded => "This recording was shredded and can never be opened again.",
+            Self::TierUnknown => "The privacy policy does not know the sensitivity tier of this recording.",
+            Self::PurposeUnknown => "The privacy policy does not know this purpose.",
+            Self::PurposeNotForTier => "This purpose does not open recordings of this sensitivity tier.",
+            Self::RoleNotAllowed => "None of your roles may do this.",
+            Self::JustificationMissing => "This purpose asks for a written justification.",
+            Self::JustificationTooLong => "The justification is too long: write at most 1000 characters.",
+            Self::GrantExpired => "The time for which access was granted is over.",
+        }
+    }
+}
+
+impl fmt::Display for Reason {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.code())
+    }
+}
+
+/// One reason of a refusal, and which version of the policy gives it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Refusal {
+    /// Why.
+    pub reason: Reason,
+    /// Set when only the earlier version refuses to which the recording is pinned: its name. A later version never widens what an
+    /// earlier one allowed.
+    pub pinned: Option<Arc<str>>,
+}
+
+impl Refusal {
+    /// The whole sentence for people.
+    pub fn sentence(&self) -> String {
+        match &self.pinned {
+            None => self.reason.text().to_owned(),
+            Some(version) => {
+                format!("{} So says version `{version}` of the privacy policy, under which this was recorded.", self.reason.text())
+            }
+        }
+    }
+}
+
+/// A refusal, with every reason for it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Denial {
+    refusals: Vec<Refusal>,
+    hidden: bool,
+    policy_digest: Arc<str>,
+}
+
+impl Denial {
+    /// Reasons of the current rules first, then those that only the pinned version gives.
+    pub(super) fn new(current: Reasons, pinned: Reasons, pinned_version: Option<Arc<str>>, hidden: bool, policy_digest: Arc<str>) -> Self {
+        let own = current.iter().map(|reason| Refusal { reason, pinned: None });
+        let only_pinned = pinned.without(current).iter().map(|reason| Refusal { reason, pinned: pinned_version.clone() });
+        Self { refusals: own.chain(only_pinned).collect(), hidden, policy_digest }
+    }
+
+    /// Every reason.
+    pub fn refusals(&self) -> &[Refusal] {
+        &self.refusals
+    }
+
+    /// Whether this is one of the reasons, under whichever version.
+    pub fn names(&self, reason: Reason) -> bool {
+        self.refusals.iter().any(|refusal| refusal.reason == reason)
+    }
+
+    /// Whether the principal may not even know that the recording exists: the answer must then be the one for a recording that does not.
+    pub fn is_hidden(&self) -> bool {
+        self.hidden
+    }
+
+    /// SHA-256 of the current policy, by which it was decided; lower-case hex.
+    pub fn policy_digest(&self) -> &str {
+        &self.policy_digest
+    }
+}
+
+impl fmt::Display for Denial {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("refused:")?;
+        for refusal in &self.refusals {
+            write!(f, " {}", refusal.reason)?;
+        }
+        Ok(())
+    }
+}
+
+impl std::error::Error for Denial {}
+
+/// A set of reasons, without allocation.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct Reasons(u16);
+
+impl Reasons {
+    /// Adds the reason where the condition holds.
+    pub(super) fn add_if(&mut self, condition: bool, reason: Reason) {
+        if condition {
+            self.0 |= 1 << (reason as u16);
+        }
+    }
+
+    pub(super) fn and(self, other: Self) -> Self {
+        Self(self.0 | other.0)
+    }
+
+    pub(super) fn is_empty(self) -> bool {
+        self.0 == 0
+    }
+
+    fn without(self, other: Self) -> Self {
+        Self(self.0 & !other.0)
+    }
+
+    fn iter(self) -> impl Iterator<Item = Reason> {
+        Reason::ALL.into_iter().filter(move |reason| self.0 & (1 << (*reason as u16)) != 0)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_reason_has_its_own_code_and_place() {
+        let codes: std::collections::BTreeSet<_> = Reason::ALL.iter().map(|reason| reason.code()).collect();
+        assert_eq!(codes.len(), Reason::ALL.len());
+        for (place, reason) in Reason::ALL.into_iter().enumerate() {
+            assert_eq!(reason as usize, place, "{reason}");
+            assert!(reason.code().bytes().all(|b| b.is_ascii_lowercase() || b == b'-'), "{reason}");
+            let mut set = Reasons::default();
+            set.add_if(true, reason);
+            assert_eq!(set.iter().collect::<Vec<_>>(), [reason]);
+        }
+    }
+
+    #[test]
+    fn people_are_told_the_bound_that_holds() {
+        assert!(Reason::JustificationTooLong.text().contains(&format!("at most {} ", crate::policy::MAX_JUSTIFICATION)));
+    }
+}
