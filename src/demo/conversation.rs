@@ -72,9 +72,21 @@ pub fn chunks(seconds: u32, channels: Channels) -> impl Iterator<Item = Bytes> +
     std::iter::once(head).chain(body)
 }
 
-/// The number of channels that a 16-bit PCM WAV file says it has; `None` if it is not one.
-pub fn channels_of(wav: &[u8]) -> Option<u16> {
-    parse(wav).map(|(channels, _)| channels)
+/// What Twilio would say of a recording.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Facts {
+    /// As the file says.
+    pub channels: u16,
+    /// Length at [`SAMPLE_RATE`], rounded to the nearest second.
+    pub seconds: u64,
+}
+
+/// The facts of a 16-bit PCM WAV file; `None` if it is not one.
+pub fn facts(wav: &[u8]) -> Option<Facts> {
+    let (channels, samples) = parse(wav)?;
+    let second = u64::from(SAMPLE_RATE) * u64::from(SAMPLE_BITS / 8) * u64::from(channels);
+    let seconds = (samples.len() as u64 + second / 2).checked_div(second)?;
+    Some(Facts { channels, seconds })
 }
 
 /// A mono file in which each sample is the mean of the two channels; `None` unless `wav` is 16-bit PCM with two channels.
@@ -150,8 +162,7 @@ mod tests {
         assert_eq!(channels, 2);
         assert_eq!(samples.len(), WAV.len() - HEADER_LEN);
         assert_eq!(WAV[..HEADER_LEN], header(samples.len() as u64, Channels::Dual));
-        let frames = samples.len() as u64 / 4;
-        assert_eq!((frames + u64::from(SAMPLE_RATE) / 2) / u64::from(SAMPLE_RATE), u64::from(SECONDS));
+        assert_eq!(facts(WAV), Some(Facts { channels: 2, seconds: u64::from(SECONDS) }));
     }
 
     #[test]
@@ -194,7 +205,7 @@ mod tests {
             dual.extend_from_slice(&sample.to_le_bytes());
         }
         let mono = mix_to_mono(&dual).unwrap();
-        assert_eq!(channels_of(&mono), Some(1));
+        assert_eq!(parse(&mono).unwrap().0, 1);
         assert_eq!(mono[HEADER_LEN..], [200_i16.to_le_bytes(), i16::MAX.to_le_bytes()].concat());
         assert_eq!(mix_to_mono(&mono), None);
     }
@@ -202,8 +213,11 @@ mod tests {
     #[test]
     fn what_is_no_wav_is_not_read() {
         for at in 0..HEADER_LEN {
-            assert_eq!(channels_of(&WAV[..at]), None, "{at}");
+            assert_eq!(facts(&WAV[..at]), None, "{at}");
         }
-        assert_eq!(channels_of(b"<?xml version='1.0'?>"), None);
+        assert_eq!(facts(b"<?xml version='1.0'?>"), None);
+        let mut no_channels = WAV.to_vec();
+        no_channels[22] = 0;
+        assert_eq!(facts(&no_channels), None);
     }
 }

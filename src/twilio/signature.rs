@@ -7,6 +7,8 @@
 //! INVARIANT: a [`Verified`] exists only for a request whose signature matched a token of the account it names; the URL is built from the
 //! configured [`PublicUrl`], never from what the caller says of itself.
 
+use std::fmt;
+
 use aws_lc_rs::{digest, hmac};
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 use subtle::{Choice, ConstantTimeEq as _};
@@ -41,7 +43,7 @@ pub struct Request<'a> {
 /// How the parameters of a request travel.
 #[derive(Clone, Copy)]
 pub enum Delivery<'a> {
-    /// GET: all of them are in the query.
+    /// GET: all of them are in the query. Route GET only where callbacks are configured so.
     Query,
     /// POST.
     Body {
@@ -52,15 +54,13 @@ pub enum Delivery<'a> {
     },
 }
 
-/// A request that the account it names has signed.
-#[derive(Debug)]
+/// A request that the account it names has signed. Its `Debug` shows the account only: the rest may be about people.
 pub struct Verified {
     account: AccountSid,
     query: Vec<(String, String)>,
     content: Content,
 }
 
-#[derive(Debug)]
 enum Content {
     Query,
     Form(Vec<(String, String)>),
@@ -145,6 +145,12 @@ impl Verified {
     }
 }
 
+impl fmt::Debug for Verified {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Verified").field("account", &self.account).finish_non_exhaustive()
+    }
+}
+
 /// Checks the signature of a request.
 ///
 /// The account is the one that the request names, so that a subaccount's token counts for that subaccount only. An unknown account costs the
@@ -177,7 +183,8 @@ pub fn verify(accounts: &Accounts, public: &PublicUrl, request: &Request<'_>) ->
 
 /// The signature of a request, as in [`HEADER`]: base64 of the HMAC-SHA1 of `url` followed by every parameter.
 ///
-/// `params` are the decoded form parameters; empty for GET and JSON.
+/// `params` are the decoded form parameters; empty for GET and JSON. Twilio puts nothing between URL, names and values, so the signature does
+/// not say where one ends and the next begins: whoever reads the parameters must hold each to its form.
 pub fn sign(token: &SecretText, url: &str, params: &[(String, String)]) -> String {
     mac(&key(token), url, &tail(params))
 }
