@@ -1,1 +1,13 @@
-//! Twilio: signatures, callbacks, media.
+//! Twilio: accounts, signatures, callbacks, media.
+//!
+//! Owns everything that is true because Twilio says so: how a request is signed, what a callback may hold, how media is fetched and what can
+//! go wrong on the way. Refuses to know the ledger, the vault and the policy: it hands over plain values and streams.
+//!
+//! INVARIANT: a callback is parsed only out of [`signature::Verified`], and credentials are sent only to the configured interface.
+
+pub mod account;
+pub mod callback;
+pub mod form;
+pub mod media;
+pub mod public_url;
+pub mod signature;

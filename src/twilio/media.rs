@@ -1,0 +1,248 @@
+//! Fetching a recording's sound from Twilio (<https://www.twilio.com/docs/voice/api/recording#fetch-a-recordings-media-file>).
+//!
+//! Owns the request, the redirects, the time-outs and the meaning of each answer. Refuses to know what becomes of the bytes, and never retries
+//! by itself: [`FetchError`] says what the caller can do.
+//!
+//! INVARIANT: the URL is built from ids, never taken from a callback; credentials go to this recording's path at the configured interface and
+//! nowhere else, whatever a redirect says; a [`Body`] that ends without an error is a whole RIFF/WAVE file.
+
+mod body;
+mod redirect;
+
+use std::{fmt, time::Duration};
+
+use reqwest::{
+    Response, StatusCode, Url,
+    header::{CONTENT_TYPE, HeaderMap, LOCATION, RETRY_AFTER},
+    redirect::Policy,
+};
+
+pub use self::{body::Body, redirect::MAX_REDIRECTS};
+use super::account::{Account, Accounts, Remote};
+use crate::model::sid::RecordingSid;
+
+/// A client for the REST interface of one region. Cheap to share; keeps connections open between fetches.
+#[derive(Debug)]
+pub struct Client {
+    http: reqwest::Client,
+    remote: Remote,
+}
+
+/// The client cannot be built.
+#[derive(Debug, thiserror::Error)]
+#[error("cannot set up TLS for twilio; are root certificates installed?")]
+pub struct ClientError(#[source] reqwest::Error);
+
+/// A recording's sound, on its way.
+#[derive(Debug)]
+pub struct Media {
+    /// Bytes to come, where the other side said.
+    pub content_length: Option<u64>,
+    /// The WAV file.
+    pub body: Body,
+}
+
+/// What the caller can do about a failed fetch. No text in it holds a credential, a query or a path.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum FetchError {
+    /// Ask again later: the media is not there (404). It may follow its callback by minutes, or never come if it is deleted or kept elsewhere.
+    #[error("twilio has no media for the recording yet (404)")]
+    NotYet,
+    /// Ask again after the time given, or back off.
+    #[error("twilio asks for fewer requests (429)")]
+    Throttled {
+        /// As the other side said, at most one hour.
+        retry_after: Option<Duration>,
+    },
+    /// Ask again soon: the other side or the network stumbled. What was received is worthless.
+    #[error("the fetch failed: {cause}")]
+    Transient {
+        /// Why.
+        cause: Hiccup,
+    },
+    /// Asking again does not help until somebody changes something.
+    #[error("the fetch is refused: {cause}")]
+    Refused {
+        /// Why.
+        cause: Refusal,
+    },
+}
+
+/// A failure that may pass by itself.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum Hiccup {
+    /// A server error or a request time-out of the other side.
+    #[error("the server answered {0}")]
+    Status(u16),
+    /// No connection.
+    #[error("no connection to the server")]
+    Connect,
+    /// Silence for longer than `twilio.read_idle_timeout_ms`.
+    #[error("nothing arrived for longer than `twilio.read_idle_timeout_ms`")]
+    Silence,
+    /// The connection broke.
+    #[error("the connection broke after {received} bytes of sound")]
+    Broken {
+        /// Bytes of the body until then.
+        received: u64,
+    },
+    /// The body ended, but not where it should.
+    #[error("the body ended after {received} bytes instead of {expected}")]
+    Length {
+        /// Bytes of the body.
+        received: u64,
+        /// Bytes promised by `Content-Length`, or the least that the RIFF header promises.
+        expected: u64,
+    },
+}
+
+/// A failure that needs a person.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum Refusal {
+    /// 401 or 403.
+    #[error("the server does not accept the account's credential ({0}); check `api_key_sid` and its secret, or the first auth token")]
+    Credential(u16),
+    /// Any other answer that is not the media.
+    #[error("the server answered {0}")]
+    Status(u16),
+    /// A redirect to a host that is not listed, or without TLS.
+    #[error("redirected to `{host}`; if your media is kept there, add the host to `twilio.media_redirect_hosts`; only https is followed")]
+    ForeignHost {
+        /// The host alone.
+        host: String,
+    },
+    /// A redirect without a usable target.
+    #[error("redirected without a readable location")]
+    Location,
+    /// More than [`MAX_REDIRECTS`].
+    #[error("redirected more than {MAX_REDIRECTS} times")]
+    TooManyRedirects,
+    /// Not sound: most likely an error page.
+    #[error("the content type is `{found}`, not audio")]
+    ContentType {
+        /// What it is, cut at 64 characters; empty if nothing was said.
+        found: String,
+    },
+    /// Sound by its type, but not a WAV file.
+    #[error("the body does not begin as a RIFF/WAVE file; the recording may be encrypted with a customer key")]
+    NotRiff,
+}
+
+impl From<Hiccup> for FetchError {
+    fn from(cause: Hiccup) -> Self {
+        Self::Transient { cause }
+    }
+}
+
+impl From<Refusal> for FetchError {
+    fn from(cause: Refusal) -> Self {
+        Self::Refused { cause }
+    }
+}
+
+impl Client {
+    /// A client with the settings' time-outs. Redirects are followed by hand; proxies in the environment are ignored, because only
+    /// configuration may decide whom credentials pass.
+    pub fn new(accounts: &Accounts) -> Result<Self, ClientError> {
+        let remote = accounts.remote.clone();
+        let http = reqwest::Client::builder()
+            .user_agent(concat!("recvault/", env!("CARGO_PKG_VERSION")))
+            .redirect(Policy::none())
+            .no_proxy()
+            .connect_timeout(remote.connect_timeout)
+            .read_timeout(remote.read_idle_timeout)
+            .build()
+            .map_err(ClientError)?;
+        Ok(Self { http, remote })
+    }
+
+    /// Begins to fetch a recording as WAV.
+    ///
+    /// Asks for both channels unless `channels` is 1. Twilio answers 400 where it cannot separate them (`<Record>`, old recordings); then one
+    /// channel is asked for. Ends when the headers are in; the sound comes through [`Media::body`].
+    pub async fn media(&self, account: &Account, recording: &RecordingSid, channels: Option<i64>) -> Result<Media, FetchError> {
+        const BAD_REQUEST: FetchError = FetchError::Refused { cause: Refusal::Status(400) };
+        if channels == Some(1) {
+            return self.fetch(account, recording, 1).await;
+        }
+        match self.fetch(account, recording, 2).await {
+            Err(error) if error == BAD_REQUEST => self.fetch(account, recording, 1).await,
+            answer => answer,
+        }
+    }
+
+    async fn fetch(&self, account: &Account, recording: &RecordingSid, channels: u8) -> Result<Media, FetchError> {
+        let path = format!("/2010-04-01/Accounts/{}/Recordings/{recording}", account.sid());
+        let mut url = self.remote.api_base.clone();
+        url.set_path(&format!("{path}.wav"));
+        url.set_query(Some(&format!("RequestedChannels={channels}")));
+        for _ in 0..=MAX_REDIRECTS {
+            let response = self.get(account, &path, &url).await?;
+            if !redirect::is_redirect(response.status()) {
+                return media(response);
+            }
+            url = redirect::target(&self.remote, &url, response.headers().get(LOCATION).and_then(|value| value.to_str().ok()))?;
+        }
+        Err(Refusal::TooManyRedirects.into())
+    }
+
+    async fn get(&self, account: &Account, path: &str, url: &Url) -> Result<Response, FetchError> {
+        let mut request = self.http.get(url.clone());
+        if redirect::may_carry_credential(&self.remote, path, url) {
+            let (user, password) = account.credential();
+            request = request.basic_auth(user, Some(password.expose()));
+        }
+        request.send().await.map_err(|error| hiccup(&error, 0).into())
+    }
+}
+
+/// Judges an answer by its headers.
+fn media(response: Response) -> Result<Media, FetchError> {
+    match response.status() {
+        StatusCode::OK => {}
+        StatusCode::NOT_FOUND => return Err(FetchError::NotYet),
+        StatusCode::TOO_MANY_REQUESTS => return Err(FetchError::Throttled { retry_after: retry_after(response.headers()) }),
+        status @ (StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN) => return Err(Refusal::Credential(status.as_u16()).into()),
+        status if status.is_server_error() || status == StatusCode::REQUEST_TIMEOUT => return Err(Hiccup::Status(status.as_u16()).into()),
+        status => return Err(Refusal::Status(status.as_u16()).into()),
+    }
+    let kind = response.headers().get(CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
+    let kind = kind.split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
+    if !is_sound(&kind) {
+        return Err(Refusal::ContentType { found: kind.chars().take(64).collect() }.into());
+    }
+    let content_length = response.content_length();
+    Ok(Media { content_length, body: Body::new(response.bytes_stream(), content_length) })
+}
+
+/// Twilio says `audio/x-wav`. The storage it may redirect to often knows nothing of its objects and says octets; the RIFF check behind this
+/// one makes that safe. What must stop here are error documents: XML, JSON, HTML, text.
+fn is_sound(kind: &str) -> bool {
+    kind.starts_with("audio/") || matches!(kind, "application/octet-stream" | "binary/octet-stream")
+}
+
+/// RFC 9110, section 10.2.3, in seconds; a date needs a clock and is left to the caller's own back-off.
+fn retry_after(headers: &HeaderMap) -> Option<Duration> {
+    let seconds: u64 = headers.get(RETRY_AFTER)?.to_str().ok()?.trim().parse().ok()?;
+    Some(Duration::from_secs(seconds.min(3600)))
+}
+
+/// What happened, without the URL that `reqwest` would name.
+fn hiccup(error: &reqwest::Error, received: u64) -> Hiccup {
+    if error.is_connect() {
+        Hiccup::Connect
+    } else if error.is_timeout() {
+        Hiccup::Silence
+    } else {
+        Hiccup::Broken { received }
+    }
+}
+
+impl fmt::Debug for Body {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Body(…)")
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,116 @@
+//! Where a redirect may lead, and what may travel with it. Pure.
+//!
+//! Clients that followed redirects blindly have given Twilio credentials to strangers and fetched from inside their own network; so each hop
+//! is judged anew, by URL.
+
+use reqwest::{StatusCode, Url};
+
+use super::Refusal;
+use crate::twilio::account::{Remote, is_confidential};
+
+/// Hops after the first request.
+pub const MAX_REDIRECTS: usize = 3;
+
+/// The statuses whose `Location` is followed; for a GET they mean the same.
+pub(super) fn is_redirect(status: StatusCode) -> bool {
+    matches!(status.as_u16(), 301 | 302 | 303 | 307 | 308)
+}
+
+/// The next URL: confidential, without a user of its own, on the interface or on a listed host.
+pub(super) fn target(remote: &Remote, from: &Url, location: Option<&str>) -> Result<Url, Refusal> {
+    let to = location.and_then(|text| from.join(text).ok()).ok_or(Refusal::Location)?;
+    let host = to.host_str().ok_or(Refusal::Location)?;
+    // A user in the URL would become an Authorization header that we did not choose.
+    if !to.username().is_empty() || to.password().is_some() {
+        return Err(Refusal::Location);
+    }
+    let listed = is_interface(remote, &to) || remote.redirect_hosts.iter().any(|allowed| allowed == host);
+    if !listed || !is_confidential(&to) {
+        return Err(Refusal::ForeignHost { host: host.to_owned() });
+    }
+    Ok(to)
+}
+
+/// Whether the account's credential may go to `to`: the interface itself, and there only `path` (the recording) with or without a suffix.
+pub(super) fn may_carry_credential(remote: &Remote, path: &str, to: &Url) -> bool {
+    let is_recording = to.path().strip_prefix(path).is_some_and(|rest| rest.is_empty() || (rest.starts_with('.') && !rest.contains('/')));
+    is_interface(remote, to) && is_recording
+}
+
+/// Same scheme, host and port.
+fn is_interface(remote: &Remote, to: &Url) -> bool {
+    to.origin() == remote.api_base.origin()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+
+    const PATH: &str = "/2010-04-01/Accounts/AC0/Recordings/RE0";
+
+    fn remote(base: &str) -> Remote {
+        Remote {
+            api_base: base.parse().unwrap(),
+            redirect_hosts: vec!["cdn.example.com".into(), "127.0.0.1".into()],
+            connect_timeout: Duration::from_secs(1),
+            read_idle_timeout: Duration::from_secs(1),
+        }
+    }
+
+    fn lead(location: &str) -> Result<String, Refusal> {
+        let remote = remote("https://api.twilio.com");
+        let from = remote.api_base.join(&format!("{PATH}.wav?RequestedChannels=2")).unwrap();
+        target(&remote, &from, Some(location)).map(String::from)
+    }
+
+    #[test]
+    fn listed_hosts_and_the_interface_are_followed_over_tls() {
+        assert_eq!(lead("https://cdn.example.com/x?sig=1").unwrap(), "https://cdn.example.com/x?sig=1");
+        assert_eq!(lead("https://CDN.example.com:8443/x").unwrap(), "https://cdn.example.com:8443/x");
+        assert_eq!(lead("/other").unwrap(), "https://api.twilio.com/other");
+        assert_eq!(lead("//cdn.example.com/x").unwrap(), "https://cdn.example.com/x");
+        assert_eq!(lead("http://127.0.0.1:9/x").unwrap(), "http://127.0.0.1:9/x");
+    }
+
+    #[test]
+    fn everything_else_is_not() {
+        let foreign = |host: &str| Err(Refusal::ForeignHost { host: host.into() });
+        assert_eq!(lead("https://evil.example/"), foreign("evil.example"));
+        assert_eq!(lead("https://cdn.example.com.evil.example/"), foreign("cdn.example.com.evil.example"));
+        assert_eq!(lead("https://evil.api.twilio.com/"), foreign("evil.api.twilio.com"));
+        assert_eq!(lead("https://api.twilio.com:8443/"), foreign("api.twilio.com"));
+        assert_eq!(lead("http://cdn.example.com/x"), foreign("cdn.example.com"));
+        assert_eq!(lead("http://api.twilio.com/x"), foreign("api.twilio.com"));
+        assert_eq!(lead("https://169.254.169.254/latest/meta-data"), foreign("169.254.169.254"));
+        assert_eq!(lead("https://user:pass@cdn.example.com/x"), Err(Refusal::Location));
+        assert_eq!(lead("https://user@api.twilio.com/x"), Err(Refusal::Location));
+        assert_eq!(lead("file:///etc/passwd"), Err(Refusal::Location));
+        assert_eq!(lead("https://"), Err(Refusal::Location));
+        let remote = remote("https://api.twilio.com");
+        assert_eq!(target(&remote, &remote.api_base, None), Err(Refusal::Location));
+    }
+
+    #[test]
+    fn the_credential_goes_to_this_recording_at_the_interface_only() {
+        let remote = remote("https://api.twilio.com");
+        let may = |url: &str| may_carry_credential(&remote, PATH, &url.parse().unwrap());
+        for good in ["", ".wav", ".wav?RequestedChannels=2", "?x"] {
+            assert!(may(&format!("https://api.twilio.com{PATH}{good}")), "{good}");
+        }
+        assert!(may(&format!("https://api.twilio.com:443{PATH}.wav")));
+        for bad in [
+            format!("http://api.twilio.com{PATH}.wav"),
+            format!("https://api.twilio.com:8443{PATH}.wav"),
+            format!("https://cdn.example.com{PATH}.wav"),
+            format!("https://api.twilio.com{PATH}0.wav"),
+            format!("https://api.twilio.com{PATH}/../RE1.wav"),
+            format!("https://api.twilio.com{PATH}./x"),
+            format!("https://api.twilio.com{PATH}/Transcriptions"),
+            "https://api.twilio.com/".into(),
+        ] {
+            assert!(!may(&bad), "{bad}");
+        }
+    }
+}

@@ -1,0 +1,281 @@
+//! `X-Twilio-Signature`: who may tell us things.
+//!
+//! Owns the signature (<https://www.twilio.com/docs/usage/security>): HMAC-SHA1 under the account's auth token over the URL that Twilio called
+//! and, for a form, every parameter. Refuses to know what the parameters mean, beyond which account they name. Twilio sends no time and no
+//! nonce, so a request can be replayed: whoever acts on it must do so at most once.
+//!
+//! INVARIANT: a [`Verified`] exists only for a request whose signature matched a token of the account it names; the URL is built from the
+//! configured [`PublicUrl`], never from what the caller says of itself.
+
+use std::fmt;
+
+use aws_lc_rs::{digest, hmac};
+use base64::{Engine as _, engine::general_purpose::STANDARD};
+use subtle::{Choice, ConstantTimeEq as _};
+
+use super::{
+    account::Accounts,
+    form::{self, FormError},
+    public_url::PublicUrl,
+};
+use crate::{model::sid::AccountSid, secret::SecretText};
+
+/// The header that carries the signature.
+pub const HEADER: &str = "X-Twilio-Signature";
+
+/// Twilio's query parameter with the SHA-256 of a JSON body, lower-case hex.
+pub(super) const BODY_DIGEST: &str = "bodySHA256";
+
+/// The parameter of every callback that names the account.
+pub(super) const ACCOUNT_SID: &str = "AccountSid";
+
+/// A request as it arrived, nothing decoded.
+#[derive(Clone, Copy)]
+pub struct Request<'a> {
+    /// Path and query exactly as in the request line.
+    pub path_and_query: &'a str,
+    /// The value of [`HEADER`], if there is exactly one.
+    pub signature: Option<&'a str>,
+    /// How the parameters travel.
+    pub delivery: Delivery<'a>,
+}
+
+/// How the parameters of a request travel.
+#[derive(Clone, Copy)]
+pub enum Delivery<'a> {
+    /// GET: all of them are in the query. Route GET only where callbacks are configured so.
+    Query,
+    /// POST.
+    Body {
+        /// The value of `Content-Type`.
+        content_type: Option<&'a str>,
+        /// The raw body.
+        bytes: &'a [u8],
+    },
+}
+
+/// A request that the account it names has signed. Its `Debug` shows the account only: the rest may be about people.
+pub struct Verified {
+    account: AccountSid,
+    query: Vec<(String, String)>,
+    content: Content,
+}
+
+enum Content {
+    Query,
+    Form(Vec<(String, String)>),
+    Json(serde_json::Value),
+}
+
+/// Why a request is not accepted.
+#[derive(Debug, thiserror::Error)]
+pub enum Rejection {
+    /// It cannot be read; answer 400.
+    #[error("the request cannot be read: {0}")]
+    Malformed(#[from] Malformed),
+    /// Nobody we know has signed it; answer 403, and the same for every reason.
+    #[error("the request is not signed by a known account: {0}")]
+    Forbidden(Forbidden),
+}
+
+/// What cannot be read.
+#[derive(Debug, thiserror::Error)]
+pub enum Malformed {
+    /// Form or query.
+    #[error(transparent)]
+    Form(#[from] FormError),
+    /// The body says that it is JSON and is not.
+    #[error("the body is not JSON")]
+    Json,
+    /// Neither a form nor JSON.
+    #[error("the content type is neither `application/x-www-form-urlencoded` nor `application/json`")]
+    ContentType,
+}
+
+/// Why a request is forbidden: for our own log, never for the caller.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum Forbidden {
+    /// No signature header.
+    #[error("it carries no `{HEADER}`")]
+    Unsigned,
+    /// No account, several, or one without an entry in the settings.
+    #[error("the account it names has no entry under `twilio.accounts`")]
+    UnknownAccount,
+    /// A JSON body without its digest in the query, or with another one.
+    #[error("`{BODY_DIGEST}` in its query is not the digest of its body")]
+    BodyDigest,
+    /// No token made this signature over any form of our URL.
+    #[error(
+        "no auth token of its account gives this signature; compare `public_url` with the URL configured at Twilio, and the auth token"
+    )]
+    WrongSignature,
+}
+
+impl Verified {
+    /// The account that signed.
+    pub fn account(&self) -> &AccountSid {
+        &self.account
+    }
+
+    /// What Twilio has to say: the form, or the query of a GET. Empty for JSON.
+    pub fn params(&self) -> &[(String, String)] {
+        match &self.content {
+            Content::Query => &self.query,
+            Content::Form(params) => params,
+            Content::Json(_) => &[],
+        }
+    }
+
+    /// The query of the callback URL. For a GET, Twilio's own parameters are among them.
+    pub fn query(&self) -> &[(String, String)] {
+        &self.query
+    }
+
+    /// The body, where it is JSON.
+    pub fn json(&self) -> Option<&serde_json::Value> {
+        match &self.content {
+            Content::Json(value) => Some(value),
+            Content::Query | Content::Form(_) => None,
+        }
+    }
+
+    /// Whether everything came in the query.
+    pub(super) fn is_get(&self) -> bool {
+        matches!(self.content, Content::Query)
+    }
+}
+
+impl fmt::Debug for Verified {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Verified").field("account", &self.account).finish_non_exhaustive()
+    }
+}
+
+/// Checks the signature of a request.
+///
+/// The account is the one that the request names, so that a subaccount's token counts for that subaccount only. An unknown account costs the
+/// same work as a known one and is refused like a wrong signature.
+pub fn verify(accounts: &Accounts, public: &PublicUrl, request: &Request<'_>) -> Result<Verified, Rejection> {
+    let raw_query = request.path_and_query.split_once('?').map_or("", |(_, query)| query);
+    let query = form::decode(raw_query.as_bytes()).map_err(Malformed::Form)?;
+    let (content, digest_fits) = content(request.delivery, &query)?;
+
+    let (signed_params, named) = match &content {
+        Content::Query => (&[][..], named_account(&query)),
+        Content::Form(params) => (params.as_slice(), named_account(params)),
+        Content::Json(value) => (&[][..], named_in_json(value)),
+    };
+    let known = named.as_ref().and_then(|sid| accounts.get(sid));
+    // Its signatures are never accepted; it is here so that the time taken tells nothing.
+    let decoy = [SecretText::new("0".repeat(32))];
+    let tokens = known.map_or(decoy.as_slice(), |account| account.auth_tokens());
+    let matched = matches(tokens, &candidates(public, request.path_and_query), signed_params, request.signature.unwrap_or_default());
+
+    let refuse = |why| Err(Rejection::Forbidden(why));
+    match known {
+        _ if request.signature.is_none() => refuse(Forbidden::Unsigned),
+        None => refuse(Forbidden::UnknownAccount),
+        Some(_) if !matched => refuse(Forbidden::WrongSignature),
+        Some(_) if !digest_fits => refuse(Forbidden::BodyDigest),
+        Some(account) => Ok(Verified { account: account.sid().clone(), query, content }),
+    }
+}
+
+/// The signature of a request, as in [`HEADER`]: base64 of the HMAC-SHA1 of `url` followed by every parameter.
+///
+/// `params` are the decoded form parameters; empty for GET and JSON. Twilio puts nothing between URL, names and values, so the signature does
+/// not say where one ends and the next begins: whoever reads the parameters must hold each to its form.
+pub fn sign(token: &SecretText, url: &str, params: &[(String, String)]) -> String {
+    mac(&key(token), url, &tail(params))
+}
+
+/// The forms of our URL that Twilio may have signed.
+///
+/// It signs with or without a port, depending on product and scheme; so: no port, the scheme's own port, the configured port. An apostrophe
+/// in the query is signed as it is or as `%27`, for URLs that went through a WHATWG serialiser (Twilio's Node library tries both as well).
+/// User names and passwords are never part of it. The set follows from configuration and the request line alone.
+pub fn candidates(public: &PublicUrl, path_and_query: &str) -> Vec<String> {
+    let mut ports = vec![None, Some(public.default_port())];
+    if let Some(port) = public.port().filter(|&port| port != public.default_port()) {
+        ports.push(Some(port));
+    }
+    let mut texts = vec![path_and_query.to_owned()];
+    if let Some((path, query)) = path_and_query.split_once('?').filter(|(_, query)| query.contains('\'')) {
+        texts.push(format!("{path}?{}", query.replace('\'', "%27")));
+    }
+    texts.iter().flat_map(|text| ports.iter().map(|&port| public.with_port(port, text))).collect()
+}
+
+/// Tries every token on every candidate; the time does not depend on which one fits.
+fn matches(tokens: &[SecretText], candidates: &[String], params: &[(String, String)], signature: &str) -> bool {
+    let tail = tail(params);
+    let mut found = Choice::from(0);
+    for key in tokens.iter().map(key) {
+        for url in candidates {
+            found |= mac(&key, url, &tail).as_bytes().ct_eq(signature.as_bytes());
+        }
+    }
+    found.into()
+}
+
+fn key(token: &SecretText) -> hmac::Key {
+    hmac::Key::new(hmac::HMAC_SHA1_FOR_LEGACY_USE_ONLY, token.expose().as_bytes())
+}
+
+fn mac(key: &hmac::Key, url: &str, tail: &str) -> String {
+    let mut context = hmac::Context::with_key(key);
+    context.update(url.as_bytes());
+    context.update(tail.as_bytes());
+    STANDARD.encode(context.sign())
+}
+
+/// Names in byte order; per name its distinct values in byte order; each as name and value without separators.
+fn tail(params: &[(String, String)]) -> String {
+    let mut sorted: Vec<_> = params.iter().collect();
+    sorted.sort_unstable();
+    sorted.dedup();
+    sorted.into_iter().flat_map(|(name, value)| [name.as_str(), value.as_str()]).collect()
+}
+
+/// The decoded content, and whether the digest that a JSON body needs is there and right.
+fn content(delivery: Delivery<'_>, query: &[(String, String)]) -> Result<(Content, bool), Malformed> {
+    let Delivery::Body { content_type, bytes } = delivery else {
+        return Ok((Content::Query, true));
+    };
+    let kind = content_type.and_then(|text| text.split(';').next()).unwrap_or_default().trim().to_ascii_lowercase();
+    match kind.as_str() {
+        "application/x-www-form-urlencoded" => Ok((Content::Form(form::decode(bytes)?), true)),
+        // A POST without parameters has nothing to describe.
+        "" if bytes.is_empty() => Ok((Content::Form(Vec::new()), true)),
+        "application/json" => {
+            let value = serde_json::from_slice(bytes).map_err(|_| Malformed::Json)?;
+            Ok((Content::Json(value), digest_fits(query, bytes)))
+        }
+        _ => Err(Malformed::ContentType),
+    }
+}
+
+/// A JSON body is signed through its digest in the query; without that, nothing protects it.
+fn digest_fits(query: &[(String, String)], body: &[u8]) -> bool {
+    let expected = hex::encode(digest::digest(&digest::SHA256, body));
+    only(query, BODY_DIGEST).is_some_and(|given| given == expected)
+}
+
+fn named_account(params: &[(String, String)]) -> Option<AccountSid> {
+    only(params, ACCOUNT_SID)?.parse().ok()
+}
+
+/// Newer products write `account_sid`, older ones `AccountSid`.
+fn named_in_json(value: &serde_json::Value) -> Option<AccountSid> {
+    value.get("account_sid").or_else(|| value.get(ACCOUNT_SID))?.as_str()?.parse().ok()
+}
+
+/// The value of a name that has exactly one value.
+fn only<'a>(params: &'a [(String, String)], wanted: &str) -> Option<&'a str> {
+    let mut values = params.iter().filter(|(name, _)| name == wanted).map(|(_, value)| value.as_str());
+    let first = values.next()?;
+    values.all(|other| other == first).then_some(first)
+}
+
+#[cfg(test)]
+mod tests;

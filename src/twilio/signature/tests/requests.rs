@@ -1,0 +1,185 @@
+//! Whole requests through [`verify`].
+
+use std::path::Path;
+
+use super::*;
+use crate::twilio::account::{AccountSettings, Settings};
+
+const RECORDING_PATH: &str = "/twilio/recording?tenant=t1";
+
+fn sid(prefix: &str, digit: &str) -> String {
+    format!("{prefix}{}", digit.repeat(32))
+}
+
+/// Account `AC000…` with token `12345` (and an older one), account `AC999…` with another.
+fn accounts() -> Accounts {
+    let secret = |text: &str| SecretText::new(text.into());
+    Settings {
+        accounts: vec![
+            AccountSettings::new(sid("AC", "0").parse().unwrap(), vec![secret("12345"), secret("before-rotation")]),
+            AccountSettings::new(sid("AC", "9").parse().unwrap(), vec![secret("subaccount")]),
+        ],
+        ..Settings::default()
+    }
+    .resolve(Path::new("/"))
+    .unwrap()
+}
+
+fn public() -> PublicUrl {
+    "https://vault.example.com".parse().unwrap()
+}
+
+fn recording_params() -> Vec<(String, String)> {
+    let (ac, re) = (sid("AC", "0"), sid("RE", "2"));
+    owned(&[
+        ("AccountSid", &ac),
+        ("CallSid", &sid("CA", "1")),
+        ("RecordingSid", &re),
+        ("RecordingUrl", &format!("https://api.twilio.com/2010-04-01/Accounts/{ac}/Recordings/{re}")),
+        ("RecordingStatus", "completed"),
+        ("RecordingDuration", "5"),
+        ("RecordingChannels", "1"),
+        ("RecordingStartTime", "Tue, 28 May 2019 02:18:02 +0000"),
+        ("RecordingSource", "DialVerb"),
+        ("RecordingTrack", "both"),
+        ("ErrorCode", "0"),
+    ])
+}
+
+fn encoded(params: &[(String, String)]) -> String {
+    url::form_urlencoded::Serializer::new(String::new()).extend_pairs(params).finish()
+}
+
+fn posted<'a>(path_and_query: &'a str, body: &'a str, signature: &'a str) -> Request<'a> {
+    let delivery = Delivery::Body { content_type: Some("application/x-www-form-urlencoded; charset=UTF-8"), bytes: body.as_bytes() };
+    Request { path_and_query, signature: Some(signature), delivery }
+}
+
+fn json<'a>(path_and_query: &'a str, body: &'a str, signature: &'a str) -> Request<'a> {
+    let delivery = Delivery::Body { content_type: Some("application/json"), bytes: body.as_bytes() };
+    Request { path_and_query, signature: Some(signature), delivery }
+}
+
+fn outcome(request: &Request<'_>) -> Result<Verified, Forbidden> {
+    verify(&accounts(), &public(), request).map_err(|rejection| match rejection {
+        Rejection::Forbidden(why) => why,
+        Rejection::Malformed(what) => panic!("malformed: {what}"),
+    })
+}
+
+#[test]
+fn a_recording_callback_signed_with_or_without_port_is_verified() {
+    let body = encoded(&recording_params());
+    for signature in ["XuXvmrvguKoAqIIqb793EDXw1KM=", "szx2q8HWPTSYbMNpxRWshjA+5tA="] {
+        let verified = outcome(&posted(RECORDING_PATH, &body, signature)).unwrap();
+        assert_eq!(verified.account().as_str(), sid("AC", "0"));
+        assert_eq!(verified.params(), recording_params());
+        assert_eq!(verified.query(), owned(&[("tenant", "t1")]));
+        assert!(verified.json().is_none() && !verified.is_get());
+        assert!(!format!("{verified:?}").contains("t1"));
+    }
+}
+
+#[test]
+fn a_changed_callback_is_forbidden() {
+    let signature = "XuXvmrvguKoAqIIqb793EDXw1KM=";
+    let body = encoded(&recording_params());
+    for changed in [
+        body.replace("completed", "failed"),
+        body.replace("RecordingDuration=5", "RecordingDuration=6"),
+        format!("{body}&New=1"),
+        body.replace("&ErrorCode=0", ""),
+    ] {
+        assert_eq!(outcome(&posted(RECORDING_PATH, &changed, signature)).unwrap_err(), Forbidden::WrongSignature);
+    }
+    assert_eq!(outcome(&posted("/twilio/recording?tenant=t2", &body, signature)).unwrap_err(), Forbidden::WrongSignature);
+    assert_eq!(outcome(&posted("/twilio/recording", &body, signature)).unwrap_err(), Forbidden::WrongSignature);
+    assert_eq!(outcome(&posted(RECORDING_PATH, &body, "")).unwrap_err(), Forbidden::WrongSignature);
+    let unsigned = Request { signature: None, ..posted(RECORDING_PATH, &body, "") };
+    assert_eq!(outcome(&unsigned).unwrap_err(), Forbidden::Unsigned);
+}
+
+#[test]
+fn a_get_carries_everything_in_its_query() {
+    let path = format!("/twilio/recording?RecordingSid={}&RecordingStatus=completed", sid("RE", "2"));
+    must_pass("https://vault.example.com", &path, &[], "XegGTArco/Q6oBweb6kbT+LIsCs=");
+
+    let path = format!("{path}&AccountSid={}", sid("AC", "0"));
+    let signature = sign(&token(), &format!("https://vault.example.com{path}"), &[]);
+    let verified = outcome(&Request { path_and_query: &path, signature: Some(&signature), delivery: Delivery::Query }).unwrap();
+    assert!(verified.is_get());
+    assert_eq!(verified.params(), verified.query());
+    assert_eq!(verified.params().len(), 3);
+}
+
+#[test]
+fn json_is_verified_through_its_digest_only() {
+    let body = r#"{"transcript_sid":"GT33333333333333333333333333333333","event_type":"voice_intelligence_transcript_available"}"#;
+    let digest = "e3d71e9476dc7237103407a16bd272f8da2696f8b13d1e8db0690818843e991d";
+    must_pass("https://vault.example.com", &format!("/twilio/transcript?bodySHA256={digest}"), &[], "Rp6o+P6qxMbcLAWQOybubyMSbdE=");
+    assert!(digest_fits(&owned(&[(BODY_DIGEST, digest)]), body.as_bytes()));
+
+    for name in ["account_sid", "AccountSid"] {
+        let body = format!(r#"{{"{name}":"{}","n":1}}"#, sid("AC", "0"));
+        let digest = hex::encode(digest::digest(&digest::SHA256, body.as_bytes()));
+        let path = format!("/twilio/transcript?bodySHA256={digest}");
+        let signature = sign(&token(), &format!("https://vault.example.com{path}"), &[]);
+        let verified = outcome(&json(&path, &body, &signature)).unwrap();
+        assert_eq!(verified.json().unwrap()["n"], 1);
+        assert!(verified.params().is_empty());
+
+        // The URL is signed as it stands, but the body is another one.
+        let other = body.replace(":1", ":2");
+        assert_eq!(outcome(&json(&path, &other, &signature)).unwrap_err(), Forbidden::BodyDigest);
+        // A right signature over a URL without the digest says nothing of the body.
+        let signature = sign(&token(), "https://vault.example.com/twilio/transcript", &[]);
+        assert_eq!(outcome(&json("/twilio/transcript", &body, &signature)).unwrap_err(), Forbidden::BodyDigest);
+    }
+}
+
+#[test]
+fn during_a_rotation_both_tokens_count_and_another_accounts_token_never_does() {
+    let url = format!("https://vault.example.com{RECORDING_PATH}");
+    let params = recording_params();
+    let body = encoded(&params);
+    let signed_with = |text: &str| sign(&SecretText::new(text.into()), &url, &params);
+    assert!(outcome(&posted(RECORDING_PATH, &body, &signed_with("before-rotation"))).is_ok());
+    for other in ["subaccount", "1234", "12345 ", ""] {
+        assert_eq!(outcome(&posted(RECORDING_PATH, &body, &signed_with(other))).unwrap_err(), Forbidden::WrongSignature);
+    }
+}
+
+#[test]
+fn an_account_that_is_unknown_missing_or_ambiguous_is_forbidden() {
+    let url = format!("https://vault.example.com{RECORDING_PATH}");
+    let cases: [Vec<(String, String)>; 5] = [
+        owned(&[("AccountSid", &sid("AC", "5"))]),
+        owned(&[]),
+        owned(&[("AccountSid", "AC")]),
+        owned(&[("AccountSid", &sid("AC", "0")), ("AccountSid", &sid("AC", "9"))]),
+        owned(&[("accountsid", &sid("AC", "0"))]),
+    ];
+    for params in cases {
+        let body = encoded(&params);
+        // Signed with a real token, and with the token that stands in for an unknown account's.
+        for key in ["12345".to_owned(), "0".repeat(32)] {
+            let signature = sign(&SecretText::new(key), &url, &params);
+            assert_eq!(outcome(&posted(RECORDING_PATH, &body, &signature)).unwrap_err(), Forbidden::UnknownAccount, "{body}");
+        }
+    }
+}
+
+#[test]
+fn what_cannot_be_read_is_malformed() {
+    let rejected = |request: &Request<'_>| match verify(&accounts(), &public(), request) {
+        Err(Rejection::Malformed(what)) => what.to_string(),
+        other => panic!("{other:?}"),
+    };
+    assert!(rejected(&posted("/x", "From=%zz", "s")).contains("`From`"));
+    assert!(rejected(&posted("/x?tenant=%ff", "", "s")).contains("`tenant`"));
+    assert!(rejected(&json("/x", "{", "s")).contains("JSON"));
+    let body = Delivery::Body { content_type: Some("text/plain"), bytes: b"a=b" };
+    assert!(rejected(&Request { path_and_query: "/x", signature: Some("s"), delivery: body }).contains("content type"));
+    let body = Delivery::Body { content_type: None, bytes: b"a=b" };
+    assert!(rejected(&Request { path_and_query: "/x", signature: Some("s"), delivery: body }).contains("content type"));
+}
