@@ -14,7 +14,7 @@ mod signing;
 pub use self::{
     entry::{Details, Entry, InvalidDetails, NewEntry},
     event::{Event, UnknownEvent},
-    receipt::Receipt,
+    receipt::{HeldCopy, Receipt, Removal, Shred},
     shred_reason::{InvalidShredReason, ShredReason},
     signing::{InvalidKey, Jwk, KeySet, Signer, VerifyingKey},
 };

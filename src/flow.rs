@@ -16,18 +16,19 @@ mod work;
 
 use std::sync::Arc;
 
-pub use catalogue::{AuditPage, Details, Listed, Page};
+pub use catalogue::{AuditPage, Details, Page};
 pub use error::Error;
 pub use playback::{Given, Heard};
 pub use status::Status;
+pub use streams::Streams;
 pub use sweep::Swept;
-pub use tokens::Minted;
+pub use tokens::{Minted, list as list_tokens, mint as mint_token, revoke as revoke_token};
 pub use work::Settings;
 
 use crate::{
     evidence::NewEntry,
     ledger::{self, Ledger, accept::Acceptor, policies},
-    model::time::Clock,
+    model::{actor::Actor, time::Clock},
     policy::{Rulebook, Rules},
     store::Store,
     twilio::{Accounts, Client},
@@ -59,12 +60,10 @@ pub struct Parts {
     /// How work is paced.
     pub settings: Settings,
     /// Running streams.
-    pub streams: streams::Streams,
+    pub streams: Streams,
     /// Rung when there is new work.
     pub bell: tokio::sync::Notify,
 }
-
-pub use streams::Streams;
 
 impl Flow {
     /// Puts the parts together.
@@ -98,13 +97,14 @@ impl Flow {
 /// # Errors
 /// [`Error::Policy`] if the file was changed without a new version, or an earlier version does not load any more.
 pub async fn put_in_force(ledger: &Ledger, rules: Rules, clock: &Clock) -> Result<Rulebook, Error> {
-    let row = policies::PolicyRow { digest: rules.digest().to_owned(), version: rules.version().to_owned(), source: rules.text().to_owned() };
+    let row =
+        policies::PolicyRow { digest: rules.digest().to_owned(), version: rules.version().to_owned(), source: rules.text().to_owned() };
     let now = clock.now();
     let earlier = ledger
         .unit(|| async {
             let mut tx = ledger.begin().await?;
             if policies::keep(&mut tx, &row, now).await? {
-                ledger::audit::append(&mut tx, now, NewEntry::policy_in_force(&row.version, &row.digest)).await?;
+                ledger::audit::append(&mut tx, NewEntry::policy_in_force(now, Actor::Vault, &rules)).await?;
             }
             let all = policies::all(&mut tx).await?;
             tx.commit().await?;

@@ -9,7 +9,7 @@
 //! - Zero rows where one was expected is an error.
 
 pub mod accept;
-//AUDIT pub mod audit;
+pub mod audit;
 mod error;
 pub mod grants;
 pub mod keys;
@@ -21,9 +21,6 @@ pub mod shreds;
 pub mod tokens;
 pub mod tx;
 pub mod work;
-
-//CONF #[cfg(test)]
-//CONF mod conformance;
 
 pub use error::Error;
 pub use open::{Ledger, Settings};

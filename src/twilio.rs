@@ -11,3 +11,9 @@ pub mod form;
 pub mod media;
 pub mod public_url;
 pub mod signature;
+
+pub use account::{Account, Accounts};
+pub use callback::RecordingCallback;
+pub use media::{Client, FetchError};
+pub use public_url::PublicUrl;
+pub use signature::{Delivery, HEADER as SIGNATURE_HEADER, Rejection, Request as SignedRequest, verify};

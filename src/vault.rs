@@ -22,7 +22,7 @@ pub use shred::Shredded;
 
 use crate::{
     custody::Root,
-    evidence::Signer,
+    evidence::{KeySet, NewEntry, Signer},
     keyring::{self, tree},
     ledger::{self, Ledger, keys as rows},
     model::{
@@ -109,7 +109,9 @@ impl Vault {
         for page in &pages {
             rows::insert_page(&mut tx, page, filler, now).await?;
         }
-        ledger::audit::append(&mut tx, now, crate::evidence::NewEntry::vault_created(root.vault)).await?;
+        let service = tree::walk(pages.to_vec(), &root.key, root.vault)?;
+        let signer = Signer::from_seed(&service.page.key(0)?);
+        ledger::audit::append(&mut tx, NewEntry::vault_created(now, root.vault, &signer)).await?;
         Ok(tx.commit().await?)
     }
 
@@ -142,7 +144,7 @@ impl Vault {
     }
 
     /// The public half of the receipt signing key, as a JWK set (RFC 7517).
-    pub fn jwks(&self) -> serde_json::Value {
-        self.0.signer.jwks()
+    pub fn keys(&self) -> KeySet {
+        KeySet::new([self.0.signer.verifying_key().clone()])
     }
 }

@@ -33,11 +33,7 @@ pub(super) struct AuditBody {
 /// Reads the audit log, oldest first.
 #[utoipa::path(get, path = "/v1/audit", tag = "audit", params(AuditParams), security(("bearer" = [])),
     responses((status = 200, body = AuditBody), (status = 401, body = Problem), (status = 403, body = Problem)))]
-pub(super) async fn list(
-    State(api): State<Api>,
-    bearer: Bearer,
-    Params(params): Params<AuditParams>,
-) -> Result<Json<AuditBody>, Problem> {
+pub(super) async fn list(State(api): State<Api>, bearer: Bearer, Params(params): Params<AuditParams>) -> Result<Json<AuditBody>, Problem> {
     let permit = bearer.permit(&api, Action::Audit)?;
     let limit = params.limit.unwrap_or(100);
     if !(1..=1000).contains(&limit) {

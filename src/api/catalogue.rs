@@ -108,19 +108,14 @@ pub(super) struct ArtefactBody {
 /// Lists recordings, newest first.
 #[utoipa::path(get, path = "/v1/recordings", tag = "recordings", params(ListParams), security(("bearer" = [])),
     responses((status = 200, body = ListBody), (status = 400, body = Problem), (status = 401, body = Problem)))]
-pub(super) async fn list(
-    State(api): State<Api>,
-    bearer: Bearer,
-    Params(params): Params<ListParams>,
-) -> Result<Json<ListBody>, Problem> {
+pub(super) async fn list(State(api): State<Api>, bearer: Bearer, Params(params): Params<ListParams>) -> Result<Json<ListBody>, Problem> {
     let permit = bearer.permit(&api, Action::Catalogue)?;
     let limit = params.limit.unwrap_or(100);
     if !(1..=1000).contains(&limit) {
         return Err(Problem::bad_request("`limit` must be 1 to 1000"));
     }
     let after = params.cursor.as_deref().map(parse_cursor).transpose()?;
-    let filter =
-        Filter { state: params.state, tier: params.tier, since: params.since, until: params.until, after, ..Filter::default() };
+    let filter = Filter { state: params.state, tier: params.tier, since: params.since, until: params.until, after, ..Filter::default() };
     let page = api.flow.list(&permit, filter, limit).await?;
     let items = page.items.into_iter().map(RecordingBody::from).collect();
     Ok(Json(ListBody { items, next_cursor: page.next.map(|(at, id)| cursor(at, id)) }))

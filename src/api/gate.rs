@@ -1,7 +1,10 @@
 //! The gate: a bearer token becomes a principal, a permit, or a refusal. Also the extractors that answer with problems.
 
 use axum::{
-    extract::{FromRequest, FromRequestParts, Path, Query, Request, rejection::{JsonRejection, QueryRejection}},
+    extract::{
+        FromRequest, FromRequestParts, Path, Query, Request,
+        rejection::{JsonRejection, QueryRejection},
+    },
     http::{StatusCode, header, request::Parts},
 };
 use serde::de::DeserializeOwned;
@@ -32,9 +35,8 @@ impl FromRequestParts<Api> for Bearer {
 impl Bearer {
     /// Leave to do what is not listening, or the refusal as the bearer may see it.
     pub(super) fn permit(&self, api: &Api, action: Action) -> Result<Permit, Problem> {
-        policy::permit(&self.0, action, api.flow.rulebook(), api.flow.now()).map_err(|denial| {
-            Problem::from(if denial.is_hidden() { flow::Error::NotFound } else { flow::Error::Denied(denial) })
-        })
+        policy::permit(&self.0, action, api.flow.rulebook(), api.flow.now())
+            .map_err(|denial| Problem::from(if denial.is_hidden() { flow::Error::NotFound } else { flow::Error::Denied(denial) }))
     }
 }
 

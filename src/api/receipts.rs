@@ -8,7 +8,7 @@ use axum::{
 };
 
 use super::{Api, Problem, gate::Id};
-use crate::model::id::ReceiptId;
+use crate::{evidence::KeySet, model::id::ReceiptId};
 
 /// A receipt: a JWS in compact form (RFC 7515), signed with a key of `/.well-known/jwks.json`.
 #[utoipa::path(get, path = "/v1/receipts/{id}", tag = "receipts", params(("id" = String, Path)),
@@ -20,6 +20,6 @@ pub(super) async fn show(State(api): State<Api>, Id(id): Id<ReceiptId>) -> Resul
 
 /// The public keys of receipts, as a JWK set (RFC 7517).
 #[utoipa::path(get, path = "/.well-known/jwks.json", tag = "receipts", responses((status = 200)))]
-pub(super) async fn jwks(State(api): State<Api>) -> Json<serde_json::Value> {
-    Json(api.flow.vault().jwks())
+pub(super) async fn jwks(State(api): State<Api>) -> Json<KeySet> {
+    Json(api.flow.vault().keys())
 }

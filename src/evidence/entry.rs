@@ -173,13 +173,13 @@ impl NewEntry {
     }
 
     /// A piece of work was given up after so many attempts. `kind` is one of the house's own words.
-    pub fn work_dead(at: Timestamp, kind: &'static str, work: i64, attempts: i64, recording: Option<RecordingId>) -> Self {
-        Self::new(at, Actor::Vault, Event::WorkDead, recording, json!({ "kind": kind, "work": work, "attempts": attempts }))
+    pub fn work_dead(at: Timestamp, kind: &'static str, attempts: i64, recording: RecordingId) -> Self {
+        Self::new(at, Actor::Vault, Event::WorkDead, Some(recording), json!({ "kind": kind, "attempts": attempts }))
     }
 
-    /// A piece of work that was given up is tried again.
-    pub fn work_retried(at: Timestamp, actor: Actor, kind: &'static str, work: i64, recording: Option<RecordingId>) -> Self {
-        Self::new(at, actor, Event::WorkRetried, recording, json!({ "kind": kind, "work": work }))
+    /// Work that was given up is tried again: so many pieces, of one recording or of all.
+    pub fn work_retried(at: Timestamp, actor: Actor, recording: Option<RecordingId>, pieces: u64) -> Self {
+        Self::new(at, actor, Event::WorkRetried, recording, json!({ "pieces": pieces }))
     }
 
     /// When.

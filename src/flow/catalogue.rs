@@ -34,9 +34,6 @@ pub struct Details {
     pub receipt: Option<ReceiptId>,
 }
 
-/// Recordings as listed.
-pub type Listed = Page;
-
 /// A page of the audit log.
 pub struct AuditPage {
     /// The entries in order.
@@ -67,7 +64,8 @@ impl Flow {
     pub async fn show(&self, permit: &Permit, id: RecordingId) -> Result<Details, Error> {
         require(permit, Action::Catalogue)?;
         let mut tx = self.0.ledger.read().await?;
-        let recording = recordings::find(&mut tx, id).await?.filter(|recording| permit.covers(&recording.account)).ok_or(Error::NotFound)?;
+        let recording =
+            recordings::find(&mut tx, id).await?.filter(|recording| permit.covers(&recording.account)).ok_or(Error::NotFound)?;
         let artefacts = recordings::artefacts(&mut tx, id).await?;
         let receipt = shreds::find_fence(&mut tx, id).await?.map(|(_, receipt)| receipt);
         Ok(Details { recording, artefacts, receipt })

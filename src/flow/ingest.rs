@@ -5,11 +5,7 @@ use futures_util::StreamExt as _;
 use super::{Error, Flow};
 use crate::{
     ledger::{accept::Announcement, recordings, work::Lease},
-    model::{
-        crash,
-        id::RecordingId,
-        recording::State,
-    },
+    model::{crash, id::RecordingId, recording::State},
     policy,
     twilio::{FetchError, RecordingCallback},
     vault::{DepositError, Deposited},

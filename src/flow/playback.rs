@@ -50,12 +50,18 @@ impl Flow {
     ///
     /// # Errors
     /// [`Error::NotFound`], [`Error::Shredded`] or [`Error::Denied`] with every reason.
-    pub async fn grant(&self, principal: &Principal, id: RecordingId, purpose: Purpose, justification: Option<&str>) -> Result<Given, Error> {
+    pub async fn grant(
+        &self,
+        principal: &Principal,
+        id: RecordingId,
+        purpose: Purpose,
+        justification: Option<&str>,
+    ) -> Result<Given, Error> {
         let recording = self.recording(id).await?;
         let facts = Facts { principal, recording: &recording, purpose, justification, until: None };
         let grant = match decide(&facts, &self.0.rulebook, self.now()) {
             Decision::Allow(grant) => grant,
-            Decision::Deny(denial) => return Err(self.refuse(&facts, denial).await?),
+            Decision::Deny(denial) => return Err(self.refuse(&facts, None, denial).await?),
         };
         let (token, grant_id) = (Token::random(TokenKind::Grant, &mut rand::rng()), GrantId::random(&mut rand::rng()));
         let row = GrantRow {
@@ -74,7 +80,7 @@ impl Flow {
             .unit(|| async {
                 let mut tx = self.0.ledger.begin().await?;
                 grants::insert(&mut tx, &row, hash.as_str()).await?;
-                audit::append(&mut tx, row.issued_at, NewEntry::decision_allowed(&grant, grant_id)).await?;
+                audit::append(&mut tx, NewEntry::decision_allowed(row.issued_at, &grant, grant_id)).await?;
                 tx.commit().await
             })
             .await?;
@@ -104,7 +110,7 @@ impl Flow {
         };
         let grant = match decide(&facts, &self.0.rulebook, now) {
             Decision::Allow(grant) => grant,
-            Decision::Deny(denial) => return Err(self.refuse(&facts, denial).await?),
+            Decision::Deny(denial) => return Err(self.refuse(&facts, Some(row.id), denial).await?),
         };
         let playable = self.0.vault.playable(&grant).await?;
         Ok(Heard { id: row.id, grant, playable })
@@ -155,13 +161,13 @@ impl Flow {
     }
 
     /// Writes a refusal down and turns it into what the asker may know.
-    async fn refuse(&self, facts: &Facts<'_>, denial: Denial) -> Result<Error, Error> {
+    async fn refuse(&self, facts: &Facts<'_>, grant: Option<GrantId>, denial: Denial) -> Result<Error, Error> {
         let now = self.now();
         self.0
             .ledger
             .unit(|| async {
                 let mut tx = self.0.ledger.begin().await?;
-                audit::append(&mut tx, now, NewEntry::decision_denied(facts, &denial)).await?;
+                audit::append(&mut tx, NewEntry::decision_denied(now, facts, grant, &denial)).await?;
                 tx.commit().await
             })
             .await?;

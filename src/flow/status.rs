@@ -2,11 +2,12 @@
 
 use super::{Error, Flow};
 use crate::{
+    evidence::NewEntry,
     ledger::{
-        recordings,
+        audit, recordings,
         work::{self, Backlog, Dead},
     },
-    model::{id::RecordingId, recording::State},
+    model::{actor::Actor, id::RecordingId, recording::State},
 };
 
 /// How the vault stands.
@@ -53,6 +54,9 @@ impl Flow {
     pub async fn retry(&self, recording: Option<RecordingId>) -> Result<u64, Error> {
         let mut tx = self.0.ledger.begin().await?;
         let revived = work::revive(&mut tx, recording, self.now()).await?;
+        if revived > 0 {
+            audit::append(&mut tx, NewEntry::work_retried(self.now(), Actor::Operator, recording, revived)).await?;
+        }
         tx.commit().await?;
         self.0.bell.notify_one();
         Ok(revived)

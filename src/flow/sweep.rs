@@ -31,9 +31,9 @@ impl Flow {
         let now = self.now();
         let mut swept = Swept { uploads: self.0.store.sweep_uploads(now.before(age)).await?, ..Swept::default() };
         let mut objects = std::pin::pin!(self.0.store.list(now.before(age)));
-        while let Some((object, _)) = objects.try_next().await? {
-            if !recordings::has_object(&mut self.0.ledger.read().await?, object).await? {
-                self.0.store.delete(object).await?;
+        while let Some(listed) = objects.try_next().await? {
+            if !recordings::has_object(&mut self.0.ledger.read().await?, listed.id).await? {
+                self.0.store.delete(listed.id).await?;
                 swept.orphans += 1;
             }
         }

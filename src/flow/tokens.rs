@@ -11,6 +11,7 @@ use crate::{
     },
     model::{
         access::Principal,
+        actor::Actor,
         id::TokenId,
         name::Role,
         sid::AccountSid,
@@ -42,14 +43,13 @@ pub async fn mint(
     let now = clock.now();
     let token = Token::random(TokenKind::Bearer, &mut rand::rng());
     let id = TokenId::random(&mut rand::rng());
-    let row =
-        TokenRow { id, label: label.to_owned(), roles, accounts, created_at: now, expires_at: now.after(lifetime), revoked_at: None };
+    let row = TokenRow { id, label: label.to_owned(), roles, accounts, created_at: now, expires_at: now.after(lifetime), revoked_at: None };
     let hash = token.hash();
     ledger
         .unit(|| async {
             let mut tx = ledger.begin().await?;
             tokens::insert(&mut tx, &row, hash.as_str()).await?;
-            audit::append(&mut tx, now, NewEntry::token_created(id)).await?;
+            audit::append(&mut tx, NewEntry::token_created(now, Actor::Operator, &row.principal(), Some(row.expires_at))).await?;
             tx.commit().await
         })
         .await?;
@@ -76,7 +76,7 @@ pub async fn revoke(ledger: &Ledger, clock: &Clock, id: TokenId) -> Result<Times
             if !tokens::revoke(&mut tx, id, now).await? {
                 return Err(Error::NotFound);
             }
-            audit::append(&mut tx, now, NewEntry::token_revoked(id)).await?;
+            audit::append(&mut tx, NewEntry::token_revoked(now, Actor::Operator, id)).await?;
             Ok(tx.commit().await?)
         })
         .await?;

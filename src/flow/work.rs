@@ -49,7 +49,7 @@ impl Default for Settings {
 enum Verdict {
     /// Again after the usual pause.
     Later,
-    /// Again after this pause, and the attempt does not count.
+    /// Again after this pause.
     After(Duration),
     /// Set aside.
     Dead,
@@ -225,14 +225,18 @@ impl Flow {
                         Verdict::After(jittered(backoff(lease.attempts.min(6), settings.max_backoff_s)))
                     }
                     FetchError::Throttled { retry_after } => Verdict::After(
-                        retry_after.unwrap_or_else(|| jittered(backoff(lease.attempts, settings.max_backoff_s))).max(Duration::from_secs(1)),
+                        retry_after
+                            .unwrap_or_else(|| jittered(backoff(lease.attempts, settings.max_backoff_s)))
+                            .max(Duration::from_secs(1)),
                     ),
                     FetchError::NotYet | FetchError::Refused { .. } => Verdict::Dead,
-                    FetchError::Transient { .. } => patience(lease, settings),
+                    FetchError::Transient { .. } => patience(lease, waited, settings),
                 };
                 (verdict, error.to_string())
             }
-            FetchFailure::Ours(Error::Vault(vault::Error::Ledger(error @ ledger::Error::Stale(_)))) => (Verdict::NotOurs, error.to_string()),
+            FetchFailure::Ours(Error::Vault(vault::Error::Ledger(error @ ledger::Error::Stale(_)))) => {
+                (Verdict::NotOurs, error.to_string())
+            }
             // Our own trouble, a full disk or a database that is away, is no reason to give a recording up.
             FetchFailure::Ours(error) => (Verdict::After(jittered(backoff(lease.attempts, settings.max_backoff_s))), error.to_string()),
         }
@@ -245,12 +249,12 @@ impl Flow {
             Verdict::NotOurs => return Ok(()),
             Verdict::Later => {
                 let pause = jittered(backoff(lease.attempts, self.0.settings.max_backoff_s));
-                work::postpone(&mut tx, lease, now.after(pause), why, false).await?;
+                work::postpone(&mut tx, lease, now.after(pause), why).await?;
             }
-            Verdict::After(pause) => work::postpone(&mut tx, lease, now.after(pause), why, false).await?,
+            Verdict::After(pause) => work::postpone(&mut tx, lease, now.after(pause), why).await?,
             Verdict::Dead => {
                 work::bury(&mut tx, lease, why).await?;
-                audit::append(&mut tx, now, NewEntry::work_dead(lease.recording, lease.kind.as_str(), lease.attempts)).await?;
+                audit::append(&mut tx, NewEntry::work_dead(now, lease.kind.as_str(), lease.attempts, lease.recording)).await?;
                 metrics::counter!("recvault_work_dead_total").increment(1);
             }
         }
@@ -258,8 +262,10 @@ impl Flow {
     }
 }
 
-fn patience(lease: &Lease, settings: &Settings) -> Verdict {
-    if lease.attempts < settings.attempts.into() { Verdict::Later } else { Verdict::Dead }
+/// Work is given up only when both attempts and time are used up, so that neither a burst of quick failures nor one long wait is enough.
+fn patience(lease: &Lease, waited: Duration, settings: &Settings) -> Verdict {
+    let is_used_up = lease.attempts >= settings.attempts.into() && waited >= Duration::from_secs(settings.not_yet_s.into());
+    if is_used_up { Verdict::Dead } else { Verdict::Later }
 }
 
 /// 2 s, 4 s, 8 s … up to `max_s`.

@@ -97,6 +97,12 @@ pub async fn lease(tx: &mut Tx, holder: HolderId, now: Timestamp, until: Timesta
         .collect()
 }
 
+/// Whether any work is due.
+pub async fn any_due(tx: &mut Tx, now: Timestamp) -> Result<bool, Error> {
+    const SQL: &str = "/* work.any_due */ SELECT kind FROM work WHERE state = 'due' AND due_at <= $1 LIMIT 1";
+    Ok(tx.fetch_first(SQL, &[Arg::Int(now.as_millis())]).await?.is_some())
+}
+
 /// Keeps a lease for longer.
 ///
 /// # Errors
@@ -123,17 +129,16 @@ pub async fn finish(tx: &mut Tx, lease: &Lease) -> Result<(), Error> {
     tx.execute_one(SQL, &args, LOST).await
 }
 
-/// Gives the work back, due again at `due_at`, with the reason why it could not be done. `blameless` takes the attempt back.
-pub async fn postpone(tx: &mut Tx, lease: &Lease, due_at: Timestamp, why: &str, blameless: bool) -> Result<(), Error> {
+/// Gives the work back, due again at `due_at`, with the reason why it could not be done.
+pub async fn postpone(tx: &mut Tx, lease: &Lease, due_at: Timestamp, why: &str) -> Result<(), Error> {
     const SQL: &str = "/* work.postpone */
-        UPDATE work SET due_at = $4, holder = NULL, last_error = $5, attempts = attempts - $6 WHERE kind = $1 AND recording_id = $2 AND holder = $3";
+        UPDATE work SET due_at = $4, holder = NULL, last_error = $5 WHERE kind = $1 AND recording_id = $2 AND holder = $3";
     let args = [
         Arg::Text(lease.kind.as_str()),
         Arg::Text(&lease.recording.to_string()),
         Arg::Text(&lease.holder.to_string()),
         Arg::Int(due_at.as_millis()),
         Arg::Text(why),
-        Arg::Int(blameless.into()),
     ];
     tx.execute_one(SQL, &args, LOST).await
 }

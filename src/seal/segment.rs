@@ -19,6 +19,18 @@ pub enum SegmentLength {
 }
 
 impl SegmentLength {
+    /// The segment length of this many bytes.
+    ///
+    /// # Errors
+    /// [`Error::UnknownFormat`] for any other than the two.
+    pub const fn of_sealed(bytes: u32) -> Result<Self, Error> {
+        match bytes {
+            65_536 => Ok(Self::Media),
+            16_384 => Ok(Self::Text),
+            _ => Err(Error::UnknownFormat),
+        }
+    }
+
     /// Bytes of one full encrypted segment.
     pub const fn sealed(self) -> u32 {
         match self {

@@ -95,10 +95,10 @@ impl Vault {
             plain_len: sealed.plain_len,
             sealed_len: sealed.sealed_len,
             sealed_sha256: hex::encode(sealed.sha256),
-            segment: segment.bytes(),
+            segment: segment.sealed(),
             content_type: content_type.to_owned(),
         };
-        if let Err(error) = vault.ledger.unit(|| vault.enter(lease, recording, leg, &record_key, &artefact)).await {
+        if let Err(error) = vault.ledger.unit(|| vault.enter(lease, recording, leg, &record_key, &artefact, &sealed.sha256)).await {
             // Removed at once only when the transaction certainly did not commit; otherwise the orphan sweep asks the ledger first.
             if matches!(error, Error::Ledger(ledger::Error::Stale(_)) | Error::Gone) {
                 let _ = vault.store.delete(object).await;
@@ -112,7 +112,15 @@ impl Vault {
 
 impl Inner {
     /// The unit of work that makes the recording exist.
-    async fn enter(&self, lease: &Lease, recording: &Recording, leg: Leg, key: &Key, artefact: &SealedArtefact) -> Result<(), Error> {
+    async fn enter(
+        &self,
+        lease: &Lease,
+        recording: &Recording,
+        leg: Leg,
+        key: &Key,
+        artefact: &SealedArtefact,
+        sha256: &[u8; 32],
+    ) -> Result<(), Error> {
         let now = self.clock.now();
         let mut tx = self.ledger.begin().await?;
         // First, because it locks the row: a shred that runs at the same time comes wholly before or wholly after.
@@ -120,7 +128,7 @@ impl Inner {
         work::finish(&mut tx, lease).await?;
         self.place_key(&mut tx, recording.id, leg, &recording.tier, key, now).await?;
         recordings::insert_artefact(&mut tx, recording.id, leg, artefact).await?;
-        audit::append(&mut tx, now, NewEntry::recording_sealed(recording, artefact.sealed_len, &artefact.sealed_sha256)).await?;
+        audit::append(&mut tx, NewEntry::recording_sealed(now, recording, artefact.sealed_len, sha256)).await?;
         crash::point("deposit.before_commit");
         Ok(tx.commit().await?)
     }

@@ -25,7 +25,15 @@ impl Inner {
     }
 
     /// Gives a record key its place in the tier's tree, and enters it.
-    pub(super) async fn place_key(&self, tx: &mut Tx, id: RecordingId, leg: Leg, tier: &Tier, key: &Key, now: Timestamp) -> Result<(), Error> {
+    pub(super) async fn place_key(
+        &self,
+        tx: &mut Tx,
+        id: RecordingId,
+        leg: Leg,
+        tier: &Tier,
+        key: &Key,
+        now: Timestamp,
+    ) -> Result<(), Error> {
         let fingerprint = fingerprint(key);
         if shreds::is_destroyed(tx, &fingerprint).await? {
             return Err(Error::Gone);

@@ -13,7 +13,10 @@ use crate::{
         Tx, audit,
         recordings::{self, SealedArtefact},
     },
-    model::{artefact::{Artefact, Leg}, id::{GrantId, RecordingId}},
+    model::{
+        artefact::{Artefact, Leg},
+        id::{GrantId, RecordingId},
+    },
     policy::Grant,
     seal::{Context, Layout, Opener, SegmentLength},
     secret::Key,
@@ -79,23 +82,22 @@ impl Vault {
             return Err(Error::Gone);
         }
         let (leg, sealed) = (Leg::All, &playable.sealed);
-        let segment = SegmentLength::from_bytes(sealed.segment)?;
+        let segment = SegmentLength::of_sealed(sealed.segment)?;
         let layout = Layout::of(sealed.sealed_len, segment)?;
         // Reading ciphertext releases nothing, so it need not wait for the audit entry.
         let ends = [layout.header(), layout.final_segment()];
-        let (key, ends) = tokio::try_join!(
-            vault.ledger.unit(|| self.release_key(grant, id, leg, range.clone())),
-            async { Ok(vault.store.read_ranges(sealed.object, &ends).await?) },
-        )?;
+        let (key, ends) =
+            tokio::try_join!(vault.ledger.unit(|| self.release_key(grant, id, leg, sealed.artefact, range.clone())), async {
+                Ok(vault.store.read_ranges(sealed.object, &ends).await?)
+            },)?;
         let [header, last] = <[Bytes; 2]>::try_from(ends).map_err(|_| crate::seal::Error::Truncated)?;
         let context = Context { vault: vault.root.vault, recording: grant.recording(), leg, artefact: sealed.artefact };
         let key = keyring::artefact_key(&key, leg, sealed.artefact);
-        let mut opener = Opener::new(&key, &context, layout.clone(), &header, last)?;
+        let mut opener = Opener::new(&key, &context, layout, &header, last)?;
 
         // One segment first, so that the first byte does not wait for a megabyte.
-        let first_end = range.end.min(range.start.saturating_add(1));
-        let first = layout.spans(range.start..first_end, NonZeroUsize::MIN)?;
-        let first_end = first.clone().last().map_or(first_end, |span| span.plain_end().min(range.end));
+        let plain = segment.plain() as u64;
+        let first_end = range.end.min((range.start / plain + 1).saturating_mul(plain));
         let spans = layout.spans(range.start..first_end, NonZeroUsize::MIN)?.chain(layout.spans(first_end..range.end, STRIDE)?);
         let (store, object) = (vault.store.clone(), sealed.object);
         let reads = stream::iter(spans).map(move |span| {
@@ -123,11 +125,11 @@ impl Vault {
     }
 
     /// The unit of work that writes the entry and reads the key, in one view of the ledger. No audit, no access.
-    async fn release_key(&self, grant: &Grant, id: GrantId, leg: Leg, range: Range<u64>) -> Result<Key, Error> {
+    async fn release_key(&self, grant: &Grant, id: GrantId, leg: Leg, artefact: Artefact, range: Range<u64>) -> Result<Key, Error> {
         let vault = &*self.0;
         let mut tx: Tx = vault.ledger.begin().await?;
         let key = vault.record_key(&mut tx, grant.recording(), leg).await?;
-        audit::append(&mut tx, vault.clock.now(), NewEntry::opening_started(grant, id, range)).await?;
+        audit::append(&mut tx, NewEntry::opening_started(vault.clock.now(), grant, id, artefact, &range)).await?;
         tx.commit().await?;
         Ok(key)
     }

@@ -5,7 +5,7 @@
 
 use super::{Error, Vault};
 use crate::{
-    evidence::{Copies, NewEntry, Receipt, ShredReason},
+    evidence::{HeldCopy, NewEntry, Receipt, Removal, Shred, ShredReason},
     ledger::{
         audit, recordings, shreds,
         work::{self, Kind, Lease},
@@ -60,10 +60,11 @@ impl Vault {
         shreds::insert_fence(&mut tx, id, now, receipt, fingerprint.as_deref()).await?;
         work::cancel(&mut tx, Kind::Fetch, id).await?;
         work::enqueue(&mut tx, Kind::Remove, id, now).await?;
-        let seq = audit::append(&mut tx, now, NewEntry::shred_fenced(permit, id, receipt, reason)).await?;
-        let claims = Receipt::fenced(vault.root.vault, receipt, recording, reason, now, seq, fingerprint.is_some());
+        let seq = audit::append(&mut tx, NewEntry::shred_fenced(now, *permit.actor(), id, receipt, reason)).await?;
+        let shred = Shred { vault: vault.root.vault, receipt, recording, reason: reason.clone(), fenced_at: now, audit_seq: seq };
+        let claims = Receipt::of(shred, copies(fingerprint.is_some(), now, Removal::Pending), now);
         let jws = claims.sign(&vault.signer);
-        shreds::insert_receipt(&mut tx, receipt, id, claims.state(), &jws, now).await?;
+        shreds::insert_receipt(&mut tx, receipt, id, claims.state().as_str(), &jws, now).await?;
         crash::point("shred.before_commit");
         tx.commit().await?;
         Ok(Shredded { recording: id, receipt, jws, fenced_at: now, is_new: true })
@@ -82,20 +83,28 @@ impl Vault {
             vault.store.delete(artefact.object).await?;
         }
         crash::point("remove.after_delete");
-        vault.ledger.unit(|| self.close(lease, receipt, artefacts.len())).await
+        vault.ledger.unit(|| self.close(lease, receipt)).await
     }
 
-    async fn close(&self, lease: &Lease, receipt: ReceiptId, objects: usize) -> Result<(), Error> {
+    async fn close(&self, lease: &Lease, receipt: ReceiptId) -> Result<(), Error> {
         let vault = &*self.0;
         let (id, now) = (lease.recording, vault.clock.now());
         let mut tx = vault.ledger.begin().await?;
         work::finish(&mut tx, lease).await?;
         recordings::remove_artefacts(&mut tx, id).await?;
         let jws = shreds::find_receipt(&mut tx, receipt).await?.ok_or(Error::Gone)?;
-        let closed = Receipt::verify(&jws, &vault.signer.jwks()).map_err(|_| Error::Gone)?.closed(Copies::removed(objects), now);
-        shreds::replace_receipt(&mut tx, receipt, closed.state(), &closed.sign(&vault.signer)).await?;
-        audit::append(&mut tx, now, NewEntry::shred_bytes_removed(id, receipt, objects)).await?;
+        let fenced = Receipt::verify(&jws, &self.keys()).map_err(|_| Error::Gone)?;
+        let (had_key, fenced_at) = (fenced.copies().iter().any(|copy| matches!(copy, HeldCopy::KeyEntry { .. })), fenced.fenced_at());
+        let closed = fenced.reissued(copies(had_key, fenced_at, Removal::Removed(now)), now);
+        shreds::replace_receipt(&mut tx, receipt, closed.state().as_str(), &closed.sign(&vault.signer)).await?;
+        audit::append(&mut tx, NewEntry::shred_bytes_removed(now, id, receipt)).await?;
         crash::point("remove.before_done");
         Ok(tx.commit().await?)
     }
+}
+
+/// What is known of each copy. The source's own is not this vault's to delete yet, and the receipt says that it does not know of it.
+fn copies(had_key: bool, fenced_at: Timestamp, ciphertext: Removal) -> Vec<HeldCopy> {
+    let held = [HeldCopy::KeyEntry { destroyed_at: fenced_at }, HeldCopy::Ciphertext(ciphertext)];
+    held.into_iter().filter(|_| had_key).chain([HeldCopy::Source(Removal::Unknown)]).collect()
 }

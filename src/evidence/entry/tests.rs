@@ -159,8 +159,8 @@ fn every_other_event_has_its_details() {
             json!({ "token": reviewer.id, "roles": ["reviewer"], "accounts": reviewer.accounts, "expires_at": null }),
         ),
         (NewEntry::token_revoked(AT, Actor::Operator, reviewer.id), "token.revoked", json!({ "token": reviewer.id })),
-        (NewEntry::work_dead(AT, "fetch", 7, 12, None), "work.dead", json!({ "kind": "fetch", "work": 7, "attempts": 12 })),
-        (NewEntry::work_retried(AT, Actor::Operator, "fetch", 7, None), "work.retried", json!({ "kind": "fetch", "work": 7 })),
+        (NewEntry::work_dead(AT, "fetch", 12, recording().id), "work.dead", json!({ "kind": "fetch", "attempts": 12 })),
+        (NewEntry::work_retried(AT, Actor::Operator, None, 7), "work.retried", json!({ "pieces": 7 })),
     ];
     for (entry, name, details) in cases {
         assert_eq!(entry.event().as_str(), name);
