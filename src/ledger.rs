@@ -23,5 +23,5 @@ pub mod tx;
 pub mod work;
 
 pub use error::Error;
-pub use open::{Ledger, Settings};
+pub use open::{AsLedgerError, Ledger, Settings};
 pub use tx::Tx;

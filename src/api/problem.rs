@@ -42,7 +42,7 @@ pub struct Problem {
 
 /// One reason of a refusal.
 #[derive(Debug, Serialize, utoipa::ToSchema)]
-pub struct ProblemReason {
+pub(super) struct ProblemReason {
     /// Stable, for programs.
     code: &'static str,
     /// For people.

@@ -53,6 +53,16 @@ pub enum ReceiptState {
     Closed,
 }
 
+impl ReceiptState {
+    /// The word used in rows and JSON.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Fenced => "fenced",
+            Self::Closed => "closed",
+        }
+    }
+}
+
 /// What the shred does to backups of the ledger that are older than it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 #[serde(rename_all = "kebab-case")]

@@ -86,7 +86,7 @@ impl Ledger {
     }
 
     /// Begins a unit of work.
-    pub(crate) async fn begin(&self) -> Result<Tx, Error> {
+    pub async fn begin(&self) -> Result<Tx, Error> {
         Ok(match &self.0 {
             // Taking the write lock at once: an upgrade from reading to writing could not wait.
             Db::Sqlite { writer, .. } => Tx::sqlite(writer.begin_with("BEGIN IMMEDIATE").await?),
@@ -95,7 +95,7 @@ impl Ledger {
     }
 
     /// A session for reading, each query by itself.
-    pub(crate) async fn read(&self) -> Result<Tx, Error> {
+    pub async fn read(&self) -> Result<Tx, Error> {
         Ok(match &self.0 {
             Db::Sqlite { readers, .. } => Tx::sqlite_reader(readers.acquire().await?),
             Db::Postgres(pool) => Tx::postgres_reader(pool.acquire().await?),
@@ -103,7 +103,7 @@ impl Ledger {
     }
 
     /// Runs a unit of work, again if another writer was in the way. The unit may run several times; nothing of it is final before it returns.
-    pub(crate) async fn unit<T, E, F, Fut>(&self, mut unit: F) -> Result<T, E>
+    pub async fn unit<T, E, F, Fut>(&self, mut unit: F) -> Result<T, E>
     where
         F: FnMut() -> Fut + Send,
         Fut: Future<Output = Result<T, E>> + Send,
@@ -146,7 +146,7 @@ impl Ledger {
 const ACQUIRE: Duration = Duration::from_secs(10);
 
 /// An error that may have come from the ledger.
-pub(crate) trait AsLedgerError {
+pub trait AsLedgerError {
     /// The ledger's error in it.
     fn as_ledger_error(&self) -> Option<&Error>;
 }

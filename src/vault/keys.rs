@@ -43,13 +43,15 @@ impl Inner {
             Some(page) => {
                 let mut leaf = tree::walk(rows::path(tx, page).await?, &self.root.key, self.root.vault)?;
                 let slot = leaf.page.push(key)?;
-                rows::replace_page(tx, &leaf.seal(self.root.vault, &mut rand::rng())).await?;
+                let leaf = leaf.seal(self.root.vault, &mut rand::rng());
+                rows::replace_page(tx, &leaf).await?;
                 Place { page, slot }
             }
             None => {
                 let mut leaf = self.grow(tx, tier.as_str(), until).await?;
                 let (page, slot) = (leaf.page.id(), leaf.page.push(key)?);
-                rows::insert_page(tx, &leaf.seal(self.root.vault, &mut rand::rng()), self.filler, until).await?;
+                let leaf = leaf.seal(self.root.vault, &mut rand::rng());
+                rows::insert_page(tx, &leaf, self.filler, until).await?;
                 Place { page, slot }
             }
         };
@@ -61,14 +63,15 @@ impl Inner {
         let Some(entry) = rows::find_entry(tx, id, leg).await? else { return Ok(None) };
         let mut leaf = tree::walk(rows::path(tx, entry.place.page).await?, &self.root.key, self.root.vault)?;
         leaf.page.destroy(entry.place.slot)?;
-        rows::replace_page(tx, &leaf.seal(self.root.vault, &mut rand::rng())).await?;
+        let leaf = leaf.seal(self.root.vault, &mut rand::rng());
+        rows::replace_page(tx, &leaf).await?;
         rows::remove_entry(tx, id, leg).await?;
         Ok(Some(entry.fingerprint))
     }
 
     /// A new leaf, hung under the lowest page of the tier that has room (the root page, for a tier's first), with the branches between.
     async fn grow(&self, tx: &mut Tx, tier: &str, until: Timestamp) -> Result<tree::Opened, Error> {
-        let (vault, rng) = (self.root.vault, || rand::rng());
+        let vault = self.root.vault;
         let mut found = None;
         for level in LEAF + 1..LEVELS {
             if let Some(page) = rows::page_with_room(tx, tier, level).await? {
@@ -85,7 +88,7 @@ impl Inner {
         let mut is_new = false;
         while level > LEAF {
             level -= 1;
-            let (above, below) = tree::hang(opened, tier, level, vault, &mut rng())?;
+            let (above, below) = tree::hang(opened, tier, level, vault, &mut rand::rng())?;
             if is_new {
                 rows::insert_page(tx, &above, self.filler, until).await?;
             } else {
