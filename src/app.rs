@@ -1,1 +1,162 @@
-//! The only place that chooses backends.
+//! The only place that chooses backends: a configuration becomes a ledger, a store, an unlocked vault, and a running service.
+//!
+//! Owns the order of starting and stopping, and every long-lived task. Refuses to know what the tasks do.
+
+mod init;
+mod listen;
+mod serve;
+
+use std::{path::Path, time::Duration};
+
+pub use init::{Initialised, init};
+pub use serve::{Service, serve};
+
+use crate::{
+    config::{Config, Faults},
+    custody::{self, Root, passphrase},
+    flow::{self, Flow, Parts, Streams},
+    ledger::{self, Ledger, accept},
+    model::time::Clock,
+    policy::Rules,
+    store::{self, Store},
+    twilio,
+    vault::{self, Vault},
+};
+
+/// Why the service cannot start, or a command cannot run.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// The configuration.
+    #[error(transparent)]
+    Config(#[from] Faults),
+    /// Several settings at once, each in a line.
+    #[error("the configuration has faults:\n  {0}")]
+    Settings(String),
+    /// The root key.
+    #[error(transparent)]
+    Custody(#[from] custody::Error),
+    /// The database.
+    #[error(transparent)]
+    Ledger(#[from] ledger::Error),
+    /// The store.
+    #[error(transparent)]
+    Store(#[from] store::Error),
+    /// The vault.
+    #[error(transparent)]
+    Vault(#[from] vault::Error),
+    /// A story.
+    #[error(transparent)]
+    Flow(#[from] flow::Error),
+    /// TLS for the client.
+    #[error(transparent)]
+    Client(#[from] twilio::ClientError),
+    /// A file or a socket.
+    #[error("{what}: {cause}")]
+    Io {
+        /// What was tried.
+        what: String,
+        /// What the system says.
+        cause: std::io::Error,
+    },
+    /// Metrics cannot be counted.
+    #[error("metrics cannot be counted: {0}")]
+    Metrics(String),
+}
+
+/// An opened configuration: backends chosen, nothing unlocked yet.
+pub struct App {
+    /// The configuration.
+    pub config: Config,
+    /// The database.
+    pub ledger: Ledger,
+    /// The objects.
+    pub store: Store,
+    /// The time.
+    pub clock: Clock,
+}
+
+impl App {
+    /// Opens ledger and store.
+    ///
+    /// # Errors
+    /// As they say.
+    pub async fn open(config: Config, clock: Clock) -> Result<Self, Error> {
+        let store = Store::open(&config.store, &config.base)?;
+        let ledger = Ledger::open(&config.ledger, &config.base).await?;
+        Ok(Self { config, ledger, store, clock })
+    }
+
+    /// Reads and checks the policy file.
+    ///
+    /// # Errors
+    /// All its faults, in a line each.
+    pub fn rules(&self) -> Result<Rules, Error> {
+        read_rules(&self.config.base.join(&self.config.policy.file))
+    }
+
+    /// Opens the root file; takes some 100 ms of one core, on a thread of its own.
+    ///
+    /// # Errors
+    /// [`Error::Custody`].
+    pub async fn root(&self) -> Result<Root, Error> {
+        let passphrase = self.config.custody.read_passphrase(&self.config.base)?;
+        let path = self.config.base.join(&self.config.custody.root_file);
+        let opened = tokio::task::spawn_blocking(move || passphrase::unlock(&path, &passphrase)).await;
+        Ok(opened.map_err(|error| Error::Io { what: "unlocking the root file".into(), cause: std::io::Error::other(error) })??)
+    }
+
+    /// Unlocks the vault.
+    ///
+    /// # Errors
+    /// [`Error::Custody`] or [`Error::Vault`].
+    pub async fn unlock(&self) -> Result<Vault, Error> {
+        Ok(Vault::unlock(self.ledger.clone(), self.store.clone(), self.root().await?, self.clock.clone()).await?)
+    }
+
+    /// Unlocks everything that stories need. The committer must be run by somebody, or no callback is ever answered.
+    ///
+    /// # Errors
+    /// As its parts say.
+    pub async fn flow(&mut self) -> Result<(Flow, accept::Committer), Error> {
+        let accounts = std::mem::take(&mut self.config.twilio).resolve(&self.config.base);
+        let accounts =
+            accounts.map_err(|faults| Error::Settings(faults.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n  ")))?;
+        let client = twilio::Client::new(&accounts)?;
+        let vault = self.unlock().await?;
+        let rulebook = flow::put_in_force(&self.ledger, self.rules()?, &self.clock).await?;
+        let (acceptor, committer) = accept::channel(self.ledger.clone());
+        let flow = Flow::new(Parts {
+            vault,
+            ledger: self.ledger.clone(),
+            store: self.store.clone(),
+            rulebook,
+            accounts,
+            client,
+            acceptor,
+            clock: self.clock.clone(),
+            settings: self.config.work.clone(),
+            streams: Streams::default(),
+            bell: tokio::sync::Notify::new(),
+        });
+        Ok((flow, committer))
+    }
+
+    fn grace(&self) -> Duration {
+        Duration::from_secs(self.config.server.grace_s.min(600))
+    }
+}
+
+/// Reads and checks a policy file.
+///
+/// # Errors
+/// All its faults, in a line each.
+pub fn read_rules(path: &Path) -> Result<Rules, Error> {
+    let name = path.display().to_string();
+    let text = std::fs::read_to_string(path).map_err(|cause| Error::Io { what: format!("policy file `{name}`"), cause })?;
+    let rules = Rules::parse(&name, &text)
+        .map_err(|faults| Error::Settings(faults.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n  ")))?;
+    for warning in rules.warnings() {
+        tracing::warn!(%warning, "the policy file is odd");
+    }
+    Ok(rules)
+}

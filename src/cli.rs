@@ -1,1 +1,186 @@
-//! The command tree.
+//! The command tree: what an operator types.
+//!
+//! Owns words, flags, exit codes and what is printed where: facts to standard output (`--json` for machines), everything else to standard
+//! error. Refuses to decide or to write anything by itself; it calls `app` and `flow`.
+//!
+//! Exit codes: 0 done, 1 refused or failed, 2 usage.
+
+mod audit;
+mod check;
+mod out;
+mod recordings;
+mod token;
+
+use std::{path::PathBuf, process::ExitCode};
+
+use clap::{Parser, Subcommand};
+
+use crate::{
+    app::{self, App},
+    config::{self, Config},
+    demo,
+    model::{crash, id::RecordingId, time::Clock},
+    telemetry,
+};
+use out::Out;
+
+/// Keeps recorded communications sealed, opens them only for a stated purpose, and lets go of them for good.
+#[derive(Parser)]
+#[command(name = "recvault", version, max_term_width = 100)]
+struct Cli {
+    /// The configuration file.
+    #[arg(long, global = true, default_value = "recvault.toml", value_name = "FILE")]
+    config: PathBuf,
+    /// Print facts as JSON.
+    #[arg(long, global = true)]
+    json: bool,
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Tell the whole story on this machine: a stand-in for Twilio, a call, a grant, a shred, a receipt.
+    Demo(demo::Options),
+    /// Make a vault folder: configuration, policy, root key, database and a first token.
+    Init {
+        /// The folder.
+        #[arg(default_value = "vault")]
+        folder: PathBuf,
+    },
+    /// Run the service until it is told to stop (SIGTERM or Ctrl-C).
+    Serve,
+    /// Make, list and revoke bearer tokens.
+    #[command(subcommand)]
+    Token(token::Token),
+    /// Check the privacy policy.
+    #[command(subcommand)]
+    Policy(check::Policy),
+    /// Shred a recording for good, and print its receipt.
+    Shred {
+        /// The recording.
+        recording: RecordingId,
+        /// A short code, such as `subject-request`; it stands in the receipt.
+        #[arg(long)]
+        reason: crate::evidence::ShredReason,
+        /// Only say what would be shredded.
+        #[arg(long)]
+        dry_run: bool,
+    },
+    /// Make dead work due again.
+    Retry {
+        /// Only of this recording.
+        recording: Option<RecordingId>,
+    },
+    /// Remove ciphertext that no recording owns, and uploads that nobody finished.
+    Sweep {
+        /// Only what is older than this many hours.
+        #[arg(long, default_value_t = 24, value_parser = clap::value_parser!(u32).range(1..))]
+        older_than_h: u32,
+    },
+    /// Read the audit log.
+    #[command(subcommand)]
+    Audit(audit::Audit),
+    /// Check receipts.
+    #[command(subcommand)]
+    Receipt(check::Receipt),
+    /// Say how the vault stands.
+    Status,
+    /// Check the configuration and everything it names, and say what is weak.
+    Doctor,
+    /// Show the configuration.
+    #[command(subcommand)]
+    Config(check::Show),
+}
+
+/// Runs a command line and gives its exit code.
+pub fn run() -> ExitCode {
+    let cli = Cli::parse();
+    no_core_dumps();
+    if let Some(point) = config::crash_point() {
+        crash::arm(&point);
+    }
+    let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
+        Ok(runtime) => runtime,
+        Err(error) => return out::fail(&format!("no threads: {error}")),
+    };
+    match runtime.block_on(cli.perform()) {
+        Ok(code) => code,
+        Err(error) => out::fail(&error.to_string()),
+    }
+}
+
+/// Why a command failed; the text is for the operator.
+type Failure = Box<dyn std::error::Error + Send + Sync>;
+
+impl Cli {
+    async fn perform(self) -> Result<ExitCode, Failure> {
+        let out = Out { json: self.json };
+        let file = self.config;
+        match self.command {
+            Command::Demo(options) => demo::run(options, self.json).await,
+            Command::Init { folder } => init(&folder, out).await,
+            Command::Serve => serve(Config::read(&file)?).await,
+            Command::Token(command) => command.perform(open(&file).await?, out).await,
+            Command::Policy(command) => command.perform(&file, out),
+            Command::Shred { recording, reason, dry_run } => recordings::shred(open(&file).await?, recording, reason, dry_run, out).await,
+            Command::Retry { recording } => recordings::retry(open(&file).await?, recording, out).await,
+            Command::Sweep { older_than_h } => recordings::sweep(open(&file).await?, older_than_h, out).await,
+            Command::Audit(command) => command.perform(open(&file).await?, out).await,
+            Command::Receipt(command) => command.perform(&file, out).await,
+            Command::Status => recordings::status(open(&file).await?, out).await,
+            Command::Doctor => check::doctor(&file, out).await,
+            Command::Config(command) => command.perform(&file, out),
+        }
+    }
+}
+
+async fn open(file: &std::path::Path) -> Result<App, Failure> {
+    let config = Config::read(file)?;
+    telemetry::log(&config.telemetry)?;
+    Ok(App::open(config, Clock::System).await?)
+}
+
+async fn init(folder: &std::path::Path, out: Out) -> Result<ExitCode, Failure> {
+    let made = app::init(folder, Clock::System).await?;
+    let (config, token) = (made.config.display().to_string(), made.admin.token.expose());
+    out.facts(
+        &serde_json::json!({ "vault": made.vault, "config": config, "token": token, "token_expires_at": made.admin.row.expires_at }),
+        || {
+            let mut text = format!("Made vault {} in {}.\n\n", made.vault, folder.display());
+            if let Some(passphrase) = &made.passphrase {
+                text += &format!(
+                    "A random passphrase is in {}. Move it to a secret store: whoever has it and the root file has the vault.\n",
+                    passphrase.display()
+                );
+            }
+            text + &format!(
+                "First token, with every role, until {}. It is shown only now:\n\n  {token}\n\nNext: recvault --config {config} serve\n",
+                made.admin.row.expires_at
+            )
+        },
+    )?;
+    Ok(ExitCode::SUCCESS)
+}
+
+async fn serve(config: Config) -> Result<ExitCode, Failure> {
+    telemetry::log(&config.telemetry)?;
+    let service = app::serve(App::open(config, Clock::System).await?).await?;
+    let mut terminate = tokio::signal::unix::signal(tokio::signal::unix::SignalKind::terminate())?;
+    tokio::select! {
+        _ = terminate.recv() => {}
+        interrupted = tokio::signal::ctrl_c() => interrupted?,
+    }
+    service.stop().await;
+    Ok(ExitCode::SUCCESS)
+}
+
+/// Keys must not end up in a core file, nor be read by a debugger of the same user.
+fn no_core_dumps() {
+    use rustix::process::{DumpableBehavior, Resource, Rlimit, set_dumpable_behavior, setrlimit};
+    let limited = setrlimit(Resource::Core, Rlimit { current: Some(0), maximum: Some(0) });
+    let undumpable = set_dumpable_behavior(DumpableBehavior::NotDumpable);
+    if limited.is_err() || undumpable.is_err() {
+        out::warn("core dumps cannot be switched off");
+    }
+}

@@ -1,1 +1,150 @@
-//! The sum of every module's Settings.
+//! The sum of every module's settings: a TOML file, overridden by the environment.
+//!
+//! Owns the names of the sections, the layering, and the reporting of all faults together with file and line. Refuses to know what a setting
+//! is for. The only place that reads the environment.
+
+mod faults;
+mod print;
+
+use std::{
+    fs,
+    path::{Path, PathBuf},
+};
+
+use serde::de::DeserializeOwned;
+use toml::Table;
+
+pub use faults::{Fault, Faults};
+
+use crate::{api, custody, flow, ledger, store, telemetry, twilio};
+
+/// Variables `RECVAULT__SECTION__KEY` override the file.
+const PREFIX: &str = "RECVAULT__";
+
+/// The shipped configuration, with every key explained; `recvault init` writes it.
+pub const SHIPPED: &str = include_str!("../config/recvault.toml");
+/// The shipped privacy policy; `recvault init` writes it.
+pub const SHIPPED_POLICY: &str = include_str!("../config/privacy-policy.toml");
+
+/// `[policy]`: which policy is in force.
+#[derive(Clone, Debug, serde::Deserialize, serde::Serialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Policy {
+    /// The policy file, relative to the configuration file.
+    pub file: PathBuf,
+}
+
+impl Default for Policy {
+    fn default() -> Self {
+        Self { file: "privacy-policy.toml".into() }
+    }
+}
+
+/// Everything that can be set.
+#[derive(Debug)]
+pub struct Config {
+    /// The folder of the configuration file; relative paths start here.
+    pub base: PathBuf,
+    /// `[server]`.
+    pub server: api::Settings,
+    /// `[ledger]`.
+    pub ledger: ledger::Settings,
+    /// `[store]`.
+    pub store: store::Settings,
+    /// `[custody]`.
+    pub custody: custody::Settings,
+    /// `[policy]`.
+    pub policy: Policy,
+    /// `[twilio]`.
+    pub twilio: twilio::account::Settings,
+    /// `[work]`.
+    pub work: flow::Settings,
+    /// `[telemetry]`.
+    pub telemetry: telemetry::Settings,
+    /// The layered values, for [`Config::print`].
+    merged: Table,
+}
+
+impl Config {
+    /// Reads the file and the environment.
+    ///
+    /// # Errors
+    /// Every fault found, each with its place.
+    pub fn read(file: &Path) -> Result<Self, Faults> {
+        let name = file.display().to_string();
+        let text = fs::read_to_string(file).map_err(|error| {
+            Faults::one(&name, format!("cannot be read: {error}; `recvault init` makes a vault folder, `--config` names another file"))
+        })?;
+        let base = file.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+        Self::layered(&name, &text, base, environment())
+    }
+
+    /// Puts a text and overriding variables (without their prefix) together.
+    ///
+    /// # Errors
+    /// Every fault found, each with its place.
+    pub fn layered(name: &str, text: &str, base: &Path, variables: Vec<(String, String)>) -> Result<Self, Faults> {
+        let mut faults = Faults::of(name, text);
+        let mut merged = match text.parse::<Table>() {
+            Ok(table) => table,
+            Err(error) => {
+                faults.syntax(&error);
+                return Err(faults);
+            }
+        };
+        for (key, value) in variables {
+            faults.overlay(&mut merged, &key, value);
+        }
+        let whole = merged.clone();
+        let config = Self {
+            base: base.to_owned(),
+            server: section(&mut merged, "server", &mut faults),
+            ledger: section(&mut merged, "ledger", &mut faults),
+            store: section(&mut merged, "store", &mut faults),
+            custody: section(&mut merged, "custody", &mut faults),
+            policy: section(&mut merged, "policy", &mut faults),
+            twilio: section(&mut merged, "twilio", &mut faults),
+            work: section(&mut merged, "work", &mut faults),
+            telemetry: section(&mut merged, "telemetry", &mut faults),
+            merged: whole,
+        };
+        for unknown in merged.keys() {
+            faults.add(unknown, None, "unknown section; `recvault config print` shows the known ones");
+        }
+        if faults.is_empty() { Ok(config) } else { Err(faults) }
+    }
+
+    /// The layered configuration as TOML, secrets redacted.
+    pub fn print(&self) -> String {
+        print::redacted(&self.merged)
+    }
+}
+
+/// Where a test may kill this process; see `model::crash`. Heard only by debug builds.
+pub fn crash_point() -> Option<String> {
+    #[expect(clippy::disallowed_methods, reason = "config.rs reads the environment")]
+    std::env::var("RECVAULT_CRASH_AT").ok()
+}
+
+fn environment() -> Vec<(String, String)> {
+    std::env::vars().filter_map(|(key, value)| Some((key.strip_prefix(PREFIX)?.to_owned(), value))).collect()
+}
+
+/// Takes a section out and reads it. After a fault the key at fault is left out and the rest is read again, so that all faults are found.
+fn section<T: DeserializeOwned + Default>(merged: &mut Table, name: &str, faults: &mut Faults) -> T {
+    let Some(mut value) = merged.remove(name) else { return T::default() };
+    for _ in 0..64 {
+        let error = match T::deserialize(value.clone()) {
+            Ok(settings) => return settings,
+            Err(error) => error,
+        };
+        let Some(key) = faults.note_section(name, &value, &error) else { return T::default() };
+        if value.as_table_mut().and_then(|table| table.remove(&key)).is_none() {
+            return T::default();
+        }
+    }
+    T::default()
+}
+
+#[cfg(test)]
+mod tests;

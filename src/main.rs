@@ -1,3 +1,7 @@
 //! The `recvault` binary.
 
-fn main() {}
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    recvault::cli::run()
+}

@@ -1,1 +1,88 @@
 //! Tracing and metrics.
+//!
+//! Owns where logs go and in which form, and the names and texts of metrics. INVARIANT: neither holds personal data, a key, a token or a URL
+//! with one; log lines and labels carry ids, counts and fixed words.
+
+use metrics_exporter_prometheus::{BuildError, Matcher, PrometheusBuilder, PrometheusHandle};
+use tracing_subscriber::EnvFilter;
+
+/// `[telemetry]`: how the service talks of itself.
+#[derive(Clone, Debug, serde::Deserialize, serde::Serialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Settings {
+    /// The form of log lines.
+    pub format: Format,
+    /// The least level that is logged, or a filter of `tracing`.
+    pub level: String,
+}
+
+/// The form of log lines.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Deserialize, serde::Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Format {
+    /// For people.
+    #[default]
+    Text,
+    /// For machines: one JSON object a line.
+    Json,
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        Self { format: Format::Text, level: "info".into() }
+    }
+}
+
+/// Begins to log to standard error. Does nothing if something logs already.
+///
+/// # Errors
+/// A text that names the fault of `telemetry.level`.
+pub fn log(settings: &Settings) -> Result<(), String> {
+    let filter = EnvFilter::try_new(&settings.level).map_err(|error| format!("`telemetry.level`: {error}"))?;
+    let builder = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
+    let begun = match settings.format {
+        Format::Text => builder.with_ansi(false).try_init(),
+        Format::Json => builder.json().flatten_event(true).try_init(),
+    };
+    // Another subscriber of the same process, as in tests, is as good.
+    drop(begun);
+    Ok(())
+}
+
+/// Begins to count. The handle renders what was counted.
+///
+/// # Errors
+/// If something counts already in this process.
+pub fn count() -> Result<PrometheusHandle, BuildError> {
+    let seconds = [0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 300.0, 1800.0];
+    let handle = PrometheusBuilder::new()
+        .set_buckets_for_metric(Matcher::Full("recvault_ingest_lag_seconds".into()), &seconds)?
+        .install_recorder()?;
+    for (name, text) in COUNTERS {
+        metrics::describe_counter!(*name, *text);
+    }
+    for (name, text) in GAUGES {
+        metrics::describe_gauge!(*name, *text);
+    }
+    metrics::describe_histogram!("recvault_ingest_lag_seconds", "From the callback to the sealed recording.");
+    Ok(handle)
+}
+
+const COUNTERS: &[(&str, &str)] = &[
+    ("recvault_callbacks_accepted_total", "Callbacks made durable and answered 204."),
+    ("recvault_callbacks_refused_total", "Callbacks that were not signed or could not be read."),
+    ("recvault_fetched_bytes_total", "Bytes of media received from the source."),
+    ("recvault_sealed_bytes_total", "Bytes of plaintext sealed into recordings."),
+    ("recvault_recordings_sealed_total", "Recordings sealed."),
+    ("recvault_decisions_total", "Decisions to listen, by outcome."),
+    ("recvault_openings_total", "Byte ranges opened."),
+    ("recvault_shreds_total", "Recordings shredded."),
+    ("recvault_removals_total", "Shredded recordings whose bytes were removed."),
+    ("recvault_work_dead_total", "Work set aside as dead."),
+];
+
+const GAUGES: &[(&str, &str)] = &[
+    ("recvault_work", "Pieces of work, by kind and state."),
+    ("recvault_work_oldest_seconds", "Age of the oldest piece of work, by kind and state."),
+    ("recvault_streams", "Streams running now."),
+];

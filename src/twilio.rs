@@ -14,6 +14,6 @@ pub mod signature;
 
 pub use account::{Account, Accounts};
 pub use callback::RecordingCallback;
-pub use media::{Client, FetchError};
+pub use media::{Client, ClientError, FetchError};
 pub use public_url::PublicUrl;
 pub use signature::{Delivery, HEADER as SIGNATURE_HEADER, Rejection, Request as SignedRequest, verify};

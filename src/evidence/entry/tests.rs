@@ -159,7 +159,7 @@ fn every_other_event_has_its_details() {
             json!({ "token": reviewer.id, "roles": ["reviewer"], "accounts": reviewer.accounts, "expires_at": null }),
         ),
         (NewEntry::token_revoked(AT, Actor::Operator, reviewer.id), "token.revoked", json!({ "token": reviewer.id })),
-        (NewEntry::work_dead(AT, "fetch", 12, recording().id), "work.dead", json!({ "kind": "fetch", "attempts": 12 })),
+        (NewEntry::work_dead(AT, "fetch", 12, recording.id), "work.dead", json!({ "kind": "fetch", "attempts": 12 })),
         (NewEntry::work_retried(AT, Actor::Operator, None, 7), "work.retried", json!({ "pieces": 7 })),
     ];
     for (entry, name, details) in cases {

@@ -1,0 +1,105 @@
+//! `recvault init`: a vault folder that runs.
+
+use std::{
+    fs::{self, OpenOptions},
+    io::{self, Write as _},
+    os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _},
+    path::{Path, PathBuf},
+    time::Duration,
+};
+
+use super::{App, Error};
+use crate::{
+    config::{Config, SHIPPED, SHIPPED_POLICY},
+    custody::{Root, passphrase},
+    flow::{self, Minted},
+    model::{
+        id::VaultId,
+        time::{Clock, Timestamp},
+    },
+    secret::{Key, Token, TokenKind},
+    vault::Vault,
+};
+
+/// What `init` made.
+pub struct Initialised {
+    /// The vault's id.
+    pub vault: VaultId,
+    /// The configuration file.
+    pub config: PathBuf,
+    /// The passphrase file, if `init` chose a passphrase.
+    pub passphrase: Option<PathBuf>,
+    /// A first token with every role of the policy.
+    pub admin: Minted,
+    /// When.
+    pub at: Timestamp,
+}
+
+/// How long the first token lives.
+const ADMIN_LIFETIME: Duration = Duration::from_secs(30 * 24 * 3600);
+
+/// Makes a vault in `folder`. Files that are there are used as they are; a vault that is there is never replaced.
+///
+/// # Errors
+/// [`crate::vault::Error::VaultExists`] inside, or what could not be made.
+pub async fn init(folder: &Path, clock: Clock) -> Result<Initialised, Error> {
+    let io = |what: &Path| {
+        let what = format!("`{}`", what.display());
+        move |cause: io::Error| Error::Io { what, cause }
+    };
+    fs::DirBuilder::new().recursive(true).mode(0o700).create(folder).map_err(io(folder))?;
+    let file = folder.join("recvault.toml");
+    write_if_missing(&file, SHIPPED, 0o644).map_err(io(&file))?;
+    let config = Config::read(&file)?;
+    let policy = folder.join(&config.policy.file);
+    write_if_missing(&policy, SHIPPED_POLICY, 0o644).map_err(io(&policy))?;
+
+    let app = App::open(config, clock).await?;
+    let rules = app.rules()?;
+    let chosen = choose_passphrase(&app, folder)?;
+    let secret = app.config.custody.read_passphrase(folder)?;
+    let root_file = folder.join(&app.config.custody.root_file);
+    let root = if root_file.exists() {
+        // An earlier `init` was interrupted between the root file and the ledger; the vault goes on with that root.
+        app.root().await?
+    } else {
+        let root = Root { vault: VaultId::random(&mut rand::rng()), epoch: 1, key: Key::random(&mut rand::rng()) };
+        passphrase::create(&root_file, &root, &secret, &mut rand::rng())?;
+        root
+    };
+    Vault::create(&app.ledger, &root, &app.clock).await?;
+    let roles = rules.document().roles.iter().map(|(role, _)| role.clone()).collect();
+    let admin = flow::mint_token(&app.ledger, &app.clock, "first token, made by init", roles, Vec::new(), ADMIN_LIFETIME).await?;
+    flow::put_in_force(&app.ledger, rules, &app.clock).await?;
+    app.ledger.close().await;
+    Ok(Initialised { vault: root.vault, config: file, passphrase: chosen, admin, at: app.clock.now() })
+}
+
+/// Writes a random passphrase into the configured file, unless one is given already.
+fn choose_passphrase(app: &App, folder: &Path) -> Result<Option<PathBuf>, Error> {
+    let custody = &app.config.custody;
+    let Some(file) = custody.passphrase_file.as_deref().filter(|_| custody.passphrase.is_none()) else { return Ok(None) };
+    let path = folder.join(file);
+    if path.exists() {
+        return Ok(None);
+    }
+    let io = |cause| Error::Io { what: format!("`{}`", path.display()), cause };
+    if let Some(parent) = path.parent() {
+        fs::DirBuilder::new().recursive(true).mode(0o700).create(parent).map_err(io)?;
+    }
+    let passphrase = Token::random(TokenKind::Bearer, &mut rand::rng());
+    let text = passphrase.expose().trim_start_matches("rvt_");
+    write_if_missing(&path, text, 0o600).map_err(io)?;
+    Ok(Some(path))
+}
+
+fn write_if_missing(path: &Path, text: &str, mode: u32) -> io::Result<()> {
+    match OpenOptions::new().write(true).create_new(true).mode(mode).open(path) {
+        Ok(mut file) => {
+            file.write_all(text.as_bytes())?;
+            file.sync_all()
+        }
+        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Ok(()),
+        Err(error) => Err(error),
+    }
+}

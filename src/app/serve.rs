@@ -1,0 +1,112 @@
+//! The running service: sink, API, workers and watches, started together and stopped in order.
+
+use std::{net::SocketAddr, time::Duration};
+
+use axum::{Router, routing::get};
+use tokio::{net::TcpListener, task::JoinHandle};
+use tokio_util::sync::CancellationToken;
+
+use super::{App, Error, listen};
+use crate::{api, flow::Flow, telemetry, twilio::PublicUrl};
+
+/// A service that has started.
+pub struct Service {
+    /// Where it listens.
+    pub address: SocketAddr,
+    /// Where metrics are, if anywhere.
+    pub metrics: Option<SocketAddr>,
+    /// Its stories, for who runs in the same process.
+    pub flow: Flow,
+    stop: CancellationToken,
+    task: JoinHandle<()>,
+}
+
+impl Service {
+    /// Stops gracefully: no new connections, running answers and work get their grace, everything accepted is committed.
+    pub async fn stop(self) {
+        self.stop.cancel();
+        if let Err(error) = self.task.await {
+            tracing::error!(%error, "the service did not stop cleanly");
+        }
+    }
+}
+
+/// Starts the service and returns once it listens.
+///
+/// # Errors
+/// Whatever keeps it from serving; nothing runs then.
+#[expect(clippy::disallowed_methods, reason = "the service's own tasks, all ended by `stop`")]
+pub async fn serve(mut app: App) -> Result<Service, Error> {
+    let settings = app.config.server.clone();
+    let (listener, address) = listen::bind(&settings.listen, "server.listen").await?;
+    // For a port that the system chose, the public address follows it.
+    let public = settings.public_url.replace(":0", &format!(":{}", address.port()));
+    let public: PublicUrl = public.parse().map_err(|error| Error::Settings(format!("`server.public_url`: {error}")))?;
+    let metrics = match settings.metrics_listen.as_str() {
+        "" => None,
+        bound => Some((listen::bind(bound, "server.metrics_listen").await?, counting()?)),
+    };
+    let (flow, committer) = app.flow().await?;
+    flow.probe().await?;
+
+    let stop = CancellationToken::new();
+    let grace = app.grace();
+    let router = api::router(flow.clone(), public, &settings);
+    let committing = tokio::spawn(committer.run({
+        let clock = app.clock.clone();
+        move || clock.now()
+    }));
+    let mut tasks = vec![
+        tokio::spawn(flow.clone().work(stop.clone(), grace)),
+        tokio::spawn(flow.clone().watch_fences(stop.clone())),
+        tokio::spawn(flow.clone().sweep_hourly(stop.clone())),
+        tokio::spawn(listen::serve(listener, router, stop.clone(), grace)),
+    ];
+    let metrics = metrics.map(|((listener, address), handle)| {
+        tasks.push(tokio::spawn(serve_metrics(listener, handle, flow.clone(), stop.clone())));
+        address
+    });
+    tracing::info!(%address, ledger = app.ledger.kind(), store = app.store.name(), vault = %flow.vault().id(), "serving");
+
+    let (own, ending, ledger) = (flow.clone(), stop.clone(), app.ledger.clone());
+    let task = tokio::spawn(async move {
+        ending.cancelled().await;
+        tracing::info!("stopping");
+        for task in tasks {
+            let _ = task.await;
+        }
+        // The queue of callbacks ends when the last holder of its other end is gone.
+        drop(own);
+        if tokio::time::timeout(grace + Duration::from_secs(5), committing).await.is_err() {
+            tracing::warn!("somebody still holds the queue of callbacks");
+        }
+        ledger.close().await;
+        tracing::info!("stopped");
+    });
+    Ok(Service { address, metrics, flow, stop, task })
+}
+
+/// One recorder a process: a second service of the same process counts into the first one's.
+fn counting() -> Result<metrics_exporter_prometheus::PrometheusHandle, Error> {
+    static HANDLE: std::sync::Mutex<Option<metrics_exporter_prometheus::PrometheusHandle>> = std::sync::Mutex::new(None);
+    let mut handle = HANDLE.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+    if handle.is_none() {
+        *handle = Some(telemetry::count().map_err(|error| Error::Metrics(error.to_string()))?);
+    }
+    handle.clone().ok_or_else(|| Error::Metrics("no recorder".into()))
+}
+
+/// `/metrics` on a listener of its own, so that it cannot leak to the public one.
+async fn serve_metrics(listener: TcpListener, handle: metrics_exporter_prometheus::PrometheusHandle, flow: Flow, stop: CancellationToken) {
+    let show = move || {
+        let (handle, flow) = (handle.clone(), flow.clone());
+        async move {
+            if let Err(error) = flow.measure().await {
+                tracing::warn!(%error, "gauges cannot be read");
+            }
+            handle.run_upkeep();
+            handle.render()
+        }
+    };
+    listen::serve(listener, Router::new().route("/metrics", get(show)), stop, Duration::from_secs(1)).await;
+}

@@ -1,0 +1,48 @@
+//! `recvault audit`.
+
+use std::process::ExitCode;
+
+use clap::Subcommand;
+
+use super::{Failure, out::Out};
+use crate::{
+    app::App,
+    policy::{Action, Permit},
+};
+
+/// Read the audit log.
+#[derive(Subcommand)]
+pub(super) enum Audit {
+    /// Print entries, oldest first; with `--json` one object a line.
+    List {
+        /// Only entries with a higher number.
+        #[arg(long, default_value_t = 0)]
+        after: i64,
+        /// At most this many.
+        #[arg(long)]
+        limit: Option<u64>,
+    },
+}
+
+impl Audit {
+    pub(super) async fn perform(self, mut app: App, out: Out) -> Result<ExitCode, Failure> {
+        let Self::List { after, limit } = self;
+        let (flow, _committer) = app.flow().await?;
+        let permit = Permit::of_operator(Action::Audit);
+        let (mut next, mut left) = (Some(after), limit.unwrap_or(u64::MAX));
+        while let Some(after) = next.filter(|_| left > 0) {
+            let page = flow.audit(&permit, after, 1000).await?;
+            for entry in page.items.iter().take(usize::try_from(left).unwrap_or(usize::MAX)) {
+                if out.json {
+                    out.text(&(serde_json::to_string(entry)? + "\n"))?;
+                } else {
+                    let recording = entry.recording.map(|id| format!(" {id}")).unwrap_or_default();
+                    out.text(&format!("{} {} {} {}{recording} {}\n", entry.seq, entry.at, entry.actor, entry.event, entry.details))?;
+                }
+                left -= 1;
+            }
+            next = page.next;
+        }
+        Ok(ExitCode::SUCCESS)
+    }
+}

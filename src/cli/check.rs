@@ -1,0 +1,176 @@
+//! Commands that check and show: `policy`, `receipt`, `config`, `doctor`.
+
+use std::{
+    fs,
+    path::{Path, PathBuf},
+    process::ExitCode,
+};
+
+use clap::Subcommand;
+
+use super::{Failure, out::Out};
+use crate::{
+    app::{App, read_rules},
+    config::Config,
+    evidence::{self, KeySet},
+    model::time::Clock,
+};
+
+/// Check the privacy policy.
+#[derive(Subcommand)]
+pub(super) enum Policy {
+    /// Check a policy file and print its digest.
+    Check {
+        /// The file; the configured one if not given.
+        file: Option<PathBuf>,
+    },
+}
+
+impl Policy {
+    pub(super) fn perform(self, config: &Path, out: Out) -> Result<ExitCode, Failure> {
+        let Self::Check { file } = self;
+        let file = match file {
+            Some(file) => file,
+            None => Config::read(config).map(|config| config.base.join(&config.policy.file))?,
+        };
+        let rules = read_rules(&file)?;
+        let warnings: Vec<String> = rules.warnings().iter().map(ToString::to_string).collect();
+        let facts = serde_json::json!({ "version": rules.version(), "digest": rules.digest(), "warnings": warnings });
+        out.facts(&facts, || {
+            let warnings: String = warnings.iter().map(|warning| format!("warning: {warning}\n")).collect();
+            format!("{warnings}{} is version {}, digest {}.\n", file.display(), rules.version(), rules.digest())
+        })?;
+        Ok(ExitCode::SUCCESS)
+    }
+}
+
+/// Check receipts.
+#[derive(Subcommand)]
+pub(super) enum Receipt {
+    /// Check a receipt offline; exit code 1 if it does not hold.
+    Verify {
+        /// A file with the receipt in its signed form.
+        file: PathBuf,
+        /// A file with the vault's keys, from `/.well-known/jwks.json`. Without it: the keys of the configured vault.
+        #[arg(long)]
+        keys: Option<PathBuf>,
+    },
+}
+
+impl Receipt {
+    pub(super) async fn perform(self, config: &Path, out: Out) -> Result<ExitCode, Failure> {
+        let Self::Verify { file, keys } = self;
+        let keys: KeySet = match keys {
+            Some(path) => read(&path)?.parse().map_err(|error| format!("`{}`: {error}", path.display()))?,
+            None => super::open(config).await?.unlock().await?.keys(),
+        };
+        let receipt = evidence::Receipt::verify(read(&file)?.trim(), &keys).map_err(|error| format!("`{}`: {error}", file.display()))?;
+        let (id, recording, state) = (receipt.id(), receipt.recording(), receipt.state());
+        let facts = serde_json::json!({
+            "verified": true, "receipt_id": id, "recording_id": recording, "vault": receipt.vault(), "state": state,
+            "reason": receipt.reason(), "fenced_at": receipt.fenced_at(), "copies": receipt.copies(),
+            "older_backups": receipt.older_backups(),
+        });
+        out.facts(&facts, || {
+            format!(
+                "The receipt holds: recording {recording} of vault {} was shredded at {} ({}). It is {}.\n{}\n",
+                receipt.vault(),
+                receipt.fenced_at(),
+                receipt.reason(),
+                state.as_str(),
+                receipt.older_backups().text()
+            )
+        })?;
+        Ok(ExitCode::SUCCESS)
+    }
+}
+
+fn read(path: &Path) -> Result<String, Failure> {
+    fs::read_to_string(path).map_err(|error| format!("`{}`: {error}", path.display()).into())
+}
+
+/// Show the configuration.
+#[derive(Subcommand)]
+pub(super) enum Show {
+    /// Print what file and environment give together, secrets redacted.
+    Print,
+}
+
+impl Show {
+    pub(super) fn perform(self, file: &Path, out: Out) -> Result<ExitCode, Failure> {
+        let Self::Print = self;
+        out.text(&Config::read(file)?.print())?;
+        Ok(ExitCode::SUCCESS)
+    }
+}
+
+/// One finding of `doctor`.
+#[derive(serde::Serialize)]
+struct Finding {
+    what: &'static str,
+    /// `ok`, `weak` or `broken`.
+    verdict: &'static str,
+    why: String,
+}
+
+/// Checks everything the configuration names; exit code 1 if something is broken.
+pub(super) async fn doctor(file: &Path, out: Out) -> Result<ExitCode, Failure> {
+    let mut findings = Vec::new();
+    let mut find = |what, verdict, why: String| findings.push(Finding { what, verdict, why });
+    let config = Config::read(file)?;
+    find("configuration", "ok", format!("{} is read", file.display()));
+    let public = config.server.public_url.clone();
+    if !public.starts_with("https://") {
+        find("server.public_url", "weak", format!("`{public}` is not https: callbacks and recordings travel in the clear"));
+    }
+    let custody = &config.custody;
+    if let Some(passphrase) = custody.passphrase_file.as_deref().filter(|_| custody.passphrase.is_none()) {
+        let (root, passphrase) = (config.base.join(&custody.root_file), config.base.join(passphrase));
+        if root.parent() == passphrase.parent() {
+            find("custody", "weak", "the passphrase lies beside the root file: whoever copies the folder has the vault".into());
+        }
+    }
+    find(
+        "custody",
+        "ok",
+        "passphrase: destruction overwrites and removes the root file; old copies of the file, on remapped blocks, snapshots or backups, stay \
+         usable to whoever has the passphrase"
+            .into(),
+    );
+    if config.store.url.starts_with("s3://") {
+        find(
+            "store",
+            "weak",
+            "if the bucket keeps versions, removed ciphertext stays as old versions (without its key); add a lifecycle rule that ends old \
+             versions and incomplete uploads"
+                .into(),
+        );
+    }
+    match config.twilio.accounts.len() {
+        0 => find("twilio.accounts", "weak", "no account is configured: every callback is refused".into()),
+        count => find("twilio.accounts", "ok", format!("{count} accounts")),
+    }
+    match App::open(config, Clock::System).await {
+        Err(error) => find("ledger and store", "broken", error.to_string()),
+        Ok(mut app) => {
+            find("ledger", "ok", format!("{} opens with a schema this program knows", app.ledger.kind()));
+            match app.store.probe().await {
+                Ok(()) => find("store", "ok", format!("{} takes and gives objects", app.store.name())),
+                Err(error) => find("store", "broken", error.to_string()),
+            }
+            match app.rules() {
+                Ok(rules) => find("policy", "ok", format!("version {}", rules.version())),
+                Err(error) => find("policy", "broken", error.to_string()),
+            }
+            match app.flow().await {
+                Ok((flow, _committer)) => find("vault", "ok", format!("{} unlocks", flow.vault().id())),
+                Err(error) => find("vault", "broken", error.to_string()),
+            }
+        }
+    }
+    let is_broken = findings.iter().any(|finding| finding.verdict == "broken");
+    out.facts(&findings, || {
+        findings.iter().map(|finding| format!("{:<7} {}: {}\n", finding.verdict, finding.what, finding.why)).collect()
+    })?;
+    Ok(if is_broken { ExitCode::FAILURE } else { ExitCode::SUCCESS })
+}

@@ -1,0 +1,135 @@
+//! What is wrong with a configuration, and where.
+
+use std::fmt;
+
+use toml::{Table, Value};
+
+/// One fault: `recvault.toml:12: …` or `RECVAULT__WORK__LEASE_S: …`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Fault {
+    /// File and line, or the variable.
+    pub place: String,
+    /// What is wrong and the way out.
+    pub reason: String,
+}
+
+/// All faults of a configuration.
+#[derive(Clone, Debug)]
+pub struct Faults {
+    file: String,
+    lines: Vec<String>,
+    variables: Vec<String>,
+    list: Vec<Fault>,
+}
+
+impl std::error::Error for Faults {}
+
+impl fmt::Display for Faults {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("the configuration has faults:")?;
+        for fault in &self.list {
+            write!(f, "\n  {}: {}", fault.place, fault.reason)?;
+        }
+        Ok(())
+    }
+}
+
+impl Faults {
+    /// A single fault of a whole file.
+    pub fn one(file: &str, reason: String) -> Self {
+        let list = vec![Fault { place: file.to_owned(), reason }];
+        Self { file: file.to_owned(), lines: Vec::new(), variables: Vec::new(), list }
+    }
+
+    /// The faults, in the order found.
+    pub fn list(&self) -> &[Fault] {
+        &self.list
+    }
+
+    pub(super) fn of(file: &str, text: &str) -> Self {
+        Self { file: file.to_owned(), lines: text.lines().map(str::to_owned).collect(), variables: Vec::new(), list: Vec::new() }
+    }
+
+    pub(super) fn is_empty(&self) -> bool {
+        self.list.is_empty()
+    }
+
+    /// A file that is not TOML.
+    pub(super) fn syntax(&mut self, error: &toml::de::Error) {
+        let before = self.lines.iter().scan(0, |at, line| {
+            *at += line.len() + 1;
+            Some(*at)
+        });
+        let start = error.span().map_or(0, |span| span.start);
+        let line = before.take_while(|end| *end <= start).count() + 1;
+        self.list.push(Fault { place: format!("{}:{line}", self.file), reason: error.message().to_owned() });
+    }
+
+    /// A fault of a section, or of a key in it.
+    pub(super) fn add(&mut self, section: &str, key: Option<&str>, reason: &str) {
+        let variable = format!("{}__{}", section, key.unwrap_or_default());
+        let by_variable = self.variables.iter().find(|name| key.is_some() && name.eq_ignore_ascii_case(&variable));
+        let place = match by_variable {
+            Some(name) => format!("{}{name}", super::PREFIX),
+            None => format!("{}:{}", self.file, self.line_of(section, key)),
+        };
+        let name = key.map_or_else(|| section.to_owned(), |key| format!("{section}.{key}"));
+        self.list.push(Fault { place, reason: format!("`{name}`: {reason}") });
+    }
+
+    /// Notes what serde says of a section; the key at fault, if one can be told.
+    pub(super) fn note_section(&mut self, section: &str, value: &Value, error: &toml::de::Error) -> Option<String> {
+        let message = error.message();
+        let keys: Vec<&String> = value.as_table().map(|table| table.keys().collect()).unwrap_or_default();
+        let mut named = message.split('`').skip(1).step_by(2);
+        // An unknown key is named first in serde's words. Otherwise the key is the one without which the rest has one fault less.
+        let key = if message.starts_with("unknown field") { named.next().map(str::to_owned) } else { None };
+        let text = error.to_string();
+        let in_key = text.lines().filter_map(|line| line.trim().strip_prefix("in `")?.strip_suffix('`')).next();
+        let key = key.or_else(|| in_key.and_then(|path| path.split(['.', '[']).next()).map(str::to_owned));
+        let key = key.filter(|key| keys.contains(&key));
+        self.add(section, key.as_deref(), message);
+        key
+    }
+
+    /// Lays a variable over the file's value.
+    pub(super) fn overlay(&mut self, merged: &mut Table, name: &str, text: String) {
+        let path: Vec<String> = name.split("__").map(str::to_lowercase).collect();
+        let [section, key] = path.as_slice() else {
+            let reason = "a variable names a section and a key: `RECVAULT__STORE__URL`".to_owned();
+            self.list.push(Fault { place: format!("{}{name}", super::PREFIX), reason });
+            return;
+        };
+        self.variables.push(name.to_owned());
+        // As TOML where it is TOML (numbers, lists), else as plain text.
+        let value = format!("v = {text}").parse::<Table>().ok().and_then(|mut table| table.remove("v"));
+        let entry = merged.entry(section.clone()).or_insert_with(|| Value::Table(Table::new()));
+        if let Value::Table(table) = entry {
+            let value = match (value, table.get(key)) {
+                // What is text in the file stays text, whatever it looks like.
+                (_, Some(Value::String(_))) | (None, _) => Value::String(text),
+                (Some(value), _) => value,
+            };
+            table.insert(key.clone(), value);
+        }
+    }
+
+    /// The line, from 1, that sets a key of a section, or opens the section.
+    fn line_of(&self, section: &str, key: Option<&str>) -> usize {
+        let opens = |line: &str| line.trim_start_matches('[').split([']', '.']).next().is_some_and(|name| name.trim() == section);
+        let mut found = 1;
+        let mut inside = false;
+        for (at, line) in self.lines.iter().enumerate() {
+            let line = line.trim();
+            if line.starts_with('[') {
+                inside = opens(line);
+                if inside && found == 1 {
+                    found = at + 1;
+                }
+            } else if inside && key.is_some_and(|key| line.split('=').next().is_some_and(|name| name.trim() == key)) {
+                return at + 1;
+            }
+        }
+        found
+    }
+}

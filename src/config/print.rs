@@ -1,0 +1,35 @@
+//! The configuration as people may see it.
+
+use toml::{Table, Value};
+
+/// Keys whose values are secret. A key that ends in `_file` or `_files` names files and is not.
+const SECRET: &[&str] = &["passphrase", "auth_tokens", "api_key_secret", "secret_access_key"];
+
+/// TOML with secrets replaced; a URL keeps its place but not its password.
+pub(super) fn redacted(table: &Table) -> String {
+    let mut shown = table.clone();
+    hide(&mut shown);
+    toml::to_string(&shown).unwrap_or_else(|error| format!("# cannot be shown: {error}\n"))
+}
+
+fn hide(table: &mut Table) {
+    for (key, value) in table.iter_mut() {
+        if SECRET.contains(&key.as_str()) {
+            *value = Value::String("(secret)".into());
+            continue;
+        }
+        match value {
+            Value::Table(inner) => hide(inner),
+            Value::Array(items) => items.iter_mut().filter_map(Value::as_table_mut).for_each(hide),
+            Value::String(text) => {
+                if let Ok(mut url) = url::Url::parse(text)
+                    && url.password().is_some()
+                    && url.set_password(Some("secret")).is_ok()
+                {
+                    *text = url.to_string();
+                }
+            }
+            _ => {}
+        }
+    }
+}

@@ -1,0 +1,70 @@
+use super::*;
+
+fn layered(text: &str, variables: &[(&str, &str)]) -> Result<Config, Faults> {
+    let variables = variables.iter().map(|(key, value)| ((*key).to_owned(), (*value).to_owned())).collect();
+    Config::layered("recvault.toml", text, Path::new("."), variables)
+}
+
+fn faults(text: &str, variables: &[(&str, &str)]) -> Vec<String> {
+    let faults = layered(text, variables).unwrap_err();
+    faults.list().iter().map(|fault| format!("{}: {}", fault.place, fault.reason)).collect()
+}
+
+#[test]
+fn the_shipped_file_is_the_default() {
+    let shipped = layered(SHIPPED, &[]).unwrap();
+    let default = layered("", &[]).unwrap();
+    assert_eq!(shipped.server.listen, default.server.listen);
+    assert_eq!(shipped.ledger.url, default.ledger.url);
+    assert_eq!(shipped.store.url, default.store.url);
+    assert_eq!(shipped.custody.root_file, default.custody.root_file);
+    assert_eq!(shipped.policy.file, default.policy.file);
+    assert_eq!(shipped.work.concurrency, default.work.concurrency);
+    assert_eq!(shipped.twilio.api_base, default.twilio.api_base);
+}
+
+#[test]
+fn the_environment_overrides_the_file() {
+    let config = layered("[work]\nconcurrency = 2\n", &[("WORK__CONCURRENCY", "5"), ("STORE__URL", "memory:")]).unwrap();
+    assert_eq!((config.work.concurrency, config.store.url.as_str()), (5, "memory:"));
+}
+
+#[test]
+fn a_number_in_a_text_key_stays_text() {
+    let config = layered("[store]\naccess_key_id = \"x\"\n", &[("STORE__ACCESS_KEY_ID", "12345")]).unwrap();
+    assert_eq!(config.store.access_key_id.as_deref(), Some("12345"));
+}
+
+#[test]
+fn all_faults_are_told_together_with_their_lines() {
+    let text =
+        "[server]\nlisten = \"127.0.0.1:1\"\nlissten = 1\n\n[work]\nconcurrency = \"many\"\nlease_s = 3\nattemps = 4\n\n[sotre]\nurl = 1\n";
+    let found = faults(text, &[("LEDGER__URRL", "x"), ("X", "y")]);
+    assert!(found.iter().any(|f| f.starts_with("recvault.toml:3: `server.lissten`: unknown field")), "{found:#?}");
+    assert!(found.iter().any(|f| f.starts_with("recvault.toml:6: `work.concurrency`: invalid type")), "{found:#?}");
+    assert!(found.iter().any(|f| f.starts_with("recvault.toml:8: `work.attemps`: unknown field")), "{found:#?}");
+    assert!(found.iter().any(|f| f.starts_with("recvault.toml:10: `sotre`: unknown section")), "{found:#?}");
+    assert!(found.iter().any(|f| f.starts_with("RECVAULT__LEDGER__URRL: `ledger.urrl`: unknown field")), "{found:#?}");
+    assert!(found.iter().any(|f| f.starts_with("RECVAULT__X: ")), "{found:#?}");
+    assert_eq!(found.len(), 6, "{found:#?}");
+}
+
+#[test]
+fn a_file_that_is_not_toml_names_the_line() {
+    let found = faults("[server]\nlisten = \n", &[]);
+    assert!(found[0].starts_with("recvault.toml:2: "), "{found:?}");
+}
+
+#[test]
+fn printing_shows_no_secret() {
+    let text = format!(
+        "[custody]\npassphrase = \"hunter2\"\n[store]\nsecret_access_key = \"hunter3\"\n[ledger]\nurl = \"postgres://u:hunter4@h/d\"\n\
+         [[twilio.accounts]]\nsid = \"AC{}\"\nauth_tokens = [\"hunter5\"]\napi_key_sid = \"SK\"\napi_key_secret = \"hunter6\"\n",
+        "0".repeat(32)
+    );
+    let config = layered(&text, &[]).unwrap();
+    let shown = format!("{}{config:?}", config.print());
+    assert!(shown.contains("(secret)") && shown.contains("postgres://u:secret@h/d"), "{shown}");
+    let printed = config.print();
+    assert!(!printed.contains("hunter"), "{printed}");
+}
