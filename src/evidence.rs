@@ -14,7 +14,7 @@ mod signing;
 pub use self::{
     entry::{Details, Entry, InvalidDetails, NewEntry},
     event::{Event, UnknownEvent},
-    receipt::{HeldCopy, Receipt, Removal, Shred},
+    receipt::{HeldCopy, Receipt, ReceiptState, Removal, Shred},
     shred_reason::{InvalidShredReason, ShredReason},
     signing::{InvalidKey, Jwk, KeySet, Signer, VerifyingKey},
 };

@@ -1,0 +1,173 @@
+//! The world of the story: a stand-in for Twilio, a vault folder, and the real service in this process.
+
+use std::{
+    error::Error,
+    fs,
+    path::{Path, PathBuf},
+    time::Duration,
+};
+
+use bytes::Bytes;
+
+use super::{
+    conversation,
+    stand_in::{StandIn, StandInAccount},
+};
+use crate::{
+    app::{self, App, Service},
+    config::Config,
+    model::{
+        id::{RecordingId, VaultId},
+        sid::{AccountSid, RecordingSid},
+        time::Clock,
+    },
+};
+
+type Failure = Box<dyn Error + Send + Sync>;
+
+/// Everything that runs.
+pub(super) struct World {
+    service: Service,
+    stand_in: StandIn,
+    http: reqwest::Client,
+    account: AccountSid,
+    vault: VaultId,
+    token: String,
+    folder: PathBuf,
+    /// Removes the folder at the end, unless somebody asked to keep it.
+    is_kept: bool,
+}
+
+impl World {
+    /// Starts everything on ports that the system chooses.
+    pub(super) async fn set_up(dir: Option<PathBuf>) -> Result<Self, Failure> {
+        let is_kept = dir.is_some();
+        let folder = dir.unwrap_or_else(|| std::env::temp_dir().join(format!("recvault-demo-{}", sid_digits())));
+        if fs::read_dir(&folder).is_ok_and(|mut entries| entries.next().is_some()) {
+            return Err(format!("`{}` is not empty; the demo needs a folder of its own", folder.display()).into());
+        }
+        let account: AccountSid = format!("AC{}", sid_digits()).parse()?;
+        let auth_token = sid_digits();
+        let stand_in = StandIn::start(vec![StandInAccount::new(account.clone(), auth_token.clone())]).await?;
+        let made = app::init(&folder, Clock::System).await?;
+        fs::create_dir_all(folder.join("secrets"))?;
+        fs::write(folder.join("secrets/twilio-auth-token"), auth_token)?;
+        let text = fs::read_to_string(&made.config)?;
+        fs::write(&made.config, configured(&text, &stand_in.base_url(), &account))?;
+        let app = App::open(Config::read(&made.config)?, Clock::System).await?;
+        let service = app::serve(app).await?;
+        let http = reqwest::Client::builder().no_proxy().timeout(Duration::from_secs(30)).build()?;
+        let token = made.admin.token.expose().to_owned();
+        Ok(Self { service, stand_in, http, account, vault: made.vault, token, folder, is_kept })
+    }
+
+    /// Ends everything.
+    pub(super) async fn tear_down(self) {
+        self.service.stop().await;
+        if !self.is_kept {
+            // A folder in the system's temporary place; what is left of it is ciphertext.
+            let _ = fs::remove_dir_all(&self.folder);
+        }
+    }
+
+    pub(super) fn base_url(&self) -> String {
+        format!("http://{}", self.service.address)
+    }
+
+    pub(super) fn metrics_url(&self) -> String {
+        self.service.metrics.map_or_else(String::new, |address| format!("http://{address}"))
+    }
+
+    pub(super) fn token(&self) -> &str {
+        &self.token
+    }
+
+    pub(super) fn folder(&self) -> &Path {
+        &self.folder
+    }
+
+    pub(super) fn stand_in(&self) -> &StandIn {
+        &self.stand_in
+    }
+
+    pub(super) fn http(&self) -> &reqwest::Client {
+        &self.http
+    }
+
+    /// Puts the conversation at the stand-in under a new SID, and says which id it will have in the vault.
+    pub(super) fn record(&self) -> Result<(RecordingSid, RecordingId), Failure> {
+        let sid: RecordingSid = format!("RE{}", sid_digits()).parse()?;
+        self.stand_in.add_recording(&self.account, sid.clone(), Bytes::from_static(conversation::WAV));
+        let id = RecordingId::of_source(self.vault, self.account.as_str(), sid.as_str());
+        Ok((sid, id))
+    }
+
+    /// Announces a recording as Twilio does. The status of the answer.
+    pub(super) async fn announce(&self, sid: &RecordingSid) -> Result<u16, Failure> {
+        let url = format!("{}/twilio/recordings", self.base_url());
+        Ok(self.stand_in.post_callback(&self.http, &url, sid, "completed").await?.status().as_u16())
+    }
+
+    /// Announces a recording as somebody does who does not know the auth token. The status of the answer.
+    pub(super) async fn forge(&self, sid: &RecordingSid, url: &str) -> Result<u16, Failure> {
+        let params = self.stand_in.callback_params(sid, "completed");
+        let mut callback = self.stand_in.callback(&self.account, url, &params);
+        callback.signature = "bm90IHNpZ25lZCBieSBUd2lsaW8=".into();
+        Ok(callback.post(&self.http, url).await?.status().as_u16())
+    }
+
+    /// Asks the API as the bearer of the first token.
+    pub(super) async fn ask(
+        &self,
+        method: reqwest::Method,
+        path: &str,
+        body: Option<serde_json::Value>,
+    ) -> Result<(u16, serde_json::Value), Failure> {
+        let request = self.http.request(method, format!("{}{path}", self.base_url())).bearer_auth(&self.token);
+        let request = match body {
+            Some(body) => request.json(&body),
+            None => request,
+        };
+        let response = request.send().await?;
+        Ok((response.status().as_u16(), response.json().await.unwrap_or_default()))
+    }
+
+    /// Waits until a recording has a state; the service works in the background.
+    pub(super) async fn until(&self, id: RecordingId, state: &str) -> Result<(), Failure> {
+        for _ in 0..600 {
+            let (_, body) = self.ask(reqwest::Method::GET, &format!("/v1/recordings/{id}"), None).await?;
+            if body.get("state").and_then(serde_json::Value::as_str) == Some(state) {
+                return Ok(());
+            }
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+        Err(format!("the recording did not become {state} in time").into())
+    }
+
+    /// A sealed recording besides the one of the story.
+    pub(super) async fn another_recording(&self) -> Result<RecordingId, Failure> {
+        let (sid, id) = self.record()?;
+        self.announce(&sid).await?;
+        self.until(id, "sealed").await?;
+        Ok(id)
+    }
+}
+
+/// The shipped configuration with free ports and the stand-in as Twilio.
+fn configured(shipped: &str, api_base: &str, account: &AccountSid) -> String {
+    let account = format!("\n[[twilio.accounts]]\nsid = \"{account}\"\nauth_token_files = [\"secrets/twilio-auth-token\"]\n");
+    let text = shipped
+        .replace("listen = \"127.0.0.1:8080\"", "listen = \"127.0.0.1:0\"")
+        .replace("metrics_listen = \"127.0.0.1:9464\"", "metrics_listen = \"127.0.0.1:0\"")
+        .replace("public_url = \"http://127.0.0.1:8080\"", "public_url = \"http://127.0.0.1:0\"")
+        .replace("api_base = \"https://api.twilio.com\"", &format!("api_base = \"{api_base}\""))
+        .replace("level = \"info\"", "level = \"warn\"");
+    text + &account
+}
+
+/// 32 random hex digits.
+fn sid_digits() -> String {
+    let mut bytes = [0; 16];
+    rand::Rng::fill_bytes(&mut rand::rng(), &mut bytes);
+    hex::encode(bytes)
+}
