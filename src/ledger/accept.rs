@@ -74,7 +74,7 @@ SELECT value->>'id', value->>'state', value->>'account', value->>'source_sid', v
   value->>'policy_digest', CAST(value->>'started_at' AS BIGINT), $2
 FROM json_each($1) AS announced WHERE true
 ON CONFLICT (id) DO UPDATE SET
-  state = CASE WHEN recordings.state IN ('sealed', 'shredded') OR excluded.source_rank <= recordings.source_rank
+  state = CASE WHEN recordings.state = 'sealed' OR excluded.source_rank <= recordings.source_rank
     THEN recordings.state ELSE excluded.state END,
   source_status = CASE WHEN excluded.source_rank > recordings.source_rank THEN excluded.source_status ELSE recordings.source_status END,
   error_code = CASE WHEN excluded.source_rank > recordings.source_rank THEN excluded.error_code ELSE recordings.error_code END,
@@ -84,7 +84,8 @@ ON CONFLICT (id) DO UPDATE SET
   source = COALESCE(recordings.source, excluded.source),
   duration_s = COALESCE(recordings.duration_s, excluded.duration_s),
   channels = COALESCE(recordings.channels, excluded.channels),
-  started_at = COALESCE(recordings.started_at, excluded.started_at)";
+  started_at = COALESCE(recordings.started_at, excluded.started_at)
+WHERE recordings.state <> 'shredded'";
 
 const ENQUEUE: &str = "/* accept.enqueue */
 INSERT INTO work (kind, recording_id, state, due_at, attempts, enqueued_at)
