@@ -3,6 +3,8 @@
 //! Group commit: while one transaction is being written, the callbacks that arrive queue up and share the next one. Each caller is
 //! answered only after the commit that holds its announcement.
 
+use std::{borrow::Cow, collections::BTreeMap};
+
 use tokio::sync::{mpsc, oneshot};
 
 use super::{Error, Ledger, tx::Arg};
@@ -159,25 +161,38 @@ impl Committer {
     }
 }
 
-/// One JSON object with a member for each recording: several announcements of one recording become the one that knows most.
+/// One JSON object with a member for each recording. Several announcements of one recording become one, by the same rules by which
+/// `ANNOUNCE` adds an announcement to a row: which of them share a transaction makes no difference.
 fn document<'a>(announcements: impl Iterator<Item = &'a Announcement>) -> String {
     #[derive(serde::Serialize)]
     struct Ranked<'a> {
         #[serde(flatten)]
-        announcement: &'a Announcement,
+        announcement: Cow<'a, Announcement>,
         // Text, because `->>` gives an integer on one database and text on the other.
         rank: String,
         state: &'static str,
     }
-    let mut best: std::collections::BTreeMap<RecordingId, (i64, &'static str, &Announcement)> = std::collections::BTreeMap::new();
+    let mut told: BTreeMap<RecordingId, Cow<'_, Announcement>> = BTreeMap::new();
     for announcement in announcements {
-        let (rank, state) = rank(&announcement.source_status);
-        let known = best.entry(announcement.id).or_insert((rank, state, announcement));
-        if rank > known.0 {
-            *known = (rank, state, announcement);
-        }
+        told.entry(announcement.id).and_modify(|known| add(known.to_mut(), announcement)).or_insert(Cow::Borrowed(announcement));
     }
-    let members: std::collections::BTreeMap<RecordingId, Ranked<'_>> =
-        best.into_iter().map(|(id, (rank, state, announcement))| (id, Ranked { announcement, rank: rank.to_string(), state })).collect();
-    serde_json::to_string(&members).expect("ids and plain values always have a JSON form")
+    let ranked = told.into_iter().map(|(id, announcement)| {
+        let (rank, state) = rank(&announcement.source_status);
+        (id, Ranked { announcement, rank: rank.to_string(), state })
+    });
+    serde_json::to_string(&ranked.collect::<BTreeMap<_, _>>()).expect("ids and plain values always have a JSON form")
+}
+
+/// Adds what a later announcement says: a status of a higher rank, and facts that were not known. Tier and policy are the first one's.
+fn add(known: &mut Announcement, later: &Announcement) {
+    if rank(&later.source_status).0 > rank(&known.source_status).0 {
+        known.source_status.clone_from(&later.source_status);
+        known.error_code = later.error_code;
+    }
+    known.call = known.call.take().or_else(|| later.call.clone());
+    known.conference = known.conference.take().or_else(|| later.conference.clone());
+    known.source = known.source.take().or_else(|| later.source.clone());
+    known.duration_s = known.duration_s.or(later.duration_s);
+    known.channels = known.channels.or(later.channels);
+    known.started_at = known.started_at.or(later.started_at);
 }
