@@ -86,6 +86,16 @@ impl Flow {
         &self.0.vault
     }
 
+    /// Writes an entry down by itself.
+    async fn note(&self, entry: impl Fn() -> NewEntry + Send + Sync) -> Result<(), Error> {
+        let noted = self.0.ledger.unit(|| async {
+            let mut tx = self.0.ledger.begin().await?;
+            ledger::audit::append(&mut tx, entry()).await?;
+            tx.commit().await
+        });
+        Ok(noted.await?)
+    }
+
     /// The present.
     pub fn now(&self) -> crate::model::time::Timestamp {
         self.0.clock.now()

@@ -5,13 +5,17 @@
 
 use tokio::sync::{mpsc, oneshot};
 
-use super::{Error, Ledger, tx::Arg};
-use crate::model::{
-    crash,
-    id::RecordingId,
-    name::Tier,
-    sid::{AccountSid, CallSid, ConferenceSid, RecordingSid},
-    time::Timestamp,
+use super::{Error, Ledger, audit, tx::Arg};
+use crate::{
+    evidence::NewEntry,
+    model::{
+        crash,
+        id::RecordingId,
+        name::Tier,
+        recording::State,
+        sid::{AccountSid, CallSid, ConferenceSid, RecordingSid},
+        time::Timestamp,
+    },
 };
 
 /// Most announcements in one transaction.
@@ -84,7 +88,8 @@ ON CONFLICT (id) DO UPDATE SET
   source = COALESCE(recordings.source, excluded.source),
   duration_s = COALESCE(recordings.duration_s, excluded.duration_s),
   channels = COALESCE(recordings.channels, excluded.channels),
-  started_at = COALESCE(recordings.started_at, excluded.started_at)";
+  started_at = COALESCE(recordings.started_at, excluded.started_at)
+RETURNING id, state";
 
 const ENQUEUE: &str = "/* accept.enqueue */
 INSERT INTO work (kind, recording_id, state, due_at, attempts, enqueued_at)
@@ -147,8 +152,14 @@ impl Committer {
             .unit(async || {
                 let mut tx = self.ledger.begin().await?;
                 let args = [Arg::Text(&document), Arg::Int(now.as_millis())];
-                tx.execute(ANNOUNCE, &args).await?;
+                let announced = tx.fetch_all(ANNOUNCE, &args).await?;
                 tx.execute(ENQUEUE, &args).await?;
+                for row in announced {
+                    if row.text("state")? == State::Shredded.as_str() {
+                        let id = row.parse("recordings", "id", "id")?;
+                        audit::append(&mut tx, NewEntry::recording_refused(now, id)).await?;
+                    }
+                }
                 crash::point("accept.before_commit");
                 tx.commit().await
             })
