@@ -7,13 +7,16 @@ use std::{borrow::Cow, collections::BTreeMap};
 
 use tokio::sync::{mpsc, oneshot};
 
-use super::{Error, Ledger, tx::Arg};
-use crate::model::{
-    crash,
-    id::RecordingId,
-    name::Tier,
-    sid::{AccountSid, CallSid, ConferenceSid, RecordingSid},
-    time::Timestamp,
+use super::{Error, Ledger, audit, tx::Arg};
+use crate::{
+    evidence::NewEntry,
+    model::{
+        crash,
+        id::RecordingId,
+        name::Tier,
+        sid::{AccountSid, CallSid, ConferenceSid, RecordingSid},
+        time::Timestamp,
+    },
 };
 
 /// Most announcements in one transaction.
@@ -89,6 +92,10 @@ ON CONFLICT (id) DO UPDATE SET
   started_at = COALESCE(recordings.started_at, excluded.started_at)
 WHERE recordings.state <> 'shredded'";
 
+/// After [`ANNOUNCE`], which has locked the rows.
+const REFUSED: &str = "/* accept.refused */
+SELECT recordings.id FROM json_each($1) AS announced JOIN recordings ON recordings.id = announced.key WHERE recordings.state = 'shredded'";
+
 const ENQUEUE: &str = "/* accept.enqueue */
 INSERT INTO work (kind, recording_id, state, due_at, attempts, enqueued_at)
 SELECT 'fetch', value->>'id', 'due', $2, 0, $2 FROM json_each($1) AS announced
@@ -152,6 +159,10 @@ impl Committer {
                 let args = [Arg::Text(&document), Arg::Int(now.as_millis())];
                 tx.execute(ANNOUNCE, &args).await?;
                 tx.execute(ENQUEUE, &args).await?;
+                for row in tx.fetch_all(REFUSED, &args[..1]).await? {
+                    let id = row.parse("recordings", "id", "id")?;
+                    audit::append(&mut tx, NewEntry::recording_refused(now, id)).await?;
+                }
                 crash::point("accept.before_commit");
                 tx.commit().await
             })

@@ -6,10 +6,11 @@ use futures_util::{FutureExt as _, future::join_all, poll};
 
 use super::{World, announcement, at, holder, recording_id, work_rows};
 use crate::{
+    evidence::NewEntry,
     ledger::{
         Error,
         accept::{self, Announcement},
-        recordings,
+        audit, recordings,
         work::{self, Kind},
     },
     model::recording::{Recording, State},
@@ -149,6 +150,11 @@ async fn a_shredded_recording_learns_nothing(world: &World) {
     }
     assert_eq!(world.find(recording_id(0)).await, before);
     assert!(work_rows(world, "fetch").await.is_empty());
+    // Each transaction writes its refusals down; what it took is no refusal.
+    world.told(vec![announcement(0, "completed"), announcement(1, "completed"), announcement(0, "completed")], at(3)).await;
+    let log = audit::after(&mut world.ledger.read().await.unwrap(), 0, 99).await.unwrap();
+    let refused = (1..=5).map(|seq| NewEntry::recording_refused(at(2), recording_id(0)).numbered(seq));
+    assert_eq!(log, refused.chain([NewEntry::recording_refused(at(3), recording_id(0)).numbered(6)]).collect::<Vec<_>>());
 }
 
 async fn a_repeat_of_completed_asks_for_nothing_new(world: &World) {
