@@ -1,3 +1,5 @@
+//! The shipped file, faults with their places, and secrets that never show.
+
 use super::*;
 
 fn layered(text: &str, variables: &[(&str, &str)]) -> Result<Config, Faults> {
