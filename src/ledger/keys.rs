@@ -155,7 +155,8 @@ pub async fn remove_entry(tx: &mut Tx, id: RecordingId, leg: Leg) -> Result<(), 
     tx.execute_one(SQL, &[Arg::Text(&id.to_string()), Arg::Text(leg.as_str())], "the key entry is gone already").await
 }
 
-/// All pages, for those who check that nothing is readable in them.
+/// All pages.
+#[cfg(test)]
 pub async fn all_pages(tx: &mut Tx) -> Result<Vec<PageRow>, Error> {
     let sql = format!("/* keys.all_pages */ SELECT {PAGE_COLUMNS} FROM pages ORDER BY level DESC, id");
     tx.fetch_all(&sql, &[]).await?.iter().map(page_row).collect()
