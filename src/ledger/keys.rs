@@ -34,8 +34,6 @@ pub async fn insert_vault(tx: &mut Tx, id: VaultId, now: Timestamp) -> Result<()
     tx.execute(SQL, &[Arg::Text(&id.to_string()), Arg::Int(now.as_millis())]).await.map(|_| ())
 }
 
-const PAGE_COLUMNS: &str = "id, tier, level, generation, parent, parent_slot, used, sealed";
-
 /// The rows from the root page down to `page`, in one query.
 ///
 /// # Errors
@@ -158,8 +156,9 @@ pub async fn remove_entry(tx: &mut Tx, id: RecordingId, leg: Leg) -> Result<(), 
 /// All pages.
 #[cfg(test)]
 pub async fn all_pages(tx: &mut Tx) -> Result<Vec<PageRow>, Error> {
-    let sql = format!("/* keys.all_pages */ SELECT {PAGE_COLUMNS} FROM pages ORDER BY level DESC, id");
-    tx.fetch_all(&sql, &[]).await?.iter().map(page_row).collect()
+    const SQL: &str = "/* keys.all_pages */
+        SELECT id, tier, level, generation, parent, parent_slot, used, sealed FROM pages ORDER BY level DESC, id";
+    tx.fetch_all(SQL, &[]).await?.iter().map(page_row).collect()
 }
 
 fn page_row(row: &Row) -> Result<PageRow, Error> {
