@@ -7,7 +7,12 @@ use tokio::{net::TcpListener, task::JoinHandle};
 use tokio_util::sync::CancellationToken;
 
 use super::{App, Error, listen};
-use crate::{api, flow::Flow, telemetry, twilio::PublicUrl};
+use crate::{
+    api,
+    flow::{self, Flow},
+    telemetry,
+    twilio::PublicUrl,
+};
 
 /// A service that has started.
 pub struct Service {
@@ -49,6 +54,8 @@ pub async fn serve(mut app: App) -> Result<Service, Error> {
         "" => None,
         bound => Some((listen::bind(bound, "server.metrics_listen").await?, counting()?)),
     };
+    // Only the service puts a policy in force; other commands read the file and change nothing.
+    flow::put_in_force(&app.ledger, &app.rules()?, &app.clock).await?;
     let (flow, committer) = app.flow().await?;
     flow.probe().await?;
 

@@ -163,14 +163,7 @@ impl Flow {
     /// Writes a refusal down and turns it into what the asker may know.
     async fn refuse(&self, facts: &Facts<'_>, grant: Option<GrantId>, denial: Denial) -> Result<Error, Error> {
         let now = self.now();
-        self.0
-            .ledger
-            .unit(|| async {
-                let mut tx = self.0.ledger.begin().await?;
-                audit::append(&mut tx, NewEntry::decision_denied(now, facts, grant, &denial)).await?;
-                tx.commit().await
-            })
-            .await?;
+        self.note(|| NewEntry::decision_denied(now, facts, grant, &denial)).await?;
         metrics::counter!("recvault_decisions_total", "outcome" => "denied").increment(1);
         if denial.is_hidden() {
             return Ok(Error::NotFound);
