@@ -29,8 +29,11 @@ pub struct Service {
 impl Service {
     /// Stops gracefully: no new connections, running answers and work get their grace, everything accepted is committed.
     pub async fn stop(self) {
-        self.stop.cancel();
-        if let Err(error) = self.task.await {
+        let Self { flow, stop, task, .. } = self;
+        // The queue of callbacks ends when the last holder of its other end is gone, and this is one.
+        drop(flow);
+        stop.cancel();
+        if let Err(error) = task.await {
             tracing::error!(%error, "the service did not stop cleanly");
         }
     }

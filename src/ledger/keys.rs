@@ -52,6 +52,16 @@ pub async fn path(tx: &mut Tx, page: PageId) -> Result<Vec<PageRow>, Error> {
     rows.iter().map(page_row).collect()
 }
 
+/// Locks a page for the rest of the unit. Called before the page is read, it lets writers that meet wait for each other; without it all but
+/// one of them would have to run again.
+///
+/// # Errors
+/// [`Error::Stale`] if there is no such page.
+pub async fn lock(tx: &mut Tx, page: PageId) -> Result<(), Error> {
+    const SQL: &str = "/* keys.lock */ UPDATE pages SET generation = generation WHERE id = $1";
+    tx.execute_one(SQL, &[Arg::Text(&page.to_string())], "a key page is missing").await
+}
+
 /// The one root page.
 pub async fn root_page(tx: &mut Tx) -> Result<Option<PageId>, Error> {
     page_with_room(tx, tree::ROOT, tree::ROOT_LEVEL).await
