@@ -7,3 +7,5 @@ mod world;
 mod s3_server;
 
 mod callbacks;
+mod fetching;
+mod sizes;
