@@ -315,7 +315,9 @@ async fn twilio_signs_the_public_address_whatever_a_proxy_makes_of_it() {
 #[tokio::test]
 async fn the_callback_url_chooses_the_tier() {
     let vault = Recipe::default().by_hand().await;
-    for (query, tier) in [("", "standard"), ("?tier=restricted", "restricted"), ("?tier=sensitive&x=1", "sensitive"), ("?tier=none", "standard")] {
+    for (query, tier) in
+        [("", "standard"), ("?tier=restricted", "restricted"), ("?tier=sensitive&x=1", "sensitive"), ("?tier=none", "standard")]
+    {
         let recorded = vault.record();
         let params = vault.stand_in.callback_params(&recorded.sid, "completed");
         let answer = vault.post_callback(&vault.account, &format!("{PATH}{query}"), &params).await;

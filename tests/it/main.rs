@@ -8,4 +8,5 @@ mod s3_server;
 
 mod callbacks;
 mod fetching;
+mod listening;
 mod sizes;

@@ -8,6 +8,7 @@
 mod caller;
 #[macro_use]
 mod database;
+mod faulty_store;
 mod gated_host;
 mod peek;
 mod process;
@@ -38,14 +39,15 @@ use recvault::{
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
+use self::database::Ground;
 pub(crate) use self::{
     caller::{Answer, Caller, send},
     database::Database,
+    faulty_store::{FaultyStore, Op, Plan},
     gated_host::GatedHost,
     process::Process,
     recipe::{Kept, Recipe},
 };
-use self::database::Ground;
 use crate::s3_server::S3Server;
 
 /// A vault and everything around it. The first process is part of it; [`TestVault::another_process`] starts more.

@@ -82,7 +82,8 @@ impl Recipe {
         let folder = tempfile::tempdir().unwrap();
         let ground = self.database.ground(folder.path()).await;
         let s3 = (self.kept == Kept::S3).then(s3_server::start);
-        let [account_sid, other_account, unknown_account] = std::array::from_fn(|_| format!("AC{}", digits()).parse::<AccountSid>().unwrap());
+        let [account_sid, other_account, unknown_account] =
+            std::array::from_fn(|_| format!("AC{}", digits()).parse::<AccountSid>().unwrap());
         let (auth_token, other_token) = (digits(), digits());
         let stand_in = StandIn::start(vec![
             account(&account_sid, &auth_token),
