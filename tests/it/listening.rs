@@ -270,7 +270,7 @@ async fn a_player_seeks() {
         for extra in [&[][..], &[("if-range", etag.as_str())]] {
             let headers: Vec<_> = [("range", range.as_str())].into_iter().chain(extra.iter().copied()).collect();
             let answer = vault.anybody().with(Method::GET, &path, &headers).await;
-            assert_eq!((answer.status, &answer.body), (206, &wav.slice(from..to)), "{range}");
+            assert!(answer.status == 206 && answer.body == wav.slice(from..to), "{range}: {answer:?}");
             assert_eq!(answer.header("content-range"), format!("bytes {from}-{}/{len}", to - 1), "{range}");
             assert_eq!((answer.header("cache-control"), answer.header("etag")), ("no-store", etag.as_str()));
         }

@@ -10,3 +10,5 @@ mod callbacks;
 mod fetching;
 mod listening;
 mod sizes;
+mod streams;
+mod tampering;
