@@ -45,6 +45,13 @@ impl Caller {
         send(self.request(Method::GET, path)).await
     }
 
+    /// A whole answer, or `None` if the connection breaks before its end.
+    pub(crate) async fn get_or_break(&self, path: &str) -> Option<Answer> {
+        let response = self.request(Method::GET, path).send().await.ok()?;
+        let (status, headers) = (response.status().as_u16(), response.headers().clone());
+        Some(Answer { status, headers, body: response.bytes().await.ok()? })
+    }
+
     /// A GET or HEAD with more headers.
     pub(crate) async fn with(&self, method: Method, path: &str, headers: &[(&str, &str)]) -> Answer {
         send(headers.iter().fold(self.request(method, path), |request, (name, value)| request.header(*name, *value))).await

@@ -40,6 +40,8 @@ pub(crate) enum Plan {
     Pass,
     /// It fails and nothing is done.
     Fail,
+    /// It is done and the answer is lost.
+    Lose,
     /// It waits until [`FaultyStore::open`].
     Gate,
     /// It takes this long.
@@ -90,18 +92,21 @@ impl FaultyStore {
         self.0.open.add_permits(1);
     }
 
-    async fn meet(&self, op: Op) -> Result<()> {
+    /// Does a request as it is planned.
+    async fn meet<T>(&self, op: Op, request: impl Future<Output = Result<T>>) -> Result<T> {
         let plan = self.0.plans.lock().unwrap().get_mut(&op).and_then(VecDeque::pop_front);
+        let failure = Err(Error::Generic { store: "faulty", source: format!("{op:?} was to fail").into() });
         match plan.unwrap_or(Plan::Pass) {
             Plan::Pass => {}
-            Plan::Fail => return Err(Error::Generic { store: "faulty", source: format!("{op:?} was to fail").into() }),
+            Plan::Fail => return failure,
+            Plan::Lose => return request.await.and(failure),
             Plan::Gate => {
                 self.0.reached.add_permits(1);
                 self.0.open.acquire().await.unwrap().forget();
             }
             Plan::Slow(time) => tokio::time::sleep(time).await,
         }
-        Ok(())
+        request.await
     }
 }
 
@@ -116,22 +121,14 @@ type Answer<'a, T> = Pin<Box<dyn Future<Output = Result<T>> + Send + 'a>>;
 impl MultipartUpload for FaultyUpload {
     fn put_part(&mut self, data: PutPayload) -> UploadPart {
         let (store, part) = (self.store.clone(), self.inner.put_part(data));
-        async move {
-            store.meet(Op::Part).await?;
-            part.await
-        }
-        .boxed()
+        async move { store.meet(Op::Part, part).await }.boxed()
     }
 
     fn complete<'a, 'f>(&'a mut self) -> Answer<'f, PutResult>
     where
         'a: 'f,
     {
-        async move {
-            self.store.meet(Op::Complete).await?;
-            self.inner.complete().await
-        }
-        .boxed()
+        async move { self.store.meet(Op::Complete, self.inner.complete()).await }.boxed()
     }
 
     fn abort<'a, 'f>(&'a mut self) -> Answer<'f, ()>
@@ -148,11 +145,7 @@ impl ObjectStore for FaultyStore {
         'a: 'f,
         'b: 'f,
     {
-        async move {
-            self.meet(Op::Put).await?;
-            self.0.inner.put_opts(location, payload, opts).await
-        }
-        .boxed()
+        async move { self.meet(Op::Put, self.0.inner.put_opts(location, payload, opts)).await }.boxed()
     }
 
     fn put_multipart_opts<'a, 'b, 'f>(&'a self, location: &'b Path, opts: PutMultipartOptions) -> Answer<'f, Box<dyn MultipartUpload>>
@@ -161,8 +154,7 @@ impl ObjectStore for FaultyStore {
         'b: 'f,
     {
         async move {
-            self.meet(Op::Begin).await?;
-            let inner = self.0.inner.put_multipart_opts(location, opts).await?;
+            let inner = self.meet(Op::Begin, self.0.inner.put_multipart_opts(location, opts)).await?;
             Ok(Box::new(FaultyUpload { store: self.clone(), inner }) as Box<dyn MultipartUpload>)
         }
         .boxed()
@@ -174,10 +166,9 @@ impl ObjectStore for FaultyStore {
         'b: 'f,
     {
         async move {
-            if !options.head {
-                self.meet(Op::Get).await?;
-            }
-            self.0.inner.get_opts(location, options).await
+            let is_head = options.head;
+            let request = self.0.inner.get_opts(location, options);
+            if is_head { request.await } else { self.meet(Op::Get, request).await }
         }
         .boxed()
     }
@@ -188,8 +179,7 @@ impl ObjectStore for FaultyStore {
             let store = store.clone();
             async move {
                 let location = location?;
-                store.meet(Op::Delete).await?;
-                store.0.inner.delete(&location).await.map(|()| location)
+                store.meet(Op::Delete, store.0.inner.delete(&location)).await.map(|()| location)
             }
         });
         deleted.boxed()

@@ -2,6 +2,9 @@
 
 use futures_util::TryStreamExt as _;
 use recvault::{
+    app::App,
+    config::Config,
+    custody::Root,
     ledger::{
         keys::{self, KeyEntry},
         recordings::{self, SealedArtefact},
@@ -18,6 +21,12 @@ use serde_json::Value;
 use super::TestVault;
 
 impl TestVault {
+    /// The root key, opened as the vault opens it.
+    pub(crate) async fn root(&self) -> Root {
+        let app = App::open(Config::read(&self.made.config).unwrap(), self.clock.clone()).await.unwrap();
+        app.root().await.unwrap()
+    }
+
     /// Whether the catalogue has a row of it.
     pub(crate) async fn has_row(&self, id: RecordingId) -> bool {
         recordings::find(&mut self.process.ledger.read().await.unwrap(), id).await.unwrap().is_some()
