@@ -109,7 +109,7 @@ pub(super) struct ArtefactBody {
 #[utoipa::path(get, path = "/v1/recordings", tag = "recordings", params(ListParams), security(("bearer" = [])),
     responses((status = 200, body = ListBody), (status = 400, body = Problem), (status = 401, body = Problem)))]
 pub(super) async fn list(State(api): State<Api>, bearer: Bearer, Params(params): Params<ListParams>) -> Result<Json<ListBody>, Problem> {
-    let permit = bearer.permit(&api, Action::Catalogue).await?;
+    let permit = bearer.permit(&api, Action::Catalogue, None).await?;
     let limit = params.limit.unwrap_or(100);
     if !(1..=1000).contains(&limit) {
         return Err(Problem::bad_request("`limit` must be 1 to 1000"));
@@ -125,7 +125,7 @@ pub(super) async fn list(State(api): State<Api>, bearer: Bearer, Params(params):
 #[utoipa::path(get, path = "/v1/recordings/{id}", tag = "recordings", params(("id" = String, Path)), security(("bearer" = [])),
     responses((status = 200, body = DetailsBody), (status = 401, body = Problem), (status = 404, body = Problem)))]
 pub(super) async fn show(State(api): State<Api>, bearer: Bearer, Id(id): Id<RecordingId>) -> Result<Json<DetailsBody>, Problem> {
-    let permit = bearer.permit(&api, Action::Catalogue).await?;
+    let permit = bearer.permit(&api, Action::Catalogue, Some(id)).await?;
     Ok(Json(api.flow.show(&permit, id).await?.into()))
 }
 

@@ -11,7 +11,7 @@ use serde::de::DeserializeOwned;
 
 use super::{Api, Problem};
 use crate::{
-    model::access::Principal,
+    model::{access::Principal, id::RecordingId},
     policy::{Action, Permit},
 };
 
@@ -32,9 +32,9 @@ impl FromRequestParts<Api> for Bearer {
 }
 
 impl Bearer {
-    /// Leave to do what is not listening.
-    pub(super) async fn permit(&self, api: &Api, action: Action) -> Result<Permit, Problem> {
-        Ok(api.flow.permit(&self.0, action).await?)
+    /// Leave to do what is not listening, or the refusal as the bearer may see it.
+    pub(super) async fn permit(&self, api: &Api, action: Action, recording: Option<RecordingId>) -> Result<Permit, Problem> {
+        Ok(api.flow.permit(&self.0, action, recording).await?)
     }
 }
 

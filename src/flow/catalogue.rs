@@ -2,19 +2,18 @@
 
 use super::{Error, Flow};
 use crate::{
-    evidence::{Entry, NewEntry},
+    evidence::Entry,
     ledger::{
         audit,
         recordings::{self, Filter, SealedArtefact},
         shreds,
     },
     model::{
-        access::Principal,
         id::{ReceiptId, RecordingId},
         recording::Recording,
         time::Timestamp,
     },
-    policy::{Action, Permit, permit},
+    policy::{Action, Permit},
 };
 
 /// A page of the catalogue.
@@ -44,20 +43,6 @@ pub struct AuditPage {
 }
 
 impl Flow {
-    /// Decides whether a principal may do what is not listening; a refusal is written down before it is told.
-    ///
-    /// # Errors
-    /// [`Error::Denied`] with every reason: that the vault has recordings is no secret, only which.
-    pub async fn permit(&self, principal: &Principal, action: Action) -> Result<Permit, Error> {
-        let now = self.now();
-        let denial = match permit(principal, action, &self.0.rulebook, now) {
-            Ok(permit) => return Ok(permit),
-            Err(denial) => denial,
-        };
-        self.note(|| NewEntry::action_denied(now, principal, action, None, &denial)).await?;
-        Err(Error::Denied(denial))
-    }
-
     /// Lists recordings of the accounts that the permit covers. `limit` is 1 to 1000.
     ///
     /// # Errors

@@ -137,10 +137,13 @@ impl Flow {
                     return None;
                 }
                 let silence = registered.silence.clone();
+                let left = ends.since(clock.now());
                 let item = tokio::select! {
                     biased;
                     () = silence.cancelled() => Err(Ended::Shredded),
-                    () = tokio::time::sleep(ends.since(clock.now())) => Err(Ended::GrantOver),
+                    // Asked by itself: even a sleep of no time is over only after a moment, and what is at hand would pass meanwhile.
+                    () = std::future::ready(()), if left.is_zero() => Err(Ended::GrantOver),
+                    () = tokio::time::sleep(left) => Err(Ended::GrantOver),
                     item = bytes.next() => match item {
                         None => return None,
                         Some(Ok(piece)) => Ok(piece),
