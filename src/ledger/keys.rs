@@ -163,8 +163,7 @@ pub async fn remove_entry(tx: &mut Tx, id: RecordingId, leg: Leg) -> Result<(), 
     tx.execute_one(SQL, &[Arg::Text(&id.to_string()), Arg::Text(leg.as_str())], "the key entry is gone already").await
 }
 
-/// All pages.
-#[cfg(test)]
+/// All pages, root page first, for those who check the whole tree.
 pub async fn all_pages(tx: &mut Tx) -> Result<Vec<PageRow>, Error> {
     const SQL: &str = "/* keys.all_pages */
         SELECT id, tier, level, generation, parent, parent_slot, used, sealed FROM pages ORDER BY level DESC, id";
