@@ -3,7 +3,7 @@
 use std::{path::Path, str::FromStr, time::Duration};
 
 use sqlx::{
-    PgPool, SqlitePool,
+    Connection as _, PgPool, SqliteConnection, SqlitePool,
     migrate::{MigrateError, Migrator},
     postgres::{PgConnectOptions, PgPoolOptions},
     sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous},
@@ -61,7 +61,12 @@ impl Ledger {
                 .busy_timeout(Duration::from_secs(5))
                 .pragma("secure_delete", "on")
                 .pragma("trusted_schema", "off");
-            let writer = SqlitePoolOptions::new().max_connections(1).acquire_timeout(ACQUIRE).connect_with(options.clone()).await?;
+            let writer = SqlitePoolOptions::new()
+                .max_connections(1)
+                .acquire_timeout(ACQUIRE)
+                .after_release(|connection, _| Box::pin(is_reusable(connection)))
+                .connect_with(options.clone())
+                .await?;
             // Under the write lock, because SQLite has no other by which two processes that find an empty file would take turns.
             let mut tx = writer.begin_with("BEGIN IMMEDIATE").await?;
             migrate(SQLITE.run(&mut *tx).await)?;
@@ -143,6 +148,16 @@ impl Ledger {
             Db::Postgres(pool) => pool.close().await,
         }
     }
+}
+
+/// Whether a writer may be used again. On a full disk SQLite ends the transaction by itself; the driver's rollback then finds none, and the
+/// driver believes for ever that one is open. Such a connection is closed, for it would take no further unit of work.
+async fn is_reusable(connection: &mut SqliteConnection) -> Result<bool, sqlx::Error> {
+    if connection.is_in_transaction() {
+        // The rollback of a session that was dropped may be on its way; the answer to this comes after it.
+        connection.ping().await?;
+    }
+    Ok(!connection.is_in_transaction())
 }
 
 /// How long a caller waits for a connection before the database counts as not available.

@@ -4,21 +4,24 @@
 //! PostgreSQL URL whose user may make databases, the crash tests run there too; with `RECVAULT_TEST_TWILIO_PYTHON` set to a Python
 //! that has the `twilio` package, that package signs callbacks. Without them these tests say that they were skipped.
 
-#[cfg(test)]
+#![cfg(test)]
+
 mod book;
-#[cfg(test)]
+mod cli_checks;
+mod cli_init;
+mod cli_recordings;
+mod cli_refusals;
+mod cli_tokens;
 mod client;
-#[cfg(test)]
 mod crash_points;
-#[cfg(test)]
 mod crash_random;
-#[cfg(test)]
 mod database;
-#[cfg(test)]
+mod demo;
+mod disk_full;
+mod garbage;
 mod invariants;
-#[cfg(test)]
 mod process;
-#[cfg(test)]
+mod service;
+mod twilio_python;
 mod two_processes;
-#[cfg(test)]
 mod world;

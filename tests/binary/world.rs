@@ -1,6 +1,10 @@
 //! The world of one test: a vault folder made by the real `recvault init`, and a Twilio in the test's own process.
 
-use std::{collections::BTreeMap, fs, path::PathBuf};
+use std::{
+    collections::BTreeMap,
+    fs,
+    path::{Path, PathBuf},
+};
 
 use bytes::Bytes;
 use recvault::{
@@ -43,7 +47,12 @@ pub(crate) struct Service {
 impl World {
     /// A vault on SQLite.
     pub(crate) async fn sqlite() -> Self {
-        let folder = tempfile::tempdir().unwrap();
+        Self::sqlite_in(&std::env::temp_dir()).await
+    }
+
+    /// A vault on SQLite, in a new folder inside this one.
+    pub(crate) async fn sqlite_in(place: &Path) -> Self {
+        let folder = tempfile::tempdir_in(place).unwrap();
         let database = Database::Sqlite(folder.path().join("vault.db"));
         Self::made(folder, database).await
     }
