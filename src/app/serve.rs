@@ -24,8 +24,11 @@ pub struct Service {
 impl Service {
     /// Stops gracefully: no new connections, running answers and work get their grace, everything accepted is committed.
     pub async fn stop(self) {
-        self.stop.cancel();
-        if let Err(error) = self.task.await {
+        let Self { flow, stop, task, .. } = self;
+        // It holds the queue of callbacks, whose end is waited for.
+        drop(flow);
+        stop.cancel();
+        if let Err(error) = task.await {
             tracing::error!(%error, "the service did not stop cleanly");
         }
     }
