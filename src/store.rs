@@ -181,6 +181,7 @@ impl Store {
     /// # Errors
     /// A fault of the store.
     pub async fn probe(&self) -> Result<(), Error> {
+        self.stands().await?;
         let path = self.paths.probe();
         let place = |error| Error::of_place(self.name(), error);
         self.inner.put(&path, PutPayload::from_static(PROBE)).await.map_err(place)?;
@@ -189,6 +190,14 @@ impl Store {
             return Err(Error::Unavailable { store: self.name(), reason: "it gave back other bytes than were written".into() });
         }
         Ok(())
+    }
+
+    /// Whether what is written now would be found again: a folder must still be the one that was opened.
+    async fn stands(&self) -> Result<(), Error> {
+        match &self.kind {
+            Kind::Folder(folder) => folder.is_there().await,
+            Kind::S3(_) | Kind::Memory | Kind::Adapter => Ok(()),
+        }
     }
 
     async fn remove(&self, path: &object_store::path::Path) -> Result<(), Error> {

@@ -32,7 +32,7 @@ pub(super) async fn bind(address: &str, key: &str) -> Result<(TcpListener, Socke
 #[expect(clippy::disallowed_methods, reason = "one task a connection, drained by the graceful shutdown")]
 pub(super) async fn serve(listener: TcpListener, router: Router, stop: CancellationToken, grace: Duration) {
     let slots = Arc::new(Semaphore::new(CONNECTIONS));
-    let graceful = GracefulShutdown::new();
+    let (graceful, cut) = (GracefulShutdown::new(), CancellationToken::new());
     let mut http = http1::Builder::new();
     http.timer(TokioTimer::new()).header_read_timeout(HEADERS).max_buf_size(64 * 1024);
     loop {
@@ -56,14 +56,19 @@ pub(super) async fn serve(listener: TcpListener, router: Router, stop: Cancellat
         let _ = socket.set_nodelay(true);
         let service = TowerToHyperService::new(router.clone().map_request(|request: hyper::Request<Incoming>| request.map(Body::new)));
         let connection = graceful.watch(http.serve_connection(TokioIo::new(socket), service));
+        let cut = cut.clone();
         tokio::spawn(async move {
-            // How a client leaves is its own business.
-            let _ = connection.await;
+            tokio::select! {
+                // How a client leaves is its own business.
+                _ = connection => {}
+                () = cut.cancelled() => {}
+            }
             drop(slot);
         });
     }
     drop(listener);
     if tokio::time::timeout(grace, graceful.shutdown()).await.is_err() {
         tracing::warn!("answers that were still running are cut off");
+        cut.cancel();
     }
 }

@@ -5,7 +5,7 @@
 
 use std::{
     fs, io,
-    os::unix::fs::DirBuilderExt,
+    os::unix::fs::{DirBuilderExt, MetadataExt},
     path::{Path, PathBuf},
     time::UNIX_EPOCH,
 };
@@ -20,6 +20,8 @@ use crate::model::time::Timestamp;
 #[derive(Clone, Debug)]
 pub(super) struct Folder {
     root: PathBuf,
+    /// Device and inode when it was opened.
+    place: (u64, u64),
 }
 
 /// A regular file in a shard.
@@ -42,7 +44,18 @@ impl Folder {
         let inner = LocalFileSystem::new_with_prefix(root)
             .map_err(|_| Error::setting("url", format!("cannot use folder `{}`", root.display())))?
             .with_fsync(true);
-        Ok((Self { root: root.to_owned() }, inner))
+        let place = fs::metadata(root).map(|meta| (meta.dev(), meta.ino())).map_err(|error| fault(&error))?;
+        Ok((Self { root: root.to_owned(), place }, inner))
+    }
+
+    /// Whether this is still the folder that was opened. Writers make missing folders, so a disk that is not mounted any more would
+    /// otherwise pass for an empty store.
+    pub(super) async fn is_there(&self) -> Result<(), Error> {
+        let (root, place) = (self.root.clone(), self.place);
+        match blocking(move || fs::metadata(root)).await? {
+            meta if (meta.dev(), meta.ino()) == place => Ok(()),
+            _ => Err(Error::Unavailable { store: "folder", reason: "its folder is not the one that was opened".into() }),
+        }
     }
 
     /// Whole objects, one shard at a time.

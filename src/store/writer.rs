@@ -70,6 +70,7 @@ impl Writer {
         if self.broken {
             return Err(self.lost());
         }
+        self.store.stands().await?;
         if self.upload.is_none() {
             let payload = PutPayload::from_iter(std::mem::take(&mut self.held));
             let put = self.store.inner.put_opts(&self.store.paths.object(self.id), payload, PutMode::Create.into()).await;

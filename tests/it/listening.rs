@@ -96,6 +96,13 @@ async fn a_stranger_cannot_tell_what_is_there(database: Database) {
     let list = vault.asks("stranger").get("/v1/recordings").await.json();
     assert_eq!(list, json!({ "items": [], "next_cursor": null }));
     assert_eq!(vault.asks("auditor").get("/v1/recordings").await.json()["items"].as_array().unwrap().len(), 2);
+    // What is the stranger's own is not hidden.
+    let own = vault.record_for(&vault.other_account, theirs.wav);
+    assert_eq!(vault.tell(&own, "completed").await.status, 204);
+    vault.process.flow.work_off().await.unwrap();
+    assert_eq!(ask(&vault, "stranger", own.id, "quality-review", None).await.status, 201);
+    let list = vault.asks("stranger").get("/v1/recordings").await.json();
+    assert_eq!((list["items"].as_array().unwrap().len(), &list["items"][0]["id"]), (1, &json!(own.id)));
 }
 
 async fn a_grant_ends_and_with_it_the_sound(database: Database) {

@@ -112,6 +112,18 @@ impl TestVault {
         self.recipe.by_hand_over(app).await
     }
 
+    /// Whether another process could start; the fault if not.
+    pub(crate) async fn opens(&self) -> Result<(), String> {
+        let mut app = App::open(Config::read(&self.made.config).unwrap(), self.clock.clone()).await.unwrap();
+        app.flow().await.map(drop).map_err(|error| error.to_string())
+    }
+
+    /// What the served process counts.
+    pub(crate) async fn metrics(&self) -> String {
+        let address = self.process.metrics.expect("a served process has metrics");
+        Caller::at(address).get("/metrics").await.text()
+    }
+
     /// The vault's folder.
     pub(crate) fn folder(&self) -> &Path {
         self.folder.path()

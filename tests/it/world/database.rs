@@ -50,8 +50,7 @@ impl Database {
         }
         let server = server().expect("RECVAULT_TEST_POSTGRES is set");
         let name = format!("recvault_it_{}", digits());
-        let mut admin = PgConnection::connect(&server).await.unwrap();
-        admin.execute(AssertSqlSafe(format!("CREATE DATABASE {name}"))).await.unwrap();
+        at_server(&server, &format!("CREATE DATABASE {name}")).await;
         let (base, _) = server.rsplit_once('/').expect("a URL with a database");
         Ground { url: format!("{base}/{name}"), file, dropped: Some((server, name)) }
     }
@@ -61,7 +60,7 @@ impl Ground {
     /// Runs statements behind the vault's back.
     pub(crate) async fn run(&self, sql: &str) {
         let sql = AssertSqlSafe(sql.to_owned());
-        if self.dropped.is_none() {
+        if !self.is_postgres() {
             let mut connection = self.sqlite().await;
             sqlx::raw_sql(sql).execute(&mut connection).await.unwrap();
             connection.close().await.unwrap();
@@ -73,7 +72,7 @@ impl Ground {
 
     /// The integer that a query finds.
     pub(crate) async fn integer(&self, sql: &str) -> Option<i64> {
-        if self.dropped.is_none() {
+        if !self.is_postgres() {
             let query = sqlx::query_scalar(AssertSqlSafe(sql.to_owned()));
             return query.fetch_optional(&mut self.sqlite().await).await.unwrap();
         }
@@ -84,6 +83,28 @@ impl Ground {
     /// A connection of one's own, to hold a lock with.
     pub(crate) async fn sqlite(&self) -> SqliteConnection {
         SqliteConnection::connect_with(&SqliteConnectOptions::new().filename(&self.file)).await.unwrap()
+    }
+
+    pub(crate) fn is_postgres(&self) -> bool {
+        self.dropped.is_some()
+    }
+
+    /// Every row of every table as text; of SQLite, whose file can be read, none.
+    pub(crate) async fn all_rows(&self) -> String {
+        if !self.is_postgres() {
+            return String::new();
+        }
+        let mut connection = PgConnection::connect(&self.url).await.unwrap();
+        let tables = "SELECT table_name::text FROM information_schema.tables WHERE table_schema = 'public'";
+        let tables: Vec<String> = sqlx::query_scalar(tables).fetch_all(&mut connection).await.unwrap();
+        let mut text = String::new();
+        for table in tables {
+            let rows = sqlx::query_scalar(AssertSqlSafe(format!("SELECT t::text FROM {table} t")));
+            let rows: Vec<String> = rows.fetch_all(&mut connection).await.unwrap();
+            text.extend(rows);
+        }
+        assert!(text.contains("decision.allowed"));
+        text
     }
 
     /// From now on nothing can be appended to a table.
@@ -106,6 +127,36 @@ impl Ground {
         })
         .await;
     }
+
+    /// The vault cannot reach its tables any more.
+    pub(crate) async fn take_away(&self) {
+        match &self.dropped {
+            None => self.run("ALTER TABLE audit_head RENAME TO audit_head_away").await,
+            Some((server, name)) => {
+                let sql = format!(
+                    "ALTER DATABASE {name} ALLOW_CONNECTIONS false; \
+                     SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = '{name}'"
+                );
+                at_server(server, &sql).await;
+            }
+        }
+    }
+
+    /// Undoes [`Ground::take_away`].
+    pub(crate) async fn bring_back(&self) {
+        match &self.dropped {
+            None => self.run("ALTER TABLE audit_head_away RENAME TO audit_head").await,
+            Some((server, name)) => at_server(server, &format!("ALTER DATABASE {name} ALLOW_CONNECTIONS true")).await,
+        }
+    }
+}
+
+/// Runs statements, one after another, each by itself.
+async fn at_server(server: &str, statements: &str) {
+    let mut admin = PgConnection::connect(server).await.unwrap();
+    for statement in statements.split(';') {
+        admin.execute(AssertSqlSafe(statement.to_owned())).await.unwrap();
+    }
 }
 
 impl Drop for Ground {
@@ -114,10 +165,7 @@ impl Drop for Ground {
         // A thread of its own: this may be dropped inside a runtime, which cannot wait for itself.
         let dropping = thread::spawn(move || {
             let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
-            runtime.block_on(async {
-                let mut admin = PgConnection::connect(&server).await.unwrap();
-                admin.execute(AssertSqlSafe(format!("DROP DATABASE {name} WITH (FORCE)"))).await.unwrap();
-            });
+            runtime.block_on(at_server(&server, &format!("DROP DATABASE {name} WITH (FORCE)")));
         });
         let _ = dropping.join();
     }

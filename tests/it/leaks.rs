@@ -1,0 +1,188 @@
+//! A whole story is told, and then everything that was written anywhere is searched for what must not be in it.
+
+mod search;
+
+use std::{
+    fs,
+    io::Write,
+    sync::{Arc, Mutex, OnceLock},
+};
+
+use recvault::{
+    demo::stand_in::Fault,
+    keyring::tree,
+    ledger::keys,
+    model::time::Clock,
+    secret::{SecretText, TokenKind},
+    twilio::signature,
+};
+use reqwest::Method;
+use serde_json::json;
+
+use self::search::Search;
+use crate::world::{Database, Kept, Recipe, Recorded, TestVault, files_below, until};
+
+/// Everything about people that Twilio sends along.
+const PEOPLE: [(&str, &str); 10] = [
+    ("From", "+14155550142"),
+    ("To", "+493055501987"),
+    ("Caller", "+14155550142"),
+    ("Called", "+493055501987"),
+    ("ForwardedFrom", "+442075550163"),
+    ("CallerName", "Zebediah Quuxington"),
+    ("FromCity", "Llanfairpwllgwyngyll"),
+    ("FromZip", "LL61 5UJ"),
+    ("SipHeader_X-Customer", "customer-8861-Quuxington"),
+    ("SpeechResult", "my card number is four seven one one"),
+];
+
+const JUSTIFICATION: &str = "Ophelia Brandywine called back about her mortgage";
+
+/// Log lines of this process: everything that our own code, and every library below it, can be made to say.
+fn logs() -> Arc<Mutex<Vec<u8>>> {
+    static LINES: OnceLock<Arc<Mutex<Vec<u8>>>> = OnceLock::new();
+    LINES
+        .get_or_init(|| {
+            let lines = Arc::new(Mutex::new(Vec::new()));
+            let pen = Arc::clone(&lines);
+            let subscriber = tracing_subscriber::fmt().with_env_filter("trace").with_writer(move || Pen(Arc::clone(&pen)));
+            subscriber.try_init().expect("nothing else logs in this process");
+            lines
+        })
+        .clone()
+}
+
+struct Pen(Arc<Mutex<Vec<u8>>>);
+
+impl Write for Pen {
+    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+        self.0.lock().unwrap().extend_from_slice(bytes);
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> std::io::Result<()> {
+        Ok(())
+    }
+}
+
+/// Twilio tells of a recording, with everything about the people in it; by GET, so that it is in a URL, or by POST.
+async fn tell_everything(vault: &TestVault, recorded: &Recorded, method: Method) {
+    let mut params = vault.stand_in.callback_params(&recorded.sid, "completed");
+    params.extend(PEOPLE.map(|(name, value)| (name.to_owned(), value.to_owned())));
+    if method == Method::POST {
+        assert_eq!(vault.post_callback(&vault.account, "/twilio/recordings", &params).await.status, 204);
+        return;
+    }
+    let query: String = url::form_urlencoded::Serializer::new(String::new()).extend_pairs(&params).finish();
+    let path = format!("/twilio/recordings?{query}");
+    let sign = |token: &str| signature::sign(&SecretText::new(token.to_owned()), &vault.process.public(&path), &[]);
+    for (token, status) in [(vault.made.vault.to_string(), 403), (vault.auth_token.clone(), 204)] {
+        assert_eq!(vault.anybody().with(Method::GET, &path, &[(signature::HEADER, &sign(&token))]).await.status, status);
+    }
+}
+
+/// Every key that opens anything: the root key, page keys, record keys and the signing seed.
+async fn search_for_keys(vault: &TestVault, search: &mut Search) {
+    let root = vault.root().await.key;
+    search.key("root key", root.expose());
+    let mut tx = vault.process.ledger.read().await.unwrap();
+    let mut found = 0;
+    for row in keys::all_pages(&mut tx).await.unwrap() {
+        let page = tree::walk(keys::path(&mut tx, row.id).await.unwrap(), &root, vault.made.vault).unwrap().page;
+        for key in (0..128).filter_map(|slot| page.key(slot).ok()) {
+            search.key("key in a page", key.expose());
+            found += 1;
+        }
+    }
+    assert!(found >= 8, "a signing seed, four pages of a path and record keys");
+}
+
+async fn a_story_leaves_nothing_readable(recipe: Recipe) {
+    let logs = logs();
+    let vault = Recipe { clock: Clock::System, ..recipe }.served().await;
+    let mut search = Search::default();
+    let (kept, shredded) = (vault.record(), vault.record());
+    tell_everything(&vault, &kept, Method::POST).await;
+    vault.stand_in.fail(&shredded.sid, Fault::CutBody { at: 300_000 });
+    tell_everything(&vault, &shredded, Method::GET).await;
+    for recorded in [&kept, &shredded] {
+        until("it is sealed", async || vault.state(recorded.id).await == "sealed").await;
+    }
+    search_for_keys(&vault, &mut search).await;
+
+    let mut grants = Vec::new();
+    for recorded in [&kept, &shredded] {
+        let path = format!("/v1/recordings/{}/grants", recorded.id);
+        for (who, status) in [("agent", 201), ("auditor", 403), ("stranger", 404)] {
+            let answer = vault.asks(who).post(&path, json!({ "purpose": "follow-up", "justification": JUSTIFICATION })).await;
+            assert_eq!(answer.status, status, "{answer:?}");
+            if status == 201 {
+                grants.push(vault.process.path_of(answer.json()["audio_url"].as_str().unwrap()));
+            }
+        }
+    }
+    for grant in &grants {
+        assert_eq!(vault.anybody().get(grant).await.status, 200);
+        assert_eq!(vault.anybody().with(Method::GET, grant, &[("range", "bytes=70000-200000")]).await.status, 206);
+        assert_eq!(vault.anybody().get(&format!("{grant}x")).await.status, 404);
+    }
+    vault
+        .asks("agent")
+        .post(&format!("/v1/recordings/{}/grants", kept.id), json!({ "purpose": JUSTIFICATION }))
+        .await
+        .problem(400, "bad-request");
+    assert_eq!(vault.shred(shredded.id).await.status, 200);
+    until("its bytes are removed", async || vault.objects().await.len() == 1).await;
+    assert_eq!(vault.anybody().get(&grants[1]).await.status, 410);
+
+    search.sound(&kept.wav);
+    for (_, value) in PEOPLE {
+        search.text("about people", value.trim_start_matches('+'));
+    }
+    search.text("justification", JUSTIFICATION);
+    search.text("auth token", &vault.auth_token);
+    search.text("passphrase", fs::read_to_string(vault.made.passphrase.as_ref().unwrap()).unwrap().trim());
+    for who in ["agent", "auditor", "stranger", "reviewer"] {
+        search.text("bearer token", vault.minted(who).token.expose().trim_start_matches("rvt_"));
+    }
+    search.text("bearer token", vault.made.admin.token.expose().trim_start_matches("rvt_"));
+    for grant in &grants {
+        let token = grant.split('/').nth(3).unwrap();
+        assert!(recvault::secret::Token::parse(TokenKind::Grant, token).is_some());
+        search.text("grant token", token.trim_start_matches("rvg_"));
+    }
+
+    search.through("metrics", vault.metrics().await.as_bytes());
+    search.through("rows", vault.ground().all_rows().await.as_bytes());
+    let excused = ["secrets", "custody/passphrase"].map(|name| vault.folder().join(name));
+    for folder in [Some(vault.folder()), vault.s3.as_ref().map(|s3| s3.root())].into_iter().flatten() {
+        for file in files_below(folder) {
+            if !excused.iter().any(|excused| file.starts_with(excused)) {
+                search.through(&file.display().to_string(), &fs::read(&file).unwrap());
+            }
+        }
+    }
+    let lines = logs.lock().unwrap().clone();
+    for said in ["serving", "work was not done", "a callback was refused"] {
+        assert!(String::from_utf8_lossy(&lines).contains(said), "{said}");
+    }
+    search.through("logs", &lines);
+    search.is_clean();
+}
+
+#[tokio::test]
+async fn a_story_over_sqlite_and_a_folder_leaves_nothing_readable() {
+    a_story_leaves_nothing_readable(Recipe::default()).await;
+}
+
+#[tokio::test]
+async fn a_story_over_sqlite_and_s3_leaves_nothing_readable() {
+    a_story_leaves_nothing_readable(Recipe { kept: Kept::S3, ..Recipe::default() }).await;
+}
+
+#[tokio::test]
+async fn a_story_over_postgres_leaves_nothing_readable() {
+    if Database::Postgres.is_there() {
+        a_story_leaves_nothing_readable(Recipe::on(Database::Postgres)).await;
+    }
+}
