@@ -40,6 +40,11 @@ async fn a_shred_leaves_a_receipt_that_anybody_can_check_offline() {
     // Again: the same receipt, by now closed. And a dry run knows.
     let again = world.run(&["shred", &id.to_string(), "--reason", "another-reason", "--json"]).json();
     assert_eq!(again["receipt_id"], facts["receipt_id"]);
+    let said = world.run(&["shred", &id.to_string(), "--reason", "subject-request"]).done();
+    assert!(
+        said.contains(receipt) && said.lines().last() == again["receipt"].as_str(),
+        "people get the receipt on a line of its own: {said}"
+    );
     let dry = world.run(&["shred", &id.to_string(), "--reason", "x", "--dry-run"]).done();
     assert!(dry.contains("shredded already") && dry.contains(receipt), "{dry}");
 
@@ -159,6 +164,8 @@ async fn a_sweep_removes_old_litter_and_nothing_else() {
     let service = world.serve().await;
     let id = world.sealed(&service.client, sound(1, 1)).await;
     let old = std::time::UNIX_EPOCH + std::time::Duration::from_secs(1_000_000_000);
+    // Its own sweep is behind it.
+    service.process.says("that it has swept", |log| log.contains("swept orphans=0").then_some(())).await;
     // As a killed process leaves it: an object that nobody owns, one just now, and half of one.
     fs::create_dir_all(world.path("objects/objects/00")).unwrap();
     let litter = |name: &str, age: Option<std::time::SystemTime>| {

@@ -24,7 +24,7 @@ async fn sigterm_lets_everything_accepted_end_well() {
         assert!(eventually(async || world.stand_in.media_requests() == 1).await);
         service.process.stop().await;
         let log = service.process.log();
-        assert!(log.contains("stopped") && !log.contains("WARN") && !log.contains("ERROR"), "{log}");
+        assert!(log.contains("stopped") && !log.contains("WARN recvault") && !log.contains("ERROR"), "{log}");
         assert!(service.client.get("/healthz").await.is_err());
         let found = invariants::check(&world).await;
         assert_eq!(found.states.get(&id.to_string()).map(String::as_str), Some("sealed"), "{found:?}");

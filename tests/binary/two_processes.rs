@@ -72,6 +72,11 @@ async fn a_stream_of_one_service_is_silenced_when_the_other_shreds() {
     let mut response = first.client.http.get(format!("{}{}", first.client.base, path.unwrap())).send().await.unwrap();
     let mut heard = response.chunk().await.unwrap().expect("the stream begins").len();
 
+    // The bytes stay for an hour, so that it is not their removal which ends the stream.
+    let put_off = "CREATE FUNCTION put_off() RETURNS trigger LANGUAGE plpgsql AS
+        $$ BEGIN NEW.due_at := NEW.due_at + 3600000; RETURN NEW; END $$";
+    world.database.execute(put_off).await;
+    world.database.execute("CREATE TRIGGER put_off BEFORE INSERT ON work FOR EACH ROW EXECUTE FUNCTION put_off()").await;
     let (status, _) = second.client.shred(id).await.unwrap();
     assert_eq!(status, 200);
     let shredded = Instant::now();
@@ -86,6 +91,7 @@ async fn a_stream_of_one_service_is_silenced_when_the_other_shreds() {
         tokio::time::sleep(Duration::from_millis(10)).await;
     };
     assert!(cut && heard < wav.len(), "the stream ended of itself, after {heard} of {} bytes", wav.len());
+    assert_eq!(world.objects().len(), 1, "the bytes are there still");
 }
 
 #[tokio::test(flavor = "multi_thread")]
