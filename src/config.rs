@@ -61,7 +61,7 @@ pub struct Config {
     pub work: flow::Settings,
     /// `[telemetry]`.
     pub telemetry: telemetry::Settings,
-    /// The layered values, for [`Config::print`].
+    /// The layered values, for [`Config::shown`].
     merged: Table,
 }
 
@@ -114,8 +114,8 @@ impl Config {
         if faults.is_empty() { Ok(config) } else { Err(faults) }
     }
 
-    /// The layered configuration as TOML, secrets redacted.
-    pub fn print(&self) -> String {
+    /// The layered configuration, secrets redacted.
+    pub fn shown(&self) -> Table {
         print::redacted(&self.merged)
     }
 }

@@ -76,7 +76,8 @@ pub async fn serve(mut app: App) -> Result<Service, Error> {
         tasks.push(tokio::spawn(serve_metrics(listener, handle, flow.clone(), stop.clone())));
         address
     });
-    tracing::info!(%address, ledger = app.ledger.kind(), store = app.store.name(), vault = %flow.vault().id(), "serving");
+    let metrics_address = metrics.map_or_else(|| "none".to_owned(), |address| address.to_string());
+    tracing::info!(%address, metrics = metrics_address, ledger = app.ledger.kind(), store = app.store.name(), vault = %flow.vault().id(), "serving");
 
     let (own, ending, ledger) = (flow.clone(), stop.clone(), app.ledger.clone());
     let task = tokio::spawn(async move {

@@ -99,7 +99,8 @@ pub(super) enum Show {
 impl Show {
     pub(super) fn perform(self, file: &Path, out: Out) -> Result<ExitCode, Failure> {
         let Self::Print = self;
-        out.text(&Config::read(file)?.print())?;
+        let shown = Config::read(file)?.shown();
+        out.facts(&shown, || shown.to_string())?;
         Ok(ExitCode::SUCCESS)
     }
 }
@@ -138,8 +139,9 @@ pub(super) async fn doctor(file: &Path, out: Out) -> Result<ExitCode, Failure> {
     find(
         "custody",
         "ok",
-        "passphrase: destruction overwrites and removes the root file; old copies of the file, on remapped blocks, snapshots or backups, stay \
-         usable to whoever has the passphrase"
+        "a root file under a passphrase. To destroy such a root is to overwrite and remove the file; old copies of it, on remapped blocks, in \
+         snapshots or backups, stay usable to whoever has the passphrase. This version keeps one root: a copy of the ledger from before a \
+         shred opens with it"
             .into(),
     );
     if config.store.url.starts_with("s3://") {

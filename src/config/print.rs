@@ -5,11 +5,11 @@ use toml::{Table, Value};
 /// Keys whose values are secret. A key that ends in `_file` or `_files` names files and is not.
 const SECRET: &[&str] = &["passphrase", "auth_tokens", "api_key_secret", "secret_access_key"];
 
-/// TOML with secrets replaced; a URL keeps its place but not its password.
-pub(super) fn redacted(table: &Table) -> String {
+/// The values with secrets replaced; a URL keeps its place but not its password.
+pub(super) fn redacted(table: &Table) -> Table {
     let mut shown = table.clone();
     hide(&mut shown);
-    toml::to_string(&shown).unwrap_or_else(|error| format!("# cannot be shown: {error}\n"))
+    shown
 }
 
 fn hide(table: &mut Table) {
