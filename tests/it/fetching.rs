@@ -8,6 +8,7 @@ use recvault::demo::{
     stand_in::{Fault, ForeignHost},
 };
 use serde_json::json;
+use tokio::sync::Notify;
 
 use crate::world::{Database, GatedHost, Recipe, Recorded, TestVault, files_below};
 
@@ -78,7 +79,11 @@ async fn empty(vault: &TestVault) {
     assert_eq!(vault.objects().await, []);
 }
 
-on_both_databases!(the_server_stumbles_and_the_vault_comes_back, another_worker_takes_over_and_only_one_seals);
+on_both_databases!(
+    the_server_stumbles_and_the_vault_comes_back,
+    another_worker_takes_over_and_only_one_seals,
+    a_worker_whose_lease_is_over_does_not_seal_even_if_it_is_the_first_to_finish,
+);
 
 #[tokio::test]
 async fn the_answer_is_no_sound_and_somebody_must_look() {
@@ -246,6 +251,37 @@ async fn another_worker_takes_over_and_only_one_seals(database: Database) {
     let [artefact] = vault.artefacts(recorded.id).await.try_into().unwrap();
     assert_eq!(vault.objects().await, [artefact.object], "the ciphertext of the first is gone");
     assert_eq!(vault.process.flow.status().await.unwrap().work.len(), 0);
+    vault.plays(&recorded).await;
+}
+
+async fn a_worker_whose_lease_is_over_does_not_seal_even_if_it_is_the_first_to_finish(database: Database) {
+    let vault = Recipe { twilio: LOOPBACK_LISTED, ..Recipe::on(database) }.by_hand().await;
+    let other = vault.another_process().await;
+    let wav = Bytes::from_static(conversation::WAV);
+    let (slow, slower) = (GatedHost::start(wav.clone()).await, GatedHost::start(wav).await);
+    let recorded = vault.announced().await;
+    for host in [&slow, &slower] {
+        vault.stand_in.fail(&recorded.sid, Fault::RedirectTo { url: host.url.clone() });
+    }
+    let first_is_done = Notify::new();
+    let first = async {
+        vault.process.flow.work_off().await.unwrap();
+        first_is_done.notify_one();
+    };
+    let second = async {
+        slow.reached().await;
+        vault.clock.advance(Duration::from_secs(60));
+        other.flow.work_off().await.unwrap();
+    };
+    let order = async {
+        slower.reached().await;
+        slow.open();
+        first_is_done.notified().await;
+        vault.holds_nothing_of(recorded.id).await;
+        slower.open();
+    };
+    tokio::join!(first, second, order);
+    assert_eq!((vault.count("recording.sealed").await, vault.objects().await.len()), (1, 1));
     vault.plays(&recorded).await;
 }
 
