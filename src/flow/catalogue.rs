@@ -49,7 +49,7 @@ impl Flow {
     /// [`Error::NotFound`] for a permit of another kind; the ledger's.
     pub async fn list(&self, permit: &Permit, mut filter: Filter, limit: u16) -> Result<Page, Error> {
         require(permit, Action::Catalogue)?;
-        filter.accounts = permit.accounts().iter().cloned().collect();
+        filter.accounts = permit.accounts().clone();
         let mut items = recordings::list(&mut self.0.ledger.read().await?, &filter, i64::from(limit) + 1).await?;
         let more = items.len() > usize::from(limit);
         items.truncate(limit.into());
@@ -71,13 +71,18 @@ impl Flow {
         Ok(Details { recording, artefacts, receipt })
     }
 
-    /// Audit entries after number `after`, in order. `limit` is 1 to 1000.
+    /// Audit entries after number `after`, in order; of the accounts that the permit covers. `limit` is 1 to 1000.
     ///
     /// # Errors
     /// [`Error::NotFound`] for a permit of another kind; the ledger's.
     pub async fn audit(&self, permit: &Permit, after: i64, limit: u16) -> Result<AuditPage, Error> {
         require(permit, Action::Audit)?;
-        let mut items = audit::after(&mut self.0.ledger.read().await?, after, i64::from(limit) + 1).await?;
+        let (mut tx, many) = (self.0.ledger.read().await?, i64::from(limit) + 1);
+        let mut items = match permit.accounts() {
+            all if all.is_empty() => audit::after(&mut tx, after, many).await?,
+            some => audit::after_of(&mut tx, some, after, many).await?,
+        };
+        drop(tx);
         let more = items.len() > usize::from(limit);
         items.truncate(limit.into());
         let next = items.last().filter(|_| more).map(|last| last.seq);

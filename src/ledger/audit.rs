@@ -1,10 +1,16 @@
 //! The audit log's rows: appended in the transaction of what they tell, numbered without gaps in commit order.
 
+use std::collections::BTreeSet;
+
 use super::{
     Error,
-    tx::{Arg, Tx},
+    row::Row,
+    tx::{Arg, Tx, set},
 };
-use crate::evidence::{Entry, NewEntry};
+use crate::{
+    evidence::{Entry, NewEntry},
+    model::sid::AccountSid,
+};
 
 /// Appends an entry and returns its number. Last in a unit of work: it holds the log's head until the commit.
 pub async fn append(tx: &mut Tx, entry: NewEntry) -> Result<i64, Error> {
@@ -29,19 +35,28 @@ pub async fn append(tx: &mut Tx, entry: NewEntry) -> Result<i64, Error> {
 pub async fn after(tx: &mut Tx, seq: i64, limit: i64) -> Result<Vec<Entry>, Error> {
     const SQL: &str = "/* audit.after */
         SELECT seq, at, actor, event, recording_id, details FROM audit WHERE seq > $1 ORDER BY seq LIMIT $2";
+    tx.fetch_all(SQL, &[Arg::Int(seq), Arg::Int(limit)]).await?.iter().map(entry).collect()
+}
+
+/// As [`after`], for those who may know of some accounts only: entries about these accounts' recordings. Entries about no recording, of tokens
+/// and policies, are not theirs to read.
+pub async fn after_of(tx: &mut Tx, accounts: &BTreeSet<AccountSid>, seq: i64, limit: i64) -> Result<Vec<Entry>, Error> {
+    const SQL: &str = "/* audit.after_of */
+        SELECT seq, at, actor, event, recording_id, details FROM audit
+        WHERE seq > $1 AND recording_id IN (SELECT id FROM recordings WHERE account IN (SELECT key FROM json_each($3)))
+        ORDER BY seq LIMIT $2";
+    let accounts = set(accounts);
+    tx.fetch_all(SQL, &[Arg::Int(seq), Arg::Int(limit), Arg::Text(&accounts)]).await?.iter().map(entry).collect()
+}
+
+fn entry(row: &Row) -> Result<Entry, Error> {
     const T: &str = "audit";
-    tx.fetch_all(SQL, &[Arg::Int(seq), Arg::Int(limit)])
-        .await?
-        .iter()
-        .map(|row| {
-            Ok(Entry {
-                seq: row.int("seq")?,
-                at: row.time("at")?,
-                actor: row.parse(T, "actor", "seq")?,
-                event: row.parse(T, "event", "seq")?,
-                recording: row.maybe_parse(T, "recording_id", "seq")?,
-                details: row.parse(T, "details", "seq")?,
-            })
-        })
-        .collect()
+    Ok(Entry {
+        seq: row.int("seq")?,
+        at: row.time("at")?,
+        actor: row.parse(T, "actor", "seq")?,
+        event: row.parse(T, "event", "seq")?,
+        recording: row.maybe_parse(T, "recording_id", "seq")?,
+        details: row.parse(T, "details", "seq")?,
+    })
 }

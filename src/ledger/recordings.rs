@@ -1,9 +1,11 @@
 //! The catalogue: recordings and their artefacts.
 
+use std::collections::BTreeSet;
+
 use super::{
     Error,
     row::Row,
-    tx::{Arg, Tx},
+    tx::{Arg, Tx, set},
 };
 use crate::model::{
     artefact::{Artefact, Leg},
@@ -45,7 +47,7 @@ pub struct Filter {
     /// Only announced before.
     pub until: Option<Timestamp>,
     /// Only of these accounts; empty means all.
-    pub accounts: Vec<AccountSid>,
+    pub accounts: BTreeSet<AccountSid>,
     /// Only those that come after this one in the listing, newest first.
     pub after: Option<(Timestamp, RecordingId)>,
 }
@@ -61,9 +63,7 @@ pub async fn find(tx: &mut Tx, id: RecordingId) -> Result<Option<Recording>, Err
 
 /// A page of recordings, newest announced first.
 pub async fn list(tx: &mut Tx, filter: &Filter, limit: i64) -> Result<Vec<Recording>, Error> {
-    let accounts =
-        serde_json::to_string(&filter.accounts.iter().map(|account| (account.as_str(), 1)).collect::<std::collections::BTreeMap<_, _>>())
-            .expect("SIDs always have a JSON form");
+    let accounts = set(&filter.accounts);
     let after = filter.after.map(|(at, id)| (at.as_millis(), id.to_string()));
     let mut clauses: Vec<(&str, Arg<'_>)> = Vec::new();
     if let Some(state) = filter.state {

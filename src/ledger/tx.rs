@@ -2,6 +2,8 @@
 //!
 //! The enum is closed, so there are no generics to carry around; the queries above it are plain text with `$1` placeholders.
 
+use std::collections::BTreeSet;
+
 use sqlx::{
     AssertSqlSafe, Postgres, Row as _, Sqlite, Transaction,
     pool::PoolConnection,
@@ -11,6 +13,7 @@ use sqlx::{
 };
 
 use super::{Error, row::Row};
+use crate::model::sid::AccountSid;
 
 /// A value for a placeholder.
 #[derive(Clone, Copy, Debug)]
@@ -131,4 +134,10 @@ fn bind_postgres<'q>(sql: &str, args: &[Arg<'q>]) -> Query<'q, Postgres, PgArgum
         Arg::MaybeInt(int) => query.bind(int),
         Arg::Bytes(bytes) => query.bind(bytes),
     })
+}
+
+/// Accounts as the keys of a JSON object: what `key IN (SELECT key FROM json_each($1))` reads on both databases.
+pub(super) fn set(accounts: &BTreeSet<AccountSid>) -> String {
+    let members: serde_json::Map<_, _> = accounts.iter().map(|account| (account.to_string(), true.into())).collect();
+    serde_json::Value::Object(members).to_string()
 }

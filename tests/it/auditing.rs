@@ -2,7 +2,8 @@
 
 use std::time::Duration;
 
-use recvault::flow;
+use bytes::Bytes;
+use recvault::{demo::conversation, flow};
 use reqwest::Method;
 use serde_json::{Value, json};
 
@@ -103,7 +104,11 @@ async fn the_log_cannot_be_written_and_nothing_happens(database: Database) {
     vault.plays(&recorded).await;
 }
 
-on_both_databases!(a_life_is_written_down_in_order, the_log_cannot_be_written_and_nothing_happens);
+on_both_databases!(
+    a_life_is_written_down_in_order,
+    the_log_cannot_be_written_and_nothing_happens,
+    an_auditor_of_one_account_reads_of_that_account_only,
+);
 
 #[tokio::test]
 async fn the_auditor_reads_the_log_page_by_page() {
@@ -143,6 +148,19 @@ async fn only_auditors_and_privacy_officers_read_the_log() {
     }
     vault.asks("nobody").get("/v1/audit").await.problem(404, "not-found");
     vault.anybody().get("/v1/audit").await.problem(401, "unauthorized");
+}
+
+async fn an_auditor_of_one_account_reads_of_that_account_only(database: Database) {
+    let vault = Recipe::on(database).by_hand().await;
+    vault.plays(&vault.sealed().await).await;
+    let others = vault.record_for(&vault.other_account, Bytes::from_static(conversation::WAV));
+    assert_eq!(vault.tell(&others, "completed").await.status, 204);
+    vault.process.flow.work_off().await.unwrap();
+    // The stranger has every role, for the other account: nothing of the first one, and nothing of tokens and policies.
+    let read = vault.asks("stranger").get("/v1/audit").await.json();
+    let about: Vec<Value> = vault.entries().await.into_iter().filter(|entry| entry["recording"] == json!(others.id)).collect();
+    assert_eq!(about.len(), 1);
+    assert_eq!(read, json!({ "items": about, "next_after": null }));
 }
 
 #[tokio::test]

@@ -1,5 +1,7 @@
 //! The catalogue: listing, the life of a recording, its artefacts.
 
+use std::collections::BTreeSet;
+
 use super::{World, announcement, at, parsed, recording_id};
 use crate::{
     ledger::{
@@ -91,6 +93,7 @@ async fn every_combination_of_filters_pages_through_exactly_what_it_names(world:
     // Times at which recordings were announced, so that one side holds them and the other does not.
     let times = [None, Some(hours(1)), Some(hours(3))];
     let accounts = [vec![], vec![account(0)], vec![account(0), account(1)], vec![parsed(&format!("AC{}", "f".repeat(32)))]];
+    let accounts = accounts.map(BTreeSet::from_iter);
     let mut hits = 0;
     for state in states {
         for tier in tiers() {
