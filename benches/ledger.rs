@@ -298,7 +298,7 @@ impl Databases {
 fn rows() -> usize {
     let is_trial = std::env::args().any(|arg| arg == "--test");
     let rows = setting("RECVAULT_BENCH_ROWS").map(|rows| rows.parse().expect("RECVAULT_BENCH_ROWS is a number"));
-    if is_trial { SMALL } else { rows.unwrap_or(100_000) }
+    if is_trial { 2 * SMALL } else { rows.unwrap_or(100_000).max(2 * SMALL) }
 }
 
 #[expect(clippy::disallowed_methods, reason = "a bench is told by its environment where it runs")]
