@@ -26,21 +26,26 @@ pub(crate) async fn measure(plan: &Plan) -> Result<Vec<Row>, Failure> {
     let folder = plan.folder("deposit")?;
     let (noise, plain) = (Noise::new(), folder.join("plain.wav"));
     noise.write(length, &plain)?;
-    let desk = Desk::open(&Home::make(folder.join("vault")).await?).await?;
+    let home = Home::make(folder.join("vault")).await?;
+    let desk = Desk::open(&home).await?;
     let (age, rclone) = (Age::find()?, Rclone::find(&folder)?);
     let (mut ours, mut unsealed) = (Vec::new(), Vec::new());
     let (mut aged, mut crypted) = (Lasting::default(), Lasting::default());
-    // In turns, so that a slow minute of the disk meets all of them.
-    for round in 0..plan.size.pick(1, 1, 5) {
+    let [objects, out, crypt] = [home.folder.join("objects"), folder.join("out"), folder.join("crypt")];
+    // In turns, so that a slow minute of the disk meets all of them; and each removes what it wrote, so that the next finds the same disk.
+    for _ in 0..plan.size.pick(1, 1, 5) {
         ours.push(desk.deposit(noise.stream(length)).await?.1);
-        unsealed.push(put(&noise, length, &folder.join("unsealed"), round).await?);
+        empty(&objects)?;
+        fs::create_dir_all(&out)?;
+        unsealed.push(put(&noise, length, &out).await?);
+        empty(&out)?;
         if let Some(age) = &age {
-            let sealed = folder.join("sealed.age");
-            aged.add(age.seal(&plain, &sealed)?, &sealed)?;
-            fs::remove_file(sealed)?;
+            aged.add(age.seal(&plain, &out.join("sealed.age"))?, &out)?;
+            empty(&out)?;
         }
         if let Some(rclone) = &rclone {
-            crypted.add(rclone.encrypt(&plain)?, &folder.join("crypt"))?;
+            crypted.add(rclone.encrypt(&plain)?, &crypt)?;
+            empty(&crypt)?;
         }
     }
     desk.close().await;
@@ -90,12 +95,20 @@ fn sync(path: &Path) -> Result<(), Failure> {
     Ok(File::open(path)?.sync_all()?)
 }
 
+/// Removes what is in a folder.
+fn empty(folder: &Path) -> Result<(), Failure> {
+    for entry in fs::read_dir(folder)? {
+        let entry = entry?;
+        if entry.file_type()?.is_dir() { fs::remove_dir_all(entry.path())? } else { fs::remove_file(entry.path())? }
+    }
+    Ok(())
+}
+
 /// The same parts through the same library, unsealed: one on its way while the next is made ready.
-async fn put(noise: &Noise, length: u64, folder: &Path, round: u32) -> Result<Duration, Failure> {
-    fs::create_dir_all(folder)?;
+async fn put(noise: &Noise, length: u64, folder: &Path) -> Result<Duration, Failure> {
     let store = LocalFileSystem::new_with_prefix(folder)?.with_fsync(true);
     let begun = Instant::now();
-    let mut upload = store.put_multipart(&format!("plain-{round}").into()).await?;
+    let mut upload = store.put_multipart(&"plain".into()).await?;
     let mut on_its_way = tokio::task::JoinSet::new();
     for part in noise.pieces(length, PART) {
         while let Some(landed) = on_its_way.join_next().await {
