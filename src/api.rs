@@ -21,11 +21,13 @@ use std::{sync::Arc, time::Duration};
 
 use axum::{
     Router,
-    extract::DefaultBodyLimit,
-    http::{HeaderName, HeaderValue, StatusCode, header},
+    extract::{DefaultBodyLimit, Request},
+    http::{HeaderName, HeaderValue, header},
+    middleware::{self, Next},
+    response::{IntoResponse as _, Response},
     routing::{get, post},
 };
-use tower_http::{set_header::SetResponseHeaderLayer, timeout::TimeoutLayer};
+use tower_http::set_header::SetResponseHeaderLayer;
 
 pub use problem::Problem;
 
@@ -78,8 +80,8 @@ pub fn router(flow: Flow, public: PublicUrl, settings: &Settings) -> Router {
         HeaderName::from_static("content-security-policy"),
         HeaderValue::from_static("default-src 'none'; media-src 'self'; frame-ancestors 'none'"),
     );
-    let timeout =
-        TimeoutLayer::with_status_code(StatusCode::SERVICE_UNAVAILABLE, Duration::from_secs(settings.request_timeout_s.clamp(1, 300)));
+    let patience = Duration::from_secs(settings.request_timeout_s.clamp(1, 300));
+    let in_time = middleware::from_fn(move |request, next| in_time(patience, request, next));
     Router::new()
         // Twilio calls these.
         .route("/twilio/recordings", post(twilio::recording_posted).get(twilio::recording_got))
@@ -100,6 +102,14 @@ pub fn router(flow: Flow, public: PublicUrl, settings: &Settings) -> Router {
         .route("/readyz", get(health::ready))
         .fallback(problem::no_such_route)
         .method_not_allowed_fallback(problem::no_such_method)
-        .layer((timeout, no_store, no_sniff, no_referrer, no_frames, DefaultBodyLimit::max(MAX_BODY)))
+        .layer((no_store, no_sniff, no_referrer, no_frames, in_time, DefaultBodyLimit::max(MAX_BODY)))
         .with_state(Api { flow, public: Arc::new(public) })
+}
+
+/// An answer must begin within `patience`; how long its body takes is the listener's affair.
+async fn in_time(patience: Duration, request: Request, next: Next) -> Response {
+    match tokio::time::timeout(patience, next.run(request)).await {
+        Ok(response) => response,
+        Err(_) => Problem::late().into_response(),
+    }
 }

@@ -86,36 +86,50 @@ impl Flow {
         &self.0.vault
     }
 
+    /// Writes an entry down by itself.
+    async fn note(&self, entry: impl Fn() -> NewEntry + Send + Sync) -> Result<(), Error> {
+        let noted = self.0.ledger.unit(|| async {
+            let mut tx = self.0.ledger.begin().await?;
+            ledger::audit::append(&mut tx, entry()).await?;
+            tx.commit().await
+        });
+        Ok(noted.await?)
+    }
+
     /// The present.
     pub fn now(&self) -> crate::model::time::Timestamp {
         self.0.clock.now()
     }
 }
 
-/// Puts a policy in force: keeps its file, notes the change in the audit log, and gives back the rulebook with all earlier versions.
+/// Puts a policy in force: keeps its file and notes the change in the audit log. Doing it again changes nothing.
 ///
 /// # Errors
-/// [`Error::Policy`] if the file was changed without a new version, or an earlier version does not load any more.
-pub async fn put_in_force(ledger: &Ledger, rules: Rules, clock: &Clock) -> Result<Rulebook, Error> {
+/// [`Error::Policy`] if the file was changed without a new version.
+pub async fn put_in_force(ledger: &Ledger, rules: &Rules, clock: &Clock) -> Result<(), Error> {
     let row =
         policies::PolicyRow { digest: rules.digest().to_owned(), version: rules.version().to_owned(), source: rules.text().to_owned() };
     let now = clock.now();
-    let earlier = ledger
-        .unit(|| async {
-            let mut tx = ledger.begin().await?;
-            if policies::keep(&mut tx, &row, now).await? {
-                ledger::audit::append(&mut tx, NewEntry::policy_in_force(now, Actor::Vault, &rules)).await?;
-            }
-            let all = policies::all(&mut tx).await?;
-            tx.commit().await?;
-            Ok::<_, ledger::Error>(all)
-        })
-        .await
-        .map_err(|error| match error {
-            ledger::Error::Stale(why) => Error::Policy(why.into()),
-            other => other.into(),
-        })?;
-    let earlier = earlier.into_iter().filter(|policy| policy.digest != row.digest).map(|policy| {
+    let kept = ledger.unit(|| async {
+        let mut tx = ledger.begin().await?;
+        if policies::keep(&mut tx, &row, now).await? {
+            ledger::audit::append(&mut tx, NewEntry::policy_in_force(now, Actor::Vault, rules)).await?;
+        }
+        tx.commit().await
+    });
+    kept.await.map_err(|error| match error {
+        ledger::Error::Stale(why) => Error::Policy(why.into()),
+        other => other.into(),
+    })
+}
+
+/// The rules together with every earlier version that recordings may be pinned to.
+///
+/// # Errors
+/// [`Error::Policy`] if an earlier version does not load any more.
+pub async fn rulebook(ledger: &Ledger, rules: Rules) -> Result<Rulebook, Error> {
+    let all = policies::all(&mut ledger.read().await?).await?;
+    let earlier = all.into_iter().filter(|policy| policy.digest != rules.digest()).map(|policy| {
         let name = format!("policy version `{}`", policy.version);
         Rules::parse(&name, &policy.source).map_err(|faults| {
             let faults: Vec<String> = faults.iter().map(ToString::to_string).collect();

@@ -10,6 +10,8 @@
 
 pub mod accept;
 pub mod audit;
+#[cfg(test)]
+mod conformance;
 mod error;
 pub mod grants;
 pub mod keys;

@@ -42,10 +42,12 @@ pub mod flow;
 
 pub mod api;
 
-pub mod config;
 pub mod telemetry;
+
+pub mod config;
 
 pub mod app;
 
-pub mod cli;
 pub mod demo;
+
+pub mod cli;

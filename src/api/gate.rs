@@ -11,9 +11,8 @@ use serde::de::DeserializeOwned;
 
 use super::{Api, Problem};
 use crate::{
-    flow,
-    model::access::Principal,
-    policy::{self, Action, Permit},
+    model::{access::Principal, id::RecordingId},
+    policy::{Action, Permit},
 };
 
 /// Somebody with a valid bearer token (RFC 6750, section 2.1: in the header, never in the URL).
@@ -34,9 +33,8 @@ impl FromRequestParts<Api> for Bearer {
 
 impl Bearer {
     /// Leave to do what is not listening, or the refusal as the bearer may see it.
-    pub(super) fn permit(&self, api: &Api, action: Action) -> Result<Permit, Problem> {
-        policy::permit(&self.0, action, api.flow.rulebook(), api.flow.now())
-            .map_err(|denial| Problem::from(if denial.is_hidden() { flow::Error::NotFound } else { flow::Error::Denied(denial) }))
+    pub(super) async fn permit(&self, api: &Api, action: Action, recording: Option<RecordingId>) -> Result<Permit, Problem> {
+        Ok(api.flow.permit(&self.0, action, recording).await?)
     }
 }
 

@@ -2,26 +2,22 @@
 
 use axum::{
     body::Body,
-    extract::{Path, State},
+    extract::State,
     http::{HeaderMap, HeaderValue, Method, StatusCode, header},
     response::{IntoResponse as _, Response},
 };
 
 use super::{
     Api, Problem,
+    gate::Id,
     range::{Wanted, wanted},
 };
 
 /// The sound under a grant, whole or in part (RFC 9110, section 14). `HEAD` opens nothing.
 #[utoipa::path(get, path = "/v1/media/{token}/audio.wav", tag = "media", params(("token" = String, Path), ("Range" = Option<String>, Header)),
     responses((status = 200, content_type = "audio/wav"), (status = 206, content_type = "audio/wav"), (status = 403, body = Problem),
-        (status = 404, body = Problem), (status = 410, body = Problem), (status = 416)))]
-pub(super) async fn audio(
-    State(api): State<Api>,
-    Path(token): Path<String>,
-    method: Method,
-    headers: HeaderMap,
-) -> Result<Response, Problem> {
+        (status = 404, body = Problem), (status = 410, body = Problem), (status = 416, body = Problem)))]
+pub(super) async fn audio(State(api): State<Api>, Id(token): Id<String>, method: Method, headers: HeaderMap) -> Result<Response, Problem> {
     let heard = api.flow.redeem(&token).await?;
     let (len, etag) = (heard.playable.len(), format!("\"{}\"", heard.playable.etag()));
     let wanted = wanted(range_header(&headers, &etag), len);
@@ -51,7 +47,7 @@ fn range_header<'a>(headers: &'a HeaderMap, etag: &str) -> Option<&'a str> {
 }
 
 fn unsatisfiable(len: u64) -> Response {
-    let mut response = StatusCode::RANGE_NOT_SATISFIABLE.into_response();
+    let mut response = Problem::unsatisfiable().into_response();
     if let Ok(value) = HeaderValue::from_str(&format!("bytes */{len}")) {
         response.headers_mut().insert(header::CONTENT_RANGE, value);
     }

@@ -73,6 +73,16 @@ impl Problem {
         Self::new(StatusCode::FORBIDDEN, "urn:recvault:problem:bad-signature", "Not signed", detail)
     }
 
+    pub(super) fn unsatisfiable() -> Self {
+        let detail = "The range begins behind the last byte; `Content-Range` says how many there are.";
+        Self::new(StatusCode::RANGE_NOT_SATISFIABLE, "urn:recvault:problem:range-not-satisfiable", "Range not satisfiable", detail)
+    }
+
+    pub(super) fn late() -> Self {
+        let detail = "The answer took too long. What was asked for may still be done; asking again does no harm.";
+        Self::new(StatusCode::SERVICE_UNAVAILABLE, "urn:recvault:problem:late", "Too late", detail)
+    }
+
     pub(super) fn unavailable() -> Self {
         let detail = "The vault cannot do this now; nothing was changed. Try again.";
         Self::new(StatusCode::SERVICE_UNAVAILABLE, "urn:recvault:problem:unavailable", "Not available", detail)

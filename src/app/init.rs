@@ -70,7 +70,7 @@ pub async fn init(folder: &Path, clock: Clock) -> Result<Initialised, Error> {
     Vault::create(&app.ledger, &root, &app.clock).await?;
     let roles = rules.document().roles.iter().map(|(role, _)| role.clone()).collect();
     let admin = flow::mint_token(&app.ledger, &app.clock, "first token, made by init", roles, Vec::new(), ADMIN_LIFETIME).await?;
-    flow::put_in_force(&app.ledger, rules, &app.clock).await?;
+    flow::put_in_force(&app.ledger, &rules, &app.clock).await?;
     app.ledger.close().await;
     Ok(Initialised { vault: root.vault, config: file, passphrase: chosen, admin, at: app.clock.now() })
 }

@@ -7,7 +7,12 @@ use tokio::{net::TcpListener, task::JoinHandle};
 use tokio_util::sync::CancellationToken;
 
 use super::{App, Error, listen};
-use crate::{api, flow::Flow, telemetry, twilio::PublicUrl};
+use crate::{
+    api,
+    flow::{self, Flow},
+    telemetry,
+    twilio::PublicUrl,
+};
 
 /// A service that has started.
 pub struct Service {
@@ -24,8 +29,11 @@ pub struct Service {
 impl Service {
     /// Stops gracefully: no new connections, running answers and work get their grace, everything accepted is committed.
     pub async fn stop(self) {
-        self.stop.cancel();
-        if let Err(error) = self.task.await {
+        let Self { flow, stop, task, .. } = self;
+        // The queue of callbacks ends when the last holder of its other end is gone, and this is one.
+        drop(flow);
+        stop.cancel();
+        if let Err(error) = task.await {
             tracing::error!(%error, "the service did not stop cleanly");
         }
     }
@@ -46,6 +54,8 @@ pub async fn serve(mut app: App) -> Result<Service, Error> {
         "" => None,
         bound => Some((listen::bind(bound, "server.metrics_listen").await?, counting()?)),
     };
+    // Only the service puts a policy in force; other commands read the file and change nothing.
+    flow::put_in_force(&app.ledger, &app.rules()?, &app.clock).await?;
     let (flow, committer) = app.flow().await?;
     flow.probe().await?;
 

@@ -123,6 +123,11 @@ pub(super) async fn doctor(file: &Path, out: Out) -> Result<ExitCode, Failure> {
     if !public.starts_with("https://") {
         find("server.public_url", "weak", format!("`{public}` is not https: callbacks and recordings travel in the clear"));
     }
+    if config.ledger.url.starts_with("postgres")
+        && !["sslmode=verify-full", "@127.", "@localhost", "@[::1]"].iter().any(|part| config.ledger.url.contains(part))
+    {
+        find("ledger.url", "weak", "the server's certificate is not checked: add `?sslmode=verify-full`".into());
+    }
     let custody = &config.custody;
     if let Some(passphrase) = custody.passphrase_file.as_deref().filter(|_| custody.passphrase.is_none()) {
         let (root, passphrase) = (config.base.join(&custody.root_file), config.base.join(passphrase));

@@ -1,3 +1,5 @@
+//! The shipped file, faults with their places, and secrets that never show.
+
 use super::*;
 
 fn layered(text: &str, variables: &[(&str, &str)]) -> Result<Config, Faults> {
@@ -67,4 +69,18 @@ fn printing_shows_no_secret() {
     assert!(shown.contains("(secret)") && shown.contains("postgres://u:secret@h/d"), "{shown}");
     let printed = config.print();
     assert!(!printed.contains("hunter"), "{printed}");
+}
+
+proptest::proptest! {
+    #[test]
+    fn any_text_and_any_variable_load_or_are_refused(text in ".{0,300}", key in "[A-Z_]{0,20}", value in ".{0,40}") {
+        let _ = layered(&text, &[(&key, &value)]);
+    }
+
+    #[test]
+    fn any_value_of_a_known_key_loads_or_is_refused(key in "listen|concurrency|url|accounts|file|level|root_file", value in ".{0,40}") {
+        for section in ["server", "ledger", "store", "custody", "policy", "twilio", "work", "telemetry"] {
+            let _ = layered(&format!("[{section}]\n{key} = {value}\n"), &[]);
+        }
+    }
 }

@@ -265,4 +265,14 @@ mod tests {
         assert!(alter("/epoch", 2.into()).contains("does not open"));
         assert!(alter("/vault", "vlt_00000000000000000000000000000000".into()).contains("does not open"));
     }
+
+    proptest::proptest! {
+        #[test]
+        fn any_text_is_refused_as_a_root_file(text in ".{0,200}") {
+            let folder = tempfile::tempdir().unwrap();
+            let path = folder.path().join("root");
+            fs::write(&path, text).unwrap();
+            proptest::prop_assert!(unlock(&path, &secret("a")).is_err());
+        }
+    }
 }

@@ -137,10 +137,13 @@ impl Flow {
                     return None;
                 }
                 let silence = registered.silence.clone();
+                let left = ends.since(clock.now());
                 let item = tokio::select! {
                     biased;
                     () = silence.cancelled() => Err(Ended::Shredded),
-                    () = tokio::time::sleep(ends.since(clock.now())) => Err(Ended::GrantOver),
+                    // Asked by itself: even a sleep of no time is over only after a moment, and what is at hand would pass meanwhile.
+                    () = std::future::ready(()), if left.is_zero() => Err(Ended::GrantOver),
+                    () = tokio::time::sleep(left) => Err(Ended::GrantOver),
                     item = bytes.next() => match item {
                         None => return None,
                         Some(Ok(piece)) => Ok(piece),
@@ -163,14 +166,7 @@ impl Flow {
     /// Writes a refusal down and turns it into what the asker may know.
     async fn refuse(&self, facts: &Facts<'_>, grant: Option<GrantId>, denial: Denial) -> Result<Error, Error> {
         let now = self.now();
-        self.0
-            .ledger
-            .unit(|| async {
-                let mut tx = self.0.ledger.begin().await?;
-                audit::append(&mut tx, NewEntry::decision_denied(now, facts, grant, &denial)).await?;
-                tx.commit().await
-            })
-            .await?;
+        self.note(|| NewEntry::decision_denied(now, facts, grant, &denial)).await?;
         metrics::counter!("recvault_decisions_total", "outcome" => "denied").increment(1);
         if denial.is_hidden() {
             return Ok(Error::NotFound);

@@ -1,4 +1,4 @@
-//! Bearer tokens: made, listed, revoked, recognised.
+//! Bearer tokens: made, listed, revoked, recognised; and what their bearers may do besides listening.
 
 use std::time::Duration;
 
@@ -12,11 +12,12 @@ use crate::{
     model::{
         access::Principal,
         actor::Actor,
-        id::TokenId,
+        id::{RecordingId, TokenId},
         name::Role,
         sid::AccountSid,
         time::{Clock, Timestamp},
     },
+    policy::{self, Action, Permit},
     secret::{Token, TokenKind},
 };
 
@@ -91,5 +92,19 @@ impl Flow {
     pub async fn authenticate(&self, shown: &str) -> Result<Option<Principal>, Error> {
         let Some(token) = Token::parse(TokenKind::Bearer, shown) else { return Ok(None) };
         Ok(tokens::authenticate(&mut self.0.ledger.read().await?, token.hash().as_str(), self.now()).await?)
+    }
+
+    /// Decides whether a principal may do what is not listening, and writes a refusal down. `recording` is what it would be done to.
+    ///
+    /// # Errors
+    /// [`Error::Denied`] with every reason; [`Error::NotFound`] where the principal may not know that there is anything.
+    pub async fn permit(&self, principal: &Principal, action: Action, recording: Option<RecordingId>) -> Result<Permit, Error> {
+        let now = self.now();
+        let denial = match policy::permit(principal, action, &self.0.rulebook, now) {
+            Ok(permit) => return Ok(permit),
+            Err(denial) => denial,
+        };
+        self.note(|| NewEntry::action_denied(now, principal, action, recording, &denial)).await?;
+        Err(if denial.is_hidden() { Error::NotFound } else { Error::Denied(denial) })
     }
 }

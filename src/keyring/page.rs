@@ -230,6 +230,15 @@ mod tests {
         assert!(page.key(1).is_ok());
     }
 
+    proptest::proptest! {
+        #[test]
+        fn any_bytes_are_refused_and_never_panic(sealed in proptest::collection::vec(proptest::num::u8::ANY, 0..5000), used in 0u8.., level in 0u8..) {
+            let rng = &mut rand::rng();
+            let row = PageRow { id: PageId::random(rng), tier: "standard".into(), level, generation: 1, parent: None, used, sealed };
+            proptest::prop_assert!(Page::open(row, &Key::random(rng), VaultId::random(rng)).is_err());
+        }
+    }
+
     #[test]
     fn a_page_takes_128_keys_and_no_more() {
         let rng = &mut rand::rng();

@@ -3,15 +3,20 @@
 //! Group commit: while one transaction is being written, the callbacks that arrive queue up and share the next one. Each caller is
 //! answered only after the commit that holds its announcement.
 
+use std::{borrow::Cow, collections::BTreeMap};
+
 use tokio::sync::{mpsc, oneshot};
 
-use super::{Error, Ledger, tx::Arg};
-use crate::model::{
-    crash,
-    id::RecordingId,
-    name::Tier,
-    sid::{AccountSid, CallSid, ConferenceSid, RecordingSid},
-    time::Timestamp,
+use super::{Error, Ledger, audit, tx::Arg};
+use crate::{
+    evidence::NewEntry,
+    model::{
+        crash,
+        id::RecordingId,
+        name::Tier,
+        sid::{AccountSid, CallSid, ConferenceSid, RecordingSid},
+        time::Timestamp,
+    },
 };
 
 /// Most announcements in one transaction.
@@ -74,7 +79,7 @@ SELECT value->>'id', value->>'state', value->>'account', value->>'source_sid', v
   value->>'policy_digest', CAST(value->>'started_at' AS BIGINT), $2
 FROM json_each($1) AS announced WHERE true
 ON CONFLICT (id) DO UPDATE SET
-  state = CASE WHEN recordings.state IN ('sealed', 'shredded') OR excluded.source_rank <= recordings.source_rank
+  state = CASE WHEN recordings.state = 'sealed' OR excluded.source_rank <= recordings.source_rank
     THEN recordings.state ELSE excluded.state END,
   source_status = CASE WHEN excluded.source_rank > recordings.source_rank THEN excluded.source_status ELSE recordings.source_status END,
   error_code = CASE WHEN excluded.source_rank > recordings.source_rank THEN excluded.error_code ELSE recordings.error_code END,
@@ -84,7 +89,12 @@ ON CONFLICT (id) DO UPDATE SET
   source = COALESCE(recordings.source, excluded.source),
   duration_s = COALESCE(recordings.duration_s, excluded.duration_s),
   channels = COALESCE(recordings.channels, excluded.channels),
-  started_at = COALESCE(recordings.started_at, excluded.started_at)";
+  started_at = COALESCE(recordings.started_at, excluded.started_at)
+WHERE recordings.state <> 'shredded'";
+
+/// After [`ANNOUNCE`], which has locked the rows.
+const REFUSED: &str = "/* accept.refused */
+SELECT recordings.id FROM json_each($1) AS announced JOIN recordings ON recordings.id = announced.key WHERE recordings.state = 'shredded'";
 
 const ENQUEUE: &str = "/* accept.enqueue */
 INSERT INTO work (kind, recording_id, state, due_at, attempts, enqueued_at)
@@ -149,6 +159,10 @@ impl Committer {
                 let args = [Arg::Text(&document), Arg::Int(now.as_millis())];
                 tx.execute(ANNOUNCE, &args).await?;
                 tx.execute(ENQUEUE, &args).await?;
+                for row in tx.fetch_all(REFUSED, &args[..1]).await? {
+                    let id = row.parse("recordings", "id", "id")?;
+                    audit::append(&mut tx, NewEntry::recording_refused(now, id)).await?;
+                }
                 crash::point("accept.before_commit");
                 tx.commit().await
             })
@@ -158,25 +172,38 @@ impl Committer {
     }
 }
 
-/// One JSON object with a member for each recording: several announcements of one recording become the one that knows most.
+/// One JSON object with a member for each recording. Several announcements of one recording become one, by the same rules by which
+/// `ANNOUNCE` adds an announcement to a row: which of them share a transaction makes no difference.
 fn document<'a>(announcements: impl Iterator<Item = &'a Announcement>) -> String {
     #[derive(serde::Serialize)]
     struct Ranked<'a> {
         #[serde(flatten)]
-        announcement: &'a Announcement,
+        announcement: Cow<'a, Announcement>,
         // Text, because `->>` gives an integer on one database and text on the other.
         rank: String,
         state: &'static str,
     }
-    let mut best: std::collections::BTreeMap<RecordingId, (i64, &'static str, &Announcement)> = std::collections::BTreeMap::new();
+    let mut told: BTreeMap<RecordingId, Cow<'_, Announcement>> = BTreeMap::new();
     for announcement in announcements {
-        let (rank, state) = rank(&announcement.source_status);
-        let known = best.entry(announcement.id).or_insert((rank, state, announcement));
-        if rank > known.0 {
-            *known = (rank, state, announcement);
-        }
+        told.entry(announcement.id).and_modify(|known| add(known.to_mut(), announcement)).or_insert(Cow::Borrowed(announcement));
     }
-    let members: std::collections::BTreeMap<RecordingId, Ranked<'_>> =
-        best.into_iter().map(|(id, (rank, state, announcement))| (id, Ranked { announcement, rank: rank.to_string(), state })).collect();
-    serde_json::to_string(&members).expect("ids and plain values always have a JSON form")
+    let ranked = told.into_iter().map(|(id, announcement)| {
+        let (rank, state) = rank(&announcement.source_status);
+        (id, Ranked { announcement, rank: rank.to_string(), state })
+    });
+    serde_json::to_string(&ranked.collect::<BTreeMap<_, _>>()).expect("ids and plain values always have a JSON form")
+}
+
+/// Adds what a later announcement says: a status of a higher rank, and facts that were not known. Tier and policy are the first one's.
+fn add(known: &mut Announcement, later: &Announcement) {
+    if rank(&later.source_status).0 > rank(&known.source_status).0 {
+        known.source_status.clone_from(&later.source_status);
+        known.error_code = later.error_code;
+    }
+    known.call = known.call.take().or_else(|| later.call.clone());
+    known.conference = known.conference.take().or_else(|| later.conference.clone());
+    known.source = known.source.take().or_else(|| later.source.clone());
+    known.duration_s = known.duration_s.or(later.duration_s);
+    known.channels = known.channels.or(later.channels);
+    known.started_at = known.started_at.or(later.started_at);
 }

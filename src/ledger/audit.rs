@@ -37,10 +37,10 @@ pub async fn after(tx: &mut Tx, seq: i64, limit: i64) -> Result<Vec<Entry>, Erro
             Ok(Entry {
                 seq: row.int("seq")?,
                 at: row.time("at")?,
-                actor: row.parse(T, "actor", "actor")?,
-                event: row.parse(T, "event", "event")?,
-                recording: row.maybe_parse(T, "recording_id", "recording_id")?,
-                details: row.parse(T, "details", "event")?,
+                actor: row.parse(T, "actor", "seq")?,
+                event: row.parse(T, "event", "seq")?,
+                recording: row.maybe_parse(T, "recording_id", "seq")?,
+                details: row.parse(T, "details", "seq")?,
             })
         })
         .collect()

@@ -46,12 +46,14 @@ impl From<sqlx::Error> for Error {
         match &error {
             // PostgreSQL: serialization_failure, deadlock_detected, and unique_violation of two writers that met.
             sqlx::Error::Database(_) if matches!(code.as_str(), "40001" | "40P01" | "23505") => Self::Conflict,
-            // SQLite's extended codes carry the primary code in their low byte: busy, locked, read-only, I/O, corrupt, full, cannot open.
-            sqlx::Error::Database(e) if matches!(code.parse::<u32>().map(|c| c & 0xff), Ok(5 | 6 | 8 | 10 | 11 | 13 | 14)) => {
+            // SQLite's extended codes carry the primary code in their low byte: busy, locked, read-only, I/O, full, cannot
+            // open. A corrupt file is not among them: trying again does not help, and it must be loud.
+            sqlx::Error::Database(e) if matches!(code.parse::<u32>().map(|c| c & 0xff), Ok(5 | 6 | 8 | 10 | 13 | 14)) => {
                 Self::Unavailable(e.message().to_owned())
             }
-            // PostgreSQL classes: connection, insufficient resources, operator intervention, system error, read-only transaction.
-            sqlx::Error::Database(e) if ["08", "53", "57", "58", "25006"].iter().any(|class| code.starts_with(class)) => {
+            // PostgreSQL classes: connection, insufficient resources, operator intervention, system error; read-only transaction, and a
+            // lock that was not given in time.
+            sqlx::Error::Database(e) if ["08", "53", "57", "58", "25006", "55P03"].iter().any(|class| code.starts_with(class)) => {
                 Self::Unavailable(e.message().to_owned())
             }
             sqlx::Error::Database(e) => Self::Statement(e.message().to_owned()),

@@ -34,8 +34,6 @@ pub async fn insert_vault(tx: &mut Tx, id: VaultId, now: Timestamp) -> Result<()
     tx.execute(SQL, &[Arg::Text(&id.to_string()), Arg::Int(now.as_millis())]).await.map(|_| ())
 }
 
-const PAGE_COLUMNS: &str = "id, tier, level, generation, parent, parent_slot, used, sealed";
-
 /// The rows from the root page down to `page`, in one query.
 ///
 /// # Errors
@@ -52,6 +50,16 @@ pub async fn path(tx: &mut Tx, page: PageId) -> Result<Vec<PageRow>, Error> {
         return Err(Error::Stale("a key page is missing"));
     }
     rows.iter().map(page_row).collect()
+}
+
+/// Locks a page for the rest of the unit. Called before the page is read, it lets writers that meet wait for each other; without it all but
+/// one of them would have to run again.
+///
+/// # Errors
+/// [`Error::Stale`] if there is no such page.
+pub async fn lock(tx: &mut Tx, page: PageId) -> Result<(), Error> {
+    const SQL: &str = "/* keys.lock */ UPDATE pages SET generation = generation WHERE id = $1";
+    tx.execute_one(SQL, &[Arg::Text(&page.to_string())], "a key page is missing").await
 }
 
 /// The one root page.
@@ -73,12 +81,14 @@ pub async fn page_with_room(tx: &mut Tx, tier: &str, level: u8) -> Result<Option
 }
 
 /// A leaf page with a free slot that `filler` holds or may take: each process fills leaves of its own, so that writers do not meet.
+///
+/// The conditions stand twice, because PostgreSQL, when it had to wait for the chosen row, asks only the outer ones again.
 pub async fn claim_leaf(tx: &mut Tx, tier: &str, filler: HolderId, now: Timestamp, until: Timestamp) -> Result<Option<PageId>, Error> {
     const SQL: &str = "/* keys.claim_leaf */
         UPDATE pages SET filler = $2, filler_until = $4
         WHERE id = (SELECT id FROM pages WHERE tier = $1 AND level = 0 AND used < 128 AND (filler = $2 OR filler_until < $3)
                     ORDER BY filler = $2 DESC, used DESC LIMIT 1)
-          AND (filler = $2 OR filler_until < $3)
+          AND used < 128 AND (filler = $2 OR filler_until < $3)
         RETURNING id";
     let args = [Arg::Text(tier), Arg::Text(&filler.to_string()), Arg::Int(now.as_millis()), Arg::Int(until.as_millis())];
     tx.fetch_first(SQL, &args).await?.map(|row| row.parse("pages", "id", "id")).transpose()
@@ -153,10 +163,11 @@ pub async fn remove_entry(tx: &mut Tx, id: RecordingId, leg: Leg) -> Result<(), 
     tx.execute_one(SQL, &[Arg::Text(&id.to_string()), Arg::Text(leg.as_str())], "the key entry is gone already").await
 }
 
-/// All pages, for those who check that nothing is readable in them.
+/// All pages, root page first, for those who check the whole tree.
 pub async fn all_pages(tx: &mut Tx) -> Result<Vec<PageRow>, Error> {
-    let sql = format!("/* keys.all_pages */ SELECT {PAGE_COLUMNS} FROM pages ORDER BY level DESC, id");
-    tx.fetch_all(&sql, &[]).await?.iter().map(page_row).collect()
+    const SQL: &str = "/* keys.all_pages */
+        SELECT id, tier, level, generation, parent, parent_slot, used, sealed FROM pages ORDER BY level DESC, id";
+    tx.fetch_all(SQL, &[]).await?.iter().map(page_row).collect()
 }
 
 fn page_row(row: &Row) -> Result<PageRow, Error> {

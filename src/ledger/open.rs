@@ -62,7 +62,10 @@ impl Ledger {
                 .pragma("secure_delete", "on")
                 .pragma("trusted_schema", "off");
             let writer = SqlitePoolOptions::new().max_connections(1).acquire_timeout(ACQUIRE).connect_with(options.clone()).await?;
-            migrate(SQLITE.run(&writer).await)?;
+            // Under the write lock, because SQLite has no other by which two processes that find an empty file would take turns.
+            let mut tx = writer.begin_with("BEGIN IMMEDIATE").await?;
+            migrate(SQLITE.run(&mut *tx).await)?;
+            tx.commit().await?;
             let options = options.pragma("query_only", "on");
             let readers = SqlitePoolOptions::new().max_connections(connections).acquire_timeout(ACQUIRE).connect_lazy_with(options);
             return Ok(Self(Db::Sqlite { readers, writer }));

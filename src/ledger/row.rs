@@ -75,6 +75,7 @@ impl Row {
     }
 
     pub(super) fn inconsistent(&self, table: &'static str, column: &'static str, key: &str) -> Error {
-        Error::Inconsistent { table, column, id: self.text(key).unwrap_or_default() }
+        let id = self.text(key).or_else(|_| self.int(key).map(|number| number.to_string()));
+        Error::Inconsistent { table, column, id: id.unwrap_or_default() }
     }
 }

@@ -164,7 +164,7 @@ pub async fn revive(tx: &mut Tx, recording: Option<RecordingId>, now: Timestamp)
 pub async fn enqueue(tx: &mut Tx, kind: Kind, recording: RecordingId, now: Timestamp) -> Result<(), Error> {
     const SQL: &str = "/* work.enqueue */
         INSERT INTO work (kind, recording_id, state, due_at, attempts, enqueued_at) VALUES ($1, $2, 'due', $3, 0, $3)
-        ON CONFLICT (kind, recording_id) DO UPDATE SET state = 'due'";
+        ON CONFLICT (kind, recording_id) DO UPDATE SET state = 'due', due_at = excluded.due_at, attempts = 0 WHERE work.state = 'dead'";
     tx.execute(SQL, &[Arg::Text(kind.as_str()), Arg::Text(&recording.to_string()), Arg::Int(now.as_millis())]).await.map(|_| ())
 }
 

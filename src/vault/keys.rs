@@ -61,6 +61,7 @@ impl Inner {
     /// Destroys a recording's key and its entry; the fingerprint of what was destroyed, `None` if there never was a key.
     pub(super) async fn destroy_key(&self, tx: &mut Tx, id: RecordingId, leg: Leg) -> Result<Option<String>, Error> {
         let Some(entry) = rows::find_entry(tx, id, leg).await? else { return Ok(None) };
+        rows::lock(tx, entry.place.page).await?;
         let mut leaf = tree::walk(rows::path(tx, entry.place.page).await?, &self.root.key, self.root.vault)?;
         leaf.page.destroy(entry.place.slot)?;
         let leaf = leaf.seal(self.root.vault, &mut rand::rng());

@@ -1,3 +1,5 @@
+//! Accounts: which are accepted, and what shows of them.
+
 use super::*;
 
 fn sid(digit: char) -> AccountSid {

@@ -1,3 +1,5 @@
+//! Callbacks as Twilio sends them, and as nobody should.
+
 use std::path::Path;
 
 use super::*;

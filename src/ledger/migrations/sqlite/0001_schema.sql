@@ -157,5 +157,10 @@ INSERT INTO audit_head (one, seq) VALUES (1, 0);
 -- The log and the fences only grow, whoever is connected.
 CREATE TRIGGER audit_unchanged BEFORE UPDATE ON audit BEGIN SELECT RAISE(ABORT, 'the audit log only grows'); END;
 CREATE TRIGGER audit_kept BEFORE DELETE ON audit BEGIN SELECT RAISE(ABORT, 'the audit log only grows'); END;
+-- REPLACE deletes without asking the trigger for deletes.
+CREATE TRIGGER audit_not_replaced BEFORE INSERT ON audit WHEN EXISTS (SELECT 1 FROM audit WHERE seq = NEW.seq)
+  BEGIN SELECT RAISE(ABORT, 'the audit log only grows'); END;
 CREATE TRIGGER fences_unchanged BEFORE UPDATE ON fences BEGIN SELECT RAISE(ABORT, 'fences only grow'); END;
 CREATE TRIGGER fences_kept BEFORE DELETE ON fences BEGIN SELECT RAISE(ABORT, 'fences only grow'); END;
+CREATE TRIGGER fences_not_replaced BEFORE INSERT ON fences WHEN EXISTS (SELECT 1 FROM fences WHERE recording_id = NEW.recording_id)
+  BEGIN SELECT RAISE(ABORT, 'fences only grow'); END;

@@ -1,0 +1,121 @@
+//! The executable dies at each named place of ingest and shred, and starts again.
+
+use std::time::Duration;
+
+use recvault::{app::App, config::Config, flow::Swept, model::crash, model::time::Clock};
+
+use crate::{
+    book::{self, Entry},
+    database::Kind,
+    invariants::{self, Found},
+    world::World,
+};
+
+macro_rules! points {
+    ($($event:ident at $point:literal;)*) => {
+        mod sqlite {
+            $(#[tokio::test(flavor = "multi_thread")]
+            async fn $event() {
+                super::dies_and_comes_back(super::Kind::Sqlite, $point).await;
+            })*
+        }
+
+        mod postgres {
+            $(#[tokio::test(flavor = "multi_thread")]
+            async fn $event() {
+                super::dies_and_comes_back(super::Kind::Postgres, $point).await;
+            })*
+        }
+
+        #[test]
+        fn every_named_place_is_tried() {
+            assert_eq!([$($point),*], crash::POINTS);
+        }
+    };
+}
+
+points! {
+    dies_with_a_callback_in_its_hands at "accept.before_commit";
+    dies_between_commit_and_answer_of_a_callback at "accept.after_commit";
+    dies_before_it_fetches at "fetch.leased";
+    dies_with_half_a_recording_stored at "deposit.first_bytes";
+    dies_with_ciphertext_and_no_key at "deposit.after_store";
+    dies_with_a_key_that_is_not_committed at "deposit.before_commit";
+    dies_when_the_recording_is_sealed at "deposit.after_commit";
+    dies_with_a_shred_that_is_not_committed at "shred.before_commit";
+    dies_between_commit_and_answer_of_a_shred at "shred.after_commit";
+    dies_with_the_bytes_removed at "remove.after_delete";
+    dies_before_the_receipt_is_closed at "remove.before_done";
+}
+
+async fn dies_and_comes_back(kind: Kind, point: &str) {
+    let Some(world) = World::on(kind).await else { return };
+    // More than one part of an upload where the upload is what breaks off.
+    let seconds = if point == "deposit.first_bytes" { 600 } else { 2 };
+    let (early, late) = (Entry::several(&world, 3, 1), Entry::several(&world, 3, seconds));
+
+    // A life before: three recordings, of which one is shredded; then the power goes.
+    let service = world.serve().await;
+    for entry in &early {
+        assert_eq!(entry.announce(&world, &service.client).await.unwrap(), 204);
+        service.client.until(entry.id, "sealed").await;
+        entry.prepare_to_listen(&service.client).await.unwrap();
+    }
+    early[0].shred(&service.client).await.unwrap();
+    book::settle(&early[..1], &world, &service.client).await;
+    service.process.kill().await;
+
+    // The life that ends at the point.
+    let service = world.serve_until(Some(point)).await;
+    if point.starts_with("shred") || point.starts_with("remove") {
+        let _ = early[1].shred(&service.client).await;
+    } else {
+        for entry in &late {
+            let _ = entry.announce(&world, &service.client).await;
+        }
+    }
+    service.process.dies(point).await;
+    expect_what_the_point_leaves(&world, point, invariants::check(&world).await, &early[1], &late[0]);
+
+    // The dead process's leases run out.
+    world.database.execute("UPDATE work SET due_at = 0").await;
+    let service = world.serve().await;
+    let all: Vec<Entry> = early.into_iter().chain(late).collect();
+    book::settle(&all, &world, &service.client).await;
+    service.process.stop().await;
+
+    let found = invariants::check(&world).await;
+    assert_eq!((found.states.len(), found.work), (all.len(), 0), "everything is done: {found:?}");
+    let litter = (found.orphans as u64, world.unfinished_objects() as u64);
+    let swept = sweep(&world).await;
+    assert_eq!((swept.orphans, swept.uploads), litter, "the sweep removes what nobody owns");
+    let found = invariants::check(&world).await;
+    assert_eq!((found.orphans, world.unfinished_objects()), (0, 0), "and nothing else: {found:?}");
+}
+
+/// What a death at a point leaves on disk, besides what must always hold.
+fn expect_what_the_point_leaves(world: &World, point: &str, found: Found, condemned: &Entry, announced: &Entry) {
+    let state = |entry: &Entry| found.states.get(&entry.id.to_string()).map(String::as_str);
+    let litter = (found.orphans, world.unfinished_objects(), found.removed);
+    match point {
+        "accept.before_commit" => assert_eq!((state(announced), litter), (None, (0, 0, 0)), "{found:?}"),
+        "accept.after_commit" | "fetch.leased" => assert_eq!((state(announced), litter), (Some("announced"), (0, 0, 0)), "{found:?}"),
+        "deposit.first_bytes" => {
+            assert!(litter.0 == 0 && litter.1 > 0 && found.states.values().all(|state| state != "fenced"), "{found:?}")
+        }
+        "deposit.after_store" | "deposit.before_commit" => assert!(litter.0 > 0, "{found:?}"),
+        "deposit.after_commit" => assert!(found.states.values().filter(|state| *state == "sealed").count() > 2, "{found:?}"),
+        "shred.before_commit" => assert_eq!((state(condemned), litter), (Some("sealed"), (0, 0, 0)), "{found:?}"),
+        "shred.after_commit" => assert_eq!((state(condemned), litter), (Some("fenced"), (0, 0, 0)), "{found:?}"),
+        "remove.after_delete" | "remove.before_done" => assert_eq!((state(condemned), litter), (Some("fenced"), (0, 0, 1)), "{found:?}"),
+        _ => panic!("nobody said what {point} leaves"),
+    }
+}
+
+/// A sweep without the hour of patience that the command line insists on.
+async fn sweep(world: &World) -> Swept {
+    let config = Config::read(&world.path("recvault.toml")).unwrap();
+    let mut app = App::open(config, Clock::System).await.unwrap();
+    let (flow, _committer) = app.flow().await.unwrap();
+    flow.sweep(Duration::ZERO).await.unwrap()
+}

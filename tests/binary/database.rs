@@ -1,0 +1,95 @@
+//! The ledger of one test, looked at from outside: its own SQLite file or its own PostgreSQL database, which goes with the test.
+
+use std::path::PathBuf;
+
+use sqlx::{AssertSqlSafe, Connection as _, PgConnection, SqliteConnection, sqlite::SqliteConnectOptions};
+
+/// Which database the ledger of a test is in.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Kind {
+    Sqlite,
+    Postgres,
+}
+
+/// A ledger's database.
+pub(crate) enum Database {
+    /// A file in the vault folder.
+    Sqlite(PathBuf),
+    /// A database of its own on the server of `admin`.
+    Postgres { admin: String, name: String, url: String },
+}
+
+/// The server for tests; prints a line when there is none.
+pub(crate) fn postgres_server() -> Option<String> {
+    #[expect(clippy::disallowed_methods, reason = "the one switch of these tests")]
+    let url = std::env::var("RECVAULT_TEST_POSTGRES").ok();
+    if url.is_none() {
+        eprintln!("skipped: RECVAULT_TEST_POSTGRES names no server");
+    }
+    url
+}
+
+impl Database {
+    pub(crate) async fn create_postgres(admin: &str) -> Self {
+        let name = format!("binary_{}", crate::world::digits());
+        let mut server = PgConnection::connect(admin).await.expect("the PostgreSQL server for tests answers");
+        sqlx::query(AssertSqlSafe(format!("CREATE DATABASE {name}"))).execute(&mut server).await.expect("a database of our own");
+        let mut url: url::Url = admin.parse().expect("the URL of the server for tests is one");
+        url.set_path(&name);
+        Self::Postgres { admin: admin.to_owned(), name, url: url.into() }
+    }
+
+    /// As the configuration names it.
+    pub(crate) fn url(&self) -> String {
+        match self {
+            Self::Sqlite(_) => "sqlite:vault.db".into(),
+            Self::Postgres { url, .. } => url.clone(),
+        }
+    }
+
+    /// The first column, which must be text, of every row of a query that both databases understand.
+    pub(crate) async fn texts(&self, sql: &str) -> Vec<String> {
+        let query = AssertSqlSafe(sql.to_owned());
+        match self {
+            Self::Sqlite(path) => {
+                let mut connection = SqliteConnection::connect_with(&SqliteConnectOptions::new().filename(path)).await.unwrap();
+                sqlx::query_scalar(query).fetch_all(&mut connection).await.unwrap()
+            }
+            Self::Postgres { url, .. } => {
+                let mut connection = PgConnection::connect(url).await.unwrap();
+                sqlx::query_scalar(query).fetch_all(&mut connection).await.unwrap()
+            }
+        }
+    }
+
+    /// Runs a statement.
+    pub(crate) async fn execute(&self, sql: &str) {
+        let query = sqlx::query(AssertSqlSafe(sql.to_owned()));
+        match self {
+            Self::Sqlite(path) => {
+                let mut connection = SqliteConnection::connect_with(&SqliteConnectOptions::new().filename(path)).await.unwrap();
+                sqlx::query(AssertSqlSafe(sql.to_owned())).execute(&mut connection).await.unwrap();
+            }
+            Self::Postgres { url, .. } => {
+                let mut connection = PgConnection::connect(url).await.unwrap();
+                query.execute(&mut connection).await.unwrap();
+            }
+        }
+    }
+}
+
+impl Drop for Database {
+    fn drop(&mut self) {
+        let Self::Postgres { admin, name, .. } = self else { return };
+        let (admin, drop) = (admin.clone(), format!("DROP DATABASE IF EXISTS {name} WITH (FORCE)"));
+        // A runtime of its own: the test's may be the one that is being torn down.
+        let dropping = std::thread::spawn(move || {
+            let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
+            runtime.block_on(async {
+                let mut server = PgConnection::connect(&admin).await?;
+                sqlx::query(AssertSqlSafe(drop)).execute(&mut server).await
+            })
+        });
+        let _ = dropping.join();
+    }
+}

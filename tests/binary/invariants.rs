@@ -1,0 +1,87 @@
+//! What must hold of a vault that lies still, however its last process ended: no half state, and an audit log without gaps.
+
+use std::collections::BTreeMap;
+
+use crate::world::World;
+
+/// What was found in a vault that keeps its promises.
+#[derive(Debug)]
+pub(crate) struct Found {
+    /// The state of each recording by its id; of a shredded one the state of its receipt.
+    pub(crate) states: BTreeMap<String, String>,
+    /// Whole objects that no recording owns.
+    pub(crate) orphans: usize,
+    /// Objects of shredded recordings that are catalogued still, although their bytes are gone.
+    pub(crate) removed: usize,
+    /// Pieces of work that wait.
+    pub(crate) work: u32,
+}
+
+const RECORDINGS: &str = "
+    SELECT r.id || '|' || r.state || '|' || r.source_status
+      || '|' || (SELECT COUNT(*) FROM key_entries k WHERE k.recording_id = r.id)
+      || '|' || (SELECT COUNT(*) FROM artefacts a WHERE a.recording_id = r.id)
+      || '|' || COALESCE((SELECT MAX(a.object_id || ':' || a.sealed_len) FROM artefacts a WHERE a.recording_id = r.id), '')
+      || '|' || (SELECT COUNT(*) FROM fences f WHERE f.recording_id = r.id)
+      || '|' || (SELECT COUNT(f.fingerprint) FROM fences f WHERE f.recording_id = r.id)
+      || '|' || COALESCE((SELECT MAX(c.state) FROM receipts c WHERE c.recording_id = r.id), '')
+      || '|' || (SELECT COUNT(*) FROM work w WHERE w.recording_id = r.id AND w.kind = 'fetch')
+      || '|' || (SELECT COUNT(*) FROM work w WHERE w.recording_id = r.id AND w.kind = 'remove')
+      || '|' || (SELECT COUNT(*) FROM audit e WHERE e.recording_id = r.id AND e.event = 'recording.sealed')
+      || '|' || (SELECT COUNT(*) FROM audit e WHERE e.recording_id = r.id AND e.event = 'shred.fenced')
+      || '|' || (SELECT COUNT(*) FROM audit e WHERE e.recording_id = r.id AND e.event = 'shred.bytes-removed')
+    FROM recordings r ORDER BY r.id";
+
+/// Entries, the highest number, and the number that the head holds.
+const AUDIT: &str = "
+    SELECT COUNT(*) || '|' || COALESCE(MAX(seq), 0) || '|' || COALESCE(MIN(seq), 1) || '|' || (SELECT seq FROM audit_head) FROM audit";
+
+/// Checks a vault that no process serves.
+pub(crate) async fn check(world: &World) -> Found {
+    let rows = world.database.texts(RECORDINGS).await;
+    let mut objects = world.objects();
+    let mut found = Found { states: BTreeMap::new(), orphans: 0, removed: 0, work: 0 };
+    for row in &rows {
+        let columns: [&str; 14] = row.split('|').collect::<Vec<_>>().try_into().unwrap();
+        let [id, state, status, keys, artefacts, object, fences, fingerprints, receipt, fetches, removes, sealings, fencings, removals] =
+            columns;
+        let stored = object.split_once(':').and_then(|(object, _)| objects.remove(object.trim_start_matches("obj_")));
+        let has_object = stored.is_some();
+        if let (Some(stored), Some((_, catalogued))) = (stored, object.split_once(':')) {
+            assert_eq!(stored.to_string(), catalogued, "an object has the length that is catalogued: {row}");
+        }
+        let shred = (fences, fingerprints, receipt, removes, fencings, removals);
+        match state {
+            "announced" => {
+                assert_eq!((keys, artefacts, sealings), ("0", "0", "0"), "nothing of an announced recording is sealed: {row}");
+                assert_eq!(shred, ("0", "0", "", "0", "0", "0"), "nothing of it is shredded: {row}");
+                assert_eq!(fetches, if status == "completed" { "1" } else { "0" }, "its fetch is waiting: {row}");
+            }
+            "sealed" => {
+                assert_eq!((keys, artefacts, has_object), ("1", "1", true), "a sealed recording has one key and one object: {row}");
+                assert_eq!(shred, ("0", "0", "", "0", "0", "0"), "nothing of it is shredded: {row}");
+                assert_eq!((sealings, fetches), ("1", "0"), "it was sealed once: {row}");
+            }
+            "shredded" => {
+                assert_eq!((keys, fetches), ("0", "0"), "a shredded recording has no key and is not fetched: {row}");
+                assert_eq!((fences, fingerprints, fencings), ("1", sealings, "1"), "fence and log agree: {row}");
+                assert!(matches!((removes, removals), ("1", "0") | ("0", "1")), "its bytes will be removed or are: {row}");
+                // What was never sealed leaves nothing to remove, so its receipt is closed from the first.
+                let is_open = removes == "1" && fingerprints == "1";
+                assert_eq!(receipt, if is_open { "fenced" } else { "closed" }, "the receipt says how far it is: {row}");
+                assert!(is_open || artefacts == "0", "a closed receipt leaves nothing catalogued: {row}");
+                found.removed += usize::from(artefacts == "1" && !has_object);
+            }
+            _ => panic!("no recording here is absent or failed: {row}"),
+        }
+        found.work += fetches.parse::<u32>().unwrap() + removes.parse::<u32>().unwrap();
+        found.states.insert(id.to_owned(), if state == "shredded" { receipt } else { state }.to_owned());
+    }
+    found.orphans = objects.len();
+
+    let audit = world.database.texts(AUDIT).await.remove(0);
+    let numbers: Vec<&str> = audit.split('|').collect();
+    assert_eq!(numbers[2], "1", "the audit log begins with 1");
+    assert!(numbers[0] == numbers[1] && numbers[1] == numbers[3], "the audit log has a gap: {audit}");
+    found
+}

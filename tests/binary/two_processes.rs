@@ -1,0 +1,117 @@
+//! Two services on one PostgreSQL database, as behind a load balancer.
+
+use std::time::{Duration, Instant};
+
+use futures_util::{StreamExt as _, stream};
+use recvault::demo::{
+    conversation::{self, Channels},
+    stand_in::Fault,
+};
+use rustix::process::Signal;
+
+use crate::{
+    book::{self, Entry},
+    client::eventually,
+    database::Kind,
+    invariants,
+    world::{World, sound},
+};
+
+#[tokio::test(flavor = "multi_thread")]
+async fn two_services_fed_at_once_seal_and_shred_each_recording_once() {
+    let Some(world) = World::on(Kind::Postgres).await else { return };
+    // Enough connections that writers meet: the keys of all these recordings are on two pages.
+    world.configure("connections = 4", "connections = 20");
+    let (first, second) = (world.serve().await, world.serve().await);
+    let entries = Entry::several(&world, 60, 1);
+    let clients = [&first.client, &second.client];
+
+    // Every third callback comes twice, at both doors at once.
+    let announced = stream::iter(entries.iter().enumerate()).for_each_concurrent(16, |(at, entry)| {
+        let world = &world;
+        async move {
+            let (here, there) = (clients[at % 2], clients[(at + 1) % 2]);
+            let again = async {
+                if at % 3 == 0 {
+                    assert_eq!(entry.announce(world, there).await.unwrap(), 204);
+                }
+            };
+            let (status, ()) = futures_util::join!(entry.announce(world, here), again);
+            assert_eq!(status.unwrap(), 204);
+        }
+    });
+    announced.await;
+    for (at, entry) in entries.iter().enumerate() {
+        clients[at % 2].until(entry.id, "sealed").await;
+    }
+    assert_eq!(world.stand_in.media_requests(), 60, "a lease keeps the other service from fetching the same");
+
+    let shredded = stream::iter(entries.iter().enumerate().skip(20)).for_each_concurrent(40, |(at, entry)| async move {
+        entry.shred(clients[at % 2]).await.unwrap();
+        assert!(entry.receipt.get().is_some(), "a shred is answered, whoever else is shredding: {}", entry.id);
+        // At the other door too, and with the same receipt.
+        entry.shred(clients[(at + 1) % 2]).await.unwrap();
+    });
+    shredded.await;
+    book::settle(&entries, &world, clients[1]).await;
+    first.process.stop().await;
+    second.process.stop().await;
+    let found = invariants::check(&world).await;
+    let sealed = found.states.values().filter(|state| *state == "sealed").count();
+    assert_eq!((found.states.len(), sealed, found.work, found.orphans), (60, 20, 0, 0), "{found:?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_stream_of_one_service_is_silenced_when_the_other_shreds() {
+    let Some(world) = World::on(Kind::Postgres).await else { return };
+    let (first, second) = (world.serve().await, world.serve().await);
+    // Much more than the buffers on the way to a slow listener hold.
+    let wav = conversation::repeat_to(1800, Channels::Dual);
+    let id = world.sealed(&first.client, wav.clone().into()).await;
+    let (_, path) = first.client.grant(id).await.unwrap();
+    let mut response = first.client.http.get(format!("{}{}", first.client.base, path.unwrap())).send().await.unwrap();
+    let mut heard = response.chunk().await.unwrap().expect("the stream begins").len();
+
+    let (status, _) = second.client.shred(id).await.unwrap();
+    assert_eq!(status, 200);
+    let shredded = Instant::now();
+    let cut = loop {
+        match response.chunk().await {
+            Ok(Some(chunk)) => heard += chunk.len(),
+            Ok(None) => break false,
+            Err(_) => break true,
+        }
+        assert!(shredded.elapsed() < Duration::from_secs(5), "5 s after the shred it is still heard");
+        // A listener who listens.
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    };
+    assert!(cut && heard < wav.len(), "the stream ended of itself, after {heard} of {} bytes", wav.len());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_service_that_slept_does_not_seal_what_another_has_taken_over() {
+    let Some(world) = World::on(Kind::Postgres).await else { return };
+    let wav = sound(1, 30);
+    let (sid, id) = world.record(wav.clone());
+    // Half a second the first time; the second time long enough for the sleeper to wake up and lose.
+    world.stand_in.fail(&sid, Fault::SlowBody { bytes: 50_000, every: Duration::from_millis(50) });
+    world.stand_in.fail(&sid, Fault::SlowBody { bytes: 50_000, every: Duration::from_millis(200) });
+    let sleeper = world.serve().await;
+    assert_eq!(world.announce(&sleeper.client, &sid).await.unwrap(), 204);
+    assert!(eventually(async || world.stand_in.media_requests() == 1).await);
+    sleeper.process.signal(Signal::STOP);
+
+    let other = world.serve().await;
+    assert!(eventually(async || world.stand_in.media_requests() == 2).await, "nobody takes over");
+    sleeper.process.signal(Signal::CONT);
+    sleeper.process.says("that the work is not its own any more", |log| log.contains("verdict=NotOurs").then_some(())).await;
+    other.client.until(id, "sealed").await;
+    assert_eq!(other.client.hear(id).await, wav);
+    assert!(!other.process.log().contains("verdict=NotOurs"), "who has the lease seals:\n{}", other.process.log());
+
+    sleeper.process.stop().await;
+    other.process.stop().await;
+    let found = invariants::check(&world).await;
+    // What the sleeper had stored by then is the sweep's, at most.
+    assert!(found.states.len() == 1 && found.orphans <= 1, "{found:?}");
+}

@@ -1,0 +1,198 @@
+//! The world of one test: a vault folder made by the real `recvault init`, and a Twilio in the test's own process.
+
+use std::{collections::BTreeMap, fs, path::PathBuf};
+
+use bytes::Bytes;
+use recvault::{
+    config::SHIPPED,
+    demo::{
+        conversation::{self, Channels, HEADER_LEN},
+        stand_in::{StandIn, StandInAccount},
+    },
+    model::{
+        id::{RecordingId, VaultId},
+        sid::{AccountSid, RecordingSid},
+    },
+};
+use tempfile::TempDir;
+
+use crate::{
+    client::{Client, eventually},
+    database::{self, Database, Kind},
+    process::{self, Ended, Process},
+};
+
+/// Everything of one test.
+pub(crate) struct World {
+    pub(crate) folder: TempDir,
+    pub(crate) database: Database,
+    pub(crate) stand_in: StandIn,
+    pub(crate) account: AccountSid,
+    pub(crate) auth_token: String,
+    pub(crate) vault: VaultId,
+    /// The first token, with every role.
+    pub(crate) token: String,
+}
+
+/// A running service with somebody to call it.
+pub(crate) struct Service {
+    pub(crate) process: Process,
+    pub(crate) client: Client,
+}
+
+impl World {
+    /// A vault on SQLite.
+    pub(crate) async fn sqlite() -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let database = Database::Sqlite(folder.path().join("vault.db"));
+        Self::made(folder, database).await
+    }
+
+    /// A vault on the kind of database; `None`, after saying so, where there is no such database.
+    pub(crate) async fn on(kind: Kind) -> Option<Self> {
+        match kind {
+            Kind::Sqlite => Some(Self::sqlite().await),
+            Kind::Postgres => {
+                let database = Database::create_postgres(&database::postgres_server()?).await;
+                Some(Self::made(tempfile::tempdir().unwrap(), database).await)
+            }
+        }
+    }
+
+    async fn made(folder: TempDir, database: Database) -> Self {
+        let account: AccountSid = format!("AC{}", digits()).parse().unwrap();
+        let auth_token = digits();
+        let stand_in = StandIn::start(vec![StandInAccount::new(account.clone(), auth_token.clone())]).await.unwrap();
+        fs::create_dir(folder.path().join("secrets")).unwrap();
+        fs::write(folder.path().join("secrets/twilio-auth-token"), &auth_token).unwrap();
+        let config = configured(&database.url(), &stand_in.base_url(), &account);
+        fs::write(folder.path().join("recvault.toml"), config).unwrap();
+        let made = process::run_in(folder.path(), &["init", ".", "--json"], &[]).json();
+        let vault = made["vault"].as_str().unwrap().parse().unwrap();
+        let token = made["token"].as_str().unwrap().to_owned();
+        Self { folder, database, stand_in, account, auth_token, vault, token }
+    }
+
+    pub(crate) fn path(&self, name: &str) -> PathBuf {
+        self.folder.path().join(name)
+    }
+
+    /// Runs a command of the operator to its end, in the vault folder.
+    pub(crate) fn run(&self, args: &[&str]) -> Ended {
+        process::run_in(self.folder.path(), args, &[])
+    }
+
+    /// Replaces a line of the configuration.
+    pub(crate) fn configure(&self, from: &str, to: &str) {
+        let file = self.path("recvault.toml");
+        let text = fs::read_to_string(&file).unwrap();
+        assert_eq!(text.matches(from).count(), 1, "`{from}` stands in the configuration once");
+        fs::write(file, text.replace(from, to)).unwrap();
+    }
+
+    /// Starts the service; it may still be far from ready. `crash_at` is where it is to die.
+    pub(crate) fn launch(&self, crash_at: Option<&str>) -> Process {
+        let mut command = process::recvault();
+        // Any other folder would do as well: paths start at the configuration file.
+        command.current_dir("/").arg("--config").arg(self.path("recvault.toml")).arg("serve");
+        command.envs(crash_at.map(|point| ("RECVAULT_CRASH_AT", point)));
+        Process::spawn(&mut command)
+    }
+
+    /// Starts the service and waits until it is ready.
+    pub(crate) async fn serve(&self) -> Service {
+        self.serve_until(None).await
+    }
+
+    /// The same, with a place where it is to die.
+    pub(crate) async fn serve_until(&self, crash_at: Option<&str>) -> Service {
+        let process = self.launch(crash_at);
+        let address = process
+            .says("where it listens", |log| {
+                let line = log.lines().find(|line| line.contains("serving"))?;
+                Some(line.split_once("address=")?.1.split_whitespace().next()?.to_owned())
+            })
+            .await;
+        let client = Client::new(format!("http://{address}"), &self.token);
+        assert!(eventually(async || client.get("/readyz").await.is_ok_and(|(status, _)| status == 200)).await, "{}", process.log());
+        Service { process, client }
+    }
+
+    /// Puts a sound at the stand-in under a new SID.
+    pub(crate) fn record(&self, wav: Bytes) -> (RecordingSid, RecordingId) {
+        let sid: RecordingSid = format!("RE{}", digits()).parse().unwrap();
+        self.stand_in.add_recording(&self.account, sid.clone(), wav);
+        let id = self.id(&sid);
+        (sid, id)
+    }
+
+    /// Which recording of the vault a SID is.
+    pub(crate) fn id(&self, sid: &RecordingSid) -> RecordingId {
+        RecordingId::of_source(self.vault, self.account.as_str(), sid.as_str())
+    }
+
+    /// Announces a complete recording as Twilio does; the status of the answer.
+    pub(crate) async fn announce(&self, client: &Client, sid: &RecordingSid) -> reqwest::Result<u16> {
+        let url = format!("{}/twilio/recordings", client.base);
+        Ok(self.stand_in.post_callback(&client.http, &url, sid, "completed").await?.status().as_u16())
+    }
+
+    /// Records, announces and waits for the seal.
+    pub(crate) async fn sealed(&self, client: &Client, wav: Bytes) -> RecordingId {
+        let (sid, id) = self.record(wav);
+        assert_eq!(self.announce(client, &sid).await.unwrap(), 204);
+        client.until(id, "sealed").await;
+        id
+    }
+
+    /// Whole objects in the store, by their 32 digits, with their lengths.
+    pub(crate) fn objects(&self) -> BTreeMap<String, u64> {
+        let whole = |(name, size): (String, u64)| Some((name.strip_suffix(".floe")?.to_owned(), size));
+        self.files_of_objects().into_iter().filter_map(whole).collect()
+    }
+
+    /// Objects that were begun and not finished.
+    pub(crate) fn unfinished_objects(&self) -> usize {
+        self.files_of_objects().keys().filter(|name| !name.ends_with(".floe")).count()
+    }
+
+    fn files_of_objects(&self) -> BTreeMap<String, u64> {
+        let Ok(shards) = fs::read_dir(self.path("objects/objects")) else { return BTreeMap::new() };
+        let files = shards.flat_map(|shard| fs::read_dir(shard.unwrap().path()).unwrap());
+        let file = |file: fs::DirEntry| Some((file.file_name().into_string().unwrap(), file.metadata().ok()?.len()));
+        files.filter_map(|entry| file(entry.unwrap())).collect()
+    }
+}
+
+/// The shipped configuration with ports that the system chooses, the stand-in as Twilio, and leases as short as they can be: who takes over
+/// from a dead process waits for them.
+fn configured(ledger: &str, api_base: &str, account: &AccountSid) -> String {
+    let mut text = SHIPPED.to_owned();
+    for (from, to) in [
+        ("listen = \"127.0.0.1:8080\"", "listen = \"127.0.0.1:0\""),
+        ("metrics_listen = \"127.0.0.1:9464\"", "metrics_listen = \"127.0.0.1:0\""),
+        ("public_url = \"http://127.0.0.1:8080\"", "public_url = \"http://127.0.0.1:0\""),
+        ("api_base = \"https://api.twilio.com\"", &format!("api_base = \"{api_base}\"")),
+        ("url = \"sqlite:vault.db\"", &format!("url = \"{ledger}\"")),
+        ("lease_s = 60", "lease_s = 5"),
+        ("grace_s = 10", "grace_s = 3"),
+    ] {
+        assert!(text.contains(from), "`{from}` is not in the shipped configuration any more");
+        text = text.replace(from, to);
+    }
+    text + &format!("\n[[twilio.accounts]]\nsid = \"{account}\"\nauth_token_files = [\"secrets/twilio-auth-token\"]\n")
+}
+
+/// A sound of its own: mono, so many seconds, with a mark so that no two are alike.
+pub(crate) fn sound(mark: u32, seconds: u32) -> Bytes {
+    let mut wav = conversation::repeat_to(seconds, Channels::Mono);
+    wav[HEADER_LEN..HEADER_LEN + 4].copy_from_slice(&mark.to_le_bytes());
+    wav.into()
+}
+
+/// 32 random hex digits.
+pub(crate) fn digits() -> String {
+    let mut bytes = [0; 16];
+    rand::Rng::fill_bytes(&mut rand::rng(), &mut bytes);
+    hex::encode(bytes)
+}

@@ -1,0 +1,19 @@
+//! The stories of the vault, told in one process: each test owns its world and is named after who did what.
+//!
+//! PostgreSQL is met when `RECVAULT_TEST_POSTGRES` names a server; every test makes a database of its own there and drops it.
+
+#![cfg(test)]
+
+#[macro_use]
+mod world;
+mod s3_server;
+
+mod auditing;
+mod callbacks;
+mod fetching;
+mod listening;
+mod shredding;
+mod sizes;
+mod store_faults;
+mod streams;
+mod tampering;

@@ -1,0 +1,293 @@
+//! A recording is let go of for good.
+
+use std::time::Duration;
+
+use futures_util::future::join_all;
+use recvault::{
+    demo::{conversation, stand_in::Fault},
+    evidence::{HeldCopy, KeySet, Receipt, Removal, receipt::ReceiptState},
+    keyring::{Page, tree},
+    ledger::keys,
+    model::id::{ReceiptId, RecordingId},
+    secret::Key,
+};
+use serde_json::json;
+
+use crate::world::{Answer, Database, FaultyStore, GatedHost, Op, Plan, Recipe, TestVault};
+
+/// The receipt as anybody gets it, checked with the published keys.
+async fn receipt(vault: &TestVault, id: &str) -> Receipt {
+    let answer = vault.anybody().get(&format!("/v1/receipts/{id}")).await;
+    assert_eq!((answer.status, answer.header("content-type")), (200, "application/jose"));
+    Receipt::verify(&answer.text(), &published_keys(vault).await).unwrap()
+}
+
+async fn published_keys(vault: &TestVault) -> KeySet {
+    vault.anybody().get("/.well-known/jwks.json").await.text().parse().unwrap()
+}
+
+fn receipt_id(answer: &Answer) -> String {
+    answer.json()["receipt_id"].as_str().unwrap().to_owned()
+}
+
+async fn a_recording_is_shredded_and_a_receipt_proves_it(database: Database) {
+    let vault = Recipe::on(database).by_hand().await;
+    let recorded = vault.sealed().await;
+    let path = vault.audio(recorded.id).await;
+    let digest = vault.details(recorded.id).await["policy_digest"].as_str().unwrap().to_owned();
+    let answer = vault.shred(recorded.id).await;
+    assert_eq!(answer.status, 200, "{answer:?}");
+    let (body, id) = (answer.json(), receipt_id(&answer));
+    assert_eq!(body["recording_id"], json!(recorded.id));
+    assert_eq!(body["receipt_url"], json!(vault.process.public(&format!("/v1/receipts/{id}"))));
+
+    // Step one: the key is gone, the bytes are not, and the receipt says so.
+    let fenced = receipt(&vault, &id).await;
+    assert_eq!((fenced.state(), fenced.recording(), fenced.vault()), (ReceiptState::Fenced, recorded.id, vault.made.vault));
+    assert!(fenced.is_of(&vault.account, &recorded.sid) && fenced.reason().as_str() == "subject-request");
+    assert_eq!((fenced.policy_digest(), json!(fenced.fenced_at())), (digest.as_str(), body["shredded_at"].clone()));
+    let destroyed = HeldCopy::KeyEntry { destroyed_at: fenced.fenced_at() };
+    let source = HeldCopy::Source(Removal::Unknown);
+    assert_eq!(fenced.copies(), [destroyed, HeldCopy::Ciphertext(Removal::Pending), source]);
+    assert_eq!(vault.objects().await.len(), 1);
+    for gone in [
+        vault.anybody().get(&path).await,
+        vault.anybody().with(reqwest::Method::GET, &path, &[("range", "bytes=0-0")]).await,
+        vault.grant("reviewer", recorded.id, "quality-review").await,
+    ] {
+        let problem = gone.problem(410, "shredded");
+        assert_eq!((&problem["receipt_id"], &problem["shredded_at"]), (&json!(id), &body["shredded_at"]));
+    }
+    assert_eq!(vault.anybody().with(reqwest::Method::HEAD, &path, &[]).await.status, 410);
+
+    // Then the bytes.
+    vault.clock.advance(Duration::from_secs(5));
+    assert_eq!(vault.process.flow.work_off().await.unwrap(), 1);
+    assert_eq!((vault.objects().await, vault.artefacts(recorded.id).await), (vec![], vec![]));
+    let closed = receipt(&vault, &id).await;
+    let removed = HeldCopy::Ciphertext(Removal::Removed(vault.clock.now()));
+    assert_eq!((closed.state(), closed.copies()), (ReceiptState::Closed, &[destroyed, removed, source][..]));
+    assert_eq!((closed.fenced_at(), closed.audit_seq()), (fenced.fenced_at(), fenced.audit_seq()));
+    let told = vault.entries().await.into_iter().find(|entry| entry["seq"] == closed.audit_seq()).unwrap();
+    assert_eq!((&told["event"], &told["details"]["receipt"]), (&json!("shred.fenced"), &json!(id)));
+    let details = vault.details(recorded.id).await;
+    assert_eq!((&details["state"], &details["receipt_id"], &details["artefacts"]), (&json!("shredded"), &json!(id), &json!([])));
+    vault.anybody().get(&path).await.problem(410, "shredded");
+}
+
+async fn shredding_again_and_at_the_same_time_is_shredding_once(database: Database) {
+    let vault = Recipe::on(database).by_hand().await;
+    let other = vault.another_process().await;
+    let recorded = vault.sealed().await;
+    let path = format!("/v1/recordings/{}", recorded.id);
+    let token = vault.minted("privacy-officer").token.expose();
+    let callers: Vec<_> = [&vault.process.api, &other.api].map(|api| api.clone().bearing(token)).into_iter().cycle().take(12).collect();
+    let answers = join_all(callers.iter().map(|caller| caller.delete(&path, json!({ "reason": "retention" })))).await;
+    let first = answers[0].json();
+    for answer in &answers {
+        assert_eq!((answer.status, answer.json()["receipt_id"].clone()), (200, first["receipt_id"].clone()), "{answer:?}");
+    }
+    assert_eq!(vault.count("shred.fenced").await, 1);
+    vault.process.flow.work_off().await.unwrap();
+    vault.clock.advance(Duration::from_secs(60));
+    let later = vault.shred(recorded.id).await.json();
+    assert_eq!((&later["receipt_id"], &later["shredded_at"]), (&first["receipt_id"], &first["shredded_at"]));
+    let kept = receipt(&vault, later["receipt_id"].as_str().unwrap()).await;
+    assert_eq!((kept.state(), kept.reason().as_str()), (ReceiptState::Closed, "retention"), "the first reason stands");
+    assert_eq!(vault.process.flow.work_off().await.unwrap(), 0);
+    assert_eq!(vault.count("shred.bytes-removed").await, 1);
+}
+
+async fn what_is_not_sealed_yet_is_shredded_and_never_fetched(database: Database) {
+    let vault = Recipe::on(database).by_hand().await;
+    for status in ["completed", "in-progress", "absent", "failed"] {
+        let recorded = vault.record();
+        assert_eq!(vault.tell(&recorded, status).await.status, 204);
+        let answer = vault.shred(recorded.id).await;
+        assert_eq!(answer.status, 200, "{status}: {answer:?}");
+        let requests = vault.stand_in.media_requests();
+        vault.later().await;
+        // Twilio tells of it again, and of its end.
+        for again in ["in-progress", "completed", "absent"] {
+            assert_eq!(vault.tell(&recorded, again).await.status, 204);
+            vault.later().await;
+        }
+        assert_eq!(vault.stand_in.media_requests(), requests, "{status}");
+        assert_eq!(vault.state(recorded.id).await, "shredded");
+        assert_eq!((vault.key_entry(recorded.id).await, vault.objects().await), (None, vec![]));
+        let receipt = receipt(&vault, &receipt_id(&answer)).await;
+        assert_eq!((receipt.state(), receipt.copies()), (ReceiptState::Closed, &[HeldCopy::Source(Removal::Unknown)][..]));
+        assert_eq!(vault.due_in_ms(recorded.id).await, None);
+    }
+}
+
+async fn a_recording_is_shredded_while_it_is_fetched(database: Database) {
+    let vault = Recipe { twilio: "media_redirect_hosts = [\"127.0.0.1\"]", ..Recipe::on(database) }.by_hand().await;
+    let host = GatedHost::start(bytes::Bytes::from_static(conversation::WAV)).await;
+    let recorded = vault.announced().await;
+    vault.stand_in.fail(&recorded.sid, Fault::RedirectTo { url: host.url.clone() });
+    let shredding = async {
+        host.reached().await;
+        let answer = vault.shred(recorded.id).await;
+        host.open();
+        answer
+    };
+    let (worked, answer) = tokio::join!(vault.process.flow.work_off(), shredding);
+    assert_eq!(worked.unwrap(), 2, "the fetch that came to nothing, and the removal");
+    assert_eq!((vault.state(recorded.id).await, vault.objects().await), ("shredded".to_owned(), vec![]));
+    assert_eq!((vault.key_entry(recorded.id).await, vault.artefacts(recorded.id).await), (None, vec![]));
+    assert_eq!(vault.count("recording.sealed").await, 0);
+    assert_eq!(receipt(&vault, &receipt_id(&answer)).await.state(), ReceiptState::Closed);
+}
+
+/// Enough recordings to fill a leaf page and begin the next.
+async fn neighbours_on_the_same_page_are_left_alone(database: Database) {
+    let vault = Recipe::on(database).by_hand().await;
+    let mut all = Vec::new();
+    for number in 0..130u8 {
+        let recorded = vault.record_wav(bytes::Bytes::from([b"RIFF\x05\0\0\0WAVE".as_slice(), &[number]].concat()));
+        assert_eq!(vault.tell(&recorded, "completed").await.status, 204);
+        all.push(recorded);
+    }
+    assert_eq!(vault.process.flow.work_off().await.unwrap(), 130);
+    let shredded = [0, 5, 127, 128, 129];
+    for at in shredded {
+        assert_eq!(vault.shred(all[at].id).await.status, 200);
+    }
+    // What is added afterwards does not come to lie on a destroyed key's place.
+    all.push(vault.sealed().await);
+    for (at, recorded) in all.iter().enumerate() {
+        if shredded.contains(&at) {
+            vault.grant("reviewer", recorded.id, "quality-review").await.problem(410, "shredded");
+        } else {
+            vault.plays(recorded).await;
+        }
+    }
+}
+
+on_both_databases!(
+    a_recording_is_shredded_and_a_receipt_proves_it,
+    shredding_again_and_at_the_same_time_is_shredding_once,
+    what_is_not_sealed_yet_is_shredded_and_never_fetched,
+    a_recording_is_shredded_while_it_is_fetched,
+    neighbours_on_the_same_page_are_left_alone,
+    the_key_page_is_rewritten_and_rows_from_before_do_not_help,
+);
+
+#[tokio::test]
+async fn only_the_privacy_officer_shreds_and_only_for_a_reason() {
+    let vault = Recipe::default().by_hand().await;
+    let recorded = vault.sealed().await;
+    let path = format!("/v1/recordings/{}", recorded.id);
+    for who in ["agent", "reviewer", "auditor"] {
+        assert_eq!(vault.asks(who).delete(&path, json!({ "reason": "operator" })).await.reasons(), ["role-not-allowed"]);
+    }
+    vault.anybody().delete(&path, json!({ "reason": "operator" })).await.problem(401, "unauthorized");
+    let officer = vault.asks("privacy-officer");
+    for bad in [json!({}), json!({ "reason": "Anna asked for it" }), json!({ "reason": "" }), json!({ "reason": "operator", "by": "me" })] {
+        officer.delete(&path, bad).await.problem(400, "bad-request");
+    }
+    let missing = RecordingId::random(&mut rand::rng());
+    officer.delete(&format!("/v1/recordings/{missing}"), json!({ "reason": "operator" })).await.problem(404, "not-found");
+    vault.plays(&recorded).await;
+}
+
+#[tokio::test]
+async fn a_receipt_is_for_anybody_who_knows_its_id() {
+    let vault = Recipe::default().by_hand().await;
+    let recorded = vault.sealed().await;
+    let id = receipt_id(&vault.shred(recorded.id).await);
+    for who in ["stranger", "nobody"] {
+        assert_eq!(vault.asks(who).get(&format!("/v1/receipts/{id}")).await.status, 200);
+    }
+    let other = ReceiptId::random(&mut rand::rng()).to_string();
+    for bad in [other.as_str(), "rcp_0", "%FF", &recorded.id.to_string()] {
+        vault.anybody().get(&format!("/v1/receipts/{bad}")).await.problem(404, "not-found");
+    }
+    // Another vault's keys do not vouch for it.
+    let elsewhere = Recipe::default().by_hand().await;
+    let text = vault.anybody().get(&format!("/v1/receipts/{id}")).await.text();
+    assert!(Receipt::verify(&text, &published_keys(&elsewhere).await).is_err());
+    assert!(Receipt::verify(&text, &published_keys(&vault).await).is_ok());
+}
+
+/// Whether any page of the key tree holds a key.
+async fn is_in_the_tree(vault: &TestVault, root: &Key, key: &Key) -> bool {
+    let mut tx = vault.process.ledger.read().await.unwrap();
+    for row in keys::all_pages(&mut tx).await.unwrap() {
+        let page: Page = tree::walk(keys::path(&mut tx, row.id).await.unwrap(), root, vault.made.vault).unwrap().page;
+        if (0..128).any(|slot| page.key(slot).is_ok_and(|found| found == *key)) {
+            return true;
+        }
+    }
+    false
+}
+
+async fn the_key_page_is_rewritten_and_rows_from_before_do_not_help(database: Database) {
+    let vault = Recipe::on(database).by_hand().await;
+    let recorded = vault.sealed().await;
+    let root = vault.root().await.key;
+    let entry = vault.key_entry(recorded.id).await.unwrap();
+    let leaf = {
+        let mut tx = vault.process.ledger.read().await.unwrap();
+        keys::path(&mut tx, entry.place.page).await.unwrap()
+    };
+    let key = tree::walk(leaf, &root, vault.made.vault).unwrap().page.key(entry.place.slot).unwrap();
+    assert!(is_in_the_tree(&vault, &root, &key).await);
+    let heard = vault.process.flow.redeem(vault.audio(recorded.id).await.split('/').nth(3).unwrap()).await.unwrap();
+    let before = "CREATE TABLE kept_pages AS SELECT * FROM pages; CREATE TABLE kept_entries AS SELECT * FROM key_entries";
+    vault.ground().run(before).await;
+
+    assert_eq!(vault.shred(recorded.id).await.status, 200);
+    assert!(!is_in_the_tree(&vault, &root, &key).await);
+    assert_eq!(vault.key_entry(recorded.id).await, None);
+    // Who was let in before the shred does not get the key any more.
+    let refused = vault.process.flow.listen(&heard, 0..1).await.err().expect("nothing opens");
+    assert_eq!(refused.to_string(), "not found");
+
+    // Somebody puts the rows back: the entry, then the page with the key, then the state. The fence stands before all of them.
+    for restored in [
+        "INSERT INTO key_entries SELECT * FROM kept_entries",
+        "UPDATE pages SET sealed = (SELECT sealed FROM kept_pages k WHERE k.id = pages.id), \
+           generation = (SELECT generation FROM kept_pages k WHERE k.id = pages.id) WHERE id IN (SELECT id FROM kept_pages)",
+        "UPDATE recordings SET state = 'sealed', shredded_at = NULL",
+    ] {
+        vault.ground().run(restored).await;
+        assert!(vault.process.flow.listen(&heard, 0..1).await.is_err(), "{restored}");
+    }
+    assert!(is_in_the_tree(&vault, &root, &key).await, "the key itself is back, as in a backup from before the shred");
+    let path = vault.audio(recorded.id).await;
+    vault.anybody().get(&path).await.problem(404, "not-found");
+    assert_eq!(vault.count("opening.started").await, 0);
+}
+
+#[tokio::test]
+async fn the_store_is_down_and_the_bytes_are_removed_when_it_is_back() {
+    let store = FaultyStore::new();
+    let vault = Recipe { adapter: Some(std::sync::Arc::new(store.clone())), ..Recipe::default() }.by_hand().await;
+    let recorded = vault.sealed().await;
+    let id = receipt_id(&vault.shred(recorded.id).await);
+    store.plan(Op::Delete, [Plan::Fail; 30]);
+    for _ in 0..30 {
+        assert_eq!(vault.later().await, 1, "it is tried again and again, however often it failed");
+        let status = vault.process.flow.status().await.unwrap();
+        let waiting: Vec<_> = status.work.iter().map(|work| (work.kind.as_str(), work.state.as_str(), work.count)).collect();
+        assert_eq!(waiting, [("remove", "due", 1)]);
+        assert_eq!(receipt(&vault, &id).await.state(), ReceiptState::Fenced);
+        vault.grant("reviewer", recorded.id, "quality-review").await.problem(410, "shredded");
+    }
+    assert_eq!(vault.later().await, 1);
+    assert_eq!((receipt(&vault, &id).await.state(), vault.objects().await), (ReceiptState::Closed, vec![]));
+    assert_eq!(vault.count("shred.bytes-removed").await, 1);
+}
+
+#[tokio::test]
+async fn the_object_is_gone_already_and_the_receipt_closes() {
+    let vault = Recipe::default().by_hand().await;
+    let recorded = vault.sealed().await;
+    let [artefact] = vault.artefacts(recorded.id).await.try_into().unwrap();
+    vault.process.store.delete(artefact.object).await.unwrap();
+    let id = receipt_id(&vault.shred(recorded.id).await);
+    vault.process.flow.work_off().await.unwrap();
+    assert_eq!(receipt(&vault, &id).await.state(), ReceiptState::Closed);
+}

@@ -1,0 +1,73 @@
+//! Recordings of every length come back as they went, from every kind of store.
+
+use bytes::Bytes;
+use recvault::seal::{Layout, SegmentLength};
+
+use crate::world::{Database, Kept, Recipe, TestVault};
+
+/// What is sent to the store at a time.
+const PART: u64 = 8 * 1024 * 1024;
+
+/// A file of exactly this length with a RIFF/WAVE header, and noise behind it so that no two bytes can be mistaken for each other.
+fn noise(len: u64) -> Bytes {
+    let len = usize::try_from(len).unwrap();
+    let mut file = Vec::with_capacity(len + 8);
+    file.extend_from_slice(b"RIFF");
+    file.extend_from_slice(&u32::try_from(len - 8).unwrap().to_le_bytes());
+    file.extend_from_slice(b"WAVE");
+    let mut state = len as u64;
+    while file.len() < len {
+        state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        file.extend_from_slice(&(state >> 16).to_le_bytes());
+    }
+    file.truncate(len);
+    file.into()
+}
+
+/// Lengths of plaintext around every boundary: the shortest file, segments, parts of an upload, and one of three parts.
+fn lengths() -> Vec<u64> {
+    let segment = SegmentLength::Media.plain() as u64;
+    let mut lengths = vec![12, 13, segment - 1, segment, segment + 1, 2 * segment];
+    for sealed in [PART - 1, PART, PART + 1, 2 * PART, 2 * PART + 1] {
+        // Not every sealed length exists; the nearest below is as near to the boundary.
+        let plain = (0..64).find_map(|less| Layout::of(sealed - less, SegmentLength::Media).ok()).unwrap().plain_len();
+        lengths.push(plain);
+    }
+    lengths
+}
+
+async fn every_length_comes_back(vault: TestVault) {
+    for len in lengths() {
+        let recorded = vault.sealed_wav(noise(len)).await;
+        let [artefact] = vault.artefacts(recorded.id).await.try_into().unwrap();
+        assert_eq!(artefact.plain_len, len);
+        assert_eq!(vault.process.store.size(artefact.object).await.unwrap(), artefact.sealed_len);
+        assert_ne!(artefact.sealed_len, len);
+        vault.plays(&recorded).await;
+        let last = vault.anybody().with(reqwest::Method::GET, &vault.audio(recorded.id).await, &[("range", "bytes=-1")]).await;
+        assert_eq!((last.status, &last.body), (206, &recorded.wav.slice(recorded.wav.len() - 1..)), "{len}");
+    }
+}
+
+#[tokio::test]
+async fn recordings_of_every_length_come_back_from_a_folder() {
+    every_length_comes_back(Recipe::default().by_hand().await).await;
+}
+
+#[tokio::test]
+async fn recordings_of_every_length_come_back_from_memory() {
+    every_length_comes_back(Recipe { kept: Kept::Memory, ..Recipe::default() }.by_hand().await).await;
+}
+
+#[tokio::test]
+async fn recordings_of_every_length_come_back_from_s3() {
+    let vault = Recipe { kept: Kept::S3, ..Recipe::default() }.by_hand().await;
+    every_length_comes_back(vault).await;
+}
+
+#[tokio::test]
+async fn recordings_of_every_length_come_back_from_s3_beside_postgres() {
+    if Database::Postgres.is_there() {
+        every_length_comes_back(Recipe { kept: Kept::S3, ..Recipe::on(Database::Postgres) }.by_hand().await).await;
+    }
+}

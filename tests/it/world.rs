@@ -1,0 +1,260 @@
+//! A vault of a test's own: folder, database, store, stand-in for Twilio, clock, and a bearer token for every role.
+//!
+//! Owns how a world is put together. There are two kinds of process: one *by hand*, with real HTTP on loopback but without workers, where
+//! `flow.work_off()` does the work when the test says so; and one that is *served*, as `recvault serve` does it.
+//!
+//! INVARIANT: nothing is shared between worlds but the machine; what a world made is gone when it is dropped.
+
+mod caller;
+#[macro_use]
+mod database;
+mod faulty_store;
+mod gated_host;
+mod peek;
+mod process;
+mod recipe;
+
+use std::{
+    collections::BTreeMap,
+    path::{Path, PathBuf},
+    time::Duration,
+};
+
+use bytes::Bytes;
+use recvault::{
+    app::{App, Initialised},
+    config::Config,
+    demo::{
+        conversation,
+        stand_in::{StandIn, StandInAccount},
+    },
+    flow::{self, Minted},
+    model::{
+        id::RecordingId,
+        name::Role,
+        sid::{AccountSid, RecordingSid},
+        time::Clock,
+    },
+};
+use serde_json::{Value, json};
+use tempfile::TempDir;
+
+use self::database::Ground;
+pub(crate) use self::{
+    caller::{Answer, Caller, send},
+    database::Database,
+    faulty_store::{FaultyStore, Op, Plan},
+    gated_host::GatedHost,
+    process::Process,
+    recipe::{Kept, Recipe},
+};
+use crate::s3_server::S3Server;
+
+/// A vault and everything around it. The first process is part of it; [`TestVault::another_process`] starts more.
+pub(crate) struct TestVault {
+    /// The first process. Before the rest, so that it is dropped first.
+    pub(crate) process: Process,
+    /// The time of every process.
+    pub(crate) clock: Clock,
+    /// What `init` made.
+    pub(crate) made: Initialised,
+    /// Twilio.
+    pub(crate) stand_in: StandIn,
+    /// The account whose recordings the stories are about.
+    pub(crate) account: AccountSid,
+    /// Another account of the vault; the only one that the stranger knows.
+    pub(crate) other_account: AccountSid,
+    /// An account at Twilio that the vault does not know.
+    pub(crate) unknown_account: AccountSid,
+    /// The S3 server, if the store is one.
+    pub(crate) s3: Option<S3Server>,
+    /// The auth token of [`TestVault::account`].
+    pub(crate) auth_token: String,
+    tokens: BTreeMap<&'static str, Minted>,
+    ground: Ground,
+    folder: TempDir,
+    recipe: Recipe,
+}
+
+/// A recording at the stand-in, and the id it has in the vault.
+#[derive(Clone)]
+pub(crate) struct Recorded {
+    pub(crate) sid: RecordingSid,
+    pub(crate) id: RecordingId,
+    pub(crate) wav: Bytes,
+}
+
+/// Everybody who asks. `stranger` has every role, in another account; `nobody` has none that the policy knows.
+const BEARERS: [(&str, &[&str]); 6] = [
+    ("agent", &["agent"]),
+    ("reviewer", &["reviewer"]),
+    ("privacy-officer", &["privacy-officer"]),
+    ("auditor", &["auditor"]),
+    ("stranger", &["agent", "reviewer", "privacy-officer", "auditor"]),
+    ("nobody", &["visitor"]),
+];
+
+impl TestVault {
+    async fn mint_all(process: &Process, clock: &Clock, other: &AccountSid) -> BTreeMap<&'static str, Minted> {
+        let mut tokens = BTreeMap::new();
+        for (name, roles) in BEARERS {
+            let roles: Vec<Role> = roles.iter().map(|role| role.parse().unwrap()).collect();
+            let accounts = if name == "stranger" { vec![other.clone()] } else { Vec::new() };
+            let lifetime = Duration::from_secs(30 * 24 * 3600);
+            tokens.insert(name, flow::mint_token(&process.ledger, clock, name, roles, accounts, lifetime).await.unwrap());
+        }
+        tokens
+    }
+
+    /// Another process on the same database and store, by hand.
+    pub(crate) async fn another_process(&self) -> Process {
+        let app = App::open(Config::read(&self.made.config).unwrap(), self.clock.clone()).await.unwrap();
+        self.recipe.by_hand_over(app).await
+    }
+
+    /// The vault's folder.
+    pub(crate) fn folder(&self) -> &Path {
+        self.folder.path()
+    }
+
+    /// The database, for who goes behind the vault's back.
+    pub(crate) fn ground(&self) -> &Ground {
+        &self.ground
+    }
+
+    /// The token of one of [`BEARERS`].
+    pub(crate) fn minted(&self, who: &str) -> &Minted {
+        &self.tokens[who]
+    }
+
+    /// The first process's HTTP, in the name of one of [`BEARERS`].
+    pub(crate) fn asks(&self, who: &str) -> Caller {
+        self.process.api.clone().bearing(self.minted(who).token.expose())
+    }
+
+    /// The first process's HTTP, in nobody's name.
+    pub(crate) fn anybody(&self) -> &Caller {
+        &self.process.api
+    }
+
+    /// The conversation, recorded under a new SID.
+    pub(crate) fn record(&self) -> Recorded {
+        self.record_wav(Bytes::from_static(conversation::WAV))
+    }
+
+    /// A file recorded under a new SID.
+    pub(crate) fn record_wav(&self, wav: Bytes) -> Recorded {
+        self.record_for(&self.account, wav)
+    }
+
+    /// A file recorded under a new SID of an account.
+    pub(crate) fn record_for(&self, account: &AccountSid, wav: Bytes) -> Recorded {
+        let sid: RecordingSid = format!("RE{}", digits()).parse().unwrap();
+        self.stand_in.add_recording(account, sid.clone(), wav.clone());
+        Recorded { id: RecordingId::of_source(self.made.vault, account.as_str(), sid.as_str()), sid, wav }
+    }
+
+    /// Twilio tells the status of a recording.
+    pub(crate) async fn tell(&self, recorded: &Recorded, status: &str) -> Answer {
+        let params = self.stand_in.callback_params(&recorded.sid, status);
+        let account = params.iter().find(|(name, _)| name == "AccountSid").unwrap().1.parse().unwrap();
+        self.post_callback(&account, "/twilio/recordings", &params).await
+    }
+
+    /// Twilio posts a form, signed in the name of an account for the public URL.
+    pub(crate) async fn post_callback(&self, account: &AccountSid, path: &str, params: &[(String, String)]) -> Answer {
+        let callback = self.stand_in.callback(account, &self.process.public(path), params);
+        self.process.api.form(path, &callback.body, &[&callback.signature]).await
+    }
+
+    /// A new recording that Twilio told of as completed; its work waits.
+    pub(crate) async fn announced(&self) -> Recorded {
+        let recorded = self.record();
+        assert_eq!(self.tell(&recorded, "completed").await.status, 204);
+        recorded
+    }
+
+    /// A new recording that is sealed.
+    pub(crate) async fn sealed(&self) -> Recorded {
+        self.sealed_wav(Bytes::from_static(conversation::WAV)).await
+    }
+
+    /// A new recording with this sound that is sealed.
+    pub(crate) async fn sealed_wav(&self, wav: Bytes) -> Recorded {
+        let recorded = self.record_wav(wav);
+        assert_eq!(self.tell(&recorded, "completed").await.status, 204);
+        self.process.flow.work_off().await.unwrap();
+        assert_eq!(self.state(recorded.id).await, "sealed");
+        recorded
+    }
+
+    /// Somebody states a purpose; each purpose gets a justification.
+    pub(crate) async fn grant(&self, who: &str, id: RecordingId, purpose: &str) -> Answer {
+        let body = json!({ "purpose": purpose, "justification": "the customer called back" });
+        self.asks(who).post(&format!("/v1/recordings/{id}/grants"), body).await
+    }
+
+    /// A reviewer's grant, as the path of its sound.
+    pub(crate) async fn audio(&self, id: RecordingId) -> String {
+        let answer = self.grant("reviewer", id, "quality-review").await;
+        assert_eq!(answer.status, 201, "{answer:?}");
+        self.process.path_of(answer.json()["audio_url"].as_str().unwrap())
+    }
+
+    /// The privacy officer shreds.
+    pub(crate) async fn shred(&self, id: RecordingId) -> Answer {
+        self.asks("privacy-officer").delete(&format!("/v1/recordings/{id}"), json!({ "reason": "subject-request" })).await
+    }
+
+    /// A recording as the API shows it to the auditor.
+    pub(crate) async fn details(&self, id: RecordingId) -> Value {
+        let answer = self.asks("auditor").get(&format!("/v1/recordings/{id}")).await;
+        assert_eq!(answer.status, 200, "{answer:?}");
+        answer.json()
+    }
+
+    /// Its state, as the API shows it.
+    pub(crate) async fn state(&self, id: RecordingId) -> String {
+        self.details(id).await["state"].as_str().unwrap().to_owned()
+    }
+
+    /// Moves the manual clock far enough for any postponed work to be due, and does it.
+    pub(crate) async fn later(&self) -> usize {
+        self.clock.advance(Duration::from_secs(1000));
+        self.process.flow.work_off().await.unwrap()
+    }
+}
+
+/// Waits, a little at a time, until a condition holds; for what happens in the background of a served vault.
+pub(crate) async fn until<F: Future<Output = bool>>(what: &str, mut holds: impl FnMut() -> F) {
+    for _ in 0..3000 {
+        if holds().await {
+            return;
+        }
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+    panic!("it did not come about in time: {what}");
+}
+
+/// Every file below a folder.
+pub(crate) fn files_below(folder: &Path) -> Vec<PathBuf> {
+    let mut files = Vec::new();
+    for entry in std::fs::read_dir(folder).unwrap() {
+        let path = entry.unwrap().path();
+        if path.is_dir() {
+            files.extend(files_below(&path));
+        } else {
+            files.push(path);
+        }
+    }
+    files
+}
+
+/// 32 random hex digits.
+pub(crate) fn digits() -> String {
+    hex::encode(rand::random::<[u8; 16]>())
+}
+
+fn account(sid: &AccountSid, auth_token: &str) -> StandInAccount {
+    StandInAccount::new(sid.clone(), auth_token)
+}

@@ -1,0 +1,145 @@
+//! The database of one world, and a way to it that is not the vault's.
+
+use std::{
+    path::{Path, PathBuf},
+    thread,
+};
+
+use sqlx::{AssertSqlSafe, Connection as _, Executor as _, PgConnection, SqliteConnection, sqlite::SqliteConnectOptions};
+
+use super::digits;
+
+/// Which database.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Database {
+    /// A file in the vault's folder.
+    Sqlite,
+    /// A database of its own on the server that `RECVAULT_TEST_POSTGRES` names.
+    Postgres,
+}
+
+/// A database that is gone when this is dropped.
+pub(crate) struct Ground {
+    /// For `ledger.url`.
+    pub(crate) url: String,
+    file: PathBuf,
+    /// Server and name of a database to drop.
+    dropped: Option<(String, String)>,
+}
+
+/// The server that tests may use.
+fn server() -> Option<String> {
+    #[expect(clippy::disallowed_methods, reason = "a test's own variable")]
+    std::env::var("RECVAULT_TEST_POSTGRES").ok()
+}
+
+impl Database {
+    /// Whether it is there; says so if not.
+    pub(crate) fn is_there(self) -> bool {
+        let there = self == Self::Sqlite || server().is_some();
+        if !there {
+            println!("skipped: RECVAULT_TEST_POSTGRES is not set");
+        }
+        there
+    }
+
+    pub(super) async fn ground(self, folder: &Path) -> Ground {
+        let file = folder.join("vault.db");
+        if self == Self::Sqlite {
+            return Ground { url: "sqlite:vault.db".into(), file, dropped: None };
+        }
+        let server = server().expect("RECVAULT_TEST_POSTGRES is set");
+        let name = format!("recvault_it_{}", digits());
+        let mut admin = PgConnection::connect(&server).await.unwrap();
+        admin.execute(AssertSqlSafe(format!("CREATE DATABASE {name}"))).await.unwrap();
+        let (base, _) = server.rsplit_once('/').expect("a URL with a database");
+        Ground { url: format!("{base}/{name}"), file, dropped: Some((server, name)) }
+    }
+}
+
+impl Ground {
+    /// Runs statements behind the vault's back.
+    pub(crate) async fn run(&self, sql: &str) {
+        let sql = AssertSqlSafe(sql.to_owned());
+        if self.dropped.is_none() {
+            let mut connection = self.sqlite().await;
+            sqlx::raw_sql(sql).execute(&mut connection).await.unwrap();
+            connection.close().await.unwrap();
+        } else {
+            let mut connection = PgConnection::connect(&self.url).await.unwrap();
+            sqlx::raw_sql(sql).execute(&mut connection).await.unwrap();
+        }
+    }
+
+    /// The integer that a query finds.
+    pub(crate) async fn integer(&self, sql: &str) -> Option<i64> {
+        if self.dropped.is_none() {
+            let query = sqlx::query_scalar(AssertSqlSafe(sql.to_owned()));
+            return query.fetch_optional(&mut self.sqlite().await).await.unwrap();
+        }
+        let query = sqlx::query_scalar(AssertSqlSafe(sql.to_owned()));
+        query.fetch_optional(&mut PgConnection::connect(&self.url).await.unwrap()).await.unwrap()
+    }
+
+    /// A connection of one's own, to hold a lock with.
+    pub(crate) async fn sqlite(&self) -> SqliteConnection {
+        SqliteConnection::connect_with(&SqliteConnectOptions::new().filename(&self.file)).await.unwrap()
+    }
+
+    /// From now on nothing can be appended to a table.
+    pub(crate) async fn refuse_rows_of(&self, table: &str) {
+        self.run(&match self.dropped {
+            None => format!("CREATE TRIGGER refused BEFORE INSERT ON {table} BEGIN SELECT RAISE(ABORT, 'refused by the test'); END"),
+            Some(_) => format!(
+                "CREATE FUNCTION refused() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN RAISE EXCEPTION 'refused by the test'; END $$; \
+                 CREATE TRIGGER refused BEFORE INSERT ON {table} FOR EACH ROW EXECUTE FUNCTION refused()"
+            ),
+        })
+        .await;
+    }
+
+    /// Undoes [`Ground::refuse_rows_of`].
+    pub(crate) async fn take_rows_of(&self, table: &str) {
+        self.run(&match self.dropped {
+            None => "DROP TRIGGER refused".to_owned(),
+            Some(_) => format!("DROP TRIGGER refused ON {table}; DROP FUNCTION refused()"),
+        })
+        .await;
+    }
+}
+
+impl Drop for Ground {
+    fn drop(&mut self) {
+        let Some((server, name)) = self.dropped.take() else { return };
+        // A thread of its own: this may be dropped inside a runtime, which cannot wait for itself.
+        let dropping = thread::spawn(move || {
+            let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+            runtime.block_on(async {
+                let mut admin = PgConnection::connect(&server).await.unwrap();
+                admin.execute(AssertSqlSafe(format!("DROP DATABASE {name} WITH (FORCE)"))).await.unwrap();
+            });
+        });
+        let _ = dropping.join();
+    }
+}
+
+/// Tells each story on both databases.
+macro_rules! on_both_databases {
+    ($($story:ident),+ $(,)?) => {
+        mod sqlite {
+            $(#[tokio::test]
+            async fn $story() {
+                super::$story($crate::world::Database::Sqlite).await;
+            })+
+        }
+
+        mod postgres {
+            $(#[tokio::test]
+            async fn $story() {
+                if $crate::world::Database::Postgres.is_there() {
+                    super::$story($crate::world::Database::Postgres).await;
+                }
+            })+
+        }
+    };
+}

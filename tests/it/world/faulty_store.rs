@@ -1,0 +1,208 @@
+//! A store in memory that fails, waits or dawdles when the test says so.
+
+use std::{
+    collections::{HashMap, VecDeque},
+    fmt,
+    future::Future,
+    pin::Pin,
+    sync::{Arc, Mutex},
+    time::Duration,
+};
+
+use futures_util::{FutureExt as _, StreamExt as _, stream::BoxStream};
+use object_store::{
+    CopyOptions, Error, GetOptions, GetResult, ListResult, MultipartUpload, ObjectMeta, ObjectStore, ObjectStoreExt as _,
+    PutMultipartOptions, PutOptions, PutPayload, PutResult, Result, UploadPart, memory::InMemory, path::Path,
+};
+use tokio::sync::Semaphore;
+
+/// What the vault asks of a store.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(crate) enum Op {
+    /// A whole object at once.
+    Put,
+    /// The beginning of a long upload.
+    Begin,
+    /// One part of it.
+    Part,
+    /// Its end.
+    Complete,
+    /// Bytes of an object.
+    Get,
+    /// A removal.
+    Delete,
+}
+
+/// What becomes of one request.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Plan {
+    /// Nothing special.
+    Pass,
+    /// It fails and nothing is done.
+    Fail,
+    /// It is done and the answer is lost.
+    Lose,
+    /// It waits until [`FaultyStore::open`].
+    Gate,
+    /// It takes this long.
+    Slow(Duration),
+}
+
+/// The store, and the test's hand on it. Clones share it.
+#[derive(Clone, Debug)]
+pub(crate) struct FaultyStore(Arc<State>);
+
+#[derive(Debug)]
+struct State {
+    inner: InMemory,
+    plans: Mutex<HashMap<Op, VecDeque<Plan>>>,
+    reached: Semaphore,
+    open: Semaphore,
+}
+
+#[derive(Debug)]
+struct FaultyUpload {
+    store: FaultyStore,
+    inner: Box<dyn MultipartUpload>,
+}
+
+impl FaultyStore {
+    pub(crate) fn new() -> Self {
+        let (reached, open) = (Semaphore::new(0), Semaphore::new(0));
+        Self(Arc::new(State { inner: InMemory::new(), plans: Mutex::default(), reached, open }))
+    }
+
+    /// Lets the next requests of this kind meet these plans, in order.
+    pub(crate) fn plan(&self, op: Op, plans: impl IntoIterator<Item = Plan>) {
+        self.0.plans.lock().unwrap().entry(op).or_default().extend(plans);
+    }
+
+    /// Whether every plan was met.
+    pub(crate) fn is_through(&self) -> bool {
+        self.0.plans.lock().unwrap().values().all(VecDeque::is_empty)
+    }
+
+    /// Waits until a request stands at the gate.
+    pub(crate) async fn reached(&self) {
+        self.0.reached.acquire().await.unwrap().forget();
+    }
+
+    /// Lets one request through the gate.
+    pub(crate) fn open(&self) {
+        self.0.open.add_permits(1);
+    }
+
+    /// Does a request as it is planned.
+    async fn meet<T>(&self, op: Op, request: impl Future<Output = Result<T>>) -> Result<T> {
+        let plan = self.0.plans.lock().unwrap().get_mut(&op).and_then(VecDeque::pop_front);
+        let failure = Err(Error::Generic { store: "faulty", source: format!("{op:?} was to fail").into() });
+        match plan.unwrap_or(Plan::Pass) {
+            Plan::Pass => {}
+            Plan::Fail => return failure,
+            Plan::Lose => return request.await.and(failure),
+            Plan::Gate => {
+                self.0.reached.add_permits(1);
+                self.0.open.acquire().await.unwrap().forget();
+            }
+            Plan::Slow(time) => tokio::time::sleep(time).await,
+        }
+        request.await
+    }
+}
+
+impl fmt::Display for FaultyStore {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("FaultyStore")
+    }
+}
+
+type Answer<'a, T> = Pin<Box<dyn Future<Output = Result<T>> + Send + 'a>>;
+
+impl MultipartUpload for FaultyUpload {
+    fn put_part(&mut self, data: PutPayload) -> UploadPart {
+        let (store, part) = (self.store.clone(), self.inner.put_part(data));
+        async move { store.meet(Op::Part, part).await }.boxed()
+    }
+
+    fn complete<'a, 'f>(&'a mut self) -> Answer<'f, PutResult>
+    where
+        'a: 'f,
+    {
+        async move { self.store.meet(Op::Complete, self.inner.complete()).await }.boxed()
+    }
+
+    fn abort<'a, 'f>(&'a mut self) -> Answer<'f, ()>
+    where
+        'a: 'f,
+    {
+        self.inner.abort()
+    }
+}
+
+impl ObjectStore for FaultyStore {
+    fn put_opts<'a, 'b, 'f>(&'a self, location: &'b Path, payload: PutPayload, opts: PutOptions) -> Answer<'f, PutResult>
+    where
+        'a: 'f,
+        'b: 'f,
+    {
+        async move { self.meet(Op::Put, self.0.inner.put_opts(location, payload, opts)).await }.boxed()
+    }
+
+    fn put_multipart_opts<'a, 'b, 'f>(&'a self, location: &'b Path, opts: PutMultipartOptions) -> Answer<'f, Box<dyn MultipartUpload>>
+    where
+        'a: 'f,
+        'b: 'f,
+    {
+        async move {
+            let inner = self.meet(Op::Begin, self.0.inner.put_multipart_opts(location, opts)).await?;
+            Ok(Box::new(FaultyUpload { store: self.clone(), inner }) as Box<dyn MultipartUpload>)
+        }
+        .boxed()
+    }
+
+    fn get_opts<'a, 'b, 'f>(&'a self, location: &'b Path, options: GetOptions) -> Answer<'f, GetResult>
+    where
+        'a: 'f,
+        'b: 'f,
+    {
+        async move {
+            let is_head = options.head;
+            let request = self.0.inner.get_opts(location, options);
+            if is_head { request.await } else { self.meet(Op::Get, request).await }
+        }
+        .boxed()
+    }
+
+    fn delete_stream(&self, locations: BoxStream<'static, Result<Path>>) -> BoxStream<'static, Result<Path>> {
+        let store = self.clone();
+        let deleted = locations.then(move |location| {
+            let store = store.clone();
+            async move {
+                let location = location?;
+                store.meet(Op::Delete, store.0.inner.delete(&location)).await.map(|()| location)
+            }
+        });
+        deleted.boxed()
+    }
+
+    fn list(&self, prefix: Option<&Path>) -> BoxStream<'static, Result<ObjectMeta>> {
+        self.0.inner.list(prefix)
+    }
+
+    fn list_with_delimiter<'a, 'b, 'f>(&'a self, prefix: Option<&'b Path>) -> Answer<'f, ListResult>
+    where
+        'a: 'f,
+        'b: 'f,
+    {
+        self.0.inner.list_with_delimiter(prefix)
+    }
+
+    fn copy_opts<'a, 'b, 'c, 'f>(&'a self, from: &'b Path, to: &'c Path, options: CopyOptions) -> Answer<'f, ()>
+    where
+        'a: 'f,
+        'b: 'f,
+        'c: 'f,
+    {
+        self.0.inner.copy_opts(from, to, options)
+    }
+}

@@ -1,0 +1,92 @@
+//! What the vault holds, seen from behind its back.
+
+use futures_util::TryStreamExt as _;
+use recvault::{
+    app::App,
+    config::Config,
+    custody::Root,
+    ledger::{
+        keys::{self, KeyEntry},
+        recordings::{self, SealedArtefact},
+    },
+    model::{
+        artefact::Leg,
+        id::{ObjectId, RecordingId},
+        time::Timestamp,
+    },
+    policy::{Action, Permit},
+};
+use serde_json::Value;
+
+use super::TestVault;
+
+impl TestVault {
+    /// The root key, opened as the vault opens it.
+    pub(crate) async fn root(&self) -> Root {
+        let app = App::open(Config::read(&self.made.config).unwrap(), self.clock.clone()).await.unwrap();
+        app.root().await.unwrap()
+    }
+
+    /// Whether the catalogue has a row of it.
+    pub(crate) async fn has_row(&self, id: RecordingId) -> bool {
+        recordings::find(&mut self.process.ledger.read().await.unwrap(), id).await.unwrap().is_some()
+    }
+
+    pub(crate) async fn key_entry(&self, id: RecordingId) -> Option<KeyEntry> {
+        keys::find_entry(&mut self.process.ledger.read().await.unwrap(), id, Leg::All).await.unwrap()
+    }
+
+    pub(crate) async fn artefacts(&self, id: RecordingId) -> Vec<SealedArtefact> {
+        recordings::artefacts(&mut self.process.ledger.read().await.unwrap(), id).await.unwrap()
+    }
+
+    /// Every whole object in the store.
+    pub(crate) async fn objects(&self) -> Vec<ObjectId> {
+        let all = self.process.store.list(Timestamp::from_millis(i64::MAX));
+        all.map_ok(|listed| listed.id).try_collect().await.unwrap()
+    }
+
+    /// Checks that nothing at all is held of an announced recording.
+    pub(crate) async fn holds_nothing_of(&self, id: RecordingId) {
+        assert_eq!(self.state(id).await, "announced");
+        assert_eq!((self.key_entry(id).await, self.artefacts(id).await), (None, Vec::new()));
+        assert_eq!(self.objects().await, []);
+        assert_eq!(self.grant("reviewer", id, "quality-review").await.reasons(), ["recording-not-sealed"]);
+    }
+
+    /// Checks that a recording is sealed and plays back byte for byte.
+    pub(crate) async fn plays(&self, recorded: &super::Recorded) {
+        assert_eq!(self.state(recorded.id).await, "sealed");
+        let heard = self.anybody().get(&self.audio(recorded.id).await).await;
+        assert_eq!(heard.status, 200, "{heard:?}");
+        assert!(heard.body == recorded.wav, "the sound is not the one that was recorded");
+    }
+
+    /// The audit log from behind the API, each entry as `event`.
+    pub(crate) async fn events(&self) -> Vec<String> {
+        self.entries().await.iter().map(|entry| entry["event"].as_str().unwrap().to_owned()).collect()
+    }
+
+    /// How often an event is in the audit log.
+    pub(crate) async fn count(&self, event: &str) -> usize {
+        self.events().await.iter().filter(|name| *name == event).count()
+    }
+
+    /// The whole audit log.
+    pub(crate) async fn entries(&self) -> Vec<Value> {
+        let page = self.process.flow.audit(&Permit::of_operator(Action::Audit), 0, 1000).await.unwrap();
+        page.items.iter().map(|entry| serde_json::to_value(entry).unwrap()).collect()
+    }
+
+    /// The first piece of work that was given up: for which recording, and why.
+    pub(crate) async fn dead(&self) -> Option<(String, String)> {
+        let status = self.process.flow.status().await.unwrap();
+        status.dead.into_iter().next().map(|dead| (dead.recording_id, dead.last_error.unwrap()))
+    }
+
+    /// Milliseconds until a recording's work is due; `None` without work.
+    pub(crate) async fn due_in_ms(&self, id: RecordingId) -> Option<i64> {
+        let due = self.ground().integer(&format!("SELECT due_at FROM work WHERE recording_id = '{id}'")).await?;
+        Some(due - self.clock.now().as_millis())
+    }
+}

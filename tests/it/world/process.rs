@@ -1,0 +1,71 @@
+//! One process of the vault: HTTP on a loopback port, and the stories behind it.
+
+use std::net::SocketAddr;
+
+use recvault::{
+    api,
+    app::{self, App, Service},
+    flow::Flow,
+    ledger::Ledger,
+    store::Store,
+};
+use tokio::{net::TcpListener, task::JoinSet};
+
+use super::Caller;
+
+/// A running process. Dropped, it is as good as killed.
+pub(crate) struct Process {
+    pub(crate) flow: Flow,
+    pub(crate) ledger: Ledger,
+    pub(crate) store: Store,
+    /// Its HTTP, in nobody's name.
+    pub(crate) api: Caller,
+    /// Where its metrics are, if it is served.
+    pub(crate) metrics: Option<SocketAddr>,
+    public: String,
+    service: Option<Service>,
+    _tasks: JoinSet<()>,
+}
+
+impl Process {
+    /// HTTP and the committer, and no workers.
+    pub(super) async fn by_hand(mut app: App, public: Option<&str>) -> Self {
+        let mut tasks = JoinSet::new();
+        let (flow, committer) = app.flow().await.unwrap();
+        let clock = app.clock.clone();
+        tasks.spawn(committer.run(move || clock.now()));
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap();
+        let public = public.map_or_else(|| format!("http://{address}"), str::to_owned);
+        let router = api::router(flow.clone(), public.parse().unwrap(), &app.config.server);
+        tasks.spawn(async move { axum::serve(listener, router).await.unwrap() });
+        let (ledger, store) = (app.ledger, app.store);
+        Self { flow, ledger, store, api: Caller::at(address), metrics: None, public, service: None, _tasks: tasks }
+    }
+
+    /// Everything, as `recvault serve` runs it.
+    pub(super) async fn served(app: App) -> Self {
+        let (ledger, store, public) = (app.ledger.clone(), app.store.clone(), app.config.server.public_url.clone());
+        let service = app::serve(app).await.unwrap();
+        let (flow, address, metrics) = (service.flow.clone(), service.address, service.metrics);
+        let public = public.replace(":0", &format!(":{}", address.port()));
+        Self { flow, ledger, store, api: Caller::at(address), metrics, public, service: Some(service), _tasks: JoinSet::new() }
+    }
+
+    /// Stops a served process gracefully.
+    pub(crate) async fn stop(self) {
+        let Self { flow, service, .. } = self;
+        drop(flow);
+        service.expect("only a served process can be stopped").stop().await;
+    }
+
+    /// The public URL of a path.
+    pub(crate) fn public(&self, path: &str) -> String {
+        format!("{}{path}", self.public)
+    }
+
+    /// The path of a public URL.
+    pub(crate) fn path_of(&self, url: &str) -> String {
+        url.strip_prefix(&self.public).expect("a URL below the public one").to_owned()
+    }
+}

@@ -1,0 +1,171 @@
+//! What a world is made of.
+
+use std::{fs, sync::Arc};
+
+use object_store::ObjectStore;
+use recvault::{
+    app::{self, App},
+    config::{Config, SHIPPED_POLICY},
+    demo::stand_in::StandIn,
+    model::{sid::AccountSid, time::Clock},
+    store::Store,
+};
+use tempfile::TempDir;
+
+use super::{Database, Process, TestVault, account, digits};
+use crate::s3_server::{self, S3Server};
+
+/// Where ciphertext is kept.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Kept {
+    /// `objects` in the vault's folder.
+    Folder,
+    /// In this process.
+    Memory,
+    /// A real S3 server over HTTP.
+    S3,
+}
+
+/// How to make a [`TestVault`]. Without a word: SQLite, a folder, a clock that stands at the present, the shipped policy.
+#[derive(Clone)]
+pub(crate) struct Recipe {
+    pub(crate) database: Database,
+    pub(crate) kept: Kept,
+    pub(crate) clock: Clock,
+    pub(crate) policy: String,
+    /// What Twilio calls; `None`: the address of the process.
+    pub(crate) public_url: Option<String>,
+    /// Auth tokens of the account that the vault lists before the one that the stand-in uses.
+    pub(crate) newer_tokens: Vec<String>,
+    /// More lines for `[server]`, `[twilio]` and `[work]`.
+    pub(crate) server: &'static str,
+    pub(crate) twilio: &'static str,
+    pub(crate) work: &'static str,
+    /// A store instead of the one in the configuration.
+    pub(crate) adapter: Option<Arc<dyn ObjectStore>>,
+}
+
+impl Default for Recipe {
+    fn default() -> Self {
+        Self {
+            database: Database::Sqlite,
+            kept: Kept::Folder,
+            clock: Clock::manual(Clock::System.now()),
+            policy: SHIPPED_POLICY.to_owned(),
+            public_url: None,
+            newer_tokens: Vec::new(),
+            server: "",
+            twilio: "",
+            work: "",
+            adapter: None,
+        }
+    }
+}
+
+impl Recipe {
+    /// The usual, on this database.
+    pub(crate) fn on(database: Database) -> Self {
+        Self { database, ..Self::default() }
+    }
+
+    /// A vault whose work is done by hand.
+    pub(crate) async fn by_hand(self) -> TestVault {
+        self.make(false).await
+    }
+
+    /// A vault as `recvault serve` runs it.
+    pub(crate) async fn served(self) -> TestVault {
+        self.make(true).await
+    }
+
+    async fn make(self, served: bool) -> TestVault {
+        let folder = tempfile::tempdir().unwrap();
+        let ground = self.database.ground(folder.path()).await;
+        let s3 = (self.kept == Kept::S3).then(s3_server::start);
+        let [account_sid, other_account, unknown_account] =
+            std::array::from_fn(|_| format!("AC{}", digits()).parse::<AccountSid>().unwrap());
+        let (auth_token, other_token) = (digits(), digits());
+        let stand_in = StandIn::start(vec![
+            account(&account_sid, &auth_token),
+            account(&other_account, &other_token),
+            account(&unknown_account, &digits()),
+        ]);
+        let stand_in = stand_in.await.unwrap();
+
+        let config = self.config(&ground.url, s3.as_ref(), &stand_in.base_url(), &[&account_sid, &other_account]);
+        self.write(&folder, &config, &auth_token, &other_token);
+        let made = app::init(folder.path(), self.clock.clone()).await.unwrap();
+        let app = App::open(Config::read(&made.config).unwrap(), self.clock.clone()).await.unwrap();
+        let process = if served { self.served_over(app).await } else { self.by_hand_over(app).await };
+        let tokens = TestVault::mint_all(&process, &self.clock, &other_account).await;
+        let clock = self.clock.clone();
+        let account = account_sid;
+        TestVault {
+            process,
+            clock,
+            made,
+            stand_in,
+            account,
+            other_account,
+            unknown_account,
+            s3,
+            auth_token,
+            tokens,
+            ground,
+            folder,
+            recipe: self,
+        }
+    }
+
+    pub(super) async fn by_hand_over(&self, app: App) -> Process {
+        Process::by_hand(self.adapted(app), self.public_url.as_deref()).await
+    }
+
+    async fn served_over(&self, app: App) -> Process {
+        Process::served(self.adapted(app)).await
+    }
+
+    fn adapted(&self, mut app: App) -> App {
+        if let Some(adapter) = &self.adapter {
+            app.store = Store::over(Arc::clone(adapter));
+        }
+        app
+    }
+
+    fn write(&self, folder: &TempDir, config: &str, auth_token: &str, other_token: &str) {
+        let at = |name: &str| folder.path().join(name);
+        fs::write(at("recvault.toml"), config).unwrap();
+        fs::write(at("privacy-policy.toml"), &self.policy).unwrap();
+        fs::create_dir(at("secrets")).unwrap();
+        fs::write(at("secrets/other"), other_token).unwrap();
+        for (number, token) in self.newer_tokens.iter().map(String::as_str).chain([auth_token]).enumerate() {
+            fs::write(at(&format!("secrets/{number}")), token).unwrap();
+        }
+    }
+
+    fn config(&self, ledger: &str, s3: Option<&S3Server>, api_base: &str, accounts: &[&AccountSid; 2]) -> String {
+        let store = match (self.kept, s3) {
+            (Kept::S3, Some(s3)) => format!(
+                "url = \"s3://{}/team/a\"\nendpoint = \"{}\"\naccess_key_id = \"{}\"\nsecret_access_key = \"{}\"",
+                s3.bucket, s3.endpoint, s3.access_key, s3.secret_key
+            ),
+            (Kept::Memory, _) => "url = \"memory:\"".to_owned(),
+            _ => "url = \"folder:objects\"".to_owned(),
+        };
+        let public = self.public_url.as_deref().unwrap_or("http://127.0.0.1:0");
+        let files: Vec<String> = (0..=self.newer_tokens.len()).map(|number| format!("\"secrets/{number}\"")).collect();
+        let [account, other] = accounts;
+        format!(
+            "[server]\nlisten = \"127.0.0.1:0\"\nmetrics_listen = \"127.0.0.1:0\"\npublic_url = \"{public}\"\n{}\n\
+             [ledger]\nurl = \"{ledger}\"\n[store]\n{store}\n\
+             [twilio]\napi_base = \"{api_base}\"\n{}\n\
+             [[twilio.accounts]]\nsid = \"{account}\"\nauth_token_files = [{}]\n\
+             [[twilio.accounts]]\nsid = \"{other}\"\nauth_token_files = [\"secrets/other\"]\n\
+             [work]\n{}\n",
+            self.server,
+            self.twilio,
+            files.join(", "),
+            self.work
+        )
+    }
+}

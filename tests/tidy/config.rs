@@ -1,0 +1,97 @@
+//! Configuration files whose every key is explained.
+
+use std::collections::BTreeSet;
+
+/// Tables whose entries are named by the operator: the comment above the table explains them all.
+const SHARED: &[&str] = &["roles"];
+
+/// Keys without a comment directly above them. In blocks of one name, such as `[[tiers]]`, the first to use a key explains it for all.
+pub(super) fn unexplained(path: &str, text: &str) -> Vec<String> {
+    let (mut table, mut explained, mut faults) = (String::new(), BTreeSet::new(), Vec::new());
+    // Whether the line before was a comment, and what is still open: brackets of an array, or the quotes of a text of many lines.
+    let (mut is_said, mut table_is_said, mut depth, mut quotes) = (false, false, 0i32, None);
+    for (number, line) in (1..).zip(text.lines()) {
+        if depth > 0 || quotes.is_some() {
+            open(line, &mut depth, &mut quotes);
+            continue;
+        }
+        let line = line.trim();
+        if let Some(comment) = line.strip_prefix('#') {
+            is_said = !comment.trim().is_empty();
+            continue;
+        }
+        if line.starts_with('[') {
+            table = line.split('#').next().unwrap_or_default().trim().trim_matches(['[', ']']).to_owned();
+            table_is_said = is_said;
+        } else if let Some((key, value)) = line.split_once('=') {
+            let key = key.trim();
+            let is_shared = table_is_said && SHARED.contains(&table.as_str());
+            if is_said || is_shared {
+                explained.insert((table.clone(), key.to_owned()));
+            } else if !explained.contains(&(table.clone(), key.to_owned())) {
+                faults.push(format!("{path}:{number}: `{key}` has no explanation; put a comment directly above it"));
+            }
+            open(value, &mut depth, &mut quotes);
+        }
+        is_said = false;
+    }
+    faults
+}
+
+/// Follows what a line opens and closes.
+fn open(line: &str, depth: &mut i32, quotes: &mut Option<&'static str>) {
+    let mut rest = line;
+    while let Some(c) = rest.chars().next() {
+        if let Some(end) = *quotes {
+            match rest.find(end) {
+                Some(at) => (rest, *quotes) = (&rest[at + end.len()..], None),
+                // Only texts in three quotes go on in the next line.
+                None => {
+                    *quotes = quotes.filter(|quotes| quotes.len() == 3);
+                    return;
+                }
+            }
+            continue;
+        }
+        if let Some(start) = ["\"\"\"", "'''", "\"", "'"].into_iter().find(|start| rest.starts_with(start)) {
+            (rest, *quotes) = (&rest[start.len()..], Some(start));
+            continue;
+        }
+        match c {
+            '#' => return,
+            '[' | '{' => *depth += 1,
+            ']' | '}' => *depth -= 1,
+            _ => {}
+        }
+        rest = &rest[c.len_utf8()..];
+    }
+}
+
+#[test]
+fn a_key_without_a_comment_is_found() {
+    for (bad, line) in [
+        ("key = 1", 1),
+        ("# Why.\n\nkey = 1", 3),
+        ("#\nkey = 1", 2),
+        ("# Why.\nkey = 1\nother = 2", 3),
+        ("# A table.\n[table]\nkey = 1", 3),
+        ("[a]\n# Why.\nkey = 1\n[b]\nkey = 2", 5),
+        ("[roles]\nagent = \"Talks.\"", 2),
+        ("# Why.\nlist = [\n  \"a]\", # ]\n]\nkey = 1", 5),
+        ("# Why.\ntext = \"\"\"\nkey = 1\n\"\"\"\nother = 1", 5),
+        ("# Why.\ntext = \"# [\"\nother = 1", 3),
+    ] {
+        let faults = unexplained("config/x.toml", bad);
+        assert_eq!(faults.len(), 1, "{bad}\n{faults:?}");
+        assert!(faults[0].starts_with(&format!("config/x.toml:{line}: ")), "{faults:?}");
+    }
+    for good in [
+        "# Why.\nkey = 1\n\n# Also.\n# And more.\nother = [\n  1,\n]",
+        "[[tiers]]\n# Why.\nname = \"a\"\n[[tiers]]\nname = \"b\"",
+        "# What people can be.\n[roles]\nagent = \"Talks.\"\nauditor = \"Checks.\"",
+        "# key = 1\n\n[table] # x\n",
+        "# Why.\ntext = '''\nkey = 1 [\n'''\n",
+    ] {
+        assert_eq!(unexplained("config/x.toml", good), Vec::<String>::new(), "{good}");
+    }
+}
