@@ -1,0 +1,51 @@
+//! Who plays in the benches: the shipped policy, somebody who may listen, and a recording that waits to be heard.
+
+use recvault::{
+    config::SHIPPED_POLICY,
+    model::{
+        access::Principal,
+        id::{RecordingId, TokenId, VaultId},
+        recording::{Recording, State},
+        time::Timestamp,
+    },
+    policy::{Rulebook, Rules},
+};
+
+/// The account of every recording here.
+pub(crate) const ACCOUNT: &str = "AC00000000000000000000000000000000";
+
+/// The shipped policy, in force.
+pub(crate) fn rulebook() -> Rulebook {
+    Rulebook::new(Rules::parse("privacy-policy.toml", SHIPPED_POLICY).expect("the shipped policy has no fault"), [])
+}
+
+/// Somebody with these roles who may know every account.
+pub(crate) fn principal(roles: &[&str]) -> Principal {
+    let roles = roles.iter().map(|role| role.parse().expect("it is the name of a role")).collect();
+    Principal { id: TokenId::random(&mut rand::rng()), roles, accounts: Default::default() }
+}
+
+/// A sealed recording of everyday calls.
+pub(crate) fn recording(rules: &Rules, now: Timestamp) -> Recording {
+    let source_sid = "RE00000000000000000000000000000000";
+    Recording {
+        id: RecordingId::of_source(VaultId::random(&mut rand::rng()), ACCOUNT, source_sid),
+        state: State::Sealed,
+        account: ACCOUNT.parse().expect("it is an account SID"),
+        source_sid: source_sid.parse().expect("it is a recording SID"),
+        call: None,
+        conference: None,
+        source: Some("DialVerb".into()),
+        source_status: "completed".into(),
+        error_code: None,
+        duration_s: Some(60),
+        channels: Some(2),
+        tier: "standard".parse().expect("it is the name of a tier"),
+        policy_version: rules.version().to_owned(),
+        policy_digest: rules.digest().to_owned(),
+        started_at: Some(now),
+        announced_at: now,
+        sealed_at: Some(now),
+        shredded_at: None,
+    }
+}

@@ -1,0 +1,90 @@
+//! Deposits without a network: a vault in this process, and recordings that are announced only to be deposited.
+
+use std::time::{Duration, Instant};
+
+use bytes::Bytes;
+use futures_util::Stream;
+use recvault::{
+    ledger::{
+        Ledger,
+        accept::{self, Acceptor, Announcement},
+        recordings,
+        work::{self, Lease},
+    },
+    model::{
+        id::{HolderId, RecordingId},
+        recording::Recording,
+        time::Clock,
+    },
+    policy::Rules,
+    vault::Vault,
+};
+
+use super::{Failure, cast, service::Home};
+
+/// A vault that takes deposits.
+pub(crate) struct Desk {
+    ledger: Ledger,
+    vault: Vault,
+    rules: Rules,
+    acceptor: Acceptor,
+}
+
+impl Desk {
+    pub(crate) async fn open(home: &Home) -> Result<Self, Failure> {
+        let app = home.app().await?;
+        let (acceptor, committer) = accept::channel(app.ledger.clone());
+        #[expect(clippy::disallowed_methods, reason = "the committer ends with the desk")]
+        tokio::spawn(committer.run(|| Clock::System.now()));
+        Ok(Self { ledger: app.ledger.clone(), vault: app.unlock().await?, rules: app.rules()?, acceptor })
+    }
+
+    /// Deposits a stream as the audio of a new recording. How long the deposit took, without the announcement.
+    pub(crate) async fn deposit<E>(
+        &self,
+        stream: impl Stream<Item = Result<Bytes, E>> + Send + Unpin,
+    ) -> Result<(RecordingId, Duration), Failure>
+    where
+        E: std::error::Error + Send + Sync + 'static,
+    {
+        let (lease, recording) = self.due().await?;
+        let begun = Instant::now();
+        self.vault.deposit(&lease, &recording, "audio/wav", stream).await?;
+        Ok((recording.id, begun.elapsed()))
+    }
+
+    /// Ends it, so that a service may take the folder over.
+    pub(crate) async fn close(self) {
+        drop(self.acceptor);
+        self.ledger.close().await;
+    }
+
+    async fn due(&self) -> Result<(Lease, Recording), Failure> {
+        let now = Clock::System.now();
+        let recording = cast::recording(&self.rules, now);
+        self.acceptor
+            .accept(Announcement {
+                id: recording.id,
+                account: recording.account,
+                source_sid: recording.source_sid,
+                call: None,
+                conference: None,
+                source: recording.source,
+                source_status: recording.source_status,
+                error_code: None,
+                duration_s: recording.duration_s,
+                channels: recording.channels,
+                tier: recording.tier,
+                policy_version: recording.policy_version,
+                policy_digest: recording.policy_digest,
+                started_at: None,
+            })
+            .await?;
+        let (now, holder) = (Clock::System.now(), HolderId::random(&mut rand::rng()));
+        let mut tx = self.ledger.begin().await?;
+        let lease = work::lease(&mut tx, holder, now, now.after(Duration::from_secs(600)), 1).await?.pop().ok_or("no work is due")?;
+        tx.commit().await?;
+        let found = recordings::find(&mut self.ledger.read().await?, lease.recording).await?;
+        Ok((lease, found.ok_or("an announced recording is in the ledger")?))
+    }
+}

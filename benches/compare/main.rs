@@ -1,0 +1,93 @@
+//! The same work beside public tools, in one run on one machine: `cargo bench --bench compare`.
+//!
+//! ```text
+//! cargo bench --bench compare -- [--quick] [--only NAME,NAME] [--markdown FILE] [--dir DIR]
+//! ```
+//! Prints a table of ratios. What is not installed (`age`, `nginx`, `rclone`) is skipped. The service under test is the binary of the same
+//! build, in a process of its own; everything happens on loopback and in one folder that is removed at the end. `--quick` takes under a
+//! minute and says less; `--dir` names another place for the folder, such as one on another disk.
+
+#[path = "../cast.rs"]
+mod cast;
+#[path = "../filled.rs"]
+mod filled;
+
+mod callbacks;
+mod client;
+mod decisions;
+mod deposit;
+mod desk;
+mod ingest;
+mod large;
+mod memory;
+mod noise;
+mod peers;
+mod plan;
+mod playback;
+mod service;
+mod table;
+
+use std::{
+    error::Error,
+    io::{self, Write as _},
+    process::ExitCode,
+};
+
+use plan::Plan;
+use table::Table;
+
+type Failure = Box<dyn Error + Send + Sync>;
+
+fn main() -> ExitCode {
+    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    let done = match arguments.split_first() {
+        // The load generator is this program again, so that its work is not counted as ours.
+        Some((first, rest)) if first == callbacks::LOAD => callbacks::load(rest),
+        _ => run(&arguments),
+    };
+    match done {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            let _ = writeln!(io::stderr(), "{error}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn run(arguments: &[String]) -> Result<(), Failure> {
+    let plan = Plan::parse(arguments)?;
+    let runtime = tokio::runtime::Runtime::new()?;
+    let table = runtime.block_on(measure(&plan))?;
+    writeln!(io::stdout(), "\n{}", table.text())?;
+    if let Some(file) = &plan.markdown {
+        std::fs::write(file, table.markdown())?;
+    }
+    Ok(())
+}
+
+/// Everything that the plan asks for, in turn: nothing is measured beside anything else.
+async fn measure(plan: &Plan) -> Result<Table, Failure> {
+    let mut table = Table::begin(plan)?;
+    if plan.wants("decisions") {
+        table.add(decisions::measure(plan)?)?;
+    }
+    if plan.wants("deposit") {
+        table.add(deposit::measure(plan).await?)?;
+    }
+    if plan.wants("callbacks") {
+        table.add(callbacks::measure(plan).await?)?;
+    }
+    if plan.wants("ingest") {
+        table.add(ingest::measure(plan).await?)?;
+    }
+    if plan.wants("memory") {
+        table.add(memory::measure(plan).await?)?;
+    }
+    if plan.wants("playback") {
+        table.add(playback::measure(plan).await?)?;
+    }
+    if plan.wants("large") {
+        table.add(large::measure(plan).await?)?;
+    }
+    Ok(table)
+}

@@ -1,0 +1,84 @@
+//! What is measured, how much of it, and where.
+
+use std::path::{Path, PathBuf};
+
+use tempfile::TempDir;
+
+use super::Failure;
+
+/// The names that `--only` takes, in the order in which they are measured.
+const NAMES: [&str; 7] = ["decisions", "deposit", "callbacks", "ingest", "memory", "playback", "large"];
+
+/// A run.
+pub(crate) struct Plan {
+    pub(crate) size: Size,
+    pub(crate) markdown: Option<PathBuf>,
+    only: Vec<String>,
+    /// Removed when the plan is dropped.
+    folder: TempDir,
+}
+
+/// How much is measured.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Size {
+    /// Enough to see that everything works; the numbers mean nothing.
+    Trial,
+    /// Under a minute.
+    Quick,
+    /// Under ten minutes.
+    Full,
+}
+
+impl Size {
+    /// The amount for this size.
+    pub(crate) fn pick<T>(self, trial: T, quick: T, full: T) -> T {
+        match self {
+            Self::Trial => trial,
+            Self::Quick => quick,
+            Self::Full => full,
+        }
+    }
+}
+
+impl Plan {
+    pub(crate) fn parse(arguments: &[String]) -> Result<Self, Failure> {
+        let (mut size, mut markdown, mut only) = (Size::Full, None, Vec::new());
+        let mut parent = PathBuf::from(env!("CARGO_TARGET_TMPDIR"));
+        let mut arguments = arguments.iter();
+        while let Some(argument) = arguments.next() {
+            let mut value = || arguments.next().ok_or_else(|| format!("`{argument}` wants a value"));
+            match argument.as_str() {
+                "--quick" => size = Size::Quick,
+                // As criterion's benches understand it.
+                "--test" => size = Size::Trial,
+                // Cargo says this to every bench.
+                "--bench" => {}
+                "--markdown" => markdown = Some(PathBuf::from(value()?)),
+                "--dir" => parent = PathBuf::from(value()?),
+                "--only" => only.extend(value()?.split(',').map(str::to_owned)),
+                other => return Err(format!("`{other}` is not known here; there are --quick, --only, --markdown and --dir").into()),
+            }
+        }
+        if let Some(unknown) = only.iter().find(|name| !NAMES.contains(&name.as_str())) {
+            return Err(format!("`{unknown}` is not measured here; there are {}", NAMES.join(", ")).into());
+        }
+        let folder = tempfile::Builder::new().prefix("recvault-compare-").tempdir_in(parent)?;
+        Ok(Self { size, markdown, only, folder })
+    }
+
+    pub(crate) fn wants(&self, name: &str) -> bool {
+        self.only.is_empty() || self.only.iter().any(|wanted| wanted == name)
+    }
+
+    /// A new folder of this name.
+    pub(crate) fn folder(&self, name: &str) -> Result<PathBuf, Failure> {
+        let folder = self.folder.path().join(name);
+        std::fs::create_dir_all(&folder)?;
+        Ok(folder)
+    }
+}
+
+/// Removes a folder that one measurement is done with, so that the next finds room.
+pub(crate) fn clear(folder: &Path) -> Result<(), Failure> {
+    Ok(std::fs::remove_dir_all(folder)?)
+}

@@ -1,0 +1,197 @@
+//! A vault with any number of sealed recordings, put there by SQL: their keys are real and can be looked up and destroyed; there is no sound.
+
+use std::{collections::BTreeMap, error::Error, path::Path};
+
+use recvault::{
+    custody::Root,
+    keyring::{FAN_OUT, LEAF, LEVELS, PageRow, fingerprint, tree},
+    ledger::{self, Ledger, Tx, keys},
+    model::{
+        id::{HolderId, ObjectId, PageId, RecordingId, VaultId},
+        time::{Clock, Timestamp},
+    },
+    secret::Key,
+    store::{self, Store},
+    vault::Vault,
+};
+use sqlx::{Connection as _, PgConnection, SqliteConnection, sqlite::SqliteConnectOptions};
+
+use crate::cast;
+
+/// Recordings written by one statement.
+const BATCH: usize = 10_000;
+/// The tier of all of them.
+const TIER: &str = "standard";
+
+type Failure = Box<dyn Error + Send + Sync>;
+
+/// A vault that holds something.
+pub(crate) struct Filled {
+    pub(crate) ledger: Ledger,
+    pub(crate) vault: Vault,
+    /// Every recording, oldest first.
+    pub(crate) ids: Vec<RecordingId>,
+}
+
+/// Makes a vault with `count` sealed recordings, announced one a second until now.
+pub(crate) async fn fill(url: &str, base: &Path, count: usize) -> Result<Filled, Failure> {
+    let ledger = Ledger::open(&ledger::Settings { url: url.to_owned(), ..Default::default() }, base).await?;
+    let clock = Clock::System;
+    let root = Root { vault: VaultId::random(&mut rand::rng()), epoch: 1, key: Key::random(&mut rand::rng()) };
+    Vault::create(&ledger, &root, &clock).await?;
+
+    let mut tx = ledger.begin().await?;
+    let slots = grow(&mut tx, &root, count).await?;
+    tx.commit().await?;
+    let mut rows = Rows::connect(url, base).await?;
+    let (book, now) = (cast::rulebook(), clock.now());
+    let (version, digest) = (book.current().version(), book.current().digest());
+    let mut ids = Vec::with_capacity(count);
+    for (at, slots) in slots.chunks(BATCH).enumerate() {
+        let members = slots.iter().enumerate().map(|(within, slot)| {
+            let number = at * BATCH + within;
+            let sid = format!("RE{number:032x}");
+            let announced_at = now.as_millis() - 1000 * i64::try_from(count - number).unwrap_or(0);
+            let id = RecordingId::of_source(root.vault, cast::ACCOUNT, &sid);
+            let object = ObjectId::random(&mut rand::rng()).to_string();
+            (id, Member { account: cast::ACCOUNT, sid, announced_at, version, digest, object, slot })
+        });
+        let members: BTreeMap<RecordingId, Member<'_>> = members.inspect(|(id, _)| ids.push(*id)).collect();
+        rows.insert(&serde_json::to_string(&members)?).await?;
+    }
+    rows.close().await?;
+
+    let store = Store::open(&store::Settings { url: "memory:".into(), ..Default::default() }, base)?;
+    let vault = Vault::unlock(ledger.clone(), store, root, clock).await?;
+    Ok(Filled { ledger, vault, ids })
+}
+
+/// One recording with its key entry and its artefact.
+#[derive(serde::Serialize)]
+struct Member<'a> {
+    account: &'a str,
+    sid: String,
+    announced_at: i64,
+    version: &'a str,
+    digest: &'a str,
+    object: String,
+    #[serde(flatten)]
+    slot: &'a Slot,
+}
+
+/// Where a record key is, and its public name.
+#[derive(serde::Serialize)]
+struct Slot {
+    page: PageId,
+    slot: usize,
+    fingerprint: String,
+}
+
+/// Grows the tier's tree until it holds `count` record keys.
+async fn grow(tx: &mut Tx, root: &Root, count: usize) -> Result<Vec<Slot>, Failure> {
+    let page = keys::root_page(tx).await?.ok_or("a vault has a root page")?;
+    let mut grove = Grove { root, pages: Vec::new(), slots: Vec::with_capacity(count) };
+    let grown = grove.below(keys::path(tx, page).await?, LEVELS, count)?;
+    keys::replace_page(tx, &grown).await?;
+    let filler = HolderId::random(&mut rand::rng());
+    for page in &grove.pages {
+        keys::insert_page(tx, page, filler, Timestamp::from_millis(0)).await?;
+    }
+    Ok(grove.slots)
+}
+
+struct Grove<'a> {
+    root: &'a Root,
+    /// Finished pages, each after its parent's key was placed; parents come after their children.
+    pages: Vec<PageRow>,
+    slots: Vec<Slot>,
+}
+
+impl Grove<'_> {
+    /// Hangs pages for `count` record keys below the last page of `path`, and returns that page.
+    fn below(&mut self, mut path: Vec<PageRow>, level: u8, count: usize) -> Result<PageRow, Failure> {
+        let (vault, rng) = (self.root.vault, &mut rand::rng());
+        // The root page has one child for the tier, however many keys there are.
+        let each = FAN_OUT.pow(u32::from(level.min(LEVELS)));
+        let mut left = count;
+        while left > 0 {
+            let opened = tree::walk(path.clone(), &self.root.key, vault)?;
+            let (above, mut child) = tree::hang(opened, TIER, level - 1, vault, rng)?;
+            path.pop();
+            path.push(above);
+            let keys = left.min(each);
+            left -= keys;
+            if level - 1 == LEAF {
+                let page = child.page.id();
+                for slot in 0..keys {
+                    let key = Key::random(rng);
+                    child.page.push(&key)?;
+                    self.slots.push(Slot { page, slot, fingerprint: fingerprint(&key) });
+                }
+                self.pages.push(child.seal(vault, rng));
+            } else {
+                let mut path = path.clone();
+                path.push(child.seal(vault, rng));
+                let child = self.below(path, level - 1, keys)?;
+                self.pages.push(child);
+            }
+        }
+        path.pop().ok_or_else(|| "the path ends in a page".into())
+    }
+}
+
+/// A connection of its own that need not be durable.
+enum Rows {
+    Sqlite(SqliteConnection),
+    Postgres(PgConnection),
+}
+
+/// The ledger's own `json_each`, in both databases, gives one row for each member.
+const INSERT: [&str; 3] = [
+    "INSERT INTO recordings (id, state, account, source_sid, source_status, source_rank, duration_s, channels, tier, policy_version,
+       policy_digest, announced_at, sealed_at)
+     SELECT key, 'sealed', value->>'account', value->>'sid', 'completed', 2, 60, 1, 'standard', value->>'version', value->>'digest',
+       CAST(value->>'announced_at' AS BIGINT), CAST(value->>'announced_at' AS BIGINT) FROM json_each($1) AS filled",
+    "INSERT INTO key_entries (recording_id, leg, page_id, slot, fingerprint)
+     SELECT key, 'all', value->>'page', CAST(value->>'slot' AS BIGINT), value->>'fingerprint' FROM json_each($1) AS filled",
+    "INSERT INTO artefacts (recording_id, leg, artefact, object_id, plain_len, sealed_len, sealed_sha256, segment, content_type)
+     SELECT key, 'all', 'audio', value->>'object', 960044, 960648, value->>'fingerprint', 65536, 'audio/wav' FROM json_each($1) AS filled",
+];
+
+impl Rows {
+    async fn connect(url: &str, base: &Path) -> Result<Self, Failure> {
+        Ok(match url.strip_prefix("sqlite:") {
+            Some(file) => {
+                let options = SqliteConnectOptions::new().filename(base.join(file)).foreign_keys(false);
+                let options = options.pragma("synchronous", "off").pragma("cache_size", "-800000");
+                Self::Sqlite(SqliteConnection::connect_with(&options).await?)
+            }
+            None => Self::Postgres(PgConnection::connect(url).await?),
+        })
+    }
+
+    async fn insert(&mut self, members: &str) -> Result<(), Failure> {
+        for sql in INSERT {
+            let _rows = match self {
+                Self::Sqlite(connection) => sqlx::query(sql).bind(members.to_owned()).execute(connection).await?.rows_affected(),
+                Self::Postgres(connection) => sqlx::query(sql).bind(members).execute(connection).await?.rows_affected(),
+            };
+        }
+        Ok(())
+    }
+
+    /// Leaves the database as a service finds it that has been running for long.
+    async fn close(self) -> Result<(), Failure> {
+        match self {
+            Self::Sqlite(mut connection) => {
+                sqlx::query("PRAGMA wal_checkpoint(TRUNCATE)").execute(&mut connection).await?;
+                connection.close().await?;
+            }
+            Self::Postgres(mut connection) => {
+                sqlx::query("ANALYZE").execute(&mut connection).await?;
+                connection.close().await?;
+            }
+        }
+        Ok(())
+    }
+}
