@@ -10,6 +10,7 @@
 //! - The audit entry commits before the first byte is released.
 
 mod deposit;
+mod digest;
 mod keys;
 mod open;
 mod shred;

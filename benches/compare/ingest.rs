@@ -18,7 +18,7 @@ use recvault::{
 use super::{
     Failure,
     peers::Rclone,
-    plan::{Plan, clear},
+    plan::{Plan, clear, warm},
     service::{AUTH_TOKEN, Home, Service, count},
     table::{Row, median, rate, ratio},
 };
@@ -38,6 +38,7 @@ pub(crate) async fn measure(plan: &Plan) -> Result<Vec<Row>, Failure> {
     for number in 0..recordings {
         std::fs::write(plain.join(format!("{number}.wav")), &wav)?;
     }
+    let content = u64::from(recordings) * wav.len() as u64;
     let source = Source::start(wav).await?;
     let rclone = Rclone::find(&folder)?;
 
@@ -48,8 +49,10 @@ pub(crate) async fn measure(plan: &Plan) -> Result<Vec<Row>, Failure> {
         let ledger = home.ledger().await?;
         let (mut ours, mut theirs) = (Vec::new(), Vec::new());
         for round in 0..rounds {
+            warm(&folder, content)?;
             ours.push(source.ingest(&service, &ledger, recordings).await?);
             if let Some(rclone) = &rclone {
+                warm(&folder, content)?;
                 theirs.push(rclone.copy(&plain, &folder.join(format!("copies-{at_once:?}-{round}")), at_once.unwrap_or(8))?);
             }
         }

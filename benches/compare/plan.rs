@@ -1,6 +1,10 @@
 //! What is measured, how much of it, and where.
 
-use std::path::{Path, PathBuf};
+use std::{
+    fs::{self, File},
+    io::Write as _,
+    path::{Path, PathBuf},
+};
 
 use tempfile::TempDir;
 
@@ -73,12 +77,23 @@ impl Plan {
     /// A new folder of this name.
     pub(crate) fn folder(&self, name: &str) -> Result<PathBuf, Failure> {
         let folder = self.folder.path().join(name);
-        std::fs::create_dir_all(&folder)?;
+        fs::create_dir_all(&folder)?;
         Ok(folder)
     }
 }
 
+/// Lets the system find memory for files of this length, right before writing them is timed. A virtual machine is given its memory page by
+/// page and gives it back when it is idle, which can take longer than all that is to be measured.
+pub(crate) fn warm(folder: &Path, length: u64) -> Result<(), Failure> {
+    let (path, nothing) = (folder.join("warm"), vec![0; 1 << 20]);
+    let mut file = File::create(&path)?;
+    for _ in 0..=length >> 20 {
+        file.write_all(&nothing)?;
+    }
+    Ok(fs::remove_file(path)?)
+}
+
 /// Removes a folder that one measurement is done with, so that the next finds room.
 pub(crate) fn clear(folder: &Path) -> Result<(), Failure> {
-    Ok(std::fs::remove_dir_all(folder)?)
+    Ok(fs::remove_dir_all(folder)?)
 }

@@ -5,7 +5,6 @@
 //!
 //! INVARIANT: each position is sealed at most once, and exactly one segment is final.
 
-use aws_lc_rs::digest;
 use bytes::BytesMut;
 use fast_floe::low_level::{self, EncryptionState, MessageLayout, SEGMENT_PAYLOAD_OFFSET, SegmentLayout};
 use zeroize::Zeroizing;
@@ -17,14 +16,12 @@ use crate::secret::Key;
 const MAX_SEGMENTS: u64 = 1 << 40;
 
 /// What became of one object.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Sealed {
     /// Bytes of plaintext.
     pub plain_len: u64,
     /// Bytes of ciphertext, header included.
     pub sealed_len: u64,
-    /// SHA-256 of the ciphertext.
-    pub sha256: [u8; 32],
 }
 
 /// Seals one object from front to back.
@@ -40,7 +37,6 @@ pub struct Sealer {
     next: u64,
     plain_len: u64,
     sealed_len: u64,
-    digest: digest::Context,
     /// Set once a segment failed: what is in the caller's buffer is not an object and must not become one.
     broken: bool,
 }
@@ -62,7 +58,6 @@ impl Sealer {
             next: 0,
             plain_len: 0,
             sealed_len: 0,
-            digest: digest::Context::new(&digest::SHA256),
             broken: false,
         })
     }
@@ -94,15 +89,12 @@ impl Sealer {
         let length = self.plain_len + self.held.len() as u64;
         let last = self.endless.parameters().plaintext_layout(length)?.final_segment();
         self.seal(last, &[], out)?;
-        let mut sha256 = [0; 32];
-        sha256.copy_from_slice(self.digest.finish().as_ref());
-        Ok(Sealed { plain_len: self.plain_len, sealed_len: self.sealed_len, sha256 })
+        Ok(Sealed { plain_len: self.plain_len, sealed_len: self.sealed_len })
     }
 
     fn begin(&mut self, out: &mut BytesMut) {
         if let Some(header) = self.header.take() {
             out.extend_from_slice(header.as_bytes());
-            self.digest.update(header.as_bytes());
             self.sealed_len = header.as_bytes().len() as u64;
         }
     }
@@ -123,7 +115,6 @@ impl Sealer {
             out.truncate(start);
             return Err(error.into());
         }
-        self.digest.update(place);
         self.held.clear();
         self.next += 1;
         self.plain_len += segment.plaintext_length() as u64;

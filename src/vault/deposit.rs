@@ -3,7 +3,7 @@
 use bytes::{Bytes, BytesMut};
 use futures_util::{Stream, StreamExt as _};
 
-use super::{Error, Inner, Vault};
+use super::{Error, Inner, Vault, digest::Digest};
 use crate::{
     evidence::NewEntry,
     keyring,
@@ -20,10 +20,15 @@ use crate::{
     },
     seal::{Context, Sealer, SegmentLength},
     secret::Key,
+    store::Writer,
 };
 
-/// Ciphertext handed to the store at a time: 128 sealed segments, one part of a multipart upload.
+/// The recording's segments.
+const SEGMENT: SegmentLength = SegmentLength::Media;
+/// Ciphertext handed to the store at a time: one part of a multipart upload.
 const PART: usize = 8 * 1024 * 1024;
+/// A buffer for a part. What is sealed at a time is at most two segments, so a part that was not full before has outgrown it by no more.
+const ROOM: usize = PART + 2 * SEGMENT.sealed() as usize;
 
 /// What was deposited.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -64,29 +69,28 @@ impl Vault {
         let (leg, artefact) = (Leg::All, Artefact::Audio);
         let (record_key, object) = (Key::random(&mut rand::rng()), ObjectId::random(&mut rand::rng()));
         let context = Context { vault: vault.root.vault, recording: recording.id, leg, artefact };
-        let segment = SegmentLength::Media;
-        let mut sealer = Sealer::new(&keyring::artefact_key(&record_key, leg, artefact), &context, segment).map_err(Error::from)?;
-        let mut writer = vault.store.writer(object);
-        let mut out = BytesMut::new();
+        let mut sealer = Sealer::new(&keyring::artefact_key(&record_key, leg, artefact), &context, SEGMENT).map_err(Error::from)?;
+        let mut parts = Parts { writer: vault.store.writer(object), digest: Digest::default(), before: Bytes::new() };
+        let mut out = BytesMut::with_capacity(ROOM);
         while let Some(chunk) = body.next().await {
             let chunk = match chunk {
                 Ok(chunk) => chunk,
                 Err(error) => {
                     // The orphan sweep finds what an abort that fails leaves behind.
-                    let _ = writer.abort().await;
+                    let _ = parts.writer.abort().await;
                     return Err(DepositError::Source(error));
                 }
             };
-            sealer.push(&chunk, &mut out).map_err(Error::from)?;
-            while out.len() >= PART {
-                writer.write(out.split_to(PART).freeze()).await.map_err(Error::from)?;
-                crash::point("deposit.first_bytes");
+            for piece in chunk.chunks(SEGMENT.plain()) {
+                sealer.push(piece, &mut out).map_err(Error::from)?;
+                if out.len() >= PART {
+                    out = parts.hand_on(out).await?;
+                    crash::point("deposit.first_bytes");
+                }
             }
         }
         let sealed = sealer.finish(&mut out).map_err(Error::from)?;
-        writer.write(out.freeze()).await.map_err(Error::from)?;
-        crash::point("deposit.first_bytes");
-        writer.finish().await.map_err(Error::from)?;
+        let sha256 = parts.finish(out).await?;
         crash::point("deposit.after_store");
 
         let artefact = SealedArtefact {
@@ -94,11 +98,11 @@ impl Vault {
             object,
             plain_len: sealed.plain_len,
             sealed_len: sealed.sealed_len,
-            sealed_sha256: hex::encode(sealed.sha256),
-            segment: segment.sealed(),
+            sealed_sha256: hex::encode(sha256),
+            segment: SEGMENT.sealed(),
             content_type: content_type.to_owned(),
         };
-        if let Err(error) = vault.ledger.unit(|| vault.enter(lease, recording, leg, &record_key, &artefact, &sealed.sha256)).await {
+        if let Err(error) = vault.ledger.unit(|| vault.enter(lease, recording, leg, &record_key, &artefact, &sha256)).await {
             // Removed at once only when the transaction certainly did not commit; otherwise the orphan sweep asks the ledger first.
             if matches!(error, Error::Ledger(ledger::Error::Stale(_)) | Error::Gone) {
                 let _ = vault.store.delete(object).await;
@@ -107,6 +111,40 @@ impl Vault {
         }
         crash::point("deposit.after_commit");
         Ok(Deposited { plain_len: sealed.plain_len, sealed_len: sealed.sealed_len })
+    }
+}
+
+/// The way of ciphertext into the store: one part is stored and digested while the next one fills.
+struct Parts {
+    writer: Writer,
+    digest: Digest,
+    /// The part on its way; its buffer is filled again when store and digest are done with it, so that a long recording needs two.
+    before: Bytes,
+}
+
+impl Parts {
+    /// Takes a full part out of `out`, and gives back a buffer with what is left.
+    async fn hand_on(&mut self, mut out: BytesMut) -> Result<BytesMut, Error> {
+        let rest = out.split_off(PART);
+        let part = out.freeze();
+        // Both wait for the part before.
+        self.digest.update(part.clone()).await?;
+        self.writer.write(part.clone()).await?;
+        let before = std::mem::replace(&mut self.before, part);
+        let mut next = before.try_into_mut().unwrap_or_else(|_| BytesMut::with_capacity(ROOM));
+        next.clear();
+        next.extend_from_slice(&rest);
+        Ok(next)
+    }
+
+    /// Stores the last, shorter part. When this returns, the object is durable; its SHA-256.
+    async fn finish(mut self, out: BytesMut) -> Result<[u8; 32], Error> {
+        let last = out.freeze();
+        self.digest.update(last.clone()).await?;
+        self.writer.write(last).await?;
+        crash::point("deposit.first_bytes");
+        self.writer.finish().await?;
+        self.digest.finish().await
     }
 }
 

@@ -1,5 +1,6 @@
 //! Recordings of every length come back as they went, from every kind of store.
 
+use aws_lc_rs::digest::{SHA256, digest};
 use bytes::Bytes;
 use recvault::seal::{Layout, SegmentLength};
 
@@ -24,11 +25,11 @@ fn noise(len: u64) -> Bytes {
     file.into()
 }
 
-/// Lengths of plaintext around every boundary: the shortest file, segments, parts of an upload, and one of three parts.
+/// Lengths of plaintext around every boundary: the shortest file, segments, parts of an upload, up to four of them.
 fn lengths() -> Vec<u64> {
     let segment = SegmentLength::Media.plain() as u64;
     let mut lengths = vec![12, 13, segment - 1, segment, segment + 1, 2 * segment];
-    for sealed in [PART - 1, PART, PART + 1, 2 * PART, 2 * PART + 1] {
+    for sealed in [PART - 1, PART, PART + 1, 2 * PART, 2 * PART + 1, 3 * PART + 1] {
         // Not every sealed length exists; the nearest below is as near to the boundary.
         let plain = (0..64).find_map(|less| Layout::of(sealed - less, SegmentLength::Media).ok()).unwrap().plain_len();
         lengths.push(plain);
@@ -43,6 +44,8 @@ async fn every_length_comes_back(vault: TestVault) {
         assert_eq!(artefact.plain_len, len);
         assert_eq!(vault.process.store.size(artefact.object).await.unwrap(), artefact.sealed_len);
         assert_ne!(artefact.sealed_len, len);
+        let stored = vault.process.store.read(artefact.object, 0..artefact.sealed_len).await.unwrap();
+        assert_eq!(artefact.sealed_sha256, hex::encode(digest(&SHA256, &stored)), "{len}");
         vault.plays(&recorded).await;
         let last = vault.anybody().with(reqwest::Method::GET, &vault.audio(recorded.id).await, &[("range", "bytes=-1")]).await;
         assert_eq!((last.status, &last.body), (206, &recorded.wav.slice(recorded.wav.len() - 1..)), "{len}");
