@@ -79,6 +79,7 @@ async fn granted(home: &Home, service: &Service, recording: &str) -> Result<Stri
 /// Somebody who listens to one server.
 struct Player {
     name: &'static str,
+    port: u16,
     connection: Connection,
     path: String,
     /// First bytes at the three places.
@@ -88,7 +89,8 @@ struct Player {
 
 impl Player {
     fn open(name: &'static str, port: u16, path: &str) -> Result<Self, Failure> {
-        Ok(Self { name, connection: Connection::open(port)?, path: path.to_owned(), seeks: Default::default(), streams: Vec::new() })
+        let connection = Connection::open(port)?;
+        Ok(Self { name, port, connection, path: path.to_owned(), seeks: Default::default(), streams: Vec::new() })
     }
 
     /// Seeks to the places. The first request after a pause wakes a server up, which is not what is measured, so it is not counted.
@@ -105,6 +107,8 @@ impl Player {
     }
 
     fn stream(&mut self, length: u64) -> Result<(), Failure> {
+        // While the others streamed, the server may have closed a connection that was idle.
+        self.connection = Connection::open(self.port)?;
         let answer = self.connection.get(&self.path, 0..length)?;
         if answer.length != length {
             return Err(format!("a stream was answered {} with {} bytes", answer.status, answer.length).into());
