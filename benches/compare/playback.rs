@@ -50,6 +50,9 @@ pub(crate) async fn measure(plan: &Plan) -> Result<Vec<Row>, Failure> {
     }
 
     let places = [("first", 0), ("middle", length / 2 - SEEK / 2), ("last", length - SEEK)];
+    for player in &mut players {
+        player.reopen()?;
+    }
     for _ in 0..plan.size.pick(3, 100, 300) {
         for player in &mut players {
             player.seek(places.map(|(_, at)| at))?;
@@ -93,6 +96,12 @@ impl Player {
         Ok(Self { name, port, connection, path: path.to_owned(), seeks: Default::default(), streams: Vec::new() })
     }
 
+    /// A new connection: while others were set up or streamed, the server may have closed the one that was idle.
+    fn reopen(&mut self) -> Result<(), Failure> {
+        self.connection = Connection::open(self.port)?;
+        Ok(())
+    }
+
     /// Seeks to the places. The first request after a pause wakes a server up, which is not what is measured, so it is not counted.
     fn seek(&mut self, places: [u64; 3]) -> Result<(), Failure> {
         self.connection.get(&self.path, 0..1)?;
@@ -107,8 +116,7 @@ impl Player {
     }
 
     fn stream(&mut self, length: u64) -> Result<(), Failure> {
-        // While the others streamed, the server may have closed a connection that was idle.
-        self.connection = Connection::open(self.port)?;
+        self.reopen()?;
         let answer = self.connection.get(&self.path, 0..length)?;
         if answer.length != length {
             return Err(format!("a stream was answered {} with {} bytes", answer.status, answer.length).into());
