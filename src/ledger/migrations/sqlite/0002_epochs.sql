@@ -1,0 +1,54 @@
+-- Recvault ledger, schema 2: epochs of the root key, and what a rebuilding from the store alone needs.
+
+-- One row for each life of a root key; the highest one is the present. Older rows stay and hold no key.
+CREATE TABLE epochs (
+  epoch INTEGER PRIMARY KEY,       -- 1, 2, 3 …
+  root_sealed BLOB NOT NULL,      -- key of the root page, sealed by custody under this epoch's root key; empty once that root is destroyed, and
+                                  -- in a vault made before schema 2, where the root key itself seals the root page
+  began_at INTEGER NOT NULL,       -- when the turn's transaction committed; immutable
+  snapshot TEXT,                  -- the newest snapshot of this epoch that was verified: its name in the store
+  snapshot_at INTEGER,             -- when it was verified
+  previous_destroyed_at INTEGER,   -- when custody had destroyed the root before this one; null while a turn is not done
+  finished_at INTEGER              -- when receipts were completed and older snapshots removed
+);
+INSERT INTO epochs (epoch, root_sealed, began_at, previous_destroyed_at, finished_at)
+  SELECT 1, x'', created_at, created_at, created_at FROM vault;
+
+-- Who turns: one at a time, held by a lease.
+CREATE TABLE turner (
+  one INTEGER PRIMARY KEY CHECK (one = 1),
+  holder TEXT,                    -- hld_… of the process that turns
+  until INTEGER NOT NULL,          -- until when nobody else may
+  rotated_at INTEGER               -- when all keys of pages were last renewed by a rotation
+);
+INSERT INTO turner (one, until) VALUES (1, 0);
+
+-- Epoch in which the key of this page was made; of the root page: the epoch whose root key opens it.
+ALTER TABLE pages ADD COLUMN epoch INTEGER NOT NULL DEFAULT 1;
+-- 1 if an older copy of this page holds a key that must die: the page gets a new key in the next turn.
+ALTER TABLE pages ADD COLUMN stale INTEGER NOT NULL DEFAULT 0;
+-- A vault made before schema 2 does not know which of its pages a shred has touched.
+UPDATE pages SET stale = 1 WHERE level = 0 AND tier <> '~service' AND EXISTS (SELECT 1 FROM fences);
+CREATE INDEX pages_stale ON pages (level, parent, id) WHERE stale = 1;
+CREATE INDEX pages_by_parent ON pages (parent);
+
+-- The number of the audit entry of the fence: grows in commit order, whatever the clocks say. Null in fences from before schema 2.
+ALTER TABLE fences ADD COLUMN seq INTEGER;
+CREATE INDEX fences_by_seq ON fences (seq);
+
+-- The epoch whose turn made older copies of the key store useless for this recording; null until one has. 0: there never was a key.
+ALTER TABLE receipts ADD COLUMN epoch INTEGER;
+UPDATE receipts SET epoch = 0 WHERE recording_id IN (SELECT recording_id FROM fences WHERE fingerprint IS NULL);
+CREATE INDEX receipts_uncovered ON receipts (issued_at) WHERE epoch IS NULL;
+CREATE INDEX receipts_fenced ON receipts (epoch, id) WHERE state = 'fenced';
+
+-- What has changed since it was last written to the journal in the store.
+CREATE TABLE unjournaled (
+  kind TEXT NOT NULL,             -- recording | token | policy
+  id TEXT NOT NULL,               -- rec_…, tok_…, or a policy's digest
+  mark INTEGER NOT NULL,           -- grows with each change, so that a change during a writing is not forgotten
+  since INTEGER NOT NULL,          -- when it first changed
+  PRIMARY KEY (kind, id)
+);
+-- Receipts from before schema 2 did not wait for a turn; they are signed again after the next one.
+UPDATE receipts SET state = 'fenced' WHERE epoch IS NULL;
