@@ -6,14 +6,14 @@ mod init;
 mod listen;
 mod serve;
 
-use std::{path::Path, time::Duration};
+use std::{path::Path, sync::Arc, time::Duration};
 
 pub use init::{Initialised, init};
 pub use serve::{Service, serve};
 
 use crate::{
     config::{Config, Faults},
-    custody::{self, Root, passphrase},
+    custody::{self, Custody},
     flow::{self, Flow, Parts, Streams},
     ledger::{self, Ledger, accept},
     model::time::Clock,
@@ -71,6 +71,8 @@ pub struct App {
     pub ledger: Ledger,
     /// The objects.
     pub store: Store,
+    /// The root key's home.
+    pub custody: Arc<dyn Custody>,
     /// The time.
     pub clock: Clock,
 }
@@ -80,10 +82,11 @@ impl App {
     ///
     /// # Errors
     /// As they say.
-    pub async fn open(config: Config, clock: Clock) -> Result<Self, Error> {
+    pub async fn open(mut config: Config, clock: Clock) -> Result<Self, Error> {
+        let custody = custody::open(std::mem::take(&mut config.custody), &config.base)?;
         let store = Store::open(&config.store, &config.base)?;
         let ledger = Ledger::open(&config.ledger, &config.base).await?;
-        Ok(Self { config, ledger, store, clock })
+        Ok(Self { config, ledger, store, custody, clock })
     }
 
     /// Reads and checks the policy file.
@@ -94,23 +97,12 @@ impl App {
         read_rules(&self.config.base.join(&self.config.policy.file))
     }
 
-    /// Opens the root file; takes some 100 ms of one core, on a thread of its own.
-    ///
-    /// # Errors
-    /// [`Error::Custody`].
-    pub async fn root(&self) -> Result<Root, Error> {
-        let passphrase = self.config.custody.read_passphrase(&self.config.base)?;
-        let path = self.config.base.join(&self.config.custody.root_file);
-        let opened = tokio::task::spawn_blocking(move || passphrase::unlock(&path, &passphrase)).await;
-        Ok(opened.map_err(|error| Error::Io { what: "unlocking the root file".into(), cause: std::io::Error::other(error) })??)
-    }
-
     /// Unlocks the vault.
     ///
     /// # Errors
     /// [`Error::Custody`] or [`Error::Vault`].
     pub async fn unlock(&self) -> Result<Vault, Error> {
-        Ok(Vault::unlock(self.ledger.clone(), self.store.clone(), self.root().await?, self.clock.clone()).await?)
+        Ok(Vault::unlock(self.ledger.clone(), self.store.clone(), Arc::clone(&self.custody), self.clock.clone()).await?)
     }
 
     /// Unlocks everything that stories need. The committer must be run by somebody, or no callback is ever answered.

@@ -1,8 +1,174 @@
 //! The root key's home.
 //!
-//! Owns how the root key of the current epoch rests, and what its destruction means there. Refuses to know the pages it opens.
-//! One kind is built: [`passphrase`]. HSM tokens and cloud KMS join beside it, and with them the trait they share.
+//! Owns how the root key of an epoch rests, and what its destruction means there. Refuses to know pages, recordings and the ledger: it seals
+//! one small key, the root page's, under the root of an epoch, and forgets a root for good when told to.
+//!
+//! ```text
+//! root key (here, in an effaceable place outside every backup) ─seals─▶ root page's key (32 bytes; its sealed form is in the ledger)
+//! ```
+//! The level between root key and root page lets a root stay inside a token or a cloud service for its whole life.
+//!
+//! INVARIANTS
+//! - At most two roots of a vault exist at once: the current one, and during a turn the next or the one before.
+//! - Every operation may be repeated after any interruption, by any process.
 
+#[cfg(test)]
+pub(crate) mod conformance;
 pub mod passphrase;
+mod slots;
+mod wrap;
 
-pub use passphrase::{Error, Root, Settings};
+use std::{io, path::Path, sync::Arc};
+
+use futures_util::future::BoxFuture;
+use serde::Deserialize;
+
+use crate::{
+    model::id::VaultId,
+    secret::{Key, SecretText},
+};
+
+/// Which root.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct RootName {
+    /// The vault it belongs to.
+    pub vault: VaultId,
+    /// The epoch, from 1.
+    pub epoch: u64,
+}
+
+/// A place where root keys rest.
+pub trait Custody: Send + Sync {
+    /// The word by which the configuration names this kind.
+    fn kind(&self) -> &'static str;
+
+    /// What destroying a root means here, for `recvault doctor`.
+    fn meaning(&self) -> Meaning;
+
+    /// The roots that exist, oldest first.
+    ///
+    /// # Errors
+    /// The place cannot be asked.
+    fn roots(&self) -> BoxFuture<'_, Result<Vec<RootName>, Error>>;
+
+    /// Makes a root. One that exists stays as it is. Durable when this returns.
+    ///
+    /// # Errors
+    /// [`Error::TooMany`] when two others exist; the place's own.
+    fn stage(&self, root: RootName) -> BoxFuture<'_, Result<(), Error>>;
+
+    /// Seals a key under a root, bound to the root's name.
+    ///
+    /// # Errors
+    /// [`Error::NoRoot`]; the place's own.
+    fn seal<'a>(&'a self, root: RootName, key: &'a Key) -> BoxFuture<'a, Result<Vec<u8>, Error>>;
+
+    /// Opens what [`Custody::seal`] gave.
+    ///
+    /// # Errors
+    /// [`Error::NoRoot`] when the root was destroyed or never was; [`Error::NotAuthentic`].
+    fn open<'a>(&'a self, root: RootName, sealed: &'a [u8]) -> BoxFuture<'a, Result<Key, Error>>;
+
+    /// Destroys a root for good; one that does not exist is destroyed already. Durable when this returns.
+    ///
+    /// # Errors
+    /// The place's own; the root must then be taken to exist still.
+    fn destroy(&self, root: RootName) -> BoxFuture<'_, Result<(), Error>>;
+}
+
+/// What a destroyed root is, and what the operator has to see to.
+#[derive(Clone, Copy, Debug)]
+pub struct Meaning {
+    /// What is done.
+    pub destroyed: &'static str,
+    /// What an old copy of the place would still give, and what is left to the operator.
+    pub left: &'static str,
+}
+
+/// Why a root cannot be had.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// There is no passphrase to try.
+    #[error("no passphrase for the root file: {0}")]
+    Passphrase(String),
+    /// A file cannot be read or written.
+    #[error("root file `{path}`: {cause}")]
+    File {
+        /// The file.
+        path: String,
+        /// What the system says.
+        cause: io::Error,
+    },
+    /// A file is not a root file this program knows.
+    #[error("root file: {0}")]
+    Format(&'static str),
+    /// Wrong passphrase or key, or something was altered: which of them cannot be told.
+    #[error("the root does not open: wrong passphrase, or it was altered, or what it should open belongs to another epoch")]
+    NotAuthentic,
+    /// This root does not exist: it was destroyed, or never made.
+    #[error("custody holds no root of epoch {} of vault {}", .0.epoch, .0.vault)]
+    NoRoot(RootName),
+    /// There are two other roots already.
+    #[error("custody holds two roots already; finish the turn that is under way (`recvault epoch turn`)")]
+    TooMany,
+    /// The settings of `[custody]` do not name a place that can be used.
+    #[error("`custody.{key}`: {why}")]
+    Setting {
+        /// The key at fault.
+        key: &'static str,
+        /// What is wrong with it.
+        why: String,
+    },
+    /// The token or the service cannot do it.
+    #[error("{place}: {why}")]
+    Place {
+        /// Which.
+        place: &'static str,
+        /// What it says; never a secret.
+        why: String,
+    },
+}
+
+/// The kinds of custody.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Kind {
+    /// A file sealed under a passphrase.
+    #[default]
+    Passphrase,
+}
+
+/// `[custody]`: where the root key rests.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Settings {
+    /// Which kind.
+    pub kind: Kind,
+    /// The root file, relative to the configuration file.
+    pub root_file: String,
+    /// A file that holds the passphrase, relative to the configuration file.
+    pub passphrase_file: Option<String>,
+    /// The passphrase itself; meant for the environment.
+    pub passphrase: Option<SecretText>,
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        Self {
+            kind: Kind::Passphrase,
+            root_file: "custody/root".into(),
+            passphrase_file: Some("custody/passphrase".into()),
+            passphrase: None,
+        }
+    }
+}
+
+/// The place that the settings name. Nothing is asked of it yet.
+///
+/// # Errors
+/// [`Error::Setting`].
+pub fn open(settings: Settings, base: &Path) -> Result<Arc<dyn Custody>, Error> {
+    match settings.kind {
+        Kind::Passphrase => Ok(Arc::new(passphrase::RootFile::new(settings, base))),
+    }
+}

@@ -10,6 +10,6 @@ pub mod label;
 pub mod page;
 pub mod tree;
 
-pub use label::{artefact_key, fingerprint};
+pub use label::{artefact_key, fingerprint, recovery_key};
 pub use page::{Error, FAN_OUT, Page, PageRow, Place};
-pub use tree::{LEAF, LEVELS, SERVICE};
+pub use tree::{LEAF, LEVELS, RootKey, SERVICE};

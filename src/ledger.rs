@@ -12,6 +12,7 @@ pub mod accept;
 pub mod audit;
 #[cfg(test)]
 mod conformance;
+pub mod epochs;
 mod error;
 pub mod grants;
 pub mod keys;

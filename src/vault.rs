@@ -5,32 +5,38 @@
 //!
 //! INVARIANTS
 //! - Ciphertext first, key entry last: a recording exists when the transaction with its key entry commits.
-//! - No page key or record key is kept between calls; each use walks from the root key through rows it has just read, so there is no cache
-//!   to forget anything from.
+//! - Between calls a process keeps the key of the present epoch's root page and no other; each use walks from it through rows just read,
+//!   so a shred has no cache to be forgotten from. What was read under another epoch is read again.
 //! - The audit entry commits before the first byte is released.
 
 mod deposit;
 mod digest;
+mod epoch;
 mod keys;
 mod open;
+mod root;
 mod shred;
+mod snapshot;
 
 use std::sync::Arc;
 
 pub use deposit::{DepositError, Deposited};
+pub use epoch::Turned;
 pub use open::{Listening, Playable};
 pub use shred::Shredded;
 
+use self::root::Root;
 use crate::{
-    custody::Root,
+    custody::{self, Custody, RootName},
     evidence::{KeySet, NewEntry, Signer},
-    keyring::{self, tree},
-    ledger::{self, Ledger, keys as rows},
+    keyring::{self, RootKey, tree},
+    ledger::{self, Ledger, epochs, keys as rows},
     model::{
         id::{HolderId, VaultId},
         time::Clock,
     },
     seal,
+    secret::Key,
     store::{self, Store},
 };
 
@@ -49,13 +55,27 @@ pub enum Error {
     /// The key tree does not open.
     #[error(transparent)]
     Keyring(#[from] keyring::Error),
-    /// The root file and the ledger belong to different vaults.
-    #[error("the root file belongs to vault {root} and the ledger to vault {ledger}: check `custody.root_file` and `ledger.url`")]
+    /// The root key cannot be had.
+    #[error(transparent)]
+    Custody(#[from] custody::Error),
+    /// Custody and the ledger belong to different vaults.
+    #[error("custody holds the root of vault {root} and the ledger belongs to vault {ledger}: check `[custody]` and `ledger.url`")]
     OtherVault {
-        /// The root file's vault.
+        /// The vault whose root is in custody.
         root: VaultId,
         /// The ledger's vault.
         ledger: VaultId,
+    },
+    /// The ledger is a copy from before a turn: the root it needs was destroyed.
+    #[error(
+        "the ledger is of epoch {ledger} and custody holds the root of epoch {custody}: this ledger is an old copy, which nothing opens any \
+         more; `recvault snapshot restore` rebuilds the vault from the store"
+    )]
+    OldLedger {
+        /// The ledger's epoch.
+        ledger: u64,
+        /// The newest in custody.
+        custody: u64,
     },
     /// The ledger has no vault in it.
     #[error("the ledger holds no vault yet: run `recvault init`")]
@@ -85,63 +105,78 @@ impl ledger::AsLedgerError for Error {
 pub struct Vault(Arc<Inner>);
 
 struct Inner {
+    id: VaultId,
+    custody: Arc<dyn Custody>,
     root: Root,
     signer: Signer,
     ledger: Ledger,
     store: Store,
     clock: Clock,
-    /// In whose name this process fills leaf pages.
+    /// In whose name this process fills leaf pages and turns epochs.
     filler: HolderId,
 }
 
 impl Vault {
-    /// Plants a new vault's key tree in an empty ledger.
+    /// Plants a new vault's key tree in an empty ledger, under a new root. An interrupted attempt is gone on from.
     ///
     /// # Errors
     /// [`Error::VaultExists`] if the ledger has one already.
-    pub async fn create(ledger: &Ledger, root: &Root, clock: &Clock) -> Result<(), Error> {
-        let pages = tree::plant(&root.key, root.vault, &mut rand::rng())?;
+    pub async fn create(ledger: &Ledger, custody: &dyn Custody, clock: &Clock) -> Result<VaultId, Error> {
+        if let Some(id) = rows::vault_id(&mut ledger.read().await?).await? {
+            return Err(Error::VaultExists(id));
+        }
+        // An earlier attempt may have ended between custody and ledger; the vault goes on with that root.
+        let root = match custody.roots().await?.first() {
+            Some(found) => *found,
+            None => RootName { vault: VaultId::random(&mut rand::rng()), epoch: 1 },
+        };
+        custody.stage(root).await?;
+        let root_key = RootKey { epoch: root.epoch, key: Key::random(&mut rand::rng()) };
+        let sealed = custody.seal(root, &root_key.key).await?;
+        let pages = tree::plant(&root_key, root.vault, &mut rand::rng())?;
         let (now, filler) = (clock.now(), HolderId::random(&mut rand::rng()));
         let mut tx = ledger.begin().await?;
         if let Some(id) = rows::vault_id(&mut tx).await? {
             return Err(Error::VaultExists(id));
         }
         rows::insert_vault(&mut tx, root.vault, now).await?;
+        epochs::insert(&mut tx, root.epoch, &sealed, now).await?;
+        epochs::note_destroyed(&mut tx, root.epoch, now).await?;
+        epochs::finish(&mut tx, root.epoch, now).await?;
         for page in &pages {
             rows::insert_page(&mut tx, page, filler, now).await?;
         }
-        let service = tree::walk(pages.to_vec(), &root.key, root.vault)?;
+        let service = tree::walk(pages.to_vec(), &root_key, root.vault)?;
         let signer = Signer::from_seed(&service.page.key(0)?);
         ledger::audit::append(&mut tx, NewEntry::vault_created(now, root.vault, &signer)).await?;
-        Ok(tx.commit().await?)
+        tx.commit().await?;
+        Ok(root.vault)
     }
 
-    /// Unlocks a vault: proves that root file and ledger belong together by walking to the signing key.
+    /// Unlocks a vault: proves that custody and ledger belong together by walking to the signing key.
     ///
     /// # Errors
-    /// [`Error::NoVault`], [`Error::OtherVault`], [`Error::Keyring`] when the root key is not this tree's.
-    pub async fn unlock(ledger: Ledger, store: Store, root: Root, clock: Clock) -> Result<Self, Error> {
+    /// [`Error::NoVault`], [`Error::OtherVault`], [`Error::OldLedger`], [`Error::Keyring`] when the root is not this tree's.
+    pub async fn unlock(ledger: Ledger, store: Store, custody: Arc<dyn Custody>, clock: Clock) -> Result<Self, Error> {
+        let id = rows::vault_id(&mut ledger.read().await?).await?.ok_or(Error::NoVault)?;
+        let root = Root::unlock(custody.as_ref(), &ledger, id).await?;
         let mut tx = ledger.read().await?;
-        let id = rows::vault_id(&mut tx).await?.ok_or(Error::NoVault)?;
-        if id != root.vault {
-            return Err(Error::OtherVault { root: root.vault, ledger: id });
-        }
         let page = rows::service_page(&mut tx).await?.ok_or(Error::NoVault)?;
-        let service = tree::walk(rows::path(&mut tx, page).await?, &root.key, id)?;
+        let service = tree::walk(rows::path(&mut tx, page).await?, &root.key(), id)?;
         let signer = Signer::from_seed(&service.page.key(0)?);
         drop(tx);
         let filler = HolderId::random(&mut rand::rng());
-        Ok(Self(Arc::new(Inner { root, signer, ledger, store, clock, filler })))
+        Ok(Self(Arc::new(Inner { id, custody, root, signer, ledger, store, clock, filler })))
     }
 
     /// The vault's id.
     pub fn id(&self) -> VaultId {
-        self.0.root.vault
+        self.0.id
     }
 
-    /// The epoch of the root key.
+    /// The epoch whose root this process holds.
     pub fn epoch(&self) -> u64 {
-        self.0.root.epoch
+        self.0.root.key().epoch
     }
 
     /// The public half of the receipt signing key, as a JWK set (RFC 7517).

@@ -11,13 +11,13 @@ use std::{
 use super::{App, Error};
 use crate::{
     config::{Config, SHIPPED, SHIPPED_POLICY},
-    custody::{Root, passphrase},
+    custody,
     flow::{self, Minted},
     model::{
         id::VaultId,
         time::{Clock, Timestamp},
     },
-    secret::{Key, Token, TokenKind},
+    secret::{Token, TokenKind},
     vault::Vault,
 };
 
@@ -54,31 +54,21 @@ pub async fn init(folder: &Path, clock: Clock) -> Result<Initialised, Error> {
     let policy = folder.join(&config.policy.file);
     write_if_missing(&policy, SHIPPED_POLICY, 0o644).map_err(io(&policy))?;
 
+    let chosen = choose_passphrase(&config.custody, folder)?;
     let app = App::open(config, clock).await?;
     let rules = app.rules()?;
-    let chosen = choose_passphrase(&app, folder)?;
-    let secret = app.config.custody.read_passphrase(folder)?;
-    let root_file = folder.join(&app.config.custody.root_file);
-    let root = if root_file.exists() {
-        // An earlier `init` was interrupted between the root file and the ledger; the vault goes on with that root.
-        app.root().await?
-    } else {
-        let root = Root { vault: VaultId::random(&mut rand::rng()), epoch: 1, key: Key::random(&mut rand::rng()) };
-        passphrase::create(&root_file, &root, &secret, &mut rand::rng())?;
-        root
-    };
-    Vault::create(&app.ledger, &root, &app.clock).await?;
+    let vault = Vault::create(&app.ledger, app.custody.as_ref(), &app.clock).await?;
     let roles = rules.document().roles.iter().map(|(role, _)| role.clone()).collect();
     let admin = flow::mint_token(&app.ledger, &app.clock, "first token, made by init", roles, Vec::new(), ADMIN_LIFETIME).await?;
     flow::put_in_force(&app.ledger, &rules, &app.clock).await?;
     app.ledger.close().await;
-    Ok(Initialised { vault: root.vault, config: file, passphrase: chosen, admin, at: app.clock.now() })
+    Ok(Initialised { vault, config: file, passphrase: chosen, admin, at: app.clock.now() })
 }
 
 /// Writes a random passphrase into the configured file, unless one is given already.
-fn choose_passphrase(app: &App, folder: &Path) -> Result<Option<PathBuf>, Error> {
-    let custody = &app.config.custody;
-    let Some(file) = custody.passphrase_file.as_deref().filter(|_| custody.passphrase.is_none()) else { return Ok(None) };
+fn choose_passphrase(custody: &custody::Settings, folder: &Path) -> Result<Option<PathBuf>, Error> {
+    let is_wanted = custody.kind == custody::Kind::Passphrase && custody.passphrase.is_none();
+    let Some(file) = custody.passphrase_file.as_deref().filter(|_| is_wanted) else { return Ok(None) };
     let path = folder.join(file);
     if path.exists() {
         return Ok(None);

@@ -4,275 +4,264 @@
 //! {"format":"recvault/root/1","vault":"vlt_…","epoch":1,
 //!  "kdf":{"name":"argon2id","memory_kib":65536,"iterations":3,"parallelism":1,"salt":"…"},"nonce":"…","sealed":"…"}
 //! ```
-//! `sealed` is AES-256-GCM over the 32-byte root key; its associated data holds every other member.
+//! `sealed` is AES-256-GCM over the 32-byte root key; its associated data holds every other member. During a turn the next root lies beside
+//! the current one (see `slots`).
 //!
 //! **What "destroyed" means here:** the file is overwritten and removed. Disks that remap blocks, file-system snapshots and backups of the file
-//! may keep an old copy; whoever has one *and* the passphrase has that epoch's root. Keep the file outside every backup, and the passphrase
+//! may keep an old copy; whoever has one *and* the passphrase has that epoch's root. Keep the folder outside every backup, and the passphrase
 //! elsewhere than the file.
 
-use std::{
-    fs::{self, File, OpenOptions},
-    io::{self, Write as _},
-    os::unix::fs::OpenOptionsExt as _,
-    path::Path,
-};
+mod file;
 
-use aes_gcm::{
-    Aes256Gcm, Nonce,
-    aead::{Aead, KeyInit, Payload},
-};
-use argon2::Argon2;
-use base64::{Engine as _, engine::general_purpose::STANDARD as BASE64};
-use rand::CryptoRng;
-use serde::{Deserialize, Serialize};
+use std::path::{Path, PathBuf};
+
+use futures_util::{FutureExt as _, future::BoxFuture};
 use zeroize::Zeroizing;
 
-use crate::{
-    model::id::VaultId,
-    secret::{Key, SecretText},
-};
+use self::file::Parsed;
+use super::{Custody, Error, Meaning, RootName, Settings, slots::Slots, wrap};
+use crate::secret::{Key, SecretText};
 
-const FORMAT: &str = "recvault/root/1";
-/// The least stretching that is accepted, also from a file: 64 MiB, three passes, one lane.
-const FLOOR: (u32, u32, u32) = (65_536, 3, 1);
-/// The most memory a file may ask for, so that an altered file cannot exhaust the machine: 4 GiB.
-const CEILING_KIB: u32 = 4 * 1024 * 1024;
-
-/// `[custody]`: where the root file and its passphrase are.
-#[derive(Debug, Deserialize)]
-#[serde(deny_unknown_fields, default)]
-pub struct Settings {
-    /// The root file, relative to the configuration file.
-    pub root_file: String,
-    /// A file that holds the passphrase, relative to the configuration file.
-    pub passphrase_file: Option<String>,
-    /// The passphrase itself; meant for the environment.
-    pub passphrase: Option<SecretText>,
+/// Root files and where their passphrase comes from. The passphrase is read anew for each use, so that it can be changed under a running
+/// service; nothing of a root is kept between uses.
+pub struct RootFile {
+    slots: Slots,
+    passphrase: Passphrase,
 }
 
-impl Default for Settings {
-    fn default() -> Self {
-        Self { root_file: "custody/root".into(), passphrase_file: Some("custody/passphrase".into()), passphrase: None }
+/// Where the passphrase is.
+enum Passphrase {
+    Given(SecretText),
+    File(PathBuf),
+    Nowhere,
+}
+
+impl RootFile {
+    /// As the settings say; relative paths begin at `base`.
+    pub fn new(settings: Settings, base: &Path) -> Self {
+        let passphrase = match (settings.passphrase, settings.passphrase_file) {
+            (Some(passphrase), _) => Passphrase::Given(passphrase),
+            (None, Some(file)) => Passphrase::File(base.join(file)),
+            (None, None) => Passphrase::Nowhere,
+        };
+        Self { slots: Slots::at(base.join(settings.root_file)), passphrase }
     }
-}
 
-impl Settings {
-    /// The passphrase, from the setting itself or from its file; one line break at its end is not part of it.
+    /// Seals every root under another passphrase, with a new salt. From the return on the old one opens nothing.
     ///
     /// # Errors
-    /// [`Error::Passphrase`] if there is none or the file cannot be read.
-    pub fn read_passphrase(&self, base: &Path) -> Result<SecretText, Error> {
-        if let Some(passphrase) = &self.passphrase {
-            return Ok(SecretText::new(passphrase.expose().to_owned()));
+    /// [`Error::NotAuthentic`] if the passphrase so far is not the right one; [`Error::Passphrase`] if the new one is empty.
+    pub async fn change_passphrase(&self, new: SecretText) -> Result<Vec<RootName>, Error> {
+        if new.expose().is_empty() {
+            return Err(Error::Passphrase("the new one is empty".into()));
         }
-        let file =
-            self.passphrase_file.as_deref().ok_or_else(|| Error::Passphrase("neither `passphrase` nor `passphrase_file` is set".into()))?;
-        let text = fs::read_to_string(base.join(file)).map(Zeroizing::new).map_err(|e| Error::Passphrase(format!("`{file}`: {e}")))?;
-        let text = text.strip_suffix('\n').unwrap_or(&text);
-        let text = text.strip_suffix('\r').unwrap_or(text);
-        if text.is_empty() { Err(Error::Passphrase(format!("`{file}` is empty"))) } else { Ok(SecretText::new(text.to_owned())) }
+        let (slots, old) = (self.slots.clone(), self.passphrase.read()?);
+        blocking(move || {
+            let (mut names, mut contents) = (Vec::new(), Vec::new());
+            for parsed in files(&slots)? {
+                contents.push(file::seal(parsed.name(), &parsed.open(&old)?, &new, &mut rand::rng())?);
+                names.push(parsed.name());
+            }
+            slots.replace(&contents)?;
+            Ok(names)
+        })
+        .await
+    }
+
+    /// Runs `work` with the root key of `root`.
+    async fn with_root<T: Send + 'static>(
+        &self,
+        root: RootName,
+        work: impl FnOnce(Key) -> Result<T, Error> + Send + 'static,
+    ) -> Result<T, Error> {
+        let (slots, passphrase) = (self.slots.clone(), self.passphrase.read()?);
+        blocking(move || {
+            let parsed = files(&slots)?.into_iter().find(|parsed| parsed.name() == root).ok_or(Error::NoRoot(root))?;
+            work(parsed.open(&passphrase)?)
+        })
+        .await
     }
 }
 
-/// Why the root key cannot be had.
-#[derive(Debug, thiserror::Error)]
-pub enum Error {
-    /// There is no passphrase to try.
-    #[error("no passphrase for the root file: {0}")]
-    Passphrase(String),
-    /// The file cannot be read or written.
-    #[error("root file `{path}`: {cause}")]
-    File {
-        /// The file.
-        path: String,
-        /// What the system says.
-        cause: io::Error,
-    },
-    /// The file is not a root file this program knows.
-    #[error("root file: {0}")]
-    Format(&'static str),
-    /// Wrong passphrase, or the file was altered: which of them cannot be told.
-    #[error("the root file does not open: wrong passphrase, or the file was altered")]
-    NotAuthentic,
+impl Custody for RootFile {
+    fn kind(&self) -> &'static str {
+        "passphrase"
+    }
+
+    fn meaning(&self) -> Meaning {
+        Meaning {
+            destroyed: "the root file is overwritten and removed",
+            left: "copies of the file on remapped blocks, in snapshots of the file system or in backups stay usable to whoever also has the \
+                   passphrase: keep its folder outside every backup, and the passphrase elsewhere",
+        }
+    }
+
+    fn roots(&self) -> BoxFuture<'_, Result<Vec<RootName>, Error>> {
+        let slots = self.slots.clone();
+        blocking(move || Ok(files(&slots)?.iter().map(Parsed::name).collect())).boxed()
+    }
+
+    fn stage(&self, root: RootName) -> BoxFuture<'_, Result<(), Error>> {
+        async move {
+            let (slots, passphrase) = (self.slots.clone(), self.passphrase.read()?);
+            blocking(move || {
+                let there = files(&slots)?;
+                if let Some(found) = there.iter().find(|parsed| parsed.name() == root) {
+                    // One that does not open now would not open after the turn either.
+                    return found.open(&passphrase).map(drop);
+                }
+                if there.len() > 1 {
+                    return Err(Error::TooMany);
+                }
+                let rng = &mut rand::rng();
+                slots.add(&file::seal(root, &Key::random(rng), &passphrase, rng)?)
+            })
+            .await
+        }
+        .boxed()
+    }
+
+    fn seal<'a>(&'a self, root: RootName, key: &'a Key) -> BoxFuture<'a, Result<Vec<u8>, Error>> {
+        let key = key.duplicate();
+        self.with_root(root, move |root_key| Ok(wrap::seal(&root_key, root, &key, &mut rand::rng()))).boxed()
+    }
+
+    fn open<'a>(&'a self, root: RootName, sealed: &'a [u8]) -> BoxFuture<'a, Result<Key, Error>> {
+        let sealed = sealed.to_vec();
+        self.with_root(root, move |root_key| match sealed.as_slice() {
+            // A vault from before schema 2: the root key itself seals the root page, until the first turn.
+            [] => Ok(root_key),
+            sealed => wrap::open(&root_key, root, sealed),
+        })
+        .boxed()
+    }
+
+    fn destroy(&self, root: RootName) -> BoxFuture<'_, Result<(), Error>> {
+        let slots = self.slots.clone();
+        blocking(move || slots.destroy(|content| Parsed::read(content).is_ok_and(|parsed| parsed.name() == root))).boxed()
+    }
 }
 
-/// The root key of one epoch.
-#[derive(Debug)]
-pub struct Root {
-    /// The vault it belongs to.
-    pub vault: VaultId,
-    /// The epoch, from 1.
-    pub epoch: u64,
-    /// The key.
-    pub key: Key,
+impl Passphrase {
+    /// The passphrase; one line break at its end is not part of it.
+    fn read(&self) -> Result<SecretText, Error> {
+        match self {
+            Self::Given(passphrase) => Ok(SecretText::new(passphrase.expose().to_owned())),
+            Self::File(path) => read_passphrase(path),
+            Self::Nowhere => Err(Error::Passphrase("neither `passphrase` nor `passphrase_file` is set".into())),
+        }
+    }
 }
 
-#[derive(Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-struct RootFile {
-    format: String,
-    vault: VaultId,
-    epoch: u64,
-    kdf: Kdf,
-    nonce: String,
-    sealed: String,
-}
-
-#[derive(Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-struct Kdf {
-    name: String,
-    memory_kib: u32,
-    iterations: u32,
-    parallelism: u32,
-    salt: String,
-}
-
-/// Writes a new root file. Never over an existing one.
+/// Reads a passphrase file; one line break at its end is not part of it.
 ///
 /// # Errors
-/// [`Error::File`] if the file exists or cannot be written.
-pub fn create(path: &Path, root: &Root, passphrase: &SecretText, rng: &mut dyn CryptoRng) -> Result<(), Error> {
-    let (mut salt, mut nonce) = ([0; 16], [0; 12]);
-    rng.fill_bytes(&mut salt);
-    rng.fill_bytes(&mut nonce);
-    let (memory_kib, iterations, parallelism) = FLOOR;
-    let kdf = Kdf { name: "argon2id".into(), memory_kib, iterations, parallelism, salt: BASE64.encode(salt) };
-    let mut file =
-        RootFile { format: FORMAT.into(), vault: root.vault, epoch: root.epoch, kdf, nonce: BASE64.encode(nonce), sealed: String::new() };
-    let sealed = cipher(&file.kdf, passphrase)?
-        .encrypt(&Nonce::from(nonce), Payload { msg: root.key.expose(), aad: &associated_data(&file) })
-        .expect("32 bytes can always be sealed");
-    file.sealed = BASE64.encode(sealed);
-    let text = serde_json::to_string_pretty(&file).expect("plain values always have a JSON form") + "\n";
-    write_new(path, text.as_bytes()).map_err(|cause| Error::File { path: path.display().to_string(), cause })
+/// [`Error::Passphrase`] naming the file.
+pub fn read_passphrase(path: &Path) -> Result<SecretText, Error> {
+    let name = path.display();
+    let text = std::fs::read_to_string(path).map(Zeroizing::new).map_err(|e| Error::Passphrase(format!("`{name}`: {e}")))?;
+    let text = text.strip_suffix('\n').unwrap_or(&text);
+    let text = text.strip_suffix('\r').unwrap_or(text);
+    if text.is_empty() { Err(Error::Passphrase(format!("`{name}` is empty"))) } else { Ok(SecretText::new(text.to_owned())) }
 }
 
-/// Opens a root file. Takes some 100 ms and the memory the file's parameters ask for.
-///
-/// # Errors
-/// As [`Error`] says; parameters below the floor are refused, because a weakened file would be an attacker's.
-pub fn unlock(path: &Path, passphrase: &SecretText) -> Result<Root, Error> {
-    let text = fs::read(path).map_err(|cause| Error::File { path: path.display().to_string(), cause })?;
-    let file: RootFile = serde_json::from_slice(&text).map_err(|_| Error::Format("it is not the JSON of a root file"))?;
-    if file.format != FORMAT {
-        return Err(Error::Format("its format is not `recvault/root/1`: use the recvault that wrote it"));
-    }
-    let nonce = BASE64.decode(&file.nonce).ok().and_then(|bytes| Nonce::try_from(bytes.as_slice()).ok());
-    let nonce = nonce.ok_or(Error::Format("its `nonce` is not 12 bytes of base64"))?;
-    let sealed = BASE64.decode(&file.sealed).map_err(|_| Error::Format("its `sealed` is not base64"))?;
-    let aad = associated_data(&file);
-    let opened = cipher(&file.kdf, passphrase)?.decrypt(&nonce, Payload { msg: &sealed, aad: &aad }).map(Zeroizing::new);
-    let key = opened.ok().and_then(|bytes| Key::from_slice(&bytes)).ok_or(Error::NotAuthentic)?;
-    Ok(Root { vault: file.vault, epoch: file.epoch, key })
+/// The root files there are.
+fn files(slots: &Slots) -> Result<Vec<Parsed>, Error> {
+    slots.read()?.iter().map(|content| Parsed::read(content)).collect()
 }
 
-fn cipher(kdf: &Kdf, passphrase: &SecretText) -> Result<Aes256Gcm, Error> {
-    if kdf.name != "argon2id" {
-        return Err(Error::Format("its `kdf.name` is not `argon2id`"));
+/// Argon2id takes some 100 ms of a core and 64 MiB; it has a thread of its own.
+async fn blocking<T: Send + 'static>(work: impl FnOnce() -> Result<T, Error> + Send + 'static) -> Result<T, Error> {
+    match tokio::task::spawn_blocking(work).await {
+        Ok(done) => done,
+        Err(_) => Err(Error::Place { place: "root file", why: "the process is ending".into() }),
     }
-    if kdf.memory_kib < FLOOR.0 || kdf.iterations < FLOOR.1 || kdf.parallelism < FLOOR.2 {
-        return Err(Error::Format("its Argon2id parameters are below the floor of 65536 KiB, 3 iterations, 1 lane"));
-    }
-    if kdf.memory_kib > CEILING_KIB || kdf.iterations > 100 {
-        return Err(Error::Format("its Argon2id parameters are above 4 GiB or 100 iterations"));
-    }
-    let salt = BASE64.decode(&kdf.salt).map_err(|_| Error::Format("its `kdf.salt` is not base64"))?;
-    let params = argon2::Params::new(kdf.memory_kib, kdf.iterations, kdf.parallelism, Some(Key::LEN))
-        .map_err(|_| Error::Format("its Argon2id parameters do not go together"))?;
-    let mut key = Zeroizing::new([0; Key::LEN]);
-    Argon2::new(argon2::Algorithm::Argon2id, argon2::Version::V0x13, params)
-        .hash_password_into(passphrase.expose().as_bytes(), &salt, key.as_mut_slice())
-        .map_err(|_| Error::Format("its `kdf.salt` is shorter than 8 bytes"))?;
-    Ok(Aes256Gcm::new((&*key).into()))
-}
-
-fn associated_data(file: &RootFile) -> Vec<u8> {
-    let kdf = &file.kdf;
-    let numbers = [file.epoch, kdf.memory_kib.into(), kdf.iterations.into(), kdf.parallelism.into()].map(u64::to_be_bytes).concat();
-    let fields: [&[u8]; 5] = [file.format.as_bytes(), file.vault.as_bytes(), kdf.name.as_bytes(), kdf.salt.as_bytes(), numbers.as_slice()];
-    fields.iter().flat_map(|field| (field.len() as u64).to_be_bytes().into_iter().chain(field.iter().copied())).collect()
-}
-
-/// Writes a file that nobody else may read, all of it or none, and only where there is none.
-fn write_new(path: &Path, content: &[u8]) -> io::Result<()> {
-    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
-    fs::create_dir_all(folder)?;
-    let staged = path.with_extension("new");
-    let mut file = OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(&staged)?;
-    file.write_all(content)?;
-    file.sync_all()?;
-    // A hard link fails where a rename would replace.
-    let linked = fs::hard_link(&staged, path);
-    fs::remove_file(&staged)?;
-    linked?;
-    File::open(folder)?.sync_all()
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::model::id::VaultId;
 
-    fn root() -> Root {
-        let rng = &mut rand::rng();
-        Root { vault: VaultId::random(rng), epoch: 1, key: Key::random(rng) }
+    struct Place {
+        folder: tempfile::TempDir,
+        root: RootName,
     }
 
-    fn secret(text: &str) -> SecretText {
-        SecretText::new(text.into())
-    }
-
-    #[test]
-    fn the_right_passphrase_opens_and_another_does_not() {
-        let folder = tempfile::tempdir().unwrap();
-        let (path, root) = (folder.path().join("custody/root"), root());
-        create(&path, &root, &secret("correct horse"), &mut rand::rng()).unwrap();
-        let opened = unlock(&path, &secret("correct horse")).unwrap();
-        assert_eq!((opened.vault, opened.epoch, opened.key), (root.vault, 1, root.key));
-        assert!(matches!(unlock(&path, &secret("correct horsf")), Err(Error::NotAuthentic)));
-    }
-
-    #[test]
-    fn a_root_file_is_private_and_never_overwritten() {
-        use std::os::unix::fs::PermissionsExt as _;
-        let folder = tempfile::tempdir().unwrap();
-        let path = folder.path().join("root");
-        create(&path, &root(), &secret("a"), &mut rand::rng()).unwrap();
-        let before = fs::read(&path).unwrap();
-        assert!(matches!(create(&path, &root(), &secret("a"), &mut rand::rng()), Err(Error::File { .. })));
-        assert_eq!(fs::read(&path).unwrap(), before);
-        assert_eq!(fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o600);
-        assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 1, "nothing is left beside it");
-    }
-
-    #[test]
-    fn an_altered_or_weakened_file_is_refused() {
-        let folder = tempfile::tempdir().unwrap();
-        let path = folder.path().join("root");
-        create(&path, &root(), &secret("a"), &mut rand::rng()).unwrap();
-        let good: serde_json::Value = serde_json::from_slice(&fs::read(&path).unwrap()).unwrap();
-        let alter = |pointer: &str, value: serde_json::Value| {
-            let mut file = good.clone();
-            *file.pointer_mut(pointer).unwrap() = value;
-            fs::write(&path, file.to_string()).unwrap();
-            unlock(&path, &secret("a")).unwrap_err().to_string()
-        };
-        assert!(alter("/kdf/memory_kib", 1024.into()).contains("below the floor"));
-        assert!(alter("/kdf/memory_kib", u32::MAX.into()).contains("above"));
-        assert!(alter("/kdf/name", "scrypt".into()).contains("argon2id"));
-        assert!(alter("/format", "other".into()).contains("format"));
-        assert!(alter("/nonce", "AAAA".into()).contains("nonce"));
-        assert!(alter("/epoch", 2.into()).contains("does not open"));
-        assert!(alter("/vault", "vlt_00000000000000000000000000000000".into()).contains("does not open"));
-    }
-
-    proptest::proptest! {
-        #[test]
-        fn any_text_is_refused_as_a_root_file(text in ".{0,200}") {
-            let folder = tempfile::tempdir().unwrap();
-            let path = folder.path().join("root");
-            fs::write(&path, text).unwrap();
-            proptest::prop_assert!(unlock(&path, &secret("a")).is_err());
+    impl Place {
+        fn new() -> Self {
+            Self { folder: tempfile::tempdir().unwrap(), root: RootName { vault: VaultId::random(&mut rand::rng()), epoch: 1 } }
         }
+
+        fn with(&self, passphrase: &str) -> RootFile {
+            let settings = Settings { passphrase: Some(SecretText::new(passphrase.into())), ..Settings::default() };
+            RootFile::new(settings, self.folder.path())
+        }
+
+        fn file(&self) -> PathBuf {
+            self.folder.path().join("custody/root")
+        }
+    }
+
+    #[tokio::test]
+    async fn keeps_what_custody_promises() {
+        let place = Place::new();
+        super::super::conformance::all(&place.with("correct horse"), &place.with("correct horse")).await;
+    }
+
+    #[tokio::test]
+    async fn the_right_passphrase_opens_and_another_does_not() {
+        let (place, key) = (Place::new(), Key::random(&mut rand::rng()));
+        let custody = place.with("correct horse");
+        custody.stage(place.root).await.unwrap();
+        let sealed = custody.seal(place.root, &key).await.unwrap();
+        assert_eq!(custody.open(place.root, &sealed).await.unwrap(), key);
+        let wrong = place.with("correct horsf");
+        assert!(matches!(wrong.open(place.root, &sealed).await, Err(Error::NotAuthentic)));
+        assert!(matches!(wrong.stage(place.root).await, Err(Error::NotAuthentic)));
+    }
+
+    #[tokio::test]
+    async fn a_changed_passphrase_opens_the_same_roots() {
+        let (place, key) = (Place::new(), Key::random(&mut rand::rng()));
+        let (old, new) = (place.with("old"), place.with("new"));
+        let next = RootName { epoch: 2, ..place.root };
+        let mut sealed = Vec::new();
+        for root in [place.root, next] {
+            old.stage(root).await.unwrap();
+            sealed.push((root, old.seal(root, &key).await.unwrap()));
+        }
+        assert!(new.change_passphrase(SecretText::new("x".into())).await.is_err(), "only who has the old one changes it");
+        assert!(matches!(old.change_passphrase(SecretText::new(String::new())).await, Err(Error::Passphrase(_))));
+        assert_eq!(old.change_passphrase(SecretText::new("new".into())).await.unwrap(), [place.root, next]);
+        for (root, sealed) in sealed {
+            assert_eq!(new.open(root, &sealed).await.unwrap(), key);
+            assert!(matches!(old.open(root, &sealed).await, Err(Error::NotAuthentic)));
+        }
+    }
+
+    #[tokio::test]
+    async fn a_root_from_before_schema_2_opens_the_root_page_itself() {
+        let place = Place::new();
+        let custody = place.with("a");
+        custody.stage(place.root).await.unwrap();
+        let content = std::fs::read(place.file()).unwrap();
+        let root_key = Parsed::read(&content).unwrap().open(&SecretText::new("a".into())).unwrap();
+        assert_eq!(custody.open(place.root, &[]).await.unwrap(), root_key);
+    }
+
+    #[tokio::test]
+    async fn the_passphrase_is_read_from_its_file_each_time() {
+        let place = Place::new();
+        let file = place.folder.path().join("custody/passphrase");
+        let custody = RootFile::new(Settings::default(), place.folder.path());
+        let missing = custody.stage(place.root).await.unwrap_err().to_string();
+        assert!(missing.contains("custody/passphrase"), "{missing}");
+        std::fs::create_dir_all(file.parent().unwrap()).unwrap();
+        std::fs::write(&file, "a\r\n").unwrap();
+        custody.stage(place.root).await.unwrap();
+        assert!(place.with("a").stage(place.root).await.is_ok(), "the line break does not count");
+        std::fs::write(&file, "").unwrap();
+        assert!(matches!(custody.stage(place.root).await, Err(Error::Passphrase(_))));
     }
 }

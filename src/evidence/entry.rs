@@ -15,6 +15,7 @@ use crate::{
         actor::Actor,
         artefact::Artefact,
         id::{GrantId, ReceiptId, RecordingId, TokenId, VaultId},
+        name::Tier,
         recording::Recording,
         time::Timestamp,
     },
@@ -180,6 +181,52 @@ impl NewEntry {
     /// Work that was given up is tried again: so many pieces, of one recording or of all.
     pub fn work_retried(at: Timestamp, actor: Actor, recording: Option<RecordingId>, pieces: u64) -> Self {
         Self::new(at, actor, Event::WorkRetried, recording, json!({ "pieces": pieces }))
+    }
+
+    /// The epoch turned: so many pages have new keys, and so many shreds are out of reach of the next root.
+    pub fn epoch_turned(at: Timestamp, actor: Actor, epoch: u64, pages: u64, covered: u64) -> Self {
+        Self::new(at, actor, Event::EpochTurned, None, json!({ "epoch": epoch, "pages": pages, "covered": covered }))
+    }
+
+    /// A snapshot was opened again; so many living keys of it were tried. The name is the store's own.
+    pub fn snapshot_verified(at: Timestamp, snapshot: &str, keys: u64) -> Self {
+        Self::new(at, Actor::Vault, Event::SnapshotVerified, None, json!({ "snapshot": snapshot, "keys": keys }))
+    }
+
+    /// The root of this epoch is about to be destroyed.
+    pub fn root_condemned(at: Timestamp, epoch: u64) -> Self {
+        Self::new(at, Actor::Vault, Event::RootCondemned, None, json!({ "epoch": epoch }))
+    }
+
+    /// The root of this epoch is destroyed.
+    pub fn root_destroyed(at: Timestamp, epoch: u64) -> Self {
+        Self::new(at, Actor::Vault, Event::RootDestroyed, None, json!({ "epoch": epoch }))
+    }
+
+    /// So many pages, of one tier or of all, get new keys in the next turn.
+    pub fn keys_rotated(at: Timestamp, actor: Actor, tier: Option<&Tier>, pages: u64) -> Self {
+        Self::new(at, actor, Event::KeysRotated, None, json!({ "tier": tier, "pages": pages }))
+    }
+
+    /// The recording's key went from one tier to another.
+    pub fn recording_moved(at: Timestamp, actor: Actor, recording: RecordingId, from: &Tier, to: &Tier) -> Self {
+        Self::new(at, actor, Event::RecordingMoved, Some(recording), json!({ "from": from, "to": to }))
+    }
+
+    /// The ledger was rebuilt. Entries between the two numbers were lost with the old one, if there were any.
+    pub fn vault_restored(at: Timestamp, snapshot: &str, known_to: i64, numbered_to: i64) -> Self {
+        let details = json!({ "snapshot": snapshot, "entries_known_to": known_to, "entries_numbered_to": numbered_to });
+        Self::new(at, Actor::Operator, Event::VaultRestored, None, details)
+    }
+
+    /// The roots of these epochs are sealed under another passphrase.
+    pub fn custody_changed(at: Timestamp, epochs: &[u64]) -> Self {
+        Self::new(at, Actor::Operator, Event::CustodyChanged, None, json!({ "epochs": epochs }))
+    }
+
+    /// A drill was held, and whether its two halves came out well.
+    pub fn drill_held(at: Timestamp, actor: Actor, recovers: bool, forgets: bool) -> Self {
+        Self::new(at, actor, Event::DrillHeld, None, json!({ "recovers": recovers, "forgets": forgets }))
     }
 
     /// When.

@@ -33,11 +33,29 @@ pub enum Event {
     WorkDead,
     /// A piece of work that was given up is tried again.
     WorkRetried,
+    /// Everything that was shredded is out of reach of the next root.
+    EpochTurned,
+    /// A snapshot of the key store was opened again and holds.
+    SnapshotVerified,
+    /// The root of an epoch that is over is about to be destroyed.
+    RootCondemned,
+    /// The root of an epoch that is over is destroyed.
+    RootDestroyed,
+    /// Pages of the key tree are to get new keys in the next turn.
+    KeysRotated,
+    /// A recording's key went to another tier.
+    RecordingMoved,
+    /// The ledger was rebuilt from a snapshot and the journal.
+    VaultRestored,
+    /// The roots in custody are sealed anew, under another passphrase.
+    CustodyChanged,
+    /// Recovery and non-recovery were rehearsed.
+    DrillHeld,
 }
 
 impl Event {
     /// Every event.
-    pub const ALL: [Self; 13] = [
+    pub const ALL: [Self; 22] = [
         Self::VaultCreated,
         Self::PolicyInForce,
         Self::RecordingSealed,
@@ -51,6 +69,15 @@ impl Event {
         Self::TokenRevoked,
         Self::WorkDead,
         Self::WorkRetried,
+        Self::EpochTurned,
+        Self::SnapshotVerified,
+        Self::RootCondemned,
+        Self::RootDestroyed,
+        Self::KeysRotated,
+        Self::RecordingMoved,
+        Self::VaultRestored,
+        Self::CustodyChanged,
+        Self::DrillHeld,
     ];
 
     /// The name in the log.
@@ -69,6 +96,15 @@ impl Event {
             Self::TokenRevoked => "token.revoked",
             Self::WorkDead => "work.dead",
             Self::WorkRetried => "work.retried",
+            Self::EpochTurned => "epoch.turned",
+            Self::SnapshotVerified => "snapshot.verified",
+            Self::RootCondemned => "root.condemned",
+            Self::RootDestroyed => "root.destroyed",
+            Self::KeysRotated => "keys.rotated",
+            Self::RecordingMoved => "recording.moved",
+            Self::VaultRestored => "vault.restored",
+            Self::CustodyChanged => "custody.changed",
+            Self::DrillHeld => "drill.held",
         }
     }
 }

@@ -47,9 +47,11 @@ pub struct Shred<'a> {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum ReceiptState {
-    /// The key is destroyed: nothing opens any more. Some dead copy is still to be removed.
+    /// The live key is destroyed: nothing opens any more. An older copy of the key store, together with the root of its epoch, still would.
     Fenced,
-    /// Every copy that the vault keeps or deletes is gone.
+    /// The root of that epoch is destroyed, so no older copy of the key store opens it either. Some dead copy is still to be removed.
+    Unrecoverable,
+    /// Unrecoverable, and every copy that the vault keeps or deletes is gone.
     Closed,
 }
 
@@ -58,6 +60,7 @@ impl ReceiptState {
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::Fenced => "fenced",
+            Self::Unrecoverable => "unrecoverable",
             Self::Closed => "closed",
         }
     }
@@ -67,8 +70,12 @@ impl ReceiptState {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum OlderBackups {
-    /// Nothing.
+    /// Nothing yet.
     NotCovered,
+    /// They open it no more: the root they need is destroyed.
+    Covered,
+    /// There never was a key that a backup could hold.
+    NoKey,
 }
 
 impl OlderBackups {
@@ -76,9 +83,13 @@ impl OlderBackups {
     pub const fn text(self) -> &'static str {
         match self {
             Self::NotCovered => {
-                "The live key is destroyed. A backup of the ledger that is older than this shred still holds the key: whoever has such a \
-                 backup, the root key of the vault and a copy of the ciphertext can open it."
+                "The live key is destroyed. Until the epoch turns, a backup of the ledger that is older than this shred still holds the key: \
+                 whoever has such a backup, the root key of the vault and a copy of the ciphertext can open it."
             }
+            Self::Covered => {
+                "The key is destroyed, and so is the root key that older backups of the ledger need: none of them opens the recording any more."
+            }
+            Self::NoKey => "Nothing of the recording was ever sealed, so there is no key that a backup could hold.",
         }
     }
 }
@@ -95,7 +106,7 @@ pub struct Receipt {
     policy_digest: String,
     audit_seq: i64,
     copies: Vec<HeldCopy>,
-    older_backups: OlderBackups,
+    unrecoverable: Option<(Timestamp, u64)>,
     issued_at: Timestamp,
 }
 
@@ -111,6 +122,9 @@ pub enum Error {
     /// The stated state is not the one that follows from the copies.
     #[error("`state` does not follow from `copies`")]
     State,
+    /// What is said of older backups does not follow from the rest.
+    #[error("`older_backups`, `unrecoverable_since` and `epoch` do not go together")]
+    OlderBackups,
     /// It was issued before the shred that it tells of.
     #[error("`iat` is before `fenced_at`")]
     IssuedBeforeFence,
@@ -130,7 +144,7 @@ impl Receipt {
             policy_digest: recording.policy_digest.clone(),
             audit_seq: shred.audit_seq,
             copies,
-            older_backups: OlderBackups::NotCovered,
+            unrecoverable: None,
             issued_at: whole_seconds(issued_at),
         }
     }
@@ -139,6 +153,12 @@ impl Receipt {
     #[must_use]
     pub fn reissued(self, copies: Vec<HeldCopy>, issued_at: Timestamp) -> Self {
         Self { copies, issued_at: whole_seconds(issued_at), ..self }
+    }
+
+    /// The same receipt after the turn to `epoch` destroyed the root that older copies of the key store need.
+    #[must_use]
+    pub fn unrecoverable(self, since: Timestamp, epoch: u64, issued_at: Timestamp) -> Self {
+        Self { unrecoverable: Some((since, epoch)), issued_at: whole_seconds(issued_at), ..self }
     }
 
     /// The receipt as signed text, a JWS in compact form.
@@ -155,7 +175,9 @@ impl Receipt {
             audit_seq: self.audit_seq,
             state: self.state(),
             copies: self.copies.clone(),
-            older_backups: self.older_backups,
+            older_backups: self.older_backups(),
+            unrecoverable_since: self.unrecoverable.map(|(since, _)| since),
+            epoch: self.unrecoverable.map(|(_, epoch)| epoch),
         };
         let payload = serde_json::to_vec(&claims).expect("claims are texts and numbers");
         jws::sign(signer, TYP, &payload)
@@ -179,11 +201,18 @@ impl Receipt {
             policy_digest: claims.policy_digest,
             audit_seq: claims.audit_seq,
             copies: claims.copies,
-            older_backups: claims.older_backups,
+            unrecoverable: claims.unrecoverable_since.zip(claims.epoch),
             issued_at: issued_at.ok_or_else(|| Error::Claims("`iat` is out of range".into()))?,
         };
         if claims.state != receipt.state() {
             return Err(Error::State);
+        }
+        let is_whole = claims.unrecoverable_since.is_some() == claims.epoch.is_some();
+        if !is_whole
+            || claims.older_backups != receipt.older_backups()
+            || receipt.unrecoverable.is_some_and(|(at, _)| at < receipt.fenced_at)
+        {
+            return Err(Error::OlderBackups);
         }
         if receipt.issued_at < whole_seconds(receipt.fenced_at) {
             return Err(Error::IssuedBeforeFence);
@@ -191,12 +220,17 @@ impl Receipt {
         Ok(receipt)
     }
 
-    /// Closed when no copy waits to be removed and the vault knows of all of its own.
+    /// Fenced until older copies of the key store are useless; closed when no copy waits to be removed and the vault knows of all of its own.
     pub fn state(&self) -> ReceiptState {
         let left = |copy: &HeldCopy| {
             matches!(copy, HeldCopy::Ciphertext(Removal::Pending | Removal::Unknown) | HeldCopy::Source(Removal::Pending))
         };
-        if self.copies.iter().any(left) { ReceiptState::Fenced } else { ReceiptState::Closed }
+        match (self.older_backups(), self.copies.iter().any(left)) {
+            (OlderBackups::NotCovered, _) => ReceiptState::Fenced,
+            (OlderBackups::Covered, true) => ReceiptState::Unrecoverable,
+            (OlderBackups::NoKey, true) => ReceiptState::Fenced,
+            (_, false) => ReceiptState::Closed,
+        }
     }
 
     /// The vault that shredded.
@@ -244,9 +278,23 @@ impl Receipt {
         &self.copies
     }
 
-    /// What the shred does not reach.
+    /// What becomes of the recording in the hands of who has an older copy of the key store.
     pub fn older_backups(&self) -> OlderBackups {
-        self.older_backups
+        match self.unrecoverable {
+            _ if !self.copies.iter().any(|copy| matches!(copy, HeldCopy::KeyEntry { .. })) => OlderBackups::NoKey,
+            Some(_) => OlderBackups::Covered,
+            None => OlderBackups::NotCovered,
+        }
+    }
+
+    /// From when on no older copy of the key store opens it.
+    pub fn unrecoverable_since(&self) -> Option<Timestamp> {
+        self.unrecoverable.map(|(since, _)| since)
+    }
+
+    /// The epoch whose turn made it so.
+    pub fn epoch(&self) -> Option<u64> {
+        self.unrecoverable.map(|(_, epoch)| epoch)
     }
 
     /// When this text of it was signed, in whole seconds.
@@ -287,6 +335,10 @@ struct Claims {
     state: ReceiptState,
     copies: Vec<HeldCopy>,
     older_backups: OlderBackups,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    unrecoverable_since: Option<Timestamp>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    epoch: Option<u64>,
 }
 
 #[cfg(test)]

@@ -2,8 +2,12 @@
 
 use aws_lc_rs::hkdf;
 
+use super::RootKey;
 use crate::{
-    model::artefact::{Artefact, Leg},
+    model::{
+        artefact::{Artefact, Leg},
+        id::ObjectId,
+    },
     secret::Key,
 };
 
@@ -15,6 +19,12 @@ pub fn artefact_key(record_key: &Key, leg: Leg, artefact: Artefact) -> Key {
 /// A public name for a record key, 64 lower-case hex digits: tells whether two keys are the same and nothing else about them.
 pub fn fingerprint(record_key: &Key) -> String {
     hex::encode(expand(record_key, &[b"recvault/fingerprint/1"]).expose())
+}
+
+/// The key of one recovery file (a snapshot or a piece of the journal): `HKDF-Expand(root page's key, "recvault/recovery/1" ‖ file id)`. It
+/// lives as long as the epoch, so the file dies with the epoch's root.
+pub fn recovery_key(root: &RootKey, file: ObjectId) -> Key {
+    expand(&root.key, &[b"recvault/recovery/1", file.as_bytes()])
 }
 
 /// HKDF-Expand over length-prefixed fields, so that no two lists of fields share an info string.
@@ -55,6 +65,14 @@ mod tests {
         let key = Key::random(&mut rand::rng());
         assert_eq!(artefact_key(&key, Leg::All, Artefact::Audio).expose(), &oracle(&key, &[b"recvault/artefact/1", b"all", b"audio"]));
         assert_eq!(fingerprint(&key), hex::encode(oracle(&key, &[b"recvault/fingerprint/1"])));
+    }
+
+    #[test]
+    fn each_recovery_file_has_a_key_of_its_own() {
+        let rng = &mut rand::rng();
+        let (root, file) = (RootKey { epoch: 1, key: Key::random(rng) }, ObjectId::random(rng));
+        assert_eq!(recovery_key(&root, file).expose(), &oracle(&root.key, &[b"recvault/recovery/1", file.as_bytes()]));
+        assert_ne!(recovery_key(&root, file), recovery_key(&root, ObjectId::random(rng)));
     }
 
     #[test]

@@ -42,6 +42,9 @@ pub enum Error {
     /// No free slot is left on the page.
     #[error("the page is full")]
     Full,
+    /// The tree hangs below the root of another epoch than the key at hand.
+    #[error("the key tree is of epoch {0}")]
+    OtherEpoch(u64),
 }
 
 /// A page as the ledger keeps it. Ciphertext and plain bookkeeping; safe to print.
@@ -59,6 +62,10 @@ pub struct PageRow {
     pub parent: Option<Place>,
     /// Slots handed out so far, 0 to 128.
     pub used: u8,
+    /// The epoch in which this page's key was made; of the root page, the epoch whose root opens it.
+    pub epoch: u64,
+    /// Whether an older copy of this page holds a key that must die: the page wants a new key of its own in the next turn.
+    pub stale: bool,
     /// The sealed slots.
     pub sealed: Vec<u8>,
 }
@@ -80,8 +87,9 @@ pub struct Page {
 
 impl Page {
     /// A new empty page that belongs at `parent`; not yet sealed.
-    pub fn empty(tier: &str, level: u8, parent: Option<Place>, rng: &mut dyn CryptoRng) -> Self {
-        let row = PageRow { id: PageId::random(rng), tier: tier.to_owned(), level, generation: 0, parent, used: 0, sealed: Vec::new() };
+    pub fn empty(tier: &str, level: u8, parent: Option<Place>, epoch: u64, rng: &mut dyn CryptoRng) -> Self {
+        let (id, tier) = (PageId::random(rng), tier.to_owned());
+        let row = PageRow { id, tier, level, generation: 0, parent, used: 0, epoch, stale: false, sealed: Vec::new() };
         Self { row, slots: Zeroizing::new(vec![0; FAN_OUT * Key::LEN]) }
     }
 
@@ -118,6 +126,11 @@ impl Page {
         self.row.id
     }
 
+    /// The keys it holds, by slot.
+    pub fn keys(&self) -> impl Iterator<Item = (u8, Key)> {
+        (0..self.row.used).filter_map(|slot| Some((slot, self.key(slot).ok()?)))
+    }
+
     /// The key in `slot`.
     ///
     /// # Errors
@@ -138,14 +151,32 @@ impl Page {
         Ok(slot)
     }
 
-    /// Destroys the key in `slot`; the slot stays spent.
+    /// Destroys the key in `slot`; the slot stays spent. Older copies of the page still hold it, so the page is stale from now on.
     ///
     /// # Errors
     /// [`Error::Gone`] if it holds none.
     pub fn destroy(&mut self, slot: u8) -> Result<(), Error> {
         self.key(slot)?;
         self.slot_mut(slot).ok_or(Error::Gone)?.fill(0);
+        self.row.stale = true;
         Ok(())
+    }
+
+    /// Puts another key in the place of the one in `slot`. Older copies still hold that one, so the page is stale from now on.
+    ///
+    /// # Errors
+    /// [`Error::Gone`] if it holds none.
+    pub(super) fn replace(&mut self, slot: u8, key: &Key) -> Result<(), Error> {
+        self.destroy(slot)?;
+        self.slot_mut(slot).ok_or(Error::Gone)?.copy_from_slice(key.expose());
+        Ok(())
+    }
+
+    /// The page is about to be sealed under a key made in `epoch`, by which no older copy opens.
+    pub(super) fn renewed(mut self, epoch: u64) -> Self {
+        self.row.epoch = epoch;
+        self.row.stale = false;
+        self
     }
 
     fn slot_mut(&mut self, slot: u8) -> Option<&mut [u8]> {
@@ -170,7 +201,7 @@ mod tests {
     fn sealed_page() -> (PageRow, Key, VaultId, Key) {
         let rng = &mut rand::rng();
         let (page_key, vault, child) = (Key::random(rng), VaultId::random(rng), Key::random(rng));
-        let mut page = Page::empty("standard", 0, None, rng);
+        let mut page = Page::empty("standard", 0, None, 1, rng);
         assert_eq!(page.push(&child), Ok(0));
         (page.seal(&page_key, vault, rng), page_key, vault, child)
     }
@@ -222,7 +253,9 @@ mod tests {
         let (row, key, vault, _) = sealed_page();
         let rng = &mut rand::rng();
         let mut page = Page::open(row, &key, vault).unwrap();
+        assert!(!page.row.stale);
         page.destroy(0).unwrap();
+        assert!(page.row.stale, "older copies still hold it");
         assert_eq!(page.destroy(0), Err(Error::Gone));
         assert_eq!(page.push(&Key::random(rng)), Ok(1));
         let page = Page::open(page.seal(&key, vault, rng), &key, vault).unwrap();
@@ -234,7 +267,7 @@ mod tests {
         #[test]
         fn any_bytes_are_refused_and_never_panic(sealed in proptest::collection::vec(proptest::num::u8::ANY, 0..5000), used in 0u8.., level in 0u8..) {
             let rng = &mut rand::rng();
-            let row = PageRow { id: PageId::random(rng), tier: "standard".into(), level, generation: 1, parent: None, used, sealed };
+            let row = PageRow { id: PageId::random(rng), tier: "standard".into(), level, generation: 1, parent: None, used, epoch: 1, stale: false, sealed };
             proptest::prop_assert!(Page::open(row, &Key::random(rng), VaultId::random(rng)).is_err());
         }
     }
@@ -242,7 +275,7 @@ mod tests {
     #[test]
     fn a_page_takes_128_keys_and_no_more() {
         let rng = &mut rand::rng();
-        let mut page = Page::empty("standard", 0, None, rng);
+        let mut page = Page::empty("standard", 0, None, 1, rng);
         for slot in 0..128 {
             assert_eq!(page.push(&Key::random(rng)), Ok(slot));
         }

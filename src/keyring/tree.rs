@@ -22,11 +22,21 @@ pub const ROOT: &str = "~root";
 /// The vault's own keys live on one leaf page of this name, right under the root page: slot 0 the receipt signing seed.
 pub const SERVICE: &str = "~service";
 
-/// An opened leaf (or branch) page together with the key that seals it, so that it can be changed and sealed again.
+/// The key of the root page in one epoch.
+#[derive(Debug)]
+pub struct RootKey {
+    /// The epoch, from 1.
+    pub epoch: u64,
+    /// The key.
+    pub key: Key,
+}
+
+/// An opened page together with the key that seals it, so that it can be changed and sealed again.
 pub struct Opened {
     /// The page.
     pub page: Page,
     key: Key,
+    epoch: u64,
 }
 
 impl Opened {
@@ -34,11 +44,30 @@ impl Opened {
     pub fn seal(self, vault: VaultId, rng: &mut dyn CryptoRng) -> PageRow {
         self.page.seal(&self.key, vault, rng)
     }
+
+    /// Seals the root page under the next epoch's key. From then on no older copy of it is opened by any root that custody has.
+    pub fn seal_below(self, next: &RootKey, vault: VaultId, rng: &mut dyn CryptoRng) -> PageRow {
+        self.page.renewed(next.epoch).seal(&next.key, vault, rng)
+    }
+
+    /// Gives a child page a new key, in its slot here; returns the child sealed under it. This page is stale from now on: its older copies
+    /// still hold the child's old key.
+    ///
+    /// # Errors
+    /// [`Error::BrokenPath`] if it is not a child of this page; otherwise as [`Page::open`].
+    pub fn renew(&mut self, child: PageRow, vault: VaultId, rng: &mut dyn CryptoRng) -> Result<PageRow, Error> {
+        let place = child.parent.filter(|place| place.page == self.page.id()).ok_or(Error::BrokenPath)?;
+        let child = Page::open(child, &self.page.key(place.slot)?, vault)?;
+        let key = Key::random(rng);
+        self.page.replace(place.slot, &key)?;
+        Ok(child.renewed(self.epoch).seal(&key, vault, rng))
+    }
 }
 
 /// A new vault's tree: the root page, and the service page with the receipt signing seed on slot 0.
-pub fn plant(root_key: &Key, vault: VaultId, rng: &mut dyn CryptoRng) -> Result<[PageRow; 2], Error> {
-    let root = Opened { page: Page::empty(ROOT, ROOT_LEVEL, None, rng), key: root_key.duplicate() };
+pub fn plant(root: &RootKey, vault: VaultId, rng: &mut dyn CryptoRng) -> Result<[PageRow; 2], Error> {
+    let page = Page::empty(ROOT, ROOT_LEVEL, None, root.epoch, rng);
+    let root = Opened { page, key: root.key.duplicate(), epoch: root.epoch };
     let (root, mut service) = hang(root, SERVICE, LEAF, vault, rng)?;
     service.page.push(&Key::random(rng))?;
     Ok([root, service.seal(vault, rng)])
@@ -47,19 +76,21 @@ pub fn plant(root_key: &Key, vault: VaultId, rng: &mut dyn CryptoRng) -> Result<
 /// Walks `path` (root page first) and opens its last page.
 ///
 /// # Errors
-/// [`Error::BrokenPath`] unless each row's parent is the row before it; [`Error::NotAuthentic`] and [`Error::Gone`] as the pages say.
-pub fn walk(path: Vec<PageRow>, root_key: &Key, vault: VaultId) -> Result<Opened, Error> {
-    let mut key = root_key.duplicate();
+/// [`Error::OtherEpoch`] if the root page is sealed under another epoch's key; [`Error::BrokenPath`] unless each row's parent is the row before
+/// it; [`Error::NotAuthentic`] and [`Error::Gone`] as the pages say.
+pub fn walk(path: Vec<PageRow>, root: &RootKey, vault: VaultId) -> Result<Opened, Error> {
+    let mut key = root.key.duplicate();
     let mut opened: Option<Page> = None;
     for row in path {
         match (&opened, row.parent) {
-            (None, None) => {}
+            (None, None) if row.epoch == root.epoch => {}
+            (None, None) => return Err(Error::OtherEpoch(row.epoch)),
             (Some(above), Some(place)) if above.id() == place.page => key = above.key(place.slot)?,
             _ => return Err(Error::BrokenPath),
         }
         opened = Some(Page::open(row, &key, vault)?);
     }
-    Ok(Opened { page: opened.ok_or(Error::BrokenPath)?, key })
+    Ok(Opened { page: opened.ok_or(Error::BrokenPath)?, key, epoch: root.epoch })
 }
 
 /// Makes a new empty page with a key of its own and puts that key on `above`. Returns the changed upper row and the open new page.
@@ -70,7 +101,7 @@ pub fn hang(mut above: Opened, tier: &str, level: u8, vault: VaultId, rng: &mut 
     let key = Key::random(rng);
     let slot = above.page.push(&key)?;
     let place = Place { page: above.page.id(), slot };
-    let below = Opened { page: Page::empty(tier, level, Some(place), rng), key };
+    let below = Opened { page: Page::empty(tier, level, Some(place), above.epoch, rng), key, epoch: above.epoch };
     Ok((above.seal(vault, rng), below))
 }
 
@@ -80,7 +111,7 @@ mod tests {
 
     struct Grown {
         vault: VaultId,
-        root_key: Key,
+        root_key: RootKey,
         path: Vec<PageRow>,
         place: Place,
         record_key: Key,
@@ -89,7 +120,7 @@ mod tests {
     /// A root page and a full-depth path for one tier, with one record key.
     fn grown() -> Grown {
         let rng = &mut rand::rng();
-        let (vault, root_key) = (VaultId::random(rng), Key::random(rng));
+        let (vault, root_key) = (VaultId::random(rng), RootKey { epoch: 1, key: Key::random(rng) });
         let [mut above, _service] = plant(&root_key, vault, rng).unwrap();
         let mut path = Vec::new();
         for level in (LEAF..LEVELS).rev() {
@@ -121,8 +152,10 @@ mod tests {
     #[test]
     fn another_root_key_opens_nothing() {
         let g = grown();
-        let other = Key::random(&mut rand::rng());
-        assert_eq!(walk(g.path, &other, g.vault).err(), Some(Error::NotAuthentic));
+        let other = RootKey { epoch: 1, key: Key::random(&mut rand::rng()) };
+        assert_eq!(walk(g.path.clone(), &other, g.vault).err(), Some(Error::NotAuthentic));
+        let next = RootKey { epoch: 2, ..g.root_key };
+        assert_eq!(walk(g.path, &next, g.vault).err(), Some(Error::OtherEpoch(1)));
     }
 
     #[test]
@@ -147,5 +180,47 @@ mod tests {
         path.push(leaf.seal(g.vault, rng));
         let leaf = walk(path, &g.root_key, g.vault).unwrap();
         assert_eq!(leaf.page.key(g.place.slot), Err(Error::Gone));
+    }
+
+    /// Renews the whole path bottom up, as a turn does, and gives the next root.
+    fn turned(g: &Grown) -> (RootKey, Vec<PageRow>) {
+        let rng = &mut rand::rng();
+        let (next, mut path) = (RootKey { epoch: 2, key: Key::random(rng) }, g.path.clone());
+        for at in (1..path.len()).rev() {
+            let mut above = walk(path[..at].to_vec(), &g.root_key, g.vault).unwrap();
+            path[at] = above.renew(path[at].clone(), g.vault, rng).unwrap();
+            path[at - 1] = above.seal(g.vault, rng);
+            assert!(!path[at].stale && path[at - 1].stale, "what is renewed leaves its parent stale");
+        }
+        let root = walk(path[..1].to_vec(), &g.root_key, g.vault).unwrap();
+        path[0] = root.seal_below(&next, g.vault, rng);
+        (next, path)
+    }
+
+    #[test]
+    fn after_a_turn_the_next_root_opens_the_same_record_key() {
+        let g = grown();
+        let (next, path) = turned(&g);
+        assert_eq!(walk(path.clone(), &g.root_key, g.vault).err(), Some(Error::OtherEpoch(2)));
+        assert!(path.iter().all(|page| !page.stale));
+        assert_eq!(walk(path, &next, g.vault).unwrap().page.key(g.place.slot), Ok(g.record_key));
+    }
+
+    #[test]
+    fn no_older_page_opens_below_the_next_root_wherever_it_is_put_in() {
+        let g = grown();
+        let (next, path) = turned(&g);
+        for at in 0..path.len() {
+            let mut mixed = path.clone();
+            mixed[at] = PageRow { epoch: path[at].epoch, ..g.path[at].clone() };
+            assert_eq!(walk(mixed, &next, g.vault).err(), Some(Error::NotAuthentic), "page {at}");
+        }
+    }
+
+    #[test]
+    fn only_a_child_is_renewed() {
+        let g = grown();
+        let mut root = walk(g.path[..1].to_vec(), &g.root_key, g.vault).unwrap();
+        assert_eq!(root.renew(g.path[2].clone(), g.vault, &mut rand::rng()).err(), Some(Error::BrokenPath));
     }
 }

@@ -40,11 +40,11 @@ pub async fn insert_vault(tx: &mut Tx, id: VaultId, now: Timestamp) -> Result<()
 /// [`Error::Stale`] if there is no such page.
 pub async fn path(tx: &mut Tx, page: PageId) -> Result<Vec<PageRow>, Error> {
     const SQL: &str = "/* keys.path */
-        WITH RECURSIVE path (id, tier, level, generation, parent, parent_slot, used, sealed) AS (
-          SELECT id, tier, level, generation, parent, parent_slot, used, sealed FROM pages WHERE id = $1
+        WITH RECURSIVE path (id, tier, level, generation, parent, parent_slot, used, epoch, stale, sealed) AS (
+          SELECT id, tier, level, generation, parent, parent_slot, used, epoch, stale, sealed FROM pages WHERE id = $1
           UNION ALL
-          SELECT p.id, p.tier, p.level, p.generation, p.parent, p.parent_slot, p.used, p.sealed FROM pages p JOIN path ON p.id = path.parent)
-        SELECT id, tier, level, generation, parent, parent_slot, used, sealed FROM path ORDER BY level DESC";
+          SELECT p.id, p.tier, p.level, p.generation, p.parent, p.parent_slot, p.used, p.epoch, p.stale, p.sealed FROM pages p JOIN path ON p.id = path.parent)
+        SELECT id, tier, level, generation, parent, parent_slot, used, epoch, stale, sealed FROM path ORDER BY level DESC";
     let rows = tx.fetch_all(SQL, &[Arg::Text(&page.to_string())]).await?;
     if rows.is_empty() {
         return Err(Error::Stale("a key page is missing"));
@@ -97,8 +97,8 @@ pub async fn claim_leaf(tx: &mut Tx, tier: &str, filler: HolderId, now: Timestam
 /// Enters a new page; a leaf belongs to `filler` until `until`.
 pub async fn insert_page(tx: &mut Tx, page: &PageRow, filler: HolderId, until: Timestamp) -> Result<(), Error> {
     const SQL: &str = "/* keys.insert_page */
-        INSERT INTO pages (id, tier, level, generation, parent, parent_slot, used, filler, filler_until, sealed)
-        VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)";
+        INSERT INTO pages (id, tier, level, generation, parent, parent_slot, used, filler, filler_until, epoch, stale, sealed)
+        VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)";
     let parent = page.parent.map(|place| place.page.to_string());
     let args = [
         Arg::Text(&page.id.to_string()),
@@ -110,20 +110,44 @@ pub async fn insert_page(tx: &mut Tx, page: &PageRow, filler: HolderId, until: T
         Arg::Int(page.used.into()),
         Arg::Text(&filler.to_string()),
         Arg::Int(until.as_millis()),
+        Arg::Int(page.epoch.try_into().unwrap_or(i64::MAX)),
+        Arg::Int(page.stale.into()),
         Arg::Bytes(&page.sealed),
     ];
     tx.execute(SQL, &args).await.map(|_| ())
 }
 
-/// Replaces a page by its next generation.
+/// Replaces a page by its next generation. A page that was stale stays so.
 ///
 /// # Errors
 /// [`Error::Conflict`] if another writer replaced it since it was read.
 pub async fn replace_page(tx: &mut Tx, page: &PageRow) -> Result<(), Error> {
-    const SQL: &str =
-        "/* keys.replace_page */ UPDATE pages SET generation = $2, used = $3, sealed = $4 WHERE id = $1 AND generation = $2 - 1";
-    let args = [Arg::Text(&page.id.to_string()), Arg::Int(page.generation), Arg::Int(page.used.into()), Arg::Bytes(&page.sealed)];
-    match tx.execute(SQL, &args).await? {
+    const SQL: &str = "/* keys.replace_page */
+        UPDATE pages SET generation = $2, used = $3, epoch = $4, stale = CASE WHEN $5 = 1 THEN 1 ELSE stale END, sealed = $6
+        WHERE id = $1 AND generation = $2 - 1";
+    replace(tx, SQL, page).await
+}
+
+/// Replaces a page by its next generation, which is sealed under a new key: it is not stale any more.
+///
+/// # Errors
+/// As [`replace_page`].
+pub async fn renew_page(tx: &mut Tx, page: &PageRow) -> Result<(), Error> {
+    const SQL: &str = "/* keys.renew_page */
+        UPDATE pages SET generation = $2, used = $3, epoch = $4, stale = $5, sealed = $6 WHERE id = $1 AND generation = $2 - 1";
+    replace(tx, SQL, page).await
+}
+
+async fn replace(tx: &mut Tx, sql: &str, page: &PageRow) -> Result<(), Error> {
+    let args = [
+        Arg::Text(&page.id.to_string()),
+        Arg::Int(page.generation),
+        Arg::Int(page.used.into()),
+        Arg::Int(page.epoch.try_into().unwrap_or(i64::MAX)),
+        Arg::Int(page.stale.into()),
+        Arg::Bytes(&page.sealed),
+    ];
+    match tx.execute(sql, &args).await? {
         1 => Ok(()),
         _ => Err(Error::Conflict),
     }
@@ -163,10 +187,30 @@ pub async fn remove_entry(tx: &mut Tx, id: RecordingId, leg: Leg) -> Result<(), 
     tx.execute_one(SQL, &[Arg::Text(&id.to_string()), Arg::Text(leg.as_str())], "the key entry is gone already").await
 }
 
+/// Up to `limit` pages of a level that want a new key, children of one parent together.
+pub async fn stale_pages(tx: &mut Tx, level: u8, limit: i64) -> Result<Vec<PageRow>, Error> {
+    const SQL: &str = "/* keys.stale_pages */
+        SELECT id, tier, level, generation, parent, parent_slot, used, epoch, stale, sealed FROM pages
+        WHERE level = $1 AND stale = 1 ORDER BY parent, id LIMIT $2";
+    tx.fetch_all(SQL, &[Arg::Int(level.into()), Arg::Int(limit)]).await?.iter().map(page_row).collect()
+}
+
+/// How many pages want a new key.
+pub async fn count_stale(tx: &mut Tx) -> Result<i64, Error> {
+    tx.fetch_int("/* keys.count_stale */ SELECT COUNT(*) FROM pages WHERE stale = 1", &[]).await
+}
+
+/// Marks the pages of a tier, or of all, for a new key in the next turn. How many. The vault's own page is among all.
+pub async fn mark_stale(tx: &mut Tx, tier: Option<&str>) -> Result<u64, Error> {
+    const SQL: &str = "/* keys.mark_stale */
+        UPDATE pages SET stale = 1 WHERE (tier = $1 OR $1 = '*') AND level < $2 AND stale = 0";
+    tx.execute(SQL, &[Arg::Text(tier.unwrap_or("*")), Arg::Int(tree::ROOT_LEVEL.into())]).await
+}
+
 /// All pages, root page first, for those who check the whole tree.
 pub async fn all_pages(tx: &mut Tx) -> Result<Vec<PageRow>, Error> {
     const SQL: &str = "/* keys.all_pages */
-        SELECT id, tier, level, generation, parent, parent_slot, used, sealed FROM pages ORDER BY level DESC, id";
+        SELECT id, tier, level, generation, parent, parent_slot, used, epoch, stale, sealed FROM pages ORDER BY level DESC, id";
     tx.fetch_all(SQL, &[]).await?.iter().map(page_row).collect()
 }
 
@@ -183,6 +227,8 @@ fn page_row(row: &Row) -> Result<PageRow, Error> {
         generation: row.int("generation")?,
         parent,
         used: row.number(T, "used", "id")?,
+        epoch: row.number(T, "epoch", "id")?,
+        stale: row.int("stale")? == 1,
         sealed: row.bytes("sealed")?,
     })
 }

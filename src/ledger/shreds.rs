@@ -49,18 +49,55 @@ pub async fn insert_receipt(
     recording: RecordingId,
     state: &str,
     jws: &str,
+    had_key: bool,
     now: Timestamp,
 ) -> Result<(), Error> {
     const SQL: &str =
-        "/* shreds.insert_receipt */ INSERT INTO receipts (id, recording_id, state, jws, issued_at) VALUES ($1, $2, $3, $4, $5)";
-    let args = [Arg::Text(&id.to_string()), Arg::Text(&recording.to_string()), Arg::Text(state), Arg::Text(jws), Arg::Int(now.as_millis())];
+        "/* shreds.insert_receipt */ INSERT INTO receipts (id, recording_id, state, jws, issued_at, epoch) VALUES ($1, $2, $3, $4, $5, $6)";
+    let args = [
+        Arg::Text(&id.to_string()),
+        Arg::Text(&recording.to_string()),
+        Arg::Text(state),
+        Arg::Text(jws),
+        Arg::Int(now.as_millis()),
+        Arg::MaybeInt((!had_key).then_some(0)),
+    ];
     tx.execute(SQL, &args).await.map(|_| ())
 }
 
 /// Replaces a receipt by its next state.
-pub async fn replace_receipt(tx: &mut Tx, id: ReceiptId, state: &str, jws: &str) -> Result<(), Error> {
-    const SQL: &str = "/* shreds.replace_receipt */ UPDATE receipts SET state = $2, jws = $3 WHERE id = $1";
-    tx.execute_one(SQL, &[Arg::Text(&id.to_string()), Arg::Text(state), Arg::Text(jws)], "the receipt is not there").await
+///
+/// # Errors
+/// [`Error::Conflict`] if it is not `before` any more.
+pub async fn replace_receipt(tx: &mut Tx, id: ReceiptId, state: &str, jws: &str, before: &str) -> Result<(), Error> {
+    const SQL: &str = "/* shreds.replace_receipt */ UPDATE receipts SET state = $2, jws = $3 WHERE id = $1 AND jws = $4";
+    match tx.execute(SQL, &[Arg::Text(&id.to_string()), Arg::Text(state), Arg::Text(jws), Arg::Text(before)]).await? {
+        1 => Ok(()),
+        _ => Err(Error::Conflict),
+    }
+}
+
+/// The turn to `epoch` covers every receipt that no turn covers yet. How many.
+pub async fn cover(tx: &mut Tx, epoch: u64) -> Result<u64, Error> {
+    const SQL: &str = "/* shreds.cover */ UPDATE receipts SET epoch = $1 WHERE epoch IS NULL";
+    tx.execute(SQL, &[Arg::Int(epoch.try_into().unwrap_or(i64::MAX))]).await
+}
+
+/// Receipts that a turn up to `epoch` covers and that do not say so yet, in their signed form.
+pub async fn covered(tx: &mut Tx, epoch: u64, limit: i64) -> Result<Vec<(ReceiptId, String)>, Error> {
+    const SQL: &str = "/* shreds.covered */
+        SELECT id, jws FROM receipts WHERE state = 'fenced' AND epoch BETWEEN 1 AND $1 ORDER BY epoch, id LIMIT $2";
+    let rows = tx.fetch_all(SQL, &[Arg::Int(epoch.try_into().unwrap_or(i64::MAX)), Arg::Int(limit)]).await?;
+    rows.iter().map(|row| Ok((row.parse("receipts", "id", "id")?, row.text("jws")?))).collect()
+}
+
+/// Shreds of keys that an older copy of the key store may still open: how many, and when the oldest was fenced.
+pub async fn waiting(tx: &mut Tx) -> Result<(i64, Option<Timestamp>), Error> {
+    const SQL: &str = "/* shreds.waiting */
+        SELECT COUNT(*) AS n, MIN(fences.fenced_at) AS oldest FROM receipts JOIN fences ON fences.recording_id = receipts.recording_id
+        WHERE receipts.state = 'fenced' AND (receipts.epoch IS NULL OR receipts.epoch > 0)";
+    let row = tx.fetch_first(SQL, &[]).await?.ok_or(Error::Stale("the query gave no row"))?;
+    Ok((row.int("n")?, row.maybe_time("oldest")?))
 }
 
 /// A receipt in its signed form.

@@ -16,6 +16,19 @@ pub const POINTS: &[&str] = &[
     "shred.after_commit",
     "remove.after_delete",
     "remove.before_done",
+    "turn.staged",
+    "turn.climbing",
+    "turn.climbed",
+    "turn.before_commit",
+    "turn.after_commit",
+    "turn.snapshot_written",
+    "turn.verified",
+    "turn.destroyed",
+    "turn.receipts",
+    "snapshot.first_bytes",
+    "journal.written",
+    "restore.loaded",
+    "restore.before_commit",
 ];
 
 #[cfg(debug_assertions)]

@@ -68,7 +68,7 @@ impl Vault {
         let vault = &*self.0;
         let (leg, artefact) = (Leg::All, Artefact::Audio);
         let (record_key, object) = (Key::random(&mut rand::rng()), ObjectId::random(&mut rand::rng()));
-        let context = Context { vault: vault.root.vault, recording: recording.id, leg, artefact };
+        let context = Context { vault: vault.id, recording: recording.id, leg, artefact };
         let mut sealer = Sealer::new(&keyring::artefact_key(&record_key, leg, artefact), &context, SEGMENT).map_err(Error::from)?;
         let mut parts = Parts { writer: vault.store.writer(object), digest: Digest::default(), before: Bytes::new() };
         let mut out = BytesMut::with_capacity(ROOM);
@@ -102,7 +102,7 @@ impl Vault {
             segment: SEGMENT.sealed(),
             content_type: content_type.to_owned(),
         };
-        if let Err(error) = vault.ledger.unit(|| vault.enter(lease, recording, leg, &record_key, &artefact, &sha256)).await {
+        if let Err(error) = vault.unit(|| vault.enter(lease, recording, leg, &record_key, &artefact, &sha256)).await {
             // Removed at once only when the transaction certainly did not commit; otherwise the orphan sweep asks the ledger first.
             if matches!(error, Error::Ledger(ledger::Error::Stale(_)) | Error::Gone) {
                 let _ = vault.store.delete(object).await;

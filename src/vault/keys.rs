@@ -19,7 +19,7 @@ impl Inner {
     /// The record key of a living recording.
     pub(super) async fn record_key(&self, tx: &mut Tx, id: RecordingId, leg: Leg) -> Result<Key, Error> {
         let entry = rows::find_entry(tx, id, leg).await?.ok_or(Error::Gone)?;
-        let leaf = tree::walk(rows::path(tx, entry.place.page).await?, &self.root.key, self.root.vault)?;
+        let leaf = self.walk(tx, entry.place.page).await?;
         let key = leaf.page.key(entry.place.slot).map_err(|_| Error::Gone)?;
         if fingerprint(&key) == entry.fingerprint { Ok(key) } else { Err(Error::WrongKey) }
     }
@@ -41,16 +41,16 @@ impl Inner {
         let until = now.after(FILLER);
         let place = match rows::claim_leaf(tx, tier.as_str(), self.filler, now, until).await? {
             Some(page) => {
-                let mut leaf = tree::walk(rows::path(tx, page).await?, &self.root.key, self.root.vault)?;
+                let mut leaf = self.walk(tx, page).await?;
                 let slot = leaf.page.push(key)?;
-                let leaf = leaf.seal(self.root.vault, &mut rand::rng());
+                let leaf = leaf.seal(self.id, &mut rand::rng());
                 rows::replace_page(tx, &leaf).await?;
                 Place { page, slot }
             }
             None => {
                 let mut leaf = self.grow(tx, tier.as_str(), until).await?;
                 let (page, slot) = (leaf.page.id(), leaf.page.push(key)?);
-                let leaf = leaf.seal(self.root.vault, &mut rand::rng());
+                let leaf = leaf.seal(self.id, &mut rand::rng());
                 rows::insert_page(tx, &leaf, self.filler, until).await?;
                 Place { page, slot }
             }
@@ -62,9 +62,9 @@ impl Inner {
     pub(super) async fn destroy_key(&self, tx: &mut Tx, id: RecordingId, leg: Leg) -> Result<Option<String>, Error> {
         let Some(entry) = rows::find_entry(tx, id, leg).await? else { return Ok(None) };
         rows::lock(tx, entry.place.page).await?;
-        let mut leaf = tree::walk(rows::path(tx, entry.place.page).await?, &self.root.key, self.root.vault)?;
+        let mut leaf = self.walk(tx, entry.place.page).await?;
         leaf.page.destroy(entry.place.slot)?;
-        let leaf = leaf.seal(self.root.vault, &mut rand::rng());
+        let leaf = leaf.seal(self.id, &mut rand::rng());
         rows::replace_page(tx, &leaf).await?;
         rows::remove_entry(tx, id, leg).await?;
         Ok(Some(entry.fingerprint))
@@ -72,7 +72,7 @@ impl Inner {
 
     /// A new leaf, hung under the lowest page of the tier that has room (the root page, for a tier's first), with the branches between.
     async fn grow(&self, tx: &mut Tx, tier: &str, until: Timestamp) -> Result<tree::Opened, Error> {
-        let vault = self.root.vault;
+        let vault = self.id;
         let mut found = None;
         for level in LEAF + 1..LEVELS {
             if let Some(page) = rows::page_with_room(tx, tier, level).await? {
@@ -85,7 +85,7 @@ impl Inner {
             // A tier whose whole tree is full would need a second top branch, which `page_with_room` then finds like any other.
             None => (rows::root_page(tx).await?.ok_or(keyring::Error::Full)?, LEVELS),
         };
-        let mut opened = tree::walk(rows::path(tx, page).await?, &self.root.key, vault)?;
+        let mut opened = self.walk(tx, page).await?;
         let mut is_new = false;
         while level > LEAF {
             level -= 1;

@@ -1,7 +1,7 @@
 //! Shredding, step one: fence, destroyed key, entry and receipt in one transaction; then the bytes.
 //!
 //! What step one does not reach: a copy of the ledger from before it, together with the root key of the same epoch, still opens the
-//! recording. The receipt says so. (The epoch turn closes that.)
+//! recording. The receipt says so until the epoch has turned (see `epoch`).
 
 use super::{Error, Vault};
 use crate::{
@@ -41,7 +41,7 @@ impl Vault {
     /// # Errors
     /// The ledger's; then nothing was done.
     pub async fn shred(&self, permit: &Permit, recording: &Recording, reason: &ShredReason) -> Result<Shredded, Error> {
-        let done = self.0.ledger.unit(|| self.fence(permit, recording, reason)).await?;
+        let done = self.0.unit(|| self.fence(permit, recording, reason)).await?;
         crash::point("shred.after_commit");
         Ok(done)
     }
@@ -61,10 +61,10 @@ impl Vault {
         work::cancel(&mut tx, Kind::Fetch, id).await?;
         work::enqueue(&mut tx, Kind::Remove, id, now).await?;
         let seq = audit::append(&mut tx, NewEntry::shred_fenced(now, *permit.actor(), id, receipt, reason)).await?;
-        let shred = Shred { vault: vault.root.vault, receipt, recording, reason: reason.clone(), fenced_at: now, audit_seq: seq };
+        let shred = Shred { vault: vault.id, receipt, recording, reason: reason.clone(), fenced_at: now, audit_seq: seq };
         let claims = Receipt::of(shred, copies(fingerprint.is_some(), now, Removal::Pending), now);
         let jws = claims.sign(&vault.signer);
-        shreds::insert_receipt(&mut tx, receipt, id, claims.state().as_str(), &jws, now).await?;
+        shreds::insert_receipt(&mut tx, receipt, id, claims.state().as_str(), &jws, fingerprint.is_some(), now).await?;
         crash::point("shred.before_commit");
         tx.commit().await?;
         Ok(Shredded { recording: id, receipt, jws, fenced_at: now, is_new: true })
@@ -83,7 +83,7 @@ impl Vault {
             vault.store.delete(artefact.object).await?;
         }
         crash::point("remove.after_delete");
-        vault.ledger.unit(|| self.close(lease, receipt)).await
+        vault.unit(|| self.close(lease, receipt)).await
     }
 
     async fn close(&self, lease: &Lease, receipt: ReceiptId) -> Result<(), Error> {
@@ -96,7 +96,7 @@ impl Vault {
         let fenced = Receipt::verify(&jws, &self.keys()).map_err(|_| Error::Gone)?;
         let (had_key, fenced_at) = (fenced.copies().iter().any(|copy| matches!(copy, HeldCopy::KeyEntry { .. })), fenced.fenced_at());
         let closed = fenced.reissued(copies(had_key, fenced_at, Removal::Removed(now)), now);
-        shreds::replace_receipt(&mut tx, receipt, closed.state().as_str(), &closed.sign(&vault.signer)).await?;
+        shreds::replace_receipt(&mut tx, receipt, closed.state().as_str(), &closed.sign(&vault.signer), &jws).await?;
         audit::append(&mut tx, NewEntry::shred_bytes_removed(now, id, receipt)).await?;
         crash::point("remove.before_done");
         Ok(tx.commit().await?)

@@ -1,0 +1,124 @@
+//! Epochs of the root key, and who turns from one to the next.
+
+use super::{
+    Error,
+    row::Row,
+    tx::{Arg, Tx},
+};
+use crate::model::{id::HolderId, time::Timestamp};
+
+/// The life of one root key.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct EpochRow {
+    /// Its number, from 1.
+    pub epoch: u64,
+    /// The root page's key, sealed by custody; empty in a vault that was made before schema 2 and has not turned yet.
+    pub root_sealed: Vec<u8>,
+    /// When the turn's transaction committed.
+    pub began_at: Timestamp,
+    /// The newest verified snapshot of this epoch: its name in the store, and when it was verified.
+    pub snapshot: Option<(String, Timestamp)>,
+    /// When custody had destroyed the root before; `None` while the turn is not done.
+    pub previous_destroyed_at: Option<Timestamp>,
+    /// When the turn had nothing left to do.
+    pub finished_at: Option<Timestamp>,
+}
+
+const COLUMNS: &str = "epoch, root_sealed, began_at, snapshot, snapshot_at, previous_destroyed_at, finished_at";
+
+/// The present epoch; `None` before `recvault init`.
+pub async fn current(tx: &mut Tx) -> Result<Option<EpochRow>, Error> {
+    let sql = format!("/* epochs.current */ SELECT {COLUMNS} FROM epochs ORDER BY epoch DESC LIMIT 1");
+    tx.fetch_first(&sql, &[]).await?.map(|row| epoch(&row)).transpose()
+}
+
+/// The newest epochs, newest first.
+pub async fn newest(tx: &mut Tx, limit: i64) -> Result<Vec<EpochRow>, Error> {
+    let sql = format!("/* epochs.newest */ SELECT {COLUMNS} FROM epochs ORDER BY epoch DESC LIMIT $1");
+    tx.fetch_all(&sql, &[Arg::Int(limit)]).await?.iter().map(epoch).collect()
+}
+
+/// Begins an epoch.
+///
+/// # Errors
+/// [`Error::Conflict`] if another process began it.
+pub async fn insert(tx: &mut Tx, number: u64, root_sealed: &[u8], now: Timestamp) -> Result<(), Error> {
+    const SQL: &str = "/* epochs.insert */
+        INSERT INTO epochs (epoch, root_sealed, began_at) VALUES ($1, $2, $3) ON CONFLICT (epoch) DO NOTHING";
+    match tx.execute(SQL, &[int(number), Arg::Bytes(root_sealed), Arg::Int(now.as_millis())]).await? {
+        1 => Ok(()),
+        _ => Err(Error::Conflict),
+    }
+}
+
+/// Notes a snapshot of this epoch that was verified.
+pub async fn note_snapshot(tx: &mut Tx, number: u64, name: &str, now: Timestamp) -> Result<(), Error> {
+    const SQL: &str = "/* epochs.note_snapshot */ UPDATE epochs SET snapshot = $2, snapshot_at = $3 WHERE epoch = $1";
+    tx.execute_one(SQL, &[int(number), Arg::Text(name), Arg::Int(now.as_millis())], NO_EPOCH).await
+}
+
+/// Notes that custody destroyed the root before this epoch's. The keys that it sealed are forgotten here, too.
+pub async fn note_destroyed(tx: &mut Tx, number: u64, now: Timestamp) -> Result<(), Error> {
+    const NOTE: &str = "/* epochs.note_destroyed */ UPDATE epochs SET previous_destroyed_at = $2 WHERE epoch = $1";
+    tx.execute_one(NOTE, &[int(number), Arg::Int(now.as_millis())], NO_EPOCH).await?;
+    const FORGET: &str = "/* epochs.forget */ UPDATE epochs SET root_sealed = $2 WHERE epoch < $1";
+    tx.execute(FORGET, &[int(number), Arg::Bytes(&[])]).await.map(|_| ())
+}
+
+/// Notes that nothing of the turn is left to do.
+pub async fn finish(tx: &mut Tx, number: u64, now: Timestamp) -> Result<(), Error> {
+    const SQL: &str = "/* epochs.finish */ UPDATE epochs SET finished_at = $2 WHERE epoch = $1";
+    tx.execute_one(SQL, &[int(number), Arg::Int(now.as_millis())], NO_EPOCH).await
+}
+
+/// Takes the turn until `until`; false while somebody else has it.
+pub async fn take_turn(tx: &mut Tx, holder: HolderId, now: Timestamp, until: Timestamp) -> Result<bool, Error> {
+    const SQL: &str = "/* epochs.take_turn */ UPDATE turner SET holder = $1, until = $3 WHERE one = 1 AND (until < $2 OR holder = $1)";
+    let args = [Arg::Text(&holder.to_string()), Arg::Int(now.as_millis()), Arg::Int(until.as_millis())];
+    Ok(tx.execute(SQL, &args).await? == 1)
+}
+
+/// Keeps the turn until `until`; in the same unit as what the turner does.
+///
+/// # Errors
+/// [`Error::Stale`] if somebody else has it by now: then nothing of the unit may stand.
+pub async fn keep_turn(tx: &mut Tx, holder: HolderId, until: Timestamp) -> Result<(), Error> {
+    const SQL: &str = "/* epochs.keep_turn */ UPDATE turner SET until = $2 WHERE one = 1 AND holder = $1";
+    tx.execute_one(SQL, &[Arg::Text(&holder.to_string()), Arg::Int(until.as_millis())], "another process turns the epoch").await
+}
+
+/// Lets others turn.
+pub async fn leave_turn(tx: &mut Tx, holder: HolderId) -> Result<(), Error> {
+    const SQL: &str = "/* epochs.leave_turn */ UPDATE turner SET holder = NULL, until = 0 WHERE one = 1 AND holder = $1";
+    tx.execute(SQL, &[Arg::Text(&holder.to_string())]).await.map(|_| ())
+}
+
+/// When the keys of all pages were last asked to be renewed.
+pub async fn rotated_at(tx: &mut Tx) -> Result<Option<Timestamp>, Error> {
+    let row = tx.fetch_first("/* epochs.rotated_at */ SELECT rotated_at FROM turner WHERE one = 1", &[]).await?;
+    Ok(row.map(|row| row.maybe_time("rotated_at")).transpose()?.flatten())
+}
+
+/// Notes that the keys of all pages are to be renewed.
+pub async fn note_rotated(tx: &mut Tx, now: Timestamp) -> Result<(), Error> {
+    const SQL: &str = "/* epochs.note_rotated */ UPDATE turner SET rotated_at = $1 WHERE one = 1";
+    tx.execute(SQL, &[Arg::Int(now.as_millis())]).await.map(|_| ())
+}
+
+fn epoch(row: &Row) -> Result<EpochRow, Error> {
+    let snapshot_at = row.maybe_time("snapshot_at")?;
+    Ok(EpochRow {
+        epoch: row.number("epochs", "epoch", "epoch")?,
+        root_sealed: row.bytes("root_sealed")?,
+        began_at: row.time("began_at")?,
+        snapshot: row.maybe_text("snapshot")?.zip(snapshot_at),
+        previous_destroyed_at: row.maybe_time("previous_destroyed_at")?,
+        finished_at: row.maybe_time("finished_at")?,
+    })
+}
+
+fn int(epoch: u64) -> Arg<'static> {
+    Arg::Int(epoch.try_into().unwrap_or(i64::MAX))
+}
+
+const NO_EPOCH: &str = "the epoch is not there";

@@ -1,0 +1,334 @@
+//! The epoch turn: what was shredded becomes unrecoverable, also for who holds every older copy of the key store.
+//!
+//! ```text
+//! stage the next root in custody
+//!   → climb: stale pages get new keys, bottom up, in small units; a renewed page leaves its parent stale
+//!   → one unit: receipts covered, what is still stale renewed, the root page below the next root, the epoch counted up
+//!   → a snapshot is written to the store, opened again with the next root, and noted
+//!   → the old root is destroyed in custody, and that is noted
+//!   → receipts say so, older snapshots are removed
+//! ```
+//! Owns this order. Each step is written down where the next one begins, so that any process goes on from any interruption; one process turns
+//! at a time, held by a lease that every unit checks. Readers and writers go on meanwhile.
+//!
+//! INVARIANT: custody destroys a root only after a snapshot that needs the next root, and no other, was opened and checked.
+
+use std::time::Duration;
+
+use super::{Error, Inner, Vault};
+use crate::{
+    custody::RootName,
+    evidence::{NewEntry, Receipt},
+    keyring::{self, LEAF, RootKey, tree},
+    ledger::{
+        self, Tx, audit,
+        epochs::{self, EpochRow},
+        keys as rows, shreds,
+    },
+    model::{actor::Actor, crash, id::HolderId, time::Timestamp},
+    secret::Key,
+};
+
+/// How long the turn belongs to a process that does not say it is still at it.
+const LEASE: Duration = Duration::from_secs(60);
+/// Pages renewed in one unit of the climb: some ten milliseconds of writing.
+const PAGES: i64 = 128;
+/// Receipts signed in one unit.
+const RECEIPTS: i64 = 256;
+
+/// A turn that is done.
+#[derive(Clone, Debug, serde::Serialize)]
+pub struct Turned {
+    /// The epoch that began.
+    pub epoch: u64,
+    /// Pages that got a new key.
+    pub pages: u64,
+    /// Shreds that it made unrecoverable.
+    pub covered: u64,
+    /// The snapshot that stands for the epoch.
+    pub snapshot: String,
+    /// From when on no older copy of the key store opens what was shredded.
+    pub unrecoverable_since: Timestamp,
+}
+
+impl Vault {
+    /// Turns the epoch: first completes a turn that was interrupted, then does a whole one. `None` while another process is at it.
+    ///
+    /// # Errors
+    /// Of custody, store or ledger; what is done stays done, and the next call goes on from there.
+    pub async fn turn(&self, actor: Actor) -> Result<Option<Turned>, Error> {
+        self.as_turner(async |turner| {
+            let current = turner.current().await?;
+            if current.finished_at.is_none() {
+                turner.complete(current, 0, 0).await?;
+            }
+            turner.turn(actor).await
+        })
+        .await
+    }
+
+    /// Completes a turn that was interrupted after its root was in force. `None` if there is none, or another process is at it.
+    ///
+    /// # Errors
+    /// As [`Self::turn`].
+    pub async fn complete_turn(&self) -> Result<Option<Turned>, Error> {
+        if epochs::current(&mut self.0.ledger.read().await?).await?.is_none_or(|current| current.finished_at.is_some()) {
+            return Ok(None);
+        }
+        let done = self.as_turner(async |turner| {
+            let current = turner.current().await?;
+            if current.finished_at.is_some() { Ok(None) } else { turner.complete(current, 0, 0).await.map(Some) }
+        });
+        Ok(done.await?.flatten())
+    }
+
+    /// Drops the key of an epoch that another process ended. Cheap when nothing has changed.
+    ///
+    /// # Errors
+    /// The ledger's or custody's.
+    pub async fn follow_epoch(&self) -> Result<(), Error> {
+        self.0.follow().await
+    }
+
+    /// Runs `work` as the one turner; `None` while another process is.
+    async fn as_turner<T: Send>(&self, work: impl AsyncFnOnce(&Turner<'_>) -> Result<T, Error>) -> Result<Option<T>, Error> {
+        self.0.follow().await?;
+        let turner = Turner { vault: &self.0, holder: HolderId::random(&mut rand::rng()) };
+        if !turner.take().await? {
+            return Ok(None);
+        }
+        let done = tokio::select! {
+            done = work(&turner) => done,
+            lost = turner.keep() => Err(lost),
+        };
+        // A lease that is not given back runs out.
+        if let Err(error) = turner.leave().await {
+            tracing::warn!(%error, "the turn is not given back");
+        }
+        done.map(Some)
+    }
+}
+
+/// The process that turns, while its lease lasts.
+struct Turner<'a> {
+    vault: &'a Inner,
+    holder: HolderId,
+}
+
+impl Turner<'_> {
+    async fn turn(&self, actor: Actor) -> Result<Turned, Error> {
+        let (vault, current) = (self.vault, self.current().await?);
+        let name = RootName { vault: vault.id, epoch: current.epoch + 1 };
+        vault.custody.stage(name).await?;
+        crash::point("turn.staged");
+        let mut pages = self.climb().await?;
+        crash::point("turn.climbed");
+        let next = RootKey { epoch: name.epoch, key: Key::random(&mut rand::rng()) };
+        let sealed = vault.custody.seal(name, &next.key).await?;
+        let (last, covered) = vault.unit(|| self.commit(&next, &sealed, actor, pages)).await?;
+        pages += last;
+        crash::point("turn.after_commit");
+        vault.follow().await?;
+        self.complete(self.current().await?, pages, covered).await
+    }
+
+    /// Renews stale pages level by level until few are left, so that the unit that ends the epoch is short.
+    async fn climb(&self) -> Result<u64, Error> {
+        let mut pages = 0;
+        for level in LEAF..tree::ROOT_LEVEL {
+            loop {
+                let renewed = self
+                    .vault
+                    .unit(async || {
+                        let mut tx = self.begin().await?;
+                        let renewed = self.vault.renew(&mut tx, level, PAGES).await?;
+                        tx.commit().await?;
+                        Ok(renewed)
+                    })
+                    .await?;
+                crash::point("turn.climbing");
+                pages += renewed;
+                if renewed < PAGES.unsigned_abs() {
+                    break;
+                }
+            }
+        }
+        Ok(pages)
+    }
+
+    /// The unit that ends one epoch and begins the next. Pages renewed in it, and shreds that it covers.
+    async fn commit(&self, next: &RootKey, sealed: &[u8], actor: Actor, climbed: u64) -> Result<(u64, u64), Error> {
+        let vault = self.vault;
+        let mut tx = self.begin().await?;
+        // First: a shred whose receipt is seen here has left its mark on its page, and that is seen below. One that is not waits for the next turn.
+        let covered = shreds::cover(&mut tx, next.epoch).await?;
+        let mut pages = 0;
+        for level in LEAF..tree::ROOT_LEVEL {
+            pages += vault.renew(&mut tx, level, i64::MAX).await?;
+        }
+        let root = rows::root_page(&mut tx).await?.ok_or(keyring::Error::BrokenPath)?;
+        let root = vault.walk(&mut tx, root).await?.seal_below(next, vault.id, &mut rand::rng());
+        rows::renew_page(&mut tx, &root).await?;
+        let now = vault.clock.now();
+        epochs::insert(&mut tx, next.epoch, sealed, now).await?;
+        audit::append(&mut tx, NewEntry::epoch_turned(now, actor, next.epoch, climbed + pages, covered)).await?;
+        crash::point("turn.before_commit");
+        tx.commit().await?;
+        Ok((pages, covered))
+    }
+
+    /// Everything after the new root is in force; each step is skipped if it was done before.
+    async fn complete(&self, row: EpochRow, pages: u64, covered: u64) -> Result<Turned, Error> {
+        let vault = self.vault;
+        let snapshot = match row.snapshot {
+            Some((name, _)) => name,
+            None => self.snapshot(row.epoch).await?,
+        };
+        crash::point("turn.verified");
+        let unrecoverable_since = match row.previous_destroyed_at {
+            Some(at) => at,
+            None => self.destroy_older(row.epoch).await?,
+        };
+        self.issue_receipts(row.epoch, unrecoverable_since).await?;
+        crash::point("turn.receipts");
+        vault.remove_older_files(row.epoch).await?;
+        vault
+            .unit(async || {
+                let mut tx = self.begin().await?;
+                epochs::finish(&mut tx, row.epoch, vault.clock.now()).await?;
+                Ok(tx.commit().await?)
+            })
+            .await?;
+        Ok(Turned { epoch: row.epoch, pages, covered, snapshot, unrecoverable_since })
+    }
+
+    /// Writes a snapshot of the new epoch, opens it again, and notes that the roots before are to go.
+    async fn snapshot(&self, epoch: u64) -> Result<String, Error> {
+        let vault = self.vault;
+        let written = vault.write_snapshot().await?;
+        crash::point("turn.snapshot_written");
+        let checked = vault.verify_snapshot(written).await?;
+        let name = written.to_string();
+        vault
+            .unit(async || {
+                let (mut tx, now) = (self.begin().await?, vault.clock.now());
+                epochs::note_snapshot(&mut tx, epoch, &name, now).await?;
+                audit::append(&mut tx, NewEntry::snapshot_verified(now, &name, checked.keys)).await?;
+                audit::append(&mut tx, NewEntry::root_condemned(now, epoch - 1)).await?;
+                Ok(tx.commit().await?)
+            })
+            .await?;
+        Ok(name)
+    }
+
+    /// Destroys every root before this epoch's, and notes it.
+    async fn destroy_older(&self, epoch: u64) -> Result<Timestamp, Error> {
+        let vault = self.vault;
+        for root in vault.custody.roots().await? {
+            if root.vault == vault.id && root.epoch < epoch {
+                vault.custody.destroy(root).await?;
+            }
+        }
+        crash::point("turn.destroyed");
+        vault
+            .unit(async || {
+                let (mut tx, now) = (self.begin().await?, vault.clock.now());
+                epochs::note_destroyed(&mut tx, epoch, now).await?;
+                audit::append(&mut tx, NewEntry::root_destroyed(now, epoch - 1)).await?;
+                tx.commit().await?;
+                Ok(now)
+            })
+            .await
+    }
+
+    /// Signs the receipts that the turn covers once more.
+    async fn issue_receipts(&self, epoch: u64, since: Timestamp) -> Result<(), Error> {
+        let vault = self.vault;
+        let keys = crate::evidence::KeySet::new([vault.signer.verifying_key().clone()]);
+        loop {
+            let issued = vault
+                .unit(async || {
+                    let mut tx = self.begin().await?;
+                    let covered = shreds::covered(&mut tx, epoch, RECEIPTS).await?;
+                    for (id, jws) in &covered {
+                        let receipt = Receipt::verify(jws, &keys).map_err(|_| Error::Gone)?;
+                        let receipt = receipt.unrecoverable(since, epoch, vault.clock.now());
+                        shreds::replace_receipt(&mut tx, *id, receipt.state().as_str(), &receipt.sign(&vault.signer), jws).await?;
+                    }
+                    tx.commit().await?;
+                    Ok(covered.len())
+                })
+                .await?;
+            if issued == 0 {
+                return Ok(());
+            }
+        }
+    }
+
+    async fn current(&self) -> Result<EpochRow, Error> {
+        epochs::current(&mut self.vault.ledger.read().await?).await?.ok_or(Error::NoVault)
+    }
+
+    /// Begins a unit that stands only while the turn is ours.
+    async fn begin(&self) -> Result<Tx, Error> {
+        let mut tx = self.vault.ledger.begin().await?;
+        epochs::keep_turn(&mut tx, self.holder, self.until()).await?;
+        Ok(tx)
+    }
+
+    async fn take(&self) -> Result<bool, Error> {
+        self.vault
+            .unit(async || {
+                let mut tx = self.vault.ledger.begin().await?;
+                let taken = epochs::take_turn(&mut tx, self.holder, self.vault.clock.now(), self.until()).await?;
+                tx.commit().await?;
+                Ok(taken)
+            })
+            .await
+    }
+
+    /// Keeps the lease while long steps run; returns when it is lost.
+    async fn keep(&self) -> Error {
+        loop {
+            tokio::time::sleep(LEASE / 3).await;
+            let kept = async { Ok(self.begin().await?.commit().await?) };
+            match kept.await {
+                Err(Error::Ledger(lost @ ledger::Error::Stale(_))) => return lost.into(),
+                Err(error) => tracing::warn!(%error, "the turn's lease is not extended"),
+                Ok(()) => {}
+            }
+        }
+    }
+
+    async fn leave(&self) -> Result<(), Error> {
+        let mut tx = self.vault.ledger.begin().await?;
+        epochs::leave_turn(&mut tx, self.holder).await?;
+        Ok(tx.commit().await?)
+    }
+
+    fn until(&self) -> Timestamp {
+        self.vault.clock.now().after(LEASE)
+    }
+}
+
+impl Inner {
+    /// Gives up to `limit` stale pages of a level new keys. How many.
+    async fn renew(&self, tx: &mut Tx, level: u8, limit: i64) -> Result<u64, Error> {
+        let mut pages = rows::stale_pages(tx, level, limit).await?.into_iter().peekable();
+        let mut renewed = 0;
+        while let Some(first) = pages.next() {
+            let parent = first.parent.ok_or(keyring::Error::BrokenPath)?.page;
+            let mut above = self.walk(tx, parent).await?;
+            let mut child = Some(first);
+            while let Some(page) = child {
+                let page = above.renew(page, self.id, &mut rand::rng())?;
+                rows::renew_page(tx, &page).await?;
+                renewed += 1;
+                child = pages.next_if(|page| page.parent.is_some_and(|place| place.page == parent));
+            }
+            let above = above.seal(self.id, &mut rand::rng());
+            rows::replace_page(tx, &above).await?;
+        }
+        Ok(renewed)
+    }
+}

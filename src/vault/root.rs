@@ -1,0 +1,103 @@
+//! The one key that a process keeps: the root page's, of the present epoch.
+//!
+//! Owns when it is fetched from custody and when it is dropped. INVARIANT: custody is asked outside transactions only.
+
+use std::sync::{Arc, PoisonError, RwLock};
+
+use super::{Error, Inner};
+use crate::{
+    custody::{self, Custody, RootName},
+    keyring::{self, RootKey, tree},
+    ledger::{Ledger, Tx, epochs, keys as rows},
+    model::id::{PageId, VaultId},
+};
+
+/// The key of the present epoch's root page.
+pub(super) struct Root(RwLock<Arc<RootKey>>);
+
+impl Root {
+    pub(super) async fn unlock(custody: &dyn Custody, ledger: &Ledger, vault: VaultId) -> Result<Self, Error> {
+        Ok(Self(RwLock::new(Arc::new(fetch(custody, ledger, vault).await?))))
+    }
+
+    pub(super) fn key(&self) -> Arc<RootKey> {
+        Arc::clone(&self.0.read().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    fn set(&self, key: RootKey) {
+        // The old one is zeroed when the last walk under way has dropped it.
+        *self.0.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(key);
+    }
+}
+
+impl Inner {
+    /// Runs a unit of work on the tree; again, with the present root, if the epoch has turned meanwhile.
+    pub(super) async fn unit<T, F, Fut>(&self, mut unit: F) -> Result<T, Error>
+    where
+        F: FnMut() -> Fut + Send,
+        Fut: Future<Output = Result<T, Error>> + Send,
+        T: Send,
+    {
+        loop {
+            let held = self.root.key().epoch;
+            match self.ledger.unit(&mut unit).await {
+                Err(Error::Keyring(keyring::Error::OtherEpoch(found))) => {
+                    self.follow().await?;
+                    if self.root.key().epoch == held {
+                        return Err(keyring::Error::OtherEpoch(found).into());
+                    }
+                }
+                done => return done,
+            }
+        }
+    }
+
+    /// Drops the key of an epoch that is over, and fetches the present one's. Cheap when nothing has changed.
+    pub(super) async fn follow(&self) -> Result<(), Error> {
+        let current = epochs::current(&mut self.ledger.read().await?).await?.ok_or(Error::NoVault)?;
+        if current.epoch != self.root.key().epoch {
+            self.root.set(fetch(self.custody.as_ref(), &self.ledger, self.id).await?);
+            tracing::info!(epoch = current.epoch, "the epoch has turned");
+        }
+        Ok(())
+    }
+
+    /// Opens a page through the rows above it, as they are in this unit.
+    pub(super) async fn walk(&self, tx: &mut Tx, page: PageId) -> Result<tree::Opened, Error> {
+        let path = rows::path(tx, page).await?;
+        Ok(tree::walk(path, &self.root.key(), self.id)?)
+    }
+}
+
+/// Asks custody for the present epoch's key; again if the epoch turns meanwhile.
+async fn fetch(custody: &dyn Custody, ledger: &Ledger, vault: VaultId) -> Result<RootKey, Error> {
+    let current = async || -> Result<epochs::EpochRow, Error> { epochs::current(&mut ledger.read().await?).await?.ok_or(Error::NoVault) };
+    let mut row = current().await?;
+    loop {
+        let name = RootName { vault, epoch: row.epoch };
+        let refused = match custody.open(name, &row.root_sealed).await {
+            Ok(key) => return Ok(RootKey { epoch: row.epoch, key }),
+            Err(refused) => refused,
+        };
+        let again = current().await?;
+        if again.epoch == row.epoch {
+            return Err(explain(custody, name, refused).await);
+        }
+        row = again;
+    }
+}
+
+/// Why custody has no root for a ledger: it is another vault's, or the ledger is older than the root.
+async fn explain(custody: &dyn Custody, wanted: RootName, refused: custody::Error) -> Error {
+    if !matches!(refused, custody::Error::NoRoot(_)) {
+        return refused.into();
+    }
+    match custody.roots().await {
+        Ok(roots) => match roots.last() {
+            Some(found) if found.vault != wanted.vault => Error::OtherVault { root: found.vault, ledger: wanted.vault },
+            Some(found) if found.epoch > wanted.epoch => Error::OldLedger { ledger: wanted.epoch, custody: found.epoch },
+            _ => refused.into(),
+        },
+        Err(error) => error.into(),
+    }
+}
