@@ -11,6 +11,7 @@ mod folder;
 mod name;
 mod path;
 mod place;
+mod recovery;
 mod s3;
 mod upload;
 mod writer;

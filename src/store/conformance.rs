@@ -114,6 +114,8 @@ macro_rules! every_store {
     };
 }
 
+pub(super) mod recovery;
+
 every_store!(
     objects_of_any_length_come_back,
     how_the_bytes_are_handed_over_does_not_matter,

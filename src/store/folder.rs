@@ -1,6 +1,6 @@
 //! A folder as a store: what the common interface leaves open there.
 //!
-//! Owns who may look into the folder, listing, and what a killed process leaves behind: a writer fills `name#1`
+//! Owns who may look into the folder, listing, the durability of a removal, and what a killed process leaves behind: a writer fills `name#1`
 //! and renames it, so such a file is an upload that was not finished. Symbolic links are not followed below the folder.
 
 use std::{
@@ -58,6 +58,16 @@ impl Folder {
             meta if (meta.dev(), meta.ino()) == place => Ok(()),
             _ => Err(Error::Unavailable { store: "folder", reason: "its folder is not the one that was opened".into() }),
         }
+    }
+
+    /// Makes a removal from `top` outlast a power failure. The common interface does that for what it writes, and not for what it removes.
+    pub(super) async fn settle_removal(&self, top: &'static str) -> Result<(), Error> {
+        let folder = self.root.join(top);
+        blocking(move || match fs::File::open(folder) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
+            folder => folder?.sync_all(),
+        })
+        .await
     }
 
     /// Whole files with a name of ours below `top`.

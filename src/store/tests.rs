@@ -1,6 +1,7 @@
 //! What is particular to one kind of store, and the rule of one part on its way.
 
 mod gate;
+mod recovery;
 
 use std::{os::unix::fs::PermissionsExt, path::Path as FilePath};
 
