@@ -1,15 +1,17 @@
-//! Sealed objects in a folder, in memory, or in anything that speaks S3.
+//! Sealed objects and recovery files in a folder, in memory, or in anything that speaks S3.
 //!
-//! Owns how an object is named, written once, read in ranges and removed; it is the only maker of object paths. It refuses to know what is in
-//! an object or whom it belongs to: all it ever sees is ciphertext under a random id.
+//! Owns how they are named, written once, read in ranges and removed; it is the only maker of paths. It refuses to know what is in a file or
+//! whom it belongs to: all it ever sees is ciphertext under a random id, and of a recovery file where it stands in time.
 //!
-//! INVARIANT: an object that can be listed or read is whole and durable. What a crash leaves behind cannot be read, and
-//! [`Store::sweep_uploads`] removes it.
+//! INVARIANT: what can be listed or read is whole and durable. What a crash leaves behind cannot be read, and [`Store::sweep_uploads`] removes
+//! it.
 
 mod error;
 mod folder;
+mod name;
 mod path;
 mod place;
+mod recovery;
 mod s3;
 mod upload;
 mod writer;
@@ -19,11 +21,12 @@ use std::{fmt, ops::Range, path::Path as FilePath, sync::Arc};
 use bytes::Bytes;
 pub use error::Error;
 use futures_util::{StreamExt, TryStreamExt, stream::BoxStream};
+pub use name::{InvalidName, Name, RecoveryKind, RecoveryName};
 use object_store::{ObjectStore, ObjectStoreExt, PutPayload, aws::AmazonS3, memory::InMemory};
 pub use place::Settings;
 pub use writer::Writer;
 
-use self::{folder::Folder, path::Paths, place::Place};
+use self::{folder::Folder, name::OBJECTS, path::Paths, place::Place};
 use crate::model::{id::ObjectId, time::Timestamp};
 
 /// Ranges closer than this are fetched as one: cheaper than a second request, and not much more than what was asked for.
@@ -56,6 +59,13 @@ pub struct Listed {
     pub id: ObjectId,
     /// Its length in bytes.
     pub size: u64,
+}
+
+/// One whole file of ours.
+struct Found {
+    name: Name,
+    size: u64,
+    modified: Timestamp,
 }
 
 impl Store {
@@ -97,7 +107,7 @@ impl Store {
     /// itself if the id is taken. A longer one is refused when its upload begins; that nobody else finishes the same id in between rests on
     /// the 128 random bits.
     pub fn writer(&self, id: ObjectId) -> Writer {
-        Writer::new(self.clone(), id)
+        Writer::new(self.clone(), id.into())
     }
 
     /// Reads one range of bytes. An empty range is answered without asking the store.
@@ -105,8 +115,7 @@ impl Store {
     /// # Errors
     /// [`Error::NotFound`], [`Error::OutOfRange`] if the object ends before the range does, or a fault of the store.
     pub async fn read(&self, id: ObjectId, range: Range<u64>) -> Result<Bytes, Error> {
-        let mut found = self.read_ranges(id, &[range]).await?;
-        found.pop().ok_or_else(|| self.short())
+        self.read_one(id.into(), range).await
     }
 
     /// Reads several ranges, in the time of one round trip, each exactly as long as asked. All of it is held in memory, so the caller bounds it.
@@ -114,21 +123,7 @@ impl Store {
     /// # Errors
     /// As [`Self::read`]; one bad range fails all.
     pub async fn read_ranges(&self, id: ObjectId, ranges: &[Range<u64>]) -> Result<Vec<Bytes>, Error> {
-        let path = self.paths.object(id);
-        let wanted: Vec<Range<u64>> = ranges.iter().filter(|range| !range.is_empty()).cloned().collect();
-        let found = match self.kind {
-            _ if wanted.is_empty() => Ok(Vec::new()),
-            Kind::Folder(_) => self.inner.get_ranges(&path, &wanted).await,
-            _ => object_store::coalesce_ranges(&wanted, |range| self.exactly(&path, range), COALESCE).await,
-        };
-        match found {
-            Ok(found) if found.iter().map(|bytes| bytes.len() as u64).eq(wanted.iter().map(|range| range.end - range.start)) => {
-                let mut found = found.into_iter();
-                Ok(ranges.iter().map(|range| if range.is_empty() { Bytes::new() } else { found.next().unwrap_or_default() }).collect())
-            }
-            Ok(_) => Err(self.short()),
-            Err(error) => Err(self.why_not_read(id, &wanted, error).await),
-        }
+        self.read_all(id.into(), ranges).await
     }
 
     /// Length of an object in bytes.
@@ -136,8 +131,7 @@ impl Store {
     /// # Errors
     /// [`Error::NotFound`], or a fault of the store.
     pub async fn size(&self, id: ObjectId) -> Result<u64, Error> {
-        let meta = self.inner.head(&self.paths.object(id)).await.map_err(|error| Error::of_object(self.name(), id, error))?;
-        Ok(meta.size)
+        self.size_of(id.into()).await
     }
 
     /// Removes an object; one that is not there is removed already.
@@ -145,21 +139,17 @@ impl Store {
     /// # Errors
     /// A fault of the store.
     pub async fn delete(&self, id: ObjectId) -> Result<(), Error> {
-        self.remove(&self.paths.object(id)).await
+        self.remove(&self.paths.of(id.into())).await
     }
 
     /// Every whole object that was last written before `older_than`, in no order. What is not ours is passed over.
     pub fn list(&self, older_than: Timestamp) -> BoxStream<'static, Result<Listed, Error>> {
-        if let Kind::Folder(folder) = &self.kind {
-            return folder.objects(older_than);
-        }
-        let (name, paths) = (self.name(), self.paths.clone());
-        self.inner
-            .list(Some(&self.paths.objects()))
-            .map_err(move |error| Error::of_place(name, error))
-            .try_filter_map(move |meta| {
-                let listed = paths.parse_object(&meta.location).map(|id| Listed { id, size: meta.size });
-                std::future::ready(Ok(listed.filter(|_| meta.last_modified.timestamp_millis() < older_than.as_millis())))
+        self.named(OBJECTS)
+            .try_filter_map(move |found| {
+                std::future::ready(Ok(match found.name {
+                    Name::Object(id) if found.modified < older_than => Some(Listed { id, size: found.size }),
+                    _ => None,
+                }))
             })
             .boxed()
     }
@@ -200,6 +190,50 @@ impl Store {
         }
     }
 
+    /// Every whole file of ours below `top`, in no order. What is not ours is passed over.
+    fn named(&self, top: &'static str) -> BoxStream<'static, Result<Found, Error>> {
+        if let Kind::Folder(folder) = &self.kind {
+            return folder.named(top);
+        }
+        let (store, paths) = (self.name(), self.paths.clone());
+        self.inner
+            .list(Some(&self.paths.top(top)))
+            .map_err(move |error| Error::of_place(store, error))
+            .try_filter_map(move |meta| {
+                let modified = Timestamp::from_millis(meta.last_modified.timestamp_millis());
+                std::future::ready(Ok(paths.parse(&meta.location).map(|name| Found { name, size: meta.size, modified })))
+            })
+            .boxed()
+    }
+
+    async fn size_of(&self, name: Name) -> Result<u64, Error> {
+        let meta = self.inner.head(&self.paths.of(name)).await.map_err(|error| Error::of_name(self.name(), name, error))?;
+        Ok(meta.size)
+    }
+
+    async fn read_one(&self, name: Name, range: Range<u64>) -> Result<Bytes, Error> {
+        let mut found = self.read_all(name, &[range]).await?;
+        found.pop().ok_or_else(|| self.short())
+    }
+
+    async fn read_all(&self, name: Name, ranges: &[Range<u64>]) -> Result<Vec<Bytes>, Error> {
+        let path = self.paths.of(name);
+        let wanted: Vec<Range<u64>> = ranges.iter().filter(|range| !range.is_empty()).cloned().collect();
+        let found = match self.kind {
+            _ if wanted.is_empty() => Ok(Vec::new()),
+            Kind::Folder(_) => self.inner.get_ranges(&path, &wanted).await,
+            _ => object_store::coalesce_ranges(&wanted, |range| self.exactly(&path, range), COALESCE).await,
+        };
+        match found {
+            Ok(found) if found.iter().map(|bytes| bytes.len() as u64).eq(wanted.iter().map(|range| range.end - range.start)) => {
+                let mut found = found.into_iter();
+                Ok(ranges.iter().map(|range| if range.is_empty() { Bytes::new() } else { found.next().unwrap_or_default() }).collect())
+            }
+            Ok(_) => Err(self.short()),
+            Err(error) => Err(self.why_not_read(name, &wanted, error).await),
+        }
+    }
+
     async fn remove(&self, path: &object_store::path::Path) -> Result<(), Error> {
         match self.inner.delete(path).await {
             Ok(()) | Err(object_store::Error::NotFound { .. }) => Ok(()),
@@ -207,7 +241,7 @@ impl Store {
         }
     }
 
-    /// A backend may answer a range that ends beyond the object with less; that must not pass for the whole.
+    /// A backend may answer a range that ends beyond the file with less; that must not pass for the whole.
     async fn exactly(&self, path: &object_store::path::Path, range: Range<u64>) -> object_store::Result<Bytes> {
         let found = self.inner.get_range(path, range.clone()).await?;
         if found.len() as u64 == range.end - range.start {
@@ -220,12 +254,12 @@ impl Store {
         Error::Unavailable { store: self.name(), reason: "it gave fewer bytes than asked for".into() }
     }
 
-    /// Backends word "beyond the end" differently; the length of the object settles it.
-    async fn why_not_read(&self, id: ObjectId, wanted: &[Range<u64>], error: object_store::Error) -> Error {
+    /// Backends word "beyond the end" differently; the length of the whole settles it.
+    async fn why_not_read(&self, name: Name, wanted: &[Range<u64>], error: object_store::Error) -> Error {
         let end = wanted.iter().map(|range| range.end).max().unwrap_or(0);
-        match Error::of_object(self.name(), id, error) {
-            Error::Unavailable { store, reason } => match self.size(id).await {
-                Ok(size) if size < end => Error::OutOfRange { store, id, end, size },
+        match Error::of_name(self.name(), name, error) {
+            Error::Unavailable { store, reason } => match self.size_of(name).await {
+                Ok(size) if size < end => Error::OutOfRange { store, name, end, size },
                 _ => Error::Unavailable { store, reason },
             },
             other => other,

@@ -1,17 +1,17 @@
-//! What every store must do: one list of stories, told of the folder, of memory, and of a real S3 server over HTTP.
+//! What every store must do: one list of stories, told of the folder, of memory, of any other, and of a real S3 server over HTTP.
 
 #[path = "../../tests/it/s3_server.rs"]
 mod s3_server;
 
-use std::{ops::Range, time::Duration};
+use std::{ops::Range, sync::Arc, time::Duration};
 
 use bytes::Bytes;
 use futures_util::TryStreamExt;
-use object_store::{ObjectStoreExt, path::Path};
+use object_store::{ObjectStoreExt, memory::InMemory, path::Path};
 use tempfile::TempDir;
 
 use self::s3_server::S3Server;
-use super::{Error, Listed, Settings, Store};
+use super::{Error, Listed, Settings, Store, Writer};
 use crate::{
     model::{
         id::ObjectId,
@@ -41,6 +41,10 @@ pub(super) fn memory() -> World {
     World { store, folder, server: None }
 }
 
+pub(super) fn adapter() -> World {
+    World { store: Store::over(Arc::new(InMemory::new())), folder: tempfile::tempdir().unwrap(), server: None }
+}
+
 pub(super) fn s3() -> World {
     let folder = tempfile::tempdir().unwrap();
     let server = s3_server::start();
@@ -68,7 +72,10 @@ pub(super) fn content(len: usize) -> Bytes {
 }
 
 pub(super) async fn put(store: &Store, id: ObjectId, bytes: Bytes) -> Result<(), Error> {
-    let mut writer = store.writer(id);
+    write(store.writer(id), bytes).await
+}
+
+pub(super) async fn write(mut writer: Writer, bytes: Bytes) -> Result<(), Error> {
     writer.write(bytes).await?;
     writer.finish().await
 }
@@ -91,6 +98,7 @@ macro_rules! every_store {
     ($($case:ident),* $(,)?) => {
         every_store!(@ folder $($case)*);
         every_store!(@ memory $($case)*);
+        every_store!(@ adapter $($case)*);
         every_store!(@ s3 $($case)*);
     };
     (@ $place:ident $($case:ident)*) => {
@@ -98,13 +106,15 @@ macro_rules! every_store {
             $(
                 #[tokio::test]
                 async fn $case() {
-                    let world = super::$place();
+                    let world = crate::store::conformance::$place();
                     super::$case(&world.store).await;
                 }
             )*
         }
     };
 }
+
+pub(super) mod recovery;
 
 every_store!(
     objects_of_any_length_come_back,
@@ -151,7 +161,11 @@ async fn a_second_write_of_an_id_is_refused(store: &Store) {
     for (first, second) in [(3, 5), (PART + 1, 5), (5, PART + 1), (PART + 1, PART + 2)] {
         let (id, bytes) = (id(), content(first));
         put(store, id, bytes.clone()).await.unwrap();
-        assert_eq!(put(store, id, content(second)).await, Err(Error::AlreadyExists { store: store.name(), id }), "{first} {second}");
+        assert_eq!(
+            put(store, id, content(second)).await,
+            Err(Error::AlreadyExists { store: store.name(), name: id.into() }),
+            "{first} {second}"
+        );
         assert!(store.read(id, 0..first as u64).await.unwrap() == bytes, "the first one stays as it was");
     }
 }
@@ -184,14 +198,14 @@ async fn a_range_beyond_the_end_is_an_error(store: &Store) {
     put(store, id, content(1000)).await.unwrap();
     for range in [0..1001u64, 999..1001, 1000..1001, 5000..5001] {
         let end = range.end;
-        assert_eq!(store.read(id, range).await, Err(Error::OutOfRange { store: store.name(), id, end, size }));
+        assert_eq!(store.read(id, range).await, Err(Error::OutOfRange { store: store.name(), name: id.into(), end, size }));
         assert!(store.read_ranges(id, &[0..10, end - 1..end]).await.is_err(), "{end}");
     }
 }
 
 async fn what_is_not_there_is_not_found(store: &Store) {
     let id = id();
-    let missing = Error::NotFound { store: store.name(), id };
+    let missing = Error::NotFound { store: store.name(), name: id.into() };
     assert_eq!(store.size(id).await, Err(missing.clone()));
     assert_eq!(store.read(id, 0..1).await, Err(missing.clone()));
     assert_eq!(store.read_ranges(id, &[0..1, 5..6]).await, Err(missing));
@@ -251,8 +265,8 @@ async fn a_list_leaves_out_what_is_too_young(store: &Store) {
 }
 
 async fn foreign_objects_are_passed_over_and_kept(store: &Store) {
-    let foreign = store.paths.objects().join("README");
-    let deep = store.paths.objects().join("zz").join("0123456789abcdef0123456789abcdef.floe");
+    let foreign = store.paths.top("objects").join("README");
+    let deep = store.paths.top("objects").join("zz").join("0123456789abcdef0123456789abcdef.floe");
     let beside = Path::from("holiday.jpg");
     let unmarked = store.paths.uploads().join("README");
     for path in [&foreign, &deep, &beside, &unmarked] {

@@ -6,46 +6,46 @@ use std::{error::Error as _, io};
 
 use object_store::client::{HttpError, HttpErrorKind};
 
-use crate::model::id::ObjectId;
+use super::Name;
 
 /// Why a store did not do what it was asked.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Error {
-    /// There is no such object.
-    #[error("the {store} store has no object `{id}`")]
+    /// There is no such object or recovery file.
+    #[error("the {store} store has no `{name}`")]
     NotFound {
         /// Which kind of store.
         store: &'static str,
-        /// The wanted object.
-        id: ObjectId,
+        /// What was wanted.
+        name: Name,
     },
-    /// Objects are written once, and this one is.
-    #[error("the {store} store already has an object `{id}`")]
+    /// Everything is written once, and this was.
+    #[error("the {store} store already has `{name}`")]
     AlreadyExists {
         /// Which kind of store.
         store: &'static str,
-        /// The object.
-        id: ObjectId,
+        /// What was to be written.
+        name: Name,
     },
-    /// The object is shorter than what was asked of it.
-    #[error("object `{id}` in the {store} store ends at byte {size}, before byte {end}")]
+    /// It is shorter than what was asked of it.
+    #[error("`{name}` in the {store} store ends at byte {size}, before byte {end}")]
     OutOfRange {
         /// Which kind of store.
         store: &'static str,
-        /// The object.
-        id: ObjectId,
+        /// What was read.
+        name: Name,
         /// End of the wanted range.
         end: u64,
-        /// Length of the object.
+        /// Length of the whole.
         size: u64,
     },
-    /// The object has more parts than an upload may have.
-    #[error("object `{id}` is too long for the {store} store: more than {max_parts} parts")]
+    /// It has more parts than an upload may have.
+    #[error("`{name}` is too long for the {store} store: more than {max_parts} parts")]
     TooLong {
         /// Which kind of store.
         store: &'static str,
-        /// The object.
-        id: ObjectId,
+        /// What was to be written.
+        name: Name,
         /// The limit.
         max_parts: usize,
     },
@@ -74,19 +74,19 @@ pub enum Error {
 }
 
 impl Error {
-    /// A failure that concerns one object.
-    pub(super) fn of_object(store: &'static str, id: ObjectId, error: object_store::Error) -> Self {
+    /// A failure that concerns one object or recovery file.
+    pub(super) fn of_name(store: &'static str, name: Name, error: object_store::Error) -> Self {
         match error {
-            object_store::Error::NotFound { .. } => Self::NotFound { store, id },
-            object_store::Error::AlreadyExists { .. } => Self::AlreadyExists { store, id },
+            object_store::Error::NotFound { .. } => Self::NotFound { store, name },
+            object_store::Error::AlreadyExists { .. } => Self::AlreadyExists { store, name },
             other => Self::of_place(store, other),
         }
     }
 
-    /// A failure while writing an object: "not found" is then the bucket.
-    pub(super) fn of_write(store: &'static str, id: ObjectId, error: object_store::Error) -> Self {
+    /// A failure while writing one: "not found" is then the bucket.
+    pub(super) fn of_write(store: &'static str, name: Name, error: object_store::Error) -> Self {
         match error {
-            object_store::Error::AlreadyExists { .. } => Self::AlreadyExists { store, id },
+            object_store::Error::AlreadyExists { .. } => Self::AlreadyExists { store, name },
             other => Self::of_place(store, other),
         }
     }

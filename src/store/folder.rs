@@ -1,7 +1,7 @@
 //! A folder as a store: what the common interface leaves open there.
 //!
-//! Owns who may look into the folder, listing, and what a killed process leaves behind: a writer fills `name#1` and renames it, so such a file
-//! is an upload that was not finished. Symbolic links are not followed below the folder.
+//! Owns who may look into the folder, listing, the durability of a removal, and what a killed process leaves behind: a writer fills `name#1`
+//! and renames it, so such a file is an upload that was not finished. Symbolic links are not followed below the folder.
 
 use std::{
     fs, io,
@@ -13,10 +13,10 @@ use std::{
 use futures_util::{StreamExt, TryStreamExt, stream, stream::BoxStream};
 use object_store::local::LocalFileSystem;
 
-use super::{Error, Listed, path};
+use super::{Error, Found, Name, RecoveryKind, name::OBJECTS};
 use crate::model::time::Timestamp;
 
-/// The folder that holds `objects/`.
+/// The folder that holds `objects/` and its like.
 #[derive(Clone, Debug)]
 pub(super) struct Folder {
     root: PathBuf,
@@ -24,10 +24,11 @@ pub(super) struct Folder {
     place: (u64, u64),
 }
 
-/// A regular file in a shard.
-struct Found {
+/// A regular file.
+struct File {
     path: PathBuf,
-    name: String,
+    /// Its path below the root.
+    below: String,
     size: u64,
     modified: Timestamp,
 }
@@ -37,9 +38,10 @@ impl Folder {
     pub(super) fn open(root: &Path) -> Result<(Self, LocalFileSystem), Error> {
         let fault = |error: &io::Error| Error::setting("url", format!("cannot use folder `{}`: {}", root.display(), error.kind()));
         fs::DirBuilder::new().recursive(true).mode(0o700).create(root).map_err(|error| fault(&error))?;
-        let objects = root.join(path::OBJECTS);
-        if fs::symlink_metadata(&objects).is_ok_and(|meta| meta.is_symlink()) {
-            return Err(Error::setting("url", format!("`{}` is a symbolic link; name the folder it points into", objects.display())));
+        for top in tops().map(|top| root.join(top)) {
+            if fs::symlink_metadata(&top).is_ok_and(|meta| meta.is_symlink()) {
+                return Err(Error::setting("url", format!("`{}` is a symbolic link; name the folder it points into", top.display())));
+            }
         }
         let inner = LocalFileSystem::new_with_prefix(root)
             .map_err(|_| Error::setting("url", format!("cannot use folder `{}`", root.display())))?
@@ -58,23 +60,29 @@ impl Folder {
         }
     }
 
-    /// Whole objects, one shard at a time.
-    pub(super) fn objects(&self, older_than: Timestamp) -> BoxStream<'static, Result<Listed, Error>> {
-        self.files()
-            .try_filter_map(move |(shard, found)| {
-                let id = path::parse_file_name(&found.name).filter(|id| path::shard(*id) == shard && found.modified < older_than);
-                std::future::ready(Ok(id.map(|id| Listed { id, size: found.size })))
-            })
-            .boxed()
+    /// Makes a removal from `top` outlast a power failure. The common interface does that for what it writes, and not for what it removes.
+    pub(super) async fn settle_removal(&self, top: &'static str) -> Result<(), Error> {
+        let folder = self.root.join(top);
+        blocking(move || match fs::File::open(folder) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
+            folder => folder?.sync_all(),
+        })
+        .await
+    }
+
+    /// Whole files with a name of ours below `top`.
+    pub(super) fn named(&self, top: &'static str) -> BoxStream<'static, Result<Found, Error>> {
+        let found = |file: File| Name::parse(&file.below).map(|name| Found { name, size: file.size, modified: file.modified });
+        self.files(top).try_filter_map(move |file| std::future::ready(Ok(found(file)))).boxed()
     }
 
     /// Removes unfinished files that were last written before `older_than`.
     pub(super) async fn sweep(&self, older_than: Timestamp) -> Result<u64, Error> {
-        let stale: Vec<PathBuf> = self
-            .files()
-            .try_filter_map(|(_, found)| {
-                let stale = is_staging(&found.name) && found.modified < older_than;
-                std::future::ready(Ok(stale.then_some(found.path)))
+        let stale: Vec<PathBuf> = stream::iter(tops())
+            .flat_map(|top| self.files(top))
+            .try_filter_map(|file| {
+                let stale = is_staging(&file.below) && file.modified < older_than;
+                std::future::ready(Ok(stale.then_some(file.path)))
             })
             .try_collect()
             .await?;
@@ -87,28 +95,42 @@ impl Folder {
         .await
     }
 
-    /// Regular files of all shards, each with the name of its shard.
-    fn files(&self) -> BoxStream<'static, Result<(String, Found), Error>> {
-        let objects = self.root.join(path::OBJECTS);
-        stream::once(blocking(move || entries(&objects)))
-            .map_ok(|shards| stream::iter(shards.into_iter().map(Ok)))
+    /// Regular files in `top` and in the folders directly below it, one folder at a time.
+    fn files(&self, top: &'static str) -> BoxStream<'static, Result<File, Error>> {
+        let folder = self.root.join(top);
+        stream::once(blocking(move || folders(folder, top)))
+            .map_ok(|folders| stream::iter(folders.into_iter().map(Ok)))
             .try_flatten()
-            .try_filter(|shard| std::future::ready(shard.file_type().is_ok_and(|kind| kind.is_dir())))
-            .and_then(|shard| {
-                let name = shard.file_name().to_string_lossy().into_owned();
-                blocking(move || Ok((name, found_in(&shard.path())?)))
-            })
-            .map_ok(|(shard, found)| stream::iter(found.into_iter().map(move |found| Ok((shard.clone(), found)))))
+            .and_then(|(folder, below)| blocking(move || files_in(&folder, &below)))
+            .map_ok(|files| stream::iter(files.into_iter().map(Ok)))
             .try_flatten()
             .boxed()
     }
 }
 
+/// The folders in which files of ours are.
+fn tops() -> impl Iterator<Item = &'static str> {
+    std::iter::once(OBJECTS).chain(RecoveryKind::ALL.map(RecoveryKind::folder))
+}
+
 /// `0123….floe#1`, as object_store names a file that is being written.
-fn is_staging(name: &str) -> bool {
-    name.rsplit_once('#').is_some_and(|(object, number)| {
-        path::parse_file_name(object).is_some() && !number.is_empty() && number.bytes().all(|digit| digit.is_ascii_digit())
+fn is_staging(below: &str) -> bool {
+    below.rsplit_once('#').is_some_and(|(whole, number)| {
+        Name::parse(whole).is_some() && !number.is_empty() && number.bytes().all(|digit| digit.is_ascii_digit())
     })
+}
+
+/// A folder and those directly in it, each with its path below the root.
+fn folders(top: PathBuf, below: &str) -> io::Result<Vec<(PathBuf, String)>> {
+    let within = entries(&top)?;
+    let mut folders = vec![(top, below.to_owned())];
+    for entry in within {
+        // Not for a link to a folder.
+        if entry.file_type().is_ok_and(|kind| kind.is_dir()) {
+            folders.push((entry.path(), format!("{below}/{}", entry.file_name().to_string_lossy())));
+        }
+    }
+    Ok(folders)
 }
 
 /// What is in a folder; nothing, if it does not exist.
@@ -119,19 +141,19 @@ fn entries(folder: &Path) -> io::Result<Vec<fs::DirEntry>> {
     }
 }
 
-fn found_in(shard: &Path) -> io::Result<Vec<Found>> {
-    let mut found = Vec::new();
-    for entry in entries(shard)? {
+fn files_in(folder: &Path, below: &str) -> io::Result<Vec<File>> {
+    let mut files = Vec::new();
+    for entry in entries(folder)? {
         // Neither call follows a link. A file may vanish in between; then it is not there.
         let meta = match entry.metadata() {
             Err(error) if error.kind() == io::ErrorKind::NotFound => continue,
             meta => meta?,
         };
         if let (true, Ok(name)) = (meta.is_file(), entry.file_name().into_string()) {
-            found.push(Found { path: entry.path(), name, size: meta.len(), modified: modified(&meta)? });
+            files.push(File { path: entry.path(), below: format!("{below}/{name}"), size: meta.len(), modified: modified(&meta)? });
         }
     }
-    Ok(found)
+    Ok(files)
 }
 
 fn modified(meta: &fs::Metadata) -> io::Result<Timestamp> {

@@ -1,20 +1,21 @@
-//! Names of things in the store. Nothing else turns an id into a path.
+//! Paths of things in the store. Nothing else turns a name into a path.
 //!
 //! ```text
-//! objects/01/0123….floe     one sealed object; the two digits keep folders short
-//! uploads/0123…             a long upload that has begun: its body is the backend's upload id
-//! probe                     written and read by the readiness probe
+//! objects/01/0123….floe                                     one sealed object; the two digits keep folders short
+//! snapshots/0000000002-00000000000000001234-0123….floe      the key store at entry 1234, in epoch 2
+//! journal/0000000002-00000000000000001240-4567….floe        what changed until entry 1240
+//! uploads/0123…      a long upload that has begun: its body is the backend's upload id, and on a second line the name of a recovery file
+//! probe              written and read by the readiness probe
 //! ```
-//! INVARIANT: a path that parses to an id is exactly the path of that id, so a foreign file is never taken for ours.
+//! INVARIANT: a path that parses to a name is exactly the path of that name, so a foreign file is never taken for ours.
 
 use object_store::path::Path;
 
+use super::name::{Name, digits, parse_digits};
 use crate::model::id::ObjectId;
 
-pub(super) const OBJECTS: &str = "objects";
 const UPLOADS: &str = "uploads";
 const PROBE: &str = "probe";
-const EXTENSION: &str = ".floe";
 
 /// The paths of one store, all below its prefix.
 #[derive(Clone, Debug, Default)]
@@ -27,25 +28,26 @@ impl Paths {
         Self { prefix }
     }
 
-    pub(super) fn objects(&self) -> Path {
-        self.prefix.clone().join(OBJECTS)
+    /// A folder or file directly below the prefix.
+    pub(super) fn top(&self, name: &str) -> Path {
+        self.prefix.clone().join(name)
     }
 
-    pub(super) fn object(&self, id: ObjectId) -> Path {
-        self.objects().join(shard(id)).join(file_name(id))
+    pub(super) fn of(&self, name: Name) -> Path {
+        name.below().split('/').fold(self.prefix.clone(), |path, part| path.join(part))
     }
 
-    pub(super) fn parse_object(&self, path: &Path) -> Option<ObjectId> {
-        let id = parse_file_name(path.filename()?)?;
-        (self.object(id) == *path).then_some(id)
+    pub(super) fn parse(&self, path: &Path) -> Option<Name> {
+        let below: Vec<_> = path.prefix_match(&self.prefix)?.collect();
+        Name::parse(&below.iter().map(AsRef::as_ref).collect::<Vec<&str>>().join("/"))
     }
 
     pub(super) fn uploads(&self) -> Path {
-        self.prefix.clone().join(UPLOADS)
+        self.top(UPLOADS)
     }
 
     pub(super) fn upload(&self, id: ObjectId) -> Path {
-        self.uploads().join(hex::encode(id.as_bytes()))
+        self.uploads().join(digits(id))
     }
 
     pub(super) fn parse_upload(&self, path: &Path) -> Option<ObjectId> {
@@ -54,41 +56,34 @@ impl Paths {
     }
 
     pub(super) fn probe(&self) -> Path {
-        self.prefix.clone().join(PROBE)
+        self.top(PROBE)
     }
-}
-
-/// The folder of an object below `objects`: the first two digits of its id.
-pub(super) fn shard(id: ObjectId) -> String {
-    hex::encode(&id.as_bytes()[..1])
-}
-
-/// Reads the last part of an object's path.
-pub(super) fn parse_file_name(name: &str) -> Option<ObjectId> {
-    parse_digits(name.strip_suffix(EXTENSION)?)
-}
-
-fn file_name(id: ObjectId) -> String {
-    hex::encode(id.as_bytes()) + EXTENSION
-}
-
-fn parse_digits(digits: &str) -> Option<ObjectId> {
-    format!("obj_{digits}").parse().ok()
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::store::{RecoveryKind, RecoveryName};
 
     #[test]
     fn paths_are_written_down_and_come_back() {
         let id: ObjectId = "obj_0123456789abcdef0123456789abcdef".parse().unwrap();
-        let paths = Paths::under(Path::from("team/a"));
-        assert_eq!(paths.object(id).as_ref(), "team/a/objects/01/0123456789abcdef0123456789abcdef.floe");
+        let name = RecoveryName { kind: RecoveryKind::Snapshot, epoch: 2, seq: 1234, id };
+        let (paths, bare) = (Paths::under(Path::from("team/a")), Paths::default());
+        assert_eq!(paths.of(id.into()).as_ref(), "team/a/objects/01/0123456789abcdef0123456789abcdef.floe");
+        assert_eq!(
+            paths.of(name.into()).as_ref(),
+            "team/a/snapshots/0000000002-00000000000000001234-0123456789abcdef0123456789abcdef.floe"
+        );
         assert_eq!(paths.upload(id).as_ref(), "team/a/uploads/0123456789abcdef0123456789abcdef");
-        assert_eq!(paths.parse_object(&paths.object(id)), Some(id));
         assert_eq!(paths.parse_upload(&paths.upload(id)), Some(id));
-        assert_eq!(Paths::default().object(id).as_ref(), "objects/01/0123456789abcdef0123456789abcdef.floe");
+        assert_eq!(bare.of(id.into()).as_ref(), "objects/01/0123456789abcdef0123456789abcdef.floe");
+        for name in [Name::Object(id), Name::Recovery(name)] {
+            assert_eq!(paths.parse(&paths.of(name)), Some(name));
+            assert_eq!(bare.parse(&bare.of(name)), Some(name));
+            assert_eq!(bare.parse(&paths.of(name)), None, "another store's");
+            assert_eq!(paths.parse(&bare.of(name)), None, "another store's");
+        }
     }
 
     #[test]
@@ -104,8 +99,14 @@ mod tests {
             "objects/01/0123456789abcdef0123456789abcdef.floe.bak",
             "objects/01/.floe",
             "objects/README",
+            "snapshots/01/0123456789abcdef0123456789abcdef.floe",
+            "snapshots/2-1234-0123456789abcdef0123456789abcdef.floe",
+            "snapshots/01/0000000002-00000000000000001234-0123456789abcdef0123456789abcdef.floe",
+            "other/journal/0000000002-00000000000000001234-0123456789abcdef0123456789abcdef.floe",
+            "journal",
+            "",
         ] {
-            assert_eq!(paths.parse_object(&Path::from(foreign)), None, "{foreign}");
+            assert_eq!(paths.parse(&Path::from(foreign)), None, "{foreign}");
             assert_eq!(paths.parse_upload(&Path::from(foreign)), None, "{foreign}");
         }
     }

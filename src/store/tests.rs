@@ -1,6 +1,7 @@
 //! What is particular to one kind of store, and the rule of one part on its way.
 
 mod gate;
+mod recovery;
 
 use std::{os::unix::fs::PermissionsExt, path::Path as FilePath};
 
@@ -9,7 +10,7 @@ use futures_util::future::poll_immediate;
 use object_store::ObjectStoreExt;
 
 use super::{
-    Error, Settings, Store,
+    Error, Name, Settings, Store,
     conformance::{World, an_hour_ago, content, folder, id, in_an_hour, list, put, s3, s3_settings},
     upload::Upload,
 };
@@ -18,8 +19,8 @@ use crate::secret::SecretText;
 const PART: usize = 8 * 1024 * 1024;
 
 /// A process that is killed drops nothing: the upload is forgotten after its first part.
-async fn killed_while_writing(store: &Store) {
-    let mut upload = Upload::begin(store, id()).await.unwrap();
+async fn killed_while_writing(store: &Store, name: impl Into<Name>) {
+    let mut upload = Upload::begin(store, name.into()).await.unwrap();
     let landed = upload.part(content(PART).into()).await.unwrap();
     upload.landed(landed);
     std::mem::forget(upload);
@@ -42,7 +43,7 @@ async fn abandoned_uploads_are_swept_and_younger_ones_are_not(world: &World, roo
     let store = &world.store;
     let finished = id();
     put(store, finished, content(PART + 1)).await.unwrap();
-    killed_while_writing(store).await;
+    killed_while_writing(store, id()).await;
     let before = names(root).len();
     assert_eq!(store.sweep_uploads(an_hour_ago()).await.unwrap(), 0);
     assert_eq!(names(root).len(), before, "a young upload is left alone");

@@ -3,6 +3,9 @@
 //! S3 keeps the parts of an unfinished upload, unseen and paid for, until somebody aborts it by its id. So the id is written to a small marker
 //! object as soon as it is known, and the marker goes when the upload ends. A crash between the two leaves an upload without a marker: a
 //! bucket should have a life-cycle rule that aborts incomplete uploads after some days.
+//!
+//! A marker is named after the random id of what is written. Of an object that says where the upload goes; of a recovery file it does not, so
+//! its name stands on a second line.
 
 use std::sync::Arc;
 
@@ -13,10 +16,10 @@ use object_store::{
     path::Path,
 };
 
-use super::{Error, Kind, Store};
+use super::{Error, Kind, Name, RecoveryName, Store};
 use crate::model::{id::ObjectId, time::Timestamp};
 
-/// A marker holds one upload id; the longest in use are a few hundred bytes.
+/// A marker holds one upload id and maybe a name of some eighty bytes; the longest upload ids in use are a few hundred.
 const MAX_MARKER: u64 = 4096;
 
 /// An upload that has begun.
@@ -31,11 +34,11 @@ pub(super) enum Upload {
 pub(super) type Part = BoxFuture<'static, object_store::Result<Option<PartId>>>;
 
 impl Upload {
-    pub(super) async fn begin(store: &Store, object: ObjectId) -> Result<Self, Error> {
-        let fault = |error| Error::of_write(store.name(), object, error);
-        let path = store.paths.object(object);
+    pub(super) async fn begin(store: &Store, name: Name) -> Result<Self, Error> {
+        let fault = |error| Error::of_write(store.name(), name, error);
+        let path = store.paths.of(name);
         match store.inner.head(&path).await {
-            Ok(_) => return Err(Error::AlreadyExists { store: store.name(), id: object }),
+            Ok(_) => return Err(Error::AlreadyExists { store: store.name(), name }),
             Err(object_store::Error::NotFound { .. }) => {}
             Err(error) => return Err(fault(error)),
         }
@@ -43,8 +46,8 @@ impl Upload {
             return Ok(Self::Own(store.inner.put_multipart(&path).await.map_err(fault)?));
         };
         let id = s3.create_multipart(&path).await.map_err(fault)?;
-        let marker = store.paths.upload(object);
-        if let Err(error) = store.inner.put(&marker, PutPayload::from(id.clone())).await {
+        let marker = store.paths.upload(name.id());
+        if let Err(error) = store.inner.put(&marker, PutPayload::from(write_marker(&id, name))).await {
             // Without a marker nobody would find this upload again; the first fault is the one to report.
             let _aborted = s3.abort_multipart(&path, &id).await;
             return Err(fault(error));
@@ -101,23 +104,31 @@ pub(super) async fn sweep(store: &Store, api: &dyn MultipartStore, older_than: T
         .inner
         .list(Some(&store.paths.uploads()))
         .try_filter_map(|meta| {
-            let stale = meta.last_modified.timestamp_millis() < older_than.as_millis();
-            let object = store.paths.parse_upload(&meta.location).filter(|_| stale);
-            std::future::ready(Ok(object.map(|object| (meta.location, object, meta.size))))
+            // An empty one was not written by us, and cannot be read as a range.
+            let wanted = meta.size > 0 && meta.last_modified.timestamp_millis() < older_than.as_millis();
+            let id = store.paths.parse_upload(&meta.location).filter(|_| wanted);
+            std::future::ready(Ok(id.map(|id| (meta.location, id, meta.size))))
         })
         .boxed()
         .try_collect()
         .await
         .map_err(place)?;
     let mut swept = 0;
-    for (marker, object, size) in markers {
-        let path = store.paths.object(object);
+    for (marker, marked, size) in markers {
+        let body = match store.inner.get_range(&marker, 0..size.min(MAX_MARKER)).await {
+            Ok(body) => body,
+            // Its upload ended while we were on our way.
+            Err(object_store::Error::NotFound { .. }) => continue,
+            Err(error) => return Err(place(error)),
+        };
+        // A name that is not of this id is not our writing; a path that is not ours is never touched.
+        let Some((id, name)) = read_marker(marked, &String::from_utf8_lossy(&body)) else { continue };
+        let path = store.paths.of(name);
         match store.inner.head(&path).await {
             // Finished; only its marker was left.
             Ok(_) => {}
             Err(object_store::Error::NotFound { .. }) => {
-                let id = store.inner.get_range(&marker, 0..size.min(MAX_MARKER)).await.map_err(place)?;
-                abort_marked(store, api, &path, &String::from_utf8_lossy(&id).into_owned()).await?;
+                abort_marked(store, api, &path, &id).await?;
                 swept += 1;
             }
             Err(error) => return Err(place(error)),
@@ -125,6 +136,22 @@ pub(super) async fn sweep(store: &Store, api: &dyn MultipartStore, older_than: T
         store.remove(&marker).await?;
     }
     Ok(swept)
+}
+
+fn write_marker(upload: &MultipartId, name: Name) -> String {
+    match name {
+        Name::Object(_) => upload.clone(),
+        Name::Recovery(name) => format!("{upload}\n{name}"),
+    }
+}
+
+/// The upload, and the name it is of; None if the marker of this id cannot say so.
+fn read_marker(id: ObjectId, body: &str) -> Option<(MultipartId, Name)> {
+    let (upload, name) = match body.split_once('\n') {
+        Some((upload, name)) => (upload, Name::Recovery(name.parse::<RecoveryName>().ok()?)),
+        None => (body, Name::Object(id)),
+    };
+    (name.id() == id).then(|| (upload.to_owned(), name))
 }
 
 async fn abort_marked(store: &Store, api: &dyn MultipartStore, path: &Path, id: &MultipartId) -> Result<(), Error> {

@@ -1,4 +1,4 @@
-//! Writing one object.
+//! Writing one object, or one recovery file.
 //!
 //! Owns the cutting into parts of equal length and the rule of memory: one part on its way while the next one fills, never more. Parts are
 //! lists of the caller's own buffers; nothing is copied. A short object is one create-only put.
@@ -10,8 +10,7 @@ use bytes::Bytes;
 use object_store::{ObjectStore, PutMode, PutPayload, multipart::PartId};
 use tokio::task::JoinSet;
 
-use super::{Error, Store, upload::Upload};
-use crate::model::id::ObjectId;
+use super::{Error, Name, Store, upload::Upload};
 
 /// Bytes of every part but the last.
 const PART: usize = 8 * 1024 * 1024;
@@ -19,11 +18,11 @@ const PART: usize = 8 * 1024 * 1024;
 /// What S3 allows in one upload; with 8 MiB each that is 78 GiB.
 const MAX_PARTS: usize = 10_000;
 
-/// An object that is being written. Dropped without [`Self::finish`], it leaves nothing that can be read or listed, and at most what
-/// [`Store::sweep_uploads`] removes.
+/// An object or recovery file that is being written. Dropped without [`Self::finish`], it leaves nothing that can be read or listed, and at
+/// most what [`Store::sweep_uploads`] removes.
 pub struct Writer {
     store: Store,
-    id: ObjectId,
+    name: Name,
     /// The part that fills: the caller's buffers, in order.
     held: Vec<Bytes>,
     held_len: usize,
@@ -38,8 +37,8 @@ pub struct Writer {
 }
 
 impl Writer {
-    pub(super) fn new(store: Store, id: ObjectId) -> Self {
-        Self { store, id, held: Vec::new(), held_len: 0, upload: None, parts: 0, in_flight: JoinSet::new(), broken: false }
+    pub(super) fn new(store: Store, name: Name) -> Self {
+        Self { store, name, held: Vec::new(), held_len: 0, upload: None, parts: 0, in_flight: JoinSet::new(), broken: false }
     }
 
     /// Takes the next bytes, of any length. Returns as soon as they are accepted: a full part is sent in the background, and only the one
@@ -61,10 +60,10 @@ impl Writer {
         Ok(())
     }
 
-    /// Makes the object durable, and only then visible.
+    /// Makes the whole durable, and only then visible.
     ///
     /// # Errors
-    /// [`Error::AlreadyExists`] if the id is taken, or a fault of the store; there is no object then, except that after
+    /// [`Error::AlreadyExists`] if the name is taken, or a fault of the store; nothing is there then, except that after
     /// [`Error::Unavailable`] the store may have done it without our hearing of it.
     pub async fn finish(mut self) -> Result<(), Error> {
         if self.broken {
@@ -73,15 +72,15 @@ impl Writer {
         self.store.stands().await?;
         if self.upload.is_none() {
             let payload = PutPayload::from_iter(std::mem::take(&mut self.held));
-            let put = self.store.inner.put_opts(&self.store.paths.object(self.id), payload, PutMode::Create.into()).await;
-            return put.map(drop).map_err(|error| Error::of_write(self.store.name(), self.id, error));
+            let put = self.store.inner.put_opts(&self.store.paths.of(self.name), payload, PutMode::Create.into()).await;
+            return put.map(drop).map_err(|error| Error::of_write(self.store.name(), self.name, error));
         }
         if self.held_len > 0 {
             self.send().await?;
         }
         self.settle().await?;
         match self.upload.take() {
-            Some(upload) => upload.complete(&self.store).await.map_err(|error| Error::of_write(self.store.name(), self.id, error)),
+            Some(upload) => upload.complete(&self.store).await.map_err(|error| Error::of_write(self.store.name(), self.name, error)),
             None => Err(self.lost()),
         }
     }
@@ -108,12 +107,12 @@ impl Writer {
     /// Sends what is held as the next part, once the one before it has landed.
     async fn send(&mut self) -> Result<(), Error> {
         if self.parts == MAX_PARTS {
-            return Err(Error::TooLong { store: self.store.name(), id: self.id, max_parts: MAX_PARTS });
+            return Err(Error::TooLong { store: self.store.name(), name: self.name, max_parts: MAX_PARTS });
         }
         self.settle().await?;
         let upload = match &mut self.upload {
             Some(upload) => upload,
-            None => self.upload.insert(Upload::begin(&self.store, self.id).await?),
+            None => self.upload.insert(Upload::begin(&self.store, self.name).await?),
         };
         self.in_flight.spawn(upload.part(PutPayload::from_iter(std::mem::take(&mut self.held))));
         self.held_len = 0;
@@ -124,7 +123,7 @@ impl Writer {
     /// Waits for the part on its way.
     async fn settle(&mut self) -> Result<(), Error> {
         while let Some(done) = self.in_flight.join_next().await {
-            let part = done.map_err(|_| self.lost())?.map_err(|error| Error::of_write(self.store.name(), self.id, error))?;
+            let part = done.map_err(|_| self.lost())?.map_err(|error| Error::of_write(self.store.name(), self.name, error))?;
             if let Some(upload) = &mut self.upload {
                 upload.landed(part);
             }

@@ -1,0 +1,245 @@
+//! Names of what is in the store, and their text: the path below the store's prefix.
+//!
+//! Owns the one form that each name has. It refuses to know where the prefix is ([`super::path`]) and what is in a file.
+//!
+//! INVARIANT: a text that parses to a name is exactly the text of that name, so a foreign file is never taken for ours.
+
+use std::{fmt, str::FromStr};
+
+use crate::model::id::ObjectId;
+
+/// The folder of the objects, each in a folder of its first two digits.
+pub(super) const OBJECTS: &str = "objects";
+const EXTENSION: &str = ".floe";
+
+/// What a recovery file is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum RecoveryKind {
+    /// The whole key store at one moment.
+    Snapshot,
+    /// A piece of the journal: what changed since.
+    Journal,
+}
+
+/// Name of a recovery file. Names sort by kind, epoch and number; texts of one kind sort alike, as long as epochs have ten digits.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct RecoveryName {
+    /// What it is.
+    pub kind: RecoveryKind,
+    /// Epoch of the root key.
+    pub epoch: u64,
+    /// Number of the last audit entry it knows of; never negative, for such a name would not be listed.
+    pub seq: i64,
+    /// Random, so that two writers of one state do not meet.
+    pub id: ObjectId,
+}
+
+/// Why a text does not name a recovery file.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("`{text}` is not the name of a recovery file: expected `snapshots/` or `journal/`, <epoch>-<number>-<32 hex digits>, and `.floe`")]
+pub struct InvalidName {
+    text: String,
+}
+
+/// Whatever the store keeps under a name.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Name {
+    /// A sealed object.
+    Object(ObjectId),
+    /// A recovery file.
+    Recovery(RecoveryName),
+}
+
+impl RecoveryKind {
+    pub(super) const ALL: [Self; 2] = [Self::Snapshot, Self::Journal];
+
+    pub(super) const fn folder(self) -> &'static str {
+        match self {
+            Self::Snapshot => "snapshots",
+            Self::Journal => "journal",
+        }
+    }
+}
+
+impl Name {
+    /// The random id within; no two files share one.
+    pub(super) fn id(self) -> ObjectId {
+        match self {
+            Self::Object(id) => id,
+            Self::Recovery(name) => name.id,
+        }
+    }
+
+    /// Its path below the prefix of the store.
+    pub(super) fn below(self) -> String {
+        match self {
+            Self::Object(id) => format!("{OBJECTS}/{}/{}{EXTENSION}", hex::encode(&id.as_bytes()[..1]), digits(id)),
+            Self::Recovery(name) => name.to_string(),
+        }
+    }
+
+    /// Reads [`Self::below`] back.
+    pub(super) fn parse(below: &str) -> Option<Self> {
+        let (folder, file) = below.rsplit_once('/')?;
+        let stem = file.strip_suffix(EXTENSION)?;
+        let name = match RecoveryKind::ALL.into_iter().find(|kind| kind.folder() == folder) {
+            Some(kind) => Self::Recovery(RecoveryName::of_stem(kind, stem)?),
+            None => Self::Object(parse_digits(stem)?),
+        };
+        (name.below() == below).then_some(name)
+    }
+}
+
+impl RecoveryName {
+    fn of_stem(kind: RecoveryKind, stem: &str) -> Option<Self> {
+        let mut fields = stem.splitn(3, '-');
+        let (epoch, seq, id) = (fields.next()?, fields.next()?, fields.next()?);
+        Some(Self { kind, epoch: epoch.parse().ok()?, seq: seq.parse().ok()?, id: parse_digits(id)? })
+    }
+}
+
+impl From<ObjectId> for Name {
+    fn from(id: ObjectId) -> Self {
+        Self::Object(id)
+    }
+}
+
+impl From<RecoveryName> for Name {
+    fn from(name: RecoveryName) -> Self {
+        Self::Recovery(name)
+    }
+}
+
+/// As people meet it, in errors: the id of an object, the text of a recovery file's name.
+impl fmt::Display for Name {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Object(id) => id.fmt(f),
+            Self::Recovery(name) => name.fmt(f),
+        }
+    }
+}
+
+impl fmt::Display for RecoveryName {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}/{:010}-{:020}-{}{EXTENSION}", self.kind.folder(), self.epoch, self.seq, digits(self.id))
+    }
+}
+
+impl FromStr for RecoveryName {
+    type Err = InvalidName;
+
+    fn from_str(text: &str) -> Result<Self, InvalidName> {
+        match Name::parse(text) {
+            Some(Name::Recovery(name)) => Ok(name),
+            _ => Err(InvalidName { text: text.chars().take(128).collect() }),
+        }
+    }
+}
+
+impl serde::Serialize for RecoveryName {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(self)
+    }
+}
+
+impl<'de> serde::Deserialize<'de> for RecoveryName {
+    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let text = <std::borrow::Cow<'de, str>>::deserialize(deserializer)?;
+        text.parse().map_err(serde::de::Error::custom)
+    }
+}
+
+/// An id without what says that it is one: 32 hex digits.
+pub(super) fn digits(id: ObjectId) -> String {
+    hex::encode(id.as_bytes())
+}
+
+pub(super) fn parse_digits(digits: &str) -> Option<ObjectId> {
+    format!("obj_{digits}").parse().ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const DIGITS: &str = "0123456789abcdef0123456789abcdef";
+
+    fn name(kind: RecoveryKind, epoch: u64, seq: i64) -> RecoveryName {
+        RecoveryName { kind, epoch, seq, id: parse_digits(DIGITS).unwrap() }
+    }
+
+    #[test]
+    fn names_are_written_down_and_come_back() {
+        let snapshot = name(RecoveryKind::Snapshot, 2, 1234);
+        assert_eq!(snapshot.to_string(), format!("snapshots/0000000002-00000000000000001234-{DIGITS}.floe"));
+        let largest = name(RecoveryKind::Journal, u64::MAX, i64::MAX);
+        assert_eq!(largest.to_string(), format!("journal/18446744073709551615-09223372036854775807-{DIGITS}.floe"));
+        for name in [snapshot, largest, name(RecoveryKind::Journal, 0, 0)] {
+            assert_eq!(name.to_string().parse(), Ok(name));
+            assert_eq!(Name::parse(&name.to_string()), Some(Name::Recovery(name)));
+            let json = serde_json::to_string(&name).unwrap();
+            assert_eq!(json, format!("\"{name}\""));
+            assert_eq!(serde_json::from_str::<RecoveryName>(&json).unwrap(), name);
+        }
+        let id = snapshot.id;
+        assert_eq!(Name::Object(id).below(), format!("objects/01/{DIGITS}.floe"));
+        assert_eq!(Name::parse(&Name::Object(id).below()), Some(Name::Object(id)));
+    }
+
+    #[test]
+    fn only_the_exact_text_of_a_name_parses() {
+        let good = format!("snapshots/0000000002-00000000000000001234-{DIGITS}.floe");
+        assert!(good.parse::<RecoveryName>().is_ok());
+        for bad in [
+            "".to_owned(),
+            "snapshots/".into(),
+            "snapshots/.floe".into(),
+            "snapshots/README".into(),
+            "snapshots/--.floe".into(),
+            good.replace("0000000002", "2"),
+            good.replace("0000000002", "00000000002"),
+            good.replace("0000000002", "+000000002"),
+            good.replace("0000000002", "-000000002"),
+            good.replace("0000000002", "000000000a"),
+            good.replace("0000000002", "18446744073709551616"),
+            good.replace("00000000000000001234", "1234"),
+            good.replace("00000000000000001234", "+0000000000000001234"),
+            good.replace("00000000000000001234", "-0000000000000001234"),
+            good.replace("00000000000000001234", "09223372036854775808"),
+            good.replace(DIGITS, &DIGITS.to_uppercase()),
+            good.replace(DIGITS, &DIGITS[1..]),
+            good.replace("snapshots/", ""),
+            good.replace("snapshots/", "/snapshots/"),
+            good.replace("snapshots/", "snapshots//"),
+            good.replace("snapshots/", "snapshots/00/"),
+            good.replace("snapshots/", "team/a/snapshots/"),
+            good.replace("snapshots/", "objects/00/"),
+            good.replace("snapshots/", "Snapshots/"),
+            good.replace("snapshots/", "journals/"),
+            good.replace(".floe", ""),
+            good.replace(".floe", ".floe.bak"),
+            format!("{good}#1"),
+            format!("{good}\n"),
+            format!("snapshots/{DIGITS}.floe"),
+            format!("snapshots/01/{DIGITS}.floe"),
+        ] {
+            assert!(bad.parse::<RecoveryName>().is_err(), "{bad}");
+            assert_eq!(Name::parse(&bad), None, "{bad}");
+        }
+        assert!(Name::Object(parse_digits(DIGITS).unwrap()).below().parse::<RecoveryName>().is_err(), "an object is no recovery file");
+        let negative = name(RecoveryKind::Journal, 1, -5);
+        assert!(negative.to_string().parse::<RecoveryName>().is_err());
+    }
+
+    #[test]
+    fn the_order_of_names_is_the_order_of_their_texts() {
+        use RecoveryKind::{Journal, Snapshot};
+        let names = [name(Snapshot, 1, 99), name(Snapshot, 2, 0), name(Snapshot, 2, 9), name(Snapshot, 2, 10), name(Snapshot, 10, 1)];
+        assert!(names.is_sorted());
+        assert!(names.map(|name| name.to_string()).is_sorted());
+        assert!(name(Snapshot, 9, 9) < name(Journal, 1, 1));
+        let last = RecoveryName { id: parse_digits(&"f".repeat(32)).unwrap(), ..name(Snapshot, 2, 9) };
+        assert!(last > name(Snapshot, 2, 9) && last < name(Snapshot, 2, 10));
+    }
+}

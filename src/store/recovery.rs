@@ -1,0 +1,69 @@
+//! Recovery files: snapshots of the key store and pieces of its journal, kept beside the objects.
+//!
+//! Owns what is theirs alone: that they are found by listing, in order, and that a removed one stays removed. How they are written and read is
+//! how objects are. It refuses to know which of them are still needed.
+
+use std::ops::Range;
+
+use bytes::Bytes;
+use futures_util::TryStreamExt;
+
+use super::{Error, Kind, Name, RecoveryKind, RecoveryName, Store, Writer};
+
+impl Store {
+    /// Begins a recovery file. Its id is random, so a second writer of the same name is a mistake, and is refused as by [`Store::writer`].
+    pub fn recovery_writer(&self, name: RecoveryName) -> Writer {
+        Writer::new(self.clone(), name.into())
+    }
+
+    /// Reads one range of bytes, exactly as long as asked. An empty range is answered without asking the store.
+    ///
+    /// # Errors
+    /// [`Error::NotFound`], [`Error::OutOfRange`] if the file ends before the range does, or a fault of the store.
+    pub async fn read_recovery(&self, name: RecoveryName, range: Range<u64>) -> Result<Bytes, Error> {
+        self.read_one(name.into(), range).await
+    }
+
+    /// Length of a recovery file in bytes.
+    ///
+    /// # Errors
+    /// [`Error::NotFound`], or a fault of the store.
+    pub async fn recovery_size(&self, name: RecoveryName) -> Result<u64, Error> {
+        self.size_of(name.into()).await
+    }
+
+    /// Every whole recovery file of one kind and its length in bytes, sorted by name. What is not ours is passed over.
+    ///
+    /// # Errors
+    /// A fault of the store. A folder that is not the one that was opened is one, so that a missing disk does not pass for a vault without
+    /// snapshots.
+    pub async fn list_recovery(&self, kind: RecoveryKind) -> Result<Vec<(RecoveryName, u64)>, Error> {
+        self.stands().await?;
+        let mut listed: Vec<(RecoveryName, u64)> = self
+            .named(kind.folder())
+            .try_filter_map(|found| {
+                std::future::ready(Ok(match found.name {
+                    Name::Recovery(name) => Some((name, found.size)),
+                    Name::Object(_) => None,
+                }))
+            })
+            .try_collect()
+            .await?;
+        listed.sort_unstable();
+        Ok(listed)
+    }
+
+    /// Removes a recovery file for good; one that is gone is removed already.
+    ///
+    /// # Errors
+    /// A fault of the store; whether the file is gone is not known then.
+    pub async fn delete_recovery(&self, name: RecoveryName) -> Result<(), Error> {
+        self.stands().await?;
+        self.remove(&self.paths.of(name.into())).await?;
+        match &self.kind {
+            // Also if it was gone before: whoever removed it may have been cut off here.
+            Kind::Folder(folder) => folder.settle_removal(name.kind.folder()).await,
+            Kind::S3(_) | Kind::Memory | Kind::Adapter => Ok(()),
+        }
+    }
+}
