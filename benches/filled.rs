@@ -3,14 +3,14 @@
 use std::{collections::BTreeMap, error::Error, path::Path};
 
 use recvault::{
-    custody::Root,
-    keyring::{FAN_OUT, LEAF, LEVELS, PageRow, fingerprint, tree},
-    ledger::{self, Ledger, Tx, keys},
+    custody::{self, RootName},
+    keyring::{FAN_OUT, LEAF, LEVELS, PageRow, RootKey, fingerprint, tree},
+    ledger::{self, Ledger, Tx, epochs, keys},
     model::{
         id::{HolderId, ObjectId, PageId, RecordingId, VaultId},
         time::{Clock, Timestamp},
     },
-    secret::Key,
+    secret::{Key, SecretText},
     store::{self, Store},
     vault::Vault,
 };
@@ -31,14 +31,27 @@ pub(crate) struct Filled {
     pub(crate) vault: Vault,
     /// Every recording, oldest first.
     pub(crate) ids: Vec<RecordingId>,
+    /// Where its root is.
+    _home: tempfile::TempDir,
+}
+
+/// What the tree hangs from.
+struct Root {
+    vault: VaultId,
+    key: RootKey,
 }
 
 /// Makes a vault with `count` sealed recordings, announced one a second until now.
 pub(crate) async fn fill(url: &str, base: &Path, count: usize) -> Result<Filled, Failure> {
     let ledger = Ledger::open(&ledger::Settings { url: url.to_owned(), ..Default::default() }, base).await?;
     let clock = Clock::System;
-    let root = Root { vault: VaultId::random(&mut rand::rng()), epoch: 1, key: Key::random(&mut rand::rng()) };
-    Vault::create(&ledger, &root, &clock).await?;
+    let home = tempfile::tempdir()?;
+    let settings = custody::Settings { passphrase: Some(SecretText::new("bench".into())), ..Default::default() };
+    let custody = custody::open(settings, home.path())?;
+    let id = Vault::create(&ledger, custody.as_ref(), &clock).await?;
+    let epoch = epochs::current(&mut ledger.read().await?).await?.ok_or("a vault has an epoch")?;
+    let key = custody.open(RootName { vault: id, epoch: epoch.epoch }, &epoch.root_sealed).await?;
+    let root = Root { vault: id, key: RootKey { epoch: epoch.epoch, key } };
 
     let mut tx = ledger.begin().await?;
     let slots = grow(&mut tx, &root, count).await?;
@@ -62,8 +75,8 @@ pub(crate) async fn fill(url: &str, base: &Path, count: usize) -> Result<Filled,
     rows.close().await?;
 
     let store = Store::open(&store::Settings { url: "memory:".into(), ..Default::default() }, base)?;
-    let vault = Vault::unlock(ledger.clone(), store, root, clock).await?;
-    Ok(Filled { ledger, vault, ids })
+    let vault = Vault::unlock(ledger.clone(), store, custody, clock).await?;
+    Ok(Filled { ledger, vault, ids, _home: home })
 }
 
 /// One recording with its key entry and its artefact.

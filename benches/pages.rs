@@ -4,7 +4,7 @@ use std::{hint::black_box, time::Duration};
 
 use criterion::{BatchSize, Criterion, criterion_group, criterion_main};
 use recvault::{
-    keyring::{LEAF, LEVELS, Page, PageRow, tree},
+    keyring::{LEAF, LEVELS, Page, PageRow, RootKey, tree},
     model::id::VaultId,
     secret::Key,
 };
@@ -12,7 +12,7 @@ use recvault::{
 /// A path of five pages with one record key at its end, as a deposit leaves it.
 struct Grown {
     vault: VaultId,
-    root_key: Key,
+    root_key: RootKey,
     path: Vec<PageRow>,
     slot: u8,
 }
@@ -20,7 +20,7 @@ struct Grown {
 impl Grown {
     fn new() -> Self {
         let rng = &mut rand::rng();
-        let (vault, root_key) = (VaultId::random(rng), Key::random(rng));
+        let (vault, root_key) = (VaultId::random(rng), RootKey { epoch: 1, key: Key::random(rng) });
         let [root, _service] = tree::plant(&root_key, vault, rng).expect("a new tree has room");
         let mut path = vec![root];
         for level in (LEAF..LEVELS).rev() {
@@ -48,7 +48,7 @@ fn pages(c: &mut Criterion) {
     let mut group = c.benchmark_group("pages");
 
     let key = Key::random(rng);
-    let alone = Page::empty("standard", LEAF, None, rng).seal(&key, vault, rng);
+    let alone = Page::empty("standard", LEAF, None, 1, rng).seal(&key, vault, rng);
     group.bench_function("open one", |b| {
         b.iter_batched(|| alone.clone(), |row| black_box(Page::open(row, &key, vault).expect("authentic")), BatchSize::SmallInput);
     });

@@ -64,7 +64,9 @@ pub async fn lock(tx: &mut Tx, page: PageId) -> Result<(), Error> {
 
 /// The one root page.
 pub async fn root_page(tx: &mut Tx) -> Result<Option<PageId>, Error> {
-    page_with_room(tx, tree::ROOT, tree::ROOT_LEVEL).await
+    const SQL: &str = "/* keys.root_page */ SELECT id FROM pages WHERE tier = $1 AND level = $2";
+    let row = tx.fetch_first(SQL, &[Arg::Text(tree::ROOT), Arg::Int(tree::ROOT_LEVEL.into())]).await?;
+    row.map(|row| row.parse("pages", "id", "id")).transpose()
 }
 
 /// The vault's own leaf page.

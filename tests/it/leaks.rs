@@ -83,8 +83,8 @@ async fn tell_everything(vault: &TestVault, recorded: &Recorded, method: Method)
 
 /// Every key that opens anything: the root key, page keys, record keys and the signing seed.
 async fn search_for_keys(vault: &TestVault, search: &mut Search) {
-    let root = vault.root().await.key;
-    search.key("root key", root.expose());
+    let root = vault.root().await;
+    search.key("root key", root.key.expose());
     let mut tx = vault.process.ledger.read().await.unwrap();
     let mut found = 0;
     for row in keys::all_pages(&mut tx).await.unwrap() {

@@ -6,7 +6,7 @@ use futures_util::future::join_all;
 use recvault::{
     demo::{conversation, stand_in::Fault},
     evidence::{HeldCopy, KeySet, Receipt, Removal, receipt::ReceiptState},
-    keyring::{Page, tree},
+    keyring::{Page, RootKey, tree},
     ledger::keys,
     model::id::{ReceiptId, RecordingId},
     secret::Key,
@@ -212,7 +212,7 @@ async fn a_receipt_is_for_anybody_who_knows_its_id() {
 }
 
 /// Whether any page of the key tree holds a key.
-async fn is_in_the_tree(vault: &TestVault, root: &Key, key: &Key) -> bool {
+async fn is_in_the_tree(vault: &TestVault, root: &RootKey, key: &Key) -> bool {
     let mut tx = vault.process.ledger.read().await.unwrap();
     for row in keys::all_pages(&mut tx).await.unwrap() {
         let page: Page = tree::walk(keys::path(&mut tx, row.id).await.unwrap(), root, vault.made.vault).unwrap().page;
@@ -226,7 +226,7 @@ async fn is_in_the_tree(vault: &TestVault, root: &Key, key: &Key) -> bool {
 async fn the_key_page_is_rewritten_and_rows_from_before_do_not_help(database: Database) {
     let vault = Recipe::on(database).by_hand().await;
     let recorded = vault.sealed().await;
-    let root = vault.root().await.key;
+    let root = vault.root().await;
     let entry = vault.key_entry(recorded.id).await.unwrap();
     let leaf = {
         let mut tx = vault.process.ledger.read().await.unwrap();

@@ -185,7 +185,8 @@ async fn a_folder_that_is_not_there_is_named(world: &World) {
 
 fn leaf(sealed_len: usize) -> PageRow {
     let id = PageId::random(&mut rand::rng());
-    PageRow { id, tier: "standard".into(), level: LEAF, generation: 1, parent: None, used: 1, sealed: vec![1; sealed_len] }
+    let tier = "standard".into();
+    PageRow { id, tier, level: LEAF, generation: 1, parent: None, used: 1, epoch: 1, stale: false, sealed: vec![1; sealed_len] }
 }
 
 /// What is wrong, with which row it must be found, and how it is met.

@@ -39,7 +39,7 @@ fn id() -> PageId {
 }
 
 fn page(tier: &str, level: u8, used: u8) -> PageRow {
-    PageRow { id: id(), tier: tier.into(), level, generation: 1, parent: None, used, sealed: vec![used; 4124] }
+    PageRow { id: id(), tier: tier.into(), level, generation: 1, parent: None, used, epoch: 1, stale: false, sealed: vec![used; 4124] }
 }
 
 async fn insert(world: &World, page: &PageRow, filler: HolderId, until: Timestamp) {

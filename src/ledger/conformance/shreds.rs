@@ -77,13 +77,15 @@ async fn a_receipt_is_filed_and_replaced(world: &World) {
     let ids = world.announced(2).await;
     let (first, mut tx) = (receipt(), world.tx().await);
     assert_eq!(shreds::find_receipt(&mut tx, first).await.unwrap(), None);
-    assert!(matches!(shreds::replace_receipt(&mut tx, first, "closed", "a.b.c").await, Err(Error::Stale(_))));
-    shreds::insert_receipt(&mut tx, first, ids[0], "fenced", "a.b.c", at(0)).await.unwrap();
-    shreds::insert_receipt(&mut tx, receipt(), ids[1], "fenced", "g.h.i", at(0)).await.unwrap();
-    shreds::replace_receipt(&mut tx, first, "closed", "d.e.f").await.unwrap();
+    assert!(matches!(shreds::replace_receipt(&mut tx, first, "closed", "a.b.c", "x").await, Err(Error::Conflict)));
+    shreds::insert_receipt(&mut tx, first, ids[0], "fenced", "a.b.c", true, at(0)).await.unwrap();
+    shreds::insert_receipt(&mut tx, receipt(), ids[1], "fenced", "g.h.i", true, at(0)).await.unwrap();
+    let stale = shreds::replace_receipt(&mut tx, first, "closed", "d.e.f", "not any more").await;
+    assert!(matches!(stale, Err(Error::Conflict)), "what was replaced meanwhile is not replaced unseen");
+    shreds::replace_receipt(&mut tx, first, "closed", "d.e.f", "a.b.c").await.unwrap();
     tx.commit().await.unwrap();
     assert!(
-        shreds::insert_receipt(&mut world.tx().await, receipt(), ids[0], "fenced", "x", at(0)).await.is_err(),
+        shreds::insert_receipt(&mut world.tx().await, receipt(), ids[0], "fenced", "x", true, at(0)).await.is_err(),
         "one for each recording"
     );
     assert_eq!(shreds::find_receipt(&mut world.tx().await, first).await.unwrap().as_deref(), Some("d.e.f"));

@@ -4,8 +4,10 @@ use futures_util::TryStreamExt as _;
 use recvault::{
     app::App,
     config::Config,
-    custody::Root,
+    custody::RootName,
+    keyring::RootKey,
     ledger::{
+        epochs,
         keys::{self, KeyEntry},
         recordings::{self, SealedArtefact},
     },
@@ -21,10 +23,12 @@ use serde_json::Value;
 use super::TestVault;
 
 impl TestVault {
-    /// The root key, opened as the vault opens it.
-    pub(crate) async fn root(&self) -> Root {
+    /// The root page's key, opened as the vault opens it.
+    pub(crate) async fn root(&self) -> RootKey {
         let app = App::open(Config::read(&self.made.config).unwrap(), self.clock.clone()).await.unwrap();
-        app.root().await.unwrap()
+        let row = epochs::current(&mut self.process.ledger.read().await.unwrap()).await.unwrap().unwrap();
+        let name = RootName { vault: self.made.vault, epoch: row.epoch };
+        RootKey { epoch: row.epoch, key: app.custody.open(name, &row.root_sealed).await.unwrap() }
     }
 
     /// Whether the catalogue has a row of it.
