@@ -31,6 +31,17 @@ pub async fn append(tx: &mut Tx, entry: NewEntry) -> Result<i64, Error> {
     Ok(seq)
 }
 
+/// The number of the last entry.
+pub async fn head(tx: &mut Tx) -> Result<i64, Error> {
+    tx.fetch_int("/* audit.head */ SELECT seq FROM audit_head WHERE one = 1", &[]).await
+}
+
+/// Goes on counting after `seq`, in a ledger that was rebuilt: numbers that were given once are not given again.
+pub async fn advance_head(tx: &mut Tx, seq: i64) -> Result<(), Error> {
+    const SQL: &str = "/* audit.advance_head */ UPDATE audit_head SET seq = $1 WHERE one = 1 AND seq < $1";
+    tx.execute(SQL, &[Arg::Int(seq)]).await.map(|_| ())
+}
+
 /// Entries after a number, in order.
 pub async fn after(tx: &mut Tx, seq: i64, limit: i64) -> Result<Vec<Entry>, Error> {
     const SQL: &str = "/* audit.after */

@@ -6,6 +6,7 @@ use super::{
 };
 use crate::model::{
     id::{ReceiptId, RecordingId},
+    name::Tier,
     time::Timestamp,
 };
 
@@ -89,6 +90,15 @@ pub async fn covered(tx: &mut Tx, epoch: u64, limit: i64) -> Result<Vec<(Receipt
         SELECT id, jws FROM receipts WHERE state = 'fenced' AND epoch BETWEEN 1 AND $1 ORDER BY epoch, id LIMIT $2";
     let rows = tx.fetch_all(SQL, &[Arg::Int(epoch.try_into().unwrap_or(i64::MAX)), Arg::Int(limit)]).await?;
     rows.iter().map(|row| Ok((row.parse("receipts", "id", "id")?, row.text("jws")?))).collect()
+}
+
+/// Whether a shred that no turn covers yet is of a recording of one of these tiers.
+pub async fn any_uncovered_of(tx: &mut Tx, tiers: &[&Tier]) -> Result<bool, Error> {
+    const SQL: &str = "/* shreds.any_uncovered_of */
+        SELECT receipts.id FROM receipts JOIN recordings ON recordings.id = receipts.recording_id
+        WHERE receipts.epoch IS NULL AND recordings.tier IN (SELECT key FROM json_each($1)) LIMIT 1";
+    let tiers: serde_json::Map<_, _> = tiers.iter().map(|tier| (tier.to_string(), true.into())).collect();
+    Ok(tx.fetch_first(SQL, &[Arg::Text(&serde_json::Value::Object(tiers).to_string())]).await?.is_some())
 }
 
 /// Shreds of keys that an older copy of the key store may still open: how many, and when the oldest was fenced.

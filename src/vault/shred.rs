@@ -7,7 +7,9 @@ use super::{Error, Vault};
 use crate::{
     evidence::{HeldCopy, NewEntry, Receipt, Removal, Shred, ShredReason},
     ledger::{
-        audit, recordings, shreds,
+        audit,
+        marks::{self, Marked},
+        recordings, shreds,
         work::{self, Kind, Lease},
     },
     model::{
@@ -60,6 +62,7 @@ impl Vault {
         shreds::insert_fence(&mut tx, id, now, receipt, fingerprint.as_deref()).await?;
         work::cancel(&mut tx, Kind::Fetch, id).await?;
         work::enqueue(&mut tx, Kind::Remove, id, now).await?;
+        marks::set(&mut tx, Marked::Recording, &id.to_string(), now).await?;
         let seq = audit::append(&mut tx, NewEntry::shred_fenced(now, *permit.actor(), id, receipt, reason)).await?;
         let shred = Shred { vault: vault.id, receipt, recording, reason: reason.clone(), fenced_at: now, audit_seq: seq };
         let claims = Receipt::of(shred, copies(fingerprint.is_some(), now, Removal::Pending), now);
