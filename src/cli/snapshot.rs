@@ -41,7 +41,9 @@ impl Snapshot {
             Self::List => {
                 let all = app.unlock().await?.snapshots().await?;
                 out.facts(&all, || {
-                    all.iter().map(|kept| format!("{}  {} bytes{}\n", kept.snapshot, kept.size, if kept.verified { ", verified" } else { "" })).collect()
+                    all.iter()
+                        .map(|kept| format!("{}  {} bytes{}\n", kept.snapshot, kept.size, if kept.verified { ", verified" } else { "" }))
+                        .collect()
                 })?;
             }
             Self::Verify { snapshot } => {
@@ -85,6 +87,9 @@ impl Snapshot {
 
 fn show(checked: &Checked, out: Out) -> Result<(), Failure> {
     Ok(out.facts(checked, || {
-        format!("{} holds: {} rows up to audit entry {}, {} living keys tried.\n", checked.snapshot, checked.rows, checked.seq, checked.keys)
+        format!(
+            "{} holds: {} rows up to audit entry {}, {} living keys tried.\n",
+            checked.snapshot, checked.rows, checked.seq, checked.keys
+        )
     })?)
 }

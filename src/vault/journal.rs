@@ -92,7 +92,8 @@ impl Vault {
         let mut known = 0;
         for kind in [RecoveryKind::Journal, RecoveryKind::Snapshot] {
             let all = vault.recovery.list_recovery(kind).await?;
-            known = all.into_iter().filter(|(name, _)| name.epoch == vault.root.key().epoch).map(|(name, _)| name.seq).fold(known, i64::max);
+            known =
+                all.into_iter().filter(|(name, _)| name.epoch == vault.root.key().epoch).map(|(name, _)| name.seq).fold(known, i64::max);
         }
         let ledger = audit::head(&mut vault.ledger.read().await?).await?;
         if known > ledger { Err(Error::ForgetfulLedger { ledger, store: known }) } else { Ok(()) }

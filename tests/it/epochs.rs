@@ -1,7 +1,10 @@
 //! The epoch turns: what was shredded is unrecoverable, and what lives goes on.
 
 use recvault::{
-    evidence::{Receipt, receipt::{OlderBackups, ReceiptState}},
+    evidence::{
+        Receipt,
+        receipt::{OlderBackups, ReceiptState},
+    },
     policy::{Action, Permit},
 };
 

@@ -14,6 +14,7 @@ mod epochs;
 mod fetching;
 mod leaks;
 mod listening;
+mod restoring;
 mod service;
 mod shredding;
 mod sizes;

@@ -112,6 +112,11 @@ impl TestVault {
         self.recipe.by_hand_over(app).await
     }
 
+    /// Another process, by hand, over what somebody opened.
+    pub(crate) async fn process_over(&self, app: App) -> Process {
+        self.recipe.by_hand_over(app).await
+    }
+
     /// Whether another process could start; the fault if not.
     pub(crate) async fn opens(&self) -> Result<(), String> {
         let mut app = App::open(Config::read(&self.made.config).unwrap(), self.clock.clone()).await.unwrap();

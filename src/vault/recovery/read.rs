@@ -36,12 +36,7 @@ impl Reading {
     ///
     /// # Errors
     /// [`Error::RecoveryFile`] if it is none, [`Error::Custody`] if its root is gone, [`Error::Seal`] if it was altered or cut.
-    pub(in crate::vault) async fn open(
-        store: &Store,
-        name: RecoveryName,
-        custody: &dyn Custody,
-        roots: &mut Roots,
-    ) -> Result<Self, Error> {
+    pub(in crate::vault) async fn open(store: &Store, name: RecoveryName, custody: &dyn Custody, roots: &mut Roots) -> Result<Self, Error> {
         let size = store.recovery_size(name).await?;
         let front = store.read_recovery(name, 0..size.min(MAX_HEADER as u64)).await?;
         let (header, length) = Header::read(name, &front)?;
