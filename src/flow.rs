@@ -12,17 +12,19 @@ mod status;
 mod streams;
 mod sweep;
 mod tokens;
+mod watch;
 mod work;
 
 use std::sync::Arc;
 
 pub use catalogue::{AuditPage, Details, Page};
 pub use error::Error;
-pub use playback::{Given, Heard};
+pub use playback::{Ended, Given, Heard};
 pub use status::Status;
 pub use streams::Streams;
 pub use sweep::Swept;
 pub use tokens::{Minted, list as list_tokens, mint as mint_token, revoke as revoke_token};
+pub use watch::Watch;
 pub use work::Settings;
 
 use crate::{

@@ -15,6 +15,7 @@ mod conformance;
 mod error;
 pub mod grants;
 pub mod keys;
+pub mod news;
 mod open;
 pub mod policies;
 pub mod recordings;
@@ -25,5 +26,6 @@ pub mod tx;
 pub mod work;
 
 pub use error::Error;
+pub use news::News;
 pub use open::{AsLedgerError, Ledger, Settings};
 pub use tx::Tx;

@@ -58,6 +58,8 @@ pub async fn serve(mut app: App) -> Result<Service, Error> {
     flow::put_in_force(&app.ledger, &app.rules()?, &app.clock).await?;
     let (flow, committer) = app.flow().await?;
     flow.probe().await?;
+    // Before anybody can listen.
+    let watch = flow.watch().await?;
 
     let stop = CancellationToken::new();
     let grace = app.grace();
@@ -68,7 +70,7 @@ pub async fn serve(mut app: App) -> Result<Service, Error> {
     }));
     let mut tasks = vec![
         tokio::spawn(flow.clone().work(stop.clone(), grace)),
-        tokio::spawn(flow.clone().watch_fences(stop.clone())),
+        tokio::spawn(watch.run(stop.clone(), grace)),
         tokio::spawn(flow.clone().sweep_hourly(stop.clone())),
         tokio::spawn(listen::serve(listener, router, stop.clone(), grace)),
     ];

@@ -31,6 +31,12 @@ pub async fn append(tx: &mut Tx, entry: NewEntry) -> Result<i64, Error> {
     Ok(seq)
 }
 
+/// The number of the newest entry. Whatever is written down from now on gets a higher one; all up to it can be seen by everybody.
+pub async fn head(tx: &mut Tx) -> Result<i64, Error> {
+    const SQL: &str = "/* audit.head */ SELECT seq FROM audit_head WHERE one = 1";
+    tx.fetch_int(SQL, &[]).await
+}
+
 /// Entries after a number, in order.
 pub async fn after(tx: &mut Tx, seq: i64, limit: i64) -> Result<Vec<Entry>, Error> {
     const SQL: &str = "/* audit.after */

@@ -70,6 +70,11 @@ impl Tx {
         Ok(())
     }
 
+    /// Whether the other side is PostgreSQL, for what only one of the two can do.
+    pub(super) fn is_postgres(&self) -> bool {
+        matches!(self.0, Inner::Postgres(_) | Inner::PostgresReader(_))
+    }
+
     /// Runs a statement; the number of rows it touched.
     pub(super) async fn execute(&mut self, sql: &str, args: &[Arg<'_>]) -> Result<u64, Error> {
         Ok(match &mut self.0 {
