@@ -141,6 +141,28 @@ on_both_databases!(
 );
 
 #[tokio::test]
+async fn what_still_runs_while_the_service_stops_is_silenced_too() {
+    let (vault, recorded) = served(Database::Sqlite).await;
+    let other = vault.another_process().await;
+    let officer = other.api.clone().bearing(vault.minted("privacy-officer").token.expose());
+    let mut pieces = listening(&vault, &vault.audio(recorded.id).await).await;
+    let address = vault.anybody().clone();
+    let hearing = async {
+        until("it takes nobody any more", async || address.get_or_break("/healthz").await.is_none()).await;
+        officer.delete(&format!("/v1/recordings/{}", recorded.id), serde_json::json!({ "reason": "operator" })).await;
+        loop {
+            tokio::time::sleep(Duration::from_millis(20)).await;
+            if let Err(ended) = pieces.next().await.expect("the sound is not over") {
+                drop(pieces);
+                return ended;
+            }
+        }
+    };
+    let ((), ended) = tokio::join!(vault.process.stop(), hearing);
+    assert_eq!(ended, flow::Ended::Shredded);
+}
+
+#[tokio::test]
 async fn a_stream_lasts_longer_than_one_lease_as_long_as_the_ledger_is_asked() {
     let (vault, recorded) = served(Database::Sqlite).await;
     let mut pieces = listening(&vault, &vault.audio(recorded.id).await).await;
