@@ -82,7 +82,8 @@ async fn served(database: Database) -> (TestVault, Recorded) {
 
 async fn listeners_are_cut_off_when_another_process_shreds_by(clock: Clock, database: Database) {
     let (vault, recorded) = served(database).await;
-    let mut listener = Listener::begin(&vault, &vault.audio(recorded.id).await).await;
+    let path = vault.audio(recorded.id).await;
+    let (mut listener, mut pieces) = (Listener::begin(&vault, &path).await, listening(&vault, &path).await);
     let other = vault.another_process_at(clock).await;
     let officer = other.api.clone().bearing(vault.minted("privacy-officer").token.expose());
     let shredded = officer.delete(&format!("/v1/recordings/{}", recorded.id), serde_json::json!({ "reason": "operator" })).await;
@@ -90,6 +91,7 @@ async fn listeners_are_cut_off_when_another_process_shreds_by(clock: Clock, data
     let since = Instant::now();
     until("the watch has seen the fence", async || vault.process.flow.status().await.unwrap().streams == 0).await;
     assert!(since.elapsed() < Duration::from_secs(5), "{:?}", since.elapsed());
+    assert_eq!(pieces.next().await.unwrap().map(|more| more.len()), Err(flow::Ended::Shredded), "not for want of news");
     listener.is_cut_off(&recorded).await;
 }
 
