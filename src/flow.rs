@@ -15,6 +15,7 @@ mod streams;
 mod sweep;
 mod tier;
 mod tokens;
+mod watch;
 mod work;
 
 use std::sync::Arc;
@@ -22,12 +23,13 @@ use std::sync::Arc;
 pub use catalogue::{AuditPage, Details, Page};
 pub use epoch::{EpochSettings, EpochStatus, Rotated};
 pub use error::Error;
-pub use playback::{Given, Heard};
+pub use playback::{Ended, Given, Heard};
 pub use recovery::{JournalStatus, RecoverySettings};
 pub use status::Status;
 pub use streams::Streams;
 pub use sweep::Swept;
 pub use tokens::{Minted, list as list_tokens, mint as mint_token, revoke as revoke_token};
+pub use watch::Watch;
 pub use work::Settings;
 
 use crate::{

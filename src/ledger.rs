@@ -18,6 +18,7 @@ pub mod grants;
 pub mod image;
 pub mod keys;
 pub mod marks;
+pub mod news;
 mod open;
 pub mod policies;
 pub mod recordings;
@@ -28,5 +29,6 @@ pub mod tx;
 pub mod work;
 
 pub use error::Error;
+pub use news::News;
 pub use open::{AsLedgerError, Ledger, Settings};
 pub use tx::Tx;

@@ -186,7 +186,7 @@ impl Flow {
         Ok(shreds::any_uncovered_of(&mut self.0.ledger.read().await?, &tiers).await?)
     }
 
-    /// Keeps the epochs until `stop`: looks again when a shred rings, and every half minute.
+    /// Keeps the epochs until `stop`: looks again when a shred or another process's turn rings, and every few seconds.
     pub async fn watch_epochs(self, stop: CancellationToken) {
         while !stop.is_cancelled() {
             if let Err(error) = self.keep_epochs().await {
@@ -196,7 +196,7 @@ impl Flow {
             tokio::select! {
                 () = stop.cancelled() => {}
                 () = self.0.epoch_bell.notified() => {}
-                () = tokio::time::sleep(Duration::from_secs(30)) => {}
+                () = tokio::time::sleep(Duration::from_secs(5)) => {}
             }
         }
     }

@@ -31,9 +31,10 @@ pub async fn append(tx: &mut Tx, entry: NewEntry) -> Result<i64, Error> {
     Ok(seq)
 }
 
-/// The number of the last entry.
+/// The number of the newest entry. Whatever is written down from now on gets a higher one; all up to it can be seen by everybody.
 pub async fn head(tx: &mut Tx) -> Result<i64, Error> {
-    tx.fetch_int("/* audit.head */ SELECT seq FROM audit_head WHERE one = 1", &[]).await
+    const SQL: &str = "/* audit.head */ SELECT seq FROM audit_head WHERE one = 1";
+    tx.fetch_int(SQL, &[]).await
 }
 
 /// Goes on counting after `seq`, in a ledger that was rebuilt: numbers that were given once are not given again.

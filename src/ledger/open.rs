@@ -9,7 +9,7 @@ use sqlx::{
     sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous},
 };
 
-use super::{Error, Tx};
+use super::{Error, News, Tx};
 
 static SQLITE: Migrator = sqlx::migrate!("src/ledger/migrations/sqlite");
 static POSTGRES: Migrator = sqlx::migrate!("src/ledger/migrations/postgres");
@@ -145,6 +145,14 @@ impl Ledger {
         };
         tx.execute(first, &[]).await?;
         Ok(tx)
+    }
+
+    /// What other processes tell, on a connection of its own.
+    pub fn news(&self) -> News {
+        match &self.0 {
+            Db::Sqlite { .. } => News::silent(),
+            Db::Postgres(pool) => News::of(&pool.connect_options()),
+        }
     }
 
     /// Runs a unit of work, again if another writer was in the way. The unit may run several times; nothing of it is final before it returns.

@@ -77,17 +77,18 @@ impl Tx {
         // Only those that this version of PostgreSQL has; the commit is a statement too, and asks for all references at once.
         const PATIENT: &str = "/* tx.patient */ SELECT set_config(name, '0', true) FROM pg_settings
             WHERE name IN ('statement_timeout', 'idle_in_transaction_session_timeout', 'transaction_timeout')";
-        if self.is_sqlite() {
-            self.execute(SQLITE, &[]).await?;
-        } else {
+        if self.is_postgres() {
             self.execute(POSTGRES, &[]).await?;
             self.execute(PATIENT, &[]).await?;
+        } else {
+            self.execute(SQLITE, &[]).await?;
         }
         Ok(())
     }
 
-    fn is_sqlite(&self) -> bool {
-        matches!(self.0, Inner::Sqlite(_) | Inner::SqliteReader(_))
+    /// Whether the other side is PostgreSQL, for what only one of the two can do.
+    pub(super) fn is_postgres(&self) -> bool {
+        matches!(self.0, Inner::Postgres(_) | Inner::PostgresReader(_))
     }
 
     /// Runs a statement; the number of rows it touched.
