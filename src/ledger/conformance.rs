@@ -18,10 +18,11 @@ use super::{
     Error, Ledger, Settings, Tx,
     accept::{self, Announcement},
     recordings,
+    shreds::{NewFence, insert_fences},
     tx::Arg,
 };
 use crate::model::{
-    id::{HolderId, RecordingId},
+    id::{HolderId, ReceiptId, RecordingId},
     recording::Recording,
     time::Timestamp,
 };
@@ -214,6 +215,18 @@ fn announcement(number: u32, status: &str) -> Announcement {
         policy_digest: "0".repeat(64),
         started_at: None,
     }
+}
+
+/// Sets one fence.
+async fn fence(
+    tx: &mut Tx,
+    recording: RecordingId,
+    now: Timestamp,
+    receipt: ReceiptId,
+    seq: i64,
+    fingerprint: Option<&str>,
+) -> Result<(), Error> {
+    insert_fences(tx, &[NewFence { recording, receipt, seq, fingerprint: fingerprint.map(str::to_owned) }], now).await
 }
 
 /// Somebody who takes work, or a process.

@@ -13,19 +13,24 @@
 //!
 //! INVARIANT: custody destroys a root only after a snapshot that needs the next root, and no other, was opened and checked.
 
-use std::time::Duration;
+use std::{collections::BTreeSet, time::Duration};
 
 use super::{Error, Inner, Vault};
 use crate::{
     custody::RootName,
     evidence::{NewEntry, Receipt},
-    keyring::{self, LEAF, RootKey, tree},
+    keyring::{self, LEAF, PageRow, RootKey, tree},
     ledger::{
         self, Tx, audit,
         epochs::{self, EpochRow},
         keys as rows, shreds,
     },
-    model::{actor::Actor, crash, id::HolderId, time::Timestamp},
+    model::{
+        actor::Actor,
+        crash,
+        id::{HolderId, PageId},
+        time::Timestamp,
+    },
     secret::Key,
 };
 
@@ -168,7 +173,7 @@ impl Turner<'_> {
         }
         let root = rows::root_page(&mut tx).await?.ok_or(keyring::Error::BrokenPath)?;
         let root = vault.walk(&mut tx, root).await?.seal_below(next, vault.id, &mut rand::rng());
-        rows::renew_page(&mut tx, &root).await?;
+        rows::renew_pages(&mut tx, &[root]).await?;
         let now = vault.clock.now();
         epochs::insert(&mut tx, next.epoch, sealed, now).await?;
         audit::append(&mut tx, NewEntry::epoch_turned(now, actor, next.epoch, climbed + pages, covered)).await?;
@@ -314,21 +319,22 @@ impl Turner<'_> {
 impl Inner {
     /// Gives up to `limit` stale pages of a level new keys. How many.
     async fn renew(&self, tx: &mut Tx, level: u8, limit: i64) -> Result<u64, Error> {
-        let mut pages = rows::stale_pages(tx, level, limit).await?.into_iter().peekable();
-        let mut renewed = 0;
-        while let Some(first) = pages.next() {
-            let parent = first.parent.ok_or(keyring::Error::BrokenPath)?.page;
-            let mut above = self.walk(tx, parent).await?;
-            let mut child = Some(first);
-            while let Some(page) = child {
-                let page = above.renew(page, self.id, &mut rand::rng())?;
-                rows::renew_page(tx, &page).await?;
-                renewed += 1;
-                child = pages.next_if(|page| page.parent.is_some_and(|place| place.page == parent));
-            }
-            let above = above.seal(self.id, &mut rand::rng());
-            rows::replace_page(tx, &above).await?;
+        let stale = rows::stale_pages(tx, level, limit).await?;
+        if stale.is_empty() {
+            return Ok(0);
         }
-        Ok(renewed)
+        let (children, parents): (BTreeSet<PageId>, BTreeSet<Option<PageId>>) = stale.into_iter().unzip();
+        let parents: BTreeSet<PageId> = parents.into_iter().collect::<Option<_>>().ok_or(keyring::Error::BrokenPath)?;
+        rows::lock(tx, &children.union(&parents).copied().collect()).await?;
+        let mut above = self.walk_all(tx, &parents).await?;
+        let mut renewed = Vec::with_capacity(children.len());
+        for child in rows::pages(tx, &children).await? {
+            let parent = child.parent.and_then(|place| above.get_mut(&place.page)).ok_or(keyring::Error::BrokenPath)?;
+            renewed.push(parent.renew(child, self.id, &mut rand::rng())?);
+        }
+        rows::renew_pages(tx, &renewed).await?;
+        let above: Vec<PageRow> = above.into_values().map(|page| page.seal(self.id, &mut rand::rng())).collect();
+        rows::replace_pages(tx, &above).await?;
+        Ok(renewed.len() as u64)
     }
 }

@@ -8,7 +8,7 @@
 //! Owns this order. All of it is one unit of work: a restore that is interrupted leaves an empty ledger, and what serves has every fence.
 //! INVARIANT: a key whose fingerprint stands in a fence is not taken in, from wherever it comes.
 
-use std::sync::Arc;
+use std::{collections::BTreeMap, sync::Arc};
 
 use super::{
     Error, Inner, Parts,
@@ -201,13 +201,13 @@ impl Inner {
             // Its artefacts, if it has any still, follow.
             (Table::Recordings, Some(id)) => {
                 recordings::remove_artefacts(tx, id).await?;
-                work::cancel(tx, Kind::Fetch, id).await?;
+                work::cancel(tx, Kind::Fetch, &[id]).await?;
             }
             (Table::Fences, Some(id)) => {
                 self.destroy_fenced(tx, id).await?;
                 // What is catalogued of a shredded recording is still to be removed.
                 if !recordings::artefacts(tx, id).await?.is_empty() {
-                    work::enqueue(tx, Kind::Remove, id, now).await?;
+                    work::enqueue(tx, Kind::Remove, &[id], now).await?;
                 }
             }
             _ => {}
@@ -218,7 +218,7 @@ impl Inner {
     /// A fence that was taken in kills the key that the snapshot, or an earlier piece, still had.
     async fn destroy_fenced(&self, tx: &mut Tx, id: RecordingId) -> Result<(), Error> {
         let Some(entry) = rows::entry_behind_fence(tx, id, Leg::All).await? else { return Ok(()) };
-        self.destroy_entry(tx, id, Leg::All, &entry).await
+        self.destroy_entries(tx, Leg::All, &BTreeMap::from([(id, entry)])).await
     }
 
     /// A key of a living recording: into the tree, unless it is there; never, if it was destroyed.
@@ -233,7 +233,7 @@ impl Inner {
             if entry.fingerprint == public && tier == recording.tier.as_str() {
                 return Ok(());
             }
-            self.destroy_entry(tx, id, leg, &entry).await?;
+            self.destroy_entries(tx, leg, &BTreeMap::from([(id, entry)])).await?;
         }
         self.place_key(tx, id, leg, &recording.tier, key, now).await
     }

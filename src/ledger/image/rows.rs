@@ -11,12 +11,8 @@ use super::{
 use crate::ledger::{
     Error,
     row::Row,
-    tx::{Arg, Tx},
+    tx::{Arg, BINDS, Tx, placeholders, values},
 };
-
-/// Values bound in one statement, at most. The databases would take 32,766 (SQLite) and 65,535 (PostgreSQL); beyond some hundreds nothing
-/// gets faster, and SQLite looks through all placeholders for each.
-const BINDS: usize = 600;
 
 /// The next rows after a given one, or the first ones: pages by level and id, leaves first; the others by primary key. Fewer than `limit`
 /// only at the end.
@@ -131,9 +127,9 @@ async fn write(tx: &mut Tx, query: &str, table: Table, images: &[Image], source:
     belongs(table, images)?;
     let width = table.columns().len();
     for images in images.chunks(BINDS / width) {
-        let places: Vec<String> = (0..images.len()).map(|row| placeholders(row * width + 1, width)).collect();
+        let places = values(images.len(), width);
         let (name, columns) = (table.name(), names(table.columns().iter()));
-        let sql = format!("/* {query} */ INSERT INTO {name} ({columns}) {}", source(&places.join(", ")));
+        let sql = format!("/* {query} */ INSERT INTO {name} ({columns}) {}", source(&places));
         let args: Vec<Arg<'_>> = images.iter().flat_map(Image::args).collect();
         tx.execute(&sql, &args).await?;
     }
@@ -149,12 +145,6 @@ fn belongs<'a>(table: Table, images: impl IntoIterator<Item = &'a Image>) -> Res
 
 fn names<'a>(columns: impl Iterator<Item = &'a Column>) -> String {
     columns.map(|column| column.name).collect::<Vec<_>>().join(", ")
-}
-
-/// `($7, $8, $9)`.
-fn placeholders(first: usize, count: usize) -> String {
-    let places: Vec<String> = (first..first + count).map(|number| format!("${number}")).collect();
-    format!("({})", places.join(", "))
 }
 
 impl Image {
