@@ -3,8 +3,9 @@
 use std::{path::Path, str::FromStr, time::Duration};
 
 use sqlx::{
-    Connection as _, PgPool, SqliteConnection, SqlitePool,
+    Connection, Database, PgPool, Pool, Postgres, Sqlite, SqliteConnection, SqlitePool,
     migrate::{MigrateError, Migrator},
+    pool::PoolOptions,
     postgres::{PgConnectOptions, PgPoolOptions},
     sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous},
 };
@@ -110,6 +111,33 @@ impl Ledger {
         })
     }
 
+    /// A session for reading in which all queries see the ledger as it is now, whatever is written meanwhile; it keeps nobody from writing.
+    /// It has a connection of its own, which ends with it, so that a long one takes none from the others. While it lasts, SQLite's
+    /// write-ahead log cannot be folded back, and PostgreSQL keeps the rows that it may still read.
+    ///
+    /// # Errors
+    /// [`Error::Unavailable`] when the ledger is closed or takes no further connection.
+    pub async fn snapshot(&self) -> Result<Tx, Error> {
+        const REPEATABLE: &str = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY";
+        // What a session sees is settled by its first query. On PostgreSQL this one also lets it rest for long between two others.
+        const SQLITE: &str = "/* open.snapshot */ SELECT seq FROM audit_head";
+        const POSTGRES: &str = "/* open.snapshot */ SELECT set_config(name, '0', true) FROM pg_settings
+            WHERE name IN ('idle_in_transaction_session_timeout', 'transaction_timeout')";
+        let (mut tx, first) = match &self.0 {
+            Db::Sqlite { readers, .. } if !readers.is_closed() => {
+                let options = readers.connect_options().as_ref().clone().row_buffer_size(ROWS);
+                (Tx::sqlite(alone::<Sqlite>(options).begin().await?), SQLITE)
+            }
+            Db::Postgres(pool) if !pool.is_closed() => {
+                let options = pool.connect_options().as_ref().clone();
+                (Tx::postgres(alone::<Postgres>(options).begin_with(REPEATABLE).await?), POSTGRES)
+            }
+            Db::Sqlite { .. } | Db::Postgres(_) => return Err(sqlx::Error::PoolClosed.into()),
+        };
+        tx.execute(first, &[]).await?;
+        Ok(tx)
+    }
+
     /// Runs a unit of work, again if another writer was in the way. The unit may run several times; nothing of it is final before it returns.
     pub async fn unit<T, E, F, Fut>(&self, mut unit: F) -> Result<T, E>
     where
@@ -159,6 +187,15 @@ async fn is_reusable(connection: &mut SqliteConnection) -> Result<bool, sqlx::Er
     }
     Ok(!connection.is_in_transaction())
 }
+
+/// One connection, which is closed when its session is dropped: properly, after the rollback, as only a pool can.
+fn alone<D: Database>(options: <D::Connection as Connection>::Options) -> Pool<D> {
+    let pool = PoolOptions::new().max_connections(1).acquire_timeout(ACQUIRE).idle_timeout(None).max_lifetime(None);
+    pool.after_release(|_, _| Box::pin(async { Ok(false) })).connect_lazy_with(options)
+}
+
+/// Rows that SQLite may read ahead of a snapshot's reader.
+const ROWS: usize = 1024;
 
 /// How long a caller waits for a connection before the database counts as not available.
 const ACQUIRE: Duration = Duration::from_secs(10);
