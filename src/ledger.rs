@@ -14,6 +14,7 @@ pub mod audit;
 mod conformance;
 mod error;
 pub mod grants;
+pub mod image;
 pub mod keys;
 mod open;
 pub mod policies;
