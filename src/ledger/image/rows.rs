@@ -112,7 +112,7 @@ pub async fn is_empty(tx: &mut Tx) -> Result<bool, Error> {
 }
 
 /// From now to the end of the unit of work, key entries may refer to pages that are not there yet; whether they are is asked by the commit,
-/// which then fails with [`Error::Statement`]. The unit may also last as long as it must.
+/// which then fails with [`Error::Statement`]. The unit may also last as long as it must, and SQLite is given memory for it.
 pub async fn defer_references(tx: &mut Tx) -> Result<(), Error> {
     tx.defer_references().await
 }
