@@ -6,7 +6,7 @@ use super::{
     Error,
     image::Image,
     row::Row,
-    tx::{Arg, BINDS, Tx, set, values},
+    tx::{Arg, BINDS, Tx, set},
 };
 use crate::{
     keyring::{LEAF, PageRow, Place, tree},
@@ -175,7 +175,7 @@ async fn replace(tx: &mut Tx, query: &str, stale: &str, pages: &[PageRow]) -> Re
             "/* {query} */ UPDATE pages
              SET generation = new.column2, used = new.column3, epoch = new.column4, stale = {stale}, sealed = new.column6
              FROM (VALUES {}) AS new WHERE pages.id = new.column1 AND pages.generation = new.column2 - 1",
-            values(pages.len(), WIDTH)
+            tx.values(pages.len(), WIDTH)
         );
         let ids: Vec<String> = pages.iter().map(|page| page.id.to_string()).collect();
         let args: Vec<Arg<'_>> = pages

@@ -11,7 +11,7 @@ use super::{
 use crate::ledger::{
     Error,
     row::Row,
-    tx::{Arg, BINDS, Tx, placeholders, values},
+    tx::{Arg, BINDS, Tx, placeholders},
 };
 
 /// The next rows after a given one, or the first ones: pages by level and id, leaves first; the others by primary key. Fewer than `limit`
@@ -108,7 +108,7 @@ pub async fn is_empty(tx: &mut Tx) -> Result<bool, Error> {
 }
 
 /// From now to the end of the unit of work, key entries may refer to pages that are not there yet; whether they are is asked by the commit,
-/// which then fails with [`Error::Statement`]. The unit may also last as long as it must.
+/// which then fails with [`Error::Statement`]. The unit may also last as long as it must, and SQLite is given memory for it.
 pub async fn defer_references(tx: &mut Tx) -> Result<(), Error> {
     tx.defer_references().await
 }
@@ -127,7 +127,7 @@ async fn write(tx: &mut Tx, query: &str, table: Table, images: &[Image], source:
     belongs(table, images)?;
     let width = table.columns().len();
     for images in images.chunks(BINDS / width) {
-        let places = values(images.len(), width);
+        let places = tx.values(images.len(), width);
         let (name, columns) = (table.name(), names(table.columns().iter()));
         let sql = format!("/* {query} */ INSERT INTO {name} ({columns}) {}", source(&places));
         let args: Vec<Arg<'_>> = images.iter().flat_map(Image::args).collect();
