@@ -18,7 +18,7 @@ use super::{
     Error, Ledger, Settings, Tx,
     accept::{self, Announcement},
     recordings,
-    shreds::{NewFence, insert_fences},
+    shreds::{NewFence, NextReceipt, insert_fences, replace_receipts},
     tx::Arg,
 };
 use crate::model::{
@@ -229,6 +229,11 @@ async fn fence(
     fingerprint: Option<&str>,
 ) -> Result<(), Error> {
     insert_fences(tx, &[NewFence { recording, receipt, seq, fingerprint: fingerprint.map(str::to_owned) }], now).await
+}
+
+/// Replaces one receipt.
+async fn refile(tx: &mut Tx, id: ReceiptId, state: &'static str, jws: &str, before: &str) -> Result<(), Error> {
+    replace_receipts(tx, &[NextReceipt { id, state, jws: jws.to_owned(), before }]).await
 }
 
 /// Somebody who takes work, or a process.

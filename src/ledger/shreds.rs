@@ -3,7 +3,7 @@
 use super::{
     Error,
     news::{self, Word},
-    tx::{Arg, Tx, set},
+    tx::{Arg, BINDS, Tx, set},
 };
 use crate::model::{
     id::{ReceiptId, RecordingId},
@@ -37,6 +37,19 @@ pub struct NewReceipt {
     pub jws: String,
     /// Whether a key was destroyed, which a turn of the epoch must cover.
     pub had_key: bool,
+}
+
+/// The next state of a receipt.
+#[derive(Clone, Debug)]
+pub struct NextReceipt<'a> {
+    /// Its id.
+    pub id: ReceiptId,
+    /// What it says of how far the shred is.
+    pub state: &'static str,
+    /// Its signed form.
+    pub jws: String,
+    /// Its signed form until now.
+    pub before: &'a str,
 }
 
 /// Sets fences: from the commit on, nothing of these recordings opens, here or in any other process. The audit entries that they number must
@@ -106,16 +119,28 @@ pub async fn insert_receipts(tx: &mut Tx, receipts: &[NewReceipt], now: Timestam
     tx.insert_all(SQL, 6, &args).await.map(|_| ())
 }
 
-/// Replaces a receipt by its next state.
+/// Replaces receipts, which are all different, by their next states.
 ///
 /// # Errors
-/// [`Error::Conflict`] if it is not `before` any more.
-pub async fn replace_receipt(tx: &mut Tx, id: ReceiptId, state: &str, jws: &str, before: &str) -> Result<(), Error> {
-    const SQL: &str = "/* shreds.replace_receipt */ UPDATE receipts SET state = $2, jws = $3 WHERE id = $1 AND jws = $4";
-    match tx.execute(SQL, &[Arg::Text(&id.to_string()), Arg::Text(state), Arg::Text(jws), Arg::Text(before)]).await? {
-        1 => Ok(()),
-        _ => Err(Error::Conflict),
+/// [`Error::Conflict`] if one of them is not `before` any more.
+pub async fn replace_receipts(tx: &mut Tx, receipts: &[NextReceipt<'_>]) -> Result<(), Error> {
+    const WIDTH: usize = 4;
+    for receipts in receipts.chunks(BINDS / WIDTH) {
+        // `column1` is the first of `VALUES` on both databases.
+        let sql = format!(
+            "/* shreds.replace_receipts */ UPDATE receipts SET state = new.column2, jws = new.column3
+             FROM (VALUES {}) AS new WHERE receipts.id = new.column1 AND receipts.jws = new.column4",
+            tx.values(receipts.len(), WIDTH)
+        );
+        let ids: Vec<String> = receipts.iter().map(|receipt| receipt.id.to_string()).collect();
+        let next = receipts.iter().zip(&ids);
+        let args = next.flat_map(|(next, id)| [Arg::Text(id), Arg::Text(next.state), Arg::Text(&next.jws), Arg::Text(next.before)]);
+        let args: Vec<Arg<'_>> = args.collect();
+        if tx.execute(&sql, &args).await? != receipts.len() as u64 {
+            return Err(Error::Conflict);
+        }
     }
+    Ok(())
 }
 
 /// The turn to `epoch` covers every receipt that no turn covers yet. How many.

@@ -23,7 +23,8 @@ use crate::{
     ledger::{
         self, Tx, audit,
         epochs::{self, EpochRow},
-        keys as rows, shreds,
+        keys as rows,
+        shreds::{self, NextReceipt},
     },
     model::{
         actor::Actor,
@@ -54,6 +55,10 @@ pub struct Turned {
     pub snapshot: String,
     /// From when on no older copy of the key store opens what was shredded.
     pub unrecoverable_since: Timestamp,
+    /// Milliseconds that all of it took; of a turn that was interrupted, since it was gone on with.
+    pub took_ms: u64,
+    /// Of these, milliseconds for writing the snapshot and trying it.
+    pub snapshot_took_ms: u64,
 }
 
 impl Vault {
@@ -65,7 +70,7 @@ impl Vault {
         self.as_turner(async |turner| {
             let current = turner.current().await?;
             if current.finished_at.is_none() {
-                turner.complete(current, 0, 0).await?;
+                turner.complete(current, Work::begin(self.0.clock.now())).await?;
             }
             turner.turn(actor).await
         })
@@ -82,7 +87,7 @@ impl Vault {
         }
         let done = self.as_turner(async |turner| {
             let current = turner.current().await?;
-            if current.finished_at.is_some() { Ok(None) } else { turner.complete(current, 0, 0).await.map(Some) }
+            if current.finished_at.is_some() { Ok(None) } else { turner.complete(current, Work::begin(self.0.clock.now())).await.map(Some) }
         });
         Ok(done.await?.flatten())
     }
@@ -134,20 +139,35 @@ struct Turner<'a> {
     holder: HolderId,
 }
 
+/// What a turn has done so far.
+struct Work {
+    began: Timestamp,
+    pages: u64,
+    covered: u64,
+}
+
+impl Work {
+    fn begin(began: Timestamp) -> Self {
+        Self { began, pages: 0, covered: 0 }
+    }
+}
+
 impl Turner<'_> {
     async fn turn(&self, actor: Actor) -> Result<Turned, Error> {
         let vault = self.vault;
+        let mut work = Work::begin(vault.clock.now());
         let name = self.stage().await?;
         crash::point("turn.staged");
-        let mut pages = self.climb().await?;
+        work.pages = self.climb().await?;
         crash::point("turn.climbed");
         let next = RootKey { epoch: name.epoch, key: Key::random(&mut rand::rng()) };
         let sealed = vault.custody.seal(name, &next.key).await?;
-        let (last, covered) = vault.unit(|| self.commit(&next, &sealed, actor, pages)).await?;
-        pages += last;
+        let (last, covered) = vault.unit(|| self.commit(&next, &sealed, actor, work.pages)).await?;
+        work.pages += last;
+        work.covered = covered;
         crash::point("turn.after_commit");
         vault.follow().await?;
-        self.complete(self.current().await?, pages, covered).await
+        self.complete(self.current().await?, work).await
     }
 
     /// Makes the next root. One that an earlier try left staged is destroyed and its number not used again: a ledger that was lost since may have
@@ -216,12 +236,15 @@ impl Turner<'_> {
     }
 
     /// Everything after the new root is in force; each step is skipped if it was done before.
-    async fn complete(&self, row: EpochRow, pages: u64, covered: u64) -> Result<Turned, Error> {
+    async fn complete(&self, row: EpochRow, work: Work) -> Result<Turned, Error> {
         let vault = self.vault;
+        let since = |began: Timestamp| u64::try_from(vault.clock.now().since(began).as_millis()).unwrap_or(u64::MAX);
+        let snapshot_began = vault.clock.now();
         let snapshot = match row.snapshot {
             Some((name, _)) => name,
             None => self.snapshot(row.epoch).await?,
         };
+        let snapshot_took_ms = since(snapshot_began);
         crash::point("turn.verified");
         let unrecoverable_since = match row.previous_destroyed_at {
             Some(at) => at,
@@ -237,7 +260,8 @@ impl Turner<'_> {
                 Ok(tx.commit().await?)
             })
             .await?;
-        Ok(Turned { epoch: row.epoch, pages, covered, snapshot, unrecoverable_since })
+        let Work { pages, covered, began } = work;
+        Ok(Turned { epoch: row.epoch, pages, covered, snapshot, unrecoverable_since, took_ms: since(began), snapshot_took_ms })
     }
 
     /// Writes a snapshot of the new epoch, opens it again, and notes that the roots before are to go.
@@ -287,11 +311,14 @@ impl Turner<'_> {
                 .unit(async || {
                     let mut tx = self.begin().await?;
                     let covered = shreds::covered(&mut tx, epoch, RECEIPTS).await?;
-                    for (id, jws) in &covered {
-                        let receipt = Receipt::verify(jws, &keys).map_err(|_| Error::Gone)?;
+                    let mut next = Vec::with_capacity(covered.len());
+                    for (id, before) in &covered {
+                        let receipt = Receipt::verify(before, &keys).map_err(|_| Error::Gone)?;
                         let receipt = receipt.unrecoverable(since, epoch, vault.clock.now());
-                        shreds::replace_receipt(&mut tx, *id, receipt.state().as_str(), &receipt.sign(&vault.signer), jws).await?;
+                        let (state, jws) = (receipt.state().as_str(), receipt.sign(&vault.signer));
+                        next.push(NextReceipt { id: *id, state, jws, before });
                     }
+                    shreds::replace_receipts(&mut tx, &next).await?;
                     tx.commit().await?;
                     Ok(covered.len())
                 })

@@ -31,6 +31,22 @@ impl Inner {
         if fingerprint(&key) == entry.fingerprint { Ok(key) } else { Err(Error::WrongKey) }
     }
 
+    /// The record keys of these recordings, as far as they live.
+    pub(super) async fn record_keys(&self, tx: &mut Tx, ids: &[RecordingId], leg: Leg) -> Result<Vec<(RecordingId, Key)>, Error> {
+        let entries = rows::find_entries(tx, ids, leg).await?;
+        let leaves = self.walk_all(tx, &entries.values().map(|entry| entry.place.page).collect()).await?;
+        let mut keys = Vec::with_capacity(entries.len());
+        for (id, KeyEntry { place, fingerprint: public }) in entries {
+            let leaf = leaves.get(&place.page).ok_or(keyring::Error::BrokenPath)?;
+            match leaf.page.key(place.slot) {
+                Ok(key) if fingerprint(&key) == public => keys.push((id, key)),
+                Ok(_) => return Err(Error::WrongKey),
+                Err(_) => {}
+            }
+        }
+        Ok(keys)
+    }
+
     /// Gives a record key its place in the tier's tree, and enters it.
     pub(super) async fn place_key(
         &self,

@@ -163,24 +163,31 @@ pub async fn restore(parts: Parts, plan: &Plan) -> Result<Restored, Error> {
 /// Enters every row of a snapshot.
 async fn load(tx: &mut Tx, mut file: Reading, name: RecoveryName) -> Result<u64, Error> {
     let fault = |why| Error::RecoveryFile { name: name.to_string(), why };
-    let (mut rows, mut batch) = (Rows::default(), Vec::<Image>::with_capacity(ROWS));
-    while let Some(line) = file.line().await? {
-        let Some(row) = rows.next(line).map_err(fault)? else { continue };
-        if batch.len() == ROWS || batch.first().is_some_and(|first| first.table() != row.table()) {
-            enter(tx, &mut batch).await?;
+    let mut rows = Rows::default();
+    // The first row of the next table, which ended the batch before.
+    let mut first: Option<Image> = None;
+    let mut batch = async || -> Result<Vec<Image>, Error> {
+        let mut batch: Vec<Image> = first.take().into_iter().collect();
+        while batch.len() < ROWS
+            && let Some(line) = file.line().await?
+        {
+            let Some(row) = rows.next(line).map_err(fault)? else { continue };
+            if batch.first().is_some_and(|first| first.table() != row.table()) {
+                first = Some(row);
+                break;
+            }
+            batch.push(row);
         }
-        batch.push(row);
+        Ok(batch)
+    };
+    let mut present = batch().await?;
+    while let Some(table) = present.first().map(Image::table) {
+        // The database enters these rows while the next are read.
+        let (entered, next) = tokio::join!(image::insert(tx, table, &present), batch());
+        entered?;
+        present = next?;
     }
-    enter(tx, &mut batch).await?;
     rows.end().map_err(fault)
-}
-
-async fn enter(tx: &mut Tx, batch: &mut Vec<Image>) -> Result<(), Error> {
-    if let Some(table) = batch.first().map(Image::table) {
-        image::insert(tx, table, batch).await?;
-        batch.clear();
-    }
-    Ok(())
 }
 
 impl Inner {

@@ -80,6 +80,9 @@ impl Inner {
     /// # Errors
     /// [`keyring::Error::BrokenPath`] inside if one of them is not there.
     pub(super) async fn walk_all(&self, tx: &mut Tx, pages: &BTreeSet<PageId>) -> Result<BTreeMap<PageId, tree::Opened>, Error> {
+        if pages.is_empty() {
+            return Ok(BTreeMap::new());
+        }
         let (rows, root) = (rows::paths(tx, pages).await?, self.root.key());
         let mut opened: BTreeMap<PageId, tree::Opened> = BTreeMap::new();
         // Upper levels come first.

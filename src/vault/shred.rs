@@ -12,7 +12,7 @@ use crate::{
         Tx, audit, keys,
         marks::{self, Marked},
         recordings,
-        shreds::{self, NewFence, NewReceipt},
+        shreds::{self, NewFence, NewReceipt, NextReceipt},
         work::{self, Kind, Lease},
     },
     model::{
@@ -151,7 +151,8 @@ impl Vault {
         let fenced = Receipt::verify(&jws, &self.keys()).map_err(|_| Error::Gone)?;
         let (had_key, fenced_at) = (fenced.copies().iter().any(|copy| matches!(copy, HeldCopy::KeyEntry { .. })), fenced.fenced_at());
         let closed = fenced.reissued(copies(had_key, fenced_at, Removal::Removed(now)), now);
-        shreds::replace_receipt(&mut tx, receipt, closed.state().as_str(), &closed.sign(&vault.signer), &jws).await?;
+        let next = NextReceipt { id: receipt, state: closed.state().as_str(), jws: closed.sign(&vault.signer), before: &jws };
+        shreds::replace_receipts(&mut tx, &[next]).await?;
         audit::append(&mut tx, NewEntry::shred_bytes_removed(now, id, receipt)).await?;
         crash::point("remove.before_done");
         Ok(tx.commit().await?)

@@ -187,7 +187,7 @@ async fn a_turn_covers_what_waits_and_nothing_else(world: &World) {
     let mut tx = world.tx().await;
     assert_eq!(shreds::uncover(&mut tx).await.unwrap(), 1);
     assert_eq!(shreds::cover(&mut tx, 3).await.unwrap(), 2);
-    shreds::replace_receipt(&mut tx, receipts[0], "closed", "d.e.f", "a.b.c").await.unwrap();
+    super::refile(&mut tx, receipts[0], "closed", "d.e.f", "a.b.c").await.unwrap();
     tx.commit().await.unwrap();
     assert_eq!(covered().await, [], "2 covers nothing of 3");
     let all = shreds::covered(&mut world.tx().await, 3, 9).await.unwrap();

@@ -132,12 +132,12 @@ async fn a_receipt_is_filed_and_replaced(world: &World) {
     let ids = world.announced(2).await;
     let (first, mut tx) = (receipt(), world.tx().await);
     assert_eq!(shreds::find_receipt(&mut tx, first).await.unwrap(), None);
-    assert!(matches!(shreds::replace_receipt(&mut tx, first, "closed", "a.b.c", "x").await, Err(Error::Conflict)));
+    assert!(matches!(super::refile(&mut tx, first, "closed", "a.b.c", "x").await, Err(Error::Conflict)));
     file(&mut tx, first, ids[0], "a.b.c").await.unwrap();
     file(&mut tx, receipt(), ids[1], "g.h.i").await.unwrap();
-    let stale = shreds::replace_receipt(&mut tx, first, "closed", "d.e.f", "not any more").await;
+    let stale = super::refile(&mut tx, first, "closed", "d.e.f", "not any more").await;
     assert!(matches!(stale, Err(Error::Conflict)), "what was replaced meanwhile is not replaced unseen");
-    shreds::replace_receipt(&mut tx, first, "closed", "d.e.f", "a.b.c").await.unwrap();
+    super::refile(&mut tx, first, "closed", "d.e.f", "a.b.c").await.unwrap();
     tx.commit().await.unwrap();
     assert!(file(&mut world.tx().await, receipt(), ids[0], "x").await.is_err(), "one for each recording");
     assert_eq!(shreds::find_receipt(&mut world.tx().await, first).await.unwrap().as_deref(), Some("d.e.f"));

@@ -11,7 +11,7 @@ use super::{
 use crate::ledger::{
     Error,
     row::Row,
-    tx::{Arg, BINDS, Tx, placeholders},
+    tx::{Arg, BINDS, Tx, placeholders, set},
 };
 
 /// The next rows after a given one, or the first ones: pages by level and id, leaves first; the others by primary key. Fewer than `limit`
@@ -61,9 +61,18 @@ async fn pages(tx: &mut Tx, after: Option<&Image>, limit: i64) -> Result<Vec<Ima
 /// # Errors
 /// [`Error::Inconsistent`] as for [`chunk`]; [`Error::Statement`] for a table whose rows are nobody's: vault, epochs, audit.
 pub async fn find(tx: &mut Tx, table: Table, subject: &str) -> Result<Vec<Image>, Error> {
+    find_all(tx, table, &[subject]).await
+}
+
+/// The rows of these recordings, tokens, policies (by digest) or pages.
+///
+/// # Errors
+/// As [`find`].
+pub async fn find_all(tx: &mut Tx, table: Table, subjects: &[&str]) -> Result<Vec<Image>, Error> {
     let column = table.subject().ok_or_else(|| Error::Statement(format!("no column of table `{}` to find rows by", table.name())))?;
-    let order = names(table.key().iter());
-    rows(tx, "image.find", table, &format!("WHERE {column} = $1 ORDER BY {order}"), &[Arg::Text(subject)]).await
+    let (order, subjects) = (names(table.key().iter()), set(subjects));
+    let clauses = format!("WHERE {column} IN (SELECT key FROM json_each($1)) ORDER BY {order}");
+    rows(tx, "image.find", table, &clauses, &[Arg::Text(&subjects)]).await
 }
 
 /// Enters new rows.
