@@ -7,6 +7,7 @@
 
 mod audit;
 mod check;
+mod drill;
 mod epoch;
 mod out;
 mod recordings;
@@ -95,6 +96,8 @@ enum Command {
     /// Make, try and restore snapshots of the ledger.
     #[command(subcommand)]
     Snapshot(snapshot::Snapshot),
+    /// Rehearse: what is shredded opens from no old copy, and what lives can be rebuilt. Exit code 1 if either fails.
+    Drill(drill::Drill),
     /// Make dead work due again.
     Retry {
         /// Only of this recording.
@@ -156,6 +159,7 @@ impl Cli {
             Command::Epoch(command) => command.perform(open(&file).await?, out).await,
             Command::Rotate { tier, dry_run } => epoch::rotate(open(&file).await?, tier, dry_run, out).await,
             Command::Snapshot(command) => command.perform(open(&file).await?, out).await,
+            Command::Drill(command) => command.perform(open(&file).await?, out).await,
             Command::Retry { recording } => recordings::retry(open(&file).await?, recording, out).await,
             Command::Sweep { older_than_h } => recordings::sweep(open(&file).await?, older_than_h, out).await,
             Command::Audit(command) => command.perform(open(&file).await?, out).await,
