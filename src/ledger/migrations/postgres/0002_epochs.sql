@@ -19,6 +19,8 @@ CREATE TABLE turner (
   one BIGINT PRIMARY KEY CHECK (one = 1),
   holder TEXT,                    -- hld_… of the process that turns
   until BIGINT NOT NULL,          -- until when nobody else may
+  numbered_to BIGINT NOT NULL DEFAULT 0, -- highest epoch number that was ever given here; none is given twice
+  settled BIGINT NOT NULL DEFAULT 1,     -- 0 from a rebuilding until a snapshot of what was rebuilt is verified and all other roots are destroyed
   rotated_at BIGINT               -- when all keys of pages were last renewed by a rotation
 );
 INSERT INTO turner (one, until) VALUES (1, 0);
@@ -31,6 +33,9 @@ ALTER TABLE pages ADD COLUMN stale BIGINT NOT NULL DEFAULT 0;
 UPDATE pages SET stale = 1 WHERE level = 0 AND tier <> '~service' AND EXISTS (SELECT 1 FROM fences);
 CREATE INDEX pages_stale ON pages (level, parent, id) WHERE stale = 1;
 CREATE INDEX pages_by_parent ON pages (parent);
+
+-- A rebuilding reads the entries before their pages; it asks for the references at its commit.
+ALTER TABLE key_entries ALTER CONSTRAINT key_entries_page_id_fkey DEFERRABLE;
 
 -- The number of the audit entry of the fence: grows in commit order, whatever the clocks say. Null in fences from before schema 2.
 ALTER TABLE fences ADD COLUMN seq BIGINT;
