@@ -207,8 +207,9 @@ async fn what_the_store_has_lost_is_missed(database: Database) {
     assert!(nothing.failures[0].contains("cannot be rebuilt"), "{:?}", nothing.failures);
 }
 
-async fn a_damaged_object_of_a_living_recording_is_found(database: Database) {
-    let Lived { vault, living, kept } = lived(database).await;
+#[tokio::test]
+async fn a_damaged_object_of_a_living_recording_is_found() {
+    let Lived { vault, living, kept } = lived(Database::Sqlite).await;
     let object = vault.artefacts(living.id).await[0].object.to_string();
     let digits = object.strip_prefix("obj_").unwrap();
     let path = vault.folder().join("objects/objects").join(&digits[..2]).join(format!("{digits}.floe"));
@@ -229,46 +230,70 @@ async fn a_damaged_object_of_a_living_recording_is_found(database: Database) {
     assert!(held(&vault, old(&[&kept[0]])).await.holds());
 }
 
-async fn what_cannot_be_read_is_named_and_not_passed_over(database: Database) {
-    let Lived { vault, kept, .. } = lived(database).await;
+async fn a_drill_takes_what_happens_meanwhile_for_what_it_is(database: Database) {
+    let Lived { vault, living, kept } = lived(database).await;
+    let happens = async {
+        for _ in 0..2 {
+            let recorded = vault.sealed().await;
+            vault.process.flow.vault().snapshot().await.unwrap();
+            vault.shred(recorded.id).await;
+            vault.process.flow.turn(&keys()).await.unwrap().unwrap();
+        }
+        vault.shred(living.id).await;
+    };
+    let (held, ()) = tokio::join!(held(&vault, old(&[&kept[0], &kept[1]])), happens);
+    assert_eq!((held.failures.as_slice(), held.holds()), (&[][..], true));
+}
+
+#[tokio::test]
+async fn what_cannot_be_read_is_named_and_not_passed_over() {
+    let Lived { vault, kept, .. } = lived(Database::Sqlite).await;
     let stranger = Recipe::on(Database::Sqlite).by_hand().await;
     let at = |name: &str| vault.folder().join(name);
     let text = |path: &Path| path.to_str().unwrap().to_owned();
     fs::write(at("noise"), "x".repeat(10_000)).unwrap();
-    fs::create_dir_all(at("no-store/journal")).unwrap();
     fs::write(at("empty.db"), "").unwrap();
+    fs::create_dir_all(at("no-store/journal")).unwrap();
     fs::create_dir_all(at("bad-store/snapshots")).unwrap();
     fs::write(at("bad-store/snapshots/x.floe"), "x").unwrap();
-    let ledger = |ledger: String| Old { ledgers: vec![ledger], ..Old::default() };
-    let store = |store: PathBuf| Old { stores: vec![store], ..Old::default() };
-    let cut = |name: &str, file: &Path, length: usize| {
-        fs::write(at(name), &fs::read(file).unwrap()[..length]).unwrap();
-        Old { files: vec![at(name)], ..Old::default() }
-    };
     let live = files_below(&vault.folder().join("objects/snapshots")).remove(0);
-    for (old, named) in [
-        (ledger(text(&at("noise"))), "noise"),
-        (ledger(text(&at("nowhere.db"))), "nowhere.db"),
-        (ledger(text(&at("empty.db"))), "no vault is in it"),
-        (ledger(text(&stranger.folder().join("vault.db"))), "another vault"),
-        (ledger("postgres://nobody@127.0.0.1:1/nothing".into()), "postgres://nobody@127.0.0.1:1/nothing"),
-        (store(at("no-store")), "no snapshot"),
-        (store(at("nowhere")), "nowhere"),
-        (store(at("bad-store")), "x.floe"),
-        (store(stranger.folder().join("objects")), "another vault"),
-        (Old { files: vec![at("noise")], ..Old::default() }, "noise"),
-        (cut("cut", &live, 2000), "cut"),
+    fs::write(at("cut"), &fs::read(live).unwrap()[..2000]).unwrap();
+    let bad = Old {
+        ledgers: vec![
+            text(&at("noise")),
+            text(&at("nowhere.db")),
+            text(&at("empty.db")),
+            text(&stranger.folder().join("vault.db")),
+            "postgres://h:no-port/x".into(),
+        ],
+        stores: vec![at("no-store"), at("nowhere"), at("bad-store"), stranger.folder().join("objects")],
+        files: vec![at("noise"), at("cut")],
+    };
+    let found = held(&vault, bad).await;
+    assert!(!found.drill.forgets() && found.drill.recovers());
+    assert_eq!(found.drill.forgetting.shredded_reached, 0);
+    for (name, why) in [
+        ("noise`", "not a database"),
+        ("nowhere.db`", "No such file"),
+        ("empty.db`", "no vault is in it"),
+        ("vault.db`", "another vault"),
+        ("postgres://…`", "not a PostgreSQL URL"),
+        ("no-store`", "no snapshot"),
+        ("nowhere`", "No such file"),
+        ("x.floe`", "does not begin as"),
+        (".floe`", "another vault"),
+        ("noise`", "does not begin as"),
+        ("cut`", "cut short"),
     ] {
-        let held = held(&vault, old).await;
-        assert!(!held.drill.forgets() && held.drill.recovers(), "{named}");
-        assert!(held.failures.iter().any(|failure| failure.contains(named)), "{named}: {:?}", held.failures);
-        assert!(held.drill.forgetting.unreadable > 0 && held.drill.forgetting.shredded_reached == 0);
+        assert!(found.failures.iter().any(|failure| failure.contains(name) && failure.contains(why)), "{name} {why}: {:?}", found.failures);
     }
+    assert_eq!((found.drill.forgetting.unreadable, found.failures.len()), (11, 11), "{:?}", found.failures);
+
     // One bad copy among good ones does not keep the rest from being looked at.
     let mut both = old(&[&kept[0]]);
     both.files.push(at("noise"));
     let held = held(&vault, both).await;
-    assert_eq!((held.drill.forgetting.unreadable, held.failures.len()), (1, 1));
+    assert_eq!((held.drill.forgets(), held.drill.forgetting.unreadable, held.failures.len()), (false, 1, 1));
     assert!(held.artefacts.iter().any(|looked| looked.kind == "ledger" && looked.page_versions > 0));
 }
 
@@ -277,6 +302,5 @@ on_both_databases!(
     who_has_no_old_copy_is_shown_that_the_attack_is_not_blind,
     a_root_that_was_not_destroyed_is_found_out,
     what_the_store_has_lost_is_missed,
-    a_damaged_object_of_a_living_recording_is_found,
-    what_cannot_be_read_is_named_and_not_passed_over,
+    a_drill_takes_what_happens_meanwhile_for_what_it_is,
 );
