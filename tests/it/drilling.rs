@@ -34,7 +34,7 @@ async fn held(vault: &TestVault, old: Old) -> Held {
 struct Kept {
     ledger: String,
     store: PathBuf,
-    _ground: Box<dyn std::any::Any>,
+    _ground: Box<dyn std::any::Any + Send + Sync>,
 }
 
 async fn keep(vault: &TestVault, name: &str) -> Kept {
@@ -47,7 +47,7 @@ async fn keep(vault: &TestVault, name: &str) -> Kept {
             fs::copy(&file, folder.join(kind).join(name)).unwrap();
         }
     }
-    let (ledger, ground): (String, Box<dyn std::any::Any>) = if vault.ground().is_postgres() {
+    let (ledger, ground): (String, Box<dyn std::any::Any + Send + Sync>) = if vault.ground().is_postgres() {
         let (ground, copied) = vault.ground().copy(vault.folder()).await;
         copied.close().await;
         (ground.url.clone(), Box::new(ground))
