@@ -4,6 +4,7 @@
 //! `vault` and `ledger`.
 
 mod catalogue;
+mod custody;
 mod error;
 mod ingest;
 mod playback;
@@ -17,6 +18,7 @@ mod work;
 use std::sync::Arc;
 
 pub use catalogue::{AuditPage, Details, Page};
+pub use custody::change_passphrase;
 pub use error::Error;
 pub use playback::{Given, Heard};
 pub use status::Status;
