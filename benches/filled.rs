@@ -12,7 +12,7 @@ use recvault::{
     },
     secret::{Key, SecretText},
     store::{self, Store},
-    vault::Vault,
+    vault::{self, Vault},
 };
 use sqlx::{Connection as _, PgConnection, SqliteConnection, sqlite::SqliteConnectOptions};
 
@@ -75,7 +75,7 @@ pub(crate) async fn fill(url: &str, base: &Path, count: usize) -> Result<Filled,
     rows.close().await?;
 
     let store = Store::open(&store::Settings { url: "memory:".into(), ..Default::default() }, base)?;
-    let vault = Vault::unlock(ledger.clone(), store, custody, clock).await?;
+    let vault = Vault::unlock(vault::Parts { ledger: ledger.clone(), store: store.clone(), recovery: store, custody, clock }).await?;
     Ok(Filled { ledger, vault, ids, _home: home })
 }
 

@@ -71,6 +71,8 @@ pub struct App {
     pub ledger: Ledger,
     /// The objects.
     pub store: Store,
+    /// Where snapshots and journal are; the same store unless `[recovery]` names another.
+    pub recovery: Store,
     /// The root key's home.
     pub custody: Arc<dyn Custody>,
     /// The time.
@@ -85,8 +87,12 @@ impl App {
     pub async fn open(mut config: Config, clock: Clock) -> Result<Self, Error> {
         let custody = custody::open(std::mem::take(&mut config.custody), &config.base)?;
         let store = Store::open(&config.store, &config.base)?;
+        let recovery = match &config.recovery.store {
+            Some(settings) => Store::open(settings, &config.base)?,
+            None => store.clone(),
+        };
         let ledger = Ledger::open(&config.ledger, &config.base).await?;
-        Ok(Self { config, ledger, store, custody, clock })
+        Ok(Self { config, ledger, store, recovery, custody, clock })
     }
 
     /// Reads and checks the policy file.
@@ -102,7 +108,18 @@ impl App {
     /// # Errors
     /// [`Error::Custody`] or [`Error::Vault`].
     pub async fn unlock(&self) -> Result<Vault, Error> {
-        Ok(Vault::unlock(self.ledger.clone(), self.store.clone(), Arc::clone(&self.custody), self.clock.clone()).await?)
+        Ok(Vault::unlock(self.parts()).await?)
+    }
+
+    /// What the vault is unlocked with, or rebuilt from.
+    pub fn parts(&self) -> vault::Parts {
+        vault::Parts {
+            ledger: self.ledger.clone(),
+            store: self.store.clone(),
+            recovery: self.recovery.clone(),
+            custody: Arc::clone(&self.custody),
+            clock: self.clock.clone(),
+        }
     }
 
     /// Unlocks everything that stories need. The committer must be run by somebody, or no callback is ever answered.
@@ -128,7 +145,11 @@ impl App {
             clock: self.clock.clone(),
             settings: self.config.work.clone(),
             streams: Streams::default(),
+            epochs: self.config.epoch.clone(),
+            snapshot_every: self.config.recovery.snapshot_every(),
             bell: tokio::sync::Notify::new(),
+            journal_bell: tokio::sync::Notify::new(),
+            epoch_bell: tokio::sync::Notify::new(),
         });
         Ok((flow, committer))
     }

@@ -8,8 +8,10 @@
 mod audit;
 mod check;
 mod custody;
+mod epoch;
 mod out;
 mod recordings;
+mod snapshot;
 mod token;
 
 use std::{path::PathBuf, process::ExitCode};
@@ -20,7 +22,7 @@ use crate::{
     app::{self, App},
     config::{self, Config},
     demo,
-    model::{crash, id::RecordingId, time::Clock},
+    model::{crash, id::RecordingId, name::Tier, time::Clock},
     telemetry,
 };
 use out::Out;
@@ -68,6 +70,32 @@ enum Command {
         #[arg(long)]
         dry_run: bool,
     },
+    /// Put a recording into another tier; its key moves, its ciphertext does not.
+    Move {
+        /// The recording.
+        recording: RecordingId,
+        /// The tier, as the policy names it.
+        #[arg(long)]
+        tier: Tier,
+        /// Only say what would be moved.
+        #[arg(long)]
+        dry_run: bool,
+    },
+    /// Replace the root key, so that old backups open nothing that is shredded.
+    #[command(subcommand)]
+    Epoch(epoch::Epoch),
+    /// Renew the keys of one tier, or of all, and turn the epoch. No recording is read.
+    Rotate {
+        /// Only this tier.
+        #[arg(long)]
+        tier: Option<Tier>,
+        /// Only say how many pages would get new keys.
+        #[arg(long)]
+        dry_run: bool,
+    },
+    /// Make, try and restore snapshots of the ledger.
+    #[command(subcommand)]
+    Snapshot(snapshot::Snapshot),
     /// Make dead work due again.
     Retry {
         /// Only of this recording.
@@ -128,6 +156,10 @@ impl Cli {
             Command::Token(command) => command.perform(open(&file).await?, out).await,
             Command::Policy(command) => command.perform(&file, out),
             Command::Shred { recording, reason, dry_run } => recordings::shred(open(&file).await?, recording, reason, dry_run, out).await,
+            Command::Move { recording, tier, dry_run } => epoch::move_to(open(&file).await?, recording, tier, dry_run, out).await,
+            Command::Epoch(command) => command.perform(open(&file).await?, out).await,
+            Command::Rotate { tier, dry_run } => epoch::rotate(open(&file).await?, tier, dry_run, out).await,
+            Command::Snapshot(command) => command.perform(open(&file).await?, out).await,
             Command::Retry { recording } => recordings::retry(open(&file).await?, recording, out).await,
             Command::Sweep { older_than_h } => recordings::sweep(open(&file).await?, older_than_h, out).await,
             Command::Audit(command) => command.perform(open(&file).await?, out).await,

@@ -55,6 +55,10 @@ pub struct Config {
     pub custody: custody::Settings,
     /// `[policy]`.
     pub policy: Policy,
+    /// `[epoch]`.
+    pub epoch: flow::EpochSettings,
+    /// `[recovery]`.
+    pub recovery: flow::RecoverySettings,
     /// `[twilio]`.
     pub twilio: twilio::account::Settings,
     /// `[work]`.
@@ -103,6 +107,8 @@ impl Config {
             store: section(&mut merged, "store", &mut faults),
             custody: section(&mut merged, "custody", &mut faults),
             policy: section(&mut merged, "policy", &mut faults),
+            epoch: section(&mut merged, "epoch", &mut faults),
+            recovery: section(&mut merged, "recovery", &mut faults),
             twilio: section(&mut merged, "twilio", &mut faults),
             work: section(&mut merged, "work", &mut faults),
             telemetry: section(&mut merged, "telemetry", &mut faults),

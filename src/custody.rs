@@ -15,7 +15,7 @@
 #[cfg(feature = "aws-kms")]
 mod aws_kms;
 #[cfg(test)]
-pub(crate) mod conformance;
+mod conformance;
 pub mod passphrase;
 #[cfg(feature = "pkcs11")]
 mod pkcs11;

@@ -5,31 +5,43 @@
 
 mod catalogue;
 mod custody;
+mod epoch;
 mod error;
 mod ingest;
 mod playback;
+mod recovery;
 mod revocation;
 mod status;
 mod streams;
 mod sweep;
+mod tier;
 mod tokens;
+mod watch;
 mod work;
 
 use std::sync::Arc;
 
 pub use catalogue::{AuditPage, Details, Page};
 pub use custody::change_passphrase;
+pub use epoch::{EpochSettings, EpochStatus, Rotated};
 pub use error::Error;
-pub use playback::{Given, Heard};
+pub use playback::{Ended, Given, Heard};
+pub use recovery::{JournalStatus, RecoverySettings};
 pub use status::Status;
 pub use streams::Streams;
 pub use sweep::Swept;
 pub use tokens::{Minted, list as list_tokens, mint as mint_token, revoke as revoke_token};
+pub use watch::Watch;
 pub use work::Settings;
 
 use crate::{
     evidence::NewEntry,
-    ledger::{self, Ledger, accept::Acceptor, policies},
+    ledger::{
+        self, Ledger,
+        accept::Acceptor,
+        marks::{self, Marked},
+        policies,
+    },
     model::{actor::Actor, time::Clock},
     policy::{Rulebook, Rules},
     store::Store,
@@ -63,8 +75,16 @@ pub struct Parts {
     pub settings: Settings,
     /// Running streams.
     pub streams: Streams,
+    /// When the epoch turns.
+    pub epochs: EpochSettings,
+    /// Time between two snapshots.
+    pub snapshot_every: std::time::Duration,
     /// Rung when there is new work.
     pub bell: tokio::sync::Notify,
+    /// Rung when something wants to be in the journal.
+    pub journal_bell: tokio::sync::Notify,
+    /// Rung when a shred may want a turn at once.
+    pub epoch_bell: tokio::sync::Notify,
 }
 
 impl Flow {
@@ -115,6 +135,7 @@ pub async fn put_in_force(ledger: &Ledger, rules: &Rules, clock: &Clock) -> Resu
     let kept = ledger.unit(|| async {
         let mut tx = ledger.begin().await?;
         if policies::keep(&mut tx, &row, now).await? {
+            marks::set(&mut tx, Marked::Policy, &row.digest, now).await?;
             ledger::audit::append(&mut tx, NewEntry::policy_in_force(now, Actor::Vault, rules)).await?;
         }
         tx.commit().await

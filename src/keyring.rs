@@ -8,6 +8,7 @@
 
 pub mod label;
 pub mod page;
+pub mod reach;
 pub mod tree;
 
 pub use label::{artefact_key, fingerprint, recovery_key};

@@ -15,7 +15,10 @@ mod conformance;
 pub mod epochs;
 mod error;
 pub mod grants;
+pub mod image;
 pub mod keys;
+pub mod marks;
+pub mod news;
 mod open;
 pub mod policies;
 pub mod recordings;
@@ -26,5 +29,6 @@ pub mod tx;
 pub mod work;
 
 pub use error::Error;
+pub use news::News;
 pub use open::{AsLedgerError, Ledger, Settings};
 pub use tx::Tx;

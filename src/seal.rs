@@ -13,7 +13,7 @@ mod sealer;
 mod segment;
 mod span;
 
-pub use context::Context;
+pub use context::{Bound, Context, RecoveryContext};
 pub use opener::Opener;
 pub use sealer::{Sealed, Sealer};
 pub use segment::SegmentLength;

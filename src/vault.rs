@@ -12,18 +12,24 @@
 mod deposit;
 mod digest;
 mod epoch;
+mod journal;
 mod keys;
 mod open;
+mod recovery;
+mod restore;
 mod root;
 mod shred;
 mod snapshot;
+mod tier;
 
 use std::sync::Arc;
 
 pub use deposit::{DepositError, Deposited};
 pub use epoch::Turned;
 pub use open::{Listening, Playable};
+pub use restore::{Plan, Restored, plan, restore};
 pub use shred::Shredded;
+pub use snapshot::{Checked, Kept};
 
 use self::root::Root;
 use crate::{
@@ -77,6 +83,31 @@ pub enum Error {
         /// The newest in custody.
         custody: u64,
     },
+    /// The ledger knows less than the store: it was put back from an old copy, and has forgotten what happened since.
+    #[error(
+        "the ledger ends with audit entry {ledger} and the store knows of entry {store}: this ledger is an old copy and has forgotten what \
+         happened since, shreds among it; `recvault snapshot restore` into an empty database rebuilds the vault as it was last"
+    )]
+    ForgetfulLedger {
+        /// The ledger's last entry.
+        ledger: i64,
+        /// The store's.
+        store: i64,
+    },
+    /// A recovery file is not what it should be.
+    #[error("`{name}` in the store: {why}")]
+    RecoveryFile {
+        /// The file.
+        name: String,
+        /// What is wrong.
+        why: &'static str,
+    },
+    /// There is no snapshot that a root in custody opens.
+    #[error("the store holds no snapshot of an epoch whose root is in custody ({0}); a snapshot that is older than the root opens no more")]
+    NoSnapshot(String),
+    /// The ledger that should take a restored vault is not empty.
+    #[error("the ledger is not empty: a restore wants an empty database; name a new one in `ledger.url`")]
+    NotEmpty,
     /// The ledger has no vault in it.
     #[error("the ledger holds no vault yet: run `recvault init`")]
     NoVault,
@@ -111,9 +142,27 @@ struct Inner {
     signer: Signer,
     ledger: Ledger,
     store: Store,
+    /// Where snapshots and journal are; mostly the same store.
+    recovery: Store,
+    /// Held while the journal is written.
+    journaling: tokio::sync::Mutex<()>,
     clock: Clock,
     /// In whose name this process fills leaf pages and turns epochs.
     filler: HolderId,
+}
+
+/// What a vault is unlocked with.
+pub struct Parts {
+    /// What is known.
+    pub ledger: Ledger,
+    /// Where ciphertext is.
+    pub store: Store,
+    /// Where snapshots and journal are; mostly the same store.
+    pub recovery: Store,
+    /// The root key's home.
+    pub custody: Arc<dyn Custody>,
+    /// What time it is.
+    pub clock: Clock,
 }
 
 impl Vault {
@@ -157,16 +206,16 @@ impl Vault {
     ///
     /// # Errors
     /// [`Error::NoVault`], [`Error::OtherVault`], [`Error::OldLedger`], [`Error::Keyring`] when the root is not this tree's.
-    pub async fn unlock(ledger: Ledger, store: Store, custody: Arc<dyn Custody>, clock: Clock) -> Result<Self, Error> {
+    pub async fn unlock(parts: Parts) -> Result<Self, Error> {
+        let Parts { ledger, store, recovery, custody, clock } = parts;
         let id = rows::vault_id(&mut ledger.read().await?).await?.ok_or(Error::NoVault)?;
         let root = Root::unlock(custody.as_ref(), &ledger, id).await?;
         let mut tx = ledger.read().await?;
-        let page = rows::service_page(&mut tx).await?.ok_or(Error::NoVault)?;
-        let service = tree::walk(rows::path(&mut tx, page).await?, &root.key(), id)?;
-        let signer = Signer::from_seed(&service.page.key(0)?);
+        let signer = signer(&mut tx, &root.key(), id).await?;
         drop(tx);
         let filler = HolderId::random(&mut rand::rng());
-        Ok(Self(Arc::new(Inner { id, custody, root, signer, ledger, store, clock, filler })))
+        let journaling = tokio::sync::Mutex::default();
+        Ok(Self(Arc::new(Inner { id, custody, root, signer, ledger, store, recovery, journaling, clock, filler })))
     }
 
     /// The vault's id.
@@ -183,4 +232,11 @@ impl Vault {
     pub fn keys(&self) -> KeySet {
         KeySet::new([self.0.signer.verifying_key().clone()])
     }
+}
+
+/// The signing key, from the vault's own page.
+async fn signer(tx: &mut ledger::Tx, root: &RootKey, vault: VaultId) -> Result<Signer, Error> {
+    let page = rows::service_page(tx).await?.ok_or(Error::NoVault)?;
+    let service = tree::walk(rows::path(tx, page).await?, root, vault)?;
+    Ok(Signer::from_seed(&service.page.key(0)?))
 }

@@ -61,6 +61,8 @@ pub async fn init(folder: &Path, clock: Clock) -> Result<Initialised, Error> {
     let roles = rules.document().roles.iter().map(|(role, _)| role.clone()).collect();
     let admin = flow::mint_token(&app.ledger, &app.clock, "first token, made by init", roles, Vec::new(), ADMIN_LIFETIME).await?;
     flow::put_in_force(&app.ledger, &rules, &app.clock).await?;
+    // From the first moment on the store and custody alone can rebuild the vault.
+    app.unlock().await?.snapshot().await?;
     app.ledger.close().await;
     Ok(Initialised { vault, config: file, passphrase: chosen, admin, at: app.clock.now() })
 }

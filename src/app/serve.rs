@@ -58,6 +58,9 @@ pub async fn serve(mut app: App) -> Result<Service, Error> {
     flow::put_in_force(&app.ledger, &app.rules()?, &app.clock).await?;
     let (flow, committer) = app.flow().await?;
     flow.probe().await?;
+    flow.vault().check_memory().await.map_err(flow::Error::from)?;
+    // Before anybody can listen.
+    let watch = flow.watch().await?;
 
     let stop = CancellationToken::new();
     let grace = app.grace();
@@ -68,8 +71,10 @@ pub async fn serve(mut app: App) -> Result<Service, Error> {
     }));
     let mut tasks = vec![
         tokio::spawn(flow.clone().work(stop.clone(), grace)),
-        tokio::spawn(flow.clone().watch_fences(stop.clone())),
+        tokio::spawn(watch.run(stop.clone(), grace)),
         tokio::spawn(flow.clone().sweep_hourly(stop.clone())),
+        tokio::spawn(flow.clone().watch_recovery(stop.clone())),
+        tokio::spawn(flow.clone().watch_epochs(stop.clone())),
         tokio::spawn(listen::serve(listener, router, stop.clone(), grace)),
     ];
     let metrics = metrics.map(|((listener, address), handle)| {

@@ -63,6 +63,17 @@ pub(super) async fn status(mut app: App, out: Out) -> Result<ExitCode, Failure> 
         for (state, count) in &status.recordings {
             text += &format!("  {:<10} {count}\n", state.as_str());
         }
+        let (epoch, journal) = (&status.epoch, &status.journal);
+        let oldest = epoch.oldest_waiting.map(|at| format!(", the oldest since {at}")).unwrap_or_default();
+        text += &format!(
+            "epoch {} since {}\n  {} shreds that an older copy of the key store still opens{oldest}; deletion horizon {} h\n",
+            epoch.epoch,
+            epoch.began_at,
+            epoch.waiting,
+            epoch.horizon_s / 3600
+        );
+        let snapshot = epoch.snapshot.as_ref().map_or_else(|| "none".to_owned(), |(name, at)| format!("{name}, verified {at}"));
+        text += &format!("recovery\n  snapshot {snapshot}; {} changes are not in the journal yet\n", journal.waiting);
         text += "work\n";
         for work in &status.work {
             let oldest = Timestamp::from_millis(work.oldest_at);

@@ -79,6 +79,7 @@ impl Flow {
             DepositError::Source(error) => FetchFailure::Source(error),
             DepositError::Vault(error) => FetchFailure::Ours(error.into()),
         })?;
+        self.0.journal_bell.notify_one();
         metrics::counter!("recvault_sealed_bytes_total").increment(deposited.plain_len);
         metrics::counter!("recvault_recordings_sealed_total").increment(1);
         #[expect(clippy::cast_precision_loss, reason = "a lag in seconds needs no more than 52 bits")]

@@ -116,7 +116,8 @@ impl Flow {
         Ok(Heard { id: row.id, grant, playable })
     }
 
-    /// Opens a byte range. The stream ends with an error when the recording is shredded or the grant ends, even between two bytes.
+    /// Opens a byte range. The stream ends with an error when the recording is shredded, the grant ends, or nobody can say any more that
+    /// neither is so, even between two pieces.
     ///
     /// # Errors
     /// [`Error::NotFound`] if it was shredded meanwhile; the vault's.
@@ -136,14 +137,10 @@ impl Flow {
                 if over {
                     return None;
                 }
-                let silence = registered.silence.clone();
-                let left = ends.since(clock.now());
                 let item = tokio::select! {
                     biased;
-                    () = silence.cancelled() => Err(Ended::Shredded),
-                    // Asked by itself: even a sleep of no time is over only after a moment, and what is at hand would pass meanwhile.
-                    () = std::future::ready(()), if left.is_zero() => Err(Ended::GrantOver),
-                    () = tokio::time::sleep(left) => Err(Ended::GrantOver),
+                    ended = registered.end() => Err(ended),
+                    () = tokio::time::sleep(ends.since(clock.now())) => Err(Ended::GrantOver),
                     item = bytes.next() => match item {
                         None => return None,
                         Some(Ok(piece)) => Ok(piece),
@@ -153,6 +150,12 @@ impl Flow {
                         }
                     },
                 };
+                // Asked with the piece in hand, because no timer is sure to be the first to wake in a process that was stopped meanwhile.
+                let item = item.and_then(|piece| match registered.has_ended() {
+                    Some(ended) => Err(ended),
+                    None if ends.since(clock.now()).is_zero() => Err(Ended::GrantOver),
+                    None => Ok(piece),
+                });
                 let over = item.is_err();
                 Some((item, (bytes, registered, over)))
             }
@@ -188,6 +191,9 @@ pub enum Ended {
     /// The grant ended.
     #[error("the grant ended")]
     GrantOver,
+    /// The ledger could not be asked for too long.
+    #[error("the ledger cannot be asked whether this is still allowed")]
+    Unsure,
     /// The object is not what was sealed, or the store failed.
     #[error("the stream broke off")]
     Broken,

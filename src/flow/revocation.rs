@@ -7,7 +7,6 @@ use crate::{
     model::{
         id::{ReceiptId, RecordingId},
         recording::Recording,
-        time::Timestamp,
     },
     policy::{Action, Permit},
     vault::Shredded,
@@ -23,6 +22,9 @@ impl Flow {
         let shredded = self.0.vault.shred(permit, &recording, reason).await?;
         self.0.streams.silence(id);
         self.0.bell.notify_one();
+        // A fence counts as told only when it is in the store, too: a vault that is rebuilt from there must know of it.
+        self.journal_or_warn().await;
+        self.0.epoch_bell.notify_one();
         if shredded.is_new {
             metrics::counter!("recvault_shreds_total").increment(1);
         }
@@ -47,14 +49,6 @@ impl Flow {
     /// [`Error::NotFound`].
     pub async fn receipt(&self, id: ReceiptId) -> Result<String, Error> {
         shreds::find_receipt(&mut self.0.ledger.read().await?, id).await?.ok_or(Error::NotFound)
-    }
-
-    /// Ends the streams of everything that any process fenced since; called again and again by the watch.
-    pub(super) async fn silence_fenced(&self, since: Timestamp) -> Result<(), Error> {
-        for recording in shreds::fenced_since(&mut self.0.ledger.read().await?, since).await? {
-            self.0.streams.silence(recording);
-        }
-        Ok(())
     }
 
     /// Removes the bytes of a shredded recording.

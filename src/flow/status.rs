@@ -1,6 +1,6 @@
 //! How the vault stands: for operators, readiness and metrics. Counts only.
 
-use super::{Error, Flow};
+use super::{EpochStatus, Error, Flow, JournalStatus};
 use crate::{
     evidence::NewEntry,
     ledger::{
@@ -21,6 +21,10 @@ pub struct Status {
     pub dead: Vec<Dead>,
     /// Streams running in this process.
     pub streams: usize,
+    /// Epochs, and what waits for the next.
+    pub epoch: EpochStatus,
+    /// How far snapshots and journal are behind.
+    pub journal: JournalStatus,
 }
 
 impl Flow {
@@ -30,11 +34,16 @@ impl Flow {
     /// The ledger's.
     pub async fn status(&self) -> Result<Status, Error> {
         let mut tx = self.0.ledger.read().await?;
+        let (recordings, work, dead) =
+            (recordings::count_by_state(&mut tx).await?, work::backlog(&mut tx).await?, work::dead(&mut tx, 20).await?);
+        drop(tx);
         Ok(Status {
-            recordings: recordings::count_by_state(&mut tx).await?,
-            work: work::backlog(&mut tx).await?,
-            dead: work::dead(&mut tx, 20).await?,
+            recordings,
+            work,
+            dead,
             streams: self.0.streams.count(),
+            epoch: self.epoch_status().await?,
+            journal: self.journal_status().await?,
         })
     }
 
@@ -78,6 +87,14 @@ impl Flow {
                 metrics::gauge!("recvault_work_oldest_seconds", "kind" => kind, "state" => state).set(age as f64 / 1000.0);
             }
         }
+        let (epoch, journal) = (self.epoch_status().await?, self.journal_status().await?);
+        metrics::gauge!("recvault_epoch").set(epoch.epoch as f64);
+        metrics::gauge!("recvault_deletion_horizon_seconds").set(epoch.horizon_s as f64);
+        metrics::gauge!("recvault_oldest_recoverable_shred_seconds").set(epoch.horizon_now_s as f64);
+        metrics::gauge!("recvault_recoverable_shreds").set(epoch.waiting as f64);
+        metrics::gauge!("recvault_unjournaled").set(journal.waiting as f64);
+        let age = epoch.snapshot.map_or(0, |(_, at)| self.now().since(at).as_secs());
+        metrics::gauge!("recvault_snapshot_age_seconds").set(age as f64);
         metrics::gauge!("recvault_streams").set(self.0.streams.count() as f64);
         Ok(())
     }

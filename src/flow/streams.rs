@@ -1,20 +1,42 @@
 //! Running streams, so that a shred silences them.
 //!
 //! A stream is registered *before* its key is read. A shred that commits after that finds it here; one that committed before is found by the
-//! key look-up. Shreds of other processes are found by watching the fences.
+//! key look-up. Shreds of other processes are found by the watch.
+//!
+//! Where a watch was begun, a stream goes on only under a lease: until [`LEASE`] after the moment at which the ledger was last asked. Its own
+//! key look-up counts as the first asking, each look of the watch as another. So a stream falls silent when the database is gone, when the
+//! watch is stuck, and when the process itself was stopped and wakes too late, without anybody telling it.
+//!
+//! Without a watch there is no lease: a process that nobody but tests and the command line uses, and in which shreds of others do not end
+//! streams. `app::serve` begins one before it takes connections.
 
 use std::{
     collections::HashMap,
-    sync::{Arc, Mutex, PoisonError},
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::Duration,
 };
 
+use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
+use super::playback::Ended;
 use crate::model::id::RecordingId;
+
+/// How long an answer of the ledger is good for. Everything has stopped so long after a fence, whatever breaks: 1 s less than was promised.
+const LEASE: Duration = Duration::from_secs(4);
 
 /// The register. Clones share it.
 #[derive(Clone, Default)]
-pub struct Streams(Arc<Mutex<HashMap<RecordingId, Entry>>>);
+pub struct Streams(Arc<Mutex<Register>>);
+
+#[derive(Default)]
+struct Register {
+    entries: HashMap<RecordingId, Entry>,
+    /// How many watches were begun; the last one counts.
+    watches: u32,
+    /// The last moment of which is known that every fence before it was seen.
+    asked: Option<Instant>,
+}
 
 struct Entry {
     silence: CancellationToken,
@@ -25,41 +47,120 @@ struct Entry {
 pub struct Registered {
     streams: Streams,
     recording: RecordingId,
-    /// Cancelled when the recording is shredded.
-    pub silence: CancellationToken,
+    silence: CancellationToken,
+    /// When it was entered: the key was read later.
+    entered: Instant,
+    /// Which watch looks after it; 0 for none.
+    watch: u32,
 }
 
 impl Streams {
+    fn lock(&self) -> MutexGuard<'_, Register> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     /// Enters a stream that is about to begin.
     pub fn register(&self, recording: RecordingId) -> Registered {
-        let mut entries = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let entry = entries.entry(recording).or_insert_with(|| Entry { silence: CancellationToken::new(), listeners: 0 });
+        let mut register = self.lock();
+        let entry = register.entries.entry(recording).or_insert_with(|| Entry { silence: CancellationToken::new(), listeners: 0 });
         entry.listeners += 1;
-        Registered { streams: self.clone(), recording, silence: entry.silence.clone() }
+        let silence = entry.silence.clone();
+        Registered { streams: self.clone(), recording, silence, entered: Instant::now(), watch: register.watches }
     }
 
     /// Ends every stream of a recording, for good.
     pub fn silence(&self, recording: RecordingId) {
-        if let Some(entry) = self.0.lock().unwrap_or_else(PoisonError::into_inner).remove(&recording) {
+        if let Some(entry) = self.lock().entries.remove(&recording) {
             entry.silence.cancel();
         }
     }
 
+    /// A watch begins. It knows nothing of fences before now, so that no stream that was entered earlier may go on.
+    pub(super) fn watched(&self) {
+        let mut register = self.lock();
+        register.watches += 1;
+        register.asked = None;
+    }
+
+    /// The ledger was asked at this moment, and every fence from before it was handed to [`Streams::silence`].
+    pub(super) fn renew(&self, asked: Instant) {
+        let mut register = self.lock();
+        register.asked = register.asked.max(Some(asked));
+    }
+
     /// How many streams are running.
     pub fn count(&self) -> usize {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).values().map(|entry| entry.listeners).sum()
+        self.lock().entries.values().map(|entry| entry.listeners).sum()
+    }
+}
+
+/// How long a stream may go on without another answer.
+enum Lease {
+    /// As long as it likes: nobody watches.
+    None,
+    /// Until then.
+    Until(Instant),
+    /// Not at all.
+    Over,
+}
+
+impl Registered {
+    /// Why this stream must not release anything more, if so. To be asked when a piece is in hand, before it is released.
+    pub fn has_ended(&self) -> Option<Ended> {
+        self.has_ended_at(Instant::now())
+    }
+
+    /// Waits until this stream must not release anything more.
+    pub async fn end(&self) -> Ended {
+        loop {
+            if let Some(ended) = self.has_ended() {
+                return ended;
+            }
+            let lapse = async {
+                match self.lease() {
+                    Lease::None => std::future::pending().await,
+                    // It may have been renewed by then: then it is waited for again.
+                    Lease::Until(lapse) => tokio::time::sleep_until(lapse).await,
+                    Lease::Over => {}
+                }
+            };
+            tokio::select! {
+                () = self.silence.cancelled() => {}
+                () = lapse => {}
+            }
+        }
+    }
+
+    fn has_ended_at(&self, now: Instant) -> Option<Ended> {
+        if self.silence.is_cancelled() {
+            return Some(Ended::Shredded);
+        }
+        match self.lease() {
+            Lease::None => None,
+            Lease::Until(lapse) => (now >= lapse).then_some(Ended::Unsure),
+            Lease::Over => Some(Ended::Unsure),
+        }
+    }
+
+    fn lease(&self) -> Lease {
+        let register = self.streams.lock();
+        match register.watches {
+            0 => Lease::None,
+            watch if watch == self.watch => Lease::Until(register.asked.map_or(self.entered, |asked| asked.max(self.entered)) + LEASE),
+            _ => Lease::Over,
+        }
     }
 }
 
 impl Drop for Registered {
     fn drop(&mut self) {
-        let mut entries = self.streams.0.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(entry) = entries.get_mut(&self.recording)
+        let mut register = self.streams.lock();
+        if let Some(entry) = register.entries.get_mut(&self.recording)
             && !self.silence.is_cancelled()
         {
             entry.listeners -= 1;
             if entry.listeners == 0 {
-                entries.remove(&self.recording);
+                register.entries.remove(&self.recording);
             }
         }
     }
@@ -69,13 +170,18 @@ impl Drop for Registered {
 mod tests {
     use super::*;
 
+    const MOMENT: Duration = Duration::from_millis(1);
+
+    fn recording() -> RecordingId {
+        RecordingId::random(&mut rand::rng())
+    }
+
     #[test]
     fn a_shred_silences_its_recording_and_no_other() {
-        let (streams, rng) = (Streams::default(), &mut rand::rng());
-        let (shredded, other) = (RecordingId::random(rng), RecordingId::random(rng));
+        let (streams, shredded, other) = (Streams::default(), recording(), recording());
         let (first, second, third) = (streams.register(shredded), streams.register(shredded), streams.register(other));
         streams.silence(shredded);
-        assert!(first.silence.is_cancelled() && second.silence.is_cancelled() && !third.silence.is_cancelled());
+        assert_eq!([&first, &second, &third].map(Registered::has_ended), [Some(Ended::Shredded), Some(Ended::Shredded), None]);
         assert_eq!(streams.count(), 1);
         drop((first, second));
         assert_eq!(streams.count(), 1);
@@ -85,10 +191,66 @@ mod tests {
 
     #[test]
     fn one_listener_leaving_does_not_hide_another() {
-        let (streams, id) = (Streams::default(), RecordingId::random(&mut rand::rng()));
+        let (streams, id) = (Streams::default(), recording());
         let (first, second) = (streams.register(id), streams.register(id));
         drop(first);
         streams.silence(id);
-        assert!(second.silence.is_cancelled());
+        assert_eq!(second.has_ended(), Some(Ended::Shredded));
+    }
+
+    #[test]
+    fn without_a_watch_there_is_no_lease() {
+        let stream = Streams::default().register(recording());
+        assert_eq!(stream.has_ended_at(stream.entered + 1000 * LEASE), None);
+    }
+
+    #[test]
+    fn a_lease_begins_with_the_stream_and_ends_to_the_moment() {
+        let streams = Streams::default();
+        streams.watched();
+        let stream = streams.register(recording());
+        let begin = stream.entered;
+        assert_eq!(stream.has_ended_at(begin + LEASE - MOMENT), None);
+        assert_eq!(stream.has_ended_at(begin + LEASE), Some(Ended::Unsure));
+        // Only a look makes it longer, and not one that is older than the stream.
+        streams.renew(begin - MOMENT);
+        assert_eq!(stream.has_ended_at(begin + LEASE), Some(Ended::Unsure));
+        streams.renew(begin + 2 * MOMENT);
+        streams.renew(begin + MOMENT);
+        assert_eq!(stream.has_ended_at(begin + LEASE + MOMENT), None);
+        assert_eq!(stream.has_ended_at(begin + LEASE + 2 * MOMENT), Some(Ended::Unsure));
+    }
+
+    #[test]
+    fn a_shred_is_told_even_after_the_lease() {
+        let (streams, id) = (Streams::default(), recording());
+        streams.watched();
+        let stream = streams.register(id);
+        streams.silence(id);
+        assert_eq!(stream.has_ended_at(stream.entered + LEASE), Some(Ended::Shredded));
+    }
+
+    #[test]
+    fn a_watch_covers_only_what_was_entered_after_its_beginning() {
+        let streams = Streams::default();
+        let unwatched = streams.register(recording());
+        streams.watched();
+        let first = streams.register(recording());
+        assert_eq!([&unwatched, &first].map(Registered::has_ended), [Some(Ended::Unsure), None]);
+        streams.watched();
+        streams.renew(Instant::now());
+        let second = streams.register(recording());
+        assert_eq!([&unwatched, &first, &second].map(Registered::has_ended), [Some(Ended::Unsure), Some(Ended::Unsure), None]);
+    }
+
+    #[tokio::test]
+    async fn who_waits_for_the_end_hears_of_it_at_once() {
+        let (streams, id) = (Streams::default(), recording());
+        let stream = streams.register(id);
+        let (ended, ()) = tokio::join!(stream.end(), async {
+            tokio::task::yield_now().await;
+            streams.silence(id);
+        });
+        assert_eq!(ended, Ended::Shredded);
     }
 }

@@ -95,23 +95,6 @@ impl Flow {
         running.shutdown().await;
     }
 
-    /// Watches for shreds by other processes and ends their streams here; within a second, every time.
-    pub async fn watch_fences(self, stop: CancellationToken) {
-        // Clocks of processes may differ by as much as this.
-        let overlap = Duration::from_secs(30);
-        while !stop.is_cancelled() {
-            if self.0.streams.count() > 0
-                && let Err(error) = self.silence_fenced(self.now().before(overlap)).await
-            {
-                tracing::warn!(%error, "fences cannot be watched");
-            }
-            tokio::select! {
-                () = stop.cancelled() => {}
-                () = tokio::time::sleep(Duration::from_millis(500)) => {}
-            }
-        }
-    }
-
     /// Sweeps once an hour.
     pub async fn sweep_hourly(self, stop: CancellationToken) {
         let age = Duration::from_secs(u64::from(self.0.settings.orphans_h.max(1)) * 3600);

@@ -31,6 +31,18 @@ pub async fn append(tx: &mut Tx, entry: NewEntry) -> Result<i64, Error> {
     Ok(seq)
 }
 
+/// The number of the newest entry. Whatever is written down from now on gets a higher one; all up to it can be seen by everybody.
+pub async fn head(tx: &mut Tx) -> Result<i64, Error> {
+    const SQL: &str = "/* audit.head */ SELECT seq FROM audit_head WHERE one = 1";
+    tx.fetch_int(SQL, &[]).await
+}
+
+/// Goes on counting after `seq`, in a ledger that was rebuilt: numbers that were given once are not given again.
+pub async fn advance_head(tx: &mut Tx, seq: i64) -> Result<(), Error> {
+    const SQL: &str = "/* audit.advance_head */ UPDATE audit_head SET seq = $1 WHERE one = 1 AND seq < $1";
+    tx.execute(SQL, &[Arg::Int(seq)]).await.map(|_| ())
+}
+
 /// Entries after a number, in order.
 pub async fn after(tx: &mut Tx, seq: i64, limit: i64) -> Result<Vec<Entry>, Error> {
     const SQL: &str = "/* audit.after */

@@ -2,6 +2,7 @@
 
 use super::{
     Error,
+    news::{self, Word},
     row::Row,
     tx::{Arg, Tx},
 };
@@ -46,7 +47,7 @@ pub async fn insert(tx: &mut Tx, number: u64, root_sealed: &[u8], now: Timestamp
     const SQL: &str = "/* epochs.insert */
         INSERT INTO epochs (epoch, root_sealed, began_at) VALUES ($1, $2, $3) ON CONFLICT (epoch) DO NOTHING";
     match tx.execute(SQL, &[int(number), Arg::Bytes(root_sealed), Arg::Int(now.as_millis())]).await? {
-        1 => Ok(()),
+        1 => news::tell(tx, Word::Epoch).await,
         _ => Err(Error::Conflict),
     }
 }

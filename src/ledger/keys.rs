@@ -2,6 +2,7 @@
 
 use super::{
     Error,
+    image::Image,
     row::Row,
     tx::{Arg, Tx},
 };
@@ -174,7 +175,25 @@ pub async fn find_entry(tx: &mut Tx, id: RecordingId, leg: Leg) -> Result<Option
     const SQL: &str = "/* keys.find_entry */
         SELECT recording_id, page_id, slot, fingerprint FROM key_entries
         WHERE recording_id = $1 AND leg = $2 AND NOT EXISTS (SELECT 1 FROM fences WHERE fences.recording_id = key_entries.recording_id)";
-    let row = tx.fetch_first(SQL, &[Arg::Text(&id.to_string()), Arg::Text(leg.as_str())]).await?;
+    entry(tx, SQL, id, leg).await
+}
+
+/// Where a fenced recording's key still is, while a ledger is rebuilt from what was written before the fence.
+pub async fn entry_behind_fence(tx: &mut Tx, id: RecordingId, leg: Leg) -> Result<Option<KeyEntry>, Error> {
+    const SQL: &str = "/* keys.entry_behind_fence */
+        SELECT recording_id, page_id, slot, fingerprint FROM key_entries WHERE recording_id = $1 AND leg = $2";
+    entry(tx, SQL, id, leg).await
+}
+
+/// The tier whose keys a page holds.
+pub async fn tier_of(tx: &mut Tx, page: PageId) -> Result<String, Error> {
+    const SQL: &str = "/* keys.tier_of */ SELECT tier FROM pages WHERE id = $1";
+    let row = tx.fetch_first(SQL, &[Arg::Text(&page.to_string())]).await?;
+    row.ok_or(Error::Stale("a key page is missing"))?.text("tier")
+}
+
+async fn entry(tx: &mut Tx, sql: &str, id: RecordingId, leg: Leg) -> Result<Option<KeyEntry>, Error> {
+    let row = tx.fetch_first(sql, &[Arg::Text(&id.to_string()), Arg::Text(leg.as_str())]).await?;
     row.map(|row| {
         let place =
             Place { page: row.parse("key_entries", "page_id", "recording_id")?, slot: row.number("key_entries", "slot", "recording_id")? };
@@ -202,6 +221,13 @@ pub async fn count_stale(tx: &mut Tx) -> Result<i64, Error> {
     tx.fetch_int("/* keys.count_stale */ SELECT COUNT(*) FROM pages WHERE stale = 1", &[]).await
 }
 
+/// How many pages a tier has, or all tiers together.
+pub async fn count_pages(tx: &mut Tx, tier: Option<&str>) -> Result<u64, Error> {
+    const SQL: &str = "/* keys.count_pages */ SELECT COUNT(*) FROM pages WHERE (tier = $1 OR $1 = '*') AND level < $2";
+    let count = tx.fetch_int(SQL, &[Arg::Text(tier.unwrap_or("*")), Arg::Int(tree::ROOT_LEVEL.into())]).await?;
+    Ok(count.unsigned_abs())
+}
+
 /// Marks the pages of a tier, or of all, for a new key in the next turn. How many. The vault's own page is among all.
 pub async fn mark_stale(tx: &mut Tx, tier: Option<&str>) -> Result<u64, Error> {
     const SQL: &str = "/* keys.mark_stale */
@@ -214,6 +240,47 @@ pub async fn all_pages(tx: &mut Tx) -> Result<Vec<PageRow>, Error> {
     const SQL: &str = "/* keys.all_pages */
         SELECT id, tier, level, generation, parent, parent_slot, used, epoch, stale, sealed FROM pages ORDER BY level DESC, id";
     tx.fetch_all(SQL, &[]).await?.iter().map(page_row).collect()
+}
+
+/// The entry that a row image is of.
+///
+/// # Errors
+/// [`Error::Inconsistent`].
+pub fn entry_of(row: &Image) -> Result<KeyEntry, Error> {
+    let read = || {
+        let place = Place { page: row.text("page_id")?.parse().ok()?, slot: row.int("slot")?.try_into().ok()? };
+        Some(KeyEntry { place, fingerprint: row.text("fingerprint")?.to_owned() })
+    };
+    read().ok_or_else(|| Error::Inconsistent {
+        table: "key_entries",
+        column: "page_id",
+        id: row.text("recording_id").unwrap_or_default().to_owned(),
+    })
+}
+
+/// The page that a row image is of.
+///
+/// # Errors
+/// [`Error::Inconsistent`].
+pub fn page_of(row: &Image) -> Result<PageRow, Error> {
+    let read = || {
+        let parent = match row.text("parent") {
+            Some(page) => Some(Place { page: page.parse().ok()?, slot: row.int("parent_slot")?.try_into().ok()? }),
+            None => None,
+        };
+        Some(PageRow {
+            id: row.text("id")?.parse().ok()?,
+            tier: row.text("tier")?.to_owned(),
+            level: row.int("level")?.try_into().ok()?,
+            generation: row.int("generation")?,
+            parent,
+            used: row.int("used")?.try_into().ok()?,
+            epoch: row.int("epoch")?.try_into().ok()?,
+            stale: row.int("stale")? == 1,
+            sealed: row.bytes("sealed")?.to_vec(),
+        })
+    };
+    read().ok_or_else(|| Error::Inconsistent { table: "pages", column: "parent", id: row.text("id").unwrap_or_default().to_owned() })
 }
 
 fn page_row(row: &Row) -> Result<PageRow, Error> {

@@ -9,7 +9,7 @@ use sqlx::{
     sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous},
 };
 
-use super::{Error, Tx};
+use super::{Error, News, Tx};
 
 static SQLITE: Migrator = sqlx::migrate!("src/ledger/migrations/sqlite");
 static POSTGRES: Migrator = sqlx::migrate!("src/ledger/migrations/postgres");
@@ -110,6 +110,51 @@ impl Ledger {
         })
     }
 
+    /// A session for reading in which all queries see the ledger as it is now, whatever is written meanwhile; it keeps nobody from writing.
+    /// It has a connection of its own, which ends with it, so that a long one takes none from the others. While it lasts, SQLite's
+    /// write-ahead log cannot be folded back, and PostgreSQL keeps the rows that it may still read.
+    ///
+    /// # Errors
+    /// [`Error::Unavailable`] when the ledger is closed or takes no further connection.
+    pub async fn snapshot(&self) -> Result<Tx, Error> {
+        const REPEATABLE: &str = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY";
+        // Both databases look at the clock with the first query, and not before. On PostgreSQL it also lets the session rest between two.
+        const SQLITE: &str = "/* open.snapshot */ SELECT seq FROM audit_head";
+        const POSTGRES: &str = "/* open.snapshot */ SELECT set_config(name, '0', true) FROM pg_settings
+            WHERE name IN ('idle_in_transaction_session_timeout', 'transaction_timeout')";
+        // A pool of one, which closes its connection when the session is dropped: properly, after the rollback.
+        let (mut tx, first) = match &self.0 {
+            Db::Sqlite { readers, .. } => {
+                let options = readers.connect_options().as_ref().clone().row_buffer_size(ROWS);
+                let one = SqlitePoolOptions::new().max_connections(1).acquire_timeout(ACQUIRE).idle_timeout(None).max_lifetime(None);
+                let one = one.after_release(|_, _| Box::pin(async { Ok(false) })).connect_lazy_with(options);
+                if readers.is_closed() {
+                    return Err(sqlx::Error::PoolClosed.into());
+                }
+                (Tx::sqlite(one.begin().await?), SQLITE)
+            }
+            Db::Postgres(pool) => {
+                let options = pool.connect_options().as_ref().clone();
+                let one = PgPoolOptions::new().max_connections(1).acquire_timeout(ACQUIRE).idle_timeout(None).max_lifetime(None);
+                let one = one.after_release(|_, _| Box::pin(async { Ok(false) })).connect_lazy_with(options);
+                if pool.is_closed() {
+                    return Err(sqlx::Error::PoolClosed.into());
+                }
+                (Tx::postgres(one.begin_with(REPEATABLE).await?), POSTGRES)
+            }
+        };
+        tx.execute(first, &[]).await?;
+        Ok(tx)
+    }
+
+    /// What other processes tell, on a connection of its own.
+    pub fn news(&self) -> News {
+        match &self.0 {
+            Db::Sqlite { .. } => News::silent(),
+            Db::Postgres(pool) => News::of(&pool.connect_options()),
+        }
+    }
+
     /// Runs a unit of work, again if another writer was in the way. The unit may run several times; nothing of it is final before it returns.
     pub async fn unit<T, E, F, Fut>(&self, mut unit: F) -> Result<T, E>
     where
@@ -159,6 +204,9 @@ async fn is_reusable(connection: &mut SqliteConnection) -> Result<bool, sqlx::Er
     }
     Ok(!connection.is_in_transaction())
 }
+
+/// Rows that SQLite may read ahead of a snapshot's reader.
+const ROWS: usize = 1024;
 
 /// How long a caller waits for a connection before the database counts as not available.
 const ACQUIRE: Duration = Duration::from_secs(10);

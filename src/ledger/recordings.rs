@@ -125,6 +125,17 @@ pub async fn mark_shredded(tx: &mut Tx, id: RecordingId, now: Timestamp) -> Resu
     Ok(tx.execute(SQL, &[Arg::Text(&id.to_string()), Arg::Int(now.as_millis())]).await? == 1)
 }
 
+/// A recording goes from one tier to another; locks its row for the rest of the unit.
+///
+/// # Errors
+/// [`Error::Stale`] if it is shredded, or in another tier by now.
+pub async fn set_tier(tx: &mut Tx, id: RecordingId, from: &Tier, to: &Tier) -> Result<(), Error> {
+    const SQL: &str = "/* recordings.set_tier */
+        UPDATE recordings SET tier = $3 WHERE id = $1 AND tier = $2 AND state <> 'shredded'";
+    let args = [Arg::Text(&id.to_string()), Arg::Text(from.as_str()), Arg::Text(to.as_str())];
+    tx.execute_one(SQL, &args, "the recording is shredded, or in another tier by now").await
+}
+
 /// Enters a sealed object.
 pub async fn insert_artefact(tx: &mut Tx, id: RecordingId, leg: Leg, sealed: &SealedArtefact) -> Result<(), Error> {
     const SQL: &str = "/* recordings.insert_artefact */

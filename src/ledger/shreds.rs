@@ -2,31 +2,40 @@
 
 use super::{
     Error,
+    news::{self, Word},
     tx::{Arg, Tx},
 };
 use crate::model::{
     id::{ReceiptId, RecordingId},
+    name::Tier,
     time::Timestamp,
 };
 
-/// Sets the fence: from the commit on, nothing of the recording opens, here or in any other process.
+/// Sets the fence: from the commit on, nothing of the recording opens, here or in any other process. `seq` is the number of its audit entry,
+/// which must have been appended in the same unit of work: because that holds the log's head until the commit, fences become visible in the
+/// order of their numbers. The commit rings in every process that follows the [`news`].
 pub async fn insert_fence(
     tx: &mut Tx,
     id: RecordingId,
     now: Timestamp,
     receipt: ReceiptId,
+    seq: i64,
     fingerprint: Option<&str>,
 ) -> Result<(), Error> {
     const SQL: &str =
-        "/* shreds.insert_fence */ INSERT INTO fences (recording_id, fenced_at, receipt_id, fingerprint) VALUES ($1, $2, $3, $4)";
-    let args = [Arg::Text(&id.to_string()), Arg::Int(now.as_millis()), Arg::Text(&receipt.to_string()), Arg::MaybeText(fingerprint)];
-    tx.execute(SQL, &args).await.map(|_| ())
+        "/* shreds.insert_fence */ INSERT INTO fences (recording_id, fenced_at, receipt_id, fingerprint, seq) VALUES ($1, $2, $3, $4, $5)";
+    let (id, receipt) = (id.to_string(), receipt.to_string());
+    let args = [Arg::Text(&id), Arg::Int(now.as_millis()), Arg::Text(&receipt), Arg::MaybeText(fingerprint), Arg::Int(seq)];
+    tx.execute(SQL, &args).await?;
+    news::tell(tx, Word::Fence).await
 }
 
-/// Recordings fenced at or after a time: what every process must stop streaming.
-pub async fn fenced_since(tx: &mut Tx, since: Timestamp) -> Result<Vec<RecordingId>, Error> {
-    const SQL: &str = "/* shreds.fenced_since */ SELECT recording_id FROM fences WHERE fenced_at >= $1";
-    tx.fetch_all(SQL, &[Arg::Int(since.as_millis())]).await?.iter().map(|row| row.parse("fences", "recording_id", "recording_id")).collect()
+/// Fences after a number, in the order in which they were set, with their numbers: what every process must stop streaming. Who has seen all up
+/// to a number misses none by asking from there on.
+pub async fn fenced_after(tx: &mut Tx, seq: i64, limit: i64) -> Result<Vec<(i64, RecordingId)>, Error> {
+    const SQL: &str = "/* shreds.fenced_after */ SELECT seq, recording_id FROM fences WHERE seq > $1 ORDER BY seq LIMIT $2";
+    let rows = tx.fetch_all(SQL, &[Arg::Int(seq), Arg::Int(limit)]).await?;
+    rows.iter().map(|row| Ok((row.int("seq")?, row.parse("fences", "recording_id", "recording_id")?))).collect()
 }
 
 /// The fence of a recording: when it was set, and the receipt.
@@ -89,6 +98,15 @@ pub async fn covered(tx: &mut Tx, epoch: u64, limit: i64) -> Result<Vec<(Receipt
         SELECT id, jws FROM receipts WHERE state = 'fenced' AND epoch BETWEEN 1 AND $1 ORDER BY epoch, id LIMIT $2";
     let rows = tx.fetch_all(SQL, &[Arg::Int(epoch.try_into().unwrap_or(i64::MAX)), Arg::Int(limit)]).await?;
     rows.iter().map(|row| Ok((row.parse("receipts", "id", "id")?, row.text("jws")?))).collect()
+}
+
+/// Whether a shred that no turn covers yet is of a recording of one of these tiers.
+pub async fn any_uncovered_of(tx: &mut Tx, tiers: &[&Tier]) -> Result<bool, Error> {
+    const SQL: &str = "/* shreds.any_uncovered_of */
+        SELECT receipts.id FROM receipts JOIN recordings ON recordings.id = receipts.recording_id
+        WHERE receipts.epoch IS NULL AND recordings.tier IN (SELECT key FROM json_each($1)) LIMIT 1";
+    let tiers: serde_json::Map<_, _> = tiers.iter().map(|tier| (tier.to_string(), true.into())).collect();
+    Ok(tx.fetch_first(SQL, &[Arg::Text(&serde_json::Value::Object(tiers).to_string())]).await?.is_some())
 }
 
 /// Shreds of keys that an older copy of the key store may still open: how many, and when the oldest was fenced.

@@ -70,6 +70,27 @@ impl Tx {
         Ok(())
     }
 
+    /// See [`super::image::defer_references`].
+    pub(super) async fn defer_references(&mut self) -> Result<(), Error> {
+        const SQLITE: &str = "/* tx.defer_references */ PRAGMA defer_foreign_keys = ON";
+        const POSTGRES: &str = "/* tx.defer_references */ SET CONSTRAINTS ALL DEFERRED";
+        // Only those that this version of PostgreSQL has; the commit is a statement too, and asks for all references at once.
+        const PATIENT: &str = "/* tx.patient */ SELECT set_config(name, '0', true) FROM pg_settings
+            WHERE name IN ('statement_timeout', 'idle_in_transaction_session_timeout', 'transaction_timeout')";
+        if self.is_postgres() {
+            self.execute(POSTGRES, &[]).await?;
+            self.execute(PATIENT, &[]).await?;
+        } else {
+            self.execute(SQLITE, &[]).await?;
+        }
+        Ok(())
+    }
+
+    /// Whether the other side is PostgreSQL, for what only one of the two can do.
+    pub(super) fn is_postgres(&self) -> bool {
+        matches!(self.0, Inner::Postgres(_) | Inner::PostgresReader(_))
+    }
+
     /// Runs a statement; the number of rows it touched.
     pub(super) async fn execute(&mut self, sql: &str, args: &[Arg<'_>]) -> Result<u64, Error> {
         Ok(match &mut self.0 {

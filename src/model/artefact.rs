@@ -42,7 +42,8 @@ impl FromStr for Artefact {
 
 /// One participant's side of a recording. Today every recording has the one leg `all`; the word is already in keys, rows and
 /// associated data so that each side can get a key of its own.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, serde::Serialize, serde::Deserialize)]
+#[serde(rename_all = "lowercase")]
 pub enum Leg {
     /// All sides together.
     All,

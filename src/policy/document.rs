@@ -76,6 +76,18 @@ pub struct TierRule {
     pub description: String,
     /// How long one grant opens a recording of this tier; 1 second to [`MAX_GRANT_LIFETIME`].
     pub grant_lifetime: Duration,
+    /// How soon after a shred no older copy of the key store may open it any more.
+    pub forgotten: Forgotten,
+}
+
+/// How soon a shred reaches older copies of the key store.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Forgotten {
+    /// With the next turn of the schedule.
+    #[default]
+    Scheduled,
+    /// With a turn of its own.
+    Immediately,
 }
 
 /// One purpose for which recordings may be opened.

@@ -20,6 +20,8 @@ pub enum Action {
     Shred,
     /// Read the audit log.
     Audit,
+    /// Turn epochs, renew and move keys. For the operator on the machine only; no role of a policy reaches it.
+    Keys,
 }
 
 impl Action {
@@ -29,6 +31,7 @@ impl Action {
             Self::Catalogue => "catalogue",
             Self::Shred => "shred",
             Self::Audit => "audit",
+            Self::Keys => "keys",
         }
     }
 }

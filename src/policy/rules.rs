@@ -9,7 +9,7 @@ use aws_lc_rs::digest;
 
 use super::{
     classify::Announcement,
-    document::{Document, Fault, PurposeRule, TierRule},
+    document::{Document, Fault, Forgotten, PurposeRule, TierRule},
     permit::Action,
 };
 use crate::model::{
@@ -70,6 +70,12 @@ impl Rules {
         rule.map_or(&self.document.default_tier, |rule| &rule.tier)
     }
 
+    /// The tiers whose shreds want the epoch to turn at once.
+    pub fn turned_at_once(&self) -> Vec<&Tier> {
+        let at_once = self.document.tiers.iter().filter(|tier| tier.forgotten == Forgotten::Immediately);
+        at_once.map(|tier| &tier.name).collect()
+    }
+
     /// Whether the policy's day has come.
     pub fn is_in_force(&self, now: Timestamp) -> bool {
         self.document.effective <= now
@@ -95,6 +101,7 @@ impl Rules {
             Action::Catalogue => &self.document.actions.catalogue,
             Action::Shred => &self.document.actions.shred,
             Action::Audit => &self.document.actions.audit,
+            Action::Keys => &[],
         }
     }
 

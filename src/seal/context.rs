@@ -9,6 +9,27 @@ use crate::model::{
 
 /// Names this format and its version; a later version opens nothing that this one sealed.
 const LABEL: &[u8] = b"recvault/object/1";
+/// The same of a recovery file.
+const RECOVERY: &[u8] = b"recvault/recovery/1";
+
+/// What a message is bound to.
+pub trait Bound {
+    /// The associated data of the whole message.
+    fn associated_data(&self) -> Vec<u8>;
+}
+
+/// A recovery file is bound to its header, which stands before it in the clear and names vault, epoch, kind and file.
+#[derive(Clone, Copy, Debug)]
+pub struct RecoveryContext<'a> {
+    /// The header's bytes, exactly as they stand in the file.
+    pub header: &'a [u8],
+}
+
+impl Bound for RecoveryContext<'_> {
+    fn associated_data(&self) -> Vec<u8> {
+        join([RECOVERY, self.header])
+    }
+}
 
 /// The place of one sealed object: an object moved to any other place does not open there.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -23,15 +44,15 @@ pub struct Context {
     pub artefact: Artefact,
 }
 
-impl Context {
+impl Bound for Context {
     /// Label, vault, recording, leg, artefact; each field preceded by its length in bytes as a big-endian `u64`.
-    pub fn associated_data(&self) -> Vec<u8> {
+    fn associated_data(&self) -> Vec<u8> {
         join([LABEL, self.vault.as_bytes(), self.recording.as_bytes(), self.leg.as_str().as_bytes(), self.artefact.as_str().as_bytes()])
     }
 }
 
 /// Length-prefixed, so that no two lists of fields run together to the same bytes.
-pub(super) fn join(fields: [&[u8]; 5]) -> Vec<u8> {
+pub(super) fn join<const N: usize>(fields: [&[u8]; N]) -> Vec<u8> {
     let mut data = Vec::with_capacity(fields.iter().map(|field| size_of::<u64>() + field.len()).sum());
     for field in fields {
         data.extend_from_slice(&(field.len() as u64).to_be_bytes());

@@ -11,7 +11,7 @@ use fast_floe::{
     low_level::{self, DecryptionState, SEGMENT_PAYLOAD_OFFSET},
 };
 
-use super::{Context, Error, Layout, Span};
+use super::{Bound, Error, Layout, Span};
 use crate::secret::Key;
 
 /// One sealed object, ready to be opened in any order.
@@ -28,7 +28,7 @@ impl Opener {
     /// # Errors
     /// [`Error::UnknownFormat`] before any key is used if the header names anything but the segment length of `layout`;
     /// [`Error::Truncated`] or [`Error::NotAuthentic`] otherwise.
-    pub fn new(key: &Key, context: &Context, layout: Layout, header: &[u8], final_segment: Bytes) -> Result<Self, Error> {
+    pub fn new(key: &Key, context: &impl Bound, layout: Layout, header: &[u8], final_segment: Bytes) -> Result<Self, Error> {
         let header = Header::try_from(header)?;
         if header.unverified_parameters()? != layout.parameters() {
             return Err(Error::UnknownFormat);

@@ -9,7 +9,7 @@ use bytes::BytesMut;
 use fast_floe::low_level::{self, EncryptionState, MessageLayout, SEGMENT_PAYLOAD_OFFSET, SegmentLayout};
 use zeroize::Zeroizing;
 
-use super::{Context, Error, SegmentLength};
+use super::{Bound, Error, SegmentLength};
 use crate::secret::Key;
 
 /// How many segments FLOE allows in one AES-256-GCM message (FLOE.md, "Parameters": `AEAD_MAX_SEGMENTS`).
@@ -46,7 +46,7 @@ impl Sealer {
     ///
     /// # Errors
     /// [`Error::Library`] when there is no randomness.
-    pub fn new(key: &Key, context: &Context, segment: SegmentLength) -> Result<Self, Error> {
+    pub fn new(key: &Key, context: &impl Bound, segment: SegmentLength) -> Result<Self, Error> {
         let parameters = segment.parameters()?;
         let key = fast_floe::Key::from_bytes(*key.expose());
         let (state, header) = low_level::start_encryption(&key, &context.associated_data(), parameters)?;

@@ -61,13 +61,18 @@ impl Inner {
     /// Destroys a recording's key and its entry; the fingerprint of what was destroyed, `None` if there never was a key.
     pub(super) async fn destroy_key(&self, tx: &mut Tx, id: RecordingId, leg: Leg) -> Result<Option<String>, Error> {
         let Some(entry) = rows::find_entry(tx, id, leg).await? else { return Ok(None) };
+        self.destroy_entry(tx, id, leg, &entry).await?;
+        Ok(Some(entry.fingerprint))
+    }
+
+    /// Destroys the key in an entry's place, and the entry.
+    pub(super) async fn destroy_entry(&self, tx: &mut Tx, id: RecordingId, leg: Leg, entry: &KeyEntry) -> Result<(), Error> {
         rows::lock(tx, entry.place.page).await?;
         let mut leaf = self.walk(tx, entry.place.page).await?;
         leaf.page.destroy(entry.place.slot)?;
         let leaf = leaf.seal(self.id, &mut rand::rng());
         rows::replace_page(tx, &leaf).await?;
-        rows::remove_entry(tx, id, leg).await?;
-        Ok(Some(entry.fingerprint))
+        Ok(rows::remove_entry(tx, id, leg).await?)
     }
 
     /// A new leaf, hung under the lowest page of the tier that has room (the root page, for a tier's first), with the branches between.

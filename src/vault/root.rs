@@ -20,6 +20,10 @@ impl Root {
         Ok(Self(RwLock::new(Arc::new(fetch(custody, ledger, vault).await?))))
     }
 
+    pub(super) fn of(key: Arc<RootKey>) -> Self {
+        Self(RwLock::new(key))
+    }
+
     pub(super) fn key(&self) -> Arc<RootKey> {
         Arc::clone(&self.0.read().unwrap_or_else(PoisonError::into_inner))
     }

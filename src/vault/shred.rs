@@ -7,7 +7,9 @@ use super::{Error, Vault};
 use crate::{
     evidence::{HeldCopy, NewEntry, Receipt, Removal, Shred, ShredReason},
     ledger::{
-        audit, recordings, shreds,
+        audit,
+        marks::{self, Marked},
+        recordings, shreds,
         work::{self, Kind, Lease},
     },
     model::{
@@ -57,10 +59,11 @@ impl Vault {
         }
         let receipt = ReceiptId::random(&mut rand::rng());
         let fingerprint = vault.destroy_key(&mut tx, id, Leg::All).await?;
-        shreds::insert_fence(&mut tx, id, now, receipt, fingerprint.as_deref()).await?;
         work::cancel(&mut tx, Kind::Fetch, id).await?;
         work::enqueue(&mut tx, Kind::Remove, id, now).await?;
+        marks::set(&mut tx, Marked::Recording, &id.to_string(), now).await?;
         let seq = audit::append(&mut tx, NewEntry::shred_fenced(now, *permit.actor(), id, receipt, reason)).await?;
+        shreds::insert_fence(&mut tx, id, now, receipt, seq, fingerprint.as_deref()).await?;
         let shred = Shred { vault: vault.id, receipt, recording, reason: reason.clone(), fenced_at: now, audit_seq: seq };
         let claims = Receipt::of(shred, copies(fingerprint.is_some(), now, Removal::Pending), now);
         let jws = claims.sign(&vault.signer);

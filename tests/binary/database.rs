@@ -62,6 +62,14 @@ impl Database {
         }
     }
 
+    /// A session of its own on PostgreSQL in which this was done, and which is open until this is dropped.
+    pub(crate) async fn holding(&self, sql: &str) -> PgConnection {
+        let Self::Postgres { url, .. } = self else { panic!("only PostgreSQL has such locks") };
+        let mut connection = PgConnection::connect(url).await.unwrap();
+        sqlx::raw_sql(AssertSqlSafe(format!("BEGIN; {sql}"))).execute(&mut connection).await.unwrap();
+        connection
+    }
+
     /// Runs a statement.
     pub(crate) async fn execute(&self, sql: &str) {
         let query = sqlx::query(AssertSqlSafe(sql.to_owned()));

@@ -72,11 +72,7 @@ async fn a_stream_of_one_service_is_silenced_when_the_other_shreds() {
     let mut response = first.client.http.get(format!("{}{}", first.client.base, path.unwrap())).send().await.unwrap();
     let mut heard = response.chunk().await.unwrap().expect("the stream begins").len();
 
-    // The bytes stay for an hour, so that it is not their removal which ends the stream.
-    let put_off = "CREATE FUNCTION put_off() RETURNS trigger LANGUAGE plpgsql AS
-        $$ BEGIN NEW.due_at := NEW.due_at + 3600000; RETURN NEW; END $$";
-    world.database.execute(put_off).await;
-    world.database.execute("CREATE TRIGGER put_off BEFORE INSERT ON work FOR EACH ROW EXECUTE FUNCTION put_off()").await;
+    keep_the_bytes(&world).await;
     let (status, _) = second.client.shred(id).await.unwrap();
     assert_eq!(status, 200);
     let shredded = Instant::now();
@@ -92,6 +88,58 @@ async fn a_stream_of_one_service_is_silenced_when_the_other_shreds() {
     };
     assert!(cut && heard < wav.len(), "the stream ended of itself, after {heard} of {} bytes", wav.len());
     assert_eq!(world.objects().len(), 1, "the bytes are there still");
+}
+
+/// The bytes of what is shredded stay for an hour, so that it is not their removal which ends a stream.
+async fn keep_the_bytes(world: &World) {
+    let put_off = "CREATE FUNCTION put_off() RETURNS trigger LANGUAGE plpgsql AS
+        $$ BEGIN NEW.due_at := NEW.due_at + 3600000; RETURN NEW; END $$";
+    world.database.execute(put_off).await;
+    world.database.execute("CREATE TRIGGER put_off BEFORE INSERT ON work FOR EACH ROW EXECUTE FUNCTION put_off()").await;
+}
+
+/// Reads whatever comes until nothing has come for a while: true if the sound is still under way then, false if it is cut off.
+async fn drain(response: &mut reqwest::Response, heard: &mut usize, pause: Duration) -> bool {
+    loop {
+        match tokio::time::timeout(pause, response.chunk()).await {
+            Ok(Ok(Some(chunk))) => *heard += chunk.len(),
+            Ok(Ok(None)) => panic!("the sound came to its proper end, after {heard} bytes"),
+            Ok(Err(_)) => return false,
+            Err(_) => return true,
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_service_that_slept_through_a_shred_wakes_up_silent() {
+    let Some(world) = World::on(Kind::Postgres).await else { return };
+    let (sleeper, other) = (world.serve().await, world.serve().await);
+    let wav = conversation::repeat_to(1800, Channels::Dual);
+    let id = world.sealed(&sleeper.client, wav.clone().into()).await;
+    let (_, path) = sleeper.client.grant(id).await.unwrap();
+    let mut response = sleeper.client.http.get(format!("{}{}", sleeper.client.base, path.unwrap())).send().await.unwrap();
+    let mut heard = response.chunk().await.unwrap().expect("the stream begins").len();
+    keep_the_bytes(&world).await;
+
+    sleeper.process.signal(Signal::STOP);
+    let slept = Instant::now();
+    assert_eq!(other.client.shred(id).await.unwrap().0, 200);
+    // What was in the buffers of the connection comes now, and nothing is left in them.
+    assert!(drain(&mut response, &mut heard, Duration::from_millis(500)).await);
+    assert!(heard < wav.len() / 2, "{heard} bytes were under way");
+    // It wakes too late to go on unasked, and cannot ask: whoever looks for fences has to wait.
+    let lock = world.database.holding("LOCK TABLE fences IN ACCESS EXCLUSIVE MODE").await;
+    tokio::time::sleep(Duration::from_millis(4200).saturating_sub(slept.elapsed())).await;
+    let (before, woken) = (heard, Instant::now());
+    sleeper.process.signal(Signal::CONT);
+    assert!(!drain(&mut response, &mut heard, Duration::from_secs(5)).await, "5 s later the connection still stands");
+    assert!(woken.elapsed() < Duration::from_secs(5));
+    // One piece of 64 KiB and one buffer of 64 KiB may have been on their way to the connection when it was stopped.
+    assert!(heard - before <= 256 * 1024, "{} bytes came after the shred", heard - before);
+    drop(lock);
+    assert_eq!(world.objects().len(), 1, "the bytes are there still");
+    sleeper.process.stop().await;
+    other.process.stop().await;
 }
 
 #[tokio::test(flavor = "multi_thread")]

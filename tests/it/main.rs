@@ -10,9 +10,11 @@ mod s3_server;
 
 mod auditing;
 mod callbacks;
+mod epochs;
 mod fetching;
 mod leaks;
 mod listening;
+mod restoring;
 mod service;
 mod shredding;
 mod sizes;

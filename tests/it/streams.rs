@@ -1,13 +1,16 @@
 //! Somebody is listening, and it has to stop.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use bytes::Bytes;
-use futures_util::{StreamExt as _, future::join_all};
-use recvault::{config::SHIPPED_POLICY, demo::conversation, model::time::Clock};
+use futures_util::{StreamExt as _, future::join_all, stream::BoxStream};
+use recvault::{config::SHIPPED_POLICY, demo::conversation, flow, model::time::Clock};
 use reqwest::{Method, Response};
 
 use crate::world::{Database, FaultyStore, Op, Plan, Recipe, Recorded, TestVault, until};
+
+/// How long a stream goes on when the ledger cannot be asked.
+const LEASE: Duration = Duration::from_secs(4);
 
 /// Much longer than what the buffers between two ends of a loopback connection hold.
 fn long() -> Bytes {
@@ -48,6 +51,12 @@ impl Listener {
     }
 }
 
+/// The pieces of a sound as they are released, with no network behind.
+async fn listening(vault: &TestVault, path: &str) -> BoxStream<'static, Result<Bytes, flow::Ended>> {
+    let heard = vault.process.flow.redeem(path.split('/').nth(3).unwrap()).await.unwrap();
+    vault.process.flow.listen(&heard, 0..heard.playable.len()).await.unwrap().boxed()
+}
+
 async fn listeners_are_cut_off_when_their_recording_is_shredded(database: Database) {
     let vault = Recipe::on(database).by_hand().await;
     let (recorded, other) = (vault.sealed_wav(long()).await, vault.sealed_wav(long()).await);
@@ -62,21 +71,158 @@ async fn listeners_are_cut_off_when_their_recording_is_shredded(database: Databa
     assert!(unconcerned.hears_all(Duration::ZERO).await && unconcerned.heard == other.wav);
 }
 
-async fn listeners_are_cut_off_when_another_process_shreds(database: Database) {
+/// A vault as it is served, with a long recording.
+async fn served(database: Database) -> (TestVault, Recorded) {
     let vault = Recipe { clock: Clock::System, ..Recipe::on(database) }.served().await;
     let recorded = vault.record_wav(long());
     assert_eq!(vault.tell(&recorded, "completed").await.status, 204);
     until("it is sealed", async || vault.state(recorded.id).await == "sealed").await;
-    let mut listener = Listener::begin(&vault, &vault.audio(recorded.id).await).await;
-    let other = vault.another_process().await;
+    (vault, recorded)
+}
+
+async fn listeners_are_cut_off_when_another_process_shreds_by(clock: Clock, database: Database) {
+    let (vault, recorded) = served(database).await;
+    let path = vault.audio(recorded.id).await;
+    let (mut listener, mut pieces) = (Listener::begin(&vault, &path).await, listening(&vault, &path).await);
+    let other = vault.another_process_at(clock).await;
     let officer = other.api.clone().bearing(vault.minted("privacy-officer").token.expose());
     let shredded = officer.delete(&format!("/v1/recordings/{}", recorded.id), serde_json::json!({ "reason": "operator" })).await;
     assert_eq!(shredded.status, 200, "{shredded:?}");
+    let since = Instant::now();
     until("the watch has seen the fence", async || vault.process.flow.status().await.unwrap().streams == 0).await;
+    assert!(since.elapsed() < Duration::from_secs(5), "{:?}", since.elapsed());
+    assert_eq!(pieces.next().await.unwrap().map(|more| more.len()), Err(flow::Ended::Shredded), "not for want of news");
     listener.is_cut_off(&recorded).await;
 }
 
-on_both_databases!(listeners_are_cut_off_when_their_recording_is_shredded, listeners_are_cut_off_when_another_process_shreds);
+async fn listeners_are_cut_off_when_another_process_shreds(database: Database) {
+    listeners_are_cut_off_when_another_process_shreds_by(Clock::System, database).await;
+}
+
+async fn listeners_are_cut_off_even_if_the_clock_of_that_process_is_hours_behind(database: Database) {
+    let behind = Clock::manual(Clock::System.now().before(Duration::from_secs(5 * 3600)));
+    listeners_are_cut_off_when_another_process_shreds_by(behind, database).await;
+}
+
+async fn listeners_are_cut_off_when_the_ledger_cannot_be_asked(database: Database) {
+    let (vault, recorded) = served(database).await;
+    let path = vault.audio(recorded.id).await;
+    let mut pieces = listening(&vault, &path).await;
+    assert!(pieces.next().await.unwrap().is_ok());
+    if vault.ground().is_postgres() {
+        vault.ground().take_away().await;
+    } else {
+        vault.ground().run("ALTER TABLE fences RENAME TO fences_away").await;
+    }
+    let since = Instant::now();
+    let ended = loop {
+        // A listener who takes his time, so that the sound is not over first.
+        tokio::time::sleep(Duration::from_millis(50)).await;
+        if let Err(ended) = pieces.next().await.expect("the sound is not over") {
+            break ended;
+        }
+        assert!(since.elapsed() < Duration::from_secs(5), "5 s later there is still something to hear");
+    };
+    assert_eq!(ended.to_string(), "the ledger cannot be asked whether this is still allowed");
+    assert!(pieces.next().await.is_none());
+
+    if vault.ground().is_postgres() {
+        vault.ground().bring_back().await;
+    } else {
+        vault.ground().run("ALTER TABLE fences_away RENAME TO fences").await;
+    }
+    until("the ledger is back", async || vault.anybody().get("/readyz").await.status == 200).await;
+    assert!(Listener::begin(&vault, &path).await.hears_all(Duration::ZERO).await);
+}
+
+on_both_databases!(
+    listeners_are_cut_off_when_their_recording_is_shredded,
+    listeners_are_cut_off_when_another_process_shreds,
+    listeners_are_cut_off_even_if_the_clock_of_that_process_is_hours_behind,
+    listeners_are_cut_off_when_the_ledger_cannot_be_asked,
+);
+
+#[tokio::test]
+async fn what_still_runs_while_the_service_stops_is_silenced_too() {
+    let (vault, recorded) = served(Database::Sqlite).await;
+    let other = vault.another_process().await;
+    let officer = other.api.clone().bearing(vault.minted("privacy-officer").token.expose());
+    let mut pieces = listening(&vault, &vault.audio(recorded.id).await).await;
+    let address = vault.anybody().clone();
+    let hearing = async {
+        until("it takes nobody any more", async || address.get_or_break("/healthz").await.is_none()).await;
+        officer.delete(&format!("/v1/recordings/{}", recorded.id), serde_json::json!({ "reason": "operator" })).await;
+        loop {
+            tokio::time::sleep(Duration::from_millis(20)).await;
+            if let Err(ended) = pieces.next().await.expect("the sound is not over") {
+                drop(pieces);
+                return ended;
+            }
+        }
+    };
+    let ((), ended) = tokio::join!(vault.process.stop(), hearing);
+    assert_eq!(ended, flow::Ended::Shredded);
+}
+
+#[tokio::test]
+async fn a_stream_lasts_longer_than_one_lease_as_long_as_the_ledger_is_asked() {
+    let (vault, recorded) = served(Database::Sqlite).await;
+    let mut pieces = listening(&vault, &vault.audio(recorded.id).await).await;
+    let since = Instant::now();
+    while since.elapsed() < LEASE + Duration::from_secs(1) {
+        tokio::time::sleep(Duration::from_millis(50)).await;
+        pieces.next().await.expect("the sound is not over").expect("it goes on");
+    }
+}
+
+/// A process that slept too long, or whose watch did: what it had begun ends, unless it asks first.
+#[tokio::test]
+async fn who_was_not_asked_about_for_too_long_is_not_heard_before_there_was_a_look() {
+    let vault = Recipe::default().by_hand().await;
+    let (recorded, shredded) = (vault.sealed().await, vault.sealed().await);
+    let path = vault.audio(recorded.id).await;
+    let mut before = listening(&vault, &path).await;
+    let mut watch = vault.process.flow.watch().await.unwrap();
+    let broken_off = before.next().await.unwrap().map_err(|ended| ended.to_string());
+    assert!(broken_off.is_err_and(|why| why.contains("cannot be asked")), "a watch knows nothing of what was heard before it began");
+
+    let (mut early, mut late) = (listening(&vault, &path).await, listening(&vault, &path).await);
+    let mut doomed = listening(&vault, &vault.audio(shredded.id).await).await;
+    for pieces in [&mut early, &mut late, &mut doomed] {
+        assert!(pieces.next().await.unwrap().is_ok());
+    }
+    let other = vault.another_process().await;
+    let officer = other.api.clone().bearing(vault.minted("privacy-officer").token.expose());
+    assert_eq!(officer.delete(&format!("/v1/recordings/{}", shredded.id), serde_json::json!({ "reason": "operator" })).await.status, 200);
+    tokio::time::sleep(LEASE).await;
+    let ended = |piece: Option<Result<Bytes, _>>| piece.unwrap().map(|more| more.len()).map_err(|ended: flow::Ended| ended);
+    assert_eq!(ended(early.next().await), Err(flow::Ended::Unsure));
+    assert!(early.next().await.is_none());
+
+    watch.look().await.unwrap();
+    assert_eq!(ended(doomed.next().await), Err(flow::Ended::Shredded));
+    assert!(ended(late.next().await).is_ok(), "nothing was missed, so it may go on");
+    assert!(vault.anybody().get(&path).await.body == recorded.wav, "and so may a new one");
+}
+
+/// The other narrow place: the lease was good when the piece was asked for, and the process stops until it is not.
+#[tokio::test]
+async fn a_piece_that_was_in_hand_when_the_process_was_stopped_is_not_released_after_the_lease() {
+    let store = FaultyStore::new();
+    let vault = Recipe { adapter: Some(std::sync::Arc::new(store.clone())), ..Recipe::default() }.by_hand().await;
+    let recorded = vault.sealed().await;
+    let _watch = vault.process.flow.watch().await.unwrap();
+    let mut pieces = listening(&vault, &vault.audio(recorded.id).await).await;
+    store.plan(Op::Get, [Plan::Gate]);
+    let mut tasks = tokio::task::JoinSet::new();
+    tasks.spawn(async move { pieces.next().await.unwrap() });
+    store.reached().await;
+    store.open();
+    #[expect(clippy::disallowed_methods, reason = "everything stands still, timers included, as in a stopped process")]
+    std::thread::sleep(LEASE);
+    let piece = tasks.join_next().await.unwrap().unwrap();
+    assert_eq!(piece.map(|piece| piece.len()), Err(flow::Ended::Unsure));
+}
 
 #[tokio::test]
 async fn a_listener_is_cut_off_when_the_grant_ends() {
@@ -93,8 +239,7 @@ async fn not_one_more_byte_comes_after_the_grant_has_ended() {
     let vault = Recipe::default().by_hand().await;
     let recorded = vault.sealed().await;
     let path = vault.audio(recorded.id).await;
-    let heard = vault.process.flow.redeem(path.split('/').nth(3).unwrap()).await.unwrap();
-    let mut bytes = Box::pin(vault.process.flow.listen(&heard, 0..heard.playable.len()).await.unwrap());
+    let mut bytes = listening(&vault, &path).await;
     // The first two pieces: the second is one of several that are opened together, so that more are at hand at once.
     assert!(bytes.next().await.unwrap().is_ok() && bytes.next().await.unwrap().is_ok());
     vault.clock.advance(Duration::from_secs(3600));

@@ -108,7 +108,17 @@ impl TestVault {
 
     /// Another process on the same database and store, by hand.
     pub(crate) async fn another_process(&self) -> Process {
-        let app = App::open(Config::read(&self.made.config).unwrap(), self.clock.clone()).await.unwrap();
+        self.another_process_at(self.clock.clone()).await
+    }
+
+    /// The same, with a clock of its own.
+    pub(crate) async fn another_process_at(&self, clock: Clock) -> Process {
+        let app = App::open(Config::read(&self.made.config).unwrap(), clock).await.unwrap();
+        self.recipe.by_hand_over(app).await
+    }
+
+    /// Another process, by hand, over what somebody opened.
+    pub(crate) async fn process_over(&self, app: App) -> Process {
         self.recipe.by_hand_over(app).await
     }
 

@@ -274,7 +274,7 @@ async fn behind_a_fence_there_is_no_entry(world: &World) {
     // The entry's row is left where it was, as a half-restored copy of the table might leave it.
     let mut tx = world.tx().await;
     let receipt = ReceiptId::random(&mut rand::rng());
-    shreds::insert_fence(&mut tx, ids[0], at(1), receipt, Some(&entries[0].fingerprint)).await.unwrap();
+    shreds::insert_fence(&mut tx, ids[0], at(1), receipt, 1, Some(&entries[0].fingerprint)).await.unwrap();
     tx.commit().await.unwrap();
     assert_eq!(world.int("SELECT COUNT(*) FROM key_entries").await, 2);
     let mut tx = world.ledger.read().await.unwrap();

@@ -1,14 +1,18 @@
 //! Fences and receipts.
 
+use futures_util::future::join_all;
+
 use super::{World, at, recording_id};
 use crate::{
-    ledger::{Error, shreds},
-    model::id::ReceiptId,
+    evidence::{NewEntry, ShredReason},
+    ledger::{Error, audit, shreds},
+    model::{actor::Actor, id::ReceiptId},
 };
 
 every_database!(
     a_fence_stands_once_and_tells_its_receipt,
-    fences_are_found_from_their_moment_on,
+    fences_come_back_in_the_order_of_their_numbers,
+    who_asks_again_and_again_misses_no_fence,
     a_destroyed_key_is_known_by_its_public_name,
     the_database_itself_keeps_fences,
     a_receipt_is_filed_and_replaced,
@@ -22,33 +26,73 @@ async fn a_fence_stands_once_and_tells_its_receipt(world: &World) {
     let id = world.one_announced().await;
     let (first, mut tx) = (receipt(), world.tx().await);
     assert_eq!(shreds::find_fence(&mut tx, id).await.unwrap(), None);
-    shreds::insert_fence(&mut tx, id, at(7), first, None).await.unwrap();
+    shreds::insert_fence(&mut tx, id, at(7), first, 1, None).await.unwrap();
     tx.commit().await.unwrap();
-    assert!(shreds::insert_fence(&mut world.tx().await, id, at(8), receipt(), None).await.is_err());
-    assert!(shreds::insert_fence(&mut world.tx().await, recording_id(9), at(8), receipt(), None).await.is_err(), "no such recording");
+    assert!(shreds::insert_fence(&mut world.tx().await, id, at(8), receipt(), 2, None).await.is_err());
+    assert!(shreds::insert_fence(&mut world.tx().await, recording_id(9), at(8), receipt(), 2, None).await.is_err(), "no such recording");
     assert_eq!(shreds::find_fence(&mut world.tx().await, id).await.unwrap(), Some((at(7), first)));
 }
 
-async fn fences_are_found_from_their_moment_on(world: &World) {
-    let ids = world.announced(3).await;
+async fn fences_come_back_in_the_order_of_their_numbers(world: &World) {
+    let ids = world.announced(4).await;
     let mut tx = world.tx().await;
-    for (millis, id) in (10..).zip(&ids) {
-        shreds::insert_fence(&mut tx, *id, at(millis), receipt(), None).await.unwrap();
+    // Neither the order of their writing, nor of their ids, nor what the clocks said.
+    for (index, millis, seq) in [(1, 0, 10), (3, 30, 7), (0, 20, 12), (2, 10, 11)] {
+        shreds::insert_fence(&mut tx, ids[index], at(millis), receipt(), seq, None).await.unwrap();
     }
-    for (since, expected) in [(9, &ids[..]), (10, &ids[..]), (11, &ids[1..]), (12, &ids[2..]), (13, &[])] {
-        let mut found = shreds::fenced_since(&mut tx, at(since)).await.unwrap();
-        found.sort();
-        assert_eq!(found, expected, "since {since}");
+    let all = [(7, ids[3]), (10, ids[1]), (11, ids[2]), (12, ids[0])];
+    for (after, limit, expected) in
+        [(0, 9, &all[..]), (6, 9, &all[..]), (7, 9, &all[1..]), (11, 9, &all[3..]), (12, 9, &[]), (0, 2, &all[..2]), (10, 1, &all[2..3])]
+    {
+        assert_eq!(shreds::fenced_after(&mut tx, after, limit).await.unwrap(), expected, "after {after}, {limit} at most");
     }
+}
+
+/// Two processes shred at once, and a third asks while they do.
+async fn who_asks_again_and_again_misses_no_fence(world: &World) {
+    let ids = world.announced(60).await;
+    let (another, third) = (world.another().await.unwrap(), world.another().await.unwrap());
+    let reason: ShredReason = super::parsed("operator");
+    let begin = audit::head(&mut third.read().await.unwrap()).await.unwrap();
+    let fencing = ids.iter().enumerate().map(|(index, id)| {
+        let (ledger, id, reason) = (if index % 2 == 0 { &world.ledger } else { &another }, *id, &reason);
+        ledger.unit(move || async move {
+            let (mut tx, receipt) = (ledger.begin().await?, receipt());
+            let entry = NewEntry::shred_fenced(at(0), Actor::Operator, id, receipt, reason);
+            let seq = audit::append(&mut tx, entry).await?;
+            shreds::insert_fence(&mut tx, id, at(0), receipt, seq, None).await?;
+            tx.commit().await
+        })
+    });
+    let asking = async {
+        let (mut seen, mut found) = (begin, Vec::new());
+        while found.len() < ids.len() {
+            for (seq, id) in shreds::fenced_after(&mut third.read().await.unwrap(), seen, 7).await.unwrap() {
+                assert!(seq > seen, "{seq} comes after {seen}");
+                seen = seq;
+                found.push(id);
+            }
+            tokio::task::yield_now().await;
+        }
+        (seen, found)
+    };
+    let asking = tokio::time::timeout(std::time::Duration::from_secs(30), asking);
+    let (fenced, asked) = tokio::join!(join_all(fencing), asking);
+    fenced.into_iter().for_each(Result::unwrap);
+    let (seen, mut found) = asked.expect("all are found");
+    found.sort();
+    assert_eq!((seen, found), (audit::head(&mut third.read().await.unwrap()).await.unwrap(), ids));
+    another.close().await;
+    third.close().await;
 }
 
 async fn a_destroyed_key_is_known_by_its_public_name(world: &World) {
     let ids = world.announced(2).await;
     let mut tx = world.tx().await;
     assert!(!shreds::is_destroyed(&mut tx, "f1").await.unwrap());
-    shreds::insert_fence(&mut tx, ids[0], at(0), receipt(), Some("f1")).await.unwrap();
+    shreds::insert_fence(&mut tx, ids[0], at(0), receipt(), 1, Some("f1")).await.unwrap();
     // One that never had a key destroys no name.
-    shreds::insert_fence(&mut tx, ids[1], at(0), receipt(), None).await.unwrap();
+    shreds::insert_fence(&mut tx, ids[1], at(0), receipt(), 2, None).await.unwrap();
     assert!(shreds::is_destroyed(&mut tx, "f1").await.unwrap());
     for other in ["f", "f2", ""] {
         assert!(!shreds::is_destroyed(&mut tx, other).await.unwrap());
@@ -58,7 +102,7 @@ async fn a_destroyed_key_is_known_by_its_public_name(world: &World) {
 async fn the_database_itself_keeps_fences(world: &World) {
     let id = world.one_announced().await;
     let mut tx = world.tx().await;
-    shreds::insert_fence(&mut tx, id, at(7), receipt(), Some("f1")).await.unwrap();
+    shreds::insert_fence(&mut tx, id, at(7), receipt(), 1, Some("f1")).await.unwrap();
     tx.commit().await.unwrap();
     let mut attacks = vec!["UPDATE fences SET fingerprint = NULL", "DELETE FROM fences", "DELETE FROM recordings"];
     if world.is_sqlite() {

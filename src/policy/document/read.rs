@@ -9,7 +9,7 @@ use std::time::Duration;
 use toml::de::DeTable;
 
 use super::{
-    Actions, Controller, Document, Fault, MAX_BYTES, MAX_GRANT_LIFETIME, Processor, PurposeRule, TierRule,
+    Actions, Controller, Document, Fault, Forgotten, MAX_BYTES, MAX_GRANT_LIFETIME, Processor, PurposeRule, TierRule,
     fault::{Faults, quote},
     walk::{At, Section},
 };
@@ -168,8 +168,28 @@ impl Reader<'_> {
         });
         let description = section.text("description", self.faults);
         let grant_lifetime = section.text("grant_lifetime", self.faults).and_then(|text| self.lifetime(&text));
+        let forgotten = section.given("forgotten", |section| {
+            let text = section.text("forgotten", self.faults)?;
+            self.forgotten(&text)
+        });
         section.finish(self.faults);
-        Some(TierRule { name: name?, description: description?.value.to_owned(), grant_lifetime: grant_lifetime? })
+        Some(TierRule {
+            name: name?,
+            description: description?.value.to_owned(),
+            grant_lifetime: grant_lifetime?,
+            forgotten: forgotten?.unwrap_or_default(),
+        })
+    }
+
+    fn forgotten(&mut self, text: &At<&str>) -> Option<Forgotten> {
+        match text.value {
+            "scheduled" => Some(Forgotten::Scheduled),
+            "immediately" => Some(Forgotten::Immediately),
+            other => {
+                self.faults.add(text.line, format!("`forgotten`: `{}` must be `scheduled` or `immediately`", quote(other)));
+                None
+            }
+        }
     }
 
     fn lifetime(&mut self, text: &At<&str>) -> Option<Duration> {

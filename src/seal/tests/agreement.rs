@@ -2,6 +2,7 @@
 
 use floe_rs::gcm::{FloeDecryptor, FloeEncryptor, FloeKey, Header, Segment};
 
+use super::super::Bound as _;
 use super::*;
 
 const LENGTHS: [usize; 7] = [0, 1, 16_351, 16_352, 16_353, 65_504, 200_000];

@@ -1,5 +1,6 @@
 //! What somebody who can write to the store could do, and that none of it yields a byte.
 
+use super::super::Bound as _;
 use super::*;
 use crate::model::id::{RecordingId, VaultId};
 

@@ -5,6 +5,10 @@ use std::{
     thread,
 };
 
+use recvault::ledger::{
+    Ledger, Settings, audit,
+    image::{self, Table},
+};
 use sqlx::{AssertSqlSafe, Connection as _, Executor as _, PgConnection, SqliteConnection, sqlite::SqliteConnectOptions};
 
 use super::digits;
@@ -43,7 +47,7 @@ impl Database {
         there
     }
 
-    pub(super) async fn ground(self, folder: &Path) -> Ground {
+    pub(crate) async fn ground(self, folder: &Path) -> Ground {
         let file = folder.join("vault.db");
         if self == Self::Sqlite {
             return Ground { url: "sqlite:vault.db".into(), file, dropped: None };
@@ -57,6 +61,25 @@ impl Database {
 }
 
 impl Ground {
+    /// A copy of every row there is now, in a database of the same kind, as a backup would hold it.
+    pub(crate) async fn copy(&self, base: &Path) -> (Self, Ledger) {
+        let database = if self.is_postgres() { Database::Postgres } else { Database::Sqlite };
+        let folder = base.join(format!("copy-{}", digits()));
+        std::fs::create_dir(&folder).unwrap();
+        let copy = database.ground(&folder).await;
+        let opened = async |url: &str, base: &Path| Ledger::open(&Settings { url: url.to_owned(), connections: 2 }, base).await.unwrap();
+        let (from, to) = (opened(&self.url, base).await, opened(&copy.url, &folder).await);
+        let (mut source, mut target) = (from.snapshot().await.unwrap(), to.begin().await.unwrap());
+        image::defer_references(&mut target).await.unwrap();
+        for table in Table::ALL {
+            let rows = image::chunk(&mut source, table, None, 1_000_000).await.unwrap();
+            image::insert(&mut target, table, &rows).await.unwrap();
+        }
+        audit::advance_head(&mut target, audit::head(&mut source).await.unwrap()).await.unwrap();
+        target.commit().await.unwrap();
+        (copy, to)
+    }
+
     /// Runs statements behind the vault's back.
     pub(crate) async fn run(&self, sql: &str) {
         let sql = AssertSqlSafe(sql.to_owned());

@@ -66,6 +66,18 @@ impl TestVault {
         assert!(heard.body == recorded.wav, "the sound is not the one that was recorded");
     }
 
+    /// The same in another process.
+    pub(crate) async fn plays_in(&self, process: &super::Process, recorded: &super::Recorded) {
+        let officer = process.api.clone().bearing(self.minted("privacy-officer").token.expose());
+        let body = serde_json::json!({ "purpose": "dispute-resolution", "justification": "the customer called back" });
+        let answer = officer.post(&format!("/v1/recordings/{}/grants", recorded.id), body).await;
+        assert_eq!(answer.status, 201, "{answer:?}");
+        let path = process.path_of(answer.json()["audio_url"].as_str().unwrap());
+        let heard = process.api.get(&path).await;
+        assert_eq!(heard.status, 200, "{heard:?}");
+        assert!(heard.body == recorded.wav, "the sound is not the one that was recorded");
+    }
+
     /// The audit log from behind the API, each entry as `event`.
     pub(crate) async fn events(&self) -> Vec<String> {
         self.entries().await.iter().map(|entry| entry["event"].as_str().unwrap().to_owned()).collect()

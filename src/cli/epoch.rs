@@ -1,0 +1,107 @@
+//! `recvault epoch`, `rotate` and `move`: keys that are renewed and moved.
+
+use std::process::ExitCode;
+
+use clap::Subcommand;
+
+use super::{Failure, out::Out};
+use crate::{
+    app::App,
+    flow,
+    model::{id::RecordingId, name::Tier},
+    policy::{Action, Permit},
+    vault::Turned,
+};
+
+/// The life of the root key.
+#[derive(Subcommand)]
+pub(super) enum Epoch {
+    /// Say how far shreds have come: what an older copy of the key store would still open, and until when.
+    Status,
+    /// Replace the root key now, so that no older copy of the key store opens what is shredded.
+    Turn {
+        /// Only say what would be done.
+        #[arg(long)]
+        dry_run: bool,
+    },
+}
+
+impl Epoch {
+    pub(super) async fn perform(self, mut app: App, out: Out) -> Result<ExitCode, Failure> {
+        let (flow, _committer) = app.flow().await?;
+        let status = flow.epoch_status().await?;
+        match self {
+            Self::Status => out.facts(&status, || {
+                let oldest = status.oldest_waiting.map(|at| format!(", the oldest since {at}")).unwrap_or_default();
+                let next = status.next_turn_at.map_or_else(|| "nothing waits for one".to_owned(), |at| at.to_string());
+                let snapshot = status.snapshot.as_ref().map_or_else(|| "none".to_owned(), |(name, at)| format!("{name}, verified {at}"));
+                let finished = if status.finished { "" } else { "; its turn is not finished" };
+                format!(
+                    "epoch             {} since {}{finished}\nwaiting shreds    {}{oldest}\nstale pages       {}\nnext turn         {next}\n\
+                     deletion horizon  {} h\nsnapshot          {snapshot}\n",
+                    status.epoch,
+                    status.began_at,
+                    status.waiting,
+                    status.stale_pages,
+                    status.horizon_s / 3600,
+                )
+            })?,
+            Self::Turn { dry_run: true } => {
+                let (next, waiting, pages) = (status.epoch + 1, status.waiting, status.stale_pages);
+                let facts = serde_json::json!({ "would_begin_epoch": next, "would_cover": waiting, "stale_pages": pages });
+                out.facts(&facts, || {
+                    format!(
+                        "Would begin epoch {next} with a new root: {pages} stale pages and those above them get new keys, a snapshot is written \
+                         and verified, the root of epoch {} is destroyed, and {waiting} shreds become unrecoverable. Nothing was done.\n",
+                        status.epoch
+                    )
+                })?;
+            }
+            Self::Turn { dry_run: false } => match flow.turn(&Permit::of_operator(Action::Keys)).await? {
+                Some(turned) => out.facts(&turned, || told(&turned))?,
+                None => return Err("another process turns the epoch right now".into()),
+            },
+        }
+        Ok(ExitCode::SUCCESS)
+    }
+}
+
+fn told(turned: &Turned) -> String {
+    format!(
+        "Epoch {} has begun: {} pages have new keys, snapshot {} is verified, the root before is destroyed. {} shreds are unrecoverable since {}.\n",
+        turned.epoch, turned.pages, turned.snapshot, turned.covered, turned.unrecoverable_since
+    )
+}
+
+/// Renews the keys of a tier, or of all.
+pub(super) async fn rotate(mut app: App, tier: Option<Tier>, dry_run: bool, out: Out) -> Result<ExitCode, Failure> {
+    let (flow, _committer) = app.flow().await?;
+    let known = |tier: &Tier| flow.rulebook().current().document().tiers.iter().any(|known| known.name == *tier);
+    if let Some(unknown) = tier.as_ref().filter(|tier| !known(tier)) {
+        return Err(format!("`--tier {unknown}`: the policy has no such tier").into());
+    }
+    let rotated = flow.rotate(&Permit::of_operator(Action::Keys), tier.as_ref(), dry_run).await?;
+    out.facts(&rotated, || match &rotated.turned {
+        Some(turned) => told(turned),
+        None if dry_run => format!("Would renew the keys of {} pages and turn the epoch. Nothing was done.\n", rotated.pages),
+        None => format!("{} pages get new keys with the turn that another process has begun, or the next.\n", rotated.pages),
+    })?;
+    Ok(ExitCode::SUCCESS)
+}
+
+/// Moves a recording to another tier.
+pub(super) async fn move_to(mut app: App, id: RecordingId, tier: Tier, dry_run: bool, out: Out) -> Result<ExitCode, Failure> {
+    let (flow, _committer) = app.flow().await?;
+    let moved = flow.move_to(&Permit::of_operator(Action::Keys), id, &tier, dry_run).await;
+    let (recording, moves) = moved.map_err(|error| match error {
+        flow::Error::NotFound => format!("there is no recording `{id}`"),
+        other => other.to_string(),
+    })?;
+    let facts = serde_json::json!({ "recording_id": id, "from": recording.tier, "to": tier, "moved": moves && !dry_run });
+    out.facts(&facts, || match (moves, dry_run) {
+        (false, _) => format!("{id} is in tier {tier} already.\n"),
+        (true, true) => format!("Would move {id} from tier {} to {tier}. Nothing was done.\n", recording.tier),
+        (true, false) => format!("Moved {id} from tier {} to {tier}.\n", recording.tier),
+    })?;
+    Ok(ExitCode::SUCCESS)
+}

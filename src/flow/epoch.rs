@@ -1,0 +1,203 @@
+//! Epochs: when the root is replaced, what waits for it, and which keys are renewed with it.
+//!
+//! Owns the schedule: a turn coalesces every shred since the one before; a tier of the policy may ask for one at once. Refuses to know how a
+//! turn is done; the vault does.
+
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+use tokio_util::sync::CancellationToken;
+
+use super::{Error, Flow};
+use crate::{
+    evidence::NewEntry,
+    ledger::{audit, epochs, keys, shreds},
+    model::{actor::Actor, name::Tier, time::Timestamp},
+    policy::{Action, Permit},
+    vault::Turned,
+};
+
+/// `[epoch]`: how long a shredded recording may stay within reach of an old copy of the key store.
+#[derive(Clone, Debug, Deserialize, Serialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct EpochSettings {
+    /// Hours between a shred and the turn that makes it unrecoverable, at most; 1 to 720.
+    pub turn_every_h: u32,
+    /// Days after which the keys of all pages are renewed with the next turn; 0: never by itself.
+    pub rotate_every_d: u32,
+}
+
+impl Default for EpochSettings {
+    fn default() -> Self {
+        Self { turn_every_h: 24, rotate_every_d: 0 }
+    }
+}
+
+impl EpochSettings {
+    /// The time between turns, as long as something waits for one.
+    pub fn turn_every(&self) -> Duration {
+        Duration::from_secs(u64::from(self.turn_every_h.clamp(1, 720)) * 3600)
+    }
+}
+
+/// How the epochs stand.
+#[derive(Clone, Debug, Serialize)]
+pub struct EpochStatus {
+    /// The present one.
+    pub epoch: u64,
+    /// When it began.
+    pub began_at: Timestamp,
+    /// Whether its turn is done; otherwise the next try goes on with it.
+    pub finished: bool,
+    /// Shreds that an older copy of the key store, together with its epoch's root, still opens.
+    pub waiting: i64,
+    /// When the oldest of them was fenced.
+    pub oldest_waiting: Option<Timestamp>,
+    /// Pages that get a new key in the next turn.
+    pub stale_pages: i64,
+    /// The deletion horizon, in seconds: the longest time between a shred and the end of older copies, as the schedule has it.
+    pub horizon_s: u64,
+    /// How long the oldest waiting shred has waited, in seconds; more than the horizon is an alarm.
+    pub horizon_now_s: u64,
+    /// When the next turn is due, if anything waits for one.
+    pub next_turn_at: Option<Timestamp>,
+    /// The newest verified snapshot, and when it was verified.
+    pub snapshot: Option<(String, Timestamp)>,
+}
+
+/// What a rotation asked for.
+#[derive(Clone, Debug, Serialize)]
+pub struct Rotated {
+    /// Pages that get a new key.
+    pub pages: u64,
+    /// The turn that gave it to them; `None` in a dry run, or while another process turns.
+    pub turned: Option<Turned>,
+}
+
+impl Flow {
+    /// How the epochs stand now.
+    ///
+    /// # Errors
+    /// The ledger's.
+    pub async fn epoch_status(&self) -> Result<EpochStatus, Error> {
+        let now = self.now();
+        let mut tx = self.0.ledger.read().await?;
+        let current = epochs::current(&mut tx).await?.ok_or(crate::vault::Error::NoVault)?;
+        let (waiting, oldest) = shreds::waiting(&mut tx).await?;
+        let stale_pages = keys::count_stale(&mut tx).await?;
+        let every = self.0.epochs.turn_every();
+        let is_due = waiting > 0 || stale_pages > 0 || current.finished_at.is_none();
+        Ok(EpochStatus {
+            epoch: current.epoch,
+            began_at: current.began_at,
+            finished: current.finished_at.is_some(),
+            waiting,
+            oldest_waiting: oldest,
+            stale_pages,
+            horizon_s: every.as_secs(),
+            horizon_now_s: oldest.map_or(0, |oldest| now.since(oldest).as_secs()),
+            next_turn_at: is_due.then(|| oldest.unwrap_or(current.began_at).after(every / 2)),
+            snapshot: current.snapshot,
+        })
+    }
+
+    /// Turns the epoch now. `None` while another process does.
+    ///
+    /// # Errors
+    /// [`Error::NotFound`] for a permit of another kind; custody's, the store's or the ledger's. The next try goes on from where it ended.
+    pub async fn turn(&self, permit: &Permit) -> Result<Option<Turned>, Error> {
+        if permit.action() != Action::Keys {
+            return Err(Error::NotFound);
+        }
+        self.turn_as(*permit.actor()).await
+    }
+
+    async fn turn_as(&self, actor: Actor) -> Result<Option<Turned>, Error> {
+        let turned = self.0.vault.turn(actor).await?;
+        if let Some(turned) = &turned {
+            metrics::counter!("recvault_turns_total").increment(1);
+            tracing::info!(epoch = turned.epoch, pages = turned.pages, covered = turned.covered, "the epoch is turned");
+        }
+        Ok(turned)
+    }
+
+    /// Renews the keys of a tier's pages, or of all, and turns. No byte of sound is read.
+    ///
+    /// # Errors
+    /// As [`Flow::turn`].
+    pub async fn rotate(&self, permit: &Permit, tier: Option<&Tier>, dry_run: bool) -> Result<Rotated, Error> {
+        if permit.action() != Action::Keys {
+            return Err(Error::NotFound);
+        }
+        if dry_run {
+            let pages = keys::count_pages(&mut self.0.ledger.read().await?, tier.map(Tier::as_str)).await?;
+            return Ok(Rotated { pages, turned: None });
+        }
+        let pages = self.mark_stale(*permit.actor(), tier).await?;
+        Ok(Rotated { pages, turned: self.turn_as(*permit.actor()).await? })
+    }
+
+    async fn mark_stale(&self, actor: Actor, tier: Option<&Tier>) -> Result<u64, Error> {
+        let now = self.now();
+        let marked = self.0.ledger.unit(async || {
+            let mut tx = self.0.ledger.begin().await?;
+            let pages = keys::mark_stale(&mut tx, tier.map(Tier::as_str)).await?;
+            if tier.is_none() {
+                epochs::note_rotated(&mut tx, now).await?;
+            }
+            audit::append(&mut tx, NewEntry::keys_rotated(now, actor, tier, pages)).await?;
+            tx.commit().await?;
+            Ok::<_, crate::ledger::Error>(pages)
+        });
+        Ok(marked.await?)
+    }
+
+    /// Does what is due: completes an interrupted turn, rotates, turns. Whether anything was done.
+    ///
+    /// # Errors
+    /// Of custody, store or ledger; it stays due.
+    pub async fn keep_epochs(&self) -> Result<bool, Error> {
+        self.0.vault.follow_epoch().await?;
+        let mut done = self.0.vault.complete_turn().await?.is_some();
+        let now = self.now();
+        let mut tx = self.0.ledger.read().await?;
+        let current = epochs::current(&mut tx).await?.ok_or(crate::vault::Error::NoVault)?;
+        let rotated_at = epochs::rotated_at(&mut tx).await?.unwrap_or(current.began_at);
+        drop(tx);
+        let rotate_every = Duration::from_secs(u64::from(self.0.epochs.rotate_every_d) * 24 * 3600);
+        if !rotate_every.is_zero() && now.since(rotated_at) >= rotate_every {
+            self.mark_stale(Actor::Vault, None).await?;
+            return Ok(self.turn_as(Actor::Vault).await?.is_some() || done);
+        }
+        let status = self.epoch_status().await?;
+        let is_due = status.next_turn_at.is_some_and(|at| at <= now);
+        if is_due || self.is_wanted_at_once().await? {
+            done |= self.turn_as(Actor::Vault).await?.is_some();
+        }
+        Ok(done)
+    }
+
+    /// Whether a shred waits whose tier asks for a turn at once.
+    async fn is_wanted_at_once(&self) -> Result<bool, Error> {
+        let tiers = self.0.rulebook.current().turned_at_once();
+        if tiers.is_empty() {
+            return Ok(false);
+        }
+        Ok(shreds::any_uncovered_of(&mut self.0.ledger.read().await?, &tiers).await?)
+    }
+
+    /// Keeps the epochs until `stop`: looks again when a shred or another process's turn rings, and every few seconds.
+    pub async fn watch_epochs(self, stop: CancellationToken) {
+        while !stop.is_cancelled() {
+            if let Err(error) = self.keep_epochs().await {
+                tracing::warn!(%error, "the epoch is not turned");
+                metrics::counter!("recvault_turn_failures_total").increment(1);
+            }
+            tokio::select! {
+                () = stop.cancelled() => {}
+                () = self.0.epoch_bell.notified() => {}
+                () = tokio::time::sleep(Duration::from_secs(5)) => {}
+            }
+        }
+    }
+}

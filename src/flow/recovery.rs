@@ -1,0 +1,116 @@
+//! Recovery: what the store must hold so that it and custody alone rebuild the vault.
+//!
+//! Owns when snapshots are taken and the journal is written. Refuses to know what is in them.
+
+use std::time::Duration;
+
+use serde::Deserialize;
+use tokio_util::sync::CancellationToken;
+
+use super::{Error, Flow};
+use crate::{
+    ledger::{epochs, marks},
+    model::time::Timestamp,
+    store,
+};
+
+/// `[recovery]`: snapshots and journal.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct RecoverySettings {
+    /// Hours between two snapshots, 1 to 720. Each turn of the epoch makes one, too.
+    pub snapshot_every_h: u32,
+    /// Another store for snapshots and journal than the one for recordings.
+    pub store: Option<store::Settings>,
+}
+
+impl Default for RecoverySettings {
+    fn default() -> Self {
+        Self { snapshot_every_h: 24, store: None }
+    }
+}
+
+impl RecoverySettings {
+    /// The time between two snapshots.
+    pub fn snapshot_every(&self) -> Duration {
+        Duration::from_secs(u64::from(self.snapshot_every_h.clamp(1, 720)) * 3600)
+    }
+}
+
+/// How far the store is behind the ledger.
+#[derive(Clone, Debug, serde::Serialize)]
+pub struct JournalStatus {
+    /// States that are not in the journal yet: what a loss of the ledger would lose now.
+    pub waiting: i64,
+    /// Since when the oldest.
+    pub oldest_waiting: Option<Timestamp>,
+}
+
+impl Flow {
+    /// How far the store is behind.
+    ///
+    /// # Errors
+    /// The ledger's.
+    pub async fn journal_status(&self) -> Result<JournalStatus, Error> {
+        let (waiting, oldest_waiting) = marks::waiting(&mut self.0.ledger.read().await?).await?;
+        Ok(JournalStatus { waiting, oldest_waiting })
+    }
+
+    /// Writes what changed to the journal. How many states.
+    ///
+    /// # Errors
+    /// The store's or the ledger's; it stays to be written.
+    pub async fn journal(&self) -> Result<u64, Error> {
+        Ok(self.0.vault.journal().await?)
+    }
+
+    /// The same, for who has something to tell first and must not fail for it: what is not written now is written soon.
+    pub(super) async fn journal_or_warn(&self) {
+        if let Err(error) = self.journal().await {
+            tracing::warn!(%error, "the journal is not written");
+            metrics::counter!("recvault_journal_failures_total").increment(1);
+        }
+    }
+
+    /// Takes a snapshot if there is none of this epoch, or it is older than the schedule says.
+    ///
+    /// # Errors
+    /// The store's, custody's or the ledger's; the next try begins anew.
+    pub async fn keep_snapshots(&self) -> Result<bool, Error> {
+        let current = epochs::current(&mut self.0.ledger.read().await?).await?.ok_or(crate::vault::Error::NoVault)?;
+        let is_due = match current.snapshot {
+            // A turn under way makes its own.
+            _ if current.finished_at.is_none() => false,
+            None => true,
+            Some((_, at)) => self.now().since(at) >= self.0.snapshot_every,
+        };
+        if is_due {
+            let checked = self.0.vault.snapshot().await?;
+            tracing::info!(snapshot = %checked.snapshot, rows = checked.rows, "a snapshot is verified");
+        }
+        Ok(is_due)
+    }
+
+    /// Writes the journal as soon as something changes, and snapshots when they are due, until `stop`; then once more.
+    pub async fn watch_recovery(self, stop: CancellationToken) {
+        while !stop.is_cancelled() {
+            if let Err(error) = self.keep_snapshots().await {
+                tracing::warn!(%error, "no snapshot is taken");
+                metrics::counter!("recvault_snapshot_failures_total").increment(1);
+            }
+            let next_look = tokio::time::sleep(Duration::from_secs(60));
+            tokio::pin!(next_look);
+            loop {
+                self.journal_or_warn().await;
+                tokio::select! {
+                    () = stop.cancelled() => break,
+                    () = &mut next_look => break,
+                    () = self.0.journal_bell.notified() => {}
+                    // What other processes and the command line changed.
+                    () = tokio::time::sleep(Duration::from_secs(1)) => {}
+                }
+            }
+        }
+        self.journal_or_warn().await;
+    }
+}

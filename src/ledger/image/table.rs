@@ -1,0 +1,250 @@
+//! The tables whose rows travel, and their columns as both databases have them.
+//!
+//! Owns these lists and nothing else; a conformance story holds them against what each database says of itself, so that no column is
+//! forgotten. Not among them: what lives for minutes (grants, `unjournaled`, `turner`) and the one number of `audit_head`.
+
+/// A table whose rows travel. The order is the one in which they are written: what is referred to comes first, except that key entries come
+/// before their pages.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
+pub enum Table {
+    /// The one vault.
+    Vault,
+    /// Policy files that were in force.
+    Policies,
+    /// Lives of the root key.
+    Epochs,
+    /// Bearer tokens, as hashes.
+    Tokens,
+    /// The catalogue.
+    Recordings,
+    /// Where record keys are.
+    KeyEntries,
+    /// Pages of the key tree.
+    Pages,
+    /// Sealed objects.
+    Artefacts,
+    /// The marks that keys are dead.
+    Fences,
+    /// Proofs of shreds.
+    Receipts,
+    /// Work to do, with its leases.
+    Work,
+    /// The audit log.
+    Audit,
+}
+
+impl Table {
+    /// All of them, in order.
+    pub const ALL: [Self; 12] = [
+        Self::Vault,
+        Self::Policies,
+        Self::Epochs,
+        Self::Tokens,
+        Self::Recordings,
+        Self::KeyEntries,
+        Self::Pages,
+        Self::Artefacts,
+        Self::Fences,
+        Self::Receipts,
+        Self::Work,
+        Self::Audit,
+    ];
+
+    /// As the databases call it.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Vault => "vault",
+            Self::Policies => "policies",
+            Self::Epochs => "epochs",
+            Self::Tokens => "tokens",
+            Self::Recordings => "recordings",
+            Self::KeyEntries => "key_entries",
+            Self::Pages => "pages",
+            Self::Artefacts => "artefacts",
+            Self::Fences => "fences",
+            Self::Receipts => "receipts",
+            Self::Work => "work",
+            Self::Audit => "audit",
+        }
+    }
+
+    /// The table of this name, if its rows travel.
+    pub fn from_name(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|table| table.name() == name)
+    }
+
+    /// Its columns, in the databases' order.
+    pub(in crate::ledger) const fn columns(self) -> &'static [Column] {
+        match self {
+            Self::Vault => const { &[text("id"), int("created_at")] },
+            Self::Policies => const { &[text("digest"), text("version"), text("source"), int("in_force_at")] },
+            Self::Epochs => {
+                const {
+                    &[
+                        int("epoch"),
+                        bytes("root_sealed"),
+                        int("began_at"),
+                        maybe_text("snapshot"),
+                        maybe_int("snapshot_at"),
+                        maybe_int("previous_destroyed_at"),
+                        maybe_int("finished_at"),
+                    ]
+                }
+            }
+            Self::Tokens => {
+                const {
+                    &[
+                        text("id"),
+                        text("hash"),
+                        text("label"),
+                        text("roles"),
+                        text("accounts"),
+                        int("created_at"),
+                        int("expires_at"),
+                        maybe_int("revoked_at"),
+                    ]
+                }
+            }
+            Self::Recordings => RECORDINGS,
+            Self::KeyEntries => const { &[text("recording_id"), text("leg"), text("page_id"), int("slot"), text("fingerprint")] },
+            Self::Pages => PAGES,
+            Self::Artefacts => {
+                const {
+                    &[
+                        text("recording_id"),
+                        text("leg"),
+                        text("artefact"),
+                        text("object_id"),
+                        int("plain_len"),
+                        int("sealed_len"),
+                        text("sealed_sha256"),
+                        int("segment"),
+                        text("content_type"),
+                    ]
+                }
+            }
+            Self::Fences => {
+                const { &[text("recording_id"), int("fenced_at"), text("receipt_id"), maybe_text("fingerprint"), maybe_int("seq")] }
+            }
+            Self::Receipts => {
+                const { &[text("id"), text("recording_id"), text("state"), text("jws"), int("issued_at"), maybe_int("epoch")] }
+            }
+            Self::Work => {
+                const {
+                    &[
+                        text("kind"),
+                        text("recording_id"),
+                        text("state"),
+                        int("due_at"),
+                        maybe_text("holder"),
+                        int("attempts"),
+                        maybe_text("last_error"),
+                        int("enqueued_at"),
+                    ]
+                }
+            }
+            Self::Audit => const { &[int("seq"), int("at"), text("actor"), text("event"), maybe_text("recording_id"), text("details")] },
+        }
+    }
+
+    /// The columns of the primary key; they are the first ones.
+    pub(in crate::ledger) fn key(self) -> &'static [Column] {
+        let width = match self {
+            Self::Artefacts => 3,
+            Self::KeyEntries | Self::Work => 2,
+            _ => 1,
+        };
+        self.columns().split_at(width).0
+    }
+
+    /// The column by which the rows of one recording, token, policy or page are found.
+    pub(super) const fn subject(self) -> Option<&'static str> {
+        match self {
+            Self::Recordings | Self::Tokens | Self::Pages => Some("id"),
+            Self::KeyEntries | Self::Artefacts | Self::Fences | Self::Receipts | Self::Work => Some("recording_id"),
+            Self::Policies => Some("digest"),
+            Self::Vault | Self::Epochs | Self::Audit => None,
+        }
+    }
+
+    /// Whether rows are never changed or removed, which the databases themselves see to.
+    pub(super) const fn only_grows(self) -> bool {
+        matches!(self, Self::Fences | Self::Audit)
+    }
+}
+
+/// A column.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(in crate::ledger) struct Column {
+    /// As the databases call it.
+    pub(in crate::ledger) name: &'static str,
+    /// What it holds.
+    pub(in crate::ledger) kind: Kind,
+}
+
+/// What a column holds.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(in crate::ledger) enum Kind {
+    Text,
+    MaybeText,
+    Int,
+    MaybeInt,
+    Bytes,
+}
+
+const RECORDINGS: &[Column] = &[
+    text("id"),
+    text("state"),
+    text("account"),
+    text("source_sid"),
+    maybe_text("call_sid"),
+    maybe_text("conference_sid"),
+    maybe_text("source"),
+    text("source_status"),
+    int("source_rank"),
+    maybe_int("error_code"),
+    maybe_int("duration_s"),
+    maybe_int("channels"),
+    text("tier"),
+    text("policy_version"),
+    text("policy_digest"),
+    maybe_int("started_at"),
+    int("announced_at"),
+    maybe_int("sealed_at"),
+    maybe_int("shredded_at"),
+];
+
+const PAGES: &[Column] = &[
+    text("id"),
+    text("tier"),
+    int("level"),
+    int("generation"),
+    maybe_text("parent"),
+    maybe_int("parent_slot"),
+    int("used"),
+    maybe_text("filler"),
+    maybe_int("filler_until"),
+    bytes("sealed"),
+    int("epoch"),
+    int("stale"),
+];
+
+const fn text(name: &'static str) -> Column {
+    Column { name, kind: Kind::Text }
+}
+
+const fn maybe_text(name: &'static str) -> Column {
+    Column { name, kind: Kind::MaybeText }
+}
+
+const fn int(name: &'static str) -> Column {
+    Column { name, kind: Kind::Int }
+}
+
+const fn maybe_int(name: &'static str) -> Column {
+    Column { name, kind: Kind::MaybeInt }
+}
+
+const fn bytes(name: &'static str) -> Column {
+    Column { name, kind: Kind::Bytes }
+}

@@ -1,0 +1,82 @@
+//! Marks on what has changed since it was last written to the journal in the store.
+//!
+//! A mark is set in the same unit as the change, and taken away only if nothing changed again while the journal was written.
+
+use super::{
+    Error,
+    tx::{Arg, Tx},
+};
+use crate::model::time::Timestamp;
+
+/// What can be marked.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Marked {
+    /// A recording with its artefacts, key, fence and receipt.
+    Recording,
+    /// A bearer token.
+    Token,
+    /// A policy file.
+    Policy,
+}
+
+impl Marked {
+    const fn as_str(self) -> &'static str {
+        match self {
+            Self::Recording => "recording",
+            Self::Token => "token",
+            Self::Policy => "policy",
+        }
+    }
+}
+
+/// One mark.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Mark {
+    /// What changed.
+    pub kind: Marked,
+    /// Its id; of a policy, its digest.
+    pub id: String,
+    mark: i64,
+}
+
+/// Marks that something changed.
+pub async fn set(tx: &mut Tx, kind: Marked, id: &str, now: Timestamp) -> Result<(), Error> {
+    const SQL: &str = "/* marks.set */
+        INSERT INTO unjournaled (kind, id, mark, since) VALUES ($1, $2, 1, $3)
+        ON CONFLICT (kind, id) DO UPDATE SET mark = unjournaled.mark + 1";
+    tx.execute(SQL, &[Arg::Text(kind.as_str()), Arg::Text(id), Arg::Int(now.as_millis())]).await.map(|_| ())
+}
+
+/// Up to `limit` marks, in no order.
+pub async fn next(tx: &mut Tx, limit: i64) -> Result<Vec<Mark>, Error> {
+    const SQL: &str = "/* marks.next */ SELECT kind, id, mark FROM unjournaled LIMIT $1";
+    tx.fetch_all(SQL, &[Arg::Int(limit)])
+        .await?
+        .iter()
+        .map(|row| {
+            let kind = match row.text("kind")?.as_str() {
+                "recording" => Marked::Recording,
+                "token" => Marked::Token,
+                "policy" => Marked::Policy,
+                _ => return Err(row.inconsistent("unjournaled", "kind", "id")),
+            };
+            Ok(Mark { kind, id: row.text("id")?, mark: row.int("mark")? })
+        })
+        .collect()
+}
+
+/// Takes marks away, except where something changed again since they were read.
+pub async fn clear(tx: &mut Tx, marks: &[Mark]) -> Result<(), Error> {
+    const SQL: &str = "/* marks.clear */ DELETE FROM unjournaled WHERE kind = $1 AND id = $2 AND mark = $3";
+    for mark in marks {
+        tx.execute(SQL, &[Arg::Text(mark.kind.as_str()), Arg::Text(&mark.id), Arg::Int(mark.mark)]).await?;
+    }
+    Ok(())
+}
+
+/// How many marks there are, and since when the oldest.
+pub async fn waiting(tx: &mut Tx) -> Result<(i64, Option<Timestamp>), Error> {
+    const SQL: &str = "/* marks.waiting */ SELECT COUNT(*) AS n, MIN(since) AS oldest FROM unjournaled";
+    let row = tx.fetch_first(SQL, &[]).await?.ok_or(Error::Stale("the query gave no row"))?;
+    Ok((row.int("n")?, row.maybe_time("oldest")?))
+}

@@ -1,0 +1,170 @@
+//! The journal: between two snapshots, what changed is written to the store beside them.
+//!
+//! A piece holds the *present* state of every recording that is marked: its rows, its key while it lives, its fence once it is dead; and of
+//! tokens and policies their rows. So pieces may be written twice, by several processes, and in any order of marks: of two states of a
+//! recording the one in the piece with the higher number counts.
+//!
+//! Owns what a piece holds. INVARIANT: a mark is taken away only after a piece with the state that it stands for is durable. A shred is
+//! told to its caller after that.
+
+use base64::{Engine as _, engine::general_purpose::STANDARD as BASE64};
+use serde::{Deserialize, Serialize};
+use zeroize::Zeroizing;
+
+use super::{
+    Error, Inner, Vault,
+    recovery::{Header, Writing},
+    snapshot::{self, Rows},
+};
+use crate::{
+    ledger::{
+        Tx, audit, epochs,
+        image::{self, Image, Table},
+        marks::{self, Mark, Marked},
+    },
+    model::{
+        artefact::Leg,
+        crash,
+        id::{ObjectId, RecordingId},
+    },
+    secret::Key,
+    store::{RecoveryKind, RecoveryName},
+};
+
+/// States in one piece.
+const PIECE: i64 = 1024;
+
+/// A line with a living record key. The file around it is sealed like the pages it would be on.
+#[derive(Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct KeyLine<'a> {
+    recording: RecordingId,
+    leg: Leg,
+    #[serde(borrow)]
+    key: &'a str,
+}
+
+/// What a line of a piece says.
+pub(super) enum Line {
+    /// A row.
+    Row(Image),
+    /// A living key of the recording whose row came before.
+    Key(RecordingId, Leg, Key),
+    /// Neither.
+    Nothing,
+}
+
+impl Vault {
+    /// Writes everything that is marked to the journal. How many states. Cheap when nothing is.
+    ///
+    /// # Errors
+    /// Of store or ledger; what is not written stays marked.
+    pub async fn journal(&self) -> Result<u64, Error> {
+        let vault = &*self.0;
+        // One at a time: who waited finds that the one before has written its states, too.
+        let _turn = vault.journaling.lock().await;
+        let mut written = 0;
+        loop {
+            if marks::waiting(&mut vault.ledger.read().await?).await?.0 == 0 {
+                return Ok(written);
+            }
+            vault.follow().await?;
+            let marks = vault.write_piece().await?;
+            written += marks.len() as u64;
+            crash::point("journal.written");
+            vault
+                .unit(async || {
+                    let mut tx = vault.ledger.begin().await?;
+                    marks::clear(&mut tx, &marks).await?;
+                    Ok(tx.commit().await?)
+                })
+                .await?;
+        }
+    }
+
+    /// Whether the store knows of more than the ledger: a ledger that was put back from an old copy has forgotten what happened since, shreds
+    /// among it.
+    ///
+    /// # Errors
+    /// [`Error::ForgetfulLedger`]; the store's or the ledger's.
+    pub async fn check_memory(&self) -> Result<(), Error> {
+        let vault = &*self.0;
+        let mut known = 0;
+        for kind in [RecoveryKind::Journal, RecoveryKind::Snapshot] {
+            let all = vault.recovery.list_recovery(kind).await?;
+            known =
+                all.into_iter().filter(|(name, _)| name.epoch == vault.root.key().epoch).map(|(name, _)| name.seq).fold(known, i64::max);
+        }
+        let ledger = audit::head(&mut vault.ledger.read().await?).await?;
+        if known > ledger { Err(Error::ForgetfulLedger { ledger, store: known }) } else { Ok(()) }
+    }
+}
+
+impl Inner {
+    /// Writes one piece; the marks whose states are in it.
+    async fn write_piece(&self) -> Result<Vec<Mark>, Error> {
+        let mut tx = self.ledger.snapshot().await?;
+        let epoch = epochs::current(&mut tx).await?.ok_or(Error::NoVault)?;
+        let marks = marks::next(&mut tx, PIECE).await?;
+        let root = self.root.key();
+        if epoch.epoch != root.epoch || marks.is_empty() {
+            // Turned meanwhile, or written by another process: the next look tells.
+            return Ok(Vec::new());
+        }
+        let (seq, id) = (audit::head(&mut tx).await?, ObjectId::random(&mut rand::rng()));
+        let name = RecoveryName { kind: RecoveryKind::Journal, epoch: epoch.epoch, seq, id };
+        let header = Header::of(name, self.id, &epoch.root_sealed, self.clock.now());
+        let mut file = Writing::begin(&self.recovery, name, &header, &root).await?;
+        let mut rows = 0;
+        for mark in &marks {
+            let tables: &[Table] = match mark.kind {
+                Marked::Recording => &[Table::Recordings, Table::Artefacts, Table::Fences, Table::Receipts],
+                Marked::Token => &[Table::Tokens],
+                Marked::Policy => &[Table::Policies],
+            };
+            for table in tables {
+                let images = image::find(&mut tx, *table, &mark.id).await?;
+                if !images.is_empty() {
+                    file.line(|out| snapshot::mark(out, &snapshot::Mark::Table(table.name().into()))).await?;
+                }
+                for row in &images {
+                    file.line(|out| row.to_json(out)).await?;
+                    rows += 1;
+                }
+            }
+            if mark.kind == Marked::Recording {
+                self.key_line(&mut tx, &mark.id, &mut file).await?;
+            }
+        }
+        drop(tx);
+        file.line(|out| snapshot::mark(out, &snapshot::Mark::End(rows))).await?;
+        file.finish().await?;
+        Ok(marks)
+    }
+
+    /// The recording's key, if it lives.
+    async fn key_line(&self, tx: &mut Tx, id: &str, file: &mut Writing) -> Result<(), Error> {
+        let Ok(recording) = id.parse() else { return Ok(()) };
+        let leg = Leg::All;
+        let key = match self.record_key(tx, recording, leg).await {
+            Ok(key) => key,
+            // Shredded, or never sealed.
+            Err(Error::Gone) => return Ok(()),
+            Err(error) => return Err(error),
+        };
+        let text = Zeroizing::new(BASE64.encode(key.expose()));
+        let line = KeyLine { recording, leg, key: &text };
+        file.line(|out| serde_json::to_writer(out, &line).expect("ids and text have a JSON form, and a vector takes all of it")).await
+    }
+}
+
+/// Reads a line of a piece.
+pub(super) fn parse(rows: &mut Rows, line: &[u8]) -> Result<Line, &'static str> {
+    if line.starts_with(br#"{"recording":"#) {
+        const FAULT: &str = "a key of it is not one";
+        let line: KeyLine<'_> = serde_json::from_slice(line).map_err(|_| FAULT)?;
+        let bytes = BASE64.decode(line.key).map(Zeroizing::new).map_err(|_| FAULT)?;
+        return Ok(Line::Key(line.recording, line.leg, Key::from_slice(&bytes).ok_or(FAULT)?));
+    }
+    Ok(rows.next(line)?.map_or(Line::Nothing, Line::Row))
+}

@@ -1,0 +1,120 @@
+//! Recovery files: what the store keeps so that it and custody alone rebuild the vault.
+//!
+//! ```text
+//! header: one line of JSON in the clear: format, vault, epoch, number of the last audit entry it knows, file id, time, sealed root page key
+//! body:   one FLOE message, bound to the header, under HKDF(root page key, file id); lines of JSON
+//! ```
+//! Owns this envelope. A file dies with its epoch's root: the key in its header is sealed by that root, and nothing else opens it. Refuses to
+//! know what the lines mean; [`snapshot`](super::snapshot) and [`journal`](super::journal) say that.
+
+mod read;
+mod write;
+
+use std::{collections::BTreeMap, sync::Arc};
+
+use base64::{Engine as _, engine::general_purpose::STANDARD as BASE64};
+use serde::{Deserialize, Serialize};
+
+pub(super) use self::{read::Reading, write::Writing};
+use super::Error;
+use crate::{
+    custody::{Custody, RootName},
+    keyring::RootKey,
+    model::{
+        id::{ObjectId, VaultId},
+        time::Timestamp,
+    },
+    store::{RecoveryKind, RecoveryName},
+};
+
+/// Bytes within which a header ends.
+const MAX_HEADER: usize = 8 * 1024;
+
+/// The first line of a recovery file.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Header {
+    format: String,
+    /// The vault.
+    pub(super) vault: VaultId,
+    /// The epoch whose root opens it.
+    pub(super) epoch: u64,
+    /// The number of the last audit entry that it knows of.
+    pub(super) seq: i64,
+    file: ObjectId,
+    /// When it was written.
+    pub(super) at: Timestamp,
+    root_sealed: String,
+}
+
+impl Header {
+    fn format_of(kind: RecoveryKind) -> &'static str {
+        match kind {
+            RecoveryKind::Snapshot => "recvault/snapshot/1",
+            RecoveryKind::Journal => "recvault/journal/1",
+        }
+    }
+
+    /// The header of the file of this name.
+    pub(super) fn of(name: RecoveryName, vault: VaultId, root_sealed: &[u8], at: Timestamp) -> Self {
+        Self {
+            format: Self::format_of(name.kind).into(),
+            vault,
+            epoch: name.epoch,
+            seq: name.seq,
+            file: name.id,
+            at,
+            root_sealed: BASE64.encode(root_sealed),
+        }
+    }
+
+    /// The line, its end included.
+    fn line(&self) -> Vec<u8> {
+        let mut line = serde_json::to_vec(self).expect("ids, numbers and texts have a JSON form");
+        line.push(b'\n');
+        line
+    }
+
+    /// Reads the line that a file of this name begins with; the header and the line's length.
+    ///
+    /// # Errors
+    /// [`Error::RecoveryFile`].
+    pub(super) fn read(name: RecoveryName, bytes: &[u8]) -> Result<(Self, usize), Error> {
+        let fault = |why| Error::RecoveryFile { name: name.to_string(), why };
+        let length = bytes.iter().position(|byte| *byte == b'\n').ok_or_else(|| fault("it has no header"))? + 1;
+        let line = bytes.get(..length).unwrap_or_default();
+        let header: Self = serde_json::from_slice(line).map_err(|_| fault("its header is not that of a recovery file"))?;
+        if header.format != Self::format_of(name.kind) {
+            return Err(fault("its format is not one that this version reads"));
+        }
+        if (header.epoch, header.seq, header.file) != (name.epoch, name.seq, name.id) || header.line() != line {
+            return Err(fault("it is another file than its name says"));
+        }
+        Ok((header, length))
+    }
+}
+
+/// Root page keys of recovery files that were opened, so that custody is asked once for each.
+#[derive(Default)]
+pub(super) struct Roots(BTreeMap<(u64, String), Arc<RootKey>>);
+
+impl Roots {
+    /// The key in a header.
+    ///
+    /// # Errors
+    /// Custody's, [`custody::Error::NoRoot`](crate::custody::Error::NoRoot) above all: the file is older than the root.
+    pub(super) async fn open(&mut self, custody: &dyn Custody, header: &Header) -> Result<Arc<RootKey>, Error> {
+        let place = (header.epoch, header.root_sealed.clone());
+        if let Some(known) = self.0.get(&place) {
+            return Ok(Arc::clone(known));
+        }
+        let sealed = BASE64.decode(&header.root_sealed).map_err(|_| crate::custody::Error::NotAuthentic)?;
+        let key = custody.open(RootName { vault: header.vault, epoch: header.epoch }, &sealed).await?;
+        let root = Arc::new(RootKey { epoch: header.epoch, key });
+        self.0.insert(place, Arc::clone(&root));
+        Ok(root)
+    }
+}
+
+#[cfg(test)]
+mod tests;

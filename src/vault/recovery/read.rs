@@ -1,0 +1,89 @@
+//! Reading a recovery file: authenticated from both ends before the first line, in bounded memory.
+
+use std::num::NonZeroUsize;
+
+use zeroize::Zeroizing;
+
+use super::{Header, MAX_HEADER, Roots};
+use crate::{
+    custody::Custody,
+    keyring::{self, RootKey},
+    seal::{self, Layout, Opener, RecoveryContext, SegmentLength, Spans},
+    store::{RecoveryName, Store},
+    vault::Error,
+};
+
+/// Segments read at a time: 1 MiB.
+const STRIDE: NonZeroUsize = NonZeroUsize::new(16).expect("16 is not 0");
+
+/// A recovery file whose header, first and final segment are authentic.
+pub(in crate::vault) struct Reading {
+    /// Its header.
+    pub(in crate::vault) header: Header,
+    /// The root page's key of its epoch.
+    pub(in crate::vault) root: std::sync::Arc<RootKey>,
+    store: Store,
+    name: RecoveryName,
+    body: u64,
+    opener: Opener,
+    spans: Spans,
+    buffer: Zeroizing<Vec<u8>>,
+    at: usize,
+}
+
+impl Reading {
+    /// Opens the file of this name.
+    ///
+    /// # Errors
+    /// [`Error::RecoveryFile`] if it is none, [`Error::Custody`] if its root is gone, [`Error::Seal`] if it was altered or cut.
+    pub(in crate::vault) async fn open(store: &Store, name: RecoveryName, custody: &dyn Custody, roots: &mut Roots) -> Result<Self, Error> {
+        let size = store.recovery_size(name).await?;
+        let front = store.read_recovery(name, 0..size.min(MAX_HEADER as u64)).await?;
+        let (header, length) = Header::read(name, &front)?;
+        let root = roots.open(custody, &header).await?;
+        let body = length as u64;
+        let layout = Layout::of(size - body, SegmentLength::Media)?;
+        let shifted = |range: std::ops::Range<u64>| range.start + body..range.end + body;
+        let head = store.read_recovery(name, shifted(layout.header())).await?;
+        let last = store.read_recovery(name, shifted(layout.final_segment())).await?;
+        let context = RecoveryContext { header: front.get(..length).unwrap_or_default() };
+        let opener = Opener::new(&keyring::recovery_key(&root, name.id), &context, layout, &head, last)?;
+        let spans = layout.spans(0..layout.plain_len(), STRIDE)?;
+        let buffer = Zeroizing::new(Vec::with_capacity(4 * 1024 * 1024));
+        Ok(Self { header, root, store: store.clone(), name, body, opener, spans, buffer, at: 0 })
+    }
+
+    /// The next line, without its end; `None` after the last.
+    ///
+    /// # Errors
+    /// [`Error::Seal`] if what comes next is not authentic; the store's.
+    pub(in crate::vault) async fn line(&mut self) -> Result<Option<&[u8]>, Error> {
+        let mut looked = self.at;
+        let end = loop {
+            let fresh = self.buffer.get(looked..).unwrap_or_default();
+            if let Some(found) = fresh.iter().position(|byte| *byte == b'\n') {
+                break looked + found;
+            }
+            looked = self.buffer.len() - self.at;
+            if !self.fill().await? {
+                // A file ends with a line's end.
+                return if self.buffer.is_empty() { Ok(None) } else { Err(seal::Error::Truncated.into()) };
+            }
+        };
+        let start = std::mem::replace(&mut self.at, end + 1);
+        Ok(self.buffer.get(start..end))
+    }
+
+    /// Drops the lines that were given and opens the next piece; false at the end.
+    async fn fill(&mut self) -> Result<bool, Error> {
+        self.buffer.drain(..self.at);
+        self.at = 0;
+        let Some(span) = self.spans.next() else { return Ok(false) };
+        let sealed = span.sealed();
+        let bytes = self.store.read_recovery(self.name, sealed.start + self.body..sealed.end + self.body).await?;
+        for slice in self.opener.open(&span, bytes)? {
+            self.buffer.extend_from_slice(&slice);
+        }
+        Ok(true)
+    }
+}

@@ -1,0 +1,72 @@
+//! Writing a recovery file: sealed while it is put together, in bounded memory.
+
+use bytes::{Bytes, BytesMut};
+use zeroize::Zeroizing;
+
+use super::Header;
+use crate::{
+    keyring::{self, RootKey},
+    model::crash,
+    seal::{RecoveryContext, Sealer, SegmentLength},
+    store::{RecoveryName, Store, Writer},
+    vault::Error,
+};
+
+/// Ciphertext handed to the store at a time.
+const PIECE: usize = 1024 * 1024;
+
+/// A recovery file that is being written. Dropped without [`Self::finish`], it leaves nothing that is listed.
+pub(in crate::vault) struct Writing {
+    writer: Writer,
+    sealer: Sealer,
+    out: BytesMut,
+    /// Plain lines that wait to be sealed.
+    lines: Zeroizing<Vec<u8>>,
+    written: u64,
+}
+
+impl Writing {
+    /// Begins a file.
+    ///
+    /// # Errors
+    /// The library's.
+    pub(in crate::vault) async fn begin(store: &Store, name: RecoveryName, header: &Header, root: &RootKey) -> Result<Self, Error> {
+        let line = header.line();
+        let key = keyring::recovery_key(root, name.id);
+        let sealer = Sealer::new(&key, &RecoveryContext { header: &line }, SegmentLength::Media)?;
+        let mut writer = store.recovery_writer(name);
+        let written = line.len() as u64;
+        writer.write(Bytes::from(line)).await?;
+        Ok(Self { writer, sealer, out: BytesMut::new(), lines: Zeroizing::new(Vec::with_capacity(PIECE + PIECE / 4)), written })
+    }
+
+    /// Adds a line, which `line` appends to the buffer without its end.
+    ///
+    /// # Errors
+    /// The store's; the file is then lost.
+    pub(in crate::vault) async fn line(&mut self, line: impl FnOnce(&mut Vec<u8>)) -> Result<(), Error> {
+        line(&mut self.lines);
+        self.lines.push(b'\n');
+        if self.lines.len() >= PIECE { self.seal().await } else { Ok(()) }
+    }
+
+    /// Makes the file durable, and only then visible. Bytes written.
+    ///
+    /// # Errors
+    /// The store's.
+    pub(in crate::vault) async fn finish(mut self) -> Result<u64, Error> {
+        self.seal().await?;
+        let sealed = self.sealer.finish(&mut self.out)?;
+        self.writer.write(self.out.split().freeze()).await?;
+        self.writer.finish().await?;
+        Ok(self.written + sealed.sealed_len)
+    }
+
+    async fn seal(&mut self) -> Result<(), Error> {
+        self.sealer.push(&self.lines, &mut self.out)?;
+        self.lines.clear();
+        self.writer.write(self.out.split().freeze()).await?;
+        crash::point("snapshot.first_bytes");
+        Ok(())
+    }
+}

@@ -1,0 +1,240 @@
+//! Restore: the store and custody alone rebuild the vault in an empty ledger.
+//!
+//! ```text
+//! newest snapshot whose root is in custody → every row
+//!   → journal pieces with higher numbers, in order: rows, keys into the tree, fences (which win, whatever came before)
+//!   → the audit log counts on from the highest number that was ever given
+//! ```
+//! Owns this order. All of it is one unit of work: a restore that is interrupted leaves an empty ledger, and what serves has every fence.
+//! INVARIANT: a key whose fingerprint stands in a fence is not taken in, from wherever it comes.
+
+use std::sync::Arc;
+
+use super::{
+    Error, Inner, Parts,
+    journal::{self, Line},
+    recovery::{Reading, Roots},
+    root::Root,
+    signer,
+    snapshot::Rows,
+};
+use crate::{
+    evidence::NewEntry,
+    keyring::fingerprint,
+    ledger::{
+        Tx, audit,
+        image::{self, Image, Table},
+        keys as rows, recordings, shreds,
+        work::{self, Kind},
+    },
+    model::{
+        artefact::Leg,
+        crash,
+        id::{HolderId, RecordingId, VaultId},
+        time::Timestamp,
+    },
+    secret::Key,
+    store::{RecoveryKind, RecoveryName},
+};
+
+/// Rows entered by one statement, or a few.
+const ROWS: usize = 2048;
+
+/// A vault that was rebuilt.
+#[derive(Clone, Debug, serde::Serialize)]
+pub struct Restored {
+    /// The vault.
+    pub vault: VaultId,
+    /// Its epoch.
+    pub epoch: u64,
+    /// The snapshot.
+    pub snapshot: RecoveryName,
+    /// When it was written.
+    pub snapshot_at: Timestamp,
+    /// Rows in it.
+    pub rows: u64,
+    /// Pieces of the journal that came after it.
+    pub pieces: u64,
+    /// States of recordings, tokens and policies in them.
+    pub states: u64,
+    /// When the last of these was written: what came later is lost.
+    pub recovery_point: Timestamp,
+    /// Fences that stand in the ledger now.
+    pub fences: i64,
+}
+
+/// What a restore would begin with.
+#[derive(Clone, Debug, serde::Serialize)]
+pub struct Plan {
+    /// The snapshot.
+    pub snapshot: RecoveryName,
+    /// Pieces of the journal that come after it, in order.
+    pub journal: Vec<RecoveryName>,
+}
+
+/// Chooses what to restore from: the newest snapshot whose root is in custody, or `wanted`.
+///
+/// # Errors
+/// [`Error::NoSnapshot`]; the store's or custody's.
+pub async fn plan(parts: &Parts, wanted: Option<RecoveryName>) -> Result<Plan, Error> {
+    let roots = parts.custody.roots().await?;
+    let opens = |name: &RecoveryName| roots.iter().any(|root| root.epoch == name.epoch);
+    let all = parts.recovery.list_recovery(RecoveryKind::Snapshot).await?;
+    let found = all.iter().map(|(name, _)| *name).filter(|name| opens(name) && wanted.is_none_or(|wanted| wanted == *name)).next_back();
+    let none = || {
+        let epochs: Vec<String> = roots.iter().map(|root| root.epoch.to_string()).collect();
+        Error::NoSnapshot(if epochs.is_empty() { "none".into() } else { format!("of epoch {}", epochs.join(" and ")) })
+    };
+    let snapshot = found.ok_or_else(none)?;
+    let journal = parts.recovery.list_recovery(RecoveryKind::Journal).await?.into_iter().map(|(name, _)| name);
+    let journal = journal.filter(|name| opens(name) && (name.epoch, name.seq) > (snapshot.epoch, snapshot.seq)).collect();
+    Ok(Plan { snapshot, journal })
+}
+
+/// Rebuilds the vault in the empty ledger of `parts`.
+///
+/// # Errors
+/// [`Error::NotEmpty`], or why the plan cannot be followed; the ledger is empty then as before.
+pub async fn restore(parts: Parts, plan: &Plan) -> Result<Restored, Error> {
+    let Parts { ledger, store, recovery, custody, clock } = parts;
+    let (mut roots, name) = (Roots::default(), plan.snapshot);
+    let file = Reading::open(&recovery, name, custody.as_ref(), &mut roots).await?;
+    let (header, root) = (file.header.clone(), Arc::clone(&file.root));
+    // The one unit that lasts as long as the store takes: nobody else has this ledger yet.
+    let mut tx = ledger.begin().await?;
+    if !image::is_empty(&mut tx).await? {
+        return Err(Error::NotEmpty);
+    }
+    image::defer_references(&mut tx).await?;
+    let count = load(&mut tx, file, name).await?;
+    crash::point("restore.loaded");
+    if rows::vault_id(&mut tx).await? != Some(header.vault) {
+        return Err(Error::RecoveryFile { name: name.to_string(), why: "it is another vault's" });
+    }
+    let signer = signer(&mut tx, &root, header.vault).await?;
+    let (now, filler) = (clock.now(), HolderId::random(&mut rand::rng()));
+    let root = Root::of(root);
+    let journaling = tokio::sync::Mutex::default();
+    let inner = Inner { id: header.vault, custody, root, signer, ledger, store, recovery, journaling, clock, filler };
+
+    let mut restored = Restored {
+        vault: header.vault,
+        epoch: header.epoch,
+        snapshot: name,
+        snapshot_at: header.at,
+        rows: count,
+        pieces: 0,
+        states: 0,
+        recovery_point: header.at,
+        fences: 0,
+    };
+    let mut numbered_to = header.seq;
+    for piece in &plan.journal {
+        let file = Reading::open(&inner.recovery, *piece, inner.custody.as_ref(), &mut roots).await?;
+        if file.header.vault != inner.id {
+            return Err(Error::RecoveryFile { name: piece.to_string(), why: "it is another vault's" });
+        }
+        restored.recovery_point = restored.recovery_point.max(file.header.at);
+        numbered_to = numbered_to.max(piece.seq);
+        restored.states += inner.replay(&mut tx, file, *piece, now).await?;
+        restored.pieces += 1;
+    }
+    restored.fences = image::count(&mut tx, Table::Fences).await?;
+    audit::advance_head(&mut tx, numbered_to).await?;
+    audit::append(&mut tx, NewEntry::vault_restored(now, &name.to_string(), header.seq, numbered_to)).await?;
+    crash::point("restore.before_commit");
+    tx.commit().await?;
+    Ok(restored)
+}
+
+/// Enters every row of a snapshot.
+async fn load(tx: &mut Tx, mut file: Reading, name: RecoveryName) -> Result<u64, Error> {
+    let fault = |why| Error::RecoveryFile { name: name.to_string(), why };
+    let (mut rows, mut batch) = (Rows::default(), Vec::<Image>::with_capacity(ROWS));
+    while let Some(line) = file.line().await? {
+        let Some(row) = rows.next(line).map_err(fault)? else { continue };
+        if batch.len() == ROWS || batch.first().is_some_and(|first| first.table() != row.table()) {
+            enter(tx, &mut batch).await?;
+        }
+        batch.push(row);
+    }
+    enter(tx, &mut batch).await?;
+    rows.end().map_err(fault)
+}
+
+async fn enter(tx: &mut Tx, batch: &mut Vec<Image>) -> Result<(), Error> {
+    if let Some(table) = batch.first().map(Image::table) {
+        image::insert(tx, table, batch).await?;
+        batch.clear();
+    }
+    Ok(())
+}
+
+impl Inner {
+    /// Takes in one piece of the journal. How many states.
+    async fn replay(&self, tx: &mut Tx, mut file: Reading, name: RecoveryName, now: Timestamp) -> Result<u64, Error> {
+        let fault = |why| Error::RecoveryFile { name: name.to_string(), why };
+        let (mut rows, mut states) = (Rows::default(), 0);
+        while let Some(line) = file.line().await? {
+            match journal::parse(&mut rows, line).map_err(fault)? {
+                Line::Nothing => {}
+                Line::Row(row) => {
+                    states += u64::from(matches!(row.table(), Table::Recordings | Table::Tokens | Table::Policies));
+                    self.take_row(tx, row, now).await?;
+                }
+                Line::Key(id, leg, key) => self.take_key(tx, id, leg, &key, now).await?,
+            }
+        }
+        rows.end().map_err(fault)?;
+        Ok(states)
+    }
+
+    async fn take_row(&self, tx: &mut Tx, row: Image, now: Timestamp) -> Result<(), Error> {
+        let table = row.table();
+        let subject: Option<RecordingId> = match table {
+            Table::Recordings => row.text("id").and_then(|id| id.parse().ok()),
+            Table::Fences => row.text("recording_id").and_then(|id| id.parse().ok()),
+            _ => None,
+        };
+        image::upsert(tx, table, &[row]).await?;
+        match (table, subject) {
+            // Its artefacts, if it has any still, follow.
+            (Table::Recordings, Some(id)) => {
+                recordings::remove_artefacts(tx, id).await?;
+                work::cancel(tx, Kind::Fetch, id).await?;
+            }
+            (Table::Fences, Some(id)) => {
+                self.destroy_fenced(tx, id).await?;
+                // What is catalogued of a shredded recording is still to be removed.
+                if !recordings::artefacts(tx, id).await?.is_empty() {
+                    work::enqueue(tx, Kind::Remove, id, now).await?;
+                }
+            }
+            _ => {}
+        }
+        Ok(())
+    }
+
+    /// A fence that was taken in kills the key that the snapshot, or an earlier piece, still had.
+    async fn destroy_fenced(&self, tx: &mut Tx, id: RecordingId) -> Result<(), Error> {
+        let Some(entry) = rows::entry_behind_fence(tx, id, Leg::All).await? else { return Ok(()) };
+        self.destroy_entry(tx, id, Leg::All, &entry).await
+    }
+
+    /// A key of a living recording: into the tree, unless it is there; never, if it was destroyed.
+    async fn take_key(&self, tx: &mut Tx, id: RecordingId, leg: Leg, key: &Key, now: Timestamp) -> Result<(), Error> {
+        let public = fingerprint(key);
+        if shreds::is_destroyed(tx, &public).await? || shreds::find_fence(tx, id).await?.is_some() {
+            return Ok(());
+        }
+        let recording = recordings::find(tx, id).await?.ok_or(Error::Gone)?;
+        if let Some(entry) = rows::find_entry(tx, id, leg).await? {
+            let tier = rows::tier_of(tx, entry.place.page).await?;
+            if entry.fingerprint == public && tier == recording.tier.as_str() {
+                return Ok(());
+            }
+            self.destroy_entry(tx, id, leg, &entry).await?;
+        }
+        self.place_key(tx, id, leg, &recording.tier, key, now).await
+    }
+}

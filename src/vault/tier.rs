@@ -1,0 +1,50 @@
+//! Moving a recording to another tier: its key changes places, its ciphertext does not.
+//!
+//! Owns the unit of work. INVARIANT: the page that held the key is stale afterwards. Older copies of it hold the key still, and a later shred
+//! would not reach them otherwise.
+
+use super::{Error, Vault};
+use crate::{
+    evidence::NewEntry,
+    ledger::{
+        audit,
+        marks::{self, Marked},
+        recordings,
+    },
+    model::{artefact::Leg, name::Tier, recording::Recording},
+    policy::Permit,
+};
+
+impl Vault {
+    /// Puts a recording into a tier. False if it is in it already.
+    ///
+    /// # Errors
+    /// [`ledger::Error::Stale`](crate::ledger::Error::Stale) inside if it was shredded or moved meanwhile.
+    pub async fn move_to(&self, permit: &Permit, recording: &Recording, to: &Tier) -> Result<bool, Error> {
+        let (vault, leg) = (&*self.0, Leg::All);
+        if recording.tier == *to {
+            return Ok(false);
+        }
+        vault
+            .unit(async || {
+                let (mut tx, now) = (vault.ledger.begin().await?, vault.clock.now());
+                // First, because it locks the row: a shred or a deposit that runs at the same time comes wholly before or wholly after.
+                recordings::set_tier(&mut tx, recording.id, &recording.tier, to).await?;
+                match vault.record_key(&mut tx, recording.id, leg).await {
+                    Ok(key) => {
+                        vault.destroy_key(&mut tx, recording.id, leg).await?;
+                        vault.place_key(&mut tx, recording.id, leg, to, &key, now).await?;
+                    }
+                    // Not sealed yet: it will be, in the new tier.
+                    Err(Error::Gone) => {}
+                    Err(error) => return Err(error),
+                }
+                marks::set(&mut tx, Marked::Recording, &recording.id.to_string(), now).await?;
+                let entry = NewEntry::recording_moved(now, *permit.actor(), recording.id, &recording.tier, to);
+                audit::append(&mut tx, entry).await?;
+                tx.commit().await?;
+                Ok(true)
+            })
+            .await
+    }
+}
