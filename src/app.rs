@@ -132,6 +132,7 @@ impl App {
             accounts.map_err(|faults| Error::Settings(faults.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n  ")))?;
         let client = twilio::Client::new(&accounts)?;
         let vault = self.unlock().await?;
+        vault.settle().await?;
         let rulebook = flow::rulebook(&self.ledger, self.rules()?).await?;
         let (acceptor, committer) = accept::channel(self.ledger.clone());
         let flow = Flow::new(Parts {

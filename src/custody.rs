@@ -62,7 +62,7 @@ pub trait Custody: Send + Sync {
     /// Makes a root. One that exists stays as it is. Durable when this returns.
     ///
     /// # Errors
-    /// [`Error::TooMany`] when two others exist; the place's own.
+    /// [`Error::TooMany`] when two others exist; [`Error::Passed`] when a newer one does; the place's own.
     fn stage(&self, root: RootName) -> BoxFuture<'_, Result<(), Error>>;
 
     /// Seals a key under a root, bound to the root's name.
@@ -116,6 +116,9 @@ pub enum Error {
     /// This root does not exist: it was destroyed, or never made.
     #[error("custody holds no root of epoch {} of vault {}", .0.epoch, .0.vault)]
     NoRoot(RootName),
+    /// A newer root exists: who stages this one has slept through a turn.
+    #[error("custody holds a newer root than that of epoch {}", .0.epoch)]
+    Passed(RootName),
     /// There are two other roots already.
     #[error("custody holds two roots already; finish the turn that is under way (`recvault epoch turn`)")]
     TooMany,

@@ -5,7 +5,8 @@
 //!
 //! INVARIANTS
 //! - A unit of work is short and holds no transaction during network I/O; it is repeated when the database asks for it.
-//! - The audit entry of what a unit does is written in the same transaction, last, because it locks the log's head.
+//! - The audit entry of what a unit does is written in the same transaction, last, because it locks the log's head. Only what carries its
+//!   number comes after it.
 //! - Zero rows where one was expected is an error.
 
 pub mod accept;

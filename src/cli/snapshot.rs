@@ -66,6 +66,7 @@ impl Snapshot {
                     return Ok(ExitCode::SUCCESS);
                 }
                 let restored = vault::restore(app.parts(), &plan).await?;
+                app.unlock().await?.settle().await?;
                 out.facts(&restored, || {
                     format!(
                         "Restored vault {} in epoch {}: {} rows of {}, {} states of {} pieces of the journal, {} fences. Everything up to {} is there.\n",

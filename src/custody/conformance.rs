@@ -47,6 +47,7 @@ pub(super) async fn all(custody: &dyn Custody, other: &dyn Custody) {
         assert_eq!(custody.roots().await.unwrap(), [two]);
     }
     other.destroy(one).await.unwrap();
+    assert!(matches!(other.stage(one).await, Err(Error::Passed(name)) if name == one), "who slept through the turn brings nothing back");
     assert_eq!(custody.roots().await.unwrap(), [two]);
 
     // A staged root that was never used can be given up, too.

@@ -118,6 +118,9 @@ impl Custody for RootFile {
                     // One that does not open now would not open after the turn either.
                     return found.open(&passphrase).map(drop);
                 }
+                if there.iter().any(|parsed| parsed.name().epoch > root.epoch) {
+                    return Err(Error::Passed(root));
+                }
                 if there.len() > 1 {
                     return Err(Error::TooMany);
                 }

@@ -193,14 +193,14 @@ impl NewEntry {
         Self::new(at, Actor::Vault, Event::SnapshotVerified, None, json!({ "snapshot": snapshot, "keys": keys }))
     }
 
-    /// The root of this epoch is about to be destroyed.
-    pub fn root_condemned(at: Timestamp, epoch: u64) -> Self {
-        Self::new(at, Actor::Vault, Event::RootCondemned, None, json!({ "epoch": epoch }))
+    /// Every root but that of this epoch is about to be destroyed.
+    pub fn root_condemned(at: Timestamp, kept: u64) -> Self {
+        Self::new(at, Actor::Vault, Event::RootCondemned, None, json!({ "kept_epoch": kept }))
     }
 
-    /// The root of this epoch is destroyed.
-    pub fn root_destroyed(at: Timestamp, epoch: u64) -> Self {
-        Self::new(at, Actor::Vault, Event::RootDestroyed, None, json!({ "epoch": epoch }))
+    /// Every root but that of this epoch is destroyed.
+    pub fn root_destroyed(at: Timestamp, kept: u64) -> Self {
+        Self::new(at, Actor::Vault, Event::RootDestroyed, None, json!({ "kept_epoch": kept }))
     }
 
     /// So many pages, of one tier or of all, get new keys in the next turn.

@@ -69,7 +69,8 @@ pub async fn note_destroyed(tx: &mut Tx, number: u64, now: Timestamp) -> Result<
 /// Notes that nothing of the turn is left to do.
 pub async fn finish(tx: &mut Tx, number: u64, now: Timestamp) -> Result<(), Error> {
     const SQL: &str = "/* epochs.finish */ UPDATE epochs SET finished_at = $2 WHERE epoch = $1";
-    tx.execute_one(SQL, &[int(number), Arg::Int(now.as_millis())], NO_EPOCH).await
+    tx.execute_one(SQL, &[int(number), Arg::Int(now.as_millis())], NO_EPOCH).await?;
+    tx.execute("/* epochs.settle */ UPDATE turner SET settled = 1 WHERE one = 1", &[]).await.map(|_| ())
 }
 
 /// Takes the turn until `until`; false while somebody else has it.
@@ -92,6 +93,29 @@ pub async fn keep_turn(tx: &mut Tx, holder: HolderId, until: Timestamp) -> Resul
 pub async fn leave_turn(tx: &mut Tx, holder: HolderId) -> Result<(), Error> {
     const SQL: &str = "/* epochs.leave_turn */ UPDATE turner SET holder = NULL, until = 0 WHERE one = 1 AND holder = $1";
     tx.execute(SQL, &[Arg::Text(&holder.to_string())]).await.map(|_| ())
+}
+
+/// Gives the next epoch number: above the present one, above `known`, and above every number that was given here before.
+pub async fn next_number(tx: &mut Tx, known: u64) -> Result<u64, Error> {
+    const SQL: &str = "/* epochs.next_number */
+        UPDATE turner SET numbered_to = 1 + (SELECT MAX(n) FROM (SELECT MAX(epoch) AS n FROM epochs UNION ALL SELECT $1 UNION ALL
+          SELECT numbered_to FROM turner) AS numbers) WHERE one = 1 RETURNING numbered_to";
+    Ok(tx.fetch_int(SQL, &[int(known)]).await?.unsigned_abs())
+}
+
+/// A ledger that was rebuilt: its epoch counts as one whose turn is not done, and nothing is let in before it is. `known` is the newest root
+/// in custody; its number is not given again.
+pub async fn unsettle(tx: &mut Tx, number: u64, known: u64) -> Result<(), Error> {
+    const EPOCH: &str = "/* epochs.unsettle */
+        UPDATE epochs SET snapshot = NULL, snapshot_at = NULL, previous_destroyed_at = NULL, finished_at = NULL WHERE epoch = $1";
+    tx.execute_one(EPOCH, &[int(number)], NO_EPOCH).await?;
+    const TURNER: &str = "/* epochs.unsettled */ UPDATE turner SET settled = 0, numbered_to = $1 WHERE one = 1";
+    tx.execute(TURNER, &[int(known)]).await.map(|_| ())
+}
+
+/// Whether nothing is left to do after a rebuilding.
+pub async fn is_settled(tx: &mut Tx) -> Result<bool, Error> {
+    Ok(tx.fetch_int("/* epochs.is_settled */ SELECT settled FROM turner WHERE one = 1", &[]).await? == 1)
 }
 
 /// When the keys of all pages were last asked to be renewed.

@@ -92,6 +92,12 @@ pub async fn cover(tx: &mut Tx, epoch: u64) -> Result<u64, Error> {
     tx.execute(SQL, &[Arg::Int(epoch.try_into().unwrap_or(i64::MAX))]).await
 }
 
+/// Takes back what a turn covered and did not complete: in a ledger that was rebuilt, keys may have come to lie on other pages since. How many.
+pub async fn uncover(tx: &mut Tx) -> Result<u64, Error> {
+    const SQL: &str = "/* shreds.uncover */ UPDATE receipts SET epoch = NULL WHERE state = 'fenced' AND epoch > 0";
+    tx.execute(SQL, &[]).await
+}
+
 /// Receipts that a turn up to `epoch` covers and that do not say so yet, in their signed form.
 pub async fn covered(tx: &mut Tx, epoch: u64, limit: i64) -> Result<Vec<(ReceiptId, String)>, Error> {
     const SQL: &str = "/* shreds.covered */

@@ -82,6 +82,20 @@ impl Vault {
         Ok(done.await?.flatten())
     }
 
+    /// Completes what a rebuilding left to do, before anything is let in: until then a second loss could bring back what was lost in the first.
+    ///
+    /// # Errors
+    /// As [`Self::turn`].
+    pub async fn settle(&self) -> Result<(), Error> {
+        while !epochs::is_settled(&mut self.0.ledger.read().await?).await? {
+            tracing::info!("the vault was rebuilt: a snapshot of it is made and verified first");
+            if self.complete_turn().await?.is_none() {
+                return Err(ledger::Error::Unavailable("another process completes the rebuilding of the vault".into()).into());
+            }
+        }
+        Ok(())
+    }
+
     /// Drops the key of an epoch that another process ended. Cheap when nothing has changed.
     ///
     /// # Errors
@@ -117,9 +131,8 @@ struct Turner<'a> {
 
 impl Turner<'_> {
     async fn turn(&self, actor: Actor) -> Result<Turned, Error> {
-        let (vault, current) = (self.vault, self.current().await?);
-        let name = RootName { vault: vault.id, epoch: current.epoch + 1 };
-        vault.custody.stage(name).await?;
+        let vault = self.vault;
+        let name = self.stage().await?;
         crash::point("turn.staged");
         let mut pages = self.climb().await?;
         crash::point("turn.climbed");
@@ -130,6 +143,26 @@ impl Turner<'_> {
         crash::point("turn.after_commit");
         vault.follow().await?;
         self.complete(self.current().await?, pages, covered).await
+    }
+
+    /// Makes the next root. One that an earlier try left staged is destroyed and its number not used again: a ledger that was lost since may have
+    /// used it, or a turner that sleeps may wake and destroy it.
+    async fn stage(&self) -> Result<RootName, Error> {
+        let vault = self.vault;
+        let newest = vault.newest_root().await?;
+        let (current, next) = vault
+            .unit(async || {
+                let mut tx = self.begin().await?;
+                let next = epochs::next_number(&mut tx, newest).await?;
+                let current = epochs::current(&mut tx).await?.ok_or(Error::NoVault)?;
+                tx.commit().await?;
+                Ok((current.epoch, next))
+            })
+            .await?;
+        vault.destroy_others(current, next).await?;
+        let name = RootName { vault: vault.id, epoch: next };
+        vault.custody.stage(name).await?;
+        Ok(name)
     }
 
     /// Renews stale pages level by level until few are left, so that the unit that ends the epoch is short.
@@ -187,11 +220,11 @@ impl Turner<'_> {
         crash::point("turn.verified");
         let unrecoverable_since = match row.previous_destroyed_at {
             Some(at) => at,
-            None => self.destroy_older(row.epoch).await?,
+            None => self.destroy_roots(row.epoch).await?,
         };
         self.issue_receipts(row.epoch, unrecoverable_since).await?;
         crash::point("turn.receipts");
-        vault.remove_older_files(row.epoch).await?;
+        vault.remove_older_files(row.epoch, &snapshot).await?;
         vault
             .unit(async || {
                 let mut tx = self.begin().await?;
@@ -214,27 +247,26 @@ impl Turner<'_> {
                 let (mut tx, now) = (self.begin().await?, vault.clock.now());
                 epochs::note_snapshot(&mut tx, epoch, &name, now).await?;
                 audit::append(&mut tx, NewEntry::snapshot_verified(now, &name, checked.keys)).await?;
-                audit::append(&mut tx, NewEntry::root_condemned(now, epoch - 1)).await?;
+                audit::append(&mut tx, NewEntry::root_condemned(now, epoch)).await?;
                 Ok(tx.commit().await?)
             })
             .await?;
         Ok(name)
     }
 
-    /// Destroys every root before this epoch's, and notes it.
-    async fn destroy_older(&self, epoch: u64) -> Result<Timestamp, Error> {
+    /// Destroys every root but this epoch's, and notes it.
+    async fn destroy_roots(&self, epoch: u64) -> Result<Timestamp, Error> {
         let vault = self.vault;
-        for root in vault.custody.roots().await? {
-            if root.vault == vault.id && root.epoch < epoch {
-                vault.custody.destroy(root).await?;
-            }
-        }
+        let newest = vault.newest_root().await?;
+        // What is destroyed below is what was there while the turn was ours.
+        vault.unit(async || Ok(self.begin().await?.commit().await?)).await?;
+        vault.destroy_others(epoch, newest + 1).await?;
         crash::point("turn.destroyed");
         vault
             .unit(async || {
                 let (mut tx, now) = (self.begin().await?, vault.clock.now());
                 epochs::note_destroyed(&mut tx, epoch, now).await?;
-                audit::append(&mut tx, NewEntry::root_destroyed(now, epoch - 1)).await?;
+                audit::append(&mut tx, NewEntry::root_destroyed(now, epoch)).await?;
                 tx.commit().await?;
                 Ok(now)
             })
@@ -312,6 +344,22 @@ impl Turner<'_> {
 }
 
 impl Inner {
+    /// The newest root in custody.
+    async fn newest_root(&self) -> Result<u64, Error> {
+        let roots = self.custody.roots().await?;
+        Ok(roots.iter().filter(|root| root.vault == self.id).map(|root| root.epoch).max().unwrap_or(0))
+    }
+
+    /// Destroys the roots below `next` except the one of `epoch`. However late this runs, a root made after `next` was chosen is not reached.
+    async fn destroy_others(&self, epoch: u64, next: u64) -> Result<(), Error> {
+        for root in self.custody.roots().await? {
+            if root.vault == self.id && root.epoch != epoch && root.epoch < next {
+                self.custody.destroy(root).await?;
+            }
+        }
+        Ok(())
+    }
+
     /// Gives up to `limit` stale pages of a level new keys. How many.
     async fn renew(&self, tx: &mut Tx, level: u8, limit: i64) -> Result<u64, Error> {
         let mut pages = rows::stale_pages(tx, level, limit).await?.into_iter().peekable();

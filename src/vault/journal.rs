@@ -17,6 +17,7 @@ use super::{
     snapshot::{self, Rows},
 };
 use crate::{
+    keyring,
     ledger::{
         Tx, audit, epochs,
         image::{self, Image, Table},
@@ -69,7 +70,11 @@ impl Vault {
                 return Ok(written);
             }
             vault.follow().await?;
-            let marks = vault.write_piece().await?;
+            let marks = match vault.write_piece().await {
+                // It turned between two looks.
+                Err(Error::Keyring(keyring::Error::OtherEpoch(_))) => continue,
+                written => written?,
+            };
             written += marks.len() as u64;
             crash::point("journal.written");
             vault
@@ -92,8 +97,7 @@ impl Vault {
         let mut known = 0;
         for kind in [RecoveryKind::Journal, RecoveryKind::Snapshot] {
             let all = vault.recovery.list_recovery(kind).await?;
-            known =
-                all.into_iter().filter(|(name, _)| name.epoch == vault.root.key().epoch).map(|(name, _)| name.seq).fold(known, i64::max);
+            known = all.into_iter().map(|(name, _)| name.seq).fold(known, i64::max);
         }
         let ledger = audit::head(&mut vault.ledger.read().await?).await?;
         if known > ledger { Err(Error::ForgetfulLedger { ledger, store: known }) } else { Ok(()) }

@@ -3,7 +3,7 @@
 //! ```text
 //! newest snapshot whose root is in custody → every row
 //!   → journal pieces with higher numbers, in order: rows, keys into the tree, fences (which win, whatever came before)
-//!   → the audit log counts on from the highest number that was ever given
+//!   → every page stale, the epoch unsettled, the audit log goes on above every number that was ever given
 //! ```
 //! Owns this order. All of it is one unit of work: a restore that is interrupted leaves an empty ledger, and what serves has every fence.
 //! INVARIANT: a key whose fingerprint stands in a fence is not taken in, from wherever it comes.
@@ -22,7 +22,7 @@ use crate::{
     evidence::NewEntry,
     keyring::fingerprint,
     ledger::{
-        Tx, audit,
+        Tx, audit, epochs,
         image::{self, Image, Table},
         keys as rows, recordings, shreds,
         work::{self, Kind},
@@ -36,6 +36,9 @@ use crate::{
     secret::Key,
     store::{RecoveryKind, RecoveryName},
 };
+
+/// The audit log of a rebuilt ledger goes on at the next multiple of this.
+const LIVES: i64 = 1_000_000;
 
 /// Rows entered by one statement, or a few.
 const ROWS: usize = 2048;
@@ -80,14 +83,18 @@ pub async fn plan(parts: &Parts, wanted: Option<RecoveryName>) -> Result<Plan, E
     let roots = parts.custody.roots().await?;
     let opens = |name: &RecoveryName| roots.iter().any(|root| root.epoch == name.epoch);
     let all = parts.recovery.list_recovery(RecoveryKind::Snapshot).await?;
-    let found = all.iter().map(|(name, _)| *name).filter(|name| opens(name) && wanted.is_none_or(|wanted| wanted == *name)).next_back();
+    let found = all.iter().map(|(name, _)| *name).filter(|name| opens(name) && wanted.is_none_or(|wanted| wanted == *name));
+    // Numbers of the audit log only grow, also over a rebuilding; epochs need not.
+    let found = found.max_by_key(|name| (name.seq, name.epoch));
     let none = || {
         let epochs: Vec<String> = roots.iter().map(|root| root.epoch.to_string()).collect();
         Error::NoSnapshot(if epochs.is_empty() { "none".into() } else { format!("of epoch {}", epochs.join(" and ")) })
     };
     let snapshot = found.ok_or_else(none)?;
     let journal = parts.recovery.list_recovery(RecoveryKind::Journal).await?.into_iter().map(|(name, _)| name);
-    let journal = journal.filter(|name| opens(name) && (name.epoch, name.seq) > (snapshot.epoch, snapshot.seq)).collect();
+    let journal = journal.filter(|name| opens(name) && name.seq > snapshot.seq);
+    let mut journal: Vec<RecoveryName> = journal.collect();
+    journal.sort_by_key(|name| (name.seq, name.epoch));
     Ok(Plan { snapshot, journal })
 }
 
@@ -98,6 +105,7 @@ pub async fn plan(parts: &Parts, wanted: Option<RecoveryName>) -> Result<Plan, E
 pub async fn restore(parts: Parts, plan: &Plan) -> Result<Restored, Error> {
     let Parts { ledger, store, recovery, custody, clock } = parts;
     let (mut roots, name) = (Roots::default(), plan.snapshot);
+    let newest = custody.roots().await?.iter().map(|root| root.epoch).max().unwrap_or(0);
     let file = Reading::open(&recovery, name, custody.as_ref(), &mut roots).await?;
     let (header, root) = (file.header.clone(), Arc::clone(&file.root));
     // The one unit that lasts as long as the store takes: nobody else has this ledger yet.
@@ -140,7 +148,12 @@ pub async fn restore(parts: Parts, plan: &Plan) -> Result<Restored, Error> {
         restored.pieces += 1;
     }
     restored.fences = image::count(&mut tx, Table::Fences).await?;
-    audit::advance_head(&mut tx, numbered_to).await?;
+    // What the lost ledger did after the snapshot is not known: any of its pages may have held a key that is dead by now.
+    rows::mark_stale(&mut tx, None).await?;
+    shreds::uncover(&mut tx).await?;
+    epochs::unsettle(&mut tx, header.epoch, newest).await?;
+    // A process of the lost ledger that is still at work numbers what it writes to the store below the next million.
+    audit::advance_head(&mut tx, (numbered_to / LIVES + 1) * LIVES).await?;
     audit::append(&mut tx, NewEntry::vault_restored(now, &name.to_string(), header.seq, numbered_to)).await?;
     crash::point("restore.before_commit");
     tx.commit().await?;

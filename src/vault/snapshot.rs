@@ -192,16 +192,18 @@ impl Inner {
         Ok(())
     }
 
-    /// Removes snapshots and journal of the epochs before this one: nothing opens them any more.
-    pub(super) async fn remove_older_files(&self, epoch: u64) -> Result<(), Error> {
+    /// Removes snapshots and journal of other epochs, which nothing opens any more, and what this epoch had before its snapshot.
+    pub(super) async fn remove_older_files(&self, epoch: u64, snapshot: &str) -> Result<(), Error> {
+        let Ok(newest) = snapshot.parse::<RecoveryName>() else { return Ok(()) };
         for kind in [RecoveryKind::Snapshot, RecoveryKind::Journal] {
             for (name, _) in self.recovery.list_recovery(kind).await? {
-                if name.epoch < epoch {
+                // A turn that came between may have begun the next epoch's.
+                if name.epoch != epoch && name.seq <= newest.seq {
                     self.recovery.delete_recovery(name).await?;
                 }
             }
         }
-        Ok(())
+        self.prune(newest, None).await
     }
 }
 

@@ -27,10 +27,8 @@ impl World {
         }
         let root = RootName { vault: VaultId::random(&mut rand::rng()), epoch: 1 };
         let label = root.vault.to_string()[4..].to_owned();
-        // The library does not start while another process is half-way through making a token.
-        let alone = File::create(format!("{configuration}.lock")).unwrap();
-        alone.lock().unwrap();
         let module = PathBuf::from(module);
+        let _alone = alone(&configuration);
         let library = token::module(&module).unwrap();
         let is_free = |slot: &cryptoki::slot::Slot| !library.get_token_info(*slot).unwrap().token_initialized();
         let slot = library.get_slots_with_token().unwrap().into_iter().find(is_free).unwrap();
@@ -49,6 +47,13 @@ impl World {
     fn custody(&self) -> Token {
         Token::new(self.settings(PIN), Path::new("/")).unwrap()
     }
+}
+
+/// The library does not start while another process is half-way through making a token.
+fn alone(configuration: &str) -> File {
+    let file = File::create(format!("{configuration}.lock")).unwrap();
+    file.lock().unwrap();
+    file
 }
 
 #[tokio::test]
@@ -116,6 +121,41 @@ async fn many_at_once_stage_one_root() {
     assert_eq!(custody.roots().await.unwrap(), [root]);
     custody.destroy(root).await.unwrap();
     assert_eq!(others[0].roots().await.unwrap(), []);
+}
+
+/// What the next test does in a process of its own; by itself it does nothing.
+#[tokio::test]
+async fn as_another_process() {
+    #[expect(clippy::disallowed_methods, reason = "the switches of this test")]
+    let [module, configuration, label] =
+        ["RECVAULT_TEST_SOFTHSM", "SOFTHSM2_CONF", "RECVAULT_TEST_SOFTHSM_LABEL"].map(|name| std::env::var(name).unwrap_or_default());
+    if label.is_empty() {
+        return;
+    }
+    let root = RootName { vault: format!("vlt_{label}").parse().unwrap(), epoch: 1 };
+    let world = World { module: module.into(), label, root };
+    let only = alone(&configuration);
+    token::module(&world.module).unwrap();
+    drop(only);
+    let (custody, next) = (world.custody(), RootName { epoch: 2, ..world.root });
+    assert_eq!(custody.roots().await.unwrap(), [world.root]);
+    custody.stage(next).await.unwrap();
+    custody.destroy(world.root).await.unwrap();
+}
+
+#[tokio::test]
+async fn what_another_process_stages_and_destroys_is_seen() {
+    let Some(world) = World::new() else { return };
+    let (custody, key, next) = (world.custody(), Key::random(&mut rand::rng()), RootName { epoch: 2, ..world.root });
+    custody.stage(world.root).await.unwrap();
+    let sealed = custody.seal(world.root, &key).await.unwrap();
+    let mut other = std::process::Command::new(std::env::current_exe().unwrap());
+    other.args(["--exact", "custody::pkcs11::tests::as_another_process"]).env("RECVAULT_TEST_SOFTHSM_LABEL", &world.label);
+    assert!(other.output().unwrap().status.success());
+    assert_eq!(custody.roots().await.unwrap(), [next]);
+    assert!(matches!(custody.open(world.root, &sealed).await, Err(Error::NoRoot(name)) if name == world.root));
+    let sealed = custody.seal(next, &key).await.unwrap();
+    assert_eq!(custody.open(next, &sealed).await.unwrap(), key);
 }
 
 #[tokio::test]

@@ -119,24 +119,45 @@ fn a_receipt_reads_back_as_it_was_signed() {
 }
 
 #[test]
-fn a_receipt_is_closed_only_when_no_copy_is_left() {
+fn a_receipt_is_closed_only_when_no_copy_and_no_older_backup_is_left() {
+    use ReceiptState::{Closed, Fenced, Unrecoverable};
     let key = HeldCopy::KeyEntry { destroyed_at: FENCED };
     let [removed, pending, unknown] = [Removal::Removed(FENCED), Removal::Pending, Removal::Unknown];
+    // Copies, the state before the epoch has turned, and the state after.
     let cases = [
-        (vec![], ReceiptState::Closed),
-        (vec![key], ReceiptState::Closed),
-        (vec![key, HeldCopy::Ciphertext(pending)], ReceiptState::Fenced),
-        (vec![key, HeldCopy::Ciphertext(unknown)], ReceiptState::Fenced),
-        (vec![key, HeldCopy::Ciphertext(removed)], ReceiptState::Closed),
-        (vec![key, HeldCopy::Ciphertext(removed), HeldCopy::Source(pending)], ReceiptState::Fenced),
-        (vec![key, HeldCopy::Ciphertext(removed), HeldCopy::Source(unknown)], ReceiptState::Closed),
-        (vec![key, HeldCopy::Ciphertext(removed), HeldCopy::Ciphertext(pending)], ReceiptState::Fenced),
+        (vec![], Closed, Closed),
+        (vec![HeldCopy::Source(unknown)], Closed, Closed),
+        (vec![HeldCopy::Source(pending)], Fenced, Fenced),
+        (vec![key], Fenced, Closed),
+        (vec![key, HeldCopy::Ciphertext(pending)], Fenced, Unrecoverable),
+        (vec![key, HeldCopy::Ciphertext(unknown)], Fenced, Unrecoverable),
+        (vec![key, HeldCopy::Ciphertext(removed)], Fenced, Closed),
+        (vec![key, HeldCopy::Ciphertext(removed), HeldCopy::Source(pending)], Fenced, Unrecoverable),
+        (vec![key, HeldCopy::Ciphertext(removed), HeldCopy::Source(unknown)], Fenced, Closed),
+        (vec![key, HeldCopy::Ciphertext(removed), HeldCopy::Ciphertext(pending)], Fenced, Unrecoverable),
     ];
-    for (copies, state) in cases {
+    for (copies, before, after) in cases {
         let receipt = receipt(copies.clone());
-        assert_eq!(receipt.state(), state, "{copies:?}");
+        assert_eq!(receipt.state(), before, "{copies:?}");
+        assert_eq!(Receipt::verify(&receipt.sign(&signer()), &keys()), Ok(receipt.clone()));
+        let receipt = receipt.unrecoverable(ISSUED, 7, ISSUED);
+        assert_eq!(receipt.state(), after, "{copies:?}");
         assert_eq!(Receipt::verify(&receipt.sign(&signer()), &keys()), Ok(receipt));
     }
+}
+
+#[test]
+fn a_receipt_says_from_when_on_older_backups_are_useless() {
+    let before = receipt(pending());
+    assert_eq!((before.older_backups(), before.unrecoverable_since(), before.epoch()), (OlderBackups::NotCovered, None, None));
+    let after = before.unrecoverable(ISSUED, 7, ISSUED);
+    assert_eq!((after.older_backups(), after.unrecoverable_since(), after.epoch()), (OlderBackups::Covered, Some(ISSUED), Some(7)));
+    let claims: Value = serde_json::from_slice(&jws::verify(&after.sign(&signer()), TYP, &keys()).unwrap()).unwrap();
+    assert_eq!((&claims["state"], &claims["older_backups"], &claims["epoch"]), (&json!("unrecoverable"), &json!("covered"), &json!(7)));
+    assert_eq!(claims["unrecoverable_since"], json!(ISSUED));
+    // What became of the ciphertext does not change it.
+    let removed = after.reissued(vec![HeldCopy::KeyEntry { destroyed_at: FENCED }, HeldCopy::Ciphertext(Removal::Removed(ISSUED))], ISSUED);
+    assert_eq!((removed.state(), removed.epoch()), (ReceiptState::Closed, Some(7)));
 }
 
 #[test]
@@ -145,7 +166,7 @@ fn a_receipt_is_reissued_under_its_id() {
     let later = Timestamp::from_millis(ISSUED.as_millis() + 5000);
     let copies = vec![HeldCopy::KeyEntry { destroyed_at: FENCED }, HeldCopy::Ciphertext(Removal::Removed(later))];
     let second = first.clone().reissued(copies, later);
-    assert_eq!((second.id(), second.audit_seq(), second.state()), (first.id(), 17, ReceiptState::Closed));
+    assert_eq!((second.id(), second.audit_seq(), second.state()), (first.id(), 17, ReceiptState::Fenced));
     assert!(second.issued_at() > first.issued_at());
     assert_eq!(Receipt::verify(&second.sign(&signer()), &keys()), Ok(second));
 }
@@ -186,7 +207,7 @@ fn claims_that_do_not_agree_are_refused_even_if_signed() {
     };
     refused(|claims| claims["iat"] = json!(i64::MAX));
     refused(|claims| claims["iat"] = json!(1.5));
-    refused(|claims| claims["older_backups"] = json!("covered"));
+    refused(|claims| claims["older_backups"] = json!("perhaps"));
     refused(|claims| claims["reason"] = json!("Anna asked for it"));
     refused(|claims| claims["state"] = json!("done"));
     refused(|claims| claims["number"] = json!("+15550100"));
@@ -195,6 +216,25 @@ fn claims_that_do_not_agree_are_refused_even_if_signed() {
     refused(|claims| claims["copies"][1] = json!({ "copy": "ciphertext", "state": "destroyed", "at": "2027-01-15T08:00:00Z" }));
     refused(|claims| claims["copies"][1] = json!({ "copy": "ciphertext", "state": "removed" }));
     refused(|claims| claims["copies"][1] = json!({ "copy": "ciphertext", "state": "pending", "at": "2027-01-15T08:00:00Z" }));
+    for change in [
+        (|claims| claims["older_backups"] = json!("covered")) as fn(&mut Value),
+        |claims| claims["older_backups"] = json!("no-key"),
+        |claims| claims["epoch"] = json!(2),
+        |claims| claims["unrecoverable_since"] = json!("2027-01-15T09:00:00.000Z"),
+        |claims| {
+            claims["epoch"] = json!(2);
+            claims["unrecoverable_since"] = json!("2027-01-15T09:00:00.000Z");
+        },
+        |claims| {
+            claims["epoch"] = json!(2);
+            claims["older_backups"] = json!("covered");
+            claims["state"] = json!("unrecoverable");
+            claims["unrecoverable_since"] = json!("2027-01-15T07:59:59.000Z");
+        },
+    ] {
+        let error = Receipt::verify(&signed_with(change), &keys()).unwrap_err();
+        assert!(matches!(error, Error::OlderBackups | Error::State), "{error}");
+    }
     let names: Vec<String> =
         serde_json::from_slice::<serde_json::Map<String, Value>>(&jws::verify(&signed_with(|_| {}), TYP, &keys()).unwrap())
             .unwrap()

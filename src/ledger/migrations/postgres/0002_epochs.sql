@@ -19,6 +19,8 @@ CREATE TABLE turner (
   one BIGINT PRIMARY KEY CHECK (one = 1),
   holder TEXT,                    -- hld_… of the process that turns
   until BIGINT NOT NULL,          -- until when nobody else may
+  numbered_to BIGINT NOT NULL DEFAULT 0, -- highest epoch number that was ever given here; none is given twice
+  settled BIGINT NOT NULL DEFAULT 1,     -- 0 from a rebuilding until a snapshot of what was rebuilt is verified and all other roots are destroyed
   rotated_at BIGINT               -- when all keys of pages were last renewed by a rotation
 );
 INSERT INTO turner (one, until) VALUES (1, 0);

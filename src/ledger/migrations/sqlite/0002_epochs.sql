@@ -19,6 +19,8 @@ CREATE TABLE turner (
   one INTEGER PRIMARY KEY CHECK (one = 1),
   holder TEXT,                    -- hld_… of the process that turns
   until INTEGER NOT NULL,          -- until when nobody else may
+  numbered_to INTEGER NOT NULL DEFAULT 0, -- highest epoch number that was ever given here; none is given twice
+  settled INTEGER NOT NULL DEFAULT 1,     -- 0 from a rebuilding until a snapshot of what was rebuilt is verified and all other roots are destroyed
   rotated_at INTEGER               -- when all keys of pages were last renewed by a rotation
 );
 INSERT INTO turner (one, until) VALUES (1, 0);

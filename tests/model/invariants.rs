@@ -1,0 +1,62 @@
+//! What must be so in every reachable state.
+
+use super::{
+    flaws::Flaw,
+    state::{LEAVES, State, has},
+};
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Invariant {
+    /// A. What a receipt called unrecoverable cannot be had from everything that was ever stored and all of custody as it is.
+    Unrecoverable,
+    /// B. What is fenced does not open; an acknowledged fence stands, also in what would be rebuilt.
+    Fenced,
+    /// C. A snapshot opens, and what was ever flushed and never shredded is in the ledger and in what would be rebuilt.
+    Rebuildable,
+    /// D. Custody has at most two roots.
+    TwoRoots,
+    /// E. A root in custody opens the ledger.
+    Opens,
+    /// F. When a turn is finished, no receipt that it or an earlier one covers still waits.
+    Completed,
+}
+
+impl State {
+    /// The first invariant that does not hold here.
+    pub(crate) fn violated(&self, flaw: Option<Flaw>) -> Option<Invariant> {
+        let told = &self.told;
+        let recordings = || 0..super::state::RECORDINGS;
+        if recordings().any(|recording| has(told.unrecoverable, recording) && self.knowledge.reaches(recording)) {
+            return Some(Invariant::Unrecoverable);
+        }
+        if self.custody.iter().filter(|&&is_there| is_there).count() > 2 {
+            return Some(Invariant::TwoRoots);
+        }
+        let kept = told.kept & !told.shredded;
+        if let Some(ledger) = &self.ledger {
+            let rows = &ledger.rows;
+            if !ledger.opens {
+                return Some(Invariant::Opens);
+            }
+            if rows.fences & self.open_now() != 0 || told.fenced & !rows.fences != 0 {
+                return Some(Invariant::Fenced);
+            }
+            if kept & !self.open_now() != 0 {
+                return Some(Invariant::Rebuildable);
+            }
+            let waits = |recording: usize| {
+                let by = rows.covered[recording];
+                by != 0 && by <= rows.epoch && !has(rows.unrecoverable, recording)
+            };
+            if rows.finished && recordings().any(waits) {
+                return Some(Invariant::Completed);
+            }
+        }
+        let Some((rows, _)) = self.rebuilt(LEAVES[0], flaw) else { return Some(Invariant::Rebuildable) };
+        if told.fenced & !rows.fences != 0 {
+            return Some(Invariant::Fenced);
+        }
+        let is_there = |recording: usize| rows.slots[recording].is_some();
+        recordings().any(|recording| has(kept, recording) && !is_there(recording)).then_some(Invariant::Rebuildable)
+    }
+}

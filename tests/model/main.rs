@@ -1,0 +1,43 @@
+//! The epoch turn as an executable model: every reachable state of a small vault is visited, with a pause, a crash or the loss of the
+//! ledger after every step, and in each one the promises are checked.
+//!
+//! It owns no line of the program and uses none: what is checked here is the protocol, not the code. A recording is a bit, a key is a
+//! number, sealing is an edge from one key to another, and the page tree is two leaves under one branch under the root page. A recording
+//! that was lost and comes again has the same bit, though another key: when it is shredded, both must die. Abstracted away: the bytes,
+//! tiers, legs, cached keys, clocks (a lease can have run out at any time), torn writes (objects and transactions are whole or absent), the
+//! audit log but for its length, and an attacker who saw a root key before it was destroyed.
+//!
+//! What each action stands for:
+//!
+//! | action | code |
+//! |---|---|
+//! | deposit, shred, move | `vault/deposit`, `vault/shred`, a change of tier: one transaction each |
+//! | begin, stage, climb, cover, commit | `vault/epoch`: the lease, custody's new root, a stale page, the last transaction in halves |
+//! | read, write, verify the snapshot | `vault/snapshot`: rows read at once, stored, opened again with custody's root |
+//! | destroy, note, complete, remove, finish | `vault/epoch` after its last transaction |
+//! | flush: read, write | `vault/journal`: marked rows read at once; stored, and the marks that are still the same cleared |
+//! | lose, restore | the database is gone; `vault/snapshot` rebuilds it from the store and custody's roots |
+//!
+//! What a rebuilding must do, because without it a promise falls (each is a row of the mutants' table):
+//!
+//! - Every page becomes stale: old copies of a page, from after the snapshot and under the same key, may hold keys that this page does not.
+//! - The next epoch is numbered above every root in custody, and the staged root, which may have sealed pages of the lost ledger, dies unused.
+//! - Receipts that are not completed are covered anew.
+//! - Before anything is taken in, a snapshot of the rebuilt ledger is verified, then every other root is destroyed.
+//! - A snapshot says how often its ledger had been rebuilt, and that counts before its epoch.
+//!
+//! The protocol that holds and the flawed ones that must not are one program: a [`flaws::Flaw`] changes one step of it.
+
+#![cfg(test)]
+
+mod actions;
+mod flaws;
+mod invariants;
+mod knowledge;
+mod mutants;
+mod pages;
+mod restore;
+mod scopes;
+mod search;
+mod state;
+mod turn;

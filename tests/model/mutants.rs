@@ -1,0 +1,70 @@
+//! Mutants: each flawed protocol, the promise that falls, and how little it takes.
+
+use super::{
+    flaws::Flaw,
+    invariants::Invariant,
+    scopes::{NOTHING, Scope},
+    search,
+};
+
+fn table() -> Vec<(Flaw, Invariant, Scope)> {
+    use Flaw::*;
+    use Invariant::*;
+    let turn = || Scope { shreds: 0b11, ..NOTHING };
+    let lost = || Scope { losses: 1, ..turn() };
+    vec![
+        (RootPageKeyKept, Unrecoverable, turn()),
+        (RootKept, Unrecoverable, turn()),
+        (ClimbSkipsTheBranch, Unrecoverable, turn()),
+        (SnapshotLast, Rebuildable, turn()),
+        (DestroyedBeforeTheCommit, Opens, turn()),
+        (CompletedBeforeDestroyed, Unrecoverable, turn()),
+        (CoversLast, Unrecoverable, turn()),
+        (MoveNotStale, Unrecoverable, Scope { moves: 1, ..turn() }),
+        (ShredNotStale, Unrecoverable, turn()),
+        (AcknowledgedUnflushed, Fenced, turn()),
+        (AcknowledgedUnasked, Fenced, lost()),
+        (FlushForgetsChanges, Fenced, turn()),
+        (FlushSealsUnderALaterKey, Unrecoverable, turn()),
+        (PiecesCarryNoKey, Fenced, turn()),
+        (LeaseNotAsked, Unrecoverable, Scope { recordings: 1, takeovers: 1, ..turn() }),
+        (ForgetsItsReceipts, Completed, Scope { recordings: 1, epochs: 3, crashes: 1, ..turn() }),
+        (CustodyTakesAny, TwoRoots, Scope { recordings: 1, shreds: 0, epochs: 4, takeovers: 1, ..turn() }),
+        (RestoreIgnoresFences, Fenced, turn()),
+        (RestoreKeepsMarks, Unrecoverable, Scope { shreds: 0b10, ..lost() }),
+        (RestoreKeepsCovers, Unrecoverable, Scope { losses: 2, shreds: 0b10, ..lost() }),
+        (RestoreForgetsLives, Opens, Scope { losses: 2, recordings: 1, shreds: 0, takeovers: 1, ..lost() }),
+        (RestoreKeepsTheStagedRoot, Unrecoverable, Scope { recordings: 1, ..lost() }),
+        (RestoreReusesNumbers, Opens, Scope { takeovers: 1, recordings: 1, shreds: 0, ..lost() }),
+        (RestoreOpensEarly, Rebuildable, Scope { recordings: 3, shreds: 0, ..lost() }),
+    ]
+}
+
+#[test]
+fn each_flaw_of_a_turn_breaks_the_promise_that_it_should() {
+    each_breaks(|scope| scope.losses == 0);
+}
+
+#[test]
+fn each_flaw_of_a_rebuilding_breaks_the_promise_that_it_should() {
+    each_breaks(|scope| scope.losses > 0);
+}
+
+fn each_breaks(is_here: fn(&Scope) -> bool) {
+    let mut faults = Vec::new();
+    for (flaw, expected, scope) in table().into_iter().filter(|(_, _, scope)| is_here(scope)) {
+        let began = std::time::Instant::now();
+        let found = search::search(&scope, Some(flaw));
+        match found.violation {
+            Some(violation) => {
+                println!("{flaw:?}: {:?} falls after {} states, {:.1?}:", violation.invariant, found.states, began.elapsed());
+                violation.trace.iter().for_each(|line| println!("    {line}"));
+                if violation.invariant != expected {
+                    faults.push(format!("{flaw:?}: {:?} falls, not {expected:?}", violation.invariant));
+                }
+            }
+            None => faults.push(format!("{flaw:?}: nothing falls in {} states", found.states)),
+        }
+    }
+    assert!(faults.is_empty(), "{}", faults.join("\n"));
+}

@@ -1,0 +1,92 @@
+//! What happens to the page tree: deposit, shred, move, and a page that gets a new key. Each is one transaction, or part of one.
+
+use super::{
+    flaws::Flaw,
+    state::{BRANCH, LEAVES, ROOT, Recording, Set, State, has},
+};
+
+impl State {
+    pub(crate) fn deposit(&mut self, recording: Recording) {
+        let leaf = LEAVES[recording % 2];
+        let Some(ledger) = &mut self.ledger else { return };
+        let rows = &mut ledger.rows;
+        rows.slots[recording] = Some(leaf);
+        rows.unjournaled |= 1 << recording;
+        rows.audit += 1;
+        self.knowledge.seal_record(recording, rows.keys[leaf]);
+    }
+
+    pub(crate) fn shred(&mut self, recording: Recording, flaw: Option<Flaw>) {
+        let Some(ledger) = &mut self.ledger else { return };
+        let rows = &mut ledger.rows;
+        rows.fences |= 1 << recording;
+        rows.unjournaled |= 1 << recording;
+        rows.audit += 1;
+        if let Some(leaf) = rows.slots[recording].take() {
+            rows.stale[leaf] |= flaw != Some(Flaw::ShredNotStale);
+        }
+        self.told.shredded |= 1 << recording;
+        if flaw == Some(Flaw::AcknowledgedUnflushed) {
+            self.told.fenced |= 1 << recording;
+        }
+    }
+
+    /// To the other leaf.
+    pub(crate) fn relocate(&mut self, recording: Recording, flaw: Option<Flaw>) {
+        let Some(ledger) = &mut self.ledger else { return };
+        let rows = &mut ledger.rows;
+        let Some(from) = rows.slots[recording] else { return };
+        let [first, second] = LEAVES;
+        let to = if from == first { second } else { first };
+        rows.slots[recording] = Some(to);
+        rows.stale[from] |= flaw != Some(Flaw::MoveNotStale);
+        self.knowledge.seal_record(recording, rows.keys[to]);
+    }
+
+    /// Gives a page a new key. Its parent is rewritten under the key it has, and so becomes stale.
+    pub(crate) fn renew(&mut self, page: usize, flaw: Option<Flaw>) {
+        let Some(ledger) = &mut self.ledger else { return };
+        let rows = &mut ledger.rows;
+        let key = self.knowledge.fresh();
+        rows.keys[page] = key;
+        rows.stale[page] = false;
+        match page {
+            ROOT => self.knowledge.seal_page(rows.keys[BRANCH], key),
+            BRANCH => {
+                for leaf in LEAVES {
+                    self.knowledge.seal_page(rows.keys[leaf], key);
+                }
+                self.knowledge.seal_page(key, rows.keys[ROOT]);
+            }
+            leaf => {
+                for recording in (0..rows.slots.len()).filter(|&recording| rows.slots[recording] == Some(leaf)) {
+                    self.knowledge.seal_record(recording, key);
+                }
+                self.knowledge.seal_page(key, rows.keys[BRANCH]);
+                rows.stale[BRANCH] |= flaw != Some(Flaw::ClimbSkipsTheBranch);
+            }
+        }
+    }
+
+    /// The stale page that is renewed next: leaves before the branch.
+    pub(crate) fn lowest_stale(&self) -> Option<usize> {
+        let rows = &self.ledger.as_ref()?.rows;
+        LEAVES.into_iter().chain([BRANCH]).find(|&page| rows.stale[page])
+    }
+
+    /// The recordings that can be opened now.
+    pub(crate) fn open_now(&self) -> Set {
+        let Some(ledger) = &self.ledger else { return 0 };
+        let slots = ledger.rows.slots;
+        (0..slots.len()).filter(|&recording| slots[recording].is_some()).fold(0, |set, recording| set | 1 << recording)
+    }
+
+    /// Fenced, and in no turn's account yet.
+    pub(crate) fn uncovered(&self) -> Set {
+        let Some(ledger) = &self.ledger else { return 0 };
+        let rows = &ledger.rows;
+        (0..rows.covered.len())
+            .filter(|&recording| has(rows.fences, recording) && rows.covered[recording] == 0)
+            .fold(0, |set, recording| set | 1 << recording)
+    }
+}

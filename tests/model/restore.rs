@@ -1,0 +1,122 @@
+//! The journal, and the rebuilding of a lost ledger from it and the newest snapshot that custody's roots open.
+
+use super::{
+    flaws::Flaw,
+    state::{BRANCH, Epoch, Flush, LEAVES, Ledger, RECORDINGS, ROOT, Rows, State, has},
+};
+
+impl State {
+    /// Reads the marked recordings and the key they will be sealed under, at once.
+    pub(crate) fn read_marks(&mut self) {
+        let Some(ledger) = &self.ledger else { return };
+        let rows = &ledger.rows;
+        let fences = rows.unjournaled & rows.fences;
+        self.flush = Some(Flush {
+            root: if ledger.opens { rows.root } else { 0 },
+            key: rows.keys[ROOT],
+            audit: rows.audit,
+            keys: rows.unjournaled & self.open_now() & !fences,
+            fences,
+            losses: self.spent.losses,
+        });
+    }
+
+    /// Stores what was read; then clears the marks in the ledger it was read from, where they still say the same.
+    pub(crate) fn write_pieces(&mut self, flaw: Option<Flaw>) {
+        let Some(mut flush) = self.flush.take() else { return };
+        if let Some(ledger) = self.ledger.as_ref().filter(|_| flaw == Some(Flaw::FlushSealsUnderALaterKey)) {
+            (flush.root, flush.key) = (ledger.rows.root, ledger.rows.keys[ROOT]);
+        }
+        for recording in 0..RECORDINGS {
+            if has(flush.keys, recording) {
+                self.knowledge.seal_record(recording, flush.key);
+            }
+            // What no root opens is as good as not written.
+            let piece = &mut self.journal[usize::from(flush.root)][recording];
+            if flush.root != 0 && has(flush.keys, recording) {
+                piece.key = piece.key.max(flush.audit);
+            }
+            if flush.root != 0 && has(flush.fences, recording) {
+                piece.fence = piece.fence.max(flush.audit);
+            }
+        }
+        if flaw == Some(Flaw::AcknowledgedUnasked) {
+            self.told.fenced |= flush.fences;
+        }
+        let losses = self.spent.losses;
+        let Some(ledger) = self.ledger.as_mut().filter(|_| flush.losses == losses) else { return };
+        let rows = &mut ledger.rows;
+        let forgets = flaw == Some(Flaw::FlushForgetsChanges);
+        let kept = if forgets { flush.keys } else { flush.keys & !rows.fences };
+        rows.unjournaled &= !(kept | flush.fences);
+        self.told.kept |= kept;
+        self.told.fenced |= if forgets { (kept | flush.fences) & rows.fences } else { flush.fences };
+    }
+
+    /// The database is gone.
+    pub(crate) fn lose(&mut self) {
+        self.ledger = None;
+        self.spent.losses += 1;
+    }
+
+    /// What would be rebuilt now, and which recordings came from the journal; those go into `leaf`.
+    pub(crate) fn rebuilt(&self, leaf: usize, flaw: Option<Flaw>) -> Option<(Rows, Vec<usize>)> {
+        let counts = u8::from(flaw != Some(Flaw::RestoreForgetsLives));
+        let mut rows = self.snapshots.iter().flatten().max_by_key(|rows| (rows.life * counts, rows.epoch))?.as_ref().clone();
+        let since = rows.audit;
+        let (mut placed, mut fences) = (Vec::new(), 0);
+        for (pieces, snapshot) in self.journal.iter().zip(&self.snapshots) {
+            if flaw == Some(Flaw::PiecesCarryNoKey) && snapshot.is_none() {
+                continue;
+            }
+            for (recording, piece) in pieces.iter().enumerate() {
+                if piece.key > since && rows.slots[recording].is_none() && !has(rows.fences, recording) {
+                    rows.slots[recording] = Some(leaf);
+                    placed.push(recording);
+                }
+                if piece.fence > since {
+                    fences |= 1 << recording;
+                }
+                rows.audit = rows.audit.max(piece.key).max(piece.fence);
+            }
+        }
+        if flaw != Some(Flaw::RestoreIgnoresFences) {
+            rows.fences |= fences;
+        }
+        placed.retain(|&recording| !has(rows.fences, recording));
+        for recording in (0..RECORDINGS).filter(|&recording| has(rows.fences, recording)) {
+            if let Some(leaf) = rows.slots[recording].take() {
+                rows.stale[leaf] = true;
+            }
+        }
+        if flaw != Some(Flaw::RestoreKeepsMarks) {
+            rows.stale[BRANCH] = true;
+            LEAVES.into_iter().for_each(|leaf| rows.stale[leaf] = true);
+        }
+        rows.life = self.spent.losses;
+        if flaw != Some(Flaw::RestoreKeepsCovers) {
+            // A turn covered them before keys came back into pages that it had not renewed.
+            for recording in (0..RECORDINGS).filter(|&recording| !has(rows.unrecoverable, recording)) {
+                rows.covered[recording] = 0;
+            }
+        }
+        (rows.settled, rows.finished) = (false, false);
+        rows.restored = flaw != Some(Flaw::RestoreOpensEarly);
+        if !matches!(flaw, Some(Flaw::RestoreKeepsTheStagedRoot | Flaw::RestoreReusesNumbers)) {
+            rows.next = rows.next.max(self.newest_root() + 1);
+        }
+        Some((rows, placed))
+    }
+
+    pub(crate) fn restore(&mut self, leaf: usize, flaw: Option<Flaw>) {
+        let Some((rows, placed)) = self.rebuilt(leaf, flaw) else { return };
+        for recording in placed {
+            self.knowledge.seal_record(recording, rows.keys[leaf]);
+        }
+        self.ledger = Some(Ledger { rows, opens: true, holder: None });
+    }
+
+    fn newest_root(&self) -> Epoch {
+        (0..).zip(&self.custody).filter(|(_, is_there)| **is_there).map(|(epoch, _)| epoch).max().unwrap_or(0)
+    }
+}

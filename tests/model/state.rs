@@ -1,0 +1,276 @@
+//! The state of a small vault: custody, ledger, store, who turns, who flushes, and what was promised to whom.
+//!
+//! Owns the shape and the normal form. Refuses to know what may happen next. Two states that nobody can tell apart are equal: keys are
+//! numbered by where they are found, and the two turners are not told apart.
+
+use super::knowledge::{Key, Knowledge};
+
+pub(crate) const RECORDINGS: usize = 3;
+/// One more than the highest epoch; epoch 0 is none.
+pub(crate) const EPOCHS: usize = 6;
+
+pub(crate) type Epoch = u8;
+pub(crate) type Recording = usize;
+/// A set of recordings.
+pub(crate) type Set = u8;
+
+pub(crate) fn has(set: Set, recording: Recording) -> bool {
+    set & (1 << recording) != 0
+}
+
+/// A page of the tree.
+pub(crate) const ROOT: usize = 0;
+pub(crate) const BRANCH: usize = 1;
+pub(crate) const LEAVES: [usize; 2] = [2, 3];
+
+/// What the ledger holds, and a snapshot of it too.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub(crate) struct Rows {
+    pub(crate) epoch: Epoch,
+    /// The epoch whose root key seals the root page's key; always `epoch`, but in a flawed protocol.
+    pub(crate) root: Epoch,
+    /// The number of the next epoch: no root in custody ever had it.
+    pub(crate) next: Epoch,
+    /// By page.
+    pub(crate) keys: [Key; 4],
+    /// By page: an older copy of it holds a key that must die.
+    pub(crate) stale: [bool; 4],
+    /// By recording: the leaf page that holds its key.
+    pub(crate) slots: [Option<usize>; RECORDINGS],
+    pub(crate) fences: Set,
+    /// By recording: the epoch whose turn covers its receipt; 0 is none.
+    pub(crate) covered: [Epoch; RECORDINGS],
+    /// Receipts that say so.
+    pub(crate) unrecoverable: Set,
+    pub(crate) unjournaled: Set,
+    /// Every root but the present one is destroyed.
+    pub(crate) settled: bool,
+    pub(crate) finished: bool,
+    /// Rebuilt from the store and not settled since: nothing is taken in.
+    pub(crate) restored: bool,
+    /// How often the ledger was rebuilt.
+    pub(crate) life: u8,
+    /// The length of the audit log.
+    pub(crate) audit: u8,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub(crate) struct Ledger {
+    pub(crate) rows: Rows,
+    /// The root key that seals the root page's key is in custody: that one, not a later one of the same number.
+    pub(crate) opens: bool,
+    /// Which turner has the lease.
+    pub(crate) holder: Option<usize>,
+}
+
+/// What the journal has of one recording, sealed in one epoch: the number of the newest piece with its key, and with its fence; 0 is none.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub(crate) struct Piece {
+    pub(crate) key: u8,
+    pub(crate) fence: u8,
+}
+
+/// What a turner does next.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub(crate) enum Step {
+    Idle,
+    Stage,
+    Climb,
+    /// In the middle of the last transaction, with the receipts (or, flawed, the stale pages) that it has read.
+    Commit(u8),
+    Read,
+    /// With what was read, unless no root opens that any more.
+    Write(Option<Box<Rows>>),
+    Verify,
+    Destroy,
+    Note,
+    Complete,
+    Finish,
+}
+
+/// A process that turns, and what it remembers.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub(crate) struct Turner {
+    pub(crate) step: Step,
+    pub(crate) epoch: Epoch,
+    pub(crate) next: Epoch,
+    /// The staged root it has in hand is still in custody.
+    pub(crate) staged: bool,
+}
+
+impl Turner {
+    pub(crate) const IDLE: Turner = Turner { step: Step::Idle, epoch: 0, next: 0, staged: false };
+}
+
+/// Marked recordings, read and not written yet.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub(crate) struct Flush {
+    /// The root that opens it; 0 when there is none any more.
+    pub(crate) root: Epoch,
+    pub(crate) key: Key,
+    pub(crate) audit: u8,
+    pub(crate) keys: Set,
+    pub(crate) fences: Set,
+    /// The losses before the ledger that it was read from.
+    pub(crate) losses: u8,
+}
+
+/// What the world was told, whatever becomes of the ledger.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub(crate) struct Told {
+    /// Deposits that are in the store.
+    pub(crate) kept: Set,
+    /// Shreds that were acknowledged.
+    pub(crate) fenced: Set,
+    /// Receipts that said `unrecoverable`.
+    pub(crate) unrecoverable: Set,
+    /// Recordings that anybody ever shredded, acknowledged or not.
+    pub(crate) shredded: Set,
+}
+
+/// How often what happened; see [`super::scopes::Scope`].
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub(crate) struct Spent {
+    pub(crate) moves: u8,
+    pub(crate) crashes: u8,
+    pub(crate) takeovers: u8,
+    pub(crate) losses: u8,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub(crate) struct State {
+    /// By epoch: whether its root is there.
+    pub(crate) custody: [bool; EPOCHS],
+    pub(crate) ledger: Option<Ledger>,
+    /// By epoch, those that some root opens. Of one epoch the newest is enough.
+    pub(crate) snapshots: [Option<Box<Rows>>; EPOCHS],
+    /// By epoch, those that some root opens, and recording.
+    pub(crate) journal: [[Piece; RECORDINGS]; EPOCHS],
+    pub(crate) turners: [Turner; 2],
+    pub(crate) flush: Option<Flush>,
+    pub(crate) knowledge: Knowledge,
+    pub(crate) told: Told,
+    pub(crate) spent: Spent,
+}
+
+impl State {
+    /// A vault in its first epoch, with recording 0 in the first leaf and in a verified snapshot.
+    pub(crate) fn initial() -> State {
+        let mut knowledge = Knowledge::default();
+        let keys: [Key; 4] = std::array::from_fn(|_| knowledge.fresh());
+        knowledge.seal_root_page(keys[ROOT], 1);
+        knowledge.seal_page(keys[BRANCH], keys[ROOT]);
+        for leaf in LEAVES {
+            knowledge.seal_page(keys[leaf], keys[BRANCH]);
+        }
+        knowledge.seal_record(0, keys[LEAVES[0]]);
+        let rows = Rows {
+            epoch: 1,
+            root: 1,
+            next: 2,
+            keys,
+            stale: [false; 4],
+            slots: [Some(LEAVES[0]), None, None],
+            fences: 0,
+            covered: [0; RECORDINGS],
+            unrecoverable: 0,
+            unjournaled: 0,
+            settled: true,
+            finished: true,
+            restored: false,
+            life: 0,
+            audit: 1,
+        };
+        let mut state = State {
+            custody: [false; EPOCHS],
+            ledger: Some(Ledger { rows: rows.clone(), opens: true, holder: None }),
+            snapshots: [const { None }; EPOCHS],
+            journal: [[Piece::default(); RECORDINGS]; EPOCHS],
+            turners: [Turner::IDLE, Turner::IDLE],
+            flush: None,
+            knowledge,
+            told: Told { kept: 1, ..Told::default() },
+            spent: Spent::default(),
+        };
+        state.custody[1] = true;
+        state.snapshots[1] = Some(Box::new(rows));
+        state.normal()
+    }
+
+    /// A root key is gone, and with it what only it opened. (Old copies of that stay where they are, and are worth nothing.)
+    pub(crate) fn destroy(&mut self, epoch: Epoch) {
+        let number = usize::from(epoch);
+        if !std::mem::take(&mut self.custody[number]) {
+            return;
+        }
+        self.knowledge.forget_root(epoch);
+        self.journal[number] = [Piece::default(); RECORDINGS];
+        for snapshot in &mut self.snapshots {
+            snapshot.take_if(|rows| rows.root == epoch);
+        }
+        if let Some(ledger) = &mut self.ledger {
+            ledger.opens &= ledger.rows.root != epoch;
+        }
+        for turner in &mut self.turners {
+            turner.staged &= turner.next != epoch;
+            if let Step::Write(read) = &mut turner.step {
+                read.take_if(|rows| rows.root == epoch);
+            }
+        }
+        if let Some(flush) = self.flush.as_mut().filter(|flush| flush.root == epoch) {
+            flush.root = 0;
+        }
+    }
+
+    /// Leaves out pieces that no rebuilding will use: older than every snapshot, or a key where there is a fence.
+    fn without_old_pieces(&mut self) {
+        let stored = self.snapshots.iter().flatten().map(|rows| rows.audit);
+        let read = self.turners.iter().filter_map(|turner| match &turner.step {
+            Step::Write(Some(rows)) => Some(rows.audit),
+            _ => None,
+        });
+        let oldest = stored.chain(read).min().unwrap_or(0);
+        for piece in self.journal.iter_mut().flatten() {
+            if piece.fence <= oldest {
+                piece.fence = 0;
+            }
+            if piece.key <= oldest || piece.key <= piece.fence {
+                piece.key = 0;
+            }
+        }
+    }
+
+    /// The same state, named in the one way.
+    pub(crate) fn normal(mut self) -> State {
+        self.without_old_pieces();
+        if self.turners[0] > self.turners[1] {
+            self.turners.swap(0, 1);
+            if let Some(holder) = self.ledger.as_mut().and_then(|ledger| ledger.holder.as_mut()) {
+                *holder = 1 - *holder;
+            }
+        }
+        let mut named = self.named();
+        let mut kept: Vec<Key> = Vec::with_capacity(named.len());
+        for key in &mut named {
+            let new = kept.iter().position(|old| old == &**key).unwrap_or(kept.len());
+            if new == kept.len() {
+                kept.push(**key);
+            }
+            **key = new;
+        }
+        self.knowledge.keep(&kept);
+        self
+    }
+
+    /// All places where the number of a page's key stands.
+    fn named(&mut self) -> Vec<&mut Key> {
+        let ledger = self.ledger.iter_mut().map(|ledger| &mut ledger.rows);
+        let stored = self.snapshots.iter_mut().flatten().map(|rows| &mut **rows);
+        let read = self.turners.iter_mut().filter_map(|turner| match &mut turner.step {
+            Step::Write(Some(rows)) => Some(&mut **rows),
+            _ => None,
+        });
+        let pages = ledger.chain(stored).chain(read).flat_map(|rows| &mut rows.keys);
+        pages.chain(self.flush.iter_mut().map(|flush| &mut flush.key)).collect()
+    }
+}

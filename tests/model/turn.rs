@@ -1,0 +1,213 @@
+//! The turner: what it does at each step, and what it finds when it begins.
+//!
+//! INVARIANT: what it does to the ledger asks for the lease in the same transaction; what it does to custody and to the store cannot, so
+//! it may come arbitrarily late.
+
+use super::{
+    flaws::Flaw,
+    state::{BRANCH, EPOCHS, Epoch, LEAVES, ROOT, State, Step, Turner, has},
+};
+
+impl State {
+    /// Takes the lease and reads from the rows where to go on.
+    pub(crate) fn begin(&mut self, who: usize, flaw: Option<Flaw>) {
+        let Some(ledger) = &mut self.ledger else { return };
+        if ledger.holder.is_some_and(|holder| holder != who) {
+            self.spent.takeovers += 1;
+        }
+        ledger.holder = Some(who);
+        let rows = &ledger.rows;
+        let step = match (rows.settled, rows.finished) {
+            (true, false) if flaw != Some(Flaw::ForgetsItsReceipts) => Step::Complete,
+            (true, _) => Step::Stage,
+            (false, _) if flaw == Some(Flaw::SnapshotLast) => Step::Destroy,
+            (false, _) => Step::Read,
+        };
+        self.turners[who] = Turner { step, epoch: rows.epoch, next: rows.next, staged: false };
+    }
+
+    /// One step of a turner that is not idle.
+    pub(crate) fn step(&mut self, who: usize, flaw: Option<Flaw>) {
+        let Turner { step, epoch, next, .. } = self.turners[who].clone();
+        let asks = matches!(step, Step::Climb | Step::Commit(_) | Step::Read | Step::Verify | Step::Note | Step::Complete | Step::Finish);
+        if asks && !self.may_write(who, flaw) {
+            self.turners[who] = Turner::IDLE;
+            return;
+        }
+        let then = match step {
+            Step::Idle => Step::Idle,
+            Step::Stage => self.stage(who, epoch, next, flaw),
+            Step::Climb => self.cover(epoch, flaw),
+            Step::Commit(read) => {
+                self.commit(who, next, read, flaw);
+                self.turners[who].epoch = next;
+                self.turners[who].next = next + 1;
+                if flaw == Some(Flaw::SnapshotLast) { Step::Destroy } else { Step::Read }
+            }
+            Step::Read => Step::Write(self.ledger.as_ref().filter(|ledger| ledger.opens).map(|ledger| Box::new(ledger.rows.clone()))),
+            Step::Write(read) => {
+                self.store(read);
+                Step::Verify
+            }
+            Step::Verify => match (&self.snapshots[usize::from(epoch)], flaw) {
+                (None, _) => Step::Idle,
+                (Some(_), Some(Flaw::SnapshotLast | Flaw::CompletedBeforeDestroyed)) => Step::Complete,
+                (Some(_), _) => Step::Destroy,
+            },
+            Step::Destroy => {
+                if flaw != Some(Flaw::RootKept) {
+                    self.destroy_others(epoch, next, flaw);
+                }
+                Step::Note
+            }
+            Step::Note => {
+                self.write(|rows| (rows.settled, rows.restored) = (true, false));
+                match flaw {
+                    Some(Flaw::SnapshotLast) => Step::Read,
+                    Some(Flaw::CompletedBeforeDestroyed) => Step::Finish,
+                    _ => Step::Complete,
+                }
+            }
+            Step::Complete => {
+                self.complete(epoch, flaw);
+                if flaw == Some(Flaw::CompletedBeforeDestroyed) { Step::Destroy } else { Step::Finish }
+            }
+            Step::Finish => {
+                let older = usize::from(epoch);
+                self.snapshots[..older].fill(None);
+                self.journal[..older].fill(Default::default());
+                self.write(|rows| rows.finished = true);
+                if let Some(ledger) = &mut self.ledger {
+                    ledger.holder = None;
+                }
+                Step::Idle
+            }
+        };
+        let turner = &mut self.turners[who];
+        turner.step = then;
+        match turner.step {
+            Step::Idle => *turner = Turner::IDLE,
+            Step::Climb | Step::Commit(_) => {}
+            _ => turner.staged = false,
+        }
+    }
+
+    /// One stale page gets a new key.
+    pub(crate) fn climb(&mut self, who: usize, flaw: Option<Flaw>) {
+        match self.lowest_stale() {
+            Some(page) if self.may_write(who, flaw) => self.renew(page, flaw),
+            _ => self.turners[who] = Turner::IDLE,
+        }
+    }
+
+    fn may_write(&self, who: usize, flaw: Option<Flaw>) -> bool {
+        self.ledger.as_ref().is_some_and(|ledger| ledger.holder == Some(who) || flaw == Some(Flaw::LeaseNotAsked))
+    }
+
+    fn write(&mut self, change: impl FnOnce(&mut super::state::Rows)) {
+        if let Some(ledger) = &mut self.ledger {
+            change(&mut ledger.rows);
+        }
+    }
+
+    /// Destroys what custody has below the next epoch and beside the present one; a process that does this late destroys nothing that
+    /// is used, because no later epoch has such a number.
+    fn destroy_others(&mut self, epoch: Epoch, next: Epoch, flaw: Option<Flaw>) {
+        for other in (1..).take(EPOCHS - 1) {
+            if other != epoch && (other < next || flaw == Some(Flaw::RestoreReusesNumbers)) {
+                self.destroy(other);
+            }
+        }
+    }
+
+    /// Custody keeps a root that is there, and refuses one below its newest, and a third.
+    fn stage(&mut self, who: usize, epoch: Epoch, next: Epoch, flaw: Option<Flaw>) -> Step {
+        let number = usize::from(next);
+        let is_stray = |other: &usize| self.custody[*other] && *other != usize::from(epoch);
+        if (1..number).any(|other| is_stray(&other)) {
+            self.destroy_others(epoch, next, None);
+            return Step::Stage;
+        }
+        let newer = self.custody.iter().skip(number + 1).any(|&is_there| is_there);
+        let full = self.custody.iter().filter(|&&is_there| is_there).count() == 2;
+        if !self.custody[number] && (newer || full) && flaw != Some(Flaw::CustodyTakesAny) {
+            return Step::Idle;
+        }
+        self.custody[number] = true;
+        self.turners[who].staged = true;
+        Step::Climb
+    }
+
+    /// The first half of the last transaction.
+    fn cover(&mut self, epoch: Epoch, flaw: Option<Flaw>) -> Step {
+        match flaw {
+            Some(Flaw::DestroyedBeforeTheCommit) => self.destroy(epoch),
+            Some(Flaw::CoversLast) => {
+                let stale = self.ledger.as_ref().map_or([false; 4], |ledger| ledger.rows.stale);
+                return Step::Commit((0..4).filter(|&page| stale[page]).fold(0, |set, page| set | 1 << page));
+            }
+            _ => {}
+        }
+        Step::Commit(self.uncovered())
+    }
+
+    /// The second half.
+    fn commit(&mut self, who: usize, next: Epoch, read: u8, flaw: Option<Flaw>) {
+        let is_late = flaw == Some(Flaw::CoversLast);
+        let covers = if is_late { self.uncovered() } else { read };
+        let mut renewed = false;
+        for leaf in LEAVES {
+            if if is_late { has(read, leaf) } else { self.is_stale(leaf) } {
+                self.renew(leaf, flaw);
+                renewed = true;
+            }
+        }
+        if if is_late { renewed || has(read, BRANCH) } else { self.is_stale(BRANCH) } {
+            self.renew(BRANCH, flaw);
+        }
+        if flaw != Some(Flaw::RootPageKeyKept) {
+            self.renew(ROOT, flaw);
+        }
+        let staged = self.turners[who].staged;
+        let Some(ledger) = &mut self.ledger else { return };
+        let rows = &mut ledger.rows;
+        if flaw != Some(Flaw::RootKept) {
+            rows.root = next;
+            ledger.opens = staged;
+        }
+        if ledger.opens {
+            self.knowledge.seal_root_page(rows.keys[ROOT], rows.root);
+        }
+        for recording in (0..rows.covered.len()).filter(|&recording| has(covers, recording)) {
+            rows.covered[recording] = next;
+        }
+        (rows.epoch, rows.next) = (next, next + 1);
+        (rows.settled, rows.finished) = (false, false);
+    }
+
+    fn is_stale(&self, page: usize) -> bool {
+        self.ledger.as_ref().is_some_and(|ledger| ledger.rows.stale[page])
+    }
+
+    /// Into the store, unless a newer one of its epoch is there.
+    fn store(&mut self, read: Option<Box<super::state::Rows>>) {
+        let Some(rows) = read else { return };
+        let place = &mut self.snapshots[usize::from(rows.epoch)];
+        if place.as_ref().is_none_or(|there| (there.life, there.audit) <= (rows.life, rows.audit)) {
+            *place = Some(rows);
+        }
+    }
+
+    fn complete(&mut self, epoch: Epoch, flaw: Option<Flaw>) {
+        let Some(ledger) = &mut self.ledger else { return };
+        let rows = &mut ledger.rows;
+        for recording in 0..rows.covered.len() {
+            let by = rows.covered[recording];
+            let is_due = by != 0 && by <= epoch && (by == epoch || flaw != Some(Flaw::ForgetsItsReceipts));
+            if is_due {
+                rows.unrecoverable |= 1 << recording;
+                self.told.unrecoverable |= 1 << recording;
+            }
+        }
+    }
+}
