@@ -43,7 +43,7 @@ impl Kms {
 
     async fn files(&self) -> Result<Vec<Slot>, Error> {
         let slots = self.slots.clone();
-        super::blocking(NAME, move || slots.read()?.iter().map(|content| Slot::read(content)).collect()).await
+        super::blocking(NAME, move || read(&slots)).await
     }
 
     async fn root_key(&self, root: RootName) -> Result<Key, Error> {
@@ -77,12 +77,19 @@ impl Custody for Kms {
                 // One that does not open now would not open after the turn either.
                 return self.service.unwrap(found).await.map(drop);
             }
-            if there.len() > 1 {
-                return Err(Error::TooMany);
-            }
+            has_room(&there, root)?;
             let key = Key::random(&mut rand::rng());
             let (slots, content) = (self.slots.clone(), self.service.wrap(root, &key).await?.to_json());
-            super::blocking(NAME, move || slots.add(&content)).await
+            super::blocking(NAME, move || {
+                // A turn may have gone by while KMS was asked, or another process may have made the same root.
+                let there = read(&slots)?;
+                if there.iter().any(|slot| slot.name() == root) {
+                    return Ok(());
+                }
+                has_room(&there, root)?;
+                slots.add(&content)
+            })
+            .await
         }
         .boxed()
     }
@@ -99,6 +106,17 @@ impl Custody for Kms {
         let slots = self.slots.clone();
         super::blocking(NAME, move || slots.destroy(|content| Slot::read(content).is_ok_and(|slot| slot.name() == root))).boxed()
     }
+}
+
+fn read(slots: &Slots) -> Result<Vec<Slot>, Error> {
+    slots.read()?.iter().map(|content| Slot::read(content)).collect()
+}
+
+fn has_room(there: &[Slot], root: RootName) -> Result<(), Error> {
+    if there.iter().any(|slot| slot.name().epoch > root.epoch) {
+        return Err(Error::Passed(root));
+    }
+    if there.len() > 1 { Err(Error::TooMany) } else { Ok(()) }
 }
 
 #[cfg(test)]

@@ -14,8 +14,9 @@
 //!
 //! **Two objects of one name.** PKCS #11 has no "create unless there is one", so two processes that stage a root at once may make two objects.
 //! That is harmless, and so it is not undone (which could race as well): sealing takes any of them, opening tries all, destroying destroys
-//! all and looks again. Whatever was sealed under a name opens as long as the name is there, and nothing does afterwards. An object that a
-//! slow process adds after that has sealed nothing.
+//! all and looks again. Whatever was sealed under a name opens as long as the name is there, and nothing does afterwards. Who makes a root
+//! looks once more whether a turn went by meanwhile, and then takes it back: an object that this look lets stay is there before the next root
+//! is staged, hence before its own is destroyed, and goes with it.
 
 mod token;
 
@@ -88,11 +89,15 @@ impl Custody for Token {
             if there.contains(&root) {
                 return Ok(());
             }
+            if is_passed(&there, root) {
+                return Err(Error::Passed(root));
+            }
             if there.len() > 1 {
                 return Err(Error::TooMany);
             }
             place.can_seal()?;
-            generate(session, root).map(drop)
+            let made = generate(session, root)?;
+            keep(session, root, made)
         })
         .boxed()
     }
@@ -180,6 +185,21 @@ fn generate(session: &Session, root: RootName) -> Result<ObjectHandle, Error> {
         Attribute::Decrypt(true),
     ]);
     session.generate_key(&Mechanism::AesKeyGen, &template).map_err(|error| told(&error))
+}
+
+/// Lets a new object stay, unless there is a newer root by now.
+fn keep(session: &Session, root: RootName, made: ObjectHandle) -> Result<(), Error> {
+    if !is_passed(&names(session)?, root) {
+        return Ok(());
+    }
+    match session.destroy_object(made) {
+        Err(error) if !is_gone(&error) => Err(told(&error)),
+        _ => Err(Error::Passed(root)),
+    }
+}
+
+fn is_passed(there: &[RootName], root: RootName) -> bool {
+    there.iter().any(|other| other.epoch > root.epoch)
 }
 
 fn seal(session: &Session, object: ObjectHandle, root: RootName, key: &Key) -> Result<Vec<u8>, Error> {

@@ -30,7 +30,7 @@ impl World {
         let module = PathBuf::from(module);
         let _alone = alone(&configuration);
         let library = token::module(&module).unwrap();
-        let is_free = |slot: &cryptoki::slot::Slot| !library.get_token_info(*slot).unwrap().token_initialized();
+        let is_free = |slot: &cryptoki::slot::Slot| library.get_token_info(*slot).is_ok_and(|info| !info.token_initialized());
         let slot = library.get_slots_with_token().unwrap().into_iter().find(is_free).unwrap();
         library.init_token(slot, &AuthPin::from("officer"), &label).unwrap();
         let session = library.open_rw_session(slot).unwrap();
@@ -156,6 +156,19 @@ async fn what_another_process_stages_and_destroys_is_seen() {
     assert!(matches!(custody.open(world.root, &sealed).await, Err(Error::NoRoot(name)) if name == world.root));
     let sealed = custody.seal(next, &key).await.unwrap();
     assert_eq!(custody.open(next, &sealed).await.unwrap(), key);
+}
+
+#[tokio::test]
+async fn who_makes_a_root_while_a_turn_goes_by_takes_it_back() {
+    let Some(world) = World::new() else { return };
+    let (custody, root, next) = (world.custody(), world.root, RootName { epoch: 2, ..world.root });
+    custody.stage(next).await.unwrap();
+    let late = custody.with(move |session| generate(session, root).and_then(|made| keep(session, root, made)));
+    assert!(matches!(late.await, Err(Error::Passed(name)) if name == root));
+    assert_eq!(custody.roots().await.unwrap(), [next]);
+    let in_time = custody.with(move |session| generate(session, next).and_then(|made| keep(session, next, made)));
+    in_time.await.unwrap();
+    assert_eq!(custody.roots().await.unwrap(), [next]);
 }
 
 #[tokio::test]

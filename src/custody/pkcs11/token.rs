@@ -78,11 +78,18 @@ impl Place {
     }
 
     fn slot(&self, module: &Module) -> Result<Slot, Error> {
-        let slots = module.get_slots_with_token().map_err(|error| told(&error))?;
-        let is_ours = |slot: &Slot| module.get_token_info(*slot).is_ok_and(|info| info.label() == self.token);
-        match slots.into_iter().filter(is_ours).collect::<Vec<_>>().as_slice() {
+        let (mut found, mut silent) = (Vec::new(), String::new());
+        for slot in module.get_slots_with_token().map_err(|error| told(&error))? {
+            match module.get_token_info(slot) {
+                Ok(info) if info.label() == self.token => found.push(slot),
+                Ok(_) => {}
+                // It may be another's, and broken; or ours, while another process writes to it.
+                Err(error) => silent = format!(", and slot {slot} does not answer: {error}"),
+            }
+        }
+        match found.as_slice() {
             [slot] => Ok(*slot),
-            [] => Err(place(format!("there is no token with the label `{}`", self.token))),
+            [] => Err(place(format!("there is no token with the label `{}`{silent}", self.token))),
             _ => Err(place(format!("there are several tokens with the label `{}`", self.token))),
         }
     }
