@@ -52,6 +52,7 @@ mod announcements;
 mod audit;
 mod catalogue;
 mod failures;
+mod images;
 mod news;
 mod pages;
 mod sessions;

@@ -3,8 +3,9 @@
 use std::{path::Path, str::FromStr, time::Duration};
 
 use sqlx::{
-    Connection as _, PgPool, SqliteConnection, SqlitePool,
+    Connection, Database, PgPool, Pool, Postgres, Sqlite, SqliteConnection, SqlitePool,
     migrate::{MigrateError, Migrator},
+    pool::PoolOptions,
     postgres::{PgConnectOptions, PgPoolOptions},
     sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous},
 };
@@ -118,30 +119,20 @@ impl Ledger {
     /// [`Error::Unavailable`] when the ledger is closed or takes no further connection.
     pub async fn snapshot(&self) -> Result<Tx, Error> {
         const REPEATABLE: &str = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY";
-        // Both databases look at the clock with the first query, and not before. On PostgreSQL it also lets the session rest between two.
+        // What a session sees is settled by its first query. On PostgreSQL this one also lets it rest for long between two others.
         const SQLITE: &str = "/* open.snapshot */ SELECT seq FROM audit_head";
         const POSTGRES: &str = "/* open.snapshot */ SELECT set_config(name, '0', true) FROM pg_settings
             WHERE name IN ('idle_in_transaction_session_timeout', 'transaction_timeout')";
-        // A pool of one, which closes its connection when the session is dropped: properly, after the rollback.
         let (mut tx, first) = match &self.0 {
-            Db::Sqlite { readers, .. } => {
+            Db::Sqlite { readers, .. } if !readers.is_closed() => {
                 let options = readers.connect_options().as_ref().clone().row_buffer_size(ROWS);
-                let one = SqlitePoolOptions::new().max_connections(1).acquire_timeout(ACQUIRE).idle_timeout(None).max_lifetime(None);
-                let one = one.after_release(|_, _| Box::pin(async { Ok(false) })).connect_lazy_with(options);
-                if readers.is_closed() {
-                    return Err(sqlx::Error::PoolClosed.into());
-                }
-                (Tx::sqlite(one.begin().await?), SQLITE)
+                (Tx::sqlite(alone::<Sqlite>(options).begin().await?), SQLITE)
             }
-            Db::Postgres(pool) => {
+            Db::Postgres(pool) if !pool.is_closed() => {
                 let options = pool.connect_options().as_ref().clone();
-                let one = PgPoolOptions::new().max_connections(1).acquire_timeout(ACQUIRE).idle_timeout(None).max_lifetime(None);
-                let one = one.after_release(|_, _| Box::pin(async { Ok(false) })).connect_lazy_with(options);
-                if pool.is_closed() {
-                    return Err(sqlx::Error::PoolClosed.into());
-                }
-                (Tx::postgres(one.begin_with(REPEATABLE).await?), POSTGRES)
+                (Tx::postgres(alone::<Postgres>(options).begin_with(REPEATABLE).await?), POSTGRES)
             }
+            Db::Sqlite { .. } | Db::Postgres(_) => return Err(sqlx::Error::PoolClosed.into()),
         };
         tx.execute(first, &[]).await?;
         Ok(tx)
@@ -203,6 +194,12 @@ async fn is_reusable(connection: &mut SqliteConnection) -> Result<bool, sqlx::Er
         connection.ping().await?;
     }
     Ok(!connection.is_in_transaction())
+}
+
+/// One connection, which is closed when its session is dropped: properly, after the rollback, as only a pool can.
+fn alone<D: Database>(options: <D::Connection as Connection>::Options) -> Pool<D> {
+    let pool = PoolOptions::new().max_connections(1).acquire_timeout(ACQUIRE).idle_timeout(None).max_lifetime(None);
+    pool.after_release(|_, _| Box::pin(async { Ok(false) })).connect_lazy_with(options)
 }
 
 /// Rows that SQLite may read ahead of a snapshot's reader.

@@ -73,6 +73,8 @@ impl Tx {
     /// See [`super::image::defer_references`].
     pub(super) async fn defer_references(&mut self) -> Result<(), Error> {
         const SQLITE: &str = "/* tx.defer_references */ PRAGMA defer_foreign_keys = ON";
+        // 64 MiB, until the connection is closed: the indexes of a table that is filled are written all over, and two are not enough for them.
+        const ROOMY: &str = "/* tx.roomy */ PRAGMA cache_size = -65536";
         const POSTGRES: &str = "/* tx.defer_references */ SET CONSTRAINTS ALL DEFERRED";
         // Only those that this version of PostgreSQL has; the commit is a statement too, and asks for all references at once.
         const PATIENT: &str = "/* tx.patient */ SELECT set_config(name, '0', true) FROM pg_settings
@@ -82,6 +84,7 @@ impl Tx {
             self.execute(PATIENT, &[]).await?;
         } else {
             self.execute(SQLITE, &[]).await?;
+            self.execute(ROOMY, &[]).await?;
         }
         Ok(())
     }

@@ -1,11 +1,13 @@
 //! The database is lost: the store and custody alone rebuild the vault.
 
-use std::fs;
+use std::{collections::BTreeSet, fs};
 
 use recvault::{
     app::App,
     config::Config,
-    ledger::Ledger,
+    custody::{self, Custody},
+    keyring::{PageRow, reach::reach},
+    ledger::{Ledger, epochs, keys as pages},
     vault::{self, Restored},
 };
 
@@ -110,8 +112,106 @@ async fn a_snapshot_older_than_the_root_is_refused(database: Database) {
     assert!(matches!(vault::restore(app.parts(), &newest).await, Err(vault::Error::NotEmpty)), "never over a vault");
 }
 
+/// Everything of the key store that somebody kept, and what the roots that custody has now make of it.
+#[derive(Default)]
+struct Kept {
+    pages: Vec<PageRow>,
+    sealed: Vec<(u64, Vec<u8>)>,
+}
+
+impl Kept {
+    async fn copy(&mut self, ledger: &Ledger) {
+        let mut tx = ledger.read().await.unwrap();
+        self.pages.extend(pages::all_pages(&mut tx).await.unwrap());
+        let epochs = epochs::newest(&mut tx, 100).await.unwrap();
+        self.sealed.extend(epochs.into_iter().map(|row| (row.epoch, row.root_sealed)));
+    }
+
+    async fn reach(&self, vault: &TestVault, custody: &dyn Custody) -> BTreeSet<String> {
+        let mut keys = Vec::new();
+        for root in custody.roots().await.unwrap() {
+            for (_, sealed) in self.sealed.iter().filter(|(_, sealed)| !sealed.is_empty()) {
+                keys.extend(custody.open(root, sealed).await.ok());
+            }
+        }
+        reach(&keys.iter().collect::<Vec<_>>(), self.pages.clone(), vault.made.vault).record_keys
+    }
+}
+
+async fn a_ledger_lost_in_the_middle_of_a_turn_brings_nothing_back(database: Database) {
+    let vault = Recipe::on(database).by_hand().await;
+    let [lives, dies] = [vault.sealed().await, vault.sealed().await];
+    vault.process.flow.journal().await.unwrap();
+    let key = vault.key_entry(dies.id).await.unwrap().fingerprint;
+    // The turn dies between its new root and the snapshot that stands for it.
+    let [snapshots, away] = ["snapshots", "away"].map(|name| vault.folder().join("objects").join(name));
+    fs::rename(&snapshots, &away).unwrap();
+    fs::write(&snapshots, "in the way").unwrap();
+    vault.process.flow.turn(&keys()).await.unwrap_err();
+    fs::remove_file(&snapshots).unwrap();
+    fs::rename(&away, &snapshots).unwrap();
+    let mut kept = Kept::default();
+    kept.copy(&vault.process.ledger).await;
+
+    // That ledger is lost; the one rebuilt is of the epoch before, and shreds.
+    let (restored, process, _ground) = rebuilt(&vault, database).await;
+    assert_eq!(restored.epoch, 1);
+    kept.copy(&process.ledger).await;
+    let officer = process.api.clone().bearing(vault.minted("privacy-officer").token.expose());
+    let shred = officer.delete(&format!("/v1/recordings/{}", dies.id), serde_json::json!({ "reason": "subject-request" })).await;
+    assert_eq!(shred.status, 200, "{shred:?}");
+    kept.copy(&process.ledger).await;
+    let custody = custody::open(Config::read(&vault.made.config).unwrap().custody, vault.folder()).unwrap();
+    assert!(kept.reach(&vault, custody.as_ref()).await.contains(&key), "until the turn an old copy gives it");
+    let turned = process.flow.turn(&keys()).await.unwrap().unwrap();
+    assert_eq!((turned.epoch, turned.covered), (3, 1), "the number of the lost turn is not given again");
+    kept.copy(&process.ledger).await;
+    let reached = kept.reach(&vault, custody.as_ref()).await;
+    assert!(!reached.contains(&key) && reached.contains(&vault.key_entry(lives.id).await.unwrap().fingerprint));
+    vault.plays_in(&process, &lives).await;
+}
+
+async fn what_only_the_lost_ledger_held_is_out_of_reach_after_the_next_turn(database: Database) {
+    let vault = Recipe::on(database).by_hand().await;
+    vault.sealed().await;
+    vault.process.flow.vault().snapshot().await.unwrap();
+    // Sealed and shredded after the snapshot: the rebuilt ledger never knew of its page's older versions.
+    let dies = vault.sealed().await;
+    let key = vault.key_entry(dies.id).await.unwrap().fingerprint;
+    let mut kept = Kept::default();
+    kept.copy(&vault.process.ledger).await;
+    assert_eq!(vault.shred(dies.id).await.status, 200);
+    let (restored, process, _ground) = rebuilt(&vault, database).await;
+    assert_eq!(restored.fences, 1);
+    let custody = custody::open(Config::read(&vault.made.config).unwrap().custody, vault.folder()).unwrap();
+    kept.copy(&process.ledger).await;
+    assert!(kept.reach(&vault, custody.as_ref()).await.contains(&key));
+    assert_eq!(process.flow.turn(&keys()).await.unwrap().unwrap().covered, 1);
+    kept.copy(&process.ledger).await;
+    assert!(!kept.reach(&vault, custody.as_ref()).await.contains(&key));
+}
+
+async fn a_rebuilt_vault_settles_before_it_lets_anything_in(database: Database) {
+    let vault = Recipe::on(database).by_hand().await;
+    vault.sealed().await;
+    vault.process.flow.journal().await.unwrap();
+    let (app, _ground) = on_an_empty_database(&vault, database).await;
+    let plan = vault::plan(&app.parts(), None).await.unwrap();
+    vault::restore(app.parts(), &plan).await.unwrap();
+    let is_settled = async || epochs::is_settled(&mut app.ledger.read().await.unwrap()).await.unwrap();
+    assert!(!is_settled().await);
+    let before = vault::plan(&app.parts(), None).await.unwrap();
+    app.unlock().await.unwrap().settle().await.unwrap();
+    assert!(is_settled().await);
+    let after = vault::plan(&app.parts(), None).await.unwrap();
+    assert!(after.snapshot.seq >= 1_000_000 && after.snapshot.seq > before.snapshot.seq && after.journal.is_empty(), "{after:?}");
+}
+
 on_both_databases!(
     snapshot_and_journal_rebuild_everything,
     a_ledger_from_before_a_shred_is_not_served,
     a_snapshot_older_than_the_root_is_refused,
+    a_ledger_lost_in_the_middle_of_a_turn_brings_nothing_back,
+    what_only_the_lost_ledger_held_is_out_of_reach_after_the_next_turn,
+    a_rebuilt_vault_settles_before_it_lets_anything_in,
 );

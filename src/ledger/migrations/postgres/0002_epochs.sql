@@ -34,6 +34,9 @@ UPDATE pages SET stale = 1 WHERE level = 0 AND tier <> '~service' AND EXISTS (SE
 CREATE INDEX pages_stale ON pages (level, parent, id) WHERE stale = 1;
 CREATE INDEX pages_by_parent ON pages (parent);
 
+-- A rebuilding reads the entries before their pages; it asks for the references at its commit.
+ALTER TABLE key_entries ALTER CONSTRAINT key_entries_page_id_fkey DEFERRABLE;
+
 -- The number of the audit entry of the fence: grows in commit order, whatever the clocks say. Null in fences from before schema 2.
 ALTER TABLE fences ADD COLUMN seq BIGINT;
 CREATE INDEX fences_by_seq ON fences (seq);

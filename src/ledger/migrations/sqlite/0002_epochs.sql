@@ -34,6 +34,9 @@ UPDATE pages SET stale = 1 WHERE level = 0 AND tier <> '~service' AND EXISTS (SE
 CREATE INDEX pages_stale ON pages (level, parent, id) WHERE stale = 1;
 CREATE INDEX pages_by_parent ON pages (parent);
 
+-- A rebuilding reads the entries before their pages; SQLite then looks for the entries of each page that is entered.
+CREATE INDEX key_entries_by_page ON key_entries (page_id);
+
 -- The number of the audit entry of the fence: grows in commit order, whatever the clocks say. Null in fences from before schema 2.
 ALTER TABLE fences ADD COLUMN seq INTEGER;
 CREATE INDEX fences_by_seq ON fences (seq);
