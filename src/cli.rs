@@ -7,6 +7,7 @@
 
 mod audit;
 mod check;
+mod custody;
 mod epoch;
 mod out;
 mod recordings;
@@ -112,6 +113,9 @@ enum Command {
     /// Check receipts.
     #[command(subcommand)]
     Receipt(check::Receipt),
+    /// Look after the root key's home.
+    #[command(subcommand)]
+    Custody(custody::Custody),
     /// Say how the vault stands.
     Status,
     /// Check the configuration and everything it names, and say what is weak.
@@ -160,6 +164,7 @@ impl Cli {
             Command::Sweep { older_than_h } => recordings::sweep(open(&file).await?, older_than_h, out).await,
             Command::Audit(command) => command.perform(open(&file).await?, out).await,
             Command::Receipt(command) => command.perform(&file, out).await,
+            Command::Custody(command) => command.perform(&file, out).await,
             Command::Status => recordings::status(open(&file).await?, out).await,
             Command::Doctor => check::doctor(&file, out).await,
             Command::Config(command) => command.perform(&file, out),
