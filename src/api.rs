@@ -11,6 +11,7 @@ mod health;
 mod media;
 mod openapi;
 mod policy;
+mod privacy;
 mod problem;
 mod range;
 mod receipts;
@@ -76,7 +77,7 @@ pub fn router(flow: Flow, public: PublicUrl, settings: &Settings) -> Router {
     let no_store = SetResponseHeaderLayer::if_not_present(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
     let no_sniff = SetResponseHeaderLayer::overriding(header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
     let no_referrer = SetResponseHeaderLayer::overriding(header::REFERRER_POLICY, HeaderValue::from_static("no-referrer"));
-    let no_frames = SetResponseHeaderLayer::overriding(
+    let no_frames = SetResponseHeaderLayer::if_not_present(
         HeaderName::from_static("content-security-policy"),
         HeaderValue::from_static("default-src 'none'; media-src 'self'; frame-ancestors 'none'"),
     );
@@ -95,6 +96,7 @@ pub fn router(flow: Flow, public: PublicUrl, settings: &Settings) -> Router {
         // Anybody may call these.
         .route("/v1/receipts/{id}", get(receipts::show))
         .route("/v1/policy", get(policy::show))
+        .route("/privacy", get(privacy::show))
         .route("/.well-known/jwks.json", get(receipts::jwks))
         .route("/openapi.json", get(openapi::show))
         // Operators call these.

@@ -7,6 +7,7 @@
 
 mod audit;
 mod check;
+mod custody;
 mod drill;
 mod epoch;
 mod out;
@@ -115,6 +116,9 @@ enum Command {
     /// Check receipts.
     #[command(subcommand)]
     Receipt(check::Receipt),
+    /// Look after the root key's home.
+    #[command(subcommand)]
+    Custody(custody::Custody),
     /// Say how the vault stands.
     Status,
     /// Check the configuration and everything it names, and say what is weak.
@@ -164,6 +168,7 @@ impl Cli {
             Command::Sweep { older_than_h } => recordings::sweep(open(&file).await?, older_than_h, out).await,
             Command::Audit(command) => command.perform(open(&file).await?, out).await,
             Command::Receipt(command) => command.perform(&file, out).await,
+            Command::Custody(command) => command.perform(&file, out).await,
             Command::Status => recordings::status(open(&file).await?, out).await,
             Command::Doctor => check::doctor(&file, out).await,
             Command::Config(command) => command.perform(&file, out),

@@ -4,6 +4,7 @@
 //! `vault` and `ledger`.
 
 mod catalogue;
+mod custody;
 mod drill;
 mod epoch;
 mod error;
@@ -22,6 +23,7 @@ mod work;
 use std::sync::Arc;
 
 pub use catalogue::{AuditPage, Details, Page};
+pub use custody::change_passphrase;
 pub use drill::{DrillOptions, Held};
 pub use epoch::{EpochSettings, EpochStatus, Rotated};
 pub use error::Error;

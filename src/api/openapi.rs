@@ -21,6 +21,7 @@ use utoipa::{
         super::receipts::show,
         super::receipts::jwks,
         super::policy::show,
+        super::privacy::show,
         super::health::alive,
         super::health::ready,
         show

@@ -56,8 +56,8 @@ impl Slots {
             let swap = || {
                 let mut old = OpenOptions::new().write(true).open(path)?;
                 let length = usize::try_from(old.metadata()?.len()).unwrap_or(0);
-                write(&self.new(), content)?;
-                fs::rename(self.new(), path)?;
+                write(&self.half_written(), content)?;
+                fs::rename(self.half_written(), path)?;
                 self.sync()?;
                 old.write_all(&vec![0; length])?;
                 old.sync_all()
@@ -104,7 +104,7 @@ impl Slots {
     /// All of the file or none, readable by nobody else, and only where there is none.
     fn write_new(&self, path: &Path, content: &[u8]) -> io::Result<()> {
         fs::create_dir_all(self.folder())?;
-        let new = self.new();
+        let new = self.half_written();
         write(&new, content)?;
         // A hard link fails where a rename would replace.
         let linked = fs::hard_link(&new, path);
@@ -121,7 +121,7 @@ impl Slots {
         self.current.with_added_extension("dying")
     }
 
-    fn new(&self) -> PathBuf {
+    fn half_written(&self) -> PathBuf {
         self.current.with_added_extension("new")
     }
 

@@ -23,7 +23,7 @@ impl Flow {
         self.0.streams.silence(id);
         self.0.bell.notify_one();
         // A fence counts as told only when it is in the store, too: a vault that is rebuilt from there must know of it.
-        self.journal_or_warn().await;
+        self.journal_or_warn(false).await;
         self.0.epoch_bell.notify_one();
         if shredded.is_new {
             metrics::counter!("recvault_shreds_total").increment(1);

@@ -51,6 +51,7 @@ mod access;
 mod announcements;
 mod audit;
 mod catalogue;
+mod epochs;
 mod failures;
 mod images;
 mod news;

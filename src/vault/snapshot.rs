@@ -23,6 +23,7 @@ use crate::{
     ledger::{
         audit, epochs,
         image::{self, Image, Table},
+        marks,
     },
     model::{id::ObjectId, time::Timestamp},
     store::{RecoveryKind, RecoveryName},
@@ -89,6 +90,7 @@ impl Vault {
                 if current.epoch == checked.epoch {
                     epochs::note_snapshot(&mut tx, checked.epoch, &written.to_string(), now).await?;
                 }
+                marks::note_journaled(&mut tx, checked.seq).await?;
                 audit::append(&mut tx, NewEntry::snapshot_verified(now, &written.to_string(), checked.keys)).await?;
                 tx.commit().await?;
                 Ok(current.snapshot.map(|(name, _)| name))

@@ -1,0 +1,214 @@
+//! Epochs, who turns, stale pages, and what is marked for the journal.
+
+use super::{World, at, holder, recording_id};
+use crate::{
+    keyring::{LEAF, PageRow},
+    ledger::{
+        Error, epochs, keys,
+        marks::{self, Marked},
+        shreds,
+    },
+    model::{
+        id::{PageId, ReceiptId},
+        time::Timestamp,
+    },
+};
+
+every_database!(
+    an_epoch_begins_once_and_forgets_what_the_ones_before_sealed,
+    one_process_turns_at_a_time,
+    no_epoch_number_is_given_twice,
+    a_rebuilt_ledger_is_unsettled_until_its_epoch_is_finished,
+    a_stale_page_stays_stale_until_it_is_renewed,
+    rotation_marks_a_tier_or_all,
+    a_turn_covers_what_waits_and_nothing_else,
+    a_mark_goes_only_if_nothing_changed_meanwhile,
+);
+
+async fn begun(world: &World, epoch: u64) {
+    let mut tx = world.tx().await;
+    epochs::insert(&mut tx, epoch, &[7; 60], at(epoch.try_into().unwrap())).await.unwrap();
+    tx.commit().await.unwrap();
+}
+
+async fn an_epoch_begins_once_and_forgets_what_the_ones_before_sealed(world: &World) {
+    assert_eq!(epochs::current(&mut world.tx().await).await.unwrap(), None);
+    begun(world, 1).await;
+    begun(world, 2).await;
+    assert!(matches!(epochs::insert(&mut world.tx().await, 2, &[8; 60], at(9)).await, Err(Error::Conflict)));
+    let current = epochs::current(&mut world.tx().await).await.unwrap().unwrap();
+    assert_eq!((current.epoch, current.root_sealed.as_slice(), current.began_at), (2, [7; 60].as_slice(), at(2)));
+    assert_eq!((current.snapshot, current.previous_destroyed_at, current.finished_at), (None, None, None));
+    let mut tx = world.tx().await;
+    epochs::note_snapshot(&mut tx, 2, "snapshots/x", at(3)).await.unwrap();
+    epochs::note_destroyed(&mut tx, 2, at(4)).await.unwrap();
+    epochs::finish(&mut tx, 2, at(5)).await.unwrap();
+    tx.commit().await.unwrap();
+    let [current, before] = epochs::newest(&mut world.tx().await, 9).await.unwrap().try_into().unwrap();
+    assert_eq!(current.snapshot, Some(("snapshots/x".to_owned(), at(3))));
+    assert_eq!((current.previous_destroyed_at, current.finished_at), (Some(at(4)), Some(at(5))));
+    assert_eq!((current.root_sealed.len(), before.root_sealed.len()), (60, 0), "the older epoch's key is forgotten");
+    let mut tx = world.tx().await;
+    assert!(matches!(epochs::note_snapshot(&mut tx, 3, "x", at(1)).await, Err(Error::Stale(_))));
+    assert!(matches!(epochs::note_destroyed(&mut tx, 3, at(1)).await, Err(Error::Stale(_))));
+    assert!(matches!(epochs::finish(&mut tx, 3, at(1)).await, Err(Error::Stale(_))));
+}
+
+async fn one_process_turns_at_a_time(world: &World) {
+    let (first, second) = (holder(), holder());
+    let take = async |holder, now, until| {
+        let mut tx = world.tx().await;
+        let taken = epochs::take_turn(&mut tx, holder, at(now), at(until)).await.unwrap();
+        tx.commit().await.unwrap();
+        taken
+    };
+    assert!(take(first, 10, 20).await);
+    assert!(!take(second, 19, 30).await, "it is held");
+    assert!(take(first, 15, 25).await, "its holder may take it again");
+    assert!(take(second, 26, 40).await, "the lease ran out");
+    let lost = epochs::keep_turn(&mut world.tx().await, first, at(50)).await;
+    assert!(matches!(lost, Err(Error::Stale(_))), "who slept does nothing more");
+    let mut tx = world.tx().await;
+    epochs::keep_turn(&mut tx, second, at(50)).await.unwrap();
+    epochs::leave_turn(&mut tx, first).await.unwrap();
+    tx.commit().await.unwrap();
+    assert!(!take(first, 45, 60).await, "what was lost cannot be given back");
+    let mut tx = world.tx().await;
+    epochs::leave_turn(&mut tx, second).await.unwrap();
+    tx.commit().await.unwrap();
+    assert!(take(first, 45, 60).await);
+}
+
+async fn no_epoch_number_is_given_twice(world: &World) {
+    begun(world, 4).await;
+    let next = async |known| {
+        let mut tx = world.tx().await;
+        let next = epochs::next_number(&mut tx, known).await.unwrap();
+        tx.commit().await.unwrap();
+        next
+    };
+    assert_eq!(next(4).await, 5);
+    assert_eq!(next(4).await, 6, "the one before was given, though nothing came of it");
+    assert_eq!(next(9).await, 10, "custody knows of a newer one");
+    begun(world, 20).await;
+    assert_eq!(next(4).await, 21);
+}
+
+async fn a_rebuilt_ledger_is_unsettled_until_its_epoch_is_finished(world: &World) {
+    begun(world, 3).await;
+    let mut tx = world.tx().await;
+    epochs::note_snapshot(&mut tx, 3, "x", at(1)).await.unwrap();
+    epochs::finish(&mut tx, 3, at(1)).await.unwrap();
+    assert!(epochs::is_settled(&mut tx).await.unwrap());
+    epochs::unsettle(&mut tx, 3, 7).await.unwrap();
+    tx.commit().await.unwrap();
+    let current = epochs::current(&mut world.tx().await).await.unwrap().unwrap();
+    assert_eq!((current.snapshot, current.finished_at, current.previous_destroyed_at), (None, None, None));
+    assert!(!epochs::is_settled(&mut world.tx().await).await.unwrap());
+    let mut tx = world.tx().await;
+    assert_eq!(epochs::next_number(&mut tx, 3).await.unwrap(), 8, "the lost ledger's root has a number, too");
+    epochs::finish(&mut tx, 3, at(2)).await.unwrap();
+    assert!(epochs::is_settled(&mut tx).await.unwrap());
+}
+
+fn page(tier: &str, level: u8) -> PageRow {
+    let (id, tier) = (PageId::random(&mut rand::rng()), tier.to_owned());
+    PageRow { id, tier, level, generation: 1, parent: None, used: 1, epoch: 1, stale: false, sealed: vec![0; 4124] }
+}
+
+async fn entered(world: &World, pages: &[&PageRow]) {
+    let mut tx = world.tx().await;
+    for page in pages {
+        keys::insert_page(&mut tx, page, holder(), at(0)).await.unwrap();
+    }
+    tx.commit().await.unwrap();
+}
+
+async fn a_stale_page_stays_stale_until_it_is_renewed(world: &World) {
+    let leaf = page("standard", LEAF);
+    entered(world, &[&leaf, &page("standard", LEAF)]).await;
+    let mut tx = world.tx().await;
+    assert_eq!(keys::stale_pages(&mut tx, LEAF, 9).await.unwrap(), []);
+    let shredded = PageRow { generation: 2, stale: true, ..leaf.clone() };
+    keys::replace_page(&mut tx, &shredded).await.unwrap();
+    // A deposit that read the page before it was marked knows nothing of the mark.
+    let filled = PageRow { generation: 3, used: 2, ..leaf.clone() };
+    keys::replace_page(&mut tx, &filled).await.unwrap();
+    let stale = PageRow { stale: true, ..filled };
+    assert_eq!(keys::stale_pages(&mut tx, LEAF, 9).await.unwrap(), [stale]);
+    assert_eq!((keys::stale_pages(&mut tx, 1, 9).await.unwrap(), keys::count_stale(&mut tx).await.unwrap()), (vec![], 1));
+    let renewed = PageRow { generation: 4, epoch: 2, ..leaf };
+    keys::renew_page(&mut tx, &renewed).await.unwrap();
+    assert_eq!(keys::count_stale(&mut tx).await.unwrap(), 0);
+    assert!(matches!(keys::renew_page(&mut tx, &renewed).await, Err(Error::Conflict)));
+}
+
+async fn rotation_marks_a_tier_or_all(world: &World) {
+    let (leaf, branch, other, root) = (page("standard", LEAF), page("standard", 1), page("sensitive", LEAF), page("~root", 4));
+    entered(world, &[&leaf, &branch, &other, &root]).await;
+    let mut tx = world.tx().await;
+    assert_eq!(keys::count_pages(&mut tx, Some("standard")).await.unwrap(), 2);
+    assert_eq!(keys::mark_stale(&mut tx, Some("standard")).await.unwrap(), 2);
+    assert_eq!(keys::mark_stale(&mut tx, Some("standard")).await.unwrap(), 0, "again is nothing new");
+    assert_eq!((keys::count_pages(&mut tx, None).await.unwrap(), keys::mark_stale(&mut tx, None).await.unwrap()), (3, 1));
+    assert_eq!(epochs::rotated_at(&mut tx).await.unwrap(), None);
+    epochs::note_rotated(&mut tx, at(5)).await.unwrap();
+    assert_eq!(epochs::rotated_at(&mut tx).await.unwrap(), Some(at(5)));
+}
+
+async fn a_turn_covers_what_waits_and_nothing_else(world: &World) {
+    let ids = world.announced(3).await;
+    let receipts: [ReceiptId; 3] = std::array::from_fn(|_| ReceiptId::random(&mut rand::rng()));
+    let fence = async |at_: usize, fenced_at: Timestamp, had_key: bool| {
+        let mut tx = world.tx().await;
+        let (key, seq) = (had_key.then_some("f"), i64::try_from(at_).unwrap() + 1);
+        shreds::insert_fence(&mut tx, ids[at_], fenced_at, receipts[at_], seq, key).await.unwrap();
+        let state = if had_key { "fenced" } else { "closed" };
+        shreds::insert_receipt(&mut tx, receipts[at_], ids[at_], state, "a.b.c", had_key, fenced_at).await.unwrap();
+        tx.commit().await.unwrap();
+    };
+    assert_eq!(shreds::waiting(&mut world.tx().await).await.unwrap(), (0, None));
+    fence(0, at(10), true).await;
+    fence(1, at(5), false).await;
+    let mut tx = world.tx().await;
+    assert_eq!(shreds::waiting(&mut tx).await.unwrap(), (1, Some(at(10))), "what never had a key waits for nothing");
+    let standard = "standard".parse().unwrap();
+    assert!(shreds::any_uncovered_of(&mut tx, &[&standard]).await.unwrap());
+    assert!(!shreds::any_uncovered_of(&mut tx, &[&"restricted".parse().unwrap()]).await.unwrap());
+    assert_eq!(shreds::cover(&mut tx, 2).await.unwrap(), 1);
+    assert!(!shreds::any_uncovered_of(&mut tx, &[&standard]).await.unwrap());
+    tx.commit().await.unwrap();
+    fence(2, at(20), true).await;
+    let covered = async || shreds::covered(&mut world.tx().await, 2, 9).await.unwrap();
+    assert_eq!(covered().await, [(receipts[0], "a.b.c".to_owned())]);
+    assert_eq!(shreds::waiting(&mut world.tx().await).await.unwrap(), (2, Some(at(10))), "covered is not done yet");
+    let mut tx = world.tx().await;
+    assert_eq!(shreds::uncover(&mut tx).await.unwrap(), 1);
+    assert_eq!(shreds::cover(&mut tx, 3).await.unwrap(), 2);
+    shreds::replace_receipt(&mut tx, receipts[0], "closed", "d.e.f", "a.b.c").await.unwrap();
+    tx.commit().await.unwrap();
+    assert_eq!(covered().await, [], "2 covers nothing of 3");
+    let all = shreds::covered(&mut world.tx().await, 3, 9).await.unwrap();
+    assert_eq!(all, [(receipts[2], "a.b.c".to_owned())]);
+}
+
+async fn a_mark_goes_only_if_nothing_changed_meanwhile(world: &World) {
+    let id = recording_id(1).to_string();
+    let mut tx = world.tx().await;
+    assert_eq!(marks::waiting(&mut tx).await.unwrap(), (0, None));
+    marks::set(&mut tx, Marked::Recording, &id, at(1)).await.unwrap();
+    marks::set(&mut tx, Marked::Token, &id, at(2)).await.unwrap();
+    let mut read = marks::next(&mut tx, 9).await.unwrap();
+    read.sort_by_key(|mark| mark.kind != Marked::Recording);
+    assert_eq!(
+        read.iter().map(|mark| (mark.kind, mark.id.as_str())).collect::<Vec<_>>(),
+        [(Marked::Recording, id.as_str()), (Marked::Token, &id)]
+    );
+    // The recording changes again while the journal is written.
+    marks::set(&mut tx, Marked::Recording, &id, at(3)).await.unwrap();
+    marks::clear(&mut tx, &read).await.unwrap();
+    assert_eq!(marks::waiting(&mut tx).await.unwrap(), (1, Some(at(1))), "it is marked since its first change");
+    let read = marks::next(&mut tx, 9).await.unwrap();
+    marks::clear(&mut tx, &read).await.unwrap();
+    assert_eq!((marks::next(&mut tx, 9).await.unwrap(), marks::waiting(&mut tx).await.unwrap().0), (vec![], 0));
+}
