@@ -4,7 +4,7 @@
 //! root            the current root
 //! root.staged     the next one, while a turn is under way
 //! root.dying      on its way out: overwritten, then removed
-//! root.new        half-written; never read
+//! root.new-…      half-written, with the number of the process that writes it; never read
 //! ```
 //! Owns names, atomic replacement, overwriting and durability. Refuses to know what is in the files. Every step may be interrupted: whatever
 //! is left, the next call goes on from there, and a reader finds every root that is not destroyed.
@@ -122,7 +122,7 @@ impl Slots {
     }
 
     fn half_written(&self) -> PathBuf {
-        self.current.with_added_extension("new")
+        self.current.with_added_extension(format!("new-{}", std::process::id()))
     }
 
     fn folder(&self) -> &Path {

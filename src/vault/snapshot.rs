@@ -6,8 +6,8 @@
 //! {"end":1234}                how many rows there were
 //! ```
 //! Owns what a snapshot holds and what makes it count as verified: every line authentic and readable, none missing, the signing key and a
-//! sample of living record keys found by walking its own pages from a root key that custody opened anew. Refuses to restore; that is
-//! [`restore`](super::restore)'s.
+//! sample of living record keys found by walking its own pages from a root key that custody opened anew. Refuses to restore; another file
+//! does that.
 
 mod sample;
 

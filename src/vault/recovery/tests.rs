@@ -23,10 +23,10 @@ async fn written() -> World {
     let store = Store::open(&settings, folder.path()).unwrap();
     let settings = Settings { passphrase: Some(SecretText::new("a".into())), ..Default::default() };
     let custody = custody::open(settings, folder.path()).unwrap();
-    let (vault, key, id) = (VaultId::random(&mut rand::rng()), Key::random(&mut rand::rng()), ObjectId::random(&mut rand::rng()));
+    let (vault, key) = (VaultId::random(&mut rand::rng()), Key::random(&mut rand::rng()));
     custody.stage(RootName { vault, epoch: 3 }).await.unwrap();
     let sealed = custody.seal(RootName { vault, epoch: 3 }, &key).await.unwrap();
-    let name = RecoveryName { kind: RecoveryKind::Snapshot, epoch: 3, seq: 17, id };
+    let name = RecoveryName { kind: RecoveryKind::Snapshot, epoch: 3, seq: 17, id: ObjectId::random(&mut rand::rng()) };
     let root = RootKey { epoch: 3, key };
     let header = Header::of(name, vault, &sealed, Timestamp::from_millis(5));
     let mut writing = Writing::begin(&store, name, &header, &root).await.unwrap();
