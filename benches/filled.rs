@@ -1,9 +1,9 @@
 //! A vault with any number of sealed recordings, put there by SQL: their keys are real and can be looked up and destroyed; there is no sound.
 
-use std::{collections::BTreeMap, error::Error, path::Path};
+use std::{collections::BTreeMap, error::Error, path::Path, sync::Arc};
 
 use recvault::{
-    custody::{self, RootName},
+    custody::{self, Custody, RootName},
     keyring::{FAN_OUT, LEAF, LEVELS, PageRow, RootKey, fingerprint, tree},
     ledger::{self, Ledger, Tx, epochs, keys},
     model::{
@@ -11,7 +11,7 @@ use recvault::{
         time::{Clock, Timestamp},
     },
     secret::{Key, SecretText},
-    store::{self, Store},
+    store::Store,
     vault::{self, Vault},
 };
 use sqlx::{Connection as _, PgConnection, SqliteConnection, sqlite::SqliteConnectOptions};
@@ -31,8 +31,22 @@ pub(crate) struct Filled {
     pub(crate) vault: Vault,
     /// Every recording, oldest first.
     pub(crate) ids: Vec<RecordingId>,
-    /// Where its root is.
-    _home: tempfile::TempDir,
+}
+
+/// Where a vault is made.
+pub(crate) struct Ground<'a> {
+    /// Its database, empty.
+    pub(crate) url: String,
+    /// For its root, and for its database if that is a file.
+    pub(crate) folder: &'a Path,
+    /// For its objects and its snapshots.
+    pub(crate) store: Store,
+}
+
+/// Custody of the root in a folder.
+pub(crate) fn custody(folder: &Path) -> Result<Arc<dyn Custody>, Failure> {
+    let settings = custody::Settings { passphrase: Some(SecretText::new("bench".into())), ..Default::default() };
+    Ok(custody::open(settings, folder)?)
 }
 
 /// What the tree hangs from.
@@ -42,12 +56,11 @@ struct Root {
 }
 
 /// Makes a vault with `count` sealed recordings, announced one a second until now.
-pub(crate) async fn fill(url: &str, base: &Path, count: usize) -> Result<Filled, Failure> {
-    let ledger = Ledger::open(&ledger::Settings { url: url.to_owned(), ..Default::default() }, base).await?;
+pub(crate) async fn fill(ground: Ground<'_>, count: usize) -> Result<Filled, Failure> {
+    let Ground { url, folder, store } = ground;
+    let ledger = Ledger::open(&ledger::Settings { url: url.clone(), ..Default::default() }, folder).await?;
     let clock = Clock::System;
-    let home = tempfile::tempdir()?;
-    let settings = custody::Settings { passphrase: Some(SecretText::new("bench".into())), ..Default::default() };
-    let custody = custody::open(settings, home.path())?;
+    let custody = custody(folder)?;
     let id = Vault::create(&ledger, custody.as_ref(), &clock).await?;
     let epoch = epochs::current(&mut ledger.read().await?).await?.ok_or("a vault has an epoch")?;
     let key = custody.open(RootName { vault: id, epoch: epoch.epoch }, &epoch.root_sealed).await?;
@@ -56,7 +69,7 @@ pub(crate) async fn fill(url: &str, base: &Path, count: usize) -> Result<Filled,
     let mut tx = ledger.begin().await?;
     let slots = grow(&mut tx, &root, count).await?;
     tx.commit().await?;
-    let mut rows = Rows::connect(url, base).await?;
+    let mut rows = Rows::connect(&url, folder).await?;
     let (book, now) = (cast::rulebook(), clock.now());
     let (version, digest) = (book.current().version(), book.current().digest());
     let mut ids = Vec::with_capacity(count);
@@ -74,9 +87,8 @@ pub(crate) async fn fill(url: &str, base: &Path, count: usize) -> Result<Filled,
     }
     rows.close().await?;
 
-    let store = Store::open(&store::Settings { url: "memory:".into(), ..Default::default() }, base)?;
     let vault = Vault::unlock(vault::Parts { ledger: ledger.clone(), store: store.clone(), recovery: store, custody, clock }).await?;
-    Ok(Filled { ledger, vault, ids, _home: home })
+    Ok(Filled { ledger, vault, ids })
 }
 
 /// One recording with its key entry and its artefact.

@@ -5,6 +5,7 @@
 
 mod cast;
 mod filled;
+mod server;
 
 use std::{
     convert::Infallible,
@@ -15,7 +16,7 @@ use std::{
 
 use bytes::Bytes;
 use criterion::{BenchmarkGroup, BenchmarkId, Criterion, Throughput, criterion_group, criterion_main, measurement::WallTime};
-use filled::{Filled, fill};
+use filled::{Filled, Ground, fill};
 use futures_util::{future::try_join_all, stream};
 use rand::RngExt as _;
 use recvault::{
@@ -36,8 +37,9 @@ use recvault::{
     },
     policy::{Action, Decision, Facts, Permit, decide},
     secret::{Token, TokenKind},
+    store::{self, Store},
 };
-use sqlx::{AssertSqlSafe, Connection as _, PgConnection};
+use server::Databases;
 use tokio::runtime::Runtime;
 
 type Failure = Box<dyn Error + Send + Sync>;
@@ -52,7 +54,7 @@ fn ledgers(c: &mut Criterion) {
     let folder = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).expect("the target folder takes files");
     on(c, &runtime, "sqlite", folder.path(), |name| format!("sqlite:{name}.db"));
     if let Some(server) = setting("RECVAULT_TEST_POSTGRES") {
-        let databases = Databases { server, prefix: format!("bench_{:016x}", rand::rng().random::<u64>()) };
+        let mut databases = Databases::on(&server);
         on(c, &runtime, "postgres", folder.path(), |name| {
             runtime.block_on(databases.create(name)).expect("the server lets us create a database")
         });
@@ -65,7 +67,11 @@ fn on(c: &mut Criterion, runtime: &Runtime, kind: &str, base: &Path, mut url: im
     let mut group = c.benchmark_group(kind);
     let large = rows();
     for (name, count) in [("small", SMALL), ("large", large)] {
-        let filled = runtime.block_on(fill(&url(name), base, count)).expect("a vault can be filled");
+        let folder = base.join(format!("{kind}-{name}"));
+        std::fs::create_dir(&folder).expect("the folder takes folders");
+        let store = Store::open(&store::Settings { url: "memory:".into(), ..Default::default() }, &folder).expect("there is memory");
+        let ground = Ground { url: url(name), folder: &folder, store };
+        let filled = runtime.block_on(fill(ground, count)).expect("a vault can be filled");
         lists(&mut group, runtime, &filled);
         if name == "large" {
             units(&mut group, runtime, &filled);
@@ -259,38 +265,6 @@ impl Desk<'_> {
         grants::insert(&mut tx, &row, hash.as_str()).await?;
         audit::append(&mut tx, NewEntry::decision_allowed(now, &grant, row.id)).await?;
         Ok(tx.commit().await?)
-    }
-}
-
-/// Databases of our own on somebody's server.
-struct Databases {
-    server: String,
-    prefix: String,
-}
-
-impl Databases {
-    const NAMES: [&str; 2] = ["small", "large"];
-
-    /// The URL of a new, empty database.
-    async fn create(&self, name: &str) -> Result<String, Failure> {
-        let (database, mut url) = (format!("{}_{name}", self.prefix), self.server.parse::<url::Url>()?);
-        self.execute(format!("CREATE DATABASE {database}")).await?;
-        url.set_path(&database);
-        Ok(url.into())
-    }
-
-    async fn drop(&self) -> Result<(), Failure> {
-        for name in Self::NAMES {
-            self.execute(format!("DROP DATABASE IF EXISTS {}_{name} WITH (FORCE)", self.prefix)).await?;
-        }
-        Ok(())
-    }
-
-    async fn execute(&self, sql: String) -> Result<(), Failure> {
-        let mut connection = PgConnection::connect(&self.server).await?;
-        // The name is made of our own letters and digits.
-        sqlx::query(AssertSqlSafe(sql)).execute(&mut connection).await?;
-        Ok(connection.close().await?)
     }
 }
 

@@ -60,10 +60,11 @@ enum Command {
     /// Check the privacy policy.
     #[command(subcommand)]
     Policy(check::Policy),
-    /// Shred a recording for good, and print its receipt.
+    /// Shred recordings for good, and print their receipts.
     Shred {
-        /// The recording.
-        recording: RecordingId,
+        /// The recordings, one or many. After an interruption the same command goes on.
+        #[arg(required = true, value_name = "RECORDING")]
+        recordings: Vec<RecordingId>,
         /// A short code, such as `subject-request`; it stands in the receipt.
         #[arg(long)]
         reason: crate::evidence::ShredReason,
@@ -158,7 +159,7 @@ impl Cli {
             Command::Serve => serve(Config::read(&file)?).await,
             Command::Token(command) => command.perform(open(&file).await?, out).await,
             Command::Policy(command) => command.perform(&file, out),
-            Command::Shred { recording, reason, dry_run } => recordings::shred(open(&file).await?, recording, reason, dry_run, out).await,
+            Command::Shred { recordings, reason, dry_run } => recordings::shred(open(&file).await?, recordings, reason, dry_run, out).await,
             Command::Move { recording, tier, dry_run } => epoch::move_to(open(&file).await?, recording, tier, dry_run, out).await,
             Command::Epoch(command) => command.perform(open(&file).await?, out).await,
             Command::Rotate { tier, dry_run } => epoch::rotate(open(&file).await?, tier, dry_run, out).await,

@@ -137,7 +137,7 @@ pub async fn put_in_force(ledger: &Ledger, rules: &Rules, clock: &Clock) -> Resu
     let kept = ledger.unit(|| async {
         let mut tx = ledger.begin().await?;
         if policies::keep(&mut tx, &row, now).await? {
-            marks::set(&mut tx, Marked::Policy, &row.digest, now).await?;
+            marks::set(&mut tx, Marked::Policy, &[&row.digest], now).await?;
             ledger::audit::append(&mut tx, NewEntry::policy_in_force(now, Actor::Vault, rules)).await?;
         }
         tx.commit().await

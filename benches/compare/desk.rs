@@ -33,10 +33,15 @@ pub(crate) struct Desk {
 impl Desk {
     pub(crate) async fn open(home: &Home) -> Result<Self, Failure> {
         let app = home.app().await?;
-        let (acceptor, committer) = accept::channel(app.ledger.clone());
+        Ok(Self::over(app.ledger.clone(), app.unlock().await?, app.rules()?))
+    }
+
+    /// Over a vault that is open already.
+    pub(crate) fn over(ledger: Ledger, vault: Vault, rules: Rules) -> Self {
+        let (acceptor, committer) = accept::channel(ledger.clone());
         #[expect(clippy::disallowed_methods, reason = "the committer ends with the desk")]
         tokio::spawn(committer.run(|| Clock::System.now()));
-        Ok(Self { ledger: app.ledger.clone(), vault: app.unlock().await?, rules: app.rules()?, acceptor })
+        Self { ledger, vault, rules, acceptor }
     }
 
     /// Deposits a stream as the audio of a new recording. How long the deposit took, without the announcement.

@@ -9,11 +9,12 @@ use rand::RngExt as _;
 use recvault::{
     ledger::recordings::{self, Filter},
     policy::{Action, Permit},
+    store::{self, Store},
 };
 
 use super::{
     Failure,
-    filled::{Filled, fill},
+    filled::{Filled, Ground, fill},
     plan::{Plan, clear},
     table::{Row, median, time},
 };
@@ -65,7 +66,10 @@ pub(crate) async fn measure(plan: &Plan) -> Result<Vec<Row>, Failure> {
 }
 
 async fn vault(folder: &Path, count: usize) -> Result<Filled, Failure> {
-    fill(&format!("sqlite:{count}.db"), folder, count).await
+    let folder = folder.join(count.to_string());
+    std::fs::create_dir(&folder)?;
+    let store = Store::open(&store::Settings { url: "memory:".into(), ..Default::default() }, &folder)?;
+    fill(Ground { url: "sqlite:vault.db".into(), folder: &folder, store }, count).await
 }
 
 /// A page that begins after `share` of all recordings.

@@ -1,16 +1,19 @@
 //! The same work beside public tools, in one run on one machine: `cargo bench --bench compare`.
 //!
 //! ```text
-//! cargo bench --bench compare -- [--quick] [--only NAME,NAME] [--markdown FILE] [--dir DIR]
+//! cargo bench --bench compare -- [--quick] [--only NAME,NAME] [--markdown FILE] [--dir DIR] [--rows N,N] [--postgres URL]
 //! ```
 //! Prints a table of ratios. What is not installed (`age`, `nginx`, `rclone`) is skipped. The service under test is the binary of the same
 //! build, in a process of its own; everything happens on loopback and in one folder that is removed at the end. `--quick` takes under a
-//! minute and says less; `--dir` names another place for the folder, such as one on another disk.
+//! minute and says less; `--dir` names another place for the folder, such as one on another disk. `keys`, the key store at scale, is measured
+//! among as many recordings as `--rows` says, on SQLite and, where `--postgres` names a server, on PostgreSQL.
 
 #[path = "../cast.rs"]
 mod cast;
 #[path = "../filled.rs"]
 mod filled;
+#[path = "../server.rs"]
+mod server;
 
 mod callbacks;
 mod client;
@@ -18,6 +21,7 @@ mod decisions;
 mod deposit;
 mod desk;
 mod ingest;
+mod keys;
 mod large;
 mod memory;
 mod noise;
@@ -88,6 +92,9 @@ async fn measure(plan: &Plan) -> Result<Table, Failure> {
     }
     if plan.wants("large") {
         table.add(large::measure(plan).await?)?;
+    }
+    if plan.wants("keys") {
+        keys::measure(plan, &mut table).await?;
     }
     Ok(table)
 }

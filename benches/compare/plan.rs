@@ -11,12 +11,16 @@ use tempfile::TempDir;
 use super::Failure;
 
 /// The names that `--only` takes, in the order in which they are measured.
-const NAMES: [&str; 7] = ["decisions", "deposit", "callbacks", "ingest", "memory", "playback", "large"];
+const NAMES: [&str; 8] = ["decisions", "deposit", "callbacks", "ingest", "memory", "playback", "large", "keys"];
 
 /// A run.
 pub(crate) struct Plan {
     pub(crate) size: Size,
     pub(crate) markdown: Option<PathBuf>,
+    /// Recordings in the vaults of `keys`, where other numbers are wanted than the size's own.
+    pub(crate) rows: Vec<usize>,
+    /// A PostgreSQL server on which databases may be made.
+    pub(crate) postgres: Option<String>,
     only: Vec<String>,
     /// Removed when the plan is dropped.
     folder: TempDir,
@@ -47,6 +51,7 @@ impl Size {
 impl Plan {
     pub(crate) fn parse(arguments: &[String]) -> Result<Self, Failure> {
         let (mut size, mut markdown, mut only) = (Size::Full, None, Vec::new());
+        let (mut rows, mut postgres) = (Vec::new(), None);
         let mut parent = PathBuf::from(env!("CARGO_TARGET_TMPDIR"));
         let mut arguments = arguments.iter();
         while let Some(argument) = arguments.next() {
@@ -59,15 +64,26 @@ impl Plan {
                 "--bench" => {}
                 "--markdown" => markdown = Some(PathBuf::from(value()?)),
                 "--dir" => parent = PathBuf::from(value()?),
+                "--postgres" => postgres = Some(value()?.to_owned()),
+                "--rows" => {
+                    for number in value()?.split(',') {
+                        rows.push(number.parse()?);
+                    }
+                }
                 "--only" => only.extend(value()?.split(',').map(str::to_owned)),
-                other => return Err(format!("`{other}` is not known here; there are --quick, --only, --markdown and --dir").into()),
+                other => {
+                    return Err(format!(
+                        "`{other}` is not known here; there are --quick, --only, --markdown, --dir, --rows and --postgres"
+                    )
+                    .into());
+                }
             }
         }
         if let Some(unknown) = only.iter().find(|name| !NAMES.contains(&name.as_str())) {
             return Err(format!("`{unknown}` is not measured here; there are {}", NAMES.join(", ")).into());
         }
         let folder = tempfile::Builder::new().prefix("recvault-compare-").tempdir_in(parent)?;
-        Ok(Self { size, markdown, only, folder })
+        Ok(Self { size, markdown, rows, postgres, only, folder })
     }
 
     pub(crate) fn wants(&self, name: &str) -> bool {

@@ -7,35 +7,48 @@ use crate::{
     app::App,
     evidence::ShredReason,
     flow,
-    model::{id::RecordingId, time::Timestamp},
+    model::{id::RecordingId, recording::Recording, time::Timestamp},
     policy::{Action, Permit},
+    vault::Shredded,
 };
 
-pub(super) async fn shred(mut app: App, id: RecordingId, reason: ShredReason, dry_run: bool, out: Out) -> Result<ExitCode, Failure> {
+pub(super) async fn shred(mut app: App, ids: Vec<RecordingId>, reason: ShredReason, dry_run: bool, out: Out) -> Result<ExitCode, Failure> {
     let (flow, _committer) = app.flow().await?;
     let permit = Permit::of_operator(Action::Shred);
-    let missing = |error: flow::Error| match error {
-        flow::Error::NotFound => format!("there is no recording `{id}`"),
-        other => other.to_string(),
-    };
-    let recording = flow.shreddable(&permit, id).await.map_err(missing)?;
-    if dry_run {
-        let details = flow.show(&Permit::of_operator(Action::Catalogue), id).await?;
-        let bytes: u64 = details.artefacts.iter().map(|artefact| artefact.sealed_len).sum();
-        let facts = serde_json::json!({
-            "recording_id": id, "state": recording.state, "tier": recording.tier, "sealed_bytes": bytes, "would_shred": details.receipt.is_none(),
-        });
-        out.facts(&facts, || match details.receipt {
-            Some(receipt) => format!("{id} is shredded already; its receipt is {receipt}.\n"),
-            None => format!("Would shred {id}: {}, tier {}, {bytes} sealed bytes. Nothing was done.\n", recording.state, recording.tier),
-        })?;
-        return Ok(ExitCode::SUCCESS);
+    // All of them before the first is touched: a wrong id among many must not leave the others half done.
+    let mut recordings = Vec::with_capacity(ids.len());
+    for id in &ids {
+        let found = flow.shreddable(&permit, *id).await;
+        recordings.push(found.map_err(|error| match error {
+            flow::Error::NotFound => format!("there is no recording `{id}`"),
+            other => other.to_string(),
+        })?);
     }
-    let shredded = flow.shred(&permit, id, &reason).await?;
-    let (receipt, at) = (shredded.receipt, shredded.fenced_at);
-    out.facts(&serde_json::json!({ "recording_id": id, "receipt_id": receipt, "shredded_at": at, "receipt": shredded.jws }), || {
-        format!("Shredded {id} at {at}. Receipt {receipt}:\n\n{}\n", shredded.jws)
-    })?;
+    let mut facts = Vec::with_capacity(ids.len());
+    let mut text = String::new();
+    if dry_run {
+        for Recording { id, state, tier, .. } in &recordings {
+            let details = flow.show(&Permit::of_operator(Action::Catalogue), *id).await?;
+            let bytes: u64 = details.artefacts.iter().map(|artefact| artefact.sealed_len).sum();
+            facts.push(serde_json::json!({
+                "recording_id": id, "state": state, "tier": tier, "sealed_bytes": bytes, "would_shred": details.receipt.is_none(),
+            }));
+            text += &match details.receipt {
+                Some(receipt) => format!("{id} is shredded already; its receipt is {receipt}.\n"),
+                None => format!("Would shred {id}: {state}, tier {tier}, {bytes} sealed bytes. Nothing was done.\n"),
+            };
+        }
+    } else {
+        for shredded in flow.shred_all(&permit, &ids, &reason).await? {
+            let Shredded { recording: id, receipt, jws, fenced_at: at, .. } = shredded;
+            facts.push(serde_json::json!({ "recording_id": id, "receipt_id": receipt, "shredded_at": at, "receipt": jws }));
+            text += &format!("Shredded {id} at {at}. Receipt {receipt}:\n\n{jws}\n");
+        }
+    }
+    match (ids.len(), facts.first()) {
+        (1, Some(only)) => out.facts(only, || text)?,
+        _ => out.facts(&facts, || text)?,
+    }
     Ok(ExitCode::SUCCESS)
 }
 

@@ -51,7 +51,7 @@ pub async fn mint(
         .unit(|| async {
             let mut tx = ledger.begin().await?;
             tokens::insert(&mut tx, &row, hash.as_str()).await?;
-            marks::set(&mut tx, Marked::Token, &row.id.to_string(), now).await?;
+            marks::set(&mut tx, Marked::Token, &[row.id], now).await?;
             audit::append(&mut tx, NewEntry::token_created(now, Actor::Operator, &row.principal(), Some(row.expires_at))).await?;
             tx.commit().await
         })
@@ -79,7 +79,7 @@ pub async fn revoke(ledger: &Ledger, clock: &Clock, id: TokenId) -> Result<Times
             if !tokens::revoke(&mut tx, id, now).await? {
                 return Err(Error::NotFound);
             }
-            marks::set(&mut tx, Marked::Token, &id.to_string(), now).await?;
+            marks::set(&mut tx, Marked::Token, &[id], now).await?;
             audit::append(&mut tx, NewEntry::token_revoked(now, Actor::Operator, id)).await?;
             Ok(tx.commit().await?)
         })

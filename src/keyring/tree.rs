@@ -40,6 +40,16 @@ pub struct Opened {
 }
 
 impl Opened {
+    /// Opens a child page, by its key here.
+    ///
+    /// # Errors
+    /// [`Error::BrokenPath`] if it is not a child of this page; [`Error::NotAuthentic`] and [`Error::Gone`] as the pages say.
+    pub fn open(&self, child: PageRow, vault: VaultId) -> Result<Self, Error> {
+        let place = child.parent.filter(|place| place.page == self.page.id()).ok_or(Error::BrokenPath)?;
+        let key = self.page.key(place.slot)?;
+        Ok(Self { page: Page::open(child, &key, vault)?, key, epoch: self.epoch })
+    }
+
     /// Seals the page again, under the same key, as its next generation.
     pub fn seal(self, vault: VaultId, rng: &mut dyn CryptoRng) -> PageRow {
         self.page.seal(&self.key, vault, rng)
@@ -79,18 +89,23 @@ pub fn plant(root: &RootKey, vault: VaultId, rng: &mut dyn CryptoRng) -> Result<
 /// [`Error::OtherEpoch`] if the root page is sealed under another epoch's key; [`Error::BrokenPath`] unless each row's parent is the row before
 /// it; [`Error::NotAuthentic`] and [`Error::Gone`] as the pages say.
 pub fn walk(path: Vec<PageRow>, root: &RootKey, vault: VaultId) -> Result<Opened, Error> {
-    let mut key = root.key.duplicate();
-    let mut opened: Option<Page> = None;
-    for row in path {
-        match (&opened, row.parent) {
-            (None, None) if row.epoch == root.epoch => {}
-            (None, None) => return Err(Error::OtherEpoch(row.epoch)),
-            (Some(above), Some(place)) if above.id() == place.page => key = above.key(place.slot)?,
-            _ => return Err(Error::BrokenPath),
-        }
-        opened = Some(Page::open(row, &key, vault)?);
+    let mut path = path.into_iter();
+    let top = open_root(path.next().ok_or(Error::BrokenPath)?, root, vault)?;
+    path.try_fold(top, |above, row| above.open(row, vault))
+}
+
+/// Opens the root page, where every walk begins.
+///
+/// # Errors
+/// [`Error::OtherEpoch`] if it is sealed under another epoch's key; [`Error::BrokenPath`] if it is not the root page; [`Error::NotAuthentic`].
+pub fn open_root(row: PageRow, root: &RootKey, vault: VaultId) -> Result<Opened, Error> {
+    match row.parent {
+        None if row.epoch == root.epoch => {}
+        None => return Err(Error::OtherEpoch(row.epoch)),
+        Some(_) => return Err(Error::BrokenPath),
     }
-    Ok(Opened { page: opened.ok_or(Error::BrokenPath)?, key, epoch: root.epoch })
+    let key = root.key.duplicate();
+    Ok(Opened { page: Page::open(row, &key, vault)?, key, epoch: root.epoch })
 }
 
 /// Makes a new empty page with a key of its own and puts that key on `above`. Returns the changed upper row and the open new page.

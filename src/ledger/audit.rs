@@ -14,21 +14,33 @@ use crate::{
 
 /// Appends an entry and returns its number. Last in a unit of work: it holds the log's head until the commit.
 pub async fn append(tx: &mut Tx, entry: NewEntry) -> Result<i64, Error> {
-    const NEXT: &str = "/* audit.next */ UPDATE audit_head SET seq = seq + 1 WHERE one = 1 RETURNING seq";
-    const APPEND: &str =
-        "/* audit.append */ INSERT INTO audit (seq, at, actor, event, recording_id, details) VALUES ($1, $2, $3, $4, $5, $6)";
-    let seq = tx.fetch_int(NEXT, &[]).await?;
-    let recording = entry.recording().map(|id| id.to_string());
-    let args = [
-        Arg::Int(seq),
-        Arg::Int(entry.at().as_millis()),
-        Arg::Text(&entry.actor().to_string()),
-        Arg::Text(entry.event().as_str()),
-        Arg::MaybeText(recording.as_deref()),
-        Arg::Text(&entry.details().to_string()),
-    ];
-    tx.execute(APPEND, &args).await?;
-    Ok(seq)
+    append_all(tx, &[entry]).await
+}
+
+/// Appends entries in their order and returns the number of the first; the others follow it without a gap. Last in a unit of work, as
+/// [`append`].
+pub async fn append_all(tx: &mut Tx, entries: &[NewEntry]) -> Result<i64, Error> {
+    const NEXT: &str = "/* audit.next */ UPDATE audit_head SET seq = seq + $1 WHERE one = 1 RETURNING seq";
+    const APPEND: &str = "/* audit.append */ INSERT INTO audit (seq, at, actor, event, recording_id, details)";
+    let count = i64::try_from(entries.len()).unwrap_or(i64::MAX);
+    let first = tx.fetch_int(NEXT, &[Arg::Int(count)]).await? - count + 1;
+    let texts = |entry: &NewEntry| (entry.actor().to_string(), entry.recording().map(|id| id.to_string()), entry.details().to_string());
+    let texts: Vec<_> = entries.iter().map(texts).collect();
+    let args: Vec<Arg<'_>> = (first..)
+        .zip(entries.iter().zip(&texts))
+        .flat_map(|(seq, (entry, (actor, recording, details)))| {
+            [
+                Arg::Int(seq),
+                Arg::Int(entry.at().as_millis()),
+                Arg::Text(actor),
+                Arg::Text(entry.event().as_str()),
+                Arg::MaybeText(recording.as_deref()),
+                Arg::Text(details),
+            ]
+        })
+        .collect();
+    tx.insert_all(APPEND, 6, &args).await?;
+    Ok(first)
 }
 
 /// The number of the newest entry. Whatever is written down from now on gets a higher one; all up to it can be seen by everybody.

@@ -18,10 +18,11 @@ use super::{
     Error, Ledger, Settings, Tx,
     accept::{self, Announcement},
     recordings,
+    shreds::{NewFence, NextReceipt, insert_fences, replace_receipts},
     tx::Arg,
 };
 use crate::model::{
-    id::{HolderId, RecordingId},
+    id::{HolderId, ReceiptId, RecordingId},
     recording::Recording,
     time::Timestamp,
 };
@@ -216,6 +217,23 @@ fn announcement(number: u32, status: &str) -> Announcement {
         policy_digest: "0".repeat(64),
         started_at: None,
     }
+}
+
+/// Sets one fence.
+async fn fence(
+    tx: &mut Tx,
+    recording: RecordingId,
+    now: Timestamp,
+    receipt: ReceiptId,
+    seq: i64,
+    fingerprint: Option<&str>,
+) -> Result<(), Error> {
+    insert_fences(tx, &[NewFence { recording, receipt, seq, fingerprint: fingerprint.map(str::to_owned) }], now).await
+}
+
+/// Replaces one receipt.
+async fn refile(tx: &mut Tx, id: ReceiptId, state: &'static str, jws: &str, before: &str) -> Result<(), Error> {
+    replace_receipts(tx, &[NextReceipt { id, state, jws: jws.to_owned(), before }]).await
 }
 
 /// Somebody who takes work, or a process.

@@ -1,10 +1,12 @@
 //! Pages of the key tree and the entries that point into them.
 
+use std::collections::{BTreeMap, BTreeSet};
+
 use super::{
     Error,
     image::Image,
     row::Row,
-    tx::{Arg, Tx},
+    tx::{Arg, BINDS, Tx, set},
 };
 use crate::{
     keyring::{LEAF, PageRow, Place, tree},
@@ -53,14 +55,35 @@ pub async fn path(tx: &mut Tx, page: PageId) -> Result<Vec<PageRow>, Error> {
     rows.iter().map(page_row).collect()
 }
 
-/// Locks a page for the rest of the unit. Called before the page is read, it lets writers that meet wait for each other; without it all but
-/// one of them would have to run again.
-///
-/// # Errors
-/// [`Error::Stale`] if there is no such page.
-pub async fn lock(tx: &mut Tx, page: PageId) -> Result<(), Error> {
-    const SQL: &str = "/* keys.lock */ UPDATE pages SET generation = generation WHERE id = $1";
-    tx.execute_one(SQL, &[Arg::Text(&page.to_string())], "a key page is missing").await
+/// The rows of all these pages and of every page above them, each once, upper levels first, in one query.
+pub async fn paths(tx: &mut Tx, pages: &BTreeSet<PageId>) -> Result<Vec<PageRow>, Error> {
+    const SQL: &str = "/* keys.paths */
+        WITH RECURSIVE path (id, parent) AS (
+          SELECT id, parent FROM pages WHERE id IN (SELECT key FROM json_each($1))
+          UNION
+          SELECT p.id, p.parent FROM pages p JOIN path ON p.id = path.parent)
+        SELECT id, tier, level, generation, parent, parent_slot, used, epoch, stale, sealed FROM pages
+        WHERE id IN (SELECT id FROM path) ORDER BY level DESC";
+    tx.fetch_all(SQL, &[Arg::Text(&set(pages))]).await?.iter().map(page_row).collect()
+}
+
+/// The rows of these pages, in no order.
+pub async fn pages(tx: &mut Tx, pages: &BTreeSet<PageId>) -> Result<Vec<PageRow>, Error> {
+    const SQL: &str = "/* keys.pages */
+        SELECT id, tier, level, generation, parent, parent_slot, used, epoch, stale, sealed FROM pages
+        WHERE id IN (SELECT key FROM json_each($1))";
+    tx.fetch_all(SQL, &[Arg::Text(&set(pages))]).await?.iter().map(page_row).collect()
+}
+
+/// Locks pages for the rest of the unit, in the order of their ids. Called before the pages are read, it lets writers that meet wait for each
+/// other; without it all but one of them would have to run again. On SQLite a unit of work has no other writer beside it.
+pub async fn lock(tx: &mut Tx, pages: &BTreeSet<PageId>) -> Result<(), Error> {
+    const SQL: &str = "/* keys.lock */
+        SELECT id FROM pages WHERE id IN (SELECT key FROM json_each($1)) ORDER BY id FOR NO KEY UPDATE";
+    if tx.is_postgres() {
+        tx.execute(SQL, &[Arg::Text(&set(pages))]).await?;
+    }
+    Ok(())
 }
 
 /// The one root page.
@@ -125,35 +148,50 @@ pub async fn insert_page(tx: &mut Tx, page: &PageRow, filler: HolderId, until: T
 /// # Errors
 /// [`Error::Conflict`] if another writer replaced it since it was read.
 pub async fn replace_page(tx: &mut Tx, page: &PageRow) -> Result<(), Error> {
-    const SQL: &str = "/* keys.replace_page */
-        UPDATE pages SET generation = $2, used = $3, epoch = $4, stale = CASE WHEN $5 = 1 THEN 1 ELSE stale END, sealed = $6
-        WHERE id = $1 AND generation = $2 - 1";
-    replace(tx, SQL, page).await
+    replace_pages(tx, std::slice::from_ref(page)).await
 }
 
-/// Replaces a page by its next generation, which is sealed under a new key: it is not stale any more.
+/// As [`replace_page`], for pages that are all different.
 ///
 /// # Errors
 /// As [`replace_page`].
-pub async fn renew_page(tx: &mut Tx, page: &PageRow) -> Result<(), Error> {
-    const SQL: &str = "/* keys.renew_page */
-        UPDATE pages SET generation = $2, used = $3, epoch = $4, stale = $5, sealed = $6 WHERE id = $1 AND generation = $2 - 1";
-    replace(tx, SQL, page).await
+pub async fn replace_pages(tx: &mut Tx, pages: &[PageRow]) -> Result<(), Error> {
+    replace(tx, "keys.replace_pages", "CASE WHEN new.column5 = 1 THEN 1 ELSE pages.stale END", pages).await
 }
 
-async fn replace(tx: &mut Tx, sql: &str, page: &PageRow) -> Result<(), Error> {
-    let args = [
-        Arg::Text(&page.id.to_string()),
-        Arg::Int(page.generation),
-        Arg::Int(page.used.into()),
-        Arg::Int(page.epoch.try_into().unwrap_or(i64::MAX)),
-        Arg::Int(page.stale.into()),
-        Arg::Bytes(&page.sealed),
-    ];
-    match tx.execute(sql, &args).await? {
-        1 => Ok(()),
-        _ => Err(Error::Conflict),
+/// Replaces pages by their next generations, which are sealed under new keys: they are not stale any more.
+///
+/// # Errors
+/// As [`replace_page`].
+pub async fn renew_pages(tx: &mut Tx, pages: &[PageRow]) -> Result<(), Error> {
+    replace(tx, "keys.renew_pages", "new.column5", pages).await
+}
+
+async fn replace(tx: &mut Tx, query: &str, stale: &str, pages: &[PageRow]) -> Result<(), Error> {
+    const WIDTH: usize = 6;
+    for pages in pages.chunks(BINDS / WIDTH) {
+        // `column1` is the first of `VALUES` on both databases.
+        let sql = format!(
+            "/* {query} */ UPDATE pages
+             SET generation = new.column2, used = new.column3, epoch = new.column4, stale = {stale}, sealed = new.column6
+             FROM (VALUES {}) AS new WHERE pages.id = new.column1 AND pages.generation = new.column2 - 1",
+            tx.values(pages.len(), WIDTH)
+        );
+        let ids: Vec<String> = pages.iter().map(|page| page.id.to_string()).collect();
+        let args: Vec<Arg<'_>> = pages
+            .iter()
+            .zip(&ids)
+            .flat_map(|(page, id)| {
+                let epoch = Arg::Int(page.epoch.try_into().unwrap_or(i64::MAX));
+                let (used, stale) = (Arg::Int(page.used.into()), Arg::Int(page.stale.into()));
+                [Arg::Text(id), Arg::Int(page.generation), used, epoch, stale, Arg::Bytes(&page.sealed)]
+            })
+            .collect();
+        if tx.execute(&sql, &args).await? != pages.len() as u64 {
+            return Err(Error::Conflict);
+        }
     }
+    Ok(())
 }
 
 /// Enters where a recording's key is.
@@ -178,6 +216,16 @@ pub async fn find_entry(tx: &mut Tx, id: RecordingId, leg: Leg) -> Result<Option
     entry(tx, SQL, id, leg).await
 }
 
+/// Where the keys of these recordings are, as far as they have one; of fenced ones as [`find_entry`].
+pub async fn find_entries(tx: &mut Tx, ids: &[RecordingId], leg: Leg) -> Result<BTreeMap<RecordingId, KeyEntry>, Error> {
+    const SQL: &str = "/* keys.find_entries */
+        SELECT recording_id, page_id, slot, fingerprint FROM key_entries
+        WHERE recording_id IN (SELECT key FROM json_each($1)) AND leg = $2
+          AND NOT EXISTS (SELECT 1 FROM fences WHERE fences.recording_id = key_entries.recording_id)";
+    let rows = tx.fetch_all(SQL, &[Arg::Text(&set(ids)), Arg::Text(leg.as_str())]).await?;
+    rows.iter().map(|row| Ok((row.parse("key_entries", "recording_id", "recording_id")?, key_entry(row)?))).collect()
+}
+
 /// Where a fenced recording's key still is, while a ledger is rebuilt from what was written before the fence.
 pub async fn entry_behind_fence(tx: &mut Tx, id: RecordingId, leg: Leg) -> Result<Option<KeyEntry>, Error> {
     const SQL: &str = "/* keys.entry_behind_fence */
@@ -194,26 +242,25 @@ pub async fn tier_of(tx: &mut Tx, page: PageId) -> Result<String, Error> {
 
 async fn entry(tx: &mut Tx, sql: &str, id: RecordingId, leg: Leg) -> Result<Option<KeyEntry>, Error> {
     let row = tx.fetch_first(sql, &[Arg::Text(&id.to_string()), Arg::Text(leg.as_str())]).await?;
-    row.map(|row| {
-        let place =
-            Place { page: row.parse("key_entries", "page_id", "recording_id")?, slot: row.number("key_entries", "slot", "recording_id")? };
-        Ok(KeyEntry { place, fingerprint: row.text("fingerprint")? })
-    })
-    .transpose()
+    row.map(|row| key_entry(&row)).transpose()
 }
 
-/// Forgets where a recording's key was.
-pub async fn remove_entry(tx: &mut Tx, id: RecordingId, leg: Leg) -> Result<(), Error> {
-    const SQL: &str = "/* keys.remove_entry */ DELETE FROM key_entries WHERE recording_id = $1 AND leg = $2";
-    tx.execute_one(SQL, &[Arg::Text(&id.to_string()), Arg::Text(leg.as_str())], "the key entry is gone already").await
+/// Forgets where the keys of these recordings were.
+///
+/// # Errors
+/// [`Error::Stale`] if one of them has no entry.
+pub async fn remove_entries(tx: &mut Tx, ids: &BTreeSet<RecordingId>, leg: Leg) -> Result<(), Error> {
+    const SQL: &str =
+        "/* keys.remove_entries */ DELETE FROM key_entries WHERE recording_id IN (SELECT key FROM json_each($1)) AND leg = $2";
+    let removed = tx.execute(SQL, &[Arg::Text(&set(ids)), Arg::Text(leg.as_str())]).await?;
+    if removed == ids.len() as u64 { Ok(()) } else { Err(Error::Stale("the key entry is gone already")) }
 }
 
-/// Up to `limit` pages of a level that want a new key, children of one parent together.
-pub async fn stale_pages(tx: &mut Tx, level: u8, limit: i64) -> Result<Vec<PageRow>, Error> {
-    const SQL: &str = "/* keys.stale_pages */
-        SELECT id, tier, level, generation, parent, parent_slot, used, epoch, stale, sealed FROM pages
-        WHERE level = $1 AND stale = 1 ORDER BY parent, id LIMIT $2";
-    tx.fetch_all(SQL, &[Arg::Int(level.into()), Arg::Int(limit)]).await?.iter().map(page_row).collect()
+/// Up to `limit` pages of a level that want a new key, with their parents, children of one parent together.
+pub async fn stale_pages(tx: &mut Tx, level: u8, limit: i64) -> Result<Vec<(PageId, Option<PageId>)>, Error> {
+    const SQL: &str = "/* keys.stale_pages */ SELECT id, parent FROM pages WHERE level = $1 AND stale = 1 ORDER BY parent, id LIMIT $2";
+    let rows = tx.fetch_all(SQL, &[Arg::Int(level.into()), Arg::Int(limit)]).await?;
+    rows.iter().map(|row| Ok((row.parse("pages", "id", "id")?, row.maybe_parse("pages", "parent", "id")?))).collect()
 }
 
 /// How many pages want a new key.
@@ -281,6 +328,12 @@ pub fn page_of(row: &Image) -> Result<PageRow, Error> {
         })
     };
     read().ok_or_else(|| Error::Inconsistent { table: "pages", column: "parent", id: row.text("id").unwrap_or_default().to_owned() })
+}
+
+fn key_entry(row: &Row) -> Result<KeyEntry, Error> {
+    const T: &str = "key_entries";
+    let place = Place { page: row.parse(T, "page_id", "recording_id")?, slot: row.number(T, "slot", "recording_id")? };
+    Ok(KeyEntry { place, fingerprint: row.text("fingerprint")? })
 }
 
 fn page_row(row: &Row) -> Result<PageRow, Error> {

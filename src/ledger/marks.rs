@@ -2,9 +2,11 @@
 //!
 //! A mark is set in the same unit as the change, and taken away only if nothing changed again while the journal was written.
 
+use std::{collections::BTreeMap, fmt::Display};
+
 use super::{
     Error,
-    tx::{Arg, Tx},
+    tx::{Arg, Tx, set as document},
 };
 use crate::model::time::Timestamp;
 
@@ -39,12 +41,12 @@ pub struct Mark {
     mark: i64,
 }
 
-/// Marks that something changed.
-pub async fn set(tx: &mut Tx, kind: Marked, id: &str, now: Timestamp) -> Result<(), Error> {
+/// Marks that these have changed.
+pub async fn set<T: Display>(tx: &mut Tx, kind: Marked, ids: &[T], now: Timestamp) -> Result<(), Error> {
     const SQL: &str = "/* marks.set */
-        INSERT INTO unjournaled (kind, id, mark, since) VALUES ($1, $2, 1, $3)
+        INSERT INTO unjournaled (kind, id, mark, since) SELECT $1, key, 1, $3 FROM json_each($2) AS changed WHERE true
         ON CONFLICT (kind, id) DO UPDATE SET mark = unjournaled.mark + 1";
-    tx.execute(SQL, &[Arg::Text(kind.as_str()), Arg::Text(id), Arg::Int(now.as_millis())]).await.map(|_| ())
+    tx.execute(SQL, &[Arg::Text(kind.as_str()), Arg::Text(&document(ids)), Arg::Int(now.as_millis())]).await.map(|_| ())
 }
 
 /// Up to `limit` marks, in no order.
@@ -67,9 +69,18 @@ pub async fn next(tx: &mut Tx, limit: i64) -> Result<Vec<Mark>, Error> {
 
 /// Takes marks away, except where something changed again since they were read.
 pub async fn clear(tx: &mut Tx, marks: &[Mark]) -> Result<(), Error> {
-    const SQL: &str = "/* marks.clear */ DELETE FROM unjournaled WHERE kind = $1 AND id = $2 AND mark = $3";
-    for mark in marks {
-        tx.execute(SQL, &[Arg::Text(mark.kind.as_str()), Arg::Text(&mark.id), Arg::Int(mark.mark)]).await?;
+    const SQL: &str = "/* marks.clear */
+        DELETE FROM unjournaled WHERE kind = $1
+          AND (id, mark) IN (SELECT key, CAST(value->>'mark' AS BIGINT) FROM json_each($2) AS written)";
+    for kind in [Marked::Recording, Marked::Token, Marked::Policy] {
+        // An object for each, because `->>` is what both databases have; and its member is text, see `accept`.
+        let of_kind = marks.iter().filter(|mark| mark.kind == kind);
+        let of_kind: BTreeMap<&str, _> =
+            of_kind.map(|mark| (mark.id.as_str(), serde_json::json!({ "mark": mark.mark.to_string() }))).collect();
+        if !of_kind.is_empty() {
+            let written = serde_json::to_string(&of_kind).expect("texts have a JSON form");
+            tx.execute(SQL, &[Arg::Text(kind.as_str()), Arg::Text(&written)]).await?;
+        }
     }
     Ok(())
 }

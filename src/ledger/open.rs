@@ -202,8 +202,8 @@ fn alone<D: Database>(options: <D::Connection as Connection>::Options) -> Pool<D
     pool.after_release(|_, _| Box::pin(async { Ok(false) })).connect_lazy_with(options)
 }
 
-/// Rows that SQLite may read ahead of a snapshot's reader.
-const ROWS: usize = 1024;
+/// Rows that SQLite may read ahead of a snapshot's reader: all that are asked for at a time, so that it never waits for it.
+const ROWS: usize = 2048;
 
 /// How long a caller waits for a connection before the database counts as not available.
 const ACQUIRE: Duration = Duration::from_secs(10);

@@ -61,6 +61,12 @@ pub async fn find(tx: &mut Tx, id: RecordingId) -> Result<Option<Recording>, Err
     tx.fetch_first(&sql, &[Arg::Text(&id.to_string())]).await?.map(|row| recording(&row)).transpose()
 }
 
+/// Those of these recordings that are there, in no order.
+pub async fn find_all(tx: &mut Tx, ids: &[RecordingId]) -> Result<Vec<Recording>, Error> {
+    let sql = format!("/* recordings.find_all */ SELECT {COLUMNS} FROM recordings WHERE id IN (SELECT key FROM json_each($1))");
+    tx.fetch_all(&sql, &[Arg::Text(&set(ids))]).await?.iter().map(recording).collect()
+}
+
 /// A page of recordings, newest announced first.
 pub async fn list(tx: &mut Tx, filter: &Filter, limit: i64) -> Result<Vec<Recording>, Error> {
     let accounts = set(&filter.accounts);
@@ -118,11 +124,20 @@ pub async fn mark_sealed(tx: &mut Tx, id: RecordingId, now: Timestamp) -> Result
         .await
 }
 
-/// A recording becomes shredded; locks its row for the rest of the unit. False if it already was.
-pub async fn mark_shredded(tx: &mut Tx, id: RecordingId, now: Timestamp) -> Result<bool, Error> {
+/// Recordings become shredded; locks their rows for the rest of the unit. Those of them that were not shredded before.
+pub async fn mark_shredded(tx: &mut Tx, ids: &[RecordingId], now: Timestamp) -> Result<BTreeSet<RecordingId>, Error> {
+    // PostgreSQL locks rows in the order in which it meets them: two units on the same recordings must not meet them in two orders.
+    const LOCK: &str = "/* recordings.lock */
+        SELECT id FROM recordings WHERE id IN (SELECT key FROM json_each($1)) ORDER BY id FOR NO KEY UPDATE";
     const SQL: &str = "/* recordings.mark_shredded */
-        UPDATE recordings SET state = 'shredded', shredded_at = $2 WHERE id = $1 AND state <> 'shredded'";
-    Ok(tx.execute(SQL, &[Arg::Text(&id.to_string()), Arg::Int(now.as_millis())]).await? == 1)
+        UPDATE recordings SET state = 'shredded', shredded_at = $2
+        WHERE id IN (SELECT key FROM json_each($1)) AND state <> 'shredded' RETURNING id";
+    let members = set(ids);
+    if tx.is_postgres() && ids.len() > 1 {
+        tx.execute(LOCK, &[Arg::Text(&members)]).await?;
+    }
+    let rows = tx.fetch_all(SQL, &[Arg::Text(&members), Arg::Int(now.as_millis())]).await?;
+    rows.iter().map(|row| row.parse("recordings", "id", "id")).collect()
 }
 
 /// A recording goes from one tier to another; locks its row for the rest of the unit.

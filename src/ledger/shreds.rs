@@ -3,7 +3,7 @@
 use super::{
     Error,
     news::{self, Word},
-    tx::{Arg, Tx},
+    tx::{Arg, BINDS, Tx, set},
 };
 use crate::model::{
     id::{ReceiptId, RecordingId},
@@ -11,22 +11,62 @@ use crate::model::{
     time::Timestamp,
 };
 
-/// Sets the fence: from the commit on, nothing of the recording opens, here or in any other process. `seq` is the number of its audit entry,
-/// which must have been appended in the same unit of work: because that holds the log's head until the commit, fences become visible in the
-/// order of their numbers. The commit rings in every process that follows the [`news`].
-pub async fn insert_fence(
-    tx: &mut Tx,
-    id: RecordingId,
-    now: Timestamp,
-    receipt: ReceiptId,
-    seq: i64,
-    fingerprint: Option<&str>,
-) -> Result<(), Error> {
-    const SQL: &str =
-        "/* shreds.insert_fence */ INSERT INTO fences (recording_id, fenced_at, receipt_id, fingerprint, seq) VALUES ($1, $2, $3, $4, $5)";
-    let (id, receipt) = (id.to_string(), receipt.to_string());
-    let args = [Arg::Text(&id), Arg::Int(now.as_millis()), Arg::Text(&receipt), Arg::MaybeText(fingerprint), Arg::Int(seq)];
-    tx.execute(SQL, &args).await?;
+/// A fence that is set.
+#[derive(Clone, Debug)]
+pub struct NewFence {
+    /// The recording.
+    pub recording: RecordingId,
+    /// The receipt of the shred.
+    pub receipt: ReceiptId,
+    /// The number of its audit entry.
+    pub seq: i64,
+    /// The public name of the key that was destroyed; `None` if there never was one.
+    pub fingerprint: Option<String>,
+}
+
+/// A receipt that is filed.
+#[derive(Clone, Debug)]
+pub struct NewReceipt {
+    /// Its id.
+    pub id: ReceiptId,
+    /// The recording.
+    pub recording: RecordingId,
+    /// What it says of how far the shred is.
+    pub state: &'static str,
+    /// Its signed form.
+    pub jws: String,
+    /// Whether a key was destroyed, which a turn of the epoch must cover.
+    pub had_key: bool,
+}
+
+/// The next state of a receipt.
+#[derive(Clone, Debug)]
+pub struct NextReceipt<'a> {
+    /// Its id.
+    pub id: ReceiptId,
+    /// What it says of how far the shred is.
+    pub state: &'static str,
+    /// Its signed form.
+    pub jws: String,
+    /// Its signed form until now.
+    pub before: &'a str,
+}
+
+/// Sets fences: from the commit on, nothing of these recordings opens, here or in any other process. The audit entries that they number must
+/// have been appended in the same unit of work: because that holds the log's head until the commit, fences become visible in the order of
+/// their numbers. The commit rings in every process that follows the [`news`].
+pub async fn insert_fences(tx: &mut Tx, fences: &[NewFence], now: Timestamp) -> Result<(), Error> {
+    const SQL: &str = "/* shreds.insert_fences */ INSERT INTO fences (recording_id, fenced_at, receipt_id, fingerprint, seq)";
+    let ids: Vec<_> = fences.iter().map(|fence| (fence.recording.to_string(), fence.receipt.to_string())).collect();
+    let args: Vec<Arg<'_>> = fences
+        .iter()
+        .zip(&ids)
+        .flat_map(|(fence, (recording, receipt))| {
+            let fingerprint = Arg::MaybeText(fence.fingerprint.as_deref());
+            [Arg::Text(recording), Arg::Int(now.as_millis()), Arg::Text(receipt), fingerprint, Arg::Int(fence.seq)]
+        })
+        .collect();
+    tx.insert_all(SQL, 5, &args).await?;
     news::tell(tx, Word::Fence).await
 }
 
@@ -51,39 +91,56 @@ pub async fn is_destroyed(tx: &mut Tx, fingerprint: &str) -> Result<bool, Error>
     Ok(tx.fetch_int(SQL, &[Arg::Text(fingerprint)]).await? > 0)
 }
 
-/// Files a receipt.
-pub async fn insert_receipt(
-    tx: &mut Tx,
-    id: ReceiptId,
-    recording: RecordingId,
-    state: &str,
-    jws: &str,
-    had_key: bool,
-    now: Timestamp,
-) -> Result<(), Error> {
-    const SQL: &str =
-        "/* shreds.insert_receipt */ INSERT INTO receipts (id, recording_id, state, jws, issued_at, epoch) VALUES ($1, $2, $3, $4, $5, $6)";
-    let args = [
-        Arg::Text(&id.to_string()),
-        Arg::Text(&recording.to_string()),
-        Arg::Text(state),
-        Arg::Text(jws),
-        Arg::Int(now.as_millis()),
-        Arg::MaybeInt((!had_key).then_some(0)),
-    ];
-    tx.execute(SQL, &args).await.map(|_| ())
+/// The fences and receipts that stand for these recordings: recording, when it was fenced, receipt, and the receipt's signed form.
+pub async fn find_fences(tx: &mut Tx, ids: &[RecordingId]) -> Result<Vec<(RecordingId, Timestamp, ReceiptId, String)>, Error> {
+    const SQL: &str = "/* shreds.find_fences */
+        SELECT fences.recording_id, fences.fenced_at, fences.receipt_id, receipts.jws
+        FROM fences JOIN receipts ON receipts.id = fences.receipt_id WHERE fences.recording_id IN (SELECT key FROM json_each($1))";
+    let (id, receipt) = ("recording_id", "receipt_id");
+    let rows = tx.fetch_all(SQL, &[Arg::Text(&set(ids))]).await?;
+    rows.iter()
+        .map(|row| Ok((row.parse("fences", id, id)?, row.time("fenced_at")?, row.parse("fences", receipt, id)?, row.text("jws")?)))
+        .collect()
 }
 
-/// Replaces a receipt by its next state.
+/// Files receipts.
+pub async fn insert_receipts(tx: &mut Tx, receipts: &[NewReceipt], now: Timestamp) -> Result<(), Error> {
+    const SQL: &str = "/* shreds.insert_receipts */ INSERT INTO receipts (id, recording_id, state, jws, issued_at, epoch)";
+    let ids: Vec<_> = receipts.iter().map(|receipt| (receipt.id.to_string(), receipt.recording.to_string())).collect();
+    let args: Vec<Arg<'_>> = receipts
+        .iter()
+        .zip(&ids)
+        .flat_map(|(receipt, (id, recording))| {
+            let (state, jws) = (Arg::Text(receipt.state), Arg::Text(&receipt.jws));
+            let epoch = Arg::MaybeInt((!receipt.had_key).then_some(0));
+            [Arg::Text(id), Arg::Text(recording), state, jws, Arg::Int(now.as_millis()), epoch]
+        })
+        .collect();
+    tx.insert_all(SQL, 6, &args).await.map(|_| ())
+}
+
+/// Replaces receipts, which are all different, by their next states.
 ///
 /// # Errors
-/// [`Error::Conflict`] if it is not `before` any more.
-pub async fn replace_receipt(tx: &mut Tx, id: ReceiptId, state: &str, jws: &str, before: &str) -> Result<(), Error> {
-    const SQL: &str = "/* shreds.replace_receipt */ UPDATE receipts SET state = $2, jws = $3 WHERE id = $1 AND jws = $4";
-    match tx.execute(SQL, &[Arg::Text(&id.to_string()), Arg::Text(state), Arg::Text(jws), Arg::Text(before)]).await? {
-        1 => Ok(()),
-        _ => Err(Error::Conflict),
+/// [`Error::Conflict`] if one of them is not `before` any more.
+pub async fn replace_receipts(tx: &mut Tx, receipts: &[NextReceipt<'_>]) -> Result<(), Error> {
+    const WIDTH: usize = 4;
+    for receipts in receipts.chunks(BINDS / WIDTH) {
+        // `column1` is the first of `VALUES` on both databases.
+        let sql = format!(
+            "/* shreds.replace_receipts */ UPDATE receipts SET state = new.column2, jws = new.column3
+             FROM (VALUES {}) AS new WHERE receipts.id = new.column1 AND receipts.jws = new.column4",
+            tx.values(receipts.len(), WIDTH)
+        );
+        let ids: Vec<String> = receipts.iter().map(|receipt| receipt.id.to_string()).collect();
+        let next = receipts.iter().zip(&ids);
+        let args = next.flat_map(|(next, id)| [Arg::Text(id), Arg::Text(next.state), Arg::Text(&next.jws), Arg::Text(next.before)]);
+        let args: Vec<Arg<'_>> = args.collect();
+        if tx.execute(&sql, &args).await? != receipts.len() as u64 {
+            return Err(Error::Conflict);
+        }
     }
+    Ok(())
 }
 
 /// The turn to `epoch` covers every receipt that no turn covers yet. How many.

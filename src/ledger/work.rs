@@ -5,7 +5,7 @@
 
 use super::{
     Error,
-    tx::{Arg, Tx},
+    tx::{Arg, Tx, set},
 };
 use crate::model::{
     id::{HolderId, RecordingId},
@@ -160,18 +160,19 @@ pub async fn revive(tx: &mut Tx, recording: Option<RecordingId>, now: Timestamp)
     tx.execute(SQL, &[Arg::Int(now.as_millis()), Arg::Text(&which)]).await
 }
 
-/// Asks for work, due at once; asking twice is asking once, and dead work becomes due.
-pub async fn enqueue(tx: &mut Tx, kind: Kind, recording: RecordingId, now: Timestamp) -> Result<(), Error> {
+/// Asks for work for each of these recordings, due at once; asking twice is asking once, and dead work becomes due.
+pub async fn enqueue(tx: &mut Tx, kind: Kind, recordings: &[RecordingId], now: Timestamp) -> Result<(), Error> {
     const SQL: &str = "/* work.enqueue */
-        INSERT INTO work (kind, recording_id, state, due_at, attempts, enqueued_at) VALUES ($1, $2, 'due', $3, 0, $3)
+        INSERT INTO work (kind, recording_id, state, due_at, attempts, enqueued_at)
+        SELECT $1, key, 'due', $3, 0, $3 FROM json_each($2) AS asked WHERE true
         ON CONFLICT (kind, recording_id) DO UPDATE SET state = 'due', due_at = excluded.due_at, attempts = 0 WHERE work.state = 'dead'";
-    tx.execute(SQL, &[Arg::Text(kind.as_str()), Arg::Text(&recording.to_string()), Arg::Int(now.as_millis())]).await.map(|_| ())
+    tx.execute(SQL, &[Arg::Text(kind.as_str()), Arg::Text(&set(recordings)), Arg::Int(now.as_millis())]).await.map(|_| ())
 }
 
-/// Takes work away from whoever holds it.
-pub async fn cancel(tx: &mut Tx, kind: Kind, recording: RecordingId) -> Result<(), Error> {
-    const SQL: &str = "/* work.cancel */ DELETE FROM work WHERE kind = $1 AND recording_id = $2";
-    tx.execute(SQL, &[Arg::Text(kind.as_str()), Arg::Text(&recording.to_string())]).await.map(|_| ())
+/// Takes the work for these recordings away from whoever holds it.
+pub async fn cancel(tx: &mut Tx, kind: Kind, recordings: &[RecordingId]) -> Result<(), Error> {
+    const SQL: &str = "/* work.cancel */ DELETE FROM work WHERE kind = $1 AND recording_id IN (SELECT key FROM json_each($2))";
+    tx.execute(SQL, &[Arg::Text(kind.as_str()), Arg::Text(&set(recordings))]).await.map(|_| ())
 }
 
 /// Dead work, oldest first.

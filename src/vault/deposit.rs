@@ -167,7 +167,7 @@ impl Inner {
         work::finish(&mut tx, lease).await?;
         self.place_key(&mut tx, recording.id, leg, &recording.tier, key, now).await?;
         recordings::insert_artefact(&mut tx, recording.id, leg, artefact).await?;
-        marks::set(&mut tx, Marked::Recording, &recording.id.to_string(), now).await?;
+        marks::set(&mut tx, Marked::Recording, &[recording.id], now).await?;
         audit::append(&mut tx, NewEntry::recording_sealed(now, recording, artefact.sealed_len, sha256)).await?;
         crash::point("deposit.before_commit");
         Ok(tx.commit().await?)

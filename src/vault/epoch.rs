@@ -13,19 +13,25 @@
 //!
 //! INVARIANT: custody destroys a root only after a snapshot that needs the next root, and no other, was opened and checked.
 
-use std::time::Duration;
+use std::{collections::BTreeSet, time::Duration};
 
 use super::{Error, Inner, Vault};
 use crate::{
     custody::RootName,
     evidence::{NewEntry, Receipt},
-    keyring::{self, LEAF, RootKey, tree},
+    keyring::{self, LEAF, PageRow, RootKey, tree},
     ledger::{
         self, Tx, audit,
         epochs::{self, EpochRow},
-        keys as rows, marks, shreds,
+        keys as rows, marks,
+        shreds::{self, NextReceipt},
     },
-    model::{actor::Actor, crash, id::HolderId, time::Timestamp},
+    model::{
+        actor::Actor,
+        crash,
+        id::{HolderId, PageId},
+        time::Timestamp,
+    },
     secret::Key,
 };
 
@@ -49,6 +55,10 @@ pub struct Turned {
     pub snapshot: String,
     /// From when on no older copy of the key store opens what was shredded.
     pub unrecoverable_since: Timestamp,
+    /// Milliseconds that all of it took; of a turn that was interrupted, since it was gone on with.
+    pub took_ms: u64,
+    /// Of these, milliseconds for writing the snapshot and trying it.
+    pub snapshot_took_ms: u64,
 }
 
 impl Vault {
@@ -60,7 +70,7 @@ impl Vault {
         self.as_turner(async |turner| {
             let current = turner.current().await?;
             if current.finished_at.is_none() {
-                turner.complete(current, 0, 0).await?;
+                turner.complete(current, Work::begin(self.0.clock.now())).await?;
             }
             turner.turn(actor).await
         })
@@ -77,7 +87,7 @@ impl Vault {
         }
         let done = self.as_turner(async |turner| {
             let current = turner.current().await?;
-            if current.finished_at.is_some() { Ok(None) } else { turner.complete(current, 0, 0).await.map(Some) }
+            if current.finished_at.is_some() { Ok(None) } else { turner.complete(current, Work::begin(self.0.clock.now())).await.map(Some) }
         });
         Ok(done.await?.flatten())
     }
@@ -129,20 +139,35 @@ struct Turner<'a> {
     holder: HolderId,
 }
 
+/// What a turn has done so far.
+struct Work {
+    began: Timestamp,
+    pages: u64,
+    covered: u64,
+}
+
+impl Work {
+    fn begin(began: Timestamp) -> Self {
+        Self { began, pages: 0, covered: 0 }
+    }
+}
+
 impl Turner<'_> {
     async fn turn(&self, actor: Actor) -> Result<Turned, Error> {
         let vault = self.vault;
+        let mut work = Work::begin(vault.clock.now());
         let name = self.stage().await?;
         crash::point("turn.staged");
-        let mut pages = self.climb().await?;
+        work.pages = self.climb().await?;
         crash::point("turn.climbed");
         let next = RootKey { epoch: name.epoch, key: Key::random(&mut rand::rng()) };
         let sealed = vault.custody.seal(name, &next.key).await?;
-        let (last, covered) = vault.unit(|| self.commit(&next, &sealed, actor, pages)).await?;
-        pages += last;
+        let (last, covered) = vault.unit(|| self.commit(&next, &sealed, actor, work.pages)).await?;
+        work.pages += last;
+        work.covered = covered;
         crash::point("turn.after_commit");
         vault.follow().await?;
-        self.complete(self.current().await?, pages, covered).await
+        self.complete(self.current().await?, work).await
     }
 
     /// Makes the next root. One that an earlier try left staged is destroyed and its number not used again: a ledger that was lost since may have
@@ -201,7 +226,7 @@ impl Turner<'_> {
         }
         let root = rows::root_page(&mut tx).await?.ok_or(keyring::Error::BrokenPath)?;
         let root = vault.walk(&mut tx, root).await?.seal_below(next, vault.id, &mut rand::rng());
-        rows::renew_page(&mut tx, &root).await?;
+        rows::renew_pages(&mut tx, &[root]).await?;
         let now = vault.clock.now();
         epochs::insert(&mut tx, next.epoch, sealed, now).await?;
         audit::append(&mut tx, NewEntry::epoch_turned(now, actor, next.epoch, climbed + pages, covered)).await?;
@@ -211,12 +236,15 @@ impl Turner<'_> {
     }
 
     /// Everything after the new root is in force; each step is skipped if it was done before.
-    async fn complete(&self, row: EpochRow, pages: u64, covered: u64) -> Result<Turned, Error> {
+    async fn complete(&self, row: EpochRow, work: Work) -> Result<Turned, Error> {
         let vault = self.vault;
+        let since = |began: Timestamp| u64::try_from(vault.clock.now().since(began).as_millis()).unwrap_or(u64::MAX);
+        let snapshot_began = vault.clock.now();
         let snapshot = match row.snapshot {
             Some((name, _)) => name,
             None => self.snapshot(row.epoch).await?,
         };
+        let snapshot_took_ms = since(snapshot_began);
         crash::point("turn.verified");
         let unrecoverable_since = match row.previous_destroyed_at {
             Some(at) => at,
@@ -232,7 +260,8 @@ impl Turner<'_> {
                 Ok(tx.commit().await?)
             })
             .await?;
-        Ok(Turned { epoch: row.epoch, pages, covered, snapshot, unrecoverable_since })
+        let Work { pages, covered, began } = work;
+        Ok(Turned { epoch: row.epoch, pages, covered, snapshot, unrecoverable_since, took_ms: since(began), snapshot_took_ms })
     }
 
     /// Writes a snapshot of the new epoch, opens it again, and notes that the roots before are to go.
@@ -283,11 +312,14 @@ impl Turner<'_> {
                 .unit(async || {
                     let mut tx = self.begin().await?;
                     let covered = shreds::covered(&mut tx, epoch, RECEIPTS).await?;
-                    for (id, jws) in &covered {
-                        let receipt = Receipt::verify(jws, &keys).map_err(|_| Error::Gone)?;
+                    let mut next = Vec::with_capacity(covered.len());
+                    for (id, before) in &covered {
+                        let receipt = Receipt::verify(before, &keys).map_err(|_| Error::Gone)?;
                         let receipt = receipt.unrecoverable(since, epoch, vault.clock.now());
-                        shreds::replace_receipt(&mut tx, *id, receipt.state().as_str(), &receipt.sign(&vault.signer), jws).await?;
+                        let (state, jws) = (receipt.state().as_str(), receipt.sign(&vault.signer));
+                        next.push(NextReceipt { id: *id, state, jws, before });
                     }
+                    shreds::replace_receipts(&mut tx, &next).await?;
                     tx.commit().await?;
                     Ok(covered.len())
                 })
@@ -363,21 +395,22 @@ impl Inner {
 
     /// Gives up to `limit` stale pages of a level new keys. How many.
     async fn renew(&self, tx: &mut Tx, level: u8, limit: i64) -> Result<u64, Error> {
-        let mut pages = rows::stale_pages(tx, level, limit).await?.into_iter().peekable();
-        let mut renewed = 0;
-        while let Some(first) = pages.next() {
-            let parent = first.parent.ok_or(keyring::Error::BrokenPath)?.page;
-            let mut above = self.walk(tx, parent).await?;
-            let mut child = Some(first);
-            while let Some(page) = child {
-                let page = above.renew(page, self.id, &mut rand::rng())?;
-                rows::renew_page(tx, &page).await?;
-                renewed += 1;
-                child = pages.next_if(|page| page.parent.is_some_and(|place| place.page == parent));
-            }
-            let above = above.seal(self.id, &mut rand::rng());
-            rows::replace_page(tx, &above).await?;
+        let stale = rows::stale_pages(tx, level, limit).await?;
+        if stale.is_empty() {
+            return Ok(0);
         }
-        Ok(renewed)
+        let (children, parents): (BTreeSet<PageId>, BTreeSet<Option<PageId>>) = stale.into_iter().unzip();
+        let parents: BTreeSet<PageId> = parents.into_iter().collect::<Option<_>>().ok_or(keyring::Error::BrokenPath)?;
+        rows::lock(tx, &children.union(&parents).copied().collect()).await?;
+        let mut above = self.walk_all(tx, &parents).await?;
+        let mut renewed = Vec::with_capacity(children.len());
+        for child in rows::pages(tx, &children).await? {
+            let parent = child.parent.and_then(|place| above.get_mut(&place.page)).ok_or(keyring::Error::BrokenPath)?;
+            renewed.push(parent.renew(child, self.id, &mut rand::rng())?);
+        }
+        rows::renew_pages(tx, &renewed).await?;
+        let above: Vec<PageRow> = above.into_values().map(|page| page.seal(self.id, &mut rand::rng())).collect();
+        rows::replace_pages(tx, &above).await?;
+        Ok(renewed.len() as u64)
     }
 }

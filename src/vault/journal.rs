@@ -37,6 +37,9 @@ const PIECE: i64 = 1024;
 /// Audit entries in one piece.
 const ENTRIES: i64 = 8192;
 
+/// States read by one query, of which the living keys are in memory at once.
+const AT_ONCE: usize = 256;
+
 /// A line with a living record key. The file around it is sealed like the pages it would be on.
 #[derive(Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -149,24 +152,27 @@ impl Inner {
         for entry in &entries {
             file.line(|out| entry.to_json(out)).await?;
         }
-        for mark in &marks {
-            let tables: &[Table] = match mark.kind {
+        for kind in [Marked::Recording, Marked::Token, Marked::Policy] {
+            let tables: &[Table] = match kind {
                 Marked::Recording => &[Table::Recordings, Table::Artefacts, Table::Fences, Table::Receipts],
                 Marked::Token => &[Table::Tokens],
                 Marked::Policy => &[Table::Policies],
             };
-            for table in tables {
-                let images = image::find(&mut tx, *table, &mark.id).await?;
-                if !images.is_empty() {
-                    file.line(|out| snapshot::mark(out, &snapshot::Mark::Table(table.name().into()))).await?;
+            let ids: Vec<&str> = marks.iter().filter(|mark| mark.kind == kind).map(|mark| mark.id.as_str()).collect();
+            for ids in ids.chunks(AT_ONCE) {
+                for table in tables {
+                    let images = image::find_all(&mut tx, *table, ids).await?;
+                    if !images.is_empty() {
+                        file.line(|out| snapshot::mark(out, &snapshot::Mark::Table(table.name().into()))).await?;
+                    }
+                    for row in &images {
+                        file.line(|out| row.to_json(out)).await?;
+                    }
+                    rows += images.len() as u64;
                 }
-                for row in &images {
-                    file.line(|out| row.to_json(out)).await?;
-                    rows += 1;
+                if kind == Marked::Recording {
+                    self.key_lines(&mut tx, ids, &mut file).await?;
                 }
-            }
-            if mark.kind == Marked::Recording {
-                self.key_line(&mut tx, &mark.id, &mut file).await?;
             }
         }
         drop(tx);
@@ -175,19 +181,16 @@ impl Inner {
         Ok((marks, entries_to))
     }
 
-    /// The recording's key, if it lives.
-    async fn key_line(&self, tx: &mut Tx, id: &str, file: &mut Writing) -> Result<(), Error> {
-        let Ok(recording) = id.parse() else { return Ok(()) };
-        let leg = Leg::All;
-        let key = match self.record_key(tx, recording, leg).await {
-            Ok(key) => key,
-            // Shredded, or never sealed.
-            Err(Error::Gone) => return Ok(()),
-            Err(error) => return Err(error),
-        };
-        let text = Zeroizing::new(BASE64.encode(key.expose()));
-        let line = KeyLine { recording, leg, key: &text };
-        file.line(|out| serde_json::to_writer(out, &line).expect("ids and text have a JSON form, and a vector takes all of it")).await
+    /// The keys of these recordings, as far as they live: not of those that are shredded, or were never sealed.
+    async fn key_lines(&self, tx: &mut Tx, ids: &[&str], file: &mut Writing) -> Result<(), Error> {
+        let (leg, ids) = (Leg::All, ids.iter().filter_map(|id| id.parse().ok()).collect::<Vec<RecordingId>>());
+        for (recording, key) in self.record_keys(tx, &ids, leg).await? {
+            let text = Zeroizing::new(BASE64.encode(key.expose()));
+            let line = KeyLine { recording, leg, key: &text };
+            file.line(|out| serde_json::to_writer(out, &line).expect("ids and text have a JSON form, and a vector takes all of it"))
+                .await?;
+        }
+        Ok(())
     }
 }
 

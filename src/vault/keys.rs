@@ -1,14 +1,21 @@
 //! The walk between rows and keys: finding a record key, placing a new one, destroying one.
 
+use std::collections::{BTreeMap, BTreeSet};
+
 use super::{Error, Inner};
 use crate::{
-    keyring::{self, LEAF, LEVELS, Place, fingerprint, tree},
+    keyring::{self, LEAF, LEVELS, PageRow, Place, fingerprint, tree},
     ledger::{
         Tx,
         keys::{self as rows, KeyEntry},
         shreds,
     },
-    model::{artefact::Leg, id::RecordingId, name::Tier, time::Timestamp},
+    model::{
+        artefact::Leg,
+        id::{PageId, RecordingId},
+        name::Tier,
+        time::Timestamp,
+    },
     secret::Key,
 };
 
@@ -22,6 +29,22 @@ impl Inner {
         let leaf = self.walk(tx, entry.place.page).await?;
         let key = leaf.page.key(entry.place.slot).map_err(|_| Error::Gone)?;
         if fingerprint(&key) == entry.fingerprint { Ok(key) } else { Err(Error::WrongKey) }
+    }
+
+    /// The record keys of these recordings, as far as they live.
+    pub(super) async fn record_keys(&self, tx: &mut Tx, ids: &[RecordingId], leg: Leg) -> Result<Vec<(RecordingId, Key)>, Error> {
+        let entries = rows::find_entries(tx, ids, leg).await?;
+        let leaves = self.walk_all(tx, &entries.values().map(|entry| entry.place.page).collect()).await?;
+        let mut keys = Vec::with_capacity(entries.len());
+        for (id, KeyEntry { place, fingerprint: public }) in entries {
+            let leaf = leaves.get(&place.page).ok_or(keyring::Error::BrokenPath)?;
+            match leaf.page.key(place.slot) {
+                Ok(key) if fingerprint(&key) == public => keys.push((id, key)),
+                Ok(_) => return Err(Error::WrongKey),
+                Err(_) => {}
+            }
+        }
+        Ok(keys)
     }
 
     /// Gives a record key its place in the tier's tree, and enters it.
@@ -58,21 +81,27 @@ impl Inner {
         Ok(rows::insert_entry(tx, id, leg, &KeyEntry { place, fingerprint }).await?)
     }
 
-    /// Destroys a recording's key and its entry; the fingerprint of what was destroyed, `None` if there never was a key.
-    pub(super) async fn destroy_key(&self, tx: &mut Tx, id: RecordingId, leg: Leg) -> Result<Option<String>, Error> {
-        let Some(entry) = rows::find_entry(tx, id, leg).await? else { return Ok(None) };
-        self.destroy_entry(tx, id, leg, &entry).await?;
-        Ok(Some(entry.fingerprint))
+    /// Destroys the keys of recordings, as far as they have one, and their entries; the fingerprints of what was destroyed.
+    pub(super) async fn destroy_keys(&self, tx: &mut Tx, ids: &[RecordingId], leg: Leg) -> Result<BTreeMap<RecordingId, String>, Error> {
+        let entries = rows::find_entries(tx, ids, leg).await?;
+        self.destroy_entries(tx, leg, &entries).await?;
+        Ok(entries.into_iter().map(|(id, entry)| (id, entry.fingerprint)).collect())
     }
 
-    /// Destroys the key in an entry's place, and the entry.
-    pub(super) async fn destroy_entry(&self, tx: &mut Tx, id: RecordingId, leg: Leg, entry: &KeyEntry) -> Result<(), Error> {
-        rows::lock(tx, entry.place.page).await?;
-        let mut leaf = self.walk(tx, entry.place.page).await?;
-        leaf.page.destroy(entry.place.slot)?;
-        let leaf = leaf.seal(self.id, &mut rand::rng());
-        rows::replace_page(tx, &leaf).await?;
-        Ok(rows::remove_entry(tx, id, leg).await?)
+    /// Destroys the keys in the places of entries, and the entries. Each leaf is opened and written once, however many of its keys go.
+    pub(super) async fn destroy_entries(&self, tx: &mut Tx, leg: Leg, entries: &BTreeMap<RecordingId, KeyEntry>) -> Result<(), Error> {
+        if entries.is_empty() {
+            return Ok(());
+        }
+        let pages: BTreeSet<PageId> = entries.values().map(|entry| entry.place.page).collect();
+        rows::lock(tx, &pages).await?;
+        let mut leaves = self.walk_all(tx, &pages).await?;
+        for KeyEntry { place, .. } in entries.values() {
+            leaves.get_mut(&place.page).ok_or(keyring::Error::BrokenPath)?.page.destroy(place.slot)?;
+        }
+        let leaves: Vec<PageRow> = leaves.into_values().map(|leaf| leaf.seal(self.id, &mut rand::rng())).collect();
+        rows::replace_pages(tx, &leaves).await?;
+        Ok(rows::remove_entries(tx, &entries.keys().copied().collect(), leg).await?)
     }
 
     /// A new leaf, hung under the lowest page of the tier that has room (the root page, for a tier's first), with the branches between.

@@ -8,7 +8,7 @@
 //! Owns this order. All of it is one unit of work: a restore that is interrupted leaves an empty ledger, and what serves has every fence.
 //! INVARIANT: a key whose fingerprint stands in a fence is not taken in, from wherever it comes.
 
-use std::sync::Arc;
+use std::{collections::BTreeMap, sync::Arc};
 
 use super::{
     Error, Inner, Parts,
@@ -165,24 +165,31 @@ pub async fn restore(parts: Parts, plan: &Plan) -> Result<Restored, Error> {
 /// Enters every row of a snapshot.
 async fn load(tx: &mut Tx, mut file: Reading, name: RecoveryName) -> Result<u64, Error> {
     let fault = |why| Error::RecoveryFile { name: name.to_string(), why };
-    let (mut rows, mut batch) = (Rows::default(), Vec::<Image>::with_capacity(ROWS));
-    while let Some(line) = file.line().await? {
-        let Some(row) = rows.next(line).map_err(fault)? else { continue };
-        if batch.len() == ROWS || batch.first().is_some_and(|first| first.table() != row.table()) {
-            enter(tx, &mut batch).await?;
+    let mut rows = Rows::default();
+    // The first row of the next table, which ended the batch before.
+    let mut first: Option<Image> = None;
+    let mut batch = async || -> Result<Vec<Image>, Error> {
+        let mut batch: Vec<Image> = first.take().into_iter().collect();
+        while batch.len() < ROWS
+            && let Some(line) = file.line().await?
+        {
+            let Some(row) = rows.next(line).map_err(fault)? else { continue };
+            if batch.first().is_some_and(|first| first.table() != row.table()) {
+                first = Some(row);
+                break;
+            }
+            batch.push(row);
         }
-        batch.push(row);
+        Ok(batch)
+    };
+    let mut present = batch().await?;
+    while let Some(table) = present.first().map(Image::table) {
+        // The database enters these rows while the next are read.
+        let (entered, next) = tokio::join!(image::insert(tx, table, &present), batch());
+        entered?;
+        present = next?;
     }
-    enter(tx, &mut batch).await?;
     rows.end().map_err(fault)
-}
-
-async fn enter(tx: &mut Tx, batch: &mut Vec<Image>) -> Result<(), Error> {
-    if let Some(table) = batch.first().map(Image::table) {
-        image::insert(tx, table, batch).await?;
-        batch.clear();
-    }
-    Ok(())
 }
 
 impl Inner {
@@ -216,13 +223,13 @@ impl Inner {
             // Its artefacts, if it has any still, follow.
             (Table::Recordings, Some(id)) => {
                 recordings::remove_artefacts(tx, id).await?;
-                work::cancel(tx, Kind::Fetch, id).await?;
+                work::cancel(tx, Kind::Fetch, &[id]).await?;
             }
             (Table::Fences, Some(id)) => {
                 self.destroy_fenced(tx, id).await?;
                 // What is catalogued of a shredded recording is still to be removed.
                 if !recordings::artefacts(tx, id).await?.is_empty() {
-                    work::enqueue(tx, Kind::Remove, id, now).await?;
+                    work::enqueue(tx, Kind::Remove, &[id], now).await?;
                 }
             }
             _ => {}
@@ -233,7 +240,7 @@ impl Inner {
     /// A fence that was taken in kills the key that the snapshot, or an earlier piece, still had.
     async fn destroy_fenced(&self, tx: &mut Tx, id: RecordingId) -> Result<(), Error> {
         let Some(entry) = rows::entry_behind_fence(tx, id, Leg::All).await? else { return Ok(()) };
-        self.destroy_entry(tx, id, Leg::All, &entry).await
+        self.destroy_entries(tx, Leg::All, &BTreeMap::from([(id, entry)])).await
     }
 
     /// A key of a living recording: into the tree, unless it is there; never, if it was destroyed.
@@ -248,7 +255,7 @@ impl Inner {
             if entry.fingerprint == public && tier == recording.tier.as_str() {
                 return Ok(());
             }
-            self.destroy_entry(tx, id, leg, &entry).await?;
+            self.destroy_entries(tx, leg, &BTreeMap::from([(id, entry)])).await?;
         }
         self.place_key(tx, id, leg, &recording.tier, key, now).await
     }

@@ -2,7 +2,10 @@
 //!
 //! Owns when it is fetched from custody and when it is dropped. INVARIANT: custody is asked outside transactions only.
 
-use std::sync::{Arc, PoisonError, RwLock};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::{Arc, PoisonError, RwLock},
+};
 
 use super::{Error, Inner};
 use crate::{
@@ -70,6 +73,29 @@ impl Inner {
     pub(super) async fn walk(&self, tx: &mut Tx, page: PageId) -> Result<tree::Opened, Error> {
         let path = rows::path(tx, page).await?;
         Ok(tree::walk(path, &self.root.key(), self.id)?)
+    }
+
+    /// Opens pages as [`Self::walk`] does, each page above them once.
+    ///
+    /// # Errors
+    /// [`keyring::Error::BrokenPath`] inside if one of them is not there.
+    pub(super) async fn walk_all(&self, tx: &mut Tx, pages: &BTreeSet<PageId>) -> Result<BTreeMap<PageId, tree::Opened>, Error> {
+        if pages.is_empty() {
+            return Ok(BTreeMap::new());
+        }
+        let (rows, root) = (rows::paths(tx, pages).await?, self.root.key());
+        let mut opened: BTreeMap<PageId, tree::Opened> = BTreeMap::new();
+        // Upper levels come first.
+        for row in rows {
+            let (id, above) = (row.id, row.parent.map(|place| place.page));
+            let page = match above {
+                None => tree::open_root(row, &root, self.id)?,
+                Some(above) => opened.get(&above).ok_or(keyring::Error::BrokenPath)?.open(row, self.id)?,
+            };
+            opened.insert(id, page);
+        }
+        opened.retain(|id, _| pages.contains(id));
+        if opened.len() == pages.len() { Ok(opened) } else { Err(keyring::Error::BrokenPath.into()) }
     }
 }
 

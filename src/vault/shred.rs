@@ -3,13 +3,16 @@
 //! What step one does not reach: a copy of the ledger from before it, together with the root key of the same epoch, still opens the
 //! recording. The receipt says so until the epoch has turned (see `epoch`).
 
+use std::collections::BTreeMap;
+
 use super::{Error, Vault};
 use crate::{
     evidence::{HeldCopy, NewEntry, Receipt, Removal, Shred, ShredReason},
     ledger::{
-        audit,
+        Tx, audit, keys,
         marks::{self, Marked},
-        recordings, shreds,
+        recordings,
+        shreds::{self, NewFence, NewReceipt, NextReceipt},
         work::{self, Kind, Lease},
     },
     model::{
@@ -21,6 +24,12 @@ use crate::{
     },
     policy::Permit,
 };
+
+/// Recordings shredded in one unit: so many that what a commit costs does not count, so few that others who write wait for some ten
+/// milliseconds.
+const UNIT: usize = 200;
+/// Recordings whose keys are looked up by one query.
+const LOOKED_UP: usize = 2000;
 
 /// A shred that stands.
 #[derive(Clone, Debug)]
@@ -43,34 +52,77 @@ impl Vault {
     /// # Errors
     /// The ledger's; then nothing was done.
     pub async fn shred(&self, permit: &Permit, recording: &Recording, reason: &ShredReason) -> Result<Shredded, Error> {
-        let done = self.0.unit(|| self.fence(permit, recording, reason)).await?;
-        crash::point("shred.after_commit");
-        Ok(done)
+        self.shred_all(permit, std::slice::from_ref(recording), reason).await?.pop().ok_or(Error::Gone)
     }
 
-    async fn fence(&self, permit: &Permit, recording: &Recording, reason: &ShredReason) -> Result<Shredded, Error> {
-        let vault = &*self.0;
-        let (now, id) = (vault.clock.now(), recording.id);
-        let mut tx = vault.ledger.begin().await?;
-        if !recordings::mark_shredded(&mut tx, id, now).await? {
-            let (fenced_at, receipt) = shreds::find_fence(&mut tx, id).await?.ok_or(Error::Gone)?;
-            let jws = shreds::find_receipt(&mut tx, receipt).await?.ok_or(Error::Gone)?;
-            return Ok(Shredded { recording: id, receipt, jws, fenced_at, is_new: false });
+    /// Shreds recordings, some hundreds in each unit of work. Each has then what [`Self::shred`] gives it; those that were shredded before come
+    /// back with their receipts. They come back in their order, each once.
+    ///
+    /// # Errors
+    /// The ledger's. What was committed by then stays shredded; to call this again is to go on.
+    pub async fn shred_all(&self, permit: &Permit, recordings: &[Recording], reason: &ShredReason) -> Result<Vec<Shredded>, Error> {
+        let mut done = BTreeMap::new();
+        for unit in self.by_leaf(recordings).await?.chunks(UNIT) {
+            let shredded = self.0.unit(|| self.fence(permit, unit, reason)).await?;
+            crash::point("shred.after_commit");
+            done.extend(shredded.into_iter().map(|shredded| (shredded.recording, shredded)));
         }
-        let receipt = ReceiptId::random(&mut rand::rng());
-        let fingerprint = vault.destroy_key(&mut tx, id, Leg::All).await?;
-        work::cancel(&mut tx, Kind::Fetch, id).await?;
-        work::enqueue(&mut tx, Kind::Remove, id, now).await?;
-        marks::set(&mut tx, Marked::Recording, &id.to_string(), now).await?;
-        let seq = audit::append(&mut tx, NewEntry::shred_fenced(now, *permit.actor(), id, receipt, reason)).await?;
-        shreds::insert_fence(&mut tx, id, now, receipt, seq, fingerprint.as_deref()).await?;
-        let shred = Shred { vault: vault.id, receipt, recording, reason: reason.clone(), fenced_at: now, audit_seq: seq };
-        let claims = Receipt::of(shred, copies(fingerprint.is_some(), now, Removal::Pending), now);
-        let jws = claims.sign(&vault.signer);
-        shreds::insert_receipt(&mut tx, receipt, id, claims.state().as_str(), &jws, fingerprint.is_some(), now).await?;
+        Ok(recordings.iter().filter_map(|recording| done.remove(&recording.id)).collect())
+    }
+
+    /// The recordings, each once. If they take more than one unit, those with their keys on one leaf page stand together, so that it is written
+    /// once for all of them.
+    async fn by_leaf<'a>(&self, recordings: &'a [Recording]) -> Result<Vec<&'a Recording>, Error> {
+        let mut leaves = BTreeMap::new();
+        if recordings.len() > UNIT {
+            let mut tx = self.0.ledger.read().await?;
+            for some in recordings.chunks(LOOKED_UP) {
+                let ids: Vec<RecordingId> = some.iter().map(|recording| recording.id).collect();
+                leaves.extend(keys::find_entries(&mut tx, &ids, Leg::All).await?.into_iter().map(|(id, entry)| (id, entry.place.page)));
+            }
+        }
+        let ordered: BTreeMap<_, _> = recordings.iter().map(|recording| ((leaves.get(&recording.id), recording.id), recording)).collect();
+        Ok(ordered.into_values().collect())
+    }
+
+    /// One unit. Rows are locked in the same order as by every other: recordings, pages, the rest, and the head of the audit log last.
+    async fn fence(&self, permit: &Permit, unit: &[&Recording], reason: &ShredReason) -> Result<Vec<Shredded>, Error> {
+        let vault = &*self.0;
+        let now = vault.clock.now();
+        let all: Vec<RecordingId> = unit.iter().map(|recording| recording.id).collect();
+        let mut tx = vault.ledger.begin().await?;
+        let fresh = recordings::mark_shredded(&mut tx, &all, now).await?;
+        let (fresh, old): (Vec<&Recording>, Vec<&Recording>) = unit.iter().copied().partition(|recording| fresh.contains(&recording.id));
+        let mut done = earlier(&mut tx, &old).await?;
+        if fresh.is_empty() {
+            return Ok(done);
+        }
+        let ids: Vec<RecordingId> = fresh.iter().map(|recording| recording.id).collect();
+        let mut destroyed = vault.destroy_keys(&mut tx, &ids, Leg::All).await?;
+        work::cancel(&mut tx, Kind::Fetch, &ids).await?;
+        work::enqueue(&mut tx, Kind::Remove, &ids, now).await?;
+        marks::set(&mut tx, Marked::Recording, &ids, now).await?;
+
+        let named: Vec<ReceiptId> = ids.iter().map(|_| ReceiptId::random(&mut rand::rng())).collect();
+        let entry = |(id, receipt): (&RecordingId, &ReceiptId)| NewEntry::shred_fenced(now, *permit.actor(), *id, *receipt, reason);
+        let entries: Vec<NewEntry> = ids.iter().zip(&named).map(entry).collect();
+        let first = audit::append_all(&mut tx, &entries).await?;
+        let (mut fences, mut receipts) = (Vec::with_capacity(ids.len()), Vec::with_capacity(ids.len()));
+        for ((recording, receipt), seq) in fresh.into_iter().zip(named).zip(first..) {
+            let (id, fingerprint) = (recording.id, destroyed.remove(&recording.id));
+            let had_key = fingerprint.is_some();
+            fences.push(NewFence { recording: id, receipt, seq, fingerprint });
+            let shred = Shred { vault: vault.id, receipt, recording, reason: reason.clone(), fenced_at: now, audit_seq: seq };
+            let claims = Receipt::of(shred, copies(had_key, now, Removal::Pending), now);
+            let jws = claims.sign(&vault.signer);
+            receipts.push(NewReceipt { id: receipt, recording: id, state: claims.state().as_str(), jws: jws.clone(), had_key });
+            done.push(Shredded { recording: id, receipt, jws, fenced_at: now, is_new: true });
+        }
+        shreds::insert_fences(&mut tx, &fences, now).await?;
+        shreds::insert_receipts(&mut tx, &receipts, now).await?;
         crash::point("shred.before_commit");
         tx.commit().await?;
-        Ok(Shredded { recording: id, receipt, jws, fenced_at: now, is_new: true })
+        Ok(done)
     }
 
     /// Removes the ciphertext of a shredded recording and closes its receipt. May be run again after any interruption.
@@ -99,11 +151,27 @@ impl Vault {
         let fenced = Receipt::verify(&jws, &self.keys()).map_err(|_| Error::Gone)?;
         let (had_key, fenced_at) = (fenced.copies().iter().any(|copy| matches!(copy, HeldCopy::KeyEntry { .. })), fenced.fenced_at());
         let closed = fenced.reissued(copies(had_key, fenced_at, Removal::Removed(now)), now);
-        shreds::replace_receipt(&mut tx, receipt, closed.state().as_str(), &closed.sign(&vault.signer), &jws).await?;
+        let next = NextReceipt { id: receipt, state: closed.state().as_str(), jws: closed.sign(&vault.signer), before: &jws };
+        shreds::replace_receipts(&mut tx, &[next]).await?;
         audit::append(&mut tx, NewEntry::shred_bytes_removed(now, id, receipt)).await?;
         crash::point("remove.before_done");
         Ok(tx.commit().await?)
     }
+}
+
+/// The shreds that stand for recordings that are shredded already.
+async fn earlier(tx: &mut Tx, recordings: &[&Recording]) -> Result<Vec<Shredded>, Error> {
+    if recordings.is_empty() {
+        return Ok(Vec::new());
+    }
+    let ids: Vec<RecordingId> = recordings.iter().map(|recording| recording.id).collect();
+    let found = shreds::find_fences(tx, &ids).await?;
+    // There is no such recording, or it lost its fence.
+    if found.len() != ids.len() {
+        return Err(Error::Gone);
+    }
+    let shredded = |(recording, fenced_at, receipt, jws)| Shredded { recording, receipt, jws, fenced_at, is_new: false };
+    Ok(found.into_iter().map(shredded).collect())
 }
 
 /// What is known of each copy. The source's own is not this vault's to delete yet, and the receipt says that it does not know of it.

@@ -29,8 +29,8 @@ use crate::{
     store::{RecoveryKind, RecoveryName},
 };
 
-/// Rows read from the ledger at a time.
-const ROWS: i64 = 4096;
+/// Rows read from the ledger at a time; as many as SQLite reads ahead.
+const ROWS: i64 = 2048;
 /// Living keys that a verification tries.
 const SAMPLE: usize = 64;
 
@@ -143,16 +143,22 @@ impl Inner {
             let mut rows = 0;
             for table in Table::ALL {
                 file.line(|out| mark(out, &Mark::Table(table.name().into()))).await?;
-                let mut after: Option<Image> = None;
+                let mut chunk = image::chunk(&mut tx, table, None, ROWS).await?;
                 loop {
-                    let chunk = image::chunk(&mut tx, table, after.as_ref(), ROWS).await?;
-                    for row in &chunk {
-                        file.line(|out| row.to_json(out)).await?;
-                    }
                     rows += chunk.len() as u64;
                     let is_last = (chunk.len() as u64) < ROWS.unsigned_abs();
-                    match chunk.into_iter().next_back().filter(|_| !is_last) {
-                        Some(last) => after = Some(last),
+                    let last = chunk.last().filter(|_| !is_last);
+                    // The database reads the next rows while these are written.
+                    let next = async {
+                        match last {
+                            Some(last) => image::chunk(&mut tx, table, Some(last), ROWS).await.map(Some),
+                            None => Ok(None),
+                        }
+                    };
+                    let (next, written) = tokio::join!(next, lines(&mut file, &chunk));
+                    written?;
+                    match next? {
+                        Some(next) => chunk = next,
                         None => break,
                     }
                 }
@@ -207,6 +213,13 @@ impl Inner {
         }
         self.prune(newest, None).await
     }
+}
+
+async fn lines(file: &mut Writing, rows: &[Image]) -> Result<(), Error> {
+    for row in rows {
+        file.line(|out| row.to_json(out)).await?;
+    }
+    Ok(())
 }
 
 /// Gives every row of a snapshot to `each`, in order, and checks that none is missing. How many there were.

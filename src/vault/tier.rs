@@ -32,14 +32,14 @@ impl Vault {
                 recordings::set_tier(&mut tx, recording.id, &recording.tier, to).await?;
                 match vault.record_key(&mut tx, recording.id, leg).await {
                     Ok(key) => {
-                        vault.destroy_key(&mut tx, recording.id, leg).await?;
+                        vault.destroy_keys(&mut tx, &[recording.id], leg).await?;
                         vault.place_key(&mut tx, recording.id, leg, to, &key, now).await?;
                     }
                     // Not sealed yet: it will be, in the new tier.
                     Err(Error::Gone) => {}
                     Err(error) => return Err(error),
                 }
-                marks::set(&mut tx, Marked::Recording, &recording.id.to_string(), now).await?;
+                marks::set(&mut tx, Marked::Recording, &[recording.id], now).await?;
                 let entry = NewEntry::recording_moved(now, *permit.actor(), recording.id, &recording.tier, to);
                 audit::append(&mut tx, entry).await?;
                 tx.commit().await?;

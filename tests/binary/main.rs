@@ -24,6 +24,7 @@ mod garbage;
 mod invariants;
 mod process;
 mod service;
+mod shred_many;
 mod twilio_python;
 mod two_processes;
 mod world;

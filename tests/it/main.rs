@@ -16,6 +16,7 @@ mod fetching;
 mod leaks;
 mod listening;
 mod restoring;
+mod revoking;
 mod service;
 mod shredding;
 mod sizes;

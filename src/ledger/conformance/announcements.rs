@@ -128,7 +128,7 @@ async fn a_sealed_recording_keeps_its_state(world: &World) {
     let id = world.one_announced().await;
     let mut tx = world.tx().await;
     recordings::mark_sealed(&mut tx, id, at(1)).await.unwrap();
-    work::cancel(&mut tx, Kind::Fetch, id).await.unwrap();
+    work::cancel(&mut tx, Kind::Fetch, &[id]).await.unwrap();
     tx.commit().await.unwrap();
     let before = world.find(id).await;
     for word in WORDS {
@@ -141,7 +141,7 @@ async fn a_sealed_recording_keeps_its_state(world: &World) {
 async fn a_shredded_recording_learns_nothing(world: &World) {
     world.told(vec![announcement(0, "in-progress")], at(0)).await;
     let mut tx = world.tx().await;
-    assert!(recordings::mark_shredded(&mut tx, recording_id(0), at(1)).await.unwrap());
+    assert_eq!(recordings::mark_shredded(&mut tx, &[recording_id(0)], at(1)).await.unwrap().len(), 1);
     tx.commit().await.unwrap();
     let before = world.find(recording_id(0)).await;
     for word in WORDS {

@@ -49,7 +49,7 @@ async fn stocked(world: &World) -> Vec<Recording> {
         let id = recording_id(number);
         match state_of(number) {
             State::Sealed => recordings::mark_sealed(&mut tx, id, hours(9)).await.unwrap(),
-            State::Shredded => assert!(recordings::mark_shredded(&mut tx, id, hours(9)).await.unwrap()),
+            State::Shredded => assert!(recordings::mark_shredded(&mut tx, &[id], hours(9)).await.unwrap().contains(&id)),
             State::Announced | State::Absent | State::Failed => {}
         }
     }
@@ -184,14 +184,16 @@ async fn whatever_its_state_a_recording_is_shredded_once(world: &World) {
     for state in STATES {
         let recording = all.iter().find(|recording| recording.state == state).unwrap();
         let mut tx = world.tx().await;
-        assert_eq!(recordings::mark_shredded(&mut tx, recording.id, hours(20)).await.unwrap(), state != State::Shredded, "{state}");
-        assert!(!recordings::mark_shredded(&mut tx, recording.id, hours(21)).await.unwrap());
+        let (only, others) = ([recording.id], [recording.id, recording_id(COUNT)]);
+        let fresh = recordings::mark_shredded(&mut tx, &others, hours(20)).await.unwrap();
+        assert_eq!(fresh, only.into_iter().filter(|_| state != State::Shredded).collect(), "{state}");
+        assert_eq!(recordings::mark_shredded(&mut tx, &only, hours(21)).await.unwrap(), [].into());
         tx.commit().await.unwrap();
         let now = world.find(recording.id).await.unwrap();
         let when = if state == State::Shredded { recording.shredded_at } else { Some(hours(20)) };
         assert_eq!((now.state, now.shredded_at, now.sealed_at), (State::Shredded, when, recording.sealed_at));
     }
-    assert!(!recordings::mark_shredded(&mut world.tx().await, recording_id(COUNT), at(0)).await.unwrap());
+    assert_eq!(recordings::mark_shredded(&mut world.tx().await, &[recording_id(COUNT)], at(0)).await.unwrap(), [].into());
 }
 
 fn object() -> ObjectId {

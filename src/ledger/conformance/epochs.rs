@@ -6,7 +6,7 @@ use crate::{
     ledger::{
         Error, epochs, keys,
         marks::{self, Marked},
-        shreds,
+        shreds::{self, NewReceipt},
     },
     model::{
         id::{PageId, ReceiptId},
@@ -135,12 +135,13 @@ async fn a_stale_page_stays_stale_until_it_is_renewed(world: &World) {
     let filled = PageRow { generation: 3, used: 2, ..leaf.clone() };
     keys::replace_page(&mut tx, &filled).await.unwrap();
     let stale = PageRow { stale: true, ..filled };
-    assert_eq!(keys::stale_pages(&mut tx, LEAF, 9).await.unwrap(), [stale]);
+    assert_eq!(keys::stale_pages(&mut tx, LEAF, 9).await.unwrap(), [(leaf.id, None)]);
+    assert_eq!(keys::pages(&mut tx, &[leaf.id].into()).await.unwrap(), [stale]);
     assert_eq!((keys::stale_pages(&mut tx, 1, 9).await.unwrap(), keys::count_stale(&mut tx).await.unwrap()), (vec![], 1));
     let renewed = PageRow { generation: 4, epoch: 2, ..leaf };
-    keys::renew_page(&mut tx, &renewed).await.unwrap();
+    keys::renew_pages(&mut tx, std::slice::from_ref(&renewed)).await.unwrap();
     assert_eq!(keys::count_stale(&mut tx).await.unwrap(), 0);
-    assert!(matches!(keys::renew_page(&mut tx, &renewed).await, Err(Error::Conflict)));
+    assert!(matches!(keys::renew_pages(&mut tx, std::slice::from_ref(&renewed)).await, Err(Error::Conflict)));
 }
 
 async fn rotation_marks_a_tier_or_all(world: &World) {
@@ -162,9 +163,10 @@ async fn a_turn_covers_what_waits_and_nothing_else(world: &World) {
     let fence = async |at_: usize, fenced_at: Timestamp, had_key: bool| {
         let mut tx = world.tx().await;
         let (key, seq) = (had_key.then_some("f"), i64::try_from(at_).unwrap() + 1);
-        shreds::insert_fence(&mut tx, ids[at_], fenced_at, receipts[at_], seq, key).await.unwrap();
+        super::fence(&mut tx, ids[at_], fenced_at, receipts[at_], seq, key).await.unwrap();
         let state = if had_key { "fenced" } else { "closed" };
-        shreds::insert_receipt(&mut tx, receipts[at_], ids[at_], state, "a.b.c", had_key, fenced_at).await.unwrap();
+        let filed = NewReceipt { id: receipts[at_], recording: ids[at_], state, jws: "a.b.c".to_owned(), had_key };
+        shreds::insert_receipts(&mut tx, &[filed], fenced_at).await.unwrap();
         tx.commit().await.unwrap();
     };
     assert_eq!(shreds::waiting(&mut world.tx().await).await.unwrap(), (0, None));
@@ -185,7 +187,7 @@ async fn a_turn_covers_what_waits_and_nothing_else(world: &World) {
     let mut tx = world.tx().await;
     assert_eq!(shreds::uncover(&mut tx).await.unwrap(), 1);
     assert_eq!(shreds::cover(&mut tx, 3).await.unwrap(), 2);
-    shreds::replace_receipt(&mut tx, receipts[0], "closed", "d.e.f", "a.b.c").await.unwrap();
+    super::refile(&mut tx, receipts[0], "closed", "d.e.f", "a.b.c").await.unwrap();
     tx.commit().await.unwrap();
     assert_eq!(covered().await, [], "2 covers nothing of 3");
     let all = shreds::covered(&mut world.tx().await, 3, 9).await.unwrap();
@@ -196,8 +198,8 @@ async fn a_mark_goes_only_if_nothing_changed_meanwhile(world: &World) {
     let id = recording_id(1).to_string();
     let mut tx = world.tx().await;
     assert_eq!(marks::waiting(&mut tx).await.unwrap(), (0, None));
-    marks::set(&mut tx, Marked::Recording, &id, at(1)).await.unwrap();
-    marks::set(&mut tx, Marked::Token, &id, at(2)).await.unwrap();
+    marks::set(&mut tx, Marked::Recording, &[&id], at(1)).await.unwrap();
+    marks::set(&mut tx, Marked::Token, &[&id], at(2)).await.unwrap();
     let mut read = marks::next(&mut tx, 9).await.unwrap();
     read.sort_by_key(|mark| mark.kind != Marked::Recording);
     assert_eq!(
@@ -205,7 +207,7 @@ async fn a_mark_goes_only_if_nothing_changed_meanwhile(world: &World) {
         [(Marked::Recording, id.as_str()), (Marked::Token, &id)]
     );
     // The recording changes again while the journal is written.
-    marks::set(&mut tx, Marked::Recording, &id, at(3)).await.unwrap();
+    marks::set(&mut tx, Marked::Recording, &[&id], at(3)).await.unwrap();
     marks::clear(&mut tx, &read).await.unwrap();
     assert_eq!(marks::waiting(&mut tx).await.unwrap(), (1, Some(at(1))), "it is marked since its first change");
     let read = marks::next(&mut tx, 9).await.unwrap();

@@ -7,7 +7,7 @@ use crate::{
     ledger::{
         Error, audit, grants,
         keys::{self, KeyEntry},
-        recordings, shreds, tokens, work,
+        recordings, tokens, work,
     },
     model::{
         actor::Actor,
@@ -199,7 +199,7 @@ async fn a_row_that_cannot_be_names_table_column_and_id(world: &World) {
     let mut tx = world.tx().await;
     keys::insert_page(&mut tx, &page, holder(), at(0)).await.unwrap();
     keys::insert_entry(&mut tx, id, Leg::All, &entry).await.unwrap();
-    shreds::insert_fence(&mut tx, other, at(0), receipt, 1, None).await.unwrap();
+    super::fence(&mut tx, other, at(0), receipt, 1, None).await.unwrap();
     tx.commit().await.unwrap();
     world
         .sql(&[

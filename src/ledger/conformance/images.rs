@@ -58,7 +58,7 @@ async fn filled(world: &World) {
     let [one, two] = [recording_id(1), recording_id(2)];
     let mut tx = world.tx().await;
     recordings::mark_sealed(&mut tx, one, at(5)).await.unwrap();
-    recordings::mark_shredded(&mut tx, two, at(6)).await.unwrap();
+    recordings::mark_shredded(&mut tx, &[two], at(6)).await.unwrap();
     let rows = [
         (Table::Vault, r#"["vlt_1",9007199254740993]"#.into()),
         (Table::Policies, r#"["d1","2026-01","version = \"2026-01\"\n# ünïcode \\ \u0001 𝄞\n",1]"#.into()),

@@ -6,10 +6,7 @@ use futures_util::FutureExt as _;
 use tokio::sync::mpsc;
 
 use super::{World, at};
-use crate::{
-    ledger::{news::Word, shreds},
-    model::id::ReceiptId,
-};
+use crate::{ledger::news::Word, model::id::ReceiptId};
 
 every_database!(a_fence_is_told_when_it_commits_and_not_before, a_lost_connection_is_made_again);
 
@@ -17,7 +14,7 @@ every_database!(a_fence_is_told_when_it_commits_and_not_before, a_lost_connectio
 async fn fence(world: &World, number: usize, commits: bool) {
     let receipt = ReceiptId::random(&mut rand::rng());
     let mut tx = world.tx().await;
-    shreds::insert_fence(&mut tx, super::recording_id(u32::try_from(number).unwrap()), at(0), receipt, 1, None).await.unwrap();
+    super::fence(&mut tx, super::recording_id(u32::try_from(number).unwrap()), at(0), receipt, 1, None).await.unwrap();
     if commits {
         tx.commit().await.unwrap();
     }

@@ -10,7 +10,6 @@ use crate::{
     ledger::{
         Error,
         keys::{self, KeyEntry},
-        shreds,
     },
     model::{
         artefact::Leg,
@@ -260,8 +259,8 @@ async fn an_entry_is_entered_found_and_removed_once(world: &World) {
     for (id, entry) in ids.iter().zip(&entries) {
         assert_eq!(keys::find_entry(&mut tx, *id, Leg::All).await.unwrap().as_ref(), Some(entry));
     }
-    keys::remove_entry(&mut tx, ids[0], Leg::All).await.unwrap();
-    assert!(matches!(keys::remove_entry(&mut tx, ids[0], Leg::All).await, Err(Error::Stale(_))));
+    keys::remove_entries(&mut tx, &[ids[0]].into(), Leg::All).await.unwrap();
+    assert!(matches!(keys::remove_entries(&mut tx, &[ids[0]].into(), Leg::All).await, Err(Error::Stale(_))));
     assert_eq!(keys::find_entry(&mut tx, ids[0], Leg::All).await.unwrap(), None);
     assert!(keys::find_entry(&mut tx, ids[1], Leg::All).await.unwrap().is_some());
 }
@@ -274,7 +273,7 @@ async fn behind_a_fence_there_is_no_entry(world: &World) {
     // The entry's row is left where it was, as a half-restored copy of the table might leave it.
     let mut tx = world.tx().await;
     let receipt = ReceiptId::random(&mut rand::rng());
-    shreds::insert_fence(&mut tx, ids[0], at(1), receipt, 1, Some(&entries[0].fingerprint)).await.unwrap();
+    super::fence(&mut tx, ids[0], at(1), receipt, 1, Some(&entries[0].fingerprint)).await.unwrap();
     tx.commit().await.unwrap();
     assert_eq!(world.int("SELECT COUNT(*) FROM key_entries").await, 2);
     let mut tx = world.ledger.read().await.unwrap();

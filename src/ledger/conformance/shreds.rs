@@ -5,8 +5,14 @@ use futures_util::future::join_all;
 use super::{World, at, recording_id};
 use crate::{
     evidence::{NewEntry, ShredReason},
-    ledger::{Error, audit, shreds},
-    model::{actor::Actor, id::ReceiptId},
+    ledger::{
+        Error, Tx, audit,
+        shreds::{self, NewReceipt},
+    },
+    model::{
+        actor::Actor,
+        id::{ReceiptId, RecordingId},
+    },
 };
 
 every_database!(
@@ -26,10 +32,10 @@ async fn a_fence_stands_once_and_tells_its_receipt(world: &World) {
     let id = world.one_announced().await;
     let (first, mut tx) = (receipt(), world.tx().await);
     assert_eq!(shreds::find_fence(&mut tx, id).await.unwrap(), None);
-    shreds::insert_fence(&mut tx, id, at(7), first, 1, None).await.unwrap();
+    super::fence(&mut tx, id, at(7), first, 1, None).await.unwrap();
     tx.commit().await.unwrap();
-    assert!(shreds::insert_fence(&mut world.tx().await, id, at(8), receipt(), 2, None).await.is_err());
-    assert!(shreds::insert_fence(&mut world.tx().await, recording_id(9), at(8), receipt(), 2, None).await.is_err(), "no such recording");
+    assert!(super::fence(&mut world.tx().await, id, at(8), receipt(), 2, None).await.is_err());
+    assert!(super::fence(&mut world.tx().await, recording_id(9), at(8), receipt(), 2, None).await.is_err(), "no such recording");
     assert_eq!(shreds::find_fence(&mut world.tx().await, id).await.unwrap(), Some((at(7), first)));
 }
 
@@ -38,7 +44,7 @@ async fn fences_come_back_in_the_order_of_their_numbers(world: &World) {
     let mut tx = world.tx().await;
     // Neither the order of their writing, nor of their ids, nor what the clocks said.
     for (index, millis, seq) in [(1, 0, 10), (3, 30, 7), (0, 20, 12), (2, 10, 11)] {
-        shreds::insert_fence(&mut tx, ids[index], at(millis), receipt(), seq, None).await.unwrap();
+        super::fence(&mut tx, ids[index], at(millis), receipt(), seq, None).await.unwrap();
     }
     let all = [(7, ids[3]), (10, ids[1]), (11, ids[2]), (12, ids[0])];
     for (after, limit, expected) in
@@ -60,7 +66,7 @@ async fn who_asks_again_and_again_misses_no_fence(world: &World) {
             let (mut tx, receipt) = (ledger.begin().await?, receipt());
             let entry = NewEntry::shred_fenced(at(0), Actor::Operator, id, receipt, reason);
             let seq = audit::append(&mut tx, entry).await?;
-            shreds::insert_fence(&mut tx, id, at(0), receipt, seq, None).await?;
+            super::fence(&mut tx, id, at(0), receipt, seq, None).await?;
             tx.commit().await
         })
     });
@@ -90,9 +96,9 @@ async fn a_destroyed_key_is_known_by_its_public_name(world: &World) {
     let ids = world.announced(2).await;
     let mut tx = world.tx().await;
     assert!(!shreds::is_destroyed(&mut tx, "f1").await.unwrap());
-    shreds::insert_fence(&mut tx, ids[0], at(0), receipt(), 1, Some("f1")).await.unwrap();
+    super::fence(&mut tx, ids[0], at(0), receipt(), 1, Some("f1")).await.unwrap();
     // One that never had a key destroys no name.
-    shreds::insert_fence(&mut tx, ids[1], at(0), receipt(), 2, None).await.unwrap();
+    super::fence(&mut tx, ids[1], at(0), receipt(), 2, None).await.unwrap();
     assert!(shreds::is_destroyed(&mut tx, "f1").await.unwrap());
     for other in ["f", "f2", ""] {
         assert!(!shreds::is_destroyed(&mut tx, other).await.unwrap());
@@ -102,7 +108,7 @@ async fn a_destroyed_key_is_known_by_its_public_name(world: &World) {
 async fn the_database_itself_keeps_fences(world: &World) {
     let id = world.one_announced().await;
     let mut tx = world.tx().await;
-    shreds::insert_fence(&mut tx, id, at(7), receipt(), 1, Some("f1")).await.unwrap();
+    super::fence(&mut tx, id, at(7), receipt(), 1, Some("f1")).await.unwrap();
     tx.commit().await.unwrap();
     let mut attacks = vec!["UPDATE fences SET fingerprint = NULL", "DELETE FROM fences", "DELETE FROM recordings"];
     if world.is_sqlite() {
@@ -117,21 +123,23 @@ async fn the_database_itself_keeps_fences(world: &World) {
     assert!(shreds::is_destroyed(&mut world.tx().await, "f1").await.unwrap());
 }
 
+async fn file(tx: &mut Tx, id: ReceiptId, recording: RecordingId, jws: &str) -> Result<(), Error> {
+    let filed = NewReceipt { id, recording, state: "fenced", jws: jws.to_owned(), had_key: true };
+    shreds::insert_receipts(tx, &[filed], at(0)).await
+}
+
 async fn a_receipt_is_filed_and_replaced(world: &World) {
     let ids = world.announced(2).await;
     let (first, mut tx) = (receipt(), world.tx().await);
     assert_eq!(shreds::find_receipt(&mut tx, first).await.unwrap(), None);
-    assert!(matches!(shreds::replace_receipt(&mut tx, first, "closed", "a.b.c", "x").await, Err(Error::Conflict)));
-    shreds::insert_receipt(&mut tx, first, ids[0], "fenced", "a.b.c", true, at(0)).await.unwrap();
-    shreds::insert_receipt(&mut tx, receipt(), ids[1], "fenced", "g.h.i", true, at(0)).await.unwrap();
-    let stale = shreds::replace_receipt(&mut tx, first, "closed", "d.e.f", "not any more").await;
+    assert!(matches!(super::refile(&mut tx, first, "closed", "a.b.c", "x").await, Err(Error::Conflict)));
+    file(&mut tx, first, ids[0], "a.b.c").await.unwrap();
+    file(&mut tx, receipt(), ids[1], "g.h.i").await.unwrap();
+    let stale = super::refile(&mut tx, first, "closed", "d.e.f", "not any more").await;
     assert!(matches!(stale, Err(Error::Conflict)), "what was replaced meanwhile is not replaced unseen");
-    shreds::replace_receipt(&mut tx, first, "closed", "d.e.f", "a.b.c").await.unwrap();
+    super::refile(&mut tx, first, "closed", "d.e.f", "a.b.c").await.unwrap();
     tx.commit().await.unwrap();
-    assert!(
-        shreds::insert_receipt(&mut world.tx().await, receipt(), ids[0], "fenced", "x", true, at(0)).await.is_err(),
-        "one for each recording"
-    );
+    assert!(file(&mut world.tx().await, receipt(), ids[0], "x").await.is_err(), "one for each recording");
     assert_eq!(shreds::find_receipt(&mut world.tx().await, first).await.unwrap().as_deref(), Some("d.e.f"));
     assert_eq!(world.int("SELECT COUNT(*) FROM receipts WHERE state = 'closed'").await, 1);
 }

@@ -178,11 +178,11 @@ async fn reviving_touches_no_living_work(world: &World) {
 async fn asking_twice_is_asking_once(world: &World) {
     let id = world.one_announced().await;
     let mut tx = world.tx().await;
-    work::enqueue(&mut tx, Kind::Remove, id, at(5)).await.unwrap();
-    work::enqueue(&mut tx, Kind::Remove, id, at(9)).await.unwrap();
+    work::enqueue(&mut tx, Kind::Remove, &[id], at(5)).await.unwrap();
+    work::enqueue(&mut tx, Kind::Remove, &[id], at(9)).await.unwrap();
     tx.commit().await.unwrap();
     assert_eq!(work_rows(world, "remove").await, [(id, "due".into(), at(5).as_millis(), 0, None)]);
-    let unknown = work::enqueue(&mut world.tx().await, Kind::Remove, super::recording_id(9), at(5)).await;
+    let unknown = work::enqueue(&mut world.tx().await, Kind::Remove, &[super::recording_id(9)], at(5)).await;
     assert!(unknown.is_err(), "there is no work for a recording that does not exist");
 }
 
@@ -190,7 +190,7 @@ async fn asking_again_does_not_break_a_lease(world: &World) {
     let ours = leased(world).await;
     let mut tx = world.tx().await;
     let before = tx_rows(&mut tx).await;
-    work::enqueue(&mut tx, Kind::Fetch, ours.recording, at(50)).await.unwrap();
+    work::enqueue(&mut tx, Kind::Fetch, &[ours.recording], at(50)).await.unwrap();
     assert_eq!(tx_rows(&mut tx).await, before);
     work::finish(&mut tx, &ours).await.unwrap();
 }
@@ -198,7 +198,7 @@ async fn asking_again_does_not_break_a_lease(world: &World) {
 async fn asking_for_dead_work_makes_it_due_at_once(world: &World) {
     let id = buried(world, 1).await[0];
     let mut tx = world.tx().await;
-    work::enqueue(&mut tx, Kind::Fetch, id, at(60)).await.unwrap();
+    work::enqueue(&mut tx, Kind::Fetch, &[id], at(60)).await.unwrap();
     assert!(!work::any_due(&mut tx, at(59)).await.unwrap());
     assert_eq!(sorted(&lease(&mut tx, 60, 100, 9).await), [id]);
 }
@@ -206,20 +206,20 @@ async fn asking_for_dead_work_makes_it_due_at_once(world: &World) {
 async fn cancelled_work_is_taken_from_its_holder(world: &World) {
     let ours = leased(world).await;
     let mut tx = world.tx().await;
-    work::cancel(&mut tx, Kind::Fetch, ours.recording).await.unwrap();
+    work::cancel(&mut tx, Kind::Fetch, &[ours.recording]).await.unwrap();
     assert!(matches!(work::finish(&mut tx, &ours).await, Err(Error::Stale(_))));
     assert!(matches!(work::extend(&mut tx, &ours, at(900)).await, Err(Error::Stale(_))));
     // What is not there need not be cancelled.
-    work::cancel(&mut tx, Kind::Fetch, ours.recording).await.unwrap();
+    work::cancel(&mut tx, Kind::Fetch, &[ours.recording]).await.unwrap();
 }
 
 async fn kinds_of_work_do_not_meet(world: &World) {
     let fetch = leased(world).await;
     let mut tx = world.tx().await;
-    work::enqueue(&mut tx, Kind::Remove, fetch.recording, at(2)).await.unwrap();
+    work::enqueue(&mut tx, Kind::Remove, &[fetch.recording], at(2)).await.unwrap();
     let remove = lease(&mut tx, 2, 100, 9).await.remove(0);
     assert_eq!((remove.kind, remove.recording), (Kind::Remove, fetch.recording));
-    work::cancel(&mut tx, Kind::Fetch, fetch.recording).await.unwrap();
+    work::cancel(&mut tx, Kind::Fetch, &[fetch.recording]).await.unwrap();
     work::extend(&mut tx, &remove, at(200)).await.unwrap();
     work::finish(&mut tx, &remove).await.unwrap();
 }
@@ -255,7 +255,7 @@ async fn the_backlog_counts_by_kind_and_state(world: &World) {
     let ids = buried(world, 3).await;
     let mut tx = world.tx().await;
     work::revive(&mut tx, Some(ids[0]), at(70)).await.unwrap();
-    work::enqueue(&mut tx, Kind::Remove, ids[1], at(80)).await.unwrap();
+    work::enqueue(&mut tx, Kind::Remove, &[ids[1]], at(80)).await.unwrap();
     let backlog = work::backlog(&mut tx).await.unwrap();
     let seen: Vec<_> =
         backlog.iter().map(|work| (work.kind.as_str(), work.state.as_str(), work.count, Timestamp::from_millis(work.oldest_at))).collect();

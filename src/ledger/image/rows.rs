@@ -11,12 +11,8 @@ use super::{
 use crate::ledger::{
     Error,
     row::Row,
-    tx::{Arg, Tx},
+    tx::{Arg, BINDS, Tx, placeholders, set},
 };
-
-/// Values bound in one statement, at most; beyond some thousands nothing gets faster. The databases would take 32,766 (SQLite) and 65,535
-/// (PostgreSQL).
-const BINDS: usize = 3_000;
 
 /// The next rows after a given one, or the first ones: pages by level and id, leaves first; the others by primary key. Fewer than `limit`
 /// only at the end.
@@ -65,9 +61,18 @@ async fn pages(tx: &mut Tx, after: Option<&Image>, limit: i64) -> Result<Vec<Ima
 /// # Errors
 /// [`Error::Inconsistent`] as for [`chunk`]; [`Error::Statement`] for a table whose rows are nobody's: vault, epochs, audit.
 pub async fn find(tx: &mut Tx, table: Table, subject: &str) -> Result<Vec<Image>, Error> {
+    find_all(tx, table, &[subject]).await
+}
+
+/// The rows of these recordings, tokens, policies (by digest) or pages.
+///
+/// # Errors
+/// As [`find`].
+pub async fn find_all(tx: &mut Tx, table: Table, subjects: &[&str]) -> Result<Vec<Image>, Error> {
     let column = table.subject().ok_or_else(|| Error::Statement(format!("no column of table `{}` to find rows by", table.name())))?;
-    let order = names(table.key().iter());
-    rows(tx, "image.find", table, &format!("WHERE {column} = $1 ORDER BY {order}"), &[Arg::Text(subject)]).await
+    let (order, subjects) = (names(table.key().iter()), set(subjects));
+    let clauses = format!("WHERE {column} IN (SELECT key FROM json_each($1)) ORDER BY {order}");
+    rows(tx, "image.find", table, &clauses, &[Arg::Text(&subjects)]).await
 }
 
 /// Enters new rows.
@@ -130,13 +135,10 @@ async fn rows(tx: &mut Tx, query: &str, table: Table, clauses: &str, args: &[Arg
 async fn write(tx: &mut Tx, query: &str, table: Table, images: &[Image], source: impl Fn(&str) -> String) -> Result<(), Error> {
     belongs(table, images)?;
     let width = table.columns().len();
-    // For each value SQLite goes through the names of all placeholders: nameless ones save it most of the time.
-    let are_nameless = !tx.is_postgres();
-    let places = |first| if are_nameless { format!("({})", vec!["?"; width].join(", ")) } else { placeholders(first, width) };
     for images in images.chunks(BINDS / width) {
-        let places: Vec<String> = (0..images.len()).map(|row| places(row * width + 1)).collect();
+        let places = tx.values(images.len(), width);
         let (name, columns) = (table.name(), names(table.columns().iter()));
-        let sql = format!("/* {query} */ INSERT INTO {name} ({columns}) {}", source(&places.join(", ")));
+        let sql = format!("/* {query} */ INSERT INTO {name} ({columns}) {}", source(&places));
         let args: Vec<Arg<'_>> = images.iter().flat_map(Image::args).collect();
         tx.execute(&sql, &args).await?;
     }
@@ -152,12 +154,6 @@ fn belongs<'a>(table: Table, images: impl IntoIterator<Item = &'a Image>) -> Res
 
 fn names<'a>(columns: impl Iterator<Item = &'a Column>) -> String {
     columns.map(|column| column.name).collect::<Vec<_>>().join(", ")
-}
-
-/// `($7, $8, $9)`.
-fn placeholders(first: usize, count: usize) -> String {
-    let places: Vec<String> = (first..first + count).map(|number| format!("${number}")).collect();
-    format!("({})", places.join(", "))
 }
 
 impl Image {
