@@ -7,6 +7,8 @@
 
 mod audit;
 mod check;
+mod custody;
+mod drill;
 mod epoch;
 mod out;
 mod recordings;
@@ -96,6 +98,8 @@ enum Command {
     /// Make, try and restore snapshots of the ledger.
     #[command(subcommand)]
     Snapshot(snapshot::Snapshot),
+    /// Rehearse: what is shredded opens from no old copy, and what lives can be rebuilt. Exit code 1 if either fails.
+    Drill(drill::Drill),
     /// Make dead work due again.
     Retry {
         /// Only of this recording.
@@ -113,6 +117,9 @@ enum Command {
     /// Check receipts.
     #[command(subcommand)]
     Receipt(check::Receipt),
+    /// Look after the root key's home.
+    #[command(subcommand)]
+    Custody(custody::Custody),
     /// Say how the vault stands.
     Status,
     /// Check the configuration and everything it names, and say what is weak.
@@ -157,10 +164,12 @@ impl Cli {
             Command::Epoch(command) => command.perform(open(&file).await?, out).await,
             Command::Rotate { tier, dry_run } => epoch::rotate(open(&file).await?, tier, dry_run, out).await,
             Command::Snapshot(command) => command.perform(open(&file).await?, out).await,
+            Command::Drill(command) => command.perform(open(&file).await?, out).await,
             Command::Retry { recording } => recordings::retry(open(&file).await?, recording, out).await,
             Command::Sweep { older_than_h } => recordings::sweep(open(&file).await?, older_than_h, out).await,
             Command::Audit(command) => command.perform(open(&file).await?, out).await,
             Command::Receipt(command) => command.perform(&file, out).await,
+            Command::Custody(command) => command.perform(&file, out).await,
             Command::Status => recordings::status(open(&file).await?, out).await,
             Command::Doctor => check::doctor(&file, out).await,
             Command::Config(command) => command.perform(&file, out),

@@ -12,17 +12,25 @@
 //! - At most two roots of a vault exist at once: the current one, and during a turn the next or the one before.
 //! - Every operation may be repeated after any interruption, by any process.
 
+#[cfg(feature = "aws-kms")]
+mod aws_kms;
 #[cfg(test)]
-pub(crate) mod conformance;
+mod conformance;
 pub mod passphrase;
+#[cfg(feature = "pkcs11")]
+mod pkcs11;
+mod settings;
 mod slots;
 mod wrap;
 
 use std::{io, path::Path, sync::Arc};
 
 use futures_util::future::BoxFuture;
-use serde::Deserialize;
+use zeroize::Zeroizing;
 
+pub use settings::{AwsKms, Kind, Pkcs11, Settings};
+
+use self::passphrase::RootFile;
 use crate::{
     model::id::VaultId,
     secret::{Key, SecretText},
@@ -132,46 +140,49 @@ pub enum Error {
     },
 }
 
-/// The kinds of custody.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum Kind {
-    /// A file sealed under a passphrase.
-    #[default]
-    Passphrase,
-}
-
-/// `[custody]`: where the root key rests.
-#[derive(Debug, Deserialize)]
-#[serde(deny_unknown_fields, default)]
-pub struct Settings {
-    /// Which kind.
-    pub kind: Kind,
-    /// The root file, relative to the configuration file.
-    pub root_file: String,
-    /// A file that holds the passphrase, relative to the configuration file.
-    pub passphrase_file: Option<String>,
-    /// The passphrase itself; meant for the environment.
-    pub passphrase: Option<SecretText>,
-}
-
-impl Default for Settings {
-    fn default() -> Self {
-        Self {
-            kind: Kind::Passphrase,
-            root_file: "custody/root".into(),
-            passphrase_file: Some("custody/passphrase".into()),
-            passphrase: None,
-        }
-    }
-}
-
 /// The place that the settings name. Nothing is asked of it yet.
 ///
 /// # Errors
 /// [`Error::Setting`].
 pub fn open(settings: Settings, base: &Path) -> Result<Arc<dyn Custody>, Error> {
     match settings.kind {
-        Kind::Passphrase => Ok(Arc::new(passphrase::RootFile::new(settings, base))),
+        Kind::Passphrase => Ok(Arc::new(RootFile::new(settings, base))),
+        #[cfg(feature = "pkcs11")]
+        Kind::Pkcs11 => Ok(Arc::new(pkcs11::Token::new(settings.pkcs11, base)?)),
+        #[cfg(feature = "aws-kms")]
+        Kind::AwsKms => Ok(Arc::new(aws_kms::Kms::new(settings.aws_kms, base)?)),
+        #[cfg(not(all(feature = "pkcs11", feature = "aws-kms")))]
+        left_out => {
+            let why = format!("this recvault was built without `{0}`: build it with `--features {0}`", left_out.as_str());
+            Err(Error::Setting { key: "kind", why })
+        }
+    }
+}
+
+/// The root file that the settings name, for what only that kind can do.
+///
+/// # Errors
+/// [`Error::Setting`] for every other kind.
+pub fn root_file(settings: Settings, base: &Path) -> Result<RootFile, Error> {
+    match settings.kind {
+        Kind::Passphrase => Ok(RootFile::new(settings, base)),
+        other => Err(Error::Setting { key: "kind", why: format!("custody by `{}` has no passphrase", other.as_str()) }),
+    }
+}
+
+/// Reads a file that holds a secret; one line break at its end is not part of it.
+fn read_secret(path: &Path) -> Result<SecretText, String> {
+    let name = path.display();
+    let text = std::fs::read_to_string(path).map(Zeroizing::new).map_err(|error| format!("`{name}`: {error}"))?;
+    let text = text.strip_suffix('\n').unwrap_or(&text);
+    let text = text.strip_suffix('\r').unwrap_or(text);
+    if text.is_empty() { Err(format!("`{name}` is empty")) } else { Ok(SecretText::new(text.to_owned())) }
+}
+
+/// Work that would hold up a thread of the runtime, on a thread of its own.
+async fn blocking<T: Send + 'static>(place: &'static str, work: impl FnOnce() -> Result<T, Error> + Send + 'static) -> Result<T, Error> {
+    match tokio::task::spawn_blocking(work).await {
+        Ok(done) => done,
+        Err(_) => Err(Error::Place { place, why: "the process is ending".into() }),
     }
 }

@@ -1,9 +1,10 @@
 //! Evidence: what the vault writes down of itself, and what it signs for others.
 //!
-//! Owns the entries of the audit log and the signed receipts of shreds, with their verification. Refuses to do I/O: the ledger keeps
+//! Owns the entries of the audit log, the signed receipts of shreds and the signed evidence of drills, with their verification. Refuses to do I/O: the ledger keeps
 //! entries and gives them their numbers. INVARIANT: ids, names, codes and digests only; never personal data, never text that somebody
 //! typed freely.
 
+pub mod drill;
 mod entry;
 mod event;
 pub mod jws;
@@ -12,6 +13,7 @@ mod shred_reason;
 mod signing;
 
 pub use self::{
+    drill::Drill,
     entry::{Details, Entry, InvalidDetails, NewEntry},
     event::{Event, UnknownEvent},
     receipt::{HeldCopy, Receipt, ReceiptState, Removal, Shred},

@@ -4,6 +4,8 @@
 //! `vault` and `ledger`.
 
 mod catalogue;
+mod custody;
+mod drill;
 mod epoch;
 mod error;
 mod ingest;
@@ -21,6 +23,8 @@ mod work;
 use std::sync::Arc;
 
 pub use catalogue::{AuditPage, Details, Page};
+pub use custody::change_passphrase;
+pub use drill::{DrillOptions, Held};
 pub use epoch::{EpochSettings, EpochStatus, Rotated};
 pub use error::Error;
 pub use playback::{Ended, Given, Heard};

@@ -11,6 +11,7 @@
 
 mod deposit;
 mod digest;
+mod drill;
 mod epoch;
 mod journal;
 mod keys;
@@ -25,6 +26,7 @@ mod tier;
 use std::sync::Arc;
 
 pub use deposit::{DepositError, Deposited};
+pub use drill::{Forgot, Looked, Old, Recovered, Sandbox, Say};
 pub use epoch::Turned;
 pub use open::{Listening, Playable};
 pub use restore::{Plan, Restored, plan, restore};
@@ -108,6 +110,14 @@ pub enum Error {
     /// The ledger that should take a restored vault is not empty.
     #[error("the ledger is not empty: a restore wants an empty database; name a new one in `ledger.url`")]
     NotEmpty,
+    /// The folder that a drill works in cannot be used.
+    #[error("`{path}`: {why}")]
+    Sandbox {
+        /// The folder, or what is in it.
+        path: String,
+        /// What is wrong.
+        why: String,
+    },
     /// The ledger has no vault in it.
     #[error("the ledger holds no vault yet: run `recvault init`")]
     NoVault,

@@ -12,6 +12,7 @@ use super::{Failure, out::Out};
 use crate::{
     app::{App, read_rules},
     config::Config,
+    custody::Kind,
     evidence::{self, KeySet},
     model::time::Clock,
 };
@@ -130,20 +131,13 @@ pub(super) async fn doctor(file: &Path, out: Out) -> Result<ExitCode, Failure> {
         find("ledger.url", "weak", "the server's certificate is not checked: add `?sslmode=verify-full`".into());
     }
     let custody = &config.custody;
-    if let Some(passphrase) = custody.passphrase_file.as_deref().filter(|_| custody.passphrase.is_none()) {
+    let is_file = custody.kind == Kind::Passphrase && custody.passphrase.is_none();
+    if let Some(passphrase) = custody.passphrase_file.as_deref().filter(|_| is_file) {
         let (root, passphrase) = (config.base.join(&custody.root_file), config.base.join(passphrase));
         if root.parent() == passphrase.parent() {
             find("custody", "weak", "the passphrase lies beside the root file: whoever copies the folder has the vault".into());
         }
     }
-    find(
-        "custody",
-        "ok",
-        "a root file under a passphrase. To destroy such a root is to overwrite and remove the file; old copies of it, on remapped blocks, in \
-         snapshots or backups, stay usable to whoever has the passphrase. This version keeps one root: a copy of the ledger from before a \
-         shred opens with it"
-            .into(),
-    );
     if config.store.url.starts_with("s3://") {
         find(
             "store",
@@ -158,8 +152,10 @@ pub(super) async fn doctor(file: &Path, out: Out) -> Result<ExitCode, Failure> {
         count => find("twilio.accounts", "ok", format!("{count} accounts")),
     }
     match App::open(config, Clock::System).await {
-        Err(error) => find("ledger and store", "broken", error.to_string()),
+        Err(error) => find("custody, ledger and store", "broken", error.to_string()),
         Ok(mut app) => {
+            let meaning = app.custody.meaning();
+            find("custody", "ok", format!("{}. Destroying a root: {}. Left: {}", app.custody.kind(), meaning.destroyed, meaning.left));
             find("ledger", "ok", format!("{} opens with a schema this program knows", app.ledger.kind()));
             match app.store.probe().await {
                 Ok(()) => find("store", "ok", format!("{} takes and gives objects", app.store.name())),

@@ -39,3 +39,8 @@ pub(super) fn fail(why: &str) -> ExitCode {
 pub(super) fn warn(what: &str) {
     let _ = writeln!(io::stderr(), "recvault: {what}");
 }
+
+/// Says how far long work is.
+pub(super) fn progress(work: &str, line: &str) {
+    let _ = writeln!(io::stderr(), "{work}: {line}");
+}

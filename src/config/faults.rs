@@ -4,6 +4,8 @@ use std::fmt;
 
 use toml::{Table, Value};
 
+use super::print::SECRET;
+
 /// One fault: `recvault.toml:12: …` or `RECVAULT__WORK__LEASE_S: …`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Fault {
@@ -86,7 +88,8 @@ impl Faults {
         let key = if message.starts_with("unknown field") { named.next().map(str::to_owned) } else { None };
         let text = error.to_string();
         let in_key = text.lines().filter_map(|line| line.trim().strip_prefix("in `")?.strip_suffix('`')).next();
-        let key = key.or_else(|| in_key.and_then(|path| path.split(['.', '[']).next()).map(str::to_owned));
+        // In a table of the section: the table is the key at fault.
+        let key = key.filter(|_| in_key.is_none()).or_else(|| in_key?.split(['.', '[']).next().map(str::to_owned));
         let key = key.filter(|key| keys.contains(&key));
         self.add(section, key.as_deref(), message);
         key
@@ -95,23 +98,32 @@ impl Faults {
     /// Lays a variable over the file's value.
     pub(super) fn overlay(&mut self, merged: &mut Table, name: &str, text: String) {
         let path: Vec<String> = name.split("__").map(str::to_lowercase).collect();
-        let [section, key] = path.as_slice() else {
-            let reason = "a variable names a section and a key: `RECVAULT__STORE__URL`".to_owned();
-            self.list.push(Fault { place: format!("{}{name}", super::PREFIX), reason });
-            return;
+        let (section, table, key) = match path.as_slice() {
+            [section, key] => (section, None, key),
+            [section, table, key] => (section, Some(table), key),
+            _ => return self.variable(name, "a variable names a section and a key: `RECVAULT__STORE__URL`"),
         };
         self.variables.push(name.to_owned());
         // As TOML where it is TOML (numbers, lists), else as plain text.
         let value = format!("v = {text}").parse::<Table>().ok().and_then(|mut table| table.remove("v"));
-        let entry = merged.entry(section.clone()).or_insert_with(|| Value::Table(Table::new()));
-        if let Value::Table(table) = entry {
-            let value = match (value, table.get(key)) {
-                // What is text in the file stays text, whatever it looks like.
-                (_, Some(Value::String(_))) | (None, _) => Value::String(text),
-                (Some(value), _) => value,
-            };
-            table.insert(key.clone(), value);
+        let mut entry = Some(merged);
+        for name in [Some(section), table].into_iter().flatten() {
+            entry = entry.and_then(|entry| entry.entry(name.clone()).or_insert_with(|| Value::Table(Table::new())).as_table_mut());
         }
+        let Some(entry) = entry else { return self.variable(name, "what it would be in is not a table of keys") };
+        let is_secret = SECRET.contains(&key.as_str());
+        let value = match (value, entry.get(key)) {
+            // What is text in the file stays text, whatever it looks like; and so does a PIN that is all digits.
+            (_, Some(Value::String(_))) | (None, _) => Value::String(text),
+            (Some(value), _) if is_secret && !value.is_array() => Value::String(text),
+            (Some(value), _) => value,
+        };
+        entry.insert(key.clone(), value);
+    }
+
+    /// A variable that fits nowhere.
+    fn variable(&mut self, name: &str, reason: &str) {
+        self.list.push(Fault { place: format!("{}{name}", super::PREFIX), reason: reason.to_owned() });
     }
 
     /// The line, from 1, that sets a key of a section, or opens the section.
@@ -122,6 +134,10 @@ impl Faults {
         for (at, line) in self.lines.iter().enumerate() {
             let line = line.trim();
             if line.starts_with('[') {
+                let named = line.trim_matches(['[', ']']).split_once('.');
+                if key.is_some_and(|key| named == Some((section, key))) {
+                    return at + 1;
+                }
                 inside = opens(line);
                 if inside && found == 1 {
                     found = at + 1;

@@ -20,6 +20,7 @@ fn the_shipped_file_is_the_default() {
     assert_eq!(shipped.ledger.url, default.ledger.url);
     assert_eq!(shipped.store.url, default.store.url);
     assert_eq!(shipped.custody.root_file, default.custody.root_file);
+    assert_eq!(shipped.custody.kind, default.custody.kind);
     assert_eq!(shipped.policy.file, default.policy.file);
     assert_eq!(shipped.work.concurrency, default.work.concurrency);
     assert_eq!(shipped.twilio.api_base, default.twilio.api_base);
@@ -52,6 +53,26 @@ fn all_faults_are_told_together_with_their_lines() {
 }
 
 #[test]
+fn a_table_of_a_section_is_set_and_refused_like_a_section() {
+    let variables = [("CUSTODY__PKCS11__PIN", "0042"), ("CUSTODY__AWS_KMS__REGION", "eu-west-1"), ("CUSTODY__PASSPHRASE", "42")];
+    let custody = layered("[custody.pkcs11]\ntoken = \"vault\"\n", &variables).unwrap().custody;
+    assert_eq!((custody.pkcs11.token.as_str(), custody.pkcs11.pin.unwrap().expose()), ("vault", "0042"));
+    assert_eq!((custody.aws_kms.region.as_str(), custody.passphrase.unwrap().expose()), ("eu-west-1", "42"));
+
+    let text = "[custody]\nkind = \"pkcs11\"\n[custody.pkcs11]\nmodul = \"x\"\n[custody.aws_kms]\nregion = 3\n";
+    let found = faults(text, &[("WORK__LEASE_S__X", "1"), ("A__B__C__D", "1"), ("CUSTODY__KIN", "x")]);
+    for expected in [
+        "recvault.toml:3: `custody.pkcs11`: unknown field `modul`",
+        "recvault.toml:5: `custody.aws_kms`: invalid type",
+        "RECVAULT__CUSTODY__KIN: `custody.kin`: unknown field",
+        "RECVAULT__A__B__C__D: ",
+    ] {
+        assert!(found.iter().any(|fault| fault.starts_with(expected)), "{expected}: {found:#?}");
+    }
+    assert!(faults("[work]\nlease_s = 3\n", &[("WORK__LEASE_S__X", "1")])[0].starts_with("RECVAULT__WORK__LEASE_S__X: "));
+}
+
+#[test]
 fn a_file_that_is_not_toml_names_the_line() {
     let found = faults("[server]\nlisten = \n", &[]);
     assert!(found[0].starts_with("recvault.toml:2: "), "{found:?}");
@@ -60,7 +81,8 @@ fn a_file_that_is_not_toml_names_the_line() {
 #[test]
 fn printing_shows_no_secret() {
     let text = format!(
-        "[custody]\npassphrase = \"hunter2\"\n[store]\nsecret_access_key = \"hunter3\"\n[ledger]\nurl = \"postgres://u:hunter4@h/d\"\n\
+        "[custody]\npassphrase = \"hunter2\"\n[custody.pkcs11]\npin = \"hunter7\"\n\
+         [custody.aws_kms]\nsecret_access_key = \"hunter8\"\n[store]\nsecret_access_key = \"hunter3\"\n[ledger]\nurl = \"postgres://u:hunter4@h/d\"\n\
          [[twilio.accounts]]\nsid = \"AC{}\"\nauth_tokens = [\"hunter5\"]\napi_key_sid = \"SK\"\napi_key_secret = \"hunter6\"\n",
         "0".repeat(32)
     );

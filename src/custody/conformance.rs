@@ -4,11 +4,10 @@ use super::{Custody, Error, RootName};
 use crate::{model::id::VaultId, secret::Key};
 
 /// Runs everything against an empty place, seen by two processes.
-pub(crate) async fn all(custody: &dyn Custody, other: &dyn Custody) {
-    let rng = &mut rand::rng();
-    let vault = VaultId::random(rng);
+pub(super) async fn all(custody: &dyn Custody, other: &dyn Custody) {
+    let [vault, other_vault] = [(); 2].map(|()| VaultId::random(&mut rand::rng()));
     let [one, two, three] = [1, 2, 3].map(|epoch| RootName { vault, epoch });
-    let [key, next_key] = [Key::random(rng), Key::random(rng)];
+    let [key, next_key] = [(); 2].map(|()| Key::random(&mut rand::rng()));
     assert_eq!(custody.roots().await.unwrap(), []);
     assert!(matches!(custody.seal(one, &key).await, Err(Error::NoRoot(name)) if name == one));
     custody.destroy(one).await.unwrap();
@@ -29,7 +28,7 @@ pub(crate) async fn all(custody: &dyn Custody, other: &dyn Custody) {
         assert!(custody.open(one, &sealed[..at.max(1)]).await.is_err(), "cut at {at}");
     }
     assert!(matches!(custody.open(two, &sealed).await, Err(Error::NoRoot(name)) if name == two));
-    let foreign = RootName { vault: VaultId::random(rng), epoch: 1 };
+    let foreign = RootName { vault: other_vault, epoch: 1 };
     assert!(custody.open(foreign, &sealed).await.is_err());
 
     // During a turn both are there, and a third has no place.

@@ -16,7 +16,6 @@ mod file;
 use std::path::{Path, PathBuf};
 
 use futures_util::{FutureExt as _, future::BoxFuture};
-use zeroize::Zeroizing;
 
 use self::file::Parsed;
 use super::{Custody, Error, Meaning, RootName, Settings, slots::Slots, wrap};
@@ -45,6 +44,15 @@ impl RootFile {
             (None, None) => Passphrase::Nowhere,
         };
         Self { slots: Slots::at(base.join(settings.root_file)), passphrase }
+    }
+
+    /// The roots, each of them opened with the passphrase so far.
+    ///
+    /// # Errors
+    /// [`Error::NotAuthentic`] if that is not the right one.
+    pub async fn opened(&self) -> Result<Vec<RootName>, Error> {
+        let (slots, passphrase) = (self.slots.clone(), self.passphrase.read()?);
+        blocking(move || files(&slots)?.iter().map(|parsed| parsed.open(&passphrase).map(|_| parsed.name())).collect()).await
     }
 
     /// Seals every root under another passphrase, with a new salt. From the return on the old one opens nothing.
@@ -161,11 +169,7 @@ impl Passphrase {
 /// # Errors
 /// [`Error::Passphrase`] naming the file.
 pub fn read_passphrase(path: &Path) -> Result<SecretText, Error> {
-    let name = path.display();
-    let text = std::fs::read_to_string(path).map(Zeroizing::new).map_err(|e| Error::Passphrase(format!("`{name}`: {e}")))?;
-    let text = text.strip_suffix('\n').unwrap_or(&text);
-    let text = text.strip_suffix('\r').unwrap_or(text);
-    if text.is_empty() { Err(Error::Passphrase(format!("`{name}` is empty"))) } else { Ok(SecretText::new(text.to_owned())) }
+    super::read_secret(path).map_err(Error::Passphrase)
 }
 
 /// The root files there are.
@@ -175,10 +179,7 @@ fn files(slots: &Slots) -> Result<Vec<Parsed>, Error> {
 
 /// Argon2id takes some 100 ms of a core and 64 MiB; it has a thread of its own.
 async fn blocking<T: Send + 'static>(work: impl FnOnce() -> Result<T, Error> + Send + 'static) -> Result<T, Error> {
-    match tokio::task::spawn_blocking(work).await {
-        Ok(done) => done,
-        Err(_) => Err(Error::Place { place: "root file", why: "the process is ending".into() }),
-    }
+    super::blocking("root file", work).await
 }
 
 #[cfg(test)]
@@ -234,6 +235,8 @@ mod tests {
             old.stage(root).await.unwrap();
             sealed.push((root, old.seal(root, &key).await.unwrap()));
         }
+        assert_eq!(old.opened().await.unwrap(), [place.root, next]);
+        assert!(matches!(new.opened().await, Err(Error::NotAuthentic)));
         assert!(new.change_passphrase(SecretText::new("x".into())).await.is_err(), "only who has the old one changes it");
         assert!(matches!(old.change_passphrase(SecretText::new(String::new())).await, Err(Error::Passphrase(_))));
         assert_eq!(old.change_passphrase(SecretText::new("new".into())).await.unwrap(), [place.root, next]);

@@ -4,7 +4,7 @@
 //! root            the current root
 //! root.staged     the next one, while a turn is under way
 //! root.dying      on its way out: overwritten, then removed
-//! root.new        half-written; never read
+//! root.new-…      half-written, with the number of the process that writes it; never read
 //! ```
 //! Owns names, atomic replacement, overwriting and durability. Refuses to know what is in the files. Every step may be interrupted: whatever
 //! is left, the next call goes on from there, and a reader finds every root that is not destroyed.
@@ -56,8 +56,8 @@ impl Slots {
             let swap = || {
                 let mut old = OpenOptions::new().write(true).open(path)?;
                 let length = usize::try_from(old.metadata()?.len()).unwrap_or(0);
-                write(&self.new(), content)?;
-                fs::rename(self.new(), path)?;
+                write(&self.half_written(), content)?;
+                fs::rename(self.half_written(), path)?;
                 self.sync()?;
                 old.write_all(&vec![0; length])?;
                 old.sync_all()
@@ -104,7 +104,7 @@ impl Slots {
     /// All of the file or none, readable by nobody else, and only where there is none.
     fn write_new(&self, path: &Path, content: &[u8]) -> io::Result<()> {
         fs::create_dir_all(self.folder())?;
-        let new = self.new();
+        let new = self.half_written();
         write(&new, content)?;
         // A hard link fails where a rename would replace.
         let linked = fs::hard_link(&new, path);
@@ -121,8 +121,8 @@ impl Slots {
         self.current.with_added_extension("dying")
     }
 
-    fn new(&self) -> PathBuf {
-        self.current.with_added_extension("new")
+    fn half_written(&self) -> PathBuf {
+        self.current.with_added_extension(format!("new-{}", std::process::id()))
     }
 
     fn folder(&self) -> &Path {

@@ -12,7 +12,7 @@ use serde_json::{Value, json};
 
 use super::{conversation, world::World};
 use crate::{
-    evidence::{KeySet, Receipt},
+    evidence::{Drill, KeySet, Receipt},
     model::id::RecordingId,
 };
 
@@ -109,6 +109,9 @@ impl<'w> Story<'w> {
 
     async fn shred_and_verify(&mut self, id: RecordingId, audio: &str, grants: &str) -> Result<(), Failure> {
         let world = self.world;
+        // One that lives on, and copies of everything as somebody keeps them who forgets to delete them.
+        world.another_recording().await?;
+        let old = world.keep_old_copies().await?;
         let begun = Instant::now();
         let (status, shredded) =
             world.ask(Method::DELETE, &format!("/v1/recordings/{id}"), Some(json!({ "reason": "subject-request" }))).await?;
@@ -129,24 +132,53 @@ impl<'w> Story<'w> {
         self.step("nothing-opens", begun, is_gone, "The old grant and a new one are answered 410 Gone, with the receipt's id.")?;
 
         let begun = Instant::now();
-        world.until(id, "shredded").await?;
+        let turned = world.turn().await?;
+        let told = "The epoch turns: new keys around what is dead, a verified snapshot, and only then the old root is destroyed.";
+        self.step("epoch-turned", begun, turned, told)?;
+
+        let begun = Instant::now();
         let closed = self.closed_receipt(&receipt).await?;
         self.fact("receipt_verified", json!(closed));
-        let told = "The ciphertext is removed too, and the receipt verifies with the published key alone.";
+        let told = "The ciphertext is removed too, and the receipt, unrecoverable and closed, verifies with the published key alone.";
         self.step("receipt-verified", begun, closed, told)?;
 
         let begun = Instant::now();
         let (status, log) = world.ask(Method::GET, "/v1/audit?limit=1000", None).await?;
         let events: Vec<&str> = log["items"].as_array().into_iter().flatten().filter_map(|entry| entry["event"].as_str()).collect();
-        let wanted = ["recording.sealed", "decision.denied", "decision.allowed", "opening.started", "shred.fenced", "shred.bytes-removed"];
+        let wanted = [
+            "recording.sealed",
+            "decision.denied",
+            "decision.allowed",
+            "opening.started",
+            "shred.fenced",
+            "shred.bytes-removed",
+            "epoch.turned",
+            "root.destroyed",
+        ];
         let complete = status == 200 && wanted.iter().all(|event| events.contains(event));
-        self.step("audit-complete", begun, complete, "The audit log has every decision, every opening and the shred.")
+        self.step("audit-complete", begun, complete, "The audit log has every decision, every opening, the shred and the turn.")?;
+
+        let begun = Instant::now();
+        let held = world.drill(old).await?;
+        let drill = Drill::verify(&held.evidence, &self.keys().await?)?;
+        let (forgetting, recovery) = (&drill.forgetting, &drill.recovery);
+        let bites = forgetting.shredded > 0 && forgetting.living > 0 && recovery.sampled > 0;
+        self.fact("drill", json!({ "forgets": drill.forgets(), "recovers": drill.recovers(), "evidence": held.evidence }));
+        let told = format!(
+            "A drill with copies from before the shred: of {} shredded recordings {} open; the store and custody rebuild the rest in {} ms.",
+            forgetting.shredded, forgetting.shredded_reached, recovery.recovery_time_ms
+        );
+        self.step("drill-held", begun, held.holds() && bites, &told)
+    }
+
+    /// The published key set.
+    async fn keys(&self) -> Result<KeySet, Failure> {
+        Ok(self.world.http().get(format!("{}/.well-known/jwks.json", self.world.base_url())).send().await?.text().await?.parse()?)
     }
 
     /// Waits for the receipt to close, and verifies it with nothing but the published key set.
     async fn closed_receipt(&self, receipt: &str) -> Result<bool, Failure> {
-        let (world, base) = (self.world, self.world.base_url());
-        let keys: KeySet = world.http().get(format!("{base}/.well-known/jwks.json")).send().await?.text().await?.parse()?;
+        let (world, base, keys) = (self.world, self.world.base_url(), self.keys().await?);
         for _ in 0..600 {
             let jws = world.http().get(format!("{base}/v1/receipts/{receipt}")).send().await?.text().await?;
             let verified = Receipt::verify(&jws, &keys)?;
@@ -198,7 +230,7 @@ impl<'w> Story<'w> {
 }
 
 /// How many steps the whole story has.
-const STEPS: usize = 11;
+const STEPS: usize = 13;
 
 fn sha256(bytes: &[u8]) -> String {
     hex::encode(digest::digest(&digest::SHA256, bytes))

@@ -16,11 +16,14 @@ use super::{
 use crate::{
     app::{self, App, Service},
     config::Config,
+    flow::{DrillOptions, Held},
     model::{
         id::{RecordingId, VaultId},
         sid::{AccountSid, RecordingSid},
         time::Clock,
     },
+    policy::{Action, Permit},
+    vault::Old,
 };
 
 type Failure = Box<dyn Error + Send + Sync>;
@@ -142,6 +145,42 @@ impl World {
             tokio::time::sleep(Duration::from_millis(20)).await;
         }
         Err(format!("the recording did not become {state} in time").into())
+    }
+
+    /// Copies database, snapshots and journal as they are now.
+    pub(super) async fn keep_old_copies(&self) -> Result<Old, Failure> {
+        self.service.flow.journal().await?;
+        let kept = self.folder.join("kept");
+        for folder in ["snapshots", "journal"] {
+            fs::create_dir_all(kept.join(folder))?;
+            for entry in fs::read_dir(self.folder.join("objects").join(folder))? {
+                let entry = entry?;
+                fs::copy(entry.path(), kept.join(folder).join(entry.file_name()))?;
+            }
+        }
+        let ledger = kept.join("vault.db");
+        fs::copy(self.folder.join("vault.db-wal"), kept.join("vault.db-wal"))?;
+        fs::copy(self.folder.join("vault.db"), &ledger)?;
+        Ok(Old { ledgers: vec![ledger.display().to_string()], stores: vec![kept], files: Vec::new() })
+    }
+
+    /// Turns the epoch, under the running service. Whether nothing waits for a turn any more.
+    pub(super) async fn turn(&self) -> Result<bool, Failure> {
+        for _ in 0..600 {
+            // The service may be at it.
+            if self.service.flow.turn(&Permit::of_operator(Action::Keys)).await?.is_some() {
+                break;
+            }
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+        let status = self.service.flow.epoch_status().await?;
+        Ok(status.waiting == 0 && status.finished)
+    }
+
+    /// Holds a drill with old copies, under the running service.
+    pub(super) async fn drill(&self, old: Old) -> Result<Held, Failure> {
+        let options = DrillOptions { old, sandbox: None, sample: 100 };
+        Ok(self.service.flow.drill(&Permit::of_operator(Action::Keys), options, &|_| {}).await?)
     }
 
     /// A sealed recording besides the one of the story.

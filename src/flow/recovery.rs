@@ -61,12 +61,13 @@ impl Flow {
     /// # Errors
     /// The store's or the ledger's; it stays to be written.
     pub async fn journal(&self) -> Result<u64, Error> {
-        Ok(self.0.vault.journal().await?)
+        Ok(self.0.vault.journal_all().await?)
     }
 
     /// The same, for who has something to tell first and must not fail for it: what is not written now is written soon.
-    pub(super) async fn journal_or_warn(&self) {
-        if let Err(error) = self.journal().await {
+    pub(super) async fn journal_or_warn(&self, entries_too: bool) {
+        let written = if entries_too { self.0.vault.journal_all().await } else { self.0.vault.journal().await };
+        if let Err(error) = written {
             tracing::warn!(%error, "the journal is not written");
             metrics::counter!("recvault_journal_failures_total").increment(1);
         }
@@ -101,16 +102,16 @@ impl Flow {
             let next_look = tokio::time::sleep(Duration::from_secs(60));
             tokio::pin!(next_look);
             loop {
-                self.journal_or_warn().await;
+                self.journal_or_warn(false).await;
                 tokio::select! {
                     () = stop.cancelled() => break,
                     () = &mut next_look => break,
                     () = self.0.journal_bell.notified() => {}
-                    // What other processes and the command line changed.
-                    () = tokio::time::sleep(Duration::from_secs(1)) => {}
+                    // What other processes and the command line changed, and what was only heard.
+                    () = tokio::time::sleep(Duration::from_secs(2)) => self.journal_or_warn(true).await,
                 }
             }
         }
-        self.journal_or_warn().await;
+        self.journal_or_warn(true).await;
     }
 }

@@ -40,7 +40,7 @@ impl Flow {
         }
         self.0.bell.notify_one();
         // A fence counts as told only when it is in the store, too: a vault that is rebuilt from there must know of it.
-        self.journal_or_warn().await;
+        self.journal_or_warn(false).await;
         self.0.epoch_bell.notify_one();
         let shredded = shredded?;
         let fresh = shredded.iter().filter(|shredded| shredded.is_new).count();

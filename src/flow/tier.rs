@@ -23,7 +23,7 @@ impl Flow {
         let moves = recording.tier != *to;
         if moves && !dry_run {
             self.0.vault.move_to(permit, &recording, to).await?;
-            self.journal_or_warn().await;
+            self.journal_or_warn(false).await;
         }
         Ok((recording, moves))
     }

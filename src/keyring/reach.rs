@@ -21,20 +21,23 @@ pub struct Reach {
     pub tried: u64,
     /// Versions of pages that opened.
     pub opened: u64,
+    /// Of each version, in the order in which they were given, whether it opened.
+    pub which: Vec<bool>,
 }
 
 /// Opens what opens. `versions` may hold the same page many times, in any order.
-pub fn reach(roots: &[&Key], versions: Vec<PageRow>, vault: VaultId) -> Reach {
-    let mut levels: BTreeMap<u8, Vec<PageRow>> = BTreeMap::new();
-    for version in versions {
-        levels.entry(version.level).or_default().push(version);
+pub fn reach(roots: &[&Key], versions: impl AsRef<[PageRow]>, vault: VaultId) -> Reach {
+    let versions = versions.as_ref();
+    let mut levels: BTreeMap<u8, Vec<(usize, &PageRow)>> = BTreeMap::new();
+    for (at, version) in versions.iter().enumerate() {
+        levels.entry(version.level).or_default().push((at, version));
     }
-    let mut found = Reach::default();
+    let mut found = Reach { which: vec![false; versions.len()], ..Reach::default() };
     // Keys by the place that held them, of all versions of that place's page that opened.
     let mut held: BTreeMap<([u8; 16], u8), Vec<Key>> = BTreeMap::new();
     for (level, versions) in levels.into_iter().rev() {
         let mut below: BTreeMap<([u8; 16], u8), Vec<Key>> = BTreeMap::new();
-        for version in versions {
+        for (at, version) in versions {
             found.tried += 1;
             let keys: Vec<&Key> = match version.parent {
                 None => roots.to_vec(),
@@ -43,6 +46,9 @@ pub fn reach(roots: &[&Key], versions: Vec<PageRow>, vault: VaultId) -> Reach {
             let is_leaf = level == 0 && version.tier != SERVICE;
             let Some(page) = keys.iter().find_map(|key| Page::open(version.clone(), key, vault).ok()) else { continue };
             found.opened += 1;
+            if let Some(opened) = found.which.get_mut(at) {
+                *opened = true;
+            }
             for (slot, key) in page.keys() {
                 if is_leaf {
                     found.record_keys.insert(fingerprint(&key));
@@ -103,6 +109,7 @@ mod tests {
         let (vault, root) = (VaultId::random(rng), RootKey { epoch: 1, key: Key::random(rng) });
         let (rows, _, keys) = grown(&root, vault);
         let found = reach(&[&root.key], rows.clone(), vault);
+        assert!(found.which.iter().all(|opened| *opened));
         assert_eq!((found.record_keys, found.opened), (keys.into_iter().collect(), rows.len() as u64));
         let found = reach(&[&Key::random(rng)], rows.clone(), vault);
         assert_eq!((found.record_keys.len(), found.opened, found.tried), (0, 0, rows.len() as u64));

@@ -49,6 +49,11 @@ pub async fn head(tx: &mut Tx) -> Result<i64, Error> {
     tx.fetch_int(SQL, &[]).await
 }
 
+/// The number of the newest entry that is there: in a ledger that was rebuilt, not the one that the head holds.
+pub async fn newest(tx: &mut Tx) -> Result<i64, Error> {
+    tx.fetch_int("/* audit.newest */ SELECT COALESCE(MAX(seq), 0) FROM audit", &[]).await
+}
+
 /// Goes on counting after `seq`, in a ledger that was rebuilt: numbers that were given once are not given again.
 pub async fn advance_head(tx: &mut Tx, seq: i64) -> Result<(), Error> {
     const SQL: &str = "/* audit.advance_head */ UPDATE audit_head SET seq = $1 WHERE one = 1 AND seq < $1";

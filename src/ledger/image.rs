@@ -73,6 +73,13 @@ impl Image {
         serde_json::to_writer(out, self).expect("texts, numbers and nulls have a JSON form, and a vector takes all of it");
     }
 
+    /// What comes right before the audit entries with higher numbers than this, for [`chunk`] to begin after.
+    pub fn before_audit(seq: i64) -> Self {
+        let [none, nothing] = [Value::Null, Value::Text(String::new())];
+        let values = vec![Value::Int(seq), Value::Int(0), nothing.clone(), nothing.clone(), none, nothing];
+        Self { table: Table::Audit, values }
+    }
+
     /// The table of the row.
     pub fn table(&self) -> Table {
         self.table

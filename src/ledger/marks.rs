@@ -85,6 +85,17 @@ pub async fn clear(tx: &mut Tx, marks: &[Mark]) -> Result<(), Error> {
     Ok(())
 }
 
+/// Up to which number audit entries were written to the journal.
+pub async fn journaled_to(tx: &mut Tx) -> Result<i64, Error> {
+    tx.fetch_int("/* marks.journaled_to */ SELECT journaled_to FROM turner WHERE one = 1", &[]).await
+}
+
+/// Notes that audit entries up to `seq` are in the journal.
+pub async fn note_journaled(tx: &mut Tx, seq: i64) -> Result<(), Error> {
+    const SQL: &str = "/* marks.note_journaled */ UPDATE turner SET journaled_to = $1 WHERE one = 1 AND journaled_to < $1";
+    tx.execute(SQL, &[Arg::Int(seq)]).await.map(|_| ())
+}
+
 /// How many marks there are, and since when the oldest.
 pub async fn waiting(tx: &mut Tx) -> Result<(i64, Option<Timestamp>), Error> {
     const SQL: &str = "/* marks.waiting */ SELECT COUNT(*) AS n, MIN(since) AS oldest FROM unjournaled";

@@ -51,7 +51,8 @@ pub enum Name {
 }
 
 impl RecoveryKind {
-    pub(super) const ALL: [Self; 2] = [Self::Snapshot, Self::Journal];
+    /// Both.
+    pub const ALL: [Self; 2] = [Self::Snapshot, Self::Journal];
 
     pub(super) const fn folder(self) -> &'static str {
         match self {

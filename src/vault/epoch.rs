@@ -23,7 +23,7 @@ use crate::{
     ledger::{
         self, Tx, audit,
         epochs::{self, EpochRow},
-        keys as rows,
+        keys as rows, marks,
         shreds::{self, NextReceipt},
     },
     model::{
@@ -275,6 +275,7 @@ impl Turner<'_> {
             .unit(async || {
                 let (mut tx, now) = (self.begin().await?, vault.clock.now());
                 epochs::note_snapshot(&mut tx, epoch, &name, now).await?;
+                marks::note_journaled(&mut tx, checked.seq).await?;
                 audit::append(&mut tx, NewEntry::snapshot_verified(now, &name, checked.keys)).await?;
                 audit::append(&mut tx, NewEntry::root_condemned(now, epoch)).await?;
                 Ok(tx.commit().await?)

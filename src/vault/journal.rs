@@ -1,7 +1,7 @@
 //! The journal: between two snapshots, what changed is written to the store beside them.
 //!
-//! A piece holds the *present* state of every recording that is marked: its rows, its key while it lives, its fence once it is dead; and of
-//! tokens and policies their rows. So pieces may be written twice, by several processes, and in any order of marks: of two states of a
+//! A piece holds the audit entries since the piece before, and the *present* state of every recording that is marked: its rows, its key while
+//! it lives, its fence once it is dead; and of tokens and policies their rows. So pieces may be written twice, by several processes, and in any order of marks: of two states of a
 //! recording the one in the piece with the higher number counts.
 //!
 //! Owns what a piece holds. INVARIANT: a mark is taken away only after a piece with the state that it stands for is durable. A shred is
@@ -34,6 +34,8 @@ use crate::{
 
 /// States in one piece.
 const PIECE: i64 = 1024;
+/// Audit entries in one piece.
+const ENTRIES: i64 = 8192;
 
 /// States read by one query, of which the living keys are in memory at once.
 const AT_ONCE: usize = 256;
@@ -64,16 +66,32 @@ impl Vault {
     /// # Errors
     /// Of store or ledger; what is not written stays marked.
     pub async fn journal(&self) -> Result<u64, Error> {
+        self.write_journal(false).await
+    }
+
+    /// The same, and what was only written down in the audit log.
+    ///
+    /// # Errors
+    /// As [`Self::journal`].
+    pub async fn journal_all(&self) -> Result<u64, Error> {
+        self.write_journal(true).await
+    }
+
+    async fn write_journal(&self, entries_too: bool) -> Result<u64, Error> {
         let vault = &*self.0;
         // One at a time: who waited finds that the one before has written its states, too.
         let _turn = vault.journaling.lock().await;
         let mut written = 0;
         loop {
-            if marks::waiting(&mut vault.ledger.read().await?).await?.0 == 0 {
+            let mut tx = vault.ledger.read().await?;
+            let is_behind =
+                marks::waiting(&mut tx).await?.0 > 0 || entries_too && audit::head(&mut tx).await? > marks::journaled_to(&mut tx).await?;
+            drop(tx);
+            if !is_behind {
                 return Ok(written);
             }
             vault.follow().await?;
-            let marks = match vault.write_piece().await {
+            let (marks, entries_to) = match vault.write_piece().await {
                 // It turned between two looks.
                 Err(Error::Keyring(keyring::Error::OtherEpoch(_))) => continue,
                 written => written?,
@@ -84,6 +102,7 @@ impl Vault {
                 .unit(async || {
                     let mut tx = vault.ledger.begin().await?;
                     marks::clear(&mut tx, &marks).await?;
+                    marks::note_journaled(&mut tx, entries_to).await?;
                     Ok(tx.commit().await?)
                 })
                 .await?;
@@ -108,21 +127,31 @@ impl Vault {
 }
 
 impl Inner {
-    /// Writes one piece; the marks whose states are in it.
-    async fn write_piece(&self) -> Result<Vec<Mark>, Error> {
+    /// Writes one piece; the marks whose states are in it, and the number up to which it has audit entries.
+    async fn write_piece(&self) -> Result<(Vec<Mark>, i64), Error> {
         let mut tx = self.ledger.snapshot().await?;
         let epoch = epochs::current(&mut tx).await?.ok_or(Error::NoVault)?;
         let marks = marks::next(&mut tx, PIECE).await?;
         let root = self.root.key();
-        if epoch.epoch != root.epoch || marks.is_empty() {
-            // Turned meanwhile, or written by another process: the next look tells.
-            return Ok(Vec::new());
+        let since = marks::journaled_to(&mut tx).await?;
+        let entries = image::chunk(&mut tx, Table::Audit, Some(&Image::before_audit(since)), ENTRIES).await?;
+        let entries_to = entries.last().and_then(|entry| entry.int("seq")).unwrap_or(since);
+        if epoch.epoch != root.epoch {
+            return Err(keyring::Error::OtherEpoch(epoch.epoch).into());
+        }
+        if marks.is_empty() && entries.is_empty() {
+            // Another process was there first.
+            return Ok((marks, since));
         }
         let (seq, id) = (audit::head(&mut tx).await?, ObjectId::random(&mut rand::rng()));
         let name = RecoveryName { kind: RecoveryKind::Journal, epoch: epoch.epoch, seq, id };
         let header = Header::of(name, self.id, &epoch.root_sealed, self.clock.now());
         let mut file = Writing::begin(&self.recovery, name, &header, &root).await?;
-        let mut rows = 0;
+        let mut rows = entries.len() as u64;
+        file.line(|out| snapshot::mark(out, &snapshot::Mark::Table(Table::Audit.name().into()))).await?;
+        for entry in &entries {
+            file.line(|out| entry.to_json(out)).await?;
+        }
         for kind in [Marked::Recording, Marked::Token, Marked::Policy] {
             let tables: &[Table] = match kind {
                 Marked::Recording => &[Table::Recordings, Table::Artefacts, Table::Fences, Table::Receipts],
@@ -149,7 +178,7 @@ impl Inner {
         drop(tx);
         file.line(|out| snapshot::mark(out, &snapshot::Mark::End(rows))).await?;
         file.finish().await?;
-        Ok(marks)
+        Ok((marks, entries_to))
     }
 
     /// The keys of these recordings, as far as they live: not of those that are shredded, or were never sealed.

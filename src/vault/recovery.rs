@@ -15,7 +15,10 @@ use std::{collections::BTreeMap, sync::Arc};
 use base64::{Engine as _, engine::general_purpose::STANDARD as BASE64};
 use serde::{Deserialize, Serialize};
 
-pub(super) use self::{read::Reading, write::Writing};
+pub(super) use self::{
+    read::{Front, Reading},
+    write::Writing,
+};
 use super::Error;
 use crate::{
     custody::{Custody, RootName},
@@ -28,7 +31,7 @@ use crate::{
 };
 
 /// Bytes within which a header ends.
-const MAX_HEADER: usize = 8 * 1024;
+pub(super) const MAX_HEADER: usize = 8 * 1024;
 
 /// The first line of a recovery file.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -73,6 +76,19 @@ impl Header {
         let mut line = serde_json::to_vec(self).expect("ids, numbers and texts have a JSON form");
         line.push(b'\n');
         line
+    }
+
+    /// The name that the file which begins so must have, if it is a recovery file; it is read under this name and not believed before.
+    pub(super) fn name_of(bytes: &[u8]) -> Option<RecoveryName> {
+        let line = bytes.split(|byte| *byte == b'\n').next()?;
+        let header: Self = serde_json::from_slice(line).ok()?;
+        let kind = RecoveryKind::ALL.into_iter().find(|kind| Self::format_of(*kind) == header.format)?;
+        Some(RecoveryName { kind, epoch: header.epoch, seq: header.seq, id: header.file })
+    }
+
+    /// The sealed root page key in it; `None` if it is none.
+    pub(super) fn root_sealed(&self) -> Option<Vec<u8>> {
+        BASE64.decode(&self.root_sealed).ok()
     }
 
     /// Reads the line that a file of this name begins with; the header and the line's length.

@@ -24,7 +24,7 @@ use crate::{
     ledger::{
         Tx, audit, epochs,
         image::{self, Image, Table},
-        keys as rows, recordings, shreds,
+        keys as rows, marks, recordings, shreds,
         work::{self, Kind},
     },
     model::{
@@ -154,7 +154,9 @@ pub async fn restore(parts: Parts, plan: &Plan) -> Result<Restored, Error> {
     epochs::unsettle(&mut tx, header.epoch, newest).await?;
     // A process of the lost ledger that is still at work numbers what it writes to the store below the next million.
     audit::advance_head(&mut tx, (numbered_to / LIVES + 1) * LIVES).await?;
-    audit::append(&mut tx, NewEntry::vault_restored(now, &name.to_string(), header.seq, numbered_to)).await?;
+    let known_to = audit::newest(&mut tx).await?;
+    marks::note_journaled(&mut tx, known_to).await?;
+    audit::append(&mut tx, NewEntry::vault_restored(now, &name.to_string(), known_to, numbered_to)).await?;
     crash::point("restore.before_commit");
     tx.commit().await?;
     Ok(restored)

@@ -6,8 +6,8 @@
 //! {"end":1234}                how many rows there were
 //! ```
 //! Owns what a snapshot holds and what makes it count as verified: every line authentic and readable, none missing, the signing key and a
-//! sample of living record keys found by walking its own pages from a root key that custody opened anew. Refuses to restore; that is
-//! [`restore`](super::restore)'s.
+//! sample of living record keys found by walking its own pages from a root key that custody opened anew. Refuses to restore; another file
+//! does that.
 
 mod sample;
 
@@ -23,6 +23,7 @@ use crate::{
     ledger::{
         audit, epochs,
         image::{self, Image, Table},
+        marks,
     },
     model::{id::ObjectId, time::Timestamp},
     store::{RecoveryKind, RecoveryName},
@@ -89,6 +90,7 @@ impl Vault {
                 if current.epoch == checked.epoch {
                     epochs::note_snapshot(&mut tx, checked.epoch, &written.to_string(), now).await?;
                 }
+                marks::note_journaled(&mut tx, checked.seq).await?;
                 audit::append(&mut tx, NewEntry::snapshot_verified(now, &written.to_string(), checked.keys)).await?;
                 tx.commit().await?;
                 Ok(current.snapshot.map(|(name, _)| name))

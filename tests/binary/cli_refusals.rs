@@ -26,7 +26,8 @@ fn what_is_no_command_is_a_usage_error() {
         assert!(ended.stderr.contains("--help") || ended.stderr.contains("Usage"), "{args:?}: {}", ended.stderr);
     }
     assert!(run_in(folder.path(), &["--version"], &[]).done().starts_with("recvault "));
-    for command in ["demo", "init", "serve", "token", "policy", "shred", "retry", "sweep", "audit", "receipt", "status", "doctor", "config"]
+    for command in
+        ["demo", "init", "serve", "token", "policy", "shred", "retry", "sweep", "audit", "receipt", "custody", "status", "doctor", "config"]
     {
         assert!(run_in(folder.path(), &["--help"], &[]).done().contains(&format!("\n  {command} ")), "{command} is not in the help");
         run_in(folder.path(), &[command, "--help"], &[]).done();

@@ -14,7 +14,7 @@ fn the_story_told_to_a_machine_holds_step_by_step() {
     assert_eq!(told.stderr, "", "a machine is told nothing else");
     let story = told.json();
     let steps = story["steps"].as_array().unwrap();
-    assert!(steps.len() > 8, "{story:#}");
+    assert_eq!(steps.len(), 13, "{story:#}");
     for step in steps {
         assert!(step["name"].as_str().is_some_and(|name| !name.is_empty()) && step["ok"] == true && step["ms"].is_u64(), "{step}");
     }
@@ -23,6 +23,8 @@ fn the_story_told_to_a_machine_holds_step_by_step() {
     let source = aws_lc_rs::digest::digest(&aws_lc_rs::digest::SHA256, recvault::demo::conversation::WAV);
     assert_eq!((&story["source_sha256"], &story["played_sha256"]), (&hex::encode(source).into(), &hex::encode(source).into()));
     assert_eq!((&story["range_checked"], &story["receipt_verified"]), (&true.into(), &true.into()));
+    assert_eq!((&story["drill"]["forgets"], &story["drill"]["recovers"]), (&true.into(), &true.into()));
+    assert!(story["drill"]["evidence"].as_str().is_some_and(|evidence| evidence.split('.').count() == 3), "{story:#}");
     assert_eq!((&story["after_shred_status"], &story["denied_reasons"]), (&410.into(), &["purpose-unknown"][..].into()));
     assert_eq!(fs::read_dir(temporary.path()).unwrap().count(), 0, "nothing is left behind");
 }
@@ -32,7 +34,7 @@ fn the_folder_of_a_story_stays_where_one_was_named() {
     let temporary = tempfile::tempdir().unwrap();
     let story = run_in(temporary.path(), &["demo", "--exit", "--json", "--dir", "kept"], &[]).json();
     let status = run_in(&temporary.path().join("kept"), &["status", "--json"], &[]).json();
-    assert_eq!(status["recordings"], serde_json::json!([["shredded", 1]]), "{status}");
+    assert_eq!(status["recordings"], serde_json::json!([["sealed", 1], ["shredded", 1]]), "{status}");
     let log = run_in(&temporary.path().join("kept"), &["audit", "list"], &[]).done();
     assert!(log.contains(story["receipt_id"].as_str().unwrap()), "{log}");
 
@@ -46,7 +48,7 @@ fn the_folder_of_a_story_stays_where_one_was_named() {
 fn the_story_told_to_people_says_what_held() {
     let temporary = tempfile::tempdir().unwrap();
     let told = run_in(temporary.path(), &["demo", "--exit"], &[("TMPDIR", temporary.path().to_str().unwrap())]);
-    assert!(told.stderr.contains("\n 1. ok     ") && told.stderr.contains("\n11. ok     "), "{}", told.stderr);
+    assert!(told.stderr.contains("\n 1. ok     ") && told.stderr.contains("\n13. ok     "), "{}", told.stderr);
     assert!(!told.stderr.contains("FAILED") && !told.stderr.contains("curl"), "{}", told.stderr);
     told.done();
 }
@@ -64,7 +66,7 @@ async fn the_lines_of_a_story_that_stays_up_work() {
         };
         let listed = json("/v1/recordings\n");
         let states: Vec<&str> = listed["items"].as_array().unwrap().iter().map(|item| item["state"].as_str().unwrap()).collect();
-        assert_eq!(states, ["sealed", "shredded"], "{listed}");
+        assert_eq!(states, ["sealed", "sealed", "shredded"], "{listed}");
         assert!(json("/grants")["audio_url"].as_str().unwrap().ends_with("/audio.wav"));
         assert!(json("DELETE")["receipt_id"].as_str().unwrap().starts_with("rcp_"));
         assert!(!json("/v1/audit")["items"].as_array().unwrap().is_empty());

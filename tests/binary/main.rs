@@ -2,12 +2,14 @@
 //!
 //! Every test owns its world: a folder, a database, a stand-in for Twilio, and the processes it starts. With `RECVAULT_TEST_POSTGRES` set to a
 //! PostgreSQL URL whose user may make databases, the crash tests run there too; with `RECVAULT_TEST_TWILIO_PYTHON` set to a Python
-//! that has the `twilio` package, that package signs callbacks. Without them these tests say that they were skipped.
+//! that has the `twilio` package, that package signs callbacks; with `RECVAULT_TEST_SOFTHSM` set to SoftHSM's library, a vault has its root in a
+//! token. Without them these tests say that they were skipped.
 
 #![cfg(test)]
 
 mod book;
 mod cli_checks;
+mod cli_custody;
 mod cli_init;
 mod cli_recordings;
 mod cli_refusals;

@@ -10,6 +10,7 @@ mod s3_server;
 
 mod auditing;
 mod callbacks;
+mod drilling;
 mod epochs;
 mod fetching;
 mod leaks;

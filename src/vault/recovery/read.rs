@@ -1,7 +1,8 @@
 //! Reading a recovery file: authenticated from both ends before the first line, in bounded memory.
 
-use std::num::NonZeroUsize;
+use std::{num::NonZeroUsize, sync::Arc};
 
+use bytes::Bytes;
 use zeroize::Zeroizing;
 
 use super::{Header, MAX_HEADER, Roots};
@@ -16,12 +17,53 @@ use crate::{
 /// Segments read at a time: 1 MiB.
 const STRIDE: NonZeroUsize = NonZeroUsize::new(16).expect("16 is not 0");
 
+/// A recovery file whose header was read, and is not known to be authentic.
+pub(in crate::vault) struct Front {
+    /// Its header.
+    pub(in crate::vault) header: Header,
+    /// Its name.
+    pub(in crate::vault) name: RecoveryName,
+    store: Store,
+    line: Bytes,
+    size: u64,
+}
+
+impl Front {
+    /// Reads the header of the file of this name.
+    ///
+    /// # Errors
+    /// [`Error::RecoveryFile`] if it is none; the store's.
+    pub(in crate::vault) async fn read(store: &Store, name: RecoveryName) -> Result<Self, Error> {
+        let size = store.recovery_size(name).await?;
+        let front = store.read_recovery(name, 0..size.min(MAX_HEADER as u64)).await?;
+        let (header, length) = Header::read(name, &front)?;
+        Ok(Self { header, store: store.clone(), name, line: front.slice(..length), size })
+    }
+
+    /// Opens the file with the root page's key of its epoch.
+    ///
+    /// # Errors
+    /// [`Error::Seal`] if this is not the key, or the file was altered or cut.
+    pub(in crate::vault) async fn open(&self, root: Arc<RootKey>) -> Result<Reading, Error> {
+        let (store, name, body) = (self.store.clone(), self.name, self.line.len() as u64);
+        let layout = Layout::of(self.size - body, SegmentLength::Media)?;
+        let shifted = |range: std::ops::Range<u64>| range.start + body..range.end + body;
+        let head = store.read_recovery(name, shifted(layout.header())).await?;
+        let last = store.read_recovery(name, shifted(layout.final_segment())).await?;
+        let context = RecoveryContext { header: &self.line };
+        let opener = Opener::new(&keyring::recovery_key(&root, name.id), &context, layout, &head, last)?;
+        let spans = layout.spans(0..layout.plain_len(), STRIDE)?;
+        let buffer = Zeroizing::new(Vec::with_capacity(4 * 1024 * 1024));
+        Ok(Reading { header: self.header.clone(), root, store, name, body, opener, spans, buffer, at: 0 })
+    }
+}
+
 /// A recovery file whose header, first and final segment are authentic.
 pub(in crate::vault) struct Reading {
     /// Its header.
     pub(in crate::vault) header: Header,
     /// The root page's key of its epoch.
-    pub(in crate::vault) root: std::sync::Arc<RootKey>,
+    pub(in crate::vault) root: Arc<RootKey>,
     store: Store,
     name: RecoveryName,
     body: u64,
@@ -37,20 +79,9 @@ impl Reading {
     /// # Errors
     /// [`Error::RecoveryFile`] if it is none, [`Error::Custody`] if its root is gone, [`Error::Seal`] if it was altered or cut.
     pub(in crate::vault) async fn open(store: &Store, name: RecoveryName, custody: &dyn Custody, roots: &mut Roots) -> Result<Self, Error> {
-        let size = store.recovery_size(name).await?;
-        let front = store.read_recovery(name, 0..size.min(MAX_HEADER as u64)).await?;
-        let (header, length) = Header::read(name, &front)?;
-        let root = roots.open(custody, &header).await?;
-        let body = length as u64;
-        let layout = Layout::of(size - body, SegmentLength::Media)?;
-        let shifted = |range: std::ops::Range<u64>| range.start + body..range.end + body;
-        let head = store.read_recovery(name, shifted(layout.header())).await?;
-        let last = store.read_recovery(name, shifted(layout.final_segment())).await?;
-        let context = RecoveryContext { header: front.get(..length).unwrap_or_default() };
-        let opener = Opener::new(&keyring::recovery_key(&root, name.id), &context, layout, &head, last)?;
-        let spans = layout.spans(0..layout.plain_len(), STRIDE)?;
-        let buffer = Zeroizing::new(Vec::with_capacity(4 * 1024 * 1024));
-        Ok(Self { header, root, store: store.clone(), name, body, opener, spans, buffer, at: 0 })
+        let front = Front::read(store, name).await?;
+        let root = roots.open(custody, &front.header).await?;
+        front.open(root).await
     }
 
     /// The next line, without its end; `None` after the last.

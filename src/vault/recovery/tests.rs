@@ -18,15 +18,15 @@ struct World {
 
 /// A file of 30,000 lines, some of them long.
 async fn written() -> World {
-    let (folder, rng) = (tempfile::tempdir().unwrap(), &mut rand::rng());
+    let folder = tempfile::tempdir().unwrap();
     let settings = crate::store::Settings { url: "folder:objects".into(), ..Default::default() };
     let store = Store::open(&settings, folder.path()).unwrap();
     let settings = Settings { passphrase: Some(SecretText::new("a".into())), ..Default::default() };
     let custody = custody::open(settings, folder.path()).unwrap();
-    let (vault, key) = (VaultId::random(rng), Key::random(rng));
+    let (vault, key) = (VaultId::random(&mut rand::rng()), Key::random(&mut rand::rng()));
     custody.stage(RootName { vault, epoch: 3 }).await.unwrap();
     let sealed = custody.seal(RootName { vault, epoch: 3 }, &key).await.unwrap();
-    let name = RecoveryName { kind: RecoveryKind::Snapshot, epoch: 3, seq: 17, id: ObjectId::random(rng) };
+    let name = RecoveryName { kind: RecoveryKind::Snapshot, epoch: 3, seq: 17, id: ObjectId::random(&mut rand::rng()) };
     let root = RootKey { epoch: 3, key };
     let header = Header::of(name, vault, &sealed, Timestamp::from_millis(5));
     let mut writing = Writing::begin(&store, name, &header, &root).await.unwrap();
@@ -39,7 +39,7 @@ async fn written() -> World {
 }
 
 fn line(number: usize) -> String {
-    let long = if number % 1000 == 0 { 70_000 } else { number % 90 };
+    let long = if number.is_multiple_of(1000) { 70_000 } else { number % 90 };
     format!("{number} {}", "x".repeat(long))
 }
 

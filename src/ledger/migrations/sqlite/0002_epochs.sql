@@ -19,6 +19,7 @@ CREATE TABLE turner (
   one INTEGER PRIMARY KEY CHECK (one = 1),
   holder TEXT,                    -- hld_… of the process that turns
   until INTEGER NOT NULL,          -- until when nobody else may
+  journaled_to INTEGER NOT NULL DEFAULT 0, -- up to which number audit entries are in the journal, or in a snapshot
   numbered_to INTEGER NOT NULL DEFAULT 0, -- highest epoch number that was ever given here; none is given twice
   settled INTEGER NOT NULL DEFAULT 1,     -- 0 from a rebuilding until a snapshot of what was rebuilt is verified and all other roots are destroyed
   rotated_at INTEGER               -- when all keys of pages were last renewed by a rotation

@@ -1,0 +1,133 @@
+//! `recvault drill`.
+
+use std::{path::PathBuf, process::ExitCode};
+
+use clap::Args;
+
+use super::{
+    Failure,
+    out::{self, Out},
+};
+use crate::{
+    app::App,
+    evidence::drill::{Forgetting, Recovery},
+    flow::{DrillOptions, Held},
+    policy::{Action, Permit},
+    vault::Old,
+};
+
+/// What a drill is held with.
+#[derive(Args)]
+pub(super) struct Drill {
+    /// An old copy of the database: `postgres://…`, or the path of a SQLite file, which is copied before it is opened. May be given again.
+    #[arg(long, value_name = "URL_OR_PATH")]
+    old_ledger: Vec<String>,
+    /// A folder with old snapshots and pieces of the journal, at any depth and under any names. May be given again.
+    #[arg(long, value_name = "FOLDER")]
+    old_store: Vec<PathBuf>,
+    /// An old snapshot or piece of the journal. May be given again.
+    #[arg(long, value_name = "FILE")]
+    old_file: Vec<PathBuf>,
+    /// Work in this folder, which must not exist or be empty, and leave it. Without it: one that is removed at the end.
+    #[arg(long, value_name = "FOLDER")]
+    sandbox: Option<PathBuf>,
+    /// Living and shredded recordings to try in the rebuilt vault, of each this many at most.
+    #[arg(long, value_name = "N", default_value_t = 100, value_parser = clap::value_parser!(u32).range(1..))]
+    sample: u32,
+}
+
+impl Drill {
+    pub(super) async fn perform(self, mut app: App, out: Out) -> Result<ExitCode, Failure> {
+        let (flow, _committer) = app.flow().await?;
+        let old = Old { ledgers: self.old_ledger, stores: self.old_store, files: self.old_file };
+        let options = DrillOptions { old, sandbox: self.sandbox, sample: usize::try_from(self.sample).unwrap_or(usize::MAX) };
+        let say = |line: &str| out::progress("drill", line);
+        let held = flow.drill(&Permit::of_operator(Action::Keys), options, &say).await?;
+        out.facts(&held, || told(&held))?;
+        Ok(if held.holds() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+    }
+}
+
+fn told(held: &Held) -> String {
+    let drill = &held.drill;
+    let verdict = |holds| if holds { "holds" } else { "FAILS" };
+    let mut text = format!(
+        "Drill of vault {} in epoch {} at {} ({}, custody {}).\n\nforgetting {}\n{}\nrecovery {}\n{}",
+        drill.vault,
+        drill.epoch,
+        drill.at,
+        drill.program,
+        drill.custody,
+        verdict(drill.forgets()),
+        forgetting(&drill.forgetting),
+        verdict(drill.recovers()),
+        recovery(&drill.recovery),
+    );
+    for failure in &held.failures {
+        text += &format!("\nfailed: {failure}");
+    }
+    text + &format!("\nEvidence:\n\n{}\n", held.evidence)
+}
+
+fn forgetting(half: &Forgetting) -> String {
+    let mut text = format!(
+        "  looked at       {} databases, snapshots and pieces of the journal; {} could not be read\n\
+         \x20 key pages       {} versions, {} opened; {} record keys reached\n\
+         \x20 shredded        {} of {} reached\n\
+         \x20 waiting         {} of {} reached; the next turn puts them out of reach\n\
+         \x20 living          {} of {} reached\n",
+        half.artefacts,
+        half.unreadable,
+        half.page_versions,
+        half.page_versions_opened,
+        half.keys_reached,
+        half.shredded_reached,
+        half.shredded,
+        half.waiting_reached,
+        half.waiting,
+        half.living_reached,
+        half.living,
+    );
+    if let Some(canary) = &half.canary {
+        text += &format!(
+            "  own old copies  none was given: of a small vault, {} of {} shredded and {} of {} living recordings reached; with its old root, {}\n",
+            canary.shredded_reached,
+            canary.shredded,
+            canary.living_reached,
+            canary.living,
+            if canary.closure_bites { "all the shredded ones, too" } else { "not all the shredded ones" },
+        );
+    }
+    text
+}
+
+fn recovery(half: &Recovery) -> String {
+    let Some((snapshot, point)) = half.snapshot.as_ref().zip(half.recovery_point) else {
+        return "  nothing was rebuilt\n".to_owned();
+    };
+    let since = half.gap_since.map(|at| format!(", sealed since {at}")).unwrap_or_default();
+    let oldest = half.oldest_waiting.map(|at| format!(" since {at}")).unwrap_or_default();
+    format!(
+        "  rebuilt from    {snapshot} and {} pieces of the journal, in {} ms\n\
+         \x20 fences          {} of {} missing\n\
+         \x20 gap             {} of {} living recordings{since}; {} changes waited for the journal{oldest}\n\
+         \x20 living          {} tried, {} keys found, {} ciphertexts authentic\n\
+         \x20 shredded        {} tried, {} opened\n\
+         \x20 recovery point  {point}; a loss of the database would have lost what changed in the last {} s\n\
+         \x20 horizon         {} s between a shred and its turn, at most\n",
+        half.pieces,
+        half.recovery_time_ms,
+        half.fences_missing,
+        half.fences,
+        half.gap,
+        half.living,
+        half.waiting,
+        half.sampled,
+        half.sample_keys,
+        half.sample_authentic,
+        half.shredded_sampled,
+        half.shredded_opened,
+        half.recovery_point_lag_s,
+        half.horizon_s,
+    )
+}

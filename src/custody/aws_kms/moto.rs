@@ -1,0 +1,70 @@
+//! A stand-in for AWS KMS: `moto_server`, on a port of its own, for as long as a test has it.
+
+use std::{
+    io::{BufRead as _, BufReader},
+    process::{Child, Command, Stdio},
+};
+
+use super::{super::AwsKms, Kms};
+use crate::secret::SecretText;
+
+/// A running server; it ends with this value.
+pub(super) struct Moto {
+    process: Child,
+    pub(super) url: String,
+}
+
+impl Drop for Moto {
+    fn drop(&mut self) {
+        self.stop();
+    }
+}
+
+impl Moto {
+    /// Starts one, unless `RECVAULT_TEST_MOTO` names no `moto_server`.
+    pub(super) fn start() -> Option<Self> {
+        #[expect(clippy::disallowed_methods, reason = "the one switch of these tests")]
+        let Some(program) = std::env::var("RECVAULT_TEST_MOTO").ok().filter(|path| !path.is_empty()) else {
+            eprintln!("skipped: RECVAULT_TEST_MOTO names no moto_server");
+            return None;
+        };
+        let mut command = Command::new(program);
+        command.args(["-H", "127.0.0.1", "-p", "0"]).env("PYTHONUNBUFFERED", "1").stdout(Stdio::null()).stderr(Stdio::piped());
+        let mut process = command.spawn().unwrap();
+        let mut lines = BufReader::new(process.stderr.take().unwrap()).lines();
+        let url = lines.find_map(|line| Some(line.unwrap().split_once("Running on ")?.1.trim().to_owned())).unwrap();
+        // It writes a line for each request, and must not stop because nobody reads it.
+        std::thread::spawn(move || lines.for_each(drop));
+        Some(Self { process, url })
+    }
+
+    pub(super) fn stop(&mut self) {
+        let _ = self.process.kill();
+        let _ = self.process.wait();
+    }
+
+    pub(super) fn settings(&self, key_id: &str) -> AwsKms {
+        AwsKms {
+            key_id: key_id.into(),
+            region: "eu-west-1".into(),
+            endpoint: Some(self.url.clone()),
+            access_key_id: Some("AKIDEXAMPLE".into()),
+            secret_access_key: Some(SecretText::new("secret".into())),
+            ..AwsKms::default()
+        }
+    }
+
+    /// Makes a KMS key and gives its ARN.
+    pub(super) async fn make_key(&self) -> String {
+        let somebody = Kms::new(self.settings("none"), std::path::Path::new("/nowhere")).unwrap();
+        let made = somebody.service.client().await.create_key().send().await.unwrap();
+        made.key_metadata.unwrap().arn.unwrap()
+    }
+
+    /// Forgets everything, keys first.
+    pub(super) async fn forget(&self) {
+        let client = reqwest::Client::builder().build().unwrap();
+        let answer = client.post(format!("{}/moto-api/reset", self.url)).send().await.unwrap();
+        assert!(answer.status().is_success());
+    }
+}

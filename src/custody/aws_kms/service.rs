@@ -1,0 +1,222 @@
+//! The service that wraps and unwraps root keys.
+//!
+//! Owns the connection: address, credentials, time-outs, and the translation of what KMS says. Refuses to know files.
+
+use std::{error::Error as _, fmt, path::Path, time::Duration};
+
+use aws_config::default_provider::credentials::DefaultCredentialsChain;
+use aws_sdk_kms::{
+    Client,
+    config::{BehaviorVersion, Config, Credentials, Region, SharedCredentialsProvider, retry::RetryConfig, timeout::TimeoutConfig},
+    error::{ProvideErrorMetadata, SdkError},
+    operation::{decrypt::builders::DecryptFluentBuilder, encrypt::builders::EncryptFluentBuilder},
+    primitives::Blob,
+};
+use tokio::sync::OnceCell;
+use url::{Host, Url};
+use zeroize::Zeroizing;
+
+use super::{
+    super::{AwsKms, Error, RootName, read_secret},
+    slot::Slot,
+};
+use crate::secret::Key;
+
+pub(super) const NAME: &str = "AWS KMS";
+
+/// To connect, for one attempt, and for all attempts of a call; a listener waits for it.
+const TIMEOUTS: [Duration; 3] = [Duration::from_secs(3), Duration::from_secs(5), Duration::from_secs(12)];
+
+/// KMS, reached when it is first asked.
+pub(super) struct Service {
+    key_id: String,
+    region: Region,
+    endpoint: Option<String>,
+    credentials: Option<Credentials>,
+    client: OnceCell<Client>,
+}
+
+impl Service {
+    pub(super) fn new(settings: AwsKms, base: &Path) -> Result<Self, Error> {
+        let credentials = credentials(&settings, base)?;
+        for (key, value) in [("aws_kms.key_id", &settings.key_id), ("aws_kms.region", &settings.region)] {
+            if value.is_empty() {
+                return Err(setting(key, "missing".into()));
+            }
+        }
+        if let Some(endpoint) = &settings.endpoint {
+            check_endpoint(endpoint)?;
+        }
+        let region = Region::new(settings.region);
+        Ok(Self { key_id: settings.key_id, region, endpoint: settings.endpoint, credentials, client: OnceCell::new() })
+    }
+
+    /// Wraps a root key with the configured KMS key.
+    pub(super) async fn wrap(&self, root: RootName, key: &Key) -> Result<Slot, Error> {
+        let asked = self.client().await.encrypt().key_id(&self.key_id).plaintext(Blob::new(key.expose()));
+        let answer = in_context(asked, root, EncryptFluentBuilder::encryption_context).send().await;
+        let answer = answer.map_err(|error| told(&self.key_id, &error))?;
+        match (answer.ciphertext_blob, answer.key_id) {
+            (Some(ciphertext), Some(key_id)) => Ok(Slot::new(root, key_id, ciphertext.as_ref())),
+            _ => Err(place("its answer to Encrypt lacks the ciphertext or the key".into())),
+        }
+    }
+
+    /// Unwraps a root key with the KMS key that wrapped it.
+    pub(super) async fn unwrap(&self, slot: &Slot) -> Result<Key, Error> {
+        let asked = self.client().await.decrypt().key_id(slot.key_id()).ciphertext_blob(Blob::new(slot.ciphertext()?));
+        let answer = in_context(asked, slot.name(), DecryptFluentBuilder::encryption_context).send().await;
+        let key = answer.map_err(|error| told(slot.key_id(), &error))?.plaintext.map(|blob| Zeroizing::new(blob.into_inner()));
+        key.and_then(|bytes| Key::from_slice(&bytes)).ok_or_else(|| place("its answer to Decrypt is not a root key".into()))
+    }
+
+    pub(super) async fn client(&self) -> &Client {
+        self.client
+            .get_or_init(async || {
+                let credentials = match &self.credentials {
+                    Some(credentials) => SharedCredentialsProvider::new(credentials.clone()),
+                    // Only the credentials are taken from the machine: where KMS is, and how long to wait, is for the configuration to say.
+                    None => SharedCredentialsProvider::new(DefaultCredentialsChain::builder().region(self.region.clone()).build().await),
+                };
+                let [connect, attempt, all] = TIMEOUTS;
+                let timeouts = TimeoutConfig::builder().connect_timeout(connect).operation_attempt_timeout(attempt).operation_timeout(all);
+                let mut config = Config::builder()
+                    .behavior_version(BehaviorVersion::latest())
+                    .region(self.region.clone())
+                    .credentials_provider(credentials)
+                    .retry_config(RetryConfig::standard())
+                    .timeout_config(timeouts.build());
+                config.set_endpoint_url(self.endpoint.clone());
+                Client::from_conf(config.build())
+            })
+            .await
+    }
+}
+
+/// What KMS binds to a wrapped root and shows to key policies.
+fn in_context<B>(asked: B, root: RootName, put: impl Fn(B, &'static str, String) -> B) -> B {
+    let asked = put(asked, "recvault-vault", root.vault.to_string());
+    put(asked, "recvault-epoch", root.epoch.to_string())
+}
+
+fn credentials(settings: &AwsKms, base: &Path) -> Result<Option<Credentials>, Error> {
+    const FILE: &str = "aws_kms.secret_access_key_file";
+    let read;
+    let secret = match (&settings.secret_access_key, &settings.secret_access_key_file) {
+        (Some(_), Some(_)) => return Err(setting(FILE, "set this or `custody.aws_kms.secret_access_key`, not both".into())),
+        (Some(secret), None) => Some(secret.expose()),
+        (None, Some(file)) => {
+            read = read_secret(&base.join(file)).map_err(|why| setting(FILE, why))?;
+            Some(read.expose().trim())
+        }
+        (None, None) => None,
+    };
+    match (&settings.access_key_id, secret) {
+        (Some(id), Some(secret)) => Ok(Some(Credentials::new(id, secret, None, None, "recvault.toml"))),
+        (None, None) => Ok(None),
+        (Some(_), None) => Err(setting(FILE, "missing beside `custody.aws_kms.access_key_id`".into())),
+        (None, Some(_)) => Err(setting("aws_kms.access_key_id", "missing beside the secret access key".into())),
+    }
+}
+
+/// Root keys travel to the endpoint and back: in the clear only inside this machine.
+fn check_endpoint(text: &str) -> Result<(), Error> {
+    let url = Url::parse(text).ok().filter(|url| url.username().is_empty() && url.password().is_none() && url.query().is_none());
+    let is_fit = match url.as_ref().map(|url| (url.scheme(), url.host())) {
+        Some(("https", Some(_))) => true,
+        Some(("http", Some(Host::Ipv4(address)))) => address.is_loopback(),
+        Some(("http", Some(Host::Ipv6(address)))) => address.is_loopback(),
+        Some(("http", Some(Host::Domain(name)))) => name == "localhost",
+        _ => false,
+    };
+    let why = "expected `https://host`, with a port if need be; plain `http` only to this machine";
+    if is_fit { Ok(()) } else { Err(setting("aws_kms.endpoint", why.into())) }
+}
+
+/// What KMS or the way to it says, in our words.
+fn told<E, R>(key_id: &str, error: &SdkError<E, R>) -> Error
+where
+    E: std::error::Error + ProvideErrorMetadata + 'static,
+    R: fmt::Debug,
+{
+    let said = || error.message().unwrap_or("it gives no reason").to_owned();
+    match error.code() {
+        // A wrong context is an invalid ciphertext, too.
+        Some("InvalidCiphertextException" | "IncorrectKeyException") => Error::NotAuthentic,
+        Some("NotFoundException") => place(format!("there is no key `{key_id}`; what it wrapped stays closed ({})", said())),
+        Some("DisabledException" | "KMSInvalidStateException") => {
+            place(format!("the key `{key_id}` is disabled or about to be deleted ({})", said()))
+        }
+        Some("AccessDeniedException") => place(format!("the use of the key `{key_id}` is refused ({})", said())),
+        Some(code) => place(format!("{code}: {}", said())),
+        None => {
+            let (mut why, mut cause) = (error.to_string(), error.source());
+            while let Some(deeper) = cause {
+                why += &format!(": {deeper}");
+                cause = deeper.source();
+            }
+            place(why)
+        }
+    }
+}
+
+fn setting(key: &'static str, why: String) -> Error {
+    Error::Setting { key, why }
+}
+
+fn place(why: String) -> Error {
+    Error::Place { place: NAME, why }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::secret::SecretText;
+
+    fn settings() -> AwsKms {
+        AwsKms { key_id: "alias/vault".into(), region: "eu-west-1".into(), ..AwsKms::default() }
+    }
+
+    /// The key that is refused.
+    fn fault(settings: AwsKms) -> &'static str {
+        match Service::new(settings, Path::new("/nowhere")) {
+            Err(Error::Setting { key, .. }) => key,
+            Err(other) => panic!("{other}"),
+            Ok(_) => "none",
+        }
+    }
+
+    #[test]
+    fn a_root_key_goes_in_the_clear_to_this_machine_only() {
+        for (endpoint, is_fit) in [
+            ("https://kms.example.com:444", true),
+            ("http://127.0.0.1:4566", true),
+            ("http://[::1]:1", true),
+            ("http://localhost:1", true),
+            ("http://kms.example.com", false),
+            ("http://localhost.example.com", false),
+            ("http://10.0.0.1", false),
+            ("https://user:secret@kms.example.com", false),
+            ("kms.example.com", false),
+            ("ftp://kms.example.com", false),
+        ] {
+            let found = fault(AwsKms { endpoint: Some(endpoint.into()), ..settings() });
+            assert_eq!(found, if is_fit { "none" } else { "aws_kms.endpoint" }, "{endpoint}");
+        }
+    }
+
+    #[test]
+    fn settings_that_do_not_fit_together_are_refused() {
+        let secret = || Some(SecretText::new("s".into()));
+        assert_eq!(fault(AwsKms { key_id: String::new(), ..settings() }), "aws_kms.key_id");
+        assert_eq!(fault(AwsKms { region: String::new(), ..settings() }), "aws_kms.region");
+        assert_eq!(fault(AwsKms { access_key_id: Some("a".into()), ..settings() }), "aws_kms.secret_access_key_file");
+        assert_eq!(fault(AwsKms { secret_access_key: secret(), ..settings() }), "aws_kms.access_key_id");
+        let both = AwsKms { secret_access_key: secret(), secret_access_key_file: Some("f".into()), ..settings() };
+        assert_eq!(fault(both), "aws_kms.secret_access_key_file");
+        let absent = AwsKms { access_key_id: Some("a".into()), secret_access_key_file: Some("absent".into()), ..settings() };
+        assert_eq!(fault(absent), "aws_kms.secret_access_key_file");
+        assert_eq!(fault(AwsKms { access_key_id: Some("a".into()), secret_access_key: secret(), ..settings() }), "none");
+        assert_eq!(fault(settings()), "none", "the machine's own credentials");
+    }
+}

@@ -1,0 +1,102 @@
+//! KMS as moto plays it: what every kind promises, and what only this one can get wrong.
+
+use std::{fs, time::Duration};
+
+use super::{moto::Moto, *};
+use crate::model::id::VaultId;
+
+struct World {
+    moto: Moto,
+    folder: tempfile::TempDir,
+    key_id: String,
+    root: RootName,
+}
+
+impl World {
+    async fn new() -> Option<Self> {
+        let moto = Moto::start()?;
+        let (key_id, root) = (moto.make_key().await, RootName { vault: VaultId::random(&mut rand::rng()), epoch: 1 });
+        Some(Self { moto, folder: tempfile::tempdir().unwrap(), key_id, root })
+    }
+
+    fn custody(&self) -> Kms {
+        self.custody_with(&self.key_id)
+    }
+
+    fn custody_with(&self, key_id: &str) -> Kms {
+        Kms::new(self.moto.settings(key_id), self.folder.path()).unwrap()
+    }
+
+    fn file(&self) -> std::path::PathBuf {
+        self.folder.path().join("custody/kms-root")
+    }
+
+    /// Changes the slot file.
+    fn alter(&self, from: &str, to: &str) {
+        let text = fs::read_to_string(self.file()).unwrap();
+        assert!(text.contains(from), "{text}");
+        fs::write(self.file(), text.replace(from, to)).unwrap();
+    }
+}
+
+#[tokio::test]
+async fn keeps_what_custody_promises() {
+    let Some(world) = World::new().await else { return };
+    super::super::conformance::all(&world.custody(), &world.custody()).await;
+}
+
+#[tokio::test]
+async fn a_root_opens_in_its_context_and_under_its_kms_key_only() {
+    let Some(world) = World::new().await else { return };
+    let (custody, key, root) = (world.custody(), Key::random(&mut rand::rng()), world.root);
+    custody.stage(root).await.unwrap();
+    let sealed = custody.seal(root, &key).await.unwrap();
+    let slot = fs::read_to_string(world.file()).unwrap();
+    assert!(slot.contains(&world.key_id) && slot.contains("recvault/kms-root/1"), "{slot}");
+
+    // Another epoch or vault in the file is another context for KMS.
+    world.alter("\"epoch\": 1", "\"epoch\": 2");
+    let renamed = RootName { epoch: 2, ..root };
+    assert!(matches!(custody.stage(renamed).await, Err(Error::NotAuthentic)));
+    assert!(matches!(custody.open(root, &sealed).await, Err(Error::NoRoot(name)) if name == root));
+    fs::write(world.file(), &slot).unwrap();
+    let vault = VaultId::random(&mut rand::rng());
+    world.alter(&root.vault.to_string(), &vault.to_string());
+    assert!(matches!(custody.stage(RootName { vault, ..root }).await, Err(Error::NotAuthentic)));
+    fs::write(world.file(), &slot).unwrap();
+
+    // Another key of the same account.
+    let other_key = world.moto.make_key().await;
+    world.alter(&world.key_id, &other_key);
+    assert!(custody.open(root, &sealed).await.is_err());
+    fs::write(world.file(), &slot).unwrap();
+
+    // A changed setting is for the roots to come.
+    let changed = world.custody_with(&other_key);
+    assert_eq!(changed.open(root, &sealed).await.unwrap(), key);
+    changed.stage(renamed).await.unwrap();
+    assert!(fs::read_to_string(world.folder.path().join("custody/kms-root.staged")).unwrap().contains(&other_key));
+    assert_eq!(custody.roots().await.unwrap(), [root, renamed]);
+}
+
+#[tokio::test]
+async fn a_deleted_key_and_a_service_that_is_down_are_told_apart() {
+    let Some(mut world) = World::new().await else { return };
+    let (custody, key, root) = (world.custody(), Key::random(&mut rand::rng()), world.root);
+    custody.stage(root).await.unwrap();
+    let sealed = custody.seal(root, &key).await.unwrap();
+
+    world.moto.forget().await;
+    let told = custody.open(root, &sealed).await.unwrap_err();
+    assert!(matches!(told, Error::Place { .. }), "{told}");
+    assert!(told.to_string().starts_with(&format!("AWS KMS: there is no key `{}`", world.key_id)), "{told}");
+    let next = RootName { epoch: 2, ..root };
+    assert!(matches!(custody.stage(next).await, Err(Error::Place { .. })));
+    assert_eq!(custody.roots().await.unwrap(), [root], "nothing is staged that KMS did not wrap");
+
+    world.moto.stop();
+    let told = tokio::time::timeout(Duration::from_secs(20), custody.open(root, &sealed)).await.unwrap().unwrap_err();
+    assert!(matches!(told, Error::Place { .. }) && told.to_string().contains("onnect"), "{told}");
+    custody.destroy(root).await.unwrap();
+    assert_eq!(custody.roots().await.unwrap(), [], "to destroy a root nobody has to be asked");
+}

@@ -1,0 +1,171 @@
+//! How a token is reached: its library, its slot, its PIN.
+//!
+//! Owns initialisation, login and the translation of what a token says. Refuses to know objects.
+
+use std::{
+    collections::BTreeMap,
+    path::{Path, PathBuf},
+    sync::{Mutex, MutexGuard, PoisonError},
+};
+
+use cryptoki::{
+    context::{CInitializeArgs, CInitializeFlags, Function, Pkcs11 as Module},
+    error::{Error as Refusal, RvError},
+    mechanism::MechanismType,
+    session::{Session, UserType},
+    slot::Slot,
+    types::AuthPin,
+};
+
+use super::super::{Error, Pkcs11, read_secret};
+use crate::secret::SecretText;
+
+pub(super) const NAME: &str = "PKCS #11 token";
+
+/// The libraries this process has initialised. A library is initialised once for a whole process, and stays so to its end: to finalise it
+/// would close the sessions of everybody else who uses it.
+static MODULES: Mutex<BTreeMap<PathBuf, Module>> = Mutex::new(BTreeMap::new());
+
+/// Where the token is and how to log in.
+pub(super) struct Place {
+    module: PathBuf,
+    token: String,
+    pin: Pin,
+    /// The PIN that the token refused last. It is not tried again, because tokens lock after a few wrong ones.
+    refused: Mutex<Option<SecretText>>,
+}
+
+/// Where the PIN is. A file is read anew for each login, so that it can be changed under a running service.
+enum Pin {
+    Given(SecretText),
+    File(PathBuf),
+}
+
+impl Place {
+    pub(super) fn new(settings: Pkcs11, base: &Path) -> Result<Self, Error> {
+        let fault = |key, why: &str| Err(Error::Setting { key, why: why.into() });
+        if settings.module.as_os_str().is_empty() {
+            return fault("pkcs11.module", "name the library of the token, such as `/usr/lib/softhsm/libsofthsm2.so`");
+        }
+        if settings.token.is_empty() {
+            return fault("pkcs11.token", "name the token by its label");
+        }
+        let pin = match (settings.pin, settings.pin_file) {
+            (Some(pin), None) => Pin::Given(pin),
+            (None, Some(file)) => Pin::File(base.join(file)),
+            (Some(_), Some(_)) => return fault("pkcs11.pin_file", "set this or `custody.pkcs11.pin`, not both"),
+            (None, None) => return fault("pkcs11.pin_file", "set this or `custody.pkcs11.pin`: the roots are private objects"),
+        };
+        Ok(Self { module: base.join(settings.module), token: settings.token, pin, refused: Mutex::new(None) })
+    }
+
+    /// A session that is logged in.
+    pub(super) fn session(&self) -> Result<Session, Error> {
+        let module = module(&self.module)?;
+        let session = module.open_rw_session(self.slot(&module)?).map_err(|error| told(&error))?;
+        self.log_in(&session)?;
+        Ok(session)
+    }
+
+    /// Whether the token seals at all; asked before a root is made.
+    pub(super) fn can_seal(&self) -> Result<(), Error> {
+        let module = module(&self.module)?;
+        match module.get_mechanism_info(self.slot(&module)?, MechanismType::AES_GCM) {
+            Ok(info) if info.encrypt() && info.decrypt() => Ok(()),
+            Ok(_) | Err(Refusal::Pkcs11(RvError::MechanismInvalid, _)) => Err(no_gcm("it is not among its mechanisms")),
+            Err(error) => Err(told(&error)),
+        }
+    }
+
+    fn slot(&self, module: &Module) -> Result<Slot, Error> {
+        let (mut found, mut silent) = (Vec::new(), String::new());
+        for slot in module.get_slots_with_token().map_err(|error| told(&error))? {
+            match module.get_token_info(slot) {
+                Ok(info) if info.label() == self.token => found.push(slot),
+                Ok(_) => {}
+                // It may be another's, and broken; or ours, while another process writes to it.
+                Err(error) => silent = format!(", and slot {slot} does not answer: {error}"),
+            }
+        }
+        match found.as_slice() {
+            [slot] => Ok(*slot),
+            [] => Err(place(format!("there is no token with the label `{}`{silent}", self.token))),
+            _ => Err(place(format!("there are several tokens with the label `{}`", self.token))),
+        }
+    }
+
+    fn log_in(&self, session: &Session) -> Result<(), Error> {
+        let given;
+        let pin = match &self.pin {
+            Pin::Given(pin) => pin,
+            Pin::File(file) => {
+                given = read_secret(file).map_err(|why| Error::Setting { key: "pkcs11.pin_file", why })?;
+                &given
+            }
+        };
+        let mut refused = lock(&self.refused);
+        if refused.as_ref().is_some_and(|refused| refused.expose() == pin.expose()) {
+            return Err(place("it refused the PIN before; the same PIN is not tried again, so that the token does not lock".into()));
+        }
+        match session.login(UserType::User, Some(&AuthPin::from(pin.expose()))) {
+            // The login of another session of this process counts for all.
+            Ok(()) | Err(Refusal::Pkcs11(RvError::UserAlreadyLoggedIn, _)) => Ok(()),
+            Err(Refusal::Pkcs11(RvError::PinIncorrect | RvError::PinInvalid | RvError::PinLenRange, _)) => {
+                *refused = Some(SecretText::new(pin.expose().to_owned()));
+                Err(place("it refuses the PIN".into()))
+            }
+            Err(Refusal::Pkcs11(RvError::PinLocked, _)) => Err(place("its PIN is locked; unlock it with the token's own tools".into())),
+            Err(error) => Err(told(&error)),
+        }
+    }
+}
+
+/// A library, initialised once.
+pub(super) fn module(path: &Path) -> Result<Module, Error> {
+    let mut modules = lock(&MODULES);
+    if let Some(module) = modules.get(path) {
+        return Ok(module.clone());
+    }
+    let module = Module::new(path).map_err(|error| place(format!("`{}` does not load: {error}", path.display())))?;
+    match module.initialize(CInitializeArgs::new(CInitializeFlags::OS_LOCKING_OK)) {
+        // Under another path, or by something else in this process.
+        Ok(()) | Err(Refusal::Pkcs11(RvError::CryptokiAlreadyInitialized, _)) => {}
+        Err(error) => return Err(told(&error)),
+    }
+    modules.insert(path.to_owned(), module.clone());
+    Ok(module)
+}
+
+/// What the token says, in our words.
+pub(super) fn told(error: &Refusal) -> Error {
+    match error {
+        Refusal::Pkcs11(
+            RvError::MechanismInvalid | RvError::MechanismParamInvalid,
+            Function::EncryptInit | Function::Encrypt | Function::DecryptInit | Function::Decrypt,
+        ) => no_gcm(&error.to_string()),
+        other => place(other.to_string()),
+    }
+}
+
+/// The object went away between a look and its use: another process destroyed it.
+pub(super) fn is_gone(error: &Refusal) -> bool {
+    matches!(error, Refusal::Pkcs11(RvError::ObjectHandleInvalid | RvError::KeyHandleInvalid, _))
+}
+
+/// Tokens do not agree on what to say of a wrong tag; SoftHSM 2 calls it a general error.
+pub(super) fn is_wrong_tag(error: &Refusal) -> bool {
+    use RvError::{EncryptedDataInvalid, EncryptedDataLenRange, GeneralError};
+    matches!(error, Refusal::Pkcs11(EncryptedDataInvalid | EncryptedDataLenRange | GeneralError, Function::Decrypt))
+}
+
+fn no_gcm(why: &str) -> Error {
+    place(format!("it does not do AES-GCM (CKM_AES_GCM) with an IV of 12 bytes and a tag of 128 bits, which custody needs: {why}"))
+}
+
+fn place(why: String) -> Error {
+    Error::Place { place: NAME, why }
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}

@@ -1,0 +1,113 @@
+//! `[custody]`: which place, and how it is reached.
+//!
+//! Owns the names of the keys and their defaults. Refuses to judge them: each kind reads its own when it is opened. The settings of a kind are
+//! known also to a build that leaves the kind out, so that such a build can say what it lacks.
+
+use std::path::PathBuf;
+
+use serde::Deserialize;
+
+use crate::secret::SecretText;
+
+/// The kinds of custody.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Kind {
+    /// A file sealed under a passphrase.
+    #[default]
+    Passphrase,
+    /// A key inside a PKCS #11 token.
+    Pkcs11,
+    /// A file wrapped by a key of AWS KMS.
+    AwsKms,
+}
+
+impl Kind {
+    /// The word in the configuration.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Passphrase => "passphrase",
+            Self::Pkcs11 => "pkcs11",
+            Self::AwsKms => "aws-kms",
+        }
+    }
+}
+
+/// `[custody]`: where the root key rests.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Settings {
+    /// Which kind.
+    pub kind: Kind,
+    /// The root file, relative to the configuration file.
+    pub root_file: String,
+    /// A file that holds the passphrase, relative to the configuration file.
+    pub passphrase_file: Option<String>,
+    /// The passphrase itself; meant for the environment.
+    pub passphrase: Option<SecretText>,
+    /// `[custody.pkcs11]`.
+    pub pkcs11: Pkcs11,
+    /// `[custody.aws_kms]`.
+    pub aws_kms: AwsKms,
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        Self {
+            kind: Kind::Passphrase,
+            root_file: "custody/root".into(),
+            passphrase_file: Some("custody/passphrase".into()),
+            passphrase: None,
+            pkcs11: Pkcs11::default(),
+            aws_kms: AwsKms::default(),
+        }
+    }
+}
+
+/// `[custody.pkcs11]`.
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Pkcs11 {
+    /// The token's library, relative to the configuration file.
+    pub module: PathBuf,
+    /// The token's label.
+    pub token: String,
+    /// A file that holds the user PIN, relative to the configuration file.
+    pub pin_file: Option<PathBuf>,
+    /// The user PIN itself; meant for the environment.
+    pub pin: Option<SecretText>,
+}
+
+/// `[custody.aws_kms]`.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct AwsKms {
+    /// The wrapping key: ARN, id or alias.
+    pub key_id: String,
+    /// The region of the key.
+    pub region: String,
+    /// The service's address, if it is not the region's own.
+    pub endpoint: Option<String>,
+    /// The file with the wrapped root, relative to the configuration file.
+    pub slot_file: PathBuf,
+    /// The access key; without it, what the environment, the profile or the machine's role gives.
+    pub access_key_id: Option<String>,
+    /// A file that holds the secret of the access key, relative to the configuration file.
+    pub secret_access_key_file: Option<PathBuf>,
+    /// The secret itself; meant for the environment.
+    pub secret_access_key: Option<SecretText>,
+}
+
+impl Default for AwsKms {
+    fn default() -> Self {
+        Self {
+            key_id: String::new(),
+            region: String::new(),
+            endpoint: None,
+            slot_file: "custody/kms-root".into(),
+            access_key_id: None,
+            secret_access_key_file: None,
+            secret_access_key: None,
+        }
+    }
+}

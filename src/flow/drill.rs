@@ -1,0 +1,82 @@
+//! A drill: the vault shows that it forgets and that it recovers, and signs what came of it.
+//!
+//! Owns the order of the halves, their times and the audit entry. Refuses to know how either is done; the vault does.
+
+use std::path::PathBuf;
+
+use serde::Serialize;
+
+use super::{Error, Flow};
+use crate::{
+    evidence::{self, NewEntry},
+    model::id::RecordingId,
+    policy::{Action, Permit},
+    vault::{Looked, Old, Sandbox, Say},
+};
+
+/// What a drill is held with.
+#[derive(Clone, Debug)]
+pub struct DrillOptions {
+    /// Old copies that somebody kept.
+    pub old: Old,
+    /// The folder to work in, which must not exist or be empty. `None`: one that is removed at the end.
+    pub sandbox: Option<PathBuf>,
+    /// Living and shredded recordings that are tried in the rebuilt vault, at most; at least one of each.
+    pub sample: usize,
+}
+
+/// A drill that was held.
+#[derive(Clone, Debug, Serialize)]
+pub struct Held {
+    /// What is signed.
+    #[serde(flatten)]
+    pub drill: evidence::Drill,
+    /// Everything that was looked at; its digest is signed.
+    pub artefacts: Vec<Looked>,
+    /// Shredded recordings that were reached.
+    pub reached: Vec<RecordingId>,
+    /// What went wrong, for people.
+    pub failures: Vec<String>,
+    /// The signed form, a JWS.
+    pub evidence: String,
+}
+
+impl Held {
+    /// Whether both halves went as they must.
+    pub fn holds(&self) -> bool {
+        self.drill.forgets() && self.drill.recovers()
+    }
+}
+
+impl Flow {
+    /// Holds a drill. Beyond its audit entry, nothing of the vault is changed.
+    ///
+    /// # Errors
+    /// [`Error::NotFound`] for a permit of another kind; whatever keeps the drill from being held. One that was held and failed is no error.
+    pub async fn drill(&self, permit: &Permit, options: DrillOptions, say: Say<'_>) -> Result<Held, Error> {
+        if permit.action() != Action::Keys {
+            return Err(Error::NotFound);
+        }
+        let vault = &self.0.vault;
+        let sandbox = Sandbox::make(options.sandbox.as_deref())?;
+        let forgot = vault.drill_forgetting(&options.old, &sandbox, say).await?;
+        let recovered = vault.drill_recovery(options.sample.max(1), &sandbox, say).await?;
+        drop(sandbox);
+        vault.follow_epoch().await?;
+        let mut recovery = recovered.recovery;
+        recovery.horizon_s = self.0.epochs.turn_every().as_secs();
+        let drill = evidence::Drill {
+            vault: vault.id(),
+            epoch: vault.epoch(),
+            at: self.now(),
+            program: concat!("recvault ", env!("CARGO_PKG_VERSION")).to_owned(),
+            custody: vault.custody_kind().to_owned(),
+            forgetting: forgot.forgetting,
+            recovery,
+        };
+        let evidence = vault.sign_drill(&drill);
+        self.note(|| NewEntry::drill_held(drill.at, *permit.actor(), drill.recovers(), drill.forgets())).await?;
+        let failures = forgot.failures.into_iter().chain(recovered.failures).collect();
+        Ok(Held { drill, artefacts: forgot.artefacts, reached: forgot.reached, failures, evidence })
+    }
+}

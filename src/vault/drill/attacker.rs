@@ -1,0 +1,320 @@
+//! The attacker: somebody who kept every old copy, and then takes the running system with its present roots.
+//!
+//! ```text
+//! sealed root page keys (rows of `epochs`, headers of recovery files) ─present roots in custody─▶ root page keys
+//!   → recovery files under them: more pages, more sealed root page keys, record keys of the journal
+//!   → again, until nothing new opens
+//!   → the closure over every version of every page
+//! ```
+//! Owns what is collected and what is tried. Keeps each version of a page once, and remembers in which copies it was.
+
+use std::{
+    collections::{BTreeMap, BTreeSet, HashMap},
+    sync::Arc,
+};
+
+use aws_lc_rs::digest::{self, SHA256};
+use serde::Serialize;
+
+use super::{census::each, old::Source};
+use crate::{
+    custody::{self, RootName},
+    keyring::{PageRow, RootKey, fingerprint, reach},
+    ledger::{Tx, image::Image, image::Table, keys},
+    seal,
+    store::{self, RecoveryName, Store},
+    vault::{
+        Error, Inner,
+        journal::{self, Line},
+        recovery::{Front, Reading},
+        snapshot::Rows,
+    },
+};
+
+/// One copy that was looked at.
+#[derive(Clone, Debug, Serialize)]
+pub struct Looked {
+    /// As it was given, or as the store names it.
+    pub name: String,
+    /// `live-ledger`, `live-snapshot`, `live-journal`, `ledger`, `ledger-without-wal`, `snapshot` or `journal`.
+    pub kind: &'static str,
+    /// Versions of key pages in it.
+    pub page_versions: u64,
+    /// How many of them opened.
+    pub page_versions_opened: u64,
+    /// Of a snapshot or a piece of the journal: whether it opened. Of a database: whether anything of it did.
+    pub opened: bool,
+    /// Why it could not be read.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub unreadable: Option<String>,
+}
+
+/// What the attacker has.
+pub(super) struct Attacker<'a> {
+    vault: &'a Inner,
+    pub(super) looked: Vec<Looked>,
+    /// Every version of a page, once; beside it the copies that it was in.
+    versions: Vec<PageRow>,
+    owners: Vec<Vec<usize>>,
+    known: HashMap<[u8; 32], usize>,
+    /// Sealed root page keys, and the keys in those that custody opened.
+    sealed: BTreeMap<Vec<u8>, Option<Arc<RootKey>>>,
+    asked: BTreeSet<Vec<u8>>,
+    roots: Vec<Arc<RootKey>>,
+    files: Vec<(usize, Front)>,
+    /// Public names of record keys in pieces of the journal.
+    journaled: BTreeSet<String>,
+}
+
+/// What the attacker reached.
+pub(super) struct Reached {
+    /// Public names of record keys.
+    pub(super) keys: BTreeSet<String>,
+    /// Versions of pages that were tried.
+    pub(super) tried: u64,
+    /// Versions of pages that opened.
+    pub(super) opened: u64,
+}
+
+impl<'a> Attacker<'a> {
+    pub(super) fn of(vault: &'a Inner) -> Self {
+        Self {
+            vault,
+            looked: Vec::new(),
+            versions: Vec::new(),
+            owners: Vec::new(),
+            known: HashMap::new(),
+            sealed: BTreeMap::new(),
+            asked: BTreeSet::new(),
+            roots: Vec::new(),
+            files: Vec::new(),
+            journaled: BTreeSet::new(),
+        }
+    }
+
+    /// Looks at a copy; its number.
+    pub(super) fn look(&mut self, name: &str, kind: &'static str) -> usize {
+        let name = name.to_owned();
+        self.looked.push(Looked { name, kind, page_versions: 0, page_versions_opened: 0, opened: false, unreadable: None });
+        self.looked.len() - 1
+    }
+
+    /// Notes that a copy cannot be read.
+    pub(super) fn give_up(&mut self, copy: usize, why: String) {
+        if let Some(looked) = self.looked.get_mut(copy) {
+            looked.unreadable = Some(why);
+        }
+    }
+
+    /// Takes what an old copy has.
+    ///
+    /// # Errors
+    /// Why it cannot be read.
+    pub(super) async fn take(&mut self, copy: usize, source: &Source) -> Result<(), Error> {
+        match source {
+            Source::Ledger(ledger) => self.take_rows(copy, &mut ledger.snapshot().await?).await,
+            Source::File(store, name) => self.take_file(copy, store, *name).await,
+        }
+    }
+
+    /// Takes pages and sealed root page keys of a ledger.
+    ///
+    /// # Errors
+    /// [`Error::NoVault`], [`Error::OtherVault`]; the ledger's.
+    pub(super) async fn take_rows(&mut self, copy: usize, tx: &mut Tx) -> Result<(), Error> {
+        let (ours, theirs) = (self.vault.id, keys::vault_id(tx).await?.ok_or(Error::NoVault)?);
+        if ours != theirs {
+            return Err(Error::OtherVault { root: ours, ledger: theirs });
+        }
+        let mut last = None;
+        each(tx, Table::Epochs, |row| {
+            last = row.bytes("root_sealed").map(<[u8]>::to_vec);
+            self.take_row(copy, &row)
+        })
+        .await?;
+        // A vault from before schema 2 that has not turned: custody itself has the root page's key.
+        if last.as_ref().is_some_and(Vec::is_empty) {
+            self.sealed.entry(Vec::new()).or_default();
+        }
+        each(tx, Table::Pages, |row| self.take_row(copy, &row)).await
+    }
+
+    /// Takes a recovery file, to be opened when there is a key for it.
+    ///
+    /// # Errors
+    /// [`Error::RecoveryFile`], also for another vault's; the store's.
+    pub(super) async fn take_file(&mut self, copy: usize, store: &Store, name: RecoveryName) -> Result<(), Error> {
+        let front = Front::read(store, name).await?;
+        let sealed = front.header.root_sealed().filter(|_| front.header.vault == self.vault.id);
+        let sealed = sealed.ok_or_else(|| Error::RecoveryFile { name: name.to_string(), why: "it is another vault's" })?;
+        self.sealed.entry(sealed).or_default();
+        self.files.push((copy, front));
+        Ok(())
+    }
+
+    /// Takes a root page's key that somebody kept aside.
+    pub(super) fn take_root(&mut self, root: Arc<RootKey>) {
+        if !self.roots.iter().any(|known| known.key == root.key) {
+            self.roots.push(root);
+        }
+    }
+
+    /// How many root page keys are known.
+    pub(super) fn roots(&self) -> usize {
+        self.roots.len()
+    }
+
+    /// Opens whatever opens.
+    ///
+    /// # Errors
+    /// Custody's, where it cannot be asked; the store's, where the live one does not answer.
+    pub(super) async fn attack(&mut self) -> Result<Reached, Error> {
+        loop {
+            self.ask_custody().await?;
+            if !self.open_files().await? {
+                break;
+            }
+        }
+        let roots: Vec<_> = self.roots.iter().map(|root| &root.key).collect();
+        let found = reach::reach(&roots, &self.versions, self.vault.id);
+        for looked in self.looked.iter_mut().filter(|looked| looked.kind.contains("ledger")) {
+            looked.opened = false;
+        }
+        self.looked.iter_mut().for_each(|looked| looked.page_versions_opened = 0);
+        for (owners, _) in self.owners.iter().zip(&found.which).filter(|(_, opened)| **opened) {
+            for owner in owners {
+                if let Some(looked) = self.looked.get_mut(*owner) {
+                    (looked.page_versions_opened, looked.opened) = (looked.page_versions_opened + 1, true);
+                }
+            }
+        }
+        let mut keys = found.record_keys;
+        keys.extend(self.journaled.iter().cloned());
+        Ok(Reached { keys, tried: found.tried, opened: found.opened })
+    }
+
+    /// Asks custody to open each sealed root page key with each root that it has now.
+    async fn ask_custody(&mut self) -> Result<(), Error> {
+        let fresh: Vec<Vec<u8>> = self.sealed.keys().filter(|sealed| !self.asked.contains(*sealed)).cloned().collect();
+        if fresh.is_empty() {
+            return Ok(());
+        }
+        let present = self.vault.custody.roots().await?;
+        for sealed in fresh {
+            for root in present.iter().filter(|root| root.vault == self.vault.id) {
+                let name = RootName { vault: root.vault, epoch: root.epoch };
+                match self.vault.custody.open(name, &sealed).await {
+                    Ok(key) => {
+                        let key = Arc::new(RootKey { epoch: root.epoch, key });
+                        self.take_root(Arc::clone(&key));
+                        self.sealed.insert(sealed.clone(), Some(key));
+                    }
+                    Err(custody::Error::NoRoot(_) | custody::Error::NotAuthentic) => {}
+                    // Not every kind takes nothing for the form from before schema 2.
+                    Err(_) if sealed.is_empty() => {}
+                    Err(error) => return Err(error.into()),
+                }
+            }
+            self.asked.insert(sealed);
+        }
+        Ok(())
+    }
+
+    /// Tries every file that is still closed with every key; whether a new sealed root page key came to light.
+    async fn open_files(&mut self) -> Result<bool, Error> {
+        let before = self.sealed.len();
+        let mut closed = Vec::new();
+        for (copy, front) in std::mem::take(&mut self.files) {
+            match self.open_file(copy, &front).await {
+                Ok(true) => {}
+                Ok(false) => closed.push((copy, front)),
+                // Removed meanwhile, by a turn or a newer snapshot.
+                Err(Error::Store(store::Error::NotFound { .. })) => {}
+                Err(error @ Error::Store(_)) => return Err(error),
+                Err(error) => self.give_up(copy, error.to_string()),
+            }
+        }
+        self.files = closed;
+        Ok(self.sealed.len() > before)
+    }
+
+    async fn open_file(&mut self, copy: usize, front: &Front) -> Result<bool, Error> {
+        for root in self.roots.clone() {
+            match front.open(root).await {
+                Ok(reading) => {
+                    self.plunder(copy, front, reading).await?;
+                    return Ok(true);
+                }
+                Err(Error::Seal(seal::Error::NotAuthentic)) => {}
+                Err(error) => return Err(error),
+            }
+        }
+        // Custody has the very key that this file was sealed under: then it was altered or cut.
+        let own = front.header.root_sealed().and_then(|sealed| self.sealed.get(&sealed)?.clone());
+        if own.is_some() { Err(seal::Error::NotAuthentic.into()) } else { Ok(false) }
+    }
+
+    async fn plunder(&mut self, copy: usize, front: &Front, mut file: Reading) -> Result<(), Error> {
+        if let Some(looked) = self.looked.get_mut(copy) {
+            looked.opened = true;
+        }
+        let fault = |why| Error::RecoveryFile { name: front.name.to_string(), why };
+        let mut rows = Rows::default();
+        while let Some(line) = file.line().await? {
+            match journal::parse(&mut rows, line).map_err(fault)? {
+                Line::Nothing => {}
+                Line::Row(row) => self.take_row(copy, &row)?,
+                Line::Key(_, _, key) => drop(self.journaled.insert(fingerprint(&key))),
+            }
+        }
+        rows.end().map(drop).map_err(fault)
+    }
+
+    fn take_row(&mut self, copy: usize, row: &Image) -> Result<(), Error> {
+        match row.table() {
+            Table::Epochs => {
+                if let Some(sealed) = row.bytes("root_sealed").filter(|sealed| !sealed.is_empty()) {
+                    self.sealed.entry(sealed.to_vec()).or_default();
+                }
+            }
+            Table::Pages => self.take_page(copy, keys::page_of(row)?),
+            _ => {}
+        }
+        Ok(())
+    }
+
+    fn take_page(&mut self, copy: usize, page: PageRow) {
+        if let Some(looked) = self.looked.get_mut(copy) {
+            looked.page_versions += 1;
+        }
+        let at = *self.known.entry(identity(&page)).or_insert(self.versions.len());
+        match self.owners.get_mut(at) {
+            Some(owners) => owners.push(copy),
+            None => {
+                self.versions.push(page);
+                self.owners.push(vec![copy]);
+            }
+        }
+    }
+}
+
+/// What makes two versions of a page the same for whoever would open them.
+fn identity(page: &PageRow) -> [u8; 32] {
+    let mut context = digest::Context::new(&SHA256);
+    let place = page.parent.map_or([0; 18], |place| {
+        let mut bytes = [1; 18];
+        bytes[1..17].copy_from_slice(place.page.as_bytes());
+        bytes[17] = place.slot;
+        bytes
+    });
+    context.update(page.id.as_bytes());
+    context.update(&[page.level, page.used]);
+    context.update(&page.generation.to_be_bytes());
+    context.update(&place);
+    context.update(&(page.tier.len() as u64).to_be_bytes());
+    context.update(page.tier.as_bytes());
+    context.update(&page.sealed);
+    let mut identity = [0; 32];
+    identity.copy_from_slice(context.finish().as_ref());
+    identity
+}

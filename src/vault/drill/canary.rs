@@ -1,0 +1,175 @@
+//! A small vault of the drill's own, for a drill without old copies: it shows that the attack finds what is there to be found.
+//!
+//! ```text
+//! deposit canaries in two tiers → snapshot → copy everything → shred a third, move one and shred it → copy again → turn → attack with both copies
+//! ```
+//! Owns this story. Its passphrase is random and in memory only, and its recordings are noise.
+
+use std::{convert::Infallible, fs, io, path::Path, time::Duration};
+
+use bytes::Bytes;
+use futures_util::{future::try_join_all, stream};
+use rand::{Rng as _, RngExt as _};
+
+use super::{Old, Sandbox, Say, forget::forget, sandbox::fault};
+use crate::{
+    custody,
+    evidence::drill::Canary,
+    ledger::{
+        self, Ledger,
+        accept::{self, Announcement},
+        recordings, work,
+    },
+    model::{
+        actor::Actor,
+        id::{HolderId, RecordingId},
+        recording::Recording,
+        time::Clock,
+    },
+    policy::{Action, Permit},
+    secret::SecretText,
+    store::{self, Store},
+    vault::{DepositError, Error, Parts, Vault},
+};
+
+/// Canaries in all.
+const CANARIES: usize = 36;
+/// The tiers they are in.
+const TIERS: [&str; 2] = ["plain", "close"];
+/// How long their deposit may take.
+const LEASE: Duration = Duration::from_secs(600);
+
+/// Tells the story. The numbers, and what went wrong, for people.
+pub(super) async fn fly(clock: &Clock, sandbox: &Sandbox, say: Say<'_>) -> Result<(Canary, Vec<String>), Error> {
+    let home = sandbox.room("canary")?;
+    let (vault, ledger) = plant(&home, clock).await?;
+    let canaries = deposit(&vault, &ledger, clock).await?;
+    vault.snapshot().await?;
+    let mut old = Old::default();
+    keep(&home, sandbox, &mut old)?;
+
+    let (reason, shreds, keys) =
+        ("operator".parse().expect("it is a code"), Permit::of_operator(Action::Shred), Permit::of_operator(Action::Keys));
+    let (doomed, living) = canaries.split_at(CANARIES / 3);
+    for canary in doomed {
+        vault.shred(&shreds, canary, &reason).await?;
+    }
+    // Its key is on two pages by the time it is destroyed.
+    let moved = living.first().ok_or(Error::Gone)?;
+    let there = TIERS.into_iter().find(|tier| *tier != moved.tier.as_str()).unwrap_or_default();
+    vault.move_to(&keys, moved, &there.parse().expect("it is a name")).await?;
+    vault.journal().await?;
+    vault.shred(&shreds, moved, &reason).await?;
+    keep(&home, sandbox, &mut old)?;
+
+    let before = vault.0.root.key();
+    vault.turn(Actor::Operator).await?;
+    say("the small vault has turned: attacking it with its old copies");
+    let attack = forget(&vault.0, &old, Some(before), sandbox, &|_| {}).await?;
+    let reached_with_old_root = attack.with_kept.unwrap_or(0);
+    let canary = Canary {
+        artefacts: attack.looked.len() as u64,
+        page_versions: attack.page_versions,
+        shredded: attack.shredded,
+        shredded_reached: attack.shredded_reached.len() as u64,
+        living: attack.living,
+        living_reached: attack.living_reached,
+        shredded_reached_with_old_root: reached_with_old_root,
+        closure_bites: attack.shredded > 0 && reached_with_old_root == attack.shredded,
+    };
+    let mut failures: Vec<String> = attack.failures().iter().map(|failure| format!("in the small vault: {failure}")).collect();
+    if !canary.closure_bites {
+        failures.push(format!(
+            "in the small vault: with the old root, the attack reaches only {reached_with_old_root} of {} shredded recordings; it is blind",
+            canary.shredded
+        ));
+    }
+    ledger.close().await;
+    Ok((canary, failures))
+}
+
+/// A new vault in this folder.
+async fn plant(home: &Path, clock: &Clock) -> Result<(Vault, Ledger), Error> {
+    let mut passphrase = [0; 32];
+    rand::rng().fill_bytes(&mut passphrase);
+    let settings = custody::Settings { passphrase: Some(SecretText::new(hex::encode(passphrase))), ..Default::default() };
+    let custody = custody::open(settings, home)?;
+    let ledger = Ledger::open(&ledger::Settings { url: "sqlite:vault.db".into(), connections: 2 }, home).await?;
+    let store = Store::open(&store::Settings { url: "folder:objects".into(), ..Default::default() }, home)?;
+    Vault::create(&ledger, custody.as_ref(), clock).await?;
+    let parts = Parts { ledger: ledger.clone(), store: store.clone(), recovery: store, custody, clock: clock.clone() };
+    Ok((Vault::unlock(parts).await?, ledger))
+}
+
+/// Announces canaries and deposits them, the way every recording goes.
+async fn deposit(vault: &Vault, ledger: &Ledger, clock: &Clock) -> Result<Vec<Recording>, Error> {
+    let announced: Vec<Announcement> = (0..CANARIES).map(|number| announcement(vault, number)).collect();
+    let (acceptor, committer) = accept::channel(ledger.clone());
+    let announcing = async {
+        let done = try_join_all(announced.into_iter().map(|announcement| acceptor.accept(announcement))).await;
+        drop(acceptor);
+        done
+    };
+    tokio::join!(committer.run(|| clock.now()), announcing).1?;
+    let (now, holder) = (clock.now(), HolderId::random(&mut rand::rng()));
+    let mut tx = ledger.begin().await?;
+    let leases = work::lease(&mut tx, holder, now, now.after(LEASE), CANARIES as i64).await?;
+    tx.commit().await?;
+    let mut canaries = Vec::with_capacity(leases.len());
+    for lease in leases {
+        let canary = recordings::find(&mut ledger.read().await?, lease.recording).await?.ok_or(Error::Gone)?;
+        let mut noise = vec![0; rand::rng().random_range(1..2000)];
+        rand::rng().fill_bytes(&mut noise);
+        let body = stream::iter([Ok::<_, Infallible>(Bytes::from(noise))]);
+        vault.deposit(&lease, &canary, "audio/wav", body).await.map_err(|error| match error {
+            DepositError::Vault(error) => error,
+            DepositError::Source(never) => match never {},
+        })?;
+        canaries.push(canary);
+    }
+    vault.journal().await?;
+    Ok(canaries)
+}
+
+fn announcement(vault: &Vault, number: usize) -> Announcement {
+    let digits = || hex::encode(rand::random::<[u8; 16]>());
+    let (account, source) = (format!("AC{}", digits()), format!("RE{}", digits()));
+    Announcement {
+        id: RecordingId::of_source(vault.id(), &account, &source),
+        account: account.parse().expect("it has the form of one"),
+        source_sid: source.parse().expect("it has the form of one"),
+        call: None,
+        conference: None,
+        source: None,
+        source_status: "completed".into(),
+        error_code: None,
+        duration_s: None,
+        channels: None,
+        tier: TIERS.get(number % TIERS.len()).copied().unwrap_or_default().parse().expect("it is a name"),
+        policy_version: "canary".into(),
+        policy_digest: "0".repeat(64),
+        started_at: None,
+    }
+}
+
+/// Copies database and store, as a backup would; nobody writes meanwhile.
+fn keep(home: &Path, sandbox: &Sandbox, old: &mut Old) -> Result<(), Error> {
+    let room = sandbox.room("kept")?;
+    for name in ["vault.db", "vault.db-wal"] {
+        match fs::copy(home.join(name), room.join(name)) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(fault(home)(error)),
+            _ => {}
+        }
+    }
+    for folder in ["objects/snapshots", "objects/journal"] {
+        let (from, to) = (home.join(folder), room.join(folder));
+        fs::create_dir_all(&to).map_err(fault(&to))?;
+        for entry in fs::read_dir(&from).map_err(fault(&from))? {
+            let entry = entry.map_err(fault(&from))?;
+            fs::copy(entry.path(), to.join(entry.file_name())).map_err(fault(&from))?;
+        }
+    }
+    old.ledgers.push(room.join("vault.db").display().to_string());
+    old.stores.push(room);
+    Ok(())
+}
