@@ -23,7 +23,8 @@ use crate::{
     ledger::{
         self, Tx, audit,
         epochs::{self, EpochRow},
-        keys as rows, marks,
+        keys as rows,
+        marks::{self, Marked},
         shreds::{self, NextReceipt},
     },
     model::{
@@ -312,14 +313,17 @@ impl Turner<'_> {
                 .unit(async || {
                     let mut tx = self.begin().await?;
                     let covered = shreds::covered(&mut tx, epoch, RECEIPTS).await?;
-                    let mut next = Vec::with_capacity(covered.len());
+                    let (mut next, mut recordings) = (Vec::with_capacity(covered.len()), Vec::with_capacity(covered.len()));
                     for (id, before) in &covered {
                         let receipt = Receipt::verify(before, &keys).map_err(|_| Error::Gone)?;
                         let receipt = receipt.unrecoverable(since, epoch, vault.clock.now());
+                        recordings.push(receipt.recording());
                         let (state, jws) = (receipt.state().as_str(), receipt.sign(&vault.signer));
                         next.push(NextReceipt { id: *id, state, jws, before });
                     }
                     shreds::replace_receipts(&mut tx, &next).await?;
+                    // A vault that is rebuilt says no less than this one did.
+                    marks::set(&mut tx, Marked::Recording, &recordings, vault.clock.now()).await?;
                     tx.commit().await?;
                     Ok(covered.len())
                 })

@@ -153,6 +153,7 @@ impl Vault {
         let closed = fenced.reissued(copies(had_key, fenced_at, Removal::Removed(now)), now);
         let next = NextReceipt { id: receipt, state: closed.state().as_str(), jws: closed.sign(&vault.signer), before: &jws };
         shreds::replace_receipts(&mut tx, &[next]).await?;
+        marks::set(&mut tx, Marked::Recording, &[id], now).await?;
         audit::append(&mut tx, NewEntry::shred_bytes_removed(now, id, receipt)).await?;
         crash::point("remove.before_done");
         Ok(tx.commit().await?)

@@ -87,7 +87,7 @@ impl Entry {
     }
 
     /// Brings this recording to its end at a service that stays up, and holds the vault to every answer it ever gave.
-    async fn settle(&self, world: &World, client: &Client, keys: &KeySet) {
+    async fn settle(&self, world: &World, client: &Client) {
         let mut state = client.state(self.id).await.unwrap();
         assert!(state.is_some() || !self.is_acknowledged.load(SeqCst), "{} was answered 204 and is lost", self.id);
         // Twilio sends again what was not answered.
@@ -106,16 +106,20 @@ impl Entry {
         if self.is_condemned.load(SeqCst) {
             self.shred(client).await.unwrap();
             assert!(self.receipt.get().is_some(), "a service that stays up answers the shred of {}", self.id);
-            self.is_gone(client, keys).await;
+            self.is_gone(client).await;
         }
     }
 
-    /// Nothing opens it, its receipt holds and closes.
-    async fn is_gone(&self, client: &Client, keys: &KeySet) {
+    /// Nothing opens it.
+    async fn is_gone(&self, client: &Client) {
         if let Some(path) = self.audio.get() {
             assert_eq!(client.get(path).await.unwrap().0, 410, "an old grant to {}", self.id);
         }
         assert_eq!(client.grant(self.id).await.unwrap().0, 410, "a new grant to {}", self.id);
+    }
+
+    /// The receipt of a shred holds, and closes after the epoch has turned.
+    async fn closes(&self, client: &Client, keys: &KeySet) {
         let receipt = self.receipt.get().expect("the shred was answered");
         let closed = eventually(async || {
             let (status, jws) = client.get(&format!("/v1/receipts/{receipt}")).await.unwrap();
@@ -128,9 +132,14 @@ impl Entry {
     }
 }
 
-/// Brings every recording to its end; see [`Entry::settle`].
+/// Brings every recording to its end, see [`Entry::settle`], and lets the operator turn the epoch for what was shredded.
 pub(crate) async fn settle(entries: &[Entry], world: &World, client: &Client) {
     let (_, keys) = client.get("/.well-known/jwks.json").await.unwrap();
     let keys: KeySet = std::str::from_utf8(&keys).unwrap().parse().unwrap();
-    stream::iter(entries).for_each_concurrent(8, |entry| entry.settle(world, client, &keys)).await;
+    stream::iter(entries).for_each_concurrent(8, |entry| entry.settle(world, client)).await;
+    let shredded: Vec<&Entry> = entries.iter().filter(|entry| entry.receipt.get().is_some()).collect();
+    if !shredded.is_empty() {
+        world.turn();
+        stream::iter(shredded).for_each_concurrent(8, |entry| entry.closes(client, &keys)).await;
+    }
 }

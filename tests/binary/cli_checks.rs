@@ -26,7 +26,7 @@ fn all_faults_of_a_policy_are_told_with_their_lines() {
         .replacen("grant_lifetime = \"5m\"", "grant_lifetime = \"soon\"", 1);
     fs::write(folder.path().join("policy.toml"), &bad).unwrap();
     let why = run_in(folder.path(), &["policy", "check", "policy.toml"], &[]).refused();
-    let line = |part: &str| bad.lines().position(|line| line.contains(part)).unwrap() + 1;
+    let line = |part: &str| bad.lines().position(|line| line.contains(&format!("\"{part}\""))).unwrap() + 1;
     for part in ["standart", "wizard", "soon"] {
         let told = why.lines().find(|told| told.contains(part)).unwrap_or_else(|| panic!("`{part}` is not told: {why}"));
         assert!(told.contains(&format!("policy.toml:{}", line(part))), "{told} should name line {}", line(part));

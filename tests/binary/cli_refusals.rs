@@ -40,12 +40,12 @@ async fn a_wrong_passphrase_opens_nothing() {
     fs::write(world.path("custody/passphrase"), "hunter2").unwrap();
     for command in [&["serve"][..], &["status"], &["audit", "list"], &["sweep"], &["retry"]] {
         let why = world.run(command).refused();
-        assert!(why.contains("wrong passphrase, or the file was altered"), "{command:?}: {why}");
+        assert!(why.contains("wrong passphrase, or it was altered"), "{command:?}: {why}");
         assert!(!why.contains("hunter2"), "{why}");
     }
     let doctor = world.run(&["doctor"]);
     assert_eq!(doctor.code, Some(1));
-    assert!(doctor.stdout.contains("broken  vault: the root file does not open"), "{}", doctor.stdout);
+    assert!(doctor.stdout.contains("broken  vault: the root does not open"), "{}", doctor.stdout);
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -54,7 +54,7 @@ async fn the_ledger_of_another_vault_is_not_opened() {
     fs::copy(other.path("vault.db"), world.path("vault.db")).unwrap();
     let why = world.run(&["status"]).refused();
     assert!(why.contains(&world.vault.to_string()) && why.contains(&other.vault.to_string()), "{why}");
-    assert!(why.contains("`custody.root_file`") && why.contains("`ledger.url`"), "{why}");
+    assert!(why.contains("`[custody]`") && why.contains("`ledger.url`"), "{why}");
 }
 
 #[tokio::test(flavor = "multi_thread")]

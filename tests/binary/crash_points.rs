@@ -1,40 +1,43 @@
 //! The executable dies at each named place of ingest and shred, and starts again.
 
-use std::time::Duration;
-
-use recvault::{app::App, config::Config, flow::Swept, model::crash, model::time::Clock};
+use recvault::model::crash;
 
 use crate::{
     book::{self, Entry},
+    crash_turn,
     database::Kind,
     invariants::{self, Found},
     world::World,
 };
 
+/// Tells a story of a death at each of these places, on both databases, and notes which places they are.
 macro_rules! points {
-    ($($event:ident at $point:literal;)*) => {
+    ($story:ident: $($event:ident at $point:literal;)*) => {
         mod sqlite {
             $(#[tokio::test(flavor = "multi_thread")]
             async fn $event() {
-                super::dies_and_comes_back(super::Kind::Sqlite, $point).await;
+                super::$story(super::Kind::Sqlite, $point).await;
             })*
         }
 
         mod postgres {
             $(#[tokio::test(flavor = "multi_thread")]
             async fn $event() {
-                super::dies_and_comes_back(super::Kind::Postgres, $point).await;
+                super::$story(super::Kind::Postgres, $point).await;
             })*
         }
 
-        #[test]
-        fn every_named_place_is_tried() {
-            assert_eq!([$($point),*], crash::POINTS);
-        }
+        pub(crate) const TRIED: &[&str] = &[$($point),*];
     };
 }
 
+#[test]
+fn every_named_place_is_tried() {
+    assert_eq!([TRIED, &crash_turn::tried()].concat(), crash::POINTS);
+}
+
 points! {
+    dies_and_comes_back:
     dies_with_a_callback_in_its_hands at "accept.before_commit";
     dies_between_commit_and_answer_of_a_callback at "accept.after_commit";
     dies_before_it_fetches at "fetch.leased";
@@ -86,8 +89,8 @@ async fn dies_and_comes_back(kind: Kind, point: &str) {
 
     let found = invariants::check(&world).await;
     assert_eq!((found.states.len(), found.work), (all.len(), 0), "everything is done: {found:?}");
-    let litter = (found.orphans as u64, world.unfinished_objects() as u64);
-    let swept = sweep(&world).await;
+    let litter = (found.orphans as u64, world.unfinished_files() as u64);
+    let swept = world.sweep_now().await;
     assert_eq!((swept.orphans, swept.uploads), litter, "the sweep removes what nobody owns");
     let found = invariants::check(&world).await;
     assert_eq!((found.orphans, world.unfinished_objects()), (0, 0), "and nothing else: {found:?}");
@@ -110,12 +113,4 @@ fn expect_what_the_point_leaves(world: &World, point: &str, found: Found, condem
         "remove.after_delete" | "remove.before_done" => assert_eq!((state(condemned), litter), (Some("fenced"), (0, 0, 1)), "{found:?}"),
         _ => panic!("nobody said what {point} leaves"),
     }
-}
-
-/// A sweep without the hour of patience that the command line insists on.
-async fn sweep(world: &World) -> Swept {
-    let config = Config::read(&world.path("recvault.toml")).unwrap();
-    let mut app = App::open(config, Clock::System).await.unwrap();
-    let (flow, _committer) = app.flow().await.unwrap();
-    flow.sweep(Duration::ZERO).await.unwrap()
 }

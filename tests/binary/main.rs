@@ -15,8 +15,10 @@ mod cli_recordings;
 mod cli_refusals;
 mod cli_tokens;
 mod client;
+#[macro_use]
 mod crash_points;
 mod crash_random;
+mod crash_turn;
 mod database;
 mod demo;
 mod disk_full;

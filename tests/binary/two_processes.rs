@@ -120,6 +120,8 @@ async fn a_service_that_slept_through_a_shred_wakes_up_silent() {
     let mut response = sleeper.client.http.get(format!("{}{}", sleeper.client.base, path.unwrap())).send().await.unwrap();
     let mut heard = response.chunk().await.unwrap().expect("the stream begins").len();
     keep_the_bytes(&world).await;
+    // One that falls asleep while it reads for the journal keeps its session, and nobody gets the lock below.
+    assert!(eventually(async || world.database.texts("SELECT id FROM unjournaled").await.is_empty()).await);
 
     sleeper.process.signal(Signal::STOP);
     let slept = Instant::now();

@@ -4,18 +4,22 @@ use std::{
     collections::BTreeMap,
     fs,
     path::{Path, PathBuf},
+    time::Duration,
 };
 
 use bytes::Bytes;
 use recvault::{
-    config::SHIPPED,
+    app::App,
+    config::{Config, SHIPPED},
     demo::{
         conversation::{self, Channels, HEADER_LEN},
         stand_in::{StandIn, StandInAccount},
     },
+    flow::Swept,
     model::{
         id::{RecordingId, VaultId},
         sid::{AccountSid, RecordingSid},
+        time::Clock,
     },
 };
 use tempfile::TempDir;
@@ -91,6 +95,32 @@ impl World {
         process::run_in(self.folder.path(), args, &[])
     }
 
+    /// The same, and it must die at this place on its way.
+    pub(crate) fn run_until(&self, crash_at: &str, args: &[&str]) -> Ended {
+        process::run_in(self.folder.path(), args, &[("RECVAULT_CRASH_AT", crash_at)])
+    }
+
+    /// A sweep without the hour of patience that the command line insists on.
+    pub(crate) async fn sweep_now(&self) -> Swept {
+        let mut app = App::open(Config::read(&self.path("recvault.toml")).unwrap(), Clock::System).await.unwrap();
+        let (flow, _committer) = app.flow().await.unwrap();
+        flow.sweep(Duration::ZERO).await.unwrap()
+    }
+
+    /// From the next start on, a shred asks for a turn at once.
+    pub(crate) fn forget_immediately(&self) {
+        let file = self.path("privacy-policy.toml");
+        let (text, said) = (fs::read_to_string(&file).unwrap(), "forgotten = \"scheduled\"");
+        assert_eq!(text.matches(said).count(), 1, "the tier of recordings that no rule matches says so");
+        let text = text.replace(said, "forgotten = \"immediately\"").replace("version = \"1\"", "version = \"2\"");
+        fs::write(file, text).unwrap();
+    }
+
+    /// The operator turns the epoch; the number of the new one.
+    pub(crate) fn turn(&self) -> u64 {
+        self.run(&["epoch", "turn", "--json"]).json()["epoch"].as_u64().unwrap()
+    }
+
     /// Replaces a line of the configuration.
     pub(crate) fn configure(&self, from: &str, to: &str) {
         let file = self.path("recvault.toml");
@@ -163,6 +193,15 @@ impl World {
     /// Objects that were begun and not finished.
     pub(crate) fn unfinished_objects(&self) -> usize {
         self.files_of_objects().keys().filter(|name| !name.ends_with(".floe")).count()
+    }
+
+    /// Files of any kind in the store that were begun and not finished.
+    pub(crate) fn unfinished_files(&self) -> usize {
+        fn below(folder: &Path) -> Vec<PathBuf> {
+            let entries = fs::read_dir(folder).into_iter().flatten().filter_map(Result::ok).map(|entry| entry.path());
+            entries.flat_map(|path| if path.is_dir() { below(&path) } else { vec![path] }).collect()
+        }
+        below(&self.path("objects")).iter().filter(|path| path.to_string_lossy().contains(".floe#")).count()
     }
 
     fn files_of_objects(&self) -> BTreeMap<String, u64> {

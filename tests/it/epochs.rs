@@ -15,7 +15,11 @@ pub(crate) fn keys() -> Permit {
 }
 
 async fn receipt(vault: &TestVault, answer: &crate::world::Answer) -> Receipt {
-    let id = answer.json()["receipt_id"].as_str().unwrap().to_owned();
+    receipt_of(vault, answer.json()["receipt_id"].as_str().unwrap()).await
+}
+
+/// The receipt of this id, checked.
+pub(crate) async fn receipt_of(vault: &TestVault, id: &str) -> Receipt {
     let text = vault.anybody().get(&format!("/v1/receipts/{id}")).await.text();
     Receipt::verify(&text, &vault.anybody().get("/.well-known/jwks.json").await.text().parse().unwrap()).unwrap()
 }

@@ -306,6 +306,6 @@ async fn a_worker_that_lost_its_lease_stops_in_the_middle_and_leaves_nothing() {
     vault.process.flow.sweep(Duration::ZERO).await.unwrap();
     let [artefact] = vault.artefacts(recorded.id).await.try_into().unwrap();
     assert_eq!(vault.objects().await, [artefact.object]);
-    assert_eq!(files_below(&vault.folder().join("objects")).len(), 1, "no part of the first is left");
+    assert_eq!(files_below(&vault.folder().join("objects/objects")).len(), 1, "no part of the first is left");
     vault.plays(&recorded).await;
 }

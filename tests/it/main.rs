@@ -8,6 +8,7 @@
 mod world;
 mod s3_server;
 
+mod attacking;
 mod auditing;
 mod callbacks;
 mod drilling;
@@ -15,6 +16,7 @@ mod epochs;
 mod fetching;
 mod leaks;
 mod listening;
+mod model_based;
 mod restoring;
 mod revoking;
 mod service;
@@ -23,3 +25,4 @@ mod sizes;
 mod store_faults;
 mod streams;
 mod tampering;
+mod turning;

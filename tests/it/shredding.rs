@@ -5,15 +5,21 @@ use std::time::Duration;
 use futures_util::future::join_all;
 use recvault::{
     demo::{conversation, stand_in::Fault},
-    evidence::{HeldCopy, KeySet, Receipt, Removal, receipt::ReceiptState},
+    evidence::{
+        HeldCopy, KeySet, Receipt, Removal,
+        receipt::{OlderBackups, ReceiptState},
+    },
     keyring::{Page, RootKey, tree},
-    ledger::keys,
+    ledger::keys as rows,
     model::id::{ReceiptId, RecordingId},
     secret::Key,
 };
 use serde_json::json;
 
-use crate::world::{Answer, Database, FaultyStore, GatedHost, Op, Plan, Recipe, TestVault};
+use crate::{
+    epochs::keys,
+    world::{Answer, Database, FaultyStore, GatedHost, Op, Plan, Recipe, TestVault},
+};
 
 /// The receipt as anybody gets it, checked with the published keys.
 async fn receipt(vault: &TestVault, id: &str) -> Receipt {
@@ -60,6 +66,14 @@ async fn a_recording_is_shredded_and_a_receipt_proves_it(database: Database) {
     }
     assert_eq!(vault.anybody().with(reqwest::Method::HEAD, &path, &[]).await.status, 410);
 
+    // Step two: older copies of the key store are useless; the bytes are still there.
+    vault.clock.advance(Duration::from_secs(3600));
+    let turned = vault.process.flow.turn(&keys()).await.unwrap().unwrap();
+    let covered = receipt(&vault, &id).await;
+    assert_eq!((covered.state(), covered.older_backups()), (ReceiptState::Unrecoverable, OlderBackups::Covered));
+    assert_eq!((covered.unrecoverable_since(), covered.epoch()), (Some(turned.unrecoverable_since), Some(2)));
+    assert_eq!((covered.copies(), covered.fenced_at(), vault.objects().await.len()), (fenced.copies(), fenced.fenced_at(), 1));
+
     // Then the bytes.
     vault.clock.advance(Duration::from_secs(5));
     assert_eq!(vault.process.flow.work_off().await.unwrap(), 1);
@@ -93,7 +107,14 @@ async fn shredding_again_and_at_the_same_time_is_shredding_once(database: Databa
     let later = vault.shred(recorded.id).await.json();
     assert_eq!((&later["receipt_id"], &later["shredded_at"]), (&first["receipt_id"], &first["shredded_at"]));
     let kept = receipt(&vault, later["receipt_id"].as_str().unwrap()).await;
-    assert_eq!((kept.state(), kept.reason().as_str()), (ReceiptState::Closed, "retention"), "the first reason stands");
+    assert_eq!((kept.state(), kept.reason().as_str()), (ReceiptState::Fenced, "retention"), "the first reason stands");
+    assert!(matches!(kept.copies()[1], HeldCopy::Ciphertext(Removal::Removed(_))), "{kept:?}");
+    // Both processes are asked to turn, one after the other: the receipt says the first turn's, whatever comes later.
+    for process in [&other, &vault.process] {
+        process.flow.turn(&keys()).await.unwrap().unwrap();
+        let closed = receipt(&vault, later["receipt_id"].as_str().unwrap()).await;
+        assert_eq!((closed.state(), closed.epoch(), closed.copies()), (ReceiptState::Closed, Some(2), kept.copies()));
+    }
     assert_eq!(vault.process.flow.work_off().await.unwrap(), 0);
     assert_eq!(vault.count("shred.bytes-removed").await, 1);
 }
@@ -214,8 +235,8 @@ async fn a_receipt_is_for_anybody_who_knows_its_id() {
 /// Whether any page of the key tree holds a key.
 async fn is_in_the_tree(vault: &TestVault, root: &RootKey, key: &Key) -> bool {
     let mut tx = vault.process.ledger.read().await.unwrap();
-    for row in keys::all_pages(&mut tx).await.unwrap() {
-        let page: Page = tree::walk(keys::path(&mut tx, row.id).await.unwrap(), root, vault.made.vault).unwrap().page;
+    for row in rows::all_pages(&mut tx).await.unwrap() {
+        let page: Page = tree::walk(rows::path(&mut tx, row.id).await.unwrap(), root, vault.made.vault).unwrap().page;
         if (0..128).any(|slot| page.key(slot).is_ok_and(|found| found == *key)) {
             return true;
         }
@@ -230,7 +251,7 @@ async fn the_key_page_is_rewritten_and_rows_from_before_do_not_help(database: Da
     let entry = vault.key_entry(recorded.id).await.unwrap();
     let leaf = {
         let mut tx = vault.process.ledger.read().await.unwrap();
-        keys::path(&mut tx, entry.place.page).await.unwrap()
+        rows::path(&mut tx, entry.place.page).await.unwrap()
     };
     let key = tree::walk(leaf, &root, vault.made.vault).unwrap().page.key(entry.place.slot).unwrap();
     assert!(is_in_the_tree(&vault, &root, &key).await);
@@ -267,13 +288,14 @@ async fn the_store_is_down_and_the_bytes_are_removed_when_it_is_back() {
     let vault = Recipe { adapter: Some(std::sync::Arc::new(store.clone())), ..Recipe::default() }.by_hand().await;
     let recorded = vault.sealed().await;
     let id = receipt_id(&vault.shred(recorded.id).await);
+    vault.process.flow.turn(&keys()).await.unwrap().unwrap();
     store.plan(Op::Delete, [Plan::Fail; 30]);
     for _ in 0..30 {
         assert_eq!(vault.later().await, 1, "it is tried again and again, however often it failed");
         let status = vault.process.flow.status().await.unwrap();
         let waiting: Vec<_> = status.work.iter().map(|work| (work.kind.as_str(), work.state.as_str(), work.count)).collect();
         assert_eq!(waiting, [("remove", "due", 1)]);
-        assert_eq!(receipt(&vault, &id).await.state(), ReceiptState::Fenced);
+        assert_eq!(receipt(&vault, &id).await.state(), ReceiptState::Unrecoverable);
         vault.grant("reviewer", recorded.id, "quality-review").await.problem(410, "shredded");
     }
     assert_eq!(vault.later().await, 1);
@@ -289,5 +311,7 @@ async fn the_object_is_gone_already_and_the_receipt_closes() {
     vault.process.store.delete(artefact.object).await.unwrap();
     let id = receipt_id(&vault.shred(recorded.id).await);
     vault.process.flow.work_off().await.unwrap();
+    assert_eq!(receipt(&vault, &id).await.state(), ReceiptState::Fenced, "an older copy of the key store has its key");
+    vault.process.flow.turn(&keys()).await.unwrap().unwrap();
     assert_eq!(receipt(&vault, &id).await.state(), ReceiptState::Closed);
 }

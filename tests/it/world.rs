@@ -5,11 +5,14 @@
 //!
 //! INVARIANT: nothing is shared between worlds but the machine; what a world made is gone when it is dropped.
 
+mod attacker;
 mod caller;
 #[macro_use]
 mod database;
+mod faulty_custody;
 mod faulty_store;
 mod gated_host;
+mod memory_custody;
 mod peek;
 mod process;
 mod recipe;
@@ -29,6 +32,7 @@ use recvault::{
         stand_in::{StandIn, StandInAccount},
     },
     flow::{self, Minted},
+    ledger::{self, Ledger},
     model::{
         id::RecordingId,
         name::Role,
@@ -39,12 +43,14 @@ use recvault::{
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
-use self::database::Ground;
 pub(crate) use self::{
+    attacker::Attacker,
     caller::{Answer, Caller, send},
-    database::Database,
+    database::{Database, Ground},
+    faulty_custody::{Ask, FaultyCustody},
     faulty_store::{FaultyStore, Op, Plan},
     gated_host::GatedHost,
+    memory_custody::MemoryCustody,
     process::Process,
     recipe::{Kept, Recipe},
 };
@@ -115,6 +121,20 @@ impl TestVault {
     pub(crate) async fn another_process_at(&self, clock: Clock) -> Process {
         let app = App::open(Config::read(&self.made.config).unwrap(), clock).await.unwrap();
         self.recipe.by_hand_over(app).await
+    }
+
+    /// What a process would open, over an empty ledger of this kind; it lasts as long as what comes with it.
+    pub(crate) async fn app_on_an_empty_ledger(&self, database: Database) -> (App, (TempDir, Ground)) {
+        let folder = tempfile::tempdir().unwrap();
+        let ground = database.ground(folder.path()).await;
+        (self.app_on(folder.path(), &ground).await, (folder, ground))
+    }
+
+    /// What a process would open, over a ledger that is elsewhere.
+    pub(crate) async fn app_on(&self, folder: &Path, ground: &Ground) -> App {
+        let mut app = App::open(Config::read(&self.made.config).unwrap(), self.clock.clone()).await.unwrap();
+        app.ledger = Ledger::open(&ledger::Settings { url: ground.url.clone(), connections: 4 }, folder).await.unwrap();
+        self.recipe.adapted(app)
     }
 
     /// Another process, by hand, over what somebody opened.

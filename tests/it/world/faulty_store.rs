@@ -1,7 +1,7 @@
 //! A store in memory that fails, waits or dawdles when the test says so.
 
 use std::{
-    collections::{HashMap, VecDeque},
+    collections::{BTreeMap, HashMap, VecDeque},
     fmt,
     future::Future,
     pin::Pin,
@@ -9,7 +9,8 @@ use std::{
     time::Duration,
 };
 
-use futures_util::{FutureExt as _, StreamExt as _, stream::BoxStream};
+use bytes::Bytes;
+use futures_util::{FutureExt as _, StreamExt as _, TryStreamExt as _, stream::BoxStream};
 use object_store::{
     CopyOptions, Error, GetOptions, GetResult, ListResult, MultipartUpload, ObjectMeta, ObjectStore, ObjectStoreExt as _,
     PutMultipartOptions, PutOptions, PutPayload, PutResult, Result, UploadPart, memory::InMemory, path::Path,
@@ -56,6 +57,7 @@ pub(crate) struct FaultyStore(Arc<State>);
 struct State {
     inner: InMemory,
     plans: Mutex<HashMap<Op, VecDeque<Plan>>>,
+    met: Mutex<HashMap<Op, usize>>,
     reached: Semaphore,
     open: Semaphore,
 }
@@ -69,7 +71,7 @@ struct FaultyUpload {
 impl FaultyStore {
     pub(crate) fn new() -> Self {
         let (reached, open) = (Semaphore::new(0), Semaphore::new(0));
-        Self(Arc::new(State { inner: InMemory::new(), plans: Mutex::default(), reached, open }))
+        Self(Arc::new(State { inner: InMemory::new(), plans: Mutex::default(), met: Mutex::default(), reached, open }))
     }
 
     /// Lets the next requests of this kind meet these plans, in order.
@@ -82,6 +84,11 @@ impl FaultyStore {
         self.0.plans.lock().unwrap().values().all(VecDeque::is_empty)
     }
 
+    /// How many requests of this kind there were.
+    pub(crate) fn met(&self, op: Op) -> usize {
+        self.0.met.lock().unwrap().get(&op).copied().unwrap_or_default()
+    }
+
     /// Waits until a request stands at the gate.
     pub(crate) async fn reached(&self) {
         self.0.reached.acquire().await.unwrap().forget();
@@ -92,8 +99,20 @@ impl FaultyStore {
         self.0.open.add_permits(1);
     }
 
+    /// Everything that is in it, seen past every plan.
+    pub(crate) async fn contents(&self) -> BTreeMap<String, Bytes> {
+        let listed: Vec<_> = self.0.inner.list(None).try_collect().await.unwrap();
+        let mut contents = BTreeMap::new();
+        for object in listed {
+            let bytes = self.0.inner.get(&object.location).await.unwrap().bytes().await.unwrap();
+            contents.insert(object.location.to_string(), bytes);
+        }
+        contents
+    }
+
     /// Does a request as it is planned.
     async fn meet<T>(&self, op: Op, request: impl Future<Output = Result<T>>) -> Result<T> {
+        *self.0.met.lock().unwrap().entry(op).or_default() += 1;
         let plan = self.0.plans.lock().unwrap().get_mut(&op).and_then(VecDeque::pop_front);
         let failure = Err(Error::Generic { store: "faulty", source: format!("{op:?} was to fail").into() });
         match plan.unwrap_or(Plan::Pass) {

@@ -1,10 +1,12 @@
 //! What the vault holds, seen from behind its back.
 
+use std::sync::Arc;
+
 use futures_util::TryStreamExt as _;
 use recvault::{
     app::App,
     config::Config,
-    custody::RootName,
+    custody::{Custody, RootName},
     keyring::RootKey,
     ledger::{
         epochs,
@@ -29,6 +31,11 @@ impl TestVault {
         let row = epochs::current(&mut self.process.ledger.read().await.unwrap()).await.unwrap().unwrap();
         let name = RootName { vault: self.made.vault, epoch: row.epoch };
         RootKey { epoch: row.epoch, key: app.custody.open(name, &row.root_sealed).await.unwrap() }
+    }
+
+    /// Custody, as whoever opens the configuration anew finds it.
+    pub(crate) async fn custody(&self) -> Arc<dyn Custody> {
+        App::open(Config::read(&self.made.config).unwrap(), self.clock.clone()).await.unwrap().custody
     }
 
     /// Whether the catalogue has a row of it.

@@ -1,18 +1,20 @@
 //! What a world is made of.
 
-use std::{fs, sync::Arc};
+use std::{fs, sync::Arc, time::Duration};
 
 use object_store::ObjectStore;
 use recvault::{
-    app::{self, App},
+    app::{self, App, Initialised},
     config::{Config, SHIPPED_POLICY},
     demo::stand_in::StandIn,
+    flow,
     model::{sid::AccountSid, time::Clock},
     store::Store,
+    vault::Vault,
 };
 use tempfile::TempDir;
 
-use super::{Database, Process, TestVault, account, digits};
+use super::{Database, FaultyCustody, FaultyStore, MemoryCustody, Process, TestVault, account, digits};
 use crate::s3_server::{self, S3Server};
 
 /// Where ciphertext is kept.
@@ -41,8 +43,16 @@ pub(crate) struct Recipe {
     pub(crate) server: &'static str,
     pub(crate) twilio: &'static str,
     pub(crate) work: &'static str,
+    /// Lines for `[epoch]`.
+    pub(crate) epoch: &'static str,
     /// A store instead of the one in the configuration.
     pub(crate) adapter: Option<Arc<dyn ObjectStore>>,
+    /// A store for snapshots and journal instead of the other.
+    pub(crate) recovery: Option<FaultyStore>,
+    /// Something that stands before custody.
+    pub(crate) custody: Option<FaultyCustody>,
+    /// Custody instead of the one in the configuration.
+    pub(crate) memory: Option<MemoryCustody>,
 }
 
 impl Default for Recipe {
@@ -57,7 +67,11 @@ impl Default for Recipe {
             server: "",
             twilio: "",
             work: "",
+            epoch: "",
             adapter: None,
+            recovery: None,
+            custody: None,
+            memory: None,
         }
     }
 }
@@ -94,7 +108,10 @@ impl Recipe {
 
         let config = self.config(&ground.url, s3.as_ref(), &stand_in.base_url(), &[&account_sid, &other_account]);
         self.write(&folder, &config, &auth_token, &other_token);
-        let made = app::init(folder.path(), self.clock.clone()).await.unwrap();
+        let made = match self.memory {
+            None => app::init(folder.path(), self.clock.clone()).await.unwrap(),
+            Some(_) => self.planted(&folder).await,
+        };
         let app = App::open(Config::read(&made.config).unwrap(), self.clock.clone()).await.unwrap();
         let process = if served { self.served_over(app).await } else { self.by_hand_over(app).await };
         let tokens = TestVault::mint_all(&process, &self.clock, &other_account).await;
@@ -125,9 +142,29 @@ impl Recipe {
         Process::served(self.adapted(app)).await
     }
 
-    fn adapted(&self, mut app: App) -> App {
+    /// What `init` makes, with custody of the test's own.
+    async fn planted(&self, folder: &TempDir) -> Initialised {
+        let config = folder.path().join("recvault.toml");
+        let app = self.adapted(App::open(Config::read(&config).unwrap(), self.clock.clone()).await.unwrap());
+        let vault = Vault::create(&app.ledger, app.custody.as_ref(), &app.clock).await.unwrap();
+        flow::put_in_force(&app.ledger, &app.rules().unwrap(), &app.clock).await.unwrap();
+        let admin = flow::mint_token(&app.ledger, &app.clock, "admin", Vec::new(), Vec::new(), Duration::from_secs(3600)).await.unwrap();
+        app.unlock().await.unwrap().snapshot().await.unwrap();
+        Initialised { vault, config, passphrase: None, admin, at: app.clock.now() }
+    }
+
+    pub(super) fn adapted(&self, mut app: App) -> App {
         if let Some(adapter) = &self.adapter {
             app.store = Store::over(Arc::clone(adapter));
+        }
+        if let Some(recovery) = &self.recovery {
+            app.recovery = Store::over(Arc::new(recovery.clone()));
+        }
+        if let Some(memory) = &self.memory {
+            app.custody = Arc::new(memory.clone());
+        }
+        if let Some(custody) = &self.custody {
+            app.custody = custody.before(app.custody);
         }
         app
     }
@@ -161,11 +198,12 @@ impl Recipe {
              [twilio]\napi_base = \"{api_base}\"\n{}\n\
              [[twilio.accounts]]\nsid = \"{account}\"\nauth_token_files = [{}]\n\
              [[twilio.accounts]]\nsid = \"{other}\"\nauth_token_files = [\"secrets/other\"]\n\
-             [work]\n{}\n",
+             [work]\n{}\n[epoch]\n{}\n",
             self.server,
             self.twilio,
             files.join(", "),
-            self.work
+            self.work,
+            self.epoch
         )
     }
 }

@@ -1,0 +1,325 @@
+//! Random lives of a vault against a plain map of what must be alive and what must be gone.
+//!
+//! A life is a sequence of deposits, shreds, moves, turns (some of which break off), snapshots, journals, restarts, and losses of the database
+//! with a rebuilding from the store. A failure: something acknowledged is missing or does not open; something shredded opens, or is reached by
+//! whoever kept every copy although its receipt says that it is not; a receipt says less than it said. Not a failure: what was never in the
+//! journal is lost with the database. Each life prints its number, from which it can be told again.
+
+use std::{collections::BTreeMap, time::Duration};
+
+use bytes::Bytes;
+use rand::{RngExt as _, SeedableRng as _, rngs::StdRng};
+use recvault::{
+    evidence::receipt::ReceiptState,
+    model::{id::RecordingId, name::Tier},
+    vault,
+};
+use tempfile::TempDir;
+
+use crate::{
+    epochs::{keys, receipt_of},
+    world::{Attacker, Database, FaultyStore, Ground, MemoryCustody, Op, Plan, Recipe, Recorded, TestVault},
+};
+
+const STEPS: usize = 40;
+
+/// How many lives; more in `tests/fuzz`.
+fn lives() -> u64 {
+    #[expect(clippy::disallowed_methods, reason = "a test's own variable")]
+    let given = std::env::var("RECVAULT_TEST_LIVES").ok();
+    given.map_or(30, |given| given.parse().expect("a number of lives"))
+}
+
+/// What is known of a recording outside the vault.
+struct Known {
+    recorded: Recorded,
+    tier: Tier,
+    fingerprint: String,
+    /// The receipt and what it said last; `None` while it lives.
+    shredded: Option<(String, ReceiptState)>,
+    /// What the store knows of it: whether it is there, and what its receipt says at least.
+    stored: Option<Option<ReceiptState>>,
+}
+
+/// One life.
+struct Life {
+    database: Database,
+    vault: TestVault,
+    store: FaultyStore,
+    custody: MemoryCustody,
+    attacker: Attacker,
+    known: BTreeMap<RecordingId, Known>,
+    rng: StdRng,
+    /// The database, after the first was lost.
+    rebuilt: Option<(TempDir, Ground)>,
+}
+
+#[derive(Clone, Copy, Debug)]
+enum Step {
+    Deposit,
+    Shred,
+    ShredAgain,
+    Move,
+    Turn,
+    TurnBreaksOff,
+    Snapshot,
+    Journal,
+    RemoveBytes,
+    Restart,
+    Lose,
+}
+
+/// Each as often as it stands here.
+const CHOICE: [Step; 32] = {
+    use Step::*;
+    [
+        Deposit,
+        Deposit,
+        Deposit,
+        Deposit,
+        Deposit,
+        Deposit,
+        Deposit,
+        Deposit,
+        Deposit,
+        Deposit,
+        Shred,
+        Shred,
+        Shred,
+        Shred,
+        Shred,
+        Shred,
+        Move,
+        Move,
+        Move,
+        Turn,
+        Turn,
+        Turn,
+        TurnBreaksOff,
+        TurnBreaksOff,
+        Snapshot,
+        Snapshot,
+        Journal,
+        Journal,
+        ShredAgain,
+        RemoveBytes,
+        Restart,
+        Lose,
+    ]
+};
+
+impl Life {
+    async fn begin(database: Database, seed: u64) -> Self {
+        let (store, custody) = (FaultyStore::new(), MemoryCustody::default());
+        let adapter = Some(std::sync::Arc::new(FaultyStore::new()) as _);
+        let recipe = Recipe { adapter, recovery: Some(store.clone()), memory: Some(custody.clone()), ..Recipe::on(database) };
+        let vault = recipe.by_hand().await;
+        vault.process.flow.vault().journal().await.unwrap();
+        let attacker = Attacker::of(vault.made.vault);
+        let rng = StdRng::seed_from_u64(seed);
+        Self { database, vault, store, custody, attacker, known: BTreeMap::new(), rng, rebuilt: None }
+    }
+
+    /// One that lives, or one that does not.
+    fn any(&mut self, living: bool) -> Option<RecordingId> {
+        let ids: Vec<_> = self.known.iter().filter(|(_, known)| known.shredded.is_none() == living).map(|(id, _)| *id).collect();
+        (!ids.is_empty()).then(|| ids[self.rng.random_range(0..ids.len())])
+    }
+
+    async fn step(&mut self, step: Step) {
+        match step {
+            Step::Deposit => self.deposit().await,
+            Step::Shred => self.shred(true).await,
+            Step::ShredAgain => self.shred(false).await,
+            Step::Move => self.relocate().await,
+            Step::Turn => {
+                let turned = self.vault.process.flow.turn(&keys()).await.unwrap();
+                assert!(turned.is_some(), "nobody else turns");
+                self.is_stored().await;
+                // The receipts that it signed are not in the snapshot that it made.
+                self.vault.process.flow.vault().journal().await.unwrap();
+                self.look().await;
+            }
+            Step::TurnBreaksOff => {
+                let op = if self.rng.random() { Op::Put } else { Op::Get };
+                self.store.plan(op, [if self.rng.random() { Plan::Fail } else { Plan::Lose }]);
+                self.vault.process.flow.turn(&keys()).await.unwrap_err();
+                assert!(self.store.is_through());
+            }
+            Step::Snapshot => {
+                self.vault.process.flow.vault().snapshot().await.unwrap();
+            }
+            Step::Journal => {
+                self.vault.process.flow.vault().journal().await.unwrap();
+            }
+            Step::RemoveBytes => {
+                self.vault.later().await;
+            }
+            Step::Restart => {
+                let process = match &self.rebuilt {
+                    None => self.vault.another_process().await,
+                    Some((folder, ground)) => self.vault.process_over(self.vault.app_on(folder.path(), ground).await).await,
+                };
+                self.vault.process = process;
+            }
+            Step::Lose => self.lose().await,
+        }
+        if matches!(step, Step::Snapshot | Step::Journal | Step::Move | Step::Shred | Step::Turn) {
+            self.is_stored().await;
+        }
+    }
+
+    async fn deposit(&mut self) {
+        let sound = [b"RIFF\x05\0\0\0WAVE".as_slice(), &[self.rng.random()]].concat();
+        let recorded = self.vault.sealed_wav(Bytes::from(sound)).await;
+        let fingerprint = self.vault.key_entry(recorded.id).await.unwrap().fingerprint;
+        let tier = "standard".parse().unwrap();
+        self.known.insert(recorded.id, Known { recorded, tier, fingerprint, shredded: None, stored: None });
+    }
+
+    async fn shred(&mut self, living: bool) {
+        let Some(id) = self.any(living) else { return };
+        let answer = self.vault.shred(id).await;
+        assert_eq!(answer.status, 200, "{answer:?}");
+        let receipt = answer.json()["receipt_id"].as_str().unwrap().to_owned();
+        let known = self.known.get_mut(&id).unwrap();
+        let (before, _) = known.shredded.get_or_insert((receipt.clone(), ReceiptState::Fenced));
+        assert_eq!(*before, receipt, "a recording has one receipt, whatever was lost");
+    }
+
+    async fn relocate(&mut self) {
+        let Some(id) = self.any(true) else { return };
+        let to: Tier = ["standard", "sensitive", "restricted"][self.rng.random_range(0..3)].parse().unwrap();
+        let known = self.known.get_mut(&id).unwrap();
+        let (_, moved) = self.vault.process.flow.move_to(&keys(), id, &to, false).await.unwrap();
+        assert_eq!(moved, known.tier != to);
+        known.tier = to;
+    }
+
+    /// From now on the store alone knows everything.
+    async fn is_stored(&mut self) {
+        if self.vault.process.flow.journal_status().await.unwrap().waiting == 0 {
+            self.look().await;
+            for known in self.known.values_mut() {
+                known.stored = Some(known.shredded.as_ref().map(|(_, state)| *state));
+            }
+        }
+    }
+
+    /// Reads every receipt; none says less than before.
+    async fn look(&mut self) {
+        for known in self.known.values_mut() {
+            if let Some((receipt, before)) = &mut known.shredded {
+                let state = receipt_of(&self.vault, receipt).await.state();
+                assert!(rank(state) >= rank(*before), "{before:?} became {state:?}");
+                *before = state;
+            }
+        }
+    }
+
+    /// The database is gone. What the store knows comes back; what it does not know may be lost.
+    async fn lose(&mut self) {
+        self.copy().await;
+        let (app, ground) = self.vault.app_on_an_empty_ledger(self.database).await;
+        let plan = vault::plan(&app.parts(), None).await.unwrap();
+        let restored = vault::restore(app.parts(), &plan).await.unwrap();
+        self.vault.process = self.vault.process_over(app).await;
+        self.rebuilt = Some(ground);
+        // What a lost database only had itself.
+        let mut lost = Vec::new();
+        for (id, known) in &mut self.known {
+            match known.stored {
+                Some(said) => {
+                    if let (Some((_, state)), Some(said)) = (&mut known.shredded, said) {
+                        *state = said;
+                    }
+                }
+                None => lost.push(*id),
+            }
+        }
+        for id in lost {
+            assert!(self.known[&id].shredded.is_none(), "a shred is told when it is in the store");
+            self.known.remove(&id);
+        }
+        let fences = self.known.values().filter(|known| known.shredded.is_some()).count();
+        assert_eq!(restored.fences, i64::try_from(fences).unwrap());
+        // The rebuilding ended with a snapshot of everything.
+        self.look().await;
+        self.is_stored().await;
+    }
+
+    async fn copy(&mut self) {
+        self.attacker.copy(&self.vault.process.ledger, &self.store).await;
+    }
+
+    /// Everything that must hold at any time.
+    async fn holds(&mut self) {
+        self.copy().await;
+        self.look().await;
+        let mut live = Attacker::of(self.vault.made.vault);
+        live.copy(&self.vault.process.ledger, &FaultyStore::new()).await;
+        let live = live.reaches(&self.custody).await;
+        let expected = self.known.values().filter(|known| known.shredded.is_none()).map(|known| known.fingerprint.clone()).collect();
+        assert_eq!(live, expected, "the live rows give what lives, and nothing else");
+        let reached = self.attacker.reaches(&self.custody).await;
+        for (id, known) in &self.known {
+            match &known.shredded {
+                Some((_, state)) => {
+                    assert!(*state == ReceiptState::Fenced || !reached.contains(&known.fingerprint), "{id} is {state:?} and in reach");
+                    assert_eq!(self.vault.key_entry(*id).await, None);
+                    assert_eq!(self.vault.state(*id).await, "shredded");
+                }
+                None => {
+                    let entry = self.vault.key_entry(*id).await.unwrap();
+                    assert_eq!(entry.fingerprint, known.fingerprint);
+                }
+            }
+        }
+        for living in [true, false] {
+            let Some(id) = self.any(living) else { continue };
+            if living {
+                self.vault.plays_in(&self.vault.process, &self.known[&id].recorded).await;
+            } else {
+                self.vault.grant("privacy-officer", id, "dispute-resolution").await.problem(410, "shredded");
+            }
+        }
+    }
+
+    async fn end(mut self) {
+        self.vault.process.flow.turn(&keys()).await.unwrap().unwrap();
+        self.vault.clock.advance(Duration::from_secs(3600));
+        self.vault.later().await;
+        self.holds().await;
+        for known in self.known.values() {
+            match &known.shredded {
+                Some((_, state)) => assert_eq!(*state, ReceiptState::Closed),
+                None => self.vault.plays_in(&self.vault.process, &known.recorded).await,
+            }
+        }
+    }
+}
+
+fn rank(state: ReceiptState) -> u8 {
+    match state {
+        ReceiptState::Fenced => 0,
+        ReceiptState::Unrecoverable => 1,
+        ReceiptState::Closed => 2,
+    }
+}
+
+async fn random_lives_keep_what_lives_and_let_go_of_the_rest(database: Database) {
+    for seed in 0..lives() {
+        let mut life = Life::begin(database, seed).await;
+        for number in 0..STEPS {
+            let step = CHOICE[life.rng.random_range(0..CHOICE.len())];
+            println!("life {seed}, step {number}: {step:?}");
+            life.step(step).await;
+            if number % 5 == 4 {
+                life.holds().await;
+            }
+        }
+        life.end().await;
+    }
+}
+
+on_both_databases!(random_lives_keep_what_lives_and_let_go_of_the_rest);

@@ -1,0 +1,128 @@
+//! Custody that fails or waits when the test says so, before the real one is asked, and remembers what it sealed.
+
+use std::{
+    collections::{HashMap, VecDeque},
+    sync::{Arc, Mutex},
+};
+
+use futures_util::{FutureExt as _, future::BoxFuture};
+use recvault::{
+    custody::{Custody, Error, Meaning, RootName},
+    secret::Key,
+};
+use tokio::sync::Semaphore;
+
+use super::Plan;
+
+/// What the vault asks of custody in a turn, in this order.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(crate) enum Ask {
+    /// The next root.
+    Stage,
+    /// The root page's next key under it.
+    Seal,
+    /// The end of the root before.
+    Destroy,
+}
+
+/// The test's hand on the custody of every process of a vault. Clones share it.
+#[derive(Clone)]
+pub(crate) struct FaultyCustody(Arc<State>);
+
+struct State {
+    plans: Mutex<HashMap<Ask, VecDeque<Plan>>>,
+    sealed: Mutex<Vec<(RootName, Vec<u8>)>>,
+    reached: Semaphore,
+    open: Semaphore,
+}
+
+impl FaultyCustody {
+    pub(crate) fn new() -> Self {
+        let (reached, open) = (Semaphore::new(0), Semaphore::new(0));
+        Self(Arc::new(State { plans: Mutex::default(), sealed: Mutex::default(), reached, open }))
+    }
+
+    /// Puts itself before the real one.
+    pub(super) fn before(&self, real: Arc<dyn Custody>) -> Arc<dyn Custody> {
+        Arc::new(Before { hand: self.clone(), real })
+    }
+
+    /// Lets the next requests of this kind meet these plans, in order.
+    pub(crate) fn plan(&self, ask: Ask, plans: impl IntoIterator<Item = Plan>) {
+        self.0.plans.lock().unwrap().entry(ask).or_default().extend(plans);
+    }
+
+    /// Waits until a request stands at the gate.
+    pub(crate) async fn reached(&self) {
+        self.0.reached.acquire().await.unwrap().forget();
+    }
+
+    /// Lets one request through the gate.
+    pub(crate) fn open(&self) {
+        self.0.open.add_permits(1);
+    }
+
+    /// Everything that was ever sealed, whether or not it came to stand in a ledger.
+    pub(crate) fn sealed(&self) -> Vec<(RootName, Vec<u8>)> {
+        self.0.sealed.lock().unwrap().clone()
+    }
+
+    async fn meet<T>(&self, ask: Ask, request: impl Future<Output = Result<T, Error>>) -> Result<T, Error> {
+        let plan = self.0.plans.lock().unwrap().get_mut(&ask).and_then(VecDeque::pop_front);
+        let failure = Err(Error::Place { place: "faulty", why: format!("{ask:?} was to fail") });
+        match plan.unwrap_or(Plan::Pass) {
+            Plan::Pass => request.await,
+            Plan::Fail => failure,
+            Plan::Lose => request.await.and(failure),
+            Plan::Gate => {
+                self.0.reached.add_permits(1);
+                self.0.open.acquire().await.unwrap().forget();
+                request.await
+            }
+            Plan::Slow(time) => {
+                tokio::time::sleep(time).await;
+                request.await
+            }
+        }
+    }
+}
+
+struct Before {
+    hand: FaultyCustody,
+    real: Arc<dyn Custody>,
+}
+
+impl Custody for Before {
+    fn kind(&self) -> &'static str {
+        self.real.kind()
+    }
+
+    fn meaning(&self) -> Meaning {
+        self.real.meaning()
+    }
+
+    fn roots(&self) -> BoxFuture<'_, Result<Vec<RootName>, Error>> {
+        self.real.roots()
+    }
+
+    fn stage(&self, root: RootName) -> BoxFuture<'_, Result<(), Error>> {
+        self.hand.meet(Ask::Stage, self.real.stage(root)).boxed()
+    }
+
+    fn seal<'a>(&'a self, root: RootName, key: &'a Key) -> BoxFuture<'a, Result<Vec<u8>, Error>> {
+        let sealing = async move {
+            let sealed = self.real.seal(root, key).await?;
+            self.hand.0.sealed.lock().unwrap().push((root, sealed.clone()));
+            Ok(sealed)
+        };
+        self.hand.meet(Ask::Seal, sealing).boxed()
+    }
+
+    fn open<'a>(&'a self, root: RootName, sealed: &'a [u8]) -> BoxFuture<'a, Result<Key, Error>> {
+        self.real.open(root, sealed)
+    }
+
+    fn destroy(&self, root: RootName) -> BoxFuture<'_, Result<(), Error>> {
+        self.hand.meet(Ask::Destroy, self.real.destroy(root)).boxed()
+    }
+}
