@@ -5,8 +5,10 @@ use std::{collections::BTreeSet, fs, time::Duration};
 use bytes::Bytes;
 use futures_util::future::join_all;
 use recvault::{
+    config::SHIPPED_POLICY,
     demo::{conversation, stand_in::Fault},
     model::{id::RecordingId, time::Clock},
+    policy::{Action, Permit},
 };
 use reqwest::Method;
 use serde_json::{Value, json};
@@ -317,6 +319,25 @@ async fn anybody_reads_the_policy_that_is_enforced() {
     let digest = hex::encode(aws_lc_rs::digest::digest(&aws_lc_rs::digest::SHA256, &answer.body));
     let grant = vault.grant("reviewer", recorded.id, "quality-review").await.json();
     assert_eq!((grant["policy_digest"].as_str(), answer.header("etag")), (Some(digest.as_str()), format!("\"{digest}\"").as_str()));
+}
+
+#[tokio::test]
+async fn anybody_reads_on_the_privacy_page_how_soon_old_backups_forget() {
+    let at_once = SHIPPED_POLICY.replacen("forgotten = \"scheduled\"", "forgotten = \"immediately\"", 1);
+    let vault = Recipe { policy: at_once, ..Recipe::default() }.by_hand().await;
+    let recorded = vault.sealed().await;
+    vault.shred(recorded.id).await;
+    let answer = vault.anybody().get("/privacy").await;
+    assert_eq!((answer.status, answer.header("content-type")), (200, "text/html; charset=utf-8"));
+    assert!(answer.header("content-security-policy").contains("default-src 'none'"));
+    let (page, digest) = (answer.text(), vault.details(recorded.id).await["policy_digest"].as_str().unwrap().to_owned());
+    for said in
+        [digest.as_str(), "<strong>24 hours</strong>", "Twilio", "quality-review", "standard this begins at once", "to that now: 1."]
+    {
+        assert!(page.split_whitespace().collect::<Vec<_>>().join(" ").contains(said), "{said} in {page}");
+    }
+    vault.process.flow.turn(&Permit::of_operator(Action::Keys)).await.unwrap();
+    assert!(vault.anybody().get("/privacy").await.text().contains("to that now: 0."));
 }
 
 #[tokio::test]
