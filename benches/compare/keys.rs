@@ -84,7 +84,13 @@ struct Place {
 }
 
 impl Place {
-    async fn measure(&self, table: &mut Table, url: String, count: usize, targets: impl Iterator<Item = String>) -> Result<(), Failure> {
+    async fn measure(
+        &self,
+        table: &mut Table,
+        url: String,
+        count: usize,
+        targets: impl Iterator<Item = String> + Send,
+    ) -> Result<(), Failure> {
         let vault = fill(Ground { url, folder: &self.folder, store: self.store()? }, count).await?;
         let rules = || Rules::parse("privacy-policy.toml", recvault::config::SHIPPED_POLICY).map_err(|_| "the shipped policy has a fault");
         let mut order = vault.ids.clone();
@@ -141,7 +147,8 @@ impl Place {
             let Decision::Allow(grant) = decide(&facts, &book, Clock::System.now()) else { return Err("the reviewer may listen".into()) };
             let playable = vault.vault.playable(&grant).await?;
             let begun = Instant::now();
-            drop(vault.vault.open(&grant, GrantId::random(&mut rand::rng()), &playable, 0..1).await?);
+            let id = GrantId::random(&mut rand::rng());
+            drop(vault.vault.open(&grant, id, &playable, 0..1).await?);
             took.push(begun.elapsed());
         }
         Ok(Row::alone(format!("opening, key look-up and durable audit entry, {}", self.name), spread(&mut took), "", None))

@@ -42,7 +42,7 @@ pub struct Mark {
 }
 
 /// Marks that these have changed.
-pub async fn set<T: Display>(tx: &mut Tx, kind: Marked, ids: &[T], now: Timestamp) -> Result<(), Error> {
+pub async fn set<T: Display + Sync>(tx: &mut Tx, kind: Marked, ids: &[T], now: Timestamp) -> Result<(), Error> {
     const SQL: &str = "/* marks.set */
         INSERT INTO unjournaled (kind, id, mark, since) SELECT $1, key, 1, $3 FROM json_each($2) AS changed WHERE true
         ON CONFLICT (kind, id) DO UPDATE SET mark = unjournaled.mark + 1";

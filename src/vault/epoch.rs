@@ -13,8 +13,11 @@
 //!
 //! INVARIANT: custody destroys a root only after a snapshot that needs the next root, and no other, was opened and checked.
 
-use std::{collections::BTreeSet, time::Duration};
+mod turner;
 
+use std::collections::BTreeSet;
+
+use self::turner::Turner;
 use super::{Error, Inner, Vault};
 use crate::{
     custody::RootName,
@@ -27,17 +30,10 @@ use crate::{
         marks::{self, Marked},
         shreds::{self, NextReceipt},
     },
-    model::{
-        actor::Actor,
-        crash,
-        id::{HolderId, PageId},
-        time::Timestamp,
-    },
+    model::{actor::Actor, crash, id::PageId, time::Timestamp},
     secret::Key,
 };
 
-/// How long the turn belongs to a process that does not say it is still at it.
-const LEASE: Duration = Duration::from_secs(60);
 /// Pages renewed in one unit of the climb: some ten milliseconds of writing.
 const PAGES: i64 = 128;
 /// Receipts signed in one unit.
@@ -114,30 +110,6 @@ impl Vault {
     pub async fn follow_epoch(&self) -> Result<(), Error> {
         self.0.follow().await
     }
-
-    /// Runs `work` as the one turner; `None` while another process is.
-    async fn as_turner<T: Send>(&self, work: impl AsyncFnOnce(&Turner<'_>) -> Result<T, Error>) -> Result<Option<T>, Error> {
-        self.0.follow().await?;
-        let turner = Turner { vault: &self.0, holder: HolderId::random(&mut rand::rng()) };
-        if !turner.take().await? {
-            return Ok(None);
-        }
-        let done = tokio::select! {
-            done = work(&turner) => done,
-            lost = turner.keep() => Err(lost),
-        };
-        // A lease that is not given back runs out.
-        if let Err(error) = turner.leave().await {
-            tracing::warn!(%error, "the turn is not given back");
-        }
-        done.map(Some)
-    }
-}
-
-/// The process that turns, while its lease lasts.
-struct Turner<'a> {
-    vault: &'a Inner,
-    holder: HolderId,
 }
 
 /// What a turn has done so far.
@@ -332,51 +304,6 @@ impl Turner<'_> {
                 return Ok(());
             }
         }
-    }
-
-    async fn current(&self) -> Result<EpochRow, Error> {
-        epochs::current(&mut self.vault.ledger.read().await?).await?.ok_or(Error::NoVault)
-    }
-
-    /// Begins a unit that stands only while the turn is ours.
-    async fn begin(&self) -> Result<Tx, Error> {
-        let mut tx = self.vault.ledger.begin().await?;
-        epochs::keep_turn(&mut tx, self.holder, self.until()).await?;
-        Ok(tx)
-    }
-
-    async fn take(&self) -> Result<bool, Error> {
-        self.vault
-            .unit(async || {
-                let mut tx = self.vault.ledger.begin().await?;
-                let taken = epochs::take_turn(&mut tx, self.holder, self.vault.clock.now(), self.until()).await?;
-                tx.commit().await?;
-                Ok(taken)
-            })
-            .await
-    }
-
-    /// Keeps the lease while long steps run; returns when it is lost.
-    async fn keep(&self) -> Error {
-        loop {
-            tokio::time::sleep(LEASE / 3).await;
-            let kept = async { Ok(self.begin().await?.commit().await?) };
-            match kept.await {
-                Err(Error::Ledger(lost @ ledger::Error::Stale(_))) => return lost.into(),
-                Err(error) => tracing::warn!(%error, "the turn's lease is not extended"),
-                Ok(()) => {}
-            }
-        }
-    }
-
-    async fn leave(&self) -> Result<(), Error> {
-        let mut tx = self.vault.ledger.begin().await?;
-        epochs::leave_turn(&mut tx, self.holder).await?;
-        Ok(tx.commit().await?)
-    }
-
-    fn until(&self) -> Timestamp {
-        self.vault.clock.now().after(LEASE)
     }
 }
 

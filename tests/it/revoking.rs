@@ -65,7 +65,7 @@ async fn what_is_left(vault: &TestVault, shredded: &Shredded) -> String {
     assert_eq!(times, [Some(at.as_millis()); 5]);
     let page = vault.process.flow.audit(&Permit::of_operator(Action::Audit), claims.audit_seq() - 1, 1).await.unwrap();
     let entry = serde_json::to_value(&page.items[0]).unwrap();
-    assert_eq!((&entry["recording_id"], &entry["details"]["receipt"]), (&id.to_string().into(), &shredded.receipt.to_string().into()));
+    assert_eq!((&entry["recording"], &entry["details"]["receipt"]), (&id.to_string().into(), &shredded.receipt.to_string().into()));
     assert_eq!(claims.copies()[0], HeldCopy::KeyEntry { destroyed_at: at });
     assert_eq!(claims.copies()[1..], [HeldCopy::Ciphertext(Removal::Pending), HeldCopy::Source(Removal::Unknown)]);
     assert_eq!(fence.text("fingerprint").map(str::len), Some(64));

@@ -6,9 +6,12 @@ use futures_util::FutureExt as _;
 use tokio::sync::mpsc;
 
 use super::{World, at};
-use crate::{ledger::news::Word, model::id::ReceiptId};
+use crate::{
+    ledger::{epochs, news::Word},
+    model::id::ReceiptId,
+};
 
-every_database!(a_fence_is_told_when_it_commits_and_not_before, a_lost_connection_is_made_again);
+every_database!(a_fence_is_told_when_it_commits_and_not_before, an_epoch_is_told_when_it_begins, a_lost_connection_is_made_again);
 
 /// Sets a fence, and leaves before the commit or after it.
 async fn fence(world: &World, number: usize, commits: bool) {
@@ -38,10 +41,29 @@ async fn following<F: Future<Output = ()>>(world: &World, done: impl FnOnce(mpsc
     another.close().await;
 }
 
+/// Each time there is a new connection every word is said once: something may have been missed.
+async fn connected(heard: &mut mpsc::UnboundedReceiver<Word>) {
+    for word in [Word::Fence, Word::Epoch] {
+        assert_eq!(heard.recv().await, Some(word));
+    }
+}
+
+async fn an_epoch_is_told_when_it_begins(world: &World) {
+    let told = async |mut heard: mpsc::UnboundedReceiver<Word>| {
+        connected(&mut heard).await;
+        let mut tx = world.tx().await;
+        epochs::insert(&mut tx, 1, &[0; 60], at(0)).await.unwrap();
+        tx.commit().await.unwrap();
+        assert_eq!(heard.recv().await, Some(Word::Epoch));
+    };
+    world.announced(1).await;
+    following(world, told).await;
+}
+
 async fn a_fence_is_told_when_it_commits_and_not_before(world: &World) {
     world.announced(3).await;
     let told = async |mut heard: mpsc::UnboundedReceiver<Word>| {
-        assert_eq!(heard.recv().await, Some(Word::Fence), "once when it is connected");
+        connected(&mut heard).await;
         fence(world, 0, false).await;
         fence(world, 1, true).await;
         assert_eq!(heard.recv().await, Some(Word::Fence));
@@ -56,10 +78,10 @@ async fn a_fence_is_told_when_it_commits_and_not_before(world: &World) {
 async fn a_lost_connection_is_made_again(world: &World) {
     world.announced(1).await;
     let told = async |mut heard: mpsc::UnboundedReceiver<Word>| {
-        heard.recv().await;
+        connected(&mut heard).await;
         let lost = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = current_database() AND query LIKE 'LISTEN%'";
         world.sql(&[lost]).await;
-        assert_eq!(heard.recv().await, Some(Word::Fence), "something may have been missed");
+        connected(&mut heard).await;
         fence(world, 0, true).await;
         assert_eq!(heard.recv().await, Some(Word::Fence));
     };
