@@ -12,7 +12,7 @@ use recvault::{
 
 use crate::{
     epochs::{keys, receipt_of},
-    world::{Ask, Attacker, Database, FaultyCustody, FaultyStore, Op, Plan, Process, Recipe, Recorded, TestVault},
+    world::{Ask, Attacker, Database, FaultyCustody, FaultyStore, Furnished, Home, Op, Plan, Process, Recipe, Recorded, TestVault},
 };
 
 /// A vault, and somebody who watches it.
@@ -27,6 +27,7 @@ struct Scene {
     attacker: Attacker,
     living: Vec<Held>,
     shredded: Vec<(Held, String)>,
+    _furnished: Furnished,
 }
 
 /// A recording and the public name of its key.
@@ -36,14 +37,17 @@ struct Held {
 }
 
 impl Scene {
-    async fn on(database: Database) -> Self {
-        let (store, custody) = (FaultyStore::new(), FaultyCustody::new());
-        let recipe = Recipe { recovery: Some(store.clone()), custody: Some(custody.clone()), ..Recipe::on(database) };
+    /// `None` where there is no such home.
+    async fn on(database: Database, home: Home) -> Option<Self> {
+        let (store, custody, furnished) = (FaultyStore::new(), FaultyCustody::new(), home.furnish().await?);
+        let lines = furnished.lines.clone();
+        let recipe = Recipe { home: lines, recovery: Some(store.clone()), custody: Some(custody.clone()), ..Recipe::on(database) };
         let vault = recipe.by_hand().await;
         let other = vault.another_process().await;
         let real = vault.custody().await;
         let attacker = Attacker::of(vault.made.vault);
-        Self { vault, other, store, custody, real, attacker, living: Vec::new(), shredded: Vec::new() }
+        let (living, shredded) = (Vec::new(), Vec::new());
+        Some(Self { vault, other, store, custody, real, attacker, living, shredded, _furnished: furnished })
     }
 
     /// Seals so many, by the first process or the other.
@@ -114,7 +118,15 @@ async fn number(ledger: &Ledger) -> u64 {
 }
 
 async fn whoever_kept_everything_reaches_nothing_that_is_unrecoverable(database: Database) {
-    let mut scene = Scene::on(database).await;
+    for home in Home::ALL {
+        if let Some(scene) = Scene::on(database, home).await {
+            println!("with {home:?}");
+            nothing_unrecoverable_is_reached(scene).await;
+        }
+    }
+}
+
+async fn nothing_unrecoverable_is_reached(mut scene: Scene) {
     // Neighbours on a leaf, others on the leaf of another process, and two that move to another tier.
     scene.seal(10, false).await;
     scene.seal(3, true).await;
@@ -204,7 +216,15 @@ async fn nothing_older_is_in_the_store(scene: &Scene) {
 }
 
 async fn what_an_attempt_sealed_that_came_to_nothing_opens_nothing_later(database: Database) {
-    let mut scene = Scene::on(database).await;
+    for home in Home::ALL {
+        if let Some(scene) = Scene::on(database, home).await {
+            println!("with {home:?}");
+            an_attempt_leaves_nothing(scene).await;
+        }
+    }
+}
+
+async fn an_attempt_leaves_nothing(mut scene: Scene) {
     scene.seal(3, false).await;
     // Root page key and pages of the attempt may stand in a write-ahead log, although it was never committed.
     scene.vault.ground().refuse_rows_of("epochs").await;
@@ -223,7 +243,7 @@ async fn what_an_attempt_sealed_that_came_to_nothing_opens_nothing_later(databas
 }
 
 async fn a_process_that_slept_through_the_turn_leaves_nothing_to_reach(database: Database) {
-    let mut scene = Scene::on(database).await;
+    let mut scene = Scene::on(database, Home::Passphrase).await.unwrap();
     scene.seal(3, true).await;
     scene.shred(0).await;
     // The other process holds the old root still: what it writes after the turn is of the new one.

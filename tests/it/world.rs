@@ -12,6 +12,7 @@ mod database;
 mod faulty_custody;
 mod faulty_store;
 mod gated_host;
+mod home;
 mod memory_custody;
 mod peek;
 mod process;
@@ -50,6 +51,7 @@ pub(crate) use self::{
     faulty_custody::{Ask, FaultyCustody},
     faulty_store::{FaultyStore, Op, Plan},
     gated_host::GatedHost,
+    home::{Furnished, Home},
     memory_custody::MemoryCustody,
     process::Process,
     recipe::{Kept, Recipe},

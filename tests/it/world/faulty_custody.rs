@@ -3,6 +3,7 @@
 use std::{
     collections::{HashMap, VecDeque},
     sync::{Arc, Mutex},
+    time::Duration,
 };
 
 use futures_util::{FutureExt as _, future::BoxFuture};
@@ -13,6 +14,9 @@ use recvault::{
 use tokio::sync::Semaphore;
 
 use super::Plan;
+
+/// Longest wait at a gate; only a test that fails waits this long.
+const PATIENCE: Duration = Duration::from_secs(60);
 
 /// What the vault asks of custody in a turn, in this order.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -54,7 +58,8 @@ impl FaultyCustody {
 
     /// Waits until a request stands at the gate.
     pub(crate) async fn reached(&self) {
-        self.0.reached.acquire().await.unwrap().forget();
+        let reached = tokio::time::timeout(PATIENCE, self.0.reached.acquire()).await;
+        reached.expect("nobody came to the gate").unwrap().forget();
     }
 
     /// Lets one request through the gate.

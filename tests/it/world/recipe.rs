@@ -43,6 +43,8 @@ pub(crate) struct Recipe {
     pub(crate) server: &'static str,
     pub(crate) twilio: &'static str,
     pub(crate) work: &'static str,
+    /// `[custody]`.
+    pub(crate) home: String,
     /// Lines for `[epoch]`.
     pub(crate) epoch: &'static str,
     /// A store instead of the one in the configuration.
@@ -67,6 +69,7 @@ impl Default for Recipe {
             server: "",
             twilio: "",
             work: "",
+            home: String::new(),
             epoch: "",
             adapter: None,
             recovery: None,
@@ -198,12 +201,13 @@ impl Recipe {
              [twilio]\napi_base = \"{api_base}\"\n{}\n\
              [[twilio.accounts]]\nsid = \"{account}\"\nauth_token_files = [{}]\n\
              [[twilio.accounts]]\nsid = \"{other}\"\nauth_token_files = [\"secrets/other\"]\n\
-             [work]\n{}\n[epoch]\n{}\n",
+             [work]\n{}\n[epoch]\n{}\n{}",
             self.server,
             self.twilio,
             files.join(", "),
             self.work,
-            self.epoch
+            self.epoch,
+            self.home
         )
     }
 }

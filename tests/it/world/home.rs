@@ -1,0 +1,131 @@
+//! Where the root rests in a test: a root file, a token of its own, or a key of its own in a stand-in for AWS KMS. What the last two need is
+//! named by variables of the environment; without them they are left out, with a word.
+
+use std::{
+    fs::File,
+    io::{BufRead as _, BufReader},
+    path::Path,
+    process::{Child, Command, Stdio},
+};
+
+use recvault::{custody, secret::SecretText};
+use tokio::sync::Mutex;
+
+use super::digits;
+
+const PIN: &str = "0042";
+/// As many as the stories of one process want.
+const TOKENS: usize = 8;
+
+/// A kind of custody.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Home {
+    Passphrase,
+    Pkcs11,
+    AwsKms,
+}
+
+/// Lines for the configuration, and what must run as long as they are used.
+pub(crate) struct Furnished {
+    pub(crate) lines: String,
+    _server: Option<Server>,
+}
+
+impl Home {
+    pub(crate) const ALL: [Self; 3] = [Self::Passphrase, Self::Pkcs11, Self::AwsKms];
+
+    /// Makes what it needs; `None`, after saying so, where that is not there.
+    pub(crate) async fn furnish(self) -> Option<Furnished> {
+        match self {
+            Self::Passphrase => Some(Furnished { lines: String::new(), _server: None }),
+            Self::Pkcs11 => {
+                let (library, configuration) = (variable("RECVAULT_TEST_SOFTHSM")?, variable("SOFTHSM2_CONF")?);
+                let label = token(&library, &configuration).await;
+                let lines = format!(
+                    "[custody]\nkind = \"pkcs11\"\n[custody.pkcs11]\nmodule = \"{library}\"\ntoken = \"{label}\"\npin = \"{PIN}\"\n"
+                );
+                Some(Furnished { lines, _server: None })
+            }
+            Self::AwsKms => {
+                let server = Server::start(&variable("RECVAULT_TEST_MOTO")?);
+                let lines = format!(
+                    "[custody]\nkind = \"aws-kms\"\n[custody.aws_kms]\nkey_id = \"{}\"\nregion = \"eu-west-1\"\nendpoint = \"{}\"\n\
+                     access_key_id = \"AKIDEXAMPLE\"\nsecret_access_key = \"secret\"\n",
+                    server.make_key().await,
+                    server.url
+                );
+                Some(Furnished { lines, _server: Some(server) })
+            }
+        }
+    }
+}
+
+/// A token that nobody has. The library knows those only that were there when it started in this process, so some are made at once, before.
+async fn token(library: &str, configuration: &str) -> String {
+    static FREE: Mutex<Vec<String>> = Mutex::const_new(Vec::new());
+    let mut free = FREE.lock().await;
+    if free.is_empty() {
+        // Nor does it start while another process is half-way through making one.
+        let lock = File::create(format!("{configuration}.lock")).unwrap();
+        lock.lock().unwrap();
+        for _ in 0..TOKENS {
+            let label = digits();
+            let mut maker = Command::new("softhsm2-util");
+            maker.args(["--init-token", "--free", "--label", &label, "--so-pin", "officer", "--pin", PIN]);
+            let made = maker.output().unwrap();
+            assert!(made.status.success(), "{made:?}");
+            free.push(label);
+        }
+        let pkcs11 =
+            custody::Pkcs11 { module: library.into(), token: free[0].clone(), pin: Some(SecretText::new(PIN.into())), pin_file: None };
+        let settings = custody::Settings { kind: custody::Kind::Pkcs11, pkcs11, ..custody::Settings::default() };
+        let first = custody::open(settings, Path::new("/")).unwrap();
+        assert_eq!(first.roots().await.unwrap(), []);
+    }
+    free.pop().unwrap()
+}
+
+fn variable(name: &str) -> Option<String> {
+    #[expect(clippy::disallowed_methods, reason = "a test's own variable")]
+    let found = std::env::var(name).ok().filter(|value| !value.is_empty());
+    if found.is_none() {
+        println!("skipped: {name} is not set");
+    }
+    found
+}
+
+/// `moto_server`, on a port of its own; it ends with this value.
+struct Server {
+    process: Child,
+    url: String,
+}
+
+impl Server {
+    fn start(program: &str) -> Self {
+        let mut command = Command::new(program);
+        command.args(["-H", "127.0.0.1", "-p", "0"]).env("PYTHONUNBUFFERED", "1").stdout(Stdio::null()).stderr(Stdio::piped());
+        let mut process = command.spawn().unwrap();
+        let mut lines = BufReader::new(process.stderr.take().unwrap()).lines();
+        let url = lines.find_map(|line| Some(line.unwrap().split_once("Running on ")?.1.trim().to_owned())).unwrap();
+        // It writes a line for each request, and must not stop because nobody reads it.
+        std::thread::spawn(move || lines.for_each(drop));
+        Self { process, url }
+    }
+
+    /// Makes a KMS key; its ARN.
+    async fn make_key(&self) -> String {
+        let client = reqwest::Client::builder().no_proxy().build().unwrap();
+        let request = client.post(&self.url).header("content-type", "application/x-amz-json-1.1").body("{}");
+        let credential = "AWS4-HMAC-SHA256 Credential=AKIDEXAMPLE/20200101/eu-west-1/kms/aws4_request, SignedHeaders=host, Signature=0";
+        let request = request.header("x-amz-target", "TrentService.CreateKey").header("authorization", credential);
+        let answer: serde_json::Value = request.send().await.unwrap().json().await.unwrap();
+        answer["KeyMetadata"]["Arn"].as_str().unwrap_or_else(|| panic!("no key: {answer}")).to_owned()
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        let _ = self.process.kill();
+        let _ = self.process.wait();
+    }
+}
