@@ -83,6 +83,9 @@ impl Inner {
         if pages.is_empty() {
             return Ok(BTreeMap::new());
         }
+        if let (1, Some(only)) = (pages.len(), pages.first()) {
+            return Ok(BTreeMap::from([(*only, self.walk(tx, *only).await?)]));
+        }
         let (rows, root) = (rows::paths(tx, pages).await?, self.root.key());
         let mut opened: BTreeMap<PageId, tree::Opened> = BTreeMap::new();
         // Upper levels come first.
