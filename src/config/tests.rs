@@ -73,6 +73,14 @@ fn a_table_of_a_section_is_set_and_refused_like_a_section() {
 }
 
 #[test]
+fn recovery_may_have_a_store_of_its_own() {
+    assert!(layered("", &[]).unwrap().recovery.store.is_none(), "without a word it is the one for recordings");
+    let config = layered("[recovery]\nstore = { url = \"folder:./elsewhere\" }\n", &[]).unwrap();
+    assert_eq!(config.recovery.store.unwrap().url, "folder:./elsewhere");
+    assert!(faults("[recovery]\nstore = { ulr = \"x\" }\n", &[])[0].contains("unknown field `ulr`"));
+}
+
+#[test]
 fn a_file_that_is_not_toml_names_the_line() {
     let found = faults("[server]\nlisten = \n", &[]);
     assert!(found[0].starts_with("recvault.toml:2: "), "{found:?}");
