@@ -47,7 +47,8 @@ impl Drop for Disk {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn on_a_full_disk_nothing_is_promised_that_is_not_kept() {
-    let Some(disk) = Disk::mount("8m") else { return };
+    // Of these the write-ahead log takes 16 before it is folded back.
+    let Some(disk) = Disk::mount("32m") else { return };
     let world = World::sqlite_in(disk.mount.path()).await;
     let service = world.serve().await;
     let kept = Entry::new(&world, sound(0, 2));
