@@ -51,9 +51,9 @@ impl From<sqlx::Error> for Error {
             sqlx::Error::Database(e) if matches!(code.parse::<u32>().map(|c| c & 0xff), Ok(5 | 6 | 8 | 10 | 13 | 14)) => {
                 Self::Unavailable(e.message().to_owned())
             }
-            // PostgreSQL classes: connection, insufficient resources, operator intervention, system error; read-only transaction, and a
-            // lock that was not given in time.
-            sqlx::Error::Database(e) if ["08", "53", "57", "58", "25006", "55P03"].iter().any(|class| code.starts_with(class)) => {
+            // PostgreSQL classes: connection, insufficient resources, operator intervention, system error; read-only transaction, one that
+            // rested for too long, and a lock that was not given in time.
+            sqlx::Error::Database(e) if ["08", "53", "57", "58", "25006", "25P03", "55P03"].iter().any(|class| code.starts_with(class)) => {
                 Self::Unavailable(e.message().to_owned())
             }
             sqlx::Error::Database(e) => Self::Statement(e.message().to_owned()),

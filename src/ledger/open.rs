@@ -78,7 +78,7 @@ impl Ledger {
         }
         if settings.url.starts_with("postgres://") || settings.url.starts_with("postgresql://") {
             let options = PgConnectOptions::from_str(&settings.url).map_err(|_| Error::Url("not a PostgreSQL URL".into()))?;
-            let options = options.application_name("recvault").options([("statement_timeout", "30s"), ("lock_timeout", "10s")]);
+            let options = options.application_name("recvault").options(TIMEOUTS);
             let pool = PgPoolOptions::new().max_connections(connections.max(2)).acquire_timeout(ACQUIRE).connect_with(options).await?;
             migrate(POSTGRES.run(&pool).await)?;
             return Ok(Self(Db::Postgres(pool)));
@@ -201,6 +201,9 @@ fn alone<D: Database>(options: <D::Connection as Connection>::Options) -> Pool<D
     let pool = PoolOptions::new().max_connections(1).acquire_timeout(ACQUIRE).idle_timeout(None).max_lifetime(None);
     pool.after_release(|_, _| Box::pin(async { Ok(false) })).connect_lazy_with(options)
 }
+
+/// What PostgreSQL does not wait for. A process that is stopped in the middle of a unit must not keep the audit log's head from all others.
+const TIMEOUTS: [(&str, &str); 3] = [("statement_timeout", "30s"), ("lock_timeout", "10s"), ("idle_in_transaction_session_timeout", "8s")];
 
 /// Memory of SQLite's one writer: 8 MiB, as a negative number of KiB. A unit that shreds hundreds of recordings writes all over the file.
 const WRITER_CACHE: &str = "-8192";

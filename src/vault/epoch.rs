@@ -237,7 +237,7 @@ impl Turner<'_> {
         Ok(Turned { epoch: row.epoch, pages, covered, snapshot, unrecoverable_since, took_ms: since(began), snapshot_took_ms })
     }
 
-    /// Writes a snapshot of the new epoch, opens it again, and notes that the roots before are to go.
+    /// Writes a snapshot of the new epoch, opens it again, and notes it.
     async fn snapshot(&self, epoch: u64) -> Result<String, Error> {
         let vault = self.vault;
         let written = vault.write_snapshot().await?;
@@ -250,7 +250,6 @@ impl Turner<'_> {
                 epochs::note_snapshot(&mut tx, epoch, &name, now).await?;
                 marks::note_journaled(&mut tx, checked.seq).await?;
                 audit::append(&mut tx, NewEntry::snapshot_verified(now, &name, checked.keys)).await?;
-                audit::append(&mut tx, NewEntry::root_condemned(now, epoch)).await?;
                 Ok(tx.commit().await?)
             })
             .await?;
@@ -261,8 +260,14 @@ impl Turner<'_> {
     async fn destroy_roots(&self, epoch: u64) -> Result<Timestamp, Error> {
         let vault = self.vault;
         let newest = vault.newest_root().await?;
-        // What is destroyed below is what was there while the turn was ours.
-        vault.unit(async || Ok(self.begin().await?.commit().await?)).await?;
+        // Written down before it is done; and what is destroyed below is what was there while the turn was ours.
+        vault
+            .unit(async || {
+                let mut tx = self.begin().await?;
+                audit::append(&mut tx, NewEntry::root_condemned(vault.clock.now(), epoch)).await?;
+                Ok(tx.commit().await?)
+            })
+            .await?;
         vault.destroy_others(epoch, newest + 1).await?;
         crash::point("turn.destroyed");
         vault

@@ -5,7 +5,10 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use futures_util::future::join_all;
 
 use super::{World, at, holder, recording_id};
-use crate::ledger::{Error, Ledger, Settings, recordings, work};
+use crate::{
+    evidence::NewEntry,
+    ledger::{Error, Ledger, Settings, audit, recordings, work},
+};
 
 every_database!(
     a_dropped_session_leaves_nothing,
@@ -14,11 +17,29 @@ every_database!(
     opening_again_changes_nothing,
     several_processes_open_a_new_database_at_once,
     two_processes_write_and_neither_is_refused,
+    who_rests_in_the_middle_of_a_unit_keeps_nobody_for_long,
     a_closed_ledger_is_not_available,
     a_newer_schema_is_refused,
     a_foreign_schema_is_refused,
     a_url_of_another_kind_is_refused,
 );
+
+/// A process that is stopped with the audit log's head in its hands. On SQLite nobody else writes until it goes on or ends.
+async fn who_rests_in_the_middle_of_a_unit_keeps_nobody_for_long(world: &World) {
+    if world.is_sqlite() {
+        return;
+    }
+    let mut resting = world.tx().await;
+    audit::append(&mut resting, NewEntry::recording_refused(at(1), recording_id(1))).await.unwrap();
+    let mut other = world.tx().await;
+    audit::append(&mut other, NewEntry::recording_refused(at(2), recording_id(2))).await.unwrap();
+    other.commit().await.unwrap();
+    let late = audit::append(&mut resting, NewEntry::recording_refused(at(3), recording_id(3))).await;
+    assert!(matches!(late, Err(Error::Unavailable(_))), "{late:?}");
+    drop(resting);
+    let log = audit::after(&mut world.tx().await, 0, 9).await.unwrap();
+    assert_eq!(log.iter().map(|entry| (entry.seq, entry.at)).collect::<Vec<_>>(), [(1, at(2))]);
+}
 
 async fn a_dropped_session_leaves_nothing(world: &World) {
     let id = world.one_announced().await;
