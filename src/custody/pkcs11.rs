@@ -31,13 +31,15 @@ use cryptoki::{
 use futures_util::{FutureExt as _, future::BoxFuture};
 use zeroize::Zeroizing;
 
-use self::token::{NAME, Place, is_gone, is_wrong_tag, told};
+use self::token::{NAME, Place, is_gone, is_wrong_tag, may_pass, told};
 use super::{Custody, Error, Meaning, Pkcs11, RootName, wrap};
 use crate::{model::id::VaultId, secret::Key};
 
 const LABEL: &[u8] = b"recvault-root";
 const IV: usize = 12;
 const TAG_BITS: u64 = 128;
+/// SoftHSM 2 fails now and then while another session or process writes to the same token.
+const TRIES: usize = 5;
 /// A token that does not answer must not hold up a turn or a listener for ever. The call itself cannot be taken back; all may be repeated.
 const PATIENCE: Duration = Duration::from_secs(30);
 
@@ -53,10 +55,19 @@ impl Token {
         Ok(Self(Arc::new(Place::new(settings, base)?)))
     }
 
-    /// Runs `work` in a session that is logged in.
-    async fn with<T: Send + 'static>(&self, work: impl FnOnce(&Session) -> Result<T, Error> + Send + 'static) -> Result<T, Error> {
+    /// Runs `work` in a session that is logged in; again in another session where the token failed for no reason that it names. All that is done
+    /// here may be repeated.
+    async fn with<T: Send + 'static>(&self, work: impl Fn(&Session) -> Result<T, Error> + Send + 'static) -> Result<T, Error> {
         let place = Arc::clone(&self.0);
-        let working = super::blocking(NAME, move || work(&place.session()?));
+        let working = super::blocking(NAME, move || {
+            for _ in 1..TRIES {
+                match place.session().and_then(|session| work(&session)) {
+                    Err(Error::Place { why, .. }) if may_pass(&why) => {}
+                    done => return done,
+                }
+            }
+            work(&place.session()?)
+        });
         match tokio::time::timeout(PATIENCE, working).await {
             Ok(done) => done,
             Err(_) => Err(Error::Place { place: NAME, why: format!("no answer within {} s", PATIENCE.as_secs()) }),

@@ -143,8 +143,17 @@ pub(super) fn told(error: &Refusal) -> Error {
             RvError::MechanismInvalid | RvError::MechanismParamInvalid,
             Function::EncryptInit | Function::Encrypt | Function::DecryptInit | Function::Decrypt,
         ) => no_gcm(&error.to_string()),
+        Refusal::Pkcs11(RvError::GeneralError, function) => place(format!("{GENERAL}{function:?}")),
         other => place(other.to_string()),
     }
+}
+
+/// How a failure begins for which the token names no reason (CKR_GENERAL_ERROR).
+const GENERAL: &str = "a general error of the token in ";
+
+/// Whether a failure is one that may be over by now.
+pub(super) fn may_pass(why: &str) -> bool {
+    why.starts_with(GENERAL)
 }
 
 /// The object went away between a look and its use: another process destroyed it.
