@@ -60,6 +60,7 @@ impl Token {
     async fn with<T: Send + 'static>(&self, work: impl Fn(&Session) -> Result<T, Error> + Send + 'static) -> Result<T, Error> {
         let place = Arc::clone(&self.0);
         let working = super::blocking(NAME, move || {
+            let _only = token::turn();
             for _ in 1..TRIES {
                 match place.session().and_then(|session| work(&session)) {
                     Err(Error::Place { why, .. }) if may_pass(&why) => {}

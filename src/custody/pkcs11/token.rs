@@ -26,6 +26,15 @@ pub(super) const NAME: &str = "PKCS #11 token";
 /// would close the sessions of everybody else who uses it.
 static MODULES: Mutex<BTreeMap<PathBuf, Module>> = Mutex::new(BTreeMap::new());
 
+/// Held for each operation: libraries that promise to bear several threads do not all keep it (SoftHSM 2 aborts the process when two of them ask
+/// for its slots at once), and custody is asked a few times a day.
+static ONE_AT_A_TIME: Mutex<()> = Mutex::new(());
+
+/// Waits until no other thread of this process is at a token.
+pub(super) fn turn() -> MutexGuard<'static, ()> {
+    lock(&ONE_AT_A_TIME)
+}
+
 /// Where the token is and how to log in.
 pub(super) struct Place {
     module: PathBuf,
