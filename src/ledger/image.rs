@@ -109,11 +109,19 @@ impl Image {
         }
     }
 
+    fn value(&self, column: &str) -> Option<&Value> {
+        self.table.columns().iter().zip(&self.values).find_map(|(known, value)| (known.name == column).then_some(value))
+    }
+}
+
+/// Rows that were tampered with, for tests.
+#[cfg(test)]
+impl Image {
     /// The same row with this text, or null, in a column.
     ///
     /// # Errors
     /// [`InvalidImage::Column`] if the table has no such column that can hold it.
-    pub fn with_text(self, column: &'static str, text: Option<&str>) -> Result<Self, InvalidImage> {
+    pub(super) fn with_text(self, column: &'static str, text: Option<&str>) -> Result<Self, InvalidImage> {
         self.with(column, &[Kind::Text, Kind::MaybeText], text.map(|text| Value::Text(text.to_owned())))
     }
 
@@ -121,7 +129,7 @@ impl Image {
     ///
     /// # Errors
     /// [`InvalidImage::Column`] if the table has no such column that can hold it.
-    pub fn with_int(self, column: &'static str, int: Option<i64>) -> Result<Self, InvalidImage> {
+    pub(super) fn with_int(self, column: &'static str, int: Option<i64>) -> Result<Self, InvalidImage> {
         self.with(column, &[Kind::Int, Kind::MaybeInt], int.map(Value::Int))
     }
 
@@ -135,10 +143,6 @@ impl Image {
             _ => return Err(refuse),
         }
         Ok(self)
-    }
-
-    fn value(&self, column: &str) -> Option<&Value> {
-        self.table.columns().iter().zip(&self.values).find_map(|(known, value)| (known.name == column).then_some(value))
     }
 }
 
