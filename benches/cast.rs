@@ -22,7 +22,7 @@ pub(crate) fn rulebook() -> Rulebook {
 /// Somebody with these roles who may know every account.
 pub(crate) fn principal(roles: &[&str]) -> Principal {
     let roles = roles.iter().map(|role| role.parse().expect("it is the name of a role")).collect();
-    Principal { id: TokenId::random(&mut rand::rng()), roles, accounts: Default::default() }
+    Principal { id: TokenId::random(&mut rand::rng()), roles, accounts: Default::default(), attributes: Default::default() }
 }
 
 /// A sealed recording of everyday calls.
@@ -47,5 +47,10 @@ pub(crate) fn recording(rules: &Rules, now: Timestamp) -> Recording {
         announced_at: now,
         sealed_at: Some(now),
         shredded_at: None,
+        collected_at: now,
+        labels: Default::default(),
+        holds: 0,
+        revoked_at: None,
+        quarantine_ends: None,
     }
 }

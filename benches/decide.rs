@@ -15,11 +15,8 @@ fn decisions(c: &mut Criterion) {
     let recording = cast::recording(book.current(), now);
     let (reviewer, auditor) = (cast::principal(&["reviewer"]), cast::principal(&["auditor"]));
     let facts = |principal, purpose: &str, justification| Facts {
-        principal,
-        recording: &recording,
-        purpose: purpose.parse().expect("it is the name of a purpose"),
         justification,
-        until: None,
+        ..Facts::new(principal, &recording, purpose.parse().expect("it is the name of a purpose"))
     };
     let mut group = c.benchmark_group("decide");
     group.throughput(Throughput::Elements(1));

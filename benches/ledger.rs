@@ -183,6 +183,7 @@ impl Desk<'_> {
             let mut recording = cast::recording(book.current(), now);
             recording.source_sid = format!("RE{:032x}", rand::rng().random::<u128>()).parse().expect("it is a recording SID");
             Announcement {
+                labels: Default::default(),
                 id: RecordingId::of_source(self.filled.vault.id(), cast::ACCOUNT, recording.source_sid.as_str()),
                 account: recording.account,
                 source_sid: recording.source_sid,
@@ -228,6 +229,7 @@ impl Desk<'_> {
     async fn token(&self) -> Result<TokenRow, Failure> {
         let (principal, now) = (cast::principal(&["reviewer"]), Clock::System.now());
         let row = TokenRow {
+            attributes: Default::default(),
             id: principal.id,
             label: "bench".into(),
             roles: principal.roles.into_iter().collect(),
@@ -248,9 +250,12 @@ impl Desk<'_> {
         let id = *self.filled.ids.last().ok_or("the vault is empty")?;
         let recording = Recording { id, ..cast::recording(book.current(), now) };
         let (principal, purpose) = (token.principal(), "quality-review".parse()?);
-        let facts = Facts { principal: &principal, recording: &recording, purpose, justification: None, until: None };
+        let facts = Facts::new(&principal, &recording, purpose);
         let Decision::Allow(grant) = decide(&facts, &book, now) else { return Err("the reviewer may listen".into()) };
         let row = GrantRow {
+            ticket: None,
+            break_glass: false,
+            opened_at: None,
             id: GrantId::random(&mut rand::rng()),
             recording: id,
             token: token.id,

@@ -32,7 +32,7 @@ pub use recovery::{JournalStatus, RecoverySettings};
 pub use status::Status;
 pub use streams::Streams;
 pub use sweep::Swept;
-pub use tokens::{Minted, list as list_tokens, mint as mint_token, revoke as revoke_token};
+pub use tokens::{Minted, NewToken, list as list_tokens, mint as mint_token, revoke as revoke_token};
 pub use watch::Watch;
 pub use work::Settings;
 

@@ -7,10 +7,12 @@
 //! Pure: rows in, rows out; randomness is an argument.
 
 pub mod label;
+pub mod note;
 pub mod page;
 pub mod reach;
 pub mod tree;
 
-pub use label::{artefact_key, fingerprint, recovery_key};
+pub use label::{artefact_key, evidence_key, fingerprint, note_key, recovery_key, subject_key};
+pub use note::{open_note, seal_note};
 pub use page::{Error, FAN_OUT, Page, PageRow, Place};
 pub use tree::{LEAF, LEVELS, RootKey, SERVICE};

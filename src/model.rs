@@ -5,9 +5,11 @@
 pub mod access;
 pub mod actor;
 pub mod artefact;
+pub mod consent;
 pub mod crash;
 pub mod id;
 pub mod name;
 pub mod recording;
 pub mod sid;
+pub mod subject;
 pub mod time;

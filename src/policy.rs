@@ -11,6 +11,7 @@
 //! INVARIANT: what is published is what is enforced; a grant names the digest of the file it was decided by. Deny is the default.
 
 mod classify;
+mod consent;
 mod decide;
 mod document;
 mod facts;
@@ -20,8 +21,12 @@ mod rules;
 
 pub use self::{
     classify::{Announcement, Classification},
+    consent::Consents,
     decide::{Decision, Grant, MAX_JUSTIFICATION, View, decide},
-    document::{Actions, Controller, Document, Fault, MAX_BYTES, MAX_GRANT_LIFETIME, Processor, PurposeRule, TierRule},
+    document::{
+        Actions, Approval, Basis, Collection, ContentRule, Controller, Document, Fault, MAX_BYTES, MAX_GRANT_LIFETIME, Pattern, Processor,
+        PurposeRule, Recipient, Right, TierRule,
+    },
     facts::Facts,
     permit::{Action, Permit, permit},
     reason::{Denial, Reason, Refusal},

@@ -5,7 +5,7 @@
 //!
 //! INVARIANTS
 //! - Ciphertext first, key entry last: a recording exists when the transaction with its key entry commits.
-//! - Between calls a process keeps the key of the present epoch's root page and no other; each use walks from it through rows just read,
+//! - Between calls a process keeps the key of the present epoch's root page, the vault's own seed, and no other; each use walks from it through rows just read,
 //!   so a shred has no cache to be forgotten from. What was read under another epoch is read again.
 //! - The audit entry commits before the first byte is released.
 
@@ -21,6 +21,7 @@ mod restore;
 mod root;
 mod shred;
 mod snapshot;
+mod subjects;
 mod tier;
 
 use std::sync::Arc;
@@ -150,6 +151,9 @@ struct Inner {
     custody: Arc<dyn Custody>,
     root: Root,
     signer: Signer,
+    /// What the signing key is made of, and what people are recognised by.
+    seed: Key,
+    subject_key: Key,
     ledger: Ledger,
     store: Store,
     /// Where snapshots and journal are; mostly the same store.
@@ -221,11 +225,12 @@ impl Vault {
         let id = rows::vault_id(&mut ledger.read().await?).await?.ok_or(Error::NoVault)?;
         let root = Root::unlock(custody.as_ref(), &ledger, id).await?;
         let mut tx = ledger.read().await?;
-        let signer = signer(&mut tx, &root.key(), id).await?;
+        let seed = seed(&mut tx, &root.key(), id).await?;
         drop(tx);
+        let (signer, subject_key) = (Signer::from_seed(&seed), keyring::subject_key(&seed));
         let filler = HolderId::random(&mut rand::rng());
         let journaling = tokio::sync::Mutex::default();
-        Ok(Self(Arc::new(Inner { id, custody, root, signer, ledger, store, recovery, journaling, clock, filler })))
+        Ok(Self(Arc::new(Inner { id, custody, root, signer, seed, subject_key, ledger, store, recovery, journaling, clock, filler })))
     }
 
     /// The vault's id.
@@ -244,9 +249,9 @@ impl Vault {
     }
 }
 
-/// The signing key, from the vault's own page.
-async fn signer(tx: &mut ledger::Tx, root: &RootKey, vault: VaultId) -> Result<Signer, Error> {
+/// The seed of the signing key, from the vault's own page.
+async fn seed(tx: &mut ledger::Tx, root: &RootKey, vault: VaultId) -> Result<Key, Error> {
     let page = rows::service_page(tx).await?.ok_or(Error::NoVault)?;
     let service = tree::walk(rows::path(tx, page).await?, root, vault)?;
-    Ok(Signer::from_seed(&service.page.key(0)?))
+    Ok(service.page.key(0)?)
 }

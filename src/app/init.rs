@@ -59,7 +59,8 @@ pub async fn init(folder: &Path, clock: Clock) -> Result<Initialised, Error> {
     let rules = app.rules()?;
     let vault = Vault::create(&app.ledger, app.custody.as_ref(), &app.clock).await?;
     let roles = rules.document().roles.iter().map(|(role, _)| role.clone()).collect();
-    let admin = flow::mint_token(&app.ledger, &app.clock, "first token, made by init", roles, Vec::new(), ADMIN_LIFETIME).await?;
+    let wanted = flow::NewToken { label: "first token, made by init".into(), roles, lifetime: ADMIN_LIFETIME, ..Default::default() };
+    let admin = flow::mint_token(&app.ledger, &app.clock, wanted).await?;
     flow::put_in_force(&app.ledger, &rules, &app.clock).await?;
     // From the first moment on the store and custody alone can rebuild the vault.
     app.unlock().await?.snapshot().await?;

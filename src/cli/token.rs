@@ -1,6 +1,10 @@
 //! `recvault token`.
 
-use std::{process::ExitCode, time::Duration};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    process::ExitCode,
+    time::Duration,
+};
 
 use clap::Subcommand;
 
@@ -8,7 +12,11 @@ use super::{Failure, out::Out};
 use crate::{
     app::App,
     flow,
-    model::{id::TokenId, name::Role, sid::AccountSid},
+    model::{
+        id::TokenId,
+        name::{Label, Role},
+        sid::AccountSid,
+    },
 };
 
 /// Make, list and revoke bearer tokens.
@@ -25,6 +33,9 @@ pub(super) enum Token {
         /// An account whose recordings the bearer may know of; may be given several times. Without it: all.
         #[arg(long = "account")]
         accounts: Vec<AccountSid>,
+        /// What conditions of the policy may look at, as `LABEL=VALUE` with a label that the policy declares; may be given several times.
+        #[arg(long = "attribute", value_name = "LABEL=VALUE", value_parser = attribute)]
+        attributes: Vec<(Label, String)>,
         /// Days until it expires.
         #[arg(long, default_value_t = 90, value_parser = clap::value_parser!(u32).range(1..=3650))]
         days: u32,
@@ -41,13 +52,22 @@ pub(super) enum Token {
 impl Token {
     pub(super) async fn perform(self, app: App, out: Out) -> Result<ExitCode, Failure> {
         match self {
-            Self::Create { label, roles, accounts, days } => {
+            Self::Create { label, roles, accounts, attributes, days } => {
                 let rules = app.rules()?;
                 if let Some(unknown) = roles.iter().find(|role| !rules.document().roles.iter().any(|(known, _)| known == *role)) {
                     return Err(format!("`--role {unknown}`: the policy has no such role").into());
                 }
+                let labels = &rules.document().collection.labels;
+                if let Some((unknown, _)) = attributes.iter().find(|(label, _)| !labels.contains(label)) {
+                    return Err(format!("`--attribute {unknown}=…`: `labels` in `[collection]` of the policy does not declare it").into());
+                }
+                let mut of_label: BTreeMap<Label, BTreeSet<String>> = BTreeMap::new();
+                for (label, value) in attributes {
+                    of_label.entry(label).or_default().insert(value);
+                }
                 let lifetime = Duration::from_secs(u64::from(days) * 24 * 3600);
-                let made = flow::mint_token(&app.ledger, &app.clock, &label, roles, accounts, lifetime).await?;
+                let wanted = flow::NewToken { label, roles, accounts, attributes: of_label, lifetime };
+                let made = flow::mint_token(&app.ledger, &app.clock, wanted).await?;
                 let (id, until, token) = (made.row.id, made.row.expires_at, made.token.expose());
                 out.facts(&serde_json::json!({ "id": id, "token": token, "expires_at": until }), || {
                     format!("Token {id}, until {until}. It is shown only now:\n\n  {token}\n")
@@ -78,5 +98,16 @@ impl Token {
             }
         }
         Ok(ExitCode::SUCCESS)
+    }
+}
+
+/// `LABEL=VALUE`.
+fn attribute(text: &str) -> Result<(Label, String), String> {
+    let (label, value) = text.split_once('=').ok_or("expected `LABEL=VALUE`")?;
+    let label = label.parse().map_err(|error: crate::model::name::InvalidName| error.to_string())?;
+    if value.is_empty() || value.chars().count() > 64 {
+        Err("the value has 1 to 64 characters".into())
+    } else {
+        Ok((label, value.to_owned()))
     }
 }

@@ -51,11 +51,45 @@ pub enum Event {
     CustodyChanged,
     /// Recovery and non-recovery were rehearsed.
     DrillHeld,
+    /// A version of the policy was signed and published.
+    PolicyPublished,
+    /// Parties of a conversation were named.
+    PartiesNamed,
+    /// A statement of consent was recorded.
+    ConsentRecorded,
+    /// A recording was sealed without the evidence of consent that it needs.
+    RecordingQuarantined,
+    /// Evidence of consent arrived for a recording in quarantine.
+    RecordingReleased,
+    /// A recording that a hold keeps was closed, and is to be shredded when the hold ends.
+    RecordingRevoked,
+    /// A recording went to a more sensitive tier because of what is known of it now.
+    RecordingReclassified,
+    /// What the catalogue says of a recording was corrected.
+    RecordingCorrected,
+    /// What was said in a recording is sealed, too.
+    TranscriptSealed,
+    /// Somebody's consent, a recording or an account was revoked.
+    RevocationBegun,
+    /// Everything that a revocation reaches was dealt with.
+    RevocationDone,
+    /// A hold was placed.
+    HoldPlaced,
+    /// A hold was lifted.
+    HoldLifted,
+    /// The approval of a second person was asked for.
+    ApprovalRequested,
+    /// A second person approved, or refused.
+    ApprovalDecided,
+    /// Somebody did without the approval that is asked for, in an emergency.
+    GlassBroken,
+    /// Everything about a person was handed out.
+    SubjectExported,
 }
 
 impl Event {
     /// Every event.
-    pub const ALL: [Self; 22] = [
+    pub const ALL: [Self; 39] = [
         Self::VaultCreated,
         Self::PolicyInForce,
         Self::RecordingSealed,
@@ -78,6 +112,23 @@ impl Event {
         Self::VaultRestored,
         Self::CustodyChanged,
         Self::DrillHeld,
+        Self::PolicyPublished,
+        Self::PartiesNamed,
+        Self::ConsentRecorded,
+        Self::RecordingQuarantined,
+        Self::RecordingReleased,
+        Self::RecordingRevoked,
+        Self::RecordingReclassified,
+        Self::RecordingCorrected,
+        Self::TranscriptSealed,
+        Self::RevocationBegun,
+        Self::RevocationDone,
+        Self::HoldPlaced,
+        Self::HoldLifted,
+        Self::ApprovalRequested,
+        Self::ApprovalDecided,
+        Self::GlassBroken,
+        Self::SubjectExported,
     ];
 
     /// The name in the log.
@@ -105,6 +156,23 @@ impl Event {
             Self::VaultRestored => "vault.restored",
             Self::CustodyChanged => "custody.changed",
             Self::DrillHeld => "drill.held",
+            Self::PolicyPublished => "policy.published",
+            Self::PartiesNamed => "parties.named",
+            Self::ConsentRecorded => "consent.recorded",
+            Self::RecordingQuarantined => "recording.quarantined",
+            Self::RecordingReleased => "recording.released",
+            Self::RecordingRevoked => "recording.revoked",
+            Self::RecordingReclassified => "recording.reclassified",
+            Self::RecordingCorrected => "recording.corrected",
+            Self::TranscriptSealed => "transcript.sealed",
+            Self::RevocationBegun => "revocation.begun",
+            Self::RevocationDone => "revocation.done",
+            Self::HoldPlaced => "hold.placed",
+            Self::HoldLifted => "hold.lifted",
+            Self::ApprovalRequested => "approval.requested",
+            Self::ApprovalDecided => "approval.decided",
+            Self::GlassBroken => "glass.broken",
+            Self::SubjectExported => "subject.exported",
         }
     }
 }

@@ -35,6 +35,7 @@ impl Flow {
             conference: callback.conference.is_some(),
             parameters: &callback.query,
         });
+        let labels = rules.labels(&callback.query);
         let is_complete = callback.status == "completed";
         let announcement = Announcement {
             id: RecordingId::of_source(self.0.vault.id(), callback.account.as_str(), callback.recording_sid.as_str()),
@@ -51,6 +52,7 @@ impl Flow {
             duration_s: callback.duration_s,
             channels: callback.channels,
             started_at: callback.started_at.map(crate::model::time::Timestamp::as_millis),
+            labels,
         };
         self.0.acceptor.accept(announcement).await?;
         metrics::counter!("recvault_callbacks_accepted_total").increment(1);

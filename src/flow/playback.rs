@@ -58,7 +58,7 @@ impl Flow {
         justification: Option<&str>,
     ) -> Result<Given, Error> {
         let recording = self.recording(id).await?;
-        let facts = Facts { principal, recording: &recording, purpose, justification, until: None };
+        let facts = Facts { justification, ..Facts::new(principal, &recording, purpose) };
         let grant = match decide(&facts, &self.0.rulebook, self.now()) {
             Decision::Allow(grant) => grant,
             Decision::Deny(denial) => return Err(self.refuse(&facts, None, denial).await?),
@@ -70,9 +70,12 @@ impl Flow {
             token: grant.principal(),
             purpose: grant.purpose().clone(),
             justified: grant.is_justified(),
+            ticket: None,
+            break_glass: false,
             policy_digest: grant.policy_digest().to_owned(),
             issued_at: self.now(),
             expires_at: grant.expires_at(),
+            opened_at: None,
         };
         let hash = token.hash();
         self.0
@@ -102,11 +105,10 @@ impl Flow {
         let recording = recordings::find(&mut tx, row.recording).await?.ok_or(Error::NotFound)?;
         drop(tx);
         let facts = Facts {
-            principal: &principal,
-            recording: &recording,
-            purpose: row.purpose,
             justification: row.justified.then_some(GIVEN_BEFORE),
+            ticket: row.ticket.as_ref(),
             until: Some(row.expires_at),
+            ..Facts::new(&principal, &recording, row.purpose)
         };
         let grant = match decide(&facts, &self.0.rulebook, now) {
             Decision::Allow(grant) => grant,

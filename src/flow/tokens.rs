@@ -1,6 +1,9 @@
 //! Bearer tokens: made, listed, revoked, recognised; and what their bearers may do besides listening.
 
-use std::time::Duration;
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    time::Duration,
+};
 
 use super::{Error, Flow};
 use crate::{
@@ -14,7 +17,7 @@ use crate::{
         access::Principal,
         actor::Actor,
         id::{RecordingId, TokenId},
-        name::Role,
+        name::{Label, Role},
         sid::AccountSid,
         time::{Clock, Timestamp},
     },
@@ -30,22 +33,31 @@ pub struct Minted {
     pub token: Token,
 }
 
-/// Makes a bearer token. The label is the operator's own note; it is kept as it is, so it should name a system, not a person.
+/// What a new token is to be.
+#[derive(Clone, Debug, Default)]
+pub struct NewToken {
+    /// The operator's own note; it is kept as it is, so it should name a system, not a person.
+    pub label: String,
+    /// What its bearer is.
+    pub roles: Vec<Role>,
+    /// Whose recordings its bearer may know; empty: all.
+    pub accounts: Vec<AccountSid>,
+    /// What conditions of the policy may look at.
+    pub attributes: BTreeMap<Label, BTreeSet<String>>,
+    /// How long it lives.
+    pub lifetime: Duration,
+}
+
+/// Makes a bearer token.
 ///
 /// # Errors
 /// The ledger's.
-pub async fn mint(
-    ledger: &Ledger,
-    clock: &Clock,
-    label: &str,
-    roles: Vec<Role>,
-    accounts: Vec<AccountSid>,
-    lifetime: Duration,
-) -> Result<Minted, Error> {
+pub async fn mint(ledger: &Ledger, clock: &Clock, wanted: NewToken) -> Result<Minted, Error> {
     let now = clock.now();
     let token = Token::random(TokenKind::Bearer, &mut rand::rng());
     let id = TokenId::random(&mut rand::rng());
-    let row = TokenRow { id, label: label.to_owned(), roles, accounts, created_at: now, expires_at: now.after(lifetime), revoked_at: None };
+    let NewToken { label, roles, accounts, attributes, lifetime } = wanted;
+    let row = TokenRow { id, label, roles, accounts, attributes, created_at: now, expires_at: now.after(lifetime), revoked_at: None };
     let hash = token.hash();
     ledger
         .unit(|| async {

@@ -6,7 +6,7 @@ use super::RootKey;
 use crate::{
     model::{
         artefact::{Artefact, Leg},
-        id::ObjectId,
+        id::{ApprovalId, ConsentId, ObjectId},
     },
     secret::Key,
 };
@@ -25,6 +25,21 @@ pub fn fingerprint(record_key: &Key) -> String {
 /// lives as long as the epoch, so the file dies with the epoch's root.
 pub fn recovery_key(root: &RootKey, file: ObjectId) -> Key {
     expand(&root.key, &[b"recvault/recovery/1", file.as_bytes()])
+}
+
+/// The key of the hashes by which people are recognised: `HKDF-Expand(service seed, "recvault/subject/1")`.
+pub fn subject_key(seed: &Key) -> Key {
+    expand(seed, &[b"recvault/subject/1"])
+}
+
+/// The key of the evidence of one statement of consent: `HKDF-Expand(service seed, "recvault/evidence/1" ‖ statement id)`.
+pub fn evidence_key(seed: &Key, statement: ConsentId) -> Key {
+    expand(seed, &[b"recvault/evidence/1", statement.as_bytes()])
+}
+
+/// The key of a text about a recording that must die with it, such as a justification: `HKDF-Expand(record key, "recvault/note/1" ‖ id)`.
+pub fn note_key(record_key: &Key, note: ApprovalId) -> Key {
+    expand(record_key, &[b"recvault/note/1", note.as_bytes()])
 }
 
 /// HKDF-Expand over length-prefixed fields, so that no two lists of fields share an info string.

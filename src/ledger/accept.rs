@@ -13,7 +13,7 @@ use crate::{
     model::{
         crash,
         id::RecordingId,
-        name::Tier,
+        name::{Label, Tier},
         sid::{AccountSid, CallSid, ConferenceSid, RecordingSid},
         time::Timestamp,
     },
@@ -57,6 +57,8 @@ pub struct Announcement {
     pub policy_digest: String,
     /// When the recording began, in milliseconds, where told.
     pub started_at: Option<i64>,
+    /// Values by label of the policy.
+    pub labels: BTreeMap<Label, String>,
 }
 
 /// What a status word means for the recording: how much it knows, and the state it leads to.
@@ -72,11 +74,12 @@ fn rank(status: &str) -> (i64, &'static str) {
 
 const ANNOUNCE: &str = "/* accept.announce */
 INSERT INTO recordings (id, state, account, source_sid, call_sid, conference_sid, source, source_status, source_rank, error_code,
-  duration_s, channels, tier, policy_version, policy_digest, started_at, announced_at)
+  duration_s, channels, tier, policy_version, policy_digest, started_at, announced_at, collected_at, labels)
 SELECT value->>'id', value->>'state', value->>'account', value->>'source_sid', value->>'call_sid', value->>'conference_sid',
   value->>'source', value->>'source_status', CAST(value->>'rank' AS BIGINT), CAST(value->>'error_code' AS BIGINT),
   CAST(value->>'duration_s' AS BIGINT), CAST(value->>'channels' AS BIGINT), value->>'tier', value->>'policy_version',
-  value->>'policy_digest', CAST(value->>'started_at' AS BIGINT), $2
+  value->>'policy_digest', CAST(value->>'started_at' AS BIGINT), $2,
+  CASE WHEN CAST(value->>'started_at' AS BIGINT) < $2 THEN CAST(value->>'started_at' AS BIGINT) ELSE $2 END, value->>'labels'
 FROM json_each($1) AS announced WHERE true
 ON CONFLICT (id) DO UPDATE SET
   state = CASE WHEN recordings.state = 'sealed' OR excluded.source_rank <= recordings.source_rank
@@ -89,7 +92,9 @@ ON CONFLICT (id) DO UPDATE SET
   source = COALESCE(recordings.source, excluded.source),
   duration_s = COALESCE(recordings.duration_s, excluded.duration_s),
   channels = COALESCE(recordings.channels, excluded.channels),
-  started_at = COALESCE(recordings.started_at, excluded.started_at)
+  started_at = COALESCE(recordings.started_at, excluded.started_at),
+  collected_at = CASE WHEN excluded.started_at < recordings.collected_at THEN excluded.started_at ELSE recordings.collected_at END,
+  labels = CASE WHEN recordings.labels = '{}' THEN excluded.labels ELSE recordings.labels END
 WHERE recordings.state <> 'shredded'";
 
 /// After [`ANNOUNCE`], which has locked the rows.
@@ -206,4 +211,7 @@ fn add(known: &mut Announcement, later: &Announcement) {
     known.duration_s = known.duration_s.or(later.duration_s);
     known.channels = known.channels.or(later.channels);
     known.started_at = known.started_at.or(later.started_at);
+    if known.labels.is_empty() {
+        known.labels.clone_from(&later.labels);
+    }
 }

@@ -202,6 +202,7 @@ fn at(millis: i64) -> Timestamp {
 /// What a callback says of recording number `number`; the bare minimum.
 fn announcement(number: u32, status: &str) -> Announcement {
     Announcement {
+        labels: [("queue".parse().unwrap(), "sales".to_owned())].into(),
         id: recording_id(number),
         account: parsed(&format!("AC{:032x}", number % 3)),
         source_sid: parsed(&format!("RE{number:032x}")),

@@ -5,6 +5,7 @@ use super::{
     tx::{Arg, Tx},
 };
 use crate::model::{
+    access::Ticket,
     id::{GrantId, RecordingId, TokenId},
     name::Purpose,
     time::Timestamp,
@@ -23,19 +24,25 @@ pub struct GrantRow {
     pub purpose: Purpose,
     /// Whether a justification was given.
     pub justified: bool,
+    /// The ticket that was named with the request.
+    pub ticket: Option<Ticket>,
+    /// Whether the approval that the tier asks for was broken through.
+    pub break_glass: bool,
     /// Under which policy.
     pub policy_digest: String,
     /// When.
     pub issued_at: Timestamp,
     /// Until when.
     pub expires_at: Timestamp,
+    /// When it was first used.
+    pub opened_at: Option<Timestamp>,
 }
 
 /// Enters a grant by the hash of its token.
 pub async fn insert(tx: &mut Tx, grant: &GrantRow, hash: &str) -> Result<(), Error> {
     const SQL: &str = "/* grants.insert */
-        INSERT INTO grants (id, hash, recording_id, token_id, purpose, justified, policy_digest, issued_at, expires_at)
-        VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)";
+        INSERT INTO grants (id, hash, recording_id, token_id, purpose, justified, ticket, break_glass, policy_digest, issued_at, expires_at)
+        VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)";
     let args = [
         Arg::Text(&grant.id.to_string()),
         Arg::Text(hash),
@@ -43,6 +50,8 @@ pub async fn insert(tx: &mut Tx, grant: &GrantRow, hash: &str) -> Result<(), Err
         Arg::Text(&grant.token.to_string()),
         Arg::Text(grant.purpose.as_str()),
         Arg::Int(grant.justified.into()),
+        Arg::MaybeText(grant.ticket.as_ref().map(Ticket::as_str)),
+        Arg::Int(grant.break_glass.into()),
         Arg::Text(&grant.policy_digest),
         Arg::Int(grant.issued_at.as_millis()),
         Arg::Int(grant.expires_at.as_millis()),
@@ -53,7 +62,7 @@ pub async fn insert(tx: &mut Tx, grant: &GrantRow, hash: &str) -> Result<(), Err
 /// The grant behind a grant token, by the token's hash.
 pub async fn find(tx: &mut Tx, hash: &str) -> Result<Option<GrantRow>, Error> {
     const SQL: &str = "/* grants.find */
-        SELECT id, recording_id, token_id, purpose, justified, policy_digest, issued_at, expires_at FROM grants WHERE hash = $1";
+        SELECT id, recording_id, token_id, purpose, justified, ticket, break_glass, policy_digest, issued_at, expires_at, opened_at FROM grants WHERE hash = $1";
     const T: &str = "grants";
     tx.fetch_first(SQL, &[Arg::Text(hash)])
         .await?
@@ -64,9 +73,12 @@ pub async fn find(tx: &mut Tx, hash: &str) -> Result<Option<GrantRow>, Error> {
                 token: row.parse(T, "token_id", "id")?,
                 purpose: row.parse(T, "purpose", "id")?,
                 justified: row.int("justified")? == 1,
+                ticket: row.maybe_parse(T, "ticket", "id")?,
+                break_glass: row.int("break_glass")? == 1,
                 policy_digest: row.text("policy_digest")?,
                 issued_at: row.time("issued_at")?,
                 expires_at: row.time("expires_at")?,
+                opened_at: row.maybe_time("opened_at")?,
             })
         })
         .transpose()

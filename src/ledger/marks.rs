@@ -13,20 +13,32 @@ use crate::model::time::Timestamp;
 /// What can be marked.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Marked {
-    /// A recording with its artefacts, key, fence and receipt.
+    /// A recording with its artefacts, key, fence, receipt, holds and approvals.
     Recording,
     /// A bearer token.
     Token,
     /// A policy file.
     Policy,
+    /// A conversation with its parties.
+    Conversation,
+    /// A statement of consent.
+    Consent,
+    /// A revocation.
+    Revocation,
 }
 
 impl Marked {
+    /// Every kind.
+    pub const ALL: [Self; 6] = [Self::Recording, Self::Token, Self::Policy, Self::Conversation, Self::Consent, Self::Revocation];
+
     const fn as_str(self) -> &'static str {
         match self {
             Self::Recording => "recording",
             Self::Token => "token",
             Self::Policy => "policy",
+            Self::Conversation => "conversation",
+            Self::Consent => "consent",
+            Self::Revocation => "revocation",
         }
     }
 }
@@ -56,12 +68,9 @@ pub async fn next(tx: &mut Tx, limit: i64) -> Result<Vec<Mark>, Error> {
         .await?
         .iter()
         .map(|row| {
-            let kind = match row.text("kind")?.as_str() {
-                "recording" => Marked::Recording,
-                "token" => Marked::Token,
-                "policy" => Marked::Policy,
-                _ => return Err(row.inconsistent("unjournaled", "kind", "id")),
-            };
+            let word = row.text("kind")?;
+            let kind = Marked::ALL.into_iter().find(|kind| kind.as_str() == word);
+            let kind = kind.ok_or_else(|| row.inconsistent("unjournaled", "kind", "id"))?;
             Ok(Mark { kind, id: row.text("id")?, mark: row.int("mark")? })
         })
         .collect()
@@ -72,7 +81,7 @@ pub async fn clear(tx: &mut Tx, marks: &[Mark]) -> Result<(), Error> {
     const SQL: &str = "/* marks.clear */
         DELETE FROM unjournaled WHERE kind = $1
           AND (id, mark) IN (SELECT key, CAST(value->>'mark' AS BIGINT) FROM json_each($2) AS written)";
-    for kind in [Marked::Recording, Marked::Token, Marked::Policy] {
+    for kind in Marked::ALL {
         // An object for each, because `->>` is what both databases have; and its member is text, see `accept`.
         let of_kind = marks.iter().filter(|mark| mark.kind == kind);
         let of_kind: BTreeMap<&str, _> =

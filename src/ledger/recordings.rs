@@ -53,7 +53,8 @@ pub struct Filter {
 }
 
 const COLUMNS: &str = "id, state, account, source_sid, call_sid, conference_sid, source, source_status, error_code, duration_s, channels, \
-                       tier, policy_version, policy_digest, started_at, announced_at, sealed_at, shredded_at";
+                       tier, policy_version, policy_digest, started_at, announced_at, sealed_at, shredded_at, \
+                       collected_at, labels, holds, revoked_at, quarantine_ends";
 
 /// One recording.
 pub async fn find(tx: &mut Tx, id: RecordingId) -> Result<Option<Recording>, Error> {
@@ -124,14 +125,14 @@ pub async fn mark_sealed(tx: &mut Tx, id: RecordingId, now: Timestamp) -> Result
         .await
 }
 
-/// Recordings become shredded; locks their rows for the rest of the unit. Those of them that were not shredded before.
+/// Recordings become shredded; locks their rows for the rest of the unit. Those of them that were not shredded before, and that no hold keeps.
 pub async fn mark_shredded(tx: &mut Tx, ids: &[RecordingId], now: Timestamp) -> Result<BTreeSet<RecordingId>, Error> {
     // PostgreSQL locks rows in the order in which it meets them: two units on the same recordings must not meet them in two orders.
     const LOCK: &str = "/* recordings.lock */
         SELECT id FROM recordings WHERE id IN (SELECT key FROM json_each($1)) ORDER BY id FOR NO KEY UPDATE";
     const SQL: &str = "/* recordings.mark_shredded */
         UPDATE recordings SET state = 'shredded', shredded_at = $2
-        WHERE id IN (SELECT key FROM json_each($1)) AND state <> 'shredded' RETURNING id";
+        WHERE id IN (SELECT key FROM json_each($1)) AND state <> 'shredded' AND holds = 0 RETURNING id";
     let members = set(ids);
     if tx.is_postgres() && ids.len() > 1 {
         tx.execute(LOCK, &[Arg::Text(&members)]).await?;
@@ -225,5 +226,10 @@ fn recording(row: &Row) -> Result<Recording, Error> {
         announced_at: row.time("announced_at")?,
         sealed_at: row.maybe_time("sealed_at")?,
         shredded_at: row.maybe_time("shredded_at")?,
+        collected_at: row.time("collected_at")?,
+        labels: row.json(T, "labels", "id")?,
+        holds: row.int("holds")?,
+        revoked_at: row.maybe_time("revoked_at")?,
+        quarantine_ends: row.maybe_time("quarantine_ends")?,
     })
 }

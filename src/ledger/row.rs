@@ -2,6 +2,7 @@
 
 use std::str::FromStr;
 
+use serde::de::DeserializeOwned;
 use sqlx::{Row as _, postgres::PgRow, sqlite::SqliteRow};
 
 use super::Error;
@@ -67,6 +68,11 @@ impl Row {
     /// As [`Row::parse`] for a column that may be null.
     pub(super) fn maybe_parse<T: FromStr>(&self, table: &'static str, column: &'static str, key: &str) -> Result<Option<T>, Error> {
         self.maybe_text(column)?.map(|text| text.parse().map_err(|_| self.inconsistent(table, column, key))).transpose()
+    }
+
+    /// A text column that holds JSON.
+    pub(super) fn json<T: DeserializeOwned>(&self, table: &'static str, column: &'static str, key: &str) -> Result<T, Error> {
+        serde_json::from_str(&self.text(column)?).map_err(|_| self.inconsistent(table, column, key))
     }
 
     /// An integer column as a smaller or unsigned integer.

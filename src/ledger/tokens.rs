@@ -1,11 +1,19 @@
 //! Bearer tokens, as hashes.
 
+use std::collections::{BTreeMap, BTreeSet};
+
 use super::{
     Error,
     row::Row,
     tx::{Arg, Tx},
 };
-use crate::model::{access::Principal, id::TokenId, name::Role, sid::AccountSid, time::Timestamp};
+use crate::model::{
+    access::Principal,
+    id::TokenId,
+    name::{Label, Role},
+    sid::AccountSid,
+    time::Timestamp,
+};
 
 /// A token as the operator sees it; the token itself is not here.
 #[derive(Clone, Debug, serde::Serialize)]
@@ -18,6 +26,8 @@ pub struct TokenRow {
     pub roles: Vec<Role>,
     /// Whose recordings its bearer may know; empty: all.
     pub accounts: Vec<AccountSid>,
+    /// What conditions of the policy may look at.
+    pub attributes: BTreeMap<Label, BTreeSet<String>>,
     /// When it was made.
     pub created_at: Timestamp,
     /// From when it is refused.
@@ -29,7 +39,12 @@ pub struct TokenRow {
 impl TokenRow {
     /// Who the bearer is.
     pub fn principal(&self) -> Principal {
-        Principal { id: self.id, roles: self.roles.iter().cloned().collect(), accounts: self.accounts.iter().cloned().collect() }
+        Principal {
+            id: self.id,
+            roles: self.roles.iter().cloned().collect(),
+            accounts: self.accounts.iter().cloned().collect(),
+            attributes: self.attributes.clone(),
+        }
     }
 
     fn lives(&self, now: Timestamp) -> bool {
@@ -37,18 +52,19 @@ impl TokenRow {
     }
 }
 
-const COLUMNS: &str = "id, label, roles, accounts, created_at, expires_at, revoked_at";
+const COLUMNS: &str = "id, label, roles, accounts, attributes, created_at, expires_at, revoked_at";
 
 /// Enters a token by the hash of its secret.
 pub async fn insert(tx: &mut Tx, token: &TokenRow, hash: &str) -> Result<(), Error> {
     const SQL: &str = "/* tokens.insert */
-        INSERT INTO tokens (id, hash, label, roles, accounts, created_at, expires_at) VALUES ($1, $2, $3, $4, $5, $6, $7)";
+        INSERT INTO tokens (id, hash, label, roles, accounts, attributes, created_at, expires_at) VALUES ($1, $2, $3, $4, $5, $6, $7, $8)";
     let args = [
         Arg::Text(&token.id.to_string()),
         Arg::Text(hash),
         Arg::Text(&token.label),
         Arg::Text(&json(&token.roles)),
         Arg::Text(&json(&token.accounts)),
+        Arg::Text(&json(&token.attributes)),
         Arg::Int(token.created_at.as_millis()),
         Arg::Int(token.expires_at.as_millis()),
     ];
@@ -83,18 +99,18 @@ pub async fn revoke(tx: &mut Tx, id: TokenId, now: Timestamp) -> Result<bool, Er
 
 fn token(row: &Row) -> Result<TokenRow, Error> {
     const T: &str = "tokens";
-    let list = |column| row.text(column);
     Ok(TokenRow {
         id: row.parse(T, "id", "id")?,
         label: row.text("label")?,
-        roles: serde_json::from_str(&list("roles")?).map_err(|_| row.inconsistent(T, "roles", "id"))?,
-        accounts: serde_json::from_str(&list("accounts")?).map_err(|_| row.inconsistent(T, "accounts", "id"))?,
+        roles: row.json(T, "roles", "id")?,
+        accounts: row.json(T, "accounts", "id")?,
+        attributes: row.json(T, "attributes", "id")?,
         created_at: row.time("created_at")?,
         expires_at: row.time("expires_at")?,
         revoked_at: row.maybe_time("revoked_at")?,
     })
 }
 
-fn json<T: serde::Serialize>(values: &[T]) -> String {
+fn json(values: &(impl serde::Serialize + ?Sized)) -> String {
     serde_json::to_string(values).expect("names and SIDs always have a JSON form")
 }

@@ -2,11 +2,13 @@
 
 use std::{fmt, str::FromStr};
 
-/// One kind of sealed object of a recording. (Transcripts and waveforms join here when they are built.)
+/// One kind of sealed object of a recording. (Waveforms join here when they are built.)
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum Artefact {
     /// The sound: WAV as the source gave it.
     Audio,
+    /// What was said, as text in the house's own form.
+    Transcript,
 }
 
 impl Artefact {
@@ -14,6 +16,7 @@ impl Artefact {
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::Audio => "audio",
+            Self::Transcript => "transcript",
         }
     }
 }
@@ -26,7 +29,7 @@ impl fmt::Display for Artefact {
 
 /// The text names no artefact.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("not an artefact: expected `audio`")]
+#[error("not an artefact: expected `audio` or `transcript`")]
 pub struct UnknownArtefact;
 
 impl FromStr for Artefact {
@@ -35,6 +38,7 @@ impl FromStr for Artefact {
     fn from_str(text: &str) -> Result<Self, UnknownArtefact> {
         match text {
             "audio" => Ok(Self::Audio),
+            "transcript" => Ok(Self::Transcript),
             _ => Err(UnknownArtefact),
         }
     }

@@ -86,7 +86,20 @@ id!(/** One page of the key tree. */ PageId, "pag_", "a page id");
 id!(/** One grant. */ GrantId, "grt_", "a grant id");
 id!(/** One receipt. */ ReceiptId, "rcp_", "a receipt id");
 id!(/** One bearer token (the id, never the token). */ TokenId, "tok_", "a token id");
+id!(/** One person across recordings: what a keyed hash makes of a telephone number or another address. */ SubjectId, "sub_", "a subject id");
+id!(/** One statement of consent. */ ConsentId, "cns_", "a consent id");
+id!(/** One revocation, however many recordings it reaches. */ RevocationId, "rvk_", "a revocation id");
+id!(/** One request for the approval of a second person. */ ApprovalId, "apr_", "an approval id");
 id!(/** One lease on a piece of work, or one process: who holds it. */ HolderId, "hld_", "a holder id");
+
+impl SubjectId {
+    /// The id behind a keyed hash of at least 16 bytes, of which the first 16 count.
+    pub fn of_hash(hash: &[u8; 32]) -> Self {
+        let mut bytes = [0; 16];
+        bytes.copy_from_slice(&hash[..16]);
+        Self(bytes)
+    }
+}
 
 impl RecordingId {
     /// The id that a source's recording has in this vault.

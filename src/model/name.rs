@@ -52,6 +52,9 @@ macro_rules! name {
 
 name!(/** A sensitivity tier, as the policy names it: `standard`, `sensitive`, `restricted`. */ Tier, "tier");
 name!(/** Why somebody wants to listen, as the policy names it. */ Purpose, "purpose");
+name!(/** A participant's place in a conversation, as the application calls it: `caller`, `callee`, `channel-1`. */ LegName, "leg");
+name!(/** A stop on shredding, as who places it calls it. */ HoldName, "hold");
+name!(/** A property of recordings and principals that conditions may look at, as the policy declares it: `team`, `queue`. */ Label, "label");
 name!(/** What a principal is, as the policy names it: `reviewer`, `privacy-officer`. */ Role, "role");
 
 #[cfg(test)]

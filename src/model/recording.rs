@@ -7,12 +7,13 @@
 //! ```
 //! A recording that is `announced`, `absent` or `failed` may be shredded too: then nothing of it will ever be fetched.
 
-use std::{fmt, str::FromStr};
+use std::{collections::BTreeMap, fmt, str::FromStr};
 
 use super::{
     id::RecordingId,
-    name::Tier,
+    name::{Label, Tier},
     sid::{AccountSid, CallSid, ConferenceSid, RecordingSid},
+    subject::Conversation,
     time::Timestamp,
 };
 
@@ -106,4 +107,22 @@ pub struct Recording {
     pub sealed_at: Option<Timestamp>,
     /// When it was fenced.
     pub shredded_at: Option<Timestamp>,
+    /// When it was collected: when it began, as far as the source says so, and never later than the vault heard of it. Time-limits count from here.
+    pub collected_at: Timestamp,
+    /// What conditions may look at, by the labels that the policy declares. Never personal data.
+    pub labels: BTreeMap<Label, String>,
+    /// Holds that stop its shredding now.
+    pub holds: i64,
+    /// Set when it would have been shredded, were there no hold: it is closed to everybody but the hold's own purposes since then.
+    pub revoked_at: Option<Timestamp>,
+    /// When it is shredded unless evidence of consent arrives; `None` if it is in no quarantine.
+    pub quarantine_ends: Option<Timestamp>,
+}
+
+impl Recording {
+    /// What its parties took part in, where the source told it: the conference before the call, which is only one leg of it.
+    pub fn conversation(&self) -> Option<Conversation> {
+        let conference = self.conference.clone().map(Conversation::Conference);
+        conference.or_else(|| self.call.clone().map(Conversation::Call))
+    }
 }

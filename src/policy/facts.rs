@@ -2,7 +2,15 @@
 //!
 //! Owns what a decision looks at. Refuses to know how the facts were gathered; the caller vouches for them.
 
-use crate::model::{access::Principal, name::Purpose, recording::Recording, time::Timestamp};
+use std::net::IpAddr;
+
+use super::consent::Consents;
+use crate::model::{
+    access::{Principal, Ticket},
+    name::Purpose,
+    recording::Recording,
+    time::Timestamp,
+};
 
 /// Everything that a decision looks at besides the rules and the time.
 #[derive(Clone, Debug)]
@@ -15,12 +23,44 @@ pub struct Facts<'a> {
     pub purpose: Purpose,
     /// Their reason in their own words. At an opening: what they wrote when the grant was made.
     pub justification: Option<&'a str>,
+    /// The case in another system that they name.
+    pub ticket: Option<&'a Ticket>,
+    /// Where they ask from.
+    pub network: Option<IpAddr>,
+    /// The parties of the recording, and every statement that bears on them.
+    pub consents: &'a Consents,
+    /// The purposes of the holds that stand.
+    pub holds: &'a [Purpose],
+    /// Until when somebody else has approved that this principal opens this recording for this purpose.
+    pub approved_until: Option<Timestamp>,
+    /// Whether they want to do without the approval that the tier asks for.
+    pub break_glass: bool,
+    /// How many recordings they have opened for this purpose today.
+    pub openings_today: u32,
     /// When a grant that was made earlier ends; `None` when a new one is wanted. A stored grant is only a claim: the same decision is
     /// taken again at each opening.
     pub until: Option<Timestamp>,
 }
 
-impl Facts<'_> {
+impl<'a> Facts<'a> {
+    /// The bare request: nothing that could speak for it is known.
+    pub fn new(principal: &'a Principal, recording: &'a Recording, purpose: Purpose) -> Self {
+        Self {
+            principal,
+            recording,
+            purpose,
+            justification: None,
+            ticket: None,
+            network: None,
+            consents: const { &Consents::NONE },
+            holds: &[],
+            approved_until: None,
+            break_glass: false,
+            openings_today: 0,
+            until: None,
+        }
+    }
+
     /// Whether a justification was written. White space, punctuation and invisible marks alone are none.
     pub fn is_justified(&self) -> bool {
         self.justification.is_some_and(|text| text.contains(char::is_alphanumeric))

@@ -20,6 +20,16 @@ pub enum Action {
     Shred,
     /// Read the audit log.
     Audit,
+    /// Name the parties of conversations, record and read statements of consent.
+    Consent,
+    /// Revoke: by subject, recording or account.
+    Revoke,
+    /// Place, list and lift holds.
+    Hold,
+    /// Correct what the catalogue says of a recording.
+    Correct,
+    /// File transcripts.
+    Transcribe,
     /// Turn epochs, renew and move keys. For the operator on the machine only; no role of a policy reaches it.
     Keys,
 }
@@ -31,6 +41,11 @@ impl Action {
             Self::Catalogue => "catalogue",
             Self::Shred => "shred",
             Self::Audit => "audit",
+            Self::Consent => "consent",
+            Self::Revoke => "revoke",
+            Self::Hold => "hold",
+            Self::Correct => "correct",
+            Self::Transcribe => "transcribe",
             Self::Keys => "keys",
         }
     }

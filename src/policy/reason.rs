@@ -32,11 +32,27 @@ pub enum Reason {
     JustificationTooLong,
     /// The grant that is being used has ended.
     GrantExpired,
+    /// The purpose opens recordings only for a time after their collection.
+    PurposeExpired,
+    /// The purpose has a condition that does not hold.
+    ConditionNotMet,
+    /// The purpose is based on consent, and a party has not given it.
+    ConsentMissing,
+    /// Recording is based on consent, and a party has not given it.
+    Quarantined,
+    /// It would be shredded, were there no hold; and the hold is not for this purpose.
+    Revoked,
+    /// The tier asks for the approval of a second person.
+    ApprovalMissing,
+    /// The principal has opened as many recordings for this purpose today as the policy allows.
+    BudgetSpent,
+    /// An evaluation of the policy failed.
+    PolicyFailed,
 }
 
 impl Reason {
     /// Every reason, in the order in which they are reported.
-    pub const ALL: [Self; 12] = [
+    pub const ALL: [Self; 20] = [
         Self::PolicyNotInForce,
         Self::PolicyUnknown,
         Self::AccountUnknownToPrincipal,
@@ -49,6 +65,14 @@ impl Reason {
         Self::JustificationMissing,
         Self::JustificationTooLong,
         Self::GrantExpired,
+        Self::PurposeExpired,
+        Self::ConditionNotMet,
+        Self::ConsentMissing,
+        Self::Quarantined,
+        Self::Revoked,
+        Self::ApprovalMissing,
+        Self::BudgetSpent,
+        Self::PolicyFailed,
     ];
 
     /// The stable code.
@@ -66,6 +90,14 @@ impl Reason {
             Self::JustificationMissing => "justification-missing",
             Self::JustificationTooLong => "justification-too-long",
             Self::GrantExpired => "grant-expired",
+            Self::PurposeExpired => "purpose-expired",
+            Self::ConditionNotMet => "condition-not-met",
+            Self::ConsentMissing => "consent-missing",
+            Self::Quarantined => "quarantined",
+            Self::Revoked => "recording-revoked",
+            Self::ApprovalMissing => "approval-missing",
+            Self::BudgetSpent => "budget-spent",
+            Self::PolicyFailed => "policy-failed",
         }
     }
 
@@ -84,6 +116,14 @@ impl Reason {
             Self::JustificationMissing => "This purpose asks for a written justification.",
             Self::JustificationTooLong => "The justification is too long: write at most 1000 characters.",
             Self::GrantExpired => "The time for which access was granted is over.",
+            Self::PurposeExpired => "Recordings of this age may not be opened for this purpose any more.",
+            Self::ConditionNotMet => "A condition that the privacy policy sets for this purpose does not hold.",
+            Self::ConsentMissing => "Not every party has consented to this purpose.",
+            Self::Quarantined => "There is no evidence that every party consented to being recorded.",
+            Self::Revoked => "This recording was revoked; a hold keeps it, for its own purpose only.",
+            Self::ApprovalMissing => "Somebody else must approve this first.",
+            Self::BudgetSpent => "You have opened as many recordings for this purpose today as the privacy policy allows.",
+            Self::PolicyFailed => "The privacy policy could not be evaluated for this request.",
         }
     }
 }
@@ -167,13 +207,13 @@ impl std::error::Error for Denial {}
 
 /// A set of reasons, without allocation.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(super) struct Reasons(u16);
+pub(super) struct Reasons(u32);
 
 impl Reasons {
     /// Adds the reason where the condition holds.
     pub(super) fn add_if(&mut self, condition: bool, reason: Reason) {
         if condition {
-            self.0 |= 1 << (reason as u16);
+            self.0 |= 1 << (reason as u32);
         }
     }
 
@@ -190,7 +230,7 @@ impl Reasons {
     }
 
     fn iter(self) -> impl Iterator<Item = Reason> {
-        Reason::ALL.into_iter().filter(move |reason| self.0 & (1 << (*reason as u16)) != 0)
+        Reason::ALL.into_iter().filter(move |reason| self.0 & (1 << (*reason as u32)) != 0)
     }
 }
 

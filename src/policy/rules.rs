@@ -14,7 +14,7 @@ use super::{
 };
 use crate::model::{
     access::Principal,
-    name::{Purpose, Role, Tier},
+    name::{Label, Purpose, Role, Tier},
     time::Timestamp,
 };
 
@@ -70,6 +70,14 @@ impl Rules {
         rule.map_or(&self.document.default_tier, |rule| &rule.tier)
     }
 
+    /// The values of the labels that the policy declares, from parameters of the callback URL with the same names; the first of each, cut to 64 characters.
+    pub fn labels(&self, parameters: &[(String, String)]) -> BTreeMap<Label, String> {
+        let value = |label: &Label| parameters.iter().find(|(name, value)| *name == label.as_str() && !value.is_empty());
+        let found =
+            self.document.collection.labels.iter().filter_map(|label| Some((label.clone(), value(label)?.1.chars().take(64).collect())));
+        found.collect()
+    }
+
     /// The tiers whose shreds want the epoch to turn at once.
     pub fn turned_at_once(&self) -> Vec<&Tier> {
         let at_once = self.document.tiers.iter().filter(|tier| tier.forgotten == Forgotten::Immediately);
@@ -101,6 +109,11 @@ impl Rules {
             Action::Catalogue => &self.document.actions.catalogue,
             Action::Shred => &self.document.actions.shred,
             Action::Audit => &self.document.actions.audit,
+            Action::Consent => &self.document.actions.consent,
+            Action::Revoke => &self.document.actions.revoke,
+            Action::Hold => &self.document.actions.hold,
+            Action::Correct => &self.document.actions.correct,
+            Action::Transcribe => &self.document.actions.transcribe,
             Action::Keys => &[],
         }
     }

@@ -1,7 +1,7 @@
 //! The journal: between two snapshots, what changed is written to the store beside them.
 //!
 //! A piece holds the audit entries since the piece before, and the *present* state of every recording that is marked: its rows, its key while
-//! it lives, its fence once it is dead; and of tokens and policies their rows. So pieces may be written twice, by several processes, and in any order of marks: of two states of a
+//! it lives, its fence once it is dead; and of tokens, policies, conversations, statements of consent and revocations their rows. So pieces may be written twice, by several processes, and in any order of marks: of two states of a
 //! recording the one in the piece with the higher number counts.
 //!
 //! Owns what a piece holds. INVARIANT: a mark is taken away only after a piece with the state that it stands for is durable. A shred is
@@ -36,6 +36,10 @@ use crate::{
 const PIECE: i64 = 1024;
 /// Audit entries in one piece.
 const ENTRIES: i64 = 8192;
+
+/// What belongs to the state of a recording, besides its key.
+const RECORDING: [Table; 7] =
+    [Table::Recordings, Table::Artefacts, Table::Fences, Table::Receipts, Table::Holds, Table::Approvals, Table::Revoked];
 
 /// States read by one query, of which the living keys are in memory at once.
 const AT_ONCE: usize = 256;
@@ -152,11 +156,14 @@ impl Inner {
         for entry in &entries {
             file.line(|out| entry.to_json(out)).await?;
         }
-        for kind in [Marked::Recording, Marked::Token, Marked::Policy] {
+        for kind in Marked::ALL {
             let tables: &[Table] = match kind {
-                Marked::Recording => &[Table::Recordings, Table::Artefacts, Table::Fences, Table::Receipts],
+                Marked::Recording => &RECORDING,
                 Marked::Token => &[Table::Tokens],
                 Marked::Policy => &[Table::Policies],
+                Marked::Conversation => &[Table::Parties],
+                Marked::Consent => &[Table::Consents],
+                Marked::Revocation => &[Table::Revocations],
             };
             let ids: Vec<&str> = marks.iter().filter(|mark| mark.kind == kind).map(|mark| mark.id.as_str()).collect();
             for ids in ids.chunks(AT_ONCE) {

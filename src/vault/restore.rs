@@ -15,12 +15,12 @@ use super::{
     journal::{self, Line},
     recovery::{Reading, Roots},
     root::Root,
-    signer,
+    seed,
     snapshot::Rows,
 };
 use crate::{
-    evidence::NewEntry,
-    keyring::fingerprint,
+    evidence::{NewEntry, Signer},
+    keyring::{self, fingerprint},
     ledger::{
         Tx, audit, epochs,
         image::{self, Image, Table},
@@ -40,6 +40,9 @@ use crate::{
 /// The audit log of a rebuilt ledger goes on at the next multiple of this.
 const LIVES: i64 = 1_000_000;
 
+/// The tables each of whose rows is one state in a piece of the journal.
+const STATES: [Table; 6] = [Table::Recordings, Table::Tokens, Table::Policies, Table::Parties, Table::Consents, Table::Revocations];
+
 /// Rows entered by one statement, or a few.
 const ROWS: usize = 2048;
 
@@ -58,7 +61,7 @@ pub struct Restored {
     pub rows: u64,
     /// Pieces of the journal that came after it.
     pub pieces: u64,
-    /// States of recordings, tokens and policies in them.
+    /// States of recordings, tokens, policies, conversations, statements of consent and revocations in them.
     pub states: u64,
     /// When the last of these was written: what came later is lost.
     pub recovery_point: Timestamp,
@@ -119,11 +122,12 @@ pub async fn restore(parts: Parts, plan: &Plan) -> Result<Restored, Error> {
     if rows::vault_id(&mut tx).await? != Some(header.vault) {
         return Err(Error::RecoveryFile { name: name.to_string(), why: "it is another vault's" });
     }
-    let signer = signer(&mut tx, &root, header.vault).await?;
+    let seed = seed(&mut tx, &root, header.vault).await?;
+    let (signer, subject_key) = (Signer::from_seed(&seed), keyring::subject_key(&seed));
     let (now, filler) = (clock.now(), HolderId::random(&mut rand::rng()));
     let root = Root::of(root);
     let journaling = tokio::sync::Mutex::default();
-    let inner = Inner { id: header.vault, custody, root, signer, ledger, store, recovery, journaling, clock, filler };
+    let inner = Inner { id: header.vault, custody, root, signer, seed, subject_key, ledger, store, recovery, journaling, clock, filler };
 
     let mut restored = Restored {
         vault: header.vault,
@@ -201,7 +205,7 @@ impl Inner {
             match journal::parse(&mut rows, line).map_err(fault)? {
                 Line::Nothing => {}
                 Line::Row(row) => {
-                    states += u64::from(matches!(row.table(), Table::Recordings | Table::Tokens | Table::Policies));
+                    states += u64::from(STATES.contains(&row.table()));
                     self.take_row(tx, row, now).await?;
                 }
                 Line::Key(id, leg, key) => self.take_key(tx, id, leg, &key, now).await?,

@@ -21,6 +21,7 @@ fn principal(role: &str) -> Principal {
         id: TokenId::random(&mut rand::rng()),
         roles: [role.parse::<Role>().unwrap()].into(),
         accounts: [format!("AC{}", "0".repeat(32)).parse().unwrap()].into(),
+        attributes: Default::default(),
     }
 }
 
@@ -44,6 +45,11 @@ fn recording(rulebook: &Rulebook, tier: &str) -> Recording {
         announced_at: AT,
         sealed_at: Some(AT),
         shredded_at: None,
+        collected_at: AT,
+        labels: Default::default(),
+        holds: 0,
+        revoked_at: None,
+        quarantine_ends: None,
     }
 }
 
@@ -52,7 +58,7 @@ fn rulebook() -> Rulebook {
 }
 
 fn facts<'a>(principal: &'a Principal, recording: &'a Recording, purpose: &str) -> Facts<'a> {
-    Facts { principal, recording, purpose: purpose.parse::<Purpose>().unwrap(), justification: Some(SECRET), until: None }
+    Facts { justification: Some(SECRET), ..Facts::new(principal, recording, purpose.parse::<Purpose>().unwrap()) }
 }
 
 fn keys(entry: &NewEntry) -> BTreeSet<&str> {

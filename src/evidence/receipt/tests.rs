@@ -41,6 +41,11 @@ fn recording() -> Recording {
         announced_at: FENCED,
         sealed_at: Some(FENCED),
         shredded_at: Some(FENCED),
+        collected_at: FENCED,
+        labels: Default::default(),
+        holds: 0,
+        revoked_at: None,
+        quarantine_ends: None,
     }
 }
 

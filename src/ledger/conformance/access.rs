@@ -31,6 +31,7 @@ fn token_id() -> TokenId {
 
 fn token() -> TokenRow {
     TokenRow {
+        attributes: [("team".parse().unwrap(), ["north".to_owned()].into())].into(),
         id: token_id(),
         label: "billing system".into(),
         roles: vec![parsed("reviewer")],
@@ -105,6 +106,9 @@ async fn two_tokens_never_have_one_secret(world: &World) {
 
 fn grant(recording: RecordingId, token: &TokenRow) -> GrantRow {
     GrantRow {
+        ticket: Some("CASE-7".parse().unwrap()),
+        break_glass: false,
+        opened_at: None,
         id: GrantId::random(&mut rand::rng()),
         recording,
         token: token.id,

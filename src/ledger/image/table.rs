@@ -1,7 +1,7 @@
 //! The tables whose rows travel, and their columns as both databases have them.
 //!
 //! Owns these lists and nothing else; a conformance story holds them against what each database says of itself, so that no column is
-//! forgotten. Not among them: what lives for minutes (grants, `unjournaled`, `turner`) and the one number of `audit_head`.
+//! forgotten. Not among them: what lives for minutes or a day (grants, budgets, `unjournaled`, `turner`) and the one number of `audit_head`.
 
 /// A table whose rows travel. The order is the one in which they are written: what is referred to comes first, except that key entries come
 /// before their pages.
@@ -29,13 +29,25 @@ pub enum Table {
     Receipts,
     /// Work to do, with its leases.
     Work,
+    /// Who took part in a conversation.
+    Parties,
+    /// Statements of consent.
+    Consents,
+    /// Stops on shredding.
+    Holds,
+    /// Requests for the approval of a second person.
+    Approvals,
+    /// Revocations.
+    Revocations,
+    /// What a revocation did to each recording.
+    Revoked,
     /// The audit log.
     Audit,
 }
 
 impl Table {
     /// All of them, in order.
-    pub const ALL: [Self; 12] = [
+    pub const ALL: [Self; 18] = [
         Self::Vault,
         Self::Policies,
         Self::Epochs,
@@ -47,6 +59,12 @@ impl Table {
         Self::Fences,
         Self::Receipts,
         Self::Work,
+        Self::Parties,
+        Self::Consents,
+        Self::Holds,
+        Self::Approvals,
+        Self::Revocations,
+        Self::Revoked,
         Self::Audit,
     ];
 
@@ -64,6 +82,12 @@ impl Table {
             Self::Fences => "fences",
             Self::Receipts => "receipts",
             Self::Work => "work",
+            Self::Parties => "parties",
+            Self::Consents => "consents",
+            Self::Holds => "holds",
+            Self::Approvals => "approvals",
+            Self::Revocations => "revocations",
+            Self::Revoked => "revoked",
             Self::Audit => "audit",
         }
     }
@@ -77,7 +101,7 @@ impl Table {
     pub(in crate::ledger) const fn columns(self) -> &'static [Column] {
         match self {
             Self::Vault => const { &[text("id"), int("created_at")] },
-            Self::Policies => const { &[text("digest"), text("version"), text("source"), int("in_force_at")] },
+            Self::Policies => const { &[text("digest"), text("version"), text("source"), int("in_force_at"), maybe_text("jws")] },
             Self::Epochs => {
                 const {
                     &[
@@ -102,6 +126,7 @@ impl Table {
                         int("created_at"),
                         int("expires_at"),
                         maybe_int("revoked_at"),
+                        text("attributes"),
                     ]
                 }
             }
@@ -143,6 +168,12 @@ impl Table {
                     ]
                 }
             }
+            Self::Parties => const { &[text("conversation"), text("leg"), maybe_text("subject"), int("named_at")] },
+            Self::Consents => CONSENTS,
+            Self::Holds => HOLDS,
+            Self::Approvals => APPROVALS,
+            Self::Revocations => REVOCATIONS,
+            Self::Revoked => const { &[text("recording_id"), text("revocation_id"), text("outcome")] },
             Self::Audit => const { &[int("seq"), int("at"), text("actor"), text("event"), maybe_text("recording_id"), text("details")] },
         }
     }
@@ -151,17 +182,25 @@ impl Table {
     pub(in crate::ledger) fn key(self) -> &'static [Column] {
         let width = match self {
             Self::Artefacts => 3,
-            Self::KeyEntries | Self::Work => 2,
+            Self::KeyEntries | Self::Work | Self::Parties | Self::Holds | Self::Revoked => 2,
             _ => 1,
         };
         self.columns().split_at(width).0
     }
 
-    /// The column by which the rows of one recording, token, policy or page are found.
+    /// The column by which the rows of one recording, token, policy, page, conversation, statement or revocation are found.
     pub(super) const fn subject(self) -> Option<&'static str> {
         match self {
-            Self::Recordings | Self::Tokens | Self::Pages => Some("id"),
-            Self::KeyEntries | Self::Artefacts | Self::Fences | Self::Receipts | Self::Work => Some("recording_id"),
+            Self::Recordings | Self::Tokens | Self::Pages | Self::Consents | Self::Revocations => Some("id"),
+            Self::KeyEntries
+            | Self::Artefacts
+            | Self::Fences
+            | Self::Receipts
+            | Self::Work
+            | Self::Holds
+            | Self::Approvals
+            | Self::Revoked => Some("recording_id"),
+            Self::Parties => Some("conversation"),
             Self::Policies => Some("digest"),
             Self::Vault | Self::Epochs | Self::Audit => None,
         }
@@ -169,7 +208,7 @@ impl Table {
 
     /// Whether rows are never changed or removed, which the databases themselves see to.
     pub(super) const fn only_grows(self) -> bool {
-        matches!(self, Self::Fences | Self::Audit)
+        matches!(self, Self::Fences | Self::Audit | Self::Consents)
     }
 }
 
@@ -212,6 +251,67 @@ const RECORDINGS: &[Column] = &[
     int("announced_at"),
     maybe_int("sealed_at"),
     maybe_int("shredded_at"),
+    int("collected_at"),
+    text("labels"),
+    int("holds"),
+    maybe_int("revoked_at"),
+    maybe_text("revoked_reason"),
+    maybe_int("quarantine_ends"),
+];
+
+const CONSENTS: &[Column] = &[
+    text("id"),
+    maybe_text("subject"),
+    maybe_text("conversation"),
+    maybe_text("leg"),
+    text("purposes"),
+    text("answer"),
+    text("method"),
+    maybe_text("disclosure"),
+    maybe_text("policy_version"),
+    bytes("evidence"),
+    int("said_at"),
+    int("recorded_at"),
+    text("recorded_by"),
+];
+
+const HOLDS: &[Column] = &[
+    text("recording_id"),
+    text("name"),
+    text("purpose"),
+    text("reason"),
+    text("authority"),
+    int("review_at"),
+    int("placed_at"),
+    text("placed_by"),
+    maybe_int("lifted_at"),
+];
+
+const APPROVALS: &[Column] = &[
+    text("id"),
+    text("recording_id"),
+    text("token_id"),
+    text("purpose"),
+    bytes("justification"),
+    text("state"),
+    int("requested_at"),
+    int("expires_at"),
+    maybe_int("decided_at"),
+    maybe_text("decided_by"),
+];
+
+const REVOCATIONS: &[Column] = &[
+    text("id"),
+    text("reach"),
+    text("target"),
+    text("purposes"),
+    text("reason"),
+    text("actor"),
+    int("revoked_at"),
+    text("state"),
+    maybe_text("cursor"),
+    maybe_text("jws"),
+    maybe_int("finished_at"),
 ];
 
 const PAGES: &[Column] = &[

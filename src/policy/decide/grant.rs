@@ -122,11 +122,23 @@ impl Grant {
     }
 }
 
-/// What of a recording a grant gives.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+/// What of a recording a grant gives. No other address of the grant works.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub enum View {
-    /// The sound as it was recorded.
+    /// The sound as it was recorded, and what was said.
+    #[default]
     Audio,
+    /// The sound between two moments, and nothing else.
+    Window {
+        /// From this second on.
+        from_s: u32,
+        /// Until before this second; larger than `from_s`.
+        to_s: u32,
+    },
+    /// What was said.
+    Transcript,
+    /// What was said, without what the policy's content rules find in it.
+    RedactedTranscript,
 }
 
 impl View {
@@ -134,6 +146,9 @@ impl View {
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::Audio => "audio",
+            Self::Window { .. } => "window",
+            Self::Transcript => "transcript",
+            Self::RedactedTranscript => "redacted-transcript",
         }
     }
 }

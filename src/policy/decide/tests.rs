@@ -118,7 +118,12 @@ const PLAIN: Case<'_> = Case {
 
 fn principal(roles: &[&str]) -> Principal {
     let id = TokenId::random(&mut rand::rng());
-    Principal { id, roles: roles.iter().map(|role| role.parse::<Role>().unwrap()).collect(), accounts: BTreeSet::new() }
+    Principal {
+        id,
+        roles: roles.iter().map(|role| role.parse::<Role>().unwrap()).collect(),
+        accounts: BTreeSet::new(),
+        attributes: Default::default(),
+    }
 }
 
 fn recording(state: State, tier: &str, policy_digest: &str) -> Recording {
@@ -141,6 +146,11 @@ fn recording(state: State, tier: &str, policy_digest: &str) -> Recording {
         announced_at: NOW,
         sealed_at: None,
         shredded_at: None,
+        collected_at: NOW,
+        labels: Default::default(),
+        holds: 0,
+        revoked_at: None,
+        quarantine_ends: None,
     }
 }
 
@@ -151,11 +161,9 @@ fn decide_case(case: Case<'_>, rulebook: &Rulebook, pin: &str) -> Decision {
     }
     let recording = recording(case.state, case.tier, pin);
     let facts = Facts {
-        principal: &principal,
-        recording: &recording,
-        purpose: case.purpose.parse().unwrap(),
         justification: case.justification,
         until: case.until.map(|seconds| Timestamp::from_millis(NOW.as_millis() + seconds * 1000)),
+        ..Facts::new(&principal, &recording, case.purpose.parse().unwrap())
     };
     decide(&facts, rulebook, NOW)
 }
@@ -283,8 +291,7 @@ fn a_policy_allows_from_its_effective_instant_on() {
     let effective = Timestamp::parse_rfc3339("2099-01-01T00:00:00Z").unwrap();
     let principal = principal(&["reviewer"]);
     let recording = recording(State::Sealed, "standard", rulebook.current().digest());
-    let facts =
-        Facts { principal: &principal, recording: &recording, purpose: "review".parse().unwrap(), justification: None, until: None };
+    let facts = Facts::new(&principal, &recording, "review".parse().unwrap());
     let one = Duration::from_millis(1);
     assert!(matches!(decide(&facts, &rulebook, effective.before(one)), Decision::Deny(denial) if denial.names(Reason::PolicyNotInForce)));
     assert!(matches!(decide(&facts, &rulebook, effective), Decision::Allow(_)));

@@ -4,18 +4,21 @@
 //! fault in it is told. INVARIANT: what is declared counts as declared even where its entry has another fault, so that one mistake is
 //! told once.
 
+mod collection;
+mod purpose;
+
 use std::time::Duration;
 
 use toml::de::DeTable;
 
 use super::{
-    Actions, Controller, Document, Fault, Forgotten, MAX_BYTES, MAX_GRANT_LIFETIME, Processor, PurposeRule, TierRule,
+    Actions, Approval, Basis, Controller, Document, Fault, Forgotten, MAX_BYTES, MAX_GRANT_LIFETIME, Processor, TierRule,
     fault::{Faults, quote},
     walk::{At, Section},
 };
 use crate::{
     model::{
-        name::{Purpose, Role, Tier},
+        name::{Role, Tier},
         time::Timestamp,
     },
     policy::classify::Classification,
@@ -90,8 +93,15 @@ impl Reader<'_> {
         let tiers = self.each(&mut file, "tiers", Self::tier);
         let default_tier = file.parsed("default_tier", self.faults).and_then(|tier| self.known_tier(tier, "default_tier"));
         let classification = self.each(&mut file, "classification", Self::classification);
+        let collection = file.given("collection", |file| {
+            let section = file.section("collection", self.faults)?;
+            self.collection(section)
+        });
+        let content = self.each(&mut file, "content", Self::content);
         let mut names = Vec::new();
         let purposes = self.each(&mut file, "purposes", |reader, section| reader.purpose(section, &mut names));
+        let recipients = self.each(&mut file, "recipients", |reader, section| reader.recipient(section, &names));
+        let rights = self.each(&mut file, "rights", Self::right);
         let actions = file.section("actions", self.faults).and_then(|section| self.actions(section));
         file.finish(self.faults);
         Some(Document {
@@ -103,6 +113,10 @@ impl Reader<'_> {
             tiers: tiers?,
             default_tier: default_tier?,
             classification: classification?,
+            collection: collection?.unwrap_or_default(),
+            content: content?,
+            recipients: recipients?,
+            rights: rights?,
             purposes: purposes?,
             actions: actions?,
         })
@@ -172,13 +186,58 @@ impl Reader<'_> {
             let text = section.text("forgotten", self.faults)?;
             self.forgotten(&text)
         });
+        let retention = section.given("retention", |section| self.period(section, "retention"));
+        let approval = section.given("approval", |section| {
+            let section = section.section("approval", self.faults)?;
+            self.approval(section)
+        });
         section.finish(self.faults);
         Some(TierRule {
             name: name?,
             description: description?.value.to_owned(),
             grant_lifetime: grant_lifetime?,
             forgotten: forgotten?.unwrap_or_default(),
+            retention: retention?,
+            approval: approval?,
         })
+    }
+
+    fn approval(&mut self, mut section: Section<'_, '_>) -> Option<Approval> {
+        let roles = self.known_roles(&mut section, "roles");
+        let lifetime = self.period(&mut section, "lifetime");
+        let break_glass = section.given("break_glass", |section| self.known_roles(section, "break_glass"));
+        section.finish(self.faults);
+        Some(Approval { roles: roles?, lifetime: lifetime?, break_glass: break_glass?.unwrap_or_default() })
+    }
+
+    fn basis(&mut self, section: &mut Section<'_, '_>) -> Option<Basis> {
+        let text = section.text("basis", self.faults)?;
+        let basis = Basis::ALL.into_iter().find(|basis| basis.as_str() == text.value);
+        if basis.is_none() {
+            let known = Basis::ALL.map(Basis::as_str).join("`, `");
+            self.faults.add(text.line, format!("`basis`: `{}` must be one of `{known}`", quote(text.value)));
+        }
+        basis
+    }
+
+    /// A length of time that may be as long as somebody keeps recordings.
+    fn period(&mut self, section: &mut Section<'_, '_>, key: &'static str) -> Option<Duration> {
+        let text = section.text(key, self.faults)?;
+        let period = duration(text.value).filter(|period| !period.is_zero() && *period <= MAX_PERIOD);
+        if period.is_none() {
+            let quoted = quote(text.value);
+            self.faults.add(text.line, format!("`{key}`: `{quoted}` must be a length from `1s` to `36500d`, like `90s`, `12h` or `180d`"));
+        }
+        period
+    }
+
+    fn whole(&mut self, section: &mut Section<'_, '_>, key: &'static str, range: std::ops::RangeInclusive<i64>) -> Option<i64> {
+        let number = section.number(key, self.faults)?;
+        let fits = range.contains(&number.value);
+        if !fits {
+            self.faults.add(number.line, format!("`{key}`: `{}` must be from {} to {}", number.value, range.start(), range.end()));
+        }
+        fits.then_some(number.value)
     }
 
     fn forgotten(&mut self, text: &At<&str>) -> Option<Forgotten> {
@@ -233,46 +292,24 @@ impl Reader<'_> {
         Some((name?.value.to_owned(), value?.value.to_owned()))
     }
 
-    fn purpose(&mut self, mut section: Section<'_, '_>, names: &mut Vec<Purpose>) -> Option<PurposeRule> {
-        let name = section.parsed::<Purpose>("name", self.faults).and_then(|name| {
-            let fresh = !names.contains(&name.value);
-            if fresh {
-                names.push(name.value.clone());
-            } else {
-                self.faults.add(name.line, format!("the purpose `{}` is declared twice", name.value));
-            }
-            fresh.then_some(name.value)
-        });
-        let text = section.text("text", self.faults);
-        let dpv = section.text("dpv", self.faults).filter(|dpv| {
-            let fits = dpv.value.starts_with("https://w3id.org/dpv") && !dpv.value.contains(|c: char| c.is_whitespace() || c.is_control());
-            if !fits {
-                let quoted = quote(dpv.value);
-                self.faults.add(dpv.line, format!("`dpv`: `{quoted}` must be the IRI of a term, https://w3id.org/dpv#…"));
-            }
-            fits
-        });
-        let tiers = section.list("tiers", self.faults);
-        let tiers = tiers.map(|list| list.value.into_iter().filter_map(|tier| self.known_tier(tier, "tiers")).collect());
-        let roles = self.known_roles(&mut section, "roles");
-        let justification = section.flag("justification", self.faults);
-        section.finish(self.faults);
-        Some(PurposeRule {
-            name: name?,
-            text: text?.value.to_owned(),
-            dpv: dpv?.value.to_owned(),
-            tiers: tiers?,
-            roles: roles?,
-            justification: justification?.value,
-        })
-    }
-
     fn actions(&mut self, mut section: Section<'_, '_>) -> Option<Actions> {
         let catalogue = self.known_roles(&mut section, "catalogue");
         let shred = self.known_roles(&mut section, "shred");
         let audit = self.known_roles(&mut section, "audit");
+        // Who is not named may not.
+        let mut also = |key| Some(section.given(key, |section| self.known_roles(section, key))?.unwrap_or_default());
+        let [consent, revoke, hold, correct, transcribe] = ["consent", "revoke", "hold", "correct", "transcribe"].map(&mut also);
         section.finish(self.faults);
-        Some(Actions { catalogue: catalogue?, shred: shred?, audit: audit? })
+        Some(Actions {
+            catalogue: catalogue?,
+            shred: shred?,
+            audit: audit?,
+            consent: consent?,
+            revoke: revoke?,
+            hold: hold?,
+            correct: correct?,
+            transcribe: transcribe?,
+        })
     }
 
     fn known_roles(&mut self, section: &mut Section<'_, '_>, key: &'static str) -> Option<Vec<Role>> {
@@ -307,13 +344,17 @@ impl Reader<'_> {
     }
 }
 
-/// `90s`, `15m`, `2h`: digits and one unit.
+/// The longest period: a hundred years.
+const MAX_PERIOD: Duration = Duration::from_secs(36_500 * 86_400);
+
+/// `90s`, `15m`, `2h`, `30d`: digits and one unit.
 fn duration(text: &str) -> Option<Duration> {
     let (digits, unit) = text.split_at_checked(text.len().checked_sub(1)?)?;
     let seconds = match unit {
         "s" => 1,
         "m" => 60,
         "h" => 3600,
+        "d" => 86_400,
         _ => return None,
     };
     // `parse` would take a sign.

@@ -83,6 +83,14 @@ impl<'t, 'i> Section<'t, 'i> {
         self.required(key, "true or false", faults, DeValue::as_bool)
     }
 
+    /// A whole number.
+    pub(super) fn number(&mut self, key: &'static str, faults: &mut Faults) -> Option<At<i64>> {
+        self.required(key, "a whole number", faults, |value| {
+            let number = value.as_integer()?;
+            i64::from_str_radix(number.as_str(), number.radix()).ok()
+        })
+    }
+
     /// A date or a time, in quotes or bare, as it is written in RFC 3339.
     pub(super) fn date(&mut self, key: &'static str, faults: &mut Faults) -> Option<At<String>> {
         self.required(key, "a date, like 2026-01-31", faults, |value| {

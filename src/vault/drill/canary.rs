@@ -135,6 +135,7 @@ fn announcement(vault: &Vault, number: usize) -> Announcement {
     let digits = || hex::encode(rand::random::<[u8; 16]>());
     let (account, source) = (format!("AC{}", digits()), format!("RE{}", digits()));
     Announcement {
+        labels: std::collections::BTreeMap::new(),
         id: RecordingId::of_source(vault.id(), &account, &source),
         account: account.parse().expect("it has the form of one"),
         source_sid: source.parse().expect("it has the form of one"),

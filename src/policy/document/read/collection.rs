@@ -1,0 +1,94 @@
+//! How recordings come in and where they go: collection, what a transcript gives away, recipients, rights.
+
+use super::{
+    super::{Basis, Collection, ContentRule, Pattern, Recipient, Right, fault::quote, walk::Section},
+    Reader,
+};
+use crate::model::name::{Label, Purpose};
+
+impl Reader<'_> {
+    pub(super) fn collection(&mut self, mut section: Section<'_, '_>) -> Option<Collection> {
+        let line = section.line;
+        let basis = section.given("basis", |section| self.basis(section));
+        let disclosure = section.given("disclosure", |section| section.text("disclosure", self.faults));
+        let quarantine = section.given("quarantine", |section| self.period(section, "quarantine"));
+        let labels = section.given("labels", |section| section.list::<Label>("labels", self.faults));
+        let shorter_than = section.given("shorter_than", |section| self.period(section, "shorter_than"));
+        let quieter_than = section.given("quieter_than", |section| self.whole(section, "quieter_than", 1..=32767));
+        section.finish(self.faults);
+        let collection = Collection {
+            basis: basis?,
+            disclosure: disclosure?.map(|text| text.value.to_owned()),
+            quarantine: quarantine?,
+            labels: labels?.map(|list| list.value.into_iter().map(|label| label.value).collect()).unwrap_or_default(),
+            shorter_than: shorter_than?,
+            quieter_than: quieter_than?.and_then(|sample| u16::try_from(sample).ok()),
+        };
+        if collection.basis == Some(Basis::Consent) && collection.quarantine.is_none() {
+            self.faults
+                .add(line, "`quarantine` is missing in `[collection]`: say how long a recording waits for evidence of consent, like `7d`");
+            return None;
+        }
+        Some(collection)
+    }
+
+    pub(super) fn content(&mut self, mut section: Section<'_, '_>) -> Option<ContentRule> {
+        let tier = section.parsed("tier", self.faults).and_then(|tier| self.known_tier(tier, "tier"));
+        let pattern = section.text("pattern", self.faults).and_then(|text| match text.value {
+            "card-number" => Some(Pattern::CardNumber),
+            "us-social-security-number" => Some(Pattern::UsSocialSecurityNumber),
+            "iban" => Some(Pattern::Iban),
+            "words" => Some(Pattern::Words(Vec::new())),
+            other => {
+                let quoted = quote(other);
+                self.faults.add(
+                    text.line,
+                    format!("`pattern`: `{quoted}` must be one of `card-number`, `us-social-security-number`, `iban`, `words`"),
+                );
+                None
+            }
+        });
+        let words = match &pattern {
+            Some(Pattern::Words(_)) => self.words(&mut section).map(Some),
+            _ => Some(None),
+        };
+        section.finish(self.faults);
+        let pattern = match words? {
+            Some(words) => Pattern::Words(words),
+            None => pattern?,
+        };
+        Some(ContentRule { pattern, tier: tier? })
+    }
+
+    pub(super) fn words(&mut self, section: &mut Section<'_, '_>) -> Option<Vec<String>> {
+        let list = section.list::<String>("words", self.faults)?;
+        let (blank, line) = (list.value.iter().any(|word| !word.value.contains(char::is_alphanumeric)), list.line);
+        if list.value.is_empty() || blank {
+            self.faults.add(line, "`words` must hold words or phrases, each with a letter or digit");
+            return None;
+        }
+        Some(list.value.into_iter().map(|word| word.value).collect())
+    }
+
+    pub(super) fn recipient(&mut self, mut section: Section<'_, '_>, known: &[Purpose]) -> Option<Recipient> {
+        let name = section.text("name", self.faults);
+        let mut purposes = Vec::new();
+        let list = section.list::<Purpose>("purposes", self.faults);
+        for purpose in list.map(|list| list.value)? {
+            if known.contains(&purpose.value) {
+                purposes.push(purpose.value);
+            } else {
+                self.faults.add(purpose.line, format!("`purposes` names `{}`, which no `[[purposes]]` declares", purpose.value));
+            }
+        }
+        section.finish(self.faults);
+        Some(Recipient { name: name?.value.to_owned(), purposes })
+    }
+
+    pub(super) fn right(&mut self, mut section: Section<'_, '_>) -> Option<Right> {
+        let name = section.text("name", self.faults);
+        let how = section.text("how", self.faults);
+        section.finish(self.faults);
+        Some(Right { name: name?.value.to_owned(), how: how?.value.to_owned() })
+    }
+}

@@ -1,0 +1,97 @@
+//! What recordings may be opened for.
+
+use super::{
+    super::{PurposeRule, fault::quote, walk::Section},
+    Reader,
+};
+use crate::{
+    model::{consent::RECORDING, name::Purpose},
+    policy::decide::View,
+};
+
+impl Reader<'_> {
+    pub(super) fn purpose(&mut self, mut section: Section<'_, '_>, names: &mut Vec<Purpose>) -> Option<PurposeRule> {
+        let line = section.line;
+        let name = section.parsed::<Purpose>("name", self.faults).and_then(|name| {
+            let fresh = !names.contains(&name.value);
+            if name.value.as_str() == RECORDING {
+                self.faults
+                    .add(name.line, "the purpose `recording` is that of `[collection]`: nobody listens for it, name this one otherwise");
+                return None;
+            }
+            if fresh {
+                names.push(name.value.clone());
+            } else {
+                self.faults.add(name.line, format!("the purpose `{}` is declared twice", name.value));
+            }
+            fresh.then_some(name.value)
+        });
+        let text = section.text("text", self.faults);
+        let dpv = section.text("dpv", self.faults).filter(|dpv| {
+            let fits = dpv.value.starts_with("https://w3id.org/dpv") && !dpv.value.contains(|c: char| c.is_whitespace() || c.is_control());
+            if !fits {
+                let quoted = quote(dpv.value);
+                self.faults.add(dpv.line, format!("`dpv`: `{quoted}` must be the IRI of a term, https://w3id.org/dpv#…"));
+            }
+            fits
+        });
+        let tiers = section.list("tiers", self.faults);
+        let tiers = tiers.map(|list| list.value.into_iter().filter_map(|tier| self.known_tier(tier, "tiers")).collect());
+        let roles = self.known_roles(&mut section, "roles");
+        let justification = section.flag("justification", self.faults);
+        let basis = section.given("basis", |section| self.basis(section));
+        let view = section.given("view", |section| self.view(section));
+        let window = section.given("window", |section| {
+            let section = section.section("window", self.faults)?;
+            self.window(section)
+        });
+        let when = section.given("when", |section| section.text("when", self.faults));
+        let retention = section.given("retention", |section| self.period(section, "retention"));
+        let budget = section.given("budget", |section| self.whole(section, "budget", 1..=1_000_000));
+        section.finish(self.faults);
+        let (view, window) = (view?, window?);
+        if window.is_some() && !matches!(view, None | Some(View::Audio)) {
+            self.faults.add(line, "`window` in `[[purposes]]` is a part of the sound: it goes with `view = \"audio\"` only");
+        }
+        Some(PurposeRule {
+            name: name?,
+            text: text?.value.to_owned(),
+            dpv: dpv?.value.to_owned(),
+            tiers: tiers?,
+            roles: roles?,
+            justification: justification?.value,
+            basis: basis?,
+            view: window.or(view).unwrap_or_default(),
+            when: when?.map(|text| text.value.to_owned()),
+            retention: retention?,
+            budget: budget?.and_then(|openings| u32::try_from(openings).ok()),
+        })
+    }
+
+    pub(super) fn view(&mut self, section: &mut Section<'_, '_>) -> Option<View> {
+        let text = section.text("view", self.faults)?;
+        match text.value {
+            "audio" => Some(View::Audio),
+            "transcript" => Some(View::Transcript),
+            "redacted-transcript" => Some(View::RedactedTranscript),
+            other => {
+                let quoted = quote(other);
+                self.faults.add(text.line, format!("`view`: `{quoted}` must be one of `audio`, `transcript`, `redacted-transcript`"));
+                None
+            }
+        }
+    }
+
+    pub(super) fn window(&mut self, mut section: Section<'_, '_>) -> Option<View> {
+        let line = section.line;
+        let from = self.whole(&mut section, "from_s", 0..=604_800);
+        let to = self.whole(&mut section, "to_s", 1..=604_800);
+        section.finish(self.faults);
+        let (from_s, to_s) = (u32::try_from(from?).ok()?, u32::try_from(to?).ok()?);
+        if from_s >= to_s {
+            self.faults.add(line, "`window` must end after it begins: `to_s` larger than `from_s`");
+            return None;
+        }
+        Some(View::Window { from_s, to_s })
+    }
+}
