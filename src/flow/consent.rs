@@ -6,6 +6,8 @@
 
 mod import;
 mod statement;
+#[cfg(test)]
+mod tests;
 
 use std::collections::BTreeSet;
 
