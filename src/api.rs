@@ -8,6 +8,7 @@ mod catalogue;
 mod gate;
 mod grants;
 mod health;
+mod holds;
 mod media;
 mod openapi;
 mod policy;
@@ -15,6 +16,7 @@ mod privacy;
 mod problem;
 mod range;
 mod receipts;
+mod revocations;
 mod shred;
 mod twilio;
 
@@ -26,7 +28,7 @@ use axum::{
     http::{HeaderName, HeaderValue, header},
     middleware::{self, Next},
     response::{IntoResponse as _, Response},
-    routing::{get, post},
+    routing::{get, post, put},
 };
 use tower_http::set_header::SetResponseHeaderLayer;
 
@@ -90,6 +92,10 @@ pub fn router(flow: Flow, public: PublicUrl, settings: &Settings) -> Router {
         .route("/v1/recordings", get(catalogue::list))
         .route("/v1/recordings/{id}", get(catalogue::show).delete(shred::shred))
         .route("/v1/recordings/{id}/grants", post(grants::create))
+        .route("/v1/recordings/{id}/holds/{name}", put(holds::place).delete(holds::lift))
+        .route("/v1/holds", get(holds::list))
+        .route("/v1/revocations", post(revocations::create))
+        .route("/v1/revocations/{id}", get(revocations::show))
         .route("/v1/audit", get(audit::list))
         // Players call these, with a grant's token in the path.
         .route("/v1/media/{token}/audio.wav", get(media::audio))

@@ -17,6 +17,7 @@ mod document;
 mod facts;
 mod permit;
 mod reason;
+mod remaining;
 mod rules;
 
 pub use self::{

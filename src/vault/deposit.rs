@@ -168,7 +168,9 @@ impl Inner {
         self.place_key(&mut tx, recording.id, leg, &recording.tier, key, now).await?;
         recordings::insert_artefact(&mut tx, recording.id, leg, artefact).await?;
         marks::set(&mut tx, Marked::Recording, &[recording.id], now).await?;
-        audit::append(&mut tx, NewEntry::recording_sealed(now, recording, artefact.sealed_len, sha256)).await?;
+        let closed = self.close_arriving(&mut tx, recording, now).await?;
+        let sealed = NewEntry::recording_sealed(now, recording, artefact.sealed_len, sha256);
+        audit::append_all(&mut tx, &[vec![sealed], closed].concat()).await?;
         crash::point("deposit.before_commit");
         Ok(tx.commit().await?)
     }
