@@ -9,6 +9,7 @@ mod consents;
 mod gate;
 mod grants;
 mod health;
+mod holds;
 mod media;
 mod openapi;
 mod parties;
@@ -17,6 +18,7 @@ mod privacy;
 mod problem;
 mod range;
 mod receipts;
+mod revocations;
 mod shred;
 mod twilio;
 
@@ -28,7 +30,7 @@ use axum::{
     http::{HeaderName, HeaderValue, header},
     middleware::{self, Next},
     response::{IntoResponse as _, Response},
-    routing::{get, post},
+    routing::{get, post, put},
 };
 use tower_http::set_header::SetResponseHeaderLayer;
 
@@ -94,6 +96,10 @@ pub fn router(flow: Flow, public: PublicUrl, settings: &Settings) -> Router {
         .route("/v1/recordings", get(catalogue::list))
         .route("/v1/recordings/{id}", get(catalogue::show).delete(shred::shred))
         .route("/v1/recordings/{id}/grants", post(grants::create))
+        .route("/v1/recordings/{id}/holds/{name}", put(holds::place).delete(holds::lift))
+        .route("/v1/holds", get(holds::list))
+        .route("/v1/revocations", post(revocations::create))
+        .route("/v1/revocations/{id}", get(revocations::show))
         .route("/v1/audit", get(audit::list))
         .route("/v1/calls/{sid}/parties", get(parties::of_call).post(parties::name_of_call))
         .route("/v1/conferences/{sid}/parties", get(parties::of_conference).post(parties::name_of_conference))

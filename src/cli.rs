@@ -11,8 +11,10 @@ mod consent;
 mod custody;
 mod drill;
 mod epoch;
+mod hold;
 mod out;
 mod recordings;
+mod revoke;
 mod snapshot;
 mod token;
 
@@ -76,6 +78,11 @@ enum Command {
     /// Record and list statements of consent.
     #[command(subcommand)]
     Consent(consent::Consent),
+    /// Revoke: what is reached, now and later, is shredded, or closed to single purposes. After an interruption it goes on by itself where the service runs.
+    Revoke(revoke::Revoke),
+    /// Place, lift and list holds, which stop shredding.
+    #[command(subcommand)]
+    Hold(hold::Hold),
     /// Put a recording into another tier; its key moves, its ciphertext does not.
     Move {
         /// The recording.
@@ -165,6 +172,8 @@ impl Cli {
             Command::Policy(command) => command.perform(&file, out),
             Command::Shred { recordings, reason, dry_run } => recordings::shred(open(&file).await?, recordings, reason, dry_run, out).await,
             Command::Consent(command) => command.perform(open(&file).await?, out).await,
+            Command::Revoke(command) => command.perform(open(&file).await?, out).await,
+            Command::Hold(command) => command.perform(open(&file).await?, out).await,
             Command::Move { recording, tier, dry_run } => epoch::move_to(open(&file).await?, recording, tier, dry_run, out).await,
             Command::Epoch(command) => command.perform(open(&file).await?, out).await,
             Command::Rotate { tier, dry_run } => epoch::rotate(open(&file).await?, tier, dry_run, out).await,

@@ -27,6 +27,7 @@ pub mod parties;
 pub mod policies;
 pub mod quarantine;
 pub mod recordings;
+pub mod revocations;
 pub mod row;
 pub mod shreds;
 pub mod tokens;

@@ -21,6 +21,7 @@ mod facts;
 mod permit;
 mod quarantine;
 mod reason;
+mod remaining;
 mod rules;
 
 pub use self::{

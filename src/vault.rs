@@ -18,6 +18,7 @@ mod keys;
 mod open;
 mod recovery;
 mod restore;
+mod revoke;
 mod root;
 mod shred;
 mod snapshot;
@@ -31,7 +32,8 @@ pub use drill::{Forgot, Looked, Old, Recovered, Sandbox, Say};
 pub use epoch::Turned;
 pub use open::{Listening, Playable};
 pub use restore::{Plan, Restored, plan, restore};
-pub use shred::Shredded;
+pub use revoke::withdrawal;
+pub use shred::{LetGo, SayCount, Shredded};
 pub use snapshot::{Checked, Kept};
 
 use self::root::Root;
@@ -41,7 +43,7 @@ use crate::{
     keyring::{self, RootKey, tree},
     ledger::{self, Ledger, epochs, keys as rows},
     model::{
-        id::{HolderId, VaultId},
+        id::{HolderId, RecordingId, VaultId},
         time::Clock,
     },
     seal,
@@ -125,6 +127,9 @@ pub enum Error {
     /// The ledger has a vault in it already.
     #[error("the ledger holds vault {0} already: `recvault init` makes a new vault and never replaces one")]
     VaultExists(VaultId),
+    /// A hold keeps the recording.
+    #[error("a hold keeps recording {0}; lift it first")]
+    Held(RecordingId),
     /// The recording is shredded, or nothing of it is sealed.
     #[error("nothing of this recording can be opened")]
     Gone,

@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 use super::{
     Api, Problem,
     gate::{Bearer, Id, Params},
+    holds::HoldBody,
 };
 use crate::{
     flow::Details,
@@ -80,6 +81,9 @@ pub(super) struct RecordingBody {
     /// When it is shredded unless evidence of consent arrives; null if it is in no quarantine.
     #[schema(value_type = Option<String>)]
     quarantine_ends: Option<Timestamp>,
+    /// Since when it is closed to everything but the holds that keep it.
+    #[schema(value_type = Option<String>)]
+    revoked_at: Option<Timestamp>,
 }
 
 /// A recording with what hangs on it.
@@ -89,6 +93,8 @@ pub(super) struct DetailsBody {
     recording: RecordingBody,
     /// Its sealed objects.
     artefacts: Vec<ArtefactBody>,
+    /// What keeps it from being shredded.
+    holds: Vec<HoldBody>,
     /// Its receipt, after a shred.
     #[schema(value_type = Option<String>)]
     receipt_id: Option<ReceiptId>,
@@ -166,6 +172,7 @@ impl From<Recording> for RecordingBody {
             sealed_at: recording.sealed_at,
             shredded_at: recording.shredded_at,
             quarantine_ends: recording.quarantine_ends,
+            revoked_at: recording.revoked_at,
         }
     }
 }
@@ -179,7 +186,8 @@ impl From<Details> for DetailsBody {
             sealed_bytes: sealed.sealed_len,
             sealed_sha256: sealed.sealed_sha256,
         });
-        Self { recording: details.recording.into(), artefacts: artefacts.collect(), receipt_id: details.receipt }
+        let holds = details.holds.into_iter().map(HoldBody::from).collect();
+        Self { recording: details.recording.into(), artefacts: artefacts.collect(), holds, receipt_id: details.receipt }
     }
 }
 

@@ -30,10 +30,13 @@ pub(super) async fn shred(mut app: App, ids: Vec<RecordingId>, reason: ShredReas
         for Recording { id, state, tier, .. } in &recordings {
             let details = flow.show(&Permit::of_operator(Action::Catalogue), *id).await?;
             let bytes: u64 = details.artefacts.iter().map(|artefact| artefact.sealed_len).sum();
+            let holds: Vec<&str> = details.holds.iter().map(|hold| hold.name.as_str()).collect();
             facts.push(serde_json::json!({
-                "recording_id": id, "state": state, "tier": tier, "sealed_bytes": bytes, "would_shred": details.receipt.is_none(),
+                "recording_id": id, "state": state, "tier": tier, "sealed_bytes": bytes, "holds": holds,
+                "would_shred": details.receipt.is_none() && holds.is_empty(),
             }));
             text += &match details.receipt {
+                None if !holds.is_empty() => format!("Would refuse: {id} is kept by hold {}. Nothing was done.\n", holds.join(", ")),
                 Some(receipt) => format!("{id} is shredded already; its receipt is {receipt}.\n"),
                 None => format!("Would shred {id}: {state}, tier {tier}, {bytes} sealed bytes. Nothing was done.\n"),
             };

@@ -5,6 +5,7 @@
 //! A justification may name people, so only its presence is written down.
 
 mod consent;
+mod letting_go;
 
 use std::{fmt, ops::Range, str::FromStr};
 

@@ -61,7 +61,7 @@ pub enum Event {
     RecordingQuarantined,
     /// Evidence of consent arrived for a recording in quarantine.
     RecordingReleased,
-    /// A recording that a hold keeps was closed, and is to be shredded when the hold ends.
+    /// A recording was closed: to everything but the holds that keep it, to be shredded when they end, or to some purposes.
     RecordingRevoked,
     /// A recording went to a more sensitive tier because of what is known of it now.
     RecordingReclassified,
