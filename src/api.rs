@@ -15,6 +15,7 @@ mod privacy;
 mod problem;
 mod range;
 mod receipts;
+mod retention;
 mod shred;
 mod twilio;
 
@@ -91,12 +92,17 @@ pub fn router(flow: Flow, public: PublicUrl, settings: &Settings) -> Router {
         .route("/v1/recordings/{id}", get(catalogue::show).delete(shred::shred))
         .route("/v1/recordings/{id}/grants", post(grants::create))
         .route("/v1/audit", get(audit::list))
+        .route("/v1/retention", get(retention::show))
         // Players call these, with a grant's token in the path.
         .route("/v1/media/{token}/audio.wav", get(media::audio))
         // Anybody may call these.
         .route("/v1/receipts/{id}", get(receipts::show))
         .route("/v1/policy", get(policy::show))
+        .route("/v1/policies", get(policy::list))
+        .route("/v1/policies/{version}", get(policy::version))
+        .route("/v1/policies/{version}/statement", get(policy::statement))
         .route("/privacy", get(privacy::show))
+        .route("/privacy/{version}", get(privacy::version))
         .route("/.well-known/jwks.json", get(receipts::jwks))
         .route("/openapi.json", get(openapi::show))
         // Operators call these.

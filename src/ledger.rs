@@ -23,6 +23,7 @@ pub mod news;
 mod open;
 pub mod policies;
 pub mod recordings;
+pub mod retention;
 pub mod row;
 pub mod shreds;
 pub mod tokens;

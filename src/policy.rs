@@ -10,25 +10,36 @@
 //! Owns who may hear what and why. Refuses to do I/O or to read a clock: `now` is an argument, earlier versions are handed in.
 //! INVARIANT: what is published is what is enforced; a grant names the digest of the file it was decided by. Deny is the default.
 
+mod cases;
 mod classify;
 mod consent;
 mod decide;
+mod diff;
 mod document;
+mod explain;
 mod facts;
 mod permit;
+mod published;
 mod reason;
+pub mod retention;
 mod rules;
+mod why;
+pub mod words;
 
 pub use self::{
+    cases::{Cases, Outcome},
     classify::{Announcement, Classification},
     consent::Consents,
     decide::{Decision, Grant, MAX_JUSTIFICATION, View, decide},
+    diff::{Comparison, Diff, Tally},
     document::{
         Actions, Approval, Basis, Collection, ContentRule, Controller, Document, Fault, MAX_BYTES, MAX_GRANT_LIFETIME, Pattern, Processor,
         PurposeRule, Recipient, Right, TierRule,
     },
+    explain::{Explanation, Opened, SaidBasis, SaidRole},
     facts::Facts,
     permit::{Action, Permit, permit},
     reason::{Denial, Reason, Refusal},
     rules::{Rulebook, Rules},
+    why::way_out,
 };

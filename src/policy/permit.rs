@@ -76,6 +76,11 @@ impl Permit {
         Self { actor: Actor::Operator, action, accounts: BTreeSet::new() }
     }
 
+    /// For the vault itself, where the policy asks it to do something: what is due by retention, or what was revoked.
+    pub fn of_vault(action: Action) -> Self {
+        Self { actor: Actor::Vault, action, accounts: BTreeSet::new() }
+    }
+
     /// Who may.
     pub fn actor(&self) -> &Actor {
         &self.actor
