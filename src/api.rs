@@ -19,6 +19,7 @@ mod problem;
 mod range;
 mod receipts;
 mod revocations;
+mod retention;
 mod shred;
 mod twilio;
 
@@ -105,12 +106,17 @@ pub fn router(flow: Flow, public: PublicUrl, settings: &Settings) -> Router {
         .route("/v1/conferences/{sid}/parties", get(parties::of_conference).post(parties::name_of_conference))
         .route("/v1/consents", get(consents::list).post(consents::record).layer(DefaultBodyLimit::max(MAX_STATEMENTS)))
         .route("/v1/consents/search", post(consents::search))
+        .route("/v1/retention", get(retention::show))
         // Players call these, with a grant's token in the path.
         .route("/v1/media/{token}/audio.wav", get(media::audio))
         // Anybody may call these.
         .route("/v1/receipts/{id}", get(receipts::show))
         .route("/v1/policy", get(policy::show))
+        .route("/v1/policies", get(policy::list))
+        .route("/v1/policies/{version}", get(policy::version))
+        .route("/v1/policies/{version}/statement", get(policy::statement))
         .route("/privacy", get(privacy::show))
+        .route("/privacy/{version}", get(privacy::version))
         .route("/.well-known/jwks.json", get(receipts::jwks))
         .route("/openapi.json", get(openapi::show))
         // Operators call these.

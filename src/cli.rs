@@ -13,8 +13,10 @@ mod drill;
 mod epoch;
 mod hold;
 mod out;
+mod policy;
 mod recordings;
 mod revoke;
+mod retention;
 mod snapshot;
 mod token;
 
@@ -60,9 +62,12 @@ enum Command {
     /// Make, list and revoke bearer tokens.
     #[command(subcommand)]
     Token(token::Token),
-    /// Check the privacy policy.
+    /// Check, publish and explain the privacy policy, and ask what it would answer.
     #[command(subcommand)]
-    Policy(check::Policy),
+    Policy(policy::Policy),
+    /// Say what is kept and why, and shred what is kept no longer.
+    #[command(subcommand)]
+    Retention(retention::Retention),
     /// Shred recordings for good, and print their receipts.
     Shred {
         /// The recordings, one or many. After an interruption the same command goes on.
@@ -169,7 +174,8 @@ impl Cli {
             Command::Init { folder } => init(&folder, out).await,
             Command::Serve => serve(Config::read(&file)?).await,
             Command::Token(command) => command.perform(open(&file).await?, out).await,
-            Command::Policy(command) => command.perform(&file, out),
+            Command::Policy(command) => command.perform(&file, out).await,
+            Command::Retention(command) => command.perform(open(&file).await?, out).await,
             Command::Shred { recordings, reason, dry_run } => recordings::shred(open(&file).await?, recordings, reason, dry_run, out).await,
             Command::Consent(command) => command.perform(open(&file).await?, out).await,
             Command::Revoke(command) => command.perform(open(&file).await?, out).await,

@@ -1,6 +1,6 @@
 //! Evidence: what the vault writes down of itself, and what it signs for others.
 //!
-//! Owns the entries of the audit log, the signed receipts of shreds and the signed evidence of drills, with their verification. Refuses to do I/O: the ledger keeps
+//! Owns the entries of the audit log, the signed receipts of shreds, the signed statements of published policies and the signed evidence of drills, with their verification. Refuses to do I/O: the ledger keeps
 //! entries and gives them their numbers. INVARIANT: ids, names, codes and digests only; never personal data, never text that somebody
 //! typed freely.
 
@@ -8,6 +8,7 @@ pub mod drill;
 mod entry;
 mod event;
 pub mod jws;
+pub mod publication;
 pub mod receipt;
 pub mod revocation;
 mod shred_reason;
@@ -17,6 +18,7 @@ pub use self::{
     drill::Drill,
     entry::{Details, Entry, InvalidDetails, NewEntry},
     event::{Event, UnknownEvent},
+    publication::Publication,
     receipt::{HeldCopy, Receipt, ReceiptState, Removal, Shred},
     revocation::RevocationReceipt,
     shred_reason::{InvalidShredReason, ShredReason},

@@ -6,6 +6,7 @@
 mod catalogue;
 mod consent;
 mod custody;
+mod diff;
 mod drill;
 mod epoch;
 mod error;
@@ -14,7 +15,9 @@ mod hold;
 mod ingest;
 mod playback;
 mod quarantine;
+mod policies;
 mod recovery;
+mod retention;
 mod revocation;
 mod status;
 mod streams;
@@ -22,6 +25,7 @@ mod sweep;
 mod tier;
 mod tokens;
 mod watch;
+mod why;
 mod work;
 
 use std::sync::Arc;
@@ -37,23 +41,21 @@ pub use playback::{Ended, Given, Heard};
 pub use quarantine::{QuarantineSwept, Settled};
 pub use recovery::{JournalStatus, RecoverySettings};
 pub use revocation::{Continued, Outcomes, RevocationStatus, Would};
+pub use policies::{Published, Publishing, oddities, publish, put_in_force, rulebook};
+pub use retention::{Conflict, KeptGroup, RetentionReport, RetentionSweep, SweptGroup};
 pub use status::Status;
 pub use streams::Streams;
 pub use sweep::Swept;
 pub use tokens::{Minted, NewToken, list as list_tokens, mint as mint_token, revoke as revoke_token};
 pub use watch::Watch;
+pub use why::{Request, Why, WhyReason};
 pub use work::Settings;
 
 use crate::{
     evidence::NewEntry,
-    ledger::{
-        self, Ledger,
-        accept::Acceptor,
-        marks::{self, Marked},
-        policies,
-    },
-    model::{actor::Actor, time::Clock},
-    policy::{Rulebook, Rules},
+    ledger::{self, Ledger, accept::Acceptor},
+    model::time::Clock,
+    policy::Rulebook,
     store::Store,
     twilio::{Accounts, Client},
     vault::Vault,
@@ -132,43 +134,4 @@ impl Flow {
     pub fn now(&self) -> crate::model::time::Timestamp {
         self.0.clock.now()
     }
-}
-
-/// Puts a policy in force: keeps its file and notes the change in the audit log. Doing it again changes nothing.
-///
-/// # Errors
-/// [`Error::Policy`] if the file was changed without a new version.
-pub async fn put_in_force(ledger: &Ledger, rules: &Rules, clock: &Clock) -> Result<(), Error> {
-    let row =
-        policies::PolicyRow { digest: rules.digest().to_owned(), version: rules.version().to_owned(), source: rules.text().to_owned() };
-    let now = clock.now();
-    let kept = ledger.unit(|| async {
-        let mut tx = ledger.begin().await?;
-        if policies::keep(&mut tx, &row, now).await? {
-            marks::set(&mut tx, Marked::Policy, &[&row.digest], now).await?;
-            ledger::audit::append(&mut tx, NewEntry::policy_in_force(now, Actor::Vault, rules)).await?;
-        }
-        tx.commit().await
-    });
-    kept.await.map_err(|error| match error {
-        ledger::Error::Stale(why) => Error::Policy(why.into()),
-        other => other.into(),
-    })
-}
-
-/// The rules together with every earlier version that recordings may be pinned to.
-///
-/// # Errors
-/// [`Error::Policy`] if an earlier version does not load any more.
-pub async fn rulebook(ledger: &Ledger, rules: Rules) -> Result<Rulebook, Error> {
-    let all = policies::all(&mut ledger.read().await?).await?;
-    let earlier = all.into_iter().filter(|policy| policy.digest != rules.digest()).map(|policy| {
-        let name = format!("policy version `{}`", policy.version);
-        Rules::parse(&name, &policy.source).map_err(|faults| {
-            let faults: Vec<String> = faults.iter().map(ToString::to_string).collect();
-            Error::Policy(format!("a version that recordings are pinned to does not load any more: {}", faults.join("; ")))
-        })
-    });
-    let earlier = earlier.collect::<Result<Vec<_>, _>>()?;
-    Ok(Rulebook::new(rules, earlier))
 }

@@ -28,6 +28,7 @@ pub mod policies;
 pub mod quarantine;
 pub mod recordings;
 pub mod revocations;
+pub mod retention;
 pub mod row;
 pub mod shreds;
 pub mod tokens;

@@ -13,28 +13,39 @@
 #[cfg(test)]
 mod cast;
 mod cedar;
+mod cases;
 mod classify;
 mod consent;
 mod decide;
+mod diff;
 mod document;
+mod explain;
 mod facts;
 mod permit;
 mod quarantine;
 mod reason;
 mod remaining;
+mod published;
+pub mod retention;
 mod rules;
+mod why;
+pub mod words;
 
 pub use self::{
+    cases::{Cases, Outcome},
     classify::{Announcement, Classification},
     consent::Consents,
     decide::{Decision, Grant, MAX_JUSTIFICATION, View, decide},
+    diff::{Comparison, Diff, Tally},
     document::{
         Actions, Approval, Basis, Collection, ContentRule, Controller, Document, Fault, MAX_BYTES, MAX_GRANT_LIFETIME, Pattern, Processor,
         PurposeRule, Recipient, Right, TierRule,
     },
+    explain::{Explanation, Opened, SaidBasis, SaidRole},
     facts::Facts,
     permit::{Action, Permit, permit},
     quarantine::{covers_recording, quarantine, quarantining},
     reason::{Denial, Reason, Refusal},
     rules::{Rulebook, Rules},
+    why::way_out,
 };

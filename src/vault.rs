@@ -16,6 +16,7 @@ mod epoch;
 mod journal;
 mod keys;
 mod open;
+mod publish;
 mod recovery;
 mod restore;
 mod revoke;

@@ -32,8 +32,13 @@ use utoipa::{
         super::media::audio,
         super::receipts::show,
         super::receipts::jwks,
+        super::retention::show,
         super::policy::show,
+        super::policy::list,
+        super::policy::version,
+        super::policy::statement,
         super::privacy::show,
+        super::privacy::version,
         super::health::alive,
         super::health::ready,
         show

@@ -1,17 +1,97 @@
-//! The privacy policy in force, as it is: the file that the rules are made from.
+//! The privacy policy, as it is and as data: the file that the rules are made from, in every version that was published.
+//!
+//! Anybody may read it: what recorded people were promised is no secret.
 
 use axum::{
+    Json,
     extract::State,
-    http::header,
+    http::{HeaderMap, header},
     response::{IntoResponse as _, Response},
 };
+use serde::Deserialize;
 
-use super::Api;
+use super::{
+    Api, Problem,
+    gate::{Id, Params},
+};
+use crate::{flow::Published, policy::Rules};
 
-/// The policy file in force, byte for byte; its SHA-256 is the `policy_digest` of grants.
-#[utoipa::path(get, path = "/v1/policy", tag = "policy", responses((status = 200, body = String, content_type = "application/toml")))]
-pub(super) async fn show(State(api): State<Api>) -> Response {
-    let rules = api.flow.rulebook().current();
-    let etag = format!("\"{}\"", rules.digest());
-    ([(header::CONTENT_TYPE, "application/toml".to_owned()), (header::ETAG, etag)], rules.text().to_owned()).into_response()
+/// In which form a policy is wanted.
+#[derive(Deserialize, utoipa::IntoParams)]
+#[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
+pub(super) struct FormParams {
+    /// `toml` or `json`; without it, what `Accept` asks for, and the file if that says nothing.
+    format: Option<Form>,
+}
+
+/// The forms of a policy.
+#[derive(Clone, Copy, Deserialize, utoipa::ToSchema)]
+#[serde(rename_all = "lowercase")]
+enum Form {
+    /// The file, byte for byte.
+    Toml,
+    /// What the file says, as JSON-LD with the terms of the Data Privacy Vocabulary.
+    Json,
+}
+
+/// Every version that was published.
+#[derive(serde::Serialize)]
+pub(super) struct PoliciesBody {
+    /// Newest first.
+    items: Vec<Published>,
+}
+
+/// The policy file in force, byte for byte; its SHA-256 is the `policy_digest` of grants. As data with `Accept: application/json` or `?format=json`.
+#[utoipa::path(get, path = "/v1/policy", tag = "policy", params(FormParams),
+    responses((status = 200, body = String, content_type = "application/toml"), (status = 400, body = Problem)))]
+pub(super) async fn show(State(api): State<Api>, headers: HeaderMap, Params(params): Params<FormParams>) -> Response {
+    written(api.flow.rulebook().current(), wanted(&headers, &params))
+}
+
+/// Every version that was published, the newest first.
+#[utoipa::path(get, path = "/v1/policies", tag = "policy", responses((status = 200)))]
+pub(super) async fn list(State(api): State<Api>) -> Result<Json<PoliciesBody>, Problem> {
+    Ok(Json(PoliciesBody { items: api.flow.policies().await? }))
+}
+
+/// One version of the policy file, in the forms of `/v1/policy`.
+#[utoipa::path(get, path = "/v1/policies/{version}", tag = "policy", params(("version" = String, Path), FormParams),
+    responses((status = 200, body = String, content_type = "application/toml"), (status = 404, body = Problem)))]
+pub(super) async fn version(
+    State(api): State<Api>,
+    Id(version): Id<String>,
+    headers: HeaderMap,
+    Params(params): Params<FormParams>,
+) -> Result<Response, Problem> {
+    let (_, rules) = api.flow.policy(&version).await?;
+    Ok(written(&rules, wanted(&headers, &params)))
+}
+
+/// The statement that this vault published a version: a JWS in compact form (RFC 7515), signed with a key of `/.well-known/jwks.json`.
+#[utoipa::path(get, path = "/v1/policies/{version}/statement", tag = "policy", params(("version" = String, Path)),
+    responses((status = 200, body = String, content_type = "application/jose"), (status = 404, body = Problem)))]
+pub(super) async fn statement(State(api): State<Api>, Id(version): Id<String>) -> Result<Response, Problem> {
+    let jws = api.flow.policy_statement(&version).await?;
+    Ok(([(header::CONTENT_TYPE, "application/jose")], jws).into_response())
+}
+
+/// The file, unless JSON is asked for by name: a browser and `curl` ask for anything.
+fn wanted(headers: &HeaderMap, params: &FormParams) -> Form {
+    let accept = headers.get(header::ACCEPT).and_then(|value| value.to_str().ok()).unwrap_or_default();
+    let names_json = accept.split(',').filter_map(|range| range.split(';').next()).any(|range| {
+        let range = range.trim();
+        range.eq_ignore_ascii_case("application/json") || range.eq_ignore_ascii_case("application/ld+json")
+    });
+    params.format.unwrap_or(if names_json { Form::Json } else { Form::Toml })
+}
+
+fn written(rules: &Rules, form: Form) -> Response {
+    // Two forms are two representations, and have two tags (RFC 9110, section 8.8.3.3).
+    let (kind, etag, body) = match form {
+        Form::Toml => ("application/toml", format!("\"{}\"", rules.digest()), rules.text().to_owned()),
+        Form::Json => ("application/json", format!("\"{}-json\"", rules.digest()), rules.to_json().to_string()),
+    };
+    let headers = [(header::CONTENT_TYPE, kind.to_owned()), (header::ETAG, etag), (header::VARY, "accept".to_owned())];
+    (headers, body).into_response()
 }

@@ -1,6 +1,6 @@
-//! The privacy policy in force as a page for people.
+//! The privacy policy as a page for people, in force and in every version that was published.
 //!
-//! Owns the page's form. What it says comes from the rules that decide, and from the schedule by which the epoch turns.
+//! Owns the page's form; the template lies beside this file. What it says comes from the rules that decide, and from the schedule by which the epoch turns.
 
 use askama::Template;
 use axum::{
@@ -9,92 +9,167 @@ use axum::{
     response::{Html, IntoResponse as _, Response},
 };
 
-use super::{Api, Problem};
-use crate::{model::name::Tier, policy::Document};
+use super::{Api, Problem, gate::Id};
+use crate::{
+    flow::Published,
+    model::name::{Role, Tier},
+    policy::{Basis, Document, Explanation, Rules, words},
+};
 
 /// Styles are in the page itself, and nothing else is loaded.
 const CONTENT_SECURITY: &str = "default-src 'none'; style-src 'unsafe-inline'; frame-ancestors 'none'";
 
+/// How a version stands to the one in force.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Standing {
+    Current,
+    Earlier,
+    Announced,
+}
+
+impl Standing {
+    fn is_current(self) -> bool {
+        self == Self::Current
+    }
+}
+
 #[derive(Template)]
-#[template(
-    ext = "html",
-    source = r#"<!doctype html>
-<html lang="en">
-<head>
-<meta charset="utf-8">
-<meta name="viewport" content="width=device-width, initial-scale=1">
-<title>How {{ policy.controller.name }} handles recorded calls</title>
-<style>
-  body { font: 1rem/1.5 system-ui, sans-serif; max-width: 44rem; margin: 0 auto; padding: 1.5rem; color: #1b1b1b; background: #fff; }
-  h1 { font-size: 1.6rem; line-height: 1.25; }
-  h2 { font-size: 1.15rem; margin-top: 2rem; }
-  dt { font-weight: 600; margin-top: .6rem; }
-  dd { margin: 0; }
-  code { overflow-wrap: anywhere; }
-  @media print { body { max-width: none; padding: 0; } }
-</style>
-</head>
-<body>
-<main>
-<h1>How {{ policy.controller.name }} handles recorded calls</h1>
-<p>This page and the rules by which every request to listen is decided come from one file. What is not named here is refused.</p>
-
-<h2>Who answers for the recordings</h2>
-<p>{{ policy.controller.name }}, {{ policy.controller.contact }}.</p>
-{% if !policy.processors.is_empty() %}
-<p>Others who handle them:</p>
-<dl>
-{% for processor in policy.processors %}<dt>{{ processor.name }}</dt><dd>{{ processor.task }}</dd>
-{% endfor %}</dl>
-{% endif %}
-
-<h2>What recordings may be used for</h2>
-<dl>
-{% for purpose in policy.purposes %}<dt>{{ purpose.name }}</dt>
-<dd>{{ purpose.text }} By: {% for role in purpose.roles %}{% if !loop.first %}, {% endif %}{{ role }}{% endfor %}. For recordings that are: {% for tier in purpose.tiers %}{% if !loop.first %}, {% endif %}{{ tier }}{% endfor %}.{% if purpose.justification %} A reason must be given each time.{% endif %}</dd>
-{% endfor %}</dl>
-
-<h2>How sensitive recordings are</h2>
-<dl>
-{% for tier in policy.tiers %}<dt>{{ tier.name }}</dt><dd>{{ tier.description }}</dd>
-{% endfor %}</dl>
-
-<h2>When a recording is deleted</h2>
-<p>Its key is destroyed. From that moment nobody opens it here any more. Older backups of our key store become useless within
-<strong>{{ horizon }}</strong>, the deletion horizon: by then the key that all of them depend on is destroyed, too.{% if !at_once.is_empty() %}
-For recordings that are {% for tier in at_once %}{% if !loop.first %} or {% endif %}{{ tier }}{% endfor %} this begins at once.{% endif %}
-Then only noise is left of the recording, and that is removed. Each deletion leaves a signed receipt, which says how far it has come.</p>
-<p>Deletions on their way to that now: {{ waiting }}.</p>
-
-<h2>This version</h2>
-<dl>
-<dt>Version</dt><dd>{{ policy.version }}</dd>
-<dt>In force since</dt><dd>{{ policy.effective }}</dd>
-<dt>Digest (SHA-256 of <a href="/v1/policy">the file</a>)</dt><dd><code>{{ digest }}</code></dd>
-</dl>
-</main>
-</body>
-</html>"#
-)]
+#[template(path = "privacy.html")]
 struct Page<'a> {
     policy: &'a Document,
     digest: &'a str,
+    standing: Standing,
+    effective: String,
+    contact_is_mail: bool,
+    says_collection: bool,
+    /// How long a recording waits for evidence of consent, where recording is based on it.
+    quarantine: Option<String>,
+    shortest: Option<String>,
+    asks_consent: bool,
+    purposes: Vec<Explanation>,
+    tiers: Vec<SaidTier<'a>>,
+    checks: Vec<Check<'a>>,
     horizon: String,
     at_once: Vec<&'a Tier>,
     waiting: i64,
+    others: Vec<Other>,
 }
 
-/// The privacy policy in force, for people: who answers, purposes, tiers, and how soon a deletion reaches older backups.
+/// A row of the table of tiers.
+struct SaidTier<'a> {
+    name: &'a Tier,
+    description: &'a str,
+    kept: String,
+    approval: String,
+}
+
+/// Something that is looked for in what was said.
+struct Check<'a> {
+    looks_for: String,
+    tier: &'a Tier,
+}
+
+/// A row of the table of other versions.
+struct Other {
+    version: String,
+    effective: String,
+    published: String,
+}
+
+impl<'a> Page<'a> {
+    fn of(rules: &'a Rules, standing: Standing, horizon: String, waiting: i64, versions: &[Published]) -> Self {
+        let policy = rules.document();
+        let collection = &policy.collection;
+        let by_consent = collection.basis == Some(Basis::Consent);
+        let others = versions.iter().filter(|other| other.digest != rules.digest());
+        let contact = &policy.controller.contact;
+        Self {
+            policy,
+            digest: rules.digest(),
+            standing,
+            effective: words::day(policy.effective),
+            contact_is_mail: contact.contains('@') && !contact.contains(|c: char| c.is_whitespace() || c == '?' || c == ':'),
+            says_collection: collection.basis.is_some()
+                || collection.disclosure.is_some()
+                || collection.shorter_than.is_some()
+                || collection.quieter_than.is_some(),
+            quarantine: collection.quarantine.filter(|_| by_consent).map(words::period),
+            shortest: collection.shorter_than.map(words::period),
+            asks_consent: by_consent || policy.purposes.iter().any(|purpose| purpose.basis == Some(Basis::Consent)),
+            purposes: rules.explain(),
+            tiers: policy.tiers.iter().map(|tier| said_tier(rules, &tier.name)).collect::<Option<_>>().unwrap_or_default(),
+            checks: policy
+                .content
+                .iter()
+                .map(|rule| Check { looks_for: sentence(&words::pattern(&rule.pattern)), tier: &rule.tier })
+                .collect(),
+            horizon,
+            at_once: rules.turned_at_once(),
+            waiting,
+            others: others.map(Other::of).collect(),
+        }
+    }
+}
+
+impl Other {
+    fn of(published: &Published) -> Self {
+        Self {
+            version: published.version.clone(),
+            effective: words::day(published.effective),
+            published: words::day(published.published_at),
+        }
+    }
+}
+
+fn said_tier<'a>(rules: &'a Rules, name: &Tier) -> Option<SaidTier<'a>> {
+    let tier = rules.document().tiers.iter().find(|tier| tier.name == *name)?;
+    let kept = rules.limit(name).map(|limit| format!("{} after it was made", words::period(limit.period)));
+    let approval = tier.approval.as_ref().map(|approval| {
+        let names: Vec<&str> = approval.roles.iter().map(Role::as_str).collect();
+        let exception = match approval.break_glass.is_empty() {
+            true => "",
+            false => ". In an emergency it can be done without; then a reason is written down and an alarm is raised",
+        };
+        format!("A second person: {}{exception}", words::listed(&names, "or"))
+    });
+    Some(SaidTier {
+        name: &tier.name,
+        description: &tier.description,
+        kept: kept.unwrap_or_else(|| "No time is set".to_owned()),
+        approval: approval.unwrap_or_else(|| "Nobody else".to_owned()),
+    })
+}
+
+/// With a capital letter.
+fn sentence(text: &str) -> String {
+    let mut characters = text.chars();
+    characters.next().map(|first| first.to_uppercase().chain(characters).collect()).unwrap_or_default()
+}
+
+/// The privacy policy in force, for people: who answers, what recordings are used for, how long they are kept, which rights there are, and how soon a
+/// deletion reaches older backups.
 #[utoipa::path(get, path = "/privacy", tag = "policy", responses((status = 200, body = String, content_type = "text/html")))]
 pub(super) async fn show(State(api): State<Api>) -> Result<Response, Problem> {
-    let (rules, status) = (api.flow.rulebook().current(), api.flow.epoch_status().await?);
-    let page = Page {
-        policy: rules.document(),
-        digest: rules.digest(),
-        horizon: hours(status.horizon_s),
-        at_once: rules.turned_at_once(),
-        waiting: status.waiting,
+    let (status, versions) = (api.flow.epoch_status().await?, api.flow.policies().await?);
+    let rules = api.flow.rulebook().current();
+    rendered(&Page::of(rules, Standing::Current, hours(status.horizon_s), status.waiting, &versions))
+}
+
+/// A version of the privacy policy that was published, for people.
+#[utoipa::path(get, path = "/privacy/{version}", tag = "policy", params(("version" = String, Path)),
+    responses((status = 200, body = String, content_type = "text/html"), (status = 404, body = Problem)))]
+pub(super) async fn version(State(api): State<Api>, Id(version): Id<String>) -> Result<Response, Problem> {
+    let (published, rules) = api.flow.policy(&version).await?;
+    let (status, versions) = (api.flow.epoch_status().await?, api.flow.policies().await?);
+    let standing = match (published.current, published.in_force_at) {
+        (true, _) => Standing::Current,
+        (false, Some(_)) => Standing::Earlier,
+        (false, None) => Standing::Announced,
     };
+    rendered(&Page::of(&rules, standing, hours(status.horizon_s), status.waiting, &versions))
+}
+
+fn rendered(page: &Page<'_>) -> Result<Response, Problem> {
     let html = page.render().map_err(|error| {
         tracing::error!(%error, "the privacy page cannot be made");
         Problem::internal()
@@ -115,6 +190,15 @@ fn hours(seconds: u64) -> String {
 mod tests {
     use super::*;
 
+    fn page(policy: &str) -> String {
+        let rules = Rules::parse("p", policy).unwrap();
+        Page::of(&rules, Standing::Current, hours(86400), 0, &[]).render().unwrap()
+    }
+
+    fn said(policy: &str) -> String {
+        page(policy).split_whitespace().collect::<Vec<_>>().join(" ")
+    }
+
     #[test]
     fn horizons_are_said_as_people_say_them() {
         assert_eq!(
@@ -125,10 +209,68 @@ mod tests {
 
     #[test]
     fn what_the_file_says_cannot_become_markup() {
-        let shipped = crate::config::SHIPPED_POLICY.replace("Example Company", "<script>alert(1)</script>");
-        let rules = crate::policy::Rules::parse("p", &shipped).unwrap();
-        let page = Page { policy: rules.document(), digest: rules.digest(), horizon: hours(86400), at_once: Vec::new(), waiting: 0 };
-        let html = page.render().unwrap();
+        let html = page(&crate::config::SHIPPED_POLICY.replace("Example Company", "<script>alert(1)</script>"));
         assert!(!html.contains("<script") && html.contains("&#60;script&#62;"), "{html}");
+    }
+
+    #[test]
+    fn everything_that_the_shipped_policy_promises_is_on_the_page() {
+        let html = said(crate::config::SHIPPED_POLICY);
+        for part in [
+            "Example Company",
+            "Carries the calls and makes the recordings.",
+            "This call is recorded so that we can keep what we promise",
+            "The legal basis of recording is a legitimate interest",
+            "shorter than 1 second is not kept",
+            "Teaching the people who answer calls.",
+            "only the first 5 minutes of the sound",
+            "Listens to recordings to check and improve the service.",
+            "standard: for 90 days after it was made",
+            "restricted: for 365 days after it was made; a second person must agree",
+            "365 days after it was made",
+            "A second person: privacy-officer. In an emergency",
+            "Numbers of payment cards: the recording becomes “restricted”",
+            "Courts and authorities with a lawful demand",
+            "You can withdraw your consent at any time",
+            "Ask for your recordings and for who has listened",
+            "in force from <time datetime=\"2026-01-01T00:00:00.000Z\">1 January 2026</time>",
+            "At most 200 recordings",
+            "<html lang=\"en\">",
+        ] {
+            assert!(html.contains(part), "{part} is not in {html}");
+        }
+        assert!(!html.contains("agreed to be recorded"), "recording is not based on consent here");
+    }
+
+    #[test]
+    fn nothing_is_claimed_that_the_file_does_not_say() {
+        let bare = "version = \"0\"\neffective = 2026-01-01T12:30:00Z\ndefault_tier = \"t\"\n[controller]\nname = \"C\"\ncontact = \"Some Street 1\"\n\
+                    [roles]\n[[tiers]]\nname = \"t\"\ndescription = \"T\"\ngrant_lifetime = \"24h\"\n[actions]\ncatalogue = []\nshred = []\naudit = []\n";
+        let html = said(bare);
+        for part in ["When you are recorded", "Automatic checks", "Your consent", "Who else receives", "mailto:", "Others handle"] {
+            assert!(!html.contains(part), "{part} in {html}");
+        }
+        for part in ["For nothing: no purpose is named", "No time is set", "Nobody else", "1 January 2026, 12:30 UTC"] {
+            assert!(html.contains(part), "{part} is not in {html}");
+        }
+    }
+
+    #[test]
+    fn consent_to_recording_comes_with_its_quarantine() {
+        let policy = crate::config::SHIPPED_POLICY.replacen("basis = \"legitimate-interest\"", "basis = \"consent\"", 1);
+        assert!(said(&policy).contains("It is deleted 7 days after it arrived"));
+    }
+
+    #[test]
+    fn headings_go_down_one_step_at_a_time_and_every_cell_has_its_heading() {
+        let html = page(crate::config::SHIPPED_POLICY);
+        let levels: Vec<u32> = html.match_indices("<h").filter_map(|(at, _)| html[at + 2..].chars().next()?.to_digit(10)).collect();
+        assert_eq!((levels.first(), levels.iter().filter(|level| **level == 1).count()), (Some(&1), 1));
+        assert!(levels.windows(2).all(|pair| pair[1] <= pair[0] + 1), "{levels:?}");
+        assert_eq!(html.matches("<th").count() - html.matches("<thead").count(), html.matches("scope=").count());
+        assert_eq!(html.matches("<table").count(), html.matches("<caption").count());
+        for reference in html.split("href=\"#").skip(1).filter_map(|rest| rest.split('"').next()) {
+            assert!(html.contains(&format!("id=\"{reference}\"")), "#{reference} leads nowhere");
+        }
     }
 }

@@ -61,9 +61,10 @@ pub async fn init(folder: &Path, clock: Clock) -> Result<Initialised, Error> {
     let roles = rules.document().roles.iter().map(|(role, _)| role.clone()).collect();
     let wanted = flow::NewToken { label: "first token, made by init".into(), roles, lifetime: ADMIN_LIFETIME, ..Default::default() };
     let admin = flow::mint_token(&app.ledger, &app.clock, wanted).await?;
-    flow::put_in_force(&app.ledger, &rules, &app.clock).await?;
+    let unlocked = app.unlock().await?;
+    flow::put_in_force(&unlocked, &rules).await?;
     // From the first moment on the store and custody alone can rebuild the vault.
-    app.unlock().await?.snapshot().await?;
+    unlocked.snapshot().await?;
     app.ledger.close().await;
     Ok(Initialised { vault, config: file, passphrase: chosen, admin, at: app.clock.now() })
 }

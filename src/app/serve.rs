@@ -54,11 +54,12 @@ pub async fn serve(mut app: App) -> Result<Service, Error> {
         "" => None,
         bound => Some((listen::bind(bound, "server.metrics_listen").await?, counting()?)),
     };
-    // Only the service puts a policy in force; other commands read the file and change nothing.
-    flow::put_in_force(&app.ledger, &app.rules()?, &app.clock).await?;
     let (flow, committer) = app.flow().await?;
     flow.probe().await?;
     flow.vault().check_memory().await.map_err(flow::Error::from)?;
+    // Only the service puts a policy in force; other commands read the file and change nothing. Not before it is sure of its memory: an old
+    // copy of the ledger would be written to, and look newer than it is.
+    flow::put_in_force(flow.vault(), flow.rulebook().current()).await?;
     // Before anybody can listen.
     let watch = flow.watch().await?;
 

@@ -1,4 +1,4 @@
-//! Commands that check and show: `policy`, `receipt`, `config`, `doctor`.
+//! Commands that check and show: `receipt`, `config`, `doctor`.
 
 use std::{
     fs,
@@ -10,40 +10,13 @@ use clap::Subcommand;
 
 use super::{Failure, out::Out};
 use crate::{
-    app::{App, read_rules},
+    app::App,
     config::Config,
     custody::Kind,
     evidence::{self, KeySet},
+    flow,
     model::time::Clock,
 };
-
-/// Check the privacy policy.
-#[derive(Subcommand)]
-pub(super) enum Policy {
-    /// Check a policy file and print its digest.
-    Check {
-        /// The file; the configured one if not given.
-        file: Option<PathBuf>,
-    },
-}
-
-impl Policy {
-    pub(super) fn perform(self, config: &Path, out: Out) -> Result<ExitCode, Failure> {
-        let Self::Check { file } = self;
-        let file = match file {
-            Some(file) => file,
-            None => Config::read(config).map(|config| config.base.join(&config.policy.file))?,
-        };
-        let rules = read_rules(&file)?;
-        let warnings: Vec<String> = rules.warnings().iter().map(ToString::to_string).collect();
-        let facts = serde_json::json!({ "version": rules.version(), "digest": rules.digest(), "warnings": warnings });
-        out.facts(&facts, || {
-            let warnings: String = warnings.iter().map(|warning| format!("warning: {warning}\n")).collect();
-            format!("{warnings}{} is version {}, digest {}.\n", file.display(), rules.version(), rules.digest())
-        })?;
-        Ok(ExitCode::SUCCESS)
-    }
-}
 
 /// Check receipts.
 #[derive(Subcommand)]
@@ -162,7 +135,12 @@ pub(super) async fn doctor(file: &Path, out: Out) -> Result<ExitCode, Failure> {
                 Err(error) => find("store", "broken", error.to_string()),
             }
             match app.rules() {
-                Ok(rules) => find("policy", "ok", format!("version {}", rules.version())),
+                Ok(rules) => {
+                    find("policy", "ok", format!("version {}", rules.version()));
+                    for odd in flow::oddities(&app.ledger, &rules, &app.clock).await.unwrap_or_default() {
+                        find("policy", "weak", odd);
+                    }
+                }
                 Err(error) => find("policy", "broken", error.to_string()),
             }
             match app.flow().await {

@@ -64,7 +64,7 @@ pub(super) async fn retry(mut app: App, recording: Option<RecordingId>, out: Out
 
 pub(super) async fn sweep(mut app: App, hours: u32, out: Out) -> Result<ExitCode, Failure> {
     let (flow, _committer) = app.flow().await?;
-    let swept = flow.sweep(Duration::from_secs(u64::from(hours) * 3600)).await?;
+    let swept = flow.sweep_litter(Duration::from_secs(u64::from(hours) * 3600)).await?;
     out.facts(&swept, || {
         let flow::Swept { orphans, uploads, grants, unconsented } = swept;
         format!(

@@ -98,6 +98,13 @@ impl NewEntry {
         Self::new(at, actor, Event::PolicyInForce, None, details)
     }
 
+    /// These rules were signed and published.
+    pub fn policy_published(at: Timestamp, actor: Actor, rules: &Rules) -> Self {
+        let effective = rules.document().effective;
+        let details = json!({ "version": rules.version(), "policy_digest": rules.digest(), "effective": effective });
+        Self::new(at, actor, Event::PolicyPublished, None, details)
+    }
+
     /// The recording is sealed: length in bytes and SHA-256 of its ciphertext.
     pub fn recording_sealed(at: Timestamp, recording: &Recording, sealed_len: u64, ciphertext_sha256: &[u8; 32]) -> Self {
         let details = json!({

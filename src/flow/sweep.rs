@@ -1,5 +1,4 @@
-//! The sweep: ciphertext that no recording owns, uploads that nobody finished, grants that ended long ago, recordings for
-//! which no consent arrived.
+//! The sweep: ciphertext that no recording owns, uploads that nobody finished, grants that ended long ago, recordings that are kept no longer.
 
 use std::time::Duration;
 
@@ -19,18 +18,29 @@ pub struct Swept {
     pub grants: u64,
     /// Recordings shredded because no evidence of consent arrived in time.
     pub unconsented: u64,
+    /// Recordings that were shredded because their retention ended.
+    pub retired: u64,
 }
 
 /// Ended grants are forgotten after this; until then an answer can still say that they ended.
 const GRANTS_KEPT: Duration = Duration::from_secs(7 * 24 * 3600);
 
 impl Flow {
-    /// Sweeps what is older than `age`. It must be much longer than any deposit takes from its last byte to its commit: a younger object
-    /// may be one whose recording is just being entered.
+    /// Sweeps litter that is older than `age`, as [`Self::sweep_litter`], and shreds recordings that are kept no longer.
     ///
     /// # Errors
     /// The store's or the ledger's; what was removed stays removed.
     pub async fn sweep(&self, age: Duration) -> Result<Swept, Error> {
+        let litter = self.sweep_litter(age).await?;
+        Ok(Swept { retired: self.sweep_retention(false).await?.shredded, ..litter })
+    }
+
+    /// Sweeps what is older than `age` and nobody's. It must be much longer than any deposit takes from its last byte to its commit: a younger object
+    /// may be one whose recording is just being entered.
+    ///
+    /// # Errors
+    /// The store's or the ledger's; what was removed stays removed.
+    pub async fn sweep_litter(&self, age: Duration) -> Result<Swept, Error> {
         let now = self.now();
         let mut swept = Swept { uploads: self.0.store.sweep_uploads(now.before(age)).await?, ..Swept::default() };
         let mut objects = std::pin::pin!(self.0.store.list(now.before(age)));

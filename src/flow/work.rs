@@ -100,7 +100,9 @@ impl Flow {
         let age = Duration::from_secs(u64::from(self.0.settings.orphans_h.max(1)) * 3600);
         while !stop.is_cancelled() {
             match self.sweep(age).await {
-                Ok(Swept { orphans, uploads, grants, unconsented }) => tracing::info!(orphans, uploads, grants, unconsented, "swept"),
+                Ok(Swept { orphans, uploads, grants, unconsented, retired }) => {
+                    tracing::info!(orphans, uploads, grants, unconsented, retired, "swept");
+                }
                 Err(error) => tracing::warn!(%error, "the sweep was cut short"),
             }
             tokio::select! {

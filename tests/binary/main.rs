@@ -11,6 +11,7 @@ mod book;
 mod cli_checks;
 mod cli_custody;
 mod cli_init;
+mod cli_policy;
 mod cli_recordings;
 mod cli_refusals;
 mod cli_tokens;

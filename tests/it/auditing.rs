@@ -31,6 +31,7 @@ async fn a_life_is_written_down_in_order(database: Database) {
     let expected = [
         (&operators, "vault.created", Value::Null),
         (&operators, "token.created", Value::Null),
+        (&vaults, "policy.published", Value::Null),
         (&vaults, "policy.in-force", Value::Null),
         (&vaults, "snapshot.verified", Value::Null),
         (&operators, "token.created", Value::Null),
@@ -57,11 +58,11 @@ async fn a_life_is_written_down_in_order(database: Database) {
         assert_eq!(&entry["recording"], recording, "{entry}");
     }
     assert_eq!(entries.len(), expected.len());
-    assert_eq!(entries[11]["details"]["reasons"], json!(["role-not-allowed"]));
-    assert_eq!(entries[12]["details"]["reasons"], json!(["account-unknown-to-principal"]));
-    assert_eq!(entries[14]["details"], json!({ "grant": entries[13]["details"]["grant"], "artefact": "audio", "from": 100, "to": 200 }));
-    assert_eq!(entries[15]["details"]["reasons"], json!(["grant-expired"]));
-    assert_eq!((&entries[16]["details"]["action"], &entries[17]["details"]["action"]), (&json!("shred"), &json!("audit")));
+    assert_eq!(entries[12]["details"]["reasons"], json!(["role-not-allowed"]));
+    assert_eq!(entries[13]["details"]["reasons"], json!(["account-unknown-to-principal"]));
+    assert_eq!(entries[15]["details"], json!({ "grant": entries[14]["details"]["grant"], "artefact": "audio", "from": 100, "to": 200 }));
+    assert_eq!(entries[16]["details"]["reasons"], json!(["grant-expired"]));
+    assert_eq!((&entries[17]["details"]["action"], &entries[18]["details"]["action"]), (&json!("shred"), &json!("audit")));
 }
 
 async fn the_log_cannot_be_written_and_nothing_happens(database: Database) {

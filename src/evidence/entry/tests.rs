@@ -148,6 +148,11 @@ fn every_other_event_has_its_details() {
             json!({ "version": "1", "policy_digest": digest }),
         ),
         (
+            NewEntry::policy_published(AT, Actor::Operator, rulebook.current()),
+            "policy.published",
+            json!({ "version": "1", "policy_digest": digest, "effective": "2026-01-01T00:00:00.000Z" }),
+        ),
+        (
             NewEntry::recording_sealed(AT, &recording, u64::MAX, &[0xab; 32]),
             "recording.sealed",
             json!({ "tier": "standard", "policy_digest": digest, "sealed_len": u64::MAX, "ciphertext_sha256": "ab".repeat(32) }),

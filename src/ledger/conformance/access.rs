@@ -5,12 +5,15 @@ use std::collections::BTreeSet;
 use super::{World, at, parsed};
 use crate::{
     ledger::{
-        Error,
+        Error, Tx,
         grants::{self, GrantRow},
         policies::{self, PolicyRow},
         tokens::{self, TokenRow},
     },
-    model::id::{GrantId, RecordingId, TokenId},
+    model::{
+        id::{GrantId, RecordingId, TokenId},
+        time::Timestamp,
+    },
 };
 
 every_database!(
@@ -21,6 +24,8 @@ every_database!(
     a_grant_comes_back_as_it_was_given,
     ended_grants_are_forgotten,
     a_policy_is_kept_once,
+    a_policy_comes_into_force_once,
+    an_old_policy_is_signed_once,
     a_published_version_is_never_another_file,
     policies_come_back_oldest_first,
 );
@@ -151,32 +156,67 @@ async fn ended_grants_are_forgotten(world: &World) {
     assert_eq!(grants::remove_ended(&mut tx, at(100)).await.unwrap(), 0);
 }
 
-fn policy(digest: &str, version: &str) -> PolicyRow {
-    PolicyRow { digest: digest.into(), version: version.into(), source: format!("version = \"{version}\"\n# {digest}, ünïcode\n") }
+fn source(digest: &str, version: &str) -> String {
+    format!("version = \"{version}\"\n# {digest}, ünïcode\n")
+}
+
+/// A policy as it comes back; `in_force_at` is 0 for one that was only published.
+fn policy(digest: &str, version: &str, in_force_at: i64) -> PolicyRow {
+    let in_force_at = (in_force_at != 0).then(|| Timestamp::from_millis(in_force_at));
+    PolicyRow { digest: digest.into(), version: version.into(), source: source(digest, version), jws: Some("j.w.s".into()), in_force_at }
+}
+
+async fn published(tx: &mut Tx, digest: &str, version: &str) -> Result<bool, Error> {
+    policies::publish(tx, digest, version, &source(digest, version), "j.w.s").await
 }
 
 async fn a_policy_is_kept_once(world: &World) {
     let mut tx = world.tx().await;
-    assert!(policies::keep(&mut tx, &policy("d1", "2026-01"), at(0)).await.unwrap());
-    assert!(!policies::keep(&mut tx, &policy("d1", "2026-01"), at(1)).await.unwrap());
-    assert_eq!(policies::all(&mut tx).await.unwrap(), [policy("d1", "2026-01")]);
+    assert!(published(&mut tx, "d1", "2026-01").await.unwrap());
+    assert!(!published(&mut tx, "d1", "2026-01").await.unwrap());
+    assert!(!policies::publish(&mut tx, "d1", "2026-01", "", "another").await.unwrap());
+    assert_eq!(policies::all(&mut tx).await.unwrap(), [policy("d1", "2026-01", 0)]);
+    assert_eq!(policies::find(&mut tx, "2026-01").await.unwrap(), Some(policy("d1", "2026-01", 0)));
+    assert_eq!(policies::find(&mut tx, "d1").await.unwrap(), None);
+}
+
+async fn a_policy_comes_into_force_once(world: &World) {
+    let mut tx = world.tx().await;
+    assert!(!policies::put_in_force(&mut tx, "d1", at(5)).await.unwrap());
+    published(&mut tx, "d1", "2026-01").await.unwrap();
+    assert!(policies::put_in_force(&mut tx, "d1", at(5)).await.unwrap());
+    assert!(!policies::put_in_force(&mut tx, "d1", at(6)).await.unwrap());
+    assert_eq!(policies::all(&mut tx).await.unwrap(), [policy("d1", "2026-01", at(5).as_millis())]);
+}
+
+async fn an_old_policy_is_signed_once(world: &World) {
+    let mut tx = world.tx().await;
+    published(&mut tx, "d1", "2026-01").await.unwrap();
+    tx.execute("UPDATE policies SET jws = NULL", &[]).await.unwrap();
+    assert!(policies::publish(&mut tx, "d1", "2026-01", "", "first").await.unwrap());
+    assert!(!policies::publish(&mut tx, "d1", "2026-01", "", "second").await.unwrap());
+    let kept = policies::find(&mut tx, "2026-01").await.unwrap().unwrap();
+    assert_eq!((kept.jws.as_deref(), kept.source), (Some("first"), source("d1", "2026-01")));
 }
 
 async fn a_published_version_is_never_another_file(world: &World) {
     let mut tx = world.tx().await;
-    policies::keep(&mut tx, &policy("d1", "2026-01"), at(0)).await.unwrap();
+    published(&mut tx, "d1", "2026-01").await.unwrap();
     tx.commit().await.unwrap();
     let mut tx = world.tx().await;
-    assert!(matches!(policies::keep(&mut tx, &policy("d2", "2026-01"), at(1)).await, Err(Error::Stale(_))));
-    assert_eq!(policies::all(&mut tx).await.unwrap(), [policy("d1", "2026-01")]);
-    assert!(policies::keep(&mut tx, &policy("d2", "2026-02"), at(1)).await.unwrap());
+    assert!(matches!(published(&mut tx, "d2", "2026-01").await, Err(Error::Stale(_))));
+    assert_eq!(policies::all(&mut tx).await.unwrap(), [policy("d1", "2026-01", 0)]);
+    assert!(published(&mut tx, "d2", "2026-02").await.unwrap());
 }
 
 async fn policies_come_back_oldest_first(world: &World) {
     let mut tx = world.tx().await;
-    for (digest, version, millis) in [("d9", "first", 0), ("d5", "second", 1), ("d7", "third", 2)] {
-        policies::keep(&mut tx, &policy(digest, version), at(millis)).await.unwrap();
+    for (digest, version, millis) in [("d9", "first", 1), ("d1", "never", 0), ("d5", "second", 2), ("d7", "third", 3)] {
+        published(&mut tx, digest, version).await.unwrap();
+        if millis > 0 {
+            policies::put_in_force(&mut tx, digest, at(millis)).await.unwrap();
+        }
     }
     let versions: Vec<_> = policies::all(&mut tx).await.unwrap().into_iter().map(|policy| policy.version).collect();
-    assert_eq!(versions, ["first", "second", "third"]);
+    assert_eq!(versions, ["first", "second", "third", "never"]);
 }

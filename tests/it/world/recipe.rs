@@ -150,10 +150,11 @@ impl Recipe {
         let config = folder.path().join("recvault.toml");
         let app = self.adapted(App::open(Config::read(&config).unwrap(), self.clock.clone()).await.unwrap());
         let vault = Vault::create(&app.ledger, app.custody.as_ref(), &app.clock).await.unwrap();
-        flow::put_in_force(&app.ledger, &app.rules().unwrap(), &app.clock).await.unwrap();
+        let unlocked = app.unlock().await.unwrap();
+        flow::put_in_force(&unlocked, &app.rules().unwrap()).await.unwrap();
         let wanted = flow::NewToken { label: "admin".into(), lifetime: Duration::from_secs(3600), ..Default::default() };
         let admin = flow::mint_token(&app.ledger, &app.clock, wanted).await.unwrap();
-        app.unlock().await.unwrap().snapshot().await.unwrap();
+        unlocked.snapshot().await.unwrap();
         Initialised { vault, config, passphrase: None, admin, at: app.clock.now() }
     }
 

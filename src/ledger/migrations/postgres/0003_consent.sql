@@ -126,7 +126,7 @@ ALTER TABLE grants ADD COLUMN opened_at BIGINT;
 -- Values by label of the policy, a JSON object of arrays of texts.
 ALTER TABLE tokens ADD COLUMN attributes TEXT NOT NULL DEFAULT '{}';
 
--- Signed statement that this version was published, and when.
+-- Signed statement that this version was published, and when. In a row with in_force_at 0 no process ran with it yet.
 ALTER TABLE policies ADD COLUMN jws TEXT;
 
 -- Statements only grow, whoever is connected.

@@ -1,0 +1,14 @@
+//! What is kept and why, for those who may list recordings.
+
+use axum::{Json, extract::State};
+
+use super::{Api, Problem, gate::Bearer};
+use crate::{flow::RetentionReport, policy::Action};
+
+/// What is kept of each tier and policy version, when it is due and by which clause, what is held, and where a hold keeps what should be gone.
+#[utoipa::path(get, path = "/v1/retention", tag = "recordings", security(("bearer" = [])),
+    responses((status = 200), (status = 401, body = Problem), (status = 403, body = Problem)))]
+pub(super) async fn show(State(api): State<Api>, bearer: Bearer) -> Result<Json<RetentionReport>, Problem> {
+    let permit = bearer.permit(&api, Action::Catalogue, None).await?;
+    Ok(Json(api.flow.retention(&permit).await?))
+}

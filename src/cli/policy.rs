@@ -1,0 +1,150 @@
+//! `recvault policy`: check, publish and explain the privacy policy, and ask what it would answer.
+
+mod ask;
+mod table;
+
+use std::{
+    path::{Path, PathBuf},
+    process::ExitCode,
+};
+
+use clap::Subcommand;
+
+use super::{Failure, out::Out};
+use crate::{
+    app::{App, read_rules},
+    config::Config,
+    flow,
+    model::{
+        access::Ticket,
+        id::{RecordingId, TokenId},
+        name::Purpose,
+    },
+    policy::{Explanation, Rules},
+};
+
+/// Check, publish and explain the privacy policy, and ask what it would answer.
+#[derive(Subcommand)]
+pub(super) enum Policy {
+    /// Check a policy file and print its digest.
+    Check {
+        /// The file; the configured one if not given.
+        file: Option<PathBuf>,
+    },
+    /// Sign a version and keep it for everybody to read. It decides nothing until it is the configured file and the service starts with it.
+    Publish {
+        /// The file; the configured one if not given.
+        file: Option<PathBuf>,
+        /// Only say what would be published.
+        #[arg(long)]
+        dry_run: bool,
+    },
+    /// Say in words what each purpose opens: who may, which tiers, on which basis, under which conditions, how long.
+    Explain {
+        /// Only this purpose.
+        #[arg(long)]
+        purpose: Option<Purpose>,
+        /// The file; the configured one if not given.
+        file: Option<PathBuf>,
+    },
+    /// Say whether somebody may open a recording and, if not, everything that speaks against it and what would have to change. Opens nothing. Exit
+    /// code 1 if they may not.
+    WhyNot {
+        /// The recording.
+        recording: RecordingId,
+        /// Who: the id of their token, `tok_…`.
+        principal: TokenId,
+        /// The purpose that they state.
+        purpose: Purpose,
+        /// The reason that they write down.
+        #[arg(long, value_name = "TEXT")]
+        justification: Option<String>,
+        /// The case in another system that they name.
+        #[arg(long)]
+        ticket: Option<Ticket>,
+    },
+    /// Say what a new policy file would change for the recordings that are in the vault: per purpose, how many it opens now, would open, gains and loses.
+    Diff {
+        /// The new file.
+        new: PathBuf,
+    },
+    /// Decide a table of cases by the configured policy file, without a vault. Exit code 1 if one comes out otherwise than it expects.
+    Test {
+        /// The table.
+        file: PathBuf,
+    },
+}
+
+impl Policy {
+    pub(super) async fn perform(self, config: &Path, out: Out) -> Result<ExitCode, Failure> {
+        match self {
+            Self::Check { file } => check(&named(file, config)?, out),
+            Self::Publish { file, dry_run } => publish(super::open(config).await?, &named(file, config)?, dry_run, out).await,
+            Self::Explain { purpose, file } => explain(&read_rules(&named(file, config)?)?, purpose.as_ref(), out),
+            Self::WhyNot { recording, principal, purpose, justification, ticket } => {
+                let request = flow::Request { justification: justification.as_deref(), ticket: ticket.as_ref() };
+                ask::why_not(super::open(config).await?, recording, principal, purpose, request, out).await
+            }
+            Self::Diff { new } => ask::diff(super::open(config).await?, &new, out).await,
+            Self::Test { file } => table::test(&read_rules(&named(None, config)?)?, &file, out),
+        }
+    }
+}
+
+/// The file, or the configured one.
+fn named(file: Option<PathBuf>, config: &Path) -> Result<PathBuf, Failure> {
+    match file {
+        Some(file) => Ok(file),
+        None => Ok(Config::read(config).map(|config| config.base.join(&config.policy.file))?),
+    }
+}
+
+fn check(file: &Path, out: Out) -> Result<ExitCode, Failure> {
+    let rules = read_rules(file)?;
+    let warnings: Vec<String> = rules.warnings().iter().map(ToString::to_string).collect();
+    let facts = serde_json::json!({ "version": rules.version(), "digest": rules.digest(), "warnings": warnings });
+    out.facts(&facts, || {
+        let warnings: String = warnings.iter().map(|warning| format!("warning: {warning}\n")).collect();
+        format!("{warnings}{} is version {}, digest {}.\n", file.display(), rules.version(), rules.digest())
+    })?;
+    Ok(ExitCode::SUCCESS)
+}
+
+async fn publish(app: App, file: &Path, dry_run: bool, out: Out) -> Result<ExitCode, Failure> {
+    let rules = read_rules(file)?;
+    let vault = app.unlock().await?;
+    let done = flow::publish(&app.ledger, &vault, &rules, dry_run).await?;
+    out.facts(&done, || {
+        let (version, digest, effective) = (&done.version, &done.digest, done.effective);
+        match (done.new, dry_run) {
+            (true, true) => format!("Would publish version {version}, in force from {effective}, digest {digest}. Nothing was done.\n"),
+            (true, false) => format!(
+                "Published version {version}, in force from {effective}, digest {digest}. It decides once it is the configured file and the service \
+                 starts with it.\n\n{}\n",
+                done.statement.as_deref().unwrap_or_default()
+            ),
+            (false, _) => format!("Version {version} was published before, digest {digest}. Nothing was done.\n"),
+        }
+    })?;
+    Ok(ExitCode::SUCCESS)
+}
+
+fn explain(rules: &Rules, purpose: Option<&Purpose>, out: Out) -> Result<ExitCode, Failure> {
+    let mut said = rules.explain();
+    if let Some(wanted) = purpose {
+        let known: Vec<String> = said.iter().map(|said| said.purpose.to_string()).collect();
+        said.retain(|said| said.purpose == *wanted);
+        if said.is_empty() {
+            return Err(format!("`--purpose {wanted}`: the policy has no such purpose; there are `{}`", known.join("`, `")).into());
+        }
+    }
+    out.facts(&said, || {
+        let told = |said: &Explanation| {
+            let lines: String = said.sentences().iter().map(|sentence| format!("  {sentence}\n")).collect();
+            format!("{}\n{lines}", said.purpose)
+        };
+        let purposes: Vec<String> = said.iter().map(told).collect();
+        format!("Version {}. What is not named here is refused.\n\n{}", rules.version(), purposes.join("\n"))
+    })?;
+    Ok(ExitCode::SUCCESS)
+}

@@ -1,0 +1,81 @@
+//! Questions to the policy about what is in the vault: `why-not` and `diff`.
+
+use std::{
+    path::Path,
+    process::ExitCode,
+    sync::atomic::{AtomicU64, Ordering},
+};
+
+use crate::{
+    app::{App, read_rules},
+    cli::{
+        Failure,
+        out::{self, Out},
+    },
+    flow::{self, Why},
+    model::{
+        id::{RecordingId, TokenId},
+        name::Purpose,
+    },
+    policy::Diff,
+};
+
+pub(super) async fn why_not(
+    mut app: App,
+    recording: RecordingId,
+    principal: TokenId,
+    purpose: Purpose,
+    request: flow::Request<'_>,
+    out: Out,
+) -> Result<ExitCode, Failure> {
+    let (flow, _committer) = app.flow().await?;
+    let why = flow.why_not(recording, principal, purpose, request).await?;
+    out.facts(&why, || told(&why))?;
+    Ok(if why.allowed { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+}
+
+fn told(why: &Why) -> String {
+    let Why { recording_id, principal, purpose, policy_version, pinned_version, .. } = why;
+    let versions = format!("version {policy_version} is in force, the recording is pinned to version {pinned_version}");
+    if let Some((view, until)) = why.view.zip(why.until) {
+        return format!("{principal} may open {recording_id} for {purpose}: {view}, until {until} if asked now ({versions}).\n");
+    }
+    let mut text = format!("{principal} may not open {recording_id} for {purpose} ({versions}):\n");
+    for reason in &why.reasons {
+        text += &format!(
+            "\n{} (version {})\n  {}\n  What would have to change: {}.\n",
+            reason.code, reason.version, reason.text, reason.way_out
+        );
+    }
+    text
+}
+
+/// Counted recordings between two lines of progress.
+const SAY_EVERY: u64 = 20_000;
+
+pub(super) async fn diff(mut app: App, new: &Path, out: Out) -> Result<ExitCode, Failure> {
+    let new = read_rules(new)?;
+    let (flow, _committer) = app.flow().await?;
+    let said = AtomicU64::new(0);
+    let say = |counted: u64| {
+        if counted >= said.load(Ordering::Relaxed) + SAY_EVERY {
+            said.store(counted, Ordering::Relaxed);
+            out::progress("diff", &format!("{counted} recordings"));
+        }
+    };
+    let diff = flow.policy_diff(new, &say).await?;
+    out.facts(&diff, || compared(&diff))?;
+    Ok(ExitCode::SUCCESS)
+}
+
+fn compared(diff: &Diff) -> String {
+    let mut text = format!(
+        "From version {} to version {}, over {} recordings, as of {}.\n\n{:<24} {:>10} {:>10} {:>10} {:>10}\n",
+        diff.from_version, diff.to_version, diff.recordings, diff.at, "purpose", "opens", "would open", "gained", "lost"
+    );
+    for tally in &diff.purposes {
+        let (name, now, then, gained, lost) = (&tally.purpose, tally.opens_now, tally.opens_then, tally.gained, tally.lost);
+        text += &format!("{:<24} {now:>10} {then:>10} {gained:>10} {lost:>10}\n", name.as_str());
+    }
+    text + &format!("\nDue by retention: {} now, {} at once under the new version.\n", diff.due_now, diff.due_then)
+}

@@ -1,0 +1,43 @@
+//! What another version of the policy would change for the catalogue as it is.
+//!
+//! Owns the reading of the catalogue, page by page. Refuses to count: `policy` does. Nothing is written.
+
+use super::{
+    Error, Flow, facts,
+    policies::{parsed_again, rulebook_beside},
+};
+use crate::{
+    ledger::recordings::{self, Filter},
+    policy::{Comparison, Diff, Rules},
+};
+
+/// Recordings read at a time.
+const PAGE: i64 = 1000;
+
+impl Flow {
+    /// Compares the version in force with another, over every recording. `say` hears now and then how many were counted.
+    ///
+    /// # Errors
+    /// [`Error::Policy`] if an earlier version does not load; the ledger's.
+    pub async fn policy_diff(&self, new: Rules, say: &(dyn Fn(u64) + Sync)) -> Result<Diff, Error> {
+        let present = parsed_again(self.0.rulebook.current())?;
+        let to = rulebook_beside(&self.0.ledger, new, Some(present)).await?;
+        let mut comparison = Comparison::new(&self.0.rulebook, &to, self.now());
+        let (mut filter, mut counted) = (Filter::default(), 0);
+        loop {
+            let mut tx = self.0.ledger.read().await?;
+            let page = recordings::list(&mut tx, &filter, PAGE).await?;
+            let known = facts::known_all(&mut tx, &page).await?;
+            drop(tx);
+            let Some(last) = page.last() else { return Ok(comparison.finish()) };
+            filter.after = Some((last.announced_at, last.id));
+            let nothing = facts::Known::default();
+            for recording in &page {
+                let known = known.get(&recording.id).unwrap_or(&nothing);
+                comparison.count(recording, &known.consents, &known.holds);
+            }
+            counted += page.len() as u64;
+            say(counted);
+        }
+    }
+}

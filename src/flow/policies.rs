@@ -1,0 +1,201 @@
+//! Versions of the privacy policy: published, in force, and read by anybody.
+//!
+//! Owns what a reader gets of each version. Refuses to change one: a version is one file for ever.
+
+use super::{Error, Flow};
+use crate::{
+    evidence::Publication,
+    ledger::{
+        self, Ledger,
+        policies::{self, PolicyRow},
+    },
+    model::{
+        actor::Actor,
+        time::{Clock, Timestamp},
+    },
+    policy::{Rulebook, Rules},
+    vault::{self, Vault},
+};
+
+/// A version that was published, as it is listed.
+#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize)]
+pub struct Published {
+    /// The operator's name for it.
+    pub version: String,
+    /// SHA-256 of the file, lower-case hex.
+    pub digest: String,
+    /// From when on the file says that it is in force.
+    pub effective: Timestamp,
+    /// When it was published; of a version that was in force before versions were signed, when it came into force.
+    pub published_at: Timestamp,
+    /// When a process first decided by it; `None` if none did yet.
+    pub in_force_at: Option<Timestamp>,
+    /// Whether it is the one by which this process decides.
+    pub current: bool,
+}
+
+/// What publishing a file would do, or did.
+#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize)]
+pub struct Publishing {
+    /// The version.
+    pub version: String,
+    /// SHA-256 of the file, lower-case hex.
+    pub digest: String,
+    /// From when on it says that it is in force.
+    pub effective: Timestamp,
+    /// Whether it was not published before.
+    pub new: bool,
+    /// The signed statement; `None` where nothing was done.
+    pub statement: Option<String>,
+}
+
+/// Puts a policy in force: publishes it where that was not done before, and notes the change in the audit log. Doing it again changes nothing.
+///
+/// # Errors
+/// [`Error::Policy`] if the file was changed without a new version.
+pub async fn put_in_force(vault: &Vault, rules: &Rules) -> Result<(), Error> {
+    vault.put_in_force(rules).await.map(drop).map_err(refused)
+}
+
+/// Signs and keeps a version, without deciding by it. With `dry_run` nothing is done.
+///
+/// # Errors
+/// [`Error::Policy`] if another file was published under this version.
+pub async fn publish(ledger: &Ledger, vault: &Vault, rules: &Rules, dry_run: bool) -> Result<Publishing, Error> {
+    let known = policies::find(&mut ledger.read().await?, rules.version()).await?;
+    if known.as_ref().is_some_and(|known| known.digest != rules.digest()) {
+        return Err(changed(rules));
+    }
+    let is_known = known.is_some_and(|known| known.jws.is_some());
+    let new = if dry_run { !is_known } else { vault.publish(Actor::Operator, rules).await.map_err(refused)? };
+    let kept = policies::find(&mut ledger.read().await?, rules.version()).await?;
+    Ok(Publishing {
+        version: rules.version().to_owned(),
+        digest: rules.digest().to_owned(),
+        effective: rules.document().effective,
+        new,
+        statement: kept.and_then(|kept| kept.jws),
+    })
+}
+
+/// What is odd about the file that is configured, compared with what was published; for `doctor`.
+///
+/// # Errors
+/// The ledger's.
+pub async fn oddities(ledger: &Ledger, rules: &Rules, clock: &Clock) -> Result<Vec<String>, Error> {
+    let (now, effective) = (clock.now(), rules.document().effective);
+    let mut odd = Vec::new();
+    if effective > now {
+        odd.push(format!("version {} is in force from {effective} on: until then every request to listen is refused", rules.version()));
+    }
+    for row in policies::all(&mut ledger.read().await?).await? {
+        if row.digest == rules.digest() {
+            continue;
+        }
+        if row.version == rules.version() {
+            odd.push(changed(rules).to_string());
+        }
+        let later = Rules::parse(&row.version, &row.source).ok().filter(|other| other.document().effective > effective);
+        if let Some(later) = later {
+            let (version, date) = (later.version(), later.document().effective);
+            odd.push(format!(
+                "version {version}, which was published, takes effect later ({date}) than version {}, which is configured",
+                rules.version()
+            ));
+        }
+    }
+    Ok(odd)
+}
+
+/// The rules together with every earlier version that recordings may be pinned to.
+///
+/// # Errors
+/// [`Error::Policy`] if an earlier version does not load any more.
+pub async fn rulebook(ledger: &Ledger, rules: Rules) -> Result<Rulebook, Error> {
+    rulebook_beside(ledger, rules, None).await
+}
+
+/// The same, with one more among the earlier versions.
+pub(super) async fn rulebook_beside(ledger: &Ledger, rules: Rules, also: Option<Rules>) -> Result<Rulebook, Error> {
+    let all = policies::all(&mut ledger.read().await?).await?;
+    let earlier = all.into_iter().filter(|policy| policy.digest != rules.digest()).map(|policy| {
+        let name = format!("policy version `{}`", policy.version);
+        Rules::parse(&name, &policy.source).map_err(|faults| {
+            let faults: Vec<String> = faults.iter().map(ToString::to_string).collect();
+            Error::Policy(format!("a version that recordings are pinned to does not load any more: {}", faults.join("; ")))
+        })
+    });
+    let earlier = earlier.chain(also.map(Ok)).collect::<Result<Vec<_>, _>>()?;
+    Ok(Rulebook::new(rules, earlier))
+}
+
+/// Rules of one's own, made from the same text.
+pub(super) fn parsed_again(rules: &Rules) -> Result<Rules, Error> {
+    parse(rules.version(), rules.text())
+}
+
+impl Flow {
+    /// Every version that was published, the newest first.
+    ///
+    /// # Errors
+    /// The ledger's; [`Error::Policy`] for a row whose file does not load.
+    pub async fn policies(&self) -> Result<Vec<Published>, Error> {
+        let rows = policies::all(&mut self.0.ledger.read().await?).await?;
+        rows.iter().rev().map(|row| Ok(self.published(row, &parsed(row)?))).collect()
+    }
+
+    /// One version: what is listed of it, and its rules.
+    ///
+    /// # Errors
+    /// [`Error::NotFound`]; the ledger's.
+    pub async fn policy(&self, version: &str) -> Result<(Published, Rules), Error> {
+        let row = policies::find(&mut self.0.ledger.read().await?, version).await?.ok_or(Error::NotFound)?;
+        let rules = parsed(&row)?;
+        Ok((self.published(&row, &rules), rules))
+    }
+
+    /// The signed statement of a version's publication.
+    ///
+    /// # Errors
+    /// [`Error::NotFound`], also for a version from before versions were signed.
+    pub async fn policy_statement(&self, version: &str) -> Result<String, Error> {
+        let row = policies::find(&mut self.0.ledger.read().await?, version).await?;
+        row.and_then(|row| row.jws).ok_or(Error::NotFound)
+    }
+
+    fn published(&self, row: &PolicyRow, rules: &Rules) -> Published {
+        let statement = row.jws.as_deref().and_then(|jws| Publication::verify(jws, &self.0.vault.keys()).ok());
+        let published_at = statement.map(|statement| statement.published_at()).or(row.in_force_at);
+        Published {
+            version: row.version.clone(),
+            digest: row.digest.clone(),
+            effective: rules.document().effective,
+            published_at: published_at.unwrap_or(rules.document().effective),
+            in_force_at: row.in_force_at,
+            current: row.digest == self.0.rulebook.current().digest(),
+        }
+    }
+}
+
+fn parsed(row: &PolicyRow) -> Result<Rules, Error> {
+    parse(&row.version, &row.source)
+}
+
+fn parse(version: &str, text: &str) -> Result<Rules, Error> {
+    Rules::parse(&format!("policy version `{version}`"), text)
+        .map_err(|faults| Error::Policy(faults.iter().map(ToString::to_string).collect::<Vec<_>>().join("; ")))
+}
+
+fn changed(rules: &Rules) -> Error {
+    Error::Policy(format!(
+        "version {} was published with another file: a published version is never another file, so give this one a new `version`",
+        rules.version()
+    ))
+}
+
+fn refused(error: vault::Error) -> Error {
+    match error {
+        vault::Error::Ledger(ledger::Error::Stale(why)) => Error::Policy(why.into()),
+        other => other.into(),
+    }
+}

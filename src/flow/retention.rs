@@ -1,0 +1,225 @@
+//! Retention: what is kept and why, and the sweep that shreds what is kept no longer.
+//!
+//! Owns pace and report. Refuses to decide what is due; `policy::retention` says that of each recording, again, after the ledger found it.
+//! A recording that a hold keeps is left as it is and listed as a conflict: the first sweep after the hold is lifted shreds it.
+
+use std::collections::BTreeSet;
+
+use super::{Error, Flow};
+use crate::{
+    evidence::ShredReason,
+    ledger::retention::{self, Group, Held},
+    model::{
+        id::RecordingId,
+        name::{HoldName, Tier},
+        recording::Recording,
+        sid::AccountSid,
+        time::Timestamp,
+    },
+    policy::{
+        Action, Permit,
+        retention::{Limit, due_by, limits},
+    },
+};
+
+/// Recordings shredded by one call of the vault: enough that those on one leaf page meet.
+const BATCH: i64 = 1000;
+/// Conflicts that are listed; there is more to do about a thousand than to read on.
+const CONFLICTS: i64 = 1000;
+
+/// What a sweep did, or would do.
+#[derive(Clone, Debug, Default, serde::Serialize)]
+pub struct RetentionSweep {
+    /// Whether nothing was done.
+    pub dry_run: bool,
+    /// Recordings that were shredded, or would be.
+    pub shredded: u64,
+    /// The same, by what they have in common.
+    pub groups: Vec<SweptGroup>,
+    /// What is due and kept by a hold.
+    pub conflicts: Vec<Conflict>,
+}
+
+/// What was due of one tier under one version.
+#[derive(Clone, Debug, serde::Serialize)]
+pub struct SweptGroup {
+    /// The tier.
+    pub tier: Tier,
+    /// SHA-256 of the policy file to which they are pinned.
+    pub policy_digest: String,
+    /// The clause by which they are due.
+    pub clause: String,
+    /// How many.
+    pub recordings: u64,
+}
+
+/// Something that should be shredded, and a hold that keeps it.
+#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize)]
+pub struct Conflict {
+    /// Which recording.
+    pub recording_id: RecordingId,
+    /// Since when it should be gone.
+    pub since: Timestamp,
+    /// Why.
+    pub why: String,
+    /// The holds.
+    pub holds: Vec<HoldName>,
+}
+
+/// What is kept and why.
+#[derive(Clone, Debug, serde::Serialize)]
+pub struct RetentionReport {
+    /// As of when.
+    pub at: Timestamp,
+    /// Everything that is not shredded, by tier and version.
+    pub groups: Vec<KeptGroup>,
+    /// Recordings in quarantine: nothing opens them.
+    pub quarantined: i64,
+    /// When the first of them is shredded unless evidence of consent arrives.
+    pub quarantine_ends: Option<Timestamp>,
+    /// Recordings that a hold keeps.
+    pub held: i64,
+    /// Those of them that were revoked, and are shredded when the hold ends.
+    pub revoked_but_held: i64,
+    /// The holds by name.
+    pub holds: Vec<Held>,
+    /// What should be gone and is held; a thousand at most.
+    pub conflicts: Vec<Conflict>,
+}
+
+/// What is kept of one tier under one version.
+#[derive(Clone, Debug, serde::Serialize)]
+pub struct KeptGroup {
+    /// The tier.
+    pub tier: Tier,
+    /// The version to which they are pinned; `None` if it is not known here.
+    pub policy_version: Option<String>,
+    /// SHA-256 of its file.
+    pub policy_digest: String,
+    /// How many.
+    pub recordings: i64,
+    /// When the oldest was collected.
+    pub oldest_collected_at: Timestamp,
+    /// When the oldest is due; `None` if nothing limits them.
+    pub next_due_at: Option<Timestamp>,
+    /// The clause by which.
+    pub clause: Option<String>,
+}
+
+impl Flow {
+    /// Shreds everything that is kept no longer, in batches; a hold keeps what it keeps. What was shredded stays so if it is cut short.
+    ///
+    /// # Errors
+    /// The ledger's or the vault's.
+    pub async fn sweep_retention(&self, dry_run: bool) -> Result<RetentionSweep, Error> {
+        let (now, everybody) = (self.now(), BTreeSet::new());
+        let mut swept = RetentionSweep { dry_run, ..RetentionSweep::default() };
+        let groups = retention::groups(&mut self.0.ledger.read().await?, &everybody).await?;
+        for group in &groups {
+            let Some((until, limit)) = self.reach(group, now) else { continue };
+            let recordings = self.shred_due(group, until, now, dry_run).await?;
+            if recordings > 0 {
+                let (tier, policy_digest) = (group.tier.clone(), group.policy_digest.clone());
+                tracing::info!(%tier, recordings, dry_run, clause = %limit, "kept no longer");
+                swept.groups.push(SweptGroup { tier, policy_digest, clause: limit.to_string(), recordings });
+            }
+            swept.shredded += recordings;
+        }
+        swept.conflicts = self.conflicts(&groups, &everybody, now).await?;
+        Ok(swept)
+    }
+
+    /// What is kept and why, of the accounts that the permit covers.
+    ///
+    /// # Errors
+    /// [`Error::NotFound`] for a permit of another kind; the ledger's.
+    pub async fn retention(&self, permit: &Permit) -> Result<RetentionReport, Error> {
+        if permit.action() != Action::Catalogue {
+            return Err(Error::NotFound);
+        }
+        let (now, accounts) = (self.now(), permit.accounts());
+        let mut tx = self.0.ledger.read().await?;
+        let groups = retention::groups(&mut tx, accounts).await?;
+        let kept = retention::kept(&mut tx, accounts).await?;
+        let holds = retention::holds(&mut tx, accounts).await?;
+        drop(tx);
+        let conflicts = self.conflicts(&groups, accounts, now).await?;
+        Ok(RetentionReport {
+            at: now,
+            groups: groups.iter().map(|group| self.kept_group(group)).collect(),
+            quarantined: kept.quarantined,
+            quarantine_ends: kept.quarantine_ends,
+            held: kept.held,
+            revoked_but_held: kept.revoked,
+            holds,
+            conflicts,
+        })
+    }
+
+    fn kept_group(&self, group: &Group) -> KeptGroup {
+        let ends = limits(&group.tier, &group.policy_digest, &self.0.rulebook).into_iter().map(|limit| (limit.end(group.oldest), limit));
+        let first = ends.min_by_key(|(end, _)| *end);
+        KeptGroup {
+            tier: group.tier.clone(),
+            policy_version: self.0.rulebook.find(&group.policy_digest).map(|rules| rules.version().to_owned()),
+            policy_digest: group.policy_digest.clone(),
+            recordings: group.count,
+            oldest_collected_at: group.oldest,
+            next_due_at: first.as_ref().map(|(end, _)| *end),
+            clause: first.map(|(_, limit)| limit.to_string()),
+        }
+    }
+
+    /// Until when something of the group must have been collected to be due now; `None` if nothing of it is.
+    fn reach(&self, group: &Group, now: Timestamp) -> Option<(Timestamp, Limit)> {
+        let limits = limits(&group.tier, &group.policy_digest, &self.0.rulebook).into_iter();
+        let reach = limits.filter_map(|limit| Some((limit.due_until(now)?, limit))).max_by_key(|(until, _)| *until);
+        reach.filter(|(until, _)| group.oldest <= *until)
+    }
+
+    async fn shred_due(&self, group: &Group, until: Timestamp, now: Timestamp, dry_run: bool) -> Result<u64, Error> {
+        let reason: ShredReason = "retention".parse().map_err(|error| Error::Invalid(format!("{error}")))?;
+        let permit = Permit::of_vault(Action::Shred);
+        let (mut after, mut count) = (None, 0);
+        loop {
+            let found = retention::collected_until(&mut self.0.ledger.read().await?, group, until, false, after, BATCH).await?;
+            let Some(last) = found.last() else { return Ok(count) };
+            after = Some((last.collected_at, last.id));
+            let due: Vec<RecordingId> =
+                found.iter().filter(|recording| self.is_due(recording, now)).map(|recording| recording.id).collect();
+            count += if dry_run || due.is_empty() {
+                due.len() as u64
+            } else {
+                self.shred_all(&permit, &due, &reason).await?.iter().filter(|shredded| shredded.is_new).count() as u64
+            };
+        }
+    }
+
+    fn is_due(&self, recording: &Recording, now: Timestamp) -> bool {
+        due_by(recording, &self.0.rulebook).is_some_and(|(due, _)| due <= now)
+    }
+
+    /// What a hold keeps although it is due, or was revoked.
+    async fn conflicts(&self, groups: &[Group], accounts: &BTreeSet<AccountSid>, now: Timestamp) -> Result<Vec<Conflict>, Error> {
+        let mut tx = self.0.ledger.read().await?;
+        let revoked = retention::revoked(&mut tx, accounts, CONFLICTS).await?;
+        let mut found: Vec<(RecordingId, Timestamp, String)> = Vec::new();
+        found.extend(revoked.iter().filter_map(|recording| Some((recording.id, recording.revoked_at?, "revoked".to_owned()))));
+        for group in groups {
+            let Some((until, _)) = self.reach(group, now) else { continue };
+            let held = retention::collected_until(&mut tx, group, until, true, None, CONFLICTS).await?;
+            let held = held.iter().filter(|recording| accounts.is_empty() || accounts.contains(&recording.account));
+            let due = held.filter(|recording| recording.revoked_at.is_none()).filter_map(|recording| {
+                let (due, limit) = due_by(recording, &self.0.rulebook)?;
+                (due <= now).then(|| (recording.id, due, limit.to_string()))
+            });
+            found.extend(due);
+        }
+        found.truncate(usize::try_from(CONFLICTS).unwrap_or(usize::MAX));
+        let ids: Vec<RecordingId> = found.iter().map(|(id, ..)| *id).collect();
+        let mut names = retention::hold_names(&mut tx, &ids).await?;
+        let conflict =
+            |(recording_id, since, why)| Conflict { recording_id, since, why, holds: names.remove(&recording_id).unwrap_or_default() };
+        Ok(found.into_iter().map(conflict).collect())
+    }
+}

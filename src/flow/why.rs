@@ -1,0 +1,109 @@
+//! Why somebody may, or may not, listen: the same decision as for a grant, told whole and to the operator.
+//!
+//! Owns the telling. Nothing is opened and no grant is made, so nothing is written down.
+
+use super::{Error, Flow, facts};
+use crate::{
+    ledger::{recordings, tokens},
+    model::{
+        access::Ticket,
+        id::{RecordingId, TokenId},
+        name::Purpose,
+        time::Timestamp,
+    },
+    policy::{Decision, Facts, decide, way_out},
+};
+
+/// A decision with everything that led to it.
+#[derive(Clone, Debug, serde::Serialize)]
+pub struct Why {
+    /// What somebody wants to hear.
+    pub recording_id: RecordingId,
+    /// Who: the id of their token.
+    pub principal: TokenId,
+    /// Why.
+    pub purpose: Purpose,
+    /// Whether they may.
+    pub allowed: bool,
+    /// What of the recording they would get, if they may.
+    pub view: Option<&'static str>,
+    /// Until when a grant would last, if they may.
+    pub until: Option<Timestamp>,
+    /// The version by which it was decided.
+    pub policy_version: String,
+    /// SHA-256 of its file.
+    pub policy_digest: String,
+    /// The version to which the recording is pinned.
+    pub pinned_version: String,
+    /// Everything that speaks against it.
+    pub reasons: Vec<WhyReason>,
+}
+
+/// One reason against it.
+#[derive(Clone, Debug, serde::Serialize)]
+pub struct WhyReason {
+    /// Its code.
+    pub code: &'static str,
+    /// In words.
+    pub text: &'static str,
+    /// The version of the policy that gives it.
+    pub version: String,
+    /// What would have to change.
+    pub way_out: String,
+}
+
+/// What a request says besides who, what and why.
+#[derive(Clone, Debug, Default)]
+pub struct Request<'a> {
+    /// A reason in their own words.
+    pub justification: Option<&'a str>,
+    /// A case in another system.
+    pub ticket: Option<&'a Ticket>,
+}
+
+impl Flow {
+    /// Decides as for a grant, and tells what was decided by which clause and what would change it.
+    ///
+    /// # Errors
+    /// [`Error::Invalid`] if there is no such recording or no such living token; the ledger's.
+    pub async fn why_not(&self, id: RecordingId, token: TokenId, purpose: Purpose, request: Request<'_>) -> Result<Why, Error> {
+        let (now, mut tx) = (self.now(), self.0.ledger.read().await?);
+        let missing = || Error::Invalid(format!("there is no recording `{id}`"));
+        let recording = recordings::find(&mut tx, id).await?.ok_or_else(missing)?;
+        let missing = || Error::Invalid(format!("no living token `{token}`; `recvault token list` lists them"));
+        let principal = tokens::living(&mut tx, token, now).await?.ok_or_else(missing)?;
+        let known = facts::known(&mut tx, &recording).await?;
+        drop(tx);
+        let facts = Facts {
+            justification: request.justification,
+            ticket: request.ticket,
+            consents: &known.consents,
+            holds: &known.holds,
+            ..Facts::new(&principal, &recording, purpose)
+        };
+        let rules = self.0.rulebook.current();
+        let decision = decide(&facts, &self.0.rulebook, now);
+        let (grant, denial) = match &decision {
+            Decision::Allow(grant) => (Some(grant), None),
+            Decision::Deny(denial) => (None, Some(denial)),
+        };
+        let reasons = denial.into_iter().flat_map(|denial| denial.refusals()).map(|refusal| WhyReason {
+            code: refusal.reason.code(),
+            text: refusal.reason.text(),
+            version: refusal.pinned.as_deref().unwrap_or(rules.version()).to_owned(),
+            way_out: way_out(refusal, &facts, &self.0.rulebook),
+        });
+        Ok(Why {
+            recording_id: id,
+            principal: token,
+            allowed: grant.is_some(),
+            view: grant.map(|grant| grant.view().as_str()),
+            until: grant.map(|grant| grant.expires_at()),
+            policy_version: rules.version().to_owned(),
+            policy_digest: rules.digest().to_owned(),
+            pinned_version: recording.policy_version.clone(),
+            reasons: reasons.collect(),
+            purpose: facts.purpose.clone(),
+        })
+    }
+}

@@ -1,0 +1,326 @@
+//! A table of expected decisions, for the operator's own tests: who asks for what, and what the policy must answer.
+//!
+//! Owns the shape of the table and the comparison. Refuses to know a vault: each case makes up its principal and its recording, which is pinned to
+//! the version in question. INVARIANT: what a case does not state is not so, as for a real request.
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    net::IpAddr,
+    time::Duration,
+};
+
+use serde::{Deserialize, Serialize};
+
+use super::{
+    consent::Consents,
+    decide::{Decision, decide},
+    facts::Facts,
+    reason::Reason,
+    rules::Rulebook,
+};
+use crate::model::{
+    access::{Principal, Ticket},
+    consent::{Answer, Method, Statement, Whom},
+    id::{ConsentId, RecordingId, TokenId},
+    name::{Label, LegName, Purpose, Role, Tier},
+    recording::{Recording, State},
+    sid::{AccountSid, CallSid, RecordingSid},
+    subject::{Conversation, Party},
+    time::Timestamp,
+};
+
+/// The word that expects a grant.
+const ALLOW: &str = "allow";
+
+const DAY: Duration = Duration::from_secs(86_400);
+
+/// A table of cases.
+#[derive(Debug)]
+pub struct Cases(Vec<Case>);
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct File {
+    cases: Vec<Case>,
+}
+
+/// One request and what must come of it.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Case {
+    name: String,
+    #[serde(default)]
+    roles: BTreeSet<Role>,
+    #[serde(default)]
+    attributes: BTreeMap<Label, BTreeSet<String>>,
+    #[serde(default)]
+    foreign_account: bool,
+    tier: Tier,
+    #[serde(default = "sealed")]
+    state: State,
+    #[serde(default)]
+    labels: BTreeMap<Label, String>,
+    #[serde(default)]
+    collected_days_ago: u32,
+    purpose: Purpose,
+    justification: Option<String>,
+    ticket: Option<Ticket>,
+    network: Option<IpAddr>,
+    #[serde(default)]
+    consent: Vec<Said>,
+    hold: Option<Purpose>,
+    #[serde(default)]
+    revoked: bool,
+    #[serde(default)]
+    approval: bool,
+    #[serde(default)]
+    break_glass: bool,
+    #[serde(default)]
+    openings_today: u32,
+    expect: Expect,
+    view: Option<String>,
+}
+
+/// What one party of the conversation said, by purpose. They said it when they were recorded, and withdrew since.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Said {
+    #[serde(default)]
+    given: BTreeSet<Purpose>,
+    #[serde(default)]
+    declined: BTreeSet<Purpose>,
+    #[serde(default)]
+    withdrawn: BTreeSet<Purpose>,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(untagged)]
+enum Expect {
+    Word(String),
+    Reasons(Vec<String>),
+}
+
+fn sealed() -> State {
+    State::Sealed
+}
+
+/// What came of one case.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Outcome {
+    /// The case.
+    pub name: String,
+    /// Whether it came out as expected.
+    pub holds: bool,
+    /// What was expected: `allow` or codes of reasons, and the view where one was named.
+    pub expected: Vec<String>,
+    /// What the policy answers.
+    pub found: Vec<String>,
+}
+
+impl Cases {
+    /// Reads a table.
+    ///
+    /// # Errors
+    /// What is wrong with it, and where.
+    pub fn parse(text: &str) -> Result<Self, String> {
+        let file: File = toml::from_str(text).map_err(|error| error.to_string().trim_end().to_owned())?;
+        let mut names = BTreeSet::new();
+        for case in &file.cases {
+            let refuse = |why: String| Err(format!("case `{}`: {why}", case.name));
+            if !names.insert(case.name.as_str()) {
+                return refuse("there are two of this name".into());
+            }
+            match &case.expect {
+                Expect::Word(word) if word != ALLOW => return refuse(format!("`expect` is `{ALLOW}` or a list of reasons, not `{word}`")),
+                Expect::Reasons(codes) if codes.is_empty() => return refuse("`expect` lists no reason: say `allow`, or why not".into()),
+                Expect::Reasons(codes) => {
+                    let known = |code: &&String| Reason::ALL.iter().any(|reason| reason.code() == code.as_str());
+                    if let Some(unknown) = codes.iter().find(|code| !known(code)) {
+                        let known = Reason::ALL.map(Reason::code).join("`, `");
+                        return refuse(format!("there is no reason `{unknown}`; there are `{known}`"));
+                    }
+                    if case.view.is_some() {
+                        return refuse("a refusal has no `view`".into());
+                    }
+                }
+                Expect::Word(_) => {}
+            }
+        }
+        Ok(Self(file.cases))
+    }
+
+    /// How many cases.
+    pub fn len(&self) -> usize {
+        self.0.len()
+    }
+
+    /// Whether there are none.
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    /// Decides every case by the rules in force, as of `now`, or of the day on which they take effect if that comes later.
+    pub fn decide(&self, rulebook: &Rulebook, now: Timestamp) -> Vec<Outcome> {
+        let now = now.max(rulebook.current().document().effective);
+        self.0.iter().map(|case| case.decide(rulebook, now)).collect()
+    }
+}
+
+impl Case {
+    fn decide(&self, rulebook: &Rulebook, now: Timestamp) -> Outcome {
+        let recording = self.recording(rulebook, now);
+        let (principal, consents) = (self.principal(), self.consents(&recording, now));
+        let holds: Vec<Purpose> = self.hold.iter().cloned().collect();
+        let facts = Facts {
+            justification: self.justification.as_deref(),
+            ticket: self.ticket.as_ref(),
+            network: self.network,
+            consents: &consents,
+            holds: &holds,
+            approved_until: self.approval.then(|| now.after(DAY)),
+            break_glass: self.break_glass,
+            openings_today: self.openings_today,
+            ..Facts::new(&principal, &recording, self.purpose.clone())
+        };
+        let (found, view) = match decide(&facts, rulebook, now) {
+            Decision::Allow(grant) => (BTreeSet::from([ALLOW.to_owned()]), Some(grant.view().as_str())),
+            Decision::Deny(denial) => (denial.refusals().iter().map(|refusal| refusal.reason.code().to_owned()).collect(), None),
+        };
+        let expected: BTreeSet<String> = match &self.expect {
+            Expect::Word(word) => BTreeSet::from([word.clone()]),
+            Expect::Reasons(codes) => codes.iter().cloned().collect(),
+        };
+        let wanted = self.view.as_deref();
+        let holds = found == expected && wanted.is_none_or(|wanted| view == Some(wanted));
+        // The view is told only where one is asked for.
+        let told =
+            |answer: BTreeSet<String>, view: Option<&str>| answer.into_iter().chain(view.map(|view| format!("view {view}"))).collect();
+        Outcome { name: self.name.clone(), holds, expected: told(expected, wanted), found: told(found, view.filter(|_| wanted.is_some())) }
+    }
+
+    fn principal(&self) -> Principal {
+        let accounts = if self.foreign_account { BTreeSet::from([sid::<AccountSid>("AC", '1')]) } else { BTreeSet::new() };
+        Principal { id: id::<TokenId>("tok_"), roles: self.roles.clone(), accounts, attributes: self.attributes.clone() }
+    }
+
+    fn recording(&self, rulebook: &Rulebook, now: Timestamp) -> Recording {
+        let collected_at = now.before(DAY * self.collected_days_ago);
+        Recording {
+            id: id::<RecordingId>("rec_"),
+            state: self.state,
+            account: sid::<AccountSid>("AC", '0'),
+            source_sid: sid::<RecordingSid>("RE", '0'),
+            call: Some(sid::<CallSid>("CA", '0')),
+            conference: None,
+            source: None,
+            source_status: "completed".into(),
+            error_code: None,
+            duration_s: None,
+            channels: None,
+            tier: self.tier.clone(),
+            policy_version: rulebook.current().version().to_owned(),
+            policy_digest: rulebook.current().digest().to_owned(),
+            started_at: None,
+            announced_at: collected_at,
+            sealed_at: (self.state == State::Sealed).then_some(collected_at),
+            shredded_at: (self.state == State::Shredded).then_some(now),
+            collected_at,
+            labels: self.labels.clone(),
+            holds: self.hold.is_some().into(),
+            revoked_at: self.revoked.then_some(now),
+            quarantine_ends: None,
+        }
+    }
+
+    fn consents(&self, recording: &Recording, now: Timestamp) -> Consents {
+        let mut consents = Consents::default();
+        for (number, said) in self.consent.iter().enumerate() {
+            let leg: LegName = format!("party-{number}").parse().expect("letters, a dash and a number are a name");
+            consents.parties.push(Party { leg: leg.clone(), subject: None });
+            let answers = [
+                (Answer::Given, &said.given, recording.collected_at),
+                (Answer::Declined, &said.declined, recording.collected_at),
+                (Answer::Withdrawn, &said.withdrawn, now),
+            ];
+            let said = answers.into_iter().filter(|(_, purposes, _)| !purposes.is_empty());
+            consents.statements.extend(said.map(|(answer, purposes, at)| Statement {
+                id: id::<ConsentId>("cns_"),
+                whom: Whom::Leg(Conversation::Call(sid::<CallSid>("CA", '0')), Some(leg.clone())),
+                purposes: purposes.clone(),
+                answer,
+                method: Method::Speech,
+                disclosure: None,
+                policy_version: Some(recording.policy_version.clone()),
+                at,
+                recorded_at: at,
+            }));
+        }
+        consents
+    }
+}
+
+/// An id of nobody.
+fn id<T: std::str::FromStr>(prefix: &str) -> T {
+    format!("{prefix}{}", "0".repeat(32)).parse().unwrap_or_else(|_| unreachable!("a prefix and 32 digits are an id"))
+}
+
+fn sid<T: std::str::FromStr>(prefix: &str, digit: char) -> T {
+    let digits: String = std::iter::repeat_n(digit, 32).collect();
+    format!("{prefix}{digits}").parse().unwrap_or_else(|_| unreachable!("two letters and 32 digits are a SID"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::policy::Rules;
+
+    const SHIPPED: &str = include_str!("../../config/privacy-policy.toml");
+    const TABLE: &str = include_str!("../../config/policy-tests.toml");
+    const NOW: Timestamp = Timestamp::from_millis(1_800_000_000_000);
+
+    fn book() -> Rulebook {
+        Rulebook::new(Rules::parse("p", SHIPPED).unwrap(), [])
+    }
+
+    #[test]
+    fn the_shipped_table_holds_for_the_shipped_policy() {
+        let cases = Cases::parse(TABLE).unwrap();
+        let failed: Vec<_> = cases.decide(&book(), NOW).into_iter().filter(|outcome| !outcome.holds).collect();
+        assert!(failed.is_empty(), "{failed:#?}");
+        assert!(cases.len() > 15);
+    }
+
+    #[test]
+    fn a_case_that_expects_something_else_fails_with_both_sets() {
+        let text = "[[cases]]\nname = \"a\"\nroles = [\"agent\"]\ntier = \"restricted\"\npurpose = \"follow-up\"\nexpect = \"allow\"\n\
+                    [[cases]]\nname = \"b\"\nroles = [\"agent\"]\ntier = \"standard\"\npurpose = \"follow-up\"\njustification = \"call\"\n\
+                    expect = \"allow\"\nview = \"transcript\"\n";
+        let outcomes = Cases::parse(text).unwrap().decide(&book(), NOW);
+        assert!(!outcomes[0].holds);
+        assert_eq!(outcomes[0].expected, ["allow"]);
+        assert!(outcomes[0].found.contains(&"purpose-not-for-tier".to_owned()), "{outcomes:?}");
+        assert_eq!(
+            (outcomes[1].holds, &outcomes[1].expected[1], &outcomes[1].found[1]),
+            (false, &"view transcript".into(), &"view audio".into())
+        );
+    }
+
+    #[test]
+    fn a_table_with_a_mistake_is_refused_with_its_place() {
+        let case = |more: &str| format!("[[cases]]\nname = \"a\"\ntier = \"standard\"\npurpose = \"training\"\n{more}\n");
+        for (text, said) in [
+            (case("expect = \"deny\""), "`deny`"),
+            (case("expect = []"), "lists no reason"),
+            (case("expect = [\"role\"]"), "there is no reason `role`"),
+            (case("expect = [\"role-not-allowed\"]\nview = \"audio\""), "has no `view`"),
+            (case("expect = \"allow\"\nrole = \"agent\""), "role"),
+            (case(""), "expect"),
+            (case("expect = \"allow\"").repeat(2), "two of this name"),
+            ("[[cases]\n".into(), "1"),
+            (case("expect = \"allow\"\nticket = \"a b\""), "ticket"),
+        ] {
+            let error = Cases::parse(&text).unwrap_err();
+            assert!(error.contains(said), "{said} in {error}");
+        }
+    }
+}

@@ -1,0 +1,200 @@
+//! Retention: how long a recording is kept, and which clause of which version says so.
+//!
+//! Owns the arithmetic. Refuses to shred, and to know what else may keep or end a recording: holds stop a shred, revocation and quarantine come earlier.
+//! INVARIANTS
+//! - The version in force and the one to which the recording is pinned both count, and the earlier end wins: a later version never keeps longer.
+//! - What no version limits is never due. What is not known gives no limit: a mistake here would destroy.
+
+use std::{fmt, sync::Arc, time::Duration};
+
+use super::rules::{Rulebook, Rules};
+use crate::model::{
+    name::{Purpose, Tier},
+    recording::Recording,
+    time::Timestamp,
+};
+
+/// What in a version ends the keeping of recordings of one tier.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Clause {
+    /// `retention` of the tier itself.
+    Tier,
+    /// Every purpose that opens the tier ends; this one last.
+    Purposes(Purpose),
+}
+
+/// How long one version keeps recordings of one tier.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Limit {
+    /// From their collection on.
+    pub period: Duration,
+    /// By which clause.
+    pub clause: Clause,
+    /// The version's name.
+    pub version: Arc<str>,
+    /// Nothing is due by a version before it is in force.
+    effective: Timestamp,
+}
+
+impl Limit {
+    /// From when on a recording that was collected then is kept no longer.
+    pub fn end(&self, collected_at: Timestamp) -> Timestamp {
+        collected_at.after(self.period).max(self.effective)
+    }
+
+    /// What was collected until then is due now; `None` if nothing is, because the version is not in force.
+    pub fn due_until(&self, now: Timestamp) -> Option<Timestamp> {
+        (self.effective <= now).then(|| now.before(self.period))
+    }
+}
+
+impl fmt::Display for Limit {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.clause {
+            Clause::Tier => write!(f, "`retention` of the tier, version {}", self.version),
+            Clause::Purposes(last) => write!(f, "the purposes that open the tier have ended, `{last}` last, version {}", self.version),
+        }
+    }
+}
+
+impl Rules {
+    /// How long this version keeps recordings of a tier: what the tier says, or what the last of the purposes says that open it, if all of them
+    /// say something; the shorter of the two. `None` if it sets no limit, or knows no such tier.
+    pub fn limit(&self, tier: &Tier) -> Option<Limit> {
+        let rule = self.tier(tier)?;
+        let of_tier = rule.retention.map(|period| (period, Clause::Tier));
+        let opening = self.document().purposes.iter().filter(|purpose| purpose.tiers.contains(tier));
+        let ends = opening.map(|purpose| purpose.retention.map(|period| (period, Clause::Purposes(purpose.name.clone()))));
+        // One without an end, and there is none for all.
+        let last = ends.collect::<Option<Vec<_>>>().and_then(|ends| ends.into_iter().max_by_key(|(period, _)| *period));
+        let (period, clause) = of_tier.into_iter().chain(last).min_by_key(|(period, _)| *period)?;
+        Some(Limit { period, clause, version: self.shared_version(), effective: self.document().effective })
+    }
+}
+
+/// The limits that count for recordings of a tier which are pinned to a version: of the version in force, and of that one where it is known.
+pub fn limits(tier: &Tier, pinned: &str, rulebook: &Rulebook) -> Vec<Limit> {
+    let current = rulebook.current();
+    let pinned = rulebook.find(pinned).filter(|pinned| pinned.digest() != current.digest());
+    [Some(current), pinned].into_iter().flatten().filter_map(|rules| rules.limit(tier)).collect()
+}
+
+/// From when on this recording is kept no longer; `None` without a limit.
+pub fn due(recording: &Recording, rulebook: &Rulebook) -> Option<Timestamp> {
+    due_by(recording, rulebook).map(|(due, _)| due)
+}
+
+/// The same, and by which clause.
+pub fn due_by(recording: &Recording, rulebook: &Rulebook) -> Option<(Timestamp, Limit)> {
+    let limits = limits(&recording.tier, &recording.policy_digest, rulebook).into_iter();
+    limits.map(|limit| (limit.end(recording.collected_at), limit)).min_by_key(|(end, _)| *end)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::{id::RecordingId, recording::State};
+
+    const DAY: Duration = Duration::from_secs(86_400);
+    const COLLECTED: Timestamp = Timestamp::from_millis(1_800_000_000_000);
+
+    /// A policy in which the tier `t` has this retention, and these purposes open it; another tier has neither.
+    fn rules(version: &str, effective: &str, tier: Option<u64>, purposes: &[Option<u64>]) -> Rules {
+        let retention = |days: Option<u64>| days.map(|days| format!("retention = \"{days}d\"\n")).unwrap_or_default();
+        let mut text = format!(
+            "version = \"{version}\"\neffective = {effective}\ndefault_tier = \"t\"\n[controller]\nname = \"C\"\ncontact = \"c\"\n[roles]\nr = \"R\"\n\
+             [actions]\ncatalogue = []\nshred = []\naudit = []\n[[tiers]]\nname = \"t\"\ndescription = \"T\"\ngrant_lifetime = \"1h\"\n{}\
+             [[tiers]]\nname = \"other\"\ndescription = \"O\"\ngrant_lifetime = \"1h\"\n",
+            retention(tier)
+        );
+        for (number, days) in purposes.iter().enumerate() {
+            text += &format!(
+                "[[purposes]]\nname = \"p{number}\"\ntext = \"P\"\ndpv = \"https://w3id.org/dpv#Purpose\"\ntiers = [\"t\"]\nroles = [\"r\"]\njustification = false\n{}",
+                retention(*days)
+            );
+        }
+        Rules::parse(version, &text).unwrap()
+    }
+
+    fn recording(tier: &str, pinned: &str) -> Recording {
+        Recording {
+            id: RecordingId::random(&mut rand::rng()),
+            state: State::Sealed,
+            account: format!("AC{}", "0".repeat(32)).parse().unwrap(),
+            source_sid: format!("RE{}", "0".repeat(32)).parse().unwrap(),
+            call: None,
+            conference: None,
+            source: None,
+            source_status: "completed".into(),
+            error_code: None,
+            duration_s: None,
+            channels: None,
+            tier: tier.parse().unwrap(),
+            policy_version: "x".into(),
+            policy_digest: pinned.into(),
+            started_at: None,
+            announced_at: COLLECTED,
+            sealed_at: None,
+            shredded_at: None,
+            collected_at: COLLECTED,
+            labels: Default::default(),
+            holds: 0,
+            revoked_at: None,
+            quarantine_ends: None,
+        }
+    }
+
+    #[test]
+    fn one_version_keeps_for_the_shorter_of_tier_and_purposes() {
+        let purposes = |name: &str| Clause::Purposes(name.parse().unwrap());
+        for (tier, opening, expected) in [
+            (None, &[][..], None),
+            (Some(9), &[], Some((9, Clause::Tier))),
+            (None, &[None], None),
+            (Some(9), &[None], Some((9, Clause::Tier))),
+            (None, &[Some(5)], Some((5, purposes("p0")))),
+            (None, &[Some(5), Some(7)], Some((7, purposes("p1")))),
+            (None, &[Some(5), None], None),
+            (Some(6), &[Some(5), None], Some((6, Clause::Tier))),
+            (Some(6), &[Some(5), Some(7)], Some((6, Clause::Tier))),
+            (Some(9), &[Some(7), Some(5)], Some((7, purposes("p0")))),
+        ] {
+            let limit = rules("1", "2026-01-01", tier, opening).limit(&"t".parse().unwrap());
+            let found = limit.map(|limit| (limit.period.as_secs() / 86_400, limit.clause));
+            assert_eq!(found, expected, "{tier:?} {opening:?}");
+        }
+        let rules = rules("1", "2026-01-01", Some(9), &[Some(5)]);
+        for tier in ["other", "absent"] {
+            assert_eq!(rules.limit(&tier.parse().unwrap()), None, "{tier}");
+        }
+    }
+
+    #[test]
+    fn the_earlier_end_of_the_current_and_the_pinned_version_counts() {
+        let days = |current: Option<u64>, pinned: Option<u64>| {
+            let old = rules("old", "2026-01-01", pinned, &[]);
+            let digest = old.digest().to_owned();
+            let book = Rulebook::new(rules("new", "2026-01-01", current, &[]), [old]);
+            due_by(&recording("t", &digest), &book).map(|(due, limit)| (due.since(COLLECTED).as_secs() / 86_400, limit.version.to_string()))
+        };
+        let found = |days: u64, version: &str| Some((days, version.to_owned()));
+        assert_eq!(days(Some(9), Some(5)), found(5, "old"));
+        assert_eq!(days(Some(5), Some(9)), found(5, "new"));
+        assert_eq!(days(None, Some(5)), found(5, "old"));
+        assert_eq!(days(Some(5), None), found(5, "new"));
+        assert_eq!(days(None, None), None);
+    }
+
+    #[test]
+    fn a_version_that_is_not_known_and_one_that_is_not_in_force_end_nothing() {
+        let book = Rulebook::new(rules("1", "2026-01-01", Some(9), &[]), []);
+        assert_eq!(due(&recording("t", "unknown"), &book), Some(COLLECTED.after(9 * DAY)));
+        assert_eq!(due(&recording("other", "unknown"), &book), None);
+        let effective = Timestamp::parse_rfc3339("2099-01-01T00:00:00Z").unwrap();
+        let future = Rulebook::new(rules("2", "2099-01-01", Some(9), &[]), []);
+        assert_eq!(due(&recording("t", "unknown"), &future), Some(effective));
+        let limit = limits(&"t".parse().unwrap(), "unknown", &future).remove(0);
+        assert_eq!(limit.due_until(effective.before(Duration::from_millis(1))), None);
+        assert_eq!(limit.due_until(effective), Some(effective.before(9 * DAY)));
+    }
+}
