@@ -10,11 +10,14 @@
 //! - Zero rows where one was expected is an error.
 
 pub mod accept;
+pub mod approvals;
 pub mod audit;
+pub mod budgets;
 #[cfg(test)]
 mod conformance;
 pub mod epochs;
 mod error;
+pub mod exports;
 pub mod grants;
 pub mod image;
 pub mod keys;

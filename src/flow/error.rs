@@ -24,6 +24,12 @@ pub enum Error {
         /// Its receipt.
         receipt: ReceiptId,
     },
+    /// Nobody decides on their own request.
+    #[error("nobody approves or refuses their own request")]
+    OwnRequest,
+    /// What was asked for comes too late: somebody, or time, has decided otherwise. The text says what, and the way out.
+    #[error("{0}")]
+    Settled(&'static str),
     /// Something that was asked for makes no sense; the text names the field.
     #[error("{0}")]
     Invalid(String),

@@ -10,7 +10,7 @@ use crate::{
     evidence::NewEntry,
     keyring,
     ledger::{
-        Tx, audit,
+        Tx, audit, budgets, grants,
         recordings::{self, SealedArtefact},
     },
     model::{
@@ -65,18 +65,35 @@ impl Vault {
     /// # Errors
     /// [`Error::Gone`] if nothing of the recording is sealed.
     pub async fn playable(&self, grant: &Grant) -> Result<Playable, Error> {
+        self.find_playable(grant, Artefact::Audio).await?.ok_or(Error::Gone)
+    }
+
+    /// As [`Self::playable`] for one kind of artefact; `None` if the recording has none of this kind.
+    ///
+    /// # Errors
+    /// The ledger's.
+    pub async fn find_playable(&self, grant: &Grant, artefact: Artefact) -> Result<Option<Playable>, Error> {
         let mut tx = self.0.ledger.read().await?;
         let sealed = recordings::artefacts(&mut tx, grant.recording()).await?;
-        let sealed = sealed.into_iter().find(|sealed| sealed.artefact == Artefact::Audio).ok_or(Error::Gone)?;
-        Ok(Playable { sealed, recording: grant.recording() })
+        let sealed = sealed.into_iter().find(|sealed| sealed.artefact == artefact);
+        Ok(sealed.map(|sealed| Playable { sealed, recording: grant.recording() }))
     }
 
     /// Opens a byte range, start inclusive, end exclusive, within `0..playable.len()`. When this returns, the audit entry is durable, and
     /// header and final segment are authenticated; no byte has been released yet.
     ///
+    /// The first opening of a grant is counted; with a `budget`, only as long as the day's count does not go beyond it.
+    ///
     /// # Errors
-    /// [`Error::Gone`] after a fence; [`Error::Seal`] when the object is not what was sealed.
-    pub async fn open(&self, grant: &Grant, id: GrantId, playable: &Playable, range: Range<u64>) -> Result<Listening, Error> {
+    /// [`Error::Gone`] after a fence; [`Error::BudgetSpent`]; [`Error::Seal`] when the object is not what was sealed.
+    pub async fn open(
+        &self,
+        grant: &Grant,
+        id: GrantId,
+        budget: Option<u32>,
+        playable: &Playable,
+        range: Range<u64>,
+    ) -> Result<Listening, Error> {
         let vault = &*self.0;
         if playable.recording != grant.recording() {
             return Err(Error::Gone);
@@ -86,9 +103,10 @@ impl Vault {
         let layout = Layout::of(sealed.sealed_len, segment)?;
         // Reading ciphertext releases nothing, so it need not wait for the audit entry.
         let ends = [layout.header(), layout.final_segment()];
-        let (key, ends) = tokio::try_join!(vault.unit(|| self.release_key(grant, id, leg, sealed.artefact, range.clone())), async {
-            Ok(vault.store.read_ranges(sealed.object, &ends).await?)
-        },)?;
+        let (key, ends) =
+            tokio::try_join!(vault.unit(|| self.release_key(grant, (id, budget), leg, sealed.artefact, range.clone())), async {
+                Ok(vault.store.read_ranges(sealed.object, &ends).await?)
+            },)?;
         let [header, last] = <[Bytes; 2]>::try_from(ends).map_err(|_| crate::seal::Error::Truncated)?;
         let context = Context { vault: vault.id, recording: grant.recording(), leg, artefact: sealed.artefact };
         let key = keyring::artefact_key(&key, leg, sealed.artefact);
@@ -124,11 +142,23 @@ impl Vault {
     }
 
     /// The unit of work that writes the entry and reads the key, in one view of the ledger. No audit, no access.
-    async fn release_key(&self, grant: &Grant, id: GrantId, leg: Leg, artefact: Artefact, range: Range<u64>) -> Result<Key, Error> {
+    async fn release_key(
+        &self,
+        grant: &Grant,
+        (id, budget): (GrantId, Option<u32>),
+        leg: Leg,
+        artefact: Artefact,
+        range: Range<u64>,
+    ) -> Result<Key, Error> {
         let vault = &*self.0;
+        let now = vault.clock.now();
         let mut tx: Tx = vault.ledger.begin().await?;
         let key = vault.record_key(&mut tx, grant.recording(), leg).await?;
-        audit::append(&mut tx, NewEntry::opening_started(vault.clock.now(), grant, id, artefact, &range)).await?;
+        let is_first = grants::open(&mut tx, id, now).await?;
+        if is_first && !budgets::spend(&mut tx, grant.principal(), grant.purpose(), budget, now).await? {
+            return Err(Error::BudgetSpent);
+        }
+        audit::append(&mut tx, NewEntry::opening_started(now, grant, id, artefact, &range)).await?;
         tx.commit().await?;
         Ok(key)
     }

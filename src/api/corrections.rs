@@ -1,0 +1,44 @@
+//! Corrections over HTTP.
+
+use std::collections::BTreeMap;
+
+use axum::{Json, extract::State};
+use serde::Deserialize;
+
+use super::{
+    Api, Problem,
+    catalogue::RecordingBody,
+    gate::{Bearer, Document, Id},
+};
+use crate::{
+    flow::Correction,
+    model::{id::RecordingId, name::Label},
+    policy::Action,
+};
+
+/// What is to be put right.
+#[derive(Deserialize, utoipa::ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct CorrectionRequest {
+    /// New values by label, of the labels that the policy declares; 1 to 64 characters, and never personal data. Null takes a label away; those that are
+    /// not named stay as they are.
+    #[schema(value_type = BTreeMap<String, Option<String>>)]
+    #[serde(default)]
+    labels: BTreeMap<Label, Option<String>>,
+}
+
+/// Corrects what the catalogue says of a recording. Which fields is written down, their values are not.
+#[utoipa::path(patch, path = "/v1/recordings/{id}", tag = "recordings", params(("id" = String, Path)), security(("bearer" = [])),
+    request_body = CorrectionRequest,
+    responses((status = 200, body = RecordingBody), (status = 400, body = Problem), (status = 401, body = Problem), (status = 403, body = Problem),
+        (status = 404, body = Problem), (status = 410, body = Problem)))]
+pub(super) async fn correct(
+    State(api): State<Api>,
+    bearer: Bearer,
+    Id(id): Id<RecordingId>,
+    Document(request): Document<CorrectionRequest>,
+) -> Result<Json<RecordingBody>, Problem> {
+    let permit = bearer.permit(&api, Action::Correct, Some(id)).await?;
+    let correction = Correction { labels: request.labels };
+    Ok(Json(api.flow.correct(&permit, id, &correction).await?.into()))
+}
