@@ -8,6 +8,7 @@
 mod approval;
 mod audit;
 mod check;
+mod consent;
 mod custody;
 mod drill;
 mod epoch;
@@ -73,6 +74,9 @@ enum Command {
         #[arg(long)]
         dry_run: bool,
     },
+    /// Record and list statements of consent.
+    #[command(subcommand)]
+    Consent(consent::Consent),
     /// Put a recording into another tier; its key moves, its ciphertext does not.
     Move {
         /// The recording.
@@ -106,7 +110,7 @@ enum Command {
         /// Only of this recording.
         recording: Option<RecordingId>,
     },
-    /// Remove ciphertext that no recording owns, and uploads that nobody finished.
+    /// Remove ciphertext that no recording owns, and uploads that nobody finished; shred what waited in vain for consent.
     Sweep {
         /// Only what is older than this many hours.
         #[arg(long, default_value_t = 24, value_parser = clap::value_parser!(u32).range(1..))]
@@ -164,6 +168,7 @@ impl Cli {
             Command::Token(command) => command.perform(open(&file).await?, out).await,
             Command::Policy(command) => command.perform(&file, out),
             Command::Shred { recordings, reason, dry_run } => recordings::shred(open(&file).await?, recordings, reason, dry_run, out).await,
+            Command::Consent(command) => command.perform(open(&file).await?, out).await,
             Command::Move { recording, tier, dry_run } => epoch::move_to(open(&file).await?, recording, tier, dry_run, out).await,
             Command::Epoch(command) => command.perform(open(&file).await?, out).await,
             Command::Rotate { tier, dry_run } => epoch::rotate(open(&file).await?, tier, dry_run, out).await,

@@ -17,6 +17,7 @@ mod decide;
 mod document;
 mod facts;
 mod permit;
+mod quarantine;
 mod reason;
 mod rules;
 
@@ -31,6 +32,7 @@ pub use self::{
     },
     facts::Facts,
     permit::{Action, Permit, permit},
+    quarantine::{covers_recording, quarantine, quarantining},
     reason::{Denial, Reason, Refusal},
     rules::{Rulebook, Rules},
 };

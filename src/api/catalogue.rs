@@ -82,6 +82,9 @@ pub(super) struct RecordingBody {
     sealed_at: Option<Timestamp>,
     #[schema(value_type = Option<String>)]
     shredded_at: Option<Timestamp>,
+    /// When it is shredded unless evidence of consent arrives; null if it is in no quarantine.
+    #[schema(value_type = Option<String>)]
+    quarantine_ends: Option<Timestamp>,
 }
 
 /// A recording with what hangs on it.
@@ -168,6 +171,7 @@ impl From<Recording> for RecordingBody {
             announced_at: recording.announced_at,
             sealed_at: recording.sealed_at,
             shredded_at: recording.shredded_at,
+            quarantine_ends: recording.quarantine_ends,
         }
     }
 }

@@ -4,11 +4,13 @@ use std::collections::BTreeMap;
 
 use axum::{Json, extract::State};
 use serde::Deserialize;
+use serde_json::Value;
 
 use super::{
     Api, Problem,
     catalogue::RecordingBody,
     gate::{Bearer, Document, Id},
+    parties,
 };
 use crate::{
     flow::Correction,
@@ -25,6 +27,9 @@ pub(super) struct CorrectionRequest {
     #[schema(value_type = BTreeMap<String, Option<String>>)]
     #[serde(default)]
     labels: BTreeMap<Label, Option<String>>,
+    /// Who really had a place in its conversation, by `leg` and `number` as they are named at first; without a number: nobody who is known.
+    #[schema(value_type = Vec<Object>)]
+    parties: Option<Value>,
 }
 
 /// Corrects what the catalogue says of a recording. Which fields is written down, their values are not.
@@ -39,6 +44,7 @@ pub(super) async fn correct(
     Document(request): Document<CorrectionRequest>,
 ) -> Result<Json<RecordingBody>, Problem> {
     let permit = bearer.permit(&api, Action::Correct, Some(id)).await?;
-    let correction = Correction { labels: request.labels };
+    let parties = request.parties.as_ref().map(parties::read_all).transpose().map_err(Problem::bad_request)?;
+    let correction = Correction { labels: request.labels, parties: parties.unwrap_or_default() };
     Ok(Json(api.flow.correct(&permit, id, &correction).await?.into()))
 }

@@ -102,10 +102,8 @@ impl From<flow::Error> for Problem {
                 let detail = "Nobody approves or refuses their own request: somebody else with a role that may approve it must.";
                 Self::new(StatusCode::FORBIDDEN, "urn:recvault:problem:own-request", "Your own request", detail)
             }
-            flow::Error::Settled(detail) => {
-                Self::new(StatusCode::CONFLICT, "urn:recvault:problem:settled", "Decided otherwise", format!("Too late: {detail}."))
-            }
             flow::Error::Invalid(detail) => Self::bad_request(detail),
+            flow::Error::Conflict(detail) => Self::new(StatusCode::CONFLICT, "urn:recvault:problem:conflict", "Conflict", detail),
             flow::Error::Shredded { at, receipt } => {
                 let detail = format!("The recording was shredded at {at}. Its receipt is at `/v1/receipts/{receipt}`.");
                 let problem = Self::new(StatusCode::GONE, "urn:recvault:problem:shredded", "Shredded", detail);

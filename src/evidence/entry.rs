@@ -5,6 +5,7 @@
 //! A justification may name people, so only its presence is written down.
 
 mod access;
+mod consent;
 
 use std::{fmt, ops::Range, str::FromStr};
 

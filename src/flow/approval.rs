@@ -139,7 +139,7 @@ impl Flow {
     /// Decides on somebody else's request, or takes an approval back. To say the same again changes nothing.
     ///
     /// # Errors
-    /// [`Error::OwnRequest`]; [`Error::Denied`] where none of their roles may approve it; [`Error::Settled`] for a request that is over or refused.
+    /// [`Error::OwnRequest`]; [`Error::Denied`] where none of their roles may approve it; [`Error::Conflict`] for a request that is over or refused.
     pub async fn decide_approval(&self, principal: &Principal, id: ApprovalId, approve: bool) -> Result<ApprovalRow, Error> {
         let now = self.now();
         let mut tx = self.0.ledger.read().await?;
@@ -159,8 +159,8 @@ impl Flow {
         }
         let to = match (row.stage, approve) {
             (Stage::Refused, false) => return Ok(row),
-            (Stage::Refused, true) => return Err(Error::Settled("the request was refused; the requester may ask again")),
-            _ if row.expires_at <= now => return Err(Error::Settled("the request is over; the requester may ask again")),
+            (Stage::Refused, true) => return Err(Error::Conflict("the request was refused; the requester may ask again".into())),
+            _ if row.expires_at <= now => return Err(Error::Conflict("the request is over; the requester may ask again".into())),
             (Stage::Approved, true) => return Ok(row),
             (Stage::Requested, true) => Stage::Approved,
             (Stage::Requested | Stage::Approved, false) => Stage::Refused,
@@ -180,7 +180,7 @@ impl Flow {
             })
             .await
             .map_err(|error| match error {
-                crate::ledger::Error::Stale(_) => Error::Settled("somebody else has just decided on it; look again"),
+                crate::ledger::Error::Stale(_) => Error::Conflict("somebody else has just decided on it; look again".into()),
                 other => other.into(),
             })?;
         Ok(decided)

@@ -2,16 +2,17 @@
 //!
 //! Owns the gathering. Refuses to decide.
 
-use std::net::IpAddr;
+use std::{collections::BTreeMap, net::IpAddr};
 
 use super::{
     Error,
-    facts::{Known, known},
+    facts::{Known, known, known_all},
 };
 use crate::{
     ledger::{Tx, approvals, budgets},
     model::{
         access::{Principal, Ticket},
+        id::RecordingId,
         name::Purpose,
         recording::Recording,
         time::Timestamp,
@@ -63,6 +64,23 @@ impl Circumstances {
             approved_until: approvals::approved_until(tx, recording.id, principal.id, purpose, now).await?,
             openings_today: budgets::used(tx, principal.id, purpose, now).await?,
         })
+    }
+
+    /// The same for many recordings, each of which has its place in the answer.
+    pub(super) async fn gather_all(
+        tx: &mut Tx,
+        principal: &Principal,
+        recordings: &[Recording],
+        purpose: &Purpose,
+        now: Timestamp,
+    ) -> Result<BTreeMap<RecordingId, Self>, Error> {
+        let openings_today = budgets::used(tx, principal.id, purpose, now).await?;
+        let mut all = BTreeMap::new();
+        for (id, known) in known_all(tx, recordings).await? {
+            let approved_until = approvals::approved_until(tx, id, principal.id, purpose, now).await?;
+            all.insert(id, Self { known, approved_until, openings_today });
+        }
+        Ok(all)
     }
 
     /// The facts of a request about which nothing else is said than its purpose.

@@ -27,12 +27,12 @@ pub enum Error {
     /// Nobody decides on their own request.
     #[error("nobody approves or refuses their own request")]
     OwnRequest,
-    /// What was asked for comes too late: somebody, or time, has decided otherwise. The text says what, and the way out.
-    #[error("{0}")]
-    Settled(&'static str),
     /// Something that was asked for makes no sense; the text names the field.
     #[error("{0}")]
     Invalid(String),
+    /// Something else stands already where this was to be; the text names it, and the way out.
+    #[error("{0}")]
+    Conflict(String),
     /// The policy cannot be put in force.
     #[error("{0}")]
     Policy(String),

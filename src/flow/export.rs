@@ -7,7 +7,7 @@ mod archive;
 mod listening;
 mod tar;
 
-use std::{collections::BTreeSet, net::IpAddr};
+use std::net::IpAddr;
 
 use bytes::Bytes;
 use futures_util::Stream;
@@ -25,10 +25,10 @@ use crate::{
         id::{ReceiptId, RecordingId, SubjectId},
         name::Purpose,
         recording::{Recording, State},
-        subject::{Address, Conversation},
+        subject::Address,
         time::Timestamp,
     },
-    policy::{self, Action, Decision, Denial, decide},
+    policy::{self, Action, Decision, Denial, Reason, decide},
 };
 
 /// Recordings looked up, and refusals written down, at a time.
@@ -46,12 +46,10 @@ struct Plan {
     /// In the order of their ids.
     included: Vec<RecordingId>,
     left_out: Vec<LeftOut>,
-    /// The conversations that the principal may know of; `None`: all.
-    conversations: Option<BTreeSet<Conversation>>,
-    /// Why statements of consent are not in it, if they are not.
-    no_consents: Option<Denial>,
-    /// Why the log is not in it, if it is not.
-    no_listening: Option<Denial>,
+    /// Why statements of consent are not in it; empty if they are.
+    no_consents: Vec<Why>,
+    /// Why the log is not in it; empty if it is.
+    no_listening: Vec<Why>,
 }
 
 /// A recording that is not in it.
@@ -73,6 +71,10 @@ struct Why {
 }
 
 impl Why {
+    fn of(reason: Reason) -> Self {
+        Self { code: reason.code(), text: reason.text().to_owned() }
+    }
+
     fn all(denial: &Denial) -> Vec<Self> {
         denial.refusals().iter().map(|refusal| Self { code: refusal.reason.code(), text: refusal.sentence() }).collect()
     }
@@ -106,7 +108,11 @@ impl Flow {
         if let Err(denial) = policy::may_state(principal, &asking.purpose, asking.justification, &self.0.rulebook, now) {
             return Err(self.refuse_request(principal, "export", denial).await?);
         }
-        let permitted = |action| policy::permit(principal, action, &self.0.rulebook, now).err();
+        let against =
+            |action| policy::permit(principal, action, &self.0.rulebook, now).map_or_else(|denial| Why::all(&denial), |_| Vec::new());
+        let mut no_consents = against(Action::Consent);
+        // What is said of a person holds in every account.
+        no_consents.extend((!principal.accounts.is_empty()).then(|| Why::of(Reason::AccountUnknownToPrincipal)));
         let mut plan = Plan {
             subject: self.0.vault.subject(address),
             principal: principal.clone(),
@@ -117,9 +123,8 @@ impl Flow {
             made_at: now,
             included: Vec::new(),
             left_out: Vec::new(),
-            conversations: (!principal.accounts.is_empty()).then(BTreeSet::new),
-            no_consents: permitted(Action::Consent),
-            no_listening: permitted(Action::Audit),
+            no_consents,
+            no_listening: against(Action::Audit),
         };
         let mut after = None;
         loop {
@@ -147,8 +152,9 @@ impl Flow {
         let mut tx = self.0.ledger.read().await?;
         let mut found: Vec<Recording> = recordings::find_all(&mut tx, ids).await?;
         found.sort_by_key(|recording| recording.id);
+        let mut circumstances = Circumstances::gather_all(&mut tx, &plan.principal, &found, &plan.purpose, now).await?;
         for recording in found {
-            let mut circumstances = Circumstances::gather(&mut tx, &plan.principal, &recording, &plan.purpose, now).await?;
+            let Some(mut circumstances) = circumstances.remove(&recording.id) else { continue };
             // Those before it in the archive will have been opened by then.
             let before = u32::try_from(plan.included.len()).unwrap_or(u32::MAX);
             circumstances.openings_today = circumstances.openings_today.saturating_add(before);
@@ -163,10 +169,6 @@ impl Flow {
             };
             if denial.as_ref().is_some_and(Denial::is_hidden) {
                 continue;
-            }
-            if let Some(known) = &mut plan.conversations {
-                known.extend(recording.call.clone().map(Conversation::Call));
-                known.extend(recording.conference.clone().map(Conversation::Conference));
             }
             match denial {
                 None => plan.included.push(recording.id),

@@ -152,6 +152,11 @@ impl Rulebook {
         &self.current
     }
 
+    /// Every version, the current one first.
+    pub fn versions(&self) -> impl Iterator<Item = &Rules> {
+        std::iter::once(&self.current).chain(self.earlier.values())
+    }
+
     /// The version with this digest, current or earlier.
     pub fn find(&self, digest: &str) -> Option<&Rules> {
         if *self.current.digest == *digest { Some(&self.current) } else { self.earlier.get(digest) }

@@ -7,15 +7,18 @@ use futures_util::{Stream, StreamExt as _};
 use serde_json::{Value, json};
 
 use super::{
-    Plan, Why, listening,
+    Plan, listening,
     tar::{self, Out},
 };
 use crate::{
     flow::{Ended, Error, Flow, Given, Heard, asking::Circumstances},
-    ledger::{exports, recordings},
+    ledger::{consents, recordings},
     model::{artefact::Artefact, consent::Whom, id::RecordingId, recording::Recording},
     policy::{Decision, Grant, View, decide},
 };
+
+/// Statements looked up at a time.
+const PAGE: i64 = 200;
 
 /// The archive of a plan.
 pub(super) fn stream(flow: Flow, plan: Plan) -> impl Stream<Item = Result<Bytes, Ended>> + Send {
@@ -36,14 +39,14 @@ pub(super) fn ended(error: Error) -> Ended {
 
 async fn write(flow: Flow, plan: Plan, mut out: Out) -> Result<(), Ended> {
     out.whole("manifest.json", pretty(&manifest(&flow, &plan))).await?;
-    if plan.no_consents.is_none() {
-        let consents = consents(&flow, &plan).await.map_err(ended)?;
+    if plan.no_consents.is_empty() {
+        let consents = statements(&flow, &plan).await.map_err(ended)?;
         out.whole("consents.json", pretty(&consents)).await?;
     }
     for id in &plan.included {
         recording(&flow, &plan, *id, &mut out).await?;
     }
-    if plan.no_listening.is_none() {
+    if plan.no_listening.is_empty() {
         listening::write(&flow, &plan, &mut out).await?;
     }
     out.end().await
@@ -53,7 +56,7 @@ async fn write(flow: Flow, plan: Plan, mut out: Out) -> Result<(), Ended> {
 fn manifest(flow: &Flow, plan: &Plan) -> Value {
     let rules = flow.rulebook().current();
     let missing = [("consents.json", &plan.no_consents), ("listening.json", &plan.no_listening)];
-    let missing = missing.into_iter().filter_map(|(file, denial)| Some(json!({ "file": file, "reasons": Why::all(denial.as_ref()?) })));
+    let missing = missing.into_iter().filter(|(_, why)| !why.is_empty()).map(|(file, why)| json!({ "file": file, "reasons": why }));
     json!({
         "vault": flow.vault().id(),
         "subject": plan.subject,
@@ -71,14 +74,22 @@ fn manifest(flow: &Flow, plan: &Plan) -> Value {
 }
 
 /// Every statement about the person, with the evidence for it.
-async fn consents(flow: &Flow, plan: &Plan) -> Result<Value, Error> {
-    let found = exports::statements(&mut flow.0.ledger.read().await?, plan.subject).await?;
+async fn statements(flow: &Flow, plan: &Plan) -> Result<Value, Error> {
+    let (mut found, mut after) = (Vec::new(), None);
+    loop {
+        let page = consents::page(&mut flow.0.ledger.read().await?, plan.subject, after, PAGE).await?;
+        let is_last = page.len() < usize::try_from(PAGE).unwrap_or_default();
+        after = page.last().map(|row| (row.statement.recorded_at, row.statement.id));
+        found.extend(page);
+        if is_last {
+            break;
+        }
+    }
     let mut items = Vec::with_capacity(found.len());
     for sealed in found {
         let said = &sealed.statement;
         let about = match &said.whom {
             Whom::Subject(subject) => json!({ "subject": subject }),
-            Whom::Leg(conversation, _) if plan.conversations.as_ref().is_some_and(|known| !known.contains(conversation)) => continue,
             Whom::Leg(conversation, leg) => json!({ "conversation": conversation.as_str(), "leg": leg }),
         };
         let evidence = match sealed.evidence.as_slice() {
