@@ -11,6 +11,9 @@
 //! INVARIANT: what is published is what is enforced; a grant names the digest of the file it was decided by. Deny is the default.
 
 mod approval;
+#[cfg(test)]
+mod cast;
+mod cedar;
 mod classify;
 mod consent;
 mod decide;
@@ -22,7 +25,7 @@ mod reason;
 mod rules;
 
 pub use self::{
-    approval::{approvable, approval_lifetime, breaks_glass, budget, may_approve, may_state, over_budget},
+    approval::{approvable, approval_lifetime, may_approve, may_state, over_budget},
     classify::{Announcement, Classification},
     consent::Consents,
     decide::{Decision, Grant, MAX_JUSTIFICATION, View, decide},

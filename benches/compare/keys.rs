@@ -148,7 +148,7 @@ impl Place {
             let playable = vault.vault.playable(&grant).await?;
             let begun = Instant::now();
             let id = GrantId::random(&mut rand::rng());
-            drop(vault.vault.open(&grant, id, None, &playable, 0..1).await?);
+            drop(vault.vault.open(&grant, id, &playable, 0..1).await?);
             took.push(begun.elapsed());
         }
         Ok(Row::alone(format!("opening, key look-up and durable audit entry, {}", self.name), spread(&mut took), "", None))

@@ -72,7 +72,7 @@ impl Flow {
     pub(super) async fn give(&self, facts: &Facts<'_>, grant: Grant) -> Result<Given, Error> {
         let (token, grant_id) = (Token::random(TokenKind::Grant, &mut rand::rng()), GrantId::random(&mut rand::rng()));
         let now = self.now();
-        let is_broken = policy::breaks_glass(facts, &self.0.rulebook, now);
+        let is_broken = grant.is_break_glass();
         let row = GrantRow {
             id: grant_id,
             recording: grant.recording(),
@@ -153,8 +153,7 @@ impl Flow {
     pub async fn listen(&self, heard: &Heard, range: Range<u64>) -> Result<impl Stream<Item = Result<Bytes, Ended>> + Send + use<>, Error> {
         // Before the key is read: see `streams`.
         let registered = self.0.streams.register(heard.grant.recording());
-        let budget = policy::budget(heard.grant.purpose(), &heard.recording, &self.0.rulebook);
-        let bytes = match self.0.vault.open(&heard.grant, heard.id, budget, &heard.playable, range).await {
+        let bytes = match self.0.vault.open(&heard.grant, heard.id, &heard.playable, range).await {
             Ok(bytes) => bytes,
             Err(vault::Error::Gone) => return Err(Error::NotFound),
             Err(vault::Error::BudgetSpent) => return Err(self.over_budget(heard).await?),
@@ -197,7 +196,7 @@ impl Flow {
     async fn over_budget(&self, heard: &Heard) -> Result<Error, Error> {
         let justification = heard.grant.is_justified().then_some(GIVEN_BEFORE);
         let facts = Facts { justification, ..Facts::new(&heard.principal, &heard.recording, heard.grant.purpose().clone()) };
-        self.refuse(&facts, Some(heard.id), policy::over_budget(&self.0.rulebook)).await
+        self.refuse(&facts, Some(heard.id), policy::over_budget(heard.grant.purpose(), &self.0.rulebook)).await
     }
 
     /// Writes a refusal down and turns it into what the asker may know.

@@ -1,4 +1,4 @@
-//! The agreement of a second person, and other bounds on what is otherwise allowed: who may agree, for how long, and how many openings a day.
+//! The agreement of a second person, and other questions beside a decision: who may agree and for how long, who may ask about a person.
 //!
 //! Owns the questions that come before and after a decision. Refuses to decide about plaintext: that is the decision's. Both versions count, the one in
 //! force and the one to which a recording is pinned, and the narrower holds.
@@ -8,8 +8,7 @@ use std::time::Duration;
 use super::{
     MAX_JUSTIFICATION,
     document::Approval,
-    facts::Facts,
-    reason::{Denial, Reason, Reasons},
+    reason::{Denial, Grounds, Reason},
     rules::{Rulebook, Rules, has_any},
 };
 use crate::model::{
@@ -30,19 +29,19 @@ pub fn approval_lifetime(recording: &Recording, rulebook: &Rulebook) -> Option<D
 /// The refusal with every reason; hidden where the principal may not know that the recording exists.
 pub fn may_approve(principal: &Principal, recording: &Recording, rulebook: &Rulebook, now: Timestamp) -> Result<(), Denial> {
     let rules = rulebook.current();
-    let mut reasons = Reasons::default();
-    reasons.add_if(!rules.is_in_force(now), Reason::PolicyNotInForce);
-    reasons.add_if(rulebook.find(&recording.policy_digest).is_none(), Reason::PolicyUnknown);
-    reasons.add_if(!principal.knows(&recording.account), Reason::AccountUnknownToPrincipal);
-    reasons.add_if(rules.tier(&recording.tier).is_none(), Reason::TierUnknown);
+    let mut against = Grounds::default();
+    against.add_if(!rules.is_in_force(now), Reason::PolicyNotInForce, "effective");
+    against.add_if(rulebook.find(&recording.policy_digest).is_none(), Reason::PolicyUnknown, "fixed/pin");
+    against.add_if(!principal.knows(&recording.account), Reason::AccountUnknownToPrincipal, "fixed/account");
+    against.add_if(rules.tier(&recording.tier).is_none(), Reason::TierUnknown, "tiers");
     let mut asked = asked_for(recording, rulebook).peekable();
     let may = asked.peek().is_some() && asked.all(|approval| has_any(principal, &approval.roles));
-    reasons.add_if(!may, Reason::RoleNotAllowed);
-    if reasons.is_empty() {
+    against.add_if(!may, Reason::RoleNotAllowed, format!("tiers/{}/approval", recording.tier));
+    if against.is_empty() {
         return Ok(());
     }
     let hidden = !principal.knows(&recording.account) || !rules.shows_recordings_to(principal);
-    Err(Denial::new(reasons, Reasons::default(), None, hidden, rules.shared_digest()))
+    Err(Denial::new(&against, &Grounds::default(), None, hidden, rules.shared_digest()))
 }
 
 /// The tiers for whose recordings this principal may approve, by the version in force.
@@ -54,32 +53,20 @@ pub fn approvable(principal: &Principal, rulebook: &Rulebook, now: Timestamp) ->
     let theirs = rules.document().tiers.iter();
     let theirs = theirs.filter(|tier| tier.approval.as_ref().is_some_and(|approval| has_any(principal, &approval.roles)));
     let theirs: Vec<Tier> = theirs.map(|tier| tier.name.clone()).collect();
-    let mut reasons = Reasons::default();
-    reasons.add_if(!rules.is_in_force(now), Reason::PolicyNotInForce);
-    reasons.add_if(theirs.is_empty(), Reason::RoleNotAllowed);
-    if reasons.is_empty() {
+    let mut against = Grounds::default();
+    against.add_if(!rules.is_in_force(now), Reason::PolicyNotInForce, "effective");
+    against.add_if(theirs.is_empty(), Reason::RoleNotAllowed, "tiers/approval");
+    if against.is_empty() {
         return Ok(theirs);
     }
     let hidden = !rules.shows_recordings_to(principal);
-    Err(Denial::new(reasons, Reasons::default(), None, hidden, rules.shared_digest()))
-}
-
-/// Whether what is allowed is allowed only because the approval was done without.
-pub fn breaks_glass(facts: &Facts<'_>, rulebook: &Rulebook, now: Timestamp) -> bool {
-    let is_asked = asked_for(facts.recording, rulebook).next().is_some();
-    facts.break_glass && is_asked && facts.approved_until.is_none_or(|until| until <= now)
-}
-
-/// How many recordings one principal may open for this purpose on one day, where this recording is one of them; `None`: any number.
-pub fn budget(purpose: &Purpose, recording: &Recording, rulebook: &Rulebook) -> Option<u32> {
-    versions(recording, rulebook).filter_map(|rules| rules.purpose(purpose)?.budget).min()
+    Err(Denial::new(&against, &Grounds::default(), None, hidden, rules.shared_digest()))
 }
 
 /// The refusal of an opening that was allowed and then found the day's budget spent by others that ran beside it.
-pub fn over_budget(rulebook: &Rulebook) -> Denial {
-    let mut reasons = Reasons::default();
-    reasons.add_if(true, Reason::BudgetSpent);
-    Denial::new(reasons, Reasons::default(), None, false, rulebook.current().shared_digest())
+pub fn over_budget(purpose: &Purpose, rulebook: &Rulebook) -> Denial {
+    let against = Grounds::of(Reason::BudgetSpent, format!("purposes/{purpose}/budget").into());
+    Denial::new(&against, &Grounds::default(), None, false, rulebook.current().shared_digest())
 }
 
 /// Decides whether a principal may state a purpose at all, whatever recording it is about: for requests about a person, of whom nothing may be told, not even
@@ -95,22 +82,23 @@ pub fn may_state(
     now: Timestamp,
 ) -> Result<(), Denial> {
     let rules = rulebook.current();
-    let mut reasons = Reasons::default();
-    reasons.add_if(!rules.is_in_force(now), Reason::PolicyNotInForce);
+    let mut against = Grounds::default();
+    against.add_if(!rules.is_in_force(now), Reason::PolicyNotInForce, "effective");
     match rules.purpose(purpose) {
-        None => reasons.add_if(true, Reason::PurposeUnknown),
+        None => against.add_if(true, Reason::PurposeUnknown, "fixed/purpose"),
         Some(purpose) => {
-            reasons.add_if(!has_any(principal, &purpose.roles), Reason::RoleNotAllowed);
+            let clause = |key: &str| format!("purposes/{}/{key}", purpose.name);
+            against.add_if(!has_any(principal, &purpose.roles), Reason::RoleNotAllowed, clause("roles"));
             let is_justified = justification.is_some_and(|text| text.contains(char::is_alphanumeric));
-            reasons.add_if(purpose.justification && !is_justified, Reason::JustificationMissing);
+            against.add_if(purpose.justification && !is_justified, Reason::JustificationMissing, clause("justification"));
         }
     }
     let too_long = justification.is_some_and(|text| text.chars().nth(MAX_JUSTIFICATION).is_some());
-    reasons.add_if(too_long, Reason::JustificationTooLong);
-    if reasons.is_empty() {
+    against.add_if(too_long, Reason::JustificationTooLong, "fixed/justification");
+    if against.is_empty() {
         return Ok(());
     }
-    Err(Denial::new(reasons, Reasons::default(), None, !rules.shows_recordings_to(principal), rules.shared_digest()))
+    Err(Denial::new(&against, &Grounds::default(), None, !rules.shows_recordings_to(principal), rules.shared_digest()))
 }
 
 /// The version in force, and the one to which the recording is pinned if that is another.

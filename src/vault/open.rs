@@ -82,18 +82,11 @@ impl Vault {
     /// Opens a byte range, start inclusive, end exclusive, within `0..playable.len()`. When this returns, the audit entry is durable, and
     /// header and final segment are authenticated; no byte has been released yet.
     ///
-    /// The first opening of a grant is counted; with a `budget`, only as long as the day's count does not go beyond it.
+    /// The first opening of a grant counts against its budget.
     ///
     /// # Errors
     /// [`Error::Gone`] after a fence; [`Error::BudgetSpent`]; [`Error::Seal`] when the object is not what was sealed.
-    pub async fn open(
-        &self,
-        grant: &Grant,
-        id: GrantId,
-        budget: Option<u32>,
-        playable: &Playable,
-        range: Range<u64>,
-    ) -> Result<Listening, Error> {
+    pub async fn open(&self, grant: &Grant, id: GrantId, playable: &Playable, range: Range<u64>) -> Result<Listening, Error> {
         let vault = &*self.0;
         if playable.recording != grant.recording() {
             return Err(Error::Gone);
@@ -103,10 +96,9 @@ impl Vault {
         let layout = Layout::of(sealed.sealed_len, segment)?;
         // Reading ciphertext releases nothing, so it need not wait for the audit entry.
         let ends = [layout.header(), layout.final_segment()];
-        let (key, ends) =
-            tokio::try_join!(vault.unit(|| self.release_key(grant, (id, budget), leg, sealed.artefact, range.clone())), async {
-                Ok(vault.store.read_ranges(sealed.object, &ends).await?)
-            },)?;
+        let (key, ends) = tokio::try_join!(vault.unit(|| self.release_key(grant, id, leg, sealed.artefact, range.clone())), async {
+            Ok(vault.store.read_ranges(sealed.object, &ends).await?)
+        },)?;
         let [header, last] = <[Bytes; 2]>::try_from(ends).map_err(|_| crate::seal::Error::Truncated)?;
         let context = Context { vault: vault.id, recording: grant.recording(), leg, artefact: sealed.artefact };
         let key = keyring::artefact_key(&key, leg, sealed.artefact);
@@ -142,20 +134,13 @@ impl Vault {
     }
 
     /// The unit of work that writes the entry and reads the key, in one view of the ledger. No audit, no access.
-    async fn release_key(
-        &self,
-        grant: &Grant,
-        (id, budget): (GrantId, Option<u32>),
-        leg: Leg,
-        artefact: Artefact,
-        range: Range<u64>,
-    ) -> Result<Key, Error> {
+    async fn release_key(&self, grant: &Grant, id: GrantId, leg: Leg, artefact: Artefact, range: Range<u64>) -> Result<Key, Error> {
         let vault = &*self.0;
         let now = vault.clock.now();
         let mut tx: Tx = vault.ledger.begin().await?;
         let key = vault.record_key(&mut tx, grant.recording(), leg).await?;
         let is_first = grants::open(&mut tx, id, now).await?;
-        if is_first && !budgets::spend(&mut tx, grant.principal(), grant.purpose(), budget, now).await? {
+        if is_first && !budgets::spend(&mut tx, grant.principal(), grant.purpose(), grant.budget(), now).await? {
             return Err(Error::BudgetSpent);
         }
         audit::append(&mut tx, NewEntry::opening_started(now, grant, id, artefact, &range)).await?;

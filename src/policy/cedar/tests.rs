@@ -1,0 +1,1 @@
+//! What is compiled can be read by Cedar, and conditions are what they say.
