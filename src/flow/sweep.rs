@@ -1,11 +1,12 @@
-//! The sweep: ciphertext that no recording owns, uploads that nobody finished, grants that ended long ago, recordings that are kept no longer.
+//! The sweep: ciphertext that no recording owns, uploads that nobody finished, grants that ended long ago, counts of past days, recordings that are
+//! kept no longer or for which no consent arrived.
 
 use std::time::Duration;
 
 use futures_util::TryStreamExt as _;
 
 use super::{Error, Flow};
-use crate::ledger::{grants, recordings};
+use crate::ledger::{budgets, grants, recordings};
 
 /// What a sweep removed, or shredded.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Serialize)]
@@ -52,6 +53,7 @@ impl Flow {
         }
         let mut tx = self.0.ledger.begin().await?;
         swept.grants = grants::remove_ended(&mut tx, now.before(GRANTS_KEPT)).await?;
+        budgets::remove_past(&mut tx, now).await?;
         tx.commit().await?;
         swept.unconsented = self.sweep_quarantine().await?.shredded;
         Ok(swept)
