@@ -16,6 +16,7 @@ mod problem;
 mod range;
 mod receipts;
 mod shred;
+mod transcript;
 mod twilio;
 
 use std::{sync::Arc, time::Duration};
@@ -26,7 +27,7 @@ use axum::{
     http::{HeaderName, HeaderValue, header},
     middleware::{self, Next},
     response::{IntoResponse as _, Response},
-    routing::{get, post},
+    routing::{get, post, put},
 };
 use tower_http::set_header::SetResponseHeaderLayer;
 
@@ -90,9 +91,12 @@ pub fn router(flow: Flow, public: PublicUrl, settings: &Settings) -> Router {
         .route("/v1/recordings", get(catalogue::list))
         .route("/v1/recordings/{id}", get(catalogue::show).delete(shred::shred))
         .route("/v1/recordings/{id}/grants", post(grants::create))
+        .route("/v1/recordings/{id}/transcript", put(transcript::file).layer(DefaultBodyLimit::max(transcript::MAX_BODY)))
         .route("/v1/audit", get(audit::list))
         // Players call these, with a grant's token in the path.
         .route("/v1/media/{token}/audio.wav", get(media::audio))
+        .route("/v1/media/{token}/transcript.json", get(media::transcript_json))
+        .route("/v1/media/{token}/transcript.vtt", get(media::transcript_vtt))
         // Anybody may call these.
         .route("/v1/receipts/{id}", get(receipts::show))
         .route("/v1/policy", get(policy::show))

@@ -9,7 +9,9 @@ mod drill;
 mod epoch;
 mod error;
 mod ingest;
+mod keep;
 mod playback;
+mod reclassify;
 mod recovery;
 mod revocation;
 mod status;
@@ -17,6 +19,7 @@ mod streams;
 mod sweep;
 mod tier;
 mod tokens;
+mod transcript;
 mod watch;
 mod work;
 
@@ -33,6 +36,7 @@ pub use status::Status;
 pub use streams::Streams;
 pub use sweep::Swept;
 pub use tokens::{Minted, NewToken, list as list_tokens, mint as mint_token, revoke as revoke_token};
+pub use transcript::Form;
 pub use watch::Watch;
 pub use work::Settings;
 

@@ -12,9 +12,11 @@
 
 mod classify;
 mod consent;
+pub mod content;
 mod decide;
 mod document;
 mod facts;
+mod keep;
 mod permit;
 mod reason;
 mod rules;
@@ -28,6 +30,7 @@ pub use self::{
         PurposeRule, Recipient, Right, TierRule,
     },
     facts::Facts,
+    keep::NotKept,
     permit::{Action, Permit, permit},
     reason::{Denial, Reason, Refusal},
     rules::{Rulebook, Rules},

@@ -10,10 +10,12 @@ use super::{
 use crate::{
     flow::Given,
     model::{
+        artefact::Artefact,
         id::{GrantId, RecordingId},
         name::Purpose,
         time::Timestamp,
     },
+    policy::View,
 };
 
 /// Why somebody wants to listen.
@@ -37,9 +39,25 @@ pub(super) struct GrantBody {
     policy_digest: String,
     #[schema(value_type = String)]
     expires_at: Timestamp,
-    /// What may be heard or seen.
+    /// What may be heard or seen: `audio`, `window`, `transcript` or `redacted-transcript`.
     view: &'static str,
-    audio_url: String,
+    /// Which seconds of the sound, if only some are given.
+    window: Option<WindowBody>,
+    /// Null if the view does not give it.
+    audio_url: Option<String>,
+    /// As JSON; the same address with `.vtt` has it as WebVTT. Null if the view does not give it, or there is none.
+    transcript_url: Option<String>,
+    /// Null if the view does not give it, or there is none.
+    waveform_url: Option<String>,
+}
+
+/// A part of a sound.
+#[derive(Serialize, utoipa::ToSchema)]
+pub(super) struct WindowBody {
+    /// From this second on.
+    from_s: u32,
+    /// Until before this second.
+    to_s: u32,
 }
 
 /// States a purpose and gets a grant.
@@ -53,14 +71,24 @@ pub(super) async fn create(
     Id(id): Id<RecordingId>,
     Document(request): Document<GrantRequest>,
 ) -> Result<(StatusCode, Json<GrantBody>), Problem> {
-    let Given { id, grant, token } = api.flow.grant(&principal, id, request.purpose, request.justification.as_deref()).await?;
+    let Given { id, grant, token, artefacts } = api.flow.grant(&principal, id, request.purpose, request.justification.as_deref()).await?;
+    let url = |artefact, file: &str| {
+        artefacts.contains(&artefact).then(|| api.public.join(&format!("/v1/media/{}/{file}", token.expose())))
+    };
+    let window = match grant.view() {
+        View::Window { from_s, to_s } => Some(WindowBody { from_s, to_s }),
+        View::Audio | View::Transcript | View::RedactedTranscript => None,
+    };
     let body = GrantBody {
         id,
         purpose: grant.purpose().to_string(),
         policy_digest: grant.policy_digest().to_owned(),
         expires_at: grant.expires_at(),
         view: grant.view().as_str(),
-        audio_url: api.public.join(&format!("/v1/media/{}/audio.wav", token.expose())),
+        window,
+        audio_url: url(Artefact::Audio, "audio.wav"),
+        transcript_url: url(Artefact::Transcript, "transcript.json"),
+        waveform_url: None,
     };
     Ok((StatusCode::CREATED, Json(body)))
 }

@@ -27,6 +27,9 @@ pub enum Error {
     /// Something that was asked for makes no sense; the text names the field.
     #[error("{0}")]
     Invalid(String),
+    /// What was asked for does not go with the state of the recording; the text says when it would.
+    #[error("{0}")]
+    Conflict(String),
     /// The policy cannot be put in force.
     #[error("{0}")]
     Policy(String),

@@ -76,6 +76,11 @@ impl Permit {
         Self { actor: Actor::Operator, action, accounts: BTreeSet::new() }
     }
 
+    /// For the vault on its own: what the policy itself demands, such as to shred what is not to be kept.
+    pub fn of_vault(action: Action) -> Self {
+        Self { actor: Actor::Vault, action, accounts: BTreeSet::new() }
+    }
+
     /// Who may.
     pub fn actor(&self) -> &Actor {
         &self.actor

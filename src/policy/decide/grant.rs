@@ -8,6 +8,7 @@ use std::{fmt, sync::Arc};
 
 use crate::{
     model::{
+        artefact::Artefact,
         id::{RecordingId, TokenId},
         name::{Purpose, Tier},
         time::Timestamp,
@@ -69,7 +70,7 @@ impl Grant {
             purpose: facts.purpose.clone(),
             justified: facts.is_justified(),
             tier: facts.recording.tier.clone(),
-            view: View::Audio,
+            view: rules.purpose(&facts.purpose).map_or(View::default(), |purpose| purpose.view),
             policy_version: rules.shared_version(),
             policy_digest: rules.shared_digest(),
             expires_at,
@@ -142,6 +143,15 @@ pub enum View {
 }
 
 impl View {
+    /// Whether it gives anything of this artefact.
+    pub const fn gives(self, artefact: Artefact) -> bool {
+        matches!(
+            (self, artefact),
+            (Self::Audio | Self::Window { .. }, Artefact::Audio)
+                | (Self::Audio | Self::Transcript | Self::RedactedTranscript, Artefact::Transcript)
+        )
+    }
+
     /// The word used in answers and in the audit log.
     pub const fn as_str(self) -> &'static str {
         match self {
