@@ -72,9 +72,8 @@ pub(super) async fn create(
     Document(request): Document<GrantRequest>,
 ) -> Result<(StatusCode, Json<GrantBody>), Problem> {
     let Given { id, grant, token, artefacts } = api.flow.grant(&principal, id, request.purpose, request.justification.as_deref()).await?;
-    let url = |artefact, file: &str| {
-        artefacts.contains(&artefact).then(|| api.public.join(&format!("/v1/media/{}/{file}", token.expose())))
-    };
+    let url =
+        |artefact, file: &str| artefacts.contains(&artefact).then(|| api.public.join(&format!("/v1/media/{}/{file}", token.expose())));
     let window = match grant.view() {
         View::Window { from_s, to_s } => Some(WindowBody { from_s, to_s }),
         View::Audio | View::Transcript | View::RedactedTranscript => None,

@@ -99,11 +99,10 @@ impl From<flow::Error> for Problem {
         match error {
             flow::Error::NotFound | flow::Error::Vault(vault::Error::Gone) => Self::not_found(),
             flow::Error::Invalid(detail) => Self::bad_request(detail),
-            flow::Error::Conflict(detail) => {
-                Self::new(StatusCode::CONFLICT, "urn:recvault:problem:conflict", "Not in this state", detail)
-            }
+            flow::Error::Conflict(detail) => Self::new(StatusCode::CONFLICT, "urn:recvault:problem:conflict", "Not in this state", detail),
             flow::Error::Vault(vault::Error::NoWindow) => {
-                let detail = "Only a part of the sound may be given for this purpose, and the sound is of a format of which no part can be cut out.";
+                let detail =
+                    "Only a part of the sound may be given for this purpose, and the sound is of a format of which no part can be cut out.";
                 Self::new(StatusCode::CONFLICT, "urn:recvault:problem:no-window", "No part can be given", detail)
             }
             flow::Error::Shredded { at, receipt } => {

@@ -112,8 +112,7 @@ impl Flow {
         let written = written.await.ok().flatten().ok_or(vault::Error::BrokenTranscript)?;
         let written = Bytes::from_owner(written);
         let starts = (0..written.len()).step_by(PIECE);
-        let pieces: Vec<_> =
-            starts.map(|start| Ok::<_, Ended>(written.slice(start..(start + PIECE).min(written.len())))).collect();
+        let pieces: Vec<_> = starts.map(|start| Ok::<_, Ended>(written.slice(start..(start + PIECE).min(written.len())))).collect();
         Ok(self.guarded(heard, registered, stream::iter(pieces)))
     }
 
@@ -123,10 +122,7 @@ impl Flow {
             View::Audio | View::Transcript => Some(transcript),
             // What was promised when it was recorded stays hidden, whatever is promised now.
             View::RedactedTranscript => Some(
-                self.0
-                    .rulebook
-                    .binding(recording)
-                    .fold(transcript, |shown, rules| content::redacted(&shown, &rules.document().content)),
+                self.0.rulebook.binding(recording).fold(transcript, |shown, rules| content::redacted(&shown, &rules.document().content)),
             ),
             View::Window { .. } => None,
         }

@@ -147,7 +147,8 @@ pub async fn of_conversation(tx: &mut Tx, conversation: &Conversation) -> Result
 
 /// The people that are known to have taken part in a conversation.
 pub async fn subjects_in(tx: &mut Tx, conversation: &Conversation) -> Result<BTreeSet<SubjectId>, Error> {
-    const SQL: &str = "/* recordings.subjects_in */ SELECT conversation, subject FROM parties WHERE conversation = $1 AND subject IS NOT NULL";
+    const SQL: &str =
+        "/* recordings.subjects_in */ SELECT conversation, subject FROM parties WHERE conversation = $1 AND subject IS NOT NULL";
     let rows = tx.fetch_all(SQL, &[Arg::Text(conversation.as_str())]).await?;
     rows.iter().map(|row| row.parse("parties", "subject", "conversation")).collect()
 }

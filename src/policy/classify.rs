@@ -76,6 +76,11 @@ impl Classification {
 
     /// Whether it has any condition; without one it would swallow every recording.
     pub(super) fn is_conditional(&self) -> bool {
-        self.account.is_some() || self.source.is_some() || self.conference.is_some() || self.parameter.is_some() || self.label.is_some() || self.number.is_some()
+        self.account.is_some()
+            || self.source.is_some()
+            || self.conference.is_some()
+            || self.parameter.is_some()
+            || self.label.is_some()
+            || self.number.is_some()
     }
 }

@@ -18,8 +18,8 @@ mod words;
 
 use std::ops::Range;
 
-pub use self::transcript::{found_in, redacted};
 use self::token::Tokens;
+pub use self::transcript::{found_in, redacted};
 use super::document::{ContentRule, Pattern};
 
 /// Something that a rule finds.

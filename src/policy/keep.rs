@@ -125,8 +125,7 @@ mod tests {
         let told = |seconds| book.lets_go_unheard(&recording(book.current(), seconds, "standard"));
         let expected = [Some(NotKept::TooShort), Some(NotKept::TooShort), None, None, None];
         assert_eq!([Some(0), Some(1), Some(2), Some(-1), None].map(told), expected);
-        let heard =
-            |length_ms, peak| book.lets_go(&recording(book.current(), None, "standard"), &Measured { length_ms, peak });
+        let heard = |length_ms, peak| book.lets_go(&recording(book.current(), None, "standard"), &Measured { length_ms, peak });
         assert_eq!(heard(1999, Some(9999)), Some(NotKept::TooShort));
         assert_eq!(heard(2000, Some(17)), None);
         assert_eq!(heard(2000, Some(16)), Some(NotKept::Silent));
@@ -144,7 +143,8 @@ mod tests {
 
     #[test]
     fn the_stricter_of_two_versions_counts() {
-        let strict = || rules(|text| text.replace("shorter_than = \"1s\"", "shorter_than = \"9s\"").replace("version = \"1\"", "version = \"0\""));
+        let strict =
+            || rules(|text| text.replace("shorter_than = \"1s\"", "shorter_than = \"9s\"").replace("version = \"1\"", "version = \"0\""));
         let shipped = || rules(|text| text);
         for (current, pinned) in [(strict(), shipped()), (shipped(), strict())] {
             let recording = recording(&pinned, Some(5), "standard");
@@ -181,7 +181,10 @@ mod tests {
         };
         let (now, then) = (only("name = \"dispute-resolution\"", "2"), only("name = \"subject-request\"", "1"));
         let recording = recording(&then, Some(60), "restricted");
-        assert_eq!(Rulebook::new(only("name = \"subject-request\"", "3"), [only("name = \"subject-request\"", "1")]).lets_go_unheard(&recording), None);
+        assert_eq!(
+            Rulebook::new(only("name = \"subject-request\"", "3"), [only("name = \"subject-request\"", "1")]).lets_go_unheard(&recording),
+            None
+        );
         assert_eq!(Rulebook::new(now, [then]).lets_go_unheard(&recording), Some(NotKept::NoPurpose));
     }
 }

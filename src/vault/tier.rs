@@ -35,12 +35,7 @@ impl Vault {
         self.relocate(recording, to, entry).await
     }
 
-    async fn relocate(
-        &self,
-        recording: &Recording,
-        to: &Tier,
-        entry: impl Fn(Timestamp) -> NewEntry + Send + Sync,
-    ) -> Result<bool, Error> {
+    async fn relocate(&self, recording: &Recording, to: &Tier, entry: impl Fn(Timestamp) -> NewEntry + Send + Sync) -> Result<bool, Error> {
         let (vault, leg) = (&*self.0, Leg::All);
         if recording.tier == *to {
             return Ok(false);

@@ -55,7 +55,8 @@ pub(super) fn parse(json: &[u8]) -> Result<Transcript, InvalidTranscript> {
         return Err(InvalidTranscript::TooLong);
     }
     // The library's own message may quote a value.
-    let form: Form = serde_json::from_slice(json).map_err(|error| InvalidTranscript::Form { line: error.line(), column: error.column() })?;
+    let form: Form =
+        serde_json::from_slice(json).map_err(|error| InvalidTranscript::Form { line: error.line(), column: error.column() })?;
     Transcript::new(form.language, form.source, form.sentences)
 }
 

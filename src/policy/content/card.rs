@@ -58,8 +58,16 @@ fn is_of_a_network(digits: &[u8]) -> bool {
                 || is_diners(two, three)
                 || is_maestro(one, two)
         }
-        17 | 18 => matches!(two, 35 | 60 | 62 | 64 | 65 | 81) || is_diners(two, three) || is_maestro(one, two) || matches!(four, 2200..=2204),
-        19 => one == 4 || matches!(two, 35 | 60 | 62 | 64 | 65 | 81) || is_diners(two, three) || is_maestro(one, two) || matches!(four, 2200..=2204),
+        17 | 18 => {
+            matches!(two, 35 | 60 | 62 | 64 | 65 | 81) || is_diners(two, three) || is_maestro(one, two) || matches!(four, 2200..=2204)
+        }
+        19 => {
+            one == 4
+                || matches!(two, 35 | 60 | 62 | 64 | 65 | 81)
+                || is_diners(two, three)
+                || is_maestro(one, two)
+                || matches!(four, 2200..=2204)
+        }
         _ => false,
     }
 }

@@ -25,7 +25,8 @@ pub(super) fn find(tokens: &Tokens<'_>) -> Vec<Range<usize>> {
 
 /// Numbers that were never given out are none: area 000, 666 and from 900 on, group 00, serial 0000.
 fn is_possible(digits: &[u8]) -> bool {
-    let number = |from: usize, count: usize| digits.iter().skip(from).take(count).fold(0u32, |number, digit| number * 10 + u32::from(*digit));
+    let number =
+        |from: usize, count: usize| digits.iter().skip(from).take(count).fold(0u32, |number, digit| number * 10 + u32::from(*digit));
     let (area, group, serial) = (number(0, 3), number(3, 2), number(5, 4));
     area != 0 && area != 666 && area < 900 && group != 0 && serial != 0
 }

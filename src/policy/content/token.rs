@@ -116,7 +116,9 @@ fn is_unspaced(c: char) -> bool {
 /// What may stand between two parts of one number: a few spaces, dashes, dots or commas. A full stop, because a listener may end a sentence there.
 fn is_soft(between: &str) -> bool {
     let mut chars = between.chars();
-    let soft = |c: char| c.is_whitespace() || matches!(c, '-' | '\u{2010}'..='\u{2015}' | '\u{2212}' | '.' | ',' | ';' | '…' | '/' | '\u{200b}'..='\u{200d}');
+    let soft = |c: char| {
+        c.is_whitespace() || matches!(c, '-' | '\u{2010}'..='\u{2015}' | '\u{2212}' | '.' | ',' | ';' | '…' | '/' | '\u{200b}'..='\u{200d}')
+    };
     chars.by_ref().take(MAX_BETWEEN).all(soft) && chars.next().is_none()
 }
 
