@@ -16,8 +16,8 @@ mod hold;
 mod out;
 mod policy;
 mod recordings;
-mod revoke;
 mod retention;
+mod revoke;
 mod snapshot;
 mod token;
 

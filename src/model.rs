@@ -15,3 +15,5 @@ pub mod revocation;
 pub mod sid;
 pub mod subject;
 pub mod time;
+pub mod transcript;
+pub mod wave;

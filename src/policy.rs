@@ -11,30 +11,32 @@
 //! INVARIANT: what is published is what is enforced; a grant names the digest of the file it was decided by. Deny is the default.
 
 mod approval;
+mod cases;
 #[cfg(test)]
 mod cast;
 mod cedar;
-mod cases;
 mod classify;
 mod consent;
+pub mod content;
 mod decide;
 mod diff;
 mod document;
 mod explain;
 mod facts;
+mod keep;
 mod permit;
+mod published;
 mod quarantine;
 mod reason;
 mod remaining;
-mod published;
 pub mod retention;
 mod rules;
 mod why;
 pub mod words;
 
 pub use self::{
-    cases::{Cases, Outcome},
     approval::{approvable, approval_lifetime, may_approve, may_state, over_budget},
+    cases::{Cases, Outcome},
     classify::{Announcement, Classification},
     consent::Consents,
     decide::{Decision, Grant, MAX_JUSTIFICATION, View, decide},
@@ -45,6 +47,7 @@ pub use self::{
     },
     explain::{Explanation, Opened, SaidBasis, SaidRole},
     facts::Facts,
+    keep::NotKept,
     permit::{Action, Permit, permit},
     quarantine::{covers_recording, quarantine, quarantining},
     reason::{Denial, Reason, Refusal},

@@ -82,7 +82,7 @@ impl Policy {
             Self::Publish { file, dry_run } => publish(super::open(config).await?, &named(file, config)?, dry_run, out).await,
             Self::Explain { purpose, file } => explain(&read_rules(&named(file, config)?)?, purpose.as_ref(), out),
             Self::WhyNot { recording, principal, purpose, justification, ticket } => {
-                let request = flow::Request { justification: justification.as_deref(), ticket: ticket.as_ref() };
+                let request = flow::Stated { justification: justification.as_deref(), ticket: ticket.as_ref() };
                 ask::why_not(super::open(config).await?, recording, principal, purpose, request, out).await
             }
             Self::Diff { new } => ask::diff(super::open(config).await?, &new, out).await,

@@ -66,7 +66,7 @@ pub(super) async fn sweep(mut app: App, hours: u32, out: Out) -> Result<ExitCode
     let (flow, _committer) = app.flow().await?;
     let swept = flow.sweep_litter(Duration::from_secs(u64::from(hours) * 3600)).await?;
     out.facts(&swept, || {
-        let flow::Swept { orphans, uploads, grants, unconsented } = swept;
+        let flow::Swept { orphans, uploads, grants, unconsented, retired: _ } = swept;
         format!(
             "Removed {orphans} orphaned objects, {uploads} unfinished uploads, {grants} ended grants. Shredded {unconsented} recordings without consent.\n"
         )

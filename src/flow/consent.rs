@@ -28,6 +28,7 @@ use crate::{
         marks::{self, Marked},
         parties::{self, Naming},
         quarantine::{self, Bearing},
+        revocations,
     },
     model::{
         consent::{Answer, Method, Statement, Whom},
@@ -114,21 +115,26 @@ impl Flow {
                     )));
                 }
             };
-            let (mut settled, mut next) = (Settled::default(), None);
+            let (mut settled, mut next, mut is_revoked) = (Settled::default(), None, false);
             if changed > 0 {
                 let (mut entries, step) = self.settle(&mut tx, &news, self.first_step(), now).await?;
                 (settled, next) = (Settled::of(&entries), step);
                 entries.insert(0, NewEntry::parties_named(now, *permit.actor(), conversation, named.len(), known));
                 marks::set(&mut tx, Marked::Conversation, &[conversation], now).await?;
                 audit::append_all(&mut tx, &entries).await?;
+                is_revoked = revocations::reach_again(&mut tx, conversation, now).await?;
             }
             let all = parties::of(&mut tx, std::slice::from_ref(conversation)).await?.remove(conversation).unwrap_or_default();
             tx.commit().await?;
-            Ok((all, settled, next))
+            Ok((all, settled, next, is_revoked))
         });
-        let (all, mut settled, next) = unit.await?;
+        let (all, mut settled, next, is_revoked) = unit.await?;
         self.0.journal_bell.notify_one();
         self.settle_rest(&news, next, &mut settled).await?;
+        self.reclassify_conversation(conversation).await?;
+        if is_revoked {
+            self.continue_revocations().await?;
+        }
         Ok(all)
     }
 
@@ -226,8 +232,10 @@ impl Flow {
             covers(&mut tx, permit, &conversations).await?;
             let fresh = consents::insert_new(&mut tx, &rows).await?;
             let mut told = fresh.clone();
-            let said = rows.iter().map(|row| &row.statement).filter(|said| told.remove(&said.id));
-            let mut entries: Vec<NewEntry> = said.map(|said| NewEntry::consent_recorded(now, *permit.actor(), said)).collect();
+            let said: Vec<&Statement> = rows.iter().map(|row| &row.statement).filter(|said| told.remove(&said.id)).collect();
+            let mut entries: Vec<NewEntry> = said.iter().map(|said| NewEntry::consent_recorded(now, *permit.actor(), said)).collect();
+            let (begun, also) = self.begin_withdrawals(&mut tx, permit, &said, now).await?;
+            entries.extend(also);
             // Also for statements that were known: whoever tells them again may have been interrupted.
             let (changes, next) = self.settle(&mut tx, &news, self.first_step(), now).await?;
             let settled = Settled::of(&changes);
@@ -237,9 +245,9 @@ impl Flow {
                 audit::append_all(&mut tx, &entries).await?;
             }
             tx.commit().await?;
-            Ok::<_, Error>((fresh.len(), settled, next))
+            Ok::<_, Error>((fresh.len(), settled, next, begun))
         });
-        let (fresh, mut settled, next) = unit.await?;
+        let (fresh, mut settled, next, begun) = unit.await?;
         self.settle_rest(&news, next, &mut settled).await?;
         if narrows {
             // A no counts as told only when it is in the store, too: a vault that is rebuilt from there must know of it.
@@ -247,16 +255,8 @@ impl Flow {
         }
         self.0.journal_bell.notify_one();
         metrics::counter!("recvault_consents_recorded_total").increment(fresh as u64);
-        for row in rows.iter().filter(|row| row.statement.answer == Answer::Withdrawn) {
-            self.withdraw(permit, &row.statement).await?;
-        }
+        self.go_on_with(&begun).await?;
         Ok(Recorded { ids: rows.iter().map(|row| row.statement.id).collect(), fresh, settled })
-    }
-
-    /// What follows from a withdrawal beyond that no decision allows any more what it ended.
-    #[expect(clippy::unused_async, reason = "a revocation is to begin here")]
-    async fn withdraw(&self, _permit: &Permit, _withdrawal: &Statement) -> Result<(), Error> {
-        Ok(())
     }
 
     fn row(&self, permit: &Permit, told: &NewStatement, now: Timestamp) -> ConsentRow {

@@ -37,7 +37,7 @@ pub enum Error {
     /// Something that was asked for makes no sense; the text names the field.
     #[error("{0}")]
     Invalid(String),
-    /// Something else stands already where this was to be; the text names it, and the way out.
+    /// What was asked for does not go with what is there already; the text names it, and the way out.
     #[error("{0}")]
     Conflict(String),
     /// The policy cannot be put in force.

@@ -3,6 +3,7 @@
 mod begin;
 mod late;
 mod show;
+mod withdrawal;
 mod work;
 
 use std::collections::BTreeMap;

@@ -54,7 +54,7 @@ pub struct WhyReason {
 
 /// What a request says besides who, what and why.
 #[derive(Clone, Debug, Default)]
-pub struct Request<'a> {
+pub struct Stated<'a> {
     /// A reason in their own words.
     pub justification: Option<&'a str>,
     /// A case in another system.
@@ -66,7 +66,7 @@ impl Flow {
     ///
     /// # Errors
     /// [`Error::Invalid`] if there is no such recording or no such living token; the ledger's.
-    pub async fn why_not(&self, id: RecordingId, token: TokenId, purpose: Purpose, request: Request<'_>) -> Result<Why, Error> {
+    pub async fn why_not(&self, id: RecordingId, token: TokenId, purpose: Purpose, request: Stated<'_>) -> Result<Why, Error> {
         let (now, mut tx) = (self.now(), self.0.ledger.read().await?);
         let missing = || Error::Invalid(format!("there is no recording `{id}`"));
         let recording = recordings::find(&mut tx, id).await?.ok_or_else(missing)?;

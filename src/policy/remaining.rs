@@ -26,6 +26,17 @@ impl Rulebook {
         self.versions().any(|rules| rules.purpose(purpose).is_some_and(|purpose| purpose.basis == Some(Basis::Consent)))
     }
 
+    /// Every purpose that consent is asked for by any version, some of them more than once.
+    pub fn resting_on_consent(&self) -> impl Iterator<Item = &Purpose> {
+        let purposes = self.versions().flat_map(|rules| &rules.document().purposes);
+        purposes.filter(|purpose| purpose.basis == Some(Basis::Consent)).map(|purpose| &purpose.name)
+    }
+
+    /// Whether recording itself rests on consent by any version.
+    pub fn records_with_consent(&self) -> bool {
+        self.versions().any(|rules| rules.document().collection.basis == Some(Basis::Consent))
+    }
+
     /// Whether any version has this purpose.
     pub fn has_purpose(&self, purpose: &Purpose) -> bool {
         self.versions().any(|rules| rules.purpose(purpose).is_some())

@@ -25,7 +25,7 @@ pub(super) async fn why_not(
     recording: RecordingId,
     principal: TokenId,
     purpose: Purpose,
-    request: flow::Request<'_>,
+    request: flow::Stated<'_>,
     out: Out,
 ) -> Result<ExitCode, Failure> {
     let (flow, _committer) = app.flow().await?;

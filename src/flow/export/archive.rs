@@ -3,7 +3,7 @@
 //! Owns the order and the names of its files. INVARIANT: no file of it is in memory as a whole that grows with the sound or with the log.
 
 use bytes::Bytes;
-use futures_util::{Stream, StreamExt as _};
+use futures_util::{Stream, StreamExt as _, TryStreamExt as _};
 use serde_json::{Value, json};
 
 use super::{
@@ -11,7 +11,7 @@ use super::{
     tar::{self, Out},
 };
 use crate::{
-    flow::{Ended, Error, Flow, Given, Heard, asking::Circumstances},
+    flow::{Ended, Error, Flow, Form, Given, Heard, asking::Circumstances},
     ledger::{consents, recordings},
     model::{artefact::Artefact, consent::Whom, id::RecordingId, recording::Recording},
     policy::{Decision, Grant, View, decide},
@@ -122,7 +122,7 @@ async fn recording(flow: &Flow, plan: &Plan, id: RecordingId, out: &mut Out) -> 
     let mut heard: Option<Heard> = None;
     let (mut given, mut recording) = (Some((given.id, given.grant)), Some(recording));
     for (name, playable) in files {
-        let len = playable.len();
+        let (len, is_text) = (playable.len(), playable.artefact() == Artefact::Transcript);
         let heard = match &mut heard {
             Some(heard) => {
                 heard.playable = playable;
@@ -133,6 +133,14 @@ async fn recording(flow: &Flow, plan: &Plan, id: RecordingId, out: &mut Out) -> 
                 none.insert(Heard { id, grant, principal: plan.principal.clone(), recording, playable })
             }
         };
+        if is_text {
+            // Small, and opened whole anyway: what a view hides in it may be anywhere.
+            for (name, form) in [(name, Form::Json), ("transcript.vtt", Form::Vtt)] {
+                let written: Vec<Bytes> = flow.read(heard, form).await.map_err(ended)?.try_collect().await?;
+                out.whole(&format!("{folder}/{name}"), written.concat()).await?;
+            }
+            continue;
+        }
         let mut file = out.file(&format!("{folder}/{name}"), len).await?;
         let mut pieces = Box::pin(flow.listen(heard, 0..len).await.map_err(ended)?);
         while let Some(piece) = pieces.next().await {
@@ -161,9 +169,8 @@ async fn decided(flow: &Flow, plan: &Plan, id: RecordingId) -> Result<(Given, Re
 const fn files_of(view: View) -> &'static [(Artefact, &'static str)] {
     match view {
         View::Audio => &[(Artefact::Audio, "audio.wav"), (Artefact::Transcript, "transcript.json")],
-        View::Transcript => &[(Artefact::Transcript, "transcript.json")],
-        // What is cut or blacked out is not sealed as it is given.
-        View::Window { .. } | View::RedactedTranscript => &[],
+        View::Transcript | View::RedactedTranscript => &[(Artefact::Transcript, "transcript.json")],
+        View::Window { .. } => &[(Artefact::Audio, "audio.wav")],
     }
 }
 
