@@ -56,7 +56,13 @@ async fn both_are_named(vault: &TestVault, recorded: &Recorded) {
 }
 
 async fn seal(vault: &TestVault, recorded: &Recorded) {
-    assert_eq!(vault.tell(recorded, "completed").await.status, 204);
+    // It began just now: purposes open recordings for some time only.
+    let began = jiff::Timestamp::from_millisecond(vault.clock.now().as_millis()).unwrap();
+    let began = jiff::fmt::rfc2822::DateTimePrinter::new().timestamp_to_string(&began).unwrap();
+    let mut params = vault.stand_in.callback_params(&recorded.sid, "completed");
+    params.retain(|(name, _)| name != "RecordingStartTime");
+    params.push(("RecordingStartTime".into(), began));
+    assert_eq!(vault.post_callback(&vault.account, "/twilio/recordings", &params).await.status, 204);
     vault.process.flow.work_off().await.unwrap();
     assert_eq!(vault.state(recorded.id).await, "sealed");
 }
