@@ -26,3 +26,4 @@ mod store_faults;
 mod streams;
 mod tampering;
 mod turning;
+mod viewing;
