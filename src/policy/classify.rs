@@ -84,3 +84,66 @@ impl Classification {
             || self.number.is_some()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::policy::{Rules, keep::tests::recording};
+
+    const SHIPPED: &str = include_str!("../../config/privacy-policy.toml");
+
+    fn rules(more: &str) -> Rules {
+        Rules::parse("p", &SHIPPED.replacen("[[classification]]", &format!("{more}\n[[classification]]"), 1)).unwrap()
+    }
+
+    #[test]
+    fn a_label_is_the_first_parameter_of_its_name_that_is_not_empty() {
+        let rules = rules("[[classification]]\nlabel = { name = \"queue\", value = \"sales\" }\ntier = \"restricted\"");
+        let account = format!("AC{}", "0".repeat(32)).parse().unwrap();
+        let tier = |parameters: &[(&str, &str)]| {
+            let parameters: Vec<_> = parameters.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
+            let announcement = Announcement { account: &account, source: None, conference: false, parameters: &parameters };
+            (rules.classify(&announcement).as_str().to_owned(), rules.labels(&parameters).len())
+        };
+        assert_eq!(tier(&[("queue", "sales")]), ("restricted".into(), 1));
+        assert_eq!(tier(&[("queue", ""), ("queue", "sales"), ("queue", "care")]), ("restricted".into(), 1));
+        assert_eq!(tier(&[("queue", "care"), ("queue", "sales")]), ("standard".into(), 1));
+        assert_eq!(tier(&[("team", "sales")]), ("standard".into(), 1));
+    }
+
+    #[test]
+    fn a_number_counts_when_its_party_is_known_and_only_raises() {
+        let line = |tier: &str, more: &str| format!("[[classification]]\nnumber = \"+49 30 12345678\"\ntier = \"{tier}\"\n{more}\n");
+        let is_party = |number: &Address| number.expose() == "+493012345678";
+        let to = |policy: &str, tier: &str| {
+            let rules = rules(policy);
+            let mut recording = recording(&rules, None, tier);
+            recording.labels = [("queue".parse().unwrap(), "sales".to_owned())].into();
+            assert_eq!(rules.reclassify(&recording, |_| false), None);
+            rules.reclassify(&recording, is_party).map(|tier| tier.as_str().to_owned())
+        };
+        assert_eq!(to(&line("restricted", ""), "standard").as_deref(), Some("restricted"));
+        assert_eq!(to(&line("sensitive", ""), "sensitive"), None);
+        assert_eq!(to(&line("standard", ""), "restricted"), None);
+        assert_eq!(to(&line("restricted", ""), "unheard-of"), None);
+        assert_eq!(to(&(line("sensitive", "") + &line("restricted", "")), "standard").as_deref(), Some("restricted"));
+        assert_eq!(to(&line("restricted", "label = { name = \"queue\", value = \"sales\" }"), "standard").as_deref(), Some("restricted"));
+        for other in ["label = { name = \"queue\", value = \"care\" }", "conference = true", "source = \"DialVerb\""] {
+            assert_eq!(to(&line("restricted", other), "standard"), None, "{other}");
+        }
+        // At the announcement nobody is known.
+        let account = format!("AC{}", "0".repeat(32)).parse().unwrap();
+        let announcement = Announcement { account: &account, source: None, conference: false, parameters: &[] };
+        assert_eq!(rules(&line("restricted", "")).classify(&announcement).as_str(), "standard");
+    }
+
+    #[test]
+    fn tiers_are_ordered_as_the_file_lists_them() {
+        let rules = rules("");
+        let is_more = |one: &str, other: &str| rules.more_sensitive(&one.parse().unwrap(), &other.parse().unwrap());
+        assert!(is_more("restricted", "standard") && is_more("sensitive", "standard") && is_more("restricted", "sensitive"));
+        for (one, other) in [("standard", "restricted"), ("standard", "standard"), ("other", "standard"), ("standard", "other")] {
+            assert!(!is_more(one, other), "{one} {other}");
+        }
+    }
+}

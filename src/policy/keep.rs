@@ -80,13 +80,13 @@ impl Rulebook {
 }
 
 #[cfg(test)]
-mod tests {
+pub(super) mod tests {
     use super::*;
     use crate::model::{recording::State, time::Timestamp};
 
     const SHIPPED: &str = include_str!("../../config/privacy-policy.toml");
 
-    fn recording(book: &Rules, duration_s: Option<i64>, tier: &str) -> Recording {
+    pub(in crate::policy) fn recording(book: &Rules, duration_s: Option<i64>, tier: &str) -> Recording {
         let zeros = "0".repeat(32);
         Recording {
             id: format!("rec_{zeros}").parse().unwrap(),

@@ -31,3 +31,4 @@ mod streams;
 mod tampering;
 mod turning;
 mod withdrawing;
+mod viewing;

@@ -32,7 +32,7 @@ enum State {
 /// What was measured.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Measured {
-    /// How long it was, in milliseconds, rounded up.
+    /// How long it was, in whole milliseconds: what is shorter than a bound by one sample is below it.
     pub length_ms: u64,
     /// The size of the loudest sample, 0 to 32768, if samples have 16 bits; where it is over the bound, only that it is over it.
     pub peak: Option<u16>,
@@ -76,7 +76,7 @@ impl Meter {
     pub fn finish(&self) -> Option<Measured> {
         let State::Known(wave) = &self.state else { return None };
         let sound = wave.sound(self.passed);
-        let length_ms = (sound.end - sound.start).saturating_mul(1000).div_ceil(wave.per_second());
+        let length_ms = (sound.end - sound.start).saturating_mul(1000) / wave.per_second();
         Some(Measured { length_ms, peak: (wave.encoding == Encoding::Pcm(16)).then_some(self.peak) })
     }
 

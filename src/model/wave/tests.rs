@@ -148,7 +148,7 @@ fn length_and_loudness_do_not_depend_on_the_pieces() {
         assert!(measured(&wav, 299, step).unwrap().peak.unwrap() > 299, "{step}");
     }
     let loud = file(&[chunk(b"fmt ", &format(1, 1, 8000, 16)), chunk(b"data", &i16::MIN.to_le_bytes())]);
-    assert_eq!(measured(&loud, u16::MAX, 5), Some(Measured { length_ms: 1, peak: Some(32_768) }));
+    assert_eq!(measured(&loud, u16::MAX, 5), Some(Measured { length_ms: 0, peak: Some(32_768) }));
 }
 
 #[test]
