@@ -4,7 +4,7 @@
 //! INVARIANT: a condition is one whole expression. What would only make sense in the place where it is put, such as a bracket that ends the rule
 //! and begins another, is refused.
 
-use cedar_policy::{Expression, Policy, PolicyId, PolicySet, Schema, ValidationMode, ValidationWarning, Validator};
+use cedar_policy::{Expression, Policy, PolicyId, PolicySet, Schema, ValidationError, ValidationMode, ValidationWarning, Validator};
 
 use super::schema::{self, Vocabulary};
 use crate::model::name::Purpose;
@@ -59,7 +59,7 @@ impl Conditions {
         for (policy, is_odd) in [(never, "it never holds"), (always, "it always holds")] {
             let set = PolicySet::from_policies([policy]).map_err(|error| vec![told(&error)])?;
             let result = validator.validate(&set, ValidationMode::Strict);
-            let errors: Vec<String> = result.validation_errors().map(|error| told(error)).collect();
+            let errors: Vec<String> = result.validation_errors().map(way_out).collect();
             if !errors.is_empty() {
                 return Err(errors);
             }
@@ -70,6 +70,18 @@ impl Conditions {
         }
         odd.dedup();
         Ok(odd)
+    }
+}
+
+/// What the validator says, with the way out where its words alone would leave people puzzled.
+fn way_out(error: &ValidationError) -> String {
+    let said = told(error);
+    let said = said.strip_prefix("for policy `when`, ").unwrap_or(&said);
+    match error {
+        ValidationError::UnsafeOptionalAttributeAccess(_) => {
+            format!("{said}: ask first, as in `x has y && …` or `if x has y then … else …`")
+        }
+        _ => said.to_owned(),
     }
 }
 

@@ -359,7 +359,8 @@ impl World {
         tell(case.revoked && case.hold != Hold::This, "recording-revoked", "fixed/hold");
         tell(pin.is_none(), "policy-unknown", "fixed/pin");
         let earlier = pin.filter(|pin| *pin != current).map(|pin| plans[pin]);
-        let renewed = case.all_say_yes(|said| said.renewed);
+        // Some say yes to the purposes by name, and nobody knows the name of one that there is not.
+        let renewed = case.all_say_yes(|said| said.renewed && (said.to_recording || case.purpose != "alien"));
         let mut theirs = earlier.map(|earlier| earlier.says(&case)).unwrap_or_default();
         theirs.retain(|code, _| !renewed || *code == "quarantined");
         theirs.retain(|code, _| !own.contains_key(code));
