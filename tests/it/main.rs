@@ -8,11 +8,13 @@
 mod world;
 mod s3_server;
 
+mod approving;
 mod attacking;
 mod auditing;
 mod callbacks;
 mod drilling;
 mod epochs;
+mod exporting;
 mod fetching;
 mod leaks;
 mod listening;
