@@ -8,12 +8,14 @@
 mod world;
 mod s3_server;
 
+mod approving;
 mod attacking;
 mod auditing;
 mod callbacks;
 mod consenting;
 mod drilling;
 mod epochs;
+mod exporting;
 mod fetching;
 mod holding;
 mod keeping;
