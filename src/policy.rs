@@ -11,6 +11,9 @@
 //! INVARIANT: what is published is what is enforced; a grant names the digest of the file it was decided by. Deny is the default.
 
 mod cases;
+#[cfg(test)]
+mod cast;
+mod cedar;
 mod classify;
 mod consent;
 mod decide;
