@@ -17,6 +17,7 @@ use recvault::{
     ledger::{self, Ledger, recordings},
     model::{
         actor::Actor,
+        artefact::Artefact,
         id::{GrantId, RecordingId},
         recording::Recording,
         time::Clock,
@@ -137,15 +138,9 @@ impl Place {
         let (book, principal) = (cast::rulebook(), cast::principal(&["reviewer"]));
         let mut took = Vec::new();
         for recording in found(vault, ids).await? {
-            let facts = Facts {
-                principal: &principal,
-                recording: &recording,
-                purpose: "quality-review".parse()?,
-                justification: None,
-                until: None,
-            };
+            let facts = Facts::new(&principal, &recording, "quality-review".parse()?);
             let Decision::Allow(grant) = decide(&facts, &book, Clock::System.now()) else { return Err("the reviewer may listen".into()) };
-            let playable = vault.vault.playable(&grant).await?;
+            let playable = vault.vault.playable(&grant, Artefact::Audio).await?;
             let begun = Instant::now();
             let id = GrantId::random(&mut rand::rng());
             drop(vault.vault.open(&grant, id, &playable, 0..1).await?);
