@@ -5,12 +5,14 @@
 
 mod audit;
 mod catalogue;
+mod consents;
 mod gate;
 mod grants;
 mod health;
 mod holds;
 mod media;
 mod openapi;
+mod parties;
 mod policy;
 mod privacy;
 mod problem;
@@ -38,6 +40,8 @@ use crate::{flow::Flow, twilio::PublicUrl};
 
 /// Largest request body, bytes.
 const MAX_BODY: usize = 64 * 1024;
+/// Largest request body that holds many statements of consent, bytes.
+const MAX_STATEMENTS: usize = 1024 * 1024;
 
 /// `[server]`: where we listen and how the world calls us.
 #[derive(Clone, Debug, serde::Deserialize, serde::Serialize)]
@@ -97,6 +101,10 @@ pub fn router(flow: Flow, public: PublicUrl, settings: &Settings) -> Router {
         .route("/v1/revocations", post(revocations::create))
         .route("/v1/revocations/{id}", get(revocations::show))
         .route("/v1/audit", get(audit::list))
+        .route("/v1/calls/{sid}/parties", get(parties::of_call).post(parties::name_of_call))
+        .route("/v1/conferences/{sid}/parties", get(parties::of_conference).post(parties::name_of_conference))
+        .route("/v1/consents", get(consents::list).post(consents::record).layer(DefaultBodyLimit::max(MAX_STATEMENTS)))
+        .route("/v1/consents/search", post(consents::search))
         // Players call these, with a grant's token in the path.
         .route("/v1/media/{token}/audio.wav", get(media::audio))
         // Anybody may call these.

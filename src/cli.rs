@@ -7,6 +7,7 @@
 
 mod audit;
 mod check;
+mod consent;
 mod custody;
 mod drill;
 mod epoch;
@@ -79,6 +80,9 @@ enum Command {
     /// Place, lift and list holds, which stop shredding.
     #[command(subcommand)]
     Hold(hold::Hold),
+    /// Record and list statements of consent.
+    #[command(subcommand)]
+    Consent(consent::Consent),
     /// Put a recording into another tier; its key moves, its ciphertext does not.
     Move {
         /// The recording.
@@ -112,7 +116,7 @@ enum Command {
         /// Only of this recording.
         recording: Option<RecordingId>,
     },
-    /// Remove ciphertext that no recording owns, and uploads that nobody finished.
+    /// Remove ciphertext that no recording owns, and uploads that nobody finished; shred what waited in vain for consent.
     Sweep {
         /// Only what is older than this many hours.
         #[arg(long, default_value_t = 24, value_parser = clap::value_parser!(u32).range(1..))]
@@ -169,6 +173,7 @@ impl Cli {
             Command::Shred { recordings, reason, dry_run } => recordings::shred(open(&file).await?, recordings, reason, dry_run, out).await,
             Command::Revoke(command) => command.perform(open(&file).await?, out).await,
             Command::Hold(command) => command.perform(open(&file).await?, out).await,
+            Command::Consent(command) => command.perform(open(&file).await?, out).await,
             Command::Move { recording, tier, dry_run } => epoch::move_to(open(&file).await?, recording, tier, dry_run, out).await,
             Command::Epoch(command) => command.perform(open(&file).await?, out).await,
             Command::Rotate { tier, dry_run } => epoch::rotate(open(&file).await?, tier, dry_run, out).await,

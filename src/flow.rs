@@ -4,13 +4,16 @@
 //! `vault` and `ledger`.
 
 mod catalogue;
+mod consent;
 mod custody;
 mod drill;
 mod epoch;
 mod error;
+mod facts;
 mod hold;
 mod ingest;
 mod playback;
+mod quarantine;
 mod recovery;
 mod revocation;
 mod status;
@@ -24,12 +27,14 @@ mod work;
 use std::sync::Arc;
 
 pub use catalogue::{AuditPage, Details, Page};
+pub use consent::{About, Faults, FieldFault, Format, Imported, MAX_FILE, MAX_STATEMENTS, NewStatement, Recorded, StatementPage};
 pub use custody::change_passphrase;
 pub use drill::{DrillOptions, Held};
 pub use epoch::{EpochSettings, EpochStatus, Rotated};
 pub use error::Error;
 pub use hold::{Holds, Lifted, NewHold};
 pub use playback::{Ended, Given, Heard};
+pub use quarantine::{QuarantineSwept, Settled};
 pub use recovery::{JournalStatus, RecoverySettings};
 pub use revocation::{Continued, Outcomes, RevocationStatus, Would};
 pub use status::Status;

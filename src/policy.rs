@@ -16,6 +16,7 @@ mod decide;
 mod document;
 mod facts;
 mod permit;
+mod quarantine;
 mod reason;
 mod remaining;
 mod rules;
@@ -30,6 +31,7 @@ pub use self::{
     },
     facts::Facts,
     permit::{Action, Permit, permit},
+    quarantine::{covers_recording, quarantine, quarantining},
     reason::{Denial, Reason, Refusal},
     rules::{Rulebook, Rules},
 };

@@ -81,6 +81,9 @@ pub(super) struct RecordingBody {
     /// Since when it is closed to everything but the holds that keep it.
     #[schema(value_type = Option<String>)]
     revoked_at: Option<Timestamp>,
+    /// When it is shredded unless evidence of consent arrives; null if it is in no quarantine.
+    #[schema(value_type = Option<String>)]
+    quarantine_ends: Option<Timestamp>,
 }
 
 /// A recording with what hangs on it.
@@ -169,6 +172,7 @@ impl From<Recording> for RecordingBody {
             sealed_at: recording.sealed_at,
             shredded_at: recording.shredded_at,
             revoked_at: recording.revoked_at,
+            quarantine_ends: recording.quarantine_ends,
         }
     }
 }

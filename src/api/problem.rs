@@ -125,6 +125,7 @@ impl From<flow::Error> for Problem {
         match error {
             flow::Error::NotFound | flow::Error::Vault(vault::Error::Gone) => Self::not_found(),
             flow::Error::Invalid(detail) => Self::bad_request(detail),
+            flow::Error::Conflict(detail) => Self::new(StatusCode::CONFLICT, "urn:recvault:problem:conflict", "Conflict", detail),
             flow::Error::Shredded { at, receipt } => {
                 let detail = format!("The recording was shredded at {at}. Its receipt is at `/v1/receipts/{receipt}`.");
                 let problem = Self::new(StatusCode::GONE, "urn:recvault:problem:shredded", "Shredded", detail);

@@ -66,7 +66,10 @@ pub(super) async fn sweep(mut app: App, hours: u32, out: Out) -> Result<ExitCode
     let (flow, _committer) = app.flow().await?;
     let swept = flow.sweep(Duration::from_secs(u64::from(hours) * 3600)).await?;
     out.facts(&swept, || {
-        format!("Removed {} orphaned objects, {} unfinished uploads, {} ended grants.\n", swept.orphans, swept.uploads, swept.grants)
+        let flow::Swept { orphans, uploads, grants, unconsented } = swept;
+        format!(
+            "Removed {orphans} orphaned objects, {uploads} unfinished uploads, {grants} ended grants. Shredded {unconsented} recordings without consent.\n"
+        )
     })?;
     Ok(ExitCode::SUCCESS)
 }

@@ -34,6 +34,9 @@ pub enum Error {
     /// Something that was asked for makes no sense; the text names the field.
     #[error("{0}")]
     Invalid(String),
+    /// Something else stands already where this was to be; the text names it, and the way out.
+    #[error("{0}")]
+    Conflict(String),
     /// The policy cannot be put in force.
     #[error("{0}")]
     Policy(String),

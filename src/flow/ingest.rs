@@ -69,10 +69,11 @@ impl Flow {
         let mut tx = self.0.ledger.read().await.map_err(ours)?;
         let recording = recordings::find(&mut tx, lease.recording).await.map_err(ours)?;
         drop(tx);
-        let Some(recording) = recording.filter(|recording| recording.state == State::Announced) else { return Ok(None) };
+        let Some(mut recording) = recording.filter(|recording| recording.state == State::Announced) else { return Ok(None) };
         if self.is_revoked(&recording).await.map_err(FetchFailure::Ours)? {
             return Ok(None);
         }
+        recording.quarantine_ends = policy::quarantine(&recording, &self.0.rulebook).map(|period| self.now().after(period));
         let account = self.0.accounts.get(&recording.account).ok_or(FetchFailure::UnknownAccount)?;
         let media = self.0.client.media(account, &recording.source_sid, recording.channels).await.map_err(FetchFailure::Source)?;
         let body = media.body.inspect(|chunk| {

@@ -1,4 +1,5 @@
-//! The sweep: ciphertext that no recording owns, uploads that nobody finished, grants that ended long ago.
+//! The sweep: ciphertext that no recording owns, uploads that nobody finished, grants that ended long ago, recordings for
+//! which no consent arrived.
 
 use std::time::Duration;
 
@@ -7,7 +8,7 @@ use futures_util::TryStreamExt as _;
 use super::{Error, Flow};
 use crate::ledger::{grants, recordings};
 
-/// What a sweep removed.
+/// What a sweep removed, or shredded.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Serialize)]
 pub struct Swept {
     /// Finished objects that no recording owns.
@@ -16,6 +17,8 @@ pub struct Swept {
     pub uploads: u64,
     /// Grants that ended.
     pub grants: u64,
+    /// Recordings shredded because no evidence of consent arrived in time.
+    pub unconsented: u64,
 }
 
 /// Ended grants are forgotten after this; until then an answer can still say that they ended.
@@ -40,6 +43,7 @@ impl Flow {
         let mut tx = self.0.ledger.begin().await?;
         swept.grants = grants::remove_ended(&mut tx, now.before(GRANTS_KEPT)).await?;
         tx.commit().await?;
+        swept.unconsented = self.sweep_quarantine().await?.shredded;
         Ok(swept)
     }
 }

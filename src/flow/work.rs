@@ -8,7 +8,7 @@ use rand::RngExt as _;
 use tokio::{sync::Semaphore, task::JoinSet};
 use tokio_util::sync::CancellationToken;
 
-use super::{Error, Flow, ingest::FetchFailure};
+use super::{Error, Flow, Swept, ingest::FetchFailure};
 use crate::{
     evidence::NewEntry,
     ledger::{
@@ -100,7 +100,7 @@ impl Flow {
         let age = Duration::from_secs(u64::from(self.0.settings.orphans_h.max(1)) * 3600);
         while !stop.is_cancelled() {
             match self.sweep(age).await {
-                Ok(swept) => tracing::info!(orphans = swept.orphans, uploads = swept.uploads, grants = swept.grants, "swept"),
+                Ok(Swept { orphans, uploads, grants, unconsented }) => tracing::info!(orphans, uploads, grants, unconsented, "swept"),
                 Err(error) => tracing::warn!(%error, "the sweep was cut short"),
             }
             tokio::select! {

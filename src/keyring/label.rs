@@ -32,6 +32,11 @@ pub fn subject_key(seed: &Key) -> Key {
     expand(seed, &[b"recvault/subject/1"])
 }
 
+/// The key of the hashes by which a statement of consent is recognised when it is told again: `HKDF-Expand(service seed, "recvault/statement/1")`.
+pub fn statement_key(seed: &Key) -> Key {
+    expand(seed, &[b"recvault/statement/1"])
+}
+
 /// The key of the evidence of one statement of consent: `HKDF-Expand(service seed, "recvault/evidence/1" ‖ statement id)`.
 pub fn evidence_key(seed: &Key, statement: ConsentId) -> Key {
     expand(seed, &[b"recvault/evidence/1", statement.as_bytes()])

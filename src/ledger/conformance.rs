@@ -52,6 +52,7 @@ mod access;
 mod announcements;
 mod audit;
 mod catalogue;
+mod consent;
 mod epochs;
 mod failures;
 mod images;

@@ -52,7 +52,7 @@ pub struct Filter {
     pub after: Option<(Timestamp, RecordingId)>,
 }
 
-const COLUMNS: &str = "id, state, account, source_sid, call_sid, conference_sid, source, source_status, error_code, duration_s, channels, \
+pub(super) const COLUMNS: &str = "id, state, account, source_sid, call_sid, conference_sid, source, source_status, error_code, duration_s, channels, \
                        tier, policy_version, policy_digest, started_at, announced_at, sealed_at, shredded_at, \
                        collected_at, labels, holds, revoked_at, quarantine_ends";
 
@@ -131,7 +131,7 @@ pub async fn mark_shredded(tx: &mut Tx, ids: &[RecordingId], now: Timestamp) -> 
     const LOCK: &str = "/* recordings.lock */
         SELECT id FROM recordings WHERE id IN (SELECT key FROM json_each($1)) ORDER BY id FOR NO KEY UPDATE";
     const SQL: &str = "/* recordings.mark_shredded */
-        UPDATE recordings SET state = 'shredded', shredded_at = $2
+        UPDATE recordings SET state = 'shredded', shredded_at = $2, quarantine_ends = NULL
         WHERE id IN (SELECT key FROM json_each($1)) AND state <> 'shredded' AND holds = 0 RETURNING id";
     let members = set(ids);
     if tx.is_postgres() && ids.len() > 1 {
@@ -205,7 +205,7 @@ pub async fn has_object(tx: &mut Tx, object: ObjectId) -> Result<bool, Error> {
     Ok(tx.fetch_int(SQL, &[Arg::Text(&object.to_string())]).await? > 0)
 }
 
-fn recording(row: &Row) -> Result<Recording, Error> {
+pub(super) fn recording(row: &Row) -> Result<Recording, Error> {
     const T: &str = "recordings";
     Ok(Recording {
         id: row.parse(T, "id", "id")?,

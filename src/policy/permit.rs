@@ -76,6 +76,11 @@ impl Permit {
         Self { actor: Actor::Operator, action, accounts: BTreeSet::new() }
     }
 
+    /// For what the vault does by itself when its time has come.
+    pub fn of_vault(action: Action) -> Self {
+        Self { actor: Actor::Vault, action, accounts: BTreeSet::new() }
+    }
+
     /// Who may.
     pub fn actor(&self) -> &Actor {
         &self.actor

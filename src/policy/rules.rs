@@ -153,7 +153,7 @@ impl Rulebook {
     }
 
     /// Every version, the current one first.
-    pub(super) fn versions(&self) -> impl Iterator<Item = &Rules> {
+    pub fn versions(&self) -> impl Iterator<Item = &Rules> {
         std::iter::once(&self.current).chain(self.earlier.values())
     }
 

@@ -11,6 +11,7 @@ mod s3_server;
 mod attacking;
 mod auditing;
 mod callbacks;
+mod consenting;
 mod drilling;
 mod epochs;
 mod fetching;

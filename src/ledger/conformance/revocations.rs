@@ -235,7 +235,8 @@ async fn a_revocation_that_is_done_runs_again_when_more_is_reached(world: &World
     told.call = Some(parsed(&call));
     let id = told.id;
     world.told(vec![told], at(0)).await;
-    let (theirs, early) = (revocation(Target::Subject(subject(1))), Revocation { revoked_at: at(-1), ..revocation(Target::Subject(subject(1))) });
+    let (theirs, early) =
+        (revocation(Target::Subject(subject(1))), Revocation { revoked_at: at(-1), ..revocation(Target::Subject(subject(1))) });
     for each in [&theirs, &early] {
         world.begun(each).await;
         let mut tx = world.tx().await;
