@@ -10,6 +10,9 @@
 //! Owns who may hear what and why. Refuses to do I/O or to read a clock: `now` is an argument, earlier versions are handed in.
 //! INVARIANT: what is published is what is enforced; a grant names the digest of the file it was decided by. Deny is the default.
 
+#[cfg(test)]
+mod cast;
+mod cedar;
 mod classify;
 mod consent;
 mod decide;

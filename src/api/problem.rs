@@ -16,6 +16,7 @@ use crate::{
         name::HoldName,
         time::Timestamp,
     },
+    policy::Refusal,
     vault,
 };
 
@@ -52,6 +53,8 @@ pub struct Problem {
 pub(super) struct ProblemReason {
     /// Stable, for programs.
     code: &'static str,
+    /// The clause of the policy that decided, such as `purposes/training/when`; stable.
+    clause: String,
     /// For people.
     text: String,
 }
@@ -138,7 +141,12 @@ impl From<flow::Error> for Problem {
             flow::Error::Denied(denial) => {
                 let detail = "The privacy policy does not allow this; `reasons` says why.";
                 let reasons = denial.refusals().iter();
-                let reasons = reasons.map(|refusal| ProblemReason { code: refusal.reason.code(), text: refusal.sentence() }).collect();
+                let reason = |refusal: &Refusal| ProblemReason {
+                    code: refusal.reason.code(),
+                    clause: refusal.clause.to_string(),
+                    text: refusal.sentence(),
+                };
+                let reasons = reasons.map(reason).collect();
                 Self { reasons, ..Self::new(StatusCode::FORBIDDEN, "urn:recvault:problem:denied", "Denied", detail) }
             }
             flow::Error::Vault(vault::Error::Ledger(error @ (ledger::Error::Unavailable(_) | ledger::Error::Conflict))) => {
