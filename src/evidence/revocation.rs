@@ -32,6 +32,8 @@ pub enum Reach {
     Recording,
     /// The recordings of an account.
     Account,
+    /// The recordings of a conversation.
+    Conversation,
 }
 
 /// How far it came.

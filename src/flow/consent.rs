@@ -115,26 +115,24 @@ impl Flow {
                     )));
                 }
             };
-            let (mut settled, mut next, mut is_revoked) = (Settled::default(), None, false);
+            let (mut settled, mut next) = (Settled::default(), None);
             if changed > 0 {
+                revocations::reach_again(&mut tx, conversation, now).await?;
                 let (mut entries, step) = self.settle(&mut tx, &news, self.first_step(), now).await?;
                 (settled, next) = (Settled::of(&entries), step);
                 entries.insert(0, NewEntry::parties_named(now, *permit.actor(), conversation, named.len(), known));
                 marks::set(&mut tx, Marked::Conversation, &[conversation], now).await?;
                 audit::append_all(&mut tx, &entries).await?;
-                is_revoked = revocations::reach_again(&mut tx, conversation, now).await?;
             }
             let all = parties::of(&mut tx, std::slice::from_ref(conversation)).await?.remove(conversation).unwrap_or_default();
             tx.commit().await?;
-            Ok((all, settled, next, is_revoked))
+            Ok((all, settled, next))
         });
-        let (all, mut settled, next, is_revoked) = unit.await?;
+        let (all, mut settled, next) = unit.await?;
         self.0.journal_bell.notify_one();
         self.settle_rest(&news, next, &mut settled).await?;
         self.reclassify_conversation(conversation).await?;
-        if is_revoked {
-            self.continue_revocations().await?;
-        }
+        self.continue_for_a_while().await;
         Ok(all)
     }
 
@@ -234,20 +232,21 @@ impl Flow {
             let mut told = fresh.clone();
             let said: Vec<&Statement> = rows.iter().map(|row| &row.statement).filter(|said| told.remove(&said.id)).collect();
             let mut entries: Vec<NewEntry> = said.iter().map(|said| NewEntry::consent_recorded(now, *permit.actor(), said)).collect();
-            let (begun, also) = self.begin_withdrawals(&mut tx, permit, &said, now).await?;
-            entries.extend(also);
+            let withdrawn: Vec<&Statement> = said.into_iter().filter(|said| said.answer == Answer::Withdrawn).collect();
+            let begun = self.begin_withdrawals(&mut tx, *permit.actor(), &withdrawn, now).await?;
             // Also for statements that were known: whoever tells them again may have been interrupted.
             let (changes, next) = self.settle(&mut tx, &news, self.first_step(), now).await?;
             let settled = Settled::of(&changes);
             entries.extend(changes);
+            entries.extend(begun);
             if !entries.is_empty() {
                 marks::set(&mut tx, Marked::Consent, &fresh.iter().collect::<Vec<_>>(), now).await?;
                 audit::append_all(&mut tx, &entries).await?;
             }
             tx.commit().await?;
-            Ok::<_, Error>((fresh.len(), settled, next, begun))
+            Ok::<_, Error>((fresh.len(), settled, next))
         });
-        let (fresh, mut settled, next, begun) = unit.await?;
+        let (fresh, mut settled, next) = unit.await?;
         self.settle_rest(&news, next, &mut settled).await?;
         if narrows {
             // A no counts as told only when it is in the store, too: a vault that is rebuilt from there must know of it.
@@ -255,7 +254,7 @@ impl Flow {
         }
         self.0.journal_bell.notify_one();
         metrics::counter!("recvault_consents_recorded_total").increment(fresh as u64);
-        self.go_on_with(&begun).await?;
+        self.continue_for_a_while().await;
         Ok(Recorded { ids: rows.iter().map(|row| row.statement.id).collect(), fresh, settled })
     }
 

@@ -3,7 +3,6 @@
 mod begin;
 mod late;
 mod show;
-mod withdrawal;
 mod work;
 
 use std::collections::BTreeMap;

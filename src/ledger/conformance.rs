@@ -59,6 +59,7 @@ mod failures;
 mod images;
 mod news;
 mod pages;
+mod revocations;
 mod sessions;
 mod shreds;
 mod work;

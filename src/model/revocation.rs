@@ -7,6 +7,7 @@ use std::{fmt, str::FromStr};
 use super::{
     id::{RecordingId, SubjectId},
     sid::AccountSid,
+    subject::Conversation,
 };
 
 /// What a revocation reaches.
@@ -18,15 +19,18 @@ pub enum Target {
     Recording(RecordingId),
     /// Every recording of an account.
     Account(AccountSid),
+    /// Every recording of a conversation: who withdrew is known only by their place in it.
+    Conversation(Conversation),
 }
 
 impl Target {
-    /// The word used in rows and JSON: `subject`, `recording` or `account`.
+    /// The word used in rows and JSON: `subject`, `recording`, `account` or `conversation`.
     pub const fn kind(&self) -> &'static str {
         match self {
             Self::Subject(_) => "subject",
             Self::Recording(_) => "recording",
             Self::Account(_) => "account",
+            Self::Conversation(_) => "conversation",
         }
     }
 
@@ -36,6 +40,7 @@ impl Target {
             Self::Subject(subject) => subject.to_string(),
             Self::Recording(recording) => recording.to_string(),
             Self::Account(account) => account.to_string(),
+            Self::Conversation(conversation) => conversation.to_string(),
         }
     }
 
@@ -45,6 +50,7 @@ impl Target {
             "subject" => id.parse().ok().map(Self::Subject),
             "recording" => id.parse().ok().map(Self::Recording),
             "account" => id.parse().ok().map(Self::Account),
+            "conversation" => id.parse().ok().map(Self::Conversation),
             _ => None,
         }
     }
@@ -101,7 +107,8 @@ mod tests {
         let recording = RecordingId::random(&mut rand::rng());
         let subject = SubjectId::of_hash(&[7; 32]);
         let account = format!("AC{}", "0".repeat(32)).parse().unwrap();
-        for target in [Target::Recording(recording), Target::Subject(subject), Target::Account(account)] {
+        let call = format!("CA{}", "0".repeat(32)).parse().unwrap();
+        for target in [Target::Recording(recording), Target::Subject(subject), Target::Account(account), Target::Conversation(call)] {
             assert_eq!(Target::parse(target.kind(), &target.id()), Some(target.clone()));
             assert_eq!(Target::parse("call", &target.id()), None);
         }

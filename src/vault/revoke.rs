@@ -85,6 +85,7 @@ impl Vault {
                 Target::Subject(_) => Reach::Subject,
                 Target::Recording(_) => Reach::Recording,
                 Target::Account(_) => Reach::Account,
+                Target::Conversation(_) => Reach::Conversation,
             },
             limited: !revocation.accounts.is_empty(),
             purposes: revocation.purposes.clone(),
@@ -160,7 +161,8 @@ pub fn withdrawal(revocation: &Revocation) -> Option<ConsentRow> {
 /// What has to be said so that these recordings are closed: by everybody in their conversations or, where a revocation of a person reaches only some accounts,
 /// by them at their places in these conversations.
 async fn statements(tx: &mut Tx, revocation: &Revocation, recordings: &[Recording], now: Timestamp) -> Result<Vec<ConsentRow>, Error> {
-    if withdrawal(revocation).is_some() {
+    // Said already, by the person or at their place in the conversation.
+    if withdrawal(revocation).is_some() || matches!(revocation.target, Target::Conversation(_)) {
         return Ok(Vec::new());
     }
     let both = |recording: &Recording| {
@@ -169,7 +171,7 @@ async fn statements(tx: &mut Tx, revocation: &Revocation, recordings: &[Recordin
     };
     let conversations: BTreeSet<Conversation> = match revocation.target {
         Target::Subject(_) => recordings.iter().flat_map(both).collect(),
-        Target::Recording(_) | Target::Account(_) => recordings.iter().filter_map(Recording::conversation).collect(),
+        _ => recordings.iter().filter_map(Recording::conversation).collect(),
     };
     let whom: Vec<Whom> = match revocation.target {
         Target::Subject(subject) => {
@@ -177,7 +179,7 @@ async fn statements(tx: &mut Tx, revocation: &Revocation, recordings: &[Recordin
             let legs = revocations::legs(tx, subject, &conversations).await?;
             legs.into_iter().map(|(conversation, leg)| Whom::Leg(conversation, Some(leg))).collect()
         }
-        Target::Recording(_) | Target::Account(_) => conversations.into_iter().map(|conversation| Whom::Leg(conversation, None)).collect(),
+        _ => conversations.into_iter().map(|conversation| Whom::Leg(conversation, None)).collect(),
     };
     Ok(whom.into_iter().map(|whom| said(revocation, whom, now)).collect())
 }

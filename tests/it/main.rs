@@ -32,5 +32,5 @@ mod store_faults;
 mod streams;
 mod tampering;
 mod turning;
-mod withdrawing;
 mod viewing;
+mod withdrawing;

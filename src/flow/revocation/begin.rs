@@ -7,17 +7,19 @@ use crate::{
     evidence::{NewEntry, ShredReason},
     flow::{Error, Flow},
     ledger::{
-        audit, consents,
+        Tx, audit, consents,
         marks::{self, Marked},
         recordings,
         revocations::{self, Revocation},
     },
     model::{
-        consent::RECORDING,
+        actor::Actor,
+        consent::{RECORDING, Statement, Whom},
         id::{ConsentId, RecordingId, RevocationId},
         name::Purpose,
         recording::{Recording, State},
         revocation::Target,
+        time::Timestamp,
     },
     policy::{Action, Permit},
     vault,
@@ -75,6 +77,61 @@ impl Flow {
         Ok(revocation)
     }
 
+    /// Begins the revocations that follow from withdrawals, in the unit that records these; their entries are to be appended last. They wait for
+    /// [`Self::continue_revocations`].
+    ///
+    /// # Errors
+    /// The ledger's.
+    pub(in crate::flow) async fn begin_withdrawals(
+        &self,
+        tx: &mut Tx,
+        actor: Actor,
+        withdrawals: &[&Statement],
+        now: Timestamp,
+    ) -> Result<Vec<NewEntry>, Error> {
+        let (mut entries, mut begun) = (Vec::new(), Vec::new());
+        for said in withdrawals {
+            let Some(purposes) = self.ended_by(said) else { continue };
+            let target = match &said.whom {
+                Whom::Subject(subject) => Target::Subject(*subject),
+                Whom::Leg(conversation, _) => Target::Conversation(conversation.clone()),
+            };
+            let (id, reason) = (RevocationId::random(&mut rand::rng()), "consent-withdrawn".parse().expect("it is a code"));
+            entries.push(NewEntry::revocation_begun(now, actor, id, target.kind(), &purposes, &reason));
+            let accounts = BTreeSet::new();
+            let revocation = Revocation {
+                id,
+                target,
+                purposes,
+                accounts,
+                reason,
+                actor,
+                revoked_at: now,
+                is_done: false,
+                cursor: None,
+                jws: None,
+                finished_at: None,
+            };
+            revocations::insert(tx, &revocation, now).await?;
+            begun.push(id);
+        }
+        if !begun.is_empty() {
+            marks::set(tx, Marked::Revocation, &begun, now).await?;
+        }
+        Ok(entries)
+    }
+
+    /// The purposes that a withdrawal ends, none for all of the recording; `None` if nothing of what is withdrawn rests on consent. What never rested on it goes on
+    /// without it: who wants everything of a person gone, whatever it rests on, revokes without naming purposes.
+    fn ended_by(&self, said: &Statement) -> Option<BTreeSet<Purpose>> {
+        let (book, recording): (_, Purpose) = (&self.0.rulebook, RECORDING.parse().expect("it is a name"));
+        if said.is_about(&recording) && book.records_with_consent() {
+            return Some(BTreeSet::new());
+        }
+        let ended: BTreeSet<Purpose> = book.resting_on_consent().filter(|purpose| said.is_about(purpose)).cloned().collect();
+        (!ended.is_empty()).then_some(ended)
+    }
+
     /// What a revocation would do if it began now; nothing is done.
     ///
     /// # Errors
@@ -130,6 +187,8 @@ impl Flow {
             }
             Target::Account(account) if !permit.covers(account) => return Err(Error::NotFound),
             Target::Account(_) | Target::Subject(_) => {}
+            // Withdrawn by whoever has a place in it, as a statement of consent.
+            Target::Conversation(_) => return Err(Error::NotFound),
         }
         Ok(Revocation {
             id: RevocationId::random(&mut rand::rng()),

@@ -25,6 +25,8 @@ pub(super) const LEASE: Duration = Duration::from_secs(60);
 pub(super) const AT_ONCE: i64 = 10_000;
 /// How often the service looks for revocations that wait.
 const PACE: Duration = Duration::from_secs(2);
+/// How long an answer waits for what follows from it.
+const PATIENCE: Duration = Duration::from_secs(8);
 /// Released recordings and revocations taken up at a time.
 const TAKEN_UP: i64 = 1_000;
 
@@ -95,6 +97,13 @@ impl Flow {
             }
         }
         Ok(continued)
+    }
+
+    /// The same for so long as an answer may wait; the rest is left to the service.
+    pub(in crate::flow) async fn continue_for_a_while(&self) {
+        if let Ok(Err(error)) = tokio::time::timeout(PATIENCE, self.continue_revocations()).await {
+            tracing::warn!(%error, "revocations do not go on");
+        }
     }
 
     /// Takes up what waits again and again until `stop`.

@@ -56,6 +56,9 @@ fn about(target: &Target) -> &'static str {
              WHERE parties.subject = $1"
         }
         Target::Recording(_) => "SELECT id FROM recordings WHERE id = $1",
+        Target::Conversation(_) => {
+            "SELECT id FROM recordings WHERE call_sid = $1 UNION SELECT id FROM recordings WHERE conference_sid = $1"
+        }
         Target::Account(_) => "SELECT id FROM recordings WHERE account || '' = $1",
     }
 }
@@ -115,10 +118,10 @@ pub async fn covering(tx: &mut Tx, recording: &Recording) -> Result<Vec<Revocati
             UNION SELECT subject FROM parties WHERE subject IS NOT NULL AND conversation IN (SELECT key FROM json_each($3)))
         ORDER BY revoked_at, id"
     );
-    let own = set([recording.id.to_string(), recording.account.to_string()]);
-    let call = recording.call.as_ref().map(|sid| sid.as_str());
-    let conference = recording.conference.as_ref().map(|sid| sid.as_str());
-    let conversations = set(call.into_iter().chain(conference));
+    let call = recording.call.as_ref().map(ToString::to_string);
+    let conversations: Vec<String> = call.into_iter().chain(recording.conference.as_ref().map(ToString::to_string)).collect();
+    let own = set([recording.id.to_string(), recording.account.to_string()].iter().chain(&conversations));
+    let conversations = set(&conversations);
     let args = [Arg::Int(recording.collected_at.as_millis()), Arg::Text(&own), Arg::Text(&conversations)];
     let mut all = tx.fetch_all(&sql, &args).await?.iter().map(revocation).collect::<Result<Vec<_>, _>>()?;
     all.retain(|revocation| revocation.covers(recording));

@@ -65,8 +65,8 @@ CREATE INDEX holds_by_review ON holds (review_at) WHERE lifted_at IS NULL;
 -- Revocations, however many recordings they reach. They reach what arrives later, too.
 CREATE TABLE revocations (
   id TEXT PRIMARY KEY,            -- rvk_…
-  reach TEXT NOT NULL,            -- subject | recording | account
-  target TEXT NOT NULL,           -- sub_…, rec_… or AC…
+  reach TEXT NOT NULL,            -- subject | recording | account | conversation
+  target TEXT NOT NULL,           -- sub_…, rec_…, AC…, CA… or CF…
   purposes TEXT NOT NULL,         -- JSON array; empty: everything, and what is reached is shredded
   accounts TEXT NOT NULL,         -- JSON array: only recordings of these accounts are reached; empty: of all
   reason TEXT NOT NULL,           -- a code
