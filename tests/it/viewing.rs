@@ -240,7 +240,7 @@ async fn a_transcript_dies_with_its_recording(database: Database) {
     assert_eq!(vault.objects().await.len(), 4);
     let grant = granted(&vault, recorded.id, "see").await;
     let reading = async |grant: &Value| {
-        let heard = vault.process.flow.redeem(&token_of(grant), Artefact::Transcript).await.unwrap();
+        let heard = vault.process.flow.redeem(&token_of(grant), None, Artefact::Transcript).await.unwrap();
         vault.process.flow.read(&heard, Form::Json).await.unwrap().boxed()
     };
     let mut cut = reading(&grant).await;
