@@ -96,6 +96,15 @@ mod tests {
     }
 
     #[test]
+    fn the_seed_gives_a_key_for_each_task() {
+        let rng = &mut rand::rng();
+        let (seed, statement) = (Key::random(rng), ConsentId::random(rng));
+        assert_eq!(statement_key(&seed).expose(), &oracle(&seed, &[b"recvault/statement/1"]));
+        assert_eq!(subject_key(&seed).expose(), &oracle(&seed, &[b"recvault/subject/1"]));
+        assert_eq!(evidence_key(&seed, statement).expose(), &oracle(&seed, &[b"recvault/evidence/1", statement.as_bytes()]));
+    }
+
+    #[test]
     fn labels_separate_keys() {
         let key = Key::random(&mut rand::rng());
         assert_ne!(artefact_key(&key, Leg::All, Artefact::Audio), key);

@@ -298,7 +298,7 @@ async fn a_request_with_a_fault_records_nothing_and_repeats_no_number(database: 
         (with("purposes", json!(["selling"])), "`purposes`"),
         (with("purposes", json!([CALLER])), "`purposes`"),
         (with("subject", json!("030 3125001")), "`subject`"),
-        (with("subject", json!(493_031_250_01_i64)), "`subject`"),
+        (with("subject", json!(49_303_125_001_i64)), "`subject`"),
         (with("answer", json!(CALLER)), "`answer`"),
         (with("method", json!("import")), "`at`"),
         (with(CALLER, json!(1)), "a member that is none of"),

@@ -6,7 +6,10 @@ use std::{collections::BTreeSet, fmt, str::FromStr};
 
 use csv::{ByteRecord, ReaderBuilder};
 
-use super::statement::{FIELDS, FieldFault, Fields, NewStatement};
+use super::{
+    fields::{FIELDS, Fields},
+    statement::{FieldFault, NewStatement},
+};
 
 /// The largest file, in bytes.
 pub const MAX_FILE: usize = 64 * 1024 * 1024;

@@ -4,8 +4,8 @@ use proptest::{collection::vec, prelude::*, sample::select};
 
 use super::{
     About, Format, NewStatement,
+    fields::FIELDS,
     import::{Faults, MAX_STATEMENTS, parse},
-    statement::FIELDS,
 };
 use crate::{
     model::{
@@ -57,12 +57,10 @@ fn a_row_becomes_a_statement() {
 #[test]
 fn both_forms_say_the_same() {
     let row = format!("{NUMBER},,,training,withdrawn,letter,,2026-01-31T15:04:05Z\n");
-    let line = format!(
-        "\n{{\"subject\": \"+49 (30) 87654321\", \"purposes\": [\"training\"], \"answer\": \"withdrawn\", \"method\": \"letter\", \"at\": \
-         \"2026-01-31T15:04:05Z\", \"call\": null}}\r\n\n"
-    );
-    assert_eq!(csv(&row).unwrap()[0].1, jsonl(&line).unwrap()[0].1);
-    assert_eq!(jsonl(&line).unwrap()[0].0, 2, "empty lines count");
+    let line = "\n{\"subject\": \"+49 (30) 87654321\", \"purposes\": [\"training\"], \"answer\": \"withdrawn\", \"method\": \"letter\", \"at\": \
+         \"2026-01-31T15:04:05Z\", \"call\": null}\r\n\n";
+    assert_eq!(csv(&row).unwrap()[0].1, jsonl(line).unwrap()[0].1);
+    assert_eq!(jsonl(line).unwrap()[0].0, 2, "empty lines count");
 }
 
 #[test]

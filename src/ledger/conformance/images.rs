@@ -289,17 +289,17 @@ async fn replacing_leaves_fences_and_the_log_alone(world: &World) {
     let mut expected = contents(world).await;
     let mut tx = world.tx().await;
     for (table, images) in Table::ALL.into_iter().zip(&mut expected) {
-        let others = table.columns().iter().skip(table.key().len()).rev();
-        let column = others.clone().find(|column| matches!(column.kind, Kind::Int | Kind::MaybeInt));
+        let others = &table.columns()[table.key().len()..];
+        let column = others.iter().rfind(|column| matches!(column.kind, Kind::Int | Kind::MaybeInt));
         let changed = match (table, column) {
             (Table::Audit, _) => images[0].clone().with_text("event", Some("changed")),
             (_, Some(column)) => images[0].clone().with_int(column.name, Some(77)),
-            (_, None) => images[0].clone().with_text(others.last().unwrap().name, Some("changed")),
+            (_, None) => images[0].clone().with_text(others[0].name, Some("changed")),
         };
         let changed = changed.unwrap();
         let unchanged = image::upsert(&mut tx, table, &images[1..]).await;
         unchanged.unwrap_or_else(|error| panic!("{table:?}: {error}"));
-        image::upsert(&mut tx, table, &[changed.clone()]).await.unwrap();
+        image::upsert(&mut tx, table, std::slice::from_ref(&changed)).await.unwrap();
         if !matches!(table, Table::Fences | Table::Consents | Table::Audit) {
             images[0] = changed;
         }
