@@ -59,6 +59,7 @@ mod news;
 mod pages;
 mod sessions;
 mod shreds;
+mod views;
 mod work;
 
 /// A ledger with what it stands on.
