@@ -62,6 +62,7 @@ mod pages;
 mod revocations;
 mod sessions;
 mod shreds;
+mod views;
 mod work;
 
 /// A ledger with what it stands on.

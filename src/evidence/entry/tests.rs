@@ -202,3 +202,17 @@ fn an_entry_reads_as_json() {
         assert_eq!(bad.parse::<Details>(), Err(InvalidDetails), "{bad}");
     }
 }
+
+#[test]
+fn a_reclassification_names_kinds_of_rules_and_a_transcript_its_ciphertext() {
+    let (rulebook, actor) = (rulebook(), Actor::Token(principal("privacy-officer").id));
+    let recording = recording(&rulebook, "standard");
+    let to = "restricted".parse().unwrap();
+    let moved = NewEntry::recording_reclassified(AT, recording.id, &recording.tier, &to, &["card-number", "words"]);
+    assert_eq!((moved.actor(), moved.event(), moved.recording()), (Actor::Vault, Event::RecordingReclassified, Some(recording.id)));
+    let details = serde_json::to_value(moved.details()).unwrap();
+    assert_eq!(details, json!({ "from": "standard", "to": "restricted", "because": ["card-number", "words"] }));
+    let sealed = NewEntry::transcript_sealed(AT, actor, recording.id, 123, &[0xab; 32]);
+    assert_eq!((sealed.actor(), sealed.event(), sealed.recording()), (actor, Event::TranscriptSealed, Some(recording.id)));
+    assert_eq!(serde_json::to_value(sealed.details()).unwrap(), json!({ "sealed_len": 123, "ciphertext_sha256": "ab".repeat(32) }));
+}

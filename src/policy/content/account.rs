@@ -52,6 +52,8 @@ fn ends(tokens: &Tokens<'_>, first: usize) -> Option<usize> {
             }
         }
         match wanted {
+            // Nothing begins with a word that says nothing.
+            None if symbols.is_empty() => return None,
             Some(length) if symbols.len() == length => return is_valid(&symbols).then_some(at),
             Some(length) if symbols.len() > length => return None,
             _ if !token.goes_on => return None,

@@ -51,6 +51,9 @@ fn a_card_is_found_in_every_spelling() {
         "four one one one one one one one one one one one one one one one",
         "Four one-one one, one one one one. One one one one 1111",
         "41 11 11 11 11 11 11 11",
+        "four double one one dash triple one, um, one and double one double one double one double one",
+        "double 4 double 4 double 4 double 4 double 4 double 4 double 4 four 8",
+        "４１１１ ١١١١ ۱۱۱۱ १১११",
     ] {
         let text = format!("Card number: {spelling} and more");
         assert_eq!(found(0, &text), [spelling]);
@@ -73,7 +76,7 @@ fn what_is_no_card_is_not_found() {
         "41111111111111119999",
         "x4111111111111111",
         "4111111111111111x",
-        "4111 1111 and 1111 1111",
+        "4111 1111 or 1111 1111",
         "4111 1111 / 1111 (1111)",
         "9999999999999995",
     ] {

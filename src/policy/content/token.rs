@@ -12,10 +12,23 @@ pub(super) struct Token {
     end: usize,
     /// Whether the next token may belong to the same number: only spaces, dashes and the like are between them.
     pub(super) goes_on: bool,
+    kind: Kind,
+    /// How often it counts: the digit after `double` does twice.
+    times: usize,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Kind {
+    /// Any word.
+    Word,
+    /// Only digits.
+    Number,
     /// A digit in words.
-    spoken: Option<u8>,
-    /// Only ASCII digits.
-    is_number: bool,
+    Spoken(u8),
+    /// Says how often the next digit counts.
+    Times(usize),
+    /// May stand inside a number and says nothing.
+    Filler,
 }
 
 /// The tokens of one text.
@@ -32,17 +45,24 @@ impl<'t> Tokens<'t> {
             if !is_word(first) {
                 continue;
             }
-            let (mut end, mut is_number) = (start + first.len_utf8(), first.is_ascii_digit());
+            let (mut end, mut is_number) = (start + first.len_utf8(), digit(first).is_some());
             if !is_unspaced(first) {
                 while let Some((at, c)) = chars.next_if(|(_, c)| is_word(*c) && !is_unspaced(*c)) {
-                    (end, is_number) = (at + c.len_utf8(), is_number && c.is_ascii_digit());
+                    (end, is_number) = (at + c.len_utf8(), is_number && digit(c).is_some());
                 }
             }
+            let mut times = 1;
             if let Some(before) = all.last_mut() {
                 before.goes_on = text.get(before.end..start).is_some_and(is_soft);
+                if let (Kind::Times(said), true) = (before.kind, before.goes_on) {
+                    times = said;
+                }
             }
-            let spoken = text.get(start..end).and_then(spoken);
-            all.push(Token { start, end, goes_on: false, spoken, is_number });
+            let kind = if is_number { Kind::Number } else { text.get(start..end).map_or(Kind::Word, kind) };
+            // `double 17` is no two digits.
+            let is_one =
+                matches!(kind, Kind::Spoken(_)) || is_number && text.get(start..end).is_some_and(|text| text.chars().nth(1).is_none());
+            all.push(Token { start, end, goes_on: false, kind, times: if is_one { times } else { 1 } });
         }
         Self { text, all }
     }
@@ -70,16 +90,19 @@ impl<'t> Tokens<'t> {
 
     /// The letters and digits that a token stands for: itself, or the digit that it is the word for.
     pub(super) fn symbols(&self, token: &Token) -> impl Iterator<Item = char> + use<'t> {
-        let spoken = token.spoken.and_then(|digit| char::from_digit(digit.into(), 10));
-        let own = if spoken.is_some() { "" } else { self.word(token) };
-        spoken.into_iter().chain(own.chars())
+        let (spoken, own, times) = match token.kind {
+            Kind::Word => (None, self.word(token), 1),
+            Kind::Number => (None, self.word(token), token.times),
+            Kind::Spoken(digit) => (char::from_digit(digit.into(), 10), "", token.times),
+            Kind::Times(_) | Kind::Filler => (None, "", 1),
+        };
+        let once = spoken.into_iter().chain(own.chars().map(|c| digit(c).map_or(c, |digit| char::from(b'0' + digit))));
+        (0..times).flat_map(move |_| once.clone())
     }
 
-    /// The digits of a token that is nothing but digits.
+    /// The digits of a token that may be a part of a number: none of them for a word that says nothing, no answer for any other word.
     pub(super) fn digits(&self, token: &Token) -> Option<impl Iterator<Item = u8> + use<'t>> {
-        let spoken = token.spoken;
-        let own = if token.is_number { self.word(token) } else { "" };
-        (token.is_number || spoken.is_some()).then(|| spoken.into_iter().chain(own.bytes().map(|digit| digit - b'0')))
+        (token.kind != Kind::Word).then(|| self.symbols(token).filter_map(digit))
     }
 
     /// Runs of tokens from `first` on that are all digits and go on to each other, with their digits so far, up to `most` digits: the last token
@@ -91,10 +114,12 @@ impl<'t> Tokens<'t> {
             // A run that has more digits than wanted is not looked through for a part of it.
             let Some(more) = self.digits(token).map(|more| more.take(most + 1)) else { break };
             digits.extend(more);
-            if digits.len() > most {
+            if digits.len() > most || token.kind == Kind::Filler && at == first {
                 break;
             }
-            runs.push((at, digits.clone()));
+            if !matches!(token.kind, Kind::Filler | Kind::Times(_)) {
+                runs.push((at, digits.clone()));
+            }
             if !token.goes_on {
                 break;
             }
@@ -125,23 +150,40 @@ fn is_soft(between: &str) -> bool {
 /// Characters between two parts of one number, at most.
 const MAX_BETWEEN: usize = 8;
 
-/// A digit as an English word.
-fn spoken(word: &str) -> Option<u8> {
-    const WORDS: [(&str, u8); 13] = [
-        ("zero", 0),
-        ("oh", 0),
-        ("o", 0),
-        ("nought", 0),
-        ("one", 1),
-        ("two", 2),
-        ("three", 3),
-        ("four", 4),
-        ("five", 5),
-        ("six", 6),
-        ("seven", 7),
-        ("eight", 8),
-        ("nine", 9),
+/// A digit of the scripts in which transcripts come: ASCII, full-width, Arabic, Persian, Devanagari, Bengali.
+fn digit(c: char) -> Option<u8> {
+    const ZEROS: [char; 6] = ['0', '\u{ff10}', '\u{660}', '\u{6f0}', '\u{966}', '\u{9e6}'];
+    let distance = |zero: char| u8::try_from(u32::from(c).checked_sub(zero.into())?).ok().filter(|digit| *digit < 10);
+    ZEROS.into_iter().find_map(distance)
+}
+
+/// What an English word is inside a number.
+fn kind(word: &str) -> Kind {
+    const WORDS: [(&str, Kind); 23] = [
+        ("zero", Kind::Spoken(0)),
+        ("oh", Kind::Spoken(0)),
+        ("o", Kind::Spoken(0)),
+        ("nought", Kind::Spoken(0)),
+        ("one", Kind::Spoken(1)),
+        ("two", Kind::Spoken(2)),
+        ("three", Kind::Spoken(3)),
+        ("four", Kind::Spoken(4)),
+        ("five", Kind::Spoken(5)),
+        ("six", Kind::Spoken(6)),
+        ("seven", Kind::Spoken(7)),
+        ("eight", Kind::Spoken(8)),
+        ("nine", Kind::Spoken(9)),
+        ("double", Kind::Times(2)),
+        ("triple", Kind::Times(3)),
+        ("treble", Kind::Times(3)),
+        ("dash", Kind::Filler),
+        ("hyphen", Kind::Filler),
+        ("space", Kind::Filler),
+        ("uh", Kind::Filler),
+        ("um", Kind::Filler),
+        ("er", Kind::Filler),
+        ("and", Kind::Filler),
     ];
     let found = WORDS.iter().find(|(spoken, _)| word.eq_ignore_ascii_case(spoken));
-    found.map(|(_, digit)| *digit)
+    found.map_or(Kind::Word, |(_, kind)| *kind)
 }

@@ -1,13 +1,15 @@
 //! Somebody files what was said, and the recording may become more sensitive for it.
 
+use bytes::Bytes;
 use recvault::{
+    demo::{conversation, stand_in::Fault},
     model::{id::RecordingId, subject::Address},
     policy::{Action, Permit},
 };
 use serde_json::{Value, json};
 
 use super::{CARD, file, filed, granted, media, policy, transcript, vault_on};
-use crate::world::{Database, Recipe, TestVault, digits};
+use crate::world::{Database, GatedHost, Recipe, TestVault, digits};
 
 async fn tier(vault: &TestVault, id: RecordingId) -> String {
     vault.details(id).await["tier"].as_str().unwrap().to_owned()
@@ -91,6 +93,46 @@ async fn what_was_said_raises_the_tier_and_never_lowers_it(database: Database) {
     assert!(!log.contains("4111") && !log.contains("DE89") && !vault.details(recorded.id).await.to_string().contains("4111"));
 }
 
+async fn a_transcript_that_meets_a_shred_leaves_nothing(database: Database) {
+    let vault = vault_on(database).await;
+    for _ in 0..8 {
+        let recorded = vault.sealed().await;
+        let body = || transcript(&[&format!("It is {CARD}.")]).to_string();
+        let (first, shredded, second) = tokio::join!(
+            file(&vault, "privacy-officer", recorded.id, body()),
+            vault.shred(recorded.id),
+            file(&vault, "privacy-officer", recorded.id, body()),
+        );
+        assert_eq!(shredded.status, 200, "{shredded:?}");
+        for filed in [first, second] {
+            assert!([201, 204, 410].contains(&filed.status), "{filed:?}");
+        }
+        vault.process.flow.work_off().await.unwrap();
+        assert_eq!((vault.key_entry(recorded.id).await, vault.artefacts(recorded.id).await), (None, vec![]));
+        assert_eq!(vault.objects().await, []);
+    }
+}
+
+async fn a_recording_that_is_moved_while_it_is_fetched_has_its_key_where_it_belongs(database: Database) {
+    let vault = Recipe { policy: policy(), twilio: "media_redirect_hosts = [\"127.0.0.1\"]", ..Recipe::on(database) }.by_hand().await;
+    let host = GatedHost::start(Bytes::from_static(conversation::WAV)).await;
+    let recorded = vault.announced().await;
+    vault.stand_in.fail(&recorded.sid, Fault::RedirectTo { url: host.url.clone() });
+    let moving = async {
+        host.reached().await;
+        let to = "restricted".parse().unwrap();
+        vault.process.flow.move_to(&Permit::of_operator(Action::Keys), recorded.id, &to, false).await.unwrap();
+        host.open();
+    };
+    let (done, ()) = tokio::join!(vault.process.flow.work_off(), moving);
+    assert_eq!((done.unwrap(), vault.state(recorded.id).await.as_str()), (1, "sealed"));
+    let in_place = "SELECT COUNT(*) FROM key_entries JOIN pages ON pages.id = page_id JOIN recordings ON recordings.id = recording_id \
+                    WHERE pages.tier = 'restricted' AND recordings.tier = 'restricted'";
+    assert_eq!(vault.ground().integer(in_place).await, Some(1));
+    let sealed = vault.entries().await.into_iter().rfind(|entry| entry["event"] == "recording.sealed").unwrap();
+    assert_eq!(sealed["details"]["tier"], "restricted");
+}
+
 async fn a_line_is_known_by_its_number_once_its_parties_are_named(database: Database) {
     let line = "[[classification]]\nnumber = \"+49 30 12345678\"\ntier = \"restricted\"\n\n[[classification]]";
     let vault = Recipe { policy: policy().replacen("[[classification]]", line, 1), ..Recipe::on(database) }.by_hand().await;
@@ -128,6 +170,8 @@ on_both_databases!(
     a_newer_transcript_takes_the_place_of_the_older,
     only_who_may_files_and_only_what_is_a_transcript,
     what_was_said_raises_the_tier_and_never_lowers_it,
+    a_transcript_that_meets_a_shred_leaves_nothing,
+    a_recording_that_is_moved_while_it_is_fetched_has_its_key_where_it_belongs,
     a_line_is_known_by_its_number_once_its_parties_are_named,
     a_queue_is_known_by_its_label,
 );
