@@ -21,18 +21,22 @@ use crate::{flow::Published, policy::Rules};
 #[serde(deny_unknown_fields)]
 #[into_params(parameter_in = Query)]
 pub(super) struct FormParams {
-    /// `toml` or `json`; without it, what `Accept` asks for, and the file if that says nothing.
+    /// `toml`, `json`, `cedar` or `cedar-schema`; without it, what `Accept` asks for, and the file if that says nothing.
     format: Option<Form>,
 }
 
 /// The forms of a policy.
 #[derive(Clone, Copy, Deserialize, utoipa::ToSchema)]
-#[serde(rename_all = "lowercase")]
+#[serde(rename_all = "kebab-case")]
 enum Form {
     /// The file, byte for byte.
     Toml,
     /// What the file says, as JSON-LD with the terms of the Data Privacy Vocabulary.
     Json,
+    /// The rules that the file makes, in the syntax of Cedar.
+    Cedar,
+    /// What these rules may look at, in the syntax of Cedar.
+    CedarSchema,
 }
 
 /// Every version that was published.
@@ -91,6 +95,8 @@ fn written(rules: &Rules, form: Form) -> Response {
     let (kind, etag, body) = match form {
         Form::Toml => ("application/toml", format!("\"{}\"", rules.digest()), rules.text().to_owned()),
         Form::Json => ("application/json", format!("\"{}-json\"", rules.digest()), rules.to_json().to_string()),
+        Form::Cedar => ("text/plain; charset=utf-8", format!("\"{}-cedar\"", rules.digest()), rules.cedar()),
+        Form::CedarSchema => ("text/plain; charset=utf-8", format!("\"{}-cedar-schema\"", rules.digest()), rules.schema()),
     };
     let headers = [(header::CONTENT_TYPE, kind.to_owned()), (header::ETAG, etag), (header::VARY, "accept".to_owned())];
     (headers, body).into_response()

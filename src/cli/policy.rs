@@ -47,6 +47,14 @@ pub(super) enum Policy {
         /// The file; the configured one if not given.
         file: Option<PathBuf>,
     },
+    /// Print the rules that a policy file makes in the syntax of Cedar, for use with Cedar's own tools.
+    Cedar {
+        /// Print the schema instead: what rules and conditions may look at.
+        #[arg(long)]
+        schema: bool,
+        /// The file; the configured one if not given.
+        file: Option<PathBuf>,
+    },
     /// Say whether somebody may open a recording and, if not, everything that speaks against it and what would have to change. Opens nothing. Exit
     /// code 1 if they may not.
     WhyNot {
@@ -81,6 +89,7 @@ impl Policy {
             Self::Check { file } => check(&named(file, config)?, out),
             Self::Publish { file, dry_run } => publish(super::open(config).await?, &named(file, config)?, dry_run, out).await,
             Self::Explain { purpose, file } => explain(&read_rules(&named(file, config)?)?, purpose.as_ref(), out),
+            Self::Cedar { schema, file } => cedar(&read_rules(&named(file, config)?)?, schema, out),
             Self::WhyNot { recording, principal, purpose, justification, ticket } => {
                 let request = flow::Stated { justification: justification.as_deref(), ticket: ticket.as_ref() };
                 ask::why_not(super::open(config).await?, recording, principal, purpose, request, out).await
@@ -146,5 +155,13 @@ fn explain(rules: &Rules, purpose: Option<&Purpose>, out: Out) -> Result<ExitCod
         let purposes: Vec<String> = said.iter().map(told).collect();
         format!("Version {}. What is not named here is refused.\n\n{}", rules.version(), purposes.join("\n"))
     })?;
+    Ok(ExitCode::SUCCESS)
+}
+
+fn cedar(rules: &Rules, schema: bool, out: Out) -> Result<ExitCode, Failure> {
+    let text = if schema { rules.schema() } else { rules.cedar() };
+    let facts =
+        serde_json::json!({ "version": rules.version(), "digest": rules.digest(), if schema { "schema" } else { "policies" }: text });
+    out.facts(&facts, || text.clone())?;
     Ok(ExitCode::SUCCESS)
 }

@@ -27,6 +27,8 @@ pub struct Why {
     pub allowed: bool,
     /// What of the recording they would get, if they may.
     pub view: Option<&'static str>,
+    /// The clause that permits it, if they may.
+    pub clause: Option<String>,
     /// Until when a grant would last, if they may.
     pub until: Option<Timestamp>,
     /// The version by which it was decided.
@@ -46,7 +48,9 @@ pub struct WhyReason {
     pub code: &'static str,
     /// In words.
     pub text: &'static str,
-    /// The version of the policy that gives it.
+    /// The clause that gives it: a key of the policy file, or a rule that no file can change.
+    pub clause: String,
+    /// The version of the policy that it is in.
     pub version: String,
     /// What would have to change.
     pub way_out: String,
@@ -90,6 +94,7 @@ impl Flow {
         let reasons = denial.into_iter().flat_map(|denial| denial.refusals()).map(|refusal| WhyReason {
             code: refusal.reason.code(),
             text: refusal.reason.text(),
+            clause: refusal.clause.to_string(),
             version: refusal.pinned.as_deref().unwrap_or(rules.version()).to_owned(),
             way_out: way_out(refusal, &facts, &self.0.rulebook),
         });
@@ -98,6 +103,7 @@ impl Flow {
             principal: token,
             allowed: grant.is_some(),
             view: grant.map(|grant| grant.view().as_str()),
+            clause: grant.map(|grant| grant.clause().to_owned()),
             until: grant.map(|grant| grant.expires_at()),
             policy_version: rules.version().to_owned(),
             policy_digest: rules.digest().to_owned(),

@@ -21,10 +21,11 @@ use super::{
 };
 use crate::model::{
     access::{Principal, Ticket},
+    consent::RECORDING,
     id::TokenId,
     name::{Label, Purpose, Role, Tier},
     recording::{Recording, State},
-    sid::{AccountSid, CallSid, ConferenceSid},
+    sid::AccountSid,
     time::Timestamp,
 };
 
@@ -62,7 +63,7 @@ pub struct Tally {
     pub lost: u64,
 }
 
-/// Everything that a decision about a recording of which no party and no statement is known can depend on, besides purpose and version.
+/// Everything about a recording that a decision can depend on, besides purpose and version: what `cedar::Question` puts, and what pins.
 #[derive(PartialEq, Eq, Hash)]
 struct Likeness {
     state: State,
@@ -70,9 +71,10 @@ struct Likeness {
     policy_digest: String,
     account: AccountSid,
     labels: BTreeMap<Label, String>,
-    holds: Vec<Purpose>,
+    held: bool,
     revoked: bool,
-    quarantined: bool,
+    /// Consent to the purpose, to being recorded, and renewed under either version.
+    consents: [bool; 4],
     /// How many of the periods in any version are over since its collection.
     age: usize,
     /// What else a condition may look at; only where the purpose has one.
@@ -82,11 +84,9 @@ struct Likeness {
 #[derive(PartialEq, Eq, Hash)]
 struct Particulars {
     source: Option<String>,
-    call: Option<CallSid>,
-    conference: Option<ConferenceSid>,
+    conference: bool,
     duration_s: Option<i64>,
     channels: Option<i64>,
-    started_at: Option<Timestamp>,
     collected_at: Timestamp,
 }
 
@@ -98,6 +98,7 @@ pub struct Comparison<'a> {
     purposes: Vec<Asked>,
     periods: Vec<Duration>,
     ticket: Ticket,
+    of_recording: Purpose,
     counted: Diff,
     known: HashMap<(usize, Likeness), (bool, bool)>,
 }
@@ -140,6 +141,7 @@ impl<'a> Comparison<'a> {
             purposes,
             periods: periods.into_iter().collect(),
             ticket: "POLICY-DIFF".parse().expect("letters and a dash are a ticket"),
+            of_recording: RECORDING.parse().expect("it is the name of a purpose"),
             known: HashMap::new(),
         }
     }
@@ -176,11 +178,7 @@ impl<'a> Comparison<'a> {
             let opens = |rulebook| asked.may_open(recording, consents, holds, &self.ticket, rulebook, self.at);
             (opens(self.from), opens(self.to))
         };
-        // What somebody said bears on one recording as on no other.
-        if *consents != Consents::NONE {
-            return decided();
-        }
-        let key = (place, self.likeness(recording, holds, asked.conditional));
+        let key = (place, self.likeness(asked, recording, consents, holds));
         if let Some(known) = self.known.get(&key) {
             return *known;
         }
@@ -192,25 +190,29 @@ impl<'a> Comparison<'a> {
         answer
     }
 
-    fn likeness(&self, recording: &Recording, holds: &[Purpose], conditional: bool) -> Likeness {
+    fn likeness(&self, asked: &Asked, recording: &Recording, consents: &Consents, holds: &[Purpose]) -> Likeness {
         let over = |period: &&Duration| recording.collected_at.after(**period) <= self.at;
+        let renewed = |rulebook: &Rulebook| consents.renew(recording, &asked.name, rulebook.current().version(), self.at);
         Likeness {
             state: recording.state,
             tier: recording.tier.clone(),
             policy_digest: recording.policy_digest.clone(),
             account: recording.account.clone(),
             labels: recording.labels.clone(),
-            holds: holds.to_vec(),
+            held: holds.contains(&asked.name),
             revoked: recording.revoked_at.is_some(),
-            quarantined: recording.quarantine_ends.is_some(),
+            consents: [
+                consents.cover(recording, &asked.name, self.at),
+                consents.cover(recording, &self.of_recording, self.at),
+                renewed(self.from),
+                renewed(self.to),
+            ],
             age: self.periods.iter().filter(over).count(),
-            particulars: conditional.then(|| Particulars {
+            particulars: asked.conditional.then(|| Particulars {
                 source: recording.source.clone(),
-                call: recording.call.clone(),
-                conference: recording.conference.clone(),
+                conference: recording.conference.is_some(),
                 duration_s: recording.duration_s,
                 channels: recording.channels,
-                started_at: recording.started_at,
                 collected_at: recording.collected_at,
             }),
         }
@@ -260,10 +262,12 @@ impl Asked {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::model::id::RecordingId;
+    use crate::{
+        model::consent::Answer,
+        policy::cast::{self, NOW, in_call, said},
+    };
 
     const SHIPPED: &str = include_str!("../../config/privacy-policy.toml");
-    const NOW: Timestamp = Timestamp::from_millis(1_800_000_000_000);
 
     fn changed(from: &str, to: &str) -> Rules {
         assert!(SHIPPED.contains(from), "{from}");
@@ -277,31 +281,7 @@ mod tests {
 
     fn recording(tier: &str, days: u64, state: State) -> Recording {
         let collected_at = NOW.before(Duration::from_secs(days * 86_400));
-        Recording {
-            id: RecordingId::random(&mut rand::rng()),
-            state,
-            account: format!("AC{}", "0".repeat(32)).parse().unwrap(),
-            source_sid: format!("RE{}", "0".repeat(32)).parse().unwrap(),
-            call: None,
-            conference: None,
-            source: None,
-            source_status: "completed".into(),
-            error_code: None,
-            duration_s: None,
-            channels: None,
-            tier: tier.parse().unwrap(),
-            policy_version: "1".into(),
-            policy_digest: shipped().digest().into(),
-            started_at: None,
-            announced_at: collected_at,
-            sealed_at: Some(collected_at),
-            shredded_at: None,
-            collected_at,
-            labels: Default::default(),
-            holds: 0,
-            revoked_at: None,
-            quarantine_ends: None,
-        }
+        Recording { collected_at, ..cast::recording(state, tier, shipped().digest()) }
     }
 
     fn diff(new: Rules, recordings: &[Recording]) -> Diff {
@@ -371,5 +351,18 @@ mod tests {
         }
         // One purpose has a condition, and looks at each; the other five tell two ages apart.
         assert_eq!(comparison.known.len(), 4 + 5 * 2);
+    }
+
+    #[test]
+    fn what_somebody_consented_to_is_counted_as_open() {
+        let (from, to) = (Rulebook::new(shipped(), []), Rulebook::new(changed("basis = \"contract\"", "basis = \"consent\""), [shipped()]));
+        let mut comparison = Comparison::new(&from, &to, NOW);
+        let all = [1, 2, 3].map(|days| recording("standard", days, State::Sealed));
+        let yes = Consents { parties: Vec::new(), statements: vec![said(Answer::Given, in_call(None), &["follow-up"], NOW)] };
+        for (recording, consents) in all.iter().zip([&yes, &Consents::NONE, &yes]) {
+            comparison.count(recording, consents, &[]);
+        }
+        let diff = comparison.finish();
+        assert_eq!((tally(&diff, "follow-up"), tally(&diff, "training")), ((3, 2, 0, 1), (0, 0, 0, 0)));
     }
 }

@@ -191,7 +191,7 @@ mod tests {
         for part in ["somebody else must agree (privacy-officer)", "passed on for it to: Courts", "Tier sensitive: for 180 days"] {
             assert!(legal.contains(part), "{part} in {legal}");
         }
-        assert!(explained("quality-review", SHIPPED).sentences().join("\n").contains("Only when: !(principal has queue)"));
+        assert!(explained("quality-review", SHIPPED).sentences().join("\n").contains("Only when: if principal has queue"));
     }
 
     #[test]

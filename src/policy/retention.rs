@@ -93,10 +93,12 @@ pub fn due_by(recording: &Recording, rulebook: &Rulebook) -> Option<(Timestamp, 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::model::{id::RecordingId, recording::State};
+    use crate::{
+        model::recording::State,
+        policy::cast::{self, COLLECTED},
+    };
 
     const DAY: Duration = Duration::from_secs(86_400);
-    const COLLECTED: Timestamp = Timestamp::from_millis(1_800_000_000_000);
 
     /// A policy in which the tier `t` has this retention, and these purposes open it; another tier has neither.
     fn rules(version: &str, effective: &str, tier: Option<u64>, purposes: &[Option<u64>]) -> Rules {
@@ -117,31 +119,7 @@ mod tests {
     }
 
     fn recording(tier: &str, pinned: &str) -> Recording {
-        Recording {
-            id: RecordingId::random(&mut rand::rng()),
-            state: State::Sealed,
-            account: format!("AC{}", "0".repeat(32)).parse().unwrap(),
-            source_sid: format!("RE{}", "0".repeat(32)).parse().unwrap(),
-            call: None,
-            conference: None,
-            source: None,
-            source_status: "completed".into(),
-            error_code: None,
-            duration_s: None,
-            channels: None,
-            tier: tier.parse().unwrap(),
-            policy_version: "x".into(),
-            policy_digest: pinned.into(),
-            started_at: None,
-            announced_at: COLLECTED,
-            sealed_at: None,
-            shredded_at: None,
-            collected_at: COLLECTED,
-            labels: Default::default(),
-            holds: 0,
-            revoked_at: None,
-            quarantine_ends: None,
-        }
+        cast::recording(State::Sealed, tier, pinned)
     }
 
     #[test]

@@ -117,52 +117,22 @@ mod tests {
 
     use super::*;
     use crate::{
-        model::{access::Principal, id::RecordingId, recording::Recording, time::Timestamp},
-        policy::{Decision, decide},
+        model::recording::Recording,
+        policy::{
+            Decision,
+            cast::{self, NOW, principal},
+            decide,
+        },
     };
 
     const SHIPPED: &str = include_str!("../../config/privacy-policy.toml");
-    const NOW: Timestamp = Timestamp::from_millis(1_800_000_000_000);
 
     fn book() -> Rulebook {
         Rulebook::new(Rules::parse("p", SHIPPED).unwrap(), [])
     }
 
     fn recording(tier: &str, book: &Rulebook) -> Recording {
-        Recording {
-            id: RecordingId::random(&mut rand::rng()),
-            state: State::Sealed,
-            account: format!("AC{}", "0".repeat(32)).parse().unwrap(),
-            source_sid: format!("RE{}", "0".repeat(32)).parse().unwrap(),
-            call: None,
-            conference: None,
-            source: None,
-            source_status: "completed".into(),
-            error_code: None,
-            duration_s: None,
-            channels: None,
-            tier: tier.parse().unwrap(),
-            policy_version: "1".into(),
-            policy_digest: book.current().digest().into(),
-            started_at: None,
-            announced_at: NOW,
-            sealed_at: Some(NOW),
-            shredded_at: None,
-            collected_at: NOW,
-            labels: Default::default(),
-            holds: 0,
-            revoked_at: None,
-            quarantine_ends: None,
-        }
-    }
-
-    fn principal(roles: &[&str]) -> Principal {
-        Principal {
-            id: format!("tok_{}", "0".repeat(32)).parse().unwrap(),
-            roles: roles.iter().map(|role| role.parse().unwrap()).collect(),
-            accounts: Default::default(),
-            attributes: Default::default(),
-        }
+        cast::recording(State::Sealed, tier, book.current().digest())
     }
 
     #[test]

@@ -33,12 +33,24 @@ fn a_purpose_is_explained_in_words_and_as_data() {
 }
 
 #[test]
+fn the_rules_are_printed_for_cedars_own_tools() {
+    let folder = folder();
+    let rules = run_in(folder.path(), &["policy", "cedar"], &[]).done();
+    assert!(rules.contains("@clause(\"fixed/state\")") && rules.contains("Action::\"training\""), "{rules}");
+    assert!(run_in(folder.path(), &["policy", "cedar", "--schema"], &[]).done().contains("namespace Recvault"));
+    let facts = run_in(folder.path(), &["policy", "cedar", "--json"], &[]).json();
+    assert_eq!((&facts["version"], &facts["policies"]), (&json!("1"), &json!(rules)));
+}
+
+#[test]
 fn a_table_of_cases_is_decided_without_a_vault() {
     let folder = folder();
     let good = "[[cases]]\nname = \"an agent\"\nroles = [\"agent\"]\ntier = \"standard\"\npurpose = \"follow-up\"\njustification = \"call\"\nexpect = \"allow\"\n";
     fs::write(folder.path().join("good.toml"), good).unwrap();
     let facts = run_in(folder.path(), &["policy", "test", "good.toml", "--json"], &[]).json();
     assert_eq!((&facts["cases"], &facts["failed"]), (&json!(1), &json!([])));
+    fs::write(folder.path().join("shipped.toml"), include_str!("../../config/policy-tests.toml")).unwrap();
+    assert!(run_in(folder.path(), &["policy", "test", "shipped.toml"], &[]).done().contains("20 of 20 cases hold"));
     fs::write(folder.path().join("bad.toml"), good.replace("roles = [\"agent\"]", "roles = [\"auditor\"]")).unwrap();
     let ended = run_in(folder.path(), &["policy", "test", "bad.toml"], &[]);
     assert_eq!(ended.code, Some(1), "{ended:?}");
@@ -81,7 +93,7 @@ async fn the_operator_asks_why_not_and_what_would_change() {
     assert_eq!(refused.code, Some(1), "{refused:?}");
     for part in [
         "may not open",
-        "role-not-allowed (version 1)",
+        "role-not-allowed (clause purposes/subject-request/roles, version 1)",
         "What would have to change: a token with the role privacy-officer",
         "justification-missing",
     ] {

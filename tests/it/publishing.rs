@@ -145,6 +145,9 @@ async fn a_program_reads_the_policy_as_data() {
     }
     let forced = anybody.with(Method::GET, "/v1/policy?format=toml", &[("accept", "application/json")]).await;
     assert_eq!(forced.text(), plain.text());
+    let rules = anybody.get("/v1/policy?format=cedar").await;
+    assert!(rules.text().contains("forbid (principal, action, resource)") && rules.header("content-type").starts_with("text/plain"));
+    assert!(anybody.get("/v1/policies/1?format=cedar-schema").await.text().contains("namespace Recvault"));
     anybody.get("/v1/policy?format=xml").await.problem(400, "bad-request");
 }
 

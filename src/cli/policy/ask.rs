@@ -43,8 +43,8 @@ fn told(why: &Why) -> String {
     let mut text = format!("{principal} may not open {recording_id} for {purpose} ({versions}):\n");
     for reason in &why.reasons {
         text += &format!(
-            "\n{} (version {})\n  {}\n  What would have to change: {}.\n",
-            reason.code, reason.version, reason.text, reason.way_out
+            "\n{} (clause {}, version {})\n  {}\n  What would have to change: {}.\n",
+            reason.code, reason.clause, reason.version, reason.text, reason.way_out
         );
     }
     text
