@@ -65,3 +65,51 @@ async fn what_cannot_be_a_token_is_refused_by_name() {
     assert!(why.contains("no living token"), "{why}");
     assert_eq!(world.run(&["token", "list", "--json"]).done(), before, "nothing was made");
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_token_brings_what_conditions_may_look_at() {
+    let world = World::sqlite().await;
+    let create = ["token", "create", "--label", "sales desk", "--role", "reviewer", "--json"];
+    let attributes = ["--attribute", "queue=sales", "--attribute", "queue=support", "--attribute", "team=north=1"];
+    let made = world.run(&[&create[..], &attributes].concat()).json();
+    let listed = world.run(&["token", "list", "--json"]).json();
+    let row = listed.as_array().unwrap().iter().find(|row| row["id"] == made["id"]).unwrap().clone();
+    assert_eq!(row["attributes"], serde_json::json!({ "queue": ["sales", "support"], "team": ["north=1"] }));
+    let plain = world.run(&create).json();
+    let listed = world.run(&["token", "list", "--json"]).json();
+    let row = listed.as_array().unwrap().iter().find(|row| row["id"] == plain["id"]).unwrap().clone();
+    assert_eq!(row["attributes"], serde_json::json!({}));
+
+    let before = world.run(&["token", "list", "--json"]).done();
+    let why = world.run(&[&create[..], &["--attribute", "mood=good"]].concat()).refused();
+    assert!(why.contains("`--attribute mood=…`"), "{why}");
+    for usage in ["queue", "queue=", "Queue=sales", "=sales", &format!("queue={}", "x".repeat(65))] {
+        assert_eq!(world.run(&[&create[..], &["--attribute", usage]].concat()).code, Some(2), "{usage}");
+    }
+    assert_eq!(world.run(&["token", "list", "--json"]).done(), before, "nothing was made");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_operator_sees_who_waits_for_a_second_person_and_not_why() {
+    let world = World::sqlite().await;
+    assert_eq!(world.run(&["approval", "list", "--json"]).json(), serde_json::json!([]));
+    assert_eq!(world.run(&["approval", "list", "--state", "maybe"]).code, Some(2));
+    let service = world.serve().await;
+    let id = world.sealed(&service.client, crate::world::sound(1, 1)).await;
+    world.run(&["move", &id.to_string(), "--tier", "restricted"]).done();
+    let made = world.run(&["token", "create", "--label", "x", "--role", "privacy-officer", "--json"]).json();
+    let officer = Client { token: made["token"].as_str().unwrap().to_owned(), ..service.client.clone() };
+    let body = serde_json::json!({ "purpose": "legal-request", "justification": "Ophelia Brandywine" });
+    let (status, asked) = officer.ask(Method::POST, &format!("/v1/recordings/{id}/approvals"), Some(body)).await.unwrap();
+    assert_eq!(status, 201, "{asked}");
+    let listed = world.run(&["approval", "list", "--state", "requested", "--json"]).json();
+    assert_eq!((&listed[0]["id"], &listed[0]["requested_by"], &listed[0]["tier"]), (&asked["id"], &made["id"], &"restricted".into()));
+    let text = world.run(&["approval", "list"]).done();
+    assert!(text.contains(&id.to_string()) && text.contains("legal-request") && !text.contains("Brandywine"), "{text}");
+    assert_eq!(world.run(&["approval", "list", "--state", "approved"]).done(), "");
+    let body = serde_json::json!({ "purpose": "legal-request", "justification": "Ophelia Brandywine", "break_glass": true });
+    assert_eq!(officer.ask(Method::POST, &format!("/v1/recordings/{id}/grants"), Some(body)).await.unwrap().0, 201);
+    let text = world.run(&["status"]).done();
+    assert!(text.contains("1 in the last 7 days"), "{text}");
+    assert_eq!(world.run(&["status", "--json"]).json()["broken_glass"], 1);
+}
