@@ -5,6 +5,7 @@
 //!
 //! Exit codes: 0 done, 1 refused or failed, 2 usage.
 
+mod approval;
 mod audit;
 mod check;
 mod consent;
@@ -122,6 +123,9 @@ enum Command {
         #[arg(long, default_value_t = 24, value_parser = clap::value_parser!(u32).range(1..))]
         older_than_h: u32,
     },
+    /// Look after requests for the approval of a second person.
+    #[command(subcommand)]
+    Approval(approval::Approval),
     /// Read the audit log.
     #[command(subcommand)]
     Audit(audit::Audit),
@@ -181,6 +185,7 @@ impl Cli {
             Command::Drill(command) => command.perform(open(&file).await?, out).await,
             Command::Retry { recording } => recordings::retry(open(&file).await?, recording, out).await,
             Command::Sweep { older_than_h } => recordings::sweep(open(&file).await?, older_than_h, out).await,
+            Command::Approval(command) => command.perform(open(&file).await?, out).await,
             Command::Audit(command) => command.perform(open(&file).await?, out).await,
             Command::Receipt(command) => command.perform(&file, out).await,
             Command::Custody(command) => command.perform(&file, out).await,

@@ -3,12 +3,16 @@
 //! Owns the order of steps: what is looked up, what is decided, what is done. Refuses to know HTTP, SQL and key material; it asks `policy`,
 //! `vault` and `ledger`.
 
+mod approval;
+mod asking;
 mod catalogue;
 mod consent;
+mod correction;
 mod custody;
 mod drill;
 mod epoch;
 mod error;
+mod export;
 mod facts;
 mod hold;
 mod ingest;
@@ -26,8 +30,11 @@ mod work;
 
 use std::sync::Arc;
 
+pub use approval::{Request, Requests, list as list_approvals};
+pub use asking::Asking;
 pub use catalogue::{AuditPage, Details, Page};
 pub use consent::{About, Faults, FieldFault, Format, Imported, MAX_FILE, MAX_STATEMENTS, NewStatement, Recorded, StatementPage};
+pub use correction::Correction;
 pub use custody::change_passphrase;
 pub use drill::{DrillOptions, Held};
 pub use epoch::{EpochSettings, EpochStatus, Rotated};

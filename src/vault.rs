@@ -9,6 +9,7 @@
 //!   so a shred has no cache to be forgotten from. What was read under another epoch is read again.
 //! - The audit entry commits before the first byte is released.
 
+mod approval;
 mod deposit;
 mod digest;
 mod drill;
@@ -133,6 +134,9 @@ pub enum Error {
     /// The recording is shredded, or nothing of it is sealed.
     #[error("nothing of this recording can be opened")]
     Gone,
+    /// Others who ran beside it have spent what the policy allows this principal for this purpose today.
+    #[error("the day's budget of openings is spent")]
+    BudgetSpent,
     /// The key found is not the one the catalogue names.
     #[error("the record key is not the one that sealed this recording")]
     WrongKey,

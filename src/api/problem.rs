@@ -127,6 +127,10 @@ impl From<flow::Error> for Problem {
     fn from(error: flow::Error) -> Self {
         match error {
             flow::Error::NotFound | flow::Error::Vault(vault::Error::Gone) => Self::not_found(),
+            flow::Error::OwnRequest => {
+                let detail = "Nobody approves or refuses their own request: somebody else with a role that may approve it must.";
+                Self::new(StatusCode::FORBIDDEN, "urn:recvault:problem:own-request", "Your own request", detail)
+            }
             flow::Error::Invalid(detail) => Self::bad_request(detail),
             flow::Error::Conflict(detail) => Self::new(StatusCode::CONFLICT, "urn:recvault:problem:conflict", "Conflict", detail),
             flow::Error::Shredded { at, receipt } => {

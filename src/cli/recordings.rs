@@ -93,6 +93,12 @@ pub(super) async fn status(mut app: App, out: Out) -> Result<ExitCode, Failure> 
         );
         let snapshot = epoch.snapshot.as_ref().map_or_else(|| "none".to_owned(), |(name, at)| format!("{name}, verified {at}"));
         text += &format!("recovery\n  snapshot {snapshot}; {} changes are not in the journal yet\n", journal.waiting);
+        if status.broken_glass > 0 {
+            text += &format!(
+                "{} times in the last 7 days somebody did without the approval that a tier asks for; `recvault audit list` has `glass.broken`\n",
+                status.broken_glass
+            );
+        }
         text += "work\n";
         for work in &status.work {
             let oldest = Timestamp::from_millis(work.oldest_at);

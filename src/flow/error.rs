@@ -31,6 +31,9 @@ pub enum Error {
     /// Holds keep recordings that would be shredded; nothing of them was changed.
     #[error("{}", held(.0))]
     Held(Vec<(RecordingId, Vec<HoldName>)>),
+    /// Nobody decides on their own request.
+    #[error("nobody approves or refuses their own request")]
+    OwnRequest,
     /// Something that was asked for makes no sense; the text names the field.
     #[error("{0}")]
     Invalid(String),

@@ -169,11 +169,6 @@ impl Flow {
         found.filter(|recording| permit.covers(&recording.account)).ok_or(Error::NotFound)
     }
 
-    async fn shredded(&self, id: RecordingId) -> Result<Error, Error> {
-        let fence = shreds::find_fence(&mut self.0.ledger.read().await?, id).await?;
-        Ok(fence.map_or(Error::NotFound, |(at, receipt)| Error::Shredded { at, receipt }))
-    }
-
     async fn receipt_of(&self, id: RecordingId) -> Result<Option<ReceiptId>, Error> {
         Ok(shreds::find_fence(&mut self.0.ledger.read().await?, id).await?.map(|(_, receipt)| receipt))
     }

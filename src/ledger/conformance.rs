@@ -50,6 +50,7 @@ macro_rules! every_database {
 
 mod access;
 mod announcements;
+mod approvals;
 mod audit;
 mod catalogue;
 mod consent;

@@ -117,6 +117,8 @@ CREATE TABLE budgets (
   used BIGINT NOT NULL,
   PRIMARY KEY (token_id, purpose, day)
 );
+-- For counting emergencies without reading the log.
+CREATE INDEX audit_broken_glass ON audit (at) WHERE event = 'glass.broken';
 
 ALTER TABLE grants ADD COLUMN ticket TEXT;
 ALTER TABLE grants ADD COLUMN break_glass BIGINT NOT NULL DEFAULT 0;
