@@ -9,6 +9,7 @@ mod entry;
 mod event;
 pub mod jws;
 pub mod receipt;
+pub mod revocation;
 mod shred_reason;
 mod signing;
 
@@ -17,6 +18,7 @@ pub use self::{
     entry::{Details, Entry, InvalidDetails, NewEntry},
     event::{Event, UnknownEvent},
     receipt::{HeldCopy, Receipt, ReceiptState, Removal, Shred},
+    revocation::RevocationReceipt,
     shred_reason::{InvalidShredReason, ShredReason},
     signing::{InvalidKey, Jwk, KeySet, Signer, VerifyingKey},
 };

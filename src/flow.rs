@@ -3,13 +3,18 @@
 //! Owns the order of steps: what is looked up, what is decided, what is done. Refuses to know HTTP, SQL and key material; it asks `policy`,
 //! `vault` and `ledger`.
 
+mod approval;
+mod asking;
 mod catalogue;
 mod consent;
+mod correction;
 mod custody;
 mod drill;
 mod epoch;
 mod error;
+mod export;
 mod facts;
+mod hold;
 mod ingest;
 mod playback;
 mod quarantine;
@@ -25,15 +30,20 @@ mod work;
 
 use std::sync::Arc;
 
+pub use approval::{Request, Requests, list as list_approvals};
+pub use asking::Asking;
 pub use catalogue::{AuditPage, Details, Page};
 pub use consent::{About, Faults, FieldFault, Format, Imported, MAX_FILE, MAX_STATEMENTS, NewStatement, Recorded, StatementPage};
+pub use correction::Correction;
 pub use custody::change_passphrase;
 pub use drill::{DrillOptions, Held};
 pub use epoch::{EpochSettings, EpochStatus, Rotated};
 pub use error::Error;
+pub use hold::{Holds, Lifted, NewHold};
 pub use playback::{Ended, Given, Heard};
 pub use quarantine::{QuarantineSwept, Settled};
 pub use recovery::{JournalStatus, RecoverySettings};
+pub use revocation::{Continued, Outcomes, RevocationStatus, Would};
 pub use status::Status;
 pub use streams::Streams;
 pub use sweep::Swept;

@@ -10,6 +10,10 @@
 //! Owns who may hear what and why. Refuses to do I/O or to read a clock: `now` is an argument, earlier versions are handed in.
 //! INVARIANT: what is published is what is enforced; a grant names the digest of the file it was decided by. Deny is the default.
 
+mod approval;
+#[cfg(test)]
+mod cast;
+mod cedar;
 mod classify;
 mod consent;
 mod decide;
@@ -18,9 +22,11 @@ mod facts;
 mod permit;
 mod quarantine;
 mod reason;
+mod remaining;
 mod rules;
 
 pub use self::{
+    approval::{approvable, approval_lifetime, may_approve, may_state, over_budget},
     classify::{Announcement, Classification},
     consent::Consents,
     decide::{Decision, Grant, MAX_JUSTIFICATION, View, decide},

@@ -23,7 +23,7 @@ pub(crate) fn measure(plan: &Plan) -> Result<Vec<Row>, Failure> {
     let (book, now) = (cast::rulebook(), Clock::System.now());
     let (recording, reviewer) = (cast::recording(book.current(), now), cast::principal(&["reviewer"]));
     let purpose = "quality-review".parse()?;
-    let facts = Facts { principal: &reviewer, recording: &recording, purpose, justification: None, until: None };
+    let facts = Facts::new(&reviewer, &recording, purpose);
     if !matches!(decide(&facts, &book, now), Decision::Allow(_)) {
         return Err("the shipped policy lets a reviewer listen for quality review".into());
     }

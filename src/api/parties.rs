@@ -113,8 +113,13 @@ async fn name(api: &Api, bearer: &Bearer, conversation: Conversation, request: &
 /// Reads the parties of a request. Not by `serde`, whose faults repeat what they found.
 fn read(request: &Value) -> Result<Vec<(LegName, Option<Address>)>, String> {
     let members = request.as_object().filter(|members| members.len() == 1);
-    let parties = members.and_then(|members| members.get("parties")).and_then(Value::as_array);
-    let parties = parties.ok_or("expected `{\"parties\": [{\"leg\": …, \"number\": …}, …]}`")?;
+    let parties = members.and_then(|members| members.get("parties")).filter(|parties| parties.is_array());
+    read_all(parties.ok_or("expected `{\"parties\": [{\"leg\": …, \"number\": …}, …]}`")?)
+}
+
+/// Reads an array of parties.
+pub(super) fn read_all(parties: &Value) -> Result<Vec<(LegName, Option<Address>)>, String> {
+    let parties = parties.as_array().ok_or("`parties`: expected an array of objects with `leg` and `number`")?;
     (1..).zip(parties).map(|(number, party)| one(party).map_err(|why| format!("`parties`, number {number}: {why}"))).collect()
 }
 

@@ -4,7 +4,9 @@
 //! INVARIANT: an entry is made only by the constructors here, which take ids, parsed names and facts of the house. None takes text.
 //! A justification may name people, so only its presence is written down.
 
+mod access;
 mod consent;
+mod letting_go;
 
 use std::{fmt, ops::Range, str::FromStr};
 
@@ -21,7 +23,7 @@ use crate::{
         recording::Recording,
         time::Timestamp,
     },
-    policy::{Action, Denial, Facts, Grant, Reason, Rules},
+    policy::{Action, Denial, Facts, Grant, Reason, Refusal, Rules},
 };
 
 /// What else belongs to an event: a flat JSON object of ids, names, codes, numbers and digests. Text form: compact JSON.
@@ -117,6 +119,7 @@ impl NewEntry {
     pub fn decision_allowed(at: Timestamp, grant: &Grant, id: GrantId) -> Self {
         let details = json!({
             "grant": id,
+            "clause": grant.clause(),
             "purpose": grant.purpose(),
             "tier": grant.tier(),
             "view": grant.view().as_str(),
@@ -271,17 +274,18 @@ impl NewEntry {
     }
 }
 
-/// `reasons` and, apart, those that only the pinned version of the policy gives.
+/// `reasons` with the `clauses` that give them, in the same order; and, apart, those that only the pinned version of the policy gives.
 fn reasons(denial: &Denial) -> Map<String, Value> {
-    let codes = |pinned: bool| {
-        let refusals = denial.refusals().iter().filter(|refusal| refusal.pinned.is_some() == pinned);
-        refusals.map(|refusal| Value::from(refusal.reason.code())).collect::<Vec<_>>()
-    };
     let mut details = Map::new();
     details.insert("policy_digest".into(), json!(denial.policy_digest()));
-    details.insert("reasons".into(), Value::Array(codes(false)));
-    if denial.refusals().iter().any(|refusal| refusal.pinned.is_some()) {
-        details.insert("pinned_reasons".into(), Value::Array(codes(true)));
+    let (pinned, own): (Vec<_>, Vec<_>) = denial.refusals().iter().partition(|refusal| refusal.pinned.is_some());
+    let mut add = |refusals: &[&Refusal], reasons: &str, clauses: &str| {
+        details.insert(reasons.into(), refusals.iter().map(|refusal| Value::from(refusal.reason.code())).collect());
+        details.insert(clauses.into(), refusals.iter().map(|refusal| Value::from(&*refusal.clause)).collect());
+    };
+    add(&own, "reasons", "clauses");
+    if !pinned.is_empty() {
+        add(&pinned, "pinned_reasons", "pinned_clauses");
     }
     details
 }

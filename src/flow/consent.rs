@@ -154,6 +154,9 @@ impl Flow {
             let mut tx = self.0.ledger.begin().await?;
             covers(&mut tx, permit, &conversations).await?;
             let fresh = consents::insert_new(&mut tx, &rows).await?;
+            let mut new = fresh.clone();
+            let withdrawn = rows.iter().map(|row| &row.statement).filter(|said| new.remove(&said.id) && said.answer == Answer::Withdrawn);
+            let begun = self.begin_withdrawals(&mut tx, *permit.actor(), &withdrawn.collect::<Vec<_>>(), now).await?;
             let mut told = fresh.clone();
             let said = rows.iter().map(|row| &row.statement).filter(|said| told.remove(&said.id));
             let mut entries: Vec<NewEntry> = said.map(|said| NewEntry::consent_recorded(now, *permit.actor(), said)).collect();
@@ -161,6 +164,7 @@ impl Flow {
             let (changes, next) = self.settle(&mut tx, &news, self.first_step(), now).await?;
             let settled = Settled::of(&changes);
             entries.extend(changes);
+            entries.extend(begun);
             if !entries.is_empty() {
                 marks::set(&mut tx, Marked::Consent, &fresh.iter().collect::<Vec<_>>(), now).await?;
                 audit::append_all(&mut tx, &entries).await?;
@@ -176,16 +180,8 @@ impl Flow {
         }
         self.0.journal_bell.notify_one();
         metrics::counter!("recvault_consents_recorded_total").increment(fresh as u64);
-        for row in rows.iter().filter(|row| row.statement.answer == Answer::Withdrawn) {
-            self.withdraw(permit, &row.statement).await?;
-        }
+        self.continue_for_a_while().await;
         Ok(Recorded { ids: rows.iter().map(|row| row.statement.id).collect(), fresh, settled })
-    }
-
-    /// What follows from a withdrawal beyond that no decision allows any more what it ended.
-    #[expect(clippy::unused_async, reason = "a revocation is to begin here")]
-    async fn withdraw(&self, _permit: &Permit, _withdrawal: &Statement) -> Result<(), Error> {
-        Ok(())
     }
 
     fn row(&self, permit: &Permit, told: &NewStatement, now: Timestamp) -> ConsentRow {

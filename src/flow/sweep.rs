@@ -1,4 +1,4 @@
-//! The sweep: ciphertext that no recording owns, uploads that nobody finished, grants that ended long ago, recordings for
+//! The sweep: ciphertext that no recording owns, uploads that nobody finished, grants that ended long ago, counts of past days, recordings for
 //! which no consent arrived.
 
 use std::time::Duration;
@@ -6,7 +6,7 @@ use std::time::Duration;
 use futures_util::TryStreamExt as _;
 
 use super::{Error, Flow};
-use crate::ledger::{grants, recordings};
+use crate::ledger::{budgets, grants, recordings};
 
 /// What a sweep removed, or shredded.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Serialize)]
@@ -42,6 +42,7 @@ impl Flow {
         }
         let mut tx = self.0.ledger.begin().await?;
         swept.grants = grants::remove_ended(&mut tx, now.before(GRANTS_KEPT)).await?;
+        budgets::remove_past(&mut tx, now).await?;
         tx.commit().await?;
         swept.unconsented = self.sweep_quarantine().await?.shredded;
         Ok(swept)

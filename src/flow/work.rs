@@ -191,7 +191,11 @@ impl Flow {
 
     async fn drop_work(&self, lease: &Lease) -> Result<(), Error> {
         let mut tx = self.0.ledger.begin().await?;
-        work::finish(&mut tx, lease).await?;
+        match work::finish(&mut tx, lease).await {
+            // A shred took the work away; that is as good.
+            Err(ledger::Error::Stale(_)) => return Ok(()),
+            finished => finished?,
+        }
         Ok(tx.commit().await?)
     }
 

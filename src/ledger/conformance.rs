@@ -50,6 +50,7 @@ macro_rules! every_database {
 
 mod access;
 mod announcements;
+mod approvals;
 mod audit;
 mod catalogue;
 mod consent;
@@ -58,6 +59,7 @@ mod failures;
 mod images;
 mod news;
 mod pages;
+mod revocations;
 mod sessions;
 mod shreds;
 mod work;

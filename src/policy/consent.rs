@@ -4,7 +4,8 @@
 //! INVARIANTS
 //! - Nobody is left out: a conversation of which no party is known has one that nobody knows.
 //! - A withdrawal ends consent for everything that was collected until the vault learnt of it, for good. A later yes counts for what is collected after.
-//! - One more yes never takes anything away.
+//! - One more yes never takes anything away, and the order of statements says nothing.
+//! - In doubt it is no: of a yes and a no of the same moment the no counts, and a no counts from the moment it is known, even if it says it is of tomorrow.
 
 use crate::model::{
     consent::{Answer, Statement, Whom},
@@ -29,49 +30,70 @@ impl Consents {
 
     /// Whether every party consents to this purpose for this recording, as of now.
     pub fn cover(&self, recording: &Recording, purpose: &Purpose, now: Timestamp) -> bool {
-        self.every_party(|party| self.yes(recording, party, purpose, now).is_some())
+        self.every_party(|party| self.says_yes(recording, party, purpose, now, |_| true))
     }
 
     /// Whether every party said yes to this purpose under this version of the policy, after the recording was collected.
     pub fn renew(&self, recording: &Recording, purpose: &Purpose, version: &str, now: Timestamp) -> bool {
-        self.every_party(|party| {
-            self.yes(recording, party, purpose, now)
-                .is_some_and(|yes| yes.policy_version.as_deref() == Some(version) && yes.at >= recording.collected_at)
-        })
+        let is_new = |yes: &Statement| yes.policy_version.as_deref() == Some(version) && yes.at >= recording.collected_at;
+        self.every_party(|party| self.says_yes(recording, party, purpose, now, is_new))
     }
 
     fn every_party(&self, holds: impl Fn(Option<&Party>) -> bool) -> bool {
         if self.parties.is_empty() { holds(None) } else { self.parties.iter().all(|party| holds(Some(party))) }
     }
 
-    /// The yes by which a party consents: the last thing they said, and not withdrawn since the recording was collected.
-    fn yes(&self, recording: &Recording, party: Option<&Party>, purpose: &Purpose, now: Timestamp) -> Option<&Statement> {
-        let theirs = || self.statements.iter().filter(|said| said.is_about(purpose) && is_by(said, recording, party));
-        let withdrawn = theirs().filter(|said| said.answer == Answer::Withdrawn).map(|said| said.at.max(said.recorded_at)).max();
+    /// Whether a party has said yes in such a way, has not said no since, and has not withdrawn since the recording was collected.
+    fn says_yes(
+        &self,
+        recording: &Recording,
+        party: Option<&Party>,
+        purpose: &Purpose,
+        now: Timestamp,
+        counts: impl Fn(&Statement) -> bool,
+    ) -> bool {
+        let about = || self.statements.iter().filter(|said| said.is_about(purpose));
+        let noes = |answer| about().filter(move |said| said.answer == answer && is_no_of(said, recording, party));
+        // Until the vault learnt of it, it went on collecting; what it collected in between is withdrawn too.
+        let withdrawn = noes(Answer::Withdrawn).map(|said| said.at.max(said.recorded_at)).max();
         if withdrawn.is_some_and(|withdrawn| withdrawn >= recording.collected_at) {
-            return None;
+            return false;
         }
-        let no = theirs().filter(|said| said.answer == Answer::Declined).map(|said| said.at).max().max(withdrawn);
-        let yes = theirs().filter(|said| said.answer == Answer::Given && said.at <= now).max_by_key(|said| said.at)?;
-        no.is_none_or(|no| no < yes.at).then_some(yes)
+        let no = noes(Answer::Declined).map(|said| said.at).max().max(withdrawn);
+        let mut yeses = about().filter(|said| said.answer == Answer::Given && is_yes_of(said, recording, party));
+        yeses.any(|yes| yes.at <= now && no.is_none_or(|no| no < yes.at) && counts(yes))
     }
 }
 
-/// Whether a statement speaks of this party; of somebody who is not known, only if it speaks of everybody in the conversation.
-fn is_by(said: &Statement, recording: &Recording, party: Option<&Party>) -> bool {
+/// Whether a yes is this party's; that of somebody who is not known, only if it speaks of everybody in the conversation.
+fn is_yes_of(said: &Statement, recording: &Recording, party: Option<&Party>) -> bool {
     match &said.whom {
-        Whom::Subject(subject) => party.is_some_and(|party| party.subject == Some(*subject)),
-        Whom::Leg(conversation, leg) => is_of(recording, conversation) && is_at(leg.as_ref(), party),
+        Whom::Subject(subject) => is_subject(party, *subject),
+        // A call may be one leg of a conference. Whoever speaks for everybody in the call does not speak for the conference.
+        Whom::Leg(conversation, leg) => recording.conversation().as_ref() == Some(conversation) && is_at(leg.as_ref(), party),
     }
 }
 
-fn is_of(recording: &Recording, conversation: &Conversation) -> bool {
-    match conversation {
-        Conversation::Call(sid) => recording.call.as_ref() == Some(sid),
-        Conversation::Conference(sid) => recording.conference.as_ref() == Some(sid),
+/// Whether a no may be this party's. In a call that is a leg of a conference places have other names than in the conference: it may be anybody's.
+fn is_no_of(said: &Statement, recording: &Recording, party: Option<&Party>) -> bool {
+    match &said.whom {
+        Whom::Subject(subject) => is_subject(party, *subject),
+        Whom::Leg(conversation, leg) if recording.conversation().as_ref() == Some(conversation) => {
+            // Of somebody without a place nobody knows that it was not they who spoke.
+            party.is_none() || is_at(leg.as_ref(), party)
+        }
+        Whom::Leg(Conversation::Call(call), _) => recording.call.as_ref() == Some(call),
+        Whom::Leg(Conversation::Conference(_), _) => false,
     }
+}
+
+fn is_subject(party: Option<&Party>, subject: crate::model::id::SubjectId) -> bool {
+    party.is_some_and(|party| party.subject == Some(subject))
 }
 
 fn is_at(leg: Option<&LegName>, party: Option<&Party>) -> bool {
     leg.is_none_or(|leg| party.is_some_and(|party| party.leg == *leg))
 }
+
+#[cfg(test)]
+mod tests;

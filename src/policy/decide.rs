@@ -1,25 +1,29 @@
 //! The decision: may this principal hear this recording for this purpose, now?
 //!
-//! Owns every rule of listening. Refuses to do I/O, to read a clock, or to stop at the first reason.
-//! INVARIANT: a [`Grant`] is made only here, and only when neither the current rules nor those to which the recording is pinned name a
-//! reason against it. A later version of the policy narrows at once and never widens.
+//! Owns how the versions of the policy go together. Refuses to do I/O, to read a clock, or to stop at the first reason.
+//! INVARIANTS
+//! - A [`Grant`] is made only here, and only when neither the current rules nor those to which the recording is pinned name a reason against it.
+//! - A later version of the policy narrows at once. It widens only where every party said yes to this purpose under it.
 
 mod grant;
 #[cfg(test)]
 mod tests;
 
-use std::time::Duration;
-
+use self::grant::Terms;
 pub use self::grant::{Grant, View};
 use super::{
+    cedar::{Question, UNASKABLE, Unaskable},
     facts::Facts,
-    reason::{Denial, Reason, Reasons},
-    rules::{Rulebook, Rules, has_any},
+    reason::{Denial, Grounds, Reason},
+    rules::{Rulebook, Rules},
 };
-use crate::model::{recording::State, time::Timestamp};
+use crate::model::time::Timestamp;
 
-/// The longest justification, in characters.
+/// The longest justification, in characters. `fixed.cedar` has it too.
 pub const MAX_JUSTIFICATION: usize = 1000;
+
+/// What the earlier version still forbids after every party renewed their consent to the purpose: whether the recording may be kept is another question.
+const NOT_RENEWED: [Reason; 2] = [Reason::Quarantined, Reason::PolicyFailed];
 
 /// The answer to a request to listen.
 #[derive(Debug)]
@@ -33,60 +37,57 @@ pub enum Decision {
 /// Decides by the current rules and by those to which the recording is pinned: both must allow.
 pub fn decide(facts: &Facts<'_>, rulebook: &Rulebook, now: Timestamp) -> Decision {
     let rules = rulebook.current();
-    let pinned_rules = rulebook.find(&facts.recording.policy_digest);
-    let mut request = of_request(facts, now);
-    request.add_if(pinned_rules.is_none(), Reason::PolicyUnknown);
-    let current = judge(facts, rules, now);
-    let pinned = pinned_rules.map_or(current, |rules| judge(facts, rules, now));
-    match (request.is_empty(), current, pinned) {
-        (true, Ok(lifetime), Ok(pinned_lifetime)) => {
-            let end = now.after(lifetime.min(pinned_lifetime));
-            Decision::Allow(Grant::new(facts, rules, facts.until.map_or(end, |until| end.min(until))))
-        }
-        (_, current, pinned) => Decision::Deny(Denial::new(
-            request.and(current.err().unwrap_or_default()),
-            pinned.err().unwrap_or_default(),
-            pinned_rules.map(Rules::shared_version),
-            is_hidden(facts, rules),
-            rules.shared_digest(),
-        )),
-    }
-}
-
-/// What speaks against the request under any policy.
-fn of_request(facts: &Facts<'_>, now: Timestamp) -> Reasons {
-    let mut reasons = Reasons::default();
-    reasons.add_if(!facts.principal.knows(&facts.recording.account), Reason::AccountUnknownToPrincipal);
-    match facts.recording.state {
-        State::Sealed => {}
-        State::Announced | State::Absent | State::Failed => reasons.add_if(true, Reason::RecordingNotSealed),
-        State::Shredded => reasons.add_if(true, Reason::RecordingShredded),
-    }
-    // `nth` and not `count`: what is far too long is not read to its end.
-    let too_long = facts.justification.is_some_and(|text| text.chars().nth(MAX_JUSTIFICATION).is_some());
-    reasons.add_if(too_long, Reason::JustificationTooLong);
-    reasons.add_if(facts.until.is_some_and(|until| until <= now), Reason::GrantExpired);
-    reasons
-}
-
-/// What one version of the policy says: how long it would allow, or what speaks against it.
-fn judge(facts: &Facts<'_>, rules: &Rules, now: Timestamp) -> Result<Duration, Reasons> {
-    let mut reasons = Reasons::default();
-    reasons.add_if(!rules.is_in_force(now), Reason::PolicyNotInForce);
-    let tier = rules.tier(&facts.recording.tier);
-    reasons.add_if(tier.is_none(), Reason::TierUnknown);
-    match rules.purpose(&facts.purpose) {
-        None => reasons.add_if(true, Reason::PurposeUnknown),
-        Some(purpose) => {
-            reasons.add_if(tier.is_some_and(|tier| !purpose.tiers.contains(&tier.name)), Reason::PurposeNotForTier);
-            reasons.add_if(!has_any(facts.principal, &purpose.roles), Reason::RoleNotAllowed);
-            reasons.add_if(purpose.justification && !facts.is_justified(), Reason::JustificationMissing);
+    let pinned = rulebook.find(&facts.recording.policy_digest);
+    let earlier = pinned.filter(|pinned| pinned.digest() != rules.digest());
+    let (mut against, mut pinned_against, mut clause) = (Grounds::default(), Grounds::default(), None);
+    let mut binding = vec![rules];
+    match Question::of(facts, now) {
+        Err(Unaskable) => against.add_if(true, Reason::PolicyFailed, UNASKABLE),
+        Ok(question) => {
+            match rules.compiled().judge(&facts.purpose, &question) {
+                Ok(permitting) => clause = Some(permitting),
+                Err(grounds) => against = grounds,
+            }
+            if let Some(earlier) = earlier {
+                let renewed = facts.consents.renew(facts.recording, &facts.purpose, rules.version(), now);
+                pinned_against = earlier.compiled().judge(&facts.purpose, &question).err().unwrap_or_default();
+                if renewed {
+                    pinned_against.keep(&NOT_RENEWED);
+                } else {
+                    binding.push(earlier);
+                }
+            }
         }
     }
-    match tier {
-        Some(tier) if reasons.is_empty() => Ok(tier.grant_lifetime),
-        _ => Err(reasons),
+    against.add_if(pinned.is_none(), Reason::PolicyUnknown, "fixed/pin");
+    if let (Some(clause), true, true) = (clause, against.is_empty(), pinned_against.is_empty()) {
+        match terms(facts, &binding, clause, now) {
+            Some(terms) => return Decision::Allow(Grant::new(facts, rules, terms)),
+            // Each version gives a part of the recording, and no part is in both.
+            None => pinned_against.add_if(true, Reason::ConditionNotMet, format!("purposes/{}/view", facts.purpose)),
+        }
     }
+    let (hidden, version) = (is_hidden(facts, rules), pinned.map(Rules::shared_version));
+    Decision::Deny(Denial::new(&against, &pinned_against, version, hidden, rules.shared_digest()))
+}
+
+/// On what terms all these versions allow: what each of them gives, until the first end that one of them sets.
+fn terms(facts: &Facts<'_>, binding: &[&Rules], clause: std::sync::Arc<str>, now: Timestamp) -> Option<Terms> {
+    let approved = facts.approved_until.filter(|until| *until > now);
+    let mut ends: Vec<Timestamp> = facts.until.into_iter().collect();
+    let (mut view, mut broke_glass, mut budget) = (View::Audio, false, None);
+    for rules in binding {
+        let (tier, purpose) = (rules.tier(&facts.recording.tier)?, rules.purpose(&facts.purpose)?);
+        view = view.meet(purpose.view)?;
+        ends.push(now.after(tier.grant_lifetime));
+        budget = budget.into_iter().chain(purpose.budget).min();
+        ends.extend(purpose.retention.map(|retention| facts.recording.collected_at.after(retention)));
+        if tier.approval.is_some() {
+            ends.extend(approved);
+            broke_glass |= approved.is_none();
+        }
+    }
+    Some(Terms { clause, view, broke_glass, budget, expires_at: ends.into_iter().min()? })
 }
 
 /// Whether the principal may not know that the recording exists: it is of a foreign account, or no role of theirs has to do with

@@ -6,7 +6,7 @@
 use std::{collections::BTreeSet, fmt};
 
 use super::{
-    reason::{Denial, Reason, Reasons},
+    reason::{Denial, Grounds, Reason},
     rules::{Rulebook, has_any},
 };
 use crate::model::{access::Principal, actor::Actor, sid::AccountSid, time::Timestamp};
@@ -109,12 +109,12 @@ impl Permit {
 /// recording there is nothing to hide.
 pub fn permit(principal: &Principal, action: Action, rulebook: &Rulebook, now: Timestamp) -> Result<Permit, Denial> {
     let rules = rulebook.current();
-    let mut reasons = Reasons::default();
-    reasons.add_if(!rules.is_in_force(now), Reason::PolicyNotInForce);
-    reasons.add_if(!has_any(principal, rules.roles_for(action)), Reason::RoleNotAllowed);
-    if reasons.is_empty() {
+    let mut against = Grounds::default();
+    against.add_if(!rules.is_in_force(now), Reason::PolicyNotInForce, "effective");
+    against.add_if(!has_any(principal, rules.roles_for(action)), Reason::RoleNotAllowed, format!("actions/{action}"));
+    if against.is_empty() {
         return Ok(Permit { actor: Actor::Token(principal.id), action, accounts: principal.accounts.clone() });
     }
     let hidden = !rules.shows_recordings_to(principal);
-    Err(Denial::new(reasons, Reasons::default(), None, hidden, rules.shared_digest()))
+    Err(Denial::new(&against, &Grounds::default(), None, hidden, rules.shared_digest()))
 }

@@ -3,7 +3,7 @@
 //! Owns the closed list of reasons with their codes, and the refusal that carries them. Refuses to know how they were found.
 //! INVARIANT: a refusal names at least one reason, each at most once, and holds nothing that the requester wrote.
 
-use std::{fmt, sync::Arc};
+use std::{collections::BTreeMap, fmt, sync::Arc};
 
 /// One reason to refuse. Codes are stable: they are in answers, in the audit log and in dashboards.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -139,6 +139,9 @@ impl fmt::Display for Reason {
 pub struct Refusal {
     /// Why.
     pub reason: Reason,
+    /// The clause that decided: a key of the policy file (`purposes/training/when`, `tiers/restricted/approval`), or one of the rules that no
+    /// file can change (`fixed/state`). Stable, as codes are.
+    pub clause: Arc<str>,
     /// Set when only the earlier version refuses to which the recording is pinned: its name. A later version never widens what an
     /// earlier one allowed.
     pub pinned: Option<Arc<str>>,
@@ -166,9 +169,16 @@ pub struct Denial {
 
 impl Denial {
     /// Reasons of the current rules first, then those that only the pinned version gives.
-    pub(super) fn new(current: Reasons, pinned: Reasons, pinned_version: Option<Arc<str>>, hidden: bool, policy_digest: Arc<str>) -> Self {
-        let own = current.iter().map(|reason| Refusal { reason, pinned: None });
-        let only_pinned = pinned.without(current).iter().map(|reason| Refusal { reason, pinned: pinned_version.clone() });
+    pub(super) fn new(
+        current: &Grounds,
+        pinned: &Grounds,
+        pinned_version: Option<Arc<str>>,
+        hidden: bool,
+        policy_digest: Arc<str>,
+    ) -> Self {
+        let own = current.iter().map(|(reason, clause)| Refusal { reason, clause, pinned: None });
+        let only_pinned = pinned.iter().filter(|(reason, _)| !current.names(*reason));
+        let only_pinned = only_pinned.map(|(reason, clause)| Refusal { reason, clause, pinned: pinned_version.clone() });
         Self { refusals: own.chain(only_pinned).collect(), hidden, policy_digest }
     }
 
@@ -205,32 +215,45 @@ impl fmt::Display for Denial {
 
 impl std::error::Error for Denial {}
 
-/// A set of reasons, without allocation.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(super) struct Reasons(u32);
+/// Reasons with the clauses that give them; each reason once, in the order of [`Reason::ALL`].
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(super) struct Grounds(BTreeMap<Reason, Arc<str>>);
 
-impl Reasons {
-    /// Adds the reason where the condition holds.
-    pub(super) fn add_if(&mut self, condition: bool, reason: Reason) {
-        if condition {
-            self.0 |= 1 << (reason as u32);
+impl Grounds {
+    pub(super) fn of(reason: Reason, clause: Arc<str>) -> Self {
+        Self([(reason, clause)].into())
+    }
+
+    /// Adds a reason. Of two clauses that give the same one, the first by name is kept, in whichever order they come.
+    pub(super) fn add(&mut self, reason: Reason, clause: &Arc<str>) {
+        let kept = self.0.entry(reason).or_insert_with(|| Arc::clone(clause));
+        if **clause < **kept {
+            *kept = Arc::clone(clause);
         }
     }
 
-    pub(super) fn and(self, other: Self) -> Self {
-        Self(self.0 | other.0)
+    /// Adds a reason where the condition holds.
+    pub(super) fn add_if(&mut self, condition: bool, reason: Reason, clause: impl Into<Arc<str>>) {
+        if condition {
+            self.add(reason, &clause.into());
+        }
     }
 
-    pub(super) fn is_empty(self) -> bool {
-        self.0 == 0
+    /// Drops every reason but these.
+    pub(super) fn keep(&mut self, reasons: &[Reason]) {
+        self.0.retain(|reason, _| reasons.contains(reason));
     }
 
-    fn without(self, other: Self) -> Self {
-        Self(self.0 & !other.0)
+    pub(super) fn is_empty(&self) -> bool {
+        self.0.is_empty()
     }
 
-    fn iter(self) -> impl Iterator<Item = Reason> {
-        Reason::ALL.into_iter().filter(move |reason| self.0 & (1 << (*reason as u32)) != 0)
+    fn names(&self, reason: Reason) -> bool {
+        self.0.contains_key(&reason)
+    }
+
+    fn iter(&self) -> impl Iterator<Item = (Reason, Arc<str>)> {
+        self.0.iter().map(|(reason, clause)| (*reason, Arc::clone(clause)))
     }
 }
 
@@ -245,10 +268,20 @@ mod tests {
         for (place, reason) in Reason::ALL.into_iter().enumerate() {
             assert_eq!(reason as usize, place, "{reason}");
             assert!(reason.code().bytes().all(|b| b.is_ascii_lowercase() || b == b'-'), "{reason}");
-            let mut set = Reasons::default();
-            set.add_if(true, reason);
-            assert_eq!(set.iter().collect::<Vec<_>>(), [reason]);
         }
+    }
+
+    #[test]
+    fn a_reason_is_given_once_whichever_clause_comes_first() {
+        let told = |clauses: [&str; 2]| {
+            let mut grounds = Grounds::default();
+            for clause in clauses {
+                grounds.add(Reason::PolicyFailed, &clause.into());
+            }
+            grounds.iter().collect::<Vec<_>>()
+        };
+        assert_eq!(told(["a", "b"]), [(Reason::PolicyFailed, "a".into())]);
+        assert_eq!(told(["a", "b"]), told(["b", "a"]));
     }
 
     #[test]

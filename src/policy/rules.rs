@@ -8,6 +8,7 @@ use std::{collections::BTreeMap, sync::Arc};
 use aws_lc_rs::digest;
 
 use super::{
+    cedar::Compiled,
     classify::Announcement,
     document::{Document, Fault, Forgotten, PurposeRule, TierRule},
     permit::Action,
@@ -22,6 +23,7 @@ use crate::model::{
 #[derive(Debug)]
 pub struct Rules {
     document: Document,
+    compiled: Compiled,
     warnings: Vec<Fault>,
     text: Box<str>,
     version: Arc<str>,
@@ -35,13 +37,28 @@ impl Rules {
     /// Every fault of the text with its line. A policy with a fault never loads.
     pub fn parse(file: &str, text: &str) -> Result<Self, Vec<Fault>> {
         let (document, warnings) = Document::read(file, text)?;
+        // Whatever a document that was read holds can be compiled. Should that ever be wrong, the policy does not load.
+        let compiled = Compiled::of(&document).map_err(|reasons| {
+            let fault = |reason| Fault { file: file.into(), line: 1, reason: format!("the policy cannot be compiled: {reason}") };
+            reasons.into_iter().map(fault).collect::<Vec<_>>()
+        })?;
         let digest = hex::encode(digest::digest(&digest::SHA256, text.as_bytes()));
-        Ok(Self { version: document.version.as_str().into(), document, warnings, text: text.into(), digest: digest.into() })
+        Ok(Self { version: document.version.as_str().into(), document, compiled, warnings, text: text.into(), digest: digest.into() })
     }
 
     /// What the file states, for the privacy page and the policy as data.
     pub fn document(&self) -> &Document {
         &self.document
+    }
+
+    /// Every rule of this version in the syntax of Cedar, those that no file can change among them: what [`decide`](super::decide) asks.
+    pub fn cedar(&self) -> String {
+        self.compiled.text().to_owned()
+    }
+
+    /// The schema that the rules were validated by, in the syntax of Cedar: what rules and conditions may look at.
+    pub fn schema(&self) -> String {
+        self.compiled.schema().to_owned()
     }
 
     /// What is odd but not wrong: a tier that nothing opens, a purpose that nobody may state.
@@ -116,6 +133,10 @@ impl Rules {
             Action::Transcribe => &self.document.actions.transcribe,
             Action::Keys => &[],
         }
+    }
+
+    pub(super) fn compiled(&self) -> &Compiled {
+        &self.compiled
     }
 
     pub(super) fn shared_version(&self) -> Arc<str> {

@@ -69,7 +69,9 @@ fn keys(entry: &NewEntry) -> BTreeSet<&str> {
 fn an_allowed_decision_and_its_opening_name_the_grant() {
     let (rulebook, principal) = (rulebook(), principal("privacy-officer"));
     let recording = recording(&rulebook, "restricted");
-    let Decision::Allow(grant) = decide(&facts(&principal, &recording, "legal-request"), &rulebook, AT) else { panic!("denied") };
+    let facts =
+        Facts { approved_until: Some(AT.after(std::time::Duration::from_secs(3600))), ..facts(&principal, &recording, "legal-request") };
+    let Decision::Allow(grant) = decide(&facts, &rulebook, AT) else { panic!("denied") };
     let id = GrantId::random(&mut rand::rng());
     let allowed = NewEntry::decision_allowed(AT, &grant, id);
     assert_eq!((allowed.at(), allowed.actor(), allowed.event()), (AT, Actor::Token(principal.id), Event::DecisionAllowed));
@@ -77,7 +79,7 @@ fn an_allowed_decision_and_its_opening_name_the_grant() {
     assert_eq!(
         serde_json::to_value(allowed.details()).unwrap(),
         json!({
-            "grant": id, "purpose": "legal-request", "tier": "restricted", "view": "audio", "justified": true,
+            "grant": id, "clause": "purposes/legal-request", "purpose": "legal-request", "tier": "restricted", "view": "audio", "justified": true,
             "policy_digest": rulebook.current().digest(), "expires_at": "2027-01-15T08:05:00.000Z",
         })
     );
@@ -96,11 +98,14 @@ fn a_denied_decision_names_every_reason_and_nothing_that_was_typed() {
         NewEntry::decision_denied(AT, &facts, None, &denial)
     };
     let known = denied("quality-review");
-    assert_eq!(known.details().get("reasons"), Some(&json!(["purpose-not-for-tier"])));
+    assert_eq!(known.details().get("reasons"), Some(&json!(["purpose-not-for-tier", "approval-missing"])));
+    let clauses = json!(["purposes/quality-review/tiers", "tiers/restricted/approval"]);
+    assert_eq!(known.details().get("clauses"), Some(&clauses), "in the order of the reasons");
     assert_eq!(known.details().get("purpose"), Some(&json!("quality-review")));
-    assert_eq!(keys(&known), ["justified", "policy_digest", "purpose", "reasons"].into());
+    assert_eq!(keys(&known), ["clauses", "justified", "policy_digest", "purpose", "reasons"].into());
     let unknown = denied("anna-schmidt");
-    assert_eq!(unknown.details().get("reasons"), Some(&json!(["purpose-unknown"])));
+    assert_eq!(unknown.details().get("reasons"), Some(&json!(["purpose-unknown", "approval-missing"])));
+    assert_eq!(unknown.details().get("clauses"), Some(&json!(["fixed/purpose", "tiers/restricted/approval"])));
     assert_eq!(unknown.details().get("purpose"), None);
     assert!(!format!("{known:?}{unknown:?}").to_lowercase().contains("anna"));
 }
@@ -116,7 +121,9 @@ fn reasons_of_the_pinned_version_stand_apart() {
     let grant = GrantId::random(&mut rand::rng());
     let entry = NewEntry::decision_denied(AT, &facts, Some(grant), &denial);
     assert_eq!(entry.details().get("reasons"), Some(&json!([])));
+    assert_eq!(entry.details().get("clauses"), Some(&json!([])));
     assert_eq!(entry.details().get("pinned_reasons"), Some(&json!(["role-not-allowed"])));
+    assert_eq!(entry.details().get("pinned_clauses"), Some(&json!(["purposes/quality-review/roles"])));
     assert_eq!(entry.details().get("grant"), Some(&json!(grant)));
 }
 
@@ -127,7 +134,7 @@ fn a_refused_action_is_written_down() {
     let entry = NewEntry::action_denied(AT, &reviewer, Action::Shred, None, &denial);
     assert_eq!(
         serde_json::to_value(entry.details()).unwrap(),
-        json!({ "action": "shred", "reasons": ["role-not-allowed"], "policy_digest": rulebook.current().digest() })
+        json!({ "action": "shred", "reasons": ["role-not-allowed"], "clauses": ["actions/shred"], "policy_digest": rulebook.current().digest() })
     );
 }
 

@@ -16,6 +16,7 @@ use crate::{
         marks::{self, Marked},
         parties::{self, Naming},
         quarantine::Bearing,
+        revocations,
     },
     model::{
         name::LegName,
@@ -70,6 +71,7 @@ impl Flow {
             };
             let (mut settled, mut next) = (Settled::default(), None);
             if changed > 0 {
+                revocations::reach_again(&mut tx, conversation, now).await?;
                 let (mut entries, step) = self.settle(&mut tx, &news, self.first_step(), now).await?;
                 (settled, next) = (Settled::of(&entries), step);
                 entries.insert(0, NewEntry::parties_named(now, *permit.actor(), conversation, named.len(), known));
@@ -83,6 +85,7 @@ impl Flow {
         let (all, mut settled, next) = unit.await?;
         self.0.journal_bell.notify_one();
         self.settle_rest(&news, next, &mut settled).await?;
+        self.continue_for_a_while().await;
         Ok(all)
     }
 

@@ -81,8 +81,11 @@ async fn filled(world: &World) {
         (Table::Holds, format!(r#"["{one}","case-2","legal-request","dispute","court",9,8,"operator",10]"#)),
         (Table::Approvals, format!(r#"["apr_1","{one}","tok_2","legal-request","AAEC/w==","requested",1,2,null,null]"#)),
         (Table::Approvals, format!(r#"["apr_2","{one}","tok_2","legal-request","AA==","approved",1,2,3,"tok_1"]"#)),
-        (Table::Revocations, r#"["rvk_1","subject","sub_1","[]","subject-request","operator",5,"running",null,null,null]"#.into()),
-        (Table::Revocations, format!(r#"["rvk_2","recording","{two}","[\"training\"]","x","vault",5,"done","{two}","a.b.c",6]"#)),
+        (
+            Table::Revocations,
+            r#"["rvk_1","subject","sub_1","[]","[\"AC1\"]","subject-request","operator",5,"running",null,null,null,9]"#.into(),
+        ),
+        (Table::Revocations, format!(r#"["rvk_2","recording","{two}","[\"training\"]","[]","x","vault",5,"done","{two}","a.b.c",6,7]"#)),
         (Table::Revoked, format!(r#"["{one}","rvk_1","held"]"#)),
         (Table::Revoked, format!(r#"["{two}","rvk_2","shredded"]"#)),
         (Table::Audit, format!(r#"[1,6,"operator","shred.fenced","{two}","{{}}"]"#)),

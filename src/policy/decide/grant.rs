@@ -55,24 +55,40 @@ pub struct Grant {
     justified: bool,
     tier: Tier,
     view: View,
+    broke_glass: bool,
+    budget: Option<u32>,
+    clause: Arc<str>,
     policy_version: Arc<str>,
     policy_digest: Arc<str>,
     expires_at: Timestamp,
 }
 
+/// What the decision came to, besides what was asked.
+#[derive(Debug)]
+pub(super) struct Terms {
+    pub(super) clause: Arc<str>,
+    pub(super) view: View,
+    pub(super) broke_glass: bool,
+    pub(super) budget: Option<u32>,
+    pub(super) expires_at: Timestamp,
+}
+
 impl Grant {
     /// Only for the decision, and only when nothing speaks against it.
-    pub(super) fn new(facts: &Facts<'_>, rules: &Rules, expires_at: Timestamp) -> Self {
+    pub(super) fn new(facts: &Facts<'_>, rules: &Rules, terms: Terms) -> Self {
         Self {
             recording: facts.recording.id,
             principal: facts.principal.id,
             purpose: facts.purpose.clone(),
             justified: facts.is_justified(),
             tier: facts.recording.tier.clone(),
-            view: View::Audio,
+            view: terms.view,
+            broke_glass: terms.broke_glass,
+            budget: terms.budget,
+            clause: terms.clause,
             policy_version: rules.shared_version(),
             policy_digest: rules.shared_digest(),
-            expires_at,
+            expires_at: terms.expires_at,
         }
     }
 
@@ -104,6 +120,22 @@ impl Grant {
     /// What of the recording may be had.
     pub fn view(&self) -> View {
         self.view
+    }
+
+    /// Whether the tier asks for somebody else's approval and there is none: it was done without in an emergency, which raises an alarm.
+    pub fn is_break_glass(&self) -> bool {
+        self.broke_glass
+    }
+
+    /// How many recordings its principal may open for its purpose on one day (UTC), this one among them; `None`: any number. A decision looks at the day's count
+    /// before; who opens looks again, because others may run beside it.
+    pub fn budget(&self) -> Option<u32> {
+        self.budget
+    }
+
+    /// The clause of the policy that allowed it: `purposes/training`.
+    pub fn clause(&self) -> &str {
+        &self.clause
     }
 
     /// The version of the policy in force, by which it was decided.
@@ -142,6 +174,20 @@ pub enum View {
 }
 
 impl View {
+    /// What is in both, if anything is. The sound comes with what was said, so that it holds every other view.
+    pub(super) fn meet(self, other: Self) -> Option<Self> {
+        match (self, other) {
+            (Self::Audio, view) | (view, Self::Audio) => Some(view),
+            (Self::Window { from_s: a, to_s: b }, Self::Window { from_s: c, to_s: d }) => {
+                let (from_s, to_s) = (a.max(c), b.min(d));
+                (from_s < to_s).then_some(Self::Window { from_s, to_s })
+            }
+            (Self::Window { .. }, _) | (_, Self::Window { .. }) => None,
+            (Self::Transcript, Self::Transcript) => Some(Self::Transcript),
+            (Self::RedactedTranscript, _) | (_, Self::RedactedTranscript) => Some(Self::RedactedTranscript),
+        }
+    }
+
     /// The word used in answers and in the audit log.
     pub const fn as_str(self) -> &'static str {
         match self {

@@ -41,6 +41,10 @@ impl Faults {
         self.list.push(Fault { file: Arc::clone(&self.file), line, reason });
     }
 
+    pub(super) fn count(&self) -> usize {
+        self.list.len()
+    }
+
     pub(super) fn is_empty(&self) -> bool {
         self.list.is_empty()
     }

@@ -5,12 +5,15 @@
 //! told once.
 
 mod collection;
+mod condition;
+mod odd;
 mod purpose;
 
 use std::time::Duration;
 
 use toml::de::DeTable;
 
+use self::condition::Condition;
 use super::{
     Actions, Approval, Basis, Controller, Document, Fault, Forgotten, MAX_BYTES, MAX_GRANT_LIFETIME, Processor, TierRule,
     fault::{Faults, quote},
@@ -18,7 +21,7 @@ use super::{
 };
 use crate::{
     model::{
-        name::{Role, Tier},
+        name::{Label, Role, Tier},
         time::Timestamp,
     },
     policy::classify::Classification,
@@ -43,33 +46,21 @@ impl Document {
         if !faults.is_empty() {
             return Err(faults.into_list());
         }
-        let document = Reader { faults: &mut faults, roles: Vec::new(), tiers: Vec::new() }.document(table.get_ref());
-        match document {
+        let mut warnings = Faults::new(file, text);
+        let reader = Reader {
+            faults: &mut faults,
+            warnings: &mut warnings,
+            roles: Vec::new(),
+            tiers: Vec::new(),
+            labels: Some(Vec::new()),
+            conditions: Vec::new(),
+        };
+        match reader.document(table.get_ref()) {
             Some(document) if faults.is_empty() => {
-                let mut warnings = Faults::new(file, text);
                 document.warn(table.get_ref(), &mut warnings);
                 Ok((document, warnings.into_list()))
             }
             _ => Err(faults.into_list()),
-        }
-    }
-
-    /// What loads, but can hardly be meant.
-    fn warn(&self, table: &DeTable<'_>, warnings: &mut Faults) {
-        let line = |warnings: &Faults, key: &str, index: usize| {
-            let entries = table.get(key).and_then(|list| list.get_ref().as_array());
-            entries.and_then(|list| list.get(index)).map_or(1, |entry| warnings.line(entry.span().start))
-        };
-        for (index, tier) in self.tiers.iter().enumerate() {
-            if !self.purposes.iter().any(|purpose| purpose.tiers.contains(&tier.name) && !purpose.roles.is_empty()) {
-                warnings.add(line(warnings, "tiers", index), format!("no purpose opens the tier `{}`", tier.name));
-            }
-        }
-        for (index, purpose) in self.purposes.iter().enumerate() {
-            if purpose.tiers.is_empty() || purpose.roles.is_empty() {
-                let what = if purpose.roles.is_empty() { "may be stated by no role" } else { "opens no tier" };
-                warnings.add(line(warnings, "purposes", index), format!("the purpose `{}` {what}", purpose.name));
-            }
         }
     }
 }
@@ -77,8 +68,12 @@ impl Document {
 /// What has been declared so far, and what was wrong with it.
 struct Reader<'f> {
     faults: &'f mut Faults,
+    warnings: &'f mut Faults,
     roles: Vec<Role>,
     tiers: Vec<Tier>,
+    /// `None` where the list has a fault: then nobody knows what a condition may look at.
+    labels: Option<Vec<Label>>,
+    conditions: Vec<Condition>,
 }
 
 impl Reader<'_> {
@@ -100,6 +95,7 @@ impl Reader<'_> {
         let content = self.each(&mut file, "content", Self::content);
         let mut names = Vec::new();
         let purposes = self.each(&mut file, "purposes", |reader, section| reader.purpose(section, &mut names));
+        self.check_conditions(&names);
         let recipients = self.each(&mut file, "recipients", |reader, section| reader.recipient(section, &names));
         let rights = self.each(&mut file, "rights", Self::right);
         let actions = file.section("actions", self.faults).and_then(|section| self.actions(section));
@@ -134,6 +130,8 @@ impl Reader<'_> {
 
     fn effective(&mut self, text: &At<String>) -> Option<Timestamp> {
         let date = Timestamp::parse_rfc3339(&text.value).or_else(|| Timestamp::parse_rfc3339(&format!("{}T00:00:00Z", text.value)));
+        // RFC 3339 knows no years before 0, and Cedar none either; nobody has a policy from before the epoch.
+        let date = date.filter(|date| date.as_millis() >= 0);
         if date.is_none() {
             let quoted = quote(&text.value);
             self.faults.add(

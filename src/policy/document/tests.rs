@@ -4,8 +4,11 @@ use std::time::Duration;
 
 use proptest::prelude::*;
 
-use super::{Document, MAX_BYTES};
-use crate::model::time::Timestamp;
+use super::{Basis, Document, MAX_BYTES};
+use crate::{
+    model::time::Timestamp,
+    policy::{Rules, View},
+};
 
 const SHIPPED: &str = include_str!("../../../config/privacy-policy.toml");
 
@@ -51,6 +54,7 @@ fn every_kind_of_fault_is_told_with_its_line() {
         ("version = \"1\"", "version = \"1\"\nretention = \"90d\"", "retention", "unknown key `retention` in the policy file"),
         ("effective = 2026-01-01", "effective = \"soon\"", "soon", "`effective`: `soon` must be"),
         ("effective = 2026-01-01", "effective = 2026-01-01T00:00:00", "effective", "time with its offset"),
+        ("effective = 2026-01-01", "effective = \"-000001-01-01T00:00:00Z\"", "-000001", "must be an RFC 3339 date"),
         ("effective = 2026-01-01", "effective = 2026", "effective", "must be a date, like 2026-01-31, not integer"),
         ("default_tier = \"standard\"", "default_tier = \"secret\"", "secret", "`default_tier` names the tier `secret`"),
         ("contact = \"privacy@example.com\"", "", "[controller]", "`contact` is missing in `[controller]`"),
@@ -130,6 +134,117 @@ fn every_kind_of_fault_is_told_with_its_line() {
 }
 
 #[test]
+fn what_the_new_keys_hold_is_read() {
+    let (document, _) = Document::read("p.toml", SHIPPED).unwrap();
+    let collection = &document.collection;
+    assert_eq!((collection.basis, collection.quarantine), (Some(Basis::LegitimateInterest), Some(Duration::from_secs(7 * 86_400))));
+    assert_eq!((collection.shorter_than, collection.quieter_than), (Some(Duration::from_secs(1)), Some(16)));
+    assert_eq!(collection.labels.iter().map(ToString::to_string).collect::<Vec<_>>(), ["team", "queue", "agent"]);
+    let restricted = document.tiers.last().unwrap();
+    let approval = restricted.approval.as_ref().unwrap();
+    assert_eq!((approval.lifetime, approval.roles.len(), approval.break_glass.len()), (Duration::from_secs(8 * 3600), 1, 1));
+    assert_eq!(restricted.retention, Some(Duration::from_secs(365 * 86_400)));
+    let purpose = |name: &str| document.purposes.iter().find(|purpose| purpose.name.as_str() == name).unwrap();
+    let training = purpose("training");
+    assert_eq!((training.view, training.basis), (View::Window { from_s: 0, to_s: 300 }, Some(Basis::Consent)));
+    assert_eq!((training.retention, training.budget), (Some(Duration::from_secs(180 * 86_400)), None));
+    assert_eq!(purpose("follow-up").budget, Some(200));
+    assert!(purpose("quality-review").when.as_deref().is_some_and(|when| when.contains("principal has queue")));
+    assert_eq!((document.content.len(), document.recipients.len(), document.rights.len()), (4, 1, 3));
+}
+
+#[test]
+fn every_fault_of_the_new_keys_is_told_with_its_line() {
+    let cases = [
+        // (what is changed, into what, the line that is named, what is said)
+        ("basis = \"legitimate-interest\"", "basis = \"whim\"", "whim", "`basis`: `whim` must be one of `consent`, `contract`"),
+        ("basis = \"legitimate-interest\"", "basis = 6", "basis = 6", "`basis` in `[collection]` must be text"),
+        ("quarantine = \"7d\"", "quarantine = \"0d\"", "\"0d\"", "`quarantine`: `0d` must be a length from `1s` to `36500d`"),
+        ("quarantine = \"7d\"", "quarantine = \"36501d\"", "36501d", "must be a length from"),
+        (
+            "basis = \"legitimate-interest\"",
+            "basis = \"consent\" # no quarantine",
+            "[collection]",
+            "`quarantine` is missing in `[collection]`",
+        ),
+        ("labels = [\"team\"", "labels = [\"Team\"", "Team", "`labels` in `[collection]`: `Team` is not a label name"),
+        ("labels = [\"team\"", "labels = [\"account\"", "[\"account\"", "`labels` names `account`, which conditions know"),
+        ("labels = [\"team\"", "labels = [\"queue\"", "[\"queue\"", "`labels` names `queue` twice"),
+        ("quieter_than = 16", "quieter_than = 0", "quieter_than = 0", "`quieter_than`: `0` must be from 1 to 32767"),
+        ("quieter_than = 16", "quieter_than = 32768", "32768", "must be from 1 to 32767"),
+        ("quieter_than = 16", "quieter_than = 1.5", "1.5", "`quieter_than` in `[collection]` must be a whole number, not float"),
+        ("shorter_than = \"1s\"", "shorter_then = \"1s\"", "shorter_then", "unknown key `shorter_then` in `[collection]`"),
+        ("retention = \"365d\"", "retention = \"1y\"", "1y", "`retention`: `1y` must be a length"),
+        ("lifetime = \"8h\"", "", "[tiers.approval]", "`lifetime` is missing in `[approval]`"),
+        ("break_glass = [\"privacy-officer\"]", "break_glass = [\"boss\"]", "boss", "`break_glass` names the role `boss`"),
+        ("break_glass = [\"privacy-officer\"]", "breakglass = []", "breakglass", "unknown key `breakglass` in `[approval]`"),
+        ("pattern = \"iban\"", "pattern = \"name\"", "\"name\"", "`pattern`: `name` must be one of `card-number`"),
+        ("words = [\"diagnosis\"", "words = [\"…\"", "[\"…\"", "`words` must hold words or phrases"),
+        ("words = [\"diagnosis\", \"insolvency\", \"lawsuit\"]", "", "[[content]] # words", "`words` is missing in `[[content]]`"),
+        ("view = \"audio\"", "view = \"video\"", "video", "`view`: `video` must be one of `audio`, `transcript`"),
+        (
+            "window = { from_s = 0, to_s = 300 }",
+            "window = { from_s = 300, to_s = 300 }",
+            "from_s = 300",
+            "`window` must end after it begins",
+        ),
+        ("window = { from_s = 0,", "window = { from_s = -1,", "-1", "`from_s`: `-1` must be from 0 to"),
+        (
+            "window = { from_s = 0,",
+            "view = \"transcript\"\nwindow = { from_s = 0,",
+            "[[purposes]] # training",
+            "goes with `view = \"audio\"` only",
+        ),
+        ("budget = 200", "budget = 0", "budget = 0", "`budget`: `0` must be from 1 to 1000000"),
+        ("budget = 200", "budget = \"200\"", "\"200\"", "`budget` in `[[purposes]]` must be a whole number"),
+        ("when = \"if", "when = \"unless", "when = \"unless", "`when` of the purpose `quality-review`: "),
+        ("when = \"if", "when = \"\" # if", "when = \"\"", "`when` in `[[purposes]]` is blank"),
+        ("name = \"training\"", "name = \"recording\"", "name = \"recording\"", "the purpose `recording` is that of `[collection]`"),
+        (
+            "purposes = [\"legal-request\"]",
+            "purposes = [\"sale\"]",
+            "[\"sale\"]",
+            "`purposes` names `sale`, which no `[[purposes]]` declares",
+        ),
+        ("hold = [\"privacy-officer\"]", "hold = [\"boss\"]", "boss", "`hold` names the role `boss`"),
+        ("hold = [\"privacy-officer\"]", "holds = []", "holds", "unknown key `holds` in `[actions]`"),
+    ];
+    for (from, to, marker, said) in cases {
+        assert!(SHIPPED.contains(from), "the shipped file has `{from}`");
+        let mut text = SHIPPED.replacen(from, to, 1);
+        // Where the line that is meant looks like others, a comment marks it.
+        text = text.replacen("[[content]]\npattern = \"words\"", "[[content]] # words\npattern = \"words\"", 1);
+        text = text.replacen("[[purposes]]\nname = \"training\"", "[[purposes]] # training\nname = \"training\"", 1);
+        if to.contains("no quarantine") {
+            text = text.replacen("quarantine = \"7d\"", "", 1);
+        }
+        let told = faults(&text);
+        let place = format!("p.toml:{}: ", line_of(&text, marker));
+        assert!(
+            told.iter().any(|fault| fault.starts_with(&place) && fault.contains(said)),
+            "{to}: expected {place}…{said}…, got {told:#?}"
+        );
+    }
+}
+
+#[test]
+fn what_can_hardly_be_meant_is_a_warning() {
+    let odd = |from: &str, to: &str| {
+        assert!(SHIPPED.contains(from), "the shipped file has `{from}`");
+        let (_, warnings) = Document::read("p.toml", &SHIPPED.replacen(from, to, 1)).unwrap();
+        warnings.iter().map(|warning| warning.reason.clone()).collect::<Vec<_>>().join("\n")
+    };
+    assert!(odd("basis = \"contract\"", "").contains("the purpose `follow-up` says no `basis`"));
+    assert!(odd("retention = \"90d\"", "retention = \"366d\"").contains("the `retention` of the purpose `follow-up` is longer"));
+    assert_eq!(odd("retention = \"90d\"", "retention = \"365d\""), "");
+    let nobody = "# The roles of whom it can come. Nobody approves their own request.\nroles = [\"privacy-officer\"]";
+    assert!(
+        odd(nobody, "roles = []")
+            .contains("the tier `restricted` asks for an approval that no role may give: it is opened in emergencies only")
+    );
+}
+
+#[test]
 fn all_faults_come_together_in_the_order_of_lines() {
     let text =
         "version = \"a b\"\neffective = 2026-01-01\ndefault_tier = \"x\"\nextra = 1\n[controller]\nname = \"C\"\n[roles]\n[actions]\n";
@@ -140,7 +255,7 @@ fn all_faults_come_together_in_the_order_of_lines() {
 
 #[test]
 fn a_tier_with_a_fault_is_still_a_tier() {
-    let text = SHIPPED.replacen("grant_lifetime = \"1h\"", "grant_lifetime = \"1d\"", 1);
+    let text = SHIPPED.replacen("grant_lifetime = \"1h\"", "grant_lifetime = \"2d\"", 1);
     assert_eq!(faults(&text).len(), 1);
 }
 
@@ -159,7 +274,14 @@ fn a_policy_that_opens_nothing_loads_with_warnings() {
     let (document, warnings) = Document::read("p.toml", text).unwrap();
     assert_eq!(Some(document.effective), Timestamp::parse_rfc3339("2025-12-31T22:00:00Z"));
     let warnings: Vec<_> = warnings.iter().map(ToString::to_string).collect();
-    assert_eq!(warnings, ["p.toml:9: no purpose opens the tier `t`", "p.toml:13: the purpose `p` may be stated by no role"]);
+    assert_eq!(
+        warnings,
+        [
+            "p.toml:9: no purpose opens the tier `t`",
+            "p.toml:13: the purpose `p` may be stated by no role",
+            "p.toml:13: the purpose `p` says no `basis`: people are not told why it is lawful, and no consent is asked for",
+        ]
+    );
 }
 
 #[test]
@@ -185,12 +307,14 @@ proptest! {
     }
 
     #[test]
-    fn a_damaged_policy_is_read_or_refused(at in 0..SHIPPED.len(), cut in 0_usize..200, put in "[\\[\\]{}=\",.a-z0-9\n #'\\\\-]{0,40}") {
+    fn any_damaged_policy_is_compiled_or_refused(at in 0..SHIPPED.len(), cut in 0_usize..200, put in "[\\[\\]{}=\",.a-z0-9\n #'\\\\-]{0,40}") {
         // The shipped file is ASCII but for an ellipsis, so most places are boundaries of characters.
         if let (Some(head), Some(tail)) = (SHIPPED.get(..at), SHIPPED.get((at + cut).min(SHIPPED.len())..))
-            && let Err(faults) = Document::read("p.toml", &format!("{head}{put}{tail}"))
+            && let Err(faults) = Rules::parse("p.toml", &format!("{head}{put}{tail}"))
         {
             prop_assert!(!faults.is_empty());
+            // What was read can always be compiled: each fault is one of the file, with the line that it stands on.
+            prop_assert!(faults.iter().all(|fault| !fault.reason.contains("cannot be compiled")), "{faults:?}");
         }
     }
 }

@@ -4,7 +4,7 @@ use super::{
     super::{Basis, Collection, ContentRule, Pattern, Recipient, Right, fault::quote, walk::Section},
     Reader,
 };
-use crate::model::name::{Label, Purpose};
+use crate::model::name::Purpose;
 
 impl Reader<'_> {
     pub(super) fn collection(&mut self, mut section: Section<'_, '_>) -> Option<Collection> {
@@ -12,7 +12,7 @@ impl Reader<'_> {
         let basis = section.given("basis", |section| self.basis(section));
         let disclosure = section.given("disclosure", |section| section.text("disclosure", self.faults));
         let quarantine = section.given("quarantine", |section| self.period(section, "quarantine"));
-        let labels = section.given("labels", |section| section.list::<Label>("labels", self.faults));
+        let labels = section.given("labels", |section| self.labels(section));
         let shorter_than = section.given("shorter_than", |section| self.period(section, "shorter_than"));
         let quieter_than = section.given("quieter_than", |section| self.whole(section, "quieter_than", 1..=32767));
         section.finish(self.faults);
@@ -20,7 +20,7 @@ impl Reader<'_> {
             basis: basis?,
             disclosure: disclosure?.map(|text| text.value.to_owned()),
             quarantine: quarantine?,
-            labels: labels?.map(|list| list.value.into_iter().map(|label| label.value).collect()).unwrap_or_default(),
+            labels: labels?.unwrap_or_default(),
             shorter_than: shorter_than?,
             quieter_than: quieter_than?.and_then(|sample| u16::try_from(sample).ok()),
         };

@@ -3,6 +3,7 @@
 use super::{
     super::{PurposeRule, fault::quote, walk::Section},
     Reader,
+    condition::Condition,
 };
 use crate::{
     model::{consent::RECORDING, name::Purpose},
@@ -46,6 +47,9 @@ impl Reader<'_> {
             self.window(section)
         });
         let when = section.given("when", |section| section.text("when", self.faults));
+        if let (Some(purpose), Some(Some(text))) = (&name, &when) {
+            self.conditions.push(Condition { line: text.line, purpose: purpose.clone(), text: text.value.to_owned() });
+        }
         let retention = section.given("retention", |section| self.period(section, "retention"));
         let budget = section.given("budget", |section| self.whole(section, "budget", 1..=1_000_000));
         section.finish(self.faults);

@@ -1,0 +1,154 @@
+//! The schema: what rules and conditions may look at.
+//!
+//! Owns the names and types of everything that a policy can speak of. Refuses to know what a policy says about it.
+//! INVARIANTS
+//! - What may be unknown is optional, so that the validator refuses a condition that does not ask for it with `has` first.
+//! - Roles and tiers are closed lists, so that the validator refuses one that is misspelt.
+
+use std::fmt::Write as _;
+
+use crate::{
+    model::name::{Label, Purpose, Role, Tier},
+    policy::document::{Basis, Document},
+};
+
+/// Everything that a policy declares by name.
+pub(in crate::policy) struct Vocabulary<'d> {
+    pub(in crate::policy) roles: Vec<&'d Role>,
+    pub(in crate::policy) tiers: Vec<&'d Tier>,
+    pub(in crate::policy) labels: Vec<&'d Label>,
+    /// Each with whether it is based on consent.
+    pub(in crate::policy) purposes: Vec<(&'d Purpose, bool)>,
+    /// Whether recording itself is.
+    pub(in crate::policy) recorded_with_consent: bool,
+}
+
+impl<'d> Vocabulary<'d> {
+    pub(super) fn of(document: &'d Document) -> Self {
+        let purposes = document.purposes.iter();
+        Self {
+            roles: document.roles.iter().map(|(role, _)| role).collect(),
+            tiers: document.tiers.iter().map(|tier| &tier.name).collect(),
+            labels: document.collection.labels.iter().collect(),
+            purposes: purposes.map(|purpose| (&purpose.name, purpose.basis == Some(Basis::Consent))).collect(),
+            recorded_with_consent: document.collection.basis == Some(Basis::Consent),
+        }
+    }
+}
+
+/// Names that a label cannot have: principals or recordings have something else by them.
+pub(in crate::policy) const RESERVED: [&str; 12] = [
+    "every_account",
+    "accounts",
+    "account",
+    "state",
+    "tier",
+    "collected_at",
+    "revoked",
+    "conference",
+    "source",
+    "duration_s",
+    "channels",
+    "roles",
+];
+
+/// The schema as text, for Cedar and for people.
+pub(super) fn text(vocabulary: &Vocabulary<'_>) -> String {
+    let mut text = String::from(
+        "// What the rules of the privacy policy may look at. What has a `?` may be missing: ask with `has` first.\nnamespace Recvault {\n",
+    );
+    let mut add = |line: std::fmt::Arguments<'_>| {
+        // Writing to a `String` cannot fail.
+        let _ = text.write_fmt(line);
+    };
+    add(format_args!("    // What somebody is: `principal in Recvault::Role::\"…\"`.\n    entity Role{};\n", closed(&vocabulary.roles)));
+    add(format_args!(
+        "    // How sensitive a recording is: `resource.tier == Recvault::Tier::\"…\"`.\n    entity Tier{};\n",
+        closed(&vocabulary.tiers)
+    ));
+    add(format_args!("    // Who asks.\n    entity Principal in [Role] {{\n{PRINCIPAL}"));
+    for label in &vocabulary.labels {
+        add(format_args!("        \"{label}\"?: Set<String>,\n"));
+    }
+    add(format_args!("    }};\n    // What they want to hear.\n    entity Recording {{\n{RECORDING}"));
+    for label in &vocabulary.labels {
+        add(format_args!("        \"{label}\"?: String,\n"));
+    }
+    add(format_args!("    }};\n    // How they ask, and what the vault knows of it.\n    type Request = {{\n{CONTEXT}    }};\n{ACTIONS}"));
+    let with_consent = if vocabulary.recorded_with_consent { "\"RecordedWithConsent\"" } else { "" };
+    let unknown = if vocabulary.recorded_with_consent { format!(" in [{with_consent}]") } else { String::new() };
+    add(format_args!("    action \"Unknown\"{unknown} {APPLIES};\n"));
+    for (purpose, based_on_consent) in &vocabulary.purposes {
+        let groups: Vec<&str> = [if *based_on_consent { "\"BasedOnConsent\"" } else { "" }, with_consent]
+            .into_iter()
+            .filter(|group| !group.is_empty())
+            .collect();
+        let groups = if groups.is_empty() { String::new() } else { format!(" in [{}]", groups.join(", ")) };
+        add(format_args!("    action \"{purpose}\"{groups} {APPLIES};\n"));
+    }
+    text.push_str("}\n");
+    text
+}
+
+/// A closed list, as long as there is one: Cedar knows no empty one.
+fn closed<T: std::fmt::Display>(names: &[T]) -> String {
+    if names.is_empty() {
+        return String::new();
+    }
+    let names: Vec<String> = names.iter().map(|name| format!("\"{name}\"")).collect();
+    format!(" enum [{}]", names.join(", "))
+}
+
+const PRINCIPAL: &str = "        // Whether they may know of the recordings of every account; if not, of these.
+        every_account: Bool,
+        accounts: Set<String>,
+";
+
+const RECORDING: &str = "        // The account under which it was made.
+        account: String,
+        // announced, absent, failed, sealed or shredded.
+        state: String,
+        tier: Tier,
+        // When it began, as far as that is known.
+        collected_at: datetime,
+        // Whether it would have been shredded, were there no hold.
+        revoked: Bool,
+        // Whether it is of a conference.
+        conference: Bool,
+        // How it came about, as Twilio says it (DialVerb, …).
+        source?: String,
+        // Its length in seconds, and how many sides it has, as Twilio says it.
+        duration_s?: Long,
+        channels?: Long,
+";
+
+const CONTEXT: &str = "        now: datetime,
+        // Where they ask from.
+        network?: ipaddr,
+        // The case in another system that they name.
+        ticket?: String,
+        // Whether they wrote why, and how long that is: 1001 characters stand for more.
+        justified: Bool,
+        justification_length: Long,
+        // Whether every party consents to the purpose, and to being recorded.
+        consented: Bool,
+        recording_consented: Bool,
+        // Whether a hold for this purpose stands.
+        held: Bool,
+        // Until when somebody else has approved this.
+        approved_until?: datetime,
+        // Whether they want to do without.
+        break_glass: Bool,
+        // How many recordings they have opened for this purpose today.
+        openings_today: Long,
+        // When a grant that was made earlier ends; missing where a new one is wanted.
+        until?: datetime,
+";
+
+const ACTIONS: &str = "    // Purposes that are based on consent, and those of recordings that are.
+    action \"BasedOnConsent\";
+    action \"RecordedWithConsent\";
+    // The purposes. `Unknown` stands for every one that the policy does not name.
+";
+
+const APPLIES: &str = "appliesTo { principal: [Principal], resource: [Recording], context: Request }";

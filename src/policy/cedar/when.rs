@@ -1,0 +1,105 @@
+//! Conditions: the `when` of a purpose, before it becomes part of a rule.
+//!
+//! Owns what a text must be to count as a condition. Refuses to evaluate it.
+//! INVARIANT: a condition is one whole expression. What would only make sense in the place where it is put, such as a bracket that ends the rule
+//! and begins another, is refused.
+
+use cedar_policy::{Expression, Policy, PolicyId, PolicySet, Schema, ValidationError, ValidationMode, ValidationWarning, Validator};
+
+use super::schema::{self, Vocabulary};
+use crate::model::name::Purpose;
+
+/// Characters beyond which a text is no condition.
+const MAX_LENGTH: usize = 4000;
+
+/// How deep brackets may be nested: Cedar's parser needs stack for each.
+const MAX_DEPTH: usize = 32;
+
+/// How much of what Cedar says is repeated.
+const MAX_TOLD: usize = 400;
+
+/// Checks conditions by what a document declares.
+pub(in crate::policy) struct Conditions(Option<Validator>);
+
+impl Conditions {
+    /// For a document that declares this.
+    pub(in crate::policy) fn new(vocabulary: &Vocabulary<'_>) -> Self {
+        let schema = Schema::from_cedarschema_str(&schema::text(vocabulary));
+        Self(schema.ok().map(|(schema, _)| Validator::new(schema)))
+    }
+
+    /// For a document whose declarations have faults themselves: only the form can be checked.
+    pub(in crate::policy) fn of_form() -> Self {
+        Self(None)
+    }
+
+    /// Checks the condition of one purpose. Gives what is odd about it.
+    ///
+    /// # Errors
+    /// Everything that is wrong with it.
+    pub(in crate::policy) fn check(&self, purpose: &Purpose, text: &str) -> Result<Vec<String>, Vec<String>> {
+        if text.chars().nth(MAX_LENGTH).is_some() {
+            return Err(vec![format!("it is longer than {MAX_LENGTH} characters")]);
+        }
+        if depth(text) > MAX_DEPTH {
+            return Err(vec![format!("its brackets are nested more than {MAX_DEPTH} deep")]);
+        }
+        text.parse::<Expression>().map_err(|errors| errors.iter().map(|error| told(error)).collect::<Vec<_>>())?;
+        let scope = format!("principal, action == Recvault::Action::\"{purpose}\", resource");
+        let [never, always] = ["permit", "forbid"].map(|effect| {
+            let word = if effect == "permit" { "when" } else { "unless" };
+            Policy::parse(Some(PolicyId::new("when")), format!("{effect} ({scope}) {word} {{ (\n{text}\n) }};"))
+        });
+        let (never, always) = match (never, always) {
+            (Ok(never), Ok(always)) => (never, always),
+            (Err(errors), _) | (_, Err(errors)) => return Err(errors.iter().map(|error| told(error)).collect()),
+        };
+        let Some(validator) = &self.0 else { return Ok(Vec::new()) };
+        let mut odd = Vec::new();
+        for (policy, is_odd) in [(never, "it never holds"), (always, "it always holds")] {
+            let set = PolicySet::from_policies([policy]).map_err(|error| vec![told(&error)])?;
+            let result = validator.validate(&set, ValidationMode::Strict);
+            let errors: Vec<String> = result.validation_errors().map(way_out).collect();
+            if !errors.is_empty() {
+                return Err(errors);
+            }
+            odd.extend(result.validation_warnings().map(|warning| match warning {
+                ValidationWarning::ImpossiblePolicy(_) => is_odd.to_owned(),
+                other => told(other),
+            }));
+        }
+        odd.dedup();
+        Ok(odd)
+    }
+}
+
+/// What the validator says, with the way out where its words alone would leave people puzzled.
+fn way_out(error: &ValidationError) -> String {
+    let said = told(error);
+    let said = said.strip_prefix("for policy `when`, ").unwrap_or(&said);
+    match error {
+        ValidationError::UnsafeOptionalAttributeAccess(_) => {
+            format!("{said}: ask first, as in `x has y && …` or `if x has y then … else …`")
+        }
+        _ => said.to_owned(),
+    }
+}
+
+/// How deep brackets are nested, at the most; those in texts and comments count too.
+fn depth(text: &str) -> usize {
+    let (mut depth, mut deepest) = (0_usize, 0);
+    for c in text.chars() {
+        match c {
+            '(' | '[' | '{' => depth += 1,
+            ')' | ']' | '}' => depth = depth.saturating_sub(1),
+            _ => {}
+        }
+        deepest = deepest.max(depth);
+    }
+    deepest
+}
+
+/// What Cedar says, with the way out where it knows one.
+fn told(error: &impl std::fmt::Display) -> String {
+    error.to_string().chars().take(MAX_TOLD).collect()
+}

@@ -1,0 +1,65 @@
+//! What loads, but can hardly be meant.
+//!
+//! Owns what is told as a warning. Refuses to refuse anything.
+
+use toml::de::DeTable;
+
+use super::super::{Document, PurposeRule, TierRule, fault::Faults};
+
+impl Document {
+    /// Tells what is odd in a document without faults.
+    pub(super) fn warn(&self, table: &DeTable<'_>, warnings: &mut Faults) {
+        let line = |warnings: &Faults, key: &str, index: usize| {
+            let entries = table.get(key).and_then(|list| list.get_ref().as_array());
+            entries.and_then(|list| list.get(index)).map_or(1, |entry| warnings.line(entry.span().start))
+        };
+        for (index, tier) in self.tiers.iter().enumerate() {
+            let line = line(warnings, "tiers", index);
+            for odd in self.odd_tier(tier) {
+                warnings.add(line, odd);
+            }
+        }
+        for (index, purpose) in self.purposes.iter().enumerate() {
+            let line = line(warnings, "purposes", index);
+            for odd in self.odd_purpose(purpose) {
+                warnings.add(line, odd);
+            }
+        }
+    }
+
+    fn odd_tier(&self, tier: &TierRule) -> Vec<String> {
+        let name = &tier.name;
+        let mut odd = Vec::new();
+        if !self.purposes.iter().any(|purpose| purpose.tiers.contains(name) && !purpose.roles.is_empty()) {
+            odd.push(format!("no purpose opens the tier `{name}`"));
+        }
+        if let Some(approval) = &tier.approval
+            && approval.roles.is_empty()
+        {
+            let rest = if approval.break_glass.is_empty() { "nothing of it is ever opened" } else { "it is opened in emergencies only" };
+            odd.push(format!("the tier `{name}` asks for an approval that no role may give: {rest}"));
+        }
+        odd
+    }
+
+    fn odd_purpose(&self, purpose: &PurposeRule) -> Vec<String> {
+        let name = &purpose.name;
+        let mut odd = Vec::new();
+        if purpose.roles.is_empty() || purpose.tiers.is_empty() {
+            let what = if purpose.roles.is_empty() { "may be stated by no role" } else { "opens no tier" };
+            odd.push(format!("the purpose `{name}` {what}"));
+        }
+        if purpose.basis.is_none() {
+            odd.push(format!("the purpose `{name}` says no `basis`: people are not told why it is lawful, and no consent is asked for"));
+        }
+        let kept = self.tiers.iter().filter(|tier| purpose.tiers.contains(&tier.name)).map(|tier| tier.retention);
+        // `None` is for ever, which nothing outlasts.
+        let longest = kept.reduce(|one, other| one.zip(other).map(|(one, other)| one.max(other))).flatten();
+        if let (Some(retention), Some(longest)) = (purpose.retention, longest)
+            && retention > longest
+        {
+            odd.push(format!("the `retention` of the purpose `{name}` is longer than recordings of its tiers are kept"));
+        }
+        odd
+    }
+}
