@@ -13,7 +13,7 @@ use crate::{
         marks::{self, Marked},
         parties,
         quarantine::Bearing,
-        recordings,
+        recordings, revocations,
     },
     model::{
         id::{RecordingId, SubjectId},
@@ -69,6 +69,7 @@ impl Flow {
             if let Some(conversation) = &conversation {
                 let moved = self.move_parties(&mut tx, conversation, &correction.parties, now).await?;
                 if !moved.is_empty() {
+                    revocations::reach_again(&mut tx, conversation, now).await?;
                     marks::set(&mut tx, Marked::Conversation, &[conversation], now).await?;
                     (entries, next) = self.settle(&mut tx, &news, self.first_step(), now).await?;
                 }
@@ -88,6 +89,7 @@ impl Flow {
             Err(other) => return Err(other),
         };
         self.settle_rest(&news, next, &mut settled).await?;
+        self.continue_for_a_while().await;
         self.0.journal_bell.notify_one();
         recordings::find(&mut self.0.ledger.read().await?, id).await?.ok_or(Error::NotFound)
     }

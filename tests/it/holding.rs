@@ -82,6 +82,7 @@ async fn what_is_revoked_under_a_hold_is_closed_and_goes_with_the_last_one(datab
     let [held, free] = [vault.sealed().await, vault.sealed().await];
     vault.held(held.id, "lawsuit-7").await;
     vault.held(held.id, "audit").await;
+    let path = vault.audio(held.id).await;
     let body = vault.revoked(json!({ "account": vault.account })).await;
     assert_eq!((&body["held"], &body["counts"]), (&json!([held.id]), &json!({ "shredded": 1, "held": 1, "closed": 0 })));
     assert_eq!((vault.whole(&body).await.state, vault.state(free.id).await.as_str()), (RevocationState::Held, "shredded"));
@@ -93,6 +94,14 @@ async fn what_is_revoked_under_a_hold_is_closed_and_goes_with_the_last_one(datab
         named,
         [(&json!(held.id), &json!("audit"), &body["revoked_at"]), (&json!(held.id), &json!("lawsuit-7"), &body["revoked_at"])]
     );
+    // It is closed, but for the purpose of the holds.
+    assert_eq!(vault.grant("reviewer", held.id, "quality-review").await.reasons(), ["recording-revoked"]);
+    assert_eq!(vault.grant("privacy-officer", held.id, "dispute-resolution").await.reasons(), ["recording-revoked"]);
+    let answer = vault.grant("privacy-officer", held.id, "legal-request").await;
+    assert_eq!(answer.status, 201, "{answer:?}");
+    let heard = vault.anybody().get(&vault.process.path_of(answer.json()["audio_url"].as_str().unwrap())).await;
+    assert!(heard.status == 200 && heard.body == held.wav, "{heard:?}");
+    vault.anybody().get(&path).await.problem(403, "denied");
     // Once more changes nothing.
     assert_eq!(vault.revoked(json!({ "account": vault.account })).await["held"], json!([held.id]));
     assert_eq!(vault.count("recording.revoked").await, 1);

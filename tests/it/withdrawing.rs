@@ -85,6 +85,13 @@ impl TestVault {
         answer.json()
     }
 
+    /// The privacy officer tells what somebody said of their training.
+    async fn says(&self, statement: Value) -> Answer {
+        let mut body = json!({ "purposes": ["training"], "method": "speech" });
+        body.as_object_mut().unwrap().extend(statement.as_object().unwrap().clone());
+        self.asks("privacy-officer").post("/v1/consents", body).await
+    }
+
     /// A recording that began now, and not when those of the stand-in did.
     async fn sealed_now(&self) -> Recorded {
         let recorded = self.record();
@@ -343,7 +350,48 @@ async fn another_process_goes_on(database: Database) {
     assert_eq!(vault.count("shred.fenced").await, 1);
 }
 
+async fn a_new_consent_opens_only_what_comes_after(database: Database) {
+    let vault = Recipe::on(database).by_hand().await;
+    let before = vault.sealed_now().await;
+    vault.took_part(&before, "caller", ANNA).await;
+    let said = vault.says(json!({ "subject": ANNA, "answer": "given" })).await;
+    assert!(said.status == 200 || said.status == 201, "{said:?}");
+    assert_eq!(vault.grant("reviewer", before.id, "training").await.status, 201);
+    vault.clock.advance(Duration::from_secs(1));
+    vault.revoked(json!({ "subject": ANNA, "purposes": ["training"] })).await;
+    assert_eq!(vault.grant("reviewer", before.id, "training").await.reasons(), ["consent-missing"]);
+    vault.plays(&before).await;
+    vault.clock.advance(Duration::from_secs(1));
+    vault.says(json!({ "subject": ANNA, "answer": "given" })).await;
+    let after = vault.sealed_now().await;
+    vault.took_part(&after, "caller", ANNA).await;
+    assert_eq!(vault.grant("reviewer", before.id, "training").await.reasons(), ["consent-missing"]);
+    assert_eq!(vault.grant("reviewer", after.id, "training").await.status, 201);
+}
+
+/// By a statement of consent, and not by the word for it.
+async fn who_says_no_longer_has_revoked(database: Database) {
+    let vault = Recipe::on(database).by_hand().await;
+    let [theirs, in_call, other, late] = [vault.sealed().await, vault.sealed().await, vault.sealed().await, vault.record()];
+    vault.took_part(&theirs, "caller", ANNA).await;
+    vault.says(json!({ "subject": ANNA, "purposes": [], "answer": "withdrawn" })).await;
+    assert_eq!(vault.state(theirs.id).await, "shredded");
+    // In a call, by who is known only by their place in it; also what Twilio tells of later.
+    for recorded in [&in_call, &late] {
+        let call = conversation(recorded);
+        let said = vault.says(json!({ "call": call, "leg": "caller", "purposes": ["recording"], "answer": "withdrawn" })).await;
+        assert!(said.status == 200 || said.status == 201 || recorded.id == late.id, "{said:?}");
+    }
+    assert_eq!(vault.state(in_call.id).await, "shredded");
+    assert_eq!(vault.tell(&late, "completed").await.status, 204);
+    vault.process.flow.work_off().await.unwrap();
+    assert_eq!((vault.state(late.id).await, vault.count("recording.sealed").await), ("shredded".to_owned(), 3));
+    vault.plays(&other).await;
+}
+
 on_both_databases!(
+    a_new_consent_opens_only_what_comes_after,
+    who_says_no_longer_has_revoked,
     a_person_withdraws_and_gets_proof_of_everything,
     an_officer_revokes_one_recording_and_an_account,
     what_waits_to_be_fetched_is_never_fetched,
