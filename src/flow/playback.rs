@@ -1,6 +1,6 @@
 //! Playback: a purpose is stated, a grant given, and each opening decided again.
 
-use std::{net::IpAddr, ops::Range};
+use std::{net::IpAddr, ops::Range, sync::Arc};
 
 use bytes::Bytes;
 use futures_util::{Stream, StreamExt as _, stream};
@@ -49,6 +49,8 @@ pub struct Heard {
     pub(super) recording: Recording,
     /// What may be heard.
     pub playable: Playable,
+    /// Its place among the running streams, taken before the facts were gathered: what is withdrawn after that ends it.
+    pub(super) registered: Arc<Registered>,
 }
 
 /// What stands for the words of a justification at an opening: the words themselves are not kept, only that they were given.
@@ -125,6 +127,7 @@ impl Flow {
         let now = self.now();
         let mut tx = self.0.ledger.read().await?;
         let row = grants::find(&mut tx, hash.as_str()).await?.ok_or(Error::NotFound)?;
+        let registered = Arc::new(self.0.streams.register(row.recording));
         // A revoked or expired bearer token takes its grants with it.
         let principal = tokens::living(&mut tx, row.token, now).await?.ok_or(Error::NotFound)?;
         let recording = recordings::find(&mut tx, row.recording).await?.ok_or(Error::NotFound)?;
@@ -147,7 +150,7 @@ impl Flow {
             Decision::Deny(denial) => return Err(self.refuse(&facts, Some(row.id), denial).await?),
         };
         let playable = self.0.vault.playable(&grant, wanted).await?;
-        Ok(Heard { id: row.id, grant, playable, principal, recording })
+        Ok(Heard { id: row.id, grant, playable, principal, recording, registered })
     }
 
     /// Opens a byte range. The stream ends with an error when the recording is shredded, the grant ends, or nobody can say any more that
@@ -160,14 +163,12 @@ impl Flow {
         if heard.playable.artefact() != Artefact::Audio {
             return Err(Error::NotFound);
         }
-        let (registered, bytes) = self.open(heard, range).await?;
-        Ok(self.guarded(heard, registered, bytes))
+        let bytes = self.open(heard, range).await?;
+        Ok(self.guarded(heard, bytes))
     }
 
     /// Opens a byte range: plaintext that must not leave the house but through [`Self::guarded`].
-    pub(super) async fn open(&self, heard: &Heard, range: Range<u64>) -> Result<(Registered, Listening), Error> {
-        // Before the key is read: see `streams`.
-        let registered = self.0.streams.register(heard.grant.recording());
+    pub(super) async fn open(&self, heard: &Heard, range: Range<u64>) -> Result<Listening, Error> {
         let bytes = match self.0.vault.open(&heard.grant, heard.id, &heard.playable, range).await {
             Ok(bytes) => bytes,
             Err(vault::Error::Gone) => return Err(Error::NotFound),
@@ -175,22 +176,17 @@ impl Flow {
             Err(other) => return Err(other.into()),
         };
         metrics::counter!("recvault_openings_total").increment(1);
-        Ok((registered, bytes))
+        Ok(bytes)
     }
 
     /// Lets pieces pass as long as the stream may go on.
-    pub(super) fn guarded<S, E>(
-        &self,
-        heard: &Heard,
-        registered: Registered,
-        bytes: S,
-    ) -> impl Stream<Item = Result<Bytes, Ended>> + Send + use<S, E>
+    pub(super) fn guarded<S, E>(&self, heard: &Heard, bytes: S) -> impl Stream<Item = Result<Bytes, Ended>> + Send + use<S, E>
     where
         S: Stream<Item = Result<Bytes, E>> + Send + Unpin,
         E: std::fmt::Display + Send,
     {
         let (clock, ends) = (self.0.clock.clone(), heard.grant.expires_at());
-        let state = (bytes, registered, false);
+        let state = (bytes, Arc::clone(&heard.registered), false);
         stream::unfold(state, move |(mut bytes, registered, over)| {
             let clock = clock.clone();
             async move {

@@ -1,7 +1,7 @@
-//! Running streams, so that a shred silences them.
+//! Running streams, so that a shred or a withdrawal silences them.
 //!
-//! A stream is registered *before* its key is read. A shred that commits after that finds it here; one that committed before is found by the
-//! key look-up. Shreds of other processes are found by the watch.
+//! A stream is registered *before* it is decided and its key is read. What commits after that finds it here; a shred that committed before is found by
+//! the key look-up, and a withdrawal by the decision. Those of other processes are found by the watch.
 //!
 //! Where a watch was begun, a stream goes on only under a lease: until [`LEASE`] after the moment at which the ledger was last asked. Its own
 //! key look-up counts as the first asking, each look of the watch as another. So a stream falls silent when the database is gone, when the

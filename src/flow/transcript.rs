@@ -99,7 +99,7 @@ impl Flow {
             return Err(Error::NotFound);
         }
         let recording = recordings::find(&mut self.0.ledger.read().await?, heard.grant.recording()).await?.ok_or(Error::NotFound)?;
-        let (registered, mut pieces) = self.open(heard, 0..heard.playable.len()).await?;
+        let mut pieces = self.open(heard, 0..heard.playable.len()).await?;
         let mut json = Zeroizing::new(Vec::with_capacity(usize::try_from(heard.playable.len()).unwrap_or_default()));
         while let Some(piece) = pieces.next().await {
             json.extend_from_slice(&piece?);
@@ -113,7 +113,7 @@ impl Flow {
         let written = Bytes::from_owner(written);
         let starts = (0..written.len()).step_by(PIECE);
         let pieces: Vec<_> = starts.map(|start| Ok::<_, Ended>(written.slice(start..(start + PIECE).min(written.len())))).collect();
-        Ok(self.guarded(heard, registered, stream::iter(pieces)))
+        Ok(self.guarded(heard, stream::iter(pieces)))
     }
 
     /// What of a transcript a view shows.

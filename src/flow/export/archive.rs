@@ -2,6 +2,8 @@
 //!
 //! Owns the order and the names of its files. INVARIANT: no file of it is in memory as a whole that grows with the sound or with the log.
 
+use std::sync::Arc;
+
 use bytes::Bytes;
 use futures_util::{Stream, StreamExt as _, TryStreamExt as _};
 use serde_json::{Value, json};
@@ -110,6 +112,8 @@ async fn statements(flow: &Flow, plan: &Plan) -> Result<Value, Error> {
 
 /// One recording: decided again, and given a grant of its own.
 async fn recording(flow: &Flow, plan: &Plan, id: RecordingId, out: &mut Out) -> Result<(), Ended> {
+    // Before it is decided: see `streams`.
+    let registered = Arc::new(flow.0.streams.register(id));
     let (given, recording) = decided(flow, plan, id).await.map_err(ended)?;
     let mut files = Vec::new();
     for (artefact, name) in files_of(given.grant.view()) {
@@ -130,7 +134,14 @@ async fn recording(flow: &Flow, plan: &Plan, id: RecordingId, out: &mut Out) -> 
             }
             none => {
                 let ((id, grant), recording) = given.take().zip(recording.take()).ok_or(Ended::Broken)?;
-                none.insert(Heard { id, grant, principal: plan.principal.clone(), recording, playable })
+                none.insert(Heard {
+                    id,
+                    grant,
+                    principal: plan.principal.clone(),
+                    recording,
+                    playable,
+                    registered: Arc::clone(&registered),
+                })
             }
         };
         if is_text {
