@@ -137,13 +137,7 @@ impl Place {
         let (book, principal) = (cast::rulebook(), cast::principal(&["reviewer"]));
         let mut took = Vec::new();
         for recording in found(vault, ids).await? {
-            let facts = Facts {
-                principal: &principal,
-                recording: &recording,
-                purpose: "quality-review".parse()?,
-                justification: None,
-                until: None,
-            };
+            let facts = Facts::new(&principal, &recording, "quality-review".parse()?);
             let Decision::Allow(grant) = decide(&facts, &book, Clock::System.now()) else { return Err("the reviewer may listen".into()) };
             let playable = vault.vault.playable(&grant).await?;
             let begun = Instant::now();

@@ -26,7 +26,7 @@ async fn tell_with(vault: &TestVault, recorded: &Recorded, changed: &[(&str, &st
 async fn twilio_tells_of_a_recording_and_it_is_announced(database: Database) {
     let vault = Recipe::on(database).by_hand().await;
     let recorded = vault.record();
-    let answer = vault.tell(&recorded, "completed").await;
+    let answer = tell_with(&vault, &recorded, &[("RecordingStartTime", "Tue, 28 May 2019 02:18:02 +0000")]).await;
     assert_eq!((answer.status, answer.body.len()), (204, 0));
     let details = vault.details(recorded.id).await;
     let expected = json!({

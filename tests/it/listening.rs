@@ -50,6 +50,9 @@ async fn everybody_asks_for_everything_and_gets_what_the_policy_says(database: D
                         (!tiers.contains(&tier), "purpose-not-for-tier"),
                         (!roles.contains(&who), "role-not-allowed"),
                         (is_missing, "justification-missing"),
+                        // Nobody has said yes, and nobody else has agreed.
+                        (purpose == "training", "consent-missing"),
+                        (tier == "restricted", "approval-missing"),
                     ];
                     let expected: Vec<&str> = found.into_iter().filter_map(|(holds, code)| holds.then_some(code)).collect();
                     let answer = ask(&vault, who, recorded.id, purpose, justification).await;
@@ -192,7 +195,7 @@ async fn a_request_for_a_grant_that_makes_no_sense_is_told_why() {
     let announced = vault.announced().await;
     assert_eq!(
         ask(&vault, "agent", announced.id, "training", None).await.reasons(),
-        ["recording-not-sealed", "role-not-allowed", "justification-missing"]
+        ["recording-not-sealed", "role-not-allowed", "justification-missing", "consent-missing"]
     );
 }
 

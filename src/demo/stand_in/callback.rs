@@ -1,10 +1,15 @@
 //! Callbacks as Twilio sends them.
 
+use std::{sync::OnceLock, time::Duration};
+
 use url::{Url, form_urlencoded};
 
 use super::StandIn;
 use crate::{
-    model::sid::{AccountSid, RecordingSid},
+    model::{
+        sid::{AccountSid, RecordingSid},
+        time::{Clock, Timestamp},
+    },
     secret::SecretText,
     twilio::signature,
 };
@@ -45,7 +50,7 @@ impl StandIn {
             ("RecordingSid", recording.to_string()),
             ("RecordingUrl", format!("https://api.twilio.com/2010-04-01/Accounts/{account}/Recordings/{recording}")),
             ("RecordingStatus", status.to_owned()),
-            ("RecordingStartTime", START_TIME.to_owned()),
+            ("RecordingStartTime", start_time()),
             ("RecordingSource", "DialVerb".to_owned()),
             ("RecordingTrack", "both".to_owned()),
             ("ErrorCode", if status == "absent" { "16101" } else { "0" }.to_owned()),
@@ -89,8 +94,13 @@ impl StandIn {
     }
 }
 
-/// When every recording here began.
-pub(super) const START_TIME: &str = "Tue, 28 May 2019 02:18:02 +0000";
+/// When every recording here began: shortly before the first was asked for, since one of long ago would be kept no longer. As Twilio writes it.
+pub(super) fn start_time() -> String {
+    static AT: OnceLock<Timestamp> = OnceLock::new();
+    let at = AT.get_or_init(|| Clock::System.now().before(Duration::from_secs(60)));
+    let at = jiff::Timestamp::from_millisecond(at.as_millis()).unwrap_or_default();
+    at.strftime("%a, %d %b %Y %H:%M:%S +0000").to_string()
+}
 
 /// The call that a recording here is of.
 pub(super) fn call_of(recording: &RecordingSid) -> String {
