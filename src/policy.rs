@@ -1,9 +1,10 @@
 //! The privacy policy: the document that is published, the rules it makes, and every decision by them.
 //!
 //! ```text
-//! privacy-policy.toml → document → Rules ─┐
-//!              earlier versions → Rules ─┴→ Rulebook ─┐
-//! principal, recording, purpose, justification → Facts ┴→ decide(facts, rulebook, now) → Grant | every reason against it
+//! privacy-policy.toml → document ┐
+//!                    fixed.cedar ┴→ cedar → Rules ─┐
+//!                        earlier versions → Rules ─┴→ Rulebook ─┐
+//! principal, recording, purpose, consents, holds, … → Facts ────┴→ decide(facts, rulebook, now) → Grant | every reason against it
 //! principal, action ────────────────────────────────────→ permit(principal, action, rulebook, now) → Permit | every reason against it
 //! ```
 //!

@@ -84,6 +84,7 @@ impl Desk {
                 policy_version: recording.policy_version,
                 policy_digest: recording.policy_digest,
                 started_at: None,
+                labels: recording.labels,
             })
             .await?;
         let (now, holder) = (Clock::System.now(), HolderId::random(&mut rand::rng()));

@@ -44,20 +44,16 @@ impl Conditions {
         if depth(text) > MAX_DEPTH {
             return Err(vec![format!("its brackets are nested more than {MAX_DEPTH} deep")]);
         }
-        text.parse::<Expression>().map_err(|errors| errors.iter().map(|error| told(error)).collect::<Vec<_>>())?;
-        let scope = format!("principal, action == Recvault::Action::\"{purpose}\", resource");
-        let [never, always] = ["permit", "forbid"].map(|effect| {
-            let word = if effect == "permit" { "when" } else { "unless" };
-            Policy::parse(Some(PolicyId::new("when")), format!("{effect} ({scope}) {word} {{ (\n{text}\n) }};"))
-        });
-        let (never, always) = match (never, always) {
-            (Ok(never), Ok(always)) => (never, always),
-            (Err(errors), _) | (_, Err(errors)) => return Err(errors.iter().map(|error| told(error)).collect()),
+        text.parse::<Expression>().map_err(|errors| errors.iter().map(told).collect::<Vec<_>>())?;
+        let rule = |effect: &str, word: &str| {
+            let rule = format!("{effect} (principal, action == Recvault::Action::\"{purpose}\", resource) {word} {{ (\n{text}\n) }};");
+            Policy::parse(Some(PolicyId::new("when")), rule).map_err(|errors| errors.iter().map(told).collect::<Vec<_>>())
         };
+        let (never, always) = (rule("permit", "when")?, rule("forbid", "unless")?);
         let Some(validator) = &self.0 else { return Ok(Vec::new()) };
         let mut odd = Vec::new();
         for (policy, is_odd) in [(never, "it never holds"), (always, "it always holds")] {
-            let set = PolicySet::from_policies([policy]).map_err(|error| vec![told(&error)])?;
+            let set = PolicySet::from_policies([policy]).map_err(|error| vec![told(error)])?;
             let result = validator.validate(&set, ValidationMode::Strict);
             let errors: Vec<String> = result.validation_errors().map(way_out).collect();
             if !errors.is_empty() {
@@ -100,6 +96,6 @@ fn depth(text: &str) -> usize {
 }
 
 /// What Cedar says, with the way out where it knows one.
-fn told(error: &impl std::fmt::Display) -> String {
+fn told(error: impl std::fmt::Display) -> String {
     error.to_string().chars().take(MAX_TOLD).collect()
 }

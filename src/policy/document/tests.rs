@@ -220,7 +220,7 @@ fn every_fault_of_the_new_keys_is_told_with_its_line() {
             "`purposes` names `sale`, which no `[[purposes]]` declares",
         ),
         ("hold = [\"privacy-officer\"]", "hold = [\"boss\"]", "boss", "`hold` names the role `boss`"),
-        ("hold = [\"privacy-officer\"]", "holds = []", "holds", "unknown key `holds` in `[actions]`"),
+        ("hold = [\"privacy-officer\"]", "holds = []", "holds = []", "unknown key `holds` in `[actions]`"),
     ];
     for (from, to, marker, said) in cases {
         assert!(SHIPPED.contains(from), "the shipped file has `{from}`");
