@@ -27,6 +27,7 @@ mod disk_full;
 mod garbage;
 mod invariants;
 mod process;
+mod revoke_many;
 mod service;
 mod shred_many;
 mod twilio_python;
