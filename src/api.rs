@@ -22,6 +22,7 @@ mod problem;
 mod range;
 mod receipts;
 mod shred;
+mod transcript;
 mod twilio;
 
 use std::{net::IpAddr, sync::Arc, time::Duration};
@@ -32,7 +33,7 @@ use axum::{
     http::{HeaderName, HeaderValue, header},
     middleware::{self, Next},
     response::{IntoResponse as _, Response},
-    routing::{get, post},
+    routing::{get, post, put},
 };
 use tower_http::set_header::SetResponseHeaderLayer;
 
@@ -108,6 +109,7 @@ pub fn router(flow: Flow, public: PublicUrl, settings: &Settings) -> Router {
         .route("/v1/approvals", get(approvals::list))
         .route("/v1/approvals/{id}", post(approvals::decide))
         .route("/v1/exports", post(exports::create))
+        .route("/v1/recordings/{id}/transcript", put(transcript::file).layer(DefaultBodyLimit::max(transcript::MAX_BODY)))
         .route("/v1/audit", get(audit::list))
         .route("/v1/calls/{sid}/parties", get(parties::of_call).post(parties::name_of_call))
         .route("/v1/conferences/{sid}/parties", get(parties::of_conference).post(parties::name_of_conference))
@@ -115,6 +117,8 @@ pub fn router(flow: Flow, public: PublicUrl, settings: &Settings) -> Router {
         .route("/v1/consents/search", post(consents::search))
         // Players call these, with a grant's token in the path.
         .route("/v1/media/{token}/audio.wav", get(media::audio))
+        .route("/v1/media/{token}/transcript.json", get(media::transcript_json))
+        .route("/v1/media/{token}/transcript.vtt", get(media::transcript_vtt))
         // Anybody may call these.
         .route("/v1/receipts/{id}", get(receipts::show))
         .route("/v1/policy", get(policy::show))

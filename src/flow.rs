@@ -15,8 +15,10 @@ mod error;
 mod export;
 mod facts;
 mod ingest;
+mod keep;
 mod playback;
 mod quarantine;
+mod reclassify;
 mod recovery;
 mod revocation;
 mod status;
@@ -24,6 +26,7 @@ mod streams;
 mod sweep;
 mod tier;
 mod tokens;
+mod transcript;
 mod watch;
 mod work;
 
@@ -45,6 +48,7 @@ pub use status::Status;
 pub use streams::Streams;
 pub use sweep::Swept;
 pub use tokens::{Minted, NewToken, list as list_tokens, mint as mint_token, revoke as revoke_token};
+pub use transcript::Form;
 pub use watch::Watch;
 pub use work::Settings;
 

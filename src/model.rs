@@ -13,3 +13,5 @@ pub mod recording;
 pub mod sid;
 pub mod subject;
 pub mod time;
+pub mod transcript;
+pub mod wave;

@@ -16,9 +16,11 @@ mod cast;
 mod cedar;
 mod classify;
 mod consent;
+pub mod content;
 mod decide;
 mod document;
 mod facts;
+mod keep;
 mod permit;
 mod quarantine;
 mod reason;
@@ -34,6 +36,7 @@ pub use self::{
         PurposeRule, Recipient, Right, TierRule,
     },
     facts::Facts,
+    keep::NotKept,
     permit::{Action, Permit, permit},
     quarantine::{covers_recording, quarantine, quarantining},
     reason::{Denial, Reason, Refusal},

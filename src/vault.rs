@@ -24,6 +24,8 @@ mod shred;
 mod snapshot;
 mod subjects;
 mod tier;
+mod transcript;
+mod window;
 
 use std::sync::Arc;
 
@@ -135,6 +137,12 @@ pub enum Error {
     /// The key found is not the one the catalogue names.
     #[error("the record key is not the one that sealed this recording")]
     WrongKey,
+    /// What is sealed as a transcript is none.
+    #[error("what is sealed as a transcript cannot be read")]
+    BrokenTranscript,
+    /// The sound is in a form of which no part can be cut out.
+    #[error("the sound of this recording is of a format in which seconds have no fixed place, so that no part of it can be given")]
+    NoWindow,
 }
 
 impl ledger::AsLedgerError for Error {

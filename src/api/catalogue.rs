@@ -102,7 +102,7 @@ pub(super) struct DetailsBody {
 /// A sealed object.
 #[derive(Serialize, utoipa::ToSchema)]
 pub(super) struct ArtefactBody {
-    /// `audio`.
+    /// `audio` or `transcript`.
     artefact: &'static str,
     content_type: String,
     /// Plaintext bytes.

@@ -79,6 +79,11 @@ impl<T: DeserializeOwned> FromRequest<Api> for Document<T> {
 
 /// A body over the bound.
 pub(super) fn too_large() -> Problem {
-    let detail = "A request body has at most 64 KiB here, and 1 MiB where it holds many statements of consent.";
+    larger_than("64 KiB (1 MiB where it holds many statements of consent)")
+}
+
+/// A body over another bound.
+pub(super) fn larger_than(most: &str) -> Problem {
+    let detail = format!("A request body has at most {most} here.");
     Problem::new(StatusCode::PAYLOAD_TOO_LARGE, "urn:recvault:problem:too-large", "Body too large", detail)
 }

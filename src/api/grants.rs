@@ -12,10 +12,12 @@ use crate::{
     flow::{Asking, Given},
     model::{
         access::Ticket,
+        artefact::Artefact,
         id::{GrantId, RecordingId},
         name::Purpose,
         time::Timestamp,
     },
+    policy::View,
 };
 
 /// Why somebody wants to listen.
@@ -45,9 +47,25 @@ pub(super) struct GrantBody {
     policy_digest: String,
     #[schema(value_type = String)]
     expires_at: Timestamp,
-    /// What may be heard or seen.
+    /// What may be heard or seen: `audio`, `window`, `transcript` or `redacted-transcript`.
     view: &'static str,
-    audio_url: String,
+    /// Which seconds of the sound, if only some are given.
+    window: Option<WindowBody>,
+    /// Null if the view does not give it.
+    audio_url: Option<String>,
+    /// As JSON; the same address with `.vtt` has it as WebVTT. Null if the view does not give it, or there is none.
+    transcript_url: Option<String>,
+    /// Null if the view does not give it, or there is none.
+    waveform_url: Option<String>,
+}
+
+/// A part of a sound.
+#[derive(Serialize, utoipa::ToSchema)]
+pub(super) struct WindowBody {
+    /// From this second on.
+    from_s: u32,
+    /// Until before this second.
+    to_s: u32,
 }
 
 /// States a purpose and gets a grant.
@@ -64,14 +82,23 @@ pub(super) async fn create(
 ) -> Result<(StatusCode, Json<GrantBody>), Problem> {
     let GrantRequest { purpose, justification, ticket, break_glass } = request;
     let asking = Asking { ticket, break_glass, network, ..Asking::new(purpose, justification.as_deref()) };
-    let Given { id, grant, token } = api.flow.grant(&principal, id, &asking).await?;
+    let Given { id, grant, token, artefacts } = api.flow.grant(&principal, id, &asking).await?;
+    let url =
+        |artefact, file: &str| artefacts.contains(&artefact).then(|| api.public.join(&format!("/v1/media/{}/{file}", token.expose())));
+    let window = match grant.view() {
+        View::Window { from_s, to_s } => Some(WindowBody { from_s, to_s }),
+        View::Audio | View::Transcript | View::RedactedTranscript => None,
+    };
     let body = GrantBody {
         id,
         purpose: grant.purpose().to_string(),
         policy_digest: grant.policy_digest().to_owned(),
         expires_at: grant.expires_at(),
         view: grant.view().as_str(),
-        audio_url: api.public.join(&format!("/v1/media/{}/audio.wav", token.expose())),
+        window,
+        audio_url: url(Artefact::Audio, "audio.wav"),
+        transcript_url: url(Artefact::Transcript, "transcript.json"),
+        waveform_url: None,
     };
     Ok((StatusCode::CREATED, Json(body)))
 }

@@ -1,17 +1,24 @@
 //! Media over HTTP: what a player asks for, under a grant's token.
 
+use std::net::IpAddr;
+
 use axum::{
-    body::Body,
+    body::{Body, Bytes},
     extract::State,
     http::{HeaderMap, HeaderValue, Method, StatusCode, header},
     response::{IntoResponse as _, Response},
 };
+use futures_util::stream;
 
 use super::{
     Api, Problem,
     gate::Id,
     network::Network,
     range::{Wanted, wanted},
+};
+use crate::{
+    flow::{Ended, Form},
+    model::artefact::Artefact,
 };
 
 /// The sound under a grant, whole or in part (RFC 9110, section 14). `HEAD` opens nothing.
@@ -25,7 +32,7 @@ pub(super) async fn audio(
     method: Method,
     headers: HeaderMap,
 ) -> Result<Response, Problem> {
-    let heard = api.flow.redeem(&token, network).await?;
+    let heard = api.flow.redeem(&token, Artefact::Audio, network).await?;
     let (len, etag) = (heard.playable.len(), format!("\"{}\"", heard.playable.etag()));
     let wanted = wanted(range_header(&headers, &etag), len);
     let (status, range) = match wanted {
@@ -44,6 +51,47 @@ pub(super) async fn audio(
         response = response.header(header::CONTENT_RANGE, format!("bytes {}-{}/{len}", range.start, range.end - 1));
     }
     let body = if method == Method::HEAD { Body::empty() } else { Body::from_stream(api.flow.listen(&heard, range).await?) };
+    response.body(body).map_err(|_| Problem::internal())
+}
+
+/// What was said under a grant, as JSON. `HEAD` opens nothing.
+#[utoipa::path(get, path = "/v1/media/{token}/transcript.json", tag = "media", params(("token" = String, Path)),
+    responses((status = 200, content_type = "application/json"), (status = 403, body = Problem), (status = 404, body = Problem),
+        (status = 410, body = Problem)))]
+pub(super) async fn transcript_json(
+    State(api): State<Api>,
+    Network(network): Network,
+    Id(token): Id<String>,
+    method: Method,
+) -> Result<Response, Problem> {
+    transcript(&api, &token, network, &method, Form::Json).await
+}
+
+/// The same as WebVTT.
+#[utoipa::path(get, path = "/v1/media/{token}/transcript.vtt", tag = "media", params(("token" = String, Path)),
+    responses((status = 200, content_type = "text/vtt"), (status = 403, body = Problem), (status = 404, body = Problem),
+        (status = 410, body = Problem)))]
+pub(super) async fn transcript_vtt(
+    State(api): State<Api>,
+    Network(network): Network,
+    Id(token): Id<String>,
+    method: Method,
+) -> Result<Response, Problem> {
+    transcript(&api, &token, network, &method, Form::Vtt).await
+}
+
+async fn transcript(api: &Api, token: &str, network: Option<IpAddr>, method: &Method, form: Form) -> Result<Response, Problem> {
+    let heard = api.flow.redeem(token, Artefact::Transcript, network).await?;
+    let (content_type, disposition) = match form {
+        Form::Json => ("application/json", "inline; filename=\"transcript.json\""),
+        Form::Vtt => ("text/vtt; charset=utf-8", "inline; filename=\"transcript.vtt\""),
+    };
+    let body = match *method {
+        // A stream, because an empty body would claim that the transcript has no bytes: how many it has is not known before it is opened.
+        Method::HEAD => Body::from_stream(stream::empty::<Result<Bytes, Ended>>()),
+        _ => Body::from_stream(api.flow.read(&heard, form).await?),
+    };
+    let response = Response::builder().header(header::CONTENT_TYPE, content_type).header(header::CONTENT_DISPOSITION, disposition);
     response.body(body).map_err(|_| Problem::internal())
 }
 

@@ -106,7 +106,12 @@ impl From<flow::Error> for Problem {
                 Self::new(StatusCode::FORBIDDEN, "urn:recvault:problem:own-request", "Your own request", detail)
             }
             flow::Error::Invalid(detail) => Self::bad_request(detail),
-            flow::Error::Conflict(detail) => Self::new(StatusCode::CONFLICT, "urn:recvault:problem:conflict", "Conflict", detail),
+            flow::Error::Conflict(detail) => Self::new(StatusCode::CONFLICT, "urn:recvault:problem:conflict", "Not in this state", detail),
+            flow::Error::Vault(vault::Error::NoWindow) => {
+                let detail =
+                    "Only a part of the sound may be given for this purpose, and the sound is of a format of which no part can be cut out.";
+                Self::new(StatusCode::CONFLICT, "urn:recvault:problem:no-window", "No part can be given", detail)
+            }
             flow::Error::Shredded { at, receipt } => {
                 let detail = format!("The recording was shredded at {at}. Its receipt is at `/v1/receipts/{receipt}`.");
                 let problem = Self::new(StatusCode::GONE, "urn:recvault:problem:shredded", "Shredded", detail);

@@ -217,6 +217,18 @@ impl NewEntry {
         Self::new(at, actor, Event::RecordingMoved, Some(recording), json!({ "from": from, "to": to }))
     }
 
+    /// The recording's key went to a more sensitive tier, because of these kinds of rules. What they found is not told.
+    pub fn recording_reclassified(at: Timestamp, recording: RecordingId, from: &Tier, to: &Tier, because: &[&'static str]) -> Self {
+        let details = json!({ "from": from, "to": to, "because": because });
+        Self::new(at, Actor::Vault, Event::RecordingReclassified, Some(recording), details)
+    }
+
+    /// What was said is sealed under the recording's key: length in bytes and SHA-256 of its ciphertext.
+    pub fn transcript_sealed(at: Timestamp, actor: Actor, recording: RecordingId, sealed_len: u64, ciphertext_sha256: &[u8; 32]) -> Self {
+        let details = json!({ "sealed_len": sealed_len, "ciphertext_sha256": hex::encode(ciphertext_sha256) });
+        Self::new(at, actor, Event::TranscriptSealed, Some(recording), details)
+    }
+
     /// The ledger was rebuilt. Entries between the two numbers were lost with the old one, if there were any.
     pub fn vault_restored(at: Timestamp, snapshot: &str, known_to: i64, numbered_to: i64) -> Self {
         let details = json!({ "snapshot": snapshot, "entries_known_to": known_to, "entries_numbered_to": numbered_to });

@@ -2,14 +2,29 @@
 
 use futures_util::StreamExt as _;
 
-use super::{Error, Flow};
+use super::{Error, Flow, keep::Broken};
 use crate::{
     ledger::{accept::Announcement, recordings, work::Lease},
-    model::{crash, id::RecordingId, recording::State},
+    model::{
+        crash,
+        id::RecordingId,
+        recording::{Recording, State},
+    },
     policy,
     twilio::{FetchError, RecordingCallback},
-    vault::{DepositError, Deposited},
+    vault::DepositError,
 };
+
+/// How a fetch ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Fetched {
+    /// The recording is sealed.
+    Sealed,
+    /// There is nothing to fetch any more.
+    Nothing,
+    /// The recording is not to be kept, and was shredded; its work went with that.
+    LetGo,
+}
 
 /// How a fetch ended, when it did not end well.
 #[derive(Debug)]
@@ -62,14 +77,14 @@ impl Flow {
         Ok(())
     }
 
-    /// Fetches and seals what a lease is for. `None` if there is nothing to fetch any more.
-    pub(super) async fn fetch(&self, lease: &Lease) -> Result<Option<Deposited>, FetchFailure> {
+    /// Fetches and seals what a lease is for.
+    pub(super) async fn fetch(&self, lease: &Lease) -> Result<Fetched, FetchFailure> {
         crash::point("fetch.leased");
-        let ours = |error: crate::ledger::Error| FetchFailure::Ours(error.into());
-        let mut tx = self.0.ledger.read().await.map_err(ours)?;
-        let recording = recordings::find(&mut tx, lease.recording).await.map_err(ours)?;
-        drop(tx);
-        let Some(mut recording) = recording.filter(|recording| recording.state == State::Announced) else { return Ok(None) };
+        let Some(mut recording) = self.announced(lease.recording).await.map_err(FetchFailure::Ours)? else { return Ok(Fetched::Nothing) };
+        if let Some(why) = self.lets_go_unheard(&recording) {
+            self.let_go(recording.id, why).await.map_err(FetchFailure::Ours)?;
+            return Ok(Fetched::LetGo);
+        }
         recording.quarantine_ends = policy::quarantine(&recording, &self.0.rulebook).map(|period| self.now().after(period));
         let account = self.0.accounts.get(&recording.account).ok_or(FetchFailure::UnknownAccount)?;
         let media = self.0.client.media(account, &recording.source_sid, recording.channels).await.map_err(FetchFailure::Source)?;
@@ -78,16 +93,29 @@ impl Flow {
                 metrics::counter!("recvault_fetched_bytes_total").increment(chunk.len() as u64);
             }
         });
-        let deposited = self.0.vault.deposit(lease, &recording, CONTENT_TYPE, body).await.map_err(|error| match error {
-            DepositError::Source(error) => FetchFailure::Source(error),
-            DepositError::Vault(error) => FetchFailure::Ours(error.into()),
-        })?;
+        let body = self.measured(&recording, body);
+        let deposited = match self.0.vault.deposit(lease, &recording, CONTENT_TYPE, body).await {
+            Ok(deposited) => deposited,
+            Err(DepositError::Source(Broken::Off(error))) => return Err(FetchFailure::Source(error)),
+            Err(DepositError::Source(Broken::NotKept(why))) => {
+                self.let_go(recording.id, why).await.map_err(FetchFailure::Ours)?;
+                return Ok(Fetched::LetGo);
+            }
+            Err(DepositError::Vault(error)) => return Err(FetchFailure::Ours(error.into())),
+        };
         self.0.journal_bell.notify_one();
         metrics::counter!("recvault_sealed_bytes_total").increment(deposited.plain_len);
         metrics::counter!("recvault_recordings_sealed_total").increment(1);
         #[expect(clippy::cast_precision_loss, reason = "a lag in seconds needs no more than 52 bits")]
         metrics::histogram!("recvault_ingest_lag_seconds").record(self.now().since(lease.enqueued_at).as_millis() as f64 / 1000.0);
-        Ok(Some(deposited))
+        Ok(Fetched::Sealed)
+    }
+
+    /// The recording, if it waits to be fetched; in the tier to which it belongs by now, should its parties be known already.
+    async fn announced(&self, id: RecordingId) -> Result<Option<Recording>, Error> {
+        let find = async || Ok::<_, Error>(recordings::find(&mut self.0.ledger.read().await?, id).await?);
+        let Some(recording) = find().await?.filter(|recording| recording.state == State::Announced) else { return Ok(None) };
+        if self.reclassify_by_parties(&recording).await? { find().await } else { Ok(Some(recording)) }
     }
 }
 

@@ -8,6 +8,7 @@ use futures_util::{Stream, StreamExt as _, stream};
 use super::{
     Error, Flow,
     asking::{Asking, Circumstances},
+    streams::Registered,
 };
 use crate::{
     evidence::NewEntry,
@@ -18,12 +19,13 @@ use crate::{
     },
     model::{
         access::Principal,
+        artefact::Artefact,
         id::{GrantId, RecordingId},
         recording::{Recording, State},
     },
     policy::{self, Decision, Denial, Facts, Grant, decide},
     secret::{Token, TokenKind},
-    vault::{self, Playable},
+    vault::{self, Listening, Playable},
 };
 
 /// A grant that was given; the only time its token is seen.
@@ -34,6 +36,8 @@ pub struct Given {
     pub grant: Grant,
     /// Its token, part of the media URLs.
     pub token: Token,
+    /// What there is under it now.
+    pub artefacts: Vec<Artefact>,
 }
 
 /// A grant that still holds, with what may be heard under it.
@@ -107,15 +111,16 @@ impl Flow {
                 "break-glass: a recording is opened without the approval that its tier asks for"
             );
         }
-        Ok(Given { id: grant_id, grant, token })
+        let artefacts = self.given_by(&grant).await?;
+        Ok(Given { id: grant_id, grant, token, artefacts })
     }
 
-    /// Takes a grant token back in: the grant's row is a claim, and the same decision is taken again with what is true now, and where the request
-    /// comes from now.
+    /// Takes a grant token back in for one artefact: the grant's row is a claim, and the same decision is taken again with what is true now, and where
+    /// the request comes from now.
     ///
     /// # Errors
-    /// [`Error::NotFound`] for a token that is none, [`Error::Shredded`], [`Error::Denied`].
-    pub async fn redeem(&self, token: &str, network: Option<IpAddr>) -> Result<Heard, Error> {
+    /// [`Error::NotFound`] for a token that is none, or an artefact that it does not give; [`Error::Shredded`], [`Error::Denied`].
+    pub async fn redeem(&self, token: &str, wanted: Artefact, network: Option<IpAddr>) -> Result<Heard, Error> {
         let hash = Token::parse(TokenKind::Grant, token).ok_or(Error::NotFound)?.hash();
         let now = self.now();
         let mut tx = self.0.ledger.read().await?;
@@ -141,7 +146,7 @@ impl Flow {
             Decision::Allow(grant) => grant,
             Decision::Deny(denial) => return Err(self.refuse(&facts, Some(row.id), denial).await?),
         };
-        let playable = self.0.vault.playable(&grant).await?;
+        let playable = self.0.vault.playable(&grant, wanted).await?;
         Ok(Heard { id: row.id, grant, playable, principal, recording })
     }
 
@@ -151,6 +156,12 @@ impl Flow {
     /// # Errors
     /// [`Error::NotFound`] if it was shredded meanwhile; [`Error::Denied`] if others that ran beside it spent the day's budget; the vault's.
     pub async fn listen(&self, heard: &Heard, range: Range<u64>) -> Result<impl Stream<Item = Result<Bytes, Ended>> + Send + use<>, Error> {
+        let (registered, bytes) = self.open(heard, range).await?;
+        Ok(self.guarded(heard, registered, bytes))
+    }
+
+    /// Opens a byte range: plaintext that must not leave the house but through [`Self::guarded`].
+    pub(super) async fn open(&self, heard: &Heard, range: Range<u64>) -> Result<(Registered, Listening), Error> {
         // Before the key is read: see `streams`.
         let registered = self.0.streams.register(heard.grant.recording());
         let bytes = match self.0.vault.open(&heard.grant, heard.id, &heard.playable, range).await {
@@ -160,9 +171,23 @@ impl Flow {
             Err(other) => return Err(other.into()),
         };
         metrics::counter!("recvault_openings_total").increment(1);
+        Ok((registered, bytes))
+    }
+
+    /// Lets pieces pass as long as the stream may go on.
+    pub(super) fn guarded<S, E>(
+        &self,
+        heard: &Heard,
+        registered: Registered,
+        bytes: S,
+    ) -> impl Stream<Item = Result<Bytes, Ended>> + Send + use<S, E>
+    where
+        S: Stream<Item = Result<Bytes, E>> + Send + Unpin,
+        E: std::fmt::Display + Send,
+    {
         let (clock, ends) = (self.0.clock.clone(), heard.grant.expires_at());
         let state = (bytes, registered, false);
-        Ok(stream::unfold(state, move |(mut bytes, registered, over)| {
+        stream::unfold(state, move |(mut bytes, registered, over)| {
             let clock = clock.clone();
             async move {
                 if over {
@@ -190,7 +215,7 @@ impl Flow {
                 let over = item.is_err();
                 Some((item, (bytes, registered, over)))
             }
-        }))
+        })
     }
 
     async fn over_budget(&self, heard: &Heard) -> Result<Error, Error> {

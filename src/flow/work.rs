@@ -8,7 +8,10 @@ use rand::RngExt as _;
 use tokio::{sync::Semaphore, task::JoinSet};
 use tokio_util::sync::CancellationToken;
 
-use super::{Error, Flow, Swept, ingest::FetchFailure};
+use super::{
+    Error, Flow, Swept,
+    ingest::{FetchFailure, Fetched},
+};
 use crate::{
     evidence::NewEntry,
     ledger::{
@@ -177,8 +180,8 @@ impl Flow {
     async fn attempt(&self, lease: &Lease) -> Result<(), (Verdict, String)> {
         match lease.kind {
             Kind::Fetch => match self.fetch(lease).await {
-                Ok(Some(_)) => Ok(()),
-                Ok(None) => self.drop_work(lease).await.map_err(|error| (Verdict::Later, error.to_string())),
+                Ok(Fetched::Sealed | Fetched::LetGo) => Ok(()),
+                Ok(Fetched::Nothing) => self.drop_work(lease).await.map_err(|error| (Verdict::Later, error.to_string())),
                 Err(failure) => Err(self.judge(lease, failure)),
             },
             Kind::Remove => self.remove(lease).await.map_err(|error| match error {

@@ -9,10 +9,11 @@ use super::{
 };
 use crate::model::{
     artefact::{Artefact, Leg},
-    id::{ObjectId, RecordingId},
+    id::{ObjectId, RecordingId, SubjectId},
     name::{Label, Tier},
     recording::{Recording, State},
     sid::AccountSid,
+    subject::Conversation,
     time::Timestamp,
 };
 
@@ -114,15 +115,42 @@ pub async fn count_by_state(tx: &mut Tx) -> Result<Vec<(State, i64)>, Error> {
     tx.fetch_all(SQL, &[]).await?.iter().map(|row| Ok((row.parse("recordings", "state", "state")?, row.int("n")?))).collect()
 }
 
-/// An announced recording becomes sealed; locks its row for the rest of the unit.
+/// An announced recording becomes sealed; locks its row for the rest of the unit. The tier it is in.
 ///
 /// # Errors
 /// [`Error::Stale`] if it is not announced any more: another worker sealed it, or it was fenced meanwhile.
-pub async fn mark_sealed(tx: &mut Tx, id: RecordingId, now: Timestamp) -> Result<(), Error> {
+pub async fn mark_sealed(tx: &mut Tx, id: RecordingId, now: Timestamp) -> Result<Tier, Error> {
     const SQL: &str = "/* recordings.mark_sealed */
-        UPDATE recordings SET state = 'sealed', sealed_at = $2 WHERE id = $1 AND state = 'announced'";
-    tx.execute_one(SQL, &[Arg::Text(&id.to_string()), Arg::Int(now.as_millis())], "the recording is not waiting to be sealed any more")
-        .await
+        UPDATE recordings SET state = 'sealed', sealed_at = $2 WHERE id = $1 AND state = 'announced' RETURNING id, tier";
+    let row = tx.fetch_first(SQL, &[Arg::Text(&id.to_string()), Arg::Int(now.as_millis())]).await?;
+    row.ok_or(Error::Stale("the recording is not waiting to be sealed any more"))?.parse("recordings", "tier", "id")
+}
+
+/// Locks the row of a sealed recording for the rest of the unit, without a change.
+///
+/// # Errors
+/// [`Error::Stale`] if it is not sealed, or not any more.
+pub async fn lock_sealed(tx: &mut Tx, id: RecordingId) -> Result<(), Error> {
+    const SQL: &str = "/* recordings.lock_sealed */ UPDATE recordings SET state = 'sealed' WHERE id = $1 AND state = 'sealed'";
+    tx.execute_one(SQL, &[Arg::Text(&id.to_string())], "the recording is not sealed, or not any more").await
+}
+
+/// The recordings of a conversation, in no order. Those of a conference are its own, and not those of the calls in it.
+pub async fn of_conversation(tx: &mut Tx, conversation: &Conversation) -> Result<Vec<Recording>, Error> {
+    let clause = match conversation {
+        Conversation::Call(_) => "call_sid = $1 AND conference_sid IS NULL",
+        Conversation::Conference(_) => "conference_sid = $1",
+    };
+    let sql = format!("/* recordings.of_conversation */ SELECT {COLUMNS} FROM recordings WHERE {clause}");
+    tx.fetch_all(&sql, &[Arg::Text(conversation.as_str())]).await?.iter().map(recording).collect()
+}
+
+/// The people that are known to have taken part in a conversation.
+pub async fn subjects_in(tx: &mut Tx, conversation: &Conversation) -> Result<BTreeSet<SubjectId>, Error> {
+    const SQL: &str =
+        "/* recordings.subjects_in */ SELECT conversation, subject FROM parties WHERE conversation = $1 AND subject IS NOT NULL";
+    let rows = tx.fetch_all(SQL, &[Arg::Text(conversation.as_str())]).await?;
+    rows.iter().map(|row| row.parse("parties", "subject", "conversation")).collect()
 }
 
 /// Recordings become shredded; locks their rows for the rest of the unit. Those of them that were not shredded before, and that no hold keeps.
@@ -200,6 +228,16 @@ pub async fn insert_artefact(tx: &mut Tx, id: RecordingId, leg: Leg, sealed: &Se
         Arg::Text(&sealed.content_type),
     ];
     tx.execute(SQL, &args).await.map(|_| ())
+}
+
+/// Enters a sealed object in the place of an older one of its kind, if there is one: that one's name in the store.
+pub async fn replace_artefact(tx: &mut Tx, id: RecordingId, leg: Leg, sealed: &SealedArtefact) -> Result<Option<ObjectId>, Error> {
+    const SQL: &str = "/* recordings.take_artefact */
+        DELETE FROM artefacts WHERE recording_id = $1 AND leg = $2 AND artefact = $3 RETURNING recording_id, object_id";
+    let args = [Arg::Text(&id.to_string()), Arg::Text(leg.as_str()), Arg::Text(sealed.artefact.as_str())];
+    let older = tx.fetch_first(SQL, &args).await?.map(|row| row.parse("artefacts", "object_id", "recording_id")).transpose()?;
+    insert_artefact(tx, id, leg, sealed).await?;
+    Ok(older)
 }
 
 /// The sealed objects of a recording.

@@ -1,10 +1,15 @@
 //! Classification: which tier a newly announced recording belongs to.
 //!
 //! Owns what can be known of a recording before it is heard, and how a rule matches it. Refuses to know where that came from.
-//! A callback carries no phone number; a line that matters is told apart by a query parameter of the callback URL that was given to
-//! Twilio for it (<https://www.twilio.com/docs/voice/api/recording#recording-status-callback>).
+//! A callback carries no phone number (<https://www.twilio.com/docs/voice/api/recording#recording-status-callback>); a line that matters is told
+//! apart by a query parameter of the callback URL that was given to Twilio for it, or, once somebody has named the parties, by its number.
 
-use crate::model::{name::Tier, sid::AccountSid};
+use crate::model::{
+    name::{Label, Tier},
+    recording::Recording,
+    sid::AccountSid,
+    subject::Address,
+};
 
 /// What the source tells of a new recording, as far as classification may look at it.
 #[derive(Clone, Copy, Debug)]
@@ -32,19 +37,113 @@ pub struct Classification {
     pub conference: Option<bool>,
     /// Some parameter of the callback URL has this name and this value.
     pub parameter: Option<(String, String)>,
+    /// A label that the policy declares has this value.
+    pub label: Option<(Label, String)>,
+    /// A party has this address. Known only when parties are named.
+    pub number: Option<Address>,
+}
+
+/// Characters of a label's value, at most; what is longer is cut.
+pub(super) const LABEL_CHARS: usize = 64;
+
+/// The value of a label in the parameters of a callback URL: the first that is not empty, cut to [`LABEL_CHARS`].
+pub(super) fn label_value(parameters: &[(String, String)], label: &Label) -> Option<String> {
+    let value = parameters.iter().find(|(name, value)| *name == label.as_str() && !value.is_empty());
+    value.map(|(_, value)| value.chars().take(LABEL_CHARS).collect())
 }
 
 impl Classification {
-    /// Whether every condition holds.
+    /// Whether every condition holds. One for a number does not: an announcement names nobody.
     pub fn matches(&self, announcement: &Announcement<'_>) -> bool {
-        self.account.as_ref().is_none_or(|account| account == announcement.account)
+        self.number.is_none()
+            && self.label.as_ref().is_none_or(|(label, wanted)| label_value(announcement.parameters, label).as_ref() == Some(wanted))
+            && self.account.as_ref().is_none_or(|account| account == announcement.account)
             && self.source.as_deref().is_none_or(|source| announcement.source == Some(source))
             && self.conference.is_none_or(|conference| conference == announcement.conference)
             && self.parameter.as_ref().is_none_or(|parameter| announcement.parameters.contains(parameter))
     }
 
+    /// Whether it is for a number, `is_party` says that somebody with that number took part, and every other condition holds, as far as it can be
+    /// known after the announcement. Parameters cannot, so that a rule has either them or a number.
+    pub(super) fn matches_party(&self, recording: &Recording, is_party: impl Fn(&Address) -> bool) -> bool {
+        self.number.as_ref().is_some_and(is_party)
+            && self.parameter.is_none()
+            && self.label.as_ref().is_none_or(|(label, wanted)| recording.labels.get(label) == Some(wanted))
+            && self.account.as_ref().is_none_or(|account| *account == recording.account)
+            && self.source.as_deref().is_none_or(|source| recording.source.as_deref() == Some(source))
+            && self.conference.is_none_or(|conference| conference == recording.conference.is_some())
+    }
+
     /// Whether it has any condition; without one it would swallow every recording.
     pub(super) fn is_conditional(&self) -> bool {
-        self.account.is_some() || self.source.is_some() || self.conference.is_some() || self.parameter.is_some()
+        self.account.is_some()
+            || self.source.is_some()
+            || self.conference.is_some()
+            || self.parameter.is_some()
+            || self.label.is_some()
+            || self.number.is_some()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::policy::{Rules, keep::tests::recording};
+
+    const SHIPPED: &str = include_str!("../../config/privacy-policy.toml");
+
+    fn rules(more: &str) -> Rules {
+        Rules::parse("p", &SHIPPED.replacen("[[classification]]", &format!("{more}\n[[classification]]"), 1)).unwrap()
+    }
+
+    #[test]
+    fn a_label_is_the_first_parameter_of_its_name_that_is_not_empty() {
+        let rules = rules("[[classification]]\nlabel = { name = \"queue\", value = \"sales\" }\ntier = \"restricted\"");
+        let account = format!("AC{}", "0".repeat(32)).parse().unwrap();
+        let tier = |parameters: &[(&str, &str)]| {
+            let parameters: Vec<_> = parameters.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
+            let announcement = Announcement { account: &account, source: None, conference: false, parameters: &parameters };
+            (rules.classify(&announcement).as_str().to_owned(), rules.labels(&parameters).len())
+        };
+        assert_eq!(tier(&[("queue", "sales")]), ("restricted".into(), 1));
+        assert_eq!(tier(&[("queue", ""), ("queue", "sales"), ("queue", "care")]), ("restricted".into(), 1));
+        assert_eq!(tier(&[("queue", "care"), ("queue", "sales")]), ("standard".into(), 1));
+        assert_eq!(tier(&[("team", "sales")]), ("standard".into(), 1));
+    }
+
+    #[test]
+    fn a_number_counts_when_its_party_is_known_and_only_raises() {
+        let line = |tier: &str, more: &str| format!("[[classification]]\nnumber = \"+49 30 12345678\"\ntier = \"{tier}\"\n{more}\n");
+        let is_party = |number: &Address| number.expose() == "+493012345678";
+        let to = |policy: &str, tier: &str| {
+            let rules = rules(policy);
+            let mut recording = recording(&rules, None, tier);
+            recording.labels = [("queue".parse().unwrap(), "sales".to_owned())].into();
+            assert_eq!(rules.reclassify(&recording, |_| false), None);
+            rules.reclassify(&recording, is_party).map(|tier| tier.as_str().to_owned())
+        };
+        assert_eq!(to(&line("restricted", ""), "standard").as_deref(), Some("restricted"));
+        assert_eq!(to(&line("sensitive", ""), "sensitive"), None);
+        assert_eq!(to(&line("standard", ""), "restricted"), None);
+        assert_eq!(to(&line("restricted", ""), "unheard-of"), None);
+        assert_eq!(to(&(line("sensitive", "") + &line("restricted", "")), "standard").as_deref(), Some("restricted"));
+        assert_eq!(to(&line("restricted", "label = { name = \"queue\", value = \"sales\" }"), "standard").as_deref(), Some("restricted"));
+        for other in ["label = { name = \"queue\", value = \"care\" }", "conference = true", "source = \"DialVerb\""] {
+            assert_eq!(to(&line("restricted", other), "standard"), None, "{other}");
+        }
+        // At the announcement nobody is known.
+        let account = format!("AC{}", "0".repeat(32)).parse().unwrap();
+        let announcement = Announcement { account: &account, source: None, conference: false, parameters: &[] };
+        assert_eq!(rules(&line("restricted", "")).classify(&announcement).as_str(), "standard");
+    }
+
+    #[test]
+    fn tiers_are_ordered_as_the_file_lists_them() {
+        let rules = rules("");
+        let is_more = |one: &str, other: &str| rules.more_sensitive(&one.parse().unwrap(), &other.parse().unwrap());
+        assert!(is_more("restricted", "standard") && is_more("sensitive", "standard") && is_more("restricted", "sensitive"));
+        for (one, other) in [("standard", "restricted"), ("standard", "standard"), ("other", "standard"), ("standard", "other")] {
+            assert!(!is_more(one, other), "{one} {other}");
+        }
     }
 }

@@ -76,7 +76,7 @@ impl Permit {
         Self { actor: Actor::Operator, action, accounts: BTreeSet::new() }
     }
 
-    /// For what the vault does by itself when its time has come.
+    /// For the vault on its own: what the policy itself demands, such as to shred what is not to be kept.
     pub fn of_vault(action: Action) -> Self {
         Self { actor: Actor::Vault, action, accounts: BTreeSet::new() }
     }

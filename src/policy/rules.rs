@@ -9,13 +9,15 @@ use aws_lc_rs::digest;
 
 use super::{
     cedar::Compiled,
-    classify::Announcement,
+    classify::{Announcement, label_value},
     document::{Document, Fault, Forgotten, PurposeRule, TierRule},
     permit::Action,
 };
 use crate::model::{
     access::Principal,
     name::{Label, Purpose, Role, Tier},
+    recording::Recording,
+    subject::Address,
     time::Timestamp,
 };
 
@@ -89,10 +91,33 @@ impl Rules {
 
     /// The values of the labels that the policy declares, from parameters of the callback URL with the same names; the first of each, cut to 64 characters.
     pub fn labels(&self, parameters: &[(String, String)]) -> BTreeMap<Label, String> {
-        let value = |label: &Label| parameters.iter().find(|(name, value)| *name == label.as_str() && !value.is_empty());
-        let found =
-            self.document.collection.labels.iter().filter_map(|label| Some((label.clone(), value(label)?.1.chars().take(64).collect())));
+        let found = self.document.collection.labels.iter().filter_map(|label| Some((label.clone(), label_value(parameters, label)?)));
         found.collect()
+    }
+
+    /// Whether `one` is a more sensitive tier than `other`: the file lists them from the least to the most sensitive. A tier that it does not list
+    /// opens for nobody, so that nothing is more sensitive; and it is nothing to move to.
+    pub fn more_sensitive(&self, one: &Tier, other: &Tier) -> bool {
+        let place = |name: &Tier| self.document.tiers.iter().position(|tier| tier.name == *name);
+        matches!((place(one), place(other)), (Some(one), Some(other)) if one > other)
+    }
+
+    /// The most sensitive of these tiers, if it is more sensitive than that of the recording.
+    pub fn raised<'a>(&self, recording: &Recording, tiers: impl IntoIterator<Item = &'a Tier>) -> Option<&'a Tier> {
+        let most = tiers.into_iter().reduce(|most, tier| if self.more_sensitive(tier, most) { tier } else { most });
+        most.filter(|tier| self.more_sensitive(tier, &recording.tier))
+    }
+
+    /// The tier to which a recording goes because of who took part in it, if that is a more sensitive one. `is_party` says whether somebody with that
+    /// address did.
+    pub fn reclassify(&self, recording: &Recording, is_party: impl Fn(&Address) -> bool) -> Option<&Tier> {
+        let rules = self.document.classification.iter().filter(|rule| rule.matches_party(recording, &is_party));
+        self.raised(recording, rules.map(|rule| &rule.tier))
+    }
+
+    /// Whether any classification rule is for a number.
+    pub fn knows_numbers(&self) -> bool {
+        self.document.classification.iter().any(|rule| rule.number.is_some())
     }
 
     /// The tiers whose shreds want the epoch to turn at once.

@@ -169,8 +169,10 @@ impl Inner {
         let now = self.clock.now();
         let mut tx = self.ledger.begin().await?;
         // First, because it locks the row: a shred that runs at the same time comes wholly before or wholly after.
-        recordings::mark_sealed(&mut tx, recording.id, now).await?;
+        let tier = recordings::mark_sealed(&mut tx, recording.id, now).await?;
         work::finish(&mut tx, lease).await?;
+        // The tier as it is now: the recording may have gone to another one while it was fetched.
+        let recording = &Recording { tier, ..recording.clone() };
         self.place_key(&mut tx, recording.id, leg, &recording.tier, key, now).await?;
         recordings::insert_artefact(&mut tx, recording.id, leg, artefact).await?;
         let mut entries = vec![NewEntry::recording_sealed(now, recording, artefact.sealed_len, sha256)];

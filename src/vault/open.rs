@@ -5,7 +5,12 @@ use std::{num::NonZeroUsize, ops::Range};
 use bytes::Bytes;
 use futures_util::{Stream, StreamExt as _, stream};
 
-use super::{Error, Vault};
+use zeroize::Zeroizing;
+
+use super::{
+    Error, Inner, Vault,
+    window::{Cut, Window},
+};
 use crate::{
     evidence::NewEntry,
     keyring,
@@ -15,9 +20,10 @@ use crate::{
     },
     model::{
         artefact::{Artefact, Leg},
-        id::{GrantId, RecordingId},
+        id::{GrantId, ObjectId, RecordingId},
+        wave::Wave,
     },
-    policy::Grant,
+    policy::{Grant, View},
     seal::{Context, Layout, Opener, SegmentLength},
     secret::Key,
 };
@@ -32,17 +38,25 @@ const AHEAD: usize = 2;
 pub struct Playable {
     sealed: SealedArtefact,
     recording: RecordingId,
+    view: View,
+    /// If only a part of the sound is given: that part.
+    window: Option<Window>,
 }
 
 impl Playable {
-    /// Plaintext bytes.
+    /// What it is.
+    pub fn artefact(&self) -> Artefact {
+        self.sealed.artefact
+    }
+
+    /// Bytes that can be asked for.
     pub fn len(&self) -> u64 {
-        self.sealed.plain_len
+        self.window.as_ref().map_or(self.sealed.plain_len, Window::len)
     }
 
     /// Whether there is nothing to hear.
     pub fn is_empty(&self) -> bool {
-        self.sealed.plain_len == 0
+        self.len() == 0
     }
 
     /// What a player should be told.
@@ -50,9 +64,14 @@ impl Playable {
         &self.sealed.content_type
     }
 
-    /// A strong entity tag (RFC 9110, section 8.8.3), without quotes: it names the ciphertext, so it tells nothing of the sound.
-    pub fn etag(&self) -> &str {
-        self.sealed.sealed_sha256.get(..32).unwrap_or(&self.sealed.sealed_sha256)
+    /// A strong entity tag (RFC 9110, section 8.8.3), without quotes: it names the ciphertext and the part that is given, so it tells nothing of the
+    /// sound.
+    pub fn etag(&self) -> String {
+        let object = self.sealed.sealed_sha256.get(..32).unwrap_or(&self.sealed.sealed_sha256);
+        match self.view {
+            View::Window { from_s, to_s } => format!("{object}-{from_s}-{to_s}"),
+            View::Audio | View::Transcript | View::RedactedTranscript => object.to_owned(),
+        }
     }
 }
 
@@ -60,27 +79,26 @@ impl Playable {
 pub type Listening = std::pin::Pin<Box<dyn Stream<Item = Result<Bytes, Error>> + Send>>;
 
 impl Vault {
-    /// What there is to open under a grant. Opens nothing.
+    /// What of this artefact there is to open under a grant. Gives nothing out; to know where a part of the sound is, the head of the file is read.
     ///
     /// # Errors
-    /// [`Error::Gone`] if nothing of the recording is sealed.
-    pub async fn playable(&self, grant: &Grant) -> Result<Playable, Error> {
-        self.find_playable(grant, Artefact::Audio).await?.ok_or(Error::Gone)
-    }
-
-    /// As [`Self::playable`] for one kind of artefact; `None` if the recording has none of this kind.
-    ///
-    /// # Errors
-    /// The ledger's.
-    pub async fn find_playable(&self, grant: &Grant, artefact: Artefact) -> Result<Option<Playable>, Error> {
-        let mut tx = self.0.ledger.read().await?;
-        let sealed = recordings::artefacts(&mut tx, grant.recording()).await?;
-        let sealed = sealed.into_iter().find(|sealed| sealed.artefact == artefact);
-        Ok(sealed.map(|sealed| Playable { sealed, recording: grant.recording() }))
+    /// [`Error::Gone`] if the grant does not give it, or nothing of it is sealed; [`Error::NoWindow`].
+    pub async fn playable(&self, grant: &Grant, wanted: Artefact) -> Result<Playable, Error> {
+        let (recording, view) = (grant.recording(), grant.view());
+        if !view.gives(wanted) {
+            return Err(Error::Gone);
+        }
+        let sealed = recordings::artefacts(&mut self.0.ledger.read().await?, recording).await?;
+        let sealed = sealed.into_iter().find(|sealed| sealed.artefact == wanted).ok_or(Error::Gone)?;
+        let window = match view {
+            View::Window { from_s, to_s } => Some(self.window(recording, &sealed, from_s, to_s).await?),
+            View::Audio | View::Transcript | View::RedactedTranscript => None,
+        };
+        Ok(Playable { sealed, recording, view, window })
     }
 
     /// Opens a byte range, start inclusive, end exclusive, within `0..playable.len()`. When this returns, the audit entry is durable, and
-    /// header and final segment are authenticated; no byte has been released yet.
+    /// header and final segment are authenticated; no byte has been released yet. The entry names bytes of what was sealed.
     ///
     /// The first opening of a grant counts against its budget.
     ///
@@ -88,21 +106,21 @@ impl Vault {
     /// [`Error::Gone`] after a fence; [`Error::BudgetSpent`]; [`Error::Seal`] when the object is not what was sealed.
     pub async fn open(&self, grant: &Grant, id: GrantId, playable: &Playable, range: Range<u64>) -> Result<Listening, Error> {
         let vault = &*self.0;
-        if playable.recording != grant.recording() {
+        if playable.recording != grant.recording() || playable.view != grant.view() {
             return Err(Error::Gone);
         }
+        let Cut { before, sound: range, after } = match &playable.window {
+            Some(window) => window.cut(range),
+            None => Cut { before: Bytes::new(), sound: range, after: Bytes::new() },
+        };
         let (leg, sealed) = (Leg::All, &playable.sealed);
-        let segment = SegmentLength::of_sealed(sealed.segment)?;
-        let layout = Layout::of(sealed.sealed_len, segment)?;
+        let (segment, layout) = layout(sealed)?;
         // Reading ciphertext releases nothing, so it need not wait for the audit entry.
-        let ends = [layout.header(), layout.final_segment()];
-        let (key, ends) = tokio::try_join!(vault.unit(|| self.release_key(grant, id, leg, sealed.artefact, range.clone())), async {
-            Ok(vault.store.read_ranges(sealed.object, &ends).await?)
-        },)?;
-        let [header, last] = <[Bytes; 2]>::try_from(ends).map_err(|_| crate::seal::Error::Truncated)?;
-        let context = Context { vault: vault.id, recording: grant.recording(), leg, artefact: sealed.artefact };
-        let key = keyring::artefact_key(&key, leg, sealed.artefact);
-        let mut opener = Opener::new(&key, &context, layout, &header, last)?;
+        let (key, ends) = tokio::try_join!(
+            vault.unit(|| self.release_key(grant, id, leg, sealed.artefact, range.clone())),
+            vault.ends(sealed.object, &layout)
+        )?;
+        let mut opener = vault.opener(&key, grant.recording(), sealed, layout, ends)?;
 
         // One segment first, so that the first byte does not wait for a megabyte.
         let plain = segment.plain() as u64;
@@ -117,6 +135,8 @@ impl Vault {
             let (span, bytes) = read?;
             Ok(opener.open(&span, bytes)?)
         });
+        let made = |bytes: Bytes| stream::iter((!bytes.is_empty()).then(|| Ok(vec![bytes])));
+        let pieces = made(before).chain(pieces).chain(made(after));
         // A failed piece ends the stream: nothing after it is released.
         let mut failed = false;
         let pieces = pieces.take_while(move |piece: &Result<Vec<Bytes>, Error>| {
@@ -133,6 +153,24 @@ impl Vault {
         Ok(Box::pin(slices))
     }
 
+    /// Where the part of the sound is that a grant gives. What is read for that is given to nobody, so that it is no opening.
+    async fn window(&self, recording: RecordingId, sealed: &SealedArtefact, from_s: u32, to_s: u32) -> Result<Window, Error> {
+        let vault = &*self.0;
+        let (segment, layout) = layout(sealed)?;
+        let (key, ends) = tokio::try_join!(
+            vault.unit(async || vault.record_key(&mut vault.ledger.read().await?, recording, Leg::All).await),
+            vault.ends(sealed.object, &layout)
+        )?;
+        let mut opener = vault.opener(&key, recording, sealed, layout, ends)?;
+        let mut head = Zeroizing::new(Vec::new());
+        for span in layout.spans(0..layout.plain_len().min(segment.plain() as u64), NonZeroUsize::MIN)? {
+            let bytes = vault.store.read(sealed.object, span.sealed()).await?;
+            opener.open(&span, bytes)?.iter().for_each(|piece| head.extend_from_slice(piece));
+        }
+        let wave = Wave::read(&head).map_err(|_| Error::NoWindow)?;
+        Ok(Window::of(&wave, from_s, to_s, sealed.plain_len))
+    }
+
     /// The unit of work that writes the entry and reads the key, in one view of the ledger. No audit, no access.
     async fn release_key(&self, grant: &Grant, id: GrantId, leg: Leg, artefact: Artefact, range: Range<u64>) -> Result<Key, Error> {
         let vault = &*self.0;
@@ -147,4 +185,30 @@ impl Vault {
         tx.commit().await?;
         Ok(key)
     }
+}
+
+impl Inner {
+    /// Header and final segment of an object: what an opener wants first.
+    async fn ends(&self, object: ObjectId, layout: &Layout) -> Result<[Bytes; 2], Error> {
+        let ends = self.store.read_ranges(object, &[layout.header(), layout.final_segment()]).await?;
+        Ok(<[Bytes; 2]>::try_from(ends).map_err(|_| crate::seal::Error::Truncated)?)
+    }
+
+    fn opener(
+        &self,
+        record_key: &Key,
+        recording: RecordingId,
+        sealed: &SealedArtefact,
+        layout: Layout,
+        [header, last]: [Bytes; 2],
+    ) -> Result<Opener, Error> {
+        let leg = Leg::All;
+        let context = Context { vault: self.id, recording, leg, artefact: sealed.artefact };
+        Ok(Opener::new(&keyring::artefact_key(record_key, leg, sealed.artefact), &context, layout, &header, last)?)
+    }
+}
+
+fn layout(sealed: &SealedArtefact) -> Result<(SegmentLength, Layout), Error> {
+    let segment = SegmentLength::of_sealed(sealed.segment)?;
+    Ok((segment, Layout::of(sealed.sealed_len, segment)?))
 }

@@ -11,7 +11,7 @@ use crate::{
         marks::{self, Marked},
         recordings,
     },
-    model::{artefact::Leg, name::Tier, recording::Recording},
+    model::{artefact::Leg, name::Tier, recording::Recording, time::Timestamp},
     policy::Permit,
 };
 
@@ -21,6 +21,21 @@ impl Vault {
     /// # Errors
     /// [`ledger::Error::Stale`](crate::ledger::Error::Stale) inside if it was shredded or moved meanwhile.
     pub async fn move_to(&self, permit: &Permit, recording: &Recording, to: &Tier) -> Result<bool, Error> {
+        let entry = |now| NewEntry::recording_moved(now, *permit.actor(), recording.id, &recording.tier, to);
+        self.relocate(recording, to, entry).await
+    }
+
+    /// Puts a recording into the more sensitive tier to which what is known of it now belongs; `because` names kinds of rules. False if it is in it
+    /// already.
+    ///
+    /// # Errors
+    /// As [`Self::move_to`].
+    pub async fn reclassify(&self, recording: &Recording, to: &Tier, because: &[&'static str]) -> Result<bool, Error> {
+        let entry = |now| NewEntry::recording_reclassified(now, recording.id, &recording.tier, to, because);
+        self.relocate(recording, to, entry).await
+    }
+
+    async fn relocate(&self, recording: &Recording, to: &Tier, entry: impl Fn(Timestamp) -> NewEntry + Send + Sync) -> Result<bool, Error> {
         let (vault, leg) = (&*self.0, Leg::All);
         if recording.tier == *to {
             return Ok(false);
@@ -40,8 +55,7 @@ impl Vault {
                     Err(error) => return Err(error),
                 }
                 marks::set(&mut tx, Marked::Recording, &[recording.id], now).await?;
-                let entry = NewEntry::recording_moved(now, *permit.actor(), recording.id, &recording.tier, to);
-                audit::append(&mut tx, entry).await?;
+                audit::append(&mut tx, entry(now)).await?;
                 tx.commit().await?;
                 Ok(true)
             })

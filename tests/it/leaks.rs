@@ -20,7 +20,7 @@ use reqwest::Method;
 use serde_json::json;
 
 use self::search::Search;
-use crate::world::{Database, Kept, Recipe, Recorded, TestVault, files_below, until};
+use crate::world::{Database, Kept, Recipe, Recorded, TestVault, files_below, send, until};
 
 /// Everything about people that Twilio sends along.
 const PEOPLE: [(&str, &str); 10] = [
@@ -37,6 +37,8 @@ const PEOPLE: [(&str, &str); 10] = [
 ];
 
 const JUSTIFICATION: &str = "Ophelia Brandywine called back about her mortgage";
+
+const SAID: &str = "Persephone Vandergelder owes eleven thousand";
 
 /// Log lines of this process: everything that our own code, and every library below it, can be made to say.
 fn logs() -> Arc<Mutex<Vec<u8>>> {
@@ -126,13 +128,25 @@ async fn a_story_leaves_nothing_readable(recipe: Recipe) {
         assert_eq!(vault.anybody().with(Method::GET, grant, &[("range", "bytes=70000-200000")]).await.status, 206);
         assert_eq!(vault.anybody().get(&format!("{grant}x")).await.status, 404);
     }
+    for (id, said, status) in [(kept.id, SAID, 201), (kept.id, SAID, 204), (shredded.id, SAID, 201), (kept.id, &SAID.repeat(500), 400)] {
+        let sentence = json!({ "start_ms": 0, "end_ms": 9, "text": said, "words": [{ "text": said, "start_ms": 0, "end_ms": 9 }] });
+        let body = json!({ "language": "en", "source": "test", "sentences": [sentence] });
+        let request = vault.asks("privacy-officer").request(Method::PUT, &format!("/v1/recordings/{id}/transcript")).json(&body);
+        assert_eq!(send(request).await.status, status);
+    }
+    for grant in &grants {
+        for form in ["transcript.json", "transcript.vtt"] {
+            let read = vault.anybody().get(&grant.replace("audio.wav", form)).await;
+            assert!(read.status == 200 && read.text().contains(SAID), "{read:?}");
+        }
+    }
     vault
         .asks("agent")
         .post(&format!("/v1/recordings/{}/grants", kept.id), json!({ "purpose": JUSTIFICATION }))
         .await
         .problem(400, "bad-request");
     assert_eq!(vault.shred(shredded.id).await.status, 200);
-    until("its bytes are removed", async || vault.objects().await.len() == 1).await;
+    until("its bytes are removed", async || vault.objects().await.len() == 2).await;
     assert_eq!(vault.anybody().get(&grants[1]).await.status, 410);
 
     search.sound(&kept.wav);
@@ -140,6 +154,9 @@ async fn a_story_leaves_nothing_readable(recipe: Recipe) {
         search.text("about people", value.trim_start_matches('+'));
     }
     search.text("justification", JUSTIFICATION);
+    for words in ["Persephone", "Vandergelder", "owes eleven"] {
+        search.text("what was said", words);
+    }
     search.text("auth token", &vault.auth_token);
     search.text("passphrase", fs::read_to_string(vault.made.passphrase.as_ref().unwrap()).unwrap().trim());
     for who in ["agent", "auditor", "stranger", "reviewer"] {

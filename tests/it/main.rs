@@ -28,3 +28,4 @@ mod store_faults;
 mod streams;
 mod tampering;
 mod turning;
+mod viewing;

@@ -4,7 +4,12 @@ use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use futures_util::{StreamExt as _, future::join_all, stream::BoxStream};
-use recvault::{config::SHIPPED_POLICY, demo::conversation, flow, model::time::Clock};
+use recvault::{
+    config::SHIPPED_POLICY,
+    demo::conversation,
+    flow,
+    model::{artefact::Artefact, time::Clock},
+};
 use reqwest::{Method, Response};
 
 use crate::world::{Database, FaultyStore, Op, Plan, Recipe, Recorded, TestVault, until};
@@ -53,7 +58,7 @@ impl Listener {
 
 /// The pieces of a sound as they are released, with no network behind.
 async fn listening(vault: &TestVault, path: &str) -> BoxStream<'static, Result<Bytes, flow::Ended>> {
-    let heard = vault.process.flow.redeem(path.split('/').nth(3).unwrap(), None).await.unwrap();
+    let heard = vault.process.flow.redeem(path.split('/').nth(3).unwrap(), Artefact::Audio, None).await.unwrap();
     vault.process.flow.listen(&heard, 0..heard.playable.len()).await.unwrap().boxed()
 }
 

@@ -54,7 +54,7 @@ pub(crate) use self::{
     home::{Furnished, Home},
     memory_custody::MemoryCustody,
     process::Process,
-    recipe::{Kept, Recipe},
+    recipe::{Kept, Recipe, that_keeps_everything},
 };
 use crate::s3_server::S3Server;
 

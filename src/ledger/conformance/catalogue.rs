@@ -48,7 +48,7 @@ async fn stocked(world: &World) -> Vec<Recording> {
     for number in 0..COUNT {
         let id = recording_id(number);
         match state_of(number) {
-            State::Sealed => recordings::mark_sealed(&mut tx, id, hours(9)).await.unwrap(),
+            State::Sealed => drop(recordings::mark_sealed(&mut tx, id, hours(9)).await.unwrap()),
             State::Shredded => assert!(recordings::mark_shredded(&mut tx, &[id], hours(9)).await.unwrap().contains(&id)),
             State::Announced | State::Absent | State::Failed => {}
         }

@@ -8,6 +8,7 @@ use std::{fmt, sync::Arc};
 
 use crate::{
     model::{
+        artefact::Artefact,
         id::{RecordingId, TokenId},
         name::{Purpose, Tier},
         time::Timestamp,
@@ -186,6 +187,15 @@ impl View {
             (Self::Transcript, Self::Transcript) => Some(Self::Transcript),
             (Self::RedactedTranscript, _) | (_, Self::RedactedTranscript) => Some(Self::RedactedTranscript),
         }
+    }
+
+    /// Whether it gives anything of this artefact.
+    pub const fn gives(self, artefact: Artefact) -> bool {
+        matches!(
+            (self, artefact),
+            (Self::Audio | Self::Window { .. }, Artefact::Audio)
+                | (Self::Audio | Self::Transcript | Self::RedactedTranscript, Artefact::Transcript)
+        )
     }
 
     /// The word used in answers and in the audit log.

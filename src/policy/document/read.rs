@@ -24,7 +24,7 @@ use crate::{
         name::{Label, Role, Tier},
         time::Timestamp,
     },
-    policy::classify::Classification,
+    policy::classify::{Classification, LABEL_CHARS},
 };
 
 impl Document {
@@ -87,11 +87,12 @@ impl Reader<'_> {
         let roles = file.section("roles", self.faults).and_then(|section| self.declare_roles(&section));
         let tiers = self.each(&mut file, "tiers", Self::tier);
         let default_tier = file.parsed("default_tier", self.faults).and_then(|tier| self.known_tier(tier, "default_tier"));
-        let classification = self.each(&mut file, "classification", Self::classification);
         let collection = file.given("collection", |file| {
             let section = file.section("collection", self.faults)?;
             self.collection(section)
         });
+        let labels = collection.as_ref().map(|collection| collection.as_ref().map_or(&[][..], |collection| &collection.labels));
+        let classification = self.each(&mut file, "classification", |reader, section| reader.classification(section, labels));
         let content = self.each(&mut file, "content", Self::content);
         let mut names = Vec::new();
         let purposes = self.each(&mut file, "purposes", |reader, section| reader.purpose(section, &mut names));
@@ -257,7 +258,7 @@ impl Reader<'_> {
         lifetime
     }
 
-    fn classification(&mut self, mut section: Section<'_, '_>) -> Option<Classification> {
+    fn classification(&mut self, mut section: Section<'_, '_>, labels: Option<&[Label]>) -> Option<Classification> {
         let line = section.line;
         let tier = section.parsed("tier", self.faults).and_then(|tier| self.known_tier(tier, "tier"));
         let account = section.given("account", |section| section.parsed("account", self.faults));
@@ -267,6 +268,11 @@ impl Reader<'_> {
             let parameter = section.section("parameter", self.faults)?;
             self.parameter(parameter)
         });
+        let label = section.given("label", |section| {
+            let label = section.section("label", self.faults)?;
+            self.label(label, labels)
+        });
+        let number = section.given("number", |section| section.parsed("number", self.faults));
         section.finish(self.faults);
         let rule = Classification {
             tier: tier?,
@@ -274,7 +280,15 @@ impl Reader<'_> {
             source: source?.map(|source| source.value.to_owned()),
             conference: conference?.map(|conference| conference.value),
             parameter: parameter?,
+            label: label?,
+            number: number?.map(|number| number.value),
         };
+        if rule.number.is_some() && rule.parameter.is_some() {
+            self.faults.add(
+                line,
+                "`number` and `parameter` cannot stand in one `[[classification]]`: parameters are not known any more when parties are named; use `label`",
+            );
+        }
         if !rule.is_conditional() {
             self.faults.add(line, "this `[[classification]]` matches every recording: give it a condition, or use `default_tier`");
         }
@@ -286,6 +300,23 @@ impl Reader<'_> {
         let value = section.text("value", self.faults);
         section.finish(self.faults);
         Some((name?.value.to_owned(), value?.value.to_owned()))
+    }
+
+    fn label(&mut self, mut section: Section<'_, '_>, labels: Option<&[Label]>) -> Option<(Label, String)> {
+        let name = section.parsed::<Label>("name", self.faults);
+        let value = section.text("value", self.faults);
+        section.finish(self.faults);
+        let (name, value) = (name?, value?);
+        // If the declaration has a fault, that is told.
+        if labels.is_some_and(|labels| !labels.contains(&name.value)) {
+            self.faults.add(name.line, format!("`label` names `{}`, which `labels` in `[collection]` does not declare", name.value));
+            return None;
+        }
+        if value.value.chars().nth(LABEL_CHARS).is_some() {
+            self.faults.add(value.line, format!("`value` of a label has at most {LABEL_CHARS} characters"));
+            return None;
+        }
+        Some((name.value, value.value.to_owned()))
     }
 
     fn actions(&mut self, mut section: Section<'_, '_>) -> Option<Actions> {

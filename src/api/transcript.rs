@@ -1,0 +1,45 @@
+//! Filing transcripts over HTTP.
+
+use axum::{
+    body::Bytes,
+    extract::{State, rejection::BytesRejection},
+    http::StatusCode,
+};
+
+use super::{
+    Api, Problem,
+    gate::{Bearer, Id, larger_than},
+};
+use crate::{
+    model::{
+        id::RecordingId,
+        transcript::{MAX_BYTES, Transcript},
+    },
+    policy::Action,
+};
+
+/// Largest body, bytes.
+pub(super) const MAX_BODY: usize = MAX_BYTES;
+
+/// Files what was said in a sealed recording; an older transcript is replaced. It may make the recording more sensitive.
+#[utoipa::path(put, path = "/v1/recordings/{id}/transcript", tag = "recordings", params(("id" = String, Path)), security(("bearer" = [])),
+    request_body(content = String, content_type = "application/json",
+        description = "`{\"language\", \"source\", \"sentences\": [{\"leg\"?, \"start_ms\", \"end_ms\", \"text\", \"confidence\"?, \"words\"?}]}`"),
+    responses((status = 201, description = "filed"), (status = 204, description = "filed in the place of an older one"),
+        (status = 400, body = Problem), (status = 401, body = Problem), (status = 403, body = Problem), (status = 404, body = Problem),
+        (status = 409, body = Problem), (status = 410, body = Problem), (status = 413, body = Problem)))]
+pub(super) async fn file(
+    State(api): State<Api>,
+    bearer: Bearer,
+    Id(id): Id<RecordingId>,
+    body: Result<Bytes, BytesRejection>,
+) -> Result<StatusCode, Problem> {
+    let permit = bearer.permit(&api, Action::Transcribe, Some(id)).await?;
+    let json = body.map_err(|rejection| match rejection.status() {
+        StatusCode::PAYLOAD_TOO_LARGE => larger_than("8 MiB"),
+        _ => Problem::bad_request("the body broke off"),
+    })?;
+    let transcript = Transcript::parse(&json).map_err(|fault| Problem::bad_request(fault.to_string()))?;
+    let is_new = api.flow.file_transcript(&permit, id, transcript).await?;
+    Ok(if is_new { StatusCode::CREATED } else { StatusCode::NO_CONTENT })
+}

@@ -1,0 +1,83 @@
+//! Minimisation: what is not to be kept is let go of, before it is fetched or while it is.
+//!
+//! Owns where in an ingest it is asked, and what happens then. Refuses to know why: `policy` says that. INVARIANT: nothing of what is let go of is
+//! ever sealed; it has a receipt, and is refused when it is announced again.
+
+use std::{
+    pin::Pin,
+    task::{Context, Poll, ready},
+};
+
+use bytes::Bytes;
+use futures_util::{Stream, StreamExt as _};
+
+use super::{Error, Flow};
+use crate::{
+    model::{id::RecordingId, recording::Recording, wave::Meter},
+    policy::{Action, NotKept, Permit},
+    twilio::FetchError,
+};
+
+/// Why a sound did not come to its end.
+#[derive(Debug)]
+pub(super) enum Broken {
+    /// The source broke off.
+    Off(FetchError),
+    /// It is whole, and is not to be kept.
+    NotKept(NotKept),
+}
+
+impl Flow {
+    /// Whether a recording is to be let go of before anything of it is fetched. A hold keeps it, whatever it is.
+    pub(super) fn lets_go_unheard(&self, recording: &Recording) -> Option<NotKept> {
+        if recording.holds > 0 { None } else { self.0.rulebook.lets_go_unheard(recording) }
+    }
+
+    /// Shreds what is not to be kept.
+    pub(super) async fn let_go(&self, id: RecordingId, why: NotKept) -> Result<(), Error> {
+        let reason = why.code().parse().expect("the codes of the house are codes");
+        self.shred_all(&Permit::of_vault(Action::Shred), &[id], &reason).await?;
+        metrics::counter!("recvault_recordings_not_kept_total", "reason" => why.code()).increment(1);
+        Ok(())
+    }
+
+    /// The sound as it comes; if it turns out that it is not to be kept, it ends with that instead of its end.
+    pub(super) fn measured<S>(&self, recording: &Recording, sound: S) -> Measured<S>
+    where
+        S: Stream<Item = Result<Bytes, FetchError>> + Unpin,
+    {
+        let meter = (recording.holds == 0).then(|| Meter::new(self.0.rulebook.quiet(recording).unwrap_or_default()));
+        Measured { flow: self.clone(), recording: recording.clone(), sound, meter }
+    }
+}
+
+/// A sound that is measured while it passes by.
+pub(super) struct Measured<S> {
+    flow: Flow,
+    recording: Recording,
+    sound: S,
+    /// `None` once it has said what it has to say, or if nothing is asked of it.
+    meter: Option<Meter>,
+}
+
+impl<S: Stream<Item = Result<Bytes, FetchError>> + Unpin> Stream for Measured<S> {
+    type Item = Result<Bytes, Broken>;
+
+    fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
+        let this = &mut *self;
+        Poll::Ready(match ready!(this.sound.poll_next_unpin(cx)) {
+            Some(Ok(chunk)) => {
+                if let Some(meter) = &mut this.meter {
+                    meter.push(&chunk);
+                }
+                Some(Ok(chunk))
+            }
+            Some(Err(error)) => Some(Err(Broken::Off(error))),
+            None => {
+                let measured = this.meter.take().and_then(|meter| meter.finish());
+                let why = measured.and_then(|measured| this.flow.0.rulebook.lets_go(&this.recording, &measured));
+                why.map(|why| Err(Broken::NotKept(why)))
+            }
+        })
+    }
+}

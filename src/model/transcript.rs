@@ -1,0 +1,159 @@
+//! What was said in a recording, as text: one form, whoever heard it.
+//!
+//! Owns what a transcript may hold, how it is read from JSON, and how it is written as JSON and WebVTT. Refuses to know who wrote it down and
+//! what the words mean.
+//!
+//! INVARIANT: a [`Transcript`] is within its bounds, and its sentences stand in the order in which they began. What was said is never printed
+//! by `Debug` or in an error.
+
+mod read;
+mod vtt;
+
+use std::fmt;
+
+use zeroize::{ZeroizeOnDrop, Zeroizing};
+
+pub use self::read::InvalidTranscript;
+use super::name::LegName;
+
+/// Bytes beyond which a text is no transcript.
+pub const MAX_BYTES: usize = 8 * 1024 * 1024;
+/// Most sentences.
+pub const MAX_SENTENCES: usize = 50_000;
+/// Most characters of one sentence.
+pub const MAX_CHARS: usize = 20_000;
+/// Most words of one sentence.
+pub const MAX_WORDS: usize = 5_000;
+/// Most characters of one word.
+pub const MAX_WORD_CHARS: usize = 200;
+/// No sentence ends later: seven days, in milliseconds.
+pub const MAX_MS: u64 = 7 * 24 * 3600 * 1000;
+
+/// Something that somebody said. Zeroed when it is dropped.
+#[derive(Clone, Default, PartialEq, Eq, ZeroizeOnDrop, serde::Serialize, serde::Deserialize)]
+#[serde(transparent)]
+pub struct Said(String);
+
+impl Said {
+    /// Takes over the text.
+    pub fn new(text: String) -> Self {
+        Self(text)
+    }
+
+    /// The text, for who may have it.
+    pub fn expose(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Debug for Said {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Said(…)")
+    }
+}
+
+/// One word and when it was said.
+#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Word {
+    /// The word; at most [`MAX_WORD_CHARS`] characters.
+    pub text: Said,
+    /// Milliseconds from the beginning of the recording.
+    pub start_ms: u64,
+    /// Milliseconds, not before `start_ms`.
+    pub end_ms: u64,
+}
+
+/// Something that one party said in one go.
+#[derive(Clone, Debug, PartialEq, serde::Serialize, serde::Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Sentence {
+    /// Who spoke, by their place in the conversation (`caller`) or their channel (`channel-1`), where that is known.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub leg: Option<LegName>,
+    /// Milliseconds from the beginning of the recording.
+    pub start_ms: u64,
+    /// Milliseconds, not before `start_ms` and at most [`MAX_MS`].
+    pub end_ms: u64,
+    /// What was said; at most [`MAX_CHARS`] characters.
+    pub text: Said,
+    /// How sure the listener is, 0 to 1, where it says so.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub confidence: Option<f32>,
+    /// The same word by word, where the listener gives it; at most [`MAX_WORDS`].
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub words: Vec<Word>,
+}
+
+/// A whole transcript.
+#[derive(Clone, Debug, PartialEq, serde::Serialize)]
+pub struct Transcript {
+    language: String,
+    source: String,
+    sentences: Vec<Sentence>,
+}
+
+impl Transcript {
+    /// Reads JSON:
+    ///
+    /// ```json
+    /// { "language": "en-US", "source": "example-1", "sentences": [
+    ///     { "leg": "caller", "start_ms": 0, "end_ms": 900, "text": "Hello.", "confidence": 0.9,
+    ///       "words": [{ "text": "Hello.", "start_ms": 0, "end_ms": 900 }] } ] }
+    /// ```
+    ///
+    /// # Errors
+    /// [`InvalidTranscript`] names the place, and never what stands there.
+    pub fn parse(json: &[u8]) -> Result<Self, InvalidTranscript> {
+        read::parse(json)
+    }
+
+    /// Puts a transcript together. `language` is a tag of BCP 47, `source` a short name of what wrote it down.
+    ///
+    /// # Errors
+    /// [`InvalidTranscript`], as from [`Self::parse`].
+    pub fn new(language: String, source: String, mut sentences: Vec<Sentence>) -> Result<Self, InvalidTranscript> {
+        read::check(&language, &source, &sentences)?;
+        // Stable: what began together stays as it was told. WebVTT wants cues in this order.
+        sentences.sort_by_key(|sentence| sentence.start_ms);
+        Ok(Self { language, source, sentences })
+    }
+
+    /// What was said, in the order in which it began.
+    pub fn sentences(&self) -> &[Sentence] {
+        &self.sentences
+    }
+
+    /// The language, as a tag of BCP 47.
+    pub fn language(&self) -> &str {
+        &self.language
+    }
+
+    /// What wrote it down.
+    pub fn source(&self) -> &str {
+        &self.source
+    }
+
+    /// The same with other words. For who hides some: lengths in characters must not grow.
+    pub(crate) fn retold(&self, mut retell: impl FnMut(usize, &Sentence) -> (Said, Vec<Said>)) -> Self {
+        let retold = self.sentences.iter().enumerate().map(|(at, sentence)| {
+            let (text, words) = retell(at, sentence);
+            let words = words.into_iter().zip(&sentence.words).map(|(text, word)| Word { text, ..*word });
+            Sentence { leg: sentence.leg.clone(), text, words: words.collect(), ..*sentence }
+        });
+        Self { language: self.language.clone(), source: self.source.clone(), sentences: retold.collect() }
+    }
+
+    /// As JSON; what [`Self::parse`] reads gives the same transcript.
+    pub fn to_json(&self) -> Zeroizing<Vec<u8>> {
+        Zeroizing::new(serde_json::to_vec(self).expect("texts and finite numbers have a JSON form"))
+    }
+
+    /// As WebVTT (<https://www.w3.org/TR/webvtt1/>): a cue for each sentence, with who spoke as its voice.
+    pub fn to_vtt(&self) -> Zeroizing<Vec<u8>> {
+        vtt::write(self)
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,46 @@
+//! Writes WebVTT (<https://www.w3.org/TR/webvtt1/>).
+//!
+//! INVARIANT: whatever was said, it stays inside its cue: an arrow, a tag or an empty line in a text would begin something else (sections 4.1, 6.4).
+
+use zeroize::Zeroizing;
+
+use super::{Said, Transcript};
+
+pub(super) fn write(transcript: &Transcript) -> Zeroizing<Vec<u8>> {
+    let mut vtt = String::from("WEBVTT\n");
+    for sentence in transcript.sentences() {
+        let said = sentence.text.expose();
+        // A cue without text is none.
+        if said.trim().is_empty() {
+            continue;
+        }
+        // A cue must end after it begins.
+        let (start, end) = (sentence.start_ms, sentence.end_ms.max(sentence.start_ms + 1));
+        vtt.push_str(&format!("\n{} --> {}\n", time(start), time(end)));
+        if let Some(leg) = &sentence.leg {
+            // A name of a leg has only letters, digits, `-` and `_`; but it may have two dashes in a row, and `>` ends the tag.
+            vtt.push_str(&format!("<v {leg}>"));
+        }
+        push(&mut vtt, &sentence.text);
+        vtt.push('\n');
+    }
+    Zeroizing::new(vtt.into_bytes())
+}
+
+fn push(vtt: &mut String, said: &Said) {
+    for c in said.expose().trim().chars() {
+        match c {
+            '&' => vtt.push_str("&amp;"),
+            '<' => vtt.push_str("&lt;"),
+            '>' => vtt.push_str("&gt;"),
+            '\n' | '\r' => vtt.push(' '),
+            c => vtt.push(c),
+        }
+    }
+}
+
+/// `00:00:00.000`; hours have as many digits as they need.
+fn time(ms: u64) -> String {
+    let (s, ms) = (ms / 1000, ms % 1000);
+    format!("{:02}:{:02}:{:02}.{ms:03}", s / 3600, s / 60 % 60, s % 60)
+}

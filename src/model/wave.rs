@@ -1,0 +1,180 @@
+//! What the head of a WAV file says about its sound (RIFF/WAVE, RFC 2361, and Microsoft's "Multiple Channel Audio Data and WAVE Files").
+//!
+//! Owns the reading of the head, and where which moment is in the file. Refuses to touch the sound, and refuses every format in which a moment
+//! has no fixed place. Pure, and every number in it comes from a stranger.
+#![deny(clippy::indexing_slicing)]
+
+mod meter;
+#[cfg(test)]
+mod tests;
+
+use std::ops::Range;
+
+pub use meter::{Measured, Meter};
+
+/// How much of a file is looked at to find its head; where more stands before the sound, the file is not read.
+pub const MAX_HEAD: usize = 64 * 1024;
+
+/// How one sample is written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Encoding {
+    /// Whole numbers of so many bits: 8, 16, 24 or 32.
+    Pcm(u16),
+    /// µ-law (ITU-T G.711), 8 bits.
+    MuLaw,
+    /// A-law (ITU-T G.711), 8 bits.
+    ALaw,
+}
+
+/// The shape of a file's sound.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Wave {
+    /// How samples are written.
+    pub encoding: Encoding,
+    /// Channels, 1 to 64.
+    pub channels: u16,
+    /// Samples of each channel in one second, at least 1.
+    pub rate: u32,
+    /// Bytes of one moment: a sample of every channel.
+    pub block: u32,
+    /// The body of the `fmt ` chunk, as it stands in the file.
+    format: Vec<u8>,
+    /// Where the sound begins.
+    start: u64,
+    /// Bytes of sound; `None` if the writer did not know: then it goes on to the end of the file.
+    length: Option<u64>,
+}
+
+/// Why a head cannot be read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Unreadable {
+    /// It goes on behind what was given.
+    #[error("the head of the file is longer than what there is of it")]
+    Short,
+    /// It is no RIFF/WAVE file, or not of a format in which a moment has a fixed place.
+    #[error("not a WAV file with PCM, µ-law or A-law sound")]
+    Format,
+}
+
+impl Wave {
+    /// Reads the head of a file from its first bytes. Chunks may come in any order, as far as `fmt ` and the beginning of the sound are among them.
+    ///
+    /// # Errors
+    /// [`Unreadable::Short`] if more bytes may help.
+    pub fn read(head: &[u8]) -> Result<Self, Unreadable> {
+        let riff = tagged(head, b"RIFF")?;
+        let (riff_len, rest) = number(riff)?;
+        tagged(rest, b"WAVE")?;
+        let (mut at, mut format, mut sound) = (12usize, None, None);
+        loop {
+            let chunk = head.get(at..).ok_or(Unreadable::Short)?;
+            let (id, rest) = chunk.split_first_chunk::<4>().ok_or(Unreadable::Short)?;
+            let (length, rest) = number(rest)?;
+            let body = at.checked_add(8).ok_or(Unreadable::Format)?;
+            match id {
+                b"fmt " if format.is_none() => {
+                    let length = usize::try_from(length).ok().filter(|length| (16..=64).contains(length)).ok_or(Unreadable::Format)?;
+                    format = Some(rest.get(..length).ok_or(Unreadable::Short)?);
+                }
+                b"data" if sound.is_none() => sound = Some((body as u64, known(length, riff_len, body))),
+                _ => {}
+            }
+            if let (Some(format), Some((start, length))) = (format, sound) {
+                return Self::of_format(format, start, length);
+            }
+            // Bodies of odd length are padded. A sound that goes on to the end of the file has nothing behind it.
+            let padded = u64::from(length) + u64::from(length % 2);
+            if sound.is_some_and(|(_, length)| length.is_none()) {
+                return Err(Unreadable::Format);
+            }
+            at = usize::try_from(padded).ok().and_then(|padded| body.checked_add(padded)).ok_or(Unreadable::Format)?;
+        }
+    }
+
+    fn of_format(format: &[u8], start: u64, length: Option<u64>) -> Result<Self, Unreadable> {
+        let short = |at: usize| format.get(at..).and_then(|rest| rest.first_chunk::<2>()).map(|two| u16::from_le_bytes(*two));
+        let read = |at| short(at).ok_or(Unreadable::Format);
+        let (mut tag, channels, block, bits) = (read(0)?, read(2)?, u32::from(read(12)?), read(14)?);
+        let rate = format.get(4..).ok_or(Unreadable::Format).and_then(number)?.0;
+        if tag == EXTENSIBLE {
+            // The real tag begins an id; the rest of it says that it is one.
+            if format.get(26..40) != Some(&OF_TAG) {
+                return Err(Unreadable::Format);
+            }
+            tag = read(24)?;
+        }
+        let encoding = match (tag, bits) {
+            (1, 8 | 16 | 24 | 32) => Encoding::Pcm(bits),
+            (7, 8) => Encoding::MuLaw,
+            (6, 8) => Encoding::ALaw,
+            _ => return Err(Unreadable::Format),
+        };
+        // A block that is larger than its samples would have a moment where nobody looks for it.
+        if !(1..=64).contains(&channels) || rate == 0 || block != u32::from(channels) * u32::from(bits / 8) {
+            return Err(Unreadable::Format);
+        }
+        Ok(Self { encoding, channels, rate, block, format: format.to_vec(), start, length })
+    }
+
+    /// Bytes of one second.
+    pub fn per_second(&self) -> u64 {
+        u64::from(self.rate) * u64::from(self.block)
+    }
+
+    /// Where the sound is in a file of so many bytes: whole moments only.
+    pub fn sound(&self, file_len: u64) -> Range<u64> {
+        let there = file_len.saturating_sub(self.start);
+        let length = self.length.map_or(there, |length| length.min(there));
+        self.start..self.start + length / u64::from(self.block) * u64::from(self.block)
+    }
+
+    /// Where the sound between two seconds is in a file of so many bytes; empty if the sound is over before.
+    pub fn between(&self, from_s: u32, to_s: u32, file_len: u64) -> Range<u64> {
+        let sound = self.sound(file_len);
+        let at = |second: u32| sound.start.saturating_add(self.per_second().saturating_mul(second.into())).min(sound.end);
+        at(from_s)..at(to_s).max(at(from_s))
+    }
+
+    /// The head of a file that holds `length` bytes of this sound and nothing else.
+    pub fn head(&self, length: u64) -> Vec<u8> {
+        let format_len = u32::try_from(self.format.len()).unwrap_or(u32::MAX);
+        let before = 4 + 8 + u64::from(format_len) + u64::from(format_len % 2) + 8;
+        let padded = length.saturating_add(length % 2);
+        let mut head = Vec::with_capacity(64);
+        head.extend_from_slice(b"RIFF");
+        // Longer than the format can say: all ones, as of a writer that could not know.
+        head.extend_from_slice(&u32::try_from(before.saturating_add(padded)).unwrap_or(u32::MAX).to_le_bytes());
+        head.extend_from_slice(b"WAVEfmt ");
+        head.extend_from_slice(&format_len.to_le_bytes());
+        head.extend_from_slice(&self.format);
+        head.extend(std::iter::repeat_n(0, self.format.len() % 2));
+        head.extend_from_slice(b"data");
+        head.extend_from_slice(&u32::try_from(length).unwrap_or(u32::MAX).to_le_bytes());
+        head
+    }
+}
+
+/// `WAVE_FORMAT_EXTENSIBLE`.
+const EXTENSIBLE: u16 = 0xFFFE;
+/// What follows a tag in the id of a format that has one.
+const OF_TAG: [u8; 14] = [0, 0, 0, 0, 0x10, 0, 0x80, 0, 0, 0xAA, 0, 0x38, 0x9B, 0x71];
+
+/// The length of the sound, if the header knows it. A writer that could not go back leaves all ones, or 0 although the file does not end there.
+fn known(length: u32, riff_len: u32, body: usize) -> Option<u64> {
+    let ends_here = u64::from(riff_len) + 8 == body as u64;
+    match length {
+        u32::MAX => None,
+        0 if matches!(riff_len, 0 | u32::MAX) || ends_here => None,
+        known => Some(known.into()),
+    }
+}
+
+fn tagged<'a>(bytes: &'a [u8], tag: &[u8; 4]) -> Result<&'a [u8], Unreadable> {
+    let (found, rest) = bytes.split_first_chunk::<4>().ok_or(Unreadable::Short)?;
+    if found == tag { Ok(rest) } else { Err(Unreadable::Format) }
+}
+
+fn number(bytes: &[u8]) -> Result<(u32, &[u8]), Unreadable> {
+    let (number, rest) = bytes.split_first_chunk::<4>().ok_or(Unreadable::Short)?;
+    Ok((u32::from_le_bytes(*number), rest))
+}

@@ -1,0 +1,120 @@
+//! What a transcript gives away.
+//!
+//! Owns the way from sentences to one text of each leg and back: what is spread over sentences or words is found where it stands. INVARIANT: in a
+//! redacted transcript, a sentence in which something was found in one of its two forms, as a whole or word by word, shows it in neither.
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    ops::Range,
+};
+
+use super::{Found, HIDDEN, find, hide};
+use crate::{
+    model::transcript::{Said, Sentence, Transcript},
+    policy::document::ContentRule,
+};
+
+/// The rules, counted from 0, that find something in what was said.
+pub fn found_in(transcript: &Transcript, rules: &[ContentRule]) -> Vec<usize> {
+    let mut found: Vec<usize> = Vec::new();
+    for form in [whole, by_word] {
+        found.extend(legs(transcript, form).iter().flat_map(|leg| find(&leg.text, rules)).map(|found| found.rule));
+    }
+    found.sort_unstable();
+    found.dedup();
+    found
+}
+
+/// The transcript without what the rules find in it.
+pub fn redacted(transcript: &Transcript, rules: &[ContentRule]) -> Transcript {
+    let [texts, words] = [whole, by_word].map(|form| hidden(transcript, rules, form));
+    transcript.retold(|at, sentence| {
+        let (texts, words) = (texts.get(&at), words.get(&at));
+        let text = match (texts.and_then(|texts| texts.first()), words) {
+            (Some(text), _) => text.clone(),
+            (None, None) => sentence.text.expose().to_owned(),
+            // Only word by word: then nobody knows where it is in the whole.
+            (None, Some(_)) => blackened(&sentence.text),
+        };
+        let words = match (words, texts) {
+            (Some(words), _) => words.clone(),
+            (None, None) => sentence.words.iter().map(|word| word.text.expose().to_owned()).collect(),
+            (None, Some(_)) => sentence.words.iter().map(|word| blackened(&word.text)).collect(),
+        };
+        (Said::new(text), words.into_iter().map(Said::new).collect())
+    })
+}
+
+/// The texts of one sentence, in one of its forms.
+type Form = fn(&Sentence) -> Vec<&str>;
+
+fn whole(sentence: &Sentence) -> Vec<&str> {
+    vec![sentence.text.expose()]
+}
+
+fn by_word(sentence: &Sentence) -> Vec<&str> {
+    sentence.words.iter().map(|word| word.text.expose()).collect()
+}
+
+/// Everything that was said on one leg.
+#[derive(Default)]
+struct Leg {
+    text: String,
+    /// Where each piece is in the text, and of which sentence it is.
+    pieces: Vec<(Range<usize>, usize)>,
+}
+
+fn legs(transcript: &Transcript, form: Form) -> Vec<Leg> {
+    let mut legs = BTreeMap::new();
+    for (at, sentence) in transcript.sentences().iter().enumerate() {
+        let leg: &mut Leg = legs.entry(&sentence.leg).or_default();
+        for piece in form(sentence) {
+            if !leg.text.is_empty() {
+                leg.text.push(' ');
+            }
+            let start = leg.text.len();
+            leg.text.push_str(piece);
+            leg.pieces.push((start..leg.text.len(), at));
+        }
+    }
+    legs.into_values().collect()
+}
+
+/// The texts of those sentences in which something was found, with that hidden.
+fn hidden(transcript: &Transcript, rules: &[ContentRule], form: Form) -> BTreeMap<usize, Vec<String>> {
+    let mut hidden = BTreeMap::new();
+    for leg in legs(transcript, form) {
+        let ranges = merged(&find(&leg.text, rules));
+        let inside = |piece: &Range<usize>| {
+            let first = ranges.partition_point(|range| range.end <= piece.start);
+            let (start, end) = (piece.start, piece.end);
+            ranges.iter().skip(first).take_while(move |range| range.start < end).map(move |range| {
+                let within = |at: usize| at.clamp(start, end) - start;
+                within(range.start)..within(range.end)
+            })
+        };
+        let touched: BTreeSet<usize> =
+            leg.pieces.iter().filter(|(piece, _)| inside(piece).next().is_some()).map(|(_, sentence)| *sentence).collect();
+        for (piece, sentence) in leg.pieces.iter().filter(|(_, sentence)| touched.contains(sentence)) {
+            let text = hide(leg.text.get(piece.clone()).unwrap_or_default(), inside(piece));
+            hidden.entry(*sentence).or_insert_with(Vec::new).push(text);
+        }
+    }
+    hidden
+}
+
+/// The places without overlaps, in order.
+fn merged(found: &[Found]) -> Vec<Range<usize>> {
+    let mut merged: Vec<Range<usize>> = Vec::new();
+    for Found { range, .. } in found {
+        match merged.last_mut() {
+            Some(last) if range.start <= last.end => last.end = last.end.max(range.end),
+            _ => merged.push(range.clone()),
+        }
+    }
+    merged
+}
+
+fn blackened(said: &Said) -> String {
+    said.expose().chars().map(|_| HIDDEN).collect()
+}
