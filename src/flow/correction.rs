@@ -89,6 +89,9 @@ impl Flow {
             Err(other) => return Err(other),
         };
         self.settle_rest(&news, next, &mut settled).await?;
+        if let Some(conversation) = &conversation {
+            self.reclassify_conversation(conversation).await?;
+        }
         self.continue_for_a_while().await;
         self.0.journal_bell.notify_one();
         recordings::find(&mut self.0.ledger.read().await?, id).await?.ok_or(Error::NotFound)

@@ -84,22 +84,17 @@ impl Vault {
     /// # Errors
     /// [`Error::Gone`] if the grant does not give it, or nothing of it is sealed; [`Error::NoWindow`].
     pub async fn playable(&self, grant: &Grant, wanted: Artefact) -> Result<Playable, Error> {
-        self.find_playable(grant, wanted).await?.ok_or(Error::Gone)
-    }
-
-    /// As [`Self::playable`]; `None` if the grant does not give it, or nothing of it is sealed.
-    ///
-    /// # Errors
-    /// [`Error::NoWindow`]; the ledger's.
-    pub async fn find_playable(&self, grant: &Grant, wanted: Artefact) -> Result<Option<Playable>, Error> {
         let (recording, view) = (grant.recording(), grant.view());
+        if !view.gives(wanted) {
+            return Err(Error::Gone);
+        }
         let sealed = recordings::artefacts(&mut self.0.ledger.read().await?, recording).await?;
-        let Some(sealed) = sealed.into_iter().find(|sealed| sealed.artefact == wanted && view.gives(wanted)) else { return Ok(None) };
+        let sealed = sealed.into_iter().find(|sealed| sealed.artefact == wanted).ok_or(Error::Gone)?;
         let window = match view {
             View::Window { from_s, to_s } => Some(self.window(recording, &sealed, from_s, to_s).await?),
             View::Audio | View::Transcript | View::RedactedTranscript => None,
         };
-        Ok(Some(Playable { sealed, recording, view, window }))
+        Ok(Playable { sealed, recording, view, window })
     }
 
     /// Opens a byte range, start inclusive, end exclusive, within `0..playable.len()`. When this returns, the audit entry is durable, and

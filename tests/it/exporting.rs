@@ -8,6 +8,7 @@ use std::{
 
 use bytes::Bytes;
 use recvault::{
+    config::SHIPPED_POLICY,
     demo::conversation::{Channels, repeat_to},
     flow,
     model::id::RecordingId,
@@ -146,6 +147,50 @@ async fn a_person_gets_everything_about_them_and_nothing_else(database: Database
     assert_eq!(entries.as_array().unwrap().iter().filter(|entry| entry["what"] == "subject.exported").count(), 2);
 }
 
+/// A purpose that opens for an export what `view` gives of its own; in TOML.
+fn giving(view: &str) -> String {
+    let purpose = "basis = \"legal-obligation\"\n\n[[purposes]]\nname = \"legal-request\"";
+    let policy = SHIPPED_POLICY.replacen(purpose, &purpose.replacen('\n', &format!("\n{view}\n"), 1), 1);
+    assert_ne!(policy, SHIPPED_POLICY);
+    policy
+}
+
+async fn what_a_view_gives_is_in_it_and_no_more(database: Database) {
+    let sentence = json!({ "leg": "caller", "start_ms": 0, "end_ms": 900, "text": "My card is 4111 1111 1111 1111." });
+    let spoken = json!({ "language": "en", "source": "test", "sentences": [sentence] });
+    for (view, files, says_number) in [
+        ("view = \"audio\"", &["audio.wav", "transcript.json", "transcript.vtt"][..], true),
+        ("view = \"transcript\"", &["transcript.json", "transcript.vtt"], true),
+        ("view = \"redacted-transcript\"", &["transcript.json", "transcript.vtt"], false),
+        ("window = { from_s = 1, to_s = 3 }", &["audio.wav"], false),
+    ] {
+        // Its tier would ask for a second person, once the number is found in what was said.
+        let policy = giving(view).replacen("tier = \"restricted\"\n\n[[content]]", "tier = \"standard\"\n\n[[content]]", 1);
+        let vault = Recipe { policy, ..Recipe::on(database) }.by_hand().await;
+        let recorded = vault.sealed().await;
+        named(&vault, &recorded, &[("caller", NUMBER)]).await;
+        let request = vault.asks("privacy-officer").request(Method::PUT, &format!("/v1/recordings/{}/transcript", recorded.id));
+        let filed = send(request.json(&spoken)).await;
+        assert!(filed.status < 300, "{filed:?}");
+        let (order, content) = unpacked(&exported(&vault, "privacy-officer", NUMBER).await.body);
+        let folder = format!("recordings/{}/", recorded.id);
+        let theirs: Vec<&str> = order.iter().filter_map(|name| name.strip_prefix(&folder)).collect();
+        assert_eq!(theirs[1..], *files, "{view}");
+        assert_eq!(json_of(&content, &format!("{folder}recording.json"))["files"], json!(files));
+        for name in files.iter().filter(|name| name.starts_with("transcript")) {
+            let text = String::from_utf8(content[&format!("{folder}{name}")].clone()).unwrap();
+            assert!(text.contains("My card") && text.contains("4111") == says_number, "{view} {name}: {text}");
+        }
+        if let Some(sound) = content.get(&format!("{folder}audio.wav")) {
+            let seconds = if view.starts_with("window") { Some(2) } else { None };
+            match seconds {
+                None => assert!(*sound == recorded.wav),
+                Some(seconds) => assert!(sound.len() < recorded.wav.len() / 2 && sound.len() >= 8000 * 2 * seconds, "{}", sound.len()),
+            }
+        }
+    }
+}
+
 async fn what_a_second_person_approved_is_in_it(database: Database) {
     let vault = Recipe::on(database).by_hand().await;
     let recorded = recorded_in(&vault, "restricted", vault.record().wav).await;
@@ -253,6 +298,7 @@ async fn an_officer_corrects_what_the_catalogue_says(database: Database) {
 
 on_both_databases!(
     a_person_gets_everything_about_them_and_nothing_else,
+    what_a_view_gives_is_in_it_and_no_more,
     what_a_second_person_approved_is_in_it,
     who_may_not_learns_nothing_about_anybody,
     an_officer_corrects_what_the_catalogue_says,

@@ -5,7 +5,7 @@
 use std::sync::Arc;
 
 use bytes::Bytes;
-use futures_util::{Stream, StreamExt as _, TryStreamExt as _};
+use futures_util::{Stream, StreamExt as _};
 use serde_json::{Value, json};
 
 use super::{
@@ -16,7 +16,8 @@ use crate::{
     flow::{Ended, Error, Flow, Form, Given, Heard, asking::Circumstances},
     ledger::{consents, recordings},
     model::{artefact::Artefact, consent::Whom, id::RecordingId, recording::Recording},
-    policy::{Decision, Grant, View, decide},
+    policy::{Decision, Grant, decide},
+    vault,
 };
 
 /// Statements looked up at a time.
@@ -115,49 +116,55 @@ async fn recording(flow: &Flow, plan: &Plan, id: RecordingId, out: &mut Out) -> 
     // Before it is decided: see `streams`.
     let registered = Arc::new(flow.0.streams.register(id));
     let (given, recording) = decided(flow, plan, id).await.map_err(ended)?;
-    let mut files = Vec::new();
-    for (artefact, name) in files_of(given.grant.view()) {
-        let playable = flow.0.vault.find_playable(&given.grant, *artefact).await.map_err(|error| ended(error.into()))?;
-        files.extend(playable.map(|playable| (*name, playable)));
+    let (mut playables, mut files) = (Vec::new(), Vec::new());
+    for artefact in given.artefacts {
+        match flow.0.vault.playable(&given.grant, artefact).await {
+            Ok(playable) => playables.push(playable),
+            // Of some formats no part can be cut out, and the whole is not given.
+            Err(vault::Error::NoWindow) => continue,
+            Err(error) => return Err(ended(error.into())),
+        }
+        files.extend(match artefact {
+            Artefact::Audio => &["audio.wav"][..],
+            Artefact::Transcript => &["transcript.json", "transcript.vtt"],
+        });
     }
     let folder = format!("recordings/{id}");
-    let names: Vec<&str> = files.iter().map(|(name, _)| *name).collect();
-    out.whole(&format!("{folder}/recording.json"), pretty(&facts(&given.grant, &recording, &names))).await?;
-    let mut heard: Option<Heard> = None;
-    let (mut given, mut recording) = (Some((given.id, given.grant)), Some(recording));
-    for (name, playable) in files {
-        let (len, is_text) = (playable.len(), playable.artefact() == Artefact::Transcript);
-        let heard = match &mut heard {
-            Some(heard) => {
-                heard.playable = playable;
-                heard
-            }
-            none => {
-                let ((id, grant), recording) = given.take().zip(recording.take()).ok_or(Ended::Broken)?;
-                none.insert(Heard {
-                    id,
-                    grant,
-                    principal: plan.principal.clone(),
-                    recording,
-                    playable,
-                    registered: Arc::clone(&registered),
-                })
-            }
-        };
-        if is_text {
-            // Small, and opened whole anyway: what a view hides in it may be anywhere.
-            for (name, form) in [(name, Form::Json), ("transcript.vtt", Form::Vtt)] {
-                let written: Vec<Bytes> = flow.read(heard, form).await.map_err(ended)?.try_collect().await?;
-                out.whole(&format!("{folder}/{name}"), written.concat()).await?;
-            }
-            continue;
+    out.whole(&format!("{folder}/recording.json"), pretty(&facts(&given.grant, &recording, &files))).await?;
+    let mut playables = playables.into_iter();
+    let Some(playable) = playables.next() else { return Ok(()) };
+    let mut heard = Heard { id: given.id, grant: given.grant, principal: plan.principal.clone(), recording, playable, registered };
+    loop {
+        match heard.playable.artefact() {
+            Artefact::Audio => sound(flow, &heard, &format!("{folder}/audio.wav"), out).await?,
+            Artefact::Transcript => words(flow, &heard, &folder, out).await?,
         }
-        let mut file = out.file(&format!("{folder}/{name}"), len).await?;
-        let mut pieces = Box::pin(flow.listen(heard, 0..len).await.map_err(ended)?);
+        match playables.next() {
+            Some(next) => heard.playable = next,
+            None => return Ok(()),
+        }
+    }
+}
+
+async fn sound(flow: &Flow, heard: &Heard, path: &str, out: &mut Out) -> Result<(), Ended> {
+    let len = heard.playable.len();
+    let mut file = out.file(path, len).await?;
+    let mut pieces = Box::pin(flow.listen(heard, 0..len).await.map_err(ended)?);
+    while let Some(piece) = pieces.next().await {
+        file.write(piece?).await?;
+    }
+    file.end().await
+}
+
+/// A transcript is in memory as a whole, here as wherever it is read: what is hidden in it may be anywhere.
+async fn words(flow: &Flow, heard: &Heard, folder: &str, out: &mut Out) -> Result<(), Ended> {
+    for (form, name) in [(Form::Json, "transcript.json"), (Form::Vtt, "transcript.vtt")] {
+        let mut pieces = Box::pin(flow.read(heard, form).await.map_err(ended)?);
+        let mut text = Vec::new();
         while let Some(piece) = pieces.next().await {
-            file.write(piece?).await?;
+            text.extend_from_slice(&piece?);
         }
-        file.end().await?;
+        out.whole(&format!("{folder}/{name}"), text).await?;
     }
     Ok(())
 }
@@ -174,15 +181,6 @@ async fn decided(flow: &Flow, plan: &Plan, id: RecordingId) -> Result<(Given, Re
         Decision::Deny(denial) => return Err(flow.refuse(&facts, None, denial).await?),
     };
     Ok((given, recording))
-}
-
-/// The files that a view gives as they are sealed.
-const fn files_of(view: View) -> &'static [(Artefact, &'static str)] {
-    match view {
-        View::Audio => &[(Artefact::Audio, "audio.wav"), (Artefact::Transcript, "transcript.json")],
-        View::Transcript | View::RedactedTranscript => &[(Artefact::Transcript, "transcript.json")],
-        View::Window { .. } => &[(Artefact::Audio, "audio.wav")],
-    }
 }
 
 /// What the catalogue says of a recording, and which files of it are here.
