@@ -1,4 +1,5 @@
 //! Heads of every kind, and what is measured behind them.
+#![expect(clippy::indexing_slicing, reason = "a test that reads beyond the end should fail loudly")]
 
 use proptest::prelude::*;
 

@@ -81,6 +81,7 @@ fn is_maestro(one: u32, two: u32) -> bool {
 }
 
 #[cfg(test)]
+#[expect(clippy::indexing_slicing, reason = "a test that reads beyond the end should fail loudly")]
 mod tests {
     use super::*;
 

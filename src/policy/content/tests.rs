@@ -1,4 +1,5 @@
 //! What must be found in every spelling, and what must not be found.
+#![expect(clippy::indexing_slicing, reason = "a test that reads beyond the end should fail loudly")]
 
 use proptest::prelude::*;
 

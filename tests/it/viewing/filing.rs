@@ -1,5 +1,7 @@
 //! Somebody files what was said, and the recording may become more sensitive for it.
 
+use std::sync::Arc;
+
 use bytes::Bytes;
 use recvault::{
     demo::{conversation, stand_in::Fault},
@@ -9,7 +11,7 @@ use recvault::{
 use serde_json::{Value, json};
 
 use super::{CARD, file, filed, granted, media, policy, transcript, vault_on};
-use crate::world::{Database, GatedHost, Recipe, TestVault, digits};
+use crate::world::{Database, FaultyStore, GatedHost, Op, Plan, Recipe, TestVault, digits};
 
 async fn tier(vault: &TestVault, id: RecordingId) -> String {
     vault.details(id).await["tier"].as_str().unwrap().to_owned()
@@ -47,7 +49,8 @@ async fn only_who_may_files_and_only_what_is_a_transcript(database: Database) {
     for who in ["stranger", "nobody"] {
         file(&vault, who, recorded.id, body()).await.problem(404, "not-found");
     }
-    file(&vault, "privacy-officer", RecordingId::random(&mut rand::rng()), body()).await.problem(404, "not-found");
+    let missing = RecordingId::random(&mut rand::rng());
+    file(&vault, "privacy-officer", missing, body()).await.problem(404, "not-found");
     file(&vault, "privacy-officer", announced.id, body()).await.problem(409, "conflict");
     for bad in ["", "{}", "[]", &body().replace("\"en\"", "\"no tag\""), &body().replace("\"text\"", "\"words\"")] {
         let problem = file(&vault, "privacy-officer", recorded.id, bad.to_owned()).await.problem(400, "bad-request");
@@ -93,24 +96,24 @@ async fn what_was_said_raises_the_tier_and_never_lowers_it(database: Database) {
     assert!(!log.contains("4111") && !log.contains("DE89") && !vault.details(recorded.id).await.to_string().contains("4111"));
 }
 
-async fn a_transcript_that_meets_a_shred_leaves_nothing(database: Database) {
-    let vault = vault_on(database).await;
-    for _ in 0..8 {
-        let recorded = vault.sealed().await;
-        let body = || transcript(&[&format!("It is {CARD}.")]).to_string();
-        let (first, shredded, second) = tokio::join!(
-            file(&vault, "privacy-officer", recorded.id, body()),
-            vault.shred(recorded.id),
-            file(&vault, "privacy-officer", recorded.id, body()),
-        );
-        assert_eq!(shredded.status, 200, "{shredded:?}");
-        for filed in [first, second] {
-            assert!([201, 204, 410].contains(&filed.status), "{filed:?}");
-        }
-        vault.process.flow.work_off().await.unwrap();
-        assert_eq!((vault.key_entry(recorded.id).await, vault.artefacts(recorded.id).await), (None, vec![]));
-        assert_eq!(vault.objects().await, []);
-    }
+async fn a_transcript_that_is_on_its_way_when_its_recording_is_shredded_leaves_nothing(database: Database) {
+    let store = FaultyStore::new();
+    let vault = Recipe { policy: policy(), adapter: Some(Arc::new(store.clone())), ..Recipe::on(database) }.by_hand().await;
+    let recorded = vault.sealed().await;
+    filed(&vault, recorded.id, &["First."]).await;
+    // Its key was read and its ciphertext is being stored when the key is destroyed.
+    store.plan(Op::Put, [Plan::Gate]);
+    let shredding = async {
+        store.reached().await;
+        assert_eq!(vault.shred(recorded.id).await.status, 200);
+        store.open();
+    };
+    let body = transcript(&["Second."]).to_string();
+    let (late, ()) = tokio::join!(file(&vault, "privacy-officer", recorded.id, body), shredding);
+    late.problem(410, "shredded");
+    vault.process.flow.work_off().await.unwrap();
+    assert_eq!((vault.key_entry(recorded.id).await, vault.artefacts(recorded.id).await), (None, vec![]));
+    assert_eq!((vault.objects().await, vault.count("transcript.sealed").await), (vec![], 1));
 }
 
 async fn a_recording_that_is_moved_while_it_is_fetched_has_its_key_where_it_belongs(database: Database) {
@@ -170,7 +173,7 @@ on_both_databases!(
     a_newer_transcript_takes_the_place_of_the_older,
     only_who_may_files_and_only_what_is_a_transcript,
     what_was_said_raises_the_tier_and_never_lowers_it,
-    a_transcript_that_meets_a_shred_leaves_nothing,
+    a_transcript_that_is_on_its_way_when_its_recording_is_shredded_leaves_nothing,
     a_recording_that_is_moved_while_it_is_fetched_has_its_key_where_it_belongs,
     a_line_is_known_by_its_number_once_its_parties_are_named,
     a_queue_is_known_by_its_label,
