@@ -1,5 +1,7 @@
 //! The story, step by step. Each step is checked; nothing is said to hold that did not.
 
+mod people;
+
 use std::{
     error::Error,
     io::{self, Write as _},
@@ -104,6 +106,7 @@ impl<'w> Story<'w> {
         self.fact("range_checked", json!(checked));
         self.step("ranges-checked", begun, checked, "Seeking works: first, middle, last and suffix ranges agree, and 416 beyond the end.")?;
 
+        self.people().await?;
         self.shred_and_verify(id, &audio, &grants).await
     }
 
@@ -230,7 +233,7 @@ impl<'w> Story<'w> {
 }
 
 /// How many steps the whole story has.
-const STEPS: usize = 13;
+const STEPS: usize = 13 + people::STEPS;
 
 fn sha256(bytes: &[u8]) -> String {
     hex::encode(digest::digest(&digest::SHA256, bytes))

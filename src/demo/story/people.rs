@@ -1,0 +1,101 @@
+//! The chapter about people: consent, a hold, a withdrawal, and what the page at `/privacy` says of all that.
+
+use std::time::Instant;
+
+use reqwest::Method;
+use serde_json::{Value, json};
+
+use super::{Failure, Story};
+use crate::{evidence::RevocationReceipt, model::id::RecordingId};
+
+/// Steps of this chapter.
+pub(super) const STEPS: usize = 5;
+
+/// The customer; a number that is reserved for stories by the numbering authority.
+const CUSTOMER: &str = "+4930230125000";
+/// Who answered.
+const AGENT: &str = "client:agent-7";
+
+impl Story<'_> {
+    /// Tells it, on a recording of its own.
+    pub(super) async fn people(&mut self) -> Result<(), Failure> {
+        let world = self.world;
+        let id = world.another_recording().await?;
+        let begun = Instant::now();
+        self.name_parties(id).await?;
+        let training = json!({ "purpose": "training", "justification": "a good example" });
+        let refused = self.asked(id, &training).await?;
+        let told = "Training rests on consent, and nobody has given it: refused, with the clause of the policy that says so.";
+        self.step("consent-missing-refused", begun, refused.0 == 403 && names(&refused.1, "consent-missing"), told)?;
+
+        let begun = Instant::now();
+        for (who, method) in [(CUSTOMER, "keypad"), (AGENT, "contract")] {
+            let said = json!({ "subject": who, "purposes": ["training"], "answer": "given", "method": method, "evidence": "demo" });
+            let (status, _) = world.ask(Method::POST, "/v1/consents", Some(said)).await?;
+            if status != 201 {
+                return Err(format!("the statement was answered {status}").into());
+            }
+        }
+        let (status, grant) = self.asked(id, &training).await?;
+        let told = "Both parties say yes: a grant, and for the first five minutes only, as the policy says.";
+        self.step("consent-given", begun, status == 201 && grant["window"]["to_s"] == 300, told)?;
+
+        let begun = Instant::now();
+        let hold = format!("/v1/recordings/{id}/holds/court");
+        let placed = json!({ "purpose": "legal-request", "reason": "litigation", "authority": "Regional Court, 12 O 34/26", "review_at": "2099-01-01T00:00:00Z" });
+        let (placed, _) = world.ask(Method::PUT, &hold, Some(placed)).await?;
+        let (status, _) = world.ask(Method::DELETE, &format!("/v1/recordings/{id}"), Some(json!({ "reason": "tidying" }))).await?;
+        self.step("held", begun, (200..300).contains(&placed) && status == 409, "A court asks to keep it: now nobody can shred it, 409.")?;
+
+        let begun = Instant::now();
+        let revoked = json!({ "subject": CUSTOMER, "reason": "subject-request" });
+        let (status, revocation) = world.ask(Method::POST, "/v1/revocations", Some(revoked)).await?;
+        let review = self.asked(id, &json!({ "purpose": "quality-review" })).await?;
+        let court = self.asked(id, &json!({ "purpose": "legal-request", "justification": "12 O 34/26" })).await?;
+        let is_closed = status == 200 && names(&review.1, "recording-revoked") && court.0 == 201;
+        let told = "The customer revokes everything: the recording is closed to all but the court, and waits for the hold to end.";
+        self.step("revoked-under-hold", begun, is_closed, told)?;
+
+        let begun = Instant::now();
+        let (status, lifted) = world.ask(Method::DELETE, &hold, None).await?;
+        let is_shredded = status == 200 && lifted["receipt_id"].is_string();
+        let whole = self.receipt_of_the_whole(revocation["id"].as_str().unwrap_or_default()).await?;
+        let told = "The hold ends: it is shredded at once, and the signed receipt of the revocation says that nothing of it is left.";
+        self.step("shredded-after-hold", begun, is_shredded && whole, told)
+    }
+
+    async fn name_parties(&self, id: RecordingId) -> Result<(), Failure> {
+        let (_, recording) = self.world.ask(Method::GET, &format!("/v1/recordings/{id}"), None).await?;
+        let call = recording["call_sid"].as_str().ok_or("the recording names no call")?;
+        let parties = json!({ "parties": [{ "leg": "caller", "number": CUSTOMER }, { "leg": "callee", "number": AGENT }] });
+        match self.world.ask(Method::POST, &format!("/v1/calls/{call}/parties"), Some(parties)).await? {
+            (200 | 201, _) => Ok(()),
+            (status, _) => Err(format!("the parties were answered {status}").into()),
+        }
+    }
+
+    async fn asked(&self, id: RecordingId, request: &Value) -> Result<(u16, Value), Failure> {
+        self.world.ask(Method::POST, &format!("/v1/recordings/{id}/grants"), Some(request.clone())).await
+    }
+
+    /// Waits until the receipt for the whole says that no hold keeps anything, and verifies it with the published keys alone.
+    async fn receipt_of_the_whole(&self, revocation: &str) -> Result<bool, Failure> {
+        let keys = self.keys().await?;
+        for _ in 0..600 {
+            let (_, status) = self.world.ask(Method::GET, &format!("/v1/revocations/{revocation}"), None).await?;
+            if let Some(jws) = status["receipt"].as_str() {
+                let receipt = RevocationReceipt::verify(jws, &keys)?;
+                if receipt.held == 0 {
+                    return Ok(receipt.shredded > 0);
+                }
+            }
+            tokio::time::sleep(std::time::Duration::from_millis(20)).await;
+        }
+        Ok(false)
+    }
+}
+
+/// Whether a refusal gives this reason.
+fn names(refused: &Value, code: &str) -> bool {
+    refused["reasons"].as_array().into_iter().flatten().any(|reason| reason["code"] == code && reason["clause"].is_string())
+}
