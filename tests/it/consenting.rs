@@ -252,6 +252,28 @@ async fn only_those_who_may_speak_of_consent(database: Database) {
     assert!(waits(&vault, recorded.id).await);
 }
 
+async fn a_withdrawal_needs_leave_to_revoke(database: Database) {
+    let policy = consent_policy().replacen("revoke = [\"privacy-officer\"]", "revoke = [\"auditor\"]", 1);
+    let vault = Recipe { policy, ..Recipe::on(database) }.by_hand().await;
+    let told = |answer: &str| json!({ "items": [{ "subject": CALLER, "answer": answer, "method": "letter" }] });
+    assert_eq!(officer(&vault, "/v1/consents", told("withdrawn")).await.reasons(), ["role-not-allowed"]);
+    assert_eq!(vault.count("consent.recorded").await, 0);
+    assert_eq!(officer(&vault, "/v1/consents", told("declined")).await.status, 201);
+}
+
+async fn a_thousand_statements_come_at_once(database: Database) {
+    let vault = strict(database).await;
+    let items: Vec<Value> = (0..1000)
+        .map(|number| json!({ "subject": format!("+49302312{number:04}"), "answer": "given", "method": "web-form", "purposes": ["recording"] }))
+        .collect();
+    let told = officer(&vault, "/v1/consents", json!({ "items": items })).await;
+    assert_eq!((told.status, told.json()["recorded"].clone()), (201, json!(1000)));
+    let ids: BTreeSet<String> = told.json()["ids"].as_array().unwrap().iter().map(ToString::to_string).collect();
+    assert_eq!(ids.len(), 1000);
+    let padded = json!({ "items": vec![json!({ "evidence": "x".repeat(1000) }); 1100] });
+    officer(&vault, "/v1/consents", padded).await.problem(413, "too-large");
+}
+
 async fn what_somebody_said_is_listed_without_who_they_are(database: Database) {
     let vault = strict(database).await;
     let recorded = vault.record();
@@ -436,6 +458,8 @@ on_both_databases!(
     a_party_who_is_named_later_must_have_consented_too,
     a_known_party_is_not_exchanged,
     only_those_who_may_speak_of_consent,
+    a_withdrawal_needs_leave_to_revoke,
+    a_thousand_statements_come_at_once,
     what_somebody_said_is_listed_without_who_they_are,
     a_request_with_a_fault_records_nothing_and_repeats_no_number,
     a_file_is_taken_in_whole_or_not_at_all,

@@ -83,6 +83,32 @@ async fn tell_everything(vault: &TestVault, recorded: &Recorded, method: Method)
     }
 }
 
+/// The application tells who took part and what they said, and makes mistakes.
+async fn tell_who_they_are(vault: &TestVault, recorded: &Recorded) {
+    let (caller, callee, evidence) = (PEOPLE[0].1, PEOPLE[1].1, PEOPLE[9].1);
+    let officer = vault.asks("privacy-officer");
+    let parties = format!("/v1/calls/CA{}/parties", &recorded.sid.as_str()[2..]);
+    let both = |one: &str, other: &str| json!({ "parties": [{ "leg": "caller", "number": one }, { "leg": "callee", "number": other }] });
+    let said = |subject: &str| json!({ "subject": subject, "answer": "given", "method": "speech", "evidence": evidence });
+    for (path, body, status) in [
+        (parties.as_str(), both(caller, callee), 200),
+        (&parties, both(callee, caller), 409),
+        (&parties, both(caller, &callee[1..]), 400),
+        (&parties, json!({ "parties": [{ "leg": callee }] }), 400),
+        ("/v1/consents", said(caller), 201),
+        ("/v1/consents", said(&caller[1..]), 400),
+        ("/v1/consents", json!({ "items": [said(callee), { "subject": callee, "purposes": callee, callee: 1 }] }), 400),
+        ("/v1/consents/search", json!({ "subject": caller }), 200),
+        ("/v1/consents/search", json!({ "subject": caller, "limit": callee }), 400),
+    ] {
+        let answer = officer.post(path, body).await;
+        assert_eq!(answer.status, status, "{answer:?}");
+        for needle in [caller, callee] {
+            assert!(!answer.text().contains(&needle[1..]), "{answer:?}");
+        }
+    }
+}
+
 /// Every key that opens anything: the root key, page keys, record keys and the signing seed.
 async fn search_for_keys(vault: &TestVault, search: &mut Search) {
     let root = vault.root().await;
@@ -110,6 +136,7 @@ async fn a_story_leaves_nothing_readable(recipe: Recipe) {
     for recorded in [&kept, &shredded] {
         until("it is sealed", async || vault.state(recorded.id).await == "sealed").await;
     }
+    tell_who_they_are(&vault, &kept).await;
     search_for_keys(&vault, &mut search).await;
 
     let mut grants = Vec::new();
