@@ -33,7 +33,7 @@ pub use drill::{DrillOptions, Held};
 pub use epoch::{EpochSettings, EpochStatus, Rotated};
 pub use error::Error;
 pub use playback::{Ended, Given, Heard};
-pub use policies::{Published, Publishing, oddities, publish, put_in_force, rulebook};
+pub use policies::{Published, Publishing, Version, oddities, publish, put_in_force, rulebook};
 pub use recovery::{JournalStatus, RecoverySettings};
 pub use retention::{Conflict, KeptGroup, RetentionReport, RetentionSweep, SweptGroup};
 pub use status::Status;

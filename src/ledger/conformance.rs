@@ -57,6 +57,7 @@ mod failures;
 mod images;
 mod news;
 mod pages;
+mod retention;
 mod sessions;
 mod shreds;
 mod work;
