@@ -3,23 +3,31 @@
 //! Owns the route table, what a request must look like, and how each error reads (RFC 9457). Refuses to decide anything: a handler extracts,
 //! calls one story of `flow`, and converts.
 
+mod approvals;
 mod audit;
 mod catalogue;
+mod consents;
+mod corrections;
+mod exports;
 mod gate;
 mod grants;
 mod health;
+mod holds;
 mod media;
+mod network;
 mod openapi;
+mod parties;
 mod policy;
 mod privacy;
 mod problem;
 mod range;
 mod receipts;
 mod retention;
+mod revocations;
 mod shred;
 mod twilio;
 
-use std::{sync::Arc, time::Duration};
+use std::{net::IpAddr, sync::Arc, time::Duration};
 
 use axum::{
     Router,
@@ -27,7 +35,7 @@ use axum::{
     http::{HeaderName, HeaderValue, header},
     middleware::{self, Next},
     response::{IntoResponse as _, Response},
-    routing::{get, post},
+    routing::{get, post, put},
 };
 use tower_http::set_header::SetResponseHeaderLayer;
 
@@ -37,6 +45,8 @@ use crate::{flow::Flow, twilio::PublicUrl};
 
 /// Largest request body, bytes.
 const MAX_BODY: usize = 64 * 1024;
+/// Largest request body that holds many statements of consent, bytes.
+const MAX_STATEMENTS: usize = 1024 * 1024;
 
 /// `[server]`: where we listen and how the world calls us.
 #[derive(Clone, Debug, serde::Deserialize, serde::Serialize)]
@@ -48,6 +58,8 @@ pub struct Settings {
     pub metrics_listen: String,
     /// The address under which Twilio and listeners reach the service through the proxy.
     pub public_url: String,
+    /// Addresses of proxies whose `X-Forwarded-For` is believed. Empty: the header is ignored.
+    pub trusted_proxies: Vec<IpAddr>,
     /// Seconds until an answer must have begun.
     pub request_timeout_s: u64,
     /// Seconds that running streams and work get to end when the service stops.
@@ -60,6 +72,7 @@ impl Default for Settings {
             listen: "127.0.0.1:8080".into(),
             metrics_listen: "127.0.0.1:9464".into(),
             public_url: "http://127.0.0.1:8080".into(),
+            trusted_proxies: Vec::new(),
             request_timeout_s: 14,
             grace_s: 10,
         }
@@ -71,6 +84,7 @@ impl Default for Settings {
 pub struct Api {
     flow: Flow,
     public: Arc<PublicUrl>,
+    proxies: Arc<[IpAddr]>,
 }
 
 /// The whole HTTP surface on one page.
@@ -82,6 +96,8 @@ pub fn router(flow: Flow, public: PublicUrl, settings: &Settings) -> Router {
         HeaderName::from_static("content-security-policy"),
         HeaderValue::from_static("default-src 'none'; media-src 'self'; frame-ancestors 'none'"),
     );
+    // As a connection shows them, see `network`.
+    let proxies = settings.trusted_proxies.iter().map(IpAddr::to_canonical).collect();
     let patience = Duration::from_secs(settings.request_timeout_s.clamp(1, 300));
     let in_time = middleware::from_fn(move |request, next| in_time(patience, request, next));
     Router::new()
@@ -89,10 +105,22 @@ pub fn router(flow: Flow, public: PublicUrl, settings: &Settings) -> Router {
         .route("/twilio/recordings", post(twilio::recording_posted).get(twilio::recording_got))
         // The team's own applications call these, with a bearer token.
         .route("/v1/recordings", get(catalogue::list))
-        .route("/v1/recordings/{id}", get(catalogue::show).delete(shred::shred))
+        .route("/v1/recordings/{id}", get(catalogue::show).delete(shred::shred).patch(corrections::correct))
         .route("/v1/recordings/{id}/grants", post(grants::create))
+        .route("/v1/recordings/{id}/holds/{name}", put(holds::place).delete(holds::lift))
+        .route("/v1/holds", get(holds::list))
+        .route("/v1/revocations", post(revocations::create))
+        .route("/v1/revocations/{id}", get(revocations::show))
+        .route("/v1/recordings/{id}/approvals", post(approvals::request))
+        .route("/v1/approvals", get(approvals::list))
+        .route("/v1/approvals/{id}", post(approvals::decide))
+        .route("/v1/exports", post(exports::create))
         .route("/v1/audit", get(audit::list))
         .route("/v1/retention", get(retention::show))
+        .route("/v1/calls/{sid}/parties", get(parties::of_call).post(parties::name_of_call))
+        .route("/v1/conferences/{sid}/parties", get(parties::of_conference).post(parties::name_of_conference))
+        .route("/v1/consents", get(consents::list).post(consents::record).layer(DefaultBodyLimit::max(MAX_STATEMENTS)))
+        .route("/v1/consents/search", post(consents::search))
         // Players call these, with a grant's token in the path.
         .route("/v1/media/{token}/audio.wav", get(media::audio))
         // Anybody may call these.
@@ -111,7 +139,7 @@ pub fn router(flow: Flow, public: PublicUrl, settings: &Settings) -> Router {
         .fallback(problem::no_such_route)
         .method_not_allowed_fallback(problem::no_such_method)
         .layer((no_store, no_sniff, no_referrer, no_frames, in_time, DefaultBodyLimit::max(MAX_BODY)))
-        .with_state(Api { flow, public: Arc::new(public) })
+        .with_state(Api { flow, public: Arc::new(public), proxies })
 }
 
 /// An answer must begin within `patience`; how long its body takes is the listener's affair.

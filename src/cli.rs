@@ -5,15 +5,19 @@
 //!
 //! Exit codes: 0 done, 1 refused or failed, 2 usage.
 
+mod approval;
 mod audit;
 mod check;
+mod consent;
 mod custody;
 mod drill;
 mod epoch;
+mod hold;
 mod out;
 mod policy;
 mod recordings;
 mod retention;
+mod revoke;
 mod snapshot;
 mod token;
 
@@ -77,6 +81,14 @@ enum Command {
         #[arg(long)]
         dry_run: bool,
     },
+    /// Revoke: what is reached, now and later, is shredded, or closed to single purposes. After an interruption it goes on by itself where the service runs.
+    Revoke(revoke::Revoke),
+    /// Place, lift and list holds, which stop shredding.
+    #[command(subcommand)]
+    Hold(hold::Hold),
+    /// Record and list statements of consent.
+    #[command(subcommand)]
+    Consent(consent::Consent),
     /// Put a recording into another tier; its key moves, its ciphertext does not.
     Move {
         /// The recording.
@@ -110,12 +122,15 @@ enum Command {
         /// Only of this recording.
         recording: Option<RecordingId>,
     },
-    /// Remove ciphertext that no recording owns, and uploads that nobody finished.
+    /// Remove ciphertext that no recording owns, and uploads that nobody finished; shred what waited in vain for consent.
     Sweep {
         /// Only what is older than this many hours.
         #[arg(long, default_value_t = 24, value_parser = clap::value_parser!(u32).range(1..))]
         older_than_h: u32,
     },
+    /// Look after requests for the approval of a second person.
+    #[command(subcommand)]
+    Approval(approval::Approval),
     /// Read the audit log.
     #[command(subcommand)]
     Audit(audit::Audit),
@@ -166,6 +181,9 @@ impl Cli {
             Command::Policy(command) => command.perform(&file, out).await,
             Command::Retention(command) => command.perform(open(&file).await?, out).await,
             Command::Shred { recordings, reason, dry_run } => recordings::shred(open(&file).await?, recordings, reason, dry_run, out).await,
+            Command::Revoke(command) => command.perform(open(&file).await?, out).await,
+            Command::Hold(command) => command.perform(open(&file).await?, out).await,
+            Command::Consent(command) => command.perform(open(&file).await?, out).await,
             Command::Move { recording, tier, dry_run } => epoch::move_to(open(&file).await?, recording, tier, dry_run, out).await,
             Command::Epoch(command) => command.perform(open(&file).await?, out).await,
             Command::Rotate { tier, dry_run } => epoch::rotate(open(&file).await?, tier, dry_run, out).await,
@@ -173,6 +191,7 @@ impl Cli {
             Command::Drill(command) => command.perform(open(&file).await?, out).await,
             Command::Retry { recording } => recordings::retry(open(&file).await?, recording, out).await,
             Command::Sweep { older_than_h } => recordings::sweep(open(&file).await?, older_than_h, out).await,
+            Command::Approval(command) => command.perform(open(&file).await?, out).await,
             Command::Audit(command) => command.perform(open(&file).await?, out).await,
             Command::Receipt(command) => command.perform(&file, out).await,
             Command::Custody(command) => command.perform(&file, out).await,

@@ -10,6 +10,7 @@ mod event;
 pub mod jws;
 pub mod publication;
 pub mod receipt;
+pub mod revocation;
 mod shred_reason;
 mod signing;
 
@@ -19,6 +20,7 @@ pub use self::{
     event::{Event, UnknownEvent},
     publication::Publication,
     receipt::{HeldCopy, Receipt, ReceiptState, Removal, Shred},
+    revocation::RevocationReceipt,
     shred_reason::{InvalidShredReason, ShredReason},
     signing::{InvalidKey, Jwk, KeySet, Signer, VerifyingKey},
 };

@@ -3,16 +3,23 @@
 //! Owns the order of steps: what is looked up, what is decided, what is done. Refuses to know HTTP, SQL and key material; it asks `policy`,
 //! `vault` and `ledger`.
 
+mod approval;
+mod asking;
 mod catalogue;
+mod consent;
+mod correction;
 mod custody;
 mod diff;
 mod drill;
 mod epoch;
 mod error;
+mod export;
 mod facts;
+mod hold;
 mod ingest;
 mod playback;
 mod policies;
+mod quarantine;
 mod recovery;
 mod retention;
 mod revocation;
@@ -27,21 +34,28 @@ mod work;
 
 use std::sync::Arc;
 
+pub use approval::{Request, Requests, list as list_approvals};
+pub use asking::Asking;
 pub use catalogue::{AuditPage, Details, Page};
+pub use consent::{About, Faults, FieldFault, Format, Imported, MAX_FILE, MAX_STATEMENTS, NewStatement, Recorded, StatementPage};
+pub use correction::Correction;
 pub use custody::change_passphrase;
 pub use drill::{DrillOptions, Held};
 pub use epoch::{EpochSettings, EpochStatus, Rotated};
 pub use error::Error;
+pub use hold::{Holds, Lifted, NewHold};
 pub use playback::{Ended, Given, Heard};
 pub use policies::{Published, Publishing, Version, oddities, publish, put_in_force, rulebook};
+pub use quarantine::{QuarantineSwept, Settled};
 pub use recovery::{JournalStatus, RecoverySettings};
 pub use retention::{Conflict, KeptGroup, RetentionReport, RetentionSweep, SweptGroup};
+pub use revocation::{Continued, Outcomes, RevocationStatus, Would};
 pub use status::Status;
 pub use streams::Streams;
 pub use sweep::Swept;
 pub use tokens::{Minted, NewToken, list as list_tokens, mint as mint_token, revoke as revoke_token};
 pub use watch::Watch;
-pub use why::{Request, Why, WhyReason};
+pub use why::{Why, WhyReason};
 pub use work::Settings;
 
 use crate::{

@@ -10,20 +10,28 @@
 //! - Zero rows where one was expected is an error.
 
 pub mod accept;
+pub mod approvals;
 pub mod audit;
+pub mod budgets;
 #[cfg(test)]
 mod conformance;
+pub mod consents;
 pub mod epochs;
 mod error;
+pub mod exports;
 pub mod grants;
+pub mod holds;
 pub mod image;
 pub mod keys;
 pub mod marks;
 pub mod news;
 mod open;
+pub mod parties;
 pub mod policies;
+pub mod quarantine;
 pub mod recordings;
 pub mod retention;
+pub mod revocations;
 pub mod row;
 pub mod shreds;
 pub mod tokens;

@@ -10,6 +10,7 @@
 //! Owns who may hear what and why. Refuses to do I/O or to read a clock: `now` is an argument, earlier versions are handed in.
 //! INVARIANT: what is published is what is enforced; a grant names the digest of the file it was decided by. Deny is the default.
 
+mod approval;
 mod cases;
 #[cfg(test)]
 mod cast;
@@ -23,13 +24,16 @@ mod explain;
 mod facts;
 mod permit;
 mod published;
+mod quarantine;
 mod reason;
+mod remaining;
 pub mod retention;
 mod rules;
 mod why;
 pub mod words;
 
 pub use self::{
+    approval::{approvable, approval_lifetime, may_approve, may_state, over_budget},
     cases::{Cases, Outcome},
     classify::{Announcement, Classification},
     consent::Consents,
@@ -42,6 +46,7 @@ pub use self::{
     explain::{Explanation, Opened, SaidBasis, SaidRole},
     facts::Facts,
     permit::{Action, Permit, permit},
+    quarantine::{covers_recording, quarantine, quarantining},
     reason::{Denial, Reason, Refusal},
     rules::{Rulebook, Rules},
     why::way_out,

@@ -9,6 +9,7 @@
 //!   so a shred has no cache to be forgotten from. What was read under another epoch is read again.
 //! - The audit entry commits before the first byte is released.
 
+mod approval;
 mod deposit;
 mod digest;
 mod drill;
@@ -19,6 +20,7 @@ mod open;
 mod publish;
 mod recovery;
 mod restore;
+mod revoke;
 mod root;
 mod shred;
 mod snapshot;
@@ -32,7 +34,8 @@ pub use drill::{Forgot, Looked, Old, Recovered, Sandbox, Say};
 pub use epoch::Turned;
 pub use open::{Listening, Playable};
 pub use restore::{Plan, Restored, plan, restore};
-pub use shred::Shredded;
+pub use revoke::withdrawal;
+pub use shred::{LetGo, SayCount, Shredded};
 pub use snapshot::{Checked, Kept};
 
 use self::root::Root;
@@ -42,7 +45,7 @@ use crate::{
     keyring::{self, RootKey, tree},
     ledger::{self, Ledger, epochs, keys as rows},
     model::{
-        id::{HolderId, VaultId},
+        id::{HolderId, RecordingId, VaultId},
         time::Clock,
     },
     seal,
@@ -126,9 +129,15 @@ pub enum Error {
     /// The ledger has a vault in it already.
     #[error("the ledger holds vault {0} already: `recvault init` makes a new vault and never replaces one")]
     VaultExists(VaultId),
+    /// A hold keeps the recording.
+    #[error("a hold keeps recording {0}; lift it first")]
+    Held(RecordingId),
     /// The recording is shredded, or nothing of it is sealed.
     #[error("nothing of this recording can be opened")]
     Gone,
+    /// Others who ran beside it have spent what the policy allows this principal for this purpose today.
+    #[error("the day's budget of openings is spent")]
+    BudgetSpent,
     /// The key found is not the one the catalogue names.
     #[error("the record key is not the one that sealed this recording")]
     WrongKey,

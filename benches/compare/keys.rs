@@ -173,7 +173,7 @@ impl Place {
         let memory = Memory::begin()?;
         let begun = Instant::now();
         let recordings = found(vault, ids).await?;
-        let shredded = vault.vault.shred_all(&permit, &recordings, &reason).await?;
+        let shredded = vault.vault.shred_all(&permit, &recordings, &reason).await?.shredded;
         let fenced = begun.elapsed();
         vault.vault.journal().await?;
         let took = begun.elapsed();

@@ -1,5 +1,7 @@
 //! The catalogue over HTTP.
 
+use std::collections::BTreeMap;
+
 use axum::{Json, extract::State};
 use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD as BASE64URL};
 use serde::{Deserialize, Serialize};
@@ -7,13 +9,14 @@ use serde::{Deserialize, Serialize};
 use super::{
     Api, Problem,
     gate::{Bearer, Id, Params},
+    holds::HoldBody,
 };
 use crate::{
     flow::Details,
     ledger::recordings::Filter,
     model::{
         id::{ReceiptId, RecordingId},
-        name::Tier,
+        name::{Label, Tier},
         recording::{Recording, State as Life},
         time::Timestamp,
     },
@@ -69,6 +72,9 @@ pub(super) struct RecordingBody {
     error_code: Option<i64>,
     duration_s: Option<i64>,
     channels: Option<i64>,
+    /// Values by label, as the callback or a correction gave them.
+    #[schema(value_type = BTreeMap<String, String>)]
+    labels: BTreeMap<Label, String>,
     #[schema(value_type = Option<String>)]
     started_at: Option<Timestamp>,
     #[schema(value_type = String)]
@@ -77,6 +83,12 @@ pub(super) struct RecordingBody {
     sealed_at: Option<Timestamp>,
     #[schema(value_type = Option<String>)]
     shredded_at: Option<Timestamp>,
+    /// Since when it is closed to everything but the holds that keep it.
+    #[schema(value_type = Option<String>)]
+    revoked_at: Option<Timestamp>,
+    /// When it is shredded unless evidence of consent arrives; null if it is in no quarantine.
+    #[schema(value_type = Option<String>)]
+    quarantine_ends: Option<Timestamp>,
 }
 
 /// A recording with what hangs on it.
@@ -86,6 +98,8 @@ pub(super) struct DetailsBody {
     recording: RecordingBody,
     /// Its sealed objects.
     artefacts: Vec<ArtefactBody>,
+    /// What keeps it from being shredded.
+    holds: Vec<HoldBody>,
     /// Its receipt, after a shred.
     #[schema(value_type = Option<String>)]
     receipt_id: Option<ReceiptId>,
@@ -130,11 +144,11 @@ pub(super) async fn show(State(api): State<Api>, bearer: Bearer, Id(id): Id<Reco
 }
 
 /// A cursor is opaque to callers: the place of the last item, in base64url.
-fn cursor(at: Timestamp, id: RecordingId) -> String {
+pub(super) fn cursor(at: Timestamp, id: impl std::fmt::Display) -> String {
     BASE64URL.encode(format!("{}/{id}", at.as_millis()))
 }
 
-fn parse_cursor(text: &str) -> Result<(Timestamp, RecordingId), Problem> {
+pub(super) fn parse_cursor<T: std::str::FromStr>(text: &str) -> Result<(Timestamp, T), Problem> {
     let plain = BASE64URL.decode(text).ok().and_then(|bytes| String::from_utf8(bytes).ok());
     let parsed = plain.as_deref().and_then(|plain| plain.split_once('/')).and_then(|(at, id)| Some((at.parse().ok()?, id.parse().ok()?)));
     let (at, id) = parsed.ok_or_else(|| Problem::bad_request("`cursor` is not a `next_cursor` of this list"))?;
@@ -158,10 +172,13 @@ impl From<Recording> for RecordingBody {
             error_code: recording.error_code,
             duration_s: recording.duration_s,
             channels: recording.channels,
+            labels: recording.labels,
             started_at: recording.started_at,
             announced_at: recording.announced_at,
             sealed_at: recording.sealed_at,
             shredded_at: recording.shredded_at,
+            revoked_at: recording.revoked_at,
+            quarantine_ends: recording.quarantine_ends,
         }
     }
 }
@@ -175,7 +192,8 @@ impl From<Details> for DetailsBody {
             sealed_bytes: sealed.sealed_len,
             sealed_sha256: sealed.sealed_sha256,
         });
-        Self { recording: details.recording.into(), artefacts: artefacts.collect(), receipt_id: details.receipt }
+        let holds = details.holds.into_iter().map(HoldBody::from).collect();
+        Self { recording: details.recording.into(), artefacts: artefacts.collect(), holds, receipt_id: details.receipt }
     }
 }
 
@@ -188,10 +206,10 @@ mod tests {
         let place = (Timestamp::from_millis(1_700_000_000_123), RecordingId::random(&mut rand::rng()));
         assert_eq!(parse_cursor(&cursor(place.0, place.1)).ok(), Some(place));
         proptest::proptest!(|(text in ".{0,80}")| {
-            let _ = parse_cursor(&text);
+            let _ = parse_cursor::<RecordingId>(&text);
         });
         for bad in ["", "AAAA", "%%", &BASE64URL.encode("1/rec_0"), &BASE64URL.encode(format!("x/{}", place.1))] {
-            assert!(parse_cursor(bad).is_err(), "{bad}");
+            assert!(parse_cursor::<RecordingId>(bad).is_err(), "{bad}");
         }
     }
 }

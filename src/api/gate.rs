@@ -79,6 +79,6 @@ impl<T: DeserializeOwned> FromRequest<Api> for Document<T> {
 
 /// A body over the bound.
 pub(super) fn too_large() -> Problem {
-    let detail = "A request body has at most 64 KiB here.";
+    let detail = "A request body has at most 64 KiB here, and 1 MiB where it holds many statements of consent.";
     Problem::new(StatusCode::PAYLOAD_TOO_LARGE, "urn:recvault:problem:too-large", "Body too large", detail)
 }

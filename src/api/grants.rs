@@ -6,10 +6,12 @@ use serde::{Deserialize, Serialize};
 use super::{
     Api, Problem,
     gate::{Bearer, Document, Id},
+    network::Network,
 };
 use crate::{
-    flow::Given,
+    flow::{Asking, Given},
     model::{
+        access::Ticket,
         id::{GrantId, RecordingId},
         name::Purpose,
         time::Timestamp,
@@ -25,6 +27,12 @@ pub(super) struct GrantRequest {
     purpose: Purpose,
     /// The reason in one's own words, where the purpose asks for it; at most 1000 characters.
     justification: Option<String>,
+    /// The number of a case in another system, where the purpose asks for it: 1 to 64 of ASCII letters, digits and `-_./#:`. It stands in the audit log.
+    #[schema(value_type = Option<String>)]
+    ticket: Option<Ticket>,
+    /// Do without the approval that the recording's tier asks for, in an emergency. Only for some roles, only with a justification; it raises an alarm.
+    #[serde(default)]
+    break_glass: bool,
 }
 
 /// A grant. The URLs hold its token: who has them may listen until it ends.
@@ -50,10 +58,13 @@ pub(super) struct GrantBody {
 pub(super) async fn create(
     State(api): State<Api>,
     Bearer(principal): Bearer,
+    Network(network): Network,
     Id(id): Id<RecordingId>,
     Document(request): Document<GrantRequest>,
 ) -> Result<(StatusCode, Json<GrantBody>), Problem> {
-    let Given { id, grant, token } = api.flow.grant(&principal, id, request.purpose, request.justification.as_deref()).await?;
+    let GrantRequest { purpose, justification, ticket, break_glass } = request;
+    let asking = Asking { ticket, break_glass, network, ..Asking::new(purpose, justification.as_deref()) };
+    let Given { id, grant, token } = api.flow.grant(&principal, id, &asking).await?;
     let body = GrantBody {
         id,
         purpose: grant.purpose().to_string(),

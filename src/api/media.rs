@@ -10,6 +10,7 @@ use axum::{
 use super::{
     Api, Problem,
     gate::Id,
+    network::Network,
     range::{Wanted, wanted},
 };
 
@@ -17,8 +18,14 @@ use super::{
 #[utoipa::path(get, path = "/v1/media/{token}/audio.wav", tag = "media", params(("token" = String, Path), ("Range" = Option<String>, Header)),
     responses((status = 200, content_type = "audio/wav"), (status = 206, content_type = "audio/wav"), (status = 403, body = Problem),
         (status = 404, body = Problem), (status = 410, body = Problem), (status = 416, body = Problem)))]
-pub(super) async fn audio(State(api): State<Api>, Id(token): Id<String>, method: Method, headers: HeaderMap) -> Result<Response, Problem> {
-    let heard = api.flow.redeem(&token).await?;
+pub(super) async fn audio(
+    State(api): State<Api>,
+    Network(network): Network,
+    Id(token): Id<String>,
+    method: Method,
+    headers: HeaderMap,
+) -> Result<Response, Problem> {
+    let heard = api.flow.redeem(&token, network).await?;
     let (len, etag) = (heard.playable.len(), format!("\"{}\"", heard.playable.etag()));
     let wanted = wanted(range_header(&headers, &etag), len);
     let (status, range) = match wanted {

@@ -11,7 +11,11 @@ use serde::Serialize;
 
 use crate::{
     flow, ledger,
-    model::{id::ReceiptId, time::Timestamp},
+    model::{
+        id::{ReceiptId, RecordingId},
+        name::HoldName,
+        time::Timestamp,
+    },
     policy::Refusal,
     vault,
 };
@@ -35,6 +39,9 @@ pub struct Problem {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(value_type = Option<String>)]
     receipt_id: Option<ReceiptId>,
+    /// The holds that keep what would be shredded.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    holds: Vec<KeptBy>,
     /// When it was shredded.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(value_type = Option<String>)]
@@ -52,9 +59,28 @@ pub(super) struct ProblemReason {
     text: String,
 }
 
+/// A recording, and what keeps it.
+#[derive(Debug, Serialize, utoipa::ToSchema)]
+pub(super) struct KeptBy {
+    #[schema(value_type = String)]
+    recording_id: RecordingId,
+    /// The names of the holds.
+    #[schema(value_type = Vec<String>)]
+    holds: Vec<HoldName>,
+}
+
 impl Problem {
     pub(super) fn new(status: StatusCode, kind: &'static str, title: &'static str, detail: impl Into<String>) -> Self {
-        Self { kind, title, status: status.as_u16(), detail: detail.into(), reasons: Vec::new(), receipt_id: None, shredded_at: None }
+        Self {
+            kind,
+            title,
+            status: status.as_u16(),
+            detail: detail.into(),
+            reasons: Vec::new(),
+            receipt_id: None,
+            holds: Vec::new(),
+            shredded_at: None,
+        }
     }
 
     pub(super) fn bad_request(detail: impl Into<String>) -> Self {
@@ -101,11 +127,20 @@ impl From<flow::Error> for Problem {
     fn from(error: flow::Error) -> Self {
         match error {
             flow::Error::NotFound | flow::Error::Vault(vault::Error::Gone) => Self::not_found(),
+            flow::Error::OwnRequest => {
+                let detail = "Nobody approves or refuses their own request: somebody else with a role that may approve it must.";
+                Self::new(StatusCode::FORBIDDEN, "urn:recvault:problem:own-request", "Your own request", detail)
+            }
             flow::Error::Invalid(detail) => Self::bad_request(detail),
+            flow::Error::Conflict(detail) => Self::new(StatusCode::CONFLICT, "urn:recvault:problem:conflict", "Conflict", detail),
             flow::Error::Shredded { at, receipt } => {
                 let detail = format!("The recording was shredded at {at}. Its receipt is at `/v1/receipts/{receipt}`.");
                 let problem = Self::new(StatusCode::GONE, "urn:recvault:problem:shredded", "Shredded", detail);
                 Self { receipt_id: Some(receipt), shredded_at: Some(at), ..problem }
+            }
+            flow::Error::Held(ref recordings) => {
+                let kept = recordings.iter().map(|(id, names)| KeptBy { recording_id: *id, holds: names.clone() });
+                Self { holds: kept.collect(), ..Self::new(StatusCode::CONFLICT, "urn:recvault:problem:held", "Held", error.to_string()) }
             }
             flow::Error::Denied(denial) => {
                 let detail = "The privacy policy does not allow this; `reasons` says why.";

@@ -44,7 +44,7 @@ pub(super) struct ShreddedBody {
 #[utoipa::path(delete, path = "/v1/recordings/{id}", tag = "recordings", params(("id" = String, Path)), security(("bearer" = [])),
     request_body = ShredRequest,
     responses((status = 200, body = ShreddedBody), (status = 401, body = Problem), (status = 403, body = Problem),
-        (status = 404, body = Problem)))]
+        (status = 404, body = Problem), (status = 409, body = Problem, description = "A hold keeps it")))]
 pub(super) async fn shred(
     State(api): State<Api>,
     bearer: Bearer,

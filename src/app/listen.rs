@@ -2,7 +2,7 @@
 
 use std::{net::SocketAddr, sync::Arc, time::Duration};
 
-use axum::{Router, body::Body};
+use axum::{Router, body::Body, extract::ConnectInfo};
 use hyper::{body::Incoming, server::conn::http1};
 use hyper_util::{
     rt::{TokioIo, TokioTimer},
@@ -40,7 +40,7 @@ pub(super) async fn serve(listener: TcpListener, router: Router, stop: Cancellat
             () = stop.cancelled() => break,
             slot = Arc::clone(&slots).acquire_owned() => slot,
         };
-        let (socket, _) = tokio::select! {
+        let (socket, peer) = tokio::select! {
             () = stop.cancelled() => break,
             accepted = listener.accept() => match accepted {
                 Ok(accepted) => accepted,
@@ -54,7 +54,11 @@ pub(super) async fn serve(listener: TcpListener, router: Router, stop: Cancellat
         };
         // A player's seek is a small request: it must not wait for more.
         let _ = socket.set_nodelay(true);
-        let service = TowerToHyperService::new(router.clone().map_request(|request: hyper::Request<Incoming>| request.map(Body::new)));
+        let service = TowerToHyperService::new(router.clone().map_request(move |request: hyper::Request<Incoming>| {
+            let mut request = request.map(Body::new);
+            request.extensions_mut().insert(ConnectInfo(peer));
+            request
+        }));
         let connection = graceful.watch(http.serve_connection(TokioIo::new(socket), service));
         let cut = cut.clone();
         tokio::spawn(async move {

@@ -76,6 +76,7 @@ pub async fn serve(mut app: App) -> Result<Service, Error> {
         tokio::spawn(flow.clone().sweep_hourly(stop.clone())),
         tokio::spawn(flow.clone().watch_recovery(stop.clone())),
         tokio::spawn(flow.clone().watch_epochs(stop.clone())),
+        tokio::spawn(flow.clone().watch_revocations(stop.clone())),
         tokio::spawn(listen::serve(listener, router, stop.clone(), grace)),
     ];
     let metrics = metrics.map(|((listener, address), handle)| {

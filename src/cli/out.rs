@@ -1,10 +1,12 @@
 //! What is printed, and where.
 
 use std::{
-    io::{self, Write as _},
+    io::{self, IsTerminal as _, Write as _},
     process::ExitCode,
+    sync::atomic::{AtomicU64, Ordering},
 };
 
+use indicatif::{ProgressBar, ProgressStyle};
 use serde::Serialize;
 
 /// How facts are printed.
@@ -43,4 +45,44 @@ pub(super) fn warn(what: &str) {
 /// Says how far long work is.
 pub(super) fn progress(work: &str, line: &str) {
     let _ = writeln!(io::stderr(), "{work}: {line}");
+}
+
+/// How far work on many things is: a bar on a terminal, and a plain line for each tenth elsewhere. On standard error, so that facts stay facts.
+pub(super) struct Progress {
+    work: &'static str,
+    bar: Option<ProgressBar>,
+    total: u64,
+    done: AtomicU64,
+}
+
+impl Progress {
+    /// Of work on so many things.
+    pub(super) fn of(work: &'static str, total: u64) -> Self {
+        let style = ProgressStyle::with_template("{msg} {wide_bar} {pos}/{len} {eta}").ok();
+        let bar = io::stderr().is_terminal().then(|| ProgressBar::new(total).with_message(work));
+        let bar = bar.map(|bar| if let Some(style) = style { bar.with_style(style) } else { bar });
+        Self { work, bar, total, done: AtomicU64::new(0) }
+    }
+
+    /// So many more are done.
+    pub(super) fn add(&self, more: usize) {
+        let more = u64::try_from(more).unwrap_or(u64::MAX);
+        let before = self.done.fetch_add(more, Ordering::Relaxed);
+        match &self.bar {
+            Some(bar) => bar.inc(more),
+            None => {
+                let tenth = |done: u64| done.saturating_mul(10) / self.total.max(1);
+                if tenth(before + more) > tenth(before) {
+                    progress(self.work, &format!("{} of {}", before + more, self.total));
+                }
+            }
+        }
+    }
+
+    /// Nothing more to say.
+    pub(super) fn end(&self) {
+        if let Some(bar) = &self.bar {
+            bar.finish_and_clear();
+        }
+    }
 }

@@ -30,10 +30,13 @@ pub(super) async fn shred(mut app: App, ids: Vec<RecordingId>, reason: ShredReas
         for Recording { id, state, tier, .. } in &recordings {
             let details = flow.show(&Permit::of_operator(Action::Catalogue), *id).await?;
             let bytes: u64 = details.artefacts.iter().map(|artefact| artefact.sealed_len).sum();
+            let holds: Vec<&str> = details.holds.iter().map(|hold| hold.name.as_str()).collect();
             facts.push(serde_json::json!({
-                "recording_id": id, "state": state, "tier": tier, "sealed_bytes": bytes, "would_shred": details.receipt.is_none(),
+                "recording_id": id, "state": state, "tier": tier, "sealed_bytes": bytes, "holds": holds,
+                "would_shred": details.receipt.is_none() && holds.is_empty(),
             }));
             text += &match details.receipt {
+                None if !holds.is_empty() => format!("Would refuse: {id} is kept by hold {}. Nothing was done.\n", holds.join(", ")),
                 Some(receipt) => format!("{id} is shredded already; its receipt is {receipt}.\n"),
                 None => format!("Would shred {id}: {state}, tier {tier}, {bytes} sealed bytes. Nothing was done.\n"),
             };
@@ -61,9 +64,14 @@ pub(super) async fn retry(mut app: App, recording: Option<RecordingId>, out: Out
 
 pub(super) async fn sweep(mut app: App, hours: u32, out: Out) -> Result<ExitCode, Failure> {
     let (flow, _committer) = app.flow().await?;
-    let swept = flow.sweep_litter(Duration::from_secs(u64::from(hours) * 3600)).await?;
+    // What is kept no longer goes by `retention sweep`, which can say beforehand what it would do.
+    let litter = flow.sweep_litter(Duration::from_secs(u64::from(hours) * 3600)).await?;
+    let swept = flow::Swept { unconsented: flow.sweep_quarantine().await?.shredded, ..litter };
     out.facts(&swept, || {
-        format!("Removed {} orphaned objects, {} unfinished uploads, {} ended grants.\n", swept.orphans, swept.uploads, swept.grants)
+        let flow::Swept { orphans, uploads, grants, unconsented, .. } = swept;
+        format!(
+            "Removed {orphans} orphaned objects, {uploads} unfinished uploads, {grants} ended grants. Shredded {unconsented} recordings without consent.\n"
+        )
     })?;
     Ok(ExitCode::SUCCESS)
 }
@@ -87,6 +95,12 @@ pub(super) async fn status(mut app: App, out: Out) -> Result<ExitCode, Failure> 
         );
         let snapshot = epoch.snapshot.as_ref().map_or_else(|| "none".to_owned(), |(name, at)| format!("{name}, verified {at}"));
         text += &format!("recovery\n  snapshot {snapshot}; {} changes are not in the journal yet\n", journal.waiting);
+        if status.broken_glass > 0 {
+            text += &format!(
+                "{} times in the last 7 days somebody did without the approval that a tier asks for; `recvault audit list` has `glass.broken`\n",
+                status.broken_glass
+            );
+        }
         text += "work\n";
         for work in &status.work {
             let oldest = Timestamp::from_millis(work.oldest_at);

@@ -4,6 +4,10 @@
 //! INVARIANT: an entry is made only by the constructors here, which take ids, parsed names and facts of the house. None takes text.
 //! A justification may name people, so only its presence is written down.
 
+mod access;
+mod consent;
+mod letting_go;
+
 use std::{fmt, ops::Range, str::FromStr};
 
 use serde_json::{Map, Value, json};

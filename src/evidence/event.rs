@@ -61,7 +61,7 @@ pub enum Event {
     RecordingQuarantined,
     /// Evidence of consent arrived for a recording in quarantine.
     RecordingReleased,
-    /// A recording that a hold keeps was closed, and is to be shredded when the hold ends.
+    /// A recording was closed: to everything but the holds that keep it, to be shredded when they end, or to some purposes.
     RecordingRevoked,
     /// A recording went to a more sensitive tier because of what is known of it now.
     RecordingReclassified,
@@ -79,6 +79,8 @@ pub enum Event {
     HoldLifted,
     /// The approval of a second person was asked for.
     ApprovalRequested,
+    /// Why somebody asks for approval was shown to who may approve.
+    ApprovalShown,
     /// A second person approved, or refused.
     ApprovalDecided,
     /// Somebody did without the approval that is asked for, in an emergency.
@@ -89,7 +91,7 @@ pub enum Event {
 
 impl Event {
     /// Every event.
-    pub const ALL: [Self; 39] = [
+    pub const ALL: [Self; 40] = [
         Self::VaultCreated,
         Self::PolicyInForce,
         Self::RecordingSealed,
@@ -126,6 +128,7 @@ impl Event {
         Self::HoldPlaced,
         Self::HoldLifted,
         Self::ApprovalRequested,
+        Self::ApprovalShown,
         Self::ApprovalDecided,
         Self::GlassBroken,
         Self::SubjectExported,
@@ -170,6 +173,7 @@ impl Event {
             Self::HoldPlaced => "hold.placed",
             Self::HoldLifted => "hold.lifted",
             Self::ApprovalRequested => "approval.requested",
+            Self::ApprovalShown => "approval.shown",
             Self::ApprovalDecided => "approval.decided",
             Self::GlassBroken => "glass.broken",
             Self::SubjectExported => "subject.exported",

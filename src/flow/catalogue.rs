@@ -5,6 +5,7 @@ use crate::{
     evidence::Entry,
     ledger::{
         audit,
+        holds::{self, HoldRow},
         recordings::{self, Filter, SealedArtefact},
         shreds,
     },
@@ -30,6 +31,8 @@ pub struct Details {
     pub recording: Recording,
     /// Its sealed objects.
     pub artefacts: Vec<SealedArtefact>,
+    /// The holds that stand on it.
+    pub holds: Vec<HoldRow>,
     /// Its receipt, after a shred.
     pub receipt: Option<ReceiptId>,
 }
@@ -68,7 +71,8 @@ impl Flow {
             recordings::find(&mut tx, id).await?.filter(|recording| permit.covers(&recording.account)).ok_or(Error::NotFound)?;
         let artefacts = recordings::artefacts(&mut tx, id).await?;
         let receipt = shreds::find_fence(&mut tx, id).await?.map(|(_, receipt)| receipt);
-        Ok(Details { recording, artefacts, receipt })
+        let holds = holds::standing(&mut tx, &[id]).await?;
+        Ok(Details { recording, artefacts, holds, receipt })
     }
 
     /// Audit entries after number `after`, in order; of the accounts that the permit covers. `limit` is 1 to 1000.

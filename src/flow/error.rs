@@ -2,7 +2,11 @@
 
 use crate::{
     ledger,
-    model::{id::ReceiptId, time::Timestamp},
+    model::{
+        id::{ReceiptId, RecordingId},
+        name::HoldName,
+        time::Timestamp,
+    },
     policy::Denial,
     store, vault,
 };
@@ -24,15 +28,33 @@ pub enum Error {
         /// Its receipt.
         receipt: ReceiptId,
     },
+    /// Holds keep recordings that would be shredded; nothing of them was changed.
+    #[error("{}", held(.0))]
+    Held(Vec<(RecordingId, Vec<HoldName>)>),
+    /// Nobody decides on their own request.
+    #[error("nobody approves or refuses their own request")]
+    OwnRequest,
     /// Something that was asked for makes no sense; the text names the field.
     #[error("{0}")]
     Invalid(String),
+    /// Something else stands already where this was to be; the text names it, and the way out.
+    #[error("{0}")]
+    Conflict(String),
     /// The policy cannot be put in force.
     #[error("{0}")]
     Policy(String),
     /// The vault, the ledger or the store cannot do it now.
     #[error(transparent)]
     Vault(#[from] vault::Error),
+}
+
+fn held(recordings: &[(RecordingId, Vec<HoldName>)]) -> String {
+    let each = |(id, names): &(RecordingId, Vec<HoldName>)| {
+        let names: Vec<&str> = names.iter().map(HoldName::as_str).collect();
+        format!("recording {id} is kept by hold `{}`", names.join("`, `"))
+    };
+    let each: Vec<String> = recordings.iter().map(each).collect();
+    format!("{}; lift it first, or revoke: what is held is then closed, and shredded when the hold ends", each.join("; "))
 }
 
 impl From<ledger::Error> for Error {

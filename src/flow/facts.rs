@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 
 use super::Error;
 use crate::{
-    ledger::Tx,
+    ledger::{Tx, consents, holds},
     model::{id::RecordingId, name::Purpose, recording::Recording},
     policy::Consents,
 };
@@ -29,10 +29,14 @@ pub(super) async fn known(tx: &mut Tx, recording: &Recording) -> Result<Known, E
     Ok(known_all(tx, std::slice::from_ref(recording)).await?.remove(&recording.id).unwrap_or_default())
 }
 
-/// What is known of recordings now. Each has its place in the answer.
+/// What is known of recordings now, with a few queries for all of them. Each has its place in the answer.
 ///
 /// # Errors
 /// As [`known`].
-pub(super) async fn known_all(_tx: &mut Tx, recordings: &[Recording]) -> Result<BTreeMap<RecordingId, Known>, Error> {
-    Ok(recordings.iter().map(|recording| (recording.id, Known::default())).collect())
+pub(super) async fn known_all(tx: &mut Tx, recordings: &[Recording]) -> Result<BTreeMap<RecordingId, Known>, Error> {
+    let consents = consents::gather(tx, recordings).await?;
+    let held: Vec<RecordingId> = recordings.iter().filter(|recording| recording.holds > 0).map(|recording| recording.id).collect();
+    let mut holds = if held.is_empty() { BTreeMap::new() } else { holds::purposes(tx, &held).await? };
+    let known = |(id, consents)| (id, Known { consents, holds: holds.remove(&id).unwrap_or_default() });
+    Ok(consents.into_iter().map(known).collect())
 }

@@ -8,7 +8,7 @@ use crate::{
     model::{crash, id::RecordingId, recording::State},
     policy,
     twilio::{FetchError, RecordingCallback},
-    vault::{DepositError, Deposited},
+    vault::{self, DepositError, Deposited},
 };
 
 /// How a fetch ended, when it did not end well.
@@ -69,7 +69,11 @@ impl Flow {
         let mut tx = self.0.ledger.read().await.map_err(ours)?;
         let recording = recordings::find(&mut tx, lease.recording).await.map_err(ours)?;
         drop(tx);
-        let Some(recording) = recording.filter(|recording| recording.state == State::Announced) else { return Ok(None) };
+        let Some(mut recording) = recording.filter(|recording| recording.state == State::Announced) else { return Ok(None) };
+        if self.is_revoked(&recording).await.map_err(FetchFailure::Ours)? {
+            return Ok(None);
+        }
+        recording.quarantine_ends = policy::quarantine(&recording, &self.0.rulebook).map(|period| self.now().after(period));
         let account = self.0.accounts.get(&recording.account).ok_or(FetchFailure::UnknownAccount)?;
         let media = self.0.client.media(account, &recording.source_sid, recording.channels).await.map_err(FetchFailure::Source)?;
         let body = media.body.inspect(|chunk| {
@@ -77,10 +81,15 @@ impl Flow {
                 metrics::counter!("recvault_fetched_bytes_total").increment(chunk.len() as u64);
             }
         });
-        let deposited = self.0.vault.deposit(lease, &recording, CONTENT_TYPE, body).await.map_err(|error| match error {
-            DepositError::Source(error) => FetchFailure::Source(error),
-            DepositError::Vault(error) => FetchFailure::Ours(error.into()),
-        })?;
+        let deposited = match self.0.vault.deposit(lease, &recording, CONTENT_TYPE, body).await {
+            Ok(deposited) => deposited,
+            Err(DepositError::Source(error)) => return Err(FetchFailure::Source(error)),
+            // Revoked while it was fetched: what was stored is gone again.
+            Err(DepositError::Vault(vault::Error::Gone)) if self.is_revoked(&recording).await.map_err(FetchFailure::Ours)? => {
+                return Ok(None);
+            }
+            Err(DepositError::Vault(error)) => return Err(FetchFailure::Ours(error.into())),
+        };
         self.0.journal_bell.notify_one();
         metrics::counter!("recvault_sealed_bytes_total").increment(deposited.plain_len);
         metrics::counter!("recvault_recordings_sealed_total").increment(1);

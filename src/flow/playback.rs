@@ -1,11 +1,14 @@
 //! Playback: a purpose is stated, a grant given, and each opening decided again.
 
-use std::ops::Range;
+use std::{net::IpAddr, ops::Range};
 
 use bytes::Bytes;
 use futures_util::{Stream, StreamExt as _, stream};
 
-use super::{Error, Flow};
+use super::{
+    Error, Flow,
+    asking::{Asking, Circumstances},
+};
 use crate::{
     evidence::NewEntry,
     ledger::{
@@ -16,10 +19,9 @@ use crate::{
     model::{
         access::Principal,
         id::{GrantId, RecordingId},
-        name::Purpose,
         recording::{Recording, State},
     },
-    policy::{Decision, Denial, Facts, Grant, decide},
+    policy::{self, Decision, Denial, Facts, Grant, decide},
     secret::{Token, TokenKind},
     vault::{self, Playable},
 };
@@ -36,8 +38,11 @@ pub struct Given {
 
 /// A grant that still holds, with what may be heard under it.
 pub struct Heard {
-    id: GrantId,
-    grant: Grant,
+    pub(super) id: GrantId,
+    pub(super) grant: Grant,
+    /// By whom, and of what: for the refusal that may still come.
+    pub(super) principal: Principal,
+    pub(super) recording: Recording,
     /// What may be heard.
     pub playable: Playable,
 }
@@ -50,52 +55,67 @@ impl Flow {
     ///
     /// # Errors
     /// [`Error::NotFound`], [`Error::Shredded`] or [`Error::Denied`] with every reason.
-    pub async fn grant(
-        &self,
-        principal: &Principal,
-        id: RecordingId,
-        purpose: Purpose,
-        justification: Option<&str>,
-    ) -> Result<Given, Error> {
-        let recording = self.recording(id).await?;
-        let facts = Facts { justification, ..Facts::new(principal, &recording, purpose) };
-        let grant = match decide(&facts, &self.0.rulebook, self.now()) {
-            Decision::Allow(grant) => grant,
-            Decision::Deny(denial) => return Err(self.refuse(&facts, None, denial).await?),
-        };
+    pub async fn grant(&self, principal: &Principal, id: RecordingId, asking: &Asking<'_>) -> Result<Given, Error> {
+        let now = self.now();
+        let mut tx = self.0.ledger.read().await?;
+        let recording = recordings::find(&mut tx, id).await?.ok_or(Error::NotFound)?;
+        let circumstances = Circumstances::gather(&mut tx, principal, &recording, &asking.purpose, now).await?;
+        drop(tx);
+        let facts = circumstances.asked(principal, &recording, asking);
+        match decide(&facts, &self.0.rulebook, now) {
+            Decision::Allow(grant) => self.give(&facts, grant).await,
+            Decision::Deny(denial) => Err(self.refuse(&facts, None, denial).await?),
+        }
+    }
+
+    /// Keeps a grant and writes the decision down; an alarm, if the approval that the tier asks for is done without.
+    pub(super) async fn give(&self, facts: &Facts<'_>, grant: Grant) -> Result<Given, Error> {
         let (token, grant_id) = (Token::random(TokenKind::Grant, &mut rand::rng()), GrantId::random(&mut rand::rng()));
+        let now = self.now();
+        let is_broken = grant.is_break_glass();
         let row = GrantRow {
             id: grant_id,
             recording: grant.recording(),
             token: grant.principal(),
             purpose: grant.purpose().clone(),
             justified: grant.is_justified(),
-            ticket: None,
-            break_glass: false,
+            ticket: facts.ticket.cloned(),
+            break_glass: is_broken,
             policy_digest: grant.policy_digest().to_owned(),
-            issued_at: self.now(),
+            issued_at: now,
             expires_at: grant.expires_at(),
             opened_at: None,
         };
+        let allowed = NewEntry::decision_allowed(now, &grant, grant_id).with_request(facts);
+        let broken = is_broken.then(|| NewEntry::glass_broken(now, &grant, grant_id).with_request(facts));
+        let entries: Vec<NewEntry> = [allowed].into_iter().chain(broken).collect();
         let hash = token.hash();
         self.0
             .ledger
             .unit(|| async {
                 let mut tx = self.0.ledger.begin().await?;
                 grants::insert(&mut tx, &row, hash.as_str()).await?;
-                audit::append(&mut tx, NewEntry::decision_allowed(row.issued_at, &grant, grant_id)).await?;
+                audit::append_all(&mut tx, &entries).await?;
                 tx.commit().await
             })
             .await?;
         metrics::counter!("recvault_decisions_total", "outcome" => "allowed").increment(1);
+        if is_broken {
+            metrics::counter!("recvault_break_glass_total").increment(1);
+            tracing::error!(
+                recording = %row.recording, token = %row.token, grant = %row.id, purpose = %row.purpose,
+                "break-glass: a recording is opened without the approval that its tier asks for"
+            );
+        }
         Ok(Given { id: grant_id, grant, token })
     }
 
-    /// Takes a grant token back in: the grant's row is a claim, and the same decision is taken again with what is true now.
+    /// Takes a grant token back in: the grant's row is a claim, and the same decision is taken again with what is true now, and where the request
+    /// comes from now.
     ///
     /// # Errors
     /// [`Error::NotFound`] for a token that is none, [`Error::Shredded`], [`Error::Denied`].
-    pub async fn redeem(&self, token: &str) -> Result<Heard, Error> {
+    pub async fn redeem(&self, token: &str, network: Option<IpAddr>) -> Result<Heard, Error> {
         let hash = Token::parse(TokenKind::Grant, token).ok_or(Error::NotFound)?.hash();
         let now = self.now();
         let mut tx = self.0.ledger.read().await?;
@@ -103,33 +123,42 @@ impl Flow {
         // A revoked or expired bearer token takes its grants with it.
         let principal = tokens::living(&mut tx, row.token, now).await?.ok_or(Error::NotFound)?;
         let recording = recordings::find(&mut tx, row.recording).await?.ok_or(Error::NotFound)?;
+        let mut circumstances = Circumstances::gather(&mut tx, &principal, &recording, &row.purpose, now).await?;
         drop(tx);
+        if row.opened_at.is_some() {
+            // It is one of those that were counted, and counts no more.
+            circumstances.openings_today = 0;
+        }
         let facts = Facts {
             justification: row.justified.then_some(GIVEN_BEFORE),
             ticket: row.ticket.as_ref(),
+            network,
+            break_glass: row.break_glass,
             until: Some(row.expires_at),
-            ..Facts::new(&principal, &recording, row.purpose)
+            ..circumstances.facts(&principal, &recording, row.purpose.clone())
         };
         let grant = match decide(&facts, &self.0.rulebook, now) {
             Decision::Allow(grant) => grant,
             Decision::Deny(denial) => return Err(self.refuse(&facts, Some(row.id), denial).await?),
         };
         let playable = self.0.vault.playable(&grant).await?;
-        Ok(Heard { id: row.id, grant, playable })
+        Ok(Heard { id: row.id, grant, playable, principal, recording })
     }
 
     /// Opens a byte range. The stream ends with an error when the recording is shredded, the grant ends, or nobody can say any more that
     /// neither is so, even between two pieces.
     ///
     /// # Errors
-    /// [`Error::NotFound`] if it was shredded meanwhile; the vault's.
+    /// [`Error::NotFound`] if it was shredded meanwhile; [`Error::Denied`] if others that ran beside it spent the day's budget; the vault's.
     pub async fn listen(&self, heard: &Heard, range: Range<u64>) -> Result<impl Stream<Item = Result<Bytes, Ended>> + Send + use<>, Error> {
         // Before the key is read: see `streams`.
         let registered = self.0.streams.register(heard.grant.recording());
-        let bytes = self.0.vault.open(&heard.grant, heard.id, &heard.playable, range).await.map_err(|error| match error {
-            vault::Error::Gone => Error::NotFound,
-            other => other.into(),
-        })?;
+        let bytes = match self.0.vault.open(&heard.grant, heard.id, &heard.playable, range).await {
+            Ok(bytes) => bytes,
+            Err(vault::Error::Gone) => return Err(Error::NotFound),
+            Err(vault::Error::BudgetSpent) => return Err(self.over_budget(heard).await?),
+            Err(other) => return Err(other.into()),
+        };
         metrics::counter!("recvault_openings_total").increment(1);
         let (clock, ends) = (self.0.clock.clone(), heard.grant.expires_at());
         let state = (bytes, registered, false);
@@ -164,23 +193,37 @@ impl Flow {
         }))
     }
 
-    async fn recording(&self, id: RecordingId) -> Result<Recording, Error> {
-        recordings::find(&mut self.0.ledger.read().await?, id).await?.ok_or(Error::NotFound)
+    async fn over_budget(&self, heard: &Heard) -> Result<Error, Error> {
+        let justification = heard.grant.is_justified().then_some(GIVEN_BEFORE);
+        let facts = Facts { justification, ..Facts::new(&heard.principal, &heard.recording, heard.grant.purpose().clone()) };
+        self.refuse(&facts, Some(heard.id), policy::over_budget(heard.grant.purpose(), &self.0.rulebook)).await
     }
 
     /// Writes a refusal down and turns it into what the asker may know.
-    async fn refuse(&self, facts: &Facts<'_>, grant: Option<GrantId>, denial: Denial) -> Result<Error, Error> {
+    pub(super) async fn refuse(&self, facts: &Facts<'_>, grant: Option<GrantId>, denial: Denial) -> Result<Error, Error> {
         let now = self.now();
-        self.note(|| NewEntry::decision_denied(now, facts, grant, &denial)).await?;
+        self.note(|| NewEntry::decision_denied(now, facts, grant, &denial).with_request(facts)).await?;
         metrics::counter!("recvault_decisions_total", "outcome" => "denied").increment(1);
         if denial.is_hidden() {
             return Ok(Error::NotFound);
         }
         if facts.recording.state == State::Shredded {
-            let fence = shreds::find_fence(&mut self.0.ledger.read().await?, facts.recording.id).await?;
-            return Ok(fence.map_or(Error::NotFound, |(at, receipt)| Error::Shredded { at, receipt }));
+            return self.shredded(facts.recording.id).await;
         }
         Ok(Error::Denied(denial))
+    }
+
+    /// The same for what is about no single recording.
+    pub(super) async fn refuse_request(&self, principal: &Principal, what: &'static str, denial: Denial) -> Result<Error, Error> {
+        let now = self.now();
+        self.note(|| NewEntry::request_denied(now, principal.id, what, &denial)).await?;
+        Ok(if denial.is_hidden() { Error::NotFound } else { Error::Denied(denial) })
+    }
+
+    /// That a recording is shredded, with its receipt.
+    pub(super) async fn shredded(&self, id: RecordingId) -> Result<Error, Error> {
+        let fence = shreds::find_fence(&mut self.0.ledger.read().await?, id).await?;
+        Ok(fence.map_or(Error::NotFound, |(at, receipt)| Error::Shredded { at, receipt }))
     }
 }
 
@@ -193,6 +236,9 @@ pub enum Ended {
     /// The grant ended.
     #[error("the grant ended")]
     GrantOver,
+    /// What was allowed when it began is not allowed any more.
+    #[error("this is not allowed any more")]
+    Refused,
     /// The ledger could not be asked for too long.
     #[error("the ledger cannot be asked whether this is still allowed")]
     Unsure,

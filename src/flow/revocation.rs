@@ -1,17 +1,28 @@
 //! Revocation: a recording is let go of for good.
 
+mod begin;
+mod late;
+mod show;
+mod work;
+
 use std::collections::BTreeMap;
 
+pub use self::{
+    begin::Would,
+    show::{Outcomes, RevocationStatus},
+    work::Continued,
+};
 use super::{Error, Flow};
 use crate::{
     evidence::ShredReason,
-    ledger::{recordings, shreds, work::Lease},
+    ledger::{holds, recordings, shreds, work::Lease},
     model::{
         id::{ReceiptId, RecordingId},
-        recording::Recording,
+        name::HoldName,
+        recording::{Recording, State},
     },
     policy::{Action, Permit},
-    vault::Shredded,
+    vault::{self, LetGo, Shredded},
 };
 
 /// Recordings looked up by one query.
@@ -21,7 +32,7 @@ impl Flow {
     /// Shreds a recording and silences whoever is hearing it. Repeating it is harmless.
     ///
     /// # Errors
-    /// [`Error::NotFound`], also for a recording that the permit does not cover.
+    /// [`Error::NotFound`], also for a recording that the permit does not cover; [`Error::Held`].
     pub async fn shred(&self, permit: &Permit, id: RecordingId, reason: &ShredReason) -> Result<Shredded, Error> {
         self.shred_all(permit, &[id], reason).await?.pop().ok_or(Error::NotFound)
     }
@@ -30,22 +41,51 @@ impl Flow {
     /// of them shredded, and to repeat it is to go on.
     ///
     /// # Errors
-    /// [`Error::NotFound`] if one of them is not there or not covered by the permit; then none is shredded.
+    /// [`Error::NotFound`] if one of them is not there or not covered by the permit, [`Error::Held`] if a hold keeps one; then none is shredded. Only where a
+    /// hold is placed at this very moment, the others are.
     pub async fn shred_all(&self, permit: &Permit, ids: &[RecordingId], reason: &ShredReason) -> Result<Vec<Shredded>, Error> {
         let recordings = self.all_shreddable(permit, ids).await?;
-        let shredded = self.0.vault.shred_all(permit, &recordings, reason).await;
+        let kept = recordings.iter().filter(|recording| recording.holds > 0 && recording.state != State::Shredded);
+        let kept: Vec<RecordingId> = kept.map(|recording| recording.id).collect();
+        if !kept.is_empty() {
+            return Err(self.held(&kept).await?);
+        }
+        let done = self.0.vault.shred_all(permit, &recordings, reason).await;
+        let done = self.after_letting_go(&recordings, done).await?;
+        if done.held.is_empty() { Ok(done.shredded) } else { Err(self.held(&done.held).await?) }
+    }
+
+    /// Shreds recordings, and closes those that a hold keeps: they are shredded when their last hold ends. For who lets go of them because it is due.
+    ///
+    /// # Errors
+    /// The ledger's; to call this again is to go on.
+    pub async fn shred_or_close(&self, permit: &Permit, recordings: &[Recording], reason: &ShredReason) -> Result<LetGo, Error> {
+        let done = self.0.vault.shred_or_close(permit, recordings, reason).await;
+        self.after_letting_go(recordings, done).await
+    }
+
+    async fn after_letting_go(&self, recordings: &[Recording], done: Result<LetGo, vault::Error>) -> Result<LetGo, Error> {
         // All of them, also where it failed: which are fenced by now is not known, and who hears one that is not may come again.
-        for recording in &recordings {
+        for recording in recordings {
             self.0.streams.silence(recording.id);
         }
         self.0.bell.notify_one();
         // A fence counts as told only when it is in the store, too: a vault that is rebuilt from there must know of it.
         self.journal_or_warn(false).await;
         self.0.epoch_bell.notify_one();
-        let shredded = shredded?;
-        let fresh = shredded.iter().filter(|shredded| shredded.is_new).count();
+        let done = done?;
+        let fresh = done.shredded.iter().filter(|shredded| shredded.is_new).count();
         metrics::counter!("recvault_shreds_total").increment(fresh as u64);
-        Ok(shredded)
+        Ok(done)
+    }
+
+    /// The error that names the holds which keep these recordings.
+    async fn held(&self, ids: &[RecordingId]) -> Result<Error, Error> {
+        let mut held: BTreeMap<RecordingId, Vec<HoldName>> = ids.iter().map(|id| (*id, Vec::new())).collect();
+        for hold in holds::standing(&mut self.0.ledger.read().await?, ids).await? {
+            held.entry(hold.recording).or_default().push(hold.name);
+        }
+        Ok(Error::Held(held.into_iter().collect()))
     }
 
     async fn all_shreddable(&self, permit: &Permit, ids: &[RecordingId]) -> Result<Vec<Recording>, Error> {

@@ -1,5 +1,7 @@
 //! How the vault stands: for operators, readiness and metrics. Counts only.
 
+use std::time::Duration;
+
 use super::{EpochStatus, Error, Flow, JournalStatus};
 use crate::{
     evidence::NewEntry,
@@ -25,7 +27,12 @@ pub struct Status {
     pub epoch: EpochStatus,
     /// How far snapshots and journal are behind.
     pub journal: JournalStatus,
+    /// How often, in the last 7 days, somebody did without the approval that a tier asks for.
+    pub broken_glass: i64,
 }
+
+/// For so long `status` shows emergencies.
+const EMERGENCIES: Duration = Duration::from_secs(7 * 24 * 3600);
 
 impl Flow {
     /// How the vault stands now.
@@ -36,6 +43,7 @@ impl Flow {
         let mut tx = self.0.ledger.read().await?;
         let (recordings, work, dead) =
             (recordings::count_by_state(&mut tx).await?, work::backlog(&mut tx).await?, work::dead(&mut tx, 20).await?);
+        let broken_glass = audit::broken_glass_since(&mut tx, self.now().before(EMERGENCIES)).await?;
         drop(tx);
         Ok(Status {
             recordings,
@@ -44,6 +52,7 @@ impl Flow {
             streams: self.0.streams.count(),
             epoch: self.epoch_status().await?,
             journal: self.journal_status().await?,
+            broken_glass,
         })
     }
 

@@ -1,13 +1,14 @@
-//! The sweep: ciphertext that no recording owns, uploads that nobody finished, grants that ended long ago, recordings that are kept no longer.
+//! The sweep: ciphertext that no recording owns, uploads that nobody finished, grants that ended long ago, counts of past days; recordings for
+//! which no consent arrived, and those that are kept no longer.
 
 use std::time::Duration;
 
 use futures_util::TryStreamExt as _;
 
 use super::{Error, Flow};
-use crate::ledger::{grants, recordings};
+use crate::ledger::{budgets, grants, recordings};
 
-/// What a sweep removed.
+/// What a sweep removed, or shredded.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Serialize)]
 pub struct Swept {
     /// Finished objects that no recording owns.
@@ -18,19 +19,22 @@ pub struct Swept {
     pub grants: u64,
     /// Recordings that were shredded because their retention ended.
     pub retired: u64,
+    /// Recordings shredded because no evidence of consent arrived in time.
+    pub unconsented: u64,
 }
 
 /// Ended grants are forgotten after this; until then an answer can still say that they ended.
 const GRANTS_KEPT: Duration = Duration::from_secs(7 * 24 * 3600);
 
 impl Flow {
-    /// Sweeps litter that is older than `age`, as [`Self::sweep_litter`], and shreds recordings that are kept no longer.
+    /// Sweeps litter that is older than `age`, as [`Self::sweep_litter`]; shreds recordings for which no consent arrived, and those that are kept no longer.
     ///
     /// # Errors
     /// The store's or the ledger's; what was removed stays removed.
     pub async fn sweep(&self, age: Duration) -> Result<Swept, Error> {
         let litter = self.sweep_litter(age).await?;
-        Ok(Swept { retired: self.sweep_retention(false).await?.shredded, ..litter })
+        let unconsented = self.sweep_quarantine().await?.shredded;
+        Ok(Swept { unconsented, retired: self.sweep_retention(false).await?.shredded, ..litter })
     }
 
     /// Sweeps what is older than `age` and nobody's. It must be much longer than any deposit takes from its last byte to its commit: a younger object
@@ -50,6 +54,7 @@ impl Flow {
         }
         let mut tx = self.0.ledger.begin().await?;
         swept.grants = grants::remove_ended(&mut tx, now.before(GRANTS_KEPT)).await?;
+        budgets::remove_past(&mut tx, now).await?;
         tx.commit().await?;
         Ok(swept)
     }

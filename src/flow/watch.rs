@@ -1,4 +1,4 @@
-//! The watch: asks the ledger again and again what any process has fenced, and silences it here.
+//! The watch: asks the ledger again and again what any process has fenced, or closed, and silences it here.
 //!
 //! Owns the pace, and the number up to which every fence was seen. A shred by another process is heard of at once where the database rings,
 //! and otherwise found at the next look. Each look that succeeds lets the streams go on a little longer (see `streams`); a look that fails

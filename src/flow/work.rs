@@ -101,8 +101,8 @@ impl Flow {
         while !stop.is_cancelled() {
             match self.sweep(age).await {
                 Ok(swept) => {
-                    let Swept { orphans, uploads, grants, retired } = swept;
-                    tracing::info!(orphans, uploads, grants, retired, "swept");
+                    let Swept { orphans, uploads, grants, unconsented, retired } = swept;
+                    tracing::info!(orphans, uploads, grants, unconsented, retired, "swept");
                 }
                 Err(error) => tracing::warn!(%error, "the sweep was cut short"),
             }
@@ -194,7 +194,11 @@ impl Flow {
 
     async fn drop_work(&self, lease: &Lease) -> Result<(), Error> {
         let mut tx = self.0.ledger.begin().await?;
-        work::finish(&mut tx, lease).await?;
+        match work::finish(&mut tx, lease).await {
+            // A shred took the work away; that is as good.
+            Err(ledger::Error::Stale(_)) => return Ok(()),
+            finished => finished?,
+        }
         Ok(tx.commit().await?)
     }
 

@@ -32,6 +32,11 @@ pub fn subject_key(seed: &Key) -> Key {
     expand(seed, &[b"recvault/subject/1"])
 }
 
+/// The key of the hashes by which a statement of consent is recognised when it is told again: `HKDF-Expand(service seed, "recvault/statement/1")`.
+pub fn statement_key(seed: &Key) -> Key {
+    expand(seed, &[b"recvault/statement/1"])
+}
+
 /// The key of the evidence of one statement of consent: `HKDF-Expand(service seed, "recvault/evidence/1" ‖ statement id)`.
 pub fn evidence_key(seed: &Key, statement: ConsentId) -> Key {
     expand(seed, &[b"recvault/evidence/1", statement.as_bytes()])
@@ -88,6 +93,15 @@ mod tests {
         let (root, file) = (RootKey { epoch: 1, key: Key::random(rng) }, ObjectId::random(rng));
         assert_eq!(recovery_key(&root, file).expose(), &oracle(&root.key, &[b"recvault/recovery/1", file.as_bytes()]));
         assert_ne!(recovery_key(&root, file), recovery_key(&root, ObjectId::random(rng)));
+    }
+
+    #[test]
+    fn the_seed_gives_a_key_for_each_task() {
+        let rng = &mut rand::rng();
+        let (seed, statement) = (Key::random(rng), ConsentId::random(rng));
+        assert_eq!(statement_key(&seed).expose(), &oracle(&seed, &[b"recvault/statement/1"]));
+        assert_eq!(subject_key(&seed).expose(), &oracle(&seed, &[b"recvault/subject/1"]));
+        assert_eq!(evidence_key(&seed, statement).expose(), &oracle(&seed, &[b"recvault/evidence/1", statement.as_bytes()]));
     }
 
     #[test]

@@ -9,7 +9,11 @@ use super::{
 };
 use crate::{
     evidence::{Entry, NewEntry},
-    model::sid::AccountSid,
+    model::{
+        id::{RecordingId, SubjectId},
+        sid::AccountSid,
+        time::Timestamp,
+    },
 };
 
 /// Appends an entry and returns its number. Last in a unit of work: it holds the log's head until the commit.
@@ -76,6 +80,25 @@ pub async fn after_of(tx: &mut Tx, accounts: &BTreeSet<AccountSid>, seq: i64, li
         ORDER BY seq LIMIT $2";
     let accounts = set(accounts);
     tx.fetch_all(SQL, &[Arg::Int(seq), Arg::Int(limit), Arg::Text(&accounts)]).await?.iter().map(entry).collect()
+}
+
+/// Entries with numbers above `seq` up to `to` about any of these recordings, and those that tell of an export about this person; in order. The log
+/// has no index on recordings: ask for some ten thousand numbers at a time.
+pub async fn about(tx: &mut Tx, recordings: &[RecordingId], subject: SubjectId, (seq, to): (i64, i64)) -> Result<Vec<Entry>, Error> {
+    const SQL: &str = "/* audit.about */
+        SELECT seq, at, actor, event, recording_id, details FROM audit
+        WHERE seq > $1 AND seq <= $2
+          AND (recording_id IN (SELECT key FROM json_each($3)) OR (event = 'subject.exported' AND details LIKE $4))
+        ORDER BY seq";
+    let (recordings, subject) = (set(recordings), format!("%\"{subject}\"%"));
+    let args = [Arg::Int(seq), Arg::Int(to), Arg::Text(&recordings), Arg::Text(&subject)];
+    tx.fetch_all(SQL, &args).await?.iter().map(entry).collect()
+}
+
+/// How often the approval that a tier asks for was done without since then.
+pub async fn broken_glass_since(tx: &mut Tx, since: Timestamp) -> Result<i64, Error> {
+    const SQL: &str = "/* audit.broken_glass_since */ SELECT COUNT(*) FROM audit WHERE event = 'glass.broken' AND at >= $1";
+    tx.fetch_int(SQL, &[Arg::Int(since.as_millis())]).await
 }
 
 fn entry(row: &Row) -> Result<Entry, Error> {

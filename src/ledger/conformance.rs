@@ -50,14 +50,17 @@ macro_rules! every_database {
 
 mod access;
 mod announcements;
+mod approvals;
 mod audit;
 mod catalogue;
+mod consent;
 mod epochs;
 mod failures;
 mod images;
 mod news;
 mod pages;
 mod retention;
+mod revocations;
 mod sessions;
 mod shreds;
 mod work;

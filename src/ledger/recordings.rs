@@ -1,6 +1,6 @@
 //! The catalogue: recordings and their artefacts.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::{
     Error,
@@ -10,7 +10,7 @@ use super::{
 use crate::model::{
     artefact::{Artefact, Leg},
     id::{ObjectId, RecordingId},
-    name::Tier,
+    name::{Label, Tier},
     recording::{Recording, State},
     sid::AccountSid,
     time::Timestamp,
@@ -131,7 +131,7 @@ pub async fn mark_shredded(tx: &mut Tx, ids: &[RecordingId], now: Timestamp) -> 
     const LOCK: &str = "/* recordings.lock */
         SELECT id FROM recordings WHERE id IN (SELECT key FROM json_each($1)) ORDER BY id FOR NO KEY UPDATE";
     const SQL: &str = "/* recordings.mark_shredded */
-        UPDATE recordings SET state = 'shredded', shredded_at = $2
+        UPDATE recordings SET state = 'shredded', shredded_at = $2, quarantine_ends = NULL
         WHERE id IN (SELECT key FROM json_each($1)) AND state <> 'shredded' AND holds = 0 RETURNING id";
     let members = set(ids);
     if tx.is_postgres() && ids.len() > 1 {
@@ -150,6 +150,37 @@ pub async fn set_tier(tx: &mut Tx, id: RecordingId, from: &Tier, to: &Tier) -> R
         UPDATE recordings SET tier = $3 WHERE id = $1 AND tier = $2 AND state <> 'shredded'";
     let args = [Arg::Text(&id.to_string()), Arg::Text(from.as_str()), Arg::Text(to.as_str())];
     tx.execute_one(SQL, &args, "the recording is shredded, or in another tier by now").await
+}
+
+/// Gives labels new values, or takes them away; locks the recording's row for the rest of the unit if anything changes. The labels that changed.
+///
+/// # Errors
+/// [`Error::Stale`] if it is shredded; [`Error::Conflict`] if somebody else changed its labels just now.
+pub async fn change_labels(tx: &mut Tx, id: RecordingId, changes: &BTreeMap<Label, Option<String>>) -> Result<BTreeSet<Label>, Error> {
+    const FIND: &str = "/* recordings.find_labels */ SELECT id, labels FROM recordings WHERE id = $1 AND state <> 'shredded'";
+    const SQL: &str = "/* recordings.change_labels */
+        UPDATE recordings SET labels = $3 WHERE id = $1 AND labels = $2 AND state <> 'shredded'";
+    let id = id.to_string();
+    let row = tx.fetch_first(FIND, &[Arg::Text(&id)]).await?.ok_or(Error::Stale("the recording is shredded"))?;
+    let (before, mut labels) = (row.text("labels")?, row.json::<BTreeMap<Label, String>>("recordings", "labels", "id")?);
+    let mut changed = BTreeSet::new();
+    for (label, value) in changes {
+        let old = match value {
+            Some(value) => labels.insert(label.clone(), value.clone()),
+            None => labels.remove(label),
+        };
+        if old != *value {
+            changed.insert(label.clone());
+        }
+    }
+    if !changed.is_empty() {
+        let after = serde_json::to_string(&labels).expect("texts have a JSON form");
+        let touched = tx.execute(SQL, &[Arg::Text(&id), Arg::Text(&before), Arg::Text(&after)]).await?;
+        if touched != 1 {
+            return Err(Error::Conflict);
+        }
+    }
+    Ok(changed)
 }
 
 /// Enters a sealed object.

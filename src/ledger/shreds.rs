@@ -70,10 +70,13 @@ pub async fn insert_fences(tx: &mut Tx, fences: &[NewFence], now: Timestamp) -> 
     news::tell(tx, Word::Fence).await
 }
 
-/// Fences after a number, in the order in which they were set, with their numbers: what every process must stop streaming. Who has seen all up
-/// to a number misses none by asking from there on.
+/// Fences after a number, and recordings that were closed without one, in the order in which it happened, with their numbers: what every process must stop
+/// streaming. Who has seen all up to a number misses none by asking from there on.
 pub async fn fenced_after(tx: &mut Tx, seq: i64, limit: i64) -> Result<Vec<(i64, RecordingId)>, Error> {
-    const SQL: &str = "/* shreds.fenced_after */ SELECT seq, recording_id FROM fences WHERE seq > $1 ORDER BY seq LIMIT $2";
+    const SQL: &str = "/* shreds.fenced_after */
+        SELECT seq, recording_id FROM fences WHERE seq > $1
+        UNION ALL SELECT seq, recording_id FROM audit WHERE seq > $1 AND event = 'recording.revoked'
+        ORDER BY seq LIMIT $2";
     let rows = tx.fetch_all(SQL, &[Arg::Int(seq), Arg::Int(limit)]).await?;
     rows.iter().map(|row| Ok((row.int("seq")?, row.parse("fences", "recording_id", "recording_id")?))).collect()
 }

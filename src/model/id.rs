@@ -101,6 +101,15 @@ impl SubjectId {
     }
 }
 
+impl ConsentId {
+    /// The id behind a keyed hash of what was said, of which the first 16 bytes count: said twice, it is one statement.
+    pub fn of_hash(hash: &[u8; 32]) -> Self {
+        let mut bytes = [0; 16];
+        bytes.copy_from_slice(&hash[..16]);
+        Self(bytes)
+    }
+}
+
 impl RecordingId {
     /// The id that a source's recording has in this vault.
     ///

@@ -75,18 +75,19 @@ pub fn decide(facts: &Facts<'_>, rulebook: &Rulebook, now: Timestamp) -> Decisio
 fn terms(facts: &Facts<'_>, binding: &[&Rules], clause: std::sync::Arc<str>, now: Timestamp) -> Option<Terms> {
     let approved = facts.approved_until.filter(|until| *until > now);
     let mut ends: Vec<Timestamp> = facts.until.into_iter().collect();
-    let (mut view, mut broke_glass) = (View::Audio, false);
+    let (mut view, mut broke_glass, mut budget) = (View::Audio, false, None);
     for rules in binding {
         let (tier, purpose) = (rules.tier(&facts.recording.tier)?, rules.purpose(&facts.purpose)?);
         view = view.meet(purpose.view)?;
         ends.push(now.after(tier.grant_lifetime));
+        budget = budget.into_iter().chain(purpose.budget).min();
         ends.extend(purpose.retention.map(|retention| facts.recording.collected_at.after(retention)));
         if tier.approval.is_some() {
             ends.extend(approved);
             broke_glass |= approved.is_none();
         }
     }
-    Some(Terms { clause, view, broke_glass, expires_at: ends.into_iter().min()? })
+    Some(Terms { clause, view, broke_glass, budget, expires_at: ends.into_iter().min()? })
 }
 
 /// Whether the principal may not know that the recording exists: it is of a foreign account, or no role of theirs has to do with

@@ -8,17 +8,20 @@ use crate::{
     evidence::NewEntry,
     keyring,
     ledger::{
-        self, audit,
+        self, audit, consents,
         marks::{self, Marked},
+        quarantine,
         recordings::{self, SealedArtefact},
         work::{self, Lease},
     },
     model::{
+        actor::Actor,
         artefact::{Artefact, Leg},
         crash,
         id::ObjectId,
         recording::Recording,
     },
+    policy::covers_recording,
     seal::{Context, Sealer, SegmentLength},
     secret::Key,
     store::Writer,
@@ -53,6 +56,9 @@ pub enum DepositError<E> {
 
 impl Vault {
     /// Seals `body` as the audio of `recording`, whose fetching is held by `lease`. Memory: at most two parts of 8 MiB.
+    ///
+    /// A recording that comes with an end of its quarantine is in quarantine from the moment in which it is sealed, unless the ledger knows by then
+    /// that every party consented to being recorded.
     ///
     /// If anything fails, the recording stays announced and nothing of it can be opened; ciphertext that was already stored is an orphan.
     ///
@@ -167,8 +173,19 @@ impl Inner {
         work::finish(&mut tx, lease).await?;
         self.place_key(&mut tx, recording.id, leg, &recording.tier, key, now).await?;
         recordings::insert_artefact(&mut tx, recording.id, leg, artefact).await?;
+        let mut entries = vec![NewEntry::recording_sealed(now, recording, artefact.sealed_len, sha256)];
+        // After the lock: what is told of its parties meanwhile waits for it, or is seen here.
+        if let Some(ends) = recording.quarantine_ends {
+            let recording = recordings::find(&mut tx, recording.id).await?.ok_or(Error::Gone)?;
+            let consents = consents::gather(&mut tx, std::slice::from_ref(&recording)).await?.remove(&recording.id).unwrap_or_default();
+            if !covers_recording(&consents, &recording, now) {
+                quarantine::begin(&mut tx, recording.id, ends).await?;
+                entries.push(NewEntry::recording_quarantined(now, Actor::Vault, recording.id, ends));
+            }
+        }
         marks::set(&mut tx, Marked::Recording, &[recording.id], now).await?;
-        audit::append(&mut tx, NewEntry::recording_sealed(now, recording, artefact.sealed_len, sha256)).await?;
+        entries.extend(self.close_arriving(&mut tx, recording, now).await?);
+        audit::append_all(&mut tx, &entries).await?;
         crash::point("deposit.before_commit");
         Ok(tx.commit().await?)
     }

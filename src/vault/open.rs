@@ -10,7 +10,7 @@ use crate::{
     evidence::NewEntry,
     keyring,
     ledger::{
-        Tx, audit,
+        Tx, audit, budgets, grants,
         recordings::{self, SealedArtefact},
     },
     model::{
@@ -65,17 +65,27 @@ impl Vault {
     /// # Errors
     /// [`Error::Gone`] if nothing of the recording is sealed.
     pub async fn playable(&self, grant: &Grant) -> Result<Playable, Error> {
+        self.find_playable(grant, Artefact::Audio).await?.ok_or(Error::Gone)
+    }
+
+    /// As [`Self::playable`] for one kind of artefact; `None` if the recording has none of this kind.
+    ///
+    /// # Errors
+    /// The ledger's.
+    pub async fn find_playable(&self, grant: &Grant, artefact: Artefact) -> Result<Option<Playable>, Error> {
         let mut tx = self.0.ledger.read().await?;
         let sealed = recordings::artefacts(&mut tx, grant.recording()).await?;
-        let sealed = sealed.into_iter().find(|sealed| sealed.artefact == Artefact::Audio).ok_or(Error::Gone)?;
-        Ok(Playable { sealed, recording: grant.recording() })
+        let sealed = sealed.into_iter().find(|sealed| sealed.artefact == artefact);
+        Ok(sealed.map(|sealed| Playable { sealed, recording: grant.recording() }))
     }
 
     /// Opens a byte range, start inclusive, end exclusive, within `0..playable.len()`. When this returns, the audit entry is durable, and
     /// header and final segment are authenticated; no byte has been released yet.
     ///
+    /// The first opening of a grant counts against its budget.
+    ///
     /// # Errors
-    /// [`Error::Gone`] after a fence; [`Error::Seal`] when the object is not what was sealed.
+    /// [`Error::Gone`] after a fence; [`Error::BudgetSpent`]; [`Error::Seal`] when the object is not what was sealed.
     pub async fn open(&self, grant: &Grant, id: GrantId, playable: &Playable, range: Range<u64>) -> Result<Listening, Error> {
         let vault = &*self.0;
         if playable.recording != grant.recording() {
@@ -126,9 +136,14 @@ impl Vault {
     /// The unit of work that writes the entry and reads the key, in one view of the ledger. No audit, no access.
     async fn release_key(&self, grant: &Grant, id: GrantId, leg: Leg, artefact: Artefact, range: Range<u64>) -> Result<Key, Error> {
         let vault = &*self.0;
+        let now = vault.clock.now();
         let mut tx: Tx = vault.ledger.begin().await?;
         let key = vault.record_key(&mut tx, grant.recording(), leg).await?;
-        audit::append(&mut tx, NewEntry::opening_started(vault.clock.now(), grant, id, artefact, &range)).await?;
+        let is_first = grants::open(&mut tx, id, now).await?;
+        if is_first && !budgets::spend(&mut tx, grant.principal(), grant.purpose(), grant.budget(), now).await? {
+            return Err(Error::BudgetSpent);
+        }
+        audit::append(&mut tx, NewEntry::opening_started(now, grant, id, artefact, &range)).await?;
         tx.commit().await?;
         Ok(key)
     }

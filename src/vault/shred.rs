@@ -1,25 +1,27 @@
-//! Shredding, step one: fence, destroyed key, entry and receipt in one transaction; then the bytes.
+//! Shredding, step one: fence, destroyed key, entry and receipt in one transaction; then the bytes. What a hold keeps is not shredded.
 //!
 //! What step one does not reach: a copy of the ledger from before it, together with the root key of the same epoch, still opens the
 //! recording. The receipt says so until the epoch has turned (see `epoch`).
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::{Error, Vault};
 use crate::{
     evidence::{HeldCopy, NewEntry, Receipt, Removal, Shred, ShredReason},
     ledger::{
-        Tx, audit, keys,
+        self, Tx, audit, holds, keys,
         marks::{self, Marked},
-        recordings,
+        recordings, revocations,
         shreds::{self, NewFence, NewReceipt, NextReceipt},
         work::{self, Kind, Lease},
     },
     model::{
+        actor::Actor,
         artefact::Leg,
         crash,
-        id::{ReceiptId, RecordingId},
-        recording::Recording,
+        id::{ReceiptId, RecordingId, RevocationId},
+        recording::{Recording, State},
+        revocation::Outcome,
         time::Timestamp,
     },
     policy::Permit,
@@ -46,28 +48,71 @@ pub struct Shredded {
     pub is_new: bool,
 }
 
+/// What came of letting go of recordings.
+#[derive(Clone, Debug, Default)]
+pub struct LetGo {
+    /// Those that are shredded, in the order in which they were named, each once.
+    pub shredded: Vec<Shredded>,
+    /// Those that a hold keeps.
+    pub held: Vec<RecordingId>,
+}
+
+/// Where a long shred says how many recordings it has dealt with, one unit after another.
+pub type SayCount<'a> = &'a (dyn Fn(usize) + Send + Sync);
+
+/// In whose name recordings are let go of, why, and what becomes of those that a hold keeps.
+#[derive(Clone, Copy)]
+pub(super) struct Cause<'a> {
+    pub(super) actor: Actor,
+    pub(super) reason: &'a ShredReason,
+    /// Whether they are closed, to be shredded when the hold ends; otherwise nothing happens to them.
+    pub(super) closes_held: bool,
+    /// The revocation that is told what came of each.
+    pub(super) revocation: Option<RevocationId>,
+}
+
 impl Vault {
     /// Shreds a recording. When this returns, no key of it exists in the ledger and nothing of it opens. Shredding twice is shredding once.
     ///
     /// # Errors
-    /// The ledger's; then nothing was done.
+    /// [`Error::Held`] if a hold keeps it; the ledger's. Then nothing was done.
     pub async fn shred(&self, permit: &Permit, recording: &Recording, reason: &ShredReason) -> Result<Shredded, Error> {
-        self.shred_all(permit, std::slice::from_ref(recording), reason).await?.pop().ok_or(Error::Gone)
+        let mut done = self.shred_all(permit, std::slice::from_ref(recording), reason).await?;
+        match done.held.pop() {
+            Some(held) => Err(Error::Held(held)),
+            None => done.shredded.pop().ok_or(Error::Gone),
+        }
     }
 
     /// Shreds recordings, some hundreds in each unit of work. Each has then what [`Self::shred`] gives it; those that were shredded before come
-    /// back with their receipts. They come back in their order, each once.
+    /// back with their receipts. Nothing happens to those that a hold keeps.
     ///
     /// # Errors
     /// The ledger's. What was committed by then stays shredded; to call this again is to go on.
-    pub async fn shred_all(&self, permit: &Permit, recordings: &[Recording], reason: &ShredReason) -> Result<Vec<Shredded>, Error> {
-        let mut done = BTreeMap::new();
+    pub async fn shred_all(&self, permit: &Permit, recordings: &[Recording], reason: &ShredReason) -> Result<LetGo, Error> {
+        let cause = Cause { actor: *permit.actor(), reason, closes_held: false, revocation: None };
+        self.let_go_of(cause, recordings, &|_| {}).await
+    }
+
+    /// Shreds recordings as [`Self::shred_all`], and closes those that a hold keeps: they are shredded when the last hold ends.
+    ///
+    /// # Errors
+    /// As [`Self::shred_all`].
+    pub async fn shred_or_close(&self, permit: &Permit, recordings: &[Recording], reason: &ShredReason) -> Result<LetGo, Error> {
+        let cause = Cause { actor: *permit.actor(), reason, closes_held: true, revocation: None };
+        self.let_go_of(cause, recordings, &|_| {}).await
+    }
+
+    pub(super) async fn let_go_of(&self, cause: Cause<'_>, recordings: &[Recording], say: SayCount<'_>) -> Result<LetGo, Error> {
+        let (mut done, mut held) = (BTreeMap::new(), Vec::new());
         for unit in self.by_leaf(recordings).await?.chunks(UNIT) {
-            let shredded = self.0.unit(|| self.fence(permit, unit, reason)).await?;
+            let let_go = self.0.unit(|| self.fence(cause, unit)).await?;
             crash::point("shred.after_commit");
-            done.extend(shredded.into_iter().map(|shredded| (shredded.recording, shredded)));
+            say(unit.len());
+            done.extend(let_go.shredded.into_iter().map(|shredded| (shredded.recording, shredded)));
+            held.extend(let_go.held);
         }
-        Ok(recordings.iter().filter_map(|recording| done.remove(&recording.id)).collect())
+        Ok(LetGo { shredded: recordings.iter().filter_map(|recording| done.remove(&recording.id)).collect(), held })
     }
 
     /// The recordings, each once. If they take more than one unit, those with their keys on one leaf page stand together, so that it is written
@@ -86,7 +131,7 @@ impl Vault {
     }
 
     /// One unit. Rows are locked in the same order as by every other: recordings, pages, the rest, and the head of the audit log last.
-    async fn fence(&self, permit: &Permit, unit: &[&Recording], reason: &ShredReason) -> Result<Vec<Shredded>, Error> {
+    async fn fence(&self, cause: Cause<'_>, unit: &[&Recording]) -> Result<LetGo, Error> {
         let vault = &*self.0;
         let now = vault.clock.now();
         let all: Vec<RecordingId> = unit.iter().map(|recording| recording.id).collect();
@@ -94,32 +139,45 @@ impl Vault {
         let fresh = recordings::mark_shredded(&mut tx, &all, now).await?;
         let (fresh, old): (Vec<&Recording>, Vec<&Recording>) = unit.iter().copied().partition(|recording| fresh.contains(&recording.id));
         let mut done = earlier(&mut tx, &old).await?;
-        if fresh.is_empty() {
+        let closed = if cause.closes_held { holds::close(&mut tx, &done.held, cause.reason, now).await? } else { BTreeSet::new() };
+        if fresh.is_empty() && closed.is_empty() && cause.revocation.is_none() {
             return Ok(done);
         }
         let ids: Vec<RecordingId> = fresh.iter().map(|recording| recording.id).collect();
         let mut destroyed = vault.destroy_keys(&mut tx, &ids, Leg::All).await?;
         work::cancel(&mut tx, Kind::Fetch, &ids).await?;
         work::enqueue(&mut tx, Kind::Remove, &ids, now).await?;
-        marks::set(&mut tx, Marked::Recording, &ids, now).await?;
+        if let Some(revocation) = cause.revocation {
+            let shredded = done.shredded.iter().map(|shredded| shredded.recording).chain(ids.iter().copied());
+            let outcomes = shredded.map(|id| (id, Outcome::Shredded)).chain(done.held.iter().map(|id| (*id, Outcome::Held)));
+            revocations::enter(&mut tx, revocation, &outcomes.collect::<Vec<_>>(), now).await?;
+            marks::set(&mut tx, Marked::Recording, &all, now).await?;
+        } else {
+            let changed: Vec<RecordingId> = ids.iter().chain(&closed).copied().collect();
+            marks::set(&mut tx, Marked::Recording, &changed, now).await?;
+        }
+        revocations::settle(&mut tx, &ids, now).await?;
 
         let named: Vec<ReceiptId> = ids.iter().map(|_| ReceiptId::random(&mut rand::rng())).collect();
-        let entry = |(id, receipt): (&RecordingId, &ReceiptId)| NewEntry::shred_fenced(now, *permit.actor(), *id, *receipt, reason);
-        let entries: Vec<NewEntry> = ids.iter().zip(&named).map(entry).collect();
-        let first = audit::append_all(&mut tx, &entries).await?;
+        let entry = |(id, receipt): (&RecordingId, &ReceiptId)| NewEntry::shred_fenced(now, cause.actor, *id, *receipt, cause.reason);
+        let closing = |id: &RecordingId| NewEntry::recording_revoked(now, cause.actor, *id, cause.revocation, cause.reason, None);
+        let entries: Vec<NewEntry> = ids.iter().zip(&named).map(entry).chain(closed.iter().map(closing)).collect();
+        let first = if entries.is_empty() { 0 } else { audit::append_all(&mut tx, &entries).await? };
         let (mut fences, mut receipts) = (Vec::with_capacity(ids.len()), Vec::with_capacity(ids.len()));
         for ((recording, receipt), seq) in fresh.into_iter().zip(named).zip(first..) {
             let (id, fingerprint) = (recording.id, destroyed.remove(&recording.id));
             let had_key = fingerprint.is_some();
             fences.push(NewFence { recording: id, receipt, seq, fingerprint });
-            let shred = Shred { vault: vault.id, receipt, recording, reason: reason.clone(), fenced_at: now, audit_seq: seq };
+            let shred = Shred { vault: vault.id, receipt, recording, reason: cause.reason.clone(), fenced_at: now, audit_seq: seq };
             let claims = Receipt::of(shred, copies(had_key, now, Removal::Pending), now);
             let jws = claims.sign(&vault.signer);
             receipts.push(NewReceipt { id: receipt, recording: id, state: claims.state().as_str(), jws: jws.clone(), had_key });
-            done.push(Shredded { recording: id, receipt, jws, fenced_at: now, is_new: true });
+            done.shredded.push(Shredded { recording: id, receipt, jws, fenced_at: now, is_new: true });
         }
-        shreds::insert_fences(&mut tx, &fences, now).await?;
-        shreds::insert_receipts(&mut tx, &receipts, now).await?;
+        if !fences.is_empty() {
+            shreds::insert_fences(&mut tx, &fences, now).await?;
+            shreds::insert_receipts(&mut tx, &receipts, now).await?;
+        }
         crash::point("shred.before_commit");
         tx.commit().await?;
         Ok(done)
@@ -160,19 +218,27 @@ impl Vault {
     }
 }
 
-/// The shreds that stand for recordings that are shredded already.
-async fn earlier(tx: &mut Tx, recordings: &[&Recording]) -> Result<Vec<Shredded>, Error> {
+/// What stands of recordings that were not marked: the shreds from before, and those that a hold keeps.
+async fn earlier(tx: &mut Tx, recordings: &[&Recording]) -> Result<LetGo, Error> {
     if recordings.is_empty() {
-        return Ok(Vec::new());
+        return Ok(LetGo::default());
     }
     let ids: Vec<RecordingId> = recordings.iter().map(|recording| recording.id).collect();
     let found = shreds::find_fences(tx, &ids).await?;
+    let shredded = |(recording, fenced_at, receipt, jws)| Shredded { recording, receipt, jws, fenced_at, is_new: false };
+    let shredded: Vec<Shredded> = found.into_iter().map(shredded).collect();
+    let fenced: BTreeSet<RecordingId> = shredded.iter().map(|shredded| shredded.recording).collect();
+    let left: Vec<RecordingId> = ids.into_iter().filter(|id| !fenced.contains(id)).collect();
+    let found = if left.is_empty() { Vec::new() } else { recordings::find_all(tx, &left).await? };
     // There is no such recording, or it lost its fence.
-    if found.len() != ids.len() {
+    if found.len() != left.len() || found.iter().any(|recording| recording.state == State::Shredded) {
         return Err(Error::Gone);
     }
-    let shredded = |(recording, fenced_at, receipt, jws)| Shredded { recording, receipt, jws, fenced_at, is_new: false };
-    Ok(found.into_iter().map(shredded).collect())
+    // The last hold was lifted between two statements.
+    if found.iter().any(|recording| recording.holds == 0) {
+        return Err(ledger::Error::Conflict.into());
+    }
+    Ok(LetGo { shredded, held: left })
 }
 
 /// What is known of each copy. The source's own is not this vault's to delete yet, and the receipt says that it does not know of it.

@@ -9,7 +9,7 @@ use aws_lc_rs::hmac;
 
 use super::{Error, Vault};
 use crate::{
-    keyring::{self, evidence_key},
+    keyring::{self, evidence_key, statement_key},
     model::{
         id::{ConsentId, SubjectId},
         subject::Address,
@@ -23,6 +23,19 @@ impl Vault {
         let mut hash = [0; 32];
         hash.copy_from_slice(hmac::sign(&key, address.expose().as_bytes()).as_ref());
         SubjectId::of_hash(&hash)
+    }
+
+    /// The id of a statement of consent with these fields in this order: told again, it is the same statement. A keyed hash, because an id is in the
+    /// audit log and must not tell what somebody may guess.
+    pub fn statement_id(&self, fields: &[&[u8]]) -> ConsentId {
+        let mut signing = hmac::Context::with_key(&hmac::Key::new(hmac::HMAC_SHA256, statement_key(&self.0.seed).expose()));
+        for field in fields {
+            signing.update(&(field.len() as u64).to_be_bytes());
+            signing.update(field);
+        }
+        let mut hash = [0; 32];
+        hash.copy_from_slice(signing.sign().as_ref());
+        ConsentId::of_hash(&hash)
     }
 
     /// Seals the evidence of a statement of consent.

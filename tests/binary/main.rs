@@ -9,6 +9,7 @@
 
 mod book;
 mod cli_checks;
+mod cli_consents;
 mod cli_custody;
 mod cli_init;
 mod cli_policy;

@@ -255,7 +255,7 @@ async fn the_key_page_is_rewritten_and_rows_from_before_do_not_help(database: Da
     };
     let key = tree::walk(leaf, &root, vault.made.vault).unwrap().page.key(entry.place.slot).unwrap();
     assert!(is_in_the_tree(&vault, &root, &key).await);
-    let heard = vault.process.flow.redeem(vault.audio(recorded.id).await.split('/').nth(3).unwrap()).await.unwrap();
+    let heard = vault.process.flow.redeem(vault.audio(recorded.id).await.split('/').nth(3).unwrap(), None).await.unwrap();
     let before = "CREATE TABLE kept_pages AS SELECT * FROM pages; CREATE TABLE kept_entries AS SELECT * FROM key_entries";
     vault.ground().run(before).await;
 

@@ -53,7 +53,7 @@ impl Listener {
 
 /// The pieces of a sound as they are released, with no network behind.
 async fn listening(vault: &TestVault, path: &str) -> BoxStream<'static, Result<Bytes, flow::Ended>> {
-    let heard = vault.process.flow.redeem(path.split('/').nth(3).unwrap()).await.unwrap();
+    let heard = vault.process.flow.redeem(path.split('/').nth(3).unwrap(), None).await.unwrap();
     vault.process.flow.listen(&heard, 0..heard.playable.len()).await.unwrap().boxed()
 }
 

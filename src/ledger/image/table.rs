@@ -305,6 +305,7 @@ const REVOCATIONS: &[Column] = &[
     text("reach"),
     text("target"),
     text("purposes"),
+    text("accounts"),
     text("reason"),
     text("actor"),
     int("revoked_at"),
@@ -312,6 +313,7 @@ const REVOCATIONS: &[Column] = &[
     maybe_text("cursor"),
     maybe_text("jws"),
     maybe_int("finished_at"),
+    int("due_at"),
 ];
 
 const PAGES: &[Column] = &[

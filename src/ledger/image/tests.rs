@@ -16,7 +16,7 @@ fn a_line_is_one_compact_array() {
         (Table::Vault, r#"["vlt_1",-9223372036854775808]"#),
         (Table::Epochs, r#"[9223372036854775807,"AAEC+/8=",6,"s",7,null,0]"#),
         (Table::Epochs, r#"[2,"",6,null,null,null,null]"#),
-        (Table::Policies, r#"["","\"\\\n\u0000","ünï/𝄞",1]"#),
+        (Table::Policies, r#"["","\"\\\n\u0000","ünï/𝄞",1,null]"#),
     ] {
         let image = Image::parse(table, text.as_bytes()).unwrap();
         assert_eq!(String::from_utf8(line(&image)).unwrap(), text);

@@ -3,6 +3,7 @@
 use std::{collections::BTreeSet, net::IpAddr, time::Duration};
 
 use cedar_policy::{EntityUid, PolicySet, Schema, ValidationMode, Validator};
+use proptest::prelude::*;
 
 use super::*;
 use crate::{
@@ -365,4 +366,91 @@ fn an_odd_condition_is_a_warning() {
     assert!(odd("true").ends_with("`when` of the purpose `quality-review`: it always holds"));
     assert!(odd("resource has team && resource.team == \"s\u{0430}les\"").contains("mixed scripts"));
     assert_eq!(odd("resource.conference"), "");
+}
+
+/// What conditions are made of, and what would end one early.
+fn any_words() -> impl Strategy<Value = String> {
+    let words = vec![
+        "principal",
+        "resource",
+        "context",
+        "action",
+        "has",
+        "in",
+        "like",
+        "is",
+        "if",
+        "then",
+        "else",
+        "true",
+        "false",
+        "queue",
+        "team",
+        "tier",
+        "now",
+        ".",
+        ",",
+        ";",
+        "(",
+        ")",
+        "[",
+        "]",
+        "{",
+        "}",
+        "&&",
+        "||",
+        "!",
+        "==",
+        "<",
+        "+",
+        "-",
+        "*",
+        "\"x\"",
+        "\"",
+        "//",
+        "\n",
+        "@",
+        "?",
+        "::",
+        "Recvault::Role::\"reviewer\"",
+        "Recvault::Tier::\"standard\"",
+        "Recvault::Action",
+        "permit",
+        "forbid",
+        "when",
+        "unless",
+        "ip(\"::1\")",
+        "duration(\"1h\")",
+        ".contains(",
+        ".offset(",
+        "1",
+        "9223372036854775808",
+        "\\",
+        "\u{202e}",
+        "é",
+    ];
+    proptest::collection::vec(proptest::sample::select(words), 0..14).prop_map(|words| words.join(" "))
+}
+
+#[test]
+fn any_condition_is_refused_or_stays_a_condition() {
+    let rules = Rules::parse("p", SHIPPED).unwrap();
+    let conditions = Conditions::new(&Vocabulary::of(rules.document()));
+    let all = rules.cedar().parse::<PolicySet>().unwrap().num_of_policies();
+    let purpose = "quality-review".parse().unwrap();
+    let mut runner = proptest::test_runner::TestRunner::default();
+    let tried = runner.run(&prop_oneof![3 => any_words(), 1 => "\\PC{0,200}"], |text| {
+        match conditions.check(&purpose, &text) {
+            Err(faults) => prop_assert!(!faults.is_empty()),
+            // What was taken is one condition of one rule, wherever it is put.
+            Ok(_) => {
+                let text = rules.cedar().replace(WHEN.trim_start_matches("when = \"").trim_end_matches('"'), &text);
+                prop_assert_eq!(text.parse::<PolicySet>().unwrap().num_of_policies(), all);
+            }
+        }
+        Ok(())
+    });
+    if let Err(broken) = tried {
+        panic!("{broken}");
+    }
 }

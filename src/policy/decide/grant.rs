@@ -56,6 +56,7 @@ pub struct Grant {
     tier: Tier,
     view: View,
     broke_glass: bool,
+    budget: Option<u32>,
     clause: Arc<str>,
     policy_version: Arc<str>,
     policy_digest: Arc<str>,
@@ -68,6 +69,7 @@ pub(super) struct Terms {
     pub(super) clause: Arc<str>,
     pub(super) view: View,
     pub(super) broke_glass: bool,
+    pub(super) budget: Option<u32>,
     pub(super) expires_at: Timestamp,
 }
 
@@ -82,6 +84,7 @@ impl Grant {
             tier: facts.recording.tier.clone(),
             view: terms.view,
             broke_glass: terms.broke_glass,
+            budget: terms.budget,
             clause: terms.clause,
             policy_version: rules.shared_version(),
             policy_digest: rules.shared_digest(),
@@ -122,6 +125,12 @@ impl Grant {
     /// Whether the tier asks for somebody else's approval and there is none: it was done without in an emergency, which raises an alarm.
     pub fn is_break_glass(&self) -> bool {
         self.broke_glass
+    }
+
+    /// How many recordings its principal may open for its purpose on one day (UTC), this one among them; `None`: any number. A decision looks at the day's count
+    /// before; who opens looks again, because others may run beside it.
+    pub fn budget(&self) -> Option<u32> {
+        self.budget
     }
 
     /// The clause of the policy that allowed it: `purposes/training`.

@@ -130,6 +130,8 @@ impl Reader<'_> {
 
     fn effective(&mut self, text: &At<String>) -> Option<Timestamp> {
         let date = Timestamp::parse_rfc3339(&text.value).or_else(|| Timestamp::parse_rfc3339(&format!("{}T00:00:00Z", text.value)));
+        // RFC 3339 knows no years before 0, and Cedar none either; nobody has a policy from before the epoch.
+        let date = date.filter(|date| date.as_millis() >= 0);
         if date.is_none() {
             let quoted = quote(&text.value);
             self.faults.add(

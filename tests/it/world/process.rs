@@ -38,6 +38,7 @@ impl Process {
         let address = listener.local_addr().unwrap();
         let public = public.map_or_else(|| format!("http://{address}"), str::to_owned);
         let router = api::router(flow.clone(), public.parse().unwrap(), &app.config.server);
+        let router = router.into_make_service_with_connect_info::<SocketAddr>();
         tasks.spawn(async move { axum::serve(listener, router).await.unwrap() });
         let (ledger, store) = (app.ledger, app.store);
         Self { flow, ledger, store, api: Caller::at(address), metrics: None, public, service: None, _tasks: tasks }

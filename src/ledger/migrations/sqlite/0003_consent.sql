@@ -16,7 +16,7 @@ CREATE INDEX recordings_by_retention ON recordings (tier, policy_digest, collect
 CREATE INDEX recordings_by_call ON recordings (call_sid) WHERE call_sid IS NOT NULL;
 CREATE INDEX recordings_by_conference ON recordings (conference_sid) WHERE conference_sid IS NOT NULL;
 CREATE INDEX recordings_quarantined ON recordings (quarantine_ends) WHERE quarantine_ends IS NOT NULL;
-CREATE INDEX recordings_revoked ON recordings (revoked_at, id) WHERE revoked_at IS NOT NULL;
+CREATE INDEX recordings_revoked ON recordings (revoked_at, id) WHERE revoked_at IS NOT NULL AND state <> 'shredded';
 
 -- Who took part in a conversation. A conversation without a row has one party that nobody knows.
 CREATE TABLE parties (
@@ -65,19 +65,21 @@ CREATE INDEX holds_by_review ON holds (review_at) WHERE lifted_at IS NULL;
 -- Revocations, however many recordings they reach. They reach what arrives later, too.
 CREATE TABLE revocations (
   id TEXT PRIMARY KEY,            -- rvk_…
-  reach TEXT NOT NULL,            -- subject | recording | account
-  target TEXT NOT NULL,           -- sub_…, rec_… or AC…
+  reach TEXT NOT NULL,            -- subject | recording | account | conversation
+  target TEXT NOT NULL,           -- sub_…, rec_…, AC…, CA… or CF…
   purposes TEXT NOT NULL,         -- JSON array; empty: everything, and what is reached is shredded
+  accounts TEXT NOT NULL,         -- JSON array: only recordings of these accounts are reached; empty: of all
   reason TEXT NOT NULL,           -- a code
   actor TEXT NOT NULL,
   revoked_at INTEGER NOT NULL,    -- it covers what was collected until then
   state TEXT NOT NULL,            -- running | done
   cursor TEXT,                    -- last recording that was dealt with, in the order of ids; for going on
   jws TEXT,                       -- signed receipt for the whole, once done
-  finished_at INTEGER
+  finished_at INTEGER,
+  due_at INTEGER NOT NULL          -- until when somebody is at it; then anybody may go on
 );
 CREATE INDEX revocations_by_target ON revocations (target, revoked_at);
-CREATE INDEX revocations_running ON revocations (revoked_at) WHERE state = 'running';
+CREATE INDEX revocations_running ON revocations (due_at) WHERE state = 'running';
 
 -- What a revocation did to each recording that it reaches.
 CREATE TABLE revoked (
@@ -87,6 +89,9 @@ CREATE TABLE revoked (
   PRIMARY KEY (recording_id, revocation_id)
 );
 CREATE INDEX revoked_by_revocation ON revoked (revocation_id, outcome);
+
+-- Recordings that were closed without a fence: every process looks for them while it streams.
+CREATE INDEX audit_revoked ON audit (seq) WHERE event = 'recording.revoked';
 
 -- Requests for the approval of a second person.
 CREATE TABLE approvals (
@@ -112,6 +117,8 @@ CREATE TABLE budgets (
   used INTEGER NOT NULL,
   PRIMARY KEY (token_id, purpose, day)
 );
+-- For counting emergencies without reading the log.
+CREATE INDEX audit_broken_glass ON audit (at) WHERE event = 'glass.broken';
 
 ALTER TABLE grants ADD COLUMN ticket TEXT;
 ALTER TABLE grants ADD COLUMN break_glass INTEGER NOT NULL DEFAULT 0;

@@ -1,0 +1,172 @@
+//! The approval of a second person over HTTP: asked for, listed, decided.
+
+use axum::{Json, extract::State, http::StatusCode};
+use serde::{Deserialize, Serialize};
+
+use super::{
+    Api, Problem,
+    catalogue::{cursor, parse_cursor},
+    gate::{Bearer, Document, Id, Params},
+    network::Network,
+};
+use crate::{
+    flow::{Asking, Request},
+    ledger::approvals::{ApprovalRow, Stage},
+    model::{
+        access::Ticket,
+        id::{ApprovalId, RecordingId, TokenId},
+        name::Purpose,
+        time::Timestamp,
+    },
+};
+
+/// For what, and why.
+#[derive(Deserialize, utoipa::ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct ApprovalRequest {
+    /// A purpose of the privacy policy.
+    #[schema(value_type = String)]
+    purpose: Purpose,
+    /// Why, for who is to approve it; at most 1000 characters. It is kept sealed, and dies with the recording.
+    justification: String,
+    /// The number of a case in another system, where the purpose asks for it.
+    #[schema(value_type = Option<String>)]
+    ticket: Option<Ticket>,
+}
+
+/// A request for approval.
+#[derive(Serialize, utoipa::ToSchema)]
+pub(super) struct ApprovalBody {
+    #[schema(value_type = String)]
+    id: ApprovalId,
+    #[schema(value_type = String)]
+    recording_id: RecordingId,
+    purpose: String,
+    /// Who asks: the id of their token.
+    #[schema(value_type = String)]
+    requested_by: TokenId,
+    state: Stage,
+    #[schema(value_type = String)]
+    requested_at: Timestamp,
+    /// From then on it counts no more: the request, and once approved, the approval.
+    #[schema(value_type = String)]
+    expires_at: Timestamp,
+    #[schema(value_type = Option<String>)]
+    decided_at: Option<Timestamp>,
+    /// Who decided: the id of their token.
+    #[schema(value_type = Option<String>)]
+    decided_by: Option<TokenId>,
+}
+
+/// A request as who may approve it sees it.
+#[derive(Serialize, utoipa::ToSchema)]
+pub(super) struct WaitingBody {
+    #[serde(flatten)]
+    approval: ApprovalBody,
+    tier: String,
+    /// Why they ask, in their own words. That it was shown to you is written down.
+    justification: Option<String>,
+}
+
+/// A page of requests.
+#[derive(Serialize, utoipa::ToSchema)]
+pub(super) struct ApprovalsBody {
+    /// Oldest first.
+    items: Vec<WaitingBody>,
+    /// Give it as `cursor` for the next page; null on the last.
+    next_cursor: Option<String>,
+}
+
+/// Which requests to list.
+#[derive(Deserialize, utoipa::IntoParams)]
+#[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
+pub(super) struct ApprovalsParams {
+    /// Only at this stage; of those that wait, only the ones that count still.
+    state: Option<Stage>,
+    /// 1 to 1000; 100 if not given.
+    limit: Option<u16>,
+    /// `next_cursor` of the page before.
+    cursor: Option<String>,
+}
+
+/// A decision.
+#[derive(Deserialize, utoipa::ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Verdict {
+    /// Whether it is approved. `false` also takes an approval back.
+    approve: bool,
+}
+
+/// Asks that somebody else approve. A request that waits already is given back.
+#[utoipa::path(post, path = "/v1/recordings/{id}/approvals", tag = "approvals", params(("id" = String, Path)), security(("bearer" = [])),
+    request_body = ApprovalRequest,
+    responses((status = 201, body = ApprovalBody), (status = 200, body = ApprovalBody), (status = 400, body = Problem), (status = 401, body = Problem),
+        (status = 403, body = Problem), (status = 404, body = Problem), (status = 410, body = Problem)))]
+pub(super) async fn request(
+    State(api): State<Api>,
+    Bearer(principal): Bearer,
+    Network(network): Network,
+    Id(id): Id<RecordingId>,
+    Document(request): Document<ApprovalRequest>,
+) -> Result<(StatusCode, Json<ApprovalBody>), Problem> {
+    let ApprovalRequest { purpose, justification, ticket } = request;
+    let asking = Asking { ticket, network, ..Asking::new(purpose, Some(&justification)) };
+    let (row, is_new) = api.flow.ask_for_approval(&principal, id, &asking).await?;
+    let status = if is_new { StatusCode::CREATED } else { StatusCode::OK };
+    Ok((status, Json(row.into())))
+}
+
+/// Lists the requests that the bearer may decide on, oldest first.
+#[utoipa::path(get, path = "/v1/approvals", tag = "approvals", params(ApprovalsParams), security(("bearer" = [])),
+    responses((status = 200, body = ApprovalsBody), (status = 400, body = Problem), (status = 401, body = Problem), (status = 403, body = Problem)))]
+pub(super) async fn list(
+    State(api): State<Api>,
+    Bearer(principal): Bearer,
+    Params(params): Params<ApprovalsParams>,
+) -> Result<Json<ApprovalsBody>, Problem> {
+    let limit = params.limit.unwrap_or(100);
+    if !(1..=1000).contains(&limit) {
+        return Err(Problem::bad_request("`limit` must be 1 to 1000"));
+    }
+    let after = params.cursor.as_deref().map(parse_cursor).transpose()?;
+    let page = api.flow.approvals(&principal, params.state, after, limit).await?;
+    let items = page.items.into_iter().map(WaitingBody::from).collect();
+    Ok(Json(ApprovalsBody { items, next_cursor: page.next.map(|(at, id)| cursor(at, id)) }))
+}
+
+/// Decides on somebody else's request. To say the same again changes nothing.
+#[utoipa::path(post, path = "/v1/approvals/{id}", tag = "approvals", params(("id" = String, Path)), security(("bearer" = [])), request_body = Verdict,
+    responses((status = 200, body = ApprovalBody), (status = 401, body = Problem), (status = 403, body = Problem), (status = 404, body = Problem),
+        (status = 409, body = Problem), (status = 410, body = Problem)))]
+pub(super) async fn decide(
+    State(api): State<Api>,
+    Bearer(principal): Bearer,
+    Id(id): Id<ApprovalId>,
+    Document(verdict): Document<Verdict>,
+) -> Result<Json<ApprovalBody>, Problem> {
+    Ok(Json(api.flow.decide_approval(&principal, id, verdict.approve).await?.into()))
+}
+
+impl From<ApprovalRow> for ApprovalBody {
+    fn from(row: ApprovalRow) -> Self {
+        Self {
+            id: row.id,
+            recording_id: row.recording,
+            purpose: row.purpose.to_string(),
+            requested_by: row.token,
+            state: row.stage,
+            requested_at: row.requested_at,
+            expires_at: row.expires_at,
+            decided_at: row.decided_at,
+            decided_by: row.decided_by,
+        }
+    }
+}
+
+impl From<Request> for WaitingBody {
+    fn from(request: Request) -> Self {
+        let justification = request.justification.map(|text| text.to_string());
+        Self { approval: request.row.into(), tier: request.tier.to_string(), justification }
+    }
+}

@@ -1,0 +1,258 @@
+//! Statements of consent over HTTP.
+//!
+//! INVARIANT: an answer holds no number and no evidence, and a fault does not repeat what it is about.
+
+use axum::{Json, extract::State, http::StatusCode};
+use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD as BASE64URL};
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+use super::{
+    Api, Problem,
+    gate::{Bearer, Document, Params},
+};
+use crate::{
+    flow::{NewStatement, StatementPage},
+    ledger::consents::ConsentRow,
+    model::{
+        actor::Actor,
+        consent::{Answer, Method, Whom},
+        id::ConsentId,
+        name::{LegName, Purpose},
+        subject::{Address, Conversation},
+        time::Timestamp,
+    },
+    policy::Action,
+};
+
+/// The most statements in one request.
+const MAX_ITEMS: usize = 1000;
+
+/// A statement of consent; for the description of the interface. About a person: `subject`. About who took part in a conversation: `call` or
+/// `conference`, with the place of one of them in `leg`, or without for everybody.
+#[derive(utoipa::ToSchema)]
+#[expect(dead_code, reason = "read by hand, so that no fault repeats a number")]
+pub(super) struct StatementRequest {
+    /// A number in international form, or an address with `sip:` or `client:`. It is kept as a keyed hash, and sealed.
+    subject: Option<String>,
+    /// A call's SID.
+    call: Option<String>,
+    /// A conference's SID.
+    conference: Option<String>,
+    /// A place in it, as its parties are named.
+    leg: Option<String>,
+    /// Purposes of the policy, or `recording`; empty or not given: all.
+    purposes: Option<Vec<String>>,
+    answer: Answer,
+    method: Method,
+    /// Where the evidence is; at most 1000 characters. It is kept sealed.
+    evidence: Option<String>,
+    /// The text that was disclosed; its SHA-256 is kept.
+    disclosure: Option<String>,
+    /// The SHA-256 instead.
+    disclosure_sha256: Option<String>,
+    /// The version of the policy that it was said under. Not given: the one in force, if `at` is not given either.
+    policy_version: Option<String>,
+    /// When it was said, RFC 3339; not given: now. The method `import` needs it.
+    at: Option<String>,
+}
+
+/// Statements that stand.
+#[derive(Serialize, utoipa::ToSchema)]
+pub(super) struct RecordedBody {
+    /// Their ids, in their order. The same statement told twice has one.
+    #[schema(value_type = Vec<String>)]
+    ids: Vec<ConsentId>,
+    /// How many of them were not known before.
+    recorded: usize,
+    /// Recordings that were released from quarantine.
+    released: u64,
+    /// Recordings that were put in quarantine.
+    quarantined: u64,
+}
+
+/// Whose statements.
+#[derive(Deserialize, utoipa::IntoParams)]
+#[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
+pub(super) struct ListParams {
+    /// A number or address. A query string is written down by proxies: `POST /v1/consents/search` is not.
+    subject: String,
+    /// 1 to 1000; 100 if not given.
+    limit: Option<u16>,
+    /// `next_cursor` of the page before.
+    cursor: Option<String>,
+}
+
+/// Whose statements; for the description of the interface.
+#[derive(utoipa::ToSchema)]
+#[expect(dead_code, reason = "read by hand, so that no fault repeats a number")]
+pub(super) struct SearchRequest {
+    /// A number or address.
+    subject: String,
+    /// 1 to 1000; 100 if not given.
+    limit: Option<u16>,
+    /// `next_cursor` of the page before.
+    cursor: Option<String>,
+}
+
+/// A page of statements.
+#[derive(Serialize, utoipa::ToSchema)]
+pub(super) struct StatementsBody {
+    /// Oldest first.
+    items: Vec<StatementBody>,
+    /// Give it as `cursor` for the next page; null on the last.
+    next_cursor: Option<String>,
+}
+
+/// A statement, without address and evidence.
+#[derive(Serialize, utoipa::ToSchema)]
+pub(super) struct StatementBody {
+    #[schema(value_type = String)]
+    id: ConsentId,
+    /// The conversation it is about; null if it is about the person in every conversation.
+    #[schema(value_type = Option<String>)]
+    conversation: Option<Conversation>,
+    /// The place in it; null: everybody in it.
+    #[schema(value_type = Option<String>)]
+    leg: Option<LegName>,
+    /// Empty: all.
+    #[schema(value_type = Vec<String>)]
+    purposes: Vec<Purpose>,
+    answer: Answer,
+    method: Method,
+    disclosure_sha256: Option<String>,
+    policy_version: Option<String>,
+    #[schema(value_type = String)]
+    at: Timestamp,
+    #[schema(value_type = String)]
+    recorded_at: Timestamp,
+    /// A token's id, `operator` or `vault`.
+    #[schema(value_type = String)]
+    recorded_by: Actor,
+}
+
+/// Records statements of consent: one, or up to 1000 as `{"items": […]}`; all or none. A withdrawal also needs leave to revoke.
+#[utoipa::path(post, path = "/v1/consents", tag = "consent", security(("bearer" = [])), request_body = StatementRequest,
+    responses((status = 201, body = RecordedBody), (status = 400, body = Problem), (status = 401, body = Problem), (status = 403, body = Problem),
+        (status = 404, body = Problem), (status = 413, body = Problem)))]
+pub(super) async fn record(
+    State(api): State<Api>,
+    bearer: Bearer,
+    Document(request): Document<Value>,
+) -> Result<(StatusCode, Json<RecordedBody>), Problem> {
+    let permit = bearer.permit(&api, Action::Consent, None).await?;
+    let statements = read(&request).map_err(Problem::bad_request)?;
+    if statements.iter().any(|told| told.answer == Answer::Withdrawn) {
+        bearer.permit(&api, Action::Revoke, None).await?;
+    }
+    let recorded = api.flow.record_consents(&permit, statements).await?;
+    let (released, quarantined) = (recorded.settled.released, recorded.settled.quarantined);
+    Ok((StatusCode::CREATED, Json(RecordedBody { ids: recorded.ids, recorded: recorded.fresh, released, quarantined })))
+}
+
+/// Lists what somebody said, oldest first; also what was said at places in conversations that were theirs.
+#[utoipa::path(get, path = "/v1/consents", tag = "consent", params(ListParams), security(("bearer" = [])),
+    responses((status = 200, body = StatementsBody), (status = 400, body = Problem), (status = 401, body = Problem), (status = 403, body = Problem)))]
+pub(super) async fn list(
+    State(api): State<Api>,
+    bearer: Bearer,
+    Params(params): Params<ListParams>,
+) -> Result<Json<StatementsBody>, Problem> {
+    page(&api, &bearer, Some(&params.subject), params.limit, params.cursor.as_deref()).await
+}
+
+/// The same, with the number where no proxy writes it down.
+#[utoipa::path(post, path = "/v1/consents/search", tag = "consent", security(("bearer" = [])), request_body = SearchRequest,
+    responses((status = 200, body = StatementsBody), (status = 400, body = Problem), (status = 401, body = Problem), (status = 403, body = Problem)))]
+pub(super) async fn search(
+    State(api): State<Api>,
+    bearer: Bearer,
+    Document(request): Document<Value>,
+) -> Result<Json<StatementsBody>, Problem> {
+    let text = |name: &str| request.get(name).and_then(Value::as_str);
+    let limit = request.get("limit").map(|limit| limit.as_u64().and_then(|limit| u16::try_from(limit).ok()).unwrap_or(0));
+    page(&api, &bearer, text("subject"), limit, text("cursor")).await
+}
+
+async fn page(
+    api: &Api,
+    bearer: &Bearer,
+    subject: Option<&str>,
+    limit: Option<u16>,
+    cursor: Option<&str>,
+) -> Result<Json<StatementsBody>, Problem> {
+    let permit = bearer.permit(api, Action::Consent, None).await?;
+    let limit = limit.unwrap_or(100);
+    if !(1..=1000).contains(&limit) {
+        return Err(Problem::bad_request("`limit` must be 1 to 1000"));
+    }
+    let subject = subject.ok_or("expected a text".to_owned()).and_then(|text| Address::parse(text).map_err(|error| error.to_string()));
+    let subject = subject.map_err(|why| Problem::bad_request(format!("`subject`: {why}")))?;
+    let after = cursor.map(parse_cursor).transpose()?;
+    Ok(Json(api.flow.consents_of(&permit, &subject, after, limit).await?.into()))
+}
+
+/// Reads the statements of a request: every fault, each with the number of its item.
+fn read(request: &Value) -> Result<Vec<NewStatement>, String> {
+    let Some(items) = request.get("items") else {
+        return NewStatement::from_json(request).map(|told| vec![told]).map_err(|faults| sentences(None, &faults).join("; "));
+    };
+    let items = items.as_array().filter(|_| request.as_object().is_some_and(|members| members.len() == 1));
+    let items = items.filter(|items| (1..=MAX_ITEMS).contains(&items.len()));
+    let items = items.ok_or_else(|| format!("expected one statement, or `{{\"items\": […]}}` with 1 to {MAX_ITEMS} and nothing else"))?;
+    let (mut statements, mut faults) = (Vec::with_capacity(items.len()), Vec::new());
+    for (number, item) in (1..).zip(items) {
+        match NewStatement::from_json(item) {
+            Ok(told) => statements.push(told),
+            Err(found) => faults.extend(sentences(Some(number), &found)),
+        }
+    }
+    match faults.len() {
+        0 => Ok(statements),
+        count => Err(format!("{count} faults; nothing was recorded: {}", faults.into_iter().take(100).collect::<Vec<_>>().join("; "))),
+    }
+}
+
+fn sentences(number: Option<usize>, faults: &[crate::flow::FieldFault]) -> Vec<String> {
+    let place = number.map(|number| format!("item {number}, ")).unwrap_or_default();
+    faults.iter().map(|fault| format!("{place}{fault}")).collect()
+}
+
+/// A cursor is opaque to callers: the place of the last item, in base64url.
+fn parse_cursor(text: &str) -> Result<(Timestamp, ConsentId), Problem> {
+    let plain = BASE64URL.decode(text).ok().and_then(|bytes| String::from_utf8(bytes).ok());
+    let parsed = plain.as_deref().and_then(|plain| plain.split_once('/')).and_then(|(at, id)| Some((at.parse().ok()?, id.parse().ok()?)));
+    let (at, id) = parsed.ok_or_else(|| Problem::bad_request("`cursor` is not a `next_cursor` of this list"))?;
+    Ok((Timestamp::from_millis(at), id))
+}
+
+impl From<StatementPage> for StatementsBody {
+    fn from(page: StatementPage) -> Self {
+        let next_cursor = page.next.map(|(at, id)| BASE64URL.encode(format!("{}/{id}", at.as_millis())));
+        Self { items: page.items.into_iter().map(StatementBody::from).collect(), next_cursor }
+    }
+}
+
+impl From<ConsentRow> for StatementBody {
+    fn from(row: ConsentRow) -> Self {
+        let said = row.statement;
+        let (conversation, leg) = match said.whom {
+            Whom::Subject(_) => (None, None),
+            Whom::Leg(conversation, leg) => (Some(conversation), leg),
+        };
+        Self {
+            id: said.id,
+            conversation,
+            leg,
+            purposes: said.purposes.into_iter().collect(),
+            answer: said.answer,
+            method: said.method,
+            disclosure_sha256: said.disclosure,
+            policy_version: said.policy_version,
+            at: said.at,
+            recorded_at: said.recorded_at,
+            recorded_by: row.recorded_by,
+        }
+    }
+}

@@ -1,0 +1,50 @@
+//! Corrections over HTTP.
+
+use std::collections::BTreeMap;
+
+use axum::{Json, extract::State};
+use serde::Deserialize;
+use serde_json::Value;
+
+use super::{
+    Api, Problem,
+    catalogue::RecordingBody,
+    gate::{Bearer, Document, Id},
+    parties,
+};
+use crate::{
+    flow::Correction,
+    model::{id::RecordingId, name::Label},
+    policy::Action,
+};
+
+/// What is to be put right.
+#[derive(Deserialize, utoipa::ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct CorrectionRequest {
+    /// New values by label, of the labels that the policy declares; 1 to 64 characters, and never personal data. Null takes a label away; those that are
+    /// not named stay as they are.
+    #[schema(value_type = BTreeMap<String, Option<String>>)]
+    #[serde(default)]
+    labels: BTreeMap<Label, Option<String>>,
+    /// Who really had a place in its conversation, by `leg` and `number` as they are named at first; without a number: nobody who is known.
+    #[schema(value_type = Vec<Object>)]
+    parties: Option<Value>,
+}
+
+/// Corrects what the catalogue says of a recording. Which fields is written down, their values are not.
+#[utoipa::path(patch, path = "/v1/recordings/{id}", tag = "recordings", params(("id" = String, Path)), security(("bearer" = [])),
+    request_body = CorrectionRequest,
+    responses((status = 200, body = RecordingBody), (status = 400, body = Problem), (status = 401, body = Problem), (status = 403, body = Problem),
+        (status = 404, body = Problem), (status = 410, body = Problem)))]
+pub(super) async fn correct(
+    State(api): State<Api>,
+    bearer: Bearer,
+    Id(id): Id<RecordingId>,
+    Document(request): Document<CorrectionRequest>,
+) -> Result<Json<RecordingBody>, Problem> {
+    let permit = bearer.permit(&api, Action::Correct, Some(id)).await?;
+    let parties = request.parties.as_ref().map(parties::read_all).transpose().map_err(Problem::bad_request)?;
+    let correction = Correction { labels: request.labels, parties: parties.unwrap_or_default() };
+    Ok(Json(api.flow.correct(&permit, id, &correction).await?.into()))
+}

@@ -1,0 +1,62 @@
+//! Exports over HTTP: everything about one person, as an archive.
+
+use axum::{
+    body::Body,
+    extract::State,
+    http::header,
+    response::{IntoResponse as _, Response},
+};
+use serde::Deserialize;
+use serde_json::Value;
+
+use super::{
+    Api, Problem,
+    gate::{Bearer, Document},
+    network::Network,
+};
+use crate::{
+    flow::Asking,
+    model::{
+        access::Ticket,
+        name::Purpose,
+        subject::{Address, InvalidAddress},
+    },
+};
+
+/// About whom, and why.
+#[derive(Deserialize, utoipa::ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct ExportRequest {
+    /// The person's telephone number in international form, or their `sip:` or `client:` address.
+    #[schema(value_type = String)]
+    subject: Value,
+    /// A purpose of the privacy policy, such as `subject-request`.
+    #[schema(value_type = String)]
+    purpose: Purpose,
+    /// The reason in one's own words, where the purpose asks for it; at most 1000 characters.
+    justification: Option<String>,
+    /// The number of a case in another system, where the purpose asks for it.
+    #[schema(value_type = Option<String>)]
+    ticket: Option<Ticket>,
+}
+
+/// Hands out everything about a person: a tar archive with a manifest, statements of consent, their recordings, and who listened and why. It is put together
+/// while it is read; an archive that does not end with its two blocks of zeros broke off.
+#[utoipa::path(post, path = "/v1/exports", tag = "subjects", security(("bearer" = [])), request_body = ExportRequest,
+    responses((status = 200, content_type = "application/x-tar"), (status = 400, body = Problem), (status = 401, body = Problem),
+        (status = 403, body = Problem), (status = 404, body = Problem)))]
+pub(super) async fn create(
+    State(api): State<Api>,
+    Bearer(principal): Bearer,
+    Network(network): Network,
+    Document(request): Document<ExportRequest>,
+) -> Result<Response, Problem> {
+    let ExportRequest { subject, purpose, justification, ticket } = request;
+    // Not by `serde`, whose faults repeat what they found: it may be a number without quotes.
+    let address = subject.as_str().map_or(Err(InvalidAddress), Address::parse);
+    let address = address.map_err(|error| Problem::bad_request(format!("`subject`: {error}")))?;
+    let asking = Asking { ticket, network, ..Asking::new(purpose, justification.as_deref()) };
+    let archive = api.flow.export(&principal, &address, &asking).await?;
+    let headers = [(header::CONTENT_TYPE, "application/x-tar"), (header::CONTENT_DISPOSITION, "attachment; filename=\"export.tar\"")];
+    Ok((headers, Body::from_stream(archive)).into_response())
+}

@@ -1,0 +1,191 @@
+//! Holds over HTTP.
+
+use axum::{
+    Json,
+    extract::{FromRequestParts, Path, State},
+    http::request::Parts,
+};
+use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD as BASE64URL};
+use serde::{Deserialize, Serialize};
+
+use super::{
+    Api, Problem,
+    gate::{Bearer, Document, Params},
+};
+use crate::{
+    evidence::ShredReason,
+    flow::NewHold,
+    ledger::holds::{HoldFilter, HoldRow},
+    model::{
+        hold::Authority,
+        id::{ReceiptId, RecordingId},
+        name::{HoldName, Purpose},
+        time::Timestamp,
+    },
+    policy::Action,
+};
+
+/// A recording and the name of a hold, from the path; what is not one is not found.
+pub(super) struct Named(RecordingId, HoldName);
+
+impl FromRequestParts<Api> for Named {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, api: &Api) -> Result<Self, Problem> {
+        let Path((id, name)) = Path::<(String, String)>::from_request_parts(parts, api).await.map_err(|_| Problem::not_found())?;
+        let id = id.parse().map_err(|_| Problem::not_found())?;
+        Ok(Self(id, name.parse().map_err(|error: crate::model::name::InvalidName| Problem::bad_request(error.to_string()))?))
+    }
+}
+
+/// What a hold says.
+#[derive(Deserialize, utoipa::ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct HoldRequest {
+    /// The purpose of the policy that stays open under it when everything else is closed.
+    #[schema(value_type = String)]
+    purpose: Purpose,
+    /// A short code such as `litigation`: lower-case letters, digits and `-`, at most 64.
+    #[schema(value_type = String)]
+    reason: ShredReason,
+    /// Who demands it, such as a court and its file number: 1 to 200 characters in one line. It must not name a person.
+    #[schema(value_type = String)]
+    authority: Authority,
+    /// When somebody must look whether it is still needed; RFC 3339.
+    #[schema(value_type = String)]
+    review_at: Timestamp,
+}
+
+/// A hold.
+#[derive(Serialize, utoipa::ToSchema)]
+pub(super) struct HoldBody {
+    name: String,
+    purpose: String,
+    reason: String,
+    authority: String,
+    #[schema(value_type = String)]
+    review_at: Timestamp,
+    #[schema(value_type = String)]
+    placed_at: Timestamp,
+    /// Null while it stands.
+    #[schema(value_type = Option<String>)]
+    lifted_at: Option<Timestamp>,
+}
+
+impl From<HoldRow> for HoldBody {
+    fn from(hold: HoldRow) -> Self {
+        Self {
+            name: hold.name.to_string(),
+            purpose: hold.purpose.to_string(),
+            reason: hold.reason.to_string(),
+            authority: hold.authority.to_string(),
+            review_at: hold.review_at,
+            placed_at: hold.placed_at,
+            lifted_at: hold.lifted_at,
+        }
+    }
+}
+
+/// A hold that was lifted.
+#[derive(Serialize, utoipa::ToSchema)]
+pub(super) struct LiftedBody {
+    #[serde(flatten)]
+    hold: HoldBody,
+    /// How many holds still stand.
+    holds_left: i64,
+    /// The receipt, where the recording had been revoked and this was the last hold.
+    #[schema(value_type = Option<String>)]
+    receipt_id: Option<ReceiptId>,
+}
+
+/// Places a hold, or changes what it says. Repeating it changes nothing.
+#[utoipa::path(put, path = "/v1/recordings/{id}/holds/{name}", tag = "holds", params(("id" = String, Path), ("name" = String, Path)),
+    security(("bearer" = [])), request_body = HoldRequest,
+    responses((status = 200, body = HoldBody), (status = 400, body = Problem), (status = 401, body = Problem), (status = 403, body = Problem),
+        (status = 404, body = Problem), (status = 410, body = Problem)))]
+pub(super) async fn place(
+    State(api): State<Api>,
+    bearer: Bearer,
+    Named(id, name): Named,
+    Document(request): Document<HoldRequest>,
+) -> Result<Json<HoldBody>, Problem> {
+    let permit = bearer.permit(&api, Action::Hold, Some(id)).await?;
+    let HoldRequest { purpose, reason, authority, review_at } = request;
+    let placed = api.flow.place_hold(&permit, id, &NewHold { name, purpose, reason, authority, review_at }).await?;
+    Ok(Json(placed.into()))
+}
+
+/// Lifts a hold. A recording that was revoked meanwhile is shredded when its last hold is lifted.
+#[utoipa::path(delete, path = "/v1/recordings/{id}/holds/{name}", tag = "holds", params(("id" = String, Path), ("name" = String, Path)),
+    security(("bearer" = [])),
+    responses((status = 200, body = LiftedBody), (status = 401, body = Problem), (status = 403, body = Problem), (status = 404, body = Problem)))]
+pub(super) async fn lift(State(api): State<Api>, bearer: Bearer, Named(id, name): Named) -> Result<Json<LiftedBody>, Problem> {
+    let permit = bearer.permit(&api, Action::Hold, Some(id)).await?;
+    let lifted = api.flow.lift_hold(&permit, id, &name, false).await?;
+    Ok(Json(LiftedBody { hold: lifted.hold.into(), holds_left: lifted.left, receipt_id: lifted.receipt }))
+}
+
+/// Which holds to list.
+#[derive(Deserialize, utoipa::IntoParams)]
+#[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
+pub(super) struct HoldParams {
+    /// Only those that keep a recording which would be shredded without them.
+    #[serde(default)]
+    conflicts: bool,
+    /// Only those that must be looked at before this time; RFC 3339.
+    #[param(value_type = Option<String>)]
+    review_before: Option<Timestamp>,
+    /// 1 to 1000; 100 if not given.
+    limit: Option<u16>,
+    /// `next_cursor` of the page before.
+    cursor: Option<String>,
+}
+
+/// A page of holds.
+#[derive(Serialize, utoipa::ToSchema)]
+pub(super) struct HoldsBody {
+    /// Those first that must be looked at first.
+    items: Vec<HeldBody>,
+    /// Give it as `cursor` for the next page; null on the last.
+    next_cursor: Option<String>,
+}
+
+/// A hold with the recording that it keeps.
+#[derive(Serialize, utoipa::ToSchema)]
+pub(super) struct HeldBody {
+    #[schema(value_type = String)]
+    recording_id: RecordingId,
+    /// Since when the recording would be shredded, were there no hold; null if nobody wants that.
+    #[schema(value_type = Option<String>)]
+    revoked_at: Option<Timestamp>,
+    #[serde(flatten)]
+    hold: HoldBody,
+}
+
+/// Lists the holds that stand.
+#[utoipa::path(get, path = "/v1/holds", tag = "holds", params(HoldParams), security(("bearer" = [])),
+    responses((status = 200, body = HoldsBody), (status = 400, body = Problem), (status = 401, body = Problem), (status = 403, body = Problem)))]
+pub(super) async fn list(State(api): State<Api>, bearer: Bearer, Params(params): Params<HoldParams>) -> Result<Json<HoldsBody>, Problem> {
+    let permit = bearer.permit(&api, Action::Hold, None).await?;
+    let limit = params.limit.unwrap_or(100);
+    if !(1..=1000).contains(&limit) {
+        return Err(Problem::bad_request("`limit` must be 1 to 1000"));
+    }
+    let after = params.cursor.as_deref().map(parse_cursor).transpose()?;
+    let filter = HoldFilter { conflicts: params.conflicts, review_before: params.review_before, after, ..HoldFilter::default() };
+    let page = api.flow.holds(&permit, filter, limit).await?;
+    let item = |(hold, revoked_at): (HoldRow, _)| HeldBody { recording_id: hold.recording, revoked_at, hold: hold.into() };
+    let next_cursor = page.next.map(|(at, id, name)| BASE64URL.encode(format!("{}/{id}/{name}", at.as_millis())));
+    Ok(Json(HoldsBody { items: page.items.into_iter().map(item).collect(), next_cursor }))
+}
+
+fn parse_cursor(text: &str) -> Result<(Timestamp, RecordingId, HoldName), Problem> {
+    let plain = BASE64URL.decode(text).ok().and_then(|bytes| String::from_utf8(bytes).ok());
+    let parsed = plain.as_deref().and_then(|plain| {
+        let (at, rest) = plain.split_once('/')?;
+        let (id, name) = rest.split_once('/')?;
+        Some((Timestamp::from_millis(at.parse().ok()?), id.parse().ok()?, name.parse().ok()?))
+    });
+    parsed.ok_or_else(|| Problem::bad_request("`cursor` is not a `next_cursor` of this list"))
+}

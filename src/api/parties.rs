@@ -1,0 +1,144 @@
+//! Parties over HTTP: who takes part in a call or a conference.
+//!
+//! INVARIANT: a number goes in and never comes out.
+
+use axum::{Json, extract::State};
+use serde::Serialize;
+use serde_json::Value;
+
+use super::{
+    Api, Problem,
+    gate::{Bearer, Document, Id},
+};
+use crate::{
+    model::{
+        name::LegName,
+        sid::{CallSid, ConferenceSid},
+        subject::{Address, Conversation, Party},
+    },
+    policy::Action,
+};
+
+/// Who takes part; for the description of the interface.
+#[derive(utoipa::ToSchema)]
+#[expect(dead_code, reason = "read by hand, so that no fault repeats a number")]
+pub(super) struct PartiesRequest {
+    /// 1 to 250.
+    parties: Vec<PartyRequest>,
+}
+
+/// One participant.
+#[derive(utoipa::ToSchema)]
+#[expect(dead_code, reason = "read by hand, so that no fault repeats a number")]
+pub(super) struct PartyRequest {
+    /// Their place, as the application calls it: `caller`, `callee`, `channel-1`.
+    leg: String,
+    /// Their number in international form, or an address with `sip:` or `client:`; without it: somebody who is not known. It is kept as a keyed
+    /// hash only.
+    number: Option<String>,
+}
+
+/// Who takes part.
+#[derive(Serialize, utoipa::ToSchema)]
+pub(super) struct PartiesBody {
+    parties: Vec<PartyBody>,
+}
+
+/// One participant, without their number.
+#[derive(Serialize, utoipa::ToSchema)]
+pub(super) struct PartyBody {
+    #[schema(value_type = String)]
+    leg: LegName,
+    /// Whether the vault would recognise them elsewhere.
+    known: bool,
+}
+
+/// Says who takes part in a call, as far as it was told.
+#[utoipa::path(get, path = "/v1/calls/{sid}/parties", tag = "consent", params(("sid" = String, Path)), security(("bearer" = [])),
+    responses((status = 200, body = PartiesBody), (status = 401, body = Problem), (status = 403, body = Problem), (status = 404, body = Problem)))]
+pub(super) async fn of_call(State(api): State<Api>, bearer: Bearer, Id(sid): Id<CallSid>) -> Result<Json<PartiesBody>, Problem> {
+    show(&api, &bearer, Conversation::Call(sid)).await
+}
+
+/// Names parties of a call, before, while or after it is recorded. Naming the same again changes nothing.
+#[utoipa::path(post, path = "/v1/calls/{sid}/parties", tag = "consent", params(("sid" = String, Path)), security(("bearer" = [])),
+    request_body = PartiesRequest,
+    responses((status = 200, body = PartiesBody), (status = 400, body = Problem), (status = 401, body = Problem), (status = 403, body = Problem),
+        (status = 404, body = Problem), (status = 409, body = Problem)))]
+pub(super) async fn name_of_call(
+    State(api): State<Api>,
+    bearer: Bearer,
+    Id(sid): Id<CallSid>,
+    Document(request): Document<Value>,
+) -> Result<Json<PartiesBody>, Problem> {
+    name(&api, &bearer, Conversation::Call(sid), &request).await
+}
+
+/// Says who takes part in a conference, as far as it was told.
+#[utoipa::path(get, path = "/v1/conferences/{sid}/parties", tag = "consent", params(("sid" = String, Path)), security(("bearer" = [])),
+    responses((status = 200, body = PartiesBody), (status = 401, body = Problem), (status = 403, body = Problem), (status = 404, body = Problem)))]
+pub(super) async fn of_conference(
+    State(api): State<Api>,
+    bearer: Bearer,
+    Id(sid): Id<ConferenceSid>,
+) -> Result<Json<PartiesBody>, Problem> {
+    show(&api, &bearer, Conversation::Conference(sid)).await
+}
+
+/// Names parties of a conference. Naming the same again changes nothing.
+#[utoipa::path(post, path = "/v1/conferences/{sid}/parties", tag = "consent", params(("sid" = String, Path)), security(("bearer" = [])),
+    request_body = PartiesRequest,
+    responses((status = 200, body = PartiesBody), (status = 400, body = Problem), (status = 401, body = Problem), (status = 403, body = Problem),
+        (status = 404, body = Problem), (status = 409, body = Problem)))]
+pub(super) async fn name_of_conference(
+    State(api): State<Api>,
+    bearer: Bearer,
+    Id(sid): Id<ConferenceSid>,
+    Document(request): Document<Value>,
+) -> Result<Json<PartiesBody>, Problem> {
+    name(&api, &bearer, Conversation::Conference(sid), &request).await
+}
+
+async fn show(api: &Api, bearer: &Bearer, conversation: Conversation) -> Result<Json<PartiesBody>, Problem> {
+    let permit = bearer.permit(api, Action::Consent, None).await?;
+    Ok(Json(api.flow.parties(&permit, &conversation).await?.into()))
+}
+
+async fn name(api: &Api, bearer: &Bearer, conversation: Conversation, request: &Value) -> Result<Json<PartiesBody>, Problem> {
+    let permit = bearer.permit(api, Action::Consent, None).await?;
+    let named = read(request).map_err(Problem::bad_request)?;
+    Ok(Json(api.flow.name_parties(&permit, &conversation, &named).await?.into()))
+}
+
+/// Reads the parties of a request. Not by `serde`, whose faults repeat what they found.
+fn read(request: &Value) -> Result<Vec<(LegName, Option<Address>)>, String> {
+    let members = request.as_object().filter(|members| members.len() == 1);
+    let parties = members.and_then(|members| members.get("parties")).filter(|parties| parties.is_array());
+    read_all(parties.ok_or("expected `{\"parties\": [{\"leg\": …, \"number\": …}, …]}`")?)
+}
+
+/// Reads an array of parties.
+pub(super) fn read_all(parties: &Value) -> Result<Vec<(LegName, Option<Address>)>, String> {
+    let parties = parties.as_array().ok_or("`parties`: expected an array of objects with `leg` and `number`")?;
+    (1..).zip(parties).map(|(number, party)| one(party).map_err(|why| format!("`parties`, number {number}: {why}"))).collect()
+}
+
+fn one(party: &Value) -> Result<(LegName, Option<Address>), String> {
+    let members = party.as_object().filter(|members| members.keys().all(|name| name == "leg" || name == "number"));
+    let members = members.ok_or("expected an object with `leg` and `number`, and nothing else")?;
+    let leg = members.get("leg").and_then(Value::as_str).and_then(|leg| leg.parse().ok());
+    let leg = leg.ok_or("`leg`: expected 1 to 64 lower-case letters, digits, `-` and `_`, starting with a letter")?;
+    let address = match members.get("number") {
+        None | Some(Value::Null) => None,
+        Some(Value::String(text)) => Some(Address::parse(text).map_err(|error| format!("`number`: {error}"))?),
+        Some(_) => return Err("`number`: expected a text".into()),
+    };
+    Ok((leg, address))
+}
+
+impl From<Vec<Party>> for PartiesBody {
+    fn from(parties: Vec<Party>) -> Self {
+        let party = |party: Party| PartyBody { leg: party.leg, known: party.subject.is_some() };
+        Self { parties: parties.into_iter().map(party).collect() }
+    }
+}

@@ -1,0 +1,162 @@
+//! Revocations over HTTP.
+
+use std::{collections::BTreeSet, time::Duration};
+
+use axum::{
+    Json,
+    extract::State,
+    http::StatusCode,
+    response::{IntoResponse as _, Response},
+};
+use serde::{Deserialize, Serialize};
+
+use super::{
+    Api, Problem,
+    gate::{Bearer, Document, Id, Params},
+};
+use crate::{
+    evidence::ShredReason,
+    flow::RevocationStatus,
+    ledger::revocations::{Counts, Reached},
+    model::{
+        id::{ReceiptId, RecordingId, RevocationId},
+        name::Purpose,
+        revocation::Target,
+        sid::AccountSid,
+        subject::Address,
+        time::Timestamp,
+    },
+    policy::Action,
+};
+
+/// How long an answer waits for a revocation to be done. Longer ones go on by themselves.
+const PATIENCE: Duration = Duration::from_secs(8);
+
+/// What to revoke: exactly one of `subject`, `recording` and `account`.
+#[derive(Deserialize, utoipa::ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct RevocationRequest {
+    /// A person: the number in international form, or a `sip:` or `client:` address.
+    #[schema(value_type = Option<String>)]
+    subject: Option<Address>,
+    /// A recording.
+    #[schema(value_type = Option<String>)]
+    recording: Option<RecordingId>,
+    /// An account.
+    #[schema(value_type = Option<String>)]
+    account: Option<AccountSid>,
+    /// Only these purposes. Without it, or with `recording` among them, everything that is reached is shredded.
+    #[serde(default)]
+    #[schema(value_type = Vec<String>)]
+    purposes: BTreeSet<Purpose>,
+    /// A short code such as `subject-request`; it stands in receipts and the audit log, so it must not name a person.
+    #[schema(value_type = String)]
+    reason: ShredReason,
+}
+
+/// How a revocation stands.
+#[derive(Serialize, utoipa::ToSchema)]
+pub(super) struct RevocationBody {
+    #[schema(value_type = String)]
+    id: RevocationId,
+    /// `running` or `done`.
+    state: &'static str,
+    #[schema(value_type = String)]
+    revoked_at: Timestamp,
+    /// How many recordings had each outcome so far.
+    counts: Counts,
+    /// So many are still to be dealt with.
+    pending: u64,
+    /// The receipts of what is shredded, 1000 at most.
+    #[schema(value_type = Vec<String>)]
+    receipts: Vec<ReceiptId>,
+    /// Recordings that holds keep, 1000 at most: they are closed, and shredded when the last hold is lifted.
+    #[schema(value_type = Vec<String>)]
+    held: Vec<RecordingId>,
+    /// The signed receipt for the whole, a JWS in compact form; null until it was done.
+    receipt: Option<String>,
+    /// What became of each recording, where a page of it was asked for.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    outcomes: Option<Vec<Reached>>,
+    /// Give it as `cursor` for the next page of outcomes.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<String>)]
+    next_cursor: Option<RecordingId>,
+}
+
+impl From<RevocationStatus> for RevocationBody {
+    fn from(status: RevocationStatus) -> Self {
+        let RevocationStatus { revocation, counts, pending, shredded, held } = status;
+        Self {
+            id: revocation.id,
+            state: if revocation.is_done { "done" } else { "running" },
+            revoked_at: revocation.revoked_at,
+            counts,
+            pending,
+            receipts: shredded.into_iter().filter_map(|reached| reached.receipt).collect(),
+            held,
+            receipt: revocation.jws.filter(|_| revocation.is_done),
+            outcomes: None,
+            next_cursor: None,
+        }
+    }
+}
+
+/// Revokes. Repeating it is harmless. What takes long goes on after the answer, which then has status 202.
+#[utoipa::path(post, path = "/v1/revocations", tag = "revocations", security(("bearer" = [])), request_body = RevocationRequest,
+    responses((status = 200, body = RevocationBody), (status = 202, body = RevocationBody), (status = 400, body = Problem),
+        (status = 401, body = Problem), (status = 403, body = Problem), (status = 404, body = Problem)))]
+pub(super) async fn create(
+    State(api): State<Api>,
+    bearer: Bearer,
+    Document(request): Document<RevocationRequest>,
+) -> Result<Response, Problem> {
+    let permit = bearer.permit(&api, Action::Revoke, request.recording).await?;
+    let target = match (request.subject, request.recording, request.account) {
+        (Some(address), None, None) => Target::Subject(api.flow.vault().subject(&address)),
+        (None, Some(recording), None) => Target::Recording(recording),
+        (None, None, Some(account)) => Target::Account(account),
+        _ => return Err(Problem::bad_request("name exactly one of `subject`, `recording` and `account`")),
+    };
+    let begun = api.flow.begin_revocation(&permit, target, request.purposes, &request.reason).await?;
+    api.flow.go_on_for(begun.id, PATIENCE).await?;
+    let status = api.flow.revocation(&permit, begun.id).await?;
+    let code = if status.revocation.is_done { StatusCode::OK } else { StatusCode::ACCEPTED };
+    Ok((code, Json(RevocationBody::from(status))).into_response())
+}
+
+/// Which outcomes to show.
+#[derive(Deserialize, utoipa::IntoParams)]
+#[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
+pub(super) struct OutcomeParams {
+    /// Outcomes in one page, 1 to 1000; none are shown if neither this nor `cursor` is given.
+    limit: Option<u16>,
+    /// `next_cursor` of the page before.
+    #[param(value_type = Option<String>)]
+    cursor: Option<RecordingId>,
+}
+
+/// Says how a revocation stands, and page by page what became of each recording.
+#[utoipa::path(get, path = "/v1/revocations/{id}", tag = "revocations", params(("id" = String, Path), OutcomeParams),
+    security(("bearer" = [])),
+    responses((status = 200, body = RevocationBody), (status = 400, body = Problem), (status = 401, body = Problem), (status = 403, body = Problem),
+        (status = 404, body = Problem)))]
+pub(super) async fn show(
+    State(api): State<Api>,
+    bearer: Bearer,
+    Id(id): Id<RevocationId>,
+    Params(params): Params<OutcomeParams>,
+) -> Result<Json<RevocationBody>, Problem> {
+    let permit = bearer.permit(&api, Action::Revoke, None).await?;
+    let mut body = RevocationBody::from(api.flow.revocation(&permit, id).await?);
+    if params.limit.is_some() || params.cursor.is_some() {
+        let limit = params.limit.unwrap_or(100);
+        if !(1..=1000).contains(&limit) {
+            return Err(Problem::bad_request("`limit` must be 1 to 1000"));
+        }
+        let page = api.flow.revocation_outcomes(&permit, id, params.cursor, limit).await?;
+        (body.outcomes, body.next_cursor) = (Some(page.items), page.next);
+    }
+    Ok(Json(body))
+}

@@ -1,0 +1,212 @@
+//! `recvault consent`.
+
+use std::{
+    collections::BTreeSet,
+    fs,
+    io::{self, Read as _},
+    path::{Path, PathBuf},
+    process::ExitCode,
+};
+
+use clap::{Args, Subcommand};
+
+use super::{Failure, out::Out};
+use crate::{
+    app::App,
+    flow::{About, Format, MAX_FILE, NewStatement},
+    ledger::consents::ConsentRow,
+    model::{
+        consent::{Answer, Method, Whom},
+        name::{LegName, Purpose},
+        subject::{Address, Conversation},
+        time::Timestamp,
+    },
+    policy::{Action, Permit},
+};
+
+/// Record and list statements of consent.
+#[derive(Subcommand)]
+pub(super) enum Consent {
+    /// Take in a file of statements: all of it, or nothing. Taking it in again changes nothing.
+    ///
+    /// Columns or members: subject (a number) or call or conference (a SID) with or without leg; purposes (several with `;` between them in CSV; none:
+    /// all), answer (given, declined, withdrawn), method, evidence, disclosure (the text) or disclosure_sha256, policy_version, at (RFC 3339).
+    Import {
+        /// The file; `-`: standard input.
+        file: PathBuf,
+        /// `csv` (with a header row) or `jsonl`. Without it, the file's ending says so.
+        #[arg(long)]
+        format: Option<Format>,
+        /// Only say what would be recorded.
+        #[arg(long)]
+        dry_run: bool,
+    },
+    /// List what somebody said, oldest first.
+    List {
+        /// Their number in international form, or an address with `sip:` or `client:`; `-`: the first line of standard input, so that it stays out of the
+        /// shell's history.
+        #[arg(long)]
+        subject: String,
+    },
+    /// Record one statement.
+    Record(Box<One>),
+}
+
+/// One statement.
+#[derive(Args)]
+pub(super) struct One {
+    /// About this person: a number in international form, or an address with `sip:` or `client:`; `-`: the first line of standard input.
+    #[arg(long, required_unless_present = "conversation", conflicts_with_all = ["conversation", "leg"])]
+    subject: Option<String>,
+    /// About who takes part in this call or conference, by its SID.
+    #[arg(long = "call", value_name = "SID")]
+    conversation: Option<Conversation>,
+    /// Only about who has this place in it.
+    #[arg(long)]
+    leg: Option<LegName>,
+    /// A purpose of the policy, or `recording`; may be given several times. Without it: all.
+    #[arg(long = "purpose")]
+    purposes: Vec<Purpose>,
+    /// `given`, `declined` or `withdrawn`.
+    #[arg(long)]
+    answer: Answer,
+    /// `contract`, `announcement`, `speech`, `keypad`, `sms`, `web-form`, `letter` or `import`.
+    #[arg(long)]
+    method: Method,
+    /// Where the evidence is; kept sealed.
+    #[arg(long)]
+    evidence: Option<String>,
+    /// The version of the policy that it was said under. Without it: the one in force, unless `--at` is given.
+    #[arg(long)]
+    policy_version: Option<String>,
+    /// When it was said, RFC 3339. Without it: now.
+    #[arg(long, value_parser = time)]
+    at: Option<Timestamp>,
+}
+
+impl Consent {
+    pub(super) async fn perform(self, mut app: App, out: Out) -> Result<ExitCode, Failure> {
+        let (flow, _committer) = app.flow().await?;
+        let permit = Permit::of_operator(Action::Consent);
+        match self {
+            Self::Import { file, format, dry_run } => {
+                let bytes = read(&file)?;
+                let format = format.map_or_else(|| by_ending(&file), Ok)?;
+                let imported = flow.import_consents(&permit, format, &bytes, dry_run).await?;
+                out.facts(&serde_json::json!({ "dry_run": dry_run, "imported": imported }), || {
+                    let (all, fresh, settled) = (imported.statements, imported.fresh, imported.settled);
+                    if dry_run {
+                        return format!("Would record {fresh} statements; {} of {all} are known. Nothing was done.\n", all - fresh);
+                    }
+                    format!(
+                        "Recorded {fresh} statements; {} of {all} were known. {} recordings were released from quarantine, {} were put in it.\n",
+                        all - fresh,
+                        settled.released,
+                        settled.quarantined
+                    )
+                })?;
+            }
+            Self::List { subject } => {
+                let subject = address(&subject)?;
+                let (mut all, mut after) = (Vec::new(), None);
+                loop {
+                    let page = flow.consents_of(&permit, &subject, after, 1000).await?;
+                    all.extend(page.items);
+                    after = page.next;
+                    if after.is_none() {
+                        break;
+                    }
+                }
+                let facts: Vec<_> = all.iter().map(facts).collect();
+                out.facts(&facts, || all.iter().map(line).collect())?;
+            }
+            Self::Record(one) => {
+                let told = one.read()?;
+                let recorded = flow.record_consents(&permit, vec![told]).await?;
+                let (id, fresh) = (recorded.ids.first(), recorded.fresh == 1);
+                out.facts(&serde_json::json!({ "id": id, "is_new": fresh, "settled": recorded.settled }), || {
+                    let id = id.map(ToString::to_string).unwrap_or_default();
+                    if fresh { format!("Recorded {id}.\n") } else { format!("{id} was recorded before.\n") }
+                })?;
+            }
+        }
+        Ok(ExitCode::SUCCESS)
+    }
+}
+
+impl One {
+    fn read(self) -> Result<NewStatement, Failure> {
+        let about = match (self.subject, self.conversation) {
+            (Some(subject), _) => About::Person(address(&subject)?),
+            (None, Some(conversation)) => About::Place(conversation, self.leg),
+            (None, None) => return Err("give `--subject` or `--call`".into()),
+        };
+        Ok(NewStatement {
+            about,
+            purposes: self.purposes.into_iter().collect::<BTreeSet<_>>(),
+            answer: self.answer,
+            method: self.method,
+            evidence: self.evidence,
+            disclosure: None,
+            policy_version: self.policy_version,
+            at: self.at,
+        })
+    }
+}
+
+/// Not by clap, whose errors repeat what was typed.
+fn address(text: &str) -> Result<Address, Failure> {
+    let mut line = String::new();
+    if text == "-" {
+        io::stdin().read_line(&mut line)?;
+    }
+    let text = if text == "-" { &line } else { text };
+    Address::parse(text).map_err(|error| format!("`--subject`: {error}").into())
+}
+
+fn read(file: &Path) -> Result<Vec<u8>, Failure> {
+    let fault = |error: io::Error| format!("`{}`: {error}", file.display());
+    let from: Box<dyn io::Read> =
+        if file == Path::new("-") { Box::new(io::stdin()) } else { Box::new(fs::File::open(file).map_err(fault)?) };
+    let mut bytes = Vec::new();
+    // One byte more than is allowed, so that too large is seen.
+    from.take(MAX_FILE as u64 + 1).read_to_end(&mut bytes).map_err(fault)?;
+    Ok(bytes)
+}
+
+fn by_ending(file: &Path) -> Result<Format, Failure> {
+    match file.extension().and_then(|ending| ending.to_str()) {
+        Some("csv") => Ok(Format::Csv),
+        Some("jsonl" | "ndjson") => Ok(Format::Jsonl),
+        _ => Err("the file's ending is neither `.csv` nor `.jsonl`: say `--format`".into()),
+    }
+}
+
+fn time(text: &str) -> Result<Timestamp, &'static str> {
+    Timestamp::parse_rfc3339(text).ok_or("expected RFC 3339, like `2026-01-31T15:04:05Z`")
+}
+
+fn facts(row: &ConsentRow) -> serde_json::Value {
+    let said = &row.statement;
+    let (conversation, leg) = match &said.whom {
+        Whom::Subject(_) => (None, None),
+        Whom::Leg(conversation, leg) => (Some(conversation), leg.as_ref()),
+    };
+    serde_json::json!({
+        "id": said.id, "conversation": conversation, "leg": leg, "purposes": said.purposes, "answer": said.answer, "method": said.method,
+        "disclosure_sha256": said.disclosure, "policy_version": said.policy_version, "at": said.at, "recorded_at": said.recorded_at,
+        "recorded_by": row.recorded_by,
+    })
+}
+
+fn line(row: &ConsentRow) -> String {
+    let said = &row.statement;
+    let purposes: Vec<&str> = said.purposes.iter().map(Purpose::as_str).collect();
+    let purposes = if purposes.is_empty() { "everything".to_owned() } else { purposes.join(", ") };
+    let place = match &said.whom {
+        Whom::Subject(_) => String::new(),
+        Whom::Leg(conversation, None) => format!("  everybody in {conversation}"),
+        Whom::Leg(conversation, Some(leg)) => format!("  {leg} in {conversation}"),
+    };
+    format!("{}  {}  {} by {}: {purposes}{place}\n", said.id, said.at, said.answer, said.method)
+}

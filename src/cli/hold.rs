@@ -1,0 +1,169 @@
+//! `recvault hold`.
+
+use std::process::ExitCode;
+
+use clap::{Args, Subcommand};
+use serde_json::{Value, json};
+
+use super::{Failure, out::Out};
+use crate::{
+    app::App,
+    evidence::ShredReason,
+    flow::{self, Flow, NewHold},
+    ledger::holds::{HoldFilter, HoldRow},
+    model::{
+        hold::Authority,
+        id::RecordingId,
+        name::{HoldName, Purpose},
+        time::Timestamp,
+    },
+    policy::{Action, Permit},
+};
+
+/// Stops on shredding.
+#[derive(Subcommand)]
+pub(super) enum Hold {
+    /// Place a hold on recordings, or change what one of that name says. Placing the same again changes nothing.
+    Place(Place),
+    /// Lift a hold. A recording that was revoked meanwhile is shredded when its last hold is lifted.
+    Lift {
+        /// The recordings, one or many.
+        #[arg(required = true, value_name = "RECORDING")]
+        recordings: Vec<RecordingId>,
+        /// The hold's name.
+        #[arg(long)]
+        name: HoldName,
+        /// Only say what would be lifted, and what would be shredded for it.
+        #[arg(long)]
+        dry_run: bool,
+    },
+    /// List the holds that stand, those first that must be looked at first.
+    List {
+        /// Only those that keep a recording which would be shredded without them.
+        #[arg(long)]
+        conflicts: bool,
+        /// Only those whose review is due.
+        #[arg(long)]
+        due: bool,
+    },
+}
+
+/// What a hold says.
+#[derive(Args)]
+pub(super) struct Place {
+    /// The recordings, one or many.
+    #[arg(required = true, value_name = "RECORDING")]
+    recordings: Vec<RecordingId>,
+    /// Its name; a recording has at most one of each.
+    #[arg(long)]
+    name: HoldName,
+    /// The purpose of the policy that stays open under it when everything else is closed.
+    #[arg(long)]
+    purpose: Purpose,
+    /// A short code, such as `litigation`.
+    #[arg(long)]
+    reason: ShredReason,
+    /// Who demands it, such as a court and its file number; never a person.
+    #[arg(long)]
+    authority: Authority,
+    /// When somebody must look whether it is still needed, as `2027-06-30T00:00:00Z`.
+    #[arg(long, value_name = "TIME", value_parser = time)]
+    review_at: Timestamp,
+}
+
+impl Hold {
+    pub(super) async fn perform(self, mut app: App, out: Out) -> Result<ExitCode, Failure> {
+        let (flow, _committer) = app.flow().await?;
+        let permit = Permit::of_operator(Action::Hold);
+        match self {
+            Self::Place(wanted) => place(&flow, &permit, wanted, out).await?,
+            Self::Lift { recordings, name, dry_run } => lift(&flow, &permit, &recordings, &name, dry_run, out).await?,
+            Self::List { conflicts, due } => {
+                let filter = HoldFilter { conflicts, review_before: due.then(|| app.clock.now()), ..HoldFilter::default() };
+                list(&flow, &permit, filter, out).await?;
+            }
+        }
+        Ok(ExitCode::SUCCESS)
+    }
+}
+
+async fn place(flow: &Flow, permit: &Permit, wanted: Place, out: Out) -> Result<(), Failure> {
+    // All of them before the first is touched: a wrong id among many must not leave the others half done.
+    for id in &wanted.recordings {
+        flow.show(&Permit::of_operator(Action::Catalogue), *id).await.map_err(|error| named(*id, error))?;
+    }
+    let Place { recordings, name, purpose, reason, authority, review_at } = wanted;
+    let hold = NewHold { name, purpose, reason, authority, review_at };
+    let (mut facts, mut text) = (Vec::new(), String::new());
+    for id in recordings {
+        let placed = flow.place_hold(permit, id, &hold).await.map_err(|error| named(id, error))?;
+        text += &format!("Hold {} keeps {id}; somebody looks again on {}.\n", placed.name, placed.review_at);
+        facts.push(fact(&placed, None));
+    }
+    Ok(out.facts(&facts, || text)?)
+}
+
+async fn lift(flow: &Flow, permit: &Permit, ids: &[RecordingId], name: &HoldName, dry_run: bool, out: Out) -> Result<(), Failure> {
+    for id in ids {
+        flow.lift_hold(permit, *id, name, true).await.map_err(|error| match error {
+            flow::Error::NotFound => format!("there is no hold `{name}` on a recording `{id}`"),
+            other => other.to_string(),
+        })?;
+    }
+    let (mut facts, mut text) = (Vec::new(), String::new());
+    for id in ids {
+        let lifted = flow.lift_hold(permit, *id, name, dry_run).await?;
+        facts.push(json!({
+            "recording_id": id, "name": name, "lifted": lifted.is_new, "lifted_at": lifted.hold.lifted_at, "holds_left": lifted.left,
+            "receipt_id": lifted.receipt, "would_lift": dry_run && lifted.hold.lifted_at.is_none(), "would_shred": dry_run && lifted.shreds,
+        }));
+        text += &match (&lifted.hold.lifted_at, lifted.receipt) {
+            (None, _) if lifted.shreds => format!("Would lift hold {name}, and shred {id}, which was revoked. Nothing was done.\n"),
+            (None, _) => format!("Would lift hold {name} of {id}; {} would still stand. Nothing was done.\n", lifted.left),
+            (Some(_), Some(receipt)) => format!("Hold {name} of {id} is lifted, and the recording is shredded. Receipt {receipt}.\n"),
+            (Some(_), None) => format!("Hold {name} of {id} is lifted; {} still stand.\n", lifted.left),
+        };
+    }
+    Ok(out.facts(&facts, || text)?)
+}
+
+async fn list(flow: &Flow, permit: &Permit, mut filter: HoldFilter, out: Out) -> Result<(), Failure> {
+    let mut all = Vec::new();
+    loop {
+        let page = flow.holds(permit, filter.clone(), 1000).await?;
+        all.extend(page.items);
+        filter.after = page.next;
+        if filter.after.is_none() {
+            break;
+        }
+    }
+    let facts: Vec<Value> = all.iter().map(|(hold, revoked_at)| fact(hold, *revoked_at)).collect();
+    Ok(out.facts(&facts, || {
+        let line = |(hold, revoked_at): &(HoldRow, Option<Timestamp>)| {
+            let conflict = revoked_at.map(|at| format!("  revoked {at}")).unwrap_or_default();
+            format!(
+                "{}  {}  review {}  for {}  {}  by {}{conflict}\n",
+                hold.recording, hold.name, hold.review_at, hold.purpose, hold.reason, hold.authority
+            )
+        };
+        all.iter().map(line).collect()
+    })?)
+}
+
+fn fact(hold: &HoldRow, revoked_at: Option<Timestamp>) -> Value {
+    json!({
+        "recording_id": hold.recording, "name": hold.name, "purpose": hold.purpose, "reason": hold.reason, "authority": hold.authority,
+        "review_at": hold.review_at, "placed_at": hold.placed_at, "placed_by": hold.placed_by, "revoked_at": revoked_at,
+    })
+}
+
+fn named(id: RecordingId, error: flow::Error) -> String {
+    match error {
+        flow::Error::NotFound => format!("there is no recording `{id}`"),
+        other => other.to_string(),
+    }
+}
+
+fn time(text: &str) -> Result<Timestamp, String> {
+    Timestamp::parse_rfc3339(text).ok_or_else(|| "expected an RFC 3339 time, such as `2027-06-30T00:00:00Z`".to_owned())
+}

@@ -1,0 +1,114 @@
+//! `recvault revoke`.
+
+use std::{collections::BTreeSet, process::ExitCode};
+
+use clap::Args;
+use serde_json::json;
+
+use super::{
+    Failure,
+    out::{Out, Progress},
+};
+use crate::{
+    app::App,
+    evidence::ShredReason,
+    flow::{self, RevocationStatus, Would},
+    ledger::revocations::Reached,
+    model::{id::RecordingId, name::Purpose, revocation::Target, sid::AccountSid, subject::Address},
+    policy::{Action, Permit},
+};
+
+/// What to revoke.
+#[derive(Args)]
+pub(super) struct Revoke {
+    #[command(flatten)]
+    target: What,
+    /// Only this purpose; may be given several times. Without it, or with `recording` among them, everything that is reached is shredded.
+    #[arg(long = "purpose", value_name = "PURPOSE")]
+    purposes: Vec<Purpose>,
+    /// A short code, such as `subject-request`; it stands in the receipts.
+    #[arg(long)]
+    reason: ShredReason,
+    /// Only say what would be shredded, closed and held.
+    #[arg(long)]
+    dry_run: bool,
+}
+
+#[derive(Args)]
+#[group(required = true, multiple = false)]
+struct What {
+    /// A person: their number in international form, or a `sip:` or `client:` address.
+    #[arg(long, value_name = "NUMBER")]
+    subject: Option<Address>,
+    /// One recording.
+    #[arg(long)]
+    recording: Option<RecordingId>,
+    /// Every recording of an account.
+    #[arg(long)]
+    account: Option<AccountSid>,
+}
+
+impl Revoke {
+    pub(super) async fn perform(self, mut app: App, out: Out) -> Result<ExitCode, Failure> {
+        let (flow, _committer) = app.flow().await?;
+        let permit = Permit::of_operator(Action::Revoke);
+        let target = match (self.target.subject, self.target.recording, self.target.account) {
+            (Some(address), ..) => Target::Subject(flow.vault().subject(&address)),
+            (_, Some(recording), _) => Target::Recording(recording),
+            (.., Some(account)) => Target::Account(account),
+            _ => return Err("name one of `--subject`, `--recording` and `--account`".into()),
+        };
+        let purposes: BTreeSet<Purpose> = self.purposes.into_iter().collect();
+        let missing = |error: flow::Error| match (&target, error) {
+            (Target::Recording(id), flow::Error::NotFound) => format!("there is no recording `{id}`"),
+            (_, other) => other.to_string(),
+        };
+        let would = flow.would_revoke(&permit, target.clone(), purposes.clone(), &self.reason).await.map_err(missing)?;
+        if self.dry_run {
+            let Would { shred, shredded_before, close, hold } = would;
+            let facts = json!({ "would_shred": shred, "shredded_before": shredded_before, "would_close": close, "would_hold": hold });
+            out.facts(&facts, || {
+                format!(
+                    "Would shred {shred} recordings, close {close} to the purposes, and close {hold} that holds keep; {shredded_before} are \
+                     shredded already. Nothing was done.\n"
+                )
+            })?;
+            return Ok(ExitCode::SUCCESS);
+        }
+        let progress = Progress::of("revoke", would.shred + would.shredded_before + would.close + would.hold);
+        let status = flow.revoke(&permit, target, purposes, &self.reason, &|done| progress.add(done)).await?;
+        progress.end();
+        let id = status.revocation.id;
+        let (mut outcomes, mut after) = (Vec::new(), None);
+        loop {
+            let page = flow.revocation_outcomes(&permit, id, after, 1000).await?;
+            outcomes.extend(page.items);
+            after = page.next;
+            if after.is_none() {
+                break;
+            }
+        }
+        told(&status, &outcomes, out)?;
+        Ok(ExitCode::SUCCESS)
+    }
+}
+
+fn told(status: &RevocationStatus, outcomes: &[Reached], out: Out) -> Result<(), Failure> {
+    let RevocationStatus { revocation, counts, held, .. } = status;
+    let state = if revocation.is_done { "done" } else { "running" };
+    let facts = json!({
+        "id": revocation.id, "state": state, "revoked_at": revocation.revoked_at, "counts": counts, "outcomes": outcomes,
+        "receipt": revocation.jws,
+    });
+    Ok(out.facts(&facts, || {
+        let mut text = format!(
+            "Revocation {}: {} recordings are shredded, {} closed to the purposes, {} closed and kept by holds.\n",
+            revocation.id, counts.shredded, counts.closed, counts.held
+        );
+        for id in held {
+            text += &format!("  {id} is kept by a hold; it is shredded when the last is lifted\n");
+        }
+        let receipt = revocation.jws.as_deref().map(|jws| format!("Receipt for the whole:\n\n{jws}\n"));
+        text + &receipt.unwrap_or_else(|| "It goes on where the service runs.\n".to_owned())
+    })?)
+}

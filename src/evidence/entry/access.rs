@@ -1,0 +1,95 @@
+//! Entries about access beside the decision itself: what was said with a request, second persons, emergencies, exports, corrections.
+
+use serde_json::{Value, json};
+
+use super::{NewEntry, reasons};
+use crate::{
+    evidence::Event,
+    model::{
+        actor::Actor,
+        id::{ApprovalId, GrantId, RecordingId, SubjectId, TokenId},
+        name::Purpose,
+        time::Timestamp,
+    },
+    policy::{Denial, Facts, Grant},
+};
+
+impl NewEntry {
+    /// The same entry with the ticket that was named with the request, and whether it asked to do without approval, where either is so.
+    pub fn with_request(mut self, facts: &Facts<'_>) -> Self {
+        if let Some(ticket) = facts.ticket {
+            self.details.0.insert("ticket".into(), json!(ticket.as_str()));
+        }
+        if facts.break_glass {
+            self.details.0.insert("break_glass".into(), json!(true));
+        }
+        self
+    }
+
+    /// Somebody asks that a second person approve.
+    pub fn approval_requested(
+        at: Timestamp,
+        by: TokenId,
+        recording: RecordingId,
+        approval: ApprovalId,
+        purpose: &Purpose,
+        expires_at: Timestamp,
+    ) -> Self {
+        let details = json!({ "approval": approval, "purpose": purpose, "expires_at": expires_at });
+        Self::new(at, Actor::Token(by), Event::ApprovalRequested, Some(recording), details)
+    }
+
+    /// Why somebody asks is about to be shown to who may approve.
+    pub fn approval_shown(at: Timestamp, to: TokenId, recording: RecordingId, approval: ApprovalId) -> Self {
+        Self::new(at, Actor::Token(to), Event::ApprovalShown, Some(recording), json!({ "approval": approval }))
+    }
+
+    /// A second person agreed until `expires_at`, or did not, or does no more.
+    pub fn approval_decided(
+        at: Timestamp,
+        by: TokenId,
+        recording: RecordingId,
+        (approval, requested_by): (ApprovalId, TokenId),
+        approved: bool,
+        expires_at: Timestamp,
+    ) -> Self {
+        let expires_at = approved.then_some(expires_at);
+        let details = json!({ "approval": approval, "requested_by": requested_by, "approved": approved, "expires_at": expires_at });
+        Self::new(at, Actor::Token(by), Event::ApprovalDecided, Some(recording), details)
+    }
+
+    /// Somebody wanted to decide on a request and may not; without a denial, because it is their own.
+    pub fn approval_denied(at: Timestamp, by: TokenId, recording: RecordingId, approval: ApprovalId, denial: Option<&Denial>) -> Self {
+        let mut details = denial.map(reasons).unwrap_or_default();
+        if denial.is_none() {
+            details.insert("reasons".into(), json!(["own-request"]));
+        }
+        details.insert("action".into(), json!("approve"));
+        details.insert("approval".into(), json!(approval));
+        Self::new(at, Actor::Token(by), Event::DecisionDenied, Some(recording), Value::Object(details))
+    }
+
+    /// The approval that the tier asks for was done without.
+    pub fn glass_broken(at: Timestamp, grant: &Grant, id: GrantId) -> Self {
+        let details = json!({ "grant": id, "purpose": grant.purpose(), "tier": grant.tier() });
+        Self::new(at, Actor::Token(grant.principal()), Event::GlassBroken, Some(grant.recording()), details)
+    }
+
+    /// What is known of a person is about to be handed out: so many recordings are in it, and so many are left out.
+    pub fn subject_exported(at: Timestamp, by: TokenId, subject: SubjectId, purpose: &Purpose, recordings: usize, left_out: usize) -> Self {
+        let details = json!({ "subject": subject, "purpose": purpose, "recordings": recordings, "left_out": left_out });
+        Self::new(at, Actor::Token(by), Event::SubjectExported, None, details)
+    }
+
+    /// Something about no single recording was refused. `what` is one of the house's own words.
+    pub fn request_denied(at: Timestamp, by: TokenId, what: &'static str, denial: &Denial) -> Self {
+        let mut details = reasons(denial);
+        details.insert("action".into(), json!(what));
+        Self::new(at, Actor::Token(by), Event::DecisionDenied, None, Value::Object(details))
+    }
+
+    /// What the catalogue says of a recording was corrected: the names of the fields, of the house or of the policy, and no values.
+    pub fn recording_corrected(at: Timestamp, actor: Actor, recording: RecordingId, fields: &[String]) -> Self {
+        Self::new(at, actor, Event::RecordingCorrected, Some(recording), json!({ "fields": fields }))
+    }
+}

@@ -1,0 +1,108 @@
+//! Entries about people's consent: parties, statements, quarantine.
+//!
+//! INVARIANT: people are keyed hashes here, and conversations the source's ids.
+
+use serde_json::json;
+
+use super::NewEntry;
+use crate::{
+    evidence::Event,
+    model::{
+        actor::Actor,
+        consent::{Statement, Whom},
+        id::RecordingId,
+        subject::Conversation,
+        time::Timestamp,
+    },
+};
+
+impl NewEntry {
+    /// So many parties of a conversation were named, of whom so many are known.
+    pub fn parties_named(at: Timestamp, actor: Actor, conversation: &Conversation, parties: usize, known: usize) -> Self {
+        let details = json!({ "conversation": conversation, "parties": parties, "known": known });
+        Self::new(at, actor, Event::PartiesNamed, None, details)
+    }
+
+    /// A statement of consent was recorded. Who it is about is a keyed hash, or the source's id of a conversation.
+    pub fn consent_recorded(at: Timestamp, actor: Actor, statement: &Statement) -> Self {
+        let mut details = json!({
+            "consent": statement.id,
+            "answer": statement.answer,
+            "method": statement.method,
+            "purposes": statement.purposes,
+        });
+        match &statement.whom {
+            Whom::Subject(subject) => details["subject"] = json!(subject),
+            Whom::Leg(conversation, _) => details["conversation"] = json!(conversation),
+        }
+        Self::new(at, actor, Event::ConsentRecorded, None, details)
+    }
+
+    /// The recording has not the evidence of consent that it needs, and is shredded at this time unless it arrives.
+    pub fn recording_quarantined(at: Timestamp, actor: Actor, recording: RecordingId, ends: Timestamp) -> Self {
+        Self::new(at, actor, Event::RecordingQuarantined, Some(recording), json!({ "ends": ends }))
+    }
+
+    /// The evidence that the recording needed has arrived.
+    pub fn recording_released(at: Timestamp, actor: Actor, recording: RecordingId) -> Self {
+        Self::new(at, actor, Event::RecordingReleased, Some(recording), json!({}))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::Value;
+
+    use super::*;
+    use crate::model::{
+        consent::{Answer, Method},
+        id::{ConsentId, SubjectId},
+    };
+
+    const AT: Timestamp = Timestamp::from_millis(1_800_000_000_000);
+
+    fn details(entry: &NewEntry) -> Value {
+        serde_json::to_value(entry.details()).unwrap()
+    }
+
+    #[test]
+    fn a_statement_names_its_subject_or_its_conversation_and_no_place() {
+        let rng = &mut rand::rng();
+        let (id, subject) = (ConsentId::random(rng), SubjectId::random(rng));
+        let conversation: Conversation = format!("CA{}", "0".repeat(32)).parse().unwrap();
+        let mut said = Statement {
+            id,
+            whom: Whom::Subject(subject),
+            purposes: ["training".parse().unwrap()].into(),
+            answer: Answer::Given,
+            method: Method::Letter,
+            disclosure: Some("d".repeat(64)),
+            policy_version: Some("1".into()),
+            at: AT,
+            recorded_at: AT,
+        };
+        let entry = NewEntry::consent_recorded(AT, Actor::Operator, &said);
+        assert_eq!((entry.event(), entry.recording()), (Event::ConsentRecorded, None));
+        let expected = json!({ "consent": id, "answer": "given", "method": "letter", "purposes": ["training"], "subject": subject });
+        assert_eq!(details(&entry), expected);
+        // A place may be called as somebody is.
+        said.whom = Whom::Leg(conversation.clone(), Some("anna".parse().unwrap()));
+        let entry = NewEntry::consent_recorded(AT, Actor::Operator, &said);
+        assert_eq!(entry.details().get("conversation"), Some(&json!(conversation)));
+        assert!(!entry.details().to_string().contains("anna") && entry.details().get("subject").is_none());
+        let entry = NewEntry::parties_named(AT, Actor::Vault, &conversation, 2, 1);
+        assert_eq!(details(&entry), json!({ "conversation": conversation, "parties": 2, "known": 1 }));
+    }
+
+    #[test]
+    fn quarantine_begins_with_its_end() {
+        let id = RecordingId::random(&mut rand::rng());
+        let entry = NewEntry::recording_quarantined(AT, Actor::Vault, id, AT);
+        assert_eq!(
+            (entry.event().as_str(), entry.recording(), details(&entry)),
+            ("recording.quarantined", Some(id), json!({ "ends": AT }))
+        );
+        let entry = NewEntry::recording_released(AT, Actor::Operator, id);
+        assert_eq!((entry.event().as_str(), entry.actor(), details(&entry)), ("recording.released", Actor::Operator, json!({})));
+    }
+}

@@ -1,0 +1,200 @@
+//! The receipt for the whole of a revocation: signed proof of what became of everything that it reached, which anybody can check offline.
+//!
+//! Owns what it claims and every check of it. Refuses to say who revoked: neither a number nor the id of a person is in it, only what kind of thing was reached.
+//! INVARIANT: whether anything is left follows from the counts. It is signed again under the same id when a hold ends or something arrives late; the newer `iat`
+//! counts.
+
+use std::collections::BTreeSet;
+
+use aws_lc_rs::digest;
+
+use super::{
+    jws,
+    shred_reason::ShredReason,
+    signing::{KeySet, Signer},
+};
+use crate::model::{
+    id::{ReceiptId, RevocationId, VaultId},
+    name::Purpose,
+    time::Timestamp,
+};
+
+/// `typ` of its header (RFC 8725, section 3.11).
+const TYP: &str = "recvault-revocation+jwt";
+
+/// What was reached.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Reach {
+    /// The recordings of a person.
+    Subject,
+    /// One recording.
+    Recording,
+    /// The recordings of an account.
+    Account,
+    /// The recordings of a conversation.
+    Conversation,
+}
+
+/// How far it came.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum RevocationState {
+    /// Nothing is left to do.
+    Complete,
+    /// Holds keep some of the recordings: they are closed, and shredded when the last hold ends.
+    Held,
+}
+
+/// Proof of a revocation. The claims are these fields by their names, with `iss`, `jti` and `iat` for the first three.
+#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct RevocationReceipt {
+    /// The vault.
+    #[serde(rename = "iss")]
+    pub vault: VaultId,
+    /// The revocation.
+    #[serde(rename = "jti")]
+    pub id: RevocationId,
+    /// When this text of it was signed, in seconds since 1970-01-01T00:00:00Z.
+    #[serde(rename = "iat")]
+    pub issued_at_s: i64,
+    /// What was reached.
+    pub reach: Reach,
+    /// Whether it was limited to some accounts, by the limits of who revoked.
+    pub limited: bool,
+    /// The purposes that were revoked; empty means all.
+    pub purposes: BTreeSet<Purpose>,
+    /// Why.
+    pub reason: ShredReason,
+    /// It covers what was collected until then.
+    pub revoked_at: Timestamp,
+    /// So many recordings are shredded, each with a receipt of its own.
+    pub shredded: u64,
+    /// So many are closed, and kept by holds.
+    pub held: u64,
+    /// So many are closed to the purposes that were revoked.
+    pub closed: u64,
+    /// [`digest_of`] the receipts.
+    pub receipts_sha256: String,
+    /// How far it came.
+    pub state: RevocationState,
+}
+
+/// Why a text is not the receipt of a revocation by one of the keys.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum Error {
+    /// The signature, or what holds it.
+    #[error(transparent)]
+    Jws(#[from] jws::Error),
+    /// A claim is missing, unknown or not of its form.
+    #[error("the claims are not those of a revocation's receipt: {0}")]
+    Claims(String),
+    /// The stated state is not the one that follows from the counts.
+    #[error("`state` does not follow from `held`")]
+    State,
+    /// It was issued before the revocation.
+    #[error("`iat` is before `revoked_at`")]
+    IssuedBefore,
+}
+
+impl RevocationReceipt {
+    /// The receipt as signed text, a JWS in compact form.
+    pub fn sign(&self, signer: &Signer) -> String {
+        jws::sign(signer, TYP, &serde_json::to_vec(self).expect("claims are texts and numbers"))
+    }
+
+    /// Reads a signed receipt. Needs nothing but the text and the vault's published keys.
+    ///
+    /// # Errors
+    /// The check that failed.
+    pub fn verify(text: &str, keys: &KeySet) -> Result<Self, Error> {
+        let payload = jws::verify(text, TYP, keys)?;
+        let receipt: Self = serde_json::from_slice(&payload).map_err(|error| Error::Claims(error.to_string()))?;
+        if receipt.state != RevocationState::after(receipt.held) {
+            return Err(Error::State);
+        }
+        if receipt.issued_at_s < receipt.revoked_at.as_millis().div_euclid(1000) {
+            return Err(Error::IssuedBefore);
+        }
+        Ok(receipt)
+    }
+}
+
+impl RevocationState {
+    /// Where a revocation stands of whose recordings so many are kept by holds.
+    pub fn after(held: u64) -> Self {
+        if held == 0 { Self::Complete } else { Self::Held }
+    }
+}
+
+/// SHA-256, lower-case hex, over the ids of receipts as text, sorted, each with a line end behind it. Who has the receipts can tell that none is missing.
+pub fn digest_of(receipts: &[ReceiptId]) -> String {
+    let mut context = digest::Context::new(&digest::SHA256);
+    let sorted: BTreeSet<&ReceiptId> = receipts.iter().collect();
+    for receipt in sorted {
+        context.update(format!("{receipt}\n").as_bytes());
+    }
+    hex::encode(context.finish())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::secret::Key;
+
+    fn signer() -> Signer {
+        Signer::from_seed(&Key::take(&mut [7; 32]))
+    }
+
+    fn keys() -> KeySet {
+        KeySet::new([signer().verifying_key().clone()])
+    }
+
+    fn receipt() -> RevocationReceipt {
+        RevocationReceipt {
+            vault: VaultId::random(&mut rand::rng()),
+            id: RevocationId::random(&mut rand::rng()),
+            issued_at_s: 1_800_000_000,
+            reach: Reach::Subject,
+            limited: false,
+            purposes: ["training".parse().unwrap()].into(),
+            reason: "subject-request".parse().unwrap(),
+            revoked_at: Timestamp::from_millis(1_800_000_000_999),
+            shredded: 2,
+            held: 0,
+            closed: 1,
+            receipts_sha256: digest_of(&[]),
+            state: RevocationState::Complete,
+        }
+    }
+
+    #[test]
+    fn what_was_signed_is_read_back() {
+        let receipt = receipt();
+        assert_eq!(RevocationReceipt::verify(&receipt.sign(&signer()), &keys()), Ok(receipt));
+    }
+
+    #[test]
+    fn what_contradicts_itself_is_refused() {
+        let unfinished = RevocationReceipt { held: 1, ..receipt() };
+        assert_eq!(RevocationReceipt::verify(&unfinished.sign(&signer()), &keys()), Err(Error::State));
+        let early = RevocationReceipt { issued_at_s: 1_799_999_999, ..receipt() };
+        assert_eq!(RevocationReceipt::verify(&early.sign(&signer()), &keys()), Err(Error::IssuedBefore));
+        let other = Signer::from_seed(&Key::take(&mut [8; 32]));
+        assert!(matches!(RevocationReceipt::verify(&receipt().sign(&other), &keys()), Err(Error::Jws(_))));
+        let more = jws::sign(&signer(), TYP, br#"{"subject":"+49"}"#);
+        assert!(matches!(RevocationReceipt::verify(&more, &keys()), Err(Error::Claims(_))));
+        let shred = jws::sign(&signer(), "recvault-receipt+jwt", &serde_json::to_vec(&receipt()).unwrap());
+        assert!(matches!(RevocationReceipt::verify(&shred, &keys()), Err(Error::Jws(jws::Error::Type))));
+    }
+
+    #[test]
+    fn the_digest_is_of_the_set() {
+        let [a, b] = [ReceiptId::random(&mut rand::rng()), ReceiptId::random(&mut rand::rng())];
+        assert_eq!(digest_of(&[a, b]), digest_of(&[b, a]));
+        assert_ne!(digest_of(&[a]), digest_of(&[a, b]));
+        use sha2::Digest as _;
+        assert_eq!(digest_of(&[a]), hex::encode(sha2::Sha256::digest(format!("{a}\n"))));
+    }
+}

@@ -1,0 +1,107 @@
+//! What somebody says with a request to listen, and what the ledger knows when they do: together they are the facts of a decision.
+//!
+//! Owns the gathering. Refuses to decide.
+
+use std::{collections::BTreeMap, net::IpAddr};
+
+use super::{
+    Error,
+    facts::{Known, known, known_all},
+};
+use crate::{
+    ledger::{Tx, approvals, budgets},
+    model::{
+        access::{Principal, Ticket},
+        id::RecordingId,
+        name::Purpose,
+        recording::Recording,
+        time::Timestamp,
+    },
+    policy::Facts,
+};
+
+/// What somebody says.
+#[derive(Clone, Debug)]
+pub struct Asking<'a> {
+    /// Why they want to listen.
+    pub purpose: Purpose,
+    /// The same in their own words.
+    pub justification: Option<&'a str>,
+    /// The case in another system that they name.
+    pub ticket: Option<Ticket>,
+    /// Whether they want to do without the approval that the tier asks for.
+    pub break_glass: bool,
+    /// Where they ask from, as far as that is known.
+    pub network: Option<IpAddr>,
+}
+
+impl<'a> Asking<'a> {
+    /// The bare purpose.
+    pub fn new(purpose: Purpose, justification: Option<&'a str>) -> Self {
+        Self { purpose, justification, ticket: None, break_glass: false, network: None }
+    }
+}
+
+/// What the ledger knows that bears on one request.
+pub(super) struct Circumstances {
+    known: Known,
+    approved_until: Option<Timestamp>,
+    /// How many recordings the principal has opened for the purpose today.
+    pub(super) openings_today: u32,
+}
+
+impl Circumstances {
+    /// Gathers it, as of `now`.
+    pub(super) async fn gather(
+        tx: &mut Tx,
+        principal: &Principal,
+        recording: &Recording,
+        purpose: &Purpose,
+        now: Timestamp,
+    ) -> Result<Self, Error> {
+        Ok(Self {
+            known: known(tx, recording).await?,
+            approved_until: approvals::approved_until(tx, recording.id, principal.id, purpose, now).await?,
+            openings_today: budgets::used(tx, principal.id, purpose, now).await?,
+        })
+    }
+
+    /// The same for many recordings, each of which has its place in the answer.
+    pub(super) async fn gather_all(
+        tx: &mut Tx,
+        principal: &Principal,
+        recordings: &[Recording],
+        purpose: &Purpose,
+        now: Timestamp,
+    ) -> Result<BTreeMap<RecordingId, Self>, Error> {
+        let openings_today = budgets::used(tx, principal.id, purpose, now).await?;
+        let mut all = BTreeMap::new();
+        for (id, known) in known_all(tx, recordings).await? {
+            let approved_until = approvals::approved_until(tx, id, principal.id, purpose, now).await?;
+            all.insert(id, Self { known, approved_until, openings_today });
+        }
+        Ok(all)
+    }
+
+    /// The facts of a request about which nothing else is said than its purpose.
+    pub(super) fn facts<'a>(&'a self, principal: &'a Principal, recording: &'a Recording, purpose: Purpose) -> Facts<'a> {
+        Facts {
+            consents: &self.known.consents,
+            holds: &self.known.holds,
+            approved_until: self.approved_until,
+            openings_today: self.openings_today,
+            ..Facts::new(principal, recording, purpose)
+        }
+    }
+
+    /// The facts of a request.
+    pub(super) fn asked<'a>(&'a self, principal: &'a Principal, recording: &'a Recording, asking: &'a Asking<'_>) -> Facts<'a> {
+        Facts {
+            justification: asking.justification,
+            ticket: asking.ticket.as_ref(),
+            network: asking.network,
+            break_glass: asking.break_glass,
+            ..self.facts(principal, recording, asking.purpose.clone())
+        }
+    }
+}

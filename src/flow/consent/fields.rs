@@ -1,0 +1,179 @@
+//! The fields of a statement of consent as texts, wherever they come from.
+//!
+//! Owns their names, forms and limits. Refuses to know what the policy says to them.
+//! INVARIANT: no fault repeats what stood in a field. A shifted column may hold anybody's number where a word is expected.
+
+use std::collections::BTreeSet;
+
+use aws_lc_rs::digest;
+
+use super::statement::{About, FieldFault, NewStatement};
+use crate::model::{
+    name::{LegName, Purpose},
+    subject::{Conversation, InvalidAddress},
+    time::Timestamp,
+};
+
+/// The longest reference to evidence, in characters.
+const MAX_EVIDENCE: usize = 1000;
+/// The longest disclosure, in bytes.
+const MAX_DISCLOSURE: usize = 32 * 1024;
+
+/// The names of all fields.
+pub(super) const FIELDS: [&str; 12] = [
+    "subject",
+    "call",
+    "conference",
+    "leg",
+    "purposes",
+    "answer",
+    "method",
+    "evidence",
+    "disclosure",
+    "disclosure_sha256",
+    "policy_version",
+    "at",
+];
+
+/// The texts of one statement, in the order of [`FIELDS`]. A text that is empty is as good as none.
+#[derive(Default)]
+pub(super) struct Fields([String; FIELDS.len()]);
+
+impl Fields {
+    /// Puts a text into a field.
+    pub(super) fn set(&mut self, field: usize, text: &str) {
+        if let Some(place) = self.0.get_mut(field) {
+            text.clone_into(place);
+        }
+    }
+
+    fn get(&self, field: &str) -> Option<&str> {
+        let at = FIELDS.iter().position(|known| *known == field)?;
+        self.0.get(at).map(|text| text.trim()).filter(|text| !text.is_empty())
+    }
+
+    /// As it stands there, with white space at its ends: a digest is of the exact text.
+    fn exact(&self, field: &str) -> Option<&str> {
+        let at = FIELDS.iter().position(|known| *known == field)?;
+        self.0.get(at).map(String::as_str).filter(|text| !text.trim().is_empty())
+    }
+
+    /// The statement that they make, or every fault.
+    pub(super) fn read(&self) -> Result<NewStatement, Vec<FieldFault>> {
+        let mut faults = Faulty::default();
+        let about = self.about(&mut faults);
+        let purposes = self.purposes(&mut faults);
+        let answer = self.needed("answer", &mut faults);
+        let method = self.needed("method", &mut faults);
+        let evidence = self.get("evidence").map(str::to_owned);
+        if evidence.as_ref().is_some_and(|text| text.chars().nth(MAX_EVIDENCE).is_some()) {
+            faults.note("evidence", format!("longer than {MAX_EVIDENCE} characters: give a reference to the evidence, not the evidence"));
+        }
+        let disclosure = self.disclosure(&mut faults);
+        let policy_version = self.get("policy_version").map(str::to_owned);
+        let plain = |text: &String| text.len() <= 64 && text.bytes().all(|b| b.is_ascii_alphanumeric() || b".-_".contains(&b));
+        if policy_version.as_ref().is_some_and(|version| !plain(version)) {
+            faults.note("policy_version", "not the name of a version: expected 1 to 64 of ASCII letters, digits, `.`, `-` and `_`");
+        }
+        let at = self.get("at").map(|text| {
+            let at = Timestamp::parse_rfc3339(text);
+            at.or_else(|| faults.add("at", "not a time: expected RFC 3339, like `2026-01-31T15:04:05Z`"))
+        });
+        match (about, purposes, answer, method, at) {
+            (Some(about), Some(purposes), Some(answer), Some(method), at) if faults.0.is_empty() => {
+                Ok(NewStatement { about, purposes, answer, method, evidence, disclosure, policy_version, at: at.flatten() })
+            }
+            _ => Err(faults.0),
+        }
+    }
+
+    fn about(&self, faults: &mut Faulty) -> Option<About> {
+        let conversation = |field: &'static str, prefix: &str, faults: &mut Faulty| {
+            let text = self.get(field)?;
+            let sid: Option<Conversation> = text.parse().ok().filter(|_| text.starts_with(prefix));
+            sid.or_else(|| faults.add(field, format!("not the id of one: expected `{prefix}` and 32 hex digits")))
+        };
+        let leg = self.get("leg").map(|text| {
+            text.parse::<LegName>().ok().or_else(|| {
+                let why = "not a place in a conversation: expected 1 to 64 lower-case letters, digits, `-` and `_`, starting with a letter";
+                faults.add("leg", why)
+            })
+        });
+        match (self.get("subject"), self.get("call"), self.get("conference")) {
+            (Some(text), None, None) => {
+                if leg.is_some() {
+                    return faults.add("leg", "goes with `call` or `conference`; `subject` is a person wherever they are");
+                }
+                match text.parse() {
+                    Ok(address) => Some(About::Person(address)),
+                    Err(error) => {
+                        let error: InvalidAddress = error;
+                        faults.add("subject", error.to_string())
+                    }
+                }
+            }
+            (None, Some(_), None) => Some(About::Place(conversation("call", "CA", faults)?, leg.unwrap_or_default())),
+            (None, None, Some(_)) => Some(About::Place(conversation("conference", "CF", faults)?, leg.unwrap_or_default())),
+            (None, None, None) => {
+                faults.add("subject", "missing: give a number or address, or `call` (or `conference`) with or without `leg`")
+            }
+            _ => faults.add("subject", "give one of `subject`, `call` and `conference`"),
+        }
+    }
+
+    fn purposes(&self, faults: &mut Faulty) -> Option<BTreeSet<Purpose>> {
+        let Some(text) = self.get("purposes") else { return Some(BTreeSet::new()) };
+        let mut purposes = BTreeSet::new();
+        for (at, name) in text.split(';').map(str::trim).enumerate() {
+            match name.parse() {
+                Ok(purpose) => {
+                    purposes.insert(purpose);
+                }
+                // Nothing between two separators must not become every purpose.
+                Err(_) => return faults.add("purposes", format!("number {} is not the name of a purpose", at + 1)),
+            }
+        }
+        Some(purposes)
+    }
+
+    fn needed<T: std::str::FromStr<Err = crate::model::consent::UnknownWord>>(
+        &self,
+        field: &'static str,
+        faults: &mut Faulty,
+    ) -> Option<T> {
+        match self.get(field).map(str::parse) {
+            Some(Ok(value)) => Some(value),
+            Some(Err(error)) => faults.add(field, error.to_string()),
+            None => faults.add(field, "missing"),
+        }
+    }
+
+    fn disclosure(&self, faults: &mut Faulty) -> Option<String> {
+        match (self.exact("disclosure"), self.get("disclosure_sha256")) {
+            (None, None) => None,
+            (Some(_), Some(_)) => faults.add("disclosure_sha256", "give the text in `disclosure` or its digest here, not both"),
+            (Some(text), None) if text.len() > MAX_DISCLOSURE => {
+                faults.add("disclosure", "longer than 32 KiB: give its SHA-256 in `disclosure_sha256`")
+            }
+            (Some(text), None) => Some(hex::encode(digest::digest(&digest::SHA256, text.as_bytes()))),
+            (None, Some(text)) if text.len() == 64 && text.bytes().all(|b| b.is_ascii_hexdigit()) => Some(text.to_ascii_lowercase()),
+            (None, Some(_)) => faults.add("disclosure_sha256", "not a SHA-256: expected 64 hex digits"),
+        }
+    }
+}
+
+/// Faults as they are found.
+#[derive(Default)]
+pub(super) struct Faulty(pub(super) Vec<FieldFault>);
+
+impl Faulty {
+    /// Adds a fault and gives nothing, for who has nothing to give.
+    fn add<T>(&mut self, field: &'static str, why: impl Into<String>) -> Option<T> {
+        self.note(field, why);
+        None
+    }
+
+    pub(super) fn note(&mut self, field: &'static str, why: impl Into<String>) {
+        self.0.push(FieldFault { field, why: why.into() });
+    }
+}

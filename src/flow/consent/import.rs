@@ -1,0 +1,191 @@
+//! Files of statements of consent: CSV with a header row, and JSON lines.
+//!
+//! Owns the two forms and the report of what is wrong with a file. Refuses to know what a field means, and to take in a part of a file.
+
+use std::{collections::BTreeSet, fmt, str::FromStr};
+
+use csv::{ByteRecord, ReaderBuilder};
+
+use super::{
+    fields::{FIELDS, Fields},
+    statement::{FieldFault, NewStatement},
+};
+
+/// The largest file, in bytes.
+pub const MAX_FILE: usize = 64 * 1024 * 1024;
+/// The most statements in one file: they are taken in by one unit of work, which keeps other writers waiting.
+pub const MAX_STATEMENTS: usize = 50_000;
+/// The most faults that a report shows.
+const SHOWN: usize = 100;
+
+/// The form of a file.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Format {
+    /// Comma-separated values (RFC 4180) with a header row; `;` between several purposes.
+    Csv,
+    /// A JSON object in each line.
+    Jsonl,
+}
+
+impl FromStr for Format {
+    type Err = &'static str;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        match text {
+            "csv" => Ok(Self::Csv),
+            "jsonl" => Ok(Self::Jsonl),
+            _ => Err("expected `csv` or `jsonl`"),
+        }
+    }
+}
+
+/// What is wrong with a file, or with a request for several: the first hundred faults, and how many there are.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Faults {
+    unit: &'static str,
+    shown: Vec<(u64, FieldFault)>,
+    count: usize,
+}
+
+impl Faults {
+    /// None yet; `unit` is what is counted: lines or items.
+    pub(super) fn of(unit: &'static str) -> Self {
+        Self { unit, ..Self::default() }
+    }
+
+    pub(super) fn add(&mut self, place: u64, fault: FieldFault) {
+        self.count += 1;
+        if self.shown.len() < SHOWN {
+            self.shown.push((place, fault));
+        }
+    }
+
+    fn whole(&mut self, place: u64, why: impl Into<String>) {
+        self.add(place, FieldFault { field: "", why: why.into() });
+    }
+
+    /// How many there are.
+    pub fn count(&self) -> usize {
+        self.count
+    }
+
+    /// The first of them: each with its line or item, counted from 1.
+    pub fn shown(&self) -> &[(u64, FieldFault)] {
+        &self.shown
+    }
+
+    pub(super) fn none(self) -> Result<(), Self> {
+        if self.count == 0 { Ok(()) } else { Err(self) }
+    }
+}
+
+impl fmt::Display for Faults {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} faults; nothing was recorded", self.count)?;
+        for (place, fault) in &self.shown {
+            write!(f, "\n  {} {place}: {fault}", self.unit)?;
+        }
+        match self.count - self.shown.len() {
+            0 => Ok(()),
+            more => write!(f, "\n  and {more} more"),
+        }
+    }
+}
+
+/// Reads a whole file: each statement with the number of its line, counted from 1, and whatever faults there are.
+pub(super) fn parse(format: Format, bytes: &[u8]) -> (Vec<(u64, NewStatement)>, Faults) {
+    let (mut statements, mut faults) = (Vec::new(), Faults::of("line"));
+    if bytes.len() > MAX_FILE {
+        faults.whole(1, format!("the file is larger than {} MiB: split it", MAX_FILE / 1024 / 1024));
+        return (statements, faults);
+    }
+    match format {
+        Format::Csv => csv(bytes, &mut statements, &mut faults),
+        Format::Jsonl => jsonl(bytes, &mut statements, &mut faults),
+    }
+    if statements.len() > MAX_STATEMENTS {
+        faults.whole(1, format!("the file has more than {MAX_STATEMENTS} statements: split it"));
+    }
+    (statements, faults)
+}
+
+fn csv(bytes: &[u8], statements: &mut Vec<(u64, NewStatement)>, faults: &mut Faults) {
+    let mut reader = ReaderBuilder::new().flexible(true).has_headers(false).from_reader(bytes);
+    let mut record = ByteRecord::new();
+    // The reader fails only where what it reads from fails, and that is memory.
+    if !matches!(reader.read_byte_record(&mut record), Ok(true)) {
+        return faults.whole(1, "the file is empty: expected a row with the names of the columns");
+    }
+    let Some(columns) = columns(&record, faults) else { return };
+    while matches!(reader.read_byte_record(&mut record), Ok(true)) {
+        let line = record.position().map_or(0, csv::Position::line);
+        if record.len() != columns.len() {
+            faults.whole(line, format!("{} columns where the first row has {}", record.len(), columns.len()));
+            continue;
+        }
+        let mut fields = Fields::default();
+        let mut is_text = true;
+        for (at, text) in columns.iter().zip(&record) {
+            match std::str::from_utf8(text) {
+                Ok(text) => fields.set(*at, text),
+                Err(_) => {
+                    is_text = false;
+                    let field = FIELDS.get(*at).copied().unwrap_or_default();
+                    faults.add(line, FieldFault { field, why: "not UTF-8".into() });
+                }
+            }
+        }
+        if is_text {
+            take(line, fields.read(), statements, faults);
+        }
+    }
+}
+
+/// The fields that the columns hold.
+fn columns(header: &ByteRecord, faults: &mut Faults) -> Option<Vec<usize>> {
+    let mut columns = Vec::new();
+    for (number, name) in header.iter().enumerate() {
+        let name = std::str::from_utf8(name).unwrap_or_default().trim();
+        match FIELDS.iter().position(|known| *known == name) {
+            Some(field) if columns.contains(&field) => faults.whole(1, format!("column {} has the name of one before it", number + 1)),
+            Some(field) => columns.push(field),
+            // Where the row of names is missing, this is somebody's number.
+            None => faults.whole(
+                1,
+                format!("column {} has a name that is none of `{}`; columns are separated by commas", number + 1, FIELDS.join("`, `")),
+            ),
+        }
+    }
+    let named: BTreeSet<&str> = columns.iter().filter_map(|at| FIELDS.get(*at).copied()).collect();
+    for needed in ["answer", "method", "at"] {
+        if !named.contains(needed) {
+            faults.whole(1, format!("the column `{needed}` is missing"));
+        }
+    }
+    (faults.count() == 0).then_some(columns)
+}
+
+fn jsonl(bytes: &[u8], statements: &mut Vec<(u64, NewStatement)>, faults: &mut Faults) {
+    // Some editors write it at the beginning of a file; it belongs to no line.
+    let bytes = bytes.strip_prefix(b"\xef\xbb\xbf").unwrap_or(bytes);
+    for (line, text) in (1..).zip(bytes.split(|byte| *byte == b'\n')) {
+        if text.trim_ascii().is_empty() {
+            continue;
+        }
+        match serde_json::from_slice(text) {
+            Ok(value) => take(line, NewStatement::from_json(&value), statements, faults),
+            // Not the error itself: it may say what it found.
+            Err(error) => faults.whole(line, format!("not JSON from column {} on", error.column())),
+        }
+    }
+    if statements.is_empty() && faults.count() == 0 {
+        faults.whole(1, "the file is empty");
+    }
+}
+
+fn take(line: u64, read: Result<NewStatement, Vec<FieldFault>>, statements: &mut Vec<(u64, NewStatement)>, faults: &mut Faults) {
+    match read {
+        Ok(statement) => statements.push((line, statement)),
+        Err(found) => found.into_iter().for_each(|fault| faults.add(line, fault)),
+    }
+}

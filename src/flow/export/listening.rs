@@ -1,0 +1,111 @@
+//! Who listened and why: what the audit log says about a person's recordings, as one JSON document.
+//!
+//! Its length must be known before its first byte, and it may be long: it is written twice, the first time to be measured. The log only grows, so both
+//! times it is the same. Owns that document.
+
+use std::collections::HashMap;
+
+use bytes::Bytes;
+use serde_json::{Value, json};
+
+use super::{Ended, Flow, Plan, tar::Out};
+use crate::{
+    evidence::{Entry, Event},
+    flow::Error,
+    ledger::audit,
+    model::id::RecordingId,
+};
+
+/// Numbers of the log that are looked through by one query: some ten milliseconds.
+const WINDOW: i64 = 20_000;
+const HEAD: &[u8] = b"{\"entries\":[\n";
+const TAIL: &[u8] = b"\n]}\n";
+
+/// The events that tell of access.
+const EVENTS: [Event; 8] = [
+    Event::DecisionAllowed,
+    Event::DecisionDenied,
+    Event::OpeningStarted,
+    Event::GlassBroken,
+    Event::ApprovalRequested,
+    Event::ApprovalShown,
+    Event::ApprovalDecided,
+    Event::SubjectExported,
+];
+
+/// Writes the document, with everything that is in the log by now.
+pub(super) async fn write(flow: &Flow, plan: &Plan, out: &mut Out) -> Result<(), Ended> {
+    let recordings = plan.recordings();
+    let to = head(flow).await.map_err(super::archive::ended)?;
+    let mut len = (HEAD.len() + TAIL.len()) as u64;
+    let mut log = Log::new(flow, plan, &recordings, to);
+    while let Some(piece) = log.next().await.map_err(super::archive::ended)? {
+        len += piece.len() as u64;
+    }
+    let mut file = out.file("listening.json", len).await?;
+    file.write(Bytes::from_static(HEAD)).await?;
+    let mut log = Log::new(flow, plan, &recordings, to);
+    while let Some(piece) = log.next().await.map_err(super::archive::ended)? {
+        file.write(piece.into()).await?;
+    }
+    file.write(Bytes::from_static(TAIL)).await?;
+    file.end().await
+}
+
+async fn head(flow: &Flow) -> Result<i64, Error> {
+    Ok(audit::head(&mut flow.0.ledger.read().await?).await?)
+}
+
+/// One way through the log.
+struct Log<'a> {
+    flow: &'a Flow,
+    plan: &'a Plan,
+    recordings: &'a [RecordingId],
+    seq: i64,
+    to: i64,
+    /// Whether an entry was written.
+    begun: bool,
+    /// The purposes of grants, by their ids: an opening names only its grant.
+    purposes: HashMap<String, Value>,
+}
+
+impl<'a> Log<'a> {
+    fn new(flow: &'a Flow, plan: &'a Plan, recordings: &'a [RecordingId], to: i64) -> Self {
+        Self { flow, plan, recordings, seq: 0, to, begun: false, purposes: HashMap::new() }
+    }
+
+    /// The lines of the next window; `None` at the end.
+    async fn next(&mut self) -> Result<Option<Vec<u8>>, Error> {
+        if self.seq >= self.to {
+            return Ok(None);
+        }
+        let end = self.to.min(self.seq + WINDOW);
+        let mut tx = self.flow.0.ledger.read().await?;
+        let found = audit::about(&mut tx, self.recordings, self.plan.subject, (self.seq, end)).await?;
+        drop(tx);
+        self.seq = end;
+        let mut lines = Vec::new();
+        for entry in found.into_iter().filter(|entry| EVENTS.contains(&entry.event)) {
+            if self.begun {
+                lines.extend_from_slice(b",\n");
+            }
+            self.begun = true;
+            let line = serde_json::to_vec(&self.line(entry)).expect("ids, names and numbers have a JSON form");
+            lines.extend_from_slice(&line);
+        }
+        Ok(Some(lines))
+    }
+
+    fn line(&mut self, entry: Entry) -> Value {
+        let grant = entry.details.get("grant").and_then(Value::as_str).map(str::to_owned);
+        let own = entry.details.get("purpose").cloned();
+        if let (Event::DecisionAllowed, Some(grant), Some(purpose)) = (entry.event, &grant, &own) {
+            self.purposes.insert(grant.clone(), purpose.clone());
+        }
+        let purpose = own.or_else(|| self.purposes.get(&grant?).cloned());
+        json!({
+            "recording_id": entry.recording, "at": entry.at, "who": entry.actor, "what": entry.event, "purpose": purpose, "seq": entry.seq,
+            "details": entry.details,
+        })
+    }
+}

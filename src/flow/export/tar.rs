@@ -1,0 +1,110 @@
+//! The way out of an archive: files of known length, one after another, as a stream that is never far ahead of its reader.
+//!
+//! Owns headers and padding (POSIX ustar, IEEE Std 1003.1). Refuses to hold a file: pieces go through as they come.
+
+use std::{future::Future, pin::Pin, task::Poll};
+
+use bytes::Bytes;
+use futures_util::{Stream, stream};
+use tar::{EntryType, Header};
+use tokio::sync::mpsc;
+
+use super::Ended;
+use crate::model::time::Timestamp;
+
+/// Everything in an archive is a multiple of this.
+const BLOCK: usize = 512;
+
+/// Where an archive is written to.
+pub(super) struct Out {
+    pieces: mpsc::Sender<Bytes>,
+    at: Timestamp,
+}
+
+/// A stream of what `write` writes; the writing goes on only while somebody reads. Dropped, it ends the writing.
+pub(super) fn stream<W, F>(at: Timestamp, write: W) -> impl Stream<Item = Result<Bytes, Ended>> + Send
+where
+    W: FnOnce(Out) -> F,
+    F: Future<Output = Result<(), Ended>> + Send + 'static,
+{
+    let (sender, mut pieces) = mpsc::channel(1);
+    let mut writing: Option<Pin<Box<F>>> = Some(Box::pin(write(Out { pieces: sender, at })));
+    let mut broken = None;
+    stream::poll_fn(move |context| {
+        if let Some(future) = &mut writing
+            && let Poll::Ready(written) = future.as_mut().poll(context)
+        {
+            writing = None;
+            broken = written.err();
+        }
+        // What was written before it broke comes first.
+        match pieces.poll_recv(context) {
+            Poll::Ready(None) => Poll::Ready(broken.take().map(Err)),
+            Poll::Ready(Some(piece)) => Poll::Ready(Some(Ok(piece))),
+            Poll::Pending => Poll::Pending,
+        }
+    })
+}
+
+impl Out {
+    /// Begins a file; exactly `len` bytes must follow, and then [`File::end`].
+    pub(super) async fn file(&mut self, path: &str, len: u64) -> Result<File<'_>, Ended> {
+        let mut header = Header::new_ustar();
+        header.set_entry_type(EntryType::Regular);
+        header.set_path(path).map_err(|_| broken("a path does not fit into an archive"))?;
+        header.set_size(len);
+        header.set_mode(0o600);
+        header.set_mtime(u64::try_from(self.at.as_millis() / 1000).unwrap_or(0));
+        header.set_cksum();
+        self.send(Bytes::copy_from_slice(header.as_bytes())).await?;
+        Ok(File { out: self, len, left: len })
+    }
+
+    /// A whole file.
+    pub(super) async fn whole(&mut self, path: &str, content: Vec<u8>) -> Result<(), Ended> {
+        let mut file = self.file(path, content.len() as u64).await?;
+        file.write(content.into()).await?;
+        file.end().await
+    }
+
+    /// Ends the archive: two blocks of zeros.
+    pub(super) async fn end(self) -> Result<(), Ended> {
+        self.send(Bytes::from_static(&[0; 2 * BLOCK])).await
+    }
+
+    async fn send(&self, piece: Bytes) -> Result<(), Ended> {
+        // Nobody reads any more.
+        self.pieces.send(piece).await.map_err(|_| Ended::Broken)
+    }
+}
+
+/// A file that is being written.
+#[must_use = "a file that is not ended is not padded"]
+pub(super) struct File<'a> {
+    out: &'a Out,
+    len: u64,
+    left: u64,
+}
+
+impl File<'_> {
+    pub(super) async fn write(&mut self, piece: Bytes) -> Result<(), Ended> {
+        self.left = self.left.checked_sub(piece.len() as u64).ok_or_else(|| broken("a file is longer than was said"))?;
+        if piece.is_empty() { Ok(()) } else { self.out.send(piece).await }
+    }
+
+    pub(super) async fn end(self) -> Result<(), Ended> {
+        if self.left != 0 {
+            return Err(broken("a file is shorter than was said"));
+        }
+        let over = usize::try_from(self.len % BLOCK as u64).unwrap_or(0);
+        match over {
+            0 => Ok(()),
+            over => self.out.send(Bytes::from_static(&[0; BLOCK]).slice(over..)).await,
+        }
+    }
+}
+
+fn broken(why: &'static str) -> Ended {
+    tracing::error!(why, "an archive broke off");
+    Ended::Broken
+}

@@ -1,0 +1,175 @@
+//! Holds: what somebody demands to be kept is not shredded, whoever else wants it gone, until the last of them is lifted.
+
+use super::{Error, Flow};
+use crate::{
+    evidence::{NewEntry, ShredReason},
+    ledger::{
+        self, audit,
+        holds::{self, HoldFilter, HoldRow},
+        marks::{self, Marked},
+        recordings, shreds,
+    },
+    model::{
+        hold::Authority,
+        id::{ReceiptId, RecordingId},
+        name::{HoldName, Purpose},
+        recording::{Recording, State},
+        time::Timestamp,
+    },
+    policy::{Action, Permit},
+};
+
+/// A hold to be placed.
+#[derive(Clone, Debug)]
+pub struct NewHold {
+    /// Its name; a recording has at most one of each.
+    pub name: HoldName,
+    /// The purpose of the policy that stays open under it when everything else is closed.
+    pub purpose: Purpose,
+    /// Why, as a code.
+    pub reason: ShredReason,
+    /// Who demands it.
+    pub authority: Authority,
+    /// When somebody must look whether it is still needed.
+    pub review_at: Timestamp,
+}
+
+/// A hold that was lifted.
+#[derive(Clone, Debug)]
+pub struct Lifted {
+    /// The hold.
+    pub hold: HoldRow,
+    /// Whether this call lifted it; false when it was lifted before.
+    pub is_new: bool,
+    /// How many still stand.
+    pub left: i64,
+    /// Whether the recording is, or with `--dry-run` would be, shredded because it was revoked and no hold is left.
+    pub shreds: bool,
+    /// The receipt of the shred.
+    pub receipt: Option<ReceiptId>,
+}
+
+/// A page of holds.
+pub struct Holds {
+    /// With each, since when its recording is revoked.
+    pub items: Vec<(HoldRow, Option<Timestamp>)>,
+    /// After which the next page begins, if there is more.
+    pub next: Option<(Timestamp, RecordingId, HoldName)>,
+}
+
+impl Flow {
+    /// Places a hold, or changes what one of that name says. Repeating it changes nothing.
+    ///
+    /// # Errors
+    /// [`Error::NotFound`], also for a recording that the permit does not cover; [`Error::Shredded`]; [`Error::Invalid`] for a purpose that the policy does not
+    /// have, or a review that is over.
+    pub async fn place_hold(&self, permit: &Permit, id: RecordingId, new: &NewHold) -> Result<HoldRow, Error> {
+        let recording = self.holdable(permit, id).await?;
+        if recording.state == State::Shredded {
+            return Err(self.shredded(id).await?);
+        }
+        if !self.0.rulebook.current().document().purposes.iter().any(|purpose| purpose.name == new.purpose) {
+            return Err(Error::Invalid(format!("`purpose`: the policy has no purpose `{}`", new.purpose)));
+        }
+        let now = self.now();
+        let hold = HoldRow {
+            recording: id,
+            name: new.name.clone(),
+            purpose: new.purpose.clone(),
+            reason: new.reason.clone(),
+            authority: new.authority.clone(),
+            review_at: new.review_at,
+            placed_at: now,
+            placed_by: *permit.actor(),
+            lifted_at: None,
+        };
+        let placed = self.0.ledger.unit(|| async {
+            let mut tx = self.0.ledger.begin().await?;
+            if holds::place(&mut tx, &hold).await? {
+                if hold.review_at <= now {
+                    return Err(Error::Invalid("`review_at` has passed; name a day on which somebody will look again".into()));
+                }
+                marks::set(&mut tx, Marked::Recording, &[id], now).await?;
+                let (name, purpose, reason) = (&hold.name, &hold.purpose, &hold.reason);
+                let placed = NewEntry::hold_placed(now, hold.placed_by, id, name, purpose, reason, hold.review_at);
+                audit::append(&mut tx, placed).await?;
+                tx.commit().await?;
+            }
+            Ok(())
+        });
+        match placed.await {
+            Err(Error::Vault(crate::vault::Error::Ledger(ledger::Error::Stale(_)))) => return Err(self.shredded(id).await?),
+            placed => placed?,
+        }
+        // Who is told that a hold stands can rely on it after a loss of the ledger, too.
+        self.journal_or_warn(false).await;
+        holds::find(&mut self.0.ledger.read().await?, id, &new.name).await?.ok_or(Error::NotFound)
+    }
+
+    /// Lifts a hold. If it was the last and the recording was revoked meanwhile, the recording is shredded at once, in the vault's own name and for the reason
+    /// of the revocation. Repeating it is harmless. With `dry_run` it only says what would be done.
+    ///
+    /// # Errors
+    /// [`Error::NotFound`] if there is no such hold, or the permit does not cover its recording.
+    pub async fn lift_hold(&self, permit: &Permit, id: RecordingId, name: &HoldName, dry_run: bool) -> Result<Lifted, Error> {
+        let recording = self.holdable(permit, id).await?;
+        let hold = holds::find(&mut self.0.ledger.read().await?, id, name).await?.ok_or(Error::NotFound)?;
+        let (stands, now) = (hold.lifted_at.is_none(), self.now());
+        if dry_run || !stands {
+            let left = recording.holds - i64::from(stands);
+            let shreds = left == 0 && recording.revoked_at.is_some();
+            let shredded = recording.state == State::Shredded;
+            let receipt = if shredded { self.receipt_of(id).await? } else { None };
+            return Ok(Lifted { hold, is_new: stands && !dry_run, left, shreds: shreds && (dry_run || shredded), receipt });
+        }
+        let lifted = self.0.ledger.unit(|| async {
+            let mut tx = self.0.ledger.begin().await?;
+            let left = holds::lift(&mut tx, id, name, now).await?;
+            if let Some(left) = left {
+                marks::set(&mut tx, Marked::Recording, &[id], now).await?;
+                audit::append(&mut tx, NewEntry::hold_lifted(now, *permit.actor(), id, name, left)).await?;
+                tx.commit().await?;
+            }
+            Ok::<_, Error>(left)
+        });
+        let lifted = lifted.await?;
+        // What is released is also taken up by the service, should this be interrupted.
+        if lifted == Some(0) {
+            self.shred_released().await?;
+        }
+        self.journal_or_warn(false).await;
+        let mut tx = self.0.ledger.read().await?;
+        let hold = holds::find(&mut tx, id, name).await?.ok_or(Error::NotFound)?;
+        let left = recordings::find(&mut tx, id).await?.map_or(0, |recording| recording.holds);
+        let receipt = shreds::find_fence(&mut tx, id).await?.map(|(_, receipt)| receipt);
+        Ok(Lifted { hold, is_new: lifted.is_some(), left, shreds: receipt.is_some(), receipt })
+    }
+
+    /// The holds that stand, those first that must be looked at first; on recordings of the accounts that the permit covers. `limit` is 1 to 1000.
+    ///
+    /// # Errors
+    /// [`Error::NotFound`] for a permit of another kind; the ledger's.
+    pub async fn holds(&self, permit: &Permit, mut filter: HoldFilter, limit: u16) -> Result<Holds, Error> {
+        if permit.action() != Action::Hold {
+            return Err(Error::NotFound);
+        }
+        filter.accounts = permit.accounts().clone();
+        let mut items = holds::list(&mut self.0.ledger.read().await?, &filter, i64::from(limit) + 1).await?;
+        let more = items.len() > usize::from(limit);
+        items.truncate(limit.into());
+        let next = items.last().filter(|_| more).map(|(last, _)| (last.review_at, last.recording, last.name.clone()));
+        Ok(Holds { items, next })
+    }
+
+    async fn holdable(&self, permit: &Permit, id: RecordingId) -> Result<Recording, Error> {
+        if permit.action() != Action::Hold {
+            return Err(Error::NotFound);
+        }
+        let found = recordings::find(&mut self.0.ledger.read().await?, id).await?;
+        found.filter(|recording| permit.covers(&recording.account)).ok_or(Error::NotFound)
+    }
+
+    async fn receipt_of(&self, id: RecordingId) -> Result<Option<ReceiptId>, Error> {
+        Ok(shreds::find_fence(&mut self.0.ledger.read().await?, id).await?.map(|(_, receipt)| receipt))
+    }
+}

@@ -1,0 +1,196 @@
+//! Quarantine: recordings without the evidence of consent that they need wait for it, and are let go of when it does not come.
+//!
+//! Owns what new evidence changes, and the sweep. Refuses to know what counts as evidence: `policy` says that.
+//! INVARIANT: a mark on a row opens nothing. Each decision looks at the statements themselves; the mark says when a recording is shredded.
+
+use super::{Error, Flow};
+use crate::{
+    evidence::{NewEntry, ShredReason},
+    ledger::{
+        Tx, audit, consents,
+        marks::{self, Marked},
+        quarantine::{self, Bearing},
+    },
+    model::{actor::Actor, id::RecordingId, recording::Recording, time::Timestamp},
+    policy::{self, Action, Permit},
+};
+
+/// Recordings looked at in one unit of work.
+const PAGE: i64 = 200;
+
+/// How far the recordings on which something new bears were looked at.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Step {
+    /// Those in quarantine, after this one.
+    Waiting(Option<RecordingId>),
+    /// Those that are in none, after this one.
+    Released(Option<RecordingId>),
+}
+
+/// What new evidence changed.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Serialize)]
+pub struct Settled {
+    /// Recordings released from quarantine.
+    pub released: u64,
+    /// Recordings put in quarantine.
+    pub quarantined: u64,
+}
+
+/// What new evidence bears on, who brought it, and whether it may say no.
+#[derive(Clone, Debug)]
+pub(super) struct News {
+    pub(super) bearing: Bearing,
+    pub(super) actor: Actor,
+    pub(super) narrows: bool,
+}
+
+/// What a sweep of the quarantine did.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct QuarantineSwept {
+    /// Recordings for which evidence was there after all.
+    pub released: u64,
+    /// Recordings shredded because it was not.
+    pub shredded: u64,
+}
+
+impl Flow {
+    /// Where to begin; `None` if no version of the policy knows a quarantine.
+    pub(super) fn first_step(&self) -> Option<Step> {
+        (!policy::quarantining(&self.0.rulebook).is_empty()).then_some(Step::Waiting(None))
+    }
+
+    /// Looks at up to [`PAGE`] recordings on which the news bear, within the unit that brings them. The entries are to be appended last; with them
+    /// comes where to go on, if there is more.
+    pub(super) async fn settle(
+        &self,
+        tx: &mut Tx,
+        news: &News,
+        mut step: Option<Step>,
+        now: Timestamp,
+    ) -> Result<(Vec<NewEntry>, Option<Step>), Error> {
+        let (mut entries, mut room) = (Vec::new(), PAGE);
+        if let Some(Step::Waiting(None)) = step {
+            quarantine::wait_for_sealing(tx, &news.bearing).await?;
+        }
+        while let Some(present) = step
+            && room > 0
+        {
+            let page = match present {
+                Step::Waiting(after) => quarantine::waiting(tx, &news.bearing, after, room).await?,
+                Step::Released(after) => {
+                    let policies = policy::quarantining(&self.0.rulebook);
+                    quarantine::released(tx, &news.bearing, &policies, after, room).await?
+                }
+            };
+            entries.extend(self.settle_all(tx, &page, news.actor, now).await?);
+            let seen = i64::try_from(page.len()).unwrap_or(i64::MAX);
+            let last = page.last().map(|recording| recording.id);
+            step = match present {
+                Step::Waiting(_) if seen == room => Some(Step::Waiting(last)),
+                Step::Waiting(_) if news.narrows => Some(Step::Released(None)),
+                Step::Released(_) if seen == room => Some(Step::Released(last)),
+                Step::Waiting(_) | Step::Released(_) => None,
+            };
+            room -= seen;
+        }
+        Ok((entries, step))
+    }
+
+    /// Goes on where the unit that brought the news stopped, one unit after another. An interruption leaves marks that are behind, never anything
+    /// open that should be closed.
+    pub(super) async fn settle_rest(&self, news: &News, mut step: Option<Step>, settled: &mut Settled) -> Result<(), Error> {
+        while let Some(present) = step {
+            let unit = self.0.ledger.unit(|| async {
+                let mut tx = self.0.ledger.begin().await?;
+                let (entries, next) = self.settle(&mut tx, news, Some(present), self.now()).await?;
+                if !entries.is_empty() {
+                    audit::append_all(&mut tx, &entries).await?;
+                }
+                tx.commit().await?;
+                Ok::<_, Error>((Settled::of(&entries), next))
+            });
+            let (more, next) = unit.await?;
+            settled.add(more);
+            step = next;
+        }
+        Ok(())
+    }
+
+    /// Brings the marks on these recordings up to what is known now.
+    async fn settle_all(&self, tx: &mut Tx, recordings: &[Recording], actor: Actor, now: Timestamp) -> Result<Vec<NewEntry>, Error> {
+        if recordings.is_empty() {
+            return Ok(Vec::new());
+        }
+        let known = consents::gather(tx, recordings).await?;
+        let (mut changed, mut entries) = (Vec::new(), Vec::new());
+        for recording in recordings {
+            let (id, Some(period)) = (recording.id, policy::quarantine(recording, &self.0.rulebook)) else { continue };
+            let covered = known.get(&id).is_some_and(|consents| policy::covers_recording(consents, recording, now));
+            match (recording.quarantine_ends, covered) {
+                (Some(_), true) if quarantine::release(tx, id).await? => {
+                    entries.push(NewEntry::recording_released(now, actor, id));
+                    changed.push(id);
+                }
+                (None, false) => {
+                    let ends = now.after(period);
+                    if quarantine::begin(tx, id, ends).await? {
+                        entries.push(NewEntry::recording_quarantined(now, actor, id, ends));
+                        changed.push(id);
+                    }
+                }
+                _ => {}
+            }
+        }
+        if !changed.is_empty() {
+            marks::set(tx, Marked::Recording, &changed, now).await?;
+        }
+        Ok(entries)
+    }
+
+    /// Looks once more at every recording whose quarantine is over, releases those for which the evidence is there, and shreds the others. What a
+    /// hold keeps waits for its end.
+    ///
+    /// # Errors
+    /// The ledger's; what was shredded stays so, and the next sweep goes on.
+    pub async fn sweep_quarantine(&self) -> Result<QuarantineSwept, Error> {
+        let permit = Permit::of_vault(Action::Shred);
+        let reason: ShredReason = "no-consent".parse().expect("it is a code");
+        let (mut swept, mut after) = (QuarantineSwept::default(), None);
+        loop {
+            let page = quarantine::due(&mut self.0.ledger.read().await?, self.now(), after, PAGE).await?;
+            let Some(last) = page.last() else { return Ok(swept) };
+            after = Some(last.id);
+            let unit = self.0.ledger.unit(|| async {
+                let (mut tx, now) = (self.0.ledger.begin().await?, self.now());
+                let entries = self.settle_all(&mut tx, &page, Actor::Vault, now).await?;
+                if !entries.is_empty() {
+                    audit::append_all(&mut tx, &entries).await?;
+                }
+                tx.commit().await?;
+                Ok::<_, Error>(entries.iter().filter_map(NewEntry::recording).collect::<Vec<_>>())
+            });
+            let released = unit.await?;
+            swept.released += released.len() as u64;
+            // Of a recording whose policy is not at hand, nobody knows what it needs.
+            let known = |recording: &&Recording| policy::quarantine(recording, &self.0.rulebook).is_some();
+            let due: Vec<RecordingId> =
+                page.iter().filter(known).map(|recording| recording.id).filter(|id| !released.contains(id)).collect();
+            if !due.is_empty() {
+                swept.shredded += self.shred_all(&permit, &due, &reason).await?.len() as u64;
+            }
+        }
+    }
+}
+
+impl Settled {
+    pub(super) fn of(entries: &[NewEntry]) -> Self {
+        use crate::evidence::Event;
+        let count = |event| entries.iter().filter(|entry| entry.event() == event).count() as u64;
+        Self { released: count(Event::RecordingReleased), quarantined: count(Event::RecordingQuarantined) }
+    }
+
+    fn add(&mut self, more: Self) {
+        self.released += more.released;
+        self.quarantined += more.quarantined;
+    }
+}

@@ -1,0 +1,221 @@
+//! A revocation begins: who may, what for, and the one unit after which it is on its way whatever happens.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::work::{AT_ONCE, LEASE};
+use crate::{
+    evidence::{NewEntry, ShredReason},
+    flow::{Error, Flow},
+    ledger::{
+        Tx, audit, consents,
+        marks::{self, Marked},
+        recordings,
+        revocations::{self, Revocation},
+    },
+    model::{
+        actor::Actor,
+        consent::{RECORDING, Statement, Whom},
+        id::{ConsentId, RecordingId, RevocationId},
+        name::Purpose,
+        recording::{Recording, State},
+        revocation::Target,
+        time::Timestamp,
+    },
+    policy::{Action, Permit},
+    vault,
+};
+
+/// What a revocation would do now.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Serialize)]
+pub struct Would {
+    /// So many recordings would be shredded.
+    pub shred: u64,
+    /// So many are shredded already.
+    pub shredded_before: u64,
+    /// So many would be closed to the purposes, and to no other.
+    pub close: u64,
+    /// So many would be closed and kept by holds.
+    pub hold: u64,
+}
+
+impl Flow {
+    /// Begins a revocation. When this returns it is in the ledger, with the withdrawal of consent that it is, and goes on by itself where the service runs;
+    /// [`Self::go_on`] does it now. To revoke again is harmless: it covers what was collected since, too.
+    ///
+    /// A permit that is limited to some accounts reaches their recordings only; then nothing is said for the person in other conversations.
+    ///
+    /// # Errors
+    /// [`Error::NotFound`] for a recording or an account that the permit does not cover; [`Error::Invalid`] for a purpose to which there is no consent that could
+    /// be withdrawn.
+    pub async fn begin_revocation(
+        &self,
+        permit: &Permit,
+        target: Target,
+        purposes: BTreeSet<Purpose>,
+        reason: &ShredReason,
+    ) -> Result<Revocation, Error> {
+        let revocation = self.revocation_of(permit, target, purposes, reason).await?;
+        let until = revocation.revoked_at.after(LEASE);
+        self.0
+            .ledger
+            .unit(|| async {
+                let now = revocation.revoked_at;
+                let mut tx = self.0.ledger.begin().await?;
+                revocations::insert(&mut tx, &revocation, until).await?;
+                marks::set(&mut tx, Marked::Revocation, &[revocation.id], now).await?;
+                if let Some(said) = vault::withdrawal(&revocation) {
+                    let said: Vec<ConsentId> = consents::insert_new(&mut tx, &[said]).await?.into_iter().collect();
+                    marks::set(&mut tx, Marked::Consent, &said, now).await?;
+                }
+                let (id, reach) = (revocation.id, revocation.target.kind());
+                let begun = NewEntry::revocation_begun(now, revocation.actor, id, reach, &revocation.purposes, reason);
+                audit::append(&mut tx, begun).await?;
+                tx.commit().await
+            })
+            .await?;
+        metrics::counter!("recvault_revocations_total").increment(1);
+        Ok(revocation)
+    }
+
+    /// Begins the revocations that follow from withdrawals, in the unit that records these; their entries are to be appended last. They wait for
+    /// [`Self::continue_revocations`].
+    ///
+    /// # Errors
+    /// The ledger's.
+    pub(in crate::flow) async fn begin_withdrawals(
+        &self,
+        tx: &mut Tx,
+        actor: Actor,
+        withdrawals: &[&Statement],
+        now: Timestamp,
+    ) -> Result<Vec<NewEntry>, Error> {
+        let (mut entries, mut begun) = (Vec::new(), Vec::new());
+        for said in withdrawals {
+            // What never rested on consent goes on without it.
+            let closes = |purpose: &&Purpose| purpose.as_str() == RECORDING || self.0.rulebook.rests_on_consent(purpose);
+            let purposes: BTreeSet<Purpose> = said.purposes.iter().filter(closes).cloned().collect();
+            if purposes.is_empty() && !said.purposes.is_empty() {
+                continue;
+            }
+            let target = match &said.whom {
+                Whom::Subject(subject) => Target::Subject(*subject),
+                Whom::Leg(conversation, _) => Target::Conversation(conversation.clone()),
+            };
+            let (id, reason) = (RevocationId::random(&mut rand::rng()), "consent-withdrawn".parse().expect("it is a code"));
+            entries.push(NewEntry::revocation_begun(now, actor, id, target.kind(), &purposes, &reason));
+            let accounts = BTreeSet::new();
+            let revocation = Revocation {
+                id,
+                target,
+                purposes,
+                accounts,
+                reason,
+                actor,
+                revoked_at: now,
+                is_done: false,
+                cursor: None,
+                jws: None,
+                finished_at: None,
+            };
+            revocations::insert(tx, &revocation, now).await?;
+            begun.push(id);
+        }
+        if !begun.is_empty() {
+            marks::set(tx, Marked::Revocation, &begun, now).await?;
+        }
+        Ok(entries)
+    }
+
+    /// What a revocation would do if it began now; nothing is done.
+    ///
+    /// # Errors
+    /// As [`Self::begin_revocation`].
+    pub async fn would_revoke(
+        &self,
+        permit: &Permit,
+        target: Target,
+        purposes: BTreeSet<Purpose>,
+        reason: &ShredReason,
+    ) -> Result<Would, Error> {
+        let revocation = self.revocation_of(permit, target, purposes, reason).await?;
+        let (mut would, mut cursor) = (Would::default(), None);
+        loop {
+            let ids = revocations::reached(&mut self.0.ledger.read().await?, &revocation, cursor, AT_ONCE).await?;
+            let Some(last) = ids.last() else { return Ok(would) };
+            cursor = Some(*last);
+            let (gone, stay) = self.split(&revocation, &ids).await?;
+            would.close += stay.len() as u64;
+            for recording in gone {
+                match recording {
+                    _ if recording.state == State::Shredded => would.shredded_before += 1,
+                    _ if recording.holds > 0 => would.hold += 1,
+                    _ => would.shred += 1,
+                }
+            }
+        }
+    }
+
+    async fn revocation_of(
+        &self,
+        permit: &Permit,
+        target: Target,
+        purposes: BTreeSet<Purpose>,
+        reason: &ShredReason,
+    ) -> Result<Revocation, Error> {
+        if permit.action() != Action::Revoke {
+            return Err(Error::NotFound);
+        }
+        for purpose in purposes.iter().filter(|purpose| purpose.as_str() != RECORDING) {
+            if !self.0.rulebook.has_purpose(purpose) {
+                return Err(Error::Invalid(format!("`purposes`: the policy has no purpose `{purpose}`")));
+            }
+            if !self.0.rulebook.rests_on_consent(purpose) {
+                let why = "does not rest on consent, so that there is none to withdraw; to let go of the recordings, revoke without naming purposes";
+                return Err(Error::Invalid(format!("`purposes`: `{purpose}` {why}")));
+            }
+        }
+        match &target {
+            Target::Recording(id) => {
+                let found = recordings::find(&mut self.0.ledger.read().await?, *id).await?;
+                found.filter(|recording| permit.covers(&recording.account)).ok_or(Error::NotFound)?;
+            }
+            Target::Account(account) if !permit.covers(account) => return Err(Error::NotFound),
+            Target::Account(_) | Target::Subject(_) => {}
+            // Withdrawn by whoever has a place in it, as a statement of consent.
+            Target::Conversation(_) => return Err(Error::NotFound),
+        }
+        Ok(Revocation {
+            id: RevocationId::random(&mut rand::rng()),
+            target,
+            purposes,
+            accounts: permit.accounts().clone(),
+            reason: reason.clone(),
+            actor: *permit.actor(),
+            revoked_at: self.now(),
+            is_done: false,
+            cursor: None,
+            jws: None,
+            finished_at: None,
+        })
+    }
+
+    /// Which of these recordings are let go of, and which are only closed to some purposes.
+    pub(super) async fn split(&self, revocation: &Revocation, ids: &[RecordingId]) -> Result<(Vec<Recording>, Vec<Recording>), Error> {
+        /// Recordings looked up by one query.
+        const LOOKED_UP: usize = 2000;
+        let (mut gone, mut stay, now) = (Vec::new(), Vec::new(), self.now());
+        let mut tx = self.0.ledger.read().await?;
+        for ids in ids.chunks(LOOKED_UP) {
+            let found = recordings::find_all(&mut tx, ids).await?;
+            let mut closed = if revocation.is_whole() { BTreeMap::new() } else { revocations::closed(&mut tx, ids).await? };
+            for recording in found {
+                let mut closed = closed.remove(&recording.id).unwrap_or_default();
+                closed.extend(revocation.purposes.iter().cloned());
+                let goes =
+                    revocation.is_whole() || recording.state == State::Shredded || !self.0.rulebook.opens_without(&recording, &closed, now);
+                if goes { gone.push(recording) } else { stay.push(recording) }
+            }
+        }
+        Ok((gone, stay))
+    }
+}

@@ -1,0 +1,35 @@
+//! What arrives after a revocation that covers it. (What is reached later because its parties are named later is found by the revocation itself, which the unit
+//! that names them makes run again: [`revocations::reach_again`].)
+
+use crate::{
+    flow::{Error, Flow},
+    ledger::revocations::{self, Revocation},
+    model::recording::Recording,
+};
+
+impl Flow {
+    /// Lets go of a recording that a revocation covers as a whole, or that it leaves no purpose for, and says whether one did. To be asked before anything of
+    /// it is fetched.
+    ///
+    /// # Errors
+    /// The ledger's.
+    pub(in crate::flow) async fn is_revoked(&self, recording: &Recording) -> Result<bool, Error> {
+        let covering = revocations::covering(&mut self.0.ledger.read().await?, recording).await?;
+        let mut all = covering.iter();
+        let whole = loop {
+            let Some(revocation) = all.next() else { return Ok(false) };
+            if self.lets_go(revocation, recording).await? {
+                break revocation;
+            }
+        };
+        let done = self.0.vault.revoke(whole, std::slice::from_ref(recording), &|_| {}).await;
+        let done = self.after_letting_go(std::slice::from_ref(recording), done).await?;
+        // What a hold keeps is fetched and closed.
+        Ok(done.held.is_empty())
+    }
+
+    async fn lets_go(&self, revocation: &Revocation, recording: &Recording) -> Result<bool, Error> {
+        let (gone, _) = self.split(revocation, &[recording.id]).await?;
+        Ok(!gone.is_empty())
+    }
+}

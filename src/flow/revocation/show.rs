@@ -1,0 +1,108 @@
+//! What became of a revocation, for those who may revoke.
+
+use std::collections::BTreeSet;
+
+use crate::{
+    evidence::ShredReason,
+    flow::{Error, Flow},
+    ledger::revocations::{self, Counts, Reached, Revocation},
+    model::{
+        id::{RecordingId, RevocationId},
+        name::Purpose,
+        revocation::{Outcome, Target},
+    },
+    policy::{Action, Permit},
+    vault::SayCount,
+};
+
+/// How a revocation stands.
+#[derive(Clone, Debug)]
+pub struct RevocationStatus {
+    /// The revocation, with its receipt for the whole once everything has an outcome.
+    pub revocation: Revocation,
+    /// How many recordings had each outcome so far.
+    pub counts: Counts,
+    /// So many are still to be dealt with.
+    pub pending: u64,
+    /// The first that are shredded, 1000 at most, in the order of their ids.
+    pub shredded: Vec<Reached>,
+    /// The first that holds keep, 1000 at most.
+    pub held: Vec<RecordingId>,
+}
+
+/// A page of what became of each recording.
+pub struct Outcomes {
+    /// In the order of recordings' ids.
+    pub items: Vec<Reached>,
+    /// The recording after which the next page begins, if there is more.
+    pub next: Option<RecordingId>,
+}
+
+/// Recordings that are named with a status.
+const NAMED: i64 = 1000;
+
+impl Flow {
+    /// Revokes, and returns when everything that it reaches has an outcome. `say` is told how many, again and again.
+    ///
+    /// # Errors
+    /// As [`Self::begin_revocation`] and [`Self::go_on`].
+    pub async fn revoke(
+        &self,
+        permit: &Permit,
+        target: Target,
+        purposes: BTreeSet<Purpose>,
+        reason: &ShredReason,
+        say: SayCount<'_>,
+    ) -> Result<RevocationStatus, Error> {
+        let revocation = self.begin_revocation(permit, target, purposes, reason).await?;
+        self.go_on(revocation.id, say).await?;
+        self.revocation(permit, revocation.id).await
+    }
+
+    /// How a revocation stands.
+    ///
+    /// # Errors
+    /// [`Error::NotFound`], also for one that reaches further than the permit.
+    pub async fn revocation(&self, permit: &Permit, id: RevocationId) -> Result<RevocationStatus, Error> {
+        let revocation = self.visible(permit, id).await?;
+        let mut tx = self.0.ledger.read().await?;
+        let counts = revocations::count(&mut tx, id).await?;
+        let pending = if revocation.is_done { 0 } else { revocations::pending(&mut tx, &revocation).await? };
+        let shredded = revocations::outcomes(&mut tx, id, Some(Outcome::Shredded), None, NAMED).await?;
+        let held = revocations::outcomes(&mut tx, id, Some(Outcome::Held), None, NAMED).await?;
+        let held = held.into_iter().map(|reached| reached.recording).collect();
+        Ok(RevocationStatus { revocation, counts, pending, shredded, held })
+    }
+
+    /// What became of each recording that a revocation reached, after one of them. `limit` is 1 to 1000.
+    ///
+    /// # Errors
+    /// As [`Self::revocation`].
+    pub async fn revocation_outcomes(
+        &self,
+        permit: &Permit,
+        id: RevocationId,
+        after: Option<RecordingId>,
+        limit: u16,
+    ) -> Result<Outcomes, Error> {
+        self.visible(permit, id).await?;
+        let mut tx = self.0.ledger.read().await?;
+        let mut items = revocations::outcomes(&mut tx, id, None, after, i64::from(limit) + 1).await?;
+        let more = items.len() > usize::from(limit);
+        items.truncate(limit.into());
+        let next = items.last().filter(|_| more).map(|last| last.recording);
+        Ok(Outcomes { items, next })
+    }
+
+    async fn visible(&self, permit: &Permit, id: RevocationId) -> Result<Revocation, Error> {
+        if permit.action() != Action::Revoke {
+            return Err(Error::NotFound);
+        }
+        let found = revocations::find(&mut self.0.ledger.read().await?, id).await?;
+        let within = |revocation: &Revocation| {
+            permit.accounts().is_empty()
+                || !revocation.accounts.is_empty() && revocation.accounts.iter().all(|account| permit.covers(account))
+        };
+        found.filter(within).ok_or(Error::NotFound)
+    }
+}

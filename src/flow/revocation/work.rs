@@ -1,0 +1,173 @@
+//! Revocations go on: page by page, until everything that they reach has an outcome, through any interruption.
+//!
+//! INVARIANT: who works on one has it by a lease, and moves its cursor only from where it found it. Two who do the same at once do it once.
+
+use std::{collections::BTreeMap, time::Duration};
+
+use tokio_util::sync::CancellationToken;
+
+use crate::{
+    evidence::{NewEntry, ShredReason},
+    flow::{Error, Flow},
+    ledger::{
+        audit, holds,
+        marks::{self, Marked},
+        recordings,
+        revocations::{self, Revocation},
+    },
+    model::id::{RecordingId, RevocationId},
+    vault::SayCount,
+};
+
+/// How long a revocation belongs to who works on it; each page renews it.
+pub(super) const LEASE: Duration = Duration::from_secs(60);
+/// Recordings in one page: so many that those on the same leaf page stand together, so few that a page takes some seconds.
+pub(super) const AT_ONCE: i64 = 10_000;
+/// How often the service looks for revocations that wait.
+const PACE: Duration = Duration::from_secs(2);
+/// How long an answer waits for what follows from it.
+const PATIENCE: Duration = Duration::from_secs(8);
+/// Released recordings and revocations taken up at a time.
+const TAKEN_UP: i64 = 1_000;
+
+/// What was gone on with.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Serialize)]
+pub struct Continued {
+    /// So many recordings that holds had kept were shredded.
+    pub released: u64,
+    /// So many revocations were done.
+    pub revocations: u64,
+}
+
+impl Flow {
+    /// Works on a revocation that this process began, until it is done.
+    ///
+    /// # Errors
+    /// The ledger's; what was done stays, and it goes on later.
+    pub async fn go_on(&self, id: RevocationId, say: SayCount<'_>) -> Result<(), Error> {
+        loop {
+            let found = revocations::find(&mut self.0.ledger.read().await?, id).await?;
+            let Some(revocation) = found.filter(|revocation| !revocation.is_done) else { break };
+            let ids = revocations::reached(&mut self.0.ledger.read().await?, &revocation, revocation.cursor, AT_ONCE).await?;
+            match ids.last() {
+                Some(last) => {
+                    self.deal_with(&revocation, &ids, say).await?;
+                    let until = self.now().after(LEASE);
+                    let mut tx = self.0.ledger.begin().await?;
+                    // Where the cursor moved meanwhile, the next look finds what is left.
+                    revocations::advance(&mut tx, id, revocation.cursor, *last, until).await?;
+                    tx.commit().await?;
+                }
+                None => self.finish(&revocation).await?,
+            }
+        }
+        self.journal_or_warn(false).await;
+        Ok(())
+    }
+
+    /// Works on a revocation for so long at most, and leaves the rest to whoever comes next.
+    ///
+    /// # Errors
+    /// As [`Self::go_on`].
+    pub async fn go_on_for(&self, id: RevocationId, patience: Duration) -> Result<(), Error> {
+        if let Ok(done) = tokio::time::timeout(patience, self.go_on(id, &|_| {})).await {
+            return done;
+        }
+        let mut tx = self.0.ledger.begin().await?;
+        revocations::release(&mut tx, id, self.now()).await?;
+        tx.commit().await?;
+        self.journal_or_warn(false).await;
+        Ok(())
+    }
+
+    /// Takes up what waits: recordings that holds have released, and revocations that nobody is at work on.
+    ///
+    /// # Errors
+    /// The ledger's; what was done stays, and the rest waits.
+    pub async fn continue_revocations(&self) -> Result<Continued, Error> {
+        let mut continued = Continued { released: self.shred_released().await?, revocations: 0 };
+        for id in revocations::due(&mut self.0.ledger.read().await?, self.now(), TAKEN_UP).await? {
+            let now = self.now();
+            let mut tx = self.0.ledger.begin().await?;
+            let is_ours = revocations::take(&mut tx, id, now, now.after(LEASE)).await?;
+            tx.commit().await?;
+            if is_ours {
+                self.go_on(id, &|_| {}).await?;
+                continued.revocations += 1;
+            }
+        }
+        Ok(continued)
+    }
+
+    /// The same for so long as an answer may wait; the rest is left to the service.
+    pub(in crate::flow) async fn continue_for_a_while(&self) {
+        if let Ok(Err(error)) = tokio::time::timeout(PATIENCE, self.continue_revocations()).await {
+            tracing::warn!(%error, "revocations do not go on");
+        }
+    }
+
+    /// Takes up what waits again and again until `stop`.
+    pub async fn watch_revocations(self, stop: CancellationToken) {
+        while !stop.is_cancelled() {
+            let continued = tokio::select! {
+                () = stop.cancelled() => return,
+                continued = self.continue_revocations() => continued,
+            };
+            if let Err(error) = continued {
+                tracing::warn!(%error, "revocations do not go on");
+                metrics::counter!("recvault_revocation_failures_total").increment(1);
+            }
+            tokio::select! {
+                () = stop.cancelled() => {}
+                () = tokio::time::sleep(PACE) => {}
+            }
+        }
+    }
+
+    /// Shreds what is closed and what no hold keeps any more; how many.
+    pub(in crate::flow) async fn shred_released(&self) -> Result<u64, Error> {
+        let mut by_reason: BTreeMap<String, (ShredReason, Vec<RecordingId>)> = BTreeMap::new();
+        for (id, reason) in holds::released(&mut self.0.ledger.read().await?, TAKEN_UP).await? {
+            by_reason.entry(reason.to_string()).or_insert_with(|| (reason, Vec::new())).1.push(id);
+        }
+        let mut released = 0;
+        for (reason, ids) in by_reason.into_values() {
+            let recordings = recordings::find_all(&mut self.0.ledger.read().await?, &ids).await?;
+            let done = self.0.vault.shred_released(&recordings, &reason).await;
+            let done = self.after_letting_go(&recordings, done).await?;
+            released += done.shredded.iter().filter(|shredded| shredded.is_new).count() as u64;
+        }
+        Ok(released)
+    }
+
+    async fn deal_with(&self, revocation: &Revocation, ids: &[RecordingId], say: SayCount<'_>) -> Result<(), Error> {
+        let (gone, stay) = self.split(revocation, ids).await?;
+        let done = self.0.vault.revoke(revocation, &gone, say).await;
+        self.after_letting_go(&gone, done).await?;
+        let closed = self.0.vault.close_to(revocation, &stay, say).await;
+        // All of them: who hears one for another purpose may come again.
+        for recording in &stay {
+            self.0.streams.silence(recording.id);
+        }
+        Ok(closed?)
+    }
+
+    /// Signs the receipt for the whole, unless something was reached meanwhile.
+    async fn finish(&self, revocation: &Revocation) -> Result<(), Error> {
+        let (id, now) = (revocation.id, self.now());
+        let finished = self.0.ledger.unit(|| async {
+            let mut tx = self.0.ledger.begin().await?;
+            if !revocations::lock(&mut tx, id, revocation.cursor).await? {
+                return Ok(());
+            }
+            let counts = revocations::count(&mut tx, id).await?;
+            let receipts = revocations::receipts(&mut tx, id).await?;
+            let jws = self.0.vault.attest(revocation, counts, &receipts, now);
+            revocations::finish(&mut tx, id, &jws, now).await?;
+            marks::set(&mut tx, Marked::Revocation, &[id], now).await?;
+            audit::append(&mut tx, NewEntry::revocation_done(now, id, counts.shredded, counts.held, counts.closed)).await?;
+            tx.commit().await
+        });
+        Ok(finished.await?)
+    }
+}

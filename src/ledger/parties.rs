@@ -1,0 +1,114 @@
+//! Who took part in which conversation.
+//!
+//! INVARIANT: who is known stays who they are; only [`correct`] puts somebody else in their place.
+
+use std::collections::BTreeMap;
+
+use super::{
+    Error,
+    tx::{Arg, Tx, set},
+};
+use crate::model::{
+    id::SubjectId,
+    name::LegName,
+    subject::{Conversation, Party},
+    time::Timestamp,
+};
+
+/// What became of names for the parties of a conversation.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Naming {
+    /// They stand; so many places are new, or have somebody now who was not known before.
+    Done(usize),
+    /// Nothing was written: at these places is somebody else.
+    Taken(Vec<LegName>),
+}
+
+/// Names parties: new places are entered, who was not known before is. Naming the same again changes nothing, and a known party does not
+/// become unknown.
+///
+/// # Errors
+/// [`Error::Conflict`] if somebody else named the same place meanwhile: the unit is to be repeated, and will find them.
+pub async fn name(tx: &mut Tx, conversation: &Conversation, parties: &[Party], now: Timestamp) -> Result<Naming, Error> {
+    const SQL: &str = "/* parties.name */
+        INSERT INTO parties (conversation, leg, subject, named_at) VALUES ($1, $2, $3, $4)
+        ON CONFLICT (conversation, leg) DO UPDATE SET subject = excluded.subject, named_at = excluded.named_at
+        WHERE parties.subject IS NULL AND excluded.subject IS NOT NULL";
+    let known = of(tx, std::slice::from_ref(conversation)).await?.remove(conversation).unwrap_or_default();
+    let mut known: BTreeMap<LegName, Option<SubjectId>> = known.into_iter().map(|party| (party.leg, party.subject)).collect();
+    let (mut fresh, mut taken) = (BTreeMap::new(), Vec::new());
+    for party in parties {
+        let is_news = match (known.get(&party.leg), party.subject) {
+            (None, _) | (Some(None), Some(_)) => true,
+            (Some(Some(theirs)), Some(ours)) if *theirs != ours => {
+                taken.push(party.leg.clone());
+                false
+            }
+            (Some(_), _) => false,
+        };
+        if is_news {
+            known.insert(party.leg.clone(), party.subject);
+            fresh.insert(party.leg.clone(), party.subject);
+        }
+    }
+    if !taken.is_empty() {
+        return Ok(Naming::Taken(taken));
+    }
+    for (leg, subject) in &fresh {
+        let subject = subject.map(|subject| subject.to_string());
+        let args =
+            [Arg::Text(conversation.as_str()), Arg::Text(leg.as_str()), Arg::MaybeText(subject.as_deref()), Arg::Int(now.as_millis())];
+        if tx.execute(SQL, &args).await? != 1 {
+            return Err(Error::Conflict);
+        }
+    }
+    Ok(Naming::Done(fresh.len()))
+}
+
+/// Puts somebody else, or nobody who is known, at a place that was named before.
+///
+/// # Errors
+/// [`Error::Stale`] if the conversation has no such place.
+pub async fn correct(
+    tx: &mut Tx,
+    conversation: &Conversation,
+    leg: &LegName,
+    subject: Option<SubjectId>,
+    now: Timestamp,
+) -> Result<(), Error> {
+    const SQL: &str = "/* parties.correct */ UPDATE parties SET subject = $3, named_at = $4 WHERE conversation = $1 AND leg = $2";
+    let subject = subject.map(|subject| subject.to_string());
+    let args = [Arg::Text(conversation.as_str()), Arg::Text(leg.as_str()), Arg::MaybeText(subject.as_deref()), Arg::Int(now.as_millis())];
+    tx.execute_one(SQL, &args, "the conversation has no party at this place").await
+}
+
+/// The parties of each of these conversations that has any, by place.
+pub async fn of(tx: &mut Tx, conversations: &[Conversation]) -> Result<BTreeMap<Conversation, Vec<Party>>, Error> {
+    const SQL: &str = "/* parties.of */
+        SELECT conversation, leg, subject FROM parties
+        WHERE conversation IN (SELECT key FROM json_each($1)) ORDER BY conversation, leg";
+    const T: &str = "parties";
+    let mut parties: BTreeMap<Conversation, Vec<Party>> = BTreeMap::new();
+    for row in tx.fetch_all(SQL, &[Arg::Text(&set(conversations))]).await? {
+        let party = Party { leg: row.parse(T, "leg", "conversation")?, subject: row.maybe_parse(T, "subject", "conversation")? };
+        parties.entry(row.parse(T, "conversation", "conversation")?).or_default().push(party);
+    }
+    Ok(parties)
+}
+
+/// A page of the conversations in which somebody took part, with their place in each; in the order of both, after this one.
+pub async fn of_subject(
+    tx: &mut Tx,
+    subject: SubjectId,
+    after: Option<&(Conversation, LegName)>,
+    limit: i64,
+) -> Result<Vec<(Conversation, LegName)>, Error> {
+    const SQL: &str = "/* parties.of_subject */
+        SELECT conversation, leg FROM parties WHERE subject = $1 AND (conversation, leg) > ($2, $3)
+        ORDER BY conversation, leg LIMIT $4";
+    const T: &str = "parties";
+    let (conversation, leg) = after.map_or(("", ""), |(conversation, leg)| (conversation.as_str(), leg.as_str()));
+    let args = [Arg::Text(&subject.to_string()), Arg::Text(conversation), Arg::Text(leg), Arg::Int(limit)];
+    let rows = tx.fetch_all(SQL, &args).await?;
+    rows.iter().map(|row| Ok((row.parse(T, "conversation", "conversation")?, row.parse(T, "leg", "conversation")?))).collect()
+}

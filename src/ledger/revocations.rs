@@ -1,0 +1,181 @@
+//! Revocations, and what they did to each recording.
+//!
+//! Owns their rows, and who is at work on which. Refuses to shred. INVARIANTS
+//! - A revocation is done when everything that it reaches has an outcome. What arrives later makes it run again.
+//! - Whoever is at work holds it until a time; who comes after that goes on behind the cursor.
+
+mod reach;
+
+use std::collections::BTreeSet;
+
+pub use self::reach::{
+    Counts, Reached, closed, count, covering, enter, legs, outcomes, pending, reach_again, reached, receipts, settle, tell,
+};
+use super::{
+    Error,
+    row::Row,
+    tx::{Arg, Tx},
+};
+use crate::{
+    evidence::ShredReason,
+    model::{
+        actor::Actor,
+        consent::RECORDING,
+        id::{RecordingId, RevocationId},
+        name::Purpose,
+        recording::Recording,
+        revocation::Target,
+        sid::AccountSid,
+        time::Timestamp,
+    },
+};
+
+/// A revocation.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Revocation {
+    /// Its id.
+    pub id: RevocationId,
+    /// What it reaches.
+    pub target: Target,
+    /// The purposes that are revoked; empty means all.
+    pub purposes: BTreeSet<Purpose>,
+    /// Only recordings of these accounts are reached; empty means of all.
+    pub accounts: BTreeSet<AccountSid>,
+    /// Why, as a code.
+    pub reason: ShredReason,
+    /// Who revoked.
+    pub actor: Actor,
+    /// When: it covers what was collected until then.
+    pub revoked_at: Timestamp,
+    /// Whether everything that it reaches has an outcome.
+    pub is_done: bool,
+    /// The last recording that was dealt with, in the order of ids.
+    pub cursor: Option<RecordingId>,
+    /// The signed receipt for the whole, once it was done.
+    pub jws: Option<String>,
+    /// When it was done last.
+    pub finished_at: Option<Timestamp>,
+}
+
+impl Revocation {
+    /// Whether what it reaches is shredded, and not only closed to some purposes: it names none, or recording itself is among them.
+    pub fn is_whole(&self) -> bool {
+        self.purposes.is_empty() || self.purposes.iter().any(|purpose| purpose.as_str() == RECORDING)
+    }
+
+    /// Whether it covers a recording that its target reaches.
+    pub fn covers(&self, recording: &Recording) -> bool {
+        recording.collected_at <= self.revoked_at && (self.accounts.is_empty() || self.accounts.contains(&recording.account))
+    }
+}
+
+const COLUMNS: &str = "id, reach, target, purposes, accounts, reason, actor, revoked_at, state, cursor, jws, finished_at";
+
+/// Enters a revocation that somebody works on until `until`.
+pub async fn insert(tx: &mut Tx, revocation: &Revocation, until: Timestamp) -> Result<(), Error> {
+    const SQL: &str = "/* revocations.insert */
+        INSERT INTO revocations (id, reach, target, purposes, accounts, reason, actor, revoked_at, state, due_at)
+        VALUES ($1, $2, $3, $4, $5, $6, $7, $8, 'running', $9)";
+    let (id, target, actor) = (revocation.id.to_string(), revocation.target.id(), revocation.actor.to_string());
+    let (purposes, accounts) = (list(&revocation.purposes), list(&revocation.accounts));
+    let args = [
+        Arg::Text(&id),
+        Arg::Text(revocation.target.kind()),
+        Arg::Text(&target),
+        Arg::Text(&purposes),
+        Arg::Text(&accounts),
+        Arg::Text(revocation.reason.as_str()),
+        Arg::Text(&actor),
+        Arg::Int(revocation.revoked_at.as_millis()),
+        Arg::Int(until.as_millis()),
+    ];
+    tx.execute(SQL, &args).await.map(|_| ())
+}
+
+fn list<T: serde::Serialize>(members: &BTreeSet<T>) -> String {
+    serde_json::to_string(members).expect("names have a JSON form")
+}
+
+/// One revocation.
+pub async fn find(tx: &mut Tx, id: RevocationId) -> Result<Option<Revocation>, Error> {
+    let sql = format!("/* revocations.find */ SELECT {COLUMNS} FROM revocations WHERE id = $1");
+    tx.fetch_first(&sql, &[Arg::Text(&id.to_string())]).await?.map(|row| revocation(&row)).transpose()
+}
+
+/// Revocations that are not done and that nobody is at work on, the oldest first.
+pub async fn due(tx: &mut Tx, now: Timestamp, limit: i64) -> Result<Vec<RevocationId>, Error> {
+    const SQL: &str = "/* revocations.due */
+        SELECT id FROM revocations WHERE state = 'running' AND due_at <= $1 ORDER BY due_at, id LIMIT $2";
+    let rows = tx.fetch_all(SQL, &[Arg::Int(now.as_millis()), Arg::Int(limit)]).await?;
+    rows.iter().map(|row| row.parse("revocations", "id", "id")).collect()
+}
+
+/// Takes a revocation that is due, until `until`; whether it was.
+pub async fn take(tx: &mut Tx, id: RevocationId, now: Timestamp, until: Timestamp) -> Result<bool, Error> {
+    const SQL: &str = "/* revocations.take */ UPDATE revocations SET due_at = $3 WHERE id = $1 AND state = 'running' AND due_at <= $2";
+    let args = [Arg::Text(&id.to_string()), Arg::Int(now.as_millis()), Arg::Int(until.as_millis())];
+    Ok(tx.execute(SQL, &args).await? == 1)
+}
+
+/// Gives a revocation back: anybody may go on with it at once.
+pub async fn release(tx: &mut Tx, id: RevocationId, now: Timestamp) -> Result<(), Error> {
+    const SQL: &str = "/* revocations.release */ UPDATE revocations SET due_at = $2 WHERE id = $1 AND state = 'running'";
+    tx.execute(SQL, &[Arg::Text(&id.to_string()), Arg::Int(now.as_millis())]).await.map(|_| ())
+}
+
+/// Moves the cursor on and keeps the work until `until`. Whether it stood where `from` says: if not, somebody else moved it, or it was sent back to the
+/// beginning because more is reached by now.
+pub async fn advance(tx: &mut Tx, id: RevocationId, from: Option<RecordingId>, to: RecordingId, until: Timestamp) -> Result<bool, Error> {
+    const SQL: &str = "/* revocations.advance */
+        UPDATE revocations SET cursor = $3, due_at = $4 WHERE id = $1 AND COALESCE(cursor, '') = $2 AND state = 'running'";
+    let (id, from, to) = (id.to_string(), text(from), to.to_string());
+    Ok(tx.execute(SQL, &[Arg::Text(&id), Arg::Text(&from), Arg::Text(&to), Arg::Int(until.as_millis())]).await? == 1)
+}
+
+/// Locks a revocation whose cursor stands at `cursor` for the rest of the unit: no outcome is entered beside it. Whether it is not done and stands there.
+pub async fn lock(tx: &mut Tx, id: RevocationId, cursor: Option<RecordingId>) -> Result<bool, Error> {
+    const SQL: &str = "/* revocations.lock */
+        UPDATE revocations SET due_at = due_at WHERE id = $1 AND COALESCE(cursor, '') = $2 AND state = 'running'";
+    Ok(tx.execute(SQL, &[Arg::Text(&id.to_string()), Arg::Text(&text(cursor))]).await? == 1)
+}
+
+/// A locked revocation is done, and its receipt is this one.
+pub async fn finish(tx: &mut Tx, id: RevocationId, jws: &str, now: Timestamp) -> Result<(), Error> {
+    const SQL: &str = "/* revocations.finish */
+        UPDATE revocations SET state = 'done', jws = $2, finished_at = $3 WHERE id = $1 AND state = 'running'";
+    let args = [Arg::Text(&id.to_string()), Arg::Text(jws), Arg::Int(now.as_millis())];
+    tx.execute_one(SQL, &args, "the revocation is done already").await
+}
+
+/// Revocations got outcomes: those that were done run again from where they are, so that their receipts say so. Locks their rows.
+pub async fn reopen(tx: &mut Tx, ids: &BTreeSet<RevocationId>, now: Timestamp) -> Result<(), Error> {
+    const SQL: &str = "/* revocations.reopen */
+        UPDATE revocations SET due_at = CASE WHEN state = 'done' THEN $2 ELSE due_at END, state = 'running' WHERE id = $1";
+    // One after another in the order of their ids, so that two units do not lock them in two orders.
+    for id in ids {
+        tx.execute(SQL, &[Arg::Text(&id.to_string()), Arg::Int(now.as_millis())]).await?;
+    }
+    Ok(())
+}
+
+fn text(cursor: Option<RecordingId>) -> String {
+    cursor.map(|id| id.to_string()).unwrap_or_default()
+}
+
+fn revocation(row: &Row) -> Result<Revocation, Error> {
+    const T: &str = "revocations";
+    let target = Target::parse(&row.text("reach")?, &row.text("target")?);
+    Ok(Revocation {
+        id: row.parse(T, "id", "id")?,
+        target: target.ok_or_else(|| row.inconsistent(T, "target", "id"))?,
+        purposes: row.json(T, "purposes", "id")?,
+        accounts: row.json(T, "accounts", "id")?,
+        reason: row.parse(T, "reason", "id")?,
+        actor: row.parse(T, "actor", "id")?,
+        revoked_at: row.time("revoked_at")?,
+        is_done: row.text("state")? == "done",
+        cursor: row.maybe_parse(T, "cursor", "id")?,
+        jws: row.maybe_text("jws")?,
+        finished_at: row.maybe_time("finished_at")?,
+    })
+}

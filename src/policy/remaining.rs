@@ -1,0 +1,104 @@
+//! What is left of a recording's purposes.
+//!
+//! Owns whether any purpose can ever open it again: what nothing can open has no reason to be kept (Article 5(1)(c) and (e) GDPR). Refuses to know who would ask;
+//! a condition or a role may be met one day.
+
+use std::collections::BTreeSet;
+
+use super::{
+    document::{Basis, PurposeRule},
+    rules::{Rulebook, Rules},
+};
+use crate::model::{name::Purpose, recording::Recording, time::Timestamp};
+
+impl Rulebook {
+    /// Whether some purpose may still open this recording when every party's consent to `closed` is withdrawn: by the current version and by the one to which
+    /// the recording is pinned. True where that version is not at hand: nothing is let go of because a file is missing.
+    pub fn opens_without(&self, recording: &Recording, closed: &BTreeSet<Purpose>, now: Timestamp) -> bool {
+        let Some(pinned) = self.find(&recording.policy_digest) else { return true };
+        let remains = |rules: &Rules, name: &Purpose| rules.purpose(name).is_some_and(|purpose| may_open(purpose, recording, closed, now));
+        let purposes = self.current().document().purposes.iter();
+        purposes.map(|purpose| &purpose.name).any(|name| remains(self.current(), name) && remains(pinned, name))
+    }
+
+    /// Whether consent to this purpose is asked for by any version that a recording may be pinned to: only then a withdrawal closes something.
+    pub fn rests_on_consent(&self, purpose: &Purpose) -> bool {
+        self.versions().any(|rules| rules.purpose(purpose).is_some_and(|purpose| purpose.basis == Some(Basis::Consent)))
+    }
+
+    /// Whether any version has this purpose.
+    pub fn has_purpose(&self, purpose: &Purpose) -> bool {
+        self.versions().any(|rules| rules.purpose(purpose).is_some())
+    }
+}
+
+fn may_open(purpose: &PurposeRule, recording: &Recording, closed: &BTreeSet<Purpose>, now: Timestamp) -> bool {
+    let is_closed = purpose.basis == Some(Basis::Consent) && closed.contains(&purpose.name);
+    let is_over = purpose.retention.is_some_and(|retention| recording.collected_at.after(retention) <= now);
+    purpose.tiers.contains(&recording.tier) && !is_closed && !is_over
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+    use crate::model::{id::RecordingId, recording::State};
+
+    const SHIPPED: &str = include_str!("../../config/privacy-policy.toml");
+
+    fn recording(rules: &Rules) -> Recording {
+        let at = Timestamp::from_millis(1_800_000_000_000);
+        Recording {
+            id: RecordingId::random(&mut rand::rng()),
+            state: State::Sealed,
+            account: format!("AC{}", "0".repeat(32)).parse().unwrap(),
+            source_sid: format!("RE{}", "1".repeat(32)).parse().unwrap(),
+            call: None,
+            conference: None,
+            source: None,
+            source_status: "completed".into(),
+            error_code: None,
+            duration_s: None,
+            channels: None,
+            tier: "standard".parse().unwrap(),
+            policy_version: rules.version().into(),
+            policy_digest: rules.digest().into(),
+            started_at: None,
+            announced_at: at,
+            sealed_at: Some(at),
+            shredded_at: None,
+            collected_at: at,
+            labels: Default::default(),
+            holds: 0,
+            revoked_at: None,
+            quarantine_ends: None,
+        }
+    }
+
+    /// The shipped policy with training, which rests on consent, as its only purpose.
+    fn only_training() -> String {
+        let (head, rest) = SHIPPED.split_once("[[purposes]]").unwrap();
+        let training = rest.split("[[purposes]]").find(|block| block.contains("\"training\"")).unwrap();
+        let (_, tail) = rest.split_once("[[rights]]").unwrap();
+        format!("{head}[[purposes]]{training}[[rights]]{tail}").replace("version = \"1\"", "version = \"0\"")
+    }
+
+    #[test]
+    fn nothing_opens_what_no_purpose_is_left_for() {
+        let (all, training) = (Rules::parse("p", SHIPPED).unwrap(), Rules::parse("p", &only_training()).unwrap());
+        let closed: BTreeSet<Purpose> = ["training".parse().unwrap()].into();
+        let (of_all, of_training) = (recording(&all), recording(&training));
+        let now = of_all.collected_at;
+        let only = Rulebook::new(Rules::parse("p", &only_training()).unwrap(), []);
+        assert!(only.opens_without(&of_training, &BTreeSet::new(), now));
+        assert!(!only.opens_without(&of_training, &closed, now));
+        assert!(!only.opens_without(&of_training, &BTreeSet::new(), now.after(Duration::from_secs(181 * 24 * 3600))), "its time is over");
+        assert!(only.opens_without(&of_all, &closed, now), "its version is not at hand");
+        let book = Rulebook::new(all, [training]);
+        assert!(book.opens_without(&of_all, &closed, now));
+        assert!(!book.opens_without(&of_training, &closed, now), "a later version does not widen");
+        assert!(book.rests_on_consent(&"training".parse().unwrap()) && !book.rests_on_consent(&"legal-request".parse().unwrap()));
+        assert!(!book.has_purpose(&"singing".parse().unwrap()));
+    }
+}
