@@ -118,11 +118,11 @@ pub fn router(flow: Flow, public: PublicUrl, settings: &Settings) -> Router {
         .route("/v1/exports", post(exports::create))
         .route("/v1/recordings/{id}/transcript", put(transcript::file).layer(DefaultBodyLimit::max(transcript::MAX_BODY)))
         .route("/v1/audit", get(audit::list))
+        .route("/v1/retention", get(retention::show))
         .route("/v1/calls/{sid}/parties", get(parties::of_call).post(parties::name_of_call))
         .route("/v1/conferences/{sid}/parties", get(parties::of_conference).post(parties::name_of_conference))
         .route("/v1/consents", get(consents::list).post(consents::record).layer(DefaultBodyLimit::max(MAX_STATEMENTS)))
         .route("/v1/consents/search", post(consents::search))
-        .route("/v1/retention", get(retention::show))
         // Players call these, with a grant's token in the path.
         .route("/v1/media/{token}/audio.wav", get(media::audio))
         .route("/v1/media/{token}/transcript.json", get(media::transcript_json))

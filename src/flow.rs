@@ -48,7 +48,7 @@ pub use epoch::{EpochSettings, EpochStatus, Rotated};
 pub use error::Error;
 pub use hold::{Holds, Lifted, NewHold};
 pub use playback::{Ended, Given, Heard};
-pub use policies::{Published, Publishing, oddities, publish, put_in_force, rulebook};
+pub use policies::{Published, Publishing, Version, oddities, publish, put_in_force, rulebook};
 pub use quarantine::{QuarantineSwept, Settled};
 pub use recovery::{JournalStatus, RecoverySettings};
 pub use retention::{Conflict, KeptGroup, RetentionReport, RetentionSweep, SweptGroup};
@@ -59,7 +59,7 @@ pub use sweep::Swept;
 pub use tokens::{Minted, NewToken, list as list_tokens, mint as mint_token, revoke as revoke_token};
 pub use transcript::Form;
 pub use watch::Watch;
-pub use why::{Stated, Why, WhyReason};
+pub use why::{Why, WhyReason};
 pub use work::Settings;
 
 use crate::{

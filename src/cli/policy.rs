@@ -14,7 +14,7 @@ use super::{Failure, out::Out};
 use crate::{
     app::{App, read_rules},
     config::Config,
-    flow,
+    flow::{self, Asking},
     model::{
         access::Ticket,
         id::{RecordingId, TokenId},
@@ -91,8 +91,8 @@ impl Policy {
             Self::Explain { purpose, file } => explain(&read_rules(&named(file, config)?)?, purpose.as_ref(), out),
             Self::Cedar { schema, file } => cedar(&read_rules(&named(file, config)?)?, schema, out),
             Self::WhyNot { recording, principal, purpose, justification, ticket } => {
-                let request = flow::Stated { justification: justification.as_deref(), ticket: ticket.as_ref() };
-                ask::why_not(super::open(config).await?, recording, principal, purpose, request, out).await
+                let asking = Asking { ticket, ..Asking::new(purpose, justification.as_deref()) };
+                ask::why_not(super::open(config).await?, recording, principal, &asking, out).await
             }
             Self::Diff { new } => ask::diff(super::open(config).await?, &new, out).await,
             Self::Test { file } => table::test(&read_rules(&named(None, config)?)?, &file, out),

@@ -64,9 +64,11 @@ pub(super) async fn retry(mut app: App, recording: Option<RecordingId>, out: Out
 
 pub(super) async fn sweep(mut app: App, hours: u32, out: Out) -> Result<ExitCode, Failure> {
     let (flow, _committer) = app.flow().await?;
-    let swept = flow.sweep_litter(Duration::from_secs(u64::from(hours) * 3600)).await?;
+    // What is kept no longer goes by `retention sweep`, which can say beforehand what it would do.
+    let litter = flow.sweep_litter(Duration::from_secs(u64::from(hours) * 3600)).await?;
+    let swept = flow::Swept { unconsented: flow.sweep_quarantine().await?.shredded, ..litter };
     out.facts(&swept, || {
-        let flow::Swept { orphans, uploads, grants, unconsented, retired: _ } = swept;
+        let flow::Swept { orphans, uploads, grants, unconsented, .. } = swept;
         format!(
             "Removed {orphans} orphaned objects, {uploads} unfinished uploads, {grants} ended grants. Shredded {unconsented} recordings without consent.\n"
         )

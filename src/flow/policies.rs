@@ -2,6 +2,8 @@
 //!
 //! Owns what a reader gets of each version. Refuses to change one: a version is one file for ever.
 
+use std::ops::Deref;
+
 use super::{Error, Flow};
 use crate::{
     evidence::Publication,
@@ -47,6 +49,25 @@ pub struct Publishing {
     pub new: bool,
     /// The signed statement; `None` where nothing was done.
     pub statement: Option<String>,
+}
+
+/// The rules of a version that somebody reads.
+pub enum Version<'a> {
+    /// This process decides by it, or by what is pinned to it.
+    Held(&'a Rules),
+    /// It was published since this process started.
+    Read(Box<Rules>),
+}
+
+impl Deref for Version<'_> {
+    type Target = Rules;
+
+    fn deref(&self) -> &Rules {
+        match self {
+            Self::Held(rules) => rules,
+            Self::Read(rules) => rules,
+        }
+    }
 }
 
 /// Puts a policy in force: publishes it where that was not done before, and notes the change in the audit log. Doing it again changes nothing.
@@ -141,17 +162,20 @@ impl Flow {
     /// The ledger's; [`Error::Policy`] for a row whose file does not load.
     pub async fn policies(&self) -> Result<Vec<Published>, Error> {
         let rows = policies::all(&mut self.0.ledger.read().await?).await?;
-        rows.iter().rev().map(|row| Ok(self.published(row, &parsed(row)?))).collect()
+        rows.iter().rev().map(|row| self.published(row)).collect()
     }
 
     /// One version: what is listed of it, and its rules.
     ///
     /// # Errors
     /// [`Error::NotFound`]; the ledger's.
-    pub async fn policy(&self, version: &str) -> Result<(Published, Rules), Error> {
+    pub async fn policy(&self, version: &str) -> Result<(Published, Version<'_>), Error> {
         let row = policies::find(&mut self.0.ledger.read().await?, version).await?.ok_or(Error::NotFound)?;
-        let rules = parsed(&row)?;
-        Ok((self.published(&row, &rules), rules))
+        let rules = match self.0.rulebook.find(&row.digest) {
+            Some(rules) => Version::Held(rules),
+            None => Version::Read(Box::new(parsed(&row)?)),
+        };
+        Ok((self.published(&row)?, rules))
     }
 
     /// The signed statement of a version's publication.
@@ -163,17 +187,24 @@ impl Flow {
         row.and_then(|row| row.jws).ok_or(Error::NotFound)
     }
 
-    fn published(&self, row: &PolicyRow, rules: &Rules) -> Published {
+    /// Anybody may ask, so this must be cheap: the file is read again only where neither its statement nor this process knows what it says.
+    fn published(&self, row: &PolicyRow) -> Result<Published, Error> {
         let statement = row.jws.as_deref().and_then(|jws| Publication::verify(jws, &self.0.vault.keys()).ok());
+        let held = self.0.rulebook.find(&row.digest);
+        let effective = match (&statement, held) {
+            (Some(statement), _) => statement.effective(),
+            (None, Some(rules)) => rules.document().effective,
+            (None, None) => parsed(row)?.document().effective,
+        };
         let published_at = statement.map(|statement| statement.published_at()).or(row.in_force_at);
-        Published {
+        Ok(Published {
             version: row.version.clone(),
             digest: row.digest.clone(),
-            effective: rules.document().effective,
-            published_at: published_at.unwrap_or(rules.document().effective),
+            effective,
+            published_at: published_at.unwrap_or(effective),
             in_force_at: row.in_force_at,
             current: row.digest == self.0.rulebook.current().digest(),
-        }
+        })
     }
 }
 

@@ -190,7 +190,12 @@ impl Flow {
             count += if dry_run || due.is_empty() {
                 due.len() as u64
             } else {
-                self.shred_all(&permit, &due, &reason).await?.iter().filter(|shredded| shredded.is_new).count() as u64
+                match self.shred_all(&permit, &due, &reason).await {
+                    Ok(shredded) => shredded.iter().filter(|shredded| shredded.is_new).count() as u64,
+                    // A hold was placed since they were found: the next sweep leaves it out.
+                    Err(Error::Held { .. }) => 0,
+                    Err(error) => return Err(error),
+                }
             };
         }
     }

@@ -1,5 +1,5 @@
-//! The sweep: ciphertext that no recording owns, uploads that nobody finished, grants that ended long ago, counts of past days, recordings that are
-//! kept no longer or for which no consent arrived.
+//! The sweep: ciphertext that no recording owns, uploads that nobody finished, grants that ended long ago, counts of past days; recordings for
+//! which no consent arrived, and those that are kept no longer.
 
 use std::time::Duration;
 
@@ -17,23 +17,24 @@ pub struct Swept {
     pub uploads: u64,
     /// Grants that ended.
     pub grants: u64,
-    /// Recordings shredded because no evidence of consent arrived in time.
-    pub unconsented: u64,
     /// Recordings that were shredded because their retention ended.
     pub retired: u64,
+    /// Recordings shredded because no evidence of consent arrived in time.
+    pub unconsented: u64,
 }
 
 /// Ended grants are forgotten after this; until then an answer can still say that they ended.
 const GRANTS_KEPT: Duration = Duration::from_secs(7 * 24 * 3600);
 
 impl Flow {
-    /// Sweeps litter that is older than `age`, as [`Self::sweep_litter`], and shreds recordings that are kept no longer.
+    /// Sweeps litter that is older than `age`, as [`Self::sweep_litter`]; shreds recordings for which no consent arrived, and those that are kept no longer.
     ///
     /// # Errors
     /// The store's or the ledger's; what was removed stays removed.
     pub async fn sweep(&self, age: Duration) -> Result<Swept, Error> {
         let litter = self.sweep_litter(age).await?;
-        Ok(Swept { retired: self.sweep_retention(false).await?.shredded, ..litter })
+        let unconsented = self.sweep_quarantine().await?.shredded;
+        Ok(Swept { unconsented, retired: self.sweep_retention(false).await?.shredded, ..litter })
     }
 
     /// Sweeps what is older than `age` and nobody's. It must be much longer than any deposit takes from its last byte to its commit: a younger object
@@ -55,7 +56,6 @@ impl Flow {
         swept.grants = grants::remove_ended(&mut tx, now.before(GRANTS_KEPT)).await?;
         budgets::remove_past(&mut tx, now).await?;
         tx.commit().await?;
-        swept.unconsented = self.sweep_quarantine().await?.shredded;
         Ok(swept)
     }
 }

@@ -2,16 +2,18 @@
 //!
 //! Owns the telling. Nothing is opened and no grant is made, so nothing is written down.
 
-use super::{Error, Flow, facts};
+use super::{
+    Error, Flow,
+    asking::{Asking, Circumstances},
+};
 use crate::{
     ledger::{recordings, tokens},
     model::{
-        access::Ticket,
         id::{RecordingId, TokenId},
         name::Purpose,
         time::Timestamp,
     },
-    policy::{Decision, Facts, decide, way_out},
+    policy::{Decision, decide, way_out},
 };
 
 /// A decision with everything that led to it.
@@ -56,35 +58,20 @@ pub struct WhyReason {
     pub way_out: String,
 }
 
-/// What a request says besides who, what and why.
-#[derive(Clone, Debug, Default)]
-pub struct Stated<'a> {
-    /// A reason in their own words.
-    pub justification: Option<&'a str>,
-    /// A case in another system.
-    pub ticket: Option<&'a Ticket>,
-}
-
 impl Flow {
     /// Decides as for a grant, and tells what was decided by which clause and what would change it.
     ///
     /// # Errors
     /// [`Error::Invalid`] if there is no such recording or no such living token; the ledger's.
-    pub async fn why_not(&self, id: RecordingId, token: TokenId, purpose: Purpose, request: Stated<'_>) -> Result<Why, Error> {
+    pub async fn why_not(&self, id: RecordingId, token: TokenId, asking: &Asking<'_>) -> Result<Why, Error> {
         let (now, mut tx) = (self.now(), self.0.ledger.read().await?);
         let missing = || Error::Invalid(format!("there is no recording `{id}`"));
         let recording = recordings::find(&mut tx, id).await?.ok_or_else(missing)?;
         let missing = || Error::Invalid(format!("no living token `{token}`; `recvault token list` lists them"));
         let principal = tokens::living(&mut tx, token, now).await?.ok_or_else(missing)?;
-        let known = facts::known(&mut tx, &recording).await?;
+        let circumstances = Circumstances::gather(&mut tx, &principal, &recording, &asking.purpose, now).await?;
         drop(tx);
-        let facts = Facts {
-            justification: request.justification,
-            ticket: request.ticket,
-            consents: &known.consents,
-            holds: &known.holds,
-            ..Facts::new(&principal, &recording, purpose)
-        };
+        let facts = circumstances.asked(&principal, &recording, asking);
         let rules = self.0.rulebook.current();
         let decision = decide(&facts, &self.0.rulebook, now);
         let (grant, denial) = match &decision {

@@ -59,6 +59,7 @@ mod failures;
 mod images;
 mod news;
 mod pages;
+mod retention;
 mod revocations;
 mod sessions;
 mod shreds;

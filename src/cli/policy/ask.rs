@@ -12,11 +12,8 @@ use crate::{
         Failure,
         out::{self, Out},
     },
-    flow::{self, Why},
-    model::{
-        id::{RecordingId, TokenId},
-        name::Purpose,
-    },
+    flow::{Asking, Why},
+    model::id::{RecordingId, TokenId},
     policy::Diff,
 };
 
@@ -24,12 +21,11 @@ pub(super) async fn why_not(
     mut app: App,
     recording: RecordingId,
     principal: TokenId,
-    purpose: Purpose,
-    request: flow::Stated<'_>,
+    asking: &Asking<'_>,
     out: Out,
 ) -> Result<ExitCode, Failure> {
     let (flow, _committer) = app.flow().await?;
-    let why = flow.why_not(recording, principal, purpose, request).await?;
+    let why = flow.why_not(recording, principal, asking).await?;
     out.facts(&why, || told(&why))?;
     Ok(if why.allowed { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
