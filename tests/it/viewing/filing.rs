@@ -45,7 +45,8 @@ async fn only_who_may_files_and_only_what_is_a_transcript(database: Database) {
     for who in ["stranger", "nobody"] {
         file(&vault, who, recorded.id, body()).await.problem(404, "not-found");
     }
-    file(&vault, "privacy-officer", RecordingId::random(&mut rand::rng()), body()).await.problem(404, "not-found");
+    let unknown = RecordingId::random(&mut rand::rng());
+    file(&vault, "privacy-officer", unknown, body()).await.problem(404, "not-found");
     file(&vault, "privacy-officer", announced.id, body()).await.problem(409, "conflict");
     for bad in ["", "{}", "[]", &body().replace("\"en\"", "\"no tag\""), &body().replace("\"text\"", "\"words\"")] {
         let problem = file(&vault, "privacy-officer", recorded.id, bad.to_owned()).await.problem(400, "bad-request");
