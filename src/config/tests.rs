@@ -81,6 +81,17 @@ fn recovery_may_have_a_store_of_its_own() {
 }
 
 #[test]
+fn a_proxy_is_an_address() {
+    let config = layered("[server]\ntrusted_proxies = [\"10.0.0.1\", \"2001:db8::1\"]\n", &[]).unwrap();
+    assert_eq!(config.server.trusted_proxies.len(), 2);
+    assert!(layered("", &[]).unwrap().server.trusted_proxies.is_empty(), "without a word nobody is believed");
+    for bad in ["proxy.example.com", "10.0.0.0/8", ""] {
+        let found = faults(&format!("[server]\ntrusted_proxies = [\"{bad}\"]\n"), &[]);
+        assert!(found[0].starts_with("recvault.toml:2: `server.trusted_proxies`"), "{found:?}");
+    }
+}
+
+#[test]
 fn a_file_that_is_not_toml_names_the_line() {
     let found = faults("[server]\nlisten = \n", &[]);
     assert!(found[0].starts_with("recvault.toml:2: "), "{found:?}");

@@ -112,3 +112,86 @@ fn asked_for<'a>(recording: &Recording, rulebook: &'a Rulebook) -> impl Iterator
     let tier = recording.tier.clone();
     versions(recording, rulebook).filter_map(move |rules| rules.tier(&tier)?.approval.as_ref())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{
+        model::recording::State,
+        policy::cast::{self, NOW},
+    };
+
+    const SHIPPED: &str = include_str!("../../config/privacy-policy.toml");
+
+    fn principal(role: &str) -> Principal {
+        cast::principal(&[role])
+    }
+
+    /// The shipped policy with another approval for its most sensitive tier.
+    fn rules(version: &str, approval: &str) -> Rules {
+        let (before, rest) = SHIPPED.split_once("[tiers.approval]").unwrap();
+        let (_, after) = rest.split_once("# How a new recording gets its tier.").unwrap();
+        let text = format!("{before}{approval}\n# How a new recording gets its tier.{after}");
+        Rules::parse("p", &text.replacen("version = \"1\"", &format!("version = \"{version}\""), 1)).unwrap()
+    }
+
+    fn approval(roles: &str, hours: u32) -> String {
+        format!("[tiers.approval]\nroles = [{roles}]\nlifetime = \"{hours}h\"\nbreak_glass = []\n")
+    }
+
+    fn of(rulebook: &Rulebook, pinned: &str, tier: &str) -> Recording {
+        let digest = if pinned.is_empty() { rulebook.current().digest() } else { pinned };
+        cast::recording(State::Sealed, tier, digest)
+    }
+
+    #[test]
+    fn of_two_versions_the_narrower_holds() {
+        let old = rules("old", &approval("\"auditor\", \"privacy-officer\"", 2));
+        let pinned = old.digest().to_owned();
+        let book = Rulebook::new(rules("new", &approval("\"privacy-officer\", \"reviewer\"", 4)), [old]);
+        let recording = |pinned: &str| of(&book, pinned, "restricted");
+        let hours = |pinned: &str| approval_lifetime(&recording(pinned), &book).map(|lifetime| lifetime.as_secs() / 3600);
+        assert_eq!((hours(""), hours(&pinned)), (Some(4), Some(2)));
+        for (role, by_the_new, by_both) in [("privacy-officer", true, true), ("reviewer", true, false), ("auditor", false, false)] {
+            let may = |pinned: &str| may_approve(&principal(role), &recording(pinned), &book, NOW).is_ok();
+            assert_eq!((may(""), may(&pinned)), (by_the_new, by_both), "{role}");
+        }
+        assert!(may_approve(&principal("privacy-officer"), &recording("unknown"), &book, NOW).unwrap_err().names(Reason::PolicyUnknown));
+    }
+
+    #[test]
+    fn where_no_second_person_is_asked_for_nobody_approves() {
+        let book = Rulebook::new(Rules::parse("p", SHIPPED).unwrap(), []);
+        let standard = of(&book, "", "standard");
+        assert_eq!(approval_lifetime(&standard, &book), None);
+        let denial = may_approve(&principal("privacy-officer"), &standard, &book, NOW).unwrap_err();
+        assert!(denial.names(Reason::RoleNotAllowed) && !denial.is_hidden());
+        assert_eq!(approvable(&principal("privacy-officer"), &book, NOW).unwrap(), ["restricted".parse().unwrap()]);
+        assert!(!approvable(&principal("agent"), &book, NOW).unwrap_err().is_hidden());
+        assert!(approvable(&principal("visitor"), &book, NOW).unwrap_err().is_hidden());
+    }
+
+    #[test]
+    fn a_foreign_account_is_hidden_from_who_may_approve() {
+        let book = Rulebook::new(Rules::parse("p", SHIPPED).unwrap(), []);
+        let accounts = [format!("AC{}", "9".repeat(32)).parse().unwrap()].into();
+        let stranger = Principal { accounts, ..principal("privacy-officer") };
+        let denial = may_approve(&stranger, &of(&book, "", "restricted"), &book, NOW).unwrap_err();
+        assert!(denial.is_hidden() && denial.names(Reason::AccountUnknownToPrincipal));
+    }
+
+    #[test]
+    fn a_purpose_is_stated_by_its_roles_and_with_reason() {
+        let book = Rulebook::new(Rules::parse("p", SHIPPED).unwrap(), []);
+        let asked = |role: &str, purpose: &str, words: Option<&str>| {
+            let denied = may_state(&principal(role), &purpose.parse().unwrap(), words, &book, NOW).err();
+            denied.map(|denial| denial.refusals().iter().map(|refusal| refusal.reason).collect::<Vec<_>>()).unwrap_or_default()
+        };
+        assert_eq!(asked("privacy-officer", "subject-request", Some("x")), []);
+        assert_eq!(asked("privacy-officer", "subject-request", Some(" .")), [Reason::JustificationMissing]);
+        assert_eq!(asked("privacy-officer", "subject-request", Some(&"x".repeat(1001))), [Reason::JustificationTooLong]);
+        assert_eq!(asked("agent", "subject-request", None), [Reason::RoleNotAllowed, Reason::JustificationMissing]);
+        assert_eq!(asked("agent", "curiosity", None), [Reason::PurposeUnknown]);
+        assert_eq!(asked("reviewer", "quality-review", None), []);
+    }
+}

@@ -93,3 +93,104 @@ impl NewEntry {
         Self::new(at, actor, Event::RecordingCorrected, Some(recording), json!({ "fields": fields }))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::{access::Principal, recording::Recording};
+
+    const AT: Timestamp = Timestamp::from_millis(1_800_000_000_000);
+
+    #[test]
+    fn what_came_with_a_request_is_there_where_it_came() {
+        let recording = RecordingId::random(&mut rand::rng());
+        let (principal, facts_of) = someone();
+        let ticket = "CASE-7".parse().unwrap();
+        let entry = || NewEntry::recording_refused(AT, recording);
+        let bare = Facts::new(&principal, &facts_of, "training".parse().unwrap());
+        assert_eq!(entry().with_request(&bare), entry());
+        let full = Facts { ticket: Some(&ticket), break_glass: true, ..bare };
+        let details = entry().with_request(&full).details().to_string();
+        assert_eq!(details, json!({ "ticket": "CASE-7", "break_glass": true }).to_string());
+    }
+
+    #[test]
+    fn entries_of_access_have_their_details() {
+        let rng = &mut rand::rng();
+        let (by, other, approval) = (TokenId::random(rng), TokenId::random(rng), ApprovalId::random(rng));
+        let (recording, subject, purpose) = (RecordingId::random(rng), SubjectId::of_hash(&[7; 32]), "legal-request".parse().unwrap());
+        let until = "2027-01-15T08:00:00.000Z";
+        let cases = [
+            (
+                NewEntry::approval_requested(AT, by, recording, approval, &purpose, AT),
+                "approval.requested",
+                json!({ "approval": approval, "purpose": "legal-request", "expires_at": until }),
+            ),
+            (NewEntry::approval_shown(AT, by, recording, approval), "approval.shown", json!({ "approval": approval })),
+            (
+                NewEntry::approval_decided(AT, by, recording, (approval, other), true, AT),
+                "approval.decided",
+                json!({ "approval": approval, "requested_by": other, "approved": true, "expires_at": until }),
+            ),
+            (
+                NewEntry::approval_decided(AT, by, recording, (approval, other), false, AT),
+                "approval.decided",
+                json!({ "approval": approval, "requested_by": other, "approved": false, "expires_at": null }),
+            ),
+            (
+                NewEntry::approval_denied(AT, by, recording, approval, None),
+                "decision.denied",
+                json!({ "reasons": ["own-request"], "action": "approve", "approval": approval }),
+            ),
+            (
+                NewEntry::subject_exported(AT, by, subject, &purpose, 3, 1),
+                "subject.exported",
+                json!({ "subject": subject, "purpose": "legal-request", "recordings": 3, "left_out": 1 }),
+            ),
+            (
+                NewEntry::recording_corrected(AT, Actor::Token(by), recording, &["labels.team".into()]),
+                "recording.corrected",
+                json!({ "fields": ["labels.team"] }),
+            ),
+        ];
+        for (entry, name, details) in cases {
+            assert_eq!((entry.event().as_str(), entry.actor()), (name, Actor::Token(by)));
+            assert_eq!(serde_json::to_value(entry.details()).unwrap(), details, "{name}");
+        }
+    }
+
+    fn someone() -> (Principal, Recording) {
+        let principal = Principal {
+            id: TokenId::random(&mut rand::rng()),
+            roles: Default::default(),
+            accounts: Default::default(),
+            attributes: Default::default(),
+        };
+        let recording = Recording {
+            id: RecordingId::random(&mut rand::rng()),
+            state: crate::model::recording::State::Sealed,
+            account: format!("AC{}", "0".repeat(32)).parse().unwrap(),
+            source_sid: format!("RE{}", "1".repeat(32)).parse().unwrap(),
+            call: None,
+            conference: None,
+            source: None,
+            source_status: "completed".into(),
+            error_code: None,
+            duration_s: None,
+            channels: None,
+            tier: "standard".parse().unwrap(),
+            policy_version: "1".into(),
+            policy_digest: "d".repeat(64),
+            started_at: None,
+            announced_at: AT,
+            sealed_at: Some(AT),
+            shredded_at: None,
+            collected_at: AT,
+            labels: Default::default(),
+            holds: 0,
+            revoked_at: None,
+            quarantine_ends: None,
+        };
+        (principal, recording)
+    }
+}

@@ -47,13 +47,17 @@ fn token() -> TokenId {
     TokenId::random(&mut rand::rng())
 }
 
+fn approval_id() -> ApprovalId {
+    ApprovalId::random(&mut rand::rng())
+}
+
 fn purpose() -> Purpose {
     parsed("legal-request")
 }
 
 fn request(recording: RecordingId, millis: i64) -> ApprovalRow {
     ApprovalRow {
-        id: ApprovalId::random(&mut rand::rng()),
+        id: approval_id(),
         recording,
         token: token(),
         purpose: purpose(),
@@ -93,7 +97,7 @@ async fn a_request_comes_back_as_it_was_made(world: &World) {
     for row in [&waiting, &decided] {
         assert_eq!(approvals::find(&mut tx, row.id).await.unwrap().as_ref(), Some(row));
     }
-    assert_eq!(approvals::find(&mut tx, ApprovalId::random(&mut rand::rng())).await.unwrap(), None);
+    assert_eq!(approvals::find(&mut tx, approval_id()).await.unwrap(), None);
 }
 
 async fn an_approval_is_for_one_principal_recording_and_purpose_and_for_a_time(world: &World) {
@@ -135,7 +139,7 @@ async fn a_request_is_decided_once_and_in_time(world: &World) {
         ..row.clone()
     };
     assert_eq!(found, expected);
-    for (id, now) in [(row.id, MINUTE - 1), (late.id, MINUTE), (ApprovalId::random(&mut rand::rng()), 1)] {
+    for (id, now) in [(row.id, MINUTE - 1), (late.id, MINUTE), (approval_id(), 1)] {
         let again = approvals::decide(&mut tx, id, decide, by, at(9 * MINUTE), at(now)).await;
         assert!(matches!(again, Err(Error::Stale(_))), "{again:?}");
     }
@@ -265,9 +269,10 @@ async fn a_grant_is_opened_for_the_first_time_once(world: &World) {
         expires_at: at(100),
         revoked_at: None,
     };
+    let recording = world.one_announced().await;
     let row = GrantRow {
         id: GrantId::random(&mut rand::rng()),
-        recording: world.one_announced().await,
+        recording,
         token: bearer.id,
         purpose: purpose(),
         justified: true,
@@ -283,7 +288,8 @@ async fn a_grant_is_opened_for_the_first_time_once(world: &World) {
     grants::insert(&mut tx, &row, "g").await.unwrap();
     assert!(grants::open(&mut tx, row.id, at(5)).await.unwrap());
     assert!(!grants::open(&mut tx, row.id, at(6)).await.unwrap());
-    assert!(!grants::open(&mut tx, GrantId::random(&mut rand::rng()), at(6)).await.unwrap());
+    let nobodys = GrantId::random(&mut rand::rng());
+    assert!(!grants::open(&mut tx, nobodys, at(6)).await.unwrap());
     assert_eq!(grants::find(&mut tx, "g").await.unwrap(), Some(GrantRow { opened_at: Some(at(5)), ..row }));
 }
 
