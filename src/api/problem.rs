@@ -31,7 +31,8 @@ pub struct Problem {
     /// The HTTP status.
     status: u16,
     /// What happened this time, and the way out.
-    detail: String,
+    #[schema(value_type = String)]
+    detail: Box<str>,
     /// Every reason of a refusal.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     reasons: Vec<ProblemReason>,
@@ -39,9 +40,10 @@ pub struct Problem {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(value_type = Option<String>)]
     receipt_id: Option<ReceiptId>,
-    /// The holds that keep what would be shredded.
-    #[serde(skip_serializing_if = "Vec::is_empty")]
-    holds: Vec<KeptBy>,
+    /// The holds that keep what would be shredded. In a box, because few problems have any.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<Vec<KeptBy>>)]
+    holds: Option<Box<Kept>>,
     /// When it was shredded.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(value_type = Option<String>)]
@@ -59,6 +61,11 @@ pub(super) struct ProblemReason {
     text: String,
 }
 
+/// Recordings that are kept.
+#[derive(Debug, Serialize)]
+#[serde(transparent)]
+struct Kept(Vec<KeptBy>);
+
 /// A recording, and what keeps it.
 #[derive(Debug, Serialize, utoipa::ToSchema)]
 pub(super) struct KeptBy {
@@ -75,10 +82,10 @@ impl Problem {
             kind,
             title,
             status: status.as_u16(),
-            detail: detail.into(),
+            detail: detail.into().into(),
             reasons: Vec::new(),
             receipt_id: None,
-            holds: Vec::new(),
+            holds: None,
             shredded_at: None,
         }
     }
@@ -145,7 +152,8 @@ impl From<flow::Error> for Problem {
             }
             flow::Error::Held(ref recordings) => {
                 let kept = recordings.iter().map(|(id, names)| KeptBy { recording_id: *id, holds: names.clone() });
-                Self { holds: kept.collect(), ..Self::new(StatusCode::CONFLICT, "urn:recvault:problem:held", "Held", error.to_string()) }
+                let holds = Some(Box::new(Kept(kept.collect())));
+                Self { holds, ..Self::new(StatusCode::CONFLICT, "urn:recvault:problem:held", "Held", error.to_string()) }
             }
             flow::Error::Denied(denial) => {
                 let detail = "The privacy policy does not allow this; `reasons` says why.";

@@ -161,7 +161,8 @@ async fn holds_are_placed_changed_and_lifted_any_number_of_times(database: Datab
     assert!(!log.contains("Kammergericht"), "text is not in the log");
 
     vault.lift(recorded.id, "other").await.problem(404, "not-found");
-    vault.place(RecordingId::random(&mut rand::rng()), "x", vault.demand()).await.problem(404, "not-found");
+    let nothing = RecordingId::random(&mut rand::rng());
+    vault.place(nothing, "x", vault.demand()).await.problem(404, "not-found");
     for (field, bad) in [
         ("purpose", json!("singing")),
         ("review_at", json!("2020-01-01T00:00:00Z")),

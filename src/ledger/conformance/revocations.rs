@@ -184,7 +184,8 @@ async fn a_recording_is_dealt_with_once(world: &World) {
     assert_eq!((counts.shredded, counts.held, counts.closed), (0, 1, 1));
     assert_eq!(revocations::closed(&mut world.tx().await, &ids).await.unwrap(), [(ids[1], BTreeSet::new())].into());
 
-    let (receipt, mut tx) = (ReceiptId::random(&mut rand::rng()), world.tx().await);
+    let receipt = ReceiptId::random(&mut rand::rng());
+    let mut tx = world.tx().await;
     super::fence(&mut tx, ids[0], at(6), receipt, 7, None).await.unwrap();
     revocations::settle(&mut tx, &ids, at(6)).await.unwrap();
     tx.commit().await.unwrap();
