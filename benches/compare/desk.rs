@@ -69,7 +69,6 @@ impl Desk {
         let recording = cast::recording(&self.rules, now);
         self.acceptor
             .accept(Announcement {
-                labels: std::collections::BTreeMap::new(),
                 id: recording.id,
                 account: recording.account,
                 source_sid: recording.source_sid,
