@@ -3,12 +3,12 @@
 //! INVARIANT: an answer holds no number and no evidence, and a fault does not repeat what it is about.
 
 use axum::{Json, extract::State, http::StatusCode};
-use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD as BASE64URL};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use super::{
     Api, Problem,
+    catalogue::{cursor, parse_cursor},
     gate::{Bearer, Document, Params},
 };
 use crate::{
@@ -180,7 +180,7 @@ async fn page(
     bearer: &Bearer,
     subject: Option<&str>,
     limit: Option<u16>,
-    cursor: Option<&str>,
+    after: Option<&str>,
 ) -> Result<Json<StatementsBody>, Problem> {
     let permit = bearer.permit(api, Action::Consent, None).await?;
     let limit = limit.unwrap_or(100);
@@ -189,7 +189,7 @@ async fn page(
     }
     let subject = subject.ok_or("expected a text".to_owned()).and_then(|text| Address::parse(text).map_err(|error| error.to_string()));
     let subject = subject.map_err(|why| Problem::bad_request(format!("`subject`: {why}")))?;
-    let after = cursor.map(parse_cursor).transpose()?;
+    let after = after.map(parse_cursor).transpose()?;
     Ok(Json(api.flow.consents_of(&permit, &subject, after, limit).await?.into()))
 }
 
@@ -219,17 +219,9 @@ fn sentences(number: Option<usize>, faults: &[crate::flow::FieldFault]) -> Vec<S
     faults.iter().map(|fault| format!("{place}{fault}")).collect()
 }
 
-/// A cursor is opaque to callers: the place of the last item, in base64url.
-fn parse_cursor(text: &str) -> Result<(Timestamp, ConsentId), Problem> {
-    let plain = BASE64URL.decode(text).ok().and_then(|bytes| String::from_utf8(bytes).ok());
-    let parsed = plain.as_deref().and_then(|plain| plain.split_once('/')).and_then(|(at, id)| Some((at.parse().ok()?, id.parse().ok()?)));
-    let (at, id) = parsed.ok_or_else(|| Problem::bad_request("`cursor` is not a `next_cursor` of this list"))?;
-    Ok((Timestamp::from_millis(at), id))
-}
-
 impl From<StatementPage> for StatementsBody {
     fn from(page: StatementPage) -> Self {
-        let next_cursor = page.next.map(|(at, id)| BASE64URL.encode(format!("{}/{id}", at.as_millis())));
+        let next_cursor = page.next.map(|(at, id)| cursor(at, id));
         Self { items: page.items.into_iter().map(StatementBody::from).collect(), next_cursor }
     }
 }
