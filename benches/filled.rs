@@ -1,13 +1,18 @@
 //! A vault with any number of sealed recordings, put there by SQL: their keys are real and can be looked up and destroyed; there is no sound.
 
-use std::{collections::BTreeMap, error::Error, path::Path, sync::Arc};
+use std::{
+    collections::BTreeMap,
+    error::Error,
+    path::{Path, PathBuf},
+    sync::Arc,
+};
 
 use recvault::{
     custody::{self, Custody, RootName},
     keyring::{FAN_OUT, LEAF, LEVELS, PageRow, RootKey, fingerprint, tree},
     ledger::{self, Ledger, Tx, epochs, keys},
     model::{
-        id::{HolderId, ObjectId, PageId, RecordingId, VaultId},
+        id::{HolderId, ObjectId, PageId, RecordingId, SubjectId, VaultId},
         time::{Clock, Timestamp},
     },
     secret::{Key, SecretText},
@@ -31,6 +36,25 @@ pub(crate) struct Filled {
     pub(crate) vault: Vault,
     /// Every recording, oldest first.
     pub(crate) ids: Vec<RecordingId>,
+    url: String,
+    folder: PathBuf,
+}
+
+impl Filled {
+    /// Names one person as a party of the calls of these recordings, each of which gets one.
+    pub(crate) async fn name(&self, ids: &[RecordingId], subject: SubjectId) -> Result<(), Failure> {
+        const SQL: [&str; 2] = [
+            "UPDATE recordings SET call_sid = 'CA' || substr(id, 5) WHERE id IN (SELECT key FROM json_each($1)) AND $2 <> ''",
+            "INSERT INTO parties (conversation, leg, subject, named_at) SELECT 'CA' || substr(key, 5), 'caller', $2, 0 FROM json_each($1) AS named",
+        ];
+        let members: BTreeMap<String, bool> = ids.iter().map(|id| (id.to_string(), true)).collect();
+        let (members, subject) = (serde_json::to_string(&members)?, subject.to_string());
+        let mut rows = Rows::connect(&self.url, &self.folder).await?;
+        for sql in SQL {
+            rows.execute(sql, &[&members, &subject]).await?;
+        }
+        rows.close().await
+    }
 }
 
 /// Where a vault is made.
@@ -88,7 +112,7 @@ pub(crate) async fn fill(ground: Ground<'_>, count: usize) -> Result<Filled, Fai
     rows.close().await?;
 
     let vault = Vault::unlock(vault::Parts { ledger: ledger.clone(), store: store.clone(), recovery: store, custody, clock }).await?;
-    Ok(Filled { ledger, vault, ids })
+    Ok(Filled { ledger, vault, ids, url, folder: folder.to_owned() })
 }
 
 /// One recording with its key entry and its artefact.
@@ -174,9 +198,9 @@ enum Rows {
 /// The ledger's own `json_each`, in both databases, gives one row for each member.
 const INSERT: [&str; 3] = [
     "INSERT INTO recordings (id, state, account, source_sid, source_status, source_rank, duration_s, channels, tier, policy_version,
-       policy_digest, announced_at, sealed_at)
+       policy_digest, announced_at, sealed_at, collected_at)
      SELECT key, 'sealed', value->>'account', value->>'sid', 'completed', 2, 60, 1, 'standard', value->>'version', value->>'digest',
-       CAST(value->>'announced_at' AS BIGINT), CAST(value->>'announced_at' AS BIGINT) FROM json_each($1) AS filled",
+       CAST(value->>'announced_at' AS BIGINT), CAST(value->>'announced_at' AS BIGINT), CAST(value->>'announced_at' AS BIGINT) FROM json_each($1) AS filled",
     "INSERT INTO key_entries (recording_id, leg, page_id, slot, fingerprint)
      SELECT key, 'all', value->>'page', CAST(value->>'slot' AS BIGINT), value->>'fingerprint' FROM json_each($1) AS filled",
     "INSERT INTO artefacts (recording_id, leg, artefact, object_id, plain_len, sealed_len, sealed_sha256, segment, content_type)
@@ -197,11 +221,22 @@ impl Rows {
 
     async fn insert(&mut self, members: &str) -> Result<(), Failure> {
         for sql in INSERT {
-            let _rows = match self {
-                Self::Sqlite(connection) => sqlx::query(sql).bind(members.to_owned()).execute(connection).await?.rows_affected(),
-                Self::Postgres(connection) => sqlx::query(sql).bind(members).execute(connection).await?.rows_affected(),
-            };
+            self.execute(sql, &[members]).await?;
         }
+        Ok(())
+    }
+
+    async fn execute(&mut self, sql: &'static str, args: &[&str]) -> Result<(), Failure> {
+        let _rows = match self {
+            Self::Sqlite(connection) => {
+                let query = args.iter().fold(sqlx::query(sql), |query, arg| query.bind((*arg).to_owned()));
+                query.execute(connection).await?.rows_affected()
+            }
+            Self::Postgres(connection) => {
+                let query = args.iter().fold(sqlx::query(sql), |query, arg| query.bind((*arg).to_owned()));
+                query.execute(connection).await?.rows_affected()
+            }
+        };
         Ok(())
     }
 

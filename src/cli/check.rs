@@ -13,7 +13,7 @@ use crate::{
     app::App,
     config::Config,
     custody::Kind,
-    evidence::{self, KeySet},
+    evidence::{self, KeySet, RevocationReceipt},
     flow,
     model::time::Clock,
 };
@@ -21,7 +21,7 @@ use crate::{
 /// Check receipts.
 #[derive(Subcommand)]
 pub(super) enum Receipt {
-    /// Check a receipt offline; exit code 1 if it does not hold.
+    /// Check a receipt offline, of a shred or of a whole revocation; exit code 1 if it does not hold.
     Verify {
         /// A file with the receipt in its signed form.
         file: PathBuf,
@@ -38,7 +38,11 @@ impl Receipt {
             Some(path) => read(&path)?.parse().map_err(|error| format!("`{}`: {error}", path.display()))?,
             None => super::open(config).await?.unlock().await?.keys(),
         };
-        let receipt = evidence::Receipt::verify(read(&file)?.trim(), &keys).map_err(|error| format!("`{}`: {error}", file.display()))?;
+        let text = read(&file)?;
+        if let Ok(whole) = RevocationReceipt::verify(text.trim(), &keys) {
+            return revocation(&whole, out);
+        }
+        let receipt = evidence::Receipt::verify(text.trim(), &keys).map_err(|error| format!("`{}`: {error}", file.display()))?;
         let (id, recording, state) = (receipt.id(), receipt.recording(), receipt.state());
         let facts = serde_json::json!({
             "verified": true, "receipt_id": id, "recording_id": recording, "vault": receipt.vault(), "state": state,
@@ -57,6 +61,24 @@ impl Receipt {
         })?;
         Ok(ExitCode::SUCCESS)
     }
+}
+
+/// The receipt for the whole of a revocation.
+fn revocation(receipt: &RevocationReceipt, out: Out) -> Result<ExitCode, Failure> {
+    #[derive(serde::Serialize)]
+    struct Verified<'a> {
+        verified: bool,
+        #[serde(flatten)]
+        receipt: &'a RevocationReceipt,
+    }
+    out.facts(&Verified { verified: true, receipt }, || {
+        format!(
+            "The receipt holds: revocation {} of vault {} covers what was collected until {} ({}). Shredded: {}, kept by holds: {}, closed to single \
+             purposes: {}.\n",
+            receipt.id, receipt.vault, receipt.revoked_at, receipt.reason, receipt.shredded, receipt.held, receipt.closed
+        )
+    })?;
+    Ok(ExitCode::SUCCESS)
 }
 
 fn read(path: &Path) -> Result<String, Failure> {

@@ -14,7 +14,7 @@ fn the_story_told_to_a_machine_holds_step_by_step() {
     assert_eq!(told.stderr, "", "a machine is told nothing else");
     let story = told.json();
     let steps = story["steps"].as_array().unwrap();
-    assert_eq!(steps.len(), 13, "{story:#}");
+    assert_eq!(steps.len(), 18, "{story:#}");
     for step in steps {
         assert!(step["name"].as_str().is_some_and(|name| !name.is_empty()) && step["ok"] == true && step["ms"].is_u64(), "{step}");
     }
@@ -34,7 +34,7 @@ fn the_folder_of_a_story_stays_where_one_was_named() {
     let temporary = tempfile::tempdir().unwrap();
     let story = run_in(temporary.path(), &["demo", "--exit", "--json", "--dir", "kept"], &[]).json();
     let status = run_in(&temporary.path().join("kept"), &["status", "--json"], &[]).json();
-    assert_eq!(status["recordings"], serde_json::json!([["sealed", 1], ["shredded", 1]]), "{status}");
+    assert_eq!(status["recordings"], serde_json::json!([["sealed", 1], ["shredded", 2]]), "{status}");
     let log = run_in(&temporary.path().join("kept"), &["audit", "list"], &[]).done();
     assert!(log.contains(story["receipt_id"].as_str().unwrap()), "{log}");
 
@@ -48,7 +48,7 @@ fn the_folder_of_a_story_stays_where_one_was_named() {
 fn the_story_told_to_people_says_what_held() {
     let temporary = tempfile::tempdir().unwrap();
     let told = run_in(temporary.path(), &["demo", "--exit"], &[("TMPDIR", temporary.path().to_str().unwrap())]);
-    assert!(told.stderr.contains("\n 1. ok     ") && told.stderr.contains("\n13. ok     "), "{}", told.stderr);
+    assert!(told.stderr.contains("\n 1. ok     ") && told.stderr.contains("\n18. ok     "), "{}", told.stderr);
     assert!(!told.stderr.contains("FAILED") && !told.stderr.contains("curl"), "{}", told.stderr);
     told.done();
 }
@@ -66,14 +66,14 @@ async fn the_lines_of_a_story_that_stays_up_work() {
         };
         let listed = json("/v1/recordings\n");
         let states: Vec<&str> = listed["items"].as_array().unwrap().iter().map(|item| item["state"].as_str().unwrap()).collect();
-        assert_eq!(states, ["sealed", "sealed", "shredded"], "{listed}");
+        assert_eq!(states, ["sealed", "sealed", "shredded", "shredded"], "{listed}");
         assert!(json("/grants")["audio_url"].as_str().unwrap().ends_with("/audio.wav"));
         assert!(json("DELETE")["receipt_id"].as_str().unwrap().starts_with("rcp_"));
         assert!(!json("/v1/audit")["items"].as_array().unwrap().is_empty());
         assert_eq!(json("jwks.json")["keys"].as_array().unwrap().len(), 1);
         assert!(json("openapi.json")["paths"].as_object().unwrap().len() > 5);
         let metrics = &answers.iter().find(|(line, _)| line.contains("/metrics")).unwrap().1;
-        assert!(metrics.contains("recvault_shreds_total 2"), "{metrics}");
+        assert!(metrics.contains("recvault_shreds_total 3"), "{metrics}");
         let (_, first_bytes) = answers.iter().find(|(line, _)| line.contains("-r 0-99")).unwrap();
         assert!(first_bytes.contains("RIFF") && first_bytes.contains("WAVE"), "{first_bytes}");
     } else {

@@ -62,6 +62,10 @@ async fn what_dies_half_way_goes_on_by_itself(kind: Kind) {
     let again = again.json();
     assert_eq!(again["counts"], json!({ "shredded": 209, "held": 1, "closed": 0 }));
     assert!(again["outcomes"].as_array().unwrap().iter().all(|each| each["outcome"] == "held" || each["receipt"].is_string()));
+    std::fs::write(world.folder.path().join("whole"), again["receipt"].as_str().unwrap()).unwrap();
+    let whole = world.run(&["receipt", "verify", "whole", "--json"]).json();
+    assert_eq!((&whole["verified"], &whole["shredded"], &whole["state"]), (&true.into(), &209.into(), &"held".into()), "{whole}");
+    assert!(world.run(&["receipt", "verify", "whole"]).done().contains("kept by holds: 1"));
     let conflicts = world.run(&["hold", "list", "--conflicts", "--json"]).json();
     assert_eq!((conflicts.as_array().unwrap().len(), &conflicts[0]["recording_id"]), (1, &Value::from(kept.clone())));
     assert_eq!(world.run(&["hold", "list", "--due", "--json"]).json(), json!([]));
