@@ -1,18 +1,13 @@
 //! A vault with any number of sealed recordings, put there by SQL: their keys are real and can be looked up and destroyed; there is no sound.
 
-use std::{
-    collections::BTreeMap,
-    error::Error,
-    path::{Path, PathBuf},
-    sync::Arc,
-};
+use std::{collections::BTreeMap, error::Error, path::Path, sync::Arc};
 
 use recvault::{
     custody::{self, Custody, RootName},
     keyring::{FAN_OUT, LEAF, LEVELS, PageRow, RootKey, fingerprint, tree},
     ledger::{self, Ledger, Tx, epochs, keys},
     model::{
-        id::{HolderId, ObjectId, PageId, RecordingId, SubjectId, VaultId},
+        id::{HolderId, ObjectId, PageId, RecordingId, VaultId},
         time::{Clock, Timestamp},
     },
     secret::{Key, SecretText},
@@ -36,25 +31,6 @@ pub(crate) struct Filled {
     pub(crate) vault: Vault,
     /// Every recording, oldest first.
     pub(crate) ids: Vec<RecordingId>,
-    url: String,
-    folder: PathBuf,
-}
-
-impl Filled {
-    /// Names one person as a party of the calls of these recordings, each of which gets one.
-    pub(crate) async fn name(&self, ids: &[RecordingId], subject: SubjectId) -> Result<(), Failure> {
-        const SQL: [&str; 2] = [
-            "UPDATE recordings SET call_sid = 'CA' || substr(id, 5) WHERE id IN (SELECT key FROM json_each($1)) AND $2 <> ''",
-            "INSERT INTO parties (conversation, leg, subject, named_at) SELECT 'CA' || substr(key, 5), 'caller', $2, 0 FROM json_each($1) AS named",
-        ];
-        let members: BTreeMap<String, bool> = ids.iter().map(|id| (id.to_string(), true)).collect();
-        let (members, subject) = (serde_json::to_string(&members)?, subject.to_string());
-        let mut rows = Rows::connect(&self.url, &self.folder).await?;
-        for sql in SQL {
-            rows.execute(sql, &[&members, &subject]).await?;
-        }
-        rows.close().await
-    }
 }
 
 /// Where a vault is made.
@@ -112,7 +88,7 @@ pub(crate) async fn fill(ground: Ground<'_>, count: usize) -> Result<Filled, Fai
     rows.close().await?;
 
     let vault = Vault::unlock(vault::Parts { ledger: ledger.clone(), store: store.clone(), recovery: store, custody, clock }).await?;
-    Ok(Filled { ledger, vault, ids, url, folder: folder.to_owned() })
+    Ok(Filled { ledger, vault, ids })
 }
 
 /// One recording with its key entry and its artefact.
@@ -221,22 +197,11 @@ impl Rows {
 
     async fn insert(&mut self, members: &str) -> Result<(), Failure> {
         for sql in INSERT {
-            self.execute(sql, &[members]).await?;
+            let _rows = match self {
+                Self::Sqlite(connection) => sqlx::query(sql).bind(members.to_owned()).execute(connection).await?.rows_affected(),
+                Self::Postgres(connection) => sqlx::query(sql).bind(members).execute(connection).await?.rows_affected(),
+            };
         }
-        Ok(())
-    }
-
-    async fn execute(&mut self, sql: &'static str, args: &[&str]) -> Result<(), Failure> {
-        let _rows = match self {
-            Self::Sqlite(connection) => {
-                let query = args.iter().fold(sqlx::query(sql), |query, arg| query.bind((*arg).to_owned()));
-                query.execute(connection).await?.rows_affected()
-            }
-            Self::Postgres(connection) => {
-                let query = args.iter().fold(sqlx::query(sql), |query, arg| query.bind((*arg).to_owned()));
-                query.execute(connection).await?.rows_affected()
-            }
-        };
         Ok(())
     }
 

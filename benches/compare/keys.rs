@@ -36,6 +36,7 @@ use super::{
     Failure, cast,
     desk::Desk,
     filled::{self, Filled, Ground, fill},
+    party,
     plan::{Plan, clear},
     server::Databases,
     table::{Row, Table, quantile, rate, time},
@@ -97,7 +98,7 @@ impl Place {
         count: usize,
         targets: impl Iterator<Item = String> + Send,
     ) -> Result<(), Failure> {
-        let vault = fill(Ground { url, folder: &self.folder, store: self.store()? }, count).await?;
+        let vault = fill(Ground { url: url.clone(), folder: &self.folder, store: self.store()? }, count).await?;
         let rules = || Rules::parse("privacy-policy.toml", recvault::config::SHIPPED_POLICY).map_err(|_| "the shipped policy has a fault");
         let mut order = vault.ids.clone();
         order.shuffle(&mut rand::rng());
@@ -108,7 +109,7 @@ impl Place {
         let deposited = self.deposits(&vault, desk, single.len()).await?;
         table.add(vec![deposited.1, self.openings(&vault, &deposited.0).await?])?;
         table.add(vec![self.single_shreds(&vault, single).await?])?;
-        table.add(self.revocation(&vault, many).await?)?;
+        table.add(self.revocation(&vault, &url, many).await?)?;
         table.add(self.turn(&vault, many.len()).await?)?;
         table.add(self.snapshot(&vault).await?)?;
         vault.ledger.close().await;
@@ -168,10 +169,10 @@ impl Place {
         Ok(Row::alone(format!("shred of one {}", self.name), ours, target, self.is_sqlite.then_some(met)))
     }
 
-    async fn revocation(&self, vault: &Filled, ids: &[RecordingId]) -> Result<Vec<Row>, Failure> {
+    async fn revocation(&self, vault: &Filled, url: &str, ids: &[RecordingId]) -> Result<Vec<Row>, Failure> {
         let (permit, reason) = (Permit::of_operator(Action::Revoke), "subject-request".parse()?);
         let subject = vault.vault.subject(&Address::parse("+4930230125000")?);
-        vault.name(ids, subject).await?;
+        party::name(url, &self.folder, ids, subject).await?;
         vault.vault.journal().await?;
         let flow = self.flow(vault)?;
         let memory = Memory::begin()?;

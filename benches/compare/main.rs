@@ -25,6 +25,7 @@ mod keys;
 mod large;
 mod memory;
 mod noise;
+mod party;
 mod peers;
 mod plan;
 mod playback;

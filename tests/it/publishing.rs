@@ -21,6 +21,11 @@ fn version(version: &str, effective: &str) -> String {
     text.replacen("effective = 2026-01-01", &format!("effective = {effective}"), 1)
 }
 
+/// A vault under the shipped policy, byte for byte.
+fn shipped(database: Database) -> Recipe {
+    Recipe { policy: SHIPPED_POLICY.to_owned(), ..Recipe::on(database) }
+}
+
 async fn app(vault: &TestVault) -> App {
     App::open(Config::read(&vault.made.config).unwrap(), vault.clock.clone()).await.unwrap()
 }
@@ -55,7 +60,7 @@ async fn anybody_checks_that_the_first_version_was_published(database: Database)
 }
 
 async fn a_version_is_read_by_everybody_before_and_after_it_decides(database: Database) {
-    let vault = Recipe::on(database).by_hand().await;
+    let vault = shipped(database).by_hand().await;
     let second = version("2", "2026-06-01");
     let dry = publish(&vault, &second, true).await.unwrap();
     assert_eq!((dry.new, dry.statement), (true, None));
@@ -92,7 +97,7 @@ async fn a_version_is_read_by_everybody_before_and_after_it_decides(database: Da
 }
 
 async fn a_changed_file_under_an_old_version_is_refused(database: Database) {
-    let vault = Recipe::on(database).by_hand().await;
+    let vault = shipped(database).by_hand().await;
     let changed = format!("{SHIPPED_POLICY}# changed\n");
     for dry_run in [true, false] {
         let error = publish(&vault, &changed, dry_run).await.unwrap_err();
@@ -163,7 +168,7 @@ async fn a_version_that_there_never_was_is_not_found() {
 
 #[tokio::test]
 async fn doctor_hears_of_a_version_that_is_not_in_force_yet_and_of_one_that_comes_later() {
-    let vault = Recipe::default().by_hand().await;
+    let vault = shipped(Database::Sqlite).by_hand().await;
     let app = app(&vault).await;
     let oddities = async |policy: &str| flow::oddities(&app.ledger, &Rules::parse("p", policy).unwrap(), &app.clock).await.unwrap();
     assert!(oddities(SHIPPED_POLICY).await.is_empty());

@@ -18,7 +18,10 @@ use recvault::{
 };
 use serde_json::{Value, json};
 
-use crate::world::{Answer, Database, Recipe, Recorded, TestVault};
+use crate::{
+    consenting::consent_policy,
+    world::{Answer, Database, Recipe, Recorded, TestVault},
+};
 
 const ANNA: &str = "+49 30 901820";
 const BERND: &str = "+49 30 901821";
@@ -371,7 +374,7 @@ async fn a_new_consent_opens_only_what_comes_after(database: Database) {
 
 /// By a statement of consent, and not by the word for it.
 async fn who_says_no_longer_has_revoked(database: Database) {
-    let vault = Recipe::on(database).by_hand().await;
+    let vault = Recipe { policy: consent_policy(), ..Recipe::on(database) }.by_hand().await;
     let [theirs, in_call, other, late] = [vault.sealed().await, vault.sealed().await, vault.sealed().await, vault.record()];
     vault.took_part(&theirs, "caller", ANNA).await;
     vault.says(json!({ "subject": ANNA, "purposes": [], "answer": "withdrawn" })).await;
@@ -386,12 +389,29 @@ async fn who_says_no_longer_has_revoked(database: Database) {
     assert_eq!(vault.tell(&late, "completed").await.status, 204);
     vault.process.flow.work_off().await.unwrap();
     assert_eq!((vault.state(late.id).await, vault.count("recording.sealed").await), ("shredded".to_owned(), 3));
-    vault.plays(&other).await;
+    assert_eq!(vault.state(other.id).await, "sealed");
+}
+
+async fn what_never_rested_on_consent_outlives_its_withdrawal(database: Database) {
+    let vault = Recipe::on(database).by_hand().await;
+    let recorded = vault.sealed().await;
+    vault.took_part(&recorded, "caller", ANNA).await;
+    vault.says(json!({ "subject": ANNA, "purposes": ["training"], "answer": "given" })).await;
+    let training = async || {
+        let wanted = json!({ "purpose": "training", "justification": "a good example" });
+        vault.asks("reviewer").post(&format!("/v1/recordings/{}/grants", recorded.id), wanted).await
+    };
+    assert_eq!(training().await.status, 201);
+    vault.says(json!({ "subject": ANNA, "purposes": [], "answer": "withdrawn" })).await;
+    // Training rested on it; the rest goes on, until they revoke without naming a purpose.
+    assert_eq!(training().await.reasons(), ["consent-missing"]);
+    vault.plays(&recorded).await;
 }
 
 on_both_databases!(
     a_new_consent_opens_only_what_comes_after,
     who_says_no_longer_has_revoked,
+    what_never_rested_on_consent_outlives_its_withdrawal,
     a_person_withdraws_and_gets_proof_of_everything,
     an_officer_revokes_one_recording_and_an_account,
     what_waits_to_be_fetched_is_never_fetched,
