@@ -126,3 +126,36 @@ impl Recording {
         conference.or_else(|| self.call.clone().map(Conversation::Call))
     }
 }
+
+/// A recording for tests: sealed, of a standard tier, with nothing known about it.
+#[cfg(test)]
+impl Recording {
+    /// Everything that happened to it happened then.
+    pub(crate) fn of(at: Timestamp) -> Self {
+        Self {
+            id: RecordingId::random(&mut rand::rng()),
+            state: State::Sealed,
+            account: format!("AC{}", "0".repeat(32)).parse().unwrap(),
+            source_sid: format!("RE{}", "1".repeat(32)).parse().unwrap(),
+            call: None,
+            conference: None,
+            source: None,
+            source_status: "completed".into(),
+            error_code: None,
+            duration_s: None,
+            channels: None,
+            tier: "standard".parse().unwrap(),
+            policy_version: "1".into(),
+            policy_digest: "d".repeat(64),
+            started_at: None,
+            announced_at: at,
+            sealed_at: Some(at),
+            shredded_at: None,
+            collected_at: at,
+            labels: BTreeMap::new(),
+            holds: 0,
+            revoked_at: None,
+            quarantine_ends: None,
+        }
+    }
+}

@@ -46,29 +46,13 @@ pub(super) fn with_labels(mut principal: Principal, labels: &[(&str, &[&str])]) 
 /// A recording of a call, with this tier, pinned to this version.
 pub(super) fn recording(state: State, tier: &str, policy_digest: &str) -> Recording {
     Recording {
-        id: RecordingId::random(&mut rand::rng()),
         state,
-        account: format!("AC{}", "0".repeat(32)).parse().unwrap(),
-        source_sid: format!("RE{}", "0".repeat(32)).parse().unwrap(),
         call: Some(format!("CA{}", "0".repeat(32)).parse().unwrap()),
-        conference: None,
-        source: None,
-        source_status: "completed".into(),
-        error_code: None,
-        duration_s: None,
-        channels: None,
         tier: tier.parse().unwrap(),
         policy_version: "whatever".into(),
         policy_digest: policy_digest.into(),
-        started_at: None,
-        announced_at: COLLECTED,
         sealed_at: None,
-        shredded_at: None,
-        collected_at: COLLECTED,
-        labels: Default::default(),
-        holds: 0,
-        revoked_at: None,
-        quarantine_ends: None,
+        ..Recording::of(COLLECTED)
     }
 }
 

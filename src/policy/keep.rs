@@ -93,25 +93,12 @@ pub(super) mod tests {
             state: State::Announced,
             account: format!("AC{zeros}").parse().unwrap(),
             source_sid: format!("RE{zeros}").parse().unwrap(),
-            call: None,
-            conference: None,
-            source: None,
-            source_status: "completed".into(),
-            error_code: None,
             duration_s,
-            channels: None,
             tier: tier.parse().unwrap(),
             policy_version: book.version().into(),
             policy_digest: book.digest().into(),
-            started_at: None,
-            announced_at: Timestamp::from_millis(0),
             sealed_at: None,
-            shredded_at: None,
-            collected_at: Timestamp::from_millis(0),
-            labels: Default::default(),
-            holds: 0,
-            revoked_at: None,
-            quarantine_ends: None,
+            ..Recording::of(Timestamp::from_millis(0))
         }
     }
 

@@ -50,28 +50,8 @@ mod tests {
         let at = Timestamp::from_millis(0);
         Recording {
             id: "rec_00000000000000000000000000000001".parse().unwrap(),
-            state: State::Sealed,
-            account: format!("AC{}", "0".repeat(32)).parse().unwrap(),
-            source_sid: format!("RE{}", "0".repeat(32)).parse().unwrap(),
-            call: None,
-            conference: None,
-            source: None,
-            source_status: "completed".into(),
-            error_code: None,
-            duration_s: None,
-            channels: None,
-            tier: "standard".parse().unwrap(),
-            policy_version: "1".into(),
             policy_digest: digest.into(),
-            started_at: None,
-            announced_at: at,
-            sealed_at: Some(at),
-            shredded_at: None,
-            collected_at: at,
-            labels: Default::default(),
-            holds: 0,
-            revoked_at: None,
-            quarantine_ends: None,
+            ..Recording::of(at)
         }
     }
 

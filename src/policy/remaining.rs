@@ -61,29 +61,9 @@ mod tests {
     fn recording(rules: &Rules) -> Recording {
         let at = Timestamp::from_millis(1_800_000_000_000);
         Recording {
-            id: RecordingId::random(&mut rand::rng()),
-            state: State::Sealed,
-            account: format!("AC{}", "0".repeat(32)).parse().unwrap(),
-            source_sid: format!("RE{}", "1".repeat(32)).parse().unwrap(),
-            call: None,
-            conference: None,
-            source: None,
-            source_status: "completed".into(),
-            error_code: None,
-            duration_s: None,
-            channels: None,
-            tier: "standard".parse().unwrap(),
             policy_version: rules.version().into(),
             policy_digest: rules.digest().into(),
-            started_at: None,
-            announced_at: at,
-            sealed_at: Some(at),
-            shredded_at: None,
-            collected_at: at,
-            labels: Default::default(),
-            holds: 0,
-            revoked_at: None,
-            quarantine_ends: None,
+            ..Recording::of(at)
         }
     }
 

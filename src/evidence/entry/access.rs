@@ -166,31 +166,7 @@ mod tests {
             accounts: Default::default(),
             attributes: Default::default(),
         };
-        let recording = Recording {
-            id: RecordingId::random(&mut rand::rng()),
-            state: crate::model::recording::State::Sealed,
-            account: format!("AC{}", "0".repeat(32)).parse().unwrap(),
-            source_sid: format!("RE{}", "1".repeat(32)).parse().unwrap(),
-            call: None,
-            conference: None,
-            source: None,
-            source_status: "completed".into(),
-            error_code: None,
-            duration_s: None,
-            channels: None,
-            tier: "standard".parse().unwrap(),
-            policy_version: "1".into(),
-            policy_digest: "d".repeat(64),
-            started_at: None,
-            announced_at: AT,
-            sealed_at: Some(AT),
-            shredded_at: None,
-            collected_at: AT,
-            labels: Default::default(),
-            holds: 0,
-            revoked_at: None,
-            quarantine_ends: None,
-        };
+        let recording = Recording::of(AT);
         (principal, recording)
     }
 }

@@ -27,29 +27,9 @@ fn principal(role: &str) -> Principal {
 
 fn recording(rulebook: &Rulebook, tier: &str) -> Recording {
     Recording {
-        id: RecordingId::random(&mut rand::rng()),
-        state: State::Sealed,
-        account: format!("AC{}", "0".repeat(32)).parse().unwrap(),
-        source_sid: format!("RE{}", "1".repeat(32)).parse().unwrap(),
-        call: None,
-        conference: None,
-        source: None,
-        source_status: "completed".into(),
-        error_code: None,
-        duration_s: None,
-        channels: None,
         tier: tier.parse().unwrap(),
-        policy_version: "1".into(),
         policy_digest: rulebook.current().digest().into(),
-        started_at: None,
-        announced_at: AT,
-        sealed_at: Some(AT),
-        shredded_at: None,
-        collected_at: AT,
-        labels: Default::default(),
-        holds: 0,
-        revoked_at: None,
-        quarantine_ends: None,
+        ..Recording::of(AT)
     }
 }
 

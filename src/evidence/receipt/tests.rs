@@ -23,29 +23,12 @@ fn keys() -> KeySet {
 
 fn recording() -> Recording {
     Recording {
-        id: RecordingId::random(&mut rand::rng()),
         state: State::Shredded,
-        account: format!("AC{}", "0".repeat(32)).parse().unwrap(),
-        source_sid: format!("RE{}", "1".repeat(32)).parse().unwrap(),
-        call: None,
-        conference: None,
-        source: None,
-        source_status: "completed".into(),
-        error_code: None,
         duration_s: Some(60),
         channels: Some(1),
-        tier: "standard".parse().unwrap(),
-        policy_version: "1".into(),
         policy_digest: "0".repeat(64),
-        started_at: None,
-        announced_at: FENCED,
-        sealed_at: Some(FENCED),
         shredded_at: Some(FENCED),
-        collected_at: FENCED,
-        labels: Default::default(),
-        holds: 0,
-        revoked_at: None,
-        quarantine_ends: None,
+        ..Recording::of(FENCED)
     }
 }
 
