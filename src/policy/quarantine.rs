@@ -48,11 +48,7 @@ mod tests {
 
     fn pinned_to(digest: &str) -> Recording {
         let at = Timestamp::from_millis(0);
-        Recording {
-            id: "rec_00000000000000000000000000000001".parse().unwrap(),
-            policy_digest: digest.into(),
-            ..Recording::of(at)
-        }
+        Recording { id: "rec_00000000000000000000000000000001".parse().unwrap(), policy_digest: digest.into(), ..Recording::of(at) }
     }
 
     #[test]

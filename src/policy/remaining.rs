@@ -60,11 +60,7 @@ mod tests {
 
     fn recording(rules: &Rules) -> Recording {
         let at = Timestamp::from_millis(1_800_000_000_000);
-        Recording {
-            policy_version: rules.version().into(),
-            policy_digest: rules.digest().into(),
-            ..Recording::of(at)
-        }
+        Recording { policy_version: rules.version().into(), policy_digest: rules.digest().into(), ..Recording::of(at) }
     }
 
     /// The shipped policy with training, which rests on consent, as its only purpose.

@@ -26,11 +26,7 @@ fn principal(role: &str) -> Principal {
 }
 
 fn recording(rulebook: &Rulebook, tier: &str) -> Recording {
-    Recording {
-        tier: tier.parse().unwrap(),
-        policy_digest: rulebook.current().digest().into(),
-        ..Recording::of(AT)
-    }
+    Recording { tier: tier.parse().unwrap(), policy_digest: rulebook.current().digest().into(), ..Recording::of(AT) }
 }
 
 fn rulebook() -> Rulebook {
