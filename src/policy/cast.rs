@@ -5,7 +5,7 @@ use std::time::Duration;
 use crate::model::{
     access::Principal,
     consent::{Answer, Method, Statement, Whom},
-    id::{ConsentId, RecordingId, SubjectId, TokenId},
+    id::{ConsentId, SubjectId, TokenId},
     recording::{Recording, State},
     subject::{Conversation, Party},
     time::Timestamp,

@@ -36,7 +36,6 @@ fn period(rules: &Rules) -> Option<Duration> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::model::recording::State;
 
     const SHIPPED: &str = include_str!("../../config/privacy-policy.toml");
     const DAY: Duration = Duration::from_secs(24 * 3600);

@@ -54,7 +54,6 @@ mod tests {
     use std::time::Duration;
 
     use super::*;
-    use crate::model::{id::RecordingId, recording::State};
 
     const SHIPPED: &str = include_str!("../../config/privacy-policy.toml");
 

@@ -4,10 +4,7 @@ use std::collections::BTreeSet;
 
 use super::*;
 use crate::{
-    model::{
-        name::{Purpose, Role},
-        recording::State,
-    },
+    model::name::{Purpose, Role},
     policy::{Decision, Rulebook, decide, permit},
     secret::Key,
 };
