@@ -1,13 +1,14 @@
 //! Recvault keeps recorded communications sealed, opens them only for a stated purpose, and lets go of them for good.
 //!
-//! # The three stories
+//! # The stories
 //!
 //! ```text
 //! callback   → twilio::signature → flow::ingest::accept → row announced + work enqueued        one transaction, then 204
 //! work       → twilio::media stream → vault::deposit: seal → store → key entry + row + entry   one transaction, last
-//! listening  → api token → Principal → policy::decide → Grant → entry → vault::open → bytes
-//! revocation → flow::revocation → fence + key entry gone + entry + receipt                     one transaction
-//!            → bytes removed → receipt closed
+//! listening  → api token → Principal → Facts (consents, holds, approval, budget) → policy::decide → Grant → entry → vault::open → bytes
+//! consent    → flow::consent → statement + entry, recordings released or put in quarantine    one transaction
+//! revocation → flow::revocation → what it reaches, now and later: fence + key entry gone + entry + receipt   one transaction for some hundreds
+//!            → epoch turns → bytes removed → receipt closed
 //! ```
 //!
 //! # The rooms, in import order
