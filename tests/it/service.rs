@@ -48,6 +48,20 @@ async fn twilio_calls_and_the_recording_is_sealed_by_itself(database: Database) 
     }
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn broken_glass_is_counted_for_whoever_watches() {
+    let vault = served_on(Database::Sqlite).served().await;
+    let recorded = vault.record();
+    let params = vault.stand_in.callback_params(&recorded.sid, "completed");
+    assert_eq!(vault.post_callback(&vault.account, "/twilio/recordings?tier=restricted", &params).await.status, 204);
+    until("it is sealed", async || vault.state(recorded.id).await == "sealed").await;
+    let before = counted(&vault.metrics().await, "recvault_break_glass_total").unwrap_or_default();
+    let wanted = json!({ "purpose": "legal-request", "justification": "it cannot wait", "break_glass": true });
+    let answer = vault.asks("privacy-officer").post(&format!("/v1/recordings/{}/grants", recorded.id), wanted).await;
+    assert_eq!(answer.status, 201, "{answer:?}");
+    assert!(counted(&vault.metrics().await, "recvault_break_glass_total") >= Some(before + 1.0));
+}
+
 /// The value of one line of the metrics.
 fn counted(metrics: &str, name: &str) -> Option<f64> {
     metrics.lines().find_map(|line| line.strip_prefix(name)?.trim().parse().ok())
