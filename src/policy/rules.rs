@@ -53,7 +53,7 @@ impl Rules {
         &self.document
     }
 
-    /// Every rule of this version in the syntax of Cedar, those that no file can change among them: what [`decide`](super::decide) asks.
+    /// Every rule of this version in the syntax of Cedar, those that no file can change among them: what [`decide`](super::decide()) asks.
     pub fn cedar(&self) -> String {
         self.compiled.text().to_owned()
     }
