@@ -1,18 +1,27 @@
 //! Somebody withdraws: everything of theirs is let go of, whatever it is doing at that moment, and whatever comes later of what was before.
 
-use std::{collections::BTreeSet, time::Duration};
+use std::{
+    collections::BTreeSet,
+    time::{Duration, Instant},
+};
 
+use futures_util::StreamExt as _;
 use recvault::{
     config::SHIPPED_POLICY,
+    demo::{
+        conversation::{Channels, WAV, repeat_to},
+        stand_in::Fault,
+    },
     evidence::{
         KeySet, Receipt,
         revocation::{RevocationReceipt, RevocationState, digest_of},
     },
-    ledger::revocations,
     model::{
+        artefact::Artefact,
         id::{ReceiptId, RecordingId},
         revocation::Target,
-        subject::{Address, Conversation},
+        subject::Conversation,
+        time::Clock,
     },
     policy::{Action, Permit},
 };
@@ -20,7 +29,7 @@ use serde_json::{Value, json};
 
 use crate::{
     consenting::consent_policy,
-    world::{Answer, Database, Recipe, Recorded, TestVault},
+    world::{Answer, Database, GatedHost, Recipe, Recorded, TestVault, until},
 };
 
 const ANNA: &str = "+49 30 901820";
@@ -33,12 +42,10 @@ fn conversation(recorded: &Recorded) -> Conversation {
 impl TestVault {
     /// Somebody took part in the call of a recording, as an application tells it.
     pub(crate) async fn took_part(&self, recorded: &Recorded, leg: &str, number: &str) {
-        let subject = self.process.flow.vault().subject(&number.parse::<Address>().unwrap());
-        let conversation = conversation(recorded);
-        self.ground().run(&format!("INSERT INTO parties VALUES ('{conversation}', '{leg}', '{subject}', 0)")).await;
-        let mut tx = self.process.ledger.begin().await.unwrap();
-        revocations::reach_again(&mut tx, &conversation, self.clock.now()).await.unwrap();
-        tx.commit().await.unwrap();
+        let parties = json!({ "parties": [{ "leg": leg, "number": number }] });
+        let path = format!("/v1/calls/{}/parties", conversation(recorded));
+        let answer = self.asks("privacy-officer").post(&path, parties).await;
+        assert!(matches!(answer.status, 200 | 201), "{answer:?}");
     }
 
     pub(crate) async fn revoke(&self, who: &str, what: Value) -> Answer {
@@ -196,6 +203,51 @@ async fn what_waits_to_be_fetched_is_never_fetched(database: Database) {
     assert_eq!(vault.count("recording.sealed").await, 0);
 }
 
+async fn what_is_being_fetched_is_not_kept(database: Database) {
+    let vault = Recipe { twilio: "media_redirect_hosts = [\"127.0.0.1\"]", ..Recipe::on(database) }.by_hand().await;
+    let host = GatedHost::start(bytes::Bytes::from_static(WAV)).await;
+    let fetched = vault.announced().await;
+    vault.took_part(&fetched, "caller", ANNA).await;
+    vault.stand_in.fail(&fetched.sid, Fault::RedirectTo { url: host.url.clone() });
+    let revoking = async {
+        host.reached().await;
+        let body = vault.revoked(json!({ "subject": ANNA })).await;
+        host.open();
+        body
+    };
+    let (worked, body) = tokio::join!(vault.process.flow.work_off(), revoking);
+    worked.unwrap();
+    assert_eq!(vault.proven(&body).await, [fetched.id].into());
+    assert_eq!((vault.state(fetched.id).await, vault.objects().await.len()), ("shredded".to_owned(), 0));
+    assert_eq!((vault.count("recording.sealed").await, vault.dead().await), (0, None));
+}
+
+/// Who hears it for training is cut off when consent to that is withdrawn, in another process as in this one.
+async fn whoever_listens_is_cut_off_when_consent_is_withdrawn(database: Database) {
+    let vault = Recipe { clock: Clock::System, ..Recipe::on(database) }.served().await;
+    let recorded = vault.record_wav(repeat_to(240, Channels::Dual).into());
+    assert_eq!(vault.tell(&recorded, "completed").await.status, 204);
+    until("it is sealed", async || vault.state(recorded.id).await == "sealed").await;
+    vault.took_part(&recorded, "caller", ANNA).await;
+    vault.says(json!({ "subject": ANNA, "answer": "given" })).await;
+    let wanted = json!({ "purpose": "training", "justification": "a good example" });
+    let grant = vault.asks("reviewer").post(&format!("/v1/recordings/{}/grants", recorded.id), wanted).await.json();
+    let token = grant["audio_url"].as_str().unwrap().split('/').rev().nth(1).unwrap().to_owned();
+    let heard = vault.process.flow.redeem(&token, None, Artefact::Audio).await.unwrap();
+    let mut pieces = Box::pin(vault.process.flow.listen(&heard, 0..heard.playable.len()).await.unwrap());
+    assert!(pieces.next().await.unwrap().is_ok());
+    let other = vault.another_process().await;
+    let officer = other.api.clone().bearing(vault.minted("privacy-officer").token.expose());
+    let said = json!({ "subject": ANNA, "purposes": ["training"], "answer": "withdrawn", "method": "speech" });
+    assert_eq!(officer.post("/v1/consents", said).await.status, 201);
+    let since = Instant::now();
+    until("the watch has seen it", async || vault.process.flow.status().await.unwrap().streams == 0).await;
+    assert!(since.elapsed() < Duration::from_secs(5), "{:?}", since.elapsed());
+    assert!(pieces.next().await.unwrap().is_err(), "nothing more is released");
+    assert_eq!(vault.state(recorded.id).await, "sealed");
+    assert!(vault.process.flow.redeem(&token, None, Artefact::Audio).await.is_err());
+}
+
 async fn what_arrives_later_is_not_kept(database: Database) {
     let vault = Recipe::on(database).by_hand().await;
     let body = vault.revoked(json!({ "account": vault.account })).await;
@@ -227,9 +279,8 @@ async fn a_party_that_is_named_later_is_reached_all_the_same(database: Database)
     vault.process.flow.continue_revocations().await.unwrap();
     vault.plays(&named_later).await;
     vault.took_part(&named_later, "caller", ANNA).await;
-    // As the service does; also if whoever named them died at this moment.
-    let continued = vault.process.flow.continue_revocations().await.unwrap();
-    assert_eq!(continued.revocations, 1);
+    // By that request already: nothing is left for the service.
+    assert_eq!(vault.process.flow.continue_revocations().await.unwrap().revocations, 0);
     let body = vault.revocation(&body["id"]).await;
     assert_eq!(vault.proven(&body).await, [named_later.id].into());
     assert_eq!(vault.whole(&body).await.shredded, 1);
@@ -415,6 +466,8 @@ on_both_databases!(
     a_person_withdraws_and_gets_proof_of_everything,
     an_officer_revokes_one_recording_and_an_account,
     what_waits_to_be_fetched_is_never_fetched,
+    what_is_being_fetched_is_not_kept,
+    whoever_listens_is_cut_off_when_consent_is_withdrawn,
     what_arrives_later_is_not_kept,
     a_party_that_is_named_later_is_reached_all_the_same,
     a_single_purpose_is_closed,
