@@ -5,7 +5,7 @@ use recvault::{
     model::{
         access::Principal,
         id::{RecordingId, TokenId, VaultId},
-        recording::{Recording, State},
+        recording::{Heard, Recording, State},
         time::Timestamp,
     },
     policy::{Rulebook, Rules},
@@ -52,5 +52,7 @@ pub(crate) fn recording(rules: &Rules, now: Timestamp) -> Recording {
         holds: 0,
         revoked_at: None,
         quarantine_ends: None,
+        heard_by: Heard::Callback,
+        encryption: None,
     }
 }

@@ -32,7 +32,7 @@ use recvault::{
     },
     model::{
         id::{GrantId, HolderId, RecordingId},
-        recording::Recording,
+        recording::{Heard, Recording},
         time::Clock,
     },
     policy::{Action, Decision, Facts, Permit, decide},
@@ -184,6 +184,8 @@ impl Desk<'_> {
             recording.source_sid = format!("RE{:032x}", rand::rng().random::<u128>()).parse().expect("it is a recording SID");
             Announcement {
                 labels: Default::default(),
+                heard_by: Heard::Callback,
+                encryption: None,
                 id: RecordingId::of_source(self.filled.vault.id(), cast::ACCOUNT, recording.source_sid.as_str()),
                 account: recording.account,
                 source_sid: recording.source_sid,
@@ -221,7 +223,7 @@ impl Desk<'_> {
 
     async fn deposit(&self, lease: Lease, recording: Recording) -> Result<(), Failure> {
         let nothing = stream::empty::<Result<Bytes, Infallible>>();
-        self.filled.vault.deposit(&lease, &recording, "audio/wav", nothing).await?;
+        self.filled.vault.deposit(&lease, &recording, &recvault::vault::Beside::of("audio/wav"), nothing).await?;
         Ok(())
     }
 

@@ -140,7 +140,7 @@ impl App {
             ledger: self.ledger.clone(),
             store: self.store.clone(),
             rulebook,
-            accounts,
+            accounts: twilio::Current::new(accounts),
             client,
             acceptor,
             clock: self.clock.clone(),

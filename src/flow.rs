@@ -12,6 +12,7 @@ mod custody;
 mod diff;
 mod drill;
 mod epoch;
+mod erase;
 mod error;
 mod export;
 mod facts;
@@ -68,7 +69,7 @@ use crate::{
     model::time::Clock,
     policy::Rulebook,
     store::Store,
-    twilio::{Accounts, Client},
+    twilio::{Accounts, Client, Current},
     vault::Vault,
 };
 
@@ -87,7 +88,7 @@ pub struct Parts {
     /// What is allowed.
     pub rulebook: Rulebook,
     /// Whose callbacks are believed.
-    pub accounts: Accounts,
+    pub accounts: Current,
     /// How media is fetched.
     pub client: Client,
     /// The way in for announcements.
@@ -121,9 +122,9 @@ impl Flow {
         &self.0.rulebook
     }
 
-    /// The accounts whose callbacks are believed.
-    pub fn accounts(&self) -> &Accounts {
-        &self.0.accounts
+    /// The accounts whose callbacks are believed, as they are now.
+    pub fn accounts(&self) -> Arc<Accounts> {
+        self.0.accounts.get()
     }
 
     /// The vault.

@@ -9,11 +9,15 @@ pub mod account;
 pub mod callback;
 pub mod form;
 pub mod media;
+mod params;
 pub mod public_url;
+pub mod rest;
 pub mod signature;
 
-pub use account::{Account, Accounts};
+pub use account::{Account, Accounts, Current, DeleteSource};
 pub use callback::RecordingCallback;
 pub use media::{Client, ClientError, FetchError};
+pub use params::CallbackError;
 pub use public_url::PublicUrl;
+pub use rest::RestError;
 pub use signature::{Delivery, HEADER as SIGNATURE_HEADER, Rejection, Request as SignedRequest, verify};

@@ -31,7 +31,7 @@ mod window;
 
 use std::sync::Arc;
 
-pub use deposit::{DepositError, Deposited};
+pub use deposit::{Beside, DepositError, Deposited};
 pub use drill::{Forgot, Looked, Old, Recovered, Sandbox, Say};
 pub use epoch::Turned;
 pub use open::{Listening, Playable};

@@ -13,7 +13,7 @@ use recvault::{
     },
     model::{
         id::{HolderId, RecordingId},
-        recording::Recording,
+        recording::{Heard, Recording},
         time::Clock,
     },
     policy::Rules,
@@ -54,7 +54,7 @@ impl Desk {
     {
         let (lease, recording) = self.due().await?;
         let begun = Instant::now();
-        self.vault.deposit(&lease, &recording, "audio/wav", stream).await?;
+        self.vault.deposit(&lease, &recording, &recvault::vault::Beside::of("audio/wav"), stream).await?;
         Ok((recording.id, begun.elapsed()))
     }
 
@@ -84,6 +84,8 @@ impl Desk {
                 policy_digest: recording.policy_digest,
                 started_at: None,
                 labels: recording.labels,
+                heard_by: Heard::Callback,
+                encryption: None,
             })
             .await?;
         let (now, holder) = (Clock::System.now(), HolderId::random(&mut rand::rng()));

@@ -197,7 +197,7 @@ impl Place {
             store: self.store()?,
             rulebook: cast::rulebook(),
             client: twilio::Client::new(&accounts)?,
-            accounts,
+            accounts: recvault::twilio::Current::new(accounts),
             acceptor,
             clock: Clock::System,
             settings: flow::Settings::default(),

@@ -7,7 +7,7 @@ use axum::{
 };
 
 use super::{Api, Problem, gate::too_large};
-use crate::twilio::{Delivery, RecordingCallback, Rejection, SIGNATURE_HEADER, SignedRequest, verify};
+use crate::twilio::{Delivery, RecordingCallback, Rejection, SIGNATURE_HEADER, SignedRequest, signature::Verified, verify};
 
 /// Tells of a recording: Twilio's `recordingStatusCallback`.
 #[utoipa::path(post, path = "/twilio/recordings", tag = "twilio",
@@ -40,6 +40,14 @@ pub(super) async fn recording_got(
 }
 
 async fn accept(api: &Api, uri: &axum::http::Uri, headers: &HeaderMap, delivery: Delivery<'_>) -> Result<StatusCode, Problem> {
+    let verified = verified(api, uri, headers, delivery)?;
+    let callback = RecordingCallback::parse(&verified).map_err(|fault| Problem::bad_request(fault.to_string()))?;
+    api.flow.accept(callback).await?;
+    Ok(StatusCode::NO_CONTENT)
+}
+
+/// What an account of ours has signed; every callback comes through here.
+fn verified(api: &Api, uri: &axum::http::Uri, headers: &HeaderMap, delivery: Delivery<'_>) -> Result<Verified, Problem> {
     let mut signatures = headers.get_all(SIGNATURE_HEADER).iter();
     let signature = match (signatures.next(), signatures.next()) {
         (Some(only), None) => only.to_str().ok(),
@@ -47,15 +55,12 @@ async fn accept(api: &Api, uri: &axum::http::Uri, headers: &HeaderMap, delivery:
     };
     let path_and_query = uri.path_and_query().map_or("/", |text| text.as_str());
     let request = SignedRequest { path_and_query, signature, delivery };
-    let verified = verify(api.flow.accounts(), &api.public, &request).map_err(|rejection| {
+    verify(&api.flow.accounts(), &api.public, &request).map_err(|rejection| {
         metrics::counter!("recvault_callbacks_refused_total").increment(1);
         tracing::warn!(why = %rejection, "a callback was refused");
         match rejection {
             Rejection::Malformed(fault) => Problem::bad_request(fault.to_string()),
             Rejection::Forbidden(_) => Problem::bad_signature(),
         }
-    })?;
-    let callback = RecordingCallback::parse(&verified).map_err(|fault| Problem::bad_request(fault.to_string()))?;
-    api.flow.accept(callback).await?;
-    Ok(StatusCode::NO_CONTENT)
+    })
 }

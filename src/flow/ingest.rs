@@ -8,11 +8,11 @@ use crate::{
     model::{
         crash,
         id::RecordingId,
-        recording::{Recording, State},
+        recording::{Heard, Recording, State},
     },
     policy,
-    twilio::{FetchError, RecordingCallback},
-    vault::{self, DepositError},
+    twilio::{DeleteSource, FetchError, RecordingCallback},
+    vault::{self, Beside, DepositError},
 };
 
 /// How a fetch ended.
@@ -43,6 +43,16 @@ impl Flow {
     /// # Errors
     /// [`crate::ledger::Error::Unavailable`] inside: it is not durable, and the source should send it again.
     pub async fn accept(&self, callback: RecordingCallback) -> Result<(), Error> {
+        self.announce(callback, Heard::Callback).await?;
+        metrics::counter!("recvault_callbacks_accepted_total").increment(1);
+        Ok(())
+    }
+
+    /// Makes what is known of a recording durable, however it was heard of. Telling the same again changes nothing.
+    ///
+    /// # Errors
+    /// As [`Self::accept`].
+    pub(super) async fn announce(&self, callback: RecordingCallback, heard_by: Heard) -> Result<(), Error> {
         let rules = self.0.rulebook.current();
         let tier = rules.classify(&policy::Announcement {
             account: &callback.account,
@@ -68,9 +78,10 @@ impl Flow {
             channels: callback.channels,
             started_at: callback.started_at.map(crate::model::time::Timestamp::as_millis),
             labels,
+            heard_by,
+            encryption: callback.encryption,
         };
         self.0.acceptor.accept(announcement).await?;
-        metrics::counter!("recvault_callbacks_accepted_total").increment(1);
         if is_complete {
             self.0.bell.notify_one();
         }
@@ -89,7 +100,8 @@ impl Flow {
             return Ok(Fetched::LetGo);
         }
         recording.quarantine_ends = policy::quarantine(&recording, &self.0.rulebook).map(|period| self.now().after(period));
-        let account = self.0.accounts.get(&recording.account).ok_or(FetchFailure::UnknownAccount)?;
+        let accounts = self.accounts();
+        let account = accounts.get(&recording.account).ok_or(FetchFailure::UnknownAccount)?;
         let media = self.0.client.media(account, &recording.source_sid, recording.channels).await.map_err(FetchFailure::Source)?;
         let body = media.body.inspect(|chunk| {
             if let Ok(chunk) = chunk {
@@ -97,7 +109,9 @@ impl Flow {
             }
         });
         let body = self.measured(&recording, body);
-        let deposited = match self.0.vault.deposit(lease, &recording, CONTENT_TYPE, body).await {
+        let erase_at = (account.delete_source() == DeleteSource::AfterSealing).then(|| self.now().after(account.await_transcript()));
+        let beside = Beside { content_type: CONTENT_TYPE, erase_at };
+        let deposited = match self.0.vault.deposit(lease, &recording, &beside, body).await {
             Ok(deposited) => deposited,
             Err(DepositError::Source(Broken::Off(error))) => return Err(FetchFailure::Source(error)),
             Err(DepositError::Source(Broken::NotKept(why))) => {

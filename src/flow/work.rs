@@ -49,7 +49,7 @@ impl Default for Settings {
 
 /// What to do with work that could not be done.
 #[derive(Debug, PartialEq, Eq)]
-enum Verdict {
+pub(super) enum Verdict {
     /// Again after the usual pause.
     Later,
     /// Again after this pause.
@@ -191,10 +191,11 @@ impl Flow {
                 // Never set aside: a shred whose bytes are not removed is retried until they are.
                 other => (Verdict::Later, other.to_string()),
             }),
+            Kind::Erase => self.erase(lease).await,
         }
     }
 
-    async fn drop_work(&self, lease: &Lease) -> Result<(), Error> {
+    pub(super) async fn drop_work(&self, lease: &Lease) -> Result<(), Error> {
         let mut tx = self.0.ledger.begin().await?;
         match work::finish(&mut tx, lease).await {
             // A shred took the work away; that is as good.

@@ -12,8 +12,10 @@ use crate::{
     evidence::NewEntry,
     model::{
         crash,
+        encryption::Encryption,
         id::RecordingId,
         name::{Label, Tier},
+        recording::Heard,
         sid::{AccountSid, CallSid, ConferenceSid, RecordingSid},
         time::Timestamp,
     },
@@ -59,6 +61,10 @@ pub struct Announcement {
     pub started_at: Option<i64>,
     /// Values by label of the policy.
     pub labels: BTreeMap<Label, String>,
+    /// How the vault heard of it.
+    pub heard_by: Heard,
+    /// How the source encrypted it with the customer's key, where told.
+    pub encryption: Option<Encryption>,
 }
 
 /// What a status word means for the recording: how much it knows, and the state it leads to.
@@ -74,12 +80,13 @@ fn rank(status: &str) -> (i64, &'static str) {
 
 const ANNOUNCE: &str = "/* accept.announce */
 INSERT INTO recordings (id, state, account, source_sid, call_sid, conference_sid, source, source_status, source_rank, error_code,
-  duration_s, channels, tier, policy_version, policy_digest, started_at, announced_at, collected_at, labels)
+  duration_s, channels, tier, policy_version, policy_digest, started_at, announced_at, collected_at, labels, heard_by, encryption)
 SELECT value->>'id', value->>'state', value->>'account', value->>'source_sid', value->>'call_sid', value->>'conference_sid',
   value->>'source', value->>'source_status', CAST(value->>'rank' AS BIGINT), CAST(value->>'error_code' AS BIGINT),
   CAST(value->>'duration_s' AS BIGINT), CAST(value->>'channels' AS BIGINT), value->>'tier', value->>'policy_version',
   value->>'policy_digest', CAST(value->>'started_at' AS BIGINT), $2,
-  CASE WHEN CAST(value->>'started_at' AS BIGINT) < $2 THEN CAST(value->>'started_at' AS BIGINT) ELSE $2 END, value->>'labels'
+  CASE WHEN CAST(value->>'started_at' AS BIGINT) < $2 THEN CAST(value->>'started_at' AS BIGINT) ELSE $2 END, value->>'labels',
+  value->>'heard_by', value->>'encryption'
 FROM json_each($1) AS announced WHERE true
 ON CONFLICT (id) DO UPDATE SET
   state = CASE WHEN recordings.state = 'sealed' OR excluded.source_rank <= recordings.source_rank
@@ -94,7 +101,8 @@ ON CONFLICT (id) DO UPDATE SET
   channels = COALESCE(recordings.channels, excluded.channels),
   started_at = COALESCE(recordings.started_at, excluded.started_at),
   collected_at = CASE WHEN excluded.started_at < recordings.collected_at THEN excluded.started_at ELSE recordings.collected_at END,
-  labels = CASE WHEN recordings.labels = '{}' THEN excluded.labels ELSE recordings.labels END
+  labels = CASE WHEN recordings.labels = '{}' THEN excluded.labels ELSE recordings.labels END,
+  encryption = CASE WHEN recordings.state = 'announced' THEN COALESCE(recordings.encryption, excluded.encryption) END
 WHERE recordings.state <> 'shredded'";
 
 /// After [`ANNOUNCE`], which has locked the rows.
@@ -211,6 +219,7 @@ fn add(known: &mut Announcement, later: &Announcement) {
     known.duration_s = known.duration_s.or(later.duration_s);
     known.channels = known.channels.or(later.channels);
     known.started_at = known.started_at.or(later.started_at);
+    known.encryption = known.encryption.take().or_else(|| later.encryption.clone());
     if known.labels.is_empty() {
         known.labels.clone_from(&later.labels);
     }

@@ -23,7 +23,7 @@ use super::{
 };
 use crate::model::{
     id::{HolderId, ReceiptId, RecordingId},
-    recording::Recording,
+    recording::{Heard, Recording},
     time::Timestamp,
 };
 
@@ -208,6 +208,8 @@ fn at(millis: i64) -> Timestamp {
 fn announcement(number: u32, status: &str) -> Announcement {
     Announcement {
         labels: [("queue".parse().unwrap(), "sales".to_owned())].into(),
+        heard_by: Heard::Callback,
+        encryption: None,
         id: recording_id(number),
         account: parsed(&format!("AC{:032x}", number % 3)),
         source_sid: parsed(&format!("RE{number:032x}")),

@@ -55,7 +55,7 @@ pub struct Filter {
 
 pub(super) const COLUMNS: &str = "id, state, account, source_sid, call_sid, conference_sid, source, source_status, error_code, duration_s, channels, \
                        tier, policy_version, policy_digest, started_at, announced_at, sealed_at, shredded_at, \
-                       collected_at, labels, holds, revoked_at, quarantine_ends";
+                       collected_at, labels, holds, revoked_at, quarantine_ends, heard_by, encryption";
 
 /// One recording.
 pub async fn find(tx: &mut Tx, id: RecordingId) -> Result<Option<Recording>, Error> {
@@ -121,7 +121,7 @@ pub async fn count_by_state(tx: &mut Tx) -> Result<Vec<(State, i64)>, Error> {
 /// [`Error::Stale`] if it is not announced any more: another worker sealed it, or it was fenced meanwhile.
 pub async fn mark_sealed(tx: &mut Tx, id: RecordingId, now: Timestamp) -> Result<Tier, Error> {
     const SQL: &str = "/* recordings.mark_sealed */
-        UPDATE recordings SET state = 'sealed', sealed_at = $2 WHERE id = $1 AND state = 'announced' RETURNING id, tier";
+        UPDATE recordings SET state = 'sealed', sealed_at = $2, encryption = NULL WHERE id = $1 AND state = 'announced' RETURNING id, tier";
     let row = tx.fetch_first(SQL, &[Arg::Text(&id.to_string()), Arg::Int(now.as_millis())]).await?;
     row.ok_or(Error::Stale("the recording is not waiting to be sealed any more"))?.parse("recordings", "tier", "id")
 }
@@ -159,7 +159,7 @@ pub async fn mark_shredded(tx: &mut Tx, ids: &[RecordingId], now: Timestamp) -> 
     const LOCK: &str = "/* recordings.lock */
         SELECT id FROM recordings WHERE id IN (SELECT key FROM json_each($1)) ORDER BY id FOR NO KEY UPDATE";
     const SQL: &str = "/* recordings.mark_shredded */
-        UPDATE recordings SET state = 'shredded', shredded_at = $2, quarantine_ends = NULL
+        UPDATE recordings SET state = 'shredded', shredded_at = $2, quarantine_ends = NULL, encryption = NULL
         WHERE id IN (SELECT key FROM json_each($1)) AND state <> 'shredded' AND holds = 0 RETURNING id";
     let members = set(ids);
     if tx.is_postgres() && ids.len() > 1 {
@@ -300,5 +300,7 @@ pub(super) fn recording(row: &Row) -> Result<Recording, Error> {
         holds: row.int("holds")?,
         revoked_at: row.maybe_time("revoked_at")?,
         quarantine_ends: row.maybe_time("quarantine_ends")?,
+        heard_by: row.parse(T, "heard_by", "id")?,
+        encryption: row.maybe_json(T, "encryption", "id")?,
     })
 }

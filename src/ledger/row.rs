@@ -75,6 +75,12 @@ impl Row {
         serde_json::from_str(&self.text(column)?).map_err(|_| self.inconsistent(table, column, key))
     }
 
+    /// As [`Row::json`] for a column that may be null.
+    pub(super) fn maybe_json<T: DeserializeOwned>(&self, table: &'static str, column: &'static str, key: &str) -> Result<Option<T>, Error> {
+        let text = self.maybe_text(column)?;
+        text.map(|text| serde_json::from_str(&text).map_err(|_| self.inconsistent(table, column, key))).transpose()
+    }
+
     /// An integer column as a smaller or unsigned integer.
     pub(super) fn number<T: TryFrom<i64>>(&self, table: &'static str, column: &'static str, key: &str) -> Result<T, Error> {
         T::try_from(self.int(column)?).map_err(|_| self.inconsistent(table, column, key))

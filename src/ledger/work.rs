@@ -19,6 +19,8 @@ pub enum Kind {
     Fetch,
     /// Remove its ciphertext and close its receipt.
     Remove,
+    /// Delete what the source keeps of it.
+    Erase,
 }
 
 impl Kind {
@@ -27,6 +29,7 @@ impl Kind {
         match self {
             Self::Fetch => "fetch",
             Self::Remove => "remove",
+            Self::Erase => "erase",
         }
     }
 }
@@ -89,6 +92,7 @@ pub async fn lease(tx: &mut Tx, holder: HolderId, now: Timestamp, until: Timesta
             let kind = match row.text("kind")?.as_str() {
                 "fetch" => Kind::Fetch,
                 "remove" => Kind::Remove,
+                "erase" => Kind::Erase,
                 _ => return Err(row.inconsistent("work", "kind", "recording_id")),
             };
             let recording = row.parse("work", "recording_id", "recording_id")?;

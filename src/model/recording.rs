@@ -10,6 +10,7 @@
 use std::{collections::BTreeMap, fmt, str::FromStr};
 
 use super::{
+    encryption::Encryption,
     id::RecordingId,
     name::{Label, Tier},
     sid::{AccountSid, CallSid, ConferenceSid, RecordingSid},
@@ -117,6 +118,46 @@ pub struct Recording {
     pub revoked_at: Option<Timestamp>,
     /// When it is shredded unless evidence of consent arrives; `None` if it is in no quarantine.
     pub quarantine_ends: Option<Timestamp>,
+    /// How the vault heard of it first.
+    pub heard_by: Heard,
+    /// How the source encrypted it with the customer's key, as far as it said so; `None` once it is sealed or shredded.
+    pub encryption: Option<Encryption>,
+}
+
+/// How the vault heard of a recording first.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, serde::Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Heard {
+    /// The source called.
+    Callback,
+    /// It was in the source's list, and no call had come.
+    Reconcile,
+    /// A transcript of it came before it.
+    Transcript,
+}
+
+impl Heard {
+    /// The word used in rows and JSON.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Callback => "callback",
+            Self::Reconcile => "reconcile",
+            Self::Transcript => "transcript",
+        }
+    }
+}
+
+/// The text names no way of hearing.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("expected one of `callback`, `reconcile`, `transcript`")]
+pub struct UnknownHeard;
+
+impl FromStr for Heard {
+    type Err = UnknownHeard;
+
+    fn from_str(text: &str) -> Result<Self, UnknownHeard> {
+        [Self::Callback, Self::Reconcile, Self::Transcript].into_iter().find(|heard| heard.as_str() == text).ok_or(UnknownHeard)
+    }
 }
 
 impl Recording {
@@ -156,6 +197,8 @@ impl Recording {
             holds: 0,
             revoked_at: None,
             quarantine_ends: None,
+            heard_by: Heard::Callback,
+            encryption: None,
         }
     }
 }

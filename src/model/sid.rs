@@ -53,6 +53,9 @@ sid!(/** An account or subaccount. */ AccountSid, "AC");
 sid!(/** A voice recording. */ RecordingSid, "RE");
 sid!(/** A call. */ CallSid, "CA");
 sid!(/** A conference. */ ConferenceSid, "CF");
+sid!(/** What was said in a recording, by `<Record transcribe>`. */ TranscriptionSid, "TR");
+sid!(/** What was said, by Conversational Intelligence or in real time. */ TranscriptSid, "GT");
+sid!(/** What an add-on made of a recording. */ AddOnResultSid, "XR");
 
 #[cfg(test)]
 mod tests {

@@ -23,7 +23,7 @@ use crate::model::{
     consent::{Answer, Method, Statement, Whom},
     id::{ConsentId, RecordingId, TokenId},
     name::{Label, LegName, Purpose, Role, Tier},
-    recording::{Recording, State},
+    recording::{Heard, Recording, State},
     sid::{AccountSid, CallSid, RecordingSid},
     subject::{Conversation, Party},
     time::Timestamp,
@@ -229,6 +229,8 @@ impl Case {
             holds: self.hold.is_some().into(),
             revoked_at: self.revoked.then_some(now),
             quarantine_ends: None,
+            heard_by: Heard::Callback,
+            encryption: None,
         }
     }
 

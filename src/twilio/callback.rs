@@ -6,10 +6,12 @@
 //! INVARIANT: it is made only from [`Verified`] input. Parameters that say *which* recording this is about are right or the callback is
 //! refused; parameters that only describe it are taken when they can be read, because a bad duration is no reason to lose a recording.
 
-use std::str::FromStr;
-
-use super::signature::{ACCOUNT_SID, BODY_DIGEST, Verified};
+use super::{
+    params::{CallbackError, Params},
+    signature::{ACCOUNT_SID, BODY_DIGEST, Verified},
+};
 use crate::model::{
+    encryption::Encryption,
     sid::{AccountSid, CallSid, ConferenceSid, RecordingSid},
     time::Timestamp,
 };
@@ -37,39 +39,16 @@ pub struct RecordingCallback {
     pub source: Option<String>,
     /// 0 on success, 16101 too short, 16102 silent.
     pub error_code: Option<i64>,
+    /// How it is encrypted with the customer's key, where it is.
+    pub encryption: Option<Encryption>,
     /// What our own callback URL carries in its query, in order; classification reads it.
     pub query: Vec<(String, String)>,
-}
-
-/// Why a signed request is not a recording callback. The value is never shown.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-pub enum CallbackError {
-    /// A parameter without which there is nothing to do.
-    #[error("`{field}` is missing; is this URL configured as a recording status callback?")]
-    Missing {
-        /// Its name.
-        field: &'static str,
-    },
-    /// A parameter of another form.
-    #[error("`{field}` is malformed: expected {expected}")]
-    Malformed {
-        /// Its name.
-        field: &'static str,
-        /// The form it should have.
-        expected: &'static str,
-    },
-    /// Two different values.
-    #[error("`{field}` is given more than once, with different values")]
-    Ambiguous {
-        /// Its name.
-        field: &'static str,
-    },
 }
 
 impl RecordingCallback {
     /// Reads a verified request. Unknown parameters are ignored: Twilio may add some at any time.
     pub fn parse(verified: &Verified) -> Result<Self, CallbackError> {
-        let params = Params(verified.params());
+        let params = Params::of(verified);
         let (account, status) = (ACCOUNT_SID, "RecordingStatus");
         params.required::<AccountSid>(account, "`AC` and 32 hex digits")?;
         let word = params.one(status)?.ok_or(CallbackError::Missing { field: status })?;
@@ -87,40 +66,9 @@ impl RecordingCallback {
             started_at: params.readable("RecordingStartTime").and_then(Timestamp::parse_rfc2822),
             source: params.readable("RecordingSource").filter(|source| is_source(source)).map(str::to_owned),
             error_code: params.number("ErrorCode"),
+            encryption: None,
             query: own_query(verified),
         })
-    }
-}
-
-struct Params<'a>(&'a [(String, String)]);
-
-impl<'a> Params<'a> {
-    /// The value of a name; an empty one counts as absent.
-    fn one(&self, field: &'static str) -> Result<Option<&'a str>, CallbackError> {
-        let mut values = self.0.iter().filter(|(name, _)| name == field).map(|(_, value)| value.as_str());
-        let first = values.next();
-        if values.any(|other| Some(other) != first) {
-            return Err(CallbackError::Ambiguous { field });
-        }
-        Ok(first.filter(|value| !value.is_empty()))
-    }
-
-    fn optional<T: FromStr>(&self, field: &'static str, expected: &'static str) -> Result<Option<T>, CallbackError> {
-        let parse = |text: &str| text.parse().map_err(|_| CallbackError::Malformed { field, expected });
-        self.one(field)?.map(parse).transpose()
-    }
-
-    fn required<T: FromStr>(&self, field: &'static str, expected: &'static str) -> Result<T, CallbackError> {
-        self.optional(field, expected)?.ok_or(CallbackError::Missing { field })
-    }
-
-    /// The value of a describing parameter, if there is exactly one.
-    fn readable(&self, field: &'static str) -> Option<&'a str> {
-        self.one(field).ok().flatten()
-    }
-
-    fn number(&self, field: &'static str) -> Option<i64> {
-        self.readable(field)?.parse().ok()
     }
 }
 
@@ -128,7 +76,7 @@ fn is_status(text: &str) -> bool {
     matches!(text.len(), 1..=32) && text.bytes().all(|b| matches!(b, b'a'..=b'z' | b'-'))
 }
 
-fn is_source(text: &str) -> bool {
+pub(super) fn is_source(text: &str) -> bool {
     text.len() <= 64 && text.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_'))
 }
 

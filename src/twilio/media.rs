@@ -18,14 +18,17 @@ use reqwest::{
 };
 
 pub use self::{body::Body, redirect::MAX_REDIRECTS};
-use super::account::{Account, Accounts, Remote};
+use super::{
+    account::{Account, Accounts},
+    rest::Turns,
+};
 use crate::model::sid::RecordingSid;
 
-/// A client for the REST interface of one region. Cheap to share; keeps connections open between fetches.
+/// A client for the REST interface. Cheap to share; keeps connections open between requests.
 #[derive(Debug)]
 pub struct Client {
-    http: reqwest::Client,
-    remote: Remote,
+    pub(super) http: reqwest::Client,
+    pub(super) turns: Turns,
 }
 
 /// The client cannot be built.
@@ -144,16 +147,16 @@ impl Client {
     /// A client with the settings' time-outs. Redirects are followed by hand; proxies in the environment are ignored, because only
     /// configuration may decide whom credentials pass.
     pub fn new(accounts: &Accounts) -> Result<Self, ClientError> {
-        let remote = accounts.remote.clone();
+        let pace = &accounts.pace;
         let http = reqwest::Client::builder()
             .user_agent(concat!("recvault/", env!("CARGO_PKG_VERSION")))
             .redirect(Policy::none())
             .no_proxy()
-            .connect_timeout(remote.connect_timeout)
-            .read_timeout(remote.read_idle_timeout)
+            .connect_timeout(pace.connect_timeout)
+            .read_timeout(pace.read_idle_timeout)
             .build()
             .map_err(ClientError)?;
-        Ok(Self { http, remote })
+        Ok(Self { http, turns: Turns::new(pace.requests_per_s) })
     }
 
     /// Begins to fetch a recording as WAV.
@@ -173,22 +176,22 @@ impl Client {
 
     async fn fetch(&self, account: &Account, recording: &RecordingSid, channels: u8) -> Result<Media, FetchError> {
         let path = format!("/2010-04-01/Accounts/{}/Recordings/{recording}", account.sid());
-        let mut url = self.remote.api_base.clone();
+        let mut url = account.remote.api_base.clone();
         url.set_path(&format!("{path}.wav"));
         url.set_query(Some(&format!("RequestedChannels={channels}")));
         for _ in 0..=MAX_REDIRECTS {
-            let response = self.get(account, &path, &url).await?;
+            let response = self.hop(account, &path, &url).await?;
             if !redirect::is_redirect(response.status()) {
                 return media(response);
             }
-            url = redirect::target(&self.remote, &url, response.headers().get(LOCATION).and_then(|value| value.to_str().ok()))?;
+            url = redirect::target(&account.remote, &url, response.headers().get(LOCATION).and_then(|value| value.to_str().ok()))?;
         }
         Err(Refusal::TooManyRedirects.into())
     }
 
-    async fn get(&self, account: &Account, path: &str, url: &Url) -> Result<Response, FetchError> {
+    async fn hop(&self, account: &Account, path: &str, url: &Url) -> Result<Response, FetchError> {
         let mut request = self.http.get(url.clone());
-        if redirect::may_carry_credential(&self.remote, path, url) {
+        if redirect::may_carry_credential(&account.remote, path, url) {
             let (user, password) = account.credential();
             request = request.basic_auth(user, Some(password.expose()));
         }
@@ -222,13 +225,13 @@ fn is_sound(kind: &str) -> bool {
 }
 
 /// RFC 9110, section 10.2.3, in seconds; a date needs a clock and is left to the caller's own back-off.
-fn retry_after(headers: &HeaderMap) -> Option<Duration> {
+pub(super) fn retry_after(headers: &HeaderMap) -> Option<Duration> {
     let seconds: u64 = headers.get(RETRY_AFTER)?.to_str().ok()?.trim().parse().ok()?;
     Some(Duration::from_secs(seconds.min(3600)))
 }
 
 /// What happened, without the URL that `reqwest` would name.
-fn hiccup(error: &reqwest::Error, received: u64) -> Hiccup {
+pub(super) fn hiccup(error: &reqwest::Error, received: u64) -> Hiccup {
     if error.is_connect() {
         Hiccup::Connect
     } else if error.is_timeout() {

@@ -12,7 +12,7 @@ use crate::{
         marks::{self, Marked},
         quarantine,
         recordings::{self, SealedArtefact},
-        work::{self, Lease},
+        work::{self, Kind, Lease},
     },
     model::{
         actor::Actor,
@@ -20,6 +20,7 @@ use crate::{
         crash,
         id::ObjectId,
         recording::Recording,
+        time::Timestamp,
     },
     policy::covers_recording,
     seal::{Context, Sealer, SegmentLength},
@@ -33,6 +34,22 @@ const SEGMENT: SegmentLength = SegmentLength::Media;
 const PART: usize = 8 * 1024 * 1024;
 /// A buffer for a part. What is sealed at a time is at most two segments, so a part that was not full before has outgrown it by no more.
 const ROOM: usize = PART + 2 * SEGMENT.sealed() as usize;
+
+/// What goes with the sound.
+#[derive(Clone, Copy, Debug)]
+pub struct Beside<'a> {
+    /// What a player should be told it is.
+    pub content_type: &'a str,
+    /// When the source's copies are due to be deleted, if they are not kept.
+    pub erase_at: Option<Timestamp>,
+}
+
+impl<'a> Beside<'a> {
+    /// Sound of this kind, and nothing else.
+    pub fn of(content_type: &'a str) -> Self {
+        Self { content_type, erase_at: None }
+    }
+}
 
 /// What was deposited.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -69,7 +86,7 @@ impl Vault {
         &self,
         lease: &Lease,
         recording: &Recording,
-        content_type: &str,
+        beside: &Beside<'_>,
         mut body: impl Stream<Item = Result<Bytes, E>> + Send + Unpin,
     ) -> Result<Deposited, DepositError<E>> {
         let vault = &*self.0;
@@ -107,9 +124,9 @@ impl Vault {
             sealed_len: sealed.sealed_len,
             sealed_sha256: hex::encode(sha256),
             segment: SEGMENT.sealed(),
-            content_type: content_type.to_owned(),
+            content_type: beside.content_type.to_owned(),
         };
-        if let Err(error) = vault.unit(|| vault.enter(lease, recording, leg, &record_key, &artefact, &sha256)).await {
+        if let Err(error) = vault.unit(|| vault.enter(lease, recording, beside, &record_key, &artefact, &sha256)).await {
             // Removed at once only when the transaction certainly did not commit; otherwise the orphan sweep asks the ledger first.
             if matches!(error, Error::Ledger(ledger::Error::Stale(_)) | Error::Gone) {
                 let _ = vault.store.delete(object).await;
@@ -161,16 +178,19 @@ impl Inner {
         &self,
         lease: &Lease,
         recording: &Recording,
-        leg: Leg,
+        beside: &Beside<'_>,
         key: &Key,
         artefact: &SealedArtefact,
         sha256: &[u8; 32],
     ) -> Result<(), Error> {
-        let now = self.clock.now();
+        let (now, leg) = (self.clock.now(), Leg::All);
         let mut tx = self.ledger.begin().await?;
         // First, because it locks the row: a shred that runs at the same time comes wholly before or wholly after.
         let tier = recordings::mark_sealed(&mut tx, recording.id, now).await?;
         work::finish(&mut tx, lease).await?;
+        if let Some(at) = beside.erase_at {
+            work::enqueue(&mut tx, Kind::Erase, &[recording.id], at).await?;
+        }
         // The tier as it is now: the recording may have gone to another one while it was fetched.
         let recording = &Recording { tier, ..recording.clone() };
         self.place_key(&mut tx, recording.id, leg, &recording.tier, key, now).await?;

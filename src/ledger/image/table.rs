@@ -1,7 +1,8 @@
 //! The tables whose rows travel, and their columns as both databases have them.
 //!
 //! Owns these lists and nothing else; a conformance story holds them against what each database says of itself, so that no column is
-//! forgotten. Not among them: what lives for minutes or a day (grants, budgets, `unjournaled`, `turner`) and the one number of `audit_head`.
+//! forgotten. Not among them: what lives for minutes or a day (grants, budgets, `unjournaled`, `turner`), what is found again at the source
+//! (`transcripts`, `utterances`, `listings`), and the one number of `audit_head`.
 
 /// A table whose rows travel. The order is the one in which they are written: what is referred to comes first, except that key entries come
 /// before their pages.
@@ -23,6 +24,10 @@ pub enum Table {
     Pages,
     /// Sealed objects.
     Artefacts,
+    /// Who took part, sealed.
+    Details,
+    /// Copies at the source.
+    Sources,
     /// The marks that keys are dead.
     Fences,
     /// Proofs of shreds.
@@ -47,7 +52,7 @@ pub enum Table {
 
 impl Table {
     /// All of them, in order.
-    pub const ALL: [Self; 18] = [
+    pub const ALL: [Self; 20] = [
         Self::Vault,
         Self::Policies,
         Self::Epochs,
@@ -56,6 +61,8 @@ impl Table {
         Self::KeyEntries,
         Self::Pages,
         Self::Artefacts,
+        Self::Details,
+        Self::Sources,
         Self::Fences,
         Self::Receipts,
         Self::Work,
@@ -79,6 +86,8 @@ impl Table {
             Self::KeyEntries => "key_entries",
             Self::Pages => "pages",
             Self::Artefacts => "artefacts",
+            Self::Details => "details",
+            Self::Sources => "sources",
             Self::Fences => "fences",
             Self::Receipts => "receipts",
             Self::Work => "work",
@@ -148,6 +157,8 @@ impl Table {
                     ]
                 }
             }
+            Self::Details => const { &[text("recording_id"), bytes("sealed")] },
+            Self::Sources => SOURCES,
             Self::Fences => {
                 const { &[text("recording_id"), int("fenced_at"), text("receipt_id"), maybe_text("fingerprint"), maybe_int("seq")] }
             }
@@ -168,7 +179,7 @@ impl Table {
                     ]
                 }
             }
-            Self::Parties => const { &[text("conversation"), text("leg"), maybe_text("subject"), int("named_at")] },
+            Self::Parties => PARTIES,
             Self::Consents => CONSENTS,
             Self::Holds => HOLDS,
             Self::Approvals => APPROVALS,
@@ -181,7 +192,7 @@ impl Table {
     /// The columns of the primary key; they are the first ones.
     pub(in crate::ledger) fn key(self) -> &'static [Column] {
         let width = match self {
-            Self::Artefacts => 3,
+            Self::Artefacts | Self::Sources => 3,
             Self::KeyEntries | Self::Work | Self::Parties | Self::Holds | Self::Revoked => 2,
             _ => 1,
         };
@@ -194,6 +205,8 @@ impl Table {
             Self::Recordings | Self::Tokens | Self::Pages | Self::Consents | Self::Revocations => Some("id"),
             Self::KeyEntries
             | Self::Artefacts
+            | Self::Details
+            | Self::Sources
             | Self::Fences
             | Self::Receipts
             | Self::Work
@@ -257,6 +270,22 @@ const RECORDINGS: &[Column] = &[
     maybe_int("revoked_at"),
     maybe_text("revoked_reason"),
     maybe_int("quarantine_ends"),
+    text("heard_by"),
+    maybe_text("encryption"),
+];
+
+const PARTIES: &[Column] =
+    &[text("conversation"), text("leg"), maybe_text("subject"), int("named_at"), maybe_int("channel"), bytes("sealed")];
+
+const SOURCES: &[Column] = &[
+    text("recording_id"),
+    text("kind"),
+    text("sid"),
+    text("state"),
+    int("found_at"),
+    maybe_int("deleted_at"),
+    maybe_int("confirmed_at"),
+    maybe_int("left_until"),
 ];
 
 const CONSENTS: &[Column] = &[

@@ -90,6 +90,7 @@ fn a_full_callback_is_read_and_people_are_not() {
             started_at: Timestamp::parse_rfc3339("2019-05-28T02:18:02Z"),
             source: Some("DialVerb".into()),
             error_code: Some(0),
+            encryption: None,
             // In a POST the whole query is our own, even where a name looks like Twilio's.
             query: [("tenant", "t1"), ("tag", "a"), ("tag", "b"), ("From", "line-4")].map(|(n, v)| (n.to_owned(), v.to_owned())).to_vec(),
         }

@@ -44,8 +44,6 @@ fn is_interface(remote: &Remote, to: &Url) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use std::time::Duration;
-
     use super::*;
 
     const PATH: &str = "/2010-04-01/Accounts/AC0/Recordings/RE0";
@@ -53,9 +51,8 @@ mod tests {
     fn remote(base: &str) -> Remote {
         Remote {
             api_base: base.parse().unwrap(),
+            intelligence_base: base.parse().unwrap(),
             redirect_hosts: vec!["cdn.example.com".into(), "127.0.0.1".into()],
-            connect_timeout: Duration::from_secs(1),
-            read_idle_timeout: Duration::from_secs(1),
         }
     }
 

@@ -23,13 +23,13 @@ use crate::{
     model::{
         actor::Actor,
         id::{HolderId, RecordingId},
-        recording::Recording,
+        recording::{Heard, Recording},
         time::Clock,
     },
     policy::{Action, Permit},
     secret::SecretText,
     store::{self, Store},
-    vault::{DepositError, Error, Parts, Vault},
+    vault::{Beside, DepositError, Error, Parts, Vault},
 };
 
 /// Canaries in all.
@@ -121,7 +121,7 @@ async fn deposit(vault: &Vault, ledger: &Ledger, clock: &Clock) -> Result<Vec<Re
         let mut noise = vec![0; rand::rng().random_range(1..2000)];
         rand::rng().fill_bytes(&mut noise);
         let body = stream::iter([Ok::<_, Infallible>(Bytes::from(noise))]);
-        vault.deposit(&lease, &canary, "audio/wav", body).await.map_err(|error| match error {
+        vault.deposit(&lease, &canary, &Beside::of("audio/wav"), body).await.map_err(|error| match error {
             DepositError::Vault(error) => error,
             DepositError::Source(never) => match never {},
         })?;
@@ -136,6 +136,8 @@ fn announcement(vault: &Vault, number: usize) -> Announcement {
     let (account, source) = (format!("AC{}", digits()), format!("RE{}", digits()));
     Announcement {
         labels: std::collections::BTreeMap::new(),
+        heard_by: Heard::Callback,
+        encryption: None,
         id: RecordingId::of_source(vault.id(), &account, &source),
         account: account.parse().expect("it has the form of one"),
         source_sid: source.parse().expect("it has the form of one"),

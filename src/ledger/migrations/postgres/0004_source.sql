@@ -1,0 +1,72 @@
+-- Recvault ledger, schema 4: what the source keeps, and what it tells besides sound.
+
+-- How the vault heard of it first: callback | reconcile | transcript; immutable.
+ALTER TABLE recordings ADD COLUMN heard_by TEXT NOT NULL DEFAULT 'callback';
+-- How the source encrypted it with the customer's key, a JSON object (model/encryption.rs); null: not at all, or not known. Without the private
+-- key it opens nothing. Goes when the recording is sealed or shredded.
+ALTER TABLE recordings ADD COLUMN encryption TEXT;
+
+-- Which channel of a recording with two this party is heard on, 1 or 2; null: not known.
+ALTER TABLE parties ADD COLUMN channel BIGINT;
+-- Address and name, sealed under the vault's own key, until recordings of the conversation keep them under theirs; empty: nothing waits.
+ALTER TABLE parties ADD COLUMN sealed BYTEA NOT NULL DEFAULT '';
+
+-- Who took part in a recording, in the clear for who may know: sealed under a key that is derived from the record key. The row goes with the key.
+CREATE TABLE details (
+  recording_id TEXT PRIMARY KEY REFERENCES recordings (id),
+  sealed BYTEA NOT NULL
+);
+
+-- Copies of a recording that the source keeps, and what became of them: the evidence of their deletion.
+CREATE TABLE sources (
+  recording_id TEXT NOT NULL REFERENCES recordings (id),
+  kind TEXT NOT NULL,             -- recording | transcription | add-on | transcript | object
+  sid TEXT NOT NULL,              -- the source's id: RE…, TR…, XR…, GT…; of an object its digest
+  state TEXT NOT NULL,            -- there | deleted | confirmed | left
+  found_at BIGINT NOT NULL,      -- when the vault saw it first
+  deleted_at BIGINT,             -- when the source took the deletion, or said that it has no such thing
+  confirmed_at BIGINT,           -- when the source said that it is deleted
+  left_until BIGINT,             -- until when the source keeps words about it (metadata), as far as it publishes that
+  PRIMARY KEY (recording_id, kind, sid)
+);
+
+-- Transcripts that the source made, until they are filed. Found again at the source, so they do not travel.
+CREATE TABLE transcripts (
+  account TEXT NOT NULL,          -- AC…
+  sid TEXT NOT NULL,              -- GT… or TR…
+  kind TEXT NOT NULL,             -- intelligence | record | real-time
+  source_sid TEXT,                -- RE…, where known
+  call_sid TEXT,                  -- CA…, where known
+  state TEXT NOT NULL,            -- due | filed | dead
+  due_at BIGINT NOT NULL,        -- not before then; for leased work, when the lease ends
+  holder TEXT,                    -- hld_… of the lease
+  attempts BIGINT NOT NULL,
+  last_error TEXT,                -- never personal data
+  told_at BIGINT NOT NULL,       -- when the vault heard of it first
+  PRIMARY KEY (account, sid)
+);
+CREATE INDEX transcripts_due ON transcripts (due_at) WHERE state = 'due';
+CREATE INDEX transcripts_by_source ON transcripts (source_sid) WHERE source_sid IS NOT NULL;
+CREATE INDEX transcripts_by_call ON transcripts (call_sid) WHERE call_sid IS NOT NULL;
+
+-- What was said in a running call, piece by piece, until it is one transcript. They do not travel.
+CREATE TABLE utterances (
+  account TEXT NOT NULL,
+  transcription_sid TEXT NOT NULL, -- GT…
+  track TEXT NOT NULL,            -- inbound_track | outbound_track
+  sequence BIGINT NOT NULL,      -- SequenceId
+  sealed BYTEA NOT NULL,           -- sealed under the vault's own key, bound to the four above
+  told_at BIGINT NOT NULL,
+  PRIMARY KEY (account, transcription_sid, track, sequence)
+);
+
+-- How far an existing account was listed, so that a long listing goes on where it stopped. It does not travel.
+CREATE TABLE listings (
+  account TEXT PRIMARY KEY,
+  since BIGINT NOT NULL,         -- the listing covers what was created from then on
+  until BIGINT NOT NULL,         -- and before then
+  done_until BIGINT NOT NULL,    -- so far everything created before then was seen
+  listed BIGINT NOT NULL,        -- recordings seen
+  announced BIGINT NOT NULL,     -- of them, new to the vault
+  updated_at BIGINT NOT NULL
+);

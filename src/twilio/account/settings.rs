@@ -1,0 +1,332 @@
+//! `[twilio]` and what it resolves to.
+//!
+//! Owns the keys and every check of them. Refuses to know the environment (config fills the settings) and makes no connection.
+
+use std::{
+    fmt, fs,
+    path::{Path, PathBuf},
+    time::Duration,
+};
+
+use url::{Host, Url};
+
+use super::{Account, Accounts, Pace, Remote, is_confidential};
+use crate::{model::sid::AccountSid, secret::SecretText};
+
+/// `[twilio]`.
+#[derive(Debug, serde::Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Settings {
+    /// Root of the REST interface; another region or edge has another host. Plain http only to this machine.
+    pub api_base: String,
+    /// Root of Conversational Intelligence, which has a host of its own.
+    pub intelligence_base: String,
+    /// Most requests a second to the REST interface, media not counted, 1 to 1000.
+    pub requests_per_s: u32,
+    /// Host names to which Twilio may send us on for media, besides the host of `api_base`. Credentials are never sent there.
+    pub media_redirect_hosts: Vec<String>,
+    /// Longest time to connect, milliseconds.
+    pub connect_timeout_ms: u64,
+    /// Longest time without a byte while waiting for or reading an answer, milliseconds.
+    pub read_idle_timeout_ms: u64,
+    /// The accounts and subaccounts whose callbacks are accepted.
+    pub accounts: Vec<AccountSettings>,
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        Self {
+            api_base: "https://api.twilio.com".into(),
+            intelligence_base: "https://intelligence.twilio.com".into(),
+            requests_per_s: 20,
+            media_redirect_hosts: Vec::new(),
+            connect_timeout_ms: 10_000,
+            read_idle_timeout_ms: 30_000,
+            accounts: Vec::new(),
+        }
+    }
+}
+
+/// `[[twilio.accounts]]`.
+#[derive(Debug, serde::Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct AccountSettings {
+    /// `AC…`; a subaccount signs with its own token and needs an entry of its own.
+    pub sid: AccountSid,
+    /// Auth tokens given directly, for the environment. The first token is the primary one; keep the old one beside it while rotating.
+    #[serde(default)]
+    pub auth_tokens: Vec<SecretText>,
+    /// Files with one auth token each; they come after `auth_tokens`.
+    #[serde(default)]
+    pub auth_token_files: Vec<PathBuf>,
+    /// `SK…`: the API key that fetches. Without one, the account SID and its first auth token do.
+    #[serde(default)]
+    pub api_key_sid: Option<String>,
+    /// The API key's secret given directly, for the environment.
+    #[serde(default)]
+    pub api_key_secret: Option<SecretText>,
+    /// File with the API key's secret.
+    #[serde(default)]
+    pub api_key_secret_file: Option<PathBuf>,
+    /// Another root of the REST interface for this account.
+    #[serde(default)]
+    pub api_base: Option<String>,
+    /// Another root of Conversational Intelligence for this account.
+    #[serde(default)]
+    pub intelligence_base: Option<String>,
+    /// A secret that callbacks of this account carry in their path, `/twilio/{secret}/recordings`, given directly, for the environment.
+    #[serde(default)]
+    pub callback_secret: Option<SecretText>,
+    /// File with the secret of the callbacks' path.
+    #[serde(default)]
+    pub callback_secret_file: Option<PathBuf>,
+    /// Whether the parties of its recordings are looked up at Twilio.
+    #[serde(default = "yes")]
+    pub look_up_parties: bool,
+    /// When Twilio's own copies are deleted.
+    #[serde(default)]
+    pub delete_source: DeleteSource,
+    /// Hours for which a transcript is waited for before Twilio's copies are deleted after sealing, 0 to 720. 0: none is waited for.
+    #[serde(default)]
+    pub await_transcript_h: u32,
+}
+
+/// When the source's own copies of a recording are deleted.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum DeleteSource {
+    /// The vault deletes nothing there, and its receipts say so.
+    Never,
+    /// With the vault's own.
+    #[default]
+    AfterShredding,
+    /// As soon as the vault has read its own back, and its transcript is in or no longer waited for; and with the vault's own.
+    AfterSealing,
+}
+
+const fn yes() -> bool {
+    true
+}
+
+impl AccountSettings {
+    /// An account with these auth tokens and no API key.
+    pub fn new(sid: AccountSid, auth_tokens: Vec<SecretText>) -> Self {
+        Self {
+            sid,
+            auth_tokens,
+            auth_token_files: Vec::new(),
+            api_key_sid: None,
+            api_key_secret: None,
+            api_key_secret_file: None,
+            api_base: None,
+            intelligence_base: None,
+            callback_secret: None,
+            callback_secret_file: None,
+            look_up_parties: true,
+            delete_source: DeleteSource::default(),
+            await_transcript_h: 0,
+        }
+    }
+}
+
+/// One thing that is wrong with the settings.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("`{key}`: {problem}")]
+pub struct Fault {
+    /// The full name of the key, such as `twilio.accounts[0].sid`.
+    pub key: String,
+    /// What is wrong and the way out; never a secret.
+    pub problem: String,
+}
+
+impl Settings {
+    /// Reads the secret files, relative to `base`, and checks everything. Every fault is reported, not only the first.
+    pub fn resolve(self, base: &Path) -> Result<Accounts, Vec<Fault>> {
+        let mut faults = Faults(Vec::new());
+        let remote = Remote {
+            api_base: base_url("twilio.api_base", &self.api_base, &mut faults),
+            intelligence_base: base_url("twilio.intelligence_base", &self.intelligence_base, &mut faults),
+            redirect_hosts: self
+                .media_redirect_hosts
+                .iter()
+                .enumerate()
+                .filter_map(|(at, host)| redirect_host(host, at, &mut faults))
+                .collect(),
+        };
+        if !matches!(self.requests_per_s, 1..=1000) {
+            faults.add("twilio.requests_per_s", "expected 1 to 1000");
+        }
+        let pace = Pace {
+            requests_per_s: self.requests_per_s,
+            connect_timeout: timeout("twilio.connect_timeout_ms", self.connect_timeout_ms, &mut faults),
+            read_idle_timeout: timeout("twilio.read_idle_timeout_ms", self.read_idle_timeout_ms, &mut faults),
+        };
+        let mut accounts: Vec<Account> = Vec::with_capacity(self.accounts.len());
+        for (at, settings) in self.accounts.into_iter().enumerate() {
+            let key = format!("twilio.accounts[{at}]");
+            if accounts.iter().any(|earlier| earlier.sid == settings.sid) {
+                faults.add(format!("{key}.sid"), format!("`{}` is listed twice; put all its tokens into one entry", settings.sid));
+            }
+            accounts.push(account(settings, &remote, &key, base, &mut faults));
+        }
+        if faults.0.is_empty() { Ok(Accounts { accounts, pace }) } else { Err(faults.0) }
+    }
+}
+
+struct Faults(Vec<Fault>);
+
+impl Faults {
+    fn add(&mut self, key: impl Into<String>, problem: impl fmt::Display) {
+        self.0.push(Fault { key: key.into(), problem: problem.to_string() });
+    }
+}
+
+fn account(settings: AccountSettings, remote: &Remote, key: &str, base: &Path, faults: &mut Faults) -> Account {
+    let mut auth_tokens = Vec::new();
+    let before = faults.0.len();
+    for (at, token) in settings.auth_tokens.into_iter().enumerate() {
+        auth_tokens.extend(filled(token, format!("{key}.auth_tokens[{at}]"), faults));
+    }
+    for (at, file) in settings.auth_token_files.iter().enumerate() {
+        auth_tokens.extend(read(base, file, format!("{key}.auth_token_files[{at}]"), faults));
+    }
+    if auth_tokens.is_empty() && faults.0.len() == before {
+        faults.add(format!("{key}.auth_token_files"), "no auth token; name a file here, or give `auth_tokens` in the environment");
+    }
+    let secret = one_secret(settings.api_key_secret, settings.api_key_secret_file, key, "api_key_secret", base, faults);
+    let api_key = match (settings.api_key_sid, secret) {
+        (Some(sid), secret) => {
+            if !is_key_sid(&sid) {
+                faults.add(format!("{key}.api_key_sid"), "expected `SK` and 32 hex digits");
+            }
+            if secret.is_none() && !faults.0.iter().any(|fault| fault.key == format!("{key}.api_key_secret_file")) {
+                faults.add(format!("{key}.api_key_secret_file"), "missing beside `api_key_sid`; name the file that holds the key's secret");
+            }
+            secret.flatten().map(|secret| (sid, secret))
+        }
+        (None, Some(_)) => {
+            faults.add(format!("{key}.api_key_sid"), "missing beside the API key's secret; give the key's `SK…`");
+            None
+        }
+        (None, None) => None,
+    };
+    let callback_secret =
+        one_secret(settings.callback_secret, settings.callback_secret_file, key, "callback_secret", base, faults).flatten();
+    if callback_secret.as_ref().is_some_and(|secret| !is_path_secret(secret.expose())) {
+        faults.add(format!("{key}.callback_secret_file"), "expected 16 to 128 letters, digits, `-` and `_`, because it stands in a path");
+    }
+    if settings.await_transcript_h > 720 {
+        faults.add(format!("{key}.await_transcript_h"), "expected 0 to 720 hours");
+    }
+    let mut remote = remote.clone();
+    if let Some(base) = settings.api_base {
+        remote.api_base = base_url(&format!("{key}.api_base"), &base, faults);
+    }
+    if let Some(base) = settings.intelligence_base {
+        remote.intelligence_base = base_url(&format!("{key}.intelligence_base"), &base, faults);
+    }
+    Account {
+        sid: settings.sid,
+        auth_tokens,
+        api_key,
+        remote,
+        callback_secret,
+        look_up_parties: settings.look_up_parties,
+        delete_source: settings.delete_source,
+        await_transcript: Duration::from_secs(u64::from(settings.await_transcript_h) * 3600),
+    }
+}
+
+/// A secret that is given directly or in a file. The inner `None` stands for one that cannot be used, with a fault.
+fn one_secret(
+    given: Option<SecretText>,
+    file: Option<PathBuf>,
+    key: &str,
+    name: &str,
+    base: &Path,
+    faults: &mut Faults,
+) -> Option<Option<SecretText>> {
+    match (given, file) {
+        (Some(_), Some(_)) => {
+            faults.add(format!("{key}.{name}_file"), format_args!("given beside `{name}`; keep one of them"));
+            None
+        }
+        (Some(secret), None) => Some(filled(secret, format!("{key}.{name}"), faults)),
+        (None, Some(file)) => Some(read(base, &file, format!("{key}.{name}_file"), faults)),
+        (None, None) => None,
+    }
+}
+
+fn is_path_secret(text: &str) -> bool {
+    matches!(text.len(), 16..=128) && text.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_'))
+}
+
+fn read(base: &Path, file: &Path, key: String, faults: &mut Faults) -> Option<SecretText> {
+    let path = base.join(file);
+    match fs::read_to_string(&path) {
+        Ok(mut text) => {
+            // Editors and `echo` end a file with one newline; it is not part of the secret.
+            if text.ends_with('\n') {
+                text.pop();
+                if text.ends_with('\r') {
+                    text.pop();
+                }
+            }
+            filled(SecretText::new(text), key, faults)
+        }
+        Err(error) => {
+            faults.add(key, format_args!("cannot read `{}`: {}", path.display(), error.kind()));
+            None
+        }
+    }
+}
+
+fn filled(secret: SecretText, key: String, faults: &mut Faults) -> Option<SecretText> {
+    if secret.expose().is_empty() {
+        // An empty key would let anybody sign.
+        faults.add(key, "the secret is empty");
+        return None;
+    }
+    if secret.expose().contains(char::is_whitespace) {
+        faults.add(key, "the secret holds blanks or more than one line; keep only the secret itself");
+        return None;
+    }
+    Some(secret)
+}
+
+fn is_key_sid(text: &str) -> bool {
+    text.strip_prefix("SK").is_some_and(|digits| digits.len() == 32 && digits.bytes().all(|b| b.is_ascii_hexdigit()))
+}
+
+fn base_url(key: &str, text: &str, faults: &mut Faults) -> Url {
+    let parsed = Url::parse(text).ok().filter(|url| {
+        is_confidential(url)
+            && url.username().is_empty()
+            && url.password().is_none()
+            && url.path() == "/"
+            && url.query().is_none()
+            && url.fragment().is_none()
+    });
+    parsed.unwrap_or_else(|| {
+        faults.add(key, "expected scheme and host only, https (http is for this machine), such as `https://api.twilio.com`");
+        // Never used: a fault refuses the settings as a whole.
+        Url::parse("https://invalid.invalid").expect("a constant URL parses")
+    })
+}
+
+fn redirect_host(text: &str, at: usize, faults: &mut Faults) -> Option<String> {
+    match Host::parse(text) {
+        Ok(host) => Some(host.to_string()),
+        Err(_) => {
+            faults.add(format!("twilio.media_redirect_hosts[{at}]"), "expected a host name alone, without scheme, port or path");
+            None
+        }
+    }
+}
+
+fn timeout(key: &str, millis: u64, faults: &mut Faults) -> Duration {
+    if !matches!(millis, 1..=3_600_000) {
+        faults.add(key, "expected 1 to 3600000 milliseconds");
+    }
+    Duration::from_millis(millis)
+}

@@ -1,0 +1,163 @@
+//! Twilio's REST interface, media apart: <https://www.twilio.com/docs/usage/api>.
+//!
+//! Owns how it is asked, how fast, how its lists are walked, and what each answer means. Refuses to know what becomes of what it says, and never
+//! asks again by itself: [`RestError`] says what the caller can do.
+//!
+//! INVARIANT: every address is built from the account's configured roots and from ids; a page that the other side names is followed on the same root
+//! only; nothing is redirected; credentials go nowhere else. An answer is read up to [`MAX_ANSWER`] bytes. No error holds an address, a
+//! credential or what an answer said.
+
+mod page;
+mod recordings;
+mod transcriptions;
+mod transcripts;
+mod turns;
+
+use std::time::Duration;
+
+use futures_util::StreamExt as _;
+use reqwest::{Method, StatusCode, Url};
+use serde::de::DeserializeOwned;
+use zeroize::Zeroizing;
+
+pub(super) use self::turns::Turns;
+pub use self::{
+    page::{Next, Page},
+    recordings::{Listing, RecordingResource},
+    transcriptions::TranscriptionResource,
+    transcripts::TranscriptResource,
+};
+use super::{
+    account::Account,
+    media::{self, Client, Hiccup},
+};
+
+/// Bytes beyond which an answer is not read: a page of 5,000 sentences with words is some megabytes.
+pub const MAX_ANSWER: usize = 32 * 1024 * 1024;
+
+/// What the caller can do about a request that failed.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum RestError {
+    /// There is no such thing (404), or not any more.
+    #[error("twilio has no such thing (404)")]
+    NotFound,
+    /// Ask again after the time given, or back off. Nothing was done.
+    #[error("twilio asks for fewer requests (429)")]
+    Throttled {
+        /// As the other side said, at most one hour.
+        retry_after: Option<Duration>,
+    },
+    /// Ask again soon: the other side or the network stumbled. What was asked for may have been done.
+    #[error("the request failed: {cause}")]
+    Transient {
+        /// Why.
+        cause: Hiccup,
+    },
+    /// Asking again does not help until something changes.
+    #[error("twilio refused with {status}{}", code.map(|code| format!(", error {code}")).unwrap_or_default())]
+    Refused {
+        /// The HTTP status.
+        status: u16,
+        /// Twilio's own code (<https://www.twilio.com/docs/api/errors>), where it said one.
+        code: Option<i64>,
+    },
+    /// The answer is not what the documentation promises.
+    #[error("twilio answered, but {0}")]
+    Shape(&'static str),
+}
+
+impl RestError {
+    /// Whether the same request may go well later without anybody's doing.
+    pub fn passes(&self) -> bool {
+        matches!(self, Self::Throttled { .. } | Self::Transient { .. })
+    }
+}
+
+/// Which of an account's interfaces.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Root {
+    /// `api.twilio.com`, version 2010-04-01.
+    Api,
+    /// `intelligence.twilio.com`, version 2.
+    Intelligence,
+}
+
+impl Account {
+    /// The address of something: `path` begins with a slash and is made of constants and ids only.
+    pub(super) fn url(&self, root: Root, path: &str) -> Url {
+        let mut url = match root {
+            Root::Api => self.remote.api_base.clone(),
+            Root::Intelligence => self.remote.intelligence_base.clone(),
+        };
+        url.set_path(path);
+        url
+    }
+
+    /// The same below the account's own resources of version 2010-04-01: `rest` is like `/Recordings.json`.
+    pub(super) fn own_url(&self, rest: &str) -> Url {
+        self.url(Root::Api, &format!("/2010-04-01/Accounts/{}{rest}", self.sid()))
+    }
+}
+
+impl Client {
+    /// GET.
+    pub(super) async fn get<T: DeserializeOwned>(&self, account: &Account, url: Url) -> Result<T, RestError> {
+        parsed(&self.ask(account, Method::GET, url, None).await?)
+    }
+
+    /// POST of a form.
+    pub(super) async fn post<T: DeserializeOwned>(&self, account: &Account, url: Url, form: &[(&str, &str)]) -> Result<T, RestError> {
+        parsed(&self.ask(account, Method::POST, url, Some(form)).await?)
+    }
+
+    /// DELETE. `Ok` is 204: it is deleted.
+    pub(super) async fn delete(&self, account: &Account, url: Url) -> Result<(), RestError> {
+        self.ask(account, Method::DELETE, url, None).await.map(drop)
+    }
+
+    async fn ask(
+        &self,
+        account: &Account,
+        method: Method,
+        url: Url,
+        form: Option<&[(&str, &str)]>,
+    ) -> Result<Zeroizing<Vec<u8>>, RestError> {
+        self.turns.wait().await;
+        let (user, password) = account.credential();
+        let mut request = self.http.request(method, url).basic_auth(user, Some(password.expose()));
+        if let Some(form) = form {
+            let body = url::form_urlencoded::Serializer::new(String::new()).extend_pairs(form).finish();
+            request = request.header(reqwest::header::CONTENT_TYPE, "application/x-www-form-urlencoded").body(body);
+        }
+        let broken = |error: &reqwest::Error| RestError::Transient { cause: media::hiccup(error, 0) };
+        let response = request.send().await.map_err(|error| broken(&error))?;
+        let (status, retry_after) = (response.status(), media::retry_after(response.headers()));
+        let mut body = Zeroizing::new(Vec::new());
+        let mut pieces = response.bytes_stream();
+        while let Some(piece) = pieces.next().await {
+            let piece = piece.map_err(|error| broken(&error))?;
+            if body.len() + piece.len() > MAX_ANSWER {
+                return Err(RestError::Shape("the answer is too long"));
+            }
+            body.extend_from_slice(&piece);
+        }
+        match status {
+            status if status.is_success() => Ok(body),
+            StatusCode::NOT_FOUND => Err(RestError::NotFound),
+            StatusCode::TOO_MANY_REQUESTS => Err(RestError::Throttled { retry_after }),
+            status if status.is_server_error() || status == StatusCode::REQUEST_TIMEOUT => {
+                Err(RestError::Transient { cause: Hiccup::Status(status.as_u16()) })
+            }
+            status => Err(RestError::Refused { status: status.as_u16(), code: code(&body) }),
+        }
+    }
+}
+
+fn parsed<T: DeserializeOwned>(body: &[u8]) -> Result<T, RestError> {
+    serde_json::from_slice(body).map_err(|_| RestError::Shape("its JSON is not of the documented form"))
+}
+
+/// Twilio's code in an error of the 2010 interface.
+fn code(body: &[u8]) -> Option<i64> {
+    serde_json::from_slice::<serde_json::Value>(body).ok()?.get("code")?.as_i64()
+}
