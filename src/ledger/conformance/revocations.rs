@@ -75,7 +75,10 @@ impl World {
     }
 
     async fn named(&self, conversation: &str, leg: &str, subject: SubjectId) {
-        self.sql(&[&format!("INSERT INTO parties VALUES ('{conversation}', '{leg}', '{subject}', 0)")]).await;
+        self.sql(&[&format!(
+            "INSERT INTO parties (conversation, leg, subject, named_at) VALUES ('{conversation}', '{leg}', '{subject}', 0)"
+        )])
+        .await;
     }
 
     async fn reached(&self, revocation: &Revocation, cursor: Option<RecordingId>, limit: i64) -> Vec<RecordingId> {

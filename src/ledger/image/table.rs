@@ -157,7 +157,7 @@ impl Table {
                     ]
                 }
             }
-            Self::Details => const { &[text("recording_id"), bytes("sealed")] },
+            Self::Details => const { &[text("recording_id"), bytes("sealed"), int("sealed_at")] },
             Self::Sources => SOURCES,
             Self::Fences => {
                 const { &[text("recording_id"), int("fenced_at"), text("receipt_id"), maybe_text("fingerprint"), maybe_int("seq")] }

@@ -14,7 +14,8 @@ ALTER TABLE parties ADD COLUMN sealed BYTEA NOT NULL DEFAULT '';
 -- Who took part in a recording, in the clear for who may know: sealed under a key that is derived from the record key. The row goes with the key.
 CREATE TABLE details (
   recording_id TEXT PRIMARY KEY REFERENCES recordings (id),
-  sealed BYTEA NOT NULL
+  sealed BYTEA NOT NULL,
+  sealed_at BIGINT NOT NULL      -- when it was written last
 );
 
 -- Copies of a recording that the source keeps, and what became of them: the evidence of their deletion.

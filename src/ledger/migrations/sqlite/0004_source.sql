@@ -14,7 +14,8 @@ ALTER TABLE parties ADD COLUMN sealed BLOB NOT NULL DEFAULT x'';
 -- Who took part in a recording, in the clear for who may know: sealed under a key that is derived from the record key. The row goes with the key.
 CREATE TABLE details (
   recording_id TEXT PRIMARY KEY REFERENCES recordings (id),
-  sealed BLOB NOT NULL
+  sealed BLOB NOT NULL,
+  sealed_at INTEGER NOT NULL      -- when it was written last
 );
 
 -- Copies of a recording that the source keeps, and what became of them: the evidence of their deletion.
