@@ -103,7 +103,7 @@ pub fn router(flow: Flow, public: PublicUrl, settings: &Settings) -> Router {
     let in_time = middleware::from_fn(move |request, next| in_time(patience, request, next));
     Router::new()
         // Twilio calls these.
-        .route("/twilio/recordings", post(twilio::recording_posted).get(twilio::recording_got))
+        .nest("/twilio", twilio::routes())
         // The team's own applications call these, with a bearer token.
         .route("/v1/recordings", get(catalogue::list))
         .route("/v1/recordings/{id}", get(catalogue::show).delete(shred::shred).patch(corrections::correct))

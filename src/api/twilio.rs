@@ -1,13 +1,20 @@
 //! Twilio's callbacks. 204 means durable.
 
 use axum::{
+    Router,
     body::Bytes,
     extract::{OriginalUri, State, rejection::BytesRejection},
     http::{HeaderMap, StatusCode, header},
+    routing::post,
 };
 
 use super::{Api, Problem, gate::too_large};
 use crate::twilio::{Delivery, RecordingCallback, Rejection, SIGNATURE_HEADER, SignedRequest, signature::Verified, verify};
+
+/// Everything that Twilio calls, below its prefix.
+pub(super) fn routes() -> Router<Api> {
+    Router::new().route("/recordings", post(recording_posted).get(recording_got))
+}
 
 /// Tells of a recording: Twilio's `recordingStatusCallback`.
 #[utoipa::path(post, path = "/twilio/recordings", tag = "twilio",
