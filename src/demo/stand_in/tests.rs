@@ -16,6 +16,17 @@ use crate::{
     },
 };
 
+mod accounts;
+mod asking;
+mod deleting;
+mod encrypted;
+mod going_wrong;
+mod listing;
+mod people;
+mod running;
+mod telling;
+mod transcripts;
+
 const KEY_SECRET: &str = "key-secret";
 
 /// A stand-in with one account and the conversation, and a client that talks to it.
