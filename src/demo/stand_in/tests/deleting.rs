@@ -57,6 +57,8 @@ async fn only_a_completed_recording_can_be_deleted() {
     assert_eq!(asking.get(&own).await["error_code"], 16101);
     asking.twilio.set_status(&recording, "processing");
     assert_eq!(asking.status("DELETE", &own).await, 409);
+    // Its file is made, and not given yet.
+    assert_eq!(asking.status("GET", &format!("Recordings/{recording}")).await, 404);
     assert!(asking.twilio.kept(&recording).media);
     asking.twilio.set_status(&recording, "absent");
     assert_eq!(asking.status("DELETE", &own).await, 204);
