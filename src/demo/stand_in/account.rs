@@ -45,6 +45,13 @@ impl StandIn {
         self.world.accounts().push(account);
     }
 
+    /// Gives an account another status: of one that is not `active`, nothing but the Accounts resource can be had.
+    pub fn set_account_status(&self, account: &AccountSid, status: &str) {
+        if let Some(account) = self.world.accounts().iter_mut().find(|held| held.sid == *account) {
+            status.clone_into(&mut account.status);
+        }
+    }
+
     /// Puts another primary token in the place of an account's, as a promotion does: the old one opens and signs nothing any more.
     pub fn promote_token(&self, account: &AccountSid, token: impl Into<String>) {
         if let Some(account) = self.world.accounts().iter_mut().find(|held| held.sid == *account) {

@@ -69,6 +69,10 @@ impl Refused {
         Self::new(401, 20003, "Authenticate")
     }
 
+    pub(super) fn not_active() -> Self {
+        Self::new(403, 20005, "Account not active")
+    }
+
     pub(super) fn too_many(retry_after: Option<u64>) -> Self {
         Self { retry_after, ..Self::new(429, 20429, "Too Many Requests") }
     }
@@ -129,7 +133,7 @@ pub(super) fn wrong(wrong: &Wrong, elsewhere: &str, stop: &CancellationToken) ->
     Err(match wrong {
         Wrong::NotFound => Refused::not_found(),
         Wrong::Unauthorised => Refused::unauthorised(),
-        Wrong::Forbidden => Refused::new(403, 20005, "Account not active"),
+        Wrong::Forbidden => Refused::not_active(),
         Wrong::TooMany { retry_after } => Refused::too_many(*retry_after),
         Wrong::Refused { status, code } => Refused::new(*status, *code, "Refused"),
         Wrong::ServerError | Wrong::DoneThenServerError | Wrong::Silence | Wrong::DoneThenSilence => Refused::server_error(),

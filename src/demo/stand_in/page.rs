@@ -55,19 +55,37 @@ fn cut<T>(mut all: Vec<(String, T)>, query: &Params, max_size: usize) -> Result<
     if page > 0 && token.is_none() {
         return Err(Refused::new(400, 20006, "Page requires a PageToken; follow next_page_uri"));
     }
-    all.sort_by(|(a, _), (b, _)| a.cmp(b));
-    let start = match token.map(|token| (token.get(..2), token.get(2..).unwrap_or_default())) {
-        None => 0,
-        Some((Some("PA"), last)) => all.partition_point(|(place, _)| place.as_str() <= last),
-        Some((Some("PB"), first)) => all.partition_point(|(place, _)| place.as_str() < first).saturating_sub(size),
+    let mut is_first = true;
+    match token.map(|token| (token.get(..2), token.get(2..).unwrap_or_default())) {
+        None => {}
+        Some((Some("PA"), last)) => {
+            let everything = all.len();
+            all.retain(|(place, _)| place.as_str() > last);
+            is_first = all.len() == everything;
+        }
+        Some((Some("PB"), first)) => {
+            all.sort_by(in_order);
+            let start = all.partition_point(|(place, _)| place.as_str() < first).saturating_sub(size);
+            all.drain(..start);
+            is_first = start == 0;
+        }
         Some(_) => return Err(Refused::invalid("PageToken")),
-    };
-    let end = start.saturating_add(size).min(all.len());
-    let place = |at: usize| all.get(at).map(|(place, _)| place.clone());
-    let next = (end < all.len()).then(|| place(end - 1)).flatten().map(|place| format!("PA{place}"));
-    let previous = (start > 0).then(|| place(start)).flatten().map(|place| format!("PB{place}"));
-    let items = all.into_iter().take(end).skip(start).map(|(_, item)| item).collect();
-    Ok(Page { items, number: page, size, next, previous })
+    }
+    let is_last = all.len() <= size;
+    if !is_last {
+        // A page of a long list: only its own items are put in order.
+        all.select_nth_unstable_by(size, in_order);
+        all.truncate(size);
+    }
+    all.sort_by(in_order);
+    let token = |which: &str, item: Option<&(String, T)>| item.map(|(place, _)| format!("{which}{place}"));
+    let next = if is_last { None } else { token("PA", all.last()) };
+    let previous = if is_first { None } else { token("PB", all.first()) };
+    Ok(Page { items: all.into_iter().map(|(_, item)| item).collect(), number: page, size, next, previous })
+}
+
+fn in_order<T>((a, _): &(String, T), (b, _): &(String, T)) -> std::cmp::Ordering {
+    a.cmp(b)
 }
 
 /// A page's address: the filters of the request with other page parameters.
@@ -137,6 +155,11 @@ pub(super) fn of_v2<T>(
 
 #[cfg(test)]
 mod tests {
+    use proptest::{
+        collection::{btree_set, vec},
+        prelude::*,
+    };
+
     use super::*;
 
     fn page(all: &[&str], query: &str) -> (Vec<String>, Option<String>, Option<String>) {
@@ -154,6 +177,42 @@ mod tests {
         assert_eq!((items, next), (vec!["c".into(), "d".into()], None));
         let (items, ..) = page(&["a", "aa", "c", "d"], &format!("PageSize=2&PageToken={}", previous.unwrap()));
         assert_eq!(items, ["a", "aa"]);
+    }
+
+    proptest! {
+        /// However a list changes while it is read, what was there all the time is read once, in order, and nothing is read twice.
+        #[test]
+        fn any_change_of_a_list_leaves_its_pages_whole(
+            start in btree_set(0_u16..500, 0..60),
+            changes in vec((btree_set(0_u16..500, 0..20), btree_set(0_u16..500, 0..20)), 0..20),
+            size in 1_usize..8,
+        ) {
+            let (mut held, mut always, mut seen) = (start.clone(), start, Vec::new());
+            let mut query = format!("PageSize={size}");
+            let quiet = std::iter::repeat_with(Default::default).take(1000);
+            for (number, (gone, new)) in (1..).zip(changes.into_iter().chain(quiet)) {
+                let all: Vec<String> = held.iter().map(|item| format!("{item:05}")).collect();
+                let (items, next, _) = page(&all.iter().map(String::as_str).collect::<Vec<_>>(), &query);
+                prop_assert!(items.len() <= size);
+                seen.extend(items);
+                let Some(next) = next else { break };
+                query = format!("PageSize={size}&Page={number}&PageToken={next}");
+                // What was read and goes later was there for as long as it mattered.
+                always.retain(|item| !gone.contains(item) || seen.contains(&format!("{item:05}")));
+                held = held.difference(&gone).chain(&new).copied().collect();
+            }
+            prop_assert!(seen.is_sorted_by(|a, b| a < b), "{seen:?}");
+            let missed: Vec<_> = always.iter().filter(|item| !seen.contains(&format!("{item:05}"))).collect();
+            prop_assert!(missed.is_empty(), "{missed:?}");
+        }
+
+        #[test]
+        fn any_query_gives_a_page_or_an_error(query in "[PageSizeTokn=&%0-9A-F-]{0,40}", token in ".{0,8}") {
+            let items = || vec![("a".to_owned(), 1), ("b".to_owned(), 2)];
+            let _ = cut(items(), &Params::parse(query.as_bytes()), MAX_SIZE);
+            let query = form_urlencoded::Serializer::new(String::new()).append_pair("PageToken", &token).finish();
+            let _ = of_2010(items(), "items", "/", &Params::parse(query.as_bytes()), |item| json!(item));
+        }
     }
 
     #[test]

@@ -113,11 +113,14 @@ fn owner(world: &World, ask: &Ask, caller: Option<&account::Caller>) -> Result<A
     if caller.by_key && !key_opens_accounts && matches!(ask.call, Call::Account | Call::AccountList) {
         return Err(refuse());
     }
-    match &ask.account {
-        None => Ok(caller.account.clone()),
-        Some(account) if account::may_open(world, caller, account) => account.parse().map_err(|_| Refused::not_found()),
-        Some(_) => Err(refuse()),
-    }
+    let account = match &ask.account {
+        None => caller.account.as_str(),
+        Some(account) if account::may_open(world, caller, account) => account,
+        Some(_) => return Err(refuse()),
+    };
+    let account = world.account(account).ok_or_else(Refused::not_found)?;
+    // Of a suspended account its parent still sees that it is suspended.
+    if account.status == "active" || ask.call == Call::Account { Ok(account.sid) } else { Err(Refused::not_active()) }
 }
 
 /// So many requests in a window that begins with its first.

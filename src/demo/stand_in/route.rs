@@ -88,3 +88,42 @@ fn intelligence(method: &Method, rest: &[&str]) -> Option<Ask> {
 fn ask(call: Call, account: &str, below: Below, sid: &str) -> Ask {
     Ask { call, account: Some(account.to_owned()), below, sid: sid.to_owned() }
 }
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    proptest! {
+        #[test]
+        fn any_path_means_one_thing_or_nothing(
+            words in proptest::collection::vec("v2|2010-04-01|Accounts|Calls|Recordings|Transcripts|Sentences|AC1|RE1|[./]{0,2}|.{0,4}", 0..8),
+            method in "GET|POST|DELETE|PUT",
+            json in any::<bool>(),
+        ) {
+            let path = format!("/{}{}", words.join("/"), if json { ".json" } else { "" });
+            if let Some(ask) = route(&method.parse().unwrap(), &path) {
+                prop_assert!(path.contains(&ask.sid));
+                prop_assert_eq!(ask.account.is_none(), path.starts_with("/v2/") || ask.call == Call::AccountList);
+            }
+        }
+    }
+
+    #[test]
+    fn what_hangs_on_a_call_or_a_recording_is_told_apart() {
+        let below = |path: &str| route(&Method::GET, &format!("/2010-04-01/Accounts/AC1/{path}.json")).map(|ask| (ask.call, ask.below));
+        let recording = Below::Recording("RE1".to_owned());
+        for (path, expected) in [
+            ("Recordings/RE1/Transcriptions", Some((Call::TranscriptionList, recording.clone()))),
+            ("Recordings/RE1/AddOnResults/XR1", Some((Call::AddOnFetch, recording))),
+            ("Calls/CA1/Recordings", Some((Call::RecordingList, Below::Call("CA1".to_owned())))),
+            ("Conferences/CF1/Participants", Some((Call::ParticipantList, Below::Conference("CF1".to_owned())))),
+            ("Calls/CA1/Participants", None),
+            ("Recordings/RE1/Recordings", None),
+            ("AddOnResults", None),
+        ] {
+            assert_eq!(below(path), expected, "{path}");
+        }
+    }
+}

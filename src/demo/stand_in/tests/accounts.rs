@@ -72,3 +72,14 @@ async fn media_is_open_to_all_only_where_it_is_said() {
     assert_eq!(status(&url).await, 200);
     assert_eq!(status(&format!("{url}.json")).await, 401);
 }
+
+#[tokio::test]
+async fn a_suspended_account_shows_only_that_it_is_suspended() {
+    let asking = Asking::begin().await;
+    let recording = asking.record('1', Duration::ZERO);
+    asking.twilio.set_account_status(&asking.account, "suspended");
+    let (status, error) = asking.ask("GET", &format!("Recordings/{recording}.json"), &[]).await;
+    assert_eq!((status, &error["code"]), (403, &20005.into()));
+    assert_eq!(asking.status("GET", "/v2/Transcripts").await, 403);
+    assert_eq!(asking.get(&format!("/2010-04-01/Accounts/{}.json", asking.account)).await["status"], "suspended");
+}
