@@ -1,40 +1,56 @@
-//! Span arithmetic: which ciphertext holds which plaintext. It must cost nothing beside the reading.
+//! Recordings that are encrypted with a customer's key, while they arrive: beside the one-shot AES-256-GCM of both libraries, which needs all of a file.
 
-use std::{hint::black_box, num::NonZeroUsize, time::Duration};
+use std::{hint::black_box, time::Duration};
 
-use criterion::{Criterion, Throughput, criterion_group, criterion_main};
-use rand::RngExt as _;
-use recvault::seal::{Layout, SegmentLength};
+use aes_gcm::{Aes256Gcm, KeyInit as _, aead::AeadInOut as _};
+use aws_lc_rs::aead::{AES_256_GCM, Aad, LessSafeKey, Nonce, UnboundKey};
+use criterion::{BatchSize, Criterion, Throughput, criterion_group, criterion_main};
+use recvault::{secret::Key, twilio::media::Decryptor};
 
-/// A day of two-channel sound, sealed: about 2.8 GB.
-const SEALED: u64 = 2_800_000_000;
-/// Segments opened at a time in playback.
-const STRIDE: NonZeroUsize = NonZeroUsize::new(16).expect("16 is not 0");
+const LENGTH: usize = 8 << 20;
+const KEY: [u8; 32] = [7; 32];
+const NONCE: [u8; 12] = [9; 12];
 
-fn range(c: &mut Criterion) {
-    let layout = Layout::of(SEALED, SegmentLength::Media).expect("an object may have this length");
-    let len = layout.plain_len();
-    let mut rng = rand::rng();
-    let mut group = c.benchmark_group("range");
-
-    group.bench_function("layout of a length", |b| {
-        b.iter(|| black_box(Layout::of(black_box(SEALED), SegmentLength::Media)));
-    });
-    group.bench_function("16 KiB at a random place", |b| {
-        b.iter(|| {
-            let start = rng.random_range(0..len - (16 << 10));
-            let spans = layout.spans(start..start + (16 << 10), STRIDE).expect("the range is within the whole");
-            spans.map(|span| span.sealed().end).max()
+fn decrypt(c: &mut Criterion) {
+    let one_shot = || LessSafeKey::new(UnboundKey::new(&AES_256_GCM, &KEY).expect("the key has 32 bytes"));
+    let mut file = vec![0x55; LENGTH];
+    let sealed = one_shot().seal_in_place_append_tag(Nonce::assume_unique_for_key(NONCE), Aad::empty(), &mut file);
+    sealed.expect("8 MiB can be encrypted");
+    let mut group = c.benchmark_group("decrypt 8 MiB");
+    group.throughput(Throughput::Bytes(LENGTH as u64));
+    // About what one read from a connection gives.
+    for piece in [16 << 10, 64 << 10, 1 << 20] {
+        group.bench_function(format!("streamed, {} KiB at a time", piece >> 10), |b| {
+            b.iter(|| {
+                let mut decryptor = Decryptor::new(&Key::take(&mut KEY.clone()), &NONCE);
+                for piece in file.chunks(piece) {
+                    black_box(decryptor.push(piece).expect("it is short"));
+                }
+                decryptor.finish().expect("it is authentic")
+            });
         });
+    }
+    group.bench_function("one shot, aes-gcm", |b| {
+        let cipher = Aes256Gcm::new_from_slice(&KEY).expect("the key has 32 bytes");
+        let open = |mut file: Vec<u8>| {
+            cipher.decrypt_in_place(&NONCE.into(), b"", &mut file).expect("it is authentic");
+            file
+        };
+        b.iter_batched(|| file.clone(), open, BatchSize::LargeInput);
     });
-    let spans = || layout.spans(0..len, STRIDE).expect("the whole is within the whole");
-    group.throughput(Throughput::Elements(spans().count() as u64));
-    group.bench_function("all spans of 2.8 GB", |b| b.iter(|| spans().map(|span| black_box(span).plain_len() as u64).sum::<u64>()));
+    group.bench_function("one shot, aws-lc-rs", |b| {
+        let key = one_shot();
+        let open = |mut file: Vec<u8>| {
+            key.open_in_place(Nonce::assume_unique_for_key(NONCE), Aad::empty(), &mut file).expect("it is authentic");
+            file
+        };
+        b.iter_batched(|| file.clone(), open, BatchSize::LargeInput);
+    });
 }
 
 criterion_group! {
     name = benches;
     config = Criterion::default().sample_size(20).warm_up_time(Duration::from_millis(500)).measurement_time(Duration::from_secs(2));
-    targets = range
+    targets = decrypt
 }
 criterion_main!(benches);
