@@ -26,4 +26,6 @@ pub use self::{
 };
 
 #[cfg(test)]
-pub(crate) mod tests;
+mod tests;
+#[cfg(test)]
+pub(crate) use self::tests::{Pair, encrypted, pem, wrap};

@@ -158,7 +158,7 @@ pub enum Refusal {
         found: String,
     },
     /// Sound by its type, but not a WAV file.
-    #[error("the body does not begin as a RIFF/WAVE file, and twilio does not say that it is encrypted with your public key")]
+    #[error("the body does not begin as a RIFF/WAVE file, and twilio does not say that it is encrypted with a customer key")]
     NotRiff,
     /// What Twilio says about the encryption cannot be read.
     #[error("it is encrypted with your public key, but its encryption details cannot be used: {0}")]

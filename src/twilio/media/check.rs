@@ -15,6 +15,9 @@ use super::{
 /// `RIFF`, a length, `WAVE`.
 const MAGIC_LEN: usize = 12;
 
+/// A WAV file without a sample: its header. Less than that is no file, whatever it begins with.
+const LEAST: u64 = 44;
+
 /// The state of all checks.
 pub(super) struct Check {
     content_length: Option<u64>,
@@ -89,7 +92,7 @@ impl Check {
         match (wrong, self.riff.length) {
             (Wrong::TooLong, _) => Refusal::TooLong.into(),
             (Wrong::Tag, Some(expected)) if sound < expected => self.short(sound, expected),
-            (Wrong::Tag, None) if self.received < (MAGIC_LEN + TAG) as u64 => self.short(sound, MAGIC_LEN as u64),
+            (Wrong::Tag, None) => self.short(sound, LEAST),
             (Wrong::Tag, _) => Refusal::Tag.into(),
         }
     }
@@ -161,7 +164,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use crate::{secret::Key, twilio::encryption::tests::encrypted};
+    use crate::{secret::Key, twilio::encryption::encrypted};
 
     /// A file of `len` bytes whose header says `size`.
     fn wav(len: usize, size: u32) -> Vec<u8> {
@@ -286,8 +289,8 @@ mod tests {
         assert_eq!(run_encrypted(&altered, &[16], Some(116)), Err(Refusal::Tag.into()));
         let cut = |received, expected| Err(Refusal::Cut { received, expected }.into());
         for at in 0..116_usize {
-            // Too short for the header, or for what it promises.
-            let (received, expected) = (at.saturating_sub(16) as u64, if at < 28 { 12 } else { 100 });
+            // Too short for the header, of which no byte was given out yet, or for what it promises.
+            let (received, expected) = (at.saturating_sub(16) as u64, if at < 32 { LEAST } else { 100 });
             assert_eq!(run_encrypted(&file[..at], &[16], Some(at as u64)), cut(received, expected), "{at}");
             // A connection that breaks is another thing, and passes.
             assert_eq!(run_encrypted(&file[..at], &[16], None), Err(length(received, expected)), "{at}");

@@ -11,7 +11,7 @@ use super::*;
 use crate::{
     custody::pkcs11::tests::{PIN, World},
     secret::Key,
-    twilio::encryption::tests::wrap,
+    twilio::encryption::wrap,
 };
 
 const LABEL: &str = "twilio-recordings";

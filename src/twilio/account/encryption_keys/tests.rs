@@ -7,7 +7,7 @@ use crate::{
     secret::Key,
     twilio::{
         account::{Accounts, Fault, Settings},
-        encryption::{UnwrapError, tests::Pair},
+        encryption::{Pair, UnwrapError},
     },
 };
 

