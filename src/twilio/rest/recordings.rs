@@ -9,7 +9,7 @@ use crate::{
         sid::{AccountSid, CallSid, ConferenceSid, RecordingSid},
         time::Timestamp,
     },
-    twilio::RecordingCallback,
+    twilio::{RecordingCallback, encryption},
 };
 
 /// A recording as Twilio's list and its metadata tell of it. Fields that only describe it are absent where they cannot be read.
@@ -84,7 +84,7 @@ impl RecordingResource {
             started_at: self.start_time,
             source: self.source.clone().filter(|source| super::super::callback::is_source(source)),
             error_code: self.error_code,
-            encryption: None,
+            encryption: encryption::from_value(&self.encryption_details).ok().flatten(),
             query: Vec::new(),
         }
     }
