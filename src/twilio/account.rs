@@ -3,6 +3,7 @@
 //! Owns what an account has: auth tokens that check signatures, the credential that fetches, the hosts that may be asked, and what becomes of its
 //! recordings at Twilio. INVARIANT: an [`Account`] has at least one auth token, and no secret in it is empty.
 
+mod connect;
 mod settings;
 
 use std::{
@@ -12,6 +13,7 @@ use std::{
 
 use url::{Host, Url};
 
+pub use self::connect::{Connect, ConsentSettings};
 pub use self::settings::{AccountSettings, DeleteSource, Fault, Settings};
 use crate::{model::sid::AccountSid, secret::SecretText};
 
@@ -19,6 +21,7 @@ use crate::{model::sid::AccountSid, secret::SecretText};
 #[derive(Debug)]
 pub struct Accounts {
     accounts: Vec<Account>,
+    connect: Option<Connect>,
     pub(super) pace: Pace,
 }
 
@@ -26,6 +29,11 @@ impl Accounts {
     /// The account of this SID, if it is ours.
     pub fn get(&self, sid: &AccountSid) -> Option<&Account> {
         self.accounts.iter().find(|account| account.sid == *sid)
+    }
+
+    /// Where a call goes on after it was asked for consent, if that is configured.
+    pub fn connect(&self) -> Option<&Connect> {
+        self.connect.as_ref()
     }
 
     /// Every account, in the order of the settings.

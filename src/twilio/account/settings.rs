@@ -10,7 +10,7 @@ use std::{
 
 use url::{Host, Url};
 
-use super::{Account, Accounts, Pace, Remote, is_confidential};
+use super::{Account, Accounts, ConsentSettings, Pace, Remote, is_confidential};
 use crate::{model::sid::AccountSid, secret::SecretText};
 
 /// `[twilio]`.
@@ -29,6 +29,8 @@ pub struct Settings {
     pub connect_timeout_ms: u64,
     /// Longest time without a byte while waiting for or reading an answer, milliseconds.
     pub read_idle_timeout_ms: u64,
+    /// Where calls go on after they were asked for consent.
+    pub consent: ConsentSettings,
     /// The accounts and subaccounts whose callbacks are accepted.
     pub accounts: Vec<AccountSettings>,
 }
@@ -42,6 +44,7 @@ impl Default for Settings {
             media_redirect_hosts: Vec::new(),
             connect_timeout_ms: 10_000,
             read_idle_timeout_ms: 30_000,
+            consent: ConsentSettings::default(),
             accounts: Vec::new(),
         }
     }
@@ -169,14 +172,16 @@ impl Settings {
             }
             accounts.push(account(settings, &remote, &key, base, &mut faults));
         }
-        if faults.0.is_empty() { Ok(Accounts { accounts, pace }) } else { Err(faults.0) }
+        let connect = self.consent.resolve(&mut faults);
+        if faults.0.is_empty() { Ok(Accounts { accounts, connect, pace }) } else { Err(faults.0) }
     }
 }
 
-struct Faults(Vec<Fault>);
+#[derive(Default)]
+pub(super) struct Faults(pub(super) Vec<Fault>);
 
 impl Faults {
-    fn add(&mut self, key: impl Into<String>, problem: impl fmt::Display) {
+    pub(super) fn add(&mut self, key: impl Into<String>, problem: impl fmt::Display) {
         self.0.push(Fault { key: key.into(), problem: problem.to_string() });
     }
 }
