@@ -9,6 +9,7 @@ mod world;
 mod s3_server;
 
 mod approving;
+mod asking;
 mod attacking;
 mod auditing;
 mod callbacks;
@@ -21,6 +22,7 @@ mod holding;
 mod keeping;
 mod leaks;
 mod listening;
+mod messages;
 mod model_based;
 mod publishing;
 mod restoring;

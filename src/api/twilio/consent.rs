@@ -14,8 +14,9 @@ use super::{Api, Problem, posted, verified};
 use crate::{
     flow::{Instruction, Over, Then},
     policy::Spoken,
+    secret::SecretText,
     twilio::{
-        Connect, Delivery, IncomingMessage, VoiceRequest,
+        Account, Connect, Delivery, IncomingMessage, PublicUrl, VoiceRequest,
         signature::Verified,
         twiml::{self, Dial, Gather, Say, StartRecording, Verb},
     },
@@ -79,7 +80,9 @@ pub(in crate::api) async fn message_got(
 
 async fn call(api: &Api, verified: &Verified) -> Result<Response, Problem> {
     let request = VoiceRequest::parse(verified).map_err(|fault| Problem::bad_request(fault.to_string()))?;
-    let links = Links::of(api, &request);
+    let accounts = api.flow.accounts();
+    let secret = accounts.get(&request.account).and_then(Account::callback_secret);
+    let links = Links::new(&api.public, secret, &request);
     let said = match api.flow.instruct(&request, &links.recordings()).await {
         Instruction::Ask { spoken, patience_s, attempt, policy } => ask(&links, spoken, patience_s, attempt, policy),
         Instruction::Over(over) => go_on(api, &links, over),
@@ -135,13 +138,11 @@ struct Links {
 }
 
 impl Links {
-    fn of(api: &Api, request: &VoiceRequest) -> Self {
-        let accounts = api.flow.accounts();
-        let secret = accounts.get(&request.account).and_then(|account| account.callback_secret());
+    fn new(public: &PublicUrl, secret: Option<&SecretText>, request: &VoiceRequest) -> Self {
         let path = secret.map_or_else(|| "/twilio".to_owned(), |secret| format!("/twilio/{}", secret.expose()));
         let leg = if request.is_whisper { format!("&leg={}", request.leg) } else { String::new() };
         let both = if request.step.waits_for_both { "&record=both" } else { "" };
-        Self { base: api.public.join(&path), carried: format!("{leg}{both}") }
+        Self { base: public.join(&path), carried: format!("{leg}{both}") }
     }
 
     fn recordings(&self) -> String {
@@ -157,5 +158,50 @@ impl Links {
     fn whisper(&self, leg: &str, spoken: Option<&Spoken>) -> String {
         let language = spoken.map_or_else(String::new, |spoken| format!("&language={}", spoken.language));
         format!("{}/consent/voice?leg={leg}&record=both{language}", self.base)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::twilio::voice::Step;
+
+    fn request(is_whisper: bool) -> VoiceRequest {
+        VoiceRequest {
+            account: format!("AC{}", "0".repeat(32)).parse().unwrap(),
+            call: format!("CA{}", "1".repeat(32)).parse().unwrap(),
+            parent: None,
+            leg: "callee".parse().unwrap(),
+            is_whisper,
+            address: "+493090182001".parse().ok(),
+            digits: Some("1".into()),
+            speech: None,
+            confidence: None,
+            step: Step { answers: true, attempt: 1, language: None, policy: None, waits_for_both: is_whisper },
+        }
+    }
+
+    #[test]
+    fn what_twilio_calls_carries_the_secret_of_the_account_and_nothing_about_anybody() {
+        let public = "https://vault.example.com/base".parse().unwrap();
+        let policy = crate::policy::Rules::parse("p", &crate::policy::asking()).unwrap();
+        let spoken = policy.document().consent.voice.as_ref().unwrap().spoken(None).unwrap();
+        let secret = SecretText::new("s".repeat(16));
+        let links = Links::new(&public, Some(&secret), &request(true));
+        assert_eq!(links.recordings(), "https://vault.example.com/base/twilio/ssssssssssssssss/recordings");
+        assert_eq!(
+            links.step("answer", 2, spoken, Some("0123456789abcdef")),
+            "https://vault.example.com/base/twilio/ssssssssssssssss/consent/voice?step=answer&attempt=2&language=en-US&policy=0123456789abcdef\
+             &leg=callee&record=both"
+        );
+        let links = Links::new(&public, None, &request(false));
+        assert_eq!(
+            links.step("ask", 3, spoken, None),
+            "https://vault.example.com/base/twilio/consent/voice?step=ask&attempt=3&language=en-US"
+        );
+        assert_eq!(
+            links.whisper("dialled", Some(spoken)),
+            "https://vault.example.com/base/twilio/consent/voice?leg=dialled&record=both&language=en-US"
+        );
     }
 }
