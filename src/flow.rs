@@ -41,7 +41,9 @@ use std::sync::Arc;
 pub use approval::{Request, Requests, list as list_approvals};
 pub use asking::Asking;
 pub use catalogue::{AuditPage, Details, Page};
-pub use consent::{About, Faults, FieldFault, Format, Imported, MAX_FILE, MAX_STATEMENTS, NewStatement, Recorded, StatementPage};
+pub use consent::{
+    About, Faults, FieldFault, Format, Imported, Instruction, MAX_FILE, MAX_STATEMENTS, NewStatement, Over, Recorded, StatementPage, Then,
+};
 pub use correction::Correction;
 pub use custody::change_passphrase;
 pub use drill::{DrillOptions, Held};

@@ -12,6 +12,10 @@ use utoipa::{
     paths(
         super::twilio::recording_posted,
         super::twilio::recording_got,
+        super::twilio::consent::voice_posted,
+        super::twilio::consent::voice_got,
+        super::twilio::consent::message_posted,
+        super::twilio::consent::message_got,
         super::catalogue::list,
         super::catalogue::show,
         super::shred::shred,

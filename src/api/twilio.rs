@@ -1,5 +1,7 @@
 //! Twilio's callbacks. 204 means durable.
 
+pub(super) mod consent;
+
 use axum::{
     Router,
     body::Bytes,
@@ -13,7 +15,10 @@ use crate::twilio::{Delivery, RecordingCallback, Rejection, SIGNATURE_HEADER, Si
 
 /// Everything that Twilio calls, below its prefix.
 pub(super) fn routes() -> Router<Api> {
-    Router::new().route("/recordings", post(recording_posted).get(recording_got))
+    Router::new()
+        .route("/recordings", post(recording_posted).get(recording_got))
+        .route("/consent/voice", post(consent::voice_posted).get(consent::voice_got))
+        .route("/messages", post(consent::message_posted).get(consent::message_got))
 }
 
 /// Tells of a recording: Twilio's `recordingStatusCallback`.
@@ -27,12 +32,8 @@ pub(super) async fn recording_posted(
     headers: HeaderMap,
     body: Result<Bytes, BytesRejection>,
 ) -> Result<StatusCode, Problem> {
-    let bytes = body.map_err(|rejection| match rejection.status() {
-        StatusCode::PAYLOAD_TOO_LARGE => too_large(),
-        _ => Problem::bad_request("the body broke off"),
-    })?;
-    let content_type = headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok());
-    accept(&api, &uri, &headers, Delivery::Body { content_type, bytes: &bytes }).await
+    let bytes = body?;
+    accept(&api, &uri, &headers, posted(&headers, &bytes)).await
 }
 
 /// The same with everything in the query: `recordingStatusCallbackMethod=GET`.
@@ -51,6 +52,21 @@ async fn accept(api: &Api, uri: &axum::http::Uri, headers: &HeaderMap, delivery:
     let callback = RecordingCallback::parse(&verified).map_err(|fault| Problem::bad_request(fault.to_string()))?;
     api.flow.accept(callback).await?;
     Ok(StatusCode::NO_CONTENT)
+}
+
+impl From<BytesRejection> for Problem {
+    fn from(rejection: BytesRejection) -> Self {
+        match rejection.status() {
+            StatusCode::PAYLOAD_TOO_LARGE => too_large(),
+            _ => Self::bad_request("the body broke off"),
+        }
+    }
+}
+
+/// A body as it is signed.
+fn posted<'a>(headers: &'a HeaderMap, bytes: &'a [u8]) -> Delivery<'a> {
+    let content_type = headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok());
+    Delivery::Body { content_type, bytes }
 }
 
 /// What an account of ours has signed; every callback comes through here.

@@ -4,6 +4,7 @@
 //! recordings at Twilio. INVARIANT: an [`Account`] has at least one auth token, and no secret in it is empty.
 
 mod buckets;
+mod connect;
 mod encryption_keys;
 mod settings;
 
@@ -16,6 +17,7 @@ use url::{Host, Url};
 
 pub use self::{
     buckets::BucketSettings,
+    connect::{Connect, ConsentSettings},
     encryption_keys::EncryptionKeySettings,
     settings::{AccountSettings, DeleteSource, Fault, Settings},
 };
@@ -26,6 +28,7 @@ use crate::{model::sid::AccountSid, secret::SecretText};
 #[derive(Debug)]
 pub struct Accounts {
     accounts: Vec<Account>,
+    connect: Option<Connect>,
     pub(super) pace: Pace,
     encryption_keys: EncryptionKeys,
 }
@@ -44,6 +47,11 @@ impl Accounts {
     /// The same, for who opens those that are in tokens.
     pub fn encryption_keys_mut(&mut self) -> &mut EncryptionKeys {
         &mut self.encryption_keys
+    }
+
+    /// Where a call goes on after it was asked for consent, if that is configured.
+    pub fn connect(&self) -> Option<&Connect> {
+        self.connect.as_ref()
     }
 
     /// Every account, in the order of the settings.

@@ -9,6 +9,7 @@
 
 mod page;
 mod recordings;
+mod start;
 mod transcriptions;
 mod transcripts;
 mod turns;

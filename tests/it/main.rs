@@ -9,6 +9,7 @@ mod world;
 mod s3_server;
 
 mod approving;
+mod asking;
 mod attacking;
 mod auditing;
 mod buckets;
@@ -23,6 +24,7 @@ mod holding;
 mod keeping;
 mod leaks;
 mod listening;
+mod messages;
 mod model_based;
 mod publishing;
 mod restoring;

@@ -11,7 +11,9 @@ use std::{
 
 use url::{Host, Url};
 
-use super::{Account, Accounts, BucketSettings, EncryptionKeySettings, Pace, Remote, buckets, encryption_keys, is_confidential};
+use super::{
+    Account, Accounts, BucketSettings, ConsentSettings, EncryptionKeySettings, Pace, Remote, buckets, encryption_keys, is_confidential,
+};
 use crate::{model::sid::AccountSid, secret::SecretText};
 
 /// `[twilio]`.
@@ -30,6 +32,8 @@ pub struct Settings {
     pub connect_timeout_ms: u64,
     /// Longest time without a byte while waiting for or reading an answer, milliseconds.
     pub read_idle_timeout_ms: u64,
+    /// Where calls go on after they were asked for consent.
+    pub consent: ConsentSettings,
     /// The accounts and subaccounts whose callbacks are accepted.
     pub accounts: Vec<AccountSettings>,
     /// Private keys of recordings that are encrypted with your own public key.
@@ -47,6 +51,7 @@ impl Default for Settings {
             media_redirect_hosts: Vec::new(),
             connect_timeout_ms: 10_000,
             read_idle_timeout_ms: 30_000,
+            consent: ConsentSettings::default(),
             accounts: Vec::new(),
             encryption_keys: Vec::new(),
             buckets: Vec::new(),
@@ -179,11 +184,13 @@ impl Settings {
             }
             accounts.push(account(settings, &remote, &key, base, &mut faults));
         }
-        if faults.0.is_empty() { Ok(Accounts { accounts, pace, encryption_keys }) } else { Err(faults.0) }
+        let connect = self.consent.resolve(&mut faults);
+        if faults.0.is_empty() { Ok(Accounts { accounts, connect, pace, encryption_keys }) } else { Err(faults.0) }
     }
 }
 
-pub(super) struct Faults(Vec<Fault>);
+#[derive(Default)]
+pub(super) struct Faults(pub(super) Vec<Fault>);
 
 impl Faults {
     pub(super) fn count(&self) -> usize {
