@@ -7,6 +7,7 @@
 mod fields;
 mod import;
 mod parties;
+mod seats;
 mod statement;
 #[cfg(test)]
 mod tests;
