@@ -51,7 +51,8 @@ pub(super) struct PartyBody {
     leg: LegName,
     /// Whether the vault would recognise them elsewhere.
     known: bool,
-    /// The channel of a recording with two on which they are heard, 1 or 2; null: not known, or not on one alone.
+    /// The channel of a recording with two on which they are heard, 1 or 2; absent: not known, or not on one alone.
+    #[serde(skip_serializing_if = "Option::is_none")]
     channel: Option<u8>,
 }
 

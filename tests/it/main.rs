@@ -22,6 +22,7 @@ mod keeping;
 mod leaks;
 mod listening;
 mod model_based;
+mod parties;
 mod publishing;
 mod restoring;
 mod revoking;
