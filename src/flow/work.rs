@@ -19,7 +19,7 @@ use crate::{
         work::{self, Kind, Lease},
     },
     model::{id::HolderId, time::Timestamp},
-    twilio::FetchError,
+    twilio::{FetchError, RestError},
     vault,
 };
 
@@ -227,6 +227,13 @@ impl Flow {
                 };
                 (verdict, error.to_string())
             }
+            FetchFailure::Parties(error) => (
+                match error {
+                    RestError::Throttled { retry_after: Some(pause) } => Verdict::After(pause.max(Duration::from_secs(1))),
+                    _ => Verdict::Later,
+                },
+                format!("who took part cannot be looked up now: {error}"),
+            ),
             FetchFailure::Ours(Error::Vault(vault::Error::Ledger(error @ ledger::Error::Stale(_)))) => {
                 (Verdict::NotOurs, error.to_string())
             }

@@ -26,6 +26,7 @@ mod leaks;
 mod listening;
 mod messages;
 mod model_based;
+mod parties;
 mod publishing;
 mod restoring;
 mod revoking;
