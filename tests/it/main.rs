@@ -15,6 +15,7 @@ mod callbacks;
 mod consenting;
 mod drilling;
 mod epochs;
+mod erasing;
 mod exporting;
 mod fetching;
 mod holding;

@@ -67,7 +67,7 @@ async fn what_is_left(vault: &TestVault, shredded: &Shredded) -> String {
     let entry = serde_json::to_value(&page.items[0]).unwrap();
     assert_eq!((&entry["recording"], &entry["details"]["receipt"]), (&id.to_string().into(), &shredded.receipt.to_string().into()));
     assert_eq!(claims.copies()[0], HeldCopy::KeyEntry { destroyed_at: at });
-    assert_eq!(claims.copies()[1..], [HeldCopy::Ciphertext(Removal::Pending), HeldCopy::Source(Removal::Unknown)]);
+    assert_eq!(claims.copies()[1..], [HeldCopy::Ciphertext(Removal::Pending), HeldCopy::Source(Removal::Pending)]);
     assert_eq!(fence.text("fingerprint").map(str::len), Some(64));
     format!(
         "{:?} {:?} {:?} {:?} {} {} {} {}",
