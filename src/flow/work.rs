@@ -27,7 +27,7 @@ use crate::{
 #[derive(Clone, Debug, serde::Deserialize, serde::Serialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Settings {
-    /// Recordings fetched at once, 1 to 256. Each takes up to 20 MiB of memory.
+    /// Recordings fetched at once, 1 to 256. Each takes up to 20 MiB of memory. A quarter as many are deleted at the source beside them.
     pub concurrency: u16,
     /// Seconds that work belongs to a worker that does not say it is still at it.
     pub lease_s: u32,

@@ -139,8 +139,11 @@ async fn two_processes_delete_the_same_thing_once(database: Database) {
     let vault = Recipe::on(database).by_hand().await;
     let other = vault.another_process().await;
     let mut shredded = Vec::new();
+    let mut all = Vec::new();
     for _ in 0..8 {
-        let recorded = vault.sealed().await;
+        all.push(vault.sealed().await);
+    }
+    for recorded in all {
         words_of(&vault, &recorded);
         shredded.push((vault.shred(recorded.id).await, recorded));
     }
@@ -182,7 +185,8 @@ async fn a_transcript_of_a_call_stays_while_another_recording_of_the_call_lives(
     let vault = Recipe::default().by_hand().await;
     let (one, other) = (vault.sealed().await, vault.sealed().await);
     vault.ground().run(&format!("UPDATE recordings SET call_sid = '{}'", call_of(&one))).await;
-    let facts = TranscriptFacts { source_sid: Some(call_of(&one).to_string()), ..TranscriptFacts::new(format!("GT{}", digits()), &one.sid) };
+    let facts =
+        TranscriptFacts { source_sid: Some(call_of(&one).to_string()), ..TranscriptFacts::new(format!("GT{}", digits()), &one.sid) };
     vault.stand_in.add_transcript(&vault.account, facts);
     vault.shred(one.id).await;
     work_off(&vault).await;

@@ -47,9 +47,11 @@ impl Removal {
                  words about a deleted recording (its metadata: times, call, duration) for 40 days after its deletion."
             ),
             Self::Pending => "What the source (Twilio) keeps of it is still to be deleted; the vault goes on trying.".to_owned(),
-            Self::Unknown => "Whether the source (Twilio) still keeps it is not known: this vault does not delete there, or cannot delete all \
+            Self::Unknown => {
+                "Whether the source (Twilio) still keeps it is not known: this vault does not delete there, or cannot delete all \
                               of it. This receipt promises nothing about the source's copies."
-                .to_owned(),
+                    .to_owned()
+            }
         }
     }
 }

@@ -162,7 +162,8 @@ fn a_receipt_is_reissued_under_its_id() {
 fn each_copy_is_settled_by_itself_in_any_order() {
     let key = HeldCopy::KeyEntry { destroyed_at: FENCED };
     let (ciphertext, source) = (HeldCopy::Ciphertext(Removal::Removed(ISSUED)), HeldCopy::Source(Removal::Removed(ISSUED)));
-    let first = receipt(vec![key, HeldCopy::Ciphertext(Removal::Pending), HeldCopy::Source(Removal::Pending)]).unrecoverable(ISSUED, 7, ISSUED);
+    let first =
+        receipt(vec![key, HeldCopy::Ciphertext(Removal::Pending), HeldCopy::Source(Removal::Pending)]).unrecoverable(ISSUED, 7, ISSUED);
     for order in [[ciphertext, source], [source, ciphertext]] {
         let [one, other] = order;
         let half = first.clone().settled(one, ISSUED);

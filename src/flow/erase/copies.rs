@@ -40,6 +40,8 @@ pub(super) struct Copies<'a> {
     changed: BTreeSet<Name>,
     /// Whether the credential has shown in this attempt that it opens the account's recordings.
     is_open: bool,
+    /// Whether what was made of the whole call is of this recording, too.
+    has_call: bool,
 }
 
 /// How the recording itself stands at the source.
@@ -64,7 +66,7 @@ impl<'a> Copies<'a> {
     pub(super) async fn of(flow: &'a Flow, account: &'a Account, recording: &'a Recording) -> Result<Self, Trouble> {
         let known = sources::of(&mut flow.0.ledger.read().await?, recording.id).await?;
         let known = known.into_iter().map(|copy| ((copy.kind, copy.sid.clone()), copy)).collect();
-        Ok(Self { flow, account, recording, known, changed: BTreeSet::new(), is_open: false })
+        Ok(Self { flow, account, recording, known, changed: BTreeSet::new(), is_open: false, has_call: false })
     }
 
     /// What this attempt changed.
@@ -83,7 +85,8 @@ impl<'a> Copies<'a> {
     pub(super) async fn delete(&mut self) -> Result<(), Trouble> {
         let is_shredded = self.recording.state == State::Shredded;
         let found = self.look().await?;
-        let listed = self.list(found.may_have_words(), self.has_the_call_alone().await?).await?;
+        self.has_call = self.has_the_call_alone().await?;
+        let listed = self.list(found.may_have_words()).await?;
         self.enter(&found, &listed).await?;
         crash::point("erase.listed");
         if !is_shredded && self.awaits_words().await? {
@@ -104,7 +107,7 @@ impl<'a> Copies<'a> {
         self.delete_recording(&found).await?;
         if !matches!(found, Found::Settled) {
             // What was made of it while it was deleted.
-            let late = self.list(false, false).await?;
+            let late = self.list(false).await?;
             self.enter(&Found::Settled, &late).await?;
             self.delete_words(late, false).await?;
         }
@@ -134,7 +137,7 @@ impl<'a> Copies<'a> {
     }
 
     /// What was made of the recording, by everything that makes words. Without `below` only what is not listed below the recording, which is gone.
-    async fn list(&self, below: bool, of_call_too: bool) -> Result<BTreeSet<Name>, Trouble> {
+    async fn list(&self, below: bool) -> Result<BTreeSet<Name>, Trouble> {
         let (client, account, sid) = (&self.flow.0.client, self.account, &self.recording.source_sid);
         let mut listed = BTreeSet::new();
         if below {
@@ -144,7 +147,7 @@ impl<'a> Copies<'a> {
             listed.extend(add_ons.into_iter().map(|found| (CopyKind::AddOn, found.sid.to_string())));
         }
         let mut transcripts = none_without_product(client.transcripts_of(account, sid).await)?;
-        if let Some(call) = self.recording.call.as_ref().filter(|_| of_call_too) {
+        if let Some(call) = self.recording.call.as_ref().filter(|_| self.has_call) {
             transcripts.extend(none_without_product(client.transcripts_of_call(account, call).await)?);
         }
         listed.extend(transcripts.into_iter().map(|found| (CopyKind::Transcript, found.sid.to_string())));
@@ -205,7 +208,9 @@ impl<'a> Copies<'a> {
                 Err(Trouble::NotYet("the recording was stopped, and is not complete yet"))
             }
             // The call ended by itself.
-            Err(RestError::NotFound | RestError::Refused { .. }) => Err(Trouble::NotYet("the call is over, and its recording not complete yet")),
+            Err(RestError::NotFound | RestError::Refused { .. }) => {
+                Err(Trouble::NotYet("the call is over, and its recording not complete yet"))
+            }
             Err(other) => Err(other.into()),
         }
     }
@@ -226,7 +231,7 @@ impl<'a> Copies<'a> {
                     crash::point("erase.deleted");
                 }
             }
-            listed = self.list(below, false).await?;
+            listed = self.list(below).await?;
             self.enter(&Found::Settled, &listed).await?;
             let open: Vec<Name> = self.words().filter(|name| !listed.contains(*name)).cloned().collect();
             for name in open {

@@ -6,7 +6,7 @@ use recvault::{
 };
 use serde_json::json;
 
-use super::{is_gone, receipt, source, stuck, work_off, words_of};
+use super::{is_gone, receipt, source, stuck, words_of, work_off};
 use crate::{
     epochs::keys,
     world::{Recipe, digits},
@@ -79,7 +79,11 @@ async fn what_was_deleted_long_ago_by_somebody_else_counts_as_deleted() {
     work_off(&vault).await;
     assert_eq!(receipt(&vault, &shredded).await.source(), Some(Removal::Removed(vault.clock.now())));
     let shown = source(&vault, &recorded).await;
-    assert_eq!((&shown["state"], &shown["copies"][0]["left_until"]), (&json!("deleted"), &json!(null)), "nothing at all is kept: {shown:#}");
+    assert_eq!(
+        (&shown["state"], &shown["copies"][0]["left_until"]),
+        (&json!("deleted"), &json!(null)),
+        "nothing at all is kept: {shown:#}"
+    );
 }
 
 #[tokio::test]
