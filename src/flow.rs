@@ -41,7 +41,7 @@ use std::sync::Arc;
 
 pub use approval::{Request, Requests, list as list_approvals};
 pub use asking::Asking;
-pub use catalogue::{AuditPage, Details, Page};
+pub use catalogue::{AuditPage, Details, Page, Source};
 pub use consent::{
     About, Faults, FieldFault, Format, Imported, Instruction, MAX_FILE, MAX_STATEMENTS, NewStatement, Over, Recorded, StatementPage, Then,
 };
@@ -57,7 +57,7 @@ pub use quarantine::{QuarantineSwept, Settled};
 pub use recovery::{JournalStatus, RecoverySettings};
 pub use retention::{Conflict, KeptGroup, RetentionReport, RetentionSweep, SweptGroup};
 pub use revocation::{Continued, Outcomes, RevocationStatus, Would};
-pub use status::Status;
+pub use status::{SourceStatus, Status};
 pub use streams::Streams;
 pub use sweep::Swept;
 pub use tokens::{Minted, NewToken, list as list_tokens, mint as mint_token, revoke as revoke_token};

@@ -35,6 +35,7 @@ pub mod retention;
 pub mod revocations;
 pub mod row;
 pub mod shreds;
+pub mod sources;
 pub mod tokens;
 pub mod tx;
 pub mod waiting;

@@ -15,6 +15,7 @@ pub mod name;
 pub mod recording;
 pub mod revocation;
 pub mod sid;
+pub mod source;
 pub mod subject;
 pub mod time;
 pub mod transcript;

@@ -78,6 +78,9 @@ const COUNTERS: &[(&str, &str)] = &[
     ("recvault_openings_total", "Byte ranges opened."),
     ("recvault_shreds_total", "Recordings shredded."),
     ("recvault_removals_total", "Shredded recordings whose bytes were removed."),
+    ("recvault_source_deleted_total", "Copies deleted at the source, by kind."),
+    ("recvault_source_stopped_total", "Shredded recordings that were stopped at the source while they were made."),
+    ("recvault_source_stuck_total", "Attempts to delete at the source that failed and wait for somebody, or failed many times."),
     ("recvault_work_dead_total", "Work set aside as dead."),
 ];
 

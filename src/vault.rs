@@ -19,12 +19,14 @@ mod journal;
 mod keys;
 mod open;
 mod publish;
+mod read_back;
 mod recovery;
 mod restore;
 mod revoke;
 mod root;
 mod shred;
 mod snapshot;
+mod source;
 mod subjects;
 mod tier;
 mod transcript;
@@ -142,6 +144,9 @@ pub enum Error {
     /// Others who ran beside it have spent what the policy allows this principal for this purpose today.
     #[error("the day's budget of openings is spent")]
     BudgetSpent,
+    /// The store gives back another object than was sealed.
+    #[error("what the store gives back is not what was sealed: its length or its SHA-256 is another")]
+    Altered,
     /// The key found is not the one the catalogue names.
     #[error("the record key is not the one that sealed this recording")]
     WrongKey,
@@ -268,7 +273,13 @@ impl Vault {
 
     /// The public half of the receipt signing key, as a JWK set (RFC 7517).
     pub fn keys(&self) -> KeySet {
-        KeySet::new([self.0.signer.verifying_key().clone()])
+        self.0.key_set()
+    }
+}
+
+impl Inner {
+    fn key_set(&self) -> KeySet {
+        KeySet::new([self.signer.verifying_key().clone()])
     }
 }
 

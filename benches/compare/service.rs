@@ -58,6 +58,7 @@ impl Home {
         command.env("RECVAULT__TWILIO__API_BASE", api_base);
         // Who took part is asked for each recording; the shipped pace is for Twilio's sake.
         command.env("RECVAULT__TWILIO__REQUESTS_PER_S", "1000");
+        command.env("RECVAULT__TWILIO__INTELLIGENCE_BASE", api_base);
         let account = format!("[{{ sid = \"{}\", auth_tokens = [\"{AUTH_TOKEN}\"] }}]", cast::ACCOUNT);
         command.env("RECVAULT__TWILIO__ACCOUNTS", account);
         if let Some(at_once) = at_once {

@@ -49,11 +49,12 @@ impl Receipt {
         let facts = serde_json::json!({
             "verified": true, "receipt_id": id, "recording_id": recording, "vault": receipt.vault(), "state": state,
             "reason": receipt.reason(), "fenced_at": receipt.fenced_at(), "copies": receipt.copies(),
-            "older_backups": receipt.older_backups(),
+            "older_backups": receipt.older_backups(), "source": receipt.source().map(evidence::Removal::source_text),
         });
+        let source = receipt.source().map(|source| source.source_text() + "\n").unwrap_or_default();
         out.facts(&facts, || {
             format!(
-                "The receipt holds: recording {recording} of vault {} was shredded at {} ({}). It is {}.\n{}\n",
+                "The receipt holds: recording {recording} of vault {} was shredded at {} ({}). It is {}.\n{}\n{source}",
                 receipt.vault(),
                 receipt.fenced_at(),
                 receipt.reason(),
@@ -171,7 +172,13 @@ pub(super) async fn doctor(file: &Path, out: Out) -> Result<ExitCode, Failure> {
                 Err(error) => find("policy", "broken", error.to_string()),
             }
             match app.flow().await {
-                Ok((flow, _committer)) => find("vault", "ok", format!("{} unlocks", flow.vault().id())),
+                Ok((flow, _committer)) => {
+                    find("vault", "ok", format!("{} unlocks", flow.vault().id()));
+                    for stuck in flow.stuck_deletions().await.unwrap_or_default() {
+                        let why = stuck.last_error.as_deref().unwrap_or("?");
+                        find("source", "broken", format!("copies of {} could not be deleted at the source: {why}", stuck.recording_id));
+                    }
+                }
                 Err(error) => find("vault", "broken", error.to_string()),
             }
         }

@@ -99,6 +99,14 @@ pub(super) async fn status(mut app: App, out: Out) -> Result<ExitCode, Failure> 
             text +=
                 &format!("break-glass\n  {} in the last 7 days; `recvault audit list` has them as `glass.broken`\n", status.broken_glass);
         }
+        if status.source.pending > 0 {
+            let oldest = status.source.oldest.map(|at| format!(", the oldest since {at}")).unwrap_or_default();
+            text += &format!("source\n  {} recordings whose copies at the source are to be deleted{oldest}\n", status.source.pending);
+        }
+        for stuck in &status.source.stuck {
+            let why = stuck.last_error.as_deref().unwrap_or("?");
+            text += &format!("  could not be deleted: {} after {} attempts: {why}\n", stuck.recording_id, stuck.attempts);
+        }
         text += "work\n";
         for work in &status.work {
             let oldest = Timestamp::from_millis(work.oldest_at);

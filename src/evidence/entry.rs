@@ -7,6 +7,7 @@
 mod access;
 mod consent;
 mod letting_go;
+mod source;
 
 use std::{fmt, ops::Range, str::FromStr};
 

@@ -7,6 +7,8 @@
 //! only; nothing is redirected; credentials go nowhere else. An answer is read up to [`MAX_ANSWER`] bytes. No error holds an address, a
 //! credential or what an answer said.
 
+mod access;
+mod add_ons;
 mod calls;
 mod page;
 mod recordings;
@@ -24,6 +26,7 @@ use zeroize::Zeroizing;
 
 pub(super) use self::turns::Turns;
 pub use self::{
+    add_ons::AddOnResource,
     calls::{CallResource, ParticipantResource},
     page::{Next, Page},
     recordings::{Listing, RecordingResource},

@@ -18,6 +18,7 @@ mod consenting;
 mod drilling;
 mod encrypted;
 mod epochs;
+mod erasing;
 mod exporting;
 mod fetching;
 mod holding;

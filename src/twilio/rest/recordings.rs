@@ -1,5 +1,6 @@
 //! Recordings: metadata, lists, stopping, deleting (<https://www.twilio.com/docs/voice/api/recording>).
 
+use reqwest::Url;
 use serde::Deserialize;
 use serde_json::Value;
 
@@ -90,6 +91,17 @@ impl RecordingResource {
     }
 }
 
+impl RecordingResource {
+    /// Where its sound is, if that is a bucket of the customer's and not Twilio. Twilio's own addresses may be of another scheme or region.
+    pub fn elsewhere(&self, account: &Account) -> Option<&str> {
+        let url = Url::parse(self.media_url.as_deref()?).ok()?;
+        let own = account.own_url("");
+        let is_twilio = (url.host_str(), url.port()) == (own.host_str(), own.port())
+            || url.host_str().is_some_and(|host| host == "twilio.com" || host.ends_with(".twilio.com"));
+        self.media_url.as_deref().filter(|_| !is_twilio)
+    }
+}
+
 impl Client {
     /// A recording's metadata. `with_deleted`: also of one that was deleted in the last 40 days; its status is then `deleted`.
     pub async fn recording(&self, account: &Account, sid: &RecordingSid, with_deleted: bool) -> Result<RecordingResource, RestError> {
@@ -169,4 +181,52 @@ pub(super) fn number<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Resul
 pub(super) fn rfc2822<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<Option<Timestamp>, D::Error> {
     let value = Value::deserialize(deserializer)?;
     Ok(value.as_str().and_then(Timestamp::parse_rfc2822))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::{
+        secret::SecretText,
+        twilio::account::{AccountSettings, Accounts, Settings},
+    };
+
+    fn accounts(api_base: &str) -> Accounts {
+        let account = AccountSettings::new(format!("AC{}", "0".repeat(32)).parse().unwrap(), vec![SecretText::new("token".into())]);
+        Settings { api_base: api_base.into(), accounts: vec![account], ..Settings::default() }.resolve(Path::new(".")).unwrap()
+    }
+
+    fn kept_at(media_url: &str) -> RecordingResource {
+        let [account, sid] = ["AC", "RE"].map(|kind| format!("{kind}{}", "0".repeat(32)));
+        let told = serde_json::json!({ "sid": sid, "account_sid": account, "status": "completed", "media_url": media_url });
+        serde_json::from_value(told).unwrap()
+    }
+
+    #[test]
+    fn only_what_is_not_at_twilio_is_elsewhere() {
+        let (twilio, local) = (accounts("https://api.twilio.com"), accounts("http://127.0.0.1:4010"));
+        let [twilio, local] = [&twilio, &local].map(|accounts| accounts.iter().next().unwrap());
+        for own in ["http://api.twilio.com/2010-04-01/Accounts/AC/Recordings/RE", "https://api.dublin.ie1.twilio.com/x", "", "no address"] {
+            assert_eq!(kept_at(own).elsewhere(twilio), None, "{own}");
+        }
+        for other in ["https://bucket.s3.amazonaws.com/RE.wav", "https://eviltwilio.com/x", "https://twilio.com.example.org/x"] {
+            assert_eq!(kept_at(other).elsewhere(twilio), Some(other));
+        }
+        assert_eq!(kept_at("http://127.0.0.1:4010/x").elsewhere(local), None);
+        assert_eq!(kept_at("http://127.0.0.1:4011/x").elsewhere(local), Some("http://127.0.0.1:4011/x"));
+    }
+
+    proptest! {
+        #[test]
+        fn whatever_is_told_is_read_or_refused(told in ".{0,200}") {
+            let accounts = accounts("https://api.twilio.com");
+            let _ = kept_at(&told).elsewhere(accounts.iter().next().unwrap());
+            let _ = serde_json::from_str::<RecordingResource>(&told);
+            let _ = serde_json::from_str::<super::super::AddOnResource>(&told);
+        }
+    }
 }

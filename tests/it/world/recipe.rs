@@ -44,6 +44,8 @@ pub(crate) struct Recipe {
     pub(crate) server: &'static str,
     pub(crate) twilio: &'static str,
     pub(crate) work: &'static str,
+    /// More lines for the account whose recordings the stories are about.
+    pub(crate) account: &'static str,
     /// `[custody]`.
     pub(crate) home: String,
     /// Lines for `[epoch]`.
@@ -76,6 +78,7 @@ impl Default for Recipe {
             server: "",
             twilio: "",
             work: "",
+            account: "",
             home: String::new(),
             epoch: "",
             adapter: None,
@@ -207,13 +210,14 @@ impl Recipe {
         format!(
             "[server]\nlisten = \"127.0.0.1:0\"\nmetrics_listen = \"127.0.0.1:0\"\npublic_url = \"{public}\"\n{}\n\
              [ledger]\nurl = \"{ledger}\"\n[store]\n{store}\n\
-             [twilio]\napi_base = \"{api_base}\"\nrequests_per_s = 1000\n{}\n\
-             [[twilio.accounts]]\nsid = \"{account}\"\nauth_token_files = [{}]\n\
+             [twilio]\napi_base = \"{api_base}\"\nintelligence_base = \"{api_base}\"\nrequests_per_s = 1000\n{}\n\
+             [[twilio.accounts]]\nsid = \"{account}\"\nauth_token_files = [{}]\n{}\n\
              [[twilio.accounts]]\nsid = \"{other}\"\nauth_token_files = [\"secrets/other\"]\n\
              [work]\n{}\n[epoch]\n{}\n{}",
             self.server,
             self.twilio,
             files.join(", "),
+            self.account,
             self.work,
             self.epoch,
             self.home

@@ -32,6 +32,12 @@ CREATE TABLE sources (
   PRIMARY KEY (recording_id, kind, sid)
 );
 
+-- Work at the source is leased apart from the rest, so that neither waits for the other.
+DROP INDEX work_due;
+CREATE INDEX work_due ON work (due_at) WHERE state = 'due' AND kind <> 'erase';
+CREATE INDEX work_erasures ON work (due_at) WHERE state = 'due' AND kind = 'erase';
+CREATE INDEX work_dead ON work (enqueued_at) WHERE state = 'dead';
+
 -- Transcripts that the source made, until they are filed. Found again at the source, so they do not travel.
 CREATE TABLE transcripts (
   account TEXT NOT NULL,          -- AC…
