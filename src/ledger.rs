@@ -35,7 +35,9 @@ pub mod revocations;
 pub mod row;
 pub mod shreds;
 pub mod tokens;
+pub mod transcripts;
 pub mod tx;
+pub mod utterances;
 pub mod work;
 
 pub use error::Error;
