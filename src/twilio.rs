@@ -13,11 +13,13 @@ mod params;
 pub mod public_url;
 pub mod rest;
 pub mod signature;
+pub mod transcription;
 
 pub use account::{Account, Accounts, Current, DeleteSource};
 pub use callback::RecordingCallback;
 pub use media::{Client, ClientError, FetchError};
 pub use params::CallbackError;
 pub use public_url::PublicUrl;
-pub use rest::RestError;
+pub use rest::{RecordingResource, RestError, SentenceResource};
 pub use signature::{Delivery, HEADER as SIGNATURE_HEADER, Rejection, Request as SignedRequest, verify};
+pub use transcription::{IntelligenceEvent, RealTimeEvent, TranscriptionCallback};

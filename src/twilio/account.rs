@@ -12,7 +12,7 @@ use std::{
 
 use url::{Host, Url};
 
-pub use self::settings::{AccountSettings, DeleteSource, Fault, Settings};
+pub use self::settings::{AccountSettings, DeleteSource, Fault, Settings, TranscriptSettings};
 use crate::{model::sid::AccountSid, secret::SecretText};
 
 /// Every account, ready for use, and how fast they may be asked.
@@ -20,12 +20,23 @@ use crate::{model::sid::AccountSid, secret::SecretText};
 pub struct Accounts {
     accounts: Vec<Account>,
     pub(super) pace: Pace,
+    transcripts: TranscriptSettings,
 }
 
 impl Accounts {
     /// The account of this SID, if it is ours.
     pub fn get(&self, sid: &AccountSid) -> Option<&Account> {
         self.accounts.iter().find(|account| account.sid == *sid)
+    }
+
+    /// Whether sentences are fetched with what is sensitive hidden.
+    pub fn fetch_redacted(&self) -> bool {
+        self.transcripts.redacted
+    }
+
+    /// For how long a transcript waits for its recording.
+    pub fn transcripts_wait(&self) -> Duration {
+        Duration::from_secs(u64::from(self.transcripts.wait_h) * 3600)
     }
 
     /// Every account, in the order of the settings.
@@ -66,6 +77,7 @@ pub struct Account {
     look_up_parties: bool,
     delete_source: DeleteSource,
     await_transcript: Duration,
+    fetch_transcripts: bool,
 }
 
 impl Account {
@@ -106,6 +118,11 @@ impl Account {
     /// For how long after sealing a transcript is waited for before Twilio's copies are deleted.
     pub fn await_transcript(&self) -> Duration {
         self.await_transcript
+    }
+
+    /// Whether transcripts that nobody asked for are looked for.
+    pub fn fetches_transcripts(&self) -> bool {
+        self.fetch_transcripts
     }
 }
 

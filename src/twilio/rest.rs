@@ -9,6 +9,7 @@
 
 mod page;
 mod recordings;
+mod sentences;
 mod transcriptions;
 mod transcripts;
 mod turns;
@@ -24,6 +25,7 @@ pub(super) use self::turns::Turns;
 pub use self::{
     page::{Next, Page},
     recordings::{Listing, RecordingResource},
+    sentences::{SentenceResource, WordResource},
     transcriptions::TranscriptionResource,
     transcripts::TranscriptResource,
 };

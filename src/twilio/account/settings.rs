@@ -29,8 +29,27 @@ pub struct Settings {
     pub connect_timeout_ms: u64,
     /// Longest time without a byte while waiting for or reading an answer, milliseconds.
     pub read_idle_timeout_ms: u64,
+    /// How transcripts are fetched.
+    pub transcripts: TranscriptSettings,
     /// The accounts and subaccounts whose callbacks are accepted.
     pub accounts: Vec<AccountSettings>,
+}
+
+/// `[twilio.transcripts]`.
+#[derive(Clone, Copy, Debug, serde::Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct TranscriptSettings {
+    /// Whether sentences are fetched as Conversational Intelligence hides what is sensitive in them, where that is on. The vault hides by its
+    /// own rules what a view must not show, and can do so only with what was said.
+    pub redacted: bool,
+    /// Hours for which a transcript waits for its recording, and pieces of one that is made in real time for their end, 1 to 720.
+    pub wait_h: u32,
+}
+
+impl Default for TranscriptSettings {
+    fn default() -> Self {
+        Self { redacted: false, wait_h: 48 }
+    }
 }
 
 impl Default for Settings {
@@ -42,6 +61,7 @@ impl Default for Settings {
             media_redirect_hosts: Vec::new(),
             connect_timeout_ms: 10_000,
             read_idle_timeout_ms: 30_000,
+            transcripts: TranscriptSettings::default(),
             accounts: Vec::new(),
         }
     }
@@ -89,6 +109,9 @@ pub struct AccountSettings {
     /// Hours for which a transcript is waited for before Twilio's copies are deleted after sealing, 0 to 720. 0: none is waited for.
     #[serde(default)]
     pub await_transcript_h: u32,
+    /// Whether transcripts that Twilio made of a recording without being asked are looked for after it is sealed.
+    #[serde(default = "yes")]
+    pub fetch_transcripts: bool,
 }
 
 /// When the source's own copies of a recording are deleted.
@@ -125,6 +148,7 @@ impl AccountSettings {
             look_up_parties: true,
             delete_source: DeleteSource::default(),
             await_transcript_h: 0,
+            fetch_transcripts: true,
         }
     }
 }
@@ -161,6 +185,9 @@ impl Settings {
             connect_timeout: timeout("twilio.connect_timeout_ms", self.connect_timeout_ms, &mut faults),
             read_idle_timeout: timeout("twilio.read_idle_timeout_ms", self.read_idle_timeout_ms, &mut faults),
         };
+        if !matches!(self.transcripts.wait_h, 1..=720) {
+            faults.add("twilio.transcripts.wait_h", "expected 1 to 720 hours");
+        }
         let mut accounts: Vec<Account> = Vec::with_capacity(self.accounts.len());
         for (at, settings) in self.accounts.into_iter().enumerate() {
             let key = format!("twilio.accounts[{at}]");
@@ -169,7 +196,7 @@ impl Settings {
             }
             accounts.push(account(settings, &remote, &key, base, &mut faults));
         }
-        if faults.0.is_empty() { Ok(Accounts { accounts, pace }) } else { Err(faults.0) }
+        if faults.0.is_empty() { Ok(Accounts { accounts, pace, transcripts: self.transcripts }) } else { Err(faults.0) }
     }
 }
 
@@ -234,6 +261,7 @@ fn account(settings: AccountSettings, remote: &Remote, key: &str, base: &Path, f
         look_up_parties: settings.look_up_parties,
         delete_source: settings.delete_source,
         await_transcript: Duration::from_secs(u64::from(settings.await_transcript_h) * 3600),
+        fetch_transcripts: settings.fetch_transcripts,
     }
 }
 
