@@ -7,6 +7,7 @@
 mod access;
 mod consent;
 mod letting_go;
+mod transcripts;
 
 use std::{fmt, ops::Range, str::FromStr};
 

@@ -7,6 +7,7 @@ use crate::{
     model::{
         artefact::{Artefact, Leg},
         id::{ApprovalId, ConsentId, ObjectId},
+        sid::{AccountSid, TranscriptSid},
     },
     secret::Key,
 };
@@ -45,6 +46,13 @@ pub fn evidence_key(seed: &Key, statement: ConsentId) -> Key {
 /// The key of a text about a recording that must die with it, such as a justification: `HKDF-Expand(record key, "recvault/note/1" ‖ id)`.
 pub fn note_key(record_key: &Key, note: ApprovalId) -> Key {
     expand(record_key, &[b"recvault/note/1", note.as_bytes()])
+}
+
+/// The key of one thing that was said in a running call, until it is filed with a recording:
+/// `HKDF-Expand(service seed, "recvault/utterance/1" ‖ account ‖ transcription ‖ track ‖ number, 8 bytes big-endian)`.
+pub fn utterance_key(seed: &Key, account: &AccountSid, transcription: &TranscriptSid, track: &str, number: i64) -> Key {
+    let (account, transcription) = (account.as_str().as_bytes(), transcription.as_str().as_bytes());
+    expand(seed, &[b"recvault/utterance/1", account, transcription, track.as_bytes(), &number.to_be_bytes()])
 }
 
 /// HKDF-Expand over length-prefixed fields, so that no two lists of fields share an info string.
@@ -102,6 +110,26 @@ mod tests {
         assert_eq!(statement_key(&seed).expose(), &oracle(&seed, &[b"recvault/statement/1"]));
         assert_eq!(subject_key(&seed).expose(), &oracle(&seed, &[b"recvault/subject/1"]));
         assert_eq!(evidence_key(&seed, statement).expose(), &oracle(&seed, &[b"recvault/evidence/1", statement.as_bytes()]));
+    }
+
+    #[test]
+    fn each_utterance_has_a_key_of_its_own() {
+        let seed = Key::random(&mut rand::rng());
+        let account = |digit: &str| format!("AC{}", digit.repeat(32)).parse::<AccountSid>().unwrap();
+        let transcription = |digit: &str| format!("GT{}", digit.repeat(32)).parse::<TranscriptSid>().unwrap();
+        let (a, t) = (account("1"), transcription("2"));
+        let fields: [&[u8]; 5] =
+            [b"recvault/utterance/1", a.as_str().as_bytes(), t.as_str().as_bytes(), b"inbound_track", &258_i64.to_be_bytes()];
+        let key = utterance_key(&seed, &a, &t, "inbound_track", 258);
+        assert_eq!(key.expose(), &oracle(&seed, &fields));
+        for other in [
+            utterance_key(&seed, &account("3"), &t, "inbound_track", 258),
+            utterance_key(&seed, &a, &transcription("3"), "inbound_track", 258),
+            utterance_key(&seed, &a, &t, "outbound_track", 258),
+            utterance_key(&seed, &a, &t, "inbound_track", 259),
+        ] {
+            assert_ne!(other, key);
+        }
     }
 
     #[test]

@@ -12,6 +12,7 @@ use crate::{
         marks::{self, Marked},
         quarantine,
         recordings::{self, SealedArtefact},
+        transcripts,
         work::{self, Kind, Lease},
     },
     model::{
@@ -19,6 +20,7 @@ use crate::{
         artefact::{Artefact, Leg},
         crash,
         id::ObjectId,
+        origin::Origin,
         recording::Recording,
         time::Timestamp,
     },
@@ -42,12 +44,14 @@ pub struct Beside<'a> {
     pub content_type: &'a str,
     /// When the source's copies are due to be deleted, if they are not kept.
     pub erase_at: Option<Timestamp>,
+    /// When to look for transcripts that the source made of it without being asked, if at all.
+    pub look_at: Option<Timestamp>,
 }
 
 impl<'a> Beside<'a> {
     /// Sound of this kind, and nothing else.
     pub fn of(content_type: &'a str) -> Self {
-        Self { content_type, erase_at: None }
+        Self { content_type, erase_at: None, look_at: None }
     }
 }
 
@@ -190,6 +194,10 @@ impl Inner {
         work::finish(&mut tx, lease).await?;
         if let Some(at) = beside.erase_at {
             work::enqueue(&mut tx, Kind::Erase, &[recording.id], at).await?;
+        }
+        if let Some(at) = beside.look_at {
+            let look = Origin::Look(recording.source_sid.clone());
+            transcripts::find(&mut tx, &recording.account, &look, &recording.source_sid, at, now).await?;
         }
         // The tier as it is now: the recording may have gone to another one while it was fetched.
         let recording = &Recording { tier, ..recording.clone() };

@@ -13,6 +13,7 @@ use crate::{
         marks::{self, Marked},
         recordings, revocations,
         shreds::{self, NewFence, NewReceipt, NextReceipt},
+        transcripts,
         work::{self, Kind, Lease},
     },
     model::{
@@ -147,6 +148,7 @@ impl Vault {
         let mut destroyed = vault.destroy_keys(&mut tx, &ids, Leg::All).await?;
         work::cancel(&mut tx, Kind::Fetch, &ids).await?;
         work::enqueue(&mut tx, Kind::Remove, &ids, now).await?;
+        transcripts::forget(&mut tx, &ids).await?;
         if let Some(revocation) = cause.revocation {
             let shredded = done.shredded.iter().map(|shredded| shredded.recording).chain(ids.iter().copied());
             let outcomes = shredded.map(|id| (id, Outcome::Shredded)).chain(done.held.iter().map(|id| (*id, Outcome::Held)));
