@@ -32,6 +32,7 @@ mod sweep;
 mod tier;
 mod tokens;
 mod transcript;
+mod transcription;
 mod watch;
 mod why;
 mod work;

@@ -12,6 +12,10 @@ use utoipa::{
     paths(
         super::twilio::recording_posted,
         super::twilio::recording_got,
+        super::twilio::transcripts::intelligence_posted,
+        super::twilio::transcripts::intelligence_got,
+        super::twilio::transcripts::transcription_posted,
+        super::twilio::transcripts::real_time_posted,
         super::catalogue::list,
         super::catalogue::show,
         super::shred::shred,

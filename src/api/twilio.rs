@@ -1,5 +1,7 @@
 //! Twilio's callbacks. 204 means durable.
 
+pub(super) mod transcripts;
+
 use axum::{
     Router,
     body::Bytes,
@@ -13,7 +15,11 @@ use crate::twilio::{Delivery, RecordingCallback, Rejection, SIGNATURE_HEADER, Si
 
 /// Everything that Twilio calls, below its prefix.
 pub(super) fn routes() -> Router<Api> {
-    Router::new().route("/recordings", post(recording_posted).get(recording_got))
+    Router::new()
+        .route("/recordings", post(recording_posted).get(recording_got))
+        .route("/intelligence", post(transcripts::intelligence_posted).get(transcripts::intelligence_got))
+        .route("/transcriptions", post(transcripts::transcription_posted))
+        .route("/realtime", post(transcripts::real_time_posted))
 }
 
 /// Tells of a recording: Twilio's `recordingStatusCallback`.
@@ -27,10 +33,7 @@ pub(super) async fn recording_posted(
     headers: HeaderMap,
     body: Result<Bytes, BytesRejection>,
 ) -> Result<StatusCode, Problem> {
-    let bytes = body.map_err(|rejection| match rejection.status() {
-        StatusCode::PAYLOAD_TOO_LARGE => too_large(),
-        _ => Problem::bad_request("the body broke off"),
-    })?;
+    let bytes = posted(body)?;
     let content_type = headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok());
     accept(&api, &uri, &headers, Delivery::Body { content_type, bytes: &bytes }).await
 }
@@ -51,6 +54,14 @@ async fn accept(api: &Api, uri: &axum::http::Uri, headers: &HeaderMap, delivery:
     let callback = RecordingCallback::parse(&verified).map_err(|fault| Problem::bad_request(fault.to_string()))?;
     api.flow.accept(callback).await?;
     Ok(StatusCode::NO_CONTENT)
+}
+
+/// A whole body.
+fn posted(body: Result<Bytes, BytesRejection>) -> Result<Bytes, Problem> {
+    body.map_err(|rejection| match rejection.status() {
+        StatusCode::PAYLOAD_TOO_LARGE => too_large(),
+        _ => Problem::bad_request("the body broke off"),
+    })
 }
 
 /// What an account of ours has signed; every callback comes through here.

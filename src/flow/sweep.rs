@@ -1,4 +1,5 @@
-//! The sweep: ciphertext that no recording owns, uploads that nobody finished, grants that ended long ago, counts of past days; recordings for
+//! The sweep: ciphertext that no recording owns, uploads that nobody finished, grants that ended long ago, counts of past days, words
+//! of calls that found no recording; recordings for
 //! which no consent arrived, and those that are kept no longer.
 
 use std::time::Duration;
@@ -6,7 +7,7 @@ use std::time::Duration;
 use futures_util::TryStreamExt as _;
 
 use super::{Error, Flow};
-use crate::ledger::{budgets, grants, recordings};
+use crate::ledger::{budgets, grants, recordings, utterances};
 
 /// What a sweep removed, or shredded.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Serialize)]
@@ -55,6 +56,7 @@ impl Flow {
         let mut tx = self.0.ledger.begin().await?;
         swept.grants = grants::remove_ended(&mut tx, now.before(GRANTS_KEPT)).await?;
         budgets::remove_past(&mut tx, now).await?;
+        utterances::sweep(&mut tx, now.before(self.accounts().transcripts_wait())).await?;
         tx.commit().await?;
         Ok(swept)
     }

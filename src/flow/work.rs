@@ -115,7 +115,8 @@ impl Flow {
         }
     }
 
-    /// Does all work that is due now, one piece after another, and returns how many pieces; for tests and the demo, which do not wait.
+    /// Does all work that is due now, one piece after another, and returns how many pieces; for tests and the demo, which do not wait. Transcripts
+    /// that are due are filed as well, and not counted.
     ///
     /// # Errors
     /// The ledger's.
@@ -124,6 +125,10 @@ impl Flow {
         loop {
             let leases = self.lease(1).await?;
             if leases.is_empty() {
+                // One that came before its recording may have enqueued its fetch, and the shred of a recording is found out by one.
+                if self.transcribe_off().await? > 0 {
+                    continue;
+                }
                 return Ok(done);
             }
             for lease in leases {
@@ -262,13 +267,13 @@ fn patience(lease: &Lease, waited: Duration, settings: &Settings) -> Verdict {
 }
 
 /// 2 s, 4 s, 8 s … up to `max_s`.
-fn backoff(attempts: i64, max_s: u32) -> Duration {
+pub(super) fn backoff(attempts: i64, max_s: u32) -> Duration {
     let doublings = u32::try_from(attempts.clamp(1, 20)).unwrap_or(20);
     Duration::from_secs((1u64 << doublings).min(max_s.max(1).into()))
 }
 
 /// A random pause between half of it and all of it, so that what failed together does not return together.
-fn jittered(pause: Duration) -> Duration {
+pub(super) fn jittered(pause: Duration) -> Duration {
     pause.mul_f64(rand::rng().random_range(0.5..=1.0))
 }
 
