@@ -56,6 +56,7 @@ impl Home {
         command.env("RECVAULT__SERVER__METRICS_LISTEN", "127.0.0.1:0");
         command.env("RECVAULT__TELEMETRY__LEVEL", "error");
         command.env("RECVAULT__TWILIO__API_BASE", api_base);
+        command.env("RECVAULT__TWILIO__INTELLIGENCE_BASE", api_base);
         let account = format!("[{{ sid = \"{}\", auth_tokens = [\"{AUTH_TOKEN}\"] }}]", cast::ACCOUNT);
         command.env("RECVAULT__TWILIO__ACCOUNTS", account);
         if let Some(at_once) = at_once {

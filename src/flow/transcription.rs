@@ -224,11 +224,11 @@ impl Flow {
                     audit::append(&mut tx, NewEntry::transcript_dead(now, &lease.origin, lease.attempts, id)).await?;
                 }
                 Stop::Outdone => {
-                    transcripts::let_be(&mut tx, lease).await?;
+                    transcripts::pass(&mut tx, lease).await?;
                     self.drop_pieces(&mut tx, lease).await?;
                 }
                 Stop::Shredded(id) => {
-                    transcripts::remove(&mut tx, lease).await?;
+                    transcripts::pass(&mut tx, lease).await?;
                     self.drop_pieces(&mut tx, lease).await?;
                     work::enqueue(&mut tx, Kind::Erase, &[*id], now).await?;
                 }

@@ -63,6 +63,7 @@ mod retention;
 mod revocations;
 mod sessions;
 mod shreds;
+mod transcripts;
 mod views;
 mod work;
 

@@ -2,7 +2,7 @@
 //!
 //! ```text
 //! due ──▶ filed     it is the one that the recording has
-//!  ├────▶ outdone   the recording has a better one, or one of the application's own
+//!  ├────▶ passed    the recording has a better one, or one of the application's own, or is shredded
 //!  └────▶ dead      until somebody says `recvault retry`
 //! ```
 //! Leases are those of `work`: the row's `due_at` pushed into the future and the holder's id beside it.
@@ -108,7 +108,9 @@ pub async fn find(
     const SQL: &str = "/* transcripts.find */
         INSERT INTO transcripts (account, sid, kind, source_sid, state, due_at, attempts, told_at)
         VALUES ($1, $2, $3, $4, 'due', $5, 0, $6) ON CONFLICT (account, sid, kind) DO NOTHING";
-    enter(tx, SQL, account, origin, Some(source), due_at, now).await
+    // A look is no transcript of the recording: who waits for those does not wait for it.
+    let source = (!matches!(origin, Origin::Look(_))).then_some(source);
+    enter(tx, SQL, account, origin, source, due_at, now).await
 }
 
 async fn enter(
@@ -209,10 +211,10 @@ pub async fn bury(tx: &mut Tx, lease: &Lease, why: &str) -> Result<(), Error> {
     end(tx, SQL, lease, Some(why)).await
 }
 
-/// The recording keeps another transcript.
-pub async fn let_be(tx: &mut Tx, lease: &Lease) -> Result<(), Error> {
-    const SQL: &str = "/* transcripts.let_be */
-        UPDATE transcripts SET state = 'outdone', holder = NULL, last_error = $5, source_sid = COALESCE($6, source_sid)
+/// It is not to be filed: its recording keeps another one, or is shredded.
+pub async fn pass(tx: &mut Tx, lease: &Lease) -> Result<(), Error> {
+    const SQL: &str = "/* transcripts.pass */
+        UPDATE transcripts SET state = 'passed', holder = NULL, last_error = $5, source_sid = COALESCE($6, source_sid)
         WHERE account = $1 AND sid = $2 AND kind = $3 AND holder = $4";
     end(tx, SQL, lease, None).await
 }
@@ -229,7 +231,7 @@ pub async fn file(tx: &mut Tx, lease: &Lease, recording: &Recording) -> Result<(
 /// The recording has a transcript that is none of the source's.
 pub async fn outdo(tx: &mut Tx, recording: &Recording) -> Result<(), Error> {
     const SQL: &str = "/* transcripts.outdo */
-        UPDATE transcripts SET state = 'outdone' WHERE source_sid = $1 AND account = $2 AND state = 'filed'";
+        UPDATE transcripts SET state = 'passed' WHERE source_sid = $1 AND account = $2 AND state = 'filed'";
     tx.execute(SQL, &[Arg::Text(recording.source_sid.as_str()), Arg::Text(recording.account.as_str())]).await.map(|_| ())
 }
 
@@ -261,15 +263,15 @@ pub async fn recordings_of(tx: &mut Tx, account: &AccountSid, call: &CallSid) ->
     tx.fetch_all(&sql, &[Arg::Text(call.as_str()), Arg::Text(account.as_str())]).await?.iter().map(recording).collect()
 }
 
-/// Forgets everything that waits for recordings which are let go of: transcripts of them, and transcriptions of their calls with every word.
-/// What is filed for another recording of the same call stays.
+/// Recordings are let go of: no transcript of them is filed any more, and transcriptions of their calls that wait go with every word. The ids of
+/// what the source made stay, because it is to be deleted there. What is filed for another recording of the same call stays.
 pub async fn forget(tx: &mut Tx, recordings: &[RecordingId]) -> Result<(), Error> {
     const CALLS: &str = "/* transcripts.forget_calls */
         DELETE FROM transcripts WHERE state <> 'filed' AND kind = 'real-time' AND (account, call_sid) IN
           (SELECT account, call_sid FROM recordings WHERE id IN (SELECT key FROM json_each($1)) AND call_sid IS NOT NULL)
         RETURNING account, sid";
     const SOURCES: &str = "/* transcripts.forget */
-        DELETE FROM transcripts WHERE (account, source_sid) IN
+        UPDATE transcripts SET state = 'passed', holder = NULL WHERE (account, source_sid) IN
           (SELECT account, source_sid FROM recordings WHERE id IN (SELECT key FROM json_each($1)))";
     let ids = set(recordings);
     // The transcription before its words, as whoever hears one: so that neither waits for the other.

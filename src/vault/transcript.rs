@@ -145,7 +145,7 @@ async fn settle(tx: &mut Tx, arrived: Option<Arrived<'_>>, recording: &Recording
     };
     let is_outdone = outdone(tx, recording, lease).await?;
     if is_outdone {
-        transcripts::let_be(tx, lease).await?;
+        transcripts::pass(tx, lease).await?;
     } else {
         transcripts::file(tx, lease, recording).await?;
     }

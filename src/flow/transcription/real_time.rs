@@ -54,7 +54,7 @@ pub(super) struct Heard {
     pub(super) at: Timestamp,
     pub(super) said: Said,
     pub(super) confidence: Option<f32>,
-    language: Option<String>,
+    pub(super) language: Option<String>,
 }
 
 /// The text that is sealed for a piece.

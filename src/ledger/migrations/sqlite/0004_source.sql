@@ -36,9 +36,9 @@ CREATE TABLE transcripts (
   account TEXT NOT NULL,          -- AC…
   sid TEXT NOT NULL,              -- GT… or TR…; of a look RE…
   kind TEXT NOT NULL,             -- intelligence | record | real-time | look (at what the source made of a recording without being asked)
-  source_sid TEXT,                -- RE…, where known
+  source_sid TEXT,                -- RE…, where known; null for a look
   call_sid TEXT,                  -- CA…, where known
-  state TEXT NOT NULL,            -- due | filed (it is the one that the recording has) | outdone (it has another one) | dead
+  state TEXT NOT NULL,            -- due | filed (it is the one that the recording has) | passed (it is not to be filed) | dead
   due_at INTEGER NOT NULL,        -- not before then; for leased work, when the lease ends
   holder TEXT,                    -- hld_… of the lease
   attempts INTEGER NOT NULL,
