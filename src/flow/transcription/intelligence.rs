@@ -1,7 +1,5 @@
 //! Transcripts of Conversational Intelligence: fetched with all their sentences, and brought into the house's form.
 
-use std::time::Duration;
-
 use super::{Flow, Found, QUEUED, Stop, legs::Legs, place::standing, real_time::best};
 use crate::{
     ledger::transcripts::Lease,
@@ -27,7 +25,7 @@ impl Flow {
         let told = match self.0.client.transcript(account, sid).await {
             // The webhook may be ahead of what can be read.
             Err(RestError::NotFound) => {
-                return Err(Stop::Wait { why: "twilio has no such transcript".to_owned(), most: Duration::from_secs(3600) });
+                return Err(Stop::Wait { why: "twilio has no such transcript".to_owned(), most: QUEUED });
             }
             told => told?,
         };

@@ -1,7 +1,5 @@
 //! Transcriptions of `<Record transcribe="true">`: one text, from the beginning to the end.
 
-use std::time::Duration;
-
 use super::{
     Flow, Found, QUEUED, Stop,
     intelligence::{cut, language},
@@ -30,7 +28,7 @@ impl Flow {
     ) -> Result<Found, Stop> {
         let told = match self.0.client.transcription(account, sid).await {
             Err(RestError::NotFound) => {
-                return Err(Stop::Wait { why: "twilio has no such transcription".to_owned(), most: Duration::from_secs(3600) });
+                return Err(Stop::Wait { why: "twilio has no such transcription".to_owned(), most: QUEUED });
             }
             told => told?,
         };
