@@ -7,6 +7,7 @@
 
 pub mod account;
 pub mod callback;
+pub mod encryption;
 pub mod form;
 pub mod media;
 mod params;

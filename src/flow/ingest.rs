@@ -1,5 +1,7 @@
 //! Ingest: a callback is accepted, its media fetched, sealed and stored.
 
+mod source;
+
 use futures_util::StreamExt as _;
 
 use super::{Error, Flow, keep::Broken};
@@ -102,8 +104,8 @@ impl Flow {
         recording.quarantine_ends = policy::quarantine(&recording, &self.0.rulebook).map(|period| self.now().after(period));
         let accounts = self.accounts();
         let account = accounts.get(&recording.account).ok_or(FetchFailure::UnknownAccount)?;
-        let media = self.0.client.media(account, &recording.source_sid, recording.channels).await.map_err(FetchFailure::Source)?;
-        let body = media.body.inspect(|chunk| {
+        let sound = self.sound(&accounts, account, &recording).await.map_err(FetchFailure::Source)?;
+        let body = sound.inspect(|chunk| {
             if let Ok(chunk) = chunk {
                 metrics::counter!("recvault_fetched_bytes_total").increment(chunk.len() as u64);
             }

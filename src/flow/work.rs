@@ -219,7 +219,7 @@ impl Flow {
             }
             FetchFailure::Source(error) => {
                 let verdict = match &error {
-                    FetchError::NotYet if waited < Duration::from_secs(settings.not_yet_s.into()) => {
+                    FetchError::NotYet | FetchError::NotYetElsewhere { .. } if waited < Duration::from_secs(settings.not_yet_s.into()) => {
                         Verdict::After(jittered(backoff(lease.attempts.min(6), settings.max_backoff_s)))
                     }
                     FetchError::Throttled { retry_after } => Verdict::After(
@@ -227,7 +227,7 @@ impl Flow {
                             .unwrap_or_else(|| jittered(backoff(lease.attempts, settings.max_backoff_s)))
                             .max(Duration::from_secs(1)),
                     ),
-                    FetchError::NotYet | FetchError::Refused { .. } => Verdict::Dead,
+                    FetchError::NotYet | FetchError::NotYetElsewhere { .. } | FetchError::Refused { .. } => Verdict::Dead,
                     FetchError::Transient { .. } => patience(lease, waited, settings),
                 };
                 (verdict, error.to_string())

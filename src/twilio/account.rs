@@ -3,7 +3,10 @@
 //! Owns what an account has: auth tokens that check signatures, the credential that fetches, the hosts that may be asked, and what becomes of its
 //! recordings at Twilio. INVARIANT: an [`Account`] has at least one auth token, and no secret in it is empty.
 
+mod buckets;
+mod encryption_keys;
 mod settings;
+mod transcripts;
 
 use std::{
     sync::{Arc, PoisonError, RwLock},
@@ -12,7 +15,13 @@ use std::{
 
 use url::{Host, Url};
 
-pub use self::settings::{AccountSettings, DeleteSource, Fault, Settings, TranscriptSettings};
+pub use self::{
+    buckets::BucketSettings,
+    encryption_keys::EncryptionKeySettings,
+    settings::{AccountSettings, DeleteSource, Fault, Settings},
+    transcripts::TranscriptSettings,
+};
+use super::{encryption::EncryptionKeys, media::Bucket};
 use crate::{model::sid::AccountSid, secret::SecretText};
 
 /// Every account, ready for use, and how fast they may be asked.
@@ -21,6 +30,7 @@ pub struct Accounts {
     accounts: Vec<Account>,
     pub(super) pace: Pace,
     transcripts: TranscriptSettings,
+    encryption_keys: EncryptionKeys,
 }
 
 impl Accounts {
@@ -37,6 +47,16 @@ impl Accounts {
     /// For how long a transcript waits for its recording.
     pub fn transcripts_wait(&self) -> Duration {
         Duration::from_secs(u64::from(self.transcripts.wait_h) * 3600)
+    }
+
+    /// The private keys of recordings that are encrypted.
+    pub fn encryption_keys(&self) -> &EncryptionKeys {
+        &self.encryption_keys
+    }
+
+    /// The same, for who opens those that are in tokens.
+    pub fn encryption_keys_mut(&mut self) -> &mut EncryptionKeys {
+        &mut self.encryption_keys
     }
 
     /// Every account, in the order of the settings.
@@ -132,6 +152,8 @@ pub(super) struct Remote {
     pub(super) api_base: Url,
     pub(super) intelligence_base: Url,
     pub(super) redirect_hosts: Vec<String>,
+    /// Where recordings are that Twilio stored elsewhere; the same for every account.
+    pub(super) buckets: Arc<[Bucket]>,
 }
 
 /// How patiently and how fast interfaces are asked.

@@ -163,3 +163,6 @@ fn parsed<T: DeserializeOwned>(body: &[u8]) -> Result<T, RestError> {
 fn code(body: &[u8]) -> Option<i64> {
     serde_json::from_slice::<serde_json::Value>(body).ok()?.get("code")?.as_i64()
 }
+
+#[cfg(test)]
+mod tests;

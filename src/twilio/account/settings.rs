@@ -5,12 +5,15 @@
 use std::{
     fmt, fs,
     path::{Path, PathBuf},
+    sync::Arc,
     time::Duration,
 };
 
 use url::{Host, Url};
 
-use super::{Account, Accounts, Pace, Remote, is_confidential};
+use super::{
+    Account, Accounts, BucketSettings, EncryptionKeySettings, Pace, Remote, TranscriptSettings, buckets, encryption_keys, is_confidential,
+};
 use crate::{model::sid::AccountSid, secret::SecretText};
 
 /// `[twilio]`.
@@ -33,23 +36,10 @@ pub struct Settings {
     pub transcripts: TranscriptSettings,
     /// The accounts and subaccounts whose callbacks are accepted.
     pub accounts: Vec<AccountSettings>,
-}
-
-/// `[twilio.transcripts]`.
-#[derive(Clone, Copy, Debug, serde::Deserialize)]
-#[serde(default, deny_unknown_fields)]
-pub struct TranscriptSettings {
-    /// Whether sentences are fetched as Conversational Intelligence hides what is sensitive in them, where that is on. The vault hides by its
-    /// own rules what a view must not show, and can do so only with what was said.
-    pub redacted: bool,
-    /// Hours for which a transcript waits for its recording, and pieces of one that is made in real time for their end, 1 to 720.
-    pub wait_h: u32,
-}
-
-impl Default for TranscriptSettings {
-    fn default() -> Self {
-        Self { redacted: false, wait_h: 48 }
-    }
+    /// Private keys of recordings that are encrypted with your own public key.
+    pub encryption_keys: Vec<EncryptionKeySettings>,
+    /// Buckets to which Twilio stores recordings instead of keeping them.
+    pub buckets: Vec<BucketSettings>,
 }
 
 impl Default for Settings {
@@ -63,6 +53,8 @@ impl Default for Settings {
             read_idle_timeout_ms: 30_000,
             transcripts: TranscriptSettings::default(),
             accounts: Vec::new(),
+            encryption_keys: Vec::new(),
+            buckets: Vec::new(),
         }
     }
 }
@@ -176,6 +168,7 @@ impl Settings {
                 .enumerate()
                 .filter_map(|(at, host)| redirect_host(host, at, &mut faults))
                 .collect(),
+            buckets: Arc::default(),
         };
         if !matches!(self.requests_per_s, 1..=1000) {
             faults.add("twilio.requests_per_s", "expected 1 to 1000");
@@ -188,6 +181,8 @@ impl Settings {
         if !matches!(self.transcripts.wait_h, 1..=720) {
             faults.add("twilio.transcripts.wait_h", "expected 1 to 720 hours");
         }
+        let encryption_keys = encryption_keys::resolve(self.encryption_keys, base, &mut faults);
+        let remote = Remote { buckets: buckets::resolve(self.buckets, &pace, base, &mut faults).into(), ..remote };
         let mut accounts: Vec<Account> = Vec::with_capacity(self.accounts.len());
         for (at, settings) in self.accounts.into_iter().enumerate() {
             let key = format!("twilio.accounts[{at}]");
@@ -196,14 +191,18 @@ impl Settings {
             }
             accounts.push(account(settings, &remote, &key, base, &mut faults));
         }
-        if faults.0.is_empty() { Ok(Accounts { accounts, pace, transcripts: self.transcripts }) } else { Err(faults.0) }
+        if faults.0.is_empty() { Ok(Accounts { accounts, pace, transcripts: self.transcripts, encryption_keys }) } else { Err(faults.0) }
     }
 }
 
-struct Faults(Vec<Fault>);
+pub(super) struct Faults(Vec<Fault>);
 
 impl Faults {
-    fn add(&mut self, key: impl Into<String>, problem: impl fmt::Display) {
+    pub(super) fn count(&self) -> usize {
+        self.0.len()
+    }
+
+    pub(super) fn add(&mut self, key: impl Into<String>, problem: impl fmt::Display) {
         self.0.push(Fault { key: key.into(), problem: problem.to_string() });
     }
 }
@@ -266,7 +265,7 @@ fn account(settings: AccountSettings, remote: &Remote, key: &str, base: &Path, f
 }
 
 /// A secret that is given directly or in a file. The inner `None` stands for one that cannot be used, with a fault.
-fn one_secret(
+pub(super) fn one_secret(
     given: Option<SecretText>,
     file: Option<PathBuf>,
     key: &str,
