@@ -266,13 +266,14 @@ pub async fn recordings_of(tx: &mut Tx, account: &AccountSid, call: &CallSid) ->
 /// Recordings are let go of: no transcript of them is filed any more, and transcriptions of their calls that wait go with every word. The ids of
 /// what the source made stay, because it is to be deleted there. What is filed for another recording of the same call stays.
 pub async fn forget(tx: &mut Tx, recordings: &[RecordingId]) -> Result<(), Error> {
+    // By the source's ids alone, which are nobody else's: with the account beside them SQLite would look through all rows of the account.
     const CALLS: &str = "/* transcripts.forget_calls */
-        DELETE FROM transcripts WHERE state <> 'filed' AND kind = 'real-time' AND (account, call_sid) IN
-          (SELECT account, call_sid FROM recordings WHERE id IN (SELECT key FROM json_each($1)) AND call_sid IS NOT NULL)
+        DELETE FROM transcripts WHERE state <> 'filed' AND kind = 'real-time' AND call_sid IN
+          (SELECT call_sid FROM recordings WHERE id IN (SELECT key FROM json_each($1)))
         RETURNING account, sid";
     const SOURCES: &str = "/* transcripts.forget */
-        UPDATE transcripts SET state = 'passed', holder = NULL WHERE (account, source_sid) IN
-          (SELECT account, source_sid FROM recordings WHERE id IN (SELECT key FROM json_each($1)))";
+        UPDATE transcripts SET state = 'passed', holder = NULL WHERE source_sid IN
+          (SELECT source_sid FROM recordings WHERE id IN (SELECT key FROM json_each($1)))";
     let ids = set(recordings);
     // The transcription before its words, as whoever hears one: so that neither waits for the other.
     for row in tx.fetch_all(CALLS, &[Arg::Text(&ids)]).await? {
