@@ -33,6 +33,7 @@ mod sweep;
 mod tier;
 mod tokens;
 mod transcript;
+mod transcription;
 mod watch;
 mod why;
 mod work;

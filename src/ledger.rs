@@ -37,7 +37,9 @@ pub mod row;
 pub mod shreds;
 pub mod sources;
 pub mod tokens;
+pub mod transcripts;
 pub mod tx;
+pub mod utterances;
 pub mod waiting;
 pub mod work;
 

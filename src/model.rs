@@ -12,6 +12,7 @@ pub mod encryption;
 pub mod hold;
 pub mod id;
 pub mod name;
+pub mod origin;
 pub mod recording;
 pub mod revocation;
 pub mod sid;

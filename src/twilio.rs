@@ -18,6 +18,7 @@ pub mod rest;
 pub mod signature;
 #[cfg(test)]
 mod signed;
+pub mod transcription;
 pub mod twiml;
 pub mod voice;
 
@@ -28,6 +29,7 @@ pub use message::IncomingMessage;
 pub use params::CallbackError;
 pub use parties::CallbackParties;
 pub use public_url::PublicUrl;
-pub use rest::RestError;
+pub use rest::{RecordingResource, RestError, SentenceResource};
 pub use signature::{Delivery, HEADER as SIGNATURE_HEADER, Rejection, Request as SignedRequest, verify};
+pub use transcription::{IntelligenceEvent, RealTimeEvent, TranscriptionCallback};
 pub use voice::VoiceRequest;

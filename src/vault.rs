@@ -30,6 +30,7 @@ mod source;
 mod subjects;
 mod tier;
 mod transcript;
+mod utterances;
 mod window;
 
 use std::sync::Arc;
@@ -43,6 +44,8 @@ pub use restore::{Plan, Restored, plan, restore};
 pub use revoke::withdrawal;
 pub use shred::{LetGo, SayCount, Shredded};
 pub use snapshot::{Checked, Kept};
+pub use transcript::{Arrived, Filed};
+pub use utterances::PieceOf;
 
 use self::root::Root;
 use crate::{

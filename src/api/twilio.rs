@@ -1,6 +1,7 @@
 //! Twilio's callbacks. 204 means durable.
 
 pub(super) mod consent;
+pub(super) mod transcripts;
 
 use axum::{
     Router,
@@ -21,6 +22,9 @@ pub(super) fn routes() -> Router<Api> {
         .route("/recordings", post(recording_posted).get(recording_got))
         .route("/consent/voice", post(consent::voice_posted).get(consent::voice_got))
         .route("/messages", post(consent::message_posted).get(consent::message_got))
+        .route("/intelligence", post(transcripts::intelligence_posted).get(transcripts::intelligence_got))
+        .route("/transcriptions", post(transcripts::transcription_posted))
+        .route("/realtime", post(transcripts::real_time_posted))
 }
 
 /// Tells of a recording: Twilio's `recordingStatusCallback`.

@@ -72,6 +72,7 @@ pub async fn serve(mut app: App) -> Result<Service, Error> {
     }));
     let mut tasks = vec![
         tokio::spawn(flow.clone().work(stop.clone(), grace)),
+        tokio::spawn(flow.clone().transcribe(stop.clone(), grace)),
         tokio::spawn(watch.run(stop.clone(), grace)),
         tokio::spawn(flow.clone().sweep_hourly(stop.clone())),
         tokio::spawn(flow.clone().watch_recovery(stop.clone())),

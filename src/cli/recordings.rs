@@ -116,6 +116,17 @@ pub(super) async fn status(mut app: App, out: Out) -> Result<ExitCode, Failure> 
             let why = dead.last_error.as_deref().unwrap_or("?");
             text += &format!("  dead: {} of {} after {} attempts: {why}\n", dead.kind, dead.recording_id, dead.attempts);
         }
+        if !status.transcripts.is_empty() {
+            text += "transcripts\n";
+        }
+        for some in &status.transcripts {
+            let oldest = Timestamp::from_millis(some.oldest_at);
+            text += &format!("  {:<12} {:<5} {:>8}  oldest {oldest}\n", some.kind, some.state, some.count);
+        }
+        for dead in &status.dead_transcripts {
+            let (of, why) = (dead.source_sid.as_deref().unwrap_or("an unknown recording"), dead.last_error.as_deref().unwrap_or("?"));
+            text += &format!("  dead: {} {} of {of} after {} attempts: {why}\n", dead.kind, dead.sid, dead.attempts);
+        }
         text
     })?;
     Ok(ExitCode::SUCCESS)

@@ -8,6 +8,7 @@ mod access;
 mod consent;
 mod letting_go;
 mod source;
+mod transcripts;
 
 use std::{fmt, ops::Range, str::FromStr};
 

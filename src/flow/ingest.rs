@@ -118,7 +118,7 @@ impl Flow {
         });
         let body = self.measured(&recording, body);
         let erase_at = (account.delete_source() == DeleteSource::AfterSealing).then(|| self.now().after(account.await_transcript()));
-        let beside = Beside { content_type: CONTENT_TYPE, erase_at, parties: &parties };
+        let beside = Beside { content_type: CONTENT_TYPE, erase_at, look_at: self.look_at(account), parties: &parties };
         let deposited = match self.0.vault.deposit(lease, &recording, &beside, body).await {
             Ok(deposited) => deposited,
             Err(DepositError::Source(Broken::Off(error))) => return Err(FetchFailure::Source(error)),

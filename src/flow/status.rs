@@ -6,7 +6,7 @@ use super::{EpochStatus, Error, Flow, JournalStatus, erase};
 use crate::{
     evidence::NewEntry,
     ledger::{
-        Tx, audit, recordings,
+        Tx, audit, recordings, transcripts,
         work::{self, Backlog, Dead, Kind},
     },
     model::{actor::Actor, id::RecordingId, recording::State, time::Timestamp},
@@ -21,6 +21,10 @@ pub struct Status {
     pub work: Vec<Backlog>,
     /// The oldest dead work, up to 20 pieces.
     pub dead: Vec<Dead>,
+    /// Transcripts of the source that wait or were given up, by kind and state.
+    pub transcripts: Vec<Backlog>,
+    /// Those that were given up, the oldest up to 20.
+    pub dead_transcripts: Vec<transcripts::Dead>,
     /// Streams running in this process.
     pub streams: usize,
     /// Epochs, and what waits for the next.
@@ -58,11 +62,14 @@ impl Flow {
             (recordings::count_by_state(&mut tx).await?, work::backlog(&mut tx).await?, work::dead(&mut tx, 20).await?);
         let source = self.source_status(&mut tx, &work).await?;
         let broken_glass = audit::broken_glass_since(&mut tx, self.now().before(EMERGENCIES)).await?;
+        let (transcripts, dead_transcripts) = (transcripts::backlog(&mut tx).await?, transcripts::dead(&mut tx, 20).await?);
         drop(tx);
         Ok(Status {
             recordings,
             work,
             dead,
+            transcripts,
+            dead_transcripts,
             streams: self.0.streams.count(),
             epoch: self.epoch_status().await?,
             journal: self.journal_status().await?,
@@ -96,13 +103,21 @@ impl Flow {
         Ok(self.0.store.probe().await?)
     }
 
-    /// Makes dead work due again, and deletions at the source that rest after they failed; for one recording or for all. How many pieces.
+    /// Makes dead work due again, transcripts that were given up, and deletions at the source that rest after they failed; for one recording or for all.
+    /// How many pieces.
     ///
     /// # Errors
     /// The ledger's.
     pub async fn retry(&self, recording: Option<RecordingId>) -> Result<u64, Error> {
         let mut tx = self.0.ledger.begin().await?;
-        let revived = work::revive(&mut tx, recording, self.now()).await?;
+        let mut revived = work::revive(&mut tx, recording, self.now()).await?;
+        let of = match recording {
+            Some(id) => recordings::find(&mut tx, id).await?,
+            None => None,
+        };
+        if recording.is_none() || of.is_some() {
+            revived += transcripts::revive(&mut tx, of.as_ref(), self.now()).await?;
+        }
         if revived > 0 {
             audit::append(&mut tx, NewEntry::work_retried(self.now(), Actor::Operator, recording, revived)).await?;
         }
@@ -125,6 +140,13 @@ impl Flow {
                 let (count, age) = found.map_or((0, 0), |work| (work.count, now.saturating_sub(work.oldest_at).max(0)));
                 metrics::gauge!("recvault_work", "kind" => kind, "state" => state).set(count as f64);
                 metrics::gauge!("recvault_work_oldest_seconds", "kind" => kind, "state" => state).set(age as f64 / 1000.0);
+            }
+        }
+        let waiting = transcripts::backlog(&mut self.0.ledger.read().await?).await?;
+        for kind in ["intelligence", "record", "real-time"] {
+            for state in ["due", "dead"] {
+                let found = waiting.iter().find(|some| some.kind == kind && some.state == state);
+                metrics::gauge!("recvault_transcripts", "kind" => kind, "state" => state).set(found.map_or(0, |some| some.count) as f64);
             }
         }
         let (epoch, journal) = (self.epoch_status().await?, self.journal_status().await?);

@@ -1,5 +1,5 @@
 //! The sweep: ciphertext that no recording owns, uploads that nobody finished, grants that ended long ago, counts of past days, addresses of parties that no
-//! recording took over; recordings for which no consent arrived, and those that are kept no longer.
+//! recording took over, words of calls that found no recording; recordings for which no consent arrived, and those that are kept no longer.
 
 use std::time::Duration;
 
@@ -9,7 +9,7 @@ use super::{Error, Flow};
 use crate::ledger::{
     budgets, grants,
     marks::{self, Marked},
-    recordings, waiting,
+    recordings, utterances, waiting,
 };
 
 /// What a sweep removed, or shredded.
@@ -66,6 +66,7 @@ impl Flow {
         if !cleared.is_empty() {
             marks::set(&mut tx, Marked::Conversation, &cleared, now).await?;
         }
+        utterances::sweep(&mut tx, now.before(self.accounts().transcripts_wait())).await?;
         tx.commit().await?;
         Ok(swept)
     }

@@ -20,7 +20,7 @@ use crate::{
         transcript::Transcript,
     },
     policy::{Action, Grant, Permit, View, content},
-    vault,
+    vault::{self, Arrived, Filed},
 };
 
 /// How a transcript is written for who reads it.
@@ -52,8 +52,22 @@ impl Flow {
             State::Shredded => return Err(self.shredded(id).await?),
             other => return Err(Error::Conflict(format!("the recording is `{other}`: a transcript can be filed once it is `sealed`"))),
         }
+        Ok(self.file(permit, None, &recording, transcript).await? == Filed::First)
+    }
+
+    /// Files what was said in a recording that was sealed a moment ago, whoever brings it: the only way in.
+    ///
+    /// # Errors
+    /// [`Error::Shredded`]; [`vault::Error::Gone`] inside if it is something else that does not stand any more.
+    pub(super) async fn file(
+        &self,
+        permit: &Permit,
+        arrived: Option<Arrived<'_>>,
+        recording: &Recording,
+        transcript: Transcript,
+    ) -> Result<Filed, Error> {
         // Long texts take long to look through, and others wait for this thread.
-        let (flow, looked_at) = (self.clone(), recording.clone());
+        let (flow, looked_at, id) = (self.clone(), recording.clone(), recording.id);
         let looked = tokio::task::spawn_blocking(move || {
             let found = flow.found_in(&looked_at, &transcript);
             (found, transcript)
@@ -63,11 +77,13 @@ impl Flow {
             let rules = self.0.rulebook.current();
             self.raise(id, |recording| rules.raised(recording, &tiers).cloned(), &because).await?;
         }
-        match self.0.vault.seal_transcript(permit, &recording, &transcript).await {
-            Ok(is_new) => {
+        match self.0.vault.seal_transcript(permit, arrived, recording, &transcript).await {
+            Ok(filed) => {
                 self.0.journal_bell.notify_one();
-                metrics::counter!("recvault_transcripts_sealed_total").increment(1);
-                Ok(is_new)
+                if filed != Filed::Outdone {
+                    metrics::counter!("recvault_transcripts_sealed_total").increment(1);
+                }
+                Ok(filed)
             }
             Err(vault::Error::Gone) => Err(self.shredded(id).await?),
             Err(other) => Err(other.into()),

@@ -8,6 +8,7 @@ use crate::{
         artefact::{Artefact, Leg},
         id::{ApprovalId, ConsentId, ObjectId, RecordingId},
         name::LegName,
+        sid::{AccountSid, TranscriptSid},
         subject::Conversation,
     },
     secret::Key,
@@ -58,6 +59,13 @@ pub fn details_key(record_key: &Key, recording: RecordingId) -> Key {
 /// `HKDF-Expand(service seed, "recvault/waiting/1" ‖ conversation ‖ leg)`.
 pub fn waiting_key(seed: &Key, conversation: &Conversation, leg: &LegName) -> Key {
     expand(seed, &[b"recvault/waiting/1", conversation.as_str().as_bytes(), leg.as_str().as_bytes()])
+}
+
+/// The key of one thing that was said in a running call, until it is filed with a recording:
+/// `HKDF-Expand(service seed, "recvault/utterance/1" ‖ account ‖ transcription ‖ track ‖ number, 8 bytes big-endian)`.
+pub fn utterance_key(seed: &Key, account: &AccountSid, transcription: &TranscriptSid, track: &str, number: i64) -> Key {
+    let (account, transcription) = (account.as_str().as_bytes(), transcription.as_str().as_bytes());
+    expand(seed, &[b"recvault/utterance/1", account, transcription, track.as_bytes(), &number.to_be_bytes()])
 }
 
 /// HKDF-Expand over length-prefixed fields, so that no two lists of fields share an info string.
@@ -125,6 +133,26 @@ mod tests {
         let (call, leg) = (format!("CA{}", "1".repeat(32)), "caller");
         let waiting = waiting_key(&key, &call.parse().unwrap(), &leg.parse().unwrap());
         assert_eq!(waiting.expose(), &oracle(&key, &[b"recvault/waiting/1", call.as_bytes(), leg.as_bytes()]));
+    }
+
+    #[test]
+    fn each_utterance_has_a_key_of_its_own() {
+        let seed = Key::random(&mut rand::rng());
+        let account = |digit: &str| format!("AC{}", digit.repeat(32)).parse::<AccountSid>().unwrap();
+        let transcription = |digit: &str| format!("GT{}", digit.repeat(32)).parse::<TranscriptSid>().unwrap();
+        let (a, t) = (account("1"), transcription("2"));
+        let fields: [&[u8]; 5] =
+            [b"recvault/utterance/1", a.as_str().as_bytes(), t.as_str().as_bytes(), b"inbound_track", &258_i64.to_be_bytes()];
+        let key = utterance_key(&seed, &a, &t, "inbound_track", 258);
+        assert_eq!(key.expose(), &oracle(&seed, &fields));
+        for other in [
+            utterance_key(&seed, &account("3"), &t, "inbound_track", 258),
+            utterance_key(&seed, &a, &transcription("3"), "inbound_track", 258),
+            utterance_key(&seed, &a, &t, "outbound_track", 258),
+            utterance_key(&seed, &a, &t, "inbound_track", 259),
+        ] {
+            assert_ne!(other, key);
+        }
     }
 
     #[test]

@@ -64,6 +64,7 @@ mod revocations;
 mod sessions;
 mod shreds;
 mod sources;
+mod transcripts;
 mod views;
 mod work;
 

@@ -91,6 +91,15 @@ pub struct Transcript {
     language: String,
     source: String,
     sentences: Vec<Sentence>,
+    #[serde(skip_serializing_if = "is_none")]
+    lost: u32,
+}
+
+/// Most pieces that may be missing.
+pub const MAX_LOST: u32 = 1_000_000;
+
+const fn is_none(lost: &u32) -> bool {
+    *lost == 0
 }
 
 impl Transcript {
@@ -99,8 +108,11 @@ impl Transcript {
     /// ```json
     /// { "language": "en-US", "source": "example-1", "sentences": [
     ///     { "leg": "caller", "start_ms": 0, "end_ms": 900, "text": "Hello.", "confidence": 0.9,
-    ///       "words": [{ "text": "Hello.", "start_ms": 0, "end_ms": 900 }] } ] }
+    ///       "words": [{ "text": "Hello.", "start_ms": 0, "end_ms": 900 }] } ],
+    ///   "lost": 2 }
     /// ```
+    ///
+    /// `lost` may be left out: nothing is known to be missing.
     ///
     /// # Errors
     /// [`InvalidTranscript`] names the place, and never what stands there.
@@ -116,7 +128,18 @@ impl Transcript {
         read::check(&language, &source, &sentences)?;
         // Stable: what began together stays as it was told. WebVTT wants cues in this order.
         sentences.sort_by_key(|sentence| sentence.start_ms);
-        Ok(Self { language, source, sentences })
+        Ok(Self { language, source, sentences, lost: 0 })
+    }
+
+    /// The same, of which so many pieces never arrived; more than [`MAX_LOST`] count as that many.
+    #[must_use]
+    pub fn with_lost(self, pieces: u32) -> Self {
+        Self { lost: pieces.min(MAX_LOST), ..self }
+    }
+
+    /// How many pieces are known to be missing: they were numbered by who wrote them down, and never arrived. Where they belong is not known.
+    pub fn lost(&self) -> u32 {
+        self.lost
     }
 
     /// What was said, in the order in which it began.
@@ -141,7 +164,7 @@ impl Transcript {
             let words = words.into_iter().zip(&sentence.words).map(|(text, word)| Word { text, ..*word });
             Sentence { leg: sentence.leg.clone(), text, words: words.collect(), ..*sentence }
         });
-        Self { language: self.language.clone(), source: self.source.clone(), sentences: retold.collect() }
+        Self { language: self.language.clone(), source: self.source.clone(), sentences: retold.collect(), lost: self.lost }
     }
 
     /// As JSON; what [`Self::parse`] reads gives the same transcript.

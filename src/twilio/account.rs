@@ -7,6 +7,7 @@ mod buckets;
 mod connect;
 mod encryption_keys;
 mod settings;
+mod transcripts;
 
 use std::{
     sync::{Arc, PoisonError, RwLock},
@@ -20,6 +21,7 @@ pub use self::{
     connect::{Connect, ConsentSettings},
     encryption_keys::EncryptionKeySettings,
     settings::{AccountSettings, DeleteSource, Fault, Settings},
+    transcripts::TranscriptSettings,
 };
 use super::{encryption::EncryptionKeys, media::Bucket};
 use crate::{model::sid::AccountSid, secret::SecretText};
@@ -30,6 +32,7 @@ pub struct Accounts {
     accounts: Vec<Account>,
     connect: Option<Connect>,
     pub(super) pace: Pace,
+    transcripts: TranscriptSettings,
     encryption_keys: EncryptionKeys,
 }
 
@@ -37,6 +40,16 @@ impl Accounts {
     /// The account of this SID, if it is ours.
     pub fn get(&self, sid: &AccountSid) -> Option<&Account> {
         self.accounts.iter().find(|account| account.sid == *sid)
+    }
+
+    /// Whether sentences are fetched with what is sensitive hidden.
+    pub fn fetch_redacted(&self) -> bool {
+        self.transcripts.redacted
+    }
+
+    /// For how long a transcript waits for its recording.
+    pub fn transcripts_wait(&self) -> Duration {
+        Duration::from_secs(u64::from(self.transcripts.wait_h) * 3600)
     }
 
     /// The private keys of recordings that are encrypted.
@@ -92,6 +105,7 @@ pub struct Account {
     look_up_parties: bool,
     delete_source: DeleteSource,
     await_transcript: Duration,
+    fetch_transcripts: bool,
 }
 
 impl Account {
@@ -132,6 +146,11 @@ impl Account {
     /// For how long after sealing a transcript is waited for before Twilio's copies are deleted.
     pub fn await_transcript(&self) -> Duration {
         self.await_transcript
+    }
+
+    /// Whether transcripts that nobody asked for are looked for.
+    pub fn fetches_transcripts(&self) -> bool {
+        self.fetch_transcripts
     }
 }
 

@@ -12,6 +12,7 @@ mod add_ons;
 mod calls;
 mod page;
 mod recordings;
+mod sentences;
 mod start;
 mod transcriptions;
 mod transcripts;
@@ -30,6 +31,7 @@ pub use self::{
     calls::{CallResource, ParticipantResource},
     page::{Next, Page},
     recordings::{Listing, RecordingResource},
+    sentences::{SentenceResource, WordResource},
     transcriptions::TranscriptionResource,
     transcripts::TranscriptResource,
 };

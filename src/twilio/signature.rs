@@ -29,6 +29,9 @@ pub(super) const BODY_DIGEST: &str = "bodySHA256";
 /// The parameter of every callback that names the account.
 pub(super) const ACCOUNT_SID: &str = "AccountSid";
 
+/// The same in newer products, forms included.
+const NEWER_ACCOUNT_SID: &str = "account_sid";
+
 /// A request as it arrived, nothing decoded.
 #[derive(Clone, Copy)]
 pub struct Request<'a> {
@@ -261,13 +264,15 @@ fn digest_fits(query: &[(String, String)], body: &[u8]) -> bool {
     only(query, BODY_DIGEST).is_some_and(|given| given == expected)
 }
 
+/// The older name counts where both are there.
 fn named_account(params: &[(String, String)]) -> Option<AccountSid> {
-    only(params, ACCOUNT_SID)?.parse().ok()
+    let name = if params.iter().any(|(name, _)| name == ACCOUNT_SID) { ACCOUNT_SID } else { NEWER_ACCOUNT_SID };
+    only(params, name)?.parse().ok()
 }
 
 /// Newer products write `account_sid`, older ones `AccountSid`.
 fn named_in_json(value: &serde_json::Value) -> Option<AccountSid> {
-    value.get("account_sid").or_else(|| value.get(ACCOUNT_SID))?.as_str()?.parse().ok()
+    value.get(NEWER_ACCOUNT_SID).or_else(|| value.get(ACCOUNT_SID))?.as_str()?.parse().ok()
 }
 
 /// The value of a name that has exactly one value.

@@ -12,6 +12,7 @@ use crate::{
         marks::{self, Marked},
         quarantine,
         recordings::{self, SealedArtefact},
+        transcripts,
         work::{self, Kind, Lease},
     },
     model::{
@@ -20,6 +21,7 @@ use crate::{
         crash,
         details::Found,
         id::ObjectId,
+        origin::Origin,
         recording::Recording,
         time::Timestamp,
     },
@@ -45,12 +47,14 @@ pub struct Beside<'a> {
     pub erase_at: Option<Timestamp>,
     /// Who took part, as far as whoever brings the sound knows and nobody else has kept it.
     pub parties: &'a [Found],
+    /// When to look for transcripts that the source made of it without being asked, if at all.
+    pub look_at: Option<Timestamp>,
 }
 
 impl<'a> Beside<'a> {
     /// Sound of this kind, and nothing else.
     pub fn of(content_type: &'a str) -> Self {
-        Self { content_type, erase_at: None, parties: &[] }
+        Self { content_type, erase_at: None, look_at: None, parties: &[] }
     }
 }
 
@@ -193,6 +197,10 @@ impl Inner {
         work::finish(&mut tx, lease).await?;
         if let Some(at) = beside.erase_at {
             work::enqueue(&mut tx, Kind::Erase, &[recording.id], at).await?;
+        }
+        if let Some(at) = beside.look_at {
+            let look = Origin::Look(recording.source_sid.clone());
+            transcripts::find(&mut tx, &recording.account, &look, &recording.source_sid, at, now).await?;
         }
         // The tier as it is now: the recording may have gone to another one while it was fetched.
         let recording = &Recording { tier, ..recording.clone() };

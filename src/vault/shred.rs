@@ -13,7 +13,7 @@ use crate::{
         marks::{self, Marked},
         recordings, revocations,
         shreds::{self, NewFence, NewReceipt, NextReceipt},
-        waiting,
+        transcripts, waiting,
         work::{self, Kind, Lease},
     },
     model::{
@@ -153,6 +153,7 @@ impl Vault {
         }
         work::cancel(&mut tx, Kind::Fetch, &ids).await?;
         work::enqueue(&mut tx, Kind::Remove, &ids, now).await?;
+        transcripts::forget(&mut tx, &ids).await?;
         // Anew: a deletion after sealing may wait for its day, or be under way with nothing to say to a receipt.
         work::begin_anew(&mut tx, Kind::Erase, &ids, now).await?;
         if let Some(revocation) = cause.revocation {

@@ -1,6 +1,8 @@
 //! Transcripts: sealed beside the sound they belong to, under the same record key, so that they die with it.
 //!
-//! Owns the order: ciphertext first, row last, and the older object of a transcript that is replaced after that.
+//! Owns the order: ciphertext first, row last, and the older object of a transcript that is replaced after that; and which of two transcripts of
+//! one recording stays. One that the application filed stays, whatever the source makes; among those of the source the better kind does, and
+//! of two of a kind the one that was told of later.
 
 use bytes::{Bytes, BytesMut};
 
@@ -9,14 +11,16 @@ use crate::{
     evidence::NewEntry,
     keyring,
     ledger::{
-        self, audit,
+        self, Tx, audit,
         marks::{self, Marked},
         recordings::{self, SealedArtefact},
+        transcripts, utterances,
         work::{self, Kind},
     },
     model::{
         artefact::{Artefact, Leg},
         id::ObjectId,
+        origin::Origin,
         recording::Recording,
         transcript::Transcript,
     },
@@ -29,12 +33,46 @@ const SEGMENT: SegmentLength = SegmentLength::Text;
 /// How it is kept: JSON, as [`Transcript::to_json`] writes it.
 const CONTENT_TYPE: &str = "application/json";
 
+/// A transcript that came from the source, and what of it goes when it is filed.
+#[derive(Clone, Copy, Debug)]
+pub struct Arrived<'a> {
+    /// Its place in the queue.
+    pub lease: &'a transcripts::Lease,
+    /// Of real time: the pieces from which it was put together. If there are others by then, it is not filed.
+    pub pieces: u64,
+}
+
+/// What became of a transcript.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Filed {
+    /// It is the recording's first.
+    First,
+    /// It has taken the place of an older one.
+    InPlace,
+    /// The recording keeps the one that it has.
+    Outdone,
+}
+
 impl Vault {
-    /// Seals what was said in a recording that is sealed already. Whether it is the first transcript; an older one is replaced.
+    /// Whether a recording keeps the transcript that it has, whatever comes of this one.
     ///
     /// # Errors
-    /// [`Error::Gone`] if the recording is shredded, or not sealed yet.
-    pub async fn seal_transcript(&self, permit: &Permit, recording: &Recording, transcript: &Transcript) -> Result<bool, Error> {
+    /// The ledger's.
+    pub async fn outdoes(&self, recording: &Recording, lease: &transcripts::Lease) -> Result<bool, Error> {
+        outdone(&mut self.0.ledger.read().await?, recording, lease).await
+    }
+
+    /// Seals what was said in a recording that is sealed already. One that the application brings always takes the older one's place.
+    ///
+    /// # Errors
+    /// [`Error::Gone`] if the recording is shredded, or not sealed yet; or if the lease was lost, or more was said meanwhile.
+    pub async fn seal_transcript(
+        &self,
+        permit: &Permit,
+        arrived: Option<Arrived<'_>>,
+        recording: &Recording,
+        transcript: &Transcript,
+    ) -> Result<Filed, Error> {
         let vault = &*self.0;
         let (leg, artefact, object) = (Leg::All, Artefact::Transcript, ObjectId::random(&mut rand::rng()));
         let record_key = vault.unit(async || vault.record_key(&mut vault.ledger.read().await?, recording.id, leg).await).await?;
@@ -58,6 +96,10 @@ impl Vault {
             let (mut tx, now) = (vault.ledger.begin().await?, vault.clock.now());
             // First, because it locks the row: a shred that runs at the same time comes wholly before or wholly after.
             recordings::lock_sealed(&mut tx, recording.id).await?;
+            if !settle(&mut tx, arrived, recording).await? {
+                tx.commit().await?;
+                return Ok(None);
+            }
             let older = recordings::replace_artefact(&mut tx, recording.id, leg, &row).await?;
             marks::set(&mut tx, Marked::Recording, &[recording.id], now).await?;
             // The source's copies may have waited for this.
@@ -65,15 +107,18 @@ impl Vault {
             let entry = NewEntry::transcript_sealed(now, *permit.actor(), recording.id, row.sealed_len, &sha256);
             audit::append(&mut tx, entry).await?;
             tx.commit().await?;
-            Ok(older)
+            Ok(Some(older))
         });
         match entered.await {
-            Ok(older) => {
-                if let Some(older) = older {
-                    // What cannot be removed now is an orphan, which the sweep finds.
-                    let _ = vault.store.delete(older).await;
-                }
-                Ok(older.is_none())
+            // What cannot be removed now is an orphan, which the sweep finds.
+            Ok(Some(Some(older))) => {
+                let _ = vault.store.delete(older).await;
+                Ok(Filed::InPlace)
+            }
+            Ok(Some(None)) => Ok(Filed::First),
+            Ok(None) => {
+                let _ = vault.store.delete(object).await;
+                Ok(Filed::Outdone)
             }
             // Removed at once only when the transaction certainly did not commit.
             Err(Error::Ledger(ledger::Error::Stale(_))) => {
@@ -93,4 +138,34 @@ impl Vault {
         writer.finish().await?;
         digest.finish().await
     }
+}
+
+/// What the queue knows afterwards. Whether this transcript is the one that the recording has from now on.
+async fn settle(tx: &mut Tx, arrived: Option<Arrived<'_>>, recording: &Recording) -> Result<bool, Error> {
+    let Some(Arrived { lease, pieces }) = arrived else {
+        transcripts::outdo(tx, recording).await?;
+        return Ok(true);
+    };
+    let is_outdone = outdone(tx, recording, lease).await?;
+    if is_outdone {
+        transcripts::pass(tx, lease).await?;
+    } else {
+        transcripts::file(tx, lease, recording).await?;
+    }
+    if let Origin::RealTime(transcription) = &lease.origin {
+        // After the transcription's row was locked: no piece comes in between.
+        let gone = utterances::remove(tx, &lease.account, transcription).await?;
+        if gone != pieces && !is_outdone {
+            return Err(ledger::Error::Stale("more was said meanwhile").into());
+        }
+    }
+    Ok(!is_outdone)
+}
+
+async fn outdone(tx: &mut Tx, recording: &Recording, lease: &transcripts::Lease) -> Result<bool, Error> {
+    Ok(match transcripts::filed(tx, recording).await? {
+        Some((theirs, told_at)) => (theirs.rank(), told_at) > (lease.origin.rank(), lease.told_at),
+        // One that the source did not make, or from before a restore.
+        None => recordings::artefacts(tx, recording.id).await?.iter().any(|sealed| sealed.artefact == Artefact::Transcript),
+    })
 }

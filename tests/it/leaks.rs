@@ -9,7 +9,7 @@ use std::{
 };
 
 use recvault::{
-    demo::stand_in::Fault,
+    demo::stand_in::{Fault, SentenceFacts, TranscriptFacts, TranscriptionFacts},
     keyring::tree,
     ledger::keys,
     model::time::Clock,
@@ -20,7 +20,7 @@ use reqwest::Method;
 use serde_json::json;
 
 use self::search::Search;
-use crate::world::{Database, Kept, Recipe, Recorded, TestVault, files_below, send, until};
+use crate::world::{Database, Kept, Recipe, Recorded, TestVault, digits, files_below, send, until};
 
 /// Everything about people that Twilio sends along.
 const PEOPLE: [(&str, &str); 10] = [
@@ -109,6 +109,30 @@ async fn tell_who_they_are(vault: &TestVault, recorded: &Recorded) {
     }
 }
 
+/// Twilio tells what was said in every way that it knows: of one recording in a transcript that is fetched, and in a call that goes on.
+async fn tell_what_was_said(vault: &TestVault, recorded: &Recorded) {
+    let tell = async |path: &str, params: &[(String, String)]| vault.post_callback(&vault.account, path, params).await.status;
+    let (gt, tr) = (format!("GT{}", digits()), format!("TR{}", digits()));
+    let sentences = vec![SentenceFacts::new(1, "0.1", "2.0", SAID)];
+    let facts = TranscriptFacts { sentences, customer_key: Some(SAID.to_owned()), ..TranscriptFacts::new(gt.clone(), &recorded.sid) };
+    vault.stand_in.add_transcript(&vault.account, facts);
+    vault.stand_in.add_transcription(&vault.account, TranscriptionFacts::new(tr.clone(), recorded.sid.clone(), SAID));
+    assert_eq!(tell("/twilio/intelligence", &vault.stand_in.transcript_event(&gt).unwrap()).await, 204);
+    assert_eq!(tell("/twilio/transcriptions", &vault.stand_in.transcription_callback_params(&tr).unwrap()).await, 204);
+    until("what was said is filed", async || vault.artefacts(recorded.id).await.len() == 2).await;
+    // A call that goes on, so that its words wait in the ledger.
+    let mut rt = vault.stand_in.real_time(&vault.account, &format!("CA{}", digits()).parse().unwrap());
+    for (params, status) in
+        [(rt.started(), 204), (rt.partial("inbound_track", SAID, "0.5"), 204), (rt.said("inbound_track", SAID, 0.5), 204)]
+    {
+        assert_eq!(tell("/twilio/realtime", &params).await, status);
+    }
+    let mut broken = rt.said("outbound_track", SAID, 0.5);
+    broken.iter_mut().find(|(name, _)| name == "TranscriptionData").unwrap().1 = SAID.to_owned();
+    assert_eq!(tell("/twilio/realtime", &broken).await, 400);
+    assert_eq!(vault.ground().integer("SELECT COUNT(*) FROM utterances").await, Some(3));
+}
+
 /// Every key that opens anything: the root key, page keys, record keys and the signing seed.
 async fn search_for_keys(vault: &TestVault, search: &mut Search) {
     let root = vault.root().await;
@@ -137,6 +161,10 @@ async fn a_story_leaves_nothing_readable(recipe: Recipe) {
         until("it is sealed", async || vault.state(recorded.id).await == "sealed").await;
     }
     tell_who_they_are(&vault, &kept).await;
+    let heard = vault.record();
+    tell_everything(&vault, &heard, Method::POST).await;
+    until("it is sealed", async || vault.state(heard.id).await == "sealed").await;
+    tell_what_was_said(&vault, &heard).await;
     search_for_keys(&vault, &mut search).await;
 
     let mut grants = Vec::new();
@@ -173,7 +201,7 @@ async fn a_story_leaves_nothing_readable(recipe: Recipe) {
         .await
         .problem(400, "bad-request");
     assert_eq!(vault.shred(shredded.id).await.status, 200);
-    until("its bytes are removed", async || vault.objects().await.len() == 2).await;
+    until("its bytes are removed", async || vault.objects().await.len() == 4).await;
     assert_eq!(vault.anybody().get(&grants[1]).await.status, 410);
 
     search.sound(&kept.wav);

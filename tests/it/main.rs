@@ -37,6 +37,7 @@ mod sizes;
 mod store_faults;
 mod streams;
 mod tampering;
+mod transcribing;
 mod turning;
 mod viewing;
 mod withdrawing;

@@ -120,7 +120,7 @@ impl Flow {
             Understood::Unclear => ask(step.attempt.saturating_add(1)),
             Understood::No => {
                 count("no");
-                let told = self.told(request, voice, spoken, Answer::Declined, given);
+                let told = self.answered(request, voice, spoken, Answer::Declined, given);
                 if let Err(error) = in_time(self.record(told)).await {
                     tracing::error!(%error, "a no was heard in a call and could not be recorded; the call is not recorded");
                 }
@@ -154,7 +154,7 @@ impl Flow {
             // The vault itself dials somebody, so that it knows of another party. Nobody must be taken for having agreed because they were not named.
             self.name_party(request, request.dialled(), address.clone()).await?;
         }
-        self.record(self.told(request, voice, spoken, Answer::Given, given)).await
+        self.record(self.answered(request, voice, spoken, Answer::Given, given)).await
     }
 
     /// How a call goes on after a yes.
@@ -238,7 +238,7 @@ impl Flow {
         Ok(recorded.fresh > 0)
     }
 
-    fn told(&self, request: &VoiceRequest, voice: &VoiceConsent, spoken: &Spoken, answer: Answer, given: Given) -> NewStatement {
+    fn answered(&self, request: &VoiceRequest, voice: &VoiceConsent, spoken: &Spoken, answer: Answer, given: Given) -> NewStatement {
         let VoiceRequest { account, call, leg, step, .. } = request;
         let conversation = Conversation::Call(request.conversation().clone());
         NewStatement {

@@ -104,7 +104,6 @@ impl Flow {
     ///
     /// # Errors
     /// The ledger's.
-    #[expect(dead_code, reason = "who files what was said on a channel asks this")]
     pub(in crate::flow) async fn legs_by_channel(&self, recording: &Recording) -> Result<BTreeMap<u8, LegName>, Error> {
         let (_, parties) = named(&mut self.0.ledger.read().await?, recording).await?;
         Ok(parties.into_iter().filter_map(|party| Some((party.channel?, party.leg))).collect())

@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use super::{MAX_BYTES, MAX_CHARS, MAX_MS, MAX_SENTENCES, MAX_WORD_CHARS, MAX_WORDS, Said, Sentence, Transcript};
+use super::{MAX_BYTES, MAX_CHARS, MAX_LOST, MAX_MS, MAX_SENTENCES, MAX_WORD_CHARS, MAX_WORDS, Said, Sentence, Transcript};
 
 /// Why a text is no transcript.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -32,7 +32,7 @@ impl fmt::Display for InvalidTranscript {
             Self::Form { line, column } => write!(
                 f,
                 "line {line}, column {column}: not a transcript: give a JSON object with `language`, `source` and `sentences`, each with `text`, \
-                 `start_ms`, `end_ms` and, if known, `leg`, `confidence` and `words`, and nothing else"
+                 `start_ms`, `end_ms` and, if known, `leg`, `confidence` and `words`; `lost` where pieces are missing; and nothing else"
             ),
             Self::Value { at, why } => write!(f, "`{at}` {why}"),
         }
@@ -48,6 +48,9 @@ struct Form {
     language: String,
     source: String,
     sentences: Vec<Sentence>,
+    /// Absent in transcripts that were written before there was such a thing.
+    #[serde(default)]
+    lost: u32,
 }
 
 pub(super) fn parse(json: &[u8]) -> Result<Transcript, InvalidTranscript> {
@@ -57,7 +60,8 @@ pub(super) fn parse(json: &[u8]) -> Result<Transcript, InvalidTranscript> {
     // The library's own message may quote a value.
     let form: Form =
         serde_json::from_slice(json).map_err(|error| InvalidTranscript::Form { line: error.line(), column: error.column() })?;
-    Transcript::new(form.language, form.source, form.sentences)
+    ensure(form.lost <= MAX_LOST, || "lost".into(), "is more than 1000000")?;
+    Ok(Transcript::new(form.language, form.source, form.sentences)?.with_lost(form.lost))
 }
 
 pub(super) fn check(language: &str, source: &str, sentences: &[Sentence]) -> Result<(), InvalidTranscript> {

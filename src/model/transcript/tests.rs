@@ -33,6 +33,22 @@ fn webvtt_is_written_down() {
 }
 
 #[test]
+fn what_is_missing_is_said_and_older_transcripts_miss_nothing() {
+    assert_eq!(example().lost(), 0);
+    assert!(!String::from_utf8_lossy(&example().to_json()).contains("lost"), "readers of before need not know");
+    let incomplete = example().with_lost(3);
+    let read = Transcript::parse(&incomplete.to_json()).unwrap();
+    assert_eq!((read.lost(), &read), (3, &incomplete));
+    assert_eq!(read.retold(|_, said| (said.text.clone(), Vec::new())).lost(), 3);
+    let vtt = String::from_utf8(read.to_vtt().to_vec()).unwrap();
+    assert!(vtt.starts_with("WEBVTT\n\nNOTE Incomplete: 3 pieces of what was said never arrived.\n\n00:00"), "{vtt}");
+    assert_eq!(example().with_lost(u32::MAX).lost(), MAX_LOST);
+    for bad in ["1000001", "-1", "\"3\"", "null"] {
+        assert!(Transcript::parse(EXAMPLE.replace("\"en-US\"", &format!("\"en-US\", \"lost\": {bad}")).as_bytes()).is_err(), "{bad}");
+    }
+}
+
+#[test]
 fn nothing_that_was_said_is_printed() {
     let shown = format!("{:?} {:?}", example(), example().sentences());
     assert!(!shown.contains("Hello") && shown.contains("Said(…)"), "{shown}");

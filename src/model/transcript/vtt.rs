@@ -8,6 +8,9 @@ use super::{Said, Transcript};
 
 pub(super) fn write(transcript: &Transcript) -> Zeroizing<Vec<u8>> {
     let mut vtt = String::from("WEBVTT\n");
+    if transcript.lost() > 0 {
+        vtt.push_str(&format!("\nNOTE Incomplete: {} pieces of what was said never arrived.\n", transcript.lost()));
+    }
     for sentence in transcript.sentences() {
         let said = sentence.text.expose();
         // A cue without text is none.

@@ -12,7 +12,8 @@ use std::{
 use url::{Host, Url};
 
 use super::{
-    Account, Accounts, BucketSettings, ConsentSettings, EncryptionKeySettings, Pace, Remote, buckets, encryption_keys, is_confidential,
+    Account, Accounts, BucketSettings, ConsentSettings, EncryptionKeySettings, Pace, Remote, TranscriptSettings, buckets, encryption_keys,
+    is_confidential,
 };
 use crate::{model::sid::AccountSid, secret::SecretText};
 
@@ -34,6 +35,8 @@ pub struct Settings {
     pub read_idle_timeout_ms: u64,
     /// Where calls go on after they were asked for consent.
     pub consent: ConsentSettings,
+    /// How transcripts are fetched.
+    pub transcripts: TranscriptSettings,
     /// The accounts and subaccounts whose callbacks are accepted.
     pub accounts: Vec<AccountSettings>,
     /// Private keys of recordings that are encrypted with your own public key.
@@ -52,6 +55,7 @@ impl Default for Settings {
             connect_timeout_ms: 10_000,
             read_idle_timeout_ms: 30_000,
             consent: ConsentSettings::default(),
+            transcripts: TranscriptSettings::default(),
             accounts: Vec::new(),
             encryption_keys: Vec::new(),
             buckets: Vec::new(),
@@ -101,6 +105,9 @@ pub struct AccountSettings {
     /// Hours for which a transcript is waited for before Twilio's copies are deleted after sealing, 0 to 720. 0: none is waited for.
     #[serde(default)]
     pub await_transcript_h: u32,
+    /// Whether transcripts that Twilio made of a recording without being asked are looked for after it is sealed.
+    #[serde(default = "yes")]
+    pub fetch_transcripts: bool,
 }
 
 /// When the source's own copies of a recording are deleted.
@@ -137,6 +144,7 @@ impl AccountSettings {
             look_up_parties: true,
             delete_source: DeleteSource::default(),
             await_transcript_h: 0,
+            fetch_transcripts: true,
         }
     }
 }
@@ -174,6 +182,9 @@ impl Settings {
             connect_timeout: timeout("twilio.connect_timeout_ms", self.connect_timeout_ms, &mut faults),
             read_idle_timeout: timeout("twilio.read_idle_timeout_ms", self.read_idle_timeout_ms, &mut faults),
         };
+        if !matches!(self.transcripts.wait_h, 1..=720) {
+            faults.add("twilio.transcripts.wait_h", "expected 1 to 720 hours");
+        }
         let encryption_keys = encryption_keys::resolve(self.encryption_keys, base, &mut faults);
         let remote = Remote { buckets: buckets::resolve(self.buckets, &pace, base, &mut faults).into(), ..remote };
         let mut accounts: Vec<Account> = Vec::with_capacity(self.accounts.len());
@@ -185,7 +196,8 @@ impl Settings {
             accounts.push(account(settings, &remote, &key, base, &mut faults));
         }
         let connect = self.consent.resolve(&mut faults);
-        if faults.0.is_empty() { Ok(Accounts { accounts, connect, pace, encryption_keys }) } else { Err(faults.0) }
+        let accounts = Accounts { accounts, connect, pace, transcripts: self.transcripts, encryption_keys };
+        if faults.0.is_empty() { Ok(accounts) } else { Err(faults.0) }
     }
 }
 
@@ -255,6 +267,7 @@ fn account(settings: AccountSettings, remote: &Remote, key: &str, base: &Path, f
         look_up_parties: settings.look_up_parties,
         delete_source: settings.delete_source,
         await_transcript: Duration::from_secs(u64::from(settings.await_transcript_h) * 3600),
+        fetch_transcripts: settings.fetch_transcripts,
     }
 }
 

@@ -183,6 +183,12 @@ pub(super) fn rfc2822<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Resu
     Ok(value.as_str().and_then(Timestamp::parse_rfc2822))
 }
 
+/// A time as Twilio's newer interfaces write it.
+pub(super) fn rfc3339<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<Option<Timestamp>, D::Error> {
+    let value = Value::deserialize(deserializer)?;
+    Ok(value.as_str().and_then(Timestamp::parse_rfc3339))
+}
+
 #[cfg(test)]
 mod tests {
     use std::path::Path;

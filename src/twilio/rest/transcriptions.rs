@@ -2,16 +2,31 @@
 
 use serde::Deserialize;
 
-use super::{Account, Client, RestError, Root};
-use crate::model::sid::{RecordingSid, TranscriptionSid};
+use super::{
+    Account, Client, RestError, Root,
+    recordings::{number, readable},
+};
+use crate::model::{
+    sid::{RecordingSid, TranscriptionSid},
+    transcript::Said,
+};
 
-/// A transcription, without what was said.
+/// A transcription.
 #[derive(Clone, Debug, PartialEq, Deserialize)]
 pub struct TranscriptionResource {
     /// Its id.
     pub sid: TranscriptionSid,
     /// `in-progress`, `completed`, `failed`; an open set.
     pub status: String,
+    /// Of what it is.
+    #[serde(default, deserialize_with = "readable")]
+    pub recording_sid: Option<RecordingSid>,
+    /// Whole seconds that were transcribed.
+    #[serde(default, deserialize_with = "number")]
+    pub duration: Option<i64>,
+    /// What was said, in one piece; absent until it is completed.
+    #[serde(default)]
+    pub transcription_text: Option<Said>,
 }
 
 impl Client {
@@ -20,6 +35,12 @@ impl Client {
         let mut url = account.own_url(&format!("/Recordings/{recording}/Transcriptions.json"));
         url.query_pairs_mut().append_pair("PageSize", "100");
         self.all(account, Root::Api, url, "transcriptions").await
+    }
+
+    /// One transcription.
+    pub async fn transcription(&self, account: &Account, sid: &TranscriptionSid) -> Result<TranscriptionResource, RestError> {
+        let found: TranscriptionResource = self.get(account, account.own_url(&format!("/Transcriptions/{sid}.json"))).await?;
+        if found.sid == *sid { Ok(found) } else { Err(RestError::Shape("the transcription is another one")) }
     }
 
     /// Deletes a transcription.

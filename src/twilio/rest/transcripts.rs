@@ -2,8 +2,14 @@
 
 use serde::Deserialize;
 
-use super::{Account, Client, RestError, Root};
-use crate::model::sid::{CallSid, RecordingSid, TranscriptSid};
+use super::{
+    Account, Client, RecordingResource, RestError, Root,
+    recordings::{readable, rfc3339},
+};
+use crate::model::{
+    sid::{AccountSid, CallSid, RecordingSid, TranscriptSid},
+    time::Timestamp,
+};
 
 /// A transcript, without what was said.
 #[derive(Clone, Debug, PartialEq, Deserialize)]
@@ -12,6 +18,40 @@ pub struct TranscriptResource {
     pub sid: TranscriptSid,
     /// `queued`, `in-progress`, `completed`, `new`, `failed`, `canceled`, `error`; an open set.
     pub status: String,
+    /// The account or subaccount.
+    #[serde(default, deserialize_with = "readable")]
+    pub account_sid: Option<AccountSid>,
+    /// What it was made from.
+    #[serde(default)]
+    pub channel: Channel,
+    /// `en-US`…
+    #[serde(default, deserialize_with = "readable")]
+    pub language_code: Option<String>,
+    /// When the conversation began, where whoever asked for it said so.
+    #[serde(default, deserialize_with = "rfc3339")]
+    pub media_start_time: Option<Timestamp>,
+    /// `CR…`: its sentences are encrypted with the customer's key, in a form that is not documented.
+    #[serde(default, deserialize_with = "readable")]
+    pub encryption_credential_sid: Option<String>,
+}
+
+/// What a transcript was made from. Who took part is not read.
+#[derive(Clone, Debug, Default, PartialEq, Deserialize)]
+pub struct Channel {
+    /// Where the sound was.
+    #[serde(default)]
+    pub media_properties: MediaProperties,
+}
+
+/// Where the sound of a transcript was.
+#[derive(Clone, Debug, Default, PartialEq, Deserialize)]
+pub struct MediaProperties {
+    /// `Recording`, `ExternalRecording`, `Call`, `Conversation`, `ConversationRelay`; an open set.
+    #[serde(default, deserialize_with = "readable")]
+    pub source: Option<String>,
+    /// `RE…` or `CA…`, by the source.
+    #[serde(default, deserialize_with = "readable")]
+    pub source_sid: Option<String>,
 }
 
 impl Client {
@@ -29,6 +69,22 @@ impl Client {
         let mut url = account.url(Root::Intelligence, "/v2/Transcripts");
         url.query_pairs_mut().append_pair("SourceSid", source).append_pair("PageSize", "100");
         self.all(account, Root::Intelligence, url, "transcripts").await
+    }
+
+    /// One transcript.
+    pub async fn transcript(&self, account: &Account, sid: &TranscriptSid) -> Result<TranscriptResource, RestError> {
+        let found: TranscriptResource = self.get(account, account.url(Root::Intelligence, &format!("/v2/Transcripts/{sid}"))).await?;
+        let is_it = found.sid == *sid && found.account_sid.as_ref().is_none_or(|of| of == account.sid());
+        if is_it { Ok(found) } else { Err(RestError::Shape("the transcript is another one")) }
+    }
+
+    /// Every recording of a call, as its parent. One of a conference is not among them.
+    pub async fn recordings_of_call(&self, account: &Account, call: &CallSid) -> Result<Vec<RecordingResource>, RestError> {
+        let mut url = account.own_url(&format!("/Calls/{call}/Recordings.json"));
+        url.query_pairs_mut().append_pair("PageSize", "100");
+        let found: Vec<RecordingResource> = self.all(account, Root::Api, url, "recordings").await?;
+        let is_its = |recording: &RecordingResource| recording.account_sid == *account.sid();
+        if found.iter().all(is_its) { Ok(found) } else { Err(RestError::Shape("a recording is of another account")) }
     }
 
     /// Deletes a transcript with its sentences and operator results.

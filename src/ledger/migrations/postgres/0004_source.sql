@@ -38,20 +38,22 @@ CREATE INDEX work_due ON work (due_at) WHERE state = 'due' AND kind <> 'erase';
 CREATE INDEX work_erasures ON work (due_at) WHERE state = 'due' AND kind = 'erase';
 CREATE INDEX work_dead ON work (enqueued_at) WHERE state = 'dead';
 
--- Transcripts that the source made, until they are filed. Found again at the source, so they do not travel.
+-- Transcripts that the source made: those that wait to be filed, and which one is. Found again at the source, so they do not travel.
 CREATE TABLE transcripts (
   account TEXT NOT NULL,          -- AC…
-  sid TEXT NOT NULL,              -- GT… or TR…
-  kind TEXT NOT NULL,             -- intelligence | record | real-time
-  source_sid TEXT,                -- RE…, where known
+  sid TEXT NOT NULL,              -- GT… or TR…; of a look RE…
+  kind TEXT NOT NULL,             -- intelligence | record | real-time | look (at what the source made of a recording without being asked)
+  source_sid TEXT,                -- RE…, where known; null for a look
   call_sid TEXT,                  -- CA…, where known
-  state TEXT NOT NULL,            -- due | filed | dead
+  state TEXT NOT NULL,            -- due | filed (it is the one that the recording has) | passed (it is not to be filed) | dead
   due_at BIGINT NOT NULL,        -- not before then; for leased work, when the lease ends
   holder TEXT,                    -- hld_… of the lease
   attempts BIGINT NOT NULL,
   last_error TEXT,                -- never personal data
-  told_at BIGINT NOT NULL,       -- when the vault heard of it first
-  PRIMARY KEY (account, sid)
+  told_at BIGINT NOT NULL,       -- when the vault heard of it first, or heard of it again when it was dead
+  began_at BIGINT,               -- of real time: when it began, as the source says
+  ended_at BIGINT,               -- of real time: when it ended, as the source says
+  PRIMARY KEY (account, sid, kind)
 );
 CREATE INDEX transcripts_due ON transcripts (due_at) WHERE state = 'due';
 CREATE INDEX transcripts_by_source ON transcripts (source_sid) WHERE source_sid IS NOT NULL;
@@ -61,9 +63,9 @@ CREATE INDEX transcripts_by_call ON transcripts (call_sid) WHERE call_sid IS NOT
 CREATE TABLE utterances (
   account TEXT NOT NULL,
   transcription_sid TEXT NOT NULL, -- GT…
-  track TEXT NOT NULL,            -- inbound_track | outbound_track
+  track TEXT NOT NULL,            -- inbound_track | outbound_track | '' (what belongs to no track: beginning and end)
   sequence BIGINT NOT NULL,      -- SequenceId
-  sealed BYTEA NOT NULL,           -- sealed under the vault's own key, bound to the four above
+  sealed BYTEA NOT NULL,           -- sealed under the vault's own key, bound to the four above; empty: no words (a guess, the beginning, the end)
   told_at BIGINT NOT NULL,
   PRIMARY KEY (account, transcription_sid, track, sequence)
 );

@@ -1,0 +1,17 @@
+//! Entries about transcripts that the source made.
+
+use serde_json::json;
+
+use super::NewEntry;
+use crate::{
+    evidence::event::Event,
+    model::{actor::Actor, id::RecordingId, origin::Origin, time::Timestamp},
+};
+
+impl NewEntry {
+    /// A transcript of the source was given up after so many attempts; with its recording, where that is known.
+    pub fn transcript_dead(at: Timestamp, origin: &Origin, attempts: i64, recording: Option<RecordingId>) -> Self {
+        let details = json!({ "kind": "transcript", "made_by": origin.kind(), "sid": origin.sid(), "attempts": attempts });
+        Self::new(at, Actor::Vault, Event::WorkDead, recording, details)
+    }
+}

@@ -1,0 +1,131 @@
+//! Transcripts of Conversational Intelligence: fetched with all their sentences, and brought into the house's form.
+
+use super::{Flow, Found, QUEUED, Stop, legs::Legs, place::standing, real_time::best};
+use crate::{
+    ledger::transcripts::Lease,
+    model::{
+        recording::Recording,
+        sid::{CallSid, RecordingSid, TranscriptSid},
+        transcript::{MAX_CHARS, MAX_MS, MAX_WORD_CHARS, MAX_WORDS, Said, Sentence, Transcript, Word},
+    },
+    twilio::{Account, Accounts, RestError, SentenceResource, rest::TranscriptResource},
+};
+
+/// What wrote it down.
+const SOURCE: &str = "twilio-intelligence";
+
+impl Flow {
+    pub(super) async fn of_intelligence(
+        &self,
+        lease: &mut Lease,
+        accounts: &Accounts,
+        account: &Account,
+        sid: &TranscriptSid,
+    ) -> Result<Found, Stop> {
+        let told = match self.0.client.transcript(account, sid).await {
+            // The webhook may be ahead of what can be read.
+            Err(RestError::NotFound) => {
+                return Err(Stop::Wait { why: "twilio has no such transcript".to_owned(), most: QUEUED });
+            }
+            told => told?,
+        };
+        is_ready(&told)?;
+        let (recording, shift_ms) = self.source_of(lease, accounts, account, &told).await?;
+        if self.0.vault.outdoes(&recording, lease).await.map_err(super::Error::from)? {
+            return Err(Stop::Outdone);
+        }
+        let sentences = self.0.client.sentences(account, sid, accounts.fetch_redacted()).await?;
+        let legs = self.legs(&recording).await?;
+        let sentences = sentences_of(sentences, &legs, shift_ms);
+        let transcript = Transcript::new(language(told.language_code), SOURCE.to_owned(), sentences);
+        let transcript = transcript.map_err(|fault| Stop::Dead(format!("it is no transcript: {fault}")))?;
+        Ok(Found { recording, transcript, pieces: 0 })
+    }
+
+    /// The recording that it was made from, and by how many milliseconds its times are to be moved.
+    async fn source_of(
+        &self,
+        lease: &mut Lease,
+        accounts: &Accounts,
+        account: &Account,
+        told: &TranscriptResource,
+    ) -> Result<(Recording, i64), Stop> {
+        let made_from = &told.channel.media_properties;
+        let sid = made_from.source_sid.as_deref().unwrap_or_default();
+        if let Ok(source) = sid.parse::<RecordingSid>() {
+            return Ok((self.place(lease, accounts, account, &source).await?, 0));
+        }
+        if let Ok(call) = sid.parse::<CallSid>() {
+            let all = self.of_call(accounts, account, &call).await?;
+            let began = told.media_start_time;
+            let recording =
+                best(all, began.map(|began| (began, began))).ok_or_else(|| super::wait(accounts, "its call has no recording"))?;
+            lease.source = Some(recording.source_sid.clone());
+            let recording = standing(recording, accounts)?;
+            // Its times count from where it began, and those of a transcript from where the recording did.
+            let shift = began.zip(recording.started_at).map(|(began, started)| began.as_millis().saturating_sub(started.as_millis()));
+            return Ok((recording, shift.unwrap_or_default()));
+        }
+        // An address of an external recording may tell of people; the kind does not.
+        Err(Stop::Dead("it was made from something that is no recording of this account".to_owned()))
+    }
+}
+
+fn is_ready(told: &TranscriptResource) -> Result<(), Stop> {
+    if told.encryption_credential_sid.is_some() {
+        return Err(Stop::Dead(
+            "its sentences are encrypted with a credential of the account's (`encryption_credential_sid`), in a form that is not documented; \
+             file it through `PUT /v1/recordings/{id}/transcript`"
+                .to_owned(),
+        ));
+    }
+    match told.status.as_str() {
+        "completed" => Ok(()),
+        word @ ("failed" | "canceled" | "error") => Err(Stop::Dead(format!("twilio says that the transcript is `{word}`"))),
+        // `queued`, `in-progress`, `new`, and words that are not known yet.
+        _ => Err(Stop::Wait { why: "twilio has not finished the transcript".to_owned(), most: QUEUED }),
+    }
+}
+
+/// A language tag, or that it is not known (BCP 47: `und`).
+pub(super) fn language(told: Option<String>) -> String {
+    let is_tag = |tag: &String| {
+        matches!(tag.len(), 2..=35)
+            && tag.split('-').all(|part| matches!(part.len(), 1..=8) && part.bytes().all(|byte| byte.is_ascii_alphanumeric()))
+    };
+    told.filter(is_tag).unwrap_or_else(|| "und".to_owned())
+}
+
+/// Sentences in the house's form. Times that are not told are those of what was told before; ends are not before beginnings; words that are too
+/// many or too long are cut.
+pub(super) fn sentences_of(told: Vec<SentenceResource>, legs: &Legs, shift_ms: i64) -> Vec<Sentence> {
+    let mut before = 0;
+    let moved = |ms: u64| ms.saturating_add_signed(shift_ms).min(MAX_MS);
+    told.into_iter()
+        .map(|told| {
+            let start_ms = told.start_ms.map_or(before, moved);
+            let end_ms = told.end_ms.map_or(start_ms, moved).max(start_ms);
+            before = end_ms;
+            let mut word_before = start_ms;
+            let words = told.words.into_iter().take(MAX_WORDS).map(|word| {
+                let start_ms = word.start_ms.map_or(word_before, moved);
+                let end_ms = word.end_ms.map_or(start_ms, moved).max(start_ms);
+                word_before = end_ms;
+                Word { text: cut(&word.word, MAX_WORD_CHARS), start_ms, end_ms }
+            });
+            Sentence {
+                leg: told.media_channel.map(|channel| legs.on_channel(channel)),
+                start_ms,
+                end_ms,
+                words: words.collect(),
+                text: cut(&told.transcript, MAX_CHARS),
+                confidence: told.confidence,
+            }
+        })
+        .collect()
+}
+
+/// The beginning of what was said, without characters that no transcript may hold.
+pub(super) fn cut(said: &Said, most: usize) -> Said {
+    Said::new(said.expose().chars().filter(|c| *c != '\0').take(most).collect())
+}

@@ -1,0 +1,182 @@
+//! Transcripts that were made while the call went on: put together from what was heard, in whatever order and however often it was told.
+//!
+//! Times are those at which the source told of each piece, which is when it had been said; they are right to a second or two. When a piece began is
+//! estimated from its length. INVARIANT: the same pieces give the same transcript, whatever their order; what was said before the recording
+//! began, or after it ended, is not in it.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use zeroize::Zeroizing;
+
+use super::{Flow, Found, Stop, intelligence::language, legs::Legs, place::standing, wait};
+use crate::{
+    ledger::{
+        transcripts::Lease,
+        utterances::{self, Utterance},
+    },
+    model::{
+        recording::{Recording, State},
+        sid::TranscriptSid,
+        time::Timestamp,
+        transcript::{MAX_MS, Said, Sentence, Transcript},
+    },
+    twilio::{
+        Account, Accounts,
+        transcription::{Piece, Track},
+    },
+    vault::PieceOf,
+};
+
+/// What wrote it down.
+const SOURCE: &str = "twilio-realtime";
+/// A piece this far outside a recording still belongs to it: its beginning is told in whole seconds, and words are heard after they are said.
+const EDGE_MS: i64 = 10_000;
+/// How long a character takes to say, and the longest that anything takes.
+const CHARACTER_MS: u64 = 60;
+const LONGEST_MS: u64 = 15_000;
+
+/// A piece as it is sealed.
+#[derive(serde::Serialize, serde::Deserialize)]
+struct Kept {
+    /// When the source told it, in milliseconds since 1970.
+    at: i64,
+    text: Said,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    confidence: Option<f32>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    language: Option<String>,
+}
+
+/// A piece that was heard.
+#[derive(Clone, Debug)]
+pub(super) struct Heard {
+    pub(super) track: Track,
+    pub(super) at: Timestamp,
+    pub(super) said: Said,
+    pub(super) confidence: Option<f32>,
+    pub(super) language: Option<String>,
+}
+
+/// The text that is sealed for a piece.
+pub(super) fn kept(piece: Piece, at: Timestamp) -> Zeroizing<String> {
+    let kept = Kept { at: at.as_millis(), text: piece.said, confidence: piece.confidence, language: piece.language };
+    Zeroizing::new(serde_json::to_string(&kept).expect("texts and finite numbers have a JSON form"))
+}
+
+impl Flow {
+    pub(super) async fn of_real_time(
+        &self,
+        lease: &mut Lease,
+        accounts: &Accounts,
+        account: &Account,
+        sid: &TranscriptSid,
+    ) -> Result<Found, Stop> {
+        let rows = utterances::of(&mut self.0.ledger.read().await?, account.sid(), sid).await?;
+        let heard = self.opened(account, sid, &rows)?;
+        let times = heard.iter().map(|heard| heard.at);
+        let Some(span) = times.clone().min().zip(times.max()) else { return Err(Stop::Over) };
+        let call = lease.call.clone().ok_or_else(|| Stop::Dead("its call is not known".to_owned()))?;
+        let all = self.of_call(accounts, account, &call).await?;
+        let recording = best(all, Some(span)).ok_or_else(|| wait(accounts, "no recording of its call was made while it was said"))?;
+        lease.source = Some(recording.source_sid.clone());
+        let recording = standing(recording, accounts)?;
+        if self.0.vault.outdoes(&recording, lease).await.map_err(super::Error::from)? {
+            return Err(Stop::Outdone);
+        }
+        let began = recording.started_at.or(lease.began_at).unwrap_or(span.0);
+        let spoken = language(heard.iter().find_map(|heard| heard.language.clone()));
+        let sentences = assembled(&heard, began, length_ms(&recording), &self.legs(&recording).await?);
+        let transcript = Transcript::new(spoken, SOURCE.to_owned(), sentences).map(|transcript| transcript.with_lost(lost(&rows)));
+        let transcript = transcript.map_err(|fault| Stop::Dead(format!("it is no transcript: {fault}")))?;
+        Ok(Found { recording, transcript, pieces: u64::try_from(rows.len()).unwrap_or(u64::MAX) })
+    }
+
+    /// The pieces with words in them, by track and number.
+    fn opened(&self, account: &Account, sid: &TranscriptSid, rows: &[Utterance]) -> Result<Vec<Heard>, Stop> {
+        let broken = || Stop::Dead("a piece of it cannot be read".to_owned());
+        let mut heard = Vec::new();
+        for row in rows.iter().filter(|row| !row.sealed.is_empty()) {
+            let of = PieceOf { account: account.sid(), transcription: sid, track: &row.track, sequence: row.sequence };
+            let text = self.0.vault.open_utterance(of, &row.sealed).map_err(super::Error::from)?;
+            let Kept { at, text, confidence, language } = serde_json::from_str(&text).map_err(|_| broken())?;
+            let track = Track::parse(&row.track).ok_or_else(broken)?;
+            heard.push(Heard { track, at: Timestamp::from_millis(at), said: text, confidence, language });
+        }
+        Ok(heard)
+    }
+}
+
+fn length_ms(recording: &Recording) -> Option<u64> {
+    recording.duration_s.and_then(|seconds| u64::try_from(seconds).ok()).map(|seconds| seconds.saturating_mul(1000).min(MAX_MS))
+}
+
+/// The recording of a call in whose time most of something was said. One of which it is not known when it began is taken only if there is no other;
+/// one that has no sound is not taken.
+pub(super) fn best(all: Vec<Recording>, said: Option<(Timestamp, Timestamp)>) -> Option<Recording> {
+    let covered = |recording: &Recording| {
+        let Some(((first, last), started)) = said.zip(recording.started_at) else { return Some(0) };
+        let start = started.as_millis().saturating_sub(EDGE_MS);
+        let end = length_ms(recording)
+            .and_then(|length| i64::try_from(length).ok())
+            .map_or(i64::MAX, |length| started.as_millis().saturating_add(length).saturating_add(EDGE_MS));
+        let together = last.as_millis().min(end).saturating_sub(first.as_millis().max(start));
+        (together >= 0).then(|| together.saturating_add(1))
+    };
+    let candidates = all.into_iter().filter(|recording| !matches!(recording.state, State::Absent | State::Failed));
+    let mut scored: Vec<(i64, Recording)> = candidates.filter_map(|recording| Some((covered(&recording)?, recording))).collect();
+    scored.sort_by_key(|(score, recording)| (std::cmp::Reverse(*score), recording.announced_at, recording.id));
+    scored.into_iter().next().map(|(_, recording)| recording)
+}
+
+/// Sentences out of pieces that stand by track and number.
+pub(super) fn assembled(heard: &[Heard], began: Timestamp, length_ms: Option<u64>, legs: &Legs) -> Vec<Sentence> {
+    let latest = length_ms.and_then(|length| i64::try_from(length).ok()).map_or(i64::MAX, |length| length.saturating_add(EDGE_MS));
+    let most = length_ms.unwrap_or(MAX_MS);
+    // Of each track: when the piece before was told, and where its sentence ends.
+    let mut before: BTreeMap<Track, (Timestamp, u64)> = BTreeMap::new();
+    let mut sentences = Vec::with_capacity(heard.len());
+    for piece in heard {
+        let (told, ended) = before.get(&piece.track).copied().unwrap_or((piece.at, 0));
+        // Within a track the numbers count, not the clocks.
+        let at = piece.at.max(told);
+        let offset = at.as_millis().saturating_sub(began.as_millis());
+        before.insert(piece.track, (at, ended));
+        if !(-EDGE_MS..=latest).contains(&offset) {
+            continue;
+        }
+        let end_ms = u64::try_from(offset).unwrap_or(0).min(most);
+        let characters = u64::try_from(piece.said.expose().chars().count()).unwrap_or(u64::MAX);
+        let takes = characters.saturating_mul(CHARACTER_MS).min(LONGEST_MS);
+        let start_ms = end_ms.saturating_sub(takes).max(ended).min(end_ms);
+        before.insert(piece.track, (at, end_ms));
+        sentences.push(Sentence {
+            leg: Some(legs.on_track(piece.track)),
+            start_ms,
+            end_ms,
+            text: piece.said.clone(),
+            confidence: piece.confidence,
+            words: Vec::new(),
+        });
+    }
+    sentences
+}
+
+/// How many numbers are missing between the lowest and the highest.
+///
+/// That events are numbered is documented; whether each side of a call has numbers of its own is not. A number that both sides have tells that they do;
+/// otherwise all events share one row of numbers, the beginning and the end among them.
+pub(super) fn lost(rows: &[Utterance]) -> u32 {
+    let of = |track: Track| -> BTreeSet<i64> { rows.iter().filter(|row| row.track == track.as_str()).map(|row| row.sequence).collect() };
+    let (inbound, outbound) = (of(Track::Inbound), of(Track::Outbound));
+    let missing = if inbound.intersection(&outbound).next().is_some() {
+        gaps(&inbound).saturating_add(gaps(&outbound))
+    } else {
+        gaps(&rows.iter().map(|row| row.sequence).collect())
+    };
+    u32::try_from(missing).unwrap_or(u32::MAX)
+}
+
+fn gaps(numbers: &BTreeSet<i64>) -> i64 {
+    let (Some(first), Some(last)) = (numbers.first(), numbers.last()) else { return 0 };
+    last.saturating_sub(*first).saturating_add(1).saturating_sub(i64::try_from(numbers.len()).unwrap_or(i64::MAX))
+}

@@ -1,0 +1,62 @@
+//! Transcriptions of `<Record transcribe="true">`: one text, from the beginning to the end.
+
+use super::{
+    Flow, Found, QUEUED, Stop,
+    intelligence::{cut, language},
+};
+use crate::{
+    ledger::transcripts::Lease,
+    model::{
+        sid::TranscriptionSid,
+        transcript::{MAX_CHARS, MAX_MS, Sentence, Transcript},
+    },
+    twilio::{Account, Accounts, RestError},
+};
+
+/// What wrote it down.
+const SOURCE: &str = "twilio-record";
+/// The only language there is for it.
+const LANGUAGE: &str = "en-US";
+
+impl Flow {
+    pub(super) async fn of_record(
+        &self,
+        lease: &mut Lease,
+        accounts: &Accounts,
+        account: &Account,
+        sid: &TranscriptionSid,
+    ) -> Result<Found, Stop> {
+        let told = match self.0.client.transcription(account, sid).await {
+            Err(RestError::NotFound) => {
+                return Err(Stop::Wait { why: "twilio has no such transcription".to_owned(), most: QUEUED });
+            }
+            told => told?,
+        };
+        match told.status.as_str() {
+            "completed" => {}
+            "failed" => return Err(Stop::Dead("twilio says that the transcription is `failed`".to_owned())),
+            _ => return Err(Stop::Wait { why: "twilio has not finished the transcription".to_owned(), most: QUEUED }),
+        }
+        // What Twilio says when it is asked counts, and not what a callback said.
+        let source = told.recording_sid.or_else(|| lease.source.clone());
+        let source = source.ok_or_else(|| Stop::Dead("twilio does not say of which recording the transcription is".to_owned()))?;
+        let recording = self.place(lease, accounts, account, &source).await?;
+        if self.0.vault.outdoes(&recording, lease).await.map_err(super::Error::from)? {
+            return Err(Stop::Outdone);
+        }
+        let seconds = recording.duration_s.or(told.duration).and_then(|seconds| u64::try_from(seconds).ok()).unwrap_or_default();
+        let leg = self.legs(&recording).await?.alone();
+        let said = told.transcription_text.iter().filter(|said| !said.expose().trim().is_empty());
+        let sentence = said.map(|said| Sentence {
+            leg: leg.clone(),
+            start_ms: 0,
+            end_ms: seconds.saturating_mul(1000).min(MAX_MS),
+            text: cut(said, MAX_CHARS),
+            confidence: None,
+            words: Vec::new(),
+        });
+        let transcript = Transcript::new(language(Some(LANGUAGE.to_owned())), SOURCE.to_owned(), sentence.collect());
+        let transcript = transcript.map_err(|fault| Stop::Dead(format!("it is no transcript: {fault}")))?;
+        Ok(Found { recording, transcript, pieces: 0 })
+    }
+}

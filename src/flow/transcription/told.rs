@@ -1,0 +1,96 @@
+//! What the source tells of transcripts becomes durable.
+
+use std::time::Duration;
+
+use super::{Error, Flow, real_time};
+use crate::{
+    ledger::{
+        self,
+        transcripts::{self, Event},
+        utterances::{self, Utterance},
+    },
+    model::{
+        origin::Origin,
+        sid::{AccountSid, RecordingSid},
+    },
+    twilio::{IntelligenceEvent, RealTimeEvent, TranscriptionCallback, transcription::What},
+    vault::PieceOf,
+};
+
+/// After its end, for so long pieces of a transcription are waited for that were overtaken by it.
+const SETTLES: Duration = Duration::from_secs(60);
+/// After such a silence a transcription is over, although nobody said so.
+const SILENCE: Duration = Duration::from_secs(2 * 3600);
+
+impl Flow {
+    /// Makes durable that a transcript of Conversational Intelligence can be fetched. Telling it again changes nothing.
+    ///
+    /// # Errors
+    /// [`ledger::Error::Unavailable`] inside: it is not durable, and the source should tell it again.
+    pub async fn told_of_transcript(&self, event: IntelligenceEvent) -> Result<(), Error> {
+        self.told(&event.account, &Origin::Intelligence(event.transcript), None).await
+    }
+
+    /// The same of a transcription of `<Record>`.
+    ///
+    /// # Errors
+    /// As [`Self::told_of_transcript`].
+    pub async fn told_of_transcription(&self, callback: TranscriptionCallback) -> Result<(), Error> {
+        self.told(&callback.account, &Origin::Record(callback.transcription), Some(&callback.recording)).await
+    }
+
+    async fn told(&self, account: &AccountSid, origin: &Origin, source: Option<&RecordingSid>) -> Result<(), Error> {
+        let told = self.0.ledger.unit(|| async {
+            let (mut tx, now) = (self.0.ledger.begin().await?, self.now());
+            transcripts::tell(&mut tx, account, origin, source, now, now).await?;
+            tx.commit().await
+        });
+        told.await?;
+        metrics::counter!("recvault_transcripts_told_total", "kind" => origin.kind()).increment(1);
+        Ok(())
+    }
+
+    /// Makes an event of a transcription in real time durable, with what was said sealed. The same event again changes nothing.
+    ///
+    /// # Errors
+    /// As [`Self::told_of_transcript`].
+    pub async fn told_in_real_time(&self, event: RealTimeEvent) -> Result<(), Error> {
+        let RealTimeEvent { account, call, transcription, at, sequence, what } = event;
+        let now = self.now();
+        let at = at.unwrap_or(now);
+        let (began_at, ended_at) = (matches!(what, What::Started).then_some(at), matches!(what, What::Stopped).then_some(at));
+        let due_at = now.after(if ended_at.is_some() { SETTLES } else { SILENCE });
+        if let What::Failed(code) = what {
+            tracing::warn!(%call, code, "twilio says that a transcription is in trouble");
+        }
+        let utterance = sequence.map(|sequence| {
+            let (track, sealed) = match what {
+                What::Said(piece) => {
+                    let track = piece.track.as_str();
+                    let of = PieceOf { account: &account, transcription: &transcription, track, sequence };
+                    (track, self.0.vault.seal_utterance(of, &real_time::kept(piece, at)))
+                }
+                // Without words, so that its number is not missed.
+                What::Guessed(track) => (track.as_str(), Vec::new()),
+                What::Started | What::Stopped | What::Failed(_) | What::Other => (NO_TRACK, Vec::new()),
+            };
+            Utterance { track: track.to_owned(), sequence, sealed }
+        });
+        let event = Event { account: &account, transcription: &transcription, call: &call, began_at, ended_at };
+        let told = self.0.ledger.unit(|| async {
+            let mut tx = self.0.ledger.begin().await?;
+            let takes = transcripts::hear(&mut tx, &event, due_at, now).await?;
+            if let Some(utterance) = utterance.as_ref().filter(|_| takes) {
+                utterances::insert(&mut tx, &account, &transcription, utterance, now).await?;
+            }
+            tx.commit().await?;
+            Ok::<_, ledger::Error>(takes)
+        });
+        let fate = if told.await? { "kept" } else { "late" };
+        metrics::counter!("recvault_utterances_total", "fate" => fate).increment(1);
+        Ok(())
+    }
+}
+
+/// Of what belongs to no side of the call.
+const NO_TRACK: &str = "";

@@ -1,0 +1,88 @@
+//! Sentences of a transcript of Conversational Intelligence (<https://www.twilio.com/docs/conversational-intelligence/api/transcript-sentence-resource>).
+//!
+//! INVARIANT: `Debug` shows no words.
+
+use std::time::Duration;
+
+use serde::Deserialize;
+use serde_json::Value;
+
+use super::{Account, Client, RestError, Root};
+use crate::{
+    model::{sid::TranscriptSid, transcript::Said},
+    twilio::transcription::confidence,
+};
+
+/// A sentence. What only describes it is absent where it cannot be read.
+#[derive(Clone, Debug, PartialEq, Deserialize)]
+pub struct SentenceResource {
+    /// The channel on which it was said, from 1.
+    #[serde(default, deserialize_with = "channel")]
+    pub media_channel: Option<u8>,
+    /// Milliseconds from the beginning; Twilio writes seconds as a text, or nothing.
+    #[serde(default, deserialize_with = "millis", rename = "start_time")]
+    pub start_ms: Option<u64>,
+    /// As `start_ms`.
+    #[serde(default, deserialize_with = "millis", rename = "end_time")]
+    pub end_ms: Option<u64>,
+    /// What was said.
+    pub transcript: Said,
+    /// 0 to 1.
+    #[serde(default, deserialize_with = "share")]
+    pub confidence: Option<f32>,
+    /// The same word by word, where that was asked for and is known.
+    #[serde(default, deserialize_with = "list")]
+    pub words: Vec<WordResource>,
+}
+
+/// A word.
+#[derive(Clone, Debug, PartialEq, Deserialize)]
+pub struct WordResource {
+    /// The word.
+    pub word: Said,
+    /// As in the sentence.
+    #[serde(default, deserialize_with = "millis", rename = "start_time")]
+    pub start_ms: Option<u64>,
+    /// As in the sentence.
+    #[serde(default, deserialize_with = "millis", rename = "end_time")]
+    pub end_ms: Option<u64>,
+}
+
+impl Client {
+    /// Every sentence of a transcript with its words, in Twilio's order. `redacted`: as its service hides what is sensitive, where that is on;
+    /// otherwise as it was said.
+    pub async fn sentences(&self, account: &Account, sid: &TranscriptSid, redacted: bool) -> Result<Vec<SentenceResource>, RestError> {
+        let mut url = account.url(Root::Intelligence, &format!("/v2/Transcripts/{sid}/Sentences"));
+        url.query_pairs_mut()
+            .append_pair("PageSize", "1000")
+            .append_pair("WordTimestamps", "true")
+            .append_pair("Redacted", if redacted { "true" } else { "false" });
+        self.all(account, Root::Intelligence, url, "sentences").await
+    }
+}
+
+/// Seconds, as a text or a number, to the nearest millisecond that they name; anything else counts as absent.
+fn millis<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<Option<u64>, D::Error> {
+    let value = Value::deserialize(deserializer)?;
+    let seconds = value.as_f64().or_else(|| value.as_str()?.trim().parse().ok());
+    let time = seconds.and_then(|seconds: f64| Duration::try_from_secs_f64(seconds).ok());
+    Ok(time.and_then(|time| u64::try_from((time + Duration::from_micros(500)).as_millis()).ok()))
+}
+
+fn channel<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<Option<u8>, D::Error> {
+    let value = Value::deserialize(deserializer)?;
+    let number = value.as_i64().or_else(|| value.as_str()?.parse().ok());
+    Ok(number.and_then(|number| u8::try_from(number).ok()).filter(|channel| *channel > 0))
+}
+
+fn share<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<Option<f32>, D::Error> {
+    Ok(confidence(Value::deserialize(deserializer)?))
+}
+
+/// `null` for no list.
+fn list<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<Vec<WordResource>, D::Error> {
+    Ok(Option::deserialize(deserializer)?.unwrap_or_default())
+}
+
+#[cfg(test)]
+mod tests;

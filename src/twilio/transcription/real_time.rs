@@ -1,0 +1,163 @@
+//! Events of Real-Time Transcription (<https://www.twilio.com/docs/voice/twiml/transcription>).
+//!
+//! Booleans and numbers are texts. What the speech engine adds in its own words (`TranscriptionProviderData`) is not read: even the documented
+//! sample of it is no JSON. INVARIANT: `Debug` shows no words.
+
+use zeroize::Zeroizing;
+
+use crate::{
+    model::{
+        sid::{AccountSid, CallSid, TranscriptSid},
+        time::Timestamp,
+        transcript::{self, Said},
+    },
+    twilio::{
+        params::{CallbackError, Params},
+        signature::Verified,
+    },
+};
+
+/// One event.
+#[derive(Clone, Debug, PartialEq)]
+pub struct RealTimeEvent {
+    /// The account, which has signed this.
+    pub account: AccountSid,
+    /// The call that goes on.
+    pub call: CallSid,
+    /// The transcription; where Intelligence keeps it, a transcript there has the same id.
+    pub transcription: TranscriptSid,
+    /// When it happened, as far as Twilio says so in a form that can be read. Whole or broken seconds.
+    pub at: Option<Timestamp>,
+    /// The number that Twilio gave it, from 0.
+    pub sequence: Option<i64>,
+    /// What happened.
+    pub what: What,
+}
+
+/// What happened.
+#[derive(Clone, Debug, PartialEq)]
+pub enum What {
+    /// It began.
+    Started,
+    /// Somebody said something.
+    Said(Piece),
+    /// A guess at what is being said; it will be said again.
+    Guessed(Track),
+    /// It ended.
+    Stopped,
+    /// It is in trouble: 32650 to 32655, where the code can be read.
+    Failed(Option<i64>),
+    /// Something that Twilio added later.
+    Other,
+}
+
+/// Something that somebody said.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Piece {
+    /// On which side.
+    pub track: Track,
+    /// The words; at most [`transcript::MAX_CHARS`] characters, the rest is cut.
+    pub said: Said,
+    /// 0 to 1, where told.
+    pub confidence: Option<f32>,
+    /// The language as Twilio says it, such as `en-US`; at most 35 characters.
+    pub language: Option<String>,
+}
+
+/// A side of a call.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Track {
+    /// What comes from who is at the other end of the call: for a call that came in, the caller.
+    Inbound,
+    /// What is played to them.
+    Outbound,
+}
+
+impl Track {
+    /// Twilio's word.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Inbound => "inbound_track",
+            Self::Outbound => "outbound_track",
+        }
+    }
+
+    /// Reads Twilio's word.
+    pub fn parse(text: &str) -> Option<Self> {
+        [Self::Inbound, Self::Outbound].into_iter().find(|track| track.as_str() == text)
+    }
+}
+
+impl RealTimeEvent {
+    /// Reads a verified request.
+    ///
+    /// # Errors
+    /// [`CallbackError`] names the parameter, and never what was said.
+    pub fn parse(verified: &Verified) -> Result<Self, CallbackError> {
+        let params = Params::of(verified);
+        let event = params.one("TranscriptionEvent")?.ok_or(CallbackError::Missing { field: "TranscriptionEvent" })?;
+        let what = match event {
+            "transcription-started" => What::Started,
+            "transcription-content" => content(&params)?,
+            "transcription-stopped" => What::Stopped,
+            "transcription-error" => What::Failed(params.number("TranscriptionErrorCode")),
+            _ => What::Other,
+        };
+        let sequence = params.optional::<u32>("SequenceId", "a whole number")?.map(i64::from);
+        if sequence.is_none() && matches!(what, What::Said(_)) {
+            // Without it nobody could tell a repetition from something said twice.
+            return Err(CallbackError::Missing { field: "SequenceId" });
+        }
+        Ok(Self {
+            account: verified.account().clone(),
+            call: params.required("CallSid", "`CA` and 32 hex digits")?,
+            transcription: params.required("TranscriptionSid", "`GT` and 32 hex digits")?,
+            at: params.readable("Timestamp").and_then(Timestamp::parse_rfc3339),
+            sequence,
+            what,
+        })
+    }
+}
+
+fn content(params: &Params<'_>) -> Result<What, CallbackError> {
+    const DATA: &str = "TranscriptionData";
+    let track = params.one("Track")?.ok_or(CallbackError::Missing { field: "Track" })?;
+    let expected = "`inbound_track` or `outbound_track`";
+    let track = Track::parse(track).ok_or(CallbackError::Malformed { field: "Track", expected })?;
+    match params.one("Final")? {
+        Some("true" | "True" | "1") => {}
+        Some("false" | "False" | "0") => return Ok(What::Guessed(track)),
+        Some(_) => return Err(CallbackError::Malformed { field: "Final", expected: "`true` or `false`" }),
+        None => return Err(CallbackError::Missing { field: "Final" }),
+    }
+    let told = params.one(DATA)?.ok_or(CallbackError::Missing { field: DATA })?;
+    let malformed = CallbackError::Malformed { field: DATA, expected: "a JSON object with `transcript` and `confidence`" };
+    let told: Told = serde_json::from_str(told).map_err(|_| malformed)?;
+    let text = Zeroizing::new(told.transcript);
+    let said: String = text.chars().filter(|c| *c != '\0').take(transcript::MAX_CHARS).collect();
+    let language = params.readable("LanguageCode").filter(|language| language.len() <= 35);
+    Ok(What::Said(Piece {
+        track,
+        said: Said::new(said),
+        confidence: told.confidence.and_then(confidence),
+        language: language.map(str::to_owned),
+    }))
+}
+
+#[derive(serde::Deserialize)]
+struct Told {
+    transcript: String,
+    #[serde(default)]
+    confidence: Option<serde_json::Value>,
+}
+
+/// A share from 0 to 1, as a number or a text; anything else counts as not told.
+pub(in crate::twilio) fn confidence(value: serde_json::Value) -> Option<f32> {
+    // Through its text: it is the way from either form to the nearest `f32`.
+    let text = match value {
+        serde_json::Value::String(text) => text,
+        serde_json::Value::Number(number) => number.to_string(),
+        _ => return None,
+    };
+    text.trim().parse::<f32>().ok().filter(|share| (0.0..=1.0).contains(share))
+}
