@@ -18,7 +18,10 @@ use recvault::{
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
-use crate::world::{Database, Recipe, Recorded, TestVault, digits, files_below};
+use crate::{
+    s3_server,
+    world::{Database, Recipe, Recorded, TestVault, digits, files_below},
+};
 
 /// A pair of keys of the team.
 struct Pair {
@@ -381,6 +384,28 @@ public_key_sid = \"{}\"\npkcs11 = {{ module = \"/no/such.so\", token = \"t\", ke
     vault.holds_nothing_of(recorded.id).await;
     let due = vault.due_in_ms(recorded.id).await.unwrap();
     assert!((1_000..=2_000).contains(&due), "{due}");
+}
+
+#[tokio::test]
+async fn what_is_encrypted_is_stored_in_the_teams_bucket() {
+    let (s3, mut keys) = (s3_server::start(), Keys::with(0));
+    let folder = format!("{}/{}/recordings/", s3.endpoint, s3.bucket);
+    writeln!(
+        keys.lines,
+        "[[twilio.buckets]]\nurl_prefix = \"{folder}\"\nregion = \"us-east-1\"\naccess_key_id = \"{}\"\nsecret_access_key = \"{}\"\nallow_http = true",
+        s3.access_key, s3.secret_key
+    )
+    .unwrap();
+    let vault = keys.recipe().by_hand().await;
+    let recorded = conversation(&vault, &keys);
+    let (told, file) = (details(&vault, &recorded).to_string(), vault.stand_in.media(&recorded.sid).unwrap());
+    let place = s3.root().join(s3.bucket).join("recordings");
+    fs::create_dir(&place).unwrap();
+    fs::write(place.join("one"), &file).unwrap();
+    vault.stand_in.add_external_recording(&vault.account, recorded.sid.clone(), conversation::WAV, format!("{folder}one"));
+    tell(&vault, &recorded, Some(&told)).await;
+    assert_eq!(vault.process.flow.work_off().await.unwrap(), 1);
+    vault.plays(&recorded).await;
 }
 
 #[tokio::test]
