@@ -18,7 +18,10 @@ use recvault::{
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
-use crate::world::{Database, Recipe, Recorded, TestVault, digits, files_below};
+use crate::{
+    s3_server,
+    world::{Database, Recipe, Recorded, TestVault, digits, files_below},
+};
 
 /// A pair of keys of the team.
 struct Pair {
@@ -305,6 +308,63 @@ async fn a_connection_that_breaks_is_another_thing_and_passes() {
     }
 }
 
+/// Puts the private half of one of the [`PAIRS`] into a token of its own, as an operator does, unless `RECVAULT_TEST_SOFTHSM` names no library.
+#[cfg(feature = "pkcs11")]
+fn in_a_token(pair: usize) -> Option<Keys> {
+    #[expect(clippy::disallowed_methods, reason = "the switches of these tests")]
+    let [module, configuration] = ["RECVAULT_TEST_SOFTHSM", "SOFTHSM2_CONF"].map(|name| std::env::var(name).unwrap_or_default());
+    if module.is_empty() || configuration.is_empty() {
+        eprintln!("skipped: RECVAULT_TEST_SOFTHSM names no library, or SOFTHSM2_CONF no configuration for it");
+        return None;
+    }
+    let (mut keys, label) = (Keys::none(), digits());
+    let [pin, pem] = ["pin", "key.pem"].map(|name| keys.folder.path().join(name));
+    fs::write(&pin, "4711").unwrap();
+    fs::write(&pem, &PAIRS[pair].pem).unwrap();
+    // The library does not start while another process is half-way through making a token.
+    let alone = fs::File::create(format!("{configuration}.lock")).unwrap();
+    alone.lock().unwrap();
+    let softhsm = |arguments: &[&str]| {
+        let done = std::process::Command::new("softhsm2-util").args(arguments).output().unwrap();
+        assert!(done.status.success(), "{done:?}");
+    };
+    softhsm(&["--init-token", "--free", "--label", &label, "--pin", "4711", "--so-pin", "officer"]);
+    let pem = pem.to_str().unwrap();
+    softhsm(&["--import", pem, "--token", &label, "--label", "twilio", "--id", "01", "--pin", "4711"]);
+    fs::remove_file(pem).unwrap();
+    writeln!(
+        keys.lines,
+        "[[twilio.encryption_keys]]\npublic_key_sid = \"{}\"\n\
+         pkcs11 = {{ module = \"{module}\", token = \"{label}\", key_label = \"twilio\", pin_file = \"{}\" }}",
+        keys.sid,
+        pin.display()
+    )
+    .unwrap();
+    Some(keys)
+}
+
+#[cfg(feature = "pkcs11")]
+#[tokio::test]
+async fn the_private_key_is_in_a_token_and_what_it_opens_is_heard() {
+    let Some(keys) = in_a_token(0) else { return };
+    let vault = keys.recipe().by_hand().await;
+    let recorded = conversation(&vault, &keys);
+    assert_eq!(vault.tell(&recorded, "completed").await.status, 204);
+    assert_eq!(vault.process.flow.work_off().await.unwrap(), 1);
+    vault.plays(&recorded).await;
+}
+
+#[cfg(feature = "pkcs11")]
+#[tokio::test]
+async fn the_private_key_in_the_token_is_another_one() {
+    let Some(keys) = in_a_token(1) else { return };
+    let vault = keys.recipe().by_hand().await;
+    let recorded = conversation(&vault, &keys);
+    assert_eq!(vault.tell(&recorded, "completed").await.status, 204);
+    assert_eq!(vault.process.flow.work_off().await.unwrap(), 1);
+    is_set_aside(&vault, &recorded, "does not open its content key").await;
+}
+
 #[tokio::test]
 async fn a_token_that_is_away_is_waited_for() {
     let mut keys = Keys::none();
@@ -324,6 +384,28 @@ public_key_sid = \"{}\"\npkcs11 = {{ module = \"/no/such.so\", token = \"t\", ke
     vault.holds_nothing_of(recorded.id).await;
     let due = vault.due_in_ms(recorded.id).await.unwrap();
     assert!((1_000..=2_000).contains(&due), "{due}");
+}
+
+#[tokio::test]
+async fn what_is_encrypted_is_stored_in_the_teams_bucket() {
+    let (s3, mut keys) = (s3_server::start(), Keys::with(0));
+    let folder = format!("{}/{}/recordings/", s3.endpoint, s3.bucket);
+    writeln!(
+        keys.lines,
+        "[[twilio.buckets]]\nurl_prefix = \"{folder}\"\nregion = \"us-east-1\"\naccess_key_id = \"{}\"\nsecret_access_key = \"{}\"\nallow_http = true",
+        s3.access_key, s3.secret_key
+    )
+    .unwrap();
+    let vault = keys.recipe().by_hand().await;
+    let recorded = conversation(&vault, &keys);
+    let (told, file) = (details(&vault, &recorded).to_string(), vault.stand_in.media(&recorded.sid).unwrap());
+    let place = s3.root().join(s3.bucket).join("recordings");
+    fs::create_dir(&place).unwrap();
+    fs::write(place.join("one"), &file).unwrap();
+    vault.stand_in.add_external_recording(&vault.account, recorded.sid.clone(), conversation::WAV, format!("{folder}one"));
+    tell(&vault, &recorded, Some(&told)).await;
+    assert_eq!(vault.process.flow.work_off().await.unwrap(), 1);
+    vault.plays(&recorded).await;
 }
 
 #[tokio::test]

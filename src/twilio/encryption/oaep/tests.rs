@@ -61,19 +61,19 @@ fn times(a: &[u32], b: &[u32], n: &[u32]) -> Vec<u32> {
 
 /// sum = sum + other mod n.
 fn add(sum: &mut [u32], other: &[u32], n: &[u32]) {
-    let mut carry = 0;
+    let mut carry = false;
     for (to, from) in sum.iter_mut().zip(other) {
-        let total = u64::from(*to) + u64::from(*from) + carry;
-        *to = total as u32;
-        carry = total >> 32;
+        let (total, over) = to.overflowing_add(*from);
+        let (total, again) = total.overflowing_add(carry.into());
+        (*to, carry) = (total, over || again);
     }
-    let is_less = carry == 0 && sum.iter().rev().lt(n.iter().rev());
+    let is_less = !carry && sum.iter().rev().lt(n.iter().rev());
     if !is_less {
-        let mut borrow = 0;
+        let mut borrow = false;
         for (to, from) in sum.iter_mut().zip(n) {
-            let total = i64::from(*to) - i64::from(*from) + borrow;
-            *to = total as u32;
-            borrow = total >> 32;
+            let (total, under) = to.overflowing_sub(*from);
+            let (total, again) = total.overflowing_sub(borrow.into());
+            (*to, borrow) = (total, under || again);
         }
     }
 }
