@@ -48,6 +48,8 @@ pub struct VoiceRequest {
     pub confidence: Option<f64>,
     /// Where in the conversation this is.
     pub step: Step,
+    /// What else our own URL carries, in order. In a GET, Twilio's own parameters are among it: whoever hands it on takes what they know.
+    pub query: Vec<(String, String)>,
 }
 
 /// What our own URL carries.
@@ -64,6 +66,9 @@ pub struct Step {
     /// Whether a recording begins only when somebody else, who is dialled, has agreed as well.
     pub waits_for_both: bool,
 }
+
+/// The parameters that [`Step`] and the place are read from.
+const OURS: [&str; 6] = ["step", "attempt", "language", "policy", "leg", "record"];
 
 /// How much of the policy's digest the URL carries.
 pub const POLICY_DIGITS: usize = 16;
@@ -97,12 +102,19 @@ impl VoiceRequest {
                 policy: own.readable("policy").map(str::to_owned),
                 waits_for_both: own.readable("record") == Some("both"),
             },
+            query: verified.query().iter().filter(|(name, _)| !OURS.contains(&name.as_str())).cloned().collect(),
         })
     }
 
     /// The call whose parties these are: that which dialled, where this was dialled.
     pub fn conversation(&self) -> &CallSid {
         self.parent.as_ref().filter(|_| self.is_whisper).unwrap_or(&self.call)
+    }
+
+    /// The place of who is on the other side of a whisper.
+    pub fn opposite(&self) -> LegName {
+        let name = if self.leg.as_str() == DIALLED { CALLEE } else { CALLER };
+        name.parse().expect("it is a name")
     }
 
     /// What to call who is dialled from here.

@@ -393,7 +393,41 @@ async fn one_of_two_refuses_and_nothing_is_recorded(database: Database) {
     assert_eq!(vault.stand_in.recordings_of(&line.call.sid), []);
 }
 
+async fn who_is_dialled_by_the_application_is_a_party_whatever_they_say(database: Database) {
+    let vault = asking(database, APP).await;
+    for (key, is_open) in [(None, false), (Some("2"), false), (Some("1"), true)] {
+        let line = Line::from(&vault, ANNA);
+        let asked = line.asks(VOICE).await;
+        assert_eq!(line.presses(&asked, "1").await.verbs()[0], "Start");
+        let desk = line.dials(DESK);
+        let asked = desk.asks(&format!("{VOICE}?leg=callee")).await;
+        if let Some(key) = key {
+            assert_eq!(desk.presses(&asked, key).await.verbs(), ["Say"]);
+        }
+        assert_eq!(waits(&vault, line.was_recorded().await).await, !is_open, "{key:?}");
+        assert_eq!(vault.stand_in.recordings_of(&line.call.sid).len(), 1, "nothing begins beside it");
+    }
+}
+
+async fn the_vault_is_told_to_wait_for_both_and_the_first_said_nothing(database: Database) {
+    let vault = asking(database, APP).await;
+    let line = Line::from(&vault, ANNA);
+    let path = format!("{VOICE}?record=both");
+    let asked = line.asks(&path).await;
+    assert_eq!(line.presses(&asked, "1").await.verbs(), ["Say", "Redirect"], "not yet");
+    let silent = Line::from(&vault, ANNA);
+    silent.asks(&path).await;
+    for (line, begins) in [(&silent, false), (&line, true)] {
+        let desk = line.dials(DESK);
+        let asked = desk.asks(&format!("{VOICE}?leg=callee&record=both")).await;
+        desk.presses(&asked, "1").await;
+        assert_eq!(vault.stand_in.recordings_of(&line.call.sid).len(), usize::from(begins));
+    }
+}
+
 on_both_databases!(
+    who_is_dialled_by_the_application_is_a_party_whatever_they_say,
+    the_vault_is_told_to_wait_for_both_and_the_first_said_nothing,
     a_caller_agrees_by_key_and_only_then_the_recording_begins,
     a_caller_agrees_in_words,
     a_caller_refuses_and_the_call_goes_on_without_a_recording,
@@ -418,6 +452,24 @@ async fn a_caller_is_asked_in_their_language() {
     // Silence goes on in the same language, and one that is not there is the first.
     assert_eq!(line.is_silent(&asked).await.attribute("Gather", "language").as_deref(), Some("de-DE"));
     assert_eq!(line.asks(&format!("{VOICE}?language=fr-FR")).await.text("Say"), TEXT);
+}
+
+#[tokio::test]
+async fn what_the_policy_looks_at_goes_on_with_the_call_to_its_recording() {
+    let vault = asking(Database::Sqlite, APP).await;
+    let line = Line::from(&vault, ANNA);
+    let asked = line.asks(&format!("{VOICE}?queue=claims&tier=restricted&other=x")).await;
+    let asked = line.presses(&asked, "9").await;
+    let agreed = line.presses(&asked, "1").await;
+    let callback = agreed.attribute("Recording", "recordingStatusCallback").unwrap();
+    assert_eq!(callback, vault.process.public("/twilio/recordings?queue=claims&tier=restricted"));
+    let sid: RecordingSid = format!("RE{}", digits()).parse().unwrap();
+    let facts = RecordingFacts { call: Some(line.call.sid.clone()), ..RecordingFacts::new(&sid, Bytes::from_static(WAV)) };
+    vault.stand_in.add_recording_of(&vault.account, sid.clone(), facts);
+    let params = vault.stand_in.callback_params(&sid, "completed");
+    assert_eq!(vault.post_callback(&vault.account, &vault.process.path_of(&callback), &params).await.status, 204);
+    let id = RecordingId::of_source(vault.made.vault, vault.account.as_str(), sid.as_str());
+    assert_eq!(vault.details(id).await["tier"], "restricted");
 }
 
 #[tokio::test]

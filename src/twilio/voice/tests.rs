@@ -36,6 +36,7 @@ fn a_whisper_is_about_the_call_that_dialled() {
     let params = [("ParentCallSid", parent.as_str()), ("Direction", "outbound-dial"), ("From", "+493023125001"), ("To", "client:desk")];
     let request = parse("/v?leg=callee&record=both", &params).unwrap();
     assert_eq!((request.leg.as_str(), request.is_whisper, request.step.waits_for_both), (CALLEE, true, true));
+    assert_eq!(request.opposite().as_str(), CALLER);
     assert_eq!((request.conversation().as_str(), request.address.clone()), (parent.as_str(), "client:desk".parse().ok()));
     // Should Twilio not tell which call that is, it is this one.
     let request = parse("/v?leg=callee", &[("Direction", "outbound-dial")]).unwrap();
@@ -65,6 +66,13 @@ fn an_answer_comes_with_what_our_own_url_carries() {
     let path = format!("{url}&AccountSid={}&CallSid={}&Digits=2", sid("AC", "0"), sid("CA", "1"));
     let request = VoiceRequest::parse(&get(&path)).unwrap();
     assert_eq!((request.digits.as_deref(), request.step.attempt), (Some("2"), 2));
+}
+
+#[test]
+fn what_else_our_url_carries_is_kept_in_its_order() {
+    let request = parse("/v?queue=claims&step=answer&attempt=1&queue=a%26b&leg=callee", &[]).unwrap();
+    let pairs: Vec<_> = request.query.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect();
+    assert_eq!(pairs, [("queue", "claims"), ("queue", "a&b")]);
 }
 
 #[test]
