@@ -9,6 +9,7 @@ mod catalogue;
 mod consent;
 mod correction;
 mod custody;
+mod details;
 mod diff;
 mod drill;
 mod epoch;

@@ -16,6 +16,7 @@ pub mod budgets;
 #[cfg(test)]
 mod conformance;
 pub mod consents;
+pub mod details;
 pub mod epochs;
 mod error;
 pub mod exports;
@@ -36,6 +37,7 @@ pub mod row;
 pub mod shreds;
 pub mod tokens;
 pub mod tx;
+pub mod waiting;
 pub mod work;
 
 pub use error::Error;

@@ -7,6 +7,7 @@ pub mod actor;
 pub mod artefact;
 pub mod consent;
 pub mod crash;
+pub mod details;
 pub mod encryption;
 pub mod hold;
 pub mod id;

@@ -11,6 +11,7 @@
 
 mod approval;
 mod deposit;
+mod details;
 mod digest;
 mod drill;
 mod epoch;
@@ -32,6 +33,7 @@ mod window;
 use std::sync::Arc;
 
 pub use deposit::{Beside, DepositError, Deposited};
+pub use details::Keeping;
 pub use drill::{Forgot, Looked, Old, Recovered, Sandbox, Say};
 pub use epoch::Turned;
 pub use open::{Listening, Playable};
@@ -146,6 +148,9 @@ pub enum Error {
     /// What is sealed as a transcript is none.
     #[error("what is sealed as a transcript cannot be read")]
     BrokenTranscript,
+    /// What is sealed of who took part is none.
+    #[error("what is sealed of who took part cannot be read")]
+    BrokenDetails,
     /// The sound is in a form of which no part can be cut out.
     #[error("the sound of this recording is of a format in which seconds have no fixed place, so that no part of it can be given")]
     NoWindow,

@@ -42,6 +42,7 @@ use utoipa::{
         super::media::audio,
         super::media::transcript_json,
         super::media::transcript_vtt,
+        super::media::parties,
         super::receipts::show,
         super::receipts::jwks,
         super::retention::show,

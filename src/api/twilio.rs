@@ -11,7 +11,9 @@ use axum::{
 };
 
 use super::{Api, Problem, gate::too_large};
-use crate::twilio::{Delivery, RecordingCallback, Rejection, SIGNATURE_HEADER, SignedRequest, signature::Verified, verify};
+use crate::twilio::{
+    CallbackParties, Delivery, RecordingCallback, Rejection, SIGNATURE_HEADER, SignedRequest, signature::Verified, verify,
+};
 
 /// Everything that Twilio calls, below its prefix.
 pub(super) fn routes() -> Router<Api> {
@@ -50,7 +52,7 @@ pub(super) async fn recording_got(
 async fn accept(api: &Api, uri: &axum::http::Uri, headers: &HeaderMap, delivery: Delivery<'_>) -> Result<StatusCode, Problem> {
     let verified = verified(api, uri, headers, delivery)?;
     let callback = RecordingCallback::parse(&verified).map_err(|fault| Problem::bad_request(fault.to_string()))?;
-    api.flow.accept(callback).await?;
+    api.flow.accept(callback, CallbackParties::parse(&verified)).await?;
     Ok(StatusCode::NO_CONTENT)
 }
 

@@ -1,5 +1,7 @@
 //! Commands that check and show: `receipt`, `config`, `doctor`.
 
+mod private_keys;
+
 use std::{
     fs,
     path::{Path, PathBuf},
@@ -145,6 +147,9 @@ pub(super) async fn doctor(file: &Path, out: Out) -> Result<ExitCode, Failure> {
     match config.twilio.accounts.len() {
         0 => find("twilio.accounts", "weak", "no account is configured: every callback is refused".into()),
         count => find("twilio.accounts", "ok", format!("{count} accounts")),
+    }
+    for (verdict, why) in private_keys::findings(&config) {
+        find("twilio.encryption_keys", verdict, why);
     }
     match App::open(config, Clock::System).await {
         Err(error) => find("custody, ledger and store", "broken", error.to_string()),

@@ -9,6 +9,7 @@ mod fields;
 mod import;
 mod message;
 mod parties;
+mod seats;
 mod statement;
 #[cfg(test)]
 mod tests;

@@ -19,7 +19,7 @@ use crate::{
         work::{self, Kind, Lease},
     },
     model::{id::HolderId, time::Timestamp},
-    twilio::FetchError,
+    twilio::{FetchError, RestError},
     vault,
 };
 
@@ -214,7 +214,7 @@ impl Flow {
             }
             FetchFailure::Source(error) => {
                 let verdict = match &error {
-                    FetchError::NotYet if waited < Duration::from_secs(settings.not_yet_s.into()) => {
+                    FetchError::NotYet | FetchError::NotYetElsewhere { .. } if waited < Duration::from_secs(settings.not_yet_s.into()) => {
                         Verdict::After(jittered(backoff(lease.attempts.min(6), settings.max_backoff_s)))
                     }
                     FetchError::Throttled { retry_after } => Verdict::After(
@@ -222,11 +222,18 @@ impl Flow {
                             .unwrap_or_else(|| jittered(backoff(lease.attempts, settings.max_backoff_s)))
                             .max(Duration::from_secs(1)),
                     ),
-                    FetchError::NotYet | FetchError::Refused { .. } => Verdict::Dead,
+                    FetchError::NotYet | FetchError::NotYetElsewhere { .. } | FetchError::Refused { .. } => Verdict::Dead,
                     FetchError::Transient { .. } => patience(lease, waited, settings),
                 };
                 (verdict, error.to_string())
             }
+            FetchFailure::Parties(error) => (
+                match error {
+                    RestError::Throttled { retry_after: Some(pause) } => Verdict::After(pause.max(Duration::from_secs(1))),
+                    _ => Verdict::Later,
+                },
+                format!("who took part cannot be looked up now: {error}"),
+            ),
             FetchFailure::Ours(Error::Vault(vault::Error::Ledger(error @ ledger::Error::Stale(_)))) => {
                 (Verdict::NotOurs, error.to_string())
             }

@@ -7,6 +7,7 @@
 //! only; nothing is redirected; credentials go nowhere else. An answer is read up to [`MAX_ANSWER`] bytes. No error holds an address, a
 //! credential or what an answer said.
 
+mod calls;
 mod page;
 mod recordings;
 mod start;
@@ -23,6 +24,7 @@ use zeroize::Zeroizing;
 
 pub(super) use self::turns::Turns;
 pub use self::{
+    calls::{CallResource, ParticipantResource},
     page::{Next, Page},
     recordings::{Listing, RecordingResource},
     transcriptions::TranscriptionResource,
@@ -162,3 +164,6 @@ fn parsed<T: DeserializeOwned>(body: &[u8]) -> Result<T, RestError> {
 fn code(body: &[u8]) -> Option<i64> {
     serde_json::from_slice::<serde_json::Value>(body).ok()?.get("code")?.as_i64()
 }
+
+#[cfg(test)]
+mod tests;

@@ -22,7 +22,7 @@ use crate::{
     evidence::{NewEntry, Signer},
     keyring::{self, fingerprint},
     ledger::{
-        Tx, audit, epochs,
+        Tx, audit, details, epochs,
         image::{self, Image, Table},
         keys as rows, marks, recordings, shreds,
         work::{self, Kind},
@@ -224,9 +224,10 @@ impl Inner {
         };
         image::upsert(tx, table, &[row]).await?;
         match (table, subject) {
-            // Its artefacts, if it has any still, follow.
+            // Its artefacts and who took part, if it has any still, follow.
             (Table::Recordings, Some(id)) => {
                 recordings::remove_artefacts(tx, id).await?;
+                details::remove(tx, &[id]).await?;
                 work::cancel(tx, Kind::Fetch, &[id]).await?;
             }
             (Table::Fences, Some(id)) => {

@@ -9,10 +9,11 @@ use super::{Error, Vault};
 use crate::{
     evidence::{HeldCopy, NewEntry, Receipt, Removal, Shred, ShredReason},
     ledger::{
-        self, Tx, audit, holds, keys,
+        self, Tx, audit, details, holds, keys,
         marks::{self, Marked},
         recordings, revocations,
         shreds::{self, NewFence, NewReceipt, NextReceipt},
+        waiting,
         work::{self, Kind, Lease},
     },
     model::{
@@ -145,6 +146,11 @@ impl Vault {
         }
         let ids: Vec<RecordingId> = fresh.iter().map(|recording| recording.id).collect();
         let mut destroyed = vault.destroy_keys(&mut tx, &ids, Leg::All).await?;
+        details::remove(&mut tx, &ids).await?;
+        let cleared = waiting::clear_of(&mut tx, &ids).await?;
+        if !cleared.is_empty() {
+            marks::set(&mut tx, Marked::Conversation, &cleared, now).await?;
+        }
         work::cancel(&mut tx, Kind::Fetch, &ids).await?;
         work::enqueue(&mut tx, Kind::Remove, &ids, now).await?;
         if let Some(revocation) = cause.revocation {

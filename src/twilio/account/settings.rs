@@ -5,12 +5,15 @@
 use std::{
     fmt, fs,
     path::{Path, PathBuf},
+    sync::Arc,
     time::Duration,
 };
 
 use url::{Host, Url};
 
-use super::{Account, Accounts, ConsentSettings, Pace, Remote, is_confidential};
+use super::{
+    Account, Accounts, BucketSettings, ConsentSettings, EncryptionKeySettings, Pace, Remote, buckets, encryption_keys, is_confidential,
+};
 use crate::{model::sid::AccountSid, secret::SecretText};
 
 /// `[twilio]`.
@@ -33,6 +36,10 @@ pub struct Settings {
     pub consent: ConsentSettings,
     /// The accounts and subaccounts whose callbacks are accepted.
     pub accounts: Vec<AccountSettings>,
+    /// Private keys of recordings that are encrypted with your own public key.
+    pub encryption_keys: Vec<EncryptionKeySettings>,
+    /// Buckets to which Twilio stores recordings instead of keeping them.
+    pub buckets: Vec<BucketSettings>,
 }
 
 impl Default for Settings {
@@ -46,6 +53,8 @@ impl Default for Settings {
             read_idle_timeout_ms: 30_000,
             consent: ConsentSettings::default(),
             accounts: Vec::new(),
+            encryption_keys: Vec::new(),
+            buckets: Vec::new(),
         }
     }
 }
@@ -155,6 +164,7 @@ impl Settings {
                 .enumerate()
                 .filter_map(|(at, host)| redirect_host(host, at, &mut faults))
                 .collect(),
+            buckets: Arc::default(),
         };
         if !matches!(self.requests_per_s, 1..=1000) {
             faults.add("twilio.requests_per_s", "expected 1 to 1000");
@@ -164,6 +174,8 @@ impl Settings {
             connect_timeout: timeout("twilio.connect_timeout_ms", self.connect_timeout_ms, &mut faults),
             read_idle_timeout: timeout("twilio.read_idle_timeout_ms", self.read_idle_timeout_ms, &mut faults),
         };
+        let encryption_keys = encryption_keys::resolve(self.encryption_keys, base, &mut faults);
+        let remote = Remote { buckets: buckets::resolve(self.buckets, &pace, base, &mut faults).into(), ..remote };
         let mut accounts: Vec<Account> = Vec::with_capacity(self.accounts.len());
         for (at, settings) in self.accounts.into_iter().enumerate() {
             let key = format!("twilio.accounts[{at}]");
@@ -173,7 +185,7 @@ impl Settings {
             accounts.push(account(settings, &remote, &key, base, &mut faults));
         }
         let connect = self.consent.resolve(&mut faults);
-        if faults.0.is_empty() { Ok(Accounts { accounts, connect, pace }) } else { Err(faults.0) }
+        if faults.0.is_empty() { Ok(Accounts { accounts, connect, pace, encryption_keys }) } else { Err(faults.0) }
     }
 }
 
@@ -181,6 +193,10 @@ impl Settings {
 pub(super) struct Faults(pub(super) Vec<Fault>);
 
 impl Faults {
+    pub(super) fn count(&self) -> usize {
+        self.0.len()
+    }
+
     pub(super) fn add(&mut self, key: impl Into<String>, problem: impl fmt::Display) {
         self.0.push(Fault { key: key.into(), problem: problem.to_string() });
     }
@@ -243,7 +259,7 @@ fn account(settings: AccountSettings, remote: &Remote, key: &str, base: &Path, f
 }
 
 /// A secret that is given directly or in a file. The inner `None` stands for one that cannot be used, with a fault.
-fn one_secret(
+pub(super) fn one_secret(
     given: Option<SecretText>,
     file: Option<PathBuf>,
     key: &str,

@@ -9,7 +9,7 @@ use crate::{
         sid::{AccountSid, CallSid, ConferenceSid, RecordingSid},
         time::Timestamp,
     },
-    twilio::RecordingCallback,
+    twilio::{RecordingCallback, encryption},
 };
 
 /// A recording as Twilio's list and its metadata tell of it. Fields that only describe it are absent where they cannot be read.
@@ -84,7 +84,7 @@ impl RecordingResource {
             started_at: self.start_time,
             source: self.source.clone().filter(|source| super::super::callback::is_source(source)),
             error_code: self.error_code,
-            encryption: None,
+            encryption: encryption::from_value(&self.encryption_details).ok().flatten(),
             query: Vec::new(),
         }
     }
@@ -111,9 +111,9 @@ impl Client {
             let mut query = url.query_pairs_mut();
             query.append_pair("PageSize", &listing.page_size.clamp(1, 1000).to_string());
             // Twilio's own spelling of a range: the comparison belongs to the name.
-            query.append_pair("DateCreated>", &listing.since.to_string());
+            query.append_pair("DateCreated>", &whole_seconds(listing.since));
             if let Some(until) = listing.until {
-                query.append_pair("DateCreated<", &until.to_string());
+                query.append_pair("DateCreated<", &whole_seconds(until));
             }
             if listing.with_deleted {
                 query.append_pair("IncludeSoftDeleted", "true");
@@ -148,20 +148,25 @@ impl Client {
     }
 }
 
+/// RFC 3339 in whole seconds, as Twilio's own libraries write a time that is asked for.
+fn whole_seconds(at: Timestamp) -> String {
+    jiff::Timestamp::from_second(at.as_millis().div_euclid(1000)).unwrap_or_default().to_string()
+}
+
 /// A text that can be read as what it should be; anything else counts as absent.
-fn readable<'de, D: serde::Deserializer<'de>, T: std::str::FromStr>(deserializer: D) -> Result<Option<T>, D::Error> {
+pub(super) fn readable<'de, D: serde::Deserializer<'de>, T: std::str::FromStr>(deserializer: D) -> Result<Option<T>, D::Error> {
     let value = Value::deserialize(deserializer)?;
     Ok(value.as_str().and_then(|text| text.parse().ok()))
 }
 
 /// A number, or a text that is one.
-fn number<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<Option<i64>, D::Error> {
+pub(super) fn number<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<Option<i64>, D::Error> {
     let value = Value::deserialize(deserializer)?;
     Ok(value.as_i64().or_else(|| value.as_str()?.parse().ok()))
 }
 
 /// A time as Twilio writes it.
-fn rfc2822<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<Option<Timestamp>, D::Error> {
+pub(super) fn rfc2822<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<Option<Timestamp>, D::Error> {
     let value = Value::deserialize(deserializer)?;
     Ok(value.as_str().and_then(Timestamp::parse_rfc2822))
 }

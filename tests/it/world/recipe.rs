@@ -207,7 +207,7 @@ impl Recipe {
         format!(
             "[server]\nlisten = \"127.0.0.1:0\"\nmetrics_listen = \"127.0.0.1:0\"\npublic_url = \"{public}\"\n{}\n\
              [ledger]\nurl = \"{ledger}\"\n[store]\n{store}\n\
-             [twilio]\napi_base = \"{api_base}\"\n{}\n\
+             [twilio]\napi_base = \"{api_base}\"\nrequests_per_s = 1000\n{}\n\
              [[twilio.accounts]]\nsid = \"{account}\"\nauth_token_files = [{}]\n\
              [[twilio.accounts]]\nsid = \"{other}\"\nauth_token_files = [\"secrets/other\"]\n\
              [work]\n{}\n[epoch]\n{}\n{}",

@@ -10,6 +10,7 @@ ALTER TABLE recordings ADD COLUMN encryption TEXT;
 ALTER TABLE parties ADD COLUMN channel BIGINT;
 -- Address and name, sealed under the vault's own key, until recordings of the conversation keep them under theirs; empty: nothing waits.
 ALTER TABLE parties ADD COLUMN sealed BYTEA NOT NULL DEFAULT '';
+CREATE INDEX parties_waiting ON parties (named_at) WHERE length(sealed) > 0;
 
 -- Who took part in a recording, in the clear for who may know: sealed under a key that is derived from the record key. The row goes with the key.
 CREATE TABLE details (
