@@ -18,12 +18,10 @@ use crate::model::{
     subject::Address,
 };
 
-/// The place of who called.
+/// The place of who is in a call first: who called, or, where a call was made to somebody, they. It is what the look-up of parties calls them, too.
 pub const CALLER: &str = "caller";
-/// The place of who was called.
+/// The place of who is dialled.
 pub const CALLEE: &str = "callee";
-/// The place of who is dialled by a call that was itself made to somebody.
-pub const DIALLED: &str = "dialled";
 
 /// One request.
 #[derive(Clone, PartialEq)]
@@ -84,12 +82,11 @@ impl VoiceRequest {
         let is_outbound = params.readable("Direction").is_some_and(|direction| direction.starts_with("outbound"));
         let address = params.readable(if is_outbound { "To" } else { "From" }).and_then(|text| text.parse().ok());
         let is_whisper = leg.as_ref().is_some_and(|leg| leg.as_str() != CALLER);
-        let usual = if is_outbound { CALLEE } else { CALLER };
         Ok(Self {
             account: verified.account().clone(),
             call: params.required("CallSid", "`CA` and 32 hex digits")?,
             parent,
-            leg: leg.unwrap_or_else(|| usual.parse().expect("it is a name")),
+            leg: leg.unwrap_or_else(|| CALLER.parse().expect("it is a name")),
             is_whisper,
             address,
             digits: params.one("Digits")?.map(str::to_owned),
@@ -109,18 +106,6 @@ impl VoiceRequest {
     /// The call whose parties these are: that which dialled, where this was dialled.
     pub fn conversation(&self) -> &CallSid {
         self.parent.as_ref().filter(|_| self.is_whisper).unwrap_or(&self.call)
-    }
-
-    /// The place of who is on the other side of a whisper.
-    pub fn opposite(&self) -> LegName {
-        let name = if self.leg.as_str() == DIALLED { CALLEE } else { CALLER };
-        name.parse().expect("it is a name")
-    }
-
-    /// What to call who is dialled from here.
-    pub fn dialled(&self) -> LegName {
-        let name = if self.leg.as_str() == CALLER { CALLEE } else { DIALLED };
-        name.parse().expect("it is a name")
     }
 }
 

@@ -52,6 +52,14 @@ yes = { digit = "1", words = ["ja"] }
 no = { digit = "2", words = ["nein"] }
 "#;
 
+/// The same, with an application that connects callers to the desk, whose people have agreed by contract.
+async fn answering(database: Database) -> TestVault {
+    let vault = asking(database, APP).await;
+    let contract = json!({ "subject": DESK, "answer": "given", "method": "contract" });
+    assert_eq!(vault.asks("privacy-officer").post("/v1/consents", contract).await.status, 201);
+    vault
+}
+
 /// A vault that asks, and to which recording rests on consent.
 async fn asking(database: Database, twilio: &'static str) -> TestVault {
     let policy = that_keeps_everything(&format!("{}{ASKS}", consent_policy()));
@@ -59,7 +67,7 @@ async fn asking(database: Database, twilio: &'static str) -> TestVault {
 }
 
 async fn a_caller_agrees_by_key_and_only_then_the_recording_begins(database: Database) {
-    let vault = asking(database, APP).await;
+    let vault = answering(database).await;
     let line = Line::from(&vault, ANNA);
     let asked = line.asks(VOICE).await;
     assert_eq!(asked.verbs(), ["Gather", "Redirect"]);
@@ -100,7 +108,7 @@ async fn a_caller_agrees_by_key_and_only_then_the_recording_begins(database: Dat
 }
 
 async fn a_caller_agrees_in_words(database: Database) {
-    let vault = asking(database, APP).await;
+    let vault = answering(database).await;
     let line = Line::from(&vault, ANNA);
     let asked = line.asks(VOICE).await;
     let again = line.says(&asked, "Yes.", "0.31").await;
@@ -114,8 +122,21 @@ async fn a_caller_agrees_in_words(database: Database) {
     assert!(!waits(&vault, line.was_recorded().await).await);
 }
 
+async fn a_caller_agrees_and_the_other_side_is_for_the_application_to_tell(database: Database) {
+    let vault = answering(database).await;
+    let line = Line::from(&vault, ANNA);
+    let asked = line.asks(VOICE).await;
+    assert_eq!(line.presses(&asked, "1").await.verbs()[0], "Start");
+    // They were connected to somebody, or to a machine: Twilio does not say.
+    let recorded = line.was_recorded_alone().await;
+    assert!(waits(&vault, recorded).await);
+    let told = json!({ "call": line.call.sid, "leg": "callee", "answer": "given", "method": "contract", "purposes": ["recording"] });
+    assert_eq!(vault.asks("privacy-officer").post("/v1/consents", told).await.status, 201);
+    assert!(!waits(&vault, recorded).await);
+}
+
 async fn a_caller_refuses_and_the_call_goes_on_without_a_recording(database: Database) {
-    let vault = asking(database, APP).await;
+    let vault = answering(database).await;
     for by_key in [true, false] {
         let line = Line::from(&vault, ANNA);
         let asked = line.asks(VOICE).await;
@@ -129,7 +150,7 @@ async fn a_caller_refuses_and_the_call_goes_on_without_a_recording(database: Dat
 }
 
 async fn whoever_says_nothing_has_said_nothing(database: Database) {
-    let vault = asking(database, APP).await;
+    let vault = answering(database).await;
     let line = Line::from(&vault, ANNA);
     let asked = line.asks(VOICE).await;
     let again = line.is_silent(&asked).await;
@@ -147,7 +168,7 @@ async fn whoever_says_nothing_has_said_nothing(database: Database) {
 }
 
 async fn an_answer_that_comes_again_is_the_same_answer(database: Database) {
-    let vault = asking(database, APP).await;
+    let vault = answering(database).await;
     let line = Line::from(&vault, ANNA);
     let asked = line.asks(VOICE).await;
     let unclear = line.presses(&asked, "5").await;
@@ -170,7 +191,7 @@ async fn an_answer_that_comes_again_is_the_same_answer(database: Database) {
 }
 
 async fn an_answer_counts_for_the_text_that_was_said(database: Database) {
-    let vault = asking(database, APP).await;
+    let vault = answering(database).await;
     let line = Line::from(&vault, ANNA);
     let asked = line.asks(VOICE).await;
     let path = vault.process.path_of(&asked.attribute("Gather", "action").unwrap());
@@ -182,7 +203,7 @@ async fn an_answer_counts_for_the_text_that_was_said(database: Database) {
 }
 
 async fn the_ledger_is_away_and_the_call_goes_on_unrecorded(database: Database) {
-    let vault = asking(database, APP).await;
+    let vault = answering(database).await;
     let line = Line::from(&vault, ANNA);
     let asked = line.asks(VOICE).await;
     vault.ground().refuse_rows_of("consents").await;
@@ -196,7 +217,7 @@ async fn the_ledger_is_away_and_the_call_goes_on_unrecorded(database: Database) 
 }
 
 async fn somebody_who_withholds_their_number_can_agree(database: Database) {
-    let vault = asking(database, APP).await;
+    let vault = answering(database).await;
     let line = Line::from(&vault, "anonymous");
     let asked = line.asks(VOICE).await;
     assert_eq!(line.presses(&asked, "1").await.verbs()[0], "Start");
@@ -207,6 +228,7 @@ async fn somebody_who_withholds_their_number_can_agree(database: Database) {
 on_both_databases!(
     a_caller_agrees_by_key_and_only_then_the_recording_begins,
     a_caller_agrees_in_words,
+    a_caller_agrees_and_the_other_side_is_for_the_application_to_tell,
     a_caller_refuses_and_the_call_goes_on_without_a_recording,
     whoever_says_nothing_has_said_nothing,
     an_answer_that_comes_again_is_the_same_answer,
@@ -217,7 +239,7 @@ on_both_databases!(
 
 #[tokio::test]
 async fn a_caller_is_asked_in_their_language() {
-    let vault = asking(Database::Sqlite, APP).await;
+    let vault = answering(Database::Sqlite).await;
     let line = Line::from(&vault, ANNA);
     let asked = line.asks(&format!("{VOICE}?language=de-DE")).await;
     assert_eq!(asked.attribute("Gather", "language").as_deref(), Some("de-DE"));
@@ -231,7 +253,7 @@ async fn a_caller_is_asked_in_their_language() {
 
 #[tokio::test]
 async fn what_the_policy_looks_at_goes_on_with_the_call_to_its_recording() {
-    let vault = asking(Database::Sqlite, APP).await;
+    let vault = answering(Database::Sqlite).await;
     let line = Line::from(&vault, ANNA);
     let asked = line.asks(&format!("{VOICE}?queue=claims&tier=restricted&other=x")).await;
     let asked = line.presses(&asked, "9").await;
@@ -249,7 +271,7 @@ async fn what_the_policy_looks_at_goes_on_with_the_call_to_its_recording() {
 
 #[tokio::test]
 async fn a_stranger_cannot_agree_for_a_caller() {
-    let vault = asking(Database::Sqlite, APP).await;
+    let vault = answering(Database::Sqlite).await;
     let line = Line::from(&vault, ANNA);
     let asked = line.asks(VOICE).await;
     let url = asked.attribute("Gather", "action").unwrap();
@@ -269,7 +291,7 @@ async fn a_stranger_cannot_agree_for_a_caller() {
 
 #[tokio::test]
 async fn a_call_is_told_by_get_what_it_is_told_by_post() {
-    let vault = asking(Database::Sqlite, APP).await;
+    let vault = answering(Database::Sqlite).await;
     let line = Line::from(&vault, ANNA);
     let ask = async |path: &str, params: &[(String, String)]| {
         let signed = vault.stand_in.get_callback(&vault.account, &vault.process.public(path), params);
@@ -308,7 +330,7 @@ async fn a_call_that_has_nowhere_to_go_on_is_not_asked() {
 
 #[tokio::test]
 async fn somebody_holds_the_database_and_the_call_does_not_wait_for_it() {
-    let vault = asking(Database::Sqlite, APP).await;
+    let vault = answering(Database::Sqlite).await;
     let line = Line::from(&vault, ANNA);
     let asked = line.asks(VOICE).await;
     let mut other = vault.ground().sqlite().await;

@@ -213,8 +213,8 @@ mod tests {
             "https://vault.example.com/base/twilio/consent/voice?step=ask&attempt=3&language=en-US"
         );
         assert_eq!(
-            links.whisper("dialled", Some(spoken)),
-            "https://vault.example.com/base/twilio/consent/voice?leg=dialled&record=both&language=en-US"
+            links.whisper("callee", Some(spoken)),
+            "https://vault.example.com/base/twilio/consent/voice?leg=callee&record=both&language=en-US"
         );
     }
 

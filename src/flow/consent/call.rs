@@ -21,7 +21,10 @@ use crate::{
         subject::{Address, Conversation},
     },
     policy::{Action, Basis, Consents, Permit, Rules, Spoken, Understood, VoiceConsent},
-    twilio::{Connect, RestError, VoiceRequest, voice::POLICY_DIGITS},
+    twilio::{
+        Connect, RestError, VoiceRequest,
+        voice::{CALLEE, CALLER, POLICY_DIGITS},
+    },
 };
 
 /// How long writing down what was said may take. Twilio waits for 15 seconds, and the caller in silence.
@@ -160,8 +163,8 @@ impl Flow {
     async fn name_people(&self, request: &VoiceRequest, connect: Option<&Connect>) -> Result<(), Error> {
         self.name_party(request, request.leg.clone(), request.address.clone()).await?;
         match connect {
-            _ if request.is_whisper => self.name_party(request, request.opposite(), None).await,
-            Some(Connect::To { address, .. }) => self.name_party(request, request.dialled(), address.clone()).await,
+            _ if request.is_whisper => self.name_party(request, place(CALLER), None).await,
+            Some(Connect::To { address, .. }) => self.name_party(request, place(CALLEE), address.clone()).await,
             _ => Ok(()),
         }
     }
@@ -187,7 +190,7 @@ impl Flow {
             Some(Connect::To { ask, .. }) => ask.unwrap_or(rules.document().collection.basis == Some(Basis::Consent)),
             Some(Connect::Url(_)) | None => false,
         };
-        let then = Then::Connect { asks: asks.then(|| request.dialled()) };
+        let then = Then::Connect { asks: asks.then(|| place(CALLEE)) };
         over(Some((spoken, &spoken.agreed)), !asks && !request.step.waits_for_both, then)
     }
 
@@ -266,6 +269,11 @@ impl Flow {
 
 fn over<'a>(says: Option<(&'a Spoken, &'a str)>, records: bool, then: Then) -> Instruction<'a> {
     Instruction::Over(Over { says, records, then })
+}
+
+/// A place in a call.
+fn place(name: &str) -> LegName {
+    name.parse().expect("the places of this file are names")
 }
 
 fn count(answer: &'static str) {

@@ -1,5 +1,7 @@
 //! A call as Twilio runs it: what it is told, and what whoever is on the line does.
 
+use std::cell::Cell;
+
 use bytes::Bytes;
 use recvault::{
     demo::{
@@ -16,13 +18,14 @@ use recvault::{
 use roxmltree::Document;
 use serde_json::{Value, json};
 
-use super::OURS;
+use super::{DESK, OURS};
 use crate::world::{Answer, TestVault, digits};
 
 /// A call, and whoever is on the line.
 pub(super) struct Line<'a> {
     pub(super) vault: &'a TestVault,
     pub(super) call: CallFacts,
+    has_dialled: Cell<bool>,
 }
 
 /// What a call is told: TwiML.
@@ -59,14 +62,16 @@ impl<'a> Line<'a> {
         let sid: CallSid = format!("CA{}", digits()).parse().unwrap();
         let call = CallFacts { status: "in-progress".into(), ..CallFacts::new(sid, number, OURS) };
         vault.stand_in.add_call(&vault.account, call.clone());
-        Self { vault, call }
+        Self { vault, call, has_dialled: Cell::new(false) }
     }
 
     /// The leg to somebody whom this call dials.
     pub(super) fn dials(&self, to: &str) -> Self {
         let sid: CallSid = format!("CA{}", digits()).parse().unwrap();
         let call = CallFacts { status: "in-progress".into(), ..CallFacts::dialled(self.call.sid.clone(), sid, &*self.call.from, to) };
-        Self { vault: self.vault, call }
+        self.vault.stand_in.add_call(&self.vault.account, call.clone());
+        self.has_dialled.set(true);
+        Self { vault: self.vault, call, has_dialled: Cell::new(false) }
     }
 
     /// Twilio asks what to do.
@@ -99,8 +104,17 @@ impl<'a> Line<'a> {
         self.asks(&self.vault.process.path_of(&told.text("Redirect"))).await
     }
 
-    /// The call was recorded all the same, or for having agreed.
+    /// The call was recorded without anybody having been dialled.
+    pub(super) async fn was_recorded_alone(&self) -> RecordingId {
+        self.has_dialled.set(true);
+        self.was_recorded().await
+    }
+
+    /// The call was recorded all the same, or for having agreed; with the desk, if nobody else was dialled.
     pub(super) async fn was_recorded(&self) -> RecordingId {
+        if !self.has_dialled.get() {
+            self.dials(DESK);
+        }
         let sid: RecordingSid = format!("RE{}", digits()).parse().unwrap();
         let facts = RecordingFacts { call: Some(self.call.sid.clone()), ..RecordingFacts::new(&sid, Bytes::from_static(WAV)) };
         self.vault.stand_in.add_recording_of(&self.vault.account, sid.clone(), facts);
@@ -139,5 +153,5 @@ pub(super) async fn statements(vault: &TestVault, number: &str) -> Vec<Value> {
 }
 
 pub(super) async fn told(vault: &TestVault) -> i64 {
-    vault.ground().integer("SELECT COUNT(*) FROM consents").await.unwrap()
+    vault.ground().integer("SELECT COUNT(*) FROM consents WHERE method <> 'contract'").await.unwrap()
 }
