@@ -54,7 +54,7 @@ fn whoever_is_in_a_call_must_agree_before_more_of_it_is_collected() {
     let conversation = Conversation::Call(call.clone());
     let recording: Purpose = "recording".parse().unwrap();
     let now = Timestamp::from_millis(1_000);
-    let leg = |name: &str| Party { leg: name.parse().unwrap(), subject: None };
+    let leg = |name: &str| Party { leg: name.parse().unwrap(), subject: None, channel: None };
     let said = |leg: &str, answer, at| Statement {
         id: ConsentId::random(&mut rand::rng()),
         whom: Whom::Leg(conversation.clone(), Some(leg.parse().unwrap())),
