@@ -1,6 +1,6 @@
 //! A call as Twilio runs it: what it is told, and what whoever is on the line does.
 
-use std::cell::Cell;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use bytes::Bytes;
 use recvault::{
@@ -25,7 +25,7 @@ use crate::world::{Answer, TestVault, digits};
 pub(super) struct Line<'a> {
     pub(super) vault: &'a TestVault,
     pub(super) call: CallFacts,
-    has_dialled: Cell<bool>,
+    has_dialled: AtomicBool,
 }
 
 /// What a call is told: TwiML.
@@ -62,7 +62,7 @@ impl<'a> Line<'a> {
         let sid: CallSid = format!("CA{}", digits()).parse().unwrap();
         let call = CallFacts { status: "in-progress".into(), ..CallFacts::new(sid, number, OURS) };
         vault.stand_in.add_call(&vault.account, call.clone());
-        Self { vault, call, has_dialled: Cell::new(false) }
+        Self { vault, call, has_dialled: AtomicBool::new(false) }
     }
 
     /// The leg to somebody whom this call dials.
@@ -70,8 +70,8 @@ impl<'a> Line<'a> {
         let sid: CallSid = format!("CA{}", digits()).parse().unwrap();
         let call = CallFacts { status: "in-progress".into(), ..CallFacts::dialled(self.call.sid.clone(), sid, &*self.call.from, to) };
         self.vault.stand_in.add_call(&self.vault.account, call.clone());
-        self.has_dialled.set(true);
-        Self { vault: self.vault, call, has_dialled: Cell::new(false) }
+        self.has_dialled.store(true, Ordering::Relaxed);
+        Self { vault: self.vault, call, has_dialled: AtomicBool::new(false) }
     }
 
     /// Twilio asks what to do.
@@ -106,13 +106,13 @@ impl<'a> Line<'a> {
 
     /// The call was recorded without anybody having been dialled.
     pub(super) async fn was_recorded_alone(&self) -> RecordingId {
-        self.has_dialled.set(true);
+        self.has_dialled.store(true, Ordering::Relaxed);
         self.was_recorded().await
     }
 
     /// The call was recorded all the same, or for having agreed; with the desk, if nobody else was dialled.
     pub(super) async fn was_recorded(&self) -> RecordingId {
-        if !self.has_dialled.get() {
+        if !self.has_dialled.load(Ordering::Relaxed) {
             self.dials(DESK);
         }
         let sid: RecordingSid = format!("RE{}", digits()).parse().unwrap();
