@@ -122,17 +122,22 @@ async fn a_caller_agrees_in_words(database: Database) {
     assert!(!waits(&vault, line.was_recorded().await).await);
 }
 
-async fn a_caller_agrees_and_the_other_side_is_for_the_application_to_tell(database: Database) {
-    let vault = answering(database).await;
+async fn a_caller_agrees_and_is_connected_to_somebody_who_has_not(database: Database) {
+    let vault = asking(database, APP).await;
     let line = Line::from(&vault, ANNA);
     let asked = line.asks(VOICE).await;
     assert_eq!(line.presses(&asked, "1").await.verbs()[0], "Start");
-    // They were connected to somebody, or to a machine: Twilio does not say.
-    let recorded = line.was_recorded_alone().await;
+    // Twilio says whom the application dialled.
+    let recorded = line.was_recorded().await;
     assert!(waits(&vault, recorded).await);
     let told = json!({ "call": line.call.sid, "leg": "callee", "answer": "given", "method": "contract", "purposes": ["recording"] });
     assert_eq!(vault.asks("privacy-officer").post("/v1/consents", told).await.status, 201);
     assert!(!waits(&vault, recorded).await);
+    // Who talks to a machine is alone.
+    let line = Line::from(&vault, ANNA);
+    let asked = line.asks(VOICE).await;
+    line.presses(&asked, "1").await;
+    assert!(!waits(&vault, line.was_recorded_alone().await).await);
 }
 
 async fn a_caller_refuses_and_the_call_goes_on_without_a_recording(database: Database) {
@@ -228,7 +233,7 @@ async fn somebody_who_withholds_their_number_can_agree(database: Database) {
 on_both_databases!(
     a_caller_agrees_by_key_and_only_then_the_recording_begins,
     a_caller_agrees_in_words,
-    a_caller_agrees_and_the_other_side_is_for_the_application_to_tell,
+    a_caller_agrees_and_is_connected_to_somebody_who_has_not,
     a_caller_refuses_and_the_call_goes_on_without_a_recording,
     whoever_says_nothing_has_said_nothing,
     an_answer_that_comes_again_is_the_same_answer,

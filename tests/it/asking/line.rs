@@ -113,8 +113,11 @@ impl<'a> Line<'a> {
     /// The call was recorded all the same, or for having agreed; with the desk, if nobody else was dialled.
     pub(super) async fn was_recorded(&self) -> RecordingId {
         if !self.has_dialled.load(Ordering::Relaxed) {
-            self.dials(DESK);
+            let desk = self.dials(DESK);
+            self.vault.stand_in.set_call_status(&desk.call.sid, "completed");
         }
+        // Who took part is looked up when it is over.
+        self.vault.stand_in.set_call_status(&self.call.sid, "completed");
         let sid: RecordingSid = format!("RE{}", digits()).parse().unwrap();
         let facts = RecordingFacts { call: Some(self.call.sid.clone()), ..RecordingFacts::new(&sid, Bytes::from_static(WAV)) };
         self.vault.stand_in.add_recording_of(&self.vault.account, sid.clone(), facts);
