@@ -165,6 +165,10 @@ pub(super) async fn doctor(file: &Path, out: Out) -> Result<ExitCode, Failure> {
             match app.rules() {
                 Ok(rules) => {
                     find("policy", "ok", format!("version {}", rules.version()));
+                    if rules.document().consent.voice.is_some() && !app.config.twilio.consent.goes_on() {
+                        let why = "the policy asks for consent in calls, and neither `connect_url` nor `connect_to` says where they go on: they end";
+                        find("twilio.consent", "weak", why.into());
+                    }
                     for odd in flow::oddities(&app.ledger, &rules, &app.clock).await.unwrap_or_default() {
                         find("policy", "weak", odd);
                     }

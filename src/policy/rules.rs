@@ -95,6 +95,13 @@ impl Rules {
         found.collect()
     }
 
+    /// Whether anything in this version looks at this parameter of a callback URL: a label, or a rule of classification.
+    pub fn heeds(&self, parameter: &str) -> bool {
+        let rules = self.document.classification.iter().filter_map(|rule| rule.parameter.as_ref());
+        self.document.collection.labels.iter().any(|label| label.as_str() == parameter)
+            || rules.into_iter().any(|(name, _)| name == parameter)
+    }
+
     /// Whether `one` is a more sensitive tier than `other`: the file lists them from the least to the most sensitive. A tier that it does not list
     /// opens for nobody, so that nothing is more sensitive; and it is nothing to move to.
     pub fn more_sensitive(&self, one: &Tier, other: &Tier) -> bool {
@@ -222,6 +229,13 @@ mod tests {
         assert_ne!(one.digest(), other.digest());
         assert_eq!(one.digest(), hex::encode(<sha2::Sha256 as sha2::Digest>::digest(SHIPPED)));
         assert_eq!(one.text(), SHIPPED);
+    }
+
+    #[test]
+    fn a_parameter_that_a_label_or_a_rule_is_about_is_heeded() {
+        let rules = Rules::parse("p", SHIPPED).unwrap();
+        assert!(["team", "queue", "tier"].iter().all(|name| rules.heeds(name)));
+        assert!(!["", "From", "value", "restricted"].iter().any(|name| rules.heeds(name)));
     }
 
     #[test]

@@ -18,12 +18,10 @@ use crate::model::{
     subject::Address,
 };
 
-/// The place of who called.
+/// The place of who is in a call first: who called, or, where a call was made to somebody, they. It is what the look-up of parties calls them, too.
 pub const CALLER: &str = "caller";
-/// The place of who was called.
+/// The place of who is dialled.
 pub const CALLEE: &str = "callee";
-/// The place of who is dialled by a call that was itself made to somebody.
-pub const DIALLED: &str = "dialled";
 
 /// One request.
 #[derive(Clone, PartialEq)]
@@ -48,6 +46,8 @@ pub struct VoiceRequest {
     pub confidence: Option<f64>,
     /// Where in the conversation this is.
     pub step: Step,
+    /// What else our own URL carries, in order. In a GET, Twilio's own parameters are among it: whoever hands it on takes what they know.
+    pub query: Vec<(String, String)>,
 }
 
 /// What our own URL carries.
@@ -65,6 +65,9 @@ pub struct Step {
     pub waits_for_both: bool,
 }
 
+/// The parameters that [`Step`] and the place are read from.
+const OURS: [&str; 6] = ["step", "attempt", "language", "policy", "leg", "record"];
+
 /// How much of the policy's digest the URL carries.
 pub const POLICY_DIGITS: usize = 16;
 
@@ -79,12 +82,11 @@ impl VoiceRequest {
         let is_outbound = params.readable("Direction").is_some_and(|direction| direction.starts_with("outbound"));
         let address = params.readable(if is_outbound { "To" } else { "From" }).and_then(|text| text.parse().ok());
         let is_whisper = leg.as_ref().is_some_and(|leg| leg.as_str() != CALLER);
-        let usual = if is_outbound { CALLEE } else { CALLER };
         Ok(Self {
             account: verified.account().clone(),
             call: params.required("CallSid", "`CA` and 32 hex digits")?,
             parent,
-            leg: leg.unwrap_or_else(|| usual.parse().expect("it is a name")),
+            leg: leg.unwrap_or_else(|| CALLER.parse().expect("it is a name")),
             is_whisper,
             address,
             digits: params.one("Digits")?.map(str::to_owned),
@@ -97,18 +99,13 @@ impl VoiceRequest {
                 policy: own.readable("policy").map(str::to_owned),
                 waits_for_both: own.readable("record") == Some("both"),
             },
+            query: verified.query().iter().filter(|(name, _)| !OURS.contains(&name.as_str())).cloned().collect(),
         })
     }
 
     /// The call whose parties these are: that which dialled, where this was dialled.
     pub fn conversation(&self) -> &CallSid {
         self.parent.as_ref().filter(|_| self.is_whisper).unwrap_or(&self.call)
-    }
-
-    /// What to call who is dialled from here.
-    pub fn dialled(&self) -> LegName {
-        let name = if self.leg.as_str() == CALLER { CALLEE } else { DIALLED };
-        name.parse().expect("it is a name")
     }
 }
 

@@ -1,11 +1,14 @@
-//! Callbacks signed by Twilio's own Python library, accepted by the real service.
+//! Twilio's own Python library beside the real service: what it signs is accepted, and our TwiML is what it would write.
 
 use std::{
     io::Write as _,
     process::{Command, Stdio},
 };
 
-use recvault::model::sid::RecordingSid;
+use recvault::{
+    demo::stand_in::{CallFacts, GatherAnswer},
+    model::sid::RecordingSid,
+};
 use serde_json::{Value, json};
 
 use crate::world::{World, digits};
@@ -22,7 +25,11 @@ pub(crate) fn python() -> Option<String> {
 
 /// Lets the library sign all requests at once.
 fn sign(python: &str, requests: &[Value]) -> Vec<Value> {
-    let script = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/binary/sign.py");
+    asked(python, concat!(env!("CARGO_MANIFEST_DIR"), "/tests/binary/sign.py"), requests)
+}
+
+/// What a script answers to lines of JSON, one for each.
+fn asked(python: &str, script: &str, requests: &[Value]) -> Vec<Value> {
     let mut signer = Command::new(python).arg(script).stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
     let mut stdin = signer.stdin.take().unwrap();
     let lines: String = requests.iter().map(|request| format!("{request}\n")).collect();
@@ -91,5 +98,96 @@ async fn what_twilios_own_library_signs_is_accepted() {
         assert_eq!(service.client.state(id).await.unwrap().as_deref(), Some("announced"));
         let elsewhere = send(format!("{url}{}more=1", if url.contains('?') { '&' } else { '?' }), body).await;
         assert_eq!(elsewhere, 403, "at another URL: {request}");
+    }
+}
+
+/// What people are asked, with everything that XML minds.
+const ASKS: &str = r#"
+[consent.voice]
+purposes = ["recording"]
+
+[[consent.voice.languages]]
+language = "en-US"
+voice = "Polly.Joanna-Neural"
+text = "May we record? Twilio carries & records <this> call, \"so to say\", and it's yours. ☎"
+agreed = "It's recorded & kept."
+declined = "Not recorded."
+yes = { digit = "1", words = ["yes", "it's fine"] }
+no = { digit = "2", words = ["no"] }
+
+[[consent.voice.languages]]
+language = "de-DE"
+text = "Dürfen wir aufzeichnen? Twilio überträgt das Gespräch. Ja: 1. Nein: 2."
+agreed = "Danke."
+declined = "Ohne Aufzeichnung."
+yes = { digit = "1" }
+no = { digit = "2" }
+
+[[consent.messages]]
+words = ["help with recordings"]
+reply = "Write \"STOP\" & <wait>\nfor our reply."
+"#;
+
+#[tokio::test(flavor = "multi_thread")]
+async fn our_twiml_is_what_twilios_own_library_would_write() {
+    let Some(python) = python() else { return };
+    let world = World::sqlite().await;
+    let policy = world.path("privacy-policy.toml");
+    let text = std::fs::read_to_string(&policy).unwrap().replace("version = \"1\"", "version = \"2\"");
+    std::fs::write(&policy, format!("{text}{ASKS}")).unwrap();
+    world.configure("[twilio.consent]\n", "[twilio.consent]\nconnect_to = \"sip:desk@example.com;transport=tls\"\nask_callee = true\n");
+    let service = world.serve().await;
+    let call = CallFacts {
+        status: "in-progress".into(),
+        ..CallFacts::new(format!("CA{}", digits()).parse().unwrap(), "+493090182001", "+493090182009")
+    };
+    let post = async |url: &str, params: &[(String, String)]| {
+        let answer = world.stand_in.callback(&world.account, url, params).post(&service.client.http, url).await.unwrap();
+        assert_eq!(answer.status().as_u16(), 200);
+        answer.text().await.unwrap()
+    };
+    let base = format!("{}/twilio", service.client.base);
+    let press = |key: &str| world.stand_in.gather_params(&world.account, &call, &GatherAnswer::Digits(key.into()));
+    let voice = world.stand_in.voice_params(&world.account, &call);
+    let first = post(&format!("{base}/consent/voice"), &voice).await;
+    let action = |attempt: u8, language: &str| {
+        let policy = first.split_once("policy=").unwrap().1.get(..16).unwrap();
+        format!("{base}/consent/voice?step=answer&attempt={attempt}&language={language}&policy={policy}")
+    };
+    let next = |attempt: u8, language: &str| format!("{base}/consent/voice?step=ask&attempt={attempt}&language={language}");
+    let say = |text: &str| json!(["Say", { "language": "en-US", "voice": "Polly.Joanna-Neural" }, text, []]);
+    let asked_in_english = "May we record? Twilio carries & records <this> call, \"so to say\", and it's yours. ☎";
+    let german = post(&format!("{base}/consent/voice?language=de-DE"), &voice).await;
+    let no = post(&action(1, "en-US"), &press("2")).await;
+    let yes = post(&action(1, "en-US"), &press("1")).await;
+    let whisper = format!("{base}/consent/voice?leg=callee&record=both&language=en-US");
+    let message = world.stand_in.message_params(&world.account, "+493090182001", "+493090182009", "Help with recordings?", None);
+    let message = post(&format!("{base}/messages"), &message).await;
+    let nothing = world.stand_in.message_params(&world.account, "+493090182001", "+493090182009", "hello", None);
+    let nothing = post(&format!("{base}/messages"), &nothing).await;
+    let cases = [
+        json!({ "ours": first, "theirs": [
+            ["Gather", {
+                "input": "dtmf speech", "num_digits": 1, "timeout": 5, "action": action(1, "en-US"), "method": "POST", "barge_in": false,
+                "language": "en-US", "speech_timeout": "auto", "hints": "yes,it's fine,no",
+            }, null, [say(asked_in_english)]],
+            ["Redirect", { "method": "POST" }, next(2, "en-US"), []],
+        ] }),
+        json!({ "ours": german, "theirs": [
+            ["Gather", {
+                "input": "dtmf", "num_digits": 1, "timeout": 5, "action": action(1, "de-DE"), "method": "POST", "barge_in": false,
+            }, null, [["Say", { "language": "de-DE" }, "Dürfen wir aufzeichnen? Twilio überträgt das Gespräch. Ja: 1. Nein: 2.", []]]],
+            ["Redirect", { "method": "POST" }, next(2, "de-DE"), []],
+        ] }),
+        json!({ "ours": no, "theirs": [say("Not recorded."), ["Dial", {}, null, [["Sip", {}, "sip:desk@example.com;transport=tls", []]]]] }),
+        json!({ "ours": yes, "theirs": [
+            say("It's recorded & kept."),
+            ["Dial", {}, null, [["Sip", { "url": whisper, "method": "POST" }, "sip:desk@example.com;transport=tls", []]]],
+        ] }),
+        json!({ "ours": message, "theirs": [["Message", {}, "Write \"STOP\" & <wait>\nfor our reply.", []]] }),
+        json!({ "ours": nothing, "theirs": [] }),
+    ];
+    for answer in asked(&python, concat!(env!("CARGO_MANIFEST_DIR"), "/tests/binary/twiml.py"), &cases) {
+        assert_eq!((&answer["same"], &answer["ours"]), (&json!(true), &answer["theirs"]));
     }
 }

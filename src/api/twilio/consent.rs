@@ -13,7 +13,7 @@ use axum::{
 use super::{Api, Problem, posted, verified};
 use crate::{
     flow::{Instruction, Over, Then},
-    policy::Spoken,
+    policy::{Rules, Spoken},
     secret::SecretText,
     twilio::{
         Account, Connect, Delivery, IncomingMessage, PublicUrl, VoiceRequest,
@@ -82,7 +82,7 @@ async fn call(api: &Api, verified: &Verified) -> Result<Response, Problem> {
     let request = VoiceRequest::parse(verified).map_err(|fault| Problem::bad_request(fault.to_string()))?;
     let accounts = api.flow.accounts();
     let secret = accounts.get(&request.account).and_then(Account::callback_secret);
-    let links = Links::new(&api.public, secret, &request);
+    let links = Links::new(&api.public, secret, api.flow.rulebook().current(), &request);
     let said = match api.flow.instruct(&request, &links.recordings()).await {
         Instruction::Ask { spoken, patience_s, attempt, policy } => ask(&links, spoken, patience_s, attempt, policy),
         Instruction::Over(over) => go_on(api, &links, over),
@@ -133,20 +133,31 @@ fn say(spoken: &Spoken, text: &str) -> Say {
 struct Links {
     /// Up to and without `/consent/voice`; with the secret of the account's callbacks, where it has one.
     base: String,
-    /// What every step of this call carries.
+    /// What every step of this call carries, to stand behind other parameters.
     carried: String,
+    /// The same for what becomes of its recording: what the policy looks at.
+    heeded: String,
 }
 
 impl Links {
-    fn new(public: &PublicUrl, secret: Option<&SecretText>, request: &VoiceRequest) -> Self {
+    fn new(public: &PublicUrl, secret: Option<&SecretText>, rules: &Rules, request: &VoiceRequest) -> Self {
         let path = secret.map_or_else(|| "/twilio".to_owned(), |secret| format!("/twilio/{}", secret.expose()));
-        let leg = if request.is_whisper { format!("&leg={}", request.leg) } else { String::new() };
-        let both = if request.step.waits_for_both { "&record=both" } else { "" };
-        Self { base: public.join(&path), carried: format!("{leg}{both}") }
+        // What a GET brings besides is Twilio's, and tells who calls.
+        let heeded = request.query.iter().filter(|(name, _)| rules.heeds(name));
+        let heeded = url::form_urlencoded::Serializer::new(String::new()).extend_pairs(heeded).finish();
+        let mut carried = if heeded.is_empty() { String::new() } else { format!("&{heeded}") };
+        if request.is_whisper {
+            carried.push_str(&format!("&leg={}", request.leg));
+        }
+        if request.step.waits_for_both {
+            carried.push_str("&record=both");
+        }
+        Self { base: public.join(&path), carried, heeded }
     }
 
     fn recordings(&self) -> String {
-        format!("{}/recordings", self.base)
+        let mark = if self.heeded.is_empty() { "" } else { "?" };
+        format!("{}/recordings{mark}{}", self.base, self.heeded)
     }
 
     fn step(&self, step: &str, attempt: u8, spoken: &Spoken, policy: Option<&str>) -> String {
@@ -157,7 +168,8 @@ impl Links {
     /// What somebody who is dialled hears before both are joined.
     fn whisper(&self, leg: &str, spoken: Option<&Spoken>) -> String {
         let language = spoken.map_or_else(String::new, |spoken| format!("&language={}", spoken.language));
-        format!("{}/consent/voice?leg={leg}&record=both{language}", self.base)
+        let mark = if self.heeded.is_empty() { "" } else { "&" };
+        format!("{}/consent/voice?leg={leg}&record=both{language}{mark}{}", self.base, self.heeded)
     }
 }
 
@@ -178,6 +190,7 @@ mod tests {
             speech: None,
             confidence: None,
             step: Step { answers: true, attempt: 1, language: None, policy: None, waits_for_both: is_whisper },
+            query: Vec::new(),
         }
     }
 
@@ -187,21 +200,34 @@ mod tests {
         let policy = crate::policy::Rules::parse("p", &crate::policy::asking()).unwrap();
         let spoken = policy.document().consent.voice.as_ref().unwrap().spoken(None).unwrap();
         let secret = SecretText::new("s".repeat(16));
-        let links = Links::new(&public, Some(&secret), &request(true));
+        let links = Links::new(&public, Some(&secret), &policy, &request(true));
         assert_eq!(links.recordings(), "https://vault.example.com/base/twilio/ssssssssssssssss/recordings");
         assert_eq!(
             links.step("answer", 2, spoken, Some("0123456789abcdef")),
             "https://vault.example.com/base/twilio/ssssssssssssssss/consent/voice?step=answer&attempt=2&language=en-US&policy=0123456789abcdef\
              &leg=callee&record=both"
         );
-        let links = Links::new(&public, None, &request(false));
+        let links = Links::new(&public, None, &policy, &request(false));
         assert_eq!(
             links.step("ask", 3, spoken, None),
             "https://vault.example.com/base/twilio/consent/voice?step=ask&attempt=3&language=en-US"
         );
         assert_eq!(
-            links.whisper("dialled", Some(spoken)),
-            "https://vault.example.com/base/twilio/consent/voice?leg=dialled&record=both&language=en-US"
+            links.whisper("callee", Some(spoken)),
+            "https://vault.example.com/base/twilio/consent/voice?leg=callee&record=both&language=en-US"
         );
+    }
+
+    #[test]
+    fn what_the_policy_looks_at_goes_on_with_the_call_and_its_recording() {
+        let public = "https://vault.example.com".parse().unwrap();
+        let policy = crate::policy::Rules::parse("p", &crate::policy::asking()).unwrap();
+        let spoken = policy.document().consent.voice.as_ref().unwrap().spoken(None).unwrap();
+        let query = [("queue", "a&b"), ("From", "+493090182001"), ("tier", "restricted"), ("other", "x")];
+        let query = query.map(|(name, value)| (name.to_owned(), value.to_owned())).to_vec();
+        let links = Links::new(&public, None, &policy, &VoiceRequest { query, ..request(false) });
+        assert_eq!(links.recordings(), "https://vault.example.com/twilio/recordings?queue=a%26b&tier=restricted");
+        assert!(links.step("ask", 1, spoken, None).ends_with("&language=en-US&queue=a%26b&tier=restricted"));
+        assert!(links.whisper("callee", None).ends_with("?leg=callee&record=both&queue=a%26b&tier=restricted"));
     }
 }

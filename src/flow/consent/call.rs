@@ -21,13 +21,16 @@ use crate::{
         subject::{Address, Conversation},
     },
     policy::{Action, Basis, Consents, Permit, Rules, Spoken, Understood, VoiceConsent},
-    twilio::{Connect, RestError, VoiceRequest, voice::POLICY_DIGITS},
+    twilio::{
+        Connect, RestError, VoiceRequest,
+        voice::{CALLEE, CALLER, POLICY_DIGITS},
+    },
 };
 
 /// How long writing down what was said may take. Twilio waits for 15 seconds, and the caller in silence.
-const PATIENCE: Duration = Duration::from_secs(6);
+const PATIENCE: Duration = Duration::from_secs(4);
 /// How long Twilio may take to begin a recording.
-const START_PATIENCE: Duration = Duration::from_secs(5);
+const START_PATIENCE: Duration = Duration::from_secs(4);
 
 /// Characters of an utterance that go into the evidence; one that counts is a listed one, and these are shorter.
 const SPEECH: usize = 200;
@@ -110,6 +113,10 @@ impl Flow {
         };
         let step = &request.step;
         if !step.answers {
+            if request.is_whisper && step.attempt == 1 {
+                // Whoever hears this is joined whatever they say. From now on nobody is to be taken for having agreed because they were not named.
+                heard_or_logged(in_time(self.name_people(request, None)).await);
+            }
             return ask(step.attempt);
         }
         if step.policy.as_deref() != Some(policy) {
@@ -121,15 +128,14 @@ impl Flow {
             Understood::No => {
                 count("no");
                 let told = self.answered(request, voice, spoken, Answer::Declined, given);
-                if let Err(error) = in_time(self.record(told)).await {
-                    tracing::error!(%error, "a no was heard in a call and could not be recorded; the call is not recorded");
-                }
+                heard_or_logged(in_time(self.record(told)).await);
+                heard_or_logged(in_time(self.name_people(request, None)).await);
                 over(Some((spoken, &spoken.declined)), false, then)
             }
             Understood::Yes => {
                 count("yes");
                 match in_time(self.agree(request, voice, spoken, given, accounts.connect())).await {
-                    Ok(is_new) => self.agreed(request, rules, spoken, is_new, callback, then).await,
+                    Ok(is_new) => self.agreed(request, rules, spoken, is_new, callback, accounts.connect()).await,
                     Err(error) => {
                         count("lost");
                         tracing::error!(%error, "a yes was heard in a call and could not be recorded; the call goes on and is not recorded");
@@ -149,12 +155,18 @@ impl Flow {
         given: Given,
         connect: Option<&Connect>,
     ) -> Result<bool, Error> {
-        self.name_party(request, request.leg.clone(), request.address.clone()).await?;
-        if let (false, Some(Connect::To { address, .. })) = (request.is_whisper, connect) {
-            // The vault itself dials somebody, so that it knows of another party. Nobody must be taken for having agreed because they were not named.
-            self.name_party(request, request.dialled(), address.clone()).await?;
-        }
+        self.name_people(request, connect).await?;
         self.record(self.answered(request, voice, spoken, Answer::Given, given)).await
+    }
+
+    /// Names who takes part, as far as it is known here: who hears this, who dialled them, and who will be dialled.
+    async fn name_people(&self, request: &VoiceRequest, connect: Option<&Connect>) -> Result<(), Error> {
+        self.name_party(request, request.leg.clone(), request.address.clone()).await?;
+        match connect {
+            _ if request.is_whisper => self.name_party(request, place(CALLER), None).await,
+            Some(Connect::To { address, .. }) => self.name_party(request, place(CALLEE), address.clone()).await,
+            _ => Ok(()),
+        }
     }
 
     /// How a call goes on after a yes.
@@ -165,20 +177,20 @@ impl Flow {
         spoken: &'a Spoken,
         is_new: bool,
         callback: &str,
-        then: Then,
+        connect: Option<&Connect>,
     ) -> Instruction<'a> {
         if request.is_whisper {
             let begun = match request.step.waits_for_both && is_new {
                 true => self.begin_together(request, callback).await,
                 false => true,
             };
-            return over(Some((spoken, if begun { &spoken.agreed } else { &spoken.declined })), false, then);
+            return over(Some((spoken, if begun { &spoken.agreed } else { &spoken.declined })), false, Then::Join);
         }
-        let asks = match self.accounts().connect() {
+        let asks = match connect {
             Some(Connect::To { ask, .. }) => ask.unwrap_or(rules.document().collection.basis == Some(Basis::Consent)),
             Some(Connect::Url(_)) | None => false,
         };
-        let then = Then::Connect { asks: asks.then(|| request.dialled()) };
+        let then = Then::Connect { asks: asks.then(|| place(CALLEE)) };
         over(Some((spoken, &spoken.agreed)), !asks && !request.step.waits_for_both, then)
     }
 
@@ -259,6 +271,11 @@ fn over<'a>(says: Option<(&'a Spoken, &'a str)>, records: bool, then: Then) -> I
     Instruction::Over(Over { says, records, then })
 }
 
+/// A place in a call.
+fn place(name: &str) -> LegName {
+    name.parse().expect("the places of this file are names")
+}
+
 fn count(answer: &'static str) {
     metrics::counter!("recvault_consent_answers_total", "answer" => answer).increment(1);
 }
@@ -286,6 +303,12 @@ enum Undone {
     Failed(#[from] Error),
     #[error("it took too long")]
     Late,
+}
+
+fn heard_or_logged<T>(done: Result<T, Undone>) {
+    if let Err(error) = done {
+        tracing::error!(%error, "what was heard in a call could not be recorded; the call goes on and is not recorded");
+    }
 }
 
 async fn in_time<T: Send>(doing: impl Future<Output = Result<T, Error>> + Send) -> Result<T, Undone> {

@@ -36,6 +36,11 @@ pub enum Connect {
 }
 
 impl ConsentSettings {
+    /// Whether anything says where calls go on.
+    pub fn goes_on(&self) -> bool {
+        self.connect_url.is_some() || self.connect_to.is_some()
+    }
+
     pub(super) fn resolve(self, faults: &mut Faults) -> Option<Connect> {
         if self.ask_callee.is_some() && self.connect_to.is_none() {
             faults.add("twilio.consent.ask_callee", "goes with `connect_to`; whom your own TwiML dials is asked by its `<Number url>`");

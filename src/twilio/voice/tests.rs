@@ -18,7 +18,6 @@ fn a_call_comes_in() {
     assert_eq!((request.call.as_str(), request.leg.as_str(), request.is_whisper), (sid("CA", "1").as_str(), CALLER, false));
     assert_eq!(request.address, "+493023125001".parse().ok());
     assert_eq!(request.conversation(), &request.call);
-    assert_eq!(request.dialled().as_str(), CALLEE);
     let step = Step { answers: false, attempt: 1, language: None, policy: None, waits_for_both: false };
     assert_eq!((request.step, request.digits, request.speech), (step, None, None));
 }
@@ -26,7 +25,7 @@ fn a_call_comes_in() {
 #[test]
 fn who_is_called_is_the_one_who_hears_it() {
     let request = parse("/v", &[("From", "+493023125009"), ("To", "+493023125001"), ("Direction", "outbound-api")]).unwrap();
-    assert_eq!((request.leg.as_str(), request.dialled().as_str(), request.is_whisper), (CALLEE, DIALLED, false));
+    assert_eq!((request.leg.as_str(), request.is_whisper), (CALLER, false));
     assert_eq!(request.address, "+493023125001".parse().ok());
 }
 
@@ -65,6 +64,13 @@ fn an_answer_comes_with_what_our_own_url_carries() {
     let path = format!("{url}&AccountSid={}&CallSid={}&Digits=2", sid("AC", "0"), sid("CA", "1"));
     let request = VoiceRequest::parse(&get(&path)).unwrap();
     assert_eq!((request.digits.as_deref(), request.step.attempt), (Some("2"), 2));
+}
+
+#[test]
+fn what_else_our_url_carries_is_kept_in_its_order() {
+    let request = parse("/v?queue=claims&step=answer&attempt=1&queue=a%26b&leg=callee", &[]).unwrap();
+    let pairs: Vec<_> = request.query.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect();
+    assert_eq!(pairs, [("queue", "claims"), ("queue", "a&b")]);
 }
 
 #[test]
