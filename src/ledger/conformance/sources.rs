@@ -150,7 +150,7 @@ async fn deletions_in_vain_are_found_by_reason_and_by_attempts(world: &World) {
         found.into_iter().map(|dead| (dead.recording_id, dead.attempts, dead.last_error.unwrap())).collect::<Vec<_>>()
     };
     let refused = (ids[0].to_string(), 1, "stuck: refused".to_owned());
-    assert_eq!(found(&mut tx, 2).await, [refused.clone()]);
+    assert_eq!(found(&mut tx, 2).await, [refused]);
     assert_eq!(found(&mut tx, 1).await.len(), 2, "one that never failed is not among them");
     // The operator does not wait for the long pause.
     assert_eq!(work::revive(&mut tx, Some(ids[0]), at(60)).await.unwrap(), 1);
