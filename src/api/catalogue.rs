@@ -105,7 +105,7 @@ pub(super) struct DetailsBody {
     #[schema(value_type = Option<String>)]
     receipt_id: Option<ReceiptId>,
     /// What Twilio keeps of it.
-    source: SourceBody,
+    at_source: SourceBody,
 }
 
 /// The copies that the source (Twilio) keeps of a recording.
@@ -229,7 +229,7 @@ impl From<Details> for DetailsBody {
             artefacts: artefacts.collect(),
             holds,
             receipt_id: details.receipt,
-            source: details.source.into(),
+            at_source: details.source.into(),
         }
     }
 }

@@ -91,6 +91,8 @@ pub(crate) async fn check(world: &World) -> Found {
             }
             _ => panic!("no recording here is absent or failed: {row}"),
         }
+        // After the receipt is closed, whatever Twilio tells again is looked at once more; nothing waits for that.
+        let erases = if receipt == "closed" { "0" } else { erases };
         found.work += [fetches, removes, erases].iter().map(|count| count.parse::<u32>().unwrap()).sum::<u32>();
         found.states.insert(id.to_owned(), if state == "shredded" { receipt } else { state }.to_owned());
     }

@@ -49,7 +49,8 @@ async fn a_life_is_written_down_in_order(database: Database) {
         (&token("agent"), "decision.denied", id.clone()),
         (&token("reviewer"), "decision.denied", Value::Null),
         (&token("privacy-officer"), "shred.fenced", id.clone()),
-        (&vaults, "shred.bytes-removed", id),
+        (&vaults, "shred.bytes-removed", id.clone()),
+        (&vaults, "source.deleted", id),
         (&operators, "token.revoked", Value::Null),
     ];
     let entries = vault.entries().await;

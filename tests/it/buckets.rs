@@ -20,7 +20,7 @@ use crate::{
 };
 
 /// `[[twilio.buckets]]` for a folder in the server's bucket.
-fn configured(endpoint: &str, s3: &S3Server, secret: &str) -> String {
+pub(crate) fn configured(endpoint: &str, s3: &S3Server, secret: &str) -> String {
     format!(
         "[[twilio.buckets]]\nurl_prefix = \"{endpoint}/{}/recordings/\"\nregion = \"us-east-1\"\naccess_key_id = \"{}\"\n\
          secret_access_key = \"{secret}\"\nallow_http = true\n",
@@ -33,7 +33,7 @@ async fn vault(home: String) -> TestVault {
 }
 
 /// A recording that Twilio says is there.
-fn record(vault: &TestVault, address: &str) -> Recorded {
+pub(crate) fn record(vault: &TestVault, address: &str) -> Recorded {
     let sid: RecordingSid = format!("RE{}", digits()).parse().unwrap();
     vault.stand_in.add_external_recording(&vault.account, sid.clone(), conversation::WAV, address);
     let id = RecordingId::of_source(vault.made.vault, vault.account.as_str(), sid.as_str());
@@ -41,7 +41,7 @@ fn record(vault: &TestVault, address: &str) -> Recorded {
 }
 
 /// Twilio stores it there.
-fn put(s3: &S3Server, name: &str) {
+pub(crate) fn put(s3: &S3Server, name: &str) {
     let file = s3.root().join(s3.bucket).join("recordings").join(name);
     std::fs::create_dir_all(file.parent().unwrap()).unwrap();
     std::fs::write(file, conversation::WAV).unwrap();

@@ -15,7 +15,9 @@ use recvault::{
 use serde_json::{Value, json};
 
 use crate::{
+    buckets,
     epochs::{keys, receipt_of},
+    s3_server,
     world::{Answer, Database, Recipe, Recorded, TestVault, digits},
 };
 
@@ -48,7 +50,7 @@ async fn receipt(vault: &TestVault, shredded: &Answer) -> Receipt {
 
 /// What the API says of the source's copies.
 async fn source(vault: &TestVault, recorded: &Recorded) -> Value {
-    vault.details(recorded.id).await["source"].clone()
+    vault.details(recorded.id).await["at_source"].clone()
 }
 
 /// What everything that could hold a word or a sound of it is gone for Twilio.
@@ -157,11 +159,32 @@ async fn two_processes_delete_the_same_thing_once(database: Database) {
     assert_eq!(vault.count("source.deleted").await, 8);
 }
 
+async fn a_rebuilt_vault_goes_on_deleting_at_twilio(database: Database) {
+    let vault = Recipe { account: "delete_source = \"after-sealing\"\nawait_transcript_h = 24", ..Recipe::on(database) }.by_hand().await;
+    let (shredded, sealed) = (vault.sealed().await, vault.sealed().await);
+    let answer = vault.shred(shredded.id).await;
+    vault.process.flow.journal().await.unwrap();
+    // The database is lost, and with it all work: only the journal knows of these two.
+    let (app, _ground) = vault.app_on_an_empty_ledger(database).await;
+    let plan = recvault::vault::plan(&app.parts(), None).await.unwrap();
+    recvault::vault::restore(app.parts(), &plan).await.unwrap();
+    let process = vault.process_over(app).await;
+    vault.clock.advance(Duration::from_secs(25 * 3600));
+    process.flow.work_off().await.unwrap();
+    for recorded in [&shredded, &sealed] {
+        assert!(is_gone(&vault.stand_in.kept(&recorded.sid)), "{:?}", vault.stand_in.kept(&recorded.sid));
+    }
+    let text = process.api.get(&format!("/v1/receipts/{}", answer.json()["receipt_id"].as_str().unwrap())).await.text();
+    assert!(matches!(Receipt::verify(&text, &process.flow.vault().keys()).unwrap().source(), Some(Removal::Removed(_))));
+    vault.plays_in(&process, &sealed).await;
+}
+
 on_both_databases!(
     a_shred_deletes_everything_at_twilio_and_the_receipt_closes,
     a_recording_that_was_never_sealed_waits_for_its_source_too,
     removing_and_erasing_come_in_any_order,
     two_processes_delete_the_same_thing_once,
+    a_rebuilt_vault_goes_on_deleting_at_twilio,
 );
 
 #[tokio::test]
@@ -194,6 +217,24 @@ async fn a_transcript_of_a_call_stays_while_another_recording_of_the_call_lives(
     vault.shred(other.id).await;
     work_off(&vault).await;
     assert_eq!(vault.stand_in.kept(&one.sid).transcripts.len(), 0);
+}
+
+#[tokio::test]
+async fn an_object_in_the_teams_bucket_goes_with_the_rest() {
+    let s3 = s3_server::start();
+    let vault = Recipe { home: buckets::configured(&s3.endpoint, &s3, s3.secret_key), ..Recipe::default() }.by_hand().await;
+    let recorded = buckets::record(&vault, &format!("{}/{}/recordings/one.wav", s3.endpoint, s3.bucket));
+    buckets::put(&s3, "one.wav");
+    assert_eq!(vault.tell(&recorded, "completed").await.status, 204);
+    work_off(&vault).await;
+    vault.plays(&recorded).await;
+    let file = s3.root().join(s3.bucket).join("recordings/one.wav");
+    let shredded = vault.shred(recorded.id).await;
+    assert!(file.exists());
+    work_off(&vault).await;
+    assert!(!file.exists());
+    assert!(matches!(receipt(&vault, &shredded).await.source(), Some(Removal::Removed(_))));
+    assert_eq!(source(&vault, &recorded).await["state"], "deleted");
 }
 
 #[tokio::test]

@@ -254,11 +254,33 @@ impl<'a> Copies<'a> {
         }
     }
 
-    /// The sound in a bucket of the customer's. This is the one place that knows what can be done about it: nothing, so that it is left.
+    /// The sound in a bucket of the customer's. Where no bucket is configured, or its credential may not delete, it is left, and told as that.
     async fn delete_object(&mut self, address: &str) -> Result<(), Trouble> {
         let name = object_name(address);
-        self.set(&name, |copy| copy.state = CopyState::Left);
-        Ok(())
+        if self.known.get(&name).is_some_and(|copy| copy.state == CopyState::Confirmed) {
+            return Ok(());
+        }
+        match self.flow.0.client.delete_object(self.account, address).await {
+            Ok(()) => self.mark_deleted(&name),
+            Err(RestError::NotFound) => {}
+            Err(error @ RestError::Refused { .. }) => {
+                tracing::error!(recording = %self.recording.id, %error, "the sound in a bucket is left there: the vault cannot delete it");
+                self.set(&name, |copy| copy.state = CopyState::Left);
+                return Ok(());
+            }
+            Err(other) => return Err(other.into()),
+        }
+        crash::point("erase.deleted");
+        // The bucket is asked again, and has to say that there is no such object.
+        match self.flow.0.client.delete_object(self.account, address).await {
+            Err(RestError::NotFound) => {
+                self.mark_deleted(&name);
+                self.mark_confirmed(&name, None);
+                Ok(())
+            }
+            Ok(()) => Err(Trouble::NotYet("the bucket still has the object that it was told to delete")),
+            Err(other) => Err(other.into()),
+        }
     }
 
     async fn delete_recording(&mut self, found: &Found) -> Result<(), Trouble> {

@@ -120,7 +120,7 @@ async fn work_that_begins_anew_is_taken_from_who_was_at_it(world: &World) {
     work::bury(&mut tx, &second, "no").await.unwrap();
     work::begin_anew(&mut tx, Kind::Erase, &[id], at(30)).await.unwrap();
     tx.commit().await.unwrap();
-    assert_eq!(work_rows(world, "erase").await, [(id, "due".into(), 30, 0, None)]);
+    assert_eq!(work_rows(world, "erase").await, [(id, "due".into(), at(30).as_millis(), 0, None)]);
 }
 
 async fn work_that_waits_is_hastened_and_no_other(world: &World) {
@@ -150,7 +150,7 @@ async fn deletions_in_vain_are_found_by_reason_and_by_attempts(world: &World) {
         found.into_iter().map(|dead| (dead.recording_id, dead.attempts, dead.last_error.unwrap())).collect::<Vec<_>>()
     };
     let refused = (ids[0].to_string(), 1, "stuck: refused".to_owned());
-    assert_eq!(found(&mut tx, 2).await, [refused.clone()]);
+    assert_eq!(found(&mut tx, 2).await, [refused]);
     assert_eq!(found(&mut tx, 1).await.len(), 2, "one that never failed is not among them");
     // The operator does not wait for the long pause.
     assert_eq!(work::revive(&mut tx, Some(ids[0]), at(60)).await.unwrap(), 1);
@@ -163,7 +163,7 @@ async fn a_shredded_recording_that_is_told_of_again_is_erased_again(world: &Worl
     world.sql(&["UPDATE recordings SET state = 'shredded'", "DELETE FROM work"]).await;
     for (time, status) in [(70, "in-progress"), (80, "completed"), (90, "completed")] {
         world.told(vec![super::announcement(0, status)], at(time)).await;
-        assert_eq!(work_rows(world, "erase").await, [(id, "due".into(), time, 0, None)], "{status}");
+        assert_eq!(work_rows(world, "erase").await, [(id, "due".into(), at(time).as_millis(), 0, None)], "{status}");
     }
     assert_eq!(work_rows(world, "fetch").await, []);
     assert_eq!(world.int("SELECT COUNT(*) FROM audit WHERE event = 'recording.refused'").await, 3);

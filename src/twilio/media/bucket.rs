@@ -133,7 +133,7 @@ impl Account {
     }
 
     /// Whether an address is one of Twilio's own: the interface's host, or Twilio's domain. The samples in its documentation have another scheme.
-    fn is_twilios(&self, address: &Url) -> bool {
+    pub(in crate::twilio) fn is_twilios(&self, address: &Url) -> bool {
         let interface = &self.remote.api_base;
         let is_interface = address.host() == interface.host() && address.port() == interface.port();
         is_interface || address.host_str().is_some_and(|host| host == "twilio.com" || host.ends_with(".twilio.com"))

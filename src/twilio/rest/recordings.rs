@@ -94,11 +94,8 @@ impl RecordingResource {
 impl RecordingResource {
     /// Where its sound is, if that is a bucket of the customer's and not Twilio. Twilio's own addresses may be of another scheme or region.
     pub fn elsewhere(&self, account: &Account) -> Option<&str> {
-        let url = Url::parse(self.media_url.as_deref()?).ok()?;
-        let own = account.own_url("");
-        let is_twilio = (url.host_str(), url.port()) == (own.host_str(), own.port())
-            || url.host_str().is_some_and(|host| host == "twilio.com" || host.ends_with(".twilio.com"));
-        self.media_url.as_deref().filter(|_| !is_twilio)
+        let address = Url::parse(self.media_url.as_deref()?).ok()?;
+        self.media_url.as_deref().filter(|_| !account.is_twilios(&address))
     }
 }
 
