@@ -130,7 +130,8 @@ async fn a_person_gets_everything_about_them_and_nothing_else(database: Database
     let listening = listening.as_array().unwrap();
     let of = |what: &str| listening.iter().filter(|entry| entry["what"] == what).collect::<Vec<_>>();
     let openings = of("opening.started");
-    assert_eq!(openings.len(), 3);
+    // One of the reviewer; of this archive, who took part and the sound of each of the two.
+    assert_eq!(openings.len(), 5);
     assert_eq!(
         (&openings[0]["who"], &openings[0]["purpose"], &openings[0]["recording_id"]),
         (&json!(heard_by), &json!("quality-review"), &json!(theirs.id))

@@ -229,7 +229,7 @@ async fn only_whole_views_show_who_took_part(database: Database) {
 }
 
 async fn a_callback_tells_who_called(database: Database) {
-    let vault = Recipe { twilio: "", ..Recipe::on(database) }.by_hand().await;
+    let vault = Recipe::on(database).by_hand().await;
     let recorded = vault.record();
     let mut params = vault.stand_in.callback_params(&recorded.sid, "completed");
     params.extend([("From", ANNA), ("To", LINE), ("Direction", "inbound")].map(|(name, value)| (name.to_owned(), value.to_owned())));
