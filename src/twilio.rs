@@ -1,4 +1,4 @@
-//! Twilio: accounts, signatures, callbacks, media.
+//! Twilio: accounts, signatures, callbacks, media, who took part.
 //!
 //! Owns everything that is true because Twilio says so: how a request is signed, what a callback may hold, how media is fetched and what can
 //! go wrong on the way. Refuses to know the ledger, the vault and the policy: it hands over plain values and streams.

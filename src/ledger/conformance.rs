@@ -54,6 +54,7 @@ mod approvals;
 mod audit;
 mod catalogue;
 mod consent;
+mod details;
 mod epochs;
 mod failures;
 mod images;

@@ -1,7 +1,8 @@
 //! The recording status callback: Twilio tells that a recording began, is complete, is absent or failed.
 //!
 //! Owns which parameters we read and how strictly (<https://www.twilio.com/docs/voice/api/recording#recordingstatuscallback>). Refuses to decide
-//! what follows from them, and keeps no personal data: telephone numbers, names and places are not read.
+//! what follows from them, and keeps no personal data: telephone numbers, names and places are not read
+//! here ([`CallbackParties`](super::CallbackParties) reads whom a callback tells of).
 //!
 //! INVARIANT: it is made only from [`Verified`] input. Parameters that say *which* recording this is about are right or the callback is
 //! refused; parameters that only describe it are taken when they can be read, because a bad duration is no reason to lose a recording.

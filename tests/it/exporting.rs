@@ -89,13 +89,19 @@ async fn a_person_gets_everything_about_them_and_nothing_else(database: Database
     let mut included = [theirs.id, short.id];
     included.sort();
     let mut expected = vec!["manifest.json".to_owned(), "consents.json".to_owned()];
-    expected.extend(included.iter().flat_map(|id| ["recording.json", "audio.wav"].map(|name| format!("recordings/{id}/{name}"))));
+    expected.extend(
+        included.iter().flat_map(|id| ["recording.json", "parties.json", "audio.wav"].map(|name| format!("recordings/{id}/{name}"))),
+    );
     expected.push("listening.json".to_owned());
     assert_eq!(order, expected);
     for recorded in [&theirs, &short] {
         assert!(files[&format!("recordings/{}/audio.wav", recorded.id)] == recorded.wav, "byte for byte");
         let facts = json_of(&files, &format!("recordings/{}/recording.json", recorded.id));
-        assert_eq!((&facts["id"], &facts["files"]), (&json!(recorded.id), &json!(["audio.wav"])));
+        assert_eq!((&facts["id"], &facts["files"]), (&json!(recorded.id), &json!(["parties.json", "audio.wav"])));
+        let parties = json_of(&files, &format!("recordings/{}/parties.json", recorded.id));
+        // The other one's number is theirs.
+        let party = |leg: &str, address: Option<&str>| json!({ "leg": leg, "channel": null, "address": address, "name": null });
+        assert_eq!(parties["parties"], json!([party("callee", None), party("caller", Some(&NUMBER.replace([' ', '-'], "")))]));
         assert_eq!(facts["labels"], json!({ "queue": "sales" }));
     }
 
@@ -124,7 +130,8 @@ async fn a_person_gets_everything_about_them_and_nothing_else(database: Database
     let listening = listening.as_array().unwrap();
     let of = |what: &str| listening.iter().filter(|entry| entry["what"] == what).collect::<Vec<_>>();
     let openings = of("opening.started");
-    assert_eq!(openings.len(), 3);
+    // One of the reviewer; of this archive, who took part and the sound of each of the two.
+    assert_eq!(openings.len(), 5);
     assert_eq!(
         (&openings[0]["who"], &openings[0]["purpose"], &openings[0]["recording_id"]),
         (&json!(heard_by), &json!("quality-review"), &json!(theirs.id))
@@ -159,8 +166,8 @@ async fn what_a_view_gives_is_in_it_and_no_more(database: Database) {
     let sentence = json!({ "leg": "caller", "start_ms": 0, "end_ms": 900, "text": "My card is 4111 1111 1111 1111." });
     let spoken = json!({ "language": "en", "source": "test", "sentences": [sentence] });
     for (view, files, says_number) in [
-        ("view = \"audio\"", &["audio.wav", "transcript.json", "transcript.vtt"][..], true),
-        ("view = \"transcript\"", &["transcript.json", "transcript.vtt"], true),
+        ("view = \"audio\"", &["parties.json", "audio.wav", "transcript.json", "transcript.vtt"][..], true),
+        ("view = \"transcript\"", &["parties.json", "transcript.json", "transcript.vtt"], true),
         ("view = \"redacted-transcript\"", &["transcript.json", "transcript.vtt"], false),
         ("window = { from_s = 1, to_s = 3 }", &["audio.wav"], false),
     ] {
@@ -347,8 +354,9 @@ async fn a_reader_who_leaves_stops_the_archive() {
     let mut archive = vault.asks("privacy-officer").request(Method::POST, "/v1/exports").json(&wish(NUMBER)).send().await.unwrap();
     archive.chunk().await.unwrap().unwrap();
     let flow = &vault.process.flow;
-    until("the first is being read", || async { vault.count("opening.started").await == 1 }).await;
+    // Who took part, and then the sound.
+    until("the first is being read", || async { vault.count("opening.started").await == 2 }).await;
     drop(archive);
     until("nobody reads any more", || async { flow.status().await.unwrap().streams == 0 }).await;
-    assert_eq!((ids.len(), vault.count("opening.started").await), (2, 1), "the second was not opened");
+    assert_eq!((ids.len(), vault.count("opening.started").await), (2, 2), "the second was not opened");
 }

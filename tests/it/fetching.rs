@@ -204,7 +204,8 @@ async fn the_credential_is_wrong_until_somebody_corrects_it() {
     let (_, why) = vault.dead().await.unwrap();
     assert!(why.contains("does not accept the account's credential (401)"), "{why}");
     assert!(!why.contains(&"0".repeat(32)));
-    assert_eq!(vault.stand_in.unauthorised_requests(), 1);
+    // Once for who took part, once for the media.
+    assert_eq!(vault.stand_in.unauthorised_requests(), 2);
 
     std::fs::write(vault.folder().join("secrets/0"), &vault.auth_token).unwrap();
     let corrected = vault.another_process().await;

@@ -71,6 +71,8 @@ impl Write for Pen {
 async fn tell_everything(vault: &TestVault, recorded: &Recorded, method: Method) {
     let mut params = vault.stand_in.callback_params(&recorded.sid, "completed");
     params.extend(PEOPLE.map(|(name, value)| (name.to_owned(), value.to_owned())));
+    // So that it is clear whose number is whose, and they are read.
+    params.push(("Direction".to_owned(), "inbound".to_owned()));
     if method == Method::POST {
         assert_eq!(vault.post_callback(&vault.account, "/twilio/recordings", &params).await.status, 204);
         return;
@@ -182,6 +184,10 @@ async fn a_story_leaves_nothing_readable(recipe: Recipe) {
         assert_eq!(vault.anybody().get(grant).await.status, 200);
         assert_eq!(vault.anybody().with(Method::GET, grant, &[("range", "bytes=70000-200000")]).await.status, 206);
         assert_eq!(vault.anybody().get(&format!("{grant}x")).await.status, 404);
+    }
+    for grant in &grants {
+        let read = vault.anybody().get(&grant.replace("audio.wav", "parties.json")).await;
+        assert!(read.status == 200 && read.text().contains(PEOPLE[0].1), "{read:?}");
     }
     for (id, said, status) in [(kept.id, SAID, 201), (kept.id, SAID, 204), (shredded.id, SAID, 201), (kept.id, &SAID.repeat(500), 400)] {
         let sentence = json!({ "start_ms": 0, "end_ms": 9, "text": said, "words": [{ "text": said, "start_ms": 0, "end_ms": 9 }] });

@@ -119,7 +119,7 @@ async fn who_withholds_a_number_or_has_none_has_a_place_all_the_same(database: D
 }
 
 async fn everybody_in_a_conference_is_known_while_it_lasts(database: Database) {
-    let vault = Recipe::on(database).by_hand().await;
+    let vault = Recipe { policy: policy(), ..Recipe::on(database) }.by_hand().await;
     let began = Timestamp::parse_rfc2822("Tue, 28 May 2019 02:18:02 +0000").unwrap();
     for (status, ended) in [("in-progress", false), ("completed", true)] {
         let (recorded, conference) = (vault.record(), sid::<ConferenceSid>("CF"));
@@ -137,11 +137,11 @@ async fn everybody_in_a_conference_is_known_while_it_lasts(database: Database) {
         }
         vault.told(&recorded).await;
         if ended {
-            let (grant, answer) = vault.under_a_grant(&recorded, "dispute-resolution").await;
+            let (grant, answer) = vault.under_a_grant(&recorded, "hear").await;
             assert_eq!((&grant["parties_url"], answer.status), (&Value::Null, 404));
             continue;
         }
-        let (_, answer) = vault.under_a_grant(&recorded, "dispute-resolution").await;
+        let (_, answer) = vault.under_a_grant(&recorded, "hear").await;
         let shown = [
             party("agent", None, Some("client:agent"), None),
             party("participant-1", Some(1), Some(ANNA_E164), Some("Anna A.")),
@@ -165,11 +165,9 @@ async fn what_twilio_does_not_know_is_sealed_without(database: Database) {
     for wrong in [Wrong::ServerError, Wrong::Silence, Wrong::CutBody] {
         let recorded = vault.spoke(ANNA, "client:agent");
         (0..3).for_each(|_| vault.stand_in.fail_call(Call::CallFetch, wrong.clone()));
+        let fetched = vault.stand_in.media_requests();
         vault.told(&recorded).await;
-        assert_eq!(
-            (vault.state(recorded.id).await.as_str(), vault.stand_in.requests(Call::Media)),
-            ("announced", vault.stand_in.requests(Call::Media))
-        );
+        assert_eq!((vault.state(recorded.id).await.as_str(), vault.stand_in.media_requests()), ("announced", fetched));
         vault.later().await;
         assert_eq!(vault.state(recorded.id).await, "announced");
         vault.later().await;
@@ -231,7 +229,7 @@ async fn only_whole_views_show_who_took_part(database: Database) {
 }
 
 async fn a_callback_tells_who_called(database: Database) {
-    let vault = Recipe { twilio: "", ..Recipe::on(database) }.by_hand().await;
+    let vault = Recipe::on(database).by_hand().await;
     let recorded = vault.record();
     let mut params = vault.stand_in.callback_params(&recorded.sid, "completed");
     params.extend([("From", ANNA), ("To", LINE), ("Direction", "inbound")].map(|(name, value)| (name.to_owned(), value.to_owned())));

@@ -15,7 +15,13 @@ use super::{
 use crate::{
     flow::{Ended, Error, Flow, Form, Given, Heard, asking::Circumstances},
     ledger::{consents, recordings},
-    model::{artefact::Artefact, consent::Whom, id::RecordingId, recording::Recording},
+    model::{
+        artefact::Artefact,
+        consent::Whom,
+        details::{Details, Found},
+        id::RecordingId,
+        recording::Recording,
+    },
     policy::{Decision, Grant, decide},
     vault,
 };
@@ -136,7 +142,7 @@ async fn recording(flow: &Flow, plan: &Plan, id: RecordingId, out: &mut Out) -> 
     out.whole(&format!("{folder}/recording.json"), pretty(&facts(&given.grant, &recording, &files))).await?;
     if has_parties {
         let parties = flow.parties_under(given.id, &given.grant, &plan.principal, &recording).await.map_err(ended)?;
-        out.whole(&format!("{folder}/parties.json"), parties.as_bytes().to_vec()).await?;
+        out.whole(&format!("{folder}/parties.json"), own(&flow.0.vault, plan, &parties).map_err(ended)?).await?;
     }
     let mut playables = playables.into_iter();
     let Some(playable) = playables.next() else { return Ok(()) };
@@ -189,6 +195,16 @@ async fn decided(flow: &Flow, plan: &Plan, id: RecordingId) -> Result<(Given, Re
         Decision::Deny(denial) => return Err(flow.refuse(&facts, None, denial).await?),
     };
     Ok((given, recording))
+}
+
+/// Who took part, as far as it is the person's own to know: of the others their places, and not how they are reached (Article 15(4) GDPR).
+fn own(vault: &vault::Vault, plan: &Plan, parties: &str) -> Result<Vec<u8>, Error> {
+    let parties = Details::parse(parties).ok_or(vault::Error::BrokenDetails)?;
+    let own = |found: &Found| {
+        let is_own = found.address.as_ref().is_some_and(|address| vault.subject(address) == plan.subject);
+        if is_own { found.clone() } else { Found { channel: found.channel, ..Found::at(found.leg.clone()) } }
+    };
+    Ok(parties.iter().map(own).collect::<Details>().to_json().as_bytes().to_vec())
 }
 
 /// What the catalogue says of a recording, and which files of it are here.

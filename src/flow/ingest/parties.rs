@@ -54,6 +54,10 @@ impl Flow {
     pub(super) async fn known(&self, lease: &Lease) -> Result<Option<Known>, FetchFailure> {
         let announced = || self.announced(lease.recording);
         let Some(recording) = announced().await.map_err(FetchFailure::Ours)? else { return Ok(None) };
+        if self.lets_go_unheard(&recording).is_some() {
+            // Of what is not kept nobody has to know who took part.
+            return Ok(Some(Known { recording, parties: Vec::new() }));
+        }
         let parties = match self.look_up_parties(&recording).await.map_err(FetchFailure::Ours)? {
             LookedUp::NotAsked => return Ok(Some(Known { recording, parties: Vec::new() })),
             LookedUp::Named(parties) => parties,

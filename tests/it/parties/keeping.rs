@@ -9,6 +9,7 @@ use serde_json::{Value, json};
 use super::{ANNA, ANNA_E164, call_of, party};
 use crate::{
     epochs::keys,
+    viewing::policy,
     world::{Database, Recipe, Recorded, TestVault, files_below, send},
 };
 
@@ -61,7 +62,7 @@ async fn whom_the_application_named_before_is_taken_over(database: Database) {
 }
 
 async fn whom_the_application_names_after_is_sealed_at_once(database: Database) {
-    let vault = Recipe::on(database).by_hand().await;
+    let vault = Recipe { policy: policy(), ..Recipe::on(database) }.by_hand().await;
     let recorded = vault.sealed().await;
     assert_eq!(vault.under_a_grant(&recorded, "quality-review").await.1.status, 404);
     vault.both_named(&recorded).await;
@@ -75,7 +76,7 @@ async fn whom_the_application_names_after_is_sealed_at_once(database: Database) 
     other.flow.turn(&keys()).await.unwrap();
     let body = json!({ "parties": [{ "leg": "coach", "number": "client:coach" }] });
     assert_eq!(vault.asks("privacy-officer").post(&format!("/v1/calls/{}/parties", call_of(&recorded)), body).await.status, 200);
-    let (_, answer) = vault.under_a_grant(&recorded, "dispute-resolution").await;
+    let (_, answer) = vault.under_a_grant(&recorded, "hear").await;
     let all = [both()[0].clone(), party("coach", None, Some("client:coach"), None), both()[1].clone()];
     assert_eq!(answer.json()["parties"], json!(all), "{answer:?}");
 }
