@@ -110,7 +110,7 @@ impl StandIn {
         };
         let accounts = self.world.accounts().iter().map(account).collect();
         // Every base that the service asks is this one port.
-        Settings { api_base: self.base_url(), accounts, ..Settings::default() }
+        Settings { api_base: self.base_url(), intelligence_base: self.base_url(), accounts, ..Settings::default() }
     }
 
     /// Lets the next request for this recording's media fail. Faults queue up and are met in order.
