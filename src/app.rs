@@ -128,8 +128,7 @@ impl App {
     /// As its parts say.
     pub async fn flow(&mut self) -> Result<(Flow, accept::Committer), Error> {
         let accounts = std::mem::take(&mut self.config.twilio).resolve(&self.config.base);
-        let accounts =
-            accounts.map_err(|faults| Error::Settings(faults.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n  ")))?;
+        let accounts = accounts.map_err(|faults| settings(&faults))?;
         let client = twilio::Client::new(&accounts)?;
         let vault = self.unlock().await?;
         vault.settle().await?;
@@ -158,6 +157,11 @@ impl App {
     fn grace(&self) -> Duration {
         Duration::from_secs(self.config.server.grace_s.min(600))
     }
+}
+
+/// Faults of the settings, in a line each.
+fn settings(faults: &[twilio::account::Fault]) -> Error {
+    Error::Settings(faults.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n  "))
 }
 
 /// Reads and checks a policy file.

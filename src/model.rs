@@ -11,6 +11,7 @@ pub mod encryption;
 pub mod hold;
 pub mod id;
 pub mod name;
+pub mod reconciled;
 pub mod recording;
 pub mod revocation;
 pub mod sid;

@@ -14,7 +14,7 @@ pub mod public_url;
 pub mod rest;
 pub mod signature;
 
-pub use account::{Account, Accounts, Current, DeleteSource};
+pub use account::{Account, Accounts, Current, DeleteSource, Reconcile};
 pub use callback::RecordingCallback;
 pub use media::{Client, ClientError, FetchError};
 pub use params::CallbackError;

@@ -1,5 +1,7 @@
 //! Twilio's callbacks. 204 means durable.
 
+mod path_secret;
+
 use axum::{
     Router,
     body::Bytes,
@@ -7,6 +9,8 @@ use axum::{
     http::{HeaderMap, StatusCode, header},
     routing::post,
 };
+
+pub(super) use path_secret::carrying;
 
 use super::{Api, Problem, gate::too_large};
 use crate::twilio::{Delivery, RecordingCallback, Rejection, SIGNATURE_HEADER, SignedRequest, signature::Verified, verify};
@@ -62,12 +66,21 @@ fn verified(api: &Api, uri: &axum::http::Uri, headers: &HeaderMap, delivery: Del
     };
     let path_and_query = uri.path_and_query().map_or("/", |text| text.as_str());
     let request = SignedRequest { path_and_query, signature, delivery };
-    verify(&api.flow.accounts(), &api.public, &request).map_err(|rejection| {
+    let accounts = api.flow.accounts();
+    let refuse = |why: &dyn std::fmt::Display| {
         metrics::counter!("recvault_callbacks_refused_total").increment(1);
-        tracing::warn!(why = %rejection, "a callback was refused");
+        tracing::warn!(%why, "a callback was refused");
+    };
+    let verified = verify(&accounts, &api.public, &request).map_err(|rejection| {
+        refuse(&rejection);
         match rejection {
             Rejection::Malformed(fault) => Problem::bad_request(fault.to_string()),
             Rejection::Forbidden(_) => Problem::bad_signature(),
         }
-    })
+    })?;
+    if !accounts.get(verified.account()).is_some_and(path_secret::fits) {
+        refuse(&"its path does not carry the `callback_secret` of its account, or carries one though the account has none");
+        return Err(Problem::bad_signature());
+    }
+    Ok(verified)
 }

@@ -99,6 +99,18 @@ pub(super) async fn status(mut app: App, out: Out) -> Result<ExitCode, Failure> 
             text +=
                 &format!("break-glass\n  {} in the last 7 days; `recvault audit list` has them as `glass.broken`\n", status.broken_glass);
         }
+        if !status.sources.is_empty() {
+            text += "sources\n";
+        }
+        for source in &status.sources {
+            let compared = source.done_at.map_or_else(|| "never compared".to_owned(), |at| format!("compared {at}"));
+            let ghosts = source
+                .found
+                .filter(|found| found.ghosts > 0)
+                .map(|found| format!("; {} ghosts, see `recvault twilio reconcile`", found.ghosts));
+            let fault = source.fault.as_ref().map(|fault| format!("; not to the end since: {fault}"));
+            text += &format!("  {} {compared}{}{}\n", source.account, ghosts.unwrap_or_default(), fault.unwrap_or_default());
+        }
         text += "work\n";
         for work in &status.work {
             let oldest = Timestamp::from_millis(work.oldest_at);

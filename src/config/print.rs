@@ -3,7 +3,7 @@
 use toml::{Table, Value};
 
 /// Keys whose values are secret. A key that ends in `_file` or `_files` names files and is not.
-pub(super) const SECRET: &[&str] = &["passphrase", "pin", "auth_tokens", "api_key_secret", "secret_access_key"];
+pub(super) const SECRET: &[&str] = &["passphrase", "pin", "auth_tokens", "api_key_secret", "callback_secret", "secret_access_key"];
 
 /// The values with secrets replaced; a URL keeps its place but not its password.
 pub(super) fn redacted(table: &Table) -> Table {

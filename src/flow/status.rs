@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::{EpochStatus, Error, Flow, JournalStatus};
+use super::{EpochStatus, Error, Flow, JournalStatus, SourceStatus};
 use crate::{
     evidence::NewEntry,
     ledger::{
@@ -29,6 +29,8 @@ pub struct Status {
     pub journal: JournalStatus,
     /// How often, in the last 7 days, somebody did without the approval that a tier asks for.
     pub broken_glass: i64,
+    /// How the comparisons with the sources' lists stand, by account.
+    pub sources: Vec<SourceStatus>,
 }
 
 /// For so long `status` shows emergencies.
@@ -53,6 +55,7 @@ impl Flow {
             epoch: self.epoch_status().await?,
             journal: self.journal_status().await?,
             broken_glass,
+            sources: self.source_status().await?,
         })
     }
 
@@ -104,6 +107,11 @@ impl Flow {
         metrics::gauge!("recvault_unjournaled").set(journal.waiting as f64);
         let age = epoch.snapshot.map_or(0, |(_, at)| self.now().since(at).as_secs());
         metrics::gauge!("recvault_snapshot_age_seconds").set(age as f64);
+        let sources = self.source_status().await?;
+        let ghosts: u64 = sources.iter().filter_map(|source| source.found).map(|found| found.ghosts).sum();
+        metrics::gauge!("recvault_ghosts").set(ghosts as f64);
+        let longest = sources.iter().filter_map(|source| source.done_at).map(|at| self.now().since(at).as_secs()).max();
+        metrics::gauge!("recvault_reconcile_age_seconds").set(longest.unwrap_or(0) as f64);
         metrics::gauge!("recvault_streams").set(self.0.streams.count() as f64);
         Ok(())
     }

@@ -3,6 +3,8 @@
 //! Owns what an account has: auth tokens that check signatures, the credential that fetches, the hosts that may be asked, and what becomes of its
 //! recordings at Twilio. INVARIANT: an [`Account`] has at least one auth token, and no secret in it is empty.
 
+mod parents;
+mod reconcile;
 mod settings;
 
 use std::{
@@ -12,7 +14,10 @@ use std::{
 
 use url::{Host, Url};
 
-pub use self::settings::{AccountSettings, DeleteSource, Fault, Settings};
+pub use self::{
+    reconcile::{Reconcile, ReconcileSettings},
+    settings::{AccountSettings, DeleteSource, Fault, Settings},
+};
 use crate::{model::sid::AccountSid, secret::SecretText};
 
 /// Every account, ready for use, and how fast they may be asked.
@@ -20,6 +25,7 @@ use crate::{model::sid::AccountSid, secret::SecretText};
 pub struct Accounts {
     accounts: Vec<Account>,
     pub(super) pace: Pace,
+    reconcile: Reconcile,
 }
 
 impl Accounts {
@@ -31,6 +37,11 @@ impl Accounts {
     /// Every account, in the order of the settings.
     pub fn iter(&self) -> impl Iterator<Item = &Account> {
         self.accounts.iter()
+    }
+
+    /// How Twilio's lists are compared with the vault.
+    pub fn reconcile(&self) -> &Reconcile {
+        &self.reconcile
     }
 }
 
@@ -59,8 +70,11 @@ impl Current {
 #[derive(Debug)]
 pub struct Account {
     sid: AccountSid,
+    parent: Option<AccountSid>,
     auth_tokens: Vec<SecretText>,
     api_key: Option<(String, SecretText)>,
+    /// The parent's credential, of a subaccount without an API key.
+    borrowed: Option<(String, SecretText)>,
     pub(super) remote: Remote,
     callback_secret: Option<SecretText>,
     look_up_parties: bool,
@@ -74,14 +88,24 @@ impl Account {
         &self.sid
     }
 
+    /// The account to which this subaccount belongs.
+    pub fn parent(&self) -> Option<&AccountSid> {
+        self.parent.as_ref()
+    }
+
+    /// Whether it asks with an API key, be it its parent's.
+    pub fn asks_with_a_key(&self) -> bool {
+        self.credential().0.starts_with("SK")
+    }
+
     /// The tokens that may have signed a request; never empty.
     pub fn auth_tokens(&self) -> &[SecretText] {
         &self.auth_tokens
     }
 
-    /// User and password for HTTP Basic: the API key if there is one, otherwise the account itself.
+    /// User and password for HTTP Basic: the API key if there is one, otherwise the parent's credential, otherwise the account itself.
     pub fn credential(&self) -> (&str, &SecretText) {
-        match (&self.api_key, self.auth_tokens.as_slice()) {
+        match (self.api_key.as_ref().or(self.borrowed.as_ref()), self.auth_tokens.as_slice()) {
             (Some((sid, secret)), _) => (sid, secret),
             (None, [first, ..]) => (self.sid.as_str(), first),
             (None, []) => unreachable!("an account without a token is refused by `Settings::resolve`"),

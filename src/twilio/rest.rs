@@ -7,7 +7,9 @@
 //! only; nothing is redirected; credentials go nowhere else. An answer is read up to [`MAX_ANSWER`] bytes. No error holds an address, a
 //! credential or what an answer said.
 
+mod accounts;
 mod page;
+mod protection;
 mod recordings;
 mod transcriptions;
 mod transcripts;
@@ -22,6 +24,7 @@ use zeroize::Zeroizing;
 
 pub(super) use self::turns::Turns;
 pub use self::{
+    accounts::{AccountResource, IncomingNumber},
     page::{Next, Page},
     recordings::{Listing, RecordingResource},
     transcriptions::TranscriptionResource,

@@ -10,7 +10,7 @@ use std::{
 
 use url::{Host, Url};
 
-use super::{Account, Accounts, Pace, Remote, is_confidential};
+use super::{Account, Accounts, Pace, ReconcileSettings, Remote, is_confidential, parents};
 use crate::{model::sid::AccountSid, secret::SecretText};
 
 /// `[twilio]`.
@@ -29,6 +29,8 @@ pub struct Settings {
     pub connect_timeout_ms: u64,
     /// Longest time without a byte while waiting for or reading an answer, milliseconds.
     pub read_idle_timeout_ms: u64,
+    /// How Twilio's lists are compared with the vault.
+    pub reconcile: ReconcileSettings,
     /// The accounts and subaccounts whose callbacks are accepted.
     pub accounts: Vec<AccountSettings>,
 }
@@ -42,6 +44,7 @@ impl Default for Settings {
             media_redirect_hosts: Vec::new(),
             connect_timeout_ms: 10_000,
             read_idle_timeout_ms: 30_000,
+            reconcile: ReconcileSettings::default(),
             accounts: Vec::new(),
         }
     }
@@ -53,6 +56,9 @@ impl Default for Settings {
 pub struct AccountSettings {
     /// `AC…`; a subaccount signs with its own token and needs an entry of its own.
     pub sid: AccountSid,
+    /// The account to which this subaccount belongs. Without an API key of its own, its recordings are fetched with that account's credential.
+    #[serde(default)]
+    pub parent: Option<AccountSid>,
     /// Auth tokens given directly, for the environment. The first token is the primary one; keep the old one beside it while rotating.
     #[serde(default)]
     pub auth_tokens: Vec<SecretText>,
@@ -113,6 +119,7 @@ impl AccountSettings {
     pub fn new(sid: AccountSid, auth_tokens: Vec<SecretText>) -> Self {
         Self {
             sid,
+            parent: None,
             auth_tokens,
             auth_token_files: Vec::new(),
             api_key_sid: None,
@@ -161,6 +168,7 @@ impl Settings {
             connect_timeout: timeout("twilio.connect_timeout_ms", self.connect_timeout_ms, &mut faults),
             read_idle_timeout: timeout("twilio.read_idle_timeout_ms", self.read_idle_timeout_ms, &mut faults),
         };
+        let reconcile = self.reconcile.resolve(|key, problem| faults.add(key, problem));
         let mut accounts: Vec<Account> = Vec::with_capacity(self.accounts.len());
         for (at, settings) in self.accounts.into_iter().enumerate() {
             let key = format!("twilio.accounts[{at}]");
@@ -169,7 +177,8 @@ impl Settings {
             }
             accounts.push(account(settings, &remote, &key, base, &mut faults));
         }
-        if faults.0.is_empty() { Ok(Accounts { accounts, pace }) } else { Err(faults.0) }
+        parents::join(&mut accounts, |at, problem| faults.add(format!("twilio.accounts[{at}].parent"), problem));
+        if faults.0.is_empty() { Ok(Accounts { accounts, pace, reconcile }) } else { Err(faults.0) }
     }
 }
 
@@ -227,8 +236,10 @@ fn account(settings: AccountSettings, remote: &Remote, key: &str, base: &Path, f
     }
     Account {
         sid: settings.sid,
+        parent: settings.parent,
         auth_tokens,
         api_key,
+        borrowed: None,
         remote,
         callback_secret,
         look_up_parties: settings.look_up_parties,

@@ -56,9 +56,9 @@ pub struct RecordingResource {
 /// What of an account's recordings to list.
 #[derive(Clone, Copy, Debug)]
 pub struct Listing {
-    /// Created at or after.
+    /// Created at or after; whole seconds.
     pub since: Timestamp,
-    /// Created before; `None`: until now.
+    /// Created before, as Twilio's filter is written; it may count the second itself. Whole seconds. `None`: until now.
     pub until: Option<Timestamp>,
     /// Recordings in a page, 1 to 1000.
     pub page_size: u16,
@@ -111,9 +111,9 @@ impl Client {
             let mut query = url.query_pairs_mut();
             query.append_pair("PageSize", &listing.page_size.clamp(1, 1000).to_string());
             // Twilio's own spelling of a range: the comparison belongs to the name.
-            query.append_pair("DateCreated>", &listing.since.to_string());
+            query.append_pair("DateCreated>", &listing.since.in_seconds());
             if let Some(until) = listing.until {
-                query.append_pair("DateCreated<", &until.to_string());
+                query.append_pair("DateCreated<", &until.in_seconds());
             }
             if listing.with_deleted {
                 query.append_pair("IncludeSoftDeleted", "true");
