@@ -1,18 +1,41 @@
 //! A Twilio that runs in this process, for tests, benches and the demo.
 //!
-//! Owns the part of Twilio that the vault meets: media behind Basic authentication, metadata, signed callbacks, and everything that can go
-//! wrong with them, on demand. Refuses to know the vault: it talks HTTP on a loopback port and nothing else.
+//! Owns the part of Twilio that the vault meets: media behind Basic authentication, the REST resources around a recording, signed callbacks,
+//! and everything that can go wrong with them, on demand. Refuses to know the vault: it talks HTTP on a loopback port and nothing else.
 //!
-//! INVARIANT: what it does without a [`Fault`] is what Twilio documents; it stops when it is dropped.
+//! INVARIANT: what it does without a [`Fault`] or a [`Wrong`] is what Twilio documents, and where Twilio documents nothing, what
+//! [`Behaviour`] says; it stops when it is dropped.
 
+mod account;
+mod add_ons;
+mod answer;
+mod behaviour;
 mod callback;
+mod calls;
+mod conferences;
+mod delivery;
+mod encrypted;
+mod events;
 mod fault;
 mod foreign;
+mod hours;
 mod media;
+mod numbers;
+mod page;
+mod recording;
+mod recording_update;
+mod recordings;
+mod rest;
+mod route;
+mod sentences;
 mod server;
+mod storage;
+mod transcriptions;
+mod transcripts;
+mod wrong;
 
 use std::{
-    collections::HashMap,
+    collections::{BTreeMap, HashMap},
     io,
     sync::{
         Arc, Mutex, MutexGuard, PoisonError,
@@ -20,34 +43,34 @@ use std::{
     },
 };
 
-use bytes::Bytes;
-
-pub use self::{callback::SignedCallback, fault::Fault, foreign::ForeignHost};
-use self::{fault::Faults, server::Server};
-use super::conversation::{self, Facts};
+pub use self::{
+    account::StandInAccount,
+    add_ons::AddOnFacts,
+    behaviour::{Behaviour, MediaRedirect, Problem, RateLimit},
+    callback::{SignedCallback, SignedGet, SignedJson},
+    calls::CallFacts,
+    conferences::{ConferenceFacts, ParticipantFacts},
+    delivery::PendingCallback,
+    encrypted::Spelling,
+    events::{GatherAnswer, RealTime},
+    fault::Fault,
+    foreign::ForeignHost,
+    numbers::NumberFacts,
+    recording::{Kept, RecordingFacts},
+    sentences::{SentenceFacts, WordFacts},
+    transcriptions::TranscriptionFacts,
+    transcripts::{TranscriptFacts, TranscriptParticipant},
+    wrong::{Call, Wrong},
+};
+use self::{delivery::Subscription, fault::Faults, hours::Hours, recording::Held, server::Server, storage::Storage, wrong::Wrongs};
 use crate::{
-    model::sid::{AccountSid, RecordingSid},
+    model::{
+        sid::{AccountSid, CallSid, ConferenceSid, RecordingSid},
+        time::{Clock, Timestamp},
+    },
     secret::SecretText,
     twilio::account::{AccountSettings, Settings},
 };
-
-/// An account at the stand-in. Its secrets are made up, so they may be seen.
-#[derive(Clone, Debug)]
-pub struct StandInAccount {
-    /// `AC…`.
-    pub sid: AccountSid,
-    /// Signs callbacks, and opens the interface with the SID as user.
-    pub auth_token: String,
-    /// SID (`SK…`) and secret of a key that opens the interface as well.
-    pub api_key: Option<(String, String)>,
-}
-
-impl StandInAccount {
-    /// An account without an API key.
-    pub fn new(sid: AccountSid, auth_token: impl Into<String>) -> Self {
-        Self { sid, auth_token: auth_token.into(), api_key: None }
-    }
-}
 
 /// A running stand-in.
 pub struct StandIn {
@@ -60,12 +83,17 @@ impl StandIn {
     ///
     /// Must be called inside a tokio runtime. The first account is the one that owns recordings nobody added.
     pub async fn start(accounts: Vec<StandInAccount>) -> io::Result<Self> {
-        let world = Arc::new(World { accounts, ..World::default() });
-        let server = server::start(|stop| media::router(Arc::clone(&world), stop)).await?;
+        Self::start_at(accounts, Clock::System).await
+    }
+
+    /// The same by another clock, which may be the vault's; see [`Self::advance`] too.
+    pub async fn start_at(accounts: Vec<StandInAccount>, clock: Clock) -> io::Result<Self> {
+        let world = Arc::new(World::new(accounts, clock, Storage::start().await?));
+        let server = server::start(|stop| rest::router(Arc::clone(&world), stop)).await?;
         Ok(Self { server, world })
     }
 
-    /// `http://127.0.0.1:<port>`: the service's `twilio.api_base`.
+    /// `http://127.0.0.1:<port>`: the service's `twilio.api_base`, and of the Intelligence interface the base too.
     pub fn base_url(&self) -> String {
         self.server.base_url()
     }
@@ -80,18 +108,9 @@ impl StandIn {
             }
             settings
         };
-        Settings { api_base: self.base_url(), accounts: self.world.accounts.iter().map(account).collect(), ..Settings::default() }
-    }
-
-    /// Makes a recording available. How many channels it has is read from the file; anything that is no WAV file counts as mono.
-    pub fn add_recording(&self, account: &AccountSid, sid: RecordingSid, wav: Bytes) {
-        let facts = conversation::facts(&wav).unwrap_or(Facts { channels: 1, seconds: 0 });
-        self.world.recordings().insert(sid, Held { account: account.clone(), wav, facts });
-    }
-
-    /// Takes a recording away, as a deletion at Twilio does.
-    pub fn remove_recording(&self, sid: &RecordingSid) {
-        self.world.recordings().remove(sid);
+        let accounts = self.world.accounts().iter().map(account).collect();
+        // Every base that the service asks is this one port.
+        Settings { api_base: self.base_url(), accounts, ..Settings::default() }
     }
 
     /// Lets the next request for this recording's media fail. Faults queue up and are met in order.
@@ -104,6 +123,16 @@ impl StandIn {
         self.world.faults().add(None, fault);
     }
 
+    /// Lets the next request of this kind go wrong. What goes wrong queues up per kind and is met in order, after authentication.
+    pub fn fail_call(&self, call: Call, wrong: Wrong) {
+        self.world.wrongs().add(call, wrong);
+    }
+
+    /// Requests of this kind so far, those that failed included.
+    pub fn requests(&self, call: Call) -> u64 {
+        self.world.wrongs().requests(call)
+    }
+
     /// Requests for media so far, those that failed included.
     pub fn media_requests(&self) -> u64 {
         self.world.media_requests.load(Ordering::SeqCst)
@@ -113,38 +142,109 @@ impl StandIn {
     pub fn unauthorised_requests(&self) -> u64 {
         self.world.unauthorised.load(Ordering::SeqCst)
     }
+
+    /// Changes what the stand-in does where Twilio may do either.
+    pub fn behave(&self, change: impl FnOnce(&mut Behaviour)) {
+        change(&mut self.world.state().behaviour);
+    }
+
+    /// Moves the stand-in's own time forwards, whatever clock it was started with.
+    pub fn advance(&self, by: std::time::Duration) {
+        self.world.hours.advance(by);
+    }
+
+    /// The stand-in's present.
+    pub fn now(&self) -> Timestamp {
+        self.world.hours.now()
+    }
 }
 
 /// What the stand-in knows; shared with its connections.
-#[derive(Default)]
 struct World {
-    accounts: Vec<StandInAccount>,
-    recordings: Mutex<HashMap<RecordingSid, Held>>,
+    accounts: Mutex<Vec<StandInAccount>>,
+    hours: Hours,
+    storage: Storage,
+    state: Mutex<State>,
     faults: Mutex<Faults>,
+    wrongs: Mutex<Wrongs>,
     media_requests: AtomicU64,
     unauthorised: AtomicU64,
 }
 
-/// A recording that can be fetched.
+/// Everything that requests read and change.
+#[derive(Default)]
+struct State {
+    behaviour: Behaviour,
+    recordings: HashMap<RecordingSid, Held>,
+    calls: BTreeMap<CallSid, Owned<CallFacts>>,
+    conferences: BTreeMap<ConferenceSid, Owned<ConferenceFacts>>,
+    participants: Vec<(ConferenceSid, ParticipantFacts)>,
+    transcriptions: BTreeMap<String, Owned<TranscriptionFacts>>,
+    add_ons: BTreeMap<String, Owned<AddOnFacts>>,
+    transcripts: BTreeMap<String, Owned<TranscriptFacts>>,
+    numbers: Vec<Owned<NumberFacts>>,
+    subscriptions: HashMap<AccountSid, Subscription>,
+    pending: Vec<PendingCallback>,
+    window: Option<(Timestamp, u32)>,
+}
+
+/// Something of an account.
 #[derive(Clone)]
-struct Held {
+struct Owned<T> {
     account: AccountSid,
-    wav: Bytes,
-    facts: Facts,
+    created: Timestamp,
+    facts: T,
 }
 
 impl World {
-    fn account(&self, sid: &str) -> Option<&StandInAccount> {
-        self.accounts.iter().find(|account| account.sid.as_str() == sid)
+    fn new(accounts: Vec<StandInAccount>, clock: Clock, storage: Storage) -> Self {
+        Self {
+            accounts: Mutex::new(accounts),
+            hours: Hours::new(clock),
+            storage,
+            state: Mutex::default(),
+            faults: Mutex::default(),
+            wrongs: Mutex::default(),
+            media_requests: AtomicU64::new(0),
+            unauthorised: AtomicU64::new(0),
+        }
     }
 
-    fn recordings(&self) -> MutexGuard<'_, HashMap<RecordingSid, Held>> {
-        self.recordings.lock().unwrap_or_else(PoisonError::into_inner)
+    fn accounts(&self) -> MutexGuard<'_, Vec<StandInAccount>> {
+        lock(&self.accounts)
+    }
+
+    fn account(&self, sid: &str) -> Option<StandInAccount> {
+        self.accounts().iter().find(|account| account.sid.as_str() == sid).cloned()
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        lock(&self.state)
     }
 
     fn faults(&self) -> MutexGuard<'_, Faults> {
-        self.faults.lock().unwrap_or_else(PoisonError::into_inner)
+        lock(&self.faults)
     }
+
+    fn wrongs(&self) -> MutexGuard<'_, Wrongs> {
+        lock(&self.wrongs)
+    }
+
+    fn own<T>(&self, account: &AccountSid, facts: T) -> Owned<T> {
+        Owned { account: account.clone(), created: self.hours.lately(), facts }
+    }
+}
+
+/// A lock that a failed test poisoned still guards data that the next test may read.
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// A new SID: the prefix and 32 random hex digits.
+fn new_sid(prefix: &str) -> String {
+    let mut bytes = [0; 16];
+    rand::fill(&mut bytes);
+    format!("{prefix}{}", hex::encode(bytes))
 }
 
 #[cfg(test)]

@@ -11,7 +11,7 @@ use serde_json::{Value, json};
 use crate::world::{World, digits};
 
 /// A Python with the package `twilio`; prints a line where there is none.
-fn python() -> Option<String> {
+pub(crate) fn python() -> Option<String> {
     #[expect(clippy::disallowed_methods, reason = "the one switch of this test")]
     let python = std::env::var("RECVAULT_TEST_TWILIO_PYTHON").ok();
     if python.is_none() {

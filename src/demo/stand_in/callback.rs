@@ -1,15 +1,15 @@
-//! Callbacks as Twilio sends them.
+//! Callbacks as Twilio sends them: what a recording status callback says, and how any form, query or JSON document is signed.
 
-use std::{sync::OnceLock, time::Duration};
-
+use serde_json::Value;
 use url::{Url, form_urlencoded};
 
-use super::StandIn;
+use super::{
+    StandIn, State, World,
+    hours::rfc2822,
+    recording::{Held, call_of},
+};
 use crate::{
-    model::{
-        sid::{AccountSid, RecordingSid},
-        time::{Clock, Timestamp},
-    },
+    model::sid::{AccountSid, RecordingSid},
     secret::SecretText,
     twilio::signature,
 };
@@ -36,30 +36,46 @@ impl SignedCallback {
     }
 }
 
+/// The same as a GET: everything is in the URL.
+#[derive(Clone, Debug)]
+pub struct SignedGet {
+    /// What is asked, with every parameter.
+    pub url: String,
+    /// The value of [`signature::HEADER`].
+    pub signature: String,
+}
+
+/// A JSON document with its signature.
+#[derive(Clone, Debug)]
+pub struct SignedJson {
+    /// Where it goes: the callback URL with `bodySHA256`.
+    pub url: String,
+    /// The document.
+    pub body: String,
+    /// The value of [`signature::HEADER`].
+    pub signature: String,
+}
+
+impl SignedJson {
+    /// Posts it.
+    pub async fn post(self, client: &reqwest::Client) -> reqwest::Result<reqwest::Response> {
+        client
+            .post(self.url)
+            .header(signature::HEADER, self.signature)
+            .header(reqwest::header::CONTENT_TYPE, "application/json")
+            .body(self.body)
+            .send()
+            .await
+    }
+}
+
 impl StandIn {
     /// The parameters of a recording status callback. A recording that was not added belongs to the first account.
     ///
     /// # Panics
     /// Without an account.
     pub fn callback_params(&self, recording: &RecordingSid, status: &str) -> Vec<(String, String)> {
-        let account = self.owner(recording);
-        let facts = self.world.recordings().get(recording).map(|held| held.facts);
-        let mut params = vec![
-            ("AccountSid", account.to_string()),
-            ("CallSid", call_of(recording)),
-            ("RecordingSid", recording.to_string()),
-            ("RecordingUrl", format!("https://api.twilio.com/2010-04-01/Accounts/{account}/Recordings/{recording}")),
-            ("RecordingStatus", status.to_owned()),
-            ("RecordingStartTime", start_time()),
-            ("RecordingSource", "DialVerb".to_owned()),
-            ("RecordingTrack", "both".to_owned()),
-            ("ErrorCode", if status == "absent" { "16101" } else { "0" }.to_owned()),
-        ];
-        if let Some(facts) = facts.filter(|_| status == "completed") {
-            params.push(("RecordingDuration", facts.seconds.to_string()));
-            params.push(("RecordingChannels", facts.channels.to_string()));
-        }
-        params.into_iter().map(|(name, value)| (name.to_owned(), value)).collect()
+        params(&self.world, &self.world.state(), recording, status)
     }
 
     /// Encodes and signs a form as Twilio would for the callback URL `url`: user and fragment are dropped, and for https the port too.
@@ -67,10 +83,31 @@ impl StandIn {
     /// # Panics
     /// If `url` is not a URL, or the account is not one of the stand-in's.
     pub fn callback(&self, account: &AccountSid, url: &str, params: &[(String, String)]) -> SignedCallback {
-        let account = self.world.account(account.as_str()).expect("the account is one of the stand-in's");
-        let token = SecretText::new(account.auth_token.clone());
-        let body = form_urlencoded::Serializer::new(String::new()).extend_pairs(params).finish();
-        SignedCallback { body, signature: signature::sign(&token, &signed_url(url), params) }
+        signed(&self.world, account, url, params)
+    }
+
+    /// The same as a GET.
+    ///
+    /// # Panics
+    /// As [`Self::callback`].
+    pub fn get_callback(&self, account: &AccountSid, url: &str, params: &[(String, String)]) -> SignedGet {
+        let mut url: Url = url.parse().expect("the callback URL is a URL");
+        url.query_pairs_mut().extend_pairs(params);
+        let signature = sign(&self.world, account, url.as_str(), &[]);
+        SignedGet { url: url.into(), signature }
+    }
+
+    /// Signs a JSON document as Twilio would: its digest is in the URL.
+    ///
+    /// # Panics
+    /// As [`Self::callback`].
+    pub fn json_callback(&self, account: &AccountSid, url: &str, document: &Value) -> SignedJson {
+        let body = document.to_string();
+        let mut url: Url = url.parse().expect("the callback URL is a URL");
+        let digest = aws_lc_rs::digest::digest(&aws_lc_rs::digest::SHA256, body.as_bytes());
+        url.query_pairs_mut().append_pair("bodySHA256", &hex::encode(digest));
+        let signature = sign(&self.world, account, url.as_str(), &[]);
+        SignedJson { url: url.into(), body, signature }
     }
 
     /// Tells the service at `url` about a recording, as Twilio does.
@@ -85,26 +122,48 @@ impl StandIn {
         status: &str,
     ) -> reqwest::Result<reqwest::Response> {
         let params = self.callback_params(recording, status);
-        self.callback(&self.owner(recording), url, &params).post(client, url).await
-    }
-
-    fn owner(&self, recording: &RecordingSid) -> AccountSid {
-        let owner = self.world.recordings().get(recording).map(|held| held.account.clone());
-        owner.unwrap_or_else(|| self.world.accounts.first().expect("the stand-in has an account").sid.clone())
+        let account = owner(&self.world, self.world.state().recordings.get(recording));
+        self.callback(&account, url, &params).post(client, url).await
     }
 }
 
-/// When every recording here began: shortly before the first was asked for, since one of long ago would be kept no longer. As Twilio writes it.
-pub(super) fn start_time() -> String {
-    static AT: OnceLock<Timestamp> = OnceLock::new();
-    let at = AT.get_or_init(|| Clock::System.now().before(Duration::from_secs(60)));
-    let at = jiff::Timestamp::from_millisecond(at.as_millis()).unwrap_or_default();
-    at.strftime("%a, %d %b %Y %H:%M:%S +0000").to_string()
+pub(super) fn params(world: &World, state: &State, recording: &RecordingSid, status: &str) -> Vec<(String, String)> {
+    let held = state.recordings.get(recording);
+    let account = owner(world, held);
+    let facts = held.map(|held| &held.facts);
+    let mut params = vec![("AccountSid", account.to_string())];
+    params.extend(facts.map_or(Some(call_of(recording)), |facts| facts.call.clone()).map(|call| ("CallSid", call.to_string())));
+    params.extend(facts.and_then(|facts| facts.conference.clone()).map(|conference| ("ConferenceSid", conference.to_string())));
+    params.extend([
+        ("RecordingSid", recording.to_string()),
+        ("RecordingUrl", format!("https://api.twilio.com/2010-04-01/Accounts/{account}/Recordings/{recording}")),
+        ("RecordingStatus", status.to_owned()),
+        ("RecordingStartTime", rfc2822(held.map_or_else(|| world.hours.at_first(), |held| held.created))),
+        ("RecordingSource", facts.map_or_else(|| "DialVerb".to_owned(), |facts| facts.source.clone())),
+        ("RecordingTrack", facts.map_or_else(|| "both".to_owned(), |facts| facts.track.clone())),
+        ("ErrorCode", if status == "absent" { "16101" } else { "0" }.to_owned()),
+    ]);
+    if let Some(held) = held.filter(|_| status == "completed") {
+        params.push(("RecordingDuration", held.sound.seconds.to_string()));
+        params.push(("RecordingChannels", held.sound.channels.to_string()));
+        params.extend(held.encryption.as_ref().map(|encryption| ("EncryptionDetails", encryption.in_callback())));
+    }
+    params.into_iter().map(|(name, value)| (name.to_owned(), value)).collect()
 }
 
-/// The call that a recording here is of.
-pub(super) fn call_of(recording: &RecordingSid) -> String {
-    format!("CA{}", recording.as_str().trim_start_matches("RE"))
+fn owner(world: &World, held: Option<&Held>) -> AccountSid {
+    let first = || world.accounts().first().expect("the stand-in has an account").sid.clone();
+    held.map_or_else(first, |held| held.account.clone())
+}
+
+pub(super) fn signed(world: &World, account: &AccountSid, url: &str, params: &[(String, String)]) -> SignedCallback {
+    let body = form_urlencoded::Serializer::new(String::new()).extend_pairs(params).finish();
+    SignedCallback { body, signature: sign(world, account, url, params) }
+}
+
+fn sign(world: &World, account: &AccountSid, url: &str, params: &[(String, String)]) -> String {
+    let account = world.account(account.as_str()).expect("the account is one of the stand-in's");
+    signature::sign(&SecretText::new(account.auth_token), &signed_url(url), params)
 }
 
 fn signed_url(url: &str) -> String {

@@ -1,0 +1,145 @@
+//! The Conferences resource and its participants.
+
+use serde_json::{Value, json};
+
+use super::{
+    Owned, StandIn, World,
+    answer::{Answer, Refused},
+    hours::rfc2822,
+    page,
+    rest::Asked,
+    route::Below,
+};
+use crate::model::sid::{AccountSid, CallSid, ConferenceSid};
+
+/// What is known of a conference.
+#[derive(Clone, Debug)]
+pub struct ConferenceFacts {
+    /// `CF…`.
+    pub sid: ConferenceSid,
+    /// The name it was dialled by.
+    pub friendly_name: String,
+    /// `init`, `in-progress`, `completed`.
+    pub status: String,
+}
+
+impl ConferenceFacts {
+    /// One that goes on.
+    pub fn new(sid: ConferenceSid, friendly_name: impl Into<String>) -> Self {
+        Self { sid, friendly_name: friendly_name.into(), status: "in-progress".to_owned() }
+    }
+}
+
+/// Somebody in a conference.
+#[derive(Clone, Debug)]
+pub struct ParticipantFacts {
+    /// Their call.
+    pub call: CallSid,
+    /// The name that whoever put them in gave.
+    pub label: Option<String>,
+    /// `queued`, `connecting`, `ringing`, `connected`, `complete`, `failed`.
+    pub status: String,
+    /// Whether the conference began with them.
+    pub start_conference_on_enter: bool,
+    /// Whether it ended with them.
+    pub end_conference_on_exit: bool,
+    /// Whether nobody hears them.
+    pub muted: bool,
+}
+
+impl ParticipantFacts {
+    /// Somebody who is connected and has no label.
+    pub fn new(call: CallSid) -> Self {
+        Self {
+            call,
+            label: None,
+            status: "connected".to_owned(),
+            start_conference_on_enter: true,
+            end_conference_on_exit: false,
+            muted: false,
+        }
+    }
+}
+
+impl StandIn {
+    /// Makes a conference known, in place of one with this SID.
+    pub fn add_conference(&self, account: &AccountSid, facts: ConferenceFacts) {
+        let owned = self.world.own(account, facts);
+        self.world.state().conferences.insert(owned.facts.sid.clone(), owned);
+    }
+
+    /// Puts somebody into a conference. Their call is to be added too.
+    pub fn add_participant(&self, conference: &ConferenceSid, facts: ParticipantFacts) {
+        self.world.state().participants.push((conference.clone(), facts));
+    }
+
+    /// Gives a conference another status. Of one that is `completed` participants are no longer listed, unless
+    /// [`super::Behaviour::ended_conference_lists_participants`].
+    pub fn set_conference_status(&self, conference: &ConferenceSid, status: &str) {
+        if let Some(owned) = self.world.state().conferences.get_mut(conference) {
+            status.clone_into(&mut owned.facts.status);
+        }
+    }
+}
+
+/// `GET …/Conferences/{CF}.json`.
+pub(super) fn fetch(world: &World, asked: &Asked) -> Result<Answer, Refused> {
+    let sid: ConferenceSid = asked.ask.sid.parse().map_err(|_| Refused::not_found())?;
+    let state = world.state();
+    let owned = state.conferences.get(&sid).filter(|owned| owned.account == asked.account);
+    owned.map(|owned| Answer::ok(resource(owned))).ok_or_else(Refused::not_found)
+}
+
+/// `GET …/Conferences/{CF}/Participants.json`.
+pub(super) fn participants(world: &World, asked: &Asked) -> Result<Answer, Refused> {
+    let Below::Conference(sid) = &asked.ask.below else { return Err(Refused::not_found()) };
+    let sid: ConferenceSid = sid.parse().map_err(|_| Refused::not_found())?;
+    let state = world.state();
+    let owned = state.conferences.get(&sid).filter(|owned| owned.account == asked.account).ok_or_else(Refused::not_found)?;
+    let lists = owned.facts.status != "completed" || state.behaviour.ended_conference_lists_participants;
+    let inside = state.participants.iter().filter(|(conference, _)| lists && *conference == sid);
+    let items = inside.map(|(_, facts)| (facts.call.to_string(), facts)).collect();
+    page::of_2010(items, "participants", &asked.path, &asked.query, |facts| participant(owned, facts))
+}
+
+fn uri(owned: &Owned<ConferenceFacts>) -> String {
+    format!("/2010-04-01/Accounts/{}/Conferences/{}", owned.account, owned.facts.sid)
+}
+
+fn resource(owned: &Owned<ConferenceFacts>) -> Value {
+    let (uri, ended) = (uri(owned), owned.facts.status == "completed");
+    json!({
+        "account_sid": owned.account,
+        "date_created": rfc2822(owned.created),
+        "date_updated": rfc2822(owned.created),
+        "api_version": "2010-04-01",
+        "friendly_name": owned.facts.friendly_name,
+        "region": "us1",
+        "sid": owned.facts.sid,
+        "status": owned.facts.status,
+        "uri": format!("{uri}.json"),
+        "subresource_uris": { "participants": format!("{uri}/Participants.json"), "recordings": format!("{uri}/Recordings.json") },
+        "reason_conference_ended": ended.then_some("last-participant-left"),
+        "call_sid_ending_conference": null,
+    })
+}
+
+fn participant(conference: &Owned<ConferenceFacts>, facts: &ParticipantFacts) -> Value {
+    json!({
+        "account_sid": conference.account,
+        "call_sid": facts.call,
+        "label": facts.label,
+        "call_sid_to_coach": null,
+        "coaching": false,
+        "conference_sid": conference.facts.sid,
+        "date_created": rfc2822(conference.created),
+        "date_updated": rfc2822(conference.created),
+        "end_conference_on_exit": facts.end_conference_on_exit,
+        "muted": facts.muted,
+        "hold": false,
+        "start_conference_on_enter": facts.start_conference_on_enter,
+        "status": facts.status,
+        "queue_time": null,
+        "uri": format!("{}/Participants/{}.json", uri(conference), facts.call),
+    })
+}

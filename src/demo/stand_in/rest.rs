@@ -1,0 +1,182 @@
+//! From a request to its answer: counted, authenticated, limited, made to go wrong, and only then done.
+
+use std::sync::{Arc, atomic::Ordering};
+
+use axum::{
+    Router,
+    body::Body,
+    extract::{Request, State},
+    http::{HeaderValue, StatusCode, header},
+    response::{IntoResponse as _, Response},
+};
+use tokio_util::sync::CancellationToken;
+
+use super::{
+    Call, World, Wrong, account, add_ons,
+    answer::{self, Answer, Refused},
+    calls, conferences, media, numbers,
+    page::Params,
+    recording_update, recordings,
+    route::{Ask, route},
+    sentences, transcriptions, transcripts,
+};
+use crate::model::sid::AccountSid;
+
+/// Forms here are small.
+const MAX_FORM: usize = 64 * 1024;
+
+#[derive(Clone)]
+struct Twilio {
+    world: Arc<World>,
+    stop: CancellationToken,
+}
+
+/// A request whose sender is known.
+pub(super) struct Asked {
+    pub(super) ask: Ask,
+    /// Whose things are asked for.
+    pub(super) account: AccountSid,
+    pub(super) path: String,
+    pub(super) query: Params,
+    pub(super) form: Params,
+    /// `http://<host>` that was asked.
+    pub(super) origin: String,
+}
+
+pub(super) fn router(world: Arc<World>, stop: CancellationToken) -> Router {
+    Router::new().fallback(answer).with_state(Twilio { world, stop })
+}
+
+async fn answer(State(twilio): State<Twilio>, request: Request) -> Response {
+    let world = &twilio.world;
+    let (head, body) = request.into_parts();
+    let Some(ask) = route(&head.method, head.uri.path()) else {
+        return Refused::not_found().json();
+    };
+    let call = ask.call;
+    let failed = move |refused: Refused| if call == Call::Media { refused.xml() } else { refused.json() };
+    count(world, &ask);
+    let caller = account::caller(world, &head.headers);
+    let account = match owner(world, &ask, caller.as_ref()) {
+        Ok(account) => account,
+        Err(refused) => return failed(refused),
+    };
+    if let Err(refused) = limit(world) {
+        return failed(refused);
+    }
+    let wrong = world.wrongs().next(call);
+    let form = match axum::body::to_bytes(body, MAX_FORM).await {
+        Ok(form) => Params::parse(&form),
+        Err(_) => return failed(Refused::new(413, 20413, "The body is too large")),
+    };
+    let query = Params::parse(head.uri.query().unwrap_or_default().as_bytes());
+    let host = head.headers.get(header::HOST).and_then(|host| host.to_str().ok()).unwrap_or_default();
+    let asked = Asked { ask, account, path: head.uri.path().to_owned(), query, form, origin: format!("http://{host}") };
+    match wrong {
+        None => perform(world, &asked, twilio.stop).unwrap_or_else(failed),
+        Some(Wrong::Silence) => silence(&twilio.stop).await,
+        Some(Wrong::DoneThenSilence) => {
+            drop(perform(world, &asked, twilio.stop.clone()));
+            silence(&twilio.stop).await
+        }
+        Some(wrong) => {
+            if wrong == Wrong::DoneThenServerError {
+                drop(perform(world, &asked, twilio.stop.clone()));
+            }
+            answer::wrong(&wrong, &world.storage.nowhere(), &twilio.stop).unwrap_or_else(failed)
+        }
+    }
+}
+
+fn count(world: &World, ask: &Ask) {
+    world.wrongs().count(ask.call);
+    if ask.call == Call::Media {
+        world.media_requests.fetch_add(1, Ordering::SeqCst);
+    }
+}
+
+/// Whose things this caller asks for, if they may.
+fn owner(world: &World, ask: &Ask, caller: Option<&account::Caller>) -> Result<AccountSid, Refused> {
+    let refuse = || {
+        world.unauthorised.fetch_add(1, Ordering::SeqCst);
+        Refused::unauthorised()
+    };
+    let (media_is_open, key_opens_accounts) = {
+        let behaviour = &world.state().behaviour;
+        (behaviour.media_is_open, behaviour.key_opens_accounts)
+    };
+    if ask.call == Call::Media && media_is_open && caller.is_none() {
+        let known = ask.account.as_deref().and_then(|account| world.account(account));
+        return known.map(|account| account.sid).ok_or_else(Refused::not_found);
+    }
+    let caller = caller.ok_or_else(refuse)?;
+    if caller.by_key && !key_opens_accounts && matches!(ask.call, Call::Account | Call::AccountList) {
+        return Err(refuse());
+    }
+    let account = match &ask.account {
+        None => caller.account.as_str(),
+        Some(account) if account::may_open(world, caller, account) => account,
+        Some(_) => return Err(refuse()),
+    };
+    let account = world.account(account).ok_or_else(Refused::not_found)?;
+    // Of a suspended account its parent still sees that it is suspended.
+    if account.status == "active" || ask.call == Call::Account { Ok(account.sid) } else { Err(Refused::not_active()) }
+}
+
+/// So many requests in a window that begins with its first.
+fn limit(world: &World) -> Result<(), Refused> {
+    let now = world.hours.now();
+    let mut state = world.state();
+    let Some(limit) = state.behaviour.rate_limit.clone() else { return Ok(()) };
+    let (since, asked) = state.window.filter(|(since, _)| now.since(*since) < limit.per).unwrap_or((now, 0));
+    if asked >= limit.requests {
+        return Err(Refused::too_many(limit.retry_after));
+    }
+    state.window = Some((since, asked + 1));
+    Ok(())
+}
+
+async fn silence(stop: &CancellationToken) -> Response {
+    stop.cancelled().await;
+    StatusCode::SERVICE_UNAVAILABLE.into_response()
+}
+
+fn perform(world: &World, asked: &Asked, stop: CancellationToken) -> Result<Response, Refused> {
+    let answer = match asked.ask.call {
+        Call::Media => return media::answer(world, asked, stop),
+        Call::Account => account::one(world, &asked.account),
+        Call::AccountList => account::list(world, &asked.account, &asked.path, &asked.query),
+        Call::RecordingList => recordings::list(world, asked),
+        Call::RecordingFetch => recordings::fetch(world, asked),
+        Call::RecordingDelete => recordings::delete(world, asked),
+        Call::RecordingUpdate => recording_update::update(world, asked),
+        Call::RecordingStart => recording_update::start(world, asked),
+        Call::TranscriptionList => transcriptions::list(world, asked),
+        Call::TranscriptionFetch => transcriptions::fetch(world, asked),
+        Call::TranscriptionDelete => transcriptions::delete(world, asked),
+        Call::AddOnList => add_ons::list(world, asked),
+        Call::AddOnFetch => add_ons::fetch(world, asked),
+        Call::AddOnDelete => add_ons::delete(world, asked),
+        Call::CallFetch => calls::fetch(world, asked),
+        Call::CallList => calls::list(world, asked),
+        Call::ConferenceFetch => conferences::fetch(world, asked),
+        Call::ParticipantList => conferences::participants(world, asked),
+        Call::NumberList => numbers::list(world, asked),
+        Call::TranscriptList => transcripts::list(world, asked),
+        Call::TranscriptFetch => transcripts::fetch(world, asked),
+        Call::TranscriptSentences => sentences::list(world, asked),
+        Call::TranscriptDelete => transcripts::delete(world, asked),
+    }?;
+    let mut response = Answer::into_response(answer);
+    if matches!(asked.ask.call, Call::TranscriptList | Call::TranscriptFetch | Call::TranscriptSentences | Call::TranscriptDelete) {
+        tell_limits(&mut response);
+    }
+    Ok(response)
+}
+
+/// The newer interfaces tell how much may be asked.
+fn tell_limits(response: &mut Response<Body>) {
+    for (name, value) in [("x-rate-limit-limit", "100"), ("x-rate-limit-remaining", "99"), ("x-rate-limit-config", "Transcripts")] {
+        response.headers_mut().insert(name, HeaderValue::from_static(value));
+    }
+}

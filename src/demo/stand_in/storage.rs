@@ -1,0 +1,88 @@
+//! Another host that media can lead to: objects behind signed links, as storage gives them.
+//!
+//! Like storage, it answers 400 to a request with a second kind of authentication; and it remembers whether it was shown one.
+
+use std::{
+    collections::HashMap,
+    io,
+    sync::{
+        Arc, Mutex,
+        atomic::{AtomicBool, AtomicU64, Ordering},
+    },
+};
+
+use axum::{
+    Router,
+    http::{HeaderMap, StatusCode, Uri, header},
+    response::{IntoResponse, Response},
+};
+use bytes::Bytes;
+
+use super::{
+    StandIn, lock,
+    server::{self, Server},
+};
+
+pub(super) struct Storage {
+    server: Server,
+    shelf: Arc<Shelf>,
+}
+
+#[derive(Default)]
+struct Shelf {
+    objects: Mutex<HashMap<String, Bytes>>,
+    requests: AtomicU64,
+    authorization: AtomicBool,
+}
+
+impl Storage {
+    pub(super) async fn start() -> io::Result<Self> {
+        let shelf = Arc::new(Shelf::default());
+        let own = Arc::clone(&shelf);
+        let server =
+            server::start(|_| Router::new().fallback(async move |uri: Uri, headers: HeaderMap| own.answer(&uri, &headers))).await?;
+        Ok(Self { server, shelf })
+    }
+
+    /// Puts an object there; its signed URL.
+    pub(super) fn put(&self, path: &str, object: Bytes) -> String {
+        lock(&self.shelf.objects).insert(path.to_owned(), object);
+        format!("{}{path}?X-Amz-Signature={}", self.server.base_url(), super::new_sid(""))
+    }
+
+    /// Where nothing is.
+    pub(super) fn nowhere(&self) -> String {
+        format!("{}/elsewhere", self.server.base_url())
+    }
+}
+
+impl Shelf {
+    fn answer(&self, uri: &Uri, headers: &HeaderMap) -> Response {
+        self.requests.fetch_add(1, Ordering::SeqCst);
+        if headers.contains_key(header::AUTHORIZATION) {
+            self.authorization.store(true, Ordering::SeqCst);
+            return (StatusCode::BAD_REQUEST, "Only one auth mechanism allowed").into_response();
+        }
+        match lock(&self.objects).get(uri.path()) {
+            Some(object) => ([(header::CONTENT_TYPE, "binary/octet-stream")], object.clone()).into_response(),
+            None => (StatusCode::FORBIDDEN, "AccessDenied").into_response(),
+        }
+    }
+}
+
+impl StandIn {
+    /// Puts an object into the storage beside Twilio and gives its URL, for [`StandIn::add_external_recording`]. `path` begins with `/`.
+    pub fn store_elsewhere(&self, path: &str, object: Bytes) -> String {
+        self.world.storage.put(path, object)
+    }
+
+    /// Requests so far at the other host, to which redirects lead.
+    pub fn requests_elsewhere(&self) -> u64 {
+        self.world.storage.shelf.requests.load(Ordering::SeqCst)
+    }
+
+    /// Whether any request at the other host carried an `Authorization` header.
+    pub fn saw_authorization_elsewhere(&self) -> bool {
+        self.world.storage.shelf.authorization.load(Ordering::SeqCst)
+    }
+}

@@ -1,0 +1,118 @@
+//! Each way for a request to go wrong, and limits.
+
+use super::{asking::*, *};
+
+#[tokio::test]
+async fn every_wrong_answer_is_what_it_says_and_only_once() {
+    let asking = Asking::begin().await;
+    let recording = asking.record('1', Duration::ZERO);
+    let own = format!("Recordings/{recording}.json");
+    for (wrong, status, code) in [
+        (Wrong::NotFound, 404, 20404),
+        (Wrong::Unauthorised, 401, 20003),
+        (Wrong::Forbidden, 403, 20005),
+        (Wrong::TooMany { retry_after: None }, 429, 20429),
+        (Wrong::TooMany { retry_after: Some(7) }, 429, 20429),
+        (Wrong::ServerError, 500, 20500),
+        (Wrong::Refused { status: 408, code: 20408 }, 408, 20408),
+    ] {
+        asking.twilio.fail_call(Call::RecordingFetch, wrong.clone());
+        // Of another kind: not met.
+        assert_eq!(asking.status("GET", "Recordings.json").await, 200);
+        let response = asking.send("GET", &own, &[]).await;
+        let retry_after = response.headers().get("retry-after").cloned();
+        assert_eq!(retry_after.is_some(), wrong == Wrong::TooMany { retry_after: Some(7) });
+        assert_eq!(response.status().as_u16(), status, "{wrong:?}");
+        let error: serde_json::Value = response.json().await.unwrap();
+        assert_eq!((&error["code"], &error["status"]), (&code.into(), &status.into()), "{wrong:?}");
+        assert!(error["message"].is_string());
+        assert_eq!(asking.get(&own).await["sid"], recording.as_str());
+    }
+    assert_eq!((asking.twilio.requests(Call::RecordingFetch), asking.twilio.requests(Call::RecordingList)), (14, 7));
+}
+
+#[tokio::test]
+async fn answers_that_are_no_answers() {
+    let asking = Asking::begin().await;
+    let queue = |wrong| asking.twilio.fail_call(Call::RecordingList, wrong);
+    queue(Wrong::CutBody);
+    let response = asking.send("GET", "Recordings.json", &[]).await;
+    assert_eq!((response.status().as_u16(), response.bytes().await.is_err()), (200, true));
+    queue(Wrong::NotJson);
+    let response = asking.send("GET", "Recordings.json", &[]).await;
+    assert_eq!(response.headers()["content-type"], "text/html");
+    queue(Wrong::WrongShape);
+    assert!(asking.get("Recordings.json").await["recordings"].is_object());
+    queue(Wrong::RedirectAway);
+    let response = asking.send("GET", "Recordings.json", &[]).await;
+    assert_eq!(response.status().as_u16(), 307);
+    assert!(!response.headers()["location"].to_str().unwrap().starts_with(&asking.twilio.base_url()));
+    queue(Wrong::HugeBody);
+    let mut response = asking.send("GET", "Recordings.json", &[]).await;
+    let mut received = 0;
+    while let Some(chunk) = response.chunk().await.unwrap() {
+        received += chunk.len();
+    }
+    assert!(received > 256 * 1024 * 1024);
+}
+
+#[tokio::test]
+async fn silence_may_follow_a_deed() {
+    let asking = Asking::begin().await;
+    let http = reqwest::Client::builder().no_proxy().timeout(Duration::from_millis(200)).build().unwrap();
+    for (digit, wrong, done) in [('1', Wrong::Silence, false), ('2', Wrong::DoneThenSilence, true), ('3', Wrong::DoneThenServerError, true)]
+    {
+        let recording = asking.record(digit, Duration::ZERO);
+        asking.twilio.fail_call(Call::RecordingDelete, wrong.clone());
+        let url = asking.url(&format!("Recordings/{recording}.json"));
+        let answer = http.delete(url).basic_auth(&asking.account, Some(TOKEN)).send().await;
+        match answer {
+            Err(error) => assert!(error.is_timeout() && wrong != Wrong::DoneThenServerError, "{error:?}"),
+            Ok(response) => assert_eq!((response.status().as_u16(), wrong), (500, Wrong::DoneThenServerError)),
+        }
+        assert_eq!(asking.twilio.kept(&recording).status.as_deref() == Some("deleted"), done);
+    }
+}
+
+#[tokio::test]
+async fn media_goes_wrong_in_xml() {
+    let asking = Asking::begin().await;
+    let recording = asking.record('1', Duration::ZERO);
+    asking.twilio.fail_call(Call::Media, Wrong::TooMany { retry_after: Some(1) });
+    let response = asking.send("GET", &format!("Recordings/{recording}"), &[]).await;
+    assert_eq!((response.status().as_u16(), response.headers()["content-type"].to_str().unwrap()), (429, "application/xml"));
+    assert_eq!((asking.twilio.requests(Call::Media), asking.twilio.media_requests()), (1, 1));
+}
+
+#[tokio::test]
+async fn a_limit_holds_until_its_time_is_over() {
+    let asking = Asking::begin().await;
+    let limit = RateLimit { requests: 2, per: Duration::from_hours(1), retry_after: Some(3) };
+    asking.twilio.behave(|behaviour| behaviour.rate_limit = Some(limit));
+    let response = async || asking.send("GET", "Recordings.json", &[]).await;
+    assert_eq!((response().await.status(), response().await.status()), (reqwest::StatusCode::OK, reqwest::StatusCode::OK));
+    let refused = response().await;
+    assert_eq!((refused.status().as_u16(), refused.headers()["retry-after"].to_str().unwrap()), (429, "3"));
+    assert_eq!(asking.status("GET", "/v2/Transcripts").await, 429);
+    asking.twilio.advance(Duration::from_hours(1));
+    assert_eq!(response().await.status(), 200);
+}
+
+#[tokio::test]
+async fn what_twilio_does_not_have_is_not_found() {
+    let asking = Asking::begin().await;
+    for path in [
+        "/",
+        "/2010-04-01",
+        "/2010-04-01/Accounts",
+        "/v2",
+        "/v2/Transcripts/",
+        "/v3/Transcripts",
+        "Messages.json",
+        "Recordings/x.json",
+        "Recordings//Transcriptions.json",
+    ] {
+        assert_eq!(asking.status("GET", path).await, 404, "{path}");
+    }
+    assert_eq!(asking.status("PUT", "Recordings.json").await, 404);
+}

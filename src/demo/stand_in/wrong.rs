@@ -1,0 +1,121 @@
+//! What can go wrong with any request, per kind of request; and how many of each kind there were.
+
+use std::collections::{HashMap, VecDeque};
+
+/// A kind of request.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Call {
+    /// `GET Accounts/{AC}.json`.
+    Account,
+    /// `GET Accounts.json`.
+    AccountList,
+    /// `GET Recordings.json`, also below a call or a conference.
+    RecordingList,
+    /// `GET Recordings/{RE}.json`, also below a call or a conference.
+    RecordingFetch,
+    /// `DELETE Recordings/{RE}.json`, also below a call or a conference.
+    RecordingDelete,
+    /// `POST Calls/{CA}/Recordings/{RE}.json`, and of a conference: stop, pause, resume.
+    RecordingUpdate,
+    /// `POST Calls/{CA}/Recordings.json`: begin one.
+    RecordingStart,
+    /// `GET Recordings/{RE}` and `.wav`.
+    Media,
+    /// `GET Transcriptions.json`, also below a recording.
+    TranscriptionList,
+    /// `GET Transcriptions/{TR}.json`, also below a recording.
+    TranscriptionFetch,
+    /// `DELETE Transcriptions/{TR}.json`, also below a recording.
+    TranscriptionDelete,
+    /// `GET Recordings/{RE}/AddOnResults.json`.
+    AddOnList,
+    /// `GET Recordings/{RE}/AddOnResults/{XR}.json`.
+    AddOnFetch,
+    /// `DELETE Recordings/{RE}/AddOnResults/{XR}.json`.
+    AddOnDelete,
+    /// `GET Calls/{CA}.json`.
+    CallFetch,
+    /// `GET Calls.json`, such as the children of a call.
+    CallList,
+    /// `GET Conferences/{CF}.json`.
+    ConferenceFetch,
+    /// `GET Conferences/{CF}/Participants.json`.
+    ParticipantList,
+    /// `GET IncomingPhoneNumbers.json`.
+    NumberList,
+    /// `GET /v2/Transcripts`.
+    TranscriptList,
+    /// `GET /v2/Transcripts/{GT}`.
+    TranscriptFetch,
+    /// `GET /v2/Transcripts/{GT}/Sentences`.
+    TranscriptSentences,
+    /// `DELETE /v2/Transcripts/{GT}`.
+    TranscriptDelete,
+}
+
+/// A way for a request to go wrong. Unless it says otherwise, nothing else happens.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Wrong {
+    /// 404, code 20404.
+    NotFound,
+    /// 401, code 20003.
+    Unauthorised,
+    /// 403, code 20005.
+    Forbidden,
+    /// 429, code 20429.
+    TooMany {
+        /// `Retry-After`, in seconds.
+        retry_after: Option<u64>,
+    },
+    /// 500, code 20500.
+    ServerError,
+    /// Any other error.
+    Refused {
+        /// HTTP status.
+        status: u16,
+        /// Twilio's code.
+        code: u32,
+    },
+    /// The connection stays open and no answer comes.
+    Silence,
+    /// 200 and the beginning of a JSON document; then the connection breaks.
+    CutBody,
+    /// 200 and HTML.
+    NotJson,
+    /// 200 and a JSON document of 256 MiB, without a `Content-Length`.
+    HugeBody,
+    /// 200 and JSON that is of another form than asked for.
+    WrongShape,
+    /// 307 to another host, which remembers what it is shown: [`super::StandIn::saw_authorization_elsewhere`].
+    RedirectAway,
+    /// What was asked for is done, and the answer is 500.
+    DoneThenServerError,
+    /// What was asked for is done, and no answer comes.
+    DoneThenSilence,
+}
+
+/// What waits to go wrong, and what was asked.
+#[derive(Default)]
+pub(super) struct Wrongs {
+    queues: HashMap<Call, VecDeque<Wrong>>,
+    asked: HashMap<Call, u64>,
+}
+
+impl Wrongs {
+    pub(super) fn add(&mut self, call: Call, wrong: Wrong) {
+        self.queues.entry(call).or_default().push_back(wrong);
+    }
+
+    /// What this request meets.
+    pub(super) fn next(&mut self, call: Call) -> Option<Wrong> {
+        self.queues.get_mut(&call)?.pop_front()
+    }
+
+    pub(super) fn count(&mut self, call: Call) {
+        *self.asked.entry(call).or_default() += 1;
+    }
+
+    pub(super) fn requests(&self, call: Call) -> u64 {
+        self.asked.get(&call).copied().unwrap_or_default()
+    }
+}
