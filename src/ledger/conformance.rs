@@ -63,6 +63,7 @@ mod retention;
 mod revocations;
 mod sessions;
 mod shreds;
+mod sources;
 mod views;
 mod work;
 

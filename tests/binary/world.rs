@@ -221,9 +221,12 @@ fn configured(ledger: &str, api_base: &str, account: &AccountSid) -> String {
         ("metrics_listen = \"127.0.0.1:9464\"", "metrics_listen = \"127.0.0.1:0\""),
         ("public_url = \"http://127.0.0.1:8080\"", "public_url = \"http://127.0.0.1:0\""),
         ("api_base = \"https://api.twilio.com\"", &format!("api_base = \"{api_base}\"")),
+        ("intelligence_base = \"https://intelligence.twilio.com\"", &format!("intelligence_base = \"{api_base}\"")),
         ("url = \"sqlite:vault.db\"", &format!("url = \"{ledger}\"")),
         ("lease_s = 60", "lease_s = 5"),
         ("grace_s = 10", "grace_s = 3"),
+        // Most stories are about what was told.
+        ("every_m = 15", "every_m = 0"),
     ] {
         assert!(text.contains(from), "`{from}` is not in the shipped configuration any more");
         text = text.replace(from, to);

@@ -67,23 +67,25 @@ pub struct Listing {
 }
 
 impl RecordingResource {
-    /// The same as a callback would have told it. Twilio's words for what is not over yet all mean that it is in progress.
+    /// The same as a callback would have told it, so that it makes no difference which of the two came. Twilio's words for what is not over yet all
+    /// mean that it is in progress. Callbacks tell length and channels of what is completed only, and that a success has the error code 0.
     pub fn told(&self) -> RecordingCallback {
         let status = match self.status.as_str() {
             "completed" | "absent" => self.status.as_str(),
             _ => "in-progress",
         };
+        let is_complete = status == "completed";
         RecordingCallback {
             account: self.account_sid.clone(),
             recording_sid: self.sid.clone(),
             call: self.call_sid.clone(),
             conference: self.conference_sid.clone(),
             status: status.to_owned(),
-            duration_s: self.duration.filter(|&seconds| seconds >= 0),
-            channels: self.channels.filter(|channels| matches!(channels, 1 | 2)),
+            duration_s: self.duration.filter(|&seconds| is_complete && seconds >= 0),
+            channels: self.channels.filter(|channels| is_complete && matches!(channels, 1 | 2)),
             started_at: self.start_time,
             source: self.source.clone().filter(|source| super::super::callback::is_source(source)),
-            error_code: self.error_code,
+            error_code: self.error_code.or(is_complete.then_some(0)),
             encryption: None,
             query: Vec::new(),
         }

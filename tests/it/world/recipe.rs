@@ -44,6 +44,8 @@ pub(crate) struct Recipe {
     pub(crate) server: &'static str,
     pub(crate) twilio: &'static str,
     pub(crate) work: &'static str,
+    /// `twilio.reconcile.every_m`. 0, as in most stories: nothing is found that was not told.
+    pub(crate) every_m: u32,
     /// `[custody]`.
     pub(crate) home: String,
     /// Lines for `[epoch]`.
@@ -76,6 +78,7 @@ impl Default for Recipe {
             server: "",
             twilio: "",
             work: "",
+            every_m: 0,
             home: String::new(),
             epoch: "",
             adapter: None,
@@ -207,12 +210,13 @@ impl Recipe {
         format!(
             "[server]\nlisten = \"127.0.0.1:0\"\nmetrics_listen = \"127.0.0.1:0\"\npublic_url = \"{public}\"\n{}\n\
              [ledger]\nurl = \"{ledger}\"\n[store]\n{store}\n\
-             [twilio]\napi_base = \"{api_base}\"\n{}\n\
+             [twilio]\napi_base = \"{api_base}\"\nintelligence_base = \"{api_base}\"\n{}\n[twilio.reconcile]\nevery_m = {}\n\
              [[twilio.accounts]]\nsid = \"{account}\"\nauth_token_files = [{}]\n\
              [[twilio.accounts]]\nsid = \"{other}\"\nauth_token_files = [\"secrets/other\"]\n\
              [work]\n{}\n[epoch]\n{}\n{}",
             self.server,
             self.twilio,
+            self.every_m,
             files.join(", "),
             self.work,
             self.epoch,
