@@ -54,3 +54,73 @@ impl Client {
         self.all(account, Root::Api, url, "incoming_phone_numbers").await
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+
+    use axum::{Router, http::StatusCode, routing::get};
+    use serde_json::json;
+
+    use super::*;
+    use crate::{
+        model::sid::RecordingSid,
+        secret::SecretText,
+        twilio::account::{AccountSettings, Accounts, Settings},
+    };
+
+    fn sid(digit: char) -> AccountSid {
+        format!("AC{}", String::from(digit).repeat(32)).parse().unwrap()
+    }
+
+    /// An interface that answers so, and an account that asks it.
+    async fn asking(routes: Router) -> (Client, Accounts) {
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let api_base = format!("http://{}", listener.local_addr().unwrap());
+        tokio::spawn(async move { axum::serve(listener, routes).await.unwrap() });
+        let accounts = vec![AccountSettings::new(sid('1'), vec![SecretText::new("token".into())])];
+        let accounts = Settings { api_base, accounts, requests_per_s: 1000, ..Settings::default() }.resolve(Path::new("/")).unwrap();
+        (Client::new(&accounts).unwrap(), accounts)
+    }
+
+    #[tokio::test]
+    async fn an_account_is_the_one_that_was_asked_for() {
+        let resource =
+            |of: char| json!({ "sid": sid(of), "status": "active", "owner_account_sid": sid('1'), "friendly_name": "x", "type": "Full" });
+        for (of, known) in [('1', true), ('2', false)] {
+            let answer = resource(of).to_string();
+            let routes = Router::new().route(&format!("/2010-04-01/Accounts/{}.json", sid('1')), get(move || async move { answer }));
+            let (client, accounts) = asking(routes).await;
+            let asked = client.account(accounts.get(&sid('1')).unwrap()).await;
+            assert_eq!(asked.is_ok(), known, "{asked:?}");
+        }
+    }
+
+    #[tokio::test]
+    async fn subaccounts_are_those_that_belong_to_it_and_are_not_closed() {
+        let one = |of: char, owner: char, status: &str| json!({ "sid": sid(of), "status": status, "owner_account_sid": sid(owner) });
+        let all = json!({
+            "accounts": [one('1', '1', "active"), one('2', '1', "active"), one('3', '1', "suspended"), one('4', '1', "closed"), one('5', '4', "active")],
+            "next_page_uri": null,
+        });
+        let (client, accounts) =
+            asking(Router::new().route("/2010-04-01/Accounts.json", get(move || async move { all.to_string() }))).await;
+        let found = client.subaccounts(accounts.get(&sid('1')).unwrap()).await.unwrap();
+        assert_eq!(found.iter().map(|sub| &sub.sid).collect::<Vec<_>>(), [&sid('2'), &sid('3')]);
+    }
+
+    #[tokio::test]
+    async fn a_stranger_is_turned_away_or_not() {
+        let recording: RecordingSid = format!("RE{}", "1".repeat(32)).parse().unwrap();
+        let path = format!("/2010-04-01/Accounts/{}/Recordings/{recording}.wav", sid('1'));
+        for (status, protected) in [(401, Some(true)), (403, Some(true)), (200, Some(false)), (302, Some(false)), (404, None), (500, None)]
+        {
+            let answer = move |headers: axum::http::HeaderMap| async move {
+                assert!(!headers.contains_key("authorization"), "a stranger has no credential");
+                StatusCode::from_u16(status).unwrap()
+            };
+            let (client, accounts) = asking(Router::new().route(&path, get(answer))).await;
+            assert_eq!(client.media_is_protected(accounts.get(&sid('1')).unwrap(), &recording).await.ok(), protected, "{status}");
+        }
+    }
+}
