@@ -57,6 +57,10 @@ pub(super) struct Backfill {
     /// List what was listed since the same time once more.
     #[arg(long)]
     restart: bool,
+    /// Before each day wait until at most so many recordings wait to be fetched, so that what callbacks tell of meanwhile does not stand behind all of
+    /// them. Something must fetch them: keep the service running.
+    #[arg(long, value_name = "COUNT")]
+    hold_back: Option<u64>,
 }
 
 impl Twilio {
@@ -88,8 +92,8 @@ impl Reconcile {
 
 impl Backfill {
     async fn perform(self, flow: &Flow, out: Out) -> Result<ExitCode, Failure> {
-        let Self { since, until, account, dry_run, restart } = self;
-        let plan = flow.plan_backfill(&Backfilling { account, since, until, dry_run, restart }).await?;
+        let Self { since, until, account, dry_run, restart, hold_back } = self;
+        let plan = flow.plan_backfill(&Backfilling { account, since, until, dry_run, restart, hold_back }).await?;
         let progress = Progress::of("days listed", plan.days());
         let all = flow.backfill(&plan, &|days| progress.add(days)).await;
         progress.end();

@@ -66,6 +66,8 @@ impl Flow {
             found: row.found.and_then(|text| serde_json::from_str(&text).ok()),
             fault: row.fault,
         };
-        Ok(rows.into_iter().map(status).collect())
+        let accounts = self.accounts();
+        // What is not configured any more is not compared any more.
+        Ok(rows.into_iter().filter(|row| accounts.get(&row.account).is_some()).map(status).collect())
     }
 }

@@ -16,11 +16,14 @@ use crate::{
     ledger::{
         self, audit,
         listings::{self, ListingRow},
+        work::{self, Kind},
     },
     model::{crash, sid::AccountSid, time::Timestamp},
     twilio::Account,
 };
 
+/// How often is looked whether enough was fetched.
+const HELD_FOR: Duration = Duration::from_secs(1);
 const DAY_MS: i64 = 24 * 3600 * 1000;
 
 /// What to list.
@@ -36,6 +39,8 @@ pub struct Backfilling {
     pub dry_run: bool,
     /// Whether to begin from the start where a listing since the same time was interrupted, or came to its end.
     pub restart: bool,
+    /// Whether to wait before each day until at most so many recordings wait to be fetched: what callbacks tell of stands behind them in the queue.
+    pub hold_back: Option<u64>,
 }
 
 /// A backfill, before it begins.
@@ -43,6 +48,7 @@ pub struct Backfilling {
 pub struct BackfillPlan {
     listings: Vec<ListingRow>,
     dry_run: bool,
+    hold_back: Option<u64>,
 }
 
 impl BackfillPlan {
@@ -101,7 +107,7 @@ impl Flow {
                 None => fresh,
             });
         }
-        Ok(BackfillPlan { listings, dry_run: wanted.dry_run })
+        Ok(BackfillPlan { listings, dry_run: wanted.dry_run, hold_back: wanted.hold_back })
     }
 
     /// Lists, one account after another; `say` is told of each day that is done. The fault of one account stops no other.
@@ -114,7 +120,7 @@ impl Flow {
             let Some(account) = accounts.get(&row.account) else { continue };
             let mut comparison = Comparison::of(self, account, true).dry(plan.dry_run);
             let mut present = row.clone();
-            let outcome = self.list_days(&mut comparison, &mut present, say).await;
+            let outcome = self.list_days(&mut comparison, &mut present, plan.hold_back, say).await;
             let found = &comparison.found;
             all.push(AccountBackfilled {
                 account: row.account.clone(),
@@ -133,9 +139,18 @@ impl Flow {
         Ok(all)
     }
 
-    async fn list_days(&self, comparison: &mut Comparison<'_>, row: &mut ListingRow, say: &(dyn Fn(usize) + Sync)) -> Result<(), Broken> {
+    async fn list_days(
+        &self,
+        comparison: &mut Comparison<'_>,
+        row: &mut ListingRow,
+        hold_back: Option<u64>,
+        say: &(dyn Fn(usize) + Sync),
+    ) -> Result<(), Broken> {
         let account: &Account = comparison.account;
         for (since, until) in days(row.done_until, row.until) {
+            if let Some(most) = hold_back.filter(|_| !comparison.is_dry()) {
+                self.wait_for_fetches(most).await?;
+            }
             let before = comparison.found.counts;
             let mut list = Lister::of(&self.0.client, account, Window { since, until: Some(until), with_deleted: false });
             while let Some(page) = list.next().await? {
@@ -152,6 +167,18 @@ impl Flow {
             say(1);
         }
         Ok(())
+    }
+
+    /// Returns when at most so many recordings wait to be fetched. Dead work waits for somebody else.
+    async fn wait_for_fetches(&self, most: u64) -> Result<(), Error> {
+        loop {
+            let backlog = work::backlog(&mut self.0.ledger.read().await?).await?;
+            let waiting = backlog.iter().find(|work| work.kind == Kind::Fetch.as_str() && work.state == "due").map_or(0, |work| work.count);
+            if u64::try_from(waiting).unwrap_or(0) <= most {
+                return Ok(());
+            }
+            tokio::time::sleep(HELD_FOR).await;
+        }
     }
 
     /// A day is listed; with the last one, so is the account.

@@ -11,7 +11,7 @@ mod list;
 mod step;
 mod turn;
 
-use std::time::Duration;
+use std::{collections::HashSet, time::Duration};
 
 use futures_util::{StreamExt as _, stream};
 use tokio_util::sync::CancellationToken;
@@ -25,7 +25,14 @@ use super::{Error, Flow};
 use crate::{
     evidence::NewEntry,
     ledger::{audit, heard, reconciliations},
-    model::{actor::Actor, id::RecordingId, reconciled::Reconciled, recording::Recording, sid::AccountSid, time::Timestamp},
+    model::{
+        actor::Actor,
+        id::RecordingId,
+        reconciled::Reconciled,
+        recording::Recording,
+        sid::{AccountSid, RecordingSid},
+        time::Timestamp,
+    },
     twilio::{Account, Accounts, RestError},
 };
 
@@ -183,7 +190,8 @@ impl Flow {
         let mut waiting: Vec<Recording> = waiting.map_err(Error::from)?;
         let mut list = Lister::of(&self.0.client, account, Window { since, until: None, with_deleted: true });
         while let Some(page) = list.next().await? {
-            waiting.retain(|recording| page.iter().all(|listed| listed.sid != recording.source_sid));
+            let listed: HashSet<&RecordingSid> = page.iter().map(|listed| &listed.sid).collect();
+            waiting.retain(|recording| !listed.contains(&recording.source_sid));
             comparison.page(&page).await?;
         }
         for (number, recording) in waiting.iter().enumerate() {

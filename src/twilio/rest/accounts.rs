@@ -61,6 +61,7 @@ mod tests {
 
     use axum::{Router, http::StatusCode, routing::get};
     use serde_json::json;
+    use tokio::task::JoinSet;
 
     use super::*;
     use crate::{
@@ -74,13 +75,14 @@ mod tests {
     }
 
     /// An interface that answers so, and an account that asks it.
-    async fn asking(routes: Router) -> (Client, Accounts) {
+    async fn asking(routes: Router) -> (Client, Accounts, JoinSet<()>) {
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
         let api_base = format!("http://{}", listener.local_addr().unwrap());
-        tokio::spawn(async move { axum::serve(listener, routes).await.unwrap() });
+        let mut serving = JoinSet::new();
+        serving.spawn(async move { axum::serve(listener, routes).await.unwrap() });
         let accounts = vec![AccountSettings::new(sid('1'), vec![SecretText::new("token".into())])];
         let accounts = Settings { api_base, accounts, requests_per_s: 1000, ..Settings::default() }.resolve(Path::new("/")).unwrap();
-        (Client::new(&accounts).unwrap(), accounts)
+        (Client::new(&accounts).unwrap(), accounts, serving)
     }
 
     #[tokio::test]
@@ -90,7 +92,7 @@ mod tests {
         for (of, known) in [('1', true), ('2', false)] {
             let answer = resource(of).to_string();
             let routes = Router::new().route(&format!("/2010-04-01/Accounts/{}.json", sid('1')), get(move || async move { answer }));
-            let (client, accounts) = asking(routes).await;
+            let (client, accounts, _serving) = asking(routes).await;
             let asked = client.account(accounts.get(&sid('1')).unwrap()).await;
             assert_eq!(asked.is_ok(), known, "{asked:?}");
         }
@@ -103,7 +105,7 @@ mod tests {
             "accounts": [one('1', '1', "active"), one('2', '1', "active"), one('3', '1', "suspended"), one('4', '1', "closed"), one('5', '4', "active")],
             "next_page_uri": null,
         });
-        let (client, accounts) =
+        let (client, accounts, _serving) =
             asking(Router::new().route("/2010-04-01/Accounts.json", get(move || async move { all.to_string() }))).await;
         let found = client.subaccounts(accounts.get(&sid('1')).unwrap()).await.unwrap();
         assert_eq!(found.iter().map(|sub| &sub.sid).collect::<Vec<_>>(), [&sid('2'), &sid('3')]);
@@ -119,7 +121,7 @@ mod tests {
                 assert!(!headers.contains_key("authorization"), "a stranger has no credential");
                 StatusCode::from_u16(status).unwrap()
             };
-            let (client, accounts) = asking(Router::new().route(&path, get(answer))).await;
+            let (client, accounts, _serving) = asking(Router::new().route(&path, get(answer))).await;
             assert_eq!(client.media_is_protected(accounts.get(&sid('1')).unwrap(), &recording).await.ok(), protected, "{status}");
         }
     }

@@ -11,7 +11,7 @@ use recvault::{
     model::time::Timestamp,
 };
 
-use crate::world::{Database, Recipe, Recorded, TestVault};
+use crate::world::{Database, Recipe, Recorded, TestVault, until};
 
 const DAY: Duration = Duration::from_secs(24 * 3600);
 
@@ -40,7 +40,7 @@ impl TestVault {
 }
 
 fn since(since: Timestamp) -> Backfilling {
-    Backfilling { account: None, since, until: None, dry_run: false, restart: false }
+    Backfilling { account: None, since, until: None, dry_run: false, restart: false, hold_back: None }
 }
 
 async fn an_existing_account_is_counted_and_then_taken_in(database: Database) {
@@ -101,6 +101,26 @@ async fn a_listing_breaks_off_and_goes_on_where_it_was() {
         assert!(vault.has_row(recorded.id).await);
     }
     assert_eq!(vault.ground().integer("SELECT announced FROM listings ORDER BY announced DESC").await, Some(3), "of both times together");
+}
+
+#[tokio::test]
+async fn a_listing_holds_back_until_the_rest_is_fetched() {
+    let vault = Recipe::default().by_hand().await;
+    let old: Vec<Recorded> = [3, 3, 2, 1].into_iter().map(|days| vault.recorded_ago(days)).collect();
+    let mut listing = std::pin::pin!(vault.backfill(Backfilling { hold_back: Some(1), ..since(vault.clock.now().before(DAY * 4)) }));
+    // Two of one day: no other day is listed before one of them is fetched.
+    assert!(tokio::time::timeout(Duration::from_secs(2), &mut listing).await.is_err(), "nobody fetches");
+    let known = [&old[0], &old[1], &old[2]].map(|recorded| vault.has_row(recorded.id));
+    assert_eq!(futures_util::future::join_all(known).await, [true, true, false]);
+    let fetching = async {
+        until("everything is sealed", async || {
+            vault.process.flow.work_off().await.unwrap();
+            vault.ground().integer("SELECT COUNT(*) FROM recordings WHERE state = 'sealed'").await == Some(4)
+        })
+        .await;
+    };
+    let ((done, _), ()) = tokio::join!(listing, fetching);
+    assert_eq!((done.announced, done.fault), (4, None));
 }
 
 #[tokio::test]
