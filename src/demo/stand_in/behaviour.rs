@@ -58,6 +58,10 @@ pub struct Behaviour {
     pub media_is_open: bool,
     /// Whether media comes from another host, which refuses an `Authorization` header. Not documented of voice.
     pub media_redirect: Option<MediaRedirect>,
+    /// How long after a recording is completed its media is still not there.
+    pub media_delay: Duration,
+    /// Whether media comes without a `Content-Length`. Not documented.
+    pub media_without_length: bool,
     /// Whether an API key opens the Accounts resource: a main key does, a standard key does not.
     pub key_opens_accounts: bool,
     /// Limits all requests.
@@ -84,6 +88,8 @@ impl Default for Behaviour {
             ended_conference_lists_participants: false,
             media_is_open: false,
             media_redirect: None,
+            media_delay: Duration::ZERO,
+            media_without_length: false,
             key_opens_accounts: true,
             rate_limit: None,
             intelligence_links: None,

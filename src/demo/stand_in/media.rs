@@ -27,8 +27,10 @@ pub(super) fn answer(world: &World, asked: &Asked, stop: CancellationToken) -> R
     let (name, suffix) = asked.ask.sid.split_once('.').unwrap_or((&asked.ask.sid, "wav"));
     let sid: RecordingSid = name.parse().map_err(|_| Refused::not_found())?;
     let (now, state) = (world.hours.now(), world.state());
-    let held = state.recording(&sid, now).filter(|held| held.account == asked.account && held.facts.status == "completed").cloned();
-    let redirect = state.behaviour.media_redirect.clone();
+    let behaviour = &state.behaviour;
+    let is_there = |held: &&Held| held.facts.status == "completed" && now >= held.updated.after(behaviour.media_delay);
+    let held = state.recording(&sid, now).filter(|held| held.account == asked.account).filter(is_there).cloned();
+    let (redirect, without_length) = (behaviour.media_redirect.clone(), behaviour.media_without_length);
     drop(state);
     if suffix == "mp3" && held.as_ref().is_some_and(|held| held.encryption.is_some()) {
         return Err(Refused::new(400, 16109, "Encrypted recordings can be fetched as WAV only"));
@@ -50,6 +52,10 @@ pub(super) fn answer(world: &World, asked: &Asked, stop: CancellationToken) -> R
         Some(redirect) if fault.is_none() => {
             let to = world.storage.put(&format!("/recordings/{sid}"), wav);
             Ok((StatusCode::from_u16(redirect.status).unwrap_or(StatusCode::FOUND), [(header::LOCATION, to)]).into_response())
+        }
+        _ if without_length && fault.is_none() => {
+            let body = Body::from_stream(stream::iter([Ok::<_, Infallible>(wav)]));
+            Ok(([(header::CONTENT_TYPE, WAV_TYPE)], body).into_response())
         }
         _ => Ok(sent(wav, fault, stop)),
     }

@@ -53,6 +53,35 @@ pub enum Call {
     TranscriptDelete,
 }
 
+impl Call {
+    /// Every kind.
+    pub const ALL: &[Self] = &[
+        Self::Account,
+        Self::AccountList,
+        Self::RecordingList,
+        Self::RecordingFetch,
+        Self::RecordingDelete,
+        Self::RecordingUpdate,
+        Self::RecordingStart,
+        Self::Media,
+        Self::TranscriptionList,
+        Self::TranscriptionFetch,
+        Self::TranscriptionDelete,
+        Self::AddOnList,
+        Self::AddOnFetch,
+        Self::AddOnDelete,
+        Self::CallFetch,
+        Self::CallList,
+        Self::ConferenceFetch,
+        Self::ParticipantList,
+        Self::NumberList,
+        Self::TranscriptList,
+        Self::TranscriptFetch,
+        Self::TranscriptSentences,
+        Self::TranscriptDelete,
+    ];
+}
+
 /// A way for a request to go wrong. Unless it says otherwise, nothing else happens.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Wrong {
@@ -92,6 +121,29 @@ pub enum Wrong {
     DoneThenServerError,
     /// What was asked for is done, and no answer comes.
     DoneThenSilence,
+}
+
+impl Wrong {
+    /// One of each way.
+    pub fn all() -> Vec<Self> {
+        vec![
+            Self::NotFound,
+            Self::Unauthorised,
+            Self::Forbidden,
+            Self::TooMany { retry_after: None },
+            Self::TooMany { retry_after: Some(1) },
+            Self::ServerError,
+            Self::Refused { status: 400, code: 20001 },
+            Self::Silence,
+            Self::CutBody,
+            Self::NotJson,
+            Self::HugeBody,
+            Self::WrongShape,
+            Self::RedirectAway,
+            Self::DoneThenServerError,
+            Self::DoneThenSilence,
+        ]
+    }
 }
 
 /// What waits to go wrong, and what was asked.

@@ -20,6 +20,9 @@ async fn a_deleted_recording_leaves_its_metadata_for_forty_days() {
     assert_eq!(asking.get(&with_deleted).await["status"], "completed");
     assert_eq!(asking.status("DELETE", &own).await, 204);
     assert_eq!(asking.status("GET", &own).await, 404);
+    asking.twilio.behave(|behaviour| behaviour.deleted_is_shown = true);
+    assert_eq!(asking.get(&own).await["status"], "deleted");
+    asking.twilio.behave(|behaviour| behaviour.deleted_is_shown = false);
     assert_eq!(asking.status("DELETE", &own).await, 404);
     assert_eq!(asking.status("GET", &format!("Recordings/{recording}.wav")).await, 404);
     assert!(asking.sids("Recordings.json", "recordings").await.is_empty());
@@ -57,6 +60,8 @@ async fn only_a_completed_recording_can_be_deleted() {
     assert_eq!(asking.get(&own).await["error_code"], 16101);
     asking.twilio.set_status(&recording, "processing");
     assert_eq!(asking.status("DELETE", &own).await, 409);
+    // Its file is made, and not given yet.
+    assert_eq!(asking.status("GET", &format!("Recordings/{recording}")).await, 404);
     assert!(asking.twilio.kept(&recording).media);
     asking.twilio.set_status(&recording, "absent");
     assert_eq!(asking.status("DELETE", &own).await, 204);

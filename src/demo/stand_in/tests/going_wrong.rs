@@ -116,3 +116,63 @@ async fn what_twilio_does_not_have_is_not_found() {
     }
     assert_eq!(asking.status("PUT", "Recordings.json").await, 404);
 }
+
+/// Where each kind of request is asked: with its method, below the account of a recording that has everything.
+const PLACES: &[(Call, &str, &str)] = &[
+    (Call::Account, "GET", "/2010-04-01/Accounts/AC00000000000000000000000000000000.json"),
+    (Call::AccountList, "GET", "/2010-04-01/Accounts.json"),
+    (Call::RecordingList, "GET", "Recordings.json"),
+    (Call::RecordingFetch, "GET", "Recordings/RE11111111111111111111111111111111.json"),
+    (Call::RecordingDelete, "DELETE", "Recordings/RE11111111111111111111111111111111.json"),
+    (Call::RecordingUpdate, "POST", "Calls/CA11111111111111111111111111111111/Recordings/Twilio.CURRENT.json"),
+    (Call::RecordingStart, "POST", "Calls/CA11111111111111111111111111111111/Recordings.json"),
+    (Call::Media, "GET", "Recordings/RE11111111111111111111111111111111"),
+    (Call::TranscriptionList, "GET", "Transcriptions.json"),
+    (Call::TranscriptionFetch, "GET", "Transcriptions/TR11111111111111111111111111111111.json"),
+    (Call::TranscriptionDelete, "DELETE", "Transcriptions/TR11111111111111111111111111111111.json"),
+    (Call::AddOnList, "GET", "Recordings/RE11111111111111111111111111111111/AddOnResults.json"),
+    (Call::AddOnFetch, "GET", "Recordings/RE11111111111111111111111111111111/AddOnResults/XR1.json"),
+    (Call::AddOnDelete, "DELETE", "Recordings/RE11111111111111111111111111111111/AddOnResults/XR1.json"),
+    (Call::CallFetch, "GET", "Calls/CA11111111111111111111111111111111.json"),
+    (Call::CallList, "GET", "Calls.json"),
+    (Call::ConferenceFetch, "GET", "Conferences/CF11111111111111111111111111111111.json"),
+    (Call::ParticipantList, "GET", "Conferences/CF11111111111111111111111111111111/Participants.json"),
+    (Call::NumberList, "GET", "IncomingPhoneNumbers.json"),
+    (Call::TranscriptList, "GET", "/v2/Transcripts"),
+    (Call::TranscriptFetch, "GET", "/v2/Transcripts/GT11111111111111111111111111111111"),
+    (Call::TranscriptSentences, "GET", "/v2/Transcripts/GT11111111111111111111111111111111/Sentences"),
+    (Call::TranscriptDelete, "DELETE", "/v2/Transcripts/GT11111111111111111111111111111111"),
+];
+
+#[tokio::test]
+async fn each_request_can_go_wrong() {
+    let asking = Asking::begin().await;
+    let of_table: Vec<Call> = PLACES.iter().map(|(call, ..)| *call).collect();
+    assert_eq!(of_table, Call::ALL);
+    for (call, method, path) in PLACES {
+        asking.twilio.fail_call(*call, Wrong::Refused { status: 418, code: 1 });
+        assert_eq!((asking.send(method, path, &[]).await.status().as_u16(), asking.twilio.requests(*call)), (418, 1), "{call:?}");
+        assert_ne!(asking.status(method, path).await, 418, "{call:?}");
+    }
+    let ways = Wrong::all().len();
+    let told: std::collections::BTreeSet<String> = Wrong::all().iter().map(|wrong| format!("{wrong:?}")).collect();
+    assert_eq!(told.len(), ways);
+}
+
+#[tokio::test]
+async fn media_comes_late_and_without_its_length_where_it_is_said() {
+    let asking = Asking::begin().await;
+    let recording = recording_sid('1');
+    asking.twilio.behave(|behaviour| {
+        behaviour.media_delay = Duration::from_hours(1);
+        behaviour.media_without_length = true;
+    });
+    asking.twilio.begin_recording(&asking.account, recording.clone(), sid("CA", '1').parse().unwrap());
+    asking.twilio.completed(&recording);
+    let media = format!("Recordings/{recording}.wav");
+    assert_eq!(asking.status("GET", &media).await, 404);
+    asking.twilio.advance(Duration::from_hours(1));
+    let response = asking.send("GET", &media, &[]).await;
+    assert_eq!((response.status().as_u16(), response.content_length()), (200, None));
+    assert!(response.bytes().await.unwrap() == WAV);
+}

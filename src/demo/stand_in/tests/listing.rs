@@ -82,6 +82,9 @@ async fn a_bound_counts_in_itself_to_the_second() {
         ("DateCreated%3E=2026-03-04", 1),
         ("DateCreated=2026-03-04", 1),
         ("DateCreated=2026-03-05", 0),
+        ("DateCreated=2026-03-03", 0),
+        ("DateCreated=2026-03-04T05:06:07Z", 1),
+        ("DateCreated=2026-03-04T05:06:00Z", 0),
     ] {
         assert_eq!(asking.sids(&format!("Recordings.json?{filter}"), "recordings").await.len(), found, "{filter}");
     }

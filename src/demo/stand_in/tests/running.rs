@@ -96,3 +96,27 @@ async fn a_recording_is_begun_and_whoever_began_it_is_told() {
     assert_eq!(asking.ask("POST", &start, &[]).await.1["code"], 21220);
     assert_eq!(asking.ask("POST", &start.replace("CA1", "CA2"), &[]).await.0, 404);
 }
+
+#[tokio::test]
+async fn of_two_recordings_that_run_the_current_one_is_the_newer() {
+    let asking = Asking::begin().await;
+    let call = call(&asking);
+    let [newer, older] = [('1', 5), ('2', 9)].map(|(digit, seconds)| {
+        let created = Some(asking.twilio.now().before(Duration::from_secs(seconds)));
+        let sid = recording_sid(digit);
+        let running = RecordingFacts {
+            status: "in-progress".into(),
+            media: None,
+            call: Some(call.clone()),
+            created,
+            ..RecordingFacts::new(&sid, Bytes::new())
+        };
+        asking.twilio.add_recording_of(&asking.account, sid.clone(), running);
+        sid
+    });
+    let current = format!("Calls/{call}/Recordings/Twilio.CURRENT.json");
+    for expected in [&newer, &older] {
+        assert_eq!(asking.ask("POST", &current, &[("Status", "stopped")]).await.1["sid"], expected.as_str());
+    }
+    assert_eq!(asking.twilio.recordings_of(&call), [older, newer]);
+}
