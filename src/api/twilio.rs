@@ -20,7 +20,7 @@ pub(super) fn routes() -> Router<Api> {
     Router::new().route("/recordings", post(recording_posted).get(recording_got))
 }
 
-/// Tells of a recording: Twilio's `recordingStatusCallback`.
+/// Tells of a recording: Twilio's `recordingStatusCallback`. Of an account with a `callback_secret`, the path is `/twilio/{secret}/recordings`.
 #[utoipa::path(post, path = "/twilio/recordings", tag = "twilio",
     request_body(content = String, content_type = "application/x-www-form-urlencoded"),
     responses((status = 204, description = "durable"), (status = 400, body = Problem), (status = 403, body = Problem),

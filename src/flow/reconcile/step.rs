@@ -74,7 +74,7 @@ pub(super) fn step(listed: &RecordingResource, known: Known<'_>, terms: Terms) -
                 Step::Nothing
             }
         }
-        (State::Announced | State::Absent | State::Failed, "completed") => Step::Advance,
+        (State::Announced | State::Absent | State::Failed, "completed") if recording.source_status != "completed" => Step::Advance,
         (State::Announced, "absent") if recording.source_status != "completed" => Step::Advance,
         (State::Sealed, "completed") => {
             let is_over = recording.sealed_at.is_some_and(|at| at.after(terms.await_transcript) <= terms.now);
@@ -141,6 +141,7 @@ mod tests {
             ("in-progress", State::Announced, "in-progress", Step::Nothing),
             ("absent", State::Announced, "completed", Step::Nothing),
             ("absent", State::Absent, "absent", Step::Nothing),
+            ("completed", State::Failed, "completed", Step::Nothing),
             ("in-progress", State::Announced, "completed", Step::Nothing),
             ("deleted", State::Announced, "completed", Step::Ghost),
             ("deleted", State::Announced, "in-progress", Step::Ghost),
