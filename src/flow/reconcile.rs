@@ -24,7 +24,7 @@ pub(super) use self::{
 use super::{Error, Flow};
 use crate::{
     evidence::NewEntry,
-    ledger::{audit, heard, reconciliations},
+    ledger::{self, audit, heard, reconciliations},
     model::{
         actor::Actor,
         id::RecordingId,
@@ -34,6 +34,7 @@ use crate::{
         time::Timestamp,
     },
     twilio::{Account, Accounts, RestError},
+    vault,
 };
 
 /// Accounts compared at once.
@@ -166,7 +167,10 @@ impl Flow {
             Err(Broken::TakenOver) => Ok(()),
             Err(broken) => turn.failed(&broken.to_string()).await,
         };
-        let outcome = outcome.and(left.map_err(Broken::from));
+        let outcome = outcome.and(left.map_err(|error| match error {
+            Error::Vault(vault::Error::Ledger(ledger::Error::Stale(_))) => Broken::TakenOver,
+            other => other.into(),
+        }));
         count(&found.counts);
         let Reconciled { listed, announced, advanced, erased, ghosts, .. } = found.counts;
         match &outcome {

@@ -173,7 +173,32 @@ async fn what_nobody_can_have_is_told_and_not_changed(database: Database) {
     assert_eq!(vault.reconcile().await.found.ghosts, 3);
 }
 
+async fn two_operators_compare_at_once_and_it_is_as_if_one_had(database: Database) {
+    let vault = Recipe::on(database).by_hand().await;
+    let recorded: Vec<Recorded> = (0..40).map(|_| vault.record()).collect();
+    let shredded = vault.sealed().await;
+    assert_eq!(vault.shred(shredded.id).await.status, 200);
+    vault.process.flow.work_off().await.unwrap();
+    vault.stand_in.add_recording(&vault.account, shredded.sid.clone(), shredded.wav.clone());
+    let other = vault.another_process().await;
+    let wanted = Reconciling::default();
+    let (mine, theirs) = tokio::join!(vault.process.flow.reconcile(&wanted), other.flow.reconcile(&wanted));
+    for one in mine.unwrap().iter().chain(&theirs.unwrap()) {
+        // Whoever loses the turn says so; what they did stands.
+        assert!(one.fault.as_ref().is_none_or(|fault| fault.contains("took over")), "{one:?}");
+    }
+    assert_eq!(vault.ground().integer("SELECT COUNT(*) FROM recordings").await, Some(41));
+    let work = async |kind: &str| vault.ground().integer(&format!("SELECT COUNT(*) FROM work WHERE kind = '{kind}'")).await;
+    assert_eq!((work("fetch").await, work("erase").await), (Some(40), Some(1)));
+    vault.process.flow.work_off().await.unwrap();
+    for recorded in &recorded {
+        assert_eq!(vault.state(recorded.id).await, "sealed");
+    }
+    assert_eq!(vault.stand_in.media_requests(), 41, "each is fetched once");
+}
+
 on_both_databases!(
+    two_operators_compare_at_once_and_it_is_as_if_one_had,
     twilio_never_called_and_everything_is_found_all_the_same,
     a_callback_that_came_and_one_that_was_lost,
     what_is_shredded_or_should_be_gone_is_asked_to_be_deleted,
