@@ -42,7 +42,7 @@ fn consents(now: Timestamp) -> Consents {
     let mut consents = Consents::NONE;
     for (leg, number) in [("caller", 1), ("callee", 2)] {
         let subject = SubjectId::of_hash(&[number; 32]);
-        consents.parties.push(Party { leg: leg.parse().expect("it is the name of a leg"), subject: Some(subject) });
+        consents.parties.push(Party { leg: leg.parse().expect("it is the name of a leg"), subject: Some(subject), channel: None });
         consents.statements.push(Statement {
             id: ConsentId::random(&mut rand::rng()),
             whom: Whom::Subject(subject),

@@ -127,6 +127,7 @@ pub fn router(flow: Flow, public: PublicUrl, settings: &Settings) -> Router {
         // Players call these, with a grant's token in the path.
         .route("/v1/media/{token}/audio.wav", get(media::audio))
         .route("/v1/media/{token}/transcript.json", get(media::transcript_json))
+        .route("/v1/media/{token}/parties.json", get(media::parties))
         .route("/v1/media/{token}/transcript.vtt", get(media::transcript_vtt))
         // Anybody may call these.
         .route("/v1/receipts/{id}", get(receipts::show))

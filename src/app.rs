@@ -3,6 +3,7 @@
 //! Owns the order of starting and stopping, and every long-lived task. Refuses to know what the tasks do.
 
 mod init;
+mod keys;
 mod listen;
 mod serve;
 
@@ -128,7 +129,8 @@ impl App {
     /// As its parts say.
     pub async fn flow(&mut self) -> Result<(Flow, accept::Committer), Error> {
         let accounts = std::mem::take(&mut self.config.twilio).resolve(&self.config.base);
-        let accounts = accounts.map_err(|faults| settings(&faults))?;
+        let mut accounts = accounts.map_err(|faults| settings(&faults))?;
+        keys::open_tokens(&mut accounts)?;
         let client = twilio::Client::new(&accounts)?;
         let vault = self.unlock().await?;
         vault.settle().await?;

@@ -19,6 +19,7 @@ mod recordings;
 mod retention;
 mod revoke;
 mod snapshot;
+mod sources;
 mod token;
 mod twilio;
 
@@ -121,7 +122,12 @@ enum Command {
     Snapshot(snapshot::Snapshot),
     /// Rehearse: what is shredded opens from no old copy, and what lives can be rebuilt. Exit code 1 if either fails.
     Drill(drill::Drill),
-    /// Make dead work due again.
+    /// Show what Twilio keeps of a recording, what of it is deleted there, and until when words about it are kept.
+    Sources {
+        /// The recording.
+        recording: RecordingId,
+    },
+    /// Make dead work due again, and deletions at Twilio that rest after they failed.
     Retry {
         /// Only of this recording.
         recording: Option<RecordingId>,
@@ -196,6 +202,7 @@ impl Cli {
             Command::Rotate { tier, dry_run } => epoch::rotate(open(&file).await?, tier, dry_run, out).await,
             Command::Snapshot(command) => command.perform(open(&file).await?, out).await,
             Command::Drill(command) => command.perform(open(&file).await?, out).await,
+            Command::Sources { recording } => sources::show(open(&file).await?, recording, out).await,
             Command::Retry { recording } => recordings::retry(open(&file).await?, recording, out).await,
             Command::Sweep { older_than_h } => recordings::sweep(open(&file).await?, older_than_h, out).await,
             Command::Approval(command) => command.perform(open(&file).await?, out).await,

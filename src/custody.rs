@@ -34,6 +34,7 @@ use self::passphrase::RootFile;
 use crate::{
     model::id::VaultId,
     secret::{Key, SecretText},
+    twilio::encryption::{TokenKey, UnwrapKey},
 };
 
 /// Which root.
@@ -168,6 +169,24 @@ pub fn root_file(settings: Settings, base: &Path) -> Result<RootFile, Error> {
         Kind::Passphrase => Ok(RootFile::new(settings, base)),
         other => Err(Error::Setting { key: "kind", why: format!("custody by `{}` has no passphrase", other.as_str()) }),
     }
+}
+
+/// A private key in a PKCS #11 token, for recordings that their source encrypted. Nothing is asked of the token yet.
+///
+/// # Errors
+/// [`Error::Setting`].
+#[cfg(feature = "pkcs11")]
+pub fn unwrapper(key: &TokenKey) -> Result<Arc<dyn UnwrapKey>, Error> {
+    Ok(Arc::new(pkcs11::Unwrapper::new(key)?))
+}
+
+/// The same in a build that has no tokens.
+///
+/// # Errors
+/// [`Error::Setting`], always.
+#[cfg(not(feature = "pkcs11"))]
+pub fn unwrapper(_key: &TokenKey) -> Result<Arc<dyn UnwrapKey>, Error> {
+    Err(Error::Setting { key: "pkcs11", why: "this recvault was built without `pkcs11`: build it with `--features pkcs11`".into() })
 }
 
 /// Reads a file that holds a secret; one line break at its end is not part of it.

@@ -11,6 +11,7 @@ mod catalogue;
 mod consent;
 mod correction;
 mod custody;
+mod details;
 mod diff;
 mod drill;
 mod epoch;
@@ -41,12 +42,14 @@ mod work;
 
 use std::sync::Arc;
 
-pub use accounts::{AccountFinding, AccountVerdict, Reloaded, SourceStatus};
+pub use accounts::{AccountFinding, AccountStatus, AccountVerdict, Reloaded};
 pub use approval::{Request, Requests, list as list_approvals};
 pub use asking::Asking;
 pub use backfill::{AccountBackfilled, BackfillPlan, Backfilling};
-pub use catalogue::{AuditPage, Details, Page};
-pub use consent::{About, Faults, FieldFault, Format, Imported, MAX_FILE, MAX_STATEMENTS, NewStatement, Recorded, StatementPage};
+pub use catalogue::{AuditPage, Details, Page, Source};
+pub use consent::{
+    About, Faults, FieldFault, Format, Imported, Instruction, MAX_FILE, MAX_STATEMENTS, NewStatement, Over, Recorded, StatementPage, Then,
+};
 pub use correction::Correction;
 pub use custody::change_passphrase;
 pub use drill::{DrillOptions, Held};
@@ -60,7 +63,7 @@ pub use reconcile::{AccountReconciled, Reconciling};
 pub use recovery::{JournalStatus, RecoverySettings};
 pub use retention::{Conflict, KeptGroup, RetentionReport, RetentionSweep, SweptGroup};
 pub use revocation::{Continued, Outcomes, RevocationStatus, Would};
-pub use status::Status;
+pub use status::{SourceStatus, Status};
 pub use streams::Streams;
 pub use sweep::Swept;
 pub use tokens::{Minted, NewToken, list as list_tokens, mint as mint_token, revoke as revoke_token};

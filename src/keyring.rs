@@ -12,7 +12,7 @@ pub mod page;
 pub mod reach;
 pub mod tree;
 
-pub use label::{artefact_key, evidence_key, fingerprint, note_key, recovery_key, statement_key, subject_key};
+pub use label::{artefact_key, details_key, evidence_key, fingerprint, note_key, recovery_key, statement_key, subject_key, waiting_key};
 pub use note::{open_note, seal_note};
 pub use page::{Error, FAN_OUT, Page, PageRow, Place};
 pub use tree::{LEAF, LEVELS, RootKey, SERVICE};

@@ -16,6 +16,7 @@ pub mod budgets;
 #[cfg(test)]
 mod conformance;
 pub mod consents;
+pub mod details;
 pub mod epochs;
 mod error;
 pub mod exports;
@@ -37,8 +38,10 @@ pub mod retention;
 pub mod revocations;
 pub mod row;
 pub mod shreds;
+pub mod sources;
 pub mod tokens;
 pub mod tx;
+pub mod waiting;
 pub mod work;
 
 pub use error::Error;

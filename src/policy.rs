@@ -11,6 +11,7 @@
 //! Owns who may hear what and why. Refuses to do I/O or to read a clock: `now` is an argument, earlier versions are handed in.
 //! INVARIANT: what is published is what is enforced; a grant names the digest of the file it was decided by. Deny is the default.
 
+mod answer;
 mod approval;
 mod cases;
 #[cfg(test)]
@@ -35,7 +36,10 @@ mod rules;
 mod why;
 pub mod words;
 
+#[cfg(test)]
+pub(crate) use self::document::asking;
 pub use self::{
+    answer::Understood,
     approval::{approvable, approval_lifetime, may_approve, may_state, over_budget},
     cases::{Cases, Outcome},
     classify::{Announcement, Classification},
@@ -43,8 +47,8 @@ pub use self::{
     decide::{Decision, Grant, MAX_JUSTIFICATION, View, decide},
     diff::{Comparison, Diff, Tally},
     document::{
-        Actions, Approval, Basis, Collection, ContentRule, Controller, Document, Fault, MAX_BYTES, MAX_GRANT_LIFETIME, Pattern, Processor,
-        PurposeRule, Recipient, Right, TierRule,
+        Actions, Approval, Basis, Collection, ConsentRules, ContentRule, Controller, Cue, Document, Fault, MAX_BYTES, MAX_GRANT_LIFETIME,
+        MessageRule, Pattern, Processor, PurposeRule, Recipient, Right, Spoken, TierRule, VoiceConsent,
     },
     explain::{Explanation, Opened, SaidBasis, SaidRole},
     facts::Facts,

@@ -7,17 +7,27 @@
 
 pub mod account;
 pub mod callback;
+pub mod encryption;
 pub mod form;
 pub mod media;
+pub mod message;
 mod params;
+pub mod parties;
 pub mod public_url;
 pub mod rest;
 pub mod signature;
+#[cfg(test)]
+mod signed;
+pub mod twiml;
+pub mod voice;
 
-pub use account::{Account, Accounts, Current, DeleteSource, Reconcile};
+pub use account::{Account, Accounts, Connect, Current, DeleteSource, Reconcile};
 pub use callback::RecordingCallback;
 pub use media::{Client, ClientError, FetchError};
+pub use message::IncomingMessage;
 pub use params::CallbackError;
+pub use parties::CallbackParties;
 pub use public_url::PublicUrl;
 pub use rest::RestError;
 pub use signature::{Delivery, HEADER as SIGNATURE_HEADER, Rejection, Request as SignedRequest, verify};
+pub use voice::VoiceRequest;

@@ -11,6 +11,7 @@
 
 mod approval;
 mod deposit;
+mod details;
 mod digest;
 mod drill;
 mod epoch;
@@ -18,12 +19,14 @@ mod journal;
 mod keys;
 mod open;
 mod publish;
+mod read_back;
 mod recovery;
 mod restore;
 mod revoke;
 mod root;
 mod shred;
 mod snapshot;
+mod source;
 mod subjects;
 mod tier;
 mod transcript;
@@ -32,6 +35,7 @@ mod window;
 use std::sync::Arc;
 
 pub use deposit::{Beside, DepositError, Deposited};
+pub use details::Keeping;
 pub use drill::{Forgot, Looked, Old, Recovered, Sandbox, Say};
 pub use epoch::Turned;
 pub use open::{Listening, Playable};
@@ -140,12 +144,18 @@ pub enum Error {
     /// Others who ran beside it have spent what the policy allows this principal for this purpose today.
     #[error("the day's budget of openings is spent")]
     BudgetSpent,
+    /// The store gives back another object than was sealed.
+    #[error("what the store gives back is not what was sealed: its length or its SHA-256 is another")]
+    Altered,
     /// The key found is not the one the catalogue names.
     #[error("the record key is not the one that sealed this recording")]
     WrongKey,
     /// What is sealed as a transcript is none.
     #[error("what is sealed as a transcript cannot be read")]
     BrokenTranscript,
+    /// What is sealed of who took part is none.
+    #[error("what is sealed of who took part cannot be read")]
+    BrokenDetails,
     /// The sound is in a form of which no part can be cut out.
     #[error("the sound of this recording is of a format in which seconds have no fixed place, so that no part of it can be given")]
     NoWindow,
@@ -263,7 +273,13 @@ impl Vault {
 
     /// The public half of the receipt signing key, as a JWK set (RFC 7517).
     pub fn keys(&self) -> KeySet {
-        KeySet::new([self.0.signer.verifying_key().clone()])
+        self.0.key_set()
+    }
+}
+
+impl Inner {
+    fn key_set(&self) -> KeySet {
+        KeySet::new([self.signer.verifying_key().clone()])
     }
 }
 

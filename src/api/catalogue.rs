@@ -12,12 +12,13 @@ use super::{
     holds::HoldBody,
 };
 use crate::{
-    flow::Details,
+    flow::{Details, Source},
     ledger::recordings::Filter,
     model::{
         id::{ReceiptId, RecordingId},
         name::{Label, Tier},
         recording::{Recording, State as Life},
+        source::SourceCopy,
         time::Timestamp,
     },
     policy::Action,
@@ -103,6 +104,36 @@ pub(super) struct DetailsBody {
     /// Its receipt, after a shred.
     #[schema(value_type = Option<String>)]
     receipt_id: Option<ReceiptId>,
+    /// What Twilio keeps of it.
+    source: SourceBody,
+}
+
+/// The copies that the source (Twilio) keeps of a recording.
+#[derive(Serialize, utoipa::ToSchema)]
+pub(super) struct SourceBody {
+    /// `kept`: nothing is deleted there, or is to be. `pending`: to be deleted. `deleted`: everything that was found is deleted, and the source
+    /// says so. `left`: everything but what the vault cannot delete.
+    state: &'static str,
+    /// Every copy that was found when they were to be deleted.
+    copies: Vec<CopyBody>,
+}
+
+/// One of them.
+#[derive(Serialize, utoipa::ToSchema)]
+pub(super) struct CopyBody {
+    /// `recording`, `transcription`, `add-on`, `transcript` or `object`.
+    kind: &'static str,
+    /// The source's id; of an object, the SHA-256 of its address.
+    sid: String,
+    /// `there`, `deleted` (the source took the deletion), `confirmed` (it says that it is deleted) or `left`.
+    state: &'static str,
+    #[schema(value_type = Option<String>)]
+    deleted_at: Option<Timestamp>,
+    #[schema(value_type = Option<String>)]
+    confirmed_at: Option<Timestamp>,
+    /// Until when the source keeps words about it; null if that is not published.
+    #[schema(value_type = Option<String>)]
+    left_until: Option<Timestamp>,
 }
 
 /// A sealed object.
@@ -193,7 +224,27 @@ impl From<Details> for DetailsBody {
             sealed_sha256: sealed.sealed_sha256,
         });
         let holds = details.holds.into_iter().map(HoldBody::from).collect();
-        Self { recording: details.recording.into(), artefacts: artefacts.collect(), holds, receipt_id: details.receipt }
+        Self {
+            recording: details.recording.into(),
+            artefacts: artefacts.collect(),
+            holds,
+            receipt_id: details.receipt,
+            source: details.source.into(),
+        }
+    }
+}
+
+impl From<Source> for SourceBody {
+    fn from(source: Source) -> Self {
+        let copy = |copy: SourceCopy| CopyBody {
+            kind: copy.kind.as_str(),
+            sid: copy.sid,
+            state: copy.state.as_str(),
+            deleted_at: copy.deleted_at,
+            confirmed_at: copy.confirmed_at,
+            left_until: copy.left_until,
+        };
+        Self { state: source.state.as_str(), copies: source.copies.into_iter().map(copy).collect() }
     }
 }
 

@@ -55,6 +55,8 @@ pub(super) struct GrantBody {
     audio_url: Option<String>,
     /// As JSON; the same address with `.vtt` has it as WebVTT. Null if the view does not give it, or there is none.
     transcript_url: Option<String>,
+    /// Who took part, as JSON. Null if the view does not give it, or nothing is known.
+    parties_url: Option<String>,
     /// Null if the view does not give it, or there is none.
     waveform_url: Option<String>,
 }
@@ -98,6 +100,7 @@ pub(super) async fn create(
         window,
         audio_url: url(Artefact::Audio, "audio.wav"),
         transcript_url: url(Artefact::Transcript, "transcript.json"),
+        parties_url: url(Artefact::Parties, "parties.json"),
         waveform_url: None,
     };
     Ok((StatusCode::CREATED, Json(body)))

@@ -80,6 +80,46 @@ pub(super) async fn transcript_vtt(
     transcript(&api, &token, network, &method, Form::Vtt).await
 }
 
+/// Who took part, under a grant whose view is `audio` or `transcript`. `HEAD` opens nothing.
+#[utoipa::path(get, path = "/v1/media/{token}/parties.json", tag = "media", params(("token" = String, Path)),
+    responses((status = 200, body = ShownParties), (status = 403, body = Problem), (status = 404, body = Problem),
+        (status = 410, body = Problem)))]
+pub(super) async fn parties(
+    State(api): State<Api>,
+    Network(network): Network,
+    Id(token): Id<String>,
+    method: Method,
+) -> Result<Response, Problem> {
+    let shown = api.flow.redeem_parties(&token, network).await?;
+    let body = match method {
+        Method::HEAD => Body::from_stream(stream::empty::<Result<Bytes, Ended>>()),
+        _ => Body::from(api.flow.show_parties(&shown).await?),
+    };
+    let response = Response::builder().header(header::CONTENT_TYPE, "application/json");
+    response.header(header::CONTENT_DISPOSITION, "inline; filename=\"parties.json\"").body(body).map_err(|_| Problem::internal())
+}
+
+/// Who took part; for the description of the interface.
+#[derive(utoipa::ToSchema)]
+#[expect(dead_code, reason = "it is opened as it was sealed, in this form")]
+pub(super) struct ShownParties {
+    parties: Vec<ShownParty>,
+}
+
+/// One participant, in the clear.
+#[derive(utoipa::ToSchema)]
+#[expect(dead_code, reason = "it is opened as it was sealed, in this form")]
+pub(super) struct ShownParty {
+    /// Their place: `caller`, `callee`, `participant-1`, or as the application calls it.
+    leg: String,
+    /// The channel of a recording with two on which they are heard, 1 or 2; null: not known, or not on one alone.
+    channel: Option<u8>,
+    /// A number in E.164, or an address with `sip:` or `client:`; null for somebody whom nobody knows.
+    address: Option<String>,
+    /// What the source says that they are called.
+    name: Option<String>,
+}
+
 async fn transcript(api: &Api, token: &str, network: Option<IpAddr>, method: &Method, form: Form) -> Result<Response, Problem> {
     let heard = api.flow.redeem(token, network, Artefact::Transcript).await?;
     let (content_type, disposition) = match form {

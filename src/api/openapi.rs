@@ -12,6 +12,10 @@ use utoipa::{
     paths(
         super::twilio::recording_posted,
         super::twilio::recording_got,
+        super::twilio::consent::voice_posted,
+        super::twilio::consent::voice_got,
+        super::twilio::consent::message_posted,
+        super::twilio::consent::message_got,
         super::catalogue::list,
         super::catalogue::show,
         super::shred::shred,
@@ -38,6 +42,7 @@ use utoipa::{
         super::media::audio,
         super::media::transcript_json,
         super::media::transcript_vtt,
+        super::media::parties,
         super::receipts::show,
         super::receipts::jwks,
         super::retention::show,

@@ -1,6 +1,6 @@
 //! Parties over HTTP: who takes part in a call or a conference.
 //!
-//! INVARIANT: a number goes in and never comes out.
+//! INVARIANT: a number goes in and never comes out here: only a grant shows it (`media`).
 
 use axum::{Json, extract::State};
 use serde::Serialize;
@@ -33,8 +33,8 @@ pub(super) struct PartiesRequest {
 pub(super) struct PartyRequest {
     /// Their place, as the application calls it: `caller`, `callee`, `channel-1`.
     leg: String,
-    /// Their number in international form, or an address with `sip:` or `client:`; without it: somebody who is not known. It is kept as a keyed
-    /// hash only.
+    /// Their number in international form, or an address with `sip:` or `client:`; without it: somebody who is not known. It is recognised by a
+    /// keyed hash, and otherwise kept sealed.
     number: Option<String>,
 }
 
@@ -51,6 +51,9 @@ pub(super) struct PartyBody {
     leg: LegName,
     /// Whether the vault would recognise them elsewhere.
     known: bool,
+    /// The channel of a recording with two on which they are heard, 1 or 2; absent: not known, or not on one alone.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    channel: Option<u8>,
 }
 
 /// Says who takes part in a call, as far as it was told.
@@ -138,7 +141,7 @@ fn one(party: &Value) -> Result<(LegName, Option<Address>), String> {
 
 impl From<Vec<Party>> for PartiesBody {
     fn from(parties: Vec<Party>) -> Self {
-        let party = |party: Party| PartyBody { leg: party.leg, known: party.subject.is_some() };
+        let party = |party: Party| PartyBody { leg: party.leg, known: party.subject.is_some(), channel: party.channel };
         Self { parties: parties.into_iter().map(party).collect() }
     }
 }

@@ -12,8 +12,11 @@ use axum::{
 use super::{Api, Problem, gate::Id};
 use crate::{
     flow::Published,
-    model::name::{Role, Tier},
-    policy::{Basis, Document, Explanation, Rules, words},
+    model::{
+        consent::Answer,
+        name::{Purpose, Role, Tier},
+    },
+    policy::{Basis, Cue, Document, Explanation, MessageRule, Rules, Spoken, VoiceConsent, words},
 };
 
 /// Styles are in the page itself, and nothing else is loaded.
@@ -46,6 +49,8 @@ struct Page<'a> {
     quarantine: Option<String>,
     shortest: Option<String>,
     asks_consent: bool,
+    asked: Option<SaidAsking<'a>>,
+    messages: Vec<SaidMessage>,
     purposes: Vec<Explanation>,
     tiers: Vec<SaidTier<'a>>,
     checks: Vec<Check<'a>>,
@@ -67,6 +72,26 @@ struct SaidTier<'a> {
 struct Check<'a> {
     looks_for: String,
     tier: &'a Tier,
+}
+
+/// What is asked in a call.
+struct SaidAsking<'a> {
+    languages: Vec<SaidLanguage<'a>>,
+    purposes: String,
+}
+
+/// The same in one language.
+struct SaidLanguage<'a> {
+    language: &'a str,
+    text: &'a str,
+    yes: String,
+    no: String,
+}
+
+/// What a message means.
+struct SaidMessage {
+    words: String,
+    meaning: String,
 }
 
 /// A row of the table of other versions.
@@ -91,11 +116,17 @@ impl<'a> Page<'a> {
             contact_is_mail: contact.contains('@') && !contact.contains(|c: char| c.is_whitespace() || c == '?' || c == ':'),
             says_collection: collection.basis.is_some()
                 || collection.disclosure.is_some()
+                || policy.consent.voice.is_some()
                 || collection.shorter_than.is_some()
                 || collection.quieter_than.is_some(),
             quarantine: collection.quarantine.filter(|_| by_consent).map(words::period),
             shortest: collection.shorter_than.map(words::period),
-            asks_consent: by_consent || policy.purposes.iter().any(|purpose| purpose.basis == Some(Basis::Consent)),
+            asked: policy.consent.voice.as_ref().map(SaidAsking::of),
+            messages: policy.consent.messages.iter().filter_map(SaidMessage::of).collect(),
+            asks_consent: by_consent
+                || policy.consent.voice.is_some()
+                || policy.consent.messages.iter().any(|rule| rule.answer.is_some())
+                || policy.purposes.iter().any(|purpose| purpose.basis == Some(Basis::Consent)),
             purposes: rules.explain(),
             tiers: policy.tiers.iter().map(|tier| said_tier(rules, &tier.name)).collect::<Option<_>>().unwrap_or_default(),
             checks: policy
@@ -109,6 +140,43 @@ impl<'a> Page<'a> {
             others: others.map(Other::of).collect(),
         }
     }
+}
+
+impl<'a> SaidAsking<'a> {
+    fn of(voice: &'a VoiceConsent) -> Self {
+        let cue = |cue: &Cue| {
+            let quoted: Vec<String> = cue.words.iter().map(|word| format!("“{word}”")).collect();
+            let words = if quoted.is_empty() { String::new() } else { format!(", or {}", words::listed(&quoted, "or")) };
+            format!("key {}{words}", cue.digit)
+        };
+        let language = |spoken: &'a Spoken| SaidLanguage {
+            language: &spoken.language,
+            text: &spoken.text,
+            yes: cue(&spoken.yes),
+            no: cue(&spoken.no),
+        };
+        Self { languages: voice.languages.iter().map(language).collect(), purposes: words::listed(&names(&voice.purposes), "and") }
+    }
+}
+
+impl SaidMessage {
+    /// `None` for what only gets a reply.
+    fn of(rule: &MessageRule) -> Option<Self> {
+        let meaning = match rule.answer? {
+            Answer::Given => "you agree to",
+            Answer::Declined => "you do not agree to",
+            Answer::Withdrawn => "you withdraw your consent to",
+        };
+        let mut said: Vec<String> = rule.words.iter().map(|word| format!("“{word}”")).collect();
+        said.extend(rule.opt_out.map(|opt_out| format!("what Twilio takes for “{opt_out}”")));
+        let to =
+            if rule.purposes.is_empty() { "everything that rests on it".to_owned() } else { words::listed(&names(&rule.purposes), "and") };
+        Some(Self { words: sentence(&words::listed(&said, "or")), meaning: format!("{meaning} {to}") })
+    }
+}
+
+fn names(purposes: &[Purpose]) -> Vec<&str> {
+    purposes.iter().map(Purpose::as_str).collect()
 }
 
 impl Other {
@@ -259,6 +327,23 @@ mod tests {
     fn consent_to_recording_comes_with_its_quarantine() {
         let policy = crate::config::SHIPPED_POLICY.replacen("basis = \"legitimate-interest\"", "basis = \"consent\"", 1);
         assert!(said(&policy).contains("It is deleted 7 days after it arrived"));
+    }
+
+    #[test]
+    fn what_is_asked_and_what_messages_mean_is_on_the_page() {
+        let html = said(&crate::policy::asking());
+        for part in [
+            "<blockquote lang=\"de-DE\"><p>Wir würden dieses Gespräch gern aufzeichnen",
+            "Yes: key 1, or “ja”, “ja bitte” or “einverstanden”. No: key 2, or “nein” or “nein danke”.",
+            "A yes covers recording and training.",
+            "<li>“stop recording”, “delete my recordings” or what Twilio takes for “STOP”: you withdraw your consent to everything that rests on it</li>",
+        ] {
+            assert!(html.contains(part), "{part} is not in {html}");
+        }
+        let html = said(crate::config::SHIPPED_POLICY);
+        assert!(!html.contains("A yes covers") && !html.contains("these words mean"));
+        let markup = crate::policy::asking().replacen("We would like", "<b>We</b> would like", 1);
+        assert!(!page(&markup).contains("<b>We"));
     }
 
     #[test]

@@ -1,5 +1,6 @@
 //! Twilio's callbacks. 204 means durable.
 
+pub(super) mod consent;
 mod path_secret;
 
 use axum::{
@@ -13,11 +14,16 @@ use axum::{
 pub(super) use path_secret::carrying;
 
 use super::{Api, Problem, gate::too_large};
-use crate::twilio::{Delivery, RecordingCallback, Rejection, SIGNATURE_HEADER, SignedRequest, signature::Verified, verify};
+use crate::twilio::{
+    CallbackParties, Delivery, RecordingCallback, Rejection, SIGNATURE_HEADER, SignedRequest, signature::Verified, verify,
+};
 
 /// Everything that Twilio calls, below its prefix.
 pub(super) fn routes() -> Router<Api> {
-    Router::new().route("/recordings", post(recording_posted).get(recording_got))
+    Router::new()
+        .route("/recordings", post(recording_posted).get(recording_got))
+        .route("/consent/voice", post(consent::voice_posted).get(consent::voice_got))
+        .route("/messages", post(consent::message_posted).get(consent::message_got))
 }
 
 /// Tells of a recording: Twilio's `recordingStatusCallback`. Of an account with a `callback_secret`, the path is `/twilio/{secret}/recordings`.
@@ -31,12 +37,8 @@ pub(super) async fn recording_posted(
     headers: HeaderMap,
     body: Result<Bytes, BytesRejection>,
 ) -> Result<StatusCode, Problem> {
-    let bytes = body.map_err(|rejection| match rejection.status() {
-        StatusCode::PAYLOAD_TOO_LARGE => too_large(),
-        _ => Problem::bad_request("the body broke off"),
-    })?;
-    let content_type = headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok());
-    accept(&api, &uri, &headers, Delivery::Body { content_type, bytes: &bytes }).await
+    let bytes = body?;
+    accept(&api, &uri, &headers, posted(&headers, &bytes)).await
 }
 
 /// The same with everything in the query: `recordingStatusCallbackMethod=GET`.
@@ -53,8 +55,23 @@ pub(super) async fn recording_got(
 async fn accept(api: &Api, uri: &axum::http::Uri, headers: &HeaderMap, delivery: Delivery<'_>) -> Result<StatusCode, Problem> {
     let verified = verified(api, uri, headers, delivery)?;
     let callback = RecordingCallback::parse(&verified).map_err(|fault| Problem::bad_request(fault.to_string()))?;
-    api.flow.accept(callback).await?;
+    api.flow.accept(callback, CallbackParties::parse(&verified)).await?;
     Ok(StatusCode::NO_CONTENT)
+}
+
+impl From<BytesRejection> for Problem {
+    fn from(rejection: BytesRejection) -> Self {
+        match rejection.status() {
+            StatusCode::PAYLOAD_TOO_LARGE => too_large(),
+            _ => Self::bad_request("the body broke off"),
+        }
+    }
+}
+
+/// A body as it is signed.
+fn posted<'a>(headers: &'a HeaderMap, bytes: &'a [u8]) -> Delivery<'a> {
+    let content_type = headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok());
+    Delivery::Body { content_type, bytes }
 }
 
 /// What an account of ours has signed; every callback comes through here.

@@ -10,7 +10,7 @@ use axum::{Router, routing::get};
 use tokio::{net::TcpListener, task::JoinHandle};
 use tokio_util::sync::CancellationToken;
 
-use super::{App, Error, listen, settings};
+use super::{App, Error, keys, listen, settings};
 use crate::{
     api,
     config::Config,
@@ -40,7 +40,8 @@ impl Service {
     /// Every fault that was found; then the former accounts stay.
     pub async fn reload(&self) -> Result<Reloaded, Error> {
         let config = Config::read(self.file.as_deref().unwrap_or(Path::new("recvault.toml")))?;
-        let accounts = config.twilio.resolve(&config.base).map_err(|faults| settings(&faults))?;
+        let mut accounts = config.twilio.resolve(&config.base).map_err(|faults| settings(&faults))?;
+        keys::open_tokens(&mut accounts)?;
         Ok(self.flow.put_accounts(accounts).await?)
     }
 

@@ -1,6 +1,7 @@
 //! Commands that check and show: `receipt`, `config`, `doctor`.
 
 pub(super) mod doctor;
+mod private_keys;
 
 use std::{
     fs,
@@ -45,11 +46,12 @@ impl Receipt {
         let facts = serde_json::json!({
             "verified": true, "receipt_id": id, "recording_id": recording, "vault": receipt.vault(), "state": state,
             "reason": receipt.reason(), "fenced_at": receipt.fenced_at(), "copies": receipt.copies(),
-            "older_backups": receipt.older_backups(),
+            "older_backups": receipt.older_backups(), "source": receipt.source().map(evidence::Removal::source_text),
         });
+        let source = receipt.source().map(|source| source.source_text() + "\n").unwrap_or_default();
         out.facts(&facts, || {
             format!(
-                "The receipt holds: recording {recording} of vault {} was shredded at {} ({}). It is {}.\n{}\n",
+                "The receipt holds: recording {recording} of vault {} was shredded at {} ({}). It is {}.\n{}\n{source}",
                 receipt.vault(),
                 receipt.fenced_at(),
                 receipt.reason(),

@@ -150,6 +150,7 @@ impl One {
             disclosure: None,
             policy_version: self.policy_version,
             at: self.at,
+            once: None,
         })
     }
 }

@@ -19,6 +19,7 @@
 //! is staged, hence before its own is destroyed, and goes with it.
 
 mod token;
+mod unwrap;
 
 use std::{path::Path, sync::Arc, time::Duration};
 
@@ -32,6 +33,7 @@ use futures_util::{FutureExt as _, future::BoxFuture};
 use zeroize::Zeroizing;
 
 use self::token::{NAME, Place, is_gone, is_wrong_tag, may_pass, told};
+pub(super) use self::unwrap::Unwrapper;
 use super::{Custody, Error, Meaning, Pkcs11, RootName, wrap};
 use crate::{model::id::VaultId, secret::Key};
 

@@ -200,6 +200,7 @@ fn configured(shipped: &str, api_base: &str, account: &AccountSid) -> String {
         .replace("metrics_listen = \"127.0.0.1:9464\"", "metrics_listen = \"127.0.0.1:0\"")
         .replace("public_url = \"http://127.0.0.1:8080\"", "public_url = \"http://127.0.0.1:0\"")
         .replace("api_base = \"https://api.twilio.com\"", &format!("api_base = \"{api_base}\""))
+        .replace("intelligence_base = \"https://intelligence.twilio.com\"", &format!("intelligence_base = \"{api_base}\""))
         .replace("level = \"info\"", "level = \"warn\"");
     text + &account
 }

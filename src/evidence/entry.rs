@@ -8,6 +8,7 @@ mod access;
 mod accounts;
 mod consent;
 mod letting_go;
+mod source;
 
 use std::{fmt, ops::Range, str::FromStr};
 

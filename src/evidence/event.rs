@@ -25,6 +25,10 @@ pub enum Event {
     ShredFenced,
     /// A shredded recording's ciphertext is gone from the store.
     ShredBytesRemoved,
+    /// Copies that the source kept of a recording are deleted there.
+    SourceDeleted,
+    /// A shredded recording that was still being made was stopped at the source.
+    SourceStopped,
     /// A bearer token was made.
     TokenCreated,
     /// A bearer token was revoked.
@@ -97,7 +101,7 @@ pub enum Event {
 
 impl Event {
     /// Every event.
-    pub const ALL: [Self; 43] = [
+    pub const ALL: [Self; 45] = [
         Self::VaultCreated,
         Self::PolicyInForce,
         Self::RecordingSealed,
@@ -107,6 +111,8 @@ impl Event {
         Self::OpeningStarted,
         Self::ShredFenced,
         Self::ShredBytesRemoved,
+        Self::SourceDeleted,
+        Self::SourceStopped,
         Self::TokenCreated,
         Self::TokenRevoked,
         Self::WorkDead,
@@ -155,6 +161,8 @@ impl Event {
             Self::OpeningStarted => "opening.started",
             Self::ShredFenced => "shred.fenced",
             Self::ShredBytesRemoved => "shred.bytes-removed",
+            Self::SourceDeleted => "source.deleted",
+            Self::SourceStopped => "source.stopped",
             Self::TokenCreated => "token.created",
             Self::TokenRevoked => "token.revoked",
             Self::WorkDead => "work.dead",

@@ -149,10 +149,11 @@ impl Receipt {
         }
     }
 
-    /// The same receipt after something became of the copies.
+    /// The same receipt after something became of one of its copies; the others stay as they are, and a copy that it does not list is not added.
     #[must_use]
-    pub fn reissued(self, copies: Vec<HeldCopy>, issued_at: Timestamp) -> Self {
-        Self { copies, issued_at: whole_seconds(issued_at), ..self }
+    pub fn settled(mut self, copy: HeldCopy, issued_at: Timestamp) -> Self {
+        self.copies.iter_mut().filter(|held| held.is_same_copy(&copy)).for_each(|held| *held = copy);
+        Self { issued_at: whole_seconds(issued_at), ..self }
     }
 
     /// The same receipt after the turn to `epoch` destroyed the root that older copies of the key store need.
@@ -276,6 +277,14 @@ impl Receipt {
     /// What became of each copy.
     pub fn copies(&self) -> &[HeldCopy] {
         &self.copies
+    }
+
+    /// What became of the source's own copies; `None` if the receipt does not list them.
+    pub fn source(&self) -> Option<Removal> {
+        self.copies.iter().find_map(|copy| match copy {
+            HeldCopy::Source(removal) => Some(*removal),
+            _ => None,
+        })
     }
 
     /// What becomes of the recording in the hands of who has an older copy of the key store.

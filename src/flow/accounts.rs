@@ -27,7 +27,7 @@ pub struct Reloaded {
 
 /// How the comparison of an account with Twilio's list stands.
 #[derive(Clone, Debug, serde::Serialize)]
-pub struct SourceStatus {
+pub struct AccountStatus {
     /// The account.
     pub account: AccountSid,
     /// When it was compared last.
@@ -58,9 +58,9 @@ impl Flow {
     }
 
     /// How the comparisons with Twilio's lists stand, by account.
-    pub(super) async fn source_status(&self) -> Result<Vec<SourceStatus>, Error> {
+    pub(super) async fn account_status(&self) -> Result<Vec<AccountStatus>, Error> {
         let rows = crate::ledger::reconciliations::all(&mut self.0.ledger.read().await?).await?;
-        let status = |row: crate::ledger::reconciliations::ReconciliationRow| SourceStatus {
+        let status = |row: crate::ledger::reconciliations::ReconciliationRow| AccountStatus {
             account: row.account,
             done_at: row.done_at,
             found: row.found.and_then(|text| serde_json::from_str(&text).ok()),

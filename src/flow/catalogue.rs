@@ -7,11 +7,13 @@ use crate::{
         audit,
         holds::{self, HoldRow},
         recordings::{self, Filter, SealedArtefact},
-        shreds,
+        shreds, sources,
+        work::{self, Kind},
     },
     model::{
         id::{ReceiptId, RecordingId},
         recording::Recording,
+        source::{SourceCopy, SourceState},
         time::Timestamp,
     },
     policy::{Action, Permit},
@@ -35,6 +37,17 @@ pub struct Details {
     pub holds: Vec<HoldRow>,
     /// Its receipt, after a shred.
     pub receipt: Option<ReceiptId>,
+    /// What the source keeps of it, as far as the vault has dealt with that.
+    pub source: Source,
+}
+
+/// The source's copies of a recording.
+#[derive(Debug, serde::Serialize)]
+pub struct Source {
+    /// How they stand, in one word.
+    pub state: SourceState,
+    /// Those that were found when they were to be deleted.
+    pub copies: Vec<SourceCopy>,
 }
 
 /// A page of the audit log.
@@ -72,7 +85,9 @@ impl Flow {
         let artefacts = recordings::artefacts(&mut tx, id).await?;
         let receipt = shreds::find_fence(&mut tx, id).await?.map(|(_, receipt)| receipt);
         let holds = holds::standing(&mut tx, &[id]).await?;
-        Ok(Details { recording, artefacts, holds, receipt })
+        let copies = sources::of(&mut tx, id).await?;
+        let state = SourceState::of(&copies, work::is_asked(&mut tx, Kind::Erase, id).await?);
+        Ok(Details { recording, artefacts, holds, receipt, source: Source { state, copies } })
     }
 
     /// Audit entries after number `after`, in order; of the accounts that the permit covers. `limit` is 1 to 1000.

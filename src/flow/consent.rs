@@ -4,17 +4,22 @@
 //! Refuses to know what a statement is worth for a decision.
 //! INVARIANT: an address is turned into a keyed hash before anything is looked up or written, and is kept only sealed.
 
+mod call;
 mod fields;
 mod import;
+mod message;
 mod parties;
+mod seats;
 mod statement;
 #[cfg(test)]
 mod tests;
 
 use std::collections::BTreeSet;
 
+use aws_lc_rs::digest;
 use serde_json::json;
 
+pub use call::{Instruction, Over, Then};
 pub use import::{Faults, Format, MAX_FILE, MAX_STATEMENTS};
 pub use statement::{About, FieldFault, NewStatement};
 
@@ -228,6 +233,10 @@ impl Flow {
             Whom::Subject(subject) => ("subject", subject.to_string(), ""),
             Whom::Leg(conversation, leg) => ("leg", conversation.to_string(), leg.as_ref().map_or("", LegName::as_str)),
         };
+        if let Some(once) = &told.once {
+            let vault = self.0.vault.id();
+            return self.0.vault.statement_id(&[vault.as_bytes(), b"once", once.as_bytes(), told.answer.as_str().as_bytes()]);
+        }
         let purposes: Vec<&str> = told.purposes.iter().map(|purpose| purpose.as_str()).collect();
         let (vault, at) = (self.0.vault.id(), told.at.unwrap_or(now).as_millis().to_be_bytes());
         let text = |text: &Option<String>| text.clone().unwrap_or_default();
@@ -246,6 +255,11 @@ impl Flow {
             &at,
         ])
     }
+}
+
+/// The digest by which a statement names the text that was disclosed.
+fn disclosed(text: &str) -> String {
+    hex::encode(digest::digest(&digest::SHA256, text.as_bytes()))
 }
 
 fn require(permit: &Permit) -> Result<(), Error> {

@@ -8,14 +8,16 @@ use super::{
 };
 use crate::{
     evidence::NewEntry,
+    keyring,
     ledger::{
-        self, Tx, audit,
+        self, Tx, audit, details,
         marks::{self, Marked},
         parties,
         quarantine::Bearing,
         recordings, revocations,
     },
     model::{
+        details::Found,
         id::{RecordingId, SubjectId},
         name::{Label, LegName},
         recording::{Recording, State},
@@ -23,6 +25,7 @@ use crate::{
         time::Timestamp,
     },
     policy::{Action, Permit},
+    vault::{self, Keeping},
 };
 
 /// The longest value of a label, in characters; as for those that come with a callback.
@@ -58,7 +61,7 @@ impl Flow {
         drop(tx);
         let now = self.now();
         let news = News { bearing: Bearing::of(conversation.iter(), []), actor: *permit.actor(), narrows: true };
-        let corrected = self.0.ledger.unit(|| async {
+        let unit = || async {
             let mut tx = self.0.ledger.begin().await?;
             let labels = recordings::change_labels(&mut tx, id, &correction.labels).await?;
             let mut fields: Vec<String> = labels.iter().map(|label| format!("labels.{label}")).collect();
@@ -67,8 +70,12 @@ impl Flow {
             }
             let (mut entries, mut next) = (Vec::new(), None);
             if let Some(conversation) = &conversation {
+                details::lock(&mut tx, conversation).await?;
                 let moved = self.move_parties(&mut tx, conversation, &correction.parties, now).await?;
                 if !moved.is_empty() {
+                    let told = correction.parties.iter().filter(|(leg, _)| moved.contains(leg));
+                    let told = told.map(|(leg, address)| Found { address: address.clone(), ..Found::at(leg.clone()) });
+                    self.0.vault.keep_details(&mut tx, conversation, &told.collect::<Vec<_>>(), Keeping::Corrects, now).await?;
                     revocations::reach_again(&mut tx, conversation, now).await?;
                     marks::set(&mut tx, Marked::Conversation, &[conversation], now).await?;
                     (entries, next) = self.settle(&mut tx, &news, self.first_step(), now).await?;
@@ -81,11 +88,18 @@ impl Flow {
             }
             tx.commit().await?;
             Ok::<_, Error>((Settled::of(&entries), next))
-        });
-        let (mut settled, next) = match corrected.await {
+        };
+        let corrected = loop {
+            match self.0.ledger.unit(unit).await {
+                // The unit reads keys, and the epoch has turned.
+                Err(Error::Vault(vault::Error::Keyring(keyring::Error::OtherEpoch(_)))) if self.0.vault.follow().await? => {}
+                done => break done,
+            }
+        };
+        let (mut settled, next) = match corrected {
             Ok(done) => done,
             // It was shredded between the look and the unit.
-            Err(Error::Vault(crate::vault::Error::Ledger(ledger::Error::Stale(_)))) => return Err(self.shredded(id).await?),
+            Err(Error::Vault(vault::Error::Ledger(ledger::Error::Stale(_)))) => return Err(self.shredded(id).await?),
             Err(other) => return Err(other),
         };
         self.settle_rest(&news, next, &mut settled).await?;

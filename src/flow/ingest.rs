@@ -1,7 +1,11 @@
 //! Ingest: a callback is accepted, its media fetched, sealed and stored.
 
+pub(super) mod parties;
+mod source;
+
 use futures_util::StreamExt as _;
 
+use self::parties::Known;
 use super::{Error, Flow, keep::Broken};
 use crate::{
     ledger::{accept::Announcement, recordings, work::Lease},
@@ -11,7 +15,7 @@ use crate::{
         recording::{Heard, Recording, State},
     },
     policy,
-    twilio::{DeleteSource, FetchError, RecordingCallback},
+    twilio::{CallbackParties, DeleteSource, FetchError, RecordingCallback, RestError},
     vault::{self, Beside, DepositError},
 };
 
@@ -31,6 +35,8 @@ pub(super) enum Fetched {
 pub(super) enum FetchFailure {
     /// The source could not or would not.
     Source(FetchError),
+    /// The source could not say now who took part.
+    Parties(RestError),
     /// The account is not configured (any more).
     UnknownAccount,
     /// We could not.
@@ -38,11 +44,13 @@ pub(super) enum FetchFailure {
 }
 
 impl Flow {
-    /// Makes a verified callback durable. When this returns, the recording is announced and its fetch is enqueued, or it was before.
+    /// Makes a verified callback durable. When this returns, the recording is announced and its fetch is enqueued, or it was before. Whom it tells of
+    /// is named before that, so that the fetch knows them; if they cannot be named now, they are looked up later.
     ///
     /// # Errors
     /// [`crate::ledger::Error::Unavailable`] inside: it is not durable, and the source should send it again.
-    pub async fn accept(&self, callback: RecordingCallback) -> Result<(), Error> {
+    pub async fn accept(&self, callback: RecordingCallback, parties: Option<CallbackParties>) -> Result<(), Error> {
+        self.name_told(parties).await;
         self.announce(callback, Heard::Callback).await?;
         metrics::counter!("recvault_callbacks_accepted_total").increment(1);
         Ok(())
@@ -91,7 +99,7 @@ impl Flow {
     /// Fetches and seals what a lease is for.
     pub(super) async fn fetch(&self, lease: &Lease) -> Result<Fetched, FetchFailure> {
         crash::point("fetch.leased");
-        let Some(mut recording) = self.announced(lease.recording).await.map_err(FetchFailure::Ours)? else { return Ok(Fetched::Nothing) };
+        let Some(Known { mut recording, parties }) = self.known(lease).await? else { return Ok(Fetched::Nothing) };
         if self.is_revoked(&recording).await.map_err(FetchFailure::Ours)? {
             return Ok(Fetched::LetGo);
         }
@@ -102,15 +110,15 @@ impl Flow {
         recording.quarantine_ends = policy::quarantine(&recording, &self.0.rulebook).map(|period| self.now().after(period));
         let accounts = self.accounts();
         let account = accounts.get(&recording.account).ok_or(FetchFailure::UnknownAccount)?;
-        let media = self.0.client.media(account, &recording.source_sid, recording.channels).await.map_err(FetchFailure::Source)?;
-        let body = media.body.inspect(|chunk| {
+        let sound = self.sound(&accounts, account, &recording).await.map_err(FetchFailure::Source)?;
+        let body = sound.inspect(|chunk| {
             if let Ok(chunk) = chunk {
                 metrics::counter!("recvault_fetched_bytes_total").increment(chunk.len() as u64);
             }
         });
         let body = self.measured(&recording, body);
         let erase_at = (account.delete_source() == DeleteSource::AfterSealing).then(|| self.now().after(account.await_transcript()));
-        let beside = Beside { content_type: CONTENT_TYPE, erase_at };
+        let beside = Beside { content_type: CONTENT_TYPE, erase_at, parties: &parties };
         let deposited = match self.0.vault.deposit(lease, &recording, &beside, body).await {
             Ok(deposited) => deposited,
             Err(DepositError::Source(Broken::Off(error))) => return Err(FetchFailure::Source(error)),

@@ -53,6 +53,15 @@ pub struct Heard {
     pub(super) registered: Arc<Registered>,
 }
 
+/// A grant that still holds, whatever of its recording is wanted.
+pub(super) struct Redeemed {
+    pub(super) id: GrantId,
+    pub(super) grant: Grant,
+    pub(super) principal: Principal,
+    pub(super) recording: Recording,
+    pub(super) registered: Arc<Registered>,
+}
+
 /// What stands for the words of a justification at an opening: the words themselves are not kept, only that they were given.
 const GIVEN_BEFORE: &str = "given with the request";
 
@@ -123,6 +132,16 @@ impl Flow {
     /// # Errors
     /// [`Error::NotFound`] for a token that is none, or an artefact that it does not give; [`Error::Shredded`], [`Error::Denied`].
     pub async fn redeem(&self, token: &str, network: Option<IpAddr>, wanted: Artefact) -> Result<Heard, Error> {
+        let Redeemed { id, grant, principal, recording, registered } = self.redeemed(token, network).await?;
+        let playable = self.0.vault.playable(&grant, wanted).await?;
+        Ok(Heard { id, grant, playable, principal, recording, registered })
+    }
+
+    /// Takes a grant token back in, whatever of the recording is wanted then.
+    ///
+    /// # Errors
+    /// As [`Self::redeem`].
+    pub(super) async fn redeemed(&self, token: &str, network: Option<IpAddr>) -> Result<Redeemed, Error> {
         let hash = Token::parse(TokenKind::Grant, token).ok_or(Error::NotFound)?.hash();
         let now = self.now();
         let mut tx = self.0.ledger.read().await?;
@@ -149,8 +168,7 @@ impl Flow {
             Decision::Allow(grant) => grant,
             Decision::Deny(denial) => return Err(self.refuse(&facts, Some(row.id), denial).await?),
         };
-        let playable = self.0.vault.playable(&grant, wanted).await?;
-        Ok(Heard { id: row.id, grant, playable, principal, recording, registered })
+        Ok(Redeemed { id: row.id, grant, principal, recording, registered })
     }
 
     /// Opens a byte range. The stream ends with an error when the recording is shredded, the grant ends, or nobody can say any more that
@@ -172,7 +190,9 @@ impl Flow {
         let bytes = match self.0.vault.open(&heard.grant, heard.id, &heard.playable, range).await {
             Ok(bytes) => bytes,
             Err(vault::Error::Gone) => return Err(Error::NotFound),
-            Err(vault::Error::BudgetSpent) => return Err(self.over_budget(heard).await?),
+            Err(vault::Error::BudgetSpent) => {
+                return Err(self.over_budget(heard.id, &heard.grant, &heard.principal, &heard.recording).await?);
+            }
             Err(other) => return Err(other.into()),
         };
         metrics::counter!("recvault_openings_total").increment(1);
@@ -218,10 +238,16 @@ impl Flow {
         })
     }
 
-    async fn over_budget(&self, heard: &Heard) -> Result<Error, Error> {
-        let justification = heard.grant.is_justified().then_some(GIVEN_BEFORE);
-        let facts = Facts { justification, ..Facts::new(&heard.principal, &heard.recording, heard.grant.purpose().clone()) };
-        self.refuse(&facts, Some(heard.id), policy::over_budget(heard.grant.purpose(), &self.0.rulebook)).await
+    pub(super) async fn over_budget(
+        &self,
+        id: GrantId,
+        grant: &Grant,
+        principal: &Principal,
+        recording: &Recording,
+    ) -> Result<Error, Error> {
+        let justification = grant.is_justified().then_some(GIVEN_BEFORE);
+        let facts = Facts { justification, ..Facts::new(principal, recording, grant.purpose().clone()) };
+        self.refuse(&facts, Some(id), policy::over_budget(grant.purpose(), &self.0.rulebook)).await
     }
 
     /// Writes a refusal down and turns it into what the asker may know.

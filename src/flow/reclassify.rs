@@ -9,7 +9,7 @@ use crate::{
         id::RecordingId,
         name::Tier,
         recording::{Recording, State},
-        subject::Conversation,
+        subject::{Address, Conversation},
     },
     vault,
 };
@@ -41,6 +41,16 @@ impl Flow {
         let parties = recordings::subjects_in(&mut self.0.ledger.read().await?, &conversation).await?;
         let to = |recording: &Recording| rules.reclassify(recording, |number| parties.contains(&self.0.vault.subject(number))).cloned();
         self.raise(recording.id, to, &["number"]).await
+    }
+
+    /// Puts a recording into the tier to which it belongs now that the lines are known over which its conversation went: a line of one's own is nobody's place
+    /// in a conversation, and has rules all the same.
+    pub(super) async fn reclassify_by_lines(&self, recording: &Recording, lines: &[Address]) -> Result<bool, Error> {
+        let rules = self.0.rulebook.current();
+        if lines.is_empty() || !rules.knows_numbers() {
+            return Ok(false);
+        }
+        self.raise(recording.id, |recording| rules.reclassify(recording, |number| lines.contains(number)).cloned(), &["number"]).await
     }
 
     /// Moves a recording to the tier that `to` names for it as it is now, if any. Whether it was moved; a shredded one is not.

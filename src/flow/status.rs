@@ -2,14 +2,14 @@
 
 use std::time::Duration;
 
-use super::{EpochStatus, Error, Flow, JournalStatus, SourceStatus};
+use super::{AccountStatus, EpochStatus, Error, Flow, JournalStatus, erase};
 use crate::{
     evidence::NewEntry,
     ledger::{
-        audit, recordings,
-        work::{self, Backlog, Dead},
+        Tx, audit, recordings,
+        work::{self, Backlog, Dead, Kind},
     },
-    model::{actor::Actor, id::RecordingId, recording::State},
+    model::{actor::Actor, id::RecordingId, recording::State, time::Timestamp},
 };
 
 /// How the vault stands.
@@ -27,10 +27,23 @@ pub struct Status {
     pub epoch: EpochStatus,
     /// How far snapshots and journal are behind.
     pub journal: JournalStatus,
+    /// Deletions at the source that are still to be done.
+    pub source: SourceStatus,
     /// How often, in the last 7 days, somebody did without the approval that a tier asks for.
     pub broken_glass: i64,
     /// How the comparisons with the sources' lists stand, by account.
-    pub sources: Vec<SourceStatus>,
+    pub accounts: Vec<AccountStatus>,
+}
+
+/// How the deletion of the source's copies stands.
+#[derive(Debug, serde::Serialize)]
+pub struct SourceStatus {
+    /// Recordings whose copies at the source are to be deleted, now or on their day.
+    pub pending: i64,
+    /// Since when the oldest of them waits, if one waits already.
+    pub oldest: Option<Timestamp>,
+    /// Those that could not be deleted, with the reason: refused by the source, or tried again and again. Oldest first, up to 20.
+    pub stuck: Vec<Dead>,
 }
 
 /// For so long `status` shows emergencies.
@@ -45,6 +58,7 @@ impl Flow {
         let mut tx = self.0.ledger.read().await?;
         let (recordings, work, dead) =
             (recordings::count_by_state(&mut tx).await?, work::backlog(&mut tx).await?, work::dead(&mut tx, 20).await?);
+        let source = self.source_status(&mut tx, &work).await?;
         let broken_glass = audit::broken_glass_since(&mut tx, self.now().before(EMERGENCIES)).await?;
         drop(tx);
         Ok(Status {
@@ -54,9 +68,26 @@ impl Flow {
             streams: self.0.streams.count(),
             epoch: self.epoch_status().await?,
             journal: self.journal_status().await?,
+            source,
             broken_glass,
-            sources: self.source_status().await?,
+            accounts: self.account_status().await?,
         })
+    }
+
+    /// Deletions at the source that are in vain so far.
+    ///
+    /// # Errors
+    /// The ledger's.
+    pub async fn stuck_deletions(&self) -> Result<Vec<Dead>, Error> {
+        let attempts = self.0.settings.attempts.into();
+        Ok(work::stuck_erasures(&mut self.0.ledger.read().await?, attempts, erase::STUCK, 20).await?)
+    }
+
+    async fn source_status(&self, tx: &mut Tx, backlog: &[Backlog]) -> Result<SourceStatus, Error> {
+        let erasures = || backlog.iter().filter(|work| work.kind == Kind::Erase.as_str());
+        let oldest = erasures().map(|work| Timestamp::from_millis(work.oldest_at)).min().filter(|oldest| *oldest <= self.now());
+        let stuck = work::stuck_erasures(tx, self.0.settings.attempts.into(), erase::STUCK, 20).await?;
+        Ok(SourceStatus { pending: erasures().map(|work| work.count).sum(), oldest, stuck })
     }
 
     /// Whether ledger and store answer.
@@ -68,7 +99,7 @@ impl Flow {
         Ok(self.0.store.probe().await?)
     }
 
-    /// Makes dead work due again, for one recording or for all. How many pieces.
+    /// Makes dead work due again, and deletions at the source that rest after they failed; for one recording or for all. How many pieces.
     ///
     /// # Errors
     /// The ledger's.
@@ -91,10 +122,10 @@ impl Flow {
     pub async fn measure(&self) -> Result<(), Error> {
         let backlog = work::backlog(&mut self.0.ledger.read().await?).await?;
         let now = self.now().as_millis();
-        for kind in ["fetch", "remove"] {
+        for kind in ["fetch", "remove", "erase"] {
             for state in ["due", "dead"] {
                 let found = backlog.iter().find(|work| work.kind == kind && work.state == state);
-                let (count, age) = found.map_or((0, 0), |work| (work.count, now.saturating_sub(work.oldest_at)));
+                let (count, age) = found.map_or((0, 0), |work| (work.count, now.saturating_sub(work.oldest_at).max(0)));
                 metrics::gauge!("recvault_work", "kind" => kind, "state" => state).set(count as f64);
                 metrics::gauge!("recvault_work_oldest_seconds", "kind" => kind, "state" => state).set(age as f64 / 1000.0);
             }
@@ -107,10 +138,10 @@ impl Flow {
         metrics::gauge!("recvault_unjournaled").set(journal.waiting as f64);
         let age = epoch.snapshot.map_or(0, |(_, at)| self.now().since(at).as_secs());
         metrics::gauge!("recvault_snapshot_age_seconds").set(age as f64);
-        let sources = self.source_status().await?;
-        let ghosts: u64 = sources.iter().filter_map(|source| source.found).map(|found| found.ghosts).sum();
+        let accounts = self.account_status().await?;
+        let ghosts: u64 = accounts.iter().filter_map(|account| account.found).map(|found| found.ghosts).sum();
         metrics::gauge!("recvault_ghosts").set(ghosts as f64);
-        let longest = sources.iter().filter_map(|source| source.done_at).map(|at| self.now().since(at).as_secs()).max();
+        let longest = accounts.iter().filter_map(|account| account.done_at).map(|at| self.now().since(at).as_secs()).max();
         metrics::gauge!("recvault_reconcile_age_seconds").set(longest.unwrap_or(0) as f64);
         metrics::gauge!("recvault_streams").set(self.0.streams.count() as f64);
         Ok(())

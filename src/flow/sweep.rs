@@ -1,12 +1,16 @@
-//! The sweep: ciphertext that no recording owns, uploads that nobody finished, grants that ended long ago, counts of past days; recordings for
-//! which no consent arrived, and those that are kept no longer.
+//! The sweep: ciphertext that no recording owns, uploads that nobody finished, grants that ended long ago, counts of past days, addresses of parties that no
+//! recording took over; recordings for which no consent arrived, and those that are kept no longer.
 
 use std::time::Duration;
 
 use futures_util::TryStreamExt as _;
 
 use super::{Error, Flow};
-use crate::ledger::{budgets, grants, recordings};
+use crate::ledger::{
+    budgets, grants,
+    marks::{self, Marked},
+    recordings, waiting,
+};
 
 /// What a sweep removed, or shredded.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Serialize)]
@@ -25,6 +29,9 @@ pub struct Swept {
 
 /// Ended grants are forgotten after this; until then an answer can still say that they ended.
 const GRANTS_KEPT: Duration = Duration::from_secs(7 * 24 * 3600);
+
+/// Addresses of parties wait for so long for a recording of their conversation.
+const WAITING_KEPT: Duration = Duration::from_secs(7 * 24 * 3600);
 
 impl Flow {
     /// Sweeps litter that is older than `age`, as [`Self::sweep_litter`]; shreds recordings for which no consent arrived, and those that are kept no longer.
@@ -55,6 +62,10 @@ impl Flow {
         let mut tx = self.0.ledger.begin().await?;
         swept.grants = grants::remove_ended(&mut tx, now.before(GRANTS_KEPT)).await?;
         budgets::remove_past(&mut tx, now).await?;
+        let cleared = waiting::clear_older(&mut tx, now.before(WAITING_KEPT)).await?;
+        if !cleared.is_empty() {
+            marks::set(&mut tx, Marked::Conversation, &cleared, now).await?;
+        }
         tx.commit().await?;
         Ok(swept)
     }

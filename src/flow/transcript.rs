@@ -11,7 +11,7 @@ use super::{
     playback::{Ended, Heard},
 };
 use crate::{
-    ledger::recordings,
+    ledger::{details, recordings},
     model::{
         artefact::Artefact,
         id::RecordingId,
@@ -130,8 +130,11 @@ impl Flow {
 
     /// The artefacts that there are under a grant now.
     pub(super) async fn given_by(&self, grant: &Grant) -> Result<Vec<Artefact>, Error> {
-        let sealed = recordings::artefacts(&mut self.0.ledger.read().await?, grant.recording()).await?;
-        Ok(sealed.into_iter().map(|sealed| sealed.artefact).filter(|artefact| grant.view().gives(*artefact)).collect())
+        let mut tx = self.0.ledger.read().await?;
+        let sealed = recordings::artefacts(&mut tx, grant.recording()).await?;
+        let parties = details::is_there(&mut tx, grant.recording()).await?.then_some(Artefact::Parties);
+        let artefacts = sealed.into_iter().map(|sealed| sealed.artefact).chain(parties);
+        Ok(artefacts.filter(|artefact| grant.view().gives(*artefact)).collect())
     }
 }
 

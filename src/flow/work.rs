@@ -19,7 +19,7 @@ use crate::{
         work::{self, Kind, Lease},
     },
     model::{id::HolderId, time::Timestamp},
-    twilio::FetchError,
+    twilio::{FetchError, RestError},
     vault,
 };
 
@@ -27,7 +27,7 @@ use crate::{
 #[derive(Clone, Debug, serde::Deserialize, serde::Serialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Settings {
-    /// Recordings fetched at once, 1 to 256. Each takes up to 20 MiB of memory.
+    /// Recordings fetched at once, 1 to 256. Each takes up to 20 MiB of memory. A quarter as many are deleted at the source beside them.
     pub concurrency: u16,
     /// Seconds that work belongs to a worker that does not say it is still at it.
     pub lease_s: u32,
@@ -64,19 +64,22 @@ impl Flow {
     /// Runs the loop until `stop`; then takes no new work and lets running work end or, after `grace`, gives it back.
     pub async fn work(self, stop: CancellationToken, grace: Duration) {
         let slots = Arc::new(Semaphore::new(self.0.settings.concurrency.clamp(1, 256).into()));
+        // Work at the source waits for requests that are rationed. It has places of its own, so that neither it nor a fetch stands in the other's line.
+        let erasers = Arc::new(Semaphore::new((usize::from(self.0.settings.concurrency) / 4).clamp(1, 64)));
         let mut running = JoinSet::new();
         while !stop.is_cancelled() {
-            let free = slots.available_permits();
-            let leases = match free {
+            let (free, free_erasers) = (slots.available_permits(), erasers.available_permits());
+            let leases = match free + free_erasers {
                 0 => Vec::new(),
-                _ => self.lease(free).await.unwrap_or_else(|error| {
+                _ => self.lease(free, free_erasers).await.unwrap_or_else(|error| {
                     tracing::warn!(%error, "no work can be leased");
                     Vec::new()
                 }),
             };
-            let got_all = !leases.is_empty() && leases.len() == free;
+            let got_all = !leases.is_empty() && leases.len() == free + free_erasers;
             for lease in leases {
-                let slot = Arc::clone(&slots).try_acquire_owned().ok();
+                let places = if lease.kind == Kind::Erase { &erasers } else { &slots };
+                let slot = Arc::clone(places).try_acquire_owned().ok();
                 let flow = self.clone();
                 running.spawn(async move {
                     flow.perform(lease).await;
@@ -90,7 +93,7 @@ impl Flow {
                 () = stop.cancelled() => {}
                 // A free slot, new work, or the pace at which work of other processes is noticed.
                 Some(_) = running.join_next(), if !running.is_empty() => while running.try_join_next().is_some() {},
-                () = self.0.bell.notified(), if slots.available_permits() > 0 => {}
+                () = self.0.bell.notified(), if slots.available_permits() + erasers.available_permits() > 0 => {}
                 () = tokio::time::sleep(Duration::from_secs(1)) => {}
             }
         }
@@ -122,7 +125,11 @@ impl Flow {
     pub async fn work_off(&self) -> Result<usize, Error> {
         let mut done = 0;
         loop {
-            let leases = self.lease(1).await?;
+            // One at a time, in the order of kinds: what is asked for by the first may change the second.
+            let mut leases = self.lease(1, 0).await?;
+            if leases.is_empty() {
+                leases = self.lease(0, 1).await?;
+            }
             if leases.is_empty() {
                 return Ok(done);
             }
@@ -133,15 +140,21 @@ impl Flow {
         }
     }
 
-    async fn lease(&self, limit: usize) -> Result<Vec<Lease>, Error> {
+    async fn lease(&self, limit: usize, erasures: usize) -> Result<Vec<Lease>, Error> {
         let (now, holder) = (self.now(), HolderId::random(&mut rand::rng()));
-        let limit = i64::try_from(limit).unwrap_or(i64::MAX);
+        let [limit, erasures] = [limit, erasures].map(|limit| i64::try_from(limit).unwrap_or(i64::MAX));
         // Asking costs a write; looking does not.
         if !work::any_due(&mut self.0.ledger.read().await?, now).await? {
             return Ok(Vec::new());
         }
         let mut tx = self.0.ledger.begin().await?;
-        let leases = work::lease(&mut tx, holder, now, self.lease_end(now), limit).await?;
+        let mut leases = Vec::new();
+        if limit > 0 {
+            leases = work::lease(&mut tx, holder, now, self.lease_end(now), limit).await?;
+        }
+        if erasures > 0 {
+            leases.extend(work::lease_erasures(&mut tx, holder, now, self.lease_end(now), erasures).await?);
+        }
         tx.commit().await?;
         Ok(leases)
     }
@@ -214,7 +227,7 @@ impl Flow {
             }
             FetchFailure::Source(error) => {
                 let verdict = match &error {
-                    FetchError::NotYet if waited < Duration::from_secs(settings.not_yet_s.into()) => {
+                    FetchError::NotYet | FetchError::NotYetElsewhere { .. } if waited < Duration::from_secs(settings.not_yet_s.into()) => {
                         Verdict::After(jittered(backoff(lease.attempts.min(6), settings.max_backoff_s)))
                     }
                     FetchError::Throttled { retry_after } => Verdict::After(
@@ -222,11 +235,18 @@ impl Flow {
                             .unwrap_or_else(|| jittered(backoff(lease.attempts, settings.max_backoff_s)))
                             .max(Duration::from_secs(1)),
                     ),
-                    FetchError::NotYet | FetchError::Refused { .. } => Verdict::Dead,
+                    FetchError::NotYet | FetchError::NotYetElsewhere { .. } | FetchError::Refused { .. } => Verdict::Dead,
                     FetchError::Transient { .. } => patience(lease, waited, settings),
                 };
                 (verdict, error.to_string())
             }
+            FetchFailure::Parties(error) => (
+                match error {
+                    RestError::Throttled { retry_after: Some(pause) } => Verdict::After(pause.max(Duration::from_secs(1))),
+                    _ => Verdict::Later,
+                },
+                format!("who took part cannot be looked up now: {error}"),
+            ),
             FetchFailure::Ours(Error::Vault(vault::Error::Ledger(error @ ledger::Error::Stale(_)))) => {
                 (Verdict::NotOurs, error.to_string())
             }
@@ -262,13 +282,13 @@ fn patience(lease: &Lease, waited: Duration, settings: &Settings) -> Verdict {
 }
 
 /// 2 s, 4 s, 8 s … up to `max_s`.
-fn backoff(attempts: i64, max_s: u32) -> Duration {
+pub(super) fn backoff(attempts: i64, max_s: u32) -> Duration {
     let doublings = u32::try_from(attempts.clamp(1, 20)).unwrap_or(20);
     Duration::from_secs((1u64 << doublings).min(max_s.max(1).into()))
 }
 
 /// A random pause between half of it and all of it, so that what failed together does not return together.
-fn jittered(pause: Duration) -> Duration {
+pub(super) fn jittered(pause: Duration) -> Duration {
     pause.mul_f64(rand::rng().random_range(0.5..=1.0))
 }
 

@@ -6,7 +6,9 @@ use super::RootKey;
 use crate::{
     model::{
         artefact::{Artefact, Leg},
-        id::{ApprovalId, ConsentId, ObjectId},
+        id::{ApprovalId, ConsentId, ObjectId, RecordingId},
+        name::LegName,
+        subject::Conversation,
     },
     secret::Key,
 };
@@ -45,6 +47,17 @@ pub fn evidence_key(seed: &Key, statement: ConsentId) -> Key {
 /// The key of a text about a recording that must die with it, such as a justification: `HKDF-Expand(record key, "recvault/note/1" ‖ id)`.
 pub fn note_key(record_key: &Key, note: ApprovalId) -> Key {
     expand(record_key, &[b"recvault/note/1", note.as_bytes()])
+}
+
+/// The key of what is told of who took part in a recording: `HKDF-Expand(record key, "recvault/details/1" ‖ recording id)`.
+pub fn details_key(record_key: &Key, recording: RecordingId) -> Key {
+    expand(record_key, &[b"recvault/details/1", recording.as_bytes()])
+}
+
+/// The key of what is told of a party before a recording of the conversation is sealed:
+/// `HKDF-Expand(service seed, "recvault/waiting/1" ‖ conversation ‖ leg)`.
+pub fn waiting_key(seed: &Key, conversation: &Conversation, leg: &LegName) -> Key {
+    expand(seed, &[b"recvault/waiting/1", conversation.as_str().as_bytes(), leg.as_str().as_bytes()])
 }
 
 /// HKDF-Expand over length-prefixed fields, so that no two lists of fields share an info string.
@@ -102,6 +115,16 @@ mod tests {
         assert_eq!(statement_key(&seed).expose(), &oracle(&seed, &[b"recvault/statement/1"]));
         assert_eq!(subject_key(&seed).expose(), &oracle(&seed, &[b"recvault/subject/1"]));
         assert_eq!(evidence_key(&seed, statement).expose(), &oracle(&seed, &[b"recvault/evidence/1", statement.as_bytes()]));
+    }
+
+    #[test]
+    fn what_is_told_of_people_has_a_key_for_each_recording_and_each_place() {
+        let rng = &mut rand::rng();
+        let (key, recording) = (Key::random(rng), RecordingId::random(rng));
+        assert_eq!(details_key(&key, recording).expose(), &oracle(&key, &[b"recvault/details/1", recording.as_bytes()]));
+        let (call, leg) = (format!("CA{}", "1".repeat(32)), "caller");
+        let waiting = waiting_key(&key, &call.parse().unwrap(), &leg.parse().unwrap());
+        assert_eq!(waiting.expose(), &oracle(&key, &[b"recvault/waiting/1", call.as_bytes(), leg.as_bytes()]));
     }
 
     #[test]

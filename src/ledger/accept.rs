@@ -7,7 +7,11 @@ use std::{borrow::Cow, collections::BTreeMap};
 
 use tokio::sync::{mpsc, oneshot};
 
-use super::{Error, Ledger, audit, tx::Arg};
+use super::{
+    Error, Ledger, audit,
+    tx::Arg,
+    work::{self, Kind},
+};
 use crate::{
     evidence::NewEntry,
     model::{
@@ -172,9 +176,13 @@ impl Committer {
                 let args = [Arg::Text(&document), Arg::Int(now.as_millis())];
                 tx.execute(ANNOUNCE, &args).await?;
                 tx.execute(ENQUEUE, &args).await?;
-                for row in tx.fetch_all(REFUSED, &args[..1]).await? {
-                    let id = row.parse("recordings", "id", "id")?;
-                    audit::append(&mut tx, NewEntry::recording_refused(now, id)).await?;
+                let refused = tx.fetch_all(REFUSED, &args[..1]).await?;
+                let refused = refused.iter().map(|row| row.parse("recordings", "id", "id")).collect::<Result<Vec<RecordingId>, Error>>()?;
+                if !refused.is_empty() {
+                    // What the source still tells of may still be there, or can be deleted only now that it is complete.
+                    work::begin_anew(&mut tx, Kind::Erase, &refused, now).await?;
+                    let entries: Vec<NewEntry> = refused.iter().map(|id| NewEntry::recording_refused(now, *id)).collect();
+                    audit::append_all(&mut tx, &entries).await?;
                 }
                 crash::point("accept.before_commit");
                 tx.commit().await

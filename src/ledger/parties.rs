@@ -18,51 +18,65 @@ use crate::model::{
 /// What became of names for the parties of a conversation.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Naming {
-    /// They stand; so many places are new, or have somebody now who was not known before.
+    /// They stand; so many places are new, or have somebody now who was not known before, or a channel.
     Done(usize),
     /// Nothing was written: at these places is somebody else.
     Taken(Vec<LegName>),
 }
 
-/// Names parties: new places are entered, who was not known before is. Naming the same again changes nothing, and a known party does not
-/// become unknown.
+/// Names parties: new places are entered, who was not known before is, and so are channels. Naming the same again changes nothing, and a known party
+/// does not become unknown.
 ///
 /// # Errors
 /// [`Error::Conflict`] if somebody else named the same place meanwhile: the unit is to be repeated, and will find them.
 pub async fn name(tx: &mut Tx, conversation: &Conversation, parties: &[Party], now: Timestamp) -> Result<Naming, Error> {
     const SQL: &str = "/* parties.name */
-        INSERT INTO parties (conversation, leg, subject, named_at) VALUES ($1, $2, $3, $4)
-        ON CONFLICT (conversation, leg) DO UPDATE SET subject = excluded.subject, named_at = excluded.named_at
+        INSERT INTO parties (conversation, leg, subject, named_at, channel) VALUES ($1, $2, $3, $4, $5)
+        ON CONFLICT (conversation, leg) DO UPDATE
+        SET subject = excluded.subject, named_at = excluded.named_at, channel = COALESCE(parties.channel, excluded.channel)
         WHERE parties.subject IS NULL AND excluded.subject IS NOT NULL";
+    const CHANNEL: &str = "/* parties.note_channel */
+        UPDATE parties SET channel = $3 WHERE conversation = $1 AND leg = $2 AND channel IS NULL";
     let known = of(tx, std::slice::from_ref(conversation)).await?.remove(conversation).unwrap_or_default();
-    let mut known: BTreeMap<LegName, Option<SubjectId>> = known.into_iter().map(|party| (party.leg, party.subject)).collect();
-    let (mut fresh, mut taken) = (BTreeMap::new(), Vec::new());
+    let mut known: BTreeMap<LegName, Party> = known.into_iter().map(|party| (party.leg.clone(), party)).collect();
+    let (mut fresh, mut heard, mut taken) = (BTreeMap::new(), BTreeMap::new(), Vec::new());
     for party in parties {
-        let is_news = match (known.get(&party.leg), party.subject) {
-            (None, _) | (Some(None), Some(_)) => true,
-            (Some(Some(theirs)), Some(ours)) if *theirs != ours => {
-                taken.push(party.leg.clone());
-                false
+        let before = known.get(&party.leg).cloned();
+        match (before.as_ref().map(|before| before.subject), party.subject) {
+            (None, _) | (Some(None), Some(_)) => {
+                let channel = before.and_then(|before| before.channel).or(party.channel);
+                known.insert(party.leg.clone(), Party { channel, ..party.clone() });
+                fresh.insert(party.leg.clone(), party.clone());
             }
-            (Some(_), _) => false,
-        };
-        if is_news {
-            known.insert(party.leg.clone(), party.subject);
-            fresh.insert(party.leg.clone(), party.subject);
+            (Some(Some(theirs)), Some(ours)) if theirs != ours => taken.push(party.leg.clone()),
+            (Some(_), _) => {
+                if let (Some(channel), Some(None)) = (party.channel, before.map(|before| before.channel)) {
+                    heard.insert(party.leg.clone(), channel);
+                }
+            }
         }
     }
     if !taken.is_empty() {
         return Ok(Naming::Taken(taken));
     }
-    for (leg, subject) in &fresh {
-        let subject = subject.map(|subject| subject.to_string());
-        let args =
-            [Arg::Text(conversation.as_str()), Arg::Text(leg.as_str()), Arg::MaybeText(subject.as_deref()), Arg::Int(now.as_millis())];
+    heard.retain(|leg, _| !fresh.contains_key(leg));
+    for (leg, party) in &fresh {
+        let subject = party.subject.map(|subject| subject.to_string());
+        let args = [
+            Arg::Text(conversation.as_str()),
+            Arg::Text(leg.as_str()),
+            Arg::MaybeText(subject.as_deref()),
+            Arg::Int(now.as_millis()),
+            Arg::MaybeInt(party.channel.map(i64::from)),
+        ];
         if tx.execute(SQL, &args).await? != 1 {
             return Err(Error::Conflict);
         }
     }
-    Ok(Naming::Done(fresh.len()))
+    for (leg, channel) in &heard {
+        tx.execute(CHANNEL, &[Arg::Text(conversation.as_str()), Arg::Text(leg.as_str()), Arg::Int((*channel).into())]).await?;
+    }
+    Ok(Naming::Done(fresh.len() + heard.len()))
 }
 
 /// Puts somebody else, or nobody who is known, at a place that was named before.
@@ -85,12 +99,17 @@ pub async fn correct(
 /// The parties of each of these conversations that has any, by place.
 pub async fn of(tx: &mut Tx, conversations: &[Conversation]) -> Result<BTreeMap<Conversation, Vec<Party>>, Error> {
     const SQL: &str = "/* parties.of */
-        SELECT conversation, leg, subject FROM parties
+        SELECT conversation, leg, subject, channel FROM parties
         WHERE conversation IN (SELECT key FROM json_each($1)) ORDER BY conversation, leg";
     const T: &str = "parties";
     let mut parties: BTreeMap<Conversation, Vec<Party>> = BTreeMap::new();
     for row in tx.fetch_all(SQL, &[Arg::Text(&set(conversations))]).await? {
-        let party = Party { leg: row.parse(T, "leg", "conversation")?, subject: row.maybe_parse(T, "subject", "conversation")? };
+        let channel = row.maybe_int("channel")?.map(|channel| u8::try_from(channel).ok().filter(|channel| matches!(channel, 1 | 2)));
+        let party = Party {
+            leg: row.parse(T, "leg", "conversation")?,
+            subject: row.maybe_parse(T, "subject", "conversation")?,
+            channel: channel.map(|channel| channel.ok_or_else(|| row.inconsistent(T, "channel", "conversation"))).transpose()?,
+        };
         parties.entry(row.parse(T, "conversation", "conversation")?).or_default().push(party);
     }
     Ok(parties)

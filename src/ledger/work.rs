@@ -80,15 +80,32 @@ pub struct Backlog {
     pub oldest_at: i64,
 }
 
-/// Takes up to `limit` pieces of due work until `until`.
+/// Takes up to `limit` pieces of due work until `until`, those for the source apart: see [`lease_erasures`].
 pub async fn lease(tx: &mut Tx, holder: HolderId, now: Timestamp, until: Timestamp, limit: i64) -> Result<Vec<Lease>, Error> {
     const SQL: &str = "/* work.lease */
         UPDATE work SET due_at = $2, holder = $3, attempts = attempts + 1
-        WHERE (kind, recording_id) IN (SELECT kind, recording_id FROM work WHERE state = 'due' AND due_at <= $1 ORDER BY due_at LIMIT $4)
+        WHERE (kind, recording_id) IN (
+            SELECT kind, recording_id FROM work WHERE state = 'due' AND kind <> 'erase' AND due_at <= $1 ORDER BY due_at LIMIT $4)
           AND state = 'due' AND due_at <= $1
         RETURNING kind, recording_id, attempts, enqueued_at";
+    leased(tx, SQL, holder, now, until, limit).await
+}
+
+/// Takes up to `limit` pieces of work at the source until `until`. They are many after a revocation, and slow: whoever waits for a fetch does
+/// not stand in their line.
+pub async fn lease_erasures(tx: &mut Tx, holder: HolderId, now: Timestamp, until: Timestamp, limit: i64) -> Result<Vec<Lease>, Error> {
+    const SQL: &str = "/* work.lease_erasures */
+        UPDATE work SET due_at = $2, holder = $3, attempts = attempts + 1
+        WHERE (kind, recording_id) IN (
+            SELECT kind, recording_id FROM work WHERE state = 'due' AND kind = 'erase' AND due_at <= $1 ORDER BY due_at LIMIT $4)
+          AND state = 'due' AND due_at <= $1
+        RETURNING kind, recording_id, attempts, enqueued_at";
+    leased(tx, SQL, holder, now, until, limit).await
+}
+
+async fn leased(tx: &mut Tx, sql: &str, holder: HolderId, now: Timestamp, until: Timestamp, limit: i64) -> Result<Vec<Lease>, Error> {
     let args = [Arg::Int(now.as_millis()), Arg::Int(until.as_millis()), Arg::Text(&holder.to_string()), Arg::Int(limit)];
-    tx.fetch_all(SQL, &args)
+    tx.fetch_all(sql, &args)
         .await?
         .iter()
         .map(|row| {
@@ -106,7 +123,10 @@ pub async fn lease(tx: &mut Tx, holder: HolderId, now: Timestamp, until: Timesta
 
 /// Whether any work is due.
 pub async fn any_due(tx: &mut Tx, now: Timestamp) -> Result<bool, Error> {
-    const SQL: &str = "/* work.any_due */ SELECT kind FROM work WHERE state = 'due' AND due_at <= $1 LIMIT 1";
+    // Each of the two has an index.
+    const SQL: &str = "/* work.any_due */
+        SELECT kind FROM work WHERE state = 'due' AND kind <> 'erase' AND due_at <= $1
+        UNION ALL SELECT kind FROM work WHERE state = 'due' AND kind = 'erase' AND due_at <= $1 LIMIT 1";
     Ok(tx.fetch_first(SQL, &[Arg::Int(now.as_millis())]).await?.is_some())
 }
 
@@ -159,10 +179,12 @@ pub async fn bury(tx: &mut Tx, lease: &Lease, why: &str) -> Result<(), Error> {
     tx.execute_one(SQL, &args, LOST).await
 }
 
-/// Makes dead work due again, for one recording or for all. How many pieces.
+/// Makes dead work due again, and work at the source that failed before and would rest for long; for one recording or for all. How many pieces.
 pub async fn revive(tx: &mut Tx, recording: Option<RecordingId>, now: Timestamp) -> Result<u64, Error> {
     const SQL: &str = "/* work.revive */
-        UPDATE work SET state = 'due', due_at = $1, attempts = 0 WHERE state = 'dead' AND (recording_id = $2 OR $2 = '*')";
+        UPDATE work SET state = 'due', due_at = $1, attempts = 0
+        WHERE (state = 'dead' OR kind = 'erase' AND holder IS NULL AND last_error IS NOT NULL AND due_at > $1)
+          AND (recording_id = $2 OR $2 = '*')";
     let which = recording.map_or_else(|| "*".to_owned(), |id| id.to_string());
     tx.execute(SQL, &[Arg::Int(now.as_millis()), Arg::Text(&which)]).await
 }
@@ -196,28 +218,60 @@ pub async fn standing(tx: &mut Tx, kind: Kind, recordings: &[RecordingId]) -> Re
     tx.fetch_all(SQL, &[Arg::Text(kind.as_str()), Arg::Text(&set(recordings))]).await?.iter().map(standing).collect()
 }
 
+/// Asks for work for each of these recordings as if it were new, due at once: who is at it already has lost it, because what it is to do has changed.
+pub async fn begin_anew(tx: &mut Tx, kind: Kind, recordings: &[RecordingId], now: Timestamp) -> Result<(), Error> {
+    const SQL: &str = "/* work.begin_anew */
+        INSERT INTO work (kind, recording_id, state, due_at, attempts, enqueued_at)
+        SELECT $1, key, 'due', $3, 0, $3 FROM json_each($2) AS asked WHERE true
+        ON CONFLICT (kind, recording_id) DO UPDATE SET
+          state = 'due', due_at = excluded.due_at, holder = NULL, attempts = 0, last_error = NULL, enqueued_at = excluded.enqueued_at";
+    tx.execute(SQL, &[Arg::Text(kind.as_str()), Arg::Text(&set(recordings)), Arg::Int(now.as_millis())]).await.map(|_| ())
+}
+
+/// Makes work that waits due at once; what is leased, or not there, stays as it is.
+pub async fn hasten(tx: &mut Tx, kind: Kind, recordings: &[RecordingId], now: Timestamp) -> Result<(), Error> {
+    const SQL: &str = "/* work.hasten */
+        UPDATE work SET due_at = $3
+        WHERE kind = $1 AND recording_id IN (SELECT key FROM json_each($2)) AND state = 'due' AND holder IS NULL AND due_at > $3";
+    tx.execute(SQL, &[Arg::Text(kind.as_str()), Arg::Text(&set(recordings)), Arg::Int(now.as_millis())]).await.map(|_| ())
+}
+
+/// Whether there is work of this kind for a recording, due or dead.
+pub async fn is_asked(tx: &mut Tx, kind: Kind, recording: RecordingId) -> Result<bool, Error> {
+    const SQL: &str = "/* work.is_asked */ SELECT COUNT(*) FROM work WHERE kind = $1 AND recording_id = $2";
+    Ok(tx.fetch_int(SQL, &[Arg::Text(kind.as_str()), Arg::Text(&recording.to_string())]).await? > 0)
+}
+
 /// Takes the work for these recordings away from whoever holds it.
 pub async fn cancel(tx: &mut Tx, kind: Kind, recordings: &[RecordingId]) -> Result<(), Error> {
     const SQL: &str = "/* work.cancel */ DELETE FROM work WHERE kind = $1 AND recording_id IN (SELECT key FROM json_each($2))";
     tx.execute(SQL, &[Arg::Text(kind.as_str()), Arg::Text(&set(recordings))]).await.map(|_| ())
 }
 
+/// Work at the source that is tried again and again in vain: so many attempts are over, or the reason begins like `reason`. Oldest first.
+pub async fn stuck_erasures(tx: &mut Tx, attempts: i64, reason: &str, limit: i64) -> Result<Vec<Dead>, Error> {
+    const SQL: &str = "/* work.stuck_erasures */
+        SELECT kind, recording_id, attempts, last_error FROM work
+        WHERE kind = 'erase' AND last_error IS NOT NULL AND (attempts >= $1 OR SUBSTR(last_error, 1, LENGTH($2)) = $2)
+        ORDER BY enqueued_at LIMIT $3";
+    let rows = tx.fetch_all(SQL, &[Arg::Int(attempts), Arg::Text(reason), Arg::Int(limit)]).await?;
+    rows.iter().map(dead_row).collect()
+}
+
 /// Dead work, oldest first.
 pub async fn dead(tx: &mut Tx, limit: i64) -> Result<Vec<Dead>, Error> {
     const SQL: &str = "/* work.dead */
         SELECT kind, recording_id, attempts, last_error FROM work WHERE state = 'dead' ORDER BY enqueued_at LIMIT $1";
-    tx.fetch_all(SQL, &[Arg::Int(limit)])
-        .await?
-        .iter()
-        .map(|row| {
-            Ok(Dead {
-                kind: row.text("kind")?,
-                recording_id: row.text("recording_id")?,
-                attempts: row.int("attempts")?,
-                last_error: row.maybe_text("last_error")?,
-            })
-        })
-        .collect()
+    tx.fetch_all(SQL, &[Arg::Int(limit)]).await?.iter().map(dead_row).collect()
+}
+
+fn dead_row(row: &Row) -> Result<Dead, Error> {
+    Ok(Dead {
+        kind: row.text("kind")?,
+        recording_id: row.text("recording_id")?,
+        attempts: row.int("attempts")?,
+        last_error: row.maybe_text("last_error")?,
+    })
 }
 
 /// How much work waits, by kind and state.

@@ -2,13 +2,15 @@
 
 use std::{fmt, str::FromStr};
 
-/// One kind of sealed object of a recording. (Waveforms join here when they are built.)
+/// One kind of what is sealed of a recording. (Waveforms join here when they are built.)
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum Artefact {
     /// The sound: WAV as the source gave it.
     Audio,
     /// What was said, as text in the house's own form.
     Transcript,
+    /// Who took part, with address and name. It is no object in the store: the ledger has it (`details`).
+    Parties,
 }
 
 impl Artefact {
@@ -17,6 +19,7 @@ impl Artefact {
         match self {
             Self::Audio => "audio",
             Self::Transcript => "transcript",
+            Self::Parties => "parties",
         }
     }
 }
@@ -29,7 +32,7 @@ impl fmt::Display for Artefact {
 
 /// The text names no artefact.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("not an artefact: expected `audio` or `transcript`")]
+#[error("not an artefact: expected `audio`, `transcript` or `parties`")]
 pub struct UnknownArtefact;
 
 impl FromStr for Artefact {
@@ -39,6 +42,7 @@ impl FromStr for Artefact {
         match text {
             "audio" => Ok(Self::Audio),
             "transcript" => Ok(Self::Transcript),
+            "parties" => Ok(Self::Parties),
             _ => Err(UnknownArtefact),
         }
     }

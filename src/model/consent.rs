@@ -92,6 +92,18 @@ words! {
     }
 }
 
+words! {
+    /// What Twilio took a message for, where it handles opt-outs (Advanced Opt-Out). It is about receiving messages, and says nothing about recordings.
+    OptOut, "what Twilio takes a message for", {
+        /// No more messages.
+        Stop = "STOP",
+        /// Messages again.
+        Start = "START",
+        /// A question.
+        Help = "HELP",
+    }
+}
+
 /// About whom a statement speaks.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum Whom {

@@ -130,6 +130,8 @@ pub struct Party {
     pub leg: super::name::LegName,
     /// Who they are; `None` for somebody who is not known.
     pub subject: Option<super::id::SubjectId>,
+    /// On which channel of a recording with two they are heard, 1 or 2; `None`: not known, or not on one alone.
+    pub channel: Option<u8>,
 }
 
 #[cfg(test)]

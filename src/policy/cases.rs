@@ -238,7 +238,7 @@ impl Case {
         let mut consents = Consents::default();
         for (number, said) in self.consent.iter().enumerate() {
             let leg: LegName = format!("party-{number}").parse().expect("letters, a dash and a number are a name");
-            consents.parties.push(Party { leg: leg.clone(), subject: None });
+            consents.parties.push(Party { leg: leg.clone(), subject: None, channel: None });
             let answers = [
                 (Answer::Given, &said.given, recording.collected_at),
                 (Answer::Declined, &said.declined, recording.collected_at),

@@ -62,7 +62,7 @@ pub(super) fn subject(number: u8) -> SubjectId {
 }
 
 pub(super) fn party(leg: &str, subject: Option<SubjectId>) -> Party {
-    Party { leg: leg.parse().unwrap(), subject }
+    Party { leg: leg.parse().unwrap(), subject, channel: None }
 }
 
 /// Something that was said, and known at once.

@@ -11,9 +11,25 @@ use crate::model::{
     consent::{Answer, Statement, Whom},
     name::{LegName, Purpose},
     recording::Recording,
+    sid::CallSid,
     subject::{Conversation, Party},
     time::Timestamp,
 };
+
+/// What consent is to: what was collected then, in this conversation.
+#[derive(Clone, Debug)]
+struct Occasion<'a> {
+    conversation: Option<Conversation>,
+    /// The call, also where it is a leg of the conversation.
+    call: Option<&'a CallSid>,
+    collected_at: Timestamp,
+}
+
+impl<'a> Occasion<'a> {
+    fn of(recording: &'a Recording) -> Self {
+        Self { conversation: recording.conversation(), call: recording.call.as_ref(), collected_at: recording.collected_at }
+    }
+}
 
 /// The parties of one recording, and every statement that may bear on them.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -30,13 +46,21 @@ impl Consents {
 
     /// Whether every party consents to this purpose for this recording, as of now.
     pub fn cover(&self, recording: &Recording, purpose: &Purpose, now: Timestamp) -> bool {
-        self.every_party(|party| self.says_yes(recording, party, purpose, now, |_| true))
+        let occasion = Occasion::of(recording);
+        self.every_party(|party| self.says_yes(&occasion, party, purpose, now, |_| true))
+    }
+
+    /// Whether every party of a call that is going on consents to this purpose, for what is collected from now on.
+    pub fn cover_from_now(&self, call: &CallSid, purpose: &Purpose, now: Timestamp) -> bool {
+        let occasion = Occasion { conversation: Some(Conversation::Call(call.clone())), call: Some(call), collected_at: now };
+        self.every_party(|party| self.says_yes(&occasion, party, purpose, now, |_| true))
     }
 
     /// Whether every party said yes to this purpose under this version of the policy, after the recording was collected.
     pub fn renew(&self, recording: &Recording, purpose: &Purpose, version: &str, now: Timestamp) -> bool {
         let is_new = |yes: &Statement| yes.policy_version.as_deref() == Some(version) && yes.at >= recording.collected_at;
-        self.every_party(|party| self.says_yes(recording, party, purpose, now, is_new))
+        let occasion = Occasion::of(recording);
+        self.every_party(|party| self.says_yes(&occasion, party, purpose, now, is_new))
     }
 
     fn every_party(&self, holds: impl Fn(Option<&Party>) -> bool) -> bool {
@@ -46,43 +70,43 @@ impl Consents {
     /// Whether a party has said yes in such a way, has not said no since, and has not withdrawn since the recording was collected.
     fn says_yes(
         &self,
-        recording: &Recording,
+        occasion: &Occasion<'_>,
         party: Option<&Party>,
         purpose: &Purpose,
         now: Timestamp,
         counts: impl Fn(&Statement) -> bool,
     ) -> bool {
         let about = || self.statements.iter().filter(|said| said.is_about(purpose));
-        let noes = |answer| about().filter(move |said| said.answer == answer && is_no_of(said, recording, party));
+        let noes = |answer| about().filter(move |said| said.answer == answer && is_no_of(said, occasion, party));
         // Until the vault learnt of it, it went on collecting; what it collected in between is withdrawn too.
         let withdrawn = noes(Answer::Withdrawn).map(|said| said.at.max(said.recorded_at)).max();
-        if withdrawn.is_some_and(|withdrawn| withdrawn >= recording.collected_at) {
+        if withdrawn.is_some_and(|withdrawn| withdrawn >= occasion.collected_at) {
             return false;
         }
         let no = noes(Answer::Declined).map(|said| said.at).max().max(withdrawn);
-        let mut yeses = about().filter(|said| said.answer == Answer::Given && is_yes_of(said, recording, party));
+        let mut yeses = about().filter(|said| said.answer == Answer::Given && is_yes_of(said, occasion, party));
         yeses.any(|yes| yes.at <= now && no.is_none_or(|no| no < yes.at) && counts(yes))
     }
 }
 
 /// Whether a yes is this party's; that of somebody who is not known, only if it speaks of everybody in the conversation.
-fn is_yes_of(said: &Statement, recording: &Recording, party: Option<&Party>) -> bool {
+fn is_yes_of(said: &Statement, occasion: &Occasion<'_>, party: Option<&Party>) -> bool {
     match &said.whom {
         Whom::Subject(subject) => is_subject(party, *subject),
         // A call may be one leg of a conference. Whoever speaks for everybody in the call does not speak for the conference.
-        Whom::Leg(conversation, leg) => recording.conversation().as_ref() == Some(conversation) && is_at(leg.as_ref(), party),
+        Whom::Leg(conversation, leg) => occasion.conversation.as_ref() == Some(conversation) && is_at(leg.as_ref(), party),
     }
 }
 
 /// Whether a no may be this party's. In a call that is a leg of a conference places have other names than in the conference: it may be anybody's.
-fn is_no_of(said: &Statement, recording: &Recording, party: Option<&Party>) -> bool {
+fn is_no_of(said: &Statement, occasion: &Occasion<'_>, party: Option<&Party>) -> bool {
     match &said.whom {
         Whom::Subject(subject) => is_subject(party, *subject),
-        Whom::Leg(conversation, leg) if recording.conversation().as_ref() == Some(conversation) => {
+        Whom::Leg(conversation, leg) if occasion.conversation.as_ref() == Some(conversation) => {
             // Of somebody without a place nobody knows that it was not they who spoke.
             party.is_none() || is_at(leg.as_ref(), party)
         }
-        Whom::Leg(Conversation::Call(call), _) => recording.call.as_ref() == Some(call),
+        Whom::Leg(Conversation::Call(call), _) => occasion.call == Some(call),
         Whom::Leg(Conversation::Conference(_), _) => false,
     }
 }

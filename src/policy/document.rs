@@ -3,6 +3,7 @@
 //! Owns the shapes of `privacy-policy.toml` and their reading. Refuses to know how a decision is taken.
 //! INVARIANT: a document that was read holds no name that it does not also declare, and no name twice.
 
+mod consent;
 mod fault;
 mod read;
 #[cfg(test)]
@@ -11,7 +12,12 @@ mod walk;
 
 use std::time::Duration;
 
-pub use self::fault::Fault;
+#[cfg(test)]
+pub(crate) use self::tests::consent::asking;
+pub use self::{
+    consent::{ConsentRules, Cue, MessageRule, Spoken, VoiceConsent},
+    fault::Fault,
+};
 use super::{classify::Classification, decide::View};
 use crate::model::{
     name::{Label, Purpose, Role, Tier},
@@ -45,6 +51,8 @@ pub struct Document {
     pub classification: Vec<Classification>,
     /// How recordings come into the vault.
     pub collection: Collection,
+    /// How consent is asked for in calls, and what messages mean.
+    pub consent: ConsentRules,
     /// What a transcript may say that makes its recording more sensitive.
     pub content: Vec<ContentRule>,
     /// To whom recordings are passed on.

@@ -5,12 +5,13 @@
 
 use std::time::Duration;
 
+use aws_lc_rs::digest;
 use serde_json::{Value, json};
 
 use super::{
     classify::Classification,
     decide::View,
-    document::{Approval, Basis, Pattern, PurposeRule, TierRule},
+    document::{Approval, Basis, ConsentRules, Cue, MessageRule, Pattern, PurposeRule, Spoken, TierRule},
     rules::Rules,
 };
 
@@ -36,6 +37,7 @@ impl Rules {
                 "shorter_than_s": seconds(collection.shorter_than),
                 "quieter_than": collection.quieter_than,
             },
+            "consent": consent(&policy.consent),
             "default_tier": policy.default_tier,
             "tiers": policy.tiers.iter().map(|each| self.tier_json(each)).collect::<Vec<_>>(),
             "classification": policy.classification.iter().map(classification).collect::<Vec<_>>(),
@@ -94,6 +96,38 @@ fn seconds(length: Option<Duration>) -> Option<u64> {
 
 fn basis(basis: Basis) -> Value {
     json!({ "code": basis.as_str(), "text": basis.text(), "dpv": basis.dpv() })
+}
+
+fn consent(rules: &ConsentRules) -> Value {
+    let voice = rules.voice.as_ref().map(|voice| {
+        json!({
+            "purposes": voice.purposes,
+            "attempts": voice.attempts,
+            "patience_s": voice.patience_s,
+            "min_confidence_percent": voice.min_confidence_percent,
+            "languages": voice.languages.iter().map(spoken).collect::<Vec<_>>(),
+        })
+    });
+    json!({ "voice": voice, "messages": rules.messages.iter().map(message).collect::<Vec<_>>() })
+}
+
+fn spoken(spoken: &Spoken) -> Value {
+    let cue = |cue: &Cue| json!({ "digit": cue.digit, "words": cue.words });
+    json!({
+        "language": spoken.language,
+        "voice": spoken.voice,
+        "text": spoken.text,
+        // By this, a statement of consent says that it was this text that was heard.
+        "text_sha256": hex::encode(digest::digest(&digest::SHA256, spoken.text.as_bytes())),
+        "agreed": spoken.agreed,
+        "declined": spoken.declined,
+        "yes": cue(&spoken.yes),
+        "no": cue(&spoken.no),
+    })
+}
+
+fn message(rule: &MessageRule) -> Value {
+    json!({ "words": rule.words, "opt_out": rule.opt_out, "answer": rule.answer, "purposes": rule.purposes, "reply": rule.reply })
 }
 
 fn approval(approval: &Approval) -> Value {
@@ -156,6 +190,20 @@ mod tests {
         assert_eq!(data["tiers"][2]["approval"]["roles"], json!(["privacy-officer"]));
         assert_eq!(data["content"][3]["words"][0], "diagnosis");
         assert_eq!(data["@context"]["dpv"], "@type", "the term of a purpose is its type");
+    }
+
+    #[test]
+    fn what_people_are_asked_is_published_with_the_digest_that_statements_name() {
+        let data = Rules::parse("p", &crate::policy::document::asking()).unwrap().to_json();
+        let voice = &data["consent"]["voice"];
+        assert_eq!((&voice["purposes"], &voice["attempts"]), (&json!(["recording", "training"]), &json!(2)));
+        let (text, digest) = (voice["languages"][0]["text"].as_str().unwrap(), &voice["languages"][0]["text_sha256"]);
+        assert_eq!(*digest, json!(hex::encode(<sha2::Sha256 as sha2::Digest>::digest(text))));
+        assert_eq!(voice["languages"][1]["yes"], json!({ "digit": "1", "words": ["ja", "ja bitte", "einverstanden"] }));
+        let rule = json!({ "words": ["stop recording", "delete my recordings"], "opt_out": "STOP", "answer": "withdrawn", "purposes": [] });
+        let published = &data["consent"]["messages"][0];
+        assert!(rule.as_object().unwrap().iter().all(|(key, value)| published[key] == *value), "{published}");
+        assert_eq!(Rules::parse("p", SHIPPED).unwrap().to_json()["consent"], json!({ "voice": null, "messages": [] }));
     }
 
     #[test]

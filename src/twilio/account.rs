@@ -3,6 +3,9 @@
 //! Owns what an account has: auth tokens that check signatures, the credential that fetches, the hosts that may be asked, and what becomes of its
 //! recordings at Twilio. INVARIANT: an [`Account`] has at least one auth token, and no secret in it is empty.
 
+mod buckets;
+mod connect;
+mod encryption_keys;
 mod parents;
 mod reconcile;
 mod settings;
@@ -15,23 +18,44 @@ use std::{
 use url::{Host, Url};
 
 pub use self::{
+    buckets::BucketSettings,
+    connect::{Connect, ConsentSettings},
+    encryption_keys::EncryptionKeySettings,
     reconcile::{Reconcile, ReconcileSettings},
     settings::{AccountSettings, DeleteSource, Fault, Settings},
 };
+use super::{encryption::EncryptionKeys, media::Bucket};
 use crate::{model::sid::AccountSid, secret::SecretText};
 
 /// Every account, ready for use, and how fast they may be asked.
 #[derive(Debug)]
 pub struct Accounts {
     accounts: Vec<Account>,
+    connect: Option<Connect>,
     pub(super) pace: Pace,
     reconcile: Reconcile,
+    encryption_keys: EncryptionKeys,
 }
 
 impl Accounts {
     /// The account of this SID, if it is ours.
     pub fn get(&self, sid: &AccountSid) -> Option<&Account> {
         self.accounts.iter().find(|account| account.sid == *sid)
+    }
+
+    /// The private keys of recordings that are encrypted.
+    pub fn encryption_keys(&self) -> &EncryptionKeys {
+        &self.encryption_keys
+    }
+
+    /// The same, for who opens those that are in tokens.
+    pub fn encryption_keys_mut(&mut self) -> &mut EncryptionKeys {
+        &mut self.encryption_keys
+    }
+
+    /// Where a call goes on after it was asked for consent, if that is configured.
+    pub fn connect(&self) -> Option<&Connect> {
+        self.connect.as_ref()
     }
 
     /// Every account, in the order of the settings.
@@ -139,6 +163,8 @@ pub(super) struct Remote {
     pub(super) api_base: Url,
     pub(super) intelligence_base: Url,
     pub(super) redirect_hosts: Vec<String>,
+    /// Where recordings are that Twilio stored elsewhere; the same for every account.
+    pub(super) buckets: Arc<[Bucket]>,
 }
 
 /// How patiently and how fast interfaces are asked.

@@ -7,6 +7,7 @@
 //! refused; parameters that only describe it are taken when they can be read, because a bad duration is no reason to lose a recording.
 
 use super::{
+    encryption,
     params::{CallbackError, Params},
     signature::{ACCOUNT_SID, BODY_DIGEST, Verified},
 };
@@ -66,7 +67,8 @@ impl RecordingCallback {
             started_at: params.readable("RecordingStartTime").and_then(Timestamp::parse_rfc2822),
             source: params.readable("RecordingSource").filter(|source| is_source(source)).map(str::to_owned),
             error_code: params.number("ErrorCode"),
-            encryption: None,
+            // Details that cannot be read are no reason to lose the recording: the fetch asks the REST interface for them.
+            encryption: params.readable("EncryptionDetails").and_then(|text| encryption::from_json(text).ok().flatten()),
             query: own_query(verified),
         })
     }

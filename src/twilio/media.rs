@@ -4,22 +4,33 @@
 //! by itself: [`FetchError`] says what the caller can do.
 //!
 //! INVARIANT: the URL is built from ids, never taken from a callback; credentials go to this recording's path at the configured interface and
-//! nowhere else, whatever a redirect says; a [`Body`] that ends without an error is a whole RIFF/WAVE file.
+//! nowhere else, whatever a redirect says; a [`Body`] that ends without an error is a whole RIFF/WAVE file. What Twilio stored elsewhere is fetched
+//! from configured buckets only, with their own credentials (`bucket`).
 
 mod body;
+mod bucket;
+mod check;
+mod decrypt;
 mod redirect;
 
 use std::{fmt, time::Duration};
 
+use futures_util::StreamExt as _;
 use reqwest::{
     Response, StatusCode, Url,
     header::{CONTENT_TYPE, HeaderMap, LOCATION, RETRY_AFTER},
     redirect::Policy,
 };
 
-pub use self::{body::Body, redirect::MAX_REDIRECTS};
+pub(super) use self::bucket::{Bucket, Place};
+pub use self::{
+    body::Body,
+    decrypt::{Decryptor, Wrong},
+    redirect::MAX_REDIRECTS,
+};
 use super::{
     account::{Account, Accounts},
+    encryption::DetailsError,
     rest::Turns,
 };
 use crate::model::sid::RecordingSid;
@@ -51,6 +62,12 @@ pub enum FetchError {
     /// Ask again later: the media is not there (404). It may follow its callback by minutes, or never come if it is deleted or kept elsewhere.
     #[error("twilio has no media for the recording yet (404)")]
     NotYet,
+    /// The same of a bucket: the object that Twilio names is not there.
+    #[error("the object at `{host}` is not there yet (404)")]
+    NotYetElsewhere {
+        /// The host alone.
+        host: String,
+    },
     /// Ask again after the time given, or back off.
     #[error("twilio asks for fewer requests (429)")]
     Throttled {
@@ -97,6 +114,20 @@ pub enum Hiccup {
         /// Bytes promised by `Content-Length`, or the least that the RIFF header promises.
         expected: u64,
     },
+    /// The private key that opens an encrypted recording cannot be asked.
+    #[error("the private key of `{sid}` cannot be asked: {why}")]
+    PrivateKey {
+        /// The SID of its public half.
+        sid: String,
+        /// What its place says; never a secret.
+        why: String,
+    },
+    /// A bucket's server answered something that is no answer.
+    #[error("the bucket at `{host}` cannot be asked")]
+    Bucket {
+        /// The host alone.
+        host: String,
+    },
 }
 
 /// A failure that needs a person.
@@ -127,8 +158,57 @@ pub enum Refusal {
         found: String,
     },
     /// Sound by its type, but not a WAV file.
-    #[error("the body does not begin as a RIFF/WAVE file; the recording may be encrypted with a customer key")]
+    #[error("the body does not begin as a RIFF/WAVE file, and twilio does not say that it is encrypted with a customer key")]
     NotRiff,
+    /// What Twilio says about the encryption cannot be read.
+    #[error("it is encrypted with your public key, but its encryption details cannot be used: {0}")]
+    Details(DetailsError),
+    /// Nobody gave us the private key.
+    #[error("it is encrypted with your public key `{sid}`: add its private key to `twilio.encryption_keys`, and run `recvault retry`")]
+    NoKey {
+        /// The SID of the public key.
+        sid: String,
+    },
+    /// The private key is of another pair, or the wrapped key was altered.
+    #[error("the private key that `twilio.encryption_keys` has for `{sid}` does not open its content key")]
+    WrongKey {
+        /// The SID of the public key.
+        sid: String,
+    },
+    /// Decrypted, and no sound.
+    #[error("what is decrypted is no RIFF/WAVE file: key, nonce and file do not belong together, or the file was altered")]
+    Garbled,
+    /// Decrypted, and not authentic.
+    #[error("the encrypted file is not authentic: its tag is wrong")]
+    Tag,
+    /// An encrypted file that is shorter than its own header says.
+    #[error("the encrypted file is cut: {received} bytes of sound where its header promises {expected}")]
+    Cut {
+        /// Bytes of sound.
+        received: u64,
+        /// The least that the RIFF header promises.
+        expected: u64,
+    },
+    /// An encrypted file that is longer than its encryption allows.
+    #[error("the encrypted file is longer than the 64 GiB that AES-GCM can encrypt")]
+    TooLong,
+    /// Twilio stored it where we may not fetch.
+    #[error("twilio stored it at `{host}`, and no `url_prefix` of `twilio.buckets` covers it: add the bucket, and run `recvault retry`")]
+    ForeignMedia {
+        /// The host alone.
+        host: String,
+    },
+    /// A bucket does not let us in.
+    #[error(
+        "the bucket at `{host}` does not accept its credential; check `access_key_id` and its secret in `twilio.buckets`, and that they may read"
+    )]
+    BucketCredential {
+        /// The host alone.
+        host: String,
+    },
+    /// Twilio's metadata could not be understood.
+    #[error("twilio's metadata of the recording cannot be used: {0}")]
+    Metadata(&'static str),
 }
 
 impl From<Hiccup> for FetchError {
@@ -215,7 +295,8 @@ fn media(response: Response) -> Result<Media, FetchError> {
         return Err(Refusal::ContentType { found: kind.chars().take(64).collect() }.into());
     }
     let content_length = response.content_length();
-    Ok(Media { content_length, body: Body::new(response.bytes_stream(), content_length) })
+    let chunks = response.bytes_stream().map(|chunk| chunk.map_err(|error| hiccup(&error, 0)));
+    Ok(Media { content_length, body: Body::new(chunks, content_length) })
 }
 
 /// Twilio says `audio/x-wav`. The storage it may redirect to often knows nothing of its objects and says octets; the RIFF check behind this

@@ -40,6 +40,11 @@ impl<'a> Params<'a> {
         Self(verified.params())
     }
 
+    /// Those of our own URL. In a GET, Twilio's stand beside them.
+    pub(super) fn of_query(verified: &'a Verified) -> Self {
+        Self(verified.query())
+    }
+
     /// The value of a name; an empty one counts as absent.
     pub(super) fn one(&self, field: &'static str) -> Result<Option<&'a str>, CallbackError> {
         let mut values = self.0.iter().filter(|(name, _)| name == field).map(|(_, value)| value.as_str());

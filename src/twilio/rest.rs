@@ -7,10 +7,14 @@
 //! only; nothing is redirected; credentials go nowhere else. An answer is read up to [`MAX_ANSWER`] bytes. No error holds an address, a
 //! credential or what an answer said.
 
+mod access;
 mod accounts;
+mod add_ons;
+mod calls;
 mod page;
 mod protection;
 mod recordings;
+mod start;
 mod transcriptions;
 mod transcripts;
 mod turns;
@@ -25,6 +29,8 @@ use zeroize::Zeroizing;
 pub(super) use self::turns::Turns;
 pub use self::{
     accounts::{AccountResource, IncomingNumber},
+    add_ons::AddOnResource,
+    calls::{CallResource, ParticipantResource},
     page::{Next, Page},
     recordings::{Listing, RecordingResource},
     transcriptions::TranscriptionResource,
@@ -164,3 +170,6 @@ fn parsed<T: DeserializeOwned>(body: &[u8]) -> Result<T, RestError> {
 fn code(body: &[u8]) -> Option<i64> {
     serde_json::from_slice::<serde_json::Value>(body).ok()?.get("code")?.as_i64()
 }
+
+#[cfg(test)]
+mod tests;

@@ -18,6 +18,7 @@ use crate::{
         actor::Actor,
         artefact::{Artefact, Leg},
         crash,
+        details::Found,
         id::ObjectId,
         recording::Recording,
         time::Timestamp,
@@ -42,12 +43,14 @@ pub struct Beside<'a> {
     pub content_type: &'a str,
     /// When the source's copies are due to be deleted, if they are not kept.
     pub erase_at: Option<Timestamp>,
+    /// Who took part, as far as whoever brings the sound knows and nobody else has kept it.
+    pub parties: &'a [Found],
 }
 
 impl<'a> Beside<'a> {
     /// Sound of this kind, and nothing else.
     pub fn of(content_type: &'a str) -> Self {
-        Self { content_type, erase_at: None }
+        Self { content_type, erase_at: None, parties: &[] }
     }
 }
 
@@ -195,6 +198,7 @@ impl Inner {
         let recording = &Recording { tier, ..recording.clone() };
         self.place_key(&mut tx, recording.id, leg, &recording.tier, key, now).await?;
         recordings::insert_artefact(&mut tx, recording.id, leg, artefact).await?;
+        self.take_over(&mut tx, recording, key, beside.parties, now).await?;
         let mut entries = vec![NewEntry::recording_sealed(now, recording, artefact.sealed_len, sha256)];
         // After the lock: what is told of its parties meanwhile waits for it, or is seen here.
         if let Some(ends) = recording.quarantine_ends {

@@ -38,8 +38,17 @@ const PIECE: i64 = 1024;
 const ENTRIES: i64 = 8192;
 
 /// What belongs to the state of a recording, besides its key.
-const RECORDING: [Table; 7] =
-    [Table::Recordings, Table::Artefacts, Table::Fences, Table::Receipts, Table::Holds, Table::Approvals, Table::Revoked];
+const RECORDING: [Table; 9] = [
+    Table::Recordings,
+    Table::Artefacts,
+    Table::Details,
+    Table::Sources,
+    Table::Fences,
+    Table::Receipts,
+    Table::Holds,
+    Table::Approvals,
+    Table::Revoked,
+];
 
 /// States read by one query, of which the living keys are in memory at once.
 const AT_ONCE: usize = 256;

@@ -189,12 +189,12 @@ impl Vault {
 
 impl Inner {
     /// Header and final segment of an object: what an opener wants first.
-    async fn ends(&self, object: ObjectId, layout: &Layout) -> Result<[Bytes; 2], Error> {
+    pub(super) async fn ends(&self, object: ObjectId, layout: &Layout) -> Result<[Bytes; 2], Error> {
         let ends = self.store.read_ranges(object, &[layout.header(), layout.final_segment()]).await?;
         Ok(<[Bytes; 2]>::try_from(ends).map_err(|_| crate::seal::Error::Truncated)?)
     }
 
-    fn opener(
+    pub(super) fn opener(
         &self,
         record_key: &Key,
         recording: RecordingId,
@@ -208,7 +208,7 @@ impl Inner {
     }
 }
 
-fn layout(sealed: &SealedArtefact) -> Result<(SegmentLength, Layout), Error> {
+pub(super) fn layout(sealed: &SealedArtefact) -> Result<(SegmentLength, Layout), Error> {
     let segment = SegmentLength::of_sealed(sealed.segment)?;
     Ok((segment, Layout::of(sealed.sealed_len, segment)?))
 }

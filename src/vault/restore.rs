@@ -19,10 +19,10 @@ use super::{
     snapshot::Rows,
 };
 use crate::{
-    evidence::{NewEntry, Signer},
+    evidence::{NewEntry, Receipt, Removal, Signer},
     keyring::{self, fingerprint},
     ledger::{
-        Tx, audit, epochs,
+        Tx, audit, details, epochs,
         image::{self, Image, Table},
         keys as rows, marks, recordings, shreds,
         work::{self, Kind},
@@ -31,6 +31,7 @@ use crate::{
         artefact::Leg,
         crash,
         id::{HolderId, RecordingId, VaultId},
+        recording::State,
         time::Timestamp,
     },
     secret::Key,
@@ -219,16 +220,24 @@ impl Inner {
         let table = row.table();
         let subject: Option<RecordingId> = match table {
             Table::Recordings => row.text("id").and_then(|id| id.parse().ok()),
-            Table::Fences => row.text("recording_id").and_then(|id| id.parse().ok()),
+            Table::Fences | Table::Receipts => row.text("recording_id").and_then(|id| id.parse().ok()),
             _ => None,
         };
+        let is_sealed = table == Table::Recordings && row.text("state") == Some(State::Sealed.as_str());
+        let is_pending = table == Table::Receipts && self.awaits_source(row.text("jws").unwrap_or_default());
         image::upsert(tx, table, &[row]).await?;
         match (table, subject) {
-            // Its artefacts, if it has any still, follow.
+            // Its artefacts and who took part, if it has any still, follow.
             (Table::Recordings, Some(id)) => {
                 recordings::remove_artefacts(tx, id).await?;
+                details::remove(tx, &[id]).await?;
                 work::cancel(tx, Kind::Fetch, &[id]).await?;
+                if is_sealed {
+                    // Which of them are to be deleted at the source, the flow knows when it looks at each.
+                    work::enqueue(tx, Kind::Erase, &[id], now).await?;
+                }
             }
+            (Table::Receipts, Some(id)) if is_pending => work::begin_anew(tx, Kind::Erase, &[id], now).await?,
             (Table::Fences, Some(id)) => {
                 self.destroy_fenced(tx, id).await?;
                 // What is catalogued of a shredded recording is still to be removed.
@@ -239,6 +248,11 @@ impl Inner {
             _ => {}
         }
         Ok(())
+    }
+
+    /// Whether a receipt waits for the source's copies.
+    fn awaits_source(&self, jws: &str) -> bool {
+        Receipt::verify(jws, &self.key_set()).is_ok_and(|receipt| receipt.source() == Some(Removal::Pending))
     }
 
     /// A fence that was taken in kills the key that the snapshot, or an earlier piece, still had.

@@ -5,14 +5,15 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::{Error, Vault};
+use super::{Error, Inner, Vault};
 use crate::{
     evidence::{HeldCopy, NewEntry, Receipt, Removal, Shred, ShredReason},
     ledger::{
-        self, Tx, audit, holds, keys,
+        self, Tx, audit, details, holds, keys,
         marks::{self, Marked},
         recordings, revocations,
         shreds::{self, NewFence, NewReceipt, NextReceipt},
+        waiting,
         work::{self, Kind, Lease},
     },
     model::{
@@ -145,8 +146,15 @@ impl Vault {
         }
         let ids: Vec<RecordingId> = fresh.iter().map(|recording| recording.id).collect();
         let mut destroyed = vault.destroy_keys(&mut tx, &ids, Leg::All).await?;
+        details::remove(&mut tx, &ids).await?;
+        let cleared = waiting::clear_of(&mut tx, &ids).await?;
+        if !cleared.is_empty() {
+            marks::set(&mut tx, Marked::Conversation, &cleared, now).await?;
+        }
         work::cancel(&mut tx, Kind::Fetch, &ids).await?;
         work::enqueue(&mut tx, Kind::Remove, &ids, now).await?;
+        // Anew: a deletion after sealing may wait for its day, or be under way with nothing to say to a receipt.
+        work::begin_anew(&mut tx, Kind::Erase, &ids, now).await?;
         if let Some(revocation) = cause.revocation {
             let shredded = done.shredded.iter().map(|shredded| shredded.recording).chain(ids.iter().copied());
             let outcomes = shredded.map(|id| (id, Outcome::Shredded)).chain(done.held.iter().map(|id| (*id, Outcome::Held)));
@@ -169,7 +177,7 @@ impl Vault {
             let had_key = fingerprint.is_some();
             fences.push(NewFence { recording: id, receipt, seq, fingerprint });
             let shred = Shred { vault: vault.id, receipt, recording, reason: cause.reason.clone(), fenced_at: now, audit_seq: seq };
-            let claims = Receipt::of(shred, copies(had_key, now, Removal::Pending), now);
+            let claims = Receipt::of(shred, copies(had_key, now), now);
             let jws = claims.sign(&vault.signer);
             receipts.push(NewReceipt { id: receipt, recording: id, state: claims.state().as_str(), jws: jws.clone(), had_key });
             done.shredded.push(Shredded { recording: id, receipt, jws, fenced_at: now, is_new: true });
@@ -183,7 +191,7 @@ impl Vault {
         Ok(done)
     }
 
-    /// Removes the ciphertext of a shredded recording and closes its receipt. May be run again after any interruption.
+    /// Removes the ciphertext of a shredded recording, and its receipt says so. May be run again after any interruption.
     ///
     /// # Errors
     /// The store's or the ledger's; the work stays due.
@@ -205,16 +213,21 @@ impl Vault {
         let mut tx = vault.ledger.begin().await?;
         work::finish(&mut tx, lease).await?;
         recordings::remove_artefacts(&mut tx, id).await?;
-        let jws = shreds::find_receipt(&mut tx, receipt).await?.ok_or(Error::Gone)?;
-        let fenced = Receipt::verify(&jws, &self.keys()).map_err(|_| Error::Gone)?;
-        let (had_key, fenced_at) = (fenced.copies().iter().any(|copy| matches!(copy, HeldCopy::KeyEntry { .. })), fenced.fenced_at());
-        let closed = fenced.reissued(copies(had_key, fenced_at, Removal::Removed(now)), now);
-        let next = NextReceipt { id: receipt, state: closed.state().as_str(), jws: closed.sign(&vault.signer), before: &jws };
-        shreds::replace_receipts(&mut tx, &[next]).await?;
+        vault.settle(&mut tx, receipt, HeldCopy::Ciphertext(Removal::Removed(now)), now).await?;
         marks::set(&mut tx, Marked::Recording, &[id], now).await?;
         audit::append(&mut tx, NewEntry::shred_bytes_removed(now, id, receipt)).await?;
         crash::point("remove.before_done");
         Ok(tx.commit().await?)
+    }
+}
+
+impl Inner {
+    /// Signs a receipt again after something became of one of its copies; of the others it says what it said before.
+    pub(super) async fn settle(&self, tx: &mut Tx, receipt: ReceiptId, copy: HeldCopy, now: Timestamp) -> Result<(), Error> {
+        let jws = shreds::find_receipt(tx, receipt).await?.ok_or(Error::Gone)?;
+        let settled = Receipt::verify(&jws, &self.key_set()).map_err(|_| Error::Gone)?.settled(copy, now);
+        let next = NextReceipt { id: receipt, state: settled.state().as_str(), jws: settled.sign(&self.signer), before: &jws };
+        Ok(shreds::replace_receipts(tx, &[next]).await?)
     }
 }
 
@@ -241,8 +254,8 @@ async fn earlier(tx: &mut Tx, recordings: &[&Recording]) -> Result<LetGo, Error>
     Ok(LetGo { shredded, held: left })
 }
 
-/// What is known of each copy. The source's own is not this vault's to delete yet, and the receipt says that it does not know of it.
-fn copies(had_key: bool, fenced_at: Timestamp, ciphertext: Removal) -> Vec<HeldCopy> {
-    let held = [HeldCopy::KeyEntry { destroyed_at: fenced_at }, HeldCopy::Ciphertext(ciphertext)];
-    held.into_iter().filter(|_| had_key).chain([HeldCopy::Source(Removal::Unknown)]).collect()
+/// What a new receipt says: the key is destroyed, and everything else is still to be removed, here and at the source.
+fn copies(had_key: bool, fenced_at: Timestamp) -> Vec<HeldCopy> {
+    let held = [HeldCopy::KeyEntry { destroyed_at: fenced_at }, HeldCopy::Ciphertext(Removal::Pending)];
+    held.into_iter().filter(|_| had_key).chain([HeldCopy::Source(Removal::Pending)]).collect()
 }

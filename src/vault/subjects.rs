@@ -7,7 +7,7 @@ use zeroize::Zeroizing;
 
 use aws_lc_rs::hmac;
 
-use super::{Error, Vault};
+use super::{Error, Inner, Vault};
 use crate::{
     keyring::{self, evidence_key, statement_key},
     model::{
@@ -19,10 +19,7 @@ use crate::{
 impl Vault {
     /// Who has this address: HMAC-SHA-256 under a key of this vault, so that nobody else can try addresses out.
     pub fn subject(&self, address: &Address) -> SubjectId {
-        let key = hmac::Key::new(hmac::HMAC_SHA256, self.0.subject_key.expose());
-        let mut hash = [0; 32];
-        hash.copy_from_slice(hmac::sign(&key, address.expose().as_bytes()).as_ref());
-        SubjectId::of_hash(&hash)
+        self.0.subject(address)
     }
 
     /// The id of a statement of consent with these fields in this order: told again, it is the same statement. A keyed hash, because an id is in the
@@ -49,5 +46,14 @@ impl Vault {
     /// [`Error::Keyring`] if it is not what was sealed for this statement.
     pub fn open_evidence(&self, statement: ConsentId, sealed: &[u8]) -> Result<Zeroizing<String>, Error> {
         Ok(keyring::open_note(&evidence_key(&self.0.seed, statement), self.0.id, sealed)?)
+    }
+}
+
+impl Inner {
+    pub(super) fn subject(&self, address: &Address) -> SubjectId {
+        let key = hmac::Key::new(hmac::HMAC_SHA256, self.subject_key.expose());
+        let mut hash = [0; 32];
+        hash.copy_from_slice(hmac::sign(&key, address.expose().as_bytes()).as_ref());
+        SubjectId::of_hash(&hash)
     }
 }

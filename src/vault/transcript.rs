@@ -12,6 +12,7 @@ use crate::{
         self, audit,
         marks::{self, Marked},
         recordings::{self, SealedArtefact},
+        work::{self, Kind},
     },
     model::{
         artefact::{Artefact, Leg},
@@ -59,6 +60,8 @@ impl Vault {
             recordings::lock_sealed(&mut tx, recording.id).await?;
             let older = recordings::replace_artefact(&mut tx, recording.id, leg, &row).await?;
             marks::set(&mut tx, Marked::Recording, &[recording.id], now).await?;
+            // The source's copies may have waited for this.
+            work::hasten(&mut tx, Kind::Erase, &[recording.id], now).await?;
             let entry = NewEntry::transcript_sealed(now, *permit.actor(), recording.id, row.sealed_len, &sha256);
             audit::append(&mut tx, entry).await?;
             tx.commit().await?;

@@ -50,6 +50,9 @@ points! {
     dies_between_commit_and_answer_of_a_shred at "shred.after_commit";
     dies_with_the_bytes_removed at "remove.after_delete";
     dies_before_the_receipt_is_closed at "remove.before_done";
+    dies_when_the_copies_at_twilio_are_listed at "erase.listed";
+    dies_with_twilios_copy_deleted at "erase.deleted";
+    dies_before_the_receipt_tells_of_twilios_copies at "erase.before_done";
 }
 
 async fn dies_and_comes_back(kind: Kind, point: &str) {
@@ -71,7 +74,7 @@ async fn dies_and_comes_back(kind: Kind, point: &str) {
 
     // The life that ends at the point.
     let service = world.serve_until(Some(point)).await;
-    if point.starts_with("shred") || point.starts_with("remove") {
+    if ["shred", "remove", "erase"].iter().any(|word| point.starts_with(word)) {
         let _ = early[1].shred(&service.client).await;
     } else {
         for entry in &late {
@@ -80,6 +83,12 @@ async fn dies_and_comes_back(kind: Kind, point: &str) {
     }
     service.process.dies(point).await;
     expect_what_the_point_leaves(&world, point, invariants::check(&world).await, &early[1], &late[0]);
+    if point.starts_with("erase") {
+        // The ledger knew of the copy before anything happened to it, and learns what happened from Twilio when it asks again.
+        let sources = format!("SELECT state FROM sources WHERE recording_id = '{}'", early[1].id);
+        assert_eq!(world.database.texts(&sources).await, ["there"], "{point}");
+        assert_eq!(world.stand_in.kept(&early[1].sid).media, point == "erase.listed", "{point}");
+    }
 
     // The dead process's leases run out.
     world.database.execute("UPDATE work SET due_at = 0").await;
@@ -90,6 +99,10 @@ async fn dies_and_comes_back(kind: Kind, point: &str) {
 
     let found = invariants::check(&world).await;
     assert_eq!((found.states.len(), found.work), (all.len(), 0), "everything is done: {found:?}");
+    for entry in &all {
+        let is_shredded = entry.receipt.get().is_some();
+        assert_eq!(world.stand_in.kept(&entry.sid).content(), !is_shredded, "what is shredded is gone at Twilio, and nothing else");
+    }
     let litter = (found.orphans as u64, world.unfinished_files() as u64);
     let swept = world.sweep_now().await;
     assert_eq!((swept.orphans, swept.uploads), litter, "the sweep removes what nobody owns");
@@ -111,6 +124,9 @@ fn expect_what_the_point_leaves(world: &World, point: &str, found: Found, condem
         "deposit.after_commit" => assert!(found.states.values().filter(|state| *state == "sealed").count() > 2, "{found:?}"),
         "shred.before_commit" => assert_eq!((state(condemned), litter), (Some("sealed"), (0, 0, 0)), "{found:?}"),
         "shred.after_commit" => assert_eq!((state(condemned), litter), (Some("fenced"), (0, 0, 0)), "{found:?}"),
+        "erase.listed" | "erase.deleted" | "erase.before_done" => {
+            assert_eq!((state(condemned), litter.0, litter.1), (Some("fenced"), 0, 0), "{found:?}")
+        }
         "remove.after_delete" | "remove.before_done" => assert_eq!((state(condemned), litter), (Some("fenced"), (0, 0, 1)), "{found:?}"),
         _ => panic!("nobody said what {point} leaves"),
     }

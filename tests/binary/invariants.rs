@@ -30,6 +30,7 @@ const RECORDINGS: &str = "
       || '|' || (SELECT COUNT(e.finished_at) FROM epochs e JOIN receipts c ON c.epoch = e.epoch WHERE c.recording_id = r.id)
       || '|' || (SELECT COUNT(*) FROM work w WHERE w.recording_id = r.id AND w.kind = 'fetch')
       || '|' || (SELECT COUNT(*) FROM work w WHERE w.recording_id = r.id AND w.kind = 'remove')
+      || '|' || (SELECT COUNT(*) FROM work w WHERE w.recording_id = r.id AND w.kind = 'erase')
       || '|' || (SELECT COUNT(*) FROM audit e WHERE e.recording_id = r.id AND e.event = 'recording.sealed')
       || '|' || (SELECT COUNT(*) FROM audit e WHERE e.recording_id = r.id AND e.event = 'shred.fenced')
       || '|' || (SELECT COUNT(*) FROM audit e WHERE e.recording_id = r.id AND e.event = 'shred.bytes-removed')
@@ -49,9 +50,9 @@ pub(crate) async fn check(world: &World) -> Found {
     let mut objects = world.objects();
     let mut found = Found { states: BTreeMap::new(), orphans: 0, removed: 0, work: 0 };
     for row in &rows {
-        let columns: [&str; 17] = row.split('|').collect::<Vec<_>>().try_into().unwrap();
+        let columns: [&str; 18] = row.split('|').collect::<Vec<_>>().try_into().unwrap();
         let [id, state, status, keys, artefacts, object, fences, fingerprints, receipt, rest @ ..] = columns;
-        let [epoch, destroyed, finished, fetches, removes, sealings, fencings, removals] = rest;
+        let [epoch, destroyed, finished, fetches, removes, erases, sealings, fencings, removals] = rest;
         let stored = object.split_once(':').and_then(|(object, _)| objects.remove(object.trim_start_matches("obj_")));
         let has_object = stored.is_some();
         if let (Some(stored), Some((_, catalogued))) = (stored, object.split_once(':')) {
@@ -76,11 +77,12 @@ pub(crate) async fn check(world: &World) -> Found {
                 let is_again = is_rebuilt && matches!((removes, removals), ("1", "1") | ("0", "2"));
                 assert!(is_again || matches!((removes, removals), ("1", "0") | ("0", "1")), "its bytes will be removed or are: {row}");
                 match (fingerprints, receipt) {
-                    // What was never sealed leaves nothing to remove and nothing to turn for, so its receipt is closed from the first.
+                    // What was never sealed leaves nothing to remove and nothing to turn for, so its receipt waits for the source alone.
                     ("0", "closed") => assert_eq!((epoch, artefacts), ("0", "0"), "there was no key: {row}"),
+                    ("0", "fenced") => assert_eq!((epoch, artefacts, erases), ("0", "0", "1"), "there was no key: {row}"),
                     ("1", "fenced") => assert_eq!(finished, "0", "a turn that is done left nothing fenced: {row}"),
                     ("1", "unrecoverable") => {
-                        assert_eq!((destroyed, removes), ("1", "1"), "the old root is gone, the bytes are not: {row}")
+                        assert!(destroyed == "1" && (removes == "1" || erases == "1"), "the old root is gone, some bytes are not: {row}")
                     }
                     ("1", "closed") => assert_eq!((destroyed, removes, artefacts), ("1", "0", "0"), "root and bytes are gone: {row}"),
                     _ => panic!("the receipt says how far it is: {row}"),
@@ -89,7 +91,7 @@ pub(crate) async fn check(world: &World) -> Found {
             }
             _ => panic!("no recording here is absent or failed: {row}"),
         }
-        found.work += fetches.parse::<u32>().unwrap() + removes.parse::<u32>().unwrap();
+        found.work += [fetches, removes, erases].iter().map(|count| count.parse::<u32>().unwrap()).sum::<u32>();
         found.states.insert(id.to_owned(), if state == "shredded" { receipt } else { state }.to_owned());
     }
     found.orphans = objects.len();

@@ -50,7 +50,7 @@ async fn the_operator_compares_beside_a_running_service_and_it_fetches() {
         let said = world.run(&["twilio", "reconcile"]).done();
         assert!(said.contains("1 listed. Made 0 known"), "{said}");
         let status = world.run(&["status"]).done();
-        assert!(status.contains("sources") && status.contains(world.account.as_str()), "{status}");
+        assert!(status.contains("accounts") && status.contains(world.account.as_str()), "{status}");
         service.process.stop().await;
     }
 }

@@ -222,6 +222,7 @@ fn configured(ledger: &str, api_base: &str, account: &AccountSid) -> String {
         ("public_url = \"http://127.0.0.1:8080\"", "public_url = \"http://127.0.0.1:0\""),
         ("api_base = \"https://api.twilio.com\"", &format!("api_base = \"{api_base}\"")),
         ("intelligence_base = \"https://intelligence.twilio.com\"", &format!("intelligence_base = \"{api_base}\"")),
+        ("requests_per_s = 20", "requests_per_s = 1000"),
         ("url = \"sqlite:vault.db\"", &format!("url = \"{ledger}\"")),
         ("lease_s = 60", "lease_s = 5"),
         ("grace_s = 10", "grace_s = 3"),

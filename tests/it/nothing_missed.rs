@@ -205,7 +205,7 @@ impl<'a> Lot<'a> {
 #[test]
 fn any_order_repetition_and_loss_of_callbacks_ends_in_the_same_vault() {
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().unwrap();
-    let recipe = || Recipe { twilio: "requests_per_s = 1000", ..Recipe::default() };
+    let recipe = Recipe::default;
     let (one, other) = runtime.block_on(async { (recipe().by_hand().await, recipe().by_hand().await) });
     let begin = one.clock.now().before(Duration::from_secs(3600));
     let created = Timestamp::from_millis(begin.as_millis() / 1000 * 1000);

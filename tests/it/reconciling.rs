@@ -160,7 +160,7 @@ async fn what_nobody_can_have_is_told_and_not_changed(database: Database) {
     }
     assert!(!vault.has_row(lately.id).await);
     let status = vault.process.flow.status().await.unwrap();
-    assert_eq!(status.sources.iter().map(|source| source.found.unwrap().ghosts).collect::<Vec<_>>(), [3]);
+    assert_eq!(status.accounts.iter().map(|source| source.found.unwrap().ghosts).collect::<Vec<_>>(), [3]);
     // A recording that the list does not hold, but Twilio has, is no ghost: it began longer ago than is looked back.
     let early = vault.recorded_of(&vault.account, |facts| RecordingFacts {
         created: Some(vault.clock.now().before(Duration::from_secs(80 * 3600))),

@@ -44,9 +44,10 @@ async fn rows(vault: &TestVault, table: Table, id: RecordingId) -> Vec<Image> {
 /// What is known of a shredded recording, without ids and times; and that its rows, its receipt and its audit entry say the same.
 async fn what_is_left(vault: &TestVault, shredded: &Shredded) -> String {
     let id = shredded.recording;
-    let [recording, fence, receipt, work] =
-        [Table::Recordings, Table::Fences, Table::Receipts, Table::Work].map(async |table| rows(vault, table, id).await.remove(0));
-    let (recording, fence, receipt, work) = (recording.await, fence.await, receipt.await, work.await);
+    let [recording, fence, receipt] =
+        [Table::Recordings, Table::Fences, Table::Receipts].map(async |table| rows(vault, table, id).await.remove(0));
+    let (recording, fence, receipt) = (recording.await, fence.await, receipt.await);
+    let [erase, work] = rows(vault, Table::Work, id).await.try_into().unwrap();
     assert!(rows(vault, Table::KeyEntries, id).await.is_empty());
     let keys = vault.anybody().get("/.well-known/jwks.json").await.text().parse().unwrap();
     let claims = Receipt::verify(&shredded.jws, &keys).unwrap();
@@ -63,11 +64,12 @@ async fn what_is_left(vault: &TestVault, shredded: &Shredded) -> String {
     let times =
         [recording.int("shredded_at"), fence.int("fenced_at"), receipt.int("issued_at"), work.int("due_at"), work.int("enqueued_at")];
     assert_eq!(times, [Some(at.as_millis()); 5]);
+    assert_eq!((erase.text("kind"), erase.text("state"), erase.int("due_at")), (Some("erase"), Some("due"), Some(at.as_millis())));
     let page = vault.process.flow.audit(&Permit::of_operator(Action::Audit), claims.audit_seq() - 1, 1).await.unwrap();
     let entry = serde_json::to_value(&page.items[0]).unwrap();
     assert_eq!((&entry["recording"], &entry["details"]["receipt"]), (&id.to_string().into(), &shredded.receipt.to_string().into()));
     assert_eq!(claims.copies()[0], HeldCopy::KeyEntry { destroyed_at: at });
-    assert_eq!(claims.copies()[1..], [HeldCopy::Ciphertext(Removal::Pending), HeldCopy::Source(Removal::Unknown)]);
+    assert_eq!(claims.copies()[1..], [HeldCopy::Ciphertext(Removal::Pending), HeldCopy::Source(Removal::Pending)]);
     assert_eq!(fence.text("fingerprint").map(str::len), Some(64));
     format!(
         "{:?} {:?} {:?} {:?} {} {} {} {}",

@@ -30,7 +30,7 @@ pub(crate) struct S3Server {
 /// Starts a server on a free port. It runs in a thread of its own, so that any kind of test can use it.
 pub(crate) fn start() -> S3Server {
     let root = tempfile::tempdir().expect("a temporary folder");
-    let (bucket, access_key, secret_key) = ("calls", "AKIDTEST", "a secret for tests");
+    let (bucket, access_key, secret_key) = ("calls", "AKIDTEST", "a-secret-for-tests");
     let (stop, stopped) = oneshot::channel();
     let (address, listening) = std::sync::mpsc::channel();
     let folder: PathBuf = root.path().to_owned();

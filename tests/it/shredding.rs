@@ -56,7 +56,7 @@ async fn a_recording_is_shredded_and_a_receipt_proves_it(database: Database) {
     assert!(fenced.is_of(&vault.account, &recorded.sid) && fenced.reason().as_str() == "subject-request");
     assert_eq!((fenced.policy_digest(), json!(fenced.fenced_at())), (digest.as_str(), body["shredded_at"].clone()));
     let destroyed = HeldCopy::KeyEntry { destroyed_at: fenced.fenced_at() };
-    let source = HeldCopy::Source(Removal::Unknown);
+    let source = HeldCopy::Source(Removal::Pending);
     assert_eq!(fenced.copies(), [destroyed, HeldCopy::Ciphertext(Removal::Pending), source]);
     assert_eq!(vault.objects().await.len(), 1);
     for gone in [
@@ -77,13 +77,13 @@ async fn a_recording_is_shredded_and_a_receipt_proves_it(database: Database) {
     assert_eq!((covered.unrecoverable_since(), covered.epoch()), (Some(turned.unrecoverable_since), Some(2)));
     assert_eq!((covered.copies(), covered.fenced_at(), vault.objects().await.len()), (fenced.copies(), fenced.fenced_at(), 1));
 
-    // Then the bytes.
+    // Then the bytes, here and at the source.
     vault.clock.advance(Duration::from_secs(5));
-    assert_eq!(vault.process.flow.work_off().await.unwrap(), 1);
+    assert_eq!(vault.process.flow.work_off().await.unwrap(), 2);
     assert_eq!((vault.objects().await, vault.artefacts(recorded.id).await), (vec![], vec![]));
     let closed = receipt(&vault, &id).await;
-    let removed = HeldCopy::Ciphertext(Removal::Removed(vault.clock.now()));
-    assert_eq!((closed.state(), closed.copies()), (ReceiptState::Closed, &[destroyed, removed, source][..]));
+    let removed = [HeldCopy::Ciphertext, HeldCopy::Source].map(|copy| copy(Removal::Removed(vault.clock.now())));
+    assert_eq!((closed.state(), closed.copies()), (ReceiptState::Closed, &[&[destroyed][..], &removed].concat()[..]));
     assert_eq!((closed.fenced_at(), closed.audit_seq()), (fenced.fenced_at(), fenced.audit_seq()));
     let told = vault.entries().await.into_iter().find(|entry| entry["seq"] == closed.audit_seq()).unwrap();
     assert_eq!((&told["event"], &told["details"]["receipt"]), (&json!("shred.fenced"), &json!(id)));
@@ -140,7 +140,8 @@ async fn what_is_not_sealed_yet_is_shredded_and_never_fetched(database: Database
         assert_eq!(vault.state(recorded.id).await, "shredded");
         assert_eq!((vault.key_entry(recorded.id).await, vault.objects().await), (None, vec![]));
         let receipt = receipt(&vault, &receipt_id(&answer)).await;
-        assert_eq!((receipt.state(), receipt.copies()), (ReceiptState::Closed, &[HeldCopy::Source(Removal::Unknown)][..]));
+        assert_eq!(receipt.state(), ReceiptState::Closed);
+        assert!(matches!(receipt.copies(), [HeldCopy::Source(Removal::Removed(_))]), "{receipt:?}");
         assert_eq!(vault.due_in_ms(recorded.id).await, None);
     }
 }
@@ -157,7 +158,7 @@ async fn a_recording_is_shredded_while_it_is_fetched(database: Database) {
         answer
     };
     let (worked, answer) = tokio::join!(vault.process.flow.work_off(), shredding);
-    assert_eq!(worked.unwrap(), 2, "the fetch that came to nothing, and the removal");
+    assert_eq!(worked.unwrap(), 3, "the fetch that came to nothing, the removal, and the deletion at the source");
     assert_eq!((vault.state(recorded.id).await, vault.objects().await), ("shredded".to_owned(), vec![]));
     assert_eq!((vault.key_entry(recorded.id).await, vault.artefacts(recorded.id).await), (None, vec![]));
     assert_eq!(vault.count("recording.sealed").await, 0);
@@ -294,7 +295,7 @@ async fn the_store_is_down_and_the_bytes_are_removed_when_it_is_back() {
     vault.process.flow.turn(&keys()).await.unwrap().unwrap();
     store.plan(Op::Delete, [Plan::Fail; 30]);
     for _ in 0..30 {
-        assert_eq!(vault.later().await, 1, "it is tried again and again, however often it failed");
+        assert!(vault.later().await > 0, "it is tried again and again, however often it failed");
         let status = vault.process.flow.status().await.unwrap();
         let waiting: Vec<_> = status.work.iter().map(|work| (work.kind.as_str(), work.state.as_str(), work.count)).collect();
         assert_eq!(waiting, [("remove", "due", 1)]);

@@ -2,7 +2,7 @@
 
 use std::{path::Path, process::ExitCode};
 
-use super::{Failure, Out};
+use super::{Failure, Out, private_keys};
 use crate::{
     app::App,
     config::Config,
@@ -45,6 +45,14 @@ pub(in crate::cli) async fn doctor(file: &Path, out: Out) -> Result<ExitCode, Fa
             match app.flow().await {
                 Ok((flow, _committer)) => {
                     findings.find("vault", "ok", format!("{} unlocks", flow.vault().id()));
+                    for stuck in flow.stuck_deletions().await.unwrap_or_default() {
+                        let why = stuck.last_error.as_deref().unwrap_or("?");
+                        findings.find(
+                            "source",
+                            "broken",
+                            format!("copies of {} could not be deleted at the source: {why}", stuck.recording_id),
+                        );
+                    }
                     accounts(&flow, &public, &mut findings).await;
                 }
                 Err(error) => findings.find("vault", "broken", error.to_string()),
@@ -86,6 +94,9 @@ fn settings(config: &Config, findings: &mut Findings) {
     match config.twilio.accounts.len() {
         0 => findings.find("twilio.accounts", "weak", "no account is configured: every callback is refused"),
         count => findings.find("twilio.accounts", "ok", format!("{count} accounts")),
+    }
+    for (verdict, why) in private_keys::findings(config) {
+        findings.find("twilio.encryption_keys", verdict, why);
     }
     if config.twilio.reconcile.every_m == 0 {
         let why = "0: a callback that does not come is missed until somebody runs `recvault twilio reconcile`";

@@ -7,18 +7,18 @@ use cryptoki::{session::UserType, types::AuthPin};
 use super::*;
 use crate::secret::SecretText;
 
-const PIN: &str = "4711-0815";
+pub(super) const PIN: &str = "4711-0815";
 
 /// A token of its own, in the folder that `SOFTHSM2_CONF` names.
-struct World {
-    module: PathBuf,
-    label: String,
+pub(super) struct World {
+    pub(super) module: PathBuf,
+    pub(super) label: String,
     root: RootName,
 }
 
 impl World {
     /// Makes a token, unless `RECVAULT_TEST_SOFTHSM` names no library.
-    fn new() -> Option<Self> {
+    pub(super) fn new() -> Option<Self> {
         #[expect(clippy::disallowed_methods, reason = "the switches of these tests")]
         let [module, configuration] = ["RECVAULT_TEST_SOFTHSM", "SOFTHSM2_CONF"].map(|name| std::env::var(name).unwrap_or_default());
         if module.is_empty() || configuration.is_empty() {
@@ -40,7 +40,7 @@ impl World {
         Some(Self { module, label, root })
     }
 
-    fn settings(&self, pin: &str) -> Pkcs11 {
+    pub(super) fn settings(&self, pin: &str) -> Pkcs11 {
         Pkcs11 { module: self.module.clone(), token: self.label.clone(), pin: Some(SecretText::new(pin.into())), pin_file: None }
     }
 

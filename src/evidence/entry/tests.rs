@@ -144,6 +144,7 @@ fn every_other_event_has_its_details() {
             json!({ "receipt": receipt, "reason": "subject-request" }),
         ),
         (NewEntry::shred_bytes_removed(AT, recording.id, receipt), "shred.bytes-removed", json!({ "receipt": receipt })),
+        (NewEntry::source_stopped(AT, recording.id), "source.stopped", json!({})),
         (
             NewEntry::token_created(AT, Actor::Operator, &reviewer, None),
             "token.created",
@@ -188,4 +189,22 @@ fn a_reclassification_names_kinds_of_rules_and_a_transcript_its_ciphertext() {
     let sealed = NewEntry::transcript_sealed(AT, actor, recording.id, 123, &[0xab; 32]);
     assert_eq!((sealed.actor(), sealed.event(), sealed.recording()), (actor, Event::TranscriptSealed, Some(recording.id)));
     assert_eq!(serde_json::to_value(sealed.details()).unwrap(), json!({ "sealed_len": 123, "ciphertext_sha256": "ab".repeat(32) }));
+}
+
+#[test]
+fn an_attempt_at_the_source_tells_what_it_changed_and_nothing_twice() {
+    use crate::model::source::{CopyKind, CopyState, SourceCopy};
+    let copy = |kind, sid: &str, state, deleted_at| SourceCopy { state, deleted_at, ..SourceCopy::found(kind, sid, AT) };
+    let details = |before: &[SourceCopy], after: &[SourceCopy]| {
+        let recording = crate::model::id::RecordingId::random(&mut rand::rng());
+        serde_json::to_value(NewEntry::source_deleted(AT, recording, before, after).details()).unwrap()
+    };
+    let there = [copy(CopyKind::Recording, "RE1", CopyState::There, None), copy(CopyKind::AddOn, "XR1", CopyState::There, None)];
+    let deleted =
+        [copy(CopyKind::Recording, "RE1", CopyState::Deleted, Some(AT)), copy(CopyKind::AddOn, "XR1", CopyState::Confirmed, Some(AT))];
+    assert_eq!(details(&there, &deleted), json!({ "recording": 1, "add-on": 1, "confirmed": 1, "left": 0 }));
+    let confirmed = [copy(CopyKind::Recording, "RE1", CopyState::Confirmed, Some(AT)), deleted[1].clone()];
+    assert_eq!(details(&deleted, &confirmed), json!({ "confirmed": 1, "left": 0 }));
+    let object = [copy(CopyKind::Object, "ab", CopyState::Left, None)];
+    assert_eq!(details(&[], &object), json!({ "confirmed": 0, "left": 1 }));
 }

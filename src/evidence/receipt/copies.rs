@@ -16,8 +16,15 @@ pub enum HeldCopy {
     },
     /// The ciphertext in the vault's store; without its key it is noise.
     Ciphertext(Removal),
-    /// The source's own copy, which never was under the vault's keys.
+    /// Everything that the source keeps of it, sound and words, which never was under the vault's keys.
     Source(Removal),
+}
+
+impl HeldCopy {
+    /// Whether both are about the same copy, whatever became of it.
+    pub(super) fn is_same_copy(&self, other: &Self) -> bool {
+        std::mem::discriminant(self) == std::mem::discriminant(other)
+    }
 }
 
 /// What became of bytes that were to be deleted.
@@ -29,6 +36,24 @@ pub enum Removal {
     Pending,
     /// The vault does not know and does not try.
     Unknown,
+}
+
+impl Removal {
+    /// What it means of the source's copies, as a sentence or two for people.
+    pub fn source_text(self) -> String {
+        match self {
+            Self::Removed(at) => format!(
+                "Everything that the vault found of it at the source (Twilio) is deleted since {at}, and the source says so. The source keeps \
+                 words about a deleted recording (its metadata: times, call, duration) for 40 days after its deletion."
+            ),
+            Self::Pending => "What the source (Twilio) keeps of it is still to be deleted; the vault goes on trying.".to_owned(),
+            Self::Unknown => {
+                "Whether the source (Twilio) still keeps it is not known: this vault does not delete there, or cannot delete all \
+                              of it. This receipt promises nothing about the source's copies."
+                    .to_owned()
+            }
+        }
+    }
 }
 
 #[derive(serde::Serialize, serde::Deserialize)]

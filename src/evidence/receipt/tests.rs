@@ -144,7 +144,7 @@ fn a_receipt_says_from_when_on_older_backups_are_useless() {
     assert_eq!((&claims["state"], &claims["older_backups"], &claims["epoch"]), (&json!("unrecoverable"), &json!("covered"), &json!(7)));
     assert_eq!(claims["unrecoverable_since"], json!(ISSUED));
     // What became of the ciphertext does not change it.
-    let removed = after.reissued(vec![HeldCopy::KeyEntry { destroyed_at: FENCED }, HeldCopy::Ciphertext(Removal::Removed(ISSUED))], ISSUED);
+    let removed = after.settled(HeldCopy::Ciphertext(Removal::Removed(ISSUED)), ISSUED);
     assert_eq!((removed.state(), removed.epoch()), (ReceiptState::Closed, Some(7)));
 }
 
@@ -152,11 +152,38 @@ fn a_receipt_says_from_when_on_older_backups_are_useless() {
 fn a_receipt_is_reissued_under_its_id() {
     let first = receipt(pending());
     let later = Timestamp::from_millis(ISSUED.as_millis() + 5000);
-    let copies = vec![HeldCopy::KeyEntry { destroyed_at: FENCED }, HeldCopy::Ciphertext(Removal::Removed(later))];
-    let second = first.clone().reissued(copies, later);
+    let second = first.clone().settled(HeldCopy::Ciphertext(Removal::Removed(later)), later);
     assert_eq!((second.id(), second.audit_seq(), second.state()), (first.id(), 17, ReceiptState::Fenced));
     assert!(second.issued_at() > first.issued_at());
     assert_eq!(Receipt::verify(&second.sign(&signer()), &keys()), Ok(second));
+}
+
+#[test]
+fn each_copy_is_settled_by_itself_in_any_order() {
+    let key = HeldCopy::KeyEntry { destroyed_at: FENCED };
+    let (ciphertext, source) = (HeldCopy::Ciphertext(Removal::Removed(ISSUED)), HeldCopy::Source(Removal::Removed(ISSUED)));
+    let first =
+        receipt(vec![key, HeldCopy::Ciphertext(Removal::Pending), HeldCopy::Source(Removal::Pending)]).unrecoverable(ISSUED, 7, ISSUED);
+    for order in [[ciphertext, source], [source, ciphertext]] {
+        let [one, other] = order;
+        let half = first.clone().settled(one, ISSUED);
+        assert_eq!(half.state(), ReceiptState::Unrecoverable, "the other is still to come");
+        let both = half.settled(other, ISSUED);
+        assert_eq!((both.state(), both.copies()), (ReceiptState::Closed, &[key, ciphertext, source][..]));
+    }
+    // Of what was never sealed there is no ciphertext to speak of.
+    let never_sealed = receipt(vec![HeldCopy::Source(Removal::Pending)]);
+    assert_eq!((never_sealed.state(), never_sealed.source()), (ReceiptState::Fenced, Some(Removal::Pending)));
+    let removed = never_sealed.settled(ciphertext, ISSUED);
+    assert_eq!((removed.state(), removed.copies()), (ReceiptState::Fenced, &[HeldCopy::Source(Removal::Pending)][..]));
+    assert_eq!(removed.settled(source, ISSUED).state(), ReceiptState::Closed);
+}
+
+#[test]
+fn a_receipt_does_not_promise_what_it_does_not_know() {
+    assert!(Removal::Removed(ISSUED).source_text().contains("40 days"));
+    assert!(Removal::Pending.source_text().contains("still to be deleted"));
+    assert!(Removal::Unknown.source_text().contains("promises nothing"));
 }
 
 #[test]
@@ -264,7 +291,7 @@ proptest! {
 
     #[test]
     fn any_issue_time_is_signed_and_read(seconds in 1_800_000_000_i64..10_000_000_000) {
-        let receipt = receipt(pending()).reissued(pending(), Timestamp::from_millis(seconds * 1000 + 999));
+        let receipt = receipt(pending()).settled(HeldCopy::Source(Removal::Pending), Timestamp::from_millis(seconds * 1000 + 999));
         prop_assert_eq!(Receipt::verify(&receipt.sign(&signer()), &keys()), Ok(receipt));
     }
 }

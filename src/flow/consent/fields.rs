@@ -5,8 +5,6 @@
 
 use std::collections::BTreeSet;
 
-use aws_lc_rs::digest;
-
 use super::statement::{About, FieldFault, NewStatement};
 use crate::model::{
     name::{LegName, Purpose},
@@ -81,7 +79,7 @@ impl Fields {
         });
         match (about, purposes, answer, method, at) {
             (Some(about), Some(purposes), Some(answer), Some(method), at) if faults.0.is_empty() => {
-                Ok(NewStatement { about, purposes, answer, method, evidence, disclosure, policy_version, at: at.flatten() })
+                Ok(NewStatement { about, purposes, answer, method, evidence, disclosure, policy_version, at: at.flatten(), once: None })
             }
             _ => Err(faults.0),
         }
@@ -155,7 +153,7 @@ impl Fields {
             (Some(text), None) if text.len() > MAX_DISCLOSURE => {
                 faults.add("disclosure", "longer than 32 KiB: give its SHA-256 in `disclosure_sha256`")
             }
-            (Some(text), None) => Some(hex::encode(digest::digest(&digest::SHA256, text.as_bytes()))),
+            (Some(text), None) => Some(super::disclosed(text)),
             (None, Some(text)) if text.len() == 64 && text.bytes().all(|b| b.is_ascii_hexdigit()) => Some(text.to_ascii_lowercase()),
             (None, Some(_)) => faults.add("disclosure_sha256", "not a SHA-256: expected 64 hex digits"),
         }

@@ -1,32 +1,55 @@
 //! Who took part in a conversation.
 //!
-//! Owns how parties are named. Refuses to put somebody else in a known party's place: that is a correction.
+//! Owns how parties are named, whoever names them: an application with a permit, or the vault itself with what the source says. Refuses to put somebody
+//! else in a known party's place: that is a correction.
 
 use std::collections::BTreeSet;
 
-use super::{covers, require};
+use super::{covers, require, seats::seated};
 use crate::{
     evidence::NewEntry,
     flow::{
         Error, Flow,
         quarantine::{News, Settled},
     },
+    keyring,
     ledger::{
-        audit,
+        audit, details,
         marks::{self, Marked},
         parties::{self, Naming},
         quarantine::Bearing,
         revocations,
     },
     model::{
+        actor::Actor,
+        details::Found,
         name::LegName,
         subject::{Address, Conversation, Party},
     },
     policy::Permit,
+    vault::{self, Keeping},
 };
 
 /// The most parties that one request names. A conference at Twilio has at most 250 participants.
 const MAX_PARTIES: usize = 250;
+
+/// In whose name parties are named.
+#[derive(Clone, Copy)]
+enum By<'a> {
+    /// An application's. Somebody else in a known place is a conflict.
+    Application(&'a Permit),
+    /// The vault's own, with what the source told. Who is known stays, and the others get the places that are left.
+    Vault,
+}
+
+/// What came of naming parties in the vault's own name.
+#[derive(Clone, Debug)]
+pub(in crate::flow) struct Seated {
+    /// Those who have a place now, with it.
+    pub(in crate::flow) parties: Vec<Found>,
+    /// How many have none because somebody else is there.
+    pub(in crate::flow) taken: usize,
+}
 
 impl Flow {
     /// Names parties of a conversation. Naming the same again changes nothing; who was not known before may be named, who is known stays who they
@@ -48,46 +71,108 @@ impl Flow {
         if named.iter().map(|(leg, _)| leg).collect::<BTreeSet<_>>().len() != named.len() {
             return Err(Error::Invalid("`parties`: a `leg` is there twice".into()));
         }
-        let party = |(leg, address): &(LegName, Option<Address>)| Party {
-            leg: leg.clone(),
-            subject: address.as_ref().map(|address| self.0.vault.subject(address)),
+        let told = |(leg, address): &(LegName, Option<Address>)| Found { address: address.clone(), ..Found::at(leg.clone()) };
+        let told: Vec<Found> = named.iter().map(told).collect();
+        self.name(By::Application(permit), conversation, &told, Keeping::Waits).await?;
+        let all = parties::of(&mut self.0.ledger.read().await?, std::slice::from_ref(conversation)).await?;
+        Ok(all.into_values().next().unwrap_or_default())
+    }
+
+    /// Names whom the source found, in the vault's own name; who is known already stays who they are and where they are. Naming them can find a revocation
+    /// that lets go of a recording at once.
+    ///
+    /// # Errors
+    /// The ledger's; then nobody was named.
+    pub(in crate::flow) async fn name_found(
+        &self,
+        conversation: &Conversation,
+        found: &[Found],
+        keeping: Keeping,
+    ) -> Result<Seated, Error> {
+        let found = found.get(..MAX_PARTIES).unwrap_or(found);
+        let seated = self.name(By::Vault, conversation, found, keeping).await?;
+        if seated.taken > 0 {
+            metrics::counter!("recvault_parties_taken_total").increment(seated.taken as u64);
+            tracing::warn!(
+                %conversation, taken = seated.taken,
+                "the source names others than were named before; who was named stays, and is changed by a correction only"
+            );
+        }
+        Ok(seated)
+    }
+
+    /// The one way in.
+    async fn name(&self, by: By<'_>, conversation: &Conversation, told: &[Found], keeping: Keeping) -> Result<Seated, Error> {
+        let actor = match by {
+            By::Application(permit) => *permit.actor(),
+            By::Vault => Actor::Vault,
         };
-        let named: Vec<Party> = named.iter().map(party).collect();
-        let known = named.iter().filter(|party| party.subject.is_some()).count();
         // Somebody new in a conversation may not have consented.
-        let news = News { bearing: Bearing::of([conversation], []), actor: *permit.actor(), narrows: true };
-        let unit = self.0.ledger.unit(|| async {
-            let (mut tx, now) = (self.0.ledger.begin().await?, self.now());
-            covers(&mut tx, permit, std::slice::from_ref(conversation)).await?;
-            let changed = match parties::name(&mut tx, conversation, &named, now).await? {
-                Naming::Done(changed) => changed,
-                Naming::Taken(legs) => {
-                    let legs: Vec<&str> = legs.iter().map(LegName::as_str).collect();
-                    return Err(Error::Conflict(format!(
-                        "somebody else was named before as `{}`; who is known is changed by a correction only",
-                        legs.join("`, `")
-                    )));
-                }
-            };
-            let (mut settled, mut next) = (Settled::default(), None);
-            if changed > 0 {
-                revocations::reach_again(&mut tx, conversation, now).await?;
-                let (mut entries, step) = self.settle(&mut tx, &news, self.first_step(), now).await?;
-                (settled, next) = (Settled::of(&entries), step);
-                entries.insert(0, NewEntry::parties_named(now, *permit.actor(), conversation, named.len(), known));
-                marks::set(&mut tx, Marked::Conversation, &[conversation], now).await?;
-                audit::append_all(&mut tx, &entries).await?;
+        let news = News { bearing: Bearing::of([conversation], []), actor, narrows: true };
+        let (seated, mut settled, next) = loop {
+            let unit = self.0.ledger.unit(|| self.name_in_a_unit(by, conversation, told, keeping, &news));
+            match unit.await {
+                // The unit reads keys, and the epoch has turned.
+                Err(Error::Vault(vault::Error::Keyring(keyring::Error::OtherEpoch(_)))) if self.0.vault.follow().await? => {}
+                done => break done?,
             }
-            let all = parties::of(&mut tx, std::slice::from_ref(conversation)).await?.remove(conversation).unwrap_or_default();
-            tx.commit().await?;
-            Ok((all, settled, next))
-        });
-        let (all, mut settled, next) = unit.await?;
+        };
         self.0.journal_bell.notify_one();
         self.settle_rest(&news, next, &mut settled).await?;
         self.reclassify_conversation(conversation).await?;
         self.continue_for_a_while().await;
-        Ok(all)
+        Ok(seated)
+    }
+
+    async fn name_in_a_unit(
+        &self,
+        by: By<'_>,
+        conversation: &Conversation,
+        told: &[Found],
+        keeping: Keeping,
+        news: &News,
+    ) -> Result<(Seated, Settled, Option<crate::flow::quarantine::Step>), Error> {
+        let (mut tx, now) = (self.0.ledger.begin().await?, self.now());
+        details::lock(&mut tx, conversation).await?;
+        let (told, taken) = match by {
+            By::Application(permit) => {
+                covers(&mut tx, permit, std::slice::from_ref(conversation)).await?;
+                (told.to_vec(), 0)
+            }
+            By::Vault => {
+                let known = parties::of(&mut tx, std::slice::from_ref(conversation)).await?.remove(conversation).unwrap_or_default();
+                seated(&known, told, |address| self.0.vault.subject(address))
+            }
+        };
+        let party = |found: &Found| Party {
+            leg: found.leg.clone(),
+            subject: found.address.as_ref().map(|address| self.0.vault.subject(address)),
+            channel: found.channel,
+        };
+        let named: Vec<Party> = told.iter().map(party).collect();
+        let changed = match parties::name(&mut tx, conversation, &named, now).await? {
+            Naming::Done(changed) => changed,
+            Naming::Taken(legs) => {
+                let legs: Vec<&str> = legs.iter().map(LegName::as_str).collect();
+                return Err(Error::Conflict(format!(
+                    "somebody else was named before as `{}`; who is known is changed by a correction only",
+                    legs.join("`, `")
+                )));
+            }
+        };
+        let kept = self.0.vault.keep_details(&mut tx, conversation, &told, keeping, now).await?;
+        let (mut settled, mut next) = (Settled::default(), None);
+        if changed > 0 || kept {
+            revocations::reach_again(&mut tx, conversation, now).await?;
+            let (mut entries, step) = self.settle(&mut tx, news, self.first_step(), now).await?;
+            (settled, next) = (Settled::of(&entries), step);
+            let known = named.iter().filter(|party| party.subject.is_some()).count();
+            entries.insert(0, NewEntry::parties_named(now, news.actor, conversation, named.len(), known));
+            marks::set(&mut tx, Marked::Conversation, &[conversation], now).await?;
+            audit::append_all(&mut tx, &entries).await?;
+        }
+        tx.commit().await?;
+        Ok((Seated { parties: told, taken }, settled, next))
     }
 
     /// Who takes part in a conversation, as far as it was told.

@@ -49,6 +49,8 @@ pub struct NewStatement {
     pub policy_version: Option<String>,
     /// When it was said; `None`: now.
     pub at: Option<Timestamp>,
+    /// What makes it one and the same, with its answer, however often and whenever it is told; `None`: all the rest of it.
+    pub once: Option<String>,
 }
 
 impl fmt::Debug for NewStatement {

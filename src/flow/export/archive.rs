@@ -117,7 +117,9 @@ async fn recording(flow: &Flow, plan: &Plan, id: RecordingId, out: &mut Out) -> 
     let registered = Arc::new(flow.0.streams.register(id));
     let (given, recording) = decided(flow, plan, id).await.map_err(ended)?;
     let (mut playables, mut files) = (Vec::new(), Vec::new());
-    for artefact in given.artefacts {
+    let has_parties = given.artefacts.contains(&Artefact::Parties);
+    files.extend(has_parties.then_some("parties.json"));
+    for artefact in given.artefacts.into_iter().filter(|artefact| *artefact != Artefact::Parties) {
         match flow.0.vault.playable(&given.grant, artefact).await {
             Ok(playable) => playables.push(playable),
             // Of some formats no part can be cut out, and the whole is not given.
@@ -127,10 +129,15 @@ async fn recording(flow: &Flow, plan: &Plan, id: RecordingId, out: &mut Out) -> 
         files.extend(match artefact {
             Artefact::Audio => &["audio.wav"][..],
             Artefact::Transcript => &["transcript.json", "transcript.vtt"],
+            Artefact::Parties => &[],
         });
     }
     let folder = format!("recordings/{id}");
     out.whole(&format!("{folder}/recording.json"), pretty(&facts(&given.grant, &recording, &files))).await?;
+    if has_parties {
+        let parties = flow.parties_under(given.id, &given.grant, &plan.principal, &recording).await.map_err(ended)?;
+        out.whole(&format!("{folder}/parties.json"), parties.as_bytes().to_vec()).await?;
+    }
     let mut playables = playables.into_iter();
     let Some(playable) = playables.next() else { return Ok(()) };
     let mut heard = Heard { id: given.id, grant: given.grant, principal: plan.principal.clone(), recording, playable, registered };
@@ -138,6 +145,7 @@ async fn recording(flow: &Flow, plan: &Plan, id: RecordingId, out: &mut Out) -> 
         match heard.playable.artefact() {
             Artefact::Audio => sound(flow, &heard, &format!("{folder}/audio.wav"), out).await?,
             Artefact::Transcript => words(flow, &heard, &folder, out).await?,
+            Artefact::Parties => {}
         }
         match playables.next() {
             Some(next) => heard.playable = next,

@@ -327,7 +327,9 @@ async fn a_person_is_found_in_every_conversation_of_theirs(world: &World) {
     let mut tx = world.tx().await;
     for (conversation, subject) in [(sid("CA", 1), subject), (sid("CA", 2), subject), (sid("CF", 9), subject), (sid("CA", 4), other)] {
         let conversation: Conversation = parsed(&conversation);
-        parties::name(&mut tx, &conversation, &[Party { leg: parsed("caller"), subject: Some(subject) }], at(0)).await.unwrap();
+        parties::name(&mut tx, &conversation, &[Party { leg: parsed("caller"), subject: Some(subject), channel: None }], at(0))
+            .await
+            .unwrap();
     }
     tx.commit().await.unwrap();
     let mut tx = world.ledger.read().await.unwrap();

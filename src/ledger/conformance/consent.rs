@@ -57,7 +57,7 @@ fn leg(name: &str) -> LegName {
 }
 
 fn party(leg: &str, subject: Option<u32>) -> Party {
-    Party { leg: parsed(leg), subject: subject.map(person) }
+    Party { leg: parsed(leg), subject: subject.map(person), channel: None }
 }
 
 fn row(number: u32, whom: Whom) -> ConsentRow {

@@ -1,150 +1,170 @@
-//! The source's accounts: turns to compare them, how far they were listed, and what was heard of them.
+//! Copies at the source.
 
-use std::time::Duration;
+use std::collections::BTreeSet;
 
-use super::{World, announcement, at, holder, recording_id};
+use super::{World, at, work_rows};
 use crate::{
     ledger::{
-        Error, heard,
-        listings::{self, ListingRow},
-        reconciliations::{self, ReconciliationRow},
-        work::{self, Kind, Standing},
+        sources,
+        work::{self, Kind},
     },
-    model::{recording::Heard, sid::AccountSid},
+    model::source::{CopyKind, CopyState, SourceCopy},
 };
 
 every_database!(
-    an_account_is_compared_by_one_at_a_time_and_not_too_often,
-    a_turn_is_taken_over_and_the_former_holder_hears_of_it,
-    a_comparison_that_failed_keeps_what_the_last_one_found,
-    a_listing_goes_on_where_it_was_and_each_account_has_one,
-    what_waits_is_looked_for_where_the_list_must_hold_it,
-    what_came_without_a_callback_is_counted,
-    work_stands_as_it_is,
+    what_is_known_of_a_copy_only_grows,
+    transcripts_that_were_told_of_are_copies_too,
+    a_transcript_that_is_due_is_awaited_by_its_recording,
+    work_at_the_source_is_leased_apart,
+    work_that_begins_anew_is_taken_from_who_was_at_it,
+    work_that_waits_is_hastened_and_no_other,
+    deletions_in_vain_are_found_by_reason_and_by_attempts,
+    a_shredded_recording_that_is_told_of_again_is_erased_again,
 );
 
-fn account(number: u32) -> AccountSid {
-    super::parsed(&format!("AC{number:032x}"))
+fn copy(kind: CopyKind, state: CopyState, sid: &str) -> SourceCopy {
+    SourceCopy { state, ..SourceCopy::found(kind, sid, at(5)) }
 }
 
-async fn an_account_is_compared_by_one_at_a_time_and_not_too_often(world: &World) {
-    let (one, two, account) = (holder(), holder(), account(1));
-    let take = async |who, now: i64, unless: i64| {
-        let mut tx = world.tx().await;
-        let taken = reconciliations::take(&mut tx, &account, who, at(now), at(now + 60), at(unless)).await.unwrap();
-        tx.commit().await.unwrap();
-        taken
-    };
-    assert!(take(one, 100, 0).await, "nobody ever compared it");
-    assert!(!take(two, 159, 159).await, "somebody is at it");
+async fn what_is_known_of_a_copy_only_grows(world: &World) {
+    let id = world.one_announced().await;
     let mut tx = world.tx().await;
-    reconciliations::leave(&mut tx, &account, one, at(110), Ok("{}")).await.unwrap();
-    tx.commit().await.unwrap();
-    assert!(!take(two, 120, 100).await, "it was compared since then");
-    assert!(take(two, 120, 101).await);
-    assert!(take(one, 180, 170).await, "whoever dies loses the turn with its lease");
-}
+    assert_eq!(sources::of(&mut tx, id).await.unwrap(), []);
+    let there = copy(CopyKind::Recording, CopyState::There, "RE1");
+    let word = copy(CopyKind::AddOn, CopyState::There, "XR1");
+    sources::enter(&mut tx, id, &[there.clone(), word.clone()]).await.unwrap();
+    assert_eq!(sources::of(&mut tx, id).await.unwrap(), [word.clone(), there.clone()]);
 
-async fn a_turn_is_taken_over_and_the_former_holder_hears_of_it(world: &World) {
-    let (one, two, account) = (holder(), holder(), account(1));
-    let mut tx = world.tx().await;
-    assert!(reconciliations::take(&mut tx, &account, one, at(0), at(60), at(0)).await.unwrap());
-    reconciliations::keep(&mut tx, &account, one, at(90)).await.unwrap();
-    reconciliations::seize(&mut tx, &account, two, at(50), at(110)).await.unwrap();
-    assert!(matches!(reconciliations::keep(&mut tx, &account, one, at(120)).await, Err(Error::Stale(_))));
-    assert!(matches!(reconciliations::leave(&mut tx, &account, one, at(60), Ok("{}")).await, Err(Error::Stale(_))));
-    assert!(matches!(reconciliations::leave(&mut tx, &account, one, at(60), Err("why")).await, Err(Error::Stale(_))));
-    reconciliations::leave(&mut tx, &account, two, at(70), Ok("{\"listed\":1}")).await.unwrap();
-    tx.commit().await.unwrap();
-    let row = ReconciliationRow { account, tried_at: at(50), done_at: Some(at(70)), found: Some("{\"listed\":1}".into()), fault: None };
-    assert_eq!(reconciliations::all(&mut world.tx().await).await.unwrap(), [row]);
-}
+    let deleted = SourceCopy { state: CopyState::Deleted, found_at: at(99), deleted_at: Some(at(6)), ..there.clone() };
+    sources::enter(&mut tx, id, std::slice::from_ref(&deleted)).await.unwrap();
+    let seen = SourceCopy { found_at: at(5), ..deleted.clone() };
+    assert_eq!(sources::of(&mut tx, id).await.unwrap(), [word.clone(), seen.clone()], "it was found when it was found first");
+    sources::enter(&mut tx, id, &[SourceCopy { found_at: at(7), ..there.clone() }]).await.unwrap();
+    assert_eq!(sources::of(&mut tx, id).await.unwrap(), [word.clone(), seen.clone()], "what is deleted is not there again");
 
-async fn a_comparison_that_failed_keeps_what_the_last_one_found(world: &World) {
-    let (one, account) = (holder(), account(1));
-    let mut tx = world.tx().await;
-    reconciliations::seize(&mut tx, &account, one, at(0), at(60)).await.unwrap();
-    reconciliations::leave(&mut tx, &account, one, at(10), Ok("{}")).await.unwrap();
-    reconciliations::seize(&mut tx, &account, one, at(20), at(80)).await.unwrap();
-    reconciliations::leave(&mut tx, &account, one, at(30), Err("it rains")).await.unwrap();
-    let row =
-        ReconciliationRow { account, tried_at: at(20), done_at: Some(at(10)), found: Some("{}".into()), fault: Some("it rains".into()) };
-    assert_eq!(reconciliations::all(&mut tx).await.unwrap(), [row]);
-}
-
-async fn a_listing_goes_on_where_it_was_and_each_account_has_one(world: &World) {
-    let row = |number: u32, done: i64, listed: i64| ListingRow {
-        account: account(number),
-        since: at(0),
-        until: at(100),
-        done_until: at(done),
-        listed,
-        announced: listed / 2,
-    };
-    let mut tx = world.tx().await;
-    assert_eq!(listings::find(&mut tx, &account(1)).await.unwrap(), None);
-    for each in [row(1, 10, 4), row(2, 20, 6), row(1, 50, 9)] {
-        listings::put(&mut tx, &each, at(7)).await.unwrap();
+    let confirmed =
+        SourceCopy { state: CopyState::Confirmed, deleted_at: Some(at(9)), confirmed_at: Some(at(8)), left_until: Some(at(40)), ..seen };
+    sources::enter(&mut tx, id, std::slice::from_ref(&confirmed)).await.unwrap();
+    let confirmed = SourceCopy { deleted_at: Some(at(6)), ..confirmed };
+    assert_eq!(sources::of(&mut tx, id).await.unwrap(), [word.clone(), confirmed.clone()]);
+    for state in CopyState::ALL {
+        sources::enter(&mut tx, id, &[copy(CopyKind::Recording, state, "RE1")]).await.unwrap();
+        assert_eq!(sources::of(&mut tx, id).await.unwrap()[1], confirmed, "{state:?}");
     }
-    assert_eq!(listings::find(&mut tx, &account(1)).await.unwrap(), Some(row(1, 50, 9)));
-    assert_eq!(listings::find(&mut tx, &account(2)).await.unwrap(), Some(row(2, 20, 6)));
+    assert!(sources::enter(&mut tx, super::recording_id(9), &[there]).await.is_err(), "there are no copies of what does not exist");
 }
 
-async fn what_waits_is_looked_for_where_the_list_must_hold_it(world: &World) {
-    let told = |number: u32, started: Option<i64>, status: &str| {
-        let mut told = announcement(number * 3, status);
-        told.started_at = started.map(|millis| at(millis).as_millis());
-        told
+async fn told(world: &World, sid: &str, kind: &str, source: &str, state: &str) {
+    let row = format!(
+        "INSERT INTO transcripts (account, sid, kind, source_sid, state, due_at, attempts, told_at) \
+         VALUES ('{}', '{sid}', '{kind}', {source}, '{state}', 0, 0, 0)",
+        super::announcement(0, "completed").account
+    );
+    world.sql(&[&row]).await;
+}
+
+async fn transcripts_that_were_told_of_are_copies_too(world: &World) {
+    let announced = super::announcement(0, "completed");
+    let (account, sid) = (&announced.account, &announced.source_sid);
+    let quoted = format!("'{sid}'");
+    told(world, "GT1", "intelligence", &quoted, "filed").await;
+    told(world, "TR1", "record", &quoted, "dead").await;
+    told(world, "GT2", "real-time", &quoted, "due").await;
+    told(world, "GT3", "intelligence", "NULL", "due").await;
+    let found = sources::told(&mut world.tx().await, account, sid).await.unwrap();
+    assert_eq!(found, BTreeSet::from([(CopyKind::Transcript, "GT1".to_owned()), (CopyKind::Transcription, "TR1".to_owned())]));
+    let other = "AC99999999999999999999999999999999".parse().unwrap();
+    assert!(sources::told(&mut world.tx().await, &other, sid).await.unwrap().is_empty());
+}
+
+async fn a_transcript_that_is_due_is_awaited_by_its_recording(world: &World) {
+    let announced = super::announcement(0, "completed");
+    let (account, sid) = (&announced.account, &announced.source_sid);
+    let awaits = async |sids: &[&str]| {
+        let sids: BTreeSet<String> = sids.iter().map(|sid| (*sid).to_owned()).collect();
+        sources::awaits(&mut world.tx().await, account, sid, &sids).await.unwrap()
     };
-    // Of account 0: begun in time, begun too early, of unknown beginning, without a file; and one of another account.
-    let mut all = vec![
-        told(0, Some(1_000), "completed"),
-        told(1, Some(999), "completed"),
-        told(2, None, "in-progress"),
-        told(3, Some(2_000), "absent"),
-    ];
-    all.push(announcement(1, "completed"));
-    world.told(all, at(5_000)).await;
-    let waiting = async |since: i64, before: i64, longest: u64| {
-        let longest = Duration::from_millis(longest);
-        let found = heard::waiting(&mut world.tx().await, &account(0), at(since), at(before), longest, 10).await.unwrap();
-        let mut ids: Vec<_> = found.into_iter().map(|recording| recording.id).collect();
-        ids.sort();
-        ids
-    };
-    assert_eq!(waiting(1_000, 5_001, 4_000).await, [recording_id(0), recording_id(6)]);
-    assert_eq!(waiting(1_000, 5_001, 4_001).await, [recording_id(0)], "it may have begun before");
-    assert_eq!(waiting(1_000, 5_000, 0).await, [], "it was told too late");
+    assert!(!awaits(&[]).await && !awaits(&["GT1"]).await);
+    told(world, "GT1", "intelligence", "NULL", "due").await;
+    assert!(!awaits(&[]).await && !awaits(&["GT2"]).await && awaits(&["GT2", "GT1"]).await);
+    told(world, "GT2", "intelligence", &format!("'{sid}'"), "due").await;
+    assert!(awaits(&[]).await);
+    world.sql(&["UPDATE transcripts SET state = 'filed'"]).await;
+    assert!(!awaits(&["GT1", "GT2"]).await);
 }
 
-async fn what_came_without_a_callback_is_counted(world: &World) {
-    let mut all: Vec<_> = (0..4).map(|number| announcement(number * 3, "completed")).collect();
-    for told in &mut all[2..] {
-        told.heard_by = Heard::Reconcile;
-    }
-    all[3].source = Some("Trunking".into());
-    let mut absent = announcement(12, "absent");
-    absent.source = Some("DialVerb".into());
-    let mut early = announcement(15, "completed");
-    early.started_at = Some(at(-1).as_millis());
-    all.extend([absent, early, announcement(1, "completed")]);
-    world.told(all, at(0)).await;
-    let counts = heard::counts(&mut world.tx().await, &account(0), at(0)).await.unwrap();
-    let counts: Vec<_> = counts.iter().map(|count| (count.source_status.as_str(), count.heard_by, count.count)).collect();
-    assert_eq!(counts, [("absent", Heard::Callback, 1), ("completed", Heard::Callback, 2), ("completed", Heard::Reconcile, 1)]);
-}
-
-async fn work_stands_as_it_is(world: &World) {
+async fn work_at_the_source_is_leased_apart(world: &World) {
     let ids = world.announced(3).await;
     let mut tx = world.tx().await;
-    let leases = work::lease(&mut tx, holder(), at(5), at(50), 1).await.unwrap();
-    work::bury(&mut tx, &leases[0], "why").await.unwrap();
-    let standing = work::standing(&mut tx, Kind::Fetch, &ids[..2]).await.unwrap();
-    let dead = leases[0].recording;
-    for (id, found) in &standing {
-        let expected = if *id == dead { Standing { dead: true, due_at: at(50) } } else { Standing { dead: false, due_at: at(0) } };
-        assert_eq!(*found, expected);
+    work::enqueue(&mut tx, Kind::Erase, &ids, at(0)).await.unwrap();
+    let fetches = work::lease(&mut tx, super::holder(), at(100), at(200), 9).await.unwrap();
+    assert!(fetches.len() == 3 && fetches.iter().all(|lease| lease.kind == Kind::Fetch));
+    assert!(work::any_due(&mut tx, at(100)).await.unwrap());
+    let erasures = work::lease_erasures(&mut tx, super::holder(), at(100), at(200), 2).await.unwrap();
+    assert!(erasures.len() == 2 && erasures.iter().all(|lease| lease.kind == Kind::Erase));
+    assert_eq!(work::lease_erasures(&mut tx, super::holder(), at(100), at(200), 9).await.unwrap().len(), 1);
+    assert!(!work::any_due(&mut tx, at(100)).await.unwrap());
+}
+
+async fn work_that_begins_anew_is_taken_from_who_was_at_it(world: &World) {
+    let id = world.one_announced().await;
+    let mut tx = world.tx().await;
+    work::enqueue(&mut tx, Kind::Erase, &[id], at(5_000)).await.unwrap();
+    assert!(work::lease_erasures(&mut tx, super::holder(), at(10), at(200), 9).await.unwrap().is_empty());
+    work::begin_anew(&mut tx, Kind::Erase, &[id], at(10)).await.unwrap();
+    let [first] = work::lease_erasures(&mut tx, super::holder(), at(10), at(200), 9).await.unwrap().try_into().unwrap();
+    work::begin_anew(&mut tx, Kind::Erase, &[id], at(20)).await.unwrap();
+    assert!(work::finish(&mut tx, &first).await.is_err() && work::extend(&mut tx, &first, at(900)).await.is_err());
+    let [second] = work::lease_erasures(&mut tx, super::holder(), at(20), at(200), 9).await.unwrap().try_into().unwrap();
+    assert_eq!((second.attempts, second.enqueued_at), (1, at(20)));
+    work::bury(&mut tx, &second, "no").await.unwrap();
+    work::begin_anew(&mut tx, Kind::Erase, &[id], at(30)).await.unwrap();
+    tx.commit().await.unwrap();
+    assert_eq!(work_rows(world, "erase").await, [(id, "due".into(), 30, 0, None)]);
+}
+
+async fn work_that_waits_is_hastened_and_no_other(world: &World) {
+    let ids = world.announced(3).await;
+    let mut tx = world.tx().await;
+    work::enqueue(&mut tx, Kind::Erase, &ids[..1], at(50)).await.unwrap();
+    let leased = work::lease_erasures(&mut tx, super::holder(), at(50), at(9_000), 1).await.unwrap();
+    work::enqueue(&mut tx, Kind::Erase, &ids[1..2], at(5_000)).await.unwrap();
+    work::hasten(&mut tx, Kind::Erase, &ids, at(60)).await.unwrap();
+    let [hastened] = work::lease_erasures(&mut tx, super::holder(), at(60), at(200), 9).await.unwrap().try_into().unwrap();
+    assert_eq!(hastened.recording, ids[1]);
+    assert!(!work::is_asked(&mut tx, Kind::Erase, ids[2]).await.unwrap(), "nothing was asked for");
+    assert!(work::is_asked(&mut tx, Kind::Erase, ids[0]).await.unwrap());
+    work::finish(&mut tx, &leased[0]).await.unwrap();
+}
+
+async fn deletions_in_vain_are_found_by_reason_and_by_attempts(world: &World) {
+    let ids = world.announced(3).await;
+    let mut tx = world.tx().await;
+    work::enqueue(&mut tx, Kind::Erase, &ids, at(0)).await.unwrap();
+    let leases = work::lease_erasures(&mut tx, super::holder(), at(1), at(100), 9).await.unwrap();
+    let of = |id| leases.iter().find(|lease| lease.recording == id).unwrap();
+    work::postpone(&mut tx, of(ids[0]), at(900), "stuck: refused").await.unwrap();
+    work::postpone(&mut tx, of(ids[1]), at(50), "not stuck: busy").await.unwrap();
+    let found = async |tx: &mut crate::ledger::Tx, attempts| {
+        let found = work::stuck_erasures(tx, attempts, "stuck: ", 9).await.unwrap();
+        found.into_iter().map(|dead| (dead.recording_id, dead.attempts, dead.last_error.unwrap())).collect::<Vec<_>>()
+    };
+    let refused = (ids[0].to_string(), 1, "stuck: refused".to_owned());
+    assert_eq!(found(&mut tx, 2).await, [refused.clone()]);
+    assert_eq!(found(&mut tx, 1).await.len(), 2, "one that never failed is not among them");
+    // The operator does not wait for the long pause.
+    assert_eq!(work::revive(&mut tx, Some(ids[0]), at(60)).await.unwrap(), 1);
+    let [again] = work::lease_erasures(&mut tx, super::holder(), at(60), at(200), 1).await.unwrap().try_into().unwrap();
+    assert!(ids[..2].contains(&again.recording));
+}
+
+async fn a_shredded_recording_that_is_told_of_again_is_erased_again(world: &World) {
+    let id = world.one_announced().await;
+    world.sql(&["UPDATE recordings SET state = 'shredded'", "DELETE FROM work"]).await;
+    for (time, status) in [(70, "in-progress"), (80, "completed"), (90, "completed")] {
+        world.told(vec![super::announcement(0, status)], at(time)).await;
+        assert_eq!(work_rows(world, "erase").await, [(id, "due".into(), time, 0, None)], "{status}");
     }
-    assert!(standing.keys().all(|id| ids[..2].contains(id)) && standing.len() == 2);
-    assert!(work::standing(&mut tx, Kind::Erase, &ids).await.unwrap().is_empty());
+    assert_eq!(work_rows(world, "fetch").await, []);
+    assert_eq!(world.int("SELECT COUNT(*) FROM audit WHERE event = 'recording.refused'").await, 3);
 }

@@ -4,7 +4,11 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::{
-    model::{id::SubjectId, recording::State},
+    model::{
+        consent::Method,
+        id::{ConsentId, SubjectId},
+        recording::State,
+    },
     policy::cast::{COLLECTED, NOW, days, in_call, party, recording, said, subject},
 };
 
@@ -42,6 +46,35 @@ fn no(whom: Whom, day: i64) -> Statement {
 
 fn withdrawal(whom: Whom, day: i64) -> Statement {
     said(Answer::Withdrawn, whom, &["training"], days(day))
+}
+
+#[test]
+fn whoever_is_in_a_call_must_agree_before_more_of_it_is_collected() {
+    let call: CallSid = format!("CA{}", "7".repeat(32)).parse().unwrap();
+    let conversation = Conversation::Call(call.clone());
+    let recording: Purpose = "recording".parse().unwrap();
+    let now = Timestamp::from_millis(1_000);
+    let leg = |name: &str| Party { leg: name.parse().unwrap(), subject: None, channel: None };
+    let said = |leg: &str, answer, at| Statement {
+        id: ConsentId::random(&mut rand::rng()),
+        whom: Whom::Leg(conversation.clone(), Some(leg.parse().unwrap())),
+        purposes: [recording.clone()].into(),
+        answer,
+        method: Method::Keypad,
+        disclosure: None,
+        policy_version: None,
+        at: Timestamp::from_millis(at),
+        recorded_at: Timestamp::from_millis(at),
+    };
+    let covers = |statements: Vec<Statement>| {
+        let consents = Consents { parties: vec![leg("caller"), leg("callee")], statements };
+        consents.cover_from_now(&call, &recording, now)
+    };
+    assert!(!covers(vec![said("caller", Answer::Given, 900)]));
+    assert!(covers(vec![said("caller", Answer::Given, 900), said("callee", Answer::Given, 1_000)]));
+    assert!(!covers(vec![said("caller", Answer::Given, 900), said("callee", Answer::Given, 950), said("caller", Answer::Declined, 999)]));
+    assert!(!covers(vec![said("caller", Answer::Given, 900), said("callee", Answer::Given, 1_001)]), "of which nobody knows yet");
+    assert!(!Consents { parties: Vec::new(), statements: vec![said("caller", Answer::Given, 900)] }.cover_from_now(&call, &recording, now));
 }
 
 #[test]

@@ -158,7 +158,7 @@ impl Grant {
 /// What of a recording a grant gives. No other address of the grant works.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub enum View {
-    /// The sound as it was recorded, and what was said.
+    /// The sound as it was recorded, what was said, and who took part.
     #[default]
     Audio,
     /// The sound between two moments, and nothing else.
@@ -168,7 +168,7 @@ pub enum View {
         /// Until before this second; larger than `from_s`.
         to_s: u32,
     },
-    /// What was said.
+    /// What was said, and who took part.
     Transcript,
     /// What was said, without what the policy's content rules find in it.
     RedactedTranscript,
@@ -195,6 +195,8 @@ impl View {
             (self, artefact),
             (Self::Audio | Self::Window { .. }, Artefact::Audio)
                 | (Self::Audio | Self::Transcript | Self::RedactedTranscript, Artefact::Transcript)
+                // Who gets a part of the sound, or a text from which people were taken out, is not told who they are.
+                | (Self::Audio | Self::Transcript, Artefact::Parties)
         )
     }
 

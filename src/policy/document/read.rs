@@ -6,6 +6,7 @@
 
 mod collection;
 mod condition;
+mod consent;
 mod odd;
 mod purpose;
 
@@ -13,7 +14,7 @@ use std::time::Duration;
 
 use toml::de::DeTable;
 
-use self::condition::Condition;
+use self::{condition::Condition, consent::Declared};
 use super::{
     Actions, Approval, Basis, Controller, Document, Fault, Forgotten, MAX_BYTES, MAX_GRANT_LIFETIME, Processor, TierRule,
     fault::{Faults, quote},
@@ -97,6 +98,10 @@ impl Reader<'_> {
         let mut names = Vec::new();
         let purposes = self.each(&mut file, "purposes", |reader, section| reader.purpose(section, &mut names));
         self.check_conditions(&names);
+        let consent = file.given("consent", |file| {
+            let section = file.section("consent", self.faults)?;
+            self.consent(section, &Declared { processors: processors.as_deref(), purposes: purposes.as_deref() })
+        });
         let recipients = self.each(&mut file, "recipients", |reader, section| reader.recipient(section, &names));
         let rights = self.each(&mut file, "rights", Self::right);
         let actions = file.section("actions", self.faults).and_then(|section| self.actions(section));
@@ -111,6 +116,7 @@ impl Reader<'_> {
             default_tier: default_tier?,
             classification: classification?,
             collection: collection?.unwrap_or_default(),
+            consent: consent?.unwrap_or_default(),
             content: content?,
             recipients: recipients?,
             rights: rights?,

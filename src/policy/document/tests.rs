@@ -4,11 +4,13 @@ use std::time::Duration;
 
 use proptest::prelude::*;
 
-use super::{Basis, Document, MAX_BYTES};
+use super::{Basis, ConsentRules, Document, MAX_BYTES};
 use crate::{
     model::time::Timestamp,
     policy::{Rules, View},
 };
+
+pub(super) mod consent;
 
 const SHIPPED: &str = include_str!("../../../config/privacy-policy.toml");
 

@@ -5,12 +5,16 @@
 use std::{
     fmt, fs,
     path::{Path, PathBuf},
+    sync::Arc,
     time::Duration,
 };
 
 use url::{Host, Url};
 
-use super::{Account, Accounts, Pace, ReconcileSettings, Remote, is_confidential, parents};
+use super::{
+    Account, Accounts, BucketSettings, ConsentSettings, EncryptionKeySettings, Pace, ReconcileSettings, Remote, buckets, encryption_keys,
+    is_confidential, parents,
+};
 use crate::{model::sid::AccountSid, secret::SecretText};
 
 /// `[twilio]`.
@@ -31,8 +35,14 @@ pub struct Settings {
     pub read_idle_timeout_ms: u64,
     /// How Twilio's lists are compared with the vault.
     pub reconcile: ReconcileSettings,
+    /// Where calls go on after they were asked for consent.
+    pub consent: ConsentSettings,
     /// The accounts and subaccounts whose callbacks are accepted.
     pub accounts: Vec<AccountSettings>,
+    /// Private keys of recordings that are encrypted with your own public key.
+    pub encryption_keys: Vec<EncryptionKeySettings>,
+    /// Buckets to which Twilio stores recordings instead of keeping them.
+    pub buckets: Vec<BucketSettings>,
 }
 
 impl Default for Settings {
@@ -45,7 +55,10 @@ impl Default for Settings {
             connect_timeout_ms: 10_000,
             read_idle_timeout_ms: 30_000,
             reconcile: ReconcileSettings::default(),
+            consent: ConsentSettings::default(),
             accounts: Vec::new(),
+            encryption_keys: Vec::new(),
+            buckets: Vec::new(),
         }
     }
 }
@@ -159,6 +172,7 @@ impl Settings {
                 .enumerate()
                 .filter_map(|(at, host)| redirect_host(host, at, &mut faults))
                 .collect(),
+            buckets: Arc::default(),
         };
         if !matches!(self.requests_per_s, 1..=1000) {
             faults.add("twilio.requests_per_s", "expected 1 to 1000");
@@ -169,6 +183,8 @@ impl Settings {
             read_idle_timeout: timeout("twilio.read_idle_timeout_ms", self.read_idle_timeout_ms, &mut faults),
         };
         let reconcile = self.reconcile.resolve(|key, problem| faults.add(key, problem));
+        let encryption_keys = encryption_keys::resolve(self.encryption_keys, base, &mut faults);
+        let remote = Remote { buckets: buckets::resolve(self.buckets, &pace, base, &mut faults).into(), ..remote };
         let mut accounts: Vec<Account> = Vec::with_capacity(self.accounts.len());
         for (at, settings) in self.accounts.into_iter().enumerate() {
             let key = format!("twilio.accounts[{at}]");
@@ -178,14 +194,20 @@ impl Settings {
             accounts.push(account(settings, &remote, &key, base, &mut faults));
         }
         parents::join(&mut accounts, |at, problem| faults.add(format!("twilio.accounts[{at}].parent"), problem));
-        if faults.0.is_empty() { Ok(Accounts { accounts, pace, reconcile }) } else { Err(faults.0) }
+        let connect = self.consent.resolve(&mut faults);
+        if faults.0.is_empty() { Ok(Accounts { accounts, connect, pace, reconcile, encryption_keys }) } else { Err(faults.0) }
     }
 }
 
-struct Faults(Vec<Fault>);
+#[derive(Default)]
+pub(super) struct Faults(pub(super) Vec<Fault>);
 
 impl Faults {
-    fn add(&mut self, key: impl Into<String>, problem: impl fmt::Display) {
+    pub(super) fn count(&self) -> usize {
+        self.0.len()
+    }
+
+    pub(super) fn add(&mut self, key: impl Into<String>, problem: impl fmt::Display) {
         self.0.push(Fault { key: key.into(), problem: problem.to_string() });
     }
 }
@@ -249,7 +271,7 @@ fn account(settings: AccountSettings, remote: &Remote, key: &str, base: &Path, f
 }
 
 /// A secret that is given directly or in a file. The inner `None` stands for one that cannot be used, with a fault.
-fn one_secret(
+pub(super) fn one_secret(
     given: Option<SecretText>,
     file: Option<PathBuf>,
     key: &str,

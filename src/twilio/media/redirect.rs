@@ -53,6 +53,7 @@ mod tests {
             api_base: base.parse().unwrap(),
             intelligence_base: base.parse().unwrap(),
             redirect_hosts: vec!["cdn.example.com".into(), "127.0.0.1".into()],
+            buckets: [].into(),
         }
     }
 

@@ -75,7 +75,12 @@ impl Next {
     }
 }
 
-fn page<T: DeserializeOwned>(envelope: &mut Value, items: &'static str, next: Option<&str>, from: &Url) -> Result<Page<T>, RestError> {
+pub(super) fn page<T: DeserializeOwned>(
+    envelope: &mut Value,
+    items: &'static str,
+    next: Option<&str>,
+    from: &Url,
+) -> Result<Page<T>, RestError> {
     const NO_LIST: RestError = RestError::Shape("the list is not in its envelope");
     let items = envelope.get_mut(items).map(Value::take).ok_or(NO_LIST)?;
     let items = serde_json::from_value(items).map_err(|_| NO_LIST)?;

@@ -1,5 +1,6 @@
 //! Recordings: metadata, lists, stopping, deleting (<https://www.twilio.com/docs/voice/api/recording>).
 
+use reqwest::Url;
 use serde::Deserialize;
 use serde_json::Value;
 
@@ -9,7 +10,7 @@ use crate::{
         sid::{AccountSid, CallSid, ConferenceSid, RecordingSid},
         time::Timestamp,
     },
-    twilio::RecordingCallback,
+    twilio::{RecordingCallback, encryption},
 };
 
 /// A recording as Twilio's list and its metadata tell of it. Fields that only describe it are absent where they cannot be read.
@@ -86,9 +87,20 @@ impl RecordingResource {
             started_at: self.start_time,
             source: self.source.clone().filter(|source| super::super::callback::is_source(source)),
             error_code: self.error_code.or(is_complete.then_some(0)),
-            encryption: None,
+            encryption: encryption::from_value(&self.encryption_details).ok().flatten(),
             query: Vec::new(),
         }
+    }
+}
+
+impl RecordingResource {
+    /// Where its sound is, if that is a bucket of the customer's and not Twilio. Twilio's own addresses may be of another scheme or region.
+    pub fn elsewhere(&self, account: &Account) -> Option<&str> {
+        let url = Url::parse(self.media_url.as_deref()?).ok()?;
+        let own = account.own_url("");
+        let is_twilio = (url.host_str(), url.port()) == (own.host_str(), own.port())
+            || url.host_str().is_some_and(|host| host == "twilio.com" || host.ends_with(".twilio.com"));
+        self.media_url.as_deref().filter(|_| !is_twilio)
     }
 }
 
@@ -151,89 +163,70 @@ impl Client {
 }
 
 /// A text that can be read as what it should be; anything else counts as absent.
-fn readable<'de, D: serde::Deserializer<'de>, T: std::str::FromStr>(deserializer: D) -> Result<Option<T>, D::Error> {
+pub(super) fn readable<'de, D: serde::Deserializer<'de>, T: std::str::FromStr>(deserializer: D) -> Result<Option<T>, D::Error> {
     let value = Value::deserialize(deserializer)?;
     Ok(value.as_str().and_then(|text| text.parse().ok()))
 }
 
 /// A number, or a text that is one.
-fn number<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<Option<i64>, D::Error> {
+pub(super) fn number<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<Option<i64>, D::Error> {
     let value = Value::deserialize(deserializer)?;
     Ok(value.as_i64().or_else(|| value.as_str()?.parse().ok()))
 }
 
 /// A time as Twilio writes it.
-fn rfc2822<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<Option<Timestamp>, D::Error> {
+pub(super) fn rfc2822<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<Option<Timestamp>, D::Error> {
     let value = Value::deserialize(deserializer)?;
     Ok(value.as_str().and_then(Timestamp::parse_rfc2822))
 }
 
 #[cfg(test)]
+mod told;
+
+#[cfg(test)]
 mod tests {
+    use std::path::Path;
+
     use proptest::prelude::*;
 
     use super::*;
+    use crate::{
+        secret::SecretText,
+        twilio::account::{AccountSettings, Accounts, Settings},
+    };
 
-    fn resource(fields: Value) -> Result<RecordingResource, serde_json::Error> {
-        let mut all = serde_json::json!({
-            "sid": format!("RE{}", "1".repeat(32)), "account_sid": format!("AC{}", "0".repeat(32)), "status": "completed",
-        });
-        all.as_object_mut().unwrap().extend(fields.as_object().unwrap().clone());
-        serde_json::from_value(all)
+    fn accounts(api_base: &str) -> Accounts {
+        let account = AccountSettings::new(format!("AC{}", "0".repeat(32)).parse().unwrap(), vec![SecretText::new("token".into())]);
+        Settings { api_base: api_base.into(), accounts: vec![account], ..Settings::default() }.resolve(Path::new(".")).unwrap()
+    }
+
+    fn kept_at(media_url: &str) -> RecordingResource {
+        let [account, sid] = ["AC", "RE"].map(|kind| format!("{kind}{}", "0".repeat(32)));
+        let told = serde_json::json!({ "sid": sid, "account_sid": account, "status": "completed", "media_url": media_url });
+        serde_json::from_value(told).unwrap()
     }
 
     #[test]
-    fn it_is_told_as_a_callback_would_tell_it() {
-        let fields = serde_json::json!({
-            "duration": "27", "channels": 2, "source": "DialVerb", "error_code": null, "start_time": "Tue, 28 May 2019 02:18:02 +0000",
-            "call_sid": format!("CA{}", "2".repeat(32)), "conference_sid": null, "price": "-0.1", "encryption_details": null,
-        });
-        let told = resource(fields).unwrap().told();
-        assert_eq!((told.status.as_str(), told.duration_s, told.channels, told.error_code), ("completed", Some(27), Some(2), Some(0)));
-        assert_eq!((told.source.as_deref(), told.conference), (Some("DialVerb"), None));
-        assert_eq!(told.started_at.map(|at| at.in_seconds()).as_deref(), Some("2019-05-28T02:18:02Z"));
-        // Callbacks say neither length nor channels of what has no file, or is not over.
-        for (status, told_status) in
-            [("absent", "absent"), ("processing", "in-progress"), ("paused", "in-progress"), ("deleted", "in-progress")]
-        {
-            let told =
-                resource(serde_json::json!({ "status": status, "duration": "0", "channels": 1, "error_code": 16101 })).unwrap().told();
-            assert_eq!((told.status.as_str(), told.duration_s, told.channels, told.error_code), (told_status, None, None, Some(16101)));
+    fn only_what_is_not_at_twilio_is_elsewhere() {
+        let (twilio, local) = (accounts("https://api.twilio.com"), accounts("http://127.0.0.1:4010"));
+        let [twilio, local] = [&twilio, &local].map(|accounts| accounts.iter().next().unwrap());
+        for own in ["http://api.twilio.com/2010-04-01/Accounts/AC/Recordings/RE", "https://api.dublin.ie1.twilio.com/x", "", "no address"] {
+            assert_eq!(kept_at(own).elsewhere(twilio), None, "{own}");
         }
-        assert!(resource(serde_json::json!({ "sid": "RE1" })).is_err(), "without an id it is nothing");
-    }
-
-    /// Any JSON, some of it near to what is documented.
-    fn whatever() -> impl Strategy<Value = Value> {
-        let leaf = prop_oneof![
-            Just(Value::Null),
-            any::<bool>().prop_map(Value::from),
-            any::<i64>().prop_map(Value::from),
-            any::<f64>().prop_map(Value::from),
-            "[ -~]{0,40}".prop_map(Value::from),
-            "(RE|CA|CF)[0-9a-f]{32}".prop_map(Value::from),
-            "-?[0-9]{1,25}".prop_map(Value::from),
-        ];
-        leaf.prop_recursive(2, 8, 4, |inner| prop::collection::vec(inner, 0..4).prop_map(Value::from))
+        for other in ["https://bucket.s3.amazonaws.com/RE.wav", "https://eviltwilio.com/x", "https://twilio.com.example.org/x"] {
+            assert_eq!(kept_at(other).elsewhere(twilio), Some(other));
+        }
+        assert_eq!(kept_at("http://127.0.0.1:4010/x").elsewhere(local), None);
+        assert_eq!(kept_at("http://127.0.0.1:4011/x").elsewhere(local), Some("http://127.0.0.1:4011/x"));
     }
 
     proptest! {
         #[test]
-        fn any_recording_is_told_with_sense_or_refused(
-            fields in prop::collection::btree_map(
-                prop::sample::select(vec![
-                    "sid", "account_sid", "status", "call_sid", "conference_sid", "duration", "channels", "source", "error_code", "start_time",
-                    "date_created", "media_url", "encryption_details", "other",
-                ]),
-                whatever(),
-                0..8,
-            ),
-        ) {
-            if let Ok(resource) = resource(serde_json::to_value(fields).unwrap()) {
-                let told = resource.told();
-                prop_assert!(["completed", "absent", "in-progress"].contains(&told.status.as_str()));
-                prop_assert!(told.duration_s.is_none_or(|seconds| seconds >= 0) && told.channels.is_none_or(|channels| matches!(channels, 1 | 2)));
-            }
+        fn whatever_is_told_is_read_or_refused(told in ".{0,200}") {
+            let accounts = accounts("https://api.twilio.com");
+            let _ = kept_at(&told).elsewhere(accounts.iter().next().unwrap());
+            let _ = serde_json::from_str::<RecordingResource>(&told);
+            let _ = serde_json::from_str::<super::super::AddOnResource>(&told);
         }
     }
 }

@@ -79,7 +79,7 @@ on_both_databases!(an_existing_account_is_counted_and_then_taken_in);
 
 #[tokio::test]
 async fn a_listing_breaks_off_and_goes_on_where_it_was() {
-    let vault = Recipe { twilio: "requests_per_s = 20\nread_idle_timeout_ms = 500", ..Recipe::default() }.by_hand().await;
+    let vault = Recipe { twilio: "read_idle_timeout_ms = 500", ..Recipe::default() }.by_hand().await;
     let begin = vault.clock.now().before(DAY * 10);
     let old: Vec<Recorded> = [9, 5, 1].into_iter().map(|days| vault.recorded_ago(days)).collect();
     let plan = vault.process.flow.plan_backfill(&since(begin)).await.unwrap();

@@ -38,8 +38,6 @@ impl TestVault {
     }
 }
 
-const SLOWLY: &str = "requests_per_s = 1\nread_idle_timeout_ms = 500";
-
 #[tokio::test]
 async fn the_list_goes_over_many_pages() {
     let vault = Recipe::default().by_hand().await;
@@ -85,14 +83,14 @@ async fn what_does_not_pass_is_said_and_harms_nothing() {
         let done = vault.reconcile().await;
         assert!(done.fault.as_ref().is_some_and(|fault| fault.contains(said)), "{said}: {done:?}");
         assert_eq!((vault.rows().await, vault.count("reconcile.done").await), (0, 0), "{said}");
-        let source = vault.process.flow.status().await.unwrap().sources.remove(0);
+        let source = vault.process.flow.status().await.unwrap().accounts.remove(0);
         assert_eq!((source.done_at, source.fault), (None, done.fault), "{said}");
     }
 }
 
 #[tokio::test]
 async fn paging_breaks_off_and_what_was_found_stays_found() {
-    let vault = Recipe { twilio: SLOWLY, ..Recipe::default() }.by_hand().await;
+    let vault = Recipe { twilio: "read_idle_timeout_ms = 500", requests_per_s: 1, ..Recipe::default() }.by_hand().await;
     vault.record_many();
     let done = vault.reconcile_with_a_broken_second_page(Wrong::WrongShape).await;
     assert!(done.fault.is_some() && done.found.announced == 500, "{done:?}");
@@ -123,7 +121,7 @@ async fn the_fault_of_one_account_stops_no_other() {
 
 #[tokio::test]
 async fn twilio_limits_everybody_and_the_list_comes_to_its_end() {
-    let vault = Recipe { twilio: "requests_per_s = 1000", ..Recipe::default() }.by_hand().await;
+    let vault = Recipe { ..Recipe::default() }.by_hand().await;
     vault.record_many();
     vault.stand_in.behave(|behaviour| {
         behaviour.rate_limit = Some(RateLimit { requests: 1, per: Duration::from_millis(900), retry_after: Some(1) });

@@ -10,6 +10,7 @@ ALTER TABLE recordings ADD COLUMN encryption TEXT;
 ALTER TABLE parties ADD COLUMN channel INTEGER;
 -- Address and name, sealed under the vault's own key, until recordings of the conversation keep them under theirs; empty: nothing waits.
 ALTER TABLE parties ADD COLUMN sealed BLOB NOT NULL DEFAULT x'';
+CREATE INDEX parties_waiting ON parties (named_at) WHERE length(sealed) > 0;
 
 -- Who took part in a recording, in the clear for who may know: sealed under a key that is derived from the record key. The row goes with the key.
 CREATE TABLE details (
@@ -30,6 +31,12 @@ CREATE TABLE sources (
   left_until INTEGER,             -- until when the source keeps words about it (metadata), as far as it publishes that
   PRIMARY KEY (recording_id, kind, sid)
 );
+
+-- Work at the source is leased apart from the rest, so that neither waits for the other.
+DROP INDEX work_due;
+CREATE INDEX work_due ON work (due_at) WHERE state = 'due' AND kind <> 'erase';
+CREATE INDEX work_erasures ON work (due_at) WHERE state = 'due' AND kind = 'erase';
+CREATE INDEX work_dead ON work (enqueued_at) WHERE state = 'dead';
 
 -- Transcripts that the source made, until they are filed. Found again at the source, so they do not travel.
 CREATE TABLE transcripts (

@@ -4,7 +4,10 @@
 
 use toml::de::DeTable;
 
-use super::super::{Document, PurposeRule, TierRule, fault::Faults};
+use super::super::{Document, MessageRule, PurposeRule, TierRule, fault::Faults};
+
+/// The words by which people opt out of messages at Twilio, unless that is set otherwise there.
+const OPT_OUTS: [&str; 8] = ["stop", "stopall", "unsubscribe", "cancel", "end", "quit", "revoke", "optout"];
 
 impl Document {
     /// Tells what is odd in a document without faults.
@@ -19,12 +22,30 @@ impl Document {
                 warnings.add(line, odd);
             }
         }
+        let line_of_consent = table.get("consent").map_or(1, |consent| warnings.line(consent.span().start));
+        for odd in self.odd_messages() {
+            warnings.add(line_of_consent, odd);
+        }
         for (index, purpose) in self.purposes.iter().enumerate() {
             let line = line(warnings, "purposes", index);
             for odd in self.odd_purpose(purpose) {
                 warnings.add(line, odd);
             }
         }
+    }
+
+    /// What is odd in how messages are understood; all at one line, because they stand below another table.
+    fn odd_messages(&self) -> Vec<String> {
+        let of_opt_outs = |rule: &&MessageRule| {
+            let only_opt_out = rule.words.is_empty() && rule.opt_out.is_some();
+            let theirs = rule.words.iter().find(|word| OPT_OUTS.contains(&word.as_str()));
+            rule.reply.is_some() && (only_opt_out || theirs.is_some())
+        };
+        let replies = self.consent.messages.iter().filter(of_opt_outs).map(|_| {
+            "a `reply` in `[[messages]]` is for a word by which people opt out of messages: Twilio answers that itself, and no reply gets through (error 21610)"
+                .to_owned()
+        });
+        replies.collect()
     }
 
     fn odd_tier(&self, tier: &TierRule) -> Vec<String> {

@@ -1,0 +1,207 @@
+//! Consent over Twilio: what a call and a message are answered, as TwiML.
+//!
+//! Owns the URLs that stand in it. Refuses to know what an answer means.
+//! INVARIANT: a signed request of a call is answered with TwiML by which the call goes on, whatever fails on our side.
+
+use axum::{
+    body::Bytes,
+    extract::{OriginalUri, State, rejection::BytesRejection},
+    http::{HeaderMap, header},
+    response::{IntoResponse as _, Response},
+};
+
+use super::{Api, Problem, posted, verified};
+use crate::{
+    flow::{Instruction, Over, Then},
+    policy::Spoken,
+    secret::SecretText,
+    twilio::{
+        Account, Connect, Delivery, IncomingMessage, PublicUrl, VoiceRequest,
+        signature::Verified,
+        twiml::{self, Dial, Gather, Say, StartRecording, Verb},
+    },
+};
+
+/// Asks for consent in a call: Twilio requests TwiML here when the call comes in, and after each answer. `language`, `leg` (`callee` in the URL of
+/// `<Number>`) and `record=both` may stand in the query.
+#[utoipa::path(post, path = "/twilio/consent/voice", tag = "twilio",
+    params(("language" = Option<String>, Query, description = "which of the policy's languages; the first one if not given"),
+        ("leg" = Option<String>, Query, description = "the place of who hears it, where it is heard before two calls are joined: `callee`"),
+        ("record" = Option<String>, Query, description = "`both`: a recording begins only after who is dialled has agreed as well")),
+    request_body(content = String, content_type = "application/x-www-form-urlencoded"),
+    responses((status = 200, body = String, content_type = "text/xml"), (status = 400, body = Problem), (status = 403, body = Problem)))]
+pub(in crate::api) async fn voice_posted(
+    State(api): State<Api>,
+    OriginalUri(uri): OriginalUri,
+    headers: HeaderMap,
+    body: Result<Bytes, BytesRejection>,
+) -> Result<Response, Problem> {
+    let bytes = body?;
+    call(&api, &verified(&api, &uri, &headers, posted(&headers, &bytes))?).await
+}
+
+/// The same with everything in the query.
+#[utoipa::path(get, path = "/twilio/consent/voice", tag = "twilio",
+    responses((status = 200, body = String, content_type = "text/xml"), (status = 400, body = Problem), (status = 403, body = Problem)))]
+pub(in crate::api) async fn voice_got(
+    State(api): State<Api>,
+    OriginalUri(uri): OriginalUri,
+    headers: HeaderMap,
+) -> Result<Response, Problem> {
+    call(&api, &verified(&api, &uri, &headers, Delivery::Query)?).await
+}
+
+/// Takes in a message: what it says about consent, by what the policy says it means, is durable before the answer.
+#[utoipa::path(post, path = "/twilio/messages", tag = "twilio",
+    request_body(content = String, content_type = "application/x-www-form-urlencoded"),
+    responses((status = 200, body = String, content_type = "text/xml"), (status = 400, body = Problem), (status = 403, body = Problem),
+        (status = 503, body = Problem)))]
+pub(in crate::api) async fn message_posted(
+    State(api): State<Api>,
+    OriginalUri(uri): OriginalUri,
+    headers: HeaderMap,
+    body: Result<Bytes, BytesRejection>,
+) -> Result<Response, Problem> {
+    let bytes = body?;
+    message(&api, &verified(&api, &uri, &headers, posted(&headers, &bytes))?).await
+}
+
+/// The same with everything in the query.
+#[utoipa::path(get, path = "/twilio/messages", tag = "twilio",
+    responses((status = 200, body = String, content_type = "text/xml"), (status = 400, body = Problem), (status = 403, body = Problem),
+        (status = 503, body = Problem)))]
+pub(in crate::api) async fn message_got(
+    State(api): State<Api>,
+    OriginalUri(uri): OriginalUri,
+    headers: HeaderMap,
+) -> Result<Response, Problem> {
+    message(&api, &verified(&api, &uri, &headers, Delivery::Query)?).await
+}
+
+async fn call(api: &Api, verified: &Verified) -> Result<Response, Problem> {
+    let request = VoiceRequest::parse(verified).map_err(|fault| Problem::bad_request(fault.to_string()))?;
+    let accounts = api.flow.accounts();
+    let secret = accounts.get(&request.account).and_then(Account::callback_secret);
+    let links = Links::new(&api.public, secret, &request);
+    let said = match api.flow.instruct(&request, &links.recordings()).await {
+        Instruction::Ask { spoken, patience_s, attempt, policy } => ask(&links, spoken, patience_s, attempt, policy),
+        Instruction::Over(over) => go_on(api, &links, over),
+    };
+    Ok(xml(&said))
+}
+
+async fn message(api: &Api, verified: &Verified) -> Result<Response, Problem> {
+    let message = IncomingMessage::parse(verified).map_err(|fault| Problem::bad_request(fault.to_string()))?;
+    let reply = api.flow.take_message(&message).await?;
+    Ok(xml(&twiml::Response::default().with_any(reply.map(|text| Verb::Message(text.to_owned())))))
+}
+
+fn xml(said: &twiml::Response) -> Response {
+    ([(header::CONTENT_TYPE, "text/xml; charset=utf-8")], said.to_string()).into_response()
+}
+
+fn ask(links: &Links, spoken: &Spoken, patience_s: u8, attempt: u8, policy: &str) -> twiml::Response {
+    let hints = spoken.hints().map(str::to_owned).collect();
+    let action = links.step("answer", attempt, spoken, Some(policy));
+    let gather = Gather { say: say(spoken, &spoken.text), action, timeout_s: patience_s, hints };
+    // Comes into play when nothing was answered.
+    let next = links.step("ask", attempt.saturating_add(1), spoken, None);
+    twiml::Response::default().with(Verb::Gather(gather)).with(Verb::Redirect(next))
+}
+
+fn go_on(api: &Api, links: &Links, over: Over<'_>) -> twiml::Response {
+    let recording = over.records.then(|| Verb::StartRecording(StartRecording { callback: links.recordings() }));
+    let says = over.says.map(|(spoken, text)| Verb::Say(say(spoken, text)));
+    let accounts = api.flow.accounts();
+    let last = match (over.then, accounts.connect()) {
+        (Then::Join, _) => None,
+        (Then::Connect { .. }, Some(Connect::Url(url))) => Some(Verb::Redirect(url.to_string())),
+        (Then::Connect { asks }, Some(Connect::To { endpoint, .. })) => {
+            let whisper = asks.map(|leg| links.whisper(leg.as_str(), over.says.map(|(spoken, _)| spoken)));
+            Some(Verb::Dial(Dial { to: endpoint.clone(), whisper }))
+        }
+        (Then::Connect { .. }, None) | (Then::HangUp, _) => Some(Verb::Hangup),
+    };
+    twiml::Response::default().with_any(recording).with_any(says).with_any(last)
+}
+
+fn say(spoken: &Spoken, text: &str) -> Say {
+    Say { text: text.to_owned(), language: spoken.language.clone(), voice: spoken.voice.clone() }
+}
+
+/// Where Twilio finds us: what stands in TwiML. Nothing in it is about anybody.
+struct Links {
+    /// Up to and without `/consent/voice`; with the secret of the account's callbacks, where it has one.
+    base: String,
+    /// What every step of this call carries.
+    carried: String,
+}
+
+impl Links {
+    fn new(public: &PublicUrl, secret: Option<&SecretText>, request: &VoiceRequest) -> Self {
+        let path = secret.map_or_else(|| "/twilio".to_owned(), |secret| format!("/twilio/{}", secret.expose()));
+        let leg = if request.is_whisper { format!("&leg={}", request.leg) } else { String::new() };
+        let both = if request.step.waits_for_both { "&record=both" } else { "" };
+        Self { base: public.join(&path), carried: format!("{leg}{both}") }
+    }
+
+    fn recordings(&self) -> String {
+        format!("{}/recordings", self.base)
+    }
+
+    fn step(&self, step: &str, attempt: u8, spoken: &Spoken, policy: Option<&str>) -> String {
+        let policy = policy.map_or_else(String::new, |policy| format!("&policy={policy}"));
+        format!("{}/consent/voice?step={step}&attempt={attempt}&language={}{policy}{}", self.base, spoken.language, self.carried)
+    }
+
+    /// What somebody who is dialled hears before both are joined.
+    fn whisper(&self, leg: &str, spoken: Option<&Spoken>) -> String {
+        let language = spoken.map_or_else(String::new, |spoken| format!("&language={}", spoken.language));
+        format!("{}/consent/voice?leg={leg}&record=both{language}", self.base)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::twilio::voice::Step;
+
+    fn request(is_whisper: bool) -> VoiceRequest {
+        VoiceRequest {
+            account: format!("AC{}", "0".repeat(32)).parse().unwrap(),
+            call: format!("CA{}", "1".repeat(32)).parse().unwrap(),
+            parent: None,
+            leg: "callee".parse().unwrap(),
+            is_whisper,
+            address: "+493090182001".parse().ok(),
+            digits: Some("1".into()),
+            speech: None,
+            confidence: None,
+            step: Step { answers: true, attempt: 1, language: None, policy: None, waits_for_both: is_whisper },
+        }
+    }
+
+    #[test]
+    fn what_twilio_calls_carries_the_secret_of_the_account_and_nothing_about_anybody() {
+        let public = "https://vault.example.com/base".parse().unwrap();
+        let policy = crate::policy::Rules::parse("p", &crate::policy::asking()).unwrap();
+        let spoken = policy.document().consent.voice.as_ref().unwrap().spoken(None).unwrap();
+        let secret = SecretText::new("s".repeat(16));
+        let links = Links::new(&public, Some(&secret), &request(true));
+        assert_eq!(links.recordings(), "https://vault.example.com/base/twilio/ssssssssssssssss/recordings");
+        assert_eq!(
+            links.step("answer", 2, spoken, Some("0123456789abcdef")),
+            "https://vault.example.com/base/twilio/ssssssssssssssss/consent/voice?step=answer&attempt=2&language=en-US&policy=0123456789abcdef\
+             &leg=callee&record=both"
+        );
+        let links = Links::new(&public, None, &request(false));
+        assert_eq!(
+            links.step("ask", 3, spoken, None),
+            "https://vault.example.com/base/twilio/consent/voice?step=ask&attempt=3&language=en-US"
+        );
+        assert_eq!(
+            links.whisper("dialled", Some(spoken)),
+            "https://vault.example.com/base/twilio/consent/voice?leg=dialled&record=both&language=en-US"
+        );
+    }
+}

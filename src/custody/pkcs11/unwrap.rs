@@ -1,0 +1,129 @@
+//! A private RSA key inside a token, which opens the content keys of recordings that their source encrypted.
+//!
+//! Owns how the token is asked: for OAEP with SHA-256 as a whole; and where it knows OAEP with SHA-1 only, as SoftHSM 2 does, for the power of the
+//! private key alone, whose padding is then looked at by [`oaep::unpad`]. The private key never leaves the token either way.
+//!
+//! INVARIANT: whatever is wrong with what should be opened, the answer is [`UnwrapError::Rejected`].
+
+use std::fmt;
+
+use cryptoki::{
+    context::Function,
+    error::{Error as Refusal, RvError},
+    mechanism::{
+        Mechanism, MechanismType,
+        rsa::{PkcsMgfType, PkcsOaepParams, PkcsOaepSource},
+    },
+    object::{Attribute, KeyType, ObjectClass, ObjectHandle},
+    session::Session,
+};
+use zeroize::Zeroizing;
+
+use super::{
+    TRIES,
+    token::{self, Place, may_pass},
+};
+use crate::{
+    custody::{Error, Pkcs11},
+    secret::Key,
+    twilio::encryption::{TokenKey, UnwrapError, UnwrapKey, oaep},
+};
+
+/// A key in a token. Each operation has a session of its own.
+pub(in crate::custody) struct Unwrapper {
+    place: Place,
+    label: String,
+}
+
+impl Unwrapper {
+    pub(in crate::custody) fn new(key: &TokenKey) -> Result<Self, Error> {
+        let settings = Pkcs11 { module: key.module.clone(), token: key.token.clone(), pin_file: Some(key.pin_file.clone()), pin: None };
+        // Its paths are whole by now.
+        let place = Place::new(settings, std::path::Path::new(""))?;
+        Ok(Self { place, label: key.key_label.clone() })
+    }
+
+    fn key(&self, session: &Session) -> Result<ObjectHandle, UnwrapError> {
+        let template = [
+            Attribute::Class(ObjectClass::PRIVATE_KEY),
+            Attribute::Token(true),
+            Attribute::KeyType(KeyType::RSA),
+            Attribute::Label(self.label.as_bytes().to_vec()),
+        ];
+        let found = session.find_objects(&template).map_err(|error| place(&token::told(&error)))?;
+        match found.as_slice() {
+            [key] => Ok(*key),
+            [] => Err(UnwrapError::Place(format!("the token has no private RSA key with the label `{}`", self.label))),
+            _ => Err(UnwrapError::Place(format!("the token has several private RSA keys with the label `{}`", self.label))),
+        }
+    }
+
+    fn attempt(&self, wrapped: &[u8]) -> Result<Key, UnwrapError> {
+        let session = self.place.session().map_err(|error| place(&error))?;
+        let key = self.key(&session)?;
+        let whole = PkcsOaepParams::new(MechanismType::SHA256, PkcsMgfType::MGF1_SHA256, PkcsOaepSource::empty());
+        match session.decrypt(&Mechanism::RsaPkcsOaep(whole), key, wrapped).map(Zeroizing::new) {
+            Ok(opened) => Key::from_slice(&opened).ok_or(UnwrapError::Rejected),
+            Err(error) if is_unknown(&error) => by_power(&session, key, wrapped),
+            Err(error) => Err(told(&error)),
+        }
+    }
+}
+
+impl UnwrapKey for Unwrapper {
+    fn unwrap(&self, wrapped: &[u8]) -> Result<Key, UnwrapError> {
+        let _only = token::turn();
+        for _ in 1..TRIES {
+            match self.attempt(wrapped) {
+                Err(UnwrapError::Place(why)) if may_pass(&why) => {}
+                done => return done,
+            }
+        }
+        self.attempt(wrapped)
+    }
+}
+
+impl fmt::Debug for Unwrapper {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("Unwrapper").field(&self.label).finish()
+    }
+}
+
+/// The power of the private key by the token, and the padding by us.
+fn by_power(session: &Session, key: ObjectHandle, wrapped: &[u8]) -> Result<Key, UnwrapError> {
+    let power = session.decrypt(&Mechanism::RsaX509, key, wrapped).map(Zeroizing::new).map_err(|error| told(&error))?;
+    // Some tokens leave the zeros at the front away.
+    let missing = wrapped.len().checked_sub(power.len()).ok_or(UnwrapError::Rejected)?;
+    let mut block = Zeroizing::new(vec![0; wrapped.len()]);
+    block.iter_mut().skip(missing).zip(power.iter()).for_each(|(to, from)| *to = *from);
+    oaep::unpad(&block).ok_or(UnwrapError::Rejected)
+}
+
+/// Whether a token says that it does not know OAEP with these parameters.
+fn is_unknown(error: &Refusal) -> bool {
+    use RvError::{ArgumentsBad, MechanismInvalid, MechanismParamInvalid};
+    matches!(error, Refusal::Pkcs11(ArgumentsBad | MechanismInvalid | MechanismParamInvalid, Function::DecryptInit | Function::Decrypt))
+}
+
+/// What a token says of a decryption that it began. It is no use to tell apart what it does not like; tokens do not agree on the words either.
+fn told(error: &Refusal) -> UnwrapError {
+    use RvError::{DataInvalid, DataLenRange, EncryptedDataInvalid, EncryptedDataLenRange, FunctionFailed, GeneralError};
+    match error {
+        Refusal::Pkcs11(
+            DataInvalid | DataLenRange | EncryptedDataInvalid | EncryptedDataLenRange | FunctionFailed | GeneralError,
+            Function::Decrypt,
+        ) => UnwrapError::Rejected,
+        other => UnwrapError::Place(format!("the token cannot decrypt: {other}")),
+    }
+}
+
+/// Without the name of the setting that `custody` has for its own token.
+fn place(error: &Error) -> UnwrapError {
+    UnwrapError::Place(match error {
+        Error::Setting { why, .. } | Error::Place { why, .. } => why.clone(),
+        other => other.to_string(),
+    })
+}
+
+#[cfg(test)]
+mod tests;

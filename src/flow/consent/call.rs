@@ -1,0 +1,293 @@
+//! A call in which consent is asked for: what it is told next, and what follows from what was answered.
+//!
+//! Owns the order of it: what was said is durable before anything is recorded because of it. Refuses to know TwiML and URLs.
+//!
+//! INVARIANTS
+//! - A recording begins only after a yes that is in the ledger. Whatever fails on our side, the call goes on and is not recorded.
+//! - An answer counts for the text that was said: one that was given under another policy file is asked for again.
+//! - Silence is no consent, and no statement either: nobody is said to have declined who said nothing.
+//! - An answer that is delivered again is the same statement.
+
+use std::time::Duration;
+
+use super::{About, NewStatement};
+use crate::{
+    flow::{Error, Flow},
+    ledger::{consents, parties},
+    model::{
+        consent::{Answer, Method, RECORDING},
+        name::LegName,
+        sid::CallSid,
+        subject::{Address, Conversation},
+    },
+    policy::{Action, Basis, Consents, Permit, Rules, Spoken, Understood, VoiceConsent},
+    twilio::{Connect, RestError, VoiceRequest, voice::POLICY_DIGITS},
+};
+
+/// How long writing down what was said may take. Twilio waits for 15 seconds, and the caller in silence.
+const PATIENCE: Duration = Duration::from_secs(6);
+/// How long Twilio may take to begin a recording.
+const START_PATIENCE: Duration = Duration::from_secs(5);
+
+/// Characters of an utterance that go into the evidence; one that counts is a listed one, and these are shorter.
+const SPEECH: usize = 200;
+
+/// What a call is told next.
+#[derive(Debug)]
+pub enum Instruction<'a> {
+    /// To ask.
+    Ask {
+        /// What is said, and what is listened for.
+        spoken: &'a Spoken,
+        /// Seconds of silence that end the attempt.
+        patience_s: u8,
+        /// Which attempt this is, from 1 on.
+        attempt: u8,
+        /// What names the policy file by which it is asked.
+        policy: &'a str,
+    },
+    /// To go on: nothing more is asked.
+    Over(Over<'a>),
+}
+
+/// How a call goes on.
+#[derive(Debug)]
+pub struct Over<'a> {
+    /// What is said first: the language, and one of its texts.
+    pub says: Option<(&'a Spoken, &'a str)>,
+    /// Whether this call is recorded from now on.
+    pub records: bool,
+    /// What comes then.
+    pub then: Then,
+}
+
+/// What comes when nothing more is asked.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Then {
+    /// The call goes on where the settings say.
+    Connect {
+        /// The place of who is dialled, if they are asked before both are joined.
+        asks: Option<LegName>,
+    },
+    /// Both calls are joined; that is Twilio's part.
+    Join,
+    /// It ends: no setting says where it goes on.
+    HangUp,
+}
+
+/// An answer with what is known of how it was given.
+struct Given {
+    method: Method,
+    evidence: String,
+}
+
+impl Flow {
+    /// What a call is told next. `callback` is where Twilio tells what becomes of a recording that begins here.
+    ///
+    /// Never an error: a call must not end because the vault cannot write something down. Then it is not recorded.
+    pub async fn instruct<'a>(&'a self, request: &VoiceRequest, callback: &str) -> Instruction<'a> {
+        let (rules, accounts) = (self.0.rulebook.current(), self.accounts());
+        let then = match accounts.connect() {
+            _ if request.is_whisper => Then::Join,
+            Some(_) => Then::Connect { asks: None },
+            None => Then::HangUp,
+        };
+        // Before its day a policy allows nothing, so there is nothing to agree to.
+        let asked = rules.document().consent.voice.as_ref().filter(|_| rules.is_in_force(self.now()));
+        let asked = asked.and_then(|voice| Some((voice, voice.spoken(request.step.language.as_deref())?)));
+        let Some((voice, spoken)) = asked else { return over(None, false, then) };
+        if then == Then::HangUp {
+            tracing::error!("a call was not asked and ends: neither `twilio.consent.connect_url` nor `twilio.consent.connect_to` is set");
+            return over(Some((spoken, &spoken.declined)), false, then);
+        }
+        let policy = rules.digest().get(..POLICY_DIGITS).unwrap_or_default();
+        let ask = |attempt: u8| match attempt {
+            attempt if attempt <= voice.attempts => Instruction::Ask { spoken, patience_s: voice.patience_s, attempt, policy },
+            _ => {
+                count("none");
+                over(Some((spoken, &spoken.declined)), false, then.clone())
+            }
+        };
+        let step = &request.step;
+        if !step.answers {
+            return ask(step.attempt);
+        }
+        if step.policy.as_deref() != Some(policy) {
+            return ask(1);
+        }
+        let (understood, given) = understand(request, voice, spoken);
+        match understood {
+            Understood::Unclear => ask(step.attempt.saturating_add(1)),
+            Understood::No => {
+                count("no");
+                let told = self.told(request, voice, spoken, Answer::Declined, given);
+                if let Err(error) = in_time(self.record(told)).await {
+                    tracing::error!(%error, "a no was heard in a call and could not be recorded; the call is not recorded");
+                }
+                over(Some((spoken, &spoken.declined)), false, then)
+            }
+            Understood::Yes => {
+                count("yes");
+                match in_time(self.agree(request, voice, spoken, given, accounts.connect())).await {
+                    Ok(is_new) => self.agreed(request, rules, spoken, is_new, callback, then).await,
+                    Err(error) => {
+                        count("lost");
+                        tracing::error!(%error, "a yes was heard in a call and could not be recorded; the call goes on and is not recorded");
+                        over(Some((spoken, &spoken.declined)), false, then)
+                    }
+                }
+            }
+        }
+    }
+
+    /// Makes a yes durable, with who took part. Whether it was not known before.
+    async fn agree(
+        &self,
+        request: &VoiceRequest,
+        voice: &VoiceConsent,
+        spoken: &Spoken,
+        given: Given,
+        connect: Option<&Connect>,
+    ) -> Result<bool, Error> {
+        self.name_party(request, request.leg.clone(), request.address.clone()).await?;
+        if let (false, Some(Connect::To { address, .. })) = (request.is_whisper, connect) {
+            // The vault itself dials somebody, so that it knows of another party. Nobody must be taken for having agreed because they were not named.
+            self.name_party(request, request.dialled(), address.clone()).await?;
+        }
+        self.record(self.told(request, voice, spoken, Answer::Given, given)).await
+    }
+
+    /// How a call goes on after a yes.
+    async fn agreed<'a>(
+        &'a self,
+        request: &VoiceRequest,
+        rules: &'a Rules,
+        spoken: &'a Spoken,
+        is_new: bool,
+        callback: &str,
+        then: Then,
+    ) -> Instruction<'a> {
+        if request.is_whisper {
+            let begun = match request.step.waits_for_both && is_new {
+                true => self.begin_together(request, callback).await,
+                false => true,
+            };
+            return over(Some((spoken, if begun { &spoken.agreed } else { &spoken.declined })), false, then);
+        }
+        let asks = match self.accounts().connect() {
+            Some(Connect::To { ask, .. }) => ask.unwrap_or(rules.document().collection.basis == Some(Basis::Consent)),
+            Some(Connect::Url(_)) | None => false,
+        };
+        let then = Then::Connect { asks: asks.then(|| request.dialled()) };
+        over(Some((spoken, &spoken.agreed)), !asks && !request.step.waits_for_both, then)
+    }
+
+    /// Begins to record the call that dialled, if everybody in it has agreed. Whether people are to be told that it is recorded: in doubt they are.
+    async fn begin_together(&self, request: &VoiceRequest, callback: &str) -> bool {
+        let call = request.conversation();
+        match in_time(self.all_agree(call)).await {
+            Ok(true) => {}
+            Ok(false) => return false,
+            Err(error) => {
+                tracing::error!(%error, %call, "whether everybody agreed cannot be looked up; the call is not recorded");
+                return false;
+            }
+        }
+        let accounts = self.accounts();
+        let Some(account) = accounts.get(&request.account) else { return false };
+        match tokio::time::timeout(START_PATIENCE, self.0.client.start_recording(account, call, callback)).await {
+            Ok(Ok(_)) => true,
+            Ok(Err(RestError::Transient { cause })) => {
+                tracing::error!(%cause, %call, "whether Twilio records a call that everybody agreed to is not known");
+                true
+            }
+            Err(_) => {
+                tracing::error!(%call, "whether Twilio records a call that everybody agreed to is not known: it did not answer in time");
+                true
+            }
+            Ok(Err(error)) => {
+                tracing::error!(%error, %call, "Twilio does not record a call that everybody agreed to");
+                false
+            }
+        }
+    }
+
+    /// Whether everybody who is known in this call consents to being recorded from now on.
+    async fn all_agree(&self, call: &CallSid) -> Result<bool, Error> {
+        let conversation = [Conversation::Call(call.clone())];
+        let mut tx = self.0.ledger.read().await?;
+        let parties = parties::of(&mut tx, &conversation).await?.into_values().flatten().collect::<Vec<_>>();
+        let subjects: Vec<_> = parties.iter().filter_map(|party| party.subject).collect();
+        let statements = consents::find(&mut tx, &subjects, &conversation).await?;
+        let recording = RECORDING.parse().expect("it is a name");
+        Ok(Consents { parties, statements }.cover_from_now(call, &recording, self.now()))
+    }
+
+    /// Names somebody who takes part. Who was named there before stays: it is the place that agreed.
+    async fn name_party(&self, request: &VoiceRequest, leg: LegName, address: Option<Address>) -> Result<(), Error> {
+        let conversation = Conversation::Call(request.conversation().clone());
+        match self.name_parties(&Permit::of_vault(Action::Consent), &conversation, &[(leg, address)]).await {
+            Ok(_) | Err(Error::Conflict(_)) => Ok(()),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Records a statement. Whether it was not known before.
+    async fn record(&self, told: NewStatement) -> Result<bool, Error> {
+        let recorded = self.record_consents(&Permit::of_vault(Action::Consent), vec![told]).await?;
+        Ok(recorded.fresh > 0)
+    }
+
+    fn told(&self, request: &VoiceRequest, voice: &VoiceConsent, spoken: &Spoken, answer: Answer, given: Given) -> NewStatement {
+        let VoiceRequest { account, call, leg, step, .. } = request;
+        let conversation = Conversation::Call(request.conversation().clone());
+        NewStatement {
+            about: About::Place(conversation, Some(leg.clone())),
+            purposes: voice.purposes.iter().cloned().collect(),
+            answer,
+            method: given.method,
+            evidence: Some(format!("Twilio call {call}, attempt {} in {}: {}", step.attempt, spoken.language, given.evidence)),
+            disclosure: Some(super::disclosed(&spoken.text)),
+            policy_version: None,
+            at: None,
+            once: Some(format!("call/{account}/{call}/{leg}/{}/{}", step.attempt, step.policy.as_deref().unwrap_or_default())),
+        }
+    }
+}
+
+fn over<'a>(says: Option<(&'a Spoken, &'a str)>, records: bool, then: Then) -> Instruction<'a> {
+    Instruction::Over(Over { says, records, then })
+}
+
+fn count(answer: &'static str) {
+    metrics::counter!("recvault_consent_answers_total", "answer" => answer).increment(1);
+}
+
+/// What was answered: by a key if there is one, otherwise in words. What was said is one of the policy's own utterances wherever it counts.
+fn understand(request: &VoiceRequest, voice: &VoiceConsent, spoken: &Spoken) -> (Understood, Given) {
+    match (&request.digits, &request.speech) {
+        (Some(digits), _) => {
+            let key = digits.chars().next().unwrap_or_default();
+            (spoken.reads(digits), Given { method: Method::Keypad, evidence: format!("key {key}") })
+        }
+        (None, Some(speech)) => {
+            let sure = request.confidence.map_or_else(|| "not told".to_owned(), |confidence| format!("{confidence:.2}"));
+            let evidence = format!("“{}”, confidence {sure}", speech.trim().chars().take(SPEECH).collect::<String>());
+            (voice.hears(spoken, speech, request.confidence), Given { method: Method::Speech, evidence })
+        }
+        (None, None) => (Understood::Unclear, Given { method: Method::Keypad, evidence: String::new() }),
+    }
+}
+
+/// Why something was not done.
+#[derive(Debug, thiserror::Error)]
+enum Undone {
+    #[error(transparent)]
+    Failed(#[from] Error),
+    #[error("it took too long")]
+    Late,
+}
+
+async fn in_time<T: Send>(doing: impl Future<Output = Result<T, Error>> + Send) -> Result<T, Undone> {
+    Ok(tokio::time::timeout(PATIENCE, doing).await.map_err(|_| Undone::Late)??)
+}

@@ -1,0 +1,44 @@
+//! A message: what it says about consent, by what the policy says it means.
+//!
+//! Owns what follows from one. Refuses to keep a word of it.
+//! INVARIANT: a message that no rule is for changes nothing; one that is delivered again changes nothing more.
+
+use super::{About, NewStatement};
+use crate::{
+    flow::{Error, Flow},
+    model::consent::{Answer, Method},
+    policy::{Action, Permit},
+    twilio::IncomingMessage,
+};
+
+impl Flow {
+    /// Takes in a message: what it says is durable when this returns. The reply, if there is one.
+    ///
+    /// No reply where Twilio says that it took the message for an opt-out or the like: it answers itself, and nothing else gets through.
+    ///
+    /// # Errors
+    /// The ledger's: what the message says is not recorded.
+    pub async fn take_message<'a>(&'a self, message: &IncomingMessage) -> Result<Option<&'a str>, Error> {
+        let rules = self.0.rulebook.current();
+        let rule = rules.document().consent.rule_for(message.keyword, &message.body);
+        let (Some(rule), Some(from)) = (rule, &message.from) else { return Ok(None) };
+        // Before its day a policy allows nothing; a no counts whenever it is said.
+        let counts = |answer: &Answer| *answer != Answer::Given || rules.is_in_force(self.now());
+        if let Some(answer) = rule.answer.filter(counts) {
+            let told = NewStatement {
+                about: About::Person(from.clone()),
+                purposes: rule.purposes.iter().cloned().collect(),
+                answer,
+                method: Method::Sms,
+                evidence: Some(format!("Twilio message {}", message.sid.as_str())),
+                disclosure: None,
+                policy_version: None,
+                at: None,
+                once: Some(format!("message/{}/{}", message.account, message.sid.as_str())),
+            };
+            self.record_consents(&Permit::of_vault(Action::Consent), vec![told]).await?;
+            metrics::counter!("recvault_consent_messages_total", "answer" => answer.as_str()).increment(1);
+        }
+        Ok(rule.reply.as_deref().filter(|_| message.keyword.is_none()))
+    }
+}

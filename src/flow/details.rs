@@ -1,0 +1,77 @@
+//! Who took part, in the clear for who may know.
+//!
+//! Owns the order: a grant is redeemed, which decides again; then it is written down; then it is shown.
+
+use std::net::IpAddr;
+
+use bytes::Bytes;
+use zeroize::Zeroizing;
+
+use super::{Error, Flow, playback::Redeemed};
+use crate::{
+    ledger::details,
+    model::{access::Principal, artefact::Artefact, id::GrantId, recording::Recording},
+    policy::Grant,
+    vault,
+};
+
+/// Who took part in a recording, under a grant that still holds and gives it.
+pub struct Shown {
+    redeemed: Redeemed,
+}
+
+impl Flow {
+    /// Takes a grant token back in for who took part, as [`Self::redeem`] does for an artefact. Nothing is opened yet.
+    ///
+    /// # Errors
+    /// [`Error::NotFound`] for a token that is none, a view that does not give it, and where nothing of it is sealed; [`Error::Shredded`],
+    /// [`Error::Denied`].
+    pub async fn redeem_parties(&self, token: &str, network: Option<IpAddr>) -> Result<Shown, Error> {
+        let redeemed = self.redeemed(token, network).await?;
+        let gives = redeemed.grant.view().gives(Artefact::Parties);
+        if !gives || !details::is_there(&mut self.0.ledger.read().await?, redeemed.grant.recording()).await? {
+            return Err(Error::NotFound);
+        }
+        Ok(Shown { redeemed })
+    }
+
+    /// Opens who took part: the JSON of [`Details::to_json`](crate::model::details::Details::to_json). It is in the audit log when this returns.
+    ///
+    /// # Errors
+    /// [`Error::NotFound`] if it was shredded meanwhile; [`Error::Denied`] if the day's budget is spent; the vault's.
+    pub async fn show_parties(&self, shown: &Shown) -> Result<Bytes, Error> {
+        let Redeemed { id, grant, principal, recording, registered } = &shown.redeemed;
+        let text = self.parties_under(*id, grant, principal, recording).await?;
+        if registered.has_ended().is_some() {
+            return Err(Error::NotFound);
+        }
+        Ok(Bytes::from_owner(Text(text)))
+    }
+
+    pub(super) async fn parties_under(
+        &self,
+        id: GrantId,
+        grant: &Grant,
+        principal: &Principal,
+        recording: &Recording,
+    ) -> Result<Zeroizing<String>, Error> {
+        match self.0.vault.open_details(grant, id).await {
+            Ok(text) => {
+                metrics::counter!("recvault_openings_total").increment(1);
+                Ok(text)
+            }
+            Err(vault::Error::Gone) => Err(Error::NotFound),
+            Err(vault::Error::BudgetSpent) => Err(self.over_budget(id, grant, principal, recording).await?),
+            Err(other) => Err(other.into()),
+        }
+    }
+}
+
+/// A text that is handed out as bytes and wiped after that.
+struct Text(Zeroizing<String>);
+
+impl AsRef<[u8]> for Text {
+    fn as_ref(&self) -> &[u8] {
+        self.0.as_bytes()
+    }
+}

@@ -1,0 +1,392 @@
+//! One attempt at the copies of one recording: what is there is found, entered, deleted, and confirmed.
+//!
+//! Owns the order: the evidence before the deed, words before the recording, and nothing counts as gone that the source did not say.
+//!
+//! INVARIANT: "there is no such thing" is believed only after the same credential opened the account's own recordings, so that a wrong credential, or
+//! another account's, never looks like a deletion.
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    time::Duration,
+};
+
+use super::{super::Flow, Trouble};
+use crate::{
+    ledger::{recordings, sources},
+    model::{
+        crash,
+        recording::{Recording, State},
+        source::{CopyKind, CopyState, SourceCopy},
+        subject::Conversation,
+        time::Timestamp,
+    },
+    twilio::{Account, RestError, rest::RecordingResource},
+};
+
+/// For so long Twilio keeps the metadata of a deleted recording.
+const METADATA: Duration = Duration::from_secs(40 * 24 * 3600);
+/// Rounds of deleting what is listed and listing it again, before the rest is left to another attempt.
+const ROUNDS: usize = 3;
+
+/// A copy by name.
+type Name = (CopyKind, String);
+
+/// One attempt, and what it has come to so far.
+pub(super) struct Copies<'a> {
+    flow: &'a Flow,
+    account: &'a Account,
+    recording: &'a Recording,
+    known: BTreeMap<Name, SourceCopy>,
+    changed: BTreeSet<Name>,
+    /// Whether the credential has shown in this attempt that it opens the account's recordings.
+    is_open: bool,
+    /// Whether what was made of the whole call is of this recording, too.
+    has_call: bool,
+}
+
+/// How the recording itself stands at the source.
+enum Found {
+    /// It was confirmed as deleted before.
+    Settled,
+    /// The source knows of no such thing.
+    Gone,
+    /// Deleted, and only words about it are kept.
+    Deleted,
+    /// There is no sound: too short, or silent.
+    Absent,
+    /// It is still being made.
+    Running(Box<RecordingResource>),
+    /// It is made, and not complete yet.
+    Unfinished,
+    /// It can be deleted, as far as one can see.
+    Complete(Box<RecordingResource>),
+}
+
+impl<'a> Copies<'a> {
+    pub(super) async fn of(flow: &'a Flow, account: &'a Account, recording: &'a Recording) -> Result<Self, Trouble> {
+        let known = sources::of(&mut flow.0.ledger.read().await?, recording.id).await?;
+        let known = known.into_iter().map(|copy| ((copy.kind, copy.sid.clone()), copy)).collect();
+        Ok(Self { flow, account, recording, known, changed: BTreeSet::new(), is_open: false, has_call: false })
+    }
+
+    /// What this attempt changed.
+    pub(super) fn changed(&self) -> Vec<SourceCopy> {
+        self.changed.iter().filter_map(|name| self.known.get(name)).cloned().collect()
+    }
+
+    /// When the last copy was gone; `None` if something is left that the vault cannot delete.
+    pub(super) fn gone_at(&self) -> Option<Timestamp> {
+        let gone = self.known.values().filter_map(|copy| copy.deleted_at.or(copy.confirmed_at)).max();
+        let is_left = self.known.values().any(|copy| copy.state != CopyState::Confirmed);
+        (!is_left).then(|| gone.unwrap_or_else(|| self.flow.now()))
+    }
+
+    /// Deletes everything that can be deleted. When this returns well, every copy is settled.
+    pub(super) async fn delete(&mut self) -> Result<(), Trouble> {
+        let is_shredded = self.recording.state == State::Shredded;
+        let found = self.look().await?;
+        self.has_call = self.has_the_call_alone().await?;
+        let listed = self.list(found.may_have_words()).await?;
+        self.enter(&found, &listed).await?;
+        crash::point("erase.listed");
+        if !is_shredded && self.awaits_words().await? {
+            return Err(Trouble::NotYet("a transcript of it is still to be fetched"));
+        }
+        match &found {
+            Found::Running(resource) if is_shredded => return self.stop(resource).await,
+            Found::Running(_) => return Err(Trouble::NotYet("the recording is still being made")),
+            Found::Unfinished => return Err(Trouble::NotYet("the source has not finished the recording")),
+            _ => {}
+        }
+        self.delete_words(listed, found.may_have_words()).await?;
+        if let Found::Complete(resource) = &found
+            && let Some(address) = resource.elsewhere(self.account)
+        {
+            self.delete_object(address).await?;
+        }
+        self.delete_recording(&found).await?;
+        if !matches!(found, Found::Settled) {
+            // What was made of it while it was deleted.
+            let late = self.list(false).await?;
+            self.enter(&Found::Settled, &late).await?;
+            self.delete_words(late, false).await?;
+        }
+        Ok(())
+    }
+
+    async fn look(&mut self) -> Result<Found, Trouble> {
+        if self.known.get(&self.own_name()).is_some_and(|copy| copy.state == CopyState::Confirmed) {
+            return Ok(Found::Settled);
+        }
+        let resource = match self.flow.0.client.recording(self.account, &self.recording.source_sid, true).await {
+            Ok(resource) => Box::new(resource),
+            Err(RestError::NotFound) => {
+                self.must_open().await?;
+                return Ok(Found::Gone);
+            }
+            Err(other) => return Err(other.into()),
+        };
+        Ok(match resource.status.as_str() {
+            "deleted" => Found::Deleted,
+            "absent" => Found::Absent,
+            "in-progress" | "paused" => Found::Running(resource),
+            "processing" | "stopped" => Found::Unfinished,
+            // Whatever else there may be: the source says whether it can be deleted.
+            _ => Found::Complete(resource),
+        })
+    }
+
+    /// What was made of the recording, by everything that makes words. Without `below` only what is not listed below the recording, which is gone.
+    async fn list(&self, below: bool) -> Result<BTreeSet<Name>, Trouble> {
+        let (client, account, sid) = (&self.flow.0.client, self.account, &self.recording.source_sid);
+        let mut listed = BTreeSet::new();
+        if below {
+            let transcriptions = none_if_missing(client.transcriptions_of(account, sid).await)?;
+            listed.extend(transcriptions.into_iter().map(|found| (CopyKind::Transcription, found.sid.to_string())));
+            let add_ons = none_if_missing(client.add_ons_of(account, sid).await)?;
+            listed.extend(add_ons.into_iter().map(|found| (CopyKind::AddOn, found.sid.to_string())));
+        }
+        let mut transcripts = none_without_product(client.transcripts_of(account, sid).await)?;
+        if let Some(call) = self.recording.call.as_ref().filter(|_| self.has_call) {
+            transcripts.extend(none_without_product(client.transcripts_of_call(account, call).await)?);
+        }
+        listed.extend(transcripts.into_iter().map(|found| (CopyKind::Transcript, found.sid.to_string())));
+        Ok(listed)
+    }
+
+    /// Whether what was made of the whole call is of this recording: no other of it is kept, or still to come.
+    async fn has_the_call_alone(&self) -> Result<bool, Trouble> {
+        let Some(call) = self.recording.call.clone().filter(|_| self.recording.conference.is_none()) else { return Ok(false) };
+        let all = recordings::of_conversation(&mut self.flow.0.ledger.read().await?, &Conversation::Call(call)).await?;
+        Ok(all.iter().all(|other| other.id == self.recording.id || !matches!(other.state, State::Sealed | State::Announced)))
+    }
+
+    /// Enters what is there, before anything is deleted: whatever dies then, the ledger knows what was to be deleted.
+    async fn enter(&mut self, found: &Found, listed: &BTreeSet<Name>) -> Result<(), Trouble> {
+        let mut names: Vec<Name> = listed.iter().cloned().collect();
+        let told = sources::told(&mut self.flow.0.ledger.read().await?, &self.recording.account, &self.recording.source_sid).await?;
+        names.extend(told);
+        if !matches!(found, Found::Settled | Found::Gone) {
+            names.push(self.own_name());
+        }
+        if let Found::Complete(resource) = found {
+            names.extend(resource.elsewhere(self.account).map(object_name));
+        }
+        let now = self.flow.now();
+        let mut new = Vec::new();
+        for (kind, sid) in names {
+            if !self.known.contains_key(&(kind, sid.clone())) {
+                let copy = SourceCopy::found(kind, sid, now);
+                self.known.insert((copy.kind, copy.sid.clone()), copy.clone());
+                new.push(copy);
+            }
+        }
+        Ok(self.flow.0.vault.note_source(self.recording.id, &new).await?)
+    }
+
+    /// Whether something of what is to be deleted is still to be fetched.
+    async fn awaits_words(&self) -> Result<bool, Trouble> {
+        let sids: BTreeSet<String> = self.words().map(|(_, sid)| sid.clone()).collect();
+        let (account, sid) = (&self.recording.account, &self.recording.source_sid);
+        Ok(sources::awaits(&mut self.flow.0.ledger.read().await?, account, sid, &sids).await?)
+    }
+
+    /// Ends a recording that is still being made. What it comes to can be deleted once it is complete; the source tells of that.
+    async fn stop(&self, resource: &RecordingResource) -> Result<(), Trouble> {
+        let (client, account, recording) = (&self.flow.0.client, self.account, self.recording);
+        let conference = recording.conference.as_ref().or(resource.conference_sid.as_ref());
+        let call = recording.call.as_ref().or(resource.call_sid.as_ref());
+        let stopped = match (conference, call) {
+            (Some(conference), _) => client.stop_conference_recording(account, conference, &recording.source_sid).await,
+            (None, Some(call)) => client.stop_recording(account, call, &recording.source_sid).await,
+            (None, None) => return Err(Trouble::NotYet("the recording is still being made, of an unknown call")),
+        };
+        match stopped {
+            Ok(_) => {
+                self.flow.0.vault.note_stopped(recording.id).await?;
+                metrics::counter!("recvault_source_stopped_total").increment(1);
+                Err(Trouble::NotYet("the recording was stopped, and is not complete yet"))
+            }
+            // The call ended by itself.
+            Err(RestError::NotFound | RestError::Refused { .. }) => {
+                Err(Trouble::NotYet("the call is over, and its recording not complete yet"))
+            }
+            Err(other) => Err(other.into()),
+        }
+    }
+
+    /// Deletes words, and lists them again until none is left.
+    async fn delete_words(&mut self, mut listed: BTreeSet<Name>, below: bool) -> Result<(), Trouble> {
+        for _ in 0..ROUNDS {
+            let open: Vec<Name> = self.words().cloned().collect();
+            if open.is_empty() {
+                return Ok(());
+            }
+            for name in open {
+                let is_there = self.known.get(&name).is_some_and(|copy| copy.state != CopyState::Deleted);
+                if is_there || listed.contains(&name) {
+                    let answer = self.delete_word(&name).await;
+                    self.believe(answer).await?;
+                    self.mark_deleted(&name);
+                    crash::point("erase.deleted");
+                }
+            }
+            listed = self.list(below).await?;
+            self.enter(&Found::Settled, &listed).await?;
+            let open: Vec<Name> = self.words().filter(|name| !listed.contains(*name)).cloned().collect();
+            for name in open {
+                if self.known.get(&name).is_some_and(|copy| copy.state == CopyState::Deleted) {
+                    self.mark_confirmed(&name, None);
+                }
+            }
+        }
+        if self.words().next().is_none() { Ok(()) } else { Err(Trouble::NotYet("the source still lists what it was told to delete")) }
+    }
+
+    async fn delete_word(&self, (kind, sid): &Name) -> Result<(), RestError> {
+        const NO_SID: RestError = RestError::Shape("an id of it is not one");
+        let (client, account) = (&self.flow.0.client, self.account);
+        match kind {
+            CopyKind::Transcription => client.delete_transcription(account, &sid.parse().map_err(|_| NO_SID)?).await,
+            CopyKind::AddOn => client.delete_add_on(account, &self.recording.source_sid, &sid.parse().map_err(|_| NO_SID)?).await,
+            CopyKind::Transcript => client.delete_transcript(account, &sid.parse().map_err(|_| NO_SID)?).await,
+            CopyKind::Recording | CopyKind::Object => Ok(()),
+        }
+    }
+
+    /// The sound in a bucket of the customer's. This is the one place that knows what can be done about it: nothing, so that it is left.
+    async fn delete_object(&mut self, address: &str) -> Result<(), Trouble> {
+        let name = object_name(address);
+        self.set(&name, |copy| copy.state = CopyState::Left);
+        Ok(())
+    }
+
+    async fn delete_recording(&mut self, found: &Found) -> Result<(), Trouble> {
+        let (name, now) = (self.own_name(), self.flow.now());
+        match found {
+            Found::Settled => return Ok(()),
+            Found::Gone => {
+                self.known.entry(name.clone()).or_insert_with(|| SourceCopy::found(CopyKind::Recording, name.1.clone(), now));
+                self.mark_deleted(&name);
+                self.mark_confirmed(&name, None);
+                return Ok(());
+            }
+            Found::Deleted => {
+                self.mark_deleted(&name);
+                self.mark_confirmed(&name, Some(METADATA));
+                return Ok(());
+            }
+            Found::Absent | Found::Running(_) | Found::Unfinished | Found::Complete(_) => {}
+        }
+        let answer = self.flow.0.client.delete_recording(self.account, &self.recording.source_sid).await;
+        if matches!((found, &answer), (Found::Absent, Err(RestError::Refused { .. }))) {
+            // Twilio deletes only what is complete. There is nothing of this one but words about it, and no day on which they go is published.
+            self.mark_confirmed(&name, None);
+            return Ok(());
+        }
+        self.believe(answer).await?;
+        self.mark_deleted(&name);
+        crash::point("erase.deleted");
+        match self.look().await? {
+            Found::Deleted => self.mark_confirmed(&name, Some(METADATA)),
+            Found::Gone => self.mark_confirmed(&name, None),
+            _ => return Err(Trouble::NotYet("the source does not say yet that the recording is deleted")),
+        }
+        Ok(())
+    }
+
+    /// The answer to a deletion, where "there is no such thing" is as good as done, if it can be believed.
+    async fn believe(&mut self, answer: Result<(), RestError>) -> Result<(), Trouble> {
+        match answer {
+            Err(RestError::NotFound) => self.must_open().await,
+            other => Ok(other?),
+        }
+    }
+
+    async fn must_open(&mut self) -> Result<(), Trouble> {
+        if self.is_open {
+            return Ok(());
+        }
+        match self.flow.0.client.opens_recordings(self.account).await {
+            Ok(()) => {
+                self.is_open = true;
+                Ok(())
+            }
+            Err(error @ (RestError::NotFound | RestError::Refused { .. })) => Err(Trouble::Stuck(format!(
+                "the credential does not open the recordings of the account, so that its not finding this one says nothing: {error}"
+            ))),
+            Err(other) => Err(other.into()),
+        }
+    }
+
+    /// The words that are not settled.
+    fn words(&self) -> impl Iterator<Item = &Name> {
+        let is_word = |kind| matches!(kind, CopyKind::Transcription | CopyKind::AddOn | CopyKind::Transcript);
+        self.known.iter().filter(move |(name, copy)| is_word(name.0) && !copy.is_settled()).map(|(name, _)| name)
+    }
+
+    fn own_name(&self) -> Name {
+        (CopyKind::Recording, self.recording.source_sid.to_string())
+    }
+
+    fn mark_deleted(&mut self, name: &Name) {
+        let now = self.flow.now();
+        self.set(name, |copy| {
+            copy.state = CopyState::Deleted;
+            if copy.deleted_at.is_none() {
+                copy.deleted_at = Some(now);
+                metrics::counter!("recvault_source_deleted_total", "kind" => copy.kind.as_str()).increment(1);
+            }
+        });
+    }
+
+    fn mark_confirmed(&mut self, name: &Name, kept_for: Option<Duration>) {
+        let now = self.flow.now();
+        self.set(name, |copy| {
+            copy.state = CopyState::Confirmed;
+            copy.confirmed_at = Some(now);
+            copy.left_until = kept_for.map(|kept| copy.deleted_at.unwrap_or(now).after(kept));
+        });
+    }
+
+    fn set(&mut self, name: &Name, change: impl FnOnce(&mut SourceCopy)) {
+        if let Some(copy) = self.known.get_mut(name) {
+            change(copy);
+            self.changed.insert(name.clone());
+        }
+    }
+}
+
+impl Found {
+    /// Whether words can be listed below it. Of a deleted recording that is not documented: it is tried, and "no such thing" counts as none.
+    fn may_have_words(&self) -> bool {
+        !matches!(self, Self::Settled | Self::Gone)
+    }
+}
+
+fn object_name(address: &str) -> Name {
+    (CopyKind::Object, hex::encode(aws_lc_rs::digest::digest(&aws_lc_rs::digest::SHA256, address.as_bytes())))
+}
+
+/// Below a recording that was just seen with the same credential, "no such thing" means that there is none.
+fn none_if_missing<T>(answer: Result<Vec<T>, RestError>) -> Result<Vec<T>, Trouble> {
+    match answer {
+        Err(RestError::NotFound) => Ok(Vec::new()),
+        other => Ok(other?),
+    }
+}
+
+/// Conversational Intelligence is a product of its own. Where it is not there (404), or refused as a whole, nobody has transcribed anything with it. A
+/// credential that is wrong, or a key without this permission, says nothing of that, and is no such answer.
+fn none_without_product<T>(answer: Result<Vec<T>, RestError>) -> Result<Vec<T>, Trouble> {
+    /// <https://www.twilio.com/docs/api/errors/20003>: authentication; 70051: authorisation.
+    const CREDENTIAL: [i64; 2] = [20003, 70051];
+    match answer {
+        Err(RestError::NotFound) => Ok(Vec::new()),
+        Err(RestError::Refused { status, code }) if status != 401 && !code.is_some_and(|code| CREDENTIAL.contains(&code)) => Ok(Vec::new()),
+        other => Ok(other?),
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,74 @@
+//! What was told of parties before a recording of their conversation was sealed, and waits for one.
+//!
+//! Owns these columns of `parties`. INVARIANT: what waits is sealed, and is gone when a recording has taken it over, when one is shredded, or when it has
+//! waited for too long.
+
+use std::collections::BTreeMap;
+
+use super::{
+    Error,
+    row::Row,
+    tx::{Arg, Tx, set},
+};
+use crate::model::{id::RecordingId, name::LegName, subject::Conversation, time::Timestamp};
+
+/// What waits in each of these conversations, by place.
+pub async fn find(tx: &mut Tx, conversations: &[Conversation]) -> Result<BTreeMap<Conversation, BTreeMap<LegName, Vec<u8>>>, Error> {
+    const SQL: &str = "/* waiting.find */
+        SELECT conversation, leg, sealed FROM parties
+        WHERE conversation IN (SELECT key FROM json_each($1)) AND length(sealed) > 0";
+    const T: &str = "parties";
+    let mut waiting: BTreeMap<Conversation, BTreeMap<LegName, Vec<u8>>> = BTreeMap::new();
+    for row in tx.fetch_all(SQL, &[Arg::Text(&set(conversations))]).await? {
+        let (conversation, leg) = (row.parse(T, "conversation", "conversation")?, row.parse(T, "leg", "conversation")?);
+        waiting.entry(conversation).or_default().insert(leg, row.bytes("sealed")?);
+    }
+    Ok(waiting)
+}
+
+/// Lets something wait at a place that was named; nothing, if it is empty.
+///
+/// # Errors
+/// [`Error::Stale`] if the conversation has no such place.
+pub async fn put(tx: &mut Tx, conversation: &Conversation, leg: &LegName, sealed: &[u8]) -> Result<(), Error> {
+    const SQL: &str = "/* waiting.put */ UPDATE parties SET sealed = $3 WHERE conversation = $1 AND leg = $2";
+    let args = [Arg::Text(conversation.as_str()), Arg::Text(leg.as_str()), Arg::Bytes(sealed)];
+    tx.execute_one(SQL, &args, "the conversation has no party at this place").await
+}
+
+/// Takes away what waits in these conversations; those in which anything did.
+pub async fn clear(tx: &mut Tx, conversations: &[Conversation]) -> Result<Vec<Conversation>, Error> {
+    const SQL: &str = "/* waiting.clear */
+        UPDATE parties SET sealed = $2
+        WHERE conversation IN (SELECT key FROM json_each($1)) AND length(sealed) > 0 RETURNING conversation";
+    distinct(&tx.fetch_all(SQL, &[Arg::Text(&set(conversations)), Arg::Bytes(&[])]).await?)
+}
+
+/// Takes away what waits for these recordings, in their calls and conferences; the conversations in which anything did.
+pub async fn clear_of(tx: &mut Tx, ids: &[RecordingId]) -> Result<Vec<Conversation>, Error> {
+    const SQL: &str = "/* waiting.clear_of */
+        UPDATE parties SET sealed = $2
+        WHERE conversation IN (
+            SELECT call_sid FROM recordings WHERE id IN (SELECT key FROM json_each($1))
+            UNION SELECT conference_sid FROM recordings WHERE id IN (SELECT key FROM json_each($1)))
+          AND length(sealed) > 0 RETURNING conversation";
+    if ids.is_empty() {
+        return Ok(Vec::new());
+    }
+    distinct(&tx.fetch_all(SQL, &[Arg::Text(&set(ids)), Arg::Bytes(&[])]).await?)
+}
+
+/// Takes away what waits since before this; the conversations.
+pub async fn clear_older(tx: &mut Tx, before: Timestamp) -> Result<Vec<Conversation>, Error> {
+    const SQL: &str = "/* waiting.clear_older */
+        UPDATE parties SET sealed = $2 WHERE named_at < $1 AND length(sealed) > 0 RETURNING conversation";
+    distinct(&tx.fetch_all(SQL, &[Arg::Int(before.as_millis()), Arg::Bytes(&[])]).await?)
+}
+
+fn distinct(rows: &[Row]) -> Result<Vec<Conversation>, Error> {
+    let mut all: Vec<Conversation> =
+        rows.iter().map(|row| row.parse("parties", "conversation", "conversation")).collect::<Result<_, _>>()?;
+    all.sort_unstable();
+    all.dedup();
+    Ok(all)
+}

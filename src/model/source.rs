@@ -1,0 +1,207 @@
+//! What the source keeps of a recording, and what became of it.
+//!
+//! Owns the words for copies at the source and for their life. Refuses to know how they are deleted.
+
+use std::{fmt, str::FromStr};
+
+use super::time::Timestamp;
+
+/// What a copy is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum CopyKind {
+    /// The recording itself: sound and metadata, `RE…`.
+    Recording,
+    /// What `<Record transcribe>` made of it, `TR…`.
+    Transcription,
+    /// What an add-on made of it, `XR…`.
+    AddOn,
+    /// A transcript of Conversational Intelligence, `GT…`.
+    Transcript,
+    /// The sound in a bucket that is not the source's.
+    Object,
+}
+
+/// How far the deletion of a copy is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum CopyState {
+    /// It was seen there.
+    There,
+    /// The source took its deletion.
+    Deleted,
+    /// The source says that it is deleted, or knows of no such thing. Final: an id is never given twice.
+    Confirmed,
+    /// The vault cannot delete it.
+    Left,
+}
+
+impl CopyKind {
+    /// Every kind.
+    pub const ALL: [Self; 5] = [Self::Recording, Self::Transcription, Self::AddOn, Self::Transcript, Self::Object];
+
+    /// The word in rows, JSON and metrics.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Recording => "recording",
+            Self::Transcription => "transcription",
+            Self::AddOn => "add-on",
+            Self::Transcript => "transcript",
+            Self::Object => "object",
+        }
+    }
+}
+
+impl CopyState {
+    /// Every state.
+    pub const ALL: [Self; 4] = [Self::There, Self::Deleted, Self::Confirmed, Self::Left];
+
+    /// The word in rows and JSON.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::There => "there",
+            Self::Deleted => "deleted",
+            Self::Confirmed => "confirmed",
+            Self::Left => "left",
+        }
+    }
+}
+
+impl fmt::Display for CopyKind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+/// The text is none of the words.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("not a word for a copy at the source, like `recording` or `confirmed`")]
+pub struct InvalidCopy;
+
+impl FromStr for CopyKind {
+    type Err = InvalidCopy;
+
+    fn from_str(text: &str) -> Result<Self, InvalidCopy> {
+        Self::ALL.into_iter().find(|kind| kind.as_str() == text).ok_or(InvalidCopy)
+    }
+}
+
+impl FromStr for CopyState {
+    type Err = InvalidCopy;
+
+    fn from_str(text: &str) -> Result<Self, InvalidCopy> {
+        Self::ALL.into_iter().find(|state| state.as_str() == text).ok_or(InvalidCopy)
+    }
+}
+
+impl serde::Serialize for CopyKind {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(self.as_str())
+    }
+}
+
+impl serde::Serialize for CopyState {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(self.as_str())
+    }
+}
+
+/// One copy that the source keeps, or kept.
+#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize)]
+pub struct SourceCopy {
+    /// What it is.
+    pub kind: CopyKind,
+    /// The source's id of it; of an object, the SHA-256 of its address, lower-case hex.
+    pub sid: String,
+    /// How far its deletion is.
+    pub state: CopyState,
+    /// When the vault saw it first.
+    pub found_at: Timestamp,
+    /// When the source took the deletion, or said that it has no such thing.
+    pub deleted_at: Option<Timestamp>,
+    /// When the source said that it is deleted.
+    pub confirmed_at: Option<Timestamp>,
+    /// Until when the source keeps words about it, as far as it publishes that.
+    pub left_until: Option<Timestamp>,
+}
+
+impl SourceCopy {
+    /// One that was just seen.
+    pub fn found(kind: CopyKind, sid: impl Into<String>, at: Timestamp) -> Self {
+        Self { kind, sid: sid.into(), state: CopyState::There, found_at: at, deleted_at: None, confirmed_at: None, left_until: None }
+    }
+
+    /// Whether nothing is left to be done about it.
+    pub fn is_settled(&self) -> bool {
+        matches!(self.state, CopyState::Confirmed | CopyState::Left)
+    }
+}
+
+/// How the source's copies of a recording stand, in one word.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum SourceState {
+    /// Nothing of it is deleted, or is to be.
+    Kept,
+    /// Its deletion waits, or is tried.
+    Pending,
+    /// Everything that was found there is deleted, and the source says so.
+    Deleted,
+    /// Everything but what the vault cannot delete.
+    Left,
+}
+
+impl SourceState {
+    /// What follows from the copies, and from whether their deletion is still to be done.
+    pub fn of(copies: &[SourceCopy], is_pending: bool) -> Self {
+        match copies {
+            _ if is_pending => Self::Pending,
+            [] => Self::Kept,
+            copies if copies.iter().any(|copy| !copy.is_settled()) => Self::Kept,
+            copies if copies.iter().any(|copy| copy.state == CopyState::Left) => Self::Left,
+            _ => Self::Deleted,
+        }
+    }
+
+    /// The word in JSON.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Kept => "kept",
+            Self::Pending => "pending",
+            Self::Deleted => "deleted",
+            Self::Left => "left",
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn words_come_back_as_they_went() {
+        for kind in CopyKind::ALL {
+            assert_eq!(kind.as_str().parse(), Ok(kind));
+        }
+        for state in CopyState::ALL {
+            assert_eq!(state.as_str().parse(), Ok(state));
+        }
+        assert_eq!("Recording".parse::<CopyKind>(), Err(InvalidCopy));
+        assert_eq!("".parse::<CopyState>(), Err(InvalidCopy));
+    }
+
+    #[test]
+    fn one_copy_that_is_not_settled_keeps_the_word_deleted_away() {
+        let copy = |state| SourceCopy { state, ..SourceCopy::found(CopyKind::Recording, "RE", Timestamp::from_millis(5)) };
+        for (states, is_pending, word) in [
+            (vec![], false, SourceState::Kept),
+            (vec![], true, SourceState::Pending),
+            (vec![CopyState::Confirmed], true, SourceState::Pending),
+            (vec![CopyState::Confirmed, CopyState::Confirmed], false, SourceState::Deleted),
+            (vec![CopyState::Confirmed, CopyState::Deleted], false, SourceState::Kept),
+            (vec![CopyState::There, CopyState::Left], false, SourceState::Kept),
+            (vec![CopyState::Confirmed, CopyState::Left], false, SourceState::Left),
+        ] {
+            let copies: Vec<SourceCopy> = states.iter().copied().map(copy).collect();
+            assert_eq!(SourceState::of(&copies, is_pending), word, "{states:?} {is_pending}");
+        }
+    }
+}

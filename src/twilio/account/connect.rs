@@ -1,0 +1,133 @@
+//! `[twilio.consent]`: where a call goes after it was asked for consent.
+//!
+//! Owns the keys and every check of them. Refuses to know what is asked.
+
+use url::Url;
+
+use super::{is_confidential, settings::Faults};
+use crate::{model::subject::Address, twilio::twiml::Endpoint};
+
+/// `[twilio.consent]`.
+#[derive(Clone, Debug, Default, serde::Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct ConsentSettings {
+    /// The application's own TwiML, which the call goes on with.
+    pub connect_url: Option<String>,
+    /// Who is dialled: a number in E.164, `sip:…` or `client:…`.
+    pub connect_to: Option<String>,
+    /// Whether who is dialled is asked, too, before a recording begins. Without it: where recording rests on consent.
+    pub ask_callee: Option<bool>,
+}
+
+/// Where a call goes on.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Connect {
+    /// With other TwiML.
+    Url(Url),
+    /// With somebody.
+    To {
+        /// Whom.
+        endpoint: Endpoint,
+        /// By which they are known in the vault, if by any.
+        address: Option<Address>,
+        /// Whether they are asked, too; `None`: where recording rests on consent.
+        ask: Option<bool>,
+    },
+}
+
+impl ConsentSettings {
+    pub(super) fn resolve(self, faults: &mut Faults) -> Option<Connect> {
+        if self.ask_callee.is_some() && self.connect_to.is_none() {
+            faults.add("twilio.consent.ask_callee", "goes with `connect_to`; whom your own TwiML dials is asked by its `<Number url>`");
+        }
+        match (self.connect_url, self.connect_to) {
+            (Some(_), Some(_)) => {
+                faults.add("twilio.consent.connect_to", "given beside `connect_url`; keep one of them");
+                None
+            }
+            (Some(url), None) => {
+                let parsed = Url::parse(&url).ok().filter(|url| {
+                    is_confidential(url) && url.username().is_empty() && url.password().is_none() && url.fragment().is_none()
+                });
+                if parsed.is_none() {
+                    faults.add(
+                        "twilio.consent.connect_url",
+                        "expected the URL of TwiML, https (http is for this machine), without user, password and fragment",
+                    );
+                }
+                parsed.map(Connect::Url)
+            }
+            (None, Some(to)) => {
+                let found = endpoint(&to);
+                if found.is_none() {
+                    faults.add("twilio.consent.connect_to", "expected a number like `+493012345678`, `sip:…` or `client:…`");
+                }
+                found.map(|(endpoint, address)| Connect::To { endpoint, address, ask: self.ask_callee })
+            }
+            (None, None) => None,
+        }
+    }
+}
+
+/// As it is dialled, which keeps parameters and case, and the one spelling of who it is.
+fn endpoint(text: &str) -> Option<(Endpoint, Option<Address>)> {
+    let address: Address = text.parse().ok()?;
+    let endpoint = match text.split_once(':') {
+        Some((scheme, _)) if scheme.eq_ignore_ascii_case("sip") => Endpoint::Sip(text.to_owned()),
+        Some((_, identity)) => Endpoint::Client(identity.to_owned()),
+        None => Endpoint::Number(address.expose().to_owned()),
+    };
+    Some((endpoint, Some(address)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn resolved(toml: &str) -> Result<Option<Connect>, Vec<String>> {
+        let settings: ConsentSettings = toml::from_str(toml).unwrap();
+        let mut faults = Faults::default();
+        let connect = settings.resolve(&mut faults);
+        if faults.0.is_empty() { Ok(connect) } else { Err(faults.0.into_iter().map(|fault| fault.key).collect()) }
+    }
+
+    #[test]
+    fn a_call_goes_on_with_a_document_or_with_somebody() {
+        assert_eq!(resolved(""), Ok(None));
+        let url = "https://app.example.com/voice?line=1&x=y";
+        assert_eq!(resolved(&format!("connect_url = '{url}'")), Ok(Some(Connect::Url(url.parse().unwrap()))));
+        for (to, dialled) in [
+            ("+49 30 23125-001", Endpoint::Number("+493023125001".into())),
+            ("sip:Desk@example.com;transport=tls", Endpoint::Sip("sip:Desk@example.com;transport=tls".into())),
+            ("client:Agent_7", Endpoint::Client("Agent_7".into())),
+        ] {
+            let Ok(Some(Connect::To { endpoint, address, ask })) = resolved(&format!("connect_to = '{to}'\nask_callee = true")) else {
+                panic!("{to}")
+            };
+            assert_eq!((endpoint, ask), (dialled, Some(true)));
+            assert_eq!(address, to.parse().ok());
+        }
+    }
+
+    #[test]
+    fn what_leads_nowhere_is_a_fault() {
+        for (toml, key) in [
+            ("connect_url = 'http://app.example.com/'", "connect_url"),
+            ("connect_url = 'https://user:pass@app.example.com/'", "connect_url"),
+            ("connect_url = '/voice'", "connect_url"),
+            ("connect_to = 'anonymous'", "connect_to"),
+            ("connect_to = '030 1234567'", "connect_to"),
+            ("connect_to = '+493012345678'\nconnect_url = 'https://a.example'", "connect_to"),
+            ("ask_callee = true", "ask_callee"),
+        ] {
+            assert_eq!(resolved(toml), Err(vec![format!("twilio.consent.{key}")]), "{toml}");
+        }
+        assert!(toml::from_str::<ConsentSettings>("connect = 'x'").is_err());
+    }
+
+    #[test]
+    fn who_is_dialled_is_not_printed() {
+        let connect = resolved("connect_to = '+493012345678'").unwrap();
+        assert!(!format!("{connect:?}").contains("4930"), "{connect:?}");
+    }
+}

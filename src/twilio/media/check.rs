@@ -1,0 +1,317 @@
+//! What a body must be to be a sound: whole, authentic where it is encrypted, and RIFF/WAVE in the clear.
+//!
+//! Owns the three checks and their order: the length that HTTP promised is that of the bytes on the wire; the decryption, where there is one, is behind it;
+//! the RIFF header is looked for in what comes out of that. No I/O.
+//!
+//! INVARIANT: nothing is passed on before the first 12 bytes of plaintext are known to be RIFF/WAVE.
+
+use bytes::{Bytes, BytesMut};
+
+use super::{
+    FetchError, Hiccup, Refusal,
+    decrypt::{Decryptor, TAG, Wrong},
+};
+
+/// `RIFF`, a length, `WAVE`.
+const MAGIC_LEN: usize = 12;
+
+/// A WAV file without a sample: its header. Less than that is no file, whatever it begins with.
+const LEAST: u64 = 44;
+
+/// The state of all checks.
+pub(super) struct Check {
+    content_length: Option<u64>,
+    /// Bytes on the wire so far.
+    received: u64,
+    decryptor: Option<Decryptor>,
+    riff: Riff,
+    is_encrypted: bool,
+}
+
+impl Check {
+    pub(super) fn new(content_length: Option<u64>) -> Self {
+        Self { content_length, received: 0, decryptor: None, riff: Riff::default(), is_encrypted: false }
+    }
+
+    /// The bytes that come are encrypted.
+    pub(super) fn decrypt(&mut self, decryptor: Decryptor) {
+        (self.decryptor, self.is_encrypted) = (Some(decryptor), true);
+    }
+
+    pub(super) fn received(&self) -> u64 {
+        self.received
+    }
+
+    /// Takes a chunk; gives what may be passed on.
+    pub(super) fn push(&mut self, chunk: Bytes) -> Result<Option<Bytes>, FetchError> {
+        self.received += chunk.len() as u64;
+        if let Some(expected) = self.content_length.filter(|&expected| self.received > expected) {
+            return Err(Hiccup::Length { received: self.received, expected }.into());
+        }
+        let plain = match &mut self.decryptor {
+            Some(decryptor) => decryptor.push(&chunk).map_err(|_| Refusal::TooLong)?,
+            None => chunk,
+        };
+        self.see(plain)
+    }
+
+    /// Whether it ended where and as it should; the last bytes that may be passed on.
+    pub(super) fn finish(&mut self) -> Result<Option<Bytes>, FetchError> {
+        let received = self.received;
+        if let Some(expected) = self.content_length.filter(|&expected| received != expected) {
+            return Err(Hiccup::Length { received, expected }.into());
+        }
+        let last = match self.decryptor.take() {
+            Some(decryptor) => {
+                let last = decryptor.finish().map_err(|wrong| self.not_authentic(wrong))?;
+                self.see(last)?
+            }
+            None => None,
+        };
+        let sound = self.riff.seen;
+        match self.riff.length {
+            Some(expected) if sound < expected => Err(self.short(sound, expected)),
+            Some(_) => Ok(last),
+            None if sound == 0 => Err(self.short(0, MAGIC_LEN as u64)),
+            None => Err(self.no_sound()),
+        }
+    }
+
+    fn see(&mut self, plain: Bytes) -> Result<Option<Bytes>, FetchError> {
+        self.riff.push(plain).ok_or_else(|| self.no_sound())
+    }
+
+    fn no_sound(&self) -> FetchError {
+        if self.is_encrypted { Refusal::Garbled.into() } else { Refusal::NotRiff.into() }
+    }
+
+    /// What to say of an encrypted file whose tag is wrong: where its own header promises more, it was cut.
+    fn not_authentic(&self, wrong: Wrong) -> FetchError {
+        // The last bytes of it were not given out.
+        let sound = self.received.saturating_sub(TAG as u64);
+        match (wrong, self.riff.length) {
+            (Wrong::TooLong, _) => Refusal::TooLong.into(),
+            (Wrong::Tag, Some(expected)) if sound < expected => self.short(sound, expected),
+            (Wrong::Tag, None) => self.short(sound, LEAST),
+            (Wrong::Tag, _) => Refusal::Tag.into(),
+        }
+    }
+
+    /// Fewer bytes of sound than the header promises. Where the length of an encrypted file was told and kept, the file itself is so, and asking again
+    /// does not help; otherwise the connection may have broken without HTTP noticing.
+    fn short(&self, received: u64, expected: u64) -> FetchError {
+        if self.is_encrypted && self.content_length.is_some() {
+            Refusal::Cut { received, expected }.into()
+        } else {
+            Hiccup::Length { received, expected }.into()
+        }
+    }
+}
+
+/// The look at the beginning of the plaintext.
+#[derive(Default)]
+struct Riff {
+    /// The first bytes, held back until there are enough to judge.
+    head: BytesMut,
+    /// The least length that the header promises; known once the head is judged.
+    length: Option<u64>,
+    /// Bytes of plaintext so far.
+    seen: u64,
+}
+
+impl Riff {
+    /// What may be passed on; the outer `None` for what is no RIFF/WAVE.
+    #[expect(clippy::option_option, reason = "nothing to pass on yet is no fault")]
+    fn push(&mut self, chunk: Bytes) -> Option<Option<Bytes>> {
+        self.seen += chunk.len() as u64;
+        if self.length.is_some() {
+            return Some((!chunk.is_empty()).then_some(chunk));
+        }
+        // Almost always the first chunk is long enough and goes through without a copy.
+        let start = if self.head.is_empty() {
+            chunk
+        } else {
+            self.head.extend_from_slice(&chunk);
+            self.head.split().freeze()
+        };
+        if start.len() < MAGIC_LEN {
+            self.head.extend_from_slice(&start);
+            return Some(None);
+        }
+        self.length = Some(riff_length(&start)?);
+        Some(Some(start))
+    }
+}
+
+/// The least length of the file in bytes, or `None` if it is not RIFF/WAVE.
+///
+/// The header counts the bytes after its first eight. A writer that could not go back leaves 0 or all ones; then the header promises nothing
+/// but itself.
+fn riff_length(start: &[u8]) -> Option<u64> {
+    let rest = start.strip_prefix(b"RIFF")?;
+    let (size, rest) = rest.split_first_chunk::<4>()?;
+    if !rest.starts_with(b"WAVE") {
+        return None;
+    }
+    Some(match u32::from_le_bytes(*size) {
+        0 | u32::MAX => MAGIC_LEN as u64,
+        size => u64::from(size) + 8,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::{secret::Key, twilio::encryption::encrypted};
+
+    /// A file of `len` bytes whose header says `size`.
+    fn wav(len: usize, size: u32) -> Vec<u8> {
+        let mut bytes = [b"RIFF".as_slice(), &size.to_le_bytes(), b"WAVE"].concat();
+        bytes.resize(len, 7);
+        bytes
+    }
+
+    /// What comes through if the file arrives in chunks of these lengths (repeated).
+    fn run(file: &[u8], lengths: &[usize], content_length: Option<u64>) -> Result<Vec<u8>, FetchError> {
+        let mut check = Check::new(content_length);
+        let mut passed = Vec::new();
+        let mut rest = file;
+        for &length in lengths.iter().cycle() {
+            if rest.is_empty() {
+                break;
+            }
+            let (chunk, later) = rest.split_at(length.min(rest.len()));
+            passed.extend(check.push(Bytes::copy_from_slice(chunk))?.unwrap_or_default());
+            assert!(passed.is_empty() || passed.len() >= MAGIC_LEN);
+            rest = later;
+        }
+        passed.extend(check.finish()?.unwrap_or_default());
+        Ok(passed)
+    }
+
+    fn length(received: u64, expected: u64) -> FetchError {
+        Hiccup::Length { received, expected }.into()
+    }
+
+    #[test]
+    fn a_whole_file_passes_however_it_is_cut() {
+        let file = wav(100, 92);
+        for at in [1, 3, 4, 8, 11, 12, 13, 99, 100] {
+            assert_eq!(run(&file, &[at], Some(100)).unwrap(), file, "{at}");
+            assert_eq!(run(&file, &[at], None).unwrap(), file, "{at}");
+        }
+    }
+
+    #[test]
+    fn every_truncation_is_an_error() {
+        let file = wav(100, 92);
+        for at in 0..100 {
+            assert!(run(&file[..at], &[16], Some(100)).is_err(), "{at}");
+            assert!(run(&file[..at], &[16], None).is_err(), "{at}");
+        }
+        assert_eq!(run(&file[..99], &[16], None), Err(length(99, 100)));
+        assert_eq!(run(&[], &[1], None), Err(length(0, 12)));
+        assert_eq!(run(&[], &[1], Some(100)), Err(length(0, 100)));
+    }
+
+    #[test]
+    fn more_than_promised_by_the_length_is_an_error_and_more_than_promised_by_the_header_is_not() {
+        let file = wav(101, 92);
+        assert_eq!(run(&file, &[50], Some(100)), Err(length(101, 100)));
+        assert_eq!(run(&file, &[50], Some(101)).unwrap(), file);
+        assert_eq!(run(&file, &[50], None).unwrap(), file);
+    }
+
+    #[test]
+    fn a_header_without_a_size_promises_nothing() {
+        for size in [0, u32::MAX] {
+            for len in [12, 13, 100] {
+                assert!(run(&wav(len, size), &[5], None).is_ok());
+            }
+            assert_eq!(run(&wav(12, size), &[5], Some(13)), Err(length(12, 13)));
+        }
+        assert!(run(&wav(100, u32::MAX - 1), &[5], None).is_err());
+    }
+
+    #[test]
+    fn anything_but_riff_wave_is_refused_before_a_byte_comes_through() {
+        let mut avi = wav(100, 92);
+        avi[8..12].copy_from_slice(b"AVI ");
+        for file in [b"<?xml version='1.0'?><TwilioResponse/>".as_slice(), &avi, b"RIFX\x5c\0\0\0WAVE", b"RIFF", b"x", &[0; 100]] {
+            for at in [1, 5, 200] {
+                assert_eq!(run(file, &[at], None), Err(Refusal::NotRiff.into()), "{at} {file:?}");
+            }
+        }
+    }
+
+    const KEY: [u8; 32] = [1; 32];
+    const NONCE: [u8; 12] = [2; 12];
+
+    /// The same of an encrypted file.
+    fn run_encrypted(file: &[u8], lengths: &[usize], content_length: Option<u64>) -> Result<Vec<u8>, FetchError> {
+        let mut check = Check::new(content_length);
+        check.decrypt(Decryptor::new(&Key::from_slice(&KEY).unwrap(), &NONCE));
+        let (mut passed, mut rest) = (Vec::new(), file);
+        for &length in lengths.iter().cycle() {
+            if rest.is_empty() {
+                break;
+            }
+            let (chunk, later) = rest.split_at(length.min(rest.len()));
+            passed.extend(check.push(Bytes::copy_from_slice(chunk))?.unwrap_or_default());
+            assert!(passed.is_empty() || passed.len() >= MAGIC_LEN);
+            rest = later;
+        }
+        passed.extend(check.finish()?.unwrap_or_default());
+        Ok(passed)
+    }
+
+    #[test]
+    fn an_encrypted_file_is_judged_by_what_comes_out_of_it() {
+        let plain = wav(100, 92);
+        let file = encrypted(&KEY, &NONCE, &plain);
+        for at in [1, 3, 12, 16, 28, 29, 40, 116] {
+            assert_eq!(run_encrypted(&file, &[at], Some(116)).unwrap(), plain, "{at}");
+            assert_eq!(run_encrypted(&file, &[at], None).unwrap(), plain, "{at}");
+        }
+        // What begins like sound where it should be encrypted is none when it is decrypted, and the other way round.
+        assert_eq!(run_encrypted(&plain, &[16], None), Err(Refusal::Garbled.into()));
+        assert_eq!(run(&file, &[16], None), Err(Refusal::NotRiff.into()));
+        assert_eq!(run_encrypted(&encrypted(&KEY, &NONCE, b"<?xml version='1.0'?>"), &[16], None), Err(Refusal::Garbled.into()));
+    }
+
+    #[test]
+    fn an_encrypted_file_that_was_altered_or_cut_says_which() {
+        let file = encrypted(&KEY, &NONCE, &wav(100, 92));
+        let mut altered = file.clone();
+        altered[60] ^= 1;
+        assert_eq!(run_encrypted(&altered, &[16], Some(116)), Err(Refusal::Tag.into()));
+        let cut = |received, expected| Err(Refusal::Cut { received, expected }.into());
+        for at in 0..116_usize {
+            // Too short for the header, of which no byte was given out yet, or for what it promises.
+            let (received, expected) = (at.saturating_sub(16) as u64, if at < 32 { LEAST } else { 100 });
+            assert_eq!(run_encrypted(&file[..at], &[16], Some(at as u64)), cut(received, expected), "{at}");
+            // A connection that breaks is another thing, and passes.
+            assert_eq!(run_encrypted(&file[..at], &[16], None), Err(length(received, expected)), "{at}");
+            assert_eq!(run_encrypted(&file[..at], &[16], Some(116)), Err(length(at as u64, 116)), "{at}");
+        }
+        assert_eq!(run_encrypted(&encrypted(&KEY, &NONCE, &wav(99, 92)), &[16], Some(115)), cut(99, 100), "authentic, and cut before");
+    }
+
+    proptest! {
+        #[test]
+        fn chunking_changes_nothing(
+            file in prop::collection::vec(any::<u8>(), 0..64),
+            real in any::<bool>(),
+            lengths in prop::collection::vec(1_usize..20, 1..8),
+            claimed in proptest::option::of(0_u64..80),
+        ) {
+            let file = if real { [wav(12, 20), file].concat() } else { file };
+            match (run(&file, &[1000], claimed), run(&file, &lengths, claimed)) {
+                (Ok(whole), Ok(parts)) => prop_assert_eq!(whole, parts),
+                (whole, parts) => prop_assert_eq!(whole.is_err(), parts.is_err()),
+            }
+        }
+    }
+}

@@ -1,0 +1,156 @@
+//! Calls and who takes part in conferences: <https://www.twilio.com/docs/voice/api/call-resource>,
+//! <https://www.twilio.com/docs/voice/api/conference-participant-resource>.
+//!
+//! INVARIANT: what these resources say of people is never printed.
+
+use std::fmt;
+
+use serde::Deserialize;
+
+use super::{
+    Account, Client, RestError, Root,
+    recordings::{number, readable, rfc2822},
+};
+use crate::model::{
+    sid::{AccountSid, CallSid, ConferenceSid},
+    time::Timestamp,
+};
+
+/// One leg of a call. Fields that only describe it are absent where they cannot be read.
+#[derive(Clone, PartialEq, Eq, Deserialize)]
+pub struct CallResource {
+    /// The leg.
+    pub sid: CallSid,
+    /// The account or subaccount.
+    pub account_sid: AccountSid,
+    /// The leg that dialled this one.
+    #[serde(default, deserialize_with = "readable")]
+    pub parent_call_sid: Option<CallSid>,
+    /// Who called: a number, `client:…`, `sip:…`, or a word such as `anonymous`.
+    #[serde(default, deserialize_with = "readable")]
+    pub from: Option<String>,
+    /// Who was called, as [`Self::from`].
+    #[serde(default, deserialize_with = "readable")]
+    pub to: Option<String>,
+    /// `inbound`, `outbound-api`, `outbound-dial`, `trunking-originating`, `trunking-terminating`; an open set.
+    #[serde(default, deserialize_with = "readable")]
+    pub direction: Option<String>,
+    /// `queued`, `ringing`, `in-progress`, `completed`, `busy`, `failed`, `no-answer`, `canceled`; an open set.
+    #[serde(default, deserialize_with = "readable")]
+    pub status: Option<String>,
+    /// What the calling number's owner is called, where a look-up was paid for.
+    #[serde(default, deserialize_with = "readable")]
+    pub caller_name: Option<String>,
+    /// When it began.
+    #[serde(default, deserialize_with = "rfc2822")]
+    pub start_time: Option<Timestamp>,
+    /// Whole seconds; Twilio writes a text.
+    #[serde(default, deserialize_with = "number")]
+    pub duration: Option<i64>,
+}
+
+impl fmt::Debug for CallResource {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("CallResource").field("sid", &self.sid).field("parent", &self.parent_call_sid).finish_non_exhaustive()
+    }
+}
+
+/// Somebody in a conference.
+#[derive(Clone, PartialEq, Eq, Deserialize)]
+pub struct ParticipantResource {
+    /// Their leg.
+    pub call_sid: CallSid,
+    /// What whoever put them in called them.
+    #[serde(default, deserialize_with = "readable")]
+    pub label: Option<String>,
+    /// When they came.
+    #[serde(default, deserialize_with = "rfc2822")]
+    pub date_created: Option<Timestamp>,
+}
+
+impl fmt::Debug for ParticipantResource {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ParticipantResource").field("call", &self.call_sid).finish_non_exhaustive()
+    }
+}
+
+impl Client {
+    /// A call, or one leg of one.
+    pub async fn call(&self, account: &Account, sid: &CallSid) -> Result<CallResource, RestError> {
+        let call: CallResource = self.get(account, account.own_url(&format!("/Calls/{sid}.json"))).await?;
+        if call.sid != *sid || call.account_sid != *account.sid() {
+            return Err(RestError::Shape("the call is another one"));
+        }
+        Ok(call)
+    }
+
+    /// The legs that a call dialled, as Twilio orders them.
+    pub async fn child_calls(&self, account: &Account, sid: &CallSid) -> Result<Vec<CallResource>, RestError> {
+        let mut url = account.own_url("/Calls.json");
+        url.query_pairs_mut().append_pair("ParentCallSid", sid.as_str()).append_pair("PageSize", "100");
+        let calls: Vec<CallResource> = self.all(account, Root::Api, url, "calls").await?;
+        // Whoever does not know the filter lists every call of the account.
+        Ok(calls.into_iter().filter(|call| call.parent_call_sid.as_ref() == Some(sid)).collect())
+    }
+
+    /// Who is in a conference. Twilio forgets them when it ends: then the list is empty.
+    pub async fn participants(&self, account: &Account, sid: &ConferenceSid) -> Result<Vec<ParticipantResource>, RestError> {
+        let mut url = account.own_url(&format!("/Conferences/{sid}/Participants.json"));
+        url.query_pairs_mut().append_pair("PageSize", "250");
+        self.all(account, Root::Api, url, "participants").await
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+    use serde_json::{Value, json};
+
+    use super::*;
+
+    fn resource() -> Value {
+        json!({
+            "sid": format!("CA{}", "1".repeat(32)), "account_sid": format!("AC{}", "0".repeat(32)), "parent_call_sid": null,
+            "from": "+4930 123456 78", "to": "anonymous", "direction": "inbound", "status": "completed", "caller_name": "",
+            "start_time": "Tue, 28 May 2019 02:18:02 +0000", "duration": "27", "something_new": [1],
+        })
+    }
+
+    #[test]
+    fn a_call_is_read_and_nobody_in_it_is_printed() {
+        let call: CallResource = serde_json::from_value(resource()).unwrap();
+        assert_eq!((call.from.as_deref(), call.duration), (Some("+4930 123456 78"), Some(27)));
+        assert_eq!(call.start_time, Timestamp::parse_rfc2822("Tue, 28 May 2019 02:18:02 +0000"));
+        let printed = format!("{call:?}");
+        assert!(printed.contains("CA111") && !printed.contains("4930"), "{printed}");
+        for field in ["sid", "account_sid"] {
+            let mut without = resource();
+            without.as_object_mut().unwrap().remove(field);
+            assert!(serde_json::from_value::<CallResource>(without).is_err(), "{field}");
+        }
+    }
+
+    fn any_value() -> impl Strategy<Value = Value> {
+        prop_oneof![
+            Just(Value::Null),
+            any::<bool>().prop_map(Value::from),
+            any::<i64>().prop_map(Value::from),
+            any::<f64>().prop_map(Value::from),
+            ".{0,40}".prop_map(Value::from),
+            Just(json!([1, {}])),
+            Just(json!({ "a": 1 })),
+        ]
+    }
+
+    proptest! {
+        #[test]
+        fn any_odd_field_leaves_a_call_and_a_participant_readable(field in 2usize..10, value in any_value()) {
+            let mut call = resource();
+            let name = call.as_object().unwrap().keys().filter(|name| !name.ends_with("sid") || name.starts_with("parent")).nth(field % 8).unwrap().clone();
+            call[&name] = value.clone();
+            prop_assert!(serde_json::from_value::<CallResource>(call).is_ok(), "{}", name);
+            let participant = json!({ "call_sid": format!("CA{}", "1".repeat(32)), "label": value, "date_created": value });
+            prop_assert!(serde_json::from_value::<ParticipantResource>(participant).is_ok());
+        }
+    }
+}

@@ -1,0 +1,40 @@
+//! Requests that somebody signed, for tests of what is read from them.
+
+use std::path::Path;
+
+use super::{
+    account::{AccountSettings, Settings},
+    signature::{self, Delivery, Request, Verified},
+};
+use crate::secret::SecretText;
+
+const PUBLIC: &str = "https://vault.example.com";
+
+/// A SID of one digit.
+pub(super) fn sid(prefix: &str, digit: &str) -> String {
+    format!("{prefix}{}", digit.repeat(32))
+}
+
+fn token() -> SecretText {
+    SecretText::new("12345".into())
+}
+
+fn verify(request: &Request<'_>) -> Verified {
+    let account = AccountSettings::new(sid("AC", "0").parse().unwrap(), vec![token()]);
+    let accounts = Settings { accounts: vec![account], ..Settings::default() }.resolve(Path::new("/")).unwrap();
+    signature::verify(&accounts, &PUBLIC.parse().unwrap(), request).unwrap()
+}
+
+/// A form that the account `AC000…` posted.
+pub(super) fn post_form(path: &str, params: &[(String, String)]) -> Verified {
+    let signature = signature::sign(&token(), &format!("{PUBLIC}{path}"), params);
+    let body = url::form_urlencoded::Serializer::new(String::new()).extend_pairs(params).finish();
+    let delivery = Delivery::Body { content_type: Some("application/x-www-form-urlencoded"), bytes: body.as_bytes() };
+    verify(&Request { path_and_query: path, signature: Some(&signature), delivery })
+}
+
+/// The same by GET.
+pub(super) fn get(path: &str) -> Verified {
+    let signature = signature::sign(&token(), &format!("{PUBLIC}{path}"), &[]);
+    verify(&Request { path_and_query: path, signature: Some(&signature), delivery: Delivery::Query })
+}

@@ -1,0 +1,237 @@
+//! TwiML: what a call or a message is told to do (<https://www.twilio.com/docs/voice/twiml>, <https://www.twilio.com/docs/messaging/twiml>).
+//!
+//! Owns the verbs that this vault says and their XML. Refuses to know why they are said.
+//!
+//! INVARIANT: whatever a text or a URL holds, the document is well-formed XML 1.0 and says nothing but what its types say.
+
+use std::fmt::{self, Write as _};
+
+/// A document, from its first verb to its last.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Response(Vec<Verb>);
+
+/// One verb.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Verb {
+    /// Says something and listens.
+    Gather(Gather),
+    /// Says something.
+    Say(Say),
+    /// Goes on with another document.
+    Redirect(String),
+    /// Begins to record the call, and goes on at once.
+    StartRecording(StartRecording),
+    /// Calls somebody and joins both.
+    Dial(Dial),
+    /// Ends the call.
+    Hangup,
+    /// Answers a message.
+    Message(String),
+}
+
+/// `<Gather>`: one key, or an utterance.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Gather {
+    /// What is said; it is always heard to its end before anything counts.
+    pub say: Say,
+    /// Where the answer is sent, by POST.
+    pub action: String,
+    /// Seconds of silence after which it is over.
+    pub timeout_s: u8,
+    /// What may be said; empty: only keys are listened for.
+    pub hints: Vec<String>,
+}
+
+/// `<Say>`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Say {
+    /// The text.
+    pub text: String,
+    /// BCP 47.
+    pub language: String,
+    /// Twilio's name of a voice.
+    pub voice: Option<String>,
+}
+
+/// `<Start><Recording>`: of both sides, each on its own channel.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct StartRecording {
+    /// Where it is told what becomes of the recording, by POST.
+    pub callback: String,
+}
+
+/// What a recording callback is told of; `failed` is not among those that the documentation of `<Recording>` names, and does no harm.
+pub const RECORDING_EVENTS: &str = "in-progress completed absent failed";
+
+/// `<Dial>`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Dial {
+    /// Whom.
+    pub to: Endpoint,
+    /// A document that they hear before both are joined.
+    pub whisper: Option<String>,
+}
+
+/// Somebody who can be dialled.
+#[derive(Clone, PartialEq, Eq)]
+pub enum Endpoint {
+    /// A telephone number in E.164.
+    Number(String),
+    /// A SIP address: `sip:…`.
+    Sip(String),
+    /// A client of Twilio's SDKs, by its identity.
+    Client(String),
+}
+
+impl fmt::Debug for Endpoint {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.noun())
+    }
+}
+
+impl Endpoint {
+    fn noun(&self) -> &'static str {
+        match self {
+            Self::Number(_) => "Number",
+            Self::Sip(_) => "Sip",
+            Self::Client(_) => "Client",
+        }
+    }
+
+    /// As Twilio is told it.
+    pub fn expose(&self) -> &str {
+        match self {
+            Self::Number(text) | Self::Sip(text) | Self::Client(text) => text,
+        }
+    }
+}
+
+impl Response {
+    /// With one more verb.
+    #[must_use]
+    pub fn with(mut self, verb: Verb) -> Self {
+        self.0.push(verb);
+        self
+    }
+
+    /// With one more verb, if there is one.
+    #[must_use]
+    pub fn with_any(mut self, verb: Option<Verb>) -> Self {
+        self.0.extend(verb);
+        self
+    }
+}
+
+impl fmt::Display for Response {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("<?xml version=\"1.0\" encoding=\"UTF-8\"?>")?;
+        let verbs = |f: &mut fmt::Formatter<'_>| self.0.iter().try_for_each(|verb| verb.write(f));
+        if self.0.is_empty() { element(f, "Response", &[]) } else { around(f, "Response", &[], verbs) }
+    }
+}
+
+impl Verb {
+    fn write(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Gather(gather) => gather.write(f),
+            Self::Say(say) => say.write(f),
+            Self::Redirect(url) => around(f, "Redirect", &[("method", Some("POST"))], |f| escape(f, url)),
+            Self::StartRecording(recording) => around(f, "Start", &[], |f| recording.write(f)),
+            Self::Dial(dial) => around(f, "Dial", &[], |f| {
+                let attributes = [("url", dial.whisper.as_deref()), ("method", dial.whisper.as_ref().map(|_| "POST"))];
+                around(f, dial.to.noun(), &attributes, |f| escape(f, dial.to.expose()))
+            }),
+            Self::Hangup => element(f, "Hangup", &[]),
+            Self::Message(text) => around(f, "Message", &[], |f| escape(f, text)),
+        }
+    }
+}
+
+impl Gather {
+    fn write(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (timeout, hints) = (self.timeout_s.to_string(), self.hints.join(","));
+        let speaks = !self.hints.is_empty();
+        let attributes = [
+            ("input", Some(if speaks { "dtmf speech" } else { "dtmf" })),
+            ("numDigits", Some("1")),
+            ("timeout", Some(timeout.as_str())),
+            ("action", Some(self.action.as_str())),
+            ("method", Some("POST")),
+            // Who answers before they were told everything has not agreed to it.
+            ("bargeIn", Some("false")),
+            ("language", speaks.then_some(self.say.language.as_str())),
+            ("speechTimeout", speaks.then_some("auto")),
+            ("hints", speaks.then_some(hints.as_str())),
+        ];
+        around(f, "Gather", &attributes, |f| self.say.write(f))
+    }
+}
+
+impl Say {
+    fn write(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        around(f, "Say", &[("language", Some(&self.language)), ("voice", self.voice.as_deref())], |f| escape(f, &self.text))
+    }
+}
+
+impl StartRecording {
+    fn write(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let attributes = [
+            ("recordingStatusCallback", Some(self.callback.as_str())),
+            ("recordingStatusCallbackMethod", Some("POST")),
+            ("recordingStatusCallbackEvent", Some(RECORDING_EVENTS)),
+            ("channels", Some("dual")),
+        ];
+        element(f, "Recording", &attributes)
+    }
+}
+
+type Attributes<'a> = [(&'static str, Option<&'a str>)];
+
+fn around(
+    f: &mut fmt::Formatter<'_>,
+    name: &str,
+    attributes: &Attributes<'_>,
+    inner: impl FnOnce(&mut fmt::Formatter<'_>) -> fmt::Result,
+) -> fmt::Result {
+    open(f, name, attributes)?;
+    f.write_char('>')?;
+    inner(f)?;
+    write!(f, "</{name}>")
+}
+
+fn element(f: &mut fmt::Formatter<'_>, name: &str, attributes: &Attributes<'_>) -> fmt::Result {
+    open(f, name, attributes)?;
+    f.write_str("/>")
+}
+
+fn open(f: &mut fmt::Formatter<'_>, name: &str, attributes: &Attributes<'_>) -> fmt::Result {
+    write!(f, "<{name}")?;
+    for (attribute, value) in attributes {
+        let Some(value) = value else { continue };
+        write!(f, " {attribute}=\"")?;
+        escape(f, value)?;
+        f.write_char('"')?;
+    }
+    Ok(())
+}
+
+/// Text as it stands in content and in attributes alike. White space is written so that an attribute keeps it; what XML 1.0 has no place for (section 2.2)
+/// is replaced.
+fn escape(f: &mut fmt::Formatter<'_>, text: &str) -> fmt::Result {
+    for c in text.chars() {
+        match c {
+            '&' => f.write_str("&amp;")?,
+            '<' => f.write_str("&lt;")?,
+            '>' => f.write_str("&gt;")?,
+            '"' => f.write_str("&quot;")?,
+            '\'' => f.write_str("&apos;")?,
+            '\t' | '\n' | '\r' => write!(f, "&#{};", u32::from(c))?,
+            '\u{0}'..='\u{1f}' | '\u{fffe}' | '\u{ffff}' => f.write_char('\u{fffd}')?,
+            other => f.write_char(other)?,
+        }
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,122 @@
+//! A call that asks what to do, and what was answered in it: the requests for TwiML of `/twilio/consent/voice`.
+//!
+//! Owns which parameters we read (<https://www.twilio.com/docs/voice/twiml#request-parameters>,
+//! <https://www.twilio.com/docs/voice/twiml/gather>) and what our own URL carries from one request to the next. Refuses to know what an answer means.
+//!
+//! INVARIANT: what says *which* call this is is right or the request is refused. Numbers, keys and words are never printed. Our own URL
+//! carries nothing about anybody.
+
+use std::fmt;
+
+use super::{
+    params::{CallbackError, Params},
+    signature::Verified,
+};
+use crate::model::{
+    name::LegName,
+    sid::{AccountSid, CallSid},
+    subject::Address,
+};
+
+/// The place of who called.
+pub const CALLER: &str = "caller";
+/// The place of who was called.
+pub const CALLEE: &str = "callee";
+/// The place of who is dialled by a call that was itself made to somebody.
+pub const DIALLED: &str = "dialled";
+
+/// One request.
+#[derive(Clone, PartialEq)]
+pub struct VoiceRequest {
+    /// The account or subaccount, which has signed this.
+    pub account: AccountSid,
+    /// The call that runs the TwiML.
+    pub call: CallSid,
+    /// The call that dialled it.
+    pub parent: Option<CallSid>,
+    /// The place of who hears it.
+    pub leg: LegName,
+    /// Whether this is heard before two calls are joined (`<Number url="…">`): when it ends, they are.
+    pub is_whisper: bool,
+    /// Who hears it, where Twilio told an address.
+    pub address: Option<Address>,
+    /// Keys that were pressed.
+    pub digits: Option<String>,
+    /// What speech recognition understood.
+    pub speech: Option<String>,
+    /// How sure it was, 0 to 1.
+    pub confidence: Option<f64>,
+    /// Where in the conversation this is.
+    pub step: Step,
+}
+
+/// What our own URL carries.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Step {
+    /// Whether this brings an answer. Otherwise it asks to be asked, whatever keys it brings: Twilio sends those again when it is sent on.
+    pub answers: bool,
+    /// Which attempt, from 1 on.
+    pub attempt: u8,
+    /// The language that is wanted, or spoken.
+    pub language: Option<String>,
+    /// The beginning of the digest of the policy by which it was asked.
+    pub policy: Option<String>,
+    /// Whether a recording begins only when somebody else, who is dialled, has agreed as well.
+    pub waits_for_both: bool,
+}
+
+/// How much of the policy's digest the URL carries.
+pub const POLICY_DIGITS: usize = 16;
+
+impl VoiceRequest {
+    /// Reads a verified request. What our own URL should carry and does not is as in a first request.
+    pub fn parse(verified: &Verified) -> Result<Self, CallbackError> {
+        let params = Params::of(verified);
+        let own = Params::of_query(verified);
+        let leg: Option<LegName> = own.optional("leg", "the name of a place in a conversation, like `callee`")?;
+        let parent: Option<CallSid> = params.optional("ParentCallSid", "`CA` and 32 hex digits")?;
+        // Of a call that was made to somebody, `From` is a number of ours.
+        let is_outbound = params.readable("Direction").is_some_and(|direction| direction.starts_with("outbound"));
+        let address = params.readable(if is_outbound { "To" } else { "From" }).and_then(|text| text.parse().ok());
+        let is_whisper = leg.as_ref().is_some_and(|leg| leg.as_str() != CALLER);
+        let usual = if is_outbound { CALLEE } else { CALLER };
+        Ok(Self {
+            account: verified.account().clone(),
+            call: params.required("CallSid", "`CA` and 32 hex digits")?,
+            parent,
+            leg: leg.unwrap_or_else(|| usual.parse().expect("it is a name")),
+            is_whisper,
+            address,
+            digits: params.one("Digits")?.map(str::to_owned),
+            speech: params.one("SpeechResult")?.map(str::to_owned),
+            confidence: params.readable("Confidence").and_then(|text| text.parse().ok()),
+            step: Step {
+                answers: own.readable("step") == Some("answer"),
+                attempt: own.readable("attempt").and_then(|text| text.parse().ok()).filter(|&attempt| attempt > 0).unwrap_or(1),
+                language: own.readable("language").map(str::to_owned),
+                policy: own.readable("policy").map(str::to_owned),
+                waits_for_both: own.readable("record") == Some("both"),
+            },
+        })
+    }
+
+    /// The call whose parties these are: that which dialled, where this was dialled.
+    pub fn conversation(&self) -> &CallSid {
+        self.parent.as_ref().filter(|_| self.is_whisper).unwrap_or(&self.call)
+    }
+
+    /// What to call who is dialled from here.
+    pub fn dialled(&self) -> LegName {
+        let name = if self.leg.as_str() == CALLER { CALLEE } else { DIALLED };
+        name.parse().expect("it is a name")
+    }
+}
+
+impl fmt::Debug for VoiceRequest {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("VoiceRequest").field("account", &self.account).field("call", &self.call).finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,232 @@
+//! Who took part in a recording, in the clear for who may know: sealed under a key that dies with the recording's.
+//!
+//! Owns these keys, and the way from what was told before a recording was sealed into the recording's own. Refuses to know who may see it: it wants
+//! a [`Grant`].
+//! INVARIANTS
+//! - What is sealed of a place is of who is named there: who was put right is told of no more.
+//! - What waits for a recording is under the vault's own key, and no longer there once a recording has it.
+
+use std::collections::BTreeMap;
+
+use zeroize::Zeroizing;
+
+use super::{Error, Inner, Vault};
+use crate::{
+    evidence::NewEntry,
+    keyring::{self, details_key, open_note, seal_note, waiting_key},
+    ledger::{
+        Tx, audit, budgets, details, grants,
+        marks::{self, Marked},
+        parties, waiting,
+    },
+    model::{
+        artefact::{Artefact, Leg},
+        details::{Details, Found},
+        id::{GrantId, RecordingId},
+        name::LegName,
+        recording::Recording,
+        subject::{Conversation, Party},
+        time::Timestamp,
+    },
+    policy::Grant,
+    secret::Key,
+};
+
+/// What becomes of what is told of parties.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Keeping {
+    /// The sealed recordings of the conversation take it; if there is none, it waits for one.
+    Waits,
+    /// The sealed recordings of the conversation take it; whoever tells it brings it along when another one is sealed.
+    Carried,
+    /// As [`Self::Waits`], and it counts in place of what was told before.
+    Corrects,
+}
+
+impl Vault {
+    /// Takes up a new epoch's root if it has turned. Whether it had: then a unit that failed for that is to be run again.
+    ///
+    /// # Errors
+    /// Those of custody and ledger.
+    pub async fn follow(&self) -> Result<bool, Error> {
+        let before = self.epoch();
+        self.0.follow().await?;
+        Ok(self.epoch() != before)
+    }
+
+    /// Seals what was told of the parties of a conversation, within the unit that names them and after that. Whether that changed anything. Of a
+    /// place where somebody else is named, nothing is kept.
+    ///
+    /// # Errors
+    /// The ledger's; [`Error::Keyring`] if what is there is not what was sealed, or [`Self::follow`] is to be called.
+    pub async fn keep_details(
+        &self,
+        tx: &mut Tx,
+        conversation: &Conversation,
+        told: &[Found],
+        keeping: Keeping,
+        now: Timestamp,
+    ) -> Result<bool, Error> {
+        let vault = &*self.0;
+        let parties = parties::of(tx, std::slice::from_ref(conversation)).await?.remove(conversation).unwrap_or_default();
+        let recordings = details::sealed_of(tx, conversation).await?;
+        if recordings.is_empty() {
+            return match keeping {
+                Keeping::Carried => Ok(false),
+                Keeping::Waits | Keeping::Corrects => vault.let_wait(tx, conversation, told, &parties, keeping).await,
+            };
+        }
+        let (keys, mut sealed) = (vault.record_keys(tx, &recordings, Leg::All).await?, details::find(tx, &recordings).await?);
+        let mut changed = Vec::new();
+        for (id, key) in keys {
+            let before = sealed.remove(&id).map(|sealed| vault.open_sealed(id, &key, &sealed)).transpose()?;
+            let mut after = before.clone().unwrap_or_default();
+            match keeping {
+                Keeping::Corrects => after.correct(told.iter().cloned()),
+                Keeping::Waits | Keeping::Carried => after.complete(told.iter().cloned()),
+            }
+            let after = after.agreeing(&parties, |address| vault.subject(address));
+            if before.is_none() && !after.is_personal() || before.as_ref() == Some(&after) {
+                continue;
+            }
+            details::put(tx, id, &vault.sealed(id, &key, &after), now).await?;
+            changed.push(id);
+        }
+        if !changed.is_empty() {
+            marks::set(tx, Marked::Recording, &changed, now).await?;
+        }
+        Ok(!changed.is_empty())
+    }
+
+    /// Who took part in a recording, in the form of [`Details::to_json`]. When this returns, the entry that it is shown is durable; the first opening of a
+    /// grant counts against its budget.
+    ///
+    /// # Errors
+    /// [`Error::Gone`] if the grant does not give it, nothing of it is sealed, or the recording is shredded; [`Error::BudgetSpent`].
+    pub async fn open_details(&self, grant: &Grant, id: GrantId) -> Result<Zeroizing<String>, Error> {
+        let (vault, recording) = (&*self.0, grant.recording());
+        if !grant.view().gives(Artefact::Parties) {
+            return Err(Error::Gone);
+        }
+        vault
+            .unit(async || {
+                let (mut tx, now) = (vault.ledger.begin().await?, vault.clock.now());
+                let key = vault.record_key(&mut tx, recording, Leg::All).await?;
+                let sealed = details::find(&mut tx, &[recording]).await?.remove(&recording).ok_or(Error::Gone)?;
+                let text = vault.open_sealed(recording, &key, &sealed)?.to_json();
+                let is_first = grants::open(&mut tx, id, now).await?;
+                if is_first && !budgets::spend(&mut tx, grant.principal(), grant.purpose(), grant.budget(), now).await? {
+                    return Err(Error::BudgetSpent);
+                }
+                let entry = NewEntry::opening_started(now, grant, id, Artefact::Parties, &(0..text.len() as u64));
+                audit::append(&mut tx, entry).await?;
+                tx.commit().await?;
+                Ok(text)
+            })
+            .await
+    }
+}
+
+impl Inner {
+    /// A recording is about to be sealed, and its row is locked: it takes over what waits in its conversation, what other recordings of it
+    /// have, and what comes along.
+    pub(super) async fn take_over(
+        &self,
+        tx: &mut Tx,
+        recording: &Recording,
+        key: &Key,
+        along: &[Found],
+        now: Timestamp,
+    ) -> Result<(), Error> {
+        let conference = recording.conference.clone().map(Conversation::Conference);
+        let both: Vec<Conversation> = conference.into_iter().chain(recording.call.clone().map(Conversation::Call)).collect();
+        if both.is_empty() {
+            return Ok(());
+        }
+        let mut named = parties::of(tx, &both).await?;
+        let Some(conversation) = both.into_iter().find(|conversation| named.contains_key(conversation)) else { return Ok(()) };
+        let parties = named.remove(&conversation).unwrap_or_default();
+        let mut known = Details::default();
+        let mut waits = waiting::find(tx, std::slice::from_ref(&conversation)).await?;
+        for (leg, sealed) in waits.remove(&conversation).unwrap_or_default() {
+            known.complete(readable(self.waiting(&conversation, &leg, &sealed))?.iter().cloned());
+        }
+        let others: Vec<RecordingId> = details::sealed_of(tx, &conversation).await?.into_iter().filter(|id| *id != recording.id).collect();
+        let mut sealed = if others.is_empty() { BTreeMap::new() } else { details::find(tx, &others).await? };
+        if !sealed.is_empty() {
+            for (id, key) in self.record_keys(tx, &others, Leg::All).await? {
+                if let Some(sealed) = sealed.remove(&id) {
+                    known.complete(readable(self.open_sealed(id, &key, &sealed))?.iter().cloned());
+                }
+            }
+        }
+        known.complete(along.iter().cloned());
+        let known = known.agreeing(&parties, |address| self.subject(address));
+        if known.is_personal() {
+            details::put(tx, recording.id, &self.sealed(recording.id, key, &known), now).await?;
+        }
+        let cleared = waiting::clear(tx, &[conversation]).await?;
+        if !cleared.is_empty() {
+            marks::set(tx, Marked::Conversation, &cleared, now).await?;
+        }
+        Ok(())
+    }
+
+    /// What is told waits for a recording, at the places where these parties are.
+    async fn let_wait(
+        &self,
+        tx: &mut Tx,
+        conversation: &Conversation,
+        told: &[Found],
+        parties: &[Party],
+        keeping: Keeping,
+    ) -> Result<bool, Error> {
+        let waits = waiting::find(tx, std::slice::from_ref(conversation)).await?.remove(conversation).unwrap_or_default();
+        let mut changed = false;
+        for told in told {
+            let Some(party) = parties.iter().find(|party| party.leg == told.leg) else { continue };
+            let before = waits.get(&told.leg).map(|sealed| self.waiting(conversation, &told.leg, sealed)).transpose()?.unwrap_or_default();
+            let mut after = before.clone();
+            match keeping {
+                Keeping::Corrects => after.correct([told.clone()]),
+                Keeping::Waits | Keeping::Carried => after.complete([told.clone()]),
+            }
+            let after = after.agreeing(std::slice::from_ref(party), |address| self.subject(address));
+            if after == before || !after.is_personal() && !before.is_personal() {
+                continue;
+            }
+            let sealed = match after.is_personal() {
+                true => seal_note(&waiting_key(&self.seed, conversation, &told.leg), self.id, &after.to_json(), &mut rand::rng()),
+                false => Vec::new(),
+            };
+            waiting::put(tx, conversation, &told.leg, &sealed).await?;
+            changed = true;
+        }
+        Ok(changed)
+    }
+
+    fn waiting(&self, conversation: &Conversation, leg: &LegName, sealed: &[u8]) -> Result<Details, Error> {
+        let text = open_note(&waiting_key(&self.seed, conversation, leg), self.id, sealed)?;
+        Details::parse(&text).ok_or(Error::BrokenDetails)
+    }
+
+    fn sealed(&self, id: RecordingId, key: &Key, details: &Details) -> Vec<u8> {
+        seal_note(&details_key(key, id), self.id, &details.to_json(), &mut rand::rng())
+    }
+
+    fn open_sealed(&self, id: RecordingId, key: &Key, sealed: &[u8]) -> Result<Details, Error> {
+        let text = open_note(&details_key(key, id), self.id, sealed)?;
+        Details::parse(&text).ok_or(Error::BrokenDetails)
+    }
+}
+
+/// What can be read of it: rows that somebody tampered with are no reason not to seal a recording.
+fn readable(opened: Result<Details, Error>) -> Result<Details, Error> {
+    match opened {
+        Err(Error::BrokenDetails | Error::Keyring(keyring::Error::NotAuthentic)) => {
+            tracing::error!("what the ledger has of who took part in a conversation is not what was sealed, and is left behind");
+            Ok(Details::default())
+        }
+        opened => opened,
+    }
+}

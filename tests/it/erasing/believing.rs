@@ -1,0 +1,110 @@
+//! Twilio says that there is no such thing: whether that is believed.
+
+use recvault::{
+    demo::stand_in::{Call, Wrong},
+    evidence::{Removal, receipt::ReceiptState},
+};
+use serde_json::json;
+
+use super::{is_gone, receipt, source, stuck, words_of, work_off};
+use crate::{
+    epochs::keys,
+    world::{Recipe, digits},
+};
+
+#[tokio::test]
+async fn not_found_to_a_wrong_credential_is_no_deletion() {
+    let vault = Recipe::default().by_hand().await;
+    let recorded = vault.sealed().await;
+    words_of(&vault, &recorded);
+    let shredded = vault.shred(recorded.id).await;
+    vault.process.flow.turn(&keys()).await.unwrap();
+    for denied in [Wrong::Unauthorised, Wrong::Forbidden, Wrong::NotFound, Wrong::ServerError] {
+        vault.stand_in.fail_call(Call::RecordingFetch, Wrong::NotFound);
+        vault.stand_in.fail_call(Call::RecordingList, denied.clone());
+        vault.later().await;
+        assert_eq!(receipt(&vault, &shredded).await.source(), Some(Removal::Pending), "{denied:?}");
+        assert_eq!(source(&vault, &recorded).await["copies"], json!([]), "{denied:?}");
+        assert!(vault.stand_in.kept(&recorded.sid).media, "{denied:?}");
+        if denied != Wrong::ServerError {
+            assert!(stuck(&vault).await[0].starts_with("stuck: the credential does not open"), "{denied:?}: {:?}", stuck(&vault).await);
+        }
+    }
+    vault.later().await;
+    assert!(is_gone(&vault.stand_in.kept(&recorded.sid)));
+    assert_eq!((receipt(&vault, &shredded).await.state(), stuck(&vault).await), (ReceiptState::Closed, vec![]));
+}
+
+#[tokio::test]
+async fn a_deletion_that_is_answered_not_found_is_believed_only_by_an_open_account() {
+    let vault = Recipe::default().by_hand().await;
+    let recorded = vault.sealed().await;
+    words_of(&vault, &recorded);
+    vault.shred(recorded.id).await;
+    for call in [Call::TranscriptionDelete, Call::AddOnDelete, Call::TranscriptDelete, Call::RecordingDelete] {
+        vault.stand_in.fail_call(call, Wrong::NotFound);
+        vault.stand_in.fail_call(Call::RecordingList, Wrong::Unauthorised);
+        vault.later().await;
+        assert!(vault.stand_in.kept(&recorded.sid).media, "{call:?}: the recording goes last");
+        assert_eq!(source(&vault, &recorded).await["state"], "pending", "{call:?}");
+    }
+    vault.later().await;
+    assert!(is_gone(&vault.stand_in.kept(&recorded.sid)));
+}
+
+#[tokio::test]
+async fn a_token_that_is_not_valid_any_more_deletes_nothing_and_is_told_loudly() {
+    let vault = Recipe::default().by_hand().await;
+    let recorded = vault.sealed().await;
+    let shredded = vault.shred(recorded.id).await;
+    vault.stand_in.promote_token(&vault.account, digits());
+    work_off(&vault).await;
+    assert_eq!(stuck(&vault).await, ["stuck: twilio refused with 401, error 20003"]);
+    assert_eq!(receipt(&vault, &shredded).await.source(), Some(Removal::Pending));
+    // It rests for long; the operator has put the token right and does not want to wait.
+    vault.stand_in.promote_token(&vault.account, &vault.auth_token);
+    work_off(&vault).await;
+    assert!(vault.stand_in.kept(&recorded.sid).media);
+    assert_eq!(vault.process.flow.retry(Some(recorded.id)).await.unwrap(), 1);
+    work_off(&vault).await;
+    assert!(is_gone(&vault.stand_in.kept(&recorded.sid)));
+}
+
+#[tokio::test]
+async fn what_was_deleted_long_ago_by_somebody_else_counts_as_deleted() {
+    let vault = Recipe::default().by_hand().await;
+    let recorded = vault.sealed().await;
+    vault.stand_in.remove_recording(&recorded.sid);
+    let shredded = vault.shred(recorded.id).await;
+    work_off(&vault).await;
+    assert_eq!(receipt(&vault, &shredded).await.source(), Some(Removal::Removed(vault.clock.now())));
+    let shown = source(&vault, &recorded).await;
+    assert_eq!(
+        (&shown["state"], &shown["copies"][0]["left_until"]),
+        (&json!("deleted"), &json!(null)),
+        "nothing at all is kept: {shown:#}"
+    );
+}
+
+#[tokio::test]
+async fn where_intelligence_is_not_enabled_there_are_no_transcripts_and_a_key_without_permission_says_nothing() {
+    let vault = Recipe::default().by_hand().await;
+    for none in [Wrong::NotFound, Wrong::Refused { status: 403, code: 20403 }] {
+        let recorded = vault.sealed().await;
+        let shredded = vault.shred(recorded.id).await;
+        for _ in 0..3 {
+            vault.stand_in.fail_call(Call::TranscriptList, none.clone());
+        }
+        work_off(&vault).await;
+        assert_ne!(receipt(&vault, &shredded).await.source(), Some(Removal::Pending), "{none:?}");
+    }
+    let recorded = vault.sealed().await;
+    words_of(&vault, &recorded);
+    let shredded = vault.shred(recorded.id).await;
+    vault.stand_in.fail_call(Call::TranscriptList, Wrong::Refused { status: 403, code: 70051 });
+    work_off(&vault).await;
+    assert_eq!(receipt(&vault, &shredded).await.source(), Some(Removal::Pending));
+    assert_eq!(stuck(&vault).await, ["stuck: twilio refused with 403, error 70051"]);
+    vault.later().await;
+    assert!(is_gone(&vault.stand_in.kept(&recorded.sid)));
+}
