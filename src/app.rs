@@ -129,8 +129,7 @@ impl App {
     /// As its parts say.
     pub async fn flow(&mut self) -> Result<(Flow, accept::Committer), Error> {
         let accounts = std::mem::take(&mut self.config.twilio).resolve(&self.config.base);
-        let mut accounts =
-            accounts.map_err(|faults| Error::Settings(faults.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n  ")))?;
+        let mut accounts = accounts.map_err(|faults| settings(&faults))?;
         keys::open_tokens(&mut accounts)?;
         let client = twilio::Client::new(&accounts)?;
         let vault = self.unlock().await?;
@@ -160,6 +159,11 @@ impl App {
     fn grace(&self) -> Duration {
         Duration::from_secs(self.config.server.grace_s.min(600))
     }
+}
+
+/// Faults of the settings, in a line each.
+fn settings(faults: &[twilio::account::Fault]) -> Error {
+    Error::Settings(faults.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n  "))
 }
 
 /// Reads and checks a policy file.

@@ -21,6 +21,7 @@ mod revoke;
 mod snapshot;
 mod sources;
 mod token;
+mod twilio;
 
 use std::{path::PathBuf, process::ExitCode};
 
@@ -30,10 +31,11 @@ use crate::{
     app::{self, App},
     config::{self, Config},
     demo,
-    model::{crash, id::RecordingId, name::Tier, time::Clock},
+    model::{crash, id::RecordingId, name::Tier, sid::AccountSid, time::Clock},
     telemetry,
 };
 use out::Out;
+use tokio::signal::unix::{SignalKind, signal};
 
 /// Keeps recorded communications sealed, opens them only for a stated purpose, and lets go of them for good.
 #[derive(Parser)]
@@ -60,6 +62,8 @@ enum Command {
         folder: PathBuf,
     },
     /// Run the service until it is told to stop (SIGTERM or Ctrl-C).
+    ///
+    /// On SIGHUP it reads the accounts of `[twilio]` and their secret files again.
     Serve,
     /// Make, list and revoke bearer tokens.
     #[command(subcommand)]
@@ -137,6 +141,9 @@ enum Command {
     /// Look after requests for the approval of a second person.
     #[command(subcommand)]
     Approval(approval::Approval),
+    /// Look for what Twilio has and the vault has not.
+    #[command(subcommand)]
+    Twilio(twilio::Twilio),
     /// Read the audit log.
     #[command(subcommand)]
     Audit(audit::Audit),
@@ -199,11 +206,12 @@ impl Cli {
             Command::Retry { recording } => recordings::retry(open(&file).await?, recording, out).await,
             Command::Sweep { older_than_h } => recordings::sweep(open(&file).await?, older_than_h, out).await,
             Command::Approval(command) => command.perform(open(&file).await?, out).await,
+            Command::Twilio(command) => command.perform(open(&file).await?, out).await,
             Command::Audit(command) => command.perform(open(&file).await?, out).await,
             Command::Receipt(command) => command.perform(&file, out).await,
             Command::Custody(command) => command.perform(&file, out).await,
             Command::Status => recordings::status(open(&file).await?, out).await,
-            Command::Doctor => check::doctor(&file, out).await,
+            Command::Doctor => check::doctor::doctor(&file, out).await,
             Command::Config(command) => command.perform(&file, out),
         }
     }
@@ -239,14 +247,36 @@ async fn init(folder: &std::path::Path, out: Out) -> Result<ExitCode, Failure> {
 
 async fn serve(config: Config) -> Result<ExitCode, Failure> {
     telemetry::log(&config.telemetry)?;
+    let mut terminate = signal(SignalKind::terminate())?;
+    // Before it serves: without somebody who hears it, this signal would end the process.
+    let mut hangup = signal(SignalKind::hangup())?;
     let service = app::serve(App::open(config, Clock::System).await?).await?;
-    let mut terminate = tokio::signal::unix::signal(tokio::signal::unix::SignalKind::terminate())?;
-    tokio::select! {
-        _ = terminate.recv() => {}
-        interrupted = tokio::signal::ctrl_c() => interrupted?,
+    loop {
+        tokio::select! {
+            _ = terminate.recv() => break,
+            interrupted = tokio::signal::ctrl_c() => break interrupted?,
+            _ = hangup.recv() => reload(&service).await,
+        }
     }
     service.stop().await;
     Ok(ExitCode::SUCCESS)
+}
+
+/// Reads the accounts again; a fault leaves everything as it was.
+async fn reload(service: &app::Service) {
+    let list = |sids: &[AccountSid]| sids.iter().map(AccountSid::as_str).collect::<Vec<_>>().join(" ");
+    match service.reload().await {
+        Ok(done) => {
+            tracing::info!(accounts = done.accounts, added = list(&done.added), removed = list(&done.removed), "accounts reloaded");
+        }
+        Err(error) => {
+            let faults = error.to_string();
+            // The first line of many is their heading.
+            for fault in faults.lines().skip(usize::from(faults.lines().count() > 1)) {
+                tracing::error!(fault = fault.trim(), "accounts not reloaded; the former ones stay");
+            }
+        }
+    }
 }
 
 /// Keys must not end up in a core file, nor be read by a debugger of the same user.

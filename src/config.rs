@@ -43,6 +43,8 @@ impl Default for Policy {
 /// Everything that can be set.
 #[derive(Debug)]
 pub struct Config {
+    /// The configuration file, if it was read from one.
+    pub file: Option<PathBuf>,
     /// The folder of the configuration file; relative paths start here.
     pub base: PathBuf,
     /// `[server]`.
@@ -80,7 +82,8 @@ impl Config {
             Faults::one(&name, format!("cannot be read: {error}; `recvault init` makes a vault folder, `--config` names another file"))
         })?;
         let base = file.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
-        Self::layered(&name, &text, base, environment())
+        let config = Self::layered(&name, &text, base, environment())?;
+        Ok(Self { file: Some(file.to_owned()), ..config })
     }
 
     /// Puts a text and overriding variables (without their prefix) together.
@@ -101,6 +104,7 @@ impl Config {
         }
         let whole = merged.clone();
         let config = Self {
+            file: None,
             base: base.to_owned(),
             server: section(&mut merged, "server", &mut faults),
             ledger: section(&mut merged, "ledger", &mut faults),

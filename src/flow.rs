@@ -3,8 +3,10 @@
 //! Owns the order of steps: what is looked up, what is decided, what is done. Refuses to know HTTP, SQL and key material; it asks `policy`,
 //! `vault` and `ledger`.
 
+mod accounts;
 mod approval;
 mod asking;
+mod backfill;
 mod catalogue;
 mod consent;
 mod correction;
@@ -24,6 +26,7 @@ mod playback;
 mod policies;
 mod quarantine;
 mod reclassify;
+mod reconcile;
 mod recovery;
 mod retention;
 mod revocation;
@@ -40,8 +43,10 @@ mod work;
 
 use std::sync::Arc;
 
+pub use accounts::{AccountFinding, AccountStatus, AccountVerdict, Reloaded};
 pub use approval::{Request, Requests, list as list_approvals};
 pub use asking::Asking;
+pub use backfill::{AccountBackfilled, BackfillPlan, Backfilling};
 pub use catalogue::{AuditPage, Details, Page, Source};
 pub use consent::{
     About, Faults, FieldFault, Format, Imported, Instruction, MAX_FILE, MAX_STATEMENTS, NewStatement, Over, Recorded, StatementPage, Then,
@@ -55,6 +60,7 @@ pub use hold::{Holds, Lifted, NewHold};
 pub use playback::{Ended, Given, Heard};
 pub use policies::{Published, Publishing, Version, oddities, publish, put_in_force, rulebook};
 pub use quarantine::{QuarantineSwept, Settled};
+pub use reconcile::{AccountReconciled, Reconciling};
 pub use recovery::{JournalStatus, RecoverySettings};
 pub use retention::{Conflict, KeptGroup, RetentionReport, RetentionSweep, SweptGroup};
 pub use revocation::{Continued, Outcomes, RevocationStatus, Would};

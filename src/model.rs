@@ -13,6 +13,7 @@ pub mod hold;
 pub mod id;
 pub mod name;
 pub mod origin;
+pub mod reconciled;
 pub mod recording;
 pub mod revocation;
 pub mod sid;

@@ -82,10 +82,14 @@ const COUNTERS: &[(&str, &str)] = &[
     ("recvault_source_stopped_total", "Shredded recordings that were stopped at the source while they were made."),
     ("recvault_source_stuck_total", "Attempts to delete at the source that failed and wait for somebody, or failed many times."),
     ("recvault_work_dead_total", "Work set aside as dead."),
+    ("recvault_reconciled_total", "Recordings found by comparing Twilio's lists with the vault, by what became of them."),
+    ("recvault_reconcile_failures_total", "Comparisons of an account that did not come to their end."),
 ];
 
 const GAUGES: &[(&str, &str)] = &[
     ("recvault_work", "Pieces of work, by kind and state."),
     ("recvault_work_oldest_seconds", "Age of the oldest piece of work, by kind and state."),
     ("recvault_streams", "Streams running now."),
+    ("recvault_ghosts", "Recordings that nobody can have: announced and gone at Twilio."),
+    ("recvault_reconcile_age_seconds", "Since the account that waits longest was compared with Twilio's list."),
 ];

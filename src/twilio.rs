@@ -22,7 +22,7 @@ pub mod transcription;
 pub mod twiml;
 pub mod voice;
 
-pub use account::{Account, Accounts, Connect, Current, DeleteSource};
+pub use account::{Account, Accounts, Connect, Current, DeleteSource, Reconcile};
 pub use callback::RecordingCallback;
 pub use media::{Client, ClientError, FetchError};
 pub use message::IncomingMessage;

@@ -1,6 +1,7 @@
 //! Twilio's callbacks. 204 means durable.
 
 pub(super) mod consent;
+mod path_secret;
 pub(super) mod transcripts;
 
 use axum::{
@@ -10,6 +11,8 @@ use axum::{
     http::{HeaderMap, StatusCode, header},
     routing::post,
 };
+
+pub(super) use path_secret::carrying;
 
 use super::{Api, Problem, gate::too_large};
 use crate::twilio::{
@@ -27,7 +30,7 @@ pub(super) fn routes() -> Router<Api> {
         .route("/realtime", post(transcripts::real_time_posted))
 }
 
-/// Tells of a recording: Twilio's `recordingStatusCallback`.
+/// Tells of a recording: Twilio's `recordingStatusCallback`. Of an account with a `callback_secret`, the path is `/twilio/{secret}/recordings`.
 #[utoipa::path(post, path = "/twilio/recordings", tag = "twilio",
     request_body(content = String, content_type = "application/x-www-form-urlencoded"),
     responses((status = 204, description = "durable"), (status = 400, body = Problem), (status = 403, body = Problem),
@@ -84,12 +87,21 @@ fn verified(api: &Api, uri: &axum::http::Uri, headers: &HeaderMap, delivery: Del
     };
     let path_and_query = uri.path_and_query().map_or("/", |text| text.as_str());
     let request = SignedRequest { path_and_query, signature, delivery };
-    verify(&api.flow.accounts(), &api.public, &request).map_err(|rejection| {
+    let accounts = api.flow.accounts();
+    let refuse = |why: &dyn std::fmt::Display| {
         metrics::counter!("recvault_callbacks_refused_total").increment(1);
-        tracing::warn!(why = %rejection, "a callback was refused");
+        tracing::warn!(%why, "a callback was refused");
+    };
+    let verified = verify(&accounts, &api.public, &request).map_err(|rejection| {
+        refuse(&rejection);
         match rejection {
             Rejection::Malformed(fault) => Problem::bad_request(fault.to_string()),
             Rejection::Forbidden(_) => Problem::bad_signature(),
         }
-    })
+    })?;
+    if !accounts.get(verified.account()).is_some_and(path_secret::fits) {
+        refuse(&"its path does not carry the `callback_secret` of its account, or carries one though the account has none");
+        return Err(Problem::bad_signature());
+    }
+    Ok(verified)
 }

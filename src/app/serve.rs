@@ -1,15 +1,20 @@
 //! The running service: sink, API, workers and watches, started together and stopped in order.
 
-use std::{net::SocketAddr, time::Duration};
+use std::{
+    net::SocketAddr,
+    path::{Path, PathBuf},
+    time::Duration,
+};
 
 use axum::{Router, routing::get};
 use tokio::{net::TcpListener, task::JoinHandle};
 use tokio_util::sync::CancellationToken;
 
-use super::{App, Error, listen};
+use super::{App, Error, keys, listen, settings};
 use crate::{
     api,
-    flow::{self, Flow},
+    config::Config,
+    flow::{self, Flow, Reloaded},
     telemetry,
     twilio::PublicUrl,
 };
@@ -22,11 +27,24 @@ pub struct Service {
     pub metrics: Option<SocketAddr>,
     /// Its stories, for who runs in the same process.
     pub flow: Flow,
+    file: Option<PathBuf>,
     stop: CancellationToken,
     task: JoinHandle<()>,
 }
 
 impl Service {
+    /// Reads the accounts again, with every secret file, and puts them in the place of the present ones. Nothing else of the configuration is taken
+    /// over; that takes a start.
+    ///
+    /// # Errors
+    /// Every fault that was found; then the former accounts stay.
+    pub async fn reload(&self) -> Result<Reloaded, Error> {
+        let config = Config::read(self.file.as_deref().unwrap_or(Path::new("recvault.toml")))?;
+        let mut accounts = config.twilio.resolve(&config.base).map_err(|faults| settings(&faults))?;
+        keys::open_tokens(&mut accounts)?;
+        Ok(self.flow.put_accounts(accounts).await?)
+    }
+
     /// Stops gracefully: no new connections, running answers and work get their grace, everything accepted is committed.
     pub async fn stop(self) {
         let Self { flow, stop, task, .. } = self;
@@ -78,6 +96,7 @@ pub async fn serve(mut app: App) -> Result<Service, Error> {
         tokio::spawn(flow.clone().watch_recovery(stop.clone())),
         tokio::spawn(flow.clone().watch_epochs(stop.clone())),
         tokio::spawn(flow.clone().watch_revocations(stop.clone())),
+        tokio::spawn(flow.clone().watch_sources(stop.clone())),
         tokio::spawn(listen::serve(listener, router, stop.clone(), grace)),
     ];
     let metrics = metrics.map(|((listener, address), handle)| {
@@ -102,7 +121,7 @@ pub async fn serve(mut app: App) -> Result<Service, Error> {
         ledger.close().await;
         tracing::info!("stopped");
     });
-    Ok(Service { address, metrics, flow, stop, task })
+    Ok(Service { address, metrics, flow, file: app.config.file, stop, task })
 }
 
 /// One recorder a process: a second service of the same process counts into the first one's.

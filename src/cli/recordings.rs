@@ -99,6 +99,18 @@ pub(super) async fn status(mut app: App, out: Out) -> Result<ExitCode, Failure> 
             text +=
                 &format!("break-glass\n  {} in the last 7 days; `recvault audit list` has them as `glass.broken`\n", status.broken_glass);
         }
+        if !status.accounts.is_empty() {
+            text += "accounts\n";
+        }
+        for account in &status.accounts {
+            let compared = account.done_at.map_or_else(|| "never compared".to_owned(), |at| format!("compared {at}"));
+            let ghosts = account
+                .found
+                .filter(|found| found.ghosts > 0)
+                .map(|found| format!("; {} ghosts, see `recvault twilio reconcile`", found.ghosts));
+            let fault = account.fault.as_ref().map(|fault| format!("; not to the end since: {fault}"));
+            text += &format!("  {} {compared}{}{}\n", account.account, ghosts.unwrap_or_default(), fault.unwrap_or_default());
+        }
         if status.source.pending > 0 {
             let oldest = status.source.oldest.map(|at| format!(", the oldest since {at}")).unwrap_or_default();
             text += &format!("source\n  {} recordings whose copies at the source are to be deleted{oldest}\n", status.source.pending);

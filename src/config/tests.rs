@@ -124,3 +124,11 @@ proptest::proptest! {
         }
     }
 }
+
+#[test]
+fn the_secret_of_a_callbacks_path_is_hidden() {
+    let text = "[[twilio.accounts]]\nsid = \"AC00000000000000000000000000000000\"\nauth_tokens = [\"t\"]\ncallback_secret = \"hunter2-hunter2-hunter2\"\n";
+    assert!(!layered(text, &[]).unwrap().shown().to_string().contains("hunter2"));
+    let reconcile = layered("[twilio.reconcile]\nevery_m = 1\n", &[("TWILIO__RECONCILE__LOOK_BACK_H", "100")]).unwrap().twilio.reconcile;
+    assert_eq!((reconcile.every_m, reconcile.look_back_h), (1, 100));
+}

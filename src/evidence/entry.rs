@@ -5,6 +5,7 @@
 //! A justification may name people, so only its presence is written down.
 
 mod access;
+mod accounts;
 mod consent;
 mod letting_go;
 mod source;

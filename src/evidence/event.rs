@@ -91,11 +91,17 @@ pub enum Event {
     GlassBroken,
     /// Everything about a person was handed out.
     SubjectExported,
+    /// The source's list of an account was compared with the vault.
+    ReconcileDone,
+    /// An existing account was listed.
+    BackfillDone,
+    /// The accounts were read again.
+    AccountsReloaded,
 }
 
 impl Event {
     /// Every event.
-    pub const ALL: [Self; 42] = [
+    pub const ALL: [Self; 45] = [
         Self::VaultCreated,
         Self::PolicyInForce,
         Self::RecordingSealed,
@@ -138,6 +144,9 @@ impl Event {
         Self::ApprovalDecided,
         Self::GlassBroken,
         Self::SubjectExported,
+        Self::ReconcileDone,
+        Self::BackfillDone,
+        Self::AccountsReloaded,
     ];
 
     /// The name in the log.
@@ -185,6 +194,9 @@ impl Event {
             Self::ApprovalDecided => "approval.decided",
             Self::GlassBroken => "glass.broken",
             Self::SubjectExported => "subject.exported",
+            Self::ReconcileDone => "reconcile.done",
+            Self::BackfillDone => "backfill.done",
+            Self::AccountsReloaded => "accounts.reloaded",
         }
     }
 }

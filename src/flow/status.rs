@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::{EpochStatus, Error, Flow, JournalStatus, erase};
+use super::{AccountStatus, EpochStatus, Error, Flow, JournalStatus, erase};
 use crate::{
     evidence::NewEntry,
     ledger::{
@@ -35,6 +35,8 @@ pub struct Status {
     pub source: SourceStatus,
     /// How often, in the last 7 days, somebody did without the approval that a tier asks for.
     pub broken_glass: i64,
+    /// How the comparisons with the sources' lists stand, by account.
+    pub accounts: Vec<AccountStatus>,
 }
 
 /// How the deletion of the source's copies stands.
@@ -75,6 +77,7 @@ impl Flow {
             journal: self.journal_status().await?,
             source,
             broken_glass,
+            accounts: self.account_status().await?,
         })
     }
 
@@ -157,6 +160,11 @@ impl Flow {
         metrics::gauge!("recvault_unjournaled").set(journal.waiting as f64);
         let age = epoch.snapshot.map_or(0, |(_, at)| self.now().since(at).as_secs());
         metrics::gauge!("recvault_snapshot_age_seconds").set(age as f64);
+        let accounts = self.account_status().await?;
+        let ghosts: u64 = accounts.iter().filter_map(|account| account.found).map(|found| found.ghosts).sum();
+        metrics::gauge!("recvault_ghosts").set(ghosts as f64);
+        let longest = accounts.iter().filter_map(|account| account.done_at).map(|at| self.now().since(at).as_secs()).max();
+        metrics::gauge!("recvault_reconcile_age_seconds").set(longest.unwrap_or(0) as f64);
         metrics::gauge!("recvault_streams").set(self.0.streams.count() as f64);
         Ok(())
     }

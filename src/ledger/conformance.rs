@@ -53,6 +53,7 @@ mod announcements;
 mod approvals;
 mod audit;
 mod catalogue;
+mod comparisons;
 mod consent;
 mod details;
 mod epochs;

@@ -3,6 +3,8 @@
 //! A lease is the row's `due_at` pushed into the future and the holder's id beside it: a worker that dies or sleeps loses it by doing
 //! nothing, and what it then tries to commit finds another holder.
 
+use std::collections::BTreeMap;
+
 use super::{
     Error,
     row::Row,
@@ -194,6 +196,26 @@ pub async fn enqueue(tx: &mut Tx, kind: Kind, recordings: &[RecordingId], now: T
         SELECT $1, key, 'due', $3, 0, $3 FROM json_each($2) AS asked WHERE true
         ON CONFLICT (kind, recording_id) DO UPDATE SET state = 'due', due_at = excluded.due_at, attempts = 0 WHERE work.state = 'dead'";
     tx.execute(SQL, &[Arg::Text(kind.as_str()), Arg::Text(&set(recordings)), Arg::Int(now.as_millis())]).await.map(|_| ())
+}
+
+/// Work as it stands for a recording.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Standing {
+    /// Whether it was set aside.
+    pub dead: bool,
+    /// Not before then; of dead work, when the lease of its last attempt would have ended.
+    pub due_at: Timestamp,
+}
+
+/// The work of a kind for these recordings, as it stands.
+pub async fn standing(tx: &mut Tx, kind: Kind, recordings: &[RecordingId]) -> Result<BTreeMap<RecordingId, Standing>, Error> {
+    const SQL: &str = "/* work.standing */
+        SELECT recording_id, state, due_at FROM work WHERE kind = $1 AND recording_id IN (SELECT key FROM json_each($2))";
+    let standing = |row: &Row| {
+        let standing = Standing { dead: row.text("state")? == "dead", due_at: row.time("due_at")? };
+        Ok((row.parse("work", "recording_id", "recording_id")?, standing))
+    };
+    tx.fetch_all(SQL, &[Arg::Text(kind.as_str()), Arg::Text(&set(recordings))]).await?.iter().map(standing).collect()
 }
 
 /// Asks for work for each of these recordings as if it were new, due at once: who is at it already has lost it, because what it is to do has changed.

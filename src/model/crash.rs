@@ -32,6 +32,7 @@ pub const POINTS: &[&str] = &[
     "journal.written",
     "restore.loaded",
     "restore.before_commit",
+    "backfill.day_done",
 ];
 
 #[cfg(debug_assertions)]

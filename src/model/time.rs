@@ -43,6 +43,12 @@ impl Timestamp {
         Duration::from_millis(u64::try_from(self.0.saturating_sub(earlier.0)).unwrap_or(0))
     }
 
+    /// RFC 3339 without fractions of a second, which Twilio's lists are filtered by.
+    pub fn in_seconds(self) -> String {
+        let text = Self(self.0.div_euclid(1000).saturating_mul(1000)).to_string();
+        text.strip_suffix(".000Z").map_or_else(|| text.clone(), |whole| format!("{whole}Z"))
+    }
+
     /// Parses RFC 3339.
     pub fn parse_rfc3339(text: &str) -> Option<Self> {
         text.parse::<jiff::Timestamp>().ok().map(|at| Self(at.as_millisecond()))

@@ -6,6 +6,8 @@
 mod buckets;
 mod connect;
 mod encryption_keys;
+mod parents;
+mod reconcile;
 mod settings;
 mod transcripts;
 
@@ -20,6 +22,7 @@ pub use self::{
     buckets::BucketSettings,
     connect::{Connect, ConsentSettings},
     encryption_keys::EncryptionKeySettings,
+    reconcile::{Reconcile, ReconcileSettings},
     settings::{AccountSettings, DeleteSource, Fault, Settings},
     transcripts::TranscriptSettings,
 };
@@ -33,6 +36,7 @@ pub struct Accounts {
     connect: Option<Connect>,
     pub(super) pace: Pace,
     transcripts: TranscriptSettings,
+    reconcile: Reconcile,
     encryption_keys: EncryptionKeys,
 }
 
@@ -71,6 +75,11 @@ impl Accounts {
     pub fn iter(&self) -> impl Iterator<Item = &Account> {
         self.accounts.iter()
     }
+
+    /// How Twilio's lists are compared with the vault.
+    pub fn reconcile(&self) -> &Reconcile {
+        &self.reconcile
+    }
 }
 
 /// The accounts as they are now: others can take their place while the service runs.
@@ -98,8 +107,11 @@ impl Current {
 #[derive(Debug)]
 pub struct Account {
     sid: AccountSid,
+    parent: Option<AccountSid>,
     auth_tokens: Vec<SecretText>,
     api_key: Option<(String, SecretText)>,
+    /// The parent's credential, of a subaccount without an API key.
+    borrowed: Option<(String, SecretText)>,
     pub(super) remote: Remote,
     callback_secret: Option<SecretText>,
     look_up_parties: bool,
@@ -114,14 +126,24 @@ impl Account {
         &self.sid
     }
 
+    /// The account to which this subaccount belongs.
+    pub fn parent(&self) -> Option<&AccountSid> {
+        self.parent.as_ref()
+    }
+
+    /// Whether it asks with an API key, be it its parent's.
+    pub fn asks_with_a_key(&self) -> bool {
+        self.credential().0.starts_with("SK")
+    }
+
     /// The tokens that may have signed a request; never empty.
     pub fn auth_tokens(&self) -> &[SecretText] {
         &self.auth_tokens
     }
 
-    /// User and password for HTTP Basic: the API key if there is one, otherwise the account itself.
+    /// User and password for HTTP Basic: the API key if there is one, otherwise the parent's credential, otherwise the account itself.
     pub fn credential(&self) -> (&str, &SecretText) {
-        match (&self.api_key, self.auth_tokens.as_slice()) {
+        match (self.api_key.as_ref().or(self.borrowed.as_ref()), self.auth_tokens.as_slice()) {
             (Some((sid, secret)), _) => (sid, secret),
             (None, [first, ..]) => (self.sid.as_str(), first),
             (None, []) => unreachable!("an account without a token is refused by `Settings::resolve`"),

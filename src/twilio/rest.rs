@@ -8,9 +8,11 @@
 //! credential or what an answer said.
 
 mod access;
+mod accounts;
 mod add_ons;
 mod calls;
 mod page;
+mod protection;
 mod recordings;
 mod sentences;
 mod start;
@@ -27,6 +29,7 @@ use zeroize::Zeroizing;
 
 pub(super) use self::turns::Turns;
 pub use self::{
+    accounts::{AccountResource, IncomingNumber},
     add_ons::AddOnResource,
     calls::{CallResource, ParticipantResource},
     page::{Next, Page},

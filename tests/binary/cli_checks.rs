@@ -83,6 +83,7 @@ fn all_faults_of_a_configuration_are_told_with_their_places() {
 #[tokio::test(flavor = "multi_thread")]
 async fn doctor_says_what_is_well_weak_and_broken() {
     let world = World::sqlite().await;
+    world.configure("every_m = 0", "every_m = 15");
     let verdicts = |findings: &serde_json::Value, verdict: &str| -> Vec<String> {
         let findings = findings.as_array().unwrap().iter().filter(|finding| finding["verdict"] == verdict);
         findings.map(|finding| finding["what"].as_str().unwrap().to_owned()).collect()

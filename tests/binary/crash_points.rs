@@ -7,6 +7,7 @@ use crate::{
     crash_turn,
     database::Kind,
     invariants::{self, Found},
+    sources,
     world::World,
 };
 
@@ -33,7 +34,7 @@ macro_rules! points {
 
 #[test]
 fn every_named_place_is_tried() {
-    assert_eq!([TRIED, &crash_turn::tried()].concat(), crash::POINTS);
+    assert_eq!([TRIED, &crash_turn::tried(), sources::TRIED].concat(), crash::POINTS);
 }
 
 points! {

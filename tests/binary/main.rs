@@ -30,6 +30,7 @@ mod process;
 mod revoke_many;
 mod service;
 mod shred_many;
+mod sources;
 mod twilio_client;
 mod twilio_python;
 mod two_processes;

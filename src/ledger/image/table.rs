@@ -2,7 +2,7 @@
 //!
 //! Owns these lists and nothing else; a conformance story holds them against what each database says of itself, so that no column is
 //! forgotten. Not among them: what lives for minutes or a day (grants, budgets, `unjournaled`, `turner`), what is found again at the source
-//! (`transcripts`, `utterances`, `listings`), and the one number of `audit_head`.
+//! (`transcripts`, `utterances`, `listings`, `reconciliations`), and the one number of `audit_head`.
 
 /// A table whose rows travel. The order is the one in which they are written: what is referred to comes first, except that key entries come
 /// before their pages.

@@ -12,8 +12,8 @@ use std::{
 use url::{Host, Url};
 
 use super::{
-    Account, Accounts, BucketSettings, ConsentSettings, EncryptionKeySettings, Pace, Remote, TranscriptSettings, buckets, encryption_keys,
-    is_confidential,
+    Account, Accounts, BucketSettings, ConsentSettings, EncryptionKeySettings, Pace, ReconcileSettings, Remote, TranscriptSettings,
+    buckets, encryption_keys, is_confidential, parents,
 };
 use crate::{model::sid::AccountSid, secret::SecretText};
 
@@ -33,6 +33,8 @@ pub struct Settings {
     pub connect_timeout_ms: u64,
     /// Longest time without a byte while waiting for or reading an answer, milliseconds.
     pub read_idle_timeout_ms: u64,
+    /// How Twilio's lists are compared with the vault.
+    pub reconcile: ReconcileSettings,
     /// Where calls go on after they were asked for consent.
     pub consent: ConsentSettings,
     /// How transcripts are fetched.
@@ -54,6 +56,7 @@ impl Default for Settings {
             media_redirect_hosts: Vec::new(),
             connect_timeout_ms: 10_000,
             read_idle_timeout_ms: 30_000,
+            reconcile: ReconcileSettings::default(),
             consent: ConsentSettings::default(),
             transcripts: TranscriptSettings::default(),
             accounts: Vec::new(),
@@ -69,6 +72,9 @@ impl Default for Settings {
 pub struct AccountSettings {
     /// `AC…`; a subaccount signs with its own token and needs an entry of its own.
     pub sid: AccountSid,
+    /// The account to which this subaccount belongs. Without an API key of its own, its recordings are fetched with that account's credential.
+    #[serde(default)]
+    pub parent: Option<AccountSid>,
     /// Auth tokens given directly, for the environment. The first token is the primary one; keep the old one beside it while rotating.
     #[serde(default)]
     pub auth_tokens: Vec<SecretText>,
@@ -132,6 +138,7 @@ impl AccountSettings {
     pub fn new(sid: AccountSid, auth_tokens: Vec<SecretText>) -> Self {
         Self {
             sid,
+            parent: None,
             auth_tokens,
             auth_token_files: Vec::new(),
             api_key_sid: None,
@@ -185,6 +192,7 @@ impl Settings {
         if !matches!(self.transcripts.wait_h, 1..=720) {
             faults.add("twilio.transcripts.wait_h", "expected 1 to 720 hours");
         }
+        let reconcile = self.reconcile.resolve(|key, problem| faults.add(key, problem));
         let encryption_keys = encryption_keys::resolve(self.encryption_keys, base, &mut faults);
         let remote = Remote { buckets: buckets::resolve(self.buckets, &pace, base, &mut faults).into(), ..remote };
         let mut accounts: Vec<Account> = Vec::with_capacity(self.accounts.len());
@@ -195,8 +203,9 @@ impl Settings {
             }
             accounts.push(account(settings, &remote, &key, base, &mut faults));
         }
+        parents::join(&mut accounts, |at, problem| faults.add(format!("twilio.accounts[{at}].parent"), problem));
         let connect = self.consent.resolve(&mut faults);
-        let accounts = Accounts { accounts, connect, pace, transcripts: self.transcripts, encryption_keys };
+        let accounts = Accounts { accounts, connect, pace, reconcile, transcripts: self.transcripts, encryption_keys };
         if faults.0.is_empty() { Ok(accounts) } else { Err(faults.0) }
     }
 }
@@ -260,8 +269,10 @@ fn account(settings: AccountSettings, remote: &Remote, key: &str, base: &Path, f
     }
     Account {
         sid: settings.sid,
+        parent: settings.parent,
         auth_tokens,
         api_key,
+        borrowed: None,
         remote,
         callback_secret,
         look_up_parties: settings.look_up_parties,

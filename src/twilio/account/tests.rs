@@ -161,3 +161,83 @@ fn no_secret_is_printed() {
     assert!(!format!("{settings:?}").contains("hunter"));
     assert!(!format!("{:?}", settings.resolve(Path::new("/")).unwrap()).contains("hunter"));
 }
+
+#[test]
+fn a_subaccount_without_a_key_asks_with_its_parents_credential() {
+    let toml = format!(
+        "[[accounts]]
+         sid = '{one}'
+         auth_tokens = ['one']
+         api_key_sid = 'SK{key}'
+         api_key_secret = 'key-secret'
+         [[accounts]]
+         sid = '{two}'
+         parent = '{one}'
+         auth_tokens = ['two']
+         api_base = 'https://api.dublin.ie1.twilio.com'
+         [[accounts]]
+         sid = '{three}'
+         parent = '{one}'
+         auth_tokens = ['three']
+         api_key_sid = 'SK{own}'
+         api_key_secret = 'own-secret'",
+        one = sid('1'),
+        two = sid('2'),
+        three = sid('3'),
+        key = "a".repeat(32),
+        own = "b".repeat(32),
+    );
+    let accounts = settings(&toml).resolve(Path::new("/")).unwrap();
+    let credential = |digit: char| {
+        let (user, password) = accounts.get(&sid(digit)).unwrap().credential();
+        (user.to_owned(), password.expose().to_owned())
+    };
+    assert_eq!(credential('2'), (format!("SK{}", "a".repeat(32)), "key-secret".into()));
+    assert_eq!(credential('3'), (format!("SK{}", "b".repeat(32)), "own-secret".into()));
+    let two = accounts.get(&sid('2')).unwrap();
+    assert_eq!(two.auth_tokens().iter().map(SecretText::expose).collect::<Vec<_>>(), ["two"], "what signs stays its own");
+    assert_eq!(two.remote.api_base.as_str(), "https://api.dublin.ie1.twilio.com/", "and so does where it is");
+    assert_eq!(accounts.get(&sid('3')).unwrap().remote.api_base.as_str(), "https://api.twilio.com/");
+    assert!(!["key-secret", "own-secret"].iter().any(|secret| format!("{accounts:?}").contains(secret)), "a lent secret is shown nowhere");
+}
+
+#[test]
+fn a_parent_that_does_not_fit_is_told() {
+    let with = |parent: char| {
+        format!(
+            "[[accounts]]
+             sid = '{one}'
+             auth_tokens = ['one']
+             [[accounts]]
+             sid = '{two}'
+             parent = '{one}'
+             auth_tokens = ['two']
+             [[accounts]]
+             sid = '{three}'
+             parent = '{}'
+             auth_tokens = ['three']",
+            sid(parent),
+            one = sid('1'),
+            two = sid('2'),
+            three = sid('3'),
+        )
+    };
+    assert!(settings(&with('1')).resolve(Path::new("/")).is_ok());
+    for (parent, said) in [('9', "no entry of its own"), ('3', "its own parent"), ('2', "a subaccount itself")] {
+        let found = settings(&with(parent)).resolve(Path::new("/")).unwrap_err();
+        assert!(found.len() == 1 && found[0].key == "twilio.accounts[2].parent" && found[0].problem.contains(said), "{found:?}");
+    }
+}
+
+#[test]
+fn the_look_back_is_longer_than_any_call() {
+    let with = |every: u32, back: u32| settings(&format!("[reconcile]\nevery_m = {every}\nlook_back_h = {back}"));
+    for (every, back) in [(0, 25), (1, 72), (1440, 960)] {
+        let accounts = with(every, back).resolve(Path::new("/")).unwrap();
+        assert_eq!(accounts.reconcile().look_back().as_secs(), u64::from(back) * 3600);
+        assert_eq!(accounts.reconcile().every().map_or(0, |every| every.as_secs()), u64::from(every) * 60);
+    }
+    for (every, back, key) in [(1441, 72, "every_m"), (15, 24, "look_back_h"), (15, 961, "look_back_h"), (15, 0, "look_back_h")] {
+        assert_eq!(faults(with(every, back), Path::new("/")), [format!("twilio.reconcile.{key}")]);
+    }
+}

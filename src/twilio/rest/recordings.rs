@@ -57,9 +57,9 @@ pub struct RecordingResource {
 /// What of an account's recordings to list.
 #[derive(Clone, Copy, Debug)]
 pub struct Listing {
-    /// Created at or after.
+    /// Created at or after; whole seconds.
     pub since: Timestamp,
-    /// Created before; `None`: until now.
+    /// Created before, as Twilio's filter is written; it may count the second itself. Whole seconds. `None`: until now.
     pub until: Option<Timestamp>,
     /// Recordings in a page, 1 to 1000.
     pub page_size: u16,
@@ -68,23 +68,25 @@ pub struct Listing {
 }
 
 impl RecordingResource {
-    /// The same as a callback would have told it. Twilio's words for what is not over yet all mean that it is in progress.
+    /// The same as a callback would have told it, so that it makes no difference which of the two came. Twilio's words for what is not over yet all
+    /// mean that it is in progress. Callbacks tell length and channels of what is completed only, and that a success has the error code 0.
     pub fn told(&self) -> RecordingCallback {
         let status = match self.status.as_str() {
             "completed" | "absent" => self.status.as_str(),
             _ => "in-progress",
         };
+        let is_complete = status == "completed";
         RecordingCallback {
             account: self.account_sid.clone(),
             recording_sid: self.sid.clone(),
             call: self.call_sid.clone(),
             conference: self.conference_sid.clone(),
             status: status.to_owned(),
-            duration_s: self.duration.filter(|&seconds| seconds >= 0),
-            channels: self.channels.filter(|channels| matches!(channels, 1 | 2)),
+            duration_s: self.duration.filter(|&seconds| is_complete && seconds >= 0),
+            channels: self.channels.filter(|channels| is_complete && matches!(channels, 1 | 2)),
             started_at: self.start_time,
             source: self.source.clone().filter(|source| super::super::callback::is_source(source)),
-            error_code: self.error_code,
+            error_code: self.error_code.or(is_complete.then_some(0)),
             encryption: encryption::from_value(&self.encryption_details).ok().flatten(),
             query: Vec::new(),
         }
@@ -120,9 +122,9 @@ impl Client {
             let mut query = url.query_pairs_mut();
             query.append_pair("PageSize", &listing.page_size.clamp(1, 1000).to_string());
             // Twilio's own spelling of a range: the comparison belongs to the name.
-            query.append_pair("DateCreated>", &whole_seconds(listing.since));
+            query.append_pair("DateCreated>", &listing.since.in_seconds());
             if let Some(until) = listing.until {
-                query.append_pair("DateCreated<", &whole_seconds(until));
+                query.append_pair("DateCreated<", &until.in_seconds());
             }
             if listing.with_deleted {
                 query.append_pair("IncludeSoftDeleted", "true");
@@ -157,11 +159,6 @@ impl Client {
     }
 }
 
-/// RFC 3339 in whole seconds, as Twilio's own libraries write a time that is asked for.
-fn whole_seconds(at: Timestamp) -> String {
-    jiff::Timestamp::from_second(at.as_millis().div_euclid(1000)).unwrap_or_default().to_string()
-}
-
 /// A text that can be read as what it should be; anything else counts as absent.
 pub(super) fn readable<'de, D: serde::Deserializer<'de>, T: std::str::FromStr>(deserializer: D) -> Result<Option<T>, D::Error> {
     let value = Value::deserialize(deserializer)?;
@@ -185,6 +182,9 @@ pub(super) fn rfc3339<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Resu
     let value = Value::deserialize(deserializer)?;
     Ok(value.as_str().and_then(Timestamp::parse_rfc3339))
 }
+
+#[cfg(test)]
+mod told;
 
 #[cfg(test)]
 mod tests {

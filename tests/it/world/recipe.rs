@@ -44,6 +44,10 @@ pub(crate) struct Recipe {
     pub(crate) server: &'static str,
     pub(crate) twilio: &'static str,
     pub(crate) work: &'static str,
+    /// `twilio.requests_per_s`.
+    pub(crate) requests_per_s: u32,
+    /// `twilio.reconcile.every_m`. 0, as in most stories: nothing is found that was not told.
+    pub(crate) every_m: u32,
     /// More lines for the account whose recordings the stories are about.
     pub(crate) account: &'static str,
     /// `[custody]`.
@@ -78,6 +82,8 @@ impl Default for Recipe {
             server: "",
             twilio: "",
             work: "",
+            requests_per_s: 1000,
+            every_m: 0,
             account: "",
             home: String::new(),
             epoch: "",
@@ -210,12 +216,14 @@ impl Recipe {
         format!(
             "[server]\nlisten = \"127.0.0.1:0\"\nmetrics_listen = \"127.0.0.1:0\"\npublic_url = \"{public}\"\n{}\n\
              [ledger]\nurl = \"{ledger}\"\n[store]\n{store}\n\
-             [twilio]\napi_base = \"{api_base}\"\nintelligence_base = \"{api_base}\"\nrequests_per_s = 1000\n{}\n\
+             [twilio]\napi_base = \"{api_base}\"\nintelligence_base = \"{api_base}\"\nrequests_per_s = {}\n{}\n[twilio.reconcile]\nevery_m = {}\n\
              [[twilio.accounts]]\nsid = \"{account}\"\nauth_token_files = [{}]\n{}\n\
              [[twilio.accounts]]\nsid = \"{other}\"\nauth_token_files = [\"secrets/other\"]\n\
              [work]\n{}\n[epoch]\n{}\n{}",
             self.server,
+            self.requests_per_s,
             self.twilio,
+            self.every_m,
             files.join(", "),
             self.account,
             self.work,

@@ -80,3 +80,14 @@ CREATE TABLE listings (
   announced BIGINT NOT NULL,     -- of them, new to the vault
   updated_at BIGINT NOT NULL
 );
+
+-- When each account was compared with the source, and what came of it. It does not travel: the next comparison makes it anew.
+CREATE TABLE reconciliations (
+  account TEXT PRIMARY KEY,
+  holder TEXT,                    -- hld_… of the process that compares, or compared last
+  until BIGINT NOT NULL,          -- when its lease ends; 0: nobody compares
+  tried_at BIGINT NOT NULL,       -- when the last comparison began
+  done_at BIGINT,                 -- when the last one ended that came to its end
+  found TEXT,                     -- what that one found, a JSON object of counts (flow/reconcile.rs)
+  fault TEXT                      -- why the last one did not come to its end; null: it did. Never personal data
+);

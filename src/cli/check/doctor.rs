@@ -1,0 +1,153 @@
+//! `doctor`: everything that the configuration names, tried.
+
+use std::{path::Path, process::ExitCode};
+
+use super::{Failure, Out, private_keys};
+use crate::{
+    app::App,
+    config::Config,
+    custody::Kind,
+    flow::{self, AccountVerdict, Flow},
+    model::time::Clock,
+    twilio::PublicUrl,
+};
+
+/// One finding.
+#[derive(serde::Serialize)]
+struct Finding {
+    what: String,
+    /// `ok`, `weak` or `broken`.
+    verdict: &'static str,
+    why: String,
+}
+
+/// What was found so far.
+#[derive(Default)]
+struct Findings(Vec<Finding>);
+
+impl Findings {
+    fn find(&mut self, what: impl Into<String>, verdict: &'static str, why: impl Into<String>) {
+        self.0.push(Finding { what: what.into(), verdict, why: why.into() });
+    }
+}
+
+/// Checks everything the configuration names; exit code 1 if something is broken.
+pub(in crate::cli) async fn doctor(file: &Path, out: Out) -> Result<ExitCode, Failure> {
+    let mut findings = Findings::default();
+    let config = Config::read(file)?;
+    findings.find("configuration", "ok", format!("{} is read", file.display()));
+    let public = config.server.public_url.clone();
+    settings(&config, &mut findings);
+    match App::open(config, Clock::System).await {
+        Err(error) => findings.find("custody, ledger and store", "broken", error.to_string()),
+        Ok(mut app) => {
+            opened(&app, &mut findings).await;
+            match app.flow().await {
+                Ok((flow, _committer)) => {
+                    findings.find("vault", "ok", format!("{} unlocks", flow.vault().id()));
+                    for stuck in flow.stuck_deletions().await.unwrap_or_default() {
+                        let why = stuck.last_error.as_deref().unwrap_or("?");
+                        findings.find(
+                            "source",
+                            "broken",
+                            format!("copies of {} could not be deleted at the source: {why}", stuck.recording_id),
+                        );
+                    }
+                    accounts(&flow, &public, &mut findings).await;
+                }
+                Err(error) => findings.find("vault", "broken", error.to_string()),
+            }
+        }
+    }
+    let Findings(findings) = findings;
+    let is_broken = findings.iter().any(|finding| finding.verdict == "broken");
+    out.facts(&findings, || {
+        findings.iter().map(|finding| format!("{:<7} {}: {}\n", finding.verdict, finding.what, finding.why)).collect()
+    })?;
+    Ok(if is_broken { ExitCode::FAILURE } else { ExitCode::SUCCESS })
+}
+
+/// What the settings alone say.
+fn settings(config: &Config, findings: &mut Findings) {
+    let public = &config.server.public_url;
+    if !public.starts_with("https://") {
+        findings.find("server.public_url", "weak", format!("`{public}` is not https: callbacks and recordings travel in the clear"));
+    }
+    if config.ledger.url.starts_with("postgres")
+        && !["sslmode=verify-full", "@127.", "@localhost", "@[::1]"].iter().any(|part| config.ledger.url.contains(part))
+    {
+        findings.find("ledger.url", "weak", "the server's certificate is not checked: add `?sslmode=verify-full`");
+    }
+    let custody = &config.custody;
+    let is_file = custody.kind == Kind::Passphrase && custody.passphrase.is_none();
+    if let Some(passphrase) = custody.passphrase_file.as_deref().filter(|_| is_file) {
+        let (root, passphrase) = (config.base.join(&custody.root_file), config.base.join(passphrase));
+        if root.parent() == passphrase.parent() {
+            findings.find("custody", "weak", "the passphrase lies beside the root file: whoever copies the folder has the vault");
+        }
+    }
+    if config.store.url.starts_with("s3://") {
+        let why = "if the bucket keeps versions, removed ciphertext stays as old versions (without its key); add a lifecycle rule that ends old \
+                   versions and incomplete uploads";
+        findings.find("store", "weak", why);
+    }
+    match config.twilio.accounts.len() {
+        0 => findings.find("twilio.accounts", "weak", "no account is configured: every callback is refused"),
+        count => findings.find("twilio.accounts", "ok", format!("{count} accounts")),
+    }
+    for (verdict, why) in private_keys::findings(config) {
+        findings.find("twilio.encryption_keys", verdict, why);
+    }
+    if config.twilio.reconcile.every_m == 0 {
+        let why = "0: a callback that does not come is missed until somebody runs `recvault twilio reconcile`";
+        findings.find("twilio.reconcile.every_m", "weak", why);
+    }
+}
+
+/// What is opened with them.
+async fn opened(app: &App, findings: &mut Findings) {
+    let meaning = app.custody.meaning();
+    let why = format!("{}. Destroying a root: {}. Left: {}", app.custody.kind(), meaning.destroyed, meaning.left);
+    findings.find("custody", "ok", why);
+    findings.find("ledger", "ok", format!("{} opens with a schema this program knows", app.ledger.kind()));
+    match app.store.probe().await {
+        Ok(()) => findings.find("store", "ok", format!("{} takes and gives objects", app.store.name())),
+        Err(error) => findings.find("store", "broken", error.to_string()),
+    }
+    match app.rules() {
+        Ok(rules) => {
+            findings.find("policy", "ok", format!("version {}", rules.version()));
+            if rules.document().consent.voice.is_some() && !app.config.twilio.consent.goes_on() {
+                let why =
+                    "the policy asks for consent in calls, and neither `connect_url` nor `connect_to` says where they go on: they end";
+                findings.find("twilio.consent", "weak", why);
+            }
+            for odd in flow::oddities(&app.ledger, &rules, &app.clock).await.unwrap_or_default() {
+                findings.find("policy", "weak", odd);
+            }
+        }
+        Err(error) => findings.find("policy", "broken", error.to_string()),
+    }
+}
+
+/// What Twilio says of the accounts, and what of them was heard here.
+async fn accounts(flow: &Flow, public: &str, findings: &mut Findings) {
+    // For a port that the system chooses, any other will do.
+    let public: PublicUrl = match public.replace(":0", ":1").parse() {
+        Ok(public) => public,
+        Err(error) => return findings.find("server.public_url", "broken", format!("{error}")),
+    };
+    match flow.examine_accounts(&public).await {
+        Ok(found) => {
+            for one in found {
+                let verdict = match one.verdict {
+                    AccountVerdict::Ok => "ok",
+                    AccountVerdict::Weak => "weak",
+                    AccountVerdict::Broken => "broken",
+                };
+                findings.find(format!("{} {}", one.account, one.what), verdict, one.why);
+            }
+        }
+        Err(error) => findings.find("twilio", "broken", error.to_string()),
+    }
+}

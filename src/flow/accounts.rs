@@ -1,0 +1,73 @@
+//! Accounts that change while the service runs, and what can be said of them.
+//!
+//! Owns the order: what changed is in the audit log before it takes effect. Refuses to know files; `app` reads them.
+
+mod examine;
+
+use std::collections::BTreeSet;
+
+pub use self::examine::{AccountFinding, Verdict as AccountVerdict};
+use super::{Error, Flow};
+use crate::{
+    evidence::NewEntry,
+    model::{reconciled::Reconciled, sid::AccountSid, time::Timestamp},
+    twilio::Accounts,
+};
+
+/// What changed when the accounts were read again.
+#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize)]
+pub struct Reloaded {
+    /// Accounts that are new.
+    pub added: Vec<AccountSid>,
+    /// Accounts whose callbacks are refused from now on.
+    pub removed: Vec<AccountSid>,
+    /// Accounts there are now.
+    pub accounts: usize,
+}
+
+/// How the comparison of an account with Twilio's list stands.
+#[derive(Clone, Debug, serde::Serialize)]
+pub struct AccountStatus {
+    /// The account.
+    pub account: AccountSid,
+    /// When it was compared last.
+    pub done_at: Option<Timestamp>,
+    /// What was found then.
+    pub found: Option<Reconciled>,
+    /// Why the last comparison did not come to its end; `None`: it did.
+    pub fault: Option<String>,
+}
+
+impl Flow {
+    /// Puts other accounts in the place of the present ones. Work that runs ends with those it began with.
+    ///
+    /// # Errors
+    /// The ledger's; then the former accounts stay.
+    pub async fn put_accounts(&self, accounts: Accounts) -> Result<Reloaded, Error> {
+        let sids = |accounts: &Accounts| accounts.iter().map(|account| account.sid().clone()).collect::<BTreeSet<_>>();
+        let (before, after) = (sids(&self.accounts()), sids(&accounts));
+        let reloaded = Reloaded {
+            added: after.difference(&before).cloned().collect(),
+            removed: before.difference(&after).cloned().collect(),
+            accounts: after.len(),
+        };
+        let now = self.now();
+        self.note(|| NewEntry::accounts_reloaded(now, &reloaded.added, &reloaded.removed, reloaded.accounts)).await?;
+        self.0.accounts.put(accounts);
+        Ok(reloaded)
+    }
+
+    /// How the comparisons with Twilio's lists stand, by account.
+    pub(super) async fn account_status(&self) -> Result<Vec<AccountStatus>, Error> {
+        let rows = crate::ledger::reconciliations::all(&mut self.0.ledger.read().await?).await?;
+        let status = |row: crate::ledger::reconciliations::ReconciliationRow| AccountStatus {
+            account: row.account,
+            done_at: row.done_at,
+            found: row.found.and_then(|text| serde_json::from_str(&text).ok()),
+            fault: row.fault,
+        };
+        let accounts = self.accounts();
+        // What is not configured any more is not compared any more.
+        Ok(rows.into_iter().filter(|row| accounts.get(&row.account).is_some()).map(status).collect())
+    }
+}

@@ -1,0 +1,170 @@
+//! Recordings that Twilio lists against what the vault has of them, many at a time.
+
+use std::collections::{BTreeSet, HashMap};
+
+use futures_util::future::try_join_all;
+
+use super::{
+    Broken,
+    step::{Known, Step, Terms, step},
+};
+use crate::{
+    flow::{Error, Flow},
+    ledger::{
+        self, recordings,
+        work::{self, Kind},
+    },
+    model::{
+        id::RecordingId,
+        reconciled::Reconciled,
+        recording::{Heard, Recording},
+        time::Timestamp,
+    },
+    twilio::{Account, RecordingCallback, rest::RecordingResource},
+};
+
+/// Announcements that share a commit, at most.
+const BATCH: usize = 200;
+/// What makes these never sends a callback.
+const TRUNK: &str = "Trunking";
+
+/// A comparison that runs.
+pub(in crate::flow) struct Comparison<'a> {
+    flow: &'a Flow,
+    pub(in crate::flow) account: &'a Account,
+    /// Whether a person asks.
+    by_hand: bool,
+    /// Whether nothing is to be changed.
+    dry_run: bool,
+    pub(in crate::flow) found: Found,
+}
+
+/// What was found so far.
+#[derive(Debug, Default)]
+pub(in crate::flow) struct Found {
+    pub(in crate::flow) counts: Reconciled,
+    pub(in crate::flow) ghosts: BTreeSet<RecordingId>,
+    /// Seconds of sound that are to be fetched because of it, as far as Twilio says so.
+    pub(in crate::flow) seconds: u64,
+    /// Bytes of it.
+    pub(in crate::flow) bytes: u64,
+}
+
+/// What is to be done for a page.
+#[derive(Default)]
+struct Plan {
+    tell: Vec<RecordingCallback>,
+    fetch: Vec<RecordingId>,
+    erase: Vec<RecordingId>,
+}
+
+impl<'a> Comparison<'a> {
+    pub(in crate::flow) fn of(flow: &'a Flow, account: &'a Account, by_hand: bool) -> Self {
+        Self { flow, account, by_hand, dry_run: false, found: Found::default() }
+    }
+
+    /// The same, and only to say what would be done.
+    pub(in crate::flow) fn dry(self, dry_run: bool) -> Self {
+        Self { dry_run, ..self }
+    }
+
+    pub(in crate::flow) fn is_dry(&self) -> bool {
+        self.dry_run
+    }
+
+    /// Compares some recordings, and does what they need.
+    pub(in crate::flow) async fn page(&mut self, page: &[RecordingResource]) -> Result<(), Broken> {
+        let plan = self.plan(page).await?;
+        if self.dry_run {
+            return Ok(());
+        }
+        let flow = self.flow;
+        for batch in plan.tell.chunks(BATCH) {
+            try_join_all(batch.iter().map(|told| flow.announce(told.clone(), Heard::Reconcile))).await?;
+        }
+        if !plan.fetch.is_empty() || !plan.erase.is_empty() {
+            enqueue(flow, &plan, flow.now()).await?;
+            flow.0.bell.notify_one();
+        }
+        Ok(())
+    }
+
+    async fn plan(&mut self, page: &[RecordingResource]) -> Result<Plan, Error> {
+        let flow = self.flow;
+        let vault = flow.0.vault.id();
+        let id = |listed: &RecordingResource| RecordingId::of_source(vault, listed.account_sid.as_str(), listed.sid.as_str());
+        let ids: Vec<RecordingId> = page.iter().map(id).collect();
+        let mut tx = flow.0.ledger.read().await?;
+        // Before the recordings: work that ends in between leaves a recording that needs none.
+        let fetch = work::standing(&mut tx, Kind::Fetch, &ids).await?;
+        let erase = work::standing(&mut tx, Kind::Erase, &ids).await?;
+        let known = recordings::find_all(&mut tx, &ids).await?;
+        drop(tx);
+        let known: HashMap<RecordingId, &Recording> = known.iter().map(|recording| (recording.id, recording)).collect();
+        let terms = Terms {
+            delete_source: self.account.delete_source(),
+            await_transcript: self.account.await_transcript(),
+            by_hand: self.by_hand,
+            now: flow.now(),
+        };
+        let mut plan = Plan::default();
+        for (listed, id) in page.iter().zip(ids) {
+            let known = Known { recording: known.get(&id).copied(), fetch: fetch.get(&id).copied(), erase: erase.get(&id).copied() };
+            let step = step(listed, known, terms);
+            self.found.note(listed, id, step);
+            match step {
+                Step::Nothing | Step::Ghost => {}
+                Step::Announce | Step::Advance => plan.tell.push(listed.told()),
+                Step::Fetch => plan.fetch.push(id),
+                Step::Erase => plan.erase.push(id),
+            }
+        }
+        Ok(plan)
+    }
+}
+
+impl Found {
+    fn note(&mut self, listed: &RecordingResource, id: RecordingId, step: Step) {
+        let counts = &mut self.counts;
+        counts.listed += 1;
+        match step {
+            Step::Nothing => return,
+            Step::Announce => counts.announced += 1,
+            Step::Advance | Step::Fetch => counts.advanced += 1,
+            Step::Erase => counts.erased += 1,
+            Step::Ghost => return self.ghost(id),
+        }
+        let is_told_of = listed.source.as_deref() != Some(TRUNK);
+        if matches!(step, Step::Announce | Step::Advance) && is_told_of {
+            let not_told = if listed.status == "completed" { &mut counts.completed_not_told } else { &mut counts.absent_not_told };
+            *not_told += 1;
+        }
+        if matches!(step, Step::Announce | Step::Advance | Step::Fetch) && listed.status == "completed" {
+            let positive = |number: Option<i64>| number.and_then(|number| u64::try_from(number).ok());
+            let seconds = positive(listed.duration).unwrap_or(0);
+            self.seconds += seconds;
+            self.bytes += seconds.saturating_mul(BYTES_PER_CHANNEL_SECOND) * positive(listed.channels).unwrap_or(1);
+        }
+    }
+
+    /// Nobody can have this one.
+    pub(super) fn ghost(&mut self, id: RecordingId) {
+        if self.ghosts.insert(id) {
+            self.counts.ghosts += 1;
+        }
+    }
+}
+
+/// 8 kHz of 16 bit: 128 kbit/s a channel, as Twilio's WAV is.
+const BYTES_PER_CHANNEL_SECOND: u64 = 16_000;
+
+async fn enqueue(flow: &Flow, plan: &Plan, now: Timestamp) -> Result<(), Error> {
+    let enqueued = flow.0.ledger.unit(|| async {
+        let mut tx = flow.0.ledger.begin().await?;
+        work::enqueue(&mut tx, Kind::Fetch, &plan.fetch, now).await?;
+        work::enqueue(&mut tx, Kind::Erase, &plan.erase, now).await?;
+        tx.commit().await?;
+        Ok::<_, ledger::Error>(())
+    });
+    Ok(enqueued.await?)
+}

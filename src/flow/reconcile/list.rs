@@ -1,0 +1,159 @@
+//! Twilio's list of recordings, page by page, with patience.
+//!
+//! Owns what to do when a page does not come: wait as long as the other side asks for, try again, or begin the list again when the place in it is
+//! forgotten. INVARIANT: each recording is handed out once, and only one that the window holds.
+
+use std::{collections::HashSet, time::Duration};
+
+use rand::RngExt as _;
+
+use crate::{
+    model::{sid::RecordingSid, time::Timestamp},
+    twilio::{
+        Account, Client, RestError,
+        rest::{Listing, Next, RecordingResource},
+    },
+};
+
+/// Recordings in a page.
+const PAGE: u16 = 500;
+/// How often a list is begun again.
+const AGAIN: u32 = 3;
+/// How often a request is made that the other side stumbles over.
+const STUMBLES: u32 = 4;
+/// How often a request is made that the other side has no time for.
+const REFUSALS: u32 = 8;
+/// A longer pause is not waited for: the next comparison comes before it is over, or soon after.
+const LONGEST_PAUSE: Duration = Duration::from_secs(120);
+
+/// Of which time.
+#[derive(Clone, Copy, Debug)]
+pub(in crate::flow) struct Window {
+    /// Created then or later.
+    pub(in crate::flow) since: Timestamp,
+    /// Created before then.
+    pub(in crate::flow) until: Option<Timestamp>,
+    /// Whether what was deleted in the last 40 days is listed too.
+    pub(in crate::flow) with_deleted: bool,
+}
+
+/// A walk through a list.
+pub(in crate::flow) struct Lister<'a> {
+    client: &'a Client,
+    account: &'a Account,
+    window: Window,
+    place: Place,
+    begun_again: u32,
+    seen: HashSet<RecordingSid>,
+}
+
+enum Place {
+    Beginning,
+    Behind(Next),
+    End,
+}
+
+impl<'a> Lister<'a> {
+    pub(in crate::flow) fn of(client: &'a Client, account: &'a Account, window: Window) -> Self {
+        Self { client, account, window, place: Place::Beginning, begun_again: 0, seen: HashSet::new() }
+    }
+
+    /// The recordings of the next page that were not handed out yet; `None` after the last.
+    ///
+    /// # Errors
+    /// What the other side said when patience was over.
+    pub(in crate::flow) async fn next(&mut self) -> Result<Option<Vec<RecordingResource>>, RestError> {
+        let mut patience = Patience::default();
+        loop {
+            let Window { since, until, with_deleted } = self.window;
+            let asked = match &self.place {
+                Place::End => return Ok(None),
+                Place::Beginning => {
+                    let listing = Listing { since, until, page_size: PAGE, with_deleted };
+                    self.client.recordings(self.account, &listing).await
+                }
+                Place::Behind(next) => self.client.more_recordings(self.account, next.clone()).await,
+            };
+            match asked {
+                Ok(page) => {
+                    self.place = page.next.map_or(Place::End, Place::Behind);
+                    return Ok(Some(page.items.into_iter().filter(|item| self.is_new(item)).collect()));
+                }
+                // The place in the list is forgotten: its token was too old.
+                Err(RestError::Refused { status: 400, .. } | RestError::NotFound)
+                    if matches!(self.place, Place::Behind(_)) && self.begun_again < AGAIN =>
+                {
+                    self.begun_again += 1;
+                    self.place = Place::Beginning;
+                }
+                Err(error) => patience.after(error).await?,
+            }
+        }
+    }
+
+    fn is_new(&mut self, item: &RecordingResource) -> bool {
+        let is_within = item.date_created.is_none_or(|created| {
+            created.in_seconds() >= self.window.since.in_seconds() && self.window.until.is_none_or(|until| created < until)
+        });
+        is_within && item.account_sid == *self.account.sid() && self.seen.insert(item.sid.clone())
+    }
+}
+
+/// How often one request failed so far.
+#[derive(Default)]
+pub(in crate::flow) struct Patience {
+    stumbles: u32,
+    refusals: u32,
+}
+
+impl Patience {
+    /// Waits until it may be asked again.
+    ///
+    /// # Errors
+    /// The error, if asking again does not help or is not due for long.
+    pub(in crate::flow) async fn after(&mut self, error: RestError) -> Result<(), RestError> {
+        match self.pause(&error) {
+            Some(pause) => {
+                let pause = pause.mul_f64(rand::rng().random_range(1.0..=1.2));
+                tokio::time::sleep(pause).await;
+                Ok(())
+            }
+            None => Err(error),
+        }
+    }
+
+    fn pause(&mut self, error: &RestError) -> Option<Duration> {
+        let (tries, most, asked_for) = match error {
+            RestError::Throttled { retry_after } => (&mut self.refusals, REFUSALS, *retry_after),
+            RestError::Transient { .. } => (&mut self.stumbles, STUMBLES, None),
+            _ => return None,
+        };
+        *tries += 1;
+        // 0.25 s, 0.5 s, 1 s …; what the other side asks for is waited for in full.
+        let pause = asked_for.unwrap_or(Duration::from_millis(125 << (*tries).min(8)));
+        (*tries < most && pause <= LONGEST_PAUSE).then_some(pause)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::twilio::media::Hiccup;
+
+    #[test]
+    fn patience_grows_and_ends() {
+        let stumble = RestError::Transient { cause: Hiccup::Silence };
+        let mut patience = Patience::default();
+        let pauses: Vec<_> = (0..4).map(|_| patience.pause(&stumble).map(|pause| pause.as_millis())).collect();
+        assert_eq!(pauses, [Some(250), Some(500), Some(1000), None]);
+        let refusal = |seconds: Option<u64>| RestError::Throttled { retry_after: seconds.map(Duration::from_secs) };
+        let mut patience = Patience::default();
+        assert_eq!(patience.pause(&refusal(Some(7))), Some(Duration::from_secs(7)), "what is asked for is waited for");
+        assert_eq!(patience.pause(&refusal(None)), Some(Duration::from_millis(500)));
+        assert_eq!(patience.pause(&refusal(Some(3600))), None, "an hour is not waited for");
+        assert_eq!((0..20).filter(|_| patience.pause(&refusal(None)).is_some()).count(), 4);
+        for lost in [RestError::NotFound, RestError::Refused { status: 401, code: None }, RestError::Shape("odd")] {
+            assert_eq!(Patience::default().pause(&lost), None);
+        }
+    }
+}

@@ -1,0 +1,87 @@
+//! Whose turn it is to compare an account: a lease, kept while the comparison runs.
+
+use std::time::Duration;
+
+use super::Broken;
+use crate::{
+    flow::{Error, Flow},
+    ledger::{self, Tx, reconciliations},
+    model::{id::HolderId, sid::AccountSid, time::Timestamp},
+};
+
+/// How long the turn belongs to a process that does not say it is still at it.
+const LEASE: Duration = Duration::from_secs(60);
+
+/// The turn for an account, while its lease lasts.
+pub(super) struct Turn<'a> {
+    flow: &'a Flow,
+    account: AccountSid,
+    holder: HolderId,
+}
+
+impl<'a> Turn<'a> {
+    /// Takes it, unless somebody has it or the account was compared since then.
+    pub(super) async fn take(flow: &'a Flow, account: &AccountSid, unless_since: Timestamp) -> Result<Option<Self>, Error> {
+        let turn = Self::new(flow, account);
+        let taken = flow.0.ledger.unit(|| async {
+            let mut tx = flow.0.ledger.begin().await?;
+            let taken = reconciliations::take(&mut tx, account, turn.holder, flow.now(), turn.until(), unless_since).await?;
+            tx.commit().await?;
+            Ok::<_, ledger::Error>(taken)
+        });
+        Ok(taken.await?.then_some(turn))
+    }
+
+    /// Takes it from whoever has it: they stop, and what they did is as good.
+    pub(super) async fn seize(flow: &'a Flow, account: &AccountSid) -> Result<Self, Error> {
+        let turn = Self::new(flow, account);
+        let seized = flow.0.ledger.unit(|| async {
+            let mut tx = flow.0.ledger.begin().await?;
+            reconciliations::seize(&mut tx, account, turn.holder, flow.now(), turn.until()).await?;
+            tx.commit().await
+        });
+        seized.await?;
+        Ok(turn)
+    }
+
+    pub(super) fn account(&self) -> &AccountSid {
+        &self.account
+    }
+
+    /// Keeps the lease; returns when it is lost.
+    pub(super) async fn keep(&self) -> Broken {
+        loop {
+            tokio::time::sleep(LEASE / 3).await;
+            let kept = async {
+                let mut tx = self.flow.0.ledger.begin().await?;
+                reconciliations::keep(&mut tx, &self.account, self.holder, self.until()).await?;
+                tx.commit().await
+            };
+            match kept.await {
+                Err(ledger::Error::Stale(_)) => return Broken::TakenOver,
+                Err(error) => tracing::warn!(%error, "the lease of a comparison is not extended"),
+                Ok(()) => {}
+            }
+        }
+    }
+
+    /// The comparison came to its end; within the unit that writes it down.
+    pub(super) async fn done(&self, tx: &mut Tx, now: Timestamp, found: &str) -> Result<(), ledger::Error> {
+        reconciliations::leave(tx, &self.account, self.holder, now, Ok(found)).await
+    }
+
+    /// It did not.
+    pub(super) async fn failed(&self, why: &str) -> Result<(), Error> {
+        let mut tx = self.flow.0.ledger.begin().await?;
+        reconciliations::leave(&mut tx, &self.account, self.holder, self.flow.now(), Err(why)).await?;
+        Ok(tx.commit().await?)
+    }
+
+    fn new(flow: &'a Flow, account: &AccountSid) -> Self {
+        Self { flow, account: account.clone(), holder: HolderId::random(&mut rand::rng()) }
+    }
+
+    fn until(&self) -> Timestamp {
+        self.flow.now().after(LEASE)
+    }
+}

@@ -1,0 +1,128 @@
+//! Accounts, their subaccounts and their numbers (<https://www.twilio.com/docs/iam/api/account>).
+
+use serde::Deserialize;
+
+use super::{Account, Client, RestError, Root};
+use crate::model::sid::AccountSid;
+
+/// An account or subaccount as Twilio tells of it.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+pub struct AccountResource {
+    /// The account.
+    pub sid: AccountSid,
+    /// `active`, `suspended`, `closed`; an open set.
+    pub status: String,
+    /// The account to which it belongs: of a main account, itself.
+    pub owner_account_sid: AccountSid,
+}
+
+/// A number of an account, as far as it says who is asked when somebody calls it.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+pub struct IncomingNumber {
+    /// `PN…`.
+    pub sid: String,
+    /// Where a call asks what to do; empty or absent: nowhere.
+    #[serde(default)]
+    pub voice_url: Option<String>,
+}
+
+impl Client {
+    /// The account itself. A standard API key may not read it, though it may everything else.
+    pub async fn account(&self, account: &Account) -> Result<AccountResource, RestError> {
+        let resource: AccountResource = self.get(account, account.own_url(".json")).await?;
+        if resource.sid != *account.sid() {
+            return Err(RestError::Shape("the account is another one"));
+        }
+        Ok(resource)
+    }
+
+    /// The subaccounts of a main account, closed ones left out. A standard API key may not list them.
+    pub async fn subaccounts(&self, account: &Account) -> Result<Vec<AccountResource>, RestError> {
+        let mut url = account.url(Root::Api, "/2010-04-01/Accounts.json");
+        url.query_pairs_mut().append_pair("PageSize", "1000");
+        let all: Vec<AccountResource> = self.all(account, Root::Api, url, "accounts").await?;
+        let is_sub = |resource: &AccountResource| {
+            resource.sid != *account.sid() && resource.owner_account_sid == *account.sid() && resource.status != "closed"
+        };
+        Ok(all.into_iter().filter(is_sub).collect())
+    }
+
+    /// The numbers of an account.
+    pub async fn incoming_numbers(&self, account: &Account) -> Result<Vec<IncomingNumber>, RestError> {
+        let mut url = account.own_url("/IncomingPhoneNumbers.json");
+        url.query_pairs_mut().append_pair("PageSize", "1000");
+        self.all(account, Root::Api, url, "incoming_phone_numbers").await
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+
+    use axum::{Router, http::StatusCode, routing::get};
+    use serde_json::json;
+    use tokio::task::JoinSet;
+
+    use super::*;
+    use crate::{
+        model::sid::RecordingSid,
+        secret::SecretText,
+        twilio::account::{AccountSettings, Accounts, Settings},
+    };
+
+    fn sid(digit: char) -> AccountSid {
+        format!("AC{}", String::from(digit).repeat(32)).parse().unwrap()
+    }
+
+    /// An interface that answers so, and an account that asks it.
+    async fn asking(routes: Router) -> (Client, Accounts, JoinSet<()>) {
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let api_base = format!("http://{}", listener.local_addr().unwrap());
+        let mut serving = JoinSet::new();
+        serving.spawn(async move { axum::serve(listener, routes).await.unwrap() });
+        let accounts = vec![AccountSettings::new(sid('1'), vec![SecretText::new("token".into())])];
+        let accounts = Settings { api_base, accounts, requests_per_s: 1000, ..Settings::default() }.resolve(Path::new("/")).unwrap();
+        (Client::new(&accounts).unwrap(), accounts, serving)
+    }
+
+    #[tokio::test]
+    async fn an_account_is_the_one_that_was_asked_for() {
+        let resource =
+            |of: char| json!({ "sid": sid(of), "status": "active", "owner_account_sid": sid('1'), "friendly_name": "x", "type": "Full" });
+        for (of, known) in [('1', true), ('2', false)] {
+            let answer = resource(of).to_string();
+            let routes = Router::new().route(&format!("/2010-04-01/Accounts/{}.json", sid('1')), get(move || async move { answer }));
+            let (client, accounts, _serving) = asking(routes).await;
+            let asked = client.account(accounts.get(&sid('1')).unwrap()).await;
+            assert_eq!(asked.is_ok(), known, "{asked:?}");
+        }
+    }
+
+    #[tokio::test]
+    async fn subaccounts_are_those_that_belong_to_it_and_are_not_closed() {
+        let one = |of: char, owner: char, status: &str| json!({ "sid": sid(of), "status": status, "owner_account_sid": sid(owner) });
+        let all = json!({
+            "accounts": [one('1', '1', "active"), one('2', '1', "active"), one('3', '1', "suspended"), one('4', '1', "closed"), one('5', '4', "active")],
+            "next_page_uri": null,
+        });
+        let (client, accounts, _serving) =
+            asking(Router::new().route("/2010-04-01/Accounts.json", get(move || async move { all.to_string() }))).await;
+        let found = client.subaccounts(accounts.get(&sid('1')).unwrap()).await.unwrap();
+        assert_eq!(found.iter().map(|sub| &sub.sid).collect::<Vec<_>>(), [&sid('2'), &sid('3')]);
+    }
+
+    #[tokio::test]
+    async fn a_stranger_is_turned_away_or_not() {
+        let recording: RecordingSid = format!("RE{}", "1".repeat(32)).parse().unwrap();
+        let path = format!("/2010-04-01/Accounts/{}/Recordings/{recording}.wav", sid('1'));
+        for (status, protected) in [(401, Some(true)), (403, Some(true)), (200, Some(false)), (302, Some(false)), (404, None), (500, None)]
+        {
+            let answer = move |headers: axum::http::HeaderMap| async move {
+                assert!(!headers.contains_key("authorization"), "a stranger has no credential");
+                StatusCode::from_u16(status).unwrap()
+            };
+            let (client, accounts, _serving) = asking(Router::new().route(&path, get(answer))).await;
+            assert_eq!(client.media_is_protected(accounts.get(&sid('1')).unwrap(), &recording).await.ok(), protected, "{status}");
+        }
+    }
+}
