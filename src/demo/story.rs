@@ -1,6 +1,7 @@
 //! The story, step by step. Each step is checked; nothing is said to hold that did not.
 
 mod people;
+mod source;
 
 use std::{
     error::Error,
@@ -107,6 +108,7 @@ impl<'w> Story<'w> {
         self.step("ranges-checked", begun, checked, "Seeking works: first, middle, last and suffix ranges agree, and 416 beyond the end.")?;
 
         self.people().await?;
+        self.source().await?;
         self.shred_and_verify(id, &audio, &grants).await
     }
 
@@ -233,7 +235,7 @@ impl<'w> Story<'w> {
 }
 
 /// How many steps the whole story has.
-const STEPS: usize = 13 + people::STEPS;
+const STEPS: usize = 13 + people::STEPS + source::STEPS;
 
 fn sha256(bytes: &[u8]) -> String {
     hex::encode(digest::digest(&digest::SHA256, bytes))

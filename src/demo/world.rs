@@ -11,15 +11,15 @@ use bytes::Bytes;
 
 use super::{
     conversation,
-    stand_in::{StandIn, StandInAccount},
+    stand_in::{CallFacts, SentenceFacts, StandIn, StandInAccount, TranscriptFacts},
 };
 use crate::{
     app::{self, App, Service},
     config::Config,
-    flow::{DrillOptions, Held},
+    flow::{DrillOptions, Held, Reconciling},
     model::{
         id::{RecordingId, VaultId},
-        sid::{AccountSid, RecordingSid},
+        sid::{AccountSid, CallSid, RecordingSid},
         time::Clock,
     },
     policy::{Action, Permit},
@@ -103,6 +103,34 @@ impl World {
         self.stand_in.add_recording(&self.account, sid.clone(), Bytes::from_static(conversation::WAV));
         let id = RecordingId::of_source(self.vault, self.account.as_str(), sid.as_str());
         Ok((sid, id))
+    }
+
+    /// The same of a call that these two had and that Twilio knows of.
+    pub(super) fn record_call(&self, from: &str, to: &str) -> Result<(RecordingSid, RecordingId), Failure> {
+        let (sid, id) = self.record()?;
+        let call: CallSid = sid.as_str().replacen("RE", "CA", 1).parse()?;
+        let dialled: CallSid = format!("CA{}", sid_digits()).parse()?;
+        self.stand_in.add_call(&self.account, CallFacts::new(call.clone(), from, "+4930230125999"));
+        self.stand_in.add_call(&self.account, CallFacts::dialled(call, dialled, from, to));
+        Ok((sid, id))
+    }
+
+    /// Compares Twilio's list with the vault. How many recordings were not known.
+    pub(super) async fn compare_with_twilio(&self) -> Result<u64, Failure> {
+        let compared = self.service.flow.reconcile(&Reconciling::default()).await?;
+        Ok(compared.iter().map(|account| account.found.announced).sum())
+    }
+
+    /// Makes a transcript of a recording at Twilio, which tells of it as it does.
+    pub(super) async fn transcribe(&self, recording: &RecordingSid, said: &str) -> Result<(), Failure> {
+        let sid = format!("GT{}", sid_digits());
+        let facts = TranscriptFacts::new(sid.clone(), recording);
+        let facts = TranscriptFacts { sentences: vec![SentenceFacts::new(1, "0.5", "2.5", said)], ..facts };
+        self.stand_in.add_transcript(&self.account, facts);
+        let url = format!("{}/twilio/intelligence", self.base_url());
+        let event = self.stand_in.transcript_event(&sid).ok_or("the transcript is not there")?;
+        self.stand_in.callback(&self.account, &url, &event).post(&self.http, &url).await?.error_for_status()?;
+        Ok(())
     }
 
     /// Announces a recording as Twilio does. The status of the answer.

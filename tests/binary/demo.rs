@@ -14,7 +14,7 @@ fn the_story_told_to_a_machine_holds_step_by_step() {
     assert_eq!(told.stderr, "", "a machine is told nothing else");
     let story = told.json();
     let steps = story["steps"].as_array().unwrap();
-    assert_eq!(steps.len(), 18, "{story:#}");
+    assert_eq!(steps.len(), 22, "{story:#}");
     for step in steps {
         assert!(step["name"].as_str().is_some_and(|name| !name.is_empty()) && step["ok"] == true && step["ms"].is_u64(), "{step}");
     }
@@ -48,7 +48,7 @@ fn the_folder_of_a_story_stays_where_one_was_named() {
 fn the_story_told_to_people_says_what_held() {
     let temporary = tempfile::tempdir().unwrap();
     let told = run_in(temporary.path(), &["demo", "--exit"], &[("TMPDIR", temporary.path().to_str().unwrap())]);
-    assert!(told.stderr.contains("\n 1. ok     ") && told.stderr.contains("\n18. ok     "), "{}", told.stderr);
+    assert!(told.stderr.contains("\n 1. ok     ") && told.stderr.contains("\n22. ok     "), "{}", told.stderr);
     assert!(!told.stderr.contains("FAILED") && !told.stderr.contains("curl"), "{}", told.stderr);
     told.done();
 }
