@@ -223,7 +223,7 @@ fn configured(ledger: &str, api_base: &str, account: &AccountSid) -> String {
         ("api_base = \"https://api.twilio.com\"", &format!("api_base = \"{api_base}\"")),
         ("intelligence_base = \"https://intelligence.twilio.com\"", &format!("intelligence_base = \"{api_base}\"")),
         // Who took part is asked for each recording, and the shipped pace is for Twilio's sake.
-        ("requests_per_s = 20", "requests_per_s = 1000"),
+        ("requests_per_s = 100", "requests_per_s = 1000"),
         ("url = \"sqlite:vault.db\"", &format!("url = \"{ledger}\"")),
         ("lease_s = 60", "lease_s = 5"),
         ("grace_s = 10", "grace_s = 3"),

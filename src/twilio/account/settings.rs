@@ -52,7 +52,7 @@ impl Default for Settings {
         Self {
             api_base: "https://api.twilio.com".into(),
             intelligence_base: "https://intelligence.twilio.com".into(),
-            requests_per_s: 20,
+            requests_per_s: 100,
             media_redirect_hosts: Vec::new(),
             connect_timeout_ms: 10_000,
             read_idle_timeout_ms: 30_000,
