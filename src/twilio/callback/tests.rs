@@ -1,31 +1,7 @@
 //! Callbacks as Twilio sends them, and as nobody should.
 
-use std::path::Path;
-
 use super::*;
-use crate::{
-    secret::SecretText,
-    twilio::{
-        account::{AccountSettings, Settings},
-        signature::{self, Delivery, Request},
-    },
-};
-
-const PUBLIC: &str = "https://vault.example.com";
-
-fn sid(prefix: &str, digit: &str) -> String {
-    format!("{prefix}{}", digit.repeat(32))
-}
-
-fn token() -> SecretText {
-    SecretText::new("12345".into())
-}
-
-fn verify(request: &Request<'_>) -> Verified {
-    let account = AccountSettings::new(sid("AC", "0").parse().unwrap(), vec![token()]);
-    let accounts = Settings { accounts: vec![account], ..Settings::default() }.resolve(Path::new("/")).unwrap();
-    signature::verify(&accounts, &PUBLIC.parse().unwrap(), request).unwrap()
-}
+use crate::twilio::signed::{self, sid};
 
 fn minimal() -> Vec<(String, String)> {
     [("AccountSid", sid("AC", "0")), ("RecordingSid", sid("RE", "2")), ("RecordingStatus", "completed".into())]
@@ -33,20 +9,12 @@ fn minimal() -> Vec<(String, String)> {
         .to_vec()
 }
 
-fn encoded(params: &[(String, String)]) -> String {
-    url::form_urlencoded::Serializer::new(String::new()).extend_pairs(params).finish()
-}
-
 fn post(path: &str, params: &[(String, String)]) -> Result<RecordingCallback, CallbackError> {
-    let signature = signature::sign(&token(), &format!("{PUBLIC}{path}"), params);
-    let body = encoded(params);
-    let delivery = Delivery::Body { content_type: Some("application/x-www-form-urlencoded"), bytes: body.as_bytes() };
-    RecordingCallback::parse(&verify(&Request { path_and_query: path, signature: Some(&signature), delivery }))
+    RecordingCallback::parse(&signed::post_form(path, params))
 }
 
 fn get(path: &str) -> Result<RecordingCallback, CallbackError> {
-    let signature = signature::sign(&token(), &format!("{PUBLIC}{path}"), &[]);
-    RecordingCallback::parse(&verify(&Request { path_and_query: path, signature: Some(&signature), delivery: Delivery::Query }))
+    RecordingCallback::parse(&signed::get(path))
 }
 
 /// The minimal callback with one parameter set, replacing the one it has.
@@ -171,7 +139,7 @@ fn what_only_describes_is_left_out_when_it_cannot_be_read() {
 fn in_a_get_twilios_own_parameters_are_not_ours() {
     let path = format!(
         "/r?tenant=t1&{}&From=%2B14158675309&CallerCity=X&SipHeader_X-Who=y&RecordingTrack=both&Team=blue&ToDo=z",
-        encoded(&minimal())
+        url::form_urlencoded::Serializer::new(String::new()).extend_pairs(minimal()).finish()
     );
     let callback = get(&path).unwrap();
     assert_eq!(callback.recording_sid.as_str(), sid("RE", "2"));

@@ -1,3 +1,5 @@
+//! What an answer of the source means for a deletion.
+
 use super::*;
 
 #[test]
