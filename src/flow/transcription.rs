@@ -26,7 +26,7 @@ use super::{
 use crate::{
     evidence::NewEntry,
     ledger::{
-        self, audit,
+        self, audit, sources,
         transcripts::{self, Lease},
         utterances,
         work::{self, Kind},
@@ -38,7 +38,7 @@ use crate::{
         transcript::Transcript,
     },
     policy::{Action, Permit},
-    twilio::{Accounts, RestError},
+    twilio::{Accounts, DeleteSource, RestError},
     vault::{self, Arrived},
 };
 
@@ -191,7 +191,7 @@ impl Flow {
             Origin::RealTime(sid) => self.of_real_time(lease, &accounts, account, &sid).await?,
             Origin::Look(sid) => return Err(self.look(lease, account, &sid).await),
         };
-        let arrived = Arrived { lease, pieces };
+        let arrived = Arrived { lease, pieces, erases: account.delete_source() == DeleteSource::AfterSealing };
         match self.file(&Permit::of_vault(Action::Transcribe), Some(arrived), &recording, transcript).await {
             Ok(_) => Ok(()),
             Err(Error::Shredded { .. }) => Err(Stop::Shredded(recording.id)),
@@ -199,6 +199,12 @@ impl Flow {
             Err(Error::NotFound) => Err(Stop::After(Duration::from_secs(5), "it changed while it was filed".to_owned())),
             Err(error) => Err(error.into()),
         }
+    }
+
+    /// The source has no transcript of this id: not any more, if the vault deleted it there with its recording; otherwise perhaps not yet.
+    async fn missing(&self, sid: &str) -> Result<Stop, Stop> {
+        let is_deleted = sources::is_deleted(&mut self.0.ledger.read().await?, sid).await?;
+        Ok(if is_deleted { Stop::Over } else { Stop::Wait { why: "twilio has no such transcript".to_owned(), most: QUEUED } })
     }
 
     /// What the queue knows of an attempt that filed nothing.
@@ -226,6 +232,12 @@ impl Flow {
                 Stop::Outdone => {
                     transcripts::pass(&mut tx, lease).await?;
                     self.drop_pieces(&mut tx, lease).await?;
+                    // Nobody needs it any more, here or there.
+                    let at_once =
+                        self.accounts().get(&lease.account).is_some_and(|account| account.delete_source() == DeleteSource::AfterSealing);
+                    if let Some(source) = lease.source.as_ref().filter(|_| at_once) {
+                        work::enqueue(&mut tx, Kind::Erase, &[self.recording_of(lease, source)], now).await?;
+                    }
                 }
                 Stop::Shredded(id) => {
                     transcripts::pass(&mut tx, lease).await?;

@@ -63,6 +63,12 @@ pub async fn told(tx: &mut Tx, account: &AccountSid, recording: &RecordingSid) -
     rows.iter().map(told).collect()
 }
 
+/// Whether a copy of this id was deleted at the source by the vault.
+pub async fn is_deleted(tx: &mut Tx, sid: &str) -> Result<bool, Error> {
+    const SQL: &str = "/* sources.is_deleted */ SELECT COUNT(*) FROM sources WHERE sid = $1 AND state IN ('deleted', 'confirmed')";
+    Ok(tx.fetch_int(SQL, &[Arg::Text(sid)]).await? > 0)
+}
+
 /// Whether the vault still has to fetch a transcript of this recording, or one of these.
 pub async fn awaits(tx: &mut Tx, account: &AccountSid, recording: &RecordingSid, sids: &BTreeSet<String>) -> Result<bool, Error> {
     const SQL: &str = "/* sources.awaits */

@@ -40,6 +40,8 @@ pub struct Arrived<'a> {
     pub lease: &'a transcripts::Lease,
     /// Of real time: the pieces from which it was put together. If there are others by then, it is not filed.
     pub pieces: u64,
+    /// Whether the source's copy is to be deleted as soon as the vault has its own.
+    pub erases: bool,
 }
 
 /// What became of a transcript.
@@ -96,6 +98,10 @@ impl Vault {
             let (mut tx, now) = (vault.ledger.begin().await?, vault.clock.now());
             // First, because it locks the row: a shred that runs at the same time comes wholly before or wholly after.
             recordings::lock_sealed(&mut tx, recording.id).await?;
+            if arrived.is_some_and(|arrived| arrived.erases) {
+                // Also where the source's copies went before this one was made.
+                work::enqueue(&mut tx, Kind::Erase, &[recording.id], now).await?;
+            }
             if !settle(&mut tx, arrived, recording).await? {
                 tx.commit().await?;
                 return Ok(None);
@@ -142,7 +148,7 @@ impl Vault {
 
 /// What the queue knows afterwards. Whether this transcript is the one that the recording has from now on.
 async fn settle(tx: &mut Tx, arrived: Option<Arrived<'_>>, recording: &Recording) -> Result<bool, Error> {
-    let Some(Arrived { lease, pieces }) = arrived else {
+    let Some(Arrived { lease, pieces, .. }) = arrived else {
         transcripts::outdo(tx, recording).await?;
         return Ok(true);
     };

@@ -24,9 +24,7 @@ impl Flow {
     ) -> Result<Found, Stop> {
         let told = match self.0.client.transcript(account, sid).await {
             // The webhook may be ahead of what can be read.
-            Err(RestError::NotFound) => {
-                return Err(Stop::Wait { why: "twilio has no such transcript".to_owned(), most: QUEUED });
-            }
+            Err(RestError::NotFound) => return Err(self.missing(sid.as_str()).await?),
             told => told?,
         };
         is_ready(&told)?;

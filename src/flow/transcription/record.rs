@@ -27,9 +27,7 @@ impl Flow {
         sid: &TranscriptionSid,
     ) -> Result<Found, Stop> {
         let told = match self.0.client.transcription(account, sid).await {
-            Err(RestError::NotFound) => {
-                return Err(Stop::Wait { why: "twilio has no such transcription".to_owned(), most: QUEUED });
-            }
+            Err(RestError::NotFound) => return Err(self.missing(sid.as_str()).await?),
             told => told?,
         };
         match told.status.as_str() {

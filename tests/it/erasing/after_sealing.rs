@@ -5,19 +5,22 @@ use std::{fs, path::PathBuf, time::Duration};
 use recvault::{
     demo::stand_in::{Call, TranscriptFacts, Wrong},
     evidence::{Removal, receipt::ReceiptState},
-    model::transcript::Transcript,
+    model::{sid::RecordingSid, transcript::Transcript},
     policy::{Action, Permit},
 };
 
 use super::{Database, Recorded, TestVault, is_gone, receipt, source, stuck, words_of, work_off};
 use crate::{
     epochs::keys,
+    transcribing::told,
     viewing::transcript,
     world::{Recipe, digits},
 };
 
 const AT_ONCE: &str = "delete_source = \"after-sealing\"";
-const A_DAY_LATER: &str = "delete_source = \"after-sealing\"\nawait_transcript_h = 24";
+/// What Twilio wrote down is not fetched, so that nothing but the deadline ends the waiting.
+const A_DAY_LATER: &str = "delete_source = \"after-sealing\"\nawait_transcript_h = 24\nfetch_transcripts = false";
+const A_DAY_LATER_WITH_WORDS: &str = "delete_source = \"after-sealing\"\nawait_transcript_h = 24";
 
 /// A recording that is sealed, with words at Twilio; what is to be deleted there waits for its day.
 async fn sealed(vault: &TestVault) -> Recorded {
@@ -159,31 +162,45 @@ async fn they_go_when_the_transcript_is_in_and_not_before_its_deadline() {
 #[tokio::test]
 async fn a_transcript_that_is_still_to_be_fetched_is_not_deleted() {
     let vault = Recipe { account: AT_ONCE, ..Recipe::default() }.by_hand().await;
-    let transcript_sid = format!("GT{}", digits());
-    for known_source in [true, false] {
-        let recorded = vault.record();
+    for is_shredded in [false, true] {
+        let (recorded, sid) = (vault.record(), format!("GT{}", digits()));
+        vault.stand_in.add_transcript(&vault.account, TranscriptFacts::new(&sid, &recorded.sid));
+        vault.stand_in.set_transcript_status(&sid, "in-progress");
+        told(&vault, &sid).await;
         assert_eq!(vault.tell(&recorded, "completed").await.status, 204);
-        vault.stand_in.add_transcript(&vault.account, TranscriptFacts::new(&transcript_sid, &recorded.sid));
-        let source_sid = if known_source { format!("'{}'", recorded.sid) } else { "NULL".into() };
-        let row = format!(
-            "INSERT INTO transcripts (account, sid, kind, source_sid, state, due_at, attempts, told_at) \
-             VALUES ('{}', '{transcript_sid}', 'intelligence', {source_sid}, 'due', 0, 0, 0)",
-            vault.account
-        );
-        vault.ground().run(&row).await;
         work_off(&vault).await;
         vault.later().await;
-        assert!(vault.stand_in.kept(&recorded.sid).media && vault.stand_in.kept(&recorded.sid).transcripts.len() == 1, "{known_source}");
-        if known_source {
-            vault.ground().run("UPDATE transcripts SET state = 'filed'").await;
-        } else {
-            // Shredded, nobody waits for its words.
+        assert!(vault.stand_in.kept(&recorded.sid).media && vault.stand_in.kept(&recorded.sid).transcripts.len() == 1, "{is_shredded}");
+        if is_shredded {
+            // Nobody waits for its words any more.
             vault.shred(recorded.id).await;
+        } else {
+            vault.stand_in.set_transcript_status(&sid, "completed");
         }
         vault.later().await;
-        assert!(is_gone(&vault.stand_in.kept(&recorded.sid)), "{known_source}");
-        vault.ground().run("DELETE FROM transcripts").await;
+        assert!(is_gone(&vault.stand_in.kept(&recorded.sid)), "{is_shredded}");
+        assert_eq!(vault.artefacts(recorded.id).await.len(), if is_shredded { 0 } else { 2 });
     }
+}
+
+#[tokio::test]
+async fn words_that_nobody_asked_for_are_fetched_and_then_go_however_late_they_are() {
+    let vault = Recipe { account: A_DAY_LATER_WITH_WORDS, ..Recipe::default() }.by_hand().await;
+    let recorded = vault.sealed().await;
+    let late = |sid: &RecordingSid| vault.stand_in.add_transcript(&vault.account, TranscriptFacts::new(format!("GT{}", digits()), sid));
+    late(&recorded.sid);
+    // The first look, ten minutes after sealing: what is found is filed, and nothing is waited for any more.
+    vault.later().await;
+    assert_eq!(vault.artefacts(recorded.id).await.len(), 2);
+    assert!(is_gone(&vault.stand_in.kept(&recorded.sid)));
+
+    // Made when everything was gone; the second look, six hours later, finds it.
+    late(&recorded.sid);
+    assert!(vault.stand_in.kept(&recorded.sid).content());
+    vault.clock.advance(Duration::from_secs(6 * 3600));
+    work_off(&vault).await;
+    assert!(!vault.stand_in.kept(&recorded.sid).content());
+    assert_eq!(source(&vault, &recorded).await["state"], "deleted");
 }
 
 #[tokio::test]

@@ -31,6 +31,7 @@ CREATE TABLE sources (
   left_until INTEGER,             -- until when the source keeps words about it (metadata), as far as it publishes that
   PRIMARY KEY (recording_id, kind, sid)
 );
+CREATE INDEX sources_by_sid ON sources (sid);
 
 -- Work at the source is leased apart from the rest, so that neither waits for the other.
 DROP INDEX work_due;
