@@ -34,7 +34,7 @@ fn the_folder_of_a_story_stays_where_one_was_named() {
     let temporary = tempfile::tempdir().unwrap();
     let story = run_in(temporary.path(), &["demo", "--exit", "--json", "--dir", "kept"], &[]).json();
     let status = run_in(&temporary.path().join("kept"), &["status", "--json"], &[]).json();
-    assert_eq!(status["recordings"], serde_json::json!([["sealed", 1], ["shredded", 2]]), "{status}");
+    assert_eq!(status["recordings"], serde_json::json!([["sealed", 1], ["shredded", 3]]), "{status}");
     let log = run_in(&temporary.path().join("kept"), &["audit", "list"], &[]).done();
     assert!(log.contains(story["receipt_id"].as_str().unwrap()), "{log}");
 
@@ -66,7 +66,7 @@ async fn the_lines_of_a_story_that_stays_up_work() {
         };
         let listed = json("/v1/recordings\n");
         let states: Vec<&str> = listed["items"].as_array().unwrap().iter().map(|item| item["state"].as_str().unwrap()).collect();
-        assert_eq!(states, ["sealed", "sealed", "shredded", "shredded"], "{listed}");
+        assert_eq!(states, ["sealed", "sealed", "shredded", "shredded", "shredded"], "{listed}");
         assert!(json("/grants")["audio_url"].as_str().unwrap().ends_with("/audio.wav"));
         assert!(json("DELETE")["receipt_id"].as_str().unwrap().starts_with("rcp_"));
         assert!(!json("/v1/audit")["items"].as_array().unwrap().is_empty());
