@@ -73,7 +73,7 @@ async fn the_lines_of_a_story_that_stays_up_work() {
         assert_eq!(json("jwks.json")["keys"].as_array().unwrap().len(), 1);
         assert!(json("openapi.json")["paths"].as_object().unwrap().len() > 5);
         let metrics = &answers.iter().find(|(line, _)| line.contains("/metrics")).unwrap().1;
-        assert!(metrics.contains("recvault_shreds_total 3"), "{metrics}");
+        assert!(metrics.contains("recvault_shreds_total 4"), "{metrics}");
         let (_, first_bytes) = answers.iter().find(|(line, _)| line.contains("-r 0-99")).unwrap();
         assert!(first_bytes.contains("RIFF") && first_bytes.contains("WAVE"), "{first_bytes}");
     } else {
