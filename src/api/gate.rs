@@ -3,7 +3,7 @@
 use axum::{
     extract::{
         FromRequest, FromRequestParts, Path, Query, Request,
-        rejection::{JsonRejection, QueryRejection},
+        rejection::{BytesRejection, JsonRejection, QueryRejection},
     },
     http::{StatusCode, header, request::Parts},
 };
@@ -86,4 +86,13 @@ pub(super) fn too_large() -> Problem {
 pub(super) fn larger_than(most: &str) -> Problem {
     let detail = format!("A request body has at most {most}.");
     Problem::new(StatusCode::PAYLOAD_TOO_LARGE, "urn:recvault:problem:too-large", "Body too large", detail)
+}
+
+impl From<BytesRejection> for Problem {
+    fn from(rejection: BytesRejection) -> Self {
+        match rejection.status() {
+            StatusCode::PAYLOAD_TOO_LARGE => too_large(),
+            _ => Self::bad_request("the body broke off"),
+        }
+    }
 }

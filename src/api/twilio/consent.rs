@@ -4,19 +4,18 @@
 //! INVARIANT: a signed request of a call is answered with TwiML by which the call goes on, whatever fails on our side.
 
 use axum::{
-    body::Bytes,
-    extract::{OriginalUri, State, rejection::BytesRejection},
-    http::{HeaderMap, header},
+    extract::State,
+    http::header,
     response::{IntoResponse as _, Response},
 };
 
-use super::{Api, Problem, posted, verified};
+use super::{Api, Problem, Signed};
 use crate::{
     flow::{Instruction, Over, Then},
     policy::{Rules, Spoken},
     secret::SecretText,
     twilio::{
-        Account, Connect, Delivery, IncomingMessage, PublicUrl, VoiceRequest,
+        Account, Connect, IncomingMessage, PublicUrl, VoiceRequest,
         signature::Verified,
         twiml::{self, Dial, Gather, Say, StartRecording, Verb},
     },
@@ -30,25 +29,15 @@ use crate::{
         ("record" = Option<String>, Query, description = "`both`: a recording begins only after who is dialled has agreed as well")),
     request_body(content = String, content_type = "application/x-www-form-urlencoded"),
     responses((status = 200, body = String, content_type = "text/xml"), (status = 400, body = Problem), (status = 403, body = Problem)))]
-pub(in crate::api) async fn voice_posted(
-    State(api): State<Api>,
-    OriginalUri(uri): OriginalUri,
-    headers: HeaderMap,
-    body: Result<Bytes, BytesRejection>,
-) -> Result<Response, Problem> {
-    let bytes = body?;
-    call(&api, &verified(&api, &uri, &headers, posted(&headers, &bytes))?).await
+pub(in crate::api) async fn voice_posted(State(api): State<Api>, Signed(verified): Signed) -> Result<Response, Problem> {
+    call(&api, &verified).await
 }
 
 /// The same with everything in the query.
 #[utoipa::path(get, path = "/twilio/consent/voice", tag = "twilio",
     responses((status = 200, body = String, content_type = "text/xml"), (status = 400, body = Problem), (status = 403, body = Problem)))]
-pub(in crate::api) async fn voice_got(
-    State(api): State<Api>,
-    OriginalUri(uri): OriginalUri,
-    headers: HeaderMap,
-) -> Result<Response, Problem> {
-    call(&api, &verified(&api, &uri, &headers, Delivery::Query)?).await
+pub(in crate::api) async fn voice_got(State(api): State<Api>, Signed(verified): Signed) -> Result<Response, Problem> {
+    call(&api, &verified).await
 }
 
 /// Takes in a message: what it says about consent, by what the policy says it means, is durable before the answer.
@@ -56,26 +45,16 @@ pub(in crate::api) async fn voice_got(
     request_body(content = String, content_type = "application/x-www-form-urlencoded"),
     responses((status = 200, body = String, content_type = "text/xml"), (status = 400, body = Problem), (status = 403, body = Problem),
         (status = 503, body = Problem)))]
-pub(in crate::api) async fn message_posted(
-    State(api): State<Api>,
-    OriginalUri(uri): OriginalUri,
-    headers: HeaderMap,
-    body: Result<Bytes, BytesRejection>,
-) -> Result<Response, Problem> {
-    let bytes = body?;
-    message(&api, &verified(&api, &uri, &headers, posted(&headers, &bytes))?).await
+pub(in crate::api) async fn message_posted(State(api): State<Api>, Signed(verified): Signed) -> Result<Response, Problem> {
+    message(&api, &verified).await
 }
 
 /// The same with everything in the query.
 #[utoipa::path(get, path = "/twilio/messages", tag = "twilio",
     responses((status = 200, body = String, content_type = "text/xml"), (status = 400, body = Problem), (status = 403, body = Problem),
         (status = 503, body = Problem)))]
-pub(in crate::api) async fn message_got(
-    State(api): State<Api>,
-    OriginalUri(uri): OriginalUri,
-    headers: HeaderMap,
-) -> Result<Response, Problem> {
-    message(&api, &verified(&api, &uri, &headers, Delivery::Query)?).await
+pub(in crate::api) async fn message_got(State(api): State<Api>, Signed(verified): Signed) -> Result<Response, Problem> {
+    message(&api, &verified).await
 }
 
 async fn call(api: &Api, verified: &Verified) -> Result<Response, Problem> {

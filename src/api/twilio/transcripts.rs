@@ -1,15 +1,11 @@
 //! What Twilio calls about transcripts. 204 means durable.
 
-use axum::{
-    body::Bytes,
-    extract::{OriginalUri, State, rejection::BytesRejection},
-    http::{HeaderMap, StatusCode},
-};
+use axum::{extract::State, http::StatusCode};
 
-use super::{posted, verified};
+use super::Signed;
 use crate::{
     api::{Api, Problem},
-    twilio::{Delivery, IntelligenceEvent, RealTimeEvent, TranscriptionCallback, signature::Verified},
+    twilio::{IntelligenceEvent, RealTimeEvent, TranscriptionCallback, signature::Verified},
 };
 
 /// Tells that a transcript of Conversational Intelligence can be fetched: the webhook of its service, a form or signed JSON. Other events are taken
@@ -18,25 +14,15 @@ use crate::{
     request_body(content = String, content_type = "application/x-www-form-urlencoded"),
     responses((status = 204, description = "durable, or nothing to do"), (status = 400, body = Problem), (status = 403, body = Problem),
         (status = 413, body = Problem), (status = 503, body = Problem)))]
-pub(in crate::api) async fn intelligence_posted(
-    State(api): State<Api>,
-    OriginalUri(uri): OriginalUri,
-    headers: HeaderMap,
-    body: Result<Bytes, BytesRejection>,
-) -> Result<StatusCode, Problem> {
-    let bytes = body?;
-    intelligence(&api, &verified(&api, &uri, &headers, posted(&headers, &bytes))?).await
+pub(in crate::api) async fn intelligence_posted(State(api): State<Api>, Signed(verified): Signed) -> Result<StatusCode, Problem> {
+    intelligence(&api, &verified).await
 }
 
 /// The same with everything in the query: a service whose `webhook_http_method` is GET.
 #[utoipa::path(get, path = "/twilio/intelligence", tag = "twilio",
     responses((status = 204, description = "durable, or nothing to do"), (status = 400, body = Problem), (status = 403, body = Problem)))]
-pub(in crate::api) async fn intelligence_got(
-    State(api): State<Api>,
-    OriginalUri(uri): OriginalUri,
-    headers: HeaderMap,
-) -> Result<StatusCode, Problem> {
-    intelligence(&api, &verified(&api, &uri, &headers, Delivery::Query)?).await
+pub(in crate::api) async fn intelligence_got(State(api): State<Api>, Signed(verified): Signed) -> Result<StatusCode, Problem> {
+    intelligence(&api, &verified).await
 }
 
 async fn intelligence(api: &Api, verified: &Verified) -> Result<StatusCode, Problem> {
@@ -53,14 +39,7 @@ async fn intelligence(api: &Api, verified: &Verified) -> Result<StatusCode, Prob
     request_body(content = String, content_type = "application/x-www-form-urlencoded"),
     responses((status = 204, description = "durable"), (status = 400, body = Problem), (status = 403, body = Problem),
         (status = 413, body = Problem), (status = 503, body = Problem)))]
-pub(in crate::api) async fn transcription_posted(
-    State(api): State<Api>,
-    OriginalUri(uri): OriginalUri,
-    headers: HeaderMap,
-    body: Result<Bytes, BytesRejection>,
-) -> Result<StatusCode, Problem> {
-    let bytes = body?;
-    let verified = verified(&api, &uri, &headers, posted(&headers, &bytes))?;
+pub(in crate::api) async fn transcription_posted(State(api): State<Api>, Signed(verified): Signed) -> Result<StatusCode, Problem> {
     if IntelligenceEvent::is_one(&verified) {
         return intelligence(&api, &verified).await;
     }
@@ -74,14 +53,7 @@ pub(in crate::api) async fn transcription_posted(
     request_body(content = String, content_type = "application/x-www-form-urlencoded"),
     responses((status = 204, description = "durable"), (status = 400, body = Problem), (status = 403, body = Problem),
         (status = 413, body = Problem), (status = 503, body = Problem)))]
-pub(in crate::api) async fn real_time_posted(
-    State(api): State<Api>,
-    OriginalUri(uri): OriginalUri,
-    headers: HeaderMap,
-    body: Result<Bytes, BytesRejection>,
-) -> Result<StatusCode, Problem> {
-    let bytes = body?;
-    let verified = verified(&api, &uri, &headers, posted(&headers, &bytes))?;
+pub(in crate::api) async fn real_time_posted(State(api): State<Api>, Signed(verified): Signed) -> Result<StatusCode, Problem> {
     let event = RealTimeEvent::parse(&verified).map_err(|fault| Problem::bad_request(fault.to_string()))?;
     api.flow.told_in_real_time(event).await?;
     Ok(StatusCode::NO_CONTENT)

@@ -1,0 +1,74 @@
+//! What an account of ours has signed; every callback comes through here.
+//!
+//! Owns how a request of Twilio's becomes one that is believed: signature, and the secret that callbacks of an account may have to carry in their path.
+//! INVARIANT: the secret is compared in constant time, and is in no log line and no answer; whatever is wrong with it looks like a wrong signature.
+
+use axum::{
+    RequestExt as _,
+    body::Bytes,
+    extract::{FromRequest, OriginalUri, RawPathParams, Request},
+    http::{HeaderMap, Method, header},
+};
+use subtle::ConstantTimeEq as _;
+
+use crate::{
+    api::{Api, Problem},
+    twilio::{Account, Delivery, Rejection, SIGNATURE_HEADER, SignedRequest, signature::Verified, verify},
+};
+
+/// A request whose signature was checked: a POST with its body, anything else with its query.
+pub(in crate::api) struct Signed(pub(super) Verified);
+
+impl FromRequest<Api> for Signed {
+    type Rejection = Problem;
+
+    async fn from_request(mut request: Request, api: &Api) -> Result<Self, Problem> {
+        let path = request.extract_parts::<RawPathParams>().await.map_err(|_| Problem::bad_signature())?;
+        let carried = path.iter().find(|(name, _)| *name == "secret").map(|(_, secret)| secret);
+        let Ok(OriginalUri(uri)) = request.extract_parts().await;
+        let (headers, is_post) = (request.headers().clone(), request.method() == Method::POST);
+        let bytes = if is_post { Bytes::from_request(request, api).await? } else { Bytes::new() };
+        let content_type = headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok());
+        let delivery = if is_post { Delivery::Body { content_type, bytes: &bytes } } else { Delivery::Query };
+        let path_and_query = uri.path_and_query().map_or("/", |text| text.as_str());
+        let request = SignedRequest { path_and_query, signature: signature(&headers), delivery };
+        verified(api, &request, carried).map(Self)
+    }
+}
+
+/// The one signature; several are none.
+fn signature(headers: &HeaderMap) -> Option<&str> {
+    let mut signatures = headers.get_all(SIGNATURE_HEADER).iter();
+    match (signatures.next(), signatures.next()) {
+        (Some(only), None) => only.to_str().ok(),
+        _ => None,
+    }
+}
+
+fn verified(api: &Api, request: &SignedRequest<'_>, carried: Option<&str>) -> Result<Verified, Problem> {
+    let refuse = |why: &dyn std::fmt::Display| {
+        metrics::counter!("recvault_callbacks_refused_total").increment(1);
+        tracing::warn!(%why, "a callback was refused");
+    };
+    let accounts = api.flow.accounts();
+    let verified = verify(&accounts, &api.public, request).map_err(|rejection| {
+        refuse(&rejection);
+        match rejection {
+            Rejection::Malformed(fault) => Problem::bad_request(fault.to_string()),
+            Rejection::Forbidden(_) => Problem::bad_signature(),
+        }
+    })?;
+    if !accounts.get(verified.account()).is_some_and(|account| fits(account, carried)) {
+        refuse(&"its path does not carry the `callback_secret` of its account, or carries one though the account has none");
+        return Err(Problem::bad_signature());
+    }
+    Ok(verified)
+}
+
+/// Whether a path carries what the account wants, and nothing if it wants nothing.
+fn fits(account: &Account, carried: Option<&str>) -> bool {
+    match (account.callback_secret(), carried) {
+        (Some(wanted), Some(carried)) => wanted.expose().as_bytes().ct_eq(carried.as_bytes()).into(),
+        (wanted, carried) => wanted.is_none() && carried.is_none(),
+    }
+}
