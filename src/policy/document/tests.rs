@@ -22,6 +22,13 @@ fn line_of(text: &str, marker: &str) -> usize {
     text.lines().position(|line| line.contains(marker)).expect("the marker is there") + 1
 }
 
+/// The file has a fault at the line with this marker that says this.
+fn assert_told(text: &str, marker: &str, said: &str, case: &str) {
+    let (told, place) = (faults(text), format!("p.toml:{}: ", line_of(text, marker)));
+    let is_told = told.iter().any(|fault| fault.starts_with(&place) && fault.contains(said));
+    assert!(is_told, "{case}: expected {place}…{said}…, got {told:#?}");
+}
+
 #[test]
 fn the_shipped_policy_loads_without_a_warning() {
     let (document, warnings) = Document::read("privacy-policy.toml", SHIPPED).unwrap();
@@ -138,13 +145,7 @@ fn every_kind_of_fault_is_told_with_its_line() {
             "[[purposes]] # mark" => text = text.replacen("[[purposes]]\nname = \"quality", "[[purposes]] # mark\nname = \"quality", 1),
             _ => {}
         }
-        let line = line_of(&text, marker);
-        let told = faults(&text);
-        let place = format!("p.toml:{line}: ");
-        assert!(
-            told.iter().any(|fault| fault.starts_with(&place) && fault.contains(said)),
-            "{to}: expected {place}…{said}…, got {told:#?}"
-        );
+        assert_told(&text, marker, said, to);
     }
 }
 
@@ -233,12 +234,7 @@ fn every_fault_of_the_new_keys_is_told_with_its_line() {
         if to.contains("no quarantine") {
             text = text.replacen("quarantine = \"7d\"", "", 1);
         }
-        let told = faults(&text);
-        let place = format!("p.toml:{}: ", line_of(&text, marker));
-        assert!(
-            told.iter().any(|fault| fault.starts_with(&place) && fault.contains(said)),
-            "{to}: expected {place}…{said}…, got {told:#?}"
-        );
+        assert_told(&text, marker, said, to);
     }
 }
 

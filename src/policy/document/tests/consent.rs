@@ -115,12 +115,7 @@ fn every_fault_of_the_questions_is_told_with_its_line() {
             assert!(Document::read("p.toml", &text.replacen("purposes = []", "", 1)).is_ok(), "{from}");
             continue;
         }
-        let told = faults(&text);
-        let place = format!("p.toml:{}: ", line_of(&text, marker));
-        assert!(
-            told.iter().any(|fault| fault.starts_with(&place) && fault.contains(said)),
-            "{to}: expected {place}…{said}…, got {told:#?}"
-        );
+        assert_told(&text, marker, said, to);
     }
 }
 
