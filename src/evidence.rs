@@ -8,6 +8,7 @@ pub mod drill;
 mod entry;
 mod event;
 pub mod jws;
+mod position;
 pub mod publication;
 pub mod receipt;
 pub mod revocation;
@@ -18,6 +19,7 @@ pub use self::{
     drill::Drill,
     entry::{Details, Entry, InvalidDetails, NewEntry},
     event::{Event, UnknownEvent},
+    position::{EntryDigest, InvalidDigest, Position},
     publication::Publication,
     receipt::{HeldCopy, Receipt, ReceiptState, Removal, Shred},
     revocation::RevocationReceipt,

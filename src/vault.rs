@@ -54,7 +54,7 @@ use crate::{
     keyring::{self, RootKey, tree},
     ledger::{self, Ledger, epochs, keys as rows},
     model::{
-        id::{HolderId, RecordingId, VaultId},
+        id::{DatabaseId, HolderId, RecordingId, VaultId},
         time::Clock,
     },
     seal,
@@ -229,11 +229,12 @@ impl Vault {
         let sealed = custody.seal(root, &root_key.key).await?;
         let pages = tree::plant(&root_key, root.vault, &mut rand::rng())?;
         let (now, filler) = (clock.now(), HolderId::random(&mut rand::rng()));
+        let database = DatabaseId::random(&mut rand::rng());
         let mut tx = ledger.begin().await?;
         if let Some(id) = rows::vault_id(&mut tx).await? {
             return Err(Error::VaultExists(id));
         }
-        rows::insert_vault(&mut tx, root.vault, now).await?;
+        rows::insert_vault(&mut tx, root.vault, database, now).await?;
         epochs::insert(&mut tx, root.epoch, &sealed, now).await?;
         epochs::note_destroyed(&mut tx, root.epoch, now).await?;
         epochs::finish(&mut tx, root.epoch, now).await?;

@@ -8,7 +8,7 @@ use super::{
     tx::{Arg, Tx, set},
 };
 use crate::{
-    evidence::{Entry, NewEntry},
+    evidence::{Entry, NewEntry, Position},
     model::{
         id::{RecordingId, SubjectId},
         sid::AccountSid,
@@ -99,6 +99,20 @@ pub async fn about(tx: &mut Tx, recordings: &[RecordingId], subject: SubjectId, 
 pub async fn broken_glass_since(tx: &mut Tx, since: Timestamp) -> Result<i64, Error> {
     const SQL: &str = "/* audit.broken_glass_since */ SELECT COUNT(*) FROM audit WHERE event = 'glass.broken' AND at >= $1";
     tx.fetch_int(SQL, &[Arg::Int(since.as_millis())]).await
+}
+
+/// The newest entry that is there, as a position; `None` in an empty log.
+pub async fn position(tx: &mut Tx) -> Result<Option<Position>, Error> {
+    const SQL: &str = "/* audit.position */ SELECT seq, at, actor, event, recording_id, details FROM audit ORDER BY seq DESC LIMIT 1";
+    let row = tx.fetch_first(SQL, &[]).await?;
+    Ok(row.as_ref().map(entry).transpose()?.as_ref().map(Position::of))
+}
+
+/// Whether this log has an entry at this position, and the same one.
+pub async fn has(tx: &mut Tx, position: &Position) -> Result<bool, Error> {
+    const SQL: &str = "/* audit.has */ SELECT seq, at, actor, event, recording_id, details FROM audit WHERE seq = $1";
+    let row = tx.fetch_first(SQL, &[Arg::Int(position.seq)]).await?;
+    Ok(row.as_ref().map(entry).transpose()?.is_some_and(|entry| Position::of(&entry) == *position))
 }
 
 fn entry(row: &Row) -> Result<Entry, Error> {

@@ -12,7 +12,7 @@ use crate::{
     keyring::{LEAF, PageRow, Place, tree},
     model::{
         artefact::Leg,
-        id::{HolderId, PageId, RecordingId, VaultId},
+        id::{DatabaseId, HolderId, PageId, RecordingId, VaultId},
         time::Timestamp,
     },
 };
@@ -32,9 +32,21 @@ pub async fn vault_id(tx: &mut Tx) -> Result<Option<VaultId>, Error> {
 }
 
 /// Makes this ledger the vault's.
-pub async fn insert_vault(tx: &mut Tx, id: VaultId, now: Timestamp) -> Result<(), Error> {
-    const SQL: &str = "/* keys.insert_vault */ INSERT INTO vault (id, created_at) VALUES ($1, $2)";
-    tx.execute(SQL, &[Arg::Text(&id.to_string()), Arg::Int(now.as_millis())]).await.map(|_| ())
+pub async fn insert_vault(tx: &mut Tx, id: VaultId, database: DatabaseId, now: Timestamp) -> Result<(), Error> {
+    const SQL: &str = "/* keys.insert_vault */ INSERT INTO vault (id, created_at, database_id) VALUES ($1, $2, $3)";
+    tx.execute(SQL, &[Arg::Text(&id.to_string()), Arg::Int(now.as_millis()), Arg::Text(&database.to_string())]).await.map(|_| ())
+}
+
+/// Which database this is; `None` before it holds a vault.
+pub async fn database_id(tx: &mut Tx) -> Result<Option<DatabaseId>, Error> {
+    let row = tx.fetch_first("/* keys.database_id */ SELECT database_id FROM vault", &[]).await?;
+    row.map(|row| row.parse("vault", "database_id", "database_id")).transpose()
+}
+
+/// Makes this a database of its own, after its rows came from another.
+pub async fn set_database_id(tx: &mut Tx, database: DatabaseId) -> Result<(), Error> {
+    const SQL: &str = "/* keys.set_database_id */ UPDATE vault SET database_id = $1";
+    tx.execute(SQL, &[Arg::Text(&database.to_string())]).await.map(|_| ())
 }
 
 /// The rows from the root page down to `page`, in one query.

@@ -30,7 +30,7 @@ use crate::{
     model::{
         artefact::Leg,
         crash,
-        id::{HolderId, RecordingId, VaultId},
+        id::{DatabaseId, HolderId, RecordingId, VaultId},
         recording::State,
         time::Timestamp,
     },
@@ -123,6 +123,8 @@ pub async fn restore(parts: Parts, plan: &Plan) -> Result<Restored, Error> {
     if rows::vault_id(&mut tx).await? != Some(header.vault) {
         return Err(Error::RecoveryFile { name: name.to_string(), why: "it is another vault's" });
     }
+    let database = DatabaseId::random(&mut rand::rng());
+    rows::set_database_id(&mut tx, database).await?;
     let seed = seed(&mut tx, &root, header.vault).await?;
     let (signer, subject_key) = (Signer::from_seed(&seed), keyring::subject_key(&seed));
     let (now, filler) = (clock.now(), HolderId::random(&mut rand::rng()));

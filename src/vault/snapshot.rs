@@ -287,7 +287,7 @@ mod tests {
 
     #[test]
     fn rows_stand_below_their_table_and_are_counted() {
-        let (table, row) = (r#"{"table":"vault"}"#, r#"["vlt_00000000000000000000000000000000",5]"#);
+        let (table, row) = (r#"{"table":"vault"}"#, r#"["vlt_00000000000000000000000000000000",5,"dbi_00000000000000000000000000000000"]"#);
         assert_eq!(fed(&[table, row, r#"{"end":1}"#]), Ok(1));
         assert_eq!(fed(&[r#"{"end":0}"#]), Ok(0));
         for bad in [

@@ -6,13 +6,14 @@ use futures_util::future::join_all;
 
 use super::{World, at};
 use crate::{
-    evidence::NewEntry,
+    evidence::{NewEntry, Position},
     ledger::{Error, audit},
     model::{actor::Actor, id::TokenId},
 };
 
 every_database!(
     entries_come_back_in_order_as_they_were_written,
+    a_position_is_known_by_the_log_that_wrote_it,
     pages_of_the_log_at_the_edges,
     fifty_at_once_leave_no_gap,
     an_entry_of_a_unit_that_was_dropped_never_was,
@@ -44,6 +45,21 @@ async fn entries_come_back_in_order_as_they_were_written(world: &World) {
     let read = audit::after(&mut world.ledger.read().await.unwrap(), 0, 100).await.unwrap();
     let expected: Vec<_> = (1..).zip(written).map(|(seq, entry)| entry.numbered(seq)).collect();
     assert_eq!(read, expected);
+}
+
+async fn a_position_is_known_by_the_log_that_wrote_it(world: &World) {
+    let mut tx = world.tx().await;
+    assert_eq!(audit::position(&mut tx).await.unwrap(), None);
+    drop(tx);
+    append(world, entry(1)).await;
+    append(world, entry(2)).await;
+    let mut tx = world.ledger.read().await.unwrap();
+    let newest = audit::position(&mut tx).await.unwrap().unwrap();
+    assert_eq!(newest, Position::of(&entry(2).numbered(2)));
+    assert!(audit::has(&mut tx, &newest).await.unwrap());
+    for other in [Position { seq: 1, ..newest }, Position { seq: 3, ..newest }, Position::of(&entry(3).numbered(2))] {
+        assert!(!audit::has(&mut tx, &other).await.unwrap(), "{other:?}");
+    }
 }
 
 async fn pages_of_the_log_at_the_edges(world: &World) {

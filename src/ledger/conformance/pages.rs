@@ -13,7 +13,7 @@ use crate::{
     },
     model::{
         artefact::Leg,
-        id::{HolderId, PageId, ReceiptId, VaultId},
+        id::{DatabaseId, HolderId, PageId, ReceiptId, VaultId},
         time::Timestamp,
     },
 };
@@ -60,8 +60,13 @@ async fn a_ledger_belongs_to_one_vault(world: &World) {
     let mut tx = world.tx().await;
     assert_eq!(keys::vault_id(&mut tx).await.unwrap(), None);
     let vault = VaultId::random(&mut rand::rng());
-    keys::insert_vault(&mut tx, vault, at(0)).await.unwrap();
+    assert_eq!(keys::database_id(&mut tx).await.unwrap(), None);
+    let [first, second] = [(), ()].map(|()| DatabaseId::random(&mut rand::rng()));
+    keys::insert_vault(&mut tx, vault, first, at(0)).await.unwrap();
     assert_eq!(keys::vault_id(&mut tx).await.unwrap(), Some(vault));
+    assert_eq!(keys::database_id(&mut tx).await.unwrap(), Some(first));
+    keys::set_database_id(&mut tx, second).await.unwrap();
+    assert_eq!(keys::database_id(&mut tx).await.unwrap(), Some(second));
 }
 
 async fn a_path_runs_from_the_root_page_down(world: &World) {

@@ -109,7 +109,7 @@ impl Table {
     /// Its columns, in the databases' order.
     pub(in crate::ledger) const fn columns(self) -> &'static [Column] {
         match self {
-            Self::Vault => const { &[text("id"), int("created_at")] },
+            Self::Vault => const { &[text("id"), int("created_at"), text("database_id")] },
             Self::Policies => const { &[text("digest"), text("version"), text("source"), int("in_force_at"), maybe_text("jws")] },
             Self::Epochs => {
                 const {

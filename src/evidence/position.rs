@@ -1,0 +1,135 @@
+//! A position in the audit log: the number of an entry, and what stands there.
+//!
+//! Two logs that agree on a number but not on the digest of the entry at it are two histories: one of them was put back from an old copy and
+//! has gone on by itself. Owns the digest. Refuses to know where positions are kept and who compares them.
+
+use std::{fmt, str::FromStr};
+
+use aws_lc_rs::digest::{Context, SHA256};
+use serde::{Deserialize, Serialize};
+
+use super::Entry;
+
+/// The SHA-256 of an entry's number, time, actor, event, recording and details, each preceded by its length.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub struct EntryDigest([u8; 32]);
+
+/// Why a text is no digest.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("not a digest of an audit entry: expected 64 lower-case hex digits")]
+pub struct InvalidDigest;
+
+/// The number of an audit entry and its digest.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Position {
+    /// The number of the entry, from 1.
+    pub seq: i64,
+    /// What stands there.
+    pub digest: EntryDigest,
+}
+
+impl Position {
+    /// The position of an entry.
+    pub fn of(entry: &Entry) -> Self {
+        let recording = entry.recording.map(|id| id.to_string()).unwrap_or_default();
+        let (actor, details) = (entry.actor.to_string(), entry.details.to_string());
+        let (seq, at) = (entry.seq.to_be_bytes(), entry.at.as_millis().to_be_bytes());
+        let fields: [&[u8]; 7] = [
+            b"recvault/audit-entry/1",
+            &seq,
+            &at,
+            actor.as_bytes(),
+            entry.event.as_str().as_bytes(),
+            recording.as_bytes(),
+            details.as_bytes(),
+        ];
+        let mut context = Context::new(&SHA256);
+        for field in fields {
+            context.update(&(field.len() as u64).to_be_bytes());
+            context.update(field);
+        }
+        let mut digest = [0; 32];
+        digest.copy_from_slice(context.finish().as_ref());
+        Self { seq: entry.seq, digest: EntryDigest(digest) }
+    }
+}
+
+impl fmt::Display for EntryDigest {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&hex::encode(self.0))
+    }
+}
+
+impl fmt::Debug for EntryDigest {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
+    }
+}
+
+impl FromStr for EntryDigest {
+    type Err = InvalidDigest;
+
+    fn from_str(text: &str) -> Result<Self, InvalidDigest> {
+        let mut bytes = [0; 32];
+        hex::decode_to_slice(text, &mut bytes).map_err(|_| InvalidDigest)?;
+        if text.bytes().any(|byte| byte.is_ascii_uppercase()) { Err(InvalidDigest) } else { Ok(Self(bytes)) }
+    }
+}
+
+impl Serialize for EntryDigest {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(self)
+    }
+}
+
+impl<'de> Deserialize<'de> for EntryDigest {
+    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let text = <std::borrow::Cow<'de, str>>::deserialize(deserializer)?;
+        text.parse().map_err(serde::de::Error::custom)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{
+        evidence::Event,
+        model::{actor::Actor, id::RecordingId, time::Timestamp},
+    };
+
+    #[test]
+    fn every_field_of_an_entry_changes_its_digest() {
+        let rng = &mut rand::rng();
+        let entry = || Entry {
+            seq: 7,
+            at: Timestamp::from_millis(1_000),
+            actor: Actor::Vault,
+            event: Event::RootDestroyed,
+            recording: None,
+            details: "{}".parse().unwrap(),
+        };
+        let known = Position::of(&entry());
+        assert_eq!(known, Position::of(&entry()));
+        let others = [
+            Entry { seq: 8, ..entry() },
+            Entry { at: Timestamp::from_millis(1_001), ..entry() },
+            Entry { actor: Actor::Operator, ..entry() },
+            Entry { event: Event::RootCondemned, ..entry() },
+            Entry { recording: Some(RecordingId::random(rng)), ..entry() },
+            Entry { details: r#"{"epoch":2}"#.parse().unwrap(), ..entry() },
+        ];
+        for other in others {
+            assert_ne!(known.digest, Position::of(&other).digest, "{other:?}");
+        }
+    }
+
+    #[test]
+    fn a_digest_has_one_text_form() {
+        let text = "0a".repeat(32);
+        assert_eq!(text.parse::<EntryDigest>().unwrap().to_string(), text);
+        for bad in ["", "0a", &text.to_uppercase(), &format!("{text}00")] {
+            assert_eq!(bad.parse::<EntryDigest>(), Err(InvalidDigest), "{bad}");
+        }
+    }
+}
