@@ -23,7 +23,7 @@ mod sources;
 mod token;
 mod twilio;
 
-use std::{path::PathBuf, process::ExitCode};
+use std::{path::PathBuf, process::ExitCode, time::Duration};
 
 use clap::{Parser, Subcommand};
 
@@ -173,11 +173,17 @@ pub fn run() -> ExitCode {
         Ok(runtime) => runtime,
         Err(error) => return out::fail(&format!("no threads: {error}")),
     };
-    match runtime.block_on(cli.perform()) {
+    let code = match runtime.block_on(cli.perform()) {
         Ok(code) => code,
         Err(error) => out::fail(&error.to_string()),
-    }
+    };
+    // A thread that hangs in the library of a token must not keep the process alive.
+    runtime.shutdown_timeout(HANGING);
+    code
 }
+
+/// How long the end of the process waits for threads that are at something which cannot be broken off.
+const HANGING: Duration = Duration::from_secs(5);
 
 /// Why a command failed; the text is for the operator.
 type Failure = Box<dyn std::error::Error + Send + Sync>;

@@ -9,26 +9,34 @@
 //! The level between root key and root page lets a root stay inside a token or a cloud service for its whole life.
 //!
 //! INVARIANTS
+//! - A place of custody is a compare-and-swap register with an owner: it is read and swapped, and changed in no other way (see [`Change`]).
 //! - At most two roots of a vault exist at once: the current one, and during a turn the next or the one before.
+//! - A swap that is reported as done left the place with the new slot and nothing else.
 //! - Every operation may be repeated after any interruption, by any process.
 
 #[cfg(feature = "aws-kms")]
 mod aws_kms;
 #[cfg(test)]
 mod conformance;
+mod file;
+mod lock;
 pub mod passphrase;
 #[cfg(feature = "pkcs11")]
 mod pkcs11;
+mod place;
+mod rehearsal;
 mod settings;
-mod slots;
+mod slot;
 mod wrap;
 
-use std::{io, path::Path, sync::Arc};
+use std::{io, path::Path, sync::Arc, time::Duration};
 
-use futures_util::future::BoxFuture;
+use futures_util::{FutureExt as _, future::BoxFuture};
 use zeroize::Zeroizing;
 
+pub use rehearsal::rehearsal;
 pub use settings::{AwsKms, Kind, Pkcs11, Settings};
+pub use slot::{Change, Owner, Restorable, Slot};
 
 use self::passphrase::RootFile;
 use crate::{
@@ -54,17 +62,19 @@ pub trait Custody: Send + Sync {
     /// What destroying a root means here, for `recvault doctor`.
     fn meaning(&self) -> Meaning;
 
-    /// The roots that exist, oldest first.
+    /// What the place holds; `None` in an empty one. Cheap: no passphrase and no service is asked.
     ///
     /// # Errors
     /// The place cannot be asked.
-    fn roots(&self) -> BoxFuture<'_, Result<Vec<RootName>, Error>>;
+    fn read(&self) -> BoxFuture<'_, Result<Option<Slot>, Error>>;
 
-    /// Makes a root. One that exists stays as it is. Durable when this returns.
+    /// Makes a change: under the lock of the place, compares with the slot that the change was made from, makes the new root, destroys what is left
+    /// out, and looks whether the place then holds the next slot and nothing else. Durable when this returns.
     ///
     /// # Errors
-    /// [`Error::TooMany`] when two others exist; [`Error::Passed`] when a newer one does; the place's own.
-    fn stage(&self, root: RootName) -> BoxFuture<'_, Result<(), Error>>;
+    /// [`Error::Moved`] when the place holds another slot; [`Error::Foreign`]; the place's own. After any error the slot is the one before or the
+    /// next, and the same call may be repeated once the slot was read again.
+    fn swap<'a>(&'a self, change: &'a Change) -> BoxFuture<'a, Result<Slot, Error>>;
 
     /// Seals a key under a root, bound to the root's name.
     ///
@@ -78,11 +88,60 @@ pub trait Custody: Send + Sync {
     /// [`Error::NoRoot`] when the root was destroyed or never was; [`Error::NotAuthentic`].
     fn open<'a>(&'a self, root: RootName, sealed: &'a [u8]) -> BoxFuture<'a, Result<Key, Error>>;
 
-    /// Destroys a root for good; one that does not exist is destroyed already. Durable when this returns.
+    /// Everything in the place that is, was or may be a root, not only the slot in force.
     ///
     /// # Errors
-    /// The place's own; the root must then be taken to exist still.
-    fn destroy(&self, root: RootName) -> BoxFuture<'_, Result<(), Error>>;
+    /// The place cannot be asked.
+    fn contents(&self) -> BoxFuture<'_, Result<Vec<Item>, Error>>;
+
+    /// Tries to open each of these with every root in everything that [`Custody::contents`] lists, as an attacker would.
+    ///
+    /// # Errors
+    /// The place cannot be asked. What does not open is no error.
+    fn attack<'a>(&'a self, sealed: &'a [Vec<u8>]) -> BoxFuture<'a, Result<Vec<Broken>, Error>>;
+
+    /// The roots in force, oldest first.
+    ///
+    /// # Errors
+    /// As [`Custody::read`].
+    fn roots(&self) -> BoxFuture<'_, Result<Vec<RootName>, Error>> {
+        async move { Ok(self.read().await?.map(|slot| slot.names()).unwrap_or_default()) }.boxed()
+    }
+}
+
+/// Something in a place of custody.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Item {
+    /// The file or the object.
+    pub name: String,
+    /// What it is.
+    pub role: Role,
+    /// The roots in it.
+    pub roots: Vec<RootName>,
+}
+
+/// What something in a place of custody is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Role {
+    /// The slot in force, or a part of it.
+    Slot,
+    /// Left by an interrupted change; the next one destroys it.
+    Leftover,
+    /// A copy, or somebody else's: refused by name, never destroyed.
+    Foreign,
+    /// Nothing that has to do with custody.
+    Other,
+}
+
+/// A sealed key that a root in the place opened.
+#[derive(Debug)]
+pub struct Broken {
+    /// Which of those that were given.
+    pub at: usize,
+    /// The epoch of the root.
+    pub epoch: u64,
+    /// The key.
+    pub key: Key,
 }
 
 /// What a destroyed root is, and what the operator has to see to.
@@ -120,6 +179,43 @@ pub enum Error {
     /// A newer root exists: who stages this one has slept through a turn.
     #[error("custody holds a newer root than that of epoch {}", .0.epoch)]
     Passed(RootName),
+    /// The place was changed since it was read.
+    #[error(
+        "custody was changed meanwhile (its generation is {found}, expected {expected}): another process turns the epoch, restores the vault or \
+         changes the passphrase; nothing was done here, run the command again"
+    )]
+    Moved {
+        /// The generation that the change was made from; 0 for an empty place.
+        expected: u64,
+        /// The one that the place has.
+        found: u64,
+    },
+    /// Something lies in the place that is no part of the slot, and that this program did not put there.
+    #[error(
+        "`{name}` lies in the place of custody and is no part of its slot: it may hold a root that should be destroyed, or be another vault's. \
+         Look what it is; then destroy it (a copy of a file: overwrite and remove it) or move it elsewhere"
+    )]
+    Foreign {
+        /// The file or the object.
+        name: String,
+    },
+    /// The place does not hold what it should after a change.
+    #[error("`{place}` does not hold exactly its slot after a change of custody: run the command again; `recvault doctor` lists what is there")]
+    Inexact {
+        /// Which place.
+        place: String,
+    },
+    /// Somebody else keeps the lock of the place.
+    #[error("`{path}` is locked by another process for more than {seconds} s: see what it does, or end it, and run the command again")]
+    Busy {
+        /// The lock file.
+        path: String,
+        /// How long was waited.
+        seconds: u64,
+    },
+    /// A rehearsal never changes custody.
+    #[error("a rehearsal does not change custody")]
+    Rehearsal,
     /// There are two other roots already.
     #[error("custody holds two roots already; finish the turn that is under way (`recvault epoch turn`)")]
     TooMany,
@@ -198,10 +294,19 @@ fn read_secret(path: &Path) -> Result<SecretText, String> {
     if text.is_empty() { Err(format!("`{name}` is empty")) } else { Ok(SecretText::new(text.to_owned())) }
 }
 
-/// Work that would hold up a thread of the runtime, on a thread of its own.
+/// A place that does not answer must not hold up a turn or a listener for ever. The call itself cannot be taken back; all may be repeated.
+const PATIENCE: Duration = Duration::from_secs(60);
+
+/// Work that would hold up a thread of the runtime, on a thread of its own, for a limited time. A thread that hangs is left behind; the program
+/// does not wait for it when it ends.
 async fn blocking<T: Send + 'static>(place: &'static str, work: impl FnOnce() -> Result<T, Error> + Send + 'static) -> Result<T, Error> {
-    match tokio::task::spawn_blocking(work).await {
-        Ok(done) => done,
-        Err(_) => Err(Error::Place { place, why: "the process is ending".into() }),
+    match tokio::time::timeout(PATIENCE, tokio::task::spawn_blocking(work)).await {
+        Ok(Ok(done)) => done,
+        Ok(Err(_)) => Err(Error::Place { place, why: "the process is ending".into() }),
+        Err(_) => Err(Error::Place { place, why: format!("no answer within {} s", PATIENCE.as_secs()) }),
     }
+}
+
+fn fault(path: &Path, cause: io::Error) -> Error {
+    Error::File { path: path.display().to_string(), cause }
 }

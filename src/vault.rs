@@ -18,6 +18,7 @@ mod epoch;
 mod journal;
 mod keys;
 mod open;
+mod ownership;
 mod publish;
 mod read_back;
 mod recovery;
@@ -40,6 +41,7 @@ pub use details::Keeping;
 pub use drill::{Forgot, Looked, Old, Recovered, Sandbox, Say};
 pub use epoch::Turned;
 pub use open::{Listening, Playable};
+pub use ownership::Claim;
 pub use restore::{Plan, Restored, plan, restore};
 pub use revoke::withdrawal;
 pub use shred::{LetGo, SayCount, Shredded};
@@ -47,9 +49,9 @@ pub use snapshot::{Checked, Kept};
 pub use transcript::{Arrived, Filed};
 pub use utterances::PieceOf;
 
-use self::root::Root;
+use self::{ownership::Ownership, root::Root};
 use crate::{
-    custody::{self, Custody, RootName},
+    custody::{self, Change, Custody, Owner, RootName},
     evidence::{KeySet, NewEntry, Signer},
     keyring::{self, RootKey, tree},
     ledger::{self, Ledger, epochs, keys as rows},
@@ -110,6 +112,76 @@ pub enum Error {
         /// The store's.
         store: i64,
     },
+    /// Another database has the roots: it was restored and took over, or this one is a copy.
+    #[error(
+        "custody of vault {vault} belongs to database {owner} and this is database {database}: another database was restored and took over, or this \
+         one is a copy; it opens and writes nothing. Go on with the owner; should it be lost, `recvault snapshot restore --take-over` into an \
+         empty database rebuilds the vault"
+    )]
+    NotOwner {
+        /// The vault.
+        vault: VaultId,
+        /// The database that has the roots.
+        owner: DatabaseId,
+        /// This one.
+        database: DatabaseId,
+    },
+    /// A restore would take the roots from another database.
+    #[error(
+        "custody of vault {vault} belongs to database {owner}, and a restore takes it over: whatever still runs on that database then opens and \
+         writes nothing any more. If that is what you want, add `--take-over`; to rehearse, run `recvault drill`"
+    )]
+    TakeOver {
+        /// The vault.
+        vault: VaultId,
+        /// The database that has the roots.
+        owner: DatabaseId,
+    },
+    /// The place of custody is empty.
+    #[error(
+        "custody holds no root of vault {0}: the slot is missing, or `[custody]` names another place. Put it back. A service that still runs has the \
+         key in its memory: do not stop it before"
+    )]
+    NoSlot(VaultId),
+    /// Custody was in trouble when it was last asked.
+    #[error("custody is in trouble: {0}")]
+    CustodyTrouble(String),
+    /// The slot is older than one that this process saw.
+    #[error("the slot in custody is of generation {found}, and this process has seen {known}: an old copy was put back; put the newest one back")]
+    OldSlot {
+        /// The generation that was seen.
+        known: u64,
+        /// The one that is there.
+        found: u64,
+    },
+    /// The ledger lacks an entry that it had when it last changed custody.
+    #[error(
+        "the ledger ends with audit entry {ledger} and lacks entry {custody}, which it had when it last changed custody: this ledger is an old copy; \
+         `recvault snapshot restore --take-over` into an empty database rebuilds the vault as it was last"
+    )]
+    BehindCustody {
+        /// The ledger's last entry.
+        ledger: i64,
+        /// The one that custody knows of.
+        custody: i64,
+    },
+    /// The newest snapshot needs a root that a turn would destroy.
+    #[error(
+        "the newest snapshot `{snapshot}` needs the root of epoch {epoch}, which this turn would destroy: this ledger is not the one that the store \
+         knows; `recvault snapshot restore --take-over` into an empty database rebuilds the vault as it was last"
+    )]
+    NewerSnapshot {
+        /// The snapshot.
+        snapshot: String,
+        /// The epoch whose root it needs.
+        epoch: u64,
+    },
+    /// `init` found roots in custody.
+    #[error(
+        "custody holds the roots of vault {0}, and the ledger holds no vault: `recvault init` never replaces one. If the database was lost, \
+         `recvault snapshot restore --take-over` rebuilds the vault; for another vault, name another place in `[custody]`"
+    )]
+    CustodyTaken(VaultId),
     /// A recovery file is not what it should be.
     #[error("`{name}` in the store: {why}")]
     RecoveryFile {
@@ -181,6 +253,7 @@ struct Inner {
     id: VaultId,
     custody: Arc<dyn Custody>,
     root: Root,
+    ownership: Ownership,
     signer: Signer,
     /// What the signing key is made of, and what people are recognised by.
     seed: Key,
@@ -211,31 +284,40 @@ pub struct Parts {
 }
 
 impl Vault {
-    /// Plants a new vault's key tree in an empty ledger, under a new root. An interrupted attempt is gone on from.
+    /// Plants a new vault's key tree in an empty ledger, under a new root in an empty place of custody. An interrupted attempt is gone on from, and of
+    /// two at once one makes the vault.
     ///
     /// # Errors
-    /// [`Error::VaultExists`] if the ledger has one already.
+    /// [`Error::VaultExists`] if the ledger has one already; [`Error::CustodyTaken`] if custody has the roots of another one.
     pub async fn create(ledger: &Ledger, custody: &dyn Custody, clock: &Clock) -> Result<VaultId, Error> {
         if let Some(id) = rows::vault_id(&mut ledger.read().await?).await? {
             return Err(Error::VaultExists(id));
         }
-        // An earlier attempt may have ended between custody and ledger; the vault goes on with that root.
-        let root = match custody.roots().await?.first() {
-            Some(found) => *found,
-            None => RootName { vault: VaultId::random(&mut rand::rng()), epoch: 1 },
-        };
-        custody.stage(root).await?;
+        let now = clock.now();
+        let (vault, database) = (VaultId::random(&mut rand::rng()), DatabaseId::random(&mut rand::rng()));
+        let intended = ledger.unit(async || {
+            let mut tx = ledger.begin().await?;
+            let intended = rows::intend(&mut tx, vault, database, now).await?;
+            tx.commit().await?;
+            Ok::<_, ledger::Error>(intended)
+        });
+        let (vault, database) = intended.await?;
+        let root = RootName { vault, epoch: 1 };
+        first_root(custody, Owner { vault, database: Some(database), seen: None }).await?;
         let root_key = RootKey { epoch: root.epoch, key: Key::random(&mut rand::rng()) };
         let sealed = custody.seal(root, &root_key.key).await?;
         let pages = tree::plant(&root_key, root.vault, &mut rand::rng())?;
-        let (now, filler) = (clock.now(), HolderId::random(&mut rand::rng()));
-        let database = DatabaseId::random(&mut rand::rng());
+        let filler = HolderId::random(&mut rand::rng());
         let mut tx = ledger.begin().await?;
         if let Some(id) = rows::vault_id(&mut tx).await? {
             return Err(Error::VaultExists(id));
         }
+        match epochs::insert(&mut tx, root.epoch, &sealed, now).await {
+            // Another `init` of the same ledger was faster.
+            Err(ledger::Error::Conflict) => return Err(Error::VaultExists(vault)),
+            begun => begun?,
+        }
         rows::insert_vault(&mut tx, root.vault, database, now).await?;
-        epochs::insert(&mut tx, root.epoch, &sealed, now).await?;
         epochs::note_destroyed(&mut tx, root.epoch, now).await?;
         epochs::finish(&mut tx, root.epoch, now).await?;
         for page in &pages {
@@ -251,18 +333,20 @@ impl Vault {
     /// Unlocks a vault: proves that custody and ledger belong together by walking to the signing key.
     ///
     /// # Errors
-    /// [`Error::NoVault`], [`Error::OtherVault`], [`Error::OldLedger`], [`Error::Keyring`] when the root is not this tree's.
+    /// [`Error::NoVault`], [`Error::OtherVault`], [`Error::NotOwner`], [`Error::OldLedger`], [`Error::Keyring`] when the root is not this tree's.
     pub async fn unlock(parts: Parts) -> Result<Self, Error> {
         let Parts { ledger, store, recovery, custody, clock } = parts;
         let id = rows::vault_id(&mut ledger.read().await?).await?.ok_or(Error::NoVault)?;
-        let root = Root::unlock(custody.as_ref(), &ledger, id).await?;
+        let database = ownership::database_of(&ledger).await?;
+        let root = Root::unlock(custody.as_ref(), &ledger, id, database).await?;
         let mut tx = ledger.read().await?;
         let seed = seed(&mut tx, &root.key(), id).await?;
         drop(tx);
         let (signer, subject_key) = (Signer::from_seed(&seed), keyring::subject_key(&seed));
         let filler = HolderId::random(&mut rand::rng());
         let journaling = tokio::sync::Mutex::default();
-        Ok(Self(Arc::new(Inner { id, custody, root, signer, seed, subject_key, ledger, store, recovery, journaling, clock, filler })))
+        let ownership = Ownership::of(database);
+        Ok(Self(Arc::new(Inner { id, custody, root, ownership, signer, seed, subject_key, ledger, store, recovery, journaling, clock, filler })))
     }
 
     /// The vault's id.
@@ -285,6 +369,19 @@ impl Inner {
     fn key_set(&self) -> KeySet {
         KeySet::new([self.signer.verifying_key().clone()])
     }
+}
+
+/// Makes the first root in an empty place; one that this very attempt made before, or makes beside this process, will do.
+async fn first_root(custody: &dyn Custody, owner: Owner) -> Result<(), Error> {
+    let first = Change::first(owner);
+    let found = match custody.read().await? {
+        Some(found) => found,
+        None => match custody.swap(&first).await {
+            Err(custody::Error::Moved { .. }) => custody.read().await?.ok_or(Error::NoSlot(owner.vault))?,
+            made => made?,
+        },
+    };
+    if found == *first.next() { Ok(()) } else { Err(Error::CustodyTaken(found.owner().vault)) }
 }
 
 /// The seed of the signing key, from the vault's own page.

@@ -259,7 +259,7 @@ impl Place {
         let plan = vault::plan(&parts, None).await?;
         let memory = Memory::begin()?;
         let begun = Instant::now();
-        let restored = vault::restore(parts, &plan).await?;
+        let restored = vault::restore(parts, &plan, vault::Claim::Rehearse).await?;
         let took = begun.elapsed();
         ledger.close().await;
         let ours = format!("{}, {:.0} rows/s; {}", time(took), rate(restored.rows, took), memory.end()?);

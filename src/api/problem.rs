@@ -170,6 +170,10 @@ impl From<flow::Error> for Problem {
                 tracing::error!(%error, "the ledger is not available");
                 Self::unavailable()
             }
+            flow::Error::Vault(error @ (vault::Error::Custody(_) | vault::Error::NotOwner { .. } | vault::Error::NoSlot(_))) => {
+                tracing::error!(%error, "custody is not available");
+                Self::unavailable()
+            }
             flow::Error::Vault(vault::Error::Store(error)) => {
                 tracing::error!(%error, "the store is not available");
                 Self::unavailable()

@@ -40,7 +40,7 @@ impl Custody {
         let new = read_passphrase(&new_passphrase_file)?;
         let app = super::open(config).await?;
         let roots =
-            if dry_run { root_file.opened().await? } else { flow::change_passphrase(&app.ledger, &app.clock, &root_file, new).await? };
+            if dry_run { root_file.opened().await? } else { flow::change_passphrase(&app.unlock().await?, &root_file, new).await? };
         let epochs: Vec<u64> = roots.iter().map(|root| root.epoch).collect();
         let listed = epochs.iter().map(u64::to_string).collect::<Vec<_>>().join(", ");
         let facts = serde_json::json!({ "epochs": epochs, "changed": !dry_run, "next": next });

@@ -8,7 +8,7 @@ use super::{Failure, out::Out};
 use crate::{
     app::App,
     store::RecoveryName,
-    vault::{self, Checked},
+    vault::{self, Checked, Claim},
 };
 
 /// Restorable copies of the ledger in the store.
@@ -28,6 +28,9 @@ pub(super) enum Snapshot {
         /// The snapshot, as `list` shows it. Without it: the newest whose root is in custody.
         #[arg(long)]
         snapshot: Option<RecoveryName>,
+        /// Take the roots away from the database that has them: whatever still runs on that one opens and writes nothing any more.
+        #[arg(long)]
+        take_over: bool,
         /// Only say what would be restored.
         #[arg(long)]
         dry_run: bool,
@@ -57,7 +60,7 @@ impl Snapshot {
                 };
                 show(&vault.verify_snapshot(name).await?, out)?;
             }
-            Self::Restore { snapshot, dry_run } => {
+            Self::Restore { snapshot, take_over, dry_run } => {
                 let plan = vault::plan(&app.parts(), snapshot).await?;
                 if dry_run {
                     out.facts(&plan, || {
@@ -65,7 +68,8 @@ impl Snapshot {
                     })?;
                     return Ok(ExitCode::SUCCESS);
                 }
-                let restored = vault::restore(app.parts(), &plan).await?;
+                let claim = if take_over { Claim::TakeOver } else { Claim::Take };
+                let restored = vault::restore(app.parts(), &plan, claim).await?;
                 app.unlock().await?.settle().await?;
                 out.facts(&restored, || {
                     format!(

@@ -1,34 +1,38 @@
-//! Custody by AWS KMS: a root file that only a key of KMS unwraps.
+//! Custody by AWS KMS: a slot file whose roots only a key of KMS unwraps.
 //!
-//! ```json
-//! {"format":"recvault/kms-root/1","vault":"vlt_…","epoch":1,"key_id":"arn:aws:kms:…","ciphertext":"…"}
-//! ```
-//! `ciphertext` is what `Encrypt` made of 32 random bytes, with the encryption context `recvault-vault` and `recvault-epoch`, which KMS binds to
-//! it and writes into CloudTrail. `key_id` is the key that KMS said it had used: after the setting changed, roots from before still open under
-//! theirs, and the next root is wrapped by the new one. For each use the root key is asked of KMS and kept for a moment only; the buffers of
-//! the SDK in between are not zeroed. During a turn the next root lies beside the current one (see `slots`).
+//! Each root in the slot file (see [`super::file`] for the form) is what `Encrypt` made of 32 random bytes, with the encryption context
+//! `recvault-vault` and `recvault-epoch`, which KMS binds to it and writes into CloudTrail. `key_id` is the key that KMS said it had used: after the
+//! setting changed, roots from before still open under theirs, and the next root is wrapped by the new one. For each use the root key is asked of
+//! KMS and kept for a moment only; the buffers of the SDK in between are not zeroed. KMS is never asked while the lock of the place is held.
 //!
-//! **What "destroyed" means here:** the file is overwritten and removed. KMS itself forgets nothing: whoever has an old copy of the file *and* may
-//! call `Decrypt` with the key still opens that epoch, until the key is deleted (imported key material: at once; else after 7 days or more) or
-//! until its policy denies `Decrypt` for that `recvault-epoch`. Keep the folder outside every backup; after a turn, deny the epochs before it.
+//! **What "destroyed" means here:** the slot file that held the root is overwritten and removed. KMS itself forgets nothing: whoever has an old copy
+//! of the file *and* may call `Decrypt` with the key still opens that epoch, until the key is deleted (imported key material: at once; else after 7
+//! days or more) or until its policy denies `Decrypt` for that `recvault-epoch`. Keep the folder outside every backup; after a turn, deny the epochs
+//! before it.
 
 mod service;
-mod slot;
 
 use std::path::Path;
 
+use base64::{Engine as _, engine::general_purpose::STANDARD as BASE64};
 use futures_util::{FutureExt as _, future::BoxFuture};
+use serde::Deserialize;
+use zeroize::Zeroizing;
 
-use self::{
-    service::{NAME, Service},
-    slot::Slot,
+use self::service::{NAME, Service, Wrapped};
+use super::{
+    AwsKms, Broken, Change, Custody, Error, Item, Meaning, RootName, Slot,
+    file::{self, SealedRoot, SlotFile},
+    place::Place,
+    wrap,
 };
-use super::{AwsKms, Custody, Error, Meaning, RootName, slots::Slots, wrap};
-use crate::secret::Key;
+use crate::{model::id::VaultId, secret::Key};
 
-/// Wrapped root files, and the service that unwraps them.
+const KIND: &str = "aws-kms";
+
+/// A slot file with wrapped roots, and the service that unwraps them.
 pub(super) struct Kms {
-    slots: Slots,
+    place: Place,
     service: Service,
 }
 
@@ -38,56 +42,84 @@ impl Kms {
     /// # Errors
     /// [`Error::Setting`].
     pub(super) fn new(settings: AwsKms, base: &Path) -> Result<Self, Error> {
-        Ok(Self { slots: Slots::at(base.join(&settings.slot_file)), service: Service::new(settings, base)? })
-    }
-
-    async fn files(&self) -> Result<Vec<Slot>, Error> {
-        let slots = self.slots.clone();
-        super::blocking(NAME, move || read(&slots)).await
+        Ok(Self { place: Place::at(base.join(&settings.slot_file)), service: Service::new(settings, base)? })
     }
 
     async fn root_key(&self, root: RootName) -> Result<Key, Error> {
-        let slot = self.files().await?.into_iter().find(|slot| slot.name() == root).ok_or(Error::NoRoot(root))?;
-        self.service.unwrap(&slot).await
+        let place = self.place.clone();
+        let wrapped = super::blocking(NAME, move || {
+            let contents = place.read()?;
+            let is_there = slot_of(&contents)?.is_some_and(|slot| slot.has(root));
+            Ok(wrapped_in(&contents)?.into_iter().find(|(epoch, _)| is_there && *epoch == root.epoch))
+        });
+        self.service.unwrap(root, &wrapped.await?.ok_or(Error::NoRoot(root))?.1).await
+    }
+
+    /// Everything that somebody who may call `Decrypt` gets out of the folder.
+    async fn reachable(&self) -> Result<Vec<(RootName, Key)>, Error> {
+        let place = self.place.clone();
+        let wrapped = super::blocking(NAME, move || {
+            let mut all = Vec::new();
+            for found in place.scan()? {
+                let content = std::slice::from_ref(&found.content);
+                if let (Ok(Some(slot)), Ok(wrapped)) = (slot_of(content), wrapped_in(content)) {
+                    all.extend(wrapped.into_iter().map(|(epoch, wrapped)| (RootName { vault: slot.owner().vault, epoch }, wrapped)));
+                }
+            }
+            Ok(all)
+        });
+        let mut keys = Vec::new();
+        for (name, wrapped) in wrapped.await? {
+            match self.service.unwrap(name, &wrapped).await {
+                Ok(key) => keys.push((name, key)),
+                Err(Error::NotAuthentic) => {}
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(keys)
     }
 }
 
 impl Custody for Kms {
     fn kind(&self) -> &'static str {
-        "aws-kms"
+        KIND
     }
 
     fn meaning(&self) -> Meaning {
         Meaning {
-            destroyed: "the file with the wrapped root is overwritten and removed",
+            destroyed: "the slot file that held the wrapped root is overwritten and removed, and the folder is listed",
             left: "an old copy of the file opens its epoch for whoever may call Decrypt with the KMS key: keep its folder outside every backup, and \
                    after each turn deny kms:Decrypt in the key's policy for the earlier values of kms:EncryptionContext:recvault-epoch, or use \
                    a new KMS key and delete the old one (imported key material can be deleted at once, other keys after 7 days or more)",
         }
     }
 
-    fn roots(&self) -> BoxFuture<'_, Result<Vec<RootName>, Error>> {
-        async move { Ok(self.files().await?.iter().map(Slot::name).collect()) }.boxed()
+    fn read(&self) -> BoxFuture<'_, Result<Option<Slot>, Error>> {
+        let place = self.place.clone();
+        super::blocking(NAME, move || slot_of(&place.read()?)).boxed()
     }
 
-    fn stage(&self, root: RootName) -> BoxFuture<'_, Result<(), Error>> {
+    fn swap<'a>(&'a self, change: &'a Change) -> BoxFuture<'a, Result<Slot, Error>> {
         async move {
-            let there = self.files().await?;
-            if let Some(found) = there.iter().find(|slot| slot.name() == root) {
-                // One that does not open now would not open after the turn either.
-                return self.service.unwrap(found).await.map(drop);
-            }
-            has_room(&there, root)?;
-            let key = Key::random(&mut rand::rng());
-            let (slots, content) = (self.slots.clone(), self.service.wrap(root, &key).await?.to_json());
-            super::blocking(NAME, move || {
-                // A turn may have gone by while KMS was asked, or another process may have made the same root.
-                let there = read(&slots)?;
-                if there.iter().any(|slot| slot.name() == root) {
-                    return Ok(());
+            // Before KMS is asked: a change that is late costs nothing.
+            change.applies_to(self.read().await?.as_ref())?;
+            let added = match change.added() {
+                None => None,
+                Some(epoch) => {
+                    let name = RootName { vault: change.next().owner().vault, epoch };
+                    let key = Key::random(&mut rand::rng());
+                    Some((epoch, self.service.wrap(name, &key).await?))
                 }
-                has_room(&there, root)?;
-                slots.add(&content)
+            };
+            let (place, change) = (self.place.clone(), change.clone());
+            super::blocking(NAME, move || {
+                place.swap(&change, slot_of, |present| {
+                    let mut roots = wrapped_in(present)?;
+                    roots.retain(|(epoch, _)| change.next().roots().contains(epoch));
+                    roots.extend(added);
+                    Ok(content(change.next(), &roots))
+                })?;
+                Ok(change.next().clone())
             })
             .await
         }
@@ -102,21 +134,89 @@ impl Custody for Kms {
         async move { wrap::open(&self.root_key(root).await?, root, sealed) }.boxed()
     }
 
-    fn destroy(&self, root: RootName) -> BoxFuture<'_, Result<(), Error>> {
-        let slots = self.slots.clone();
-        super::blocking(NAME, move || slots.destroy(|content| Slot::read(content).is_ok_and(|slot| slot.name() == root))).boxed()
+    fn contents(&self) -> BoxFuture<'_, Result<Vec<Item>, Error>> {
+        let place = self.place.clone();
+        super::blocking(NAME, move || place.contents()).boxed()
+    }
+
+    fn attack<'a>(&'a self, sealed: &'a [Vec<u8>]) -> BoxFuture<'a, Result<Vec<Broken>, Error>> {
+        async move {
+            let mut broken = Vec::new();
+            for (name, root_key) in self.reachable().await? {
+                let opened = |(at, sealed): (usize, &Vec<u8>)| {
+                    let key = wrap::open(&root_key, name, sealed).ok()?;
+                    Some(Broken { at, epoch: name.epoch, key })
+                };
+                broken.extend(sealed.iter().enumerate().filter_map(opened));
+            }
+            Ok(broken)
+        }
+        .boxed()
     }
 }
 
-fn read(slots: &Slots) -> Result<Vec<Slot>, Error> {
-    slots.read()?.iter().map(|content| Slot::read(content)).collect()
+/// A wrapped root of an earlier version.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Legacy {
+    #[expect(dead_code, reason = "looked at before")]
+    format: String,
+    vault: VaultId,
+    epoch: u64,
+    key_id: String,
+    ciphertext: String,
 }
 
-fn has_room(there: &[Slot], root: RootName) -> Result<(), Error> {
-    if there.iter().any(|slot| slot.name().epoch > root.epoch) {
-        return Err(Error::Passed(root));
+impl Legacy {
+    fn read(content: &[u8]) -> Result<Self, Error> {
+        serde_json::from_slice(content).map_err(|_| Error::Format("it is of another kind of custody than `custody.kind` says"))
     }
-    if there.len() > 1 { Err(Error::TooMany) } else { Ok(()) }
+}
+
+/// The slot that these contents are.
+fn slot_of(contents: &[Zeroizing<Vec<u8>>]) -> Result<Option<Slot>, Error> {
+    match contents {
+        [] => Ok(None),
+        [only] if !file::is_legacy(only) => SlotFile::read(KIND, only)?.slot().map(Some),
+        legacy => {
+            let name = |content: &Zeroizing<Vec<u8>>| Legacy::read(content).map(|root| RootName { vault: root.vault, epoch: root.epoch });
+            file::legacy_slot(&legacy.iter().map(name).collect::<Result<Vec<_>, _>>()?).map(Some)
+        }
+    }
+}
+
+/// The wrapped roots in these contents, oldest first.
+fn wrapped_in(contents: &[Zeroizing<Vec<u8>>]) -> Result<Vec<(u64, Wrapped)>, Error> {
+    let wrapped = |epoch, key_id, ciphertext: &str| {
+        let ciphertext = BASE64.decode(ciphertext).map_err(|_| Error::Format("a wrapped root in it is not base64"))?;
+        Ok((epoch, Wrapped { key_id, ciphertext }))
+    };
+    match contents {
+        [] => Ok(Vec::new()),
+        [only] if !file::is_legacy(only) => {
+            let file = SlotFile::read(KIND, only)?;
+            file.roots.into_iter().map(|root| wrapped(root.epoch, root.key_id.unwrap_or_default(), &root.sealed)).collect()
+        }
+        legacy => {
+            let read = |content: &Zeroizing<Vec<u8>>| {
+                let root = Legacy::read(content)?;
+                wrapped(root.epoch, root.key_id, &root.ciphertext)
+            };
+            let mut roots = legacy.iter().map(read).collect::<Result<Vec<_>, _>>()?;
+            roots.sort_by_key(|(epoch, _)| *epoch);
+            Ok(roots)
+        }
+    }
+}
+
+fn content(slot: &Slot, roots: &[(u64, Wrapped)]) -> Vec<u8> {
+    let mut file = SlotFile::of(KIND, slot);
+    let root = |(epoch, wrapped): &(u64, Wrapped)| {
+        let sealed = BASE64.encode(&wrapped.ciphertext);
+        SealedRoot { epoch: *epoch, key_id: Some(wrapped.key_id.clone()), nonce: None, sealed }
+    };
+    file.roots = roots.iter().map(root).collect();
+    file.to_json()
 }
 
 #[cfg(test)]

@@ -1,30 +1,34 @@
-//! Custody by passphrase: a root file sealed under Argon2id (RFC 9106).
+//! Custody by passphrase: a slot file whose roots are sealed under Argon2id (RFC 9106).
 //!
-//! ```json
-//! {"format":"recvault/root/1","vault":"vlt_…","epoch":1,
-//!  "kdf":{"name":"argon2id","memory_kib":65536,"iterations":3,"parallelism":1,"salt":"…"},"nonce":"…","sealed":"…"}
-//! ```
-//! `sealed` is AES-256-GCM over the 32-byte root key; its associated data holds every other member. During a turn the next root lies beside
-//! the current one (see `slots`).
+//! The passphrase is stretched once for the whole slot; each root is sealed with AES-256-GCM, bound to everything else in the file (see
+//! [`super::file`] for the form, and [`super::place`] for how a slot replaces another).
 //!
-//! **What "destroyed" means here:** the file is overwritten and removed. Disks that remap blocks, file-system snapshots and backups of the file
-//! may keep an old copy; whoever has one *and* the passphrase has that epoch's root. Keep the folder outside every backup, and the passphrase
-//! elsewhere than the file.
+//! **What "destroyed" means here:** the slot file that held the root is overwritten and removed after the next one is in force, and the folder is
+//! listed. Disks that remap blocks, file-system snapshots and backups of the file may keep an old copy; whoever has one *and* the passphrase has
+//! the roots in it. Keep the folder outside every backup, and the passphrase elsewhere than the file.
 
-mod file;
+mod seal;
 
 use std::path::{Path, PathBuf};
 
 use futures_util::{FutureExt as _, future::BoxFuture};
+use zeroize::Zeroizing;
 
-use self::file::Parsed;
-use super::{Custody, Error, Meaning, RootName, Settings, slots::Slots, wrap};
+use self::seal::{Legacy, Root, Stretched};
+use super::{
+    Broken, Change, Custody, Error, Item, Meaning, RootName, Settings, Slot,
+    file::{self, SlotFile},
+    place::Place,
+    wrap,
+};
 use crate::secret::{Key, SecretText};
 
-/// Root files and where their passphrase comes from. The passphrase is read anew for each use, so that it can be changed under a running
+const KIND: &str = "passphrase";
+
+/// A slot file and where its passphrase comes from. The passphrase is read anew for each use, so that it can be changed under a running
 /// service; nothing of a root is kept between uses.
 pub struct RootFile {
-    slots: Slots,
+    place: Place,
     passphrase: Passphrase,
 }
 
@@ -43,7 +47,7 @@ impl RootFile {
             (None, Some(file)) => Passphrase::File(base.join(file)),
             (None, None) => Passphrase::Nowhere,
         };
-        Self { slots: Slots::at(base.join(settings.root_file)), passphrase }
+        Self { place: Place::at(base.join(settings.root_file)), passphrase }
     }
 
     /// The roots, each of them opened with the passphrase so far.
@@ -51,27 +55,43 @@ impl RootFile {
     /// # Errors
     /// [`Error::NotAuthentic`] if that is not the right one.
     pub async fn opened(&self) -> Result<Vec<RootName>, Error> {
-        let (slots, passphrase) = (self.slots.clone(), self.passphrase.read()?);
-        blocking(move || files(&slots)?.iter().map(|parsed| parsed.open(&passphrase).map(|_| parsed.name())).collect()).await
+        let (place, passphrase) = (self.place.clone(), self.passphrase.read()?);
+        blocking(move || {
+            let contents = place.read()?;
+            open_all(&contents, &passphrase)?;
+            Ok(slot_of(&contents)?.map(|slot| slot.names()).unwrap_or_default())
+        })
+        .await
     }
 
-    /// Seals every root under another passphrase, with a new salt. From the return on the old one opens nothing.
+    /// Makes a change that keeps the roots, and seals them under another passphrase, with a new salt. From the return on the old one opens
+    /// nothing.
     ///
     /// # Errors
-    /// [`Error::NotAuthentic`] if the passphrase so far is not the right one; [`Error::Passphrase`] if the new one is empty.
-    pub async fn change_passphrase(&self, new: SecretText) -> Result<Vec<RootName>, Error> {
+    /// As [`Custody::swap`]; [`Error::NotAuthentic`] if the passphrase so far is not the right one; [`Error::Passphrase`] if the new one is empty.
+    pub async fn change_passphrase(&self, change: &Change, new: SecretText) -> Result<Slot, Error> {
         if new.expose().is_empty() {
             return Err(Error::Passphrase("the new one is empty".into()));
         }
-        let (slots, old) = (self.slots.clone(), self.passphrase.read()?);
+        self.replace(change, Some(new)).await
+    }
+
+    async fn replace(&self, change: &Change, new: Option<SecretText>) -> Result<Slot, Error> {
+        let (place, passphrase, change) = (self.place.clone(), self.passphrase.read()?, change.clone());
         blocking(move || {
-            let (mut names, mut contents) = (Vec::new(), Vec::new());
-            for parsed in files(&slots)? {
-                contents.push(file::seal(parsed.name(), &parsed.open(&old)?, &new, &mut rand::rng())?);
-                names.push(parsed.name());
-            }
-            slots.replace(&contents)?;
-            Ok(names)
+            place.swap(&change, slot_of, |present| {
+                let rng = &mut rand::rng();
+                let (stretched, mut roots) = open_all(present, &passphrase)?;
+                let stretched = match (new, stretched) {
+                    (Some(new), _) => Stretched::anew(&new, rng)?,
+                    (None, Some(stretched)) => stretched,
+                    (None, None) => Stretched::anew(&passphrase, rng)?,
+                };
+                roots.retain(|(epoch, _)| change.next().roots().contains(epoch));
+                roots.extend(change.added().map(|epoch| (epoch, Key::random(rng))));
+                Ok(stretched.seal(change.next(), &roots, rng).to_json())
+            })?;
+            Ok(change.next().clone())
         })
         .await
     }
@@ -82,10 +102,15 @@ impl RootFile {
         root: RootName,
         work: impl FnOnce(Key) -> Result<T, Error> + Send + 'static,
     ) -> Result<T, Error> {
-        let (slots, passphrase) = (self.slots.clone(), self.passphrase.read()?);
+        let (place, passphrase) = (self.place.clone(), self.passphrase.read()?);
         blocking(move || {
-            let parsed = files(&slots)?.into_iter().find(|parsed| parsed.name() == root).ok_or(Error::NoRoot(root))?;
-            work(parsed.open(&passphrase)?)
+            let contents = place.read()?;
+            if !slot_of(&contents)?.is_some_and(|slot| slot.has(root)) {
+                return Err(Error::NoRoot(root));
+            }
+            let (_, roots) = open_all(&contents, &passphrase)?;
+            let found = roots.into_iter().find(|(epoch, _)| *epoch == root.epoch);
+            work(found.ok_or(Error::NoRoot(root))?.1)
         })
         .await
     }
@@ -93,43 +118,24 @@ impl RootFile {
 
 impl Custody for RootFile {
     fn kind(&self) -> &'static str {
-        "passphrase"
+        KIND
     }
 
     fn meaning(&self) -> Meaning {
         Meaning {
-            destroyed: "the root file is overwritten and removed",
+            destroyed: "the slot file that held the root is overwritten and removed, and the folder is listed",
             left: "copies of the file on remapped blocks, in snapshots of the file system or in backups stay usable to whoever also has the \
                    passphrase: keep its folder outside every backup, and the passphrase elsewhere",
         }
     }
 
-    fn roots(&self) -> BoxFuture<'_, Result<Vec<RootName>, Error>> {
-        let slots = self.slots.clone();
-        blocking(move || Ok(files(&slots)?.iter().map(Parsed::name).collect())).boxed()
+    fn read(&self) -> BoxFuture<'_, Result<Option<Slot>, Error>> {
+        let place = self.place.clone();
+        blocking(move || slot_of(&place.read()?)).boxed()
     }
 
-    fn stage(&self, root: RootName) -> BoxFuture<'_, Result<(), Error>> {
-        async move {
-            let (slots, passphrase) = (self.slots.clone(), self.passphrase.read()?);
-            blocking(move || {
-                let there = files(&slots)?;
-                if let Some(found) = there.iter().find(|parsed| parsed.name() == root) {
-                    // One that does not open now would not open after the turn either.
-                    return found.open(&passphrase).map(drop);
-                }
-                if there.iter().any(|parsed| parsed.name().epoch > root.epoch) {
-                    return Err(Error::Passed(root));
-                }
-                if there.len() > 1 {
-                    return Err(Error::TooMany);
-                }
-                let rng = &mut rand::rng();
-                slots.add(&file::seal(root, &Key::random(rng), &passphrase, rng)?)
-            })
-            .await
-        }
-        .boxed()
+    fn swap<'a>(&'a self, change: &'a Change) -> BoxFuture<'a, Result<Slot, Error>> {
+        self.replace(change, None).boxed()
     }
 
     fn seal<'a>(&'a self, root: RootName, key: &'a Key) -> BoxFuture<'a, Result<Vec<u8>, Error>> {
@@ -139,17 +145,38 @@ impl Custody for RootFile {
 
     fn open<'a>(&'a self, root: RootName, sealed: &'a [u8]) -> BoxFuture<'a, Result<Key, Error>> {
         let sealed = sealed.to_vec();
-        self.with_root(root, move |root_key| match sealed.as_slice() {
-            // A vault from before schema 2: the root key itself seals the root page, until the first turn.
-            [] => Ok(root_key),
-            sealed => wrap::open(&root_key, root, sealed),
-        })
-        .boxed()
+        self.with_root(root, move |root_key| unseal(root_key, root, &sealed)).boxed()
     }
 
-    fn destroy(&self, root: RootName) -> BoxFuture<'_, Result<(), Error>> {
-        let slots = self.slots.clone();
-        blocking(move || slots.destroy(|content| Parsed::read(content).is_ok_and(|parsed| parsed.name() == root))).boxed()
+    fn contents(&self) -> BoxFuture<'_, Result<Vec<Item>, Error>> {
+        let place = self.place.clone();
+        blocking(move || place.contents()).boxed()
+    }
+
+    fn attack<'a>(&'a self, sealed: &'a [Vec<u8>]) -> BoxFuture<'a, Result<Vec<Broken>, Error>> {
+        let sealed = sealed.to_vec();
+        async move {
+            let (place, passphrase) = (self.place.clone(), self.passphrase.read()?);
+            blocking(move || {
+                let mut broken = Vec::new();
+                for found in place.scan()? {
+                    // Sealed under another passphrase, of another kind, or no root at all.
+                    let Ok((_, roots)) = open_all(std::slice::from_ref(&found.content), &passphrase) else { continue };
+                    let Ok(Some(slot)) = slot_of(std::slice::from_ref(&found.content)) else { continue };
+                    for (epoch, root_key) in &roots {
+                        let name = RootName { vault: slot.owner().vault, epoch: *epoch };
+                        let opened = |(at, sealed): (usize, &Vec<u8>)| {
+                            let key = unseal(root_key.duplicate(), name, sealed).ok()?;
+                            Some(Broken { at, epoch: *epoch, key })
+                        };
+                        broken.extend(sealed.iter().enumerate().filter_map(opened));
+                    }
+                }
+                Ok(broken)
+            })
+            .await
+        }
+        .boxed()
     }
 }
 
@@ -172,9 +199,39 @@ pub fn read_passphrase(path: &Path) -> Result<SecretText, Error> {
     super::read_secret(path).map_err(Error::Passphrase)
 }
 
-/// The root files there are.
-fn files(slots: &Slots) -> Result<Vec<Parsed>, Error> {
-    slots.read()?.iter().map(|content| Parsed::read(content)).collect()
+/// The slot that these contents are.
+fn slot_of(contents: &[Zeroizing<Vec<u8>>]) -> Result<Option<Slot>, Error> {
+    match contents {
+        [] => Ok(None),
+        [only] if !file::is_legacy(only) => SlotFile::read(KIND, only)?.slot().map(Some),
+        legacy => {
+            let names: Vec<RootName> = legacy.iter().map(|content| Ok(Legacy::read(content)?.name())).collect::<Result<_, Error>>()?;
+            file::legacy_slot(&names).map(Some)
+        }
+    }
+}
+
+/// Every root in these contents; the stretched passphrase, where the next slot can be sealed under it, too.
+fn open_all(contents: &[Zeroizing<Vec<u8>>], passphrase: &SecretText) -> Result<(Option<Stretched>, Vec<Root>), Error> {
+    match contents {
+        [only] if !file::is_legacy(only) => {
+            let (stretched, roots) = Stretched::open(&SlotFile::read(KIND, only)?, passphrase)?;
+            Ok((Some(stretched), roots))
+        }
+        legacy => {
+            let mut roots = legacy.iter().map(|content| Legacy::read(content)?.open(passphrase)).collect::<Result<Vec<_>, _>>()?;
+            roots.sort_by_key(|(epoch, _)| *epoch);
+            Ok((None, roots))
+        }
+    }
+}
+
+fn unseal(root_key: Key, root: RootName, sealed: &[u8]) -> Result<Key, Error> {
+    match sealed {
+        // A vault from before schema 2: the root key itself seals the root page, until the first turn.
+        [] => Ok(root_key),
+        sealed => wrap::open(&root_key, root, sealed),
+    }
 }
 
 /// Argon2id takes some 100 ms of a core and 64 MiB; it has a thread of its own.
@@ -183,91 +240,4 @@ async fn blocking<T: Send + 'static>(work: impl FnOnce() -> Result<T, Error> + S
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::model::id::VaultId;
-
-    struct Place {
-        folder: tempfile::TempDir,
-        root: RootName,
-    }
-
-    impl Place {
-        fn new() -> Self {
-            Self { folder: tempfile::tempdir().unwrap(), root: RootName { vault: VaultId::random(&mut rand::rng()), epoch: 1 } }
-        }
-
-        fn with(&self, passphrase: &str) -> RootFile {
-            let settings = Settings { passphrase: Some(SecretText::new(passphrase.into())), ..Settings::default() };
-            RootFile::new(settings, self.folder.path())
-        }
-
-        fn file(&self) -> PathBuf {
-            self.folder.path().join("custody/root")
-        }
-    }
-
-    #[tokio::test]
-    async fn keeps_what_custody_promises() {
-        let place = Place::new();
-        super::super::conformance::all(&place.with("correct horse"), &place.with("correct horse")).await;
-    }
-
-    #[tokio::test]
-    async fn the_right_passphrase_opens_and_another_does_not() {
-        let (place, key) = (Place::new(), Key::random(&mut rand::rng()));
-        let custody = place.with("correct horse");
-        custody.stage(place.root).await.unwrap();
-        let sealed = custody.seal(place.root, &key).await.unwrap();
-        assert_eq!(custody.open(place.root, &sealed).await.unwrap(), key);
-        let wrong = place.with("correct horsf");
-        assert!(matches!(wrong.open(place.root, &sealed).await, Err(Error::NotAuthentic)));
-        assert!(matches!(wrong.stage(place.root).await, Err(Error::NotAuthentic)));
-    }
-
-    #[tokio::test]
-    async fn a_changed_passphrase_opens_the_same_roots() {
-        let (place, key) = (Place::new(), Key::random(&mut rand::rng()));
-        let (old, new) = (place.with("old"), place.with("new"));
-        let next = RootName { epoch: 2, ..place.root };
-        let mut sealed = Vec::new();
-        for root in [place.root, next] {
-            old.stage(root).await.unwrap();
-            sealed.push((root, old.seal(root, &key).await.unwrap()));
-        }
-        assert_eq!(old.opened().await.unwrap(), [place.root, next]);
-        assert!(matches!(new.opened().await, Err(Error::NotAuthentic)));
-        assert!(new.change_passphrase(SecretText::new("x".into())).await.is_err(), "only who has the old one changes it");
-        assert!(matches!(old.change_passphrase(SecretText::new(String::new())).await, Err(Error::Passphrase(_))));
-        assert_eq!(old.change_passphrase(SecretText::new("new".into())).await.unwrap(), [place.root, next]);
-        for (root, sealed) in sealed {
-            assert_eq!(new.open(root, &sealed).await.unwrap(), key);
-            assert!(matches!(old.open(root, &sealed).await, Err(Error::NotAuthentic)));
-        }
-    }
-
-    #[tokio::test]
-    async fn a_root_from_before_schema_2_opens_the_root_page_itself() {
-        let place = Place::new();
-        let custody = place.with("a");
-        custody.stage(place.root).await.unwrap();
-        let content = std::fs::read(place.file()).unwrap();
-        let root_key = Parsed::read(&content).unwrap().open(&SecretText::new("a".into())).unwrap();
-        assert_eq!(custody.open(place.root, &[]).await.unwrap(), root_key);
-    }
-
-    #[tokio::test]
-    async fn the_passphrase_is_read_from_its_file_each_time() {
-        let place = Place::new();
-        let file = place.folder.path().join("custody/passphrase");
-        let custody = RootFile::new(Settings::default(), place.folder.path());
-        let missing = custody.stage(place.root).await.unwrap_err().to_string();
-        assert!(missing.contains("custody/passphrase"), "{missing}");
-        std::fs::create_dir_all(file.parent().unwrap()).unwrap();
-        std::fs::write(&file, "a\r\n").unwrap();
-        custody.stage(place.root).await.unwrap();
-        assert!(place.with("a").stage(place.root).await.is_ok(), "the line break does not count");
-        std::fs::write(&file, "").unwrap();
-        assert!(matches!(custody.stage(place.root).await, Err(Error::Passphrase(_))));
-    }
-}
+mod tests;

@@ -1,52 +1,53 @@
 //! Custody by a PKCS #11 token: an HSM, or SoftHSM 2 for trying it out.
 //!
 //! ```text
-//! object of the token    CKO_SECRET_KEY, CKK_AES, 32 bytes, private, sensitive, not extractable
-//!   CKA_LABEL            recvault-root
+//! the slot               CKO_DATA, private, CKA_LABEL recvault-slot, CKA_VALUE the JSON of the slot
+//! a root                 CKO_SECRET_KEY, CKK_AES, 32 bytes, private, sensitive, not extractable
+//!   CKA_LABEL            recvault-root-2 (recvault-root before slots had generations)
 //!   CKA_ID               vault id (16) ‖ epoch (8, big endian)
 //! sealed root-page key   IV (12) ‖ CKM_AES_GCM(root, IV, key) ‖ tag (16), with the root's name as associated data
 //! ```
 //! The root is made in the token and never leaves it; this process sees the root page's key only. One token holds the roots of one vault.
 //!
-//! **What "destroyed" means here:** the object is destroyed in the token (`C_DestroyObject`), and the token is trusted to forget it. A copy of
-//! the object that the token's vendor tools made before (a backup, a clone in a cluster, SoftHSM's folder of files) opens that epoch for
-//! whoever can bring it back into a token and knows the PIN.
+//! **A swap:** under the OS lock, make the keys, then write the next slot object (the commit point: of several the one of the highest generation is in
+//! force), destroy the keys and slot objects that are no part of it, and list. Whoever comes next finishes what was interrupted.
 //!
-//! **Two objects of one name.** PKCS #11 has no "create unless there is one", so two processes that stage a root at once may make two objects.
-//! That is harmless, and so it is not undone (which could race as well): sealing takes any of them, opening tries all, destroying destroys
-//! all and looks again. Whatever was sealed under a name opens as long as the name is there, and nothing does afterwards. Who makes a root
-//! looks once more whether a turn went by meanwhile, and then takes it back: an object that this look lets stay is there before the next root
-//! is staged, hence before its own is destroyed, and goes with it.
+//! **How near this comes to compare-and-swap:** PKCS #11 has neither compare nor swap, so the lock file does it. Processes that lock different files,
+//! on one machine or on two, can lose a slot to each other; the look after the swap finds that in most cases and says so. Give all processes
+//! of a vault the same `lock_file`, and never let two machines share a token.
+//!
+//! **What "destroyed" means here:** the object is destroyed in the token (`C_DestroyObject`), the token is trusted to forget it, and the token is
+//! listed. A copy of the object that the token's vendor tools made before (a backup, a clone in a cluster, SoftHSM's folder of files) opens
+//! that epoch for whoever can bring it back into a token and knows the PIN.
+//!
+//! **SoftHSM** is for trying this out: it rewrites its token file at each log-in without a safe replacement, and a kill in that instant destroys the
+//! token with every root in it. This process logs in once. A vault that must not be lost needs an HSM with a second copy.
 
+mod objects;
 mod token;
 mod unwrap;
 
-use std::{path::Path, sync::Arc, time::Duration};
-
-use cryptoki::{
-    mechanism::{Mechanism, aead::GcmParams},
-    object::{Attribute, AttributeType, KeyType, ObjectClass, ObjectHandle},
-    session::Session,
-    types::Ulong,
+use std::{
+    path::{Path, PathBuf},
+    sync::Arc,
 };
+
+use cryptoki::session::Session;
 use futures_util::{FutureExt as _, future::BoxFuture};
-use zeroize::Zeroizing;
 
-use self::token::{NAME, Place, is_gone, is_wrong_tag, may_pass, told};
+use self::{
+    objects::{Found, Keys},
+    token::{NAME, Place},
+};
 pub(super) use self::unwrap::Unwrapper;
-use super::{Custody, Error, Meaning, Pkcs11, RootName, wrap};
-use crate::{model::id::VaultId, secret::Key};
+use super::{Broken, Change, Custody, Error, Item, Meaning, Pkcs11, Role, RootName, Slot, lock};
+use crate::{model::crash, secret::Key};
 
-const LABEL: &[u8] = b"recvault-root";
-const IV: usize = 12;
-const TAG_BITS: u64 = 128;
-/// SoftHSM 2 fails now and then while another session or process writes to the same token.
-const TRIES: usize = 5;
-/// A token that does not answer must not hold up a turn or a listener for ever. The call itself cannot be taken back; all may be repeated.
-const PATIENCE: Duration = Duration::from_secs(30);
-
-/// A token. Each operation has a session of its own.
-pub(super) struct Token(Arc<Place>);
+/// A token, in one session for the life of the process.
+pub(super) struct Token {
+    place: Arc<Place>,
+    lock: PathBuf,
+}
 
 impl Token {
     /// As the settings say; relative paths begin at `base`.
@@ -54,27 +55,17 @@ impl Token {
     /// # Errors
     /// [`Error::Setting`].
     pub(super) fn new(settings: Pkcs11, base: &Path) -> Result<Self, Error> {
-        Ok(Self(Arc::new(Place::new(settings, base)?)))
+        let lock = base.join(&settings.lock_file);
+        if settings.lock_file.as_os_str().is_empty() {
+            return Err(Error::Setting { key: "pkcs11.lock_file", why: "name a file that all processes of this vault can lock".into() });
+        }
+        Ok(Self { place: Arc::new(Place::new(settings, base)?), lock })
     }
 
-    /// Runs `work` in a session that is logged in; again in another session where the token failed for no reason that it names. All that is done
-    /// here may be repeated.
+    /// Runs `work` in the session; again where the token failed for a reason that may be over.
     async fn with<T: Send + 'static>(&self, work: impl Fn(&Session) -> Result<T, Error> + Send + 'static) -> Result<T, Error> {
-        let place = Arc::clone(&self.0);
-        let working = super::blocking(NAME, move || {
-            let _only = token::turn();
-            for _ in 1..TRIES {
-                match place.session().and_then(|session| work(&session)) {
-                    Err(Error::Place { why, .. }) if may_pass(&why) => {}
-                    done => return done,
-                }
-            }
-            work(&place.session()?)
-        });
-        match tokio::time::timeout(PATIENCE, working).await {
-            Ok(done) => done,
-            Err(_) => Err(Error::Place { place: NAME, why: format!("no answer within {} s", PATIENCE.as_secs()) }),
-        }
+        let place = Arc::clone(&self.place);
+        super::blocking(NAME, move || place.with_session(work)).await
     }
 }
 
@@ -85,180 +76,129 @@ impl Custody for Token {
 
     fn meaning(&self) -> Meaning {
         Meaning {
-            destroyed: "the key object is destroyed inside the token, which it never left",
+            destroyed: "the key object is destroyed inside the token, which it never left, and the token is listed",
             left: "copies that the token's own tools made of it (backups of the HSM, clones in a cluster, SoftHSM's folder) open that epoch for \
                    whoever restores them and has the PIN: leave this token out of such backups, or let them end before the deletion horizon \
-                   you promise",
+                   you promise. Keep a second copy of the token all the same, which follows each turn: a token that breaks takes the vault with it. \
+                   SoftHSM is for trials, not for a vault that must last",
         }
     }
 
-    fn roots(&self) -> BoxFuture<'_, Result<Vec<RootName>, Error>> {
-        self.with(names).boxed()
+    fn read(&self) -> BoxFuture<'_, Result<Option<Slot>, Error>> {
+        self.with(|session| Found::look(session)?.slot()).boxed()
     }
 
-    fn stage(&self, root: RootName) -> BoxFuture<'_, Result<(), Error>> {
-        let place = Arc::clone(&self.0);
-        self.with(move |session| {
-            let there = names(session)?;
-            if there.contains(&root) {
-                return Ok(());
+    fn swap<'a>(&'a self, change: &'a Change) -> BoxFuture<'a, Result<Slot, Error>> {
+        let (place, lock, change) = (Arc::clone(&self.place), self.lock.clone(), change.clone());
+        super::blocking(NAME, move || {
+            let _lock = lock::take(&lock)?;
+            if change.added().is_some() {
+                place.can_seal()?;
             }
-            if is_passed(&there, root) {
-                return Err(Error::Passed(root));
-            }
-            if there.len() > 1 {
-                return Err(Error::TooMany);
-            }
-            place.can_seal()?;
-            let made = generate(session, root)?;
-            keep(session, root, made)
+            place.with_session(|session| swap(session, &change))
         })
         .boxed()
     }
 
     fn seal<'a>(&'a self, root: RootName, key: &'a Key) -> BoxFuture<'a, Result<Vec<u8>, Error>> {
         let key = key.duplicate();
-        self.with(move |session| {
-            let object = *objects(session, root)?.first().ok_or(Error::NoRoot(root))?;
-            seal(session, object, root, &key)
-        })
-        .boxed()
+        self.with(move |session| objects::seal(session, in_force(session, root)?, root, &key)).boxed()
     }
 
     fn open<'a>(&'a self, root: RootName, sealed: &'a [u8]) -> BoxFuture<'a, Result<Key, Error>> {
         let sealed = sealed.to_vec();
-        self.with(move |session| {
-            let mut refused = Error::NoRoot(root);
-            for object in objects(session, root)? {
-                match open(session, object, root, &sealed) {
-                    Err(error @ (Error::NotAuthentic | Error::NoRoot(_))) => refused = error,
-                    done => return done,
-                }
-            }
-            Err(refused)
-        })
-        .boxed()
+        self.with(move |session| objects::open(session, in_force(session, root)?, root, &sealed)).boxed()
     }
 
-    fn destroy(&self, root: RootName) -> BoxFuture<'_, Result<(), Error>> {
+    fn contents(&self) -> BoxFuture<'_, Result<Vec<Item>, Error>> {
+        self.with(|session| Found::look(session)?.items()).boxed()
+    }
+
+    fn attack<'a>(&'a self, sealed: &'a [Vec<u8>]) -> BoxFuture<'a, Result<Vec<Broken>, Error>> {
+        let sealed = sealed.to_vec();
         self.with(move |session| {
-            // A process that was staging the same name may add one between a look and the next.
-            for _ in 0..3 {
-                let there = objects(session, root)?;
-                if there.is_empty() {
-                    return Ok(());
-                }
-                for object in there {
-                    match session.destroy_object(object) {
-                        Err(error) if !is_gone(&error) => return Err(told(&error)),
-                        _ => {}
+            let mut broken = Vec::new();
+            for object in Found::look(session)?.keys.all() {
+                for (at, sealed) in sealed.iter().enumerate() {
+                    match objects::open(session, object.handle, object.name, sealed) {
+                        Ok(key) => broken.push(Broken { at, epoch: object.name.epoch, key }),
+                        Err(Error::NotAuthentic | Error::NoRoot(_)) => {}
+                        Err(error) => return Err(error),
                     }
                 }
             }
-            Err(Error::Place { place: NAME, why: "the root is still there after it was destroyed".into() })
+            Ok(broken)
         })
         .boxed()
     }
 }
 
-/// The names of all roots, oldest first.
-fn names(session: &Session) -> Result<Vec<RootName>, Error> {
-    let mut names = Vec::new();
-    for object in session.find_objects(&ours()).map_err(|error| told(&error))? {
-        match session.get_attributes(object, &[AttributeType::Id]) {
-            Ok(attributes) => match attributes.as_slice() {
-                [Attribute::Id(id)] => names.push(parse(id)?),
-                _ => return Err(foreign()),
-            },
-            Err(error) if is_gone(&error) => {}
-            Err(error) => return Err(told(&error)),
+/// The key object of a root that the slot names.
+fn in_force(session: &Session, root: RootName) -> Result<cryptoki::object::ObjectHandle, Error> {
+    let found = Found::look(session)?;
+    let is_named = found.slot()?.is_some_and(|slot| slot.has(root));
+    found.keys.of(root).first().filter(|_| is_named).map(|object| object.handle).ok_or(Error::NoRoot(root))
+}
+
+/// See [`Custody::swap`]. May be repeated: a swap that found its own slot in force only cleans up after it.
+fn swap(session: &Session, change: &Change) -> Result<Slot, Error> {
+    let (next, before) = (change.next(), Found::look(session)?);
+    before.refuse_foreign(next.owner().vault)?;
+    if before.slot()?.as_ref() != Some(next) {
+        change.applies_to(before.slot()?.as_ref())?;
+        // A key of this name that is in no slot may have been made by a process that died, or by one that lives and was too late.
+        let named: Vec<RootName> = before.slot()?.map(|slot| slot.names()).unwrap_or_default();
+        for stray in before.keys.all().iter().filter(|object| !named.contains(&object.name)) {
+            objects::destroy(session, stray.handle)?;
+        }
+        if let Some(epoch) = change.added() {
+            objects::generate(session, RootName { vault: next.owner().vault, epoch })?;
+        }
+        crash::point("custody.written");
+        objects::write_slot(session, next)?;
+        crash::point("custody.renamed");
+    }
+    clear(session, next)?;
+    crash::point("custody.removed");
+    let after = Found::look(session)?;
+    let is_exact = after.items()?.iter().all(|item| item.role == Role::Slot)
+        && after.slots.len() == 1
+        && next.names().iter().all(|name| after.keys.of(*name).len() == 1);
+    match after.slot()? {
+        Some(found) if found == *next && is_exact => Ok(found),
+        // Somebody who locks another file was here.
+        Some(found) if found.generation() >= next.generation() && found != *next => {
+            Err(Error::Moved { expected: next.generation(), found: found.generation() })
+        }
+        _ => Err(Error::Inexact { place: NAME.into() }),
+    }
+}
+
+/// Destroys what is no part of this slot, which is in force: keys first, so that a slot never promises less than there is.
+fn clear(session: &Session, slot: &Slot) -> Result<(), Error> {
+    let found = Found::look(session)?;
+    for name in found.keys.names() {
+        let spare = usize::from(slot.has(name));
+        for object in found.keys.of(name).iter().skip(spare) {
+            objects::destroy(session, object.handle)?;
+            crash::point("custody.overwritten");
         }
     }
-    names.sort();
-    names.dedup();
-    Ok(names)
-}
-
-/// The objects of one name; more than one only after two processes staged it at once.
-fn objects(session: &Session, root: RootName) -> Result<Vec<ObjectHandle>, Error> {
-    let mut template = ours().to_vec();
-    template.push(Attribute::Id(id(root)));
-    session.find_objects(&template).map_err(|error| told(&error))
-}
-
-fn generate(session: &Session, root: RootName) -> Result<ObjectHandle, Error> {
-    let mut template = ours().to_vec();
-    template.extend([
-        Attribute::Id(id(root)),
-        Attribute::KeyType(KeyType::AES),
-        Attribute::ValueLen(Ulong::from(32)),
-        Attribute::Private(true),
-        Attribute::Sensitive(true),
-        Attribute::Extractable(false),
-        Attribute::Encrypt(true),
-        Attribute::Decrypt(true),
-    ]);
-    session.generate_key(&Mechanism::AesKeyGen, &template).map_err(|error| told(&error))
-}
-
-/// Lets a new object stay, unless there is a newer root by now.
-fn keep(session: &Session, root: RootName, made: ObjectHandle) -> Result<(), Error> {
-    if !is_passed(&names(session)?, root) {
-        return Ok(());
+    for (handle, stored) in &found.slots {
+        if stored.generation() < slot.generation() {
+            objects::destroy(session, *handle)?;
+        }
     }
-    match session.destroy_object(made) {
-        Err(error) if !is_gone(&error) => Err(told(&error)),
-        _ => Err(Error::Passed(root)),
-    }
+    Ok(())
 }
 
-fn is_passed(there: &[RootName], root: RootName) -> bool {
-    there.iter().any(|other| other.epoch > root.epoch)
-}
-
-fn seal(session: &Session, object: ObjectHandle, root: RootName, key: &Key) -> Result<Vec<u8>, Error> {
-    let (mut iv, aad) = ([0; IV], wrap::associated_data(root));
-    rand::Rng::fill_bytes(&mut rand::rng(), &mut iv);
-    let parameters = GcmParams::new(&mut iv, &aad, Ulong::from(TAG_BITS)).map_err(|error| told(&error))?;
-    let sealed = match session.encrypt(&Mechanism::AesGcm(parameters), object, key.expose()) {
-        Ok(sealed) => sealed,
-        Err(error) if is_gone(&error) => return Err(Error::NoRoot(root)),
-        Err(error) => return Err(told(&error)),
-    };
-    // After the call: some tokens write an IV of their own over the one they were given.
-    Ok([iv.as_slice(), &sealed].concat())
-}
-
-fn open(session: &Session, object: ObjectHandle, root: RootName, sealed: &[u8]) -> Result<Key, Error> {
-    let (iv, sealed) = sealed.split_first_chunk::<IV>().ok_or(Error::NotAuthentic)?;
-    let (mut iv, aad) = (*iv, wrap::associated_data(root));
-    let parameters = GcmParams::new(&mut iv, &aad, Ulong::from(TAG_BITS)).map_err(|error| told(&error))?;
-    match session.decrypt(&Mechanism::AesGcm(parameters), object, sealed).map(Zeroizing::new) {
-        Ok(bytes) => Key::from_slice(&bytes).ok_or(Error::NotAuthentic),
-        Err(error) if is_gone(&error) => Err(Error::NoRoot(root)),
-        Err(error) if is_wrong_tag(&error) => Err(Error::NotAuthentic),
-        Err(error) => Err(told(&error)),
-    }
-}
-
-fn ours() -> [Attribute; 3] {
-    [Attribute::Class(ObjectClass::SECRET_KEY), Attribute::Token(true), Attribute::Label(LABEL.to_vec())]
-}
-
-fn id(root: RootName) -> Vec<u8> {
-    [root.vault.as_bytes().as_slice(), &root.epoch.to_be_bytes()].concat()
-}
-
-fn parse(id: &[u8]) -> Result<RootName, Error> {
-    let (vault, epoch) = id.split_first_chunk::<16>().ok_or_else(foreign)?;
-    let vault: VaultId = format!("vlt_{}", hex::encode(vault)).parse().map_err(|_| foreign())?;
-    Ok(RootName { vault, epoch: u64::from_be_bytes(epoch.try_into().map_err(|_| foreign())?) })
-}
-
-fn foreign() -> Error {
-    Error::Place {
-        place: NAME,
-        why: "an object with the label `recvault-root` has a CKA_ID that names no root; remove or rename it".into(),
+impl Keys {
+    /// The names, each once.
+    fn names(&self) -> Vec<RootName> {
+        let mut names: Vec<RootName> = self.all().iter().map(|object| object.name).collect();
+        names.sort();
+        names.dedup();
+        names
     }
 }
 

@@ -65,7 +65,7 @@ impl Default for Settings {
 }
 
 /// `[custody.pkcs11]`.
-#[derive(Debug, Default, Deserialize)]
+#[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Pkcs11 {
     /// The token's library, relative to the configuration file.
@@ -76,6 +76,14 @@ pub struct Pkcs11 {
     pub pin_file: Option<PathBuf>,
     /// The user PIN itself; meant for the environment.
     pub pin: Option<SecretText>,
+    /// A file that every process locks before it changes the token, relative to the configuration file.
+    pub lock_file: PathBuf,
+}
+
+impl Default for Pkcs11 {
+    fn default() -> Self {
+        Self { module: PathBuf::new(), token: String::new(), pin_file: None, pin: None, lock_file: "custody.lock".into() }
+    }
 }
 
 /// `[custody.aws_kms]`.

@@ -21,7 +21,7 @@ use crate::{
         access::Principal,
         actor::Actor,
         artefact::Artefact,
-        id::{GrantId, ReceiptId, RecordingId, TokenId, VaultId},
+        id::{DatabaseId, GrantId, ReceiptId, RecordingId, TokenId, VaultId},
         name::Tier,
         recording::Recording,
         time::Timestamp,
@@ -249,6 +249,17 @@ impl NewEntry {
     /// The roots of these epochs are sealed under another passphrase.
     pub fn custody_changed(at: Timestamp, epochs: &[u64]) -> Self {
         Self::new(at, Actor::Operator, Event::CustodyChanged, None, json!({ "epochs": epochs }))
+    }
+
+    /// This database took custody over; from whom, if anybody had it.
+    pub fn custody_taken(at: Timestamp, from: Option<DatabaseId>, to: DatabaseId) -> Self {
+        let details = json!({ "from": from.map(|from| from.to_string()), "to": to.to_string() });
+        Self::new(at, Actor::Operator, Event::CustodyTaken, None, details)
+    }
+
+    /// Another database took custody over: this one opens and writes nothing any more.
+    pub fn custody_lost(at: Timestamp, to: DatabaseId) -> Self {
+        Self::new(at, Actor::Vault, Event::CustodyLost, None, json!({ "to": to.to_string() }))
     }
 
     /// A drill was held, and whether its two halves came out well.

@@ -1,30 +1,19 @@
 //! The root file's passphrase, changed.
 //!
-//! Owns the order: what is known to work, what is written down, what is done. Refuses to know root files.
+//! Owns what is said when it cannot be done now. Refuses to know root files; the vault orders what is written down and what is done.
 
 use super::Error;
 use crate::{
     custody::{RootName, passphrase::RootFile},
-    evidence::NewEntry,
-    ledger::{Ledger, audit},
-    model::time::Clock,
     secret::SecretText,
-    vault,
+    vault::Vault,
 };
 
-/// Seals every root under another passphrase. The entry comes first: a change that fails after it has an entry too many, never one too few.
+/// Seals every root under another passphrase.
 ///
 /// # Errors
-/// The roots do not open with the passphrase so far, and nothing is written down; the ledger's; custody's.
-pub async fn change_passphrase(ledger: &Ledger, clock: &Clock, roots: &RootFile, new: SecretText) -> Result<Vec<RootName>, Error> {
-    let epochs: Vec<u64> = roots.opened().await.map_err(vault::Error::from)?.iter().map(|root| root.epoch).collect();
-    let now = clock.now();
-    ledger
-        .unit(|| async {
-            let mut tx = ledger.begin().await?;
-            audit::append(&mut tx, NewEntry::custody_changed(now, &epochs)).await?;
-            tx.commit().await
-        })
-        .await?;
-    Ok(roots.change_passphrase(new).await.map_err(vault::Error::from)?)
+/// [`Error::Conflict`] while another process turns; the roots do not open with the passphrase so far; the ledger's; custody's.
+pub async fn change_passphrase(vault: &Vault, file: &RootFile, new: SecretText) -> Result<Vec<RootName>, Error> {
+    let changed = vault.change_passphrase(file, new).await?;
+    changed.ok_or_else(|| Error::Conflict("the passphrase is not changed: another process turns the epoch; run the command again when it is done".into()))
 }

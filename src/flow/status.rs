@@ -10,6 +10,7 @@ use crate::{
         work::{self, Backlog, Dead, Kind},
     },
     model::{actor::Actor, id::RecordingId, recording::State, time::Timestamp},
+    vault,
 };
 
 /// How the vault stands.
@@ -27,6 +28,8 @@ pub struct Status {
     pub dead_transcripts: Vec<transcripts::Dead>,
     /// Streams running in this process.
     pub streams: usize,
+    /// What is wrong with custody, if anything is.
+    pub custody_trouble: Option<String>,
     /// Epochs, and what waits for the next.
     pub epoch: EpochStatus,
     /// How far snapshots and journal are behind.
@@ -73,6 +76,7 @@ impl Flow {
             transcripts,
             dead_transcripts,
             streams: self.0.streams.count(),
+            custody_trouble: self.0.vault.check_owner().await.err().map(|error| error.to_string()),
             epoch: self.epoch_status().await?,
             journal: self.journal_status().await?,
             source,
@@ -97,13 +101,17 @@ impl Flow {
         Ok(SourceStatus { pending: erasures().map(|work| work.count).sum(), oldest, stuck })
     }
 
-    /// Whether ledger and store answer.
+    /// Whether ledger and store answer, and custody did when it was last asked.
     ///
     /// # Errors
     /// Whatever keeps one of them from answering.
     pub async fn probe(&self) -> Result<(), Error> {
         self.0.ledger.probe().await?;
-        Ok(self.0.store.probe().await?)
+        self.0.store.probe().await?;
+        match self.0.vault.custody_trouble() {
+            None => Ok(()),
+            Some(trouble) => Err(vault::Error::CustodyTrouble(trouble).into()),
+        }
     }
 
     /// Makes dead work due again, transcripts that were given up, and deletions at the source that rest after they failed; for one recording or for all.

@@ -37,9 +37,20 @@ pub async fn insert_vault(tx: &mut Tx, id: VaultId, database: DatabaseId, now: T
     tx.execute(SQL, &[Arg::Text(&id.to_string()), Arg::Int(now.as_millis()), Arg::Text(&database.to_string())]).await.map(|_| ())
 }
 
-/// Which database this is; `None` before it holds a vault.
+/// The ids under which a vault is to be made in this empty ledger: these, or those of whoever began before. They are kept before custody is asked,
+/// so that an `init` that goes on after an interruption knows its own root there.
+pub async fn intend(tx: &mut Tx, id: VaultId, database: DatabaseId, now: Timestamp) -> Result<(VaultId, DatabaseId), Error> {
+    const INTEND: &str = "/* keys.intend */
+        INSERT INTO intended (one, id, database_id, created_at) VALUES (1, $1, $2, $3) ON CONFLICT (one) DO NOTHING";
+    tx.execute(INTEND, &[Arg::Text(&id.to_string()), Arg::Text(&database.to_string()), Arg::Int(now.as_millis())]).await?;
+    let row = tx.fetch_first("/* keys.intended */ SELECT id, database_id FROM intended WHERE one = 1", &[]).await?;
+    let row = row.ok_or(Error::Conflict)?;
+    Ok((row.parse("intended", "id", "one")?, row.parse("intended", "database_id", "one")?))
+}
+
+/// Which database this is; `None` before it holds a vault, and in one from before databases had ids.
 pub async fn database_id(tx: &mut Tx) -> Result<Option<DatabaseId>, Error> {
-    let row = tx.fetch_first("/* keys.database_id */ SELECT database_id FROM vault", &[]).await?;
+    let row = tx.fetch_first("/* keys.database_id */ SELECT database_id FROM vault WHERE database_id <> ''", &[]).await?;
     row.map(|row| row.parse("vault", "database_id", "database_id")).transpose()
 }
 

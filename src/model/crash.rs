@@ -32,6 +32,12 @@ pub const POINTS: &[&str] = &[
     "journal.written",
     "restore.loaded",
     "restore.before_commit",
+    "restore.taken_over",
+    "custody.written",
+    "custody.linked",
+    "custody.renamed",
+    "custody.overwritten",
+    "custody.removed",
     "backfill.day_done",
 ];
 

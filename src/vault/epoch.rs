@@ -11,16 +11,17 @@
 //! Owns this order. Each step is written down where the next one begins, so that any process goes on from any interruption; one process turns
 //! at a time, held by a lease that every unit checks. Readers and writers go on meanwhile.
 //!
-//! INVARIANT: custody destroys a root only after a snapshot that needs the next root, and no other, was opened and checked.
+//! INVARIANT: custody destroys a root only after a snapshot that needs the next root, and no other, was opened and checked (see
+//! [`custody`]).
 
+mod custody;
 mod turner;
 
 use std::collections::BTreeSet;
 
 use self::turner::Turner;
-use super::{Error, Inner, Vault};
+use super::{Checked, Error, Inner, Vault};
 use crate::{
-    custody::RootName,
     evidence::{NewEntry, Receipt},
     keyring::{self, LEAF, PageRow, RootKey, tree},
     ledger::{
@@ -94,6 +95,7 @@ impl Vault {
     /// # Errors
     /// As [`Self::turn`].
     pub async fn settle(&self) -> Result<(), Error> {
+        self.settle_custody().await?;
         while !epochs::is_settled(&mut self.0.ledger.read().await?).await? {
             tracing::info!("the vault was rebuilt: a snapshot of it is made and verified first");
             if self.complete_turn().await?.is_none() {
@@ -103,11 +105,12 @@ impl Vault {
         Ok(())
     }
 
-    /// Drops the key of an epoch that another process ended. Cheap when nothing has changed.
+    /// Drops the key of an epoch that another process ended, and sees whether custody is still this database's. Cheap when nothing has changed.
     ///
     /// # Errors
-    /// The ledger's or custody's.
+    /// The ledger's or custody's; as [`Vault::check_owner`].
     pub async fn follow_epoch(&self) -> Result<(), Error> {
+        self.check_owner().await?;
         self.0.follow().await
     }
 }
@@ -139,28 +142,9 @@ impl Turner<'_> {
         work.pages += last;
         work.covered = covered;
         crash::point("turn.after_commit");
-        vault.follow().await?;
+        // Kept: nobody has to ask custody for the key that this process has made.
+        vault.root.set(next);
         self.complete(self.current().await?, work).await
-    }
-
-    /// Makes the next root. One that an earlier try left staged is destroyed and its number not used again: a ledger that was lost since may have
-    /// used it, or a turner that sleeps may wake and destroy it.
-    async fn stage(&self) -> Result<RootName, Error> {
-        let vault = self.vault;
-        let newest = vault.newest_root().await?;
-        let (current, next) = vault
-            .unit(async || {
-                let mut tx = self.begin().await?;
-                let next = epochs::next_number(&mut tx, newest).await?;
-                let current = epochs::current(&mut tx).await?.ok_or(Error::NoVault)?;
-                tx.commit().await?;
-                Ok((current.epoch, next))
-            })
-            .await?;
-        vault.destroy_others(current, next).await?;
-        let name = RootName { vault: vault.id, epoch: next };
-        vault.custody.stage(name).await?;
-        Ok(name)
     }
 
     /// Renews stale pages level by level until few are left, so that the unit that ends the epoch is short.
@@ -213,15 +197,15 @@ impl Turner<'_> {
         let vault = self.vault;
         let since = |began: Timestamp| u64::try_from(vault.clock.now().since(began).as_millis()).unwrap_or(u64::MAX);
         let snapshot_began = vault.clock.now();
-        let snapshot = match row.snapshot {
-            Some((name, _)) => name,
-            None => self.snapshot(row.epoch).await?,
+        let (snapshot, verified) = match row.snapshot {
+            Some((name, _)) => (name, None),
+            None => self.snapshot(row.epoch).await.map(|(name, checked)| (name, Some(checked)))?,
         };
         let snapshot_took_ms = since(snapshot_began);
         crash::point("turn.verified");
         let unrecoverable_since = match row.previous_destroyed_at {
             Some(at) => at,
-            None => self.destroy_roots(row.epoch).await?,
+            None => self.destroy_roots(row.epoch, &snapshot, verified).await?,
         };
         self.issue_receipts(row.epoch, unrecoverable_since).await?;
         crash::point("turn.receipts");
@@ -238,7 +222,7 @@ impl Turner<'_> {
     }
 
     /// Writes a snapshot of the new epoch, opens it again, and notes it.
-    async fn snapshot(&self, epoch: u64) -> Result<String, Error> {
+    async fn snapshot(&self, epoch: u64) -> Result<(String, Checked), Error> {
         let vault = self.vault;
         let written = vault.write_snapshot().await?;
         crash::point("turn.snapshot_written");
@@ -253,23 +237,22 @@ impl Turner<'_> {
                 Ok(tx.commit().await?)
             })
             .await?;
-        Ok(name)
+        Ok((name, checked))
     }
 
-    /// Destroys every root but this epoch's, and notes it.
-    async fn destroy_roots(&self, epoch: u64) -> Result<Timestamp, Error> {
+    /// Destroys every root but this epoch's, and notes it. The snapshot that stands for the epoch is verified just before, unless this process has
+    /// done so: what was noted in an earlier life may be gone.
+    async fn destroy_roots(&self, epoch: u64, snapshot: &str, verified: Option<Checked>) -> Result<Timestamp, Error> {
         let vault = self.vault;
-        let newest = vault.newest_root().await?;
+        let checked = match (verified, snapshot.parse()) {
+            (Some(checked), _) => checked,
+            (None, Ok(name)) => vault.verify_snapshot(name).await?,
+            (None, Err(_)) => return Err(Error::NoSnapshot("none".into())),
+        };
+        let proof = self.prove(&checked).await?;
         // Written down before it is done; and what is destroyed below is what was there while the turn was ours.
-        vault
-            .unit(async || {
-                let mut tx = self.begin().await?;
-                audit::append(&mut tx, NewEntry::root_condemned(vault.clock.now(), epoch)).await?;
-                Ok(tx.commit().await?)
-            })
-            .await?;
-        vault.destroy_others(epoch, newest + 1).await?;
-        crash::point("turn.destroyed");
+        let seen = self.tell(NewEntry::root_condemned(vault.clock.now(), epoch)).await?;
+        self.keep_only(&proof, seen).await?;
         vault
             .unit(async || {
                 let (mut tx, now) = (self.begin().await?, vault.clock.now());
@@ -313,22 +296,6 @@ impl Turner<'_> {
 }
 
 impl Inner {
-    /// The newest root in custody.
-    async fn newest_root(&self) -> Result<u64, Error> {
-        let roots = self.custody.roots().await?;
-        Ok(roots.iter().filter(|root| root.vault == self.id).map(|root| root.epoch).max().unwrap_or(0))
-    }
-
-    /// Destroys the roots below `next` except the one of `epoch`. However late this runs, a root made after `next` was chosen is not reached.
-    async fn destroy_others(&self, epoch: u64, next: u64) -> Result<(), Error> {
-        for root in self.custody.roots().await? {
-            if root.vault == self.id && root.epoch != epoch && root.epoch < next {
-                self.custody.destroy(root).await?;
-            }
-        }
-        Ok(())
-    }
-
     /// Gives up to `limit` stale pages of a level new keys. How many.
     async fn renew(&self, tx: &mut Tx, level: u8, limit: i64) -> Result<u64, Error> {
         let stale = rows::stale_pages(tx, level, limit).await?;

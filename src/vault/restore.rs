@@ -11,8 +11,9 @@
 use std::{collections::BTreeMap, sync::Arc};
 
 use super::{
-    Error, Inner, Parts,
+    Claim, Error, Inner, Parts,
     journal::{self, Line},
+    ownership::{self, Ownership},
     recovery::{Reading, Roots},
     root::Root,
     seed,
@@ -102,14 +103,16 @@ pub async fn plan(parts: &Parts, wanted: Option<RecoveryName>) -> Result<Plan, E
     Ok(Plan { snapshot, journal })
 }
 
-/// Rebuilds the vault in the empty ledger of `parts`.
+/// Rebuilds the vault in the empty ledger of `parts`, and takes custody for it as `claim` says.
 ///
 /// # Errors
-/// [`Error::NotEmpty`], or why the plan cannot be followed; the ledger is empty then as before.
-pub async fn restore(parts: Parts, plan: &Plan) -> Result<Restored, Error> {
+/// [`Error::NotEmpty`], [`Error::TakeOver`], or why the plan cannot be followed; the ledger is empty then as before.
+pub async fn restore(parts: Parts, plan: &Plan, claim: Claim) -> Result<Restored, Error> {
     let Parts { ledger, store, recovery, custody, clock } = parts;
     let (mut roots, name) = (Roots::default(), plan.snapshot);
-    let newest = custody.roots().await?.iter().map(|root| root.epoch).max().unwrap_or(0);
+    let slot = custody.read().await?.ok_or_else(|| Error::NoSnapshot("none".into()))?;
+    ownership::may_take(&slot, claim)?;
+    let newest = slot.newest();
     let file = Reading::open(&recovery, name, custody.as_ref(), &mut roots).await?;
     let (header, root) = (file.header.clone(), Arc::clone(&file.root));
     // The one unit that lasts as long as the store takes: nobody else has this ledger yet.
@@ -130,7 +133,8 @@ pub async fn restore(parts: Parts, plan: &Plan) -> Result<Restored, Error> {
     let (now, filler) = (clock.now(), HolderId::random(&mut rand::rng()));
     let root = Root::of(root);
     let journaling = tokio::sync::Mutex::default();
-    let inner = Inner { id: header.vault, custody, root, signer, seed, subject_key, ledger, store, recovery, journaling, clock, filler };
+    let ownership = Ownership::of(database);
+    let inner = Inner { id: header.vault, custody, root, ownership, signer, seed, subject_key, ledger, store, recovery, journaling, clock, filler };
 
     let mut restored = Restored {
         vault: header.vault,
@@ -164,7 +168,13 @@ pub async fn restore(parts: Parts, plan: &Plan) -> Result<Restored, Error> {
     let known_to = audit::newest(&mut tx).await?;
     marks::note_journaled(&mut tx, known_to).await?;
     audit::append(&mut tx, NewEntry::vault_restored(now, &name.to_string(), known_to, numbered_to)).await?;
+    if claim != Claim::Rehearse {
+        audit::append(&mut tx, NewEntry::custody_taken(now, slot.owner().database, database)).await?;
+    }
+    let seen = audit::position(&mut tx).await?;
     crash::point("restore.before_commit");
+    ownership::take_over(inner.custody.as_ref(), &slot, claim, inner.ownership.owner(inner.id, seen)).await?;
+    crash::point("restore.taken_over");
     tx.commit().await?;
     Ok(restored)
 }

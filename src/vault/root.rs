@@ -7,20 +7,27 @@ use std::{
     sync::{Arc, PoisonError, RwLock},
 };
 
-use super::{Error, Inner};
+use super::{Error, Inner, ownership};
 use crate::{
     custody::{self, Custody, RootName},
     keyring::{self, RootKey, tree},
     ledger::{Ledger, Tx, epochs, keys as rows},
-    model::id::{PageId, VaultId},
+    model::id::{DatabaseId, PageId, VaultId},
 };
 
 /// The key of the present epoch's root page.
 pub(super) struct Root(RwLock<Arc<RootKey>>);
 
 impl Root {
-    pub(super) async fn unlock(custody: &dyn Custody, ledger: &Ledger, vault: VaultId) -> Result<Self, Error> {
-        Ok(Self(RwLock::new(Arc::new(fetch(custody, ledger, vault).await?))))
+    /// Fetches it, if custody is this database's.
+    ///
+    /// # Errors
+    /// [`Error::NotOwner`]; why custody does not open it.
+    pub(super) async fn unlock(custody: &dyn Custody, ledger: &Ledger, vault: VaultId, database: DatabaseId) -> Result<Self, Error> {
+        let slot = ownership::own(custody.read().await?, vault, database)?;
+        let root = Self::of(Arc::new(fetch(custody, ledger, vault).await?));
+        ownership::remembers(&mut ledger.read().await?, &slot).await?;
+        Ok(root)
     }
 
     pub(super) fn of(key: Arc<RootKey>) -> Self {
@@ -31,7 +38,7 @@ impl Root {
         Arc::clone(&self.0.read().unwrap_or_else(PoisonError::into_inner))
     }
 
-    fn set(&self, key: RootKey) {
+    pub(super) fn set(&self, key: RootKey) {
         // The old one is zeroed when the last walk under way has dropped it.
         *self.0.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(key);
     }
@@ -46,6 +53,7 @@ impl Inner {
         T: Send,
     {
         loop {
+            self.ownership.hold(self.id)?;
             let held = self.root.key().epoch;
             match self.ledger.unit(&mut unit).await {
                 Err(Error::Keyring(keyring::Error::OtherEpoch(found))) => {
@@ -63,7 +71,10 @@ impl Inner {
     pub(super) async fn follow(&self) -> Result<(), Error> {
         let current = epochs::current(&mut self.ledger.read().await?).await?.ok_or(Error::NoVault)?;
         if current.epoch != self.root.key().epoch {
-            self.root.set(fetch(self.custody.as_ref(), &self.ledger, self.id).await?);
+            self.own_slot().await?;
+            let fetched = fetch(self.custody.as_ref(), &self.ledger, self.id).await;
+            self.note_custody(&fetched);
+            self.root.set(fetched?);
             tracing::info!(epoch = current.epoch, "the epoch has turned");
         }
         Ok(())
@@ -71,6 +82,7 @@ impl Inner {
 
     /// Opens a page through the rows above it, as they are in this unit.
     pub(super) async fn walk(&self, tx: &mut Tx, page: PageId) -> Result<tree::Opened, Error> {
+        self.ownership.hold(self.id)?;
         let path = rows::path(tx, page).await?;
         Ok(tree::walk(path, &self.root.key(), self.id)?)
     }
@@ -86,6 +98,7 @@ impl Inner {
         if let (1, Some(only)) = (pages.len(), pages.first()) {
             return Ok(BTreeMap::from([(*only, self.walk(tx, *only).await?)]));
         }
+        self.ownership.hold(self.id)?;
         let (rows, root) = (rows::paths(tx, pages).await?, self.root.key());
         let mut opened: BTreeMap<PageId, tree::Opened> = BTreeMap::new();
         // Upper levels come first.

@@ -248,7 +248,7 @@ async fn the_rebuilt_vault_knows(world: &World, life: &Life) {
     let app = App::open(config, Clock::System).await.unwrap();
     // Not settled: this is only a look, and the vault itself goes on.
     let plan = recvault::vault::plan(&app.parts(), None).await.unwrap();
-    recvault::vault::restore(app.parts(), &plan).await.unwrap();
+    recvault::vault::restore(app.parts(), &plan, recvault::vault::Claim::Rehearse).await.unwrap();
     drop(app);
     let elsewhere = Database::Sqlite(world.path("elsewhere.db"));
     assert_eq!(
@@ -280,15 +280,15 @@ async fn dies_while_it_restores(kind: Kind, point: &str) {
     world.configure(&format!("url = \"{}\"", world.database.url()), &format!("url = \"{url}\""));
     let lost = std::mem::replace(&mut world.database, empty);
     drop(lost);
-    let ended = world.run_until(point, &["snapshot", "restore"]);
+    let ended = world.run_until(point, &["snapshot", "restore", "--take-over"]);
     assert_eq!((ended.code, ended.stdout.as_str()), (None, ""), "it should have died at {point}: {ended:?}");
     assert_eq!(world.database.texts("SELECT id FROM vault").await, [""; 0], "half a vault is none");
     let refused = world.run(&["epoch", "status"]).refused();
     assert!(refused.contains("no vault yet"), "{refused}");
 
-    let restored = world.run(&["snapshot", "restore", "--json"]).json();
+    let restored = world.run(&["snapshot", "restore", "--take-over", "--json"]).json();
     assert_eq!(vec![restored["fences"].to_string()], fences);
-    let refused = world.run(&["snapshot", "restore"]).refused();
+    let refused = world.run(&["snapshot", "restore", "--take-over"]).refused();
     assert!(refused.contains("not empty"), "{refused}");
     life.living.push(late);
     // Grants live for minutes, and in no snapshot.

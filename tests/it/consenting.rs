@@ -394,7 +394,7 @@ async fn a_file_is_taken_in_whole_or_not_at_all(database: Database) {
 async fn rebuilt(vault: &TestVault, database: Database) -> (Process, impl Sized) {
     let (app, ground) = vault.app_on_an_empty_ledger(database).await;
     let plan = vault::plan(&app.parts(), None).await.unwrap();
-    vault::restore(app.parts(), &plan).await.unwrap();
+    vault::restore(app.parts(), &plan, vault::Claim::TakeOver).await.unwrap();
     (vault.process_over(app).await, ground)
 }
 

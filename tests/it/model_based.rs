@@ -233,7 +233,7 @@ impl Life {
         self.copy().await;
         let (app, ground) = self.vault.app_on_an_empty_ledger(self.database).await;
         let plan = vault::plan(&app.parts(), None).await.unwrap();
-        let restored = vault::restore(app.parts(), &plan).await.unwrap();
+        let restored = vault::restore(app.parts(), &plan, vault::Claim::TakeOver).await.unwrap();
         self.vault.process = self.vault.process_over(app).await;
         self.rebuilt = Some(ground);
         // What a lost database only had itself.

@@ -20,7 +20,7 @@ use crate::{
 async fn rebuilt(vault: &TestVault, database: Database) -> (Restored, Process, impl Sized) {
     let (app, ground) = on_an_empty_database(vault, database).await;
     let plan = vault::plan(&app.parts(), None).await.unwrap();
-    let restored = vault::restore(app.parts(), &plan).await.unwrap();
+    let restored = vault::restore(app.parts(), &plan, vault::Claim::TakeOver).await.unwrap();
     (restored, vault.process_over(app).await, ground)
 }
 
@@ -107,11 +107,11 @@ async fn a_snapshot_older_than_the_root_is_refused(database: Database) {
     assert!(refused.contains("older than the root"), "{refused}");
     // Nor does it open for who insists.
     let plan = vault::Plan { snapshot: old, journal: Vec::new() };
-    assert!(matches!(vault::restore(app.parts(), &plan).await, Err(vault::Error::Custody(recvault::custody::Error::NoRoot(_)))));
+    assert!(matches!(vault::restore(app.parts(), &plan, vault::Claim::TakeOver).await, Err(vault::Error::Custody(recvault::custody::Error::NoRoot(_)))));
     let newest = vault::plan(&app.parts(), None).await.unwrap();
     assert_eq!(newest.snapshot.epoch, 2);
-    vault::restore(app.parts(), &newest).await.unwrap();
-    assert!(matches!(vault::restore(app.parts(), &newest).await, Err(vault::Error::NotEmpty)), "never over a vault");
+    vault::restore(app.parts(), &newest, vault::Claim::TakeOver).await.unwrap();
+    assert!(matches!(vault::restore(app.parts(), &newest, vault::Claim::TakeOver).await, Err(vault::Error::NotEmpty)), "never over a vault");
 }
 
 /// Everything of the key store that somebody kept, and what the roots that custody has now make of it.
@@ -199,7 +199,7 @@ async fn a_rebuilt_vault_settles_before_it_lets_anything_in(database: Database) 
     vault.process.flow.journal().await.unwrap();
     let (app, _ground) = on_an_empty_database(&vault, database).await;
     let plan = vault::plan(&app.parts(), None).await.unwrap();
-    vault::restore(app.parts(), &plan).await.unwrap();
+    vault::restore(app.parts(), &plan, vault::Claim::TakeOver).await.unwrap();
     let is_settled = async || epochs::is_settled(&mut app.ledger.read().await.unwrap()).await.unwrap();
     assert!(!is_settled().await);
     let before = vault::plan(&app.parts(), None).await.unwrap();

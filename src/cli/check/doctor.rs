@@ -6,7 +6,7 @@ use super::{Failure, Out, private_keys};
 use crate::{
     app::App,
     config::Config,
-    custody::Kind,
+    custody::{Kind, Role},
     flow::{self, AccountVerdict, Flow},
     model::time::Clock,
     twilio::PublicUrl,
@@ -109,6 +109,7 @@ async fn opened(app: &App, findings: &mut Findings) {
     let meaning = app.custody.meaning();
     let why = format!("{}. Destroying a root: {}. Left: {}", app.custody.kind(), meaning.destroyed, meaning.left);
     findings.find("custody", "ok", why);
+    place(app, findings).await;
     findings.find("ledger", "ok", format!("{} opens with a schema this program knows", app.ledger.kind()));
     match app.store.probe().await {
         Ok(()) => findings.find("store", "ok", format!("{} takes and gives objects", app.store.name())),
@@ -127,6 +128,36 @@ async fn opened(app: &App, findings: &mut Findings) {
             }
         }
         Err(error) => findings.find("policy", "broken", error.to_string()),
+    }
+}
+
+/// Every file and object in the place of custody.
+async fn place(app: &App, findings: &mut Findings) {
+    let contents = match app.custody.contents().await {
+        Ok(contents) => contents,
+        Err(error) => return findings.find("custody place", "broken", error.to_string()),
+    };
+    if !contents.iter().any(|item| item.role == Role::Slot) {
+        findings.find("custody place", "broken", "it holds no slot: before `recvault init` that is right, later the roots are lost");
+    }
+    for item in contents {
+        let epochs: Vec<String> = item.roots.iter().map(|root| root.epoch.to_string()).collect();
+        let roots = if epochs.is_empty() { String::new() } else { format!(", with the root of epoch {}", epochs.join(" and ")) };
+        match item.role {
+            Role::Leftover => {
+                let why = format!("{} was left by an interrupted change{roots}: the next turn, or the next start, destroys it", item.name);
+                findings.find("custody place", "weak", why);
+            }
+            Role::Foreign => {
+                let why = format!("{} is no part of the slot{roots}: destroy it, or move it elsewhere; nothing turns before", item.name);
+                findings.find("custody place", "broken", why);
+            }
+            Role::Slot | Role::Other => {}
+        }
+    }
+    if app.custody.kind() == "pkcs11" {
+        let why = "does the token have a second copy that follows each turn? A token that breaks takes the vault with it; SoftHSM is for trials only";
+        findings.find("custody place", "weak", why);
     }
 }
 

@@ -16,10 +16,7 @@ use tokio::sync::OnceCell;
 use url::{Host, Url};
 use zeroize::Zeroizing;
 
-use super::{
-    super::{AwsKms, Error, RootName, read_secret},
-    slot::Slot,
-};
+use super::super::{AwsKms, Error, RootName, read_secret};
 use crate::secret::Key;
 
 pub(super) const NAME: &str = "AWS KMS";
@@ -34,6 +31,13 @@ pub(super) struct Service {
     endpoint: Option<String>,
     credentials: Option<Credentials>,
     client: OnceCell<Client>,
+}
+
+/// A root key as KMS wrapped it.
+pub(super) struct Wrapped {
+    /// The KMS key.
+    pub(super) key_id: String,
+    pub(super) ciphertext: Vec<u8>,
 }
 
 impl Service {
@@ -52,21 +56,21 @@ impl Service {
     }
 
     /// Wraps a root key with the configured KMS key.
-    pub(super) async fn wrap(&self, root: RootName, key: &Key) -> Result<Slot, Error> {
+    pub(super) async fn wrap(&self, root: RootName, key: &Key) -> Result<Wrapped, Error> {
         let asked = self.client().await.encrypt().key_id(&self.key_id).plaintext(Blob::new(key.expose()));
         let answer = in_context(asked, root, EncryptFluentBuilder::encryption_context).send().await;
         let answer = answer.map_err(|error| told(&self.key_id, &error))?;
         match (answer.ciphertext_blob, answer.key_id) {
-            (Some(ciphertext), Some(key_id)) => Ok(Slot::new(root, key_id, ciphertext.as_ref())),
+            (Some(ciphertext), Some(key_id)) => Ok(Wrapped { key_id, ciphertext: ciphertext.into_inner() }),
             _ => Err(place("its answer to Encrypt lacks the ciphertext or the key".into())),
         }
     }
 
     /// Unwraps a root key with the KMS key that wrapped it.
-    pub(super) async fn unwrap(&self, slot: &Slot) -> Result<Key, Error> {
-        let asked = self.client().await.decrypt().key_id(slot.key_id()).ciphertext_blob(Blob::new(slot.ciphertext()?));
-        let answer = in_context(asked, slot.name(), DecryptFluentBuilder::encryption_context).send().await;
-        let key = answer.map_err(|error| told(slot.key_id(), &error))?.plaintext.map(|blob| Zeroizing::new(blob.into_inner()));
+    pub(super) async fn unwrap(&self, root: RootName, wrapped: &Wrapped) -> Result<Key, Error> {
+        let asked = self.client().await.decrypt().key_id(&wrapped.key_id).ciphertext_blob(Blob::new(wrapped.ciphertext.as_slice()));
+        let answer = in_context(asked, root, DecryptFluentBuilder::encryption_context).send().await;
+        let key = answer.map_err(|error| told(&wrapped.key_id, &error))?.plaintext.map(|blob| Zeroizing::new(blob.into_inner()));
         key.and_then(|bytes| Key::from_slice(&bytes)).ok_or_else(|| place("its answer to Decrypt is not a root key".into()))
     }
 

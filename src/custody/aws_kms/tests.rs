@@ -3,20 +3,25 @@
 use std::{fs, time::Duration};
 
 use super::{moto::Moto, *};
-use crate::model::id::VaultId;
+use crate::{
+    custody::{Owner, Restorable},
+    model::id::DatabaseId,
+};
 
 struct World {
     moto: Moto,
     folder: tempfile::TempDir,
     key_id: String,
+    owner: Owner,
     root: RootName,
 }
 
 impl World {
     async fn new() -> Option<Self> {
         let moto = Moto::start()?;
-        let (key_id, root) = (moto.make_key().await, RootName { vault: VaultId::random(&mut rand::rng()), epoch: 1 });
-        Some(Self { moto, folder: tempfile::tempdir().unwrap(), key_id, root })
+        let (key_id, rng) = (moto.make_key().await, &mut rand::rng());
+        let owner = Owner { vault: VaultId::random(rng), database: Some(DatabaseId::random(rng)), seen: None };
+        Some(Self { moto, folder: tempfile::tempdir().unwrap(), key_id, owner, root: RootName { vault: owner.vault, epoch: 1 } })
     }
 
     fn custody(&self) -> Kms {
@@ -49,20 +54,20 @@ async fn keeps_what_custody_promises() {
 async fn a_root_opens_in_its_context_and_under_its_kms_key_only() {
     let Some(world) = World::new().await else { return };
     let (custody, key, root) = (world.custody(), Key::random(&mut rand::rng()), world.root);
-    custody.stage(root).await.unwrap();
+    let first = custody.swap(&Change::first(world.owner)).await.unwrap();
     let sealed = custody.seal(root, &key).await.unwrap();
     let slot = fs::read_to_string(world.file()).unwrap();
-    assert!(slot.contains(&world.key_id) && slot.contains("recvault/kms-root/1"), "{slot}");
+    assert!(slot.contains(&world.key_id) && slot.contains("recvault/custody/2"), "{slot}");
 
     // Another epoch or vault in the file is another context for KMS.
     world.alter("\"epoch\": 1", "\"epoch\": 2");
     let renamed = RootName { epoch: 2, ..root };
-    assert!(matches!(custody.stage(renamed).await, Err(Error::NotAuthentic)));
+    assert!(matches!(custody.seal(renamed, &key).await, Err(Error::NotAuthentic)));
     assert!(matches!(custody.open(root, &sealed).await, Err(Error::NoRoot(name)) if name == root));
     fs::write(world.file(), &slot).unwrap();
     let vault = VaultId::random(&mut rand::rng());
     world.alter(&root.vault.to_string(), &vault.to_string());
-    assert!(matches!(custody.stage(RootName { vault, ..root }).await, Err(Error::NotAuthentic)));
+    assert!(matches!(custody.seal(RootName { vault, ..root }, &key).await, Err(Error::NotAuthentic)));
     fs::write(world.file(), &slot).unwrap();
 
     // Another key of the same account.
@@ -74,29 +79,50 @@ async fn a_root_opens_in_its_context_and_under_its_kms_key_only() {
     // A changed setting is for the roots to come.
     let changed = world.custody_with(&other_key);
     assert_eq!(changed.open(root, &sealed).await.unwrap(), key);
-    changed.stage(renamed).await.unwrap();
-    assert!(fs::read_to_string(world.folder.path().join("custody/kms-root.staged")).unwrap().contains(&other_key));
+    changed.swap(&Change::adding(&first, world.owner, 2).unwrap()).await.unwrap();
+    let both = fs::read_to_string(world.file()).unwrap();
+    assert!(both.contains(&other_key) && both.contains(&world.key_id), "{both}");
     assert_eq!(custody.roots().await.unwrap(), [root, renamed]);
+    assert_eq!(custody.open(root, &sealed).await.unwrap(), key);
+}
+
+#[tokio::test]
+async fn wrapped_roots_from_before_slots_open_and_become_a_slot() {
+    let Some(world) = World::new().await else { return };
+    let (custody, key, root) = (world.custody(), Key::random(&mut rand::rng()), world.root);
+    let wrapped = custody.service.wrap(root, &key).await.unwrap();
+    let (vault, key_id, ciphertext) = (root.vault, &wrapped.key_id, BASE64.encode(&wrapped.ciphertext));
+    let legacy = serde_json::json!(
+        { "format": "recvault/kms-root/1", "vault": vault, "epoch": 1, "key_id": key_id, "ciphertext": ciphertext }
+    );
+    fs::create_dir_all(world.file().parent().unwrap()).unwrap();
+    fs::write(world.file(), legacy.to_string()).unwrap();
+    let sealed = custody.seal(root, &key).await.unwrap();
+    let slot = custody.read().await.unwrap().unwrap();
+    assert_eq!((slot.generation(), slot.names(), slot.owner().database), (0, vec![root], None));
+    let slot = custody.swap(&Change::owned_by(&slot, world.owner)).await.unwrap();
+    assert_eq!((slot.generation(), slot.owner()), (1, &world.owner));
+    assert_eq!(custody.open(root, &sealed).await.unwrap(), key);
 }
 
 #[tokio::test]
 async fn a_deleted_key_and_a_service_that_is_down_are_told_apart() {
     let Some(mut world) = World::new().await else { return };
     let (custody, key, root) = (world.custody(), Key::random(&mut rand::rng()), world.root);
-    custody.stage(root).await.unwrap();
+    let first = custody.swap(&Change::first(world.owner)).await.unwrap();
     let sealed = custody.seal(root, &key).await.unwrap();
+    let both = custody.swap(&Change::adding(&first, world.owner, 2).unwrap()).await.unwrap();
 
     world.moto.forget().await;
     let told = custody.open(root, &sealed).await.unwrap_err();
     assert!(matches!(told, Error::Place { .. }), "{told}");
     assert!(told.to_string().starts_with(&format!("AWS KMS: there is no key `{}`", world.key_id)), "{told}");
-    let next = RootName { epoch: 2, ..root };
-    assert!(matches!(custody.stage(next).await, Err(Error::Place { .. })));
-    assert_eq!(custody.roots().await.unwrap(), [root], "nothing is staged that KMS did not wrap");
 
     world.moto.stop();
     let told = tokio::time::timeout(Duration::from_secs(20), custody.open(root, &sealed)).await.unwrap().unwrap_err();
     assert!(matches!(told, Error::Place { .. }) && told.to_string().contains("onnect"), "{told}");
-    custody.destroy(root).await.unwrap();
-    assert_eq!(custody.roots().await.unwrap(), [], "to destroy a root nobody has to be asked");
+    let kept = custody.swap(&Change::keeping_only(&both, world.owner, &Restorable::proven(2)).unwrap()).await.unwrap();
+    assert_eq!(kept.roots(), [2], "to destroy a root nobody has to be asked");
+    assert!(custody.swap(&Change::adding(&kept, world.owner, 3).unwrap()).await.is_err());
+    assert_eq!(custody.read().await.unwrap(), Some(kept), "nothing is staged that KMS did not wrap");
 }

@@ -2,10 +2,18 @@
 
 use std::{fs::File, path::PathBuf};
 
-use cryptoki::{session::UserType, types::AuthPin};
+use cryptoki::{
+    object::{Attribute, AttributeType},
+    session::UserType,
+    types::AuthPin,
+};
 
 use super::*;
-use crate::secret::SecretText;
+use crate::{
+    custody::{Owner, Restorable},
+    model::id::{DatabaseId, VaultId},
+    secret::SecretText,
+};
 
 pub(super) const PIN: &str = "4711-0815";
 
@@ -13,7 +21,9 @@ pub(super) const PIN: &str = "4711-0815";
 pub(super) struct World {
     pub(super) module: PathBuf,
     pub(super) label: String,
+    owner: Owner,
     root: RootName,
+    folder: tempfile::TempDir,
 }
 
 impl World {
@@ -25,7 +35,9 @@ impl World {
             eprintln!("skipped: RECVAULT_TEST_SOFTHSM names no library, or SOFTHSM2_CONF no configuration for it");
             return None;
         }
-        let root = RootName { vault: VaultId::random(&mut rand::rng()), epoch: 1 };
+        let rng = &mut rand::rng();
+        let owner = Owner { vault: VaultId::random(rng), database: Some(DatabaseId::random(rng)), seen: None };
+        let root = RootName { vault: owner.vault, epoch: 1 };
         let label = root.vault.to_string()[4..].to_owned();
         let module = PathBuf::from(module);
         let _alone = alone(&configuration);
@@ -37,11 +49,13 @@ impl World {
         session.login(UserType::So, Some(&AuthPin::from("officer"))).unwrap();
         session.init_pin(&AuthPin::from(PIN)).unwrap();
         session.logout().unwrap();
-        Some(Self { module, label, root })
+        Some(Self { module, label, owner, root, folder: tempfile::tempdir().unwrap() })
     }
 
     pub(super) fn settings(&self, pin: &str) -> Pkcs11 {
-        Pkcs11 { module: self.module.clone(), token: self.label.clone(), pin: Some(SecretText::new(pin.into())), pin_file: None }
+        let pin = Some(SecretText::new(pin.into()));
+        let lock_file = self.folder.path().join("lock");
+        Pkcs11 { module: self.module.clone(), token: self.label.clone(), pin, lock_file, ..Pkcs11::default() }
     }
 
     fn custody(&self) -> Token {
@@ -66,9 +80,9 @@ async fn keeps_what_custody_promises() {
 async fn a_root_never_leaves_the_token() {
     let Some(world) = World::new() else { return };
     let (custody, root) = (world.custody(), world.root);
-    custody.stage(root).await.unwrap();
+    custody.swap(&Change::first(world.owner)).await.unwrap();
     let shown = custody.with(move |session| {
-        let object = objects(session, root)?[0];
+        let object = in_force(session, root)?;
         Ok(session.get_attributes(
             object,
             &[
@@ -86,41 +100,60 @@ async fn a_root_never_leaves_the_token() {
 }
 
 #[tokio::test]
-async fn two_objects_of_one_name_open_what_either_sealed_and_go_together() {
+async fn many_at_once_make_one_slot() {
     let Some(world) = World::new() else { return };
-    let (custody, root, key) = (world.custody(), world.root, Key::random(&mut rand::rng()));
-    let key_again = key.duplicate();
-    let sealed = custody.with(move |session| {
-        let both = [generate(session, root)?, generate(session, root)?];
-        both.map(|object| seal(session, object, root, &key_again)).into_iter().collect::<Result<Vec<_>, _>>()
-    });
-    let sealed = sealed.await.unwrap();
-    assert_eq!(custody.roots().await.unwrap(), [root]);
-    for sealed in &sealed {
-        assert_eq!(custody.open(root, sealed).await.unwrap(), key);
-    }
-    custody.stage(RootName { epoch: 2, ..root }).await.unwrap();
-    custody.destroy(root).await.unwrap();
-    for sealed in &sealed {
-        assert!(matches!(custody.open(root, sealed).await, Err(Error::NoRoot(_))));
-    }
+    let first = Change::first(world.owner);
+    let others: Vec<Token> = (0..6).map(|_| world.custody()).collect();
+    let made = futures_util::future::join_all(others.iter().map(|other| other.swap(&first))).await;
+    // The very same change may be made twice: it is found done.
+    assert!(made.iter().all(|made| made.as_ref().is_ok_and(|made| made == first.next())), "{made:?}");
+    let contents = world.custody().contents().await.unwrap();
+    assert_eq!(contents.len(), 2, "one slot object and one key: {contents:?}");
 }
 
 #[tokio::test]
-async fn many_at_once_stage_one_root() {
+async fn what_an_interrupted_change_left_is_no_root_and_goes() {
     let Some(world) = World::new() else { return };
-    let (custody, root, key) = (world.custody(), world.root, Key::random(&mut rand::rng()));
-    let others: Vec<Token> = (0..6).map(|_| world.custody()).collect();
-    let sealed = futures_util::future::try_join_all(others.iter().map(async |other| {
-        other.stage(root).await?;
-        other.seal(root, &key).await
-    }));
-    for sealed in sealed.await.unwrap() {
-        assert_eq!(custody.open(root, &sealed).await.unwrap(), key);
-    }
+    let (custody, root, owner) = (world.custody(), world.root, world.owner);
+    // Before the first slot is written there is a key, and no root; nobody's `init` is kept from beginning.
+    custody.with(move |session| objects::generate(session, RootName { epoch: 1, ..root })).await.unwrap();
+    custody.with(move |session| objects::generate(session, RootName { vault: VaultId::random(&mut rand::rng()), epoch: 1 })).await.unwrap();
+    assert_eq!(custody.read().await.unwrap(), None);
+    let slot = custody.swap(&Change::first(owner)).await.unwrap();
+    assert_eq!(custody.contents().await.unwrap().len(), 2);
+    // A staged key whose slot was not written; then a slot that was written, and what it left out not destroyed.
+    custody.with(move |session| objects::generate(session, RootName { epoch: 2, ..root })).await.unwrap();
     assert_eq!(custody.roots().await.unwrap(), [root]);
-    custody.destroy(root).await.unwrap();
-    assert_eq!(others[0].roots().await.unwrap(), []);
+    let next = Change::adding(&slot, owner, 2).unwrap();
+    let slot = custody.swap(&next).await.unwrap();
+    let key = Key::random(&mut rand::rng());
+    let sealed = [custody.seal(root, &key).await.unwrap()];
+    let kept = Change::keeping_only(&slot, owner, &Restorable::proven(2)).unwrap();
+    let written = kept.next().clone();
+    custody.with(move |session| objects::write_slot(session, &written)).await.unwrap();
+    assert!(matches!(custody.open(root, &sealed[0]).await, Err(Error::NoRoot(_))), "what the slot does not name is not used");
+    assert_eq!(custody.attack(&sealed).await.unwrap().len(), 1, "but it is there");
+    assert!(custody.contents().await.unwrap().iter().any(|item| item.role == Role::Leftover));
+    let slot = custody.swap(&Change::owned_by(kept.next(), owner)).await.unwrap();
+    assert_eq!((slot.roots(), custody.contents().await.unwrap().len()), (&[2][..], 2));
+    assert!(custody.attack(&sealed).await.unwrap().is_empty());
+}
+
+#[tokio::test]
+async fn roots_from_before_slots_open_and_another_vaults_are_refused() {
+    let Some(world) = World::new() else { return };
+    let (custody, root, owner, key) = (world.custody(), world.root, world.owner, Key::random(&mut rand::rng()));
+    custody.with(move |session| { objects::tests::generate_legacy(session, root); Ok(()) }).await.unwrap();
+    let slot = custody.read().await.unwrap().unwrap();
+    assert_eq!((slot.generation(), slot.names(), slot.owner().database), (0, vec![root], None));
+    let sealed = custody.seal(root, &key).await.unwrap();
+    assert!(matches!(custody.swap(&Change::first(owner)).await, Err(Error::Moved { .. })), "a second `init` does not adopt it");
+    let slot = custody.swap(&Change::owned_by(&slot, owner)).await.unwrap();
+    assert_eq!(custody.open(root, &sealed).await.unwrap(), key);
+    let stranger = RootName { vault: VaultId::random(&mut rand::rng()), epoch: 1 };
+    custody.with(move |session| { objects::tests::generate_legacy(session, stranger); Ok(()) }).await.unwrap();
+    let refused = custody.swap(&Change::adding(&slot, owner, 2).unwrap()).await.unwrap_err().to_string();
+    assert!(refused.contains(&format!("key object of epoch 1 of vault {}", stranger.vault)), "{refused}");
 }
 
 /// What the next test does in a process of its own; by itself it does nothing.
@@ -132,43 +165,50 @@ async fn as_another_process() {
     if label.is_empty() {
         return;
     }
-    let root = RootName { vault: format!("vlt_{label}").parse().unwrap(), epoch: 1 };
-    let world = World { module: module.into(), label, root };
+    let vault: VaultId = format!("vlt_{label}").parse().unwrap();
+    let owner = Owner { vault, database: None, seen: None };
+    let (root, folder) = (RootName { vault, epoch: 1 }, tempfile::tempdir().unwrap());
+    let world = World { module: module.into(), label, owner, root, folder };
     let only = alone(&configuration);
     token::module(&world.module).unwrap();
     drop(only);
-    let (custody, next) = (world.custody(), RootName { epoch: 2, ..world.root });
-    assert_eq!(custody.roots().await.unwrap(), [world.root]);
-    custody.stage(next).await.unwrap();
-    custody.destroy(world.root).await.unwrap();
+    let custody = world.custody();
+    let slot = custody.read().await.unwrap().unwrap();
+    assert_eq!(slot.names(), [world.root]);
+    let slot = custody.swap(&Change::adding(&slot, *slot.owner(), 2).unwrap()).await.unwrap();
+    custody.swap(&Change::keeping_only(&slot, *slot.owner(), &Restorable::proven(2)).unwrap()).await.unwrap();
 }
 
 #[tokio::test]
 async fn what_another_process_stages_and_destroys_is_seen() {
     let Some(world) = World::new() else { return };
     let (custody, key, next) = (world.custody(), Key::random(&mut rand::rng()), RootName { epoch: 2, ..world.root });
-    custody.stage(world.root).await.unwrap();
+    custody.swap(&Change::first(world.owner)).await.unwrap();
     let sealed = custody.seal(world.root, &key).await.unwrap();
     let mut other = std::process::Command::new(std::env::current_exe().unwrap());
     other.args(["--exact", "custody::pkcs11::tests::as_another_process"]).env("RECVAULT_TEST_SOFTHSM_LABEL", &world.label);
-    assert!(other.output().unwrap().status.success());
+    let done = other.output().unwrap();
+    assert!(done.status.success(), "{done:?}");
     assert_eq!(custody.roots().await.unwrap(), [next]);
     assert!(matches!(custody.open(world.root, &sealed).await, Err(Error::NoRoot(name)) if name == world.root));
     let sealed = custody.seal(next, &key).await.unwrap();
     assert_eq!(custody.open(next, &sealed).await.unwrap(), key);
 }
 
+/// SoftHSM writes its token file anew at each log-in, and a kill in the middle of that destroys the token.
 #[tokio::test]
-async fn who_makes_a_root_while_a_turn_goes_by_takes_it_back() {
+async fn a_process_logs_in_once() {
     let Some(world) = World::new() else { return };
-    let (custody, root, next) = (world.custody(), world.root, RootName { epoch: 2, ..world.root });
-    custody.stage(next).await.unwrap();
-    let late = custody.with(move |session| generate(session, root).and_then(|made| keep(session, root, made)));
-    assert!(matches!(late.await, Err(Error::Passed(name)) if name == root));
-    assert_eq!(custody.roots().await.unwrap(), [next]);
-    let in_time = custody.with(move |session| generate(session, next).and_then(|made| keep(session, next, made)));
-    in_time.await.unwrap();
-    assert_eq!(custody.roots().await.unwrap(), [next]);
+    let custody = world.custody();
+    let slot = custody.swap(&Change::first(world.owner)).await.unwrap();
+    let session = |custody: &Token| {
+        let place = Arc::clone(&custody.place);
+        tokio::task::spawn_blocking(move || place.with_session(|session| Ok(session.to_string())).unwrap())
+    };
+    let first = session(&custody).await.unwrap();
+    custody.swap(&Change::adding(&slot, world.owner, 2).unwrap()).await.unwrap();
+    custody.contents().await.unwrap();
+    assert_eq!(session(&custody).await.unwrap(), first, "the session is kept");
 }
 
 #[tokio::test]
@@ -196,7 +236,7 @@ async fn what_is_not_there_is_named() {
 
 #[test]
 fn settings_that_do_not_name_a_token_are_refused() {
-    let whole = || Pkcs11 { module: "m.so".into(), token: "t".into(), pin: Some(SecretText::new("1".into())), pin_file: None };
+    let whole = || Pkcs11 { module: "m.so".into(), token: "t".into(), pin: Some(SecretText::new("1".into())), ..Pkcs11::default() };
     let fault = |settings| match Token::new(settings, Path::new("/")) {
         Err(Error::Setting { key, .. }) => key,
         _ => "none",
@@ -205,16 +245,6 @@ fn settings_that_do_not_name_a_token_are_refused() {
     assert_eq!(fault(Pkcs11 { module: PathBuf::new(), ..whole() }), "pkcs11.module");
     assert_eq!(fault(Pkcs11 { token: String::new(), ..whole() }), "pkcs11.token");
     assert_eq!(fault(Pkcs11 { pin: None, ..whole() }), "pkcs11.pin_file");
+    assert_eq!(fault(Pkcs11 { lock_file: PathBuf::new(), ..whole() }), "pkcs11.lock_file");
     assert_eq!(fault(Pkcs11 { pin_file: Some("f".into()), ..whole() }), "pkcs11.pin_file");
-}
-
-#[test]
-fn an_object_names_its_root() {
-    let root = RootName { vault: VaultId::random(&mut rand::rng()), epoch: 0x0102_0304_0506_0708 };
-    assert_eq!(id(root)[16..], [1, 2, 3, 4, 5, 6, 7, 8]);
-    assert_eq!(parse(&id(root)).unwrap(), root);
-    for length in [0, 15, 16, 23] {
-        assert!(parse(&id(root)[..length]).is_err(), "{length}");
-    }
-    assert!(parse(&[id(root), vec![0]].concat()).is_err());
 }

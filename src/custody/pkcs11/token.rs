@@ -5,7 +5,8 @@
 use std::{
     collections::BTreeMap,
     path::{Path, PathBuf},
-    sync::{Mutex, MutexGuard, PoisonError},
+    sync::{Mutex, MutexGuard, PoisonError, TryLockError},
+    time::{Duration, Instant},
 };
 
 use cryptoki::{
@@ -30,9 +31,28 @@ static MODULES: Mutex<BTreeMap<PathBuf, Module>> = Mutex::new(BTreeMap::new());
 /// for its slots at once), and custody is asked a few times a day.
 static ONE_AT_A_TIME: Mutex<()> = Mutex::new(());
 
-/// Waits until no other thread of this process is at a token.
-pub(super) fn turn() -> MutexGuard<'static, ()> {
-    lock(&ONE_AT_A_TIME)
+/// Waits until no other thread of this process is at a token; not for ever, since one of them may hang in the library.
+///
+/// # Errors
+/// [`Error::Place`] after some time.
+pub(super) fn turn() -> Result<MutexGuard<'static, ()>, Error> {
+    const PATIENCE: Duration = Duration::from_secs(30);
+    let begun = Instant::now();
+    loop {
+        match ONE_AT_A_TIME.try_lock() {
+            Ok(turn) => return Ok(turn),
+            Err(TryLockError::Poisoned(poisoned)) => return Ok(poisoned.into_inner()),
+            Err(TryLockError::WouldBlock) if begun.elapsed() > PATIENCE => {
+                return Err(place(format!("an earlier call does not come back for more than {} s", PATIENCE.as_secs())));
+            }
+            Err(TryLockError::WouldBlock) => pause(),
+        }
+    }
+}
+
+#[expect(clippy::disallowed_methods, reason = "a mutex rings no bell for who gives up after a while; this thread may block")]
+fn pause() {
+    std::thread::sleep(Duration::from_millis(2));
 }
 
 /// Where the token is and how to log in.
@@ -42,6 +62,9 @@ pub(super) struct Place {
     pin: Pin,
     /// The PIN that the token refused last. It is not tried again, because tokens lock after a few wrong ones.
     refused: Mutex<Option<SecretText>>,
+    /// The session that is logged in, kept for the life of the process: some tokens write to their store at every log-in, and a kill in the middle of
+    /// that destroys a SoftHSM token.
+    kept: Mutex<Option<Session>>,
 }
 
 /// Where the PIN is. A file is read anew for each login, so that it can be changed under a running service.
@@ -65,7 +88,32 @@ impl Place {
             (Some(_), Some(_)) => return fault("pkcs11.pin_file", "set this or `custody.pkcs11.pin`, not both"),
             (None, None) => return fault("pkcs11.pin_file", "set this or `custody.pkcs11.pin`: the roots are private objects"),
         };
-        Ok(Self { module: base.join(settings.module), token: settings.token, pin, refused: Mutex::new(None) })
+        let module = base.join(settings.module);
+        Ok(Self { module, token: settings.token, pin, refused: Mutex::new(None), kept: Mutex::new(None) })
+    }
+
+    /// Runs `work` in the kept session, and again where the token failed for a reason that may be over: what is done here may be repeated. A session
+    /// that ended is replaced by another, which logs in anew.
+    pub(super) fn with_session<T>(&self, work: impl Fn(&Session) -> Result<T, Error>) -> Result<T, Error> {
+        let _only = turn()?;
+        let mut tries = 1;
+        loop {
+            let session = match lock(&self.kept).take() {
+                Some(session) => Ok(session),
+                None => self.session(),
+            };
+            let done = session.and_then(|session| {
+                let done = work(&session);
+                if !matches!(&done, Err(Error::Place { why, .. }) if why.starts_with(ENDED)) {
+                    *lock(&self.kept) = Some(session);
+                }
+                done
+            });
+            match done {
+                Err(Error::Place { why, .. }) if tries < TRIES && (may_pass(&why) || why.starts_with(ENDED)) => tries += 1,
+                done => return done,
+            }
+        }
     }
 
     /// A session that is logged in.
@@ -153,12 +201,26 @@ pub(super) fn told(error: &Refusal) -> Error {
             Function::EncryptInit | Function::Encrypt | Function::DecryptInit | Function::Decrypt,
         ) => no_gcm(&error.to_string()),
         Refusal::Pkcs11(RvError::GeneralError, function) => place(format!("{GENERAL}{function:?}")),
+        Refusal::Pkcs11(
+            RvError::SessionHandleInvalid
+            | RvError::SessionClosed
+            | RvError::UserNotLoggedIn
+            | RvError::DeviceError
+            | RvError::DeviceRemoved
+            | RvError::TokenNotPresent,
+            _,
+        ) => place(format!("{ENDED}{error}")),
         other => place(other.to_string()),
     }
 }
 
 /// How a failure begins for which the token names no reason (CKR_GENERAL_ERROR).
 const GENERAL: &str = "a general error of the token in ";
+
+/// How a failure begins after which the session is worth nothing.
+const ENDED: &str = "its session has ended: ";
+/// SoftHSM 2 fails now and then while another session or process writes to the same token.
+pub(super) const TRIES: usize = 5;
 
 /// Whether a failure is one that may be over by now.
 pub(super) fn may_pass(why: &str) -> bool {

@@ -19,17 +19,14 @@ use cryptoki::{
 };
 use zeroize::Zeroizing;
 
-use super::{
-    TRIES,
-    token::{self, Place, may_pass},
-};
+use super::token::{self, Place};
 use crate::{
     custody::{Error, Pkcs11},
     secret::Key,
     twilio::encryption::{TokenKey, UnwrapError, UnwrapKey, oaep},
 };
 
-/// A key in a token. Each operation has a session of its own.
+/// A key in a token. The session is kept for the life of the process.
 pub(in crate::custody) struct Unwrapper {
     place: Place,
     label: String,
@@ -37,7 +34,7 @@ pub(in crate::custody) struct Unwrapper {
 
 impl Unwrapper {
     pub(in crate::custody) fn new(key: &TokenKey) -> Result<Self, Error> {
-        let settings = Pkcs11 { module: key.module.clone(), token: key.token.clone(), pin_file: Some(key.pin_file.clone()), pin: None };
+        let settings = Pkcs11 { module: key.module.clone(), token: key.token.clone(), pin_file: Some(key.pin_file.clone()), ..Pkcs11::default() };
         // Its paths are whole by now.
         let place = Place::new(settings, std::path::Path::new(""))?;
         Ok(Self { place, label: key.key_label.clone() })
@@ -58,13 +55,12 @@ impl Unwrapper {
         }
     }
 
-    fn attempt(&self, wrapped: &[u8]) -> Result<Key, UnwrapError> {
-        let session = self.place.session().map_err(|error| place(&error))?;
-        let key = self.key(&session)?;
+    fn attempt(&self, session: &Session, wrapped: &[u8]) -> Result<Key, UnwrapError> {
+        let key = self.key(session)?;
         let whole = PkcsOaepParams::new(MechanismType::SHA256, PkcsMgfType::MGF1_SHA256, PkcsOaepSource::empty());
         match session.decrypt(&Mechanism::RsaPkcsOaep(whole), key, wrapped).map(Zeroizing::new) {
             Ok(opened) => Key::from_slice(&opened).ok_or(UnwrapError::Rejected),
-            Err(error) if is_unknown(&error) => by_power(&session, key, wrapped),
+            Err(error) if is_unknown(&error) => by_power(session, key, wrapped),
             Err(error) => Err(told(&error)),
         }
     }
@@ -72,14 +68,12 @@ impl Unwrapper {
 
 impl UnwrapKey for Unwrapper {
     fn unwrap(&self, wrapped: &[u8]) -> Result<Key, UnwrapError> {
-        let _only = token::turn();
-        for _ in 1..TRIES {
-            match self.attempt(wrapped) {
-                Err(UnwrapError::Place(why)) if may_pass(&why) => {}
-                done => return done,
-            }
-        }
-        self.attempt(wrapped)
+        let attempt = |session: &Session| match self.attempt(session, wrapped) {
+            // Worth another try, in another session if need be.
+            Err(UnwrapError::Place(why)) => Err(Error::Place { place: token::NAME, why }),
+            done => Ok(done),
+        };
+        self.place.with_session(attempt).unwrap_or_else(|error| Err(place(&error)))
     }
 }
 

@@ -18,7 +18,6 @@ use serde::Serialize;
 
 use super::{census::each, old::Source};
 use crate::{
-    custody::{self, RootName},
     keyring::{PageRow, RootKey, fingerprint, reach},
     ledger::{Tx, image::Image, image::Table, keys},
     seal,
@@ -193,30 +192,19 @@ impl<'a> Attacker<'a> {
         Ok(Reached { keys, tried: found.tried, opened: found.opened })
     }
 
-    /// Asks custody to open each sealed root page key with each root that it has now.
+    /// Asks custody to open each sealed root page key with each root in anything that lies in its place now.
     async fn ask_custody(&mut self) -> Result<(), Error> {
         let fresh: Vec<Vec<u8>> = self.sealed.keys().filter(|sealed| !self.asked.contains(*sealed)).cloned().collect();
         if fresh.is_empty() {
             return Ok(());
         }
-        let present = self.vault.custody.roots().await?;
-        for sealed in fresh {
-            for root in present.iter().filter(|root| root.vault == self.vault.id) {
-                let name = RootName { vault: root.vault, epoch: root.epoch };
-                match self.vault.custody.open(name, &sealed).await {
-                    Ok(key) => {
-                        let key = Arc::new(RootKey { epoch: root.epoch, key });
-                        self.take_root(Arc::clone(&key));
-                        self.sealed.insert(sealed.clone(), Some(key));
-                    }
-                    Err(custody::Error::NoRoot(_) | custody::Error::NotAuthentic) => {}
-                    // Not every kind takes nothing for the form from before schema 2.
-                    Err(_) if sealed.is_empty() => {}
-                    Err(error) => return Err(error.into()),
-                }
-            }
-            self.asked.insert(sealed);
+        // Every file and object in the place, not only the slot in force.
+        for broken in self.vault.custody.attack(&fresh).await? {
+            let key = Arc::new(RootKey { epoch: broken.epoch, key: broken.key });
+            self.take_root(Arc::clone(&key));
+            self.sealed.insert(fresh.get(broken.at).cloned().unwrap_or_default(), Some(key));
         }
+        self.asked.extend(fresh);
         Ok(())
     }
 

@@ -10,6 +10,7 @@ use rand::seq::IteratorRandom as _;
 
 use super::{Recovered, Sandbox, Say, census::Census};
 use crate::{
+    custody,
     evidence::drill::Recovery,
     keyring,
     ledger::{
@@ -21,7 +22,7 @@ use crate::{
     seal::{self, Context, Layout, Opener, SegmentLength},
     secret::Key,
     store,
-    vault::{self, Error, Inner, Parts, Restored, Vault},
+    vault::{self, Claim, Error, Inner, Parts, Restored, Vault},
 };
 
 /// How often a restore begins anew when files are removed under it.
@@ -79,12 +80,12 @@ async fn restore_into(live: &Inner, room: &Path, say: Say<'_>) -> Result<(Restor
         ledger: ledger.clone(),
         store: live.store.clone(),
         recovery: live.recovery.clone(),
-        custody: live.custody.clone(),
+        custody: custody::rehearsal(live.custody.clone()),
         clock: live.clock.clone(),
     };
     let plan = vault::plan(&parts(), None).await?;
     say(&format!("rebuilding from {} and {} pieces of the journal", plan.snapshot, plan.journal.len()));
-    let restored = vault::restore(parts(), &plan).await?;
+    let restored = vault::restore(parts(), &plan, Claim::Rehearse).await?;
     if restored.vault != live.id {
         return Err(Error::RecoveryFile { name: plan.snapshot.to_string(), why: "it is another vault's" });
     }

@@ -2,7 +2,7 @@
 
 use super::*;
 use crate::{
-    custody::{self, Settings},
+    custody::{self, Change, Owner, Restorable, Settings},
     secret::{Key, SecretText},
     store::Store,
 };
@@ -24,7 +24,10 @@ async fn written() -> World {
     let settings = Settings { passphrase: Some(SecretText::new("a".into())), ..Default::default() };
     let custody = custody::open(settings, folder.path()).unwrap();
     let (vault, key) = (VaultId::random(&mut rand::rng()), Key::random(&mut rand::rng()));
-    custody.stage(RootName { vault, epoch: 3 }).await.unwrap();
+    let first = custody.swap(&Change::first(Owner { vault, database: None, seen: None })).await.unwrap();
+    // As after two turns.
+    let staged = custody.swap(&Change::adding(&first, *first.owner(), 3).unwrap()).await.unwrap();
+    custody.swap(&Change::keeping_only(&staged, *first.owner(), &Restorable::proven(3)).unwrap()).await.unwrap();
     let sealed = custody.seal(RootName { vault, epoch: 3 }, &key).await.unwrap();
     let name = RecoveryName { kind: RecoveryKind::Snapshot, epoch: 3, seq: 17, id: ObjectId::random(&mut rand::rng()) };
     let root = RootKey { epoch: 3, key };
@@ -92,9 +95,10 @@ async fn an_altered_a_cut_and_a_renamed_file_are_refused() {
 async fn a_file_dies_with_the_root_of_its_epoch() {
     let world = written().await;
     let root = RootName { vault: world.vault, epoch: 3 };
-    world.custody.stage(RootName { epoch: 4, ..root }).await.unwrap();
+    let slot = world.custody.read().await.unwrap().unwrap();
+    let staged = world.custody.swap(&Change::adding(&slot, *slot.owner(), 4).unwrap()).await.unwrap();
     assert!(world.read().await.is_ok());
-    world.custody.destroy(root).await.unwrap();
+    world.custody.swap(&Change::keeping_only(&staged, *slot.owner(), &Restorable::proven(4)).unwrap()).await.unwrap();
     assert!(matches!(world.read().await, Err(Error::Custody(custody::Error::NoRoot(name))) if name == root));
 }
 

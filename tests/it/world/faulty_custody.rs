@@ -8,7 +8,7 @@ use std::{
 
 use futures_util::{FutureExt as _, future::BoxFuture};
 use recvault::{
-    custody::{Custody, Error, Meaning, RootName},
+    custody::{Broken, Change, Custody, Error, Item, Meaning, RootName, Slot},
     secret::Key,
 };
 use tokio::sync::Semaphore;
@@ -106,12 +106,18 @@ impl Custody for Before {
         self.real.meaning()
     }
 
-    fn roots(&self) -> BoxFuture<'_, Result<Vec<RootName>, Error>> {
-        self.real.roots()
+    fn read(&self) -> BoxFuture<'_, Result<Option<Slot>, Error>> {
+        self.real.read()
     }
 
-    fn stage(&self, root: RootName) -> BoxFuture<'_, Result<(), Error>> {
-        self.hand.meet(Ask::Stage, self.real.stage(root)).boxed()
+    fn swap<'a>(&'a self, change: &'a Change) -> BoxFuture<'a, Result<Slot, Error>> {
+        let before = change.before().map_or(0, |before| before.roots().len());
+        let ask = match (change.added(), change.next().roots().len() < before) {
+            (Some(_), _) => Ask::Stage,
+            (None, true) => Ask::Destroy,
+            (None, false) => return self.real.swap(change),
+        };
+        self.hand.meet(ask, self.real.swap(change)).boxed()
     }
 
     fn seal<'a>(&'a self, root: RootName, key: &'a Key) -> BoxFuture<'a, Result<Vec<u8>, Error>> {
@@ -127,7 +133,11 @@ impl Custody for Before {
         self.real.open(root, sealed)
     }
 
-    fn destroy(&self, root: RootName) -> BoxFuture<'_, Result<(), Error>> {
-        self.hand.meet(Ask::Destroy, self.real.destroy(root)).boxed()
+    fn contents(&self) -> BoxFuture<'_, Result<Vec<Item>, Error>> {
+        self.real.contents()
+    }
+
+    fn attack<'a>(&'a self, sealed: &'a [Vec<u8>]) -> BoxFuture<'a, Result<Vec<Broken>, Error>> {
+        self.real.attack(sealed)
     }
 }

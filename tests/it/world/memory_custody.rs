@@ -1,6 +1,6 @@
 //! Custody in this process's memory, for stories with so many turns that no passphrase could be stretched for each.
 //!
-//! Keeps every promise of the real ones: two roots at most, none comes back, what is sealed is bound to its root.
+//! Keeps every promise of the real ones: it compares before it swaps, what is sealed is bound to its root.
 
 use std::{
     collections::BTreeMap,
@@ -13,38 +13,36 @@ use aes_gcm::{
 };
 use futures_util::{FutureExt as _, future::BoxFuture};
 use recvault::{
-    custody::{Custody, Error, Meaning, RootName},
+    custody::{Broken, Change, Custody, Error, Item, Meaning, Role, RootName, Slot},
     secret::Key,
 };
 
 /// Shared by every process of a vault. Clones share it.
 #[derive(Clone, Default)]
-pub(crate) struct MemoryCustody(Arc<Mutex<BTreeMap<RootName, Key>>>);
+pub(crate) struct MemoryCustody(Arc<Mutex<Place>>);
+
+#[derive(Default)]
+struct Place {
+    slot: Option<Slot>,
+    keys: BTreeMap<RootName, Key>,
+}
 
 impl MemoryCustody {
     fn cipher(&self, root: RootName) -> Result<Aes256Gcm, Error> {
-        let roots = self.0.lock().unwrap();
-        roots.get(&root).map(|key| Aes256Gcm::new(key.expose().into())).ok_or(Error::NoRoot(root))
-    }
-
-    fn add(&self, root: RootName) -> Result<(), Error> {
-        let mut roots = self.0.lock().unwrap();
-        if roots.contains_key(&root) {
-            return Ok(());
-        }
-        if roots.keys().any(|there| there.epoch > root.epoch) {
-            return Err(Error::Passed(root));
-        }
-        if roots.len() > 1 {
-            return Err(Error::TooMany);
-        }
-        roots.insert(root, Key::random(&mut rand::rng()));
-        Ok(())
+        let place = self.0.lock().unwrap();
+        place.keys.get(&root).map(|key| Aes256Gcm::new(key.expose().into())).ok_or(Error::NoRoot(root))
     }
 }
 
 fn bound_to(root: RootName) -> Vec<u8> {
     [root.vault.as_bytes().as_slice(), &root.epoch.to_be_bytes()].concat()
+}
+
+fn unseal(cipher: &Aes256Gcm, root: RootName, sealed: &[u8]) -> Result<Key, Error> {
+    let (nonce, sealed) = sealed.split_first_chunk::<12>().ok_or(Error::NotAuthentic)?;
+    let payload = Payload { msg: sealed, aad: &bound_to(root) };
+    let key = cipher.decrypt(&Nonce::from(*nonce), payload).map_err(|_| Error::NotAuthentic)?;
+    Key::from_slice(&key).ok_or(Error::NotAuthentic)
 }
 
 impl Custody for MemoryCustody {
@@ -56,12 +54,22 @@ impl Custody for MemoryCustody {
         Meaning { destroyed: "the key is dropped", left: "nothing" }
     }
 
-    fn roots(&self) -> BoxFuture<'_, Result<Vec<RootName>, Error>> {
-        async { Ok(self.0.lock().unwrap().keys().copied().collect()) }.boxed()
+    fn read(&self) -> BoxFuture<'_, Result<Option<Slot>, Error>> {
+        async { Ok(self.0.lock().unwrap().slot.clone()) }.boxed()
     }
 
-    fn stage(&self, root: RootName) -> BoxFuture<'_, Result<(), Error>> {
-        async move { self.add(root) }.boxed()
+    fn swap<'a>(&'a self, change: &'a Change) -> BoxFuture<'a, Result<Slot, Error>> {
+        async move {
+            let (place, next) = (&mut *self.0.lock().unwrap(), change.next());
+            change.applies_to(place.slot.as_ref())?;
+            place.keys.retain(|name, _| next.has(*name));
+            for name in next.names() {
+                place.keys.entry(name).or_insert_with(|| Key::random(&mut rand::rng()));
+            }
+            place.slot = Some(next.clone());
+            Ok(next.clone())
+        }
+        .boxed()
     }
 
     fn seal<'a>(&'a self, root: RootName, key: &'a Key) -> BoxFuture<'a, Result<Vec<u8>, Error>> {
@@ -75,19 +83,26 @@ impl Custody for MemoryCustody {
     }
 
     fn open<'a>(&'a self, root: RootName, sealed: &'a [u8]) -> BoxFuture<'a, Result<Key, Error>> {
-        async move {
-            let (nonce, sealed) = sealed.split_first_chunk::<12>().ok_or(Error::NotAuthentic)?;
-            let payload = Payload { msg: sealed, aad: &bound_to(root) };
-            let key = self.cipher(root)?.decrypt(&Nonce::from(*nonce), payload).map_err(|_| Error::NotAuthentic)?;
-            Key::from_slice(&key).ok_or(Error::NotAuthentic)
+        async move { unseal(&self.cipher(root)?, root, sealed) }.boxed()
+    }
+
+    fn contents(&self) -> BoxFuture<'_, Result<Vec<Item>, Error>> {
+        async {
+            let names: Vec<RootName> = self.0.lock().unwrap().keys.keys().copied().collect();
+            Ok(names.into_iter().map(|name| Item { name: "memory".into(), role: Role::Slot, roots: vec![name] }).collect())
         }
         .boxed()
     }
 
-    fn destroy(&self, root: RootName) -> BoxFuture<'_, Result<(), Error>> {
+    fn attack<'a>(&'a self, sealed: &'a [Vec<u8>]) -> BoxFuture<'a, Result<Vec<Broken>, Error>> {
         async move {
-            self.0.lock().unwrap().remove(&root);
-            Ok(())
+            let mut broken = Vec::new();
+            for root in self.roots().await? {
+                let cipher = self.cipher(root)?;
+                let opened = |(at, sealed): (usize, &Vec<u8>)| Some(Broken { at, epoch: root.epoch, key: unseal(&cipher, root, sealed).ok()? });
+                broken.extend(sealed.iter().enumerate().filter_map(opened));
+            }
+            Ok(broken)
         }
         .boxed()
     }

@@ -1,0 +1,48 @@
+//! The lock of a place of custody: an OS lock on a file beside it, which ends with the process that has it.
+//!
+//! Owns taking it within a time limit. The file stays for ever: one that is removed could be locked by two processes at once. The lock reaches as
+//! far as the file system's locks do; two machines need a file system that locks for both, or must not share a place.
+
+use std::{
+    fs::{DirBuilder, File, OpenOptions, TryLockError},
+    os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _},
+    path::Path,
+    time::{Duration, Instant},
+};
+
+use super::{Error, fault};
+
+/// A change takes some hundred milliseconds; somebody who keeps the lock much longer is stuck.
+const PATIENCE: Duration = Duration::from_secs(20);
+const PACE: Duration = Duration::from_millis(10);
+
+/// The lock, until it is dropped.
+pub(super) struct Lock(#[expect(dead_code, reason = "the lock lasts as long as the file is open")] File);
+
+/// Waits for the lock. Holds up the thread.
+///
+/// # Errors
+/// [`Error::Busy`]; the file cannot be made.
+pub(super) fn take(path: &Path) -> Result<Lock, Error> {
+    if let Some(folder) = path.parent().filter(|folder| !folder.as_os_str().is_empty()) {
+        DirBuilder::new().recursive(true).mode(0o700).create(folder).map_err(|cause| fault(folder, cause))?;
+    }
+    let open = OpenOptions::new().read(true).write(true).create(true).truncate(false).mode(0o600).open(path);
+    let file = open.map_err(|cause| fault(path, cause))?;
+    let begun = Instant::now();
+    loop {
+        match file.try_lock() {
+            Ok(()) => return Ok(Lock(file)),
+            Err(TryLockError::Error(cause)) => return Err(fault(path, cause)),
+            Err(TryLockError::WouldBlock) if begun.elapsed() >= PATIENCE => {
+                return Err(Error::Busy { path: path.display().to_string(), seconds: PATIENCE.as_secs() });
+            }
+            Err(TryLockError::WouldBlock) => pause(),
+        }
+    }
+}
+
+#[expect(clippy::disallowed_methods, reason = "an OS lock rings no bell for who gives up after a while; this thread may block")]
+fn pause() {
+    std::thread::sleep(PACE);
+}

@@ -1,0 +1,244 @@
+//! Sealing the roots of a slot file under a passphrase, and opening the root files of earlier versions.
+//!
+//! Owns the stretching with its floor and ceiling, and what a sealed root is bound to: everything else in the file. Refuses to know where the file is.
+
+use aes_gcm::{
+    Aes256Gcm, Nonce,
+    aead::{Aead, KeyInit, Payload},
+};
+use argon2::Argon2;
+use base64::{Engine as _, engine::general_purpose::STANDARD as BASE64};
+use rand::CryptoRng;
+use serde::Deserialize;
+use zeroize::Zeroizing;
+
+use super::KIND;
+use crate::{
+    custody::{
+        Error, RootName, Slot,
+        file::{Kdf, SealedRoot, SlotFile},
+    },
+    model::id::VaultId,
+    secret::{Key, SecretText},
+};
+
+/// The least stretching that is accepted, also from a file: 64 MiB, three passes, one lane.
+const FLOOR: (u32, u32, u32) = (65_536, 3, 1);
+/// The most memory a file may ask for, so that an altered file cannot exhaust the machine: 4 GiB.
+const CEILING_KIB: u32 = 4 * 1024 * 1024;
+
+/// A root key with its epoch.
+pub(super) type Root = (u64, Key);
+
+/// A stretched passphrase, for one salt.
+pub(super) struct Stretched {
+    kdf: Kdf,
+    cipher: Aes256Gcm,
+}
+
+impl Stretched {
+    /// With a new salt.
+    pub(super) fn anew(passphrase: &SecretText, rng: &mut dyn CryptoRng) -> Result<Self, Error> {
+        let mut salt = [0; 16];
+        rng.fill_bytes(&mut salt);
+        let (memory_kib, iterations, parallelism) = FLOOR;
+        Self::with(Kdf { name: "argon2id".into(), memory_kib, iterations, parallelism, salt: BASE64.encode(salt) }, passphrase)
+    }
+
+    /// As a file says. Takes some 100 ms and the memory that its parameters ask for; parameters below the floor are refused, because a weakened
+    /// file would be an attacker's.
+    fn with(kdf: Kdf, passphrase: &SecretText) -> Result<Self, Error> {
+        Ok(Self { cipher: cipher(&kdf, passphrase)?, kdf })
+    }
+
+    /// The slot file of `slot` with these roots.
+    pub(super) fn seal(&self, slot: &Slot, roots: &[Root], rng: &mut dyn CryptoRng) -> SlotFile {
+        let mut file = SlotFile::of(KIND, slot);
+        file.kdf = Some(self.kdf.clone());
+        let sealed = |(epoch, key): &Root, rng: &mut dyn CryptoRng| {
+            let mut nonce = [0; 12];
+            rng.fill_bytes(&mut nonce);
+            let payload = Payload { msg: key.expose(), aad: &associated_data(&file, &self.kdf, slot.roots(), *epoch) };
+            let sealed = self.cipher.encrypt(&Nonce::from(nonce), payload).expect("32 bytes can always be sealed");
+            SealedRoot { epoch: *epoch, key_id: None, nonce: Some(BASE64.encode(nonce)), sealed: BASE64.encode(sealed) }
+        };
+        let roots = roots.iter().map(|root| sealed(root, rng)).collect();
+        file.roots = roots;
+        file
+    }
+
+    /// Opens every root of a slot file.
+    ///
+    /// # Errors
+    /// [`Error::NotAuthentic`], [`Error::Format`].
+    pub(super) fn open(file: &SlotFile, passphrase: &SecretText) -> Result<(Self, Vec<Root>), Error> {
+        let kdf = file.kdf.clone().ok_or(Error::Format("its `kdf` is missing"))?;
+        let stretched = Self::with(kdf, passphrase)?;
+        let epochs: Vec<u64> = file.roots.iter().map(|root| root.epoch).collect();
+        let open = |root: &SealedRoot| {
+            let aad = associated_data(file, &stretched.kdf, &epochs, root.epoch);
+            let nonce = root.nonce.as_deref().unwrap_or_default();
+            Ok((root.epoch, unseal(&stretched.cipher, nonce, &root.sealed, &aad)?))
+        };
+        let roots = file.roots.iter().map(open).collect::<Result<_, Error>>()?;
+        Ok((stretched, roots))
+    }
+}
+
+/// A root file of an earlier version: one root.
+#[derive(Deserialize)]
+#[cfg_attr(test, derive(serde::Serialize))]
+#[serde(deny_unknown_fields)]
+pub(super) struct Legacy {
+    format: String,
+    vault: VaultId,
+    epoch: u64,
+    kdf: Kdf,
+    nonce: String,
+    sealed: String,
+}
+
+impl Legacy {
+    const FORMAT: &str = "recvault/root/1";
+
+    /// Reads the JSON.
+    ///
+    /// # Errors
+    /// [`Error::Format`].
+    pub(super) fn read(content: &[u8]) -> Result<Self, Error> {
+        let file: Self = serde_json::from_slice(content).map_err(|_| Error::Format("it is not the JSON of a root file"))?;
+        if file.format == Self::FORMAT {
+            Ok(file)
+        } else {
+            Err(Error::Format("it is of another kind of custody than `custody.kind` says"))
+        }
+    }
+
+    /// Whose root it is.
+    pub(super) fn name(&self) -> RootName {
+        RootName { vault: self.vault, epoch: self.epoch }
+    }
+
+    /// Opens it.
+    ///
+    /// # Errors
+    /// As [`Stretched::open`].
+    pub(super) fn open(&self, passphrase: &SecretText) -> Result<Root, Error> {
+        Ok((self.epoch, unseal(&cipher(&self.kdf, passphrase)?, &self.nonce, &self.sealed, &self.associated_data())?))
+    }
+
+    fn associated_data(&self) -> Vec<u8> {
+        let kdf = &self.kdf;
+        let numbers = [self.epoch, kdf.memory_kib.into(), kdf.iterations.into(), kdf.parallelism.into()].map(u64::to_be_bytes).concat();
+        length_prefixed(&[self.format.as_bytes(), self.vault.as_bytes(), kdf.name.as_bytes(), kdf.salt.as_bytes(), &numbers])
+    }
+
+    /// As earlier versions wrote it.
+    #[cfg(test)]
+    pub(super) fn write(name: RootName, key: &Key, passphrase: &SecretText, rng: &mut dyn CryptoRng) -> Vec<u8> {
+        let stretched = Stretched::anew(passphrase, rng).unwrap();
+        let (kdf, nonce) = (stretched.kdf, BASE64.encode([7; 12]));
+        let mut file = Self { format: Self::FORMAT.into(), vault: name.vault, epoch: name.epoch, kdf, nonce, sealed: String::new() };
+        let payload = Payload { msg: key.expose(), aad: &file.associated_data() };
+        file.sealed = BASE64.encode(stretched.cipher.encrypt(&Nonce::from([7; 12]), payload).unwrap());
+        serde_json::to_vec_pretty(&file).unwrap()
+    }
+}
+
+fn unseal(cipher: &Aes256Gcm, nonce: &str, sealed: &str, aad: &[u8]) -> Result<Key, Error> {
+    let nonce = BASE64.decode(nonce).ok().and_then(|bytes| Nonce::try_from(bytes.as_slice()).ok());
+    let nonce = nonce.ok_or(Error::Format("its `nonce` is not 12 bytes of base64"))?;
+    let sealed = BASE64.decode(sealed).map_err(|_| Error::Format("its `sealed` is not base64"))?;
+    let opened = cipher.decrypt(&nonce, Payload { msg: &sealed, aad }).map(Zeroizing::new);
+    opened.ok().and_then(|bytes| Key::from_slice(&bytes)).ok_or(Error::NotAuthentic)
+}
+
+fn cipher(kdf: &Kdf, passphrase: &SecretText) -> Result<Aes256Gcm, Error> {
+    if kdf.name != "argon2id" {
+        return Err(Error::Format("its `kdf.name` is not `argon2id`"));
+    }
+    if kdf.memory_kib < FLOOR.0 || kdf.iterations < FLOOR.1 || kdf.parallelism < FLOOR.2 {
+        return Err(Error::Format("its Argon2id parameters are below the floor of 65536 KiB, 3 iterations, 1 lane"));
+    }
+    if kdf.memory_kib > CEILING_KIB || kdf.iterations > 100 {
+        return Err(Error::Format("its Argon2id parameters are above 4 GiB or 100 iterations"));
+    }
+    let salt = BASE64.decode(&kdf.salt).map_err(|_| Error::Format("its `kdf.salt` is not base64"))?;
+    let params = argon2::Params::new(kdf.memory_kib, kdf.iterations, kdf.parallelism, Some(Key::LEN))
+        .map_err(|_| Error::Format("its Argon2id parameters do not go together"))?;
+    let mut key = Zeroizing::new([0; Key::LEN]);
+    Argon2::new(argon2::Algorithm::Argon2id, argon2::Version::V0x13, params)
+        .hash_password_into(passphrase.expose().as_bytes(), &salt, key.as_mut_slice())
+        .map_err(|_| Error::Format("its `kdf.salt` is shorter than 8 bytes"))?;
+    Ok(Aes256Gcm::new((&*key).into()))
+}
+
+/// Everything in the file but the sealed roots, and which of them this is.
+fn associated_data(file: &SlotFile, kdf: &Kdf, epochs: &[u64], epoch: u64) -> Vec<u8> {
+    let owner = &file.owner;
+    let numbers = [file.generation, kdf.memory_kib.into(), kdf.iterations.into(), kdf.parallelism.into()].map(u64::to_be_bytes).concat();
+    let epochs: Vec<u8> = epochs.iter().chain([&epoch]).flat_map(|epoch| epoch.to_be_bytes()).collect();
+    let seen = owner.seen.map(|seen| format!("{} {}", seen.seq, seen.digest)).unwrap_or_default();
+    length_prefixed(&[
+        file.format.as_bytes(),
+        file.kind.as_bytes(),
+        owner.vault.as_bytes(),
+        owner.database.as_ref().map_or(&[], |database| database.as_bytes().as_slice()),
+        seen.as_bytes(),
+        kdf.name.as_bytes(),
+        kdf.salt.as_bytes(),
+        &numbers,
+        &epochs,
+    ])
+}
+
+fn length_prefixed(fields: &[&[u8]]) -> Vec<u8> {
+    fields.iter().flat_map(|field| (field.len() as u64).to_be_bytes().into_iter().chain(field.iter().copied())).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{custody::Owner, model::id::DatabaseId};
+
+    fn secret(text: &str) -> SecretText {
+        SecretText::new(text.into())
+    }
+
+    #[test]
+    fn an_altered_or_weakened_file_is_refused() {
+        let rng = &mut rand::rng();
+        let owner = Owner { vault: VaultId::random(rng), database: Some(DatabaseId::random(rng)), seen: None };
+        let slot = Slot::read(owner, 3, vec![1, 2]).unwrap();
+        let stretched = Stretched::anew(&secret("a"), rng).unwrap();
+        let content = stretched.seal(&slot, &[(1, Key::random(rng)), (2, Key::random(rng))], rng).to_json();
+        let open = |content: &[u8]| SlotFile::read(KIND, content).and_then(|file| Stretched::open(&file, &secret("a")));
+        assert_eq!(open(&content).unwrap().1.len(), 2);
+        let good: serde_json::Value = serde_json::from_slice(&content).unwrap();
+        let alter = |pointer: &str, value: serde_json::Value| {
+            let mut file = good.clone();
+            *file.pointer_mut(pointer).unwrap() = value;
+            match open(file.to_string().as_bytes()) {
+                Ok(_) => panic!("{pointer} may be altered"),
+                Err(error) => error.to_string(),
+            }
+        };
+        assert!(alter("/kdf/memory_kib", 1024.into()).contains("below the floor"));
+        assert!(alter("/kdf/memory_kib", u32::MAX.into()).contains("above"));
+        assert!(alter("/kdf/name", "scrypt".into()).contains("argon2id"));
+        assert!(alter("/format", "other".into()).contains("format"));
+        assert!(alter("/roots/0/nonce", "AAAA".into()).contains("nonce"));
+        for (pointer, value) in [
+            ("/roots/1/epoch", 3.into()),
+            ("/generation", 4.into()),
+            ("/owner/vault", "vlt_00000000000000000000000000000000".into()),
+            ("/owner/database", "dbi_00000000000000000000000000000000".into()),
+            ("/owner/database", serde_json::Value::Null),
+        ] {
+            assert!(alter(pointer, value).contains("does not open"), "{pointer}");
+        }
+        let mut swapped = good.clone();
+        swapped["roots"] = serde_json::json!([good["roots"][0]]);
+        assert!(open(swapped.to_string().as_bytes()).is_err(), "a root is bound to the roots beside it");
+    }
+}

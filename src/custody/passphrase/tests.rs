@@ -1,0 +1,133 @@
+//! The passphrase: which opens, how it is changed, and root files from before slots.
+
+use super::*;
+use crate::{
+    custody::{Owner, Restorable},
+    model::id::{DatabaseId, VaultId},
+};
+
+struct World {
+    folder: tempfile::TempDir,
+    owner: Owner,
+    root: RootName,
+}
+
+impl World {
+    fn new() -> Self {
+        let rng = &mut rand::rng();
+        let owner = Owner { vault: VaultId::random(rng), database: Some(DatabaseId::random(rng)), seen: None };
+        Self { folder: tempfile::tempdir().unwrap(), owner, root: RootName { vault: owner.vault, epoch: 1 } }
+    }
+
+    fn with(&self, passphrase: &str) -> RootFile {
+        let settings = Settings { passphrase: Some(SecretText::new(passphrase.into())), ..Settings::default() };
+        RootFile::new(settings, self.folder.path())
+    }
+
+    fn file(&self, name: &str) -> PathBuf {
+        self.folder.path().join("custody").join(name)
+    }
+}
+
+#[tokio::test]
+async fn keeps_what_custody_promises() {
+    let world = World::new();
+    super::super::conformance::all(&world.with("correct horse"), &world.with("correct horse")).await;
+}
+
+#[tokio::test]
+async fn the_right_passphrase_opens_and_another_does_not() {
+    let (world, key) = (World::new(), Key::random(&mut rand::rng()));
+    let custody = world.with("correct horse");
+    let slot = custody.swap(&Change::first(world.owner)).await.unwrap();
+    let sealed = custody.seal(world.root, &key).await.unwrap();
+    assert_eq!(custody.open(world.root, &sealed).await.unwrap(), key);
+    let wrong = world.with("correct horsf");
+    assert!(matches!(wrong.open(world.root, &sealed).await, Err(Error::NotAuthentic)));
+    let change = Change::adding(&slot, world.owner, 2).unwrap();
+    assert!(matches!(wrong.swap(&change).await, Err(Error::NotAuthentic)));
+    assert_eq!(wrong.read().await.unwrap(), Some(slot), "to read a slot takes no passphrase");
+}
+
+#[tokio::test]
+async fn a_changed_passphrase_opens_the_same_roots() {
+    let (world, key) = (World::new(), Key::random(&mut rand::rng()));
+    let (old, new) = (world.with("old"), world.with("new"));
+    let slot = old.swap(&Change::first(world.owner)).await.unwrap();
+    let slot = old.swap(&Change::adding(&slot, world.owner, 2).unwrap()).await.unwrap();
+    let mut sealed = Vec::new();
+    for root in slot.names() {
+        sealed.push((root, old.seal(root, &key).await.unwrap()));
+    }
+    assert_eq!(old.opened().await.unwrap(), slot.names());
+    assert!(matches!(new.opened().await, Err(Error::NotAuthentic)));
+    let change = Change::owned_by(&slot, world.owner);
+    assert!(new.change_passphrase(&change, SecretText::new("x".into())).await.is_err(), "only who has the old one changes it");
+    assert!(matches!(old.change_passphrase(&change, SecretText::new(String::new())).await, Err(Error::Passphrase(_))));
+    assert_eq!(old.change_passphrase(&change, SecretText::new("new".into())).await.unwrap().names(), slot.names());
+    for (root, sealed) in sealed {
+        assert_eq!(new.open(root, &sealed).await.unwrap(), key);
+        assert!(matches!(old.open(root, &sealed).await, Err(Error::NotAuthentic)));
+    }
+    // A turn that was about to swap when the passphrase changed finds it changed, and destroys nothing.
+    let late = Change::keeping_only(&slot, world.owner, &Restorable::proven(2)).unwrap();
+    assert!(matches!(new.swap(&late).await, Err(Error::Moved { expected: 2, found: 3 })));
+    assert_eq!(new.opened().await.unwrap(), slot.names());
+}
+
+#[tokio::test]
+async fn root_files_from_before_slots_open_and_become_a_slot() {
+    let (world, rng) = (World::new(), &mut rand::rng());
+    let (custody, next) = (world.with("a"), RootName { epoch: 2, ..world.root });
+    let [key, next_key] = [(); 2].map(|()| Key::random(rng));
+    std::fs::create_dir(world.file("")).unwrap();
+    for (name, root, key) in [("root", world.root, &key), ("root.staged", next, &next_key), ("root.dying", world.root, &key)] {
+        std::fs::write(world.file(name), Legacy::write(root, key, &SecretText::new("a".into()), rng)).unwrap();
+    }
+    std::fs::write(world.file("root.new-4711"), "half of a roo").unwrap();
+    let slot = custody.read().await.unwrap().unwrap();
+    assert_eq!((slot.generation(), slot.roots(), slot.owner().database), (0, &[1, 2][..], None));
+    // From before schema 2: the root key itself opens the root page.
+    assert_eq!(custody.open(world.root, &[]).await.unwrap(), key);
+    let sealed = custody.seal(next, &key).await.unwrap();
+    let slot = custody.swap(&Change::owned_by(&slot, world.owner)).await.unwrap();
+    assert_eq!((slot.generation(), slot.roots(), slot.owner()), (1, &[1, 2][..], &world.owner));
+    assert_eq!(custody.open(world.root, &[]).await.unwrap(), key);
+    assert_eq!(custody.open(next, &sealed).await.unwrap(), key);
+    let names: Vec<_> = std::fs::read_dir(world.file("")).unwrap().map(|entry| entry.unwrap().file_name()).collect();
+    assert_eq!(names.len(), 2, "the slot and its lock: {names:?}");
+}
+
+#[tokio::test]
+async fn an_attacker_tries_every_file_in_the_folder() {
+    let (world, key) = (World::new(), Key::random(&mut rand::rng()));
+    let custody = world.with("a");
+    let slot = custody.swap(&Change::first(world.owner)).await.unwrap();
+    let sealed = [custody.seal(world.root, &key).await.unwrap(), vec![0; 60]];
+    let old = std::fs::read(world.file("root")).unwrap();
+    let slot = custody.swap(&Change::adding(&slot, world.owner, 2).unwrap()).await.unwrap();
+    custody.swap(&Change::keeping_only(&slot, world.owner, &Restorable::proven(2)).unwrap()).await.unwrap();
+    assert!(custody.attack(&sealed).await.unwrap().is_empty());
+    for name in ["root.old", "root.bak", "before-the-turn"] {
+        std::fs::write(world.file(name), &old).unwrap();
+        let broken = custody.attack(&sealed).await.unwrap();
+        assert!(matches!(broken.as_slice(), [Broken { at: 0, epoch: 1, key: found }] if *found == key), "{name}: {broken:?}");
+        std::fs::remove_file(world.file(name)).unwrap();
+    }
+}
+
+#[tokio::test]
+async fn the_passphrase_is_read_from_its_file_each_time() {
+    let world = World::new();
+    let file = world.file("passphrase");
+    let custody = RootFile::new(Settings::default(), world.folder.path());
+    let first = Change::first(world.owner);
+    let missing = custody.swap(&first).await.unwrap_err().to_string();
+    assert!(missing.contains("custody/passphrase"), "{missing}");
+    std::fs::create_dir_all(file.parent().unwrap()).unwrap();
+    std::fs::write(&file, "a\r\n").unwrap();
+    custody.swap(&first).await.unwrap();
+    assert!(world.with("a").opened().await.is_ok(), "the line break does not count");
+    std::fs::write(&file, "").unwrap();
+    assert!(matches!(custody.opened().await, Err(Error::Passphrase(_))));
+}

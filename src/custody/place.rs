@@ -1,0 +1,272 @@
+//! A place of custody that is made of files: one slot file, and whatever else lies beside it.
+//!
+//! ```text
+//! root        the slot in force
+//! root.next   the slot that will be; never in force
+//! root.old    a second name of the slot that was, while it is overwritten
+//! root.lock   the lock; stays for ever
+//! ```
+//! Owns names, the lock, atomic replacement, overwriting, durability, and the judgement of everything that lies in the folder. Refuses to know what is
+//! in a slot beyond [`super::file::roots_of`].
+//!
+//! ```text
+//! write root.next, fsync → link root as root.old, fsync the folder → rename root.next to root, fsync the folder
+//!   → overwrite root.old, fsync → remove it, fsync the folder → list the folder: the slot and nothing else
+//! ```
+//! Each step may be the last of this process; whoever has the lock next finishes. How near this comes to compare-and-swap: as near as the lock does.
+//! Two machines that share the folder over a file system without locks can lose a slot; do not do that.
+
+use std::{
+    fs::{self, DirBuilder, File, OpenOptions},
+    io::{self, Read as _, Write as _},
+    os::unix::fs::{DirBuilderExt as _, MetadataExt as _, OpenOptionsExt as _},
+    path::{Path, PathBuf},
+};
+
+use zeroize::Zeroizing;
+
+use super::{
+    Change, Error, Item, Role, Slot, fault,
+    file::{self, Contained},
+    lock,
+};
+use crate::model::crash;
+
+/// A slot file is a few hundred bytes. What is larger is none.
+const MAX: u64 = 64 * 1024;
+
+/// The folder around one slot file.
+#[derive(Clone, Debug)]
+pub(super) struct Place {
+    slot: PathBuf,
+}
+
+/// A file in the folder that has to do with custody.
+pub(super) struct Found {
+    path: PathBuf,
+    role: Role,
+    contained: Option<Contained>,
+    /// What is in it.
+    pub(super) content: Zeroizing<Vec<u8>>,
+}
+
+impl Place {
+    pub(super) fn at(slot: PathBuf) -> Self {
+        Self { slot }
+    }
+
+    /// The contents in force: none, one slot file, or up to two root files from before slots had generations.
+    pub(super) fn read(&self) -> Result<Vec<Zeroizing<Vec<u8>>>, Error> {
+        let read = |path: &Path| read(path).map_err(|cause| fault(path, cause));
+        // Between two looks a staged root file may become the current one.
+        for _ in 0..3 {
+            let staged = self.beside("staged");
+            let found = [read(&self.slot)?, read(&staged)?];
+            let [Some(current), staged] = found else { continue };
+            let is_legacy = file::roots_of(&current).is_some_and(|contained| contained.is_legacy);
+            return Ok([Some(current), staged.filter(|_| is_legacy)].into_iter().flatten().collect());
+        }
+        Ok(self.scan()?.into_iter().filter(|found| found.role == Role::Slot).map(|found| found.content).collect())
+    }
+
+    /// Everything in the folder that has to do with custody.
+    pub(super) fn contents(&self) -> Result<Vec<Item>, Error> {
+        Ok(self.scan()?.iter().map(Found::item).collect())
+    }
+
+    /// The same with what is in it.
+    pub(super) fn scan(&self) -> Result<Vec<Found>, Error> {
+        let folder = self.folder();
+        let mut found = Vec::new();
+        let entries = match fs::read_dir(folder) {
+            Ok(entries) => entries,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(found),
+            Err(cause) => return Err(fault(folder, cause)),
+        };
+        for entry in entries {
+            let path = entry.map_err(|cause| fault(folder, cause))?.path();
+            if path == self.beside("lock") {
+                continue;
+            }
+            let content = match read(&path) {
+                Ok(Some(content)) => content,
+                // Removed between the listing and now.
+                Ok(None) => continue,
+                // It cannot be read, and so not be judged; but it has a name.
+                Err(_) => Zeroizing::default(),
+            };
+            let contained = file::roots_of(&content);
+            found.push(Found { path, role: Role::Other, contained, content });
+        }
+        found.sort_by(|a, b| a.path.cmp(&b.path));
+        self.judge(&mut found);
+        found.retain(|found| found.role != Role::Other);
+        Ok(found)
+    }
+
+    /// Says what each file is.
+    fn judge(&self, all: &mut [Found]) {
+        let staged = self.beside("staged");
+        let current = all.iter().find(|found| found.path == self.slot);
+        let is_legacy = |found: &Found| found.contained.as_ref().is_some_and(|contained| contained.is_legacy);
+        let takes_staged = current.is_none_or(is_legacy);
+        let in_force = |found: &Found| found.path == self.slot || (takes_staged && found.path == staged && is_legacy(found));
+        let vault = all.iter().filter(|found| in_force(found)).find_map(|found| found.contained.as_ref()).map(|contained| contained.vault);
+        for found in all.iter_mut() {
+            let is_slot = found.path == self.slot || (takes_staged && found.path == staged && is_legacy(found));
+            let theirs = found.contained.as_ref();
+            let is_of_another = theirs.is_some_and(|theirs| vault.is_some_and(|vault| vault != theirs.vault));
+            found.role = match self.kinship(&found.path) {
+                _ if is_slot => Role::Slot,
+                Kinship::Ours if is_of_another => Role::Foreign,
+                // Without a slot in force this may be the last copy of a root; what an interrupted `init` left is not.
+                Kinship::Ours if vault.is_none() && theirs.is_some_and(|theirs| theirs.generation != Some(1)) => Role::Foreign,
+                Kinship::Ours => Role::Leftover,
+                Kinship::Alike => Role::Foreign,
+                Kinship::None if theirs.is_some() && !is_of_another => Role::Foreign,
+                Kinship::None => Role::Other,
+            };
+        }
+    }
+
+    /// What a name has to do with the slot's.
+    fn kinship(&self, path: &Path) -> Kinship {
+        let name = |path: &Path| path.file_name().unwrap_or_default().to_string_lossy().into_owned();
+        let (name, slot) = (name(path), name(&self.slot));
+        match name.strip_prefix(&slot) {
+            // Names that this program, or an earlier version, gives.
+            Some(".next" | ".old" | ".staged" | ".dying") => Kinship::Ours,
+            Some(rest) if rest.starts_with(".new-") => Kinship::Ours,
+            Some(_) => Kinship::Alike,
+            None => Kinship::None,
+        }
+    }
+
+    /// Replaces the slot by what `make` makes of the present contents, if the present slot is the one that the change was made from. Holds up the
+    /// thread.
+    ///
+    /// # Errors
+    /// [`Error::Moved`], [`Error::Foreign`], [`Error::Busy`]; what `make` says. After any error the slot is the one before or the next.
+    pub(super) fn swap(
+        &self,
+        change: &Change,
+        slot_of: impl Fn(&[Zeroizing<Vec<u8>>]) -> Result<Option<Slot>, Error>,
+        make: impl FnOnce(&[Zeroizing<Vec<u8>>]) -> Result<Vec<u8>, Error>,
+    ) -> Result<(), Error> {
+        let _lock = lock::take(&self.beside("lock"))?;
+        self.clear()?;
+        let present = self.read()?;
+        change.applies_to(slot_of(&present)?.as_ref())?;
+        let content = make(&present)?;
+        self.replace(&content).map_err(|cause| fault(&self.slot, cause))?;
+        self.clear()?;
+        // "Destroyed" is said only after this look.
+        let is_exact = match self.scan()?.as_slice() {
+            [only] => only.role == Role::Slot && *only.content == content,
+            _ => false,
+        };
+        if is_exact { Ok(()) } else { Err(Error::Inexact { place: self.folder().display().to_string() }) }
+    }
+
+    /// Finishes what an interrupted change began, and refuses what is nobody's.
+    fn clear(&self) -> Result<(), Error> {
+        let found = self.scan()?;
+        if let Some(foreign) = found.iter().find(|found| found.role == Role::Foreign) {
+            return Err(Error::Foreign { name: foreign.path.display().to_string() });
+        }
+        for leftover in found.iter().filter(|found| found.role == Role::Leftover) {
+            self.destroy(&leftover.path).map_err(|cause| fault(&leftover.path, cause))?;
+        }
+        Ok(())
+    }
+
+    fn replace(&self, content: &[u8]) -> io::Result<()> {
+        let (next, old) = (self.beside("next"), self.beside("old"));
+        DirBuilder::new().recursive(true).mode(0o700).create(self.folder())?;
+        let mut file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(&next)?;
+        file.write_all(content)?;
+        file.sync_all()?;
+        crash::point("custody.written");
+        match fs::hard_link(&self.slot, &old) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+            linked => linked?,
+        }
+        self.sync()?;
+        crash::point("custody.linked");
+        fs::rename(&next, &self.slot)?;
+        self.sync()?;
+        crash::point("custody.renamed");
+        Ok(())
+    }
+
+    /// Overwrites and removes a file; a second name of the slot in force is only removed.
+    fn destroy(&self, path: &Path) -> io::Result<()> {
+        if !is_same(path, &self.slot)? {
+            let mut file = OpenOptions::new().write(true).open(path)?;
+            let length = usize::try_from(file.metadata()?.len()).unwrap_or(0);
+            file.write_all(&vec![0; length])?;
+            file.sync_all()?;
+        }
+        crash::point("custody.overwritten");
+        fs::remove_file(path)?;
+        self.sync()?;
+        crash::point("custody.removed");
+        Ok(())
+    }
+
+    fn beside(&self, ending: &str) -> PathBuf {
+        self.slot.with_added_extension(ending)
+    }
+
+    fn folder(&self) -> &Path {
+        self.slot.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."))
+    }
+
+    fn sync(&self) -> io::Result<()> {
+        File::open(self.folder())?.sync_all()
+    }
+}
+
+impl Found {
+    fn item(&self) -> Item {
+        let roots = self.contained.as_ref().map(Contained::names).unwrap_or_default();
+        Item { name: self.path.display().to_string(), role: self.role, roots }
+    }
+}
+
+/// What a name says of a file.
+enum Kinship {
+    /// A name that only this program gives.
+    Ours,
+    /// It begins as the slot's name does: a copy, most likely.
+    Alike,
+    None,
+}
+
+/// A file whole, if it is there and small enough to be a slot.
+fn read(path: &Path) -> io::Result<Option<Zeroizing<Vec<u8>>>> {
+    let file = match File::open(path) {
+        Ok(file) => file,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+        Err(error) => return Err(error),
+    };
+    let metadata = file.metadata()?;
+    let mut content = Zeroizing::default();
+    if metadata.is_file() && metadata.len() <= MAX {
+        file.take(MAX).read_to_end(&mut content)?;
+    }
+    Ok(Some(content))
+}
+
+fn is_same(path: &Path, other: &Path) -> io::Result<bool> {
+    let other = match fs::symlink_metadata(other) {
+        Ok(other) => other,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(false),
+        Err(error) => return Err(error),
+    };
+    let path = fs::symlink_metadata(path)?;
+    Ok((path.dev(), path.ino()) == (other.dev(), other.ino()))
+}
+
+#[cfg(test)]
+mod tests;

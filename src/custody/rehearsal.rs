@@ -1,0 +1,56 @@
+//! Custody as a rehearsal sees it: everything opens, nobody owns anything, and nothing is ever changed.
+//!
+//! Owns this wrapper. A drill and a trial restore use the roots of a living vault through it, so that they cannot touch them.
+
+use std::sync::Arc;
+
+use futures_util::{FutureExt as _, future::BoxFuture};
+
+use super::{Broken, Change, Custody, Error, Item, Meaning, Owner, RootName, Slot};
+use crate::secret::Key;
+
+struct Rehearsal(Arc<dyn Custody>);
+
+/// Wraps a place, so that it is read and never changed.
+pub fn rehearsal(real: Arc<dyn Custody>) -> Arc<dyn Custody> {
+    Arc::new(Rehearsal(real))
+}
+
+impl Custody for Rehearsal {
+    fn kind(&self) -> &'static str {
+        self.0.kind()
+    }
+
+    fn meaning(&self) -> Meaning {
+        self.0.meaning()
+    }
+
+    fn read(&self) -> BoxFuture<'_, Result<Option<Slot>, Error>> {
+        async move {
+            let Some(slot) = self.0.read().await? else { return Ok(None) };
+            let owner = Owner { database: None, seen: None, ..*slot.owner() };
+            Slot::read(owner, slot.generation(), slot.roots().to_vec()).map(Some)
+        }
+        .boxed()
+    }
+
+    fn swap<'a>(&'a self, _change: &'a Change) -> BoxFuture<'a, Result<Slot, Error>> {
+        async { Err(Error::Rehearsal) }.boxed()
+    }
+
+    fn seal<'a>(&'a self, root: RootName, key: &'a Key) -> BoxFuture<'a, Result<Vec<u8>, Error>> {
+        self.0.seal(root, key)
+    }
+
+    fn open<'a>(&'a self, root: RootName, sealed: &'a [u8]) -> BoxFuture<'a, Result<Key, Error>> {
+        self.0.open(root, sealed)
+    }
+
+    fn contents(&self) -> BoxFuture<'_, Result<Vec<Item>, Error>> {
+        self.0.contents()
+    }
+
+    fn attack<'a>(&'a self, sealed: &'a [Vec<u8>]) -> BoxFuture<'a, Result<Vec<Broken>, Error>> {
+        self.0.attack(sealed)
+    }
+}

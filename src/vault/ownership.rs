@@ -1,0 +1,213 @@
+//! Whose custody is: the roots belong to one database, and this says whether it is ours.
+//!
+//! Owns the judgement, what this process remembers of it, and the take-over by a restored database. Refuses to know how a slot is kept and who turns.
+//!
+//! INVARIANT: a process that once found another database to be the owner opens and writes nothing any more (see [`Ownership::hold`], which each unit
+//! of work and each walk through the key tree asks).
+
+use std::sync::{
+    OnceLock, PoisonError, RwLock,
+    atomic::{AtomicU64, Ordering},
+};
+
+use super::{Error, Inner, Vault};
+use crate::{
+    custody::{Change, Custody, Owner, Slot},
+    evidence::{NewEntry, Position},
+    ledger::{Ledger, Tx, audit, keys as rows},
+    model::id::{DatabaseId, VaultId},
+};
+
+/// What this process knows of its custody.
+pub(super) struct Ownership {
+    /// The database that this process works on.
+    database: DatabaseId,
+    /// The newest generation of the slot that it saw.
+    known: AtomicU64,
+    /// The database that took over.
+    lost_to: OnceLock<DatabaseId>,
+    trouble: RwLock<Option<String>>,
+}
+
+/// What a restore does about custody.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Claim {
+    /// Nothing: the restored database is looked at and thrown away.
+    Rehearse,
+    /// Takes custody if no database has it.
+    Take,
+    /// Takes custody, also from another database, which opens and writes nothing any more.
+    TakeOver,
+}
+
+impl Ownership {
+    pub(super) fn of(database: DatabaseId) -> Self {
+        Self { database, known: AtomicU64::new(0), lost_to: OnceLock::new(), trouble: RwLock::default() }
+    }
+
+    /// Fails once custody is known to be another database's.
+    ///
+    /// # Errors
+    /// [`Error::NotOwner`].
+    pub(super) fn hold(&self, vault: VaultId) -> Result<(), Error> {
+        match self.lost_to.get() {
+            None => Ok(()),
+            Some(owner) => Err(Error::NotOwner { vault, owner: *owner, database: self.database }),
+        }
+    }
+
+    /// The owner as a slot is to name it.
+    pub(super) fn owner(&self, vault: VaultId, seen: Option<Position>) -> Owner {
+        Owner { vault, database: Some(self.database), seen }
+    }
+
+    fn note<T>(&self, done: &Result<T, Error>) {
+        let trouble = done.as_ref().err().map(ToString::to_string);
+        let mut noted = self.trouble.write().unwrap_or_else(PoisonError::into_inner);
+        match (&*noted, &trouble) {
+            (before, Some(error)) if before.as_ref() != Some(error) => tracing::error!(error, "custody is in trouble"),
+            (Some(_), None) => tracing::info!("custody is in order again"),
+            _ => {}
+        }
+        metrics::gauge!("recvault_custody_trouble").set(if trouble.is_some() { 1.0 } else { 0.0 });
+        *noted = trouble;
+    }
+}
+
+impl Vault {
+    /// Whether custody is there and this database's. Cheap enough for every few seconds: no passphrase and no service is asked. What is found is kept
+    /// for [`Vault::custody_trouble`]; the first time that another database is the owner, this one's log says so, and from then on it opens
+    /// and writes nothing.
+    ///
+    /// # Errors
+    /// [`Error::NotOwner`], [`Error::NoSlot`], [`Error::OldSlot`], [`Error::BehindCustody`]; custody's and the ledger's.
+    pub async fn check_owner(&self) -> Result<(), Error> {
+        let vault = &*self.0;
+        vault.ownership.hold(vault.id)?;
+        let found = vault.look().await;
+        vault.note_custody(&found);
+        if let Err(Error::NotOwner { owner, .. }) = &found {
+            vault.let_go(*owner).await;
+        }
+        found
+    }
+
+    /// What was wrong with custody when it was last asked, for `readyz` and `status`.
+    pub fn custody_trouble(&self) -> Option<String> {
+        self.0.ownership.trouble.read().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+}
+
+impl Inner {
+    /// The slot, which is this database's.
+    ///
+    /// # Errors
+    /// As [`Vault::check_owner`], but for what the ledger has forgotten.
+    pub(super) async fn own_slot(&self) -> Result<Slot, Error> {
+        self.ownership.hold(self.id)?;
+        let slot = own(self.custody.read().await?, self.id, self.ownership.database)?;
+        let known = self.ownership.known.fetch_max(slot.generation(), Ordering::SeqCst);
+        if slot.generation() < known {
+            return Err(Error::OldSlot { known, found: slot.generation() });
+        }
+        Ok(slot)
+    }
+
+    /// The same for a slot that this process made.
+    pub(super) fn saw(&self, slot: &Slot) {
+        self.ownership.known.fetch_max(slot.generation(), Ordering::SeqCst);
+    }
+
+    pub(super) fn note_custody<T>(&self, done: &Result<T, Error>) {
+        self.ownership.note(done);
+    }
+
+    async fn look(&self) -> Result<(), Error> {
+        let slot = self.own_slot().await?;
+        remembers(&mut self.ledger.read().await?, &slot).await
+    }
+
+    /// Another database has taken over. The entry is for whoever looks here for the reason; it is in no journal.
+    async fn let_go(&self, to: DatabaseId) {
+        let told = self.ledger.unit(async || {
+            let mut tx = self.ledger.begin().await?;
+            audit::append(&mut tx, NewEntry::custody_lost(self.clock.now(), to)).await?;
+            tx.commit().await
+        });
+        if let Err(error) = told.await {
+            tracing::warn!(%error, "the log does not tell that custody is lost");
+        }
+        let _ = self.ownership.lost_to.set(to);
+    }
+}
+
+/// The slot, if it is this database's or nobody's.
+///
+/// # Errors
+/// [`Error::NoSlot`], [`Error::OtherVault`], [`Error::NotOwner`].
+pub(super) fn own(slot: Option<Slot>, vault: VaultId, database: DatabaseId) -> Result<Slot, Error> {
+    let slot = slot.ok_or(Error::NoSlot(vault))?;
+    let owner = slot.owner();
+    if owner.vault != vault {
+        return Err(Error::OtherVault { root: owner.vault, ledger: vault });
+    }
+    match owner.database {
+        Some(other) if other != database => Err(Error::NotOwner { vault, owner: other, database }),
+        _ => Ok(slot),
+    }
+}
+
+/// Whether the ledger still has the entry that it had when it last changed custody.
+///
+/// # Errors
+/// [`Error::BehindCustody`].
+pub(super) async fn remembers(tx: &mut Tx, slot: &Slot) -> Result<(), Error> {
+    match slot.owner().seen {
+        Some(seen) if !audit::has(tx, &seen).await? => Err(Error::BehindCustody { ledger: audit::newest(tx).await?, custody: seen.seq }),
+        _ => Ok(()),
+    }
+}
+
+/// The id of this database, which one from before databases had ids is given now.
+pub(super) async fn database_of(ledger: &Ledger) -> Result<DatabaseId, Error> {
+    let given = ledger.unit(async || {
+        if let Some(id) = rows::database_id(&mut ledger.read().await?).await? {
+            return Ok(id);
+        }
+        let mut tx = ledger.begin().await?;
+        // Another process may have given it one meanwhile.
+        let id = match rows::database_id(&mut tx).await? {
+            Some(id) => id,
+            None => DatabaseId::random(&mut rand::rng()),
+        };
+        rows::set_database_id(&mut tx, id).await?;
+        tx.commit().await?;
+        Ok::<_, crate::ledger::Error>(id)
+    });
+    Ok(given.await?)
+}
+
+/// Makes a restored database the owner; the last step of a restore before its rows stand. Should they not come to stand, nobody is the owner, and the
+/// restore is to be repeated.
+///
+/// # Errors
+/// [`Error::TakeOver`] where another database is the owner and the claim is not to that; [`crate::custody::Error::Moved`] where somebody else
+/// changed custody since `before` was read.
+pub(super) async fn take_over(custody: &dyn Custody, before: &Slot, claim: Claim, to: Owner) -> Result<(), Error> {
+    may_take(before, claim)?;
+    if claim != Claim::Rehearse {
+        custody.swap(&Change::owned_by(before, to)).await?;
+    }
+    Ok(())
+}
+
+/// Whether this claim goes against this slot; asked before a restore begins, too.
+///
+/// # Errors
+/// [`Error::TakeOver`].
+pub(super) fn may_take(slot: &Slot, claim: Claim) -> Result<(), Error> {
+    match (slot.owner().database, claim) {
+        (Some(owner), Claim::Take) => Err(Error::TakeOver { vault: slot.owner().vault, owner }),
+        _ => Ok(()),
+    }
+}
