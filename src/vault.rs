@@ -17,6 +17,7 @@ mod drill;
 mod epoch;
 mod journal;
 mod keys;
+mod memory;
 mod open;
 mod publish;
 mod read_back;
@@ -37,12 +38,13 @@ use std::sync::Arc;
 
 pub use deposit::{Beside, DepositError, Deposited};
 pub use details::Keeping;
+pub use memory::check_unused;
 pub use drill::{Forgot, Looked, Old, Recovered, Sandbox, Say};
 pub use epoch::Turned;
 pub use open::{Listening, Playable};
-pub use restore::{Plan, Restored, plan, restore};
+pub use restore::{Choice, Plan, Restored, plan, restore, unfinished};
 pub use revoke::withdrawal;
-pub use shred::{LetGo, SayCount, Shredded};
+pub use shred::{LetGo, SayCount, Shredded, Undurable};
 pub use snapshot::{Checked, Kept};
 pub use transcript::{Arrived, Filed};
 pub use utterances::PieceOf;
@@ -99,17 +101,48 @@ pub enum Error {
         /// The newest in custody.
         custody: u64,
     },
-    /// The ledger knows less than the store: it was put back from an old copy, and has forgotten what happened since.
+    /// The ledger has not what is known of it elsewhere: it was put back from an old copy, or went its own way, and has forgotten what happened.
     #[error(
-        "the ledger ends with audit entry {ledger} and the store knows of entry {store}: this ledger is an old copy and has forgotten what \
-         happened since, shreds among it; `recvault snapshot restore` into an empty database rebuilds the vault as it was last"
+        "the ledger ends with audit entry {ledger} and has not the entry {known} that is known of it: it is an old copy, or a replica that lagged, \
+         and has forgotten what happened since, shreds among it. Nothing is written and nothing opens. Bring back the newer database, or run \
+         `recvault snapshot restore` into an empty one, which rebuilds the vault as it was last"
     )]
     ForgetfulLedger {
         /// The ledger's last entry.
         ledger: i64,
-        /// The store's.
-        store: i64,
+        /// The entry that it should have.
+        known: i64,
     },
+    /// Before something is destroyed the store must say what it knows, and it says nothing that opens.
+    #[error(
+        "nothing is destroyed: the ledger cannot be compared with the store, which has no snapshot or journal that opens ({unreadable} files do not); \
+         remove what does not belong into `snapshots/` and `journal/`, then run `recvault snapshot create`"
+    )]
+    NothingToCompare {
+        /// Files that do not open.
+        unreadable: usize,
+    },
+    /// What was done stands in the ledger and is not in the store yet.
+    #[error(
+        "done, but not durable yet: it has taken effect here and nothing that was shredded opens any more, but the store does not know of it, so that a \
+         restore would not. It completes by itself when the store can be written; ask again to be sure ({0})"
+    )]
+    NotDurable(String),
+    /// The journal has a hole that nobody has accepted.
+    #[error(
+        "the journal has gaps: of audit entries {0} something is missing in the store, and a shred may be in it. Bring back the missing files, or restore \
+         without them by `--accept-gap FROM-TO` for exactly each of these"
+    )]
+    Gaps(String),
+    /// A gap was accepted that is none.
+    #[error("`--accept-gap {0}`: the journal has no such gap; without the option the gaps are named")]
+    NoSuchGap(ledger::gaps::Gap),
+    /// The ledger is empty and the store is not.
+    #[error(
+        "the ledger holds no vault, but the store does: {0}. The database was lost, or `ledger.url` names another one. `recvault snapshot restore` rebuilds \
+         the vault in an empty database; a new vault needs a store and a custody of its own"
+    )]
+    LostLedger(String),
     /// A recovery file is not what it should be.
     #[error("`{name}` in the store: {why}")]
     RecoveryFile {
@@ -121,9 +154,6 @@ pub enum Error {
     /// There is no snapshot that a root in custody opens.
     #[error("the store holds no snapshot of an epoch whose root is in custody ({0}); a snapshot that is older than the root opens no more")]
     NoSnapshot(String),
-    /// The ledger that should take a restored vault is not empty.
-    #[error("the ledger is not empty: a restore wants an empty database; name a new one in `ledger.url`")]
-    NotEmpty,
     /// The folder that a drill works in cannot be used.
     #[error("`{path}`: {why}")]
     Sandbox {
@@ -189,6 +219,8 @@ struct Inner {
     store: Store,
     /// Where snapshots and journal are; mostly the same store.
     recovery: Store,
+    /// What this process has seen of the ledger and of the store.
+    memory: memory::Memory,
     /// Held while the journal is written.
     journaling: tokio::sync::Mutex<()>,
     clock: Clock,
@@ -230,10 +262,7 @@ impl Vault {
         let pages = tree::plant(&root_key, root.vault, &mut rand::rng())?;
         let (now, filler) = (clock.now(), HolderId::random(&mut rand::rng()));
         let database = DatabaseId::random(&mut rand::rng());
-        let mut tx = ledger.begin().await?;
-        if let Some(id) = rows::vault_id(&mut tx).await? {
-            return Err(Error::VaultExists(id));
-        }
+        let mut tx = ledger.begin_empty().await?;
         rows::insert_vault(&mut tx, root.vault, database, now).await?;
         epochs::insert(&mut tx, root.epoch, &sealed, now).await?;
         epochs::note_destroyed(&mut tx, root.epoch, now).await?;
@@ -248,21 +277,35 @@ impl Vault {
         Ok(root.vault)
     }
 
-    /// Unlocks a vault: proves that custody and ledger belong together by walking to the signing key.
+    /// Unlocks a vault, and lets this process write to its ledger: it is compared with the store first. The one way in for whoever writes.
     ///
     /// # Errors
-    /// [`Error::NoVault`], [`Error::OtherVault`], [`Error::OldLedger`], [`Error::Keyring`] when the root is not this tree's.
+    /// [`Error::ForgetfulLedger`]; the store's; as [`Self::unlock_to_read`].
     pub async fn unlock(parts: Parts) -> Result<Self, Error> {
+        let vault = Self::unlock_to_read(parts).await?;
+        vault.prove().await?;
+        Ok(vault)
+    }
+
+    /// Unlocks a vault for reading: proves that custody and ledger belong together by walking to the signing key, and nothing more. Whatever would write
+    /// is refused by the ledger.
+    ///
+    /// # Errors
+    /// [`Error::NoVault`], [`Error::LostLedger`], [`Error::OtherVault`], [`Error::OldLedger`], [`Error::Keyring`] when the root is not this tree's.
+    pub async fn unlock_to_read(parts: Parts) -> Result<Self, Error> {
         let Parts { ledger, store, recovery, custody, clock } = parts;
-        let id = rows::vault_id(&mut ledger.read().await?).await?.ok_or(Error::NoVault)?;
+        let Some(id) = rows::vault_id(&mut ledger.read().await?).await? else {
+            return Err(memory::why_no_vault(&store, &recovery).await);
+        };
         let root = Root::unlock(custody.as_ref(), &ledger, id).await?;
         let mut tx = ledger.read().await?;
         let seed = seed(&mut tx, &root.key(), id).await?;
         drop(tx);
         let (signer, subject_key) = (Signer::from_seed(&seed), keyring::subject_key(&seed));
         let filler = HolderId::random(&mut rand::rng());
-        let journaling = tokio::sync::Mutex::default();
-        Ok(Self(Arc::new(Inner { id, custody, root, signer, seed, subject_key, ledger, store, recovery, journaling, clock, filler })))
+        let (memory, journaling) = (memory::Memory::default(), tokio::sync::Mutex::default());
+        let inner = Inner { id, custody, root, signer, seed, subject_key, ledger, store, recovery, memory, journaling, clock, filler };
+        Ok(Self(Arc::new(inner)))
     }
 
     /// The vault's id.

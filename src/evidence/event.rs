@@ -51,6 +51,8 @@ pub enum Event {
     RecordingMoved,
     /// The ledger was rebuilt from a snapshot and the journal.
     VaultRestored,
+    /// A rebuilding went on without a part of the journal, because somebody said so.
+    RestoreGapAccepted,
     /// The roots in custody are sealed anew, under another passphrase.
     CustodyChanged,
     /// Recovery and non-recovery were rehearsed.
@@ -101,7 +103,7 @@ pub enum Event {
 
 impl Event {
     /// Every event.
-    pub const ALL: [Self; 45] = [
+    pub const ALL: [Self; 46] = [
         Self::VaultCreated,
         Self::PolicyInForce,
         Self::RecordingSealed,
@@ -124,6 +126,7 @@ impl Event {
         Self::KeysRotated,
         Self::RecordingMoved,
         Self::VaultRestored,
+        Self::RestoreGapAccepted,
         Self::CustodyChanged,
         Self::DrillHeld,
         Self::PolicyPublished,
@@ -174,6 +177,7 @@ impl Event {
             Self::KeysRotated => "keys.rotated",
             Self::RecordingMoved => "recording.moved",
             Self::VaultRestored => "vault.restored",
+            Self::RestoreGapAccepted => "restore.gap-accepted",
             Self::CustodyChanged => "custody.changed",
             Self::DrillHeld => "drill.held",
             Self::PolicyPublished => "policy.published",

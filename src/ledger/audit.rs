@@ -28,6 +28,7 @@ pub async fn append_all(tx: &mut Tx, entries: &[NewEntry]) -> Result<i64, Error>
     const APPEND: &str = "/* audit.append */ INSERT INTO audit (seq, at, actor, event, recording_id, details)";
     let count = i64::try_from(entries.len()).unwrap_or(i64::MAX);
     let first = tx.fetch_int(NEXT, &[Arg::Int(count)]).await? - count + 1;
+    tx.numbered(first, first + count - 1)?;
     let texts = |entry: &NewEntry| (entry.actor().to_string(), entry.recording().map(|id| id.to_string()), entry.details().to_string());
     let texts: Vec<_> = entries.iter().map(texts).collect();
     let args: Vec<Arg<'_>> = (first..)

@@ -24,7 +24,7 @@ use crate::{
     evidence::{NewEntry, Receipt},
     keyring::{self, LEAF, PageRow, RootKey, tree},
     ledger::{
-        self, Tx, audit,
+        self, Tx, audit, chain,
         epochs::{self, EpochRow},
         keys as rows,
         marks::{self, Marked},
@@ -64,6 +64,7 @@ impl Vault {
     /// # Errors
     /// Of custody, store or ledger; what is done stays done, and the next call goes on from there.
     pub async fn turn(&self, actor: Actor) -> Result<Option<Turned>, Error> {
+        self.check_before_destroying().await?;
         self.as_turner(async |turner| {
             let current = turner.current().await?;
             if current.finished_at.is_none() {
@@ -82,6 +83,7 @@ impl Vault {
         if epochs::current(&mut self.0.ledger.read().await?).await?.is_none_or(|current| current.finished_at.is_some()) {
             return Ok(None);
         }
+        self.check_before_destroying().await?;
         let done = self.as_turner(async |turner| {
             let current = turner.current().await?;
             if current.finished_at.is_some() { Ok(None) } else { turner.complete(current, Work::begin(self.0.clock.now())).await.map(Some) }
@@ -247,10 +249,12 @@ impl Turner<'_> {
         vault
             .unit(async || {
                 let (mut tx, now) = (self.begin().await?, vault.clock.now());
+                let shreds = chain::note_durable(&mut tx, checked.seq).await?;
                 epochs::note_snapshot(&mut tx, epoch, &name, now).await?;
-                marks::note_journaled(&mut tx, checked.seq).await?;
                 audit::append(&mut tx, NewEntry::snapshot_verified(now, &name, checked.keys)).await?;
-                Ok(tx.commit().await?)
+                tx.commit().await?;
+                metrics::counter!("recvault_shreds_total").increment(shreds);
+                Ok(())
             })
             .await?;
         Ok(name)
@@ -259,6 +263,7 @@ impl Turner<'_> {
     /// Destroys every root but this epoch's, and notes it.
     async fn destroy_roots(&self, epoch: u64) -> Result<Timestamp, Error> {
         let vault = self.vault;
+        vault.check_before_destroying().await?;
         let newest = vault.newest_root().await?;
         // Written down before it is done; and what is destroyed below is what was there while the turn was ours.
         vault
