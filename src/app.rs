@@ -140,8 +140,21 @@ impl App {
     /// # Errors
     /// As its parts say.
     pub async fn flow_to_read(&mut self) -> Result<Flow, Error> {
+        let (vault, rules) = (self.unlock_to_read().await?, self.rules()?);
+        Ok(self.flow_over(vault, rules).await?.0)
+    }
+
+    /// The same, deciding as the service does: by the version that is in force, whatever the configured file has become since.
+    ///
+    /// # Errors
+    /// As its parts say.
+    pub async fn flow_as_served(&mut self) -> Result<Flow, Error> {
         let vault = self.unlock_to_read().await?;
-        Ok(self.flow_over(vault).await?.0)
+        let rules = match flow::in_force(&self.ledger).await? {
+            Some(rules) => rules,
+            None => self.rules()?,
+        };
+        Ok(self.flow_over(vault, rules).await?.0)
     }
 
     /// Unlocks everything that stories need. The committer must be run by somebody, or no callback is ever answered.
@@ -151,15 +164,15 @@ impl App {
     pub async fn flow(&mut self) -> Result<(Flow, accept::Committer), Error> {
         let vault = self.unlock().await?;
         vault.settle().await?;
-        self.flow_over(vault).await
+        self.flow_over(vault, self.rules()?).await
     }
 
-    async fn flow_over(&mut self, vault: Vault) -> Result<(Flow, accept::Committer), Error> {
+    async fn flow_over(&mut self, vault: Vault, rules: Rules) -> Result<(Flow, accept::Committer), Error> {
         let accounts = std::mem::take(&mut self.config.twilio).resolve(&self.config.base);
         let mut accounts = accounts.map_err(|faults| settings(&faults))?;
         keys::open_tokens(&mut accounts)?;
         let client = twilio::Client::new(&accounts)?;
-        let rulebook = flow::rulebook(&self.ledger, self.rules()?).await?;
+        let rulebook = flow::rulebook(&self.ledger, rules).await?;
         let (acceptor, committer) = accept::channel(self.ledger.clone());
         let flow = Flow::new(Parts {
             vault,

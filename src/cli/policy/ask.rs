@@ -24,7 +24,7 @@ pub(super) async fn why_not(
     asking: &Asking<'_>,
     out: Out,
 ) -> Result<ExitCode, Failure> {
-    let flow = app.flow_to_read().await?;
+    let flow = app.flow_as_served().await?;
     let why = flow.why_not(recording, principal, asking).await?;
     out.facts(&why, || told(&why))?;
     Ok(if why.allowed { ExitCode::SUCCESS } else { ExitCode::FAILURE })
