@@ -66,6 +66,8 @@ pub(crate) async fn fill(ground: Ground<'_>, count: usize) -> Result<Filled, Fai
     let key = custody.open(RootName { vault: id, epoch: epoch.epoch }, &epoch.root_sealed).await?;
     let root = Root { vault: id, key: RootKey { epoch: epoch.epoch, key } };
 
+    // Filled behind the vault's back, so nothing is compared.
+    ledger.prove(&[]).await?;
     let mut tx = ledger.begin().await?;
     let slots = grow(&mut tx, &root, count).await?;
     tx.commit().await?;

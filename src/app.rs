@@ -104,12 +104,24 @@ impl App {
         read_rules(&self.config.base.join(&self.config.policy.file))
     }
 
-    /// Unlocks the vault.
+    /// Unlocks the vault for whoever writes: its ledger was compared with the store, and this process may write to it from now on.
     ///
     /// # Errors
     /// [`Error::Custody`] or [`Error::Vault`].
     pub async fn unlock(&self) -> Result<Vault, Error> {
         Ok(Vault::unlock(self.parts()).await?)
+    }
+
+    /// Unlocks the vault for reading. Whatever would write to the ledger is refused. A ledger that has forgotten something is read, with a warning.
+    ///
+    /// # Errors
+    /// [`Error::Custody`] or [`Error::Vault`].
+    pub async fn unlock_to_read(&self) -> Result<Vault, Error> {
+        let vault = Vault::unlock_to_read(self.parts()).await?;
+        if let Err(error) = vault.check_memory().await {
+            tracing::error!(%error, "what is read here may be out of date: the ledger is not known to remember everything");
+        }
+        Ok(vault)
     }
 
     /// What the vault is unlocked with, or rebuilt from.
@@ -123,18 +135,44 @@ impl App {
         }
     }
 
+    /// Unlocks everything that stories need, for reading.
+    ///
+    /// # Errors
+    /// As its parts say.
+    pub async fn flow_to_read(&mut self) -> Result<Flow, Error> {
+        let (vault, rules) = (self.unlock_to_read().await?, self.rules()?);
+        Ok(self.flow_over(vault, rules).await?.0)
+    }
+
+    /// The same, deciding as the service does: by the version that is in force, whatever the configured file has become since.
+    ///
+    /// # Errors
+    /// As its parts say.
+    pub async fn flow_as_served(&mut self) -> Result<Flow, Error> {
+        let vault = self.unlock_to_read().await?;
+        let rules = match flow::in_force(&self.ledger).await? {
+            Some(rules) => rules,
+            None => self.rules()?,
+        };
+        Ok(self.flow_over(vault, rules).await?.0)
+    }
+
     /// Unlocks everything that stories need. The committer must be run by somebody, or no callback is ever answered.
     ///
     /// # Errors
     /// As its parts say.
     pub async fn flow(&mut self) -> Result<(Flow, accept::Committer), Error> {
+        let vault = self.unlock().await?;
+        vault.settle().await?;
+        self.flow_over(vault, self.rules()?).await
+    }
+
+    async fn flow_over(&mut self, vault: Vault, rules: Rules) -> Result<(Flow, accept::Committer), Error> {
         let accounts = std::mem::take(&mut self.config.twilio).resolve(&self.config.base);
         let mut accounts = accounts.map_err(|faults| settings(&faults))?;
         keys::open_tokens(&mut accounts)?;
         let client = twilio::Client::new(&accounts)?;
-        let vault = self.unlock().await?;
-        vault.settle().await?;
-        let rulebook = flow::rulebook(&self.ledger, self.rules()?).await?;
+        let rulebook = flow::rulebook(&self.ledger, rules).await?;
         let (acceptor, committer) = accept::channel(self.ledger.clone());
         let flow = Flow::new(Parts {
             vault,

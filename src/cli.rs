@@ -137,6 +137,9 @@ enum Command {
         /// Only what is older than this many hours.
         #[arg(long, default_value_t = 24, value_parser = clap::value_parser!(u32).range(1..))]
         older_than_h: u32,
+        /// Only list the objects that would be removed.
+        #[arg(long)]
+        dry_run: bool,
     },
     /// Look after requests for the approval of a second person.
     #[command(subcommand)]
@@ -210,7 +213,7 @@ impl Cli {
             Command::Drill(command) => command.perform(open(&file).await?, out).await,
             Command::Sources { recording } => sources::show(open(&file).await?, recording, out).await,
             Command::Retry { recording } => recordings::retry(open(&file).await?, recording, out).await,
-            Command::Sweep { older_than_h } => recordings::sweep(open(&file).await?, older_than_h, out).await,
+            Command::Sweep { older_than_h, dry_run } => recordings::sweep(open(&file).await?, older_than_h, dry_run, out).await,
             Command::Approval(command) => command.perform(open(&file).await?, out).await,
             Command::Twilio(command) => command.perform(open(&file).await?, out).await,
             Command::Audit(command) => command.perform(open(&file).await?, out).await,

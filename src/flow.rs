@@ -58,7 +58,7 @@ pub use epoch::{EpochSettings, EpochStatus, Rotated};
 pub use error::Error;
 pub use hold::{Holds, Lifted, NewHold};
 pub use playback::{Ended, Given, Heard};
-pub use policies::{Published, Publishing, Version, oddities, publish, put_in_force, rulebook};
+pub use policies::{Published, Publishing, Version, in_force, oddities, publish, put_in_force, rulebook};
 pub use quarantine::{QuarantineSwept, Settled};
 pub use reconcile::{AccountReconciled, Reconciling};
 pub use recovery::{JournalStatus, RecoverySettings};

@@ -13,6 +13,7 @@ pub mod accept;
 pub mod approvals;
 pub mod audit;
 pub mod budgets;
+pub mod chain;
 #[cfg(test)]
 mod conformance;
 pub mod consents;
@@ -20,6 +21,8 @@ pub mod details;
 pub mod epochs;
 mod error;
 pub mod exports;
+pub mod gaps;
+mod gate;
 pub mod grants;
 pub mod heard;
 pub mod holds;

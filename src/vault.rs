@@ -17,6 +17,7 @@ mod drill;
 mod epoch;
 mod journal;
 mod keys;
+mod memory;
 mod open;
 mod ownership;
 mod publish;
@@ -40,16 +41,17 @@ pub use deposit::{Beside, DepositError, Deposited};
 pub use details::Keeping;
 pub use drill::{Forgot, Looked, Old, Recovered, Sandbox, Say};
 pub use epoch::Turned;
+pub use memory::check_unused;
 pub use open::{Listening, Playable};
 pub use ownership::Claim;
-pub use restore::{Plan, Restored, plan, restore};
+pub use restore::{Choice, Plan, Restored, plan, restore, unfinished};
 pub use revoke::withdrawal;
-pub use shred::{LetGo, SayCount, Shredded};
+pub use shred::{LetGo, SayCount, Shredded, Undurable};
 pub use snapshot::{Checked, Kept};
 pub use transcript::{Arrived, Filed};
 pub use utterances::PieceOf;
 
-use self::{ownership::Ownership, root::Root};
+use self::{memory::Memory, ownership::Ownership, root::Root};
 use crate::{
     custody::{self, Change, Custody, Owner, RootName},
     evidence::{KeySet, NewEntry, Signer},
@@ -101,16 +103,17 @@ pub enum Error {
         /// The newest in custody.
         custody: u64,
     },
-    /// The ledger knows less than the store: it was put back from an old copy, and has forgotten what happened since.
+    /// The ledger has not what is known of it elsewhere: it was put back from an old copy, or went its own way, and has forgotten what happened.
     #[error(
-        "the ledger ends with audit entry {ledger} and the store knows of entry {store}: this ledger is an old copy and has forgotten what \
-         happened since, shreds among it; `recvault snapshot restore` into an empty database rebuilds the vault as it was last"
+        "the ledger ends with audit entry {ledger} and has not the entry {known} that is known of it: it is an old copy, or a replica that lagged, \
+         and has forgotten what happened since, shreds among it. Nothing is written and nothing opens. Bring back the newer database, or run \
+         `recvault snapshot restore` into an empty one, which rebuilds the vault as it was last"
     )]
     ForgetfulLedger {
         /// The ledger's last entry.
         ledger: i64,
-        /// The store's.
-        store: i64,
+        /// The entry that it should have.
+        known: i64,
     },
     /// Another database has the roots: it was restored and took over, or this one is a copy.
     #[error(
@@ -147,7 +150,9 @@ pub enum Error {
     #[error("custody is in trouble: {0}")]
     CustodyTrouble(String),
     /// The slot is older than one that this process saw.
-    #[error("the slot in custody is of generation {found}, and this process has seen {known}: an old copy was put back; put the newest one back")]
+    #[error(
+        "the slot in custody is of generation {found}, and this process has seen {known}: an old copy was put back; put the newest one back"
+    )]
     OldSlot {
         /// The generation that was seen.
         known: u64,
@@ -182,6 +187,36 @@ pub enum Error {
          `recvault snapshot restore --take-over` rebuilds the vault; for another vault, name another place in `[custody]`"
     )]
     CustodyTaken(VaultId),
+    /// Before something is destroyed the store must say what it knows, and it says nothing that opens.
+    #[error(
+        "nothing is destroyed: the ledger cannot be compared with the store, which has no snapshot or journal that opens ({unreadable} files do not); \
+         remove what does not belong into `snapshots/` and `journal/`, then run `recvault snapshot create`"
+    )]
+    NothingToCompare {
+        /// Files that do not open.
+        unreadable: usize,
+    },
+    /// What was done stands in the ledger and is not in the store yet.
+    #[error(
+        "done, but not durable yet: it has taken effect here and nothing that was shredded opens any more, but the store does not know of it, so that a \
+         restore would not. It completes by itself when the store can be written; ask again to be sure ({0})"
+    )]
+    NotDurable(String),
+    /// The journal has a hole that nobody has accepted.
+    #[error(
+        "the journal has gaps: of audit entries {0} something is missing in the store, and a shred may be in it. Bring back the missing files, or restore \
+         without them by `--accept-gap FROM-TO` for exactly each of these"
+    )]
+    Gaps(String),
+    /// A gap was accepted that is none.
+    #[error("`--accept-gap {0}`: the journal has no such gap; without the option the gaps are named")]
+    NoSuchGap(ledger::gaps::Gap),
+    /// The ledger is empty and the store is not.
+    #[error(
+        "the ledger holds no vault, but the store does: {0}. The database was lost, or `ledger.url` names another one. `recvault snapshot restore` rebuilds \
+         the vault in an empty database; a new vault needs a store and a custody of its own"
+    )]
+    LostLedger(String),
     /// A recovery file is not what it should be.
     #[error("`{name}` in the store: {why}")]
     RecoveryFile {
@@ -193,9 +228,6 @@ pub enum Error {
     /// There is no snapshot that a root in custody opens.
     #[error("the store holds no snapshot of an epoch whose root is in custody ({0}); a snapshot that is older than the root opens no more")]
     NoSnapshot(String),
-    /// The ledger that should take a restored vault is not empty.
-    #[error("the ledger is not empty: a restore wants an empty database; name a new one in `ledger.url`")]
-    NotEmpty,
     /// The folder that a drill works in cannot be used.
     #[error("`{path}`: {why}")]
     Sandbox {
@@ -262,6 +294,8 @@ struct Inner {
     store: Store,
     /// Where snapshots and journal are; mostly the same store.
     recovery: Store,
+    /// What this process has seen of the ledger and of the store.
+    memory: Memory,
     /// Held while the journal is written.
     journaling: tokio::sync::Mutex<()>,
     clock: Clock,
@@ -296,22 +330,22 @@ impl Vault {
         let now = clock.now();
         let (vault, database) = (VaultId::random(&mut rand::rng()), DatabaseId::random(&mut rand::rng()));
         let intended = ledger.unit(async || {
-            let mut tx = ledger.begin().await?;
+            let mut tx = ledger.begin_empty().await?;
             let intended = rows::intend(&mut tx, vault, database, now).await?;
             tx.commit().await?;
             Ok::<_, ledger::Error>(intended)
         });
-        let (vault, database) = intended.await?;
+        let (vault, database) = match intended.await {
+            Err(ledger::Error::NotEmpty(table)) => return Err(why_not_empty(ledger, table).await),
+            intended => intended?,
+        };
         let root = RootName { vault, epoch: 1 };
         first_root(custody, Owner { vault, database: Some(database), seen: None }).await?;
         let root_key = RootKey { epoch: root.epoch, key: Key::random(&mut rand::rng()) };
         let sealed = custody.seal(root, &root_key.key).await?;
         let pages = tree::plant(&root_key, root.vault, &mut rand::rng())?;
         let filler = HolderId::random(&mut rand::rng());
-        let mut tx = ledger.begin().await?;
-        if let Some(id) = rows::vault_id(&mut tx).await? {
-            return Err(Error::VaultExists(id));
-        }
+        let mut tx = first_unit(ledger).await?;
         match epochs::insert(&mut tx, root.epoch, &sealed, now).await {
             // Another `init` of the same ledger was faster.
             Err(ledger::Error::Conflict) => return Err(Error::VaultExists(vault)),
@@ -330,23 +364,37 @@ impl Vault {
         Ok(root.vault)
     }
 
-    /// Unlocks a vault: proves that custody and ledger belong together by walking to the signing key.
+    /// Unlocks a vault, and lets this process write to its ledger: it is compared with the store first. The one way in for whoever writes.
     ///
     /// # Errors
-    /// [`Error::NoVault`], [`Error::OtherVault`], [`Error::NotOwner`], [`Error::OldLedger`], [`Error::Keyring`] when the root is not this tree's.
+    /// [`Error::ForgetfulLedger`]; the store's; as [`Self::unlock_to_read`].
     pub async fn unlock(parts: Parts) -> Result<Self, Error> {
+        let vault = Self::unlock_to_read(parts).await?;
+        vault.prove().await?;
+        Ok(vault)
+    }
+
+    /// Unlocks a vault for reading: proves that custody and ledger belong together by walking to the signing key, and nothing more. Whatever would write
+    /// is refused by the ledger.
+    ///
+    /// # Errors
+    /// [`Error::NoVault`], [`Error::LostLedger`], [`Error::OtherVault`], [`Error::OldLedger`], [`Error::Keyring`] when the root is not this tree's.
+    pub async fn unlock_to_read(parts: Parts) -> Result<Self, Error> {
         let Parts { ledger, store, recovery, custody, clock } = parts;
-        let id = rows::vault_id(&mut ledger.read().await?).await?.ok_or(Error::NoVault)?;
-        let database = ownership::database_of(&ledger).await?;
+        let Some(id) = rows::vault_id(&mut ledger.read().await?).await? else {
+            return Err(memory::why_no_vault(&store, &recovery, custody.as_ref()).await);
+        };
+        let database = rows::database_id(&mut ledger.read().await?).await?.ok_or(Error::NoVault)?;
         let root = Root::unlock(custody.as_ref(), &ledger, id, database).await?;
         let mut tx = ledger.read().await?;
         let seed = seed(&mut tx, &root.key(), id).await?;
         drop(tx);
         let (signer, subject_key) = (Signer::from_seed(&seed), keyring::subject_key(&seed));
         let filler = HolderId::random(&mut rand::rng());
-        let journaling = tokio::sync::Mutex::default();
-        let ownership = Ownership::of(database);
-        Ok(Self(Arc::new(Inner { id, custody, root, ownership, signer, seed, subject_key, ledger, store, recovery, journaling, clock, filler })))
+        let (memory, journaling, ownership) = (Memory::default(), tokio::sync::Mutex::default(), Ownership::of(database));
+        let inner =
+            Inner { id, custody, root, ownership, signer, seed, subject_key, ledger, store, recovery, memory, journaling, clock, filler };
+        Ok(Self(Arc::new(inner)))
     }
 
     /// The vault's id.
@@ -368,6 +416,24 @@ impl Vault {
 impl Inner {
     fn key_set(&self) -> KeySet {
         KeySet::new([self.signer.verifying_key().clone()])
+    }
+}
+
+/// The unit that makes the vault.
+async fn first_unit(ledger: &Ledger) -> Result<ledger::Tx, Error> {
+    match ledger.begin_empty().await {
+        Err(ledger::Error::NotEmpty(table)) => Err(why_not_empty(ledger, table).await),
+        begun => Ok(begun?),
+    }
+}
+
+/// Why no vault is made in a ledger that has rows: mostly it holds one.
+async fn why_not_empty(ledger: &Ledger, table: String) -> Error {
+    let found = async { rows::vault_id(&mut ledger.read().await?).await };
+    match found.await {
+        Ok(Some(id)) => Error::VaultExists(id),
+        Ok(None) => ledger::Error::NotEmpty(table).into(),
+        Err(error) => error.into(),
     }
 }
 

@@ -256,7 +256,7 @@ impl Place {
         let kind = ledger.kind();
         let custody = filled::custody(&self.folder)?;
         let parts = vault::Parts { ledger: ledger.clone(), store: self.store()?, recovery: self.store()?, custody, clock: Clock::System };
-        let plan = vault::plan(&parts, None).await?;
+        let plan = vault::plan(&parts, Default::default()).await?;
         let memory = Memory::begin()?;
         let begun = Instant::now();
         let restored = vault::restore(parts, &plan, vault::Claim::Rehearse).await?;

@@ -124,6 +124,18 @@ impl Problem {
         Self::new(StatusCode::SERVICE_UNAVAILABLE, "urn:recvault:problem:unavailable", "Not available", detail)
     }
 
+    pub(super) fn not_durable_yet() -> Self {
+        let detail = "It has taken effect here, and nothing that was shredded opens any more. But it is not in the store yet, so that a vault rebuilt \
+                      from there would not know of it. It completes by itself; ask again to be sure.";
+        Self::new(StatusCode::SERVICE_UNAVAILABLE, "urn:recvault:problem:not-durable-yet", "Not durable yet", detail)
+    }
+
+    pub(super) fn out_of_date() -> Self {
+        let detail = "The vault's database is older than what the vault has done: it was put back from an old copy, or a replica that lagged took over. \
+                      Nothing opens and nothing is written; nothing was changed. The operator's log says more.";
+        Self::new(StatusCode::SERVICE_UNAVAILABLE, "urn:recvault:problem:database-out-of-date", "The database is out of date", detail)
+    }
+
     pub(super) fn internal() -> Self {
         let detail = "The vault found something it did not expect; the operator's log has it.";
         Self::new(StatusCode::INTERNAL_SERVER_ERROR, "urn:recvault:problem:internal", "Internal error", detail)
@@ -165,6 +177,13 @@ impl From<flow::Error> for Problem {
                 };
                 let reasons = reasons.map(reason).collect();
                 Self { reasons, ..Self::new(StatusCode::FORBIDDEN, "urn:recvault:problem:denied", "Denied", detail) }
+            }
+            flow::Error::Vault(vault::Error::NotDurable(cause)) => {
+                tracing::warn!(cause, "something is done and not durable yet");
+                Self::not_durable_yet()
+            }
+            flow::Error::Vault(vault::Error::ForgetfulLedger { .. } | vault::Error::Ledger(ledger::Error::Closed(_))) => {
+                Self::out_of_date()
             }
             flow::Error::Vault(vault::Error::Ledger(error @ (ledger::Error::Unavailable(_) | ledger::Error::Conflict))) => {
                 tracing::error!(%error, "the ledger is not available");

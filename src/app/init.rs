@@ -18,7 +18,7 @@ use crate::{
         time::{Clock, Timestamp},
     },
     secret::{Token, TokenKind},
-    vault::Vault,
+    vault::{self, Vault},
 };
 
 /// What `init` made.
@@ -38,10 +38,10 @@ pub struct Initialised {
 /// How long the first token lives.
 const ADMIN_LIFETIME: Duration = Duration::from_secs(30 * 24 * 3600);
 
-/// Makes a vault in `folder`. Files that are there are used as they are; a vault that is there is never replaced.
+/// Makes a vault in `folder`. Files that are there are used as they are; a vault that is there is never replaced, nor one whose database is lost.
 ///
 /// # Errors
-/// [`crate::vault::Error::VaultExists`] inside, or what could not be made.
+/// [`vault::Error::VaultExists`] or [`vault::Error::LostLedger`] inside, or what could not be made.
 pub async fn init(folder: &Path, clock: Clock) -> Result<Initialised, Error> {
     let io = |what: &Path| {
         let what = format!("`{}`", what.display());
@@ -57,11 +57,14 @@ pub async fn init(folder: &Path, clock: Clock) -> Result<Initialised, Error> {
     let chosen = choose_passphrase(&config.custody, folder)?;
     let app = App::open(config, clock).await?;
     let rules = app.rules()?;
+    if app.ledger.is_new().await? {
+        vault::check_unused(&app.store, &app.recovery).await?;
+    }
     let vault = Vault::create(&app.ledger, app.custody.as_ref(), &app.clock).await?;
     let roles = rules.document().roles.iter().map(|(role, _)| role.clone()).collect();
     let wanted = flow::NewToken { label: "first token, made by init".into(), roles, lifetime: ADMIN_LIFETIME, ..Default::default() };
-    let admin = flow::mint_token(&app.ledger, &app.clock, wanted).await?;
     let unlocked = app.unlock().await?;
+    let admin = flow::mint_token(&app.ledger, &app.clock, wanted).await?;
     flow::put_in_force(&unlocked, &rules).await?;
     // From the first moment on the store and custody alone can rebuild the vault.
     unlocked.snapshot().await?;

@@ -74,9 +74,7 @@ pub async fn serve(mut app: App) -> Result<Service, Error> {
     };
     let (flow, committer) = app.flow().await?;
     flow.probe().await?;
-    flow.vault().check_memory().await.map_err(flow::Error::from)?;
-    // Only the service puts a policy in force; other commands read the file and change nothing. Not before it is sure of its memory: an old
-    // copy of the ledger would be written to, and look newer than it is.
+    // Only the service puts a policy in force; other commands read the file and change nothing.
     flow::put_in_force(flow.vault(), flow.rulebook().current()).await?;
     // Before anybody can listen.
     let watch = flow.watch().await?;
@@ -93,6 +91,7 @@ pub async fn serve(mut app: App) -> Result<Service, Error> {
         tokio::spawn(flow.clone().transcribe(stop.clone(), grace)),
         tokio::spawn(watch.run(stop.clone(), grace)),
         tokio::spawn(flow.clone().sweep_hourly(stop.clone())),
+        tokio::spawn(flow.clone().watch_memory(stop.clone())),
         tokio::spawn(flow.clone().watch_recovery(stop.clone())),
         tokio::spawn(flow.clone().watch_epochs(stop.clone())),
         tokio::spawn(flow.clone().watch_revocations(stop.clone())),

@@ -21,6 +21,7 @@ pub(super) enum Approval {
 impl Approval {
     pub(super) async fn perform(self, app: App, out: Out) -> Result<ExitCode, Failure> {
         let Self::List { state } = self;
+        app.unlock_to_read().await?;
         let found = flow::list_approvals(&app.ledger, state, app.clock.now()).await?;
         let facts: Vec<_> = found
             .iter()

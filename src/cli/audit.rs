@@ -27,7 +27,7 @@ pub(super) enum Audit {
 impl Audit {
     pub(super) async fn perform(self, mut app: App, out: Out) -> Result<ExitCode, Failure> {
         let Self::List { after, limit } = self;
-        let (flow, _committer) = app.flow().await?;
+        let flow = app.flow_to_read().await?;
         let permit = Permit::of_operator(Action::Audit);
         let (mut next, mut left) = (Some(after), limit.unwrap_or(u64::MAX));
         while let Some(after) = next.filter(|_| left > 0) {

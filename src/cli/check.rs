@@ -35,7 +35,7 @@ impl Receipt {
         let Self::Verify { file, keys } = self;
         let keys: KeySet = match keys {
             Some(path) => read(&path)?.parse().map_err(|error| format!("`{}`: {error}", path.display()))?,
-            None => super::open(config).await?.unlock().await?.keys(),
+            None => super::open(config).await?.unlock_to_read().await?.keys(),
         };
         let text = read(&file)?;
         if let Ok(whole) = RevocationReceipt::verify(text.trim(), &keys) {

@@ -86,7 +86,10 @@ pub(super) struct One {
 
 impl Consent {
     pub(super) async fn perform(self, mut app: App, out: Out) -> Result<ExitCode, Failure> {
-        let (flow, _committer) = app.flow().await?;
+        let flow = match self {
+            Self::List { .. } | Self::Import { dry_run: true, .. } => app.flow_to_read().await?,
+            Self::Import { .. } | Self::Record(_) => app.flow().await?.0,
+        };
         let permit = Permit::of_operator(Action::Consent);
         match self {
             Self::Import { file, format, dry_run } => {

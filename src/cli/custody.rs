@@ -39,6 +39,9 @@ impl Custody {
         let root_file = custody::root_file(settings, &base)?;
         let new = read_passphrase(&new_passphrase_file)?;
         let app = super::open(config).await?;
+        if !dry_run {
+            app.unlock().await?;
+        }
         let roots =
             if dry_run { root_file.opened().await? } else { flow::change_passphrase(&app.unlock().await?, &root_file, new).await? };
         let epochs: Vec<u64> = roots.iter().map(|root| root.epoch).collect();

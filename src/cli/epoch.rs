@@ -28,7 +28,10 @@ pub(super) enum Epoch {
 
 impl Epoch {
     pub(super) async fn perform(self, mut app: App, out: Out) -> Result<ExitCode, Failure> {
-        let (flow, _committer) = app.flow().await?;
+        let flow = match self {
+            Self::Status | Self::Turn { dry_run: true } => app.flow_to_read().await?,
+            Self::Turn { dry_run: false } => app.flow().await?.0,
+        };
         let status = flow.epoch_status().await?;
         match self {
             Self::Status => out.facts(&status, || {
@@ -75,7 +78,7 @@ fn told(turned: &Turned) -> String {
 
 /// Renews the keys of a tier, or of all.
 pub(super) async fn rotate(mut app: App, tier: Option<Tier>, dry_run: bool, out: Out) -> Result<ExitCode, Failure> {
-    let (flow, _committer) = app.flow().await?;
+    let flow = if dry_run { app.flow_to_read().await? } else { app.flow().await?.0 };
     let known = |tier: &Tier| flow.rulebook().current().document().tiers.iter().any(|known| known.name == *tier);
     if let Some(unknown) = tier.as_ref().filter(|tier| !known(tier)) {
         return Err(format!("`--tier {unknown}`: the policy has no such tier").into());
@@ -91,7 +94,7 @@ pub(super) async fn rotate(mut app: App, tier: Option<Tier>, dry_run: bool, out:
 
 /// Moves a recording to another tier.
 pub(super) async fn move_to(mut app: App, id: RecordingId, tier: Tier, dry_run: bool, out: Out) -> Result<ExitCode, Failure> {
-    let (flow, _committer) = app.flow().await?;
+    let flow = if dry_run { app.flow_to_read().await? } else { app.flow().await?.0 };
     let moved = flow.move_to(&Permit::of_operator(Action::Keys), id, &tier, dry_run).await;
     let (recording, moves) = moved.map_err(|error| match error {
         flow::Error::NotFound => format!("there is no recording `{id}`"),

@@ -73,7 +73,10 @@ pub(super) struct Place {
 
 impl Hold {
     pub(super) async fn perform(self, mut app: App, out: Out) -> Result<ExitCode, Failure> {
-        let (flow, _committer) = app.flow().await?;
+        let flow = match self {
+            Self::List { .. } | Self::Lift { dry_run: true, .. } => app.flow_to_read().await?,
+            Self::Place(_) | Self::Lift { .. } => app.flow().await?.0,
+        };
         let permit = Permit::of_operator(Action::Hold);
         match self {
             Self::Place(wanted) => place(&flow, &permit, wanted, out).await?,

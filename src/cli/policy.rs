@@ -121,7 +121,7 @@ fn check(file: &Path, out: Out) -> Result<ExitCode, Failure> {
 
 async fn publish(app: App, file: &Path, dry_run: bool, out: Out) -> Result<ExitCode, Failure> {
     let rules = read_rules(file)?;
-    let vault = app.unlock().await?;
+    let vault = if dry_run { app.unlock_to_read().await? } else { app.unlock().await? };
     let done = flow::publish(&app.ledger, &vault, &rules, dry_run).await?;
     out.facts(&done, || {
         let (version, digest, effective) = (&done.version, &done.digest, done.effective);

@@ -13,7 +13,7 @@ use crate::{
 };
 
 pub(super) async fn shred(mut app: App, ids: Vec<RecordingId>, reason: ShredReason, dry_run: bool, out: Out) -> Result<ExitCode, Failure> {
-    let (flow, _committer) = app.flow().await?;
+    let flow = if dry_run { app.flow_to_read().await? } else { app.flow().await?.0 };
     let permit = Permit::of_operator(Action::Shred);
     // All of them before the first is touched: a wrong id among many must not leave the others half done.
     let mut recordings = Vec::with_capacity(ids.len());
@@ -62,10 +62,19 @@ pub(super) async fn retry(mut app: App, recording: Option<RecordingId>, out: Out
     Ok(ExitCode::SUCCESS)
 }
 
-pub(super) async fn sweep(mut app: App, hours: u32, out: Out) -> Result<ExitCode, Failure> {
+pub(super) async fn sweep(mut app: App, hours: u32, dry_run: bool, out: Out) -> Result<ExitCode, Failure> {
     let (flow, _committer) = app.flow().await?;
+    let age = Duration::from_secs(u64::from(hours) * 3600);
+    if dry_run {
+        let objects = flow.litter(age).await?;
+        out.facts(&serde_json::json!({ "dry_run": true, "would_remove": objects }), || {
+            let lines: String = objects.iter().map(|id| format!("  {id}\n")).collect();
+            format!("Would remove {} objects that no recording owns. Nothing was done.\n{lines}", objects.len())
+        })?;
+        return Ok(ExitCode::SUCCESS);
+    }
     // What is kept no longer goes by `retention sweep`, which can say beforehand what it would do.
-    let litter = flow.sweep_litter(Duration::from_secs(u64::from(hours) * 3600)).await?;
+    let litter = flow.sweep_litter(age).await?;
     let swept = flow::Swept { unconsented: flow.sweep_quarantine().await?.shredded, ..litter };
     out.facts(&swept, || {
         let flow::Swept { orphans, uploads, grants, unconsented, .. } = swept;
@@ -77,7 +86,7 @@ pub(super) async fn sweep(mut app: App, hours: u32, out: Out) -> Result<ExitCode
 }
 
 pub(super) async fn status(mut app: App, out: Out) -> Result<ExitCode, Failure> {
-    let (flow, _committer) = app.flow().await?;
+    let flow = app.flow_to_read().await?;
     let status = flow.status().await?;
     out.facts(&status, || {
         let mut text = String::from("recordings\n");
@@ -98,6 +107,15 @@ pub(super) async fn status(mut app: App, out: Out) -> Result<ExitCode, Failure> 
         );
         let snapshot = epoch.snapshot.as_ref().map_or_else(|| "none".to_owned(), |(name, at)| format!("{name}, verified {at}"));
         text += &format!("recovery\n  snapshot {snapshot}; {} changes are not in the journal yet\n", journal.waiting);
+        for (gap, at) in &journal.gaps {
+            text += &format!("  restored {at} without audit entries {gap}: a shred among them may be undone\n");
+        }
+        if journal.unreadable > 0 {
+            text += &format!(
+                "  {} files among snapshots and journal do not open and are passed over; the log names them\n",
+                journal.unreadable
+            );
+        }
         if status.broken_glass > 0 {
             text +=
                 &format!("break-glass\n  {} in the last 7 days; `recvault audit list` has them as `glass.broken`\n", status.broken_glass);

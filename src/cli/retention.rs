@@ -26,7 +26,10 @@ pub(super) enum Retention {
 
 impl Retention {
     pub(super) async fn perform(self, mut app: App, out: Out) -> Result<ExitCode, Failure> {
-        let (flow, _committer) = app.flow().await?;
+        let flow = match self {
+            Self::Report | Self::Sweep { dry_run: true } => app.flow_to_read().await?,
+            Self::Sweep { dry_run: false } => app.flow().await?.0,
+        };
         match self {
             Self::Report => {
                 let report = flow.retention(&Permit::of_operator(Action::Catalogue)).await?;

@@ -50,7 +50,7 @@ struct What {
 
 impl Revoke {
     pub(super) async fn perform(self, mut app: App, out: Out) -> Result<ExitCode, Failure> {
-        let (flow, _committer) = app.flow().await?;
+        let flow = if self.dry_run { app.flow_to_read().await? } else { app.flow().await?.0 };
         let permit = Permit::of_operator(Action::Revoke);
         let target = match (self.target.subject, self.target.recording, self.target.account) {
             (Some(address), ..) => Target::Subject(flow.vault().subject(&address)),

@@ -7,8 +7,10 @@ use clap::Subcommand;
 use super::{Failure, out::Out};
 use crate::{
     app::App,
+    ledger::gaps::Gap,
+    model::id::VaultId,
     store::RecoveryName,
-    vault::{self, Checked, Claim},
+    vault::{self, Checked, Choice, Claim, Plan},
 };
 
 /// Restorable copies of the ledger in the store.
@@ -31,6 +33,10 @@ pub(super) enum Snapshot {
         /// Take the roots away from the database that has them: whatever still runs on that one opens and writes nothing any more.
         #[arg(long)]
         take_over: bool,
+        /// Go on without these audit entries, of which something is missing in the store; may be given several times. A shred among them is undone. Without
+        /// it the gaps are named and nothing is done.
+        #[arg(long, value_name = "FROM-TO")]
+        accept_gap: Vec<Gap>,
         /// Only say what would be restored.
         #[arg(long)]
         dry_run: bool,
@@ -42,7 +48,7 @@ impl Snapshot {
         match self {
             Self::Create => show(&app.unlock().await?.snapshot().await?, out)?,
             Self::List => {
-                let all = app.unlock().await?.snapshots().await?;
+                let all = app.unlock_to_read().await?.snapshots().await?;
                 out.facts(&all, || {
                     all.iter()
                         .map(|kept| format!("{}  {} bytes{}\n", kept.snapshot, kept.size, if kept.verified { ", verified" } else { "" }))
@@ -50,7 +56,7 @@ impl Snapshot {
                 })?;
             }
             Self::Verify { snapshot } => {
-                let vault = app.unlock().await?;
+                let vault = app.unlock_to_read().await?;
                 let newest = async || vault.snapshots().await.map(|all| all.last().map(|kept| kept.snapshot));
                 let Some(name) = (match snapshot {
                     Some(name) => Some(name),
@@ -60,19 +66,22 @@ impl Snapshot {
                 };
                 show(&vault.verify_snapshot(name).await?, out)?;
             }
-            Self::Restore { snapshot, take_over, dry_run } => {
-                let plan = vault::plan(&app.parts(), snapshot).await?;
+            Self::Restore { snapshot, take_over, accept_gap, dry_run } => {
+                if let Some(vault) = vault::unfinished(&app.ledger).await? {
+                    return go_on(&app, vault, dry_run, out).await;
+                }
+                let not_before = app.custody.read().await?.and_then(|slot| slot.owner().seen);
+                let plan = vault::plan(&app.parts(), Choice { snapshot, accept: accept_gap, not_before }).await?;
                 if dry_run {
-                    out.facts(&plan, || {
-                        format!("Would restore {} and {} pieces of the journal. Nothing was done.\n", plan.snapshot, plan.journal.len())
-                    })?;
-                    return Ok(ExitCode::SUCCESS);
+                    out.facts(&plan, || would(&plan))?;
+                    return Ok(if plan.check().is_ok() { ExitCode::SUCCESS } else { ExitCode::FAILURE });
                 }
                 let claim = if take_over { Claim::TakeOver } else { Claim::Take };
                 let restored = vault::restore(app.parts(), &plan, claim).await?;
                 app.unlock().await?.settle().await?;
                 out.facts(&restored, || {
-                    format!(
+                    let gaps: String = restored.gaps.iter().map(|gap| format!("Audit entries {gap} are missing, as accepted.\n")).collect();
+                    gaps + &format!(
                         "Restored vault {} in epoch {}: {} rows of {}, {} states of {} pieces of the journal, {} fences. Everything up to {} is there.\n",
                         restored.vault,
                         restored.epoch,
@@ -88,6 +97,30 @@ impl Snapshot {
         }
         Ok(ExitCode::SUCCESS)
     }
+}
+
+/// Goes on with a restore that was interrupted after everything was in the database.
+async fn go_on(app: &App, vault: VaultId, dry_run: bool, out: Out) -> Result<ExitCode, Failure> {
+    if !dry_run {
+        app.unlock().await?.settle().await?;
+    }
+    out.facts(&serde_json::json!({ "vault": vault, "settled": !dry_run }), || match dry_run {
+        true => format!("Would go on with a restore of vault {vault} that was interrupted: everything is in the database. Nothing was done.\n"),
+        false => format!("A restore of vault {vault} that was interrupted is finished: a snapshot of it is verified, and all other roots are destroyed.\n"),
+    })?;
+    Ok(ExitCode::SUCCESS)
+}
+
+fn would(plan: &Plan) -> String {
+    let mut text = format!("Would restore {} and {} pieces of the journal. Nothing was done.\n", plan.snapshot, plan.journal.len());
+    for gap in &plan.gaps {
+        let accepted = if plan.choice.accept.contains(gap) { ", accepted" } else { "" };
+        text += &format!("Of audit entries {gap} something is missing in the store{accepted}.\n");
+    }
+    if plan.unreadable > 0 {
+        text += &format!("{} files do not open and would be passed over; the log names them.\n", plan.unreadable);
+    }
+    text
 }
 
 fn show(checked: &Checked, out: Out) -> Result<(), Failure> {

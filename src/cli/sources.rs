@@ -14,7 +14,7 @@ use crate::{
 };
 
 pub(super) async fn show(mut app: App, id: RecordingId, out: Out) -> Result<ExitCode, Failure> {
-    let (flow, _committer) = app.flow().await?;
+    let flow = app.flow_to_read().await?;
     let details = flow.show(&Permit::of_operator(Action::Catalogue), id).await.map_err(|error| match error {
         flow::Error::NotFound => format!("there is no recording `{id}`"),
         other => other.to_string(),

@@ -65,6 +65,7 @@ impl Token {
                 for (label, value) in attributes {
                     of_label.entry(label).or_default().insert(value);
                 }
+                app.unlock().await?;
                 let lifetime = Duration::from_secs(u64::from(days) * 24 * 3600);
                 let wanted = flow::NewToken { label, roles, accounts, attributes: of_label, lifetime };
                 let made = flow::mint_token(&app.ledger, &app.clock, wanted).await?;
@@ -74,6 +75,7 @@ impl Token {
                 })?;
             }
             Self::List => {
+                app.unlock_to_read().await?;
                 let tokens = flow::list_tokens(&app.ledger).await?;
                 let now = app.clock.now();
                 out.facts(&tokens, || {
@@ -90,6 +92,7 @@ impl Token {
                 })?;
             }
             Self::Revoke { id } => {
+                app.unlock().await?;
                 let at = flow::revoke_token(&app.ledger, &app.clock, id).await.map_err(|error| match error {
                     flow::Error::NotFound => format!("no living token `{id}`; `recvault token list` lists them"),
                     other => other.to_string(),

@@ -246,6 +246,11 @@ impl NewEntry {
         Self::new(at, Actor::Operator, Event::VaultRestored, None, details)
     }
 
+    /// A rebuilding goes on although the store has lost something of the entries from `first` to `last`.
+    pub fn restore_gap_accepted(at: Timestamp, first: i64, last: i64) -> Self {
+        Self::new(at, Actor::Operator, Event::RestoreGapAccepted, None, json!({ "first": first, "last": last }))
+    }
+
     /// The roots of these epochs are sealed under another passphrase.
     pub fn custody_changed(at: Timestamp, epochs: &[u64]) -> Self {
         Self::new(at, Actor::Operator, Event::CustodyChanged, None, json!({ "epochs": epochs }))

@@ -51,6 +51,8 @@ pub enum Event {
     RecordingMoved,
     /// The ledger was rebuilt from a snapshot and the journal.
     VaultRestored,
+    /// A rebuilding went on without a part of the journal, because somebody said so.
+    RestoreGapAccepted,
     /// The roots in custody are sealed anew, under another passphrase.
     CustodyChanged,
     /// This database took custody over from another.
@@ -105,7 +107,7 @@ pub enum Event {
 
 impl Event {
     /// Every event.
-    pub const ALL: [Self; 47] = [
+    pub const ALL: [Self; 48] = [
         Self::VaultCreated,
         Self::PolicyInForce,
         Self::RecordingSealed,
@@ -128,6 +130,7 @@ impl Event {
         Self::KeysRotated,
         Self::RecordingMoved,
         Self::VaultRestored,
+        Self::RestoreGapAccepted,
         Self::CustodyChanged,
         Self::CustodyTaken,
         Self::CustodyLost,
@@ -180,6 +183,7 @@ impl Event {
             Self::KeysRotated => "keys.rotated",
             Self::RecordingMoved => "recording.moved",
             Self::VaultRestored => "vault.restored",
+            Self::RestoreGapAccepted => "restore.gap-accepted",
             Self::CustodyChanged => "custody.changed",
             Self::CustodyTaken => "custody.taken",
             Self::CustodyLost => "custody.lost",

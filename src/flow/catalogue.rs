@@ -7,7 +7,7 @@ use crate::{
         audit,
         holds::{self, HoldRow},
         recordings::{self, Filter, SealedArtefact},
-        shreds, sources,
+        sources,
         work::{self, Kind},
     },
     model::{
@@ -83,7 +83,7 @@ impl Flow {
         let recording =
             recordings::find(&mut tx, id).await?.filter(|recording| permit.covers(&recording.account)).ok_or(Error::NotFound)?;
         let artefacts = recordings::artefacts(&mut tx, id).await?;
-        let receipt = shreds::find_fence(&mut tx, id).await?.map(|(_, receipt)| receipt);
+        let receipt = self.shred_of(&mut tx, id).await?.map(|(_, receipt)| receipt);
         let holds = holds::standing(&mut tx, &[id]).await?;
         let copies = sources::of(&mut tx, id).await?;
         let state = SourceState::of(&copies, work::is_asked(&mut tx, Kind::Erase, id).await?);

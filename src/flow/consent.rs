@@ -178,13 +178,13 @@ impl Flow {
         });
         let (fresh, mut settled, next) = unit.await?;
         self.settle_rest(&news, next, &mut settled).await?;
-        if narrows {
-            // A no counts as told only when it is in the store, too: a vault that is rebuilt from there must know of it.
-            self.journal_or_warn(false).await;
-        }
         self.0.journal_bell.notify_one();
         metrics::counter!("recvault_consents_recorded_total").increment(fresh as u64);
         self.continue_for_a_while().await;
+        if narrows {
+            // A no counts as told only when it is in the store, too: a vault that is rebuilt from there must know of it.
+            self.0.vault.make_durable().await?;
+        }
         Ok(Recorded { ids: rows.iter().map(|row| row.statement.id).collect(), fresh, settled })
     }
 

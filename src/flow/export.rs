@@ -19,7 +19,7 @@ use super::{
 };
 use crate::{
     evidence::NewEntry,
-    ledger::{audit, exports, recordings, shreds},
+    ledger::{audit, exports, recordings},
     model::{
         access::{Principal, Ticket},
         id::{ReceiptId, RecordingId, SubjectId},
@@ -174,7 +174,7 @@ impl Flow {
                 None => plan.included.push(recording.id),
                 Some(denial) => {
                     let fence = match recording.state {
-                        State::Shredded => shreds::find_fence(&mut tx, recording.id).await?,
+                        State::Shredded => self.shred_of(&mut tx, recording.id).await?,
                         _ => None,
                     };
                     let (shredded_at, receipt_id) = fence.unzip();

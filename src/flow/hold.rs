@@ -7,7 +7,7 @@ use crate::{
         self, audit,
         holds::{self, HoldFilter, HoldRow},
         marks::{self, Marked},
-        recordings, shreds,
+        recordings,
     },
     model::{
         hold::Authority,
@@ -102,7 +102,7 @@ impl Flow {
             placed => placed?,
         }
         // Who is told that a hold stands can rely on it after a loss of the ledger, too.
-        self.journal_or_warn(false).await;
+        self.0.vault.make_durable().await?;
         holds::find(&mut self.0.ledger.read().await?, id, &new.name).await?.ok_or(Error::NotFound)
     }
 
@@ -120,6 +120,9 @@ impl Flow {
             let shreds = left == 0 && recording.revoked_at.is_some();
             let shredded = recording.state == State::Shredded;
             let receipt = if shredded { self.receipt_of(id).await? } else { None };
+            if !dry_run {
+                self.0.vault.make_durable().await?;
+            }
             return Ok(Lifted { hold, is_new: stands && !dry_run, left, shreds: shreds && (dry_run || shredded), receipt });
         }
         let lifted = self.0.ledger.unit(|| async {
@@ -137,11 +140,11 @@ impl Flow {
         if lifted == Some(0) {
             self.shred_released().await?;
         }
-        self.journal_or_warn(false).await;
+        self.0.vault.make_durable().await?;
         let mut tx = self.0.ledger.read().await?;
         let hold = holds::find(&mut tx, id, name).await?.ok_or(Error::NotFound)?;
         let left = recordings::find(&mut tx, id).await?.map_or(0, |recording| recording.holds);
-        let receipt = shreds::find_fence(&mut tx, id).await?.map(|(_, receipt)| receipt);
+        let receipt = self.shred_of(&mut tx, id).await?.map(|(_, receipt)| receipt);
         Ok(Lifted { hold, is_new: lifted.is_some(), left, shreds: receipt.is_some(), receipt })
     }
 
@@ -170,6 +173,6 @@ impl Flow {
     }
 
     async fn receipt_of(&self, id: RecordingId) -> Result<Option<ReceiptId>, Error> {
-        Ok(shreds::find_fence(&mut self.0.ledger.read().await?, id).await?.map(|(_, receipt)| receipt))
+        Ok(self.shred_of(&mut self.0.ledger.read().await?, id).await?.map(|(_, receipt)| receipt))
     }
 }

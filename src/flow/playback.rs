@@ -15,7 +15,7 @@ use crate::{
     ledger::{
         audit,
         grants::{self, GrantRow},
-        recordings, shreds, tokens,
+        recordings, tokens,
     },
     model::{
         access::Principal,
@@ -273,7 +273,7 @@ impl Flow {
 
     /// That a recording is shredded, with its receipt.
     pub(super) async fn shredded(&self, id: RecordingId) -> Result<Error, Error> {
-        let fence = shreds::find_fence(&mut self.0.ledger.read().await?, id).await?;
+        let fence = self.shred_of(&mut self.0.ledger.read().await?, id).await?;
         Ok(fence.map_or(Error::NotFound, |(at, receipt)| Error::Shredded { at, receipt }))
     }
 }

@@ -99,6 +99,17 @@ pub async fn publish(ledger: &Ledger, vault: &Vault, rules: &Rules, dry_run: boo
     })
 }
 
+/// The rules by which the service decides: of the version that came into force last. `None` before the first.
+///
+/// # Errors
+/// [`Error::Policy`] if this program does not understand it; the ledger's.
+pub async fn in_force(ledger: &Ledger) -> Result<Option<Rules>, Error> {
+    let all = policies::all(&mut ledger.read().await?).await?;
+    let Some(row) = all.into_iter().rfind(|row| row.in_force_at.is_some()) else { return Ok(None) };
+    let odd = |faults: Vec<_>| Error::Policy(format!("version {} of the policy is in force and has {} faults", row.version, faults.len()));
+    Rules::parse(&row.version, &row.source).map(Some).map_err(odd)
+}
+
 /// What is odd about the file that is configured, compared with what was published; for `doctor`.
 ///
 /// # Errors

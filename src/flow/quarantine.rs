@@ -13,6 +13,7 @@ use crate::{
     },
     model::{actor::Actor, id::RecordingId, recording::Recording, time::Timestamp},
     policy::{self, Action, Permit},
+    vault::Undurable,
 };
 
 /// Recordings looked at in one unit of work.
@@ -155,10 +156,13 @@ impl Flow {
     pub async fn sweep_quarantine(&self) -> Result<QuarantineSwept, Error> {
         let permit = Permit::of_vault(Action::Shred);
         let reason: ShredReason = "no-consent".parse().expect("it is a code");
-        let (mut swept, mut after) = (QuarantineSwept::default(), None);
+        let (mut swept, mut after, mut all) = (QuarantineSwept::default(), None, Undurable::nothing());
         loop {
             let page = quarantine::due(&mut self.0.ledger.read().await?, self.now(), after, PAGE).await?;
-            let Some(last) = page.last() else { return Ok(swept) };
+            let Some(last) = page.last() else {
+                swept.shredded = self.tell(all).await?.shredded.len() as u64;
+                return Ok(swept);
+            };
             after = Some(last.id);
             let unit = self.0.ledger.unit(|| async {
                 let (mut tx, now) = (self.0.ledger.begin().await?, self.now());
@@ -173,10 +177,10 @@ impl Flow {
             swept.released += released.len() as u64;
             // Of a recording whose policy is not at hand, nobody knows what it needs.
             let known = |recording: &&Recording| policy::quarantine(recording, &self.0.rulebook).is_some();
-            let due: Vec<RecordingId> =
-                page.iter().filter(known).map(|recording| recording.id).filter(|id| !released.contains(id)).collect();
+            let due = page.iter().filter(known).filter(|recording| !released.contains(&recording.id));
+            let due: Vec<Recording> = due.cloned().collect();
             if !due.is_empty() {
-                swept.shredded += self.shred_all(&permit, &due, &reason).await?.len() as u64;
+                all = all.and(self.shred_unheld(&permit, &due, &reason).await?);
             }
         }
     }

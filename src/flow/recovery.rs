@@ -9,7 +9,11 @@ use tokio_util::sync::CancellationToken;
 
 use super::{Error, Flow};
 use crate::{
-    ledger::{epochs, marks},
+    ledger::{
+        epochs,
+        gaps::{self, Gap},
+        marks,
+    },
     model::time::Timestamp,
     store,
 };
@@ -37,6 +41,9 @@ impl RecoverySettings {
     }
 }
 
+/// How often a process asks the ledger whether it still knows what it knew.
+const MEMORY_PACE: Duration = Duration::from_secs(2);
+
 /// How far the store is behind the ledger.
 #[derive(Clone, Debug, serde::Serialize)]
 pub struct JournalStatus {
@@ -44,6 +51,10 @@ pub struct JournalStatus {
     pub waiting: i64,
     /// Since when the oldest.
     pub oldest_waiting: Option<Timestamp>,
+    /// What rebuildings of this vault went without, and when somebody accepted that.
+    pub gaps: Vec<(Gap, Timestamp)>,
+    /// Files in the store that do not open, of those that this process has tried.
+    pub unreadable: usize,
 }
 
 impl Flow {
@@ -52,8 +63,9 @@ impl Flow {
     /// # Errors
     /// The ledger's.
     pub async fn journal_status(&self) -> Result<JournalStatus, Error> {
-        let (waiting, oldest_waiting) = marks::waiting(&mut self.0.ledger.read().await?).await?;
-        Ok(JournalStatus { waiting, oldest_waiting })
+        let mut tx = self.0.ledger.read().await?;
+        let (waiting, oldest_waiting) = marks::waiting(&mut tx).await?;
+        Ok(JournalStatus { waiting, oldest_waiting, gaps: gaps::all(&mut tx).await?, unreadable: self.0.vault.unreadable_files() })
     }
 
     /// Writes what changed to the journal. How many states.
@@ -90,6 +102,21 @@ impl Flow {
             tracing::info!(snapshot = %checked.snapshot, rows = checked.rows, "a snapshot is verified");
         }
         Ok(is_due)
+    }
+
+    /// Asks the ledger again and again whether it still has what this process has seen of it, until `stop`: a database that was replaced by an older copy, or
+    /// a replica that lagged and was promoted, is written to no more.
+    pub async fn watch_memory(self, stop: CancellationToken) {
+        while !stop.is_cancelled() {
+            // What the ledger refuses is logged where it is found; whatever else goes wrong says nothing about its memory.
+            if let Err(error) = self.0.vault.recall().await {
+                tracing::debug!(%error, "the ledger's memory is not known to be whole");
+            }
+            tokio::select! {
+                () = stop.cancelled() => {}
+                () = tokio::time::sleep(MEMORY_PACE) => {}
+            }
+        }
     }
 
     /// Writes the journal as soon as something changes, and snapshots when they are due, until `stop`; then once more.

@@ -20,6 +20,7 @@ use crate::{
         Action, Permit,
         retention::{Limit, due_by, limits},
     },
+    vault::Undurable,
 };
 
 /// Recordings shredded by one call of the vault: enough that those on one leaf page meet.
@@ -115,9 +116,15 @@ impl Flow {
         let (now, everybody) = (self.now(), BTreeSet::new());
         let mut swept = RetentionSweep { dry_run, ..RetentionSweep::default() };
         let groups = retention::groups(&mut self.0.ledger.read().await?, &everybody).await?;
+        let mut all = Vec::new();
         for group in &groups {
             let Some((until, limit)) = self.reach(group, now) else { continue };
-            let recordings = self.shred_due(group, until, now, dry_run).await?;
+            all.push((group, limit, self.shred_due(group, until, now, dry_run).await?));
+        }
+        // All of them are shredded before the first is told of: a store that is away keeps none of them.
+        for (group, limit, (due, shredded)) in all {
+            let shredded = self.tell(shredded).await?.shredded.iter().filter(|shredded| shredded.is_new).count() as u64;
+            let recordings = if dry_run { due } else { shredded };
             if recordings > 0 {
                 let (tier, policy_digest) = (group.tier.clone(), group.policy_digest.clone());
                 tracing::info!(%tier, recordings, dry_run, clause = %limit, "kept no longer");
@@ -177,26 +184,22 @@ impl Flow {
         reach.filter(|(until, _)| group.oldest <= *until)
     }
 
-    async fn shred_due(&self, group: &Group, until: Timestamp, now: Timestamp, dry_run: bool) -> Result<u64, Error> {
+    /// How many are due, and what was let go of.
+    async fn shred_due(&self, group: &Group, until: Timestamp, now: Timestamp, dry_run: bool) -> Result<(u64, Undurable), Error> {
         let reason: ShredReason = "retention".parse().map_err(|error| Error::Invalid(format!("{error}")))?;
         let permit = Permit::of_vault(Action::Shred);
-        let (mut after, mut count) = (None, 0);
+        let (mut after, mut count, mut all) = (None, 0, Undurable::nothing());
         loop {
             let found = retention::collected_until(&mut self.0.ledger.read().await?, group, until, false, after, BATCH).await?;
-            let Some(last) = found.last() else { return Ok(count) };
+            let Some(last) = found.last() else { return Ok((count, all)) };
             after = Some((last.collected_at, last.id));
-            let due: Vec<RecordingId> =
-                found.iter().filter(|recording| self.is_due(recording, now)).map(|recording| recording.id).collect();
-            count += if dry_run || due.is_empty() {
-                due.len() as u64
-            } else {
-                match self.shred_all(&permit, &due, &reason).await {
-                    Ok(shredded) => shredded.iter().filter(|shredded| shredded.is_new).count() as u64,
-                    // A hold was placed since they were found: the next sweep leaves it out.
-                    Err(Error::Held { .. }) => 0,
-                    Err(error) => return Err(error),
-                }
-            };
+            let due: Vec<Recording> = found.into_iter().filter(|recording| self.is_due(recording, now)).collect();
+            count += due.len() as u64;
+            if dry_run || due.is_empty() {
+                continue;
+            }
+            // A hold that was placed since they were found keeps its recording; the next sweep leaves it out.
+            all = all.and(self.silenced(&due, self.0.vault.shred_all(&permit, &due, &reason).await));
         }
     }
 

@@ -15,18 +15,24 @@ pub use self::{
 use super::{Error, Flow};
 use crate::{
     evidence::ShredReason,
-    ledger::{holds, recordings, shreds, work::Lease},
+    ledger::{Tx, holds, recordings, shreds, work::Lease},
     model::{
         id::{ReceiptId, RecordingId},
         name::HoldName,
         recording::{Recording, State},
+        time::Timestamp,
     },
     policy::{Action, Permit},
-    vault::{self, LetGo, Shredded},
+    vault::{self, LetGo, Shredded, Undurable},
 };
 
 /// Recordings looked up by one query.
 const LOOKED_UP: usize = 2000;
+
+/// That something is not told yet, because a restore would not know of it.
+fn waits() -> Error {
+    vault::Error::NotDurable("it waits to be written there".into()).into()
+}
 
 impl Flow {
     /// Shreds a recording and silences whoever is hearing it. Repeating it is harmless.
@@ -42,17 +48,26 @@ impl Flow {
     ///
     /// # Errors
     /// [`Error::NotFound`] if one of them is not there or not covered by the permit, [`Error::Held`] if a hold keeps one; then none is shredded. Only where a
-    /// hold is placed at this very moment, the others are.
+    /// hold is placed at this very moment, the others are. [`vault::Error::NotDurable`] inside while the store cannot be written: then they are shredded, and
+    /// a restore would not know of it yet.
     pub async fn shred_all(&self, permit: &Permit, ids: &[RecordingId], reason: &ShredReason) -> Result<Vec<Shredded>, Error> {
         let recordings = self.all_shreddable(permit, ids).await?;
+        let done = self.shred_unheld(permit, &recordings, reason).await?;
+        let done = self.tell(done).await?;
+        if done.held.is_empty() { Ok(done.shredded) } else { Err(self.held(&done.held).await?) }
+    }
+
+    /// Shreds recordings that no hold keeps, for who tells of them later: [`Self::tell`].
+    ///
+    /// # Errors
+    /// [`Error::Held`] if a hold keeps one; then none is shredded.
+    pub(super) async fn shred_unheld(&self, permit: &Permit, recordings: &[Recording], reason: &ShredReason) -> Result<Undurable, Error> {
         let kept = recordings.iter().filter(|recording| recording.holds > 0 && recording.state != State::Shredded);
         let kept: Vec<RecordingId> = kept.map(|recording| recording.id).collect();
         if !kept.is_empty() {
             return Err(self.held(&kept).await?);
         }
-        let done = self.0.vault.shred_all(permit, &recordings, reason).await;
-        let done = self.after_letting_go(&recordings, done).await?;
-        if done.held.is_empty() { Ok(done.shredded) } else { Err(self.held(&done.held).await?) }
+        Ok(self.silenced(recordings, self.0.vault.shred_all(permit, recordings, reason).await))
     }
 
     /// Shreds recordings, and closes those that a hold keeps: they are shredded when their last hold ends. For who lets go of them because it is due.
@@ -61,22 +76,38 @@ impl Flow {
     /// The ledger's; to call this again is to go on.
     pub async fn shred_or_close(&self, permit: &Permit, recordings: &[Recording], reason: &ShredReason) -> Result<LetGo, Error> {
         let done = self.0.vault.shred_or_close(permit, recordings, reason).await;
-        self.after_letting_go(recordings, done).await
+        self.tell(self.silenced(recordings, done)).await
     }
 
-    async fn after_letting_go(&self, recordings: &[Recording], done: Result<LetGo, vault::Error>) -> Result<LetGo, Error> {
+    /// Ends whoever hears one of these, and wakes who has to do with shreds.
+    pub(super) fn silenced(&self, recordings: &[Recording], done: Undurable) -> Undurable {
         // All of them, also where it failed: which are fenced by now is not known, and who hears one that is not may come again.
         for recording in recordings {
             self.0.streams.silence(recording.id);
         }
         self.0.bell.notify_one();
-        // A fence counts as told only when it is in the store, too: a vault that is rebuilt from there must know of it.
-        self.journal_or_warn(false).await;
+        self.0.journal_bell.notify_one();
         self.0.epoch_bell.notify_one();
-        let done = done?;
-        let fresh = done.shredded.iter().filter(|shredded| shredded.is_new).count();
-        metrics::counter!("recvault_shreds_total").increment(fresh as u64);
-        Ok(done)
+        done
+    }
+
+    /// What came of a shred, for the answer: it is in the store, so that a vault which is rebuilt from there knows of it.
+    ///
+    /// # Errors
+    /// [`vault::Error::NotDurable`] inside while the store cannot be written; what failed.
+    pub(super) async fn tell(&self, done: Undurable) -> Result<LetGo, Error> {
+        Ok(self.0.vault.durable(done).await?)
+    }
+
+    /// When a recording was shredded, and its receipt, for an answer.
+    ///
+    /// # Errors
+    /// [`vault::Error::NotDurable`] inside while the store does not know of it; the ledger's.
+    pub(super) async fn shred_of(&self, tx: &mut Tx, id: RecordingId) -> Result<Option<(Timestamp, ReceiptId)>, Error> {
+        if shreds::is_undurable(tx, id).await? {
+            return Err(waits());
+        }
+        Ok(shreds::find_fence(tx, id).await?)
     }
 
     /// The error that names the holds which keep these recordings.
@@ -112,9 +143,13 @@ impl Flow {
     /// A receipt in its signed form; anybody who knows its id may have it.
     ///
     /// # Errors
-    /// [`Error::NotFound`].
+    /// [`Error::NotFound`]; [`vault::Error::NotDurable`] inside while a restore would not know of the shred.
     pub async fn receipt(&self, id: ReceiptId) -> Result<String, Error> {
-        shreds::find_receipt(&mut self.0.ledger.read().await?, id).await?.ok_or(Error::NotFound)
+        let mut tx = self.0.ledger.read().await?;
+        if shreds::is_receipt_undurable(&mut tx, id).await? {
+            return Err(waits());
+        }
+        shreds::find_receipt(&mut tx, id).await?.ok_or(Error::NotFound)
     }
 
     /// Removes the bytes of a shredded recording.

@@ -6,10 +6,13 @@ use std::time::Duration;
 use futures_util::TryStreamExt as _;
 
 use super::{Error, Flow};
-use crate::ledger::{
-    budgets, grants,
-    marks::{self, Marked},
-    recordings, utterances, waiting,
+use crate::{
+    ledger::{
+        budgets, grants,
+        marks::{self, Marked},
+        recordings, utterances, waiting,
+    },
+    model::id::ObjectId,
 };
 
 /// What a sweep removed, or shredded.
@@ -44,17 +47,37 @@ impl Flow {
         Ok(Swept { unconsented, retired: self.sweep_retention(false).await?.shredded, ..litter })
     }
 
+    /// The objects that [`Self::sweep_litter`] would remove now.
+    ///
+    /// # Errors
+    /// As there.
+    pub async fn litter(&self, age: Duration) -> Result<Vec<ObjectId>, Error> {
+        self.0.vault.check_before_destroying().await?;
+        let mut found = Vec::new();
+        let mut objects = std::pin::pin!(self.0.store.list(self.now().before(age)));
+        while let Some(listed) = objects.try_next().await? {
+            if !recordings::has_object(&mut self.0.ledger.read().await?, listed.id).await? {
+                found.push(listed.id);
+            }
+        }
+        Ok(found)
+    }
+
     /// Sweeps what is older than `age` and nobody's. It must be much longer than any deposit takes from its last byte to its commit: a younger object
     /// may be one whose recording is just being entered.
     ///
     /// # Errors
-    /// The store's or the ledger's; what was removed stays removed.
+    /// [`crate::vault::Error::ForgetfulLedger`] and [`crate::vault::Error::NothingToCompare`] inside, and then nothing is removed; the store's or the ledger's,
+    /// and what was removed stays removed.
     pub async fn sweep_litter(&self, age: Duration) -> Result<Swept, Error> {
         let now = self.now();
+        // A ledger that has forgotten recordings would take what lives for litter.
+        self.0.vault.check_before_destroying().await?;
         let mut swept = Swept { uploads: self.0.store.sweep_uploads(now.before(age)).await?, ..Swept::default() };
         let mut objects = std::pin::pin!(self.0.store.list(now.before(age)));
         while let Some(listed) = objects.try_next().await? {
             if !recordings::has_object(&mut self.0.ledger.read().await?, listed.id).await? {
+                self.0.vault.recall().await?;
                 self.0.store.delete(listed.id).await?;
                 swept.orphans += 1;
             }

@@ -28,6 +28,7 @@ pub async fn append_all(tx: &mut Tx, entries: &[NewEntry]) -> Result<i64, Error>
     const APPEND: &str = "/* audit.append */ INSERT INTO audit (seq, at, actor, event, recording_id, details)";
     let count = i64::try_from(entries.len()).unwrap_or(i64::MAX);
     let first = tx.fetch_int(NEXT, &[Arg::Int(count)]).await? - count + 1;
+    tx.numbered(first, first + count - 1)?;
     let texts = |entry: &NewEntry| (entry.actor().to_string(), entry.recording().map(|id| id.to_string()), entry.details().to_string());
     let texts: Vec<_> = entries.iter().map(texts).collect();
     let args: Vec<Arg<'_>> = (first..)
@@ -104,6 +105,14 @@ pub async fn broken_glass_since(tx: &mut Tx, since: Timestamp) -> Result<i64, Er
 /// The newest entry that is there, as a position; `None` in an empty log.
 pub async fn position(tx: &mut Tx) -> Result<Option<Position>, Error> {
     const SQL: &str = "/* audit.position */ SELECT seq, at, actor, event, recording_id, details FROM audit ORDER BY seq DESC LIMIT 1";
+    let row = tx.fetch_first(SQL, &[]).await?;
+    Ok(row.as_ref().map(entry).transpose()?.as_ref().map(Position::of))
+}
+
+/// The newest entry that the store knows of, too, as a position: one that a restore from it finds. `None` in a log of which it knows nothing.
+pub async fn durable_position(tx: &mut Tx) -> Result<Option<Position>, Error> {
+    const SQL: &str = "/* audit.durable_position */ SELECT seq, at, actor, event, recording_id, details FROM audit
+        WHERE seq <= (SELECT durable_to FROM turner WHERE one = 1) ORDER BY seq DESC LIMIT 1";
     let row = tx.fetch_first(SQL, &[]).await?;
     Ok(row.as_ref().map(entry).transpose()?.as_ref().map(Position::of))
 }

@@ -84,11 +84,17 @@ struct Server {
     database: String,
 }
 
+/// As a vault lets its process write.
+async fn writable(ledger: Ledger) -> Ledger {
+    assert!(ledger.prove(&[]).await.unwrap());
+    ledger
+}
+
 impl World {
     async fn sqlite(_story: &str) -> Option<Self> {
         let folder = tempfile::tempdir().unwrap();
         let settings = Settings::default();
-        let ledger = Ledger::open(&settings, folder.path()).await.unwrap();
+        let ledger = writable(Ledger::open(&settings, folder.path()).await.unwrap()).await;
         Some(Self { ledger, settings, folder, server: None })
     }
 
@@ -103,7 +109,7 @@ impl World {
         own.set_path(&server.database);
         let settings = Settings { url: own.into(), ..Settings::default() };
         let folder = tempfile::tempdir().unwrap();
-        let ledger = Ledger::open(&settings, folder.path()).await.unwrap();
+        let ledger = writable(Ledger::open(&settings, folder.path()).await.unwrap()).await;
         Some(Self { ledger, settings, folder, server: Some(server) })
     }
 
@@ -120,7 +126,7 @@ impl World {
 
     /// The same database as another process opens it.
     async fn another(&self) -> Result<Ledger, Error> {
-        Ledger::open(&self.settings, self.folder.path()).await
+        Ok(writable(Ledger::open(&self.settings, self.folder.path()).await?).await)
     }
 
     fn is_sqlite(&self) -> bool {

@@ -52,10 +52,11 @@ pub async fn insert(tx: &mut Tx, number: u64, root_sealed: &[u8], now: Timestamp
     }
 }
 
-/// Notes a snapshot of this epoch that was verified.
+/// Notes a snapshot of this epoch that was verified, unless a newer one is noted: of two that are made at once, the newer one counts.
 pub async fn note_snapshot(tx: &mut Tx, number: u64, name: &str, now: Timestamp) -> Result<(), Error> {
-    const SQL: &str = "/* epochs.note_snapshot */ UPDATE epochs SET snapshot = $2, snapshot_at = $3 WHERE epoch = $1";
-    tx.execute_one(SQL, &[int(number), Arg::Text(name), Arg::Int(now.as_millis())], NO_EPOCH).await
+    const SQL: &str = "/* epochs.note_snapshot */
+        UPDATE epochs SET snapshot = $2, snapshot_at = $3 WHERE epoch = $1 AND COALESCE(snapshot, '') < $2";
+    tx.execute(SQL, &[int(number), Arg::Text(name), Arg::Int(now.as_millis())]).await.map(|_| ())
 }
 
 /// Notes that custody destroyed the root before this epoch's. The keys that it sealed are forgotten here, too.
@@ -70,7 +71,7 @@ pub async fn note_destroyed(tx: &mut Tx, number: u64, now: Timestamp) -> Result<
 pub async fn finish(tx: &mut Tx, number: u64, now: Timestamp) -> Result<(), Error> {
     const SQL: &str = "/* epochs.finish */ UPDATE epochs SET finished_at = $2 WHERE epoch = $1";
     tx.execute_one(SQL, &[int(number), Arg::Int(now.as_millis())], NO_EPOCH).await?;
-    tx.execute("/* epochs.settle */ UPDATE turner SET settled = 1 WHERE one = 1", &[]).await.map(|_| ())
+    tx.execute("/* epochs.settle */ UPDATE turner SET settled = 1, rebuilt_to = 0 WHERE one = 1", &[]).await.map(|_| ())
 }
 
 /// Takes the turn until `until`; false while somebody else has it.

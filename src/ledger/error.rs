@@ -1,5 +1,7 @@
 //! What can go wrong with a database, by what the caller can do about it.
 
+use std::sync::Arc;
+
 /// A ledger error. The text is for the operator's log; it never holds a row's content.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
@@ -9,6 +11,15 @@ pub enum Error {
     /// The database cannot take it now: locked, full, read-only or unreachable. Nothing was written.
     #[error("the database is not available: {0}")]
     Unavailable(String),
+    /// The ledger was opened to be read.
+    #[error("nothing is written: this ledger was opened for reading and not compared with the store")]
+    Unproven,
+    /// The ledger has forgotten something; nothing is written to it any more.
+    #[error("nothing is written any more: {0}")]
+    Closed(Arc<str>),
+    /// A database that should be empty is not.
+    #[error("the database is not empty: table `{0}` has rows; name an empty database in `ledger.url`")]
+    NotEmpty(String),
     /// A row that should be there is not (or is not any more): the lease was lost, the recording was shredded meanwhile.
     #[error("{0}")]
     Stale(&'static str),

@@ -17,7 +17,7 @@ use serde::{
     ser::{Serialize, Serializer},
 };
 
-pub use rows::{chunk, count, defer_references, find, find_all, insert, is_empty, upsert};
+pub use rows::{chunk, count, defer_references, find, find_all, first_row, insert, upsert};
 pub(super) use table::Kind;
 pub use table::Table;
 

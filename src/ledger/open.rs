@@ -1,6 +1,6 @@
 //! Opening a database, and beginning sessions with it.
 
-use std::{path::Path, str::FromStr, time::Duration};
+use std::{path::Path, str::FromStr, sync::Arc, time::Duration};
 
 use sqlx::{
     Connection, Database, PgPool, Pool, Postgres, Sqlite, SqliteConnection, SqlitePool,
@@ -10,7 +10,8 @@ use sqlx::{
     sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous},
 };
 
-use super::{Error, News, Tx};
+use super::{Error, News, Tx, audit, gate::Gate, image, keys};
+use crate::evidence::Position;
 
 static SQLITE: Migrator = sqlx::migrate!("src/ledger/migrations/sqlite");
 static POSTGRES: Migrator = sqlx::migrate!("src/ledger/migrations/postgres");
@@ -35,8 +36,13 @@ impl Default for Settings {
 }
 
 /// A database of the vault. Clones share its connections.
+///
+/// A ledger that was just opened is read and not written, until [`Ledger::prove`].
 #[derive(Clone)]
-pub struct Ledger(Db);
+pub struct Ledger {
+    db: Db,
+    gate: Gate,
+}
 
 #[derive(Clone)]
 enum Db {
@@ -74,38 +80,93 @@ impl Ledger {
             tx.commit().await?;
             let options = options.pragma("query_only", "on");
             let readers = SqlitePoolOptions::new().max_connections(connections).acquire_timeout(ACQUIRE).connect_lazy_with(options);
-            return Ok(Self(Db::Sqlite { readers, writer }));
+            return Ok(Self { db: Db::Sqlite { readers, writer }, gate: Gate::default() });
         }
         if settings.url.starts_with("postgres://") || settings.url.starts_with("postgresql://") {
             let options = PgConnectOptions::from_str(&settings.url).map_err(|_| Error::Url("not a PostgreSQL URL".into()))?;
             let options = options.application_name("recvault").options(TIMEOUTS);
             let pool = PgPoolOptions::new().max_connections(connections.max(2)).acquire_timeout(ACQUIRE).connect_with(options).await?;
             migrate(POSTGRES.run(&pool).await)?;
-            return Ok(Self(Db::Postgres(pool)));
+            return Ok(Self { db: Db::Postgres(pool), gate: Gate::default() });
         }
         Err(Error::Url("expected `sqlite:PATH` or `postgres://…`".into()))
     }
 
     /// `sqlite` or `postgres`, for people.
     pub fn kind(&self) -> &'static str {
-        match self.0 {
+        match self.db {
             Db::Sqlite { .. } => "sqlite",
             Db::Postgres(_) => "postgres",
         }
     }
 
+    /// Lets this process write, if the log has every one of these positions, which are known of it elsewhere. Whether it has. Who calls this knows
+    /// where they come from: `vault::memory`, and nobody else.
+    ///
+    /// # Errors
+    /// [`Error::Closed`] if the ledger was found to have forgotten something before; the database's.
+    pub async fn prove(&self, known: &[Position]) -> Result<bool, Error> {
+        let mut tx = self.read().await?;
+        for position in known {
+            if !audit::has(&mut tx, position).await? {
+                return Ok(false);
+            }
+        }
+        self.gate.open()?;
+        Ok(true)
+    }
+
+    /// Keeps this process from writing from now on: the ledger has forgotten something. Whether it was not known before.
+    pub fn close_gate(&self, why: &str) -> bool {
+        self.gate.close(why)
+    }
+
+    /// Why nothing is written any more, if that is so.
+    pub fn refusal(&self) -> Option<Arc<str>> {
+        self.gate.refusal()
+    }
+
+    /// Whether it holds no vault yet.
+    ///
+    /// # Errors
+    /// The database's.
+    pub async fn is_new(&self) -> Result<bool, Error> {
+        Ok(keys::vault_id(&mut self.read().await?).await?.is_none())
+    }
+
     /// Begins a unit of work.
+    ///
+    /// # Errors
+    /// [`Error::Unproven`] before [`Self::prove`], [`Error::Closed`] after the ledger was found to have forgotten something; the database's.
     pub async fn begin(&self) -> Result<Tx, Error> {
-        Ok(match &self.0 {
+        self.gate.check()?;
+        self.begin_unit().await
+    }
+
+    /// Begins the first unit of work of a database, in which nothing can have been forgotten.
+    ///
+    /// # Errors
+    /// [`Error::NotEmpty`] if a table has a row; the database's.
+    pub async fn begin_empty(&self) -> Result<Tx, Error> {
+        let mut tx = self.begin_unit().await?;
+        match image::first_row(&mut tx).await? {
+            None => Ok(tx),
+            Some(table) => Err(Error::NotEmpty(table)),
+        }
+    }
+
+    async fn begin_unit(&self) -> Result<Tx, Error> {
+        let tx = match &self.db {
             // Taking the write lock at once: an upgrade from reading to writing could not wait.
             Db::Sqlite { writer, .. } => Tx::sqlite(writer.begin_with("BEGIN IMMEDIATE").await?),
             Db::Postgres(pool) => Tx::postgres(pool.begin().await?),
-        })
+        };
+        Ok(tx.behind(&self.gate))
     }
 
     /// A session for reading, each query by itself.
     pub async fn read(&self) -> Result<Tx, Error> {
-        Ok(match &self.0 {
+        Ok(match &self.db {
             Db::Sqlite { readers, .. } => Tx::sqlite_reader(readers.acquire().await?),
             Db::Postgres(pool) => Tx::postgres_reader(pool.acquire().await?),
         })
@@ -123,7 +184,7 @@ impl Ledger {
         const SQLITE: &str = "/* open.snapshot */ SELECT seq FROM audit_head";
         const POSTGRES: &str = "/* open.snapshot */ SELECT set_config(name, '0', true) FROM pg_settings
             WHERE name IN ('idle_in_transaction_session_timeout', 'transaction_timeout')";
-        let (mut tx, first) = match &self.0 {
+        let (mut tx, first) = match &self.db {
             Db::Sqlite { readers, .. } if !readers.is_closed() => {
                 let options = readers.connect_options().as_ref().clone().row_buffer_size(ROWS);
                 (Tx::sqlite(alone::<Sqlite>(options).begin().await?), SQLITE)
@@ -140,7 +201,7 @@ impl Ledger {
 
     /// What other processes tell, on a connection of its own.
     pub fn news(&self) -> News {
-        match &self.0 {
+        match &self.db {
             Db::Sqlite { .. } => News::silent(),
             Db::Postgres(pool) => News::of(&pool.connect_options()),
         }
@@ -166,17 +227,20 @@ impl Ledger {
         }
     }
 
-    /// Whether the database answers.
+    /// Whether the database answers, and may be written to.
     ///
     /// # Errors
-    /// Whatever keeps it from answering.
+    /// Whatever keeps it from answering; [`Error::Closed`].
     pub async fn probe(&self) -> Result<(), Error> {
+        if let Some(why) = self.refusal() {
+            return Err(Error::Closed(why));
+        }
         self.read().await?.fetch_int("SELECT seq FROM audit_head", &[]).await.map(|_| ())
     }
 
     /// Closes the connections after running statements are done; SQLite folds its write-ahead log back.
     pub async fn close(&self) {
-        match &self.0 {
+        match &self.db {
             Db::Sqlite { readers, writer } => {
                 readers.close().await;
                 writer.close().await;

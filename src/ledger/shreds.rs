@@ -6,7 +6,7 @@ use super::{
     tx::{Arg, BINDS, Tx, set},
 };
 use crate::model::{
-    id::{ReceiptId, RecordingId},
+    id::{ReceiptId, RecordingId, RevocationId},
     name::Tier,
     time::Timestamp,
 };
@@ -86,6 +86,28 @@ pub async fn find_fence(tx: &mut Tx, id: RecordingId) -> Result<Option<(Timestam
     const SQL: &str = "/* shreds.find_fence */ SELECT recording_id, fenced_at, receipt_id FROM fences WHERE recording_id = $1";
     let row = tx.fetch_first(SQL, &[Arg::Text(&id.to_string())]).await?;
     row.map(|row| Ok((row.time("fenced_at")?, row.parse("fences", "receipt_id", "recording_id")?))).transpose()
+}
+
+/// Whether the store does not know of this recording's fence yet.
+pub async fn is_undurable(tx: &mut Tx, id: RecordingId) -> Result<bool, Error> {
+    const SQL: &str = "/* shreds.is_undurable */
+        SELECT COUNT(*) FROM fences WHERE recording_id = $1 AND seq > (SELECT durable_to FROM turner WHERE one = 1)";
+    Ok(tx.fetch_int(SQL, &[Arg::Text(&id.to_string())]).await? > 0)
+}
+
+/// Whether the store does not know yet of the shred for which this receipt was signed.
+pub async fn is_receipt_undurable(tx: &mut Tx, id: ReceiptId) -> Result<bool, Error> {
+    const SQL: &str = "/* shreds.is_receipt_undurable */
+        SELECT COUNT(*) FROM fences WHERE receipt_id = $1 AND seq > (SELECT durable_to FROM turner WHERE one = 1)";
+    Ok(tx.fetch_int(SQL, &[Arg::Text(&id.to_string())]).await? > 0)
+}
+
+/// How many shreds of a revocation the store does not know of yet.
+pub async fn undurable_of(tx: &mut Tx, id: RevocationId) -> Result<i64, Error> {
+    const SQL: &str = "/* shreds.undurable_of */
+        SELECT COUNT(*) FROM fences JOIN revoked ON revoked.recording_id = fences.recording_id
+        WHERE revoked.revocation_id = $1 AND fences.seq > (SELECT durable_to FROM turner WHERE one = 1)";
+    tx.fetch_int(SQL, &[Arg::Text(&id.to_string())]).await
 }
 
 /// Whether a key of this public name was ever destroyed: such a key is not accepted again.

@@ -12,7 +12,7 @@ use sqlx::{
     sqlite::{SqliteArguments, SqliteRow},
 };
 
-use super::{Error, row::Row};
+use super::{Error, gate::Gate, row::Row};
 
 /// A value for a placeholder.
 #[derive(Clone, Copy, Debug)]
@@ -30,7 +30,11 @@ pub enum Arg<'a> {
 }
 
 /// A session: what is read in it is consistent, what is written in it becomes visible all at once with [`Tx::commit`], or not at all.
-pub struct Tx(Inner);
+pub struct Tx {
+    inner: Inner,
+    /// Of a unit of work: whether it may be committed, and the last number that it gave to an audit entry.
+    unit: Option<(Gate, i64)>,
+}
 
 enum Inner {
     Sqlite(Transaction<'static, Sqlite>),
@@ -41,30 +45,56 @@ enum Inner {
 
 impl Tx {
     pub(super) fn sqlite(tx: Transaction<'static, Sqlite>) -> Self {
-        Self(Inner::Sqlite(tx))
+        Self { inner: Inner::Sqlite(tx), unit: None }
     }
 
     pub(super) fn postgres(tx: Transaction<'static, Postgres>) -> Self {
-        Self(Inner::Postgres(tx))
+        Self { inner: Inner::Postgres(tx), unit: None }
     }
 
     pub(super) fn sqlite_reader(connection: PoolConnection<Sqlite>) -> Self {
-        Self(Inner::SqliteReader(connection))
+        Self { inner: Inner::SqliteReader(connection), unit: None }
     }
 
     pub(super) fn postgres_reader(connection: PoolConnection<Postgres>) -> Self {
-        Self(Inner::PostgresReader(connection))
+        Self { inner: Inner::PostgresReader(connection), unit: None }
+    }
+
+    /// The same session as a unit of work, which this gate may stop until its last moment.
+    pub(super) fn behind(self, gate: &Gate) -> Self {
+        Self { unit: Some((gate.clone(), 0)), ..self }
+    }
+
+    /// Audit entries from `first` to `last` were numbered in this unit, which holds the log's head.
+    ///
+    /// # Errors
+    /// [`Error::Closed`] if the database has given the first of these numbers before.
+    pub(super) fn numbered(&mut self, first: i64, last: i64) -> Result<(), Error> {
+        if let Some((gate, newest)) = &mut self.unit {
+            gate.follows(first)?;
+            *newest = last;
+        }
+        Ok(())
     }
 
     /// Makes what was done visible and durable. A session that is dropped instead leaves nothing.
     ///
     /// # Errors
-    /// [`Error::Conflict`] or [`Error::Unavailable`]; then nothing was done.
+    /// [`Error::Conflict`] or [`Error::Unavailable`]; [`Error::Closed`] if the ledger was found to have forgotten something since the unit began.
+    /// Then nothing was done.
     pub async fn commit(self) -> Result<(), Error> {
-        match self.0 {
+        if let Some((gate, _)) = &self.unit
+            && let Some(why) = gate.refusal()
+        {
+            return Err(Error::Closed(why));
+        }
+        match self.inner {
             Inner::Sqlite(tx) => tx.commit().await?,
             Inner::Postgres(tx) => tx.commit().await?,
             Inner::SqliteReader(_) | Inner::PostgresReader(_) => {}
+        }
+        if let Some((gate, newest)) = self.unit {
+            gate.committed(newest);
         }
         Ok(())
     }
@@ -90,12 +120,12 @@ impl Tx {
 
     /// Whether the other side is PostgreSQL, for what only one of the two can do.
     pub(super) fn is_postgres(&self) -> bool {
-        matches!(self.0, Inner::Postgres(_) | Inner::PostgresReader(_))
+        matches!(self.inner, Inner::Postgres(_) | Inner::PostgresReader(_))
     }
 
     /// Runs a statement; the number of rows it touched.
     pub(super) async fn execute(&mut self, sql: &str, args: &[Arg<'_>]) -> Result<u64, Error> {
-        Ok(match &mut self.0 {
+        Ok(match &mut self.inner {
             Inner::Sqlite(tx) => bind_sqlite(sql, args).execute(&mut **tx).await?.rows_affected(),
             Inner::Postgres(tx) => bind_postgres(sql, args).execute(&mut **tx).await?.rows_affected(),
             Inner::SqliteReader(connection) => bind_sqlite(sql, args).execute(&mut **connection).await?.rows_affected(),
@@ -132,7 +162,7 @@ impl Tx {
     pub(super) async fn fetch_all(&mut self, sql: &str, args: &[Arg<'_>]) -> Result<Vec<Row>, Error> {
         let sqlite = |rows: Vec<SqliteRow>| rows.into_iter().map(Row::Sqlite).collect();
         let postgres = |rows: Vec<PgRow>| rows.into_iter().map(Row::Postgres).collect();
-        Ok(match &mut self.0 {
+        Ok(match &mut self.inner {
             Inner::Sqlite(tx) => sqlite(bind_sqlite(sql, args).fetch_all(&mut **tx).await?),
             Inner::Postgres(tx) => postgres(bind_postgres(sql, args).fetch_all(&mut **tx).await?),
             Inner::SqliteReader(connection) => sqlite(bind_sqlite(sql, args).fetch_all(&mut **connection).await?),

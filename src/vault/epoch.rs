@@ -25,7 +25,7 @@ use crate::{
     evidence::{NewEntry, Receipt},
     keyring::{self, LEAF, PageRow, RootKey, tree},
     ledger::{
-        self, Tx, audit,
+        self, Tx, audit, chain,
         epochs::{self, EpochRow},
         keys as rows,
         marks::{self, Marked},
@@ -65,6 +65,7 @@ impl Vault {
     /// # Errors
     /// Of custody, store or ledger; what is done stays done, and the next call goes on from there.
     pub async fn turn(&self, actor: Actor) -> Result<Option<Turned>, Error> {
+        self.check_before_destroying().await?;
         self.as_turner(async |turner| {
             let current = turner.current().await?;
             if current.finished_at.is_none() {
@@ -83,6 +84,7 @@ impl Vault {
         if epochs::current(&mut self.0.ledger.read().await?).await?.is_none_or(|current| current.finished_at.is_some()) {
             return Ok(None);
         }
+        self.check_before_destroying().await?;
         let done = self.as_turner(async |turner| {
             let current = turner.current().await?;
             if current.finished_at.is_some() { Ok(None) } else { turner.complete(current, Work::begin(self.0.clock.now())).await.map(Some) }
@@ -231,10 +233,12 @@ impl Turner<'_> {
         vault
             .unit(async || {
                 let (mut tx, now) = (self.begin().await?, vault.clock.now());
+                let shreds = chain::note_durable(&mut tx, checked.seq).await?;
                 epochs::note_snapshot(&mut tx, epoch, &name, now).await?;
-                marks::note_journaled(&mut tx, checked.seq).await?;
                 audit::append(&mut tx, NewEntry::snapshot_verified(now, &name, checked.keys)).await?;
-                Ok(tx.commit().await?)
+                tx.commit().await?;
+                metrics::counter!("recvault_shreds_total").increment(shreds);
+                Ok(())
             })
             .await?;
         Ok((name, checked))
@@ -244,6 +248,7 @@ impl Turner<'_> {
     /// done so: what was noted in an earlier life may be gone.
     async fn destroy_roots(&self, epoch: u64, snapshot: &str, verified: Option<Checked>) -> Result<Timestamp, Error> {
         let vault = self.vault;
+        vault.check_before_destroying().await?;
         let checked = match (verified, snapshot.parse()) {
             (Some(checked), _) => checked,
             (None, Ok(name)) => vault.verify_snapshot(name).await?,

@@ -4,6 +4,9 @@
 //! it lives, its fence once it is dead; and of tokens, policies, conversations, statements of consent and revocations their rows. So pieces may be written twice, by several processes, and in any order of marks: of two states of a
 //! recording the one in the piece with the higher number counts.
 //!
+//! Pieces are a chain: each names the one before it, and only one of those that name the same predecessor becomes the newest (`ledger::chain`). So a piece
+//! that is missing is noticed by whoever reads the next one.
+//!
 //! Owns what a piece holds. INVARIANT: a mark is taken away only after a piece with the state that it stands for is durable. A shred is
 //! told to its caller after that.
 
@@ -13,13 +16,13 @@ use zeroize::Zeroizing;
 
 use super::{
     Error, Inner, Vault,
-    recovery::{Header, Writing},
+    recovery::{Header, Link, Standing, Writing},
     snapshot::{self, Rows},
 };
 use crate::{
     keyring,
     ledger::{
-        Tx, audit, epochs,
+        Tx, audit, chain, epochs,
         image::{self, Image, Table},
         marks::{self, Mark, Marked},
     },
@@ -34,7 +37,7 @@ use crate::{
 
 /// States in one piece.
 const PIECE: i64 = 1024;
-/// Audit entries in one piece.
+/// Audit entries read at a time.
 const ENTRIES: i64 = 8192;
 
 /// What belongs to the state of a recording, besides its key.
@@ -104,66 +107,105 @@ impl Vault {
                 return Ok(written);
             }
             vault.follow().await?;
-            let (marks, entries_to) = match vault.write_piece().await {
+            vault.recall().await?;
+            let piece = match vault.write_piece().await {
                 // It turned between two looks.
                 Err(Error::Keyring(keyring::Error::OtherEpoch(_))) => continue,
-                written => written?,
+                // Another process was there first.
+                Ok(None) => continue,
+                piece => piece?,
             };
-            written += marks.len() as u64;
+            let Some(piece) = piece else { continue };
             crash::point("journal.written");
-            vault
-                .unit(async || {
-                    let mut tx = vault.ledger.begin().await?;
-                    marks::clear(&mut tx, &marks).await?;
-                    marks::note_journaled(&mut tx, entries_to).await?;
-                    Ok(tx.commit().await?)
-                })
-                .await?;
+            match vault.unit(|| vault.chain(&piece)).await? {
+                Some(shreds) => {
+                    written += piece.marks.len() as u64;
+                    metrics::counter!("recvault_shreds_total").increment(shreds);
+                }
+                // Nothing refers to it. Should it stay, it is one more copy of states that the winner's successor has, too.
+                None => vault.recovery.delete_recovery(piece.name).await?,
+            }
         }
-    }
-
-    /// Whether the store knows of more than the ledger: a ledger that was put back from an old copy has forgotten what happened since, shreds
-    /// among it.
-    ///
-    /// # Errors
-    /// [`Error::ForgetfulLedger`]; the store's or the ledger's.
-    pub async fn check_memory(&self) -> Result<(), Error> {
-        let vault = &*self.0;
-        let mut known = 0;
-        for kind in [RecoveryKind::Journal, RecoveryKind::Snapshot] {
-            let all = vault.recovery.list_recovery(kind).await?;
-            known = all.into_iter().map(|(name, _)| name.seq).fold(known, i64::max);
-        }
-        let ledger = audit::head(&mut vault.ledger.read().await?).await?;
-        if known > ledger { Err(Error::ForgetfulLedger { ledger, store: known }) } else { Ok(()) }
     }
 }
 
+/// A piece that was written and stands in no chain yet.
+struct Written {
+    name: RecoveryName,
+    /// The marks whose states are in it.
+    marks: Vec<Mark>,
+    /// The number up to which it, and those before it, have audit entries.
+    entries_to: i64,
+    /// Whether it, and those before it, have every change up to this number.
+    is_whole: bool,
+    before: Option<chain::Piece>,
+    piece: chain::Piece,
+}
+
 impl Inner {
-    /// Writes one piece; the marks whose states are in it, and the number up to which it has audit entries.
-    async fn write_piece(&self) -> Result<(Vec<Mark>, i64), Error> {
+    /// The unit in which a piece becomes the newest of the chain, and its marks go. How many shreds are durable by it; `None` if another piece came
+    /// between, or the root that opens this one is about to go.
+    async fn chain(&self, written: &Written) -> Result<Option<u64>, Error> {
+        let mut tx = self.ledger.begin().await?;
+        if !chain::extend(&mut tx, written.before.as_ref(), &written.piece).await? {
+            return Ok(None);
+        }
+        // Asked after the chain was locked, which a turn waits for: a piece of the epoch before, behind the turn's snapshot, would be a hole in the chain.
+        if epochs::current(&mut tx).await?.is_none_or(|current| current.epoch != written.name.epoch) {
+            return Ok(None);
+        }
+        marks::clear(&mut tx, &written.marks).await?;
+        marks::note_journaled(&mut tx, written.entries_to).await?;
+        let shreds = if written.is_whole { chain::note_durable(&mut tx, written.entries_to).await? } else { 0 };
+        tx.commit().await?;
+        Ok(Some(shreds))
+    }
+
+    /// Writes one piece; `None` if there is nothing to write.
+    async fn write_piece(&self) -> Result<Option<Written>, Error> {
         let mut tx = self.ledger.snapshot().await?;
         let epoch = epochs::current(&mut tx).await?.ok_or(Error::NoVault)?;
         let marks = marks::next(&mut tx, PIECE).await?;
         let root = self.root.key();
         let since = marks::journaled_to(&mut tx).await?;
-        let entries = image::chunk(&mut tx, Table::Audit, Some(&Image::before_audit(since)), ENTRIES).await?;
-        let entries_to = entries.last().and_then(|entry| entry.int("seq")).unwrap_or(since);
         if epoch.epoch != root.epoch {
             return Err(keyring::Error::OtherEpoch(epoch.epoch).into());
         }
-        if marks.is_empty() && entries.is_empty() {
-            // Another process was there first.
-            return Ok((marks, since));
+        let entry = audit::position(&mut tx).await?.ok_or(Error::NoVault)?;
+        if marks.is_empty() && entry.seq <= since {
+            return Ok(None);
         }
+        let before = chain::newest(&mut tx).await?;
         let (seq, id) = (audit::head(&mut tx).await?, ObjectId::random(&mut rand::rng()));
         let name = RecoveryName { kind: RecoveryKind::Journal, epoch: epoch.epoch, seq, id };
-        let header = Header::of(name, self.id, &epoch.root_sealed, self.clock.now());
+        let number = before.as_ref().map_or(0, |before| before.number) + 1;
+        let standing = Standing { entry, since, chain: number, previous: before.as_ref().map(Link::to).transpose()? };
+        let header = Header::of(name, self.id, &epoch.root_sealed, self.clock.now(), standing);
+        let piece = chain::Piece { number, name: name.to_string(), digest: header.digest() };
         let mut file = Writing::begin(&self.recovery, name, &header, &root).await?;
-        let mut rows = entries.len() as u64;
+        let rows = self.states(&mut tx, since, &marks, &mut file).await?;
+        drop(tx);
+        file.line(|out| snapshot::mark(out, &snapshot::Mark::End(rows))).await?;
+        file.finish().await?;
+        let is_whole = i64::try_from(marks.len()).is_ok_and(|states| states < PIECE);
+        Ok(Some(Written { name, marks, entries_to: seq, is_whole, before, piece }))
+    }
+
+    /// The audit entries after `since`, all of them, and the states of everything that is marked. How many rows.
+    async fn states(&self, tx: &mut Tx, since: i64, marks: &[Mark], file: &mut Writing) -> Result<u64, Error> {
+        let mut rows = 0;
         file.line(|out| snapshot::mark(out, &snapshot::Mark::Table(Table::Audit.name().into()))).await?;
-        for entry in &entries {
-            file.line(|out| entry.to_json(out)).await?;
+        let mut last = Image::before_audit(since);
+        loop {
+            let entries = image::chunk(tx, Table::Audit, Some(&last), ENTRIES).await?;
+            for entry in &entries {
+                file.line(|out| entry.to_json(out)).await?;
+            }
+            rows += entries.len() as u64;
+            match entries.into_iter().next_back() {
+                Some(entry) => last = entry,
+                None => break,
+            }
         }
         for kind in Marked::ALL {
             let tables: &[Table] = match kind {
@@ -177,7 +219,7 @@ impl Inner {
             let ids: Vec<&str> = marks.iter().filter(|mark| mark.kind == kind).map(|mark| mark.id.as_str()).collect();
             for ids in ids.chunks(AT_ONCE) {
                 for table in tables {
-                    let images = image::find_all(&mut tx, *table, ids).await?;
+                    let images = image::find_all(tx, *table, ids).await?;
                     if !images.is_empty() {
                         file.line(|out| snapshot::mark(out, &snapshot::Mark::Table(table.name().into()))).await?;
                     }
@@ -187,14 +229,11 @@ impl Inner {
                     rows += images.len() as u64;
                 }
                 if kind == Marked::Recording {
-                    self.key_lines(&mut tx, ids, &mut file).await?;
+                    self.key_lines(tx, ids, file).await?;
                 }
             }
         }
-        drop(tx);
-        file.line(|out| snapshot::mark(out, &snapshot::Mark::End(rows))).await?;
-        file.finish().await?;
-        Ok((marks, entries_to))
+        Ok(rows)
     }
 
     /// The keys of these recordings, as far as they live: not of those that are shredded, or were never sealed.

@@ -14,7 +14,7 @@ use super::{Error, Inner, Vault};
 use crate::{
     custody::{Change, Custody, Owner, Slot},
     evidence::{NewEntry, Position},
-    ledger::{Ledger, Tx, audit, keys as rows},
+    ledger::{Tx, audit},
     model::id::{DatabaseId, VaultId},
 };
 
@@ -166,25 +166,6 @@ pub(super) async fn remembers(tx: &mut Tx, slot: &Slot) -> Result<(), Error> {
         Some(seen) if !audit::has(tx, &seen).await? => Err(Error::BehindCustody { ledger: audit::newest(tx).await?, custody: seen.seq }),
         _ => Ok(()),
     }
-}
-
-/// The id of this database, which one from before databases had ids is given now.
-pub(super) async fn database_of(ledger: &Ledger) -> Result<DatabaseId, Error> {
-    let given = ledger.unit(async || {
-        if let Some(id) = rows::database_id(&mut ledger.read().await?).await? {
-            return Ok(id);
-        }
-        let mut tx = ledger.begin().await?;
-        // Another process may have given it one meanwhile.
-        let id = match rows::database_id(&mut tx).await? {
-            Some(id) => id,
-            None => DatabaseId::random(&mut rand::rng()),
-        };
-        rows::set_database_id(&mut tx, id).await?;
-        tx.commit().await?;
-        Ok::<_, crate::ledger::Error>(id)
-    });
-    Ok(given.await?)
 }
 
 /// Makes a restored database the owner; the last step of a restore before its rows stand. Should they not come to stand, nobody is the owner, and the

@@ -1,7 +1,8 @@
 //! Recovery files: what the store keeps so that it and custody alone rebuild the vault.
 //!
 //! ```text
-//! header: one line of JSON in the clear: format, vault, epoch, number of the last audit entry it knows, file id, time, sealed root page key
+//! header: one line of JSON in the clear: format, vault, epoch, number of the last audit entry it knows, file id, time, sealed root page key,
+//!         position of that entry, place in the journal's chain, predecessor
 //! body:   one FLOE message, bound to the header, under HKDF(root page key, file id); lines of JSON
 //! ```
 //! Owns this envelope. A file dies with its epoch's root: the key in its header is sealed by that root, and nothing else opens it. Refuses to
@@ -12,6 +13,7 @@ mod write;
 
 use std::{collections::BTreeMap, sync::Arc};
 
+use aws_lc_rs::digest;
 use base64::{Engine as _, engine::general_purpose::STANDARD as BASE64};
 use serde::{Deserialize, Serialize};
 
@@ -22,7 +24,9 @@ pub(super) use self::{
 use super::Error;
 use crate::{
     custody::{Custody, RootName},
+    evidence::Position,
     keyring::RootKey,
+    ledger::{self, chain},
     model::{
         id::{ObjectId, VaultId},
         time::Timestamp,
@@ -48,18 +52,58 @@ pub(super) struct Header {
     /// When it was written.
     pub(super) at: Timestamp,
     root_sealed: String,
+    /// The newest audit entry that it knows of.
+    pub(super) entry: Position,
+    /// Its audit entries follow this number without a gap; 0 in a snapshot, which has all.
+    pub(super) since: i64,
+    /// Its place in the journal's chain, from 1; of a snapshot: the place of the newest piece that its ledger knew of, 0 for none.
+    pub(super) chain: i64,
+    /// The piece before it; of a snapshot: that newest piece.
+    pub(super) previous: Option<Link>,
+}
+
+/// A piece of the journal as its successor names it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Link {
+    /// Its name.
+    pub(super) name: RecoveryName,
+    /// SHA-256 of its header, as lower-case hex.
+    pub(super) sha256: String,
+}
+
+impl Link {
+    /// To a piece that the ledger knows.
+    pub(super) fn to(piece: &chain::Piece) -> Result<Self, Error> {
+        let inconsistent = |_| ledger::Error::Inconsistent { table: "turner", column: "chain_name", id: "1".into() };
+        Ok(Self { name: piece.name.parse().map_err(inconsistent)?, sha256: piece.digest.clone() })
+    }
+}
+
+/// Where a file stands in the audit log and in the journal's chain.
+#[derive(Clone, Debug)]
+pub(super) struct Standing {
+    /// The newest audit entry that it knows of.
+    pub(super) entry: Position,
+    /// See [`Header::since`].
+    pub(super) since: i64,
+    /// See [`Header::chain`].
+    pub(super) chain: i64,
+    /// See [`Header::previous`].
+    pub(super) previous: Option<Link>,
 }
 
 impl Header {
     fn format_of(kind: RecoveryKind) -> &'static str {
         match kind {
-            RecoveryKind::Snapshot => "recvault/snapshot/1",
-            RecoveryKind::Journal => "recvault/journal/1",
+            RecoveryKind::Snapshot => "recvault/snapshot/2",
+            RecoveryKind::Journal => "recvault/journal/2",
         }
     }
 
     /// The header of the file of this name.
-    pub(super) fn of(name: RecoveryName, vault: VaultId, root_sealed: &[u8], at: Timestamp) -> Self {
+    pub(super) fn of(name: RecoveryName, vault: VaultId, root_sealed: &[u8], at: Timestamp, standing: Standing) -> Self {
+        let Standing { entry, since, chain, previous } = standing;
         Self {
             format: Self::format_of(name.kind).into(),
             vault,
@@ -68,7 +112,16 @@ impl Header {
             file: name.id,
             at,
             root_sealed: BASE64.encode(root_sealed),
+            entry,
+            since,
+            chain,
+            previous,
         }
+    }
+
+    /// Its SHA-256, as lower-case hex: what its successor names it by. No other file has the same, for its id is random.
+    pub(super) fn digest(&self) -> String {
+        hex::encode(digest::digest(&digest::SHA256, &self.line()))
     }
 
     /// The line, its end included.

@@ -1,29 +1,35 @@
 //! Restore: the store and custody alone rebuild the vault in an empty ledger.
 //!
 //! ```text
-//! newest snapshot whose root is in custody → every row
-//!   → journal pieces with higher numbers, in order: rows, keys into the tree, fences (which win, whatever came before)
+//! newest snapshot that opens with a root in custody → every row
+//!   → journal pieces behind it, in order and without a hole: rows, keys into the tree, fences (which win, whatever came before)
 //!   → every page stale, the epoch unsettled, the audit log goes on above every number that was ever given
 //! ```
 //! Owns this order. All of it is one unit of work: a restore that is interrupted leaves an empty ledger, and what serves has every fence.
 //! INVARIANT: a key whose fingerprint stands in a fence is not taken in, from wherever it comes.
 
+mod plan;
+
 use std::{collections::BTreeMap, sync::Arc};
 
+pub use self::plan::{Choice, Plan, plan};
 use super::{
     Claim, Error, Inner, Parts,
     journal::{self, Line},
+    memory::Memory,
     ownership::{self, Ownership},
-    recovery::{Reading, Roots},
+    recovery::{Header, Reading, Roots},
     root::Root,
     seed,
     snapshot::Rows,
 };
 use crate::{
+    custody::Custody,
     evidence::{NewEntry, Receipt, Removal, Signer},
     keyring::{self, fingerprint},
     ledger::{
-        Tx, audit, details, epochs,
+        Ledger, Tx, audit, chain, details, epochs,
+        gaps::{self, Gap},
         image::{self, Image, Table},
         keys as rows, marks, recordings, shreds,
         work::{self, Kind},
@@ -36,7 +42,7 @@ use crate::{
         time::Timestamp,
     },
     secret::Key,
-    store::{RecoveryKind, RecoveryName},
+    store::{RecoveryName, Store},
 };
 
 /// The audit log of a rebuilt ledger goes on at the next multiple of this.
@@ -69,44 +75,26 @@ pub struct Restored {
     pub recovery_point: Timestamp,
     /// Fences that stand in the ledger now.
     pub fences: i64,
+    /// What was missing in the journal, and accepted.
+    pub gaps: Vec<Gap>,
+    /// Files that did not open and were passed over.
+    pub unreadable: u64,
 }
 
-/// What a restore would begin with.
-#[derive(Clone, Debug, serde::Serialize)]
-pub struct Plan {
-    /// The snapshot.
-    pub snapshot: RecoveryName,
-    /// Pieces of the journal that come after it, in order.
-    pub journal: Vec<RecoveryName>,
-}
-
-/// Chooses what to restore from: the newest snapshot whose root is in custody, or `wanted`.
+/// The vault of a ledger that was rebuilt and is not settled: the restore was interrupted after its one unit, and only has to be gone on with.
 ///
 /// # Errors
-/// [`Error::NoSnapshot`]; the store's or custody's.
-pub async fn plan(parts: &Parts, wanted: Option<RecoveryName>) -> Result<Plan, Error> {
-    let roots = parts.custody.roots().await?;
-    let opens = |name: &RecoveryName| roots.iter().any(|root| root.epoch == name.epoch);
-    let all = parts.recovery.list_recovery(RecoveryKind::Snapshot).await?;
-    let found = all.iter().map(|(name, _)| *name).filter(|name| opens(name) && wanted.is_none_or(|wanted| wanted == *name));
-    // Numbers of the audit log only grow, also over a rebuilding; epochs need not.
-    let found = found.max_by_key(|name| (name.seq, name.epoch));
-    let none = || {
-        let epochs: Vec<String> = roots.iter().map(|root| root.epoch.to_string()).collect();
-        Error::NoSnapshot(if epochs.is_empty() { "none".into() } else { format!("of epoch {}", epochs.join(" and ")) })
-    };
-    let snapshot = found.ok_or_else(none)?;
-    let journal = parts.recovery.list_recovery(RecoveryKind::Journal).await?.into_iter().map(|(name, _)| name);
-    let journal = journal.filter(|name| opens(name) && name.seq > snapshot.seq);
-    let mut journal: Vec<RecoveryName> = journal.collect();
-    journal.sort_by_key(|name| (name.seq, name.epoch));
-    Ok(Plan { snapshot, journal })
+/// The ledger's.
+pub async fn unfinished(ledger: &Ledger) -> Result<Option<VaultId>, Error> {
+    let mut tx = ledger.read().await?;
+    let vault = rows::vault_id(&mut tx).await?;
+    Ok(if vault.is_some() && !epochs::is_settled(&mut tx).await? { vault } else { None })
 }
 
 /// Rebuilds the vault in the empty ledger of `parts`, and takes custody for it as `claim` says.
 ///
 /// # Errors
-/// [`Error::NotEmpty`], [`Error::TakeOver`], or why the plan cannot be followed; the ledger is empty then as before.
+/// [`ledger::Error::NotEmpty`] inside; [`Error::TakeOver`]; [`Error::Gaps`]; or why the plan cannot be followed. The ledger is empty then as before.
 pub async fn restore(parts: Parts, plan: &Plan, claim: Claim) -> Result<Restored, Error> {
     let Parts { ledger, store, recovery, custody, clock } = parts;
     let (mut roots, name) = (Roots::default(), plan.snapshot);
@@ -115,11 +103,9 @@ pub async fn restore(parts: Parts, plan: &Plan, claim: Claim) -> Result<Restored
     let newest = slot.newest();
     let file = Reading::open(&recovery, name, custody.as_ref(), &mut roots).await?;
     let (header, root) = (file.header.clone(), Arc::clone(&file.root));
+    let journal = checked(plan, &header, &recovery, custody.as_ref(), &mut roots).await?;
     // The one unit that lasts as long as the store takes: nobody else has this ledger yet.
-    let mut tx = ledger.begin().await?;
-    if !image::is_empty(&mut tx).await? {
-        return Err(Error::NotEmpty);
-    }
+    let mut tx = ledger.begin_empty().await?;
     image::defer_references(&mut tx).await?;
     let count = load(&mut tx, file, name).await?;
     crash::point("restore.loaded");
@@ -132,9 +118,23 @@ pub async fn restore(parts: Parts, plan: &Plan, claim: Claim) -> Result<Restored
     let (signer, subject_key) = (Signer::from_seed(&seed), keyring::subject_key(&seed));
     let (now, filler) = (clock.now(), HolderId::random(&mut rand::rng()));
     let root = Root::of(root);
-    let journaling = tokio::sync::Mutex::default();
-    let ownership = Ownership::of(database);
-    let inner = Inner { id: header.vault, custody, root, ownership, signer, seed, subject_key, ledger, store, recovery, journaling, clock, filler };
+    let (memory, journaling, ownership) = (Memory::default(), tokio::sync::Mutex::default(), Ownership::of(database));
+    let inner = Inner {
+        id: header.vault,
+        custody,
+        root,
+        ownership,
+        signer,
+        seed,
+        subject_key,
+        ledger,
+        store,
+        recovery,
+        memory,
+        journaling,
+        clock,
+        filler,
+    };
 
     let mut restored = Restored {
         vault: header.vault,
@@ -146,12 +146,14 @@ pub async fn restore(parts: Parts, plan: &Plan, claim: Claim) -> Result<Restored
         states: 0,
         recovery_point: header.at,
         fences: 0,
+        gaps: plan.gaps.clone(),
+        unreadable: plan.unreadable,
     };
     let mut numbered_to = header.seq;
-    for piece in &plan.journal {
+    for (piece, expected) in &journal {
         let file = Reading::open(&inner.recovery, *piece, inner.custody.as_ref(), &mut roots).await?;
-        if file.header.vault != inner.id {
-            return Err(Error::RecoveryFile { name: piece.to_string(), why: "it is another vault's" });
+        if file.header != *expected {
+            return Err(Error::RecoveryFile { name: piece.to_string(), why: "it is another file than a moment ago" });
         }
         restored.recovery_point = restored.recovery_point.max(file.header.at);
         numbered_to = numbered_to.max(piece.seq);
@@ -164,19 +166,55 @@ pub async fn restore(parts: Parts, plan: &Plan, claim: Claim) -> Result<Restored
     shreds::uncover(&mut tx).await?;
     epochs::unsettle(&mut tx, header.epoch, newest).await?;
     // A process of the lost ledger that is still at work numbers what it writes to the store below the next million.
-    audit::advance_head(&mut tx, (numbered_to / LIVES + 1) * LIVES).await?;
+    let numbered_to = plan.choice.not_before.map_or(numbered_to, |known| numbered_to.max(known.seq));
+    let rebuilt_to = (numbered_to / LIVES + 1) * LIVES;
+    audit::advance_head(&mut tx, rebuilt_to).await?;
     let known_to = audit::newest(&mut tx).await?;
     marks::note_journaled(&mut tx, known_to).await?;
-    audit::append(&mut tx, NewEntry::vault_restored(now, &name.to_string(), known_to, numbered_to)).await?;
-    if claim != Claim::Rehearse {
-        audit::append(&mut tx, NewEntry::custody_taken(now, slot.owner().database, database)).await?;
+    chain::rebuild(&mut tx, newest_piece(&header, &journal).as_ref(), rebuilt_to).await?;
+    let mut entries = vec![NewEntry::vault_restored(now, &name.to_string(), known_to, numbered_to)];
+    for gap in &plan.gaps {
+        gaps::insert(&mut tx, *gap, now).await?;
+        entries.push(NewEntry::restore_gap_accepted(now, gap.first, gap.last));
     }
-    let seen = audit::position(&mut tx).await?;
+    if claim != Claim::Rehearse {
+        entries.push(NewEntry::custody_taken(now, slot.owner().database, database));
+    }
+    audit::append_all(&mut tx, &entries).await?;
+    let seen = audit::durable_position(&mut tx).await?;
     crash::point("restore.before_commit");
     ownership::take_over(inner.custody.as_ref(), &slot, claim, inner.ownership.owner(inner.id, seen)).await?;
     crash::point("restore.taken_over");
     tx.commit().await?;
+    crash::point("restore.committed");
     Ok(restored)
+}
+
+/// The pieces of a plan with their headers, each opened; nothing between them is missing but what was accepted.
+async fn checked(
+    plan: &Plan,
+    snapshot: &Header,
+    recovery: &Store,
+    custody: &dyn Custody,
+    roots: &mut Roots,
+) -> Result<Vec<(RecoveryName, Header)>, Error> {
+    let mut pieces = Vec::with_capacity(plan.journal.len());
+    for name in &plan.journal {
+        pieces.push((*name, Reading::open(recovery, *name, custody, roots).await?.header));
+    }
+    let (pieces, gaps) = plan::behind(snapshot, pieces, plan.choice.not_before.map(|known| known.seq));
+    Plan { gaps, ..plan.clone() }.check()?;
+    Ok(pieces)
+}
+
+/// The piece behind which the rebuilt ledger's own chain goes on.
+fn newest_piece(snapshot: &Header, journal: &[(RecoveryName, Header)]) -> Option<chain::Piece> {
+    let last = journal.iter().max_by_key(|(_, piece)| piece.chain);
+    match (last, &snapshot.previous) {
+        (Some((name, piece)), _) => Some(chain::Piece { number: piece.chain, name: name.to_string(), digest: piece.digest() }),
+        (None, Some(link)) => Some(chain::Piece { number: snapshot.chain, name: link.name.to_string(), digest: link.sha256.clone() }),
+        (None, None) => None,
+    }
 }
 
 /// Enters every row of a snapshot.

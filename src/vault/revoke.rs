@@ -7,7 +7,7 @@ use std::collections::BTreeSet;
 
 use super::{
     Error, Inner, Vault,
-    shred::{Cause, LetGo, SayCount},
+    shred::{Cause, SayCount, Undurable},
 };
 use crate::{
     evidence::{
@@ -37,10 +37,8 @@ const UNIT: usize = 500;
 
 impl Vault {
     /// Shreds what a revocation reaches, and closes what a hold keeps. Each outcome is entered in the unit in which it becomes true.
-    ///
-    /// # Errors
-    /// The ledger's; what was committed by then stays, and to call this again is to go on.
-    pub async fn revoke(&self, revocation: &Revocation, recordings: &[Recording], say: SayCount<'_>) -> Result<LetGo, Error> {
+    /// What was committed stays, whatever fails, and to call this again is to go on.
+    pub async fn revoke(&self, revocation: &Revocation, recordings: &[Recording], say: SayCount<'_>) -> Undurable {
         let cause = Cause { actor: revocation.actor, reason: &revocation.reason, closes_held: true, revocation: Some(revocation.id) };
         self.let_go_of(cause, recordings, say).await
     }
@@ -48,7 +46,7 @@ impl Vault {
     /// Closes what a revocation reaches to the purposes that it names, by statements of consent.
     ///
     /// # Errors
-    /// As [`Self::revoke`].
+    /// The ledger's; what was committed by then stays, and to call this again is to go on.
     pub async fn close_to(&self, revocation: &Revocation, recordings: &[Recording], say: SayCount<'_>) -> Result<(), Error> {
         let vault = &*self.0;
         for unit in recordings.chunks(UNIT) {
@@ -67,10 +65,7 @@ impl Vault {
     }
 
     /// Shreds what is closed and what no hold keeps any more, in the vault's own name.
-    ///
-    /// # Errors
-    /// As [`Self::revoke`].
-    pub async fn shred_released(&self, recordings: &[Recording], reason: &ShredReason) -> Result<LetGo, Error> {
+    pub async fn shred_released(&self, recordings: &[Recording], reason: &ShredReason) -> Undurable {
         let released: Vec<Recording> = recordings.iter().filter(|recording| recording.revoked_at.is_some()).cloned().collect();
         self.let_go_of(Cause { actor: Actor::Vault, reason, closes_held: true, revocation: None }, &released, &|_| {}).await
     }

@@ -58,6 +58,37 @@ pub struct LetGo {
     pub held: Vec<RecordingId>,
 }
 
+/// What was let go of here, and is not known to be in the store. Nobody is told of it before it is: [`Vault::durable`] gives it out.
+#[derive(Debug)]
+#[must_use = "a shred is told to nobody before a restore would find it"]
+pub struct Undurable(Result<LetGo, Error>);
+
+impl Undurable {
+    /// Both together, in their order; the first failure, if one failed.
+    pub fn and(self, more: Self) -> Self {
+        let (mut all, more) = match (self.0, more.0) {
+            (Ok(all), Ok(more)) => (all, more),
+            (Err(error), _) | (_, Err(error)) => return Self(Err(error)),
+        };
+        all.shredded.extend(more.shredded);
+        all.held.extend(more.held);
+        Self(Ok(all))
+    }
+
+    /// Nothing.
+    pub fn nothing() -> Self {
+        Self(Ok(LetGo::default()))
+    }
+
+    /// Those that a hold keeps, of which nothing was let go of.
+    ///
+    /// # Errors
+    /// What failed.
+    pub fn kept(self) -> Result<Vec<RecordingId>, Error> {
+        self.0.map(|done| done.held)
+    }
+}
+
 /// Where a long shred says how many recordings it has dealt with, one unit after another.
 pub type SayCount<'a> = &'a (dyn Fn(usize) + Send + Sync);
 
@@ -73,38 +104,49 @@ pub(super) struct Cause<'a> {
 }
 
 impl Vault {
-    /// Shreds a recording. When this returns, no key of it exists in the ledger and nothing of it opens. Shredding twice is shredding once.
+    /// Shreds recordings, some hundreds in each unit of work. When this returns, no key of them exists in the ledger and nothing of them opens. Shredding
+    /// twice is shredding once: those that were shredded before come back with their receipts. Nothing happens to those that a hold keeps.
     ///
-    /// # Errors
-    /// [`Error::Held`] if a hold keeps it; the ledger's. Then nothing was done.
-    pub async fn shred(&self, permit: &Permit, recording: &Recording, reason: &ShredReason) -> Result<Shredded, Error> {
-        let mut done = self.shred_all(permit, std::slice::from_ref(recording), reason).await?;
-        match done.held.pop() {
-            Some(held) => Err(Error::Held(held)),
-            None => done.shredded.pop().ok_or(Error::Gone),
-        }
-    }
-
-    /// Shreds recordings, some hundreds in each unit of work. Each has then what [`Self::shred`] gives it; those that were shredded before come
-    /// back with their receipts. Nothing happens to those that a hold keeps.
-    ///
-    /// # Errors
-    /// The ledger's. What was committed by then stays shredded; to call this again is to go on.
-    pub async fn shred_all(&self, permit: &Permit, recordings: &[Recording], reason: &ShredReason) -> Result<LetGo, Error> {
+    /// It gives out nothing: the ledger's errors come with [`Self::durable`], too. What was committed by then stays shredded, and to call this again is to go
+    /// on.
+    pub async fn shred_all(&self, permit: &Permit, recordings: &[Recording], reason: &ShredReason) -> Undurable {
         let cause = Cause { actor: *permit.actor(), reason, closes_held: false, revocation: None };
         self.let_go_of(cause, recordings, &|_| {}).await
     }
 
     /// Shreds recordings as [`Self::shred_all`], and closes those that a hold keeps: they are shredded when the last hold ends.
-    ///
-    /// # Errors
-    /// As [`Self::shred_all`].
-    pub async fn shred_or_close(&self, permit: &Permit, recordings: &[Recording], reason: &ShredReason) -> Result<LetGo, Error> {
+    pub async fn shred_or_close(&self, permit: &Permit, recordings: &[Recording], reason: &ShredReason) -> Undurable {
         let cause = Cause { actor: *permit.actor(), reason, closes_held: true, revocation: None };
         self.let_go_of(cause, recordings, &|_| {}).await
     }
 
-    pub(super) async fn let_go_of(&self, cause: Cause<'_>, recordings: &[Recording], say: SayCount<'_>) -> Result<LetGo, Error> {
+    /// What became of a shred, once the store knows of it.
+    ///
+    /// # Errors
+    /// [`Error::NotDurable`] while the store cannot be written: it is shredded nevertheless, and becomes durable by itself; what failed before.
+    pub async fn durable(&self, shred: Undurable) -> Result<LetGo, Error> {
+        // Also where it failed: which of them are fenced by now is not known, and those are to be found by a restore.
+        self.make_durable().await?;
+        shred.0
+    }
+
+    /// Sees to it that the store knows everything that this process has done so far.
+    ///
+    /// # Errors
+    /// [`Error::NotDurable`] while the store cannot be written; the ledger's.
+    pub async fn make_durable(&self) -> Result<(), Error> {
+        match self.journal().await {
+            Ok(_) => Ok(()),
+            Err(Error::Store(error)) => Err(Error::NotDurable(error.to_string())),
+            Err(error) => Err(error),
+        }
+    }
+
+    pub(super) async fn let_go_of(&self, cause: Cause<'_>, recordings: &[Recording], say: SayCount<'_>) -> Undurable {
+        Undurable(self.fence_all(cause, recordings, say).await)
+    }
+
+    async fn fence_all(&self, cause: Cause<'_>, recordings: &[Recording], say: SayCount<'_>) -> Result<LetGo, Error> {
         let (mut done, mut held) = (BTreeMap::new(), Vec::new());
         for unit in self.by_leaf(recordings).await?.chunks(UNIT) {
             let let_go = self.0.unit(|| self.fence(cause, unit)).await?;

@@ -16,17 +16,16 @@ use serde::{Deserialize, Serialize};
 use self::sample::Sample;
 use super::{
     Error, Inner, Vault,
-    recovery::{Header, Reading, Roots, Writing},
+    recovery::{Header, Link, Reading, Roots, Standing, Writing},
 };
 use crate::{
     evidence::NewEntry,
     ledger::{
-        audit, epochs,
+        audit, chain, epochs,
         image::{self, Image, Table},
-        marks,
     },
     model::{id::ObjectId, time::Timestamp},
-    store::{RecoveryKind, RecoveryName},
+    store::{self, RecoveryKind, RecoveryName},
 };
 
 /// Rows read from the ledger at a time; as many as SQLite reads ahead.
@@ -80,19 +79,25 @@ impl Vault {
     pub async fn snapshot(&self) -> Result<Checked, Error> {
         let vault = &*self.0;
         vault.follow().await?;
+        vault.recall().await?;
         let written = vault.write_snapshot().await?;
-        let checked = vault.verify_snapshot(written).await?;
+        let checked = match vault.verify_snapshot(written).await {
+            // Others who made one at the same time have removed this one, because theirs are newer.
+            Err(Error::Store(store::Error::NotFound { .. })) => return vault.newer_than(written).await,
+            checked => checked?,
+        };
         let before = vault
             .unit(async || {
                 let (mut tx, now) = (vault.ledger.begin().await?, vault.clock.now());
+                let shreds = chain::note_durable(&mut tx, checked.seq).await?;
                 let current = epochs::current(&mut tx).await?.ok_or(Error::NoVault)?;
                 // A turn that came between has a newer one, and this one dies with its epoch.
                 if current.epoch == checked.epoch {
                     epochs::note_snapshot(&mut tx, checked.epoch, &written.to_string(), now).await?;
                 }
-                marks::note_journaled(&mut tx, checked.seq).await?;
                 audit::append(&mut tx, NewEntry::snapshot_verified(now, &written.to_string(), checked.keys)).await?;
                 tx.commit().await?;
+                metrics::counter!("recvault_shreds_total").increment(shreds);
                 Ok(current.snapshot.map(|(name, _)| name))
             })
             .await?;
@@ -125,6 +130,16 @@ impl Vault {
 }
 
 impl Inner {
+    /// The snapshot that is noted, if it is newer than this one, which is gone.
+    async fn newer_than(&self, written: RecoveryName) -> Result<Checked, Error> {
+        let current = epochs::current(&mut self.ledger.read().await?).await?;
+        let noted = current.and_then(|current| current.snapshot).and_then(|(name, _)| name.parse::<RecoveryName>().ok());
+        match noted.filter(|noted| *noted > written) {
+            Some(noted) => self.verify_snapshot(noted).await,
+            None => Err(Error::RecoveryFile { name: written.to_string(), why: "it is gone right after it was written; make another one" }),
+        }
+    }
+
     /// Writes the ledger as it is now; again, if the epoch turns before the first row is read.
     pub(super) async fn write_snapshot(&self) -> Result<RecoveryName, Error> {
         loop {
@@ -138,7 +153,10 @@ impl Inner {
             }
             let (seq, id) = (audit::head(&mut tx).await?, ObjectId::random(&mut rand::rng()));
             let name = RecoveryName { kind: RecoveryKind::Snapshot, epoch: epoch.epoch, seq, id };
-            let header = Header::of(name, self.id, &epoch.root_sealed, self.clock.now());
+            let entry = audit::position(&mut tx).await?.ok_or(Error::NoVault)?;
+            let newest = chain::newest(&mut tx).await?;
+            let (chain, previous) = (newest.as_ref().map_or(0, |newest| newest.number), newest.as_ref().map(Link::to).transpose()?);
+            let header = Header::of(name, self.id, &epoch.root_sealed, self.clock.now(), Standing { entry, since: 0, chain, previous });
             let mut file = Writing::begin(&self.recovery, name, &header, &root).await?;
             let mut rows = 0;
             for table in Table::ALL {
@@ -182,18 +200,20 @@ impl Inner {
         Ok(Checked { snapshot: name, epoch: header.epoch, seq: header.seq, at: header.at, rows, keys })
     }
 
-    /// Removes what snapshots of the epoch before `newest` are kept no more, and the journal that is in the kept ones.
-    async fn prune(&self, newest: RecoveryName, before: Option<&str>) -> Result<(), Error> {
-        let mut oldest_kept = newest;
+    /// Removes what snapshots are kept no more after `written` was noted in the place of `before`, and the journal that is in the kept ones. Kept are
+    /// both, and whatever is newer than the one before: somebody may just be writing it.
+    async fn prune(&self, written: RecoveryName, before: Option<&str>) -> Result<(), Error> {
+        let before = before.and_then(|before| before.parse::<RecoveryName>().ok());
+        let Some(oldest_kept) = before.filter(|before| *before < written) else { return Ok(()) };
+        self.check_before_destroying().await?;
         for (name, _) in self.recovery.list_recovery(RecoveryKind::Snapshot).await? {
-            if name < newest && before == Some(&name.to_string()) {
-                oldest_kept = name;
-            } else if name < newest {
+            if name < oldest_kept {
                 self.recovery.delete_recovery(name).await?;
             }
         }
+        // A piece with the number of the snapshot may hold what changed right after it without an entry.
         for (name, _) in self.recovery.list_recovery(RecoveryKind::Journal).await? {
-            if (name.epoch, name.seq) <= (oldest_kept.epoch, oldest_kept.seq) {
+            if (name.epoch, name.seq) < (oldest_kept.epoch, oldest_kept.seq) {
                 self.recovery.delete_recovery(name).await?;
             }
         }
@@ -203,6 +223,7 @@ impl Inner {
     /// Removes snapshots and journal of other epochs, which nothing opens any more, and what this epoch had before its snapshot.
     pub(super) async fn remove_older_files(&self, epoch: u64, snapshot: &str) -> Result<(), Error> {
         let Ok(newest) = snapshot.parse::<RecoveryName>() else { return Ok(()) };
+        self.check_before_destroying().await?;
         for kind in [RecoveryKind::Snapshot, RecoveryKind::Journal] {
             for (name, _) in self.recovery.list_recovery(kind).await? {
                 // A turn that came between may have begun the next epoch's.
@@ -211,7 +232,7 @@ impl Inner {
                 }
             }
         }
-        self.prune(newest, None).await
+        Ok(())
     }
 }
 

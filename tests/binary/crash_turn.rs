@@ -247,7 +247,7 @@ async fn the_rebuilt_vault_knows(world: &World, life: &Life) {
     let config = Config::read(&world.path("elsewhere.toml")).unwrap();
     let app = App::open(config, Clock::System).await.unwrap();
     // Not settled: this is only a look, and the vault itself goes on.
-    let plan = recvault::vault::plan(&app.parts(), None).await.unwrap();
+    let plan = recvault::vault::plan(&app.parts(), Default::default()).await.unwrap();
     recvault::vault::restore(app.parts(), &plan, recvault::vault::Claim::Rehearse).await.unwrap();
     drop(app);
     let elsewhere = Database::Sqlite(world.path("elsewhere.db"));

@@ -393,7 +393,7 @@ async fn a_file_is_taken_in_whole_or_not_at_all(database: Database) {
 /// A new process over an empty database, rebuilt from the store.
 async fn rebuilt(vault: &TestVault, database: Database) -> (Process, impl Sized) {
     let (app, ground) = vault.app_on_an_empty_ledger(database).await;
-    let plan = vault::plan(&app.parts(), None).await.unwrap();
+    let plan = vault::plan(&app.parts(), Default::default()).await.unwrap();
     vault::restore(app.parts(), &plan, vault::Claim::TakeOver).await.unwrap();
     (vault.process_over(app).await, ground)
 }

@@ -166,7 +166,7 @@ async fn a_rebuilt_vault_goes_on_deleting_at_twilio(database: Database) {
     vault.process.flow.journal().await.unwrap();
     // The database is lost, and with it all work: only the journal knows of these two.
     let (app, _ground) = vault.app_on_an_empty_ledger(database).await;
-    let plan = recvault::vault::plan(&app.parts(), None).await.unwrap();
+    let plan = recvault::vault::plan(&app.parts(), Default::default()).await.unwrap();
     recvault::vault::restore(app.parts(), &plan, recvault::vault::Claim::TakeOver).await.unwrap();
     let process = vault.process_over(app).await;
     vault.clock.advance(Duration::from_secs(25 * 3600));

@@ -255,7 +255,7 @@ async fn a_rebuilt_vault_knows_of_holds_and_revocations(database: Database) {
     vault.process.flow.journal().await.unwrap();
 
     let (app, _ground) = vault.app_on_an_empty_ledger(database).await;
-    let plan = vault::plan(&app.parts(), None).await.unwrap();
+    let plan = vault::plan(&app.parts(), Default::default()).await.unwrap();
     vault::restore(app.parts(), &plan, vault::Claim::TakeOver).await.unwrap();
     let process = vault.process_over(app).await;
     let officer = process.api.clone().bearing(vault.minted("privacy-officer").token.expose());

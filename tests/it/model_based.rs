@@ -232,7 +232,7 @@ impl Life {
     async fn lose(&mut self) {
         self.copy().await;
         let (app, ground) = self.vault.app_on_an_empty_ledger(self.database).await;
-        let plan = vault::plan(&app.parts(), None).await.unwrap();
+        let plan = vault::plan(&app.parts(), Default::default()).await.unwrap();
         let restored = vault::restore(app.parts(), &plan, vault::Claim::TakeOver).await.unwrap();
         self.vault.process = self.vault.process_over(app).await;
         self.rebuilt = Some(ground);

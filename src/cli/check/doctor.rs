@@ -42,9 +42,10 @@ pub(in crate::cli) async fn doctor(file: &Path, out: Out) -> Result<ExitCode, Fa
         Err(error) => findings.find("custody, ledger and store", "broken", error.to_string()),
         Ok(mut app) => {
             opened(&app, &mut findings).await;
-            match app.flow().await {
-                Ok((flow, _committer)) => {
+            match app.flow_to_read().await {
+                Ok(flow) => {
                     findings.find("vault", "ok", format!("{} unlocks", flow.vault().id()));
+                    memory(&flow, &mut findings).await;
                     for stuck in flow.stuck_deletions().await.unwrap_or_default() {
                         let why = stuck.last_error.as_deref().unwrap_or("?");
                         findings.find(
@@ -65,6 +66,21 @@ pub(in crate::cli) async fn doctor(file: &Path, out: Out) -> Result<ExitCode, Fa
         findings.iter().map(|finding| format!("{:<7} {}: {}\n", finding.verdict, finding.what, finding.why)).collect()
     })?;
     Ok(if is_broken { ExitCode::FAILURE } else { ExitCode::SUCCESS })
+}
+
+/// Whether the database remembers what the vault has done.
+async fn memory(flow: &Flow, findings: &mut Findings) {
+    match flow.vault().check_memory().await {
+        Ok(()) => findings.find("ledger", "ok", "it has the newest audit entry that the store knows of"),
+        Err(error) => findings.find("ledger", "broken", error.to_string()),
+    }
+    match flow.vault().unreadable_files() {
+        0 => {}
+        count => findings.find("recovery", "weak", format!("{count} files among snapshots and journal do not open; the log names them")),
+    }
+    for (gap, at) in flow.journal_status().await.map(|status| status.gaps).unwrap_or_default() {
+        findings.find("recovery", "weak", format!("restored {at} without audit entries {gap}: a shred among them may be undone"));
+    }
 }
 
 /// What the settings alone say.

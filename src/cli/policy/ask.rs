@@ -24,7 +24,7 @@ pub(super) async fn why_not(
     asking: &Asking<'_>,
     out: Out,
 ) -> Result<ExitCode, Failure> {
-    let (flow, _committer) = app.flow().await?;
+    let flow = app.flow_as_served().await?;
     let why = flow.why_not(recording, principal, asking).await?;
     out.facts(&why, || told(&why))?;
     Ok(if why.allowed { ExitCode::SUCCESS } else { ExitCode::FAILURE })
@@ -51,7 +51,7 @@ const SAY_EVERY: u64 = 20_000;
 
 pub(super) async fn diff(mut app: App, new: &Path, out: Out) -> Result<ExitCode, Failure> {
     let new = read_rules(new)?;
-    let (flow, _committer) = app.flow().await?;
+    let flow = app.flow_to_read().await?;
     let said = AtomicU64::new(0);
     let say = |counted: u64| {
         if counted >= said.load(Ordering::Relaxed) + SAY_EVERY {

@@ -23,9 +23,8 @@ impl Flow {
             }
         };
         let done = self.0.vault.revoke(whole, std::slice::from_ref(recording), &|_| {}).await;
-        let done = self.after_letting_go(std::slice::from_ref(recording), done).await?;
-        // What a hold keeps is fetched and closed.
-        Ok(done.held.is_empty())
+        // Nobody is told of it here. What a hold keeps is fetched and closed.
+        Ok(self.silenced(std::slice::from_ref(recording), done).kept()?.is_empty())
     }
 
     async fn lets_go(&self, revocation: &Revocation, recording: &Recording) -> Result<bool, Error> {

@@ -5,7 +5,10 @@ use std::collections::BTreeSet;
 use crate::{
     evidence::ShredReason,
     flow::{Error, Flow},
-    ledger::revocations::{self, Counts, Reached, Revocation},
+    ledger::{
+        revocations::{self, Counts, Reached, Revocation},
+        shreds,
+    },
     model::{
         id::{RecordingId, RevocationId},
         name::Purpose,
@@ -62,10 +65,14 @@ impl Flow {
     /// How a revocation stands.
     ///
     /// # Errors
-    /// [`Error::NotFound`], also for one that reaches further than the permit.
+    /// [`Error::NotFound`], also for one that reaches further than the permit. [`crate::vault::Error::NotDurable`] inside for one that is done, while a restore
+    /// would not know of all of it.
     pub async fn revocation(&self, permit: &Permit, id: RevocationId) -> Result<RevocationStatus, Error> {
         let revocation = self.visible(permit, id).await?;
         let mut tx = self.0.ledger.read().await?;
+        if revocation.is_done && shreds::undurable_of(&mut tx, id).await? > 0 {
+            return Err(super::waits());
+        }
         let counts = revocations::count(&mut tx, id).await?;
         let pending = if revocation.is_done { 0 } else { revocations::pending(&mut tx, &revocation).await? };
         let shredded = revocations::outcomes(&mut tx, id, Some(Outcome::Shredded), None, NAMED).await?;

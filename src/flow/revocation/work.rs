@@ -16,7 +16,7 @@ use crate::{
         revocations::{self, Revocation},
     },
     model::id::{RecordingId, RevocationId},
-    vault::SayCount,
+    vault::{SayCount, Undurable},
 };
 
 /// How long a revocation belongs to who works on it; each page renews it.
@@ -43,7 +43,7 @@ impl Flow {
     /// Works on a revocation that this process began, until it is done.
     ///
     /// # Errors
-    /// The ledger's; what was done stays, and it goes on later.
+    /// The ledger's; what was done stays, and it goes on later. [`crate::vault::Error::NotDurable`] inside if all is done and the store cannot be written.
     pub async fn go_on(&self, id: RevocationId, say: SayCount<'_>) -> Result<(), Error> {
         loop {
             let found = revocations::find(&mut self.0.ledger.read().await?, id).await?;
@@ -61,8 +61,8 @@ impl Flow {
                 None => self.finish(&revocation).await?,
             }
         }
-        self.journal_or_warn(false).await;
-        Ok(())
+        // Once, behind everything: a store that is away keeps nothing from being shredded, only from being told.
+        Ok(self.0.vault.make_durable().await?)
     }
 
     /// Works on a revocation for so long at most, and leaves the rest to whoever comes next.
@@ -76,8 +76,7 @@ impl Flow {
         let mut tx = self.0.ledger.begin().await?;
         revocations::release(&mut tx, id, self.now()).await?;
         tx.commit().await?;
-        self.journal_or_warn(false).await;
-        Ok(())
+        Ok(self.0.vault.make_durable().await?)
     }
 
     /// Takes up what waits: recordings that holds have released, and revocations that nobody is at work on.
@@ -130,20 +129,17 @@ impl Flow {
         for (id, reason) in holds::released(&mut self.0.ledger.read().await?, TAKEN_UP).await? {
             by_reason.entry(reason.to_string()).or_insert_with(|| (reason, Vec::new())).1.push(id);
         }
-        let mut released = 0;
+        let mut all = Undurable::nothing();
         for (reason, ids) in by_reason.into_values() {
             let recordings = recordings::find_all(&mut self.0.ledger.read().await?, &ids).await?;
-            let done = self.0.vault.shred_released(&recordings, &reason).await;
-            let done = self.after_letting_go(&recordings, done).await?;
-            released += done.shredded.iter().filter(|shredded| shredded.is_new).count() as u64;
+            all = all.and(self.silenced(&recordings, self.0.vault.shred_released(&recordings, &reason).await));
         }
-        Ok(released)
+        Ok(self.tell(all).await?.shredded.iter().filter(|shredded| shredded.is_new).count() as u64)
     }
 
     async fn deal_with(&self, revocation: &Revocation, ids: &[RecordingId], say: SayCount<'_>) -> Result<(), Error> {
         let (gone, stay) = self.split(revocation, ids).await?;
-        let done = self.0.vault.revoke(revocation, &gone, say).await;
-        self.after_letting_go(&gone, done).await?;
+        self.silenced(&gone, self.0.vault.revoke(revocation, &gone, say).await).kept()?;
         let closed = self.0.vault.close_to(revocation, &stay, say).await;
         // All of them: who hears one for another purpose may come again.
         for recording in &stay {

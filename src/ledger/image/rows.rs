@@ -105,15 +105,29 @@ pub async fn upsert(tx: &mut Tx, table: Table, images: &[Image]) -> Result<(), E
     write(tx, "image.upsert", table, images, |values| format!("VALUES {values} {ending}")).await
 }
 
-/// Whether no table has a row.
-pub async fn is_empty(tx: &mut Tx) -> Result<bool, Error> {
-    for table in Table::ALL {
-        let sql = format!("/* image.is_empty */ SELECT COUNT(*) FROM (SELECT 1 FROM {} LIMIT 1) AS one", table.name());
+/// A table of the database that has a row, whichever tables it has; `None` if it is as its migrations left it.
+pub async fn first_row(tx: &mut Tx) -> Result<Option<String>, Error> {
+    const SQLITE: &str = "/* image.tables */ SELECT name FROM sqlite_master WHERE type = 'table' AND name NOT LIKE 'sqlite~_%' ESCAPE '~'";
+    const POSTGRES: &str = "/* image.tables */
+        SELECT CAST(table_name AS TEXT) AS name FROM information_schema.tables
+        WHERE table_schema = current_schema() AND table_type = 'BASE TABLE'";
+    // What migrations leave in a database: rows that count, and stand at their beginning.
+    const BEGUN: [(&str, &str); 3] = [
+        ("audit_head", "seq > 0"),
+        ("turner", "journaled_to > 0 OR numbered_to > 0 OR chained > 0 OR holder IS NOT NULL OR settled = 0"),
+        // An `init` that was interrupted, or is under way, has made nothing yet.
+        ("intended", "1 = 0"),
+    ];
+    let tables = tx.fetch_all(if tx.is_postgres() { POSTGRES } else { SQLITE }, &[]).await?;
+    let names = tables.iter().map(|row| row.text("name")).collect::<Result<Vec<_>, _>>()?;
+    for name in names.into_iter().filter(|name| name != "_sqlx_migrations") {
+        let counted = BEGUN.iter().find(|(begun, _)| *begun == name).map_or("1 = 1", |(_, condition)| condition);
+        let sql = format!("/* image.first_row */ SELECT COUNT(*) FROM (SELECT 1 FROM \"{name}\" WHERE {counted} LIMIT 1) AS one");
         if tx.fetch_int(&sql, &[]).await? > 0 {
-            return Ok(false);
+            return Ok(Some(name));
         }
     }
-    Ok(true)
+    Ok(None)
 }
 
 /// From now to the end of the unit of work, key entries may refer to pages that are not there yet; whether they are is asked by the commit,

@@ -46,13 +46,15 @@ pub enum Table {
     Revocations,
     /// What a revocation did to each recording.
     Revoked,
+    /// What a rebuilding went without.
+    Gaps,
     /// The audit log.
     Audit,
 }
 
 impl Table {
     /// All of them, in order.
-    pub const ALL: [Self; 20] = [
+    pub const ALL: [Self; 21] = [
         Self::Vault,
         Self::Policies,
         Self::Epochs,
@@ -72,6 +74,7 @@ impl Table {
         Self::Approvals,
         Self::Revocations,
         Self::Revoked,
+        Self::Gaps,
         Self::Audit,
     ];
 
@@ -97,6 +100,7 @@ impl Table {
             Self::Approvals => "approvals",
             Self::Revocations => "revocations",
             Self::Revoked => "revoked",
+            Self::Gaps => "gaps",
             Self::Audit => "audit",
         }
     }
@@ -185,6 +189,7 @@ impl Table {
             Self::Approvals => APPROVALS,
             Self::Revocations => REVOCATIONS,
             Self::Revoked => const { &[text("recording_id"), text("revocation_id"), text("outcome")] },
+            Self::Gaps => const { &[int("first"), int("last"), int("accepted_at")] },
             Self::Audit => const { &[int("seq"), int("at"), text("actor"), text("event"), maybe_text("recording_id"), text("details")] },
         }
     }
@@ -193,7 +198,7 @@ impl Table {
     pub(in crate::ledger) fn key(self) -> &'static [Column] {
         let width = match self {
             Self::Artefacts | Self::Sources => 3,
-            Self::KeyEntries | Self::Work | Self::Parties | Self::Holds | Self::Revoked => 2,
+            Self::KeyEntries | Self::Work | Self::Parties | Self::Holds | Self::Revoked | Self::Gaps => 2,
             _ => 1,
         };
         self.columns().split_at(width).0
@@ -215,7 +220,7 @@ impl Table {
             | Self::Revoked => Some("recording_id"),
             Self::Parties => Some("conversation"),
             Self::Policies => Some("digest"),
-            Self::Vault | Self::Epochs | Self::Audit => None,
+            Self::Vault | Self::Epochs | Self::Gaps | Self::Audit => None,
         }
     }
 

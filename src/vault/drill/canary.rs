@@ -52,14 +52,14 @@ pub(super) async fn fly(clock: &Clock, sandbox: &Sandbox, say: Say<'_>) -> Resul
         ("operator".parse().expect("it is a code"), Permit::of_operator(Action::Shred), Permit::of_operator(Action::Keys));
     let (doomed, living) = canaries.split_at(CANARIES / 3);
     for canary in doomed {
-        vault.shred(&shreds, canary, &reason).await?;
+        vault.durable(vault.shred_all(&shreds, std::slice::from_ref(canary), &reason).await).await?;
     }
     // Its key is on two pages by the time it is destroyed.
     let moved = living.first().ok_or(Error::Gone)?;
     let there = TIERS.into_iter().find(|tier| *tier != moved.tier.as_str()).unwrap_or_default();
     vault.move_to(&keys, moved, &there.parse().expect("it is a name")).await?;
     vault.journal().await?;
-    vault.shred(&shreds, moved, &reason).await?;
+    vault.durable(vault.shred_all(&shreds, std::slice::from_ref(moved), &reason).await).await?;
     keep(&home, sandbox, &mut old)?;
 
     let before = vault.0.root.key();

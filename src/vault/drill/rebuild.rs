@@ -83,13 +83,14 @@ async fn restore_into(live: &Inner, room: &Path, say: Say<'_>) -> Result<(Restor
         custody: custody::rehearsal(live.custody.clone()),
         clock: live.clock.clone(),
     };
-    let plan = vault::plan(&parts(), None).await?;
+    let plan = vault::plan(&parts(), vault::Choice::default()).await?;
     say(&format!("rebuilding from {} and {} pieces of the journal", plan.snapshot, plan.journal.len()));
     let restored = vault::restore(parts(), &plan, Claim::Rehearse).await?;
     if restored.vault != live.id {
         return Err(Error::RecoveryFile { name: plan.snapshot.to_string(), why: "it is another vault's" });
     }
-    Ok((restored, Vault::unlock(parts()).await?))
+    // Only to read: the live vault goes on, and soon the store knows more than what was rebuilt here.
+    Ok((restored, Vault::unlock_to_read(parts()).await?))
 }
 
 /// The live vault and the rebuilt one, side by side.

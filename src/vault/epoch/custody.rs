@@ -81,14 +81,15 @@ impl Turner<'_> {
                 let mut tx = self.begin().await?;
                 let next = epochs::next_number(&mut tx, slot.newest()).await?;
                 let current = epochs::current(&mut tx).await?.ok_or(Error::NoVault)?;
-                let seen = audit::position(&mut tx).await?;
+                let seen = audit::durable_position(&mut tx).await?;
                 tx.commit().await?;
                 Ok((current, next, seen))
             })
             .await?;
         let owner = vault.ownership.owner(vault.id, seen);
         if slot.roots() != [current.epoch] {
-            let noted = current.snapshot.as_ref().and_then(|(name, _)| name.parse().ok()).ok_or_else(|| Error::NoSnapshot("none".into()))?;
+            let noted =
+                current.snapshot.as_ref().and_then(|(name, _)| name.parse().ok()).ok_or_else(|| Error::NoSnapshot("none".into()))?;
             let proof = self.prove(&vault.verify_snapshot(noted).await?).await?;
             slot = self.swap(&Change::keeping_only(&slot, owner, &proof)?).await?;
         }
@@ -124,25 +125,25 @@ impl Turner<'_> {
         }
     }
 
-    /// Writes an entry down while the turn is ours; the newest position of the log afterwards.
+    /// Writes an entry down while the turn is ours; the newest position that the store knows of, too, afterwards.
     pub(super) async fn tell(&self, entry: NewEntry) -> Result<Option<Position>, Error> {
         self.vault
             .unit(async || {
                 let mut tx = self.begin().await?;
                 audit::append(&mut tx, entry.clone()).await?;
-                let seen = audit::position(&mut tx).await?;
+                let seen = audit::durable_position(&mut tx).await?;
                 tx.commit().await?;
                 Ok(seen)
             })
             .await
     }
 
-    /// The newest position of the log, while the turn is ours.
+    /// The newest position of the log that the store knows of, too, while the turn is ours.
     async fn position(&self) -> Result<Option<Position>, Error> {
         self.vault
             .unit(async || {
                 let mut tx = self.begin().await?;
-                let seen = audit::position(&mut tx).await?;
+                let seen = audit::durable_position(&mut tx).await?;
                 tx.commit().await?;
                 Ok(seen)
             })

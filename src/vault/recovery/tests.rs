@@ -31,7 +31,9 @@ async fn written() -> World {
     let sealed = custody.seal(RootName { vault, epoch: 3 }, &key).await.unwrap();
     let name = RecoveryName { kind: RecoveryKind::Snapshot, epoch: 3, seq: 17, id: ObjectId::random(&mut rand::rng()) };
     let root = RootKey { epoch: 3, key };
-    let header = Header::of(name, vault, &sealed, Timestamp::from_millis(5));
+    let entry = Position { seq: 17, digest: "0a".repeat(32).parse().unwrap() };
+    let standing = Standing { entry, since: 0, chain: 0, previous: None };
+    let header = Header::of(name, vault, &sealed, Timestamp::from_millis(5), standing);
     let mut writing = Writing::begin(&store, name, &header, &root).await.unwrap();
     for number in 0..30_000 {
         writing.line(|out| out.extend_from_slice(line(number).as_bytes())).await.unwrap();

@@ -167,7 +167,7 @@ async fn a_rebuilt_vault_knows_who_took_part(database: Database) {
     vault.shred(gone.id).await;
     vault.process.flow.journal().await.unwrap();
     let (app, _ground) = vault.app_on_an_empty_ledger(database).await;
-    let plan = recvault::vault::plan(&app.parts(), None).await.unwrap();
+    let plan = recvault::vault::plan(&app.parts(), Default::default()).await.unwrap();
     recvault::vault::restore(app.parts(), &plan, recvault::vault::Claim::TakeOver).await.unwrap();
     let process = vault.process_over(app).await;
     let reviewer = process.api.clone().bearing(vault.minted("reviewer").token.expose());

@@ -69,7 +69,7 @@ impl Ground {
         let copy = database.ground(&folder).await;
         let opened = async |url: &str, base: &Path| Ledger::open(&Settings { url: url.to_owned(), connections: 2 }, base).await.unwrap();
         let (from, to) = (opened(&self.url, base).await, opened(&copy.url, &folder).await);
-        let (mut source, mut target) = (from.snapshot().await.unwrap(), to.begin().await.unwrap());
+        let (mut source, mut target) = (from.snapshot().await.unwrap(), to.begin_empty().await.unwrap());
         image::defer_references(&mut target).await.unwrap();
         for table in Table::ALL {
             let rows = image::chunk(&mut source, table, None, 1_000_000).await.unwrap();

@@ -1,0 +1,72 @@
+//! Gaps: what a rebuilding could not find in the store, and somebody accepted to go without.
+//!
+//! Owns the rows; they stay for ever. Refuses to know how a gap is found.
+
+use std::{fmt, str::FromStr};
+
+use serde::Serialize;
+
+use super::{
+    Error,
+    tx::{Arg, Tx},
+};
+use crate::model::time::Timestamp;
+
+/// Audit entries, from the first to the last, of which something may be missing: `FROM-TO`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+pub struct Gap {
+    /// The number of the first.
+    pub first: i64,
+    /// The number of the last.
+    pub last: i64,
+}
+
+/// Why a text is no gap.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("not a gap: expected the numbers of two audit entries as `FROM-TO`, as `recvault snapshot restore` names them")]
+pub struct InvalidGap;
+
+impl fmt::Display for Gap {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}-{}", self.first, self.last)
+    }
+}
+
+impl FromStr for Gap {
+    type Err = InvalidGap;
+
+    fn from_str(text: &str) -> Result<Self, InvalidGap> {
+        let number = |text: &str| text.parse::<i64>().ok().filter(|number| *number >= 0).ok_or(InvalidGap);
+        let (first, last) = text.split_once('-').ok_or(InvalidGap)?;
+        let gap = Self { first: number(first)?, last: number(last)? };
+        if gap.first <= gap.last { Ok(gap) } else { Err(InvalidGap) }
+    }
+}
+
+/// Notes that somebody accepted a gap.
+pub async fn insert(tx: &mut Tx, gap: Gap, now: Timestamp) -> Result<(), Error> {
+    const SQL: &str =
+        "/* gaps.insert */ INSERT INTO gaps (first, last, accepted_at) VALUES ($1, $2, $3) ON CONFLICT (first, last) DO NOTHING";
+    tx.execute(SQL, &[Arg::Int(gap.first), Arg::Int(gap.last), Arg::Int(now.as_millis())]).await.map(|_| ())
+}
+
+/// Every gap that was accepted, and when, in order.
+pub async fn all(tx: &mut Tx) -> Result<Vec<(Gap, Timestamp)>, Error> {
+    const SQL: &str = "/* gaps.all */ SELECT first, last, accepted_at FROM gaps ORDER BY first, last";
+    let rows = tx.fetch_all(SQL, &[]).await?;
+    rows.iter().map(|row| Ok((Gap { first: row.int("first")?, last: row.int("last")? }, row.time("accepted_at")?))).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_gap_is_two_numbers_in_order() {
+        assert_eq!("7-9".parse(), Ok(Gap { first: 7, last: 9 }));
+        assert_eq!("7-7".parse::<Gap>().unwrap().to_string(), "7-7");
+        for bad in ["", "7", "9-7", "-7-9", "a-b", "7-", "-", "7-9-11"] {
+            assert_eq!(bad.parse::<Gap>(), Err(InvalidGap), "{bad}");
+        }
+    }
+}

@@ -1,0 +1,268 @@
+//! Memory: whether the ledger knows what this vault has done, or has forgotten some of it.
+//!
+//! ```text
+//! store    → the newest file that opens with a root in custody → the position of the newest audit entry that it knows
+//! process  → the newest position that it has seen
+//! ledger   → has an entry at that position, and the same one? then it may be written to; otherwise never again by this process
+//! ```
+//! Owns the comparison, and is the only way by which a ledger becomes writable. Refuses to know why a ledger is old: put back from a copy, a
+//! replica that lagged and was promoted, a second database of the same vault.
+//!
+//! INVARIANTS
+//! - A name in the store decides nothing. It says in which order files are tried; what counts is inside one that opens.
+//! - What nobody could open is passed over, with a warning, and is not tried again by this process.
+//! - A ledger that has forgotten is closed before anybody is told of it.
+
+use std::{
+    collections::BTreeSet,
+    sync::{Mutex, MutexGuard, PoisonError},
+};
+
+use futures_util::TryStreamExt as _;
+
+use super::{
+    Error, Inner, Vault,
+    recovery::{Header, Reading, Roots},
+};
+use crate::{
+    custody::{self, Custody},
+    evidence::Position,
+    ledger::{audit, chain, epochs},
+    model::time::Timestamp,
+    store::{self, RecoveryKind, RecoveryName, Store},
+};
+
+/// Files that do not open are tried up to so many in one comparison: whoever may write to the store can put any number of them there.
+const TRIES: usize = 64;
+
+/// What a process remembers of the ledger and of the store.
+#[derive(Default)]
+pub(super) struct Memory {
+    /// The newest position that it has seen.
+    newest: Mutex<Option<Position>>,
+    /// Files that do not open.
+    strange: Mutex<BTreeSet<RecoveryName>>,
+}
+
+impl Memory {
+    fn strange(&self) -> MutexGuard<'_, BTreeSet<RecoveryName>> {
+        self.strange.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn newest(&self) -> MutexGuard<'_, Option<Position>> {
+        self.newest.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn remember(&self, position: Position) {
+        let mut newest = self.newest();
+        if newest.is_none_or(|newest| newest.seq < position.seq) {
+            *newest = Some(position);
+        }
+    }
+}
+
+/// What the store says of the newest that was ever written down in it.
+struct Head {
+    /// The newest file that opens, and the position that it knows; `None` if there is none.
+    known: Option<(RecoveryName, Position)>,
+    /// Whether a file that does not open may hide a newer one that does.
+    is_sure: bool,
+}
+
+/// What came of comparing the ledger with the store.
+struct Compared {
+    /// The position that both have.
+    agreed: Option<Position>,
+    /// Whether the store has a file that opens.
+    is_something: bool,
+    /// Whether no file that does not open may hide a newer one that does.
+    is_sure: bool,
+}
+
+impl Vault {
+    /// Compares the ledger with the store, and lets this process write to it.
+    ///
+    /// # Errors
+    /// [`Error::ForgetfulLedger`]; the store's, custody's or the ledger's.
+    pub async fn prove(&self) -> Result<(), Error> {
+        let vault = &*self.0;
+        let Compared { agreed, .. } = vault.compared().await?;
+        if !vault.ledger.prove(agreed.as_slice()).await? {
+            let known = agreed.map_or(0, |agreed| agreed.seq);
+            return Err(vault.forget(known).await);
+        }
+        vault.recall().await
+    }
+
+    /// Compares the ledger with the store. A ledger that has forgotten something is written to no more.
+    ///
+    /// # Errors
+    /// As [`Self::prove`].
+    pub async fn check_memory(&self) -> Result<(), Error> {
+        self.0.compared().await.map(|_| ())
+    }
+
+    /// Compares the ledger with what this process has seen of it. Cheap; as [`Self::check_memory`] otherwise.
+    ///
+    /// # Errors
+    /// [`Error::ForgetfulLedger`]; the ledger's.
+    pub async fn recall(&self) -> Result<(), Error> {
+        self.0.recall().await
+    }
+
+    /// As [`Self::check_memory`], before something is destroyed: the store must also have something to compare with.
+    ///
+    /// # Errors
+    /// [`Error::NothingToCompare`]; as [`Self::prove`].
+    pub async fn check_before_destroying(&self) -> Result<(), Error> {
+        self.0.check_before_destroying().await
+    }
+
+    /// Files in the store that this process could not open.
+    pub fn unreadable_files(&self) -> usize {
+        self.0.memory.strange().len()
+    }
+}
+
+impl Inner {
+    /// See [`Vault::recall`].
+    pub(super) async fn recall(&self) -> Result<(), Error> {
+        let known = *self.memory.newest();
+        let mut tx = self.ledger.read().await?;
+        if let Some(known) = known
+            && !audit::has(&mut tx, &known).await?
+        {
+            drop(tx);
+            return Err(self.forget(known.seq).await);
+        }
+        if let Some(newest) = audit::position(&mut tx).await? {
+            self.memory.remember(newest);
+        }
+        Ok(())
+    }
+
+    /// See [`Vault::check_before_destroying`].
+    pub(super) async fn check_before_destroying(&self) -> Result<(), Error> {
+        self.recall().await?;
+        let Compared { is_sure, is_something, .. } = self.compared().await?;
+        let mut tx = self.ledger.read().await?;
+        let current = epochs::current(&mut tx).await?.ok_or(Error::NoVault)?;
+        let expects = current.snapshot.is_some() || chain::newest(&mut tx).await?.is_some();
+        drop(tx);
+        if !is_sure || expects && !is_something {
+            return Err(Error::NothingToCompare { unreadable: self.memory.strange().len() });
+        }
+        Ok(())
+    }
+
+    /// Compares the ledger with the store's newest file that opens.
+    async fn compared(&self) -> Result<Compared, Error> {
+        let Head { known, is_sure } = self.store_head().await?;
+        let Some((_, position)) = known else { return Ok(Compared { agreed: None, is_something: false, is_sure }) };
+        let mut tx = self.ledger.read().await?;
+        if audit::has(&mut tx, &position).await? {
+            return Ok(Compared { agreed: Some(position), is_something: true, is_sure });
+        }
+        // What a rebuilding could not take in, it was told to go without; until it is settled its own snapshot is not there.
+        if position.seq <= chain::rebuilt_to(&mut tx).await? {
+            return Ok(Compared { agreed: None, is_something: true, is_sure });
+        }
+        drop(tx);
+        Err(self.forget(position.seq).await)
+    }
+
+    /// Closes the ledger: it does not have what is known at this number.
+    async fn forget(&self, known: i64) -> Error {
+        let ledger = match self.ledger.read().await {
+            Ok(mut tx) => audit::newest(&mut tx).await.unwrap_or(0),
+            Err(_) => 0,
+        };
+        let error = Error::ForgetfulLedger { ledger, known };
+        if self.ledger.close_gate(&error.to_string()) {
+            tracing::error!(%error, "the ledger has forgotten something: nothing is written and nothing opens any more");
+            metrics::counter!("recvault_ledger_refused_total").increment(1);
+        }
+        error
+    }
+
+    /// The newest file that opens. Files of epochs that have no root in custody open never, whatever their names say.
+    async fn store_head(&self) -> Result<Head, Error> {
+        let roots = self.custody.roots().await?;
+        let epochs: BTreeSet<u64> = roots.iter().filter(|root| root.vault == self.id).map(|root| root.epoch).collect();
+        let mut names = Vec::new();
+        for kind in RecoveryKind::ALL {
+            names.extend(self.recovery.list_recovery(kind).await?.into_iter().map(|(name, _)| name));
+        }
+        names.retain(|name| epochs.contains(&name.epoch) && !self.memory.strange().contains(name));
+        names.sort_unstable_by_key(|name| std::cmp::Reverse((name.seq, name.epoch, name.kind)));
+        let (mut roots, mut failed) = (Roots::default(), 0);
+        for name in names {
+            match self.authentic(name, &mut roots).await {
+                Ok(header) => return Ok(Head { known: Some((name, header.entry)), is_sure: true }),
+                // Somebody removed it since it was listed.
+                Err(Error::Store(store::Error::NotFound { .. })) => {}
+                Err(error) if is_strange(&error) => {
+                    tracing::warn!(file = %name, %error, "a recovery file does not open and is passed over");
+                    metrics::counter!("recvault_recovery_files_unreadable_total").increment(1);
+                    self.memory.strange().insert(name);
+                    failed += 1;
+                }
+                Err(error) => return Err(error),
+            }
+            if failed == TRIES {
+                tracing::error!(failed, "recovery files do not open; the newest that does is not looked for any further");
+                return Ok(Head { known: None, is_sure: false });
+            }
+        }
+        Ok(Head { known: None, is_sure: true })
+    }
+
+    /// The header of a file that opens, and is this vault's.
+    pub(super) async fn authentic(&self, name: RecoveryName, roots: &mut Roots) -> Result<Header, Error> {
+        let file = Reading::open(&self.recovery, name, self.custody.as_ref(), roots).await?;
+        if file.header.vault == self.id {
+            Ok(file.header)
+        } else {
+            Err(Error::RecoveryFile { name: name.to_string(), why: "it is another vault's" })
+        }
+    }
+}
+
+/// Whether a new vault may be made over these stores: they hold nothing of one.
+///
+/// # Errors
+/// [`Error::LostLedger`], which says what they hold; the stores'.
+pub async fn check_unused(store: &Store, recovery: &Store) -> Result<(), Error> {
+    for kind in RecoveryKind::ALL {
+        let files = recovery.list_recovery(kind).await?;
+        if let Some((newest, _)) = files.last() {
+            return Err(Error::LostLedger(format!("{} recovery files, the last of them `{newest}`", files.len())));
+        }
+    }
+    let mut objects = std::pin::pin!(store.list(Timestamp::from_millis(i64::MAX)));
+    match objects.try_next().await? {
+        Some(object) => Err(Error::LostLedger(format!("sealed objects, `{}` among them", object.id))),
+        None => Ok(()),
+    }
+}
+
+/// Why a ledger without a vault cannot be used.
+pub(super) async fn why_no_vault(store: &Store, recovery: &Store, custody: &dyn Custody) -> Error {
+    match custody.read().await {
+        Ok(Some(slot)) => Error::LostLedger(format!("custody has the roots of vault {}", slot.owner().vault)),
+        Ok(None) => check_unused(store, recovery).await.err().unwrap_or(Error::NoVault),
+        Err(error) => error.into(),
+    }
+}
+
+/// Whether a file is at fault, and not the store or custody: reading it again gives nothing else.
+pub(super) fn is_strange(error: &Error) -> bool {
+    matches!(
+        error,
+        Error::RecoveryFile { .. }
+            | Error::Seal(_)
+            | Error::Keyring(_)
+            | Error::Custody(custody::Error::NoRoot(_) | custody::Error::NotAuthentic)
+            | Error::Store(store::Error::OutOfRange { .. })
+    )
+}

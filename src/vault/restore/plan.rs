@@ -1,0 +1,179 @@
+//! What a restore would take in: the newest snapshot that opens, every piece of the journal behind it, and what is missing between them.
+//!
+//! Owns the order of pieces and the finding of gaps. Refuses to take anything in. A file that does not open counts as one that is not there: names decide
+//! nothing, and a piece that nobody can read is a gap if another piece follows it.
+//!
+//! A hole is found twice. Each piece names its predecessor, so one that is missing between two others is noticed whatever was in it; and each says behind
+//! which number its audit entries begin. Pieces that are missing at the end nobody follows: only who knows of a position elsewhere notices (`not_before`).
+
+use std::collections::BTreeSet;
+
+use crate::{
+    evidence::Position,
+    ledger::gaps::Gap,
+    store::{self, RecoveryKind, RecoveryName},
+    vault::{
+        Error, Parts,
+        memory::is_strange,
+        recovery::{Header, Link, Reading, Roots},
+    },
+};
+
+/// How often the store is listed again when something is missing that may only just have been written.
+const LOOKS: usize = 3;
+
+/// What somebody wants to restore.
+#[derive(Clone, Debug, Default)]
+pub struct Choice {
+    /// This snapshot; without it the newest that opens.
+    pub snapshot: Option<RecoveryName>,
+    /// The gaps that are accepted: exactly those that there are.
+    pub accept: Vec<Gap>,
+    /// A position that the vault is known to have reached. What is found of it ends not before this, or there is a gap.
+    pub not_before: Option<Position>,
+}
+
+/// What a restore would take in.
+#[derive(Clone, Debug, serde::Serialize)]
+pub struct Plan {
+    /// The snapshot.
+    pub snapshot: RecoveryName,
+    /// Pieces of the journal that come after it, in order.
+    pub journal: Vec<RecoveryName>,
+    /// What is missing between them, or behind the last.
+    pub gaps: Vec<Gap>,
+    /// Files that do not open and are passed over.
+    pub unreadable: u64,
+    /// What of the gaps is accepted, and what the journal must reach.
+    #[serde(skip)]
+    pub choice: Choice,
+}
+
+impl Plan {
+    /// Whether exactly the gaps that there are were accepted.
+    ///
+    /// # Errors
+    /// [`Error::Gaps`], [`Error::NoSuchGap`].
+    pub fn check(&self) -> Result<(), Error> {
+        let accepted = &self.choice.accept;
+        if let Some(other) = accepted.iter().find(|accepted| !self.gaps.contains(accepted)) {
+            return Err(Error::NoSuchGap(*other));
+        }
+        let open: Vec<String> = self.gaps.iter().filter(|gap| !accepted.contains(gap)).map(Gap::to_string).collect();
+        if open.is_empty() { Ok(()) } else { Err(Error::Gaps(open.join(", "))) }
+    }
+}
+
+/// Chooses what to restore from: the newest snapshot that opens, or the one that is wanted, and the journal behind it.
+///
+/// # Errors
+/// [`Error::NoSnapshot`]; why a wanted snapshot does not open; the store's or custody's.
+pub async fn plan(parts: &Parts, choice: Choice) -> Result<Plan, Error> {
+    let mut looks = 1;
+    loop {
+        let plan = look(parts, &choice).await?;
+        if plan.gaps.is_empty() || looks == LOOKS {
+            return Ok(plan);
+        }
+        looks += 1;
+    }
+}
+
+async fn look(parts: &Parts, choice: &Choice) -> Result<Plan, Error> {
+    let mut found = Files { parts, roots: Roots::default(), unreadable: 0 };
+    let epochs: BTreeSet<u64> = parts.custody.roots().await?.iter().map(|root| root.epoch).collect();
+    let names = async |kind| -> Result<Vec<RecoveryName>, Error> {
+        let all = parts.recovery.list_recovery(kind).await?.into_iter().map(|(name, _)| name);
+        Ok(all.filter(|name| epochs.contains(&name.epoch)).collect())
+    };
+    let mut snapshots = names(RecoveryKind::Snapshot).await?;
+    snapshots.retain(|name| choice.snapshot.is_none_or(|wanted| wanted == *name));
+    // Numbers of the audit log only grow, also over a rebuilding; epochs need not.
+    snapshots.sort_unstable_by_key(|name| std::cmp::Reverse((name.seq, name.epoch)));
+    let mut newest = None;
+    for name in snapshots {
+        newest = match choice.snapshot {
+            Some(wanted) => Some((wanted, found.open(wanted).await?)),
+            None => found.header(name).await?.map(|header| (name, header)),
+        };
+        if newest.is_some() {
+            break;
+        }
+    }
+    let Some((snapshot, header)) = newest else {
+        let epochs: Vec<String> = epochs.iter().map(u64::to_string).collect();
+        let epochs = if epochs.is_empty() { "none".into() } else { format!("of epoch {}", epochs.join(" and ")) };
+        return Err(Error::NoSnapshot(epochs));
+    };
+    let mut pieces = Vec::new();
+    for name in names(RecoveryKind::Journal).await? {
+        // By its name only what would be left out by its header, too: a file that says otherwise does not open.
+        if name.seq >= header.seq
+            && let Some(piece) = found.header(name).await?
+        {
+            pieces.push((name, piece));
+        }
+    }
+    let known = choice.not_before.map(|position| position.seq);
+    let (pieces, gaps) = behind(&header, pieces, known);
+    let journal = pieces.iter().map(|(name, _)| *name).collect();
+    Ok(Plan { snapshot, journal, gaps, unreadable: found.unreadable, choice: choice.clone() })
+}
+
+/// Opens files, and counts those that do not.
+struct Files<'a> {
+    parts: &'a Parts,
+    roots: Roots,
+    unreadable: u64,
+}
+
+impl Files<'_> {
+    async fn open(&mut self, name: RecoveryName) -> Result<Header, Error> {
+        Ok(Reading::open(&self.parts.recovery, name, self.parts.custody.as_ref(), &mut self.roots).await?.header)
+    }
+
+    /// The header of a file; `None` if it does not open, or is gone.
+    async fn header(&mut self, name: RecoveryName) -> Result<Option<Header>, Error> {
+        match self.open(name).await {
+            Ok(header) => Ok(Some(header)),
+            Err(Error::Store(store::Error::NotFound { .. })) => Ok(None),
+            Err(error) if is_strange(&error) => {
+                tracing::warn!(file = %name, %error, "a recovery file does not open and is passed over");
+                self.unreadable += 1;
+                Ok(None)
+            }
+            Err(error) => Err(error),
+        }
+    }
+}
+
+/// The pieces that hold what a snapshot does not, in the order in which they are taken in, and the gaps between them.
+pub(super) fn behind(
+    snapshot: &Header,
+    mut pieces: Vec<(RecoveryName, Header)>,
+    not_before: Option<i64>,
+) -> (Vec<(RecoveryName, Header)>, Vec<Gap>) {
+    pieces.retain(|(_, piece)| piece.vault == snapshot.vault && piece.chain > snapshot.chain && piece.seq >= snapshot.seq);
+    pieces.sort_by_key(|(name, piece)| (piece.seq, piece.chain, *name));
+    let links: BTreeSet<(RecoveryName, String)> = pieces.iter().map(|(name, piece)| (*name, piece.digest())).collect();
+    let (mut gaps, mut covered) = (BTreeSet::new(), snapshot.seq);
+    let mut gap = |first: i64, last: i64| gaps.insert(Gap { first: first.min(last), last });
+    for (_, piece) in &pieces {
+        // A predecessor that was put together before the snapshot holds nothing that the snapshot does not.
+        let is_missing = |link: &&Link| {
+            piece.chain - 1 > snapshot.chain && link.name.seq >= snapshot.seq && !links.contains(&(link.name, link.sha256.clone()))
+        };
+        let missing = piece.previous.as_ref().filter(is_missing).map(|link| link.name.seq);
+        if missing.is_some() || piece.since > covered {
+            gap(covered + 1, missing.unwrap_or(piece.since).max(piece.since));
+        }
+        covered = covered.max(piece.seq);
+    }
+    if let Some(known) = not_before.filter(|known| *known > covered) {
+        gap(covered + 1, known);
+    }
+    (pieces, gaps.into_iter().collect())
+}
+
+#[cfg(test)]
+mod tests;
