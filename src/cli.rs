@@ -23,7 +23,7 @@ mod sources;
 mod token;
 mod twilio;
 
-use std::{path::PathBuf, process::ExitCode};
+use std::{path::PathBuf, process::ExitCode, time::Duration};
 
 use clap::{Parser, Subcommand};
 
@@ -173,11 +173,16 @@ pub fn run() -> ExitCode {
         Ok(runtime) => runtime,
         Err(error) => return out::fail(&format!("no threads: {error}")),
     };
-    match runtime.block_on(cli.perform()) {
+    let done = runtime.block_on(cli.perform());
+    telemetry::flush(LAST_LINES);
+    match done {
         Ok(code) => code,
         Err(error) => out::fail(&error.to_string()),
     }
 }
+
+/// How long a process that ends waits for its last log lines.
+const LAST_LINES: Duration = Duration::from_secs(1);
 
 /// Why a command failed; the text is for the operator.
 type Failure = Box<dyn std::error::Error + Send + Sync>;
@@ -247,6 +252,7 @@ async fn init(folder: &std::path::Path, out: Out) -> Result<ExitCode, Failure> {
 
 async fn serve(config: Config) -> Result<ExitCode, Failure> {
     telemetry::log(&config.telemetry)?;
+    telemetry::log_panics();
     let mut terminate = signal(SignalKind::terminate())?;
     // Before it serves: without somebody who hears it, this signal would end the process.
     let mut hangup = signal(SignalKind::hangup())?;

@@ -216,7 +216,8 @@ impl Vault {
     /// # Errors
     /// [`Error::VaultExists`] if the ledger has one already.
     pub async fn create(ledger: &Ledger, custody: &dyn Custody, clock: &Clock) -> Result<VaultId, Error> {
-        if let Some(id) = rows::vault_id(&mut ledger.read().await?).await? {
+        let existing = rows::vault_id(&mut ledger.read().await?).await?;
+        if let Some(id) = existing {
             return Err(Error::VaultExists(id));
         }
         // An earlier attempt may have ended between custody and ledger; the vault goes on with that root.

@@ -68,7 +68,7 @@ impl Flow {
             if !fields.is_empty() {
                 marks::set(&mut tx, Marked::Recording, &[id], now).await?;
             }
-            let (mut entries, mut next) = (Vec::new(), None);
+            let (mut entries, mut next, mut again) = (Vec::new(), None, Vec::new());
             if let Some(conversation) = &conversation {
                 details::lock(&mut tx, conversation).await?;
                 let moved = self.move_parties(&mut tx, conversation, &correction.parties, now).await?;
@@ -76,7 +76,7 @@ impl Flow {
                     let told = correction.parties.iter().filter(|(leg, _)| moved.contains(leg));
                     let told = told.map(|(leg, address)| Found { address: address.clone(), ..Found::at(leg.clone()) });
                     self.0.vault.keep_details(&mut tx, conversation, &told.collect::<Vec<_>>(), Keeping::Corrects, now).await?;
-                    revocations::reach_again(&mut tx, conversation, now).await?;
+                    again = revocations::reach_again(&mut tx, conversation, now).await?;
                     marks::set(&mut tx, Marked::Conversation, &[conversation], now).await?;
                     (entries, next) = self.settle(&mut tx, &news, self.first_step(), now).await?;
                 }
@@ -87,7 +87,7 @@ impl Flow {
                 audit::append_all(&mut tx, &entries).await?;
             }
             tx.commit().await?;
-            Ok::<_, Error>((Settled::of(&entries), next))
+            Ok::<_, Error>((Settled::of(&entries), next, again))
         };
         let corrected = loop {
             match self.0.ledger.unit(unit).await {
@@ -96,7 +96,7 @@ impl Flow {
                 done => break done,
             }
         };
-        let (mut settled, next) = match corrected {
+        let (mut settled, next, again) = match corrected {
             Ok(done) => done,
             // It was shredded between the look and the unit.
             Err(Error::Vault(vault::Error::Ledger(ledger::Error::Stale(_)))) => return Err(self.shredded(id).await?),
@@ -106,7 +106,7 @@ impl Flow {
         if let Some(conversation) = &conversation {
             self.reclassify_conversation(conversation).await?;
         }
-        self.continue_for_a_while().await;
+        self.continue_for_a_while(&again).await;
         self.0.journal_bell.notify_one();
         recordings::find(&mut self.0.ledger.read().await?, id).await?.ok_or(Error::NotFound)
     }

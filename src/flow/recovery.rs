@@ -7,7 +7,7 @@ use std::time::Duration;
 use serde::Deserialize;
 use tokio_util::sync::CancellationToken;
 
-use super::{Error, Flow};
+use super::{Error, Flow, Task};
 use crate::{
     ledger::{epochs, marks},
     model::time::Timestamp,
@@ -102,6 +102,7 @@ impl Flow {
             let next_look = tokio::time::sleep(Duration::from_secs(60));
             tokio::pin!(next_look);
             loop {
+                self.beat(Task::Recovery);
                 self.journal_or_warn(false).await;
                 tokio::select! {
                     () = stop.cancelled() => break,
