@@ -96,6 +96,7 @@ const COUNTERS: &[(&str, &str)] = &[
     ("recvault_source_stopped_total", "Shredded recordings that were stopped at the source while they were made."),
     ("recvault_source_stuck_total", "Attempts to delete at the source that failed and wait for somebody, or failed many times."),
     ("recvault_work_dead_total", "Work set aside as dead."),
+    ("recvault_labels_left_out_total", "Values of labels that were left out of an announcement because of a character in them."),
     ("recvault_log_lines_lost_total", "Log lines that could not be written."),
     ("recvault_task_restarts_total", "Long-lived tasks that ended unexpectedly and were started again, by task."),
     ("recvault_reconciled_total", "Recordings found by comparing Twilio's lists with the vault, by what became of them."),

@@ -83,7 +83,7 @@ impl Desk {
                 policy_version: recording.policy_version,
                 policy_digest: recording.policy_digest,
                 started_at: None,
-                labels: recording.labels,
+                labels: Default::default(),
                 heard_by: Heard::Callback,
                 encryption: None,
             })

@@ -125,7 +125,8 @@ impl Problem {
     }
 
     pub(super) fn tasks_dead(tasks: &[&str]) -> Self {
-        let detail = format!("These tasks of the service do not live: {}. They are started again; the operator's log says why.", tasks.join(", "));
+        let detail =
+            format!("These tasks of the service do not live: {}. They are started again; the operator's log says why.", tasks.join(", "));
         Self::new(StatusCode::SERVICE_UNAVAILABLE, "urn:recvault:problem:tasks-dead", "Tasks do not live", detail)
     }
 

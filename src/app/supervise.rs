@@ -22,8 +22,7 @@ struct Pauses {
     recovered: Duration,
 }
 
-const PAUSES: Pauses =
-    Pauses { first: Duration::from_secs(1), longest: Duration::from_secs(60), recovered: Duration::from_secs(300) };
+const PAUSES: Pauses = Pauses { first: Duration::from_secs(1), longest: Duration::from_secs(60), recovered: Duration::from_secs(300) };
 
 /// The tasks of a service.
 pub(super) struct Tasks {

@@ -40,6 +40,7 @@ use crate::{
         id::{ConsentId, SubjectId},
         name::LegName,
         subject::{Address, Conversation},
+        text::Reference,
         time::Timestamp,
     },
     policy::{Action, Permit},
@@ -239,7 +240,8 @@ impl Flow {
         let purposes: Vec<&str> = told.purposes.iter().map(|purpose| purpose.as_str()).collect();
         let (vault, at) = (self.0.vault.id(), told.at.unwrap_or(now).as_millis().to_be_bytes());
         let text = |text: &Option<String>| text.clone().unwrap_or_default();
-        let [version, disclosure, evidence] = [self.version_of(told), told.disclosure.clone(), told.evidence.clone()].map(|one| text(&one));
+        let [version, disclosure] = [self.version_of(told), told.disclosure.clone()].map(|one| text(&one));
+        let evidence = told.evidence.as_ref().map(Reference::as_str).unwrap_or_default();
         self.0.vault.statement_id(&[
             vault.as_bytes(),
             kind.as_bytes(),

@@ -22,20 +22,18 @@ use crate::{
         name::{Label, LegName},
         recording::{Recording, State},
         subject::{Address, Conversation},
+        text::LabelValue,
         time::Timestamp,
     },
     policy::{Action, Permit},
     vault::{self, Keeping},
 };
 
-/// The longest value of a label, in characters; as for those that come with a callback.
-const LONGEST: usize = 64;
-
 /// What is to be put right.
 #[derive(Clone, Debug, Default)]
 pub struct Correction {
     /// New values by label; `None` takes a label away. Labels that are not named stay as they are.
-    pub labels: BTreeMap<Label, Option<String>>,
+    pub labels: BTreeMap<Label, Option<LabelValue>>,
     /// Who really had a place in its conversation; `None`: nobody who is known. Places that are not named stay as they are.
     pub parties: Vec<(LegName, Option<Address>)>,
 }
@@ -145,12 +143,9 @@ impl Flow {
             return Err(Error::Invalid("nothing to correct: name at least one of `labels` and `parties`".into()));
         }
         let declared = &self.0.rulebook.current().document().collection.labels;
-        for (label, value) in &correction.labels {
+        for label in correction.labels.keys() {
             if !declared.contains(label) {
                 return Err(Error::Invalid(format!("`labels.{label}`: `labels` in `[collection]` of the policy does not declare it")));
-            }
-            if value.as_ref().is_some_and(|value| !(1..=LONGEST).contains(&value.chars().count())) {
-                return Err(Error::Invalid(format!("`labels.{label}`: a value has 1 to {LONGEST} characters; null takes the label away")));
             }
         }
         if correction.parties.iter().map(|(leg, _)| leg).collect::<BTreeSet<_>>().len() != correction.parties.len() {

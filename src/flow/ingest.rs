@@ -68,6 +68,10 @@ impl Flow {
             parameters: &callback.query,
         });
         let labels = rules.labels(&callback.query);
+        for (label, why) in rules.labels_left_out(&callback.query) {
+            metrics::counter!("recvault_labels_left_out_total").increment(1);
+            tracing::warn!(recording_sid = %callback.recording_sid, %label, %why, "the value of a label is left out");
+        }
         let is_complete = callback.status == "completed";
         let announcement = Announcement {
             id: RecordingId::of_source(self.0.vault.id(), callback.account.as_str(), callback.recording_sid.as_str()),

@@ -21,6 +21,7 @@ use crate::{
         name::{Label, Tier},
         recording::Heard,
         sid::{AccountSid, CallSid, ConferenceSid, RecordingSid},
+        text::LabelValue,
         time::Timestamp,
     },
 };
@@ -64,7 +65,7 @@ pub struct Announcement {
     /// When the recording began, in milliseconds, where told.
     pub started_at: Option<i64>,
     /// Values by label of the policy.
-    pub labels: BTreeMap<Label, String>,
+    pub labels: BTreeMap<Label, LabelValue>,
     /// How the vault heard of it.
     pub heard_by: Heard,
     /// How the source encrypted it with the customer's key, where told.

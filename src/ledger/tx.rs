@@ -267,7 +267,9 @@ mod tests {
             assert!(matches!(storable(&[Arg::Int(1), Arg::Text(&bad)]), Err(Error::Unstorable)), "{bad}");
             assert!(matches!(storable(&[Arg::MaybeText(Some(&bad))]), Err(Error::Unstorable)), "{bad}");
         }
-        for good in [String::new(), "a".into(), "\\u0000".into(), document("\\u0000"), document("\\\\u0000"), document("u0000"), document("\u{1}")] {
+        for good in
+            [String::new(), "a".into(), "\\u0000".into(), document("\\u0000"), document("\\\\u0000"), document("u0000"), document("\u{1}")]
+        {
             assert!(storable(&[Arg::Text(&good), Arg::MaybeText(None), Arg::Bytes(&[0])]).is_ok(), "{good}");
         }
     }

@@ -109,7 +109,7 @@ impl TestVault {
             let roles: Vec<Role> = roles.iter().map(|role| role.parse().unwrap()).collect();
             let accounts = if name == "stranger" { vec![other.clone()] } else { Vec::new() };
             let lifetime = Duration::from_secs(30 * 24 * 3600);
-            let wanted = flow::NewToken { label: name.into(), roles, accounts, lifetime, ..Default::default() };
+            let wanted = flow::NewToken { roles, accounts, ..flow::NewToken::new(name.parse().unwrap(), lifetime) };
             tokens.insert(name, flow::mint_token(&process.ledger, clock, wanted).await.unwrap());
         }
         tokens

@@ -125,9 +125,7 @@ impl Flow {
             if left.is_zero() {
                 break;
             }
-            let done = async {
-                if self.take_revocation(*id).await? { self.go_on_for(*id, left).await } else { Ok(()) }
-            };
+            let done = async { if self.take_revocation(*id).await? { self.go_on_for(*id, left).await } else { Ok(()) } };
             if let Err(error) = done.await {
                 tracing::warn!(%error, revocation = %id, "a revocation does not go on");
             }
