@@ -98,7 +98,7 @@ fn lists(group: &mut BenchmarkGroup<'_, WallTime>, runtime: &Runtime, filled: &F
 
 fn units(group: &mut BenchmarkGroup<'_, WallTime>, runtime: &Runtime, filled: &Filled) {
     let (acceptor, committer) = accept::channel(filled.ledger.clone());
-    let committing = runtime.spawn(committer.run(|| Clock::System.now()));
+    let committing = runtime.spawn(async move { committer.run(|| Clock::System.now()).await });
     let desk = Desk { filled, acceptor };
 
     for batch in [1, 64, 256] {

@@ -42,7 +42,10 @@ use tower_http::set_header::SetResponseHeaderLayer;
 
 pub use problem::Problem;
 
-use crate::{flow::Flow, twilio::PublicUrl};
+use crate::{
+    flow::{Flow, Panicked},
+    twilio::PublicUrl,
+};
 
 /// Largest request body, bytes.
 const MAX_BODY: usize = 64 * 1024;
@@ -100,7 +103,8 @@ pub fn router(flow: Flow, public: PublicUrl, settings: &Settings) -> Router {
     // As a connection shows them, see `network`.
     let proxies = settings.trusted_proxies.iter().map(IpAddr::to_canonical).collect();
     let patience = Duration::from_secs(settings.request_timeout_s.clamp(1, 300));
-    let in_time = middleware::from_fn(move |request, next| in_time(patience, request, next));
+    let running = flow.clone();
+    let in_time = middleware::from_fn(move |request, next| in_time(running.clone(), patience, request, next));
     Router::new()
         // Twilio calls these.
         .nest("/twilio", twilio::routes())
@@ -148,10 +152,18 @@ pub fn router(flow: Flow, public: PublicUrl, settings: &Settings) -> Router {
         .with_state(Api { flow, public: Arc::new(public), proxies })
 }
 
-/// An answer must begin within `patience`; how long its body takes is the listener's affair.
-async fn in_time(patience: Duration, request: Request, next: Next) -> Response {
-    match tokio::time::timeout(patience, next.run(request)).await {
-        Ok(response) => response,
+/// An answer must begin within `patience`; how long its body takes is the listener's affair. Reading is broken off when its time is over or its client
+/// is gone; what may change something runs to its end.
+async fn in_time(flow: Flow, patience: Duration, request: Request, next: Next) -> Response {
+    let answered = async {
+        if request.method().is_safe() {
+            return Ok(next.run(request).await);
+        }
+        flow.to_its_end(next.run(request)).await
+    };
+    match tokio::time::timeout(patience, answered).await {
+        Ok(Ok(response)) => response,
+        Ok(Err(Panicked)) => Problem::internal().into_response(),
         Err(_) => Problem::late().into_response(),
     }
 }

@@ -6,6 +6,7 @@ mod init;
 mod keys;
 mod listen;
 mod serve;
+mod supervise;
 
 use std::{path::Path, sync::Arc, time::Duration};
 
@@ -188,8 +189,11 @@ impl App {
             epochs: self.config.epoch.clone(),
             snapshot_every: self.config.recovery.snapshot_every(),
             bell: tokio::sync::Notify::new(),
+            revocation_bell: tokio::sync::Notify::new(),
             journal_bell: tokio::sync::Notify::new(),
             epoch_bell: tokio::sync::Notify::new(),
+            liveness: flow::Liveness::default(),
+            running: tokio_util::task::TaskTracker::new(),
         });
         Ok((flow, committer))
     }

@@ -176,7 +176,9 @@ pub fn run() -> ExitCode {
         Ok(runtime) => runtime,
         Err(error) => return out::fail(&format!("no threads: {error}")),
     };
-    let code = match runtime.block_on(cli.perform()) {
+    let done = runtime.block_on(cli.perform());
+    telemetry::flush(LAST_LINES);
+    let code = match done {
         Ok(code) => code,
         Err(error) => out::fail(&error.to_string()),
     };
@@ -187,6 +189,8 @@ pub fn run() -> ExitCode {
 
 /// How long the end of the process waits for threads that are at something which cannot be broken off.
 const HANGING: Duration = Duration::from_secs(5);
+/// How long a process that ends waits for its last log lines.
+const LAST_LINES: Duration = Duration::from_secs(1);
 
 /// Why a command failed; the text is for the operator.
 type Failure = Box<dyn std::error::Error + Send + Sync>;
@@ -256,6 +260,7 @@ async fn init(folder: &std::path::Path, out: Out) -> Result<ExitCode, Failure> {
 
 async fn serve(config: Config) -> Result<ExitCode, Failure> {
     telemetry::log(&config.telemetry)?;
+    telemetry::log_panics();
     let mut terminate = signal(SignalKind::terminate())?;
     // Before it serves: without somebody who hears it, this signal would end the process.
     let mut hangup = signal(SignalKind::hangup())?;

@@ -38,7 +38,9 @@ pub async fn run(options: Options, json: bool) -> Result<ExitCode, Box<dyn Error
     story.tell().await;
     let all_held = story.all_held();
     if json {
-        writeln!(io::stdout(), "{}", serde_json::to_string_pretty(&story.summary())?)?;
+        let printed = writeln!(io::stdout(), "{}", serde_json::to_string_pretty(&story.summary())?);
+        // Whoever has closed the pipe wants no summary.
+        printed.or_else(|error| if error.kind() == io::ErrorKind::BrokenPipe { Ok(()) } else { Err(error) })?;
     }
     if !options.exit && all_held {
         stay_up(&world).await?;
@@ -68,6 +70,6 @@ async fn stay_up(world: &World) -> Result<(), Box<dyn Error + Send + Sync>> {
         metrics = world.metrics_url(),
         folder = world.folder().display(),
     );
-    io::stderr().write_all(lines.as_bytes())?;
+    let _ = io::stderr().write_all(lines.as_bytes());
     Ok(tokio::signal::ctrl_c().await?)
 }

@@ -22,6 +22,7 @@ mod facts;
 mod hold;
 mod ingest;
 mod keep;
+mod liveness;
 mod playback;
 mod policies;
 mod quarantine;
@@ -30,6 +31,7 @@ mod reconcile;
 mod recovery;
 mod retention;
 mod revocation;
+mod shield;
 mod status;
 mod streams;
 mod sweep;
@@ -57,6 +59,7 @@ pub use drill::{DrillOptions, Held};
 pub use epoch::{EpochSettings, EpochStatus, Rotated};
 pub use error::Error;
 pub use hold::{Holds, Lifted, NewHold};
+pub use liveness::{Liveness, Task};
 pub use playback::{Ended, Given, Heard};
 pub use policies::{Published, Publishing, Version, in_force, oddities, publish, put_in_force, rulebook};
 pub use quarantine::{QuarantineSwept, Settled};
@@ -64,6 +67,7 @@ pub use reconcile::{AccountReconciled, Reconciling};
 pub use recovery::{JournalStatus, RecoverySettings};
 pub use retention::{Conflict, KeptGroup, RetentionReport, RetentionSweep, SweptGroup};
 pub use revocation::{Continued, Outcomes, RevocationStatus, Would};
+pub use shield::Panicked;
 pub use status::{SourceStatus, Status};
 pub use streams::Streams;
 pub use sweep::Swept;
@@ -115,10 +119,16 @@ pub struct Parts {
     pub snapshot_every: std::time::Duration,
     /// Rung when there is new work.
     pub bell: tokio::sync::Notify,
+    /// Rung when revocations may have something to go on with.
+    pub revocation_bell: tokio::sync::Notify,
     /// Rung when something wants to be in the journal.
     pub journal_bell: tokio::sync::Notify,
     /// Rung when a shred may want a turn at once.
     pub epoch_bell: tokio::sync::Notify,
+    /// Which tasks of this process live.
+    pub liveness: Liveness,
+    /// What runs to its end, whoever waits for it.
+    pub running: tokio_util::task::TaskTracker,
 }
 
 impl Flow {

@@ -19,6 +19,7 @@ pub mod revocation;
 pub mod sid;
 pub mod source;
 pub mod subject;
+pub mod text;
 pub mod time;
 pub mod transcript;
 pub mod wave;

@@ -3,6 +3,9 @@
 //! Owns where logs go and in which form, and the names and texts of metrics. INVARIANT: neither holds personal data, a key, a token or a URL
 //! with one; log lines and labels carry ids, counts and fixed words.
 
+mod lines;
+
+pub use lines::{flush, lost};
 use metrics_exporter_prometheus::{BuildError, Matcher, PrometheusBuilder, PrometheusHandle};
 use tracing_subscriber::EnvFilter;
 
@@ -39,7 +42,8 @@ impl Default for Settings {
 /// A text that names the fault of `telemetry.level`.
 pub fn log(settings: &Settings) -> Result<(), String> {
     let filter = EnvFilter::try_new(&settings.level).map_err(|error| format!("`telemetry.level`: {error}"))?;
-    let builder = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
+    let lines = lines::to_standard_error().map_err(|error| format!("log lines cannot be written: {error}"))?;
+    let builder = tracing_subscriber::fmt().with_env_filter(filter).log_internal_errors(false).with_writer(lines);
     let begun = match settings.format {
         Format::Text => builder.with_ansi(false).try_init(),
         Format::Json => builder.json().flatten_event(true).try_init(),
@@ -47,6 +51,16 @@ pub fn log(settings: &Settings) -> Result<(), String> {
     // Another subscriber of the same process, as in tests, is as good.
     drop(begun);
     Ok(())
+}
+
+/// From now on a panic is a log line that says where it was. What it says is left out unless it is a fixed text: the value that was not as expected may
+/// be anybody's.
+pub fn log_panics() {
+    std::panic::set_hook(Box::new(|panic| {
+        let at = panic.location().map(ToString::to_string);
+        let text = panic.payload().downcast_ref::<&'static str>().copied();
+        tracing::error!(at, text, "a panic");
+    }));
 }
 
 /// Begins to count. The handle renders what was counted.
@@ -84,6 +98,9 @@ const COUNTERS: &[(&str, &str)] = &[
     ("recvault_source_stopped_total", "Shredded recordings that were stopped at the source while they were made."),
     ("recvault_source_stuck_total", "Attempts to delete at the source that failed and wait for somebody, or failed many times."),
     ("recvault_work_dead_total", "Work set aside as dead."),
+    ("recvault_labels_left_out_total", "Values of labels that were left out of an announcement because of a character in them."),
+    ("recvault_log_lines_lost_total", "Log lines that could not be written."),
+    ("recvault_task_restarts_total", "Long-lived tasks that ended unexpectedly and were started again, by task."),
     ("recvault_reconciled_total", "Recordings found by comparing Twilio's lists with the vault, by what became of them."),
     ("recvault_reconcile_failures_total", "Comparisons of an account that did not come to their end."),
 ];
@@ -94,6 +111,7 @@ const GAUGES: &[(&str, &str)] = &[
     ("recvault_streams", "Streams running now."),
     ("recvault_ledger_refused", "1 while nothing is written because the ledger has forgotten something."),
     ("recvault_restore_gaps", "Gaps in the journal that restores went without."),
+    ("recvault_task_alive", "1 for a long-lived task that runs and gives signs of life, otherwise 0; by task."),
     ("recvault_ghosts", "Recordings that nobody can have: announced and gone at Twilio."),
     ("recvault_reconcile_age_seconds", "Since the account that waits longest was compared with Twilio's list."),
 ];

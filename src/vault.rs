@@ -324,7 +324,8 @@ impl Vault {
     /// # Errors
     /// [`Error::VaultExists`] if the ledger has one already; [`Error::CustodyTaken`] if custody has the roots of another one.
     pub async fn create(ledger: &Ledger, custody: &dyn Custody, clock: &Clock) -> Result<VaultId, Error> {
-        if let Some(id) = rows::vault_id(&mut ledger.read().await?).await? {
+        let existing = rows::vault_id(&mut ledger.read().await?).await?;
+        if let Some(id) = existing {
             return Err(Error::VaultExists(id));
         }
         let now = clock.now();

@@ -113,6 +113,11 @@ fn tasks_are_started_only_where_they_are_stopped() {
 }
 
 #[test]
+fn no_session_lives_as_long_as_a_block_behind_it() {
+    assert_none(program().iter().flat_map(words::sessions).collect());
+}
+
+#[test]
 fn sql_is_only_in_the_ledger() {
     assert_none(program().iter().flat_map(words::sql).collect());
 }

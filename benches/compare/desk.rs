@@ -40,7 +40,7 @@ impl Desk {
     pub(crate) fn over(ledger: Ledger, vault: Vault, rules: Rules) -> Self {
         let (acceptor, committer) = accept::channel(ledger.clone());
         #[expect(clippy::disallowed_methods, reason = "the committer ends with the desk")]
-        tokio::spawn(committer.run(|| Clock::System.now()));
+        tokio::spawn(async move { committer.run(|| Clock::System.now()).await });
         Self { ledger, vault, rules, acceptor }
     }
 
@@ -83,7 +83,7 @@ impl Desk {
                 policy_version: recording.policy_version,
                 policy_digest: recording.policy_digest,
                 started_at: None,
-                labels: recording.labels,
+                labels: Default::default(),
                 heard_by: Heard::Callback,
                 encryption: None,
             })

@@ -16,6 +16,7 @@ use crate::{
         access::Ticket,
         id::{ApprovalId, RecordingId, TokenId},
         name::Purpose,
+        text::Justification,
         time::Timestamp,
     },
 };
@@ -28,7 +29,8 @@ pub(super) struct ApprovalRequest {
     #[schema(value_type = String)]
     purpose: Purpose,
     /// Why, for who is to approve it; at most 1000 characters. It is kept sealed, and dies with the recording.
-    justification: String,
+    #[schema(value_type = String)]
+    justification: Justification,
     /// The number of a case in another system, where the purpose asks for it.
     #[schema(value_type = Option<String>)]
     ticket: Option<Ticket>,
@@ -111,7 +113,7 @@ pub(super) async fn request(
     Document(request): Document<ApprovalRequest>,
 ) -> Result<(StatusCode, Json<ApprovalBody>), Problem> {
     let ApprovalRequest { purpose, justification, ticket } = request;
-    let asking = Asking { ticket, network, ..Asking::new(purpose, Some(&justification)) };
+    let asking = Asking { ticket, network, ..Asking::new(purpose, Some(justification.as_str())) };
     let (row, is_new) = api.flow.ask_for_approval(&principal, id, &asking).await?;
     let status = if is_new { StatusCode::CREATED } else { StatusCode::OK };
     Ok((status, Json(row.into())))

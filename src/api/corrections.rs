@@ -14,7 +14,7 @@ use super::{
 };
 use crate::{
     flow::Correction,
-    model::{id::RecordingId, name::Label},
+    model::{id::RecordingId, name::Label, text::LabelValue},
     policy::Action,
 };
 
@@ -26,7 +26,7 @@ pub(super) struct CorrectionRequest {
     /// not named stay as they are.
     #[schema(value_type = BTreeMap<String, Option<String>>)]
     #[serde(default)]
-    labels: BTreeMap<Label, Option<String>>,
+    labels: BTreeMap<Label, Option<LabelValue>>,
     /// Who really had a place in its conversation, by `leg` and `number` as they are named at first; without a number: nobody who is known.
     #[schema(value_type = Vec<Object>)]
     parties: Option<Value>,

@@ -20,6 +20,7 @@ use crate::{
         access::Ticket,
         name::Purpose,
         subject::{Address, InvalidAddress},
+        text::Justification,
     },
 };
 
@@ -34,7 +35,8 @@ pub(super) struct ExportRequest {
     #[schema(value_type = String)]
     purpose: Purpose,
     /// The reason in one's own words, where the purpose asks for it; at most 1000 characters.
-    justification: Option<String>,
+    #[schema(value_type = Option<String>)]
+    justification: Option<Justification>,
     /// The number of a case in another system, where the purpose asks for it.
     #[schema(value_type = Option<String>)]
     ticket: Option<Ticket>,
@@ -55,7 +57,7 @@ pub(super) async fn create(
     // Not by `serde`, whose faults repeat what they found: it may be a number without quotes.
     let address = subject.as_str().map_or(Err(InvalidAddress), Address::parse);
     let address = address.map_err(|error| Problem::bad_request(format!("`subject`: {error}")))?;
-    let asking = Asking { ticket, network, ..Asking::new(purpose, justification.as_deref()) };
+    let asking = Asking { ticket, network, ..Asking::new(purpose, justification.as_ref().map(Justification::as_str)) };
     let archive = api.flow.export(&principal, &address, &asking).await?;
     let headers = [(header::CONTENT_TYPE, "application/x-tar"), (header::CONTENT_DISPOSITION, "attachment; filename=\"export.tar\"")];
     Ok((headers, Body::from_stream(archive)).into_response())

@@ -15,6 +15,7 @@ use crate::{
         artefact::Artefact,
         id::{GrantId, RecordingId},
         name::Purpose,
+        text::Justification,
         time::Timestamp,
     },
     policy::View,
@@ -28,7 +29,8 @@ pub(super) struct GrantRequest {
     #[schema(value_type = String)]
     purpose: Purpose,
     /// The reason in one's own words, where the purpose asks for it; at most 1000 characters.
-    justification: Option<String>,
+    #[schema(value_type = Option<String>)]
+    justification: Option<Justification>,
     /// The number of a case in another system, where the purpose asks for it: 1 to 64 of ASCII letters, digits and `-_./#:`. It stands in the audit log.
     #[schema(value_type = Option<String>)]
     ticket: Option<Ticket>,
@@ -83,7 +85,7 @@ pub(super) async fn create(
     Document(request): Document<GrantRequest>,
 ) -> Result<(StatusCode, Json<GrantBody>), Problem> {
     let GrantRequest { purpose, justification, ticket, break_glass } = request;
-    let asking = Asking { ticket, break_glass, network, ..Asking::new(purpose, justification.as_deref()) };
+    let asking = Asking { ticket, break_glass, network, ..Asking::new(purpose, justification.as_ref().map(Justification::as_str)) };
     let Given { id, grant, token, artefacts } = api.flow.grant(&principal, id, &asking).await?;
     let url =
         |artefact, file: &str| artefacts.contains(&artefact).then(|| api.public.join(&format!("/v1/media/{}/{file}", token.expose())));

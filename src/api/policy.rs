@@ -14,7 +14,7 @@ use super::{
     Api, Problem,
     gate::{Id, Params},
 };
-use crate::{flow::Published, policy::Rules};
+use crate::{flow::Published, model::text::PolicyVersion, policy::Rules};
 
 /// In which form a policy is wanted.
 #[derive(Deserialize, utoipa::IntoParams)]
@@ -64,19 +64,19 @@ pub(super) async fn list(State(api): State<Api>) -> Result<Json<PoliciesBody>, P
     responses((status = 200, body = String, content_type = "application/toml"), (status = 404, body = Problem)))]
 pub(super) async fn version(
     State(api): State<Api>,
-    Id(version): Id<String>,
+    Id(version): Id<PolicyVersion>,
     headers: HeaderMap,
     Params(params): Params<FormParams>,
 ) -> Result<Response, Problem> {
-    let (_, rules) = api.flow.policy(&version).await?;
+    let (_, rules) = api.flow.policy(version.as_str()).await?;
     Ok(written(&rules, wanted(&headers, &params)))
 }
 
 /// The statement that this vault published a version: a JWS in compact form (RFC 7515), signed with a key of `/.well-known/jwks.json`.
 #[utoipa::path(get, path = "/v1/policies/{version}/statement", tag = "policy", params(("version" = String, Path)),
     responses((status = 200, body = String, content_type = "application/jose"), (status = 404, body = Problem)))]
-pub(super) async fn statement(State(api): State<Api>, Id(version): Id<String>) -> Result<Response, Problem> {
-    let jws = api.flow.policy_statement(&version).await?;
+pub(super) async fn statement(State(api): State<Api>, Id(version): Id<PolicyVersion>) -> Result<Response, Problem> {
+    let jws = api.flow.policy_statement(version.as_str()).await?;
     Ok(([(header::CONTENT_TYPE, "application/jose")], jws).into_response())
 }
 

@@ -15,6 +15,7 @@ use crate::{
     model::{
         consent::Answer,
         name::{Purpose, Role, Tier},
+        text::PolicyVersion,
     },
     policy::{Basis, Cue, Document, Explanation, MessageRule, Rules, Spoken, VoiceConsent, words},
 };
@@ -226,8 +227,8 @@ pub(super) async fn show(State(api): State<Api>) -> Result<Response, Problem> {
 /// A version of the privacy policy that was published, for people.
 #[utoipa::path(get, path = "/privacy/{version}", tag = "policy", params(("version" = String, Path)),
     responses((status = 200, body = String, content_type = "text/html"), (status = 404, body = Problem)))]
-pub(super) async fn version(State(api): State<Api>, Id(version): Id<String>) -> Result<Response, Problem> {
-    let (published, rules) = api.flow.policy(&version).await?;
+pub(super) async fn version(State(api): State<Api>, Id(version): Id<PolicyVersion>) -> Result<Response, Problem> {
+    let (published, rules) = api.flow.policy(version.as_str()).await?;
     let (status, versions) = (api.flow.epoch_status().await?, api.flow.policies().await?);
     let standing = match (published.current, published.in_force_at) {
         (true, _) => Standing::Current,

@@ -136,6 +136,12 @@ impl Problem {
         Self::new(StatusCode::SERVICE_UNAVAILABLE, "urn:recvault:problem:database-out-of-date", "The database is out of date", detail)
     }
 
+    pub(super) fn tasks_dead(tasks: &[&str]) -> Self {
+        let detail =
+            format!("These tasks of the service do not live: {}. They are started again; the operator's log says why.", tasks.join(", "));
+        Self::new(StatusCode::SERVICE_UNAVAILABLE, "urn:recvault:problem:tasks-dead", "Tasks do not live", detail)
+    }
+
     pub(super) fn internal() -> Self {
         let detail = "The vault found something it did not expect; the operator's log has it.";
         Self::new(StatusCode::INTERNAL_SERVER_ERROR, "urn:recvault:problem:internal", "Internal error", detail)
@@ -151,6 +157,9 @@ impl From<flow::Error> for Problem {
                 Self::new(StatusCode::FORBIDDEN, "urn:recvault:problem:own-request", "Your own request", detail)
             }
             flow::Error::Invalid(detail) => Self::bad_request(detail),
+            flow::Error::Vault(vault::Error::Ledger(ledger::Error::Unstorable)) => {
+                Self::bad_request("A text of the request holds the character U+0000, which cannot be kept: leave it out.")
+            }
             flow::Error::Conflict(detail) => Self::new(StatusCode::CONFLICT, "urn:recvault:problem:conflict", "Conflict", detail),
             flow::Error::Vault(vault::Error::NoWindow) => {
                 let detail =

@@ -62,7 +62,8 @@ pub async fn init(folder: &Path, clock: Clock) -> Result<Initialised, Error> {
     }
     let vault = Vault::create(&app.ledger, app.custody.as_ref(), &app.clock).await?;
     let roles = rules.document().roles.iter().map(|(role, _)| role.clone()).collect();
-    let wanted = flow::NewToken { label: "first token, made by init".into(), roles, lifetime: ADMIN_LIFETIME, ..Default::default() };
+    let label = "first token, made by init".parse().expect("it is one short line");
+    let wanted = flow::NewToken { roles, ..flow::NewToken::new(label, ADMIN_LIFETIME) };
     let unlocked = app.unlock().await?;
     let admin = flow::mint_token(&app.ledger, &app.clock, wanted).await?;
     flow::put_in_force(&unlocked, &rules).await?;

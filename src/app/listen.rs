@@ -1,6 +1,10 @@
 //! Connections: accepted, bounded in number and in patience, and drained when the service stops.
 
-use std::{net::SocketAddr, sync::Arc, time::Duration};
+use std::{
+    net::SocketAddr,
+    sync::{Arc, Mutex, PoisonError},
+    time::Duration,
+};
 
 use axum::{Router, body::Body, extract::ConnectInfo};
 use hyper::{body::Incoming, server::conn::http1};
@@ -28,9 +32,29 @@ pub(super) async fn bind(address: &str, key: &str) -> Result<(TcpListener, Socke
     Ok((listener, local))
 }
 
+/// A bound address that a task may begin to listen at again, until it is given up. Clones share it.
+#[derive(Clone)]
+pub(super) struct Door(Arc<Mutex<Option<Arc<TcpListener>>>>);
+
+impl Door {
+    pub(super) fn of(listener: TcpListener) -> Self {
+        Self(Arc::new(Mutex::new(Some(Arc::new(listener)))))
+    }
+
+    fn listener(&self) -> Option<Arc<TcpListener>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// From now on the system lets nobody in.
+    fn close(&self) {
+        drop(self.0.lock().unwrap_or_else(PoisonError::into_inner).take());
+    }
+}
+
 /// Serves until `stop`; then lets running answers end, for `grace`.
 #[expect(clippy::disallowed_methods, reason = "one task a connection, drained by the graceful shutdown")]
-pub(super) async fn serve(listener: TcpListener, router: Router, stop: CancellationToken, grace: Duration) {
+pub(super) async fn serve(door: Door, router: Router, stop: CancellationToken, grace: Duration) {
+    let Some(listener) = door.listener() else { return };
     let slots = Arc::new(Semaphore::new(CONNECTIONS));
     let (graceful, cut) = (GracefulShutdown::new(), CancellationToken::new());
     let mut http = http1::Builder::new();
@@ -71,6 +95,7 @@ pub(super) async fn serve(listener: TcpListener, router: Router, stop: Cancellat
         });
     }
     drop(listener);
+    door.close();
     if tokio::time::timeout(grace, graceful.shutdown()).await.is_err() {
         tracing::warn!("answers that were still running are cut off");
         cut.cancel();

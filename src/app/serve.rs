@@ -3,18 +3,22 @@
 use std::{
     net::SocketAddr,
     path::{Path, PathBuf},
+    sync::{Arc, Mutex, PoisonError},
     time::Duration,
 };
 
-use axum::{Router, routing::get};
-use tokio::{net::TcpListener, task::JoinHandle};
+use axum::{Router, extract::State, routing::get};
+use futures_util::{FutureExt as _, future::BoxFuture};
+use metrics_exporter_prometheus::PrometheusHandle;
+use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
-use super::{App, Error, keys, listen, settings};
+use super::{App, Error, keys, listen, settings, supervise::Tasks};
 use crate::{
     api,
     config::Config,
-    flow::{self, Flow, Reloaded},
+    flow::{self, Flow, Reloaded, Task, Watch},
+    ledger::Ledger,
     telemetry,
     twilio::PublicUrl,
 };
@@ -29,7 +33,10 @@ pub struct Service {
     pub flow: Flow,
     file: Option<PathBuf>,
     stop: CancellationToken,
-    task: JoinHandle<()>,
+    tasks: Tasks,
+    committing: Tasks,
+    grace: Duration,
+    ledger: Ledger,
 }
 
 impl Service {
@@ -47,13 +54,20 @@ impl Service {
 
     /// Stops gracefully: no new connections, running answers and work get their grace, everything accepted is committed.
     pub async fn stop(self) {
-        let Self { flow, stop, task, .. } = self;
+        let Self { flow, stop, tasks, committing, grace, ledger, .. } = self;
+        stop.cancel();
+        tracing::info!("stopping");
+        tasks.ended().await;
+        if tokio::time::timeout(grace, flow.idle()).await.is_err() {
+            tracing::warn!("requests that were still running are cut off");
+        }
         // The queue of callbacks ends when the last holder of its other end is gone, and this is one.
         drop(flow);
-        stop.cancel();
-        if let Err(error) = task.await {
-            tracing::error!(%error, "the service did not stop cleanly");
+        if tokio::time::timeout(grace + Duration::from_secs(5), committing.ended()).await.is_err() {
+            tracing::warn!("somebody still holds the queue of callbacks");
         }
+        ledger.close().await;
+        tracing::info!("stopped");
     }
 }
 
@@ -61,7 +75,6 @@ impl Service {
 ///
 /// # Errors
 /// Whatever keeps it from serving; nothing runs then.
-#[expect(clippy::disallowed_methods, reason = "the service's own tasks, all ended by `stop`")]
 pub async fn serve(mut app: App) -> Result<Service, Error> {
     let settings = app.config.server.clone();
     let (listener, address) = listen::bind(&settings.listen, "server.listen").await?;
@@ -82,50 +95,68 @@ pub async fn serve(mut app: App) -> Result<Service, Error> {
     let stop = CancellationToken::new();
     let grace = app.grace();
     let router = api::router(flow.clone(), public, &settings);
-    let committing = tokio::spawn(committer.run({
-        let clock = app.clock.clone();
-        move || clock.now()
-    }));
-    let mut tasks = vec![
-        tokio::spawn(flow.clone().work(stop.clone(), grace)),
-        tokio::spawn(flow.clone().transcribe(stop.clone(), grace)),
-        tokio::spawn(watch.run(stop.clone(), grace)),
-        tokio::spawn(flow.clone().sweep_hourly(stop.clone())),
-        tokio::spawn(flow.clone().watch_memory(stop.clone())),
-        tokio::spawn(flow.clone().watch_recovery(stop.clone())),
-        tokio::spawn(flow.clone().watch_epochs(stop.clone())),
-        tokio::spawn(flow.clone().watch_revocations(stop.clone())),
-        tokio::spawn(flow.clone().watch_sources(stop.clone())),
-        tokio::spawn(listen::serve(listener, router, stop.clone(), grace)),
-    ];
+    // It ends when its queue does, which is after all others have.
+    let mut committing = Tasks::until(stop.clone(), flow.liveness().clone());
+    let (committer, clock) = (Arc::new(committer), app.clock.clone());
+    committing.keep(Task::Callbacks, move || {
+        let (committer, clock) = (Arc::clone(&committer), clock.clone());
+        async move { committer.run(|| clock.now()).await }
+    });
+    let mut tasks = Tasks::until(stop.clone(), flow.liveness().clone());
+    let mut keep = |task: Task, run: fn(Flow, CancellationToken, Duration) -> BoxFuture<'static, ()>| {
+        let (flow, stop) = (flow.clone(), stop.clone());
+        tasks.keep(task, move || run(flow.clone(), stop.clone(), grace));
+    };
+    keep(Task::Work, |flow, stop, grace| flow.work(stop, grace).boxed());
+    keep(Task::Transcripts, |flow, stop, grace| flow.transcribe(stop, grace).boxed());
+    keep(Task::Sweep, |flow, stop, _| flow.sweep_hourly(stop).boxed());
+    keep(Task::Memory, |flow, stop, _| flow.watch_memory(stop).boxed());
+    keep(Task::Recovery, |flow, stop, _| flow.watch_recovery(stop).boxed());
+    keep(Task::Epochs, |flow, stop, _| flow.watch_epochs(stop).boxed());
+    keep(Task::Revocations, |flow, stop, _| flow.watch_revocations(stop).boxed());
+    keep(Task::Reconciliation, |flow, stop, _| flow.watch_sources(stop).boxed());
+    tasks.keep(Task::Tombstones, {
+        let (flow, stop, first) = (flow.clone(), stop.clone(), Arc::new(Mutex::new(Some(watch))));
+        move || watch_tombstones(flow.clone(), Arc::clone(&first), stop.clone(), grace)
+    });
+    tasks.keep(Task::Requests, serving(listener, router, &stop, grace));
     let metrics = metrics.map(|((listener, address), handle)| {
-        tasks.push(tokio::spawn(serve_metrics(listener, handle, flow.clone(), stop.clone())));
+        let router = Router::new().route("/metrics", get(show_metrics)).with_state((handle, flow.clone()));
+        tasks.keep(Task::Metrics, serving(listener, router, &stop, Duration::from_secs(1)));
         address
     });
     let metrics_address = metrics.map_or_else(|| "none".to_owned(), |address| address.to_string());
     tracing::info!(%address, metrics = metrics_address, ledger = app.ledger.kind(), store = app.store.name(), vault = %flow.vault().id(), "serving");
+    Ok(Service { address, metrics, flow, file: app.config.file, stop, tasks, committing, grace, ledger: app.ledger })
+}
 
-    let (own, ending, ledger) = (flow.clone(), stop.clone(), app.ledger.clone());
-    let task = tokio::spawn(async move {
-        ending.cancelled().await;
-        tracing::info!("stopping");
-        for task in tasks {
-            let _ = task.await;
-        }
-        // The queue of callbacks ends when the last holder of its other end is gone.
-        drop(own);
-        if tokio::time::timeout(grace + Duration::from_secs(5), committing).await.is_err() {
-            tracing::warn!("somebody still holds the queue of callbacks");
-        }
-        ledger.close().await;
-        tracing::info!("stopped");
-    });
-    Ok(Service { address, metrics, flow, file: app.config.file, stop, task })
+/// Goes on with the watch that began before anybody could listen; after a restart, with a new one, which ends the streams that the former covered.
+async fn watch_tombstones(flow: Flow, first: Arc<Mutex<Option<Watch>>>, stop: CancellationToken, grace: Duration) {
+    let begun = first.lock().unwrap_or_else(PoisonError::into_inner).take();
+    let watch = match begun {
+        Some(watch) => Ok(watch),
+        None => flow.watch().await,
+    };
+    match watch {
+        Ok(watch) => watch.run(stop, grace).await,
+        Err(error) => tracing::warn!(%error, "tombstones cannot be watched"),
+    }
+}
+
+/// Connections wait in the system's queue while their task is started again.
+fn serving(
+    listener: TcpListener,
+    router: Router,
+    stop: &CancellationToken,
+    grace: Duration,
+) -> impl Fn() -> BoxFuture<'static, ()> + Send + Sync + 'static {
+    let (door, stop) = (listen::Door::of(listener), stop.clone());
+    move || listen::serve(door.clone(), router.clone(), stop.clone(), grace).boxed()
 }
 
 /// One recorder a process: a second service of the same process counts into the first one's.
-fn counting() -> Result<metrics_exporter_prometheus::PrometheusHandle, Error> {
-    static HANDLE: std::sync::Mutex<Option<metrics_exporter_prometheus::PrometheusHandle>> = std::sync::Mutex::new(None);
+fn counting() -> Result<PrometheusHandle, Error> {
+    static HANDLE: std::sync::Mutex<Option<PrometheusHandle>> = std::sync::Mutex::new(None);
     let mut handle = HANDLE.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
     if handle.is_none() {
         *handle = Some(telemetry::count().map_err(|error| Error::Metrics(error.to_string()))?);
@@ -134,16 +165,14 @@ fn counting() -> Result<metrics_exporter_prometheus::PrometheusHandle, Error> {
 }
 
 /// `/metrics` on a listener of its own, so that it cannot leak to the public one.
-async fn serve_metrics(listener: TcpListener, handle: metrics_exporter_prometheus::PrometheusHandle, flow: Flow, stop: CancellationToken) {
-    let show = move || {
-        let (handle, flow) = (handle.clone(), flow.clone());
-        async move {
-            if let Err(error) = flow.measure().await {
-                tracing::warn!(%error, "gauges cannot be read");
-            }
-            handle.run_upkeep();
-            handle.render()
-        }
-    };
-    listen::serve(listener, Router::new().route("/metrics", get(show)), stop, Duration::from_secs(1)).await;
+async fn show_metrics(State((handle, flow)): State<(PrometheusHandle, Flow)>) -> String {
+    metrics::counter!("recvault_log_lines_lost_total").absolute(telemetry::lost());
+    for (task, is_alive) in flow.liveness().all() {
+        metrics::gauge!("recvault_task_alive", "task" => task.as_str()).set(f64::from(u8::from(is_alive)));
+    }
+    if let Err(error) = flow.measure().await {
+        tracing::warn!(%error, "gauges cannot be read");
+    }
+    handle.run_upkeep();
+    handle.render()
 }

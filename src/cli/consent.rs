@@ -19,6 +19,7 @@ use crate::{
         consent::{Answer, Method, Whom},
         name::{LegName, Purpose},
         subject::{Address, Conversation},
+        text::Reference,
         time::Timestamp,
     },
     policy::{Action, Permit},
@@ -75,7 +76,7 @@ pub(super) struct One {
     method: Method,
     /// Where the evidence is; kept sealed.
     #[arg(long)]
-    evidence: Option<String>,
+    evidence: Option<Reference>,
     /// The version of the policy that it was said under. Without it: the one in force, unless `--at` is given.
     #[arg(long)]
     policy_version: Option<String>,

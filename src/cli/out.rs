@@ -23,11 +23,13 @@ impl Out {
         self.text(&text)
     }
 
-    /// Prints text as it is.
+    /// Prints text as it is. Whoever has closed the pipe wants no more of it, which is no failure of the command.
     pub(super) fn text(self, text: &str) -> io::Result<()> {
         let mut stdout = io::stdout().lock();
-        stdout.write_all(text.as_bytes())?;
-        stdout.flush()
+        match stdout.write_all(text.as_bytes()).and_then(|()| stdout.flush()) {
+            Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(()),
+            printed => printed,
+        }
     }
 }
 

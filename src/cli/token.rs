@@ -16,6 +16,7 @@ use crate::{
         id::TokenId,
         name::{Label, Role},
         sid::AccountSid,
+        text::{InvalidText, LabelValue, TokenLabel},
     },
 };
 
@@ -26,7 +27,7 @@ pub(super) enum Token {
     Create {
         /// Your own name for it; names a system rather than a person.
         #[arg(long)]
-        label: String,
+        label: TokenLabel,
         /// A role of the policy; may be given several times.
         #[arg(long = "role", required = true)]
         roles: Vec<Role>,
@@ -35,7 +36,7 @@ pub(super) enum Token {
         accounts: Vec<AccountSid>,
         /// What conditions of the policy may look at, as `LABEL=VALUE` with a label that the policy declares; may be given several times.
         #[arg(long = "attribute", value_name = "LABEL=VALUE", value_parser = attribute)]
-        attributes: Vec<(Label, String)>,
+        attributes: Vec<(Label, LabelValue)>,
         /// Days until it expires.
         #[arg(long, default_value_t = 90, value_parser = clap::value_parser!(u32).range(1..=3650))]
         days: u32,
@@ -61,7 +62,7 @@ impl Token {
                 if let Some((unknown, _)) = attributes.iter().find(|(label, _)| !labels.contains(label)) {
                     return Err(format!("`--attribute {unknown}=…`: `labels` in `[collection]` of the policy does not declare it").into());
                 }
-                let mut of_label: BTreeMap<Label, BTreeSet<String>> = BTreeMap::new();
+                let mut of_label: BTreeMap<Label, BTreeSet<LabelValue>> = BTreeMap::new();
                 for (label, value) in attributes {
                     of_label.entry(label).or_default().insert(value);
                 }
@@ -105,12 +106,8 @@ impl Token {
 }
 
 /// `LABEL=VALUE`.
-fn attribute(text: &str) -> Result<(Label, String), String> {
+fn attribute(text: &str) -> Result<(Label, LabelValue), String> {
     let (label, value) = text.split_once('=').ok_or("expected `LABEL=VALUE`")?;
     let label = label.parse().map_err(|error: crate::model::name::InvalidName| error.to_string())?;
-    if value.is_empty() || value.chars().count() > 64 {
-        Err("the value has 1 to 64 characters".into())
-    } else {
-        Ok((label, value.to_owned()))
-    }
+    Ok((label, value.parse().map_err(|error: InvalidText| format!("the value {error}"))?))
 }

@@ -40,6 +40,7 @@ use crate::{
         id::{ConsentId, SubjectId},
         name::LegName,
         subject::{Address, Conversation},
+        text::Reference,
         time::Timestamp,
     },
     policy::{Action, Permit},
@@ -163,24 +164,23 @@ impl Flow {
             let said: Vec<&Statement> = rows.iter().map(|row| &row.statement).filter(|said| told.remove(&said.id)).collect();
             let mut entries: Vec<NewEntry> = said.iter().map(|said| NewEntry::consent_recorded(now, *permit.actor(), said)).collect();
             let withdrawn: Vec<&Statement> = said.into_iter().filter(|said| said.answer == Answer::Withdrawn).collect();
-            let begun = self.begin_withdrawals(&mut tx, *permit.actor(), &withdrawn, now).await?;
+            let (withdrawals, begun) = self.begin_withdrawals(&mut tx, *permit.actor(), &withdrawn, now).await?;
             // Also for statements that were known: whoever tells them again may have been interrupted.
             let (changes, next) = self.settle(&mut tx, &news, self.first_step(), now).await?;
             let settled = Settled::of(&changes);
             entries.extend(changes);
-            entries.extend(begun);
+            entries.extend(withdrawals);
             if !entries.is_empty() {
                 marks::set(&mut tx, Marked::Consent, &fresh.iter().collect::<Vec<_>>(), now).await?;
                 audit::append_all(&mut tx, &entries).await?;
             }
             tx.commit().await?;
-            Ok::<_, Error>((fresh.len(), settled, next))
+            Ok::<_, Error>((fresh.len(), settled, next, begun))
         });
-        let (fresh, mut settled, next) = unit.await?;
+        let (fresh, mut settled, next, begun) = unit.await?;
         self.settle_rest(&news, next, &mut settled).await?;
         self.0.journal_bell.notify_one();
-        metrics::counter!("recvault_consents_recorded_total").increment(fresh as u64);
-        self.continue_for_a_while().await;
+        self.continue_for_a_while(&begun).await;
         if narrows {
             // A no counts as told only when it is in the store, too: a vault that is rebuilt from there must know of it.
             self.0.vault.make_durable().await?;
@@ -240,7 +240,8 @@ impl Flow {
         let purposes: Vec<&str> = told.purposes.iter().map(|purpose| purpose.as_str()).collect();
         let (vault, at) = (self.0.vault.id(), told.at.unwrap_or(now).as_millis().to_be_bytes());
         let text = |text: &Option<String>| text.clone().unwrap_or_default();
-        let [version, disclosure, evidence] = [self.version_of(told), told.disclosure.clone(), told.evidence.clone()].map(|one| text(&one));
+        let [version, disclosure] = [self.version_of(told), told.disclosure.clone()].map(|one| text(&one));
+        let evidence = told.evidence.as_ref().map(Reference::as_str).unwrap_or_default();
         self.0.vault.statement_id(&[
             vault.as_bytes(),
             kind.as_bytes(),

@@ -22,20 +22,18 @@ use crate::{
         name::{Label, LegName},
         recording::{Recording, State},
         subject::{Address, Conversation},
+        text::LabelValue,
         time::Timestamp,
     },
     policy::{Action, Permit},
     vault::{self, Keeping},
 };
 
-/// The longest value of a label, in characters; as for those that come with a callback.
-const LONGEST: usize = 64;
-
 /// What is to be put right.
 #[derive(Clone, Debug, Default)]
 pub struct Correction {
     /// New values by label; `None` takes a label away. Labels that are not named stay as they are.
-    pub labels: BTreeMap<Label, Option<String>>,
+    pub labels: BTreeMap<Label, Option<LabelValue>>,
     /// Who really had a place in its conversation; `None`: nobody who is known. Places that are not named stay as they are.
     pub parties: Vec<(LegName, Option<Address>)>,
 }
@@ -68,7 +66,7 @@ impl Flow {
             if !fields.is_empty() {
                 marks::set(&mut tx, Marked::Recording, &[id], now).await?;
             }
-            let (mut entries, mut next) = (Vec::new(), None);
+            let (mut entries, mut next, mut again) = (Vec::new(), None, Vec::new());
             if let Some(conversation) = &conversation {
                 details::lock(&mut tx, conversation).await?;
                 let moved = self.move_parties(&mut tx, conversation, &correction.parties, now).await?;
@@ -76,7 +74,7 @@ impl Flow {
                     let told = correction.parties.iter().filter(|(leg, _)| moved.contains(leg));
                     let told = told.map(|(leg, address)| Found { address: address.clone(), ..Found::at(leg.clone()) });
                     self.0.vault.keep_details(&mut tx, conversation, &told.collect::<Vec<_>>(), Keeping::Corrects, now).await?;
-                    revocations::reach_again(&mut tx, conversation, now).await?;
+                    again = revocations::reach_again(&mut tx, conversation, now).await?;
                     marks::set(&mut tx, Marked::Conversation, &[conversation], now).await?;
                     (entries, next) = self.settle(&mut tx, &news, self.first_step(), now).await?;
                 }
@@ -87,7 +85,7 @@ impl Flow {
                 audit::append_all(&mut tx, &entries).await?;
             }
             tx.commit().await?;
-            Ok::<_, Error>((Settled::of(&entries), next))
+            Ok::<_, Error>((Settled::of(&entries), next, again))
         };
         let corrected = loop {
             match self.0.ledger.unit(unit).await {
@@ -96,7 +94,7 @@ impl Flow {
                 done => break done,
             }
         };
-        let (mut settled, next) = match corrected {
+        let (mut settled, next, again) = match corrected {
             Ok(done) => done,
             // It was shredded between the look and the unit.
             Err(Error::Vault(vault::Error::Ledger(ledger::Error::Stale(_)))) => return Err(self.shredded(id).await?),
@@ -106,7 +104,7 @@ impl Flow {
         if let Some(conversation) = &conversation {
             self.reclassify_conversation(conversation).await?;
         }
-        self.continue_for_a_while().await;
+        self.continue_for_a_while(&again).await;
         self.0.journal_bell.notify_one();
         recordings::find(&mut self.0.ledger.read().await?, id).await?.ok_or(Error::NotFound)
     }
@@ -145,12 +143,9 @@ impl Flow {
             return Err(Error::Invalid("nothing to correct: name at least one of `labels` and `parties`".into()));
         }
         let declared = &self.0.rulebook.current().document().collection.labels;
-        for (label, value) in &correction.labels {
+        for label in correction.labels.keys() {
             if !declared.contains(label) {
                 return Err(Error::Invalid(format!("`labels.{label}`: `labels` in `[collection]` of the policy does not declare it")));
-            }
-            if value.as_ref().is_some_and(|value| !(1..=LONGEST).contains(&value.chars().count())) {
-                return Err(Error::Invalid(format!("`labels.{label}`: a value has 1 to {LONGEST} characters; null takes the label away")));
             }
         }
         if correction.parties.iter().map(|(leg, _)| leg).collect::<BTreeSet<_>>().len() != correction.parties.len() {

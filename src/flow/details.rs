@@ -56,10 +56,7 @@ impl Flow {
         recording: &Recording,
     ) -> Result<Zeroizing<String>, Error> {
         match self.0.vault.open_details(grant, id).await {
-            Ok(text) => {
-                metrics::counter!("recvault_openings_total").increment(1);
-                Ok(text)
-            }
+            Ok(text) => Ok(text),
             Err(vault::Error::Gone) => Err(Error::NotFound),
             Err(vault::Error::BudgetSpent) => Err(self.over_budget(id, grant, principal, recording).await?),
             Err(other) => Err(other.into()),

@@ -8,7 +8,7 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 use tokio_util::sync::CancellationToken;
 
-use super::{Error, Flow};
+use super::{Error, Flow, Task};
 use crate::{
     evidence::NewEntry,
     ledger::{audit, epochs, keys, shreds},
@@ -115,7 +115,6 @@ impl Flow {
     async fn turn_as(&self, actor: Actor) -> Result<Option<Turned>, Error> {
         let turned = self.0.vault.turn(actor).await?;
         if let Some(turned) = &turned {
-            metrics::counter!("recvault_turns_total").increment(1);
             tracing::info!(epoch = turned.epoch, pages = turned.pages, covered = turned.covered, "the epoch is turned");
         }
         Ok(turned)
@@ -189,6 +188,7 @@ impl Flow {
     /// Keeps the epochs until `stop`: looks again when a shred or another process's turn rings, and every few seconds.
     pub async fn watch_epochs(self, stop: CancellationToken) {
         while !stop.is_cancelled() {
+            self.beat(Task::Epochs);
             if let Err(error) = self.keep_epochs().await {
                 tracing::warn!(%error, "the epoch is not turned");
                 metrics::counter!("recvault_turn_failures_total").increment(1);

@@ -142,7 +142,6 @@ impl Flow {
             NewEntry::subject_exported(now, plan.principal.id, plan.subject, &plan.purpose, included, left_out)
         };
         self.note(entry).await?;
-        metrics::counter!("recvault_exports_total").increment(1);
         Ok(archive::stream(self.clone(), plan))
     }
 
@@ -183,7 +182,6 @@ impl Flow {
             }
         }
         drop(tx);
-        metrics::counter!("recvault_decisions_total", "outcome" => "denied").increment(refused.len() as u64);
         if refused.is_empty() {
             return Ok(());
         }

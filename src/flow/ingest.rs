@@ -52,7 +52,6 @@ impl Flow {
     pub async fn accept(&self, callback: RecordingCallback, parties: Option<CallbackParties>) -> Result<(), Error> {
         self.name_told(parties).await;
         self.announce(callback, Heard::Callback).await?;
-        metrics::counter!("recvault_callbacks_accepted_total").increment(1);
         Ok(())
     }
 
@@ -69,6 +68,10 @@ impl Flow {
             parameters: &callback.query,
         });
         let labels = rules.labels(&callback.query);
+        for (label, why) in rules.labels_left_out(&callback.query) {
+            metrics::counter!("recvault_labels_left_out_total").increment(1);
+            tracing::warn!(recording_sid = %callback.recording_sid, %label, %why, "the value of a label is left out");
+        }
         let is_complete = callback.status == "completed";
         let announcement = Announcement {
             id: RecordingId::of_source(self.0.vault.id(), callback.account.as_str(), callback.recording_sid.as_str()),
@@ -119,8 +122,8 @@ impl Flow {
         let body = self.measured(&recording, body);
         let erase_at = (account.delete_source() == DeleteSource::AfterSealing).then(|| self.now().after(account.await_transcript()));
         let beside = Beside { content_type: CONTENT_TYPE, erase_at, look_at: self.look_at(account), parties: &parties };
-        let deposited = match self.0.vault.deposit(lease, &recording, &beside, body).await {
-            Ok(deposited) => deposited,
+        match self.0.vault.deposit(lease, &recording, &beside, body).await {
+            Ok(_) => {}
             Err(DepositError::Source(Broken::Off(error))) => return Err(FetchFailure::Source(error)),
             Err(DepositError::Source(Broken::NotKept(why))) => {
                 self.let_go(recording.id, why).await.map_err(FetchFailure::Ours)?;
@@ -133,8 +136,6 @@ impl Flow {
             Err(DepositError::Vault(error)) => return Err(FetchFailure::Ours(error.into())),
         };
         self.0.journal_bell.notify_one();
-        metrics::counter!("recvault_sealed_bytes_total").increment(deposited.plain_len);
-        metrics::counter!("recvault_recordings_sealed_total").increment(1);
         #[expect(clippy::cast_precision_loss, reason = "a lag in seconds needs no more than 52 bits")]
         metrics::histogram!("recvault_ingest_lag_seconds").record(self.now().since(lease.enqueued_at).as_millis() as f64 / 1000.0);
         Ok(Fetched::Sealed)

@@ -36,8 +36,9 @@ impl Flow {
     /// Shreds what is not to be kept.
     pub(super) async fn let_go(&self, id: RecordingId, why: NotKept) -> Result<(), Error> {
         let reason = why.code().parse().expect("the codes of the house are codes");
-        self.shred_all(&Permit::of_vault(Action::Shred), &[id], &reason).await?;
-        metrics::counter!("recvault_recordings_not_kept_total", "reason" => why.code()).increment(1);
+        let shredded = self.shred_all(&Permit::of_vault(Action::Shred), &[id], &reason).await?;
+        let fresh = shredded.iter().filter(|shredded| shredded.is_new).count();
+        metrics::counter!("recvault_recordings_not_kept_total", "reason" => why.code()).increment(fresh as u64);
         Ok(())
     }
 

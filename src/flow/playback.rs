@@ -114,9 +114,7 @@ impl Flow {
                 tx.commit().await
             })
             .await?;
-        metrics::counter!("recvault_decisions_total", "outcome" => "allowed").increment(1);
         if is_broken {
-            metrics::counter!("recvault_break_glass_total").increment(1);
             tracing::error!(
                 recording = %row.recording, token = %row.token, grant = %row.id, purpose = %row.purpose,
                 "break-glass: a recording is opened without the approval that its tier asks for"
@@ -195,7 +193,6 @@ impl Flow {
             }
             Err(other) => return Err(other.into()),
         };
-        metrics::counter!("recvault_openings_total").increment(1);
         Ok(bytes)
     }
 
@@ -254,7 +251,6 @@ impl Flow {
     pub(super) async fn refuse(&self, facts: &Facts<'_>, grant: Option<GrantId>, denial: Denial) -> Result<Error, Error> {
         let now = self.now();
         self.note(|| NewEntry::decision_denied(now, facts, grant, &denial).with_request(facts)).await?;
-        metrics::counter!("recvault_decisions_total", "outcome" => "denied").increment(1);
         if denial.is_hidden() {
             return Ok(Error::NotFound);
         }

@@ -120,7 +120,8 @@ pub async fn oddities(ledger: &Ledger, rules: &Rules, clock: &Clock) -> Result<V
     if effective > now {
         odd.push(format!("version {} is in force from {effective} on: until then every request to listen is refused", rules.version()));
     }
-    for row in policies::all(&mut ledger.read().await?).await? {
+    let published = policies::all(&mut ledger.read().await?).await?;
+    for row in published {
         if row.digest == rules.digest() {
             continue;
         }

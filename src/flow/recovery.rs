@@ -7,7 +7,7 @@ use std::time::Duration;
 use serde::Deserialize;
 use tokio_util::sync::CancellationToken;
 
-use super::{Error, Flow};
+use super::{Error, Flow, Task};
 use crate::{
     ledger::{
         epochs,
@@ -108,9 +108,13 @@ impl Flow {
     /// a replica that lagged and was promoted, is written to no more.
     pub async fn watch_memory(self, stop: CancellationToken) {
         while !stop.is_cancelled() {
-            // What the ledger refuses is logged where it is found; whatever else goes wrong says nothing about its memory.
+            self.beat(Task::Memory);
+            // What is refused is logged where it is found; whatever else goes wrong says nothing about the ledger's memory or the owner of the roots.
             if let Err(error) = self.0.vault.recall().await {
                 tracing::debug!(%error, "the ledger's memory is not known to be whole");
+            }
+            if let Err(error) = self.0.vault.check_owner().await {
+                tracing::debug!(%error, "custody is not known to be this database's");
             }
             tokio::select! {
                 () = stop.cancelled() => {}
@@ -129,6 +133,7 @@ impl Flow {
             let next_look = tokio::time::sleep(Duration::from_secs(60));
             tokio::pin!(next_look);
             loop {
+                self.beat(Task::Recovery);
                 self.journal_or_warn(false).await;
                 tokio::select! {
                     () = stop.cancelled() => break,

@@ -113,7 +113,8 @@ impl Flow {
     /// The error that names the holds which keep these recordings.
     async fn held(&self, ids: &[RecordingId]) -> Result<Error, Error> {
         let mut held: BTreeMap<RecordingId, Vec<HoldName>> = ids.iter().map(|id| (*id, Vec::new())).collect();
-        for hold in holds::standing(&mut self.0.ledger.read().await?, ids).await? {
+        let standing = holds::standing(&mut self.0.ledger.read().await?, ids).await?;
+        for hold in standing {
             held.entry(hold.recording).or_default().push(hold.name);
         }
         Ok(Error::Held(held.into_iter().collect()))
@@ -154,8 +155,6 @@ impl Flow {
 
     /// Removes the bytes of a shredded recording.
     pub(super) async fn remove(&self, lease: &Lease) -> Result<(), Error> {
-        self.0.vault.remove(lease).await?;
-        metrics::counter!("recvault_removals_total").increment(1);
-        Ok(())
+        Ok(self.0.vault.remove(lease).await?)
     }
 }

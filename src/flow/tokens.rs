@@ -19,6 +19,7 @@ use crate::{
         id::{RecordingId, TokenId},
         name::{Label, Role},
         sid::AccountSid,
+        text::{LabelValue, TokenLabel},
         time::{Clock, Timestamp},
     },
     policy::{self, Action, Permit},
@@ -34,18 +35,25 @@ pub struct Minted {
 }
 
 /// What a new token is to be.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug)]
 pub struct NewToken {
     /// The operator's own note; it is kept as it is, so it should name a system, not a person.
-    pub label: String,
+    pub label: TokenLabel,
     /// What its bearer is.
     pub roles: Vec<Role>,
     /// Whose recordings its bearer may know; empty: all.
     pub accounts: Vec<AccountSid>,
     /// What conditions of the policy may look at.
-    pub attributes: BTreeMap<Label, BTreeSet<String>>,
+    pub attributes: BTreeMap<Label, BTreeSet<LabelValue>>,
     /// How long it lives.
     pub lifetime: Duration,
+}
+
+impl NewToken {
+    /// For every account, with no role and no attribute yet.
+    pub fn new(label: TokenLabel, lifetime: Duration) -> Self {
+        Self { label, roles: Vec::new(), accounts: Vec::new(), attributes: BTreeMap::new(), lifetime }
+    }
 }
 
 /// Makes a bearer token.
@@ -57,6 +65,8 @@ pub async fn mint(ledger: &Ledger, clock: &Clock, wanted: NewToken) -> Result<Mi
     let token = Token::random(TokenKind::Bearer, &mut rand::rng());
     let id = TokenId::random(&mut rand::rng());
     let NewToken { label, roles, accounts, attributes, lifetime } = wanted;
+    let values = |values: BTreeSet<LabelValue>| values.into_iter().map(String::from).collect();
+    let (label, attributes) = (label.into(), attributes.into_iter().map(|(label, of)| (label, values(of))).collect());
     let row = TokenRow { id, label, roles, accounts, attributes, created_at: now, expires_at: now.after(lifetime), revoked_at: None };
     let hash = token.hash();
     ledger

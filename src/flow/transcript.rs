@@ -80,9 +80,6 @@ impl Flow {
         match self.0.vault.seal_transcript(permit, arrived, recording, &transcript).await {
             Ok(filed) => {
                 self.0.journal_bell.notify_one();
-                if filed != Filed::Outdone {
-                    metrics::counter!("recvault_transcripts_sealed_total").increment(1);
-                }
                 Ok(filed)
             }
             Err(vault::Error::Gone) => Err(self.shredded(id).await?),

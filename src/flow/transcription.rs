@@ -14,13 +14,13 @@ mod real_time;
 mod record;
 mod told;
 
-use std::time::Duration;
+use std::{panic::AssertUnwindSafe, time::Duration};
 
-use futures_util::StreamExt as _;
+use futures_util::{FutureExt as _, StreamExt as _};
 use tokio_util::sync::CancellationToken;
 
 use super::{
-    Error, Flow,
+    Error, Flow, Task,
     work::{backoff, jittered},
 };
 use crate::{
@@ -104,6 +104,7 @@ impl Flow {
     /// Files what is due until `stop`; what runs then is given `grace`.
     pub async fn transcribe(self, stop: CancellationToken, grace: Duration) {
         while !stop.is_cancelled() {
+            self.beat(Task::Transcripts);
             let step = self.transcribe_some();
             let some = tokio::select! {
                 some = step => some,
@@ -161,9 +162,13 @@ impl Flow {
 
     async fn take_up(&self, mut lease: Lease) {
         let kind = lease.origin.kind();
-        let stop = match self.attempt_transcript(&mut lease).await {
-            Ok(()) => return,
-            Err(stop) => stop,
+        self.beat(Task::Transcripts);
+        let attempted = AssertUnwindSafe(self.attempt_transcript(&mut lease)).catch_unwind().await;
+        let stop = match attempted {
+            Ok(Ok(())) => return,
+            Ok(Err(stop)) => stop,
+            // The lease runs out by itself, and the others go on.
+            Err(_) => return tracing::error!(kind, sid = lease.origin.sid(), "filing a transcript panicked; it is tried again later"),
         };
         if matches!(&stop, Stop::Ours(Error::Vault(vault::Error::Ledger(ledger::Error::Stale(_))))) {
             return;
@@ -225,6 +230,7 @@ impl Flow {
                 Stop::After(pause, why) => transcripts::postpone(&mut tx, lease, now.after(*pause), why).await?,
                 Stop::Dead(why) => {
                     transcripts::bury(&mut tx, lease, why).await?;
+                    tx.count("recvault_transcripts_dead_total", 1);
                     self.drop_pieces(&mut tx, lease).await?;
                     let id = lease.source.as_ref().map(|source| self.recording_of(lease, source));
                     audit::append(&mut tx, NewEntry::transcript_dead(now, &lease.origin, lease.attempts, id)).await?;
@@ -253,7 +259,6 @@ impl Flow {
         });
         given.await?;
         match stop {
-            Stop::Dead(_) => metrics::counter!("recvault_transcripts_dead_total").increment(1),
             Stop::Shredded(_) => self.0.bell.notify_one(),
             _ => {}
         }

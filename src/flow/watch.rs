@@ -13,7 +13,7 @@ use std::time::Duration;
 use tokio::{sync::Notify, time::Instant};
 use tokio_util::sync::CancellationToken;
 
-use super::{Error, Flow};
+use super::{Error, Flow, Task};
 use crate::ledger::{self, audit, news::Word, shreds};
 
 /// How often is looked while streams run, bell or no bell.
@@ -67,6 +67,7 @@ impl Watch {
         });
         let mut is_sure = true;
         loop {
+            self.flow.beat(Task::Tombstones);
             if self.flow.0.streams.count() > 0 {
                 let looked = self.look().await;
                 match &looked {

@@ -2,14 +2,15 @@
 //!
 //! Owns pace and patience. Refuses to know what the work is about.
 
-use std::{sync::Arc, time::Duration};
+use std::{panic::AssertUnwindSafe, sync::Arc, time::Duration};
 
+use futures_util::FutureExt as _;
 use rand::RngExt as _;
 use tokio::{sync::Semaphore, task::JoinSet};
 use tokio_util::sync::CancellationToken;
 
 use super::{
-    Error, Flow, Swept,
+    Error, Flow, Swept, Task,
     ingest::{FetchFailure, Fetched},
 };
 use crate::{
@@ -68,6 +69,7 @@ impl Flow {
         let erasers = Arc::new(Semaphore::new((usize::from(self.0.settings.concurrency) / 4).clamp(1, 64)));
         let mut running = JoinSet::new();
         while !stop.is_cancelled() {
+            self.beat(Task::Work);
             let (free, free_erasers) = (slots.available_permits(), erasers.available_permits());
             let leases = match free + free_erasers {
                 0 => Vec::new(),
@@ -169,8 +171,10 @@ impl Flow {
     }
 
     async fn perform(&self, lease: Lease) {
+        // A panic costs this piece of work only: it is tried again like any other that failed, and the loop and its place go on.
+        let attempt = AssertUnwindSafe(self.attempt(&lease)).catch_unwind();
         let outcome = tokio::select! {
-            outcome = self.attempt(&lease) => outcome,
+            outcome = attempt => outcome.unwrap_or_else(|_| Err((Verdict::Later, "it panicked; the log says where".to_owned()))),
             () = self.keep(&lease) => Err((Verdict::NotOurs, "the lease was lost".to_owned())),
         };
         let Err((verdict, why)) = outcome else { return };
@@ -273,7 +277,7 @@ impl Flow {
             Verdict::Dead => {
                 work::bury(&mut tx, lease, why).await?;
                 audit::append(&mut tx, NewEntry::work_dead(now, lease.kind.as_str(), lease.attempts, lease.recording)).await?;
-                metrics::counter!("recvault_work_dead_total").increment(1);
+                tx.count("recvault_work_dead_total", 1);
             }
         }
         Ok(tx.commit().await?)

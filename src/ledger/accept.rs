@@ -5,7 +5,7 @@
 
 use std::{borrow::Cow, collections::BTreeMap};
 
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::{Mutex, mpsc, oneshot};
 
 use super::{
     Error, Ledger, audit,
@@ -21,6 +21,7 @@ use crate::{
         name::{Label, Tier},
         recording::Heard,
         sid::{AccountSid, CallSid, ConferenceSid, RecordingSid},
+        text::LabelValue,
         time::Timestamp,
     },
 };
@@ -64,7 +65,7 @@ pub struct Announcement {
     /// When the recording began, in milliseconds, where told.
     pub started_at: Option<i64>,
     /// Values by label of the policy.
-    pub labels: BTreeMap<Label, String>,
+    pub labels: BTreeMap<Label, LabelValue>,
     /// How the vault heard of it.
     pub heard_by: Heard,
     /// How the source encrypted it with the customer's key, where told.
@@ -131,13 +132,14 @@ struct Waiting {
 /// The other end of the queue; [`Committer::run`] is the task that empties it.
 pub struct Committer {
     ledger: Ledger,
-    queue: mpsc::Receiver<Waiting>,
+    // Behind a lock, so that the task can be started again when it has panicked.
+    queue: Mutex<mpsc::Receiver<Waiting>>,
 }
 
 /// Makes the two ends of the queue.
 pub fn channel(ledger: Ledger) -> (Acceptor, Committer) {
     let (sender, queue) = mpsc::channel(QUEUE);
-    (Acceptor(sender), Committer { ledger, queue })
+    (Acceptor(sender), Committer { ledger, queue: Mutex::new(queue) })
 }
 
 impl Acceptor {
@@ -153,17 +155,32 @@ impl Acceptor {
 }
 
 impl Committer {
-    /// Commits batches until every [`Acceptor`] is gone and the queue is empty.
-    pub async fn run(mut self, now: impl Fn() -> Timestamp + Send) {
-        let mut batch = Vec::with_capacity(BATCH);
-        while self.queue.recv_many(&mut batch, BATCH).await > 0 {
-            let result = self.commit(&batch, now()).await;
-            for waiting in batch.drain(..) {
-                // A caller that is gone will hear it from the source's next attempt.
-                let _ = waiting.answer.send(match &result {
-                    Ok(()) => Ok(()),
-                    Err(error) => Err(Error::Unavailable(error.to_string())),
-                });
+    /// Commits batches until every [`Acceptor`] is gone and the queue is empty. To run it again goes on where it was left; who was in the batch that was
+    /// left is told to come again.
+    pub async fn run(&self, now: impl Fn() -> Timestamp + Send + Sync) {
+        let mut queue = self.queue.lock().await;
+        loop {
+            let mut batch = Vec::with_capacity(BATCH);
+            if queue.recv_many(&mut batch, BATCH).await == 0 {
+                return;
+            }
+            self.settle(batch, &now).await;
+        }
+    }
+
+    /// Commits a batch and answers each of its members. Where the batch fails and one of them may be why, its halves are tried by themselves: a bad
+    /// announcement fails alone, after as many tries more as its place takes to be found.
+    async fn settle(&self, batch: Vec<Waiting>, now: &(impl Fn() -> Timestamp + Sync)) {
+        let mut batches = vec![batch];
+        while let Some(mut batch) = batches.pop() {
+            match self.commit(&batch, now()).await {
+                Ok(()) => answer(batch, || Ok(())),
+                Err(error) if batch.len() > 1 && error.may_be_the_content() => {
+                    let half = batch.split_off(batch.len() / 2);
+                    batches.extend([half, batch]);
+                }
+                Err(Error::Unstorable) => answer(batch, || Err(Error::Unstorable)),
+                Err(error) => answer(batch, || Err(Error::Unavailable(error.to_string()))),
             }
         }
     }
@@ -184,6 +201,8 @@ impl Committer {
                     let entries: Vec<NewEntry> = refused.iter().map(|id| NewEntry::recording_refused(now, *id)).collect();
                     audit::append_all(&mut tx, &entries).await?;
                 }
+                let told = batch.iter().filter(|waiting| waiting.announcement.heard_by == Heard::Callback).count();
+                tx.count("recvault_callbacks_accepted_total", told as u64);
                 crash::point("accept.before_commit");
                 tx.commit().await
             })
@@ -213,6 +232,13 @@ fn document<'a>(announcements: impl Iterator<Item = &'a Announcement>) -> String
         (id, Ranked { announcement, rank: rank.to_string(), state })
     });
     serde_json::to_string(&ranked.collect::<BTreeMap<_, _>>()).expect("ids and plain values always have a JSON form")
+}
+
+/// A caller that is gone will hear it from the source's next attempt.
+fn answer(batch: Vec<Waiting>, result: impl Fn() -> Result<(), Error>) {
+    for waiting in batch {
+        let _ = waiting.answer.send(result());
+    }
 }
 
 /// Adds what a later announcement says: a status of a higher rank, and facts that were not known. Tier and policy are the first one's.

@@ -8,7 +8,7 @@ use super::{
     tx::{Arg, Tx, set},
 };
 use crate::{
-    evidence::{Entry, NewEntry, Position},
+    evidence::{Entry, Event, NewEntry, Position},
     model::{
         id::{RecordingId, SubjectId},
         sid::AccountSid,
@@ -45,7 +45,28 @@ pub async fn append_all(tx: &mut Tx, entries: &[NewEntry]) -> Result<i64, Error>
         })
         .collect();
     tx.insert_all(APPEND, 6, &args).await?;
+    entries.iter().for_each(|entry| count_event(tx, entry.event()));
     Ok(first)
+}
+
+/// What the log tells of is counted where it is told, so that counters and log cannot differ.
+fn count_event(tx: &mut Tx, event: Event) {
+    match event {
+        Event::RecordingSealed => tx.count("recvault_recordings_sealed_total", 1),
+        Event::TranscriptSealed => tx.count("recvault_transcripts_sealed_total", 1),
+        Event::DecisionAllowed => tx.count_as("recvault_decisions_total", "outcome", "allowed", 1),
+        Event::DecisionDenied => tx.count_as("recvault_decisions_total", "outcome", "denied", 1),
+        Event::GlassBroken => tx.count("recvault_break_glass_total", 1),
+        Event::OpeningStarted => tx.count("recvault_openings_total", 1),
+        Event::SubjectExported => tx.count("recvault_exports_total", 1),
+        Event::RevocationBegun => tx.count("recvault_revocations_total", 1),
+        Event::ConsentRecorded => tx.count("recvault_consents_recorded_total", 1),
+        // Shreds are counted by `chain::note_durable`, when a restore would find them.
+        Event::ShredBytesRemoved => tx.count("recvault_removals_total", 1),
+        Event::SourceStopped => tx.count("recvault_source_stopped_total", 1),
+        Event::EpochTurned => tx.count("recvault_turns_total", 1),
+        _ => {}
+    }
 }
 
 /// The number of the newest entry. Whatever is written down from now on gets a higher one; all up to it can be seen by everybody.

@@ -217,7 +217,7 @@ fn at(millis: i64) -> Timestamp {
 /// What a callback says of recording number `number`; the bare minimum.
 fn announcement(number: u32, status: &str) -> Announcement {
     Announcement {
-        labels: [("queue".parse().unwrap(), "sales".to_owned())].into(),
+        labels: [("queue".parse().unwrap(), "sales".parse().unwrap())].into(),
         heard_by: Heard::Callback,
         encryption: None,
         id: recording_id(number),

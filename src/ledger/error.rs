@@ -33,6 +33,9 @@ pub enum Error {
         /// The row's key.
         id: String,
     },
+    /// A text that no database takes. Types at the edge keep it out; this is the second wall.
+    #[error("a text holds the character U+0000, which cannot be kept")]
+    Unstorable,
     /// The database's schema is not this program's.
     #[error("{0}")]
     Schema(String),
@@ -49,6 +52,11 @@ impl Error {
     pub fn is_retryable(&self) -> bool {
         matches!(self, Self::Conflict)
     }
+
+    /// Whether it may be the fault of what was written, and not of the database's state: then others, in a unit of their own, may succeed.
+    pub fn may_be_the_content(&self) -> bool {
+        !matches!(self, Self::Conflict | Self::Unavailable(_) | Self::Schema(_) | Self::Url(_))
+    }
 }
 
 impl From<sqlx::Error> for Error {
@@ -57,6 +65,8 @@ impl From<sqlx::Error> for Error {
         match &error {
             // PostgreSQL: serialization_failure, deadlock_detected, and unique_violation of two writers that met.
             sqlx::Error::Database(_) if matches!(code.as_str(), "40001" | "40P01" | "23505") => Self::Conflict,
+            // PostgreSQL: character_not_in_repertoire, and untranslatable_character in a document.
+            sqlx::Error::Database(_) if matches!(code.as_str(), "22021" | "22P05") => Self::Unstorable,
             // SQLite's extended codes carry the primary code in their low byte: busy, locked, read-only, I/O, full, cannot
             // open. A corrupt file is not among them: trying again does not help, and it must be loud.
             sqlx::Error::Database(e) if matches!(code.parse::<u32>().map(|c| c & 0xff), Ok(5 | 6 | 8 | 10 | 13 | 14)) => {

@@ -85,7 +85,7 @@ impl Ledger {
         if settings.url.starts_with("postgres://") || settings.url.starts_with("postgresql://") {
             let options = PgConnectOptions::from_str(&settings.url).map_err(|_| Error::Url("not a PostgreSQL URL".into()))?;
             let options = options.application_name("recvault").options(TIMEOUTS);
-            let pool = PgPoolOptions::new().max_connections(connections.max(2)).acquire_timeout(ACQUIRE).connect_with(options).await?;
+            let pool = PgPoolOptions::new().max_connections(connections).acquire_timeout(ACQUIRE).connect_with(options).await?;
             migrate(POSTGRES.run(&pool).await)?;
             return Ok(Self { db: Db::Postgres(pool), gate: Gate::default() });
         }

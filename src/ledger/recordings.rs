@@ -14,6 +14,7 @@ use crate::model::{
     recording::{Recording, State},
     sid::AccountSid,
     subject::Conversation,
+    text::LabelValue,
     time::Timestamp,
 };
 
@@ -184,7 +185,7 @@ pub async fn set_tier(tx: &mut Tx, id: RecordingId, from: &Tier, to: &Tier) -> R
 ///
 /// # Errors
 /// [`Error::Stale`] if it is shredded; [`Error::Conflict`] if somebody else changed its labels just now.
-pub async fn change_labels(tx: &mut Tx, id: RecordingId, changes: &BTreeMap<Label, Option<String>>) -> Result<BTreeSet<Label>, Error> {
+pub async fn change_labels(tx: &mut Tx, id: RecordingId, changes: &BTreeMap<Label, Option<LabelValue>>) -> Result<BTreeSet<Label>, Error> {
     const FIND: &str = "/* recordings.find_labels */ SELECT id, labels FROM recordings WHERE id = $1 AND state <> 'shredded'";
     const SQL: &str = "/* recordings.change_labels */
         UPDATE recordings SET labels = $3 WHERE id = $1 AND labels = $2 AND state <> 'shredded'";
@@ -194,10 +195,10 @@ pub async fn change_labels(tx: &mut Tx, id: RecordingId, changes: &BTreeMap<Labe
     let mut changed = BTreeSet::new();
     for (label, value) in changes {
         let old = match value {
-            Some(value) => labels.insert(label.clone(), value.clone()),
+            Some(value) => labels.insert(label.clone(), value.to_string()),
             None => labels.remove(label),
         };
-        if old != *value {
+        if old.as_deref() != value.as_ref().map(LabelValue::as_str) {
             changed.insert(label.clone());
         }
     }

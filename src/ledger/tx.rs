@@ -31,9 +31,17 @@ pub enum Arg<'a> {
 
 /// A session: what is read in it is consistent, what is written in it becomes visible all at once with [`Tx::commit`], or not at all.
 pub struct Tx {
-    inner: Inner,
+    session: Inner,
+    counts: Vec<Count>,
     /// Of a unit of work: whether it may be committed, and the last number that it gave to an audit entry.
     unit: Option<(Gate, i64)>,
+}
+
+/// What a counter is incremented by, should the session be committed.
+struct Count {
+    name: &'static str,
+    label: Option<(&'static str, &'static str)>,
+    by: u64,
 }
 
 enum Inner {
@@ -44,20 +52,24 @@ enum Inner {
 }
 
 impl Tx {
+    fn of(session: Inner) -> Self {
+        Self { session, counts: Vec::new(), unit: None }
+    }
+
     pub(super) fn sqlite(tx: Transaction<'static, Sqlite>) -> Self {
-        Self { inner: Inner::Sqlite(tx), unit: None }
+        Self::of(Inner::Sqlite(tx))
     }
 
     pub(super) fn postgres(tx: Transaction<'static, Postgres>) -> Self {
-        Self { inner: Inner::Postgres(tx), unit: None }
+        Self::of(Inner::Postgres(tx))
     }
 
     pub(super) fn sqlite_reader(connection: PoolConnection<Sqlite>) -> Self {
-        Self { inner: Inner::SqliteReader(connection), unit: None }
+        Self::of(Inner::SqliteReader(connection))
     }
 
     pub(super) fn postgres_reader(connection: PoolConnection<Postgres>) -> Self {
-        Self { inner: Inner::PostgresReader(connection), unit: None }
+        Self::of(Inner::PostgresReader(connection))
     }
 
     /// The same session as a unit of work, which this gate may stop until its last moment.
@@ -77,26 +89,47 @@ impl Tx {
         Ok(())
     }
 
+    /// Counts what this session does, should it be committed. A counter of what is in the database is never incremented otherwise: an answer that nobody
+    /// waits for any more is dropped right behind the commit.
+    pub fn count(&mut self, name: &'static str, by: u64) {
+        self.counts.push(Count { name, label: None, by });
+    }
+
+    /// The same, with one label.
+    pub fn count_as(&mut self, name: &'static str, label: &'static str, value: &'static str, by: u64) {
+        self.counts.push(Count { name, label: Some((label, value)), by });
+    }
+
     /// Makes what was done visible and durable. A session that is dropped instead leaves nothing.
+    ///
+    /// A commit that has begun runs to its end in a task of its own, and so does what is counted with it. Were it dropped half-way, the driver would queue a
+    /// rollback behind it, which comes too late or in time: nobody could say which.
     ///
     /// # Errors
     /// [`Error::Conflict`] or [`Error::Unavailable`]; [`Error::Closed`] if the ledger was found to have forgotten something since the unit began.
     /// Then nothing was done.
+    #[expect(clippy::disallowed_methods, reason = "short, and `Ledger::close` waits for the connection that it holds")]
     pub async fn commit(self) -> Result<(), Error> {
-        if let Some((gate, _)) = &self.unit
+        let Self { session, counts, unit } = self;
+        if let Some((gate, _)) = &unit
             && let Some(why) = gate.refusal()
         {
             return Err(Error::Closed(why));
         }
-        match self.inner {
-            Inner::Sqlite(tx) => tx.commit().await?,
-            Inner::Postgres(tx) => tx.commit().await?,
-            Inner::SqliteReader(_) | Inner::PostgresReader(_) => {}
-        }
-        if let Some((gate, newest)) = self.unit {
-            gate.committed(newest);
-        }
-        Ok(())
+        let committing = async move {
+            match session {
+                Inner::Sqlite(tx) => tx.commit().await?,
+                Inner::Postgres(tx) => tx.commit().await?,
+                Inner::SqliteReader(_) | Inner::PostgresReader(_) => {}
+            }
+            if let Some((gate, newest)) = unit {
+                gate.committed(newest);
+            }
+            counts.into_iter().for_each(Count::increment);
+            Ok(())
+        };
+        // Only the end of the whole process keeps it from ending.
+        tokio::spawn(committing).await.unwrap_or_else(|_| Err(Error::Unavailable("the process ends".into())))
     }
 
     /// See [`super::image::defer_references`].
@@ -120,12 +153,13 @@ impl Tx {
 
     /// Whether the other side is PostgreSQL, for what only one of the two can do.
     pub(super) fn is_postgres(&self) -> bool {
-        matches!(self.inner, Inner::Postgres(_) | Inner::PostgresReader(_))
+        matches!(self.session, Inner::Postgres(_) | Inner::PostgresReader(_))
     }
 
     /// Runs a statement; the number of rows it touched.
     pub(super) async fn execute(&mut self, sql: &str, args: &[Arg<'_>]) -> Result<u64, Error> {
-        Ok(match &mut self.inner {
+        storable(args)?;
+        Ok(match &mut self.session {
             Inner::Sqlite(tx) => bind_sqlite(sql, args).execute(&mut **tx).await?.rows_affected(),
             Inner::Postgres(tx) => bind_postgres(sql, args).execute(&mut **tx).await?.rows_affected(),
             Inner::SqliteReader(connection) => bind_sqlite(sql, args).execute(&mut **connection).await?.rows_affected(),
@@ -162,7 +196,8 @@ impl Tx {
     pub(super) async fn fetch_all(&mut self, sql: &str, args: &[Arg<'_>]) -> Result<Vec<Row>, Error> {
         let sqlite = |rows: Vec<SqliteRow>| rows.into_iter().map(Row::Sqlite).collect();
         let postgres = |rows: Vec<PgRow>| rows.into_iter().map(Row::Postgres).collect();
-        Ok(match &mut self.inner {
+        storable(args)?;
+        Ok(match &mut self.session {
             Inner::Sqlite(tx) => sqlite(bind_sqlite(sql, args).fetch_all(&mut **tx).await?),
             Inner::Postgres(tx) => postgres(bind_postgres(sql, args).fetch_all(&mut **tx).await?),
             Inner::SqliteReader(connection) => sqlite(bind_sqlite(sql, args).fetch_all(&mut **connection).await?),
@@ -183,6 +218,33 @@ impl Tx {
             None => Err(Error::Stale("the query gave no row")),
         }
     }
+}
+
+impl Count {
+    fn increment(self) {
+        let counter = match self.label {
+            Some((label, value)) => metrics::counter!(self.name, label => value),
+            None => metrics::counter!(self.name),
+        };
+        counter.increment(self.by);
+    }
+}
+
+/// Whether both databases take these values. PostgreSQL refuses U+0000 in a text and, escaped, in a document; SQLite takes it and cuts the text there in
+/// half of its functions.
+fn storable(args: &[Arg<'_>]) -> Result<(), Error> {
+    let is_fine = |arg: &Arg<'_>| match *arg {
+        Arg::Text(text) | Arg::MaybeText(Some(text)) => !text.contains('\0') && !escapes_nul(text),
+        Arg::MaybeText(None) | Arg::Int(_) | Arg::MaybeInt(_) | Arg::Bytes(_) => true,
+    };
+    if args.iter().all(is_fine) { Ok(()) } else { Err(Error::Unstorable) }
+}
+
+/// Whether a JSON document holds U+0000: `\u0000` behind an even number of backslashes.
+fn escapes_nul(text: &str) -> bool {
+    let is_document = text.starts_with(['{', '[']);
+    let is_escape = |(at, _): (usize, &str)| text[..at].bytes().rev().take_while(|byte| *byte == b'\\').count() % 2 == 0;
+    is_document && text.match_indices("\\u0000").any(is_escape)
 }
 
 // `AssertSqlSafe`: the texts are constants of this module's children, or are put together from constant clauses; values are always bound.
@@ -220,4 +282,23 @@ pub(super) fn placeholders(first: usize, count: usize) -> String {
 pub(super) fn set<T: Display>(members: impl IntoIterator<Item = T>) -> String {
     let members: BTreeMap<String, bool> = members.into_iter().map(|member| (member.to_string(), true)).collect();
     serde_json::to_string(&members).expect("texts and truths have a JSON form")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn no_text_with_a_nul_gets_to_a_database_plain_or_escaped() {
+        let document = |text: &str| serde_json::json!({ "a": text }).to_string();
+        for bad in ["\0".to_owned(), "a\0b".into(), document("\0"), document("a\0"), document("\\\0"), format!("[{}]", document("\0"))] {
+            assert!(matches!(storable(&[Arg::Int(1), Arg::Text(&bad)]), Err(Error::Unstorable)), "{bad}");
+            assert!(matches!(storable(&[Arg::MaybeText(Some(&bad))]), Err(Error::Unstorable)), "{bad}");
+        }
+        for good in
+            [String::new(), "a".into(), "\\u0000".into(), document("\\u0000"), document("\\\\u0000"), document("u0000"), document("\u{1}")]
+        {
+            assert!(storable(&[Arg::Text(&good), Arg::MaybeText(None), Arg::Bytes(&[0])]).is_ok(), "{good}");
+        }
+    }
 }

@@ -2,10 +2,12 @@
 
 use std::{fmt, str::FromStr};
 
+use super::text::Line;
+
 /// Who demands a hold: a court and its file number, a department; 1 to 200 characters in one line. Never a person.
 #[derive(Clone, Debug, PartialEq, Eq, serde::Serialize)]
 #[serde(transparent)]
-pub struct Authority(String);
+pub struct Authority(Line<1, 200>);
 
 /// The text names no authority.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -15,13 +17,13 @@ pub struct InvalidAuthority;
 impl Authority {
     /// The text.
     pub fn as_str(&self) -> &str {
-        &self.0
+        self.0.as_str()
     }
 }
 
 impl fmt::Display for Authority {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.0)
+        self.0.fmt(f)
     }
 }
 
@@ -29,10 +31,8 @@ impl FromStr for Authority {
     type Err = InvalidAuthority;
 
     fn from_str(text: &str) -> Result<Self, InvalidAuthority> {
-        let text = text.trim();
-        // `nth` and not `count`: what is far too long is not read to its end.
-        let fits = text.chars().any(char::is_alphanumeric) && text.chars().nth(200).is_none() && !text.chars().any(char::is_control);
-        if fits { Ok(Self(text.to_owned())) } else { Err(InvalidAuthority) }
+        let line: Line<1, 200> = text.trim().parse().map_err(|_| InvalidAuthority)?;
+        if line.as_str().contains(char::is_alphanumeric) { Ok(Self(line)) } else { Err(InvalidAuthority) }
     }
 }
 
@@ -53,7 +53,7 @@ mod tests {
         for good in ["Landgericht Berlin, 12 O 345/26", " legal ", &longest] {
             assert_eq!(good.parse::<Authority>().map(|authority| authority.to_string()), Ok(good.trim().to_owned()));
         }
-        for bad in ["", "  ", "--", "two\nlines", &"x".repeat(201)] {
+        for bad in ["", "  ", "--", "two\nlines", "a\0b", "a\u{202e}b", &"x".repeat(201)] {
             assert_eq!(bad.parse::<Authority>(), Err(InvalidAuthority), "{bad}");
         }
     }

@@ -9,6 +9,7 @@ use crate::model::{
     recording::Recording,
     sid::AccountSid,
     subject::Address,
+    text::{InvalidText, LabelValue},
 };
 
 /// What the source tells of a new recording, as far as classification may look at it.
@@ -38,25 +39,23 @@ pub struct Classification {
     /// Some parameter of the callback URL has this name and this value.
     pub parameter: Option<(String, String)>,
     /// A label that the policy declares has this value.
-    pub label: Option<(Label, String)>,
+    pub label: Option<(Label, LabelValue)>,
     /// A party has this address. Known only when parties are named.
     pub number: Option<Address>,
 }
 
-/// Characters of a label's value, at most; what is longer is cut.
-pub(super) const LABEL_CHARS: usize = 64;
-
-/// The value of a label in the parameters of a callback URL: the first that is not empty, cut to [`LABEL_CHARS`].
-pub(super) fn label_value(parameters: &[(String, String)], label: &Label) -> Option<String> {
+/// The value of a label in the parameters of a callback URL: the first that is not empty. What is too long is cut; what holds a character that no label may
+/// hold is none, because no recording is lost for a label.
+pub(super) fn label_value(parameters: &[(String, String)], label: &Label) -> Option<Result<LabelValue, InvalidText>> {
     let value = parameters.iter().find(|(name, value)| *name == label.as_str() && !value.is_empty());
-    value.map(|(_, value)| value.chars().take(LABEL_CHARS).collect())
+    value.map(|(_, value)| LabelValue::cut(value))
 }
 
 impl Classification {
     /// Whether every condition holds. One for a number does not: an announcement names nobody.
     pub fn matches(&self, announcement: &Announcement<'_>) -> bool {
         self.number.is_none()
-            && self.label.as_ref().is_none_or(|(label, wanted)| label_value(announcement.parameters, label).as_ref() == Some(wanted))
+            && self.label.as_ref().is_none_or(|(label, wanted)| label_value(announcement.parameters, label) == Some(Ok(wanted.clone())))
             && self.account.as_ref().is_none_or(|account| account == announcement.account)
             && self.source.as_deref().is_none_or(|source| announcement.source == Some(source))
             && self.conference.is_none_or(|conference| conference == announcement.conference)
@@ -68,7 +67,7 @@ impl Classification {
     pub(super) fn matches_party(&self, recording: &Recording, is_party: impl Fn(&Address) -> bool) -> bool {
         self.number.as_ref().is_some_and(is_party)
             && self.parameter.is_none()
-            && self.label.as_ref().is_none_or(|(label, wanted)| recording.labels.get(label) == Some(wanted))
+            && self.label.as_ref().is_none_or(|(label, wanted)| recording.labels.get(label).is_some_and(|value| value == wanted.as_str()))
             && self.account.as_ref().is_none_or(|account| *account == recording.account)
             && self.source.as_deref().is_none_or(|source| recording.source.as_deref() == Some(source))
             && self.conference.is_none_or(|conference| conference == recording.conference.is_some())
@@ -109,6 +108,12 @@ mod tests {
         assert_eq!(tier(&[("queue", ""), ("queue", "sales"), ("queue", "care")]), ("restricted".into(), 1));
         assert_eq!(tier(&[("queue", "care"), ("queue", "sales")]), ("standard".into(), 1));
         assert_eq!(tier(&[("team", "sales")]), ("standard".into(), 1));
+        // No label, and no recording lost for it.
+        for bad in ["a\0b", "sales\n", "\u{202e}selas"] {
+            assert_eq!(tier(&[("queue", bad), ("team", "north")]), ("standard".into(), 1));
+            let left_out = rules.labels_left_out(&[("queue".to_owned(), bad.to_owned())]);
+            assert_eq!(left_out.len(), 1, "{bad:?}");
+        }
     }
 
     #[test]

@@ -18,6 +18,7 @@ use crate::model::{
     name::{Label, Purpose, Role, Tier},
     recording::Recording,
     subject::Address,
+    text::{InvalidText, LabelValue},
     time::Timestamp,
 };
 
@@ -90,9 +91,16 @@ impl Rules {
     }
 
     /// The values of the labels that the policy declares, from parameters of the callback URL with the same names; the first of each, cut to 64 characters.
-    pub fn labels(&self, parameters: &[(String, String)]) -> BTreeMap<Label, String> {
-        let found = self.document.collection.labels.iter().filter_map(|label| Some((label.clone(), label_value(parameters, label)?)));
-        found.collect()
+    /// What no label may hold is left out.
+    pub fn labels(&self, parameters: &[(String, String)]) -> BTreeMap<Label, LabelValue> {
+        let declared = self.document.collection.labels.iter();
+        declared.filter_map(|label| Some((label.clone(), label_value(parameters, label)?.ok()?))).collect()
+    }
+
+    /// The labels that [`Self::labels`] leaves out, and why.
+    pub fn labels_left_out(&self, parameters: &[(String, String)]) -> Vec<(&Label, InvalidText)> {
+        let declared = self.document.collection.labels.iter();
+        declared.filter_map(|label| Some((label, label_value(parameters, label)?.err()?))).collect()
     }
 
     /// Whether anything in this version looks at this parameter of a callback URL: a label, or a rule of classification.

@@ -220,6 +220,7 @@ impl Inner {
         marks::set(&mut tx, Marked::Recording, &[recording.id], now).await?;
         entries.extend(self.close_arriving(&mut tx, recording, now).await?);
         audit::append_all(&mut tx, &entries).await?;
+        tx.count("recvault_sealed_bytes_total", artefact.plain_len);
         crash::point("deposit.before_commit");
         Ok(tx.commit().await?)
     }

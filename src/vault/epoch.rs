@@ -233,12 +233,10 @@ impl Turner<'_> {
         vault
             .unit(async || {
                 let (mut tx, now) = (self.begin().await?, vault.clock.now());
-                let shreds = chain::note_durable(&mut tx, checked.seq).await?;
+                chain::note_durable(&mut tx, checked.seq).await?;
                 epochs::note_snapshot(&mut tx, epoch, &name, now).await?;
                 audit::append(&mut tx, NewEntry::snapshot_verified(now, &name, checked.keys)).await?;
-                tx.commit().await?;
-                metrics::counter!("recvault_shreds_total").increment(shreds);
-                Ok(())
+                Ok(tx.commit().await?)
             })
             .await?;
         Ok((name, checked))

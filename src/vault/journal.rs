@@ -118,12 +118,9 @@ impl Vault {
             let Some(piece) = piece else { continue };
             crash::point("journal.written");
             match vault.unit(|| vault.chain(&piece)).await? {
-                Some(shreds) => {
-                    written += piece.marks.len() as u64;
-                    metrics::counter!("recvault_shreds_total").increment(shreds);
-                }
+                true => written += piece.marks.len() as u64,
                 // Nothing refers to it. Should it stay, it is one more copy of states that the winner's successor has, too.
-                None => vault.recovery.delete_recovery(piece.name).await?,
+                false => vault.recovery.delete_recovery(piece.name).await?,
             }
         }
     }
@@ -143,22 +140,24 @@ struct Written {
 }
 
 impl Inner {
-    /// The unit in which a piece becomes the newest of the chain, and its marks go. How many shreds are durable by it; `None` if another piece came
-    /// between, or the root that opens this one is about to go.
-    async fn chain(&self, written: &Written) -> Result<Option<u64>, Error> {
+    /// The unit in which a piece becomes the newest of the chain, and its marks go. False if another piece came between, or the root that opens this one
+    /// is about to go.
+    async fn chain(&self, written: &Written) -> Result<bool, Error> {
         let mut tx = self.ledger.begin().await?;
         if !chain::extend(&mut tx, written.before.as_ref(), &written.piece).await? {
-            return Ok(None);
+            return Ok(false);
         }
         // Asked after the chain was locked, which a turn waits for: a piece of the epoch before, behind the turn's snapshot, would be a hole in the chain.
         if epochs::current(&mut tx).await?.is_none_or(|current| current.epoch != written.name.epoch) {
-            return Ok(None);
+            return Ok(false);
         }
         marks::clear(&mut tx, &written.marks).await?;
         marks::note_journaled(&mut tx, written.entries_to).await?;
-        let shreds = if written.is_whole { chain::note_durable(&mut tx, written.entries_to).await? } else { 0 };
+        if written.is_whole {
+            chain::note_durable(&mut tx, written.entries_to).await?;
+        }
         tx.commit().await?;
-        Ok(Some(shreds))
+        Ok(true)
     }
 
     /// Writes one piece; `None` if there is nothing to write.

@@ -89,7 +89,7 @@ impl Vault {
         let before = vault
             .unit(async || {
                 let (mut tx, now) = (vault.ledger.begin().await?, vault.clock.now());
-                let shreds = chain::note_durable(&mut tx, checked.seq).await?;
+                chain::note_durable(&mut tx, checked.seq).await?;
                 let current = epochs::current(&mut tx).await?.ok_or(Error::NoVault)?;
                 // A turn that came between has a newer one, and this one dies with its epoch.
                 if current.epoch == checked.epoch {
@@ -97,7 +97,6 @@ impl Vault {
                 }
                 audit::append(&mut tx, NewEntry::snapshot_verified(now, &written.to_string(), checked.keys)).await?;
                 tx.commit().await?;
-                metrics::counter!("recvault_shreds_total").increment(shreds);
                 Ok(current.snapshot.map(|(name, _)| name))
             })
             .await?;

@@ -106,8 +106,14 @@ async fn enter(tx: &mut Tx, id: RecordingId, copies: &[SourceCopy], now: Timesta
     }
     let before = sources::of(tx, id).await?;
     sources::enter(tx, id, copies).await?;
+    let known = |copy: &SourceCopy| before.iter().find(|known| (known.kind, &known.sid) == (copy.kind, &copy.sid));
+    for copy in copies {
+        if copy.deleted_at.is_some() && known(copy).is_none_or(|known| known.deleted_at.is_none()) {
+            tx.count_as("recvault_source_deleted_total", "kind", copy.kind.as_str(), 1);
+        }
+    }
     let is_news = |copy: &SourceCopy| {
-        let known = before.iter().find(|known| (known.kind, &known.sid) == (copy.kind, &copy.sid));
+        let known = known(copy);
         copy.state != CopyState::There && known.is_none_or(|known| known.state != copy.state)
     };
     Ok(copies.iter().any(is_news).then(|| NewEntry::source_deleted(now, id, &before, copies)))

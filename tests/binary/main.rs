@@ -19,12 +19,14 @@ mod cli_tokens;
 mod client;
 #[macro_use]
 mod crash_points;
+mod broken_log;
 mod crash_random;
 mod crash_turn;
 mod database;
 mod demo;
 mod disk_full;
 mod garbage;
+mod hang_ups;
 mod invariants;
 mod process;
 mod revoke_many;

@@ -14,10 +14,8 @@ const WORDS: &str = "Ophelia Brandywine disputes what was agreed";
 /// Somebody else with these roles.
 async fn another(vault: &TestVault, role: &str) -> Caller {
     let wanted = flow::NewToken {
-        label: "second".into(),
         roles: vec![role.parse().unwrap()],
-        lifetime: Duration::from_secs(30 * 24 * 3600),
-        ..Default::default()
+        ..flow::NewToken::new("second".parse().unwrap(), Duration::from_secs(30 * 24 * 3600))
     };
     let minted = flow::mint_token(&vault.process.ledger, &vault.clock, wanted).await.unwrap();
     vault.process.api.clone().bearing(minted.token.expose())

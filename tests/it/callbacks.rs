@@ -1,5 +1,6 @@
 //! Twilio calls: what is signed is kept, what is not leaves no trace.
 
+use futures_util::future::join_all;
 use recvault::{model::id::RecordingId, secret::SecretText, twilio::signature};
 use reqwest::Method;
 use serde_json::json;
@@ -74,7 +75,7 @@ async fn a_crowd_of_callbacks_is_kept_to_the_last(database: Database) {
     let vault = Recipe::on(database).by_hand().await;
     let recorded: Vec<Recorded> = (0..300).map(|_| vault.record()).collect();
     // Each one twice at the same time.
-    let told = futures_util::future::join_all(recorded.iter().chain(&recorded).map(|recorded| vault.tell(recorded, "completed"))).await;
+    let told = join_all(recorded.iter().chain(&recorded).map(|recorded| vault.tell(recorded, "completed"))).await;
     assert!(told.iter().all(|answer| answer.status == 204));
     assert_eq!(vault.ground().integer("SELECT COUNT(*) FROM recordings").await, Some(300));
     assert_eq!(vault.ground().integer("SELECT COUNT(*) FROM work").await, Some(300));
@@ -101,6 +102,8 @@ on_both_databases!(
     twilio_says_that_there_is_no_file_and_the_fact_is_kept,
     a_crowd_of_callbacks_is_kept_to_the_last,
     the_database_refuses_rows_and_nothing_is_half_written,
+    a_label_that_no_label_may_be_costs_no_callback,
+    a_text_that_cannot_be_kept_is_refused_by_name_wherever_it_comes_from,
 );
 
 #[tokio::test]
@@ -323,5 +326,48 @@ async fn the_callback_url_chooses_the_tier() {
         let answer = vault.post_callback(&vault.account, &format!("{PATH}{query}"), &params).await;
         assert_eq!(answer.status, 204);
         assert_eq!(vault.details(recorded.id).await["tier"], tier, "{query}");
+    }
+}
+
+async fn a_label_that_no_label_may_be_costs_no_callback(database: Database) {
+    let vault = Recipe::on(database).by_hand().await;
+    let recorded: Vec<Recorded> = (0..24).map(|_| vault.record()).collect();
+    let told = recorded.iter().enumerate().map(|(number, recorded)| {
+        let query = ["?queue=sales", "?queue=a%00b", "?queue=a%0Ab", "?queue=%E2%80%AEsales"][number % 4];
+        let (params, vault) = (vault.stand_in.callback_params(&recorded.sid, "completed"), &vault);
+        async move { vault.post_callback(&vault.account, &format!("{PATH}{query}"), &params).await.status }
+    });
+    assert_eq!(join_all(told).await, [204; 24]);
+    vault.process.flow.work_off().await.unwrap();
+    for (number, recorded) in recorded.iter().enumerate() {
+        let details = vault.details(recorded.id).await;
+        let labels = if number % 4 == 0 { json!({ "queue": "sales" }) } else { json!({}) };
+        assert_eq!((&details["state"], &details["labels"]), (&json!("sealed"), &labels), "{number}");
+    }
+}
+
+async fn a_text_that_cannot_be_kept_is_refused_by_name_wherever_it_comes_from(database: Database) {
+    let vault = Recipe::on(database).by_hand().await;
+    let recorded = vault.sealed().await;
+    let path = format!("/v1/recordings/{}", recorded.id);
+    let officer = vault.asks("privacy-officer");
+    let hold = |authority: &str| json!({ "purpose": "legal-request", "reason": "litigation", "authority": authority, "review_at": "2099-01-01T00:00:00Z" });
+    for bad in ["a\0b", "a\nb", "\u{202e}b"] {
+        let answers = [
+            send(officer.request(Method::PATCH, &path).json(&json!({ "labels": { "queue": bad } }))).await,
+            officer.post(&format!("{path}/grants"), json!({ "purpose": "quality-review", "justification": bad })).await,
+            send(officer.request(Method::PUT, &format!("{path}/holds/court")).json(&hold(bad))).await,
+        ];
+        for (answer, field) in answers.into_iter().zip(["labels.queue", "justification", "authority"]) {
+            assert_eq!(answer.status, 400, "{bad:?} {field}");
+            let detail = answer.json()["detail"].as_str().unwrap().to_owned();
+            assert!(detail.contains(field) && !detail.contains(bad), "{detail}");
+        }
+    }
+    for path in ["/v1/policies/a%00b", "/v1/policies/a%00b/statement", "/privacy/a%00b"] {
+        assert_eq!(vault.anybody().get(path).await.status, 404, "{path}");
+    }
+    for path in ["/v1/recordings?cursor=a%00b", "/v1/holds?cursor=a%00b", "/v1/consents?subject=a%00b", "/v1/recordings?tier=a%00b"] {
+        assert_eq!(officer.get(path).await.status, 400, "{path}");
     }
 }

@@ -203,10 +203,8 @@ async fn what_a_second_person_approved_is_in_it(database: Database) {
     let recorded = recorded_in(&vault, "restricted", vault.record().wav).await;
     named(&vault, &recorded, &[("caller", NUMBER)]).await;
     let wanted = flow::NewToken {
-        label: "second".into(),
         roles: vec!["privacy-officer".parse().unwrap()],
-        lifetime: Duration::from_secs(3600),
-        ..Default::default()
+        ..flow::NewToken::new("second".parse().unwrap(), Duration::from_secs(3600))
     };
     let second = flow::mint_token(&vault.process.ledger, &vault.clock, wanted).await.unwrap();
     let second = vault.process.api.clone().bearing(second.token.expose());

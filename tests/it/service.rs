@@ -389,3 +389,16 @@ async fn the_catalogue_is_read_page_by_page() {
         assert!(order.into_iter().eq(&found), "newest first, each once: {filter}");
     }
 }
+
+#[tokio::test]
+async fn the_service_is_not_ready_while_one_of_its_tasks_is_dead() {
+    let vault = served_on(Database::Sqlite).served().await;
+    assert_eq!(vault.anybody().get("/readyz").await.status, 200);
+    let metrics = vault.metrics().await;
+    assert_eq!(counted(&metrics, "recvault_task_alive{task=\"work\"}"), Some(1.0), "{metrics}");
+    vault.process.flow.liveness().lost(recvault::flow::Task::Work);
+    let problem = vault.anybody().get("/readyz").await.problem(503, "tasks-dead");
+    assert!(problem["detail"].as_str().unwrap().contains("work"), "{problem}");
+    vault.process.flow.liveness().begun(recvault::flow::Task::Work);
+    assert_eq!(vault.anybody().get("/readyz").await.status, 200);
+}

@@ -23,16 +23,58 @@ pub(super) fn environment(code: &Code) -> Vec<String> {
     found(code, &["env::var", "env::vars", "env::var_os", "env::vars_os"], "only config.rs reads the environment; take a setting")
 }
 
-/// Tasks, started where nobody stops them.
+/// Tasks, started where nobody stops them, or restarts them when they end.
 pub(super) fn tasks(code: &Code) -> Vec<String> {
-    if is_in(code, &["src/app", "src/flow", "src/store/writer", "src/demo"]) {
+    // `ledger/tx.rs`: a commit that was begun runs to its end.
+    if is_in(code, &["src/app/supervise", "src/app/listen", "src/flow", "src/ledger/tx", "src/store/writer", "src/demo"]) {
         return Vec::new();
     }
     found(
         code,
         &["tokio::spawn", "task::spawn", "JoinSet"],
-        "tasks start in app, flow, store/writer.rs and demo, where they are also stopped",
+        "long-lived tasks start in app/supervise.rs, which restarts them; others in flow, store/writer.rs and demo, where they are also stopped",
     )
+}
+
+/// Sessions that live for a whole block because they are temporaries in its head: Rust drops those of `for`, `match`, `if let` and `while let` after the
+/// block, and a pool of four connections is empty when four of them wait in it for another.
+pub(super) fn sessions(code: &Code) -> Vec<String> {
+    let hits =
+        ["ledger.read()", "ledger.begin()", "ledger.snapshot()"].into_iter().flat_map(|call| code.words(call).map(move |at| (call, at)));
+    let held = hits.filter(|(call, at)| {
+        let (before, after) = (&code.code[..*at], &code.code[at + call.len()..]);
+        opens_a_block(after) && is_kept_by(head(before))
+    });
+    held.map(|(call, at)| format!("{}: `{call}` lives as long as the block behind it: bind what it gives to a name first", code.at(at)))
+        .collect()
+}
+
+/// Whether the expression goes on to a block before its statement ends, and not inside the brackets that it stands in.
+fn opens_a_block(after: &str) -> bool {
+    let mut depth = 0i32;
+    for c in after.chars() {
+        match c {
+            '(' | '[' => depth += 1,
+            ')' | ']' => depth -= 1,
+            '{' if depth <= 0 => return true,
+            ';' | '}' => return false,
+            _ => {}
+        }
+    }
+    false
+}
+
+/// The statement so far.
+fn head(before: &str) -> &str {
+    let start = before.rfind([';', '{', '}']).map_or(0, |at| at + 1);
+    before[start..].trim_start()
+}
+
+/// Whether temporaries in this head live until the end of its block. They do not in `if` and `while` with a plain condition, nor in `let … else`.
+fn is_kept_by(head: &str) -> bool {
+    let has = |word: &str| head.split(|c: char| !c.is_alphanumeric() && c != '_').any(|found| found == word);
+    let is_condition = head.starts_with("if ") || head.starts_with("while ") || head.starts_with("} else if ");
+    has("match") || has("for") || (is_condition && has("let"))
 }
 
 /// SQL in texts, outside the ledger.
@@ -117,11 +159,43 @@ mod tests {
         for bad in ["tokio::spawn(x)", "use tokio::task::JoinSet;", "task::spawn(x)"] {
             assert_eq!(faults(tasks, "src/store.rs", bad), 1, "{bad}");
             assert_eq!(faults(tasks, "src/store/writers.rs", bad), 1, "{bad}");
-            for there in ["src/app.rs", "src/app/serve.rs", "src/flow/work.rs", "src/store/writer.rs", "src/demo/world.rs"] {
+            assert_eq!(faults(tasks, "src/app/serve.rs", bad), 1, "{bad}");
+            for there in [
+                "src/app/supervise.rs",
+                "src/app/listen.rs",
+                "src/flow/work.rs",
+                "src/ledger/tx.rs",
+                "src/store/writer.rs",
+                "src/demo/world.rs",
+            ] {
                 assert_eq!(faults(tasks, there, bad), 0, "{bad} in {there}");
             }
         }
         assert_eq!(faults(tasks, "src/vault.rs", "task::spawn_blocking(x); thread::spawn(y)"), 0);
+    }
+
+    #[test]
+    fn sessions_in_the_head_of_a_block_are_found() {
+        for bad in [
+            "for id in due(&mut self.0.ledger.read().await?, 1).await? { a(); }",
+            "match find(&mut ledger.read().await?).await? { _ => {} }",
+            "let tried = match key(&mut self.0.ledger.begin().await?).await { a => b };",
+            "if let Some(id) = id(&mut ledger.read().await?).await? { a(); }",
+            "while let Some(id) = id(&mut ledger.snapshot().await?).await? { a(); }",
+            "a();\nif x && let Some(id) = id(&mut ledger.read().await?).await? { a(); }",
+        ] {
+            assert_eq!(faults(sessions, "src/flow/a.rs", bad), 1, "{bad}");
+        }
+        for good in [
+            "let due = due(&mut ledger.read().await?).await?; for id in due { a(); }",
+            "if !is(&mut ledger.read().await?).await? { a(); }",
+            "while !is(&mut ledger.read().await?).await? { a(); }",
+            "let Some(id) = find(&mut ledger.read().await?).await? else { return };",
+            "let mut tx = ledger.read().await?; match x { _ => {} }",
+            "f(async || find(&mut ledger.read().await?).await, { 1 });",
+        ] {
+            assert_eq!(faults(sessions, "src/flow/a.rs", good), 0, "{good}");
+        }
     }
 
     #[test]

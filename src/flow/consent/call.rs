@@ -19,6 +19,7 @@ use crate::{
         name::LegName,
         sid::CallSid,
         subject::{Address, Conversation},
+        text::Reference,
     },
     policy::{Action, Basis, Consents, Permit, Rules, Spoken, Understood, VoiceConsent},
     twilio::{
@@ -253,12 +254,15 @@ impl Flow {
     fn answered(&self, request: &VoiceRequest, voice: &VoiceConsent, spoken: &Spoken, answer: Answer, given: Given) -> NewStatement {
         let VoiceRequest { account, call, leg, step, .. } = request;
         let conversation = Conversation::Call(request.conversation().clone());
+        let place = format!("Twilio call {call}, attempt {} in {}", step.attempt, spoken.language);
+        // What was heard is a stranger's; an answer is not lost for a character in it.
+        let evidence = Reference::cut(&format!("{place}: {}", given.evidence)).or_else(|_| Reference::cut(&place));
         NewStatement {
             about: About::Place(conversation, Some(leg.clone())),
             purposes: voice.purposes.iter().cloned().collect(),
             answer,
             method: given.method,
-            evidence: Some(format!("Twilio call {call}, attempt {} in {}: {}", step.attempt, spoken.language, given.evidence)),
+            evidence: evidence.ok(),
             disclosure: Some(super::disclosed(&spoken.text)),
             policy_version: None,
             at: None,

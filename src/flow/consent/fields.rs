@@ -9,11 +9,10 @@ use super::statement::{About, FieldFault, NewStatement};
 use crate::model::{
     name::{LegName, Purpose},
     subject::{Conversation, InvalidAddress},
+    text::{PolicyVersion, Reference},
     time::Timestamp,
 };
 
-/// The longest reference to evidence, in characters.
-const MAX_EVIDENCE: usize = 1000;
 /// The longest disclosure, in bytes.
 const MAX_DISCLOSURE: usize = 32 * 1024;
 
@@ -63,16 +62,15 @@ impl Fields {
         let purposes = self.purposes(&mut faults);
         let answer = self.needed("answer", &mut faults);
         let method = self.needed("method", &mut faults);
-        let evidence = self.get("evidence").map(str::to_owned);
-        if evidence.as_ref().is_some_and(|text| text.chars().nth(MAX_EVIDENCE).is_some()) {
-            faults.note("evidence", format!("longer than {MAX_EVIDENCE} characters: give a reference to the evidence, not the evidence"));
-        }
+        let evidence = self.get("evidence").and_then(|text| {
+            let read = text.parse::<Reference>();
+            read.map_or_else(|why| faults.add("evidence", format!("{why}: give a reference to the evidence, not the evidence")), Some)
+        });
         let disclosure = self.disclosure(&mut faults);
-        let policy_version = self.get("policy_version").map(str::to_owned);
-        let plain = |text: &String| text.len() <= 64 && text.bytes().all(|b| b.is_ascii_alphanumeric() || b".-_".contains(&b));
-        if policy_version.as_ref().is_some_and(|version| !plain(version)) {
-            faults.note("policy_version", "not the name of a version: expected 1 to 64 of ASCII letters, digits, `.`, `-` and `_`");
-        }
+        let policy_version = self.get("policy_version").and_then(|text| {
+            let read = text.parse::<PolicyVersion>();
+            read.map_or_else(|why| faults.add("policy_version", why.to_string()), |version| Some(version.as_str().to_owned()))
+        });
         let at = self.get("at").map(|text| {
             let at = Timestamp::parse_rfc3339(text);
             at.or_else(|| faults.add("at", "not a time: expected RFC 3339, like `2026-01-31T15:04:05Z`"))

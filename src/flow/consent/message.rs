@@ -6,7 +6,10 @@
 use super::{About, NewStatement};
 use crate::{
     flow::{Error, Flow},
-    model::consent::{Answer, Method},
+    model::{
+        consent::{Answer, Method},
+        text::Reference,
+    },
     policy::{Action, Permit},
     twilio::IncomingMessage,
 };
@@ -30,7 +33,7 @@ impl Flow {
                 purposes: rule.purposes.iter().cloned().collect(),
                 answer,
                 method: Method::Sms,
-                evidence: Some(format!("Twilio message {}", message.sid.as_str())),
+                evidence: Reference::cut(&format!("Twilio message {}", message.sid.as_str())).ok(),
                 disclosure: None,
                 policy_version: None,
                 at: None,

@@ -10,7 +10,7 @@ use crate::{
     evidence::NewEntry,
     flow::{
         Error, Flow,
-        quarantine::{News, Settled},
+        quarantine::{News, Settled, Step},
     },
     keyring,
     ledger::{
@@ -23,6 +23,7 @@ use crate::{
     model::{
         actor::Actor,
         details::Found,
+        id::RevocationId,
         name::LegName,
         subject::{Address, Conversation, Party},
     },
@@ -92,7 +93,6 @@ impl Flow {
         let found = found.get(..MAX_PARTIES).unwrap_or(found);
         let seated = self.name(By::Vault, conversation, found, keeping).await?;
         if seated.taken > 0 {
-            metrics::counter!("recvault_parties_taken_total").increment(seated.taken as u64);
             tracing::warn!(
                 %conversation, taken = seated.taken,
                 "the source names others than were named before; who was named stays, and is changed by a correction only"
@@ -109,7 +109,7 @@ impl Flow {
         };
         // Somebody new in a conversation may not have consented.
         let news = News { bearing: Bearing::of([conversation], []), actor, narrows: true };
-        let (seated, mut settled, next) = loop {
+        let (seated, mut settled, next, again) = loop {
             let unit = self.0.ledger.unit(|| self.name_in_a_unit(by, conversation, told, keeping, &news));
             match unit.await {
                 // The unit reads keys, and the epoch has turned.
@@ -120,7 +120,11 @@ impl Flow {
         self.0.journal_bell.notify_one();
         self.settle_rest(&news, next, &mut settled).await?;
         self.reclassify_conversation(conversation).await?;
-        self.continue_for_a_while().await;
+        match by {
+            By::Application(_) => self.continue_for_a_while(&again).await,
+            // In the middle of the source's request, or of a fetch: whoever is revoked, it is not for those to work on it.
+            By::Vault => self.0.revocation_bell.notify_one(),
+        }
         Ok(seated)
     }
 
@@ -131,7 +135,7 @@ impl Flow {
         told: &[Found],
         keeping: Keeping,
         news: &News,
-    ) -> Result<(Seated, Settled, Option<crate::flow::quarantine::Step>), Error> {
+    ) -> Result<(Seated, Settled, Option<Step>, Vec<RevocationId>), Error> {
         let (mut tx, now) = (self.0.ledger.begin().await?, self.now());
         details::lock(&mut tx, conversation).await?;
         let (told, taken) = match by {
@@ -161,9 +165,9 @@ impl Flow {
             }
         };
         let kept = self.0.vault.keep_details(&mut tx, conversation, &told, keeping, now).await?;
-        let (mut settled, mut next) = (Settled::default(), None);
+        let (mut settled, mut next, mut again) = (Settled::default(), None, Vec::new());
         if changed > 0 || kept {
-            revocations::reach_again(&mut tx, conversation, now).await?;
+            again = revocations::reach_again(&mut tx, conversation, now).await?;
             let (mut entries, step) = self.settle(&mut tx, news, self.first_step(), now).await?;
             (settled, next) = (Settled::of(&entries), step);
             let known = named.iter().filter(|party| party.subject.is_some()).count();
@@ -171,8 +175,11 @@ impl Flow {
             marks::set(&mut tx, Marked::Conversation, &[conversation], now).await?;
             audit::append_all(&mut tx, &entries).await?;
         }
+        if taken > 0 {
+            tx.count("recvault_parties_taken_total", taken as u64);
+        }
         tx.commit().await?;
-        Ok((Seated { parties: told, taken }, settled, next))
+        Ok((Seated { parties: told, taken }, settled, next, again))
     }
 
     /// Who takes part in a conversation, as far as it was told.

@@ -13,6 +13,7 @@ use crate::{
         consent::{Answer, Method, RECORDING},
         name::{LegName, Purpose},
         subject::{Address, Conversation},
+        text::Reference,
         time::Timestamp,
     },
     policy::Rulebook,
@@ -42,7 +43,7 @@ pub struct NewStatement {
     /// How.
     pub method: Method,
     /// Where the evidence is, in the teller's words; at most 1000 characters. Kept sealed.
-    pub evidence: Option<String>,
+    pub evidence: Option<Reference>,
     /// SHA-256 of the text that was disclosed, lower-case hex.
     pub disclosure: Option<String>,
     /// The version of the policy that it was said under.

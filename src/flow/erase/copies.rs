@@ -204,7 +204,6 @@ impl<'a> Copies<'a> {
         match stopped {
             Ok(_) => {
                 self.flow.0.vault.note_stopped(recording.id).await?;
-                metrics::counter!("recvault_source_stopped_total").increment(1);
                 Err(Trouble::NotYet("the recording was stopped, and is not complete yet"))
             }
             // The call ended by itself.
@@ -357,7 +356,6 @@ impl<'a> Copies<'a> {
             copy.state = CopyState::Deleted;
             if copy.deleted_at.is_none() {
                 copy.deleted_at = Some(now);
-                metrics::counter!("recvault_source_deleted_total", "kind" => copy.kind.as_str()).increment(1);
             }
         });
     }

@@ -73,7 +73,6 @@ impl Flow {
                 tx.commit().await
             })
             .await?;
-        metrics::counter!("recvault_revocations_total").increment(1);
         Ok(revocation)
     }
 
@@ -88,7 +87,7 @@ impl Flow {
         actor: Actor,
         withdrawals: &[&Statement],
         now: Timestamp,
-    ) -> Result<Vec<NewEntry>, Error> {
+    ) -> Result<(Vec<NewEntry>, Vec<RevocationId>), Error> {
         let (mut entries, mut begun) = (Vec::new(), Vec::new());
         for said in withdrawals {
             let Some(purposes) = self.ended_by(said) else { continue };
@@ -118,7 +117,7 @@ impl Flow {
         if !begun.is_empty() {
             marks::set(tx, Marked::Revocation, &begun, now).await?;
         }
-        Ok(entries)
+        Ok((entries, begun))
     }
 
     /// The purposes that a withdrawal ends, none for all of the recording; `None` if nothing of what is withdrawn rests on consent. What never rested on it goes on

@@ -4,11 +4,12 @@
 
 use std::{collections::BTreeMap, time::Duration};
 
+use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use crate::{
     evidence::{NewEntry, ShredReason},
-    flow::{Error, Flow},
+    flow::{Error, Flow, Task},
     ledger::{
         audit, holds,
         marks::{self, Marked},
@@ -25,8 +26,8 @@ pub(super) const LEASE: Duration = Duration::from_secs(60);
 pub(super) const AT_ONCE: i64 = 10_000;
 /// How often the service looks for revocations that wait.
 const PACE: Duration = Duration::from_secs(2);
-/// How long an answer waits for what follows from it.
-const PATIENCE: Duration = Duration::from_secs(8);
+/// How long an answer waits for what follows from it. Twilio and most callers wait for 15 s, and there is more to be done than this.
+const PATIENCE: Duration = Duration::from_secs(5);
 /// Released recordings and revocations taken up at a time.
 const TAKEN_UP: i64 = 1_000;
 
@@ -85,29 +86,56 @@ impl Flow {
     /// The ledger's; what was done stays, and the rest waits.
     pub async fn continue_revocations(&self) -> Result<Continued, Error> {
         let mut continued = Continued { released: self.shred_released().await?, revocations: 0 };
-        for id in revocations::due(&mut self.0.ledger.read().await?, self.now(), TAKEN_UP).await? {
-            let now = self.now();
-            let mut tx = self.0.ledger.begin().await?;
-            let is_ours = revocations::take(&mut tx, id, now, now.after(LEASE)).await?;
-            tx.commit().await?;
-            if is_ours {
-                self.go_on(id, &|_| {}).await?;
-                continued.revocations += 1;
+        let due = revocations::due(&mut self.0.ledger.read().await?, self.now(), TAKEN_UP).await?;
+        let mut failed = None;
+        for id in due {
+            // One that cannot go on is no reason for the others to wait.
+            match self.take_up_revocation(id).await {
+                Ok(is_ours) => continued.revocations += u64::from(is_ours),
+                Err(error) => failed = Some(error),
             }
         }
-        Ok(continued)
+        failed.map_or(Ok(continued), Err)
     }
 
-    /// The same for so long as an answer may wait; the rest is left to the service.
-    pub(in crate::flow) async fn continue_for_a_while(&self) {
-        if let Ok(Err(error)) = tokio::time::timeout(PATIENCE, self.continue_revocations()).await {
-            tracing::warn!(%error, "revocations do not go on");
+    /// Works on a revocation until it is done, if nobody else does; whether it was ours.
+    async fn take_up_revocation(&self, id: RevocationId) -> Result<bool, Error> {
+        let is_ours = self.take_revocation(id).await?;
+        if is_ours {
+            self.go_on(id, &|_| self.beat(Task::Revocations)).await?;
         }
+        Ok(is_ours)
+    }
+
+    async fn take_revocation(&self, id: RevocationId) -> Result<bool, Error> {
+        let now = self.now();
+        let mut tx = self.0.ledger.begin().await?;
+        let is_ours = revocations::take(&mut tx, id, now, now.after(LEASE)).await?;
+        tx.commit().await?;
+        Ok(is_ours)
+    }
+
+    /// Works on the revocations that somebody's request began or made run again, and on no others, for so long as an answer may wait; the rest is left to
+    /// the service.
+    pub(in crate::flow) async fn continue_for_a_while(&self, ids: &[RevocationId]) {
+        let until = Instant::now() + PATIENCE;
+        for id in ids {
+            let left = until.saturating_duration_since(Instant::now());
+            if left.is_zero() {
+                break;
+            }
+            let done = async { if self.take_revocation(*id).await? { self.go_on_for(*id, left).await } else { Ok(()) } };
+            if let Err(error) = done.await {
+                tracing::warn!(%error, revocation = %id, "a revocation does not go on");
+            }
+        }
+        self.0.revocation_bell.notify_one();
     }
 
     /// Takes up what waits again and again until `stop`.
     pub async fn watch_revocations(self, stop: CancellationToken) {
         while !stop.is_cancelled() {
+            self.beat(Task::Revocations);
             let continued = tokio::select! {
                 () = stop.cancelled() => return,
                 continued = self.continue_revocations() => continued,
@@ -118,6 +146,7 @@ impl Flow {
             }
             tokio::select! {
                 () = stop.cancelled() => {}
+                () = self.0.revocation_bell.notified() => {}
                 () = tokio::time::sleep(PACE) => {}
             }
         }
@@ -126,7 +155,8 @@ impl Flow {
     /// Shreds what is closed and what no hold keeps any more; how many.
     pub(in crate::flow) async fn shred_released(&self) -> Result<u64, Error> {
         let mut by_reason: BTreeMap<String, (ShredReason, Vec<RecordingId>)> = BTreeMap::new();
-        for (id, reason) in holds::released(&mut self.0.ledger.read().await?, TAKEN_UP).await? {
+        let released = holds::released(&mut self.0.ledger.read().await?, TAKEN_UP).await?;
+        for (id, reason) in released {
             by_reason.entry(reason.to_string()).or_insert_with(|| (reason, Vec::new())).1.push(id);
         }
         let mut all = Undurable::nothing();

@@ -5,7 +5,6 @@ use std::time::Duration;
 use super::{Error, Flow, real_time};
 use crate::{
     ledger::{
-        self,
         transcripts::{self, Event},
         utterances::{self, Utterance},
     },
@@ -43,11 +42,10 @@ impl Flow {
         let told = self.0.ledger.unit(|| async {
             let (mut tx, now) = (self.0.ledger.begin().await?, self.now());
             transcripts::tell(&mut tx, account, origin, source, now, now).await?;
+            tx.count_as("recvault_transcripts_told_total", "kind", origin.kind(), 1);
             tx.commit().await
         });
-        told.await?;
-        metrics::counter!("recvault_transcripts_told_total", "kind" => origin.kind()).increment(1);
-        Ok(())
+        Ok(told.await?)
     }
 
     /// Makes an event of a transcription in real time durable, with what was said sealed. The same event again changes nothing.
@@ -83,12 +81,10 @@ impl Flow {
             if let Some(utterance) = utterance.as_ref().filter(|_| takes) {
                 utterances::insert(&mut tx, &account, &transcription, utterance, now).await?;
             }
-            tx.commit().await?;
-            Ok::<_, ledger::Error>(takes)
+            tx.count_as("recvault_utterances_total", "fate", if takes { "kept" } else { "late" }, 1);
+            tx.commit().await
         });
-        let fate = if told.await? { "kept" } else { "late" };
-        metrics::counter!("recvault_utterances_total", "fate" => fate).increment(1);
-        Ok(())
+        Ok(told.await?)
     }
 }
 

@@ -26,6 +26,7 @@ every_database!(
     three_hundred_callbacks_at_once_share_a_few_transactions,
     the_queue_takes_4096_and_no_more,
     when_the_committer_is_gone_the_source_should_come_again,
+    one_that_no_database_takes_costs_the_others_nothing,
 );
 
 /// One word of each rank, both of rank 1, and one that Twilio may add later.
@@ -212,4 +213,29 @@ async fn when_the_committer_is_gone_the_source_should_come_again(world: &World) 
     assert!(matches!(poll!(waiting), Poll::Ready(Err(Error::Unavailable(_)))), "the one who waits is told");
     assert!(matches!(acceptor.accept(announcement(1, "completed")).await, Err(Error::Unavailable(_))));
     assert_eq!(world.int("SELECT COUNT(*) FROM recordings").await, 0);
+}
+
+/// Announcements of which a few, at random places, are made bad; which ones are.
+fn some_bad(count: u32, spoil: impl Fn(&mut Announcement)) -> (Vec<Announcement>, Vec<bool>) {
+    let mut all: Vec<Announcement> = (0..count).map(|number| announcement(number, "completed")).collect();
+    let bad: Vec<bool> = all.iter().map(|_| rand::random_ratio(1, 20)).collect();
+    all.iter_mut().zip(&bad).filter(|(_, bad)| **bad).for_each(|(announcement, _)| spoil(announcement));
+    (all, bad)
+}
+
+/// Exactly the bad ones are refused, and exactly the others are there and are fetched.
+async fn holds_for(world: &World, all: Vec<Announcement>, bad: &[bool]) {
+    let (answers, _) = world.told_together(all, at(0)).await;
+    let refused: Vec<bool> = answers.iter().map(|answer| matches!(answer, Err(Error::Unstorable))).collect();
+    assert_eq!(refused, bad);
+    assert!(answers.iter().zip(bad).all(|(answer, bad)| answer.is_err() == *bad));
+    let good = i64::try_from(bad.iter().filter(|bad| !**bad).count()).unwrap();
+    for table in ["recordings", "work"] {
+        assert_eq!(world.int(&format!("SELECT COUNT(*) FROM {table}")).await, good, "{table}");
+    }
+}
+
+async fn one_that_no_database_takes_costs_the_others_nothing(world: &World) {
+    let (all, bad) = some_bad(300, |announcement| announcement.policy_version = "a\0b".into());
+    holds_for(world, all, &bad).await;
 }

@@ -297,7 +297,7 @@ async fn labels_are_changed_one_by_one(world: &World) {
     let id = world.one_announced().await;
     let change = async |label: &str, value: Option<&str>| {
         let mut tx = world.tx().await;
-        let changes = [(parsed(label), value.map(str::to_owned))].into();
+        let changes = [(parsed(label), value.map(|value| value.parse().unwrap()))].into();
         let changed = recordings::change_labels(&mut tx, id, &changes).await.unwrap();
         tx.commit().await.unwrap();
         changed.into_iter().map(|label| label.to_string()).collect::<Vec<_>>()

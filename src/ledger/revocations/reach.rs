@@ -130,13 +130,15 @@ pub async fn covering(tx: &mut Tx, recording: &Recording) -> Result<Vec<Revocati
 
 /// A person was named as a party of a conversation: revocations of theirs that cover a recording of it run again from the beginning. Whether there are any. In
 /// the unit that names the party, so that nothing is forgotten in between.
-pub async fn reach_again(tx: &mut Tx, conversation: &Conversation, now: Timestamp) -> Result<bool, Error> {
+pub async fn reach_again(tx: &mut Tx, conversation: &Conversation, now: Timestamp) -> Result<Vec<RevocationId>, Error> {
     const SQL: &str = "/* revocations.reach_again */
         UPDATE revocations SET due_at = CASE WHEN state = 'done' THEN $2 ELSE due_at END, state = 'running', cursor = NULL
         WHERE reach = 'subject' AND target IN (SELECT subject FROM parties WHERE conversation = $1 AND subject IS NOT NULL)
           AND EXISTS (SELECT 1 FROM recordings WHERE (call_sid = $1 OR conference_sid = $1) AND collected_at <= revocations.revoked_at
-            AND NOT EXISTS (SELECT 1 FROM revoked WHERE revoked.recording_id = recordings.id AND revoked.revocation_id = revocations.id))";
-    Ok(tx.execute(SQL, &[Arg::Text(conversation.as_str()), Arg::Int(now.as_millis())]).await? > 0)
+            AND NOT EXISTS (SELECT 1 FROM revoked WHERE revoked.recording_id = recordings.id AND revoked.revocation_id = revocations.id))
+        RETURNING id";
+    let rows = tx.fetch_all(SQL, &[Arg::Text(conversation.as_str()), Arg::Int(now.as_millis())]).await?;
+    rows.iter().map(|row| row.parse("revocations", "id", "id")).collect()
 }
 
 /// The places that a person has in these conversations.

@@ -23,9 +23,10 @@ use super::{
 use crate::{
     model::{
         name::{Label, Role, Tier},
+        text::{InvalidText, LabelValue},
         time::Timestamp,
     },
-    policy::classify::{Classification, LABEL_CHARS},
+    policy::classify::Classification,
 };
 
 impl Document {
@@ -310,7 +311,7 @@ impl Reader<'_> {
         Some((name?.value.to_owned(), value?.value.to_owned()))
     }
 
-    fn label(&mut self, mut section: Section<'_, '_>, labels: Option<&[Label]>) -> Option<(Label, String)> {
+    fn label(&mut self, mut section: Section<'_, '_>, labels: Option<&[Label]>) -> Option<(Label, LabelValue)> {
         let name = section.parsed::<Label>("name", self.faults);
         let value = section.text("value", self.faults);
         section.finish(self.faults);
@@ -320,11 +321,14 @@ impl Reader<'_> {
             self.faults.add(name.line, format!("`label` names `{}`, which `labels` in `[collection]` does not declare", name.value));
             return None;
         }
-        if value.value.chars().nth(LABEL_CHARS).is_some() {
-            self.faults.add(value.line, format!("`value` of a label has at most {LABEL_CHARS} characters"));
-            return None;
+        match value.value.parse() {
+            Ok(wanted) => Some((name.value, wanted)),
+            Err(error) => {
+                let error: InvalidText = error;
+                self.faults.add(value.line, format!("`value` of a label {error}"));
+                None
+            }
         }
-        Some((name.value, value.value.to_owned()))
     }
 
     fn actions(&mut self, mut section: Section<'_, '_>) -> Option<Actions> {

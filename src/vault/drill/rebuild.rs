@@ -182,7 +182,8 @@ impl Comparison<'_> {
 
     /// The key through the rebuilt ledger; the ciphertext as the live catalogue names it.
     async fn try_living(&self, id: RecordingId) -> Result<Tried, Error> {
-        let tried = match self.rebuilt.record_key(&mut self.rebuilt.ledger.read().await?, id, Leg::All).await {
+        let key = self.rebuilt.record_key(&mut self.rebuilt.ledger.read().await?, id, Leg::All).await;
+        let tried = match key {
             Err(error) => Tried::Nothing(error.to_string()),
             Ok(key) => match self.authenticate(id, &key).await {
                 Err(error) => Tried::KeyOnly(error.to_string()),

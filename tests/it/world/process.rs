@@ -33,7 +33,7 @@ impl Process {
         let mut tasks = JoinSet::new();
         let (flow, committer) = app.flow().await.unwrap();
         let clock = app.clock.clone();
-        tasks.spawn(committer.run(move || clock.now()));
+        tasks.spawn(async move { committer.run(|| clock.now()).await });
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
         let public = public.map_or_else(|| format!("http://{address}"), str::to_owned);

@@ -168,7 +168,7 @@ impl Recipe {
         let vault = Vault::create(&app.ledger, app.custody.as_ref(), &app.clock).await.unwrap();
         let unlocked = app.unlock().await.unwrap();
         flow::put_in_force(&unlocked, &app.rules().unwrap()).await.unwrap();
-        let wanted = flow::NewToken { label: "admin".into(), lifetime: Duration::from_secs(3600), ..Default::default() };
+        let wanted = flow::NewToken::new("admin".parse().unwrap(), Duration::from_secs(3600));
         let admin = flow::mint_token(&app.ledger, &app.clock, wanted).await.unwrap();
         unlocked.snapshot().await.unwrap();
         Initialised { vault, config, passphrase: None, admin, at: app.clock.now() }

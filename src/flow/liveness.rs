@@ -1,0 +1,172 @@
+//! Which long-lived tasks of this process live.
+//!
+//! Owns their names, and for how long each may be silent. Refuses to start or to restart any: `app::supervise` does, and says so here.
+
+use std::{
+    collections::BTreeMap,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::Duration,
+};
+
+use tokio::time::Instant;
+
+use super::Flow;
+
+/// A long-lived task.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Task {
+    /// Makes announcements durable.
+    Callbacks,
+    /// Fetches, removes and deletes.
+    Work,
+    /// Files transcripts.
+    Transcripts,
+    /// Ends streams of what was shredded or closed elsewhere.
+    Tombstones,
+    /// Sweeps once an hour.
+    Sweep,
+    /// Sees that the ledger has forgotten nothing.
+    Memory,
+    /// Writes the journal and snapshots.
+    Recovery,
+    /// Turns epochs.
+    Epochs,
+    /// Goes on with revocations.
+    Revocations,
+    /// Compares accounts with the vault.
+    Reconciliation,
+    /// Answers requests.
+    Requests,
+    /// Answers who measures.
+    Metrics,
+}
+
+impl Task {
+    /// The name, for logs, metrics and problems.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Callbacks => "callbacks",
+            Self::Work => "work",
+            Self::Transcripts => "transcripts",
+            Self::Tombstones => "tombstones",
+            Self::Sweep => "sweep",
+            Self::Memory => "memory",
+            Self::Recovery => "recovery",
+            Self::Epochs => "epochs",
+            Self::Revocations => "revocations",
+            Self::Reconciliation => "reconciliation",
+            Self::Requests => "requests",
+            Self::Metrics => "metrics",
+        }
+    }
+
+    /// How long it may give no sign of life: many of its periods, and longer than the longest step of which it gives none. None for tasks that wait for
+    /// somebody else, and for those whose period is an hour.
+    fn silence(self) -> Option<Duration> {
+        match self {
+            Self::Work | Self::Tombstones | Self::Memory => Some(Duration::from_secs(120)),
+            Self::Transcripts | Self::Revocations => Some(Duration::from_secs(600)),
+            Self::Recovery | Self::Epochs => Some(Duration::from_secs(3600)),
+            Self::Callbacks | Self::Sweep | Self::Reconciliation | Self::Requests | Self::Metrics => None,
+        }
+    }
+}
+
+/// What is known of the tasks of this process. Clones share it.
+#[derive(Clone, Debug, Default)]
+pub struct Liveness(Arc<Mutex<BTreeMap<Task, Pulse>>>);
+
+#[derive(Clone, Copy, Debug)]
+struct Pulse {
+    is_running: bool,
+    heard: Instant,
+}
+
+impl Pulse {
+    fn is_alive(&self, task: Task, now: Instant) -> bool {
+        self.is_running && task.silence().is_none_or(|silence| now.duration_since(self.heard) < silence)
+    }
+}
+
+impl Liveness {
+    /// A task runs, for the first time or again.
+    pub fn begun(&self, task: Task) {
+        self.tasks().insert(task, Pulse { is_running: true, heard: Instant::now() });
+    }
+
+    /// A task has ended and should not have.
+    pub fn lost(&self, task: Task) {
+        self.tasks().insert(task, Pulse { is_running: false, heard: Instant::now() });
+    }
+
+    /// A task has ended because it was told to.
+    pub fn ended(&self, task: Task) {
+        self.tasks().remove(&task);
+    }
+
+    /// A sign of life.
+    pub(super) fn beat(&self, task: Task) {
+        if let Some(pulse) = self.tasks().get_mut(&task) {
+            pulse.heard = Instant::now();
+        }
+    }
+
+    /// The tasks that should live, and whether they do.
+    pub fn all(&self) -> Vec<(Task, bool)> {
+        self.all_at(Instant::now())
+    }
+
+    fn all_at(&self, now: Instant) -> Vec<(Task, bool)> {
+        self.tasks().iter().map(|(task, pulse)| (*task, pulse.is_alive(*task, now))).collect()
+    }
+
+    /// The tasks that should live and do not.
+    pub fn dead(&self) -> Vec<Task> {
+        self.all().into_iter().filter_map(|(task, is_alive)| (!is_alive).then_some(task)).collect()
+    }
+
+    fn tasks(&self) -> MutexGuard<'_, BTreeMap<Task, Pulse>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Flow {
+    /// Which tasks of this process live.
+    pub fn liveness(&self) -> &Liveness {
+        &self.0.liveness
+    }
+
+    /// A sign of life.
+    pub(super) fn beat(&self, task: Task) {
+        self.0.liveness.beat(task);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_task_is_dead_when_it_is_lost_or_silent_for_too_long() {
+        let (liveness, begun) = (Liveness::default(), Instant::now());
+        let dead_after = |seconds| -> Vec<Task> {
+            let all = liveness.all_at(begun + Duration::from_secs(seconds));
+            all.into_iter().filter_map(|(task, is_alive)| (!is_alive).then_some(task)).collect()
+        };
+        for task in [Task::Work, Task::Requests, Task::Sweep] {
+            liveness.begun(task);
+        }
+        assert_eq!((dead_after(0), liveness.dead()), (vec![], vec![]));
+        liveness.lost(Task::Sweep);
+        assert_eq!(liveness.dead(), [Task::Sweep]);
+        liveness.begun(Task::Sweep);
+        assert_eq!(dead_after(119), []);
+        assert_eq!(dead_after(180), [Task::Work], "who waits for others may be silent");
+        liveness.beat(Task::Work);
+        assert_eq!(liveness.dead(), []);
+        // No sign of life from who was never begun, and no death of who ended as they were told.
+        liveness.beat(Task::Epochs);
+        liveness.ended(Task::Work);
+        assert_eq!(liveness.all(), [(Task::Sweep, true), (Task::Requests, true)]);
+    }
+}

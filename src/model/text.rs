@@ -1,0 +1,200 @@
+//! What a text from outside may hold, said once: for labels, names, notes and references, whatever brings them.
+//!
+//! Owns the rule and the types that prove it. Refuses to know what a text means. What is kept is in NFC (Unicode Standard Annex 15), so that one word is one
+//! word however it was typed; it holds no control character (U+0000 is none that PostgreSQL keeps, and a line break writes a second line into somebody's
+//! terminal) and none that changes the direction of the text around it (CVE-2021-42574); and it has a bounded number of characters.
+//! INVARIANT: no error repeats the text. It may be anybody's.
+
+use std::{borrow::Cow, fmt, str::FromStr};
+
+use unicode_normalization::{UnicodeNormalization as _, is_nfc};
+
+/// One line of text, of `MIN` to `MAX` characters.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, serde::Serialize)]
+#[serde(transparent)]
+pub struct Line<const MIN: usize, const MAX: usize>(String);
+
+/// The value of a label.
+pub type LabelValue = Line<1, 64>;
+/// What an operator calls a token.
+pub type TokenLabel = Line<1, 200>;
+/// A reference to the evidence of a statement.
+pub type Reference = Line<1, 1000>;
+/// Why somebody asks for something, as they sent it: whether there is something in it, and whether it is too long, is for the policy to say.
+pub type Justification = Line<0, 8192>;
+
+/// Why a text is refused.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum InvalidText {
+    /// Too short or too long.
+    #[error("must have {0} to {1} characters")]
+    Length(usize, usize),
+    /// A control character.
+    #[error("must be one line without control characters: character {0} is one")]
+    Control(usize),
+    /// A character that changes the direction of text.
+    #[error("must not change the direction of text: character {0} does; leave it out")]
+    Direction(usize),
+}
+
+impl<const MIN: usize, const MAX: usize> Line<MIN, MAX> {
+    /// The text.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+
+    /// The text, or its beginning if it is too long; for what must not be lost because of its length.
+    ///
+    /// # Errors
+    /// [`InvalidText`] for what is too short or holds what no line may.
+    pub fn cut(text: &str) -> Result<Self, InvalidText> {
+        let text = composed(text);
+        let end = text.char_indices().nth(MAX).map_or(text.len(), |(end, _)| end);
+        text.get(..end).unwrap_or_default().parse()
+    }
+}
+
+impl<const MIN: usize, const MAX: usize> FromStr for Line<MIN, MAX> {
+    type Err = InvalidText;
+
+    fn from_str(text: &str) -> Result<Self, InvalidText> {
+        // Composing never makes a text longer than thrice its size: what is far too long is not read to its end.
+        if text.chars().nth(3 * MAX).is_some() {
+            return Err(InvalidText::Length(MIN, MAX));
+        }
+        let text = composed(text);
+        if let Some((at, fault)) = text.chars().enumerate().find_map(|(at, c)| Some((at, fault(c)?))) {
+            return Err(fault(at + 1));
+        }
+        match text.chars().count() {
+            length if (MIN..=MAX).contains(&length) => Ok(Self(text.into_owned())),
+            _ => Err(InvalidText::Length(MIN, MAX)),
+        }
+    }
+}
+
+impl<const MIN: usize, const MAX: usize> fmt::Display for Line<MIN, MAX> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl<const MIN: usize, const MAX: usize> From<Line<MIN, MAX>> for String {
+    fn from(line: Line<MIN, MAX>) -> Self {
+        line.0
+    }
+}
+
+impl<'de, const MIN: usize, const MAX: usize> serde::Deserialize<'de> for Line<MIN, MAX> {
+    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let text = <Cow<'de, str>>::deserialize(deserializer)?;
+        text.parse().map_err(serde::de::Error::custom)
+    }
+}
+
+fn composed(text: &str) -> Cow<'_, str> {
+    if is_nfc(text) { text.into() } else { text.nfc().collect::<String>().into() }
+}
+
+/// What is wrong with a character, given its place.
+fn fault(c: char) -> Option<fn(usize) -> InvalidText> {
+    match c {
+        // Line and paragraph separator break lines, too.
+        _ if c.is_control() || matches!(c, '\u{2028}' | '\u{2029}') => Some(InvalidText::Control),
+        // Marks, embeddings, overrides and isolates of the bidirectional algorithm (UAX 9).
+        '\u{61c}' | '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}' => Some(InvalidText::Direction),
+        _ => None,
+    }
+}
+
+/// The version of a policy, as its file names it: 1 to 64 ASCII letters, digits, `.`, `-` and `_`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PolicyVersion(String);
+
+/// The text is no version.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("not the name of a version: use 1 to 64 ASCII letters, digits, `.`, `-` and `_`")]
+pub struct InvalidVersion;
+
+impl PolicyVersion {
+    /// The version as text.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl FromStr for PolicyVersion {
+    type Err = InvalidVersion;
+
+    fn from_str(text: &str) -> Result<Self, InvalidVersion> {
+        let fits = matches!(text.len(), 1..=64) && text.bytes().all(|b| b.is_ascii_alphanumeric() || b".-_".contains(&b));
+        if fits { Ok(Self(text.to_owned())) } else { Err(InvalidVersion) }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    type Short = Line<1, 8>;
+
+    #[test]
+    fn a_line_is_composed_bounded_and_plain() {
+        for (told, kept) in [
+            ("sales", "sales"),
+            (" a ", " a "),
+            ("sante\u{301}", "santé"),
+            ("日本語", "日本語"),
+            ("e\u{301}".repeat(8).as_str(), &"é".repeat(8)),
+        ] {
+            assert_eq!(told.parse::<Short>().map(String::from), Ok(kept.to_owned()));
+        }
+        for (bad, why) in [
+            ("", InvalidText::Length(1, 8)),
+            ("123456789", InvalidText::Length(1, 8)),
+            ("a\0b", InvalidText::Control(2)),
+            ("a\nb", InvalidText::Control(2)),
+            ("\u{7f}", InvalidText::Control(1)),
+            ("ab\u{85}", InvalidText::Control(3)),
+            ("\u{2028}", InvalidText::Control(1)),
+            ("ab\u{202e}c", InvalidText::Direction(3)),
+            ("\u{2066}a", InvalidText::Direction(1)),
+            ("a\u{200f}", InvalidText::Direction(2)),
+        ] {
+            assert_eq!(bad.parse::<Short>(), Err(why), "{bad:?}");
+            assert!(serde_json::from_value::<Short>(serde_json::Value::String(bad.to_owned())).is_err(), "{bad:?}");
+        }
+        assert_eq!("".parse::<Line<0, 8>>().map(String::from), Ok(String::new()));
+    }
+
+    #[test]
+    fn what_is_too_long_can_be_cut_and_what_is_bad_cannot() {
+        assert_eq!(Short::cut("123456789").map(String::from), Ok("12345678".to_owned()));
+        assert_eq!(Short::cut(&"e\u{301}".repeat(9)).map(String::from), Ok("é".repeat(8)));
+        assert_eq!(Short::cut("a\0b"), Err(InvalidText::Control(2)));
+        assert_eq!(Short::cut(""), Err(InvalidText::Length(1, 8)));
+    }
+
+    #[test]
+    fn a_version_is_a_plain_word() {
+        for good in ["1", "2026-01.b_2", &"x".repeat(64)] {
+            assert!(good.parse::<PolicyVersion>().is_ok(), "{good}");
+        }
+        for bad in ["", "a\0b", "a b", "ä", "a/b", &"x".repeat(65)] {
+            assert_eq!(bad.parse::<PolicyVersion>(), Err(InvalidVersion), "{bad:?}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn what_is_taken_is_taken_again_as_it_is(text in any::<String>()) {
+            for line in [text.parse::<Line<0, 40>>(), Line::cut(&text)].into_iter().flatten() {
+                prop_assert_eq!(line.as_str().parse::<Line<0, 40>>(), Ok(line.clone()));
+                prop_assert!(!line.as_str().chars().any(|c| fault(c).is_some()));
+                prop_assert!(line.as_str().chars().count() <= 40);
+            }
+        }
+    }
+}

@@ -1,0 +1,157 @@
+//! Where log lines go: to standard error, by a thread of their own.
+//!
+//! Owns the queue before it. Refuses to let anybody wait for it, and to fail: a line that cannot be written now (the pipe is closed, the disk is full,
+//! nobody reads) is dropped and counted. `eprintln!` would panic there, and so does `tracing-subscriber` when its writer returns an error.
+
+use std::{
+    io::{self, Write},
+    sync::{
+        OnceLock,
+        atomic::{AtomicU64, Ordering},
+        mpsc::{Receiver, SyncSender, sync_channel},
+    },
+    time::Duration,
+};
+
+use tracing_subscriber::fmt::MakeWriter;
+
+/// Lines that may wait. Beyond it they are dropped, so that a reader that has stopped costs some memory and nothing else.
+const QUEUE: usize = 4096;
+
+static LOST: AtomicU64 = AtomicU64::new(0);
+static QUEUED: OnceLock<SyncSender<Order>> = OnceLock::new();
+
+enum Order {
+    Line(Vec<u8>),
+    /// Answered when everything before it was written.
+    Flush(SyncSender<()>),
+}
+
+/// Makes the thread that writes, and the way to it.
+///
+/// # Errors
+/// If the system gives no thread.
+pub(super) fn to_standard_error() -> io::Result<Queue> {
+    let queue = to(io::stderr())?;
+    let _ = QUEUED.set(queue.0.clone());
+    Ok(queue)
+}
+
+fn to(sink: impl Write + Send + 'static) -> io::Result<Queue> {
+    let (sender, orders) = sync_channel(QUEUE);
+    std::thread::Builder::new().name("log".into()).spawn(move || write_all(&orders, sink))?;
+    Ok(Queue(sender))
+}
+
+fn write_all(orders: &Receiver<Order>, mut sink: impl Write) {
+    for order in orders {
+        match order {
+            Order::Line(line) if sink.write_all(&line).is_err() => lose(),
+            Order::Line(_) => {}
+            Order::Flush(done) => {
+                let _ = done.try_send(());
+            }
+        }
+    }
+}
+
+fn lose() {
+    LOST.fetch_add(1, Ordering::Relaxed);
+}
+
+/// Lines that were dropped since the process began.
+pub fn lost() -> u64 {
+    LOST.load(Ordering::Relaxed)
+}
+
+/// Waits until the lines so far are written, for so long at most; for a process that is about to end.
+pub fn flush(patience: Duration) {
+    let Some(queue) = QUEUED.get() else { return };
+    let (done, written) = sync_channel(1);
+    if queue.try_send(Order::Flush(done)).is_ok() {
+        let _ = written.recv_timeout(patience);
+    }
+}
+
+/// The way to the thread. `tracing-subscriber` gives it a line at a time.
+#[derive(Clone)]
+pub(super) struct Queue(SyncSender<Order>);
+
+impl Write for Queue {
+    fn write(&mut self, line: &[u8]) -> io::Result<usize> {
+        if self.0.try_send(Order::Line(line.to_vec())).is_err() {
+            lose();
+        }
+        Ok(line.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+impl<'a> MakeWriter<'a> for Queue {
+    type Writer = Self;
+
+    fn make_writer(&'a self) -> Self {
+        self.clone()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Takes nothing, as a full disk does.
+    struct Full;
+
+    impl Write for Full {
+        fn write(&mut self, _: &[u8]) -> io::Result<usize> {
+            Err(io::ErrorKind::StorageFull.into())
+        }
+
+        fn flush(&mut self) -> io::Result<()> {
+            Ok(())
+        }
+    }
+
+    /// Takes nothing and does not say so, as a pipe that nobody reads.
+    struct Stuck(Receiver<()>);
+
+    impl Write for Stuck {
+        fn write(&mut self, line: &[u8]) -> io::Result<usize> {
+            let _ = self.0.recv();
+            Ok(line.len())
+        }
+
+        fn flush(&mut self) -> io::Result<()> {
+            Ok(())
+        }
+    }
+
+    fn wait_for_the_end_of(queue: &Queue) {
+        let (done, written) = sync_channel(1);
+        queue.0.send(Order::Flush(done)).unwrap();
+        written.recv().unwrap();
+    }
+
+    #[test]
+    fn lines_that_cannot_be_written_are_counted_and_nobody_waits_for_them() {
+        let (before, mut full) = (lost(), to(Full).unwrap());
+        for _ in 0..10 {
+            full.write_all(b"a line\n").expect("writing a line never fails");
+        }
+        wait_for_the_end_of(&full);
+        assert_eq!(lost() - before, 10);
+
+        let (release, held) = sync_channel(0);
+        let mut stuck = to(Stuck(held)).unwrap();
+        for _ in 0..QUEUE + 100 {
+            stuck.write_all(b"a line\n").expect("writing a line never fails");
+        }
+        // One of them may be in the writer's hand.
+        assert!((99..=100).contains(&(lost() - before - 10)), "{}", lost());
+        drop(release);
+        wait_for_the_end_of(&stuck);
+    }
+}
