@@ -53,6 +53,7 @@ impl Flow {
         let recording = recordings::find(&mut tx, id).await?;
         let recording = recording.filter(|recording| permit.covers(&recording.account)).ok_or(Error::NotFound)?;
         if recording.state == State::Shredded {
+            drop(tx);
             return Err(self.shredded(id).await?);
         }
         let conversation = if correction.parties.is_empty() { None } else { Some(named(&mut tx, &recording).await?) };
