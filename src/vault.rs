@@ -31,6 +31,7 @@ mod subjects;
 mod tier;
 mod transcript;
 mod utterances;
+mod waiting;
 mod window;
 
 use std::sync::Arc;

@@ -73,6 +73,29 @@ pub async fn finish(tx: &mut Tx, number: u64, now: Timestamp) -> Result<(), Erro
     tx.execute("/* epochs.settle */ UPDATE turner SET settled = 1 WHERE one = 1", &[]).await.map(|_| ())
 }
 
+/// The present epoch's number, which no turn changes before the unit ends. Many may hold it at a time.
+///
+/// # Errors
+/// [`Error::Stale`] before `recvault init`.
+pub async fn hold(tx: &mut Tx) -> Result<u64, Error> {
+    const HOLD: &str = "/* epochs.hold */ SELECT pg_advisory_xact_lock_shared(hashtext('recvault.epoch'), hashtext(current_schema()))";
+    const SQL: &str = "/* epochs.held */ SELECT epoch FROM epochs ORDER BY epoch DESC LIMIT 1";
+    // SQLite has one writer at a time.
+    if tx.is_postgres() {
+        tx.execute(HOLD, &[]).await?;
+    }
+    Ok(tx.fetch_int(SQL, &[]).await?.unsigned_abs())
+}
+
+/// Waits until nobody holds the present epoch, and lets nobody hold it before the unit ends.
+pub async fn hold_alone(tx: &mut Tx) -> Result<(), Error> {
+    const SQL: &str = "/* epochs.hold_alone */ SELECT pg_advisory_xact_lock(hashtext('recvault.epoch'), hashtext(current_schema()))";
+    if tx.is_postgres() {
+        tx.execute(SQL, &[]).await?;
+    }
+    Ok(())
+}
+
 /// Takes the turn until `until`; false while somebody else has it.
 pub async fn take_turn(tx: &mut Tx, holder: HolderId, now: Timestamp, until: Timestamp) -> Result<bool, Error> {
     const SQL: &str = "/* epochs.take_turn */ UPDATE turner SET holder = $1, until = $3 WHERE one = 1 AND (until < $2 OR holder = $1)";

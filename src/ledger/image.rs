@@ -109,6 +109,16 @@ impl Image {
         }
     }
 
+    /// The same row with these bytes in a column of bytes; unchanged where the table has no such column.
+    #[must_use]
+    pub fn with_bytes(mut self, column: &str, bytes: Vec<u8>) -> Self {
+        let mut places = self.table.columns().iter().zip(&mut self.values);
+        if let Some((_, place @ Value::Bytes(_))) = places.find(|(known, _)| known.name == column) {
+            *place = Value::Bytes(bytes);
+        }
+        self
+    }
+
     fn value(&self, column: &str) -> Option<&Value> {
         self.table.columns().iter().zip(&self.values).find_map(|(known, value)| (known.name == column).then_some(value))
     }

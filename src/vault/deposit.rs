@@ -192,7 +192,8 @@ impl Inner {
     ) -> Result<(), Error> {
         let (now, leg) = (self.clock.now(), Leg::All);
         let mut tx = self.ledger.begin().await?;
-        // First, because it locks the row: a shred that runs at the same time comes wholly before or wholly after.
+        self.present(&mut tx).await?;
+        // First of the rows, because it locks this one: a shred that runs at the same time comes wholly before or wholly after.
         let tier = recordings::mark_sealed(&mut tx, recording.id, now).await?;
         work::finish(&mut tx, lease).await?;
         if let Some(at) = beside.erase_at {

@@ -203,12 +203,13 @@ impl Inner {
     /// Takes in one piece of the journal. How many states.
     async fn replay(&self, tx: &mut Tx, mut file: Reading, name: RecoveryName, now: Timestamp) -> Result<u64, Error> {
         let fault = |why| Error::RecoveryFile { name: name.to_string(), why };
-        let (mut rows, mut states) = (Rows::default(), 0);
+        let (mut rows, mut states, root) = (Rows::default(), 0, Arc::clone(&file.root));
         while let Some(line) = file.line().await? {
             match journal::parse(&mut rows, line).map_err(fault)? {
                 Line::Nothing => {}
                 Line::Row(row) => {
                     states += u64::from(STATES.contains(&row.table()));
+                    let row = self.brought_home(row, &root);
                     self.take_row(tx, row, now).await?;
                 }
                 Line::Key(id, leg, key) => self.take_key(tx, id, leg, &key, now).await?,
