@@ -42,4 +42,5 @@ mod tampering;
 mod transcribing;
 mod turning;
 mod viewing;
+mod waiting;
 mod withdrawing;
