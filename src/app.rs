@@ -92,7 +92,7 @@ impl App {
             Some(settings) => Store::open(settings, &config.base)?,
             None => store.clone(),
         };
-        let ledger = Ledger::open(&config.ledger, &config.base).await?;
+        let ledger = Ledger::open(&config.ledger, &config.base).await?.timed_by(&clock);
         Ok(Self { config, ledger, store, recovery, custody, clock })
     }
 
@@ -145,6 +145,7 @@ impl App {
             client,
             acceptor,
             clock: self.clock.clone(),
+            clock_guard: flow::ClockGuard::default(),
             settings: self.config.work.clone(),
             streams: Streams::default(),
             epochs: self.config.epoch.clone(),
@@ -153,6 +154,7 @@ impl App {
             journal_bell: tokio::sync::Notify::new(),
             epoch_bell: tokio::sync::Notify::new(),
         });
+        flow.begin_clock().await?;
         Ok((flow, committer))
     }
 

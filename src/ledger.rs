@@ -13,6 +13,7 @@ pub mod accept;
 pub mod approvals;
 pub mod audit;
 pub mod budgets;
+pub mod clock;
 #[cfg(test)]
 mod conformance;
 pub mod consents;
@@ -25,6 +26,7 @@ pub mod heard;
 pub mod holds;
 pub mod image;
 pub mod keys;
+pub mod lease;
 pub mod listings;
 pub mod marks;
 pub mod news;
@@ -47,6 +49,7 @@ pub mod waiting;
 pub mod work;
 
 pub use error::Error;
+pub use lease::Term;
 pub use news::News;
 pub use open::{AsLedgerError, Ledger, Settings};
 pub use tx::Tx;

@@ -90,6 +90,7 @@ const GAUGES: &[(&str, &str)] = &[
     ("recvault_work", "Pieces of work, by kind and state."),
     ("recvault_work_oldest_seconds", "Age of the oldest piece of work, by kind and state."),
     ("recvault_streams", "Streams running now."),
+    ("recvault_clock_refused", "1 while the clock is not believed and nothing is destroyed by date; 0 otherwise."),
     ("recvault_ghosts", "Recordings that nobody can have: announced and gone at Twilio."),
     ("recvault_reconcile_age_seconds", "Since the account that waits longest was compared with Twilio's list."),
 ];

@@ -236,6 +236,7 @@ impl Vault {
             return Err(Error::VaultExists(id));
         }
         rows::insert_vault(&mut tx, root.vault, database, now).await?;
+        ledger::clock::believe(&mut tx, now).await?;
         epochs::insert(&mut tx, root.epoch, &sealed, now).await?;
         epochs::note_destroyed(&mut tx, root.epoch, now).await?;
         epochs::finish(&mut tx, root.epoch, now).await?;

@@ -84,6 +84,9 @@ pub(super) async fn status(mut app: App, out: Out) -> Result<ExitCode, Failure> 
         for (state, count) in &status.recordings {
             text += &format!("  {:<10} {count}\n", state.as_str());
         }
+        if let Some(why) = &status.clock.refused {
+            text += &format!("clock\n  NOT BELIEVED, nothing is destroyed by date: {why}\n");
+        }
         let (epoch, journal) = (&status.epoch, &status.journal);
         let oldest = epoch.oldest_waiting.map(|at| format!(", the oldest since {at}")).unwrap_or_default();
         text += &format!(

@@ -53,6 +53,10 @@ pub enum Event {
     VaultRestored,
     /// The roots in custody are sealed anew, under another passphrase.
     CustodyChanged,
+    /// An operator said that the clock is right.
+    ClockAccepted,
+    /// The epoch's turn was taken away from whoever had it.
+    TurnReleased,
     /// Recovery and non-recovery were rehearsed.
     DrillHeld,
     /// A version of the policy was signed and published.
@@ -101,7 +105,7 @@ pub enum Event {
 
 impl Event {
     /// Every event.
-    pub const ALL: [Self; 45] = [
+    pub const ALL: [Self; 47] = [
         Self::VaultCreated,
         Self::PolicyInForce,
         Self::RecordingSealed,
@@ -125,6 +129,8 @@ impl Event {
         Self::RecordingMoved,
         Self::VaultRestored,
         Self::CustodyChanged,
+        Self::ClockAccepted,
+        Self::TurnReleased,
         Self::DrillHeld,
         Self::PolicyPublished,
         Self::PartiesNamed,
@@ -175,6 +181,8 @@ impl Event {
             Self::RecordingMoved => "recording.moved",
             Self::VaultRestored => "vault.restored",
             Self::CustodyChanged => "custody.changed",
+            Self::ClockAccepted => "clock.accepted",
+            Self::TurnReleased => "turn.released",
             Self::DrillHeld => "drill.held",
             Self::PolicyPublished => "policy.published",
             Self::PartiesNamed => "parties.named",

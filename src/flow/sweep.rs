@@ -37,7 +37,7 @@ impl Flow {
     /// Sweeps litter that is older than `age`, as [`Self::sweep_litter`]; shreds recordings for which no consent arrived, and those that are kept no longer.
     ///
     /// # Errors
-    /// The store's or the ledger's; what was removed stays removed.
+    /// [`Error::Conflict`] if the clock is not believed; the store's or the ledger's. What was removed stays removed.
     pub async fn sweep(&self, age: Duration) -> Result<Swept, Error> {
         let litter = self.sweep_litter(age).await?;
         let unconsented = self.sweep_quarantine().await?.shredded;
@@ -48,9 +48,9 @@ impl Flow {
     /// may be one whose recording is just being entered.
     ///
     /// # Errors
-    /// The store's or the ledger's; what was removed stays removed.
+    /// [`Error::Conflict`] if the clock is not believed; the store's or the ledger's. What was removed stays removed.
     pub async fn sweep_litter(&self, age: Duration) -> Result<Swept, Error> {
-        let now = self.now();
+        let now = self.believed().await?.at();
         let mut swept = Swept { uploads: self.0.store.sweep_uploads(now.before(age)).await?, ..Swept::default() };
         let mut objects = std::pin::pin!(self.0.store.list(now.before(age)));
         while let Some(listed) = objects.try_next().await? {

@@ -11,6 +11,7 @@ use sqlx::{
 };
 
 use super::{Error, News, Tx};
+use crate::model::time::Clock;
 
 static SQLITE: Migrator = sqlx::migrate!("src/ledger/migrations/sqlite");
 static POSTGRES: Migrator = sqlx::migrate!("src/ledger/migrations/postgres");
@@ -36,7 +37,11 @@ impl Default for Settings {
 
 /// A database of the vault. Clones share its connections.
 #[derive(Clone)]
-pub struct Ledger(Db);
+pub struct Ledger {
+    db: Db,
+    /// Tells the time in the database's place; for tests.
+    clock: Option<Clock>,
+}
 
 #[derive(Clone)]
 enum Db {
@@ -74,21 +79,28 @@ impl Ledger {
             tx.commit().await?;
             let options = options.pragma("query_only", "on");
             let readers = SqlitePoolOptions::new().max_connections(connections).acquire_timeout(ACQUIRE).connect_lazy_with(options);
-            return Ok(Self(Db::Sqlite { readers, writer }));
+            return Ok(Self { db: Db::Sqlite { readers, writer }, clock: None });
         }
         if settings.url.starts_with("postgres://") || settings.url.starts_with("postgresql://") {
             let options = PgConnectOptions::from_str(&settings.url).map_err(|_| Error::Url("not a PostgreSQL URL".into()))?;
             let options = options.application_name("recvault").options(TIMEOUTS);
             let pool = PgPoolOptions::new().max_connections(connections.max(2)).acquire_timeout(ACQUIRE).connect_with(options).await?;
             migrate(POSTGRES.run(&pool).await)?;
-            return Ok(Self(Db::Postgres(pool)));
+            return Ok(Self { db: Db::Postgres(pool), clock: None });
         }
         Err(Error::Url("expected `sqlite:PATH` or `postgres://…`".into()))
     }
 
+    /// The same database, whose own time is this clock's if only a hand moves it: where a test moves the clock, the database's moves with it.
+    #[must_use]
+    pub fn timed_by(self, clock: &Clock) -> Self {
+        let clock = (!matches!(clock, Clock::System)).then(|| clock.clone());
+        Self { clock, ..self }
+    }
+
     /// `sqlite` or `postgres`, for people.
     pub fn kind(&self) -> &'static str {
-        match self.0 {
+        match self.db {
             Db::Sqlite { .. } => "sqlite",
             Db::Postgres(_) => "postgres",
         }
@@ -96,19 +108,21 @@ impl Ledger {
 
     /// Begins a unit of work.
     pub async fn begin(&self) -> Result<Tx, Error> {
-        Ok(match &self.0 {
+        let tx = match &self.db {
             // Taking the write lock at once: an upgrade from reading to writing could not wait.
             Db::Sqlite { writer, .. } => Tx::sqlite(writer.begin_with("BEGIN IMMEDIATE").await?),
             Db::Postgres(pool) => Tx::postgres(pool.begin().await?),
-        })
+        };
+        Ok(tx.timed_by(self.clock.as_ref()))
     }
 
     /// A session for reading, each query by itself.
     pub async fn read(&self) -> Result<Tx, Error> {
-        Ok(match &self.0 {
+        let tx = match &self.db {
             Db::Sqlite { readers, .. } => Tx::sqlite_reader(readers.acquire().await?),
             Db::Postgres(pool) => Tx::postgres_reader(pool.acquire().await?),
-        })
+        };
+        Ok(tx.timed_by(self.clock.as_ref()))
     }
 
     /// A session for reading in which all queries see the ledger as it is now, whatever is written meanwhile; it keeps nobody from writing.
@@ -123,7 +137,7 @@ impl Ledger {
         const SQLITE: &str = "/* open.snapshot */ SELECT seq FROM audit_head";
         const POSTGRES: &str = "/* open.snapshot */ SELECT set_config(name, '0', true) FROM pg_settings
             WHERE name IN ('idle_in_transaction_session_timeout', 'transaction_timeout')";
-        let (mut tx, first) = match &self.0 {
+        let (mut tx, first) = match &self.db {
             Db::Sqlite { readers, .. } if !readers.is_closed() => {
                 let options = readers.connect_options().as_ref().clone().row_buffer_size(ROWS);
                 (Tx::sqlite(alone::<Sqlite>(options).begin().await?), SQLITE)
@@ -135,12 +149,12 @@ impl Ledger {
             Db::Sqlite { .. } | Db::Postgres(_) => return Err(sqlx::Error::PoolClosed.into()),
         };
         tx.execute(first, &[]).await?;
-        Ok(tx)
+        Ok(tx.timed_by(self.clock.as_ref()))
     }
 
     /// What other processes tell, on a connection of its own.
     pub fn news(&self) -> News {
-        match &self.0 {
+        match &self.db {
             Db::Sqlite { .. } => News::silent(),
             Db::Postgres(pool) => News::of(&pool.connect_options()),
         }
@@ -176,7 +190,7 @@ impl Ledger {
 
     /// Closes the connections after running statements are done; SQLite folds its write-ahead log back.
     pub async fn close(&self) {
-        match &self.0 {
+        match &self.db {
             Db::Sqlite { readers, writer } => {
                 readers.close().await;
                 writer.close().await;

@@ -13,6 +13,7 @@ use sqlx::{
 };
 
 use super::{Error, row::Row};
+use crate::model::time::{Clock, Timestamp};
 
 /// A value for a placeholder.
 #[derive(Clone, Copy, Debug)]
@@ -30,7 +31,11 @@ pub enum Arg<'a> {
 }
 
 /// A session: what is read in it is consistent, what is written in it becomes visible all at once with [`Tx::commit`], or not at all.
-pub struct Tx(Inner);
+pub struct Tx {
+    inner: Inner,
+    /// Tells the time in the database's place; for tests.
+    clock: Option<Clock>,
+}
 
 enum Inner {
     Sqlite(Transaction<'static, Sqlite>),
@@ -41,19 +46,36 @@ enum Inner {
 
 impl Tx {
     pub(super) fn sqlite(tx: Transaction<'static, Sqlite>) -> Self {
-        Self(Inner::Sqlite(tx))
+        Self { inner: Inner::Sqlite(tx), clock: None }
     }
 
     pub(super) fn postgres(tx: Transaction<'static, Postgres>) -> Self {
-        Self(Inner::Postgres(tx))
+        Self { inner: Inner::Postgres(tx), clock: None }
     }
 
     pub(super) fn sqlite_reader(connection: PoolConnection<Sqlite>) -> Self {
-        Self(Inner::SqliteReader(connection))
+        Self { inner: Inner::SqliteReader(connection), clock: None }
     }
 
     pub(super) fn postgres_reader(connection: PoolConnection<Postgres>) -> Self {
-        Self(Inner::PostgresReader(connection))
+        Self { inner: Inner::PostgresReader(connection), clock: None }
+    }
+
+    pub(super) fn timed_by(self, clock: Option<&Clock>) -> Self {
+        Self { clock: clock.cloned(), ..self }
+    }
+
+    /// The database's own time: PostgreSQL's is that of its server, whatever this process believes; SQLite has none but this machine's.
+    ///
+    /// # Errors
+    /// The database's.
+    pub async fn now(&mut self) -> Result<Timestamp, Error> {
+        const POSTGRES: &str = "/* tx.now */ SELECT CAST(EXTRACT(EPOCH FROM clock_timestamp()) * 1000 AS BIGINT)";
+        match &self.clock {
+            Some(clock) => Ok(clock.now()),
+            None if self.is_postgres() => self.fetch_int(POSTGRES, &[]).await.map(Timestamp::from_millis),
+            None => Ok(Clock::System.now()),
+        }
     }
 
     /// Makes what was done visible and durable. A session that is dropped instead leaves nothing.
@@ -61,7 +83,7 @@ impl Tx {
     /// # Errors
     /// [`Error::Conflict`] or [`Error::Unavailable`]; then nothing was done.
     pub async fn commit(self) -> Result<(), Error> {
-        match self.0 {
+        match self.inner {
             Inner::Sqlite(tx) => tx.commit().await?,
             Inner::Postgres(tx) => tx.commit().await?,
             Inner::SqliteReader(_) | Inner::PostgresReader(_) => {}
@@ -90,12 +112,12 @@ impl Tx {
 
     /// Whether the other side is PostgreSQL, for what only one of the two can do.
     pub(super) fn is_postgres(&self) -> bool {
-        matches!(self.0, Inner::Postgres(_) | Inner::PostgresReader(_))
+        matches!(self.inner, Inner::Postgres(_) | Inner::PostgresReader(_))
     }
 
     /// Runs a statement; the number of rows it touched.
     pub(super) async fn execute(&mut self, sql: &str, args: &[Arg<'_>]) -> Result<u64, Error> {
-        Ok(match &mut self.0 {
+        Ok(match &mut self.inner {
             Inner::Sqlite(tx) => bind_sqlite(sql, args).execute(&mut **tx).await?.rows_affected(),
             Inner::Postgres(tx) => bind_postgres(sql, args).execute(&mut **tx).await?.rows_affected(),
             Inner::SqliteReader(connection) => bind_sqlite(sql, args).execute(&mut **connection).await?.rows_affected(),
@@ -132,7 +154,7 @@ impl Tx {
     pub(super) async fn fetch_all(&mut self, sql: &str, args: &[Arg<'_>]) -> Result<Vec<Row>, Error> {
         let sqlite = |rows: Vec<SqliteRow>| rows.into_iter().map(Row::Sqlite).collect();
         let postgres = |rows: Vec<PgRow>| rows.into_iter().map(Row::Postgres).collect();
-        Ok(match &mut self.0 {
+        Ok(match &mut self.inner {
             Inner::Sqlite(tx) => sqlite(bind_sqlite(sql, args).fetch_all(&mut **tx).await?),
             Inner::Postgres(tx) => postgres(bind_postgres(sql, args).fetch_all(&mut **tx).await?),
             Inner::SqliteReader(connection) => sqlite(bind_sqlite(sql, args).fetch_all(&mut **connection).await?),

@@ -6,7 +6,7 @@ use super::{Error, Inner};
 use crate::{
     keyring::{self, LEAF, LEVELS, PageRow, Place, fingerprint, tree},
     ledger::{
-        Tx,
+        Term, Tx,
         keys::{self as rows, KeyEntry},
         shreds,
     },
@@ -61,8 +61,9 @@ impl Inner {
         if shreds::is_destroyed(tx, &fingerprint).await? {
             return Err(Error::Gone);
         }
-        let until = now.after(FILLER);
-        let place = match rows::claim_leaf(tx, tier.as_str(), self.filler, now, until).await? {
+        let term = Term::begin(tx, FILLER).await?;
+        let until = term.until();
+        let place = match rows::claim_leaf(tx, tier.as_str(), self.filler, term).await? {
             Some(page) => {
                 let mut leaf = self.walk(tx, page).await?;
                 let slot = leaf.page.push(key)?;

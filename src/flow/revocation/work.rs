@@ -10,7 +10,7 @@ use crate::{
     evidence::{NewEntry, ShredReason},
     flow::{Error, Flow},
     ledger::{
-        audit, holds,
+        Term, audit, holds,
         marks::{self, Marked},
         recordings,
         revocations::{self, Revocation},
@@ -52,8 +52,8 @@ impl Flow {
             match ids.last() {
                 Some(last) => {
                     self.deal_with(&revocation, &ids, say).await?;
-                    let until = self.now().after(LEASE);
                     let mut tx = self.0.ledger.begin().await?;
+                    let until = Term::begin(&mut tx, LEASE).await?.until();
                     // Where the cursor moved meanwhile, the next look finds what is left.
                     revocations::advance(&mut tx, id, revocation.cursor, *last, until).await?;
                     tx.commit().await?;
@@ -74,7 +74,8 @@ impl Flow {
             return done;
         }
         let mut tx = self.0.ledger.begin().await?;
-        revocations::release(&mut tx, id, self.now()).await?;
+        let now = tx.now().await?;
+        revocations::release(&mut tx, id, now).await?;
         tx.commit().await?;
         self.journal_or_warn(false).await;
         Ok(())
@@ -86,10 +87,14 @@ impl Flow {
     /// The ledger's; what was done stays, and the rest waits.
     pub async fn continue_revocations(&self) -> Result<Continued, Error> {
         let mut continued = Continued { released: self.shred_released().await?, revocations: 0 };
-        for id in revocations::due(&mut self.0.ledger.read().await?, self.now(), TAKEN_UP).await? {
-            let now = self.now();
+        let mut looking = self.0.ledger.read().await?;
+        let term = Term::begin(&mut looking, LEASE).await?;
+        let due = revocations::due(&mut looking, term, TAKEN_UP).await?;
+        drop(looking);
+        for id in due {
             let mut tx = self.0.ledger.begin().await?;
-            let is_ours = revocations::take(&mut tx, id, now, now.after(LEASE)).await?;
+            let term = Term::begin(&mut tx, LEASE).await?;
+            let is_ours = revocations::take(&mut tx, id, term).await?;
             tx.commit().await?;
             if is_ours {
                 self.go_on(id, &|_| {}).await?;

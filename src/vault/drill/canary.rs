@@ -16,7 +16,7 @@ use crate::{
     custody,
     evidence::drill::Canary,
     ledger::{
-        self, Ledger,
+        self, Ledger, Term,
         accept::{self, Announcement},
         recordings, work,
     },
@@ -111,9 +111,10 @@ async fn deposit(vault: &Vault, ledger: &Ledger, clock: &Clock) -> Result<Vec<Re
         done
     };
     tokio::join!(committer.run(|| clock.now()), announcing).1?;
-    let (now, holder) = (clock.now(), HolderId::random(&mut rand::rng()));
+    let holder = HolderId::random(&mut rand::rng());
     let mut tx = ledger.begin().await?;
-    let leases = work::lease(&mut tx, holder, now, now.after(LEASE), CANARIES as i64).await?;
+    let term = Term::begin(&mut tx, LEASE).await?;
+    let leases = work::lease(&mut tx, holder, term, CANARIES as i64).await?;
     tx.commit().await?;
     let mut canaries = Vec::with_capacity(leases.len());
     for lease in leases {
