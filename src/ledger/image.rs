@@ -69,8 +69,8 @@ impl Image {
     }
 
     /// Appends the line, without a line end.
-    pub fn to_json(&self, out: &mut Vec<u8>) {
-        serde_json::to_writer(out, self).expect("texts, numbers and nulls have a JSON form, and a vector takes all of it");
+    pub fn to_json(&self, out: impl std::io::Write) {
+        serde_json::to_writer(out, self).expect("texts, numbers and nulls have a JSON form, and a buffer takes all of it");
     }
 
     /// What comes right before the audit entries with higher numbers than this, for [`chunk`] to begin after.

@@ -205,7 +205,7 @@ impl Inner {
         }
         // The tier as it is now: the recording may have gone to another one while it was fetched.
         let recording = &Recording { tier, ..recording.clone() };
-        self.place_key(&mut tx, recording.id, leg, &recording.tier, key, now).await?;
+        self.place_key(&mut tx, recording.id, leg, &recording.tier, key).await?;
         recordings::insert_artefact(&mut tx, recording.id, leg, artefact).await?;
         self.take_over(&mut tx, recording, key, beside.parties, now).await?;
         let mut entries = vec![NewEntry::recording_sealed(now, recording, artefact.sealed_len, sha256)];

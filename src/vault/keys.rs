@@ -55,7 +55,6 @@ impl Inner {
         leg: Leg,
         tier: &Tier,
         key: &Key,
-        now: Timestamp,
     ) -> Result<(), Error> {
         let fingerprint = fingerprint(key);
         if shreds::is_destroyed(tx, &fingerprint).await? {

@@ -212,7 +212,7 @@ impl Inner {
                     let row = self.brought_home(row, &root);
                     self.take_row(tx, row, now).await?;
                 }
-                Line::Key(id, leg, key) => self.take_key(tx, id, leg, &key, now).await?,
+                Line::Key(id, leg, key) => self.take_key(tx, id, leg, &key).await?,
             }
         }
         rows.end().map_err(fault)?;
@@ -265,7 +265,7 @@ impl Inner {
     }
 
     /// A key of a living recording: into the tree, unless it is there; never, if it was destroyed.
-    async fn take_key(&self, tx: &mut Tx, id: RecordingId, leg: Leg, key: &Key, now: Timestamp) -> Result<(), Error> {
+    async fn take_key(&self, tx: &mut Tx, id: RecordingId, leg: Leg, key: &Key) -> Result<(), Error> {
         let public = fingerprint(key);
         if shreds::is_destroyed(tx, &public).await? || shreds::find_fence(tx, id).await?.is_some() {
             return Ok(());
@@ -278,6 +278,6 @@ impl Inner {
             }
             self.destroy_entries(tx, leg, &BTreeMap::from([(id, entry)])).await?;
         }
-        self.place_key(tx, id, leg, &recording.tier, key, now).await
+        self.place_key(tx, id, leg, &recording.tier, key).await
     }
 }

@@ -27,6 +27,7 @@ use crate::{
     },
     model::{id::ObjectId, time::Timestamp},
     store::{RecoveryKind, RecoveryName},
+    secret::SecretBuffer,
 };
 
 /// Rows read from the ledger at a time; as many as SQLite reads ahead.
@@ -269,8 +270,8 @@ impl Rows {
     }
 }
 
-pub(super) fn mark(out: &mut Vec<u8>, mark: &Mark) {
-    serde_json::to_writer(out, mark).expect("a word and a number have a JSON form, and a vector takes all of it");
+pub(super) fn mark(out: &mut SecretBuffer, mark: &Mark) {
+    serde_json::to_writer(out, mark).expect("a word and a number have a JSON form, and a buffer takes all of it");
 }
 
 #[cfg(test)]

@@ -21,6 +21,7 @@ use crate::{
         Account, Accounts,
         transcription::{Piece, Track},
     },
+    secret::SecretBuffer,
 };
 
 /// What wrote it down.
@@ -56,7 +57,8 @@ pub(super) struct Heard {
 /// The text that is sealed for a piece.
 pub(super) fn kept(piece: Piece, at: Timestamp) -> Zeroizing<String> {
     let kept = Kept { at: at.as_millis(), text: piece.said, confidence: piece.confidence, language: piece.language };
-    Zeroizing::new(serde_json::to_string(&kept).expect("texts and finite numbers have a JSON form"))
+    let text = SecretBuffer::json(&kept).expect("texts and finite numbers have a JSON form");
+    text.into_text().expect("JSON is UTF-8")
 }
 
 impl Flow {
