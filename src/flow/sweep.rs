@@ -44,12 +44,13 @@ impl Flow {
         Ok(Swept { unconsented, retired: self.sweep_retention(false).await?.shredded, ..litter })
     }
 
-    /// Sweeps what is older than `age` and nobody's. It must be much longer than any deposit takes from its last byte to its commit: a younger object
+    /// Makes due what a wrong clock put off, and sweeps what is older than `age` and nobody's. It must be much longer than any deposit takes from its last byte to its commit: a younger object
     /// may be one whose recording is just being entered.
     ///
     /// # Errors
     /// [`Error::Conflict`] if the clock is not believed; the store's or the ledger's. What was removed stays removed.
     pub async fn sweep_litter(&self, age: Duration) -> Result<Swept, Error> {
+        self.free_strays().await?;
         let now = self.believed().await?.at();
         let mut swept = Swept { uploads: self.0.store.sweep_uploads(now.before(age)).await?, ..Swept::default() };
         let mut objects = std::pin::pin!(self.0.store.list(now.before(age)));

@@ -108,9 +108,6 @@ impl Flow {
     pub async fn sweep_hourly(self, stop: CancellationToken) {
         let age = Duration::from_secs(u64::from(self.0.settings.orphans_h.max(1)) * 3600);
         while !stop.is_cancelled() {
-            if let Err(error) = self.free_strays().await {
-                tracing::warn!(%error, "work that a wrong clock put off is not looked for");
-            }
             match self.sweep(age).await {
                 Ok(Swept { orphans, uploads, grants, unconsented, retired }) => {
                     tracing::info!(orphans, uploads, grants, unconsented, retired, "swept");

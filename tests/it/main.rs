@@ -14,6 +14,7 @@ mod attacking;
 mod auditing;
 mod buckets;
 mod callbacks;
+mod clocks;
 mod consenting;
 mod drilling;
 mod encrypted;
