@@ -20,12 +20,7 @@ use recvault::{
     custody::RootName,
     flow::Flow,
     keyring::{self, RootKey, tree},
-    ledger::{
-        Term,
-        accept::Announcement,
-        epochs, keys, recordings,
-        work,
-    },
+    ledger::{Term, accept::Announcement, epochs, keys, recordings, work},
     model::{
         actor::Actor,
         artefact::{Artefact, Leg},
@@ -94,7 +89,10 @@ fn found(needles: &[Needle]) -> Vec<String> {
                 for start in 0..read.saturating_sub(needle.masked.len() - 1) {
                     if buffer[start] == first
                         && !own.contains(&(at + start as u64))
-                        && buffer[start..start + needle.masked.len()].iter().zip(&needle.masked).all(|(byte, masked)| byte ^ MASK == *masked)
+                        && buffer[start..start + needle.masked.len()]
+                            .iter()
+                            .zip(&needle.masked)
+                            .all(|(byte, masked)| byte ^ MASK == *masked)
                     {
                         found.push(format!("{} at {:x} ({name})", needle.what, at + start as u64));
                     }
@@ -199,7 +197,9 @@ async fn story(words: &Needle, number: &Needle) -> (Needle, Needle) {
         tx.commit().await.unwrap();
     }
     vault.turn(Actor::Operator).await.unwrap().unwrap();
-    assert!(vault.utterances(&account, &transcription).await.unwrap()[0].1.as_ref().unwrap().contains(Zeroizing::new(words.text()).as_str()));
+    assert!(
+        vault.utterances(&account, &transcription).await.unwrap()[0].1.as_ref().unwrap().contains(Zeroizing::new(words.text()).as_str())
+    );
 
     // Announced, deposited, transcribed, opened, journaled, in a snapshot.
     let announced = announcement(&flow, &call);
@@ -226,18 +226,13 @@ async fn story(words: &Needle, number: &Needle) -> (Needle, Needle) {
         }
         Bytes::from_owner(sound)
     };
-    let chunks: Vec<_> = (0..sound.len()).step_by(50_000).map(|at| Ok::<_, Infallible>(sound.slice(at..(at + 50_000).min(sound.len())))).collect();
+    let chunks: Vec<_> =
+        (0..sound.len()).step_by(50_000).map(|at| Ok::<_, Infallible>(sound.slice(at..(at + 50_000).min(sound.len())))).collect();
     drop(sound);
     vault.deposit(&lease, &recording, &Beside::of("audio/wav"), stream::iter(chunks)).await.unwrap();
     let recording = recordings::find(&mut app.ledger.read().await.unwrap(), recording.id).await.unwrap().unwrap();
-    let said = |at: u64| Sentence {
-        leg: None,
-        start_ms: at,
-        end_ms: at + 1,
-        text: Said::new(words.text()),
-        confidence: None,
-        words: Vec::new(),
-    };
+    let said =
+        |at: u64| Sentence { leg: None, start_ms: at, end_ms: at + 1, text: Said::new(words.text()), confidence: None, words: Vec::new() };
     let transcript = Transcript::new("en-US".into(), "test".into(), (0..2_000).map(said).collect()).unwrap();
     vault.seal_transcript(&Permit::of_operator(Action::Shred), None, &recording, &transcript).await.unwrap();
     drop(transcript);

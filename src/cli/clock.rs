@@ -45,7 +45,8 @@ impl Clock {
 
 fn told(status: &ClockStatus) -> String {
     let known = |at: Option<crate::model::time::Timestamp>| at.map_or_else(|| "none".to_owned(), |at| at.to_string());
-    let verdict = status.refused.as_ref().map_or_else(|| "believed".to_owned(), |why| format!("NOT BELIEVED: nothing is destroyed by date; {why}"));
+    let verdict =
+        status.refused.as_ref().map_or_else(|| "believed".to_owned(), |why| format!("NOT BELIEVED: nothing is destroyed by date; {why}"));
     format!(
         "this machine   {}\ndatabase       {}\nbelieved last  {}\nnewest entry   {}\nthe clock is   {verdict}\n",
         status.now,

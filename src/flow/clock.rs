@@ -187,7 +187,9 @@ fn refusal(
         (None, Some(believed)) if apart(now, believed) > FAR => {
             Some(format!("the clock says {now} and the last time that was believed is {believed}: {way_out}"))
         }
-        (_, Some(believed)) if believed.since(now) > FAR => Some(format!("the clock says {now}, and {believed} was believed before: {way_out}")),
+        (_, Some(believed)) if believed.since(now) > FAR => {
+            Some(format!("the clock says {now}, and {believed} was believed before: {way_out}"))
+        }
         _ => {
             let later = newest_entry.filter(|newest| newest.since(now) > FAR)?;
             Some(format!("the clock says {now}, and the newest entry of the audit log is of {later}: {way_out}"))

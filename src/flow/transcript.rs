@@ -19,8 +19,8 @@ use crate::{
         transcript::Transcript,
     },
     policy::{Action, Grant, Permit, View, content},
-    vault::{self, Arrived, Filed},
     secret::SecretBuffer,
+    vault::{self, Arrived, Filed},
 };
 
 /// How a transcript is written for who reads it.

@@ -100,7 +100,8 @@ impl Page {
         let (nonce, sealed) = row.sealed.split_at_checked(NONCE).ok_or(Error::NotAuthentic)?;
         let nonce = Nonce::try_from(nonce).map_err(|_| Error::NotAuthentic)?;
         let aad = associated_data(vault, &row);
-        let slots = cipher(key).decrypt(&nonce, Payload { msg: sealed, aad: &aad }).map(SecretBuffer::take).map_err(|_| Error::NotAuthentic)?;
+        let slots =
+            cipher(key).decrypt(&nonce, Payload { msg: sealed, aad: &aad }).map(SecretBuffer::take).map_err(|_| Error::NotAuthentic)?;
         if slots.len() != FAN_OUT * Key::LEN {
             return Err(Error::NotAuthentic);
         }

@@ -25,13 +25,7 @@ pub struct ReconciliationRow {
 }
 
 /// Takes the turn for an account for a term, if nobody has it and the last comparison began before `unless_since`. Whether it is taken.
-pub async fn take(
-    tx: &mut Tx,
-    account: &AccountSid,
-    holder: HolderId,
-    term: Term,
-    unless_since: Timestamp,
-) -> Result<bool, Error> {
+pub async fn take(tx: &mut Tx, account: &AccountSid, holder: HolderId, term: Term, unless_since: Timestamp) -> Result<bool, Error> {
     const SQL: &str = "/* reconciliations.take */
         INSERT INTO reconciliations (account, holder, until, tried_at) VALUES ($1, $2, $4, $3)
         ON CONFLICT (account) DO UPDATE SET holder = excluded.holder, until = excluded.until, tried_at = excluded.tried_at

@@ -126,13 +126,7 @@ impl Client {
         self.ask(account, Method::DELETE, url, None).await.map(drop)
     }
 
-    async fn ask(
-        &self,
-        account: &Account,
-        method: Method,
-        url: Url,
-        form: Option<&[(&str, &str)]>,
-    ) -> Result<SecretBuffer, RestError> {
+    async fn ask(&self, account: &Account, method: Method, url: Url, form: Option<&[(&str, &str)]>) -> Result<SecretBuffer, RestError> {
         self.turns.wait().await;
         let (user, password) = account.credential();
         let mut request = self.http.request(method, url).basic_auth(user, Some(password.expose()));

@@ -48,14 +48,7 @@ impl Inner {
     }
 
     /// Gives a record key its place in the tier's tree, and enters it.
-    pub(super) async fn place_key(
-        &self,
-        tx: &mut Tx,
-        id: RecordingId,
-        leg: Leg,
-        tier: &Tier,
-        key: &Key,
-    ) -> Result<(), Error> {
+    pub(super) async fn place_key(&self, tx: &mut Tx, id: RecordingId, leg: Leg, tier: &Tier, key: &Key) -> Result<(), Error> {
         let fingerprint = fingerprint(key);
         if shreds::is_destroyed(tx, &fingerprint).await? {
             return Err(Error::Gone);

@@ -5,7 +5,6 @@ use std::{num::NonZeroUsize, ops::Range};
 use bytes::Bytes;
 use futures_util::{Stream, StreamExt as _, stream};
 
-
 use super::{
     Error, Inner, Vault,
     window::{Cut, Window},

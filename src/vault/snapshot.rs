@@ -26,8 +26,8 @@ use crate::{
         marks,
     },
     model::{id::ObjectId, time::Timestamp},
-    store::{RecoveryKind, RecoveryName},
     secret::SecretBuffer,
+    store::{RecoveryKind, RecoveryName},
 };
 
 /// Rows read from the ledger at a time; as many as SQLite reads ahead.

@@ -4,10 +4,7 @@
 
 use zeroize::Zeroizing;
 
-use super::{
-    Error, Vault,
-    waiting::Waits,
-};
+use super::{Error, Vault, waiting::Waits};
 use crate::{
     ledger::{
         Tx,

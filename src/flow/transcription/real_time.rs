@@ -17,11 +17,11 @@ use crate::{
         time::Timestamp,
         transcript::{MAX_MS, Said, Sentence, Transcript},
     },
+    secret::SecretBuffer,
     twilio::{
         Account, Accounts,
         transcription::{Piece, Track},
     },
-    secret::SecretBuffer,
 };
 
 /// What wrote it down.

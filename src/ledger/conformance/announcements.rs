@@ -8,7 +8,7 @@ use super::{World, announcement, at, holder, recording_id, work_rows};
 use crate::{
     evidence::NewEntry,
     ledger::{
-        Term, Error,
+        Error, Term,
         accept::{self, Announcement},
         audit, recordings,
         work::{self, Kind},

@@ -5,7 +5,7 @@ use std::time::Duration;
 use super::{World, announcement, at, holder, recording_id};
 use crate::{
     ledger::{
-        Term, Error, heard,
+        Error, Term, heard,
         listings::{self, ListingRow},
         reconciliations::{self, ReconciliationRow},
         work::{self, Kind, Standing},

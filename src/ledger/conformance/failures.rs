@@ -5,7 +5,7 @@ use crate::{
     evidence::NewEntry,
     keyring::{LEAF, PageRow},
     ledger::{
-        Term, Error, audit, grants,
+        Error, Term, audit, grants,
         keys::{self, KeyEntry},
         recordings, tokens, work,
     },

@@ -8,7 +8,7 @@ use super::{World, at, holder};
 use crate::{
     keyring::{LEAF, LEVELS, PageRow, Place, tree},
     ledger::{
-        Term, Error,
+        Error, Term,
         keys::{self, KeyEntry},
     },
     model::{

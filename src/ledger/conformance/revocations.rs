@@ -6,7 +6,7 @@ use super::{World, announcement, at, parsed};
 use crate::{
     evidence::NewEntry,
     ledger::{
-        Term, Error, audit,
+        Error, Term, audit,
         holds::{self, HoldFilter, HoldRow},
         recordings,
         revocations::{self, Revocation},

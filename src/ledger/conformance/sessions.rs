@@ -7,7 +7,7 @@ use futures_util::future::join_all;
 use super::{World, at, holder, recording_id};
 use crate::{
     evidence::NewEntry,
-    ledger::{Term, Error, Ledger, Settings, audit, recordings, work},
+    ledger::{Error, Ledger, Settings, Term, audit, recordings, work},
 };
 
 every_database!(

@@ -5,8 +5,7 @@ use std::collections::BTreeSet;
 use super::{World, at, work_rows};
 use crate::{
     ledger::{
-        Term,
-        sources,
+        Term, sources,
         work::{self, Kind},
     },
     model::source::{CopyKind, CopyState, SourceCopy},

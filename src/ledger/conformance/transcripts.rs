@@ -3,7 +3,7 @@
 use super::{World, announcement, at, holder};
 use crate::{
     ledger::{
-        Term, Error, Tx, recordings,
+        Error, Term, Tx, recordings,
         transcripts::{self, Event, Lease},
         utterances::{self, Utterance},
     },

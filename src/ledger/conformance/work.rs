@@ -5,7 +5,7 @@ use futures_util::future::join_all;
 use super::{World, announcement, at, holder, work_rows};
 use crate::{
     ledger::{
-        Term, Error, Tx,
+        Error, Term, Tx,
         work::{self, Kind, Lease},
     },
     model::{id::RecordingId, time::Timestamp},

@@ -9,9 +9,9 @@ use crate::{
     custody::Custody,
     keyring::{self, RootKey},
     seal::{self, Layout, Opener, RecoveryContext, SegmentLength, Spans},
+    secret::SecretBuffer,
     store::{RecoveryName, Store},
     vault::Error,
-    secret::SecretBuffer,
 };
 
 /// Segments read at a time: 1 MiB.

@@ -7,9 +7,9 @@ use crate::{
     keyring::{self, RootKey},
     model::crash,
     seal::{RecoveryContext, Sealer, SegmentLength},
+    secret::SecretBuffer,
     store::{RecoveryName, Store, Writer},
     vault::Error,
-    secret::SecretBuffer,
 };
 
 /// Ciphertext handed to the store at a time.
