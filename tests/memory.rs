@@ -156,12 +156,13 @@ fn nothing_of_a_shredded_recording_is_left_in_memory_after_the_turn() {
 
     let planted = Needle::of("what is planted", b"a needle that is there to be found");
     let there = planted.text();
-    let found_planted = found(&[planted]);
-    assert!(!found_planted.is_empty(), "the search is blind");
+    assert!(!found(&[planted]).is_empty(), "the search is blind");
     drop(there);
 
-    let encoded = Zeroizing::new(BASE64.encode(Zeroizing::new(key.masked.iter().map(|byte| byte ^ MASK).collect::<Vec<u8>>()).as_slice()));
-    let encoded = Needle::of("record key in base64", encoded.as_bytes());
+    let encoded = {
+        let bytes = Zeroizing::new(key.masked.iter().map(|byte| byte ^ MASK).collect::<Vec<u8>>());
+        Needle::of("record key in base64", Zeroizing::new(BASE64.encode(bytes.as_slice())).as_bytes())
+    };
     let left = found(&[key, artefact, encoded, words, number]);
     assert!(left.is_empty(), "{left:#?}");
 }

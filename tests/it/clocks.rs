@@ -50,7 +50,7 @@ async fn refused(process: &Process) -> Option<String> {
 
 async fn a_clock_that_jumps_shreds_nothing_until_it_is_accepted(database: Database) {
     let vault = Recipe::on(database).by_hand().await;
-    let recorded = vault.sealed().await;
+    let (recorded, other) = (vault.sealed().await, vault.sealed().await);
     assert!(sweeps(&vault.process).await);
     vault.clock.set_ahead(400 * DAY);
     let restarted = vault.restarted().await;
@@ -60,12 +60,11 @@ async fn a_clock_that_jumps_shreds_nothing_until_it_is_accepted(database: Databa
         assert!(process.flow.sweep_retention(false).await.is_err());
         assert!(process.flow.sweep_retention(true).await.is_ok(), "what would be done may be asked");
     }
-    assert_eq!((state(&vault, recorded.id).await.as_str(), vault.objects().await.len()), ("sealed", 1));
+    assert_eq!((state(&vault, recorded.id).await.as_str(), vault.objects().await.len()), ("sealed", 2));
     let status = vault.process.flow.status().await.unwrap();
     assert!(status.clock.refused.is_some());
 
     // What people ask for goes on: a shred, and the turn after it.
-    let other = vault.sealed().await;
     vault.process.flow.shred(&Permit::of_operator(Action::Shred), other.id, &"test".parse().unwrap()).await.unwrap();
     assert!(restarted.flow.turn(&keys()).await.unwrap().is_some());
 

@@ -4,13 +4,15 @@ use super::{World, at, holder, recording_id};
 use crate::{
     keyring::{LEAF, PageRow},
     ledger::{
-        Error, epochs, keys,
+        Error, Term, Tx,
+        clock::{self, Reading},
+        epochs, keys,
         marks::{self, Marked},
         shreds::{self, NewReceipt},
     },
     model::{
         id::{PageId, ReceiptId},
-        time::Timestamp,
+        time::{Clock, Timestamp},
     },
 };
 
