@@ -161,7 +161,8 @@ mod tests {
             [b"recvault/utterance/1", a.as_str().as_bytes(), t.as_str().as_bytes(), b"inbound_track", &258_i64.to_be_bytes()];
         assert_eq!(former_utterance_key(&root.key, &a, &t, "inbound_track", 258).expose(), &oracle(&root.key, &fields));
         let key = utterance_key(&root, &a, &t, "inbound_track", 258);
-        let fields: [&[u8]; 5] = [&[b"recvault/utterance/2"], &fields[1..]].concat().try_into().unwrap();
+        let [_, account_name, transcription_name, track, number] = fields;
+        let fields: [&[u8]; 5] = [b"recvault/utterance/2", account_name, transcription_name, track, number];
         assert_eq!(key.expose(), &oracle(&root.key, &fields));
         for other in [
             utterance_key(&root, &account("3"), &t, "inbound_track", 258),
