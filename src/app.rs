@@ -93,7 +93,7 @@ impl App {
             Some(settings) => Store::open(settings, &config.base)?,
             None => store.clone(),
         };
-        let ledger = Ledger::open(&config.ledger, &config.base).await?;
+        let ledger = Ledger::open(&config.ledger, &config.base).await?.timed_by(&clock);
         Ok(Self { config, ledger, store, recovery, custody, clock })
     }
 
@@ -184,6 +184,7 @@ impl App {
             client,
             acceptor,
             clock: self.clock.clone(),
+            clock_guard: flow::ClockGuard::default(),
             settings: self.config.work.clone(),
             streams: Streams::default(),
             epochs: self.config.epoch.clone(),
@@ -195,6 +196,7 @@ impl App {
             liveness: flow::Liveness::default(),
             running: tokio_util::task::TaskTracker::new(),
         });
+        flow.begin_clock().await?;
         Ok((flow, committer))
     }
 

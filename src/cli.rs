@@ -8,6 +8,7 @@
 mod approval;
 mod audit;
 mod check;
+mod clock;
 mod consent;
 mod custody;
 mod drill;
@@ -108,6 +109,9 @@ enum Command {
     /// Replace the root key, so that old backups open nothing that is shredded.
     #[command(subcommand)]
     Epoch(epoch::Epoch),
+    /// Say whether the clock is believed, and accept its time after a jump.
+    #[command(subcommand)]
+    Clock(clock::Clock),
     /// Renew the keys of one tier, or of all, and turn the epoch. No recording is read.
     Rotate {
         /// Only this tier.
@@ -212,6 +216,7 @@ impl Cli {
             Command::Hold(command) => command.perform(open(&file).await?, out).await,
             Command::Move { recording, tier, dry_run } => epoch::move_to(open(&file).await?, recording, tier, dry_run, out).await,
             Command::Epoch(command) => command.perform(open(&file).await?, out).await,
+            Command::Clock(command) => command.perform(open(&file).await?, out).await,
             Command::Rotate { tier, dry_run } => epoch::rotate(open(&file).await?, tier, dry_run, out).await,
             Command::Snapshot(command) => command.perform(open(&file).await?, out).await,
             Command::Drill(command) => command.perform(open(&file).await?, out).await,

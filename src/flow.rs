@@ -8,6 +8,7 @@ mod approval;
 mod asking;
 mod backfill;
 mod catalogue;
+mod clock;
 mod consent;
 mod correction;
 mod custody;
@@ -50,6 +51,7 @@ pub use approval::{Request, Requests, list as list_approvals};
 pub use asking::Asking;
 pub use backfill::{AccountBackfilled, BackfillPlan, Backfilling};
 pub use catalogue::{AuditPage, Details, Page, Source};
+pub use clock::{ClockGuard, ClockStatus};
 pub use consent::{
     About, Faults, FieldFault, Format, Imported, Instruction, MAX_FILE, MAX_STATEMENTS, NewStatement, Over, Recorded, StatementPage, Then,
 };
@@ -109,6 +111,8 @@ pub struct Parts {
     pub acceptor: Acceptor,
     /// What time it is.
     pub clock: Clock,
+    /// What of it was believed so far.
+    pub clock_guard: ClockGuard,
     /// How work is paced.
     pub settings: Settings,
     /// Running streams.

@@ -14,6 +14,7 @@ pub mod approvals;
 pub mod audit;
 pub mod budgets;
 pub mod chain;
+pub mod clock;
 #[cfg(test)]
 mod conformance;
 pub mod consents;
@@ -28,6 +29,7 @@ pub mod heard;
 pub mod holds;
 pub mod image;
 pub mod keys;
+pub mod lease;
 pub mod listings;
 pub mod marks;
 pub mod news;
@@ -50,6 +52,7 @@ pub mod waiting;
 pub mod work;
 
 pub use error::Error;
+pub use lease::Term;
 pub use news::News;
 pub use open::{AsLedgerError, Ledger, Settings};
 pub use tx::Tx;

@@ -1,6 +1,6 @@
 //! Secret bytes and text.
 //!
-//! Owns the two types in which a secret may travel. It refuses to know what the secret is for.
+//! Owns the types in which a secret may travel. It refuses to know what the secret is for.
 //!
 //! INVARIANT: a secret is not copied, cloned, serialised or printed, and its memory is zeroed when it is dropped.
 //!
@@ -13,14 +13,16 @@
 //! wants_serialize::<recvault::secret::SecretText>();
 //! ```
 
+mod buffer;
 mod token;
 
 use std::fmt;
 
 use rand::CryptoRng;
 use subtle::ConstantTimeEq;
-use zeroize::{Zeroize, ZeroizeOnDrop, Zeroizing};
+use zeroize::{Zeroize, ZeroizeOnDrop};
 
+pub use buffer::SecretBuffer;
 pub use token::{Token, TokenHash, TokenKind};
 
 /// 32 secret bytes: any symmetric key or seed of the vault.
@@ -40,7 +42,8 @@ impl Key {
 
     /// Takes over 32 bytes; the source is zeroed.
     pub fn take(bytes: &mut [u8; 32]) -> Self {
-        let key = Self(Box::new(*bytes));
+        let mut key = Self(Box::new([0; 32]));
+        key.0.copy_from_slice(bytes);
         bytes.zeroize();
         key
     }
@@ -57,7 +60,9 @@ impl Key {
 
     /// A second copy, made on purpose and by name: both are zeroed on drop.
     pub fn duplicate(&self) -> Self {
-        Self(self.0.clone())
+        let mut key = Self(Box::new([0; 32]));
+        key.0.copy_from_slice(self.0.as_slice());
+        key
     }
 
     /// The bytes, for the one call that needs them.
@@ -107,9 +112,6 @@ impl<'de> serde::Deserialize<'de> for SecretText {
         String::deserialize(deserializer).map(Self)
     }
 }
-
-/// Variable-length secret bytes, zeroed on drop: decrypted pages and files.
-pub type SecretBuffer = Zeroizing<Vec<u8>>;
 
 #[cfg(test)]
 mod tests {

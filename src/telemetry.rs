@@ -112,6 +112,7 @@ const GAUGES: &[(&str, &str)] = &[
     ("recvault_ledger_refused", "1 while nothing is written because the ledger has forgotten something."),
     ("recvault_restore_gaps", "Gaps in the journal that restores went without."),
     ("recvault_task_alive", "1 for a long-lived task that runs and gives signs of life, otherwise 0; by task."),
+    ("recvault_clock_refused", "1 while the clock is not believed and nothing is destroyed by date; 0 otherwise."),
     ("recvault_ghosts", "Recordings that nobody can have: announced and gone at Twilio."),
     ("recvault_reconcile_age_seconds", "Since the account that waits longest was compared with Twilio's list."),
 ];

@@ -33,6 +33,7 @@ mod subjects;
 mod tier;
 mod transcript;
 mod utterances;
+mod waiting;
 mod window;
 
 use std::sync::Arc;
@@ -353,6 +354,7 @@ impl Vault {
             begun => begun?,
         }
         rows::insert_vault(&mut tx, root.vault, database, now).await?;
+        ledger::clock::believe(&mut tx, now).await?;
         epochs::note_destroyed(&mut tx, root.epoch, now).await?;
         epochs::finish(&mut tx, root.epoch, now).await?;
         for page in &pages {

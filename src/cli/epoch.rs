@@ -18,6 +18,12 @@ use crate::{
 pub(super) enum Epoch {
     /// Say how far shreds have come: what an older copy of the key store would still open, and until when.
     Status,
+    /// Take the turn away from a process that holds it and does nothing, such as one that was stopped. Whatever it still does does not count.
+    Release {
+        /// Only say who holds the turn, and until when.
+        #[arg(long)]
+        dry_run: bool,
+    },
     /// Replace the root key now, so that no older copy of the key store opens what is shredded.
     Turn {
         /// Only say what would be done.
@@ -49,6 +55,19 @@ impl Epoch {
                     status.horizon_s / 3600,
                 )
             })?,
+            Self::Release { dry_run } => {
+                let released = match dry_run {
+                    true => flow.turning().await?,
+                    false => flow.release_turn(&Permit::of_operator(Action::Keys)).await?,
+                };
+                out.facts(&released, || match (&released, dry_run) {
+                    (None, _) => "Nobody holds the turn.\n".to_owned(),
+                    (Some(held), true) => {
+                        format!("Would take the turn from {}, which has it until {} unless it goes on. Nothing was done.\n", held.holder, held.until)
+                    }
+                    (Some(held), false) => format!("Took the turn from {}, which had it until {}.\n", held.holder, held.until),
+                })?;
+            }
             Self::Turn { dry_run: true } => {
                 let (next, waiting, pages) = (status.epoch + 1, status.waiting, status.stale_pages);
                 let facts = serde_json::json!({ "would_begin_epoch": next, "would_cover": waiting, "stale_pages": pages });
@@ -62,7 +81,11 @@ impl Epoch {
             }
             Self::Turn { dry_run: false } => match flow.turn(&Permit::of_operator(Action::Keys)).await? {
                 Some(turned) => out.facts(&turned, || told(&turned))?,
-                None => return Err("another process turns the epoch right now".into()),
+                None => {
+                    let until = flow.turning().await?.map(|held| format!(", and holds the turn until {} unless it goes on", held.until));
+                    let until = until.unwrap_or_default();
+                    return Err(format!("another process turns the epoch right now{until}; `recvault epoch release` takes it away").into());
+                }
             },
         }
         Ok(ExitCode::SUCCESS)

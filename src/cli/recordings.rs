@@ -96,6 +96,9 @@ pub(super) async fn status(mut app: App, out: Out) -> Result<ExitCode, Failure> 
         if let Some(trouble) = &status.custody_trouble {
             text += &format!("custody\n  TROUBLE: {trouble}\n");
         }
+        if let Some(why) = &status.clock.refused {
+            text += &format!("clock\n  NOT BELIEVED, nothing is destroyed by date: {why}\n");
+        }
         let (epoch, journal) = (&status.epoch, &status.journal);
         let oldest = epoch.oldest_waiting.map(|at| format!(", the oldest since {at}")).unwrap_or_default();
         text += &format!(

@@ -251,6 +251,16 @@ impl NewEntry {
         Self::new(at, Actor::Operator, Event::RestoreGapAccepted, None, json!({ "first": first, "last": last }))
     }
 
+    /// An operator said that the clock is right; `before` is what was believed until then.
+    pub fn clock_accepted(at: Timestamp, actor: Actor, before: Option<Timestamp>) -> Self {
+        Self::new(at, actor, Event::ClockAccepted, None, json!({ "believed_before": before }))
+    }
+
+    /// The epoch's turn was taken away from a holder.
+    pub fn turn_released(at: Timestamp, actor: Actor, holder: &str, until: Timestamp) -> Self {
+        Self::new(at, actor, Event::TurnReleased, None, json!({ "holder": holder, "until": until }))
+    }
+
     /// The roots of these epochs are sealed under another passphrase.
     pub fn custody_changed(at: Timestamp, epochs: &[u64]) -> Self {
         Self::new(at, Actor::Operator, Event::CustodyChanged, None, json!({ "epochs": epochs }))

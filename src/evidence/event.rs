@@ -59,6 +59,10 @@ pub enum Event {
     CustodyTaken,
     /// Another database took custody over from this one.
     CustodyLost,
+    /// An operator said that the clock is right.
+    ClockAccepted,
+    /// The epoch's turn was taken away from whoever had it.
+    TurnReleased,
     /// Recovery and non-recovery were rehearsed.
     DrillHeld,
     /// A version of the policy was signed and published.
@@ -107,7 +111,7 @@ pub enum Event {
 
 impl Event {
     /// Every event.
-    pub const ALL: [Self; 48] = [
+    pub const ALL: [Self; 50] = [
         Self::VaultCreated,
         Self::PolicyInForce,
         Self::RecordingSealed,
@@ -134,6 +138,8 @@ impl Event {
         Self::CustodyChanged,
         Self::CustodyTaken,
         Self::CustodyLost,
+        Self::ClockAccepted,
+        Self::TurnReleased,
         Self::DrillHeld,
         Self::PolicyPublished,
         Self::PartiesNamed,
@@ -187,6 +193,8 @@ impl Event {
             Self::CustodyChanged => "custody.changed",
             Self::CustodyTaken => "custody.taken",
             Self::CustodyLost => "custody.lost",
+            Self::ClockAccepted => "clock.accepted",
+            Self::TurnReleased => "turn.released",
             Self::DrillHeld => "drill.held",
             Self::PolicyPublished => "policy.published",
             Self::PartiesNamed => "parties.named",

@@ -62,6 +62,7 @@ impl Flow {
         let news = News { bearing: Bearing::of(conversation.iter(), []), actor: *permit.actor(), narrows: true };
         let unit = || async {
             let mut tx = self.0.ledger.begin().await?;
+            self.0.vault.hold_epoch(&mut tx).await?;
             let labels = recordings::change_labels(&mut tx, id, &correction.labels).await?;
             let mut fields: Vec<String> = labels.iter().map(|label| format!("labels.{label}")).collect();
             if !fields.is_empty() {

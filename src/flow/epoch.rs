@@ -11,7 +11,11 @@ use tokio_util::sync::CancellationToken;
 use super::{Error, Flow, Task};
 use crate::{
     evidence::NewEntry,
-    ledger::{audit, epochs, keys, shreds},
+    ledger::{
+        audit,
+        epochs::{self, Holding},
+        keys, shreds,
+    },
     model::{actor::Actor, name::Tier, time::Timestamp},
     policy::{Action, Permit},
     vault::Turned,
@@ -110,6 +114,35 @@ impl Flow {
             return Err(Error::NotFound);
         }
         self.turn_as(*permit.actor()).await
+    }
+
+    /// Who turns, and until when if nothing more is heard of them; `None` if nobody does.
+    ///
+    /// # Errors
+    /// The ledger's.
+    pub async fn turning(&self) -> Result<Option<Holding>, Error> {
+        Ok(epochs::turning(&mut self.0.ledger.read().await?).await?)
+    }
+
+    /// Takes the turn away from whoever has it: what they still do does not count, and anybody may turn at once. Whose it was.
+    ///
+    /// # Errors
+    /// [`Error::NotFound`] for a permit of another kind; the ledger's.
+    pub async fn release_turn(&self, permit: &Permit) -> Result<Option<Holding>, Error> {
+        if permit.action() != Action::Keys {
+            return Err(Error::NotFound);
+        }
+        let actor = *permit.actor();
+        let released = self.0.ledger.unit(|| async {
+            let (mut tx, now) = (self.0.ledger.begin().await?, self.now());
+            let released = epochs::release_turn(&mut tx).await?;
+            if let Some(Holding { holder, until, .. }) = &released {
+                audit::append(&mut tx, NewEntry::turn_released(now, actor, holder, *until)).await?;
+            }
+            tx.commit().await?;
+            Ok::<_, crate::ledger::Error>(released)
+        });
+        Ok(released.await?)
     }
 
     async fn turn_as(&self, actor: Actor) -> Result<Option<Turned>, Error> {

@@ -66,6 +66,11 @@ impl Flow {
 
     /// Of a sealed recording: the vault can do without the source from now on.
     async fn may_rely_on_its_own(&self, account: &Account, recording: &Recording) -> Result<(), Trouble> {
+        match self.believed().await {
+            // It is deleted on its day, and only a wrong clock may have reached that.
+            Err(Error::Conflict(why)) => return Err(Trouble::Stuck(why)),
+            believed => believed?,
+        };
         let sealed = recordings::artefacts(&mut self.0.ledger.read().await?, recording.id).await?;
         let has_words = sealed.iter().any(|sealed| sealed.artefact == Artefact::Transcript);
         let awaited_until = recording.sealed_at.unwrap_or(recording.announced_at).after(account.await_transcript());

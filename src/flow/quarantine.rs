@@ -152,13 +152,14 @@ impl Flow {
     /// hold keeps waits for its end.
     ///
     /// # Errors
-    /// The ledger's; what was shredded stays so, and the next sweep goes on.
+    /// [`Error::Conflict`] if the clock is not believed; the ledger's. What was shredded stays so, and the next sweep goes on.
     pub async fn sweep_quarantine(&self) -> Result<QuarantineSwept, Error> {
         let permit = Permit::of_vault(Action::Shred);
         let reason: ShredReason = "no-consent".parse().expect("it is a code");
         let (mut swept, mut after, mut all) = (QuarantineSwept::default(), None, Undurable::nothing());
         loop {
-            let page = quarantine::due(&mut self.0.ledger.read().await?, self.now(), after, PAGE).await?;
+            let now = self.believed().await?.at();
+            let page = quarantine::due(&mut self.0.ledger.read().await?, now, after, PAGE).await?;
             let Some(last) = page.last() else {
                 swept.shredded = self.tell(all).await?.shredded.len() as u64;
                 return Ok(swept);

@@ -111,9 +111,10 @@ impl Flow {
     /// Shreds everything that is kept no longer, in batches; a hold keeps what it keeps. What was shredded stays so if it is cut short.
     ///
     /// # Errors
-    /// The ledger's or the vault's.
+    /// [`Error::Conflict`] if the clock is not believed; the ledger's or the vault's.
     pub async fn sweep_retention(&self, dry_run: bool) -> Result<RetentionSweep, Error> {
-        let (now, everybody) = (self.now(), BTreeSet::new());
+        let now = if dry_run { self.now() } else { self.believed().await?.at() };
+        let everybody = BTreeSet::new();
         let mut swept = RetentionSweep { dry_run, ..RetentionSweep::default() };
         let groups = retention::groups(&mut self.0.ledger.read().await?, &everybody).await?;
         let mut all = Vec::new();

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::{AccountStatus, EpochStatus, Error, Flow, JournalStatus, erase};
+use super::{AccountStatus, ClockStatus, EpochStatus, Error, Flow, JournalStatus, erase};
 use crate::{
     evidence::NewEntry,
     ledger::{
@@ -40,6 +40,8 @@ pub struct Status {
     pub broken_glass: i64,
     /// How the comparisons with the sources' lists stand, by account.
     pub accounts: Vec<AccountStatus>,
+    /// Whether the clock is believed.
+    pub clock: ClockStatus,
 }
 
 /// How the deletion of the source's copies stands.
@@ -82,6 +84,7 @@ impl Flow {
             source,
             broken_glass,
             accounts: self.account_status().await?,
+            clock: self.clock_status().await?,
         })
     }
 
@@ -166,6 +169,7 @@ impl Flow {
             }
         }
         let (epoch, journal) = (self.epoch_status().await?, self.journal_status().await?);
+        self.clock_status().await?;
         metrics::gauge!("recvault_epoch").set(epoch.epoch as f64);
         metrics::gauge!("recvault_deletion_horizon_seconds").set(epoch.horizon_s as f64);
         metrics::gauge!("recvault_oldest_recoverable_shred_seconds").set(epoch.horizon_now_s as f64);

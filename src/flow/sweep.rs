@@ -40,7 +40,7 @@ impl Flow {
     /// Sweeps litter that is older than `age`, as [`Self::sweep_litter`]; shreds recordings for which no consent arrived, and those that are kept no longer.
     ///
     /// # Errors
-    /// The store's or the ledger's; what was removed stays removed.
+    /// [`Error::Conflict`] if the clock is not believed; the store's or the ledger's. What was removed stays removed.
     pub async fn sweep(&self, age: Duration) -> Result<Swept, Error> {
         let litter = self.sweep_litter(age).await?;
         let unconsented = self.sweep_quarantine().await?.shredded;
@@ -63,14 +63,15 @@ impl Flow {
         Ok(found)
     }
 
-    /// Sweeps what is older than `age` and nobody's. It must be much longer than any deposit takes from its last byte to its commit: a younger object
+    /// Makes due what a wrong clock put off, and sweeps what is older than `age` and nobody's. It must be much longer than any deposit takes from its last byte to its commit: a younger object
     /// may be one whose recording is just being entered.
     ///
     /// # Errors
-    /// [`crate::vault::Error::ForgetfulLedger`] and [`crate::vault::Error::NothingToCompare`] inside, and then nothing is removed; the store's or the ledger's,
+    /// [`Error::Conflict`] if the clock is not believed; [`crate::vault::Error::ForgetfulLedger`] and [`crate::vault::Error::NothingToCompare`] inside, and then nothing is removed; the store's or the ledger's,
     /// and what was removed stays removed.
     pub async fn sweep_litter(&self, age: Duration) -> Result<Swept, Error> {
-        let now = self.now();
+        self.free_strays().await?;
+        let now = self.believed().await?.at();
         // A ledger that has forgotten recordings would take what lives for litter.
         self.0.vault.check_before_destroying().await?;
         let mut swept = Swept { uploads: self.0.store.sweep_uploads(now.before(age)).await?, ..Swept::default() };

@@ -4,7 +4,6 @@
 
 use bytes::Bytes;
 use futures_util::{Stream, StreamExt as _, stream};
-use zeroize::Zeroizing;
 
 use super::{
     Error, Flow,
@@ -20,6 +19,7 @@ use crate::{
         transcript::Transcript,
     },
     policy::{Action, Grant, Permit, View, content},
+    secret::SecretBuffer,
     vault::{self, Arrived, Filed},
 };
 
@@ -113,7 +113,7 @@ impl Flow {
         }
         let recording = recordings::find(&mut self.0.ledger.read().await?, heard.grant.recording()).await?.ok_or(Error::NotFound)?;
         let mut pieces = self.open(heard, 0..heard.playable.len()).await?;
-        let mut json = Zeroizing::new(Vec::with_capacity(usize::try_from(heard.playable.len()).unwrap_or_default()));
+        let mut json = SecretBuffer::with_capacity(usize::try_from(heard.playable.len()).unwrap_or_default());
         while let Some(piece) = pieces.next().await {
             json.extend_from_slice(&piece?);
         }
@@ -152,7 +152,7 @@ impl Flow {
 }
 
 impl Form {
-    fn written(self, transcript: &Transcript) -> Zeroizing<Vec<u8>> {
+    fn written(self, transcript: &Transcript) -> SecretBuffer {
         match self {
             Self::Json => transcript.to_json(),
             Self::Vtt => transcript.to_vtt(),

@@ -26,7 +26,7 @@ use super::{
 use crate::{
     evidence::NewEntry,
     ledger::{
-        self, audit, sources,
+        self, Term, audit, sources,
         transcripts::{self, Lease},
         utterances,
         work::{self, Kind},
@@ -145,15 +145,19 @@ impl Flow {
     }
 
     async fn lease_transcripts(&self) -> Result<Vec<Lease>, Error> {
-        let (now, holder) = (self.now(), HolderId::random(&mut rand::rng()));
+        let holder = HolderId::random(&mut rand::rng());
+        let mut looking = self.0.ledger.read().await?;
         // Asking costs a write; looking does not.
-        if !transcripts::any_due(&mut self.0.ledger.read().await?, now).await? {
+        let now = looking.now().await?;
+        if !transcripts::any_due(&mut looking, now).await? {
             return Ok(Vec::new());
         }
+        drop(looking);
         let limit = i64::try_from(AT_ONCE).unwrap_or(i64::MAX);
         let leased = self.0.ledger.unit(|| async {
             let mut tx = self.0.ledger.begin().await?;
-            let leases = transcripts::lease(&mut tx, holder, now, now.after(LEASE), limit).await?;
+            let term = Term::begin(&mut tx, LEASE).await?;
+            let leases = transcripts::lease(&mut tx, holder, term, limit).await?;
             tx.commit().await?;
             Ok::<_, ledger::Error>(leases)
         });

@@ -16,10 +16,10 @@ use super::{
 use crate::{
     evidence::NewEntry,
     ledger::{
-        self, audit,
+        self, Term, audit, transcripts,
         work::{self, Kind, Lease},
     },
-    model::{id::HolderId, time::Timestamp},
+    model::id::HolderId,
     twilio::{FetchError, RestError},
     vault,
 };
@@ -47,6 +47,9 @@ impl Default for Settings {
         Self { concurrency: 8, lease_s: 60, attempts: 12, not_yet_s: 1800, max_backoff_s: 900, orphans_h: 24 }
     }
 }
+
+/// No lease and no pause is longer than this, unless the settings say so.
+const LONGEST: Duration = Duration::from_secs(3600);
 
 /// What to do with work that could not be done.
 #[derive(Debug, PartialEq, Eq)]
@@ -148,26 +151,50 @@ impl Flow {
     }
 
     async fn lease(&self, limit: usize, erasures: usize) -> Result<Vec<Lease>, Error> {
-        let (now, holder) = (self.now(), HolderId::random(&mut rand::rng()));
+        let holder = HolderId::random(&mut rand::rng());
         let [limit, erasures] = [limit, erasures].map(|limit| i64::try_from(limit).unwrap_or(i64::MAX));
+        let mut looking = self.0.ledger.read().await?;
         // Asking costs a write; looking does not.
-        if !work::any_due(&mut self.0.ledger.read().await?, now).await? {
+        let now = looking.now().await?;
+        if !work::any_due(&mut looking, now).await? {
             return Ok(Vec::new());
         }
+        drop(looking);
         let mut tx = self.0.ledger.begin().await?;
+        let term = Term::begin(&mut tx, self.lease_length()).await?;
         let mut leases = Vec::new();
         if limit > 0 {
-            leases = work::lease(&mut tx, holder, now, self.lease_end(now), limit).await?;
+            leases = work::lease(&mut tx, holder, term, limit).await?;
         }
         if erasures > 0 {
-            leases.extend(work::lease_erasures(&mut tx, holder, now, self.lease_end(now), erasures).await?);
+            leases.extend(work::lease_erasures(&mut tx, holder, term, erasures).await?);
         }
         tx.commit().await?;
         Ok(leases)
     }
 
-    fn lease_end(&self, now: Timestamp) -> Timestamp {
-        now.after(Duration::from_secs(self.0.settings.lease_s.max(5).into()))
+    fn lease_length(&self) -> Duration {
+        Duration::from_secs(self.0.settings.lease_s.max(5).into())
+    }
+
+    /// Makes due what a clock that was ahead, and is not any more, has put off for longer than anything honest lasts.
+    ///
+    /// # Errors
+    /// The ledger's.
+    pub(super) async fn free_strays(&self) -> Result<(), Error> {
+        let longest = self.lease_length().max(LONGEST).max(Duration::from_secs(self.0.settings.max_backoff_s.into()));
+        let freed = self.0.ledger.unit(|| async {
+            let mut tx = self.0.ledger.begin().await?;
+            let term = Term::begin(&mut tx, longest).await?;
+            let freed = work::free_strays(&mut tx, term).await? + transcripts::free_strays(&mut tx, term).await?;
+            tx.commit().await?;
+            Ok::<_, ledger::Error>(freed)
+        });
+        let freed = freed.await?;
+        if freed > 0 {
+            tracing::warn!(freed, "a clock that was ahead had put work off; it is due now");
+        }
+        Ok(())
     }
 
     async fn perform(&self, lease: Lease) {
@@ -187,12 +214,13 @@ impl Flow {
 
     /// Extends the lease again and again; returns when it is lost.
     async fn keep(&self, lease: &Lease) {
-        let third = Duration::from_secs(self.0.settings.lease_s.max(5).into()) / 3;
+        let third = self.lease_length() / 3;
         loop {
             tokio::time::sleep(third).await;
             let extended = async {
                 let mut tx = self.0.ledger.begin().await?;
-                work::extend(&mut tx, lease, self.lease_end(self.now())).await?;
+                let term = Term::begin(&mut tx, self.lease_length()).await?;
+                work::extend(&mut tx, lease, term).await?;
                 tx.commit().await
             };
             if let Err(ledger::Error::Stale(_)) = extended.await {

@@ -56,14 +56,27 @@ pub fn details_key(record_key: &Key, recording: RecordingId) -> Key {
 }
 
 /// The key of what is told of a party before a recording of the conversation is sealed:
-/// `HKDF-Expand(service seed, "recvault/waiting/1" ‖ conversation ‖ leg)`.
-pub fn waiting_key(seed: &Key, conversation: &Conversation, leg: &LegName) -> Key {
-    expand(seed, &[b"recvault/waiting/1", conversation.as_str().as_bytes(), leg.as_str().as_bytes()])
+/// `HKDF-Expand(root page's key, "recvault/waiting/2" ‖ conversation ‖ leg)`. It lives as long as the epoch: each turn replaces it.
+pub fn waiting_key(root: &RootKey, conversation: &Conversation, leg: &LegName) -> Key {
+    expand(&root.key, &[b"recvault/waiting/2", conversation.as_str().as_bytes(), leg.as_str().as_bytes()])
 }
 
 /// The key of one thing that was said in a running call, until it is filed with a recording:
-/// `HKDF-Expand(service seed, "recvault/utterance/1" ‖ account ‖ transcription ‖ track ‖ number, 8 bytes big-endian)`.
-pub fn utterance_key(seed: &Key, account: &AccountSid, transcription: &TranscriptSid, track: &str, number: i64) -> Key {
+/// `HKDF-Expand(root page's key, "recvault/utterance/2" ‖ account ‖ transcription ‖ track ‖ number, 8 bytes big-endian)`. It lives as long as the
+/// epoch: each turn replaces it.
+pub fn utterance_key(root: &RootKey, account: &AccountSid, transcription: &TranscriptSid, track: &str, number: i64) -> Key {
+    let (account, transcription) = (account.as_str().as_bytes(), transcription.as_str().as_bytes());
+    expand(&root.key, &[b"recvault/utterance/2", account, transcription, track.as_bytes(), &number.to_be_bytes()])
+}
+
+/// The key under which earlier versions sealed what [`waiting_key`] is for now; it hung from the service seed, which no turn replaces. For opening
+/// only.
+pub fn former_waiting_key(seed: &Key, conversation: &Conversation, leg: &LegName) -> Key {
+    expand(seed, &[b"recvault/waiting/1", conversation.as_str().as_bytes(), leg.as_str().as_bytes()])
+}
+
+/// The same of [`utterance_key`].
+pub fn former_utterance_key(seed: &Key, account: &AccountSid, transcription: &TranscriptSid, track: &str, number: i64) -> Key {
     let (account, transcription) = (account.as_str().as_bytes(), transcription.as_str().as_bytes());
     expand(seed, &[b"recvault/utterance/1", account, transcription, track.as_bytes(), &number.to_be_bytes()])
 }
@@ -131,25 +144,31 @@ mod tests {
         let (key, recording) = (Key::random(rng), RecordingId::random(rng));
         assert_eq!(details_key(&key, recording).expose(), &oracle(&key, &[b"recvault/details/1", recording.as_bytes()]));
         let (call, leg) = (format!("CA{}", "1".repeat(32)), "caller");
-        let waiting = waiting_key(&key, &call.parse().unwrap(), &leg.parse().unwrap());
-        assert_eq!(waiting.expose(), &oracle(&key, &[b"recvault/waiting/1", call.as_bytes(), leg.as_bytes()]));
+        let root = RootKey { epoch: 1, key };
+        let waiting = waiting_key(&root, &call.parse().unwrap(), &leg.parse().unwrap());
+        assert_eq!(waiting.expose(), &oracle(&root.key, &[b"recvault/waiting/2", call.as_bytes(), leg.as_bytes()]));
+        let former = former_waiting_key(&root.key, &call.parse().unwrap(), &leg.parse().unwrap());
+        assert_eq!(former.expose(), &oracle(&root.key, &[b"recvault/waiting/1", call.as_bytes(), leg.as_bytes()]));
     }
 
     #[test]
     fn each_utterance_has_a_key_of_its_own() {
-        let seed = Key::random(&mut rand::rng());
+        let root = RootKey { epoch: 1, key: Key::random(&mut rand::rng()) };
         let account = |digit: &str| format!("AC{}", digit.repeat(32)).parse::<AccountSid>().unwrap();
         let transcription = |digit: &str| format!("GT{}", digit.repeat(32)).parse::<TranscriptSid>().unwrap();
         let (a, t) = (account("1"), transcription("2"));
         let fields: [&[u8]; 5] =
             [b"recvault/utterance/1", a.as_str().as_bytes(), t.as_str().as_bytes(), b"inbound_track", &258_i64.to_be_bytes()];
-        let key = utterance_key(&seed, &a, &t, "inbound_track", 258);
-        assert_eq!(key.expose(), &oracle(&seed, &fields));
+        assert_eq!(former_utterance_key(&root.key, &a, &t, "inbound_track", 258).expose(), &oracle(&root.key, &fields));
+        let key = utterance_key(&root, &a, &t, "inbound_track", 258);
+        let [_, account_name, transcription_name, track, number] = fields;
+        let fields: [&[u8]; 5] = [b"recvault/utterance/2", account_name, transcription_name, track, number];
+        assert_eq!(key.expose(), &oracle(&root.key, &fields));
         for other in [
-            utterance_key(&seed, &account("3"), &t, "inbound_track", 258),
-            utterance_key(&seed, &a, &transcription("3"), "inbound_track", 258),
-            utterance_key(&seed, &a, &t, "outbound_track", 258),
-            utterance_key(&seed, &a, &t, "inbound_track", 259),
+            utterance_key(&root, &account("3"), &t, "inbound_track", 258),
+            utterance_key(&root, &a, &transcription("3"), "inbound_track", 258),
+            utterance_key(&root, &a, &t, "outbound_track", 258),
+            utterance_key(&root, &a, &t, "inbound_track", 259),
         ] {
             assert_ne!(other, key);
         }

@@ -13,7 +13,10 @@ use rand::CryptoRng;
 use zeroize::Zeroizing;
 
 use super::Error;
-use crate::{model::id::VaultId, secret::Key};
+use crate::{
+    model::id::VaultId,
+    secret::{Key, SecretBuffer},
+};
 
 const NONCE: usize = 12;
 
@@ -33,7 +36,7 @@ pub fn open_note(key: &Key, vault: VaultId, sealed: &[u8]) -> Result<Zeroizing<S
     let (nonce, sealed) = sealed.split_at_checked(NONCE).ok_or(Error::NotAuthentic)?;
     let nonce = Nonce::try_from(nonce).map_err(|_| Error::NotAuthentic)?;
     let opened = cipher(key).decrypt(&nonce, Payload { msg: sealed, aad: &associated(vault) }).map_err(|_| Error::NotAuthentic)?;
-    String::from_utf8(opened).map(Zeroizing::new).map_err(|_| Error::NotAuthentic)
+    SecretBuffer::take(opened).into_text().ok_or(Error::NotAuthentic)
 }
 
 fn associated(vault: VaultId) -> Vec<u8> {

@@ -15,7 +15,6 @@ use aes_gcm::{
     aead::{Aead, KeyInit, Payload},
 };
 use rand::CryptoRng;
-use zeroize::Zeroizing;
 
 use crate::{
     model::id::{PageId, VaultId},
@@ -90,7 +89,7 @@ impl Page {
     pub fn empty(tier: &str, level: u8, parent: Option<Place>, epoch: u64, rng: &mut dyn CryptoRng) -> Self {
         let (id, tier) = (PageId::random(rng), tier.to_owned());
         let row = PageRow { id, tier, level, generation: 0, parent, used: 0, epoch, stale: false, sealed: Vec::new() };
-        Self { row, slots: Zeroizing::new(vec![0; FAN_OUT * Key::LEN]) }
+        Self { row, slots: SecretBuffer::zeroed(FAN_OUT * Key::LEN) }
     }
 
     /// Opens a row.
@@ -101,7 +100,8 @@ impl Page {
         let (nonce, sealed) = row.sealed.split_at_checked(NONCE).ok_or(Error::NotAuthentic)?;
         let nonce = Nonce::try_from(nonce).map_err(|_| Error::NotAuthentic)?;
         let aad = associated_data(vault, &row);
-        let slots = cipher(key).decrypt(&nonce, Payload { msg: sealed, aad: &aad }).map(Zeroizing::new).map_err(|_| Error::NotAuthentic)?;
+        let slots =
+            cipher(key).decrypt(&nonce, Payload { msg: sealed, aad: &aad }).map(SecretBuffer::take).map_err(|_| Error::NotAuthentic)?;
         if slots.len() != FAN_OUT * Key::LEN {
             return Err(Error::NotAuthentic);
         }

@@ -1,7 +1,7 @@
 //! Epochs of the root key, and who turns from one to the next.
 
 use super::{
-    Error,
+    Error, Term,
     news::{self, Word},
     row::Row,
     tx::{Arg, Tx},
@@ -74,20 +74,74 @@ pub async fn finish(tx: &mut Tx, number: u64, now: Timestamp) -> Result<(), Erro
     tx.execute("/* epochs.settle */ UPDATE turner SET settled = 1, rebuilt_to = 0 WHERE one = 1", &[]).await.map(|_| ())
 }
 
-/// Takes the turn until `until`; false while somebody else has it.
-pub async fn take_turn(tx: &mut Tx, holder: HolderId, now: Timestamp, until: Timestamp) -> Result<bool, Error> {
-    const SQL: &str = "/* epochs.take_turn */ UPDATE turner SET holder = $1, until = $3 WHERE one = 1 AND (until < $2 OR holder = $1)";
-    let args = [Arg::Text(&holder.to_string()), Arg::Int(now.as_millis()), Arg::Int(until.as_millis())];
-    Ok(tx.execute(SQL, &args).await? == 1)
+/// The present epoch's number, which no turn changes before the unit ends. Many may hold it at a time.
+///
+/// # Errors
+/// [`Error::Stale`] before `recvault init`.
+pub async fn hold(tx: &mut Tx) -> Result<u64, Error> {
+    const HOLD: &str = "/* epochs.hold */ SELECT pg_advisory_xact_lock_shared(hashtext('recvault.epoch'), hashtext(current_schema()))";
+    const SQL: &str = "/* epochs.held */ SELECT epoch FROM epochs ORDER BY epoch DESC LIMIT 1";
+    // SQLite has one writer at a time.
+    if tx.is_postgres() {
+        tx.execute(HOLD, &[]).await?;
+    }
+    Ok(tx.fetch_int(SQL, &[]).await?.unsigned_abs())
 }
 
-/// Keeps the turn until `until`; in the same unit as what the turner does.
+/// Waits until nobody holds the present epoch, and lets nobody hold it before the unit ends.
+pub async fn hold_alone(tx: &mut Tx) -> Result<(), Error> {
+    const SQL: &str = "/* epochs.hold_alone */ SELECT pg_advisory_xact_lock(hashtext('recvault.epoch'), hashtext(current_schema()))";
+    if tx.is_postgres() {
+        tx.execute(SQL, &[]).await?;
+    }
+    Ok(())
+}
+
+/// Who turns the epoch, and until when if nothing more is heard of them.
+#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize)]
+pub struct Holding {
+    /// Who.
+    pub holder: String,
+    /// Until when, by the database's time.
+    pub until: Timestamp,
+    /// How often the turn was taken by then.
+    pub fence: i64,
+}
+
+/// Who has the turn, whether or not their lease has run out.
+pub async fn turning(tx: &mut Tx) -> Result<Option<Holding>, Error> {
+    const SQL: &str = "/* epochs.turning */ SELECT holder, until, fence FROM turner WHERE one = 1 AND holder IS NOT NULL";
+    let row = tx.fetch_first(SQL, &[]).await?;
+    row.map(|row| Ok(Holding { holder: row.text("holder")?, until: row.time("until")?, fence: row.int("fence")? })).transpose()
+}
+
+/// Takes the turn for a term: the number of this taking, with which every unit of it keeps the turn. `None` while somebody else has it.
+pub async fn take_turn(tx: &mut Tx, holder: HolderId, term: Term) -> Result<Option<i64>, Error> {
+    const SQL: &str = "/* epochs.take_turn */
+        UPDATE turner SET holder = $1, until = $3, fence = fence + 1
+        WHERE one = 1 AND (until < $2 OR until > $4 OR holder = $1) RETURNING fence";
+    let args = [Arg::Text(&holder.to_string()), time(term.now), time(term.until), time(term.beyond)];
+    tx.fetch_first(SQL, &args).await?.map(|row| row.int("fence")).transpose()
+}
+
+/// Takes the turn away from whoever has it, and gives it to nobody: what they do from now on does not count. Whose it was.
+pub async fn release_turn(tx: &mut Tx) -> Result<Option<Holding>, Error> {
+    const SQL: &str = "/* epochs.release_turn */ UPDATE turner SET holder = NULL, until = 0, fence = fence + 1 WHERE one = 1";
+    let holding = turning(tx).await?;
+    if holding.is_some() {
+        tx.execute(SQL, &[]).await?;
+    }
+    Ok(holding)
+}
+
+/// Keeps the turn for a term; in the same unit as what the turner does.
 ///
 /// # Errors
 /// [`Error::Stale`] if somebody else has it by now: then nothing of the unit may stand.
-pub async fn keep_turn(tx: &mut Tx, holder: HolderId, until: Timestamp) -> Result<(), Error> {
-    const SQL: &str = "/* epochs.keep_turn */ UPDATE turner SET until = $2 WHERE one = 1 AND holder = $1";
-    tx.execute_one(SQL, &[Arg::Text(&holder.to_string()), Arg::Int(until.as_millis())], "another process turns the epoch").await
+pub async fn keep_turn(tx: &mut Tx, holder: HolderId, fence: i64, term: Term) -> Result<(), Error> {
+    const SQL: &str = "/* epochs.keep_turn */ UPDATE turner SET until = $2 WHERE one = 1 AND holder = $1 AND fence = $3";
+    let args = [Arg::Text(&holder.to_string()), time(term.until), Arg::Int(fence)];
+    tx.execute_one(SQL, &args, "another process turns the epoch").await
 }
 
 /// Lets others turn.
@@ -141,6 +195,10 @@ fn epoch(row: &Row) -> Result<EpochRow, Error> {
         previous_destroyed_at: row.maybe_time("previous_destroyed_at")?,
         finished_at: row.maybe_time("finished_at")?,
     })
+}
+
+fn time(at: Timestamp) -> Arg<'static> {
+    Arg::Int(at.as_millis())
 }
 
 fn int(epoch: u64) -> Arg<'static> {

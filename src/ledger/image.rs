@@ -69,8 +69,8 @@ impl Image {
     }
 
     /// Appends the line, without a line end.
-    pub fn to_json(&self, out: &mut Vec<u8>) {
-        serde_json::to_writer(out, self).expect("texts, numbers and nulls have a JSON form, and a vector takes all of it");
+    pub fn to_json(&self, out: impl std::io::Write) {
+        serde_json::to_writer(out, self).expect("texts, numbers and nulls have a JSON form, and a buffer takes all of it");
     }
 
     /// What comes right before the audit entries with higher numbers than this, for [`chunk`] to begin after.
@@ -107,6 +107,16 @@ impl Image {
             Value::Bytes(bytes) => Some(bytes),
             _ => None,
         }
+    }
+
+    /// The same row with these bytes in a column of bytes; unchanged where the table has no such column.
+    #[must_use]
+    pub fn with_bytes(mut self, column: &str, bytes: Vec<u8>) -> Self {
+        let mut places = self.table.columns().iter().zip(&mut self.values);
+        if let Some((_, place @ Value::Bytes(_))) = places.find(|(known, _)| known.name == column) {
+            *place = Value::Bytes(bytes);
+        }
+        self
     }
 
     fn value(&self, column: &str) -> Option<&Value> {

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::{
-    Error,
+    Error, Term,
     image::Image,
     row::Row,
     tx::{Arg, BINDS, Tx, set},
@@ -132,7 +132,8 @@ pub async fn page_with_room(tx: &mut Tx, tier: &str, level: u8) -> Result<Option
 /// A leaf page with a free slot that `filler` holds or may take: each process fills leaves of its own, so that writers do not meet.
 ///
 /// The conditions stand twice, because PostgreSQL, when it had to wait for the chosen row, asks only the outer ones again.
-pub async fn claim_leaf(tx: &mut Tx, tier: &str, filler: HolderId, now: Timestamp, until: Timestamp) -> Result<Option<PageId>, Error> {
+pub async fn claim_leaf(tx: &mut Tx, tier: &str, filler: HolderId, term: Term) -> Result<Option<PageId>, Error> {
+    let Term { now, until, .. } = term;
     const SQL: &str = "/* keys.claim_leaf */
         UPDATE pages SET filler = $2, filler_until = $4
         WHERE id = (SELECT id FROM pages WHERE tier = $1 AND level = 0 AND used < 128 AND (filler = $2 OR filler_until < $3)

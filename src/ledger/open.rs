@@ -11,7 +11,7 @@ use sqlx::{
 };
 
 use super::{Error, News, Tx, audit, gate::Gate, image, keys};
-use crate::evidence::Position;
+use crate::{evidence::Position, model::time::Clock};
 
 static SQLITE: Migrator = sqlx::migrate!("src/ledger/migrations/sqlite");
 static POSTGRES: Migrator = sqlx::migrate!("src/ledger/migrations/postgres");
@@ -42,6 +42,8 @@ impl Default for Settings {
 pub struct Ledger {
     db: Db,
     gate: Gate,
+    /// Tells the time in the database's place; for tests.
+    clock: Option<Clock>,
 }
 
 #[derive(Clone)]
@@ -80,16 +82,23 @@ impl Ledger {
             tx.commit().await?;
             let options = options.pragma("query_only", "on");
             let readers = SqlitePoolOptions::new().max_connections(connections).acquire_timeout(ACQUIRE).connect_lazy_with(options);
-            return Ok(Self { db: Db::Sqlite { readers, writer }, gate: Gate::default() });
+            return Ok(Self { db: Db::Sqlite { readers, writer }, gate: Gate::default(), clock: None });
         }
         if settings.url.starts_with("postgres://") || settings.url.starts_with("postgresql://") {
             let options = PgConnectOptions::from_str(&settings.url).map_err(|_| Error::Url("not a PostgreSQL URL".into()))?;
             let options = options.application_name("recvault").options(TIMEOUTS);
             let pool = PgPoolOptions::new().max_connections(connections).acquire_timeout(ACQUIRE).connect_with(options).await?;
             migrate(POSTGRES.run(&pool).await)?;
-            return Ok(Self { db: Db::Postgres(pool), gate: Gate::default() });
+            return Ok(Self { db: Db::Postgres(pool), gate: Gate::default(), clock: None });
         }
         Err(Error::Url("expected `sqlite:PATH` or `postgres://…`".into()))
+    }
+
+    /// The same database, whose own time is this clock's if only a hand moves it: where a test moves the clock, the database's moves with it.
+    #[must_use]
+    pub fn timed_by(self, clock: &Clock) -> Self {
+        let clock = (!matches!(clock, Clock::System)).then(|| clock.clone());
+        Self { clock, ..self }
     }
 
     /// `sqlite` or `postgres`, for people.
@@ -161,15 +170,16 @@ impl Ledger {
             Db::Sqlite { writer, .. } => Tx::sqlite(writer.begin_with("BEGIN IMMEDIATE").await?),
             Db::Postgres(pool) => Tx::postgres(pool.begin().await?),
         };
-        Ok(tx.behind(&self.gate))
+        Ok(tx.behind(&self.gate).timed_by(self.clock.as_ref()))
     }
 
     /// A session for reading, each query by itself.
     pub async fn read(&self) -> Result<Tx, Error> {
-        Ok(match &self.db {
+        let tx = match &self.db {
             Db::Sqlite { readers, .. } => Tx::sqlite_reader(readers.acquire().await?),
             Db::Postgres(pool) => Tx::postgres_reader(pool.acquire().await?),
-        })
+        };
+        Ok(tx.timed_by(self.clock.as_ref()))
     }
 
     /// A session for reading in which all queries see the ledger as it is now, whatever is written meanwhile; it keeps nobody from writing.
@@ -196,7 +206,7 @@ impl Ledger {
             Db::Sqlite { .. } | Db::Postgres(_) => return Err(sqlx::Error::PoolClosed.into()),
         };
         tx.execute(first, &[]).await?;
-        Ok(tx)
+        Ok(tx.timed_by(self.clock.as_ref()))
     }
 
     /// What other processes tell, on a connection of its own.

@@ -3,7 +3,7 @@
 //! A turn is a lease. Who loses it stops at its next page; that two compare at once changes nothing, so a person who asks takes the turn over.
 
 use super::{
-    Error,
+    Error, Term,
     row::Row,
     tx::{Arg, Tx},
 };
@@ -24,31 +24,27 @@ pub struct ReconciliationRow {
     pub fault: Option<String>,
 }
 
-/// Takes the turn for an account until `until`, if nobody has it and the last comparison began before `unless_since`. Whether it is taken.
-pub async fn take(
-    tx: &mut Tx,
-    account: &AccountSid,
-    holder: HolderId,
-    now: Timestamp,
-    until: Timestamp,
-    unless_since: Timestamp,
-) -> Result<bool, Error> {
+/// Takes the turn for an account for a term, if nobody has it and the last comparison began before `unless_since`. Whether it is taken.
+pub async fn take(tx: &mut Tx, account: &AccountSid, holder: HolderId, term: Term, unless_since: Timestamp) -> Result<bool, Error> {
     const SQL: &str = "/* reconciliations.take */
         INSERT INTO reconciliations (account, holder, until, tried_at) VALUES ($1, $2, $4, $3)
         ON CONFLICT (account) DO UPDATE SET holder = excluded.holder, until = excluded.until, tried_at = excluded.tried_at
-        WHERE reconciliations.until <= $3 AND reconciliations.tried_at < $5";
+        WHERE (reconciliations.until <= $3 OR reconciliations.until > $6)
+          AND (reconciliations.tried_at < $5 OR reconciliations.tried_at > $6)";
     let args = [
         Arg::Text(account.as_str()),
         Arg::Text(&holder.to_string()),
-        Arg::Int(now.as_millis()),
-        Arg::Int(until.as_millis()),
+        Arg::Int(term.now.as_millis()),
+        Arg::Int(term.until.as_millis()),
         Arg::Int(unless_since.as_millis()),
+        Arg::Int(term.beyond.as_millis()),
     ];
     Ok(tx.execute(SQL, &args).await? == 1)
 }
 
 /// Takes the turn from whoever has it.
-pub async fn seize(tx: &mut Tx, account: &AccountSid, holder: HolderId, now: Timestamp, until: Timestamp) -> Result<(), Error> {
+pub async fn seize(tx: &mut Tx, account: &AccountSid, holder: HolderId, term: Term) -> Result<(), Error> {
+    let Term { now, until, .. } = term;
     const SQL: &str = "/* reconciliations.seize */
         INSERT INTO reconciliations (account, holder, until, tried_at) VALUES ($1, $2, $4, $3)
         ON CONFLICT (account) DO UPDATE SET holder = excluded.holder, until = excluded.until, tried_at = excluded.tried_at";
@@ -56,13 +52,13 @@ pub async fn seize(tx: &mut Tx, account: &AccountSid, holder: HolderId, now: Tim
     tx.execute(SQL, &args).await.map(|_| ())
 }
 
-/// Keeps the turn until `until`.
+/// Keeps the turn for a term.
 ///
 /// # Errors
 /// [`Error::Stale`] if somebody else has it now.
-pub async fn keep(tx: &mut Tx, account: &AccountSid, holder: HolderId, until: Timestamp) -> Result<(), Error> {
+pub async fn keep(tx: &mut Tx, account: &AccountSid, holder: HolderId, term: Term) -> Result<(), Error> {
     const SQL: &str = "/* reconciliations.keep */ UPDATE reconciliations SET until = $3 WHERE account = $1 AND holder = $2";
-    let args = [Arg::Text(account.as_str()), Arg::Text(&holder.to_string()), Arg::Int(until.as_millis())];
+    let args = [Arg::Text(account.as_str()), Arg::Text(&holder.to_string()), Arg::Int(term.until.as_millis())];
     tx.execute_one(SQL, &args, LOST).await
 }
 

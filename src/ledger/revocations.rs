@@ -12,7 +12,7 @@ pub use self::reach::{
     Counts, Reached, closed, count, covering, enter, legs, outcomes, pending, reach_again, reached, receipts, settle, tell,
 };
 use super::{
-    Error,
+    Error, Term,
     row::Row,
     tx::{Arg, Tx},
 };
@@ -103,17 +103,19 @@ pub async fn find(tx: &mut Tx, id: RevocationId) -> Result<Option<Revocation>, E
 }
 
 /// Revocations that are not done and that nobody is at work on, the oldest first.
-pub async fn due(tx: &mut Tx, now: Timestamp, limit: i64) -> Result<Vec<RevocationId>, Error> {
+pub async fn due(tx: &mut Tx, term: Term, limit: i64) -> Result<Vec<RevocationId>, Error> {
     const SQL: &str = "/* revocations.due */
-        SELECT id FROM revocations WHERE state = 'running' AND due_at <= $1 ORDER BY due_at, id LIMIT $2";
-    let rows = tx.fetch_all(SQL, &[Arg::Int(now.as_millis()), Arg::Int(limit)]).await?;
+        SELECT id FROM revocations WHERE state = 'running' AND (due_at <= $1 OR due_at > $3) ORDER BY due_at, id LIMIT $2";
+    let rows = tx.fetch_all(SQL, &[Arg::Int(term.now.as_millis()), Arg::Int(limit), Arg::Int(term.beyond.as_millis())]).await?;
     rows.iter().map(|row| row.parse("revocations", "id", "id")).collect()
 }
 
-/// Takes a revocation that is due, until `until`; whether it was.
-pub async fn take(tx: &mut Tx, id: RevocationId, now: Timestamp, until: Timestamp) -> Result<bool, Error> {
-    const SQL: &str = "/* revocations.take */ UPDATE revocations SET due_at = $3 WHERE id = $1 AND state = 'running' AND due_at <= $2";
-    let args = [Arg::Text(&id.to_string()), Arg::Int(now.as_millis()), Arg::Int(until.as_millis())];
+/// Takes a revocation that is due, for a term; whether it was.
+pub async fn take(tx: &mut Tx, id: RevocationId, term: Term) -> Result<bool, Error> {
+    const SQL: &str = "/* revocations.take */
+        UPDATE revocations SET due_at = $3 WHERE id = $1 AND state = 'running' AND (due_at <= $2 OR due_at > $4)";
+    let (now, until, beyond) = (term.now.as_millis(), term.until.as_millis(), term.beyond.as_millis());
+    let args = [Arg::Text(&id.to_string()), Arg::Int(now), Arg::Int(until), Arg::Int(beyond)];
     Ok(tx.execute(SQL, &args).await? == 1)
 }
 

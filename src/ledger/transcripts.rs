@@ -11,7 +11,7 @@
 //! was made or restored. No row holds a word of what was said.
 
 use super::{
-    Error,
+    Error, Term,
     recordings::{COLUMNS, recording},
     row::Row,
     tx::{Arg, Tx, set},
@@ -163,8 +163,16 @@ pub async fn any_due(tx: &mut Tx, now: Timestamp) -> Result<bool, Error> {
     Ok(tx.fetch_first(SQL, &[Arg::Int(now.as_millis())]).await?.is_some())
 }
 
-/// Takes up to `limit` transcripts that are due, until `until`.
-pub async fn lease(tx: &mut Tx, holder: HolderId, now: Timestamp, until: Timestamp, limit: i64) -> Result<Vec<Lease>, Error> {
+/// Makes due what a clock that was ahead has leased for longer than any honest one could. How many.
+pub async fn free_strays(tx: &mut Tx, term: Term) -> Result<u64, Error> {
+    const SQL: &str = "/* transcripts.free_strays */
+        UPDATE transcripts SET due_at = $1, holder = NULL WHERE state = 'due' AND due_at > $2 AND holder IS NOT NULL";
+    tx.execute(SQL, &[Arg::Int(term.now.as_millis()), Arg::Int(term.beyond.as_millis())]).await
+}
+
+/// Takes up to `limit` transcripts that are due, for a term.
+pub async fn lease(tx: &mut Tx, holder: HolderId, term: Term, limit: i64) -> Result<Vec<Lease>, Error> {
+    let Term { now, until, .. } = term;
     const SQL: &str = "/* transcripts.lease */
         UPDATE transcripts SET due_at = $2, holder = $3, attempts = attempts + 1
         WHERE (account, sid, kind) IN

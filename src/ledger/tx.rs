@@ -13,6 +13,7 @@ use sqlx::{
 };
 
 use super::{Error, gate::Gate, row::Row};
+use crate::model::time::{Clock, Timestamp};
 
 /// A value for a placeholder.
 #[derive(Clone, Copy, Debug)]
@@ -35,6 +36,8 @@ pub struct Tx {
     counts: Vec<Count>,
     /// Of a unit of work: whether it may be committed, and the last number that it gave to an audit entry.
     unit: Option<(Gate, i64)>,
+    /// Tells the time in the database's place; for tests.
+    clock: Option<Clock>,
 }
 
 /// What a counter is incremented by, should the session be committed.
@@ -53,7 +56,7 @@ enum Inner {
 
 impl Tx {
     fn of(session: Inner) -> Self {
-        Self { session, counts: Vec::new(), unit: None }
+        Self { session, counts: Vec::new(), unit: None, clock: None }
     }
 
     pub(super) fn sqlite(tx: Transaction<'static, Sqlite>) -> Self {
@@ -100,6 +103,23 @@ impl Tx {
         self.counts.push(Count { name, label: Some((label, value)), by });
     }
 
+    pub(super) fn timed_by(self, clock: Option<&Clock>) -> Self {
+        Self { clock: clock.cloned(), ..self }
+    }
+
+    /// The database's own time: PostgreSQL's is that of its server, whatever this process believes; SQLite has none but this machine's.
+    ///
+    /// # Errors
+    /// The database's.
+    pub async fn now(&mut self) -> Result<Timestamp, Error> {
+        const POSTGRES: &str = "/* tx.now */ SELECT CAST(EXTRACT(EPOCH FROM clock_timestamp()) * 1000 AS BIGINT)";
+        match &self.clock {
+            Some(clock) => Ok(clock.now()),
+            None if self.is_postgres() => self.fetch_int(POSTGRES, &[]).await.map(Timestamp::from_millis),
+            None => Ok(Clock::System.now()),
+        }
+    }
+
     /// Makes what was done visible and durable. A session that is dropped instead leaves nothing.
     ///
     /// A commit that has begun runs to its end in a task of its own, and so does what is counted with it. Were it dropped half-way, the driver would queue a
@@ -110,7 +130,7 @@ impl Tx {
     /// Then nothing was done.
     #[expect(clippy::disallowed_methods, reason = "short, and `Ledger::close` waits for the connection that it holds")]
     pub async fn commit(self) -> Result<(), Error> {
-        let Self { session, counts, unit } = self;
+        let Self { session, counts, unit, clock: _ } = self;
         if let Some((gate, _)) = &unit
             && let Some(why) = gate.refusal()
         {

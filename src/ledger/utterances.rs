@@ -2,7 +2,7 @@
 
 use super::{
     Error,
-    tx::{Arg, Tx},
+    tx::{Arg, BINDS, Tx},
 };
 use crate::model::{
     sid::{AccountSid, TranscriptSid},
@@ -50,6 +50,60 @@ pub async fn of(tx: &mut Tx, account: &AccountSid, transcription: &TranscriptSid
     rows.iter()
         .map(|row| Ok(Utterance { track: row.text("track")?, sequence: row.int("sequence")?, sealed: row.bytes("sealed")? }))
         .collect()
+}
+
+/// A piece with words, and where it belongs.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Waiting {
+    /// The account.
+    pub account: AccountSid,
+    /// The transcription.
+    pub transcription: TranscriptSid,
+    /// The piece.
+    pub utterance: Utterance,
+}
+
+/// The next pieces with words, after a given one or from the beginning, in order.
+pub async fn chunk(tx: &mut Tx, after: Option<&Waiting>, limit: i64) -> Result<Vec<Waiting>, Error> {
+    const SQL: &str = "/* utterances.chunk */
+        SELECT account, transcription_sid, track, sequence, sealed FROM utterances
+        WHERE length(sealed) > 0 AND (account, transcription_sid, track, sequence) > ($1, $2, $3, $4)
+        ORDER BY account, transcription_sid, track, sequence LIMIT $5";
+    const T: &str = "utterances";
+    let (account, transcription, track, sequence) = after.map_or(("", "", "", i64::MIN), |after| {
+        (after.account.as_str(), after.transcription.as_str(), after.utterance.track.as_str(), after.utterance.sequence)
+    });
+    let args = [Arg::Text(account), Arg::Text(transcription), Arg::Text(track), Arg::Int(sequence), Arg::Int(limit)];
+    let rows = tx.fetch_all(SQL, &args).await?;
+    rows.iter()
+        .map(|row| {
+            let utterance = Utterance { track: row.text("track")?, sequence: row.int("sequence")?, sealed: row.bytes("sealed")? };
+            let account = row.parse(T, "account", "transcription_sid")?;
+            Ok(Waiting { account, transcription: row.parse(T, "transcription_sid", "transcription_sid")?, utterance })
+        })
+        .collect()
+}
+
+/// Puts what is sealed in these in the place of what is in their rows, where they are still there.
+pub async fn replace(tx: &mut Tx, rows: &[Waiting]) -> Result<(), Error> {
+    const WIDTH: usize = 5;
+    for rows in rows.chunks(BINDS / WIDTH) {
+        let sql = format!(
+            "/* utterances.replace */ UPDATE utterances SET sealed = new.column5 FROM (VALUES {}) AS new
+             WHERE account = new.column1 AND transcription_sid = new.column2 AND track = new.column3 AND sequence = new.column4",
+            tx.values(rows.len(), WIDTH)
+        );
+        let args: Vec<Arg<'_>> = rows
+            .iter()
+            .flat_map(|row| {
+                let (account, transcription) = (Arg::Text(row.account.as_str()), Arg::Text(row.transcription.as_str()));
+                let Utterance { track, sequence, sealed } = &row.utterance;
+                [account, transcription, Arg::Text(track), Arg::Int(*sequence), Arg::Bytes(sealed)]
+            })
+            .collect();
+        tx.execute(&sql, &args).await?;
+    }
+    Ok(())
 }
 
 /// Forgets the pieces of a transcription. How many there were.

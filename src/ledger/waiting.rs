@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 use super::{
     Error,
     row::Row,
-    tx::{Arg, Tx, set},
+    tx::{Arg, BINDS, Tx, set},
 };
 use crate::model::{id::RecordingId, name::LegName, subject::Conversation, time::Timestamp};
 
@@ -34,6 +34,43 @@ pub async fn put(tx: &mut Tx, conversation: &Conversation, leg: &LegName, sealed
     const SQL: &str = "/* waiting.put */ UPDATE parties SET sealed = $3 WHERE conversation = $1 AND leg = $2";
     let args = [Arg::Text(conversation.as_str()), Arg::Text(leg.as_str()), Arg::Bytes(sealed)];
     tx.execute_one(SQL, &args, "the conversation has no party at this place").await
+}
+
+/// A place at which something waits.
+pub type Waiting = ((Conversation, LegName), Vec<u8>);
+
+/// The next places at which something waits, after a given one or from the beginning, in order.
+pub async fn chunk(tx: &mut Tx, after: Option<&(Conversation, LegName)>, limit: i64) -> Result<Vec<Waiting>, Error> {
+    const SQL: &str = "/* waiting.chunk */
+        SELECT conversation, leg, sealed FROM parties
+        WHERE length(sealed) > 0 AND (conversation, leg) > ($1, $2) ORDER BY conversation, leg LIMIT $3";
+    const T: &str = "parties";
+    let (conversation, leg) = after.map_or(("", ""), |(conversation, leg)| (conversation.as_str(), leg.as_str()));
+    let rows = tx.fetch_all(SQL, &[Arg::Text(conversation), Arg::Text(leg), Arg::Int(limit)]).await?;
+    rows.iter()
+        .map(|row| {
+            let place = (row.parse(T, "conversation", "conversation")?, row.parse(T, "leg", "conversation")?);
+            Ok((place, row.bytes("sealed")?))
+        })
+        .collect()
+}
+
+/// Puts these in the place of what waits there, where something does.
+pub async fn replace(tx: &mut Tx, rows: &[Waiting]) -> Result<(), Error> {
+    const WIDTH: usize = 3;
+    for rows in rows.chunks(BINDS / WIDTH) {
+        let sql = format!(
+            "/* waiting.replace */ UPDATE parties SET sealed = new.column3 FROM (VALUES {}) AS new
+             WHERE parties.conversation = new.column1 AND parties.leg = new.column2 AND length(parties.sealed) > 0",
+            tx.values(rows.len(), WIDTH)
+        );
+        let args: Vec<Arg<'_>> = rows
+            .iter()
+            .flat_map(|((conversation, leg), sealed)| [Arg::Text(conversation.as_str()), Arg::Text(leg.as_str()), Arg::Bytes(sealed)])
+            .collect();
+        tx.execute(&sql, &args).await?;
+    }
+    Ok(())
 }
 
 /// Takes away what waits in these conversations; those in which anything did.

@@ -6,7 +6,7 @@
 use std::collections::BTreeMap;
 
 use super::{
-    Error,
+    Error, Term,
     row::Row,
     tx::{Arg, Tx, set},
 };
@@ -80,30 +80,31 @@ pub struct Backlog {
     pub oldest_at: i64,
 }
 
-/// Takes up to `limit` pieces of due work until `until`, those for the source apart: see [`lease_erasures`].
-pub async fn lease(tx: &mut Tx, holder: HolderId, now: Timestamp, until: Timestamp, limit: i64) -> Result<Vec<Lease>, Error> {
+/// Takes up to `limit` pieces of due work for a term, those for the source apart: see [`lease_erasures`].
+pub async fn lease(tx: &mut Tx, holder: HolderId, term: Term, limit: i64) -> Result<Vec<Lease>, Error> {
     const SQL: &str = "/* work.lease */
         UPDATE work SET due_at = $2, holder = $3, attempts = attempts + 1
         WHERE (kind, recording_id) IN (
             SELECT kind, recording_id FROM work WHERE state = 'due' AND kind <> 'erase' AND due_at <= $1 ORDER BY due_at LIMIT $4)
           AND state = 'due' AND due_at <= $1
         RETURNING kind, recording_id, attempts, enqueued_at";
-    leased(tx, SQL, holder, now, until, limit).await
+    leased(tx, SQL, holder, term, limit).await
 }
 
-/// Takes up to `limit` pieces of work at the source until `until`. They are many after a revocation, and slow: whoever waits for a fetch does
+/// Takes up to `limit` pieces of work at the source for a term. They are many after a revocation, and slow: whoever waits for a fetch does
 /// not stand in their line.
-pub async fn lease_erasures(tx: &mut Tx, holder: HolderId, now: Timestamp, until: Timestamp, limit: i64) -> Result<Vec<Lease>, Error> {
+pub async fn lease_erasures(tx: &mut Tx, holder: HolderId, term: Term, limit: i64) -> Result<Vec<Lease>, Error> {
     const SQL: &str = "/* work.lease_erasures */
         UPDATE work SET due_at = $2, holder = $3, attempts = attempts + 1
         WHERE (kind, recording_id) IN (
             SELECT kind, recording_id FROM work WHERE state = 'due' AND kind = 'erase' AND due_at <= $1 ORDER BY due_at LIMIT $4)
           AND state = 'due' AND due_at <= $1
         RETURNING kind, recording_id, attempts, enqueued_at";
-    leased(tx, SQL, holder, now, until, limit).await
+    leased(tx, SQL, holder, term, limit).await
 }
 
-async fn leased(tx: &mut Tx, sql: &str, holder: HolderId, now: Timestamp, until: Timestamp, limit: i64) -> Result<Vec<Lease>, Error> {
+async fn leased(tx: &mut Tx, sql: &str, holder: HolderId, term: Term, limit: i64) -> Result<Vec<Lease>, Error> {
+    let Term { now, until, .. } = term;
     let args = [Arg::Int(now.as_millis()), Arg::Int(until.as_millis()), Arg::Text(&holder.to_string()), Arg::Int(limit)];
     tx.fetch_all(sql, &args)
         .await?
@@ -134,16 +135,24 @@ pub async fn any_due(tx: &mut Tx, now: Timestamp) -> Result<bool, Error> {
 ///
 /// # Errors
 /// [`Error::Stale`] if somebody else has it now.
-pub async fn extend(tx: &mut Tx, lease: &Lease, until: Timestamp) -> Result<(), Error> {
+pub async fn extend(tx: &mut Tx, lease: &Lease, term: Term) -> Result<(), Error> {
     const SQL: &str =
         "/* work.extend */ UPDATE work SET due_at = $4 WHERE kind = $1 AND recording_id = $2 AND holder = $3 AND state = 'due'";
     let args = [
         Arg::Text(lease.kind.as_str()),
         Arg::Text(&lease.recording.to_string()),
         Arg::Text(&lease.holder.to_string()),
-        Arg::Int(until.as_millis()),
+        Arg::Int(term.until.as_millis()),
     ];
     tx.execute_one(SQL, &args, LOST).await
+}
+
+/// Makes due what no honest clock put so far off: leases that end later than any could, and other work than that at the source, which alone waits for its
+/// day. A clock that was ahead, and is not any more, left them behind. How many pieces.
+pub async fn free_strays(tx: &mut Tx, term: Term) -> Result<u64, Error> {
+    const SQL: &str = "/* work.free_strays */
+        UPDATE work SET due_at = $1, holder = NULL WHERE state = 'due' AND due_at > $2 AND (holder IS NOT NULL OR kind <> 'erase')";
+    tx.execute(SQL, &[Arg::Int(term.now.as_millis()), Arg::Int(term.beyond.as_millis())]).await
 }
 
 /// The work is done; in the same unit as what it did.

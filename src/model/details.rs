@@ -13,6 +13,7 @@ use super::{
     name::LegName,
     subject::{Address, Party},
 };
+use crate::secret::SecretBuffer;
 
 /// The longest name, in characters.
 pub const MAX_NAME: usize = 128;
@@ -140,14 +141,17 @@ impl Details {
 
     /// The text that is sealed and shown: `{"parties": [{"leg", "channel", "address", "name"}, …]}`.
     pub fn to_json(&self) -> Zeroizing<String> {
-        let party = |found: &'_ Found| WrittenParty {
-            leg: found.leg.as_str().to_owned().into(),
-            channel: found.channel,
-            address: found.address.as_ref().map(|address| address.expose().to_owned().into()),
-            name: found.name.clone().map(Into::into),
-        };
+        fn party(found: &Found) -> WrittenParty<'_> {
+            WrittenParty {
+                leg: found.leg.as_str().into(),
+                channel: found.channel,
+                address: found.address.as_ref().map(|address| address.expose().into()),
+                name: found.name.as_deref().map(Into::into),
+            }
+        }
         let written = Written { parties: self.0.iter().map(party).collect() };
-        Zeroizing::new(serde_json::to_string(&written).expect("texts and numbers have a JSON form"))
+        let text = SecretBuffer::json(&written).expect("texts and numbers have a JSON form");
+        text.into_text().expect("JSON is UTF-8")
     }
 
     /// Reads what [`Self::to_json`] wrote; `None` for anything else.

@@ -7,7 +7,8 @@ use std::{fmt, str::FromStr};
 use super::sid::{CallSid, ConferenceSid, InvalidSid};
 
 /// How one person is reached: a telephone number in E.164 (ITU-T), or an address that is none (`sip:…`, `client:…`), in one spelling.
-#[derive(Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
+/// Zeroed when it is dropped.
+#[derive(Clone, PartialEq, Eq, Hash, PartialOrd, Ord, zeroize::ZeroizeOnDrop)]
 pub struct Address(String);
 
 /// Why a text is nobody's address. It does not repeat the text.

@@ -88,14 +88,22 @@ pub enum Clock {
     /// The machine's wall clock.
     #[default]
     System,
-    /// A clock that only [`Clock::advance`] moves.
-    Manual(Arc<AtomicI64>),
+    /// A clock that only [`Clock::advance`] and [`Clock::set_ahead`] move.
+    Manual(Arc<Hand>),
+}
+
+/// What a manual clock shows.
+#[derive(Debug)]
+pub struct Hand {
+    wall: AtomicI64,
+    /// Milliseconds that have passed, whatever the wall clock was set to.
+    steady: AtomicI64,
 }
 
 impl Clock {
     /// A clock that stands at `at`.
     pub fn manual(at: Timestamp) -> Self {
-        Self::Manual(Arc::new(AtomicI64::new(at.0)))
+        Self::Manual(Arc::new(Hand { wall: AtomicI64::new(at.0), steady: AtomicI64::new(0) }))
     }
 
     /// The present.
@@ -103,14 +111,41 @@ impl Clock {
         match self {
             #[expect(clippy::disallowed_methods, reason = "the one place that reads the wall clock")]
             Self::System => Timestamp(jiff::Timestamp::now().as_millisecond()),
-            Self::Manual(at) => Timestamp(at.load(Ordering::SeqCst)),
+            Self::Manual(hand) => Timestamp(hand.wall.load(Ordering::SeqCst)),
+        }
+    }
+
+    /// How much has passed since some moment, by a clock that nobody sets and that goes on while the machine sleeps.
+    pub fn steady(&self) -> Duration {
+        match self {
+            Self::System => {
+                let passed = rustix::time::clock_gettime(rustix::time::ClockId::Boottime);
+                Duration::new(u64::try_from(passed.tv_sec).unwrap_or(0), u32::try_from(passed.tv_nsec).unwrap_or(0))
+            }
+            Self::Manual(hand) => Duration::from_millis(u64::try_from(hand.steady.load(Ordering::SeqCst)).unwrap_or(0)),
+        }
+    }
+
+    /// Sets a manual clock ahead, while nothing passes.
+    pub fn set_ahead(&self, by: Duration) {
+        if let Self::Manual(hand) = self {
+            hand.wall.fetch_add(i64::try_from(by.as_millis()).unwrap_or(i64::MAX), Ordering::SeqCst);
+        }
+    }
+
+    /// Sets a manual clock back, while nothing passes.
+    pub fn set_back(&self, by: Duration) {
+        if let Self::Manual(hand) = self {
+            hand.wall.fetch_sub(i64::try_from(by.as_millis()).unwrap_or(i64::MAX), Ordering::SeqCst);
         }
     }
 
     /// Moves a manual clock forwards; the machine's clock does not listen.
     pub fn advance(&self, by: Duration) {
-        if let Self::Manual(at) = self {
-            at.fetch_add(i64::try_from(by.as_millis()).unwrap_or(i64::MAX), Ordering::SeqCst);
+        if let Self::Manual(hand) = self {
+            let by = i64::try_from(by.as_millis()).unwrap_or(i64::MAX);
+            hand.wall.fetch_add(by, Ordering::SeqCst);
+            hand.steady.fetch_add(by, Ordering::SeqCst);
         }
     }
 }

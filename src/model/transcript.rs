@@ -11,10 +11,11 @@ mod vtt;
 
 use std::fmt;
 
-use zeroize::{ZeroizeOnDrop, Zeroizing};
+use zeroize::ZeroizeOnDrop;
 
 pub use self::read::InvalidTranscript;
 use super::name::LegName;
+use crate::secret::SecretBuffer;
 
 /// Bytes beyond which a text is no transcript.
 pub const MAX_BYTES: usize = 8 * 1024 * 1024;
@@ -168,12 +169,12 @@ impl Transcript {
     }
 
     /// As JSON; what [`Self::parse`] reads gives the same transcript.
-    pub fn to_json(&self) -> Zeroizing<Vec<u8>> {
-        Zeroizing::new(serde_json::to_vec(self).expect("texts and finite numbers have a JSON form"))
+    pub fn to_json(&self) -> SecretBuffer {
+        SecretBuffer::json(self).expect("texts and finite numbers have a JSON form")
     }
 
     /// As WebVTT (<https://www.w3.org/TR/webvtt1/>): a cue for each sentence, with who spoke as its voice.
-    pub fn to_vtt(&self) -> Zeroizing<Vec<u8>> {
+    pub fn to_vtt(&self) -> SecretBuffer {
         vtt::write(self)
     }
 }

@@ -3,13 +3,15 @@
 //! Owns the order of trust: header, then final segment, then whatever is asked for. It refuses to fetch. The sequential way to read FLOE is
 //! deliberately absent, because it releases the front of an object before it can notice that the tail is missing.
 //!
-//! INVARIANT: an `Opener` exists only for an object whose header and final segment were authentic, so its length is true.
+//! INVARIANT: plaintext is in one buffer, which is zeroed when nobody has a part of it any more. An `Opener` exists only for an object whose header and final segment were authentic, so its length is true.
 
 use bytes::{Bytes, BytesMut};
 use fast_floe::{
     Header,
     low_level::{self, DecryptionState, SEGMENT_PAYLOAD_OFFSET},
 };
+
+use zeroize::Zeroize as _;
 
 use super::{Bound, Error, Layout, Span};
 use crate::secret::Key;
@@ -35,13 +37,13 @@ impl Opener {
         }
         let key = fast_floe::Key::from_bytes(*key.expose());
         let mut state = low_level::start_decryption(&key, &context.associated_data(), layout.parameters(), &header)?;
-        let mut tail = writable(final_segment);
-        if tail.len() != layout.last().ciphertext_length() {
+        let mut tail = Opened(writable(final_segment));
+        if tail.0.len() != layout.last().ciphertext_length() {
             return Err(Error::Truncated);
         }
-        state.decrypt_segment_in_place_raw(&mut tail, layout.last())?;
+        state.decrypt_segment_in_place_raw(&mut tail.0, layout.last())?;
         let payload = SEGMENT_PAYLOAD_OFFSET..SEGMENT_PAYLOAD_OFFSET + layout.last().plaintext_length();
-        Ok(Self { state, layout, tail: tail.freeze().slice(payload) })
+        Ok(Self { state, layout, tail: Bytes::from_owner(tail).slice(payload) })
     }
 
     /// The shape of the object, authenticated.
@@ -61,15 +63,15 @@ impl Opener {
         if sealed.len() as u64 != span.sealed().end - span.sealed().start {
             return Err(Error::Truncated);
         }
-        let mut sealed = writable(sealed);
-        let mut rest: &mut [u8] = &mut sealed;
+        let mut opened = Opened(writable(sealed));
+        let mut rest: &mut [u8] = &mut opened.0;
         for position in span.positions.clone() {
             let segment = self.layout.segment(position).ok_or(Error::OutOfRange { plain_len: self.layout.plain_len() })?;
             let (this, behind) = rest.split_at_mut_checked(segment.ciphertext_length()).ok_or(Error::Truncated)?;
             self.state.decrypt_segment_in_place_raw(this, segment)?;
             rest = behind;
         }
-        Ok(self.slices(span, &sealed.freeze()))
+        Ok(self.slices(span, &Bytes::from_owner(opened)))
     }
 
     /// Cuts framing, the unwanted front and the unwanted end away.
@@ -87,6 +89,21 @@ impl Opener {
             slices.push(segment.slice(from..to));
         }
         slices
+    }
+}
+
+/// A buffer in which segments are opened. Zeroed when the last slice of it is dropped, whoever has that.
+struct Opened(BytesMut);
+
+impl AsRef<[u8]> for Opened {
+    fn as_ref(&self) -> &[u8] {
+        &self.0
+    }
+}
+
+impl Drop for Opened {
+    fn drop(&mut self) {
+        self.0.as_mut().zeroize();
     }
 }
 

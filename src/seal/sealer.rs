@@ -3,7 +3,7 @@
 //! Owns the order of segments. It keeps back up to one full segment of plaintext, because only the end of the input tells whether a full
 //! segment was the final one; everything else goes straight into the caller's buffer and is encrypted there.
 //!
-//! INVARIANT: each position is sealed at most once, and exactly one segment is final.
+//! INVARIANT: plaintext is copied only into room that is there already, so that no copy of it is left behind; each position is sealed at most once, and exactly one segment is final.
 
 use bytes::BytesMut;
 use fast_floe::low_level::{self, EncryptionState, MessageLayout, SEGMENT_PAYLOAD_OFFSET, SegmentLayout};
@@ -104,6 +104,8 @@ impl Sealer {
         if std::mem::replace(&mut self.broken, true) {
             return Err(Error::Library);
         }
+        // Before any plaintext is in it: a buffer that grows frees its former place with what was there.
+        out.reserve(segment.ciphertext_length());
         let start = out.len();
         out.extend_from_slice(&[0; SEGMENT_PAYLOAD_OFFSET]);
         out.extend_from_slice(&self.held);

@@ -25,7 +25,6 @@ use std::time::Duration;
 use futures_util::StreamExt as _;
 use reqwest::{Method, StatusCode, Url};
 use serde::de::DeserializeOwned;
-use zeroize::Zeroizing;
 
 pub(super) use self::turns::Turns;
 pub use self::{
@@ -42,6 +41,7 @@ use super::{
     account::Account,
     media::{self, Client, Hiccup},
 };
+use crate::secret::SecretBuffer;
 
 /// Bytes beyond which an answer is not read: a page of 5,000 sentences with words is some megabytes.
 pub const MAX_ANSWER: usize = 32 * 1024 * 1024;
@@ -126,13 +126,7 @@ impl Client {
         self.ask(account, Method::DELETE, url, None).await.map(drop)
     }
 
-    async fn ask(
-        &self,
-        account: &Account,
-        method: Method,
-        url: Url,
-        form: Option<&[(&str, &str)]>,
-    ) -> Result<Zeroizing<Vec<u8>>, RestError> {
+    async fn ask(&self, account: &Account, method: Method, url: Url, form: Option<&[(&str, &str)]>) -> Result<SecretBuffer, RestError> {
         self.turns.wait().await;
         let (user, password) = account.credential();
         let mut request = self.http.request(method, url).basic_auth(user, Some(password.expose()));
@@ -143,7 +137,7 @@ impl Client {
         let broken = |error: &reqwest::Error| RestError::Transient { cause: media::hiccup(error, 0) };
         let response = request.send().await.map_err(|error| broken(&error))?;
         let (status, retry_after) = (response.status(), media::retry_after(response.headers()));
-        let mut body = Zeroizing::new(Vec::new());
+        let mut body = SecretBuffer::default();
         let mut pieces = response.bytes_stream();
         while let Some(piece) = pieces.next().await {
             let piece = piece.map_err(|error| broken(&error))?;

@@ -192,7 +192,8 @@ impl Inner {
     ) -> Result<(), Error> {
         let (now, leg) = (self.clock.now(), Leg::All);
         let mut tx = self.ledger.begin().await?;
-        // First, because it locks the row: a shred that runs at the same time comes wholly before or wholly after.
+        self.present(&mut tx).await?;
+        // First of the rows, because it locks this one: a shred that runs at the same time comes wholly before or wholly after.
         let tier = recordings::mark_sealed(&mut tx, recording.id, now).await?;
         work::finish(&mut tx, lease).await?;
         if let Some(at) = beside.erase_at {
@@ -204,7 +205,7 @@ impl Inner {
         }
         // The tier as it is now: the recording may have gone to another one while it was fetched.
         let recording = &Recording { tier, ..recording.clone() };
-        self.place_key(&mut tx, recording.id, leg, &recording.tier, key, now).await?;
+        self.place_key(&mut tx, recording.id, leg, &recording.tier, key).await?;
         recordings::insert_artefact(&mut tx, recording.id, leg, artefact).await?;
         self.take_over(&mut tx, recording, key, beside.parties, now).await?;
         let mut entries = vec![NewEntry::recording_sealed(now, recording, artefact.sealed_len, sha256)];

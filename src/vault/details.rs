@@ -4,16 +4,19 @@
 //! a [`Grant`].
 //! INVARIANTS
 //! - What is sealed of a place is of who is named there: who was put right is told of no more.
-//! - What waits for a recording is under the vault's own key, and no longer there once a recording has it.
+//! - What waits for a recording is under a key of the epoch (see `waiting`), and no longer there once a recording has it.
 
 use std::collections::BTreeMap;
 
 use zeroize::Zeroizing;
 
-use super::{Error, Inner, Vault};
+use super::{
+    Error, Inner, Vault,
+    waiting::{Present, Waits},
+};
 use crate::{
     evidence::NewEntry,
-    keyring::{self, details_key, open_note, seal_note, waiting_key},
+    keyring::{self, details_key, open_note, seal_note},
     ledger::{
         Tx, audit, budgets, details, grants,
         marks::{self, Marked},
@@ -54,8 +57,8 @@ impl Vault {
         Ok(self.epoch() != before)
     }
 
-    /// Seals what was told of the parties of a conversation, within the unit that names them and after that. Whether that changed anything. Of a
-    /// place where somebody else is named, nothing is kept.
+    /// Seals what was told of the parties of a conversation, within the unit that names them and after that; the unit began with
+    /// [`Self::hold_epoch`]. Whether that changed anything. Of a place where somebody else is named, nothing is kept.
     ///
     /// # Errors
     /// The ledger's; [`Error::Keyring`] if what is there is not what was sealed, or [`Self::follow`] is to be called.
@@ -73,7 +76,10 @@ impl Vault {
         if recordings.is_empty() {
             return match keeping {
                 Keeping::Carried => Ok(false),
-                Keeping::Waits | Keeping::Corrects => vault.let_wait(tx, conversation, told, &parties, keeping).await,
+                Keeping::Waits | Keeping::Corrects => {
+                    let present = vault.present(tx).await?;
+                    vault.let_wait(tx, &present, conversation, told, &parties, keeping).await
+                }
             };
         }
         let (keys, mut sealed) = (vault.record_keys(tx, &recordings, Leg::All).await?, details::find(tx, &recordings).await?);
@@ -129,7 +135,7 @@ impl Vault {
 
 impl Inner {
     /// A recording is about to be sealed, and its row is locked: it takes over what waits in its conversation, what other recordings of it
-    /// have, and what comes along.
+    /// have, and what comes along. The unit holds the epoch.
     pub(super) async fn take_over(
         &self,
         tx: &mut Tx,
@@ -176,6 +182,7 @@ impl Inner {
     async fn let_wait(
         &self,
         tx: &mut Tx,
+        present: &Present,
         conversation: &Conversation,
         told: &[Found],
         parties: &[Party],
@@ -196,7 +203,7 @@ impl Inner {
                 continue;
             }
             let sealed = match after.is_personal() {
-                true => seal_note(&waiting_key(&self.seed, conversation, &told.leg), self.id, &after.to_json(), &mut rand::rng()),
+                true => self.seal_waiting(present, Waits::Party(conversation, &told.leg), &after.to_json()),
                 false => Vec::new(),
             };
             waiting::put(tx, conversation, &told.leg, &sealed).await?;
@@ -206,7 +213,7 @@ impl Inner {
     }
 
     fn waiting(&self, conversation: &Conversation, leg: &LegName, sealed: &[u8]) -> Result<Details, Error> {
-        let text = open_note(&waiting_key(&self.seed, conversation, leg), self.id, sealed)?;
+        let text = self.open_waiting(Waits::Party(conversation, leg), sealed)?;
         Details::parse(&text).ok_or(Error::BrokenDetails)
     }
 

@@ -177,7 +177,8 @@ impl Turner<'_> {
     async fn commit(&self, next: &RootKey, sealed: &[u8], actor: Actor, climbed: u64) -> Result<(u64, u64), Error> {
         let vault = self.vault;
         let mut tx = self.begin().await?;
-        // First: a shred whose receipt is seen here has left its mark on its page, and that is seen below. One that is not waits for the next turn.
+        let alone = vault.alone(&mut tx).await?;
+        // Before the pages: a shred whose receipt is seen here has left its mark on its page, and that is seen below. One that is not waits for the next turn.
         let covered = shreds::cover(&mut tx, next.epoch).await?;
         let mut pages = 0;
         for level in LEAF..tree::ROOT_LEVEL {
@@ -186,6 +187,7 @@ impl Turner<'_> {
         let root = rows::root_page(&mut tx).await?.ok_or(keyring::Error::BrokenPath)?;
         let root = vault.walk(&mut tx, root).await?.seal_below(next, vault.id, &mut rand::rng());
         rows::renew_pages(&mut tx, &[root]).await?;
+        vault.carry_waiting(&mut tx, &alone, next).await?;
         let now = vault.clock.now();
         epochs::insert(&mut tx, next.epoch, sealed, now).await?;
         audit::append(&mut tx, NewEntry::epoch_turned(now, actor, next.epoch, climbed + pages, covered)).await?;

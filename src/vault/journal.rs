@@ -241,7 +241,7 @@ impl Inner {
         for (recording, key) in self.record_keys(tx, &ids, leg).await? {
             let text = Zeroizing::new(BASE64.encode(key.expose()));
             let line = KeyLine { recording, leg, key: &text };
-            file.line(|out| serde_json::to_writer(out, &line).expect("ids and text have a JSON form, and a vector takes all of it"))
+            file.line(|out| serde_json::to_writer(out, &line).expect("ids and text have a JSON form, and a buffer takes all of it"))
                 .await?;
         }
         Ok(())

@@ -6,7 +6,7 @@ use super::{Error, Inner};
 use crate::{
     keyring::{self, LEAF, LEVELS, PageRow, Place, fingerprint, tree},
     ledger::{
-        Tx,
+        Term, Tx,
         keys::{self as rows, KeyEntry},
         shreds,
     },
@@ -48,21 +48,14 @@ impl Inner {
     }
 
     /// Gives a record key its place in the tier's tree, and enters it.
-    pub(super) async fn place_key(
-        &self,
-        tx: &mut Tx,
-        id: RecordingId,
-        leg: Leg,
-        tier: &Tier,
-        key: &Key,
-        now: Timestamp,
-    ) -> Result<(), Error> {
+    pub(super) async fn place_key(&self, tx: &mut Tx, id: RecordingId, leg: Leg, tier: &Tier, key: &Key) -> Result<(), Error> {
         let fingerprint = fingerprint(key);
         if shreds::is_destroyed(tx, &fingerprint).await? {
             return Err(Error::Gone);
         }
-        let until = now.after(FILLER);
-        let place = match rows::claim_leaf(tx, tier.as_str(), self.filler, now, until).await? {
+        let term = Term::begin(tx, FILLER).await?;
+        let until = term.until();
+        let place = match rows::claim_leaf(tx, tier.as_str(), self.filler, term).await? {
             Some(page) => {
                 let mut leaf = self.walk(tx, page).await?;
                 let slot = leaf.page.push(key)?;

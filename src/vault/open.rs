@@ -5,8 +5,6 @@ use std::{num::NonZeroUsize, ops::Range};
 use bytes::Bytes;
 use futures_util::{Stream, StreamExt as _, stream};
 
-use zeroize::Zeroizing;
-
 use super::{
     Error, Inner, Vault,
     window::{Cut, Window},
@@ -25,7 +23,7 @@ use crate::{
     },
     policy::{Grant, View},
     seal::{Context, Layout, Opener, SegmentLength},
-    secret::Key,
+    secret::{Key, SecretBuffer},
 };
 
 /// Segments read and opened at a time, after the first: 1 MiB.
@@ -162,7 +160,7 @@ impl Vault {
             vault.ends(sealed.object, &layout)
         )?;
         let mut opener = vault.opener(&key, recording, sealed, layout, ends)?;
-        let mut head = Zeroizing::new(Vec::new());
+        let mut head = SecretBuffer::with_capacity(segment.plain());
         for span in layout.spans(0..layout.plain_len().min(segment.plain() as u64), NonZeroUsize::MIN)? {
             let bytes = vault.store.read(sealed.object, span.sealed()).await?;
             opener.open(&span, bytes)?.iter().for_each(|piece| head.extend_from_slice(piece));

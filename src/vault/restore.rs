@@ -251,15 +251,16 @@ impl Inner {
     /// Takes in one piece of the journal. How many states.
     async fn replay(&self, tx: &mut Tx, mut file: Reading, name: RecoveryName, now: Timestamp) -> Result<u64, Error> {
         let fault = |why| Error::RecoveryFile { name: name.to_string(), why };
-        let (mut rows, mut states) = (Rows::default(), 0);
+        let (mut rows, mut states, root) = (Rows::default(), 0, Arc::clone(&file.root));
         while let Some(line) = file.line().await? {
             match journal::parse(&mut rows, line).map_err(fault)? {
                 Line::Nothing => {}
                 Line::Row(row) => {
                     states += u64::from(STATES.contains(&row.table()));
+                    let row = self.brought_home(row, &root);
                     self.take_row(tx, row, now).await?;
                 }
-                Line::Key(id, leg, key) => self.take_key(tx, id, leg, &key, now).await?,
+                Line::Key(id, leg, key) => self.take_key(tx, id, leg, &key).await?,
             }
         }
         rows.end().map_err(fault)?;
@@ -312,7 +313,7 @@ impl Inner {
     }
 
     /// A key of a living recording: into the tree, unless it is there; never, if it was destroyed.
-    async fn take_key(&self, tx: &mut Tx, id: RecordingId, leg: Leg, key: &Key, now: Timestamp) -> Result<(), Error> {
+    async fn take_key(&self, tx: &mut Tx, id: RecordingId, leg: Leg, key: &Key) -> Result<(), Error> {
         let public = fingerprint(key);
         if shreds::is_destroyed(tx, &public).await? || shreds::find_fence(tx, id).await?.is_some() {
             return Ok(());
@@ -325,6 +326,6 @@ impl Inner {
             }
             self.destroy_entries(tx, leg, &BTreeMap::from([(id, entry)])).await?;
         }
-        self.place_key(tx, id, leg, &recording.tier, key, now).await
+        self.place_key(tx, id, leg, &recording.tier, key).await
     }
 }

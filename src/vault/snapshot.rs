@@ -25,6 +25,7 @@ use crate::{
         image::{self, Image, Table},
     },
     model::{id::ObjectId, time::Timestamp},
+    secret::SecretBuffer,
     store::{self, RecoveryKind, RecoveryName},
 };
 
@@ -289,8 +290,8 @@ impl Rows {
     }
 }
 
-pub(super) fn mark(out: &mut Vec<u8>, mark: &Mark) {
-    serde_json::to_writer(out, mark).expect("a word and a number have a JSON form, and a vector takes all of it");
+pub(super) fn mark(out: &mut SecretBuffer, mark: &Mark) {
+    serde_json::to_writer(out, mark).expect("a word and a number have a JSON form, and a buffer takes all of it");
 }
 
 #[cfg(test)]

@@ -48,7 +48,7 @@ impl Vault {
                 match vault.record_key(&mut tx, recording.id, leg).await {
                     Ok(key) => {
                         vault.destroy_keys(&mut tx, &[recording.id], leg).await?;
-                        vault.place_key(&mut tx, recording.id, leg, to, &key, now).await?;
+                        vault.place_key(&mut tx, recording.id, leg, to, &key).await?;
                     }
                     // Not sealed yet: it will be, in the new tier.
                     Err(Error::Gone) => {}

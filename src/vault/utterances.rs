@@ -1,14 +1,19 @@
 //! What is said in a running call: sealed in its row until it is filed with a recording and has the recording's own key.
 //!
-//! Owns the key, which comes from the vault's own seed, as that of evidence does; each piece has one of its own, so none can take another's place.
-//! What that means for an old copy of the ledger: the pieces of it open for as long as the seed lives. They are few, and gone in hours.
+//! Owns the way in and out of these rows. Each piece has a key of its own, so none can take another's place; `waiting` says where the keys come from.
 
 use zeroize::Zeroizing;
 
-use super::{Error, Vault};
+use super::{Error, Vault, waiting::Waits};
 use crate::{
-    keyring::{self, utterance_key},
-    model::sid::{AccountSid, TranscriptSid},
+    ledger::{
+        Tx,
+        utterances::{self, Utterance},
+    },
+    model::{
+        sid::{AccountSid, TranscriptSid},
+        time::Timestamp,
+    },
 };
 
 /// Where a piece belongs.
@@ -25,18 +30,41 @@ pub struct PieceOf<'a> {
 }
 
 impl Vault {
-    /// Seals something that was said.
-    pub fn seal_utterance(&self, of: PieceOf<'_>, text: &str) -> Vec<u8> {
-        let key = utterance_key(&self.0.seed, of.account, of.transcription, of.track, of.sequence);
-        keyring::seal_note(&key, self.0.id, text, &mut rand::rng())
-    }
-
-    /// Opens what [`Self::seal_utterance`] sealed.
+    /// Keeps something that was said, sealed, within a unit that began with [`Self::hold_epoch`]; without a text, only its number. The same number of
+    /// the same track is kept once; whether it is new.
     ///
     /// # Errors
-    /// [`Error::Keyring`] if it is not what was sealed for this place.
-    pub fn open_utterance(&self, of: PieceOf<'_>, sealed: &[u8]) -> Result<Zeroizing<String>, Error> {
-        let key = utterance_key(&self.0.seed, of.account, of.transcription, of.track, of.sequence);
-        Ok(keyring::open_note(&key, self.0.id, sealed)?)
+    /// The ledger's; [`Error::Keyring`] if [`Self::follow`] is to be called.
+    pub async fn keep_utterance(&self, tx: &mut Tx, of: PieceOf<'_>, text: Option<&str>, now: Timestamp) -> Result<bool, Error> {
+        let sealed = match text {
+            Some(text) => self.0.seal_waiting(&self.0.present(tx).await?, Waits::Piece(of), text),
+            None => Vec::new(),
+        };
+        let utterance = Utterance { track: of.track.to_owned(), sequence: of.sequence, sealed };
+        Ok(utterances::insert(tx, of.account, of.transcription, &utterance, now).await?)
+    }
+
+    /// The pieces of a transcription, by track and number, and what was said in each that has words.
+    ///
+    /// # Errors
+    /// The ledger's; [`Error::Keyring`] if one of them is not what was sealed for its place.
+    pub async fn utterances(
+        &self,
+        account: &AccountSid,
+        transcription: &TranscriptSid,
+    ) -> Result<Vec<(Utterance, Option<Zeroizing<String>>)>, Error> {
+        let vault = &*self.0;
+        vault
+            .unit(async || {
+                // One query sees all of them as they are under one root.
+                let rows = utterances::of(&mut vault.ledger.read().await?, account, transcription).await?;
+                let opened = rows.into_iter().map(|row| {
+                    let of = PieceOf { account, transcription, track: &row.track, sequence: row.sequence };
+                    let text = (!row.sealed.is_empty()).then(|| vault.open_waiting(Waits::Piece(of), &row.sealed)).transpose()?;
+                    Ok((row, text))
+                });
+                opened.collect()
+            })
+            .await
     }
 }

@@ -46,6 +46,13 @@ pub(in crate::cli) async fn doctor(file: &Path, out: Out) -> Result<ExitCode, Fa
                 Ok(flow) => {
                     findings.find("vault", "ok", format!("{} unlocks", flow.vault().id()));
                     memory(&flow, &mut findings).await;
+                    match flow.clock_status().await {
+                        Ok(status) => match status.refused {
+                            Some(why) => findings.find("clock", "broken", format!("nothing is destroyed by date: {why}")),
+                            None => findings.find("clock", "ok", format!("{} is believed", status.now)),
+                        },
+                        Err(error) => findings.find("clock", "broken", error.to_string()),
+                    }
                     for stuck in flow.stuck_deletions().await.unwrap_or_default() {
                         let why = stuck.last_error.as_deref().unwrap_or("?");
                         findings.find(

@@ -137,6 +137,7 @@ impl Flow {
         news: &News,
     ) -> Result<(Seated, Settled, Option<Step>, Vec<RevocationId>), Error> {
         let (mut tx, now) = (self.0.ledger.begin().await?, self.now());
+        self.0.vault.hold_epoch(&mut tx).await?;
         details::lock(&mut tx, conversation).await?;
         let (told, taken) = match by {
             By::Application(permit) => {

@@ -5,7 +5,7 @@ use std::time::Duration;
 use super::Broken;
 use crate::{
     flow::{Error, Flow},
-    ledger::{self, Tx, reconciliations},
+    ledger::{self, Term, Tx, reconciliations},
     model::{id::HolderId, sid::AccountSid, time::Timestamp},
 };
 
@@ -25,7 +25,8 @@ impl<'a> Turn<'a> {
         let turn = Self::new(flow, account);
         let taken = flow.0.ledger.unit(|| async {
             let mut tx = flow.0.ledger.begin().await?;
-            let taken = reconciliations::take(&mut tx, account, turn.holder, flow.now(), turn.until(), unless_since).await?;
+            let term = Term::begin(&mut tx, LEASE).await?;
+            let taken = reconciliations::take(&mut tx, account, turn.holder, term, unless_since).await?;
             tx.commit().await?;
             Ok::<_, ledger::Error>(taken)
         });
@@ -37,7 +38,8 @@ impl<'a> Turn<'a> {
         let turn = Self::new(flow, account);
         let seized = flow.0.ledger.unit(|| async {
             let mut tx = flow.0.ledger.begin().await?;
-            reconciliations::seize(&mut tx, account, turn.holder, flow.now(), turn.until()).await?;
+            let term = Term::begin(&mut tx, LEASE).await?;
+            reconciliations::seize(&mut tx, account, turn.holder, term).await?;
             tx.commit().await
         });
         seized.await?;
@@ -54,7 +56,8 @@ impl<'a> Turn<'a> {
             tokio::time::sleep(LEASE / 3).await;
             let kept = async {
                 let mut tx = self.flow.0.ledger.begin().await?;
-                reconciliations::keep(&mut tx, &self.account, self.holder, self.until()).await?;
+                let term = Term::begin(&mut tx, LEASE).await?;
+                reconciliations::keep(&mut tx, &self.account, self.holder, term).await?;
                 tx.commit().await
             };
             match kept.await {
@@ -79,9 +82,5 @@ impl<'a> Turn<'a> {
 
     fn new(flow: &'a Flow, account: &AccountSid) -> Self {
         Self { flow, account: account.clone(), holder: HolderId::random(&mut rand::rng()) }
-    }
-
-    fn until(&self) -> Timestamp {
-        self.flow.now().after(LEASE)
     }
 }

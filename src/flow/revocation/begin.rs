@@ -7,7 +7,7 @@ use crate::{
     evidence::{NewEntry, ShredReason},
     flow::{Error, Flow},
     ledger::{
-        Tx, audit, consents,
+        Term, Tx, audit, consents,
         marks::{self, Marked},
         recordings,
         revocations::{self, Revocation},
@@ -55,12 +55,12 @@ impl Flow {
         reason: &ShredReason,
     ) -> Result<Revocation, Error> {
         let revocation = self.revocation_of(permit, target, purposes, reason).await?;
-        let until = revocation.revoked_at.after(LEASE);
         self.0
             .ledger
             .unit(|| async {
                 let now = revocation.revoked_at;
                 let mut tx = self.0.ledger.begin().await?;
+                let until = Term::begin(&mut tx, LEASE).await?.until();
                 revocations::insert(&mut tx, &revocation, until).await?;
                 marks::set(&mut tx, Marked::Revocation, &[revocation.id], now).await?;
                 if let Some(said) = vault::withdrawal(&revocation) {
@@ -111,7 +111,8 @@ impl Flow {
                 jws: None,
                 finished_at: None,
             };
-            revocations::insert(tx, &revocation, now).await?;
+            let due_at = tx.now().await?;
+            revocations::insert(tx, &revocation, due_at).await?;
             begun.push(id);
         }
         if !begun.is_empty() {

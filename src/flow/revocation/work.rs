@@ -11,7 +11,7 @@ use crate::{
     evidence::{NewEntry, ShredReason},
     flow::{Error, Flow, Task},
     ledger::{
-        audit, holds,
+        Term, audit, holds,
         marks::{self, Marked},
         recordings,
         revocations::{self, Revocation},
@@ -53,8 +53,8 @@ impl Flow {
             match ids.last() {
                 Some(last) => {
                     self.deal_with(&revocation, &ids, say).await?;
-                    let until = self.now().after(LEASE);
                     let mut tx = self.0.ledger.begin().await?;
+                    let until = Term::begin(&mut tx, LEASE).await?.until();
                     // Where the cursor moved meanwhile, the next look finds what is left.
                     revocations::advance(&mut tx, id, revocation.cursor, *last, until).await?;
                     tx.commit().await?;
@@ -75,7 +75,8 @@ impl Flow {
             return done;
         }
         let mut tx = self.0.ledger.begin().await?;
-        revocations::release(&mut tx, id, self.now()).await?;
+        let now = tx.now().await?;
+        revocations::release(&mut tx, id, now).await?;
         tx.commit().await?;
         Ok(self.0.vault.make_durable().await?)
     }
@@ -86,7 +87,10 @@ impl Flow {
     /// The ledger's; what was done stays, and the rest waits.
     pub async fn continue_revocations(&self) -> Result<Continued, Error> {
         let mut continued = Continued { released: self.shred_released().await?, revocations: 0 };
-        let due = revocations::due(&mut self.0.ledger.read().await?, self.now(), TAKEN_UP).await?;
+        let mut looking = self.0.ledger.read().await?;
+        let term = Term::begin(&mut looking, LEASE).await?;
+        let due = revocations::due(&mut looking, term, TAKEN_UP).await?;
+        drop(looking);
         let mut failed = None;
         for id in due {
             // One that cannot go on is no reason for the others to wait.
@@ -108,9 +112,9 @@ impl Flow {
     }
 
     async fn take_revocation(&self, id: RevocationId) -> Result<bool, Error> {
-        let now = self.now();
         let mut tx = self.0.ledger.begin().await?;
-        let is_ours = revocations::take(&mut tx, id, now, now.after(LEASE)).await?;
+        let term = Term::begin(&mut tx, LEASE).await?;
+        let is_ours = revocations::take(&mut tx, id, term).await?;
         tx.commit().await?;
         Ok(is_ours)
     }

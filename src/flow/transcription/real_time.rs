@@ -10,21 +10,18 @@ use zeroize::Zeroizing;
 
 use super::{Flow, Found, Stop, intelligence::language, legs::Legs, place::standing, wait};
 use crate::{
-    ledger::{
-        transcripts::Lease,
-        utterances::{self, Utterance},
-    },
+    ledger::{transcripts::Lease, utterances::Utterance},
     model::{
         recording::{Recording, State},
         sid::TranscriptSid,
         time::Timestamp,
         transcript::{MAX_MS, Said, Sentence, Transcript},
     },
+    secret::SecretBuffer,
     twilio::{
         Account, Accounts,
         transcription::{Piece, Track},
     },
-    vault::PieceOf,
 };
 
 /// What wrote it down.
@@ -60,7 +57,8 @@ pub(super) struct Heard {
 /// The text that is sealed for a piece.
 pub(super) fn kept(piece: Piece, at: Timestamp) -> Zeroizing<String> {
     let kept = Kept { at: at.as_millis(), text: piece.said, confidence: piece.confidence, language: piece.language };
-    Zeroizing::new(serde_json::to_string(&kept).expect("texts and finite numbers have a JSON form"))
+    let text = SecretBuffer::json(&kept).expect("texts and finite numbers have a JSON form");
+    text.into_text().expect("JSON is UTF-8")
 }
 
 impl Flow {
@@ -71,8 +69,7 @@ impl Flow {
         account: &Account,
         sid: &TranscriptSid,
     ) -> Result<Found, Stop> {
-        let rows = utterances::of(&mut self.0.ledger.read().await?, account.sid(), sid).await?;
-        let heard = self.opened(account, sid, &rows)?;
+        let (rows, heard) = self.opened(account, sid).await?;
         let times = heard.iter().map(|heard| heard.at);
         let Some(span) = times.clone().min().zip(times.max()) else { return Err(Stop::Over) };
         let call = lease.call.clone().ok_or_else(|| Stop::Dead("its call is not known".to_owned()))?;
@@ -91,18 +88,20 @@ impl Flow {
         Ok(Found { recording, transcript, pieces: u64::try_from(rows.len()).unwrap_or(u64::MAX) })
     }
 
-    /// The pieces with words in them, by track and number.
-    fn opened(&self, account: &Account, sid: &TranscriptSid, rows: &[Utterance]) -> Result<Vec<Heard>, Stop> {
+    /// The pieces by track and number, and those with words in them as they were heard.
+    async fn opened(&self, account: &Account, sid: &TranscriptSid) -> Result<(Vec<Utterance>, Vec<Heard>), Stop> {
         let broken = || Stop::Dead("a piece of it cannot be read".to_owned());
-        let mut heard = Vec::new();
-        for row in rows.iter().filter(|row| !row.sealed.is_empty()) {
-            let of = PieceOf { account: account.sid(), transcription: sid, track: &row.track, sequence: row.sequence };
-            let text = self.0.vault.open_utterance(of, &row.sealed).map_err(super::Error::from)?;
-            let Kept { at, text, confidence, language } = serde_json::from_str(&text).map_err(|_| broken())?;
-            let track = Track::parse(&row.track).ok_or_else(broken)?;
-            heard.push(Heard { track, at: Timestamp::from_millis(at), said: text, confidence, language });
+        let pieces = self.0.vault.utterances(account.sid(), sid).await.map_err(super::Error::from)?;
+        let (mut rows, mut heard) = (Vec::with_capacity(pieces.len()), Vec::new());
+        for (row, text) in pieces {
+            if let Some(text) = text {
+                let Kept { at, text, confidence, language } = serde_json::from_str(&text).map_err(|_| broken())?;
+                let track = Track::parse(&row.track).ok_or_else(broken)?;
+                heard.push(Heard { track, at: Timestamp::from_millis(at), said: text, confidence, language });
+            }
+            rows.push(row);
         }
-        Ok(heard)
+        Ok((rows, heard))
     }
 }
 

@@ -4,16 +4,14 @@ use std::time::Duration;
 
 use super::{Error, Flow, real_time};
 use crate::{
-    ledger::{
-        transcripts::{self, Event},
-        utterances::{self, Utterance},
-    },
+    keyring,
+    ledger::transcripts::{self, Event},
     model::{
         origin::Origin,
         sid::{AccountSid, RecordingSid},
     },
     twilio::{IntelligenceEvent, RealTimeEvent, TranscriptionCallback, transcription::What},
-    vault::PieceOf,
+    vault::{self, PieceOf},
 };
 
 /// After its end, for so long pieces of a transcription are waited for that were overtaken by it.
@@ -25,7 +23,7 @@ impl Flow {
     /// Makes durable that a transcript of Conversational Intelligence can be fetched. Telling it again changes nothing.
     ///
     /// # Errors
-    /// [`ledger::Error::Unavailable`] inside: it is not durable, and the source should tell it again.
+    /// [`Unavailable`](crate::ledger::Error::Unavailable) inside: it is not durable, and the source should tell it again.
     pub async fn told_of_transcript(&self, event: IntelligenceEvent) -> Result<(), Error> {
         self.told(&event.account, &Origin::Intelligence(event.transcript), None).await
     }
@@ -62,29 +60,33 @@ impl Flow {
             tracing::warn!(%call, code, "twilio says that a transcription is in trouble");
         }
         let utterance = sequence.map(|sequence| {
-            let (track, sealed) = match what {
-                What::Said(piece) => {
-                    let track = piece.track.as_str();
-                    let of = PieceOf { account: &account, transcription: &transcription, track, sequence };
-                    (track, self.0.vault.seal_utterance(of, &real_time::kept(piece, at)))
-                }
+            let (track, text) = match what {
+                What::Said(piece) => (piece.track.as_str(), Some(real_time::kept(piece, at))),
                 // Without words, so that its number is not missed.
-                What::Guessed(track) => (track.as_str(), Vec::new()),
-                What::Started | What::Stopped | What::Failed(_) | What::Other => (NO_TRACK, Vec::new()),
+                What::Guessed(track) => (track.as_str(), None),
+                What::Started | What::Stopped | What::Failed(_) | What::Other => (NO_TRACK, None),
             };
-            Utterance { track: track.to_owned(), sequence, sealed }
+            (PieceOf { account: &account, transcription: &transcription, track, sequence }, text)
         });
         let event = Event { account: &account, transcription: &transcription, call: &call, began_at, ended_at };
-        let told = self.0.ledger.unit(|| async {
+        let vault = &self.0.vault;
+        let unit = || async {
             let mut tx = self.0.ledger.begin().await?;
+            vault.hold_epoch(&mut tx).await?;
             let takes = transcripts::hear(&mut tx, &event, due_at, now).await?;
-            if let Some(utterance) = utterance.as_ref().filter(|_| takes) {
-                utterances::insert(&mut tx, &account, &transcription, utterance, now).await?;
+            if let Some((of, text)) = utterance.as_ref().filter(|_| takes) {
+                vault.keep_utterance(&mut tx, *of, text.as_ref().map(|text| text.as_str()), now).await?;
             }
             tx.count_as("recvault_utterances_total", "fate", if takes { "kept" } else { "late" }, 1);
-            tx.commit().await
-        });
-        Ok(told.await?)
+            Ok::<_, Error>(tx.commit().await?)
+        };
+        loop {
+            match self.0.ledger.unit(unit).await {
+                // Words are sealed in the unit, and the epoch has turned.
+                Err(Error::Vault(vault::Error::Keyring(keyring::Error::OtherEpoch(_)))) if vault.follow().await? => {}
+                told => return told,
+            }
+        }
     }
 }
 

@@ -8,7 +8,7 @@ use super::{World, announcement, at, holder, recording_id, work_rows};
 use crate::{
     evidence::NewEntry,
     ledger::{
-        Error,
+        Error, Term,
         accept::{self, Announcement},
         audit, recordings,
         work::{self, Kind},
@@ -161,7 +161,7 @@ async fn a_shredded_recording_learns_nothing(world: &World) {
 async fn a_repeat_of_completed_asks_for_nothing_new(world: &World) {
     let ids = world.announced(2).await;
     let mut tx = world.tx().await;
-    let leases = work::lease(&mut tx, holder(), at(1), at(60_000), 2).await.unwrap();
+    let leases = work::lease(&mut tx, holder(), Term::at(at(1), at(60_000)), 2).await.unwrap();
     let dead = leases.iter().find(|lease| lease.recording == ids[1]).unwrap();
     work::bury(&mut tx, dead, "not there").await.unwrap();
     tx.commit().await.unwrap();

@@ -5,7 +5,7 @@ use std::time::Duration;
 use super::{World, announcement, at, holder, recording_id};
 use crate::{
     ledger::{
-        Error, heard,
+        Error, Term, heard,
         listings::{self, ListingRow},
         reconciliations::{self, ReconciliationRow},
         work::{self, Kind, Standing},
@@ -31,7 +31,7 @@ async fn an_account_is_compared_by_one_at_a_time_and_not_too_often(world: &World
     let (one, two, account) = (holder(), holder(), account(1));
     let take = async |who, now: i64, unless: i64| {
         let mut tx = world.tx().await;
-        let taken = reconciliations::take(&mut tx, &account, who, at(now), at(now + 60), at(unless)).await.unwrap();
+        let taken = reconciliations::take(&mut tx, &account, who, Term::at(at(now), at(now + 60)), at(unless)).await.unwrap();
         tx.commit().await.unwrap();
         taken
     };
@@ -48,10 +48,10 @@ async fn an_account_is_compared_by_one_at_a_time_and_not_too_often(world: &World
 async fn a_turn_is_taken_over_and_the_former_holder_hears_of_it(world: &World) {
     let (one, two, account) = (holder(), holder(), account(1));
     let mut tx = world.tx().await;
-    assert!(reconciliations::take(&mut tx, &account, one, at(0), at(60), at(0)).await.unwrap());
-    reconciliations::keep(&mut tx, &account, one, at(90)).await.unwrap();
-    reconciliations::seize(&mut tx, &account, two, at(50), at(110)).await.unwrap();
-    assert!(matches!(reconciliations::keep(&mut tx, &account, one, at(120)).await, Err(Error::Stale(_))));
+    assert!(reconciliations::take(&mut tx, &account, one, Term::at(at(0), at(60)), at(0)).await.unwrap());
+    reconciliations::keep(&mut tx, &account, one, Term::at(at(0), at(90))).await.unwrap();
+    reconciliations::seize(&mut tx, &account, two, Term::at(at(50), at(110))).await.unwrap();
+    assert!(matches!(reconciliations::keep(&mut tx, &account, one, Term::at(at(0), at(120))).await, Err(Error::Stale(_))));
     assert!(matches!(reconciliations::leave(&mut tx, &account, one, at(60), Ok("{}")).await, Err(Error::Stale(_))));
     assert!(matches!(reconciliations::leave(&mut tx, &account, one, at(60), Err("why")).await, Err(Error::Stale(_))));
     reconciliations::leave(&mut tx, &account, two, at(70), Ok("{\"listed\":1}")).await.unwrap();
@@ -63,9 +63,9 @@ async fn a_turn_is_taken_over_and_the_former_holder_hears_of_it(world: &World) {
 async fn a_comparison_that_failed_keeps_what_the_last_one_found(world: &World) {
     let (one, account) = (holder(), account(1));
     let mut tx = world.tx().await;
-    reconciliations::seize(&mut tx, &account, one, at(0), at(60)).await.unwrap();
+    reconciliations::seize(&mut tx, &account, one, Term::at(at(0), at(60))).await.unwrap();
     reconciliations::leave(&mut tx, &account, one, at(10), Ok("{}")).await.unwrap();
-    reconciliations::seize(&mut tx, &account, one, at(20), at(80)).await.unwrap();
+    reconciliations::seize(&mut tx, &account, one, Term::at(at(20), at(80))).await.unwrap();
     reconciliations::leave(&mut tx, &account, one, at(30), Err("it rains")).await.unwrap();
     let row =
         ReconciliationRow { account, tried_at: at(20), done_at: Some(at(10)), found: Some("{}".into()), fault: Some("it rains".into()) };
@@ -137,7 +137,7 @@ async fn what_came_without_a_callback_is_counted(world: &World) {
 async fn work_stands_as_it_is(world: &World) {
     let ids = world.announced(3).await;
     let mut tx = world.tx().await;
-    let leases = work::lease(&mut tx, holder(), at(5), at(50), 1).await.unwrap();
+    let leases = work::lease(&mut tx, holder(), Term::at(at(5), at(50)), 1).await.unwrap();
     work::bury(&mut tx, &leases[0], "why").await.unwrap();
     let standing = work::standing(&mut tx, Kind::Fetch, &ids[..2]).await.unwrap();
     let dead = leases[0].recording;

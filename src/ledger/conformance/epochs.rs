@@ -4,19 +4,25 @@ use super::{World, at, holder, recording_id};
 use crate::{
     keyring::{LEAF, PageRow},
     ledger::{
-        Error, epochs, keys,
+        Error, Term, Tx,
+        clock::{self, Reading},
+        epochs, keys,
         marks::{self, Marked},
         shreds::{self, NewReceipt},
     },
     model::{
         id::{PageId, ReceiptId},
-        time::Timestamp,
+        time::{Clock, Timestamp},
     },
 };
 
 every_database!(
     an_epoch_begins_once_and_forgets_what_the_ones_before_sealed,
     one_process_turns_at_a_time,
+    a_turner_whose_clock_was_ahead_holds_nobody_back,
+    a_turn_is_taken_away_from_whoever_has_it,
+    what_is_believed_of_the_clock_only_grows_until_somebody_accepts_another_time,
+    the_database_has_a_time_of_its_own,
     no_epoch_number_is_given_twice,
     a_rebuilt_ledger_is_unsettled_until_its_epoch_is_finished,
     a_stale_page_stays_stale_until_it_is_renewed,
@@ -58,25 +64,70 @@ async fn one_process_turns_at_a_time(world: &World) {
     let (first, second) = (holder(), holder());
     let take = async |holder, now, until| {
         let mut tx = world.tx().await;
-        let taken = epochs::take_turn(&mut tx, holder, at(now), at(until)).await.unwrap();
+        let taken = epochs::take_turn(&mut tx, holder, Term::at(at(now), at(until))).await.unwrap();
         tx.commit().await.unwrap();
         taken
     };
-    assert!(take(first, 10, 20).await);
-    assert!(!take(second, 19, 30).await, "it is held");
-    assert!(take(first, 15, 25).await, "its holder may take it again");
-    assert!(take(second, 26, 40).await, "the lease ran out");
-    let lost = epochs::keep_turn(&mut world.tx().await, first, at(50)).await;
+    let keep = async |tx: &mut Tx, holder, fence| epochs::keep_turn(tx, holder, fence, Term::at(at(40), at(50))).await;
+    assert_eq!(take(first, 10, 20).await, Some(1));
+    assert_eq!(take(second, 19, 30).await, None, "it is held");
+    assert_eq!(take(first, 15, 25).await, Some(2), "its holder may take it again");
+    assert_eq!(take(second, 26, 40).await, Some(3), "the lease ran out");
+    let lost = keep(&mut world.tx().await, first, 2).await;
     assert!(matches!(lost, Err(Error::Stale(_))), "who slept does nothing more");
+    let lost = keep(&mut world.tx().await, second, 2).await;
+    assert!(matches!(lost, Err(Error::Stale(_))), "nor does an earlier taking of the same holder");
     let mut tx = world.tx().await;
-    epochs::keep_turn(&mut tx, second, at(50)).await.unwrap();
+    keep(&mut tx, second, 3).await.unwrap();
     epochs::leave_turn(&mut tx, first).await.unwrap();
     tx.commit().await.unwrap();
-    assert!(!take(first, 45, 60).await, "what was lost cannot be given back");
+    assert_eq!(take(first, 45, 60).await, None, "what was lost cannot be given back");
     let mut tx = world.tx().await;
     epochs::leave_turn(&mut tx, second).await.unwrap();
     tx.commit().await.unwrap();
-    assert!(take(first, 45, 60).await);
+    assert_eq!(take(first, 45, 60).await, Some(4));
+}
+
+async fn a_turner_whose_clock_was_ahead_holds_nobody_back(world: &World) {
+    let (ahead, other) = (holder(), holder());
+    let hour = 3_600_000;
+    let mut tx = world.tx().await;
+    let taken = epochs::take_turn(&mut tx, ahead, Term::at(at(72 * hour), at(72 * hour + 60_000))).await.unwrap();
+    tx.commit().await.unwrap();
+    let mut tx = world.tx().await;
+    assert_eq!(epochs::turning(&mut tx).await.unwrap().map(|held| held.holder), Some(ahead.to_string()));
+    let stolen = epochs::take_turn(&mut tx, other, Term::at(at(hour), at(hour + 60_000))).await.unwrap();
+    assert_eq!((taken, stolen), (Some(1), Some(2)));
+    tx.commit().await.unwrap();
+    let lost = epochs::keep_turn(&mut world.tx().await, ahead, 1, Term::at(at(0), at(9))).await;
+    assert!(matches!(lost, Err(Error::Stale(_))));
+}
+
+async fn a_turn_is_taken_away_from_whoever_has_it(world: &World) {
+    let (slow, other) = (holder(), holder());
+    let mut tx = world.tx().await;
+    assert_eq!(epochs::release_turn(&mut tx).await.unwrap(), None);
+    epochs::take_turn(&mut tx, slow, Term::at(at(0), at(60))).await.unwrap();
+    let released = epochs::release_turn(&mut tx).await.unwrap().unwrap();
+    assert_eq!((released.holder, released.until), (slow.to_string(), at(60)));
+    assert!(epochs::keep_turn(&mut tx, slow, 1, Term::at(at(0), at(9))).await.is_err());
+    assert!(epochs::take_turn(&mut tx, other, Term::at(at(1), at(9))).await.unwrap().is_some());
+}
+
+async fn what_is_believed_of_the_clock_only_grows_until_somebody_accepts_another_time(world: &World) {
+    let mut tx = world.tx().await;
+    assert_eq!(clock::find(&mut tx).await.unwrap(), None);
+    for (believed, stands) in [(5, 5), (3, 5), (9, 9)] {
+        clock::believe(&mut tx, at(believed)).await.unwrap();
+        assert_eq!(clock::find(&mut tx).await.unwrap(), Some(Reading { read_at: at(stands), accepted: 0 }));
+    }
+    clock::accept(&mut tx, at(2)).await.unwrap();
+    assert_eq!(clock::find(&mut tx).await.unwrap(), Some(Reading { read_at: at(2), accepted: 1 }));
+}
+
+async fn the_database_has_a_time_of_its_own(world: &World) {
+    let near = world.tx().await.now().await.unwrap().since(Clock::System.now());
+    assert!(near < std::time::Duration::from_secs(3600), "{near:?}");
 }
 
 async fn no_epoch_number_is_given_twice(world: &World) {

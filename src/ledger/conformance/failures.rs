@@ -5,7 +5,7 @@ use crate::{
     evidence::NewEntry,
     keyring::{LEAF, PageRow},
     ledger::{
-        Error, audit, grants,
+        Error, Term, audit, grants,
         keys::{self, KeyEntry},
         recordings, tokens, work,
     },
@@ -233,6 +233,6 @@ async fn a_row_that_cannot_be_names_table_column_and_id(world: &World) {
         let Some(error) = error else { panic!("table {table} column {column} was read") };
         assert_eq!(error.to_string(), format!("table `{table}` column `{column}` row `{id}` holds something impossible"));
     }
-    let danced = work::lease(&mut tx, holder(), at(1), at(9), 1).await.err();
+    let danced = work::lease(&mut tx, holder(), Term::at(at(1), at(9)), 1).await.err();
     assert!(matches!(danced, Some(Error::Inconsistent { table: "work", column: "kind", .. })), "{danced:?}");
 }

@@ -8,7 +8,7 @@ use super::{World, at, holder};
 use crate::{
     keyring::{LEAF, LEVELS, PageRow, Place, tree},
     ledger::{
-        Error,
+        Error, Term,
         keys::{self, KeyEntry},
     },
     model::{
@@ -51,7 +51,7 @@ async fn insert(world: &World, page: &PageRow, filler: HolderId, until: Timestam
 async fn claim(world: &World, filler: HolderId, now: Timestamp) -> Option<PageId> {
     let until = Timestamp::from_millis(now.as_millis() + 60_000);
     let mut tx = world.tx().await;
-    let claimed = keys::claim_leaf(&mut tx, "standard", filler, now, until).await.unwrap();
+    let claimed = keys::claim_leaf(&mut tx, "standard", filler, Term::at(now, until)).await.unwrap();
     tx.commit().await.unwrap();
     claimed
 }
@@ -207,7 +207,7 @@ async fn two_claimants_never_share_a_leaf(world: &World) {
         let us = holder();
         ledger.unit(move || async move {
             let mut tx = ledger.begin().await?;
-            let claimed = keys::claim_leaf(&mut tx, "standard", us, at(1), at(60_000)).await?;
+            let claimed = keys::claim_leaf(&mut tx, "standard", us, Term::at(at(1), at(60_000))).await?;
             tx.commit().await?;
             Ok::<_, Error>(claimed)
         })
@@ -226,7 +226,7 @@ async fn a_leaf_that_was_filled_meanwhile_is_not_given(world: &World) {
     let (us, leaf) = (holder(), page("standard", LEAF, 127));
     insert(world, &leaf, us, at(100)).await;
     let mut first = world.tx().await;
-    assert_eq!(keys::claim_leaf(&mut first, "standard", us, at(1), at(100)).await.unwrap(), Some(leaf.id));
+    assert_eq!(keys::claim_leaf(&mut first, "standard", us, Term::at(at(1), at(100))).await.unwrap(), Some(leaf.id));
     keys::replace_page(&mut first, &PageRow { generation: 2, used: 128, ..leaf.clone() }).await.unwrap();
     let last_slot = async {
         // On PostgreSQL the second one has chosen the leaf and waits for its row; on SQLite it has not begun.

@@ -6,7 +6,7 @@ use super::{World, announcement, at, parsed};
 use crate::{
     evidence::NewEntry,
     ledger::{
-        Error, audit,
+        Error, Term, audit,
         holds::{self, HoldFilter, HoldRow},
         recordings,
         revocations::{self, Revocation},
@@ -205,15 +205,15 @@ async fn one_at_a_time_has_a_revocation(world: &World) {
     let some = revocation(Target::Recording(world.one_announced().await));
     world.begun(&some).await;
     let mut tx = world.tx().await;
-    assert_eq!(revocations::due(&mut tx, at(59), 9).await.unwrap(), []);
-    assert!(!revocations::take(&mut tx, some.id, at(59), at(100)).await.unwrap());
-    assert_eq!(revocations::due(&mut tx, at(60), 9).await.unwrap(), [some.id]);
-    assert!(revocations::take(&mut tx, some.id, at(60), at(100)).await.unwrap());
-    assert!(!revocations::take(&mut tx, some.id, at(60), at(100)).await.unwrap());
+    assert_eq!(revocations::due(&mut tx, Term::at(at(59), at(59)), 9).await.unwrap(), []);
+    assert!(!revocations::take(&mut tx, some.id, Term::at(at(59), at(100))).await.unwrap());
+    assert_eq!(revocations::due(&mut tx, Term::at(at(60), at(60)), 9).await.unwrap(), [some.id]);
+    assert!(revocations::take(&mut tx, some.id, Term::at(at(60), at(100))).await.unwrap());
+    assert!(!revocations::take(&mut tx, some.id, Term::at(at(60), at(100))).await.unwrap());
     revocations::release(&mut tx, some.id, at(70)).await.unwrap();
-    assert!(revocations::take(&mut tx, some.id, at(70), at(100)).await.unwrap());
+    assert!(revocations::take(&mut tx, some.id, Term::at(at(70), at(100))).await.unwrap());
     revocations::finish(&mut tx, some.id, "a.b.c", at(80)).await.unwrap();
-    assert!(!revocations::take(&mut tx, some.id, at(999), at(1000)).await.unwrap());
+    assert!(!revocations::take(&mut tx, some.id, Term::at(at(999), at(1000))).await.unwrap());
     assert!(matches!(revocations::finish(&mut tx, some.id, "d.e.f", at(81)).await, Err(Error::Stale(_))));
     let done = revocations::find(&mut tx, some.id).await.unwrap().unwrap();
     let told = Revocation { is_done: true, jws: Some("a.b.c".into()), finished_at: Some(at(80)), ..some };
@@ -255,7 +255,7 @@ async fn a_revocation_that_is_done_runs_again_when_more_is_reached(world: &World
     let mut tx = world.tx().await;
     assert!(!revocations::reach_again(&mut tx, &conversation, at(9)).await.unwrap().is_empty());
     tx.commit().await.unwrap();
-    assert_eq!(revocations::due(&mut world.tx().await, at(9), 9).await.unwrap(), [theirs.id], "the other is of before");
+    assert_eq!(revocations::due(&mut world.tx().await, Term::at(at(9), at(9)), 9).await.unwrap(), [theirs.id], "the other is of before");
     world.entered(theirs.id, id, Outcome::Shredded).await;
     let mut tx = world.tx().await;
     revocations::finish(&mut tx, theirs.id, "d.e.f", at(10)).await.unwrap();
@@ -263,7 +263,7 @@ async fn a_revocation_that_is_done_runs_again_when_more_is_reached(world: &World
     tx.commit().await.unwrap();
     // An outcome that comes late makes it sign again, from where it is.
     assert_eq!(world.entered(early.id, id, Outcome::Shredded).await, 1);
-    assert_eq!(revocations::due(&mut world.tx().await, at(9), 9).await.unwrap(), [early.id]);
+    assert_eq!(revocations::due(&mut world.tx().await, Term::at(at(9), at(9)), 9).await.unwrap(), [early.id]);
 }
 
 async fn what_covers_a_recording_is_found_from_it(world: &World) {

@@ -7,7 +7,7 @@ use futures_util::future::join_all;
 use super::{World, at, holder, recording_id};
 use crate::{
     evidence::NewEntry,
-    ledger::{Error, Ledger, Settings, audit, recordings, work},
+    ledger::{Error, Ledger, Settings, Term, audit, recordings, work},
 };
 
 every_database!(
@@ -46,7 +46,7 @@ async fn a_dropped_session_leaves_nothing(world: &World) {
     let before = world.find(id).await;
     let mut tx = world.tx().await;
     recordings::mark_sealed(&mut tx, id, at(1)).await.unwrap();
-    work::lease(&mut tx, holder(), at(1), at(9), 9).await.unwrap();
+    work::lease(&mut tx, holder(), Term::at(at(1), at(9)), 9).await.unwrap();
     assert_eq!(recordings::find(&mut tx, id).await.unwrap().unwrap().sealed_at, Some(at(1)), "it sees its own writing");
     drop(tx);
     assert_eq!(world.find(id).await, before);

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use super::{World, at, work_rows};
 use crate::{
     ledger::{
-        sources,
+        Term, sources,
         work::{self, Kind},
     },
     model::source::{CopyKind, CopyState, SourceCopy},
@@ -97,12 +97,12 @@ async fn work_at_the_source_is_leased_apart(world: &World) {
     let ids = world.announced(3).await;
     let mut tx = world.tx().await;
     work::enqueue(&mut tx, Kind::Erase, &ids, at(0)).await.unwrap();
-    let fetches = work::lease(&mut tx, super::holder(), at(100), at(200), 9).await.unwrap();
+    let fetches = work::lease(&mut tx, super::holder(), Term::at(at(100), at(200)), 9).await.unwrap();
     assert!(fetches.len() == 3 && fetches.iter().all(|lease| lease.kind == Kind::Fetch));
     assert!(work::any_due(&mut tx, at(100)).await.unwrap());
-    let erasures = work::lease_erasures(&mut tx, super::holder(), at(100), at(200), 2).await.unwrap();
+    let erasures = work::lease_erasures(&mut tx, super::holder(), Term::at(at(100), at(200)), 2).await.unwrap();
     assert!(erasures.len() == 2 && erasures.iter().all(|lease| lease.kind == Kind::Erase));
-    assert_eq!(work::lease_erasures(&mut tx, super::holder(), at(100), at(200), 9).await.unwrap().len(), 1);
+    assert_eq!(work::lease_erasures(&mut tx, super::holder(), Term::at(at(100), at(200)), 9).await.unwrap().len(), 1);
     assert!(!work::any_due(&mut tx, at(100)).await.unwrap());
 }
 
@@ -110,12 +110,12 @@ async fn work_that_begins_anew_is_taken_from_who_was_at_it(world: &World) {
     let id = world.one_announced().await;
     let mut tx = world.tx().await;
     work::enqueue(&mut tx, Kind::Erase, &[id], at(5_000)).await.unwrap();
-    assert!(work::lease_erasures(&mut tx, super::holder(), at(10), at(200), 9).await.unwrap().is_empty());
+    assert!(work::lease_erasures(&mut tx, super::holder(), Term::at(at(10), at(200)), 9).await.unwrap().is_empty());
     work::begin_anew(&mut tx, Kind::Erase, &[id], at(10)).await.unwrap();
-    let [first] = work::lease_erasures(&mut tx, super::holder(), at(10), at(200), 9).await.unwrap().try_into().unwrap();
+    let [first] = work::lease_erasures(&mut tx, super::holder(), Term::at(at(10), at(200)), 9).await.unwrap().try_into().unwrap();
     work::begin_anew(&mut tx, Kind::Erase, &[id], at(20)).await.unwrap();
-    assert!(work::finish(&mut tx, &first).await.is_err() && work::extend(&mut tx, &first, at(900)).await.is_err());
-    let [second] = work::lease_erasures(&mut tx, super::holder(), at(20), at(200), 9).await.unwrap().try_into().unwrap();
+    assert!(work::finish(&mut tx, &first).await.is_err() && work::extend(&mut tx, &first, Term::at(at(0), at(900))).await.is_err());
+    let [second] = work::lease_erasures(&mut tx, super::holder(), Term::at(at(20), at(200)), 9).await.unwrap().try_into().unwrap();
     assert_eq!((second.attempts, second.enqueued_at), (1, at(20)));
     work::bury(&mut tx, &second, "no").await.unwrap();
     work::begin_anew(&mut tx, Kind::Erase, &[id], at(30)).await.unwrap();
@@ -127,10 +127,10 @@ async fn work_that_waits_is_hastened_and_no_other(world: &World) {
     let ids = world.announced(3).await;
     let mut tx = world.tx().await;
     work::enqueue(&mut tx, Kind::Erase, &ids[..1], at(50)).await.unwrap();
-    let leased = work::lease_erasures(&mut tx, super::holder(), at(50), at(9_000), 1).await.unwrap();
+    let leased = work::lease_erasures(&mut tx, super::holder(), Term::at(at(50), at(9_000)), 1).await.unwrap();
     work::enqueue(&mut tx, Kind::Erase, &ids[1..2], at(5_000)).await.unwrap();
     work::hasten(&mut tx, Kind::Erase, &ids, at(60)).await.unwrap();
-    let [hastened] = work::lease_erasures(&mut tx, super::holder(), at(60), at(200), 9).await.unwrap().try_into().unwrap();
+    let [hastened] = work::lease_erasures(&mut tx, super::holder(), Term::at(at(60), at(200)), 9).await.unwrap().try_into().unwrap();
     assert_eq!(hastened.recording, ids[1]);
     assert!(!work::is_asked(&mut tx, Kind::Erase, ids[2]).await.unwrap(), "nothing was asked for");
     assert!(work::is_asked(&mut tx, Kind::Erase, ids[0]).await.unwrap());
@@ -141,7 +141,7 @@ async fn deletions_in_vain_are_found_by_reason_and_by_attempts(world: &World) {
     let ids = world.announced(3).await;
     let mut tx = world.tx().await;
     work::enqueue(&mut tx, Kind::Erase, &ids, at(0)).await.unwrap();
-    let leases = work::lease_erasures(&mut tx, super::holder(), at(1), at(100), 9).await.unwrap();
+    let leases = work::lease_erasures(&mut tx, super::holder(), Term::at(at(1), at(100)), 9).await.unwrap();
     let of = |id| leases.iter().find(|lease| lease.recording == id).unwrap();
     work::postpone(&mut tx, of(ids[0]), at(900), "stuck: refused").await.unwrap();
     work::postpone(&mut tx, of(ids[1]), at(50), "not stuck: busy").await.unwrap();
@@ -154,7 +154,7 @@ async fn deletions_in_vain_are_found_by_reason_and_by_attempts(world: &World) {
     assert_eq!(found(&mut tx, 1).await.len(), 2, "one that never failed is not among them");
     // The operator does not wait for the long pause.
     assert_eq!(work::revive(&mut tx, Some(ids[0]), at(60)).await.unwrap(), 1);
-    let [again] = work::lease_erasures(&mut tx, super::holder(), at(60), at(200), 1).await.unwrap().try_into().unwrap();
+    let [again] = work::lease_erasures(&mut tx, super::holder(), Term::at(at(60), at(200)), 1).await.unwrap().try_into().unwrap();
     assert!(ids[..2].contains(&again.recording));
 }
 

@@ -3,7 +3,7 @@
 use super::{World, announcement, at, holder};
 use crate::{
     ledger::{
-        Error, Tx, recordings,
+        Error, Term, Tx, recordings,
         transcripts::{self, Event, Lease},
         utterances::{self, Utterance},
     },
@@ -57,7 +57,7 @@ async fn tell(tx: &mut Tx, origin: &Origin, source: Option<&RecordingSid>, now: 
 }
 
 async fn lease(tx: &mut Tx, now: i64, until: i64) -> Vec<Lease> {
-    let mut all = transcripts::lease(tx, holder(), at(now), at(until), 9).await.unwrap();
+    let mut all = transcripts::lease(tx, holder(), Term::at(at(now), at(until)), 9).await.unwrap();
     all.sort_by(|one, other| one.origin.cmp(&other.origin));
     all
 }

@@ -5,7 +5,7 @@ use futures_util::future::join_all;
 use super::{World, announcement, at, holder, work_rows};
 use crate::{
     ledger::{
-        Error, Tx,
+        Error, Term, Tx,
         work::{self, Kind, Lease},
     },
     model::{id::RecordingId, time::Timestamp},
@@ -31,7 +31,7 @@ every_database!(
 );
 
 async fn lease(tx: &mut Tx, now: i64, until: i64, limit: i64) -> Vec<Lease> {
-    work::lease(tx, holder(), at(now), at(until), limit).await.unwrap()
+    work::lease(tx, holder(), Term::at(at(now), at(until)), limit).await.unwrap()
 }
 
 /// The one piece of fetching there is, leased at 1 until 100.
@@ -78,9 +78,9 @@ async fn leased_work_is_hidden_until_the_lease_ends(world: &World) {
 async fn a_lease_that_is_extended_is_kept(world: &World) {
     let first = leased(world).await;
     let mut tx = world.tx().await;
-    work::extend(&mut tx, &first, at(300)).await.unwrap();
+    work::extend(&mut tx, &first, Term::at(at(0), at(300))).await.unwrap();
     assert!(lease(&mut tx, 299, 400, 9).await.is_empty());
-    work::extend(&mut tx, &first, at(500)).await.unwrap();
+    work::extend(&mut tx, &first, Term::at(at(0), at(500))).await.unwrap();
     assert_eq!(lease(&mut tx, 500, 600, 9).await[0].attempts, 2);
 }
 
@@ -89,7 +89,7 @@ async fn a_lost_lease_is_stale_whatever_is_tried_with_it(world: &World) {
     let mut tx = world.tx().await;
     let ours = lease(&mut tx, 100, 200, 9).await.remove(0);
     let before = tx_rows(&mut tx).await;
-    assert!(matches!(work::extend(&mut tx, &lost, at(900)).await, Err(Error::Stale(_))));
+    assert!(matches!(work::extend(&mut tx, &lost, Term::at(at(0), at(900))).await, Err(Error::Stale(_))));
     assert!(matches!(work::finish(&mut tx, &lost).await, Err(Error::Stale(_))));
     assert!(matches!(work::postpone(&mut tx, &lost, at(900), "no").await, Err(Error::Stale(_))));
     assert!(matches!(work::bury(&mut tx, &lost, "no").await, Err(Error::Stale(_))));
@@ -109,7 +109,7 @@ async fn a_lease_that_ran_out_but_nobody_took_is_still_ours(world: &World) {
     let ours = leased(world).await;
     let mut tx = world.tx().await;
     assert!(work::any_due(&mut tx, at(5_000)).await.unwrap());
-    work::extend(&mut tx, &ours, at(9_000)).await.unwrap();
+    work::extend(&mut tx, &ours, Term::at(at(0), at(9_000))).await.unwrap();
     assert!(!work::any_due(&mut tx, at(5_000)).await.unwrap());
     work::finish(&mut tx, &ours).await.unwrap();
 }
@@ -208,7 +208,7 @@ async fn cancelled_work_is_taken_from_its_holder(world: &World) {
     let mut tx = world.tx().await;
     work::cancel(&mut tx, Kind::Fetch, &[ours.recording]).await.unwrap();
     assert!(matches!(work::finish(&mut tx, &ours).await, Err(Error::Stale(_))));
-    assert!(matches!(work::extend(&mut tx, &ours, at(900)).await, Err(Error::Stale(_))));
+    assert!(matches!(work::extend(&mut tx, &ours, Term::at(at(0), at(900))).await, Err(Error::Stale(_))));
     // What is not there need not be cancelled.
     work::cancel(&mut tx, Kind::Fetch, &[ours.recording]).await.unwrap();
 }
@@ -220,7 +220,7 @@ async fn kinds_of_work_do_not_meet(world: &World) {
     let remove = lease(&mut tx, 2, 100, 9).await.remove(0);
     assert_eq!((remove.kind, remove.recording), (Kind::Remove, fetch.recording));
     work::cancel(&mut tx, Kind::Fetch, &[fetch.recording]).await.unwrap();
-    work::extend(&mut tx, &remove, at(200)).await.unwrap();
+    work::extend(&mut tx, &remove, Term::at(at(0), at(200))).await.unwrap();
     work::finish(&mut tx, &remove).await.unwrap();
 }
 
@@ -232,7 +232,7 @@ async fn two_leasers_never_get_the_same_work(world: &World) {
         let us = holder();
         ledger.unit(move || async move {
             let mut tx = ledger.begin().await?;
-            let leases = work::lease(&mut tx, us, at(1), at(100), 8).await?;
+            let leases = work::lease(&mut tx, us, Term::at(at(1), at(100)), 8).await?;
             tx.commit().await?;
             Ok::<_, Error>(leases)
         })

@@ -2,12 +2,11 @@
 //!
 //! INVARIANT: whatever was said, it stays inside its cue: an arrow, a tag or an empty line in a text would begin something else (sections 4.1, 6.4).
 
-use zeroize::Zeroizing;
-
 use super::{Said, Transcript};
+use crate::secret::SecretBuffer;
 
-pub(super) fn write(transcript: &Transcript) -> Zeroizing<Vec<u8>> {
-    let mut vtt = String::from("WEBVTT\n");
+pub(super) fn write(transcript: &Transcript) -> SecretBuffer {
+    let mut vtt = Vtt(SecretBuffer::take(b"WEBVTT\n".to_vec()));
     if transcript.lost() > 0 {
         vtt.push_str(&format!("\nNOTE Incomplete: {} pieces of what was said never arrived.\n", transcript.lost()));
     }
@@ -27,10 +26,23 @@ pub(super) fn write(transcript: &Transcript) -> Zeroizing<Vec<u8>> {
         push(&mut vtt, &sentence.text);
         vtt.push('\n');
     }
-    Zeroizing::new(vtt.into_bytes())
+    vtt.0
 }
 
-fn push(vtt: &mut String, said: &Said) {
+/// Text in a buffer that leaves nothing behind.
+struct Vtt(SecretBuffer);
+
+impl Vtt {
+    fn push_str(&mut self, text: &str) {
+        self.0.extend_from_slice(text.as_bytes());
+    }
+
+    fn push(&mut self, c: char) {
+        self.push_str(c.encode_utf8(&mut [0; 4]));
+    }
+}
+
+fn push(vtt: &mut Vtt, said: &Said) {
     for c in said.expose().trim().chars() {
         match c {
             '&' => vtt.push_str("&amp;"),

@@ -16,7 +16,7 @@ use crate::{
     custody,
     evidence::drill::Canary,
     ledger::{
-        self, Ledger,
+        self, Ledger, Term,
         accept::{self, Announcement},
         recordings, work,
     },
@@ -94,7 +94,7 @@ async fn plant(home: &Path, clock: &Clock) -> Result<(Vault, Ledger), Error> {
     rand::rng().fill_bytes(&mut passphrase);
     let settings = custody::Settings { passphrase: Some(SecretText::new(hex::encode(passphrase))), ..Default::default() };
     let custody = custody::open(settings, home)?;
-    let ledger = Ledger::open(&ledger::Settings { url: "sqlite:vault.db".into(), connections: 2 }, home).await?;
+    let ledger = Ledger::open(&ledger::Settings { url: "sqlite:vault.db".into(), connections: 2 }, home).await?.timed_by(clock);
     let store = Store::open(&store::Settings { url: "folder:objects".into(), ..Default::default() }, home)?;
     Vault::create(&ledger, custody.as_ref(), clock).await?;
     let parts = Parts { ledger: ledger.clone(), store: store.clone(), recovery: store, custody, clock: clock.clone() };
@@ -111,9 +111,10 @@ async fn deposit(vault: &Vault, ledger: &Ledger, clock: &Clock) -> Result<Vec<Re
         done
     };
     tokio::join!(committer.run(|| clock.now()), announcing).1?;
-    let (now, holder) = (clock.now(), HolderId::random(&mut rand::rng()));
+    let holder = HolderId::random(&mut rand::rng());
     let mut tx = ledger.begin().await?;
-    let leases = work::lease(&mut tx, holder, now, now.after(LEASE), CANARIES as i64).await?;
+    let term = Term::begin(&mut tx, LEASE).await?;
+    let leases = work::lease(&mut tx, holder, term, CANARIES as i64).await?;
     tx.commit().await?;
     let mut canaries = Vec::with_capacity(leases.len());
     for lease in leases {

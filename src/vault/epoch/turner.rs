@@ -1,15 +1,18 @@
 //! Who turns: one process at a time, held by a lease that every unit of the turn checks.
 //!
-//! Owns taking, keeping and leaving the lease. A turner that slept finds it gone with the next unit, and nothing of that unit stands.
+//! Owns taking, keeping and leaving the lease, which counts by the database's time; each taking has a number, and a unit of another taking does not stand. A turner that slept finds it gone with the next unit, and nothing of that unit stands.
 
-use std::time::Duration;
+use std::{
+    sync::atomic::{AtomicI64, Ordering},
+    time::Duration,
+};
 
 use crate::{
     ledger::{
-        self, Tx,
+        self, Term, Tx,
         epochs::{self, EpochRow},
     },
-    model::{id::HolderId, time::Timestamp},
+    model::id::HolderId,
     vault::{Error, Inner, Vault},
 };
 
@@ -20,13 +23,15 @@ const LEASE: Duration = Duration::from_secs(60);
 pub(super) struct Turner<'a> {
     pub(super) vault: &'a Inner,
     holder: HolderId,
+    /// The number of the taking.
+    fence: AtomicI64,
 }
 
 impl Vault {
     /// Runs `work` as the one turner; `None` while another process is.
     pub(super) async fn as_turner<T: Send>(&self, work: impl AsyncFnOnce(&Turner<'_>) -> Result<T, Error>) -> Result<Option<T>, Error> {
         self.0.follow().await?;
-        let turner = Turner { vault: &self.0, holder: HolderId::random(&mut rand::rng()) };
+        let turner = Turner { vault: &self.0, holder: HolderId::random(&mut rand::rng()), fence: AtomicI64::new(0) };
         if !turner.take().await? {
             return Ok(None);
         }
@@ -51,19 +56,22 @@ impl Turner<'_> {
     /// Begins a unit that stands only while the turn is ours.
     pub(super) async fn begin(&self) -> Result<Tx, Error> {
         let mut tx = self.vault.ledger.begin().await?;
-        epochs::keep_turn(&mut tx, self.holder, self.until()).await?;
+        let term = Term::begin(&mut tx, LEASE).await?;
+        epochs::keep_turn(&mut tx, self.holder, self.fence.load(Ordering::SeqCst), term).await?;
         Ok(tx)
     }
 
     async fn take(&self) -> Result<bool, Error> {
-        self.vault
-            .unit(async || {
-                let mut tx = self.vault.ledger.begin().await?;
-                let taken = epochs::take_turn(&mut tx, self.holder, self.vault.clock.now(), self.until()).await?;
-                tx.commit().await?;
-                Ok(taken)
-            })
-            .await
+        let taken = self.vault.unit(async || {
+            let mut tx = self.vault.ledger.begin().await?;
+            let term = Term::begin(&mut tx, LEASE).await?;
+            let taken = epochs::take_turn(&mut tx, self.holder, term).await?;
+            tx.commit().await?;
+            Ok(taken)
+        });
+        let taken = taken.await?;
+        self.fence.store(taken.unwrap_or_default(), Ordering::SeqCst);
+        Ok(taken.is_some())
     }
 
     /// Keeps the lease while long steps run; returns when it is lost.
@@ -83,9 +91,5 @@ impl Turner<'_> {
         let mut tx = self.vault.ledger.begin().await?;
         epochs::leave_turn(&mut tx, self.holder).await?;
         Ok(tx.commit().await?)
-    }
-
-    fn until(&self) -> Timestamp {
-        self.vault.clock.now().after(LEASE)
     }
 }

@@ -3,13 +3,13 @@
 use std::{num::NonZeroUsize, sync::Arc};
 
 use bytes::Bytes;
-use zeroize::Zeroizing;
 
 use super::{Header, MAX_HEADER, Roots};
 use crate::{
     custody::Custody,
     keyring::{self, RootKey},
     seal::{self, Layout, Opener, RecoveryContext, SegmentLength, Spans},
+    secret::SecretBuffer,
     store::{RecoveryName, Store},
     vault::Error,
 };
@@ -53,7 +53,7 @@ impl Front {
         let context = RecoveryContext { header: &self.line };
         let opener = Opener::new(&keyring::recovery_key(&root, name.id), &context, layout, &head, last)?;
         let spans = layout.spans(0..layout.plain_len(), STRIDE)?;
-        let buffer = Zeroizing::new(Vec::with_capacity(4 * 1024 * 1024));
+        let buffer = SecretBuffer::with_capacity(4 * 1024 * 1024);
         Ok(Reading { header: self.header.clone(), root, store, name, body, opener, spans, buffer, at: 0 })
     }
 }
@@ -69,7 +69,7 @@ pub(in crate::vault) struct Reading {
     body: u64,
     opener: Opener,
     spans: Spans,
-    buffer: Zeroizing<Vec<u8>>,
+    buffer: SecretBuffer,
     at: usize,
 }
 
@@ -107,7 +107,7 @@ impl Reading {
 
     /// Drops the lines that were given and opens the next piece; false at the end.
     async fn fill(&mut self) -> Result<bool, Error> {
-        self.buffer.drain(..self.at);
+        self.buffer.drop_front(self.at);
         self.at = 0;
         let Some(span) = self.spans.next() else { return Ok(false) };
         let sealed = span.sealed();

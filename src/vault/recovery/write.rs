@@ -1,13 +1,13 @@
 //! Writing a recovery file: sealed while it is put together, in bounded memory.
 
 use bytes::{Bytes, BytesMut};
-use zeroize::Zeroizing;
 
 use super::Header;
 use crate::{
     keyring::{self, RootKey},
     model::crash,
     seal::{RecoveryContext, Sealer, SegmentLength},
+    secret::SecretBuffer,
     store::{RecoveryName, Store, Writer},
     vault::Error,
 };
@@ -21,7 +21,7 @@ pub(in crate::vault) struct Writing {
     sealer: Sealer,
     out: BytesMut,
     /// Plain lines that wait to be sealed.
-    lines: Zeroizing<Vec<u8>>,
+    lines: SecretBuffer,
     written: u64,
 }
 
@@ -37,14 +37,14 @@ impl Writing {
         let mut writer = store.recovery_writer(name);
         let written = line.len() as u64;
         writer.write(Bytes::from(line)).await?;
-        Ok(Self { writer, sealer, out: BytesMut::new(), lines: Zeroizing::new(Vec::with_capacity(PIECE + PIECE / 4)), written })
+        Ok(Self { writer, sealer, out: BytesMut::new(), lines: SecretBuffer::with_capacity(PIECE + PIECE / 4), written })
     }
 
     /// Adds a line, which `line` appends to the buffer without its end.
     ///
     /// # Errors
     /// The store's; the file is then lost.
-    pub(in crate::vault) async fn line(&mut self, line: impl FnOnce(&mut Vec<u8>)) -> Result<(), Error> {
+    pub(in crate::vault) async fn line(&mut self, line: impl FnOnce(&mut SecretBuffer)) -> Result<(), Error> {
         line(&mut self.lines);
         self.lines.push(b'\n');
         if self.lines.len() >= PIECE { self.seal().await } else { Ok(()) }

@@ -31,7 +31,7 @@ impl TestVault {
     }
 
     /// Another recording of the same call.
-    fn again(&self, recorded: &Recorded) -> Recorded {
+    pub(crate) fn again(&self, recorded: &Recorded) -> Recorded {
         let sid = super::sid::<recvault::model::sid::RecordingSid>("RE");
         let facts = recvault::demo::stand_in::RecordingFacts {
             call: Some(call_of(recorded)),

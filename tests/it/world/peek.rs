@@ -19,6 +19,7 @@ use recvault::{
         time::Timestamp,
     },
     policy::{Action, Permit},
+    secret::Key,
 };
 use serde_json::Value;
 
@@ -31,6 +32,13 @@ impl TestVault {
         let row = epochs::current(&mut self.process.ledger.read().await.unwrap()).await.unwrap().unwrap();
         let name = RootName { vault: self.made.vault, epoch: row.epoch };
         RootKey { epoch: row.epoch, key: app.custody.open(name, &row.root_sealed).await.unwrap() }
+    }
+
+    /// The root page's key in force in the database of another process, opened as the vault opens it.
+    pub(crate) async fn root_of(&self, process: &super::Process) -> Key {
+        let row = epochs::current(&mut process.ledger.read().await.unwrap()).await.unwrap().unwrap();
+        let name = RootName { vault: self.made.vault, epoch: row.epoch };
+        self.custody().await.open(name, &row.root_sealed).await.unwrap()
     }
 
     /// Custody, as whoever opens the configuration anew finds it.

@@ -1,0 +1,57 @@
+//! `recvault clock`: whether the clock is believed.
+
+use std::process::ExitCode;
+
+use clap::Subcommand;
+
+use super::{Failure, out::Out};
+use crate::{
+    app::App,
+    flow::ClockStatus,
+    policy::{Action, Permit},
+};
+
+/// The clock by which recordings are destroyed on their day.
+#[derive(Subcommand)]
+pub(super) enum Clock {
+    /// Say what this machine, the database and the audit log know of the time, and whether it is believed. Exit code 1 if it is not.
+    Status,
+    /// Say that the clock of this machine is right: what is destroyed by date goes on.
+    Accept {
+        /// Only say what would be accepted.
+        #[arg(long)]
+        dry_run: bool,
+    },
+}
+
+impl Clock {
+    pub(super) async fn perform(self, mut app: App, out: Out) -> Result<ExitCode, Failure> {
+        let (flow, _committer) = app.flow().await?;
+        let permit = Permit::of_operator(Action::Keys);
+        let (status, end) = match self {
+            Self::Status => (flow.clock_status().await?, ""),
+            Self::Accept { dry_run: true } => (
+                flow.accept_clock(&permit, true).await?,
+                "\nWould accept the time of this machine: what is due by it is destroyed with the next sweep. `recvault retention sweep --dry-run` says what. \
+                 Nothing was done.\n",
+            ),
+            Self::Accept { dry_run: false } => (flow.accept_clock(&permit, false).await?, "\nAccepted the time of this machine.\n"),
+        };
+        out.facts(&status, || told(&status) + end)?;
+        let is_refused = status.refused.is_some() && end.is_empty();
+        Ok(if is_refused { ExitCode::FAILURE } else { ExitCode::SUCCESS })
+    }
+}
+
+fn told(status: &ClockStatus) -> String {
+    let known = |at: Option<crate::model::time::Timestamp>| at.map_or_else(|| "none".to_owned(), |at| at.to_string());
+    let verdict =
+        status.refused.as_ref().map_or_else(|| "believed".to_owned(), |why| format!("NOT BELIEVED: nothing is destroyed by date; {why}"));
+    format!(
+        "this machine   {}\ndatabase       {}\nbelieved last  {}\nnewest entry   {}\nthe clock is   {verdict}\n",
+        status.now,
+        status.database,
+        known(status.believed),
+        known(status.newest_entry)
+    )
+}

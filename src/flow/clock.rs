@@ -1,0 +1,232 @@
+//! Whether the clock is believed: nothing is destroyed by a date that only a wrong clock has reached.
+//!
+//! Owns the comparison, and its end by an operator. A clock that is more than a day away from where it should be stops what is destroyed by date
+//! (retention, the end of a quarantine, what waited too long, litter, copies at the source after sealing), and nothing else: what people ask for goes on, shreds and
+//! turns among it.
+//!
+//! Where it should be: at the last time that was believed, plus what has passed since by a clock that nobody sets. Across a stop of the service nobody knows what has
+//! passed, so that it may then be a day at most; after a longer one an operator confirms the time. The database's own time, the newest entry
+//! of the log and the store's are no way around that: all of them may run on the machine whose clock is wrong. They only give more reasons to stop.
+//!
+//! INVARIANT: [`Believed`] is made here only, and every sweep goes by one.
+
+use std::{
+    sync::{Mutex, PoisonError},
+    time::Duration,
+};
+
+use super::{Error, Flow};
+use crate::{
+    evidence::NewEntry,
+    ledger::{self, Tx, audit, clock},
+    model::time::Timestamp,
+    policy::{Action, Permit},
+};
+
+/// So far a clock may be from where it should be.
+const FAR: Duration = Duration::from_secs(24 * 3600);
+/// A reading is written down again after so much.
+const NOTED: Duration = Duration::from_secs(600);
+
+/// A time by which something may be destroyed.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Believed(Timestamp);
+
+impl Believed {
+    pub(super) fn at(self) -> Timestamp {
+        self.0
+    }
+}
+
+/// What this process has believed so far.
+#[derive(Debug, Default)]
+pub struct ClockGuard(Mutex<Option<Anchor>>);
+
+/// A time that was believed, and the steady clock at that moment.
+#[derive(Clone, Copy, Debug)]
+struct Anchor {
+    believed: Timestamp,
+    steady: Duration,
+    /// Which of the operator's words it rests on.
+    accepted: i64,
+}
+
+/// How the clock stands.
+#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize)]
+pub struct ClockStatus {
+    /// What this machine says.
+    pub now: Timestamp,
+    /// What the database says.
+    pub database: Timestamp,
+    /// What was believed last.
+    pub believed: Option<Timestamp>,
+    /// Of the log's newest entry.
+    pub newest_entry: Option<Timestamp>,
+    /// Why nothing is destroyed by date; `None` if the clock is believed.
+    pub refused: Option<String>,
+    #[serde(skip)]
+    accepted: i64,
+}
+
+impl Flow {
+    /// How the clock stands.
+    ///
+    /// # Errors
+    /// The ledger's.
+    pub async fn clock_status(&self) -> Result<ClockStatus, Error> {
+        let status = self.clock_in(&mut self.0.ledger.read().await?).await?;
+        metrics::gauge!("recvault_clock_refused").set(if status.refused.is_some() { 1.0 } else { 0.0 });
+        Ok(status)
+    }
+
+    /// Compares the clock when the process starts, so that what passes from now on is known.
+    ///
+    /// # Errors
+    /// The ledger's.
+    pub async fn begin_clock(&self) -> Result<(), Error> {
+        let status = self.clock_status().await?;
+        match &status.refused {
+            None => self.anchor(&status),
+            Some(why) => tracing::error!(%why, "nothing is destroyed by date"),
+        }
+        Ok(())
+    }
+
+    /// The present, if something may be destroyed by it.
+    ///
+    /// # Errors
+    /// [`Error::Conflict`] if the clock is not believed; the ledger's.
+    pub(super) async fn believed(&self) -> Result<Believed, Error> {
+        let status = self.clock_status().await?;
+        if let Some(why) = status.refused {
+            tracing::error!(%why, "nothing is destroyed by date");
+            return Err(Error::Conflict(why));
+        }
+        self.anchor(&status);
+        if status.believed.is_none_or(|believed| status.now.since(believed) >= NOTED) {
+            let noted = self.0.ledger.unit(|| async {
+                let mut tx = self.0.ledger.begin().await?;
+                clock::believe(&mut tx, status.now).await?;
+                tx.commit().await
+            });
+            noted.await?;
+        }
+        Ok(Believed(status.now))
+    }
+
+    /// An operator says that the clock is right. Before and after; in a dry run nothing is changed.
+    ///
+    /// # Errors
+    /// [`Error::NotFound`] for a permit of another kind; [`Error::Conflict`] if the database's time is another; the ledger's.
+    pub async fn accept_clock(&self, permit: &Permit, dry_run: bool) -> Result<ClockStatus, Error> {
+        if permit.action() != Action::Keys {
+            return Err(Error::NotFound);
+        }
+        let status = self.clock_status().await?;
+        if apart(status.now, status.database) > FAR {
+            return Err(Error::Conflict(format!(
+                "this machine says {} and the database {}: set the clock that is wrong, then accept",
+                status.now, status.database
+            )));
+        }
+        if dry_run {
+            return Ok(status);
+        }
+        let actor = *permit.actor();
+        let accepted = self.0.ledger.unit(|| async {
+            let (mut tx, now) = (self.0.ledger.begin().await?, self.now());
+            clock::accept(&mut tx, now).await?;
+            audit::append(&mut tx, NewEntry::clock_accepted(now, actor, status.believed)).await?;
+            tx.commit().await?;
+            Ok::<_, ledger::Error>(())
+        });
+        accepted.await?;
+        self.begin_clock().await?;
+        self.clock_status().await
+    }
+
+    async fn clock_in(&self, tx: &mut Tx) -> Result<ClockStatus, Error> {
+        let reading = clock::find(tx).await?;
+        let (now, steady) = (self.now(), self.0.clock.steady());
+        let (database, newest_entry) = (tx.now().await?, clock::newest_entry(tx).await?);
+        let believed = match reading {
+            Some(reading) => Some(reading.read_at),
+            None => clock::last_known(tx).await?,
+        };
+        let accepted = reading.map_or(0, |reading| reading.accepted);
+        let anchor = *self.0.clock_guard.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let anchor = anchor.filter(|anchor| anchor.accepted == accepted);
+        let expected = anchor.map(|anchor| anchor.believed.after(steady.saturating_sub(anchor.steady)));
+        let refused = refusal(now, database, believed, newest_entry, expected);
+        Ok(ClockStatus { now, database, believed, newest_entry, refused, accepted })
+    }
+
+    /// Keeps what was believed first since the operator's last word: a clock that runs too fast gets away from it.
+    fn anchor(&self, status: &ClockStatus) {
+        let mut anchor = self.0.clock_guard.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if anchor.is_none_or(|anchor| anchor.accepted != status.accepted) {
+            *anchor = Some(Anchor { believed: status.now, steady: self.0.clock.steady(), accepted: status.accepted });
+        }
+    }
+}
+
+/// Why a clock is not believed. `expected` is where it should be by what has passed in this process.
+fn refusal(
+    now: Timestamp,
+    database: Timestamp,
+    believed: Option<Timestamp>,
+    newest_entry: Option<Timestamp>,
+    expected: Option<Timestamp>,
+) -> Option<String> {
+    let way_out = "if this is the right time, run `recvault clock accept`; otherwise set the clock";
+    if apart(now, database) > FAR {
+        return Some(format!("the clock says {now} and the database's {database}: set the one that is wrong"));
+    }
+    match (expected, believed) {
+        (Some(expected), _) if apart(now, expected) > FAR => Some(format!("the clock says {now} and should be at {expected}: {way_out}")),
+        (None, Some(believed)) if apart(now, believed) > FAR => {
+            Some(format!("the clock says {now} and the last time that was believed is {believed}: {way_out}"))
+        }
+        (_, Some(believed)) if believed.since(now) > FAR => {
+            Some(format!("the clock says {now}, and {believed} was believed before: {way_out}"))
+        }
+        _ => {
+            let later = newest_entry.filter(|newest| newest.since(now) > FAR)?;
+            Some(format!("the clock says {now}, and the newest entry of the audit log is of {later}: {way_out}"))
+        }
+    }
+}
+
+fn apart(one: Timestamp, other: Timestamp) -> Duration {
+    one.since(other).max(other.since(one))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const HOUR: i64 = 3_600_000;
+
+    fn at(hours: i64) -> Timestamp {
+        Timestamp::from_millis(1_000 * 24 * HOUR + hours * HOUR)
+    }
+
+    #[test]
+    fn a_day_is_forgiven_in_every_direction_and_no_more() {
+        for (now, is_believed) in [(-25, false), (-24, true), (0, true), (24, true), (25, false)] {
+            let now = at(now);
+            assert_eq!(refusal(now, now, Some(at(0)), Some(at(0)), None).is_none(), is_believed, "{now} across a stop");
+            assert_eq!(refusal(now, now, Some(at(0)), Some(at(0)), Some(at(0))).is_none(), is_believed, "{now} in a process");
+            assert_eq!(refusal(now, at(0), Some(now), Some(now), Some(now)).is_none(), is_believed, "{now} beside the database");
+        }
+        let later = at(25);
+        assert!(refusal(at(0), at(0), Some(at(0)), Some(later), Some(at(0))).is_some(), "the log knows of a later time");
+        assert!(refusal(at(0), at(0), Some(later), Some(at(0)), Some(at(0))).is_some(), "a later time was believed");
+    }
+
+    #[test]
+    fn what_has_passed_in_the_process_explains_a_later_time() {
+        let now = at(24 * 400);
+        assert_eq!(refusal(now, now, Some(at(0)), Some(at(0)), Some(now)), None);
+    }
+}

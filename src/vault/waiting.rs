@@ -1,0 +1,216 @@
+//! What waits for a recording: addresses and names of parties, and words of running calls, sealed under keys that each turn replaces.
+//!
+//! ```text
+//! row = "rvwait/2" ‖ epoch (8 bytes, big-endian) ‖ note, sealed under a key that hangs from the root page's key of that epoch
+//! ```
+//! Owns this envelope, and taking what waits from one epoch into the next. Refuses to know when something ends to wait. A row without the mark was
+//! sealed by an earlier version, under the vault's seed; the next turn brings it under a root.
+//!
+//! INVARIANTS
+//! - Something is sealed only under the root that is present until the unit commits: only [`Inner::present`] makes a [`Present`].
+//! - The unit that ends an epoch brings everything that still waits under the next root. What was gone by then opens by no root that is left.
+
+use std::sync::Arc;
+
+use zeroize::Zeroizing;
+
+use super::{Error, Inner, PieceOf, Vault};
+use crate::{
+    keyring::{self, RootKey},
+    ledger::{
+        Tx, epochs,
+        image::{Image, Table},
+        utterances, waiting,
+    },
+    model::{id::VaultId, name::LegName, subject::Conversation},
+    secret::Key,
+};
+
+/// What a row begins with.
+const MARK: &[u8; 8] = b"rvwait/2";
+/// Rows brought under the next root at a time.
+const ROWS: i64 = 512;
+
+/// The root page's key of the epoch that no turn ends before the unit does.
+pub(super) struct Present(Arc<RootKey>);
+
+/// Nobody lets anything wait before the unit ends.
+pub(super) struct Alone(());
+
+/// Where something waits: the row that holds it cannot take another's place.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Waits<'a> {
+    /// What is told of the party at a place of a conversation.
+    Party(&'a Conversation, &'a LegName),
+    /// Something that was said.
+    Piece(PieceOf<'a>),
+}
+
+impl Waits<'_> {
+    fn key(&self, root: &RootKey) -> Key {
+        match self {
+            Self::Party(conversation, leg) => keyring::waiting_key(root, conversation, leg),
+            Self::Piece(of) => keyring::utterance_key(root, of.account, of.transcription, of.track, of.sequence),
+        }
+    }
+
+    fn former_key(&self, seed: &Key) -> Key {
+        match self {
+            Self::Party(conversation, leg) => keyring::former_waiting_key(seed, conversation, leg),
+            Self::Piece(of) => keyring::former_utterance_key(seed, of.account, of.transcription, of.track, of.sequence),
+        }
+    }
+
+    fn seal(&self, root: &RootKey, vault: VaultId, text: &str) -> Vec<u8> {
+        let note = keyring::seal_note(&self.key(root), vault, text, &mut rand::rng());
+        [MARK.as_slice(), &root.epoch.to_be_bytes(), &note].concat()
+    }
+
+    /// [`keyring::Error::OtherEpoch`] if it is of a later epoch than the root; of an earlier one it is lost, and not authentic.
+    fn open(&self, root: &RootKey, seed: &Key, vault: VaultId, sealed: &[u8]) -> Result<Zeroizing<String>, keyring::Error> {
+        let Some(rest) = sealed.strip_prefix(MARK) else {
+            return keyring::open_note(&self.former_key(seed), vault, sealed);
+        };
+        let (epoch, note) = rest.split_first_chunk().ok_or(keyring::Error::NotAuthentic)?;
+        match u64::from_be_bytes(*epoch) {
+            later if later > root.epoch => Err(keyring::Error::OtherEpoch(later)),
+            _ => keyring::open_note(&self.key(root), vault, note),
+        }
+    }
+}
+
+impl Vault {
+    /// To be called first in a unit that lets something wait, or takes it over: no turn ends the epoch before the unit ends. First, because a turn that
+    /// has begun to end it wants rows that such a unit locks.
+    ///
+    /// # Errors
+    /// The ledger's; [`Error::Keyring`] if [`Self::follow`] is to be called.
+    pub async fn hold_epoch(&self, tx: &mut Tx) -> Result<(), Error> {
+        self.0.present(tx).await.map(drop)
+    }
+}
+
+impl Inner {
+    /// The present epoch's root, until the unit ends.
+    ///
+    /// # Errors
+    /// The ledger's; [`keyring::Error::OtherEpoch`] inside if this process has not followed yet.
+    pub(super) async fn present(&self, tx: &mut Tx) -> Result<Present, Error> {
+        let (current, root) = (epochs::hold(tx).await?, self.root.key());
+        if current == root.epoch { Ok(Present(root)) } else { Err(keyring::Error::OtherEpoch(current).into()) }
+    }
+
+    /// Seals something for the place where it waits.
+    pub(super) fn seal_waiting(&self, present: &Present, waits: Waits<'_>, text: &str) -> Vec<u8> {
+        waits.seal(&present.0, self.id, text)
+    }
+
+    /// Opens what waits at a place.
+    ///
+    /// # Errors
+    /// [`Error::Keyring`] if it is not what was sealed for this place, or is of an epoch that this process has not followed to.
+    pub(super) fn open_waiting(&self, waits: Waits<'_>, sealed: &[u8]) -> Result<Zeroizing<String>, Error> {
+        Ok(waits.open(&self.root.key(), &self.seed, self.id, sealed)?)
+    }
+
+    /// To be called first in the unit that ends the epoch: waits for the units that hold it.
+    pub(super) async fn alone(&self, tx: &mut Tx) -> Result<Alone, Error> {
+        epochs::hold_alone(tx).await?;
+        Ok(Alone(()))
+    }
+
+    /// Brings everything that waits under the next root, in the unit that ends the epoch. After the pages: a shred locks them in this order, too.
+    pub(super) async fn carry_waiting(&self, tx: &mut Tx, _: &Alone, next: &RootKey) -> Result<(), Error> {
+        let mut after = None;
+        loop {
+            let page = waiting::chunk(tx, after.as_ref(), ROWS).await?;
+            let carried: Vec<_> = page
+                .iter()
+                .filter_map(|((conversation, leg), sealed)| {
+                    let carried = self.carried(Waits::Party(conversation, leg), sealed, next)?;
+                    Some(((conversation.clone(), leg.clone()), carried))
+                })
+                .collect();
+            waiting::replace(tx, &carried).await?;
+            match page.into_iter().next_back() {
+                Some((place, _)) => after = Some(place),
+                None => break,
+            }
+        }
+        let mut after = None;
+        loop {
+            let mut page = utterances::chunk(tx, after.as_ref(), ROWS).await?;
+            let Some(last) = page.last().cloned() else { return Ok(()) };
+            page.retain_mut(|row| {
+                let (account, transcription) = (&row.account, &row.transcription);
+                let of = PieceOf { account, transcription, track: &row.utterance.track, sequence: row.utterance.sequence };
+                let carried = self.carried(Waits::Piece(of), &row.utterance.sealed, next);
+                carried.map(|sealed| row.utterance.sealed = sealed).is_some()
+            });
+            utterances::replace(tx, &page).await?;
+            after = Some(last);
+        }
+    }
+
+    /// `None` for what cannot be opened: it is left as it is, and no root opens it any more.
+    fn carried(&self, waits: Waits<'_>, sealed: &[u8], next: &RootKey) -> Option<Vec<u8>> {
+        match self.open_waiting(waits, sealed) {
+            Ok(text) => Some(waits.seal(next, self.id, &text)),
+            Err(error) => {
+                tracing::error!(%error, "something that waits for a recording is not what was sealed, and is left behind");
+                None
+            }
+        }
+    }
+
+    /// A row of the journal as the rebuilt vault can open it: what waits in it may be sealed under the root of another epoch.
+    pub(super) fn brought_home(&self, row: Image, from: &RootKey) -> Image {
+        let root = self.root.key();
+        if row.table() != Table::Parties || from.epoch == root.epoch {
+            return row;
+        }
+        let place = (row.text("conversation").and_then(|text| text.parse().ok()), row.text("leg").and_then(|text| text.parse().ok()));
+        let (Some(conversation), Some(leg)) = place else { return row };
+        let waits = Waits::Party(&conversation, &leg);
+        let sealed = row.bytes("sealed").filter(|sealed| !sealed.is_empty());
+        // What this root does not open may be of the snapshot's own epoch, or nobody's.
+        let opened = sealed.and_then(|sealed| waits.open(from, &self.seed, self.id, sealed).ok());
+        match opened {
+            Some(text) => row.with_bytes("sealed", waits.seal(&root, self.id, &text)),
+            None => row,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_waits_opens_by_its_own_root_in_its_own_place_and_by_no_other() {
+        let rng = &mut rand::rng();
+        let (vault, seed) = (VaultId::random(rng), Key::random(rng));
+        let [before, present, after] = [6, 7, 8].map(|epoch| RootKey { epoch, key: Key::random(&mut rand::rng()) });
+        let call: Conversation = format!("CA{}", "1".repeat(32)).parse().unwrap();
+        let [caller, callee]: [LegName; 2] = ["caller", "callee"].map(|leg| leg.parse().unwrap());
+        let waits = Waits::Party(&call, &caller);
+        let sealed = waits.seal(&present, vault, "+14155550100");
+
+        assert_eq!(waits.open(&present, &seed, vault, &sealed).unwrap().as_str(), "+14155550100");
+        assert_eq!(waits.open(&after, &seed, vault, &sealed).err(), Some(keyring::Error::NotAuthentic), "the epoch is over");
+        assert_eq!(waits.open(&before, &seed, vault, &sealed).err(), Some(keyring::Error::OtherEpoch(7)), "it has turned");
+        assert!(Waits::Party(&call, &callee).open(&present, &seed, vault, &sealed).is_err(), "another's place");
+        for cut in 0..sealed.len() {
+            assert!(waits.open(&present, &seed, vault, &sealed[..cut]).is_err(), "{cut}");
+        }
+    }
+
+    #[test]
+    fn what_an_earlier_version_let_wait_is_still_opened() {
+        let rng = &mut rand::rng();
+        let (vault, seed, root) = (VaultId::random(rng), Key::random(rng), RootKey { epoch: 3, key: Key::random(rng) });
+        let (call, leg) = (format!("CA{}", "1".repeat(32)).parse().unwrap(), "caller".parse().unwrap());
+        let former = keyring::seal_note(&keyring::former_waiting_key(&seed, &call, &leg), vault, "+14155550100", rng);
+        assert_eq!(Waits::Party(&call, &leg).open(&root, &seed, vault, &former).unwrap().as_str(), "+14155550100");
+    }
+}
