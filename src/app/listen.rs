@@ -1,5 +1,7 @@
 //! Connections: accepted, bounded in number and in patience, and drained when the service stops.
 
+mod wire;
+
 use std::{net::SocketAddr, sync::Arc, time::Duration};
 
 use axum::{Router, body::Body, extract::ConnectInfo};
@@ -7,12 +9,12 @@ use hyper::{body::Incoming, server::conn::http1};
 use hyper_util::{
     rt::{TokioIo, TokioTimer},
     server::graceful::GracefulShutdown,
-    service::TowerToHyperService,
 };
 use tokio::{net::TcpListener, sync::Semaphore};
 use tokio_util::sync::CancellationToken;
 use tower::util::ServiceExt as _;
 
+use self::wire::{Line, Wire};
 use super::Error;
 
 /// Connections open at once; more wait to be accepted.
@@ -54,12 +56,16 @@ pub(super) async fn serve(listener: TcpListener, router: Router, stop: Cancellat
         };
         // A player's seek is a small request: it must not wait for more.
         let _ = socket.set_nodelay(true);
-        let service = TowerToHyperService::new(router.clone().map_request(move |request: hyper::Request<Incoming>| {
+        let line = Arc::new(Line::default());
+        let wire = Wire::new(socket, Arc::clone(&line), Duration::from_secs(30));
+        let router = router.clone();
+        let service = hyper::service::service_fn(move |request: hyper::Request<Incoming>| {
             let mut request = request.map(Body::new);
             request.extensions_mut().insert(ConnectInfo(peer));
-            request
-        }));
-        let connection = graceful.watch(http.serve_connection(TokioIo::new(socket), service));
+            let (router, line) = (router.clone(), Arc::clone(&line));
+            async move { router.oneshot(request).await.map(|response| line.carry(response, None)) }
+        });
+        let connection = graceful.watch(http.serve_connection(TokioIo::new(wire), service));
         let cut = cut.clone();
         tokio::spawn(async move {
             tokio::select! {

@@ -35,6 +35,7 @@ mod restoring;
 mod revoking;
 mod service;
 mod shredding;
+mod silence;
 mod sizes;
 mod store_faults;
 mod streams;

@@ -65,6 +65,11 @@ impl Process {
         format!("{}{path}", self.public)
     }
 
+    /// Where it takes connections, if it is served.
+    pub(crate) fn address(&self) -> SocketAddr {
+        self.service.as_ref().expect("it is served").address
+    }
+
     /// The path of a public URL.
     pub(crate) fn path_of(&self, url: &str) -> String {
         url.strip_prefix(&self.public).expect("a URL below the public one").to_owned()
