@@ -83,6 +83,8 @@ const COUNTERS: &[(&str, &str)] = &[
     ("recvault_source_stuck_total", "Attempts to delete at the source that failed and wait for somebody, or failed many times."),
     ("recvault_work_dead_total", "Work set aside as dead."),
     ("recvault_reconciled_total", "Recordings found by comparing Twilio's lists with the vault, by what became of them."),
+    ("recvault_limited_total", "Requests and connections that were one too many of their client, by what was limited."),
+    ("recvault_connections_cut_total", "Connections that were reset, by why: a stream had to fall silent, or the other end took nothing."),
     ("recvault_reconcile_failures_total", "Comparisons of an account that did not come to their end."),
 ];
 

@@ -83,7 +83,9 @@ pub async fn serve(mut app: App) -> Result<Service, Error> {
 
     let stop = CancellationToken::new();
     let grace = app.grace();
-    let router = api::router(flow.clone(), public, &settings);
+    let bounds = listen::Bounds::of(&settings);
+    let router = api::router(flow.clone(), public, &settings, bounds.connections);
+    tracing::info!(connections = bounds.connections, of_one_address = settings.limits.share_of(bounds.connections), "connections at once");
     let committing = tokio::spawn(committer.run({
         let clock = app.clock.clone();
         move || clock.now()
@@ -97,10 +99,10 @@ pub async fn serve(mut app: App) -> Result<Service, Error> {
         tokio::spawn(flow.clone().watch_epochs(stop.clone())),
         tokio::spawn(flow.clone().watch_revocations(stop.clone())),
         tokio::spawn(flow.clone().watch_sources(stop.clone())),
-        tokio::spawn(listen::serve(listener, router, stop.clone(), grace)),
+        tokio::spawn(listen::serve(listener, router, bounds.clone(), stop.clone(), grace)),
     ];
     let metrics = metrics.map(|((listener, address), handle)| {
-        tasks.push(tokio::spawn(serve_metrics(listener, handle, flow.clone(), stop.clone())));
+        tasks.push(tokio::spawn(serve_metrics(listener, handle, flow.clone(), listen::Bounds::of(&settings), stop.clone())));
         address
     });
     let metrics_address = metrics.map_or_else(|| "none".to_owned(), |address| address.to_string());
@@ -135,7 +137,13 @@ fn counting() -> Result<metrics_exporter_prometheus::PrometheusHandle, Error> {
 }
 
 /// `/metrics` on a listener of its own, so that it cannot leak to the public one.
-async fn serve_metrics(listener: TcpListener, handle: metrics_exporter_prometheus::PrometheusHandle, flow: Flow, stop: CancellationToken) {
+async fn serve_metrics(
+    listener: TcpListener,
+    handle: metrics_exporter_prometheus::PrometheusHandle,
+    flow: Flow,
+    bounds: listen::Bounds,
+    stop: CancellationToken,
+) {
     let show = move || {
         let (handle, flow) = (handle.clone(), flow.clone());
         async move {
@@ -146,5 +154,5 @@ async fn serve_metrics(listener: TcpListener, handle: metrics_exporter_prometheu
             handle.render()
         }
     };
-    listen::serve(listener, Router::new().route("/metrics", get(show)), stop, Duration::from_secs(1)).await;
+    listen::serve(listener, Router::new().route("/metrics", get(show)), bounds, stop, Duration::from_secs(1)).await;
 }
