@@ -125,7 +125,12 @@ impl Limits {
 }
 
 /// For what anybody may ask.
-pub(super) async fn anonymous(State(api): State<Api>, Network(network): Network, request: Request, next: Next) -> Result<Response, Problem> {
+pub(super) async fn anonymous(
+    State(api): State<Api>,
+    Network(network): Network,
+    request: Request,
+    next: Next,
+) -> Result<Response, Problem> {
     let (limits, client) = (&api.limits, Client::at(network));
     limits.anonymous.take(&client, limits.began.elapsed()).map_err(|wait| Problem::limited("anonymous", wait))?;
     Ok(next.run(request).await)

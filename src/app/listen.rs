@@ -66,7 +66,12 @@ impl Bounds {
         };
         let connections = wanted.min(fit).min(Semaphore::MAX_PERMITS);
         if wanted > fit && limits.max_connections > 0 {
-            tracing::warn!(wanted, connections, files, "`server.limits.max_connections` is more than the limit on open files allows: raise it");
+            tracing::warn!(
+                wanted,
+                connections,
+                files,
+                "`server.limits.max_connections` is more than the limit on open files allows: raise it"
+            );
         }
         Self {
             connections,

@@ -96,6 +96,19 @@ impl StreamGuard {
         }
     }
 
+    /// Whether bytes may leave before the ledger is asked again.
+    pub fn is_fresh(&self) -> bool {
+        self.lock().iter().all(|member| member.registered.is_fresh())
+    }
+
+    /// Waits until bytes may leave.
+    pub async fn fresh(&self) {
+        let members: Vec<_> = self.lock().iter().map(|member| Arc::clone(&member.registered)).collect();
+        for registered in members {
+            registered.fresh().await;
+        }
+    }
+
     fn lock(&self) -> MutexGuard<'_, Vec<Member>> {
         self.0.members.lock().unwrap_or_else(PoisonError::into_inner)
     }

@@ -110,11 +110,7 @@ impl Flow {
     ///
     /// # Errors
     /// [`Error::NotFound`] if it was shredded meanwhile, or `heard` is no transcript; the vault's.
-    pub async fn read(
-        &self,
-        heard: &Heard,
-        form: Form,
-    ) -> Result<Guarded<impl Stream<Item = Result<Bytes, Ended>> + Send + use<>>, Error> {
+    pub async fn read(&self, heard: &Heard, form: Form) -> Result<Guarded<impl Stream<Item = Result<Bytes, Ended>> + Send + use<>>, Error> {
         if heard.playable.artefact() != Artefact::Transcript {
             return Err(Error::NotFound);
         }

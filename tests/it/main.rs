@@ -15,6 +15,7 @@ mod auditing;
 mod buckets;
 mod callbacks;
 mod consenting;
+mod crowding;
 mod drilling;
 mod encrypted;
 mod epochs;

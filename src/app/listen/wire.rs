@@ -68,6 +68,8 @@ struct Load {
 struct Held {
     guard: StreamGuard,
     ended: Pin<Box<dyn Future<Output = Ended> + Send>>,
+    /// Waits, while no bytes may leave.
+    fresh: Option<Pin<Box<dyn Future<Output = ()> + Send>>>,
     /// Its body has come to its proper end.
     is_whole: Arc<AtomicBool>,
 }
@@ -87,7 +89,7 @@ impl Line {
             let guard = guard.clone();
             Box::pin(async move { guard.ended().await })
         };
-        self.lock().held.push(Held { guard, ended, is_whole: Arc::clone(&is_whole) });
+        self.lock().held.push(Held { guard, ended, fresh: None, is_whole: Arc::clone(&is_whole) });
         let line = Arc::clone(self);
         response.map(|body| Body::new(Carried { body, rest: Bytes::new(), left, line, is_whole, pace: pace.map(Pace::of) }))
     }
@@ -100,6 +102,19 @@ impl Line {
                 Poll::Pending => None,
             },
         })
+    }
+
+    /// Ready when the ledger was asked lately.
+    fn poll_fresh(&self, context: &mut Context<'_>) -> Poll<()> {
+        for held in &mut self.lock().held {
+            while !held.guard.is_fresh() {
+                let guard = held.guard.clone();
+                let fresh = held.fresh.get_or_insert_with(|| Box::pin(async move { guard.fresh().await }));
+                ready!(fresh.as_mut().poll(context));
+                held.fresh = None;
+            }
+        }
+        Poll::Ready(())
     }
 
     /// Everything that was written is in the socket.
@@ -131,6 +146,7 @@ impl Wire {
         if let Some(ended) = self.line.poll_ended(context) {
             return Poll::Ready(Err(self.cut("silenced", io::ErrorKind::ConnectionAborted, ended)));
         }
+        ready!(self.line.poll_fresh(context));
         if !self.is_narrow && self.line.is_holding() {
             self.narrow();
         }
