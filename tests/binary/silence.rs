@@ -80,7 +80,7 @@ async fn the_limit_on_open_files_is_raised_and_connections_fit_into_it() {
     let mut command = Command::new("sh");
     command.env_clear().current_dir("/").args([
         "-c",
-        "ulimit -Hn 400 && ulimit -Sn 300 && exec \"$@\"",
+        "ulimit -Sn 300 && ulimit -Hn 400 && exec \"$@\"",
         "sh",
         env!("CARGO_BIN_EXE_recvault"),
     ]);

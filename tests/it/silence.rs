@@ -150,23 +150,3 @@ async fn behind_a_proxy_that_collects_a_pace_bounds_what_is_still_heard() {
     assert!(after.len() <= BOUND, "{} bytes are {} ms of sound", after.len(), after.len() * 1000 / SECOND);
     assert!(matches!(end, Some(Ok(()))), "the proxy has passed on what it had: {end:?}");
 }
-
-/// Of 8 kHz µ-law in one channel a second has 8 kB: the last pieces of a sound are on their way for many seconds, and are no idle connection.
-#[tokio::test(flavor = "multi_thread")]
-async fn somebody_who_listens_slowly_hears_the_end() {
-    let (vault, recorded) = served("", repeat_to(4, Channels::Dual)).await;
-    let mut stream = asks(vault.process.address(), &get(&vault.audio(recorded.id).await)).await;
-    let whole = recorded.wav.len();
-    let pace = whole / 16;
-    let mut heard = Vec::new();
-    while heard.len() < whole {
-        let (more, end) = listens(&mut stream, pace, Duration::from_secs(1)).await;
-        heard.extend(more);
-        assert!(
-            end.is_none() || heard.ends_with(&recorded.wav[whole - 100..]),
-            "it broke off after {} of {whole} bytes: {end:?}",
-            heard.len()
-        );
-    }
-    assert!(Bytes::from(heard).ends_with(&recorded.wav));
-}

@@ -14,7 +14,7 @@ use std::{
         Arc, Mutex, MutexGuard, PoisonError,
         atomic::{AtomicBool, Ordering},
     },
-    task::{Context, Poll, Waker, ready},
+    task::{Context, Poll, ready},
     time::Duration,
 };
 
@@ -32,7 +32,7 @@ use tokio::{
 
 use crate::flow::{Ended, StreamGuard};
 
-/// Bytes of a guarded body that are handed on at a time: there is never more of it between body and socket. Half a second of 8 kHz 16-bit stereo.
+/// Bytes of a guarded body that are handed on at a time. Half a second of 8 kHz 16-bit stereo.
 const PIECE: usize = 16 * 1024;
 /// What a socket that carries guarded bytes is asked to hold. Linux takes twice that, for bookkeeping: about one second of 8 kHz 16-bit stereo is under
 /// way at most.
@@ -53,16 +53,7 @@ pub(super) struct Wire {
 
 /// What a wire and the bodies that it carries know together.
 #[derive(Default)]
-pub(super) struct Line(Mutex<Load>);
-
-#[derive(Default)]
-struct Load {
-    held: Vec<Held>,
-    /// A piece of a guarded body is not in the socket yet.
-    is_unflushed: bool,
-    /// The body that waits for that.
-    waiting: Option<Waker>,
-}
+pub(super) struct Line(Mutex<Vec<Held>>);
 
 /// A stream whose bytes may be on the wire.
 struct Held {
@@ -75,7 +66,7 @@ struct Held {
 }
 
 impl Line {
-    fn lock(&self) -> MutexGuard<'_, Load> {
+    fn lock(&self) -> MutexGuard<'_, Vec<Held>> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -89,13 +80,13 @@ impl Line {
             let guard = guard.clone();
             Box::pin(async move { guard.ended().await })
         };
-        self.lock().held.push(Held { guard, ended, fresh: None, is_whole: Arc::clone(&is_whole) });
+        self.lock().push(Held { guard, ended, fresh: None, is_whole: Arc::clone(&is_whole) });
         let line = Arc::clone(self);
         response.map(|body| Body::new(Carried { body, rest: Bytes::new(), left, line, is_whole, pace: pace.map(Pace::of) }))
     }
 
     fn poll_ended(&self, context: &mut Context<'_>) -> Option<Ended> {
-        self.lock().held.iter_mut().find_map(|held| match held.guard.has_ended() {
+        self.lock().iter_mut().find_map(|held| match held.guard.has_ended() {
             Some(ended) => Some(ended),
             None => match held.ended.as_mut().poll(context) {
                 Poll::Ready(ended) => Some(ended),
@@ -106,7 +97,7 @@ impl Line {
 
     /// Ready when the ledger was asked lately.
     fn poll_fresh(&self, context: &mut Context<'_>) -> Poll<()> {
-        for held in &mut self.lock().held {
+        for held in self.lock().iter_mut() {
             while !held.guard.is_fresh() {
                 let guard = held.guard.clone();
                 let fresh = held.fresh.get_or_insert_with(|| Box::pin(async move { guard.fresh().await }));
@@ -119,21 +110,21 @@ impl Line {
 
     /// Everything that was written is in the socket.
     fn flushed(&self) {
-        let mut load = self.lock();
-        load.held.retain(|held| !held.is_whole.load(Ordering::Acquire));
-        load.is_unflushed = false;
-        if let Some(waiting) = load.waiting.take() {
-            waiting.wake();
-        }
+        self.lock().retain(|held| !held.is_whole.load(Ordering::Acquire));
     }
 
     fn is_holding(&self) -> bool {
-        !self.lock().held.is_empty()
+        !self.lock().is_empty()
     }
 }
 
 impl Wire {
     pub(super) fn new(stream: TcpStream, line: Arc<Line>, patience: Duration) -> Self {
+        // On every connection: a socket that takes megabytes at once would seem to take nothing for a minute.
+        #[cfg(target_os = "linux")]
+        if let Err(error) = socket2::SockRef::from(&stream).set_tcp_notsent_lowat(NOT_SENT) {
+            tracing::warn!(%error, "the buffer of a connection cannot be bounded");
+        }
         Self { stream, line, is_narrow: false, patience, stall: None }
     }
 
@@ -163,11 +154,7 @@ impl Wire {
     /// From the first guarded byte on, the socket holds little.
     fn narrow(&mut self) {
         self.is_narrow = true;
-        let socket = socket2::SockRef::from(&self.stream);
-        let narrowed = socket.set_send_buffer_size(SEND_BUFFER);
-        #[cfg(target_os = "linux")]
-        let narrowed = narrowed.and_then(|()| socket.set_tcp_notsent_lowat(NOT_SENT));
-        if let Err(error) = narrowed {
+        if let Err(error) = socket2::SockRef::from(&self.stream).set_send_buffer_size(SEND_BUFFER) {
             tracing::warn!(%error, "the buffer of a connection cannot be made small");
         }
     }
@@ -226,7 +213,7 @@ impl AsyncWrite for Wire {
     }
 }
 
-/// A guarded body: a new piece is handed on when the one before is in the socket.
+/// A guarded body, piece by piece.
 struct Carried {
     body: Body,
     rest: Bytes,
@@ -246,13 +233,6 @@ impl HttpBody for Carried {
         // Whatever is waited for below.
         if let Some(ended) = this.line.poll_ended(context) {
             return Poll::Ready(Some(Err(axum::Error::new(ended))));
-        }
-        {
-            let mut load = this.line.lock();
-            if load.is_unflushed {
-                load.waiting = Some(context.waker().clone());
-                return Poll::Pending;
-            }
         }
         if let Some(pace) = &mut this.pace {
             ready!(pace.poll_due(context));
@@ -278,7 +258,6 @@ impl HttpBody for Carried {
         if let Some(pace) = &mut this.pace {
             pace.spend(piece.len());
         }
-        this.line.lock().is_unflushed = true;
         Poll::Ready(Some(Ok(Frame::data(piece))))
     }
 }
