@@ -89,7 +89,11 @@ impl Line {
         self.lock().iter_mut().find_map(|held| match held.guard.has_ended() {
             Some(ended) => Some(ended),
             None => match held.ended.as_mut().poll(context) {
-                Poll::Ready(ended) => Some(ended),
+                Poll::Ready(ended) => {
+                    // Whoever asks again hears the same.
+                    held.ended = Box::pin(std::future::poll_fn(move |_| Poll::Ready(ended)));
+                    Some(ended)
+                }
                 Poll::Pending => None,
             },
         })
@@ -137,7 +141,11 @@ impl Wire {
         if let Some(ended) = self.line.poll_ended(context) {
             return Poll::Ready(Err(self.cut("silenced", io::ErrorKind::ConnectionAborted, ended)));
         }
-        ready!(self.line.poll_fresh(context));
+        if self.line.poll_fresh(context).is_pending() {
+            // It is not the other end that makes us wait.
+            self.stall = None;
+            return Poll::Pending;
+        }
         if !self.is_narrow && self.line.is_holding() {
             self.narrow();
         }
