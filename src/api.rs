@@ -8,11 +8,13 @@ mod audit;
 mod catalogue;
 mod consents;
 mod corrections;
+mod documents;
 mod exports;
 mod gate;
 mod grants;
 mod health;
 mod holds;
+pub(crate) mod limits;
 mod media;
 mod network;
 mod openapi;
@@ -40,8 +42,10 @@ use axum::{
 };
 use tower_http::set_header::SetResponseHeaderLayer;
 
+pub use limits::LimitSettings;
 pub use problem::Problem;
 
+use self::{documents::Documents, limits::Limits};
 use crate::{
     flow::{Flow, Panicked},
     twilio::PublicUrl,
@@ -68,6 +72,8 @@ pub struct Settings {
     pub request_timeout_s: u64,
     /// Seconds that running streams and work get to end when the service stops.
     pub grace_s: u64,
+    /// What one client may ask for.
+    pub limits: LimitSettings,
 }
 
 impl Default for Settings {
@@ -79,7 +85,15 @@ impl Default for Settings {
             trusted_proxies: Vec::new(),
             request_timeout_s: 14,
             grace_s: 10,
+            limits: LimitSettings::default(),
         }
+    }
+}
+
+impl Settings {
+    /// The proxies whose word is believed, as a connection shows them; see `network`.
+    pub(crate) fn proxies(&self) -> Arc<[IpAddr]> {
+        self.trusted_proxies.iter().map(IpAddr::to_canonical).collect()
     }
 }
 
@@ -89,10 +103,12 @@ pub struct Api {
     flow: Flow,
     public: Arc<PublicUrl>,
     proxies: Arc<[IpAddr]>,
+    limits: Arc<Limits>,
+    documents: Arc<Documents>,
 }
 
-/// The whole HTTP surface on one page.
-pub fn router(flow: Flow, public: PublicUrl, settings: &Settings) -> Router {
+/// The whole HTTP surface on one page; `connections` is how many there are at once.
+pub fn router(flow: Flow, public: PublicUrl, settings: &Settings, connections: usize) -> Router {
     let no_store = SetResponseHeaderLayer::if_not_present(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
     let no_sniff = SetResponseHeaderLayer::overriding(header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
     let no_referrer = SetResponseHeaderLayer::overriding(header::REFERRER_POLICY, HeaderValue::from_static("no-referrer"));
@@ -100,11 +116,17 @@ pub fn router(flow: Flow, public: PublicUrl, settings: &Settings) -> Router {
         HeaderName::from_static("content-security-policy"),
         HeaderValue::from_static("default-src 'none'; media-src 'self'; frame-ancestors 'none'"),
     );
-    // As a connection shows them, see `network`.
-    let proxies = settings.trusted_proxies.iter().map(IpAddr::to_canonical).collect();
     let patience = Duration::from_secs(settings.request_timeout_s.clamp(1, 300));
     let running = flow.clone();
     let in_time = middleware::from_fn(move |request, next| in_time(running.clone(), patience, request, next));
+    let api = Api {
+        flow,
+        public: Arc::new(public),
+        proxies: settings.proxies(),
+        limits: Arc::new(Limits::new(&settings.limits, connections)),
+        documents: Arc::default(),
+    };
+    let shared = middleware::from_fn_with_state(api.clone(), limits::shared);
     Router::new()
         // Twilio calls these.
         .nest("/twilio", twilio::routes())
@@ -128,12 +150,28 @@ pub fn router(flow: Flow, public: PublicUrl, settings: &Settings) -> Router {
         .route("/v1/conferences/{sid}/parties", get(parties::of_conference).post(parties::name_of_conference))
         .route("/v1/consents", get(consents::list).post(consents::record).layer(DefaultBodyLimit::max(MAX_STATEMENTS)))
         .route("/v1/consents/search", post(consents::search))
-        // Players call these, with a grant's token in the path.
+        .merge(granted().route_layer(middleware::from_fn_with_state(api.clone(), limits::granted)))
+        .merge(anonymous().route_layer(middleware::from_fn_with_state(api.clone(), limits::anonymous)))
+        // Those who restart call this as often as they like.
+        .route("/healthz", get(health::alive))
+        .fallback(problem::no_such_route)
+        .method_not_allowed_fallback(problem::no_such_method)
+        .layer((no_store, no_sniff, no_referrer, no_frames, in_time, shared, DefaultBodyLimit::max(MAX_BODY)))
+        .with_state(api)
+}
+
+/// Players call these, with a grant's token in the path.
+fn granted() -> Router<Api> {
+    Router::new()
         .route("/v1/media/{token}/audio.wav", get(media::audio))
         .route("/v1/media/{token}/transcript.json", get(media::transcript_json))
         .route("/v1/media/{token}/parties.json", get(media::parties))
         .route("/v1/media/{token}/transcript.vtt", get(media::transcript_vtt))
-        // Anybody may call these.
+}
+
+/// Anybody may call these, so often.
+fn anonymous() -> Router<Api> {
+    Router::new()
         .route("/v1/receipts/{id}", get(receipts::show))
         .route("/v1/policy", get(policy::show))
         .route("/v1/policies", get(policy::list))
@@ -143,13 +181,8 @@ pub fn router(flow: Flow, public: PublicUrl, settings: &Settings) -> Router {
         .route("/privacy/{version}", get(privacy::version))
         .route("/.well-known/jwks.json", get(receipts::jwks))
         .route("/openapi.json", get(openapi::show))
-        // Operators call these.
-        .route("/healthz", get(health::alive))
+        // It asks the database and the store.
         .route("/readyz", get(health::ready))
-        .fallback(problem::no_such_route)
-        .method_not_allowed_fallback(problem::no_such_method)
-        .layer((no_store, no_sniff, no_referrer, no_frames, in_time, DefaultBodyLimit::max(MAX_BODY)))
-        .with_state(Api { flow, public: Arc::new(public), proxies })
 }
 
 /// An answer must begin within `patience`; how long its body takes is the listener's affair. Reading is broken off when its time is over or its client

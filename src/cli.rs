@@ -173,6 +173,7 @@ enum Command {
 pub fn run() -> ExitCode {
     let cli = Cli::parse();
     no_core_dumps();
+    as_many_files_as_allowed();
     if let Some(point) = config::crash_point() {
         crash::arm(&point);
     }
@@ -305,5 +306,14 @@ fn no_core_dumps() {
     let undumpable = set_dumpable_behavior(DumpableBehavior::NotDumpable);
     if limited.is_err() || undumpable.is_err() {
         out::warn("core dumps cannot be switched off");
+    }
+}
+
+/// A connection is a file, and the limit that a shell or an init system sets at first is one for programs of long ago.
+fn as_many_files_as_allowed() {
+    use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+    let Rlimit { current, maximum } = getrlimit(Resource::Nofile);
+    if current != maximum && setrlimit(Resource::Nofile, Rlimit { current: maximum, maximum }).is_err() {
+        out::warn("the limit on open files cannot be raised");
     }
 }

@@ -102,6 +102,8 @@ const COUNTERS: &[(&str, &str)] = &[
     ("recvault_log_lines_lost_total", "Log lines that could not be written."),
     ("recvault_task_restarts_total", "Long-lived tasks that ended unexpectedly and were started again, by task."),
     ("recvault_reconciled_total", "Recordings found by comparing Twilio's lists with the vault, by what became of them."),
+    ("recvault_limited_total", "Requests and connections that were one too many of their client, by what was limited."),
+    ("recvault_connections_cut_total", "Connections that were reset, by why: a stream had to fall silent, or the other end took nothing."),
     ("recvault_reconcile_failures_total", "Comparisons of an account that did not come to their end."),
 ];
 

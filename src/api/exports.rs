@@ -1,17 +1,13 @@
 //! Exports over HTTP: everything about one person, as an archive.
 
-use axum::{
-    body::Body,
-    extract::State,
-    http::header,
-    response::{IntoResponse as _, Response},
-};
+use axum::{extract::State, http::header, response::Response};
 use serde::Deserialize;
 use serde_json::Value;
 
 use super::{
     Api, Problem,
     gate::{Bearer, Document},
+    media::guarded,
     network::Network,
 };
 use crate::{
@@ -59,6 +55,6 @@ pub(super) async fn create(
     let address = address.map_err(|error| Problem::bad_request(format!("`subject`: {error}")))?;
     let asking = Asking { ticket, network, ..Asking::new(purpose, justification.as_ref().map(Justification::as_str)) };
     let archive = api.flow.export(&principal, &address, &asking).await?;
-    let headers = [(header::CONTENT_TYPE, "application/x-tar"), (header::CONTENT_DISPOSITION, "attachment; filename=\"export.tar\"")];
-    Ok((headers, Body::from_stream(archive)).into_response())
+    let response = Response::builder().header(header::CONTENT_TYPE, "application/x-tar");
+    guarded(response.header(header::CONTENT_DISPOSITION, "attachment; filename=\"export.tar\""), archive)
 }

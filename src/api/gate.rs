@@ -5,11 +5,11 @@ use axum::{
         FromRequest, FromRequestParts, Path, Query, Request,
         rejection::{BytesRejection, JsonRejection, QueryRejection},
     },
-    http::{StatusCode, header, request::Parts},
+    http::{HeaderMap, StatusCode, header, request::Parts},
 };
 use serde::de::DeserializeOwned;
 
-use super::{Api, Problem};
+use super::{Api, Problem, limits::Client, network::Network};
 use crate::{
     model::{access::Principal, id::RecordingId},
     policy::{Action, Permit},
@@ -22,13 +22,27 @@ impl FromRequestParts<Api> for Bearer {
     type Rejection = Problem;
 
     async fn from_request_parts(parts: &mut Parts, api: &Api) -> Result<Self, Problem> {
-        let mut headers = parts.headers.get_all(header::AUTHORIZATION).iter();
-        // Two credentials at once are refused: which of them speaks would be a guess.
-        let (Some(value), None) = (headers.next(), headers.next()) else { return Err(Problem::unauthorized()) };
-        let token = value.to_str().ok().and_then(|value| value.split_once(' ')).filter(|(scheme, _)| scheme.eq_ignore_ascii_case("bearer"));
-        let (_, token) = token.ok_or_else(Problem::unauthorized)?;
-        api.flow.authenticate(token.trim()).await?.map(Self).ok_or_else(Problem::unauthorized)
+        let Network(network) = Network::from_request_parts(parts, api).await?;
+        let client = Client::at(network);
+        let token = bearer_token(&parts.headers).ok_or_else(|| api.limits.failed(client, Problem::unauthorized()))?;
+        api.limits.try_credential(client, token)?;
+        match api.flow.authenticate(token).await? {
+            Some(principal) => {
+                api.limits.proved(token);
+                Ok(Self(principal))
+            }
+            None => Err(api.limits.failed(client, Problem::unauthorized())),
+        }
     }
+}
+
+/// The token of the one header that holds it.
+fn bearer_token(headers: &HeaderMap) -> Option<&str> {
+    let mut headers = headers.get_all(header::AUTHORIZATION).iter();
+    // Two credentials at once are refused: which of them speaks would be a guess.
+    let (Some(value), None) = (headers.next(), headers.next()) else { return None };
+    let (scheme, token) = value.to_str().ok()?.split_once(' ')?;
+    scheme.eq_ignore_ascii_case("bearer").then(|| token.trim())
 }
 
 impl Bearer {

@@ -5,10 +5,10 @@ use std::net::IpAddr;
 use axum::{
     body::{Body, Bytes},
     extract::State,
-    http::{HeaderMap, HeaderValue, Method, StatusCode, header},
+    http::{HeaderMap, HeaderValue, Method, StatusCode, header, response::Builder},
     response::{IntoResponse as _, Response},
 };
-use futures_util::stream;
+use futures_util::{Stream, stream};
 
 use super::{
     Api, Problem,
@@ -17,7 +17,7 @@ use super::{
     range::{Wanted, wanted},
 };
 use crate::{
-    flow::{Ended, Form},
+    flow::{Ended, Form, Guarded},
     model::artefact::Artefact,
 };
 
@@ -50,8 +50,10 @@ pub(super) async fn audio(
     if status == StatusCode::PARTIAL_CONTENT {
         response = response.header(header::CONTENT_RANGE, format!("bytes {}-{}/{len}", range.start, range.end - 1));
     }
-    let body = if method == Method::HEAD { Body::empty() } else { Body::from_stream(api.flow.listen(&heard, range).await?) };
-    response.body(body).map_err(|_| Problem::internal())
+    match method {
+        Method::HEAD => response.body(Body::empty()).map_err(|_| Problem::internal()),
+        _ => guarded(response, api.flow.listen(&heard, range).await?),
+    }
 }
 
 /// What was said under a grant, as JSON. `HEAD` opens nothing.
@@ -91,12 +93,12 @@ pub(super) async fn parties(
     method: Method,
 ) -> Result<Response, Problem> {
     let shown = api.flow.redeem_parties(&token, network).await?;
-    let body = match method {
-        Method::HEAD => Body::from_stream(stream::empty::<Result<Bytes, Ended>>()),
-        _ => Body::from(api.flow.show_parties(&shown).await?),
-    };
     let response = Response::builder().header(header::CONTENT_TYPE, "application/json");
-    response.header(header::CONTENT_DISPOSITION, "inline; filename=\"parties.json\"").body(body).map_err(|_| Problem::internal())
+    let response = response.header(header::CONTENT_DISPOSITION, "inline; filename=\"parties.json\"");
+    match method {
+        Method::HEAD => unopened(response),
+        _ => guarded(response, api.flow.show_parties(&shown).await?),
+    }
 }
 
 /// Who took part; for the description of the interface.
@@ -126,13 +128,26 @@ async fn transcript(api: &Api, token: &str, network: Option<IpAddr>, method: &Me
         Form::Json => ("application/json", "inline; filename=\"transcript.json\""),
         Form::Vtt => ("text/vtt; charset=utf-8", "inline; filename=\"transcript.vtt\""),
     };
-    let body = match *method {
-        // A stream, because an empty body would claim that the transcript has no bytes: how many it has is not known before it is opened.
-        Method::HEAD => Body::from_stream(stream::empty::<Result<Bytes, Ended>>()),
-        _ => Body::from_stream(api.flow.read(&heard, form).await?),
-    };
     let response = Response::builder().header(header::CONTENT_TYPE, content_type).header(header::CONTENT_DISPOSITION, disposition);
-    response.body(body).map_err(|_| Problem::internal())
+    match *method {
+        Method::HEAD => unopened(response),
+        _ => guarded(response, api.flow.read(&heard, form).await?),
+    }
+}
+
+/// An answer whose bytes may have to be stopped on their way. The connection that carries it finds the guard in its extensions; a proxy is asked not
+/// to collect the bytes.
+pub(super) fn guarded<S>(response: Builder, stream: Guarded<S>) -> Result<Response, Problem>
+where
+    S: Stream<Item = Result<Bytes, Ended>> + Send + 'static,
+{
+    let response = response.header("x-accel-buffering", "no").extension(stream.guard());
+    response.body(Body::from_stream(stream)).map_err(|_| Problem::internal())
+}
+
+/// The answer to a `HEAD`. A stream, because an empty body would claim that there are no bytes: how many there are is not known before it is opened.
+fn unopened(response: Builder) -> Result<Response, Problem> {
+    response.body(Body::from_stream(stream::empty::<Result<Bytes, Ended>>())).map_err(|_| Problem::internal())
 }
 
 /// The `Range` header, if it counts: with an `If-Range` only while the representation is still the one it names (section 13.1.5).

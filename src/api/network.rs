@@ -5,7 +5,7 @@
 use std::net::{IpAddr, SocketAddr};
 
 use axum::{
-    extract::{ConnectInfo, FromRequestParts},
+    extract::{ConnectInfo, FromRequestParts, Request},
     http::{HeaderMap, HeaderName, request::Parts},
 };
 
@@ -23,6 +23,12 @@ impl FromRequestParts<Api> for Network {
         let peer = parts.extensions.get::<ConnectInfo<SocketAddr>>().map(|ConnectInfo(peer)| peer.ip());
         Ok(Self(peer.and_then(|peer| origin(peer, &parts.headers, &api.proxies))))
     }
+}
+
+/// Whether a request came through a proxy of ours.
+pub(super) fn is_proxied(request: &Request, proxies: &[IpAddr]) -> bool {
+    let peer = request.extensions().get::<ConnectInfo<SocketAddr>>().map(|ConnectInfo(peer)| peer.ip().to_canonical());
+    peer.is_some_and(|peer| proxies.contains(&peer))
 }
 
 /// Each proxy appends the address of who called it: from the end, the first that is no proxy of ours is the one that ours has seen. What stands

@@ -1,10 +1,18 @@
 //! The description of this interface, made from the handlers themselves (OpenAPI 3.1).
 
-use axum::Json;
+use std::sync::LazyLock;
+
+use axum::{
+    body::Bytes,
+    http::{HeaderMap, HeaderValue, header},
+    response::Response,
+};
 use utoipa::{
     Modify, OpenApi,
     openapi::security::{Http, HttpAuthScheme, SecurityScheme},
 };
+
+use super::documents;
 
 #[derive(OpenApi)]
 #[openapi(
@@ -75,6 +83,17 @@ impl Modify for Bearer {
 
 /// This description.
 #[utoipa::path(get, path = "/openapi.json", tag = "operators", responses((status = 200)))]
-pub(super) async fn show() -> Json<utoipa::openapi::OpenApi> {
-    Json(Description::openapi())
+pub(super) async fn show(headers: HeaderMap) -> Response {
+    let (etag, description) = &*DESCRIPTION;
+    let mut response = documents::answer(&headers, "application/json", etag, description.clone());
+    // It is the same for everybody, and as long as this program runs.
+    response.headers_mut().insert(header::CACHE_CONTROL, HeaderValue::from_static("no-cache"));
+    response
 }
+
+/// The description with its entity tag, made once: it takes milliseconds, and anybody may ask for it.
+static DESCRIPTION: LazyLock<(String, Bytes)> = LazyLock::new(|| {
+    let description = serde_json::to_vec(&Description::openapi()).expect("a description has a JSON form");
+    let digest = aws_lc_rs::digest::digest(&aws_lc_rs::digest::SHA256, &description);
+    (format!("\"{}\"", hex::encode(digest)), description.into())
+});

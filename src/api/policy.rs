@@ -5,13 +5,13 @@
 use axum::{
     Json,
     extract::State,
-    http::{HeaderMap, header},
+    http::{HeaderMap, HeaderValue, header},
     response::{IntoResponse as _, Response},
 };
 use serde::Deserialize;
 
 use super::{
-    Api, Problem,
+    Api, Problem, documents,
     gate::{Id, Params},
 };
 use crate::{flow::Published, model::text::PolicyVersion, policy::Rules};
@@ -50,7 +50,7 @@ pub(super) struct PoliciesBody {
 #[utoipa::path(get, path = "/v1/policy", tag = "policy", params(FormParams),
     responses((status = 200, body = String, content_type = "application/toml"), (status = 400, body = Problem)))]
 pub(super) async fn show(State(api): State<Api>, headers: HeaderMap, Params(params): Params<FormParams>) -> Response {
-    written(api.flow.rulebook().current(), wanted(&headers, &params))
+    written(&api, api.flow.rulebook().current(), &headers, &params)
 }
 
 /// Every version that was published, the newest first.
@@ -69,7 +69,7 @@ pub(super) async fn version(
     Params(params): Params<FormParams>,
 ) -> Result<Response, Problem> {
     let (_, rules) = api.flow.policy(version.as_str()).await?;
-    Ok(written(&rules, wanted(&headers, &params)))
+    Ok(written(&api, &rules, &headers, &params))
 }
 
 /// The statement that this vault published a version: a JWS in compact form (RFC 7515), signed with a key of `/.well-known/jwks.json`.
@@ -90,14 +90,17 @@ fn wanted(headers: &HeaderMap, params: &FormParams) -> Form {
     params.format.unwrap_or(if names_json { Form::Json } else { Form::Toml })
 }
 
-fn written(rules: &Rules, form: Form) -> Response {
+fn written(api: &Api, rules: &Rules, headers: &HeaderMap, params: &FormParams) -> Response {
     // Two forms are two representations, and have two tags (RFC 9110, section 8.8.3.3).
-    let (kind, etag, body) = match form {
-        Form::Toml => ("application/toml", format!("\"{}\"", rules.digest()), rules.text().to_owned()),
-        Form::Json => ("application/json", format!("\"{}-json\"", rules.digest()), rules.to_json().to_string()),
-        Form::Cedar => ("text/plain; charset=utf-8", format!("\"{}-cedar\"", rules.digest()), rules.cedar()),
-        Form::CedarSchema => ("text/plain; charset=utf-8", format!("\"{}-cedar-schema\"", rules.digest()), rules.schema()),
+    let (kind, suffix, make): (_, _, fn(&Rules) -> String) = match wanted(headers, params) {
+        Form::Toml => ("application/toml", "", |rules| rules.text().to_owned()),
+        Form::Json => ("application/json", "-json", |rules| rules.to_json().to_string()),
+        Form::Cedar => ("text/plain; charset=utf-8", "-cedar", Rules::cedar),
+        Form::CedarSchema => ("text/plain; charset=utf-8", "-cedar-schema", Rules::schema),
     };
-    let headers = [(header::CONTENT_TYPE, kind.to_owned()), (header::ETAG, etag), (header::VARY, "accept".to_owned())];
-    (headers, body).into_response()
+    let etag = format!("\"{}{suffix}\"", rules.digest());
+    let document = api.documents.get(&etag, || make(rules));
+    let mut response = documents::answer(headers, kind, &etag, document);
+    response.headers_mut().insert(header::VARY, HeaderValue::from_static("accept"));
+    response
 }

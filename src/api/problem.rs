@@ -2,6 +2,8 @@
 //!
 //! Causes inside the vault are logged here, once, and never sent, in no build.
 
+use std::time::Duration;
+
 use axum::{
     Json,
     http::{HeaderValue, StatusCode, header},
@@ -48,6 +50,9 @@ pub struct Problem {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(value_type = Option<String>)]
     shredded_at: Option<Timestamp>,
+    /// Seconds until it may be tried again; the header `Retry-After` says it.
+    #[serde(skip)]
+    retry_after_s: Option<u32>,
 }
 
 /// One reason of a refusal.
@@ -87,6 +92,7 @@ impl Problem {
             receipt_id: None,
             holds: None,
             shredded_at: None,
+            retry_after_s: None,
         }
     }
 
@@ -140,6 +146,26 @@ impl Problem {
         let detail =
             format!("These tasks of the service do not live: {}. They are started again; the operator's log says why.", tasks.join(", "));
         Self::new(StatusCode::SERVICE_UNAVAILABLE, "urn:recvault:problem:tasks-dead", "Tasks do not live", detail)
+    }
+
+    /// Too many requests of this kind; the next may come after `wait`.
+    pub(super) fn limited(what: &'static str, wait: Duration) -> Self {
+        metrics::counter!("recvault_limited_total", "what" => what).increment(1);
+        let retry_after_s = Some(u32::try_from(wait.as_secs()).map_or(u32::MAX, |seconds| seconds.saturating_add(1)));
+        let detail = "This client has sent too many requests, or too many that were not authorised. Send fewer; `Retry-After` says when the next may come.";
+        let problem = Self::new(StatusCode::TOO_MANY_REQUESTS, "urn:recvault:problem:too-many-requests", "Too many requests", detail);
+        Self { retry_after_s, ..problem }
+    }
+
+    /// Whether it is [`Self::limited`].
+    pub(super) fn is_limit(&self) -> bool {
+        self.retry_after_s.is_some()
+    }
+
+    /// One client has its share of the connections.
+    pub(super) fn crowded() -> Self {
+        let detail = "This client has too many requests open. End some of them first.";
+        Self::new(StatusCode::SERVICE_UNAVAILABLE, "urn:recvault:problem:crowded", "Too many open requests", detail)
     }
 
     pub(super) fn internal() -> Self {
@@ -217,6 +243,7 @@ impl From<flow::Error> for Problem {
 impl IntoResponse for Problem {
     fn into_response(self) -> Response {
         let status = StatusCode::from_u16(self.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+        let retry_after = self.retry_after_s;
         let mut response = (status, Json(self)).into_response();
         let headers = response.headers_mut();
         headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/problem+json"));
@@ -225,6 +252,9 @@ impl IntoResponse for Problem {
         }
         if status == StatusCode::SERVICE_UNAVAILABLE {
             headers.insert(header::RETRY_AFTER, HeaderValue::from_static("1"));
+        }
+        if let Some(seconds) = retry_after {
+            headers.insert(header::RETRY_AFTER, HeaderValue::from(seconds));
         }
         response
     }

@@ -1,7 +1,12 @@
 //! Connections: accepted, bounded in number and in patience, and drained when the service stops.
+//!
+//! Owns how many there are at once and how many of them one client may have. Refuses to know what is said on them; `wire` carries it.
+
+mod wire;
 
 use std::{
-    net::SocketAddr,
+    net::{IpAddr, SocketAddr},
+    num::NonZeroU32,
     sync::{Arc, Mutex, PoisonError},
     time::Duration,
 };
@@ -11,18 +16,83 @@ use hyper::{body::Incoming, server::conn::http1};
 use hyper_util::{
     rt::{TokioIo, TokioTimer},
     server::graceful::GracefulShutdown,
-    service::TowerToHyperService,
 };
+use rustix::process::{Resource, getrlimit};
 use tokio::{net::TcpListener, sync::Semaphore};
 use tokio_util::sync::CancellationToken;
 use tower::util::ServiceExt as _;
 
+use self::wire::{Line, Wire};
 use super::Error;
+use crate::api::{
+    self,
+    limits::{Client, Share, Shares},
+};
 
-/// Connections open at once; more wait to be accepted.
+/// Connections open at once, at most.
 const CONNECTIONS: usize = 4096;
-/// A client must send its headers within this time.
+/// Files that the service opens beside connections: database, store, log, downloads.
+const OTHER_FILES: u64 = 256;
+/// Files of one connection: its socket, and an object or a connection to the database that it waits for.
+const FILES_EACH: u64 = 2;
+/// A client must send its headers within this time, also the next ones on a connection that it keeps.
 const HEADERS: Duration = Duration::from_secs(10);
+/// What is said to a client that has its share of the connections. It has not been heard, so that this may not reach it.
+const CROWDED: &[u8] = b"HTTP/1.1 503 Service Unavailable\r\nretry-after: 1\r\nconnection: close\r\ncontent-length: 0\r\n\r\n";
+
+/// How many connections there may be, whose, and for how long.
+#[derive(Clone)]
+pub(super) struct Bounds {
+    /// At once.
+    pub(super) connections: usize,
+    shares: Shares,
+    /// Their connections are those of many clients.
+    proxies: Arc<[IpAddr]>,
+    /// With a client that takes nothing.
+    patience: Duration,
+    /// Bytes a second of one media answer.
+    pace: Option<NonZeroU32>,
+}
+
+impl Bounds {
+    /// What the settings ask for, as far as the process may have files for it.
+    pub(super) fn of(settings: &api::Settings) -> Self {
+        let limits = &settings.limits;
+        let files = getrlimit(Resource::Nofile).current.unwrap_or(u64::MAX);
+        let fit = usize::try_from(files.saturating_sub(OTHER_FILES) / FILES_EACH).unwrap_or(usize::MAX).max(1);
+        let wanted = match limits.max_connections {
+            0 => CONNECTIONS,
+            wanted => usize::try_from(wanted).unwrap_or(usize::MAX),
+        };
+        let connections = wanted.min(fit).min(Semaphore::MAX_PERMITS);
+        if wanted > fit && limits.max_connections > 0 {
+            tracing::warn!(
+                wanted,
+                connections,
+                files,
+                "`server.limits.max_connections` is more than the limit on open files allows: raise it"
+            );
+        }
+        Self {
+            connections,
+            shares: Shares::new(limits.share_of(connections)),
+            proxies: settings.proxies(),
+            patience: Duration::from_secs(limits.write_timeout_s.clamp(1, 3600)),
+            pace: NonZeroU32::new(limits.media_bytes_per_s),
+        }
+    }
+
+    /// One more connection from there, unless it has its share.
+    fn share(&self, peer: IpAddr) -> Result<Option<Share>, Crowded> {
+        if self.proxies.contains(&peer.to_canonical()) {
+            return Ok(None);
+        }
+        self.shares.enter(Client::at(Some(peer))).map(Some).ok_or(Crowded)
+    }
+}
+
+/// A client has its share.
+struct Crowded;
 
 /// Binds an address; port 0 lets the system choose.
 pub(super) async fn bind(address: &str, key: &str) -> Result<(TcpListener, SocketAddr), Error> {
@@ -51,11 +121,11 @@ impl Door {
     }
 }
 
-/// Serves until `stop`; then lets running answers end, for `grace`.
+/// Serves within bounds until `stop`; then lets running answers end, for `grace`.
 #[expect(clippy::disallowed_methods, reason = "one task a connection, drained by the graceful shutdown")]
-pub(super) async fn serve(door: Door, router: Router, stop: CancellationToken, grace: Duration) {
+pub(super) async fn serve(door: Door, router: Router, bounds: Bounds, stop: CancellationToken, grace: Duration) {
     let Some(listener) = door.listener() else { return };
-    let slots = Arc::new(Semaphore::new(CONNECTIONS));
+    let slots = Arc::new(Semaphore::new(bounds.connections));
     let (graceful, cut) = (GracefulShutdown::new(), CancellationToken::new());
     let mut http = http1::Builder::new();
     http.timer(TokioTimer::new()).header_read_timeout(HEADERS).max_buf_size(64 * 1024);
@@ -76,14 +146,22 @@ pub(super) async fn serve(door: Door, router: Router, stop: CancellationToken, g
                 }
             },
         };
+        let Ok(share) = bounds.share(peer.ip()) else {
+            let _ = socket.try_write(CROWDED);
+            continue;
+        };
         // A player's seek is a small request: it must not wait for more.
         let _ = socket.set_nodelay(true);
-        let service = TowerToHyperService::new(router.clone().map_request(move |request: hyper::Request<Incoming>| {
+        let line = Arc::new(Line::default());
+        let wire = Wire::new(socket, Arc::clone(&line), bounds.patience);
+        let (router, pace) = (router.clone(), bounds.pace);
+        let service = hyper::service::service_fn(move |request: hyper::Request<Incoming>| {
             let mut request = request.map(Body::new);
             request.extensions_mut().insert(ConnectInfo(peer));
-            request
-        }));
-        let connection = graceful.watch(http.serve_connection(TokioIo::new(socket), service));
+            let (router, line) = (router.clone(), Arc::clone(&line));
+            async move { router.oneshot(request).await.map(|response| line.carry(response, pace)) }
+        });
+        let connection = graceful.watch(http.serve_connection(TokioIo::new(wire), service));
         let cut = cut.clone();
         tokio::spawn(async move {
             tokio::select! {
@@ -91,7 +169,7 @@ pub(super) async fn serve(door: Door, router: Router, stop: CancellationToken, g
                 _ = connection => {}
                 () = cut.cancelled() => {}
             }
-            drop(slot);
+            drop((slot, share));
         });
     }
     drop(listener);

@@ -94,7 +94,9 @@ pub async fn serve(mut app: App) -> Result<Service, Error> {
 
     let stop = CancellationToken::new();
     let grace = app.grace();
-    let router = api::router(flow.clone(), public, &settings);
+    let bounds = listen::Bounds::of(&settings);
+    let router = api::router(flow.clone(), public, &settings, bounds.connections);
+    tracing::info!(connections = bounds.connections, of_one_address = settings.limits.share_of(bounds.connections), "connections at once");
     // It ends when its queue does, which is after all others have.
     let mut committing = Tasks::until(stop.clone(), flow.liveness().clone());
     let (committer, clock) = (Arc::new(committer), app.clock.clone());
@@ -119,10 +121,10 @@ pub async fn serve(mut app: App) -> Result<Service, Error> {
         let (flow, stop, first) = (flow.clone(), stop.clone(), Arc::new(Mutex::new(Some(watch))));
         move || watch_tombstones(flow.clone(), Arc::clone(&first), stop.clone(), grace)
     });
-    tasks.keep(Task::Requests, serving(listener, router, &stop, grace));
+    tasks.keep(Task::Requests, serving(listener, router, bounds.clone(), &stop, grace));
     let metrics = metrics.map(|((listener, address), handle)| {
         let router = Router::new().route("/metrics", get(show_metrics)).with_state((handle, flow.clone()));
-        tasks.keep(Task::Metrics, serving(listener, router, &stop, Duration::from_secs(1)));
+        tasks.keep(Task::Metrics, serving(listener, router, listen::Bounds::of(&settings), &stop, Duration::from_secs(1)));
         address
     });
     let metrics_address = metrics.map_or_else(|| "none".to_owned(), |address| address.to_string());
@@ -147,11 +149,12 @@ async fn watch_tombstones(flow: Flow, first: Arc<Mutex<Option<Watch>>>, stop: Ca
 fn serving(
     listener: TcpListener,
     router: Router,
+    bounds: listen::Bounds,
     stop: &CancellationToken,
     grace: Duration,
 ) -> impl Fn() -> BoxFuture<'static, ()> + Send + Sync + 'static {
     let (door, stop) = (listen::Door::of(listener), stop.clone());
-    move || listen::serve(door.clone(), router.clone(), stop.clone(), grace).boxed()
+    move || listen::serve(door.clone(), router.clone(), bounds.clone(), stop.clone(), grace).boxed()
 }
 
 /// One recorder a process: a second service of the same process counts into the first one's.

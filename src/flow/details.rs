@@ -5,9 +5,13 @@
 use std::net::IpAddr;
 
 use bytes::Bytes;
+use futures_util::{Stream, stream};
 use zeroize::Zeroizing;
 
-use super::{Error, Flow, playback::Redeemed};
+use super::{
+    Error, Flow, Guarded,
+    playback::{Ended, Redeemed},
+};
 use crate::{
     ledger::details,
     model::{access::Principal, artefact::Artefact, id::GrantId, recording::Recording},
@@ -39,13 +43,14 @@ impl Flow {
     ///
     /// # Errors
     /// [`Error::NotFound`] if it was shredded meanwhile; [`Error::Denied`] if the day's budget is spent; the vault's.
-    pub async fn show_parties(&self, shown: &Shown) -> Result<Bytes, Error> {
+    pub async fn show_parties(&self, shown: &Shown) -> Result<Guarded<impl Stream<Item = Result<Bytes, Ended>> + Send + use<>>, Error> {
         let Redeemed { id, grant, principal, recording, registered } = &shown.redeemed;
         let text = self.parties_under(*id, grant, principal, recording).await?;
         if registered.has_ended().is_some() {
             return Err(Error::NotFound);
         }
-        Ok(Bytes::from_owner(Text(text)))
+        let whole = Ok::<_, Ended>(Bytes::from_owner(Text(text)));
+        Ok(self.guarded(registered, grant, stream::iter([whole])))
     }
 
     pub(super) async fn parties_under(

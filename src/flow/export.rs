@@ -14,7 +14,7 @@ use futures_util::Stream;
 use serde::Serialize;
 
 use super::{
-    Ended, Error, Flow,
+    Ended, Error, Flow, Guarded,
     asking::{Asking, Circumstances},
 };
 use crate::{
@@ -103,7 +103,7 @@ impl Flow {
         principal: &Principal,
         address: &Address,
         asking: &Asking<'_>,
-    ) -> Result<impl Stream<Item = Result<Bytes, Ended>> + Send + use<>, Error> {
+    ) -> Result<Guarded<impl Stream<Item = Result<Bytes, Ended>> + Send + use<>>, Error> {
         let now = self.now();
         if let Err(denial) = policy::may_state(principal, &asking.purpose, asking.justification, &self.0.rulebook, now) {
             return Err(self.refuse_request(principal, "export", denial).await?);

@@ -8,6 +8,7 @@ use futures_util::{Stream, StreamExt as _, stream};
 use super::{
     Error, Flow,
     asking::{Asking, Circumstances},
+    guard::{Guarded, StreamGuard},
     streams::Registered,
 };
 use crate::{
@@ -170,17 +171,21 @@ impl Flow {
     }
 
     /// Opens a byte range. The stream ends with an error when the recording is shredded, the grant ends, or nobody can say any more that
-    /// neither is so, even between two pieces.
+    /// neither is so, even between two pieces. What was released before that is told by the stream's guard.
     ///
     /// # Errors
     /// [`Error::NotFound`] if it was shredded meanwhile; [`Error::Denied`] if others that ran beside it spent the day's budget; the vault's.
-    pub async fn listen(&self, heard: &Heard, range: Range<u64>) -> Result<impl Stream<Item = Result<Bytes, Ended>> + Send + use<>, Error> {
+    pub async fn listen(
+        &self,
+        heard: &Heard,
+        range: Range<u64>,
+    ) -> Result<Guarded<impl Stream<Item = Result<Bytes, Ended>> + Send + use<>>, Error> {
         // A text may have to be changed before it is shown: only `read` gives it out.
         if heard.playable.artefact() != Artefact::Audio {
             return Err(Error::NotFound);
         }
         let bytes = self.open(heard, range).await?;
-        Ok(self.guarded(heard, bytes))
+        Ok(self.guarded(&heard.registered, &heard.grant, bytes))
     }
 
     /// Opens a byte range: plaintext that must not leave the house but through [`Self::guarded`].
@@ -196,43 +201,41 @@ impl Flow {
         Ok(bytes)
     }
 
-    /// Lets pieces pass as long as the stream may go on.
-    pub(super) fn guarded<S, E>(&self, heard: &Heard, bytes: S) -> impl Stream<Item = Result<Bytes, Ended>> + Send + use<S, E>
+    /// Lets pieces pass as long as the stream may go on, and gives the guard of those that have passed.
+    pub(super) fn guarded<S, E>(
+        &self,
+        registered: &Arc<Registered>,
+        grant: &Grant,
+        bytes: S,
+    ) -> Guarded<impl Stream<Item = Result<Bytes, Ended>> + Send + use<S, E>>
     where
         S: Stream<Item = Result<Bytes, E>> + Send + Unpin,
         E: std::fmt::Display + Send,
     {
-        let (clock, ends) = (self.0.clock.clone(), heard.grant.expires_at());
-        let state = (bytes, Arc::clone(&heard.registered), false);
-        stream::unfold(state, move |(mut bytes, registered, over)| {
-            let clock = clock.clone();
-            async move {
-                if over {
-                    return None;
-                }
-                let item = tokio::select! {
-                    biased;
-                    ended = registered.end() => Err(ended),
-                    () = tokio::time::sleep(ends.since(clock.now())) => Err(Ended::GrantOver),
-                    item = bytes.next() => match item {
-                        None => return None,
-                        Some(Ok(piece)) => Ok(piece),
-                        Some(Err(error)) => {
-                            tracing::error!(%error, "a stream broke off");
-                            Err(Ended::Broken)
-                        }
-                    },
-                };
-                // Asked with the piece in hand, because no timer is sure to be the first to wake in a process that was stopped meanwhile.
-                let item = item.and_then(|piece| match registered.has_ended() {
-                    Some(ended) => Err(ended),
-                    None if ends.since(clock.now()).is_zero() => Err(Ended::GrantOver),
-                    None => Ok(piece),
-                });
-                let over = item.is_err();
-                Some((item, (bytes, registered, over)))
+        let guard = StreamGuard::of(Arc::clone(registered), self.0.clock.clone(), grant.expires_at());
+        let state = (bytes, guard.clone(), false);
+        let pieces = stream::unfold(state, async |(mut bytes, guard, over)| {
+            if over {
+                return None;
             }
-        })
+            let item = tokio::select! {
+                biased;
+                ended = guard.ended() => Err(ended),
+                item = bytes.next() => match item {
+                    None => return None,
+                    Some(Ok(piece)) => Ok(piece),
+                    Some(Err(error)) => {
+                        tracing::error!(%error, "a stream broke off");
+                        Err(Ended::Broken)
+                    }
+                },
+            };
+            // Asked with the piece in hand, because no timer is sure to be the first to wake in a process that was stopped meanwhile.
+            let item = item.and_then(|piece| guard.has_ended().map_or(Ok(piece), Err));
+            let over = item.is_err();
+            Some((item, (bytes, guard, over)))
+        });
+        Guarded::new(pieces, guard)
     }
 
     pub(super) async fn over_budget(

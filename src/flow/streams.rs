@@ -7,6 +7,9 @@
 //! key look-up counts as the first asking, each look of the watch as another. So a stream falls silent when the database is gone, when the
 //! watch is stuck, and when the process itself was stopped and wakes too late, without anybody telling it.
 //!
+//! Long before that, bytes are held back: none leave the house later than [`FRESH`] after such a moment. A busy ledger makes the sound pause, and a
+//! process that was stopped for a while asks before it goes on.
+//!
 //! Without a watch there is no lease: a process that nobody but tests and the command line uses, and in which shreds of others do not end
 //! streams. `app::serve` begins one before it takes connections.
 
@@ -16,7 +19,7 @@ use std::{
     time::Duration,
 };
 
-use tokio::time::Instant;
+use tokio::{sync::Notify, time::Instant};
 use tokio_util::sync::CancellationToken;
 
 use super::playback::Ended;
@@ -25,9 +28,19 @@ use crate::model::id::RecordingId;
 /// How long an answer of the ledger is good for. Everything has stopped so long after a fence, whatever breaks: 1 s less than was promised.
 const LEASE: Duration = Duration::from_secs(4);
 
+/// How long bytes may leave without another answer: three looks of the watch.
+const FRESH: Duration = Duration::from_millis(1500);
+
 /// The register. Clones share it.
 #[derive(Clone, Default)]
-pub struct Streams(Arc<Mutex<Register>>);
+pub struct Streams(Arc<Shared>);
+
+#[derive(Default)]
+struct Shared {
+    register: Mutex<Register>,
+    /// The ledger was asked again.
+    renewed: Notify,
+}
 
 #[derive(Default)]
 struct Register {
@@ -56,7 +69,7 @@ pub struct Registered {
 
 impl Streams {
     fn lock(&self) -> MutexGuard<'_, Register> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.0.register.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Enters a stream that is about to begin.
@@ -86,6 +99,8 @@ impl Streams {
     pub(super) fn renew(&self, asked: Instant) {
         let mut register = self.lock();
         register.asked = register.asked.max(Some(asked));
+        drop(register);
+        self.0.renewed.notify_waiters();
     }
 
     /// How many streams are running.
@@ -139,6 +154,30 @@ impl Registered {
             Lease::None => None,
             Lease::Until(lapse) => (now >= lapse).then_some(Ended::Unsure),
             Lease::Over => Some(Ended::Unsure),
+        }
+    }
+
+    /// Whether bytes may leave before the ledger is asked again.
+    pub(super) fn is_fresh(&self) -> bool {
+        self.is_fresh_at(Instant::now())
+    }
+
+    /// Waits until bytes may leave.
+    pub(super) async fn fresh(&self) {
+        loop {
+            let renewed = self.streams.0.renewed.notified();
+            if self.is_fresh() {
+                return;
+            }
+            renewed.await;
+        }
+    }
+
+    fn is_fresh_at(&self, now: Instant) -> bool {
+        match self.lease() {
+            Lease::None => true,
+            Lease::Until(lapse) => now + (LEASE - FRESH) < lapse,
+            Lease::Over => false,
         }
     }
 
@@ -219,6 +258,25 @@ mod tests {
         streams.renew(begin + MOMENT);
         assert_eq!(stream.has_ended_at(begin + LEASE + MOMENT), None);
         assert_eq!(stream.has_ended_at(begin + LEASE + 2 * MOMENT), Some(Ended::Unsure));
+    }
+
+    #[tokio::test]
+    async fn bytes_wait_for_a_look_long_before_the_lease_is_over() {
+        let streams = Streams::default();
+        streams.watched();
+        let stream = streams.register(recording());
+        let begin = stream.entered;
+        assert!(stream.is_fresh_at(begin + FRESH - MOMENT) && !stream.is_fresh_at(begin + FRESH));
+        streams.renew(begin + FRESH);
+        assert!(stream.is_fresh_at(begin + FRESH + FRESH - MOMENT));
+        streams.lock().asked = None;
+        let mut late = streams.register(recording());
+        late.entered = begin.checked_sub(FRESH).unwrap();
+        let ((), ()) = tokio::join!(late.fresh(), async {
+            tokio::task::yield_now().await;
+            assert!(!late.is_fresh());
+            streams.renew(Instant::now());
+        });
     }
 
     #[test]

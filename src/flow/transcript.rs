@@ -6,7 +6,7 @@ use bytes::Bytes;
 use futures_util::{Stream, StreamExt as _, stream};
 
 use super::{
-    Error, Flow,
+    Error, Flow, Guarded,
     playback::{Ended, Heard},
 };
 use crate::{
@@ -107,7 +107,7 @@ impl Flow {
     ///
     /// # Errors
     /// [`Error::NotFound`] if it was shredded meanwhile, or `heard` is no transcript; the vault's.
-    pub async fn read(&self, heard: &Heard, form: Form) -> Result<impl Stream<Item = Result<Bytes, Ended>> + Send + use<>, Error> {
+    pub async fn read(&self, heard: &Heard, form: Form) -> Result<Guarded<impl Stream<Item = Result<Bytes, Ended>> + Send + use<>>, Error> {
         if heard.playable.artefact() != Artefact::Transcript {
             return Err(Error::NotFound);
         }
@@ -126,7 +126,7 @@ impl Flow {
         let written = Bytes::from_owner(written);
         let starts = (0..written.len()).step_by(PIECE);
         let pieces: Vec<_> = starts.map(|start| Ok::<_, Ended>(written.slice(start..(start + PIECE).min(written.len())))).collect();
-        Ok(self.guarded(heard, stream::iter(pieces)))
+        Ok(self.guarded(&heard.registered, &heard.grant, stream::iter(pieces)))
     }
 
     /// What of a transcript a view shows.

@@ -32,6 +32,7 @@ mod process;
 mod revoke_many;
 mod service;
 mod shred_many;
+mod silence;
 mod sources;
 mod twilio_client;
 mod twilio_python;

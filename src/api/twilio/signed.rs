@@ -12,7 +12,7 @@ use axum::{
 use subtle::ConstantTimeEq as _;
 
 use crate::{
-    api::{Api, Problem},
+    api::{Api, Problem, limits::Client, network::Network},
     twilio::{Account, Delivery, Rejection, SIGNATURE_HEADER, SignedRequest, signature::Verified, verify},
 };
 
@@ -26,13 +26,15 @@ impl FromRequest<Api> for Signed {
         let path = request.extract_parts::<RawPathParams>().await.map_err(|_| Problem::bad_signature())?;
         let carried = path.iter().find(|(name, _)| *name == "secret").map(|(_, secret)| secret);
         let Ok(OriginalUri(uri)) = request.extract_parts().await;
+        let Network(network) = request.extract_parts_with_state(api).await?;
         let (headers, is_post) = (request.headers().clone(), request.method() == Method::POST);
         let bytes = if is_post { Bytes::from_request(request, api).await? } else { Bytes::new() };
         let content_type = headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok());
         let delivery = if is_post { Delivery::Body { content_type, bytes: &bytes } } else { Delivery::Query };
         let path_and_query = uri.path_and_query().map_or("/", |text| text.as_str());
         let request = SignedRequest { path_and_query, signature: signature(&headers), delivery };
-        verified(api, &request, carried).map(Self)
+        // Whoever does not sign may come too often; what is signed never does.
+        verified(api, &request, carried).map(Self).map_err(|problem| api.limits.failed(Client::at(network), problem))
     }
 }
 

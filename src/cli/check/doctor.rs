@@ -96,6 +96,10 @@ fn settings(config: &Config, findings: &mut Findings) {
     if !public.starts_with("https://") {
         findings.find("server.public_url", "weak", format!("`{public}` is not https: callbacks and recordings travel in the clear"));
     }
+    if public.starts_with("https://") && config.server.trusted_proxies.is_empty() {
+        let why = "empty, though a proxy ends TLS: all its clients count as one, with one share of the connections and one rate";
+        findings.find("server.trusted_proxies", "weak", why);
+    }
     if config.ledger.url.starts_with("postgres")
         && !["sslmode=verify-full", "@127.", "@localhost", "@[::1]"].iter().any(|part| config.ledger.url.contains(part))
     {

@@ -13,7 +13,7 @@ use super::{
     tar::{self, Out},
 };
 use crate::{
-    flow::{Ended, Error, Flow, Form, Given, Heard, asking::Circumstances},
+    flow::{Ended, Error, Flow, Form, Given, Guarded, Heard, asking::Circumstances},
     ledger::{consents, recordings},
     model::{
         artefact::Artefact,
@@ -30,7 +30,7 @@ use crate::{
 const PAGE: i64 = 200;
 
 /// The archive of a plan.
-pub(super) fn stream(flow: Flow, plan: Plan) -> impl Stream<Item = Result<Bytes, Ended>> + Send {
+pub(super) fn stream(flow: Flow, plan: Plan) -> Guarded<impl Stream<Item = Result<Bytes, Ended>> + Send> {
     tar::stream(plan.made_at, move |out| write(flow, plan, out))
 }
 
@@ -122,6 +122,7 @@ async fn recording(flow: &Flow, plan: &Plan, id: RecordingId, out: &mut Out) -> 
     // Before it is decided: see `streams`.
     let registered = Arc::new(flow.0.streams.register(id));
     let (given, recording) = decided(flow, plan, id).await.map_err(ended)?;
+    out.under(Arc::clone(&registered), flow.0.clock.clone(), given.grant.expires_at());
     let (mut playables, mut files) = (Vec::new(), Vec::new());
     let has_parties = given.artefacts.contains(&Artefact::Parties);
     files.extend(has_parties.then_some("parties.json"));

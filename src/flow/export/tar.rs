@@ -2,7 +2,7 @@
 //!
 //! Owns headers and padding (POSIX ustar, IEEE Std 1003.1). Refuses to hold a file: pieces go through as they come.
 
-use std::{future::Future, pin::Pin, task::Poll};
+use std::{future::Future, pin::Pin, sync::Arc, task::Poll};
 
 use bytes::Bytes;
 use futures_util::{Stream, stream};
@@ -10,7 +10,13 @@ use tar::{EntryType, Header};
 use tokio::sync::mpsc;
 
 use super::Ended;
-use crate::model::time::Timestamp;
+use crate::{
+    flow::{
+        guard::{Guarded, StreamGuard},
+        streams::Registered,
+    },
+    model::time::{Clock, Timestamp},
+};
 
 /// Everything in an archive is a multiple of this.
 const BLOCK: usize = 512;
@@ -19,18 +25,21 @@ const BLOCK: usize = 512;
 pub(super) struct Out {
     pieces: mpsc::Sender<Bytes>,
     at: Timestamp,
+    guard: StreamGuard,
+    sent: u64,
 }
 
 /// A stream of what `write` writes; the writing goes on only while somebody reads. Dropped, it ends the writing.
-pub(super) fn stream<W, F>(at: Timestamp, write: W) -> impl Stream<Item = Result<Bytes, Ended>> + Send
+pub(super) fn stream<W, F>(at: Timestamp, write: W) -> Guarded<impl Stream<Item = Result<Bytes, Ended>> + Send>
 where
     W: FnOnce(Out) -> F,
     F: Future<Output = Result<(), Ended>> + Send + 'static,
 {
     let (sender, mut pieces) = mpsc::channel(1);
-    let mut writing: Option<Pin<Box<F>>> = Some(Box::pin(write(Out { pieces: sender, at })));
+    let guard = StreamGuard::of_nothing();
+    let mut writing: Option<Pin<Box<F>>> = Some(Box::pin(write(Out { pieces: sender, at, guard: guard.clone(), sent: 0 })));
     let mut broken = None;
-    stream::poll_fn(move |context| {
+    let pieces = stream::poll_fn(move |context| {
         if let Some(future) = &mut writing
             && let Poll::Ready(written) = future.as_mut().poll(context)
         {
@@ -43,10 +52,16 @@ where
             Poll::Ready(Some(piece)) => Poll::Ready(Some(Ok(piece))),
             Poll::Pending => Poll::Pending,
         }
-    })
+    });
+    Guarded::new(pieces, guard)
 }
 
 impl Out {
+    /// What follows is of this recording. Nothing more leaves once it must not, nor if that is so of one whose bytes may still be on their way.
+    pub(super) fn under(&self, registered: Arc<Registered>, clock: Clock, ends: Timestamp) {
+        self.guard.enter(registered, clock, ends, self.sent);
+    }
+
     /// Begins a file; exactly `len` bytes must follow, and then [`File::end`].
     pub(super) async fn file(&mut self, path: &str, len: u64) -> Result<File<'_>, Ended> {
         let mut header = Header::new_ustar();
@@ -68,11 +83,15 @@ impl Out {
     }
 
     /// Ends the archive: two blocks of zeros.
-    pub(super) async fn end(self) -> Result<(), Ended> {
+    pub(super) async fn end(mut self) -> Result<(), Ended> {
         self.send(Bytes::from_static(&[0; 2 * BLOCK])).await
     }
 
-    async fn send(&self, piece: Bytes) -> Result<(), Ended> {
+    async fn send(&mut self, piece: Bytes) -> Result<(), Ended> {
+        if let Some(ended) = self.guard.has_ended() {
+            return Err(ended);
+        }
+        self.sent += piece.len() as u64;
         // Nobody reads any more.
         self.pieces.send(piece).await.map_err(|_| Ended::Broken)
     }
@@ -81,7 +100,7 @@ impl Out {
 /// A file that is being written.
 #[must_use = "a file that is not ended is not padded"]
 pub(super) struct File<'a> {
-    out: &'a Out,
+    out: &'a mut Out,
     len: u64,
     left: u64,
 }

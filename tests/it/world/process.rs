@@ -37,7 +37,7 @@ impl Process {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
         let public = public.map_or_else(|| format!("http://{address}"), str::to_owned);
-        let router = api::router(flow.clone(), public.parse().unwrap(), &app.config.server);
+        let router = api::router(flow.clone(), public.parse().unwrap(), &app.config.server, 4096);
         let router = router.into_make_service_with_connect_info::<SocketAddr>();
         tasks.spawn(async move { axum::serve(listener, router).await.unwrap() });
         let (ledger, store) = (app.ledger, app.store);
@@ -63,6 +63,11 @@ impl Process {
     /// The public URL of a path.
     pub(crate) fn public(&self, path: &str) -> String {
         format!("{}{path}", self.public)
+    }
+
+    /// Where it takes connections, if it is served.
+    pub(crate) fn address(&self) -> SocketAddr {
+        self.service.as_ref().expect("it is served").address
     }
 
     /// The path of a public URL.

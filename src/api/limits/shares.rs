@@ -1,0 +1,109 @@
+//! Shares: of what there is a bounded number of, one client has a part.
+//!
+//! Owns the count. Its memory is bounded by what is counted: who has none open is not in it.
+
+use std::{
+    collections::HashMap,
+    pin::Pin,
+    sync::{Arc, Mutex, PoisonError},
+    task::{Context, Poll},
+};
+
+use axum::{
+    body::{Body, Bytes, HttpBody},
+    response::Response,
+};
+use hyper::body::{Frame, SizeHint};
+
+use super::Client;
+
+/// What each client has open. Clones share it.
+#[derive(Clone)]
+pub(crate) struct Shares {
+    most: usize,
+    open: Arc<Mutex<HashMap<Client, usize>>>,
+}
+
+/// One of what a client has open; dropped, it is given back.
+pub(crate) struct Share {
+    shares: Shares,
+    client: Client,
+}
+
+impl Shares {
+    /// So many for each.
+    pub(crate) fn new(most: usize) -> Self {
+        Self { most, open: Arc::default() }
+    }
+
+    /// One more for this client, unless it has its share.
+    pub(crate) fn enter(&self, client: Client) -> Option<Share> {
+        let mut open = self.open.lock().unwrap_or_else(PoisonError::into_inner);
+        let count = open.entry(client).or_default();
+        if *count >= self.most {
+            metrics::counter!("recvault_limited_total", "what" => "connections").increment(1);
+            return None;
+        }
+        *count += 1;
+        Some(Share { shares: self.clone(), client })
+    }
+}
+
+impl Drop for Share {
+    fn drop(&mut self) {
+        let mut open = self.shares.open.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(count) = open.get_mut(&self.client) {
+            *count -= 1;
+            if *count == 0 {
+                open.remove(&self.client);
+            }
+        }
+    }
+}
+
+impl Share {
+    /// Gives it back when the answer is over.
+    pub(super) fn until_the_end_of(self, response: Response) -> Response {
+        response.map(|body| Body::new(Held { body, _share: self }))
+    }
+}
+
+/// A body that holds a share.
+struct Held {
+    body: Body,
+    _share: Share,
+}
+
+impl HttpBody for Held {
+    type Data = Bytes;
+    type Error = axum::Error;
+
+    fn poll_frame(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, axum::Error>>> {
+        Pin::new(&mut self.body).poll_frame(context)
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.body.is_end_stream()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.body.size_hint()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_has_its_share_and_who_has_nothing_open_is_forgotten() {
+        let (shares, one, other) = (Shares::new(2), Client::at(Some([192, 0, 2, 1].into())), Client::at(None));
+        let held = [shares.enter(one).unwrap(), shares.enter(one).unwrap()];
+        assert!(shares.enter(one).is_none());
+        let another = shares.enter(other).unwrap();
+        drop(held);
+        assert!(shares.enter(one).is_some());
+        drop(another);
+        assert!(shares.open.lock().unwrap().is_empty());
+    }
+}
