@@ -200,7 +200,9 @@ pub enum Error {
         name: String,
     },
     /// The place does not hold what it should after a change.
-    #[error("`{place}` does not hold exactly its slot after a change of custody: run the command again; `recvault doctor` lists what is there")]
+    #[error(
+        "`{place}` does not hold exactly its slot after a change of custody: run the command again; `recvault doctor` lists what is there"
+    )]
     Inexact {
         /// Which place.
         place: String,

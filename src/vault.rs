@@ -147,7 +147,9 @@ pub enum Error {
     #[error("custody is in trouble: {0}")]
     CustodyTrouble(String),
     /// The slot is older than one that this process saw.
-    #[error("the slot in custody is of generation {found}, and this process has seen {known}: an old copy was put back; put the newest one back")]
+    #[error(
+        "the slot in custody is of generation {found}, and this process has seen {known}: an old copy was put back; put the newest one back"
+    )]
     OldSlot {
         /// The generation that was seen.
         known: u64,
@@ -346,7 +348,21 @@ impl Vault {
         let filler = HolderId::random(&mut rand::rng());
         let journaling = tokio::sync::Mutex::default();
         let ownership = Ownership::of(database);
-        Ok(Self(Arc::new(Inner { id, custody, root, ownership, signer, seed, subject_key, ledger, store, recovery, journaling, clock, filler })))
+        Ok(Self(Arc::new(Inner {
+            id,
+            custody,
+            root,
+            ownership,
+            signer,
+            seed,
+            subject_key,
+            ledger,
+            store,
+            recovery,
+            journaling,
+            clock,
+            filler,
+        })))
     }
 
     /// The vault's id.

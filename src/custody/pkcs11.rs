@@ -35,11 +35,11 @@ use std::{
 use cryptoki::session::Session;
 use futures_util::{FutureExt as _, future::BoxFuture};
 
+pub(super) use self::unwrap::Unwrapper;
 use self::{
     objects::{Found, Keys},
     token::{NAME, Place},
 };
-pub(super) use self::unwrap::Unwrapper;
 use super::{Broken, Change, Custody, Error, Item, Meaning, Pkcs11, Role, RootName, Slot, lock};
 use crate::{model::crash, secret::Key};
 

@@ -15,5 +15,7 @@ use crate::{
 /// [`Error::Conflict`] while another process turns; the roots do not open with the passphrase so far; the ledger's; custody's.
 pub async fn change_passphrase(vault: &Vault, file: &RootFile, new: SecretText) -> Result<Vec<RootName>, Error> {
     let changed = vault.change_passphrase(file, new).await?;
-    changed.ok_or_else(|| Error::Conflict("the passphrase is not changed: another process turns the epoch; run the command again when it is done".into()))
+    changed.ok_or_else(|| {
+        Error::Conflict("the passphrase is not changed: another process turns the epoch; run the command again when it is done".into())
+    })
 }

@@ -134,7 +134,8 @@ pub async fn restore(parts: Parts, plan: &Plan, claim: Claim) -> Result<Restored
     let root = Root::of(root);
     let journaling = tokio::sync::Mutex::default();
     let ownership = Ownership::of(database);
-    let inner = Inner { id: header.vault, custody, root, ownership, signer, seed, subject_key, ledger, store, recovery, journaling, clock, filler };
+    let inner =
+        Inner { id: header.vault, custody, root, ownership, signer, seed, subject_key, ledger, store, recovery, journaling, clock, filler };
 
     let mut restored = Restored {
         vault: header.vault,

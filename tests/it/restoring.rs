@@ -107,11 +107,17 @@ async fn a_snapshot_older_than_the_root_is_refused(database: Database) {
     assert!(refused.contains("older than the root"), "{refused}");
     // Nor does it open for who insists.
     let plan = vault::Plan { snapshot: old, journal: Vec::new() };
-    assert!(matches!(vault::restore(app.parts(), &plan, vault::Claim::TakeOver).await, Err(vault::Error::Custody(recvault::custody::Error::NoRoot(_)))));
+    assert!(matches!(
+        vault::restore(app.parts(), &plan, vault::Claim::TakeOver).await,
+        Err(vault::Error::Custody(recvault::custody::Error::NoRoot(_)))
+    ));
     let newest = vault::plan(&app.parts(), None).await.unwrap();
     assert_eq!(newest.snapshot.epoch, 2);
     vault::restore(app.parts(), &newest, vault::Claim::TakeOver).await.unwrap();
-    assert!(matches!(vault::restore(app.parts(), &newest, vault::Claim::TakeOver).await, Err(vault::Error::NotEmpty)), "never over a vault");
+    assert!(
+        matches!(vault::restore(app.parts(), &newest, vault::Claim::TakeOver).await, Err(vault::Error::NotEmpty)),
+        "never over a vault"
+    );
 }
 
 /// Everything of the key store that somebody kept, and what the roots that custody has now make of it.

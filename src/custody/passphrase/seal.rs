@@ -107,11 +107,7 @@ impl Legacy {
     /// [`Error::Format`].
     pub(super) fn read(content: &[u8]) -> Result<Self, Error> {
         let file: Self = serde_json::from_slice(content).map_err(|_| Error::Format("it is not the JSON of a root file"))?;
-        if file.format == Self::FORMAT {
-            Ok(file)
-        } else {
-            Err(Error::Format("it is of another kind of custody than `custody.kind` says"))
-        }
+        if file.format == Self::FORMAT { Ok(file) } else { Err(Error::Format("it is of another kind of custody than `custody.kind` says")) }
     }
 
     /// Whose root it is.

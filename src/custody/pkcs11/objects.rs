@@ -93,7 +93,9 @@ impl Found {
     /// [`Error::Inexact`] where two are of the same generation: processes with different lock files were at it.
     pub(super) fn slot(&self) -> Result<Option<Slot>, Error> {
         match self.slots.as_slice() {
-            [.., (_, one), (_, other)] if one.generation() == other.generation() && one != other => Err(Error::Inexact { place: NAME.into() }),
+            [.., (_, one), (_, other)] if one.generation() == other.generation() && one != other => {
+                Err(Error::Inexact { place: NAME.into() })
+            }
             [.., (_, newest)] => Ok(Some(newest.clone())),
             [] => {
                 let mut names: Vec<RootName> = self.keys.0.iter().filter(|key| key.is_legacy).map(|key| key.name).collect();

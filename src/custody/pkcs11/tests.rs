@@ -143,7 +143,13 @@ async fn what_an_interrupted_change_left_is_no_root_and_goes() {
 async fn roots_from_before_slots_open_and_another_vaults_are_refused() {
     let Some(world) = World::new() else { return };
     let (custody, root, owner, key) = (world.custody(), world.root, world.owner, Key::random(&mut rand::rng()));
-    custody.with(move |session| { objects::tests::generate_legacy(session, root); Ok(()) }).await.unwrap();
+    custody
+        .with(move |session| {
+            objects::tests::generate_legacy(session, root);
+            Ok(())
+        })
+        .await
+        .unwrap();
     let slot = custody.read().await.unwrap().unwrap();
     assert_eq!((slot.generation(), slot.names(), slot.owner().database), (0, vec![root], None));
     let sealed = custody.seal(root, &key).await.unwrap();
@@ -151,7 +157,13 @@ async fn roots_from_before_slots_open_and_another_vaults_are_refused() {
     let slot = custody.swap(&Change::owned_by(&slot, owner)).await.unwrap();
     assert_eq!(custody.open(root, &sealed).await.unwrap(), key);
     let stranger = RootName { vault: VaultId::random(&mut rand::rng()), epoch: 1 };
-    custody.with(move |session| { objects::tests::generate_legacy(session, stranger); Ok(()) }).await.unwrap();
+    custody
+        .with(move |session| {
+            objects::tests::generate_legacy(session, stranger);
+            Ok(())
+        })
+        .await
+        .unwrap();
     let refused = custody.swap(&Change::adding(&slot, owner, 2).unwrap()).await.unwrap_err().to_string();
     assert!(refused.contains(&format!("key object of epoch 1 of vault {}", stranger.vault)), "{refused}");
 }

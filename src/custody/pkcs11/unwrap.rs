@@ -34,7 +34,8 @@ pub(in crate::custody) struct Unwrapper {
 
 impl Unwrapper {
     pub(in crate::custody) fn new(key: &TokenKey) -> Result<Self, Error> {
-        let settings = Pkcs11 { module: key.module.clone(), token: key.token.clone(), pin_file: Some(key.pin_file.clone()), ..Pkcs11::default() };
+        let settings =
+            Pkcs11 { module: key.module.clone(), token: key.token.clone(), pin_file: Some(key.pin_file.clone()), ..Pkcs11::default() };
         // Its paths are whole by now.
         let place = Place::new(settings, std::path::Path::new(""))?;
         Ok(Self { place, label: key.key_label.clone() })

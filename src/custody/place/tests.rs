@@ -4,7 +4,7 @@ use std::os::unix::fs::PermissionsExt as _;
 
 use super::*;
 use crate::{
-    custody::{Owner, file::SlotFile, file::SealedRoot},
+    custody::{Owner, file::SealedRoot, file::SlotFile},
     model::id::VaultId,
 };
 

@@ -76,8 +76,12 @@ async fn token(library: &str, configuration: &str) -> String {
             assert!(made.status.success(), "{made:?}");
             free.push(label);
         }
-        let pkcs11 =
-            custody::Pkcs11 { module: library.into(), token: free[0].clone(), pin: Some(SecretText::new(PIN.into())), ..Default::default() };
+        let pkcs11 = custody::Pkcs11 {
+            module: library.into(),
+            token: free[0].clone(),
+            pin: Some(SecretText::new(PIN.into())),
+            ..Default::default()
+        };
         let settings = custody::Settings { kind: custody::Kind::Pkcs11, pkcs11, ..custody::Settings::default() };
         let first = custody::open(settings, Path::new("/")).unwrap();
         assert_eq!(first.roots().await.unwrap(), []);

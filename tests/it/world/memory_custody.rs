@@ -99,7 +99,8 @@ impl Custody for MemoryCustody {
             let mut broken = Vec::new();
             for root in self.roots().await? {
                 let cipher = self.cipher(root)?;
-                let opened = |(at, sealed): (usize, &Vec<u8>)| Some(Broken { at, epoch: root.epoch, key: unseal(&cipher, root, sealed).ok()? });
+                let opened =
+                    |(at, sealed): (usize, &Vec<u8>)| Some(Broken { at, epoch: root.epoch, key: unseal(&cipher, root, sealed).ok()? });
                 broken.extend(sealed.iter().enumerate().filter_map(opened));
             }
             Ok(broken)
