@@ -72,7 +72,7 @@ async fn filled(world: &World) {
     recordings::mark_sealed(&mut tx, one, at(5)).await.unwrap();
     recordings::mark_shredded(&mut tx, &[two], at(6)).await.unwrap();
     let rows = [
-        (Table::Vault, r#"["vlt_1",9007199254740993]"#.into()),
+        (Table::Vault, r#"["vlt_1",9007199254740993,"dbi_1"]"#.into()),
         (Table::Policies, r#"["d1","2026-01","version = \"2026-01\"\n# ünïcode \\ \u0001 𝄞\n",1,null]"#.into()),
         (Table::Policies, r#"["d2","2026-02","",2,"a.b.c"]"#.into()),
         (Table::Epochs, r#"[1,"",5,null,null,7,8]"#.into()),
