@@ -118,6 +118,11 @@ fn no_session_lives_as_long_as_a_block_behind_it() {
 }
 
 #[test]
+fn a_root_is_given_up_only_where_a_snapshot_was_verified() {
+    assert_none(program().iter().flat_map(words::proofs).collect());
+}
+
+#[test]
 fn sql_is_only_in_the_ledger() {
     assert_none(program().iter().flat_map(words::sql).collect());
 }

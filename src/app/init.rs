@@ -91,13 +91,20 @@ fn choose_passphrase(custody: &custody::Settings, folder: &Path) -> Result<Optio
     Ok(Some(path))
 }
 
+/// Writes a file whole, unless there is one: another `init` of the same folder never reads half of it.
 fn write_if_missing(path: &Path, text: &str, mode: u32) -> io::Result<()> {
-    match OpenOptions::new().write(true).create_new(true).mode(mode).open(path) {
-        Ok(mut file) => {
-            file.write_all(text.as_bytes())?;
-            file.sync_all()
-        }
+    if path.exists() {
+        return Ok(());
+    }
+    let half = path.with_added_extension(format!("new-{}", std::process::id()));
+    let mut file = OpenOptions::new().write(true).create(true).truncate(true).mode(mode).open(&half)?;
+    file.write_all(text.as_bytes())?;
+    file.sync_all()?;
+    // A link fails where a rename would replace.
+    let linked = fs::hard_link(&half, path);
+    fs::remove_file(&half)?;
+    match linked {
         Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Ok(()),
-        Err(error) => Err(error),
+        linked => linked,
     }
 }

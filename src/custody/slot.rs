@@ -87,7 +87,7 @@ pub struct Restorable {
 }
 
 impl Restorable {
-    /// Says so. Only `vault::ownership` may, right after it verified the snapshot; `tests/tidy.rs` holds this.
+    /// Says so. Only `vault/epoch/custody.rs` may, right after it verified the snapshot; `tests/tidy.rs` holds this.
     pub(crate) fn proven(epoch: u64) -> Self {
         Self { epoch }
     }

@@ -1,7 +1,7 @@
 //! Named places where a test may kill the process.
 //!
 //! Compiled to nothing in a release build. A debug build dies at a place only when [`arm`] was told its name, which `config` does from
-//! `RECVAULT_CRASH_AT`.
+//! `RECVAULT_CRASH_AT`; with `#2` behind the name, when it comes there for the second time.
 
 /// Every place, in the order in which a recording meets them.
 pub const POINTS: &[&str] = &[
@@ -42,13 +42,16 @@ pub const POINTS: &[&str] = &[
 ];
 
 #[cfg(debug_assertions)]
-static ARMED: std::sync::OnceLock<String> = std::sync::OnceLock::new();
+static ARMED: std::sync::OnceLock<(String, std::sync::atomic::AtomicU32)> = std::sync::OnceLock::new();
 
 /// Chooses the place at which this process will die. Does nothing in a release build.
 #[cfg_attr(not(debug_assertions), expect(unused_variables, reason = "release builds have no crash points"))]
 pub fn arm(point: &str) {
     #[cfg(debug_assertions)]
-    ARMED.get_or_init(|| point.to_owned());
+    ARMED.get_or_init(|| {
+        let (name, times) = point.split_once('#').unwrap_or((point, "1"));
+        (name.to_owned(), times.parse().unwrap_or(1).into())
+    });
 }
 
 /// Dies here, without unwinding or flushing, if this place was armed.
@@ -58,7 +61,8 @@ pub fn point(name: &str) {
     #[cfg(debug_assertions)]
     {
         debug_assert!(POINTS.contains(&name), "unlisted crash point {name}");
-        if ARMED.get().is_some_and(|armed| armed == name) {
+        let Some((armed, left)) = ARMED.get() else { return };
+        if armed == name && left.fetch_sub(1, std::sync::atomic::Ordering::SeqCst) == 1 {
             std::process::abort();
         }
     }

@@ -225,6 +225,17 @@ impl Turner<'_> {
         Ok(Turned { epoch: row.epoch, pages, covered, snapshot, unrecoverable_since, took_ms: since(began), snapshot_took_ms })
     }
 
+    /// A snapshot of the epoch that was verified just now: the one that is noted, or, where that is gone or does not hold any more, a new one.
+    async fn verified(&self, epoch: u64, noted: Option<&str>) -> Result<Checked, Error> {
+        if let Some(name) = noted.and_then(|name| name.parse().ok()) {
+            match self.vault.verify_snapshot(name).await {
+                Ok(checked) => return Ok(checked),
+                Err(error) => tracing::warn!(%name, %error, "the noted snapshot does not hold: another one is written"),
+            }
+        }
+        self.snapshot(epoch).await.map(|(_, checked)| checked)
+    }
+
     /// Writes a snapshot of the new epoch, opens it again, and notes it.
     async fn snapshot(&self, epoch: u64) -> Result<(String, Checked), Error> {
         let vault = self.vault;
@@ -245,14 +256,13 @@ impl Turner<'_> {
     }
 
     /// Destroys every root but this epoch's, and notes it. The snapshot that stands for the epoch is verified just before, unless this process has
-    /// done so: what was noted in an earlier life may be gone.
+    /// done so.
     async fn destroy_roots(&self, epoch: u64, snapshot: &str, verified: Option<Checked>) -> Result<Timestamp, Error> {
         let vault = self.vault;
         vault.check_before_destroying().await?;
-        let checked = match (verified, snapshot.parse()) {
-            (Some(checked), _) => checked,
-            (None, Ok(name)) => vault.verify_snapshot(name).await?,
-            (None, Err(_)) => return Err(Error::NoSnapshot("none".into())),
+        let checked = match verified {
+            Some(checked) => checked,
+            None => self.verified(epoch, Some(snapshot)).await?,
         };
         let proof = self.prove(&checked).await?;
         // Written down before it is done; and what is destroyed below is what was there while the turn was ours.

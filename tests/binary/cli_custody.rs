@@ -4,7 +4,138 @@ use std::{fs, path::Path, process::Command};
 
 use recvault::config::SHIPPED;
 
-use crate::{process::run_in, world::World};
+use crate::{
+    client::eventually,
+    database::Database,
+    process::{recvault, run_in},
+    world::World,
+};
+
+/// A second configuration of the same vault, whose database is empty.
+fn elsewhere(world: &World) -> Database {
+    let text = fs::read_to_string(world.path("recvault.toml")).unwrap();
+    let url = format!("url = \"{}\"", world.database.url());
+    assert_eq!(text.matches(&url).count(), 1);
+    fs::write(world.path("elsewhere.toml"), text.replace(&url, "url = \"sqlite:elsewhere.db\"")).unwrap();
+    Database::Sqlite(world.path("elsewhere.db"))
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_restore_beside_a_live_service_takes_custody_in_one_explicit_act() {
+    let world = World::sqlite().await;
+    let restored = elsewhere(&world);
+    world.run(&["snapshot", "create"]).done();
+    let service = world.serve().await;
+
+    // Without the word nothing happens, neither here nor there.
+    let refused = world.run(&["--config", "elsewhere.toml", "snapshot", "restore"]).refused();
+    assert!(refused.contains("--take-over") && refused.contains(&world.vault.to_string()), "{refused}");
+    world.turn();
+    world.run(&["drill"]).done();
+    assert_eq!(service.client.get("/readyz").await.unwrap().0, 200);
+
+    world.run(&["--config", "elsewhere.toml", "snapshot", "restore", "--take-over"]).done();
+    let told = "SELECT details FROM audit WHERE event = 'custody.taken'";
+    let ids = async |database: &Database| database.texts("SELECT database_id FROM vault").await.remove(0);
+    let (former, owner) = (ids(&world.database).await, ids(&restored).await);
+    let taken = restored.texts(told).await.remove(0);
+    assert!(taken.contains(&former) && taken.contains(&owner), "{taken}");
+
+    // The service that still runs notices, says so in its log, and is out of it.
+    assert!(eventually(async || service.client.get("/readyz").await.unwrap().0 == 503).await, "{}", service.process.log());
+    let lost = "SELECT details FROM audit WHERE event = 'custody.lost'";
+    assert!(eventually(async || world.database.texts(lost).await.len() == 1).await);
+    assert!(world.database.texts(lost).await[0].contains(&owner));
+    for command in [&["epoch", "turn"][..], &["snapshot", "create"], &["status"]] {
+        let refused = world.run(command).refused();
+        assert!(refused.contains(&format!("belongs to database {owner}")) && refused.contains("--take-over"), "{refused}");
+    }
+    // The owner goes on.
+    world.run(&["--config", "elsewhere.toml", "epoch", "turn"]).done();
+    world.run(&["--config", "elsewhere.toml", "status"]).done();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_second_init_in_the_same_place_adopts_nothing() {
+    let world = World::sqlite().await;
+    let other = tempfile::tempdir().unwrap();
+    let root = world.path("custody/root").display().to_string();
+    let passphrase = world.path("custody/passphrase").display().to_string();
+    let variables = [("RECVAULT__CUSTODY__ROOT_FILE", root.as_str()), ("RECVAULT__CUSTODY__PASSPHRASE_FILE", &passphrase)];
+    let before = fs::read(&root).unwrap();
+    let refused = run_in(other.path(), &["init", "."], &variables).refused();
+    assert!(refused.contains(&world.vault.to_string()) && refused.contains("snapshot restore"), "{refused}");
+    assert_eq!(fs::read(&root).unwrap(), before);
+    world.turn();
+}
+
+#[test]
+fn two_inits_of_one_folder_at_once_make_one_vault_that_turns() {
+    for _ in 0..3 {
+        let folder = tempfile::tempdir().unwrap();
+        let start = || recvault().current_dir(folder.path()).args(["init", "."]).stderr(std::process::Stdio::piped()).spawn().unwrap();
+        let both = [start(), start()].map(|init| init.wait_with_output().unwrap());
+        let made = both.iter().filter(|init| init.status.success()).count();
+        let said: Vec<String> = both.iter().map(|init| String::from_utf8_lossy(&init.stderr).into_owned()).collect();
+        assert_eq!(made, 1, "one of them makes it: {said:?}");
+        assert!(said.iter().any(|said| said.contains("never replaces one") || said.contains("exists")), "the other says so: {said:?}");
+        run_in(folder.path(), &["epoch", "turn"], &[]).done();
+        run_in(folder.path(), &["status"], &[]).done();
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_passphrase_is_changed_beside_turns_and_no_root_is_lost() {
+    let world = World::sqlite().await;
+    for round in 0..3 {
+        let new = format!("passphrase {round}");
+        fs::write(world.path("new"), &new).unwrap();
+        let start = |args: &[&str]| {
+            recvault()
+                .current_dir(world.path(""))
+                .args(args)
+                .stdout(std::process::Stdio::null())
+                .stderr(std::process::Stdio::null())
+                .spawn()
+                .unwrap()
+        };
+        let turning = start(&["epoch", "turn"]);
+        let changing = start(&["custody", "change-passphrase", "--new-passphrase-file", "new"]);
+        let [_, changed] = [turning, changing].map(|mut child| child.wait().unwrap().success());
+        if changed {
+            fs::write(world.path("custody/passphrase"), new).unwrap();
+        }
+        // Whichever came first: the vault opens, and a turn goes on from wherever the other one had to stop.
+        world.database.execute("UPDATE turner SET until = 0").await;
+        world.run(&["status"]).done();
+        world.turn();
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_lost_slot_is_an_alarm_and_a_copy_of_it_is_refused_by_name() {
+    let world = World::sqlite().await;
+    let service = world.serve().await;
+    fs::rename(world.path("custody/root"), world.path("gone")).unwrap();
+    assert!(eventually(async || service.client.get("/readyz").await.unwrap().0 == 503).await);
+    assert!(service.process.log().contains("custody holds no root of vault"), "{}", service.process.log());
+    fs::rename(world.path("gone"), world.path("custody/root")).unwrap();
+    assert!(eventually(async || service.client.get("/readyz").await.unwrap().0 == 200).await);
+
+    // A copy beside the slot outlives the root that is destroyed.
+    fs::copy(world.path("custody/root"), world.path("custody/root.bak")).unwrap();
+    for command in [&["epoch", "turn"][..], &["status"]] {
+        let refused = world.run(command).refused();
+        assert!(refused.contains("custody/root.bak") && refused.contains("destroy it"), "{refused}");
+    }
+    let doctor = world.run(&["doctor"]);
+    assert!(
+        doctor.code == Some(1) && doctor.stdout.contains("custody/root.bak is no part of the slot, with the root of epoch 1"),
+        "{doctor:?}"
+    );
+    fs::remove_file(world.path("custody/root.bak")).unwrap();
+    world.turn();
+}
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_changed_passphrase_is_written_down_and_opens_the_vault() {
@@ -87,6 +218,7 @@ fn a_vault_with_its_root_in_a_token_turns_its_epoch() {
     let run = |args: &[&str]| run_in(folder.path(), args, &variables);
     run(&["init", "."]).done();
     assert!(!folder.path().join("custody").exists(), "no root file, no passphrase");
+    assert!(folder.path().join("custody.lock").exists());
     run(&["epoch", "turn"]).done();
     run(&["status"]).done();
     let doctor = run(&["doctor"]).done();

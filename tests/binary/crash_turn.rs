@@ -46,12 +46,26 @@ mod restores {
         dies_while_it_restores:
         dies_with_the_rows_entered at "restore.loaded";
         dies_with_a_restore_that_is_not_committed at "restore.before_commit";
+        dies_with_custody_taken_for_rows_that_are_not_committed at "restore.taken_over";
+    }
+}
+
+mod custodies {
+    use super::{Kind, dies_while_it_changes_custody};
+
+    points! {
+        dies_while_it_changes_custody:
+        dies_with_the_next_slot_beside_the_present_one at "custody.written";
+        dies_with_a_second_name_of_the_present_slot at "custody.linked";
+        dies_with_the_next_slot_in_force_and_the_old_one_whole at "custody.renamed";
+        dies_with_the_old_slot_overwritten at "custody.overwritten";
+        dies_with_the_old_slot_removed at "custody.removed";
     }
 }
 
 /// Every place that is met here, in order.
 pub(crate) fn tried() -> Vec<&'static str> {
-    [turns::TRIED, files::TRIED, restores::TRIED].concat()
+    [turns::TRIED, files::TRIED, restores::TRIED, custodies::TRIED].concat()
 }
 
 /// Two that live, one whose bytes are gone, and one that was shredded with nobody there to remove its bytes.
@@ -143,6 +157,14 @@ fn epoch_of(kept: &Value) -> u64 {
     kept["snapshot"].as_str().unwrap().trim_start_matches("snapshots/").split('-').next().unwrap().parse().unwrap()
 }
 
+/// What lies in the place of custody besides the passphrase, by name.
+fn place(world: &World) -> Vec<String> {
+    let names = fs::read_dir(world.path("custody")).unwrap().map(|entry| entry.unwrap().file_name().into_string().unwrap());
+    let mut names: Vec<String> = names.filter(|name| name != "passphrase").collect();
+    names.sort();
+    names
+}
+
 /// The lease of a dead turner runs out.
 async fn the_lease_runs_out(world: &World) {
     world.database.execute("UPDATE turner SET until = 0").await;
@@ -191,6 +213,41 @@ async fn dies_while_it_turns(kind: Kind, point: &str) {
     let found = invariants::check(&world).await;
     assert!(found.states.values().all(|state| matches!(state.as_str(), "sealed" | "closed" | "unrecoverable")), "{found:?}");
     life.shredded.push(again);
+    life.goes_on(&world).await;
+}
+
+/// Each act on custody that a turn and a change of the passphrase have, killed between every two calls to the system: no root is lost, and none that
+/// should be destroyed stays.
+async fn dies_while_it_changes_custody(kind: Kind, point: &str) {
+    let Some(world) = World::on(kind).await else { return };
+    let life = Life::led(&world).await;
+    // Of the next root's making; then of the old one's destruction.
+    for times in ["#1", "#2"] {
+        let ended = world.run_until(&format!("{point}{times}"), &["epoch", "turn"]);
+        assert_eq!((ended.code, ended.stdout.as_str()), (None, ""), "it should have died at {point}{times}: {ended:?}");
+        life.holds(&world, false).await;
+        let states = world.database.texts("SELECT state FROM receipts").await;
+        assert!(states.iter().all(|state| state == "fenced") || times == "#2", "nothing is called unrecoverable: {states:?}");
+        the_lease_runs_out(&world).await;
+        // A start clears what was left, before anything is opened.
+        world.run(&["status"]).done();
+        assert_eq!(place(&world), ["root", "root.lock"], "{point}{times}");
+        let began = world.turn();
+        life.holds(&world, true).await;
+        assert_eq!((roots(&world).await, place(&world)), (BTreeSet::from([began]), vec!["root".to_owned(), "root.lock".to_owned()]));
+    }
+    // Another passphrase: one of the two opens everything, and no copy of the slot under the other one stays.
+    fs::write(world.path("new"), "a better passphrase").unwrap();
+    let ended = world.run_until(point, &["custody", "change-passphrase", "--new-passphrase-file", "new"]);
+    assert_eq!((ended.code, ended.stdout.as_str()), (None, ""), "it should have died at {point}: {ended:?}");
+    the_lease_runs_out(&world).await;
+    let is_new = !["custody.written", "custody.linked"].contains(&point);
+    if is_new {
+        assert!(world.run(&["status"]).refused().contains("wrong passphrase"));
+        fs::rename(world.path("new"), world.path("custody/passphrase")).unwrap();
+    }
+    world.run(&["status"]).done();
+    assert_eq!(place(&world), ["root", "root.lock"]);
     life.goes_on(&world).await;
 }
 

@@ -130,7 +130,7 @@ impl Turner {
             Step::Write(Some(_)) => format!("stores a snapshot of epoch {epoch}"),
             Step::Write(None) => "stores a snapshot that nothing opens".into(),
             Step::Verify => "verifies and notes the snapshot".into(),
-            Step::Destroy => format!("destroys roots below {next} other than {epoch}"),
+            Step::Destroy => format!("leaves out every root but that of epoch {epoch}"),
             Step::Note => "notes the destruction".into(),
             Step::Complete => "completes the receipts".into(),
             Step::Finish => format!("removes what is older than epoch {epoch} from the store, and finishes"),

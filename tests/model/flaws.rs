@@ -35,8 +35,10 @@ pub(crate) enum Flaw {
     LeaseNotAsked,
     /// A turn that was begun again starts the next one once the old root is noted, and completes its own receipts only.
     ForgetsItsReceipts,
-    /// Custody stages what it is asked to, also below its newest root or as the third.
-    CustodyTakesAny,
+    /// A swap of custody does not compare: it writes the slot that was read, changed, over whatever is there.
+    SwapNotCompared,
+    /// The next root is added beside one that an earlier try left.
+    StagesBesideAnother,
     /// A rebuilding ignores the journal's fences.
     RestoreIgnoresFences,
     /// A rebuilding keeps the marks of the snapshot: pages renewed or filled since are not stale.

@@ -5,7 +5,8 @@
 //! number, sealing is an edge from one key to another, and the page tree is two leaves under one branch under the root page. A recording
 //! that was lost and comes again has the same bit, though another key: when it is shredded, both must die. Abstracted away: the bytes,
 //! tiers, legs, cached keys, clocks (a lease can have run out at any time), torn writes (objects and transactions are whole or absent), the
-//! audit log but for its length, and an attacker who saw a root key before it was destroyed.
+//! audit log but for its length, an attacker who saw a root key before it was destroyed, and two ledgers of one vault that live at the same time
+//! (custody names its owner, and a take-over counts here as one more change of the slot).
 //!
 //! What each action stands for:
 //!
@@ -14,6 +15,7 @@
 //! | deposit, shred, move | `vault/deposit`, `vault/shred`, a change of tier: one transaction each |
 //! | begin, stage, climb, cover, commit | `vault/epoch`: the lease, custody's new root, a stale page, the last transaction in halves |
 //! | read, write, verify the snapshot | `vault/snapshot`: rows read at once, stored, opened again with custody's root |
+//! | stage, destroy | a swap of custody: refused if the slot was changed since the lease was last asked |
 //! | destroy, note, complete, remove, finish | `vault/epoch` after its last transaction |
 //! | flush: read, write | `vault/journal`: marked rows read at once; stored, and the marks that are still the same cleared |
 //! | lose, restore | the database is gone; `vault/snapshot` rebuilds it from the store and custody's roots |
@@ -24,7 +26,9 @@
 //! - The next epoch is numbered above every root in custody, and the staged root, which may have sealed pages of the lost ledger, dies unused.
 //! - Receipts that are not completed are covered anew.
 //! - Before anything is taken in, a snapshot of the rebuilt ledger is verified, then every other root is destroyed.
-//! - A snapshot says how often its ledger had been rebuilt, and that counts before its epoch.
+//!
+//! A snapshot says how often its ledger had been rebuilt, and that counts before its epoch; numbers of epochs are not given twice. Both were needed
+//! while a turner that slept could destroy what it had once found; since a swap compares, they are a second line.
 //!
 //! The protocol that holds and the flawed ones that must not are one program: a [`flaws::Flaw`] changes one step of it.
 

@@ -27,17 +27,31 @@ fn table() -> Vec<(Flaw, Invariant, Scope)> {
         (FlushForgetsChanges, Fenced, turn()),
         (FlushSealsUnderALaterKey, Unrecoverable, turn()),
         (PiecesCarryNoKey, Fenced, turn()),
-        (LeaseNotAsked, Unrecoverable, Scope { recordings: 1, takeovers: 1, ..turn() }),
+        (LeaseNotAsked, Opens, Scope { recordings: 1, takeovers: 1, ..turn() }),
         (ForgetsItsReceipts, Completed, Scope { recordings: 1, epochs: 3, crashes: 1, ..turn() }),
-        (CustodyTakesAny, TwoRoots, Scope { recordings: 1, shreds: 0, epochs: 4, takeovers: 1, ..turn() }),
+        (SwapNotCompared, Opens, Scope { recordings: 1, shreds: 0, epochs: 3, takeovers: 1, ..turn() }),
+        (StagesBesideAnother, TwoRoots, Scope { recordings: 1, shreds: 0, epochs: 3, crashes: 1, ..turn() }),
         (RestoreIgnoresFences, Fenced, turn()),
         (RestoreKeepsMarks, Unrecoverable, Scope { shreds: 0b10, ..lost() }),
         (RestoreKeepsCovers, Unrecoverable, Scope { losses: 2, shreds: 0b10, ..lost() }),
-        (RestoreForgetsLives, Opens, Scope { losses: 2, recordings: 1, shreds: 0, takeovers: 1, ..lost() }),
-        (RestoreKeepsTheStagedRoot, Unrecoverable, Scope { recordings: 1, ..lost() }),
-        (RestoreReusesNumbers, Opens, Scope { takeovers: 1, recordings: 1, shreds: 0, ..lost() }),
         (RestoreOpensEarly, Rebuildable, Scope { recordings: 3, shreds: 0, ..lost() }),
     ]
+}
+
+/// A turner that slept used to make these dangerous: it destroyed what it had once found. A swap that compares is refused instead.
+#[test]
+fn some_flaws_are_harmless_since_custody_compares() {
+    let lost = || Scope { losses: 1, recordings: 1, takeovers: 1, ..NOTHING };
+    for (flaw, scope) in [
+        (Flaw::RestoreForgetsLives, Scope { losses: 2, shreds: 0, ..lost() }),
+        (Flaw::RestoreReusesNumbers, Scope { shreds: 0, ..lost() }),
+        (Flaw::RestoreReusesNumbers, lost()),
+        // And custody keeps exactly one root before a rebuilt ledger stages its next.
+        (Flaw::RestoreKeepsTheStagedRoot, Scope { takeovers: 0, ..lost() }),
+    ] {
+        let found = search::search(&scope, Some(flaw));
+        assert!(found.violation.is_none(), "{flaw:?}: {:?}", found.violation.map(|violation| violation.trace));
+    }
 }
 
 #[test]

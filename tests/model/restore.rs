@@ -114,6 +114,8 @@ impl State {
             self.knowledge.seal_record(recording, rows.keys[leaf]);
         }
         self.ledger = Some(Ledger { rows, opens: true, holder: None });
+        // The rebuilt ledger takes custody over: whoever turned the lost one swaps nothing any more.
+        self.changed(flaw);
     }
 
     fn newest_root(&self) -> Epoch {

@@ -3,7 +3,10 @@
 //! Owns the shape and the normal form. Refuses to know what may happen next. Two states that nobody can tell apart are equal: keys are
 //! numbered by where they are found, and the two turners are not told apart.
 
-use super::knowledge::{Key, Knowledge};
+use super::{
+    flaws::Flaw,
+    knowledge::{Key, Knowledge},
+};
 
 pub(crate) const RECORDINGS: usize = 3;
 /// One more than the highest epoch; epoch 0 is none.
@@ -13,6 +16,8 @@ pub(crate) type Epoch = u8;
 pub(crate) type Recording = usize;
 /// A set of recordings.
 pub(crate) type Set = u8;
+/// A set of epochs whose roots are in a slot of custody.
+pub(crate) type Roots = u8;
 
 pub(crate) fn has(set: Set, recording: Recording) -> bool {
     set & (1 << recording) != 0
@@ -96,10 +101,12 @@ pub(crate) struct Turner {
     pub(crate) next: Epoch,
     /// The staged root it has in hand is still in custody.
     pub(crate) staged: bool,
+    /// The roots in the slot that it read, and that its next swap expects; empty when somebody changed custody since.
+    pub(crate) slot: Roots,
 }
 
 impl Turner {
-    pub(crate) const IDLE: Turner = Turner { step: Step::Idle, epoch: 0, next: 0, staged: false };
+    pub(crate) const IDLE: Turner = Turner { step: Step::Idle, epoch: 0, next: 0, staged: false, slot: 0 };
 }
 
 /// Marked recordings, read and not written yet.
@@ -195,6 +202,31 @@ impl State {
         state.custody[1] = true;
         state.snapshots[1] = Some(Box::new(rows));
         state.normal()
+    }
+
+    /// The slot of custody, as whoever reads it now finds it.
+    pub(crate) fn slot(&self) -> Roots {
+        (0..EPOCHS).filter(|&epoch| self.custody[epoch]).fold(0, |roots, epoch| roots | 1 << epoch)
+    }
+
+    /// Compares the slot with the one that was read, and makes it this one; false if somebody changed it since. Whoever else has read it finds that out.
+    pub(crate) fn swap(&mut self, who: usize, to: Roots, flaw: Option<Flaw>) -> bool {
+        if self.turners[who].slot == 0 {
+            return false;
+        }
+        for epoch in (0..EPOCHS).filter(|epoch| to & (1 << epoch) == 0) {
+            self.destroy(epoch.try_into().expect("few"));
+        }
+        self.changed(flaw);
+        self.turners[who].slot = to;
+        true
+    }
+
+    /// Nobody's expectation of the slot is met any more.
+    pub(crate) fn changed(&mut self, flaw: Option<Flaw>) {
+        if flaw != Some(Flaw::SwapNotCompared) {
+            self.turners.iter_mut().for_each(|turner| turner.slot = 0);
+        }
     }
 
     /// A root key is gone, and with it what only it opened. (Old copies of that stay where they are, and are worth nothing.)

@@ -1,11 +1,11 @@
 //! The turner: what it does at each step, and what it finds when it begins.
 //!
-//! INVARIANT: what it does to the ledger asks for the lease in the same transaction; what it does to custody and to the store cannot, so
-//! it may come arbitrarily late.
+//! INVARIANT: what it does to the ledger asks for the lease in the same transaction. What it does to custody is a swap: it names the slot that was read
+//! when the lease was last asked, and is refused if that was changed since. What it does to the store may come arbitrarily late.
 
 use super::{
     flaws::Flaw,
-    state::{BRANCH, EPOCHS, Epoch, LEAVES, ROOT, State, Step, Turner, has},
+    state::{BRANCH, Epoch, LEAVES, ROOT, State, Step, Turner, has},
 };
 
 impl State {
@@ -23,7 +23,8 @@ impl State {
             (false, _) if flaw == Some(Flaw::SnapshotLast) => Step::Destroy,
             (false, _) => Step::Read,
         };
-        self.turners[who] = Turner { step, epoch: rows.epoch, next: rows.next, staged: false };
+        let (epoch, next) = (rows.epoch, rows.next);
+        self.turners[who] = Turner { step, epoch, next, staged: false, slot: self.slot() };
     }
 
     /// One step of a turner that is not idle.
@@ -54,12 +55,11 @@ impl State {
                 (Some(_), Some(Flaw::SnapshotLast | Flaw::CompletedBeforeDestroyed)) => Step::Complete,
                 (Some(_), _) => Step::Destroy,
             },
-            Step::Destroy => {
-                if flaw != Some(Flaw::RootKept) {
-                    self.destroy_others(epoch, next, flaw);
-                }
-                Step::Note
-            }
+            Step::Destroy => match flaw {
+                Some(Flaw::RootKept) => Step::Note,
+                _ if self.keep_only(who, epoch, flaw) => Step::Note,
+                _ => Step::Idle,
+            },
             Step::Note => {
                 self.write(|rows| (rows.settled, rows.restored) = (true, false));
                 match flaw {
@@ -83,8 +83,12 @@ impl State {
                 Step::Idle
             }
         };
+        let slot = self.slot();
         let turner = &mut self.turners[who];
         turner.step = then;
+        if turner.step == Step::Destroy {
+            turner.slot = slot;
+        }
         match turner.step {
             Step::Idle => *turner = Turner::IDLE,
             Step::Climb | Step::Commit(_) => {}
@@ -110,30 +114,29 @@ impl State {
         }
     }
 
-    /// Destroys what custody has below the next epoch and beside the present one; a process that does this late destroys nothing that
-    /// is used, because no later epoch has such a number.
-    fn destroy_others(&mut self, epoch: Epoch, next: Epoch, flaw: Option<Flaw>) {
-        for other in (1..).take(EPOCHS - 1) {
-            if other != epoch && (other < next || flaw == Some(Flaw::RestoreReusesNumbers)) {
-                self.destroy(other);
-            }
-        }
+    /// Leaves out every root but the present epoch's; not when custody was changed since it was read, or has no such root.
+    fn keep_only(&mut self, who: usize, epoch: Epoch, flaw: Option<Flaw>) -> bool {
+        self.turners[who].slot & (1 << epoch) != 0 && self.swap(who, 1 << epoch, flaw)
     }
 
-    /// Custody keeps a root that is there, and refuses one below its newest, and a third.
+    /// Leaves out what an earlier try staged, then adds the next root; a third, or one below the newest, cannot be added.
     fn stage(&mut self, who: usize, epoch: Epoch, next: Epoch, flaw: Option<Flaw>) -> Step {
-        let number = usize::from(next);
-        let is_stray = |other: &usize| self.custody[*other] && *other != usize::from(epoch);
-        if (1..number).any(|other| is_stray(&other)) {
-            self.destroy_others(epoch, next, None);
-            return Step::Stage;
-        }
-        let newer = self.custody.iter().skip(number + 1).any(|&is_there| is_there);
-        let full = self.custody.iter().filter(|&&is_there| is_there).count() == 2;
-        if !self.custody[number] && (newer || full) && flaw != Some(Flaw::CustodyTakesAny) {
+        let (read, present) = (self.turners[who].slot, 1 << epoch);
+        let next = match flaw {
+            // The number after that of the root which an earlier try left.
+            Some(Flaw::StagesBesideAnother) if has(read, next.into()) => next + 1,
+            Some(Flaw::StagesBesideAnother) => next,
+            Some(Flaw::RestoreKeepsTheStagedRoot) if has(read, next.into()) => {
+                self.turners[who].staged = true;
+                return Step::Climb;
+            }
+            _ if read & !present != 0 => return if self.keep_only(who, epoch, flaw) { Step::Stage } else { Step::Idle },
+            _ => next,
+        };
+        if !self.swap(who, read | 1 << next, flaw) {
             return Step::Idle;
         }
-        self.custody[number] = true;
+        self.custody[usize::from(next)] = true;
         self.turners[who].staged = true;
         Step::Climb
     }

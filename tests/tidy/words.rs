@@ -77,6 +77,14 @@ fn is_kept_by(head: &str) -> bool {
     has("match") || has("for") || (is_condition && has("let"))
 }
 
+/// The word that lets a root be destroyed, said anywhere but where the newest snapshot was just verified.
+pub(super) fn proofs(code: &Code) -> Vec<String> {
+    if is_in(code, &["src/vault/epoch/custody"]) {
+        return Vec::new();
+    }
+    found(code, &["Restorable::proven"], "only vault/epoch/custody.rs says so, right after it verified the newest snapshot")
+}
+
 /// SQL in texts, outside the ledger.
 pub(super) fn sql(code: &Code) -> Vec<String> {
     /// Words that, in this order, make a statement.
@@ -152,6 +160,15 @@ mod tests {
             assert_eq!(faults(environment, "src/config/print.rs", bad), 0, "{bad}");
         }
         assert_eq!(faults(environment, "src/store.rs", "env::args() ; env!(\"A\")"), 0);
+    }
+
+    #[test]
+    fn proofs_are_found() {
+        let said = "fn destroy() { swap(Restorable::proven(epoch)) }";
+        for (path, faulty) in [("src/vault/epoch.rs", 1), ("src/custody/slot.rs", 1), ("src/vault/epoch/custody.rs", 0)] {
+            assert_eq!(faults(proofs, path, said), faulty, "{path}");
+        }
+        assert_eq!(faults(proofs, "src/custody/slot.rs", "pub(crate) fn proven(epoch: u64) -> Self { Self { epoch } }"), 0);
     }
 
     #[test]

@@ -88,9 +88,8 @@ impl Turner<'_> {
             .await?;
         let owner = vault.ownership.owner(vault.id, seen);
         if slot.roots() != [current.epoch] {
-            let noted =
-                current.snapshot.as_ref().and_then(|(name, _)| name.parse().ok()).ok_or_else(|| Error::NoSnapshot("none".into()))?;
-            let proof = self.prove(&vault.verify_snapshot(noted).await?).await?;
+            let noted = current.snapshot.as_ref().map(|(name, _)| name.as_str());
+            let proof = self.prove(&self.verified(current.epoch, noted).await?).await?;
             slot = self.swap(&Change::keeping_only(&slot, owner, &proof)?).await?;
         }
         self.swap(&Change::adding(&slot, owner, next)?).await?;
