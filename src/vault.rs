@@ -38,9 +38,9 @@ use std::sync::Arc;
 
 pub use deposit::{Beside, DepositError, Deposited};
 pub use details::Keeping;
-pub use memory::check_unused;
 pub use drill::{Forgot, Looked, Old, Recovered, Sandbox, Say};
 pub use epoch::Turned;
+pub use memory::check_unused;
 pub use open::{Listening, Playable};
 pub use restore::{Choice, Plan, Restored, plan, restore, unfinished};
 pub use revoke::withdrawal;
@@ -283,7 +283,7 @@ impl Vault {
     /// [`Error::ForgetfulLedger`]; the store's; as [`Self::unlock_to_read`].
     pub async fn unlock(parts: Parts) -> Result<Self, Error> {
         let vault = Self::unlock_to_read(parts).await?;
-        vault.prove().await?;
+        vault.admit_writers().await?;
         Ok(vault)
     }
 

@@ -113,6 +113,11 @@ fn tasks_are_started_only_where_they_are_stopped() {
 }
 
 #[test]
+fn a_ledger_becomes_writable_in_one_place() {
+    assert_none(program().iter().flat_map(words::proofs).collect());
+}
+
+#[test]
 fn sql_is_only_in_the_ledger() {
     assert_none(program().iter().flat_map(words::sql).collect());
 }

@@ -182,7 +182,9 @@ impl From<flow::Error> for Problem {
                 tracing::warn!(cause, "something is done and not durable yet");
                 Self::not_durable_yet()
             }
-            flow::Error::Vault(vault::Error::ForgetfulLedger { .. } | vault::Error::Ledger(ledger::Error::Closed(_))) => Self::out_of_date(),
+            flow::Error::Vault(vault::Error::ForgetfulLedger { .. } | vault::Error::Ledger(ledger::Error::Closed(_))) => {
+                Self::out_of_date()
+            }
             flow::Error::Vault(vault::Error::Ledger(error @ (ledger::Error::Unavailable(_) | ledger::Error::Conflict))) => {
                 tracing::error!(%error, "the ledger is not available");
                 Self::unavailable()

@@ -108,7 +108,10 @@ pub(super) async fn status(mut app: App, out: Out) -> Result<ExitCode, Failure> 
             text += &format!("  restored {at} without audit entries {gap}: a shred among them may be undone\n");
         }
         if journal.unreadable > 0 {
-            text += &format!("  {} files among snapshots and journal do not open and are passed over; the log names them\n", journal.unreadable);
+            text += &format!(
+                "  {} files among snapshots and journal do not open and are passed over; the log names them\n",
+                journal.unreadable
+            );
         }
         if status.broken_glass > 0 {
             text +=

@@ -52,7 +52,8 @@ pub async fn note_durable(tx: &mut Tx, seq: i64) -> Result<u64, Error> {
 /// A ledger that was rebuilt goes on behind this piece. Everything up to `to` is in the store, and what else the store holds of numbers up to it
 /// was seen by the rebuilding.
 pub async fn rebuild(tx: &mut Tx, newest: Option<&Piece>, to: i64) -> Result<(), Error> {
-    const SQL: &str = "/* chain.rebuild */ UPDATE turner SET chained = $1, chain_name = $2, chain_digest = $3, durable_to = $4, rebuilt_to = $4
+    const SQL: &str =
+        "/* chain.rebuild */ UPDATE turner SET chained = $1, chain_name = $2, chain_digest = $3, durable_to = $4, rebuilt_to = $4
         WHERE one = 1";
     let number = newest.map_or(0, |newest| newest.number);
     let (name, digest) = newest.map(|newest| (newest.name.as_str(), newest.digest.as_str())).unzip();

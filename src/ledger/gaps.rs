@@ -45,7 +45,8 @@ impl FromStr for Gap {
 
 /// Notes that somebody accepted a gap.
 pub async fn insert(tx: &mut Tx, gap: Gap, now: Timestamp) -> Result<(), Error> {
-    const SQL: &str = "/* gaps.insert */ INSERT INTO gaps (first, last, accepted_at) VALUES ($1, $2, $3) ON CONFLICT (first, last) DO NOTHING";
+    const SQL: &str =
+        "/* gaps.insert */ INSERT INTO gaps (first, last, accepted_at) VALUES ($1, $2, $3) ON CONFLICT (first, last) DO NOTHING";
     tx.execute(SQL, &[Arg::Int(gap.first), Arg::Int(gap.last), Arg::Int(now.as_millis())]).await.map(|_| ())
 }
 

@@ -26,6 +26,7 @@ mod demo;
 mod disk_full;
 mod garbage;
 mod invariants;
+mod old_copy;
 mod process;
 mod revoke_many;
 mod service;

@@ -109,7 +109,10 @@ async fn a_snapshot_older_than_the_root_is_refused(database: Database) {
     let newest = vault::plan(&app.parts(), Default::default()).await.unwrap();
     assert_eq!(newest.snapshot.epoch, 2);
     vault::restore(app.parts(), &newest).await.unwrap();
-    assert!(matches!(vault::restore(app.parts(), &newest).await, Err(vault::Error::Ledger(ledger::Error::NotEmpty(_)))), "never over a vault");
+    assert!(
+        matches!(vault::restore(app.parts(), &newest).await, Err(vault::Error::Ledger(ledger::Error::NotEmpty(_)))),
+        "never over a vault"
+    );
 }
 
 /// Everything of the key store that somebody kept, and what the roots that custody has now make of it.

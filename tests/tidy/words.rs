@@ -35,6 +35,19 @@ pub(super) fn tasks(code: &Code) -> Vec<String> {
     )
 }
 
+/// A ledger that is let write, or kept from it, anywhere but where its memory is compared; and one that counts as empty, anywhere but where a vault is made
+/// or rebuilt.
+pub(super) fn proofs(code: &Code) -> Vec<String> {
+    let mut faults = Vec::new();
+    if !is_in(code, &["src/ledger", "src/vault/memory"]) {
+        faults.extend(found(code, &["prove", "close_gate"], "a ledger becomes writable by `Vault::unlock` only"));
+    }
+    if !is_in(code, &["src/ledger", "src/vault"]) || is_in(code, &["src/vault/drill"]) {
+        faults.extend(found(code, &["begin_empty"], "an empty ledger is filled by `Vault::create` and `vault::restore` only"));
+    }
+    faults
+}
+
 /// SQL in texts, outside the ledger.
 pub(super) fn sql(code: &Code) -> Vec<String> {
     /// Words that, in this order, make a statement.
@@ -122,6 +135,18 @@ mod tests {
             }
         }
         assert_eq!(faults(tasks, "src/vault.rs", "task::spawn_blocking(x); thread::spawn(y)"), 0);
+    }
+
+    #[test]
+    fn another_way_into_the_ledger_is_found() {
+        for bad in ["app.ledger.prove(&[]).await?", "ledger.close_gate(x)", "ledger . begin_empty()"] {
+            assert_eq!(faults(proofs, "src/cli/token.rs", bad), 1, "{bad}");
+            assert_eq!(faults(proofs, "src/ledger/open.rs", bad), 0, "{bad}");
+        }
+        assert_eq!(faults(proofs, "src/vault/memory.rs", "ledger.prove(x); ledger.close_gate(y)"), 0);
+        assert_eq!(faults(proofs, "src/vault/restore.rs", "ledger.begin_empty()"), 0);
+        assert_eq!(faults(proofs, "src/vault/drill/canary.rs", "ledger.begin_empty()"), 1);
+        assert_eq!(faults(proofs, "src/vault/epoch.rs", "// prove it\nlet proven = improve();"), 0);
     }
 
     #[test]
