@@ -32,6 +32,7 @@ pub const POINTS: &[&str] = &[
     "journal.written",
     "restore.loaded",
     "restore.before_commit",
+    "restore.committed",
     "backfill.day_done",
 ];
 

@@ -118,7 +118,7 @@ async fn a_sweep_shreds_everything_that_is_due_before_it_fails_for_the_store(dat
     assert!(refused.contains("not durable yet"), "{refused}");
     for recorded in &all {
         assert_eq!(vault.key_entry(recorded.id).await, None);
-        let told = vault.process.flow.show(&Permit::of_operator(Action::Catalogue), recorded.id).await.unwrap_err().to_string();
+        let told = vault.process.flow.show(&Permit::of_operator(Action::Catalogue), recorded.id).await.map(drop).unwrap_err().to_string();
         assert!(told.contains("not durable yet"), "{told}");
     }
     assert_eq!(vault.process.flow.sweep_retention(false).await.unwrap().shredded, 0, "once is enough");

@@ -84,18 +84,25 @@ impl Flow {
     /// # Errors
     /// The ledger's; what was done stays, and the rest waits.
     pub async fn continue_revocations(&self) -> Result<Continued, Error> {
-        let mut continued = Continued { released: self.shred_released().await?, revocations: 0 };
+        let (mut continued, mut failed) = (Continued::default(), None);
+        match self.shred_released().await {
+            Ok(released) => continued.released = released,
+            Err(error) => failed = Some(error),
+        }
         for id in revocations::due(&mut self.0.ledger.read().await?, self.now(), TAKEN_UP).await? {
             let now = self.now();
             let mut tx = self.0.ledger.begin().await?;
             let is_ours = revocations::take(&mut tx, id, now, now.after(LEASE)).await?;
             tx.commit().await?;
             if is_ours {
-                self.go_on(id, &|_| {}).await?;
-                continued.revocations += 1;
+                // A store that is away keeps none of the others from taking effect.
+                match self.go_on(id, &|_| {}).await {
+                    Ok(()) => continued.revocations += 1,
+                    Err(error) => failed = failed.or(Some(error)),
+                }
             }
         }
-        Ok(continued)
+        failed.map_or(Ok(continued), Err)
     }
 
     /// The same for so long as an answer may wait; the rest is left to the service.
@@ -128,6 +135,9 @@ impl Flow {
         let mut by_reason: BTreeMap<String, (ShredReason, Vec<RecordingId>)> = BTreeMap::new();
         for (id, reason) in holds::released(&mut self.0.ledger.read().await?, TAKEN_UP).await? {
             by_reason.entry(reason.to_string()).or_insert_with(|| (reason, Vec::new())).1.push(id);
+        }
+        if by_reason.is_empty() {
+            return Ok(0);
         }
         let mut all = Undurable::nothing();
         for (reason, ids) in by_reason.into_values() {
