@@ -373,7 +373,7 @@ impl Vault {
     /// [`Error::ForgetfulLedger`]; the store's; as [`Self::unlock_to_read`].
     pub async fn unlock(parts: Parts) -> Result<Self, Error> {
         let vault = Self::unlock_to_read(parts).await?;
-        vault.prove().await?;
+        vault.admit_writers().await?;
         Ok(vault)
     }
 

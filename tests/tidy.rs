@@ -119,6 +119,11 @@ fn no_session_lives_as_long_as_a_block_behind_it() {
 
 #[test]
 fn a_root_is_given_up_only_where_a_snapshot_was_verified() {
+    assert_none(program().iter().flat_map(words::restorables).collect());
+}
+
+#[test]
+fn a_ledger_becomes_writable_in_one_place() {
     assert_none(program().iter().flat_map(words::proofs).collect());
 }
 

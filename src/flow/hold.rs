@@ -119,10 +119,10 @@ impl Flow {
             let left = recording.holds - i64::from(stands);
             let shreds = left == 0 && recording.revoked_at.is_some();
             let shredded = recording.state == State::Shredded;
-            let receipt = if shredded { self.receipt_of(id).await? } else { None };
             if !dry_run {
                 self.0.vault.make_durable().await?;
             }
+            let receipt = if shredded { self.receipt_of(id).await? } else { None };
             return Ok(Lifted { hold, is_new: stands && !dry_run, left, shreds: shreds && (dry_run || shredded), receipt });
         }
         let lifted = self.0.ledger.unit(|| async {

@@ -53,6 +53,7 @@ mod announcements;
 mod approvals;
 mod audit;
 mod catalogue;
+mod chain;
 mod comparisons;
 mod consent;
 mod details;

@@ -56,7 +56,13 @@ pub async fn insert(tx: &mut Tx, number: u64, root_sealed: &[u8], now: Timestamp
 pub async fn note_snapshot(tx: &mut Tx, number: u64, name: &str, now: Timestamp) -> Result<(), Error> {
     const SQL: &str = "/* epochs.note_snapshot */
         UPDATE epochs SET snapshot = $2, snapshot_at = $3 WHERE epoch = $1 AND COALESCE(snapshot, '') < $2";
-    tx.execute(SQL, &[int(number), Arg::Text(name), Arg::Int(now.as_millis())]).await.map(|_| ())
+    const KNOWN: &str = "/* epochs.known */ SELECT COUNT(*) FROM epochs WHERE epoch = $1";
+    if tx.execute(SQL, &[int(number), Arg::Text(name), Arg::Int(now.as_millis())]).await? == 0
+        && tx.fetch_int(KNOWN, &[int(number)]).await? == 0
+    {
+        return Err(Error::Stale(NO_EPOCH));
+    }
+    Ok(())
 }
 
 /// Notes that custody destroyed the root before this epoch's. The keys that it sealed are forgotten here, too.

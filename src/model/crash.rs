@@ -38,6 +38,7 @@ pub const POINTS: &[&str] = &[
     "custody.renamed",
     "custody.overwritten",
     "custody.removed",
+    "restore.committed",
     "backfill.day_done",
 ];
 

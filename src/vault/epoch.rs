@@ -264,7 +264,7 @@ impl Turner<'_> {
             Some(checked) => checked,
             None => self.verified(epoch, Some(snapshot)).await?,
         };
-        let proof = self.prove(&checked).await?;
+        let proof = self.restorable(&checked).await?;
         // Written down before it is done; and what is destroyed below is what was there while the turn was ours.
         let seen = self.tell(NewEntry::root_condemned(vault.clock.now(), epoch)).await?;
         self.keep_only(&proof, seen).await?;

@@ -84,7 +84,7 @@ impl Vault {
     ///
     /// # Errors
     /// [`Error::ForgetfulLedger`]; the store's, custody's or the ledger's.
-    pub async fn prove(&self) -> Result<(), Error> {
+    pub async fn admit_writers(&self) -> Result<(), Error> {
         let vault = &*self.0;
         let Compared { agreed, .. } = vault.compared().await?;
         if !vault.ledger.prove(agreed.as_slice()).await? {
@@ -97,7 +97,7 @@ impl Vault {
     /// Compares the ledger with the store. A ledger that has forgotten something is written to no more.
     ///
     /// # Errors
-    /// As [`Self::prove`].
+    /// As [`Self::admit_writers`].
     pub async fn check_memory(&self) -> Result<(), Error> {
         self.0.compared().await.map(|_| ())
     }

@@ -341,7 +341,7 @@ async fn dies_while_it_restores(kind: Kind, point: &str) {
     assert_eq!((ended.code, ended.stdout.as_str()), (None, ""), "it should have died at {point}: {ended:?}");
     assert_eq!(world.database.texts("SELECT id FROM vault").await, [""; 0], "half a vault is none");
     let refused = world.run(&["epoch", "status"]).refused();
-    assert!(refused.contains("no vault yet"), "{refused}");
+    assert!(refused.contains("holds no vault, but the store does"), "{refused}");
 
     let restored = world.run(&["snapshot", "restore", "--take-over", "--json"]).json();
     assert_eq!(vec![restored["fences"].to_string()], fences);

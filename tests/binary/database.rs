@@ -1,6 +1,6 @@
 //! The ledger of one test, looked at from outside: its own SQLite file or its own PostgreSQL database, which goes with the test.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use sqlx::{AssertSqlSafe, Connection as _, PgConnection, SqliteConnection, sqlite::SqliteConnectOptions};
 
@@ -42,7 +42,7 @@ impl Database {
     /// As the configuration names it.
     pub(crate) fn url(&self) -> String {
         match self {
-            Self::Sqlite(_) => "sqlite:vault.db".into(),
+            Self::Sqlite(path) => format!("sqlite:{}", path.file_name().and_then(|name| name.to_str()).unwrap()),
             Self::Postgres { url, .. } => url.clone(),
         }
     }
@@ -68,6 +68,24 @@ impl Database {
         let mut connection = PgConnection::connect(url).await.unwrap();
         sqlx::raw_sql(AssertSqlSafe(format!("BEGIN; {sql}"))).execute(&mut connection).await.unwrap();
         connection
+    }
+
+    /// A copy of it as it is now, while nobody is connected: a file below `folder`, or another database.
+    pub(crate) async fn copied(&self, folder: &Path) -> Self {
+        match self {
+            Self::Sqlite(path) => {
+                let copy = folder.join(format!("copy-{}.db", crate::world::digits()));
+                std::fs::copy(path, &copy).unwrap();
+                Self::Sqlite(copy)
+            }
+            Self::Postgres { admin, name, url } => {
+                let copy = format!("binary_{}", crate::world::digits());
+                let mut server = PgConnection::connect(admin).await.unwrap();
+                sqlx::query(AssertSqlSafe(format!("CREATE DATABASE {copy} TEMPLATE {name}"))).execute(&mut server).await.unwrap();
+                let url = url.replace(name, &copy);
+                Self::Postgres { admin: admin.clone(), name: copy, url }
+            }
+        }
     }
 
     /// Runs a statement.

@@ -28,6 +28,7 @@ mod disk_full;
 mod garbage;
 mod hang_ups;
 mod invariants;
+mod old_copy;
 mod process;
 mod revoke_many;
 mod service;

@@ -78,11 +78,24 @@ fn is_kept_by(head: &str) -> bool {
 }
 
 /// The word that lets a root be destroyed, said anywhere but where the newest snapshot was just verified.
-pub(super) fn proofs(code: &Code) -> Vec<String> {
+pub(super) fn restorables(code: &Code) -> Vec<String> {
     if is_in(code, &["src/vault/epoch/custody"]) {
         return Vec::new();
     }
     found(code, &["Restorable::proven"], "only vault/epoch/custody.rs says so, right after it verified the newest snapshot")
+}
+
+/// A ledger that is let write, or kept from it, anywhere but where its memory is compared; and one that counts as empty, anywhere but where a vault is made
+/// or rebuilt.
+pub(super) fn proofs(code: &Code) -> Vec<String> {
+    let mut faults = Vec::new();
+    if !is_in(code, &["src/ledger", "src/vault/memory", "src/vault/ownership"]) {
+        faults.extend(found(code, &["prove", "close_gate"], "a ledger becomes writable by `Vault::unlock` only"));
+    }
+    if !is_in(code, &["src/ledger", "src/vault"]) || is_in(code, &["src/vault/drill"]) {
+        faults.extend(found(code, &["begin_empty"], "an empty ledger is filled by `Vault::create` and `vault::restore` only"));
+    }
+    faults
 }
 
 /// SQL in texts, outside the ledger.
@@ -213,6 +226,18 @@ mod tests {
         ] {
             assert_eq!(faults(sessions, "src/flow/a.rs", good), 0, "{good}");
         }
+    }
+
+    #[test]
+    fn another_way_into_the_ledger_is_found() {
+        for bad in ["app.ledger.prove(&[]).await?", "ledger.close_gate(x)", "ledger . begin_empty()"] {
+            assert_eq!(faults(proofs, "src/cli/token.rs", bad), 1, "{bad}");
+            assert_eq!(faults(proofs, "src/ledger/open.rs", bad), 0, "{bad}");
+        }
+        assert_eq!(faults(proofs, "src/vault/memory.rs", "ledger.prove(x); ledger.close_gate(y)"), 0);
+        assert_eq!(faults(proofs, "src/vault/restore.rs", "ledger.begin_empty()"), 0);
+        assert_eq!(faults(proofs, "src/vault/drill/canary.rs", "ledger.begin_empty()"), 1);
+        assert_eq!(faults(proofs, "src/vault/epoch.rs", "// prove it\nlet proven = improve();"), 0);
     }
 
     #[test]

@@ -51,7 +51,7 @@ const SAY_EVERY: u64 = 20_000;
 
 pub(super) async fn diff(mut app: App, new: &Path, out: Out) -> Result<ExitCode, Failure> {
     let new = read_rules(new)?;
-    let flow = app.flow_to_read().await?;
+    let flow = app.flow_as_served().await?;
     let said = AtomicU64::new(0);
     let say = |counted: u64| {
         if counted >= said.load(Ordering::Relaxed) + SAY_EVERY {

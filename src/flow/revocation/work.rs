@@ -86,17 +86,20 @@ impl Flow {
     /// # Errors
     /// The ledger's; what was done stays, and the rest waits.
     pub async fn continue_revocations(&self) -> Result<Continued, Error> {
-        let mut continued = Continued { released: self.shred_released().await?, revocations: 0 };
+        let (mut continued, mut failed) = (Continued::default(), None);
+        match self.shred_released().await {
+            Ok(released) => continued.released = released,
+            Err(error) => failed = Some(error),
+        }
         let mut looking = self.0.ledger.read().await?;
         let term = Term::begin(&mut looking, LEASE).await?;
         let due = revocations::due(&mut looking, term, TAKEN_UP).await?;
         drop(looking);
-        let mut failed = None;
         for id in due {
-            // One that cannot go on is no reason for the others to wait.
+            // One that cannot go on, and a store that is away, are no reason for the others to wait.
             match self.take_up_revocation(id).await {
                 Ok(is_ours) => continued.revocations += u64::from(is_ours),
-                Err(error) => failed = Some(error),
+                Err(error) => failed = failed.or(Some(error)),
             }
         }
         failed.map_or(Ok(continued), Err)
@@ -162,6 +165,9 @@ impl Flow {
         let released = holds::released(&mut self.0.ledger.read().await?, TAKEN_UP).await?;
         for (id, reason) in released {
             by_reason.entry(reason.to_string()).or_insert_with(|| (reason, Vec::new())).1.push(id);
+        }
+        if by_reason.is_empty() {
+            return Ok(0);
         }
         let mut all = Undurable::nothing();
         for (reason, ids) in by_reason.into_values() {

@@ -47,6 +47,7 @@ async fn an_epoch_begins_once_and_forgets_what_the_ones_before_sealed(world: &Wo
     assert_eq!((current.snapshot, current.previous_destroyed_at, current.finished_at), (None, None, None));
     let mut tx = world.tx().await;
     epochs::note_snapshot(&mut tx, 2, "snapshots/x", at(3)).await.unwrap();
+    epochs::note_snapshot(&mut tx, 2, "snapshots/older", at(9)).await.unwrap();
     epochs::note_destroyed(&mut tx, 2, at(4)).await.unwrap();
     epochs::finish(&mut tx, 2, at(5)).await.unwrap();
     tx.commit().await.unwrap();

@@ -345,7 +345,7 @@ async fn replacing_leaves_fences_and_the_log_alone(world: &World) {
 
 async fn an_image_of_another_table_is_refused(world: &World) {
     filled(world).await;
-    let other = parsed(Table::Vault, r#"["vlt_2",1]"#);
+    let other = parsed(Table::Vault, r#"["vlt_2",1,"dbi_2"]"#);
     let mut tx = world.tx().await;
     assert!(matches!(image::insert(&mut tx, Table::Work, std::slice::from_ref(&other)).await, Err(Error::Statement(_))));
     assert!(matches!(image::upsert(&mut tx, Table::Work, std::slice::from_ref(&other)).await, Err(Error::Statement(_))));
@@ -428,7 +428,7 @@ async fn a_snapshot_may_rest(world: &World) {
 async fn a_snapshot_writes_nothing(world: &World) {
     filled(world).await;
     let mut snapshot = world.ledger.snapshot().await.unwrap();
-    let refused = image::insert(&mut snapshot, Table::Vault, &[parsed(Table::Vault, r#"["vlt_2",1]"#)]).await;
+    let refused = image::insert(&mut snapshot, Table::Vault, &[parsed(Table::Vault, r#"["vlt_2",1,"dbi_2"]"#)]).await;
     assert!(matches!(refused, Err(Error::Unavailable(_))), "{refused:?}");
     drop(snapshot);
     let snapshot = world.ledger.snapshot().await.unwrap();

@@ -13,7 +13,7 @@ fn line(image: &Image) -> Vec<u8> {
 #[test]
 fn a_line_is_one_compact_array() {
     for (table, text) in [
-        (Table::Vault, r#"["vlt_1",-9223372036854775808]"#),
+        (Table::Vault, r#"["vlt_1",-9223372036854775808,"dbi_1"]"#),
         (Table::Epochs, r#"[9223372036854775807,"AAEC+/8=",6,"s",7,null,0]"#),
         (Table::Epochs, r#"[2,"",6,null,null,null,null]"#),
         (Table::Policies, r#"["","\"\\\n\u0000","ünï/𝄞",1,null]"#),

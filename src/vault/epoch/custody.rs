@@ -89,7 +89,7 @@ impl Turner<'_> {
         let owner = vault.ownership.owner(vault.id, seen);
         if slot.roots() != [current.epoch] {
             let noted = current.snapshot.as_ref().map(|(name, _)| name.as_str());
-            let proof = self.prove(&self.verified(current.epoch, noted).await?).await?;
+            let proof = self.restorable(&self.verified(current.epoch, noted).await?).await?;
             slot = self.swap(&Change::keeping_only(&slot, owner, &proof)?).await?;
         }
         self.swap(&Change::adding(&slot, owner, next)?).await?;
@@ -113,7 +113,7 @@ impl Turner<'_> {
     ///
     /// # Errors
     /// [`Error::NewerSnapshot`]: this database is not the one that the store knows, and what it would destroy is still needed.
-    pub(super) async fn prove(&self, checked: &Checked) -> Result<Restorable, Error> {
+    pub(super) async fn restorable(&self, checked: &Checked) -> Result<Restorable, Error> {
         let roots = self.vault.own_slot().await?;
         let all = self.vault.recovery.list_recovery(RecoveryKind::Snapshot).await?;
         let restorable = all.into_iter().map(|(name, _)| name).filter(|name| roots.roots().contains(&name.epoch));

@@ -80,6 +80,44 @@ impl Ground {
         (copy, to)
     }
 
+    /// The tables of the vault.
+    async fn tables(&self) -> Vec<String> {
+        let all: Vec<String> = if self.is_postgres() {
+            let sql = "SELECT table_name::text FROM information_schema.tables WHERE table_schema = 'public' AND table_type = 'BASE TABLE'";
+            sqlx::query_scalar(sql).fetch_all(&mut PgConnection::connect(&self.url).await.unwrap()).await.unwrap()
+        } else {
+            let sql = "SELECT name FROM sqlite_master WHERE type = 'table' AND name NOT LIKE 'sqlite%'";
+            sqlx::query_scalar(sql).fetch_all(&mut self.sqlite().await).await.unwrap()
+        };
+        all.into_iter().filter(|name| name != "_sqlx_migrations" && !name.starts_with("kept_")).collect()
+    }
+
+    /// Remembers every row there is now, for [`Self::go_back`].
+    pub(crate) async fn keep(&self) {
+        let tables = self.tables().await;
+        let kept: Vec<String> = tables.iter().map(|name| format!("CREATE TABLE kept_{name} AS SELECT * FROM {name}")).collect();
+        self.run(&kept.join(";")).await;
+    }
+
+    /// Puts every row back that was kept, below the processes that run: as a replica that lagged and takes over.
+    pub(crate) async fn go_back(&self) {
+        let back = self
+            .tables()
+            .await
+            .iter()
+            .map(|name| format!("DELETE FROM {name}; INSERT INTO {name} SELECT * FROM kept_{name};"))
+            .collect::<String>();
+        if self.is_postgres() {
+            return self.run(&format!("SET session_replication_role = replica; BEGIN; {back} COMMIT")).await;
+        }
+        let sql = "SELECT name || '\t' || sql FROM sqlite_master WHERE type = 'trigger'";
+        let triggers: Vec<String> = sqlx::query_scalar(sql).fetch_all(&mut self.sqlite().await).await.unwrap();
+        let triggers: Vec<(&str, &str)> = triggers.iter().filter_map(|trigger| trigger.split_once('\t')).collect();
+        let dropped: String = triggers.iter().map(|(name, _)| format!("DROP TRIGGER {name};")).collect();
+        let made: String = triggers.iter().map(|(_, sql)| format!("{sql};")).collect();
+        self.run(&format!("PRAGMA foreign_keys = OFF; BEGIN IMMEDIATE; {dropped} {back} {made} COMMIT")).await;
+    }
+
     /// Runs statements behind the vault's back.
     pub(crate) async fn run(&self, sql: &str) {
         let sql = AssertSqlSafe(sql.to_owned());

@@ -1,0 +1,258 @@
+//! A database that has forgotten what the vault did: nothing is written to it, and nothing opens.
+
+use std::{fs, time::Duration};
+
+use recvault::{
+    app::{self, App},
+    config::Config,
+    flow::{self, NewToken},
+    ledger::{self, Ledger},
+    model::id::ObjectId,
+    store::{RecoveryKind, RecoveryName},
+    vault,
+};
+use serde_json::json;
+
+use crate::{
+    epochs::keys,
+    world::{Database, Recipe, TestVault, until},
+};
+
+fn token() -> NewToken {
+    NewToken { label: "another".into(), lifetime: Duration::from_secs(3600), ..Default::default() }
+}
+
+/// What a command would open over this ledger.
+async fn app_over(vault: &TestVault, ledger: Ledger) -> App {
+    let mut app = App::open(Config::read(&vault.made.config).unwrap(), vault.clock.clone()).await.unwrap();
+    app.ledger = ledger;
+    app
+}
+
+async fn an_old_copy_takes_no_token_and_turns_nothing(database: Database) {
+    let vault = Recipe::on(database).by_hand().await;
+    let recorded = vault.sealed().await;
+    vault.process.flow.journal().await.unwrap();
+    let (_copy, copied) = vault.ground().copy(vault.folder()).await;
+    assert_eq!(vault.shred(recorded.id).await.status, 200);
+    let mut app = app_over(&vault, copied).await;
+    // Before anything was compared it is read only.
+    let refused = flow::mint_token(&app.ledger, &app.clock, token()).await.map(drop).unwrap_err().to_string();
+    assert!(refused.contains("not compared with the store"), "{refused}");
+    let refused = app.unlock().await.map(drop).unwrap_err().to_string();
+    assert!(refused.contains("has forgotten") && refused.contains("snapshot restore"), "{refused}");
+    // Whoever goes on nevertheless writes nothing.
+    let refused = flow::mint_token(&app.ledger, &app.clock, token()).await.map(drop).unwrap_err().to_string();
+    assert!(refused.contains("nothing is written any more"), "{refused}");
+    let reading = app.flow_to_read().await.unwrap();
+    assert!(reading.turn(&keys()).await.unwrap_err().to_string().contains("has forgotten"));
+    assert!(reading.has_forgotten());
+    assert_eq!(reading.status().await.unwrap().epoch.epoch, 1, "it is read");
+    // The one that remembers goes on.
+    assert_eq!(vault.process.flow.turn(&keys()).await.unwrap().unwrap().covered, 1);
+}
+
+async fn a_copy_that_went_on_by_itself_is_refused_by_what_stands_at_a_number(database: Database) {
+    let vault = Recipe::on(database).by_hand().await;
+    let recorded = vault.sealed().await;
+    vault.process.flow.journal().await.unwrap();
+    let (copy, copied) = vault.ground().copy(vault.folder()).await;
+    assert_eq!(vault.shred(recorded.id).await.status, 200);
+    // Twenty entries of its own: by number it is newer than the store.
+    let head = copy.integer("SELECT seq FROM audit_head").await.unwrap();
+    for number in 1..=20 {
+        let seq = head + number;
+        copy.run(&format!("INSERT INTO audit (seq, at, actor, event, details) VALUES ({seq}, 1, 'operator', 'token.created', '{{}}')"))
+            .await;
+        copy.run(&format!("UPDATE audit_head SET seq = {seq}")).await;
+    }
+    let mut app = app_over(&vault, copied).await;
+    let refused = app.flow().await.map(drop).unwrap_err().to_string();
+    assert!(refused.contains("has forgotten"), "{refused}");
+}
+
+async fn a_replica_that_lagged_takes_over_and_nothing_opens_any_more(database: Database) {
+    let vault = Recipe::on(database).served().await;
+    let [lives, dies] = [vault.record(), vault.record()];
+    for recorded in [&lives, &dies] {
+        assert_eq!(vault.tell(recorded, "completed").await.status, 204);
+        until("it is sealed", async || vault.state(recorded.id).await == "sealed").await;
+    }
+    vault.ground().keep().await;
+    assert_eq!(vault.shred(dies.id).await.status, 200);
+    vault.ground().go_back().await;
+    assert_eq!(vault.state(dies.id).await, "sealed", "so says the replica");
+    // Each opening writes an entry first, and its number was given before; and the watch looks by itself.
+    for id in [dies.id, lives.id] {
+        vault.grant("reviewer", id, "quality-review").await.problem(503, "database-out-of-date");
+    }
+    until("it is not ready", async || vault.anybody().get("/readyz").await.status == 503).await;
+    vault.anybody().get("/readyz").await.problem(503, "database-out-of-date");
+    let late = vault.record();
+    assert_eq!(vault.tell(&late, "completed").await.status, 503, "a callback is sent again, to a vault that remembers");
+    let flow = &vault.process.flow;
+    assert!(flow.turn(&keys()).await.unwrap_err().to_string().contains("has forgotten"));
+    assert!(flow.vault().snapshot().await.is_err() && flow.journal().await.is_err());
+    assert!(flow.sweep(Duration::ZERO).await.is_err());
+    assert!(vault.metrics().await.contains("recvault_ledger_refused 1"));
+    assert_eq!(vault.ground().integer("SELECT COUNT(*) FROM audit WHERE event = 'decision.allowed'").await, Some(0), "nothing was written");
+}
+
+async fn a_replica_is_noticed_without_anybody_writing(database: Database) {
+    let vault = Recipe::on(database).by_hand().await;
+    let recorded = vault.sealed().await;
+    vault.ground().keep().await;
+    assert_eq!(vault.shred(recorded.id).await.status, 200);
+    vault.process.flow.vault().recall().await.unwrap();
+    vault.ground().go_back().await;
+    let refused = vault.process.flow.vault().recall().await.unwrap_err().to_string();
+    assert!(refused.contains("has forgotten"), "{refused}");
+    vault.grant("reviewer", recorded.id, "quality-review").await.problem(503, "database-out-of-date");
+}
+
+/// The vault's configuration with another database.
+async fn on_another_database(vault: &TestVault, database: Database) -> (tempfile::TempDir, impl Sized) {
+    let folder = tempfile::tempdir().unwrap();
+    let ground = database.ground(folder.path()).await;
+    let text = fs::read_to_string(&vault.made.config).unwrap();
+    let url = if ground.is_postgres() { ground.url.clone() } else { format!("sqlite:{}/vault.db", folder.path().display()) };
+    let (before, after) = text.split_once("[ledger]\nurl = \"").unwrap();
+    let (_, after) = after.split_once('"').unwrap();
+    fs::write(&vault.made.config, format!("{before}[ledger]\nurl = \"{url}{}", format_args!("\"{after}"))).unwrap();
+    (folder, ground)
+}
+
+async fn a_lost_database_is_no_reason_to_make_a_new_vault(database: Database) {
+    let vault = Recipe::on(database).by_hand().await;
+    let recorded = vault.sealed().await;
+    let roots = async || {
+        let custody = recvault::custody::open(Config::read(&vault.made.config).unwrap().custody, vault.folder()).unwrap();
+        custody.roots().await.unwrap()
+    };
+    let before = (roots().await, vault.objects().await);
+    let _ground = on_another_database(&vault, database).await;
+    let refused = app::init(vault.folder(), vault.clock.clone()).await.map(drop).unwrap_err().to_string();
+    assert!(refused.contains("holds no vault, but the store does") && refused.contains("snapshot restore"), "{refused}");
+    // Without a recovery file the objects say it.
+    for kind in ["snapshots", "journal"] {
+        let _ = fs::rename(vault.folder().join("objects").join(kind), vault.folder().join(kind));
+    }
+    let refused = app::init(vault.folder(), vault.clock.clone()).await.map(drop).unwrap_err().to_string();
+    assert!(refused.contains("sealed objects"), "{refused}");
+    for kind in ["snapshots", "journal"] {
+        let _ = fs::remove_dir_all(vault.folder().join("objects").join(kind));
+        let _ = fs::rename(vault.folder().join(kind), vault.folder().join("objects").join(kind));
+    }
+    let mut app = App::open(Config::read(&vault.made.config).unwrap(), vault.clock.clone()).await.unwrap();
+    let refused = app.flow().await.map(drop).unwrap_err().to_string();
+    assert!(refused.contains("snapshot restore"), "every command says the same: {refused}");
+    assert_eq!((roots().await, vault.objects().await), before);
+    // And that is the way out.
+    let plan = vault::plan(&app.parts(), Default::default()).await.unwrap();
+    vault::restore(app.parts(), &plan).await.unwrap();
+    let process = vault.process_over(app).await;
+    vault.plays_in(&process, &recorded).await;
+}
+
+async fn a_sweep_over_a_ledger_that_is_behind_removes_nothing(database: Database) {
+    let vault = Recipe::on(database).by_hand().await;
+    vault.ground().keep().await;
+    vault.sealed().await;
+    vault.process.flow.journal().await.unwrap();
+    let before = vault.objects().await;
+    vault.ground().go_back().await;
+    // A process that has never seen what the store has.
+    let app = App::open(Config::read(&vault.made.config).unwrap(), vault.clock.clone()).await.unwrap();
+    assert!(app.unlock().await.map(drop).unwrap_err().to_string().contains("has forgotten"));
+    let refused = vault.process.flow.sweep_litter(Duration::ZERO).await.unwrap_err().to_string();
+    assert!(refused.contains("has forgotten"), "{refused}");
+    assert!(vault.process.flow.litter(Duration::ZERO).await.is_err());
+    assert_eq!(vault.objects().await, before);
+}
+
+/// Puts bytes under a name that says more than is true.
+fn plant(vault: &TestVault, kind: RecoveryKind, epoch: u64, seq: i64, bytes: &[u8]) -> std::path::PathBuf {
+    let name = RecoveryName { kind, epoch, seq, id: ObjectId::random(&mut rand::rng()) };
+    let path = vault.folder().join("objects").join(name.to_string());
+    fs::create_dir_all(path.parent().unwrap()).unwrap();
+    fs::write(&path, bytes).unwrap();
+    path
+}
+
+async fn strange_names_decide_nothing(database: Database) {
+    let vault = Recipe::on(database).by_hand().await;
+    let recorded = vault.sealed().await;
+    vault.process.flow.journal().await.unwrap();
+    let snapshots = vault.folder().join("objects/snapshots");
+    let real = fs::read(fs::read_dir(&snapshots).unwrap().next().unwrap().unwrap().path()).unwrap();
+    for kind in RecoveryKind::ALL {
+        plant(&vault, kind, 1, i64::MAX, b"");
+        plant(&vault, kind, 1, i64::MAX - 1, b"{}\n");
+        plant(&vault, kind, 1, i64::MAX - 2, &real);
+        plant(&vault, kind, 9, i64::MAX, &real);
+    }
+    // A new process starts, and knows how many it passed over.
+    let process = vault.another_process().await;
+    assert_eq!(process.flow.vault().unreadable_files(), 6, "those of another epoch are not even tried");
+    vault.plays_in(&process, &recorded).await;
+    process.flow.vault().snapshot().await.unwrap();
+    process.flow.vault().snapshot().await.unwrap();
+    process.flow.sweep(Duration::ZERO).await.unwrap();
+    assert_eq!(process.flow.turn(&keys()).await.unwrap().unwrap().epoch, 2);
+    // Nor do they keep a restore from what is true.
+    let (app, _ground) = vault.app_on_an_empty_ledger(database).await;
+    let plan = vault::plan(&app.parts(), Default::default()).await.unwrap();
+    assert_eq!((plan.snapshot.epoch, plan.gaps.len()), (2, 0));
+    vault::restore(app.parts(), &plan).await.unwrap();
+}
+
+async fn a_flood_of_names_is_bounded_work_and_lets_nothing_be_destroyed(database: Database) {
+    let vault = Recipe::on(database).by_hand().await;
+    vault.sealed().await;
+    vault.process.flow.journal().await.unwrap();
+    for number in 0..100 {
+        plant(&vault, RecoveryKind::Journal, 1, i64::MAX - number, b"no header");
+    }
+    let process = vault.another_process().await;
+    assert_eq!(process.flow.vault().unreadable_files(), 64);
+    // As long as a newer file may hide behind them, nothing is destroyed. What was tried once is not tried again.
+    let process = vault.another_process().await;
+    plant(&vault, RecoveryKind::Snapshot, 1, i64::MAX, b"no header");
+    for number in 100..200 {
+        plant(&vault, RecoveryKind::Journal, 1, i64::MAX - number, b"no header");
+    }
+    let refused = process.flow.sweep_litter(Duration::ZERO).await.unwrap_err().to_string();
+    assert!(refused.contains("nothing is destroyed") && refused.contains("files do not"), "{refused}");
+    process.flow.sweep_litter(Duration::ZERO).await.unwrap_err();
+    process.flow.sweep_litter(Duration::ZERO).await.unwrap();
+}
+
+on_both_databases!(
+    an_old_copy_takes_no_token_and_turns_nothing,
+    a_copy_that_went_on_by_itself_is_refused_by_what_stands_at_a_number,
+    a_replica_that_lagged_takes_over_and_nothing_opens_any_more,
+    a_replica_is_noticed_without_anybody_writing,
+    a_lost_database_is_no_reason_to_make_a_new_vault,
+    a_sweep_over_a_ledger_that_is_behind_removes_nothing,
+    strange_names_decide_nothing,
+    a_flood_of_names_is_bounded_work_and_lets_nothing_be_destroyed,
+);
+
+/// Whoever made a vault may not be told that there is one, where the tables only look empty.
+#[tokio::test]
+async fn a_database_with_a_row_anywhere_is_not_empty() {
+    let vault = Recipe::default().by_hand().await;
+    for row in [
+        "INSERT INTO budgets (token_id, purpose, day, used) VALUES ('tok_1', 'training', 1, 1)",
+        "INSERT INTO unjournaled (kind, id, mark, since) VALUES ('token', 'tok_1', 1, 1)",
+        "UPDATE audit_head SET seq = 7",
+    ] {
+        let (app, ground) = vault.app_on_an_empty_ledger(Database::Sqlite).await;
+        ground.1.run(row).await;
+        let plan = vault::plan(&app.parts(), Default::default()).await.unwrap();
+        let refused = vault::restore(app.parts(), &plan).await.unwrap_err();
+        assert!(matches!(refused, vault::Error::Ledger(ledger::Error::NotEmpty(_))), "{row}: {refused}");
+    }
+    let answer = vault.asks("reviewer").get("/v1/recordings").await;
+    assert_eq!(answer.json()["items"], json!([]));
+}
