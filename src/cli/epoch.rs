@@ -35,8 +35,8 @@ pub(super) enum Epoch {
 impl Epoch {
     pub(super) async fn perform(self, mut app: App, out: Out) -> Result<ExitCode, Failure> {
         let flow = match self {
-            Self::Status | Self::Turn { dry_run: true } => app.flow_to_read().await?,
-            Self::Turn { dry_run: false } => app.flow().await?.0,
+            Self::Status | Self::Turn { dry_run: true } | Self::Release { dry_run: true } => app.flow_to_read().await?,
+            Self::Turn { dry_run: false } | Self::Release { dry_run: false } => app.flow().await?.0,
         };
         let status = flow.epoch_status().await?;
         match self {

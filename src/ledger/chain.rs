@@ -39,8 +39,9 @@ pub async fn extend(tx: &mut Tx, before: Option<&Piece>, next: &Piece) -> Result
     Ok(tx.execute(SQL, &args).await? == 1)
 }
 
-/// Notes that everything up to this number of the audit log is in the store. Shreds are counted here: one that a restore would not find is none yet.
-pub async fn note_durable(tx: &mut Tx, seq: i64) -> Result<(), Error> {
+/// Notes that everything up to this number of the audit log is in the store. How many shreds that were not are now; they are counted here, because one that
+/// a restore would not find is none yet.
+pub async fn note_durable(tx: &mut Tx, seq: i64) -> Result<u64, Error> {
     const BEFORE: &str = "/* chain.durable_before */ UPDATE turner SET durable_to = durable_to WHERE one = 1 RETURNING durable_to";
     const NOTE: &str = "/* chain.note_durable */ UPDATE turner SET durable_to = $1 WHERE one = 1 AND durable_to < $1";
     const FENCES: &str = "/* chain.fences_between */ SELECT COUNT(*) FROM fences WHERE seq > $1 AND seq <= $2";
@@ -48,7 +49,7 @@ pub async fn note_durable(tx: &mut Tx, seq: i64) -> Result<(), Error> {
     tx.execute(NOTE, &[Arg::Int(seq)]).await?;
     let shreds = tx.fetch_int(FENCES, &[Arg::Int(before), Arg::Int(seq)]).await?.unsigned_abs();
     tx.count("recvault_shreds_total", shreds);
-    Ok(())
+    Ok(shreds)
 }
 
 /// A ledger that was rebuilt goes on behind this piece. Everything up to `to` is in the store, and what else the store holds of numbers up to it
