@@ -10,13 +10,17 @@ use crate::{
 
 /// Runs everything against an empty place, seen by two processes.
 pub(super) async fn all(custody: &dyn Custody, other: &dyn Custody) {
-    let rng = &mut rand::rng();
-    let owner = Owner { vault: VaultId::random(rng), database: Some(DatabaseId::random(rng)), seen: None };
+    let owner = somebody();
     let one = first(custody, other, owner).await;
     let (three, sealed) = turn(custody, other, &one).await;
     late(custody, other, &one, &three, &sealed).await;
     taken_over(custody, other, &three, &sealed).await;
     at_once(custody, other).await;
+}
+
+fn somebody() -> Owner {
+    let rng = &mut rand::rng();
+    Owner { vault: VaultId::random(rng), database: Some(DatabaseId::random(rng)), seen: None }
 }
 
 fn name(owner: &Owner, epoch: u64) -> RootName {
@@ -54,7 +58,7 @@ async fn turn(custody: &dyn Custody, other: &dyn Custody, slot: &Slot) -> (Slot,
         assert!(custody.open(one, &sealed[..at.max(1)]).await.is_err(), "cut at {at}");
     }
     assert!(matches!(custody.open(two, &sealed).await, Err(Error::NoRoot(name)) if name == two));
-    assert!(custody.open(RootName { vault: VaultId::random(&mut rand::rng()), epoch: 1 }, &sealed).await.is_err());
+    assert!(custody.open(name(&somebody(), 1), &sealed).await.is_err());
 
     // During a turn both are there, for every process.
     let staged = other.swap(&Change::adding(slot, owner, 2).unwrap()).await.unwrap();

@@ -13,14 +13,17 @@ use recvault::{
 
 use crate::{
     epochs::keys,
-    world::{Database, Recipe, Recorded, TestVault, files_below},
+    world::{Database, Process, Recipe, Recorded, TestVault, files_below},
 };
 
 /// Holds a drill with these old copies; the evidence must verify, and say what is said beside it.
 async fn held(vault: &TestVault, old: Old) -> Held {
+    held_by(&vault.another_process().await, vault, old).await
+}
+
+async fn held_by(process: &Process, vault: &TestVault, old: Old) -> Held {
     let sandbox = tempfile::tempdir().unwrap();
     let options = DrillOptions { old, sandbox: Some(sandbox.path().to_owned()), sample: 100 };
-    let process = vault.another_process().await;
     let held = process.flow.drill(&keys(), options, &|_| {}).await.unwrap();
     let published = vault.anybody().get("/.well-known/jwks.json").await.text().parse().unwrap();
     assert_eq!(Drill::verify(&held.evidence, &published), Ok(held.drill.clone()));
@@ -150,12 +153,13 @@ async fn a_root_that_was_not_destroyed_is_found_out(database: Database) {
     vault.process.flow.turn(&keys()).await.unwrap().unwrap();
     assert!(held(&vault, old(&[&kept])).await.holds());
 
-    // From a backup that should not have been.
-    fs::write(vault.folder().join("custody/root.staged"), root).unwrap();
+    // From a backup that should not have been, under a running service: none starts beside it.
+    let process = vault.another_process().await;
+    fs::write(vault.folder().join("custody/root.bak"), root).unwrap();
     let by_ledger = Old { ledgers: vec![kept.ledger.clone()], ..Old::default() };
     let by_store = Old { stores: vec![kept.store.clone()], ..Old::default() };
     for old in [by_ledger, by_store] {
-        let held = held(&vault, old).await;
+        let held = held_by(&process, &vault, old).await;
         assert!(!held.drill.forgets() && held.drill.recovers());
         assert_eq!((held.reached.as_slice(), held.drill.forgetting.shredded_reached), (&[dies.id][..], 1));
         assert!(held.failures[0].contains(&dies.id.to_string()), "{:?}", held.failures);
