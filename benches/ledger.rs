@@ -32,7 +32,7 @@ use recvault::{
     },
     model::{
         id::{GrantId, HolderId, RecordingId},
-        recording::{Heard, Recording},
+        recording::{Heard, Recording, State},
         time::Clock,
     },
     policy::{Action, Decision, Facts, Permit, decide},
@@ -166,8 +166,8 @@ async fn find(ledger: &Ledger, id: RecordingId) -> Result<Recording, Failure> {
 
 async fn shred(filled: &Filled, recording: Recording) -> Result<(), Failure> {
     let permit = Permit::of_operator(Action::Shred);
-    let shredded = filled.vault.shred(&permit, &recording, &"bench".parse()?).await?;
-    if shredded.is_new { Ok(()) } else { Err("the recording was shredded before".into()) }
+    let kept = filled.vault.shred_all(&permit, std::slice::from_ref(&recording), &"bench".parse()?).await.kept()?;
+    if kept.is_empty() && recording.state != State::Shredded { Ok(()) } else { Err("the recording was shredded before, or is held".into()) }
 }
 
 /// Where new recordings come in.

@@ -159,7 +159,7 @@ impl Place {
         let (permit, reason, mut took) = (Permit::of_operator(Action::Shred), "subject-request".parse()?, Vec::new());
         for recording in found(vault, ids).await? {
             let begun = Instant::now();
-            vault.vault.shred(&permit, &recording, &reason).await?;
+            vault.vault.shred_all(&permit, std::slice::from_ref(&recording), &reason).await.kept()?;
             took.push(begun.elapsed());
         }
         vault.vault.journal().await?;

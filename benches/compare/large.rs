@@ -91,6 +91,6 @@ async fn shred(filled: &Filled) -> Result<Option<Duration>, Failure> {
     let recording = recordings::find(&mut filled.ledger.read().await?, id).await?.ok_or("the recording is in the vault")?;
     let (permit, reason) = (Permit::of_operator(Action::Shred), "subject-request".parse()?);
     let begun = Instant::now();
-    let shredded = filled.vault.shred(&permit, &recording, &reason).await?;
-    Ok(shredded.is_new.then(|| begun.elapsed()))
+    filled.vault.shred_all(&permit, std::slice::from_ref(&recording), &reason).await.kept()?;
+    Ok((recording.state != recvault::model::recording::State::Shredded).then(|| begun.elapsed()))
 }

@@ -12,7 +12,10 @@ use crate::world::{Answer, Database, FaultyStore, Op, Plan, Recipe, TestVault, s
 
 /// A vault whose snapshots and journal are in this store.
 async fn over(store: &FaultyStore, database: Database) -> TestVault {
-    Recipe { recovery: Some(store.clone()), ..Recipe::on(database) }.by_hand().await
+    let vault = Recipe { recovery: Some(store.clone()), ..Recipe::on(database) }.by_hand().await;
+    // `init` made its snapshot in the configured store.
+    vault.process.flow.vault().snapshot().await.unwrap();
+    vault
 }
 
 async fn place(vault: &TestVault, path: &str, hold: &Value) -> Answer {
