@@ -207,6 +207,7 @@ impl Place {
             bell: tokio::sync::Notify::new(),
             journal_bell: tokio::sync::Notify::new(),
             epoch_bell: tokio::sync::Notify::new(),
+            clock_guard: flow::ClockGuard::default(),
         }))
     }
 
