@@ -22,7 +22,7 @@ use rand::RngExt as _;
 use recvault::{
     evidence::NewEntry,
     ledger::{
-        Ledger,
+        Ledger, Term,
         accept::{self, Acceptor, Announcement},
         audit,
         grants::{self, GrantRow},
@@ -213,9 +213,10 @@ impl Desk<'_> {
     /// A recording that waits to be sealed, and the lease to do it.
     async fn due(&self) -> Result<(Lease, Recording), Failure> {
         self.accept(self.announcements(1, "completed")).await?;
-        let (now, holder) = (Clock::System.now(), HolderId::random(&mut rand::rng()));
+        let holder = HolderId::random(&mut rand::rng());
         let mut tx = self.filled.ledger.begin().await?;
-        let lease = work::lease(&mut tx, holder, now, now.after(Duration::from_secs(60)), 1).await?.pop().ok_or("no work is due")?;
+        let term = Term::begin(&mut tx, Duration::from_secs(60)).await?;
+        let lease = work::lease(&mut tx, holder, term, 1).await?.pop().ok_or("no work is due")?;
         tx.commit().await?;
         let recording = find(&self.filled.ledger, lease.recording).await?;
         Ok((lease, recording))

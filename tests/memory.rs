@@ -2,6 +2,7 @@
 //!
 //! A binary of its own, because every other test in the same process would leave words of its own behind. What is looked for is kept masked, so that the test
 //! does not find itself. Where the system does not let a process read its own memory, the test says so and proves nothing.
+#![cfg(test)]
 #![cfg(target_os = "linux")]
 
 use std::{
@@ -167,6 +168,7 @@ fn nothing_of_a_shredded_recording_is_left_in_memory_after_the_turn() {
     assert!(left.is_empty(), "{left:#?}");
 }
 
+#[expect(clippy::future_not_send, reason = "it runs on the one thread of its own runtime")]
 async fn story(words: &Needle, number: &Needle) -> (Needle, Needle) {
     let folder = tempfile::tempdir().unwrap();
     let made = app::init(folder.path(), Clock::System).await.unwrap();

@@ -6,7 +6,7 @@ use bytes::Bytes;
 use futures_util::Stream;
 use recvault::{
     ledger::{
-        Ledger,
+        Ledger, Term,
         accept::{self, Acceptor, Announcement},
         recordings,
         work::{self, Lease},
@@ -88,9 +88,10 @@ impl Desk {
                 encryption: None,
             })
             .await?;
-        let (now, holder) = (Clock::System.now(), HolderId::random(&mut rand::rng()));
+        let holder = HolderId::random(&mut rand::rng());
         let mut tx = self.ledger.begin().await?;
-        let lease = work::lease(&mut tx, holder, now, now.after(Duration::from_secs(600)), 1).await?.pop().ok_or("no work is due")?;
+        let term = Term::begin(&mut tx, Duration::from_secs(600)).await?;
+        let lease = work::lease(&mut tx, holder, term, 1).await?.pop().ok_or("no work is due")?;
         tx.commit().await?;
         let found = recordings::find(&mut self.ledger.read().await?, lease.recording).await?;
         Ok((lease, found.ok_or("an announced recording is in the ledger")?))

@@ -210,6 +210,7 @@ impl Place {
             epoch_bell: tokio::sync::Notify::new(),
             liveness: flow::Liveness::default(),
             running: tokio_util::task::TaskTracker::new(),
+            clock_guard: flow::ClockGuard::default(),
         }))
     }
 
