@@ -91,9 +91,9 @@ impl Limits {
         Self {
             began: Instant::now(),
             // Ten seconds' worth at once: a page is more than one request, and a team has one address.
-            anonymous: Buckets::new(settings.anonymous_per_s, 1, 10 * settings.anonymous_per_s),
+            anonymous: Buckets::new(settings.anonymous_per_s, 1, settings.anonymous_per_s.saturating_mul(10)),
             failures: Buckets::new(settings.failures_per_m, 60, settings.failures_per_m),
-            credentials: Buckets::new(settings.credential_per_s, 1, 10 * settings.credential_per_s),
+            credentials: Buckets::new(settings.credential_per_s, 1, settings.credential_per_s.saturating_mul(10)),
             requests: Shares::new(settings.share_of(connections)),
         }
     }

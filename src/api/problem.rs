@@ -2,7 +2,7 @@
 //!
 //! Causes inside the vault are logged here, once, and never sent, in no build.
 
-use std::time::Duration;
+use std::{num::NonZeroU16, time::Duration};
 
 use axum::{
     Json,
@@ -52,7 +52,7 @@ pub struct Problem {
     shredded_at: Option<Timestamp>,
     /// Seconds until it may be tried again; the header `Retry-After` says it.
     #[serde(skip)]
-    retry_after_s: Option<u32>,
+    retry_after_s: Option<NonZeroU16>,
 }
 
 /// One reason of a refusal.
@@ -151,7 +151,8 @@ impl Problem {
     /// Too many requests of this kind; the next may come after `wait`.
     pub(super) fn limited(what: &'static str, wait: Duration) -> Self {
         metrics::counter!("recvault_limited_total", "what" => what).increment(1);
-        let retry_after_s = Some(u32::try_from(wait.as_secs()).map_or(u32::MAX, |seconds| seconds.saturating_add(1)));
+        let seconds = u16::try_from(wait.as_secs()).unwrap_or(u16::MAX);
+        let retry_after_s = Some(NonZeroU16::MIN.saturating_add(seconds));
         let detail = "This client has sent too many requests, or too many that were not authorised. Send fewer; `Retry-After` says when the next may come.";
         let problem = Self::new(StatusCode::TOO_MANY_REQUESTS, "urn:recvault:problem:too-many-requests", "Too many requests", detail);
         Self { retry_after_s, ..problem }
@@ -254,7 +255,7 @@ impl IntoResponse for Problem {
             headers.insert(header::RETRY_AFTER, HeaderValue::from_static("1"));
         }
         if let Some(seconds) = retry_after {
-            headers.insert(header::RETRY_AFTER, HeaderValue::from(seconds));
+            headers.insert(header::RETRY_AFTER, HeaderValue::from(seconds.get()));
         }
         response
     }

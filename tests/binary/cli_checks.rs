@@ -100,6 +100,13 @@ async fn doctor_says_what_is_well_weak_and_broken() {
     world.configure("passphrase_file = \"custody/passphrase\"", "passphrase_file = \"secrets/passphrase\"");
     fs::rename(world.path("custody/passphrase"), world.path("secrets/passphrase")).unwrap();
     let findings = world.run(&["doctor", "--json"]).json();
+    assert_eq!(
+        verdicts(&findings, "weak"),
+        ["server.trusted_proxies"],
+        "a proxy ends TLS, and all its clients would count as one: {findings}"
+    );
+    world.configure("trusted_proxies = []", "trusted_proxies = [\"127.0.0.1\"]");
+    let findings = world.run(&["doctor", "--json"]).json();
     assert!(verdicts(&findings, "weak").is_empty(), "{findings}");
 
     // A file where the objects should be, and a policy with a fault: both are told, and the exit code says so.

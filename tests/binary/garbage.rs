@@ -29,6 +29,9 @@ async fn garbage_at_every_door_on_postgres() {
 
 async fn garbage_at_every_door(kind: Kind) {
     let Some(world) = World::on(kind).await else { return };
+    // All of it comes from one address, and is to reach the doors.
+    world.configure("anonymous_per_s = 20", "anonymous_per_s = 0");
+    world.configure("failures_per_m = 60", "failures_per_m = 0");
     let service = world.serve().await;
     let seed = rand::random::<u64>();
     println!("seed {seed}");

@@ -213,8 +213,10 @@ impl Recipe {
         let public = self.public_url.as_deref().unwrap_or("http://127.0.0.1:0");
         let files: Vec<String> = (0..=self.newer_tokens.len()).map(|number| format!("\"secrets/{number}\"")).collect();
         let [account, other] = accounts;
+        // Everybody has one address here; who tells of limits sets them.
+        let limits = if self.server.contains("[server.limits]") { "" } else { "[server.limits]\nanonymous_per_s = 0\nfailures_per_m = 0" };
         format!(
-            "[server]\nlisten = \"127.0.0.1:0\"\nmetrics_listen = \"127.0.0.1:0\"\npublic_url = \"{public}\"\n{}\n\
+            "[server]\nlisten = \"127.0.0.1:0\"\nmetrics_listen = \"127.0.0.1:0\"\npublic_url = \"{public}\"\n{}\n{limits}\n\
              [ledger]\nurl = \"{ledger}\"\n[store]\n{store}\n\
              [twilio]\napi_base = \"{api_base}\"\nintelligence_base = \"{api_base}\"\nrequests_per_s = {}\n{}\n[twilio.reconcile]\nevery_m = {}\n\
              [[twilio.accounts]]\nsid = \"{account}\"\nauth_token_files = [{}]\n{}\n\
