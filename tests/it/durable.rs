@@ -30,7 +30,7 @@ async fn lift(vault: &TestVault, path: &str) -> Answer {
 async fn is_known_to_a_restore(vault: &TestVault, database: Database, id: RecordingId) -> bool {
     let (app, _ground) = vault.app_on_an_empty_ledger(database).await;
     let plan = vault::plan(&app.parts(), Default::default()).await.unwrap();
-    vault::restore(app.parts(), &plan).await.unwrap();
+    vault::restore(app.parts(), &plan, vault::Claim::Rehearse).await.unwrap();
     let mut tx = app.ledger.read().await.unwrap();
     recvault::ledger::shreds::find_fence(&mut tx, id).await.unwrap().is_some()
 }

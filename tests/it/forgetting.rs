@@ -19,7 +19,7 @@ use crate::{
 };
 
 fn token() -> NewToken {
-    NewToken { label: "another".into(), lifetime: Duration::from_secs(3600), ..Default::default() }
+    NewToken::new("another".parse().unwrap(), Duration::from_secs(3600))
 }
 
 /// What a command would open over this ledger.
@@ -150,7 +150,7 @@ async fn a_lost_database_is_no_reason_to_make_a_new_vault(database: Database) {
     assert_eq!((roots().await, vault.objects().await), before);
     // And that is the way out.
     let plan = vault::plan(&app.parts(), Default::default()).await.unwrap();
-    vault::restore(app.parts(), &plan).await.unwrap();
+    vault::restore(app.parts(), &plan, vault::Claim::TakeOver).await.unwrap();
     let process = vault.process_over(app).await;
     vault.plays_in(&process, &recorded).await;
 }
@@ -204,7 +204,7 @@ async fn strange_names_decide_nothing(database: Database) {
     let (app, _ground) = vault.app_on_an_empty_ledger(database).await;
     let plan = vault::plan(&app.parts(), Default::default()).await.unwrap();
     assert_eq!((plan.snapshot.epoch, plan.gaps.len()), (2, 0));
-    vault::restore(app.parts(), &plan).await.unwrap();
+    vault::restore(app.parts(), &plan, vault::Claim::TakeOver).await.unwrap();
 }
 
 async fn a_flood_of_names_is_bounded_work_and_lets_nothing_be_destroyed(database: Database) {
@@ -251,7 +251,7 @@ async fn a_database_with_a_row_anywhere_is_not_empty() {
         let (app, ground) = vault.app_on_an_empty_ledger(Database::Sqlite).await;
         ground.1.run(row).await;
         let plan = vault::plan(&app.parts(), Default::default()).await.unwrap();
-        let refused = vault::restore(app.parts(), &plan).await.unwrap_err();
+        let refused = vault::restore(app.parts(), &plan, vault::Claim::TakeOver).await.unwrap_err();
         assert!(matches!(refused, vault::Error::Ledger(ledger::Error::NotEmpty(_))), "{row}: {refused}");
     }
     let answer = vault.asks("reviewer").get("/v1/recordings").await;

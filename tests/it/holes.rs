@@ -46,7 +46,7 @@ async fn planned(app: &App, accept: Vec<Gap>) -> Plan {
 }
 
 async fn restored(vault: &TestVault, app: App, plan: &Plan) -> Process {
-    vault::restore(app.parts(), plan).await.unwrap();
+    vault::restore(app.parts(), plan, vault::Claim::TakeOver).await.unwrap();
     vault.process_over(app).await
 }
 
@@ -56,10 +56,10 @@ async fn a_missing_piece_is_named_and_accepted_only_by_name(database: Database) 
     let (app, _ground) = vault.app_on_an_empty_ledger(database).await;
     let plan = planned(&app, Vec::new()).await;
     let [gap] = plan.gaps[..] else { panic!("{plan:?}") };
-    let refused = vault::restore(app.parts(), &plan).await.unwrap_err().to_string();
+    let refused = vault::restore(app.parts(), &plan, vault::Claim::TakeOver).await.unwrap_err().to_string();
     assert!(refused.contains(&gap.to_string()) && refused.contains("--accept-gap"), "{refused}");
     for wrong in [Gap { last: gap.last + 1, ..gap }, Gap { first: gap.first - 1, ..gap }] {
-        let refused = vault::restore(app.parts(), &planned(&app, vec![wrong]).await).await.unwrap_err().to_string();
+        let refused = vault::restore(app.parts(), &planned(&app, vec![wrong]).await, vault::Claim::TakeOver).await.unwrap_err().to_string();
         assert!(refused.contains("no such gap"), "{refused}");
     }
     let process = restored(&vault, app, &planned(&app_again(&vault, database).await.0, vec![gap]).await).await;
@@ -123,7 +123,7 @@ async fn an_end_that_is_missing_is_missed_by_who_knows_of_it(database: Database)
     assert_eq!(planned(&app, Vec::new()).await.gaps, [], "nothing in the store tells of it");
     let plan = vault::plan(&app.parts(), Choice { not_before: Some(known), ..Choice::default() }).await.unwrap();
     assert_eq!(plan.gaps.iter().map(|gap| gap.last).collect::<Vec<_>>(), [known.seq]);
-    assert!(vault::restore(app.parts(), &plan).await.is_err());
+    assert!(vault::restore(app.parts(), &plan, vault::Claim::TakeOver).await.is_err());
 }
 
 async fn two_processes_write_one_chain(database: Database) {
@@ -140,7 +140,7 @@ async fn two_processes_write_one_chain(database: Database) {
     let (app, _ground) = vault.app_on_an_empty_ledger(database).await;
     let plan = planned(&app, Vec::new()).await;
     assert_eq!((plan.gaps.len(), plan.unreadable), (0, 0), "{plan:?}");
-    assert_eq!(vault::restore(app.parts(), &plan).await.unwrap().fences, 4);
+    assert_eq!(vault::restore(app.parts(), &plan, vault::Claim::TakeOver).await.unwrap().fences, 4);
 }
 
 async fn snapshots_made_at_once_leave_the_newest_and_lose_none(database: Database) {
@@ -162,7 +162,7 @@ async fn a_restore_that_was_interrupted_before_it_settled_is_gone_on_with(databa
     let (app, _ground) = vault.app_on_an_empty_ledger(database).await;
     assert_eq!(vault::unfinished(&app.ledger).await.unwrap(), None);
     let plan = planned(&app, Vec::new()).await;
-    vault::restore(app.parts(), &plan).await.unwrap();
+    vault::restore(app.parts(), &plan, vault::Claim::TakeOver).await.unwrap();
     assert_eq!(vault::unfinished(&app.ledger).await.unwrap(), Some(vault.made.vault));
     app.unlock().await.unwrap().settle().await.unwrap();
     assert_eq!(vault::unfinished(&app.ledger).await.unwrap(), None);

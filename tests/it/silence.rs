@@ -5,7 +5,6 @@ use std::{
     time::{Duration, Instant},
 };
 
-use bytes::Bytes;
 use recvault::{
     demo::conversation::{Channels, repeat_to},
     model::time::Clock,

@@ -157,8 +157,8 @@ async fn what_waits_is_there_in_a_vault_rebuilt_from_two_epochs(database: Databa
     vault.process.flow.journal().await.unwrap();
 
     let (app, _ground) = vault.app_on_an_empty_ledger(database).await;
-    let plan = recvault::vault::plan(&app.parts(), None).await.unwrap();
-    let restored = recvault::vault::restore(app.parts(), &plan).await.unwrap();
+    let plan = recvault::vault::plan(&app.parts(), Default::default()).await.unwrap();
+    let restored = recvault::vault::restore(app.parts(), &plan, recvault::vault::Claim::TakeOver).await.unwrap();
     assert_eq!((restored.epoch, plan.journal.iter().map(|piece| piece.epoch).collect::<Vec<_>>()), (1, vec![1, 2]));
     let process = vault.process_over(app).await;
     let waits = Copied::of(&process.ledger).await;
