@@ -29,6 +29,7 @@ mod rest;
 mod route;
 mod sentences;
 mod server;
+mod spoil;
 mod storage;
 mod transcriptions;
 mod transcripts;
@@ -46,7 +47,7 @@ use std::{
 pub use self::{
     account::StandInAccount,
     add_ons::AddOnFacts,
-    behaviour::{Behaviour, MediaRedirect, Problem, RateLimit},
+    behaviour::{Behaviour, Endless, MediaRedirect, Problem, RateLimit},
     callback::{SignedCallback, SignedGet, SignedJson},
     calls::CallFacts,
     conferences::{ConferenceFacts, ParticipantFacts},

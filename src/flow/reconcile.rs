@@ -11,9 +11,13 @@ mod list;
 mod step;
 mod turn;
 
-use std::{collections::HashSet, time::Duration};
+use std::{collections::HashSet, sync::Arc, time::Duration};
 
-use futures_util::{StreamExt as _, stream};
+use futures_util::{
+    StreamExt as _,
+    stream::{self, FuturesUnordered},
+};
+use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 
 use self::turn::Turn;
@@ -106,29 +110,39 @@ impl Flow {
         Ok(stream::iter(each).buffered(AT_ONCE).collect().await)
     }
 
-    /// Compares each account when it is due, until `stop`. Of many processes one compares an account at a time.
+    /// Compares each account when it is due, until `stop`. Of many processes one compares an account at a time; an account whose list is long keeps no
+    /// other waiting for its next turn.
     pub async fn watch_sources(self, stop: CancellationToken) {
-        while !stop.is_cancelled() {
-            tokio::select! {
-                () = stop.cancelled() => return,
-                () = self.reconcile_due() => {}
+        let slots = Semaphore::new(AT_ONCE);
+        let mut running = FuturesUnordered::new();
+        let mut busy: HashSet<AccountSid> = HashSet::new();
+        loop {
+            let accounts = self.accounts();
+            if let Some(every) = accounts.reconcile().every() {
+                for sid in accounts.iter().map(Account::sid).filter(|sid| !busy.contains(*sid)).cloned().collect::<Vec<_>>() {
+                    busy.insert(sid.clone());
+                    running.push(self.reconcile_watched(&slots, Arc::clone(&accounts), sid, every));
+                }
             }
-            tokio::select! {
-                () = stop.cancelled() => {}
-                () = tokio::time::sleep(PACE) => {}
+            let pause = tokio::time::sleep(PACE);
+            tokio::pin!(pause);
+            loop {
+                tokio::select! {
+                    () = stop.cancelled() => return,
+                    () = &mut pause => break,
+                    Some(sid) = running.next() => { busy.remove(&sid); }
+                }
             }
         }
     }
 
-    /// Compares the accounts that are due.
-    async fn reconcile_due(&self) {
-        let accounts = self.accounts();
-        let Some(every) = accounts.reconcile().every() else { return };
-        let each: Vec<_> = accounts.iter().map(|account| self.reconcile_if_due(account, every, accounts.reconcile().look_back())).collect();
-        let done: Vec<Result<(), Error>> = stream::iter(each).buffered(AT_ONCE).collect().await;
-        for error in done.into_iter().filter_map(Result::err) {
-            tracing::warn!(%error, "an account cannot be compared");
+    async fn reconcile_watched(&self, slots: &Semaphore, accounts: Arc<Accounts>, sid: AccountSid, every: Duration) -> AccountSid {
+        let Some(account) = accounts.get(&sid) else { return sid };
+        let _slot = slots.acquire().await;
+        if let Err(error) = self.reconcile_if_due(account, every, accounts.reconcile().look_back()).await {
+            tracing::warn!(account = %sid, %error, "an account cannot be compared");
         }
+        sid
     }
 
     async fn reconcile_if_due(&self, account: &Account, every: Duration, look_back: Duration) -> Result<(), Error> {

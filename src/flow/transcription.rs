@@ -262,9 +262,8 @@ impl Flow {
             tx.commit().await
         });
         given.await?;
-        match stop {
-            Stop::Shredded(_) => self.0.bell.notify_one(),
-            _ => {}
+        if let Stop::Shredded(_) = stop {
+            self.0.bell.notify_one();
         }
         Ok(())
     }

@@ -6,6 +6,7 @@
 //! INVARIANT: a [`Transcript`] is within its bounds, and its sentences stand in the order in which they began. What was said is never printed
 //! by `Debug` or in an error.
 
+mod join;
 mod read;
 mod vtt;
 

@@ -143,7 +143,16 @@ impl Account {
 
     /// User and password for HTTP Basic: the API key if there is one, otherwise the parent's credential, otherwise the account itself.
     pub fn credential(&self) -> (&str, &SecretText) {
-        match (self.api_key.as_ref().or(self.borrowed.as_ref()), self.auth_tokens.as_slice()) {
+        match (&self.api_key, &self.borrowed) {
+            (None, Some((sid, secret))) => (sid, secret),
+            _ => self.own_credential(),
+        }
+    }
+
+    /// The same without a parent's credential: for an interface whose addresses name no account, so that the credential alone says whose things are
+    /// meant.
+    pub fn own_credential(&self) -> (&str, &SecretText) {
+        match (self.api_key.as_ref(), self.auth_tokens.as_slice()) {
             (Some((sid, secret)), _) => (sid, secret),
             (None, [first, ..]) => (self.sid.as_str(), first),
             (None, []) => unreachable!("an account without a token is refused by `Settings::resolve`"),

@@ -52,7 +52,7 @@ pub fn of_call(call: &CallResource, children: &[CallResource], source: Option<&s
         return vec![person("caller", None, call.from.as_deref()), person("callee", None, call.to.as_deref())];
     };
     let mut dialled: Vec<&CallResource> = children.iter().filter(|child| was_there(child)).collect();
-    dialled.sort_by_key(|child| (child.start_time, child.sid.as_str()));
+    dialled.sort_by_key(|child| (child.start_time, child.sid.as_ref().map(CallSid::as_str)));
     if dialled.is_empty() {
         return side.alone(call, children.is_empty() && source != Some(ALONE));
     }
@@ -70,8 +70,9 @@ pub fn of_conference(participants: &[(ParticipantResource, Option<CallResource>)
     let came = |(participant, call): &(ParticipantResource, Option<CallResource>)| {
         (participant.date_created, call.as_ref().and_then(|call| call.start_time))
     };
+    let sid = |all: &(ParticipantResource, Option<CallResource>)| all.0.call_sid.as_ref().map(ToString::to_string);
     let mut participants: Vec<_> = participants.iter().collect();
-    participants.sort_by(|a, b| came(a).cmp(&came(b)).then_with(|| a.0.call_sid.as_str().cmp(b.0.call_sid.as_str())));
+    participants.sort_by(|a, b| came(a).cmp(&came(b)).then_with(|| sid(a).cmp(&sid(b))));
     // Only if it is known who came first, it is known who is on which channel.
     let first_is_known = match participants.as_slice() {
         [first, second, ..] => came(first) < came(second) && came(first).0.is_some(),

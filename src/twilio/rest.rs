@@ -4,13 +4,18 @@
 //! asks again by itself: [`RestError`] says what the caller can do.
 //!
 //! INVARIANT: every address is built from the account's configured roots and from ids; a page that the other side names is followed on the same root
-//! only; nothing is redirected; credentials go nowhere else. An answer is read up to [`MAX_ANSWER`] bytes. No error holds an address, a
-//! credential or what an answer said.
+//! only; nothing is redirected; credentials go nowhere else. The root says whose credential is sent: Conversational Intelligence names no account in
+//! its addresses and is never asked with a parent's. An answer is read up to [`MAX_ANSWER`] bytes. No error holds an address, a credential or what
+//! an answer said.
+//!
+//! Twilio's schemas let nearly every field be `null` (<https://github.com/twilio/twilio-oai>). What cannot be read costs at most its item: a field
+//! that only describes is absent then, and of a list that had unreadable items [`List::unreadable`] says how many.
 
 mod access;
 mod accounts;
 mod add_ons;
 mod calls;
+mod lenient;
 mod page;
 mod protection;
 mod recordings;
@@ -31,7 +36,7 @@ pub use self::{
     accounts::{AccountResource, IncomingNumber},
     add_ons::AddOnResource,
     calls::{CallResource, ParticipantResource},
-    page::{Next, Page},
+    page::{List, Page, Pages},
     recordings::{Listing, RecordingResource},
     sentences::{SentenceResource, WordResource},
     transcriptions::TranscriptionResource,
@@ -93,43 +98,67 @@ pub(super) enum Root {
     Intelligence,
 }
 
+/// An address below one of the roots; which root it is says with whose credential it is asked.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct ApiUrl {
+    root: Root,
+    url: Url,
+}
+
+impl ApiUrl {
+    /// With one more parameter in its query.
+    pub(super) fn with(mut self, name: &str, value: &str) -> Self {
+        self.url.query_pairs_mut().append_pair(name, value);
+        self
+    }
+}
+
 impl Account {
     /// The address of something: `path` begins with a slash and is made of constants and ids only.
-    pub(super) fn url(&self, root: Root, path: &str) -> Url {
+    pub(super) fn url(&self, root: Root, path: &str) -> ApiUrl {
         let mut url = match root {
             Root::Api => self.remote.api_base.clone(),
             Root::Intelligence => self.remote.intelligence_base.clone(),
         };
         url.set_path(path);
-        url
+        ApiUrl { root, url }
     }
 
     /// The same below the account's own resources of version 2010-04-01: `rest` is like `/Recordings.json`.
-    pub(super) fn own_url(&self, rest: &str) -> Url {
+    pub(super) fn own_url(&self, rest: &str) -> ApiUrl {
         self.url(Root::Api, &format!("/2010-04-01/Accounts/{}{rest}", self.sid()))
     }
 }
 
 impl Client {
     /// GET.
-    pub(super) async fn get<T: DeserializeOwned>(&self, account: &Account, url: Url) -> Result<T, RestError> {
+    pub(super) async fn get<T: DeserializeOwned>(&self, account: &Account, url: ApiUrl) -> Result<T, RestError> {
         parsed(&self.ask(account, Method::GET, url, None).await?)
     }
 
-    /// POST of a form.
-    pub(super) async fn post<T: DeserializeOwned>(&self, account: &Account, url: Url, form: &[(&str, &str)]) -> Result<T, RestError> {
-        parsed(&self.ask(account, Method::POST, url, Some(form)).await?)
+    /// POST of a form. `Ok` is that it was done, whatever the answer shows of it.
+    pub(super) async fn post(&self, account: &Account, url: ApiUrl, form: &[(&str, &str)]) -> Result<(), RestError> {
+        self.ask(account, Method::POST, url, Some(form)).await.map(drop)
     }
 
     /// DELETE. `Ok` is 204: it is deleted.
-    pub(super) async fn delete(&self, account: &Account, url: Url) -> Result<(), RestError> {
+    pub(super) async fn delete(&self, account: &Account, url: ApiUrl) -> Result<(), RestError> {
         self.ask(account, Method::DELETE, url, None).await.map(drop)
     }
 
-    async fn ask(&self, account: &Account, method: Method, url: Url, form: Option<&[(&str, &str)]>) -> Result<SecretBuffer, RestError> {
+    async fn ask(
+        &self,
+        account: &Account,
+        method: Method,
+        url: ApiUrl,
+        form: Option<&[(&str, &str)]>,
+    ) -> Result<SecretBuffer, RestError> {
         self.turns.wait().await;
-        let (user, password) = account.credential();
-        let mut request = self.http.request(method, url).basic_auth(user, Some(password.expose()));
+        let (user, password) = match url.root {
+            Root::Api => account.credential(),
+            Root::Intelligence => account.own_credential(),
+        };
+        let mut request = self.http.request(method, url.url).basic_auth(user, Some(password.expose()));
         if let Some(form) = form {
             let body = url::form_urlencoded::Serializer::new(String::new()).extend_pairs(form).finish();
             request = request.header(reqwest::header::CONTENT_TYPE, "application/x-www-form-urlencoded").body(body);
@@ -167,5 +196,7 @@ fn code(body: &[u8]) -> Option<i64> {
     serde_json::from_slice::<serde_json::Value>(body).ok()?.get("code")?.as_i64()
 }
 
+#[cfg(test)]
+mod schemas;
 #[cfg(test)]
 mod tests;

@@ -60,8 +60,9 @@ pub struct StartRecording {
     pub callback: String,
 }
 
-/// What a recording callback is told of; `failed` is not among those that the documentation of `<Recording>` names, and does no harm.
-pub const RECORDING_EVENTS: &str = "in-progress completed absent failed";
+/// What a recording callback is told of: every event that Twilio's specification names, in TwiML and over REST. Another word, such as `failed`, may have
+/// the request refused and then nothing is recorded; what failed is found by comparison.
+pub const RECORDING_EVENTS: &str = "in-progress completed absent";
 
 /// `<Dial>`.
 #[derive(Clone, Debug, PartialEq, Eq)]

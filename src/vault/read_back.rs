@@ -1,7 +1,7 @@
 //! Reading back: what is sealed is read from the store once more, as if it were to be opened, before somebody relies on it.
 //!
 //! Owns what counts as "the vault has it": the length and the SHA-256 of the row, and every segment authentic under the recording's own key.
-//! INVARIANT: plaintext is overwritten where it came to be; nothing of it leaves this file, so this is no opening.
+//! INVARIANT: plaintext is overwritten where it came to be; nothing of it leaves the vault, so this is no opening.
 
 use std::num::NonZeroUsize;
 
@@ -39,12 +39,19 @@ impl Vault {
             return Err(Error::Gone);
         }
         for sealed in &sealed {
-            self.read_object_back(id, &key, sealed).await?;
+            self.read_object_back(id, &key, sealed, |_| ()).await?;
         }
         Ok(())
     }
 
-    async fn read_object_back(&self, id: RecordingId, key: &Key, sealed: &SealedArtefact) -> Result<(), Error> {
+    /// Reads back one sealed object; `take` sees what was sealed, piece by piece, which is authentic only when this returns well.
+    pub(super) async fn read_object_back(
+        &self,
+        id: RecordingId,
+        key: &Key,
+        sealed: &SealedArtefact,
+        mut take: impl FnMut(&[u8]) + Send,
+    ) -> Result<(), Error> {
         let (vault, object) = (&*self.0, sealed.object);
         if vault.store.size(object).await? != sealed.sealed_len {
             return Err(Error::Altered);
@@ -64,6 +71,7 @@ impl Vault {
             let (span, bytes) = read?;
             digest.update(Bytes::copy_from_slice(&bytes)).await?;
             for piece in opener.open(&span, bytes)? {
+                take(&piece);
                 if let Ok(mut plain) = piece.try_into_mut() {
                     plain.zeroize();
                 }

@@ -2,9 +2,10 @@
 //!
 //! Owns the order: ciphertext first, row last, and the older object of a transcript that is replaced after that; and which of two transcripts of
 //! one recording stays. One that the application filed stays, whatever the source makes; among those of the source the better kind does, and
-//! of two of a kind the one that was told of later.
+//! of two of a kind the one that was told of later. Of transcriptions in real time a call may have several, each of its own minutes: those become one.
 
 use bytes::{Bytes, BytesMut};
+use zeroize::Zeroizing;
 
 use super::{Error, Vault, digest::Digest};
 use crate::{
@@ -22,10 +23,12 @@ use crate::{
         id::ObjectId,
         origin::Origin,
         recording::Recording,
+        time::Timestamp,
         transcript::Transcript,
     },
     policy::Permit,
     seal::{Context, Sealer, SegmentLength},
+    secret::Key,
 };
 
 /// A transcript's segments.
@@ -78,6 +81,8 @@ impl Vault {
         let vault = &*self.0;
         let (leg, artefact, object) = (Leg::All, Artefact::Transcript, ObjectId::random(&mut rand::rng()));
         let record_key = vault.unit(async || vault.record_key(&mut vault.ledger.read().await?, recording.id, leg).await).await?;
+        let joined = self.joined_with_filed(arrived, recording, &record_key, transcript).await?;
+        let transcript = joined.as_ref().map_or(transcript, |(_, joined)| joined);
         let context = Context { vault: vault.id, recording: recording.id, leg, artefact };
         let mut sealer = Sealer::new(&keyring::artefact_key(&record_key, leg, artefact), &context, SEGMENT)?;
         drop(record_key);
@@ -101,6 +106,12 @@ impl Vault {
             if arrived.is_some_and(|arrived| arrived.erases) {
                 // Also where the source's copies went before this one was made.
                 work::enqueue(&mut tx, Kind::Erase, &[recording.id], now).await?;
+            }
+            if arrived.is_some_and(|arrived| is_of_real_time(arrived.lease)) {
+                let filed = filed_in_real_time(&mut tx, recording).await?.map(|(filed, _)| filed.object);
+                if filed != joined.as_ref().map(|(object, _)| *object) {
+                    return Err(ledger::Error::Stale("another transcript was filed meanwhile").into());
+                }
             }
             if !settle(&mut tx, arrived, recording).await? {
                 tx.commit().await?;
@@ -133,6 +144,23 @@ impl Vault {
             }
             Err(error) => Err(error),
         }
+    }
+
+    /// A transcription in real time together with the one that is filed for other minutes of the same call, and the object of that one.
+    async fn joined_with_filed(
+        &self,
+        arrived: Option<Arrived<'_>>,
+        recording: &Recording,
+        record_key: &Key,
+        transcript: &Transcript,
+    ) -> Result<Option<(ObjectId, Transcript)>, Error> {
+        let Some(lease) = arrived.map(|arrived| arrived.lease).filter(|lease| is_of_real_time(lease)) else { return Ok(None) };
+        let Some((sealed, told_at)) = filed_in_real_time(&mut self.0.ledger.read().await?, recording).await? else { return Ok(None) };
+        let mut json = Zeroizing::new(Vec::with_capacity(usize::try_from(sealed.plain_len).unwrap_or_default()));
+        self.read_object_back(recording.id, record_key, &sealed, |piece| json.extend_from_slice(piece)).await?;
+        let (filed, own) = (Transcript::parse(&json).map_err(|_| Error::BrokenTranscript)?, transcript.clone());
+        let joined = if told_at <= lease.told_at { filed.joined(own) } else { own.joined(filed) };
+        Ok(Some((sealed.object, joined.map_err(|_| Error::BrokenTranscript)?)))
     }
 
     /// Stores an object that is whole already; its SHA-256.
@@ -168,8 +196,21 @@ async fn settle(tx: &mut Tx, arrived: Option<Arrived<'_>>, recording: &Recording
     Ok(!is_outdone)
 }
 
+fn is_of_real_time(lease: &transcripts::Lease) -> bool {
+    matches!(lease.origin, Origin::RealTime(_))
+}
+
+/// The transcript that a recording has, if it was made in real time, and when the vault heard of it.
+async fn filed_in_real_time(tx: &mut Tx, recording: &Recording) -> Result<Option<(SealedArtefact, Timestamp)>, Error> {
+    let Some((Origin::RealTime(_), told_at)) = transcripts::filed(tx, recording).await? else { return Ok(None) };
+    let sealed = recordings::artefacts(tx, recording.id).await?;
+    Ok(sealed.into_iter().find(|sealed| sealed.artefact == Artefact::Transcript).map(|sealed| (sealed, told_at)))
+}
+
 async fn outdone(tx: &mut Tx, recording: &Recording, lease: &transcripts::Lease) -> Result<bool, Error> {
     Ok(match transcripts::filed(tx, recording).await? {
+        // They are put together.
+        Some((Origin::RealTime(_), _)) if is_of_real_time(lease) => false,
         Some((theirs, told_at)) => (theirs.rank(), told_at) > (lease.origin.rank(), lease.told_at),
         // One that the source did not make, or from before a restore.
         None => recordings::artefacts(tx, recording.id).await?.iter().any(|sealed| sealed.artefact == Artefact::Transcript),

@@ -90,7 +90,7 @@ async fn a_caller_agrees_by_key_and_only_then_the_recording_begins(database: Dat
     assert_eq!(agreed.text("Redirect"), "https://app.example.com/voice?line=1&from=vault");
     let recording = |name| agreed.attribute("Recording", name);
     assert_eq!(recording("recordingStatusCallback"), Some(vault.process.public("/twilio/recordings")));
-    assert_eq!(recording("recordingStatusCallbackEvent").as_deref(), Some("in-progress completed absent failed"));
+    assert_eq!(recording("recordingStatusCallbackEvent").as_deref(), Some("in-progress completed absent"));
     assert_eq!(recording("channels").as_deref(), Some("dual"));
 
     let said = statements(&vault, ANNA).await;

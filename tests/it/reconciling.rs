@@ -1,6 +1,7 @@
 //! Twilio's list against the vault: what nobody told of is found, what cannot be had is said, and whatever goes wrong on the way does no harm.
 
 mod accounts;
+mod awkward;
 mod backfilling;
 mod failing;
 
@@ -54,7 +55,7 @@ impl TestVault {
     }
 
     /// Replaces words of the configuration and takes its accounts over, as SIGHUP does.
-    async fn reconfigure(&self, from: &str, to: &str) {
+    pub(crate) async fn reconfigure(&self, from: &str, to: &str) {
         let text = fs::read_to_string(&self.made.config).unwrap();
         assert!(text.contains(from), "`{from}` is not in the configuration");
         fs::write(&self.made.config, text.replacen(from, to, 1)).unwrap();

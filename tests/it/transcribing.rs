@@ -295,7 +295,31 @@ async fn twilio_is_slow_and_stumbles_and_the_vault_comes_back(database: Database
     assert!(why.contains("403"), "{why}");
 }
 
+async fn what_twilio_leaves_out_costs_at_most_what_it_is_of(database: Database) {
+    let vault = vault_on(database).await;
+    let recorded = vault.sealed().await;
+    let said: Vec<String> = (0..40).map(|at| format!("Said {at}.")).collect();
+    let facts = made(&vault, &recorded.sid, &said.iter().map(String::as_str).collect::<Vec<_>>());
+    vault.stand_in.behave(|behaviour| behaviour.null_per_cent = 15);
+    told(&vault, &facts.sid).await;
+    let mut read = None;
+    for _ in 0..60 {
+        vault.later().await;
+        read = reads(&vault, recorded.id).await;
+        if read.is_some() {
+            break;
+        }
+    }
+    let read = read.unwrap();
+    let sentences = read["sentences"].as_array().unwrap();
+    let lost = read["lost"].as_u64().unwrap_or_default();
+    assert_eq!(sentences.len() as u64 + lost, 40, "each is there, or counted: {read:#}");
+    assert!(sentences.iter().all(|sentence| said.iter().any(|said| sentence["text"] == *said)), "{read:#}");
+    assert_eq!(dead(&vault).await, []);
+}
+
 on_both_databases!(
+    what_twilio_leaves_out_costs_at_most_what_it_is_of,
     each_form_of_the_webhook_is_heard,
     nobody_else_tells_of_transcripts,
     long_transcripts_come_in_pages_with_channels_words_and_gaps,

@@ -90,13 +90,13 @@ fn ask(links: &Links, spoken: &Spoken, patience_s: u8, attempt: u8, policy: &str
 
 fn go_on(api: &Api, links: &Links, over: Over<'_>) -> twiml::Response {
     let recording = over.records.then(|| Verb::StartRecording(StartRecording { callback: links.recordings() }));
-    let says = over.says.map(|(spoken, text)| Verb::Say(say(spoken, text)));
+    let says = over.language.zip(over.says).map(|(spoken, text)| Verb::Say(say(spoken, text)));
     let accounts = api.flow.accounts();
     let last = match (over.then, accounts.connect()) {
         (Then::Join, _) => None,
         (Then::Connect { .. }, Some(Connect::Url(url))) => Some(Verb::Redirect(url.to_string())),
         (Then::Connect { asks }, Some(Connect::To { endpoint, .. })) => {
-            let whisper = asks.map(|leg| links.whisper(leg.as_str(), over.says.map(|(spoken, _)| spoken)));
+            let whisper = asks.map(|leg| links.whisper(leg.as_str(), over.language));
             Some(Verb::Dial(Dial { to: endpoint.clone(), whisper }))
         }
         (Then::Connect { .. }, None) | (Then::HangUp, _) => Some(Verb::Hangup),

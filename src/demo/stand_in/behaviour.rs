@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use crate::model::sid::AccountSid;
+
 /// An error as the interface gives it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Problem {
@@ -27,6 +29,15 @@ pub struct RateLimit {
     pub per: Duration,
     /// Seconds in `Retry-After`; Twilio documents none.
     pub retry_after: Option<u64>,
+}
+
+/// How a list never ends.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Endless {
+    /// Its second page leads to itself.
+    Circle,
+    /// There is always another page, with nothing on it.
+    Empty,
 }
 
 /// Every setting; [`Default`] is what is documented or likely.
@@ -70,6 +81,10 @@ pub struct Behaviour {
     pub intelligence_links: Option<String>,
     /// Whether every recording that is completed is transcribed at once by this Intelligence service (`GA…`), as `auto_transcribe` does.
     pub auto_transcribe: Option<String>,
+    /// In so many of a hundred fields that the schemas let be `null`, `null` it is: now this one, now that one. Ids of what is shown are spared.
+    pub null_per_cent: u8,
+    /// An account whose lists of the older interface never end.
+    pub endless: Option<(AccountSid, Endless)>,
 }
 
 impl Default for Behaviour {
@@ -94,6 +109,8 @@ impl Default for Behaviour {
             rate_limit: None,
             intelligence_links: None,
             auto_transcribe: None,
+            null_per_cent: 0,
+            endless: None,
         }
     }
 }

@@ -54,6 +54,9 @@ fn runs(held: &Held) -> bool {
     matches!(held.facts.status.as_str(), "in-progress" | "paused")
 }
 
+/// The events that the specification names. What comes of another one is not documented; it is refused here.
+const EVENTS: [&str; 3] = ["in-progress", "completed", "absent"];
+
 /// `POST …/Calls/{CA}/Recordings.json`: begins a recording of a call that is in progress.
 pub(super) fn start(world: &World, asked: &Asked) -> Result<Answer, Refused> {
     let Below::Call(call) = &asked.ask.below else { return Err(Refused::not_found()) };
@@ -70,6 +73,10 @@ pub(super) fn start(world: &World, asked: &Asked) -> Result<Answer, Refused> {
         ("both", _) => return Err(Refused::invalid("RecordingChannels")),
         _ => return Err(Refused::invalid("RecordingTrack")),
     };
+    let events = asked.form.pairs().iter().filter(|(name, _)| name == "RecordingStatusCallbackEvent");
+    if !events.flat_map(|(_, value)| value.split_ascii_whitespace()).all(|event| EVENTS.contains(&event)) {
+        return Err(Refused::invalid("RecordingStatusCallbackEvent"));
+    }
     let sid: RecordingSid = new_sid("RE").parse().expect("a new SID is a SID");
     let facts = RecordingFacts {
         media: None,

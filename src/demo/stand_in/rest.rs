@@ -18,7 +18,7 @@ use super::{
     page::Params,
     recording_update, recordings,
     route::{Ask, route},
-    sentences, transcriptions, transcripts,
+    sentences, spoil, transcriptions, transcripts,
 };
 use crate::model::sid::AccountSid;
 
@@ -167,7 +167,7 @@ fn perform(world: &World, asked: &Asked, stop: CancellationToken) -> Result<Resp
         Call::TranscriptSentences => sentences::list(world, asked),
         Call::TranscriptDelete => transcripts::delete(world, asked),
     }?;
-    let mut response = Answer::into_response(answer);
+    let mut response = Answer::into_response(spoil::spoilt(world, asked, answer));
     if matches!(asked.ask.call, Call::TranscriptList | Call::TranscriptFetch | Call::TranscriptSentences | Call::TranscriptDelete) {
         tell_limits(&mut response);
     }

@@ -73,8 +73,8 @@ impl Flow {
     async fn ask(&self, accounts: &Accounts, account: &Account, public: &PublicUrl, since: Timestamp, found: &mut Vec<AccountFinding>) {
         let client = &self.0.client;
         let listing = Listing { since, until: None, page_size: 50, with_deleted: false };
-        let page = match client.recordings(account, &listing).await {
-            Ok(page) => page,
+        let recordings = match client.recordings(account, &listing).next(client, account).await {
+            Ok(page) => page.map(|page| page.items).unwrap_or_default(),
             Err(error) => {
                 found.push(unreachable(account, &error));
                 return;
@@ -91,7 +91,7 @@ impl Flow {
             }
             Err(error) => unreachable(account, &error),
         });
-        let known = page.items.iter().find(|recording| recording.status == "completed");
+        let known = recordings.iter().find(|recording| recording.status == "completed");
         found.push(match known {
             None => finding(
                 account,
@@ -172,7 +172,7 @@ fn callbacks(account: &Account, counts: &[HeardCount]) -> AccountFinding {
         )
     } else if empty_told == 0 && empty_missed > 0 {
         let why = format!(
-            "no callback came for {empty_missed} recordings without a file: set recordingStatusCallbackEvent=\"in-progress completed absent failed\""
+            "no callback came for {empty_missed} recordings without a file: set recordingStatusCallbackEvent=\"in-progress completed absent\""
         );
         (Verdict::Weak, why)
     } else if told + missed + empty_told == 0 {
@@ -184,7 +184,7 @@ fn callbacks(account: &Account, counts: &[HeardCount]) -> AccountFinding {
 }
 
 const URL: &str =
-    "your public URL with `/twilio/recordings#rc=5&rp=all`, and recordingStatusCallbackEvent=\"in-progress completed absent failed\"";
+    "your public URL with `/twilio/recordings#rc=5&rp=all`, and recordingStatusCallbackEvent=\"in-progress completed absent\"";
 
 #[cfg(test)]
 mod tests {
@@ -213,7 +213,7 @@ mod tests {
         let (verdict, why) = judged(&[("completed", Reconcile, 3)]);
         assert!(verdict == Verdict::Weak && why.contains("no callback came for 3 completed"), "{why}");
         let (verdict, why) = judged(&[("completed", Callback, 3), ("absent", Reconcile, 2)]);
-        assert!(verdict == Verdict::Weak && why.contains("\"in-progress completed absent failed\""), "{why}");
+        assert!(verdict == Verdict::Weak && why.contains("\"in-progress completed absent\""), "{why}");
         assert_eq!(judged(&[("completed", Callback, 3), ("absent", Reconcile, 2), ("failed", Callback, 1)]).0, Verdict::Ok);
     }
 }

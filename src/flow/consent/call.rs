@@ -4,6 +4,7 @@
 //!
 //! INVARIANTS
 //! - A recording begins only after a yes that is in the ledger. Whatever fails on our side, the call goes on and is not recorded.
+//! - "This call is recorded" is said when its recording has begun, and not while somebody is still to be asked.
 //! - An answer counts for the text that was said: one that was given under another policy file is asked for again.
 //! - Silence is no consent, and no statement either: nobody is said to have declined who said nothing.
 //! - An answer that is delivered again is the same statement.
@@ -57,8 +58,10 @@ pub enum Instruction<'a> {
 /// How a call goes on.
 #[derive(Debug)]
 pub struct Over<'a> {
-    /// What is said first: the language, and one of its texts.
-    pub says: Option<(&'a Spoken, &'a str)>,
+    /// The language in which it goes on.
+    pub language: Option<&'a Spoken>,
+    /// What is said first, in that language.
+    pub says: Option<&'a str>,
     /// Whether this call is recorded from now on.
     pub records: bool,
     /// What comes then.
@@ -99,17 +102,17 @@ impl Flow {
         // Before its day a policy allows nothing, so there is nothing to agree to.
         let asked = rules.document().consent.voice.as_ref().filter(|_| rules.is_in_force(self.now()));
         let asked = asked.and_then(|voice| Some((voice, voice.spoken(request.step.language.as_deref())?)));
-        let Some((voice, spoken)) = asked else { return over(None, false, then) };
+        let Some((voice, spoken)) = asked else { return over(None, None, false, then) };
         if then == Then::HangUp {
             tracing::error!("a call was not asked and ends: neither `twilio.consent.connect_url` nor `twilio.consent.connect_to` is set");
-            return over(Some((spoken, &spoken.declined)), false, then);
+            return over(Some(spoken), Some(&spoken.declined), false, then);
         }
         let policy = rules.digest().get(..POLICY_DIGITS).unwrap_or_default();
         let ask = |attempt: u8| match attempt {
             attempt if attempt <= voice.attempts => Instruction::Ask { spoken, patience_s: voice.patience_s, attempt, policy },
             _ => {
                 count("none");
-                over(Some((spoken, &spoken.declined)), false, then.clone())
+                over(Some(spoken), Some(&spoken.declined), false, then.clone())
             }
         };
         let step = &request.step;
@@ -131,7 +134,7 @@ impl Flow {
                 let told = self.answered(request, voice, spoken, Answer::Declined, given);
                 heard_or_logged(in_time(self.record(told)).await);
                 heard_or_logged(in_time(self.name_people(request, None)).await);
-                over(Some((spoken, &spoken.declined)), false, then)
+                over(Some(spoken), Some(&spoken.declined), false, then)
             }
             Understood::Yes => {
                 count("yes");
@@ -140,7 +143,7 @@ impl Flow {
                     Err(error) => {
                         count("lost");
                         tracing::error!(%error, "a yes was heard in a call and could not be recorded; the call goes on and is not recorded");
-                        over(Some((spoken, &spoken.declined)), false, then)
+                        over(Some(spoken), Some(&spoken.declined), false, then)
                     }
                 }
             }
@@ -181,18 +184,39 @@ impl Flow {
         connect: Option<&Connect>,
     ) -> Instruction<'a> {
         if request.is_whisper {
-            let begun = match request.step.waits_for_both && is_new {
-                true => self.begin_together(request, callback).await,
-                false => true,
+            let says: Option<&str> = if request.step.waits_for_both && is_new {
+                let begun = self.begin_together(request, callback).await;
+                Some(if begun { &spoken.agreed } else { &spoken.declined })
+            } else {
+                // It began before, or not: who records this call is not only the vault's affair.
+                self.is_recorded(request).await.then_some(&*spoken.agreed)
             };
-            return over(Some((spoken, if begun { &spoken.agreed } else { &spoken.declined })), false, Then::Join);
+            return over(Some(spoken), says, false, Then::Join);
         }
         let asks = match connect {
             Some(Connect::To { ask, .. }) => ask.unwrap_or(rules.document().collection.basis == Some(Basis::Consent)),
             Some(Connect::Url(_)) | None => false,
         };
         let then = Then::Connect { asks: asks.then(|| place(CALLEE)) };
-        over(Some((spoken, &spoken.agreed)), !asks && !request.step.waits_for_both, then)
+        let records = !asks && !request.step.waits_for_both;
+        over(Some(spoken), records.then_some(&*spoken.agreed), records, then)
+    }
+
+    /// Whether Twilio says that the call that dialled is being recorded now.
+    async fn is_recorded(&self, request: &VoiceRequest) -> bool {
+        let (accounts, call) = (self.accounts(), request.conversation());
+        let Some(account) = accounts.get(&request.account) else { return false };
+        match tokio::time::timeout(START_PATIENCE, self.0.client.recordings_of_call(account, call)).await {
+            Ok(Ok(found)) => found.iter().any(|recording| recording.status == "in-progress"),
+            Ok(Err(error)) => {
+                tracing::warn!(%error, %call, "whether a call is recorded cannot be looked up; nothing is said of it");
+                false
+            }
+            Err(_) => {
+                tracing::warn!(%call, "whether a call is recorded cannot be looked up in time; nothing is said of it");
+                false
+            }
+        }
     }
 
     /// Begins to record the call that dialled, if everybody in it has agreed. Whether people are to be told that it is recorded: in doubt they are.
@@ -271,8 +295,8 @@ impl Flow {
     }
 }
 
-fn over<'a>(says: Option<(&'a Spoken, &'a str)>, records: bool, then: Then) -> Instruction<'a> {
-    Instruction::Over(Over { says, records, then })
+fn over<'a>(language: Option<&'a Spoken>, says: Option<&'a str>, records: bool, then: Then) -> Instruction<'a> {
+    Instruction::Over(Over { language, says, records, then })
 }
 
 /// A place in a call.

@@ -2,8 +2,11 @@
 //!
 //! Owns the order: the evidence before the deed, words before the recording, and nothing counts as gone that the source did not say.
 //!
-//! INVARIANT: "there is no such thing" is believed only after the same credential opened the account's own recordings, so that a wrong credential, or
-//! another account's, never looks like a deletion.
+//! INVARIANT: "there is no such thing" is believed only after the same credential opened the account's own things of the same product: recordings, or
+//! transcripts of Conversational Intelligence. So a wrong credential, another account's, or a product that is not there never looks like a deletion.
+//! What the source refuses to list is not known to be gone: [`Copies::gone_at`] says nothing then.
+
+mod list;
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -12,12 +15,11 @@ use std::{
 
 use super::{super::Flow, Trouble};
 use crate::{
-    ledger::{recordings, sources},
+    ledger::sources,
     model::{
         crash,
         recording::{Recording, State},
         source::{CopyKind, CopyState, SourceCopy},
-        subject::Conversation,
         time::Timestamp,
     },
     twilio::{Account, RestError, rest::RecordingResource},
@@ -38,10 +40,27 @@ pub(super) struct Copies<'a> {
     recording: &'a Recording,
     known: BTreeMap<Name, SourceCopy>,
     changed: BTreeSet<Name>,
-    /// Whether the credential has shown in this attempt that it opens the account's recordings.
-    is_open: bool,
-    /// Whether what was made of the whole call is of this recording, too.
-    has_call: bool,
+    /// The products of which the credential has shown in this attempt that it opens the account's own things.
+    open: BTreeSet<Product>,
+    /// Kinds of words of which the source did not say all that there is.
+    unlisted: BTreeSet<CopyKind>,
+    /// Whether another recording of its call is kept, or still to come: what was made of the whole call is that one's, too.
+    shares_call: bool,
+}
+
+/// What is asked with one credential.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+enum Product {
+    /// Recordings and what stands below them.
+    Voice,
+    /// Conversational Intelligence.
+    Intelligence,
+}
+
+impl Product {
+    fn of(kind: CopyKind) -> Self {
+        if kind == CopyKind::Transcript { Self::Intelligence } else { Self::Voice }
+    }
 }
 
 /// How the recording itself stands at the source.
@@ -66,7 +85,16 @@ impl<'a> Copies<'a> {
     pub(super) async fn of(flow: &'a Flow, account: &'a Account, recording: &'a Recording) -> Result<Self, Trouble> {
         let known = sources::of(&mut flow.0.ledger.read().await?, recording.id).await?;
         let known = known.into_iter().map(|copy| ((copy.kind, copy.sid.clone()), copy)).collect();
-        Ok(Self { flow, account, recording, known, changed: BTreeSet::new(), is_open: false, has_call: false })
+        Ok(Self {
+            flow,
+            account,
+            recording,
+            known,
+            changed: BTreeSet::new(),
+            open: BTreeSet::new(),
+            unlisted: BTreeSet::new(),
+            shares_call: false,
+        })
     }
 
     /// What this attempt changed.
@@ -74,18 +102,18 @@ impl<'a> Copies<'a> {
         self.changed.iter().filter_map(|name| self.known.get(name)).cloned().collect()
     }
 
-    /// When the last copy was gone; `None` if something is left that the vault cannot delete.
+    /// When the last copy was gone; `None` if something is left that the vault cannot delete, or the source did not say what there is.
     pub(super) fn gone_at(&self) -> Option<Timestamp> {
         let gone = self.known.values().filter_map(|copy| copy.deleted_at.or(copy.confirmed_at)).max();
         let is_left = self.known.values().any(|copy| copy.state != CopyState::Confirmed);
-        (!is_left).then(|| gone.unwrap_or_else(|| self.flow.now()))
+        (!is_left && self.unlisted.is_empty()).then(|| gone.unwrap_or_else(|| self.flow.now()))
     }
 
     /// Deletes everything that can be deleted. When this returns well, every copy is settled.
     pub(super) async fn delete(&mut self) -> Result<(), Trouble> {
         let is_shredded = self.recording.state == State::Shredded;
         let found = self.look().await?;
-        self.has_call = self.has_the_call_alone().await?;
+        self.shares_call = self.shares_its_call().await?;
         let listed = self.list(found.may_have_words()).await?;
         self.enter(&found, &listed).await?;
         crash::point("erase.listed");
@@ -121,7 +149,7 @@ impl<'a> Copies<'a> {
         let resource = match self.flow.0.client.recording(self.account, &self.recording.source_sid, true).await {
             Ok(resource) => Box::new(resource),
             Err(RestError::NotFound) => {
-                self.must_open().await?;
+                self.must_open(Product::Voice).await?;
                 return Ok(Found::Gone);
             }
             Err(other) => return Err(other.into()),
@@ -136,36 +164,15 @@ impl<'a> Copies<'a> {
         })
     }
 
-    /// What was made of the recording, by everything that makes words. Without `below` only what is not listed below the recording, which is gone.
-    async fn list(&self, below: bool) -> Result<BTreeSet<Name>, Trouble> {
-        let (client, account, sid) = (&self.flow.0.client, self.account, &self.recording.source_sid);
-        let mut listed = BTreeSet::new();
-        if below {
-            let transcriptions = none_if_missing(client.transcriptions_of(account, sid).await)?;
-            listed.extend(transcriptions.into_iter().map(|found| (CopyKind::Transcription, found.sid.to_string())));
-            let add_ons = none_if_missing(client.add_ons_of(account, sid).await)?;
-            listed.extend(add_ons.into_iter().map(|found| (CopyKind::AddOn, found.sid.to_string())));
-        }
-        let mut transcripts = none_without_product(client.transcripts_of(account, sid).await)?;
-        if let Some(call) = self.recording.call.as_ref().filter(|_| self.has_call) {
-            transcripts.extend(none_without_product(client.transcripts_of_call(account, call).await)?);
-        }
-        listed.extend(transcripts.into_iter().map(|found| (CopyKind::Transcript, found.sid.to_string())));
-        Ok(listed)
-    }
-
-    /// Whether what was made of the whole call is of this recording: no other of it is kept, or still to come.
-    async fn has_the_call_alone(&self) -> Result<bool, Trouble> {
-        let Some(call) = self.recording.call.clone().filter(|_| self.recording.conference.is_none()) else { return Ok(false) };
-        let all = recordings::of_conversation(&mut self.flow.0.ledger.read().await?, &Conversation::Call(call)).await?;
-        Ok(all.iter().all(|other| other.id == self.recording.id || !matches!(other.state, State::Sealed | State::Announced)))
-    }
-
     /// Enters what is there, before anything is deleted: whatever dies then, the ledger knows what was to be deleted.
     async fn enter(&mut self, found: &Found, listed: &BTreeSet<Name>) -> Result<(), Trouble> {
         let mut names: Vec<Name> = listed.iter().cloned().collect();
         let told = sources::told(&mut self.flow.0.ledger.read().await?, &self.recording.account, &self.recording.source_sid).await?;
-        names.extend(told);
+        for name in told {
+            if !listed.contains(&name) && !self.known.contains_key(&name) && !self.is_another_ones_too(&name).await? {
+                names.push(name);
+            }
+        }
         if !matches!(found, Found::Settled | Found::Gone) {
             names.push(self.own_name());
         }
@@ -225,7 +232,7 @@ impl<'a> Copies<'a> {
                 let is_there = self.known.get(&name).is_some_and(|copy| copy.state != CopyState::Deleted);
                 if is_there || listed.contains(&name) {
                     let answer = self.delete_word(&name).await;
-                    self.believe(answer).await?;
+                    self.believe(Product::of(name.0), answer).await?;
                     self.mark_deleted(&name);
                     crash::point("erase.deleted");
                 }
@@ -234,7 +241,13 @@ impl<'a> Copies<'a> {
             self.enter(&Found::Settled, &listed).await?;
             let open: Vec<Name> = self.words().filter(|name| !listed.contains(*name)).cloned().collect();
             for name in open {
-                if self.known.get(&name).is_some_and(|copy| copy.state == CopyState::Deleted) {
+                if self.known.get(&name).is_none_or(|copy| copy.state != CopyState::Deleted) {
+                    continue;
+                }
+                if self.unlisted.contains(&name.0) {
+                    // It was taken, and nobody says that it is gone.
+                    self.set(&name, |copy| copy.state = CopyState::Left);
+                } else {
                     self.mark_confirmed(&name, None);
                 }
             }
@@ -305,7 +318,7 @@ impl<'a> Copies<'a> {
             self.mark_confirmed(&name, None);
             return Ok(());
         }
-        self.believe(answer).await?;
+        self.believe(Product::Voice, answer).await?;
         self.mark_deleted(&name);
         crash::point("erase.deleted");
         match self.look().await? {
@@ -317,24 +330,28 @@ impl<'a> Copies<'a> {
     }
 
     /// The answer to a deletion, where "there is no such thing" is as good as done, if it can be believed.
-    async fn believe(&mut self, answer: Result<(), RestError>) -> Result<(), Trouble> {
+    async fn believe(&mut self, product: Product, answer: Result<(), RestError>) -> Result<(), Trouble> {
         match answer {
-            Err(RestError::NotFound) => self.must_open().await,
+            Err(RestError::NotFound) => self.must_open(product).await,
             other => Ok(other?),
         }
     }
 
-    async fn must_open(&mut self) -> Result<(), Trouble> {
-        if self.is_open {
+    async fn must_open(&mut self, product: Product) -> Result<(), Trouble> {
+        if self.open.contains(&product) {
             return Ok(());
         }
-        match self.flow.0.client.opens_recordings(self.account).await {
+        let (opened, what) = match product {
+            Product::Voice => (self.flow.0.client.opens_recordings(self.account).await, "recordings"),
+            Product::Intelligence => (self.flow.0.client.opens_transcripts(self.account).await, "Conversational Intelligence transcripts"),
+        };
+        match opened {
             Ok(()) => {
-                self.is_open = true;
+                self.open.insert(product);
                 Ok(())
             }
             Err(error @ (RestError::NotFound | RestError::Refused { .. })) => Err(Trouble::Stuck(format!(
-                "the credential does not open the recordings of the account, so that its not finding this one says nothing: {error}"
+                "the credential does not open the {what} of the account, so a 404 does not prove a deletion: {error}"
             ))),
             Err(other) => Err(other.into()),
         }
@@ -387,26 +404,3 @@ impl Found {
 fn object_name(address: &str) -> Name {
     (CopyKind::Object, hex::encode(aws_lc_rs::digest::digest(&aws_lc_rs::digest::SHA256, address.as_bytes())))
 }
-
-/// Below a recording that was just seen with the same credential, "no such thing" means that there is none.
-fn none_if_missing<T>(answer: Result<Vec<T>, RestError>) -> Result<Vec<T>, Trouble> {
-    match answer {
-        Err(RestError::NotFound) => Ok(Vec::new()),
-        other => Ok(other?),
-    }
-}
-
-/// Conversational Intelligence is a product of its own. Where it is not there (404), or refused as a whole, nobody has transcribed anything with it. A
-/// credential that is wrong, or a key without this permission, says nothing of that, and is no such answer.
-fn none_without_product<T>(answer: Result<Vec<T>, RestError>) -> Result<Vec<T>, Trouble> {
-    /// <https://www.twilio.com/docs/api/errors/20003>: authentication; 70051: authorisation.
-    const CREDENTIAL: [i64; 2] = [20003, 70051];
-    match answer {
-        Err(RestError::NotFound) => Ok(Vec::new()),
-        Err(RestError::Refused { status, code }) if status != 401 && !code.is_some_and(|code| CREDENTIAL.contains(&code)) => Ok(Vec::new()),
-        other => Ok(other?),
-    }
-}
-
-#[cfg(test)]
-mod tests;

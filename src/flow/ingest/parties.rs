@@ -177,9 +177,12 @@ impl Flow {
         }
         let mut all = Vec::with_capacity(participants.len());
         for participant in participants {
-            let call = match client.call(account, &participant.call_sid).await {
-                Err(RestError::NotFound) => None,
-                call => Some(call?),
+            let call = match &participant.call_sid {
+                None => None,
+                Some(sid) => match client.call(account, sid).await {
+                    Err(RestError::NotFound) => None,
+                    call => Some(call?),
+                },
             };
             all.push((participant, call));
         }

@@ -92,7 +92,7 @@ impl<'a> Comparison<'a> {
     async fn plan(&mut self, page: &[RecordingResource]) -> Result<Plan, Error> {
         let flow = self.flow;
         let vault = flow.0.vault.id();
-        let id = |listed: &RecordingResource| RecordingId::of_source(vault, listed.account_sid.as_str(), listed.sid.as_str());
+        let id = |listed: &RecordingResource| RecordingId::of_source(vault, self.account.sid().as_str(), listed.sid.as_str());
         let ids: Vec<RecordingId> = page.iter().map(id).collect();
         let mut tx = flow.0.ledger.read().await?;
         // Before the recordings: work that ends in between leaves a recording that needs none.
@@ -114,7 +114,7 @@ impl<'a> Comparison<'a> {
             self.found.note(listed, id, step);
             match step {
                 Step::Nothing | Step::Ghost => {}
-                Step::Announce | Step::Advance => plan.tell.push(listed.told()),
+                Step::Announce | Step::Advance => plan.tell.push(listed.told(self.account.sid())),
                 Step::Fetch => plan.fetch.push(id),
                 Step::Erase => plan.erase.push(id),
             }

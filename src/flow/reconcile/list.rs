@@ -11,7 +11,7 @@ use crate::{
     model::{sid::RecordingSid, time::Timestamp},
     twilio::{
         Account, Client, RestError,
-        rest::{Listing, Next, RecordingResource},
+        rest::{Listing, Pages, RecordingResource},
     },
 };
 
@@ -37,25 +37,29 @@ pub(in crate::flow) struct Window {
     pub(in crate::flow) with_deleted: bool,
 }
 
+impl Window {
+    fn pages(self, client: &Client, account: &Account) -> Pages<RecordingResource> {
+        let Self { since, until, with_deleted } = self;
+        client.recordings(account, &Listing { since, until, page_size: PAGE, with_deleted })
+    }
+}
+
 /// A walk through a list.
 pub(in crate::flow) struct Lister<'a> {
     client: &'a Client,
     account: &'a Account,
     window: Window,
-    place: Place,
+    pages: Pages<RecordingResource>,
+    /// Whether a page was handed out since the list was begun.
+    is_behind: bool,
     begun_again: u32,
     seen: HashSet<RecordingSid>,
 }
 
-enum Place {
-    Beginning,
-    Behind(Next),
-    End,
-}
-
 impl<'a> Lister<'a> {
     pub(in crate::flow) fn of(client: &'a Client, account: &'a Account, window: Window) -> Self {
-        Self { client, account, window, place: Place::Beginning, begun_again: 0, seen: HashSet::new() }
+        let pages = window.pages(client, account);
+        Self { client, account, window, pages, is_behind: false, begun_again: 0, seen: HashSet::new() }
     }
 
     /// The recordings of the next page that were not handed out yet; `None` after the last.
@@ -65,26 +69,17 @@ impl<'a> Lister<'a> {
     pub(in crate::flow) async fn next(&mut self) -> Result<Option<Vec<RecordingResource>>, RestError> {
         let mut patience = Patience::default();
         loop {
-            let Window { since, until, with_deleted } = self.window;
-            let asked = match &self.place {
-                Place::End => return Ok(None),
-                Place::Beginning => {
-                    let listing = Listing { since, until, page_size: PAGE, with_deleted };
-                    self.client.recordings(self.account, &listing).await
-                }
-                Place::Behind(next) => self.client.more_recordings(self.account, next.clone()).await,
-            };
-            match asked {
-                Ok(page) => {
-                    self.place = page.next.map_or(Place::End, Place::Behind);
+            match self.pages.next(self.client, self.account).await {
+                Ok(None) => return Ok(None),
+                Ok(Some(page)) => {
+                    self.is_behind = true;
                     return Ok(Some(page.items.into_iter().filter(|item| self.is_new(item)).collect()));
                 }
                 // The place in the list is forgotten: its token was too old.
-                Err(RestError::Refused { status: 400, .. } | RestError::NotFound)
-                    if matches!(self.place, Place::Behind(_)) && self.begun_again < AGAIN =>
-                {
+                Err(RestError::Refused { status: 400, .. } | RestError::NotFound) if self.is_behind && self.begun_again < AGAIN => {
                     self.begun_again += 1;
-                    self.place = Place::Beginning;
+                    self.is_behind = false;
+                    self.pages = self.window.pages(self.client, self.account);
                 }
                 Err(error) => patience.after(error).await?,
             }
@@ -95,7 +90,7 @@ impl<'a> Lister<'a> {
         let is_within = item.date_created.is_none_or(|created| {
             created.in_seconds() >= self.window.since.in_seconds() && self.window.until.is_none_or(|until| created < until)
         });
-        is_within && item.account_sid == *self.account.sid() && self.seen.insert(item.sid.clone())
+        is_within && item.is_of(self.account.sid()) && self.seen.insert(item.sid.clone())
     }
 }
 

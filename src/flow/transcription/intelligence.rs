@@ -34,9 +34,12 @@ impl Flow {
         }
         let sentences = self.0.client.sentences(account, sid, accounts.fetch_redacted()).await?;
         let legs = self.legs(&recording).await?;
-        let sentences = sentences_of(sentences, &legs, shift_ms);
+        // Of what cannot be read it is known only that there is something.
+        let lost = u32::try_from(sentences.unreadable).unwrap_or(u32::MAX);
+        let sentences = sentences_of(sentences.items, &legs, shift_ms);
         let transcript = Transcript::new(language(told.language_code), SOURCE.to_owned(), sentences);
-        let transcript = transcript.map_err(|fault| Stop::Dead(format!("it is no transcript: {fault}")))?;
+        let transcript =
+            transcript.map(|transcript| transcript.with_lost(lost)).map_err(|fault| Stop::Dead(format!("it is no transcript: {fault}")))?;
         Ok(Found { recording, transcript, pieces: 0 })
     }
 
@@ -49,7 +52,15 @@ impl Flow {
         told: &TranscriptResource,
     ) -> Result<(Recording, i64), Stop> {
         let made_from = &told.channel.media_properties;
-        let sid = made_from.source_sid.as_deref().unwrap_or_default();
+        let sid = match (&made_from.source_sid, &made_from.source, &lease.source) {
+            (Some(sid), ..) => sid,
+            // It was found as a transcript of this one.
+            (None, None, Some(listed)) => listed.as_str(),
+            (None, None, None) => {
+                return Err(Stop::Wait { why: "twilio does not say what the transcript was made from".to_owned(), most: QUEUED });
+            }
+            (None, Some(_), _) => "",
+        };
         if let Ok(source) = sid.parse::<RecordingSid>() {
             return Ok((self.place(lease, accounts, account, &source).await?, 0));
         }

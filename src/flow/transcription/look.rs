@@ -14,7 +14,7 @@ use crate::{
         sid::RecordingSid,
         time::Timestamp,
     },
-    twilio::{Account, RestError},
+    twilio::{Account, RestError, rest::List},
 };
 
 /// When the vault looks first: a short recording is transcribed by then.
@@ -44,18 +44,18 @@ impl Flow {
     async fn find_made(&self, account: &Account, source: &RecordingSid) -> Result<usize, LookError> {
         let mut made = Vec::new();
         let is_bad = |status: &str| matches!(status, "failed" | "canceled" | "error");
-        for transcript in none_if_not_there(self.0.client.transcripts_of(account, source).await)? {
-            if !is_bad(&transcript.status) {
-                made.push(Origin::Intelligence(transcript.sid));
-            }
+        // Two products: where one refuses, what the other has made is found all the same.
+        let by_intelligence = none_if_not_there(self.0.client.transcripts_of(account, source).await);
+        let by_record = none_if_not_there(self.0.client.transcriptions_of(account, source).await);
+        for transcript in by_intelligence.iter().flatten().filter(|transcript| !is_bad(&transcript.status)) {
+            made.push(Origin::Intelligence(transcript.sid.clone()));
         }
-        for transcription in none_if_not_there(self.0.client.transcriptions_of(account, source).await)? {
-            if !is_bad(&transcription.status) {
-                made.push(Origin::Record(transcription.sid));
-            }
+        for transcription in by_record.iter().flatten().filter(|transcription| !is_bad(&transcription.status)) {
+            made.push(Origin::Record(transcription.sid.clone()));
         }
+        let refused = by_intelligence.err().or(by_record.err());
         if made.is_empty() {
-            return Ok(0);
+            return refused.map_or(Ok(0), |error| Err(error.into()));
         }
         let entered = self.0.ledger.unit(|| async {
             let (mut tx, now, mut new) = (self.0.ledger.begin().await?, self.now(), 0);
@@ -65,7 +65,8 @@ impl Flow {
             tx.commit().await?;
             Ok::<_, crate::ledger::Error>(new)
         });
-        Ok(entered.await.map_err(super::Error::from)?)
+        let entered = entered.await.map_err(super::Error::from)?;
+        refused.map_or(Ok(entered), |error| Err(error.into()))
     }
 
     /// One look. It is done when the last one was, or nothing can be seen.
@@ -111,9 +112,9 @@ impl From<crate::ledger::Error> for LookError {
 }
 
 /// An account without Conversational Intelligence, or a recording that is deleted there, has none.
-fn none_if_not_there<T>(answer: Result<Vec<T>, RestError>) -> Result<Vec<T>, RestError> {
+fn none_if_not_there<T>(answer: Result<List<T>, RestError>) -> Result<Vec<T>, RestError> {
     match answer {
         Err(RestError::NotFound) => Ok(Vec::new()),
-        answer => answer,
+        answer => Ok(answer?.items),
     }
 }

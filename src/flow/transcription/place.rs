@@ -30,7 +30,7 @@ impl Flow {
             return Err(match self.0.client.recording(account, source, false).await {
                 // Its callback may have been lost, and may still come.
                 Ok(resource) if resource.status != "deleted" => {
-                    self.announce(resource.told(), Heard::Transcript).await?;
+                    self.announce(resource.told(account.sid()), Heard::Transcript).await?;
                     wait(accounts, "its recording was not known; it is announced now")
                 }
                 Ok(_) | Err(RestError::NotFound) => wait(accounts, "there is no such recording, here or at twilio"),
@@ -56,7 +56,7 @@ impl Flow {
             return Err(wait(accounts, "its call has no recording, here or at twilio"));
         }
         for resource in found {
-            self.announce(resource.told(), Heard::Transcript).await?;
+            self.announce(resource.told(account.sid()), Heard::Transcript).await?;
         }
         Err(wait(accounts, "the recordings of its call were not known; they are announced now"))
     }

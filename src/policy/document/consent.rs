@@ -38,7 +38,7 @@ pub struct Spoken {
     pub voice: Option<String>,
     /// What is disclosed and asked; names every processor.
     pub text: String,
-    /// What is said after a yes.
+    /// What is said after a yes, when the recording has begun.
     pub agreed: String,
     /// What is said after a no, and after silence.
     pub declined: String,

@@ -183,6 +183,13 @@ fn our_own_url_may_name_identities_and_no_numbers() {
     assert!(!printed.contains("agent") && !printed.contains("4930"), "{printed}");
 }
 
+#[test]
+fn a_participant_of_whom_nothing_is_told_is_somebody_all_the_same() {
+    let known = (participant(1, Some("agent"), 1), Some(call(1, "outbound-api", LINE, ANNA)));
+    let found = of_conference(&[known, (ParticipantResource::default(), None)]);
+    assert_eq!(told(&found), ["participant-1 - ? -", "agent - +493012345678 -"], "and on which channel anybody is, is not known");
+}
+
 fn any_call() -> impl Strategy<Value = CallResource> {
     let word = prop_oneof![Just("inbound".to_owned()), Just("outbound-dial".to_owned()), Just(String::new()), ".{0,12}"];
     let status = prop_oneof![Just("completed".to_owned()), Just("busy".to_owned()), ".{0,8}"];

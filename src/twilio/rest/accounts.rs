@@ -2,7 +2,10 @@
 
 use serde::Deserialize;
 
-use super::{Account, Client, RestError, Root};
+use super::{
+    Account, Client, RestError, Root,
+    lenient::{readable, text},
+};
 use crate::model::sid::AccountSid;
 
 /// An account or subaccount as Twilio tells of it.
@@ -11,18 +14,21 @@ pub struct AccountResource {
     /// The account.
     pub sid: AccountSid,
     /// `active`, `suspended`, `closed`; an open set.
+    #[serde(default, deserialize_with = "text")]
     pub status: String,
     /// The account to which it belongs: of a main account, itself.
-    pub owner_account_sid: AccountSid,
+    #[serde(default, deserialize_with = "readable")]
+    pub owner_account_sid: Option<AccountSid>,
 }
 
 /// A number of an account, as far as it says who is asked when somebody calls it.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
 pub struct IncomingNumber {
     /// `PN…`.
+    #[serde(default, deserialize_with = "text")]
     pub sid: String,
     /// Where a call asks what to do; empty or absent: nowhere.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "readable")]
     pub voice_url: Option<String>,
 }
 
@@ -38,20 +44,18 @@ impl Client {
 
     /// The subaccounts of a main account, closed ones left out. A standard API key may not list them.
     pub async fn subaccounts(&self, account: &Account) -> Result<Vec<AccountResource>, RestError> {
-        let mut url = account.url(Root::Api, "/2010-04-01/Accounts.json");
-        url.query_pairs_mut().append_pair("PageSize", "1000");
-        let all: Vec<AccountResource> = self.all(account, Root::Api, url, "accounts").await?;
-        let is_sub = |resource: &AccountResource| {
-            resource.sid != *account.sid() && resource.owner_account_sid == *account.sid() && resource.status != "closed"
-        };
+        let url = account.url(Root::Api, "/2010-04-01/Accounts.json").with("PageSize", "1000");
+        let all: Vec<AccountResource> = self.all(account, url, "accounts").await?.items;
+        // Of which account it is, is not always told; nobody else's are listed.
+        let is_its = |resource: &AccountResource| resource.owner_account_sid.as_ref().is_none_or(|owner| owner == account.sid());
+        let is_sub = |resource: &AccountResource| resource.sid != *account.sid() && is_its(resource) && resource.status != "closed";
         Ok(all.into_iter().filter(is_sub).collect())
     }
 
     /// The numbers of an account.
     pub async fn incoming_numbers(&self, account: &Account) -> Result<Vec<IncomingNumber>, RestError> {
-        let mut url = account.own_url("/IncomingPhoneNumbers.json");
-        url.query_pairs_mut().append_pair("PageSize", "1000");
-        self.all(account, Root::Api, url, "incoming_phone_numbers").await
+        let url = account.own_url("/IncomingPhoneNumbers.json").with("PageSize", "1000");
+        Ok(self.all(account, url, "incoming_phone_numbers").await?.items)
     }
 }
 

@@ -2,7 +2,7 @@
 
 use serde::Deserialize;
 
-use super::{Account, Client, RestError, Root};
+use super::{Account, Client, List, RestError, lenient::text};
 use crate::model::sid::{AddOnResultSid, RecordingSid};
 
 /// The result of an add-on, without what it says.
@@ -11,15 +11,15 @@ pub struct AddOnResource {
     /// Its id.
     pub sid: AddOnResultSid,
     /// `init`, `processing`, `completed`, `failed`...; an open set.
+    #[serde(default, deserialize_with = "text")]
     pub status: String,
 }
 
 impl Client {
     /// Every add-on result of a recording.
-    pub async fn add_ons_of(&self, account: &Account, recording: &RecordingSid) -> Result<Vec<AddOnResource>, RestError> {
-        let mut url = account.own_url(&format!("/Recordings/{recording}/AddOnResults.json"));
-        url.query_pairs_mut().append_pair("PageSize", "100");
-        self.all(account, Root::Api, url, "add_on_results").await
+    pub async fn add_ons_of(&self, account: &Account, recording: &RecordingSid) -> Result<List<AddOnResource>, RestError> {
+        let url = account.own_url(&format!("/Recordings/{recording}/AddOnResults.json")).with("PageSize", "100");
+        self.all(account, url, "add_on_results").await
     }
 
     /// Deletes an add-on result. That its payloads go with it is not documented in so many words; they have no address but below it.

@@ -1,101 +1,160 @@
 //! Lists, page by page, in both of Twilio's envelopes.
 //!
-//! INVARIANT: the next page is the one that the other side names, because its token cannot be computed; it is asked for on the list's own root
-//! and path only.
+//! Owns when a list is at its end, and when it never will be. INVARIANT: the next page is the one that the other side names, because its token cannot
+//! be computed; it is asked for on the list's own root and path only, and no page is asked for twice. Nothing but an absent, `null` or empty address
+//! ends a list: whatever else cannot be followed is an error, so that part of a list never looks like all of it.
+
+use std::{collections::HashSet, marker::PhantomData};
 
 use reqwest::Url;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 
-use super::{Account, Client, RestError, Root};
+use super::{Account, ApiUrl, Client, RestError, Root};
+
+/// Pages of one list, at most: of recordings, five million.
+const MOST_PAGES: usize = 10_000;
+/// Pages in a row in which nothing is listed, at most.
+const MOST_EMPTY: u32 = 50;
+/// Pages of a list that is known to be short, at most.
+const MOST_OF_SHORT: usize = 50;
+
+const NO_LIST: RestError = RestError::Shape("the list is not in its envelope");
+const UNREADABLE: RestError = RestError::Shape("the next page has no readable address");
+const ELSEWHERE: RestError = RestError::Shape("the next page is elsewhere");
+const CIRCLE: RestError = RestError::Shape("the list leads back to a page that was read");
+const ENDLESS: RestError = RestError::Shape("the list does not end");
 
 /// Some of a list.
 #[derive(Debug)]
 pub struct Page<T> {
     /// In the order in which the other side told them.
     pub items: Vec<T>,
-    /// Where the list goes on; `None` at its end.
-    pub next: Option<Next>,
+    /// How many more there are that cannot be read.
+    pub unreadable: usize,
 }
 
-/// Where a list goes on.
-#[derive(Clone, Debug)]
-pub struct Next(Url);
+/// All of a list.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct List<T> {
+    /// In the order in which the other side told them.
+    pub items: Vec<T>,
+    /// How many more there are that cannot be read.
+    pub unreadable: usize,
+}
+
+impl<T> Default for List<T> {
+    fn default() -> Self {
+        Self { items: Vec::new(), unreadable: 0 }
+    }
+}
+
+/// A walk through a list.
+#[derive(Debug)]
+pub struct Pages<T> {
+    items: &'static str,
+    next: Result<Option<ApiUrl>, RestError>,
+    asked: HashSet<String>,
+    empty: u32,
+    kind: PhantomData<fn() -> T>,
+}
+
+impl<T: DeserializeOwned> Pages<T> {
+    /// The walk that begins at this address; `items` is the name of the array.
+    pub(super) fn new(first: ApiUrl, items: &'static str) -> Self {
+        Self { items, asked: HashSet::from([key(&first.url)]), next: Ok(Some(first)), empty: 0, kind: PhantomData }
+    }
+
+    /// The next page; `None` behind the last. After an error that passes it may be asked again.
+    ///
+    /// # Errors
+    /// [`RestError::Shape`] also for a list that leads elsewhere, in a circle or on for ever; everything before that was handed out.
+    pub async fn next(&mut self, client: &Client, account: &Account) -> Result<Option<Page<T>>, RestError> {
+        let Some(url) = self.next.clone()? else { return Ok(None) };
+        let mut envelope: Value = client.get(account, url.clone()).await?;
+        let page = page(&mut envelope, self.items)?;
+        self.empty = if page.items.is_empty() { self.empty.saturating_add(1) } else { 0 };
+        self.next = next(&envelope, &url).and_then(|next| next.map(|next| self.advance(next)).transpose());
+        if page.unreadable > 0 {
+            metrics::counter!("recvault_twilio_unreadable_total", "list" => self.items)
+                .increment(u64::try_from(page.unreadable).unwrap_or(u64::MAX));
+            tracing::warn!(account = %account.sid(), list = self.items, items = page.unreadable, "Twilio lists items that cannot be read");
+        }
+        Ok(Some(page))
+    }
+
+    /// The next page, unless it leads nowhere.
+    fn advance(&mut self, next: ApiUrl) -> Result<ApiUrl, RestError> {
+        if self.empty >= MOST_EMPTY || self.asked.len() >= MOST_PAGES {
+            return Err(ENDLESS);
+        }
+        if !self.asked.insert(key(&next.url)) {
+            return Err(CIRCLE);
+        }
+        Ok(next)
+    }
+}
 
 impl Client {
-    /// A page of a list of version 2010-04-01: `items` is the name of the array, `next_page_uri` is relative.
-    pub(super) async fn page<T: DeserializeOwned>(&self, account: &Account, url: Url, items: &'static str) -> Result<Page<T>, RestError> {
-        let mut envelope: Value = self.get(account, url.clone()).await?;
-        let next = envelope.get("next_page_uri").and_then(Value::as_str).map(str::to_owned);
-        page(&mut envelope, items, next.as_deref(), &url)
-    }
-
-    /// A page of a list of Conversational Intelligence: `meta.next_page_url` is absolute.
-    pub(super) async fn page_v2<T: DeserializeOwned>(
-        &self,
-        account: &Account,
-        url: Url,
-        items: &'static str,
-    ) -> Result<Page<T>, RestError> {
-        let mut envelope: Value = self.get(account, url.clone()).await?;
-        let next = envelope.pointer("/meta/next_page_url").and_then(Value::as_str).map(str::to_owned);
-        // A server behind another host or scheme names itself; what counts is path and query.
-        let next = next.as_deref().and_then(|next| Url::parse(next).ok());
-        let next = next.map(|next| format!("{}?{}", next.path(), next.query().unwrap_or_default()));
-        page(&mut envelope, items, next.as_deref(), &url)
-    }
-
-    /// All of a list that is known to be short: at most 50 pages are walked.
+    /// All of a list that is known to be short.
     pub(super) async fn all<T: DeserializeOwned>(
         &self,
         account: &Account,
-        root: Root,
-        url: Url,
+        first: ApiUrl,
         items: &'static str,
-    ) -> Result<Vec<T>, RestError> {
-        let (mut all, mut url) = (Vec::new(), url);
-        for _ in 0..50 {
-            let page = match root {
-                Root::Api => self.page(account, url, items).await?,
-                Root::Intelligence => self.page_v2(account, url, items).await?,
-            };
-            all.extend(page.items);
-            match page.next {
-                Some(Next(next)) => url = next,
-                None => return Ok(all),
-            }
+    ) -> Result<List<T>, RestError> {
+        let (mut all, mut pages) = (List::default(), Pages::new(first, items));
+        for _ in 0..MOST_OF_SHORT {
+            let Some(page) = pages.next(self, account).await? else { return Ok(all) };
+            all.items.extend(page.items);
+            all.unreadable += page.unreadable;
         }
-        Err(RestError::Shape("the list does not end"))
+        match pages.next {
+            Ok(None) => Ok(all),
+            Ok(Some(_)) => Err(ENDLESS),
+            Err(error) => Err(error),
+        }
     }
 }
 
-impl Next {
-    pub(super) fn into_url(self) -> Url {
-        self.0
-    }
+fn key(url: &Url) -> String {
+    format!("{}?{}", url.path(), url.query().unwrap_or_default())
 }
 
-pub(super) fn page<T: DeserializeOwned>(
-    envelope: &mut Value,
-    items: &'static str,
-    next: Option<&str>,
-    from: &Url,
-) -> Result<Page<T>, RestError> {
-    const NO_LIST: RestError = RestError::Shape("the list is not in its envelope");
-    let items = envelope.get_mut(items).map(Value::take).ok_or(NO_LIST)?;
-    let items = serde_json::from_value(items).map_err(|_| NO_LIST)?;
-    let next = match next {
-        None => None,
-        Some(next) => {
-            let next = from.join(next).map_err(|_| RestError::Shape("the next page has no readable address"))?;
-            if next.origin() != from.origin() || next.path() != from.path() {
-                return Err(RestError::Shape("the next page is elsewhere"));
-            }
-            if next == *from {
-                return Err(RestError::Shape("the next page is this page"));
-            }
-            Some(Next(next))
+/// What is on a page.
+pub(super) fn page<T: DeserializeOwned>(envelope: &mut Value, items: &'static str) -> Result<Page<T>, RestError> {
+    let Some(Value::Array(told)) = envelope.get_mut(items).map(Value::take) else { return Err(NO_LIST) };
+    let count = told.len();
+    let items: Vec<T> = told.into_iter().filter_map(|item| serde_json::from_value(item).ok()).collect();
+    Ok(Page { unreadable: count - items.len(), items })
+}
+
+/// Where a list goes on: of version 2010-04-01 `next_page_uri`, relative or on the same root; of Conversational Intelligence `meta.next_page_url`, which
+/// is absolute.
+pub(super) fn next(envelope: &Value, from: &ApiUrl) -> Result<Option<ApiUrl>, RestError> {
+    let told = match from.root {
+        Root::Api => envelope.get("next_page_uri"),
+        Root::Intelligence => envelope.get("meta").filter(|meta| meta.is_object()).ok_or(NO_LIST)?.get("next_page_url"),
+    };
+    let told = match told {
+        None | Some(Value::Null) => return Ok(None),
+        Some(Value::String(told)) if told.is_empty() => return Ok(None),
+        Some(Value::String(told)) => told,
+        Some(_) => return Err(UNREADABLE),
+    };
+    let url = match from.root {
+        Root::Api => from.url.join(told).map_err(|_| UNREADABLE)?,
+        Root::Intelligence => {
+            // A server behind another host or scheme names itself; what counts is path and query.
+            let told = Url::parse(told).map_err(|_| UNREADABLE)?;
+            let mut url = from.url.clone();
+            url.set_path(told.path());
+            url.set_query(told.query());
+            url
         }
     };
-    Ok(Page { items, next })
+    if url.origin() != from.url.origin() || url.path() != from.url.path() {
+        return Err(ELSEWHERE);
+    }
+    Ok(Some(ApiUrl { root: from.root, url }))
 }

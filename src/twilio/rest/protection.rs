@@ -18,7 +18,7 @@ impl Client {
     /// [`RestError::NotFound`] if it cannot be told, because a stranger is told that there is nothing.
     pub async fn media_is_protected(&self, account: &Account, sid: &RecordingSid) -> Result<bool, RestError> {
         self.turns.wait().await;
-        let request = self.http.get(account.own_url(&format!("/Recordings/{sid}.wav")));
+        let request = self.http.get(account.own_url(&format!("/Recordings/{sid}.wav")).url);
         let response = request.send().await.map_err(|error| RestError::Transient { cause: media::hiccup(&error, 0) })?;
         match response.status() {
             StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN => Ok(true),

@@ -4,7 +4,10 @@ use reqwest::Url;
 use serde::Deserialize;
 use serde_json::Value;
 
-use super::{Account, Client, Next, Page, RestError};
+use super::{
+    Account, Client, Pages, RestError,
+    lenient::{number, readable, rfc2822, text},
+};
 use crate::{
     model::{
         sid::{AccountSid, CallSid, ConferenceSid, RecordingSid},
@@ -19,8 +22,10 @@ pub struct RecordingResource {
     /// The recording.
     pub sid: RecordingSid,
     /// The account or subaccount.
-    pub account_sid: AccountSid,
+    #[serde(default, deserialize_with = "readable")]
+    pub account_sid: Option<AccountSid>,
     /// `in-progress`, `paused`, `stopped`, `processing`, `completed`, `absent`, `deleted`; an open set.
+    #[serde(default, deserialize_with = "text")]
     pub status: String,
     /// The (parent) call.
     #[serde(default, deserialize_with = "readable")]
@@ -70,14 +75,15 @@ pub struct Listing {
 impl RecordingResource {
     /// The same as a callback would have told it, so that it makes no difference which of the two came. Twilio's words for what is not over yet all
     /// mean that it is in progress. Callbacks tell length and channels of what is completed only, and that a success has the error code 0.
-    pub fn told(&self) -> RecordingCallback {
+    /// `account` is the one that was asked, which is not always told.
+    pub fn told(&self, account: &AccountSid) -> RecordingCallback {
         let status = match self.status.as_str() {
             "completed" | "absent" => self.status.as_str(),
             _ => "in-progress",
         };
         let is_complete = status == "completed";
         RecordingCallback {
-            account: self.account_sid.clone(),
+            account: account.clone(),
             recording_sid: self.sid.clone(),
             call: self.call_sid.clone(),
             conference: self.conference_sid.clone(),
@@ -94,6 +100,11 @@ impl RecordingResource {
 }
 
 impl RecordingResource {
+    /// Whether it is this account's, as far as is told.
+    pub fn is_of(&self, account: &AccountSid) -> bool {
+        self.account_sid.as_ref().is_none_or(|of| of == account)
+    }
+
     /// Where its sound is, if that is a bucket of the customer's and not Twilio. Twilio's own addresses may be of another scheme or region.
     pub fn elsewhere(&self, account: &Account) -> Option<&str> {
         let address = Url::parse(self.media_url.as_deref()?).ok()?;
@@ -106,40 +117,31 @@ impl Client {
     pub async fn recording(&self, account: &Account, sid: &RecordingSid, with_deleted: bool) -> Result<RecordingResource, RestError> {
         let mut url = account.own_url(&format!("/Recordings/{sid}.json"));
         if with_deleted {
-            url.query_pairs_mut().append_pair("IncludeSoftDeleted", "true");
+            url = url.with("IncludeSoftDeleted", "true");
         }
         let resource: RecordingResource = self.get(account, url).await?;
-        if resource.sid != *sid || resource.account_sid != *account.sid() {
+        if resource.sid != *sid || !resource.is_of(account.sid()) {
             return Err(RestError::Shape("the recording is another one"));
         }
         Ok(resource)
     }
 
-    /// The first page of an account's recordings, as Twilio orders them: newest first.
-    pub async fn recordings(&self, account: &Account, listing: &Listing) -> Result<Page<RecordingResource>, RestError> {
-        let mut url = account.own_url("/Recordings.json");
-        {
-            let mut query = url.query_pairs_mut();
-            query.append_pair("PageSize", &listing.page_size.clamp(1, 1000).to_string());
-            // Twilio's own spelling of a range: the comparison belongs to the name.
-            query.append_pair("DateCreated>", &listing.since.in_seconds());
-            if let Some(until) = listing.until {
-                query.append_pair("DateCreated<", &until.in_seconds());
-            }
-            if listing.with_deleted {
-                query.append_pair("IncludeSoftDeleted", "true");
-            }
+    /// An account's recordings, as Twilio orders them: newest first. Nothing is asked yet.
+    pub fn recordings(&self, account: &Account, listing: &Listing) -> Pages<RecordingResource> {
+        let mut url = account.own_url("/Recordings.json").with("PageSize", &listing.page_size.clamp(1, 1000).to_string());
+        // Twilio's own spelling of a range: the comparison belongs to the name.
+        url = url.with("DateCreated>", &listing.since.in_seconds());
+        if let Some(until) = listing.until {
+            url = url.with("DateCreated<", &until.in_seconds());
         }
-        self.page(account, url, "recordings").await
-    }
-
-    /// The page after another one.
-    pub async fn more_recordings(&self, account: &Account, next: Next) -> Result<Page<RecordingResource>, RestError> {
-        self.page(account, next.into_url(), "recordings").await
+        if listing.with_deleted {
+            url = url.with("IncludeSoftDeleted", "true");
+        }
+        Pages::new(url, "recordings")
     }
 
     /// Ends a recording that is being made. What was recorded until then is kept and becomes `completed`.
-    pub async fn stop_recording(&self, account: &Account, call: &CallSid, sid: &RecordingSid) -> Result<RecordingResource, RestError> {
+    pub async fn stop_recording(&self, account: &Account, call: &CallSid, sid: &RecordingSid) -> Result<(), RestError> {
         self.post(account, account.own_url(&format!("/Calls/{call}/Recordings/{sid}.json")), &[("Status", "stopped")]).await
     }
 
@@ -149,7 +151,7 @@ impl Client {
         account: &Account,
         conference: &ConferenceSid,
         sid: &RecordingSid,
-    ) -> Result<RecordingResource, RestError> {
+    ) -> Result<(), RestError> {
         self.post(account, account.own_url(&format!("/Conferences/{conference}/Recordings/{sid}.json")), &[("Status", "stopped")]).await
     }
 
@@ -157,30 +159,6 @@ impl Client {
     pub async fn delete_recording(&self, account: &Account, sid: &RecordingSid) -> Result<(), RestError> {
         self.delete(account, account.own_url(&format!("/Recordings/{sid}.json"))).await
     }
-}
-
-/// A text that can be read as what it should be; anything else counts as absent.
-pub(super) fn readable<'de, D: serde::Deserializer<'de>, T: std::str::FromStr>(deserializer: D) -> Result<Option<T>, D::Error> {
-    let value = Value::deserialize(deserializer)?;
-    Ok(value.as_str().and_then(|text| text.parse().ok()))
-}
-
-/// A number, or a text that is one.
-pub(super) fn number<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<Option<i64>, D::Error> {
-    let value = Value::deserialize(deserializer)?;
-    Ok(value.as_i64().or_else(|| value.as_str()?.parse().ok()))
-}
-
-/// A time as Twilio writes it.
-pub(super) fn rfc2822<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<Option<Timestamp>, D::Error> {
-    let value = Value::deserialize(deserializer)?;
-    Ok(value.as_str().and_then(Timestamp::parse_rfc2822))
-}
-
-/// A time as Twilio's newer interfaces write it.
-pub(super) fn rfc3339<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<Option<Timestamp>, D::Error> {
-    let value = Value::deserialize(deserializer)?;
-    Ok(value.as_str().and_then(Timestamp::parse_rfc3339))
 }
 
 #[cfg(test)]

@@ -7,13 +7,13 @@ use std::time::Duration;
 use serde::Deserialize;
 use serde_json::Value;
 
-use super::{Account, Client, RestError, Root};
+use super::{Account, Client, List, RestError, Root, lenient::list};
 use crate::{
     model::{sid::TranscriptSid, transcript::Said},
     twilio::transcription::confidence,
 };
 
-/// A sentence. What only describes it is absent where it cannot be read.
+/// A sentence. What only describes it is absent where it cannot be read; one whose text is `null` is no sentence.
 #[derive(Clone, Debug, PartialEq, Deserialize)]
 pub struct SentenceResource {
     /// The channel on which it was said, from 1.
@@ -30,7 +30,7 @@ pub struct SentenceResource {
     /// 0 to 1.
     #[serde(default, deserialize_with = "share")]
     pub confidence: Option<f32>,
-    /// The same word by word, where that was asked for and is known.
+    /// The same word by word, where that was asked for and is known; a word that cannot be read is left out.
     #[serde(default, deserialize_with = "list")]
     pub words: Vec<WordResource>,
 }
@@ -51,13 +51,13 @@ pub struct WordResource {
 impl Client {
     /// Every sentence of a transcript with its words, in Twilio's order. `redacted`: as its service hides what is sensitive, where that is on;
     /// otherwise as it was said.
-    pub async fn sentences(&self, account: &Account, sid: &TranscriptSid, redacted: bool) -> Result<Vec<SentenceResource>, RestError> {
-        let mut url = account.url(Root::Intelligence, &format!("/v2/Transcripts/{sid}/Sentences"));
-        url.query_pairs_mut()
-            .append_pair("PageSize", "1000")
-            .append_pair("WordTimestamps", "true")
-            .append_pair("Redacted", if redacted { "true" } else { "false" });
-        self.all(account, Root::Intelligence, url, "sentences").await
+    pub async fn sentences(&self, account: &Account, sid: &TranscriptSid, redacted: bool) -> Result<List<SentenceResource>, RestError> {
+        let url = account
+            .url(Root::Intelligence, &format!("/v2/Transcripts/{sid}/Sentences"))
+            .with("PageSize", "1000")
+            .with("WordTimestamps", "true")
+            .with("Redacted", if redacted { "true" } else { "false" });
+        self.all(account, url, "sentences").await
     }
 }
 
@@ -77,11 +77,6 @@ fn channel<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<Option<u
 
 fn share<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<Option<f32>, D::Error> {
     Ok(confidence(Value::deserialize(deserializer)?))
-}
-
-/// `null` for no list.
-fn list<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<Vec<WordResource>, D::Error> {
-    Ok(Option::deserialize(deserializer)?.unwrap_or_default())
 }
 
 #[cfg(test)]

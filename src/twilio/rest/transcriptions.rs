@@ -3,8 +3,8 @@
 use serde::Deserialize;
 
 use super::{
-    Account, Client, RestError, Root,
-    recordings::{number, readable},
+    Account, Client, List, RestError,
+    lenient::{number, or_default, readable, text},
 };
 use crate::model::{
     sid::{RecordingSid, TranscriptionSid},
@@ -17,6 +17,7 @@ pub struct TranscriptionResource {
     /// Its id.
     pub sid: TranscriptionSid,
     /// `in-progress`, `completed`, `failed`; an open set.
+    #[serde(default, deserialize_with = "text")]
     pub status: String,
     /// Of what it is.
     #[serde(default, deserialize_with = "readable")]
@@ -25,16 +26,15 @@ pub struct TranscriptionResource {
     #[serde(default, deserialize_with = "number")]
     pub duration: Option<i64>,
     /// What was said, in one piece; absent until it is completed.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "or_default")]
     pub transcription_text: Option<Said>,
 }
 
 impl Client {
     /// Every transcription of a recording.
-    pub async fn transcriptions_of(&self, account: &Account, recording: &RecordingSid) -> Result<Vec<TranscriptionResource>, RestError> {
-        let mut url = account.own_url(&format!("/Recordings/{recording}/Transcriptions.json"));
-        url.query_pairs_mut().append_pair("PageSize", "100");
-        self.all(account, Root::Api, url, "transcriptions").await
+    pub async fn transcriptions_of(&self, account: &Account, recording: &RecordingSid) -> Result<List<TranscriptionResource>, RestError> {
+        let url = account.own_url(&format!("/Recordings/{recording}/Transcriptions.json")).with("PageSize", "100");
+        self.all(account, url, "transcriptions").await
     }
 
     /// One transcription.

@@ -3,8 +3,8 @@
 use serde::Deserialize;
 
 use super::{
-    Account, Client, RecordingResource, RestError, Root,
-    recordings::{readable, rfc3339},
+    Account, Client, List, RecordingResource, RestError, Root,
+    lenient::{or_default, readable, rfc3339, text},
 };
 use crate::model::{
     sid::{AccountSid, CallSid, RecordingSid, TranscriptSid},
@@ -17,12 +17,13 @@ pub struct TranscriptResource {
     /// Its id.
     pub sid: TranscriptSid,
     /// `queued`, `in-progress`, `completed`, `new`, `failed`, `canceled`, `error`; an open set.
+    #[serde(default, deserialize_with = "text")]
     pub status: String,
     /// The account or subaccount.
     #[serde(default, deserialize_with = "readable")]
     pub account_sid: Option<AccountSid>,
     /// What it was made from.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "or_default")]
     pub channel: Channel,
     /// `en-US`…
     #[serde(default, deserialize_with = "readable")]
@@ -39,7 +40,7 @@ pub struct TranscriptResource {
 #[derive(Clone, Debug, Default, PartialEq, Deserialize)]
 pub struct Channel {
     /// Where the sound was.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "or_default")]
     pub media_properties: MediaProperties,
 }
 
@@ -54,37 +55,49 @@ pub struct MediaProperties {
     pub source_sid: Option<String>,
 }
 
+impl TranscriptResource {
+    pub(super) fn is_of(&self, account: &Account) -> bool {
+        self.account_sid.as_ref().is_none_or(|of| of == account.sid())
+    }
+}
+
 impl Client {
     /// Every transcript of a recording, whoever asked for it: a service may transcribe each recording of the account by itself.
-    pub async fn transcripts_of(&self, account: &Account, recording: &RecordingSid) -> Result<Vec<TranscriptResource>, RestError> {
+    pub async fn transcripts_of(&self, account: &Account, recording: &RecordingSid) -> Result<List<TranscriptResource>, RestError> {
         self.transcripts_from(account, recording.as_str()).await
     }
 
     /// Every transcript of a call, such as one that was made while it lasted.
-    pub async fn transcripts_of_call(&self, account: &Account, call: &CallSid) -> Result<Vec<TranscriptResource>, RestError> {
+    pub async fn transcripts_of_call(&self, account: &Account, call: &CallSid) -> Result<List<TranscriptResource>, RestError> {
         self.transcripts_from(account, call.as_str()).await
     }
 
-    async fn transcripts_from(&self, account: &Account, source: &str) -> Result<Vec<TranscriptResource>, RestError> {
-        let mut url = account.url(Root::Intelligence, "/v2/Transcripts");
-        url.query_pairs_mut().append_pair("SourceSid", source).append_pair("PageSize", "100");
-        self.all(account, Root::Intelligence, url, "transcripts").await
+    async fn transcripts_from(&self, account: &Account, source: &str) -> Result<List<TranscriptResource>, RestError> {
+        let url = account.url(Root::Intelligence, "/v2/Transcripts").with("SourceSid", source).with("PageSize", "100");
+        let found: List<TranscriptResource> = self.all(account, url, "transcripts").await?;
+        if found.items.iter().all(|transcript| transcript.is_of(account)) {
+            Ok(found)
+        } else {
+            // The credential is another account's: what it does not list says nothing of this one.
+            Err(RestError::Shape("a transcript is of another account"))
+        }
     }
 
     /// One transcript.
     pub async fn transcript(&self, account: &Account, sid: &TranscriptSid) -> Result<TranscriptResource, RestError> {
         let found: TranscriptResource = self.get(account, account.url(Root::Intelligence, &format!("/v2/Transcripts/{sid}"))).await?;
-        let is_it = found.sid == *sid && found.account_sid.as_ref().is_none_or(|of| of == account.sid());
-        if is_it { Ok(found) } else { Err(RestError::Shape("the transcript is another one")) }
+        if found.sid == *sid && found.is_of(account) { Ok(found) } else { Err(RestError::Shape("the transcript is another one")) }
     }
 
     /// Every recording of a call, as its parent. One of a conference is not among them.
     pub async fn recordings_of_call(&self, account: &Account, call: &CallSid) -> Result<Vec<RecordingResource>, RestError> {
-        let mut url = account.own_url(&format!("/Calls/{call}/Recordings.json"));
-        url.query_pairs_mut().append_pair("PageSize", "100");
-        let found: Vec<RecordingResource> = self.all(account, Root::Api, url, "recordings").await?;
-        let is_its = |recording: &RecordingResource| recording.account_sid == *account.sid();
-        if found.iter().all(is_its) { Ok(found) } else { Err(RestError::Shape("a recording is of another account")) }
+        let url = account.own_url(&format!("/Calls/{call}/Recordings.json")).with("PageSize", "100");
+        let found: Vec<RecordingResource> = self.all(account, url, "recordings").await?.items;
+        if found.iter().all(|recording| recording.is_of(account.sid())) {
+            Ok(found)
+        } else {
+            Err(RestError::Shape("a recording is of another account"))
+        }
     }
 
     /// Deletes a transcript with its sentences and operator results.

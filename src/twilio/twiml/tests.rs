@@ -39,7 +39,7 @@ fn each_verb_says_what_twilios_own_library_says() {
         (Verb::Redirect("https://a.example/?b&c".into()), r#"<Redirect method="POST">https://a.example/?b&amp;c</Redirect>"#),
         (
             Verb::StartRecording(StartRecording { callback: "https://a.example/r".into() }),
-            r#"<Start><Recording channels="dual" recordingStatusCallback="https://a.example/r" recordingStatusCallbackEvent="in-progress completed absent failed" recordingStatusCallbackMethod="POST" /></Start>"#,
+            r#"<Start><Recording channels="dual" recordingStatusCallback="https://a.example/r" recordingStatusCallbackEvent="in-progress completed absent" recordingStatusCallbackMethod="POST" /></Start>"#,
         ),
         (Verb::Dial(number(None)), "<Dial><Number>+493023125001</Number></Dial>"),
         (

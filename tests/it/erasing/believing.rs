@@ -1,7 +1,7 @@
 //! Twilio says that there is no such thing: whether that is believed.
 
 use recvault::{
-    demo::stand_in::{Call, Wrong},
+    demo::stand_in::{AddOnFacts, Call, TranscriptionFacts, Wrong},
     evidence::{Removal, receipt::ReceiptState},
 };
 use serde_json::json;
@@ -9,6 +9,7 @@ use serde_json::json;
 use super::{is_gone, receipt, source, stuck, words_of, work_off};
 use crate::{
     epochs::keys,
+    transcribing::{made, told},
     world::{Recipe, digits},
 };
 
@@ -39,9 +40,11 @@ async fn not_found_to_a_wrong_credential_is_no_deletion() {
 async fn a_deletion_that_is_answered_not_found_is_believed_only_by_an_open_account() {
     let vault = Recipe::default().by_hand().await;
     let recorded = vault.sealed().await;
-    words_of(&vault, &recorded);
+    // Nothing of the whole call: for that its recordings are listed, too.
+    vault.stand_in.add_transcription(&vault.account, TranscriptionFacts::new(format!("TR{}", digits()), recorded.sid.clone(), "Hello."));
+    vault.stand_in.add_add_on(&vault.account, AddOnFacts::new(format!("XR{}", digits()), recorded.sid.clone()));
     vault.shred(recorded.id).await;
-    for call in [Call::TranscriptionDelete, Call::AddOnDelete, Call::TranscriptDelete, Call::RecordingDelete] {
+    for call in [Call::TranscriptionDelete, Call::AddOnDelete, Call::RecordingDelete] {
         vault.stand_in.fail_call(call, Wrong::NotFound);
         vault.stand_in.fail_call(Call::RecordingList, Wrong::Unauthorised);
         vault.later().await;
@@ -50,6 +53,46 @@ async fn a_deletion_that_is_answered_not_found_is_believed_only_by_an_open_accou
     }
     vault.later().await;
     assert!(is_gone(&vault.stand_in.kept(&recorded.sid)));
+}
+
+#[tokio::test]
+async fn a_transcript_that_is_not_found_is_believed_only_by_an_open_product() {
+    let vault = Recipe::default().by_hand().await;
+    let recorded = vault.sealed().await;
+    let facts = made(&vault, &recorded.sid, &["Hello."]);
+    told(&vault, &facts.sid).await;
+    work_off(&vault).await;
+    let shredded = vault.shred(recorded.id).await;
+    // The account's recordings can be read all the time; its transcripts cannot: of the recording, of its call, and any.
+    for _ in 0..3 {
+        vault.stand_in.fail_call(Call::TranscriptList, Wrong::Refused { status: 403, code: 20403 });
+    }
+    vault.stand_in.fail_call(Call::TranscriptDelete, Wrong::NotFound);
+    work_off(&vault).await;
+    assert_eq!(receipt(&vault, &shredded).await.source(), Some(Removal::Pending));
+    let why = stuck(&vault).await;
+    assert!(why[0].starts_with("stuck: the credential does not open the Conversational Intelligence transcripts"), "{why:?}");
+    assert!(vault.stand_in.kept(&recorded.sid).media, "the recording goes last");
+    vault.later().await;
+    assert!(is_gone(&vault.stand_in.kept(&recorded.sid)));
+    assert!(matches!(receipt(&vault, &shredded).await.source(), Some(Removal::Removed(_))));
+}
+
+#[tokio::test]
+async fn a_transcript_that_was_taken_and_that_nobody_lists_is_not_said_to_be_gone() {
+    let vault = Recipe::default().by_hand().await;
+    let recorded = vault.sealed().await;
+    let facts = made(&vault, &recorded.sid, &["Hello."]);
+    told(&vault, &facts.sid).await;
+    work_off(&vault).await;
+    let shredded = vault.shred(recorded.id).await;
+    for _ in 0..9 {
+        vault.stand_in.fail_call(Call::TranscriptList, Wrong::Refused { status: 410, code: 20410 });
+    }
+    work_off(&vault).await;
+    assert!(is_gone(&vault.stand_in.kept(&recorded.sid)));
+    assert_eq!(receipt(&vault, &shredded).await.source(), Some(Removal::Unknown));
+    assert_eq!(source(&vault, &recorded).await["state"], "left");
 }
 
 #[tokio::test]
@@ -87,16 +130,18 @@ async fn what_was_deleted_long_ago_by_somebody_else_counts_as_deleted() {
 }
 
 #[tokio::test]
-async fn where_intelligence_is_not_enabled_there_are_no_transcripts_and_a_key_without_permission_says_nothing() {
+async fn what_intelligence_refuses_to_list_is_not_known_to_be_gone_and_a_key_without_permission_says_nothing() {
     let vault = Recipe::default().by_hand().await;
-    for none in [Wrong::NotFound, Wrong::Refused { status: 403, code: 20403 }] {
+    let refused = |status, code| Wrong::Refused { status, code };
+    for none in [Wrong::NotFound, refused(403, 20403), refused(400, 20001), refused(404, 20404), refused(410, 20410)] {
         let recorded = vault.sealed().await;
         let shredded = vault.shred(recorded.id).await;
         for _ in 0..3 {
             vault.stand_in.fail_call(Call::TranscriptList, none.clone());
         }
         work_off(&vault).await;
-        assert_ne!(receipt(&vault, &shredded).await.source(), Some(Removal::Pending), "{none:?}");
+        assert_eq!(receipt(&vault, &shredded).await.source(), Some(Removal::Unknown), "{none:?}");
+        assert!(is_gone(&vault.stand_in.kept(&recorded.sid)), "{none:?}: what is known is deleted");
     }
     let recorded = vault.sealed().await;
     words_of(&vault, &recorded);

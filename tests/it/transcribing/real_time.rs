@@ -111,6 +111,51 @@ async fn any_order_and_repetition_gives_the_same_transcript(database: Database) 
     assert_eq!(vault.count("transcript.sealed").await, 6);
 }
 
+async fn two_transcriptions_of_one_call_are_both_kept_in_order(database: Database) {
+    let vault = vault_on(database).await;
+    for (first, second) in [(0, 1), (1, 0)] {
+        let recorded = vault.sealed().await;
+        let began = began(&vault, &recorded);
+        // One was stopped, and another one began later in the same call.
+        let of = |from: u64, said: [&str; 2]| {
+            let mut rt = vault.stand_in.real_time(&vault.account, &call_of(&recorded));
+            vec![
+                at(rt.started(), began, from),
+                at(rt.said("inbound_track", said[0], 0.75), began, from + 2_000),
+                at(rt.said("outbound_track", said[1], 0.5), began, from + 4_000),
+                at(rt.stopped(), began, from + 5_000),
+            ]
+        };
+        let both = [of(0, ["One.", "Two."]), of(15_000, ["Three.", "Four."])];
+        for params in &both[first] {
+            tell(&vault, params).await;
+        }
+        settle(&vault).await;
+        assert_eq!(words(&vault, recorded.id).await.len(), 2);
+        for params in &both[second] {
+            tell(&vault, params).await;
+        }
+        settle(&vault).await;
+        assert_eq!(
+            (words(&vault, recorded.id).await, rows(&vault).await),
+            (["One.", "Two.", "Three.", "Four."].map(str::to_owned).to_vec(), [0, 0])
+        );
+    }
+    // Both are due at once.
+    let recorded = vault.sealed().await;
+    for (from, said) in [(0, "One."), (15_000, "Two.")] {
+        let mut rt = vault.stand_in.real_time(&vault.account, &call_of(&recorded));
+        let began = began(&vault, &recorded);
+        for params in [rt.started(), rt.said("inbound_track", said, 0.75), rt.stopped()] {
+            tell(&vault, &at(params, began, from + 2_000)).await;
+        }
+    }
+    settle(&vault).await;
+    vault.later().await;
+    assert_eq!((words(&vault, recorded.id).await, rows(&vault).await), (vec!["One.".to_owned(), "Two.".to_owned()], [0, 0]));
+    assert_eq!(vault.objects().await.len(), 6, "what was replaced is removed");
+}
+
 async fn what_never_came_is_counted_and_said(database: Database) {
     let vault = vault_on(database).await;
     let recorded = vault.sealed().await;
@@ -253,6 +298,7 @@ async fn a_word_that_comes_while_it_is_filed_is_not_lost(database: Database) {
 
 on_both_databases!(
     any_order_and_repetition_gives_the_same_transcript,
+    two_transcriptions_of_one_call_are_both_kept_in_order,
     what_never_came_is_counted_and_said,
     nobody_said_that_it_ended,
     the_call_ends_before_its_recording_is_here,

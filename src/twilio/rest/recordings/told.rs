@@ -12,13 +12,17 @@ fn resource(fields: Value) -> Result<RecordingResource, serde_json::Error> {
     serde_json::from_value(all)
 }
 
+fn account() -> AccountSid {
+    format!("AC{}", "0".repeat(32)).parse().unwrap()
+}
+
 #[test]
 fn it_is_told_as_a_callback_would_tell_it() {
     let fields = serde_json::json!({
         "duration": "27", "channels": 2, "source": "DialVerb", "error_code": null, "start_time": "Tue, 28 May 2019 02:18:02 +0000",
         "call_sid": format!("CA{}", "2".repeat(32)), "conference_sid": null, "price": "-0.1", "encryption_details": null,
     });
-    let told = resource(fields).unwrap().told();
+    let told = resource(fields).unwrap().told(&account());
     assert_eq!((told.status.as_str(), told.duration_s, told.channels, told.error_code), ("completed", Some(27), Some(2), Some(0)));
     assert_eq!((told.source.as_deref(), told.conference), (Some("DialVerb"), None));
     assert_eq!(told.started_at.map(|at| at.in_seconds()).as_deref(), Some("2019-05-28T02:18:02Z"));
@@ -26,7 +30,9 @@ fn it_is_told_as_a_callback_would_tell_it() {
     for (status, told_status) in
         [("absent", "absent"), ("processing", "in-progress"), ("paused", "in-progress"), ("deleted", "in-progress")]
     {
-        let told = resource(serde_json::json!({ "status": status, "duration": "0", "channels": 1, "error_code": 16101 })).unwrap().told();
+        let told = resource(serde_json::json!({ "status": status, "duration": "0", "channels": 1, "error_code": 16101 }))
+            .unwrap()
+            .told(&account());
         assert_eq!((told.status.as_str(), told.duration_s, told.channels, told.error_code), (told_status, None, None, Some(16101)));
     }
     assert!(resource(serde_json::json!({ "sid": "RE1" })).is_err(), "without an id it is nothing");
@@ -59,7 +65,7 @@ proptest! {
         ),
     ) {
         if let Ok(resource) = resource(serde_json::to_value(fields).unwrap()) {
-            let told = resource.told();
+            let told = resource.told(&account());
             prop_assert!(["completed", "absent", "in-progress"].contains(&told.status.as_str()));
             prop_assert!(told.duration_s.is_none_or(|seconds| seconds >= 0) && told.channels.is_none_or(|channels| matches!(channels, 1 | 2)));
         }
