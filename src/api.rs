@@ -14,7 +14,7 @@ mod grants;
 mod health;
 mod holds;
 mod media;
-mod network;
+pub mod network;
 mod openapi;
 mod parties;
 mod policy;
@@ -28,7 +28,7 @@ mod shred;
 mod transcript;
 mod twilio;
 
-use std::{net::IpAddr, sync::Arc, time::Duration};
+use std::{sync::Arc, time::Duration};
 
 use axum::{
     Router,
@@ -59,8 +59,8 @@ pub struct Settings {
     pub metrics_listen: String,
     /// The address under which Twilio and listeners reach the service through the proxy.
     pub public_url: String,
-    /// Addresses of proxies whose `X-Forwarded-For` is believed. Empty: the header is ignored.
-    pub trusted_proxies: Vec<IpAddr>,
+    /// Addresses and networks of proxies whose `X-Forwarded-For` is believed. Empty: the header is ignored.
+    pub trusted_proxies: Vec<network::TrustedProxies>,
     /// Seconds until an answer must have begun.
     pub request_timeout_s: u64,
     /// Seconds that running streams and work get to end when the service stops.
@@ -85,7 +85,7 @@ impl Default for Settings {
 pub struct Api {
     flow: Flow,
     public: Arc<PublicUrl>,
-    proxies: Arc<[IpAddr]>,
+    proxies: Arc<[network::TrustedProxies]>,
 }
 
 /// The whole HTTP surface on one page.
@@ -98,7 +98,7 @@ pub fn router(flow: Flow, public: PublicUrl, settings: &Settings) -> Router {
         HeaderValue::from_static("default-src 'none'; media-src 'self'; frame-ancestors 'none'"),
     );
     // As a connection shows them, see `network`.
-    let proxies = settings.trusted_proxies.iter().map(IpAddr::to_canonical).collect();
+    let proxies = settings.trusted_proxies.iter().copied().collect();
     let patience = Duration::from_secs(settings.request_timeout_s.clamp(1, 300));
     let in_time = middleware::from_fn(move |request, next| in_time(patience, request, next));
     Router::new()

@@ -17,10 +17,10 @@ use url::{Host, Url};
 use zeroize::Zeroizing;
 
 use super::{
-    super::{AwsKms, Error, RootName, read_secret},
+    super::{AwsKms, Error, RootName},
     slot::Slot,
 };
-use crate::secret::Key;
+use crate::secret::{Key, SecretText};
 
 pub(super) const NAME: &str = "AWS KMS";
 
@@ -106,7 +106,7 @@ fn credentials(settings: &AwsKms, base: &Path) -> Result<Option<Credentials>, Er
         (Some(_), Some(_)) => return Err(setting(FILE, "set this or `custody.aws_kms.secret_access_key`, not both".into())),
         (Some(secret), None) => Some(secret.expose()),
         (None, Some(file)) => {
-            read = read_secret(&base.join(file)).map_err(|why| setting(FILE, why))?;
+            read = SecretText::read(&base.join(file)).map_err(|why| setting(FILE, why))?;
             Some(read.expose().trim())
         }
         (None, None) => None,

@@ -3,7 +3,7 @@
 //! Owns the keys and every check of them. Refuses to know the environment (config fills the settings) and makes no connection.
 
 use std::{
-    fmt, fs,
+    fmt,
     path::{Path, PathBuf},
     sync::Arc,
     time::Duration,
@@ -307,20 +307,10 @@ fn is_path_secret(text: &str) -> bool {
 }
 
 fn read(base: &Path, file: &Path, key: String, faults: &mut Faults) -> Option<SecretText> {
-    let path = base.join(file);
-    match fs::read_to_string(&path) {
-        Ok(mut text) => {
-            // Editors and `echo` end a file with one newline; it is not part of the secret.
-            if text.ends_with('\n') {
-                text.pop();
-                if text.ends_with('\r') {
-                    text.pop();
-                }
-            }
-            filled(SecretText::new(text), key, faults)
-        }
-        Err(error) => {
-            faults.add(key, format_args!("cannot read `{}`: {}", path.display(), error.kind()));
+    match SecretText::read(&base.join(file)) {
+        Ok(secret) => filled(secret, key, faults),
+        Err(problem) => {
+            faults.add(key, problem);
             None
         }
     }

@@ -87,7 +87,7 @@ fn a_trunk_says_who_both_are_in_one_call() {
 
 #[test]
 fn who_withholds_their_number_is_somebody_whom_nobody_knows() {
-    for from in ["anonymous", "+266696687", "Restricted", "", "whatsapp:+493012345678", "73277"] {
+    for from in ["anonymous", "+266696687", "Restricted", "", "whatsapp:73277", "73277"] {
         let found = of_call(&call(1, "inbound", from, LINE), &[call(2, "outbound-dial", from, "sip:Desk@Example.com;transport=tls")], None);
         assert_eq!(told(&found), ["caller 1 ? -", "callee 2 sip:desk@example.com -"], "{from}");
     }
