@@ -144,7 +144,7 @@ fn callback(query: &str, params: &[(&str, &str)]) -> Option<CallbackParties> {
     let path = format!("/twilio/recordings{query}");
     let signature = signature::sign(&token, &format!("https://vault.example.com{path}"), &params);
     let delivery = Delivery::Body { content_type: Some("application/x-www-form-urlencoded"), bytes: body.as_bytes() };
-    let request = Request { path_and_query: &path, signature: Some(&signature), delivery };
+    let request = Request { path_and_query: &path, signature: Some(&signature), settings: None, delivery };
     CallbackParties::parse(&signature::verify(&accounts, &"https://vault.example.com".parse().unwrap(), &request).ok()?)
 }
 

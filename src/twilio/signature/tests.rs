@@ -28,7 +28,7 @@ fn token() -> SecretText {
 
 /// Whether `signature` is accepted for a request to `path_and_query` of the service at `base`.
 fn accepted(base: &str, path_and_query: &str, params: &[(String, String)], signature: &str) -> bool {
-    matches(&[token()], &candidates(&base.parse().unwrap(), path_and_query), params, signature)
+    matches(&[key(&token())], &candidates(&base.parse().unwrap(), path_and_query), params, signature)
 }
 
 #[track_caller]
