@@ -170,7 +170,9 @@ mod tests {
         ] {
             assert_eq!(seen(peer, &["203.0.113.9, 10.1.1.1"], &proxies).as_deref(), Some(expected), "{peer}");
         }
-        for bad in ["", "10.0.0.0/33", "10.0.0.1/8", "0.0.0.0/0", "::/0", "::ffff:0.0.0.0/96", "10.0.0", "proxy.example.com", "10.0.0.0/8/8"] {
+        for bad in
+            ["", "10.0.0.0/33", "10.0.0.1/8", "0.0.0.0/0", "::/0", "::ffff:0.0.0.0/96", "10.0.0", "proxy.example.com", "10.0.0.0/8/8"]
+        {
             assert!(bad.parse::<TrustedProxies>().unwrap_err().to_string().starts_with(&format!("`{bad}`: ")), "{bad}");
         }
         assert!("10.0.0.1/8".parse::<TrustedProxies>().unwrap_err().to_string().contains("`10.0.0.0/8`"));

@@ -57,6 +57,8 @@ pub async fn init(folder: &Path, clock: Clock) -> Result<Initialised, Error> {
     let chosen = choose_passphrase(&config.custody, folder)?;
     let app = App::open(config, clock).await?;
     let rules = app.rules()?;
+    // Before there is a vault that could not keep anything.
+    app.store.rehearse().await?;
     let vault = Vault::create(&app.ledger, app.custody.as_ref(), &app.clock).await?;
     let roles = rules.document().roles.iter().map(|(role, _)| role.clone()).collect();
     let wanted = flow::NewToken { label: "first token, made by init".into(), roles, lifetime: ADMIN_LIFETIME, ..Default::default() };

@@ -74,6 +74,7 @@ pub async fn serve(mut app: App) -> Result<Service, Error> {
     };
     let (flow, committer) = app.flow().await?;
     flow.probe().await?;
+    app.store.rehearse().await?;
     flow.vault().check_memory().await.map_err(flow::Error::from)?;
     // Only the service puts a policy in force; other commands read the file and change nothing. Not before it is sure of its memory: an old
     // copy of the ledger would be written to, and look newer than it is.

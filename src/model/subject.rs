@@ -35,7 +35,7 @@ pub struct InvalidAddress;
 
 impl Address {
     /// Reads an address as people and systems write it. White space, brackets, dots and dashes in a number do not matter, nor do characters that are not shown; it must
-    /// begin with `+` and a country code, and have 7 to 15 digits. A number in E.164 is kept digit for digit.
+    /// begin with `+` and a country code, and have 6 to 15 digits. A number in E.164 is kept digit for digit.
     ///
     /// # Errors
     /// [`InvalidAddress`]; also for what Twilio sends in place of a number that is withheld (`anonymous`, `+266696687`, …).

@@ -19,6 +19,7 @@ use std::{
 
 use url::{Host, Url};
 
+pub(super) use self::shared_keys::SharedKey;
 pub use self::{
     buckets::BucketSettings,
     connect::{Connect, ConsentSettings},
@@ -28,7 +29,6 @@ pub use self::{
     shared_keys::{Algorithm, SharedKeySettings},
     transcripts::TranscriptSettings,
 };
-pub(super) use self::shared_keys::SharedKey;
 use super::{encryption::EncryptionKeys, media::Bucket};
 use crate::{model::sid::AccountSid, secret::SecretText};
 

@@ -118,10 +118,14 @@ pub enum Forbidden {
     )]
     UnknownKey,
     /// Signed by an auth token where a shared key must sign.
-    #[error("it is signed by no shared key, and the account has `require_shared_key`: add a rule for this URL to the webhook settings at Twilio")]
+    #[error(
+        "it is signed by no shared key, and the account has `require_shared_key`: add a rule for this URL to the webhook settings at Twilio"
+    )]
     NoSharedKey,
     /// Text of its URL may have become parameters of its body: the signature cannot tell them apart.
-    #[error("a parameter of its body stands before the account's in the order of the signature and may be a part of its URL; Twilio sends none")]
+    #[error(
+        "a parameter of its body stands before the account's in the order of the signature and may be a part of its URL; Twilio sends none"
+    )]
     CutUrl,
     /// No token made this signature over any form of our URL.
     #[error(

@@ -150,7 +150,11 @@ fn columns(header: &[String], faults: &mut Faults) -> Option<Vec<usize>> {
             // Where the row of names is missing, this is somebody's number.
             None => faults.whole(
                 1,
-                format!("column {} has a name that is none of `{}`; columns are separated by commas, semicolons or tabs", number + 1, FIELDS.join("`, `")),
+                format!(
+                    "column {} has a name that is none of `{}`; columns are separated by commas, semicolons or tabs",
+                    number + 1,
+                    FIELDS.join("`, `")
+                ),
             ),
         }
     }

@@ -159,9 +159,8 @@ fn what_spreadsheet_programs_write_is_read() {
     let plain = format!("subject,answer,method,at,purposes\n{NUMBER},given,letter,2026-01-31T15:04:05Z,recording;training\n");
     let (told, faults) = parse(Format::Csv, plain.as_bytes());
     assert_eq!((told.len(), faults.count()), (1, 0));
-    let utf16 = |text: &str, unit: fn(u16) -> [u8; 2]| {
-        std::iter::once(0xfeff).chain(text.encode_utf16()).flat_map(unit).collect::<Vec<u8>>()
-    };
+    let utf16 =
+        |text: &str, unit: fn(u16) -> [u8; 2]| std::iter::once(0xfeff).chain(text.encode_utf16()).flat_map(unit).collect::<Vec<u8>>();
     let wide = plain.replace(',', ";").replace("recording;training", "\"recording;training\"");
     for (bytes, line) in [
         (format!("\u{feff}{plain}").into_bytes(), 2),

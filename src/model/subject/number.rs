@@ -12,9 +12,8 @@ use std::{
 use phonenumber::metadata::{DATABASE, Metadata};
 use regex::Regex;
 
-/// How many digits a number has with its country code: at most 15 (ITU-T E.164); the shortest that anybody has are of islands with four digits of
-/// their own.
-const DIGITS: std::ops::RangeInclusive<usize> = 7..=15;
+/// How many digits a number has with its country code: at most 15 (ITU-T E.164); the shortest that anybody is called from are of companies in Iran.
+const DIGITS: std::ops::RangeInclusive<usize> = 6..=15;
 
 /// Reads a number that begins with `+`, as people write it: with spaces, brackets, dots, slashes and dashes, maybe with a trunk prefix (`+44 (0)20 …`).
 /// Returns its digits in E.164, without the plus.

@@ -48,7 +48,8 @@ pub(super) fn resolve(settings: Vec<SharedKeySettings>, account: &str, base: &Pa
     let mut keys: Vec<SharedKey> = Vec::new();
     for (at, key) in settings.into_iter().enumerate() {
         let place = format!("{account}.shared_keys[{at}]");
-        let fits = !key.name.is_empty() && key.name.len() <= 128 && key.name.bytes().all(|b| b.is_ascii_alphanumeric() || b"-_.".contains(&b));
+        let fits =
+            !key.name.is_empty() && key.name.len() <= 128 && key.name.bytes().all(|b| b.is_ascii_alphanumeric() || b"-_.".contains(&b));
         if !fits {
             faults.add(format!("{place}.name"), "expected 1 to 128 letters, digits, `-`, `_` and `.`");
         }

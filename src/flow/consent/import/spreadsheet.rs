@@ -101,12 +101,16 @@ fn quotes(text: &str, separator: u8) -> Result<(), Unreadable> {
         if *byte == b'"' && begins_field {
             let end = closing(bytes, at + 1).ok_or_else(|| (line, "a quote opens here and is never closed".to_owned()))?;
             if !matches!(bytes.get(end + 1), None | Some(b'\r' | b'\n')) && bytes.get(end + 1) != Some(&separator) {
-                return Err((line, "a quote opens here, and something follows where it closes: write a quote inside a field twice".to_owned()));
+                return Err((
+                    line,
+                    "a quote opens here, and something follows where it closes: write a quote inside a field twice".to_owned(),
+                ));
             }
             let inside = text.get(at + 1..end).unwrap_or_default();
             let hidden = inside.split(['\r', '\n']).skip(1).any(|within| is_row(within, separator, columns));
             if hidden {
-                let why = "a quote opens here, and what looks like a row is inside it: close the quote, or give a long disclosure by its digest";
+                let why =
+                    "a quote opens here, and what looks like a row is inside it: close the quote, or give a long disclosure by its digest";
                 return Err((line, why.to_owned()));
             }
             line += breaks(inside);

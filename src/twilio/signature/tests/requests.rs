@@ -113,7 +113,8 @@ fn a_get_carries_everything_in_its_query() {
 
     let path = format!("{path}&AccountSid={}", sid("AC", "0"));
     let signature = sign(&token(), &format!("https://vault.example.com{path}"), &[]);
-    let verified = outcome(&Request { path_and_query: &path, signature: Some(&signature), settings: None, delivery: Delivery::Query }).unwrap();
+    let verified =
+        outcome(&Request { path_and_query: &path, signature: Some(&signature), settings: None, delivery: Delivery::Query }).unwrap();
     assert!(verified.is_get());
     assert_eq!(verified.params(), verified.query());
     assert_eq!(verified.params().len(), 3);
@@ -204,7 +205,8 @@ fn a_shared_key_signs_with_its_own_algorithm_and_with_no_weaker_one() {
     let told = |settings, signature: &str| {
         outcome(&Request { settings, ..posted(RECORDING_PATH, &body, signature) }).map(|verified| verified.account().clone())
     };
-    let [strong, weak, older] = [(SHA256, "shared"), (SHA1, "shared"), (SHA1, "older")].map(|(hash, key)| shared(hash, key, RECORDING_PATH, &params));
+    let [strong, weak, older] =
+        [(SHA256, "shared"), (SHA1, "shared"), (SHA1, "older")].map(|(hash, key)| shared(hash, key, RECORDING_PATH, &params));
     for settings in ["key=k1,algorithm=HMAC_SHA256", " algorithm = hmac_sha256 , key = k1 "] {
         assert!(told(Some(settings), &strong).is_ok(), "{settings}");
     }
