@@ -120,7 +120,7 @@ fn formats_without_a_place_for_each_moment_are_refused() {
         assert_eq!(with(bad.clone()), Err(Unreadable::Format), "{bad:?}");
     }
     assert!(with(format(6, 2, 8000, 8)).is_ok() && with(format(1, 64, 8000, 24)).is_ok());
-    for no_wav in [&b"RIFX\0\0\0\0WAVE"[..], b"RIFF\0\0\0\0AVI ", b"RF64\xff\xff\xff\xffWAVE"] {
+    for no_wav in [&b"RIFX\0\0\0\0WAVE"[..], b"RIFF\0\0\0\0AVI "] {
         assert_eq!(Wave::read(no_wav), Err(Unreadable::Format));
     }
 }
