@@ -16,7 +16,7 @@ mod health;
 mod holds;
 pub(crate) mod limits;
 mod media;
-mod network;
+pub mod network;
 mod openapi;
 mod parties;
 mod policy;
@@ -30,7 +30,7 @@ mod shred;
 mod transcript;
 mod twilio;
 
-use std::{net::IpAddr, sync::Arc, time::Duration};
+use std::{sync::Arc, time::Duration};
 
 use axum::{
     Router,
@@ -66,8 +66,8 @@ pub struct Settings {
     pub metrics_listen: String,
     /// The address under which Twilio and listeners reach the service through the proxy.
     pub public_url: String,
-    /// Addresses of proxies whose `X-Forwarded-For` is believed. Empty: the header is ignored.
-    pub trusted_proxies: Vec<IpAddr>,
+    /// Addresses and networks of proxies whose `X-Forwarded-For` is believed. Empty: the header is ignored.
+    pub trusted_proxies: Vec<network::TrustedProxies>,
     /// Seconds until an answer must have begun.
     pub request_timeout_s: u64,
     /// Seconds that running streams and work get to end when the service stops.
@@ -92,8 +92,8 @@ impl Default for Settings {
 
 impl Settings {
     /// The proxies whose word is believed, as a connection shows them; see `network`.
-    pub(crate) fn proxies(&self) -> Arc<[IpAddr]> {
-        self.trusted_proxies.iter().map(IpAddr::to_canonical).collect()
+    pub(crate) fn proxies(&self) -> Arc<[network::TrustedProxies]> {
+        self.trusted_proxies.iter().copied().collect()
     }
 }
 
@@ -102,7 +102,7 @@ impl Settings {
 pub struct Api {
     flow: Flow,
     public: Arc<PublicUrl>,
-    proxies: Arc<[IpAddr]>,
+    proxies: Arc<[network::TrustedProxies]>,
     limits: Arc<Limits>,
     documents: Arc<Documents>,
 }

@@ -32,7 +32,6 @@ mod wrap;
 use std::{io, path::Path, sync::Arc, time::Duration};
 
 use futures_util::{FutureExt as _, future::BoxFuture};
-use zeroize::Zeroizing;
 
 pub use rehearsal::rehearsal;
 pub use settings::{AwsKms, Kind, Pkcs11, Settings};
@@ -41,7 +40,7 @@ pub use slot::{Change, Owner, Restorable, Slot};
 use self::passphrase::RootFile;
 use crate::{
     model::id::VaultId,
-    secret::{Key, SecretText},
+    secret::Key,
     twilio::encryption::{TokenKey, UnwrapKey},
 };
 
@@ -285,15 +284,6 @@ pub fn unwrapper(key: &TokenKey) -> Result<Arc<dyn UnwrapKey>, Error> {
 #[cfg(not(feature = "pkcs11"))]
 pub fn unwrapper(_key: &TokenKey) -> Result<Arc<dyn UnwrapKey>, Error> {
     Err(Error::Setting { key: "pkcs11", why: "this recvault was built without `pkcs11`: build it with `--features pkcs11`".into() })
-}
-
-/// Reads a file that holds a secret; one line break at its end is not part of it.
-fn read_secret(path: &Path) -> Result<SecretText, String> {
-    let name = path.display();
-    let text = std::fs::read_to_string(path).map(Zeroizing::new).map_err(|error| format!("`{name}`: {error}"))?;
-    let text = text.strip_suffix('\n').unwrap_or(&text);
-    let text = text.strip_suffix('\r').unwrap_or(text);
-    if text.is_empty() { Err(format!("`{name}` is empty")) } else { Ok(SecretText::new(text.to_owned())) }
 }
 
 /// A place that does not answer must not hold up a turn or a listener for ever. The call itself cannot be taken back; all may be repeated.

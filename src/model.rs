@@ -9,6 +9,7 @@ pub mod consent;
 pub mod crash;
 pub mod details;
 pub mod encryption;
+pub mod folding;
 pub mod hold;
 pub mod id;
 pub mod name;

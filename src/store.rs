@@ -12,6 +12,7 @@ mod name;
 mod path;
 mod place;
 mod recovery;
+mod rehearsal;
 mod s3;
 mod upload;
 mod writer;

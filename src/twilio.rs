@@ -30,6 +30,8 @@ pub use params::CallbackError;
 pub use parties::CallbackParties;
 pub use public_url::PublicUrl;
 pub use rest::{RecordingResource, RestError, SentenceResource};
-pub use signature::{Delivery, HEADER as SIGNATURE_HEADER, Rejection, Request as SignedRequest, verify};
+pub use signature::{
+    Delivery, HEADER as SIGNATURE_HEADER, Rejection, Request as SignedRequest, SETTINGS_HEADER as SIGNATURE_SETTINGS_HEADER, verify,
+};
 pub use transcription::{IntelligenceEvent, RealTimeEvent, TranscriptionCallback};
 pub use voice::VoiceRequest;

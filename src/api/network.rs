@@ -1,17 +1,78 @@
 //! Where a request comes from: the other end of its connection, or what a proxy that is trusted says of it.
 //!
-//! Owns the reading of `X-Forwarded-For`. INVARIANT: what a stranger may have written is never believed; what cannot be told is not known.
+//! Owns the reading of `X-Forwarded-For`, and which addresses are proxies of ours. INVARIANT: what a stranger may have written is never believed; what cannot be told is not known.
 
-use std::net::{IpAddr, SocketAddr};
+use std::{
+    net::{IpAddr, SocketAddr},
+    str::FromStr,
+};
 
 use axum::{
     extract::{ConnectInfo, FromRequestParts, Request},
     http::{HeaderMap, HeaderName, request::Parts},
 };
 
+use ipnet::{IpNet, Ipv4Net};
+
 use super::{Api, Problem};
 
 const FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
+
+/// Proxies whose `X-Forwarded-For` is believed: one address, or a network in CIDR form (`10.0.0.0/8`).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct TrustedProxies(IpNet);
+
+/// Why a text names no proxies.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("`{text}`: {why}")]
+pub struct InvalidProxies {
+    text: String,
+    why: String,
+}
+
+impl TrustedProxies {
+    /// Whether an address is one of theirs.
+    pub(crate) fn contains(&self, address: IpAddr) -> bool {
+        self.0.contains(&address)
+    }
+}
+
+impl FromStr for TrustedProxies {
+    type Err = InvalidProxies;
+
+    fn from_str(text: &str) -> Result<Self, InvalidProxies> {
+        let fault = |why: &str| InvalidProxies { text: text.chars().take(64).collect(), why: why.to_owned() };
+        let net = text.parse::<IpAddr>().map(IpNet::from).or_else(|_| text.parse::<IpNet>());
+        let net = net.map_err(|_| fault("expected an address, like `10.0.0.1`, or a network, like `10.0.0.0/8`"))?;
+        if net.prefix_len() == 0 {
+            return Err(fault("every address there is; then anybody could say where they come from"));
+        }
+        if net.addr() != net.network() {
+            return Err(fault(&format!("an address inside a network; for the whole network write `{}`", net.trunc())));
+        }
+        // An address that arrives as IPv6 is compared as the IPv4 address that it is.
+        let IpNet::V6(six) = net else { return Ok(Self(net)) };
+        let four = six.addr().to_ipv4_mapped().zip(six.prefix_len().checked_sub(96));
+        let four = four.and_then(|(address, prefix)| Ipv4Net::new(address, prefix).ok());
+        if four.is_some_and(|four| four.prefix_len() == 0) {
+            return Err(fault("every IPv4 address there is; then anybody could say where they come from"));
+        }
+        Ok(Self(four.map_or(net, IpNet::V4)))
+    }
+}
+
+impl serde::Serialize for TrustedProxies {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(&self.0)
+    }
+}
+
+impl<'de> serde::Deserialize<'de> for TrustedProxies {
+    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let text = <std::borrow::Cow<'de, str>>::deserialize(deserializer)?;
+        text.parse().map_err(serde::de::Error::custom)
+    }
+}
 
 /// The address that a request comes from; `None` if it cannot be told.
 pub(super) struct Network(pub(super) Option<IpAddr>);
@@ -26,22 +87,23 @@ impl FromRequestParts<Api> for Network {
 }
 
 /// Whether a request came through a proxy of ours.
-pub(super) fn is_proxied(request: &Request, proxies: &[IpAddr]) -> bool {
+pub(super) fn is_proxied(request: &Request, proxies: &[TrustedProxies]) -> bool {
     let peer = request.extensions().get::<ConnectInfo<SocketAddr>>().map(|ConnectInfo(peer)| peer.ip().to_canonical());
-    peer.is_some_and(|peer| proxies.contains(&peer))
+    peer.is_some_and(|peer| proxies.iter().any(|trusted| trusted.contains(peer)))
 }
 
 /// Each proxy appends the address of who called it: from the end, the first that is no proxy of ours is the one that ours has seen. What stands
 /// before it is only what that caller says.
-fn origin(peer: IpAddr, headers: &HeaderMap, proxies: &[IpAddr]) -> Option<IpAddr> {
+fn origin(peer: IpAddr, headers: &HeaderMap, proxies: &[TrustedProxies]) -> Option<IpAddr> {
     let peer = peer.to_canonical();
-    if !proxies.contains(&peer) {
+    let is_ours = |address: IpAddr| proxies.iter().any(|trusted| trusted.contains(address));
+    if !is_ours(peer) {
         return Some(peer);
     }
     for value in headers.get_all(FORWARDED_FOR).iter().rev() {
         for text in value.to_str().ok()?.rsplit(',') {
             let address = address(text.trim())?;
-            if !proxies.contains(&address) {
+            if !is_ours(address) {
                 return Some(address);
             }
         }
@@ -61,7 +123,7 @@ mod tests {
     use super::*;
 
     fn seen(peer: &str, headers: &[&str], proxies: &[&str]) -> Option<String> {
-        let proxies: Vec<IpAddr> = proxies.iter().map(|proxy| proxy.parse().unwrap()).collect();
+        let proxies: Vec<TrustedProxies> = proxies.iter().map(|proxy| proxy.parse().unwrap()).collect();
         let mut map = HeaderMap::new();
         for value in headers {
             map.append(FORWARDED_FOR, value.parse().unwrap());
@@ -99,5 +161,27 @@ mod tests {
             assert_eq!(seen("10.0.0.1", headers, &proxies).as_deref(), expected, "{headers:?}");
         }
         assert_eq!(seen("::ffff:10.0.0.1", &["203.0.113.9"], &proxies).as_deref(), Some("203.0.113.9"));
+    }
+
+    #[test]
+    fn a_network_of_proxies_is_believed_and_its_neighbours_are_not() {
+        let proxies = ["10.0.0.0/8", "2001:db8:1::/48", "::ffff:192.0.2.0/120"];
+        for (peer, expected) in [
+            ("10.255.1.2", "203.0.113.9"),
+            ("::ffff:10.255.1.2", "203.0.113.9"),
+            ("2001:db8:1::7", "203.0.113.9"),
+            ("192.0.2.255", "203.0.113.9"),
+            ("11.0.0.1", "11.0.0.1"),
+            ("2001:db8:2::7", "2001:db8:2::7"),
+            ("192.0.3.1", "192.0.3.1"),
+        ] {
+            assert_eq!(seen(peer, &["203.0.113.9, 10.1.1.1"], &proxies).as_deref(), Some(expected), "{peer}");
+        }
+        for bad in
+            ["", "10.0.0.0/33", "10.0.0.1/8", "0.0.0.0/0", "::/0", "::ffff:0.0.0.0/96", "10.0.0", "proxy.example.com", "10.0.0.0/8/8"]
+        {
+            assert!(bad.parse::<TrustedProxies>().unwrap_err().to_string().starts_with(&format!("`{bad}`: ")), "{bad}");
+        }
+        assert!("10.0.0.1/8".parse::<TrustedProxies>().unwrap_err().to_string().contains("`10.0.0.0/8`"));
     }
 }

@@ -60,6 +60,8 @@ pub async fn init(folder: &Path, clock: Clock) -> Result<Initialised, Error> {
     if app.ledger.is_new().await? {
         vault::check_unused(&app.store, &app.recovery).await?;
     }
+    // Before there is a vault that could not keep anything.
+    app.store.rehearse().await?;
     let vault = Vault::create(&app.ledger, app.custody.as_ref(), &app.clock).await?;
     let roles = rules.document().roles.iter().map(|(role, _)| role.clone()).collect();
     let label = "first token, made by init".parse().expect("it is one short line");

@@ -47,7 +47,7 @@ pub(super) struct Bounds {
     pub(super) connections: usize,
     shares: Shares,
     /// Their connections are those of many clients.
-    proxies: Arc<[IpAddr]>,
+    proxies: Arc<[api::network::TrustedProxies]>,
     /// With a client that takes nothing.
     patience: Duration,
     /// Bytes a second of one media answer.
@@ -84,7 +84,7 @@ impl Bounds {
 
     /// One more connection from there, unless it has its share.
     fn share(&self, peer: IpAddr) -> Result<Option<Share>, Crowded> {
-        if self.proxies.contains(&peer.to_canonical()) {
+        if self.proxies.iter().any(|proxy| proxy.contains(peer.to_canonical())) {
             return Ok(None);
         }
         self.shares.enter(Client::at(Some(peer))).map(Some).ok_or(Crowded)

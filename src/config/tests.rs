@@ -81,11 +81,11 @@ fn recovery_may_have_a_store_of_its_own() {
 }
 
 #[test]
-fn a_proxy_is_an_address() {
-    let config = layered("[server]\ntrusted_proxies = [\"10.0.0.1\", \"2001:db8::1\"]\n", &[]).unwrap();
-    assert_eq!(config.server.trusted_proxies.len(), 2);
+fn proxies_are_addresses_and_networks() {
+    let config = layered("[server]\ntrusted_proxies = [\"10.0.0.1\", \"2001:db8::1\", \"10.0.0.0/8\"]\n", &[]).unwrap();
+    assert_eq!(config.server.trusted_proxies.len(), 3);
     assert!(layered("", &[]).unwrap().server.trusted_proxies.is_empty(), "without a word nobody is believed");
-    for bad in ["proxy.example.com", "10.0.0.0/8", ""] {
+    for bad in ["proxy.example.com", "10.0.0.1/8", "0.0.0.0/0", ""] {
         let found = faults(&format!("[server]\ntrusted_proxies = [\"{bad}\"]\n"), &[]);
         assert!(found[0].starts_with("recvault.toml:2: `server.trusted_proxies`"), "{found:?}");
     }

@@ -196,7 +196,7 @@ impl Passphrase {
 /// # Errors
 /// [`Error::Passphrase`] naming the file.
 pub fn read_passphrase(path: &Path) -> Result<SecretText, Error> {
-    super::read_secret(path).map_err(Error::Passphrase)
+    SecretText::read(path).map_err(Error::Passphrase)
 }
 
 /// The slot that these contents are.

@@ -120,6 +120,14 @@ impl NewEntry {
         Self::new(at, Actor::Vault, Event::RecordingSealed, Some(recording.id), details)
     }
 
+    /// With a remark: the header of the sound promises more bytes than the whole of it has.
+    #[must_use]
+    pub fn promising(mut self, plain_len: u64, promised: u64) -> Self {
+        self.details.0.insert("plain_len".to_owned(), plain_len.into());
+        self.details.0.insert("header_promises".to_owned(), promised.into());
+        self
+    }
+
     /// A recording was announced again after its shred, and was not taken.
     pub fn recording_refused(at: Timestamp, recording: RecordingId) -> Self {
         Self::new(at, Actor::Vault, Event::RecordingRefused, Some(recording), json!({}))

@@ -114,6 +114,7 @@ impl Flow {
         let accounts = self.accounts();
         let account = accounts.get(&recording.account).ok_or(FetchFailure::UnknownAccount)?;
         let sound = self.sound(&accounts, account, &recording).await.map_err(FetchFailure::Source)?;
+        let promised = sound.promised();
         let body = sound.inspect(|chunk| {
             if let Ok(chunk) = chunk {
                 metrics::counter!("recvault_fetched_bytes_total").increment(chunk.len() as u64);
@@ -121,7 +122,8 @@ impl Flow {
         });
         let body = self.measured(&recording, body);
         let erase_at = (account.delete_source() == DeleteSource::AfterSealing).then(|| self.now().after(account.await_transcript()));
-        let beside = Beside { content_type: CONTENT_TYPE, erase_at, look_at: self.look_at(account), parties: &parties };
+        let beside =
+            Beside { content_type: CONTENT_TYPE, erase_at, look_at: self.look_at(account), parties: &parties, promised: Some(&promised) };
         match self.0.vault.deposit(lease, &recording, &beside, body).await {
             Ok(_) => {}
             Err(DepositError::Source(Broken::Off(error))) => return Err(FetchFailure::Source(error)),

@@ -24,6 +24,15 @@ pub enum Naming {
     Taken(Vec<LegName>),
 }
 
+/// Whether a subject is a party of any conversation.
+///
+/// # Errors
+/// The database's.
+pub async fn is_anybody(tx: &mut Tx, subject: SubjectId) -> Result<bool, Error> {
+    const SQL: &str = "/* parties.is_anybody */ SELECT conversation FROM parties WHERE subject = $1 LIMIT 1";
+    Ok(!tx.fetch_all(SQL, &[Arg::Text(&subject.to_string())]).await?.is_empty())
+}
+
 /// Names parties: new places are entered, who was not known before is, and so are channels. Naming the same again changes nothing, and a known party
 /// does not become unknown.
 ///

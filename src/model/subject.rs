@@ -2,14 +2,31 @@
 //!
 //! INVARIANT: an address is never printed. What leaves this type is the text that a keyed hash is made of, asked for by name.
 
-use std::{fmt, str::FromStr};
+mod number;
 
-use super::sid::{CallSid, ConferenceSid, InvalidSid};
+use std::{
+    cmp::Ordering,
+    fmt,
+    hash::{Hash, Hasher},
+    str::FromStr,
+};
+
+use unicode_normalization::UnicodeNormalization as _;
+
+use super::{
+    folding::visible,
+    sid::{CallSid, ConferenceSid, InvalidSid},
+};
 
 /// How one person is reached: a telephone number in E.164 (ITU-T), or an address that is none (`sip:…`, `client:…`), in one spelling.
-/// Zeroed when it is dropped.
-#[derive(Clone, PartialEq, Eq, Hash, PartialOrd, Ord, zeroize::ZeroizeOnDrop)]
-pub struct Address(String);
+///
+/// It is kept as it was told, and zeroed when it is dropped. Two addresses are equal if they are the same person's by the rules of the carriers: `+5215512345678` and `+525512345678`.
+#[derive(Clone, zeroize::ZeroizeOnDrop)]
+pub struct Address {
+    told: String,
+    /// Where it is not as told.
+    person: Option<String>,
+}
 
 /// Why a text is nobody's address. It does not repeat the text.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -17,14 +34,19 @@ pub struct Address(String);
 pub struct InvalidAddress;
 
 impl Address {
-    /// Reads an address as people and systems write it. White space, brackets, dots and dashes in a number do not matter; it must begin with `+` and a country code, and
-    /// have 7 to 15 digits.
+    /// Reads an address as people and systems write it. White space, brackets, dots and dashes in a number do not matter, nor do characters that are not shown; it must
+    /// begin with `+` and a country code, and have 6 to 15 digits. A number in E.164 is kept digit for digit.
     ///
     /// # Errors
     /// [`InvalidAddress`]; also for what Twilio sends in place of a number that is withheld (`anonymous`, `+266696687`, …).
     pub fn parse(text: &str) -> Result<Self, InvalidAddress> {
+        if text.len() > 256 {
+            return Err(InvalidAddress);
+        }
+        // Telephones copy a number with marks of direction around it, and some keyboards write wide digits.
+        let text: String = visible(text).nfkc().collect();
         let text = text.trim();
-        if text.len() > 256 || WITHHELD.iter().any(|word| text.eq_ignore_ascii_case(word)) {
+        if WITHHELD.iter().any(|word| text.eq_ignore_ascii_case(word)) {
             return Err(InvalidAddress);
         }
         for scheme in ["sip:", "client:"] {
@@ -33,29 +55,58 @@ impl Address {
                 // Parameters of a SIP URI are about this call, not about the person (RFC 3261, section 19.1.1).
                 let rest = rest.split([';', '?']).next().unwrap_or_default();
                 let fits = !rest.is_empty() && rest.chars().all(|c| c.is_ascii_graphic());
-                return if fits { Ok(Self(format!("{scheme}{}", rest.to_ascii_lowercase()))) } else { Err(InvalidAddress) };
+                let told = format!("{scheme}{}", rest.to_ascii_lowercase());
+                return if fits { Ok(Self { told, person: None }) } else { Err(InvalidAddress) };
             }
         }
-        // The reader of numbers would pass over what follows one; an extension is not the person's number any more.
-        let rest = text.strip_prefix('+').ok_or(InvalidAddress)?;
-        if !rest.chars().all(|c| c.is_ascii_digit() || c.is_whitespace() || "()-./".contains(c)) {
-            return Err(InvalidAddress);
-        }
-        let number = phonenumber::parse(None, text).map_err(|_| InvalidAddress)?;
-        let number = number.format().mode(phonenumber::Mode::E164).to_string();
-        let fits =
-            number.strip_prefix('+').is_some_and(|digits| DIGITS.contains(&digits.len()) && digits.bytes().all(|b| b.is_ascii_digit()));
-        if fits && !WITHHELD.contains(&number.as_str()) { Ok(Self(number)) } else { Err(InvalidAddress) }
+        let digits = number::read(without_channel(text)).ok_or(InvalidAddress)?;
+        let person = Some(number::person(&digits)).filter(|person| *person != digits).map(|person| format!("+{person}"));
+        let told = format!("+{digits}");
+        if WITHHELD.contains(&told.as_str()) { Err(InvalidAddress) } else { Ok(Self { told, person }) }
     }
 
-    /// The one spelling, for a keyed hash or a seal and for nothing else.
+    /// The address as it was told, in one spelling: for a seal, or for who must reach the person, and for nothing else.
     pub fn expose(&self) -> &str {
-        &self.0
+        &self.told
+    }
+
+    /// What the person is known by, the same for each of their spellings: for a keyed hash and for nothing else.
+    pub fn expose_person(&self) -> &str {
+        self.person.as_deref().unwrap_or(&self.told)
     }
 }
 
-/// How many digits a number has with its country code: at most 15 (ITU-T E.164); the shortest that anybody has are of islands with four digits of their own.
-const DIGITS: std::ops::RangeInclusive<usize> = 7..=15;
+/// On WhatsApp and by RCS, a person is reached by their number.
+fn without_channel(text: &str) -> &str {
+    let number = |channel: &str| text.split_at_checked(channel.len()).filter(|(head, _)| head.eq_ignore_ascii_case(channel));
+    ["whatsapp:", "rcs:"].into_iter().find_map(number).map_or(text, |(_, number)| number)
+}
+
+impl PartialEq for Address {
+    fn eq(&self, other: &Self) -> bool {
+        self.expose_person() == other.expose_person()
+    }
+}
+
+impl Eq for Address {}
+
+impl PartialOrd for Address {
+    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
+        Some(self.cmp(other))
+    }
+}
+
+impl Ord for Address {
+    fn cmp(&self, other: &Self) -> Ordering {
+        self.expose_person().cmp(other.expose_person())
+    }
+}
+
+impl Hash for Address {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        self.expose_person().hash(state);
+    }
+}
 
 /// What Twilio says instead of a number that it may not tell (<https://www.twilio.com/docs/voice/twiml#request-parameters>): words, and the digits that
 /// these words have on a keypad.
@@ -141,11 +192,23 @@ mod tests {
 
     #[test]
     fn one_person_has_one_spelling() {
-        for text in ["+49 30 123456-78", "+493012345678", " +49 (30) 12345678 "] {
+        for text in
+            ["+49 30 123456-78", "+493012345678", " +49 (30) 12345678 ", "\u{202a}+49 30 12345678\u{202c}", "＋４９３０１２３４５６７８"]
+        {
             assert_eq!(Address::parse(text).unwrap().expose(), "+493012345678", "{text}");
         }
         assert_eq!(Address::parse("SIP:Alice@Example.com;transport=tls").unwrap().expose(), "sip:alice@example.com");
         assert_eq!(Address::parse("client:Agent_7").unwrap().expose(), "client:agent_7");
+    }
+
+    #[test]
+    fn both_spellings_of_a_line_are_kept_as_told_and_are_one_person() {
+        let [told, other] = ["whatsapp:+5215512345678", "+52 55 1234 5678"].map(|text| Address::parse(text).unwrap());
+        assert_eq!((told.expose(), other.expose()), ("+5215512345678", "+525512345678"));
+        assert_eq!(told, other);
+        assert_eq!(told.expose_person(), other.expose_person());
+        assert_eq!(std::collections::HashSet::from([told, other]).len(), 1);
+        assert_ne!(Address::parse("+525512345678").unwrap(), Address::parse("+525512345679").unwrap());
     }
 
     #[test]

@@ -62,10 +62,12 @@ impl Wave {
     /// # Errors
     /// [`Unreadable::Short`] if more bytes may help.
     pub fn read(head: &[u8]) -> Result<Self, Unreadable> {
-        let riff = tagged(head, b"RIFF")?;
+        let riff = tagged(head, b"RIFF").or_else(|error| tagged(head, b"RF64").map_err(|_| error))?;
         let (riff_len, rest) = number(riff)?;
         tagged(rest, b"WAVE")?;
         let (mut at, mut format, mut sound) = (12usize, None, None);
+        // RF64 (EBU Tech 3306): the length of the sound in 64 bits.
+        let mut long = None;
         loop {
             let chunk = head.get(at..).ok_or(Unreadable::Short)?;
             let (id, rest) = chunk.split_first_chunk::<4>().ok_or(Unreadable::Short)?;
@@ -76,7 +78,14 @@ impl Wave {
                     let length = usize::try_from(length).ok().filter(|length| (16..=64).contains(length)).ok_or(Unreadable::Format)?;
                     format = Some(rest.get(..length).ok_or(Unreadable::Short)?);
                 }
-                b"data" if sound.is_none() => sound = Some((body as u64, known(length, riff_len, body))),
+                b"ds64" if head.starts_with(b"RF64") => {
+                    let bytes = rest.get(8..).ok_or(Unreadable::Short)?.first_chunk::<8>().ok_or(Unreadable::Short)?;
+                    long = Some(u64::from_le_bytes(*bytes));
+                }
+                b"data" if sound.is_none() => {
+                    let length = if length == u32::MAX { long } else { known(length, riff_len, body) };
+                    sound = Some((body as u64, length));
+                }
                 _ => {}
             }
             if let (Some(format), Some((start, length))) = (format, sound) {

@@ -6,6 +6,7 @@
 use super::document::{ConsentRules, Cue, MessageRule, Spoken, VoiceConsent};
 use crate::model::{
     consent::{Answer, OptOut},
+    folding::folded,
     name::Purpose,
 };
 
@@ -81,16 +82,15 @@ impl ConsentRules {
     }
 }
 
-/// A text as it is compared: in lower case, without punctuation, with one space between words. Speech recognition writes "I agree." where somebody said "i
+/// A text as it is compared: folded (see `model::folding`), without punctuation, with one space between words. Speech recognition writes "I agree." where somebody said "i
 /// agree"; people write messages as they like.
 pub(super) fn plain(text: &str) -> String {
     // Other signs stay: in many scripts vowels are no letters.
     const PUNCTUATION: &str = "…‘’‚‛“”„‟«»‹›¿¡·–—、。，．！？；：「」『』（）؟،؛।॥۔";
     let gone = |c: char| (c.is_ascii_punctuation() && c != '\'') || PUNCTUATION.contains(c) || c.is_whitespace() || c.is_control();
-    // Upper case first, because only there `ß` and the two forms of `σ` meet their likes; sign by sign, so that no neighbour matters.
-    let text: String = text.chars().flat_map(char::to_uppercase).flat_map(char::to_lowercase).collect();
-    // An apostrophe is within a word in many languages; which sign it is depends on who wrote it.
-    let text = text.replace(['’', '‘', 'ʼ'], "'");
+    // An apostrophe is within a word in many languages; which character it is depends on who wrote it. Before folding, because NFKC turns an acute accent that
+    // stands alone into a space and a mark.
+    let text = folded(&text.replace(['’', '‘', 'ʼ', '´'], "'"));
     let words = text.split(gone).map(|word| word.trim_matches('\'')).filter(|word| !word.is_empty());
     words.collect::<Vec<_>>().join(" ")
 }
@@ -128,12 +128,14 @@ mod tests {
         for text in ["yes", "Yes.", "YES!", " yes ", "I agree.", "I, agree"] {
             assert_eq!(hears(text), Understood::Yes, "{text}");
         }
-        for text in ["no", "No.", "I don’t", "i don't."] {
+        for text in ["no", "No.", "I don’t", "i don't.", "I don´t", "ｎｏ", "\u{feff}no\u{200e}", "n\u{200c}o", "no\u{200b}."] {
             assert_eq!(hears(text), Understood::No, "{text}");
         }
         for text in ["", ".", "yes but not now", "no yes", "yesterday", "ja", "yes yes", "i dont"] {
             assert_eq!(hears(text), Understood::Unclear, "{text}");
         }
+        let spanish = cue('1', &["sí"]);
+        assert!(spanish.words.contains(&plain("Si\u{301}")) && !spanish.words.contains(&plain("si")));
         let german = voice.spoken(Some("DE-de")).unwrap();
         assert_eq!(voice.hears(german, "GROSS UND GANZ", Some(1.0)), Understood::Yes);
         assert_eq!(voice.hears(german, "yes", Some(1.0)), Understood::Unclear);
@@ -181,6 +183,15 @@ mod tests {
         };
         let answer = |keyword, text: &str| rules.rule_for(keyword, text).and_then(|rule| rule.answer);
         assert_eq!(answer(None, " Stop  recording. "), Some(Answer::Withdrawn));
+        for unseen in [
+            "stop recording\u{200b}",
+            "\u{feff}stop recording",
+            "stop recording\u{200e}",
+            "stop rec\u{200c}ording",
+            "ＳＴＯＰ ｒｅｃｏｒｄｉｎｇ",
+        ] {
+            assert_eq!(answer(None, unseen), Some(Answer::Withdrawn), "{unseen:?}");
+        }
         assert_eq!(answer(None, "Please stop recording"), None);
         assert_eq!(answer(None, "STOP"), None, "an opt-out of messages says nothing about recordings");
         assert_eq!(answer(None, "Yes"), Some(Answer::Given));

@@ -55,6 +55,16 @@ pub enum Error {
         /// Which kind of store.
         store: &'static str,
     },
+    /// It lets us do some of what a vault does and not all; nothing could be kept there.
+    #[error("the {store} store cannot be used, because the vault cannot {right}: {why}")]
+    Lacks {
+        /// Which kind of store.
+        store: &'static str,
+        /// What it must be able to do.
+        right: &'static str,
+        /// What happened instead.
+        why: String,
+    },
     /// The store did not answer, or failed; a later try may succeed.
     #[error("the {store} store is unavailable: {reason}")]
     Unavailable {
@@ -86,9 +96,16 @@ impl Error {
     /// A failure while writing one: "not found" is then the bucket.
     pub(super) fn of_write(store: &'static str, name: Name, error: object_store::Error) -> Self {
         match error {
-            object_store::Error::AlreadyExists { .. } => Self::AlreadyExists { store, name },
+            // 409: somebody else is writing at this moment. Who wins is not told, and a later try may be it.
+            object_store::Error::AlreadyExists { .. } if status(&error) != Some(409) => Self::AlreadyExists { store, name },
             other => Self::of_place(store, other),
         }
+    }
+
+    /// A failure of one of the things that a deposit does.
+    pub(super) fn of_right(store: &'static str, right: &'static str, error: object_store::Error) -> Self {
+        let why = Self::of_place(store, error).to_string();
+        Self::Lacks { store, right, why }
     }
 
     /// A failure of the store as a whole.
@@ -163,6 +180,17 @@ mod tests {
         let error = Error::of_place("s3", generic(answer));
         assert_eq!(error.to_string(), "the s3 store is unavailable: it answered with status 500");
         assert!(!format!("{error:?}").contains("AKID"));
+    }
+
+    #[test]
+    fn a_conflict_is_not_said_to_be_there() {
+        let name = Name::Object(crate::model::id::ObjectId::random(&mut rand::rng()));
+        let told = |status: &str| {
+            let source = format!("Server returned non-2xx status code: {status}: <Code>x</Code>").into();
+            Error::of_write("s3", name, object_store::Error::AlreadyExists { path: "objects/x".into(), source })
+        };
+        assert_eq!(told("409 Conflict"), Error::Unavailable { store: "s3", reason: "it answered with status 409".into() });
+        assert_eq!(told("412 Precondition Failed"), Error::AlreadyExists { store: "s3", name });
     }
 
     #[test]

@@ -108,7 +108,10 @@ impl Settings {
                 return Err(Error::setting("secret_access_key_file", "set this or `store.secret_access_key`, not both"));
             }
             (Some(secret), None) => Some(SecretText::new(secret.expose().to_owned())),
-            (None, Some(file)) => Some(SecretText::new(read(base, file, "secret_access_key_file")?.trim().to_owned())),
+            (None, Some(file)) => {
+                let secret = SecretText::read(&base.join(file)).map_err(|reason| Error::setting("secret_access_key_file", reason))?;
+                Some(SecretText::new(secret.expose().trim().to_owned()))
+            }
             (None, None) => None,
         };
         match (self.access_key_id.as_deref(), secret) {
@@ -231,7 +234,7 @@ mod tests {
     #[test]
     fn credentials_come_in_pairs_and_the_secret_once() {
         let folder = tempfile::tempdir().unwrap();
-        std::fs::write(folder.path().join("secret"), "hunter2\n").unwrap();
+        std::fs::write(folder.path().join("secret"), "\u{feff}hunter2\n").unwrap();
         let with = |id: Option<&str>, secret: Option<&str>, file: Option<&str>| Settings {
             access_key_id: id.map(Into::into),
             secret_access_key: secret.map(|secret| SecretText::new(secret.into())),

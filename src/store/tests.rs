@@ -130,6 +130,8 @@ async fn wrong_credentials_are_refused_and_not_shown() {
     let store = Store::open(&settings, world.folder.path()).unwrap();
     assert_eq!(put(&store, id(), content(1)).await, Err(Error::Refused { store: "s3" }));
     assert_eq!(store.probe().await, Err(Error::Refused { store: "s3" }));
+    let lacking = store.rehearse().await.unwrap_err();
+    assert!(matches!(lacking, Error::Lacks { right, .. } if right.contains("s3:PutObject")), "{lacking}");
     let error = list_error(&store).await;
     assert_eq!(error, Error::Refused { store: "s3" });
     assert!(!format!("{error:?} {error} {store:?}").contains("AKID"));

@@ -40,6 +40,9 @@ impl Upload {
         match store.inner.head(&path).await {
             Ok(_) => return Err(Error::AlreadyExists { store: store.name(), name }),
             Err(object_store::Error::NotFound { .. }) => {}
+            // Without the right to list, S3 answers so for what is not there. That nobody else has the name rests on its 128 random bits anyway; where nothing
+            // is allowed, the upload is refused next.
+            Err(object_store::Error::PermissionDenied { .. }) => {}
             Err(error) => return Err(fault(error)),
         }
         let Kind::S3(s3) = &store.kind else {

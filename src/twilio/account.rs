@@ -9,6 +9,7 @@ mod encryption_keys;
 mod parents;
 mod reconcile;
 mod settings;
+mod shared_keys;
 mod transcripts;
 
 use std::{
@@ -18,12 +19,14 @@ use std::{
 
 use url::{Host, Url};
 
+pub(super) use self::shared_keys::SharedKey;
 pub use self::{
     buckets::BucketSettings,
     connect::{Connect, ConsentSettings},
     encryption_keys::EncryptionKeySettings,
     reconcile::{Reconcile, ReconcileSettings},
     settings::{AccountSettings, DeleteSource, Fault, Settings},
+    shared_keys::{Algorithm, SharedKeySettings},
     transcripts::TranscriptSettings,
 };
 use super::{encryption::EncryptionKeys, media::Bucket};
@@ -109,6 +112,8 @@ pub struct Account {
     sid: AccountSid,
     parent: Option<AccountSid>,
     auth_tokens: Vec<SecretText>,
+    pub(super) shared_keys: Vec<SharedKey>,
+    pub(super) require_shared_key: bool,
     api_key: Option<(String, SecretText)>,
     /// The parent's credential, of a subaccount without an API key.
     borrowed: Option<(String, SecretText)>,

@@ -18,7 +18,7 @@ use std::{fmt, time::Duration};
 use futures_util::StreamExt as _;
 use reqwest::{
     Response, StatusCode, Url,
-    header::{CONTENT_TYPE, HeaderMap, LOCATION, RETRY_AFTER},
+    header::{CONTENT_TYPE, HeaderMap, LOCATION, RETRY_AFTER, TRANSFER_ENCODING},
     redirect::Policy,
 };
 
@@ -111,7 +111,7 @@ pub enum Hiccup {
     Length {
         /// Bytes of the body.
         received: u64,
-        /// Bytes promised by `Content-Length`, or the least that the RIFF header promises.
+        /// Bytes promised by `Content-Length`; where HTTP promises nothing, the least that the RIFF header does.
         expected: u64,
     },
     /// The private key that opens an encrypted recording cannot be asked.
@@ -295,8 +295,10 @@ fn media(response: Response) -> Result<Media, FetchError> {
         return Err(Refusal::ContentType { found: kind.chars().take(64).collect() }.into());
     }
     let content_length = response.content_length();
+    let is_chunked = response.headers().contains_key(TRANSFER_ENCODING);
     let chunks = response.bytes_stream().map(|chunk| chunk.map_err(|error| hiccup(&error, 0)));
-    Ok(Media { content_length, body: Body::new(chunks, content_length) })
+    let body = Body::new(chunks, content_length);
+    Ok(Media { content_length, body: if is_chunked { body.framed() } else { body } })
 }
 
 /// Twilio says `audio/x-wav`. The storage it may redirect to often knows nothing of its objects and says octets; the RIFF check behind this

@@ -64,17 +64,11 @@ impl IncomingMessage {
         Ok(Self {
             account: verified.account().clone(),
             sid,
-            from: params.one("From")?.and_then(address),
+            from: params.one("From")?.and_then(|sender| sender.parse().ok()),
             body: params.one("Body")?.unwrap_or_default().to_owned(),
             keyword: params.one("OptOutType")?.map(|word| word.trim().to_ascii_uppercase().parse().ok()),
         })
     }
-}
-
-/// The person behind a sender: on WhatsApp and by RCS, who has a number is reached by it.
-fn address(sender: &str) -> Option<Address> {
-    let bare = ["whatsapp:", "rcs:"].into_iter().find_map(|channel| sender.strip_prefix(channel));
-    bare.unwrap_or(sender).parse().ok()
 }
 
 impl fmt::Debug for IncomingMessage {

@@ -222,7 +222,7 @@ fn person(side: &str, channel: Option<u8>, text: Option<&str>) -> Found {
     Found { channel, address: address(text), ..Found::at(leg(side)) }
 }
 
-/// Who cannot be read (`anonymous`, `whatsapp:…`, a short code) is somebody whom nobody knows.
+/// Who cannot be read (`anonymous`, a short code) is somebody whom nobody knows.
 fn address(text: Option<&str>) -> Option<Address> {
     text.and_then(|text| Address::parse(text).ok())
 }

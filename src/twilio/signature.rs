@@ -14,7 +14,7 @@ use base64::{Engine as _, engine::general_purpose::STANDARD};
 use subtle::{Choice, ConstantTimeEq as _};
 
 use super::{
-    account::Accounts,
+    account::{Account, Accounts, Algorithm},
     form::{self, FormError},
     public_url::PublicUrl,
 };
@@ -22,6 +22,9 @@ use crate::{model::sid::AccountSid, secret::SecretText};
 
 /// The header that carries the signature.
 pub const HEADER: &str = "X-Twilio-Signature";
+
+/// The header that says which shared key signed, and how: `key=NAME,algorithm=HMAC_SHA256`. Absent: the auth token, with SHA-1.
+pub const SETTINGS_HEADER: &str = "X-Twilio-Webhooks-Signature-Settings";
 
 /// Twilio's query parameter with the SHA-256 of a JSON body, lower-case hex.
 pub(super) const BODY_DIGEST: &str = "bodySHA256";
@@ -39,6 +42,8 @@ pub struct Request<'a> {
     pub path_and_query: &'a str,
     /// The value of [`HEADER`], if there is exactly one.
     pub signature: Option<&'a str>,
+    /// The value of [`SETTINGS_HEADER`], if there is one; several that differ name no key.
+    pub settings: Option<&'a str>,
     /// How the parameters travel.
     pub delivery: Delivery<'a>,
 }
@@ -107,6 +112,21 @@ pub enum Forbidden {
     /// A JSON body without its digest in the query, or with another one.
     #[error("`{BODY_DIGEST}` in its query is not the digest of its body")]
     BodyDigest,
+    /// A shared key that the account has not, or not with this algorithm.
+    #[error(
+        "its `{SETTINGS_HEADER}` names a key or an algorithm that is not configured: compare `shared_keys` of the account with the webhook settings at Twilio"
+    )]
+    UnknownKey,
+    /// Signed by an auth token where a shared key must sign.
+    #[error(
+        "it is signed by no shared key, and the account has `require_shared_key`: add a rule for this URL to the webhook settings at Twilio"
+    )]
+    NoSharedKey,
+    /// Text of its URL may have become parameters of its body: the signature cannot tell them apart.
+    #[error(
+        "a parameter of its body stands before the account's in the order of the signature and may be a part of its URL; Twilio sends none"
+    )]
+    CutUrl,
     /// No token made this signature over any form of our URL.
     #[error(
         "no auth token of its account gives this signature; compare `public_url` with the URL configured at Twilio, and the auth token"
@@ -170,16 +190,22 @@ pub fn verify(accounts: &Accounts, public: &PublicUrl, request: &Request<'_>) ->
     };
     let known = named.as_ref().and_then(|sid| accounts.get(sid));
     // Its signatures are never accepted; it is here so that the time taken tells nothing.
-    let decoy = [SecretText::new("0".repeat(32))];
-    let tokens = known.map_or(decoy.as_slice(), |account| account.auth_tokens());
-    let matched = matches(tokens, &candidates(public, request.path_and_query), signed_params, request.signature.unwrap_or_default());
+    let decoy = SecretText::new("0".repeat(32));
+    let keys = known.map_or_else(Vec::new, |account| signing_keys(account, request.settings));
+    let is_key_known = !keys.is_empty();
+    let keys = if is_key_known { keys } else { vec![key(&decoy)] };
+    let candidates = candidates(public, request.path_and_query);
+    let matched = matches(&keys, &candidates, signed_params, request.signature.unwrap_or_default());
 
     let refuse = |why| Err(Rejection::Forbidden(why));
     match known {
         _ if request.signature.is_none() => refuse(Forbidden::Unsigned),
         None => refuse(Forbidden::UnknownAccount),
+        Some(account) if account.require_shared_key && request.settings.is_none() => refuse(Forbidden::NoSharedKey),
+        Some(_) if !is_key_known => refuse(Forbidden::UnknownKey),
         Some(_) if !matched => refuse(Forbidden::WrongSignature),
         Some(_) if !digest_fits => refuse(Forbidden::BodyDigest),
+        Some(_) if !begins_with_account(signed_params) => refuse(Forbidden::CutUrl),
         Some(account) => Ok(Verified { account: account.sid().clone(), query, content }),
     }
 }
@@ -195,27 +221,68 @@ pub fn sign(token: &SecretText, url: &str, params: &[(String, String)]) -> Strin
 /// The forms of our URL that Twilio may have signed.
 ///
 /// It signs with or without a port, depending on product and scheme; so: no port, the scheme's own port, the configured port. An apostrophe
-/// in the query is signed as it is or as `%27`, for URLs that went through a WHATWG serialiser (Twilio's Node library tries both as well).
-/// User names and passwords are never part of it. The set follows from configuration and the request line alone.
+/// in the query is signed as it is or as `%27`, for URLs that went through a WHATWG serialiser (Twilio's Node library tries both as well). A proxy may
+/// write escapes in another way than they were signed (`%27` for `'`, `+` for `%20`, `%2f`, `?flag` for `?flag=`): the query is tried as Node's `querystring`
+/// writes it, too. That is safe because it has the same names and values in the same order, and we read nothing else. User names and passwords are never part of it. The set follows from configuration and the request line alone.
 pub fn candidates(public: &PublicUrl, path_and_query: &str) -> Vec<String> {
     let mut ports = vec![None, Some(public.default_port())];
     if let Some(port) = public.port().filter(|&port| port != public.default_port()) {
         ports.push(Some(port));
     }
     let mut texts = vec![path_and_query.to_owned()];
-    if let Some((path, query)) = path_and_query.split_once('?').filter(|(_, query)| query.contains('\'')) {
-        texts.push(format!("{path}?{}", query.replace('\'', "%27")));
+    if let Some((path, query)) = path_and_query.split_once('?') {
+        if query.contains('\'') {
+            texts.push(format!("{path}?{}", query.replace('\'', "%27")));
+        }
+        let rewritten = form::decode(query.as_bytes()).map(|pairs| format!("{path}?{}", rewritten(&pairs)));
+        texts.extend(rewritten.ok().filter(|rewritten| rewritten != path_and_query));
     }
     texts.iter().flat_map(|text| ports.iter().map(|&port| public.with_port(port, text))).collect()
 }
 
-/// Tries every token on every candidate; the time does not depend on which one fits.
-fn matches(tokens: &[SecretText], candidates: &[String], params: &[(String, String)], signature: &str) -> bool {
+/// A query as Node's `querystring.stringify` writes it: everything escaped but `A-Za-z0-9` and `!'()*-._~`.
+fn rewritten(pairs: &[(String, String)]) -> String {
+    let escaped = |text: &str| -> String {
+        let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"!'()*-._~".contains(&byte);
+        text.bytes().map(|byte| if plain(byte) { char::from(byte).to_string() } else { format!("%{byte:02X}") }).collect()
+    };
+    pairs.iter().map(|(name, value)| format!("{}={}", escaped(name), escaped(value))).collect::<Vec<_>>().join("&")
+}
+
+/// The keys that may have signed: the auth tokens, or the shared key that the request names if the account has it with that algorithm. What a request says can
+/// choose among the configured keys and never another algorithm for one.
+fn signing_keys(account: &Account, settings: Option<&str>) -> Vec<hmac::Key> {
+    let Some(settings) = settings else { return account.auth_tokens().iter().map(key).collect() };
+    let said = |wanted: &str| {
+        let mut values = settings.split(',').filter_map(|part| part.split_once('=')).filter(|(name, _)| name.trim() == wanted);
+        values.next().filter(|_| values.next().is_none()).map(|(_, value)| value.trim())
+    };
+    let algorithm = match said("algorithm").map(str::to_ascii_uppercase).as_deref() {
+        Some("HMAC_SHA256") => Algorithm::Sha256,
+        Some("HMAC_SHA1") => Algorithm::Sha1,
+        _ => return Vec::new(),
+    };
+    let known = account.shared_keys.iter().filter(|shared| said("key") == Some(shared.name.as_str()) && shared.algorithm == algorithm);
+    let hash = match algorithm {
+        Algorithm::Sha1 => hmac::HMAC_SHA1_FOR_LEGACY_USE_ONLY,
+        Algorithm::Sha256 => hmac::HMAC_SHA256,
+    };
+    known.map(|shared| hmac::Key::new(hash, shared.secret.expose().as_bytes())).collect()
+}
+
+/// Whether nothing stands between the URL and the account in what was signed. There is no mark where the URL ends: a query that is cut off would still be
+/// signed as the name of a parameter that comes first.
+fn begins_with_account(params: &[(String, String)]) -> bool {
+    params.iter().map(|(name, _)| name.as_str()).min().is_none_or(|first| first == ACCOUNT_SID || first == NEWER_ACCOUNT_SID)
+}
+
+/// Tries every key on every candidate; the time does not depend on which one fits.
+fn matches(keys: &[hmac::Key], candidates: &[String], params: &[(String, String)], signature: &str) -> bool {
     let tail = tail(params);
     let mut found = Choice::from(0);
-    for key in tokens.iter().map(key) {
+    for key in keys {
         for url in candidates {
-            found |= mac(&key, url, &tail).as_bytes().ct_eq(signature.as_bytes());
+            found |= mac(key, url, &tail).as_bytes().ct_eq(signature.as_bytes());
         }
     }
     found.into()

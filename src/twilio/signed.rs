@@ -30,11 +30,11 @@ pub(super) fn post_form(path: &str, params: &[(String, String)]) -> Verified {
     let signature = signature::sign(&token(), &format!("{PUBLIC}{path}"), params);
     let body = url::form_urlencoded::Serializer::new(String::new()).extend_pairs(params).finish();
     let delivery = Delivery::Body { content_type: Some("application/x-www-form-urlencoded"), bytes: body.as_bytes() };
-    verify(&Request { path_and_query: path, signature: Some(&signature), delivery })
+    verify(&Request { path_and_query: path, signature: Some(&signature), settings: None, delivery })
 }
 
 /// The same by GET.
 pub(super) fn get(path: &str) -> Verified {
     let signature = signature::sign(&token(), &format!("{PUBLIC}{path}"), &[]);
-    verify(&Request { path_and_query: path, signature: Some(&signature), delivery: Delivery::Query })
+    verify(&Request { path_and_query: path, signature: Some(&signature), settings: None, delivery: Delivery::Query })
 }

@@ -1,5 +1,7 @@
 //! Depositing: seal while the bytes arrive, store, and only then enter the key.
 
+use std::sync::OnceLock;
+
 use bytes::{Bytes, BytesMut};
 use futures_util::{Stream, StreamExt as _};
 
@@ -47,6 +49,8 @@ pub struct Beside<'a> {
     pub erase_at: Option<Timestamp>,
     /// Who took part, as far as whoever brings the sound knows and nobody else has kept it.
     pub parties: &'a [Found],
+    /// How long the header says that the sound is, where that is longer than it is; known when its last byte came. It is told in the audit log.
+    pub promised: Option<&'a OnceLock<u64>>,
     /// When to look for transcripts that the source made of it without being asked, if at all.
     pub look_at: Option<Timestamp>,
 }
@@ -54,7 +58,7 @@ pub struct Beside<'a> {
 impl<'a> Beside<'a> {
     /// Sound of this kind, and nothing else.
     pub fn of(content_type: &'a str) -> Self {
-        Self { content_type, erase_at: None, look_at: None, parties: &[] }
+        Self { content_type, erase_at: None, look_at: None, parties: &[], promised: None }
     }
 }
 
@@ -208,7 +212,11 @@ impl Inner {
         self.place_key(&mut tx, recording.id, leg, &recording.tier, key).await?;
         recordings::insert_artefact(&mut tx, recording.id, leg, artefact).await?;
         self.take_over(&mut tx, recording, key, beside.parties, now).await?;
-        let mut entries = vec![NewEntry::recording_sealed(now, recording, artefact.sealed_len, sha256)];
+        let sealed = NewEntry::recording_sealed(now, recording, artefact.sealed_len, sha256);
+        let mut entries = vec![match beside.promised.and_then(OnceLock::get) {
+            Some(promised) => sealed.promising(artefact.plain_len, *promised),
+            None => sealed,
+        }];
         // After the lock: what is told of its parties meanwhile waits for it, or is seen here.
         if let Some(ends) = recording.quarantine_ends {
             let recording = recordings::find(&mut tx, recording.id).await?.ok_or(Error::Gone)?;

@@ -53,7 +53,7 @@ impl Inner {
     pub(super) fn subject(&self, address: &Address) -> SubjectId {
         let key = hmac::Key::new(hmac::HMAC_SHA256, self.subject_key.expose());
         let mut hash = [0; 32];
-        hash.copy_from_slice(hmac::sign(&key, address.expose().as_bytes()).as_ref());
+        hash.copy_from_slice(hmac::sign(&key, address.expose_person().as_bytes()).as_ref());
         SubjectId::of_hash(&hash)
     }
 }

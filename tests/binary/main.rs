@@ -2,7 +2,7 @@
 //!
 //! Every test owns its world: a folder, a database, a stand-in for Twilio, and the processes it starts. With `RECVAULT_TEST_POSTGRES` set to a
 //! PostgreSQL URL whose user may make databases, the crash tests run there too; with `RECVAULT_TEST_TWILIO_PYTHON` set to a Python
-//! that has the `twilio` package, that package signs callbacks and asks the stand-in; with `RECVAULT_TEST_SOFTHSM` set to SoftHSM's library, a vault has its root in a
+//! that has the `twilio` package, that package signs callbacks and asks the stand-in; with `RECVAULT_TEST_PHONENUMBERS` set to one that has `phonenumbers`, Google's plans judge our reading of numbers; with `RECVAULT_TEST_SOFTHSM` set to SoftHSM's library, a vault has its root in a
 //! token. Without them these tests say that they were skipped.
 
 #![cfg(test)]
@@ -28,6 +28,7 @@ mod disk_full;
 mod garbage;
 mod hang_ups;
 mod invariants;
+mod numbers;
 mod old_copy;
 mod process;
 mod revoke_many;

@@ -47,10 +47,10 @@ const AWKWARD: &[&[(&str, &str)]] = &[
     &[],
     &[("From", "+49 30 1234567"), ("CallerName", "Grüße & 100 % = ☎ 🎧")],
     &[("Tag", "b"), ("Tag", "a"), ("Tag", "b"), ("Tag", "")],
-    &[("Empty", ""), (" ", " "), ("  blanks ", "  a  b  ")],
+    &[("Empty", ""), ("b ", " "), ("c  blanks ", "  a  b  ")],
     &[("a+b", "%2B"), ("plus", "+"), ("percent", "%"), ("amp", "&="), ("quotes", "'\"`"), ("line", "a\r\nb\tc")],
     &[("é", "precomposed"), ("e\u{301}", "combining"), ("ｅ", "wide"), ("𝄞", "astral"), ("z", "last in ASCII")],
-    &[("Recording", "~-_.!*()"), ("A", "upper"), ("a", "lower"), ("AB", "x"), ("ABC", "y")],
+    &[("Recording", "~-_.!*()"), ("B", "upper"), ("b", "lower"), ("BB", "x"), ("BBC", "y")],
 ];
 
 /// Queries of our own callback URL.

@@ -104,6 +104,22 @@ async fn a_person_withdraws_by_message_and_what_rested_on_it_is_gone(database: D
     assert!(vault.events().await.contains(&"revocation.begun".to_owned()));
 }
 
+async fn who_is_known_by_no_recording_is_told_so(database: Database) {
+    let vault = reading(database, "").await;
+    let replied = vault.writes(ANNA, "stop recording", None).await.unwrap();
+    assert!(replied.starts_with("Done & <gone>") && replied.contains("No recording with this number was found"), "{replied}");
+    assert!(vault.writes(ANNA, "stop recording", None).await.unwrap().contains("No recording"), "also when it is told again");
+    // One line in two spellings, as WhatsApp and the carrier write it.
+    let recorded = vault.record();
+    vault.took_part(&recorded, "caller", "+525512345678").await;
+    vault.agrees("+525512345678").await;
+    assert_eq!(vault.tell(&recorded, "completed").await.status, 204);
+    vault.process.flow.work_off().await.unwrap();
+    let replied = vault.writes("whatsapp:+5215512345678", "stop recording", None).await.unwrap();
+    assert!(!replied.contains("No recording"), "{replied}");
+    assert_eq!(vault.state(recorded.id).await, "shredded");
+}
+
 async fn a_message_that_comes_again_is_the_same_message(database: Database) {
     let vault = reading(database, "").await;
     let params = vault.message(ANNA, "stop recording", None);
@@ -160,6 +176,7 @@ async fn what_a_message_says_is_not_kept_where_it_cannot_be_recorded(database: D
 
 on_both_databases!(
     a_person_withdraws_by_message_and_what_rested_on_it_is_gone,
+    who_is_known_by_no_recording_is_told_so,
     a_message_that_comes_again_is_the_same_message,
     stop_is_about_messages_unless_the_policy_says_otherwise,
     a_yes_to_messages_is_no_yes_to_anything_else,

@@ -72,7 +72,7 @@ async fn call(api: &Api, verified: &Verified) -> Result<Response, Problem> {
 async fn message(api: &Api, verified: &Verified) -> Result<Response, Problem> {
     let message = IncomingMessage::parse(verified).map_err(|fault| Problem::bad_request(fault.to_string()))?;
     let reply = api.flow.take_message(&message).await?;
-    Ok(xml(&twiml::Response::default().with_any(reply.map(|text| Verb::Message(text.to_owned())))))
+    Ok(xml(&twiml::Response::default().with_any(reply.map(Verb::Message))))
 }
 
 fn xml(said: &twiml::Response) -> Response {

@@ -13,7 +13,7 @@ use subtle::ConstantTimeEq as _;
 
 use crate::{
     api::{Api, Problem, limits::Client, network::Network},
-    twilio::{Account, Delivery, Rejection, SIGNATURE_HEADER, SignedRequest, signature::Verified, verify},
+    twilio::{Account, Delivery, Rejection, SIGNATURE_HEADER, SIGNATURE_SETTINGS_HEADER, SignedRequest, signature::Verified, verify},
 };
 
 /// A request whose signature was checked: a POST with its body, anything else with its query.
@@ -32,16 +32,21 @@ impl FromRequest<Api> for Signed {
         let content_type = headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok());
         let delivery = if is_post { Delivery::Body { content_type, bytes: &bytes } } else { Delivery::Query };
         let path_and_query = uri.path_and_query().map_or("/", |text| text.as_str());
-        let request = SignedRequest { path_and_query, signature: signature(&headers), delivery };
+        let request = SignedRequest { path_and_query, signature: only(&headers, SIGNATURE_HEADER), settings: settings(&headers), delivery };
         // Whoever does not sign may come too often; what is signed never does.
         verified(api, &request, carried).map(Self).map_err(|problem| api.limits.failed(Client::at(network), problem))
     }
 }
 
-/// The one signature; several are none.
-fn signature(headers: &HeaderMap) -> Option<&str> {
-    let mut signatures = headers.get_all(SIGNATURE_HEADER).iter();
-    match (signatures.next(), signatures.next()) {
+/// What the signature was made with, as the request says. Several headers, or one that is no text, name no key; they are not as good as none.
+fn settings(headers: &HeaderMap) -> Option<&str> {
+    headers.contains_key(SIGNATURE_SETTINGS_HEADER).then(|| only(headers, SIGNATURE_SETTINGS_HEADER).unwrap_or_default())
+}
+
+/// The one value of a header; several are none.
+fn only<'a>(headers: &'a HeaderMap, name: &str) -> Option<&'a str> {
+    let mut values = headers.get_all(name).iter();
+    match (values.next(), values.next()) {
         (Some(only), None) => only.to_str().ok(),
         _ => None,
     }

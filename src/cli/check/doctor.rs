@@ -138,8 +138,8 @@ async fn opened(app: &App, findings: &mut Findings) {
     findings.find("custody", "ok", why);
     place(app, findings).await;
     findings.find("ledger", "ok", format!("{} opens with a schema this program knows", app.ledger.kind()));
-    match app.store.probe().await {
-        Ok(()) => findings.find("store", "ok", format!("{} takes and gives objects", app.store.name())),
+    match app.store.rehearse().await {
+        Ok(()) => findings.find("store", "ok", format!("{} takes, gives, lists and removes objects", app.store.name())),
         Err(error) => findings.find("store", "broken", error.to_string()),
     }
     match app.rules() {

@@ -16,8 +16,8 @@ use tokio::sync::OnceCell;
 use url::{Host, Url};
 use zeroize::Zeroizing;
 
-use super::super::{AwsKms, Error, RootName, read_secret};
-use crate::secret::Key;
+use super::super::{AwsKms, Error, RootName};
+use crate::secret::{Key, SecretText};
 
 pub(super) const NAME: &str = "AWS KMS";
 
@@ -110,7 +110,7 @@ fn credentials(settings: &AwsKms, base: &Path) -> Result<Option<Credentials>, Er
         (Some(_), Some(_)) => return Err(setting(FILE, "set this or `custody.aws_kms.secret_access_key`, not both".into())),
         (Some(secret), None) => Some(secret.expose()),
         (None, Some(file)) => {
-            read = read_secret(&base.join(file)).map_err(|why| setting(FILE, why))?;
+            read = SecretText::read(&base.join(file)).map_err(|why| setting(FILE, why))?;
             Some(read.expose().trim())
         }
         (None, None) => None,

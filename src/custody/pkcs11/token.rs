@@ -18,7 +18,7 @@ use cryptoki::{
     types::AuthPin,
 };
 
-use super::super::{Error, Pkcs11, read_secret};
+use super::super::{Error, Pkcs11};
 use crate::secret::SecretText;
 
 pub(super) const NAME: &str = "PKCS #11 token";
@@ -156,7 +156,7 @@ impl Place {
         let pin = match &self.pin {
             Pin::Given(pin) => pin,
             Pin::File(file) => {
-                given = read_secret(file).map_err(|why| Error::Setting { key: "pkcs11.pin_file", why })?;
+                given = SecretText::read(file).map_err(|why| Error::Setting { key: "pkcs11.pin_file", why })?;
                 &given
             }
         };

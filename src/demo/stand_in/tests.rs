@@ -313,6 +313,7 @@ async fn its_callbacks_verify_and_parse() {
         let request = Request {
             path_and_query: "/twilio/recordings?tag=a",
             signature: Some(&signed.signature),
+            settings: None,
             delivery: Delivery::Body { content_type: Some("application/x-www-form-urlencoded"), bytes: signed.body.as_bytes() },
         };
         let verified = signature::verify(&story.accounts, &public.parse().unwrap(), &request).unwrap();
@@ -347,7 +348,7 @@ async fn a_posted_callback_arrives_signed() {
     let (uri, headers, body) = received.recv().await.unwrap();
     let text = |name: &str| headers.get(name).map(|value| value.to_str().unwrap());
     let delivery = Delivery::Body { content_type: text("content-type"), bytes: &body };
-    let request = Request { path_and_query: &uri, signature: text(signature::HEADER), delivery };
+    let request = Request { path_and_query: &uri, signature: text(signature::HEADER), settings: None, delivery };
     let verified = signature::verify(&story.accounts, &receiver.base_url().parse().unwrap(), &request).unwrap();
     let callback = RecordingCallback::parse(&verified).unwrap();
     assert_eq!((callback.status.as_str(), callback.error_code, callback.duration_s), ("absent", Some(16101), None));

@@ -1,10 +1,10 @@
 //! Files of statements of consent: CSV with a header row, and JSON lines.
 //!
-//! Owns the two forms and the report of what is wrong with a file. Refuses to know what a field means, and to take in a part of a file.
+//! Owns the two forms (how spreadsheet programs write CSV is in `spreadsheet`) and the report of what is wrong with a file. Refuses to know what a field means, and to take in a part of a file.
+
+mod spreadsheet;
 
 use std::{collections::BTreeSet, fmt, str::FromStr};
-
-use csv::{ByteRecord, ReaderBuilder};
 
 use super::{
     fields::{FIELDS, Fields},
@@ -21,7 +21,7 @@ const SHOWN: usize = 100;
 /// The form of a file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Format {
-    /// Comma-separated values (RFC 4180) with a header row; `;` between several purposes.
+    /// Comma-separated values (RFC 4180) with a header row; `;` between several purposes. Semicolons and tabs separate columns, too.
     Csv,
     /// A JSON object in each line.
     Jsonl,
@@ -110,49 +110,51 @@ pub(super) fn parse(format: Format, bytes: &[u8]) -> (Vec<(u64, NewStatement)>, 
 }
 
 fn csv(bytes: &[u8], statements: &mut Vec<(u64, NewStatement)>, faults: &mut Faults) {
-    let mut reader = ReaderBuilder::new().flexible(true).has_headers(false).from_reader(bytes);
-    let mut record = ByteRecord::new();
-    // The reader fails only where what it reads from fails, and that is memory.
-    if !matches!(reader.read_byte_record(&mut record), Ok(true)) {
+    let rows = spreadsheet::text(bytes).and_then(|text| spreadsheet::rows(&text));
+    let rows = match rows {
+        Ok(rows) => rows,
+        Err((line, why)) => return faults.whole(line, why),
+    };
+    let Some(((_, names), rows)) = rows.split_first() else {
         return faults.whole(1, "the file is empty: expected a row with the names of the columns");
-    }
-    let Some(columns) = columns(&record, faults) else { return };
-    while matches!(reader.read_byte_record(&mut record), Ok(true)) {
-        let line = record.position().map_or(0, csv::Position::line);
-        if record.len() != columns.len() {
-            faults.whole(line, format!("{} columns where the first row has {}", record.len(), columns.len()));
+    };
+    let Some(columns) = columns(names, faults) else { return };
+    for (line, row) in rows {
+        if row.len() != columns.len() {
+            faults.whole(*line, format!("{} columns where the first row has {}", row.len(), columns.len()));
             continue;
         }
         let mut fields = Fields::default();
-        let mut is_text = true;
-        for (at, text) in columns.iter().zip(&record) {
-            match std::str::from_utf8(text) {
-                Ok(text) => fields.set(*at, text),
-                Err(_) => {
-                    is_text = false;
-                    let field = FIELDS.get(*at).copied().unwrap_or_default();
-                    faults.add(line, FieldFault { field, why: "not UTF-8".into() });
-                }
-            }
+        for (at, text) in columns.iter().zip(row) {
+            fields.set(*at, if FIELDS.get(*at) == Some(&"subject") { as_text(text) } else { text });
         }
-        if is_text {
-            take(line, fields.read(), statements, faults);
-        }
+        take(*line, fields.read(), statements, faults);
     }
 }
 
+/// A number without what spreadsheet programs need in order to take it for text: `'+49…` or `="+49…"`.
+fn as_text(text: &str) -> &str {
+    let text = text.trim();
+    let formula = text.strip_prefix("=\"").and_then(|text| text.strip_suffix('"'));
+    formula.or_else(|| text.strip_prefix('\'')).unwrap_or(text)
+}
+
 /// The fields that the columns hold.
-fn columns(header: &ByteRecord, faults: &mut Faults) -> Option<Vec<usize>> {
+fn columns(header: &[String], faults: &mut Faults) -> Option<Vec<usize>> {
     let mut columns = Vec::new();
     for (number, name) in header.iter().enumerate() {
-        let name = std::str::from_utf8(name).unwrap_or_default().trim();
+        let name = name.trim();
         match FIELDS.iter().position(|known| *known == name) {
             Some(field) if columns.contains(&field) => faults.whole(1, format!("column {} has the name of one before it", number + 1)),
             Some(field) => columns.push(field),
             // Where the row of names is missing, this is somebody's number.
             None => faults.whole(
                 1,
-                format!("column {} has a name that is none of `{}`; columns are separated by commas", number + 1, FIELDS.join("`, `")),
+                format!(
+                    "column {} has a name that is none of `{}`; columns are separated by commas, semicolons or tabs",
+                    number + 1,
+                    FIELDS.join("`, `")
+                ),
             ),
         }
     }
@@ -166,13 +168,15 @@ fn columns(header: &ByteRecord, faults: &mut Faults) -> Option<Vec<usize>> {
 }
 
 fn jsonl(bytes: &[u8], statements: &mut Vec<(u64, NewStatement)>, faults: &mut Faults) {
-    // Some editors write it at the beginning of a file; it belongs to no line.
-    let bytes = bytes.strip_prefix(b"\xef\xbb\xbf").unwrap_or(bytes);
-    for (line, text) in (1..).zip(bytes.split(|byte| *byte == b'\n')) {
-        if text.trim_ascii().is_empty() {
+    let text = match spreadsheet::text(bytes) {
+        Ok(text) => text,
+        Err((line, why)) => return faults.whole(line, why),
+    };
+    for (line, text) in (1..).zip(text.split('\n')) {
+        if text.trim().is_empty() {
             continue;
         }
-        match serde_json::from_slice(text) {
+        match serde_json::from_str(text) {
             Ok(value) => take(line, NewStatement::from_json(&value), statements, faults),
             // Not the error itself: it may say what it found.
             Err(error) => faults.whole(line, format!("not JSON from column {} on", error.column())),

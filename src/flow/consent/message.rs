@@ -6,6 +6,7 @@
 use super::{About, NewStatement};
 use crate::{
     flow::{Error, Flow},
+    ledger::parties,
     model::{
         consent::{Answer, Method},
         text::Reference,
@@ -14,6 +15,9 @@ use crate::{
     twilio::IncomingMessage,
 };
 
+/// Follows the reply to somebody who is a party of no conversation that is known here.
+const NOTHING_FOUND: &str = " No recording with this number was found. If you were called on another number, write from that one.";
+
 impl Flow {
     /// Takes in a message: what it says is durable when this returns. The reply, if there is one.
     ///
@@ -21,12 +25,13 @@ impl Flow {
     ///
     /// # Errors
     /// The ledger's: what the message says is not recorded.
-    pub async fn take_message<'a>(&'a self, message: &IncomingMessage) -> Result<Option<&'a str>, Error> {
+    pub async fn take_message(&self, message: &IncomingMessage) -> Result<Option<String>, Error> {
         let rules = self.0.rulebook.current();
         let rule = rules.document().consent.rule_for(message.keyword, &message.body);
         let (Some(rule), Some(from)) = (rule, &message.from) else { return Ok(None) };
         // Before its day a policy allows nothing; a no counts whenever it is said.
         let counts = |answer: &Answer| *answer != Answer::Given || rules.is_in_force(self.now());
+        let mut reply = rule.reply.clone().filter(|_| message.keyword.is_none());
         if let Some(answer) = rule.answer.filter(counts) {
             let told = NewStatement {
                 about: About::Person(from.clone()),
@@ -42,6 +47,14 @@ impl Flow {
             self.record_consents(&Permit::of_vault(Action::Consent), vec![told]).await?;
             metrics::counter!("recvault_consent_messages_total", "answer" => answer.as_str()).increment(1);
         }
-        Ok(rule.reply.as_deref().filter(|_| message.keyword.is_none()))
+        let lets_go = matches!(rule.answer, Some(Answer::Withdrawn | Answer::Declined));
+        if let (Some(reply), true) = (&mut reply, lets_go) {
+            let is_known = parties::is_anybody(&mut self.0.ledger.read().await?, self.0.vault.subject(from)).await?;
+            if !is_known {
+                // A reply that says what becomes of recordings would be believed by somebody who is known here by another number.
+                reply.push_str(NOTHING_FOUND);
+            }
+        }
+        Ok(reply)
     }
 }

@@ -31,13 +31,13 @@ fn length(country: [u8; 2]) -> Option<usize> {
 }
 
 /// Every number that begins and ends with a word of the text.
-pub(super) fn find(tokens: &Tokens<'_>) -> Vec<Range<usize>> {
+pub(super) fn find(tokens: &Tokens) -> Vec<Range<usize>> {
     let starts = 0..tokens.len();
     starts.filter_map(|first| ends(tokens, first).map(|last| tokens.range(first, last))).collect()
 }
 
 /// The last token of the number that begins with this one.
-fn ends(tokens: &Tokens<'_>, first: usize) -> Option<usize> {
+fn ends(tokens: &Tokens, first: usize) -> Option<usize> {
     let (mut symbols, mut wanted) = (Vec::new(), None);
     for at in first.. {
         let token = tokens.get(at)?;

@@ -4,11 +4,15 @@ use std::ops::Range;
 
 use super::token::Tokens;
 
+/// Words that may stand between two groups: `okay`, `then again`, a question of whoever is on the same channel. The check digit guards against numbers that do not
+/// belong together.
+const WORDS: usize = 4;
+
 /// Every run of whole groups that is a card number. Of those that begin together, the longest.
-pub(super) fn find(tokens: &Tokens<'_>) -> Vec<Range<usize>> {
+pub(super) fn find(tokens: &Tokens) -> Vec<Range<usize>> {
     let (mut found, mut hidden_to) = (Vec::new(), 0);
     for first in 0..tokens.len() {
-        let runs = tokens.runs(first, 19);
+        let runs = tokens.runs(first, 19, WORDS);
         let longest = runs.iter().rev().find(|(_, digits)| is_card(digits));
         // One inside another hides nothing more.
         if let Some(&(last, _)) = longest.filter(|(last, _)| *last >= hidden_to) {

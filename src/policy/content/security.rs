@@ -9,10 +9,10 @@ use super::token::Tokens;
 /// Tokens before or after a number in which the words for it may stand.
 const NEAR: usize = 8;
 
-pub(super) fn find(tokens: &Tokens<'_>) -> Vec<Range<usize>> {
+pub(super) fn find(tokens: &Tokens) -> Vec<Range<usize>> {
     let (mut found, mut hidden_to) = (Vec::new(), 0);
     for first in 0..tokens.len() {
-        let runs = tokens.runs(first, 9);
+        let runs = tokens.runs(first, 9, 0);
         let Some((last, digits)) = runs.last().filter(|(_, digits)| digits.len() == 9) else { continue };
         let is_one = is_possible(digits) && (is_grouped(tokens, first, *last) || is_named(tokens, first, *last));
         if is_one && *last >= hidden_to {
@@ -32,15 +32,15 @@ fn is_possible(digits: &[u8]) -> bool {
 }
 
 /// Whether it is written in its three groups.
-fn is_grouped(tokens: &Tokens<'_>, first: usize, last: usize) -> bool {
+fn is_grouped(tokens: &Tokens, first: usize, last: usize) -> bool {
     let length = |at: usize| tokens.get(at).and_then(|token| tokens.digits(token)).map_or(0, Iterator::count);
     last == first + 2 && (length(first), length(first + 1), length(last)) == (3, 2, 4)
 }
 
 /// Whether `ssn` or `social security` stands near it.
-fn is_named(tokens: &Tokens<'_>, first: usize, last: usize) -> bool {
+fn is_named(tokens: &Tokens, first: usize, last: usize) -> bool {
     let word = |at: usize| tokens.get(at).map(|token| tokens.word(token)).unwrap_or_default();
-    let is = |at: usize, wanted: &str| word(at).eq_ignore_ascii_case(wanted);
+    let is = |at: usize, wanted: &str| word(at) == wanted;
     let mut near = (first.saturating_sub(NEAR)..first).chain(last + 1..=last + NEAR);
     near.any(|at| is(at, "ssn") || is(at, "social") && is(at + 1, "security") || is(at, "s") && is(at + 1, "s") && is(at + 2, "n"))
 }

@@ -11,7 +11,7 @@ fn rule(pattern: Pattern) -> ContentRule {
 }
 
 fn all() -> Vec<ContentRule> {
-    let words = ["diagnosis", "health insurance", "Straße", "診断"].map(str::to_owned).to_vec();
+    let words = ["diagnosis", "health insurance", "Straße", "診断", "santé"].map(str::to_owned).to_vec();
     [Pattern::CardNumber, Pattern::UsSocialSecurityNumber, Pattern::Iban, Pattern::Words(words)].map(rule).into_iter().collect()
 }
 
@@ -77,8 +77,8 @@ fn what_is_no_card_is_not_found() {
         "41111111111111119999",
         "x4111111111111111",
         "4111111111111111x",
-        "4111 1111 or 1111 1111",
-        "4111 1111 / 1111 (1111)",
+        "4111 1111 and here come six other words 1111 1111",
+        "4111 1111 at 11 or so 11 11 11",
         "9999999999999995",
     ] {
         assert_eq!(found(0, text), Vec::<&str>::new(), "{text}");
@@ -165,6 +165,10 @@ fn words_are_found_whole_and_in_any_case() {
         ("Health.\nInsurance", "Health.\nInsurance"),
         ("die STRASSE dort", "STRASSE"),
         ("昨日の診断書です", "診断"),
+        ("the diag\u{ad}nosis", "diag\u{ad}nosis"),
+        ("ｄｉａｇｎｏｓｉｓ", "ｄｉａｇｎｏｓｉｓ"),
+        ("health\u{200b}insurance", "health\u{200b}insurance"),
+        ("la sante\u{301} ici", "sante\u{301}"),
     ] {
         assert_eq!(found(3, text), [expected]);
     }

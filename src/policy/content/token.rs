@@ -5,12 +5,17 @@
 
 use std::ops::Range;
 
+use unicode_normalization::char::is_combining_mark;
+
+use super::numeral::{self, Numeral};
+use crate::model::folding::Folded;
+
 /// A word or a run of digits.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Token {
     start: usize,
     end: usize,
-    /// Whether the next token may belong to the same number: only spaces, dashes and the like are between them.
+    /// Whether the next token may belong to the same number: only spaces, punctuation and the like are between them.
     pub(super) goes_on: bool,
     kind: Kind,
     /// How often it counts: the digit after `double` does twice.
@@ -23,47 +28,30 @@ enum Kind {
     Word,
     /// Only digits.
     Number,
-    /// A digit in words.
-    Spoken(u8),
-    /// Says how often the next digit counts.
-    Times(usize),
-    /// May stand inside a number and says nothing.
-    Filler,
+    /// A part of a number in words.
+    Spoken(Numeral),
+}
+
+impl Kind {
+    fn numeral(self) -> Option<Numeral> {
+        match self {
+            Self::Spoken(numeral) => Some(numeral),
+            Self::Word | Self::Number => None,
+        }
+    }
 }
 
 /// The tokens of one text.
-pub(super) struct Tokens<'t> {
-    text: &'t str,
+#[derive(Debug)]
+pub(super) struct Tokens {
+    text: Folded,
     all: Vec<Token>,
 }
 
-impl<'t> Tokens<'t> {
-    pub(super) fn of(text: &'t str) -> Self {
-        let mut all: Vec<Token> = Vec::new();
-        let mut chars = text.char_indices().peekable();
-        while let Some((start, first)) = chars.next() {
-            if !is_word(first) {
-                continue;
-            }
-            let (mut end, mut is_number) = (start + first.len_utf8(), digit(first).is_some());
-            if !is_unspaced(first) {
-                while let Some((at, c)) = chars.next_if(|(_, c)| is_word(*c) && !is_unspaced(*c)) {
-                    (end, is_number) = (at + c.len_utf8(), is_number && digit(c).is_some());
-                }
-            }
-            let mut times = 1;
-            if let Some(before) = all.last_mut() {
-                before.goes_on = text.get(before.end..start).is_some_and(is_soft);
-                if let (Kind::Times(said), true) = (before.kind, before.goes_on) {
-                    times = said;
-                }
-            }
-            let kind = if is_number { Kind::Number } else { text.get(start..end).map_or(Kind::Word, kind) };
-            // `double 17` is no two digits.
-            let is_one =
-                matches!(kind, Kind::Spoken(_)) || is_number && text.get(start..end).is_some_and(|text| text.chars().nth(1).is_none());
-            all.push(Token { start, end, goes_on: false, kind, times: if is_one { times } else { 1 } });
-        }
+impl Tokens {
+    pub(super) fn of(text: &str) -> Self {
+        let text = Folded::of(text);
+        let all = cut(text.text());
         Self { text, all }
     }
 
@@ -75,49 +63,59 @@ impl<'t> Tokens<'t> {
         self.all.get(at)
     }
 
-    /// The token as it stands in the text.
-    pub(super) fn word(&self, token: &Token) -> &'t str {
-        self.text.get(token.start..token.end).unwrap_or_default()
+    /// The token, folded.
+    pub(super) fn word(&self, token: &Token) -> &str {
+        self.text.text().get(token.start..token.end).unwrap_or_default()
     }
 
-    /// From the first of these tokens to the last.
+    /// From the first of these tokens to the last, in the text as it was given.
     pub(super) fn range(&self, first: usize, last: usize) -> Range<usize> {
         match (self.get(first), self.get(last)) {
-            (Some(first), Some(last)) => first.start..last.end,
+            (Some(first), Some(last)) => self.text.original(first.start..last.end),
             _ => 0..0,
         }
     }
 
-    /// The letters and digits that a token stands for: itself, or the digit that it is the word for.
-    pub(super) fn symbols(&self, token: &Token) -> impl Iterator<Item = char> + use<'t> {
-        let (spoken, own, times) = match token.kind {
-            Kind::Word => (None, self.word(token), 1),
-            Kind::Number => (None, self.word(token), token.times),
-            Kind::Spoken(digit) => (char::from_digit(digit.into(), 10), "", token.times),
-            Kind::Times(_) | Kind::Filler => (None, "", 1),
+    /// The letters and digits that a token stands for: itself, or the digits that it is the word for.
+    pub(super) fn symbols(&self, token: &Token) -> impl Iterator<Item = char> {
+        let (spoken, own) = match token.kind {
+            Kind::Word | Kind::Number => ("", self.word(token)),
+            Kind::Spoken(numeral) => (numeral.digits(), ""),
         };
-        let once = spoken.into_iter().chain(own.chars().map(|c| digit(c).map_or(c, |digit| char::from(b'0' + digit))));
-        (0..times).flat_map(move |_| once.clone())
+        let once = spoken.chars().chain(own.chars().map(|c| digit(c).map_or(c, |digit| char::from(b'0' + digit))));
+        (0..token.times).flat_map(move |_| once.clone())
     }
 
     /// The digits of a token that may be a part of a number: none of them for a word that says nothing, no answer for any other word.
-    pub(super) fn digits(&self, token: &Token) -> Option<impl Iterator<Item = u8> + use<'t>> {
+    pub(super) fn digits(&self, token: &Token) -> Option<impl Iterator<Item = u8>> {
         (token.kind != Kind::Word).then(|| self.symbols(token).filter_map(digit))
     }
 
-    /// Runs of tokens from `first` on that are all digits and go on to each other, with their digits so far, up to `most` digits: the last token
-    /// and the digits of each run that ends there.
-    pub(super) fn runs(&self, first: usize, most: usize) -> Vec<(usize, Vec<u8>)> {
+    /// Runs of tokens from `first` on that are digits and go on to each other, with their digits so far, up to `most` digits: the last token and the
+    /// digits of each run that ends there. Up to `words` words in a row may stand between two groups of at least [`GROUP`] digits.
+    pub(super) fn runs(&self, first: usize, most: usize, words: usize) -> Vec<(usize, Vec<u8>)> {
         let (mut runs, mut digits) = (Vec::new(), Vec::new());
+        let (mut between, mut group) = (0, 0);
         for at in first.. {
             let Some(token) = self.get(at) else { break };
             // A run that has more digits than wanted is not looked through for a part of it.
-            let Some(more) = self.digits(token).map(|more| more.take(most + 1)) else { break };
-            digits.extend(more);
-            if digits.len() > most || token.kind == Kind::Filler && at == first {
+            match self.digits(token).map(|more| more.take(most + 1)) {
+                Some(more) => digits.extend(more),
+                None if between < words && (group >= GROUP || between > 0) => {
+                    (between, group) = (between + 1, 0);
+                    if !token.goes_on {
+                        break;
+                    }
+                    continue;
+                }
+                None => break,
+            }
+            let more = digits.len() - runs.last().map_or(0, |(_, digits): &(usize, Vec<u8>)| digits.len());
+            if digits.len() > most || at == first && token.kind == Kind::Spoken(Numeral::Filler) {
                 break;
             }
-            if !matches!(token.kind, Kind::Filler | Kind::Times(_)) {
+            if more > 0 {
+                (between, group) = (0, group + more);
                 runs.push((at, digits.clone()));
             }
             if !token.goes_on {
@@ -128,9 +126,44 @@ impl<'t> Tokens<'t> {
     }
 }
 
+/// Digits of a group that words may follow and a number still go on: fewer are a time, a date or a count.
+const GROUP: usize = 3;
+
+fn cut(text: &str) -> Vec<Token> {
+    let mut all: Vec<Token> = Vec::new();
+    let mut chars = text.char_indices().peekable();
+    while let Some((start, first)) = chars.next() {
+        if !is_word(first) {
+            continue;
+        }
+        let (mut end, mut is_number) = (start + first.len_utf8(), digit(first).is_some());
+        if !is_unspaced(first) {
+            while let Some((at, c)) = chars.next_if(|(_, c)| is_word(*c) && !is_unspaced(*c)) {
+                (end, is_number) = (at + c.len_utf8(), is_number && digit(c).is_some());
+            }
+        }
+        let word = text.get(start..end).unwrap_or_default();
+        let kind = if is_number { Kind::Number } else { numeral::read(word).map_or(Kind::Word, Kind::Spoken) };
+        let mut times = 1;
+        if let Some(before) = all.last_mut() {
+            let between = text.get(before.end..start).unwrap_or_default();
+            before.goes_on = between.chars().nth(MAX_BETWEEN).is_none();
+            // `double 17` is no two digits.
+            let is_one = kind.numeral().is_some_and(|numeral| numeral.digits().len() == 1) || is_number && word.chars().nth(1).is_none();
+            match before.kind {
+                Kind::Spoken(Numeral::Times(said)) if before.goes_on && is_one => times = said.into(),
+                Kind::Spoken(numeral) if before.goes_on => before.kind = Kind::Spoken(numeral.before(kind.numeral(), between)),
+                _ => {}
+            }
+        }
+        all.push(Token { start, end, goes_on: false, kind, times });
+    }
+    all
+}
+
 /// What belongs to a word: letters, digits and the marks that stand over them.
 fn is_word(c: char) -> bool {
-    c.is_alphanumeric() || matches!(c, '\u{300}'..='\u{36f}')
+    c.is_alphanumeric() || is_combining_mark(c)
 }
 
 /// Letters of scripts that put no spaces between words: each is a token of its own, so that a listed word is found anywhere.
@@ -138,52 +171,12 @@ fn is_unspaced(c: char) -> bool {
     matches!(c, '\u{e00}'..='\u{eff}' | '\u{1000}'..='\u{109f}' | '\u{1780}'..='\u{17ff}' | '\u{3040}'..='\u{30ff}' | '\u{3400}'..='\u{9fff}' | '\u{f900}'..='\u{faff}' | '\u{20000}'..='\u{3ffff}')
 }
 
-/// What may stand between two parts of one number: a few spaces, dashes, dots or commas. A full stop, because a listener may end a sentence there.
-fn is_soft(between: &str) -> bool {
-    let mut chars = between.chars();
-    let soft = |c: char| {
-        c.is_whitespace() || matches!(c, '-' | '\u{2010}'..='\u{2015}' | '\u{2212}' | '.' | ',' | ';' | '…' | '/' | '\u{200b}'..='\u{200d}')
-    };
-    chars.by_ref().take(MAX_BETWEEN).all(soft) && chars.next().is_none()
-}
-
-/// Characters between two parts of one number, at most.
-const MAX_BETWEEN: usize = 8;
+/// Characters between two parts of one number, at most: spaces and punctuation of any kind. A full stop too, because a listener may end a sentence there.
+const MAX_BETWEEN: usize = 12;
 
 /// A digit of the scripts in which transcripts come: ASCII, full-width, Arabic, Persian, Devanagari, Bengali.
 fn digit(c: char) -> Option<u8> {
     const ZEROS: [char; 6] = ['0', '\u{ff10}', '\u{660}', '\u{6f0}', '\u{966}', '\u{9e6}'];
     let distance = |zero: char| u8::try_from(u32::from(c).checked_sub(zero.into())?).ok().filter(|digit| *digit < 10);
     ZEROS.into_iter().find_map(distance)
-}
-
-/// What an English word is inside a number.
-fn kind(word: &str) -> Kind {
-    const WORDS: [(&str, Kind); 23] = [
-        ("zero", Kind::Spoken(0)),
-        ("oh", Kind::Spoken(0)),
-        ("o", Kind::Spoken(0)),
-        ("nought", Kind::Spoken(0)),
-        ("one", Kind::Spoken(1)),
-        ("two", Kind::Spoken(2)),
-        ("three", Kind::Spoken(3)),
-        ("four", Kind::Spoken(4)),
-        ("five", Kind::Spoken(5)),
-        ("six", Kind::Spoken(6)),
-        ("seven", Kind::Spoken(7)),
-        ("eight", Kind::Spoken(8)),
-        ("nine", Kind::Spoken(9)),
-        ("double", Kind::Times(2)),
-        ("triple", Kind::Times(3)),
-        ("treble", Kind::Times(3)),
-        ("dash", Kind::Filler),
-        ("hyphen", Kind::Filler),
-        ("space", Kind::Filler),
-        ("uh", Kind::Filler),
-        ("um", Kind::Filler),
-        ("er", Kind::Filler),
-        ("and", Kind::Filler),
-    ];
-    let found = WORDS.iter().find(|(spoken, _)| word.eq_ignore_ascii_case(spoken));
-    found.map_or(Kind::Word, |(_, kind)| *kind)
 }

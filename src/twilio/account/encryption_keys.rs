@@ -8,10 +8,11 @@ use std::{
     sync::Arc,
 };
 
-use zeroize::Zeroizing;
-
 use super::settings::Faults;
-use crate::twilio::encryption::{EncryptionKey, EncryptionKeys, PrivateKey, TokenKey, Unopened, UnwrapKey, is_key_sid};
+use crate::{
+    secret::SecretText,
+    twilio::encryption::{EncryptionKey, EncryptionKeys, PrivateKey, TokenKey, Unopened, UnwrapKey, is_key_sid},
+};
 
 /// `[[twilio.encryption_keys]]`.
 #[derive(Debug, serde::Deserialize)]
@@ -71,9 +72,8 @@ pub(super) fn resolve(settings: Vec<EncryptionKeySettings>, base: &Path, faults:
 }
 
 fn read(file: &Path) -> Result<PrivateKey, String> {
-    let name = file.display();
-    let text = fs::read_to_string(file).map(Zeroizing::new).map_err(|error| format!("cannot read `{name}`: {}", error.kind()))?;
-    PrivateKey::from_pem(&text).map_err(|problem| format!("`{name}` {problem}"))
+    let text = SecretText::read(file)?;
+    PrivateKey::from_pem(text.expose()).map_err(|problem| format!("`{}` {problem}", file.display()))
 }
 
 fn in_token(token: TokenKey, place: &str, base: &Path, faults: &mut Faults) -> TokenKey {

@@ -3,7 +3,7 @@
 //! Owns the keys and every check of them. Refuses to know the environment (config fills the settings) and makes no connection.
 
 use std::{
-    fmt, fs,
+    fmt,
     path::{Path, PathBuf},
     sync::Arc,
     time::Duration,
@@ -12,8 +12,8 @@ use std::{
 use url::{Host, Url};
 
 use super::{
-    Account, Accounts, BucketSettings, ConsentSettings, EncryptionKeySettings, Pace, ReconcileSettings, Remote, TranscriptSettings,
-    buckets, encryption_keys, is_confidential, parents,
+    Account, Accounts, BucketSettings, ConsentSettings, EncryptionKeySettings, Pace, ReconcileSettings, Remote, SharedKeySettings,
+    TranscriptSettings, buckets, encryption_keys, is_confidential, parents, shared_keys,
 };
 use crate::{model::sid::AccountSid, secret::SecretText};
 
@@ -81,6 +81,12 @@ pub struct AccountSettings {
     /// Files with one auth token each; they come after `auth_tokens`.
     #[serde(default)]
     pub auth_token_files: Vec<PathBuf>,
+    /// Keys that sign callbacks in place of the auth token, as configured in Twilio's webhook settings; both while one is rotated.
+    #[serde(default)]
+    pub shared_keys: Vec<SharedKeySettings>,
+    /// Whether callbacks that the auth token signed are refused: every one must be signed by a shared key.
+    #[serde(default)]
+    pub require_shared_key: bool,
     /// `SK…`: the API key that fetches. Without one, the account SID and its first auth token do.
     #[serde(default)]
     pub api_key_sid: Option<String>,
@@ -141,6 +147,8 @@ impl AccountSettings {
             parent: None,
             auth_tokens,
             auth_token_files: Vec::new(),
+            shared_keys: Vec::new(),
+            require_shared_key: false,
             api_key_sid: None,
             api_key_secret: None,
             api_key_secret_file: None,
@@ -235,6 +243,10 @@ fn account(settings: AccountSettings, remote: &Remote, key: &str, base: &Path, f
     if auth_tokens.is_empty() && faults.0.len() == before {
         faults.add(format!("{key}.auth_token_files"), "no auth token; name a file here, or give `auth_tokens` in the environment");
     }
+    let shared_keys = shared_keys::resolve(settings.shared_keys, key, base, faults);
+    if settings.require_shared_key && shared_keys.is_empty() {
+        faults.add(format!("{key}.require_shared_key"), "no key in `shared_keys`: every callback would be refused");
+    }
     let secret = one_secret(settings.api_key_secret, settings.api_key_secret_file, key, "api_key_secret", base, faults);
     let api_key = match (settings.api_key_sid, secret) {
         (Some(sid), secret) => {
@@ -271,6 +283,8 @@ fn account(settings: AccountSettings, remote: &Remote, key: &str, base: &Path, f
         sid: settings.sid,
         parent: settings.parent,
         auth_tokens,
+        shared_keys,
+        require_shared_key: settings.require_shared_key,
         api_key,
         borrowed: None,
         remote,
@@ -307,20 +321,10 @@ fn is_path_secret(text: &str) -> bool {
 }
 
 fn read(base: &Path, file: &Path, key: String, faults: &mut Faults) -> Option<SecretText> {
-    let path = base.join(file);
-    match fs::read_to_string(&path) {
-        Ok(mut text) => {
-            // Editors and `echo` end a file with one newline; it is not part of the secret.
-            if text.ends_with('\n') {
-                text.pop();
-                if text.ends_with('\r') {
-                    text.pop();
-                }
-            }
-            filled(SecretText::new(text), key, faults)
-        }
-        Err(error) => {
-            faults.add(key, format_args!("cannot read `{}`: {}", path.display(), error.kind()));
+    match SecretText::read(&base.join(file)) {
+        Ok(secret) => filled(secret, key, faults),
+        Err(problem) => {
+            faults.add(key, problem);
             None
         }
     }

@@ -8,6 +8,7 @@
 
 use std::{
     pin::Pin,
+    sync::{Arc, OnceLock},
     task::{Context, Poll, ready},
 };
 
@@ -29,6 +30,18 @@ impl Body {
     /// Of these chunks, which have as many bytes in all as the other side said. How many came before a break is counted here.
     pub(super) fn new(chunks: impl Stream<Item = Result<Bytes, Hiccup>> + Send + 'static, content_length: Option<u64>) -> Self {
         Self { chunks: Some(chunks.boxed()), check: Check::new(content_length), ahead: None }
+    }
+
+    /// The same, where HTTP says by itself where the body ends.
+    #[must_use]
+    pub(super) fn framed(mut self) -> Self {
+        self.check.framed();
+        self
+    }
+
+    /// How long the header says that the file is, where that is longer than a body that is whole; known when the body has ended.
+    pub fn promised(&self) -> Arc<OnceLock<u64>> {
+        self.check.promised()
     }
 
     /// The same, in the clear: what arrives is encrypted. To be said before anything is read.

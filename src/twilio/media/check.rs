@@ -1,9 +1,12 @@
 //! What a body must be to be a sound: whole, authentic where it is encrypted, and RIFF/WAVE in the clear.
 //!
 //! Owns the three checks and their order: the length that HTTP promised is that of the bytes on the wire; the decryption, where there is one, is behind it;
-//! the RIFF header is looked for in what comes out of that. No I/O.
+//! the RIFF header is looked for in what comes out of that. Where HTTP or the tag says that the body is whole, it is; a header that promises more is a
+//! remark. Only where neither says so does the header decide. No I/O.
 //!
 //! INVARIANT: nothing is passed on before the first 12 bytes of plaintext are known to be RIFF/WAVE.
+
+use std::sync::{Arc, OnceLock};
 
 use bytes::{Bytes, BytesMut};
 
@@ -21,6 +24,10 @@ const LEAST: u64 = 44;
 /// The state of all checks.
 pub(super) struct Check {
     content_length: Option<u64>,
+    /// Whether HTTP says by itself where the body ends, without a length before it.
+    is_framed: bool,
+    /// What the header of a whole body promises in all, where that is more than there is.
+    promised: Arc<OnceLock<u64>>,
     /// Bytes on the wire so far.
     received: u64,
     decryptor: Option<Decryptor>,
@@ -30,7 +37,25 @@ pub(super) struct Check {
 
 impl Check {
     pub(super) fn new(content_length: Option<u64>) -> Self {
-        Self { content_length, received: 0, decryptor: None, riff: Riff::default(), is_encrypted: false }
+        Self {
+            content_length,
+            is_framed: false,
+            promised: Arc::default(),
+            received: 0,
+            decryptor: None,
+            riff: Riff::default(),
+            is_encrypted: false,
+        }
+    }
+
+    /// HTTP says where the body ends: it is chunked.
+    pub(super) fn framed(&mut self) {
+        self.is_framed = true;
+    }
+
+    /// What the header promises beyond a body that is whole; known when that has ended.
+    pub(super) fn promised(&self) -> Arc<OnceLock<u64>> {
+        Arc::clone(&self.promised)
     }
 
     /// The bytes that come are encrypted.
@@ -70,7 +95,15 @@ impl Check {
         };
         let sound = self.riff.seen;
         match self.riff.length {
-            Some(expected) if sound < expected => Err(self.short(sound, expected)),
+            Some(expected) if sound < expected => {
+                // The tag of an encrypted file was right by now.
+                if self.content_length.is_none() && !self.is_framed && !self.is_encrypted {
+                    return Err(self.short(sound, expected));
+                }
+                // Writers get it wrong: 44 bytes instead of 36, all ones but one, a pad byte that is counted and missing.
+                let _ = self.promised.set(expected);
+                Ok(last)
+            }
             Some(_) => Ok(last),
             None if sound == 0 => Err(self.short(0, MAGIC_LEN as u64)),
             None => Err(self.no_sound()),
@@ -148,7 +181,8 @@ impl Riff {
 /// The header counts the bytes after its first eight. A writer that could not go back leaves 0 or all ones; then the header promises nothing
 /// but itself.
 fn riff_length(start: &[u8]) -> Option<u64> {
-    let rest = start.strip_prefix(b"RIFF")?;
+    // RF64 (EBU Tech 3306) has its lengths elsewhere, and all ones here.
+    let rest = start.strip_prefix(b"RIFF").or_else(|| start.strip_prefix(b"RF64"))?;
     let (size, rest) = rest.split_first_chunk::<4>()?;
     if !rest.starts_with(b"WAVE") {
         return None;
@@ -209,6 +243,7 @@ mod tests {
         let file = wav(100, 92);
         for at in 0..100 {
             assert!(run(&file[..at], &[16], Some(100)).is_err(), "{at}");
+            assert_eq!(run(&file[..at], &[16], Some(at as u64)).is_ok(), at >= MAGIC_LEN, "what HTTP says is whole is whole: {at}");
             assert!(run(&file[..at], &[16], None).is_err(), "{at}");
         }
         assert_eq!(run(&file[..99], &[16], None), Err(length(99, 100)));
@@ -296,7 +331,37 @@ mod tests {
             assert_eq!(run_encrypted(&file[..at], &[16], None), Err(length(received, expected)), "{at}");
             assert_eq!(run_encrypted(&file[..at], &[16], Some(116)), Err(length(at as u64, 116)), "{at}");
         }
-        assert_eq!(run_encrypted(&encrypted(&KEY, &NONCE, &wav(99, 92)), &[16], Some(115)), cut(99, 100), "authentic, and cut before");
+        let cut_before = wav(99, 92);
+        assert_eq!(run_encrypted(&encrypted(&KEY, &NONCE, &cut_before), &[16], Some(115)).unwrap(), cut_before, "authentic, so whole");
+    }
+
+    #[test]
+    fn a_header_that_promises_more_than_a_whole_body_is_a_remark() {
+        for (len, size, promised) in [
+            (100, 44 + 56, Some(108)),
+            (100, 93, Some(101)),
+            (100, 0x7fff_ffff, Some(0x8000_0007)),
+            (100, 0x8000_0024, Some(0x8000_002c)),
+            (100, u32::MAX, None),
+            (100, 92, None),
+            (101, 92, None),
+        ] {
+            let file = wav(len, size);
+            for is_framed in [false, true] {
+                let mut check = Check::new((!is_framed).then_some(len as u64));
+                if is_framed {
+                    check.framed();
+                }
+                let promise = check.promised();
+                assert_eq!(check.push(Bytes::from(file.clone())).unwrap().unwrap(), file);
+                assert_eq!(check.finish().unwrap(), None);
+                assert_eq!(promise.get().copied(), promised, "{size:x}");
+            }
+            assert_eq!(run(&file, &[50], None).is_ok(), promised.is_none(), "without a word of HTTP, the header decides");
+        }
+        let mut rf64 = wav(100, u32::MAX);
+        rf64[..4].copy_from_slice(b"RF64");
+        assert!(run(&rf64, &[7], Some(100)).is_ok());
     }
 
     proptest! {

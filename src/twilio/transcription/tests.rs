@@ -46,7 +46,7 @@ fn form(params: &[(String, String)]) -> Verified {
     let signature = signature::sign(&token(), &format!("{PUBLIC}/t"), params);
     let body = encoded(params);
     let delivery = Delivery::Body { content_type: Some(FORM), bytes: body.as_bytes() };
-    verify(&Request { path_and_query: "/t", signature: Some(&signature), delivery }).unwrap()
+    verify(&Request { path_and_query: "/t", signature: Some(&signature), settings: None, delivery }).unwrap()
 }
 
 fn json(body: &str) -> Verified {
@@ -54,7 +54,7 @@ fn json(body: &str) -> Verified {
     let path = format!("/t?bodySHA256={digest}");
     let signature = signature::sign(&token(), &format!("{PUBLIC}{path}"), &[]);
     let delivery = Delivery::Body { content_type: Some("application/json"), bytes: body.as_bytes() };
-    verify(&Request { path_and_query: &path, signature: Some(&signature), delivery }).unwrap()
+    verify(&Request { path_and_query: &path, signature: Some(&signature), settings: None, delivery }).unwrap()
 }
 
 fn available() -> Vec<(String, String)> {
@@ -85,7 +85,7 @@ fn a_transcript_is_told_of_in_three_forms() {
     assert_eq!(IntelligenceEvent::parse(&json(&object(&available()).to_string())), Ok(Some(event.clone())));
     let path = format!("/t?{}", encoded(&available()));
     let signature = signature::sign(&token(), &format!("{PUBLIC}{path}"), &[]);
-    let got = verify(&Request { path_and_query: &path, signature: Some(&signature), delivery: Delivery::Query }).unwrap();
+    let got = verify(&Request { path_and_query: &path, signature: Some(&signature), settings: None, delivery: Delivery::Query }).unwrap();
     assert_eq!(IntelligenceEvent::parse(&got), Ok(Some(event)));
 }
 
@@ -101,7 +101,7 @@ fn the_account_of_a_transcript_is_the_one_that_signed() {
     let signature = signature::sign(&token(), &format!("{PUBLIC}/t"), &forged);
     let body = encoded(&forged);
     let delivery = Delivery::Body { content_type: Some(FORM), bytes: body.as_bytes() };
-    assert!(verify(&Request { path_and_query: "/t", signature: Some(&signature), delivery }).is_err());
+    assert!(verify(&Request { path_and_query: "/t", signature: Some(&signature), settings: None, delivery }).is_err());
 }
 
 #[test]

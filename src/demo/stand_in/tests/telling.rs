@@ -57,7 +57,7 @@ async fn a_pending_callback_can_be_posted_twice_and_is_signed() {
         let (uri, headers, body) = received.recv().await.unwrap();
         let text = |name: &str| headers.get(name).map(|value| value.to_str().unwrap());
         let delivery = Delivery::Body { content_type: text("content-type"), bytes: &body };
-        let request = Request { path_and_query: &uri, signature: text(signature::HEADER), delivery };
+        let request = Request { path_and_query: &uri, signature: text(signature::HEADER), settings: None, delivery };
         let verified = signature::verify(&accounts, &listener.base_url().parse().unwrap(), &request).unwrap();
         assert_eq!(RecordingCallback::parse(&verified).unwrap().status.as_str(), status);
         tokens.push(text("i-twilio-idempotency-token").unwrap().to_owned());

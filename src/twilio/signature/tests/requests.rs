@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use super::*;
-use crate::twilio::account::{AccountSettings, Settings};
+use crate::twilio::account::{AccountSettings, Settings, SharedKeySettings};
 
 const RECORDING_PATH: &str = "/twilio/recording?tenant=t1";
 
@@ -14,11 +14,18 @@ fn sid(prefix: &str, digit: &str) -> String {
 /// Account `AC000…` with token `12345` (and an older one), account `AC999…` with another.
 fn accounts() -> Accounts {
     let secret = |text: &str| SecretText::new(text.into());
+    let shared = |name: &str, text: &str, algorithm| SharedKeySettings {
+        name: name.into(),
+        secret: Some(secret(text)),
+        secret_file: None,
+        algorithm,
+    };
+    let mut first = AccountSettings::new(sid("AC", "0").parse().unwrap(), vec![secret("12345"), secret("before-rotation")]);
+    first.shared_keys = vec![shared("k1", "shared", Algorithm::Sha256), shared("k0", "older", Algorithm::Sha1)];
+    let mut strict = AccountSettings::new(sid("AC", "7").parse().unwrap(), vec![secret("12345")]);
+    (strict.shared_keys, strict.require_shared_key) = (vec![shared("k1", "shared", Algorithm::Sha256)], true);
     Settings {
-        accounts: vec![
-            AccountSettings::new(sid("AC", "0").parse().unwrap(), vec![secret("12345"), secret("before-rotation")]),
-            AccountSettings::new(sid("AC", "9").parse().unwrap(), vec![secret("subaccount")]),
-        ],
+        accounts: vec![first, AccountSettings::new(sid("AC", "9").parse().unwrap(), vec![secret("subaccount")]), strict],
         ..Settings::default()
     }
     .resolve(Path::new("/"))
@@ -52,12 +59,12 @@ fn encoded(params: &[(String, String)]) -> String {
 
 fn posted<'a>(path_and_query: &'a str, body: &'a str, signature: &'a str) -> Request<'a> {
     let delivery = Delivery::Body { content_type: Some("application/x-www-form-urlencoded; charset=UTF-8"), bytes: body.as_bytes() };
-    Request { path_and_query, signature: Some(signature), delivery }
+    Request { path_and_query, signature: Some(signature), settings: None, delivery }
 }
 
 fn json<'a>(path_and_query: &'a str, body: &'a str, signature: &'a str) -> Request<'a> {
     let delivery = Delivery::Body { content_type: Some("application/json"), bytes: body.as_bytes() };
-    Request { path_and_query, signature: Some(signature), delivery }
+    Request { path_and_query, signature: Some(signature), settings: None, delivery }
 }
 
 fn outcome(request: &Request<'_>) -> Result<Verified, Forbidden> {
@@ -106,7 +113,8 @@ fn a_get_carries_everything_in_its_query() {
 
     let path = format!("{path}&AccountSid={}", sid("AC", "0"));
     let signature = sign(&token(), &format!("https://vault.example.com{path}"), &[]);
-    let verified = outcome(&Request { path_and_query: &path, signature: Some(&signature), delivery: Delivery::Query }).unwrap();
+    let verified =
+        outcome(&Request { path_and_query: &path, signature: Some(&signature), settings: None, delivery: Delivery::Query }).unwrap();
     assert!(verified.is_get());
     assert_eq!(verified.params(), verified.query());
     assert_eq!(verified.params().len(), 3);
@@ -179,7 +187,94 @@ fn what_cannot_be_read_is_malformed() {
     assert!(rejected(&posted("/x?tenant=%ff", "", "s")).contains("`tenant`"));
     assert!(rejected(&json("/x", "{", "s")).contains("JSON"));
     let body = Delivery::Body { content_type: Some("text/plain"), bytes: b"a=b" };
-    assert!(rejected(&Request { path_and_query: "/x", signature: Some("s"), delivery: body }).contains("content type"));
+    assert!(rejected(&Request { path_and_query: "/x", signature: Some("s"), settings: None, delivery: body }).contains("content type"));
     let body = Delivery::Body { content_type: None, bytes: b"a=b" };
-    assert!(rejected(&Request { path_and_query: "/x", signature: Some("s"), delivery: body }).contains("content type"));
+    assert!(rejected(&Request { path_and_query: "/x", signature: Some("s"), settings: None, delivery: body }).contains("content type"));
+}
+
+/// What a key signs with this hash, as Twilio does it for shared keys.
+fn shared(hash: hmac::Algorithm, secret: &str, path: &str, params: &[(String, String)]) -> String {
+    mac(&hmac::Key::new(hash, secret.as_bytes()), &format!("https://vault.example.com{path}"), &tail(params))
+}
+
+#[test]
+fn a_shared_key_signs_with_its_own_algorithm_and_with_no_weaker_one() {
+    use hmac::{HMAC_SHA1_FOR_LEGACY_USE_ONLY as SHA1, HMAC_SHA256 as SHA256};
+    let params = recording_params();
+    let body = encoded(&params);
+    let told = |settings, signature: &str| {
+        outcome(&Request { settings, ..posted(RECORDING_PATH, &body, signature) }).map(|verified| verified.account().clone())
+    };
+    let [strong, weak, older] =
+        [(SHA256, "shared"), (SHA1, "shared"), (SHA1, "older")].map(|(hash, key)| shared(hash, key, RECORDING_PATH, &params));
+    for settings in ["key=k1,algorithm=HMAC_SHA256", " algorithm = hmac_sha256 , key = k1 "] {
+        assert!(told(Some(settings), &strong).is_ok(), "{settings}");
+    }
+    assert!(told(Some("key=k0,algorithm=HMAC_SHA1"), &older).is_ok(), "both keys count during a rotation");
+    for (settings, signature) in [
+        ("key=k1,algorithm=HMAC_SHA1", &weak),
+        ("key=k2,algorithm=HMAC_SHA256", &strong),
+        ("key=k1,algorithm=HMAC_MD5", &strong),
+        ("key=k1", &strong),
+        ("algorithm=HMAC_SHA256", &strong),
+        ("key=k1,key=k1,algorithm=HMAC_SHA256", &strong),
+        ("", &strong),
+    ] {
+        assert_eq!(told(Some(settings), signature).unwrap_err(), Forbidden::UnknownKey, "{settings}");
+    }
+    assert!(!Forbidden::UnknownKey.to_string().contains("public_url"));
+    // A shared key is no auth token, and an auth token no shared key.
+    assert_eq!(told(None, &strong).unwrap_err(), Forbidden::WrongSignature);
+    let by_token = sign(&token(), &format!("https://vault.example.com{RECORDING_PATH}"), &params);
+    assert_eq!(told(Some("key=k1,algorithm=HMAC_SHA256"), &by_token).unwrap_err(), Forbidden::WrongSignature);
+
+    let strict: Vec<_> = params.iter().map(|(name, value)| (name.clone(), value.replace(&sid("AC", "0"), &sid("AC", "7")))).collect();
+    let body = encoded(&strict);
+    let by_token = sign(&token(), &format!("https://vault.example.com{RECORDING_PATH}"), &strict);
+    assert_eq!(outcome(&posted(RECORDING_PATH, &body, &by_token)).unwrap_err(), Forbidden::NoSharedKey);
+    let strong = shared(SHA256, "shared", RECORDING_PATH, &strict);
+    assert!(outcome(&Request { settings: Some("key=k1,algorithm=HMAC_SHA256"), ..posted(RECORDING_PATH, &body, &strong) }).is_ok());
+}
+
+#[test]
+fn a_query_that_was_cut_off_is_no_parameter() {
+    for (whole, cut, name) in [
+        ("/twilio/recordings?tier=restricted", "/twilio/recordings", "?tier=restricted"),
+        ("/twilio/recordings?queue=12", "/twilio/recordings?queue=1", "2"),
+        ("/twilio/recordings?queue=SALES", "/twilio/recordings?queue=S", "ALES"),
+        ("/twilio/recordings?a=b&tier=restricted", "/twilio/recordings?a=b", "&tier=restricted"),
+    ] {
+        let signature = sign(&token(), &format!("https://vault.example.com{whole}"), &recording_params());
+        let body = encoded(&recording_params());
+        assert!(outcome(&posted(whole, &body, &signature)).is_ok());
+        for (name, value) in [(name, ""), name.split_at(name.len() - 1)] {
+            if name.is_empty() {
+                continue;
+            }
+            let smuggled = with(&[(name, value)], &[]).into_iter().chain(recording_params()).collect::<Vec<_>>();
+            assert_eq!(outcome(&posted(cut, &encoded(&smuggled), &signature)).unwrap_err(), Forbidden::CutUrl, "{cut} {name}");
+        }
+    }
+}
+
+#[test]
+fn a_query_that_was_escaped_in_another_way_is_the_same_query() {
+    let body = encoded(&recording_params());
+    for (signed, wire) in [
+        ("?q=it's", "?q=it%27s"),
+        ("?q=it%27s", "?q=it's"),
+        ("?q=a%20b", "?q=a+b"),
+        ("?q=%2Fx", "?q=%2fx"),
+        ("?flag=", "?flag"),
+        ("?q=a%20b&q=c&flag=", "?q=a+b&q=c&flag"),
+    ] {
+        let path = format!("/twilio/recordings{wire}");
+        let signature = sign(&token(), &format!("https://vault.example.com/twilio/recordings{signed}"), &recording_params());
+        assert!(outcome(&posted(&path, &body, &signature)).is_ok(), "{signed} {wire}");
+    }
+    for (signed, wire) in [("?q=a%2Bb", "?q=a+b"), ("?a=1&b=2", "?b=2&a=1"), ("?q=a", "?q=A"), ("?q=a", "?q=a&q=a")] {
+        let path = format!("/twilio/recordings{wire}");
+        let signature = sign(&token(), &format!("https://vault.example.com/twilio/recordings{signed}"), &recording_params());
+        assert_eq!(outcome(&posted(&path, &body, &signature)).unwrap_err(), Forbidden::WrongSignature, "{signed} {wire}");
+    }
 }

@@ -1,0 +1,155 @@
+//! Text as it is compared: what people see as one word is one sequence of characters.
+//!
+//! Owns the one normalisation that both sides of a comparison go through (consent words, content rules, redaction): characters that are not
+//! shown are dropped (Unicode `Default_Ignorable_Code_Point`), the rest is in NFKC and without case. Refuses to know what a word means.
+//! INVARIANT: nothing else in the crate folds case or normalises a text in order to compare what people said.
+
+use std::ops::Range;
+
+use icu_properties::{CodePointSetData, props::DefaultIgnorableCodePoint};
+use unicode_normalization::{IsNormalized, UnicodeNormalization as _, char::canonical_combining_class, is_nfkc_quick};
+
+/// The text as it is compared.
+pub fn folded(text: &str) -> String {
+    Folded::of(text).text
+}
+
+/// Drops the characters that are not shown: marks of direction, joiners, soft hyphens, byte order marks.
+pub fn visible(text: &str) -> impl Iterator<Item = char> {
+    let ignorable = CodePointSetData::new::<DefaultIgnorableCodePoint>();
+    text.chars().filter(move |c| !ignorable.contains(*c))
+}
+
+/// A folded text that knows where each part of it comes from.
+#[derive(Debug)]
+pub struct Folded {
+    text: String,
+    /// Empty for a text in ASCII: there, every byte stands where it stood.
+    pieces: Vec<Piece>,
+}
+
+/// Characters that compose with each other and with no other.
+#[derive(Debug)]
+struct Piece {
+    /// Where it begins in the folded text. It is not empty there.
+    at: usize,
+    /// Where it is in the original.
+    of: Range<usize>,
+}
+
+impl Folded {
+    /// Folds a text.
+    pub fn of(text: &str) -> Self {
+        if text.is_ascii() {
+            return Self { text: text.to_ascii_lowercase(), pieces: Vec::new() };
+        }
+        let ignorable = CodePointSetData::new::<DefaultIgnorableCodePoint>();
+        let mut folded = Self { text: String::with_capacity(text.len()), pieces: Vec::new() };
+        let (mut piece, mut of) = (String::new(), 0..0);
+        for (at, c) in text.char_indices().filter(|(_, c)| !ignorable.contains(*c)) {
+            if begins(c) {
+                folded.take(&mut piece, of);
+                of = at..at;
+            }
+            piece.push(c);
+            of.end = at + c.len_utf8();
+        }
+        folded.take(&mut piece, of);
+        folded
+    }
+
+    fn take(&mut self, piece: &mut String, of: Range<usize>) {
+        let at = self.text.len();
+        // Upper case first, because only there `ß` and the two forms of `σ` meet their likes; character by character, so that no neighbour matters.
+        let caseless = piece.nfkc().flat_map(char::to_uppercase).flat_map(char::to_lowercase);
+        self.text.extend(caseless.nfkc());
+        piece.clear();
+        if self.text.len() > at {
+            self.pieces.push(Piece { at, of });
+        }
+    }
+
+    /// The folded text.
+    pub fn text(&self) -> &str {
+        &self.text
+    }
+
+    /// Where a part of the folded text is in the original; on boundaries of characters there.
+    pub fn original(&self, part: Range<usize>) -> Range<usize> {
+        let piece = |at: usize| {
+            let behind = self.pieces.partition_point(|piece| piece.at <= at);
+            behind.checked_sub(1).and_then(|before| self.pieces.get(before))
+        };
+        match (part.is_empty(), piece(part.start), piece(part.end.saturating_sub(1))) {
+            (false, Some(first), Some(last)) => first.of.start..last.of.end,
+            _ => part,
+        }
+    }
+}
+
+/// Whether a character composes with nothing before it.
+fn begins(c: char) -> bool {
+    let first = std::iter::once(c).nfkd().next().unwrap_or(c);
+    canonical_combining_class(first) == 0 && is_nfkc_quick(std::iter::once(first)) != IsNormalized::Maybe
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    #[test]
+    fn what_looks_the_same_is_the_same() {
+        for (one, other) in [
+            ("sí", "si\u{301}"),
+            ("SÍ", "sí"),
+            ("stop recording", "stop recording\u{200b}"),
+            ("stop recording", "\u{feff}stop recording"),
+            ("stop recording", "stop recording\u{200e}"),
+            ("stop recording", "st\u{200c}op rec\u{2060}ording"),
+            ("stop", "ｓｔｏｐ"),
+            ("STOP", "ＳＴＯＰ"),
+            ("diagnosis", "diag\u{ad}nosis"),
+            ("straße", "STRASSE"),
+            ("ΟΔΟΣ", "οδος"),
+            ("ガ", "ｶﾞ"),
+            ("각", "\u{1100}\u{1161}\u{11a8}"),
+            ("ﬁne", "fine"),
+            ("Å", "\u{212b}"),
+            ("ệ", "e\u{302}\u{323}"),
+        ] {
+            assert_eq!(folded(one), folded(other), "{one} {other}");
+        }
+        for (one, other) in [("si", "sí"), ("o", "0"), ("stop", "st op")] {
+            assert_ne!(folded(one), folded(other), "{one} {other}");
+        }
+    }
+
+    #[test]
+    fn a_part_is_found_where_it_stood() {
+        for (text, part, original) in [
+            ("The diag\u{ad}nosis", "diagnosis", "diag\u{ad}nosis"),
+            ("La sante\u{301} ici", "santé", "sante\u{301}"),
+            ("x ｓｔｏｐ y", "stop", "ｓｔｏｐ"),
+            ("aﬁb", "i", "ﬁ"),
+            ("plain Text", "text", "Text"),
+        ] {
+            let folded = Folded::of(text);
+            let at = folded.text().find(part).unwrap();
+            assert_eq!(&text[folded.original(at..at + part.len())], original);
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn folding_is_done_once_and_every_part_has_a_place(text in "\\PC{0,40}|[ -~\u{300}-\u{32f}\u{ad}\u{200b}-\u{200f}éßΣς１Ａガｶﾞ각]{0,40}") {
+            let folded = Folded::of(&text);
+            prop_assert_eq!(super::folded(folded.text()), folded.text());
+            for (at, c) in folded.text().char_indices() {
+                let original = folded.original(at..at + c.len_utf8());
+                prop_assert!(text.get(original).is_some_and(|original| !original.is_empty()));
+            }
+        }
+    }
+}

@@ -1,0 +1,181 @@
+//! Numbers in words, as people read them out: in English and in German.
+//!
+//! Owns which words are digits, and how two words make one number (`forty-one`, `einundvierzig`, `twelve hundred`). Refuses to know what the digits are a
+//! number of. Thousands are not read: nobody says a long number so.
+
+/// A word inside a number.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Numeral {
+    /// Digits, whatever follows.
+    Digits(&'static str),
+    /// Twenty to ninety: the first digit of two, and both.
+    Tens(&'static str, &'static str),
+    /// A hundred after other digits.
+    Hundred,
+    /// Says how often the next digit counts.
+    Times(u8),
+    /// May stand inside a number and says nothing.
+    Filler,
+}
+
+impl Numeral {
+    /// The digits that it stands for.
+    pub(super) fn digits(self) -> &'static str {
+        match self {
+            Self::Digits(digits) | Self::Tens(_, digits) => digits,
+            Self::Hundred => "00",
+            Self::Times(_) | Self::Filler => "",
+        }
+    }
+
+    /// What it stands for before this word: `forty` is one digit in `forty-one`, and two in `forty, one`.
+    pub(super) fn before(self, next: Option<Numeral>, between: &str) -> Self {
+        let joined = between.chars().all(|c| c == ' ' || c == '-' || c == '\u{2010}' || c == '\u{2011}');
+        match (self, next) {
+            (Self::Tens(first, _), Some(Self::Digits(digit))) if joined && digit.len() == 1 && digit != "0" => Self::Digits(first),
+            (Self::Hundred, Some(Self::Digits(digit))) if joined && digit.len() == 1 => Self::Digits("0"),
+            // `twelve hundred and eleven`; its digits are those that follow.
+            (Self::Hundred, Some(Self::Digits(_) | Self::Tens(..) | Self::Filler)) if joined => Self::Filler,
+            (own, _) => own,
+        }
+    }
+}
+
+/// What a folded word is inside a number.
+pub(super) fn read(word: &str) -> Option<Numeral> {
+    // The longest is `siebenundzwanzig`.
+    if word.len() > 20 {
+        return None;
+    }
+    english(word).or_else(|| german(word))
+}
+
+fn english(word: &str) -> Option<Numeral> {
+    Some(match word {
+        "zero" | "oh" | "o" | "nought" | "naught" => Numeral::Digits("0"),
+        "one" => Numeral::Digits("1"),
+        "two" => Numeral::Digits("2"),
+        "three" => Numeral::Digits("3"),
+        "four" => Numeral::Digits("4"),
+        "five" => Numeral::Digits("5"),
+        "six" => Numeral::Digits("6"),
+        "seven" => Numeral::Digits("7"),
+        "eight" => Numeral::Digits("8"),
+        "nine" | "niner" => Numeral::Digits("9"),
+        "ten" => Numeral::Digits("10"),
+        "eleven" => Numeral::Digits("11"),
+        "twelve" => Numeral::Digits("12"),
+        "thirteen" => Numeral::Digits("13"),
+        "fourteen" => Numeral::Digits("14"),
+        "fifteen" => Numeral::Digits("15"),
+        "sixteen" => Numeral::Digits("16"),
+        "seventeen" => Numeral::Digits("17"),
+        "eighteen" => Numeral::Digits("18"),
+        "nineteen" => Numeral::Digits("19"),
+        "twenty" => Numeral::Tens("2", "20"),
+        "thirty" => Numeral::Tens("3", "30"),
+        "forty" | "fourty" => Numeral::Tens("4", "40"),
+        "fifty" => Numeral::Tens("5", "50"),
+        "sixty" => Numeral::Tens("6", "60"),
+        "seventy" => Numeral::Tens("7", "70"),
+        "eighty" => Numeral::Tens("8", "80"),
+        "ninety" => Numeral::Tens("9", "90"),
+        "hundred" => Numeral::Hundred,
+        "double" => Numeral::Times(2),
+        "triple" | "treble" => Numeral::Times(3),
+        "quadruple" => Numeral::Times(4),
+        "dash" | "hyphen" | "space" | "uh" | "um" | "er" | "and" => Numeral::Filler,
+        _ => return None,
+    })
+}
+
+/// Words are folded: `ß` is `ss`.
+fn german(word: &str) -> Option<Numeral> {
+    Some(match word {
+        "doppel" | "zweimal" => Numeral::Times(2),
+        "dreimal" => Numeral::Times(3),
+        "viermal" => Numeral::Times(4),
+        "strich" | "bindestrich" | "äh" | "ähm" | "und" => Numeral::Filler,
+        "hundert" => Numeral::Hundred,
+        _ => Numeral::Digits(german_digits(word)?),
+    })
+}
+
+fn german_digits(word: &str) -> Option<&'static str> {
+    // Said on the telephone, because `zwei` sounds like `drei`.
+    if word == "zwo" {
+        return Some("2");
+    }
+    if let Some(at) = UNITS.iter().position(|unit| spelled(word, unit)) {
+        return digits_of(at);
+    }
+    if let Some(at) = TEENS.iter().position(|teen| spelled(word, teen)) {
+        return digits_of(10 + at);
+    }
+    let tens = TENS.iter().zip(2..).find_map(|(ten, tens)| strip_spelled(word, ten).map(|rest| (rest, tens)));
+    let (rest, tens) = tens?;
+    if rest.is_empty() {
+        return digits_of(10 * tens);
+    }
+    let unit = rest.strip_suffix("und")?;
+    let unit = if unit == "ein" { 1 } else { UNITS.iter().position(|name| spelled(unit, name)).filter(|unit| *unit > 0)? };
+    digits_of(10 * tens + unit)
+}
+
+/// Without umlauts they are written with an `e`.
+fn spelled(word: &str, name: &str) -> bool {
+    word == name || name.contains('ü') && word == name.replace('ü', "ue") || name.contains('ö') && word == name.replace('ö', "oe")
+}
+
+fn strip_spelled<'w>(word: &'w str, ending: &str) -> Option<&'w str> {
+    word.strip_suffix(ending).or_else(|| word.strip_suffix(&ending.replace('ü', "ue")))
+}
+
+/// The digits of a number below 100, without a zero before them.
+fn digits_of(number: usize) -> Option<&'static str> {
+    const PAIRS: &str = concat!(
+        "00010203040506070809",
+        "10111213141516171819",
+        "20212223242526272829",
+        "30313233343536373839",
+        "40414243444546474849",
+        "50515253545556575859",
+        "60616263646566676869",
+        "70717273747576777879",
+        "80818283848586878889",
+        "90919293949596979899",
+    );
+    let at = 2 * number;
+    PAIRS.get(at + usize::from(number < 10)..at + 2)
+}
+
+const UNITS: [&str; 10] = ["null", "eins", "zwei", "drei", "vier", "fünf", "sechs", "sieben", "acht", "neun"];
+const TEENS: [&str; 10] = ["zehn", "elf", "zwölf", "dreizehn", "vierzehn", "fünfzehn", "sechzehn", "siebzehn", "achtzehn", "neunzehn"];
+const TENS: [&str; 8] = ["zwanzig", "dreissig", "vierzig", "fünfzig", "sechzig", "siebzig", "achtzig", "neunzig"];
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn german_words_are_read_with_umlauts_and_without() {
+        for (word, digits) in [
+            ("null", "0"),
+            ("zwo", "2"),
+            ("fünf", "5"),
+            ("fuenf", "5"),
+            ("zwoelf", "12"),
+            ("siebzehn", "17"),
+            ("vierzig", "40"),
+            ("einundvierzig", "41"),
+            ("fünfunddreissig", "35"),
+            ("fuenfundfuenfzig", "55"),
+            ("siebenundzwanzig", "27"),
+        ] {
+            assert_eq!(read(word).map(Numeral::digits), Some(digits), "{word}");
+        }
+        for word in ["ein", "vierzehnte", "undvierzig", "nullundvierzig", "vierundvierundvierzig", "ganz"] {
+            assert_eq!(read(word), None, "{word}");
+        }
+    }
+}
