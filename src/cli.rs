@@ -38,7 +38,7 @@ use crate::{
 use out::Out;
 use tokio::signal::unix::{SignalKind, signal};
 
-/// Keeps recorded communications sealed, opens them only for a stated purpose, and lets go of them for good.
+/// Keeps recorded communications sealed, opens them only for a stated purpose, and destroys their keys when they must go.
 #[derive(Parser)]
 #[command(name = "recvault", version, max_term_width = 100)]
 struct Cli {

@@ -1,4 +1,4 @@
-//! Recvault keeps recorded communications sealed, opens them only for a stated purpose, and lets go of them for good.
+//! Recvault keeps recorded communications sealed, opens them only for a stated purpose, and destroys their keys when they must go.
 //!
 //! # The stories
 //!

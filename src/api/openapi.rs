@@ -16,7 +16,7 @@ use super::documents;
 
 #[derive(OpenApi)]
 #[openapi(
-    info(title = "Recvault", description = "Keeps recorded communications sealed and lets go of them for good."),
+    info(title = "Recvault", description = "Keeps recorded communications sealed, and destroys their keys when they must go."),
     paths(
         super::twilio::recording_posted,
         super::twilio::recording_got,
