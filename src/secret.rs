@@ -20,7 +20,7 @@ use std::{fmt, path::Path};
 
 use rand::CryptoRng;
 use subtle::ConstantTimeEq;
-use zeroize::{Zeroize, ZeroizeOnDrop};
+use zeroize::{Zeroize, ZeroizeOnDrop, Zeroizing};
 
 pub use buffer::SecretBuffer;
 pub use token::{Token, TokenHash, TokenKind};

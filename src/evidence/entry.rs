@@ -121,7 +121,6 @@ impl NewEntry {
     }
 
     /// With a remark: the header of the sound promises more bytes than the whole of it has.
-    #[must_use]
     pub fn promising(mut self, plain_len: u64, promised: u64) -> Self {
         self.details.0.insert("plain_len".to_owned(), plain_len.into());
         self.details.0.insert("header_promises".to_owned(), promised.into());

@@ -146,13 +146,7 @@ impl Client {
         self.ask(account, Method::DELETE, url, None).await.map(drop)
     }
 
-    async fn ask(
-        &self,
-        account: &Account,
-        method: Method,
-        url: ApiUrl,
-        form: Option<&[(&str, &str)]>,
-    ) -> Result<SecretBuffer, RestError> {
+    async fn ask(&self, account: &Account, method: Method, url: ApiUrl, form: Option<&[(&str, &str)]>) -> Result<SecretBuffer, RestError> {
         self.turns.wait().await;
         let (user, password) = match url.root {
             Root::Api => account.credential(),

@@ -122,7 +122,8 @@ async fn a_sweep_says_beforehand_what_it_would_remove() {
     let object = world.path("objects/objects/0a/0a000000000000000000000000000000.floe");
     fs::create_dir_all(object.parent().unwrap()).unwrap();
     fs::write(&object, b"nobody's").unwrap();
-    let long_ago = std::time::SystemTime::now() - std::time::Duration::from_secs(48 * 3600);
+    // The first of January 2020.
+    let long_ago = std::time::UNIX_EPOCH + std::time::Duration::from_secs(1_577_836_800);
     fs::File::options().write(true).open(&object).unwrap().set_modified(long_ago).unwrap();
     let would = world.run(&["sweep", "--dry-run", "--json"]).json();
     assert_eq!(would["would_remove"].as_array().unwrap().len(), 1);

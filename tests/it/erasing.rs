@@ -238,7 +238,7 @@ async fn a_transcript_of_a_call_that_was_filed_with_one_recording_stays_for_the_
     assert_eq!(vault.artefacts(with_words.id).await.len(), 2, "it is filed with one of them");
     let shredded = vault.shred(with_words.id).await;
     work_off(&vault).await;
-    assert_eq!(vault.stand_in.kept(&one.sid).transcripts, [facts.sid.clone()], "the other recording is of this call, too");
+    assert_eq!(vault.stand_in.kept(&one.sid).transcripts, std::slice::from_ref(&facts.sid), "the other recording is of this call, too");
     assert!(matches!(receipt(&vault, &shredded).await.source(), Some(Removal::Removed(_))));
     vault.shred(without.id).await;
     work_off(&vault).await;

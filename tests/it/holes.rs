@@ -132,7 +132,8 @@ async fn two_processes_write_one_chain(database: Database) {
     for round in 0..8 {
         let recorded = vault.sealed().await;
         let (one, two) = tokio::join!(vault.process.flow.journal(), other.flow.journal());
-        (one.unwrap(), two.unwrap());
+        one.unwrap();
+        two.unwrap();
         if round % 2 == 0 {
             assert_eq!(vault.shred(recorded.id).await.status, 200);
         }

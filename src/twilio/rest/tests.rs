@@ -29,12 +29,14 @@ pub(super) struct Told {
     body: String,
 }
 
+/// Address and credential.
+type Request = (String, Option<String>);
+
 /// A server that answers in order, and remembers what it was asked.
 pub(super) struct Other {
     accounts: Accounts,
     pub(super) client: Client,
-    /// Address and credential.
-    asked: Arc<Mutex<Vec<(String, Option<String>)>>>,
+    asked: Arc<Mutex<Vec<Request>>>,
     answers: Arc<Mutex<VecDeque<Told>>>,
 }
 

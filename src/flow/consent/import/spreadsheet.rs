@@ -62,10 +62,10 @@ pub(super) fn rows(text: &str) -> Result<Vec<(u64, Vec<String>)>, Unreadable> {
 /// The rows, how many lines are before them, and what is between two columns: what `sep=` says, or what is in the row of names.
 fn separated(text: &str) -> (&str, u64, u8) {
     let (first, rest) = text.split_once('\n').unwrap_or((text, ""));
-    if let Some(said) = first.trim_end_matches('\r').trim_matches('"').strip_prefix("sep=") {
-        if let [separator @ (b',' | b';' | b'\t' | b'|')] = said.as_bytes() {
-            return (rest, 1, *separator);
-        }
+    if let Some(said) = first.trim_end_matches('\r').trim_matches('"').strip_prefix("sep=")
+        && let [separator @ (b',' | b';' | b'\t' | b'|')] = said.as_bytes()
+    {
+        return (rest, 1, *separator);
     }
     let names = text.lines().find(|line| !line.trim().is_empty()).unwrap_or_default();
     let found = [b',', b';', b'\t'].into_iter().find(|separator| names.as_bytes().contains(separator));
