@@ -214,7 +214,7 @@ pub enum Error {
     NoSuchGap(ledger::gaps::Gap),
     /// The ledger is empty and the store is not.
     #[error(
-        "the ledger holds no vault, but the store does: {0}. The database was lost, or `ledger.url` names another one. `recvault snapshot restore` rebuilds \
+        "the ledger holds no vault, but there is one: {0}. The database was lost, or `ledger.url` names another one. `recvault snapshot restore` rebuilds \
          the vault in an empty database; a new vault needs a store and a custody of its own"
     )]
     LostLedger(String),

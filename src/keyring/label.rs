@@ -69,18 +69,6 @@ pub fn utterance_key(root: &RootKey, account: &AccountSid, transcription: &Trans
     expand(&root.key, &[b"recvault/utterance/2", account, transcription, track.as_bytes(), &number.to_be_bytes()])
 }
 
-/// The key under which earlier versions sealed what [`waiting_key`] is for now; it hung from the service seed, which no turn replaces. For opening
-/// only.
-pub fn former_waiting_key(seed: &Key, conversation: &Conversation, leg: &LegName) -> Key {
-    expand(seed, &[b"recvault/waiting/1", conversation.as_str().as_bytes(), leg.as_str().as_bytes()])
-}
-
-/// The same of [`utterance_key`].
-pub fn former_utterance_key(seed: &Key, account: &AccountSid, transcription: &TranscriptSid, track: &str, number: i64) -> Key {
-    let (account, transcription) = (account.as_str().as_bytes(), transcription.as_str().as_bytes());
-    expand(seed, &[b"recvault/utterance/1", account, transcription, track.as_bytes(), &number.to_be_bytes()])
-}
-
 /// HKDF-Expand over length-prefixed fields, so that no two lists of fields share an info string.
 fn expand(key: &Key, fields: &[&[u8]]) -> Key {
     struct Len;
@@ -147,8 +135,6 @@ mod tests {
         let root = RootKey { epoch: 1, key };
         let waiting = waiting_key(&root, &call.parse().unwrap(), &leg.parse().unwrap());
         assert_eq!(waiting.expose(), &oracle(&root.key, &[b"recvault/waiting/2", call.as_bytes(), leg.as_bytes()]));
-        let former = former_waiting_key(&root.key, &call.parse().unwrap(), &leg.parse().unwrap());
-        assert_eq!(former.expose(), &oracle(&root.key, &[b"recvault/waiting/1", call.as_bytes(), leg.as_bytes()]));
     }
 
     #[test]
@@ -158,11 +144,8 @@ mod tests {
         let transcription = |digit: &str| format!("GT{}", digit.repeat(32)).parse::<TranscriptSid>().unwrap();
         let (a, t) = (account("1"), transcription("2"));
         let fields: [&[u8]; 5] =
-            [b"recvault/utterance/1", a.as_str().as_bytes(), t.as_str().as_bytes(), b"inbound_track", &258_i64.to_be_bytes()];
-        assert_eq!(former_utterance_key(&root.key, &a, &t, "inbound_track", 258).expose(), &oracle(&root.key, &fields));
+            [b"recvault/utterance/2", a.as_str().as_bytes(), t.as_str().as_bytes(), b"inbound_track", &258_i64.to_be_bytes()];
         let key = utterance_key(&root, &a, &t, "inbound_track", 258);
-        let [_, account_name, transcription_name, track, number] = fields;
-        let fields: [&[u8]; 5] = [b"recvault/utterance/2", account_name, transcription_name, track, number];
         assert_eq!(key.expose(), &oracle(&root.key, &fields));
         for other in [
             utterance_key(&root, &account("3"), &t, "inbound_track", 258),

@@ -33,12 +33,12 @@ pub const POINTS: &[&str] = &[
     "restore.loaded",
     "restore.before_commit",
     "restore.taken_over",
+    "restore.committed",
     "custody.written",
     "custody.linked",
     "custody.renamed",
     "custody.overwritten",
     "custody.removed",
-    "restore.committed",
     "backfill.day_done",
 ];
 

@@ -3,8 +3,7 @@
 //! ```text
 //! row = "rvwait/2" ‖ epoch (8 bytes, big-endian) ‖ note, sealed under a key that hangs from the root page's key of that epoch
 //! ```
-//! Owns this envelope, and taking what waits from one epoch into the next. Refuses to know when something ends to wait. A row without the mark was
-//! sealed by an earlier version, under the vault's seed; the next turn brings it under a root.
+//! Owns this envelope, and taking what waits from one epoch into the next. Refuses to know when something ends to wait.
 //!
 //! INVARIANTS
 //! - Something is sealed only under the root that is present until the unit commits: only [`Inner::present`] makes a [`Present`].
@@ -54,23 +53,14 @@ impl Waits<'_> {
         }
     }
 
-    fn former_key(&self, seed: &Key) -> Key {
-        match self {
-            Self::Party(conversation, leg) => keyring::former_waiting_key(seed, conversation, leg),
-            Self::Piece(of) => keyring::former_utterance_key(seed, of.account, of.transcription, of.track, of.sequence),
-        }
-    }
-
     fn seal(&self, root: &RootKey, vault: VaultId, text: &str) -> Vec<u8> {
         let note = keyring::seal_note(&self.key(root), vault, text, &mut rand::rng());
         [MARK.as_slice(), &root.epoch.to_be_bytes(), &note].concat()
     }
 
     /// [`keyring::Error::OtherEpoch`] if it is of a later epoch than the root; of an earlier one it is lost, and not authentic.
-    fn open(&self, root: &RootKey, seed: &Key, vault: VaultId, sealed: &[u8]) -> Result<Zeroizing<String>, keyring::Error> {
-        let Some(rest) = sealed.strip_prefix(MARK) else {
-            return keyring::open_note(&self.former_key(seed), vault, sealed);
-        };
+    fn open(&self, root: &RootKey, vault: VaultId, sealed: &[u8]) -> Result<Zeroizing<String>, keyring::Error> {
+        let rest = sealed.strip_prefix(MARK).ok_or(keyring::Error::NotAuthentic)?;
         let (epoch, note) = rest.split_first_chunk().ok_or(keyring::Error::NotAuthentic)?;
         match u64::from_be_bytes(*epoch) {
             later if later > root.epoch => Err(keyring::Error::OtherEpoch(later)),
@@ -110,7 +100,7 @@ impl Inner {
     /// # Errors
     /// [`Error::Keyring`] if it is not what was sealed for this place, or is of an epoch that this process has not followed to.
     pub(super) fn open_waiting(&self, waits: Waits<'_>, sealed: &[u8]) -> Result<Zeroizing<String>, Error> {
-        Ok(waits.open(&self.root.key(), &self.seed, self.id, sealed)?)
+        Ok(waits.open(&self.root.key(), self.id, sealed)?)
     }
 
     /// To be called first in the unit that ends the epoch: waits for the units that hold it.
@@ -174,7 +164,7 @@ impl Inner {
         let waits = Waits::Party(&conversation, &leg);
         let sealed = row.bytes("sealed").filter(|sealed| !sealed.is_empty());
         // What this root does not open may be of the snapshot's own epoch, or nobody's.
-        let opened = sealed.and_then(|sealed| waits.open(from, &self.seed, self.id, sealed).ok());
+        let opened = sealed.and_then(|sealed| waits.open(from, self.id, sealed).ok());
         match opened {
             Some(text) => row.with_bytes("sealed", waits.seal(&root, self.id, &text)),
             None => row,
@@ -189,28 +179,19 @@ mod tests {
     #[test]
     fn what_waits_opens_by_its_own_root_in_its_own_place_and_by_no_other() {
         let rng = &mut rand::rng();
-        let (vault, seed) = (VaultId::random(rng), Key::random(rng));
+        let vault = VaultId::random(rng);
         let [before, present, after] = [6, 7, 8].map(|epoch| RootKey { epoch, key: Key::random(&mut rand::rng()) });
         let call: Conversation = format!("CA{}", "1".repeat(32)).parse().unwrap();
         let [caller, callee]: [LegName; 2] = ["caller", "callee"].map(|leg| leg.parse().unwrap());
         let waits = Waits::Party(&call, &caller);
         let sealed = waits.seal(&present, vault, "+14155550100");
 
-        assert_eq!(waits.open(&present, &seed, vault, &sealed).unwrap().as_str(), "+14155550100");
-        assert_eq!(waits.open(&after, &seed, vault, &sealed).err(), Some(keyring::Error::NotAuthentic), "the epoch is over");
-        assert_eq!(waits.open(&before, &seed, vault, &sealed).err(), Some(keyring::Error::OtherEpoch(7)), "it has turned");
-        assert!(Waits::Party(&call, &callee).open(&present, &seed, vault, &sealed).is_err(), "another's place");
+        assert_eq!(waits.open(&present, vault, &sealed).unwrap().as_str(), "+14155550100");
+        assert_eq!(waits.open(&after, vault, &sealed).err(), Some(keyring::Error::NotAuthentic), "the epoch is over");
+        assert_eq!(waits.open(&before, vault, &sealed).err(), Some(keyring::Error::OtherEpoch(7)), "it has turned");
+        assert!(Waits::Party(&call, &callee).open(&present, vault, &sealed).is_err(), "another's place");
         for cut in 0..sealed.len() {
-            assert!(waits.open(&present, &seed, vault, &sealed[..cut]).is_err(), "{cut}");
+            assert!(waits.open(&present, vault, &sealed[..cut]).is_err(), "{cut}");
         }
-    }
-
-    #[test]
-    fn what_an_earlier_version_let_wait_is_still_opened() {
-        let rng = &mut rand::rng();
-        let (vault, seed, root) = (VaultId::random(rng), Key::random(rng), RootKey { epoch: 3, key: Key::random(rng) });
-        let (call, leg) = (format!("CA{}", "1".repeat(32)).parse().unwrap(), "caller".parse().unwrap());
-        let former = keyring::seal_note(&keyring::former_waiting_key(&seed, &call, &leg), vault, "+14155550100", rng);
-        assert_eq!(Waits::Party(&call, &leg).open(&root, &seed, vault, &former).unwrap().as_str(), "+14155550100");
     }
 }

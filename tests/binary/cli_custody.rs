@@ -124,7 +124,7 @@ async fn a_lost_slot_is_an_alarm_and_a_copy_of_it_is_refused_by_name() {
 
     // A copy beside the slot outlives the root that is destroyed.
     fs::copy(world.path("custody/root"), world.path("custody/root.bak")).unwrap();
-    for command in [&["epoch", "turn"][..], &["status"]] {
+    for command in [&["epoch", "turn"][..], &["sweep"]] {
         let refused = world.run(command).refused();
         assert!(refused.contains("custody/root.bak") && refused.contains("destroy it"), "{refused}");
     }

@@ -62,7 +62,7 @@ async fn an_empty_ledger_beside_a_root_file_is_not_filled() {
     let world = World::sqlite().await;
     fs::remove_file(world.path("vault.db")).unwrap();
     let why = world.run(&["serve"]).refused();
-    assert!(why.contains("recvault init"), "{why}");
+    assert!(why.contains("snapshot restore"), "{why}");
 }
 
 #[tokio::test(flavor = "multi_thread")]

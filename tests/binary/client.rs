@@ -41,9 +41,17 @@ impl Client {
         Ok((response.status().as_u16(), response.bytes().await?))
     }
 
-    /// The state of a recording; `None` if there is none.
+    /// The state of a recording; `None` if there is none. Of one that a restore would not find shredded yet, nothing is said before it would.
     pub(crate) async fn state(&self, id: RecordingId) -> Result<Option<String>> {
-        let (status, body) = self.ask(Method::GET, &format!("/v1/recordings/{id}"), None).await?;
+        let path = format!("/v1/recordings/{id}");
+        let (mut status, mut body) = self.ask(Method::GET, &path, None).await?;
+        for _ in 0..400 {
+            if body["type"] != "urn:recvault:problem:not-durable-yet" {
+                break;
+            }
+            tokio::time::sleep(Duration::from_millis(25)).await;
+            (status, body) = self.ask(Method::GET, &path, None).await?;
+        }
         assert!(matches!(status, 200 | 404), "{status} {body}");
         Ok((status == 200).then(|| body["state"].as_str().expect("a recording has a state").to_owned()))
     }

@@ -77,7 +77,7 @@ async fn a_lost_database_is_rebuilt_and_not_made_anew(kind: Kind) {
     on(&world, &empty);
     for command in [&["init", "."][..], &["status"], &["sweep"], &["epoch", "turn"], &["snapshot", "create"]] {
         let refused = world.run(command).refused();
-        assert!(refused.contains("holds no vault, but the store does") && refused.contains("snapshot restore"), "{command:?}: {refused}");
+        assert!(refused.contains("holds no vault, but there is one") && refused.contains("snapshot restore"), "{command:?}: {refused}");
     }
     let doctor = world.run(&["doctor"]);
     assert!(doctor.code == Some(1) && doctor.stdout.contains("snapshot restore"), "{doctor:?}");

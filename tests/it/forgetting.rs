@@ -133,7 +133,7 @@ async fn a_lost_database_is_no_reason_to_make_a_new_vault(database: Database) {
     let before = (roots().await, vault.objects().await);
     let _ground = on_another_database(&vault, database).await;
     let refused = app::init(vault.folder(), vault.clock.clone()).await.map(drop).unwrap_err().to_string();
-    assert!(refused.contains("holds no vault, but the store does") && refused.contains("snapshot restore"), "{refused}");
+    assert!(refused.contains("holds no vault, but there is one") && refused.contains("snapshot restore"), "{refused}");
     // Without a recovery file the objects say it.
     for kind in ["snapshots", "journal"] {
         let _ = fs::rename(vault.folder().join("objects").join(kind), vault.folder().join(kind));

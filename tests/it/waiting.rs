@@ -65,14 +65,16 @@ impl Copied {
                 found.extend(keyring::open_note(key, vault.made.vault, note).map(|text| text.as_str().to_owned()));
             }
         };
+        // As if the seed, which outlives every turn, stood in the root's place.
+        let seed = RootKey { epoch: root.epoch, key: seed.duplicate() };
         for ((conversation, leg), sealed) in &self.parties {
             attempt(&keyring::waiting_key(root, conversation, leg), sealed);
-            attempt(&keyring::former_waiting_key(seed, conversation, leg), sealed);
+            attempt(&keyring::waiting_key(&seed, conversation, leg), sealed);
         }
         for Waiting { account, transcription, utterance } in &self.pieces {
             let (track, number) = (&utterance.track, utterance.sequence);
             attempt(&keyring::utterance_key(root, account, transcription, track, number), &utterance.sealed);
-            attempt(&keyring::former_utterance_key(seed, account, transcription, track, number), &utterance.sealed);
+            attempt(&keyring::utterance_key(&seed, account, transcription, track, number), &utterance.sealed);
         }
         found
     }

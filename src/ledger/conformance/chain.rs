@@ -1,6 +1,6 @@
 //! The journal's chain, what is durable, gaps, and the gate before every unit of work.
 
-use super::{World, at, recording_id};
+use super::{World, at};
 use crate::{
     evidence::NewEntry,
     ledger::{
@@ -45,15 +45,16 @@ async fn of_two_pieces_behind_the_same_one_the_first_wins(world: &World) {
 }
 
 async fn fences_become_durable_once(world: &World) {
+    let announced = world.announced(3).await;
     let mut tx = world.tx().await;
-    for (number, seq) in [(1_u8, 3), (2, 5), (3, 9)] {
-        let (recording, receipt) = (recording_id(number.into()), ReceiptId::random(&mut rand::rng()));
+    for (recording, seq) in announced.iter().copied().zip([3, 5, 9]) {
+        let receipt = ReceiptId::random(&mut rand::rng());
         shreds::insert_fences(&mut tx, &[NewFence { recording, receipt, seq, fingerprint: None }], at(1)).await.unwrap();
     }
     let undurable = async |tx: &mut _| {
         let mut found = Vec::new();
-        for number in 1..4 {
-            found.push(shreds::is_undurable(tx, recording_id(number)).await.unwrap());
+        for recording in &announced {
+            found.push(shreds::is_undurable(tx, *recording).await.unwrap());
         }
         found
     };

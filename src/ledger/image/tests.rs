@@ -22,11 +22,11 @@ fn a_line_is_one_compact_array() {
         assert_eq!(String::from_utf8(line(&image)).unwrap(), text);
         assert_eq!(image.table(), table);
     }
-    let spaced = Image::parse(Table::Vault, b" [ \"v\" ,\t1 ] \r\n").unwrap();
-    assert_eq!(line(&spaced), br#"["v",1]"#);
+    let spaced = Image::parse(Table::Vault, b" [ \"v\" ,\t1 , \"d\" ] \r\n").unwrap();
+    assert_eq!(line(&spaced), br#"["v",1,"d"]"#);
     let mut after = b"before ".to_vec();
     spaced.to_json(&mut after);
-    assert_eq!(after, b"before [\"v\",1]");
+    assert_eq!(after, b"before [\"v\",1,\"d\"]");
 }
 
 #[test]

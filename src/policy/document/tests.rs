@@ -166,7 +166,7 @@ fn what_the_new_keys_hold_is_read() {
     assert_eq!((training.retention, training.budget), (Some(Duration::from_secs(180 * 86_400)), None));
     assert_eq!(purpose("follow-up").budget, Some(200));
     assert!(purpose("quality-review").when.as_deref().is_some_and(|when| when.contains("principal has queue")));
-    assert_eq!((document.content.len(), document.recipients.len(), document.rights.len()), (4, 1, 3));
+    assert_eq!((document.content.len(), document.recipients.len(), document.rights.len()), (4, 1, 5));
 }
 
 #[test]
