@@ -133,6 +133,10 @@ impl Recipe {
         };
         let app = App::open(Config::read(&made.config).unwrap(), self.clock.clone()).await.unwrap();
         let process = if served { self.served_over(app).await } else { self.by_hand_over(app).await };
+        if self.recovery.is_some() && self.memory.is_none() {
+            // As whoever names another store for recovery does: until it holds a snapshot, nothing is destroyed.
+            process.flow.vault().snapshot().await.unwrap();
+        }
         let tokens = TestVault::mint_all(&process, &self.clock, &other_account).await;
         let clock = self.clock.clone();
         let account = account_sid;
