@@ -22,7 +22,7 @@ use super::{
 use crate::{
     keyring,
     ledger::{
-        Tx, audit, chain, epochs,
+        self, Tx, audit, chain, epochs,
         image::{self, Image, Table},
         marks::{self, Mark, Marked},
     },
@@ -97,7 +97,7 @@ impl Vault {
         let vault = &*self.0;
         // One at a time: who waited finds that the one before has written its states, too.
         let _turn = vault.journaling.lock().await;
-        let mut written = 0;
+        let (mut written, mut is_idle) = (0, false);
         loop {
             let mut tx = vault.ledger.read().await?;
             let is_behind =
@@ -111,11 +111,17 @@ impl Vault {
             let piece = match vault.write_piece().await {
                 // It turned between two looks.
                 Err(Error::Keyring(keyring::Error::OtherEpoch(_))) => continue,
-                // Another process was there first.
-                Ok(None) => continue,
                 piece => piece?,
             };
-            let Some(piece) = piece else { continue };
+            let Some(piece) = piece else {
+                // Another process was there first; twice, and the two looks are not at the same database.
+                if is_idle {
+                    return Err(ledger::Error::Unavailable("what waits for the journal is not found".into()).into());
+                }
+                is_idle = true;
+                continue;
+            };
+            is_idle = false;
             crash::point("journal.written");
             match vault.unit(|| vault.chain(&piece)).await? {
                 true => written += piece.marks.len() as u64,
@@ -163,6 +169,7 @@ impl Inner {
     /// Writes one piece; `None` if there is nothing to write.
     async fn write_piece(&self) -> Result<Option<Written>, Error> {
         let mut tx = self.ledger.snapshot().await?;
+        self.recall_in(&mut tx).await?;
         let epoch = epochs::current(&mut tx).await?.ok_or(Error::NoVault)?;
         let marks = marks::next(&mut tx, PIECE).await?;
         let root = self.root.key();

@@ -27,7 +27,7 @@ use super::{
 use crate::{
     custody::{self, Custody},
     evidence::Position,
-    ledger::{audit, chain, epochs},
+    ledger::{Tx, audit, chain, epochs},
     model::time::Timestamp,
     store::{self, RecoveryKind, RecoveryName, Store},
 };
@@ -127,15 +127,20 @@ impl Vault {
 impl Inner {
     /// See [`Vault::recall`].
     pub(super) async fn recall(&self) -> Result<(), Error> {
-        let known = *self.memory.newest();
         let mut tx = self.ledger.read().await?;
+        self.recall_in(&mut tx).await
+    }
+
+    /// The same for what this very session sees: one that was opened after the database was replaced sees another than those from before.
+    pub(super) async fn recall_in(&self, tx: &mut Tx) -> Result<(), Error> {
+        let known = *self.memory.newest();
         if let Some(known) = known
-            && !audit::has(&mut tx, &known).await?
+            && !audit::has(tx, &known).await?
         {
-            drop(tx);
-            return Err(self.forget(known.seq).await);
+            let ends = audit::newest(tx).await?;
+            return Err(self.close(ends, known.seq));
         }
-        if let Some(newest) = audit::position(&mut tx).await? {
+        if let Some(newest) = audit::position(tx).await? {
             self.memory.remember(newest);
         }
         Ok(())
@@ -177,6 +182,11 @@ impl Inner {
             Ok(mut tx) => audit::newest(&mut tx).await.unwrap_or(0),
             Err(_) => 0,
         };
+        self.close(ledger, known)
+    }
+
+    /// The same for a ledger that ends with entry `ledger`.
+    fn close(&self, ledger: i64, known: i64) -> Error {
         let error = Error::ForgetfulLedger { ledger, known };
         if self.ledger.close_gate(&error.to_string()) {
             tracing::error!(%error, "the ledger has forgotten something: nothing is written and nothing opens any more");

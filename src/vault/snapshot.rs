@@ -144,6 +144,7 @@ impl Inner {
     pub(super) async fn write_snapshot(&self) -> Result<RecoveryName, Error> {
         loop {
             let mut tx = self.ledger.snapshot().await?;
+            self.recall_in(&mut tx).await?;
             let epoch = epochs::current(&mut tx).await?.ok_or(Error::NoVault)?;
             let root = self.root.key();
             if root.epoch != epoch.epoch {

@@ -110,6 +110,28 @@ async fn a_replica_is_noticed_without_anybody_writing(database: Database) {
     vault.grant("reviewer", recorded.id, "quality-review").await.problem(503, "database-out-of-date");
 }
 
+/// Readers of before still see the old file, and every session that begins sees the new one: nobody may wait for the two to agree.
+#[tokio::test]
+async fn a_file_that_was_replaced_under_a_service_is_noticed_by_the_journal() {
+    let vault = Recipe::default().by_hand().await;
+    vault.sealed().await;
+    vault.process.flow.journal().await.unwrap();
+    let (_copy, copied) = vault.ground().copy(vault.folder()).await;
+    copied.close().await;
+    let flow = vault.process.flow.clone();
+    flow::mint_token(&vault.process.ledger, &vault.clock, token()).await.unwrap();
+    flow.vault().recall().await.unwrap();
+    let copies = fs::read_dir(vault.folder()).unwrap().map(|entry| entry.unwrap().path());
+    let old = copies.into_iter().find(|path| path.file_name().unwrap().to_str().unwrap().starts_with("copy-")).unwrap();
+    fs::rename(old.join("vault.db"), vault.folder().join("vault.db")).unwrap();
+    for beside in ["vault.db-wal", "vault.db-shm"] {
+        let _ = fs::remove_file(vault.folder().join(beside));
+    }
+    let refused = tokio::time::timeout(Duration::from_secs(30), flow.journal()).await.expect("it does not go round for ever");
+    assert!(refused.unwrap_err().to_string().contains("has forgotten"));
+    assert!(flow.has_forgotten());
+}
+
 /// The vault's configuration with another database.
 async fn on_another_database(vault: &TestVault, database: Database) -> (tempfile::TempDir, impl Sized) {
     let folder = tempfile::tempdir().unwrap();
