@@ -113,6 +113,14 @@ impl App {
         Ok(Vault::unlock(self.parts()).await?)
     }
 
+    /// The same over a store that somebody says is new, and holds nothing of what was written before.
+    ///
+    /// # Errors
+    /// [`Error::Custody`] or [`Error::Vault`].
+    pub async fn unlock_over_a_new_store(&self) -> Result<Vault, Error> {
+        Ok(Vault::unlock_over_a_new_store(self.parts()).await?)
+    }
+
     /// Unlocks the vault for reading. Whatever would write to the ledger is refused. A ledger that has forgotten something is read, with a warning.
     ///
     /// # Errors
@@ -165,7 +173,9 @@ impl App {
     pub async fn flow(&mut self) -> Result<(Flow, accept::Committer), Error> {
         let vault = self.unlock().await?;
         vault.settle().await?;
-        self.flow_over(vault, self.rules()?).await
+        let (flow, committer) = self.flow_over(vault, self.rules()?).await?;
+        flow.read_clock().await;
+        Ok((flow, committer))
     }
 
     async fn flow_over(&mut self, vault: Vault, rules: Rules) -> Result<(Flow, accept::Committer), Error> {

@@ -190,12 +190,35 @@ pub enum Error {
     CustodyTaken(VaultId),
     /// Before something is destroyed the store must say what it knows, and it says nothing that opens.
     #[error(
-        "nothing is destroyed: the ledger cannot be compared with the store, which has no snapshot or journal that opens ({unreadable} files do not); \
-         remove what does not belong into `snapshots/` and `journal/`, then run `recvault snapshot create`"
+        "nothing is destroyed: the ledger cannot be compared with the store, which has no snapshot or journal that opens ({unreadable} files do not). Check \
+         `store.url` and `[recovery]`, and remove what does not belong into `snapshots/` and `journal/`"
     )]
     NothingToCompare {
         /// Files that do not open.
         unreadable: usize,
+    },
+    /// The store knows less than the ledger: it is another one, or an older copy of the right one.
+    #[error(
+        "the store ends with audit entry {store}, and entry {ledger} was written there: `store.url` or `[recovery]` names another store, its disk is not \
+         mounted, or it was put back from an older copy. Bring back the right one. Nothing is written or destroyed before. If it is lost, or the store is \
+         meant to be new, `recvault snapshot create --new-store` gives it what it needs"
+    )]
+    ForgetfulStore {
+        /// The newest entry that the ledger knows to be in the store.
+        ledger: i64,
+        /// The store's newest.
+        store: i64,
+    },
+    /// Another vault's files are in the store.
+    #[error(
+        "`{name}` in the store says that it is of vault {vault}: two vaults must not share a store, because one would sweep the other's objects. Give \
+         each a store, or a path in the bucket, of its own; if the file is nobody's, remove it"
+    )]
+    SharedStore {
+        /// The file.
+        name: String,
+        /// Whose it says it is.
+        vault: VaultId,
     },
     /// What was done stands in the ledger and is not in the store yet.
     #[error(
@@ -374,6 +397,16 @@ impl Vault {
     pub async fn unlock(parts: Parts) -> Result<Self, Error> {
         let vault = Self::unlock_to_read(parts).await?;
         vault.admit_writers().await?;
+        Ok(vault)
+    }
+
+    /// As [`Self::unlock`], over a store that somebody says is new.
+    ///
+    /// # Errors
+    /// As [`Self::unlock`], but for [`Error::ForgetfulStore`].
+    pub async fn unlock_over_a_new_store(parts: Parts) -> Result<Self, Error> {
+        let vault = Self::unlock_to_read(parts).await?;
+        vault.admit_writers_over_a_new_store().await?;
         Ok(vault)
     }
 

@@ -71,6 +71,8 @@ pub async fn init(folder: &Path, clock: Clock) -> Result<Initialised, Error> {
     flow::put_in_force(&unlocked, &rules).await?;
     // From the first moment on the store and custody alone can rebuild the vault.
     unlocked.snapshot().await?;
+    // Another `init` may have chosen the same store meanwhile.
+    unlocked.check_alone().await?;
     app.ledger.close().await;
     Ok(Initialised { vault, config: file, passphrase: chosen, admin, at: app.clock.now() })
 }

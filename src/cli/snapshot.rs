@@ -17,7 +17,11 @@ use crate::{
 #[derive(Subcommand)]
 pub(super) enum Snapshot {
     /// Write a snapshot, open it again and try it.
-    Create,
+    Create {
+        /// The store is new: it holds nothing of what was written before, because another one was lost or is not used any more.
+        #[arg(long)]
+        new_store: bool,
+    },
     /// List the snapshots in the store, oldest first.
     List,
     /// Open a snapshot with the root in custody and try it; exit code 1 if it does not hold.
@@ -46,7 +50,10 @@ pub(super) enum Snapshot {
 impl Snapshot {
     pub(super) async fn perform(self, app: App, out: Out) -> Result<ExitCode, Failure> {
         match self {
-            Self::Create => show(&app.unlock().await?.snapshot().await?, out)?,
+            Self::Create { new_store } => {
+                let vault = if new_store { app.unlock_over_a_new_store().await? } else { app.unlock().await? };
+                show(&vault.snapshot().await?, out)?;
+            }
             Self::List => {
                 let all = app.unlock_to_read().await?.snapshots().await?;
                 out.facts(&all, || {

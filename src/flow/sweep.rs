@@ -53,6 +53,7 @@ impl Flow {
     /// As there.
     pub async fn litter(&self, age: Duration) -> Result<Vec<ObjectId>, Error> {
         self.0.vault.check_before_destroying().await?;
+        self.0.vault.check_alone().await?;
         let mut found = Vec::new();
         let mut objects = std::pin::pin!(self.0.store.list(self.now().before(age)));
         while let Some(listed) = objects.try_next().await? {
@@ -74,6 +75,7 @@ impl Flow {
         let now = self.believed().await?.at();
         // A ledger that has forgotten recordings would take what lives for litter.
         self.0.vault.check_before_destroying().await?;
+        self.0.vault.check_alone().await?;
         let mut swept = Swept { uploads: self.0.store.sweep_uploads(now.before(age)).await?, ..Swept::default() };
         let mut objects = std::pin::pin!(self.0.store.list(now.before(age)));
         while let Some(listed) = objects.try_next().await? {

@@ -220,10 +220,17 @@ impl Flow {
     async fn give_back(&self, lease: &Lease, stop: Stop) -> Result<(), Error> {
         let pause = jittered(backoff(lease.attempts, self.0.settings.max_backoff_s));
         let waited = self.now().since(lease.told_at);
+        let is_late = match &stop {
+            Stop::Wait { most, .. } => waited >= *most,
+            Stop::Stumbled(_) => waited >= QUEUED,
+            _ => false,
+        };
+        // What waited too long is given up with its words, which nobody has elsewhere: by a clock that is believed only.
+        let is_given_up = is_late && self.believed().await.is_ok();
         let stop = match stop {
-            Stop::Wait { why, most } if waited < most => Stop::After(pause, why),
+            Stop::Wait { why, .. } if !is_given_up => Stop::After(pause, why),
             Stop::Wait { why, most } => Stop::Dead(format!("{why}; it was waited for {} h", most.as_secs() / 3600)),
-            Stop::Stumbled(error) if waited < QUEUED => Stop::After(pause, error.to_string()),
+            Stop::Stumbled(error) if !is_given_up => Stop::After(pause, error.to_string()),
             Stop::Stumbled(error) => Stop::Dead(error.to_string()),
             Stop::Ours(error) => Stop::After(pause, error.to_string()),
             other => other,

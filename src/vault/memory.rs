@@ -22,7 +22,7 @@ use futures_util::TryStreamExt as _;
 
 use super::{
     Error, Inner, Vault,
-    recovery::{Header, Reading, Roots},
+    recovery::{Front, Header, Reading, Roots},
 };
 use crate::{
     custody::{self, Custody},
@@ -35,6 +35,9 @@ use crate::{
 /// Files that do not open are tried up to so many in one comparison: whoever may write to the store can put any number of them there.
 const TRIES: usize = 64;
 
+/// Comparisons that may be needed before a process writes.
+const ROUNDS: usize = 16;
+
 /// What a process remembers of the ledger and of the store.
 #[derive(Default)]
 pub(super) struct Memory {
@@ -42,11 +45,17 @@ pub(super) struct Memory {
     newest: Mutex<Option<Position>>,
     /// Files that do not open.
     strange: Mutex<BTreeSet<RecoveryName>>,
+    /// Files whose headers name this vault.
+    ours: Mutex<BTreeSet<RecoveryName>>,
 }
 
 impl Memory {
     fn strange(&self) -> MutexGuard<'_, BTreeSet<RecoveryName>> {
         self.strange.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn ours(&self) -> MutexGuard<'_, BTreeSet<RecoveryName>> {
+        self.ours.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn newest(&self) -> MutexGuard<'_, Option<Position>> {
@@ -83,10 +92,33 @@ impl Vault {
     /// Compares the ledger with the store, and lets this process write to it.
     ///
     /// # Errors
-    /// [`Error::ForgetfulLedger`]; the store's, custody's or the ledger's.
+    /// [`Error::ForgetfulLedger`], [`Error::ForgetfulStore`], [`Error::NothingToCompare`]; the store's, custody's or the ledger's.
     pub async fn admit_writers(&self) -> Result<(), Error> {
+        self.admit(false).await
+    }
+
+    /// The same over a store that somebody says is new, and holds nothing of what was written before.
+    ///
+    /// # Errors
+    /// As [`Self::admit_writers`], but for [`Error::ForgetfulStore`].
+    pub async fn admit_writers_over_a_new_store(&self) -> Result<(), Error> {
+        self.admit(true).await
+    }
+
+    async fn admit(&self, is_new_store: bool) -> Result<(), Error> {
         let vault = &*self.0;
-        let Compared { agreed, .. } = vault.compared().await?;
+        let mut compared = vault.compared(is_new_store).await?;
+        // A file that does not open is tried once. What is admitted was compared with the newest of all that do.
+        for _ in 1..ROUNDS {
+            if compared.is_sure {
+                break;
+            }
+            compared = vault.compared(is_new_store).await?;
+        }
+        let Compared { agreed, is_sure, .. } = compared;
+        if !is_sure {
+            return Err(Error::NothingToCompare { unreadable: vault.memory.strange().len() });
+        }
         if !vault.ledger.prove(agreed.as_slice()).await? {
             let known = agreed.map_or(0, |agreed| agreed.seq);
             return Err(vault.forget(known).await);
@@ -99,7 +131,7 @@ impl Vault {
     /// # Errors
     /// As [`Self::admit_writers`].
     pub async fn check_memory(&self) -> Result<(), Error> {
-        self.0.compared().await.map(|_| ())
+        self.0.compared(false).await.map(|_| ())
     }
 
     /// Compares the ledger with what this process has seen of it. Cheap; as [`Self::check_memory`] otherwise.
@@ -116,6 +148,32 @@ impl Vault {
     /// [`Error::NothingToCompare`]; as [`Self::prove`].
     pub async fn check_before_destroying(&self) -> Result<(), Error> {
         self.0.check_before_destroying().await
+    }
+
+    /// Whether no file in the store says that another vault keeps its objects there, too: to that one they are no litter. The headers are not
+    /// authentic; whoever plants one keeps a sweep from its work, and nothing else.
+    ///
+    /// # Errors
+    /// [`Error::SharedStore`]; the store's.
+    pub async fn check_alone(&self) -> Result<(), Error> {
+        let vault = &*self.0;
+        for kind in RecoveryKind::ALL {
+            for (name, _) in vault.recovery.list_recovery(kind).await? {
+                if vault.memory.ours().contains(&name) {
+                    continue;
+                }
+                match Front::read(&vault.recovery, name).await {
+                    Ok(front) if front.header.vault != vault.id => {
+                        return Err(Error::SharedStore { name: name.to_string(), vault: front.header.vault });
+                    }
+                    Ok(_) => drop(vault.memory.ours().insert(name)),
+                    Err(Error::Store(store::Error::NotFound { .. })) => {}
+                    Err(error) if is_strange(&error) => {}
+                    Err(error) => return Err(error),
+                }
+            }
+        }
+        Ok(())
     }
 
     /// Files in the store that this process could not open.
@@ -149,7 +207,7 @@ impl Inner {
     /// See [`Vault::check_before_destroying`].
     pub(super) async fn check_before_destroying(&self) -> Result<(), Error> {
         self.recall().await?;
-        let Compared { is_sure, is_something, .. } = self.compared().await?;
+        let Compared { is_sure, is_something, .. } = self.compared(false).await?;
         let mut tx = self.ledger.read().await?;
         let current = epochs::current(&mut tx).await?.ok_or(Error::NoVault)?;
         let expects = current.snapshot.is_some() || chain::newest(&mut tx).await?.is_some();
@@ -160,9 +218,17 @@ impl Inner {
         Ok(())
     }
 
-    /// Compares the ledger with the store's newest file that opens.
-    async fn compared(&self) -> Result<Compared, Error> {
+    /// Compares the ledger with the store's newest file that opens: neither may have forgotten what the other knows.
+    async fn compared(&self, is_new_store: bool) -> Result<Compared, Error> {
+        // Before the store is asked: what it holds by then it holds until there is something newer.
+        let mut tx = self.ledger.read().await?;
+        let durable = if epochs::is_settled(&mut tx).await? { audit::durable_position(&mut tx).await? } else { None };
+        drop(tx);
         let Head { known, is_sure } = self.store_head().await?;
+        let found = known.map(|(_, position)| position.seq);
+        if let Some(durable) = durable.filter(|durable| !is_new_store && is_sure && found.is_none_or(|found| found < durable.seq)) {
+            return Err(Error::ForgetfulStore { ledger: durable.seq, store: found.unwrap_or(0) });
+        }
         let Some((_, position)) = known else { return Ok(Compared { agreed: None, is_something: false, is_sure }) };
         let mut tx = self.ledger.read().await?;
         if audit::has(&mut tx, &position).await? {
@@ -225,6 +291,25 @@ impl Inner {
             }
         }
         Ok(Head { known: None, is_sure: true })
+    }
+
+    /// The newest snapshot that a root in custody opens, whatever the names of others say.
+    pub(super) async fn newest_snapshot(&self) -> Result<Option<RecoveryName>, Error> {
+        let slot = self.own_slot().await?;
+        let all = self.recovery.list_recovery(RecoveryKind::Snapshot).await?;
+        let mut names: Vec<RecoveryName> =
+            all.into_iter().map(|(name, _)| name).filter(|name| slot.roots().contains(&name.epoch)).collect();
+        names.sort_unstable_by_key(|name| std::cmp::Reverse((name.seq, name.epoch)));
+        let mut roots = Roots::default();
+        for name in names {
+            match self.authentic(name, &mut roots).await {
+                Ok(_) => return Ok(Some(name)),
+                Err(Error::Store(store::Error::NotFound { .. })) => {}
+                Err(error) if is_strange(&error) => {}
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(None)
     }
 
     /// The header of a file that opens, and is this vault's.

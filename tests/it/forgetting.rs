@@ -233,21 +233,60 @@ async fn a_flood_of_names_is_bounded_work_and_lets_nothing_be_destroyed(database
     let vault = Recipe::on(database).by_hand().await;
     vault.sealed().await;
     vault.process.flow.journal().await.unwrap();
+    let (_copy, copied) = vault.ground().copy(vault.folder()).await;
+    let gone = vault.sealed().await;
+    assert_eq!(vault.shred(gone.id).await.status, 200);
     for number in 0..100 {
         plant(&vault, RecoveryKind::Journal, 1, i64::MAX - number, b"no header");
     }
+    // Whoever writes was compared with the newest that opens, however many do not.
     let process = vault.another_process().await;
-    assert_eq!(process.flow.vault().unreadable_files(), 64);
+    assert_eq!(process.flow.vault().unreadable_files(), 100);
+    let refused = app_over(&vault, copied).await.unlock().await.map(drop).unwrap_err().to_string();
+    assert!(refused.contains("has forgotten"), "an old copy does not hide behind them: {refused}");
     // As long as a newer file may hide behind them, nothing is destroyed. What was tried once is not tried again.
-    let process = vault.another_process().await;
     plant(&vault, RecoveryKind::Snapshot, 1, i64::MAX, b"no header");
     for number in 100..200 {
         plant(&vault, RecoveryKind::Journal, 1, i64::MAX - number, b"no header");
     }
     let refused = process.flow.sweep_litter(Duration::ZERO).await.unwrap_err().to_string();
     assert!(refused.contains("nothing is destroyed") && refused.contains("files do not"), "{refused}");
-    process.flow.sweep_litter(Duration::ZERO).await.unwrap_err();
     process.flow.sweep_litter(Duration::ZERO).await.unwrap();
+}
+
+/// A disk that is not mounted, or a path that was mistyped, looks like an empty store.
+async fn a_store_that_has_forgotten_takes_no_writer(database: Database) {
+    let vault = Recipe::on(database).by_hand().await;
+    let recorded = vault.sealed().await;
+    vault.process.flow.journal().await.unwrap();
+    let (there, away) = (vault.folder().join("objects"), vault.folder().join("objects.away"));
+    fs::rename(&there, &away).unwrap();
+    let app = App::open(Config::read(&vault.made.config).unwrap(), vault.clock.clone()).await.unwrap();
+    let refused = app.unlock().await.map(drop).unwrap_err().to_string();
+    assert!(refused.contains("not mounted") && refused.contains("--new-store"), "{refused}");
+    let refused = flow::mint_token(&app.ledger, &app.clock, token()).await.map(drop).unwrap_err().to_string();
+    assert!(refused.contains("not compared with the store"), "{refused}");
+    // Only who says that the store is new goes on with it.
+    assert!(app.unlock_over_a_new_store().await.unwrap().snapshot().await.is_ok());
+    app.unlock().await.unwrap();
+    fs::remove_dir_all(&there).unwrap();
+    fs::rename(&away, &there).unwrap();
+    vault.plays_in(&vault.process, &recorded).await;
+}
+
+async fn two_vaults_in_one_store_sweep_nothing(database: Database) {
+    let (one, two) = (Recipe::on(database).by_hand().await, Recipe::on(database).by_hand().await);
+    one.sealed().await;
+    one.process.flow.journal().await.unwrap();
+    for kind in ["snapshots", "journal"] {
+        for file in fs::read_dir(one.folder().join("objects").join(kind)).unwrap() {
+            let file = file.unwrap();
+            fs::create_dir_all(two.folder().join("objects").join(kind)).unwrap();
+            fs::copy(file.path(), two.folder().join("objects").join(kind).join(file.file_name())).unwrap();
+        }
+    }
+    let refused = two.process.flow.sweep_litter(Duration::ZERO).await.unwrap_err().to_string();
+    assert!(refused.contains("two vaults must not share a store"), "{refused}");
 }
 
 on_both_databases!(
@@ -259,6 +298,8 @@ on_both_databases!(
     a_sweep_over_a_ledger_that_is_behind_removes_nothing,
     strange_names_decide_nothing,
     a_flood_of_names_is_bounded_work_and_lets_nothing_be_destroyed,
+    a_store_that_has_forgotten_takes_no_writer,
+    two_vaults_in_one_store_sweep_nothing,
 );
 
 /// Whoever made a vault may not be told that there is one, where the tables only look empty.

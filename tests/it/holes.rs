@@ -94,6 +94,20 @@ async fn a_piece_that_does_not_open_is_one_that_is_missing(database: Database) {
     assert!(plan.check().unwrap_err().to_string().contains("--accept-gap"));
 }
 
+async fn a_snapshot_that_is_spoilt_in_its_middle_is_passed_over(database: Database) {
+    let (vault, _, _) = with_a_shred_between(database).await;
+    let newest = vault.process.flow.vault().snapshot().await.unwrap().snapshot;
+    let path = vault.folder().join("objects").join(newest.to_string());
+    let mut bytes = fs::read(&path).unwrap();
+    // Behind the header and before the final segment, if there is room between them; else anywhere in the body.
+    let middle = bytes.len() / 2;
+    bytes[middle] ^= 1;
+    fs::write(&path, bytes).unwrap();
+    let (app, _ground) = vault.app_on_an_empty_ledger(database).await;
+    let plan = planned(&app, Vec::new()).await;
+    assert!(plan.snapshot < newest && plan.gaps.is_empty() && plan.unreadable == 1, "{plan:?}");
+}
+
 async fn a_snapshot_that_does_not_open_leads_to_the_one_before_without_a_hole(database: Database) {
     let vault = Recipe::on(database).by_hand().await;
     let [first, second, third] = [vault.sealed().await, vault.sealed().await, vault.sealed().await];
@@ -175,6 +189,7 @@ on_both_databases!(
     a_missing_piece_is_named_and_accepted_only_by_name,
     a_piece_that_does_not_open_is_one_that_is_missing,
     a_snapshot_that_does_not_open_leads_to_the_one_before_without_a_hole,
+    a_snapshot_that_is_spoilt_in_its_middle_is_passed_over,
     an_end_that_is_missing_is_missed_by_who_knows_of_it,
     two_processes_write_one_chain,
     snapshots_made_at_once_leave_the_newest_and_lose_none,

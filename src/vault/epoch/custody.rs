@@ -11,7 +11,6 @@ use crate::{
     ledger::{audit, epochs},
     model::crash,
     secret::SecretText,
-    store::{RecoveryKind, RecoveryName},
     vault::{Checked, Error, Vault},
 };
 
@@ -114,10 +113,7 @@ impl Turner<'_> {
     /// # Errors
     /// [`Error::NewerSnapshot`]: this database is not the one that the store knows, and what it would destroy is still needed.
     pub(super) async fn restorable(&self, checked: &Checked) -> Result<Restorable, Error> {
-        let roots = self.vault.own_slot().await?;
-        let all = self.vault.recovery.list_recovery(RecoveryKind::Snapshot).await?;
-        let restorable = all.into_iter().map(|(name, _)| name).filter(|name| roots.roots().contains(&name.epoch));
-        match restorable.max_by_key(|name: &RecoveryName| (name.seq, name.epoch)) {
+        match self.vault.newest_snapshot().await? {
             Some(newest) if newest.epoch == checked.epoch => Ok(Restorable::proven(checked.epoch)),
             Some(newest) => Err(Error::NewerSnapshot { snapshot: newest.to_string(), epoch: newest.epoch }),
             None => Err(Error::NoSnapshot("none".into())),

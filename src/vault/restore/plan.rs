@@ -128,8 +128,18 @@ struct Files<'a> {
 }
 
 impl Files<'_> {
+    /// Opens a file to its end: one that is spoilt in the middle is as good as none, and that must be known before the database is filled.
     async fn open(&mut self, name: RecoveryName) -> Result<Header, Error> {
-        Ok(Reading::open(&self.parts.recovery, name, self.parts.custody.as_ref(), &mut self.roots).await?.header)
+        match self.whole(name).await {
+            Err(Error::Seal(_)) => Err(Error::RecoveryFile { name: name.to_string(), why: "it does not open: it was altered or cut" }),
+            opened => opened,
+        }
+    }
+
+    async fn whole(&mut self, name: RecoveryName) -> Result<Header, Error> {
+        let mut file = Reading::open(&self.parts.recovery, name, self.parts.custody.as_ref(), &mut self.roots).await?;
+        while file.line().await?.is_some() {}
+        Ok(file.header)
     }
 
     /// The header of a file; `None` if it does not open, or is gone.

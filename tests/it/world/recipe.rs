@@ -132,11 +132,12 @@ impl Recipe {
             Some(_) => self.planted(&folder).await,
         };
         let app = App::open(Config::read(&made.config).unwrap(), self.clock.clone()).await.unwrap();
-        let process = if served { self.served_over(app).await } else { self.by_hand_over(app).await };
         if self.recovery.is_some() && self.memory.is_none() {
-            // As whoever names another store for recovery does: until it holds a snapshot, nothing is destroyed.
-            process.flow.vault().snapshot().await.unwrap();
+            // As whoever names another store for recovery has to: before it holds a snapshot, nothing is written.
+            let app = self.adapted(App::open(Config::read(&made.config).unwrap(), self.clock.clone()).await.unwrap());
+            app.unlock_over_a_new_store().await.unwrap().snapshot().await.unwrap();
         }
+        let process = if served { self.served_over(app).await } else { self.by_hand_over(app).await };
         let tokens = TestVault::mint_all(&process, &self.clock, &other_account).await;
         let clock = self.clock.clone();
         let account = account_sid;
