@@ -112,7 +112,7 @@ async fn doctor_says_what_is_well_weak_and_broken() {
     // A file where the objects should be, and a policy with a fault: both are told, and the exit code says so.
     fs::remove_dir_all(world.path("objects")).unwrap();
     fs::create_dir(world.path("objects")).unwrap();
-    fs::write(world.path("objects/objects"), "in the way").unwrap();
+    fs::write(world.path("objects/probe-rehearsal"), "in the way").unwrap();
     fs::write(world.path("privacy-policy.toml"), "version = 1\n").unwrap();
     let ended = world.run(&["doctor", "--json"]);
     assert_eq!(ended.code, Some(1), "{ended:?}");
