@@ -179,7 +179,9 @@ fn remove_journal(vault: &TestVault, but: &[PathBuf]) {
 async fn what_the_store_has_lost_is_missed(database: Database) {
     let Lived { vault, living, kept } = lived(database).await;
     let recorded = vault.sealed().await;
-    let behind = held(&vault, old(&[&kept[0]])).await;
+    // Who begins after the loss is refused; this one runs already.
+    let runs = vault.another_process().await;
+    let behind = held_by(&runs, &vault, old(&[&kept[0]])).await;
     assert!(behind.holds(), "{:?}", behind.failures);
     let recovery = &behind.drill.recovery;
     assert_eq!((recovery.gap, recovery.gap_behind, recovery.gap_since.is_some()), (1, 1, true), "it waits for the journal");
@@ -188,7 +190,7 @@ async fn what_the_store_has_lost_is_missed(database: Database) {
     // A living recording whose piece of the journal is gone.
     vault.process.flow.journal().await.unwrap();
     remove_journal(&vault, &[]);
-    let gap = held(&vault, old(&[&kept[0]])).await;
+    let gap = held_by(&runs, &vault, old(&[&kept[0]])).await;
     assert!(gap.drill.forgets() && !gap.drill.recovers());
     assert_eq!((gap.drill.recovery.gap, gap.drill.recovery.gap_behind), (1, 0));
     assert!(gap.failures[0].contains(&recorded.id.to_string()), "{:?}", gap.failures);
@@ -198,7 +200,7 @@ async fn what_the_store_has_lost_is_missed(database: Database) {
     let before = files_below(&vault.folder().join("objects/journal"));
     vault.shred(living.id).await;
     remove_journal(&vault, &before);
-    let fence = held(&vault, old(&[&kept[0]])).await;
+    let fence = held_by(&runs, &vault, old(&[&kept[0]])).await;
     assert!(!fence.drill.recovers());
     let recovery = &fence.drill.recovery;
     assert_eq!((recovery.fences_missing, recovery.fences_behind, recovery.shredded_opened), (1, 0, 1));
@@ -206,7 +208,7 @@ async fn what_the_store_has_lost_is_missed(database: Database) {
 
     // Everything is gone.
     fs::remove_dir_all(vault.folder().join("objects/snapshots")).unwrap();
-    let nothing = held(&vault, old(&[&kept[0]])).await;
+    let nothing = held_by(&runs, &vault, old(&[&kept[0]])).await;
     assert!(!nothing.drill.recovers() && !nothing.drill.recovery.restored);
     assert!(nothing.failures[0].contains("cannot be rebuilt"), "{:?}", nothing.failures);
 }

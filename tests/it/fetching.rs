@@ -61,7 +61,6 @@ async fn the_server_stumbles_and_the_vault_comes_back(database: Database) {
         Fault::CutBody { at: 500_000 },
         Fault::CutBody { at: conversation::WAV.len() - 1 },
         Fault::WrongLength { claim: 0 },
-        Fault::WrongLength { claim: conversation::WAV.len() as u64 - 1 },
         Fault::WrongLength { claim: conversation::WAV.len() as u64 + 1 },
     ] {
         passes(&vault, fault).await;
