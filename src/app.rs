@@ -173,9 +173,7 @@ impl App {
     pub async fn flow(&mut self) -> Result<(Flow, accept::Committer), Error> {
         let vault = self.unlock().await?;
         vault.settle().await?;
-        let (flow, committer) = self.flow_over(vault, self.rules()?).await?;
-        flow.read_clock().await;
-        Ok((flow, committer))
+        self.flow_over(vault, self.rules()?).await
     }
 
     async fn flow_over(&mut self, vault: Vault, rules: Rules) -> Result<(Flow, accept::Committer), Error> {

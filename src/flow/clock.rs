@@ -114,13 +114,6 @@ impl Flow {
         Ok(Believed(status.now))
     }
 
-    /// Begins to know how much time passes in this process, if the clock is believed now.
-    pub async fn read_clock(&self) {
-        if let Err(error) = self.believed().await {
-            tracing::debug!(%error, "the clock is not read");
-        }
-    }
-
     /// An operator says that the clock is right. Before and after; in a dry run nothing is changed.
     ///
     /// # Errors

@@ -170,8 +170,6 @@ async fn a_rebuilt_vault_goes_on_deleting_at_twilio(database: Database) {
     let plan = recvault::vault::plan(&app.parts(), Default::default()).await.unwrap();
     recvault::vault::restore(app.parts(), &plan, recvault::vault::Claim::TakeOver).await.unwrap();
     let process = vault.process_over(app).await;
-    // As the service does when it starts: from now on it knows how much time has passed.
-    process.flow.sweep(Duration::from_secs(24 * 3600)).await.unwrap();
     vault.clock.advance(Duration::from_secs(25 * 3600));
     process.flow.work_off().await.unwrap();
     for recorded in [&shredded, &sealed] {

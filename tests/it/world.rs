@@ -137,7 +137,8 @@ impl TestVault {
     pub(crate) async fn app_on(&self, folder: &Path, ground: &Ground) -> App {
         let mut app = App::open(Config::read(&self.made.config).unwrap(), self.clock.clone()).await.unwrap();
         // One: a story that holds a session while it asks for another would wait for itself, here and in every other test.
-        app.ledger = Ledger::open(&ledger::Settings { url: ground.url.clone(), connections: 1 }, folder).await.unwrap();
+        let settings = ledger::Settings { url: ground.url.clone(), connections: 1 };
+        app.ledger = Ledger::open(&settings, folder).await.unwrap().timed_by(&self.clock);
         self.recipe.adapted(app)
     }
 
