@@ -10,7 +10,7 @@ mod shares;
 use std::net::IpAddr;
 
 use axum::{
-    extract::{RawPathParams, Request, State},
+    extract::{RawPathParams, Request, State, rejection::RawPathParamsRejection},
     http::StatusCode,
     middleware::Next,
     response::{IntoResponse as _, Response},
@@ -140,10 +140,12 @@ pub(super) async fn anonymous(
 pub(super) async fn granted(
     State(api): State<Api>,
     Network(network): Network,
-    path: RawPathParams,
+    path: Result<RawPathParams, RawPathParamsRejection>,
     request: Request,
     next: Next,
 ) -> Result<Response, Problem> {
+    // What is no text is no token.
+    let Ok(path) = path else { return Err(api.limits.failed(Client::at(network), Problem::not_found())) };
     let token = path.iter().find(|(name, _)| *name == "token").map_or("", |(_, token)| token);
     let client = Client::at(network);
     api.limits.try_credential(client, token)?;

@@ -188,6 +188,7 @@ async fn who_has_revoked_is_recognised_in_a_call_that_arrives_late(database: Dat
     vault.revoked(json!({ "subject": ANNA })).await;
     let (theirs, other) = (vault.spoke(ANNA, "client:agent"), vault.spoke("+49 30 23125-012", "client:agent"));
     vault.told(&theirs).await;
+    vault.process.flow.journal().await.unwrap();
     assert_eq!((vault.state(theirs.id).await.as_str(), vault.stand_in.media_requests()), ("shredded", 0), "nothing of it was fetched");
     vault.told(&other).await;
     assert_eq!(vault.state(other.id).await, "sealed");

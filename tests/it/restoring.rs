@@ -13,7 +13,7 @@ use recvault::{
 
 use crate::{
     epochs::keys,
-    world::{Database, Process, Recipe, TestVault},
+    world::{Database, FaultyStore, Op, Plan, Process, Recipe, TestVault},
 };
 
 /// A new process over an empty database, rebuilt from the store.
@@ -145,17 +145,15 @@ impl Kept {
 }
 
 async fn a_ledger_lost_in_the_middle_of_a_turn_brings_nothing_back(database: Database) {
-    let vault = Recipe::on(database).by_hand().await;
+    let store = FaultyStore::new();
+    let vault = Recipe { recovery: Some(store.clone()), ..Recipe::on(database) }.by_hand().await;
     let [lives, dies] = [vault.sealed().await, vault.sealed().await];
     vault.process.flow.journal().await.unwrap();
     let key = vault.key_entry(dies.id).await.unwrap().fingerprint;
     // The turn dies between its new root and the snapshot that stands for it.
-    let [snapshots, away] = ["snapshots", "away"].map(|name| vault.folder().join("objects").join(name));
-    fs::rename(&snapshots, &away).unwrap();
-    fs::write(&snapshots, "in the way").unwrap();
+    store.plan(Op::Put, [Plan::Fail]);
     vault.process.flow.turn(&keys()).await.unwrap_err();
-    fs::remove_file(&snapshots).unwrap();
-    fs::rename(&away, &snapshots).unwrap();
+    assert!(store.is_through());
     let mut kept = Kept::default();
     kept.copy(&vault.process.ledger).await;
 

@@ -132,9 +132,9 @@ impl Recipe {
             Some(_) => self.planted(&folder).await,
         };
         let app = App::open(Config::read(&made.config).unwrap(), self.clock.clone()).await.unwrap();
-        if self.recovery.is_some() && self.memory.is_none() {
+        let app = self.adapted(app);
+        if self.memory.is_none() && (self.recovery.is_some() || self.kept == Kept::Memory) {
             // As whoever names another store for recovery has to: before it holds a snapshot, nothing is written.
-            let app = self.adapted(App::open(Config::read(&made.config).unwrap(), self.clock.clone()).await.unwrap());
             app.unlock_over_a_new_store().await.unwrap().snapshot().await.unwrap();
         }
         let process = if served { self.served_over(app).await } else { self.by_hand_over(app).await };
