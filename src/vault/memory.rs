@@ -244,11 +244,9 @@ impl Inner {
 
     /// Closes the ledger: it does not have what is known at this number.
     async fn forget(&self, known: i64) -> Error {
-        let ledger = match self.ledger.read().await {
-            Ok(mut tx) => audit::newest(&mut tx).await.unwrap_or(0),
-            Err(_) => 0,
-        };
-        self.close(ledger, known)
+        let ends = async { audit::newest(&mut self.ledger.read().await?).await };
+        let ends = ends.await.unwrap_or(0);
+        self.close(ends, known)
     }
 
     /// The same for a ledger that ends with entry `ledger`.

@@ -176,12 +176,12 @@ mod tests {
     }
 
     #[test]
-    fn proofs_are_found() {
+    fn restorables_are_found() {
         let said = "fn destroy() { swap(Restorable::proven(epoch)) }";
         for (path, faulty) in [("src/vault/epoch.rs", 1), ("src/custody/slot.rs", 1), ("src/vault/epoch/custody.rs", 0)] {
-            assert_eq!(faults(proofs, path, said), faulty, "{path}");
+            assert_eq!(faults(restorables, path, said), faulty, "{path}");
         }
-        assert_eq!(faults(proofs, "src/custody/slot.rs", "pub(crate) fn proven(epoch: u64) -> Self { Self { epoch } }"), 0);
+        assert_eq!(faults(restorables, "src/custody/slot.rs", "pub(crate) fn proven(epoch: u64) -> Self { Self { epoch } }"), 0);
     }
 
     #[test]
