@@ -73,7 +73,14 @@ impl Client {
 
     /// What is heard under a new grant.
     pub(crate) async fn hear(&self, id: RecordingId) -> Bytes {
-        let (status, path) = self.grant(id).await.unwrap();
+        // What is not to be had for a moment is asked for again.
+        let mut granted = (503, None);
+        eventually(async || {
+            granted = self.grant(id).await.unwrap();
+            granted.0 != 503
+        })
+        .await;
+        let (status, path) = granted;
         assert_eq!(status, 201, "a sealed recording is granted");
         let (status, sound) = self.get(&path.expect("a grant has a URL")).await.unwrap();
         assert_eq!(status, 200);

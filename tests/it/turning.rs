@@ -216,7 +216,8 @@ async fn custody_fails_and_the_next_turn_goes_on(database: Database) {
 async fn the_store_fails_and_no_root_is_destroyed(database: Database) {
     let store = FaultyStore::new();
     let vault = Recipe { recovery: Some(store.clone()), ..Recipe::on(database) }.by_hand().await;
-    for (op, plan) in [(Op::Put, Plan::Fail), (Op::Put, Plan::Lose), (Op::Get, Plan::Fail)] {
+    // A store that cannot be read is found out before a root is made.
+    for (op, plan) in [(Op::Put, Plan::Fail), (Op::Put, Plan::Lose)] {
         let [lives, dies] = [vault.sealed().await, vault.sealed().await];
         let receipt = receipt_id(&vault.shred(dies.id).await);
         let before = roots(&vault).await;

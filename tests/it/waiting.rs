@@ -165,7 +165,7 @@ async fn what_waits_is_there_in_a_vault_rebuilt_from_two_epochs(database: Databa
     let process = vault.process_over(app).await;
     let waits = Copied::of(&process.ledger).await;
     let root = RootKey { epoch: 1, key: vault.root_of(&process).await };
-    let opened = waits.opened(&vault, &root, &root.key);
+    let opened = waits.opened(&vault, &root, &Key::random(&mut rand::rng()));
     assert_eq!(opened.len(), 4, "{opened:?}");
 }
 
