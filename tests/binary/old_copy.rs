@@ -84,11 +84,11 @@ async fn a_lost_database_is_rebuilt_and_not_made_anew(kind: Kind) {
     assert_eq!((fs::read(world.path("custody/root")).unwrap(), world.objects()), (roots, objects));
 
     // It dies after everything is in the database: the same command goes on.
-    let ended = world.run_until("restore.committed", &["snapshot", "restore"]);
+    let ended = world.run_until("restore.committed", &["snapshot", "restore", "--take-over"]);
     assert_eq!(ended.code, None, "{ended:?}");
-    let done = world.run(&["snapshot", "restore", "--json"]).json();
+    let done = world.run(&["snapshot", "restore", "--take-over", "--json"]).json();
     assert_eq!((done["settled"].as_bool(), done["vault"].as_str()), (Some(true), Some(world.vault.to_string().as_str())));
-    let refused = world.run(&["snapshot", "restore"]).refused();
+    let refused = world.run(&["snapshot", "restore", "--take-over"]).refused();
     assert!(refused.contains("not empty"), "{refused}");
     world.database = empty;
     let service = world.serve().await;
