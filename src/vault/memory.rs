@@ -145,7 +145,7 @@ impl Vault {
     /// As [`Self::check_memory`], before something is destroyed: the store must also have something to compare with.
     ///
     /// # Errors
-    /// [`Error::NothingToCompare`]; as [`Self::prove`].
+    /// [`Error::NothingToCompare`]; as [`Self::admit_writers`].
     pub async fn check_before_destroying(&self) -> Result<(), Error> {
         self.0.check_before_destroying().await
     }
