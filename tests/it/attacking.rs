@@ -231,7 +231,7 @@ async fn an_attempt_leaves_nothing(mut scene: Scene) {
     scene.vault.process.flow.turn(&keys()).await.unwrap_err();
     scene.vault.ground().take_rows_of("epochs").await;
     let attempted = scene.custody.sealed();
-    assert_eq!(attempted.len(), 1);
+    assert_eq!(attempted.len(), 1, "{attempted:?}");
     scene.shred(0).await;
     scene.attack().await;
     let turned = scene.vault.process.flow.turn(&keys()).await.unwrap().unwrap();

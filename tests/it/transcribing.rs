@@ -310,7 +310,7 @@ async fn what_twilio_leaves_out_costs_at_most_what_it_is_of(database: Database) 
             break;
         }
     }
-    let read = read.unwrap();
+    let Some(read) = read else { panic!("it was never read: {:?}", dead(&vault).await) };
     let sentences = read["sentences"].as_array().unwrap();
     let lost = read["lost"].as_u64().unwrap_or_default();
     assert_eq!(sentences.len() as u64 + lost, 40, "each is there, or counted: {read:#}");

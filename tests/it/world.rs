@@ -123,7 +123,7 @@ impl TestVault {
     /// The same, with a clock of its own.
     pub(crate) async fn another_process_at(&self, clock: Clock) -> Process {
         let app = App::open(Config::read(&self.made.config).unwrap(), clock).await.unwrap();
-        self.recipe.by_hand_over(app).await
+        self.recipe.by_hand_over(self.recipe.adapted(app)).await
     }
 
     /// What a process would open, over an empty ledger of this kind; it lasts as long as what comes with it.

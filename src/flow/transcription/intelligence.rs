@@ -52,11 +52,12 @@ impl Flow {
         told: &TranscriptResource,
     ) -> Result<(Recording, i64), Stop> {
         let made_from = &told.channel.media_properties;
-        let sid = match (&made_from.source_sid, &made_from.source, &lease.source) {
+        let sid = match (&made_from.source_sid, made_from.source.as_deref(), &lease.source) {
             (Some(sid), ..) => sid,
             // It was found as a transcript of this one.
-            (None, None, Some(listed)) => listed.as_str(),
-            (None, None, None) => {
+            (None, None | Some("Recording"), Some(listed)) => listed.as_str(),
+            // Kinds that have a SID: it is told another time.
+            (None, None | Some("Recording" | "Call"), _) => {
                 return Err(Stop::Wait { why: "twilio does not say what the transcript was made from".to_owned(), most: QUEUED });
             }
             (None, Some(_), _) => "",

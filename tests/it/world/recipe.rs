@@ -137,7 +137,7 @@ impl Recipe {
             // As whoever names another store for recovery has to: before it holds a snapshot, nothing is written.
             app.unlock_over_a_new_store().await.unwrap().snapshot().await.unwrap();
         }
-        let process = if served { self.served_over(app).await } else { self.by_hand_over(app).await };
+        let process = if served { Process::served(app).await } else { self.by_hand_over(app).await };
         let tokens = TestVault::mint_all(&process, &self.clock, &other_account).await;
         let clock = self.clock.clone();
         let account = account_sid;
@@ -158,12 +158,9 @@ impl Recipe {
         }
     }
 
-    pub(super) async fn by_hand_over(&self, app: App) -> Process {
-        Process::by_hand(self.adapted(app), self.public_url.as_deref()).await
-    }
-
-    async fn served_over(&self, app: App) -> Process {
-        Process::served(self.adapted(app)).await
+    /// A process over an application that is adapted already.
+    pub(super) async fn by_hand_over(&self, adapted: App) -> Process {
+        Process::by_hand(adapted, self.public_url.as_deref()).await
     }
 
     /// What `init` makes, with custody of the test's own.
