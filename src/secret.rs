@@ -114,6 +114,11 @@ impl SecretText {
         if text.is_empty() { Err(format!("`{name}` is empty")) } else { Ok(Self(text.to_owned())) }
     }
 
+    /// A second copy, made on purpose and by name: both are zeroed on drop.
+    pub fn duplicate(&self) -> Self {
+        Self(self.0.clone())
+    }
+
     /// The text, for the one call that needs it.
     pub fn expose(&self) -> &str {
         &self.0

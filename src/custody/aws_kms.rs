@@ -16,17 +16,15 @@ use std::path::Path;
 
 use base64::{Engine as _, engine::general_purpose::STANDARD as BASE64};
 use futures_util::{FutureExt as _, future::BoxFuture};
-use serde::Deserialize;
-use zeroize::Zeroizing;
 
 use self::service::{NAME, Service, Wrapped};
 use super::{
     AwsKms, Broken, Change, Custody, Error, Item, Meaning, RootName, Slot,
-    file::{self, SealedRoot, SlotFile},
+    file::{SealedRoot, SlotFile},
     place::Place,
     wrap,
 };
-use crate::{model::id::VaultId, secret::Key};
+use crate::secret::Key;
 
 const KIND: &str = "aws-kms";
 
@@ -48,9 +46,9 @@ impl Kms {
     async fn root_key(&self, root: RootName) -> Result<Key, Error> {
         let place = self.place.clone();
         let wrapped = super::blocking(NAME, move || {
-            let contents = place.read()?;
-            let is_there = slot_of(&contents)?.is_some_and(|slot| slot.has(root));
-            Ok(wrapped_in(&contents)?.into_iter().find(|(epoch, _)| is_there && *epoch == root.epoch))
+            let content = place.read()?.ok_or(Error::NoRoot(root))?;
+            let is_there = slot_of(&content)?.has(root);
+            Ok(wrapped_in(&content)?.into_iter().find(|(epoch, _)| is_there && *epoch == root.epoch))
         });
         self.service.unwrap(root, &wrapped.await?.ok_or(Error::NoRoot(root))?.1).await
     }
@@ -61,8 +59,7 @@ impl Kms {
         let wrapped = super::blocking(NAME, move || {
             let mut all = Vec::new();
             for found in place.scan()? {
-                let content = std::slice::from_ref(&found.content);
-                if let (Ok(Some(slot)), Ok(wrapped)) = (slot_of(content), wrapped_in(content)) {
+                if let (Ok(slot), Ok(wrapped)) = (slot_of(&found.content), wrapped_in(&found.content)) {
                     all.extend(wrapped.into_iter().map(|(epoch, wrapped)| (RootName { vault: slot.owner().vault, epoch }, wrapped)));
                 }
             }
@@ -96,7 +93,7 @@ impl Custody for Kms {
 
     fn read(&self) -> BoxFuture<'_, Result<Option<Slot>, Error>> {
         let place = self.place.clone();
-        super::blocking(NAME, move || slot_of(&place.read()?)).boxed()
+        super::blocking(NAME, move || place.read()?.map(|content| slot_of(&content)).transpose()).boxed()
     }
 
     fn swap<'a>(&'a self, change: &'a Change) -> BoxFuture<'a, Result<Slot, Error>> {
@@ -114,7 +111,7 @@ impl Custody for Kms {
             let (place, change) = (self.place.clone(), change.clone());
             super::blocking(NAME, move || {
                 place.swap(&change, slot_of, |present| {
-                    let mut roots = wrapped_in(present)?;
+                    let mut roots = present.map(wrapped_in).transpose()?.unwrap_or_default();
                     roots.retain(|(epoch, _)| change.next().roots().contains(epoch));
                     roots.extend(added);
                     Ok(content(change.next(), &roots))
@@ -155,58 +152,18 @@ impl Custody for Kms {
     }
 }
 
-/// A wrapped root of an earlier version.
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct Legacy {
-    #[expect(dead_code, reason = "looked at before")]
-    format: String,
-    vault: VaultId,
-    epoch: u64,
-    key_id: String,
-    ciphertext: String,
+/// The slot in a slot file.
+fn slot_of(content: &[u8]) -> Result<Slot, Error> {
+    SlotFile::read(KIND, content)?.slot()
 }
 
-impl Legacy {
-    fn read(content: &[u8]) -> Result<Self, Error> {
-        serde_json::from_slice(content).map_err(|_| Error::Format("it is of another kind of custody than `custody.kind` says"))
-    }
-}
-
-/// The slot that these contents are.
-fn slot_of(contents: &[Zeroizing<Vec<u8>>]) -> Result<Option<Slot>, Error> {
-    match contents {
-        [] => Ok(None),
-        [only] if !file::is_legacy(only) => SlotFile::read(KIND, only)?.slot().map(Some),
-        legacy => {
-            let name = |content: &Zeroizing<Vec<u8>>| Legacy::read(content).map(|root| RootName { vault: root.vault, epoch: root.epoch });
-            file::legacy_slot(&legacy.iter().map(name).collect::<Result<Vec<_>, _>>()?).map(Some)
-        }
-    }
-}
-
-/// The wrapped roots in these contents, oldest first.
-fn wrapped_in(contents: &[Zeroizing<Vec<u8>>]) -> Result<Vec<(u64, Wrapped)>, Error> {
-    let wrapped = |epoch, key_id, ciphertext: &str| {
-        let ciphertext = BASE64.decode(ciphertext).map_err(|_| Error::Format("a wrapped root in it is not base64"))?;
-        Ok((epoch, Wrapped { key_id, ciphertext }))
+/// The wrapped roots in a slot file, oldest first.
+fn wrapped_in(content: &[u8]) -> Result<Vec<(u64, Wrapped)>, Error> {
+    let wrapped = |root: SealedRoot| {
+        let ciphertext = BASE64.decode(&root.sealed).map_err(|_| Error::Format("a wrapped root in it is not base64"))?;
+        Ok((root.epoch, Wrapped { key_id: root.key_id.unwrap_or_default(), ciphertext }))
     };
-    match contents {
-        [] => Ok(Vec::new()),
-        [only] if !file::is_legacy(only) => {
-            let file = SlotFile::read(KIND, only)?;
-            file.roots.into_iter().map(|root| wrapped(root.epoch, root.key_id.unwrap_or_default(), &root.sealed)).collect()
-        }
-        legacy => {
-            let read = |content: &Zeroizing<Vec<u8>>| {
-                let root = Legacy::read(content)?;
-                wrapped(root.epoch, root.key_id, &root.ciphertext)
-            };
-            let mut roots = legacy.iter().map(read).collect::<Result<Vec<_>, _>>()?;
-            roots.sort_by_key(|(epoch, _)| *epoch);
-            Ok(roots)
-        }
-    }
+    SlotFile::read(KIND, content)?.roots.into_iter().map(wrapped).collect()
 }
 
 fn content(slot: &Slot, roots: &[(u64, Wrapped)]) -> Vec<u8> {

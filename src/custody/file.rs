@@ -1,4 +1,4 @@
-//! The slot file's JSON, and the root files of earlier versions.
+//! The slot file's JSON.
 //!
 //! ```json
 //! {"format":"recvault/custody/2","kind":"passphrase","generation":3,
@@ -14,8 +14,6 @@ use super::{Error, Owner, RootName, Slot};
 use crate::model::id::VaultId;
 
 const FORMAT: &str = "recvault/custody/2";
-/// What earlier versions wrote: one root a file.
-const LEGACY: [&str; 2] = ["recvault/root/1", "recvault/kms-root/1"];
 
 /// A slot file.
 #[derive(Debug, Serialize, Deserialize)]
@@ -33,7 +31,7 @@ pub(super) struct SlotFile {
 }
 
 /// Argon2id's parameters.
-#[derive(Clone, Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct Kdf {
     pub(super) name: String,
@@ -90,17 +88,10 @@ impl SlotFile {
     }
 }
 
-/// Whether a content is a root file of an earlier version.
-pub(super) fn is_legacy(content: &[u8]) -> bool {
-    roots_of(content).is_some_and(|contained| contained.is_legacy)
-}
-
-/// The roots in a file, of whatever kind and version.
+/// The roots in a slot file, of whatever kind.
 pub(super) struct Contained {
     pub(super) vault: VaultId,
-    /// `None` in root files of earlier versions.
-    pub(super) generation: Option<u64>,
-    pub(super) is_legacy: bool,
+    pub(super) generation: u64,
     epochs: Vec<u64>,
 }
 
@@ -112,33 +103,9 @@ impl Contained {
 
 /// Which roots a content holds, sealed as it may be; `None` if it is no file of custody.
 pub(super) fn roots_of(content: &[u8]) -> Option<Contained> {
-    #[derive(Deserialize)]
-    struct Legacy {
-        format: String,
-        vault: VaultId,
-        epoch: u64,
-    }
-    if let Ok(file) = serde_json::from_slice::<SlotFile>(content) {
-        let epochs = file.roots.iter().map(|root| root.epoch).collect();
-        return Some(Contained { vault: file.owner.vault, generation: Some(file.generation), is_legacy: false, epochs });
-    }
-    let file = serde_json::from_slice::<Legacy>(content).ok().filter(|file| LEGACY.contains(&file.format.as_str()))?;
-    Some(Contained { vault: file.vault, generation: None, is_legacy: true, epochs: vec![file.epoch] })
-}
-
-/// The slot that files of earlier versions amount to: nobody's yet, and of no generation.
-///
-/// # Errors
-/// [`Error::Format`] if they are of two vaults.
-pub(super) fn legacy_slot(names: &[RootName]) -> Result<Slot, Error> {
-    let Some(first) = names.first() else { return Err(Error::Format("a slot has one or two roots, the older first")) };
-    if names.iter().any(|name| name.vault != first.vault) {
-        return Err(Error::Format("the root file and the staged one are of two vaults"));
-    }
-    let mut epochs: Vec<u64> = names.iter().map(|name| name.epoch).collect();
-    epochs.sort_unstable();
-    epochs.dedup();
-    Slot::read(Owner { vault: first.vault, database: None, seen: None }, 0, epochs)
+    let file: SlotFile = serde_json::from_slice(content).ok()?;
+    let epochs = file.roots.iter().map(|root| root.epoch).collect();
+    Some(Contained { vault: file.owner.vault, generation: file.generation, epochs })
 }
 
 #[cfg(test)]
@@ -155,25 +122,13 @@ mod tests {
         let json = String::from_utf8(file.to_json()).unwrap();
         assert_eq!(SlotFile::read("aws-kms", json.as_bytes()).unwrap().slot().unwrap(), slot);
         let contained = roots_of(json.as_bytes()).unwrap();
-        assert_eq!((contained.names(), contained.generation, contained.is_legacy), (slot.names(), Some(7), false));
+        assert_eq!((contained.names(), contained.generation), (slot.names(), 7));
         assert!(SlotFile::read("passphrase", json.as_bytes()).is_err());
         for (from, to) in
             [("custody/2", "custody/3"), ("\"epoch\"", "\"epoc\""), ("arn:x\",", "arn:x\", \"more\": 1,"), ("}", ""), ("9", "3")]
         {
             assert!(matches!(SlotFile::read("aws-kms", json.replace(from, to).as_bytes()), Err(Error::Format(_))), "{from}");
         }
-    }
-
-    #[test]
-    fn files_of_earlier_versions_are_known_for_what_they_hold() {
-        let vault = VaultId::random(&mut rand::rng());
-        let text = |format: &str, epoch: u64| format!("{{\"format\":\"{format}\",\"vault\":\"{vault}\",\"epoch\":{epoch},\"more\":1}}");
-        let names: Vec<RootName> = LEGACY.iter().zip([8, 5]).flat_map(|(f, e)| roots_of(text(f, e).as_bytes()).unwrap().names()).collect();
-        let slot = legacy_slot(&names).unwrap();
-        assert_eq!((slot.generation(), slot.roots(), slot.owner().database), (0, &[5, 8][..], None));
-        assert!(roots_of(text("recvault/snapshot/1", 1).as_bytes()).is_none());
-        let other = RootName { vault: VaultId::random(&mut rand::rng()), epoch: 1 };
-        assert!(legacy_slot(&[names[0], other]).is_err() && legacy_slot(&[]).is_err());
     }
 
     proptest::proptest! {

@@ -3,25 +3,28 @@
 //! The passphrase is stretched once for the whole slot; each root is sealed with AES-256-GCM, bound to everything else in the file (see
 //! [`super::file`] for the form, and [`super::place`] for how a slot replaces another).
 //!
+//! To stretch takes some 100 ms and 64 MiB, and one act asks several times: what it gave is kept for ten seconds. Whoever can read this memory can
+//! read the passphrase, too.
+//!
 //! **What "destroyed" means here:** the slot file that held the root is overwritten and removed after the next one is in force, and the folder is
 //! listed. Disks that remap blocks, file-system snapshots and backups of the file may keep an old copy; whoever has one *and* the passphrase has
 //! the roots in it. Keep the folder outside every backup, and the passphrase elsewhere than the file.
 
+mod memory;
 mod seal;
 
-use std::path::{Path, PathBuf};
-
-use futures_util::{FutureExt as _, future::BoxFuture};
-use zeroize::Zeroizing;
-
-use self::seal::{Legacy, Root, Stretched};
-use super::{
-    Broken, Change, Custody, Error, Item, Meaning, RootName, Settings, Slot,
-    file::{self, SlotFile},
-    place::Place,
-    wrap,
+use std::{
+    path::{Path, PathBuf},
+    sync::Arc,
 };
+
+use self::{
+    memory::Memory,
+    seal::{Root, Stretched},
+};
+use super::{Broken, Change, Custody, Error, Item, Meaning, RootName, Settings, Slot, file::SlotFile, place::Place, wrap};
 use crate::secret::{Key, SecretText};
+use futures_util::{FutureExt as _, future::BoxFuture};
 
 const KIND: &str = "passphrase";
 
@@ -30,6 +33,7 @@ const KIND: &str = "passphrase";
 pub struct RootFile {
     place: Place,
     passphrase: Passphrase,
+    memory: Arc<Memory>,
 }
 
 /// Where the passphrase is.
@@ -47,7 +51,7 @@ impl RootFile {
             (None, Some(file)) => Passphrase::File(base.join(file)),
             (None, None) => Passphrase::Nowhere,
         };
-        Self { place: Place::at(base.join(settings.root_file)), passphrase }
+        Self { place: Place::at(base.join(settings.root_file)), passphrase, memory: Arc::default() }
     }
 
     /// The roots, each of them opened with the passphrase so far.
@@ -55,11 +59,11 @@ impl RootFile {
     /// # Errors
     /// [`Error::NotAuthentic`] if that is not the right one.
     pub async fn opened(&self) -> Result<Vec<RootName>, Error> {
-        let (place, passphrase) = (self.place.clone(), self.passphrase.read()?);
+        let (place, passphrase, memory) = (self.place.clone(), self.passphrase.read()?, Arc::clone(&self.memory));
         blocking(move || {
-            let contents = place.read()?;
-            open_all(&contents, &passphrase)?;
-            Ok(slot_of(&contents)?.map(|slot| slot.names()).unwrap_or_default())
+            let Some(content) = place.read()? else { return Ok(Vec::new()) };
+            open_all(&memory, &content, &passphrase)?;
+            Ok(slot_of(&content)?.names())
         })
         .await
     }
@@ -78,14 +82,18 @@ impl RootFile {
 
     async fn replace(&self, change: &Change, new: Option<SecretText>) -> Result<Slot, Error> {
         let (place, passphrase, change) = (self.place.clone(), self.passphrase.read()?, change.clone());
+        let memory = Arc::clone(&self.memory);
         blocking(move || {
             place.swap(&change, slot_of, |present| {
                 let rng = &mut rand::rng();
-                let (stretched, mut roots) = open_all(present, &passphrase)?;
-                let stretched = match (new, stretched) {
-                    (Some(new), _) => Stretched::anew(&new, rng)?,
-                    (None, Some(stretched)) => stretched,
-                    (None, None) => Stretched::anew(&passphrase, rng)?,
+                let (so_far, mut roots) = match present {
+                    None => (None, Vec::new()),
+                    Some(content) => open_all(&memory, content, &passphrase).map(|(stretched, roots)| (Some(stretched), roots))?,
+                };
+                let stretched = match (new, so_far) {
+                    (Some(new), _) => memory.keep(Stretched::anew(new, rng)?),
+                    (None, Some(so_far)) => so_far,
+                    (None, None) => memory.keep(Stretched::anew(passphrase, rng)?),
                 };
                 roots.retain(|(epoch, _)| change.next().roots().contains(epoch));
                 roots.extend(change.added().map(|epoch| (epoch, Key::random(rng))));
@@ -102,13 +110,13 @@ impl RootFile {
         root: RootName,
         work: impl FnOnce(Key) -> Result<T, Error> + Send + 'static,
     ) -> Result<T, Error> {
-        let (place, passphrase) = (self.place.clone(), self.passphrase.read()?);
+        let (place, passphrase, memory) = (self.place.clone(), self.passphrase.read()?, Arc::clone(&self.memory));
         blocking(move || {
-            let contents = place.read()?;
-            if !slot_of(&contents)?.is_some_and(|slot| slot.has(root)) {
+            let content = place.read()?.ok_or(Error::NoRoot(root))?;
+            if !slot_of(&content)?.has(root) {
                 return Err(Error::NoRoot(root));
             }
-            let (_, roots) = open_all(&contents, &passphrase)?;
+            let (_, roots) = open_all(&memory, &content, &passphrase)?;
             let found = roots.into_iter().find(|(epoch, _)| *epoch == root.epoch);
             work(found.ok_or(Error::NoRoot(root))?.1)
         })
@@ -130,8 +138,10 @@ impl Custody for RootFile {
     }
 
     fn read(&self) -> BoxFuture<'_, Result<Option<Slot>, Error>> {
+        // A running service looks here every two seconds.
+        self.memory.forget_what_is_old();
         let place = self.place.clone();
-        blocking(move || slot_of(&place.read()?)).boxed()
+        blocking(move || place.read()?.map(|content| slot_of(&content)).transpose()).boxed()
     }
 
     fn swap<'a>(&'a self, change: &'a Change) -> BoxFuture<'a, Result<Slot, Error>> {
@@ -145,7 +155,7 @@ impl Custody for RootFile {
 
     fn open<'a>(&'a self, root: RootName, sealed: &'a [u8]) -> BoxFuture<'a, Result<Key, Error>> {
         let sealed = sealed.to_vec();
-        self.with_root(root, move |root_key| unseal(root_key, root, &sealed)).boxed()
+        self.with_root(root, move |root_key| wrap::open(&root_key, root, &sealed)).boxed()
     }
 
     fn contents(&self) -> BoxFuture<'_, Result<Vec<Item>, Error>> {
@@ -156,17 +166,17 @@ impl Custody for RootFile {
     fn attack<'a>(&'a self, sealed: &'a [Vec<u8>]) -> BoxFuture<'a, Result<Vec<Broken>, Error>> {
         let sealed = sealed.to_vec();
         async move {
-            let (place, passphrase) = (self.place.clone(), self.passphrase.read()?);
+            let (place, passphrase, memory) = (self.place.clone(), self.passphrase.read()?, Arc::clone(&self.memory));
             blocking(move || {
                 let mut broken = Vec::new();
                 for found in place.scan()? {
                     // Sealed under another passphrase, of another kind, or no root at all.
-                    let Ok((_, roots)) = open_all(std::slice::from_ref(&found.content), &passphrase) else { continue };
-                    let Ok(Some(slot)) = slot_of(std::slice::from_ref(&found.content)) else { continue };
+                    let Ok((_, roots)) = open_all(&memory, &found.content, &passphrase) else { continue };
+                    let Ok(slot) = slot_of(&found.content) else { continue };
                     for (epoch, root_key) in &roots {
                         let name = RootName { vault: slot.owner().vault, epoch: *epoch };
                         let opened = |(at, sealed): (usize, &Vec<u8>)| {
-                            let key = unseal(root_key.duplicate(), name, sealed).ok()?;
+                            let key = wrap::open(root_key, name, sealed).ok()?;
                             Some(Broken { at, epoch: *epoch, key })
                         };
                         broken.extend(sealed.iter().enumerate().filter_map(opened));
@@ -184,7 +194,7 @@ impl Passphrase {
     /// The passphrase; one line break at its end is not part of it.
     fn read(&self) -> Result<SecretText, Error> {
         match self {
-            Self::Given(passphrase) => Ok(SecretText::new(passphrase.expose().to_owned())),
+            Self::Given(passphrase) => Ok(passphrase.duplicate()),
             Self::File(path) => read_passphrase(path),
             Self::Nowhere => Err(Error::Passphrase("neither `passphrase` nor `passphrase_file` is set".into())),
         }
@@ -199,39 +209,17 @@ pub fn read_passphrase(path: &Path) -> Result<SecretText, Error> {
     SecretText::read(path).map_err(Error::Passphrase)
 }
 
-/// The slot that these contents are.
-fn slot_of(contents: &[Zeroizing<Vec<u8>>]) -> Result<Option<Slot>, Error> {
-    match contents {
-        [] => Ok(None),
-        [only] if !file::is_legacy(only) => SlotFile::read(KIND, only)?.slot().map(Some),
-        legacy => {
-            let names: Vec<RootName> = legacy.iter().map(|content| Ok(Legacy::read(content)?.name())).collect::<Result<_, Error>>()?;
-            file::legacy_slot(&names).map(Some)
-        }
-    }
+/// The slot in a slot file.
+fn slot_of(content: &[u8]) -> Result<Slot, Error> {
+    SlotFile::read(KIND, content)?.slot()
 }
 
-/// Every root in these contents; the stretched passphrase, where the next slot can be sealed under it, too.
-fn open_all(contents: &[Zeroizing<Vec<u8>>], passphrase: &SecretText) -> Result<(Option<Stretched>, Vec<Root>), Error> {
-    match contents {
-        [only] if !file::is_legacy(only) => {
-            let (stretched, roots) = Stretched::open(&SlotFile::read(KIND, only)?, passphrase)?;
-            Ok((Some(stretched), roots))
-        }
-        legacy => {
-            let mut roots = legacy.iter().map(|content| Legacy::read(content)?.open(passphrase)).collect::<Result<Vec<_>, _>>()?;
-            roots.sort_by_key(|(epoch, _)| *epoch);
-            Ok((None, roots))
-        }
-    }
-}
-
-fn unseal(root_key: Key, root: RootName, sealed: &[u8]) -> Result<Key, Error> {
-    match sealed {
-        // A vault from before schema 2: the root key itself seals the root page, until the first turn.
-        [] => Ok(root_key),
-        sealed => wrap::open(&root_key, root, sealed),
-    }
+/// Every root in a slot file; the stretched passphrase, under which the next one can be sealed, too.
+fn open_all(memory: &Memory, content: &[u8], passphrase: &SecretText) -> Result<(Arc<Stretched>, Vec<Root>), Error> {
+    let file = SlotFile::read(KIND, content)?;
+    let stretched = memory.stretch(file.kdf.as_ref().ok_or(Error::Format("its `kdf` is missing"))?, passphrase)?;
+    let roots = stretched.open(&file)?;
+    Ok((stretched, roots))
 }
 
 /// Argon2id takes some 100 ms of a core and 64 MiB; it has a thread of its own.

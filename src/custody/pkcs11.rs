@@ -3,7 +3,7 @@
 //! ```text
 //! the slot               CKO_DATA, private, CKA_LABEL recvault-slot, CKA_VALUE the JSON of the slot
 //! a root                 CKO_SECRET_KEY, CKK_AES, 32 bytes, private, sensitive, not extractable
-//!   CKA_LABEL            recvault-root-2 (recvault-root before slots had generations)
+//!   CKA_LABEL            recvault-root
 //!   CKA_ID               vault id (16) ‖ epoch (8, big endian)
 //! sealed root-page key   IV (12) ‖ CKM_AES_GCM(root, IV, key) ‖ tag (16), with the root's name as associated data
 //! ```

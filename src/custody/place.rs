@@ -55,18 +55,9 @@ impl Place {
         Self { slot }
     }
 
-    /// The contents in force: none, one slot file, or up to two root files from before slots had generations.
-    pub(super) fn read(&self) -> Result<Vec<Zeroizing<Vec<u8>>>, Error> {
-        let read = |path: &Path| read(path).map_err(|cause| fault(path, cause));
-        // Between two looks a staged root file may become the current one.
-        for _ in 0..3 {
-            let staged = self.beside("staged");
-            let found = [read(&self.slot)?, read(&staged)?];
-            let [Some(current), staged] = found else { continue };
-            let is_legacy = file::roots_of(&current).is_some_and(|contained| contained.is_legacy);
-            return Ok([Some(current), staged.filter(|_| is_legacy)].into_iter().flatten().collect());
-        }
-        Ok(self.scan()?.into_iter().filter(|found| found.role == Role::Slot).map(|found| found.content).collect())
+    /// The slot file in force, if there is one.
+    pub(super) fn read(&self) -> Result<Option<Zeroizing<Vec<u8>>>, Error> {
+        read(&self.slot).map_err(|cause| fault(&self.slot, cause))
     }
 
     /// Everything in the folder that has to do with custody.
@@ -106,21 +97,16 @@ impl Place {
 
     /// Says what each file is.
     fn judge(&self, all: &mut [Found]) {
-        let staged = self.beside("staged");
-        let current = all.iter().find(|found| found.path == self.slot);
-        let is_legacy = |found: &Found| found.contained.as_ref().is_some_and(|contained| contained.is_legacy);
-        let takes_staged = current.is_none_or(is_legacy);
-        let in_force = |found: &Found| found.path == self.slot || (takes_staged && found.path == staged && is_legacy(found));
-        let vault = all.iter().filter(|found| in_force(found)).find_map(|found| found.contained.as_ref()).map(|contained| contained.vault);
+        let slot = all.iter().find(|found| found.path == self.slot);
+        let vault = slot.and_then(|slot| slot.contained.as_ref()).map(|contained| contained.vault);
         for found in all.iter_mut() {
-            let is_slot = found.path == self.slot || (takes_staged && found.path == staged && is_legacy(found));
             let theirs = found.contained.as_ref();
             let is_of_another = theirs.is_some_and(|theirs| vault.is_some_and(|vault| vault != theirs.vault));
             found.role = match self.kinship(&found.path) {
-                _ if is_slot => Role::Slot,
+                _ if found.path == self.slot => Role::Slot,
                 Kinship::Ours if is_of_another => Role::Foreign,
                 // Without a slot in force this may be the last copy of a root; what an interrupted `init` left is not.
-                Kinship::Ours if vault.is_none() && theirs.is_some_and(|theirs| theirs.generation != Some(1)) => Role::Foreign,
+                Kinship::Ours if vault.is_none() && theirs.is_some_and(|theirs| theirs.generation != 1) => Role::Foreign,
                 Kinship::Ours => Role::Leftover,
                 Kinship::Alike => Role::Foreign,
                 Kinship::None if theirs.is_some() && !is_of_another => Role::Foreign,
@@ -134,9 +120,8 @@ impl Place {
         let name = |path: &Path| path.file_name().unwrap_or_default().to_string_lossy().into_owned();
         let (name, slot) = (name(path), name(&self.slot));
         match name.strip_prefix(&slot) {
-            // Names that this program, or an earlier version, gives.
-            Some(".next" | ".old" | ".staged" | ".dying") => Kinship::Ours,
-            Some(rest) if rest.starts_with(".new-") => Kinship::Ours,
+            // Names that this program gives.
+            Some(".next" | ".old") => Kinship::Ours,
             Some(_) => Kinship::Alike,
             None => Kinship::None,
         }
@@ -150,14 +135,15 @@ impl Place {
     pub(super) fn swap(
         &self,
         change: &Change,
-        slot_of: impl Fn(&[Zeroizing<Vec<u8>>]) -> Result<Option<Slot>, Error>,
-        make: impl FnOnce(&[Zeroizing<Vec<u8>>]) -> Result<Vec<u8>, Error>,
+        slot_of: impl Fn(&[u8]) -> Result<Slot, Error>,
+        make: impl FnOnce(Option<&[u8]>) -> Result<Vec<u8>, Error>,
     ) -> Result<(), Error> {
         let _lock = lock::take(&self.beside("lock"))?;
         self.clear()?;
         let present = self.read()?;
-        change.applies_to(slot_of(&present)?.as_ref())?;
-        let content = make(&present)?;
+        let present = present.as_ref().map(|content| content.as_slice());
+        change.applies_to(present.map(slot_of).transpose()?.as_ref())?;
+        let content = make(present)?;
         self.replace(&content).map_err(|cause| fault(&self.slot, cause))?;
         self.clear()?;
         // "Destroyed" is said only after this look.

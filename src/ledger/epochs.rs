@@ -13,7 +13,7 @@ use crate::model::{id::HolderId, time::Timestamp};
 pub struct EpochRow {
     /// Its number, from 1.
     pub epoch: u64,
-    /// The root page's key, sealed by custody; empty in a vault that was made before schema 2 and has not turned yet.
+    /// The root page's key, sealed by custody.
     pub root_sealed: Vec<u8>,
     /// When the turn's transaction committed.
     pub began_at: Timestamp,

@@ -107,7 +107,7 @@ impl Settings {
             (Some(_), Some(_)) => {
                 return Err(Error::setting("secret_access_key_file", "set this or `store.secret_access_key`, not both"));
             }
-            (Some(secret), None) => Some(SecretText::new(secret.expose().to_owned())),
+            (Some(secret), None) => Some(secret.duplicate()),
             (None, Some(file)) => {
                 let secret = SecretText::read(&base.join(file)).map_err(|reason| Error::setting("secret_access_key_file", reason))?;
                 Some(SecretText::new(secret.expose().trim().to_owned()))

@@ -5,7 +5,7 @@ use std::{fs, time::Duration};
 use super::{moto::Moto, *};
 use crate::{
     custody::{Owner, Restorable},
-    model::id::DatabaseId,
+    model::id::{DatabaseId, VaultId},
 };
 
 struct World {
@@ -83,25 +83,6 @@ async fn a_root_opens_in_its_context_and_under_its_kms_key_only() {
     let both = fs::read_to_string(world.file()).unwrap();
     assert!(both.contains(&other_key) && both.contains(&world.key_id), "{both}");
     assert_eq!(custody.roots().await.unwrap(), [root, renamed]);
-    assert_eq!(custody.open(root, &sealed).await.unwrap(), key);
-}
-
-#[tokio::test]
-async fn wrapped_roots_from_before_slots_open_and_become_a_slot() {
-    let Some(world) = World::new().await else { return };
-    let (custody, key, root) = (world.custody(), Key::random(&mut rand::rng()), world.root);
-    let wrapped = custody.service.wrap(root, &key).await.unwrap();
-    let (vault, key_id, ciphertext) = (root.vault, &wrapped.key_id, BASE64.encode(&wrapped.ciphertext));
-    let legacy = serde_json::json!(
-        { "format": "recvault/kms-root/1", "vault": vault, "epoch": 1, "key_id": key_id, "ciphertext": ciphertext }
-    );
-    fs::create_dir_all(world.file().parent().unwrap()).unwrap();
-    fs::write(world.file(), legacy.to_string()).unwrap();
-    let sealed = custody.seal(root, &key).await.unwrap();
-    let slot = custody.read().await.unwrap().unwrap();
-    assert_eq!((slot.generation(), slot.names(), slot.owner().database), (0, vec![root], None));
-    let slot = custody.swap(&Change::owned_by(&slot, world.owner)).await.unwrap();
-    assert_eq!((slot.generation(), slot.owner()), (1, &world.owner));
     assert_eq!(custody.open(root, &sealed).await.unwrap(), key);
 }
 

@@ -1,4 +1,4 @@
-//! Sealing the roots of a slot file under a passphrase, and opening the root files of earlier versions.
+//! Sealing the roots of a slot file under a passphrase.
 //!
 //! Owns the stretching with its floor and ceiling, and what a sealed root is bound to: everything else in the file. Refuses to know where the file is.
 
@@ -9,16 +9,15 @@ use aes_gcm::{
 use argon2::Argon2;
 use base64::{Engine as _, engine::general_purpose::STANDARD as BASE64};
 use rand::CryptoRng;
-use serde::Deserialize;
+use subtle::ConstantTimeEq as _;
 use zeroize::Zeroizing;
 
 use super::KIND;
 use crate::{
     custody::{
-        Error, RootName, Slot,
+        Error, Slot,
         file::{Kdf, SealedRoot, SlotFile},
     },
-    model::id::VaultId,
     secret::{Key, SecretText},
 };
 
@@ -30,15 +29,16 @@ const CEILING_KIB: u32 = 4 * 1024 * 1024;
 /// A root key with its epoch.
 pub(super) type Root = (u64, Key);
 
-/// A stretched passphrase, for one salt.
+/// A passphrase, stretched with one salt.
 pub(super) struct Stretched {
     kdf: Kdf,
+    passphrase: SecretText,
     cipher: Aes256Gcm,
 }
 
 impl Stretched {
     /// With a new salt.
-    pub(super) fn anew(passphrase: &SecretText, rng: &mut dyn CryptoRng) -> Result<Self, Error> {
+    pub(super) fn anew(passphrase: SecretText, rng: &mut dyn CryptoRng) -> Result<Self, Error> {
         let mut salt = [0; 16];
         rng.fill_bytes(&mut salt);
         let (memory_kib, iterations, parallelism) = FLOOR;
@@ -47,8 +47,18 @@ impl Stretched {
 
     /// As a file says. Takes some 100 ms and the memory that its parameters ask for; parameters below the floor are refused, because a weakened
     /// file would be an attacker's.
-    fn with(kdf: Kdf, passphrase: &SecretText) -> Result<Self, Error> {
-        Ok(Self { cipher: cipher(&kdf, passphrase)?, kdf })
+    pub(super) fn with(kdf: Kdf, passphrase: SecretText) -> Result<Self, Error> {
+        Ok(Self { cipher: cipher(&kdf, &passphrase)?, kdf, passphrase })
+    }
+
+    /// Whether it is what this passphrase gives under these parameters.
+    pub(super) fn is_of(&self, kdf: &Kdf, passphrase: &SecretText) -> bool {
+        self.kdf == *kdf && bool::from(self.passphrase.expose().as_bytes().ct_eq(passphrase.expose().as_bytes()))
+    }
+
+    #[cfg(test)]
+    pub(super) fn kdf(&self) -> &Kdf {
+        &self.kdf
     }
 
     /// The slot file of `slot` with these roots.
@@ -71,73 +81,14 @@ impl Stretched {
     ///
     /// # Errors
     /// [`Error::NotAuthentic`], [`Error::Format`].
-    pub(super) fn open(file: &SlotFile, passphrase: &SecretText) -> Result<(Self, Vec<Root>), Error> {
-        let kdf = file.kdf.clone().ok_or(Error::Format("its `kdf` is missing"))?;
-        let stretched = Self::with(kdf, passphrase)?;
+    pub(super) fn open(&self, file: &SlotFile) -> Result<Vec<Root>, Error> {
         let epochs: Vec<u64> = file.roots.iter().map(|root| root.epoch).collect();
         let open = |root: &SealedRoot| {
-            let aad = associated_data(file, &stretched.kdf, &epochs, root.epoch);
+            let aad = associated_data(file, &self.kdf, &epochs, root.epoch);
             let nonce = root.nonce.as_deref().unwrap_or_default();
-            Ok((root.epoch, unseal(&stretched.cipher, nonce, &root.sealed, &aad)?))
+            Ok((root.epoch, unseal(&self.cipher, nonce, &root.sealed, &aad)?))
         };
-        let roots = file.roots.iter().map(open).collect::<Result<_, Error>>()?;
-        Ok((stretched, roots))
-    }
-}
-
-/// A root file of an earlier version: one root.
-#[derive(Deserialize)]
-#[cfg_attr(test, derive(serde::Serialize))]
-#[serde(deny_unknown_fields)]
-pub(super) struct Legacy {
-    format: String,
-    vault: VaultId,
-    epoch: u64,
-    kdf: Kdf,
-    nonce: String,
-    sealed: String,
-}
-
-impl Legacy {
-    const FORMAT: &str = "recvault/root/1";
-
-    /// Reads the JSON.
-    ///
-    /// # Errors
-    /// [`Error::Format`].
-    pub(super) fn read(content: &[u8]) -> Result<Self, Error> {
-        let file: Self = serde_json::from_slice(content).map_err(|_| Error::Format("it is not the JSON of a root file"))?;
-        if file.format == Self::FORMAT { Ok(file) } else { Err(Error::Format("it is of another kind of custody than `custody.kind` says")) }
-    }
-
-    /// Whose root it is.
-    pub(super) fn name(&self) -> RootName {
-        RootName { vault: self.vault, epoch: self.epoch }
-    }
-
-    /// Opens it.
-    ///
-    /// # Errors
-    /// As [`Stretched::open`].
-    pub(super) fn open(&self, passphrase: &SecretText) -> Result<Root, Error> {
-        Ok((self.epoch, unseal(&cipher(&self.kdf, passphrase)?, &self.nonce, &self.sealed, &self.associated_data())?))
-    }
-
-    fn associated_data(&self) -> Vec<u8> {
-        let kdf = &self.kdf;
-        let numbers = [self.epoch, kdf.memory_kib.into(), kdf.iterations.into(), kdf.parallelism.into()].map(u64::to_be_bytes).concat();
-        length_prefixed(&[self.format.as_bytes(), self.vault.as_bytes(), kdf.name.as_bytes(), kdf.salt.as_bytes(), &numbers])
-    }
-
-    /// As earlier versions wrote it.
-    #[cfg(test)]
-    pub(super) fn write(name: RootName, key: &Key, passphrase: &SecretText, rng: &mut dyn CryptoRng) -> Vec<u8> {
-        let stretched = Stretched::anew(passphrase, rng).unwrap();
-        let (kdf, nonce) = (stretched.kdf, BASE64.encode([7; 12]));
-        let mut file = Self { format: Self::FORMAT.into(), vault: name.vault, epoch: name.epoch, kdf, nonce, sealed: String::new() };
-        let payload = Payload { msg: key.expose(), aad: &file.associated_data() };
-        file.sealed = BASE64.encode(stretched.cipher.encrypt(&Nonce::from([7; 12]), payload).unwrap());
-        serde_json::to_vec_pretty(&file).unwrap()
+        file.roots.iter().map(open).collect()
     }
 }
 
@@ -195,7 +146,10 @@ fn length_prefixed(fields: &[&[u8]]) -> Vec<u8> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{custody::Owner, model::id::DatabaseId};
+    use crate::{
+        custody::Owner,
+        model::id::{DatabaseId, VaultId},
+    };
 
     fn secret(text: &str) -> SecretText {
         SecretText::new(text.into())
@@ -206,10 +160,13 @@ mod tests {
         let rng = &mut rand::rng();
         let owner = Owner { vault: VaultId::random(rng), database: Some(DatabaseId::random(rng)), seen: None };
         let slot = Slot::read(owner, 3, vec![1, 2]).unwrap();
-        let stretched = Stretched::anew(&secret("a"), rng).unwrap();
+        let stretched = Stretched::anew(secret("a"), rng).unwrap();
         let content = stretched.seal(&slot, &[(1, Key::random(rng)), (2, Key::random(rng))], rng).to_json();
-        let open = |content: &[u8]| SlotFile::read(KIND, content).and_then(|file| Stretched::open(&file, &secret("a")));
-        assert_eq!(open(&content).unwrap().1.len(), 2);
+        let open = |content: &[u8]| {
+            let file = SlotFile::read(KIND, content)?;
+            Stretched::with(file.kdf.clone().unwrap(), secret("a"))?.open(&file)
+        };
+        assert_eq!(open(&content).unwrap().len(), 2);
         let good: serde_json::Value = serde_json::from_slice(&content).unwrap();
         let alter = |pointer: &str, value: serde_json::Value| {
             let mut file = good.clone();

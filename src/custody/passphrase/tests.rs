@@ -76,29 +76,6 @@ async fn a_changed_passphrase_opens_the_same_roots() {
 }
 
 #[tokio::test]
-async fn root_files_from_before_slots_open_and_become_a_slot() {
-    let (world, rng) = (World::new(), &mut rand::rng());
-    let (custody, next) = (world.with("a"), RootName { epoch: 2, ..world.root });
-    let [key, next_key] = [(); 2].map(|()| Key::random(rng));
-    std::fs::create_dir(world.file("")).unwrap();
-    for (name, root, key) in [("root", world.root, &key), ("root.staged", next, &next_key), ("root.dying", world.root, &key)] {
-        std::fs::write(world.file(name), Legacy::write(root, key, &SecretText::new("a".into()), rng)).unwrap();
-    }
-    std::fs::write(world.file("root.new-4711"), "half of a roo").unwrap();
-    let slot = custody.read().await.unwrap().unwrap();
-    assert_eq!((slot.generation(), slot.roots(), slot.owner().database), (0, &[1, 2][..], None));
-    // From before schema 2: the root key itself opens the root page.
-    assert_eq!(custody.open(world.root, &[]).await.unwrap(), key);
-    let sealed = custody.seal(next, &key).await.unwrap();
-    let slot = custody.swap(&Change::owned_by(&slot, world.owner)).await.unwrap();
-    assert_eq!((slot.generation(), slot.roots(), slot.owner()), (1, &[1, 2][..], &world.owner));
-    assert_eq!(custody.open(world.root, &[]).await.unwrap(), key);
-    assert_eq!(custody.open(next, &sealed).await.unwrap(), key);
-    let names: Vec<_> = std::fs::read_dir(world.file("")).unwrap().map(|entry| entry.unwrap().file_name()).collect();
-    assert_eq!(names.len(), 2, "the slot and its lock: {names:?}");
-}
-
-#[tokio::test]
 async fn an_attacker_tries_every_file_in_the_folder() {
     let (world, key) = (World::new(), Key::random(&mut rand::rng()));
     let custody = world.with("a");

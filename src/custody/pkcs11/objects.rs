@@ -19,10 +19,7 @@ use crate::{
 };
 
 const SLOT: &[u8] = b"recvault-slot";
-/// Keys that a slot object names, or that nobody does.
-const KEY: &[u8] = b"recvault-root-2";
-/// Keys from before there were slot objects: in force as long as there is none.
-const LEGACY_KEY: &[u8] = b"recvault-root";
+const KEY: &[u8] = b"recvault-root";
 const FORMAT: &str = "recvault/custody/2";
 const IV: usize = 12;
 const TAG_BITS: u64 = 128;
@@ -42,7 +39,6 @@ struct Value {
 pub(super) struct KeyObject {
     pub(super) handle: ObjectHandle,
     pub(super) name: RootName,
-    is_legacy: bool,
 }
 
 /// The key objects in a token.
@@ -76,11 +72,9 @@ impl Found {
         }
         slots.sort_by_key(|(_, slot)| slot.generation());
         let mut keys = Vec::new();
-        for (label, is_legacy) in [(KEY, false), (LEGACY_KEY, true)] {
-            for handle in find(session, ObjectClass::SECRET_KEY, label)? {
-                if let Some(id) = attribute(session, handle, AttributeType::Id)? {
-                    keys.push(KeyObject { handle, name: parse_id(&id)?, is_legacy });
-                }
+        for handle in find(session, ObjectClass::SECRET_KEY, KEY)? {
+            if let Some(id) = attribute(session, handle, AttributeType::Id)? {
+                keys.push(KeyObject { handle, name: parse_id(&id)? });
             }
         }
         keys.sort_by_key(|object| object.name);
@@ -97,11 +91,7 @@ impl Found {
                 Err(Error::Inexact { place: NAME.into() })
             }
             [.., (_, newest)] => Ok(Some(newest.clone())),
-            [] => {
-                let mut names: Vec<RootName> = self.keys.0.iter().filter(|key| key.is_legacy).map(|key| key.name).collect();
-                names.dedup();
-                if names.is_empty() { Ok(None) } else { crate::custody::file::legacy_slot(&names).map(Some) }
-            }
+            [] => Ok(None),
         }
     }
 
@@ -128,7 +118,7 @@ impl Found {
     /// Refuses keys of another vault: a token is one vault's. (A slot of another is refused by the comparison.)
     pub(super) fn refuse_foreign(&self, vault: VaultId) -> Result<(), Error> {
         // What an `init` left that died before its slot was written is nobody's.
-        let is_foreign = |object: &&KeyObject| object.name.vault != vault && (object.is_legacy || !self.slots.is_empty());
+        let is_foreign = |object: &&KeyObject| object.name.vault != vault && !self.slots.is_empty();
         match self.keys.0.iter().find(is_foreign) {
             Some(object) if self.slot()?.is_none_or(|slot| slot.owner().vault == vault) => {
                 Err(Error::Foreign { name: format!("key object of epoch {} of vault {}", object.name.epoch, object.name.vault) })
@@ -251,13 +241,6 @@ fn foreign() -> Error {
 #[cfg(test)]
 pub(super) mod tests {
     use super::*;
-
-    /// As earlier versions made it.
-    pub(in crate::custody::pkcs11) fn generate_legacy(session: &Session, root: RootName) {
-        generate(session, root).unwrap();
-        let object = *Found::look(session).unwrap().keys.of(root).first().unwrap();
-        session.update_attributes(object.handle, &[Attribute::Label(LEGACY_KEY.to_vec())]).unwrap();
-    }
 
     #[test]
     fn an_object_names_its_root() {

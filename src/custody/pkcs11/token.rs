@@ -168,7 +168,7 @@ impl Place {
             // The login of another session of this process counts for all.
             Ok(()) | Err(Refusal::Pkcs11(RvError::UserAlreadyLoggedIn, _)) => Ok(()),
             Err(Refusal::Pkcs11(RvError::PinIncorrect | RvError::PinInvalid | RvError::PinLenRange, _)) => {
-                *refused = Some(SecretText::new(pin.expose().to_owned()));
+                *refused = Some(pin.duplicate());
                 Err(place("it refuses the PIN".into()))
             }
             Err(Refusal::Pkcs11(RvError::PinLocked, _)) => Err(place("its PIN is locked; unlock it with the token's own tools".into())),

@@ -4,7 +4,6 @@
 //! with a subaccount's own tokens.
 
 use super::Account;
-use crate::secret::SecretText;
 
 /// Lends each subaccount without an API key its parent's credential; what does not fit is told with the place of the subaccount.
 pub(super) fn join(accounts: &mut [Account], mut fault: impl FnMut(usize, &'static str)) {
@@ -17,7 +16,7 @@ pub(super) fn join(accounts: &mut [Account], mut fault: impl FnMut(usize, &'stat
             Some(parent) if parent.parent.is_some() => fault(at, "this is a subaccount itself; Twilio knows one level of them"),
             Some(parent) if account.api_key.is_none() => {
                 let (user, password) = parent.credential();
-                lent.push((at, (user.to_owned(), SecretText::new(password.expose().to_owned()))));
+                lent.push((at, (user.to_owned(), password.duplicate())));
             }
             Some(_) => {}
         }

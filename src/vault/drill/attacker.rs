@@ -125,16 +125,7 @@ impl<'a> Attacker<'a> {
         if ours != theirs {
             return Err(Error::OtherVault { root: ours, ledger: theirs });
         }
-        let mut last = None;
-        each(tx, Table::Epochs, |row| {
-            last = row.bytes("root_sealed").map(<[u8]>::to_vec);
-            self.take_row(copy, &row)
-        })
-        .await?;
-        // A vault from before schema 2 that has not turned: custody itself has the root page's key.
-        if last.as_ref().is_some_and(Vec::is_empty) {
-            self.sealed.entry(Vec::new()).or_default();
-        }
+        each(tx, Table::Epochs, |row| self.take_row(copy, &row)).await?;
         each(tx, Table::Pages, |row| self.take_row(copy, &row)).await
     }
 
