@@ -52,3 +52,7 @@ pub mod app;
 pub mod demo;
 
 pub mod cli;
+
+#[cfg(test)]
+#[path = "../tests/needs/mod.rs"]
+mod needs;

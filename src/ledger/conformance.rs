@@ -1,5 +1,5 @@
-//! What the ledger must do on both databases: one list of stories, told of SQLite in a temporary folder and, when
-//! `RECVAULT_TEST_POSTGRES` names a server (`postgres://user@host:port/database`), of a PostgreSQL database made for each story.
+//! What the ledger must do on both databases: one list of stories, told of SQLite in a temporary folder and of a PostgreSQL database made for each
+//! story on the server that `RECVAULT_TEST_POSTGRES` names (`postgres://user@host:port/database`).
 //!
 //! Owns the worlds the stories play in. INVARIANT: no story waits for time to pass; times are arguments.
 
@@ -26,20 +26,22 @@ use crate::model::{
     recording::{Heard, Recording},
     time::Timestamp,
 };
+use crate::needs;
 
 /// Tells each story on both databases. A story that panics takes its database with it all the same.
 macro_rules! every_database {
     ($($story:ident),* $(,)?) => {
-        every_database!(@ sqlite $($story)*);
-        every_database!(@ postgres $($story)*);
+        every_database!(@ sqlite #[cfg_attr(any(), ignore)] $($story)*);
+        every_database!(@ postgres #[ignore = "needs PostgreSQL: run `tests/run`"] $($story)*);
     };
-    (@ $kind:ident $($story:ident)*) => {
+    (@ $kind:ident #[$runs:meta] $($story:ident)*) => {
         mod $kind {
             use futures_util::FutureExt as _;
             $(
                 #[tokio::test]
+                #[$runs]
                 async fn $story() {
-                    let Some(world) = crate::ledger::conformance::World::$kind(stringify!($story)).await else { return };
+                    let world = crate::ledger::conformance::World::$kind().await;
                     let outcome = std::panic::AssertUnwindSafe(super::$story(&world)).catch_unwind().await;
                     world.end(outcome).await;
                 }
@@ -92,18 +94,15 @@ async fn writable(ledger: Ledger) -> Ledger {
 }
 
 impl World {
-    async fn sqlite(_story: &str) -> Option<Self> {
+    async fn sqlite() -> Self {
         let folder = tempfile::tempdir().unwrap();
         let settings = Settings::default();
         let ledger = writable(Ledger::open(&settings, folder.path()).await.unwrap()).await;
-        Some(Self { ledger, settings, folder, server: None })
+        Self { ledger, settings, folder, server: None }
     }
 
-    async fn postgres(story: &str) -> Option<Self> {
-        let Some(url) = postgres_url() else {
-            eprintln!("skipped: {story} on PostgreSQL, because RECVAULT_TEST_POSTGRES is not set");
-            return None;
-        };
+    async fn postgres() -> Self {
+        let url = needs::required("RECVAULT_TEST_POSTGRES");
         let server = Server { url, database: format!("recvault_test_{:032x}", rand::rng().random::<u128>()) };
         server.run(&format!("CREATE DATABASE {}", server.database)).await;
         let mut own = Url::parse(&server.url).unwrap();
@@ -111,7 +110,7 @@ impl World {
         let settings = Settings { url: own.into(), ..Settings::default() };
         let folder = tempfile::tempdir().unwrap();
         let ledger = writable(Ledger::open(&settings, folder.path()).await.unwrap()).await;
-        Some(Self { ledger, settings, folder, server: Some(server) })
+        Self { ledger, settings, folder, server: Some(server) }
     }
 
     /// Clears up, and then lets the story's panic go on.
@@ -203,11 +202,6 @@ impl Server {
         connection.execute(AssertSqlSafe(statement.to_owned())).await.unwrap();
         connection.close().await.unwrap();
     }
-}
-
-#[expect(clippy::disallowed_methods, reason = "tests are told by the environment which server they may use")]
-fn postgres_url() -> Option<String> {
-    std::env::var("RECVAULT_TEST_POSTGRES").ok().filter(|url| !url.is_empty())
 }
 
 /// A day of its own for all stories, and so many milliseconds later.

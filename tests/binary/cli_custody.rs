@@ -7,6 +7,7 @@ use recvault::config::SHIPPED;
 use crate::{
     client::eventually,
     database::Database,
+    needs,
     process::{recvault, run_in},
     world::World,
 };
@@ -182,16 +183,6 @@ fn other_kinds_have_no_passphrase() {
     assert!(why.contains("`custody.aws_kms.key_id`: missing"), "{why}");
 }
 
-/// SoftHSM's library; prints a line where there is none.
-fn softhsm() -> Option<String> {
-    #[expect(clippy::disallowed_methods, reason = "the one switch of this test")]
-    let library = std::env::var("RECVAULT_TEST_SOFTHSM").ok().filter(|path| !path.is_empty());
-    if library.is_none() {
-        println!("skipped: RECVAULT_TEST_SOFTHSM names no library");
-    }
-    library
-}
-
 /// A new token; the path of its configuration.
 fn token(folder: &Path) -> String {
     fs::create_dir(folder.join("tokens")).unwrap();
@@ -204,8 +195,9 @@ fn token(folder: &Path) -> String {
 }
 
 #[test]
+#[ignore = "needs SoftHSM: run `tests/run`"]
 fn a_vault_with_its_root_in_a_token_turns_its_epoch() {
-    let Some(library) = softhsm() else { return };
+    let library = needs::required("RECVAULT_TEST_SOFTHSM");
     let folder = tempfile::tempdir().unwrap();
     let configuration = token(folder.path());
     fs::write(folder.path().join("recvault.toml"), SHIPPED.replace("kind = \"passphrase\"", "kind = \"pkcs11\"")).unwrap();

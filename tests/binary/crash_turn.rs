@@ -7,8 +7,8 @@ use serde_json::Value;
 
 use crate::{
     book::{self, Entry},
-    database::{Database, Kind, postgres_server},
-    invariants,
+    database::{Database, Kind},
+    invariants, needs,
     world::{World, sound},
 };
 
@@ -172,7 +172,7 @@ async fn the_lease_runs_out(world: &World) {
 }
 
 async fn dies_while_it_turns(kind: Kind, point: &str) {
-    let Some(world) = World::on(kind).await else { return };
+    let world = World::on(kind).await;
     let mut life = Life::led(&world).await;
     life.holds(&world, false).await;
     let before = roots(&world).await;
@@ -220,7 +220,7 @@ async fn dies_while_it_turns(kind: Kind, point: &str) {
 /// Each act on custody that a turn and a change of the passphrase have, killed between every two calls to the system: no root is lost, and none that
 /// should be destroyed stays.
 async fn dies_while_it_changes_custody(kind: Kind, point: &str) {
-    let Some(world) = World::on(kind).await else { return };
+    let world = World::on(kind).await;
     let life = Life::led(&world).await;
     // Of the next root's making; then of the old one's destruction.
     for times in ["#1", "#2"] {
@@ -261,7 +261,7 @@ async fn is_finished(world: &World) -> bool {
 }
 
 async fn dies_while_it_writes_to_the_store(kind: Kind, point: &str) {
-    let Some(world) = World::on(kind).await else { return };
+    let world = World::on(kind).await;
     let mut life = Life::led(&world).await;
     let snapshots = world.run(&["snapshot", "list", "--json"]).json();
     if point == "snapshot.first_bytes" {
@@ -319,7 +319,7 @@ async fn the_rebuilt_vault_knows(world: &World, life: &Life) {
 }
 
 async fn dies_while_it_restores(kind: Kind, point: &str) {
-    let Some(mut world) = World::on(kind).await else { return };
+    let mut world = World::on(kind).await;
     let mut life = Life::led(&world).await;
     world.run(&["snapshot", "create"]).done();
     // In the journal only: one more that lives.
@@ -333,7 +333,7 @@ async fn dies_while_it_restores(kind: Kind, point: &str) {
     // The database is lost.
     let empty = match kind {
         Kind::Sqlite => Database::Sqlite(world.path("rebuilt.db")),
-        Kind::Postgres => Database::create_postgres(&postgres_server().unwrap()).await,
+        Kind::Postgres => Database::create_postgres(&needs::required("RECVAULT_TEST_POSTGRES")).await,
     };
     let url = if kind == Kind::Sqlite { "sqlite:rebuilt.db".to_owned() } else { empty.url() };
     world.configure(&format!("url = \"{}\"", world.database.url()), &format!("url = \"{url}\""));

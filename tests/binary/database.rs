@@ -4,6 +4,8 @@ use std::path::{Path, PathBuf};
 
 use sqlx::{AssertSqlSafe, Connection as _, PgConnection, SqliteConnection, sqlite::SqliteConnectOptions};
 
+use crate::needs;
+
 /// Which database the ledger of a test is in.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Kind {
@@ -19,14 +21,12 @@ pub(crate) enum Database {
     Postgres { admin: String, name: String, url: String },
 }
 
-/// The server for tests; prints a line when there is none.
-pub(crate) fn postgres_server() -> Option<String> {
-    #[expect(clippy::disallowed_methods, reason = "the one switch of these tests")]
-    let url = std::env::var("RECVAULT_TEST_POSTGRES").ok();
-    if url.is_none() {
-        eprintln!("skipped: RECVAULT_TEST_POSTGRES names no server");
+impl Kind {
+    /// Every kind that there is a server for.
+    pub(crate) fn given() -> impl Iterator<Item = Self> {
+        let postgres = needs::given("RECVAULT_TEST_POSTGRES").map(|_| Self::Postgres);
+        [Some(Self::Sqlite), postgres].into_iter().flatten()
     }
-    url
 }
 
 impl Database {

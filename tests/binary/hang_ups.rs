@@ -13,7 +13,7 @@ use crate::{
 };
 
 async fn shreds_are_counted_whoever_hangs_up(kind: Kind) {
-    let Some(world) = World::on(kind).await else { return };
+    let world = World::on(kind).await;
     let service = world.serve().await;
     let client = &service.client;
     let metrics = service.process.says("where its metrics are", |log| {
@@ -67,6 +67,7 @@ async fn on_sqlite() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+#[ignore = "needs PostgreSQL: run `tests/run`"]
 async fn on_postgres() {
     shreds_are_counted_whoever_hangs_up(Kind::Postgres).await;
 }

@@ -1,9 +1,7 @@
 //! The real executable, as operators, Twilio, listeners and power cuts meet it.
 //!
-//! Every test owns its world: a folder, a database, a stand-in for Twilio, and the processes it starts. With `RECVAULT_TEST_POSTGRES` set to a
-//! PostgreSQL URL whose user may make databases, the crash tests run there too; with `RECVAULT_TEST_TWILIO_PYTHON` set to a Python
-//! that has the `twilio` package, that package signs callbacks and asks the stand-in; with `RECVAULT_TEST_PHONENUMBERS` set to one that has `phonenumbers`, Google's plans judge our reading of numbers; with `RECVAULT_TEST_SOFTHSM` set to SoftHSM's library, a vault has its root in a
-//! token. Without them these tests say that they were skipped.
+//! Every test owns its world: a folder, a database, a stand-in for Twilio, and the processes it starts. What more it may need is in [`needs`]: a
+//! PostgreSQL whose user may make databases, a Python with the package `twilio` or `phonenumbers`, SoftHSM's library.
 
 #![cfg(test)]
 
@@ -28,6 +26,8 @@ mod disk_full;
 mod garbage;
 mod hang_ups;
 mod invariants;
+#[path = "../needs/mod.rs"]
+mod needs;
 mod numbers;
 mod old_copy;
 mod process;

@@ -4,19 +4,12 @@ use std::process::Command;
 
 use recvault::model::subject::Address;
 
-/// A Python with the package `phonenumbers`; prints a line where there is none.
-fn python() -> Option<String> {
-    #[expect(clippy::disallowed_methods, reason = "the one switch of this test")]
-    let python = std::env::var("RECVAULT_TEST_PHONENUMBERS").ok();
-    if python.is_none() {
-        println!("skipped: RECVAULT_TEST_PHONENUMBERS names no Python");
-    }
-    python
-}
+use crate::needs;
 
 #[test]
+#[ignore = "needs a Python with the `phonenumbers` package: run `tests/run`"]
 fn every_example_number_of_every_country_is_read_as_google_reads_it() {
-    let Some(python) = python() else { return };
+    let python = needs::required("RECVAULT_TEST_PHONENUMBERS");
     let output = Command::new(python).arg(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/binary/example_numbers.py")).output().unwrap();
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
     let text = String::from_utf8(output.stdout).unwrap();

@@ -14,8 +14,8 @@ use crate::{
 
 #[tokio::test(flavor = "multi_thread")]
 async fn sigterm_lets_everything_accepted_end_well() {
-    for kind in [Kind::Sqlite, Kind::Postgres] {
-        let Some(world) = World::on(kind).await else { continue };
+    for kind in Kind::given() {
+        let world = World::on(kind).await;
         let service = world.serve().await;
         let (sid, id) = world.record(sound(1, 4));
         // Under way when the signal comes, and done within the grace.

@@ -67,8 +67,8 @@ fn shredded_while_stopped(world: &World, service: &Service, id: &str) -> Instant
 /// It is stopped for much less than its streams may live without a look.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_service_that_was_stopped_while_another_process_shredded_lets_nothing_out_when_it_goes_on() {
-    for kind in [Kind::Sqlite, Kind::Postgres] {
-        let Some(world) = World::on(kind).await else { continue };
+    for kind in Kind::given() {
+        let world = World::on(kind).await;
         let service = world.serve().await;
         let id = world.sealed(&service.client, conversation::repeat_to(1200, Channels::Dual).into()).await;
         let (_, path) = service.client.grant(id).await.unwrap();

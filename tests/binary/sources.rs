@@ -37,8 +37,8 @@ impl World {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn the_operator_compares_beside_a_running_service_and_it_fetches() {
-    for kind in [Kind::Sqlite, Kind::Postgres] {
-        let Some(world) = World::on(kind).await else { continue };
+    for kind in Kind::given() {
+        let world = World::on(kind).await;
         let service = world.serve().await;
         let (_, id) = world.record(sound(1, 2));
         let counted = world.run(&["twilio", "reconcile", "--dry-run", "--json"]).json();
@@ -74,8 +74,8 @@ async fn an_account_that_cannot_be_compared_is_told_in_the_exit_code() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_backfill_is_killed_again_and_again_and_lists_no_day_twice() {
-    for kind in [Kind::Sqlite, Kind::Postgres] {
-        let Some(world) = World::on(kind).await else { continue };
+    for kind in Kind::given() {
+        let world = World::on(kind).await;
         let ids: Vec<_> = [9, 6, 6, 2].into_iter().map(|days| world.recorded_ago(days)).collect();
         let since = World::days_ago(10);
         let command = ["twilio", "backfill", "--since", &since, "--json"];

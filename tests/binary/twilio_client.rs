@@ -23,7 +23,7 @@ use recvault::{
 };
 use serde_json::{Value, json};
 
-use crate::twilio_python::python;
+use crate::needs;
 
 /// A SID of 32 equal digits.
 fn sid(prefix: &str, digit: char) -> String {
@@ -93,8 +93,9 @@ fn ask(python: &str, given: &Value) -> Value {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+#[ignore = "needs a Python with the `twilio` package: run `tests/run`"]
 async fn twilios_own_library_finds_a_twilio() {
-    let Some(python) = python() else { return };
+    let python = needs::required("RECVAULT_TEST_TWILIO_PYTHON");
     let [account, subaccount]: [AccountSid; 2] = ['0', '1'].map(|digit| sid("AC", digit).parse().unwrap());
     let twilio = populated(&account, &subaccount).await;
     let since = twilio.now().before(Duration::from_secs(2 * 3600 + 1800)).as_millis() / 1000;

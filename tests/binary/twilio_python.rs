@@ -11,17 +11,10 @@ use recvault::{
 };
 use serde_json::{Value, json};
 
-use crate::world::{World, digits};
-
-/// A Python with the package `twilio`; prints a line where there is none.
-pub(crate) fn python() -> Option<String> {
-    #[expect(clippy::disallowed_methods, reason = "the one switch of this test")]
-    let python = std::env::var("RECVAULT_TEST_TWILIO_PYTHON").ok();
-    if python.is_none() {
-        println!("skipped: RECVAULT_TEST_TWILIO_PYTHON names no Python");
-    }
-    python
-}
+use crate::{
+    needs,
+    world::{World, digits},
+};
 
 /// Lets the library sign all requests at once.
 fn sign(python: &str, requests: &[Value]) -> Vec<Value> {
@@ -57,8 +50,9 @@ const AWKWARD: &[&[(&str, &str)]] = &[
 const QUERIES: &[&str] = &["", "?tier=sensitive", "?tier=sensitive&note=a%20b+c&note=%C3%BC", "?empty=&flag", "?quote=it%27s"];
 
 #[tokio::test(flavor = "multi_thread")]
+#[ignore = "needs a Python with the `twilio` package: run `tests/run`"]
 async fn what_twilios_own_library_signs_is_accepted() {
-    let Some(python) = python() else { return };
+    let python = needs::required("RECVAULT_TEST_TWILIO_PYTHON");
     let world = World::sqlite().await;
     world.configure("failures_per_m = 60", "failures_per_m = 0");
     let service = world.serve().await;
@@ -130,8 +124,9 @@ reply = "Write \"STOP\" & <wait>\nfor our reply."
 "#;
 
 #[tokio::test(flavor = "multi_thread")]
+#[ignore = "needs a Python with the `twilio` package: run `tests/run`"]
 async fn our_twiml_is_what_twilios_own_library_would_write() {
-    let Some(python) = python() else { return };
+    let python = needs::required("RECVAULT_TEST_TWILIO_PYTHON");
     let world = World::sqlite().await;
     let policy = world.path("privacy-policy.toml");
     let text = std::fs::read_to_string(&policy).unwrap().replace("version = \"1\"", "version = \"2\"");

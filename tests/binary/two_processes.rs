@@ -18,8 +18,9 @@ use crate::{
 };
 
 #[tokio::test(flavor = "multi_thread")]
+#[ignore = "needs PostgreSQL: run `tests/run`"]
 async fn two_services_fed_at_once_seal_and_shred_each_recording_once() {
-    let Some(world) = World::on(Kind::Postgres).await else { return };
+    let world = World::on(Kind::Postgres).await;
     // Enough connections that writers meet: the keys of all these recordings are on two pages.
     world.configure("connections = 4", "connections = 20");
     let (first, second) = (world.serve().await, world.serve().await);
@@ -62,8 +63,9 @@ async fn two_services_fed_at_once_seal_and_shred_each_recording_once() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+#[ignore = "needs PostgreSQL: run `tests/run`"]
 async fn a_stream_of_one_service_is_silenced_when_the_other_shreds() {
-    let Some(world) = World::on(Kind::Postgres).await else { return };
+    let world = World::on(Kind::Postgres).await;
     let (first, second) = (world.serve().await, world.serve().await);
     // Much more than the buffers on the way to a slow listener hold.
     let wav = conversation::repeat_to(1800, Channels::Dual);
@@ -111,8 +113,9 @@ async fn drain(response: &mut reqwest::Response, heard: &mut usize, pause: Durat
 }
 
 #[tokio::test(flavor = "multi_thread")]
+#[ignore = "needs PostgreSQL: run `tests/run`"]
 async fn a_service_that_slept_through_a_shred_wakes_up_silent() {
-    let Some(world) = World::on(Kind::Postgres).await else { return };
+    let world = World::on(Kind::Postgres).await;
     let (sleeper, other) = (world.serve().await, world.serve().await);
     let wav = conversation::repeat_to(1800, Channels::Dual);
     let id = world.sealed(&sleeper.client, wav.clone().into()).await;
@@ -144,8 +147,9 @@ async fn a_service_that_slept_through_a_shred_wakes_up_silent() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+#[ignore = "needs PostgreSQL: run `tests/run`"]
 async fn a_service_that_slept_does_not_seal_what_another_has_taken_over() {
-    let Some(world) = World::on(Kind::Postgres).await else { return };
+    let world = World::on(Kind::Postgres).await;
     let wav = sound(1, 30);
     let (sid, id) = world.record(wav.clone());
     // Half a second the first time; the second time long enough for the sleeper to wake up and lose.

@@ -26,7 +26,8 @@ use tempfile::TempDir;
 
 use crate::{
     client::{Client, eventually},
-    database::{self, Database, Kind},
+    database::{Database, Kind},
+    needs,
     process::{self, Ended, Process},
 };
 
@@ -61,13 +62,13 @@ impl World {
         Self::made(folder, database).await
     }
 
-    /// A vault on the kind of database; `None`, after saying so, where there is no such database.
-    pub(crate) async fn on(kind: Kind) -> Option<Self> {
+    /// A vault on the kind of database.
+    pub(crate) async fn on(kind: Kind) -> Self {
         match kind {
-            Kind::Sqlite => Some(Self::sqlite().await),
+            Kind::Sqlite => Self::sqlite().await,
             Kind::Postgres => {
-                let database = Database::create_postgres(&database::postgres_server()?).await;
-                Some(Self::made(tempfile::tempdir().unwrap(), database).await)
+                let database = Database::create_postgres(&needs::required("RECVAULT_TEST_POSTGRES")).await;
+                Self::made(tempfile::tempdir().unwrap(), database).await
             }
         }
     }

@@ -412,7 +412,7 @@ async fn what_was_said_outlives_the_database(database: Database) {
     vault.process.flow.journal().await.unwrap();
     says(&vault, CALLER, "declined").await;
 
-    for other in [Database::Postgres, Database::Sqlite].into_iter().filter(|other| other.is_there()) {
+    for other in Database::given() {
         let (process, _ground) = rebuilt(&vault, other).await;
         let officer = process.api.clone().bearing(vault.minted("privacy-officer").token.expose());
         for (number, answers) in [(CALLER, vec!["declined", "given"]), (CALLEE, vec!["given"])] {

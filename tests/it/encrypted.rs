@@ -19,7 +19,7 @@ use serde_json::{Value, json};
 use tempfile::TempDir;
 
 use crate::{
-    s3_server,
+    needs, s3_server,
     world::{Database, Recipe, Recorded, TestVault, digits, files_below},
 };
 
@@ -308,15 +308,10 @@ async fn a_connection_that_breaks_is_another_thing_and_passes() {
     }
 }
 
-/// Puts the private half of one of the [`PAIRS`] into a token of its own, as an operator does, unless `RECVAULT_TEST_SOFTHSM` names no library.
+/// Puts the private half of one of the [`PAIRS`] into a token of its own, as an operator does.
 #[cfg(feature = "pkcs11")]
-fn in_a_token(pair: usize) -> Option<Keys> {
-    #[expect(clippy::disallowed_methods, reason = "the switches of these tests")]
-    let [module, configuration] = ["RECVAULT_TEST_SOFTHSM", "SOFTHSM2_CONF"].map(|name| std::env::var(name).unwrap_or_default());
-    if module.is_empty() || configuration.is_empty() {
-        eprintln!("skipped: RECVAULT_TEST_SOFTHSM names no library, or SOFTHSM2_CONF no configuration for it");
-        return None;
-    }
+fn in_a_token(pair: usize) -> Keys {
+    let [module, configuration] = ["RECVAULT_TEST_SOFTHSM", "SOFTHSM2_CONF"].map(needs::required);
     let (mut keys, label) = (Keys::none(), digits());
     let [pin, pem] = ["pin", "key.pem"].map(|name| keys.folder.path().join(name));
     fs::write(&pin, "4711").unwrap();
@@ -340,13 +335,14 @@ fn in_a_token(pair: usize) -> Option<Keys> {
         pin.display()
     )
     .unwrap();
-    Some(keys)
+    keys
 }
 
 #[cfg(feature = "pkcs11")]
 #[tokio::test]
+#[ignore = "needs SoftHSM: run `tests/run`"]
 async fn the_private_key_is_in_a_token_and_what_it_opens_is_heard() {
-    let Some(keys) = in_a_token(0) else { return };
+    let keys = in_a_token(0);
     let vault = keys.recipe().by_hand().await;
     let recorded = conversation(&vault, &keys);
     assert_eq!(vault.tell(&recorded, "completed").await.status, 204);
@@ -356,8 +352,9 @@ async fn the_private_key_is_in_a_token_and_what_it_opens_is_heard() {
 
 #[cfg(feature = "pkcs11")]
 #[tokio::test]
+#[ignore = "needs SoftHSM: run `tests/run`"]
 async fn the_private_key_in_the_token_is_another_one() {
-    let Some(keys) = in_a_token(1) else { return };
+    let keys = in_a_token(1);
     let vault = keys.recipe().by_hand().await;
     let recorded = conversation(&vault, &keys);
     assert_eq!(vault.tell(&recorded, "completed").await.status, 204);

@@ -1,11 +1,13 @@
 //! The stories of the vault, told in one process: each test owns its world and is named after who did what.
 //!
-//! PostgreSQL is met when `RECVAULT_TEST_POSTGRES` names a server; every test makes a database of its own there and drops it.
+//! What it may need is in [`needs`]. On PostgreSQL every test makes a database of its own and drops it.
 
 #![cfg(test)]
 
 #[macro_use]
 mod world;
+#[path = "../needs/mod.rs"]
+mod needs;
 mod s3_server;
 
 mod approving;

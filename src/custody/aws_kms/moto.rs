@@ -6,7 +6,7 @@ use std::{
 };
 
 use super::{super::AwsKms, Kms};
-use crate::secret::SecretText;
+use crate::{needs, secret::SecretText};
 
 /// A running server; it ends with this value.
 pub(super) struct Moto {
@@ -21,21 +21,16 @@ impl Drop for Moto {
 }
 
 impl Moto {
-    /// Starts one, unless `RECVAULT_TEST_MOTO` names no `moto_server`.
-    pub(super) fn start() -> Option<Self> {
-        #[expect(clippy::disallowed_methods, reason = "the one switch of these tests")]
-        let Some(program) = std::env::var("RECVAULT_TEST_MOTO").ok().filter(|path| !path.is_empty()) else {
-            eprintln!("skipped: RECVAULT_TEST_MOTO names no moto_server");
-            return None;
-        };
-        let mut command = Command::new(program);
+    /// Starts one.
+    pub(super) fn start() -> Self {
+        let mut command = Command::new(needs::required("RECVAULT_TEST_MOTO"));
         command.args(["-H", "127.0.0.1", "-p", "0"]).env("PYTHONUNBUFFERED", "1").stdout(Stdio::null()).stderr(Stdio::piped());
         let mut process = command.spawn().unwrap();
         let mut lines = BufReader::new(process.stderr.take().unwrap()).lines();
         let url = lines.find_map(|line| Some(line.unwrap().split_once("Running on ")?.1.trim().to_owned())).unwrap();
         // It writes a line for each request, and must not stop because nobody reads it.
         std::thread::spawn(move || lines.for_each(drop));
-        Some(Self { process, url })
+        Self { process, url }
     }
 
     pub(super) fn stop(&mut self) {

@@ -12,6 +12,7 @@ use super::*;
 use crate::{
     custody::{Owner, Restorable},
     model::id::{DatabaseId, VaultId},
+    needs,
     secret::SecretText,
 };
 
@@ -27,14 +28,9 @@ pub(super) struct World {
 }
 
 impl World {
-    /// Makes a token, unless `RECVAULT_TEST_SOFTHSM` names no library.
-    pub(super) fn new() -> Option<Self> {
-        #[expect(clippy::disallowed_methods, reason = "the switches of these tests")]
-        let [module, configuration] = ["RECVAULT_TEST_SOFTHSM", "SOFTHSM2_CONF"].map(|name| std::env::var(name).unwrap_or_default());
-        if module.is_empty() || configuration.is_empty() {
-            eprintln!("skipped: RECVAULT_TEST_SOFTHSM names no library, or SOFTHSM2_CONF no configuration for it");
-            return None;
-        }
+    /// Makes a token.
+    pub(super) fn new() -> Self {
+        let [module, configuration] = ["RECVAULT_TEST_SOFTHSM", "SOFTHSM2_CONF"].map(needs::required);
         let rng = &mut rand::rng();
         let owner = Owner { vault: VaultId::random(rng), database: Some(DatabaseId::random(rng)), seen: None };
         let root = RootName { vault: owner.vault, epoch: 1 };
@@ -49,7 +45,7 @@ impl World {
         session.login(UserType::So, Some(&AuthPin::from("officer"))).unwrap();
         session.init_pin(&AuthPin::from(PIN)).unwrap();
         session.logout().unwrap();
-        Some(Self { module, label, owner, root, folder: tempfile::tempdir().unwrap() })
+        Self { module, label, owner, root, folder: tempfile::tempdir().unwrap() }
     }
 
     pub(super) fn settings(&self, pin: &str) -> Pkcs11 {
@@ -71,14 +67,16 @@ fn alone(configuration: &str) -> File {
 }
 
 #[tokio::test]
+#[ignore = "needs SoftHSM: run `tests/run`"]
 async fn keeps_what_custody_promises() {
-    let Some(world) = World::new() else { return };
+    let world = World::new();
     super::super::conformance::all(&world.custody(), &world.custody()).await;
 }
 
 #[tokio::test]
+#[ignore = "needs SoftHSM: run `tests/run`"]
 async fn a_root_never_leaves_the_token() {
-    let Some(world) = World::new() else { return };
+    let world = World::new();
     let (custody, root) = (world.custody(), world.root);
     custody.swap(&Change::first(world.owner)).await.unwrap();
     let shown = custody.with(move |session| {
@@ -100,8 +98,9 @@ async fn a_root_never_leaves_the_token() {
 }
 
 #[tokio::test]
+#[ignore = "needs SoftHSM: run `tests/run`"]
 async fn many_at_once_make_one_slot() {
-    let Some(world) = World::new() else { return };
+    let world = World::new();
     let first = Change::first(world.owner);
     let others: Vec<Token> = (0..6).map(|_| world.custody()).collect();
     let made = futures_util::future::join_all(others.iter().map(|other| other.swap(&first))).await;
@@ -112,8 +111,9 @@ async fn many_at_once_make_one_slot() {
 }
 
 #[tokio::test]
+#[ignore = "needs SoftHSM: run `tests/run`"]
 async fn what_an_interrupted_change_left_is_no_root_and_goes() {
-    let Some(world) = World::new() else { return };
+    let world = World::new();
     let (custody, root, owner) = (world.custody(), world.root, world.owner);
     // Before the first slot is written there is a key, and no root; nobody's `init` is kept from beginning.
     custody.with(move |session| objects::generate(session, RootName { epoch: 1, ..root })).await.unwrap();
@@ -140,8 +140,9 @@ async fn what_an_interrupted_change_left_is_no_root_and_goes() {
 }
 
 #[tokio::test]
+#[ignore = "needs SoftHSM: run `tests/run`"]
 async fn a_key_of_another_vault_is_refused() {
-    let Some(world) = World::new() else { return };
+    let world = World::new();
     let (custody, owner) = (world.custody(), world.owner);
     let slot = custody.swap(&Change::first(owner)).await.unwrap();
     let stranger = RootName { vault: VaultId::random(&mut rand::rng()), epoch: 1 };
@@ -174,8 +175,9 @@ async fn as_another_process() {
 }
 
 #[tokio::test]
+#[ignore = "needs SoftHSM: run `tests/run`"]
 async fn what_another_process_stages_and_destroys_is_seen() {
-    let Some(world) = World::new() else { return };
+    let world = World::new();
     let (custody, key, next) = (world.custody(), Key::random(&mut rand::rng()), RootName { epoch: 2, ..world.root });
     custody.swap(&Change::first(world.owner)).await.unwrap();
     let sealed = custody.seal(world.root, &key).await.unwrap();
@@ -191,8 +193,9 @@ async fn what_another_process_stages_and_destroys_is_seen() {
 
 /// SoftHSM writes its token file anew at each log-in, and a kill in the middle of that destroys the token.
 #[tokio::test]
+#[ignore = "needs SoftHSM: run `tests/run`"]
 async fn a_process_logs_in_once() {
-    let Some(world) = World::new() else { return };
+    let world = World::new();
     let custody = world.custody();
     let slot = custody.swap(&Change::first(world.owner)).await.unwrap();
     let session = |custody: &Token| {
@@ -206,8 +209,9 @@ async fn a_process_logs_in_once() {
 }
 
 #[tokio::test]
+#[ignore = "needs SoftHSM: run `tests/run`"]
 async fn a_wrong_pin_is_tried_once() {
-    let Some(world) = World::new() else { return };
+    let world = World::new();
     let wrong = Token::new(world.settings("0000"), Path::new("/")).unwrap();
     let told = [wrong.roots().await.unwrap_err().to_string(), wrong.roots().await.unwrap_err().to_string()];
     assert!(told[0].contains("refuses the PIN") && told[1].contains("not tried again"), "{told:?}");
@@ -215,8 +219,9 @@ async fn a_wrong_pin_is_tried_once() {
 }
 
 #[tokio::test]
+#[ignore = "needs SoftHSM: run `tests/run`"]
 async fn what_is_not_there_is_named() {
-    let Some(world) = World::new() else { return };
+    let world = World::new();
     let absent = Pkcs11 { token: "no such".into(), ..world.settings(PIN) };
     let told = Token::new(absent, Path::new("/")).unwrap().roots().await.unwrap_err().to_string();
     assert!(told.contains("no token with the label `no such`"), "{told}");

@@ -12,6 +12,7 @@ use recvault::ledger::{
 use sqlx::{AssertSqlSafe, Connection as _, Executor as _, PgConnection, SqliteConnection, sqlite::SqliteConnectOptions};
 
 use super::digits;
+use crate::needs;
 
 /// Which database.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -31,20 +32,13 @@ pub(crate) struct Ground {
     dropped: Option<(String, String)>,
 }
 
-/// The server that tests may use.
-fn server() -> Option<String> {
-    #[expect(clippy::disallowed_methods, reason = "a test's own variable")]
-    std::env::var("RECVAULT_TEST_POSTGRES").ok()
-}
+const SERVER: &str = "RECVAULT_TEST_POSTGRES";
 
 impl Database {
-    /// Whether it is there; says so if not.
-    pub(crate) fn is_there(self) -> bool {
-        let there = self == Self::Sqlite || server().is_some();
-        if !there {
-            println!("skipped: RECVAULT_TEST_POSTGRES is not set");
-        }
-        there
+    /// Every kind that there is a server for.
+    pub(crate) fn given() -> impl Iterator<Item = Self> {
+        let postgres = needs::given(SERVER).map(|_| Self::Postgres);
+        [Some(Self::Sqlite), postgres].into_iter().flatten()
     }
 
     pub(crate) async fn ground(self, folder: &Path) -> Ground {
@@ -52,7 +46,7 @@ impl Database {
         if self == Self::Sqlite {
             return Ground { url: "sqlite:vault.db".into(), file, dropped: None };
         }
-        let server = server().expect("RECVAULT_TEST_POSTGRES is set");
+        let server = needs::required(SERVER);
         let name = format!("recvault_it_{}", digits());
         at_server(&server, &format!("CREATE DATABASE {name}")).await;
         let (base, _) = server.rsplit_once('/').expect("a URL with a database");
@@ -244,10 +238,9 @@ macro_rules! on_both_databases {
 
         mod postgres {
             $(#[tokio::test]
+            #[ignore = "needs PostgreSQL: run `tests/run`"]
             async fn $story() {
-                if $crate::world::Database::Postgres.is_there() {
-                    super::$story($crate::world::Database::Postgres).await;
-                }
+                super::$story($crate::world::Database::Postgres).await;
             })+
         }
     };

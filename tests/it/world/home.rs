@@ -12,6 +12,7 @@ use recvault::{custody, secret::SecretText};
 use tokio::sync::Mutex;
 
 use super::digits;
+use crate::needs;
 
 const PIN: &str = "0042";
 /// As many as the stories of one process want.
@@ -39,7 +40,7 @@ impl Home {
         match self {
             Self::Passphrase => Some(Furnished { lines: String::new(), _server: None }),
             Self::Pkcs11 => {
-                let (library, configuration) = (variable("RECVAULT_TEST_SOFTHSM")?, variable("SOFTHSM2_CONF")?);
+                let (library, configuration) = (needs::given("RECVAULT_TEST_SOFTHSM")?, needs::given("SOFTHSM2_CONF")?);
                 let label = token(&library, &configuration).await;
                 let lines = format!(
                     "[custody]\nkind = \"pkcs11\"\n[custody.pkcs11]\nmodule = \"{library}\"\ntoken = \"{label}\"\npin = \"{PIN}\"\n"
@@ -47,7 +48,7 @@ impl Home {
                 Some(Furnished { lines, _server: None })
             }
             Self::AwsKms => {
-                let server = Server::start(&variable("RECVAULT_TEST_MOTO")?);
+                let server = Server::start(&needs::given("RECVAULT_TEST_MOTO")?);
                 let lines = format!(
                     "[custody]\nkind = \"aws-kms\"\n[custody.aws_kms]\nkey_id = \"{}\"\nregion = \"eu-west-1\"\nendpoint = \"{}\"\n\
                      access_key_id = \"AKIDEXAMPLE\"\nsecret_access_key = \"secret\"\n",
@@ -87,15 +88,6 @@ async fn token(library: &str, configuration: &str) -> String {
         assert_eq!(first.roots().await.unwrap(), []);
     }
     free.pop().unwrap()
-}
-
-fn variable(name: &str) -> Option<String> {
-    #[expect(clippy::disallowed_methods, reason = "a test's own variable")]
-    let found = std::env::var(name).ok().filter(|value| !value.is_empty());
-    if found.is_none() {
-        println!("skipped: {name} is not set");
-    }
-    found
 }
 
 /// `moto_server`, on a port of its own; it ends with this value.
