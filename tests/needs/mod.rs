@@ -3,8 +3,6 @@
 //! A test that is nothing without one is `#[ignore]`d, and takes it by [`required`]. A test that only does less without one asks by [`given`].
 //! `tests/run` runs the ignored ones, too, and sets `RECVAULT_TEST_ALL`: then nothing may be missing.
 
-#![allow(dead_code, reason = "shared by the library's tests and those beside it; not each of them uses both")]
-
 /// The variable's value.
 pub(crate) fn required(variable: &str) -> String {
     value(variable).unwrap_or_else(|| panic!("`{variable}` is not set: `tests/run` sets it"))
