@@ -1,4 +1,5 @@
-//! Who plays in the benches: the shipped policy, somebody who may listen, and a recording that waits to be heard.
+//! Who plays in the benches: the shipped policy, somebody who may listen, and a recording that
+//! waits to be heard.
 
 use recvault::{
     config::SHIPPED_POLICY,
@@ -16,13 +17,25 @@ pub(crate) const ACCOUNT: &str = "AC00000000000000000000000000000000";
 
 /// The shipped policy, in force.
 pub(crate) fn rulebook() -> Rulebook {
-    Rulebook::new(Rules::parse("privacy-policy.toml", SHIPPED_POLICY).expect("the shipped policy has no fault"), [])
+    Rulebook::new(
+        Rules::parse("privacy-policy.toml", SHIPPED_POLICY)
+            .expect("the shipped policy has no fault"),
+        [],
+    )
 }
 
 /// Somebody with these roles who may know every account.
 pub(crate) fn principal(roles: &[&str]) -> Principal {
-    let roles = roles.iter().map(|role| role.parse().expect("it is the name of a role")).collect();
-    Principal { id: TokenId::random(&mut rand::rng()), roles, accounts: Default::default(), attributes: Default::default() }
+    let roles = roles
+        .iter()
+        .map(|role| role.parse().expect("it is the name of a role"))
+        .collect();
+    Principal {
+        id: TokenId::random(&mut rand::rng()),
+        roles,
+        accounts: Default::default(),
+        attributes: Default::default(),
+    }
 }
 
 /// A sealed recording of everyday calls.

@@ -18,9 +18,12 @@ use recvault::{
     policy::{Action, Consents, Decision, Facts, Rulebook, Rules, decide, permit},
 };
 
-/// The shipped policy in force, and the digest of an earlier version that some recordings are pinned to.
+/// The shipped policy in force, and the digest of an earlier version that some recordings are
+/// pinned to.
 fn rulebook_with_an_earlier_version() -> (Rulebook, String) {
-    let parse = |text: &str| Rules::parse("privacy-policy.toml", text).expect("the shipped policy has no fault");
+    let parse = |text: &str| {
+        Rules::parse("privacy-policy.toml", text).expect("the shipped policy has no fault")
+    };
     let earlier = parse(&format!("{SHIPPED_POLICY}# An earlier version.\n"));
     let digest = earlier.digest().to_owned();
     (Rulebook::new(parse(SHIPPED_POLICY), [earlier]), digest)
@@ -29,12 +32,22 @@ fn rulebook_with_an_earlier_version() -> (Rulebook, String) {
 /// The same person, who works for these queues.
 fn working_for(principal: Principal, queues: &[&str]) -> Principal {
     let queues = queues.iter().map(|queue| (*queue).to_owned()).collect();
-    Principal { attributes: [("queue".parse().expect("it is the name of a label"), queues)].into(), ..principal }
+    Principal {
+        attributes: [("queue".parse().expect("it is the name of a label"), queues)].into(),
+        ..principal
+    }
 }
 
 /// The same recording, of this queue.
 fn in_queue(recording: Recording, queue: &str) -> Recording {
-    Recording { labels: [("queue".parse().expect("it is the name of a label"), queue.to_owned())].into(), ..recording }
+    Recording {
+        labels: [(
+            "queue".parse().expect("it is the name of a label"),
+            queue.to_owned(),
+        )]
+        .into(),
+        ..recording
+    }
 }
 
 /// Two people who have consented to everything.
@@ -42,7 +55,11 @@ fn consents(now: Timestamp) -> Consents {
     let mut consents = Consents::NONE;
     for (leg, number) in [("caller", 1), ("callee", 2)] {
         let subject = SubjectId::of_hash(&[number; 32]);
-        consents.parties.push(Party { leg: leg.parse().expect("it is the name of a leg"), subject: Some(subject), channel: None });
+        consents.parties.push(Party {
+            leg: leg.parse().expect("it is the name of a leg"),
+            subject: Some(subject),
+            channel: None,
+        });
         consents.statements.push(Statement {
             id: ConsentId::random(&mut rand::rng()),
             whom: Whom::Subject(subject),
@@ -62,30 +79,81 @@ fn decisions(c: &mut Criterion) {
     let (book, now) = (cast::rulebook(), Clock::System.now());
     let two_versions = rulebook_with_an_earlier_version();
     let recording = cast::recording(book.current(), now);
-    let pinned = Recording { policy_digest: two_versions.1, ..recording.clone() };
+    let pinned = Recording {
+        policy_digest: two_versions.1,
+        ..recording.clone()
+    };
     let queued = in_queue(recording.clone(), "sales");
-    let (reviewer, auditor) = (cast::principal(&["reviewer"]), cast::principal(&["auditor"]));
+    let (reviewer, auditor) = (
+        cast::principal(&["reviewer"]),
+        cast::principal(&["auditor"]),
+    );
     let seller = working_for(cast::principal(&["reviewer"]), &["sales", "service"]);
     let consents = consents(now);
     let facts = |principal, recording, purpose: &str, justification| Facts {
         justification,
         consents: &consents,
-        ..Facts::new(principal, recording, purpose.parse().expect("it is the name of a purpose"))
+        ..Facts::new(
+            principal,
+            recording,
+            purpose.parse().expect("it is the name of a purpose"),
+        )
     };
     let why = Some("the customer was promised a call back");
     let mut group = c.benchmark_group("decide");
     group.throughput(Throughput::Elements(1));
     for (name, facts, book, is_allowed) in [
-        ("allowed", facts(&reviewer, &recording, "quality-review", None), &book, true),
-        ("allowed by a condition", facts(&seller, &queued, "quality-review", None), &book, true),
-        ("allowed with a justification", facts(&reviewer, &recording, "follow-up", why), &book, true),
-        ("allowed with the consent of two", facts(&reviewer, &recording, "training", why), &book, true),
-        ("allowed by two versions", facts(&reviewer, &pinned, "quality-review", None), &two_versions.0, true),
-        ("denied for two reasons", facts(&auditor, &recording, "follow-up", None), &book, false),
-        ("denied for an unknown purpose", facts(&reviewer, &recording, "curiosity", None), &book, false),
+        (
+            "allowed",
+            facts(&reviewer, &recording, "quality-review", None),
+            &book,
+            true,
+        ),
+        (
+            "allowed by a condition",
+            facts(&seller, &queued, "quality-review", None),
+            &book,
+            true,
+        ),
+        (
+            "allowed with a justification",
+            facts(&reviewer, &recording, "follow-up", why),
+            &book,
+            true,
+        ),
+        (
+            "allowed with the consent of two",
+            facts(&reviewer, &recording, "training", why),
+            &book,
+            true,
+        ),
+        (
+            "allowed by two versions",
+            facts(&reviewer, &pinned, "quality-review", None),
+            &two_versions.0,
+            true,
+        ),
+        (
+            "denied for two reasons",
+            facts(&auditor, &recording, "follow-up", None),
+            &book,
+            false,
+        ),
+        (
+            "denied for an unknown purpose",
+            facts(&reviewer, &recording, "curiosity", None),
+            &book,
+            false,
+        ),
     ] {
-        assert_eq!(matches!(decide(&facts, book, now), Decision::Allow(_)), is_allowed, "{name}");
-        group.bench_function(name, |b| b.iter(|| black_box(decide(black_box(&facts), book, now))));
+        assert_eq!(
+            matches!(decide(&facts, book, now), Decision::Allow(_)),
+            is_allowed,
+            "{name}"
+        );
+        group.bench_function(name, |b| {
+            b.iter(|| black_box(decide(black_box(&facts), book, now)))
+        });
     }
     group.bench_function("permit to shred", |b| {
         let officer = cast::principal(&["privacy-officer"]);

@@ -1,4 +1,5 @@
-//! A vault with any number of sealed recordings, put there by SQL: their keys are real and can be looked up and destroyed; there is no sound.
+//! A vault with any number of sealed recordings, put there by SQL: their keys are real and can be
+//! looked up and destroyed; there is no sound.
 
 use std::{collections::BTreeMap, error::Error, path::Path, sync::Arc};
 
@@ -45,7 +46,10 @@ pub(crate) struct Ground<'a> {
 
 /// Custody of the root in a folder.
 pub(crate) fn custody(folder: &Path) -> Result<Arc<dyn Custody>, Failure> {
-    let settings = custody::Settings { passphrase: Some(SecretText::new("bench".into())), ..Default::default() };
+    let settings = custody::Settings {
+        passphrase: Some(SecretText::new("bench".into())),
+        ..Default::default()
+    };
     Ok(custody::open(settings, folder)?)
 }
 
@@ -58,13 +62,36 @@ struct Root {
 /// Makes a vault with `count` sealed recordings, announced one a second until now.
 pub(crate) async fn fill(ground: Ground<'_>, count: usize) -> Result<Filled, Failure> {
     let Ground { url, folder, store } = ground;
-    let ledger = Ledger::open(&ledger::Settings { url: url.clone(), ..Default::default() }, folder).await?;
+    let ledger = Ledger::open(
+        &ledger::Settings {
+            url: url.clone(),
+            ..Default::default()
+        },
+        folder,
+    )
+    .await?;
     let clock = Clock::System;
     let custody = custody(folder)?;
     let id = Vault::create(&ledger, custody.as_ref(), &clock).await?;
-    let epoch = epochs::current(&mut ledger.read().await?).await?.ok_or("a vault has an epoch")?;
-    let key = custody.open(RootName { vault: id, epoch: epoch.epoch }, &epoch.root_sealed).await?;
-    let root = Root { vault: id, key: RootKey { epoch: epoch.epoch, key } };
+    let epoch = epochs::current(&mut ledger.read().await?)
+        .await?
+        .ok_or("a vault has an epoch")?;
+    let key = custody
+        .open(
+            RootName {
+                vault: id,
+                epoch: epoch.epoch,
+            },
+            &epoch.root_sealed,
+        )
+        .await?;
+    let root = Root {
+        vault: id,
+        key: RootKey {
+            epoch: epoch.epoch,
+            key,
+        },
+    };
 
     // Filled behind the vault's back, so nothing is compared.
     ledger.prove(&[]).await?;
@@ -82,14 +109,33 @@ pub(crate) async fn fill(ground: Ground<'_>, count: usize) -> Result<Filled, Fai
             let announced_at = now.as_millis() - 1000 * i64::try_from(count - number).unwrap_or(0);
             let id = RecordingId::of_source(root.vault, cast::ACCOUNT, &sid);
             let object = ObjectId::random(&mut rand::rng()).to_string();
-            (id, Member { account: cast::ACCOUNT, sid, announced_at, version, digest, object, slot })
+            (
+                id,
+                Member {
+                    account: cast::ACCOUNT,
+                    sid,
+                    announced_at,
+                    version,
+                    digest,
+                    object,
+                    slot,
+                },
+            )
         });
-        let members: BTreeMap<RecordingId, Member<'_>> = members.inspect(|(id, _)| ids.push(*id)).collect();
+        let members: BTreeMap<RecordingId, Member<'_>> =
+            members.inspect(|(id, _)| ids.push(*id)).collect();
         rows.insert(&serde_json::to_string(&members)?).await?;
     }
     rows.close().await?;
 
-    let vault = Vault::unlock(vault::Parts { ledger: ledger.clone(), store: store.clone(), recovery: store, custody, clock }).await?;
+    let vault = Vault::unlock(vault::Parts {
+        ledger: ledger.clone(),
+        store: store.clone(),
+        recovery: store,
+        custody,
+        clock,
+    })
+    .await?;
     Ok(Filled { ledger, vault, ids })
 }
 
@@ -116,8 +162,14 @@ struct Slot {
 
 /// Grows the tier's tree until it holds `count` record keys.
 async fn grow(tx: &mut Tx, root: &Root, count: usize) -> Result<Vec<Slot>, Failure> {
-    let page = keys::root_page(tx).await?.ok_or("a vault has a root page")?;
-    let mut grove = Grove { root, pages: Vec::new(), slots: Vec::with_capacity(count) };
+    let page = keys::root_page(tx)
+        .await?
+        .ok_or("a vault has a root page")?;
+    let mut grove = Grove {
+        root,
+        pages: Vec::new(),
+        slots: Vec::with_capacity(count),
+    };
     let grown = grove.below(keys::path(tx, page).await?, LEVELS, count)?;
     keys::replace_page(tx, &grown).await?;
     let filler = HolderId::random(&mut rand::rng());
@@ -136,7 +188,12 @@ struct Grove<'a> {
 
 impl Grove<'_> {
     /// Hangs pages for `count` record keys below the last page of `path`, and returns that page.
-    fn below(&mut self, mut path: Vec<PageRow>, level: u8, count: usize) -> Result<PageRow, Failure> {
+    fn below(
+        &mut self,
+        mut path: Vec<PageRow>,
+        level: u8,
+        count: usize,
+    ) -> Result<PageRow, Failure> {
         let (vault, rng) = (self.root.vault, &mut rand::rng());
         // The root page has one child for the tier, however many keys there are.
         let each = FAN_OUT.pow(u32::from(level.min(LEVELS)));
@@ -153,7 +210,11 @@ impl Grove<'_> {
                 for slot in 0..keys {
                     let key = Key::random(rng);
                     child.page.push(&key)?;
-                    self.slots.push(Slot { page, slot, fingerprint: fingerprint(&key) });
+                    self.slots.push(Slot {
+                        page,
+                        slot,
+                        fingerprint: fingerprint(&key),
+                    });
                 }
                 self.pages.push(child.seal(vault, rng));
             } else {
@@ -189,8 +250,12 @@ impl Rows {
     async fn connect(url: &str, base: &Path) -> Result<Self, Failure> {
         Ok(match url.strip_prefix("sqlite:") {
             Some(file) => {
-                let options = SqliteConnectOptions::new().filename(base.join(file)).foreign_keys(false);
-                let options = options.pragma("synchronous", "off").pragma("cache_size", "-800000");
+                let options = SqliteConnectOptions::new()
+                    .filename(base.join(file))
+                    .foreign_keys(false);
+                let options = options
+                    .pragma("synchronous", "off")
+                    .pragma("cache_size", "-800000");
                 Self::Sqlite(SqliteConnection::connect_with(&options).await?)
             }
             None => Self::Postgres(PgConnection::connect(url).await?),
@@ -200,8 +265,16 @@ impl Rows {
     async fn insert(&mut self, members: &str) -> Result<(), Failure> {
         for sql in INSERT {
             let _rows = match self {
-                Self::Sqlite(connection) => sqlx::query(sql).bind(members.to_owned()).execute(connection).await?.rows_affected(),
-                Self::Postgres(connection) => sqlx::query(sql).bind(members).execute(connection).await?.rows_affected(),
+                Self::Sqlite(connection) => sqlx::query(sql)
+                    .bind(members.to_owned())
+                    .execute(connection)
+                    .await?
+                    .rows_affected(),
+                Self::Postgres(connection) => sqlx::query(sql)
+                    .bind(members)
+                    .execute(connection)
+                    .await?
+                    .rows_affected(),
             };
         }
         Ok(())
@@ -211,7 +284,9 @@ impl Rows {
     async fn close(self) -> Result<(), Failure> {
         match self {
             Self::Sqlite(mut connection) => {
-                sqlx::query("PRAGMA wal_checkpoint(TRUNCATE)").execute(&mut connection).await?;
+                sqlx::query("PRAGMA wal_checkpoint(TRUNCATE)")
+                    .execute(&mut connection)
+                    .await?;
                 connection.close().await?;
             }
             Self::Postgres(mut connection) => {

@@ -1,7 +1,8 @@
-//! The ledger's units of work, on SQLite and, where `RECVAULT_TEST_POSTGRES` names a server, on PostgreSQL. Every unit is durable when it is
-//! counted, so this measures the disk too.
+//! The ledger's units of work, on SQLite and, where `RECVAULT_TEST_POSTGRES` names a server, on
+//! PostgreSQL. Every unit is durable when it is counted, so this measures the disk too.
 //!
-//! `RECVAULT_BENCH_ROWS` says how many recordings the large vault holds (default 100,000; the design speaks of 1,000,000).
+//! `RECVAULT_BENCH_ROWS` says how many recordings the large vault holds (default 100,000; the
+//! design speaks of 1,000,000).
 
 mod cast;
 mod filled;
@@ -15,7 +16,10 @@ use std::{
 };
 
 use bytes::Bytes;
-use criterion::{BenchmarkGroup, BenchmarkId, Criterion, Throughput, criterion_group, criterion_main, measurement::WallTime};
+use criterion::{
+    BenchmarkGroup, BenchmarkId, Criterion, Throughput, criterion_group, criterion_main,
+    measurement::WallTime,
+};
 use filled::{Filled, Ground, fill};
 use futures_util::{future::try_join_all, stream};
 use rand::RngExt as _;
@@ -51,27 +55,53 @@ const PAGE: i64 = 50;
 
 fn ledgers(c: &mut Criterion) {
     let runtime = Runtime::new().expect("a runtime starts");
-    let folder = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).expect("the target folder takes files");
-    on(c, &runtime, "sqlite", folder.path(), |name| format!("sqlite:{name}.db"));
+    let folder =
+        tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).expect("the target folder takes files");
+    on(c, &runtime, "sqlite", folder.path(), |name| {
+        format!("sqlite:{name}.db")
+    });
     if let Some(server) = setting("RECVAULT_TEST_POSTGRES") {
         let mut databases = Databases::on(&server);
         on(c, &runtime, "postgres", folder.path(), |name| {
-            runtime.block_on(databases.create(name)).expect("the server lets us create a database")
+            runtime
+                .block_on(databases.create(name))
+                .expect("the server lets us create a database")
         });
-        runtime.block_on(databases.drop()).expect("the server lets us drop our databases");
+        runtime
+            .block_on(databases.drop())
+            .expect("the server lets us drop our databases");
     }
 }
 
 /// All measurements on one kind of database; `url` makes an empty one of a name.
-fn on(c: &mut Criterion, runtime: &Runtime, kind: &str, base: &Path, mut url: impl FnMut(&str) -> String) {
+fn on(
+    c: &mut Criterion,
+    runtime: &Runtime,
+    kind: &str,
+    base: &Path,
+    mut url: impl FnMut(&str) -> String,
+) {
     let mut group = c.benchmark_group(kind);
     let large = rows();
     for (name, count) in [("small", SMALL), ("large", large)] {
         let folder = base.join(format!("{kind}-{name}"));
         std::fs::create_dir(&folder).expect("the folder takes folders");
-        let store = Store::open(&store::Settings { url: "memory:".into(), ..Default::default() }, &folder).expect("there is memory");
-        let ground = Ground { url: url(name), folder: &folder, store };
-        let filled = runtime.block_on(fill(ground, count)).expect("a vault can be filled");
+        let store = Store::open(
+            &store::Settings {
+                url: "memory:".into(),
+                ..Default::default()
+            },
+            &folder,
+        )
+        .expect("there is memory");
+        let ground = Ground {
+            url: url(name),
+            folder: &folder,
+            store,
+        };
+        let filled = runtime
+            .block_on(fill(ground, count))
+            .expect("a vault can be filled");
         lists(&mut group, runtime, &filled);
         if name == "large" {
             units(&mut group, runtime, &filled);
@@ -83,13 +113,26 @@ fn on(c: &mut Criterion, runtime: &Runtime, kind: &str, base: &Path, mut url: im
 /// The newest page, and a page from the middle.
 fn lists(group: &mut BenchmarkGroup<'_, WallTime>, runtime: &Runtime, filled: &Filled) {
     let middle = filled.ids[filled.ids.len() / 2];
-    let middle = runtime.block_on(find(&filled.ledger, middle)).expect("the recording is there");
-    for (name, after) in [("list the newest", None), ("list from the middle", Some((middle.announced_at, middle.id)))] {
-        let filter = Filter { after, ..Filter::default() };
+    let middle = runtime
+        .block_on(find(&filled.ledger, middle))
+        .expect("the recording is there");
+    for (name, after) in [
+        ("list the newest", None),
+        (
+            "list from the middle",
+            Some((middle.announced_at, middle.id)),
+        ),
+    ] {
+        let filter = Filter {
+            after,
+            ..Filter::default()
+        };
         group.bench_function(BenchmarkId::new(name, filled.ids.len()), |b| {
             b.to_async(runtime).iter(async || {
                 let mut tx = filled.ledger.read().await.expect("the database answers");
-                let page = recordings::list(&mut tx, &filter, PAGE).await.expect("the database answers");
+                let page = recordings::list(&mut tx, &filter, PAGE)
+                    .await
+                    .expect("the database answers");
                 assert_eq!(page.len(), usize::try_from(PAGE).unwrap_or_default());
             });
         });
@@ -105,9 +148,13 @@ fn units(group: &mut BenchmarkGroup<'_, WallTime>, runtime: &Runtime, filled: &F
         group.throughput(Throughput::Elements(batch));
         group.bench_function(BenchmarkId::new("accept", batch), |b| {
             b.to_async(runtime).iter_custom(async |rounds| {
-                timed(rounds, async || desk.announcements(batch, "in-progress"), async |announcements| desk.accept(announcements).await)
-                    .await
-                    .expect("announcements are accepted")
+                timed(
+                    rounds,
+                    async || desk.announcements(batch, "in-progress"),
+                    async |announcements| desk.accept(announcements).await,
+                )
+                .await
+                .expect("announcements are accepted")
             });
         });
     }
@@ -125,23 +172,42 @@ fn units(group: &mut BenchmarkGroup<'_, WallTime>, runtime: &Runtime, filled: &F
     });
     let token = runtime.block_on(desk.token()).expect("a token is made");
     group.bench_function("grant", |b| {
-        b.to_async(runtime).iter(async || desk.grant(&token).await.expect("a grant is given"));
+        b.to_async(runtime)
+            .iter(async || desk.grant(&token).await.expect("a grant is given"));
     });
     let mut living = filled.ids.iter();
     group.bench_function("shred step one", |b| {
         b.to_async(runtime).iter_custom(|rounds| {
-            let next: Vec<RecordingId> = living.by_ref().take(usize::try_from(rounds).unwrap_or(usize::MAX)).copied().collect();
-            assert_eq!(next.len() as u64, rounds, "every recording is shredded; raise RECVAULT_BENCH_ROWS");
+            let next: Vec<RecordingId> = living
+                .by_ref()
+                .take(usize::try_from(rounds).unwrap_or(usize::MAX))
+                .copied()
+                .collect();
+            assert_eq!(
+                next.len() as u64,
+                rounds,
+                "every recording is shredded; raise RECVAULT_BENCH_ROWS"
+            );
             let (ledger, mut next) = (&filled.ledger, next.into_iter());
             async move {
-                let found = async || find(ledger, next.next().expect("as many as rounds")).await.expect("the recording is there");
-                timed(rounds, found, async |recording| shred(filled, recording).await).await.expect("recordings are shredded")
+                let found = async || {
+                    find(ledger, next.next().expect("as many as rounds"))
+                        .await
+                        .expect("the recording is there")
+                };
+                timed(rounds, found, async |recording| {
+                    shred(filled, recording).await
+                })
+                .await
+                .expect("recordings are shredded")
             }
         });
     });
 
     drop(desk);
-    runtime.block_on(committing).expect("the committer ends with the queue");
+    runtime
+        .block_on(committing)
+        .expect("the committer ends with the queue");
 }
 
 /// Runs `unit` on what `prepare` made, `rounds` times; only `unit` is timed.
@@ -161,13 +227,23 @@ async fn timed<T>(
 }
 
 async fn find(ledger: &Ledger, id: RecordingId) -> Result<Recording, Failure> {
-    recordings::find(&mut ledger.read().await?, id).await?.ok_or_else(|| "the recording is not there".into())
+    recordings::find(&mut ledger.read().await?, id)
+        .await?
+        .ok_or_else(|| "the recording is not there".into())
 }
 
 async fn shred(filled: &Filled, recording: Recording) -> Result<(), Failure> {
     let permit = Permit::of_operator(Action::Shred);
-    let kept = filled.vault.shred_all(&permit, std::slice::from_ref(&recording), &"bench".parse()?).await.kept()?;
-    if kept.is_empty() && recording.state != State::Shredded { Ok(()) } else { Err("the recording was shredded before, or is held".into()) }
+    let kept = filled
+        .vault
+        .shred_all(&permit, std::slice::from_ref(&recording), &"bench".parse()?)
+        .await
+        .kept()?;
+    if kept.is_empty() && recording.state != State::Shredded {
+        Ok(())
+    } else {
+        Err("the recording was shredded before, or is held".into())
+    }
 }
 
 /// Where new recordings come in.
@@ -181,12 +257,18 @@ impl Desk<'_> {
         let (book, now) = (cast::rulebook(), Clock::System.now());
         let announcement = || {
             let mut recording = cast::recording(book.current(), now);
-            recording.source_sid = format!("RE{:032x}", rand::rng().random::<u128>()).parse().expect("it is a recording SID");
+            recording.source_sid = format!("RE{:032x}", rand::rng().random::<u128>())
+                .parse()
+                .expect("it is a recording SID");
             Announcement {
                 labels: Default::default(),
                 heard_by: Heard::Callback,
                 encryption: None,
-                id: RecordingId::of_source(self.filled.vault.id(), cast::ACCOUNT, recording.source_sid.as_str()),
+                id: RecordingId::of_source(
+                    self.filled.vault.id(),
+                    cast::ACCOUNT,
+                    recording.source_sid.as_str(),
+                ),
                 account: recording.account,
                 source_sid: recording.source_sid,
                 call: None,
@@ -206,7 +288,12 @@ impl Desk<'_> {
     }
 
     async fn accept(&self, announcements: Vec<Announcement>) -> Result<(), Failure> {
-        try_join_all(announcements.into_iter().map(|announcement| self.acceptor.accept(announcement))).await?;
+        try_join_all(
+            announcements
+                .into_iter()
+                .map(|announcement| self.acceptor.accept(announcement)),
+        )
+        .await?;
         Ok(())
     }
 
@@ -216,7 +303,10 @@ impl Desk<'_> {
         let holder = HolderId::random(&mut rand::rng());
         let mut tx = self.filled.ledger.begin().await?;
         let term = Term::begin(&mut tx, Duration::from_secs(60)).await?;
-        let lease = work::lease(&mut tx, holder, term, 1).await?.pop().ok_or("no work is due")?;
+        let lease = work::lease(&mut tx, holder, term, 1)
+            .await?
+            .pop()
+            .ok_or("no work is due")?;
         tx.commit().await?;
         let recording = find(&self.filled.ledger, lease.recording).await?;
         Ok((lease, recording))
@@ -224,7 +314,15 @@ impl Desk<'_> {
 
     async fn deposit(&self, lease: Lease, recording: Recording) -> Result<(), Failure> {
         let nothing = stream::empty::<Result<Bytes, Infallible>>();
-        self.filled.vault.deposit(&lease, &recording, &recvault::vault::Beside::of("audio/wav"), nothing).await?;
+        self.filled
+            .vault
+            .deposit(
+                &lease,
+                &recording,
+                &recvault::vault::Beside::of("audio/wav"),
+                nothing,
+            )
+            .await?;
         Ok(())
     }
 
@@ -251,10 +349,15 @@ impl Desk<'_> {
     async fn grant(&self, token: &TokenRow) -> Result<(), Failure> {
         let (book, now) = (cast::rulebook(), Clock::System.now());
         let id = *self.filled.ids.last().ok_or("the vault is empty")?;
-        let recording = Recording { id, ..cast::recording(book.current(), now) };
+        let recording = Recording {
+            id,
+            ..cast::recording(book.current(), now)
+        };
         let (principal, purpose) = (token.principal(), "quality-review".parse()?);
         let facts = Facts::new(&principal, &recording, purpose);
-        let Decision::Allow(grant) = decide(&facts, &book, now) else { return Err("the reviewer may listen".into()) };
+        let Decision::Allow(grant) = decide(&facts, &book, now) else {
+            return Err("the reviewer may listen".into());
+        };
         let row = GrantRow {
             ticket: None,
             break_glass: false,
@@ -279,11 +382,19 @@ impl Desk<'_> {
 /// Recordings in the large vault; few where criterion only tries whether a bench runs.
 fn rows() -> usize {
     let is_trial = std::env::args().any(|arg| arg == "--test");
-    let rows = setting("RECVAULT_BENCH_ROWS").map(|rows| rows.parse().expect("RECVAULT_BENCH_ROWS is a number"));
-    if is_trial { 2 * SMALL } else { rows.unwrap_or(100_000).max(2 * SMALL) }
+    let rows = setting("RECVAULT_BENCH_ROWS")
+        .map(|rows| rows.parse().expect("RECVAULT_BENCH_ROWS is a number"));
+    if is_trial {
+        2 * SMALL
+    } else {
+        rows.unwrap_or(100_000).max(2 * SMALL)
+    }
 }
 
-#[expect(clippy::disallowed_methods, reason = "a bench is told by its environment where it runs")]
+#[expect(
+    clippy::disallowed_methods,
+    reason = "a bench is told by its environment where it runs"
+)]
 fn setting(name: &str) -> Option<String> {
     std::env::var(name).ok()
 }

@@ -1,4 +1,5 @@
-//! Pages of the key tree: what each look-up, deposit and shred pays for its keys, without the ledger's rows.
+//! Pages of the key tree: what each look-up, deposit and shred pays for its keys, without the
+//! ledger's rows.
 
 use std::{hint::black_box, time::Duration};
 
@@ -20,18 +21,33 @@ struct Grown {
 impl Grown {
     fn new() -> Self {
         let rng = &mut rand::rng();
-        let (vault, root_key) = (VaultId::random(rng), RootKey { epoch: 1, key: Key::random(rng) });
+        let (vault, root_key) = (
+            VaultId::random(rng),
+            RootKey {
+                epoch: 1,
+                key: Key::random(rng),
+            },
+        );
         let [root, _service] = tree::plant(&root_key, vault, rng).expect("a new tree has room");
         let mut path = vec![root];
         for level in (LEAF..LEVELS).rev() {
             let above = tree::walk(path.clone(), &root_key, vault).expect("the path is whole");
-            let (upper, below) = tree::hang(above, "standard", level, vault, rng).expect("a new page has room");
+            let (upper, below) =
+                tree::hang(above, "standard", level, vault, rng).expect("a new page has room");
             path.pop();
             path.extend([upper, below.seal(vault, rng)]);
         }
-        let mut grown = Self { vault, root_key, path, slot: 0 };
+        let mut grown = Self {
+            vault,
+            root_key,
+            path,
+            slot: 0,
+        };
         let mut leaf = grown.walk(grown.path.clone());
-        grown.slot = leaf.page.push(&Key::random(rng)).expect("a new leaf has room");
+        grown.slot = leaf
+            .page
+            .push(&Key::random(rng))
+            .expect("a new leaf has room");
         grown.path.pop();
         grown.path.push(leaf.seal(vault, rng));
         grown
@@ -50,14 +66,26 @@ fn pages(c: &mut Criterion) {
     let key = Key::random(rng);
     let alone = Page::empty("standard", LEAF, None, 1, rng).seal(&key, vault, rng);
     group.bench_function("open one", |b| {
-        b.iter_batched(|| alone.clone(), |row| black_box(Page::open(row, &key, vault).expect("authentic")), BatchSize::SmallInput);
+        b.iter_batched(
+            || alone.clone(),
+            |row| black_box(Page::open(row, &key, vault).expect("authentic")),
+            BatchSize::SmallInput,
+        );
     });
     group.bench_function("seal one", |b| {
         let open = || Page::open(alone.clone(), &key, vault).expect("authentic");
-        b.iter_batched(open, |page| black_box(page.seal(&key, vault, &mut rand::rng())), BatchSize::SmallInput);
+        b.iter_batched(
+            open,
+            |page| black_box(page.seal(&key, vault, &mut rand::rng())),
+            BatchSize::SmallInput,
+        );
     });
     group.bench_function("walk five", |b| {
-        b.iter_batched(|| grown.path.clone(), |path| black_box(grown.walk(path)), BatchSize::SmallInput);
+        b.iter_batched(
+            || grown.path.clone(),
+            |path| black_box(grown.walk(path)),
+            BatchSize::SmallInput,
+        );
     });
     let fresh = Key::random(rng);
     group.bench_function("insert a key", |b| {

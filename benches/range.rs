@@ -1,4 +1,5 @@
-//! Span arithmetic: which ciphertext holds which plaintext. It must cost nothing beside the reading.
+//! Span arithmetic: which ciphertext holds which plaintext. It must cost nothing beside the
+//! reading.
 
 use std::{hint::black_box, num::NonZeroUsize, time::Duration};
 
@@ -23,13 +24,25 @@ fn range(c: &mut Criterion) {
     group.bench_function("16 KiB at a random place", |b| {
         b.iter(|| {
             let start = rng.random_range(0..len - (16 << 10));
-            let spans = layout.spans(start..start + (16 << 10), STRIDE).expect("the range is within the whole");
+            let spans = layout
+                .spans(start..start + (16 << 10), STRIDE)
+                .expect("the range is within the whole");
             spans.map(|span| span.sealed().end).max()
         });
     });
-    let spans = || layout.spans(0..len, STRIDE).expect("the whole is within the whole");
+    let spans = || {
+        layout
+            .spans(0..len, STRIDE)
+            .expect("the whole is within the whole")
+    };
     group.throughput(Throughput::Elements(spans().count() as u64));
-    group.bench_function("all spans of 2.8 GB", |b| b.iter(|| spans().map(|span| black_box(span).plain_len() as u64).sum::<u64>()));
+    group.bench_function("all spans of 2.8 GB", |b| {
+        b.iter(|| {
+            spans()
+                .map(|span| black_box(span).plain_len() as u64)
+                .sum::<u64>()
+        })
+    });
 }
 
 criterion_group! {

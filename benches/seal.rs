@@ -1,4 +1,5 @@
-//! Sealing and opening by size, in memory: what the format and the cipher cost without store and ledger.
+//! Sealing and opening by size, in memory: what the format and the cipher cost without store and
+//! ledger.
 
 use std::{hint::black_box, num::NonZeroUsize, ops::Range, time::Duration};
 
@@ -32,22 +33,37 @@ struct Place {
 impl Place {
     fn random() -> Self {
         let rng = &mut rand::rng();
-        let context =
-            Context { vault: VaultId::random(rng), recording: RecordingId::random(rng), leg: Leg::All, artefact: Artefact::Audio };
-        Self { key: Key::random(rng), context }
+        let context = Context {
+            vault: VaultId::random(rng),
+            recording: RecordingId::random(rng),
+            leg: Leg::All,
+            artefact: Artefact::Audio,
+        };
+        Self {
+            key: Key::random(rng),
+            context,
+        }
     }
 
-    /// Seals `plain` as a deposit does: chunk by chunk, a part handed on when it is full. `keep` says what becomes of a part.
+    /// Seals `plain` as a deposit does: chunk by chunk, a part handed on when it is full. `keep`
+    /// says what becomes of a part.
     fn seal(&self, plain: &[u8], mut keep: impl FnMut(&mut BytesMut)) {
-        let mut sealer = Sealer::new(&self.key, &self.context, SegmentLength::Media).expect("there is randomness");
+        let mut sealer = Sealer::new(&self.key, &self.context, SegmentLength::Media)
+            .expect("there is randomness");
         let mut out = BytesMut::with_capacity(PART.min(plain.len() + CHUNK));
         for chunk in plain.chunks(CHUNK) {
-            sealer.push(chunk, &mut out).expect("the content is short enough");
+            sealer
+                .push(chunk, &mut out)
+                .expect("the content is short enough");
             if out.len() >= PART {
                 keep(&mut out);
             }
         }
-        black_box(sealer.finish(&mut out).expect("the content is short enough"));
+        black_box(
+            sealer
+                .finish(&mut out)
+                .expect("the content is short enough"),
+        );
         keep(&mut out);
     }
 
@@ -58,9 +74,17 @@ impl Place {
     }
 
     fn opener(&self, object: &Bytes) -> (Opener, Layout) {
-        let layout = Layout::of(object.len() as u64, SegmentLength::Media).expect("the object is whole");
-        let (header, last) = (cut(object, layout.header()), cut(object, layout.final_segment()));
-        (Opener::new(&self.key, &self.context, layout, &header, last).expect("the object is authentic"), layout)
+        let layout =
+            Layout::of(object.len() as u64, SegmentLength::Media).expect("the object is whole");
+        let (header, last) = (
+            cut(object, layout.header()),
+            cut(object, layout.final_segment()),
+        );
+        (
+            Opener::new(&self.key, &self.context, layout, &header, last)
+                .expect("the object is authentic"),
+            layout,
+        )
     }
 }
 
@@ -81,7 +105,9 @@ fn seal(c: &mut Criterion) {
     for size in SIZES {
         let (place, plain) = (Place::random(), noise(size));
         group.throughput(Throughput::Bytes(size as u64));
-        group.bench_function(BenchmarkId::from_parameter(size), |b| b.iter(|| place.seal(black_box(&plain), BytesMut::clear)));
+        group.bench_function(BenchmarkId::from_parameter(size), |b| {
+            b.iter(|| place.seal(black_box(&plain), BytesMut::clear))
+        });
     }
 }
 
@@ -91,12 +117,24 @@ fn open(c: &mut Criterion) {
         let place = Place::random();
         let object = place.sealed(&noise(size));
         let (mut opener, layout) = place.opener(&object);
-        let spans = || layout.spans(0..size as u64, STRIDE).expect("the whole is within the whole");
+        let spans = || {
+            layout
+                .spans(0..size as u64, STRIDE)
+                .expect("the whole is within the whole")
+        };
         group.throughput(Throughput::Bytes(size as u64));
         group.bench_function(BenchmarkId::from_parameter(size), |b| {
             // Fetched pieces are opened in place, so each round needs pieces of its own.
-            let fetched = || spans().map(|span| (cut(&object, span.sealed()), span)).collect::<Vec<_>>();
-            let batch = if size < PART { BatchSize::LargeInput } else { BatchSize::PerIteration };
+            let fetched = || {
+                spans()
+                    .map(|span| (cut(&object, span.sealed()), span))
+                    .collect::<Vec<_>>()
+            };
+            let batch = if size < PART {
+                BatchSize::LargeInput
+            } else {
+                BatchSize::PerIteration
+            };
             b.iter_batched(
                 fetched,
                 |pieces| {
@@ -114,7 +152,9 @@ fn open(c: &mut Criterion) {
 fn begin(c: &mut Criterion) {
     let place = Place::random();
     let object = place.sealed(&noise(1 << 20));
-    c.bench_function("open/begin", |b| b.iter(|| black_box(place.opener(&object))));
+    c.bench_function("open/begin", |b| {
+        b.iter(|| black_box(place.opener(&object)))
+    });
 }
 
 /// A player's seek: 16 KiB from anywhere in 64 MiB.
@@ -131,8 +171,12 @@ fn range(c: &mut Criterion) {
         b.iter_batched(
             || {
                 let start = rng.random_range(0..plain.len() as u64 - WANTED);
-                let spans = layout.spans(start..start + WANTED, STRIDE).expect("the range is within the whole");
-                spans.map(|span| (cut(&object, span.sealed()), span)).collect::<Vec<_>>()
+                let spans = layout
+                    .spans(start..start + WANTED, STRIDE)
+                    .expect("the range is within the whole");
+                spans
+                    .map(|span| (cut(&object, span.sealed()), span))
+                    .collect::<Vec<_>>()
             },
             |pieces| {
                 for (sealed, span) in pieces {

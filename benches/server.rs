@@ -17,12 +17,19 @@ pub(crate) struct Databases {
 impl Databases {
     /// On the server of this URL.
     pub(crate) fn on(server: &str) -> Self {
-        Self { server: server.to_owned(), prefix: format!("bench_{:016x}", rand::rng().random::<u64>()), names: Vec::new() }
+        Self {
+            server: server.to_owned(),
+            prefix: format!("bench_{:016x}", rand::rng().random::<u64>()),
+            names: Vec::new(),
+        }
     }
 
     /// The URL of a new, empty database; `name` is of letters and digits.
     pub(crate) async fn create(&mut self, name: &str) -> Result<String, Failure> {
-        let (database, mut url) = (format!("{}_{name}", self.prefix), self.server.parse::<url::Url>()?);
+        let (database, mut url) = (
+            format!("{}_{name}", self.prefix),
+            self.server.parse::<url::Url>()?,
+        );
         self.execute(format!("CREATE DATABASE {database}")).await?;
         url.set_path(&database);
         self.names.push(database);
@@ -32,7 +39,8 @@ impl Databases {
     /// Drops them all.
     pub(crate) async fn drop(self) -> Result<(), Failure> {
         for name in &self.names {
-            self.execute(format!("DROP DATABASE IF EXISTS {name} WITH (FORCE)")).await?;
+            self.execute(format!("DROP DATABASE IF EXISTS {name} WITH (FORCE)"))
+                .await?;
         }
         Ok(())
     }
@@ -40,7 +48,9 @@ impl Databases {
     async fn execute(&self, sql: String) -> Result<(), Failure> {
         let mut connection = PgConnection::connect(&self.server).await?;
         // The name is made of our own letters and digits.
-        sqlx::query(AssertSqlSafe(sql)).execute(&mut connection).await?;
+        sqlx::query(AssertSqlSafe(sql))
+            .execute(&mut connection)
+            .await?;
         Ok(connection.close().await?)
     }
 }

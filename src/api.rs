@@ -1,7 +1,7 @@
 //! HTTP for machines: translation only.
 //!
-//! Owns the route table, what a request must look like, and how each error reads (RFC 9457). Refuses to decide anything: a handler extracts,
-//! calls one story of `flow`, and converts.
+//! Owns the route table, what a request must look like, and how each error reads (RFC 9457).
+//! Refuses to decide anything: a handler extracts, calls one story of `flow`, and converts.
 
 mod approvals;
 mod audit;
@@ -66,7 +66,8 @@ pub struct Settings {
     pub metrics_listen: String,
     /// The address under which Twilio and listeners reach the service through the proxy.
     pub public_url: String,
-    /// Addresses and networks of proxies whose `X-Forwarded-For` is believed. Empty: the header is ignored.
+    /// Addresses and networks of proxies whose `X-Forwarded-For` is believed. Empty: the header is
+    /// ignored.
     pub trusted_proxies: Vec<network::TrustedProxies>,
     /// Seconds until an answer must have begun.
     pub request_timeout_s: u64,
@@ -109,16 +110,26 @@ pub struct Api {
 
 /// The whole HTTP surface on one page; `connections` is how many there are at once.
 pub fn router(flow: Flow, public: PublicUrl, settings: &Settings, connections: usize) -> Router {
-    let no_store = SetResponseHeaderLayer::if_not_present(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
-    let no_sniff = SetResponseHeaderLayer::overriding(header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
-    let no_referrer = SetResponseHeaderLayer::overriding(header::REFERRER_POLICY, HeaderValue::from_static("no-referrer"));
+    let no_store = SetResponseHeaderLayer::if_not_present(
+        header::CACHE_CONTROL,
+        HeaderValue::from_static("no-store"),
+    );
+    let no_sniff = SetResponseHeaderLayer::overriding(
+        header::X_CONTENT_TYPE_OPTIONS,
+        HeaderValue::from_static("nosniff"),
+    );
+    let no_referrer = SetResponseHeaderLayer::overriding(
+        header::REFERRER_POLICY,
+        HeaderValue::from_static("no-referrer"),
+    );
     let no_frames = SetResponseHeaderLayer::if_not_present(
         HeaderName::from_static("content-security-policy"),
         HeaderValue::from_static("default-src 'none'; media-src 'self'; frame-ancestors 'none'"),
     );
     let patience = Duration::from_secs(settings.request_timeout_s.clamp(1, 300));
     let running = flow.clone();
-    let in_time = middleware::from_fn(move |request, next| in_time(running.clone(), patience, request, next));
+    let in_time =
+        middleware::from_fn(move |request, next| in_time(running.clone(), patience, request, next));
     let api = Api {
         flow,
         public: Arc::new(public),
@@ -133,9 +144,17 @@ pub fn router(flow: Flow, public: PublicUrl, settings: &Settings, connections: u
         .nest("/twilio/{secret}", twilio::routes())
         // The team's own applications call these, with a bearer token.
         .route("/v1/recordings", get(catalogue::list))
-        .route("/v1/recordings/{id}", get(catalogue::show).delete(shred::shred).patch(corrections::correct))
+        .route(
+            "/v1/recordings/{id}",
+            get(catalogue::show)
+                .delete(shred::shred)
+                .patch(corrections::correct),
+        )
         .route("/v1/recordings/{id}/grants", post(grants::create))
-        .route("/v1/recordings/{id}/holds/{name}", put(holds::place).delete(holds::lift))
+        .route(
+            "/v1/recordings/{id}/holds/{name}",
+            put(holds::place).delete(holds::lift),
+        )
         .route("/v1/holds", get(holds::list))
         .route("/v1/revocations", post(revocations::create))
         .route("/v1/revocations/{id}", get(revocations::show))
@@ -143,20 +162,45 @@ pub fn router(flow: Flow, public: PublicUrl, settings: &Settings, connections: u
         .route("/v1/approvals", get(approvals::list))
         .route("/v1/approvals/{id}", post(approvals::decide))
         .route("/v1/exports", post(exports::create))
-        .route("/v1/recordings/{id}/transcript", put(transcript::file).layer(DefaultBodyLimit::max(transcript::MAX_BODY)))
+        .route(
+            "/v1/recordings/{id}/transcript",
+            put(transcript::file).layer(DefaultBodyLimit::max(transcript::MAX_BODY)),
+        )
         .route("/v1/audit", get(audit::list))
         .route("/v1/retention", get(retention::show))
-        .route("/v1/calls/{sid}/parties", get(parties::of_call).post(parties::name_of_call))
-        .route("/v1/conferences/{sid}/parties", get(parties::of_conference).post(parties::name_of_conference))
-        .route("/v1/consents", get(consents::list).post(consents::record).layer(DefaultBodyLimit::max(MAX_STATEMENTS)))
+        .route(
+            "/v1/calls/{sid}/parties",
+            get(parties::of_call).post(parties::name_of_call),
+        )
+        .route(
+            "/v1/conferences/{sid}/parties",
+            get(parties::of_conference).post(parties::name_of_conference),
+        )
+        .route(
+            "/v1/consents",
+            get(consents::list)
+                .post(consents::record)
+                .layer(DefaultBodyLimit::max(MAX_STATEMENTS)),
+        )
         .route("/v1/consents/search", post(consents::search))
         .merge(granted().route_layer(middleware::from_fn_with_state(api.clone(), limits::granted)))
-        .merge(anonymous().route_layer(middleware::from_fn_with_state(api.clone(), limits::anonymous)))
+        .merge(anonymous().route_layer(middleware::from_fn_with_state(
+            api.clone(),
+            limits::anonymous,
+        )))
         // Those who restart call this as often as they like.
         .route("/healthz", get(health::alive))
         .fallback(problem::no_such_route)
         .method_not_allowed_fallback(problem::no_such_method)
-        .layer((no_store, no_sniff, no_referrer, no_frames, in_time, shared, DefaultBodyLimit::max(MAX_BODY)))
+        .layer((
+            no_store,
+            no_sniff,
+            no_referrer,
+            no_frames,
+            in_time,
+            shared,
+            DefaultBodyLimit::max(MAX_BODY),
+        ))
         .with_state(api)
 }
 
@@ -164,9 +208,15 @@ pub fn router(flow: Flow, public: PublicUrl, settings: &Settings, connections: u
 fn granted() -> Router<Api> {
     Router::new()
         .route("/v1/media/{token}/audio.wav", get(media::audio))
-        .route("/v1/media/{token}/transcript.json", get(media::transcript_json))
+        .route(
+            "/v1/media/{token}/transcript.json",
+            get(media::transcript_json),
+        )
         .route("/v1/media/{token}/parties.json", get(media::parties))
-        .route("/v1/media/{token}/transcript.vtt", get(media::transcript_vtt))
+        .route(
+            "/v1/media/{token}/transcript.vtt",
+            get(media::transcript_vtt),
+        )
 }
 
 /// Anybody may call these, so often.
@@ -185,12 +235,19 @@ fn anonymous() -> Router<Api> {
         .route("/readyz", get(health::ready))
 }
 
-/// An answer must begin within `patience`; how long its body takes is the listener's affair. Reading is broken off when its time is over or its client
-/// is gone; what may change something runs to its end.
+/// An answer must begin within `patience`; how long its body takes is the listener's affair.
+/// Reading is broken off when its time is over or its client is gone; what may change something
+/// runs to its end.
 async fn in_time(flow: Flow, patience: Duration, request: Request, next: Next) -> Response {
     // Twilio may be told to use GET for what it tells.
     let only_reads = request.method().is_safe() && !request.uri().path().starts_with("/twilio");
-    let answered = async { if only_reads { Ok(next.run(request).await) } else { flow.to_its_end(next.run(request)).await } };
+    let answered = async {
+        if only_reads {
+            Ok(next.run(request).await)
+        } else {
+            flow.to_its_end(next.run(request)).await
+        }
+    };
     match tokio::time::timeout(patience, answered).await {
         Ok(Ok(response)) => response,
         Ok(Err(Panicked)) => Problem::internal().into_response(),

@@ -1,6 +1,8 @@
-//! The only place that chooses backends: a configuration becomes a ledger, a store, an unlocked vault, and a running service.
+//! The only place that chooses backends: a configuration becomes a ledger, a store, an unlocked
+//! vault, and a running service.
 //!
-//! Owns the order of starting and stopping, and every long-lived task. Refuses to know what the tasks do.
+//! Owns the order of starting and stopping, and every long-lived task. Refuses to know what the
+//! tasks do.
 
 mod init;
 mod keys;
@@ -93,8 +95,17 @@ impl App {
             Some(settings) => Store::open(settings, &config.base)?,
             None => store.clone(),
         };
-        let ledger = Ledger::open(&config.ledger, &config.base).await?.timed_by(&clock);
-        Ok(Self { config, ledger, store, recovery, custody, clock })
+        let ledger = Ledger::open(&config.ledger, &config.base)
+            .await?
+            .timed_by(&clock);
+        Ok(Self {
+            config,
+            ledger,
+            store,
+            recovery,
+            custody,
+            clock,
+        })
     }
 
     /// Reads and checks the policy file.
@@ -105,7 +116,8 @@ impl App {
         read_rules(&self.config.base.join(&self.config.policy.file))
     }
 
-    /// Unlocks the vault for whoever writes: its ledger was compared with the store, and this process may write to it from now on.
+    /// Unlocks the vault for whoever writes: its ledger was compared with the store, and this
+    /// process may write to it from now on.
     ///
     /// # Errors
     /// [`Error::Custody`] or [`Error::Vault`].
@@ -113,7 +125,8 @@ impl App {
         Ok(Vault::unlock(self.parts()).await?)
     }
 
-    /// The same over a store that somebody says is new, and holds nothing of what was written before.
+    /// The same over a store that somebody says is new, and holds nothing of what was written
+    /// before.
     ///
     /// # Errors
     /// [`Error::Custody`] or [`Error::Vault`].
@@ -121,7 +134,8 @@ impl App {
         Ok(Vault::unlock_over_a_new_store(self.parts()).await?)
     }
 
-    /// Unlocks the vault for reading. Whatever would write to the ledger is refused. A ledger that has forgotten something is read, with a warning.
+    /// Unlocks the vault for reading. Whatever would write to the ledger is refused. A ledger that
+    /// has forgotten something is read, with a warning.
     ///
     /// # Errors
     /// [`Error::Custody`] or [`Error::Vault`].
@@ -153,7 +167,8 @@ impl App {
         Ok(self.flow_over(vault, rules).await?.0)
     }
 
-    /// The same, deciding as the service does: by the version that is in force, whatever the configured file has become since.
+    /// The same, deciding as the service does: by the version that is in force, whatever the
+    /// configured file has become since.
     ///
     /// # Errors
     /// As its parts say.
@@ -166,7 +181,8 @@ impl App {
         Ok(self.flow_over(vault, rules).await?.0)
     }
 
-    /// Unlocks everything that stories need. The committer must be run by somebody, or no callback is ever answered.
+    /// Unlocks everything that stories need. The committer must be run by somebody, or no callback
+    /// is ever answered.
     ///
     /// # Errors
     /// As its parts say.
@@ -176,7 +192,11 @@ impl App {
         self.flow_over(vault, self.rules()?).await
     }
 
-    async fn flow_over(&mut self, vault: Vault, rules: Rules) -> Result<(Flow, accept::Committer), Error> {
+    async fn flow_over(
+        &mut self,
+        vault: Vault,
+        rules: Rules,
+    ) -> Result<(Flow, accept::Committer), Error> {
         let accounts = std::mem::take(&mut self.config.twilio).resolve(&self.config.base);
         let mut accounts = accounts.map_err(|faults| settings(&faults))?;
         keys::open_tokens(&mut accounts)?;
@@ -215,7 +235,13 @@ impl App {
 
 /// Faults of the settings, in a line each.
 fn settings(faults: &[twilio::account::Fault]) -> Error {
-    Error::Settings(faults.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n  "))
+    Error::Settings(
+        faults
+            .iter()
+            .map(ToString::to_string)
+            .collect::<Vec<_>>()
+            .join("\n  "),
+    )
 }
 
 /// Reads and checks a policy file.
@@ -224,9 +250,19 @@ fn settings(faults: &[twilio::account::Fault]) -> Error {
 /// All its faults, in a line each.
 pub fn read_rules(path: &Path) -> Result<Rules, Error> {
     let name = path.display().to_string();
-    let text = std::fs::read_to_string(path).map_err(|cause| Error::Io { what: format!("policy file `{name}`"), cause })?;
-    let rules = Rules::parse(&name, &text)
-        .map_err(|faults| Error::Settings(faults.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n  ")))?;
+    let text = std::fs::read_to_string(path).map_err(|cause| Error::Io {
+        what: format!("policy file `{name}`"),
+        cause,
+    })?;
+    let rules = Rules::parse(&name, &text).map_err(|faults| {
+        Error::Settings(
+            faults
+                .iter()
+                .map(ToString::to_string)
+                .collect::<Vec<_>>()
+                .join("\n  "),
+        )
+    })?;
     for warning in rules.warnings() {
         tracing::warn!(%warning, "the policy file is odd");
     }

@@ -1,7 +1,8 @@
 //! The command tree: what an operator types.
 //!
-//! Owns words, flags, exit codes and what is printed where: facts to standard output (`--json` for machines), everything else to standard
-//! error. Refuses to decide or to write anything by itself; it calls `app` and `flow`.
+//! Owns words, flags, exit codes and what is printed where: facts to standard output (`--json` for
+//! machines), everything else to standard error. Refuses to decide or to write anything by itself;
+//! it calls `app` and `flow`.
 //!
 //! Exit codes: 0 done, 1 refused or failed, 2 usage.
 
@@ -38,12 +39,18 @@ use crate::{
 use out::Out;
 use tokio::signal::unix::{SignalKind, signal};
 
-/// Keeps recorded communications sealed, opens them only for a stated purpose, and destroys their keys when they must go.
+/// Keeps recorded communications sealed, opens them only for a stated purpose, and destroys their
+/// keys when they must go.
 #[derive(Parser)]
 #[command(name = "recvault", version, max_term_width = 100)]
 struct Cli {
     /// The configuration file.
-    #[arg(long, global = true, default_value = "recvault.toml", value_name = "FILE")]
+    #[arg(
+        long,
+        global = true,
+        default_value = "recvault.toml",
+        value_name = "FILE"
+    )]
     config: PathBuf,
     /// Print facts as JSON.
     #[arg(long, global = true)]
@@ -54,7 +61,8 @@ struct Cli {
 
 #[derive(Subcommand)]
 enum Command {
-    /// Tell the whole story on this machine: a stand-in for Twilio, a call, a grant, a shred, a receipt.
+    /// Tell the whole story on this machine: a stand-in for Twilio, a call, a grant, a shred, a
+    /// receipt.
     Demo(demo::Options),
     /// Make a vault folder: configuration, policy, root key, database and a first token.
     Init {
@@ -90,7 +98,8 @@ enum Command {
     /// Record and list statements of consent.
     #[command(subcommand)]
     Consent(consent::Consent),
-    /// Revoke: what is reached, now and later, is shredded, or closed to single purposes. After an interruption it goes on by itself where the service runs.
+    /// Revoke: what is reached, now and later, is shredded, or closed to single purposes. After an
+    /// interruption it goes on by itself where the service runs.
     Revoke(revoke::Revoke),
     /// Place, lift and list holds, which stop shredding.
     #[command(subcommand)]
@@ -124,9 +133,11 @@ enum Command {
     /// Make, try and restore snapshots of the ledger.
     #[command(subcommand)]
     Snapshot(snapshot::Snapshot),
-    /// Rehearse: what is shredded opens from no old copy, and what lives can be rebuilt. Exit code 1 if either fails.
+    /// Rehearse: what is shredded opens from no old copy, and what lives can be rebuilt. Exit code
+    /// 1 if either fails.
     Drill(drill::Drill),
-    /// Show what Twilio keeps of a recording, what of it is deleted there, and until when words about it are kept.
+    /// Show what Twilio keeps of a recording, what of it is deleted there, and until when words
+    /// about it are kept.
     Sources {
         /// The recording.
         recording: RecordingId,
@@ -136,7 +147,8 @@ enum Command {
         /// Only of this recording.
         recording: Option<RecordingId>,
     },
-    /// Remove ciphertext that no recording owns, and uploads that nobody finished; shred what waited in vain for consent.
+    /// Remove ciphertext that no recording owns, and uploads that nobody finished; shred what
+    /// waited in vain for consent.
     Sweep {
         /// Only what is older than this many hours.
         #[arg(long, default_value_t = 24, value_parser = clap::value_parser!(u32).range(1..))]
@@ -177,7 +189,10 @@ pub fn run() -> ExitCode {
     if let Some(point) = config::crash_point() {
         crash::arm(&point);
     }
-    let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
+    let runtime = match tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build()
+    {
         Ok(runtime) => runtime,
         Err(error) => return out::fail(&format!("no threads: {error}")),
     };
@@ -192,7 +207,8 @@ pub fn run() -> ExitCode {
     code
 }
 
-/// How long the end of the process waits for threads that are at something which cannot be broken off.
+/// How long the end of the process waits for threads that are at something which cannot be broken
+/// off.
 const HANGING: Duration = Duration::from_secs(5);
 /// How long a process that ends waits for its last log lines.
 const LAST_LINES: Duration = Duration::from_secs(1);
@@ -211,19 +227,36 @@ impl Cli {
             Command::Token(command) => command.perform(open(&file).await?, out).await,
             Command::Policy(command) => command.perform(&file, out).await,
             Command::Retention(command) => command.perform(open(&file).await?, out).await,
-            Command::Shred { recordings, reason, dry_run } => recordings::shred(open(&file).await?, recordings, reason, dry_run, out).await,
+            Command::Shred {
+                recordings,
+                reason,
+                dry_run,
+            } => recordings::shred(open(&file).await?, recordings, reason, dry_run, out).await,
             Command::Consent(command) => command.perform(open(&file).await?, out).await,
             Command::Revoke(command) => command.perform(open(&file).await?, out).await,
             Command::Hold(command) => command.perform(open(&file).await?, out).await,
-            Command::Move { recording, tier, dry_run } => epoch::move_to(open(&file).await?, recording, tier, dry_run, out).await,
+            Command::Move {
+                recording,
+                tier,
+                dry_run,
+            } => epoch::move_to(open(&file).await?, recording, tier, dry_run, out).await,
             Command::Epoch(command) => command.perform(open(&file).await?, out).await,
             Command::Clock(command) => command.perform(open(&file).await?, out).await,
-            Command::Rotate { tier, dry_run } => epoch::rotate(open(&file).await?, tier, dry_run, out).await,
+            Command::Rotate { tier, dry_run } => {
+                epoch::rotate(open(&file).await?, tier, dry_run, out).await
+            }
             Command::Snapshot(command) => command.perform(open(&file).await?, out).await,
             Command::Drill(command) => command.perform(open(&file).await?, out).await,
-            Command::Sources { recording } => sources::show(open(&file).await?, recording, out).await,
-            Command::Retry { recording } => recordings::retry(open(&file).await?, recording, out).await,
-            Command::Sweep { older_than_h, dry_run } => recordings::sweep(open(&file).await?, older_than_h, dry_run, out).await,
+            Command::Sources { recording } => {
+                sources::show(open(&file).await?, recording, out).await
+            }
+            Command::Retry { recording } => {
+                recordings::retry(open(&file).await?, recording, out).await
+            }
+            Command::Sweep {
+                older_than_h,
+                dry_run,
+            } => recordings::sweep(open(&file).await?, older_than_h, dry_run, out).await,
             Command::Approval(command) => command.perform(open(&file).await?, out).await,
             Command::Twilio(command) => command.perform(open(&file).await?, out).await,
             Command::Audit(command) => command.perform(open(&file).await?, out).await,
@@ -284,16 +317,29 @@ async fn serve(config: Config) -> Result<ExitCode, Failure> {
 
 /// Reads the accounts again; a fault leaves everything as it was.
 async fn reload(service: &app::Service) {
-    let list = |sids: &[AccountSid]| sids.iter().map(AccountSid::as_str).collect::<Vec<_>>().join(" ");
+    let list = |sids: &[AccountSid]| {
+        sids.iter()
+            .map(AccountSid::as_str)
+            .collect::<Vec<_>>()
+            .join(" ")
+    };
     match service.reload().await {
         Ok(done) => {
-            tracing::info!(accounts = done.accounts, added = list(&done.added), removed = list(&done.removed), "accounts reloaded");
+            tracing::info!(
+                accounts = done.accounts,
+                added = list(&done.added),
+                removed = list(&done.removed),
+                "accounts reloaded"
+            );
         }
         Err(error) => {
             let faults = error.to_string();
             // The first line of many is their heading.
             for fault in faults.lines().skip(usize::from(faults.lines().count() > 1)) {
-                tracing::error!(fault = fault.trim(), "accounts not reloaded; the former ones stay");
+                tracing::error!(
+                    fault = fault.trim(),
+                    "accounts not reloaded; the former ones stay"
+                );
             }
         }
     }
@@ -302,18 +348,34 @@ async fn reload(service: &app::Service) {
 /// Keys must not end up in a core file, nor be read by a debugger of the same user.
 fn no_core_dumps() {
     use rustix::process::{DumpableBehavior, Resource, Rlimit, set_dumpable_behavior, setrlimit};
-    let limited = setrlimit(Resource::Core, Rlimit { current: Some(0), maximum: Some(0) });
+    let limited = setrlimit(
+        Resource::Core,
+        Rlimit {
+            current: Some(0),
+            maximum: Some(0),
+        },
+    );
     let undumpable = set_dumpable_behavior(DumpableBehavior::NotDumpable);
     if limited.is_err() || undumpable.is_err() {
         out::warn("core dumps cannot be switched off");
     }
 }
 
-/// A connection is a file, and the limit that a shell or an init system sets at first is one for programs of long ago.
+/// A connection is a file, and the limit that a shell or an init system sets at first is one for
+/// programs of long ago.
 fn as_many_files_as_allowed() {
     use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
     let Rlimit { current, maximum } = getrlimit(Resource::Nofile);
-    if current != maximum && setrlimit(Resource::Nofile, Rlimit { current: maximum, maximum }).is_err() {
+    if current != maximum
+        && setrlimit(
+            Resource::Nofile,
+            Rlimit {
+                current: maximum,
+                maximum,
+            },
+        )
+        .is_err()
+    {
         out::warn("the limit on open files cannot be raised");
     }
 }

@@ -1,7 +1,7 @@
 //! The sum of every module's settings: a TOML file, overridden by the environment.
 //!
-//! Owns the names of the sections, the layering, and the reporting of all faults together with file and line. Refuses to know what a setting
-//! is for. The only place that reads the environment.
+//! Owns the names of the sections, the layering, and the reporting of all faults together with file
+//! and line. Refuses to know what a setting is for. The only place that reads the environment.
 
 mod faults;
 mod print;
@@ -36,7 +36,9 @@ pub struct Policy {
 
 impl Default for Policy {
     fn default() -> Self {
-        Self { file: "privacy-policy.toml".into() }
+        Self {
+            file: "privacy-policy.toml".into(),
+        }
     }
 }
 
@@ -81,16 +83,27 @@ impl Config {
         let text = fs::read_to_string(file).map_err(|error| {
             Faults::one(&name, format!("cannot be read: {error}; `recvault init` makes a vault folder, `--config` names another file"))
         })?;
-        let base = file.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+        let base = file
+            .parent()
+            .filter(|folder| !folder.as_os_str().is_empty())
+            .unwrap_or(Path::new("."));
         let config = Self::layered(&name, &text, base, environment())?;
-        Ok(Self { file: Some(file.to_owned()), ..config })
+        Ok(Self {
+            file: Some(file.to_owned()),
+            ..config
+        })
     }
 
     /// Puts a text and overriding variables (without their prefix) together.
     ///
     /// # Errors
     /// Every fault found, each with its place.
-    pub fn layered(name: &str, text: &str, base: &Path, variables: Vec<(String, String)>) -> Result<Self, Faults> {
+    pub fn layered(
+        name: &str,
+        text: &str,
+        base: &Path,
+        variables: Vec<(String, String)>,
+    ) -> Result<Self, Faults> {
         let mut faults = Faults::of(name, text);
         let mut merged = match text.parse::<Table>() {
             Ok(table) => table,
@@ -119,9 +132,17 @@ impl Config {
             merged: whole,
         };
         for unknown in merged.keys() {
-            faults.add(unknown, None, "unknown section; `recvault config print` shows the known ones");
+            faults.add(
+                unknown,
+                None,
+                "unknown section; `recvault config print` shows the known ones",
+            );
         }
-        if faults.is_empty() { Ok(config) } else { Err(faults) }
+        if faults.is_empty() {
+            Ok(config)
+        } else {
+            Err(faults)
+        }
     }
 
     /// The layered configuration, secrets redacted.
@@ -137,19 +158,34 @@ pub fn crash_point() -> Option<String> {
 }
 
 fn environment() -> Vec<(String, String)> {
-    std::env::vars().filter_map(|(key, value)| Some((key.strip_prefix(PREFIX)?.to_owned(), value))).collect()
+    std::env::vars()
+        .filter_map(|(key, value)| Some((key.strip_prefix(PREFIX)?.to_owned(), value)))
+        .collect()
 }
 
-/// Takes a section out and reads it. After a fault the key at fault is left out and the rest is read again, so that all faults are found.
-fn section<T: DeserializeOwned + Default>(merged: &mut Table, name: &str, faults: &mut Faults) -> T {
-    let Some(mut value) = merged.remove(name) else { return T::default() };
+/// Takes a section out and reads it. After a fault the key at fault is left out and the rest is
+/// read again, so that all faults are found.
+fn section<T: DeserializeOwned + Default>(
+    merged: &mut Table,
+    name: &str,
+    faults: &mut Faults,
+) -> T {
+    let Some(mut value) = merged.remove(name) else {
+        return T::default();
+    };
     for _ in 0..64 {
         let error = match T::deserialize(value.clone()) {
             Ok(settings) => return settings,
             Err(error) => error,
         };
-        let Some(key) = faults.note_section(name, &value, &error) else { return T::default() };
-        if value.as_table_mut().and_then(|table| table.remove(&key)).is_none() {
+        let Some(key) = faults.note_section(name, &value, &error) else {
+            return T::default();
+        };
+        if value
+            .as_table_mut()
+            .and_then(|table| table.remove(&key))
+            .is_none()
+        {
             return T::default();
         }
     }

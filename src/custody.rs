@@ -1,16 +1,20 @@
 //! The root key's home.
 //!
-//! Owns how the root key of an epoch rests, and what its destruction means there. Refuses to know pages, recordings and the ledger: it seals
-//! one small key, the root page's, under the root of an epoch, and forgets a root for good when told to.
+//! Owns how the root key of an epoch rests, and what its destruction means there. Refuses to know
+//! pages, recordings and the ledger: it seals one small key, the root page's, under the root of an
+//! epoch, and forgets a root for good when told to.
 //!
 //! ```text
 //! root key (here, in an effaceable place outside every backup) ─seals─▶ root page's key (32 bytes; its sealed form is in the ledger)
 //! ```
-//! The level between root key and root page lets a root stay inside a token or a cloud service for its whole life.
+//! The level between root key and root page lets a root stay inside a token or a cloud service for
+//! its whole life.
 //!
 //! INVARIANTS
-//! - A place of custody is a compare-and-swap register with an owner: it is read and swapped, and changed in no other way (see [`Change`]).
-//! - At most two roots of a vault exist at once: the current one, and during a turn the next or the one before.
+//! - A place of custody is a compare-and-swap register with an owner: it is read and swapped, and
+//!   changed in no other way (see [`Change`]).
+//! - At most two roots of a vault exist at once: the current one, and during a turn the next or the
+//!   one before.
 //! - A swap that is reported as done left the place with the new slot and nothing else.
 //! - Every operation may be repeated after any interruption, by any process.
 
@@ -67,12 +71,14 @@ pub trait Custody: Send + Sync {
     /// The place cannot be asked.
     fn read(&self) -> BoxFuture<'_, Result<Option<Slot>, Error>>;
 
-    /// Makes a change: under the lock of the place, compares with the slot that the change was made from, makes the new root, destroys what is left
-    /// out, and looks whether the place then holds the next slot and nothing else. Durable when this returns.
+    /// Makes a change: under the lock of the place, compares with the slot that the change was made
+    /// from, makes the new root, destroys what is left out, and looks whether the place then holds
+    /// the next slot and nothing else. Durable when this returns.
     ///
     /// # Errors
-    /// [`Error::Moved`] when the place holds another slot; [`Error::Foreign`]; the place's own. After any error the slot is the one before or the
-    /// next, and the same call may be repeated once the slot was read again.
+    /// [`Error::Moved`] when the place holds another slot; [`Error::Foreign`]; the place's own.
+    /// After any error the slot is the one before or the next, and the same call may be repeated
+    /// once the slot was read again.
     fn swap<'a>(&'a self, change: &'a Change) -> BoxFuture<'a, Result<Slot, Error>>;
 
     /// Seals a key under a root, bound to the root's name.
@@ -93,7 +99,8 @@ pub trait Custody: Send + Sync {
     /// The place cannot be asked.
     fn contents(&self) -> BoxFuture<'_, Result<Vec<Item>, Error>>;
 
-    /// Tries to open each of these with every root in everything that [`Custody::contents`] lists, as an attacker would.
+    /// Tries to open each of these with every root in everything that [`Custody::contents`] lists,
+    /// as an attacker would.
     ///
     /// # Errors
     /// The place cannot be asked. What does not open is no error.
@@ -104,7 +111,14 @@ pub trait Custody: Send + Sync {
     /// # Errors
     /// As [`Custody::read`].
     fn roots(&self) -> BoxFuture<'_, Result<Vec<RootName>, Error>> {
-        async move { Ok(self.read().await?.map(|slot| slot.names()).unwrap_or_default()) }.boxed()
+        async move {
+            Ok(self
+                .read()
+                .await?
+                .map(|slot| slot.names())
+                .unwrap_or_default())
+        }
+        .boxed()
     }
 }
 
@@ -170,7 +184,9 @@ pub enum Error {
     #[error("root file: {0}")]
     Format(&'static str),
     /// Wrong passphrase or key, or something was altered: which of them cannot be told.
-    #[error("the root does not open: wrong passphrase, or it was altered, or what it should open belongs to another epoch")]
+    #[error(
+        "the root does not open: wrong passphrase, or it was altered, or what it should open belongs to another epoch"
+    )]
     NotAuthentic,
     /// This root does not exist: it was destroyed, or never made.
     #[error("custody holds no root of epoch {} of vault {}", .0.epoch, .0.vault)]
@@ -189,7 +205,8 @@ pub enum Error {
         /// The one that the place has.
         found: u64,
     },
-    /// Something lies in the place that is no part of the slot, and that this program did not put there.
+    /// Something lies in the place that is no part of the slot, and that this program did not put
+    /// there.
     #[error(
         "`{name}` lies in the place of custody and is no part of its slot: it may hold a root that should be destroyed, or be another vault's. \
          Look what it is; then destroy it (a copy of a file: overwrite and remove it) or move it elsewhere"
@@ -207,7 +224,9 @@ pub enum Error {
         place: String,
     },
     /// Somebody else keeps the lock of the place.
-    #[error("`{path}` is locked by another process for more than {seconds} s: see what it does, or end it, and run the command again")]
+    #[error(
+        "`{path}` is locked by another process for more than {seconds} s: see what it does, or end it, and run the command again"
+    )]
     Busy {
         /// The lock file.
         path: String,
@@ -218,7 +237,9 @@ pub enum Error {
     #[error("a rehearsal does not change custody")]
     Rehearsal,
     /// There are two other roots already.
-    #[error("custody holds two roots already; finish the turn that is under way (`recvault epoch turn`)")]
+    #[error(
+        "custody holds two roots already; finish the turn that is under way (`recvault epoch turn`)"
+    )]
     TooMany,
     /// The settings of `[custody]` do not name a place that can be used.
     #[error("`custody.{key}`: {why}")]
@@ -251,7 +272,10 @@ pub fn open(settings: Settings, base: &Path) -> Result<Arc<dyn Custody>, Error> 
         Kind::AwsKms => Ok(Arc::new(aws_kms::Kms::new(settings.aws_kms, base)?)),
         #[cfg(not(all(feature = "pkcs11", feature = "aws-kms")))]
         left_out => {
-            let why = format!("this recvault was built without `{0}`: build it with `--features {0}`", left_out.as_str());
+            let why = format!(
+                "this recvault was built without `{0}`: build it with `--features {0}`",
+                left_out.as_str()
+            );
             Err(Error::Setting { key: "kind", why })
         }
     }
@@ -264,11 +288,15 @@ pub fn open(settings: Settings, base: &Path) -> Result<Arc<dyn Custody>, Error> 
 pub fn root_file(settings: Settings, base: &Path) -> Result<RootFile, Error> {
     match settings.kind {
         Kind::Passphrase => Ok(RootFile::new(settings, base)),
-        other => Err(Error::Setting { key: "kind", why: format!("custody by `{}` has no passphrase", other.as_str()) }),
+        other => Err(Error::Setting {
+            key: "kind",
+            why: format!("custody by `{}` has no passphrase", other.as_str()),
+        }),
     }
 }
 
-/// A private key in a PKCS #11 token, for recordings that their source encrypted. Nothing is asked of the token yet.
+/// A private key in a PKCS #11 token, for recordings that their source encrypted. Nothing is asked
+/// of the token yet.
 ///
 /// # Errors
 /// [`Error::Setting`].
@@ -283,22 +311,38 @@ pub fn unwrapper(key: &TokenKey) -> Result<Arc<dyn UnwrapKey>, Error> {
 /// [`Error::Setting`], always.
 #[cfg(not(feature = "pkcs11"))]
 pub fn unwrapper(_key: &TokenKey) -> Result<Arc<dyn UnwrapKey>, Error> {
-    Err(Error::Setting { key: "pkcs11", why: "this recvault was built without `pkcs11`: build it with `--features pkcs11`".into() })
+    Err(Error::Setting {
+        key: "pkcs11",
+        why: "this recvault was built without `pkcs11`: build it with `--features pkcs11`".into(),
+    })
 }
 
-/// A place that does not answer must not hold up a turn or a listener for ever. The call itself cannot be taken back; all may be repeated.
+/// A place that does not answer must not hold up a turn or a listener for ever. The call itself
+/// cannot be taken back; all may be repeated.
 const PATIENCE: Duration = Duration::from_secs(60);
 
-/// Work that would hold up a thread of the runtime, on a thread of its own, for a limited time. A thread that hangs is left behind; the program
-/// does not wait for it when it ends.
-async fn blocking<T: Send + 'static>(place: &'static str, work: impl FnOnce() -> Result<T, Error> + Send + 'static) -> Result<T, Error> {
+/// Work that would hold up a thread of the runtime, on a thread of its own, for a limited time. A
+/// thread that hangs is left behind; the program does not wait for it when it ends.
+async fn blocking<T: Send + 'static>(
+    place: &'static str,
+    work: impl FnOnce() -> Result<T, Error> + Send + 'static,
+) -> Result<T, Error> {
     match tokio::time::timeout(PATIENCE, tokio::task::spawn_blocking(work)).await {
         Ok(Ok(done)) => done,
-        Ok(Err(_)) => Err(Error::Place { place, why: "the process is ending".into() }),
-        Err(_) => Err(Error::Place { place, why: format!("no answer within {} s", PATIENCE.as_secs()) }),
+        Ok(Err(_)) => Err(Error::Place {
+            place,
+            why: "the process is ending".into(),
+        }),
+        Err(_) => Err(Error::Place {
+            place,
+            why: format!("no answer within {} s", PATIENCE.as_secs()),
+        }),
     }
 }
 
 fn fault(path: &Path, cause: io::Error) -> Error {
-    Error::File { path: path.display().to_string(), cause }
+    Error::File {
+        path: path.display().to_string(),
+        cause,
+    }
 }

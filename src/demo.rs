@@ -1,6 +1,8 @@
-//! The guided story and what it needs: a Twilio stand-in and a recording, so that anybody can try everything on one machine.
+//! The guided story and what it needs: a Twilio stand-in and a recording, so that anybody can try
+//! everything on one machine.
 //!
-//! Owns how the story is told. Refuses shortcuts: the service is the real one, over real HTTP, in a real vault folder.
+//! Owns how the story is told. Refuses shortcuts: the service is the real one, over real HTTP, in a
+//! real vault folder.
 
 pub mod conversation;
 pub mod stand_in;
@@ -23,7 +25,8 @@ pub struct Options {
     /// Tell the story once and leave, instead of staying up.
     #[arg(long)]
     exit: bool,
-    /// Keep the vault in this folder for inspection; it must not exist or be empty. Without it: a folder that is removed at the end.
+    /// Keep the vault in this folder for inspection; it must not exist or be empty. Without it: a
+    /// folder that is removed at the end.
     #[arg(long, value_name = "DIR")]
     dir: Option<PathBuf>,
 }
@@ -38,15 +41,29 @@ pub async fn run(options: Options, json: bool) -> Result<ExitCode, Box<dyn Error
     story.tell().await;
     let all_held = story.all_held();
     if json {
-        let printed = writeln!(io::stdout(), "{}", serde_json::to_string_pretty(&story.summary())?);
+        let printed = writeln!(
+            io::stdout(),
+            "{}",
+            serde_json::to_string_pretty(&story.summary())?
+        );
         // Whoever has closed the pipe wants no summary.
-        printed.or_else(|error| if error.kind() == io::ErrorKind::BrokenPipe { Ok(()) } else { Err(error) })?;
+        printed.or_else(|error| {
+            if error.kind() == io::ErrorKind::BrokenPipe {
+                Ok(())
+            } else {
+                Err(error)
+            }
+        })?;
     }
     if !options.exit && all_held {
         stay_up(&world).await?;
     }
     world.tear_down().await;
-    Ok(if all_held { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+    Ok(if all_held {
+        ExitCode::SUCCESS
+    } else {
+        ExitCode::FAILURE
+    })
 }
 
 /// Announces a second recording, prints lines to try, and waits for Ctrl-C.

@@ -1,7 +1,7 @@
 //! Stories a person could tell. Every write begins here.
 //!
-//! Owns the order of steps: what is looked up, what is decided, what is done. Refuses to know HTTP, SQL and key material; it asks `policy`,
-//! `vault` and `ledger`.
+//! Owns the order of steps: what is looked up, what is decided, what is done. Refuses to know HTTP,
+//! SQL and key material; it asks `policy`, `vault` and `ledger`.
 
 mod accounts;
 mod approval;
@@ -54,7 +54,8 @@ pub use backfill::{AccountBackfilled, BackfillPlan, Backfilling};
 pub use catalogue::{AuditPage, Details, Page, Source};
 pub use clock::{ClockGuard, ClockStatus};
 pub use consent::{
-    About, Faults, FieldFault, Format, Imported, Instruction, MAX_FILE, MAX_STATEMENTS, NewStatement, Over, Recorded, StatementPage, Then,
+    About, Faults, FieldFault, Format, Imported, Instruction, MAX_FILE, MAX_STATEMENTS,
+    NewStatement, Over, Recorded, StatementPage, Then,
 };
 pub use correction::Correction;
 pub use custody::change_passphrase;
@@ -65,7 +66,9 @@ pub use guard::{Guarded, StreamGuard};
 pub use hold::{Holds, Lifted, NewHold};
 pub use liveness::{Liveness, Task};
 pub use playback::{Ended, Given, Heard};
-pub use policies::{Published, Publishing, Version, in_force, oddities, publish, put_in_force, rulebook};
+pub use policies::{
+    Published, Publishing, Version, in_force, oddities, publish, put_in_force, rulebook,
+};
 pub use quarantine::{QuarantineSwept, Settled};
 pub use reconcile::{AccountReconciled, Reconciling};
 pub use recovery::{JournalStatus, RecoverySettings};
@@ -75,7 +78,9 @@ pub use shield::Panicked;
 pub use status::{SourceStatus, Status};
 pub use streams::Streams;
 pub use sweep::Swept;
-pub use tokens::{Minted, NewToken, list as list_tokens, mint as mint_token, revoke as revoke_token};
+pub use tokens::{
+    Minted, NewToken, list as list_tokens, mint as mint_token, revoke as revoke_token,
+};
 pub use transcript::Form;
 pub use watch::Watch;
 pub use why::{Why, WhyReason};

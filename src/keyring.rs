@@ -1,8 +1,10 @@
 //! The key tree: labels, pages and the path from the root key to a record key.
 //!
-//! Owns how keys protect keys. Refuses to know where a page rests, what a recording is about, or who asks.
+//! Owns how keys protect keys. Refuses to know where a page rests, what a recording is about, or
+//! who asks.
 //!
-//! INVARIANT: a record key is random and is never derived from anything that lives longer than the recording.
+//! INVARIANT: a record key is random and is never derived from anything that lives longer than the
+//! recording.
 //!
 //! Pure: rows in, rows out; randomness is an argument.
 
@@ -13,7 +15,8 @@ pub mod reach;
 pub mod tree;
 
 pub use label::{
-    artefact_key, details_key, evidence_key, fingerprint, note_key, recovery_key, statement_key, subject_key, utterance_key, waiting_key,
+    artefact_key, details_key, evidence_key, fingerprint, note_key, recovery_key, statement_key,
+    subject_key, utterance_key, waiting_key,
 };
 pub use note::{open_note, seal_note};
 pub use page::{Error, FAN_OUT, Page, PageRow, Place};

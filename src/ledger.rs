@@ -1,12 +1,13 @@
 //! The ledger: what the vault knows, on SQLite or PostgreSQL.
 //!
-//! Owns every SQL text, each once and understood by both databases, and the units of work they run in. Refuses to know what a key opens,
-//! who may listen, or anything of the network.
+//! Owns every SQL text, each once and understood by both databases, and the units of work they run
+//! in. Refuses to know what a key opens, who may listen, or anything of the network.
 //!
 //! INVARIANTS
-//! - A unit of work is short and holds no transaction during network I/O; it is repeated when the database asks for it.
-//! - The audit entry of what a unit does is written in the same transaction, last, because it locks the log's head. Only what carries its
-//!   number comes after it.
+//! - A unit of work is short and holds no transaction during network I/O; it is repeated when the
+//!   database asks for it.
+//! - The audit entry of what a unit does is written in the same transaction, last, because it locks
+//!   the log's head. Only what carries its number comes after it.
 //! - Zero rows where one was expected is an error.
 
 pub mod accept;

@@ -1,4 +1,5 @@
-//! Recvault keeps recorded communications sealed, opens them only for a stated purpose, and destroys their keys when they must go.
+//! Recvault keeps recorded communications sealed, opens them only for a stated purpose, and
+//! destroys their keys when they must go.
 //!
 //! # The stories
 //!
@@ -13,9 +14,9 @@
 //!
 //! # The rooms, in import order
 //!
-//! A module imports only modules above it; `tests/tidy.rs` holds this list and fails on any upward import.
-//! Every write begins in [`flow`]; every key use is in [`vault`]; every decision is in [`policy`]; nobody holds a transaction during network
-//! I/O: work is held by leases.
+//! A module imports only modules above it; `tests/tidy.rs` holds this list and fails on any upward
+//! import. Every write begins in [`flow`]; every key use is in [`vault`]; every decision is in
+//! [`policy`]; nobody holds a transaction during network I/O: work is held by leases.
 
 pub mod secret;
 

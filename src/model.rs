@@ -1,4 +1,5 @@
-//! The words of the house as plain values: ids, recordings and their life, artefacts, people's access, time.
+//! The words of the house as plain values: ids, recordings and their life, artefacts, people's
+//! access, time.
 //!
 //! Owns what a thing *is*; refuses to know where it is stored or who may see it. No I/O.
 

@@ -1,4 +1,5 @@
-//! The privacy policy: the document that is published, the rules it makes, and every decision by them.
+//! The privacy policy: the document that is published, the rules it makes, and every decision by
+//! them.
 //!
 //! ```text
 //! privacy-policy.toml → document ┐
@@ -8,8 +9,9 @@
 //! principal, action ────────────────────────────────────→ permit(principal, action, rulebook, now) → Permit | every reason against it
 //! ```
 //!
-//! Owns who may hear what and why. Refuses to do I/O or to read a clock: `now` is an argument, earlier versions are handed in.
-//! INVARIANT: what is published is what is enforced; a grant names the digest of the file it was decided by. Deny is the default.
+//! Owns who may hear what and why. Refuses to do I/O or to read a clock: `now` is an argument,
+//! earlier versions are handed in. INVARIANT: what is published is what is enforced; a grant names
+//! the digest of the file it was decided by. Deny is the default.
 
 mod answer;
 mod approval;
@@ -47,8 +49,9 @@ pub use self::{
     decide::{Decision, Grant, MAX_JUSTIFICATION, View, decide},
     diff::{Comparison, Diff, Tally},
     document::{
-        Actions, Approval, Basis, Collection, ConsentRules, ContentRule, Controller, Cue, Document, Fault, MAX_BYTES, MAX_GRANT_LIFETIME,
-        MessageRule, Pattern, Processor, PurposeRule, Recipient, Right, Spoken, TierRule, VoiceConsent,
+        Actions, Approval, Basis, Collection, ConsentRules, ContentRule, Controller, Cue, Document,
+        Fault, MAX_BYTES, MAX_GRANT_LIFETIME, MessageRule, Pattern, Processor, PurposeRule,
+        Recipient, Right, Spoken, TierRule, VoiceConsent,
     },
     explain::{Explanation, Opened, SaidBasis, SaidRole},
     facts::Facts,

@@ -1,10 +1,13 @@
-//! The sealed object: one C2SP FLOE message (AES-256-GCM) that is bound to what it is an artefact of.
+//! The sealed object: one C2SP FLOE message (AES-256-GCM) that is bound to what it is an artefact
+//! of.
 //!
-//! Owns sealing, opening at random access, and the arithmetic between plaintext and ciphertext. Pure: bytes in, bytes out; it refuses to know
-//! where keys come from and where objects are kept. Format: <https://github.com/C2SP/C2SP/blob/main/FLOE.md>.
+//! Owns sealing, opening at random access, and the arithmetic between plaintext and ciphertext.
+//! Pure: bytes in, bytes out; it refuses to know where keys come from and where objects are kept.
+//! Format: <https://github.com/C2SP/C2SP/blob/main/FLOE.md>.
 //!
-//! INVARIANT: no byte is released before its own segment, the header and the final segment were authenticated, so a wrong key, a foreign
-//! context, an altered byte and a missing tail are errors and never a short or a different file.
+//! INVARIANT: no byte is released before its own segment, the header and the final segment were
+//! authenticated, so a wrong key, a foreign context, an altered byte and a missing tail are errors
+//! and never a short or a different file.
 #![deny(clippy::indexing_slicing)]
 
 mod context;
@@ -22,14 +25,17 @@ pub use span::{Layout, Span, Spans};
 /// Why bytes could not be sealed or opened.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Error {
-    /// Wrong key, wrong context, or somebody changed the object. These three cannot be told apart, by design.
+    /// Wrong key, wrong context, or somebody changed the object. These three cannot be told apart,
+    /// by design.
     #[error("the sealed object is not authentic under this key and context")]
     NotAuthentic,
     /// The object, or a piece of it that was handed in, has a length that a whole one cannot have.
     #[error("the sealed object is cut short or has a false length")]
     Truncated,
     /// The header names parameters that this vault never writes.
-    #[error("the sealed object has an unknown format; this vault reads FLOE with AES-256-GCM in segments of 16384 or 65536 bytes")]
+    #[error(
+        "the sealed object has an unknown format; this vault reads FLOE with AES-256-GCM in segments of 16384 or 65536 bytes"
+    )]
     UnknownFormat,
     /// More segments than FLOE allows under one message key (2^40).
     #[error("the content is too long for one sealed object")]
@@ -40,7 +46,8 @@ pub enum Error {
         /// Length of the plaintext in bytes.
         plain_len: u64,
     },
-    /// The cryptographic library failed or had no randomness; nothing is known to be wrong with the object.
+    /// The cryptographic library failed or had no randomness; nothing is known to be wrong with the
+    /// object.
     #[error("the cryptographic library failed")]
     Library,
 }
@@ -49,9 +56,15 @@ impl From<fast_floe::Error> for Error {
     fn from(error: fast_floe::Error) -> Self {
         use fast_floe::Error as Floe;
         match error {
-            Floe::InvalidHeaderTag | Floe::AuthenticationFailed | Floe::InvalidSegmentPrefix => Self::NotAuthentic,
-            Floe::Truncated | Floe::InvalidHeaderLength { .. } | Floe::InvalidCiphertextLength { .. } => Self::Truncated,
-            Floe::InvalidHeaderParameters | Floe::InvalidSegmentLength { .. } | Floe::InvalidParameters => Self::UnknownFormat,
+            Floe::InvalidHeaderTag | Floe::AuthenticationFailed | Floe::InvalidSegmentPrefix => {
+                Self::NotAuthentic
+            }
+            Floe::Truncated
+            | Floe::InvalidHeaderLength { .. }
+            | Floe::InvalidCiphertextLength { .. } => Self::Truncated,
+            Floe::InvalidHeaderParameters
+            | Floe::InvalidSegmentLength { .. }
+            | Floe::InvalidParameters => Self::UnknownFormat,
             Floe::SegmentLimit | Floe::LengthOverflow => Self::TooLong,
             _ => Self::Library,
         }

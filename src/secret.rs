@@ -2,7 +2,8 @@
 //!
 //! Owns the types in which a secret may travel. It refuses to know what the secret is for.
 //!
-//! INVARIANT: a secret is not copied, cloned, serialised or printed, and its memory is zeroed when it is dropped.
+//! INVARIANT: a secret is not copied, cloned, serialised or printed, and its memory is zeroed when
+//! it is dropped.
 //!
 //! ```compile_fail
 //! fn wants_clone<T: Clone>() {}
@@ -95,23 +96,31 @@ impl SecretText {
         Self(text)
     }
 
-    /// Reads a file that holds one secret; every secret that is in a file is read here. A byte order mark at its beginning and one line break at its end
-    /// come from the editor and are not part of the secret.
+    /// Reads a file that holds one secret; every secret that is in a file is read here. A byte
+    /// order mark at its beginning and one line break at its end come from the editor and are not
+    /// part of the secret.
     ///
     /// # Errors
     /// What is wrong with the file, with its name; never what is in it.
     pub fn read(file: &Path) -> Result<Self, String> {
         let name = file.display();
-        let bytes = std::fs::read(file).map(Zeroizing::new).map_err(|error| format!("cannot read `{name}`: {}", error.kind()))?;
+        let bytes = std::fs::read(file)
+            .map(Zeroizing::new)
+            .map_err(|error| format!("cannot read `{name}`: {}", error.kind()))?;
         // Some shells redirect text so; its bytes would be another secret.
         if bytes.starts_with(b"\xff\xfe") || bytes.starts_with(b"\xfe\xff") {
             return Err(format!("`{name}` is in UTF-16: save it as UTF-8"));
         }
-        let text = std::str::from_utf8(&bytes).map_err(|_| format!("`{name}` is not in UTF-8: save it as UTF-8"))?;
+        let text = std::str::from_utf8(&bytes)
+            .map_err(|_| format!("`{name}` is not in UTF-8: save it as UTF-8"))?;
         let text = text.strip_prefix('\u{feff}').unwrap_or(text);
         let text = text.strip_suffix('\n').unwrap_or(text);
         let text = text.strip_suffix('\r').unwrap_or(text);
-        if text.is_empty() { Err(format!("`{name}` is empty")) } else { Ok(Self(text.to_owned())) }
+        if text.is_empty() {
+            Err(format!("`{name}` is empty"))
+        } else {
+            Ok(Self(text.to_owned()))
+        }
     }
 
     /// A second copy, made on purpose and by name: both are zeroed on drop.
@@ -145,7 +154,10 @@ mod tests {
     fn debug_shows_nothing() {
         let key = Key::take(&mut [0x41; 32]);
         assert_eq!(format!("{key:?}"), "Key(…)");
-        assert_eq!(format!("{:?}", SecretText::new("hunter2".into())), "SecretText(…)");
+        assert_eq!(
+            format!("{:?}", SecretText::new("hunter2".into())),
+            "SecretText(…)"
+        );
     }
 
     #[test]
@@ -156,15 +168,39 @@ mod tests {
             std::fs::write(&file, bytes).unwrap();
             SecretText::read(&file).map(|secret| secret.expose().to_owned())
         };
-        for bytes in [b"hunter2".as_slice(), b"hunter2\n", b"hunter2\r\n", b"\xef\xbb\xbfhunter2", b"\xef\xbb\xbfhunter2\r\n"] {
+        for bytes in [
+            b"hunter2".as_slice(),
+            b"hunter2\n",
+            b"hunter2\r\n",
+            b"\xef\xbb\xbfhunter2",
+            b"\xef\xbb\xbfhunter2\r\n",
+        ] {
             assert_eq!(read(bytes).unwrap(), "hunter2");
         }
-        assert_eq!(read(b" pass phrase \n").unwrap(), " pass phrase ", "blanks may be part of it");
-        for bytes in [b"".as_slice(), b"\n", b"\xef\xbb\xbf", b"\xff\xfeh\0u\0", b"\xfe\xff\0h\0u", b"hunter\xff"] {
+        assert_eq!(
+            read(b" pass phrase \n").unwrap(),
+            " pass phrase ",
+            "blanks may be part of it"
+        );
+        for bytes in [
+            b"".as_slice(),
+            b"\n",
+            b"\xef\xbb\xbf",
+            b"\xff\xfeh\0u\0",
+            b"\xfe\xff\0h\0u",
+            b"hunter\xff",
+        ] {
             let error = read(bytes).unwrap_err();
-            assert!(error.contains("token`") && !error.contains("hunter"), "{error}");
+            assert!(
+                error.contains("token`") && !error.contains("hunter"),
+                "{error}"
+            );
         }
-        assert!(SecretText::read(folder.path()).unwrap_err().starts_with("cannot read `"));
+        assert!(
+            SecretText::read(folder.path())
+                .unwrap_err()
+                .starts_with("cannot read `")
+        );
     }
 
     #[test]

@@ -1,10 +1,11 @@
 //! Sealed objects and recovery files in a folder, in memory, or in anything that speaks S3.
 //!
-//! Owns how they are named, written once, read in ranges and removed; it is the only maker of paths. It refuses to know what is in a file or
-//! whom it belongs to: all it ever sees is ciphertext under a random id, and of a recovery file where it stands in time.
+//! Owns how they are named, written once, read in ranges and removed; it is the only maker of
+//! paths. It refuses to know what is in a file or whom it belongs to: all it ever sees is
+//! ciphertext under a random id, and of a recovery file where it stands in time.
 //!
-//! INVARIANT: what can be listed or read is whole and durable. What a crash leaves behind cannot be read, and [`Store::sweep_uploads`] removes
-//! it.
+//! INVARIANT: what can be listed or read is whole and durable. What a crash leaves behind cannot be
+//! read, and [`Store::sweep_uploads`] removes it.
 
 mod error;
 mod folder;
@@ -30,7 +31,8 @@ pub use writer::Writer;
 use self::{folder::Folder, name::OBJECTS, path::Paths, place::Place};
 use crate::model::{id::ObjectId, time::Timestamp};
 
-/// Ranges closer than this are fetched as one: cheaper than a second request, and not much more than what was asked for.
+/// Ranges closer than this are fetched as one: cheaper than a second request, and not much more
+/// than what was asked for.
 const COALESCE: u64 = 64 * 1024;
 
 /// What [`Store::probe`] writes and expects to read back.
@@ -70,28 +72,45 @@ struct Found {
 }
 
 impl Store {
-    /// Opens the store that `settings` name; relative paths begin at `base`. A folder is created if it is not there; an S3 bucket is not
-    /// contacted yet.
+    /// Opens the store that `settings` name; relative paths begin at `base`. A folder is created if
+    /// it is not there; an S3 bucket is not contacted yet.
     ///
     /// # Errors
     /// [`Error::Setting`] naming the key at fault.
     pub fn open(settings: &Settings, base: &FilePath) -> Result<Self, Error> {
         Ok(match settings.place(base)? {
-            Place::Memory => Self { inner: Arc::new(InMemory::new()), kind: Kind::Memory, paths: Paths::default() },
+            Place::Memory => Self {
+                inner: Arc::new(InMemory::new()),
+                kind: Kind::Memory,
+                paths: Paths::default(),
+            },
             Place::Folder(root) => {
                 let (folder, inner) = Folder::open(&root)?;
-                Self { inner: Arc::new(inner), kind: Kind::Folder(folder), paths: Paths::default() }
+                Self {
+                    inner: Arc::new(inner),
+                    kind: Kind::Folder(folder),
+                    paths: Paths::default(),
+                }
             }
             Place::S3 { bucket, prefix } => {
                 let s3 = Arc::new(s3::client(settings, &bucket, base)?);
-                Self { inner: s3.clone(), kind: Kind::S3(s3), paths: Paths::under(prefix) }
+                Self {
+                    inner: s3.clone(),
+                    kind: Kind::S3(s3),
+                    paths: Paths::under(prefix),
+                }
             }
         })
     }
 
-    /// A store over any other: a throttled or failing one in a test. Its abandoned uploads are its own affair.
+    /// A store over any other: a throttled or failing one in a test. Its abandoned uploads are its
+    /// own affair.
     pub fn over(inner: Arc<dyn ObjectStore>) -> Self {
-        Self { inner, kind: Kind::Adapter, paths: Paths::default() }
+        Self {
+            inner,
+            kind: Kind::Adapter,
+            paths: Paths::default(),
+        }
     }
 
     /// The word by which errors name this store.
@@ -104,8 +123,9 @@ impl Store {
         }
     }
 
-    /// Begins an object. Ids are random, so a second writer of the same id is a mistake: an object of up to one part is refused by the backend
-    /// itself if the id is taken. A longer one is refused when its upload begins; that nobody else finishes the same id in between rests on
+    /// Begins an object. Ids are random, so a second writer of the same id is a mistake: an object
+    /// of up to one part is refused by the backend itself if the id is taken. A longer one is
+    /// refused when its upload begins; that nobody else finishes the same id in between rests on
     /// the 128 random bits.
     pub fn writer(&self, id: ObjectId) -> Writer {
         Writer::new(self.clone(), id.into())
@@ -114,16 +134,22 @@ impl Store {
     /// Reads one range of bytes. An empty range is answered without asking the store.
     ///
     /// # Errors
-    /// [`Error::NotFound`], [`Error::OutOfRange`] if the object ends before the range does, or a fault of the store.
+    /// [`Error::NotFound`], [`Error::OutOfRange`] if the object ends before the range does, or a
+    /// fault of the store.
     pub async fn read(&self, id: ObjectId, range: Range<u64>) -> Result<Bytes, Error> {
         self.read_one(id.into(), range).await
     }
 
-    /// Reads several ranges, in the time of one round trip, each exactly as long as asked. All of it is held in memory, so the caller bounds it.
+    /// Reads several ranges, in the time of one round trip, each exactly as long as asked. All of
+    /// it is held in memory, so the caller bounds it.
     ///
     /// # Errors
     /// As [`Self::read`]; one bad range fails all.
-    pub async fn read_ranges(&self, id: ObjectId, ranges: &[Range<u64>]) -> Result<Vec<Bytes>, Error> {
+    pub async fn read_ranges(
+        &self,
+        id: ObjectId,
+        ranges: &[Range<u64>],
+    ) -> Result<Vec<Bytes>, Error> {
         self.read_all(id.into(), ranges).await
     }
 
@@ -143,19 +169,24 @@ impl Store {
         self.remove(&self.paths.of(id.into())).await
     }
 
-    /// Every whole object that was last written before `older_than`, in no order. What is not ours is passed over.
+    /// Every whole object that was last written before `older_than`, in no order. What is not ours
+    /// is passed over.
     pub fn list(&self, older_than: Timestamp) -> BoxStream<'static, Result<Listed, Error>> {
         self.named(OBJECTS)
             .try_filter_map(move |found| {
                 std::future::ready(Ok(match found.name {
-                    Name::Object(id) if found.modified < older_than => Some(Listed { id, size: found.size }),
+                    Name::Object(id) if found.modified < older_than => Some(Listed {
+                        id,
+                        size: found.size,
+                    }),
                     _ => None,
                 }))
             })
             .boxed()
     }
 
-    /// Removes what writers began before `older_than` and never finished, and says how many. Choose a time that no live upload is older than.
+    /// Removes what writers began before `older_than` and never finished, and says how many. Choose
+    /// a time that no live upload is older than.
     ///
     /// # Errors
     /// A fault of the store; what could be removed until then is removed.
@@ -167,7 +198,8 @@ impl Store {
         }
     }
 
-    /// Writes and reads back one tiny object: the store is there, and takes our credentials for both.
+    /// Writes and reads back one tiny object: the store is there, and takes our credentials for
+    /// both.
     ///
     /// # Errors
     /// A fault of the store.
@@ -175,15 +207,26 @@ impl Store {
         self.stands().await?;
         let path = self.paths.probe();
         let place = |error| Error::of_place(self.name(), error);
-        self.inner.put(&path, PutPayload::from_static(PROBE)).await.map_err(place)?;
-        let back = self.inner.get_range(&path, 0..PROBE.len() as u64).await.map_err(place)?;
+        self.inner
+            .put(&path, PutPayload::from_static(PROBE))
+            .await
+            .map_err(place)?;
+        let back = self
+            .inner
+            .get_range(&path, 0..PROBE.len() as u64)
+            .await
+            .map_err(place)?;
         if back != PROBE {
-            return Err(Error::Unavailable { store: self.name(), reason: "it gave back other bytes than were written".into() });
+            return Err(Error::Unavailable {
+                store: self.name(),
+                reason: "it gave back other bytes than were written".into(),
+            });
         }
         Ok(())
     }
 
-    /// Whether what is written now would be found again: a folder must still be the one that was opened.
+    /// Whether what is written now would be found again: a folder must still be the one that was
+    /// opened.
     async fn stands(&self) -> Result<(), Error> {
         match &self.kind {
             Kind::Folder(folder) => folder.is_there().await,
@@ -202,13 +245,21 @@ impl Store {
             .map_err(move |error| Error::of_place(store, error))
             .try_filter_map(move |meta| {
                 let modified = Timestamp::from_millis(meta.last_modified.timestamp_millis());
-                std::future::ready(Ok(paths.parse(&meta.location).map(|name| Found { name, size: meta.size, modified })))
+                std::future::ready(Ok(paths.parse(&meta.location).map(|name| Found {
+                    name,
+                    size: meta.size,
+                    modified,
+                })))
             })
             .boxed()
     }
 
     async fn size_of(&self, name: Name) -> Result<u64, Error> {
-        let meta = self.inner.head(&self.paths.of(name)).await.map_err(|error| Error::of_name(self.name(), name, error))?;
+        let meta = self
+            .inner
+            .head(&self.paths.of(name))
+            .await
+            .map_err(|error| Error::of_name(self.name(), name, error))?;
         Ok(meta.size)
     }
 
@@ -219,16 +270,37 @@ impl Store {
 
     async fn read_all(&self, name: Name, ranges: &[Range<u64>]) -> Result<Vec<Bytes>, Error> {
         let path = self.paths.of(name);
-        let wanted: Vec<Range<u64>> = ranges.iter().filter(|range| !range.is_empty()).cloned().collect();
+        let wanted: Vec<Range<u64>> = ranges
+            .iter()
+            .filter(|range| !range.is_empty())
+            .cloned()
+            .collect();
         let found = match self.kind {
             _ if wanted.is_empty() => Ok(Vec::new()),
             Kind::Folder(_) => self.inner.get_ranges(&path, &wanted).await,
-            _ => object_store::coalesce_ranges(&wanted, |range| self.exactly(&path, range), COALESCE).await,
+            _ => {
+                object_store::coalesce_ranges(&wanted, |range| self.exactly(&path, range), COALESCE)
+                    .await
+            }
         };
         match found {
-            Ok(found) if found.iter().map(|bytes| bytes.len() as u64).eq(wanted.iter().map(|range| range.end - range.start)) => {
+            Ok(found)
+                if found
+                    .iter()
+                    .map(|bytes| bytes.len() as u64)
+                    .eq(wanted.iter().map(|range| range.end - range.start)) =>
+            {
                 let mut found = found.into_iter();
-                Ok(ranges.iter().map(|range| if range.is_empty() { Bytes::new() } else { found.next().unwrap_or_default() }).collect())
+                Ok(ranges
+                    .iter()
+                    .map(|range| {
+                        if range.is_empty() {
+                            Bytes::new()
+                        } else {
+                            found.next().unwrap_or_default()
+                        }
+                    })
+                    .collect())
             }
             Ok(_) => Err(self.short()),
             Err(error) => Err(self.why_not_read(name, &wanted, error).await),
@@ -242,25 +314,46 @@ impl Store {
         }
     }
 
-    /// A backend may answer a range that ends beyond the file with less; that must not pass for the whole.
-    async fn exactly(&self, path: &object_store::path::Path, range: Range<u64>) -> object_store::Result<Bytes> {
+    /// A backend may answer a range that ends beyond the file with less; that must not pass for the
+    /// whole.
+    async fn exactly(
+        &self,
+        path: &object_store::path::Path,
+        range: Range<u64>,
+    ) -> object_store::Result<Bytes> {
         let found = self.inner.get_range(path, range.clone()).await?;
         if found.len() as u64 == range.end - range.start {
             return Ok(found);
         }
-        Err(object_store::Error::Generic { store: self.name(), source: "fewer bytes than asked for".into() })
+        Err(object_store::Error::Generic {
+            store: self.name(),
+            source: "fewer bytes than asked for".into(),
+        })
     }
 
     fn short(&self) -> Error {
-        Error::Unavailable { store: self.name(), reason: "it gave fewer bytes than asked for".into() }
+        Error::Unavailable {
+            store: self.name(),
+            reason: "it gave fewer bytes than asked for".into(),
+        }
     }
 
     /// Backends word "beyond the end" differently; the length of the whole settles it.
-    async fn why_not_read(&self, name: Name, wanted: &[Range<u64>], error: object_store::Error) -> Error {
+    async fn why_not_read(
+        &self,
+        name: Name,
+        wanted: &[Range<u64>],
+        error: object_store::Error,
+    ) -> Error {
         let end = wanted.iter().map(|range| range.end).max().unwrap_or(0);
         match Error::of_name(self.name(), name, error) {
             Error::Unavailable { store, reason } => match self.size_of(name).await {
-                Ok(size) if size < end => Error::OutOfRange { store, name, end, size },
+                Ok(size) if size < end => Error::OutOfRange {
+                    store,
+                    name,
+                    end,
+                    size,
+                },
                 _ => Error::Unavailable { store, reason },
             },
             other => other,

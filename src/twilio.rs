@@ -1,9 +1,11 @@
 //! Twilio: accounts, signatures, callbacks, media, who took part.
 //!
-//! Owns everything that is true because Twilio says so: how a request is signed, what a callback may hold, how media is fetched and what can
-//! go wrong on the way. Refuses to know the ledger, the vault and the policy: it hands over plain values and streams.
+//! Owns everything that is true because Twilio says so: how a request is signed, what a callback
+//! may hold, how media is fetched and what can go wrong on the way. Refuses to know the ledger, the
+//! vault and the policy: it hands over plain values and streams.
 //!
-//! INVARIANT: a callback is parsed only out of [`signature::Verified`], and credentials are sent only to the configured interface.
+//! INVARIANT: a callback is parsed only out of [`signature::Verified`], and credentials are sent
+//! only to the configured interface.
 
 pub mod account;
 pub mod callback;
@@ -31,7 +33,8 @@ pub use parties::CallbackParties;
 pub use public_url::PublicUrl;
 pub use rest::{RecordingResource, RestError, SentenceResource};
 pub use signature::{
-    Delivery, HEADER as SIGNATURE_HEADER, Rejection, Request as SignedRequest, SETTINGS_HEADER as SIGNATURE_SETTINGS_HEADER, verify,
+    Delivery, HEADER as SIGNATURE_HEADER, Rejection, Request as SignedRequest,
+    SETTINGS_HEADER as SIGNATURE_SETTINGS_HEADER, verify,
 };
 pub use transcription::{IntelligenceEvent, RealTimeEvent, TranscriptionCallback};
 pub use voice::VoiceRequest;

@@ -1,12 +1,15 @@
 //! The one place where key, ciphertext and row meet.
 //!
-//! Owns every use of a key: depositing, opening, shredding, signing. Refuses to know HTTP, Twilio, or why somebody asks: it wants a
-//! [`Grant`](crate::policy::Grant) or a [`Permit`](crate::policy::Permit) and asks no further.
+//! Owns every use of a key: depositing, opening, shredding, signing. Refuses to know HTTP, Twilio,
+//! or why somebody asks: it wants a [`Grant`](crate::policy::Grant) or a
+//! [`Permit`](crate::policy::Permit) and asks no further.
 //!
 //! INVARIANTS
-//! - Ciphertext first, key entry last: a recording exists when the transaction with its key entry commits.
-//! - Between calls a process keeps the key of the present epoch's root page, the vault's own seed, and no other; each use walks from it through rows just read,
-//!   so a shred has no cache to be forgotten from. What was read under another epoch is read again.
+//! - Ciphertext first, key entry last: a recording exists when the transaction with its key entry
+//!   commits.
+//! - Between calls a process keeps the key of the present epoch's root page, the vault's own seed,
+//!   and no other; each use walks from it through rows just read, so a shred has no cache to be
+//!   forgotten from. What was read under another epoch is read again.
 //! - The audit entry commits before the first byte is released.
 
 mod approval;
@@ -86,7 +89,9 @@ pub enum Error {
     #[error(transparent)]
     Custody(#[from] custody::Error),
     /// Custody and the ledger belong to different vaults.
-    #[error("custody holds the root of vault {root} and the ledger belongs to vault {ledger}: check `[custody]` and `ledger.url`")]
+    #[error(
+        "custody holds the root of vault {root} and the ledger belongs to vault {ledger}: check `[custody]` and `ledger.url`"
+    )]
     OtherVault {
         /// The vault whose root is in custody.
         root: VaultId,
@@ -104,7 +109,8 @@ pub enum Error {
         /// The newest in custody.
         custody: u64,
     },
-    /// The ledger has not what is known of it elsewhere: it was put back from an old copy, or went its own way, and has forgotten what happened.
+    /// The ledger has not what is known of it elsewhere: it was put back from an old copy, or went
+    /// its own way, and has forgotten what happened.
     #[error(
         "the ledger ends with audit entry {ledger} and has not the entry {known} that is known of it: it is an old copy, or a replica that lagged, \
          and has forgotten what happened since, shreds among it. Nothing is written and nothing opens. Bring back the newer database, or run \
@@ -188,7 +194,8 @@ pub enum Error {
          `recvault snapshot restore --take-over` rebuilds the vault; for another vault, name another place in `[custody]`"
     )]
     CustodyTaken(VaultId),
-    /// Before something is destroyed the store must say what it knows, and it says nothing that opens.
+    /// Before something is destroyed the store must say what it knows, and it says nothing that
+    /// opens.
     #[error(
         "nothing is destroyed: the ledger cannot be compared with the store, which has no snapshot or journal that opens ({unreadable} files do not). Check \
          `store.url` and `[recovery]`, and remove what does not belong into `snapshots/` and `journal/`"
@@ -233,7 +240,9 @@ pub enum Error {
     )]
     Gaps(String),
     /// A gap was accepted that is none.
-    #[error("`--accept-gap {0}`: the journal has no such gap; without the option the gaps are named")]
+    #[error(
+        "`--accept-gap {0}`: the journal has no such gap; without the option the gaps are named"
+    )]
     NoSuchGap(ledger::gaps::Gap),
     /// The ledger is empty and the store is not.
     #[error(
@@ -250,7 +259,9 @@ pub enum Error {
         why: &'static str,
     },
     /// There is no snapshot that a root in custody opens.
-    #[error("the store holds no snapshot of an epoch whose root is in custody ({0}); a snapshot that is older than the root opens no more")]
+    #[error(
+        "the store holds no snapshot of an epoch whose root is in custody ({0}); a snapshot that is older than the root opens no more"
+    )]
     NoSnapshot(String),
     /// The folder that a drill works in cannot be used.
     #[error("`{path}`: {why}")]
@@ -264,7 +275,9 @@ pub enum Error {
     #[error("the ledger holds no vault yet: run `recvault init`")]
     NoVault,
     /// The ledger has a vault in it already.
-    #[error("the ledger holds vault {0} already: `recvault init` makes a new vault and never replaces one")]
+    #[error(
+        "the ledger holds vault {0} already: `recvault init` makes a new vault and never replaces one"
+    )]
     VaultExists(VaultId),
     /// A hold keeps the recording.
     #[error("a hold keeps recording {0}; lift it first")]
@@ -272,11 +285,14 @@ pub enum Error {
     /// The recording is shredded, or nothing of it is sealed.
     #[error("nothing of this recording can be opened")]
     Gone,
-    /// Others who ran beside it have spent what the policy allows this principal for this purpose today.
+    /// Others who ran beside it have spent what the policy allows this principal for this purpose
+    /// today.
     #[error("the day's budget of openings is spent")]
     BudgetSpent,
     /// The store gives back another object than was sealed.
-    #[error("what the store gives back is not what was sealed: its length or its SHA-256 is another")]
+    #[error(
+        "what the store gives back is not what was sealed: its length or its SHA-256 is another"
+    )]
     Altered,
     /// The key found is not the one the catalogue names.
     #[error("the record key is not the one that sealed this recording")]
@@ -288,7 +304,9 @@ pub enum Error {
     #[error("what is sealed of who took part cannot be read")]
     BrokenDetails,
     /// The sound is in a form of which no part can be cut out.
-    #[error("the sound of this recording is of a format in which seconds have no fixed place, so that no part of it can be given")]
+    #[error(
+        "the sound of this recording is of a format in which seconds have no fixed place, so that no part of it can be given"
+    )]
     NoWindow,
 }
 
@@ -342,18 +360,26 @@ pub struct Parts {
 }
 
 impl Vault {
-    /// Plants a new vault's key tree in an empty ledger, under a new root in an empty place of custody. An interrupted attempt is gone on from, and of
-    /// two at once one makes the vault.
+    /// Plants a new vault's key tree in an empty ledger, under a new root in an empty place of
+    /// custody. An interrupted attempt is gone on from, and of two at once one makes the vault.
     ///
     /// # Errors
-    /// [`Error::VaultExists`] if the ledger has one already; [`Error::CustodyTaken`] if custody has the roots of another one.
-    pub async fn create(ledger: &Ledger, custody: &dyn Custody, clock: &Clock) -> Result<VaultId, Error> {
+    /// [`Error::VaultExists`] if the ledger has one already; [`Error::CustodyTaken`] if custody has
+    /// the roots of another one.
+    pub async fn create(
+        ledger: &Ledger,
+        custody: &dyn Custody,
+        clock: &Clock,
+    ) -> Result<VaultId, Error> {
         let existing = rows::vault_id(&mut ledger.read().await?).await?;
         if let Some(id) = existing {
             return Err(Error::VaultExists(id));
         }
         let now = clock.now();
-        let (vault, database) = (VaultId::random(&mut rand::rng()), DatabaseId::random(&mut rand::rng()));
+        let (vault, database) = (
+            VaultId::random(&mut rand::rng()),
+            DatabaseId::random(&mut rand::rng()),
+        );
         let intended = ledger.unit(async || {
             let mut tx = ledger.begin_empty().await?;
             let intended = rows::intend(&mut tx, vault, database, now).await?;
@@ -365,8 +391,19 @@ impl Vault {
             intended => intended?,
         };
         let root = RootName { vault, epoch: 1 };
-        first_root(custody, Owner { vault, database: Some(database), seen: None }).await?;
-        let root_key = RootKey { epoch: root.epoch, key: Key::random(&mut rand::rng()) };
+        first_root(
+            custody,
+            Owner {
+                vault,
+                database: Some(database),
+                seen: None,
+            },
+        )
+        .await?;
+        let root_key = RootKey {
+            epoch: root.epoch,
+            key: Key::random(&mut rand::rng()),
+        };
         let sealed = custody.seal(root, &root_key.key).await?;
         let pages = tree::plant(&root_key, root.vault, &mut rand::rng())?;
         let filler = HolderId::random(&mut rand::rng());
@@ -390,7 +427,8 @@ impl Vault {
         Ok(root.vault)
     }
 
-    /// Unlocks a vault, and lets this process write to its ledger: it is compared with the store first. The one way in for whoever writes.
+    /// Unlocks a vault, and lets this process write to its ledger: it is compared with the store
+    /// first. The one way in for whoever writes.
     ///
     /// # Errors
     /// [`Error::ForgetfulLedger`]; the store's; as [`Self::unlock_to_read`].
@@ -410,26 +448,53 @@ impl Vault {
         Ok(vault)
     }
 
-    /// Unlocks a vault for reading: proves that custody and ledger belong together by walking to the signing key, and nothing more. Whatever would write
-    /// is refused by the ledger.
+    /// Unlocks a vault for reading: proves that custody and ledger belong together by walking to
+    /// the signing key, and nothing more. Whatever would write is refused by the ledger.
     ///
     /// # Errors
-    /// [`Error::NoVault`], [`Error::LostLedger`], [`Error::OtherVault`], [`Error::OldLedger`], [`Error::Keyring`] when the root is not this tree's.
+    /// [`Error::NoVault`], [`Error::LostLedger`], [`Error::OtherVault`], [`Error::OldLedger`],
+    /// [`Error::Keyring`] when the root is not this tree's.
     pub async fn unlock_to_read(parts: Parts) -> Result<Self, Error> {
-        let Parts { ledger, store, recovery, custody, clock } = parts;
+        let Parts {
+            ledger,
+            store,
+            recovery,
+            custody,
+            clock,
+        } = parts;
         let Some(id) = rows::vault_id(&mut ledger.read().await?).await? else {
             return Err(memory::why_no_vault(&store, &recovery, custody.as_ref()).await);
         };
-        let database = rows::database_id(&mut ledger.read().await?).await?.ok_or(Error::NoVault)?;
+        let database = rows::database_id(&mut ledger.read().await?)
+            .await?
+            .ok_or(Error::NoVault)?;
         let root = Root::unlock(custody.as_ref(), &ledger, id, database).await?;
         let mut tx = ledger.read().await?;
         let seed = seed(&mut tx, &root.key(), id).await?;
         drop(tx);
         let (signer, subject_key) = (Signer::from_seed(&seed), keyring::subject_key(&seed));
         let filler = HolderId::random(&mut rand::rng());
-        let (memory, journaling, ownership) = (Memory::default(), tokio::sync::Mutex::default(), Ownership::of(database));
-        let inner =
-            Inner { id, custody, root, ownership, signer, seed, subject_key, ledger, store, recovery, memory, journaling, clock, filler };
+        let (memory, journaling, ownership) = (
+            Memory::default(),
+            tokio::sync::Mutex::default(),
+            Ownership::of(database),
+        );
+        let inner = Inner {
+            id,
+            custody,
+            root,
+            ownership,
+            signer,
+            seed,
+            subject_key,
+            ledger,
+            store,
+            recovery,
+            memory,
+            journaling,
+            clock,
+            filler,
+        };
         Ok(Self(Arc::new(inner)))
     }
 
@@ -473,17 +538,24 @@ async fn why_not_empty(ledger: &Ledger, table: String) -> Error {
     }
 }
 
-/// Makes the first root in an empty place; one that this very attempt made before, or makes beside this process, will do.
+/// Makes the first root in an empty place; one that this very attempt made before, or makes beside
+/// this process, will do.
 async fn first_root(custody: &dyn Custody, owner: Owner) -> Result<(), Error> {
     let first = Change::first(owner);
     let found = match custody.read().await? {
         Some(found) => found,
         None => match custody.swap(&first).await {
-            Err(custody::Error::Moved { .. }) => custody.read().await?.ok_or(Error::NoSlot(owner.vault))?,
+            Err(custody::Error::Moved { .. }) => {
+                custody.read().await?.ok_or(Error::NoSlot(owner.vault))?
+            }
             made => made?,
         },
     };
-    if found == *first.next() { Ok(()) } else { Err(Error::CustodyTaken(found.owner().vault)) }
+    if found == *first.next() {
+        Ok(())
+    } else {
+        Err(Error::CustodyTaken(found.owner().vault))
+    }
 }
 
 /// The seed of the signing key, from the vault's own page.

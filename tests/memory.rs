@@ -1,7 +1,9 @@
-//! What leaves memory: a vault is used in this very process, and afterwards its whole memory is read for what must not be in it any more.
+//! What leaves memory: a vault is used in this very process, and afterwards its whole memory is
+//! read for what must not be in it any more.
 //!
-//! A binary of its own, because every other test in the same process would leave words of its own behind. What is looked for is kept masked, so that the test
-//! does not find itself. Where the system does not let a process read its own memory, the test says so and proves nothing.
+//! A binary of its own, because every other test in the same process would leave words of its own
+//! behind. What is looked for is kept masked, so that the test does not find itself. Where the
+//! system does not let a process read its own memory, the test says so and proves nothing.
 #![cfg(test)]
 #![cfg(target_os = "linux")]
 
@@ -48,7 +50,10 @@ struct Needle {
 
 impl Needle {
     fn of(what: &'static str, bytes: &[u8]) -> Self {
-        Self { what, masked: bytes.iter().map(|byte| byte ^ MASK).collect() }
+        Self {
+            what,
+            masked: bytes.iter().map(|byte| byte ^ MASK).collect(),
+        }
     }
 
     fn text(&self) -> String {
@@ -58,14 +63,21 @@ impl Needle {
 
 /// Text that is in the program only masked: its bytes in hex, each XORed with [`MASK`].
 fn masked(what: &'static str, hex: &str) -> Needle {
-    Needle { what, masked: hex::decode(hex).unwrap() }
+    Needle {
+        what,
+        masked: hex::decode(hex).unwrap(),
+    }
 }
 
 /// Where in this process's memory something is.
 fn found(needles: &[Needle]) -> Vec<String> {
     let maps = fs::read_to_string("/proc/self/maps").unwrap();
     let mut memory = File::open("/proc/self/mem").unwrap();
-    let longest = needles.iter().map(|needle| needle.masked.len()).max().unwrap();
+    let longest = needles
+        .iter()
+        .map(|needle| needle.masked.len())
+        .max()
+        .unwrap();
     // Twice as long as what is read at a time, so that nothing is missed between two pieces.
     let mut buffer = vec![0u8; 1 << 20];
     let own = buffer.as_ptr() as u64..buffer.as_ptr() as u64 + buffer.len() as u64;
@@ -78,10 +90,16 @@ fn found(needles: &[Needle]) -> Vec<String> {
             continue;
         }
         let (from, to) = range.split_once('-').unwrap();
-        let (mut at, end) = (u64::from_str_radix(from, 16).unwrap(), u64::from_str_radix(to, 16).unwrap());
+        let (mut at, end) = (
+            u64::from_str_radix(from, 16).unwrap(),
+            u64::from_str_radix(to, 16).unwrap(),
+        );
         while at < end {
             let wanted = usize::try_from((end - at).min(buffer.len() as u64)).unwrap();
-            let read = memory.seek(SeekFrom::Start(at)).and_then(|_| memory.read(&mut buffer[..wanted])).unwrap_or(0);
+            let read = memory
+                .seek(SeekFrom::Start(at))
+                .and_then(|_| memory.read(&mut buffer[..wanted]))
+                .unwrap_or(0);
             if read == 0 {
                 break;
             }
@@ -95,11 +113,19 @@ fn found(needles: &[Needle]) -> Vec<String> {
                             .zip(&needle.masked)
                             .all(|(byte, masked)| byte ^ MASK == *masked)
                     {
-                        found.push(format!("{} at {:x} ({name})", needle.what, at + start as u64));
+                        found.push(format!(
+                            "{} at {:x} ({name})",
+                            needle.what,
+                            at + start as u64
+                        ));
                     }
                 }
             }
-            at += if at + read as u64 >= end { read as u64 } else { (read - longest) as u64 };
+            at += if at + read as u64 >= end {
+                read as u64
+            } else {
+                (read - longest) as u64
+            };
         }
     }
     buffer.fill(0);
@@ -108,11 +134,17 @@ fn found(needles: &[Needle]) -> Vec<String> {
 
 fn announcement(flow: &Flow, conversation: &Conversation) -> Announcement {
     let account = "AC00000000000000000000000000000001".parse().unwrap();
-    let Conversation::Call(call) = conversation.clone() else { panic!("a call") };
+    let Conversation::Call(call) = conversation.clone() else {
+        panic!("a call")
+    };
     let source_sid = "RE00000000000000000000000000000001";
     let rules = flow.rulebook().current();
     Announcement {
-        id: RecordingId::of_source(flow.vault().id(), "AC00000000000000000000000000000001", source_sid),
+        id: RecordingId::of_source(
+            flow.vault().id(),
+            "AC00000000000000000000000000000001",
+            source_sid,
+        ),
         account,
         source_sid: source_sid.parse().unwrap(),
         call: Some(call),
@@ -136,11 +168,31 @@ fn announcement(flow: &Flow, conversation: &Conversation) -> Announcement {
 async fn record_key(app: &App, flow: &Flow, recording: &Recording) -> Key {
     let mut tx = app.ledger.read().await.unwrap();
     let row = epochs::current(&mut tx).await.unwrap().unwrap();
-    let key = app.custody.open(RootName { vault: flow.vault().id(), epoch: row.epoch }, &row.root_sealed).await.unwrap();
-    let root = RootKey { epoch: row.epoch, key };
-    let entry = keys::find_entry(&mut tx, recording.id, Leg::All).await.unwrap().unwrap();
+    let key = app
+        .custody
+        .open(
+            RootName {
+                vault: flow.vault().id(),
+                epoch: row.epoch,
+            },
+            &row.root_sealed,
+        )
+        .await
+        .unwrap();
+    let root = RootKey {
+        epoch: row.epoch,
+        key,
+    };
+    let entry = keys::find_entry(&mut tx, recording.id, Leg::All)
+        .await
+        .unwrap()
+        .unwrap();
     let path = keys::path(&mut tx, entry.place.page).await.unwrap();
-    tree::walk(path, &root, flow.vault().id()).unwrap().page.key(entry.place.slot).unwrap()
+    tree::walk(path, &root, flow.vault().id())
+        .unwrap()
+        .page
+        .key(entry.place.slot)
+        .unwrap()
 }
 
 #[test]
@@ -149,9 +201,15 @@ fn nothing_of_a_shredded_recording_is_left_in_memory_after_the_turn() {
         eprintln!("this process may not read its own memory: nothing is proved");
         return;
     }
-    let words = masked("words", "f1cdc085d6c0c6d7c0d185d2cad7c185ccd685d6cdd7c0c1c1c0c1");
+    let words = masked(
+        "words",
+        "f1cdc085d6c0c6d7c0d185d2cad7c185ccd685d6cdd7c0c1c1c0c1",
+    );
     let number = masked("number", "8e919c96959796949790959494");
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .unwrap();
     let (key, artefact) = runtime.block_on(story(&words, &number));
     drop(runtime);
 
@@ -161,18 +219,31 @@ fn nothing_of_a_shredded_recording_is_left_in_memory_after_the_turn() {
     drop(there);
 
     let encoded = {
-        let bytes = Zeroizing::new(key.masked.iter().map(|byte| byte ^ MASK).collect::<Vec<u8>>());
-        Needle::of("record key in base64", Zeroizing::new(BASE64.encode(bytes.as_slice())).as_bytes())
+        let bytes = Zeroizing::new(
+            key.masked
+                .iter()
+                .map(|byte| byte ^ MASK)
+                .collect::<Vec<u8>>(),
+        );
+        Needle::of(
+            "record key in base64",
+            Zeroizing::new(BASE64.encode(bytes.as_slice())).as_bytes(),
+        )
     };
     let left = found(&[key, artefact, encoded, words, number]);
     assert!(left.is_empty(), "{left:#?}");
 }
 
-#[expect(clippy::future_not_send, reason = "it runs on the one thread of its own runtime")]
+#[expect(
+    clippy::future_not_send,
+    reason = "it runs on the one thread of its own runtime"
+)]
 async fn story(words: &Needle, number: &Needle) -> (Needle, Needle) {
     let folder = tempfile::tempdir().unwrap();
     let made = app::init(folder.path(), Clock::System).await.unwrap();
-    let mut app = App::open(Config::read(&made.config).unwrap(), Clock::System).await.unwrap();
+    let mut app = App::open(Config::read(&made.config).unwrap(), Clock::System)
+        .await
+        .unwrap();
     let (flow, committer) = app.flow().await.unwrap();
     let vault = flow.vault();
     let call: Conversation = "CA00000000000000000000000000000001".parse().unwrap();
@@ -180,28 +251,53 @@ async fn story(words: &Needle, number: &Needle) -> (Needle, Needle) {
     // Something waits, and goes through a turn.
     let told = || {
         let text = Zeroizing::new(number.text());
-        vec![Found { address: Some(Address::parse(&text).unwrap()), ..Found::at("caller".parse().unwrap()) }]
+        vec![Found {
+            address: Some(Address::parse(&text).unwrap()),
+            ..Found::at("caller".parse().unwrap())
+        }]
     };
     let transcription = "GT00000000000000000000000000000001".parse().unwrap();
     let account = "AC00000000000000000000000000000001".parse().unwrap();
-    let piece = PieceOf { account: &account, transcription: &transcription, track: "inbound_track", sequence: 1 };
+    let piece = PieceOf {
+        account: &account,
+        transcription: &transcription,
+        track: "inbound_track",
+        sequence: 1,
+    };
     {
         let mut tx = app.ledger.begin().await.unwrap();
         vault.hold_epoch(&mut tx).await.unwrap();
         let party = recvault::model::subject::Party {
             leg: "caller".parse().unwrap(),
-            subject: told()[0].address.as_ref().map(|address| vault.subject(address)),
+            subject: told()[0]
+                .address
+                .as_ref()
+                .map(|address| vault.subject(address)),
             channel: None,
         };
-        recvault::ledger::parties::name(&mut tx, &call, &[party], app.clock.now()).await.unwrap();
-        assert!(vault.keep_details(&mut tx, &call, &told(), Keeping::Waits, app.clock.now()).await.unwrap());
+        recvault::ledger::parties::name(&mut tx, &call, &[party], app.clock.now())
+            .await
+            .unwrap();
+        assert!(
+            vault
+                .keep_details(&mut tx, &call, &told(), Keeping::Waits, app.clock.now())
+                .await
+                .unwrap()
+        );
         let text = Zeroizing::new(words.text());
-        vault.keep_utterance(&mut tx, piece, Some(&text), app.clock.now()).await.unwrap();
+        vault
+            .keep_utterance(&mut tx, piece, Some(&text), app.clock.now())
+            .await
+            .unwrap();
         tx.commit().await.unwrap();
     }
     vault.turn(Actor::Operator).await.unwrap().unwrap();
     assert!(
-        vault.utterances(&account, &transcription).await.unwrap()[0].1.as_ref().unwrap().contains(Zeroizing::new(words.text()).as_str())
+        vault.utterances(&account, &transcription).await.unwrap()[0]
+            .1
+            .as_ref()
+            .unwrap()
+            .contains(Zeroizing::new(words.text()).as_str())
     );
 
     // Announced, deposited, transcribed, opened, journaled, in a snapshot.
@@ -215,11 +311,18 @@ async fn story(words: &Needle, number: &Needle) -> (Needle, Needle) {
     let lease = {
         let mut tx = app.ledger.begin().await.unwrap();
         let term = Term::begin(&mut tx, Duration::from_secs(60)).await.unwrap();
-        let [lease] = work::lease(&mut tx, HolderId::random(&mut rand::rng()), term, 1).await.unwrap().try_into().unwrap();
+        let [lease] = work::lease(&mut tx, HolderId::random(&mut rand::rng()), term, 1)
+            .await
+            .unwrap()
+            .try_into()
+            .unwrap();
         tx.commit().await.unwrap();
         lease
     };
-    let recording = recordings::find(&mut app.ledger.read().await.unwrap(), lease.recording).await.unwrap().unwrap();
+    let recording = recordings::find(&mut app.ledger.read().await.unwrap(), lease.recording)
+        .await
+        .unwrap()
+        .unwrap();
     let sound = {
         let mut sound = SecretBuffer::default();
         sound.extend_from_slice(b"RIFF\x05\0\0\0WAVE");
@@ -229,27 +332,68 @@ async fn story(words: &Needle, number: &Needle) -> (Needle, Needle) {
         }
         Bytes::from_owner(sound)
     };
-    let chunks: Vec<_> =
-        (0..sound.len()).step_by(50_000).map(|at| Ok::<_, Infallible>(sound.slice(at..(at + 50_000).min(sound.len())))).collect();
+    let chunks: Vec<_> = (0..sound.len())
+        .step_by(50_000)
+        .map(|at| Ok::<_, Infallible>(sound.slice(at..(at + 50_000).min(sound.len()))))
+        .collect();
     drop(sound);
-    vault.deposit(&lease, &recording, &Beside::of("audio/wav"), stream::iter(chunks)).await.unwrap();
-    let recording = recordings::find(&mut app.ledger.read().await.unwrap(), recording.id).await.unwrap().unwrap();
-    let said =
-        |at: u64| Sentence { leg: None, start_ms: at, end_ms: at + 1, text: Said::new(words.text()), confidence: None, words: Vec::new() };
-    let transcript = Transcript::new("en-US".into(), "test".into(), (0..2_000).map(said).collect()).unwrap();
-    vault.seal_transcript(&Permit::of_operator(Action::Shred), None, &recording, &transcript).await.unwrap();
+    vault
+        .deposit(
+            &lease,
+            &recording,
+            &Beside::of("audio/wav"),
+            stream::iter(chunks),
+        )
+        .await
+        .unwrap();
+    let recording = recordings::find(&mut app.ledger.read().await.unwrap(), recording.id)
+        .await
+        .unwrap()
+        .unwrap();
+    let said = |at: u64| Sentence {
+        leg: None,
+        start_ms: at,
+        end_ms: at + 1,
+        text: Said::new(words.text()),
+        confidence: None,
+        words: Vec::new(),
+    };
+    let transcript = Transcript::new(
+        "en-US".into(),
+        "test".into(),
+        (0..2_000).map(said).collect(),
+    )
+    .unwrap();
+    vault
+        .seal_transcript(
+            &Permit::of_operator(Action::Shred),
+            None,
+            &recording,
+            &transcript,
+        )
+        .await
+        .unwrap();
     drop(transcript);
     vault.read_back(&recording).await.unwrap();
     let (key, artefact) = {
         let key = record_key(&app, &flow, &recording).await;
         let artefact = keyring::artefact_key(&key, Leg::All, Artefact::Transcript);
-        (Needle::of("record key", key.expose()), Needle::of("artefact key", artefact.expose()))
+        (
+            Needle::of("record key", key.expose()),
+            Needle::of("artefact key", artefact.expose()),
+        )
     };
     vault.journal_all().await.unwrap();
     vault.snapshot().await.unwrap();
 
     // Shredded, and turned.
-    flow.shred(&Permit::of_operator(Action::Shred), recording.id, &"test".parse().unwrap()).await.unwrap();
+    flow.shred(
+        &Permit::of_operator(Action::Shred),
+        recording.id,
+        &"test".parse().unwrap(),
+    )
+    .await
+    .unwrap();
     vault.turn(Actor::Operator).await.unwrap().unwrap();
     drop(flow);
     app.ledger.close().await;

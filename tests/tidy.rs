@@ -1,8 +1,9 @@
 //! What no compiler checks: the tree of sources read as text, held against the rules of the house.
 //!
-//! Owns the rules and nothing else; each is a function from a file's path and text to faults, so that its own test can show it a bad
-//! sample. What counts as test code: items under `#[cfg(test)]`, and the files of modules that are declared so. Test code may import from
-//! any module of the house, may `unwrap`, and may start tasks.
+//! Owns the rules and nothing else; each is a function from a file's path and text to faults, so
+//! that its own test can show it a bad sample. What counts as test code: items under
+//! `#[cfg(test)]`, and the files of modules that are declared so. Test code may import from any
+//! module of the house, may `unwrap`, and may start tasks.
 
 #![cfg(test)]
 
@@ -40,8 +41,16 @@ fn files(folder: &str, ending: &str) -> Vec<Source> {
             if path.is_dir() && !path.ends_with("target") {
                 folders.push(path);
             } else if path.to_str().is_some_and(|path| path.ends_with(ending)) {
-                let name = path.strip_prefix(root()).unwrap().to_str().unwrap().replace('\\', "/");
-                found.push(Source { path: name, text: fs::read_to_string(&path).unwrap() });
+                let name = path
+                    .strip_prefix(root())
+                    .unwrap()
+                    .to_str()
+                    .unwrap()
+                    .replace('\\', "/");
+                found.push(Source {
+                    path: name,
+                    text: fs::read_to_string(&path).unwrap(),
+                });
             }
         }
     }
@@ -50,27 +59,51 @@ fn files(folder: &str, ending: &str) -> Vec<Source> {
 }
 
 fn rust_files() -> Vec<Source> {
-    ["src", "tests", "benches"].iter().flat_map(|folder| files(folder, ".rs")).collect()
+    ["src", "tests", "benches"]
+        .iter()
+        .flat_map(|folder| files(folder, ".rs"))
+        .collect()
 }
 
 /// The sources of the program itself, test code blanked out.
 fn program() -> Vec<lexer::Code> {
     let sources = files("src", ".rs");
     let tests = lexer::test_modules(&sources);
-    let is_test = |path: &str| tests.iter().any(|module| path == format!("{module}.rs") || path.starts_with(&format!("{module}/")));
-    sources.iter().filter(|source| !is_test(&source.path)).map(|source| lexer::read(&source.path, &source.text).without_tests()).collect()
+    let is_test = |path: &str| {
+        tests
+            .iter()
+            .any(|module| path == format!("{module}.rs") || path.starts_with(&format!("{module}/")))
+    };
+    sources
+        .iter()
+        .filter(|source| !is_test(&source.path))
+        .map(|source| lexer::read(&source.path, &source.text).without_tests())
+        .collect()
 }
 
 fn assert_none(faults: Vec<String>) {
-    assert!(faults.is_empty(), "{} faults:\n{}", faults.len(), faults.join("\n"));
+    assert!(
+        faults.is_empty(),
+        "{} faults:\n{}",
+        faults.len(),
+        faults.join("\n")
+    );
 }
 
 #[test]
 fn a_module_imports_only_modules_above_it() {
     let lib = files("src", "src/lib.rs").remove(0);
     let modules = imports::modules(&lib.text);
-    assert!(modules.len() > 10, "the list in src/lib.rs was read: {modules:?}");
-    assert_none(program().iter().flat_map(|code| imports::upward(code, &modules)).collect());
+    assert!(
+        modules.len() > 10,
+        "the list in src/lib.rs was read: {modules:?}"
+    );
+    assert_none(
+        program()
+            .iter()
+            .flat_map(|code| imports::upward(code, &modules))
+            .collect(),
+    );
 }
 
 #[test]
@@ -82,7 +115,11 @@ fn no_file_is_longer_than_500_lines() {
 fn every_configuration_key_is_explained() {
     let all = files("config", ".toml");
     assert!(!all.is_empty());
-    assert_none(all.iter().flat_map(|source| config::unexplained(&source.path, &source.text)).collect());
+    assert_none(
+        all.iter()
+            .flat_map(|source| config::unexplained(&source.path, &source.text))
+            .collect(),
+    );
 }
 
 #[test]
@@ -93,13 +130,20 @@ fn nothing_is_allowed_left_undone_or_unwrapped() {
 #[test]
 fn nothing_is_allowed_or_left_undone_in_tests_either() {
     let all = rust_files();
-    let codes = all.iter().map(|source| lexer::read(&source.path, &source.text));
+    let codes = all
+        .iter()
+        .map(|source| lexer::read(&source.path, &source.text));
     assert_none(codes.flat_map(|code| words::unfinished(&code)).collect());
 }
 
 #[test]
 fn every_module_says_what_it_is() {
-    assert_none(files("src", ".rs").iter().filter_map(unintroduced).collect());
+    assert_none(
+        files("src", ".rs")
+            .iter()
+            .filter_map(unintroduced)
+            .collect(),
+    );
 }
 
 #[test]
@@ -136,7 +180,9 @@ fn sql_is_only_in_the_ledger() {
 fn both_databases_have_the_same_migrations() {
     let names = |database: &str| -> BTreeSet<String> {
         let all = files(&format!("src/ledger/migrations/{database}"), "");
-        all.iter().map(|source| source.path.rsplit('/').next().unwrap().to_owned()).collect()
+        all.iter()
+            .map(|source| source.path.rsplit('/').next().unwrap().to_owned())
+            .collect()
     };
     let (sqlite, postgres) = (names("sqlite"), names("postgres"));
     assert!(!sqlite.is_empty());
@@ -145,39 +191,93 @@ fn both_databases_have_the_same_migrations() {
 
 fn too_long(source: &Source) -> Option<String> {
     let lines = source.text.lines().count();
-    (lines > 500).then(|| format!("{}: {lines} lines, at most 500; split it by idea", source.path))
+    (lines > 500).then(|| {
+        format!(
+            "{}: {lines} lines, at most 500; split it by idea",
+            source.path
+        )
+    })
 }
 
 fn unintroduced(source: &Source) -> Option<String> {
     let is_said = source.text.starts_with("//! ");
-    (!is_said).then(|| format!("{}:1: begin with a `//!` paragraph: what it owns, what it refuses to know", source.path))
+    (!is_said).then(|| {
+        format!(
+            "{}:1: begin with a `//!` paragraph: what it owns, what it refuses to know",
+            source.path
+        )
+    })
 }
 
 fn unpaired(sqlite: &BTreeSet<String>, postgres: &BTreeSet<String>) -> Vec<String> {
-    sqlite.symmetric_difference(postgres).map(|name| format!("migration `{name}` is there for one database only")).collect()
+    sqlite
+        .symmetric_difference(postgres)
+        .map(|name| format!("migration `{name}` is there for one database only"))
+        .collect()
 }
 
 #[test]
 fn these_rules_bite() {
-    let source = |lines: usize| Source { path: "src/x.rs".into(), text: "//! X.\n".repeat(lines) };
-    assert_eq!([499, 500, 501].map(|lines| too_long(&source(lines)).is_some()), [false, false, true]);
-    for (text, bad) in
-        [("//! X.\n", false), ("// X.\n", true), ("", true), ("\n//! X.", true), ("use std::fmt;\n//! X.", true), ("//!\n", true)]
-    {
-        assert_eq!(unintroduced(&Source { path: "src/x.rs".into(), text: text.into() }).is_some(), bad, "{text:?}");
+    let source = |lines: usize| Source {
+        path: "src/x.rs".into(),
+        text: "//! X.\n".repeat(lines),
+    };
+    assert_eq!(
+        [499, 500, 501].map(|lines| too_long(&source(lines)).is_some()),
+        [false, false, true]
+    );
+    for (text, bad) in [
+        ("//! X.\n", false),
+        ("// X.\n", true),
+        ("", true),
+        ("\n//! X.", true),
+        ("use std::fmt;\n//! X.", true),
+        ("//!\n", true),
+    ] {
+        assert_eq!(
+            unintroduced(&Source {
+                path: "src/x.rs".into(),
+                text: text.into()
+            })
+            .is_some(),
+            bad,
+            "{text:?}"
+        );
     }
-    let names = |names: &[&str]| names.iter().map(|name| (*name).to_owned()).collect::<BTreeSet<_>>();
+    let names = |names: &[&str]| {
+        names
+            .iter()
+            .map(|name| (*name).to_owned())
+            .collect::<BTreeSet<_>>()
+    };
     assert!(unpaired(&names(&["0001_schema.sql"]), &names(&["0001_schema.sql"])).is_empty());
-    assert_eq!(unpaired(&names(&["0001_a.sql", "0002_b.sql"]), &names(&["0001_a.sql", "0002_c.sql"])).len(), 2);
+    assert_eq!(
+        unpaired(
+            &names(&["0001_a.sql", "0002_b.sql"]),
+            &names(&["0001_a.sql", "0002_c.sql"])
+        )
+        .len(),
+        2
+    );
 }
 
 #[test]
 fn the_program_is_found_and_its_tests_are_left_out() {
     let paths: Vec<String> = program().into_iter().map(|code| code.path).collect();
-    for there in ["src/lib.rs", "src/main.rs", "src/ledger/accept.rs", "src/model/id.rs"] {
+    for there in [
+        "src/lib.rs",
+        "src/main.rs",
+        "src/ledger/accept.rs",
+        "src/model/id.rs",
+    ] {
         assert!(paths.iter().any(|path| path == there), "{there}");
     }
-    for not_there in ["src/ledger/conformance.rs", "src/ledger/conformance/work.rs", "src/seal/tests.rs", "src/seal/tests/attacks.rs"] {
+    for not_there in [
+        "src/ledger/conformance.rs",
+        "src/ledger/conformance/work.rs",
+        "src/seal/tests.rs",
+        "src/seal/tests/attacks.rs",
+    ] {
         assert!(!paths.iter().any(|path| path == not_there), "{not_there}");
     }
 }

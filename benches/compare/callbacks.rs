@@ -1,7 +1,8 @@
-//! Callbacks acknowledged a second: a load generator with many connections on the same machine, everything answered on disk.
+//! Callbacks acknowledged a second: a load generator with many connections on the same machine,
+//! everything answered on disk.
 //!
-//! The recordings are complete, so each callback also enqueues a fetch; the source they would be fetched from never answers, so that what
-//! is measured is the way in.
+//! The recordings are complete, so each callback also enqueues a fetch; the source they would be
+//! fetched from never answers, so that what is measured is the way in.
 
 use std::{
     io::{self, Write as _},
@@ -43,12 +44,22 @@ pub(crate) async fn measure(plan: &Plan) -> Result<Vec<Row>, Failure> {
     let folder = plan.folder("callbacks")?;
     let home = Home::make(folder.join("vault")).await?;
     let silent = TcpListener::bind("127.0.0.1:0")?;
-    let service = home.serve(&format!("http://{}", silent.local_addr()?), None).await?;
+    let service = home
+        .serve(&format!("http://{}", silent.local_addr()?), None)
+        .await?;
 
     let mut generator = Command::new(std::env::current_exe()?);
-    let output = generator.arg(LOAD).arg(service.port.to_string()).arg(callbacks.to_string()).output()?;
-    let told: Told = serde_json::from_slice(&output.stdout)
-        .map_err(|_| format!("the load generator failed: {}", String::from_utf8_lossy(&output.stderr)))?;
+    let output = generator
+        .arg(LOAD)
+        .arg(service.port.to_string())
+        .arg(callbacks.to_string())
+        .output()?;
+    let told: Told = serde_json::from_slice(&output.stdout).map_err(|_| {
+        format!(
+            "the load generator failed: {}",
+            String::from_utf8_lossy(&output.stderr)
+        )
+    })?;
     let ledger = home.ledger().await?;
     let present = count(&ledger, State::Announced).await?;
     ledger.close().await;
@@ -60,7 +71,11 @@ pub(crate) async fn measure(plan: &Plan) -> Result<Vec<Row>, Failure> {
     let [p50, p99] = [told.p50_us, told.p99_us].map(Duration::from_micros);
     let is_whole = told.accepted == callbacks as u64 && present == told.accepted;
     let ours = format!("{reached:.0}/s, p50 {}, p99 {}", time(p50), time(p99));
-    let lost = if is_whole { String::new() } else { format!(" ({} answered 204, {present} present)", told.accepted) };
+    let lost = if is_whole {
+        String::new()
+    } else {
+        format!(" ({} answered 204, {present} present)", told.accepted)
+    };
     Ok(vec![Row::alone(
         format!("{callbacks} callbacks acknowledged durably, SQLite, {CONNECTIONS} connections"),
         ours + &lost,
@@ -81,16 +96,26 @@ struct Told {
 
 /// The load generator: makes and signs every request first, and then sends them all.
 pub(crate) fn load(arguments: &[String]) -> Result<(), Failure> {
-    let [port, callbacks] = arguments else { return Err("the load generator wants a port and a number of callbacks".into()) };
+    let [port, callbacks] = arguments else {
+        return Err("the load generator wants a port and a number of callbacks".into());
+    };
     let (port, callbacks): (u16, usize) = (port.parse()?, callbacks.parse()?);
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()?;
     let told = runtime.block_on(async {
         let mut loads = vec![Vec::new(); CONNECTIONS];
         for (at, request) in requests(port, callbacks).await?.into_iter().enumerate() {
-            loads.get_mut(at % CONNECTIONS).ok_or("there are connections")?.push(request);
+            loads
+                .get_mut(at % CONNECTIONS)
+                .ok_or("there are connections")?
+                .push(request);
         }
         let begun = Instant::now();
-        let mut sending: JoinSet<io::Result<Answers>> = loads.into_iter().map(|requests| send(port, requests)).collect();
+        let mut sending: JoinSet<io::Result<Answers>> = loads
+            .into_iter()
+            .map(|requests| send(port, requests))
+            .collect();
         let mut all = Answers::default();
         while let Some(answers) = sending.join_next().await {
             let answers = answers??;
@@ -100,7 +125,12 @@ pub(crate) fn load(arguments: &[String]) -> Result<(), Failure> {
         let micros = |took: Duration| u64::try_from(took.as_micros()).unwrap_or(u64::MAX);
         let took_us = micros(begun.elapsed());
         let [p50_us, p99_us] = [0.5, 0.99].map(|share| micros(quantile(&mut all.took, share)));
-        Ok::<_, Failure>(Told { accepted: all.accepted, took_us, p50_us, p99_us })
+        Ok::<_, Failure>(Told {
+            accepted: all.accepted,
+            took_us,
+            p50_us,
+            p99_us,
+        })
     })?;
     Ok(writeln!(io::stdout(), "{}", serde_json::to_string(&told)?)?)
 }
@@ -121,8 +151,15 @@ async fn send(port: u16, requests: Vec<Vec<u8>>) -> io::Result<Answers> {
         let begun = Instant::now();
         stream.write_all(&request).await?;
         let mut filled = 0;
-        while !buffer.get(..filled).unwrap_or_default().ends_with(b"\r\n\r\n") {
-            match stream.read(buffer.get_mut(filled..).unwrap_or_default()).await? {
+        while !buffer
+            .get(..filled)
+            .unwrap_or_default()
+            .ends_with(b"\r\n\r\n")
+        {
+            match stream
+                .read(buffer.get_mut(filled..).unwrap_or_default())
+                .await?
+            {
                 0 => return Err(io::ErrorKind::UnexpectedEof.into()),
                 read => filled += read,
             }
@@ -143,7 +180,11 @@ async fn requests(port: u16, callbacks: usize) -> Result<Vec<Vec<u8>>, Failure> 
     for number in 0..callbacks {
         let sid = format!("RE{number:032x}").parse()?;
         stand_in.add_recording(&account, Clone::clone(&sid), wav.clone());
-        let signed = stand_in.callback(&account, &format!("http://{host}{path}"), &stand_in.callback_params(&sid, "completed"));
+        let signed = stand_in.callback(
+            &account,
+            &format!("http://{host}{path}"),
+            &stand_in.callback_params(&sid, "completed"),
+        );
         let (signature, body) = (signed.signature, signed.body);
         let request = format!(
             "POST {path} HTTP/1.1\r\nHost: {host}\r\nUser-Agent: TwilioProxy/1.1\r\nAccept: */*\r\nX-Twilio-Signature: {signature}\r\n\

@@ -1,4 +1,5 @@
-//! A small HTTP/1.1 client, the same for every server that is measured, so thin that it is not what is measured.
+//! A small HTTP/1.1 client, the same for every server that is measured, so thin that it is not what
+//! is measured.
 
 use std::{
     io::{self, Read as _, Write as _},
@@ -31,13 +32,19 @@ impl Connection {
         let stream = TcpStream::connect((Ipv4Addr::LOCALHOST, port))?;
         stream.set_nodelay(true)?;
         stream.set_read_timeout(Some(Duration::from_secs(60)))?;
-        Ok(Self { stream, buffer: vec![0; BUFFER] })
+        Ok(Self {
+            stream,
+            buffer: vec![0; BUFFER],
+        })
     }
 
     /// Asks for a byte range and reads all of it away.
     pub(crate) fn get(&mut self, path: &str, range: Range<u64>) -> io::Result<Answer> {
         let last = range.end.saturating_sub(1);
-        let request = format!("GET {path} HTTP/1.1\r\nHost: 127.0.0.1\r\nRange: bytes={}-{last}\r\n\r\n", range.start);
+        let request = format!(
+            "GET {path} HTTP/1.1\r\nHost: 127.0.0.1\r\nRange: bytes={}-{last}\r\n\r\n",
+            range.start
+        );
         let begun = Instant::now();
         self.stream.write_all(request.as_bytes())?;
         let (head, mut received) = self.head()?;
@@ -52,7 +59,12 @@ impl Connection {
         if received > length {
             return Err(io::Error::other("more came back than was said"));
         }
-        Ok(Answer { status: head.status()?, first_byte, whole: begun.elapsed(), length })
+        Ok(Answer {
+            status: head.status()?,
+            first_byte,
+            whole: begun.elapsed(),
+            length,
+        })
     }
 
     /// Reads until the end of the headers; also how many bytes of the body came with them.
@@ -62,14 +74,18 @@ impl Connection {
             filled += self.more(filled)?;
             let known = self.buffer.get(..filled).unwrap_or_default();
             if let Some(at) = known.windows(4).position(|four| four == b"\r\n\r\n") {
-                let text = String::from_utf8_lossy(known.get(..at).unwrap_or_default()).to_ascii_lowercase();
+                let text = String::from_utf8_lossy(known.get(..at).unwrap_or_default())
+                    .to_ascii_lowercase();
                 return Ok((Head(text), (filled - at - 4) as u64));
             }
         }
     }
 
     fn more(&mut self, at: usize) -> io::Result<usize> {
-        match self.stream.read(self.buffer.get_mut(at..).unwrap_or_default())? {
+        match self
+            .stream
+            .read(self.buffer.get_mut(at..).unwrap_or_default())?
+        {
             0 => Err(io::ErrorKind::UnexpectedEof.into()),
             read => Ok(read),
         }
@@ -80,12 +96,19 @@ struct Head(String);
 
 impl Head {
     fn status(&self) -> io::Result<u16> {
-        let status = self.0.split(' ').nth(1).and_then(|status| status.parse().ok());
+        let status = self
+            .0
+            .split(' ')
+            .nth(1)
+            .and_then(|status| status.parse().ok());
         status.ok_or_else(|| io::Error::other("no status"))
     }
 
     fn length(&self) -> io::Result<u64> {
-        let length = self.0.lines().find_map(|line| line.strip_prefix("content-length:")?.trim().parse().ok());
+        let length = self
+            .0
+            .lines()
+            .find_map(|line| line.strip_prefix("content-length:")?.trim().parse().ok());
         length.ok_or_else(|| io::Error::other("no length"))
     }
 }

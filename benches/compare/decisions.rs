@@ -21,7 +21,10 @@ const TARGET: f64 = 20_000.0;
 
 pub(crate) fn measure(plan: &Plan) -> Result<Vec<Row>, Failure> {
     let (book, now) = (cast::rulebook(), Clock::System.now());
-    let (recording, reviewer) = (cast::recording(book.current(), now), cast::principal(&["reviewer"]));
+    let (recording, reviewer) = (
+        cast::recording(book.current(), now),
+        cast::principal(&["reviewer"]),
+    );
     let purpose = "quality-review".parse()?;
     let facts = Facts::new(&reviewer, &recording, purpose);
     if !matches!(decide(&facts, &book, now), Decision::Allow(_)) {
@@ -36,5 +39,10 @@ pub(crate) fn measure(plan: &Plan) -> Result<Vec<Row>, Failure> {
         decided += 1000;
     }
     let reached = rate(decided, begun.elapsed());
-    Ok(vec![Row::alone("decisions on one core", format!("{reached:.0}/s"), format!("≥ {TARGET:.0}/s"), Some(reached >= TARGET))])
+    Ok(vec![Row::alone(
+        "decisions on one core",
+        format!("{reached:.0}/s"),
+        format!("≥ {TARGET:.0}/s"),
+        Some(reached >= TARGET),
+    )])
 }

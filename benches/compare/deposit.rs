@@ -1,5 +1,6 @@
-//! A large recording into the folder store, beside the same bytes unsealed, under `age` and under `rclone` crypt. A deposit is durable when it
-//! is done; `age` and `rclone` do not wait for the disk, so they are timed until their output is as safe.
+//! A large recording into the folder store, beside the same bytes unsealed, under `age` and under
+//! `rclone` crypt. A deposit is durable when it is done; `age` and `rclone` do not wait for the
+//! disk, so they are timed until their output is as safe.
 
 use std::{
     fs::{self, File},
@@ -24,13 +25,32 @@ const PART: usize = 8 << 20;
 
 pub(crate) async fn measure(plan: &Plan) -> Result<Vec<Row>, Failure> {
     let length: u64 = plan.size.pick(9 << 20, 128 << 20, 1 << 30);
-    let mut rows = on("", &plan.folder("deposit")?, length, plan, [Some(0.8), None, None]).await?;
-    // Where there is a file system without a disk, the same once more: what the tools can do, whatever the disk is today.
+    let mut rows = on(
+        "",
+        &plan.folder("deposit")?,
+        length,
+        plan,
+        [Some(0.8), None, None],
+    )
+    .await?;
+    // Where there is a file system without a disk, the same once more: what the tools can do,
+    // whatever the disk is today.
     let memory = Path::new("/dev/shm");
     if room(memory) > 6 * length {
-        let folder = tempfile::Builder::new().prefix("recvault-compare-").tempdir_in(memory)?;
+        let folder = tempfile::Builder::new()
+            .prefix("recvault-compare-")
+            .tempdir_in(memory)?;
         let folder = folder.path().join("deposit");
-        rows.extend(on(", without a disk", &folder, length, plan, [None, Some(2.0), Some(5.0)]).await?);
+        rows.extend(
+            on(
+                ", without a disk",
+                &folder,
+                length,
+                plan,
+                [None, Some(2.0), Some(5.0)],
+            )
+            .await?,
+        );
     }
     Ok(rows)
 }
@@ -41,20 +61,32 @@ fn room(path: &Path) -> u64 {
 }
 
 /// All tools in one folder. `least` is the ratio to reach beside each.
-async fn on(place: &str, folder: &Path, length: u64, plan: &Plan, least: [Option<f64>; 3]) -> Result<Vec<Row>, Failure> {
+async fn on(
+    place: &str,
+    folder: &Path,
+    length: u64,
+    plan: &Plan,
+    least: [Option<f64>; 3],
+) -> Result<Vec<Row>, Failure> {
     fs::create_dir_all(folder)?;
     let (noise, plain) = (Noise::new(), folder.join("plain.wav"));
     noise.write(length, &plain)?;
     let home = Home::make(folder.join("vault")).await?;
     let desk = Desk::open(&home).await?;
     let (age, rclone) = (Age::find()?, Rclone::find(folder)?);
-    let [objects, out, crypt] = [home.folder.join("objects"), folder.join("out"), folder.join("crypt")];
+    let [objects, out, crypt] = [
+        home.folder.join("objects"),
+        folder.join("out"),
+        folder.join("crypt"),
+    ];
     fs::create_dir_all(&out)?;
     let (mut ours, mut unsealed) = (Vec::new(), Vec::new());
     let (mut aged, mut crypted) = (Lasting::default(), Lasting::default());
-    // In turns, so that a slow minute of the disk meets all of them, and each round begins with another one; and each removes what it
-    // wrote, so that the next finds the same disk.
-    for turn in (0..plan.size.pick(1, 2, 5)).flat_map(|round| (round..round + 4).map(|turn| turn % 4)) {
+    // In turns, so that a slow minute of the disk meets all of them, and each round begins with
+    // another one; and each removes what it wrote, so that the next finds the same disk.
+    for turn in
+        (0..plan.size.pick(1, 2, 5)).flat_map(|round| (round..round + 4).map(|turn| turn % 4))
+    {
         warm(&out, length)?;
         match (turn, &age, &rclone) {
             (0, ..) => {
@@ -77,20 +109,45 @@ async fn on(place: &str, folder: &Path, length: u64, plan: &Plan, least: [Option
     let (ours, unsealed) = (median(&mut ours), median(&mut unsealed));
     let [least_unsealed, least_aged, least_crypted] = least;
     let beside = |peer: String, theirs: Duration, least: Option<f64>| {
-        let what = format!("deposit of {} MiB into the folder store{place}", length >> 20);
-        Row::beside(what, format!("{}, {}", time(ours), speed(length, ours)), peer, ratio(ours, theirs), least)
+        let what = format!(
+            "deposit of {} MiB into the folder store{place}",
+            length >> 20
+        );
+        Row::beside(
+            what,
+            format!("{}, {}", time(ours), speed(length, ours)),
+            peer,
+            ratio(ours, theirs),
+            least,
+        )
     };
-    let mut rows = vec![beside(format!("object_store, unsealed, durable: {}", time(unsealed)), unsealed, least_unsealed)];
-    for (name, mut lasting, least) in [("age", aged, least_aged), ("rclone crypt", crypted, least_crypted)] {
+    let mut rows = vec![beside(
+        format!("object_store, unsealed, durable: {}", time(unsealed)),
+        unsealed,
+        least_unsealed,
+    )];
+    for (name, mut lasting, least) in [
+        ("age", aged, least_aged),
+        ("rclone crypt", crypted, least_crypted),
+    ] {
         if !lasting.alone.is_empty() {
             let (alone, durable) = (median(&mut lasting.alone), median(&mut lasting.durable));
-            rows.push(beside(format!("{name}: {} until durable ({} by itself)", time(durable), time(alone)), durable, least));
+            rows.push(beside(
+                format!(
+                    "{name}: {} until durable ({} by itself)",
+                    time(durable),
+                    time(alone)
+                ),
+                durable,
+                least,
+            ));
         }
     }
     Ok(rows)
 }
 
-/// A tool that does not wait for the disk: its own time, and the time until its output is as safe as ours.
+/// A tool that does not wait for the disk: its own time, and the time until its output is as safe
+/// as ours.
 #[derive(Default)]
 struct Lasting {
     alone: Vec<Duration>,
@@ -121,7 +178,11 @@ fn sync(path: &Path) -> Result<(), Failure> {
 fn empty(folder: &Path) -> Result<(), Failure> {
     for entry in fs::read_dir(folder)? {
         let entry = entry?;
-        if entry.file_type()?.is_dir() { fs::remove_dir_all(entry.path())? } else { fs::remove_file(entry.path())? }
+        if entry.file_type()?.is_dir() {
+            fs::remove_dir_all(entry.path())?
+        } else {
+            fs::remove_file(entry.path())?
+        }
     }
     Ok(())
 }

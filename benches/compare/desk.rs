@@ -1,4 +1,5 @@
-//! Deposits without a network: a vault in this process, and recordings that are announced only to be deposited.
+//! Deposits without a network: a vault in this process, and recordings that are announced only to
+//! be deposited.
 
 use std::time::{Duration, Instant};
 
@@ -33,18 +34,31 @@ pub(crate) struct Desk {
 impl Desk {
     pub(crate) async fn open(home: &Home) -> Result<Self, Failure> {
         let app = home.app().await?;
-        Ok(Self::over(app.ledger.clone(), app.unlock().await?, app.rules()?))
+        Ok(Self::over(
+            app.ledger.clone(),
+            app.unlock().await?,
+            app.rules()?,
+        ))
     }
 
     /// Over a vault that is open already.
     pub(crate) fn over(ledger: Ledger, vault: Vault, rules: Rules) -> Self {
         let (acceptor, committer) = accept::channel(ledger.clone());
-        #[expect(clippy::disallowed_methods, reason = "the committer ends with the desk")]
+        #[expect(
+            clippy::disallowed_methods,
+            reason = "the committer ends with the desk"
+        )]
         tokio::spawn(async move { committer.run(|| Clock::System.now()).await });
-        Self { ledger, vault, rules, acceptor }
+        Self {
+            ledger,
+            vault,
+            rules,
+            acceptor,
+        }
     }
 
-    /// Deposits a stream as the audio of a new recording. How long the deposit took, without the announcement.
+    /// Deposits a stream as the audio of a new recording. How long the deposit took, without the
+    /// announcement.
     pub(crate) async fn deposit<E>(
         &self,
         stream: impl Stream<Item = Result<Bytes, E>> + Send + Unpin,
@@ -54,7 +68,14 @@ impl Desk {
     {
         let (lease, recording) = self.due().await?;
         let begun = Instant::now();
-        self.vault.deposit(&lease, &recording, &recvault::vault::Beside::of("audio/wav"), stream).await?;
+        self.vault
+            .deposit(
+                &lease,
+                &recording,
+                &recvault::vault::Beside::of("audio/wav"),
+                stream,
+            )
+            .await?;
         Ok((recording.id, begun.elapsed()))
     }
 
@@ -91,9 +112,15 @@ impl Desk {
         let holder = HolderId::random(&mut rand::rng());
         let mut tx = self.ledger.begin().await?;
         let term = Term::begin(&mut tx, Duration::from_secs(600)).await?;
-        let lease = work::lease(&mut tx, holder, term, 1).await?.pop().ok_or("no work is due")?;
+        let lease = work::lease(&mut tx, holder, term, 1)
+            .await?
+            .pop()
+            .ok_or("no work is due")?;
         tx.commit().await?;
         let found = recordings::find(&mut self.ledger.read().await?, lease.recording).await?;
-        Ok((lease, found.ok_or("an announced recording is in the ledger")?))
+        Ok((
+            lease,
+            found.ok_or("an announced recording is in the ledger")?,
+        ))
     }
 }

@@ -1,5 +1,5 @@
-//! One-minute recordings end to end: callback, fetch from a stand-in on loopback, seal, folder store, ledger; beside `rclone` that copies the
-//! same files as they are.
+//! One-minute recordings end to end: callback, fetch from a stand-in on loopback, seal, folder
+//! store, ledger; beside `rclone` that copies the same files as they are.
 
 use std::time::{Duration, Instant};
 
@@ -53,14 +53,21 @@ pub(crate) async fn measure(plan: &Plan) -> Result<Vec<Row>, Failure> {
             ours.push(source.ingest(&service, &ledger, recordings).await?);
             if let Some(rclone) = &rclone {
                 warm(&folder, content)?;
-                theirs.push(rclone.copy(&plain, &folder.join(format!("copies-{at_once:?}-{round}")), at_once.unwrap_or(8))?);
+                theirs.push(rclone.copy(
+                    &plain,
+                    &folder.join(format!("copies-{at_once:?}-{round}")),
+                    at_once.unwrap_or(8),
+                )?);
             }
         }
         ledger.close().await;
         service.stop()?;
         let (ours, theirs) = (median(&mut ours), median(&mut theirs));
         let reached = rate(recordings.into(), ours);
-        let how = at_once.map_or_else(|| "as shipped".to_owned(), |at_once| format!("{at_once} at once"));
+        let how = at_once.map_or_else(
+            || "as shipped".to_owned(),
+            |at_once| format!("{at_once} at once"),
+        );
         let mut row = Row::alone(
             format!("ingest of {recordings} one-minute recordings, folder store, {how}"),
             format!("{reached:.0}/s"),
@@ -68,7 +75,10 @@ pub(crate) async fn measure(plan: &Plan) -> Result<Vec<Row>, Failure> {
             Some(reached >= TARGET),
         );
         if !theirs.is_zero() {
-            row.peer = format!("rclone, plain copy: {:.0}/s", rate(recordings.into(), theirs));
+            row.peer = format!(
+                "rclone, plain copy: {:.0}/s",
+                rate(recordings.into(), theirs)
+            );
             row.ratio = Some(ratio(ours, theirs));
         }
         rows.push(row);
@@ -87,23 +97,40 @@ pub(crate) struct Source {
 impl Source {
     /// A source whose recordings all sound the same.
     pub(crate) async fn start(wav: Bytes) -> Result<Self, Failure> {
-        let stand_in = StandIn::start(vec![StandInAccount::new(Home::account()?, AUTH_TOKEN)]).await?;
-        Ok(Self { stand_in, http: reqwest::Client::builder().no_proxy().build()?, wav })
+        let stand_in =
+            StandIn::start(vec![StandInAccount::new(Home::account()?, AUTH_TOKEN)]).await?;
+        Ok(Self {
+            stand_in,
+            http: reqwest::Client::builder().no_proxy().build()?,
+            wav,
+        })
     }
 
     /// Announces new recordings, and waits until all of them are sealed. How long that took.
-    pub(crate) async fn ingest(&self, service: &Service, ledger: &Ledger, recordings: u16) -> Result<Duration, Failure> {
+    pub(crate) async fn ingest(
+        &self,
+        service: &Service,
+        ledger: &Ledger,
+        recordings: u16,
+    ) -> Result<Duration, Failure> {
         let before = count(ledger, State::Sealed).await?;
         let account = Home::account()?;
-        let sids = (0..recordings).map(|_| format!("RE{:032x}", rand::rng().random::<u128>()).parse());
+        let sids =
+            (0..recordings).map(|_| format!("RE{:032x}", rand::rng().random::<u128>()).parse());
         let sids = sids.collect::<Result<Vec<RecordingSid>, _>>()?;
         for sid in &sids {
-            self.stand_in.add_recording(&account, sid.clone(), self.wav.clone());
+            self.stand_in
+                .add_recording(&account, sid.clone(), self.wav.clone());
         }
         let url = format!("{}/twilio/recordings", service.base_url());
         let begun = Instant::now();
-        let posts = stream::iter(&sids).map(|sid| self.stand_in.post_callback(&self.http, &url, sid, "completed"));
-        let statuses = posts.buffer_unordered(CALLBACKS).map_ok(|response| response.status().as_u16());
+        let posts = stream::iter(&sids).map(|sid| {
+            self.stand_in
+                .post_callback(&self.http, &url, sid, "completed")
+        });
+        let statuses = posts
+            .buffer_unordered(CALLBACKS)
+            .map_ok(|response| response.status().as_u16());
         let statuses: Vec<u16> = statuses.try_collect().await?;
         if statuses.iter().any(|status| *status != 204) {
             return Err("a callback was not accepted".into());

@@ -1,8 +1,9 @@
-//! The key store at scale, on SQLite and PostgreSQL: shreds, revocations, turns, snapshots, restores, deposits and openings among many
-//! recordings, and what memory they take.
+//! The key store at scale, on SQLite and PostgreSQL: shreds, revocations, turns, snapshots,
+//! restores, deposits and openings among many recordings, and what memory they take.
 //!
-//! The vault is filled by SQL: its keys and pages are real, its audit log is nearly empty, and of its sounds there is no byte, so that what
-//! is measured is the key store and its rows. Each step is followed by the next on the same vault, as in a day of a service.
+//! The vault is filled by SQL: its keys and pages are real, its audit log is nearly empty, and of
+//! its sounds there is no byte, so that what is measured is the key store and its rows. Each step
+//! is followed by the next on the same vault, as in a day of a service.
 
 use std::{
     collections::BTreeSet,
@@ -47,11 +48,21 @@ const MANY: usize = 10_000;
 /// Single shreds, deposits and openings that are timed.
 const SINGLE: usize = 300;
 /// To stay below: one shred on SQLite, a revocation, and a turn beside its snapshot.
-const TARGETS: [Duration; 3] = [Duration::from_millis(5), Duration::from_secs(5), Duration::from_secs(5)];
+const TARGETS: [Duration; 3] = [
+    Duration::from_millis(5),
+    Duration::from_secs(5),
+    Duration::from_secs(5),
+];
 
 pub(crate) async fn measure(plan: &Plan, table: &mut Table) -> Result<(), Failure> {
-    let sizes = plan.size.pick(vec![600], vec![10_000], vec![10_000, 1_000_000]);
-    let sizes = if plan.rows.is_empty() { sizes } else { plan.rows.clone() };
+    let sizes = plan
+        .size
+        .pick(vec![600], vec![10_000], vec![10_000, 1_000_000]);
+    let sizes = if plan.rows.is_empty() {
+        sizes
+    } else {
+        plan.rows.clone()
+    };
     let mut databases = plan.postgres.as_deref().map(Databases::on);
     let measured = on_all(plan, table, &sizes, databases.as_mut()).await;
     if let Some(databases) = databases {
@@ -60,23 +71,46 @@ pub(crate) async fn measure(plan: &Plan, table: &mut Table) -> Result<(), Failur
     measured
 }
 
-async fn on_all(plan: &Plan, table: &mut Table, sizes: &[usize], mut databases: Option<&mut Databases>) -> Result<(), Failure> {
+async fn on_all(
+    plan: &Plan,
+    table: &mut Table,
+    sizes: &[usize],
+    mut databases: Option<&mut Databases>,
+) -> Result<(), Failure> {
     for count in sizes {
-        let place =
-            Place { folder: plan.folder(&format!("keys-sqlite-{count}"))?, name: format!("among {count}, SQLite"), is_sqlite: true };
+        let place = Place {
+            folder: plan.folder(&format!("keys-sqlite-{count}"))?,
+            name: format!("among {count}, SQLite"),
+            is_sqlite: true,
+        };
         let emptied = match databases.as_deref_mut() {
             Some(databases) => Some(databases.create(&format!("from_sqlite_{count}")).await?),
             None => None,
         };
         let targets = [Some("sqlite:restored.db".to_owned()), emptied];
-        place.measure(table, "sqlite:vault.db".to_owned(), *count, targets.into_iter().flatten()).await?;
+        place
+            .measure(
+                table,
+                "sqlite:vault.db".to_owned(),
+                *count,
+                targets.into_iter().flatten(),
+            )
+            .await?;
         clear(&place.folder)?;
         if let Some(databases) = databases.as_deref_mut() {
-            let [url, target] =
-                [databases.create(&format!("of_{count}")).await?, databases.create(&format!("from_postgres_{count}")).await?];
+            let [url, target] = [
+                databases.create(&format!("of_{count}")).await?,
+                databases.create(&format!("from_postgres_{count}")).await?,
+            ];
             let folder = plan.folder(&format!("keys-postgres-{count}"))?;
-            let place = Place { folder, name: format!("among {count}, PostgreSQL"), is_sqlite: false };
-            place.measure(table, url, *count, [target].into_iter()).await?;
+            let place = Place {
+                folder,
+                name: format!("among {count}, PostgreSQL"),
+                is_sqlite: false,
+            };
+            place
+                .measure(table, url, *count, [target].into_iter())
+                .await?;
             clear(&place.folder)?;
         }
     }
@@ -98,8 +132,19 @@ impl Place {
         count: usize,
         targets: impl Iterator<Item = String> + Send,
     ) -> Result<(), Failure> {
-        let vault = fill(Ground { url: url.clone(), folder: &self.folder, store: self.store()? }, count).await?;
-        let rules = || Rules::parse("privacy-policy.toml", recvault::config::SHIPPED_POLICY).map_err(|_| "the shipped policy has a fault");
+        let vault = fill(
+            Ground {
+                url: url.clone(),
+                folder: &self.folder,
+                store: self.store()?,
+            },
+            count,
+        )
+        .await?;
+        let rules = || {
+            Rules::parse("privacy-policy.toml", recvault::config::SHIPPED_POLICY)
+                .map_err(|_| "the shipped policy has a fault")
+        };
         let mut order = vault.ids.clone();
         order.shuffle(&mut rand::rng());
         let (single, rest) = order.split_at(SINGLE.min(count / 4));
@@ -107,7 +152,10 @@ impl Place {
 
         let desk = Desk::over(vault.ledger.clone(), vault.vault.clone(), rules()?);
         let deposited = self.deposits(&vault, desk, single.len()).await?;
-        table.add(vec![deposited.1, self.openings(&vault, &deposited.0).await?])?;
+        table.add(vec![
+            deposited.1,
+            self.openings(&vault, &deposited.0).await?,
+        ])?;
         table.add(vec![self.single_shreds(&vault, single).await?])?;
         table.add(self.revocation(&vault, &url, many).await?)?;
         table.add(self.turn(&vault, many.len()).await?)?;
@@ -121,10 +169,21 @@ impl Place {
     }
 
     fn store(&self) -> Result<Store, Failure> {
-        Ok(Store::open(&store::Settings { url: "folder:objects".into(), ..Default::default() }, &self.folder)?)
+        Ok(Store::open(
+            &store::Settings {
+                url: "folder:objects".into(),
+                ..Default::default()
+            },
+            &self.folder,
+        )?)
     }
 
-    async fn deposits(&self, vault: &Filled, desk: Desk, count: usize) -> Result<(Vec<RecordingId>, Row), Failure> {
+    async fn deposits(
+        &self,
+        vault: &Filled,
+        desk: Desk,
+        count: usize,
+    ) -> Result<(Vec<RecordingId>, Row), Failure> {
         let (mut took, mut ids) = (Vec::new(), Vec::new());
         for _ in 0..count {
             let byte = stream::iter([Ok::<_, std::convert::Infallible>(Bytes::from_static(b"R"))]);
@@ -135,8 +194,20 @@ impl Place {
         drop(desk);
         vault.vault.journal().await?;
         let each: Duration = took.iter().sum();
-        let ours = format!("{:.0}/s, one after another; {}", rate(count as u64, each), spread(&mut took));
-        Ok((ids, Row::alone(format!("deposits of one byte {}", self.name), ours, "", None)))
+        let ours = format!(
+            "{:.0}/s, one after another; {}",
+            rate(count as u64, each),
+            spread(&mut took)
+        );
+        Ok((
+            ids,
+            Row::alone(
+                format!("deposits of one byte {}", self.name),
+                ours,
+                "",
+                None,
+            ),
+        ))
     }
 
     /// Openings as a listener has them: key look-up, audit entry and the first byte.
@@ -145,51 +216,109 @@ impl Place {
         let mut took = Vec::new();
         for recording in found(vault, ids).await? {
             let facts = Facts::new(&principal, &recording, "quality-review".parse()?);
-            let Decision::Allow(grant) = decide(&facts, &book, Clock::System.now()) else { return Err("the reviewer may listen".into()) };
+            let Decision::Allow(grant) = decide(&facts, &book, Clock::System.now()) else {
+                return Err("the reviewer may listen".into());
+            };
             let playable = vault.vault.playable(&grant, Artefact::Audio).await?;
             let begun = Instant::now();
             let id = GrantId::random(&mut rand::rng());
             drop(vault.vault.open(&grant, id, &playable, 0..1).await?);
             took.push(begun.elapsed());
         }
-        Ok(Row::alone(format!("opening, key look-up and durable audit entry, {}", self.name), spread(&mut took), "", None))
+        Ok(Row::alone(
+            format!(
+                "opening, key look-up and durable audit entry, {}",
+                self.name
+            ),
+            spread(&mut took),
+            "",
+            None,
+        ))
     }
 
     async fn single_shreds(&self, vault: &Filled, ids: &[RecordingId]) -> Result<Row, Failure> {
-        let (permit, reason, mut took) = (Permit::of_operator(Action::Shred), "subject-request".parse()?, Vec::new());
+        let (permit, reason, mut took) = (
+            Permit::of_operator(Action::Shred),
+            "subject-request".parse()?,
+            Vec::new(),
+        );
         for recording in found(vault, ids).await? {
             let begun = Instant::now();
-            vault.vault.shred_all(&permit, std::slice::from_ref(&recording), &reason).await.kept()?;
+            vault
+                .vault
+                .shred_all(&permit, std::slice::from_ref(&recording), &reason)
+                .await
+                .kept()?;
             took.push(begun.elapsed());
         }
         vault.vault.journal().await?;
         let ours = spread(&mut took);
         let met = quantile(&mut took, 0.5) <= TARGETS[0];
-        let target = if self.is_sqlite { format!("p50 ≤ {}", time(TARGETS[0])) } else { String::new() };
-        Ok(Row::alone(format!("shred of one {}", self.name), ours, target, self.is_sqlite.then_some(met)))
+        let target = if self.is_sqlite {
+            format!("p50 ≤ {}", time(TARGETS[0]))
+        } else {
+            String::new()
+        };
+        Ok(Row::alone(
+            format!("shred of one {}", self.name),
+            ours,
+            target,
+            self.is_sqlite.then_some(met),
+        ))
     }
 
-    async fn revocation(&self, vault: &Filled, url: &str, ids: &[RecordingId]) -> Result<Vec<Row>, Failure> {
-        let (permit, reason) = (Permit::of_operator(Action::Revoke), "subject-request".parse()?);
+    async fn revocation(
+        &self,
+        vault: &Filled,
+        url: &str,
+        ids: &[RecordingId],
+    ) -> Result<Vec<Row>, Failure> {
+        let (permit, reason) = (
+            Permit::of_operator(Action::Revoke),
+            "subject-request".parse()?,
+        );
         let subject = vault.vault.subject(&Address::parse("+4930230125000")?);
         party::name(url, &self.folder, ids, subject).await?;
         vault.vault.journal().await?;
         let flow = self.flow(vault)?;
         let memory = Memory::begin()?;
         let begun = Instant::now();
-        let done = flow.revoke(&permit, Target::Subject(subject), BTreeSet::new(), &reason, &|_| {}).await?;
+        let done = flow
+            .revoke(
+                &permit,
+                Target::Subject(subject),
+                BTreeSet::new(),
+                &reason,
+                &|_| {},
+            )
+            .await?;
         let took = begun.elapsed();
         if usize::try_from(done.counts.shredded)? != ids.len() || done.pending > 0 {
             return Err("the revocation did not reach all of them".into());
         }
-        let ours = format!("{}, journal and receipts included; {}", time(took), memory.end()?);
-        let what = format!("revocation of a subject with {} at random {}", ids.len(), self.name);
-        Ok(vec![Row::alone(what, ours, format!("≤ {}", time(TARGETS[1])), Some(took <= TARGETS[1]))])
+        let ours = format!(
+            "{}, journal and receipts included; {}",
+            time(took),
+            memory.end()?
+        );
+        let what = format!(
+            "revocation of a subject with {} at random {}",
+            ids.len(),
+            self.name
+        );
+        Ok(vec![Row::alone(
+            what,
+            ours,
+            format!("≤ {}", time(TARGETS[1])),
+            Some(took <= TARGETS[1]),
+        )])
     }
 
     /// The stories over a vault, without a service around them.
     fn flow(&self, vault: &Filled) -> Result<Flow, Failure> {
-        let accounts = twilio::account::Settings::default().resolve(&self.folder).map_err(|_| "no account is no fault")?;
+        let accounts = twilio::account::Settings::default()
+            .resolve(&self.folder)
+            .map_err(|_| "no account is no fault")?;
         let (acceptor, _) = accept::channel(vault.ledger.clone());
         Ok(Flow::new(flow::Parts {
             vault: vault.vault.clone(),
@@ -216,9 +345,22 @@ impl Place {
 
     async fn turn(&self, vault: &Filled, shreds: usize) -> Result<Vec<Row>, Failure> {
         let memory = Memory::begin()?;
-        let turned = vault.vault.turn(Actor::Operator).await?.ok_or("another process turns")?;
-        let Turned { pages, covered, took_ms, snapshot_took_ms, .. } = turned;
-        let (took, snapshot) = (Duration::from_millis(took_ms), Duration::from_millis(snapshot_took_ms));
+        let turned = vault
+            .vault
+            .turn(Actor::Operator)
+            .await?
+            .ok_or("another process turns")?;
+        let Turned {
+            pages,
+            covered,
+            took_ms,
+            snapshot_took_ms,
+            ..
+        } = turned;
+        let (took, snapshot) = (
+            Duration::from_millis(took_ms),
+            Duration::from_millis(snapshot_took_ms),
+        );
         let alone = took.saturating_sub(snapshot);
         let ours = format!(
             "{} and {} for the snapshot; {pages} pages renewed, {covered} receipts; {}",
@@ -227,7 +369,12 @@ impl Place {
             memory.end()?
         );
         let what = format!("epoch turn after {shreds} random shreds {}", self.name);
-        Ok(vec![Row::alone(what, ours, format!("≤ {} plus the snapshot", time(TARGETS[2])), Some(alone <= TARGETS[2]))])
+        Ok(vec![Row::alone(
+            what,
+            ours,
+            format!("≤ {} plus the snapshot", time(TARGETS[2])),
+            Some(alone <= TARGETS[2]),
+        )])
     }
 
     async fn snapshot(&self, vault: &Filled) -> Result<Vec<Row>, Failure> {
@@ -243,31 +390,70 @@ impl Place {
         let size = self.store()?.recovery_size(checked.snapshot).await?;
         #[expect(clippy::cast_precision_loss, reason = "shown with three digits")]
         let megabytes = |took: Duration| size as f64 / 1e6 / took.as_secs_f64();
-        let each = |took: Duration| format!("{:.0} rows/s, {:.0} MB/s", rate(checked.rows, took), megabytes(took));
+        let each = |took: Duration| {
+            format!(
+                "{:.0} rows/s, {:.0} MB/s",
+                rate(checked.rows, took),
+                megabytes(took)
+            )
+        };
         Ok(vec![
             Row::alone(
-                format!("snapshot written {}: {} rows, {} MB", self.name, checked.rows, size / 1_000_000),
+                format!(
+                    "snapshot written {}: {} rows, {} MB",
+                    self.name,
+                    checked.rows,
+                    size / 1_000_000
+                ),
                 format!("{}, {}; {peak}", time(written), each(written)),
                 "",
                 None,
             ),
-            Row::alone(format!("the same verified {}", self.name), format!("{}, {}", time(verified), each(verified)), "", None),
+            Row::alone(
+                format!("the same verified {}", self.name),
+                format!("{}, {}", time(verified), each(verified)),
+                "",
+                None,
+            ),
         ])
     }
 
     async fn restore(&self, url: String) -> Result<Row, Failure> {
-        let ledger = Ledger::open(&ledger::Settings { url, ..Default::default() }, &self.folder).await?;
+        let ledger = Ledger::open(
+            &ledger::Settings {
+                url,
+                ..Default::default()
+            },
+            &self.folder,
+        )
+        .await?;
         let kind = ledger.kind();
         let custody = filled::custody(&self.folder)?;
-        let parts = vault::Parts { ledger: ledger.clone(), store: self.store()?, recovery: self.store()?, custody, clock: Clock::System };
+        let parts = vault::Parts {
+            ledger: ledger.clone(),
+            store: self.store()?,
+            recovery: self.store()?,
+            custody,
+            clock: Clock::System,
+        };
         let plan = vault::plan(&parts, Default::default()).await?;
         let memory = Memory::begin()?;
         let begun = Instant::now();
         let restored = vault::restore(parts, &plan, vault::Claim::Rehearse).await?;
         let took = begun.elapsed();
         ledger.close().await;
-        let ours = format!("{}, {:.0} rows/s; {}", time(took), rate(restored.rows, took), memory.end()?);
-        Ok(Row::alone(format!("restore into {kind} of a snapshot {}", self.name), ours, "", None))
+        let ours = format!(
+            "{}, {:.0} rows/s; {}",
+            time(took),
+            rate(restored.rows, took),
+            memory.end()?
+        );
+        Ok(Row::alone(
+            format!("restore into {kind} of a snapshot {}", self.name),
+            ours,
+            "",
+            None,
+        ))
     }
 }
 
@@ -277,11 +463,19 @@ async fn found(vault: &Filled, ids: &[RecordingId]) -> Result<Vec<Recording>, Fa
     for ids in ids.chunks(1000) {
         all.extend(recordings::find_all(&mut vault.ledger.read().await?, ids).await?);
     }
-    if all.len() == ids.len() { Ok(all) } else { Err("a recording is not there".into()) }
+    if all.len() == ids.len() {
+        Ok(all)
+    } else {
+        Err("a recording is not there".into())
+    }
 }
 
 fn spread(took: &mut [Duration]) -> String {
-    format!("p50 {}, p99 {}", time(quantile(took, 0.5)), time(quantile(took, 0.99)))
+    format!(
+        "p50 {}, p99 {}",
+        time(quantile(took, 0.5)),
+        time(quantile(took, 0.99))
+    )
 }
 
 /// Memory of this process from a moment on.
@@ -293,17 +487,33 @@ impl Memory {
     /// Lets the peak begin anew (proc(5), `clear_refs`).
     fn begin() -> Result<Self, Failure> {
         fs::write("/proc/self/clear_refs", "5")?;
-        Ok(Self { before: line("VmRSS")? })
+        Ok(Self {
+            before: line("VmRSS")?,
+        })
     }
 
     fn end(self) -> Result<String, Failure> {
-        Ok(format!("memory {} MiB before, {} at most, {} after", self.before, line("VmHWM")?, line("VmRSS")?))
+        Ok(format!(
+            "memory {} MiB before, {} at most, {} after",
+            self.before,
+            line("VmHWM")?,
+            line("VmRSS")?
+        ))
     }
 }
 
 /// A line of `/proc/self/status`, in MiB.
 fn line(name: &str) -> Result<u64, Failure> {
     let status = fs::read_to_string(Path::new("/proc/self/status"))?;
-    let found = status.lines().find_map(|text| text.strip_prefix(name)?.strip_prefix(':')?.trim().strip_suffix("kB"));
-    Ok(found.ok_or("the system does not tell how much memory a process has")?.trim().parse::<u64>()? / 1024)
+    let found = status.lines().find_map(|text| {
+        text.strip_prefix(name)?
+            .strip_prefix(':')?
+            .trim()
+            .strip_suffix("kB")
+    });
+    Ok(found
+        .ok_or("the system does not tell how much memory a process has")?
+        .trim()
+        .parse::<u64>()?
+        / 1024)
 }

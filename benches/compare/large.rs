@@ -1,4 +1,5 @@
-//! A vault that holds a million recordings: shredding one of them, and listing them, beside a small one.
+//! A vault that holds a million recordings: shredding one of them, and listing them, beside a small
+//! one.
 
 use std::{
     path::Path,
@@ -45,7 +46,11 @@ pub(crate) async fn measure(plan: &Plan) -> Result<Vec<Row>, Failure> {
     large.ledger.close().await;
     clear(&folder)?;
 
-    let (page, small_page, shred) = (median(&mut pages), median(&mut small_pages), median(&mut shredded));
+    let (page, small_page, shred) = (
+        median(&mut pages),
+        median(&mut small_pages),
+        median(&mut shredded),
+    );
     let against = page.as_secs_f64() / small_page.as_secs_f64();
     let mut listed = Row::alone(
         format!("page of {PAGE} from anywhere among {count} recordings, SQLite"),
@@ -68,29 +73,69 @@ pub(crate) async fn measure(plan: &Plan) -> Result<Vec<Row>, Failure> {
 async fn vault(folder: &Path, count: usize) -> Result<Filled, Failure> {
     let folder = folder.join(count.to_string());
     std::fs::create_dir(&folder)?;
-    let store = Store::open(&store::Settings { url: "memory:".into(), ..Default::default() }, &folder)?;
-    fill(Ground { url: "sqlite:vault.db".into(), folder: &folder, store }, count).await
+    let store = Store::open(
+        &store::Settings {
+            url: "memory:".into(),
+            ..Default::default()
+        },
+        &folder,
+    )?;
+    fill(
+        Ground {
+            url: "sqlite:vault.db".into(),
+            folder: &folder,
+            store,
+        },
+        count,
+    )
+    .await
 }
 
 /// A page that begins after `share` of all recordings.
 async fn page(filled: &Filled, share: f64) -> Result<Duration, Failure> {
-    #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, clippy::cast_precision_loss, reason = "a place somewhere in a list")]
+    #[expect(
+        clippy::cast_possible_truncation,
+        clippy::cast_sign_loss,
+        clippy::cast_precision_loss,
+        reason = "a place somewhere in a list"
+    )]
     let at = filled.ids.len() - 1 - (filled.ids.len() as f64 * share) as usize;
     let id = *filled.ids.get(at).ok_or("the vault is empty")?;
-    let start = recordings::find(&mut filled.ledger.read().await?, id).await?.ok_or("the recording is in the vault")?;
-    let filter = Filter { after: Some((start.announced_at, start.id)), ..Filter::default() };
+    let start = recordings::find(&mut filled.ledger.read().await?, id)
+        .await?
+        .ok_or("the recording is in the vault")?;
+    let filter = Filter {
+        after: Some((start.announced_at, start.id)),
+        ..Filter::default()
+    };
     let begun = Instant::now();
     let items = recordings::list(&mut filled.ledger.read().await?, &filter, PAGE).await?;
     let took = begun.elapsed();
-    if items.len() == usize::try_from(PAGE)? { Ok(took) } else { Err("the page is not full".into()) }
+    if items.len() == usize::try_from(PAGE)? {
+        Ok(took)
+    } else {
+        Err("the page is not full".into())
+    }
 }
 
 /// Shreds a recording at random; `None` if it was shredded before.
 async fn shred(filled: &Filled) -> Result<Option<Duration>, Failure> {
-    let id = *filled.ids.get(rand::rng().random_range(0..filled.ids.len())).ok_or("the vault is empty")?;
-    let recording = recordings::find(&mut filled.ledger.read().await?, id).await?.ok_or("the recording is in the vault")?;
-    let (permit, reason) = (Permit::of_operator(Action::Shred), "subject-request".parse()?);
+    let id = *filled
+        .ids
+        .get(rand::rng().random_range(0..filled.ids.len()))
+        .ok_or("the vault is empty")?;
+    let recording = recordings::find(&mut filled.ledger.read().await?, id)
+        .await?
+        .ok_or("the recording is in the vault")?;
+    let (permit, reason) = (
+        Permit::of_operator(Action::Shred),
+        "subject-request".parse()?,
+    );
     let begun = Instant::now();
-    filled.vault.shred_all(&permit, std::slice::from_ref(&recording), &reason).await.kept()?;
+    filled
+        .vault
+        .shred_all(&permit, std::slice::from_ref(&recording), &reason)
+        .await
+        .kept()?;
     Ok((recording.state != recvault::model::recording::State::Shredded).then(|| begun.elapsed()))
 }

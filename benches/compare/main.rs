@@ -3,10 +3,12 @@
 //! ```text
 //! cargo bench --bench compare -- [--quick] [--only NAME,NAME] [--markdown FILE] [--dir DIR] [--rows N,N] [--postgres URL]
 //! ```
-//! Prints a table of ratios. What is not installed (`age`, `nginx`, `rclone`) is skipped. The service under test is the binary of the same
-//! build, in a process of its own; everything happens on loopback and in one folder that is removed at the end. `--quick` takes under a
-//! minute and says less; `--dir` names another place for the folder, such as one on another disk. `keys`, the key store at scale, is measured
-//! among as many recordings as `--rows` says, on SQLite and, where `--postgres` names a server, on PostgreSQL.
+//! Prints a table of ratios. What is not installed (`age`, `nginx`, `rclone`) is skipped. The
+//! service under test is the binary of the same build, in a process of its own; everything happens
+//! on loopback and in one folder that is removed at the end. `--quick` takes under a minute and
+//! says less; `--dir` names another place for the folder, such as one on another disk. `keys`, the
+//! key store at scale, is measured among as many recordings as `--rows` says, on SQLite and, where
+//! `--postgres` names a server, on PostgreSQL.
 
 #[path = "../cast.rs"]
 mod cast;

@@ -1,4 +1,5 @@
-//! Memory of the service: when nothing happens, and for each recording that is fetched at the same time.
+//! Memory of the service: when nothing happens, and for each recording that is fetched at the same
+//! time.
 
 use std::time::Duration;
 
@@ -23,8 +24,14 @@ pub(crate) async fn measure(plan: &Plan) -> Result<Vec<Row>, Failure> {
     let seconds = plan.size.pick(600, 4_000, 10_000);
     let folder = plan.folder("memory")?;
     let home = Home::make(folder.join("vault")).await?;
-    let source = Source::start(Bytes::from(conversation::repeat_to(seconds, Channels::Dual))).await?;
-    let service = home.serve(&source.stand_in.base_url(), Some(STREAMS)).await?;
+    let source = Source::start(Bytes::from(conversation::repeat_to(
+        seconds,
+        Channels::Dual,
+    )))
+    .await?;
+    let service = home
+        .serve(&source.stand_in.base_url(), Some(STREAMS))
+        .await?;
     tokio::time::sleep(Duration::from_millis(500)).await;
     let idle = service.memory("VmRSS")?;
     service.forget_peak()?;
@@ -39,7 +46,12 @@ pub(crate) async fn measure(plan: &Plan) -> Result<Vec<Row>, Failure> {
     let (idle, peak) = (idle / 1024, peak / 1024);
     let megabytes = conversation::length(seconds, Channels::Dual) / 1_000_000;
     Ok(vec![
-        Row::alone("memory, idle", format!("{idle} MiB"), format!("≤ {} MiB", TARGET.0), Some(idle <= TARGET.0)),
+        Row::alone(
+            "memory, idle",
+            format!("{idle} MiB"),
+            format!("≤ {} MiB", TARGET.0),
+            Some(idle <= TARGET.0),
+        ),
         Row::alone(
             format!("memory for each of {STREAMS} recordings of {megabytes} MB fetched at once"),
             format!("{each} MiB ({peak} MiB in all)"),

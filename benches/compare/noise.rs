@@ -1,4 +1,5 @@
-//! Content to store: random bytes that repeat after a while, so that making them is not what is measured.
+//! Content to store: random bytes that repeat after a while, so that making them is not what is
+//! measured.
 
 use std::{
     convert::Infallible,
@@ -25,8 +26,13 @@ impl Noise {
         Self(bytes.into())
     }
 
-    /// `length` bytes of it, in pieces of at most `size` that share its memory. `size` must divide the period.
-    pub(crate) fn pieces(&self, length: u64, size: usize) -> impl Iterator<Item = Bytes> + Send + use<> {
+    /// `length` bytes of it, in pieces of at most `size` that share its memory. `size` must divide
+    /// the period.
+    pub(crate) fn pieces(
+        &self,
+        length: u64,
+        size: usize,
+    ) -> impl Iterator<Item = Bytes> + Send + use<> {
         let (noise, mut left, mut at) = (self.0.clone(), length, 0);
         std::iter::from_fn(move || {
             let take = usize::try_from(left).map_or(size, |left| left.min(size));
@@ -38,7 +44,10 @@ impl Noise {
     }
 
     /// As it comes from a network.
-    pub(crate) fn stream(&self, length: u64) -> impl Stream<Item = Result<Bytes, Infallible>> + Send + Unpin + use<> {
+    pub(crate) fn stream(
+        &self,
+        length: u64,
+    ) -> impl Stream<Item = Result<Bytes, Infallible>> + Send + Unpin + use<> {
         stream::iter(self.pieces(length, CHUNK).map(Ok))
     }
 

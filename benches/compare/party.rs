@@ -13,22 +13,39 @@ const SQL: [&str; 2] = [
     "INSERT INTO parties (conversation, leg, subject, named_at) SELECT 'CA' || substr(key, 5), 'caller', $2, 0 FROM json_each($1) AS named",
 ];
 
-/// Names a person as a party of the calls of these recordings, in the ledger of this URL; `base` is the folder of one that is a file.
-pub(crate) async fn name(url: &str, base: &Path, ids: &[RecordingId], subject: SubjectId) -> Result<(), Failure> {
+/// Names a person as a party of the calls of these recordings, in the ledger of this URL; `base` is
+/// the folder of one that is a file.
+pub(crate) async fn name(
+    url: &str,
+    base: &Path,
+    ids: &[RecordingId],
+    subject: SubjectId,
+) -> Result<(), Failure> {
     let members: BTreeMap<String, bool> = ids.iter().map(|id| (id.to_string(), true)).collect();
     let (members, subject) = (serde_json::to_string(&members)?, subject.to_string());
     match url.strip_prefix("sqlite:") {
         Some(file) => {
-            let mut connection = SqliteConnection::connect_with(&SqliteConnectOptions::new().filename(base.join(file))).await?;
+            let mut connection = SqliteConnection::connect_with(
+                &SqliteConnectOptions::new().filename(base.join(file)),
+            )
+            .await?;
             for sql in SQL {
-                let _rows = sqlx::query(sql).bind(members.clone()).bind(subject.clone()).execute(&mut connection).await?;
+                let _rows = sqlx::query(sql)
+                    .bind(members.clone())
+                    .bind(subject.clone())
+                    .execute(&mut connection)
+                    .await?;
             }
             Ok(connection.close().await?)
         }
         None => {
             let mut connection = PgConnection::connect(url).await?;
             for sql in SQL {
-                let _rows = sqlx::query(sql).bind(&members).bind(&subject).execute(&mut connection).await?;
+                let _rows = sqlx::query(sql)
+                    .bind(&members)
+                    .bind(&subject)
+                    .execute(&mut connection)
+                    .await?;
             }
             Ok(connection.close().await?)
         }

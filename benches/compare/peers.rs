@@ -1,4 +1,5 @@
-//! The tools beside which we are measured, each asked in its own best way. One that is not installed is skipped.
+//! The tools beside which we are measured, each asked in its own best way. One that is not
+//! installed is skipped.
 
 use std::{
     fs,
@@ -22,12 +23,19 @@ impl Drop for Running {
 
 /// A port that is free now.
 pub(crate) fn free_port() -> Result<u16, Failure> {
-    Ok(TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?.local_addr()?.port())
+    Ok(TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?
+        .local_addr()?
+        .port())
 }
 
 /// The first of these programs that answers to `flag`.
 fn installed(programs: &[&str], flag: &str) -> Option<PathBuf> {
-    let answers = |program: &&&str| Command::new(program).arg(flag).output().is_ok_and(|output| output.status.success());
+    let answers = |program: &&&str| {
+        Command::new(program)
+            .arg(flag)
+            .output()
+            .is_ok_and(|output| output.status.success())
+    };
     programs.iter().find(answers).map(PathBuf::from)
 }
 
@@ -45,7 +53,11 @@ fn succeeded(command: &Command, output: &Output) -> Result<(), Failure> {
         return Ok(());
     }
     let program = command.get_program().to_string_lossy();
-    Err(format!("`{program}` failed: {}", String::from_utf8_lossy(&output.stderr)).into())
+    Err(format!(
+        "`{program}` failed: {}",
+        String::from_utf8_lossy(&output.stderr)
+    )
+    .into())
 }
 
 /// `age` with a key of its own.
@@ -56,17 +68,31 @@ pub(crate) struct Age {
 
 impl Age {
     pub(crate) fn find() -> Result<Option<Self>, Failure> {
-        let (Some(program), Some(keygen)) = (installed(&["age"], "--version"), installed(&["age-keygen"], "--version")) else {
+        let (Some(program), Some(keygen)) = (
+            installed(&["age"], "--version"),
+            installed(&["age-keygen"], "--version"),
+        ) else {
             return Ok(None);
         };
         let identity = String::from_utf8(Command::new(keygen).output()?.stdout)?;
-        let recipient = identity.lines().find_map(|line| line.strip_prefix("# public key: ")).ok_or("`age-keygen` made no key")?;
-        Ok(Some(Self { program, recipient: recipient.to_owned() }))
+        let recipient = identity
+            .lines()
+            .find_map(|line| line.strip_prefix("# public key: "))
+            .ok_or("`age-keygen` made no key")?;
+        Ok(Some(Self {
+            program,
+            recipient: recipient.to_owned(),
+        }))
     }
 
     /// Seals a file. `age` leaves it to the system when its output reaches the disk.
     pub(crate) fn seal(&self, plain: &Path, sealed: &Path) -> Result<Duration, Failure> {
-        timed(Command::new(&self.program).args(["-r", &self.recipient, "-o"]).arg(sealed).arg(plain))
+        timed(
+            Command::new(&self.program)
+                .args(["-r", &self.recipient, "-o"])
+                .arg(sealed)
+                .arg(plain),
+        )
     }
 }
 
@@ -79,31 +105,66 @@ pub(crate) struct Rclone {
 impl Rclone {
     /// `folder` takes its configuration and what it encrypts.
     pub(crate) fn find(folder: &Path) -> Result<Option<Self>, Failure> {
-        let Some(program) = installed(&["rclone"], "version") else { return Ok(None) };
+        let Some(program) = installed(&["rclone"], "version") else {
+            return Ok(None);
+        };
         let crypt = folder.join("crypt");
         fs::create_dir_all(&crypt)?;
-        let obscured = Command::new(&program).args(["obscure", "only for this measurement"]).output()?;
+        let obscured = Command::new(&program)
+            .args(["obscure", "only for this measurement"])
+            .output()?;
         let password = String::from_utf8(obscured.stdout)?;
         let config = folder.join("rclone.conf");
-        fs::write(&config, format!("[crypt]\ntype = crypt\nremote = {}\npassword = {}\n", crypt.display(), password.trim()))?;
+        fs::write(
+            &config,
+            format!(
+                "[crypt]\ntype = crypt\nremote = {}\npassword = {}\n",
+                crypt.display(),
+                password.trim()
+            ),
+        )?;
         Ok(Some(Self { program, config }))
     }
 
-    /// Encrypts a file into the crypt remote. `rclone` leaves it to the system when its output reaches the disk.
+    /// Encrypts a file into the crypt remote. `rclone` leaves it to the system when its output
+    /// reaches the disk.
     pub(crate) fn encrypt(&self, plain: &Path) -> Result<Duration, Failure> {
-        timed(self.command().arg("copyto").arg("--ignore-times").arg(plain).arg("crypt:sealed"))
+        timed(
+            self.command()
+                .arg("copyto")
+                .arg("--ignore-times")
+                .arg(plain)
+                .arg("crypt:sealed"),
+        )
     }
 
     /// Copies a folder of files as they are.
     pub(crate) fn copy(&self, from: &Path, to: &Path, at_once: u16) -> Result<Duration, Failure> {
-        timed(self.command().args(["copy", "--ignore-times", "--transfers", &at_once.to_string()]).arg(from).arg(to))
+        timed(
+            self.command()
+                .args([
+                    "copy",
+                    "--ignore-times",
+                    "--transfers",
+                    &at_once.to_string(),
+                ])
+                .arg(from)
+                .arg(to),
+        )
     }
 
     /// Serves what was encrypted over HTTP, decrypted.
     pub(crate) async fn serve(&self) -> Result<(Running, u16), Failure> {
         let port = free_port()?;
         let mut command = self.command();
-        command.args(["serve", "http", "--read-only", "--addr", &format!("127.0.0.1:{port}"), "crypt:"]);
+        command.args([
+            "serve",
+            "http",
+            "--read-only",
+            "--addr",
+            &format!("127.0.0.1:{port}"),
+            "crypt:",
+        ]);
         Ok((start(&mut command, port, "/sealed").await?, port))
     }
 
@@ -116,11 +177,14 @@ impl Rclone {
 
 /// `nginx` serving one folder with `sendfile`.
 pub(crate) async fn nginx(folder: &Path, served: &Path) -> Result<Option<(Running, u16)>, Failure> {
-    let Some(program) = installed(&["nginx", "/usr/sbin/nginx"], "-v") else { return Ok(None) };
+    let Some(program) = installed(&["nginx", "/usr/sbin/nginx"], "-v") else {
+        return Ok(None);
+    };
     let port = free_port()?;
     let (here, root) = (folder.display(), served.display());
     let config = folder.join("nginx.conf");
-    let temporary = ["client_body", "proxy", "fastcgi", "uwsgi", "scgi"].map(|kind| format!("{kind}_temp_path {here}/{kind};"));
+    let temporary = ["client_body", "proxy", "fastcgi", "uwsgi", "scgi"]
+        .map(|kind| format!("{kind}_temp_path {here}/{kind};"));
     let text = format!(
         "daemon off; master_process off; pid {here}/nginx.pid; error_log {here}/nginx.log;\nevents {{ worker_connections 64; }}\n\
          http {{ access_log off; sendfile on; tcp_nopush on; keepalive_requests 100000; {}\n\
@@ -129,7 +193,16 @@ pub(crate) async fn nginx(folder: &Path, served: &Path) -> Result<Option<(Runnin
     );
     fs::write(&config, text)?;
     let file = first_file(served)?;
-    let running = start(Command::new(program).arg("-e").arg(folder.join("nginx.log")).arg("-c").arg(config), port, &file).await?;
+    let running = start(
+        Command::new(program)
+            .arg("-e")
+            .arg(folder.join("nginx.log"))
+            .arg("-c")
+            .arg(config),
+        port,
+        &file,
+    )
+    .await?;
     Ok(Some((running, port)))
 }
 
@@ -140,16 +213,31 @@ fn first_file(folder: &Path) -> Result<String, Failure> {
 }
 
 /// Starts a server and waits until it answers.
-pub(crate) async fn start(command: &mut Command, port: u16, path: &str) -> Result<Running, Failure> {
-    let child = command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null()).spawn()?;
+pub(crate) async fn start(
+    command: &mut Command,
+    port: u16,
+    path: &str,
+) -> Result<Running, Failure> {
+    let child = command
+        .stdin(Stdio::null())
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .spawn()?;
     let running = Running(child);
     for _ in 0..600 {
-        if client::Connection::open(port).and_then(|mut connection| connection.get(path, 0..1)).is_ok_and(|answer| answer.status < 300) {
+        if client::Connection::open(port)
+            .and_then(|mut connection| connection.get(path, 0..1))
+            .is_ok_and(|answer| answer.status < 300)
+        {
             return Ok(running);
         }
         tokio::time::sleep(Duration::from_millis(50)).await;
     }
-    Err(format!("`{}` does not answer on port {port}", command.get_program().to_string_lossy()).into())
+    Err(format!(
+        "`{}` does not answer on port {port}",
+        command.get_program().to_string_lossy()
+    )
+    .into())
 }
 
 impl Running {

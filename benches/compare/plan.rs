@@ -11,7 +11,16 @@ use tempfile::TempDir;
 use super::Failure;
 
 /// The names that `--only` takes, in the order in which they are measured.
-const NAMES: [&str; 8] = ["decisions", "deposit", "callbacks", "ingest", "memory", "playback", "large", "keys"];
+const NAMES: [&str; 8] = [
+    "decisions",
+    "deposit",
+    "callbacks",
+    "ingest",
+    "memory",
+    "playback",
+    "large",
+    "keys",
+];
 
 /// A run.
 pub(crate) struct Plan {
@@ -55,7 +64,11 @@ impl Plan {
         let mut parent = PathBuf::from(env!("CARGO_TARGET_TMPDIR"));
         let mut arguments = arguments.iter();
         while let Some(argument) = arguments.next() {
-            let mut value = || arguments.next().ok_or_else(|| format!("`{argument}` wants a value"));
+            let mut value = || {
+                arguments
+                    .next()
+                    .ok_or_else(|| format!("`{argument}` wants a value"))
+            };
             match argument.as_str() {
                 "--quick" => size = Size::Quick,
                 // As criterion's benches understand it.
@@ -80,10 +93,23 @@ impl Plan {
             }
         }
         if let Some(unknown) = only.iter().find(|name| !NAMES.contains(&name.as_str())) {
-            return Err(format!("`{unknown}` is not measured here; there are {}", NAMES.join(", ")).into());
+            return Err(format!(
+                "`{unknown}` is not measured here; there are {}",
+                NAMES.join(", ")
+            )
+            .into());
         }
-        let folder = tempfile::Builder::new().prefix("recvault-compare-").tempdir_in(parent)?;
-        Ok(Self { size, markdown, rows, postgres, only, folder })
+        let folder = tempfile::Builder::new()
+            .prefix("recvault-compare-")
+            .tempdir_in(parent)?;
+        Ok(Self {
+            size,
+            markdown,
+            rows,
+            postgres,
+            only,
+            folder,
+        })
     }
 
     pub(crate) fn wants(&self, name: &str) -> bool {
@@ -98,8 +124,9 @@ impl Plan {
     }
 }
 
-/// Lets the system find memory for files of this length, right before writing them is timed. A virtual machine is given its memory page by
-/// page and gives it back when it is idle, which can take longer than all that is to be measured.
+/// Lets the system find memory for files of this length, right before writing them is timed. A
+/// virtual machine is given its memory page by page and gives it back when it is idle, which can
+/// take longer than all that is to be measured.
 pub(crate) fn warm(folder: &Path, length: u64) -> Result<(), Failure> {
     let (path, nothing) = (folder.join("warm"), vec![0; 1 << 20]);
     let mut file = File::create(&path)?;

@@ -1,5 +1,6 @@
-//! Playback over HTTP: first byte at three places of a long recording, and the speed of one stream; beside `nginx` with the plain file and
-//! `rclone serve http` over crypt. Every request of ours is decided, and its audit entry is on disk before the first byte.
+//! Playback over HTTP: first byte at three places of a long recording, and the speed of one stream;
+//! beside `nginx` with the plain file and `rclone serve http` over crypt. Every request of ours is
+//! decided, and its audit entry is on disk before the first byte.
 
 use std::time::Duration;
 
@@ -33,7 +34,11 @@ pub(crate) async fn measure(plan: &Plan) -> Result<Vec<Row>, Failure> {
     noise.write(length, &served.join("plain.wav"))?;
 
     let service = home.serve("http://127.0.0.1:1", None).await?;
-    let mut players = vec![Player::open("", service.port, &granted(&home, &service, &recording.to_string()).await?)?];
+    let mut players = vec![Player::open(
+        "",
+        service.port,
+        &granted(&home, &service, &recording.to_string()).await?,
+    )?];
     let nginx = peers::nginx(&folder, &served).await?;
     if let Some((_, port)) = &nginx {
         players.push(Player::open("nginx, plain file", *port, "/plain.wav")?);
@@ -49,7 +54,11 @@ pub(crate) async fn measure(plan: &Plan) -> Result<Vec<Row>, Failure> {
         players.push(Player::open("rclone serve over crypt", *port, "/sealed")?);
     }
 
-    let places = [("first", 0), ("middle", length / 2 - SEEK / 2), ("last", length - SEEK)];
+    let places = [
+        ("first", 0),
+        ("middle", length / 2 - SEEK / 2),
+        ("last", length - SEEK),
+    ];
     for player in &mut players {
         player.reopen()?;
     }
@@ -66,14 +75,29 @@ pub(crate) async fn measure(plan: &Plan) -> Result<Vec<Row>, Failure> {
     drop((nginx, rclone));
     service.stop()?;
     clear(&folder)?;
-    Ok(rows(players, places.map(|(name, _)| name), length, streamed))
+    Ok(rows(
+        players,
+        places.map(|(name, _)| name),
+        length,
+        streamed,
+    ))
 }
 
 /// A grant for the recording, as an application gets it; the path to listen at.
 async fn granted(home: &Home, service: &Service, recording: &str) -> Result<String, Failure> {
     let http = reqwest::Client::builder().no_proxy().build()?;
-    let request = http.post(format!("{}/v1/recordings/{recording}/grants", service.base_url())).bearer_auth(&home.token);
-    let grant: serde_json::Value = request.json(&serde_json::json!({ "purpose": "quality-review" })).send().await?.json().await?;
+    let request = http
+        .post(format!(
+            "{}/v1/recordings/{recording}/grants",
+            service.base_url()
+        ))
+        .bearer_auth(&home.token);
+    let grant: serde_json::Value = request
+        .json(&serde_json::json!({ "purpose": "quality-review" }))
+        .send()
+        .await?
+        .json()
+        .await?;
     let audio = grant.get("audio_url").and_then(serde_json::Value::as_str);
     let path = audio.and_then(|url| url.strip_prefix(&service.base_url()));
     Ok(path.ok_or_else(|| format!("no grant: {grant}"))?.to_owned())
@@ -93,22 +117,35 @@ struct Player {
 impl Player {
     fn open(name: &'static str, port: u16, path: &str) -> Result<Self, Failure> {
         let connection = Connection::open(port)?;
-        Ok(Self { name, port, connection, path: path.to_owned(), seeks: Default::default(), streams: Vec::new() })
+        Ok(Self {
+            name,
+            port,
+            connection,
+            path: path.to_owned(),
+            seeks: Default::default(),
+            streams: Vec::new(),
+        })
     }
 
-    /// A new connection: while others were set up or streamed, the server may have closed the one that was idle.
+    /// A new connection: while others were set up or streamed, the server may have closed the one
+    /// that was idle.
     fn reopen(&mut self) -> Result<(), Failure> {
         self.connection = Connection::open(self.port)?;
         Ok(())
     }
 
-    /// Seeks to the places. The first request after a pause wakes a server up, which is not what is measured, so it is not counted.
+    /// Seeks to the places. The first request after a pause wakes a server up, which is not what is
+    /// measured, so it is not counted.
     fn seek(&mut self, places: [u64; 3]) -> Result<(), Failure> {
         self.connection.get(&self.path, 0..1)?;
         for (times, at) in self.seeks.iter_mut().zip(places) {
             let answer = self.connection.get(&self.path, at..at + SEEK)?;
             if (answer.status, answer.length) != (206, SEEK) {
-                return Err(format!("a range was answered {} with {} bytes", answer.status, answer.length).into());
+                return Err(format!(
+                    "a range was answered {} with {} bytes",
+                    answer.status, answer.length
+                )
+                .into());
             }
             times.push(answer.first_byte);
         }
@@ -119,7 +156,11 @@ impl Player {
         self.reopen()?;
         let answer = self.connection.get(&self.path, 0..length)?;
         if answer.length != length {
-            return Err(format!("a stream was answered {} with {} bytes", answer.status, answer.length).into());
+            return Err(format!(
+                "a stream was answered {} with {} bytes",
+                answer.status, answer.length
+            )
+            .into());
         }
         self.streams.push(answer.whole);
         Ok(())
@@ -129,9 +170,17 @@ impl Player {
 fn rows(mut players: Vec<Player>, places: [&str; 3], length: u64, streamed: u64) -> Vec<Row> {
     let medians: Vec<(&str, [Duration; 3], Duration)> = players
         .iter_mut()
-        .map(|player| (player.name, player.seeks.each_mut().map(|times| median(times)), median(&mut player.streams)))
+        .map(|player| {
+            (
+                player.name,
+                player.seeks.each_mut().map(|times| median(times)),
+                median(&mut player.streams),
+            )
+        })
         .collect();
-    let Some(((_, seeks, stream), others)) = medians.split_first() else { return Vec::new() };
+    let Some(((_, seeks, stream), others)) = medians.split_first() else {
+        return Vec::new();
+    };
     let megabytes = length / 1_000_000;
     let mut rows: Vec<Row> = places
         .iter()
@@ -143,20 +192,40 @@ fn rows(mut players: Vec<Player>, places: [&str; 3], length: u64, streamed: u64)
                 format!("≤ {}", time(TARGET.0)),
                 Some(seeks[at] <= TARGET.0),
             );
-            row.peer = others.iter().map(|(name, times, _)| format!("{name}: {}", time(times[at]))).collect::<Vec<_>>().join("; ");
+            row.peer = others
+                .iter()
+                .map(|(name, times, _)| format!("{name}: {}", time(times[at])))
+                .collect::<Vec<_>>()
+                .join("; ");
             row
         })
         .collect();
     let far = ratio(seeks[0], seeks[2]);
     let target = format!("≤ {}", TARGET.1);
-    rows.push(Row::alone("first byte at the last place against the first", format!("{far:.2}"), target, Some(far <= TARGET.1)));
+    rows.push(Row::alone(
+        "first byte at the last place against the first",
+        format!("{far:.2}"),
+        target,
+        Some(far <= TARGET.1),
+    ));
     let what = "playback, one stream".to_owned();
     let reached = rate(streamed, *stream);
-    rows.push(Row::alone(what.clone(), speed(streamed, *stream), "≥ 1 GiB/s", Some(reached >= TARGET.2)));
+    rows.push(Row::alone(
+        what.clone(),
+        speed(streamed, *stream),
+        "≥ 1 GiB/s",
+        Some(reached >= TARGET.2),
+    ));
     for (name, _, theirs) in others {
         let least = name.starts_with("nginx").then_some(TARGET.3);
         let peer = format!("{name}: {}", speed(streamed, *theirs));
-        rows.push(Row::beside(what.clone(), speed(streamed, *stream), peer, ratio(*stream, *theirs), least));
+        rows.push(Row::beside(
+            what.clone(),
+            speed(streamed, *stream),
+            peer,
+            ratio(*stream, *theirs),
+            least,
+        ));
     }
     rows
 }

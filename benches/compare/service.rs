@@ -1,4 +1,5 @@
-//! The service under test: the binary of this build in a process of its own, with a vault folder of its own.
+//! The service under test: the binary of this build in a process of its own, with a vault folder of
+//! its own.
 
 use std::{
     fs,
@@ -34,7 +35,10 @@ pub(crate) struct Service {
 impl Home {
     pub(crate) async fn make(folder: PathBuf) -> Result<Self, Failure> {
         let made = app::init(&folder, Clock::System).await?;
-        Ok(Self { folder, token: made.admin.token.expose().to_owned() })
+        Ok(Self {
+            folder,
+            token: made.admin.token.expose().to_owned(),
+        })
     }
 
     pub(crate) fn account() -> Result<AccountSid, Failure> {
@@ -43,23 +47,41 @@ impl Home {
 
     /// The home's parts in this process.
     pub(crate) async fn app(&self) -> Result<App, Failure> {
-        Ok(App::open(Config::read(&self.folder.join("recvault.toml"))?, Clock::System).await?)
+        Ok(App::open(
+            Config::read(&self.folder.join("recvault.toml"))?,
+            Clock::System,
+        )
+        .await?)
     }
 
-    /// Starts the service with the shipped configuration, apart from where it listens, where it fetches and how much at once.
-    pub(crate) async fn serve(&self, api_base: &str, at_once: Option<u16>) -> Result<Service, Failure> {
+    /// Starts the service with the shipped configuration, apart from where it listens, where it
+    /// fetches and how much at once.
+    pub(crate) async fn serve(
+        &self,
+        api_base: &str,
+        at_once: Option<u16>,
+    ) -> Result<Service, Failure> {
         let port = peers::free_port()?;
         let mut command = Command::new(env!("CARGO_BIN_EXE_recvault"));
-        command.arg("serve").arg("--config").arg(self.folder.join("recvault.toml"));
+        command
+            .arg("serve")
+            .arg("--config")
+            .arg(self.folder.join("recvault.toml"));
         command.env("RECVAULT__SERVER__LISTEN", format!("127.0.0.1:{port}"));
-        command.env("RECVAULT__SERVER__PUBLIC_URL", format!("http://127.0.0.1:{port}"));
+        command.env(
+            "RECVAULT__SERVER__PUBLIC_URL",
+            format!("http://127.0.0.1:{port}"),
+        );
         command.env("RECVAULT__SERVER__METRICS_LISTEN", "127.0.0.1:0");
         command.env("RECVAULT__TELEMETRY__LEVEL", "error");
         command.env("RECVAULT__TWILIO__API_BASE", api_base);
         // Who took part is asked for each recording; the shipped pace is for Twilio's sake.
         command.env("RECVAULT__TWILIO__REQUESTS_PER_S", "1000");
         command.env("RECVAULT__TWILIO__INTELLIGENCE_BASE", api_base);
-        let account = format!("[{{ sid = \"{}\", auth_tokens = [\"{AUTH_TOKEN}\"] }}]", cast::ACCOUNT);
+        let account = format!(
+            "[{{ sid = \"{}\", auth_tokens = [\"{AUTH_TOKEN}\"] }}]",
+            cast::ACCOUNT
+        );
         command.env("RECVAULT__TWILIO__ACCOUNTS", account);
         if let Some(at_once) = at_once {
             command.env("RECVAULT__WORK__CONCURRENCY", at_once.to_string());
@@ -70,7 +92,10 @@ impl Home {
 
     /// A reader's view of the ledger, beside the running service.
     pub(crate) async fn ledger(&self) -> Result<Ledger, Failure> {
-        let settings = ledger::Settings { connections: 1, ..Default::default() };
+        let settings = ledger::Settings {
+            connections: 1,
+            ..Default::default()
+        };
         Ok(Ledger::open(&settings, &self.folder).await?)
     }
 }
@@ -78,7 +103,10 @@ impl Home {
 /// How many recordings are in a state.
 pub(crate) async fn count(ledger: &Ledger, state: State) -> Result<u64, Failure> {
     let counts = recordings::count_by_state(&mut ledger.read().await?).await?;
-    let count = counts.iter().find(|(other, _)| *other == state).map_or(0, |(_, count)| *count);
+    let count = counts
+        .iter()
+        .find(|(other, _)| *other == state)
+        .map_or(0, |(_, count)| *count);
     Ok(u64::try_from(count)?)
 }
 
@@ -87,16 +115,34 @@ impl Service {
         format!("http://127.0.0.1:{}", self.port)
     }
 
-    /// A line of `/proc/PID/status`, in KiB: `VmRSS` for memory now, `VmHWM` for the most since the last [`Self::forget_peak`].
+    /// A line of `/proc/PID/status`, in KiB: `VmRSS` for memory now, `VmHWM` for the most since the
+    /// last [`Self::forget_peak`].
     pub(crate) fn memory(&self, line: &str) -> Result<u64, Failure> {
-        let status = fs::read_to_string(Path::new("/proc").join(self.running.id().to_string()).join("status"))?;
-        let found = status.lines().find_map(|text| text.strip_prefix(line)?.strip_prefix(':')?.trim().strip_suffix("kB"));
-        Ok(found.ok_or("the system does not tell how much memory a process has")?.trim().parse()?)
+        let status = fs::read_to_string(
+            Path::new("/proc")
+                .join(self.running.id().to_string())
+                .join("status"),
+        )?;
+        let found = status.lines().find_map(|text| {
+            text.strip_prefix(line)?
+                .strip_prefix(':')?
+                .trim()
+                .strip_suffix("kB")
+        });
+        Ok(found
+            .ok_or("the system does not tell how much memory a process has")?
+            .trim()
+            .parse()?)
     }
 
     /// Lets the peak of memory begin anew (proc(5), `clear_refs`).
     pub(crate) fn forget_peak(&self) -> Result<(), Failure> {
-        Ok(fs::write(Path::new("/proc").join(self.running.id().to_string()).join("clear_refs"), "5")?)
+        Ok(fs::write(
+            Path::new("/proc")
+                .join(self.running.id().to_string())
+                .join("clear_refs"),
+            "5",
+        )?)
     }
 
     pub(crate) fn stop(self) -> Result<(), Failure> {

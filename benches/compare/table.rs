@@ -28,8 +28,20 @@ pub(crate) struct Row {
 
 impl Row {
     /// A number of our own, with nothing beside it.
-    pub(crate) fn alone(what: impl Into<String>, ours: impl Into<String>, target: impl Into<String>, met: Option<bool>) -> Self {
-        Self { what: what.into(), ours: ours.into(), peer: String::new(), ratio: None, target: target.into(), met }
+    pub(crate) fn alone(
+        what: impl Into<String>,
+        ours: impl Into<String>,
+        target: impl Into<String>,
+        met: Option<bool>,
+    ) -> Self {
+        Self {
+            what: what.into(),
+            ours: ours.into(),
+            peer: String::new(),
+            ratio: None,
+            target: target.into(),
+            met,
+        }
     }
 
     /// A number of our own beside a peer's. `least` is the ratio to reach.
@@ -42,17 +54,33 @@ impl Row {
     ) -> Self {
         let target = least.map_or_else(String::new, |least| format!("≥ {least}×"));
         let met = least.map(|least| ratio >= least);
-        Self { what: what.into(), ours: ours.into(), peer: peer.into(), ratio: Some(ratio), target, met }
+        Self {
+            what: what.into(),
+            ours: ours.into(),
+            peer: peer.into(),
+            ratio: Some(ratio),
+            target,
+            met,
+        }
     }
 
     fn cells(&self) -> [String; 6] {
-        let ratio = self.ratio.map_or_else(String::new, |ratio| format!("{ratio:.2}×"));
+        let ratio = self
+            .ratio
+            .map_or_else(String::new, |ratio| format!("{ratio:.2}×"));
         let met = match self.met {
             Some(true) => "yes",
             Some(false) => "no",
             None => "",
         };
-        [self.what.clone(), self.ours.clone(), self.peer.clone(), ratio, self.target.clone(), met.to_owned()]
+        [
+            self.what.clone(),
+            self.ours.clone(),
+            self.peer.clone(),
+            ratio,
+            self.target.clone(),
+            met.to_owned(),
+        ]
     }
 }
 
@@ -71,13 +99,26 @@ impl Table {
         let cpus = std::thread::available_parallelism()?;
         let now = Clock::System.now().to_string();
         let date = now.split('T').next().unwrap_or_default();
-        let size = plan.size.pick("trial run, the numbers mean nothing", "quick run", "full run");
-        let heading = format!("{date}, {}, {cpus} cores, load {load} at the start, {size}", processor());
+        let size = plan.size.pick(
+            "trial run, the numbers mean nothing",
+            "quick run",
+            "full run",
+        );
+        let heading = format!(
+            "{date}, {}, {cpus} cores, load {load} at the start, {size}",
+            processor()
+        );
         writeln!(io::stderr(), "{heading}")?;
         if plan.size == Size::Full {
-            writeln!(io::stderr(), "This takes up to ten minutes; `--quick` takes one.")?;
+            writeln!(
+                io::stderr(),
+                "This takes up to ten minutes; `--quick` takes one."
+            )?;
         }
-        Ok(Self { rows: Vec::new(), heading })
+        Ok(Self {
+            rows: Vec::new(),
+            heading,
+        })
     }
 
     /// Adds rows, and shows them at once to whoever waits.
@@ -92,10 +133,19 @@ impl Table {
     /// For a terminal.
     pub(crate) fn text(&self) -> String {
         let lines: Vec<[String; 6]> = self.lines();
-        let width = |at: usize| lines.iter().map(|cells| cells[at].chars().count()).max().unwrap_or(0);
+        let width = |at: usize| {
+            lines
+                .iter()
+                .map(|cells| cells[at].chars().count())
+                .max()
+                .unwrap_or(0)
+        };
         let widths: [usize; 6] = std::array::from_fn(width);
         let line = |cells: &[String; 6]| {
-            let padded = cells.iter().zip(widths).map(|(cell, width)| format!("{cell:width$}"));
+            let padded = cells
+                .iter()
+                .zip(widths)
+                .map(|(cell, width)| format!("{cell:width$}"));
             padded.collect::<Vec<_>>().join("  ").trim_end().to_owned()
         };
         let body: Vec<String> = lines.iter().map(line).collect();
@@ -104,28 +154,47 @@ impl Table {
 
     /// For a page.
     pub(crate) fn markdown(&self) -> String {
-        let mut lines: Vec<String> = self.lines().iter().map(|cells| format!("| {} |", cells.join(" | "))).collect();
+        let mut lines: Vec<String> = self
+            .lines()
+            .iter()
+            .map(|cells| format!("| {} |", cells.join(" | ")))
+            .collect();
         lines.insert(1, format!("|{}", "---|".repeat(HEADS.len())));
         format!("{}\n\n{}\n", self.heading, lines.join("\n"))
     }
 
     fn lines(&self) -> Vec<[String; 6]> {
-        std::iter::once(HEADS.map(str::to_owned)).chain(self.rows.iter().map(Row::cells)).collect()
+        std::iter::once(HEADS.map(str::to_owned))
+            .chain(self.rows.iter().map(Row::cells))
+            .collect()
     }
 }
 
 fn processor() -> String {
     let cpuinfo = fs::read_to_string("/proc/cpuinfo").unwrap_or_default();
-    let model = cpuinfo.lines().find_map(|line| line.strip_prefix("model name")?.split_once(':'));
-    model.map_or_else(|| "unknown processor".to_owned(), |(_, name)| name.trim().to_owned())
+    let model = cpuinfo
+        .lines()
+        .find_map(|line| line.strip_prefix("model name")?.split_once(':'));
+    model.map_or_else(
+        || "unknown processor".to_owned(),
+        |(_, name)| name.trim().to_owned(),
+    )
 }
 
 /// The value below which `share` of them lie; sorts them.
 pub(crate) fn quantile(values: &mut [Duration], share: f64) -> Duration {
     values.sort_unstable();
-    #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, clippy::cast_precision_loss, reason = "a place in a short list")]
+    #[expect(
+        clippy::cast_possible_truncation,
+        clippy::cast_sign_loss,
+        clippy::cast_precision_loss,
+        reason = "a place in a short list"
+    )]
     let at = (values.len() as f64 * share) as usize;
-    values.get(at.min(values.len().saturating_sub(1))).copied().unwrap_or_default()
+    values
+        .get(at.min(values.len().saturating_sub(1)))
+        .copied()
+        .unwrap_or_default()
 }
 
 /// The middle one; sorts them.
@@ -151,7 +220,11 @@ pub(crate) fn time(took: Duration) -> String {
 /// Bytes a second, in words.
 pub(crate) fn speed(bytes: u64, took: Duration) -> String {
     let mebibytes = rate(bytes, took) / f64::from(1 << 20);
-    if mebibytes >= 1024.0 { format!("{:.2} GiB/s", mebibytes / 1024.0) } else { format!("{mebibytes:.0} MiB/s") }
+    if mebibytes >= 1024.0 {
+        format!("{:.2} GiB/s", mebibytes / 1024.0)
+    } else {
+        format!("{mebibytes:.0} MiB/s")
+    }
 }
 
 /// How often `ours` fits into `theirs`: above 1 where ours is faster.

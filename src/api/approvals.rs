@@ -28,7 +28,8 @@ pub(super) struct ApprovalRequest {
     /// A purpose of the privacy policy.
     #[schema(value_type = String)]
     purpose: Purpose,
-    /// Why, for who is to approve it; at most 1000 characters. It is kept sealed, and dies with the recording.
+    /// Why, for who is to approve it; at most 1000 characters. It is kept sealed, and dies with the
+    /// recording.
     #[schema(value_type = String)]
     justification: Justification,
     /// The number of a case in another system, where the purpose asks for it.
@@ -112,10 +113,22 @@ pub(super) async fn request(
     Id(id): Id<RecordingId>,
     Document(request): Document<ApprovalRequest>,
 ) -> Result<(StatusCode, Json<ApprovalBody>), Problem> {
-    let ApprovalRequest { purpose, justification, ticket } = request;
-    let asking = Asking { ticket, network, ..Asking::new(purpose, Some(justification.as_str())) };
+    let ApprovalRequest {
+        purpose,
+        justification,
+        ticket,
+    } = request;
+    let asking = Asking {
+        ticket,
+        network,
+        ..Asking::new(purpose, Some(justification.as_str()))
+    };
     let (row, is_new) = api.flow.ask_for_approval(&principal, id, &asking).await?;
-    let status = if is_new { StatusCode::CREATED } else { StatusCode::OK };
+    let status = if is_new {
+        StatusCode::CREATED
+    } else {
+        StatusCode::OK
+    };
     Ok((status, Json(row.into())))
 }
 
@@ -132,9 +145,15 @@ pub(super) async fn list(
         return Err(Problem::bad_request("`limit` must be 1 to 1000"));
     }
     let after = params.cursor.as_deref().map(parse_cursor).transpose()?;
-    let page = api.flow.approvals(&principal, params.state, after, limit).await?;
+    let page = api
+        .flow
+        .approvals(&principal, params.state, after, limit)
+        .await?;
     let items = page.items.into_iter().map(WaitingBody::from).collect();
-    Ok(Json(ApprovalsBody { items, next_cursor: page.next.map(|(at, id)| cursor(at, id)) }))
+    Ok(Json(ApprovalsBody {
+        items,
+        next_cursor: page.next.map(|(at, id)| cursor(at, id)),
+    }))
 }
 
 /// Decides on somebody else's request. To say the same again changes nothing.
@@ -147,7 +166,12 @@ pub(super) async fn decide(
     Id(id): Id<ApprovalId>,
     Document(verdict): Document<Verdict>,
 ) -> Result<Json<ApprovalBody>, Problem> {
-    Ok(Json(api.flow.decide_approval(&principal, id, verdict.approve).await?.into()))
+    Ok(Json(
+        api.flow
+            .decide_approval(&principal, id, verdict.approve)
+            .await?
+            .into(),
+    ))
 }
 
 impl From<ApprovalRow> for ApprovalBody {
@@ -169,6 +193,10 @@ impl From<ApprovalRow> for ApprovalBody {
 impl From<Request> for WaitingBody {
     fn from(request: Request) -> Self {
         let justification = request.justification.map(|text| text.to_string());
-        Self { approval: request.row.into(), tier: request.tier.to_string(), justification }
+        Self {
+            approval: request.row.into(),
+            tier: request.tier.to_string(),
+            justification,
+        }
     }
 }

@@ -33,12 +33,22 @@ pub(super) struct AuditBody {
 /// Reads the audit log, oldest first.
 #[utoipa::path(get, path = "/v1/audit", tag = "audit", params(AuditParams), security(("bearer" = [])),
     responses((status = 200, body = AuditBody), (status = 401, body = Problem), (status = 403, body = Problem)))]
-pub(super) async fn list(State(api): State<Api>, bearer: Bearer, Params(params): Params<AuditParams>) -> Result<Json<AuditBody>, Problem> {
+pub(super) async fn list(
+    State(api): State<Api>,
+    bearer: Bearer,
+    Params(params): Params<AuditParams>,
+) -> Result<Json<AuditBody>, Problem> {
     let permit = bearer.permit(&api, Action::Audit, None).await?;
     let limit = params.limit.unwrap_or(100);
     if !(1..=1000).contains(&limit) {
         return Err(Problem::bad_request("`limit` must be 1 to 1000"));
     }
-    let page = api.flow.audit(&permit, params.after.unwrap_or(0), limit).await?;
-    Ok(Json(AuditBody { items: page.items, next_after: page.next }))
+    let page = api
+        .flow
+        .audit(&permit, params.after.unwrap_or(0), limit)
+        .await?;
+    Ok(Json(AuditBody {
+        items: page.items,
+        next_after: page.next,
+    }))
 }

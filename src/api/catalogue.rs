@@ -111,8 +111,9 @@ pub(super) struct DetailsBody {
 /// The copies that the source (Twilio) keeps of a recording.
 #[derive(Serialize, utoipa::ToSchema)]
 pub(super) struct SourceBody {
-    /// `kept`: nothing is deleted there, or is to be. `pending`: to be deleted. `deleted`: everything that was found is deleted, and the source
-    /// says so. `left`: everything but what the vault cannot delete.
+    /// `kept`: nothing is deleted there, or is to be. `pending`: to be deleted. `deleted`:
+    /// everything that was found is deleted, and the source says so. `left`: everything but what
+    /// the vault cannot delete.
     state: &'static str,
     /// Every copy that was found when they were to be deleted.
     copies: Vec<CopyBody>,
@@ -125,7 +126,8 @@ pub(super) struct CopyBody {
     kind: &'static str,
     /// The source's id; of an object, the SHA-256 of its address.
     sid: String,
-    /// `there`, `deleted` (the source took the deletion), `confirmed` (it says that it is deleted) or `left`.
+    /// `there`, `deleted` (the source took the deletion), `confirmed` (it says that it is deleted)
+    /// or `left`.
     state: &'static str,
     #[schema(value_type = Option<String>)]
     deleted_at: Option<Timestamp>,
@@ -153,23 +155,41 @@ pub(super) struct ArtefactBody {
 /// Lists recordings, newest first.
 #[utoipa::path(get, path = "/v1/recordings", tag = "recordings", params(ListParams), security(("bearer" = [])),
     responses((status = 200, body = ListBody), (status = 400, body = Problem), (status = 401, body = Problem)))]
-pub(super) async fn list(State(api): State<Api>, bearer: Bearer, Params(params): Params<ListParams>) -> Result<Json<ListBody>, Problem> {
+pub(super) async fn list(
+    State(api): State<Api>,
+    bearer: Bearer,
+    Params(params): Params<ListParams>,
+) -> Result<Json<ListBody>, Problem> {
     let permit = bearer.permit(&api, Action::Catalogue, None).await?;
     let limit = params.limit.unwrap_or(100);
     if !(1..=1000).contains(&limit) {
         return Err(Problem::bad_request("`limit` must be 1 to 1000"));
     }
     let after = params.cursor.as_deref().map(parse_cursor).transpose()?;
-    let filter = Filter { state: params.state, tier: params.tier, since: params.since, until: params.until, after, ..Filter::default() };
+    let filter = Filter {
+        state: params.state,
+        tier: params.tier,
+        since: params.since,
+        until: params.until,
+        after,
+        ..Filter::default()
+    };
     let page = api.flow.list(&permit, filter, limit).await?;
     let items = page.items.into_iter().map(RecordingBody::from).collect();
-    Ok(Json(ListBody { items, next_cursor: page.next.map(|(at, id)| cursor(at, id)) }))
+    Ok(Json(ListBody {
+        items,
+        next_cursor: page.next.map(|(at, id)| cursor(at, id)),
+    }))
 }
 
 /// Shows one recording.
 #[utoipa::path(get, path = "/v1/recordings/{id}", tag = "recordings", params(("id" = String, Path)), security(("bearer" = [])),
     responses((status = 200, body = DetailsBody), (status = 401, body = Problem), (status = 404, body = Problem)))]
-pub(super) async fn show(State(api): State<Api>, bearer: Bearer, Id(id): Id<RecordingId>) -> Result<Json<DetailsBody>, Problem> {
+pub(super) async fn show(
+    State(api): State<Api>,
+    bearer: Bearer,
+    Id(id): Id<RecordingId>,
+) -> Result<Json<DetailsBody>, Problem> {
     let permit = bearer.permit(&api, Action::Catalogue, Some(id)).await?;
     Ok(Json(api.flow.show(&permit, id).await?.into()))
 }
@@ -180,9 +200,16 @@ pub(super) fn cursor(at: Timestamp, id: impl std::fmt::Display) -> String {
 }
 
 pub(super) fn parse_cursor<T: std::str::FromStr>(text: &str) -> Result<(Timestamp, T), Problem> {
-    let plain = BASE64URL.decode(text).ok().and_then(|bytes| String::from_utf8(bytes).ok());
-    let parsed = plain.as_deref().and_then(|plain| plain.split_once('/')).and_then(|(at, id)| Some((at.parse().ok()?, id.parse().ok()?)));
-    let (at, id) = parsed.ok_or_else(|| Problem::bad_request("`cursor` is not a `next_cursor` of this list"))?;
+    let plain = BASE64URL
+        .decode(text)
+        .ok()
+        .and_then(|bytes| String::from_utf8(bytes).ok());
+    let parsed = plain
+        .as_deref()
+        .and_then(|plain| plain.split_once('/'))
+        .and_then(|(at, id)| Some((at.parse().ok()?, id.parse().ok()?)));
+    let (at, id) = parsed
+        .ok_or_else(|| Problem::bad_request("`cursor` is not a `next_cursor` of this list"))?;
     Ok((Timestamp::from_millis(at), id))
 }
 
@@ -244,7 +271,10 @@ impl From<Source> for SourceBody {
             confirmed_at: copy.confirmed_at,
             left_until: copy.left_until,
         };
-        Self { state: source.state.as_str(), copies: source.copies.into_iter().map(copy).collect() }
+        Self {
+            state: source.state.as_str(),
+            copies: source.copies.into_iter().map(copy).collect(),
+        }
     }
 }
 
@@ -254,12 +284,21 @@ mod tests {
 
     #[test]
     fn a_cursor_comes_back_as_it_went() {
-        let place = (Timestamp::from_millis(1_700_000_000_123), RecordingId::random(&mut rand::rng()));
+        let place = (
+            Timestamp::from_millis(1_700_000_000_123),
+            RecordingId::random(&mut rand::rng()),
+        );
         assert_eq!(parse_cursor(&cursor(place.0, place.1)).ok(), Some(place));
         proptest::proptest!(|(text in ".{0,80}")| {
             let _ = parse_cursor::<RecordingId>(&text);
         });
-        for bad in ["", "AAAA", "%%", &BASE64URL.encode("1/rec_0"), &BASE64URL.encode(format!("x/{}", place.1))] {
+        for bad in [
+            "",
+            "AAAA",
+            "%%",
+            &BASE64URL.encode("1/rec_0"),
+            &BASE64URL.encode(format!("x/{}", place.1)),
+        ] {
             assert!(parse_cursor::<RecordingId>(bad).is_err(), "{bad}");
         }
     }

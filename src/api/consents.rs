@@ -1,6 +1,7 @@
 //! Statements of consent over HTTP.
 //!
-//! INVARIANT: an answer holds no number and no evidence, and a fault does not repeat what it is about.
+//! INVARIANT: an answer holds no number and no evidence, and a fault does not repeat what it is
+//! about.
 
 use axum::{Json, extract::State, http::StatusCode};
 use serde::{Deserialize, Serialize};
@@ -28,12 +29,14 @@ use crate::{
 /// The most statements in one request.
 const MAX_ITEMS: usize = 1000;
 
-/// A statement of consent; for the description of the interface. About a person: `subject`. About who took part in a conversation: `call` or
-/// `conference`, with the place of one of them in `leg`, or without for everybody.
+/// A statement of consent; for the description of the interface. About a person: `subject`. About
+/// who took part in a conversation: `call` or `conference`, with the place of one of them in `leg`,
+/// or without for everybody.
 #[derive(utoipa::ToSchema)]
 #[expect(dead_code, reason = "read by hand, so that no fault repeats a number")]
 pub(super) struct StatementRequest {
-    /// A number in international form, or an address with `sip:` or `client:`. It is kept as a keyed hash, and sealed.
+    /// A number in international form, or an address with `sip:` or `client:`. It is kept as a
+    /// keyed hash, and sealed.
     subject: Option<String>,
     /// A call's SID.
     call: Option<String>,
@@ -51,7 +54,8 @@ pub(super) struct StatementRequest {
     disclosure: Option<String>,
     /// The SHA-256 instead.
     disclosure_sha256: Option<String>,
-    /// The version of the policy that it was said under. Not given: the one in force, if `at` is not given either.
+    /// The version of the policy that it was said under. Not given: the one in force, if `at` is
+    /// not given either.
     policy_version: Option<String>,
     /// When it was said, RFC 3339; not given: now. The method `import` needs it.
     at: Option<String>,
@@ -76,7 +80,8 @@ pub(super) struct RecordedBody {
 #[serde(deny_unknown_fields)]
 #[into_params(parameter_in = Query)]
 pub(super) struct ListParams {
-    /// A number or address. A query string is written down by proxies: `POST /v1/consents/search` is not.
+    /// A number or address. A query string is written down by proxies: `POST /v1/consents/search`
+    /// is not.
     subject: String,
     /// 1 to 1000; 100 if not given.
     limit: Option<u16>,
@@ -132,7 +137,8 @@ pub(super) struct StatementBody {
     recorded_by: Actor,
 }
 
-/// Records statements of consent: one, or up to 1000 as `{"items": […]}`; all or none. A withdrawal also needs leave to revoke.
+/// Records statements of consent: one, or up to 1000 as `{"items": […]}`; all or none. A withdrawal
+/// also needs leave to revoke.
 #[utoipa::path(post, path = "/v1/consents", tag = "consent", security(("bearer" = [])), request_body = StatementRequest,
     responses((status = 201, body = RecordedBody), (status = 400, body = Problem), (status = 401, body = Problem), (status = 403, body = Problem),
         (status = 404, body = Problem), (status = 413, body = Problem)))]
@@ -143,15 +149,27 @@ pub(super) async fn record(
 ) -> Result<(StatusCode, Json<RecordedBody>), Problem> {
     let permit = bearer.permit(&api, Action::Consent, None).await?;
     let statements = read(&request).map_err(Problem::bad_request)?;
-    if statements.iter().any(|told| told.answer == Answer::Withdrawn) {
+    if statements
+        .iter()
+        .any(|told| told.answer == Answer::Withdrawn)
+    {
         bearer.permit(&api, Action::Revoke, None).await?;
     }
     let recorded = api.flow.record_consents(&permit, statements).await?;
     let (released, quarantined) = (recorded.settled.released, recorded.settled.quarantined);
-    Ok((StatusCode::CREATED, Json(RecordedBody { ids: recorded.ids, recorded: recorded.fresh, released, quarantined })))
+    Ok((
+        StatusCode::CREATED,
+        Json(RecordedBody {
+            ids: recorded.ids,
+            recorded: recorded.fresh,
+            released,
+            quarantined,
+        }),
+    ))
 }
 
-/// Lists what somebody said, oldest first; also what was said at places in conversations that were theirs.
+/// Lists what somebody said, oldest first; also what was said at places in conversations that were
+/// theirs.
 #[utoipa::path(get, path = "/v1/consents", tag = "consent", params(ListParams), security(("bearer" = [])),
     responses((status = 200, body = StatementsBody), (status = 400, body = Problem), (status = 401, body = Problem), (status = 403, body = Problem)))]
 pub(super) async fn list(
@@ -159,7 +177,14 @@ pub(super) async fn list(
     bearer: Bearer,
     Params(params): Params<ListParams>,
 ) -> Result<Json<StatementsBody>, Problem> {
-    page(&api, &bearer, Some(&params.subject), params.limit, params.cursor.as_deref()).await
+    page(
+        &api,
+        &bearer,
+        Some(&params.subject),
+        params.limit,
+        params.cursor.as_deref(),
+    )
+    .await
 }
 
 /// The same, with the number where no proxy writes it down.
@@ -171,7 +196,12 @@ pub(super) async fn search(
     Document(request): Document<Value>,
 ) -> Result<Json<StatementsBody>, Problem> {
     let text = |name: &str| request.get(name).and_then(Value::as_str);
-    let limit = request.get("limit").map(|limit| limit.as_u64().and_then(|limit| u16::try_from(limit).ok()).unwrap_or(0));
+    let limit = request.get("limit").map(|limit| {
+        limit
+            .as_u64()
+            .and_then(|limit| u16::try_from(limit).ok())
+            .unwrap_or(0)
+    });
     page(&api, &bearer, text("subject"), limit, text("cursor")).await
 }
 
@@ -187,20 +217,37 @@ async fn page(
     if !(1..=1000).contains(&limit) {
         return Err(Problem::bad_request("`limit` must be 1 to 1000"));
     }
-    let subject = subject.ok_or("expected a text".to_owned()).and_then(|text| Address::parse(text).map_err(|error| error.to_string()));
+    let subject = subject
+        .ok_or("expected a text".to_owned())
+        .and_then(|text| Address::parse(text).map_err(|error| error.to_string()));
     let subject = subject.map_err(|why| Problem::bad_request(format!("`subject`: {why}")))?;
     let after = after.map(parse_cursor).transpose()?;
-    Ok(Json(api.flow.consents_of(&permit, &subject, after, limit).await?.into()))
+    Ok(Json(
+        api.flow
+            .consents_of(&permit, &subject, after, limit)
+            .await?
+            .into(),
+    ))
 }
 
 /// Reads the statements of a request: every fault, each with the number of its item.
 fn read(request: &Value) -> Result<Vec<NewStatement>, String> {
     let Some(items) = request.get("items") else {
-        return NewStatement::from_json(request).map(|told| vec![told]).map_err(|faults| sentences(None, &faults).join("; "));
+        return NewStatement::from_json(request)
+            .map(|told| vec![told])
+            .map_err(|faults| sentences(None, &faults).join("; "));
     };
-    let items = items.as_array().filter(|_| request.as_object().is_some_and(|members| members.len() == 1));
+    let items = items.as_array().filter(|_| {
+        request
+            .as_object()
+            .is_some_and(|members| members.len() == 1)
+    });
     let items = items.filter(|items| (1..=MAX_ITEMS).contains(&items.len()));
-    let items = items.ok_or_else(|| format!("expected one statement, or `{{\"items\": […]}}` with 1 to {MAX_ITEMS} and nothing else"))?;
+    let items = items.ok_or_else(|| {
+        format!(
+            "expected one statement, or `{{\"items\": […]}}` with 1 to {MAX_ITEMS} and nothing else"
+        )
+    })?;
     let (mut statements, mut faults) = (Vec::with_capacity(items.len()), Vec::new());
     for (number, item) in (1..).zip(items) {
         match NewStatement::from_json(item) {
@@ -210,19 +257,30 @@ fn read(request: &Value) -> Result<Vec<NewStatement>, String> {
     }
     match faults.len() {
         0 => Ok(statements),
-        count => Err(format!("{count} faults; nothing was recorded: {}", faults.into_iter().take(100).collect::<Vec<_>>().join("; "))),
+        count => Err(format!(
+            "{count} faults; nothing was recorded: {}",
+            faults.into_iter().take(100).collect::<Vec<_>>().join("; ")
+        )),
     }
 }
 
 fn sentences(number: Option<usize>, faults: &[crate::flow::FieldFault]) -> Vec<String> {
-    let place = number.map(|number| format!("item {number}, ")).unwrap_or_default();
-    faults.iter().map(|fault| format!("{place}{fault}")).collect()
+    let place = number
+        .map(|number| format!("item {number}, "))
+        .unwrap_or_default();
+    faults
+        .iter()
+        .map(|fault| format!("{place}{fault}"))
+        .collect()
 }
 
 impl From<StatementPage> for StatementsBody {
     fn from(page: StatementPage) -> Self {
         let next_cursor = page.next.map(|(at, id)| cursor(at, id));
-        Self { items: page.items.into_iter().map(StatementBody::from).collect(), next_cursor }
+        Self {
+            items: page.items.into_iter().map(StatementBody::from).collect(),
+            next_cursor,
+        }
     }
 }
 

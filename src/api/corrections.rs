@@ -22,17 +22,19 @@ use crate::{
 #[derive(Deserialize, utoipa::ToSchema)]
 #[serde(deny_unknown_fields)]
 pub(super) struct CorrectionRequest {
-    /// New values by label, of the labels that the policy declares; 1 to 64 characters, and never personal data. Null takes a label away; those that are
-    /// not named stay as they are.
+    /// New values by label, of the labels that the policy declares; 1 to 64 characters, and never
+    /// personal data. Null takes a label away; those that are not named stay as they are.
     #[schema(value_type = BTreeMap<String, Option<String>>)]
     #[serde(default)]
     labels: BTreeMap<Label, Option<LabelValue>>,
-    /// Who really had a place in its conversation, by `leg` and `number` as they are named at first; without a number: nobody who is known.
+    /// Who really had a place in its conversation, by `leg` and `number` as they are named at
+    /// first; without a number: nobody who is known.
     #[schema(value_type = Vec<Object>)]
     parties: Option<Value>,
 }
 
-/// Corrects what the catalogue says of a recording. Which fields is written down, their values are not.
+/// Corrects what the catalogue says of a recording. Which fields is written down, their values are
+/// not.
 #[utoipa::path(patch, path = "/v1/recordings/{id}", tag = "recordings", params(("id" = String, Path)), security(("bearer" = [])),
     request_body = CorrectionRequest,
     responses((status = 200, body = RecordingBody), (status = 400, body = Problem), (status = 401, body = Problem), (status = 403, body = Problem),
@@ -44,7 +46,17 @@ pub(super) async fn correct(
     Document(request): Document<CorrectionRequest>,
 ) -> Result<Json<RecordingBody>, Problem> {
     let permit = bearer.permit(&api, Action::Correct, Some(id)).await?;
-    let parties = request.parties.as_ref().map(parties::read_all).transpose().map_err(Problem::bad_request)?;
-    let correction = Correction { labels: request.labels, parties: parties.unwrap_or_default() };
-    Ok(Json(api.flow.correct(&permit, id, &correction).await?.into()))
+    let parties = request
+        .parties
+        .as_ref()
+        .map(parties::read_all)
+        .transpose()
+        .map_err(Problem::bad_request)?;
+    let correction = Correction {
+        labels: request.labels,
+        parties: parties.unwrap_or_default(),
+    };
+    Ok(Json(
+        api.flow.correct(&permit, id, &correction).await?.into(),
+    ))
 }

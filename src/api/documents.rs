@@ -1,6 +1,7 @@
 //! Documents that anybody may read and that do not change: made once, and not sent to who has them.
 //!
-//! Owns what is kept of them and the answer to `If-None-Match` (RFC 9110, section 13.1.2). INVARIANT: an entity tag names one document for good.
+//! Owns what is kept of them and the answer to `If-None-Match` (RFC 9110, section 13.1.2).
+//! INVARIANT: an entity tag names one document for good.
 
 use std::{
     collections::HashMap,
@@ -37,7 +38,12 @@ impl Documents {
 }
 
 /// A document, or that the asker has it.
-pub(super) fn answer(asked: &HeaderMap, content_type: &'static str, etag: &str, document: Bytes) -> Response {
+pub(super) fn answer(
+    asked: &HeaderMap,
+    content_type: &'static str,
+    etag: &str,
+    document: Bytes,
+) -> Response {
     let mut response = if has_it(asked, etag) {
         StatusCode::NOT_MODIFIED.into_response()
     } else {
@@ -51,8 +57,13 @@ pub(super) fn answer(asked: &HeaderMap, content_type: &'static str, etag: &str, 
 
 /// By the weak comparison that `If-None-Match` asks for.
 fn has_it(asked: &HeaderMap, etag: &str) -> bool {
-    let tags = asked.get_all(header::IF_NONE_MATCH).iter().filter_map(|value| value.to_str().ok());
-    tags.flat_map(|value| value.split(',')).map(str::trim).any(|tag| tag == "*" || tag.strip_prefix("W/").unwrap_or(tag) == etag)
+    let tags = asked
+        .get_all(header::IF_NONE_MATCH)
+        .iter()
+        .filter_map(|value| value.to_str().ok());
+    tags.flat_map(|value| value.split(','))
+        .map(str::trim)
+        .any(|tag| tag == "*" || tag.strip_prefix("W/").unwrap_or(tag) == etag)
 }
 
 #[cfg(test)]
@@ -61,7 +72,13 @@ mod tests {
 
     #[test]
     fn who_has_it_is_not_sent_it() {
-        for (asked, has) in [("\"a\"", true), ("\"b\"", false), ("\"b\", W/\"a\"", true), ("*", true), ("a", false)] {
+        for (asked, has) in [
+            ("\"a\"", true),
+            ("\"b\"", false),
+            ("\"b\", W/\"a\"", true),
+            ("*", true),
+            ("a", false),
+        ] {
             let mut headers = HeaderMap::new();
             headers.insert(header::IF_NONE_MATCH, asked.parse().unwrap());
             assert_eq!(has_it(&headers, "\"a\""), has, "{asked}");

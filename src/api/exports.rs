@@ -38,8 +38,9 @@ pub(super) struct ExportRequest {
     ticket: Option<Ticket>,
 }
 
-/// Hands out everything about a person: a tar archive with a manifest, statements of consent, their recordings, and who listened and why. It is put together
-/// while it is read; an archive that does not end with its two blocks of zeros broke off.
+/// Hands out everything about a person: a tar archive with a manifest, statements of consent, their
+/// recordings, and who listened and why. It is put together while it is read; an archive that does
+/// not end with its two blocks of zeros broke off.
 #[utoipa::path(post, path = "/v1/exports", tag = "subjects", security(("bearer" = [])), request_body = ExportRequest,
     responses((status = 200, content_type = "application/x-tar"), (status = 400, body = Problem), (status = 401, body = Problem),
         (status = 403, body = Problem), (status = 404, body = Problem)))]
@@ -49,12 +50,27 @@ pub(super) async fn create(
     Network(network): Network,
     Document(request): Document<ExportRequest>,
 ) -> Result<Response, Problem> {
-    let ExportRequest { subject, purpose, justification, ticket } = request;
+    let ExportRequest {
+        subject,
+        purpose,
+        justification,
+        ticket,
+    } = request;
     // Not by `serde`, whose faults repeat what they found: it may be a number without quotes.
     let address = subject.as_str().map_or(Err(InvalidAddress), Address::parse);
     let address = address.map_err(|error| Problem::bad_request(format!("`subject`: {error}")))?;
-    let asking = Asking { ticket, network, ..Asking::new(purpose, justification.as_ref().map(Justification::as_str)) };
+    let asking = Asking {
+        ticket,
+        network,
+        ..Asking::new(purpose, justification.as_ref().map(Justification::as_str))
+    };
     let archive = api.flow.export(&principal, &address, &asking).await?;
     let response = Response::builder().header(header::CONTENT_TYPE, "application/x-tar");
-    guarded(response.header(header::CONTENT_DISPOSITION, "attachment; filename=\"export.tar\""), archive)
+    guarded(
+        response.header(
+            header::CONTENT_DISPOSITION,
+            "attachment; filename=\"export.tar\"",
+        ),
+        archive,
+    )
 }

@@ -1,4 +1,5 @@
-//! The gate: a bearer token becomes a principal, a permit, or a refusal. Also the extractors that answer with problems.
+//! The gate: a bearer token becomes a principal, a permit, or a refusal. Also the extractors that
+//! answer with problems.
 
 use axum::{
     extract::{
@@ -24,7 +25,8 @@ impl FromRequestParts<Api> for Bearer {
     async fn from_request_parts(parts: &mut Parts, api: &Api) -> Result<Self, Problem> {
         let Network(network) = Network::from_request_parts(parts, api).await?;
         let client = Client::at(network);
-        let token = bearer_token(&parts.headers).ok_or_else(|| api.limits.failed(client, Problem::unauthorized()))?;
+        let token = bearer_token(&parts.headers)
+            .ok_or_else(|| api.limits.failed(client, Problem::unauthorized()))?;
         api.limits.try_credential(client, token)?;
         match api.flow.authenticate(token).await? {
             Some(principal) => {
@@ -40,14 +42,21 @@ impl FromRequestParts<Api> for Bearer {
 fn bearer_token(headers: &HeaderMap) -> Option<&str> {
     let mut headers = headers.get_all(header::AUTHORIZATION).iter();
     // Two credentials at once are refused: which of them speaks would be a guess.
-    let (Some(value), None) = (headers.next(), headers.next()) else { return None };
+    let (Some(value), None) = (headers.next(), headers.next()) else {
+        return None;
+    };
     let (scheme, token) = value.to_str().ok()?.split_once(' ')?;
     scheme.eq_ignore_ascii_case("bearer").then(|| token.trim())
 }
 
 impl Bearer {
     /// Leave to do what is not listening, or the refusal as the bearer may see it.
-    pub(super) async fn permit(&self, api: &Api, action: Action, recording: Option<RecordingId>) -> Result<Permit, Problem> {
+    pub(super) async fn permit(
+        &self,
+        api: &Api,
+        action: Action,
+        recording: Option<RecordingId>,
+    ) -> Result<Permit, Problem> {
         Ok(api.flow.permit(&self.0, action, recording).await?)
     }
 }
@@ -59,7 +68,9 @@ impl<T: std::str::FromStr + Send> FromRequestParts<Api> for Id<T> {
     type Rejection = Problem;
 
     async fn from_request_parts(parts: &mut Parts, api: &Api) -> Result<Self, Problem> {
-        let Path(text) = Path::<String>::from_request_parts(parts, api).await.map_err(|_| Problem::not_found())?;
+        let Path(text) = Path::<String>::from_request_parts(parts, api)
+            .await
+            .map_err(|_| Problem::not_found())?;
         text.parse().map(Self).map_err(|_| Problem::not_found())
     }
 }
@@ -72,7 +83,9 @@ impl<T: DeserializeOwned> FromRequestParts<Api> for Params<T> {
 
     async fn from_request_parts(parts: &mut Parts, api: &Api) -> Result<Self, Problem> {
         let query = Query::<T>::from_request_parts(parts, api).await;
-        query.map(|Query(value)| Self(value)).map_err(|rejection: QueryRejection| Problem::bad_request(rejection.body_text()))
+        query
+            .map(|Query(value)| Self(value))
+            .map_err(|rejection: QueryRejection| Problem::bad_request(rejection.body_text()))
     }
 }
 
@@ -84,10 +97,12 @@ impl<T: DeserializeOwned> FromRequest<Api> for Document<T> {
 
     async fn from_request(request: Request, api: &Api) -> Result<Self, Problem> {
         let body = axum::Json::<T>::from_request(request, api).await;
-        body.map(|axum::Json(value)| Self(value)).map_err(|rejection: JsonRejection| match rejection.status() {
-            StatusCode::PAYLOAD_TOO_LARGE => too_large(),
-            _ => Problem::bad_request(rejection.body_text()),
-        })
+        body.map(|axum::Json(value)| Self(value)).map_err(
+            |rejection: JsonRejection| match rejection.status() {
+                StatusCode::PAYLOAD_TOO_LARGE => too_large(),
+                _ => Problem::bad_request(rejection.body_text()),
+            },
+        )
     }
 }
 
@@ -99,7 +114,12 @@ pub(super) fn too_large() -> Problem {
 /// A body over another bound.
 pub(super) fn larger_than(most: &str) -> Problem {
     let detail = format!("A request body has at most {most}.");
-    Problem::new(StatusCode::PAYLOAD_TOO_LARGE, "urn:recvault:problem:too-large", "Body too large", detail)
+    Problem::new(
+        StatusCode::PAYLOAD_TOO_LARGE,
+        "urn:recvault:problem:too-large",
+        "Body too large",
+        detail,
+    )
 }
 
 impl From<BytesRejection> for Problem {

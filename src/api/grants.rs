@@ -31,10 +31,12 @@ pub(super) struct GrantRequest {
     /// The reason in one's own words, where the purpose asks for it; at most 1000 characters.
     #[schema(value_type = Option<String>)]
     justification: Option<Justification>,
-    /// The number of a case in another system, where the purpose asks for it: 1 to 64 of ASCII letters, digits and `-_./#:`. It stands in the audit log.
+    /// The number of a case in another system, where the purpose asks for it: 1 to 64 of ASCII
+    /// letters, digits and `-_./#:`. It stands in the audit log.
     #[schema(value_type = Option<String>)]
     ticket: Option<Ticket>,
-    /// Do without the approval that the recording's tier asks for, in an emergency. Only for some roles, only with a justification; it raises an alarm.
+    /// Do without the approval that the recording's tier asks for, in an emergency. Only for some
+    /// roles, only with a justification; it raises an alarm.
     #[serde(default)]
     break_glass: bool,
 }
@@ -55,7 +57,8 @@ pub(super) struct GrantBody {
     window: Option<WindowBody>,
     /// Null if the view does not give it.
     audio_url: Option<String>,
-    /// As JSON; the same address with `.vtt` has it as WebVTT. Null if the view does not give it, or there is none.
+    /// As JSON; the same address with `.vtt` has it as WebVTT. Null if the view does not give it,
+    /// or there is none.
     transcript_url: Option<String>,
     /// Who took part, as JSON. Null if the view does not give it, or nothing is known.
     parties_url: Option<String>,
@@ -84,11 +87,30 @@ pub(super) async fn create(
     Id(id): Id<RecordingId>,
     Document(request): Document<GrantRequest>,
 ) -> Result<(StatusCode, Json<GrantBody>), Problem> {
-    let GrantRequest { purpose, justification, ticket, break_glass } = request;
-    let asking = Asking { ticket, break_glass, network, ..Asking::new(purpose, justification.as_ref().map(Justification::as_str)) };
-    let Given { id, grant, token, artefacts } = api.flow.grant(&principal, id, &asking).await?;
-    let url =
-        |artefact, file: &str| artefacts.contains(&artefact).then(|| api.public.join(&format!("/v1/media/{}/{file}", token.expose())));
+    let GrantRequest {
+        purpose,
+        justification,
+        ticket,
+        break_glass,
+    } = request;
+    let asking = Asking {
+        ticket,
+        break_glass,
+        network,
+        ..Asking::new(purpose, justification.as_ref().map(Justification::as_str))
+    };
+    let Given {
+        id,
+        grant,
+        token,
+        artefacts,
+    } = api.flow.grant(&principal, id, &asking).await?;
+    let url = |artefact, file: &str| {
+        artefacts.contains(&artefact).then(|| {
+            api.public
+                .join(&format!("/v1/media/{}/{file}", token.expose()))
+        })
+    };
     let window = match grant.view() {
         View::Window { from_s, to_s } => Some(WindowBody { from_s, to_s }),
         View::Audio | View::Transcript | View::RedactedTranscript => None,

@@ -11,13 +11,28 @@ pub(super) async fn alive() -> StatusCode {
     StatusCode::OK
 }
 
-/// Ledger and store answer, the ledger has forgotten nothing, and every task of the service lives, so requests can be served now.
+/// Ledger and store answer, the ledger has forgotten nothing, and every task of the service lives,
+/// so requests can be served now.
 #[utoipa::path(get, path = "/readyz", tag = "operators", responses((status = 200), (status = 503, body = Problem)))]
 pub(super) async fn ready(State(api): State<Api>) -> Result<StatusCode, Problem> {
     api.flow.probe().await.map_err(|error| {
         tracing::warn!(%error, "not ready");
-        if api.flow.has_forgotten() { Problem::out_of_date() } else { Problem::unavailable() }
+        if api.flow.has_forgotten() {
+            Problem::out_of_date()
+        } else {
+            Problem::unavailable()
+        }
     })?;
-    let dead: Vec<&str> = api.flow.liveness().dead().into_iter().map(Task::as_str).collect();
-    if dead.is_empty() { Ok(StatusCode::OK) } else { Err(Problem::tasks_dead(&dead)) }
+    let dead: Vec<&str> = api
+        .flow
+        .liveness()
+        .dead()
+        .into_iter()
+        .map(Task::as_str)
+        .collect();
+    if dead.is_empty() {
+        Ok(StatusCode::OK)
+    } else {
+        Err(Problem::tasks_dead(&dead))
+    }
 }

@@ -32,9 +32,17 @@ impl FromRequestParts<Api> for Named {
     type Rejection = Problem;
 
     async fn from_request_parts(parts: &mut Parts, api: &Api) -> Result<Self, Problem> {
-        let Path((id, name)) = Path::<(String, String)>::from_request_parts(parts, api).await.map_err(|_| Problem::not_found())?;
+        let Path((id, name)) = Path::<(String, String)>::from_request_parts(parts, api)
+            .await
+            .map_err(|_| Problem::not_found())?;
         let id = id.parse().map_err(|_| Problem::not_found())?;
-        Ok(Self(id, name.parse().map_err(|error: crate::model::name::InvalidName| Problem::bad_request(error.to_string()))?))
+        Ok(Self(
+            id,
+            name.parse()
+                .map_err(|error: crate::model::name::InvalidName| {
+                    Problem::bad_request(error.to_string())
+                })?,
+        ))
     }
 }
 
@@ -48,7 +56,8 @@ pub(super) struct HoldRequest {
     /// A short code such as `litigation`: lower-case letters, digits and `-`, at most 64.
     #[schema(value_type = String)]
     reason: ShredReason,
-    /// Who demands it, such as a court and its file number: 1 to 200 characters in one line. It must not name a person.
+    /// Who demands it, such as a court and its file number: 1 to 200 characters in one line. It
+    /// must not name a person.
     #[schema(value_type = String)]
     authority: Authority,
     /// When somebody must look whether it is still needed; RFC 3339.
@@ -110,8 +119,26 @@ pub(super) async fn place(
     Document(request): Document<HoldRequest>,
 ) -> Result<Json<HoldBody>, Problem> {
     let permit = bearer.permit(&api, Action::Hold, Some(id)).await?;
-    let HoldRequest { purpose, reason, authority, review_at } = request;
-    let placed = api.flow.place_hold(&permit, id, &NewHold { name, purpose, reason, authority, review_at }).await?;
+    let HoldRequest {
+        purpose,
+        reason,
+        authority,
+        review_at,
+    } = request;
+    let placed = api
+        .flow
+        .place_hold(
+            &permit,
+            id,
+            &NewHold {
+                name,
+                purpose,
+                reason,
+                authority,
+                review_at,
+            },
+        )
+        .await?;
     Ok(Json(placed.into()))
 }
 
@@ -119,10 +146,18 @@ pub(super) async fn place(
 #[utoipa::path(delete, path = "/v1/recordings/{id}/holds/{name}", tag = "holds", params(("id" = String, Path), ("name" = String, Path)),
     security(("bearer" = [])),
     responses((status = 200, body = LiftedBody), (status = 401, body = Problem), (status = 403, body = Problem), (status = 404, body = Problem)))]
-pub(super) async fn lift(State(api): State<Api>, bearer: Bearer, Named(id, name): Named) -> Result<Json<LiftedBody>, Problem> {
+pub(super) async fn lift(
+    State(api): State<Api>,
+    bearer: Bearer,
+    Named(id, name): Named,
+) -> Result<Json<LiftedBody>, Problem> {
     let permit = bearer.permit(&api, Action::Hold, Some(id)).await?;
     let lifted = api.flow.lift_hold(&permit, id, &name, false).await?;
-    Ok(Json(LiftedBody { hold: lifted.hold.into(), holds_left: lifted.left, receipt_id: lifted.receipt }))
+    Ok(Json(LiftedBody {
+        hold: lifted.hold.into(),
+        holds_left: lifted.left,
+        receipt_id: lifted.receipt,
+    }))
 }
 
 /// Which holds to list.
@@ -166,26 +201,51 @@ pub(super) struct HeldBody {
 /// Lists the holds that stand.
 #[utoipa::path(get, path = "/v1/holds", tag = "holds", params(HoldParams), security(("bearer" = [])),
     responses((status = 200, body = HoldsBody), (status = 400, body = Problem), (status = 401, body = Problem), (status = 403, body = Problem)))]
-pub(super) async fn list(State(api): State<Api>, bearer: Bearer, Params(params): Params<HoldParams>) -> Result<Json<HoldsBody>, Problem> {
+pub(super) async fn list(
+    State(api): State<Api>,
+    bearer: Bearer,
+    Params(params): Params<HoldParams>,
+) -> Result<Json<HoldsBody>, Problem> {
     let permit = bearer.permit(&api, Action::Hold, None).await?;
     let limit = params.limit.unwrap_or(100);
     if !(1..=1000).contains(&limit) {
         return Err(Problem::bad_request("`limit` must be 1 to 1000"));
     }
     let after = params.cursor.as_deref().map(parse_cursor).transpose()?;
-    let filter = HoldFilter { conflicts: params.conflicts, review_before: params.review_before, after, ..HoldFilter::default() };
+    let filter = HoldFilter {
+        conflicts: params.conflicts,
+        review_before: params.review_before,
+        after,
+        ..HoldFilter::default()
+    };
     let page = api.flow.holds(&permit, filter, limit).await?;
-    let item = |(hold, revoked_at): (HoldRow, _)| HeldBody { recording_id: hold.recording, revoked_at, hold: hold.into() };
-    let next_cursor = page.next.map(|(at, id, name)| BASE64URL.encode(format!("{}/{id}/{name}", at.as_millis())));
-    Ok(Json(HoldsBody { items: page.items.into_iter().map(item).collect(), next_cursor }))
+    let item = |(hold, revoked_at): (HoldRow, _)| HeldBody {
+        recording_id: hold.recording,
+        revoked_at,
+        hold: hold.into(),
+    };
+    let next_cursor = page
+        .next
+        .map(|(at, id, name)| BASE64URL.encode(format!("{}/{id}/{name}", at.as_millis())));
+    Ok(Json(HoldsBody {
+        items: page.items.into_iter().map(item).collect(),
+        next_cursor,
+    }))
 }
 
 fn parse_cursor(text: &str) -> Result<(Timestamp, RecordingId, HoldName), Problem> {
-    let plain = BASE64URL.decode(text).ok().and_then(|bytes| String::from_utf8(bytes).ok());
+    let plain = BASE64URL
+        .decode(text)
+        .ok()
+        .and_then(|bytes| String::from_utf8(bytes).ok());
     let parsed = plain.as_deref().and_then(|plain| {
         let (at, rest) = plain.split_once('/')?;
         let (id, name) = rest.split_once('/')?;
-        Some((Timestamp::from_millis(at.parse().ok()?), id.parse().ok()?, name.parse().ok()?))
+        Some((
+            Timestamp::from_millis(at.parse().ok()?),
+            id.parse().ok()?,
+            name.parse().ok()?,
+        ))
     });
     parsed.ok_or_else(|| Problem::bad_request("`cursor` is not a `next_cursor` of this list"))
 }

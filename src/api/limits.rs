@@ -1,8 +1,10 @@
 //! Limits: how much one client may ask for, so that it costs the others nothing.
 //!
-//! Owns who counts as one client, and the rates: of requests without a credential and of failed credentials for each client address, of requests for
-//! each proven credential. A credential that was good a moment ago passes whatever its neighbours do, so that nobody can lock out those who share an
-//! address. INVARIANT: memory is bounded, whoever calls; a callback that Twilio has signed is never limited.
+//! Owns who counts as one client, and the rates: of requests without a credential and of failed
+//! credentials for each client address, of requests for each proven credential. A credential that
+//! was good a moment ago passes whatever its neighbours do, so that nobody can lock out those who
+//! share an address. INVARIANT: memory is bounded, whoever calls; a callback that Twilio has signed
+//! is never limited.
 
 mod buckets;
 mod shares;
@@ -59,11 +61,16 @@ impl LimitSettings {
     /// How many of so many connections one client address may have.
     pub(crate) fn share_of(&self, connections: usize) -> usize {
         let wanted = usize::try_from(self.connections_per_address).unwrap_or(usize::MAX);
-        if wanted == 0 { (connections / 4).max(1) } else { wanted.min(connections) }
+        if wanted == 0 {
+            (connections / 4).max(1)
+        } else {
+            wanted.min(connections)
+        }
     }
 }
 
-/// Who counts as one: an IPv4 address, or a network of IPv6, of which one customer has at least 64 bits.
+/// Who counts as one: an IPv4 address, or a network of IPv6, of which one customer has at least 64
+/// bits.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(crate) struct Client(Option<IpAddr>);
 
@@ -90,21 +97,36 @@ impl Limits {
     pub(super) fn new(settings: &LimitSettings, connections: usize) -> Self {
         Self {
             began: Instant::now(),
-            // Ten seconds' worth at once: a page is more than one request, and a team has one address.
-            anonymous: Buckets::new(settings.anonymous_per_s, 1, settings.anonymous_per_s.saturating_mul(10)),
+            // Ten seconds' worth at once: a page is more than one request, and a team has one
+            // address.
+            anonymous: Buckets::new(
+                settings.anonymous_per_s,
+                1,
+                settings.anonymous_per_s.saturating_mul(10),
+            ),
             failures: Buckets::new(settings.failures_per_m, 60, settings.failures_per_m),
-            credentials: Buckets::new(settings.credential_per_s, 1, settings.credential_per_s.saturating_mul(10)),
+            credentials: Buckets::new(
+                settings.credential_per_s,
+                1,
+                settings.credential_per_s.saturating_mul(10),
+            ),
             requests: Shares::new(settings.share_of(connections)),
         }
     }
 
-    /// Lets a credential try. One that was good a moment ago spends of its own; any other may come as long as few from there have failed.
+    /// Lets a credential try. One that was good a moment ago spends of its own; any other may come
+    /// as long as few from there have failed.
     pub(super) fn try_credential(&self, client: Client, credential: &str) -> Result<(), Problem> {
         let now = self.began.elapsed();
         if self.credentials.knows(&credential) {
-            return self.credentials.take(&credential, now).map_err(|wait| Problem::limited("credential", wait));
+            return self
+                .credentials
+                .take(&credential, now)
+                .map_err(|wait| Problem::limited("credential", wait));
         }
-        self.failures.peek(&client, now).map_err(|wait| Problem::limited("failures", wait))
+        self.failures
+            .peek(&client, now)
+            .map_err(|wait| Problem::limited("failures", wait))
     }
 
     /// A credential was good.
@@ -132,7 +154,10 @@ pub(super) async fn anonymous(
     next: Next,
 ) -> Result<Response, Problem> {
     let (limits, client) = (&api.limits, Client::at(network));
-    limits.anonymous.take(&client, limits.began.elapsed()).map_err(|wait| Problem::limited("anonymous", wait))?;
+    limits
+        .anonymous
+        .take(&client, limits.began.elapsed())
+        .map_err(|wait| Problem::limited("anonymous", wait))?;
     Ok(next.run(request).await)
 }
 
@@ -145,8 +170,13 @@ pub(super) async fn granted(
     next: Next,
 ) -> Result<Response, Problem> {
     // What is no text is no token.
-    let Ok(path) = path else { return Err(api.limits.failed(Client::at(network), Problem::not_found())) };
-    let token = path.iter().find(|(name, _)| *name == "token").map_or("", |(_, token)| token);
+    let Ok(path) = path else {
+        return Err(api.limits.failed(Client::at(network), Problem::not_found()));
+    };
+    let token = path
+        .iter()
+        .find(|(name, _)| *name == "token")
+        .map_or("", |(_, token)| token);
     let client = Client::at(network);
     api.limits.try_credential(client, token)?;
     let response = next.run(request).await;
@@ -164,14 +194,26 @@ pub(super) async fn granted(
     }
 }
 
-/// The share of a client that comes through a proxy of ours: there the connections are the proxy's, so that requests are counted, to the end of
-/// their answers. Who comes without one is counted where connections are taken. What may be a signed callback is not counted: how many strangers have
-/// requests open must not matter to Twilio.
-pub(super) async fn shared(State(api): State<Api>, network: Network, request: Request, next: Next) -> Result<Response, Problem> {
-    if request.uri().path().starts_with("/twilio/") || !super::network::is_proxied(&request, &api.proxies) {
+/// The share of a client that comes through a proxy of ours: there the connections are the proxy's,
+/// so that requests are counted, to the end of their answers. Who comes without one is counted
+/// where connections are taken. What may be a signed callback is not counted: how many strangers
+/// have requests open must not matter to Twilio.
+pub(super) async fn shared(
+    State(api): State<Api>,
+    network: Network,
+    request: Request,
+    next: Next,
+) -> Result<Response, Problem> {
+    if request.uri().path().starts_with("/twilio/")
+        || !super::network::is_proxied(&request, &api.proxies)
+    {
         return Ok(next.run(request).await);
     }
-    let share = api.limits.requests.enter(Client::at(network.0)).ok_or_else(Problem::crowded)?;
+    let share = api
+        .limits
+        .requests
+        .enter(Client::at(network.0))
+        .ok_or_else(Problem::crowded)?;
     Ok(share.until_the_end_of(next.run(request).await))
 }
 
@@ -191,8 +233,17 @@ mod tests {
 
     #[test]
     fn a_good_credential_passes_where_others_from_there_have_failed() {
-        let limits = Limits::new(&LimitSettings { failures_per_m: 3, ..LimitSettings::default() }, 100);
-        let (here, elsewhere) = (Client::at(Some([192, 0, 2, 1].into())), Client::at(Some([192, 0, 2, 2].into())));
+        let limits = Limits::new(
+            &LimitSettings {
+                failures_per_m: 3,
+                ..LimitSettings::default()
+            },
+            100,
+        );
+        let (here, elsewhere) = (
+            Client::at(Some([192, 0, 2, 1].into())),
+            Client::at(Some([192, 0, 2, 2].into())),
+        );
         limits.try_credential(here, "good").unwrap();
         limits.proved("good");
         for _ in 0..3 {
@@ -207,10 +258,18 @@ mod tests {
 
     #[test]
     fn one_credential_has_a_rate_of_its_own() {
-        let limits = Limits::new(&LimitSettings { credential_per_s: 1, ..LimitSettings::default() }, 100);
+        let limits = Limits::new(
+            &LimitSettings {
+                credential_per_s: 1,
+                ..LimitSettings::default()
+            },
+            100,
+        );
         let here = Client::at(None);
         limits.proved("busy");
-        let passed = (0..100).filter(|_| limits.try_credential(here, "busy").is_ok()).count();
+        let passed = (0..100)
+            .filter(|_| limits.try_credential(here, "busy").is_ok())
+            .count();
         assert!((9..=11).contains(&passed), "{passed}");
         limits.try_credential(here, "another").unwrap();
     }

@@ -33,7 +33,10 @@ pub(super) async fn audio(
     headers: HeaderMap,
 ) -> Result<Response, Problem> {
     let heard = api.flow.redeem(&token, network, Artefact::Audio).await?;
-    let (len, etag) = (heard.playable.len(), format!("\"{}\"", heard.playable.etag()));
+    let (len, etag) = (
+        heard.playable.len(),
+        format!("\"{}\"", heard.playable.etag()),
+    );
     let wanted = wanted(range_header(&headers, &etag), len);
     let (status, range) = match wanted {
         Wanted::Whole => (StatusCode::OK, 0..len),
@@ -44,14 +47,22 @@ pub(super) async fn audio(
         .status(status)
         .header(header::CONTENT_TYPE, heard.playable.content_type())
         .header(header::CONTENT_LENGTH, range.end - range.start)
-        .header(header::CONTENT_DISPOSITION, "inline; filename=\"recording.wav\"")
+        .header(
+            header::CONTENT_DISPOSITION,
+            "inline; filename=\"recording.wav\"",
+        )
         .header(header::ACCEPT_RANGES, "bytes")
         .header(header::ETAG, etag);
     if status == StatusCode::PARTIAL_CONTENT {
-        response = response.header(header::CONTENT_RANGE, format!("bytes {}-{}/{len}", range.start, range.end - 1));
+        response = response.header(
+            header::CONTENT_RANGE,
+            format!("bytes {}-{}/{len}", range.start, range.end - 1),
+        );
     }
     match method {
-        Method::HEAD => response.body(Body::empty()).map_err(|_| Problem::internal()),
+        Method::HEAD => response
+            .body(Body::empty())
+            .map_err(|_| Problem::internal()),
         _ => guarded(response, api.flow.listen(&heard, range).await?),
     }
 }
@@ -94,7 +105,10 @@ pub(super) async fn parties(
 ) -> Result<Response, Problem> {
     let shown = api.flow.redeem_parties(&token, network).await?;
     let response = Response::builder().header(header::CONTENT_TYPE, "application/json");
-    let response = response.header(header::CONTENT_DISPOSITION, "inline; filename=\"parties.json\"");
+    let response = response.header(
+        header::CONTENT_DISPOSITION,
+        "inline; filename=\"parties.json\"",
+    );
     match method {
         Method::HEAD => unopened(response),
         _ => guarded(response, api.flow.show_parties(&shown).await?),
@@ -114,46 +128,75 @@ pub(super) struct ShownParties {
 pub(super) struct ShownParty {
     /// Their place: `caller`, `callee`, `participant-1`, or as the application calls it.
     leg: String,
-    /// The channel of a recording with two on which they are heard, 1 or 2; null: not known, or not on one alone.
+    /// The channel of a recording with two on which they are heard, 1 or 2; null: not known, or not
+    /// on one alone.
     channel: Option<u8>,
-    /// A number in E.164, or an address with `sip:` or `client:`; null for somebody whom nobody knows.
+    /// A number in E.164, or an address with `sip:` or `client:`; null for somebody whom nobody
+    /// knows.
     address: Option<String>,
     /// What the source says that they are called.
     name: Option<String>,
 }
 
-async fn transcript(api: &Api, token: &str, network: Option<IpAddr>, method: &Method, form: Form) -> Result<Response, Problem> {
-    let heard = api.flow.redeem(token, network, Artefact::Transcript).await?;
+async fn transcript(
+    api: &Api,
+    token: &str,
+    network: Option<IpAddr>,
+    method: &Method,
+    form: Form,
+) -> Result<Response, Problem> {
+    let heard = api
+        .flow
+        .redeem(token, network, Artefact::Transcript)
+        .await?;
     let (content_type, disposition) = match form {
         Form::Json => ("application/json", "inline; filename=\"transcript.json\""),
-        Form::Vtt => ("text/vtt; charset=utf-8", "inline; filename=\"transcript.vtt\""),
+        Form::Vtt => (
+            "text/vtt; charset=utf-8",
+            "inline; filename=\"transcript.vtt\"",
+        ),
     };
-    let response = Response::builder().header(header::CONTENT_TYPE, content_type).header(header::CONTENT_DISPOSITION, disposition);
+    let response = Response::builder()
+        .header(header::CONTENT_TYPE, content_type)
+        .header(header::CONTENT_DISPOSITION, disposition);
     match *method {
         Method::HEAD => unopened(response),
         _ => guarded(response, api.flow.read(&heard, form).await?),
     }
 }
 
-/// An answer whose bytes may have to be stopped on their way. The connection that carries it finds the guard in its extensions; a proxy is asked not
-/// to collect the bytes.
+/// An answer whose bytes may have to be stopped on their way. The connection that carries it finds
+/// the guard in its extensions; a proxy is asked not to collect the bytes.
 pub(super) fn guarded<S>(response: Builder, stream: Guarded<S>) -> Result<Response, Problem>
 where
     S: Stream<Item = Result<Bytes, Ended>> + Send + 'static,
 {
-    let response = response.header("x-accel-buffering", "no").extension(stream.guard());
-    response.body(Body::from_stream(stream)).map_err(|_| Problem::internal())
+    let response = response
+        .header("x-accel-buffering", "no")
+        .extension(stream.guard());
+    response
+        .body(Body::from_stream(stream))
+        .map_err(|_| Problem::internal())
 }
 
-/// The answer to a `HEAD`. A stream, because an empty body would claim that there are no bytes: how many there are is not known before it is opened.
+/// The answer to a `HEAD`. A stream, because an empty body would claim that there are no bytes: how
+/// many there are is not known before it is opened.
 fn unopened(response: Builder) -> Result<Response, Problem> {
-    response.body(Body::from_stream(stream::empty::<Result<Bytes, Ended>>())).map_err(|_| Problem::internal())
+    response
+        .body(Body::from_stream(stream::empty::<Result<Bytes, Ended>>()))
+        .map_err(|_| Problem::internal())
 }
 
-/// The `Range` header, if it counts: with an `If-Range` only while the representation is still the one it names (section 13.1.5).
+/// The `Range` header, if it counts: with an `If-Range` only while the representation is still the
+/// one it names (section 13.1.5).
 fn range_header<'a>(headers: &'a HeaderMap, etag: &str) -> Option<&'a str> {
-    let current = headers.get(header::IF_RANGE).is_none_or(|validator| validator.as_bytes() == etag.as_bytes());
-    headers.get(header::RANGE).filter(|_| current).and_then(|value| value.to_str().ok())
+    let current = headers
+        .get(header::IF_RANGE)
+        .is_none_or(|validator| validator.as_bytes() == etag.as_bytes());
+    headers
+        .get(header::RANGE)
+        .filter(|_| current)
+        .and_then(|value| value.to_str().ok())
 }
 
 fn unsatisfiable(len: u64) -> Response {

@@ -1,6 +1,8 @@
-//! Where a request comes from: the other end of its connection, or what a proxy that is trusted says of it.
+//! Where a request comes from: the other end of its connection, or what a proxy that is trusted
+//! says of it.
 //!
-//! Owns the reading of `X-Forwarded-For`, and which addresses are proxies of ours. INVARIANT: what a stranger may have written is never believed; what cannot be told is not known.
+//! Owns the reading of `X-Forwarded-For`, and which addresses are proxies of ours. INVARIANT: what
+//! a stranger may have written is never believed; what cannot be told is not known.
 
 use std::{
     net::{IpAddr, SocketAddr},
@@ -18,7 +20,8 @@ use super::{Api, Problem};
 
 const FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
 
-/// Proxies whose `X-Forwarded-For` is believed: one address, or a network in CIDR form (`10.0.0.0/8`).
+/// Proxies whose `X-Forwarded-For` is believed: one address, or a network in CIDR form
+/// (`10.0.0.0/8`).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct TrustedProxies(IpNet);
 
@@ -41,21 +44,41 @@ impl FromStr for TrustedProxies {
     type Err = InvalidProxies;
 
     fn from_str(text: &str) -> Result<Self, InvalidProxies> {
-        let fault = |why: &str| InvalidProxies { text: text.chars().take(64).collect(), why: why.to_owned() };
-        let net = text.parse::<IpAddr>().map(IpNet::from).or_else(|_| text.parse::<IpNet>());
-        let net = net.map_err(|_| fault("expected an address, like `10.0.0.1`, or a network, like `10.0.0.0/8`"))?;
+        let fault = |why: &str| InvalidProxies {
+            text: text.chars().take(64).collect(),
+            why: why.to_owned(),
+        };
+        let net = text
+            .parse::<IpAddr>()
+            .map(IpNet::from)
+            .or_else(|_| text.parse::<IpNet>());
+        let net = net.map_err(|_| {
+            fault("expected an address, like `10.0.0.1`, or a network, like `10.0.0.0/8`")
+        })?;
         if net.prefix_len() == 0 {
-            return Err(fault("every address there is; then anybody could say where they come from"));
+            return Err(fault(
+                "every address there is; then anybody could say where they come from",
+            ));
         }
         if net.addr() != net.network() {
-            return Err(fault(&format!("an address inside a network; for the whole network write `{}`", net.trunc())));
+            return Err(fault(&format!(
+                "an address inside a network; for the whole network write `{}`",
+                net.trunc()
+            )));
         }
         // An address that arrives as IPv6 is compared as the IPv4 address that it is.
-        let IpNet::V6(six) = net else { return Ok(Self(net)) };
-        let four = six.addr().to_ipv4_mapped().zip(six.prefix_len().checked_sub(96));
+        let IpNet::V6(six) = net else {
+            return Ok(Self(net));
+        };
+        let four = six
+            .addr()
+            .to_ipv4_mapped()
+            .zip(six.prefix_len().checked_sub(96));
         let four = four.and_then(|(address, prefix)| Ipv4Net::new(address, prefix).ok());
         if four.is_some_and(|four| four.prefix_len() == 0) {
-            return Err(fault("every IPv4 address there is; then anybody could say where they come from"));
+            return Err(fault(
+                "every IPv4 address there is; then anybody could say where they come from",
+            ));
         }
         Ok(Self(four.map_or(net, IpNet::V4)))
     }
@@ -81,19 +104,27 @@ impl FromRequestParts<Api> for Network {
     type Rejection = Problem;
 
     async fn from_request_parts(parts: &mut Parts, api: &Api) -> Result<Self, Problem> {
-        let peer = parts.extensions.get::<ConnectInfo<SocketAddr>>().map(|ConnectInfo(peer)| peer.ip());
-        Ok(Self(peer.and_then(|peer| origin(peer, &parts.headers, &api.proxies))))
+        let peer = parts
+            .extensions
+            .get::<ConnectInfo<SocketAddr>>()
+            .map(|ConnectInfo(peer)| peer.ip());
+        Ok(Self(peer.and_then(|peer| {
+            origin(peer, &parts.headers, &api.proxies)
+        })))
     }
 }
 
 /// Whether a request came through a proxy of ours.
 pub(super) fn is_proxied(request: &Request, proxies: &[TrustedProxies]) -> bool {
-    let peer = request.extensions().get::<ConnectInfo<SocketAddr>>().map(|ConnectInfo(peer)| peer.ip().to_canonical());
+    let peer = request
+        .extensions()
+        .get::<ConnectInfo<SocketAddr>>()
+        .map(|ConnectInfo(peer)| peer.ip().to_canonical());
     peer.is_some_and(|peer| proxies.iter().any(|trusted| trusted.contains(peer)))
 }
 
-/// Each proxy appends the address of who called it: from the end, the first that is no proxy of ours is the one that ours has seen. What stands
-/// before it is only what that caller says.
+/// Each proxy appends the address of who called it: from the end, the first that is no proxy of
+/// ours is the one that ours has seen. What stands before it is only what that caller says.
 fn origin(peer: IpAddr, headers: &HeaderMap, proxies: &[TrustedProxies]) -> Option<IpAddr> {
     let peer = peer.to_canonical();
     let is_ours = |address: IpAddr| proxies.iter().any(|trusted| trusted.contains(address));
@@ -113,8 +144,14 @@ fn origin(peer: IpAddr, headers: &HeaderMap, proxies: &[TrustedProxies]) -> Opti
 
 /// An address; some proxies write the port, too.
 fn address(text: &str) -> Option<IpAddr> {
-    let bare = text.strip_prefix('[').and_then(|text| text.strip_suffix(']')).unwrap_or(text);
-    let address = bare.parse::<IpAddr>().ok().or_else(|| text.parse::<SocketAddr>().ok().map(|socket| socket.ip()));
+    let bare = text
+        .strip_prefix('[')
+        .and_then(|text| text.strip_suffix(']'))
+        .unwrap_or(text);
+    let address = bare
+        .parse::<IpAddr>()
+        .ok()
+        .or_else(|| text.parse::<SocketAddr>().ok().map(|socket| socket.ip()));
     address.map(|address| address.to_canonical())
 }
 
@@ -123,7 +160,8 @@ mod tests {
     use super::*;
 
     fn seen(peer: &str, headers: &[&str], proxies: &[&str]) -> Option<String> {
-        let proxies: Vec<TrustedProxies> = proxies.iter().map(|proxy| proxy.parse().unwrap()).collect();
+        let proxies: Vec<TrustedProxies> =
+            proxies.iter().map(|proxy| proxy.parse().unwrap()).collect();
         let mut map = HeaderMap::new();
         for value in headers {
             map.append(FORWARDED_FOR, value.parse().unwrap());
@@ -134,9 +172,15 @@ mod tests {
     #[test]
     fn a_stranger_is_not_believed() {
         for proxies in [&[][..], &["10.0.0.1"]] {
-            assert_eq!(seen("192.0.2.7", &["203.0.113.9"], proxies).as_deref(), Some("192.0.2.7"));
+            assert_eq!(
+                seen("192.0.2.7", &["203.0.113.9"], proxies).as_deref(),
+                Some("192.0.2.7")
+            );
         }
-        assert_eq!(seen("::ffff:192.0.2.7", &[], &[]).as_deref(), Some("192.0.2.7"));
+        assert_eq!(
+            seen("::ffff:192.0.2.7", &[], &[]).as_deref(),
+            Some("192.0.2.7")
+        );
     }
 
     #[test]
@@ -147,7 +191,10 @@ mod tests {
             (&["1.1.1.1, 203.0.113.9"], Some("203.0.113.9")),
             (&["1.1.1.1", "203.0.113.9"], Some("203.0.113.9")),
             (&["1.1.1.1, 203.0.113.9", "10.0.0.2"], Some("203.0.113.9")),
-            (&["1.1.1.1, 203.0.113.9 , 10.0.0.2, 2001:db8::1"], Some("203.0.113.9")),
+            (
+                &["1.1.1.1, 203.0.113.9 , 10.0.0.2, 2001:db8::1"],
+                Some("203.0.113.9"),
+            ),
             (&["203.0.113.9:4711"], Some("203.0.113.9")),
             (&["[2001:db8::9]:4711"], Some("2001:db8::9")),
             (&["[2001:db8::9]"], Some("2001:db8::9")),
@@ -158,9 +205,16 @@ mod tests {
             (&["203.0.113.9, unknown"], None),
             (&["203.0.113.9, "], None),
         ] {
-            assert_eq!(seen("10.0.0.1", headers, &proxies).as_deref(), expected, "{headers:?}");
+            assert_eq!(
+                seen("10.0.0.1", headers, &proxies).as_deref(),
+                expected,
+                "{headers:?}"
+            );
         }
-        assert_eq!(seen("::ffff:10.0.0.1", &["203.0.113.9"], &proxies).as_deref(), Some("203.0.113.9"));
+        assert_eq!(
+            seen("::ffff:10.0.0.1", &["203.0.113.9"], &proxies).as_deref(),
+            Some("203.0.113.9")
+        );
     }
 
     #[test]
@@ -175,13 +229,37 @@ mod tests {
             ("2001:db8:2::7", "2001:db8:2::7"),
             ("192.0.3.1", "192.0.3.1"),
         ] {
-            assert_eq!(seen(peer, &["203.0.113.9, 10.1.1.1"], &proxies).as_deref(), Some(expected), "{peer}");
+            assert_eq!(
+                seen(peer, &["203.0.113.9, 10.1.1.1"], &proxies).as_deref(),
+                Some(expected),
+                "{peer}"
+            );
         }
-        for bad in
-            ["", "10.0.0.0/33", "10.0.0.1/8", "0.0.0.0/0", "::/0", "::ffff:0.0.0.0/96", "10.0.0", "proxy.example.com", "10.0.0.0/8/8"]
-        {
-            assert!(bad.parse::<TrustedProxies>().unwrap_err().to_string().starts_with(&format!("`{bad}`: ")), "{bad}");
+        for bad in [
+            "",
+            "10.0.0.0/33",
+            "10.0.0.1/8",
+            "0.0.0.0/0",
+            "::/0",
+            "::ffff:0.0.0.0/96",
+            "10.0.0",
+            "proxy.example.com",
+            "10.0.0.0/8/8",
+        ] {
+            assert!(
+                bad.parse::<TrustedProxies>()
+                    .unwrap_err()
+                    .to_string()
+                    .starts_with(&format!("`{bad}`: ")),
+                "{bad}"
+            );
         }
-        assert!("10.0.0.1/8".parse::<TrustedProxies>().unwrap_err().to_string().contains("`10.0.0.0/8`"));
+        assert!(
+            "10.0.0.1/8"
+                .parse::<TrustedProxies>()
+                .unwrap_err()
+                .to_string()
+                .contains("`10.0.0.0/8`")
+        );
     }
 }

@@ -77,7 +77,10 @@ struct Bearer;
 impl Modify for Bearer {
     fn modify(&self, openapi: &mut utoipa::openapi::OpenApi) {
         let scheme = SecurityScheme::Http(Http::new(HttpAuthScheme::Bearer));
-        openapi.components.get_or_insert_default().add_security_scheme("bearer", scheme);
+        openapi
+            .components
+            .get_or_insert_default()
+            .add_security_scheme("bearer", scheme);
     }
 }
 
@@ -87,13 +90,17 @@ pub(super) async fn show(headers: HeaderMap) -> Response {
     let (etag, description) = &*DESCRIPTION;
     let mut response = documents::answer(&headers, "application/json", etag, description.clone());
     // It is the same for everybody, and as long as this program runs.
-    response.headers_mut().insert(header::CACHE_CONTROL, HeaderValue::from_static("no-cache"));
+    response
+        .headers_mut()
+        .insert(header::CACHE_CONTROL, HeaderValue::from_static("no-cache"));
     response
 }
 
-/// The description with its entity tag, made once: it takes milliseconds, and anybody may ask for it.
+/// The description with its entity tag, made once: it takes milliseconds, and anybody may ask for
+/// it.
 static DESCRIPTION: LazyLock<(String, Bytes)> = LazyLock::new(|| {
-    let description = serde_json::to_vec(&Description::openapi()).expect("a description has a JSON form");
+    let description =
+        serde_json::to_vec(&Description::openapi()).expect("a description has a JSON form");
     let digest = aws_lc_rs::digest::digest(&aws_lc_rs::digest::SHA256, &description);
     (format!("\"{}\"", hex::encode(digest)), description.into())
 });

@@ -33,8 +33,8 @@ pub(super) struct PartiesRequest {
 pub(super) struct PartyRequest {
     /// Their place, as the application calls it: `caller`, `callee`, `channel-1`.
     leg: String,
-    /// Their number in international form, or an address with `sip:` or `client:`; without it: somebody who is not known. It is recognised by a
-    /// keyed hash, and otherwise kept sealed.
+    /// Their number in international form, or an address with `sip:` or `client:`; without it:
+    /// somebody who is not known. It is recognised by a keyed hash, and otherwise kept sealed.
     number: Option<String>,
 }
 
@@ -51,7 +51,8 @@ pub(super) struct PartyBody {
     leg: LegName,
     /// Whether the vault would recognise them elsewhere.
     known: bool,
-    /// The channel of a recording with two on which they are heard, 1 or 2; absent: not known, or not on one alone.
+    /// The channel of a recording with two on which they are heard, 1 or 2; absent: not known, or
+    /// not on one alone.
     #[serde(skip_serializing_if = "Option::is_none")]
     channel: Option<u8>,
 }
@@ -59,11 +60,16 @@ pub(super) struct PartyBody {
 /// Says who takes part in a call, as far as it was told.
 #[utoipa::path(get, path = "/v1/calls/{sid}/parties", tag = "consent", params(("sid" = String, Path)), security(("bearer" = [])),
     responses((status = 200, body = PartiesBody), (status = 401, body = Problem), (status = 403, body = Problem), (status = 404, body = Problem)))]
-pub(super) async fn of_call(State(api): State<Api>, bearer: Bearer, Id(sid): Id<CallSid>) -> Result<Json<PartiesBody>, Problem> {
+pub(super) async fn of_call(
+    State(api): State<Api>,
+    bearer: Bearer,
+    Id(sid): Id<CallSid>,
+) -> Result<Json<PartiesBody>, Problem> {
     show(&api, &bearer, Conversation::Call(sid)).await
 }
 
-/// Names parties of a call, before, while or after it is recorded. Naming the same again changes nothing.
+/// Names parties of a call, before, while or after it is recorded. Naming the same again changes
+/// nothing.
 #[utoipa::path(post, path = "/v1/calls/{sid}/parties", tag = "consent", params(("sid" = String, Path)), security(("bearer" = [])),
     request_body = PartiesRequest,
     responses((status = 200, body = PartiesBody), (status = 400, body = Problem), (status = 401, body = Problem), (status = 403, body = Problem),
@@ -102,38 +108,70 @@ pub(super) async fn name_of_conference(
     name(&api, &bearer, Conversation::Conference(sid), &request).await
 }
 
-async fn show(api: &Api, bearer: &Bearer, conversation: Conversation) -> Result<Json<PartiesBody>, Problem> {
+async fn show(
+    api: &Api,
+    bearer: &Bearer,
+    conversation: Conversation,
+) -> Result<Json<PartiesBody>, Problem> {
     let permit = bearer.permit(api, Action::Consent, None).await?;
     Ok(Json(api.flow.parties(&permit, &conversation).await?.into()))
 }
 
-async fn name(api: &Api, bearer: &Bearer, conversation: Conversation, request: &Value) -> Result<Json<PartiesBody>, Problem> {
+async fn name(
+    api: &Api,
+    bearer: &Bearer,
+    conversation: Conversation,
+    request: &Value,
+) -> Result<Json<PartiesBody>, Problem> {
     let permit = bearer.permit(api, Action::Consent, None).await?;
     let named = read(request).map_err(Problem::bad_request)?;
-    Ok(Json(api.flow.name_parties(&permit, &conversation, &named).await?.into()))
+    Ok(Json(
+        api.flow
+            .name_parties(&permit, &conversation, &named)
+            .await?
+            .into(),
+    ))
 }
 
 /// Reads the parties of a request. Not by `serde`, whose faults repeat what they found.
 fn read(request: &Value) -> Result<Vec<(LegName, Option<Address>)>, String> {
     let members = request.as_object().filter(|members| members.len() == 1);
-    let parties = members.and_then(|members| members.get("parties")).filter(|parties| parties.is_array());
+    let parties = members
+        .and_then(|members| members.get("parties"))
+        .filter(|parties| parties.is_array());
     read_all(parties.ok_or("expected `{\"parties\": [{\"leg\": …, \"number\": …}, …]}`")?)
 }
 
 /// Reads an array of parties.
 pub(super) fn read_all(parties: &Value) -> Result<Vec<(LegName, Option<Address>)>, String> {
-    let parties = parties.as_array().ok_or("`parties`: expected an array of objects with `leg` and `number`")?;
-    (1..).zip(parties).map(|(number, party)| one(party).map_err(|why| format!("`parties`, number {number}: {why}"))).collect()
+    let parties = parties
+        .as_array()
+        .ok_or("`parties`: expected an array of objects with `leg` and `number`")?;
+    (1..)
+        .zip(parties)
+        .map(|(number, party)| {
+            one(party).map_err(|why| format!("`parties`, number {number}: {why}"))
+        })
+        .collect()
 }
 
 fn one(party: &Value) -> Result<(LegName, Option<Address>), String> {
-    let members = party.as_object().filter(|members| members.keys().all(|name| name == "leg" || name == "number"));
+    let members = party
+        .as_object()
+        .filter(|members| members.keys().all(|name| name == "leg" || name == "number"));
     let members = members.ok_or("expected an object with `leg` and `number`, and nothing else")?;
-    let leg = members.get("leg").and_then(Value::as_str).and_then(|leg| leg.parse().ok());
-    let leg = leg.ok_or("`leg`: expected 1 to 64 lower-case letters, digits, `-` and `_`, starting with a letter")?;
+    let leg = members
+        .get("leg")
+        .and_then(Value::as_str)
+        .and_then(|leg| leg.parse().ok());
+    let leg = leg.ok_or(
+        "`leg`: expected 1 to 64 lower-case letters, digits, `-` and `_`, starting with a letter",
+    )?;
     let address = match members.get("number") {
         None | Some(Value::Null) => None,
-        Some(Value::String(text)) => Some(Address::parse(text).map_err(|error| format!("`number`: {error}"))?),
+        Some(Value::String(text)) => {
+            Some(Address::parse(text).map_err(|error| format!("`number`: {error}"))?)
+        }
         Some(_) => return Err("`number`: expected a text".into()),
     };
     Ok((leg, address))
@@ -141,7 +179,13 @@ fn one(party: &Value) -> Result<(LegName, Option<Address>), String> {
 
 impl From<Vec<Party>> for PartiesBody {
     fn from(parties: Vec<Party>) -> Self {
-        let party = |party: Party| PartyBody { leg: party.leg, known: party.subject.is_some(), channel: party.channel };
-        Self { parties: parties.into_iter().map(party).collect() }
+        let party = |party: Party| PartyBody {
+            leg: party.leg,
+            known: party.subject.is_some(),
+            channel: party.channel,
+        };
+        Self {
+            parties: parties.into_iter().map(party).collect(),
+        }
     }
 }

@@ -1,4 +1,5 @@
-//! The privacy policy, as it is and as data: the file that the rules are made from, in every version that was published.
+//! The privacy policy, as it is and as data: the file that the rules are made from, in every
+//! version that was published.
 //!
 //! Anybody may read it: what recorded people were promised is no secret.
 
@@ -21,7 +22,8 @@ use crate::{flow::Published, model::text::PolicyVersion, policy::Rules};
 #[serde(deny_unknown_fields)]
 #[into_params(parameter_in = Query)]
 pub(super) struct FormParams {
-    /// `toml`, `json`, `cedar` or `cedar-schema`; without it, what `Accept` asks for, and the file if that says nothing.
+    /// `toml`, `json`, `cedar` or `cedar-schema`; without it, what `Accept` asks for, and the file
+    /// if that says nothing.
     format: Option<Form>,
 }
 
@@ -46,17 +48,24 @@ pub(super) struct PoliciesBody {
     items: Vec<Published>,
 }
 
-/// The policy file in force, byte for byte; its SHA-256 is the `policy_digest` of grants. As data with `Accept: application/json` or `?format=json`.
+/// The policy file in force, byte for byte; its SHA-256 is the `policy_digest` of grants. As data
+/// with `Accept: application/json` or `?format=json`.
 #[utoipa::path(get, path = "/v1/policy", tag = "policy", params(FormParams),
     responses((status = 200, body = String, content_type = "application/toml"), (status = 400, body = Problem)))]
-pub(super) async fn show(State(api): State<Api>, headers: HeaderMap, Params(params): Params<FormParams>) -> Response {
+pub(super) async fn show(
+    State(api): State<Api>,
+    headers: HeaderMap,
+    Params(params): Params<FormParams>,
+) -> Response {
     written(&api, api.flow.rulebook().current(), &headers, &params)
 }
 
 /// Every version that was published, the newest first.
 #[utoipa::path(get, path = "/v1/policies", tag = "policy", responses((status = 200)))]
 pub(super) async fn list(State(api): State<Api>) -> Result<Json<PoliciesBody>, Problem> {
-    Ok(Json(PoliciesBody { items: api.flow.policies().await? }))
+    Ok(Json(PoliciesBody {
+        items: api.flow.policies().await?,
+    }))
 }
 
 /// One version of the policy file, in the forms of `/v1/policy`.
@@ -72,35 +81,52 @@ pub(super) async fn version(
     Ok(written(&api, &rules, &headers, &params))
 }
 
-/// The statement that this vault published a version: a JWS in compact form (RFC 7515), signed with a key of `/.well-known/jwks.json`.
+/// The statement that this vault published a version: a JWS in compact form (RFC 7515), signed with
+/// a key of `/.well-known/jwks.json`.
 #[utoipa::path(get, path = "/v1/policies/{version}/statement", tag = "policy", params(("version" = String, Path)),
     responses((status = 200, body = String, content_type = "application/jose"), (status = 404, body = Problem)))]
-pub(super) async fn statement(State(api): State<Api>, Id(version): Id<PolicyVersion>) -> Result<Response, Problem> {
+pub(super) async fn statement(
+    State(api): State<Api>,
+    Id(version): Id<PolicyVersion>,
+) -> Result<Response, Problem> {
     let jws = api.flow.policy_statement(version.as_str()).await?;
     Ok(([(header::CONTENT_TYPE, "application/jose")], jws).into_response())
 }
 
 /// The file, unless JSON is asked for by name: a browser and `curl` ask for anything.
 fn wanted(headers: &HeaderMap, params: &FormParams) -> Form {
-    let accept = headers.get(header::ACCEPT).and_then(|value| value.to_str().ok()).unwrap_or_default();
-    let names_json = accept.split(',').filter_map(|range| range.split(';').next()).any(|range| {
-        let range = range.trim();
-        range.eq_ignore_ascii_case("application/json") || range.eq_ignore_ascii_case("application/ld+json")
-    });
-    params.format.unwrap_or(if names_json { Form::Json } else { Form::Toml })
+    let accept = headers
+        .get(header::ACCEPT)
+        .and_then(|value| value.to_str().ok())
+        .unwrap_or_default();
+    let names_json = accept
+        .split(',')
+        .filter_map(|range| range.split(';').next())
+        .any(|range| {
+            let range = range.trim();
+            range.eq_ignore_ascii_case("application/json")
+                || range.eq_ignore_ascii_case("application/ld+json")
+        });
+    params
+        .format
+        .unwrap_or(if names_json { Form::Json } else { Form::Toml })
 }
 
 fn written(api: &Api, rules: &Rules, headers: &HeaderMap, params: &FormParams) -> Response {
     // Two forms are two representations, and have two tags (RFC 9110, section 8.8.3.3).
     let (kind, suffix, make): (_, _, fn(&Rules) -> String) = match wanted(headers, params) {
         Form::Toml => ("application/toml", "", |rules| rules.text().to_owned()),
-        Form::Json => ("application/json", "-json", |rules| rules.to_json().to_string()),
+        Form::Json => ("application/json", "-json", |rules| {
+            rules.to_json().to_string()
+        }),
         Form::Cedar => ("text/plain; charset=utf-8", "-cedar", Rules::cedar),
         Form::CedarSchema => ("text/plain; charset=utf-8", "-cedar-schema", Rules::schema),
     };
     let etag = format!("\"{}{suffix}\"", rules.digest());
     let document = api.documents.get(&etag, || make(rules));
     let mut response = documents::answer(headers, kind, &etag, document);
-    response.headers_mut().insert(header::VARY, HeaderValue::from_static("accept"));
+    response
+        .headers_mut()
+        .insert(header::VARY, HeaderValue::from_static("accept"));
     response
 }

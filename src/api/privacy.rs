@@ -1,6 +1,7 @@
 //! The privacy policy as a page for people, in force and in every version that was published.
 //!
-//! Owns the page's form; the template lies beside this file. What it says comes from the rules that decide, and from the schedule by which the epoch turns.
+//! Owns the page's form; the template lies beside this file. What it says comes from the rules that
+//! decide, and from the schedule by which the epoch turns.
 
 use askama::Template;
 use axum::{
@@ -21,7 +22,8 @@ use crate::{
 };
 
 /// Styles are in the page itself, and nothing else is loaded.
-const CONTENT_SECURITY: &str = "default-src 'none'; style-src 'unsafe-inline'; frame-ancestors 'none'";
+const CONTENT_SECURITY: &str =
+    "default-src 'none'; style-src 'unsafe-inline'; frame-ancestors 'none'";
 
 /// How a version stands to the one in force.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -103,37 +105,69 @@ struct Other {
 }
 
 impl<'a> Page<'a> {
-    fn of(rules: &'a Rules, standing: Standing, horizon: String, waiting: i64, versions: &[Published]) -> Self {
+    fn of(
+        rules: &'a Rules,
+        standing: Standing,
+        horizon: String,
+        waiting: i64,
+        versions: &[Published],
+    ) -> Self {
         let policy = rules.document();
         let collection = &policy.collection;
         let by_consent = collection.basis == Some(Basis::Consent);
-        let others = versions.iter().filter(|other| other.digest != rules.digest());
+        let others = versions
+            .iter()
+            .filter(|other| other.digest != rules.digest());
         let contact = &policy.controller.contact;
         Self {
             policy,
             digest: rules.digest(),
             standing,
             effective: words::day(policy.effective),
-            contact_is_mail: contact.contains('@') && !contact.contains(|c: char| c.is_whitespace() || c == '?' || c == ':'),
+            contact_is_mail: contact.contains('@')
+                && !contact.contains(|c: char| c.is_whitespace() || c == '?' || c == ':'),
             says_collection: collection.basis.is_some()
                 || collection.disclosure.is_some()
                 || policy.consent.voice.is_some()
                 || collection.shorter_than.is_some()
                 || collection.quieter_than.is_some(),
-            quarantine: collection.quarantine.filter(|_| by_consent).map(words::period),
+            quarantine: collection
+                .quarantine
+                .filter(|_| by_consent)
+                .map(words::period),
             shortest: collection.shorter_than.map(words::period),
             asked: policy.consent.voice.as_ref().map(SaidAsking::of),
-            messages: policy.consent.messages.iter().filter_map(SaidMessage::of).collect(),
+            messages: policy
+                .consent
+                .messages
+                .iter()
+                .filter_map(SaidMessage::of)
+                .collect(),
             asks_consent: by_consent
                 || policy.consent.voice.is_some()
-                || policy.consent.messages.iter().any(|rule| rule.answer.is_some())
-                || policy.purposes.iter().any(|purpose| purpose.basis == Some(Basis::Consent)),
+                || policy
+                    .consent
+                    .messages
+                    .iter()
+                    .any(|rule| rule.answer.is_some())
+                || policy
+                    .purposes
+                    .iter()
+                    .any(|purpose| purpose.basis == Some(Basis::Consent)),
             purposes: rules.explain(),
-            tiers: policy.tiers.iter().map(|tier| said_tier(rules, &tier.name)).collect::<Option<_>>().unwrap_or_default(),
+            tiers: policy
+                .tiers
+                .iter()
+                .map(|tier| said_tier(rules, &tier.name))
+                .collect::<Option<_>>()
+                .unwrap_or_default(),
             checks: policy
                 .content
                 .iter()
-                .map(|rule| Check { looks_for: sentence(&words::pattern(&rule.pattern)), tier: &rule.tier })
+                .map(|rule| Check {
+                    looks_for: sentence(&words::pattern(&rule.pattern)),
+                    tier: &rule.tier,
+                })
                 .collect(),
             horizon,
             at_once: rules.turned_at_once(),
@@ -147,7 +181,11 @@ impl<'a> SaidAsking<'a> {
     fn of(voice: &'a VoiceConsent) -> Self {
         let cue = |cue: &Cue| {
             let quoted: Vec<String> = cue.words.iter().map(|word| format!("“{word}”")).collect();
-            let words = if quoted.is_empty() { String::new() } else { format!(", or {}", words::listed(&quoted, "or")) };
+            let words = if quoted.is_empty() {
+                String::new()
+            } else {
+                format!(", or {}", words::listed(&quoted, "or"))
+            };
             format!("key {}{words}", cue.digit)
         };
         let language = |spoken: &'a Spoken| SaidLanguage {
@@ -156,7 +194,10 @@ impl<'a> SaidAsking<'a> {
             yes: cue(&spoken.yes),
             no: cue(&spoken.no),
         };
-        Self { languages: voice.languages.iter().map(language).collect(), purposes: words::listed(&names(&voice.purposes), "and") }
+        Self {
+            languages: voice.languages.iter().map(language).collect(),
+            purposes: words::listed(&names(&voice.purposes), "and"),
+        }
     }
 }
 
@@ -169,10 +210,19 @@ impl SaidMessage {
             Answer::Withdrawn => "you withdraw your consent to",
         };
         let mut said: Vec<String> = rule.words.iter().map(|word| format!("“{word}”")).collect();
-        said.extend(rule.opt_out.map(|opt_out| format!("what Twilio takes for “{opt_out}”")));
-        let to =
-            if rule.purposes.is_empty() { "everything that rests on it".to_owned() } else { words::listed(&names(&rule.purposes), "and") };
-        Some(Self { words: sentence(&words::listed(&said, "or")), meaning: format!("{meaning} {to}") })
+        said.extend(
+            rule.opt_out
+                .map(|opt_out| format!("what Twilio takes for “{opt_out}”")),
+        );
+        let to = if rule.purposes.is_empty() {
+            "everything that rests on it".to_owned()
+        } else {
+            words::listed(&names(&rule.purposes), "and")
+        };
+        Some(Self {
+            words: sentence(&words::listed(&said, "or")),
+            meaning: format!("{meaning} {to}"),
+        })
     }
 }
 
@@ -191,13 +241,21 @@ impl Other {
 }
 
 fn said_tier<'a>(rules: &'a Rules, name: &Tier) -> Option<SaidTier<'a>> {
-    let tier = rules.document().tiers.iter().find(|tier| tier.name == *name)?;
-    let kept = rules.limit(name).map(|limit| format!("after {}", words::period(limit.period)));
+    let tier = rules
+        .document()
+        .tiers
+        .iter()
+        .find(|tier| tier.name == *name)?;
+    let kept = rules
+        .limit(name)
+        .map(|limit| format!("after {}", words::period(limit.period)));
     let approval = tier.approval.as_ref().map(|approval| {
         let names: Vec<&str> = approval.roles.iter().map(Role::as_str).collect();
         let exception = match approval.break_glass.is_empty() {
             true => "",
-            false => "; in an emergency nobody, but then a reason is written down and an alarm is raised",
+            false => {
+                "; in an emergency nobody, but then a reason is written down and an alarm is raised"
+            }
         };
         format!("{}{exception}", words::listed(&names, "or"))
     });
@@ -212,22 +270,34 @@ fn said_tier<'a>(rules: &'a Rules, name: &Tier) -> Option<SaidTier<'a>> {
 /// With a capital letter.
 fn sentence(text: &str) -> String {
     let mut characters = text.chars();
-    characters.next().map(|first| first.to_uppercase().chain(characters).collect()).unwrap_or_default()
+    characters
+        .next()
+        .map(|first| first.to_uppercase().chain(characters).collect())
+        .unwrap_or_default()
 }
 
-/// The privacy policy in force, for people: who answers, what recordings are used for, how long they are kept, which rights there are, and how soon a
-/// deletion reaches older backups.
+/// The privacy policy in force, for people: who answers, what recordings are used for, how long
+/// they are kept, which rights there are, and how soon a deletion reaches older backups.
 #[utoipa::path(get, path = "/privacy", tag = "policy", responses((status = 200, body = String, content_type = "text/html")))]
 pub(super) async fn show(State(api): State<Api>) -> Result<Response, Problem> {
     let (status, versions) = (api.flow.epoch_status().await?, api.flow.policies().await?);
     let rules = api.flow.rulebook().current();
-    rendered(&Page::of(rules, Standing::Current, hours(status.horizon_s), status.waiting, &versions))
+    rendered(&Page::of(
+        rules,
+        Standing::Current,
+        hours(status.horizon_s),
+        status.waiting,
+        &versions,
+    ))
 }
 
 /// A version of the privacy policy that was published, for people.
 #[utoipa::path(get, path = "/privacy/{version}", tag = "policy", params(("version" = String, Path)),
     responses((status = 200, body = String, content_type = "text/html"), (status = 404, body = Problem)))]
-pub(super) async fn version(State(api): State<Api>, Id(version): Id<PolicyVersion>) -> Result<Response, Problem> {
+pub(super) async fn version(
+    State(api): State<Api>,
+    Id(version): Id<PolicyVersion>,
+) -> Result<Response, Problem> {
     let (published, rules) = api.flow.policy(version.as_str()).await?;
     let (status, versions) = (api.flow.epoch_status().await?, api.flow.policies().await?);
     let standing = match (published.current, published.in_force_at) {
@@ -235,7 +305,13 @@ pub(super) async fn version(State(api): State<Api>, Id(version): Id<PolicyVersio
         (false, Some(_)) => Standing::Earlier,
         (false, None) => Standing::Announced,
     };
-    rendered(&Page::of(&rules, standing, hours(status.horizon_s), status.waiting, &versions))
+    rendered(&Page::of(
+        &rules,
+        standing,
+        hours(status.horizon_s),
+        status.waiting,
+        &versions,
+    ))
 }
 
 fn rendered(page: &Page<'_>) -> Result<Response, Problem> {
@@ -243,7 +319,11 @@ fn rendered(page: &Page<'_>) -> Result<Response, Problem> {
         tracing::error!(%error, "the privacy page cannot be made");
         Problem::internal()
     })?;
-    Ok(([(header::CONTENT_SECURITY_POLICY, CONTENT_SECURITY)], Html(html)).into_response())
+    Ok((
+        [(header::CONTENT_SECURITY_POLICY, CONTENT_SECURITY)],
+        Html(html),
+    )
+        .into_response())
 }
 
 /// A number of seconds as people say it.
@@ -261,25 +341,37 @@ mod tests {
 
     fn page(policy: &str) -> String {
         let rules = Rules::parse("p", policy).unwrap();
-        Page::of(&rules, Standing::Current, hours(86400), 0, &[]).render().unwrap()
+        Page::of(&rules, Standing::Current, hours(86400), 0, &[])
+            .render()
+            .unwrap()
     }
 
     fn said(policy: &str) -> String {
-        page(policy).split_whitespace().collect::<Vec<_>>().join(" ")
+        page(policy)
+            .split_whitespace()
+            .collect::<Vec<_>>()
+            .join(" ")
     }
 
     #[test]
     fn horizons_are_said_as_people_say_them() {
         assert_eq!(
             [1, 24, 47, 48, 50, 720].map(|hours_| hours(hours_ * 3600)),
-            ["1 hour", "24 hours", "47 hours", "2 days", "50 hours", "30 days"]
+            [
+                "1 hour", "24 hours", "47 hours", "2 days", "50 hours", "30 days"
+            ]
         );
     }
 
     #[test]
     fn what_the_file_says_cannot_become_markup() {
-        let html = page(&crate::config::SHIPPED_POLICY.replace("Example Company", "<script>alert(1)</script>"));
-        assert!(!html.contains("<script") && html.contains("&#60;script&#62;"), "{html}");
+        let html = page(
+            &crate::config::SHIPPED_POLICY.replace("Example Company", "<script>alert(1)</script>"),
+        );
+        assert!(
+            !html.contains("<script") && html.contains("&#60;script&#62;"),
+            "{html}"
+        );
     }
 
     #[test]
@@ -308,7 +400,10 @@ mod tests {
         ] {
             assert!(html.contains(part), "{part} is not in {html}");
         }
-        assert!(!html.contains("agreed to be recorded"), "recording is not based on consent here");
+        assert!(
+            !html.contains("agreed to be recorded"),
+            "recording is not based on consent here"
+        );
     }
 
     #[test]
@@ -316,17 +411,33 @@ mod tests {
         let bare = "version = \"0\"\neffective = 2026-01-01T12:30:00Z\ndefault_tier = \"t\"\n[controller]\nname = \"C\"\ncontact = \"Some Street 1\"\n\
                     [roles]\n[[tiers]]\nname = \"t\"\ndescription = \"T\"\ngrant_lifetime = \"24h\"\n[actions]\ncatalogue = []\nshred = []\naudit = []\n";
         let html = said(bare);
-        for part in ["When you are recorded", "Automatic checks", "Your consent", "Who else receives", "mailto:", "Others handle"] {
+        for part in [
+            "When you are recorded",
+            "Automatic checks",
+            "Your consent",
+            "Who else receives",
+            "mailto:",
+            "Others handle",
+        ] {
             assert!(!html.contains(part), "{part} in {html}");
         }
-        for part in ["For nothing: no purpose is named", "no time is set", "not needed", "1 January 2026, 12:30 UTC"] {
+        for part in [
+            "For nothing: no purpose is named",
+            "no time is set",
+            "not needed",
+            "1 January 2026, 12:30 UTC",
+        ] {
             assert!(html.contains(part), "{part} is not in {html}");
         }
     }
 
     #[test]
     fn consent_to_recording_comes_with_its_quarantine() {
-        let policy = crate::config::SHIPPED_POLICY.replacen("basis = \"legitimate-interest\"", "basis = \"consent\"", 1);
+        let policy = crate::config::SHIPPED_POLICY.replacen(
+            "basis = \"legitimate-interest\"",
+            "basis = \"consent\"",
+            1,
+        );
         assert!(said(&policy).contains("It is deleted 7 days after it arrived"));
     }
 
@@ -350,13 +461,38 @@ mod tests {
     #[test]
     fn headings_go_down_one_step_at_a_time_and_every_cell_has_its_heading() {
         let html = page(crate::config::SHIPPED_POLICY);
-        let levels: Vec<u32> = html.match_indices("<h").filter_map(|(at, _)| html[at + 2..].chars().next()?.to_digit(10)).collect();
-        assert_eq!((levels.first(), levels.iter().filter(|level| **level == 1).count()), (Some(&1), 1));
-        assert!(levels.windows(2).all(|pair| pair[1] <= pair[0] + 1), "{levels:?}");
-        assert_eq!(html.matches("<th").count() - html.matches("<thead").count(), html.matches("scope=").count());
-        assert_eq!(html.matches("<table").count(), html.matches("<caption").count());
-        for reference in html.split("href=\"#").skip(1).filter_map(|rest| rest.split('"').next()) {
-            assert!(html.contains(&format!("id=\"{reference}\"")), "#{reference} leads nowhere");
+        let levels: Vec<u32> = html
+            .match_indices("<h")
+            .filter_map(|(at, _)| html[at + 2..].chars().next()?.to_digit(10))
+            .collect();
+        assert_eq!(
+            (
+                levels.first(),
+                levels.iter().filter(|level| **level == 1).count()
+            ),
+            (Some(&1), 1)
+        );
+        assert!(
+            levels.windows(2).all(|pair| pair[1] <= pair[0] + 1),
+            "{levels:?}"
+        );
+        assert_eq!(
+            html.matches("<th").count() - html.matches("<thead").count(),
+            html.matches("scope=").count()
+        );
+        assert_eq!(
+            html.matches("<table").count(),
+            html.matches("<caption").count()
+        );
+        for reference in html
+            .split("href=\"#")
+            .skip(1)
+            .filter_map(|rest| rest.split('"').next())
+        {
+            assert!(
+                html.contains(&format!("id=\"{reference}\"")),
+                "#{reference} leads nowhere"
+            );
         }
     }
 }

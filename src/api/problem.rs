@@ -82,7 +82,12 @@ pub(super) struct KeptBy {
 }
 
 impl Problem {
-    pub(super) fn new(status: StatusCode, kind: &'static str, title: &'static str, detail: impl Into<String>) -> Self {
+    pub(super) fn new(
+        status: StatusCode,
+        kind: &'static str,
+        title: &'static str,
+        detail: impl Into<String>,
+    ) -> Self {
         Self {
             kind,
             title,
@@ -97,55 +102,108 @@ impl Problem {
     }
 
     pub(super) fn bad_request(detail: impl Into<String>) -> Self {
-        Self::new(StatusCode::BAD_REQUEST, "urn:recvault:problem:bad-request", "The request cannot be understood", detail)
+        Self::new(
+            StatusCode::BAD_REQUEST,
+            "urn:recvault:problem:bad-request",
+            "The request cannot be understood",
+            detail,
+        )
     }
 
     pub(super) fn not_found() -> Self {
         let detail = "There is nothing here, or it is not yours to know.";
-        Self::new(StatusCode::NOT_FOUND, "urn:recvault:problem:not-found", "Not found", detail)
+        Self::new(
+            StatusCode::NOT_FOUND,
+            "urn:recvault:problem:not-found",
+            "Not found",
+            detail,
+        )
     }
 
     pub(super) fn unauthorized() -> Self {
         let detail = "Send a valid token as `Authorization: Bearer …`.";
-        Self::new(StatusCode::UNAUTHORIZED, "urn:recvault:problem:unauthorized", "No valid bearer token", detail)
+        Self::new(
+            StatusCode::UNAUTHORIZED,
+            "urn:recvault:problem:unauthorized",
+            "No valid bearer token",
+            detail,
+        )
     }
 
     pub(super) fn bad_signature() -> Self {
         let detail = "The request is not signed by a known account.";
-        Self::new(StatusCode::FORBIDDEN, "urn:recvault:problem:bad-signature", "Not signed", detail)
+        Self::new(
+            StatusCode::FORBIDDEN,
+            "urn:recvault:problem:bad-signature",
+            "Not signed",
+            detail,
+        )
     }
 
     pub(super) fn unsatisfiable() -> Self {
-        let detail = "The range begins behind the last byte; `Content-Range` says how many there are.";
-        Self::new(StatusCode::RANGE_NOT_SATISFIABLE, "urn:recvault:problem:range-not-satisfiable", "Range not satisfiable", detail)
+        let detail =
+            "The range begins behind the last byte; `Content-Range` says how many there are.";
+        Self::new(
+            StatusCode::RANGE_NOT_SATISFIABLE,
+            "urn:recvault:problem:range-not-satisfiable",
+            "Range not satisfiable",
+            detail,
+        )
     }
 
     pub(super) fn late() -> Self {
         let detail = "The answer took too long. What was asked for may still be done; asking again does no harm.";
-        Self::new(StatusCode::SERVICE_UNAVAILABLE, "urn:recvault:problem:late", "Too late", detail)
+        Self::new(
+            StatusCode::SERVICE_UNAVAILABLE,
+            "urn:recvault:problem:late",
+            "Too late",
+            detail,
+        )
     }
 
     pub(super) fn unavailable() -> Self {
         let detail = "The vault cannot do this now; nothing was changed. Try again.";
-        Self::new(StatusCode::SERVICE_UNAVAILABLE, "urn:recvault:problem:unavailable", "Not available", detail)
+        Self::new(
+            StatusCode::SERVICE_UNAVAILABLE,
+            "urn:recvault:problem:unavailable",
+            "Not available",
+            detail,
+        )
     }
 
     pub(super) fn not_durable_yet() -> Self {
         let detail = "It has taken effect here, and nothing that was shredded opens any more. But it is not in the store yet, so that a vault rebuilt \
                       from there would not know of it. It completes by itself; ask again to be sure.";
-        Self::new(StatusCode::SERVICE_UNAVAILABLE, "urn:recvault:problem:not-durable-yet", "Not durable yet", detail)
+        Self::new(
+            StatusCode::SERVICE_UNAVAILABLE,
+            "urn:recvault:problem:not-durable-yet",
+            "Not durable yet",
+            detail,
+        )
     }
 
     pub(super) fn out_of_date() -> Self {
         let detail = "The vault's database is older than what the vault has done: it was put back from an old copy, or a replica that lagged took over. \
                       Nothing opens and nothing is written; nothing was changed. The operator's log says more.";
-        Self::new(StatusCode::SERVICE_UNAVAILABLE, "urn:recvault:problem:database-out-of-date", "The database is out of date", detail)
+        Self::new(
+            StatusCode::SERVICE_UNAVAILABLE,
+            "urn:recvault:problem:database-out-of-date",
+            "The database is out of date",
+            detail,
+        )
     }
 
     pub(super) fn tasks_dead(tasks: &[&str]) -> Self {
-        let detail =
-            format!("These tasks of the service do not live: {}. They are started again; the operator's log says why.", tasks.join(", "));
-        Self::new(StatusCode::SERVICE_UNAVAILABLE, "urn:recvault:problem:tasks-dead", "Tasks do not live", detail)
+        let detail = format!(
+            "These tasks of the service do not live: {}. They are started again; the operator's log says why.",
+            tasks.join(", ")
+        );
+        Self::new(
+            StatusCode::SERVICE_UNAVAILABLE,
+            "urn:recvault:problem:tasks-dead",
+            "Tasks do not live",
+            detail,
+        )
     }
 
     /// Too many requests of this kind; the next may come after `wait`.
@@ -154,8 +212,16 @@ impl Problem {
         let seconds = u16::try_from(wait.as_secs()).unwrap_or(u16::MAX);
         let retry_after_s = Some(NonZeroU16::MIN.saturating_add(seconds));
         let detail = "This client has sent too many requests, or too many that were not authorised. Send fewer; `Retry-After` says when the next may come.";
-        let problem = Self::new(StatusCode::TOO_MANY_REQUESTS, "urn:recvault:problem:too-many-requests", "Too many requests", detail);
-        Self { retry_after_s, ..problem }
+        let problem = Self::new(
+            StatusCode::TOO_MANY_REQUESTS,
+            "urn:recvault:problem:too-many-requests",
+            "Too many requests",
+            detail,
+        );
+        Self {
+            retry_after_s,
+            ..problem
+        }
     }
 
     /// Whether it is [`Self::limited`].
@@ -166,12 +232,22 @@ impl Problem {
     /// One client has its share of the connections.
     pub(super) fn crowded() -> Self {
         let detail = "This client has too many requests open. End some of them first.";
-        Self::new(StatusCode::SERVICE_UNAVAILABLE, "urn:recvault:problem:crowded", "Too many open requests", detail)
+        Self::new(
+            StatusCode::SERVICE_UNAVAILABLE,
+            "urn:recvault:problem:crowded",
+            "Too many open requests",
+            detail,
+        )
     }
 
     pub(super) fn internal() -> Self {
         let detail = "The vault found something it did not expect; the operator's log has it.";
-        Self::new(StatusCode::INTERNAL_SERVER_ERROR, "urn:recvault:problem:internal", "Internal error", detail)
+        Self::new(
+            StatusCode::INTERNAL_SERVER_ERROR,
+            "urn:recvault:problem:internal",
+            "Internal error",
+            detail,
+        )
     }
 }
 
@@ -181,27 +257,65 @@ impl From<flow::Error> for Problem {
             flow::Error::NotFound | flow::Error::Vault(vault::Error::Gone) => Self::not_found(),
             flow::Error::OwnRequest => {
                 let detail = "Nobody approves or refuses their own request: somebody else with a role that may approve it must.";
-                Self::new(StatusCode::FORBIDDEN, "urn:recvault:problem:own-request", "Your own request", detail)
+                Self::new(
+                    StatusCode::FORBIDDEN,
+                    "urn:recvault:problem:own-request",
+                    "Your own request",
+                    detail,
+                )
             }
             flow::Error::Invalid(detail) => Self::bad_request(detail),
             flow::Error::Vault(vault::Error::Ledger(ledger::Error::Unstorable)) => {
-                Self::bad_request("A text of the request holds the character U+0000, which cannot be kept: leave it out.")
+                Self::bad_request(
+                    "A text of the request holds the character U+0000, which cannot be kept: leave it out.",
+                )
             }
-            flow::Error::Conflict(detail) => Self::new(StatusCode::CONFLICT, "urn:recvault:problem:conflict", "Conflict", detail),
+            flow::Error::Conflict(detail) => Self::new(
+                StatusCode::CONFLICT,
+                "urn:recvault:problem:conflict",
+                "Conflict",
+                detail,
+            ),
             flow::Error::Vault(vault::Error::NoWindow) => {
-                let detail =
-                    "Only a part of the sound may be given for this purpose, and the sound is of a format of which no part can be cut out.";
-                Self::new(StatusCode::CONFLICT, "urn:recvault:problem:no-window", "No part can be given", detail)
+                let detail = "Only a part of the sound may be given for this purpose, and the sound is of a format of which no part can be cut out.";
+                Self::new(
+                    StatusCode::CONFLICT,
+                    "urn:recvault:problem:no-window",
+                    "No part can be given",
+                    detail,
+                )
             }
             flow::Error::Shredded { at, receipt } => {
-                let detail = format!("The recording was shredded at {at}. Its receipt is at `/v1/receipts/{receipt}`.");
-                let problem = Self::new(StatusCode::GONE, "urn:recvault:problem:shredded", "Shredded", detail);
-                Self { receipt_id: Some(receipt), shredded_at: Some(at), ..problem }
+                let detail = format!(
+                    "The recording was shredded at {at}. Its receipt is at `/v1/receipts/{receipt}`."
+                );
+                let problem = Self::new(
+                    StatusCode::GONE,
+                    "urn:recvault:problem:shredded",
+                    "Shredded",
+                    detail,
+                );
+                Self {
+                    receipt_id: Some(receipt),
+                    shredded_at: Some(at),
+                    ..problem
+                }
             }
             flow::Error::Held(ref recordings) => {
-                let kept = recordings.iter().map(|(id, names)| KeptBy { recording_id: *id, holds: names.clone() });
+                let kept = recordings.iter().map(|(id, names)| KeptBy {
+                    recording_id: *id,
+                    holds: names.clone(),
+                });
                 let holds = Some(Box::new(Kept(kept.collect())));
-                Self { holds, ..Self::new(StatusCode::CONFLICT, "urn:recvault:problem:held", "Held", error.to_string()) }
+                Self {
+                    holds,
+                    ..Self::new(
+                        StatusCode::CONFLICT,
+                        "urn:recvault:problem:held",
+                        "Held",
+                        error.to_string(),
+                    )
+                }
             }
             flow::Error::Denied(denial) => {
                 let detail = "The privacy policy does not allow this; `reasons` says why.";
@@ -212,20 +326,35 @@ impl From<flow::Error> for Problem {
                     text: refusal.sentence(),
                 };
                 let reasons = reasons.map(reason).collect();
-                Self { reasons, ..Self::new(StatusCode::FORBIDDEN, "urn:recvault:problem:denied", "Denied", detail) }
+                Self {
+                    reasons,
+                    ..Self::new(
+                        StatusCode::FORBIDDEN,
+                        "urn:recvault:problem:denied",
+                        "Denied",
+                        detail,
+                    )
+                }
             }
             flow::Error::Vault(vault::Error::NotDurable(cause)) => {
                 tracing::warn!(cause, "something is done and not durable yet");
                 Self::not_durable_yet()
             }
-            flow::Error::Vault(vault::Error::ForgetfulLedger { .. } | vault::Error::Ledger(ledger::Error::Closed(_))) => {
-                Self::out_of_date()
-            }
-            flow::Error::Vault(vault::Error::Ledger(error @ (ledger::Error::Unavailable(_) | ledger::Error::Conflict))) => {
+            flow::Error::Vault(
+                vault::Error::ForgetfulLedger { .. }
+                | vault::Error::Ledger(ledger::Error::Closed(_)),
+            ) => Self::out_of_date(),
+            flow::Error::Vault(vault::Error::Ledger(
+                error @ (ledger::Error::Unavailable(_) | ledger::Error::Conflict),
+            )) => {
                 tracing::error!(%error, "the ledger is not available");
                 Self::unavailable()
             }
-            flow::Error::Vault(error @ (vault::Error::Custody(_) | vault::Error::NotOwner { .. } | vault::Error::NoSlot(_))) => {
+            flow::Error::Vault(
+                error @ (vault::Error::Custody(_)
+                | vault::Error::NotOwner { .. }
+                | vault::Error::NoSlot(_)),
+            ) => {
                 tracing::error!(%error, "custody is not available");
                 Self::unavailable()
             }
@@ -247,7 +376,10 @@ impl IntoResponse for Problem {
         let retry_after = self.retry_after_s;
         let mut response = (status, Json(self)).into_response();
         let headers = response.headers_mut();
-        headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/problem+json"));
+        headers.insert(
+            header::CONTENT_TYPE,
+            HeaderValue::from_static("application/problem+json"),
+        );
         if status == StatusCode::UNAUTHORIZED {
             headers.insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
         }
@@ -269,5 +401,10 @@ pub(super) async fn no_such_route() -> Problem {
 /// The route has no such method.
 pub(super) async fn no_such_method() -> Problem {
     let detail = "This address does not take this method; `/openapi.json` lists what it takes.";
-    Problem::new(StatusCode::METHOD_NOT_ALLOWED, "urn:recvault:problem:method-not-allowed", "Method not allowed", detail)
+    Problem::new(
+        StatusCode::METHOD_NOT_ALLOWED,
+        "urn:recvault:problem:method-not-allowed",
+        "Method not allowed",
+        detail,
+    )
 }

@@ -1,6 +1,7 @@
 //! Byte ranges of RFC 9110, section 14: one range per request.
 //!
-//! A header that is malformed, has another unit, or asks for several ranges is ignored, as the RFC allows; then the whole is served.
+//! A header that is malformed, has another unit, or asks for several ranges is ignored, as the RFC
+//! allows; then the whole is served.
 
 use std::ops::Range;
 
@@ -17,19 +18,32 @@ pub(super) enum Wanted {
 
 /// Reads a `Range` header.
 pub(super) fn wanted(header: Option<&str>, len: u64) -> Wanted {
-    let Some(set) = header.and_then(|value| value.split_once('=')).filter(|(unit, _)| unit.trim().eq_ignore_ascii_case("bytes")) else {
+    let Some(set) = header
+        .and_then(|value| value.split_once('='))
+        .filter(|(unit, _)| unit.trim().eq_ignore_ascii_case("bytes"))
+    else {
         return Wanted::Whole;
     };
-    let Some((first, last)) = set.1.split_once('-').map(|(first, last)| (first.trim(), last.trim())) else { return Wanted::Whole };
+    let Some((first, last)) = set
+        .1
+        .split_once('-')
+        .map(|(first, last)| (first.trim(), last.trim()))
+    else {
+        return Wanted::Whole;
+    };
     match (position(first), position(last)) {
-        (Position::None, Position::None) | (Position::Malformed, _) | (_, Position::Malformed) => Wanted::Whole,
+        (Position::None, Position::None) | (Position::Malformed, _) | (_, Position::Malformed) => {
+            Wanted::Whole
+        }
         // The last so many bytes.
         (Position::None, Position::At(0)) => Wanted::Unsatisfiable,
         (Position::None, Position::At(_)) if len == 0 => Wanted::Unsatisfiable,
         (Position::None, Position::At(suffix)) => Wanted::Part(len.saturating_sub(suffix)..len),
         (Position::At(first), Position::At(last)) if last < first => Wanted::Whole,
         (Position::At(first), _) if first >= len => Wanted::Unsatisfiable,
-        (Position::At(first), Position::At(last)) => Wanted::Part(first..last.saturating_add(1).min(len)),
+        (Position::At(first), Position::At(last)) => {
+            Wanted::Part(first..last.saturating_add(1).min(len))
+        }
         (Position::At(first), Position::None) => Wanted::Part(first..len),
     }
 }
@@ -60,16 +74,33 @@ mod tests {
     #[test]
     fn the_examples_of_the_rfc() {
         assert_eq!(wanted(Some("bytes=0-499"), 10_000), Wanted::Part(0..500));
-        assert_eq!(wanted(Some("bytes=500-999"), 10_000), Wanted::Part(500..1000));
-        assert_eq!(wanted(Some("bytes=-500"), 10_000), Wanted::Part(9_500..10_000));
-        assert_eq!(wanted(Some("bytes=9500-"), 10_000), Wanted::Part(9_500..10_000));
+        assert_eq!(
+            wanted(Some("bytes=500-999"), 10_000),
+            Wanted::Part(500..1000)
+        );
+        assert_eq!(
+            wanted(Some("bytes=-500"), 10_000),
+            Wanted::Part(9_500..10_000)
+        );
+        assert_eq!(
+            wanted(Some("bytes=9500-"), 10_000),
+            Wanted::Part(9_500..10_000)
+        );
         assert_eq!(wanted(Some("bytes=0-0"), 10_000), Wanted::Part(0..1));
-        assert_eq!(wanted(Some("bytes=-1"), 10_000), Wanted::Part(9_999..10_000));
+        assert_eq!(
+            wanted(Some("bytes=-1"), 10_000),
+            Wanted::Part(9_999..10_000)
+        );
     }
 
     #[test]
     fn what_does_not_exist_is_unsatisfiable() {
-        for header in ["bytes=10-", "bytes=10-20", "bytes=-0", "bytes=99999999999999999999999-"] {
+        for header in [
+            "bytes=10-",
+            "bytes=10-20",
+            "bytes=-0",
+            "bytes=99999999999999999999999-",
+        ] {
             assert_eq!(wanted(Some(header), 10), Wanted::Unsatisfiable, "{header}");
         }
         assert_eq!(wanted(Some("bytes=0-"), 0), Wanted::Unsatisfiable);
@@ -78,8 +109,18 @@ mod tests {
 
     #[test]
     fn what_cannot_be_read_is_ignored() {
-        for header in ["", "bytes", "bytes=", "bytes=-", "bytes=a-b", "bytes=5-2", "bytes=0-1,3-4", "items=0-1", "bytes=+1-2", "bytes=1--2"]
-        {
+        for header in [
+            "",
+            "bytes",
+            "bytes=",
+            "bytes=-",
+            "bytes=a-b",
+            "bytes=5-2",
+            "bytes=0-1,3-4",
+            "items=0-1",
+            "bytes=+1-2",
+            "bytes=1--2",
+        ] {
             assert_eq!(wanted(Some(header), 10), Wanted::Whole, "{header}");
         }
         assert_eq!(wanted(None, 10), Wanted::Whole);
@@ -90,7 +131,10 @@ mod tests {
         assert_eq!(wanted(Some("bytes=5-100"), 10), Wanted::Part(5..10));
         assert_eq!(wanted(Some("bytes=-100"), 10), Wanted::Part(0..10));
         assert_eq!(wanted(Some("bytes=9-9"), 10), Wanted::Part(9..10));
-        assert_eq!(wanted(Some("bytes=0-18446744073709551615"), 10), Wanted::Part(0..10));
+        assert_eq!(
+            wanted(Some("bytes=0-18446744073709551615"), 10),
+            Wanted::Part(0..10)
+        );
     }
 
     proptest! {

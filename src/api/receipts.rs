@@ -13,7 +13,10 @@ use crate::{evidence::KeySet, model::id::ReceiptId};
 /// A receipt: a JWS in compact form (RFC 7515), signed with a key of `/.well-known/jwks.json`.
 #[utoipa::path(get, path = "/v1/receipts/{id}", tag = "receipts", params(("id" = String, Path)),
     responses((status = 200, body = String, content_type = "application/jose"), (status = 404, body = Problem)))]
-pub(super) async fn show(State(api): State<Api>, Id(id): Id<ReceiptId>) -> Result<Response, Problem> {
+pub(super) async fn show(
+    State(api): State<Api>,
+    Id(id): Id<ReceiptId>,
+) -> Result<Response, Problem> {
     let jws = api.flow.receipt(id).await?;
     Ok(([(header::CONTENT_TYPE, "application/jose")], jws).into_response())
 }

@@ -5,10 +5,14 @@ use axum::{Json, extract::State};
 use super::{Api, Problem, gate::Bearer};
 use crate::{flow::RetentionReport, policy::Action};
 
-/// What is kept of each tier and policy version, when it is due and by which clause, what is held, and where a hold keeps what should be gone.
+/// What is kept of each tier and policy version, when it is due and by which clause, what is held,
+/// and where a hold keeps what should be gone.
 #[utoipa::path(get, path = "/v1/retention", tag = "recordings", security(("bearer" = [])),
     responses((status = 200), (status = 401, body = Problem), (status = 403, body = Problem)))]
-pub(super) async fn show(State(api): State<Api>, bearer: Bearer) -> Result<Json<RetentionReport>, Problem> {
+pub(super) async fn show(
+    State(api): State<Api>,
+    bearer: Bearer,
+) -> Result<Json<RetentionReport>, Problem> {
     let permit = bearer.permit(&api, Action::Catalogue, None).await?;
     Ok(Json(api.flow.retention(&permit).await?))
 }

@@ -45,11 +45,13 @@ pub(super) struct RevocationRequest {
     /// An account.
     #[schema(value_type = Option<String>)]
     account: Option<AccountSid>,
-    /// Only these purposes. Without it, or with `recording` among them, everything that is reached is shredded.
+    /// Only these purposes. Without it, or with `recording` among them, everything that is reached
+    /// is shredded.
     #[serde(default)]
     #[schema(value_type = Vec<String>)]
     purposes: BTreeSet<Purpose>,
-    /// A short code such as `subject-request`; it stands in receipts and the audit log, so it must not name a person.
+    /// A short code such as `subject-request`; it stands in receipts and the audit log, so it must
+    /// not name a person.
     #[schema(value_type = String)]
     reason: ShredReason,
 }
@@ -70,7 +72,8 @@ pub(super) struct RevocationBody {
     /// The receipts of what is shredded, 1000 at most.
     #[schema(value_type = Vec<String>)]
     receipts: Vec<ReceiptId>,
-    /// Recordings that holds keep, 1000 at most: they are closed, and shredded when the last hold is lifted.
+    /// Recordings that holds keep, 1000 at most: they are closed, and shredded when the last hold
+    /// is lifted.
     #[schema(value_type = Vec<String>)]
     held: Vec<RecordingId>,
     /// The signed receipt for the whole, a JWS in compact form; null until it was done.
@@ -86,14 +89,27 @@ pub(super) struct RevocationBody {
 
 impl From<RevocationStatus> for RevocationBody {
     fn from(status: RevocationStatus) -> Self {
-        let RevocationStatus { revocation, counts, pending, shredded, held } = status;
+        let RevocationStatus {
+            revocation,
+            counts,
+            pending,
+            shredded,
+            held,
+        } = status;
         Self {
             id: revocation.id,
-            state: if revocation.is_done { "done" } else { "running" },
+            state: if revocation.is_done {
+                "done"
+            } else {
+                "running"
+            },
             revoked_at: revocation.revoked_at,
             counts,
             pending,
-            receipts: shredded.into_iter().filter_map(|reached| reached.receipt).collect(),
+            receipts: shredded
+                .into_iter()
+                .filter_map(|reached| reached.receipt)
+                .collect(),
             held,
             receipt: revocation.jws.filter(|_| revocation.is_done),
             outcomes: None,
@@ -102,7 +118,8 @@ impl From<RevocationStatus> for RevocationBody {
     }
 }
 
-/// Revokes. Repeating it is harmless. What takes long goes on after the answer, which then has status 202.
+/// Revokes. Repeating it is harmless. What takes long goes on after the answer, which then has
+/// status 202.
 #[utoipa::path(post, path = "/v1/revocations", tag = "revocations", security(("bearer" = [])), request_body = RevocationRequest,
     responses((status = 200, body = RevocationBody), (status = 202, body = RevocationBody), (status = 400, body = Problem),
         (status = 401, body = Problem), (status = 403, body = Problem), (status = 404, body = Problem)))]
@@ -111,17 +128,30 @@ pub(super) async fn create(
     bearer: Bearer,
     Document(request): Document<RevocationRequest>,
 ) -> Result<Response, Problem> {
-    let permit = bearer.permit(&api, Action::Revoke, request.recording).await?;
+    let permit = bearer
+        .permit(&api, Action::Revoke, request.recording)
+        .await?;
     let target = match (request.subject, request.recording, request.account) {
         (Some(address), None, None) => Target::Subject(api.flow.vault().subject(&address)),
         (None, Some(recording), None) => Target::Recording(recording),
         (None, None, Some(account)) => Target::Account(account),
-        _ => return Err(Problem::bad_request("name exactly one of `subject`, `recording` and `account`")),
+        _ => {
+            return Err(Problem::bad_request(
+                "name exactly one of `subject`, `recording` and `account`",
+            ));
+        }
     };
-    let begun = api.flow.begin_revocation(&permit, target, request.purposes, &request.reason).await?;
+    let begun = api
+        .flow
+        .begin_revocation(&permit, target, request.purposes, &request.reason)
+        .await?;
     api.flow.go_on_for(begun.id, PATIENCE).await?;
     let status = api.flow.revocation(&permit, begun.id).await?;
-    let code = if status.revocation.is_done { StatusCode::OK } else { StatusCode::ACCEPTED };
+    let code = if status.revocation.is_done {
+        StatusCode::OK
+    } else {
+        StatusCode::ACCEPTED
+    };
     Ok((code, Json(RevocationBody::from(status))).into_response())
 }
 
@@ -155,7 +185,10 @@ pub(super) async fn show(
         if !(1..=1000).contains(&limit) {
             return Err(Problem::bad_request("`limit` must be 1 to 1000"));
         }
-        let page = api.flow.revocation_outcomes(&permit, id, params.cursor, limit).await?;
+        let page = api
+            .flow
+            .revocation_outcomes(&permit, id, params.cursor, limit)
+            .await?;
         (body.outcomes, body.next_cursor) = (Some(page.items), page.next);
     }
     Ok(Json(body))

@@ -20,8 +20,8 @@ use crate::{
 #[derive(Deserialize, utoipa::ToSchema)]
 #[serde(deny_unknown_fields)]
 pub(super) struct ShredRequest {
-    /// A short code such as `subject-request`: lower-case letters, digits and `-`, at most 64. It stands in the receipt and the audit log, so
-    /// it must not name a person.
+    /// A short code such as `subject-request`: lower-case letters, digits and `-`, at most 64. It
+    /// stands in the receipt and the audit log, so it must not name a person.
     #[schema(value_type = String)]
     reason: ShredReason,
 }
@@ -57,7 +57,9 @@ pub(super) async fn shred(
         recording_id: shredded.recording,
         receipt_id: shredded.receipt,
         shredded_at: shredded.fenced_at,
-        receipt_url: api.public.join(&format!("/v1/receipts/{}", shredded.receipt)),
+        receipt_url: api
+            .public
+            .join(&format!("/v1/receipts/{}", shredded.receipt)),
         receipt: shredded.jws,
     }))
 }

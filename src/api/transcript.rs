@@ -21,7 +21,8 @@ use crate::{
 /// Largest body, bytes.
 pub(super) const MAX_BODY: usize = MAX_BYTES;
 
-/// Files what was said in a sealed recording; an older transcript is replaced. It may make the recording more sensitive.
+/// Files what was said in a sealed recording; an older transcript is replaced. It may make the
+/// recording more sensitive.
 #[utoipa::path(put, path = "/v1/recordings/{id}/transcript", tag = "recordings", params(("id" = String, Path)), security(("bearer" = [])),
     request_body(content = String, content_type = "application/json",
         description = "`{\"language\", \"source\", \"sentences\": [{\"leg\"?, \"start_ms\", \"end_ms\", \"text\", \"confidence\"?, \"words\"?}], \"lost\"?}`"),
@@ -39,7 +40,12 @@ pub(super) async fn file(
         StatusCode::PAYLOAD_TOO_LARGE => larger_than("8 MiB"),
         _ => Problem::bad_request("the body broke off"),
     })?;
-    let transcript = Transcript::parse(&json).map_err(|fault| Problem::bad_request(fault.to_string()))?;
+    let transcript =
+        Transcript::parse(&json).map_err(|fault| Problem::bad_request(fault.to_string()))?;
     let is_new = api.flow.file_transcript(&permit, id, transcript).await?;
-    Ok(if is_new { StatusCode::CREATED } else { StatusCode::NO_CONTENT })
+    Ok(if is_new {
+        StatusCode::CREATED
+    } else {
+        StatusCode::NO_CONTENT
+    })
 }

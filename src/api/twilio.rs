@@ -14,21 +14,37 @@ use crate::twilio::{CallbackParties, RecordingCallback};
 pub(super) fn routes() -> Router<Api> {
     Router::new()
         .route("/recordings", post(recording_posted).get(recording_got))
-        .route("/consent/voice", post(consent::voice_posted).get(consent::voice_got))
-        .route("/messages", post(consent::message_posted).get(consent::message_got))
-        .route("/intelligence", post(transcripts::intelligence_posted).get(transcripts::intelligence_got))
+        .route(
+            "/consent/voice",
+            post(consent::voice_posted).get(consent::voice_got),
+        )
+        .route(
+            "/messages",
+            post(consent::message_posted).get(consent::message_got),
+        )
+        .route(
+            "/intelligence",
+            post(transcripts::intelligence_posted).get(transcripts::intelligence_got),
+        )
         .route("/transcriptions", post(transcripts::transcription_posted))
         .route("/realtime", post(transcripts::real_time_posted))
 }
 
-/// Tells of a recording: Twilio's `recordingStatusCallback`. Of an account with a `callback_secret`, the path is `/twilio/{secret}/recordings`.
+/// Tells of a recording: Twilio's `recordingStatusCallback`. Of an account with a
+/// `callback_secret`, the path is `/twilio/{secret}/recordings`.
 #[utoipa::path(post, path = "/twilio/recordings", tag = "twilio",
     request_body(content = String, content_type = "application/x-www-form-urlencoded"),
     responses((status = 204, description = "durable"), (status = 400, body = Problem), (status = 403, body = Problem),
         (status = 413, body = Problem), (status = 503, body = Problem)))]
-pub(super) async fn recording_posted(State(api): State<Api>, Signed(verified): Signed) -> Result<StatusCode, Problem> {
-    let callback = RecordingCallback::parse(&verified).map_err(|fault| Problem::bad_request(fault.to_string()))?;
-    api.flow.accept(callback, CallbackParties::parse(&verified)).await?;
+pub(super) async fn recording_posted(
+    State(api): State<Api>,
+    Signed(verified): Signed,
+) -> Result<StatusCode, Problem> {
+    let callback = RecordingCallback::parse(&verified)
+        .map_err(|fault| Problem::bad_request(fault.to_string()))?;
+    api.flow
+        .accept(callback, CallbackParties::parse(&verified))
+        .await?;
     Ok(StatusCode::NO_CONTENT)
 }
 

@@ -38,7 +38,8 @@ pub struct Initialised {
 /// How long the first token lives.
 const ADMIN_LIFETIME: Duration = Duration::from_secs(30 * 24 * 3600);
 
-/// Makes a vault in `folder`. Files that are there are used as they are; a vault that is there is never replaced, nor one whose database is lost.
+/// Makes a vault in `folder`. Files that are there are used as they are; a vault that is there is
+/// never replaced, nor one whose database is lost.
 ///
 /// # Errors
 /// [`vault::Error::VaultExists`] or [`vault::Error::LostLedger`] inside, or what could not be made.
@@ -47,7 +48,11 @@ pub async fn init(folder: &Path, clock: Clock) -> Result<Initialised, Error> {
         let what = format!("`{}`", what.display());
         move |cause: io::Error| Error::Io { what, cause }
     };
-    fs::DirBuilder::new().recursive(true).mode(0o700).create(folder).map_err(io(folder))?;
+    fs::DirBuilder::new()
+        .recursive(true)
+        .mode(0o700)
+        .create(folder)
+        .map_err(io(folder))?;
     let file = folder.join("recvault.toml");
     write_if_missing(&file, SHIPPED, 0o644).map_err(io(&file))?;
     let config = Config::read(&file)?;
@@ -63,9 +68,19 @@ pub async fn init(folder: &Path, clock: Clock) -> Result<Initialised, Error> {
     // Before there is a vault that could not keep anything.
     app.store.rehearse().await?;
     let vault = Vault::create(&app.ledger, app.custody.as_ref(), &app.clock).await?;
-    let roles = rules.document().roles.iter().map(|(role, _)| role.clone()).collect();
-    let label = "first token, made by init".parse().expect("it is one short line");
-    let wanted = flow::NewToken { roles, ..flow::NewToken::new(label, ADMIN_LIFETIME) };
+    let roles = rules
+        .document()
+        .roles
+        .iter()
+        .map(|(role, _)| role.clone())
+        .collect();
+    let label = "first token, made by init"
+        .parse()
+        .expect("it is one short line");
+    let wanted = flow::NewToken {
+        roles,
+        ..flow::NewToken::new(label, ADMIN_LIFETIME)
+    };
     let unlocked = app.unlock().await?;
     let admin = flow::mint_token(&app.ledger, &app.clock, wanted).await?;
     flow::put_in_force(&unlocked, &rules).await?;
@@ -74,20 +89,35 @@ pub async fn init(folder: &Path, clock: Clock) -> Result<Initialised, Error> {
     // Another `init` may have chosen the same store meanwhile.
     unlocked.check_alone().await?;
     app.ledger.close().await;
-    Ok(Initialised { vault, config: file, passphrase: chosen, admin, at: app.clock.now() })
+    Ok(Initialised {
+        vault,
+        config: file,
+        passphrase: chosen,
+        admin,
+        at: app.clock.now(),
+    })
 }
 
 /// Writes a random passphrase into the configured file, unless one is given already.
 fn choose_passphrase(custody: &custody::Settings, folder: &Path) -> Result<Option<PathBuf>, Error> {
     let is_wanted = custody.kind == custody::Kind::Passphrase && custody.passphrase.is_none();
-    let Some(file) = custody.passphrase_file.as_deref().filter(|_| is_wanted) else { return Ok(None) };
+    let Some(file) = custody.passphrase_file.as_deref().filter(|_| is_wanted) else {
+        return Ok(None);
+    };
     let path = folder.join(file);
     if path.exists() {
         return Ok(None);
     }
-    let io = |cause| Error::Io { what: format!("`{}`", path.display()), cause };
+    let io = |cause| Error::Io {
+        what: format!("`{}`", path.display()),
+        cause,
+    };
     if let Some(parent) = path.parent() {
-        fs::DirBuilder::new().recursive(true).mode(0o700).create(parent).map_err(io)?;
+        fs::DirBuilder::new()
+            .recursive(true)
+            .mode(0o700)
+            .create(parent)
+            .map_err(io)?;
     }
     let passphrase = Token::random(TokenKind::Bearer, &mut rand::rng());
     let text = passphrase.expose().trim_start_matches("rvt_");
@@ -95,13 +125,19 @@ fn choose_passphrase(custody: &custody::Settings, folder: &Path) -> Result<Optio
     Ok(Some(path))
 }
 
-/// Writes a file whole, unless there is one: another `init` of the same folder never reads half of it.
+/// Writes a file whole, unless there is one: another `init` of the same folder never reads half of
+/// it.
 fn write_if_missing(path: &Path, text: &str, mode: u32) -> io::Result<()> {
     if path.exists() {
         return Ok(());
     }
     let half = path.with_added_extension(format!("new-{}", std::process::id()));
-    let mut file = OpenOptions::new().write(true).create(true).truncate(true).mode(mode).open(&half)?;
+    let mut file = OpenOptions::new()
+        .write(true)
+        .create(true)
+        .truncate(true)
+        .mode(mode)
+        .open(&half)?;
     file.write_all(text.as_bytes())?;
     file.sync_all()?;
     // A link fails where a rename would replace.

@@ -1,6 +1,7 @@
 //! Connections: accepted, bounded in number and in patience, and drained when the service stops.
 //!
-//! Owns how many there are at once and how many of them one client may have. Refuses to know what is said on them; `wire` carries it.
+//! Owns how many there are at once and how many of them one client may have. Refuses to know what
+//! is said on them; `wire` carries it.
 
 mod wire;
 
@@ -33,11 +34,14 @@ use crate::api::{
 const CONNECTIONS: usize = 4096;
 /// Files that the service opens beside connections: database, store, log, downloads.
 const OTHER_FILES: u64 = 256;
-/// Files of one connection: its socket, and an object or a connection to the database that it waits for.
+/// Files of one connection: its socket, and an object or a connection to the database that it waits
+/// for.
 const FILES_EACH: u64 = 2;
-/// A client must send its headers within this time, also the next ones on a connection that it keeps.
+/// A client must send its headers within this time, also the next ones on a connection that it
+/// keeps.
 const HEADERS: Duration = Duration::from_secs(10);
-/// What is said to a client that has its share of the connections. It has not been heard, so that this may not reach it.
+/// What is said to a client that has its share of the connections. It has not been heard, so that
+/// this may not reach it.
 const CROWDED: &[u8] = b"HTTP/1.1 503 Service Unavailable\r\nretry-after: 1\r\nconnection: close\r\ncontent-length: 0\r\n\r\n";
 
 /// How many connections there may be, whose, and for how long.
@@ -59,7 +63,9 @@ impl Bounds {
     pub(super) fn of(settings: &api::Settings) -> Self {
         let limits = &settings.limits;
         let files = getrlimit(Resource::Nofile).current.unwrap_or(u64::MAX);
-        let fit = usize::try_from(files.saturating_sub(OTHER_FILES) / FILES_EACH).unwrap_or(usize::MAX).max(1);
+        let fit = usize::try_from(files.saturating_sub(OTHER_FILES) / FILES_EACH)
+            .unwrap_or(usize::MAX)
+            .max(1);
         let wanted = match limits.max_connections {
             0 => CONNECTIONS,
             wanted => usize::try_from(wanted).unwrap_or(usize::MAX),
@@ -84,10 +90,17 @@ impl Bounds {
 
     /// One more connection from there, unless it has its share.
     fn share(&self, peer: IpAddr) -> Result<Option<Share>, Crowded> {
-        if self.proxies.iter().any(|proxy| proxy.contains(peer.to_canonical())) {
+        if self
+            .proxies
+            .iter()
+            .any(|proxy| proxy.contains(peer.to_canonical()))
+        {
             return Ok(None);
         }
-        self.shares.enter(Client::at(Some(peer))).map(Some).ok_or(Crowded)
+        self.shares
+            .enter(Client::at(Some(peer)))
+            .map(Some)
+            .ok_or(Crowded)
     }
 }
 
@@ -96,7 +109,10 @@ struct Crowded;
 
 /// Binds an address; port 0 lets the system choose.
 pub(super) async fn bind(address: &str, key: &str) -> Result<(TcpListener, SocketAddr), Error> {
-    let io = |cause| Error::Io { what: format!("`{key}` = `{address}`"), cause };
+    let io = |cause| Error::Io {
+        what: format!("`{key}` = `{address}`"),
+        cause,
+    };
     let listener = TcpListener::bind(address).await.map_err(io)?;
     let local = listener.local_addr().map_err(io)?;
     Ok((listener, local))
@@ -112,7 +128,10 @@ impl Door {
     }
 
     fn listener(&self) -> Option<Arc<TcpListener>> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).clone()
+        self.0
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .clone()
     }
 
     /// From now on the system lets nobody in.
@@ -122,13 +141,26 @@ impl Door {
 }
 
 /// Serves within bounds until `stop`; then lets running answers end, for `grace`.
-#[expect(clippy::disallowed_methods, reason = "one task a connection, drained by the graceful shutdown")]
-pub(super) async fn serve(door: Door, router: Router, bounds: Bounds, stop: CancellationToken, grace: Duration) {
-    let Some(listener) = door.listener() else { return };
+#[expect(
+    clippy::disallowed_methods,
+    reason = "one task a connection, drained by the graceful shutdown"
+)]
+pub(super) async fn serve(
+    door: Door,
+    router: Router,
+    bounds: Bounds,
+    stop: CancellationToken,
+    grace: Duration,
+) {
+    let Some(listener) = door.listener() else {
+        return;
+    };
     let slots = Arc::new(Semaphore::new(bounds.connections));
     let (graceful, cut) = (GracefulShutdown::new(), CancellationToken::new());
     let mut http = http1::Builder::new();
-    http.timer(TokioTimer::new()).header_read_timeout(HEADERS).max_buf_size(64 * 1024);
+    http.timer(TokioTimer::new())
+        .header_read_timeout(HEADERS)
+        .max_buf_size(64 * 1024);
     loop {
         let slot = tokio::select! {
             () = stop.cancelled() => break,
@@ -159,7 +191,12 @@ pub(super) async fn serve(door: Door, router: Router, bounds: Bounds, stop: Canc
             let mut request = request.map(Body::new);
             request.extensions_mut().insert(ConnectInfo(peer));
             let (router, line) = (router.clone(), Arc::clone(&line));
-            async move { router.oneshot(request).await.map(|response| line.carry(response, pace)) }
+            async move {
+                router
+                    .oneshot(request)
+                    .await
+                    .map(|response| line.carry(response, pace))
+            }
         });
         let connection = graceful.watch(http.serve_connection(TokioIo::new(wire), service));
         let cut = cut.clone();
@@ -174,7 +211,10 @@ pub(super) async fn serve(door: Door, router: Router, bounds: Bounds, stop: Canc
     }
     drop(listener);
     door.close();
-    if tokio::time::timeout(grace, graceful.shutdown()).await.is_err() {
+    if tokio::time::timeout(grace, graceful.shutdown())
+        .await
+        .is_err()
+    {
         tracing::warn!("answers that were still running are cut off");
         cut.cancel();
     }

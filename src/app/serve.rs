@@ -40,30 +40,46 @@ pub struct Service {
 }
 
 impl Service {
-    /// Reads the accounts again, with every secret file, and puts them in the place of the present ones. Nothing else of the configuration is taken
-    /// over; that takes a start.
+    /// Reads the accounts again, with every secret file, and puts them in the place of the present
+    /// ones. Nothing else of the configuration is taken over; that takes a start.
     ///
     /// # Errors
     /// Every fault that was found; then the former accounts stay.
     pub async fn reload(&self) -> Result<Reloaded, Error> {
         let config = Config::read(self.file.as_deref().unwrap_or(Path::new("recvault.toml")))?;
-        let mut accounts = config.twilio.resolve(&config.base).map_err(|faults| settings(&faults))?;
+        let mut accounts = config
+            .twilio
+            .resolve(&config.base)
+            .map_err(|faults| settings(&faults))?;
         keys::open_tokens(&mut accounts)?;
         Ok(self.flow.put_accounts(accounts).await?)
     }
 
-    /// Stops gracefully: no new connections, running answers and work get their grace, everything accepted is committed.
+    /// Stops gracefully: no new connections, running answers and work get their grace, everything
+    /// accepted is committed.
     pub async fn stop(self) {
-        let Self { flow, stop, tasks, committing, grace, ledger, .. } = self;
+        let Self {
+            flow,
+            stop,
+            tasks,
+            committing,
+            grace,
+            ledger,
+            ..
+        } = self;
         stop.cancel();
         tracing::info!("stopping");
         tasks.ended().await;
         if tokio::time::timeout(grace, flow.idle()).await.is_err() {
             tracing::warn!("requests that were still running are cut off");
         }
-        // The queue of callbacks ends when the last holder of its other end is gone, and this is one.
+        // The queue of callbacks ends when the last holder of its other end is gone, and this is
+        // one.
         drop(flow);
-        if tokio::time::timeout(grace + Duration::from_secs(5), committing.ended()).await.is_err() {
+        if tokio::time::timeout(grace + Duration::from_secs(5), committing.ended())
+            .await
+            .is_err()
+        {
             tracing::warn!("somebody still holds the queue of callbacks");
         }
         ledger.close().await;
@@ -79,11 +95,18 @@ pub async fn serve(mut app: App) -> Result<Service, Error> {
     let settings = app.config.server.clone();
     let (listener, address) = listen::bind(&settings.listen, "server.listen").await?;
     // For a port that the system chose, the public address follows it.
-    let public = settings.public_url.replace(":0", &format!(":{}", address.port()));
-    let public: PublicUrl = public.parse().map_err(|error| Error::Settings(format!("`server.public_url`: {error}")))?;
+    let public = settings
+        .public_url
+        .replace(":0", &format!(":{}", address.port()));
+    let public: PublicUrl = public
+        .parse()
+        .map_err(|error| Error::Settings(format!("`server.public_url`: {error}")))?;
     let metrics = match settings.metrics_listen.as_str() {
         "" => None,
-        bound => Some((listen::bind(bound, "server.metrics_listen").await?, counting()?)),
+        bound => Some((
+            listen::bind(bound, "server.metrics_listen").await?,
+            counting()?,
+        )),
     };
     let (flow, committer) = app.flow().await?;
     flow.probe().await?;
@@ -97,7 +120,11 @@ pub async fn serve(mut app: App) -> Result<Service, Error> {
     let grace = app.grace();
     let bounds = listen::Bounds::of(&settings);
     let router = api::router(flow.clone(), public, &settings, bounds.connections);
-    tracing::info!(connections = bounds.connections, of_one_address = settings.limits.share_of(bounds.connections), "connections at once");
+    tracing::info!(
+        connections = bounds.connections,
+        of_one_address = settings.limits.share_of(bounds.connections),
+        "connections at once"
+    );
     // It ends when its queue does, which is after all others have.
     let mut committing = Tasks::until(stop.clone(), flow.liveness().clone());
     let (committer, clock) = (Arc::new(committer), app.clock.clone());
@@ -106,35 +133,84 @@ pub async fn serve(mut app: App) -> Result<Service, Error> {
         async move { committer.run(|| clock.now()).await }
     });
     let mut tasks = Tasks::until(stop.clone(), flow.liveness().clone());
-    let mut keep = |task: Task, run: fn(Flow, CancellationToken, Duration) -> BoxFuture<'static, ()>| {
-        let (flow, stop) = (flow.clone(), stop.clone());
-        tasks.keep(task, move || run(flow.clone(), stop.clone(), grace));
-    };
-    keep(Task::Work, |flow, stop, grace| flow.work(stop, grace).boxed());
-    keep(Task::Transcripts, |flow, stop, grace| flow.transcribe(stop, grace).boxed());
+    let mut keep =
+        |task: Task, run: fn(Flow, CancellationToken, Duration) -> BoxFuture<'static, ()>| {
+            let (flow, stop) = (flow.clone(), stop.clone());
+            tasks.keep(task, move || run(flow.clone(), stop.clone(), grace));
+        };
+    keep(Task::Work, |flow, stop, grace| {
+        flow.work(stop, grace).boxed()
+    });
+    keep(Task::Transcripts, |flow, stop, grace| {
+        flow.transcribe(stop, grace).boxed()
+    });
     keep(Task::Sweep, |flow, stop, _| flow.sweep_hourly(stop).boxed());
-    keep(Task::Memory, |flow, stop, _| flow.watch_memory(stop).boxed());
-    keep(Task::Recovery, |flow, stop, _| flow.watch_recovery(stop).boxed());
-    keep(Task::Epochs, |flow, stop, _| flow.watch_epochs(stop).boxed());
-    keep(Task::Revocations, |flow, stop, _| flow.watch_revocations(stop).boxed());
-    keep(Task::Reconciliation, |flow, stop, _| flow.watch_sources(stop).boxed());
+    keep(Task::Memory, |flow, stop, _| {
+        flow.watch_memory(stop).boxed()
+    });
+    keep(Task::Recovery, |flow, stop, _| {
+        flow.watch_recovery(stop).boxed()
+    });
+    keep(Task::Epochs, |flow, stop, _| {
+        flow.watch_epochs(stop).boxed()
+    });
+    keep(Task::Revocations, |flow, stop, _| {
+        flow.watch_revocations(stop).boxed()
+    });
+    keep(Task::Reconciliation, |flow, stop, _| {
+        flow.watch_sources(stop).boxed()
+    });
     tasks.keep(Task::Tombstones, {
-        let (flow, stop, first) = (flow.clone(), stop.clone(), Arc::new(Mutex::new(Some(watch))));
+        let (flow, stop, first) = (
+            flow.clone(),
+            stop.clone(),
+            Arc::new(Mutex::new(Some(watch))),
+        );
         move || watch_tombstones(flow.clone(), Arc::clone(&first), stop.clone(), grace)
     });
-    tasks.keep(Task::Requests, serving(listener, router, bounds.clone(), &stop, grace));
+    tasks.keep(
+        Task::Requests,
+        serving(listener, router, bounds.clone(), &stop, grace),
+    );
     let metrics = metrics.map(|((listener, address), handle)| {
-        let router = Router::new().route("/metrics", get(show_metrics)).with_state((handle, flow.clone()));
-        tasks.keep(Task::Metrics, serving(listener, router, listen::Bounds::of(&settings), &stop, Duration::from_secs(1)));
+        let router = Router::new()
+            .route("/metrics", get(show_metrics))
+            .with_state((handle, flow.clone()));
+        tasks.keep(
+            Task::Metrics,
+            serving(
+                listener,
+                router,
+                listen::Bounds::of(&settings),
+                &stop,
+                Duration::from_secs(1),
+            ),
+        );
         address
     });
     let metrics_address = metrics.map_or_else(|| "none".to_owned(), |address| address.to_string());
     tracing::info!(%address, metrics = metrics_address, ledger = app.ledger.kind(), store = app.store.name(), vault = %flow.vault().id(), "serving");
-    Ok(Service { address, metrics, flow, file: app.config.file, stop, tasks, committing, grace, ledger: app.ledger })
+    Ok(Service {
+        address,
+        metrics,
+        flow,
+        file: app.config.file,
+        stop,
+        tasks,
+        committing,
+        grace,
+        ledger: app.ledger,
+    })
 }
 
-/// Goes on with the watch that began before anybody could listen; after a restart, with a new one, which ends the streams that the former covered.
-async fn watch_tombstones(flow: Flow, first: Arc<Mutex<Option<Watch>>>, stop: CancellationToken, grace: Duration) {
+/// Goes on with the watch that began before anybody could listen; after a restart, with a new one,
+/// which ends the streams that the former covered.
+async fn watch_tombstones(
+    flow: Flow,
+    first: Arc<Mutex<Option<Watch>>>,
+    stop: CancellationToken,
+    grace: Duration,
+) {
     let begun = first.lock().unwrap_or_else(PoisonError::into_inner).take();
     let watch = match begun {
         Some(watch) => Ok(watch),
@@ -155,24 +231,38 @@ fn serving(
     grace: Duration,
 ) -> impl Fn() -> BoxFuture<'static, ()> + Send + Sync + 'static {
     let (door, stop) = (listen::Door::of(listener), stop.clone());
-    move || listen::serve(door.clone(), router.clone(), bounds.clone(), stop.clone(), grace).boxed()
+    move || {
+        listen::serve(
+            door.clone(),
+            router.clone(),
+            bounds.clone(),
+            stop.clone(),
+            grace,
+        )
+        .boxed()
+    }
 }
 
 /// One recorder a process: a second service of the same process counts into the first one's.
 fn counting() -> Result<PrometheusHandle, Error> {
     static HANDLE: std::sync::Mutex<Option<PrometheusHandle>> = std::sync::Mutex::new(None);
-    let mut handle = HANDLE.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+    let mut handle = HANDLE
+        .lock()
+        .unwrap_or_else(std::sync::PoisonError::into_inner);
     if handle.is_none() {
         *handle = Some(telemetry::count().map_err(|error| Error::Metrics(error.to_string()))?);
     }
-    handle.clone().ok_or_else(|| Error::Metrics("no recorder".into()))
+    handle
+        .clone()
+        .ok_or_else(|| Error::Metrics("no recorder".into()))
 }
 
 /// `/metrics` on a listener of its own, so that it cannot leak to the public one.
 async fn show_metrics(State((handle, flow)): State<(PrometheusHandle, Flow)>) -> String {
     metrics::counter!("recvault_log_lines_lost_total").absolute(telemetry::lost());
     for (task, is_alive) in flow.liveness().all() {
-        metrics::gauge!("recvault_task_alive", "task" => task.as_str()).set(f64::from(u8::from(is_alive)));
+        metrics::gauge!("recvault_task_alive", "task" => task.as_str())
+            .set(f64::from(u8::from(is_alive)));
     }
     if let Err(error) = flow.measure().await {
         tracing::warn!(%error, "gauges cannot be read");

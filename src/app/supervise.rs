@@ -1,7 +1,9 @@
-//! Long-lived tasks: started, watched, started again when they end unexpectedly, and waited for when the service stops.
+//! Long-lived tasks: started, watched, started again when they end unexpectedly, and waited for
+//! when the service stops.
 //!
-//! Owns the pauses before a restart. Refuses to know what a task does. INVARIANT: whatever runs for as long as the service was started here;
-//! `tests/tidy.rs` lets no other file of `app` start a task, but for the one task of each connection.
+//! Owns the pauses before a restart. Refuses to know what a task does. INVARIANT: whatever runs for
+//! as long as the service was started here; `tests/tidy.rs` lets no other file of `app` start a
+//! task, but for the one task of each connection.
 
 use std::{panic::AssertUnwindSafe, time::Duration};
 
@@ -22,7 +24,11 @@ struct Pauses {
     recovered: Duration,
 }
 
-const PAUSES: Pauses = Pauses { first: Duration::from_secs(1), longest: Duration::from_secs(60), recovered: Duration::from_secs(300) };
+const PAUSES: Pauses = Pauses {
+    first: Duration::from_secs(1),
+    longest: Duration::from_secs(60),
+    recovered: Duration::from_secs(300),
+};
 
 /// The tasks of a service.
 pub(super) struct Tasks {
@@ -35,19 +41,35 @@ pub(super) struct Tasks {
 impl Tasks {
     /// None yet. They are to end after `stop`.
     pub(super) fn until(stop: CancellationToken, liveness: Liveness) -> Self {
-        Self { stop, liveness, pauses: PAUSES, running: Vec::new() }
+        Self {
+            stop,
+            liveness,
+            pauses: PAUSES,
+            running: Vec::new(),
+        }
     }
 
-    /// Runs what `make` makes. When that panics, or ends before it was told to, `make` makes another after a pause.
-    #[expect(clippy::disallowed_methods, reason = "the one place where long-lived tasks start; `ended` waits for them")]
+    /// Runs what `make` makes. When that panics, or ends before it was told to, `make` makes
+    /// another after a pause.
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "the one place where long-lived tasks start; `ended` waits for them"
+    )]
     pub(super) fn keep<F>(&mut self, task: Task, make: impl Fn() -> F + Send + Sync + 'static)
     where
         F: Future<Output = ()> + Send + 'static,
     {
         let (stop, liveness) = (self.stop.clone(), self.liveness.clone());
-        // At once, and not when the task is first polled: who asks in between should not be told that all is well.
+        // At once, and not when the task is first polled: who asks in between should not be told
+        // that all is well.
         liveness.begun(task);
-        self.running.push(tokio::spawn(supervise(task, stop, liveness, self.pauses, make)));
+        self.running.push(tokio::spawn(supervise(
+            task,
+            stop,
+            liveness,
+            self.pauses,
+            make,
+        )));
     }
 
     /// Waits until all have ended.
@@ -58,16 +80,24 @@ impl Tasks {
     }
 }
 
-async fn supervise<F>(task: Task, stop: CancellationToken, liveness: Liveness, pauses: Pauses, make: impl Fn() -> F + Send + Sync)
-where
+async fn supervise<F>(
+    task: Task,
+    stop: CancellationToken,
+    liveness: Liveness,
+    pauses: Pauses,
+    make: impl Fn() -> F + Send + Sync,
+) where
     F: Future<Output = ()> + Send,
 {
     let mut pause = pauses.first;
     loop {
         let begun = Instant::now();
         liveness.begun(task);
-        // What a panic leaves behind is dropped with the future; what outlives it is behind locks that forgive one, or in the database.
-        let ended = AssertUnwindSafe(async { make().await }).catch_unwind().await;
+        // What a panic leaves behind is dropped with the future; what outlives it is behind locks
+        // that forgive one, or in the database.
+        let ended = AssertUnwindSafe(async { make().await })
+            .catch_unwind()
+            .await;
         if stop.is_cancelled() {
             break;
         }
@@ -77,7 +107,12 @@ where
         if begun.elapsed() >= pauses.recovered {
             pause = pauses.first;
         }
-        tracing::error!(task = name, panicked = ended.is_err(), ?pause, "a task ended unexpectedly and is started again");
+        tracing::error!(
+            task = name,
+            panicked = ended.is_err(),
+            ?pause,
+            "a task ended unexpectedly and is started again"
+        );
         tokio::select! {
             () = stop.cancelled() => break,
             () = tokio::time::sleep(pause) => {}
@@ -96,12 +131,21 @@ mod tests {
 
     use super::*;
 
-    /// Runs a task that fails in its first `bad` lives, and how long it rested before each life that came after.
+    /// Runs a task that fails in its first `bad` lives, and how long it rested before each life
+    /// that came after.
     async fn rests(bad: usize, fail: fn()) -> Vec<Duration> {
-        let (stop, liveness, lives) = (CancellationToken::new(), Liveness::default(), Arc::new(AtomicUsize::new(0)));
+        let (stop, liveness, lives) = (
+            CancellationToken::new(),
+            Liveness::default(),
+            Arc::new(AtomicUsize::new(0)),
+        );
         let mut tasks = Tasks::until(stop.clone(), liveness.clone());
         let milliseconds = Duration::from_millis;
-        tasks.pauses = Pauses { first: milliseconds(20), longest: milliseconds(80), recovered: Duration::from_secs(300) };
+        tasks.pauses = Pauses {
+            first: milliseconds(20),
+            longest: milliseconds(80),
+            recovered: Duration::from_secs(300),
+        };
         let (tell, mut told) = tokio::sync::mpsc::unbounded_channel();
         let (seen, stopping) = (liveness.clone(), stop.clone());
         tasks.keep(Task::Work, move || {
@@ -131,7 +175,10 @@ mod tests {
     async fn a_task_that_panics_is_started_again_after_pauses_that_grow() {
         let rests = rests(4, || panic!("for the test")).await;
         let least = [20, 40, 80, 80].map(Duration::from_millis);
-        assert!(rests.len() == 4 && rests.iter().zip(least).all(|(rest, least)| *rest >= least), "{rests:?}");
+        assert!(
+            rests.len() == 4 && rests.iter().zip(least).all(|(rest, least)| *rest >= least),
+            "{rests:?}"
+        );
     }
 
     #[tokio::test]

@@ -12,7 +12,8 @@ use crate::{app::App, flow, ledger::approvals::Stage};
 pub(super) enum Approval {
     /// List requests by their ids. What was said for them only those see who may approve.
     List {
-        /// Only `requested`, `approved` or `refused`; of those that wait, only the ones that count still.
+        /// Only `requested`, `approved` or `refused`; of those that wait, only the ones that count
+        /// still.
         #[arg(long)]
         state: Option<Stage>,
     },
@@ -34,11 +35,23 @@ impl Approval {
             })
             .collect();
         out.facts(&facts, || {
-            let line = |(row, tier): &(crate::ledger::approvals::ApprovalRow, crate::model::name::Tier)| {
-                let decided = row.decided_by.map(|by| format!(" by {by}")).unwrap_or_default();
+            let line = |(row, tier): &(
+                crate::ledger::approvals::ApprovalRow,
+                crate::model::name::Tier,
+            )| {
+                let decided = row
+                    .decided_by
+                    .map(|by| format!(" by {by}"))
+                    .unwrap_or_default();
                 format!(
                     "{}  {}{decided}  until {}  {} for {} of {tier}, asked by {} at {}\n",
-                    row.id, row.stage, row.expires_at, row.recording, row.purpose, row.token, row.requested_at
+                    row.id,
+                    row.stage,
+                    row.expires_at,
+                    row.recording,
+                    row.purpose,
+                    row.token,
+                    row.requested_at
                 )
             };
             found.iter().map(line).collect()

@@ -32,12 +32,22 @@ impl Audit {
         let (mut next, mut left) = (Some(after), limit.unwrap_or(u64::MAX));
         while let Some(after) = next.filter(|_| left > 0) {
             let page = flow.audit(&permit, after, 1000).await?;
-            for entry in page.items.iter().take(usize::try_from(left).unwrap_or(usize::MAX)) {
+            for entry in page
+                .items
+                .iter()
+                .take(usize::try_from(left).unwrap_or(usize::MAX))
+            {
                 if out.json {
                     out.text(&(serde_json::to_string(entry)? + "\n"))?;
                 } else {
-                    let recording = entry.recording.map(|id| format!(" {id}")).unwrap_or_default();
-                    out.text(&format!("{} {} {} {}{recording} {}\n", entry.seq, entry.at, entry.actor, entry.event, entry.details))?;
+                    let recording = entry
+                        .recording
+                        .map(|id| format!(" {id}"))
+                        .unwrap_or_default();
+                    out.text(&format!(
+                        "{} {} {} {}{recording} {}\n",
+                        entry.seq, entry.at, entry.actor, entry.event, entry.details
+                    ))?;
                 }
                 left -= 1;
             }

@@ -20,11 +20,13 @@ use crate::{
 /// Check receipts.
 #[derive(Subcommand)]
 pub(super) enum Receipt {
-    /// Check a receipt offline, of a shred or of a whole revocation; exit code 1 if it does not hold.
+    /// Check a receipt offline, of a shred or of a whole revocation; exit code 1 if it does not
+    /// hold.
     Verify {
         /// A file with the receipt in its signed form.
         file: PathBuf,
-        /// A file with the vault's keys, from `/.well-known/jwks.json`. Without it: the keys of the configured vault.
+        /// A file with the vault's keys, from `/.well-known/jwks.json`. Without it: the keys of the
+        /// configured vault.
         #[arg(long)]
         keys: Option<PathBuf>,
     },
@@ -34,21 +36,27 @@ impl Receipt {
     pub(super) async fn perform(self, config: &Path, out: Out) -> Result<ExitCode, Failure> {
         let Self::Verify { file, keys } = self;
         let keys: KeySet = match keys {
-            Some(path) => read(&path)?.parse().map_err(|error| format!("`{}`: {error}", path.display()))?,
+            Some(path) => read(&path)?
+                .parse()
+                .map_err(|error| format!("`{}`: {error}", path.display()))?,
             None => super::open(config).await?.unlock_to_read().await?.keys(),
         };
         let text = read(&file)?;
         if let Ok(whole) = RevocationReceipt::verify(text.trim(), &keys) {
             return revocation(&whole, out);
         }
-        let receipt = evidence::Receipt::verify(text.trim(), &keys).map_err(|error| format!("`{}`: {error}", file.display()))?;
+        let receipt = evidence::Receipt::verify(text.trim(), &keys)
+            .map_err(|error| format!("`{}`: {error}", file.display()))?;
         let (id, recording, state) = (receipt.id(), receipt.recording(), receipt.state());
         let facts = serde_json::json!({
             "verified": true, "receipt_id": id, "recording_id": recording, "vault": receipt.vault(), "state": state,
             "reason": receipt.reason(), "fenced_at": receipt.fenced_at(), "copies": receipt.copies(),
             "older_backups": receipt.older_backups(), "source": receipt.source().map(evidence::Removal::source_text),
         });
-        let source = receipt.source().map(|source| source.source_text() + "\n").unwrap_or_default();
+        let source = receipt
+            .source()
+            .map(|source| source.source_text() + "\n")
+            .unwrap_or_default();
         out.facts(&facts, || {
             format!(
                 "The receipt holds: recording {recording} of vault {} was shredded at {} ({}). It is {}.\n{}\n{source}",

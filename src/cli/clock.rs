@@ -14,7 +14,8 @@ use crate::{
 /// The clock by which recordings are destroyed on their day.
 #[derive(Subcommand)]
 pub(super) enum Clock {
-    /// Say what this machine, the database and the audit log know of the time, and whether it is believed. Exit code 1 if it is not.
+    /// Say what this machine, the database and the audit log know of the time, and whether it is
+    /// believed. Exit code 1 if it is not.
     Status,
     /// Say that the clock of this machine is right: what is destroyed by date goes on.
     Accept {
@@ -35,18 +36,29 @@ impl Clock {
                 "\nWould accept the time of this machine: what is due by it is destroyed with the next sweep. `recvault retention sweep --dry-run` says what. \
                  Nothing was done.\n",
             ),
-            Self::Accept { dry_run: false } => (flow.accept_clock(&permit, false).await?, "\nAccepted the time of this machine.\n"),
+            Self::Accept { dry_run: false } => (
+                flow.accept_clock(&permit, false).await?,
+                "\nAccepted the time of this machine.\n",
+            ),
         };
         out.facts(&status, || told(&status) + end)?;
         let is_refused = status.refused.is_some() && end.is_empty();
-        Ok(if is_refused { ExitCode::FAILURE } else { ExitCode::SUCCESS })
+        Ok(if is_refused {
+            ExitCode::FAILURE
+        } else {
+            ExitCode::SUCCESS
+        })
     }
 }
 
 fn told(status: &ClockStatus) -> String {
-    let known = |at: Option<crate::model::time::Timestamp>| at.map_or_else(|| "none".to_owned(), |at| at.to_string());
-    let verdict =
-        status.refused.as_ref().map_or_else(|| "believed".to_owned(), |why| format!("NOT BELIEVED: nothing is destroyed by date; {why}"));
+    let known = |at: Option<crate::model::time::Timestamp>| {
+        at.map_or_else(|| "none".to_owned(), |at| at.to_string())
+    };
+    let verdict = status.refused.as_ref().map_or_else(
+        || "believed".to_owned(),
+        |why| format!("NOT BELIEVED: nothing is destroyed by date; {why}"),
+    );
     format!(
         "this machine   {}\ndatabase       {}\nbelieved last  {}\nnewest entry   {}\nthe clock is   {verdict}\n",
         status.now,

@@ -30,8 +30,10 @@ use crate::{
 pub(super) enum Consent {
     /// Take in a file of statements: all of it, or nothing. Taking it in again changes nothing.
     ///
-    /// Columns or members: subject (a number) or call or conference (a SID) with or without leg; purposes (several with `;` between them in CSV; none:
-    /// all), answer (given, declined, withdrawn), method, evidence, disclosure (the text) or disclosure_sha256, policy_version, at (RFC 3339).
+    /// Columns or members: subject (a number) or call or conference (a SID) with or without leg;
+    /// purposes (several with `;` between them in CSV; none: all), answer (given, declined,
+    /// withdrawn), method, evidence, disclosure (the text) or disclosure_sha256, policy_version, at
+    /// (RFC 3339).
     Import {
         /// The file; `-`: standard input.
         file: PathBuf,
@@ -44,8 +46,8 @@ pub(super) enum Consent {
     },
     /// List what somebody said, oldest first.
     List {
-        /// Their number in international form, or an address with `sip:` or `client:`; `-`: the first line of standard input, so that it stays out of the
-        /// shell's history.
+        /// Their number in international form, or an address with `sip:` or `client:`; `-`: the
+        /// first line of standard input, so that it stays out of the shell's history.
         #[arg(long)]
         subject: String,
     },
@@ -56,7 +58,8 @@ pub(super) enum Consent {
 /// One statement.
 #[derive(Args)]
 pub(super) struct One {
-    /// About this person: a number in international form, or an address with `sip:` or `client:`; `-`: the first line of standard input.
+    /// About this person: a number in international form, or an address with `sip:` or `client:`;
+    /// `-`: the first line of standard input.
     #[arg(long, required_unless_present = "conversation", conflicts_with_all = ["conversation", "leg"])]
     subject: Option<String>,
     /// About who takes part in this call or conference, by its SID.
@@ -77,7 +80,8 @@ pub(super) struct One {
     /// Where the evidence is; kept sealed.
     #[arg(long)]
     evidence: Option<Reference>,
-    /// The version of the policy that it was said under. Without it: the one in force, unless `--at` is given.
+    /// The version of the policy that it was said under. Without it: the one in force, unless
+    /// `--at` is given.
     #[arg(long)]
     policy_version: Option<String>,
     /// When it was said, RFC 3339. Without it: now.
@@ -93,10 +97,16 @@ impl Consent {
         };
         let permit = Permit::of_operator(Action::Consent);
         match self {
-            Self::Import { file, format, dry_run } => {
+            Self::Import {
+                file,
+                format,
+                dry_run,
+            } => {
                 let bytes = read(&file)?;
                 let format = format.map_or_else(|| by_ending(&file), Ok)?;
-                let imported = flow.import_consents(&permit, format, &bytes, dry_run).await?;
+                let imported = flow
+                    .import_consents(&permit, format, &bytes, dry_run)
+                    .await?;
                 out.facts(&serde_json::json!({ "dry_run": dry_run, "imported": imported }), || {
                     let (all, fresh, settled) = (imported.statements, imported.fresh, imported.settled);
                     if dry_run {
@@ -128,10 +138,17 @@ impl Consent {
                 let told = one.read()?;
                 let recorded = flow.record_consents(&permit, vec![told]).await?;
                 let (id, fresh) = (recorded.ids.first(), recorded.fresh == 1);
-                out.facts(&serde_json::json!({ "id": id, "is_new": fresh, "settled": recorded.settled }), || {
-                    let id = id.map(ToString::to_string).unwrap_or_default();
-                    if fresh { format!("Recorded {id}.\n") } else { format!("{id} was recorded before.\n") }
-                })?;
+                out.facts(
+                    &serde_json::json!({ "id": id, "is_new": fresh, "settled": recorded.settled }),
+                    || {
+                        let id = id.map(ToString::to_string).unwrap_or_default();
+                        if fresh {
+                            format!("Recorded {id}.\n")
+                        } else {
+                            format!("{id} was recorded before.\n")
+                        }
+                    },
+                )?;
             }
         }
         Ok(ExitCode::SUCCESS)
@@ -171,11 +188,16 @@ fn address(text: &str) -> Result<Address, Failure> {
 
 fn read(file: &Path) -> Result<Vec<u8>, Failure> {
     let fault = |error: io::Error| format!("`{}`: {error}", file.display());
-    let from: Box<dyn io::Read> =
-        if file == Path::new("-") { Box::new(io::stdin()) } else { Box::new(fs::File::open(file).map_err(fault)?) };
+    let from: Box<dyn io::Read> = if file == Path::new("-") {
+        Box::new(io::stdin())
+    } else {
+        Box::new(fs::File::open(file).map_err(fault)?)
+    };
     let mut bytes = Vec::new();
     // One byte more than is allowed, so that too large is seen.
-    from.take(MAX_FILE as u64 + 1).read_to_end(&mut bytes).map_err(fault)?;
+    from.take(MAX_FILE as u64 + 1)
+        .read_to_end(&mut bytes)
+        .map_err(fault)?;
     Ok(bytes)
 }
 
@@ -207,11 +229,18 @@ fn facts(row: &ConsentRow) -> serde_json::Value {
 fn line(row: &ConsentRow) -> String {
     let said = &row.statement;
     let purposes: Vec<&str> = said.purposes.iter().map(Purpose::as_str).collect();
-    let purposes = if purposes.is_empty() { "everything".to_owned() } else { purposes.join(", ") };
+    let purposes = if purposes.is_empty() {
+        "everything".to_owned()
+    } else {
+        purposes.join(", ")
+    };
     let place = match &said.whom {
         Whom::Subject(_) => String::new(),
         Whom::Leg(conversation, None) => format!("  everybody in {conversation}"),
         Whom::Leg(conversation, Some(leg)) => format!("  {leg} in {conversation}"),
     };
-    format!("{}  {}  {} by {}: {purposes}{place}\n", said.id, said.at, said.answer, said.method)
+    format!(
+        "{}  {}  {} by {}: {purposes}{place}\n",
+        said.id, said.at, said.answer, said.method
+    )
 }

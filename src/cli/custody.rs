@@ -17,7 +17,8 @@ use crate::{
 /// Look after the root key's home.
 #[derive(Subcommand)]
 pub(super) enum Custody {
-    /// Seal the root file under another passphrase. The new one must then be where the configuration says.
+    /// Seal the root file under another passphrase. The new one must then be where the
+    /// configuration says.
     ChangePassphrase {
         /// A file that holds the new passphrase; one line break at its end is not part of it.
         #[arg(long, value_name = "FILE")]
@@ -30,10 +31,20 @@ pub(super) enum Custody {
 
 impl Custody {
     pub(super) async fn perform(self, config: &Path, out: Out) -> Result<ExitCode, Failure> {
-        let Self::ChangePassphrase { new_passphrase_file, dry_run } = self;
-        let Config { base, custody: settings, .. } = Config::read(config)?;
+        let Self::ChangePassphrase {
+            new_passphrase_file,
+            dry_run,
+        } = self;
+        let Config {
+            base,
+            custody: settings,
+            ..
+        } = Config::read(config)?;
         let next = match (&settings.passphrase, &settings.passphrase_file) {
-            (None, Some(file)) => format!("put the new passphrase into `{}`", base.join(file).display()),
+            (None, Some(file)) => format!(
+                "put the new passphrase into `{}`",
+                base.join(file).display()
+            ),
             _ => "set `custody.passphrase` to the new passphrase".to_owned(),
         };
         let root_file = custody::root_file(settings, &base)?;
@@ -42,10 +53,17 @@ impl Custody {
         if !dry_run {
             app.unlock().await?;
         }
-        let roots =
-            if dry_run { root_file.opened().await? } else { flow::change_passphrase(&app.unlock().await?, &root_file, new).await? };
+        let roots = if dry_run {
+            root_file.opened().await?
+        } else {
+            flow::change_passphrase(&app.unlock().await?, &root_file, new).await?
+        };
         let epochs: Vec<u64> = roots.iter().map(|root| root.epoch).collect();
-        let listed = epochs.iter().map(u64::to_string).collect::<Vec<_>>().join(", ");
+        let listed = epochs
+            .iter()
+            .map(u64::to_string)
+            .collect::<Vec<_>>()
+            .join(", ");
         let facts = serde_json::json!({ "epochs": epochs, "changed": !dry_run, "next": next });
         out.facts(&facts, || {
             if dry_run {

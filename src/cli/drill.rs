@@ -19,16 +19,19 @@ use crate::{
 /// What a drill is held with.
 #[derive(Args)]
 pub(super) struct Drill {
-    /// An old copy of the database: `postgres://…`, or the path of a SQLite file, which is copied before it is opened. May be given again.
+    /// An old copy of the database: `postgres://…`, or the path of a SQLite file, which is copied
+    /// before it is opened. May be given again.
     #[arg(long, value_name = "URL_OR_PATH")]
     old_ledger: Vec<String>,
-    /// A folder with old snapshots and pieces of the journal, at any depth and under any names. May be given again.
+    /// A folder with old snapshots and pieces of the journal, at any depth and under any names. May
+    /// be given again.
     #[arg(long, value_name = "FOLDER")]
     old_store: Vec<PathBuf>,
     /// An old snapshot or piece of the journal. May be given again.
     #[arg(long, value_name = "FILE")]
     old_file: Vec<PathBuf>,
-    /// Work in this folder, which must not exist or be empty, and leave it. Without it: one that is removed at the end.
+    /// Work in this folder, which must not exist or be empty, and leave it. Without it: one that is
+    /// removed at the end.
     #[arg(long, value_name = "FOLDER")]
     sandbox: Option<PathBuf>,
     /// Living and shredded recordings to try in the rebuilt vault, of each this many at most.
@@ -39,12 +42,26 @@ pub(super) struct Drill {
 impl Drill {
     pub(super) async fn perform(self, mut app: App, out: Out) -> Result<ExitCode, Failure> {
         let (flow, _committer) = app.flow().await?;
-        let old = Old { ledgers: self.old_ledger, stores: self.old_store, files: self.old_file };
-        let options = DrillOptions { old, sandbox: self.sandbox, sample: usize::try_from(self.sample).unwrap_or(usize::MAX) };
+        let old = Old {
+            ledgers: self.old_ledger,
+            stores: self.old_store,
+            files: self.old_file,
+        };
+        let options = DrillOptions {
+            old,
+            sandbox: self.sandbox,
+            sample: usize::try_from(self.sample).unwrap_or(usize::MAX),
+        };
         let say = |line: &str| out::progress("drill", line);
-        let held = flow.drill(&Permit::of_operator(Action::Keys), options, &say).await?;
+        let held = flow
+            .drill(&Permit::of_operator(Action::Keys), options, &say)
+            .await?;
         out.facts(&held, || told(&held))?;
-        Ok(if held.holds() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+        Ok(if held.holds() {
+            ExitCode::SUCCESS
+        } else {
+            ExitCode::FAILURE
+        })
     }
 }
 
@@ -95,7 +112,11 @@ fn forgetting(half: &Forgetting) -> String {
             canary.shredded,
             canary.living_reached,
             canary.living,
-            if canary.closure_bites { "all the shredded ones, too" } else { "not all the shredded ones" },
+            if canary.closure_bites {
+                "all the shredded ones, too"
+            } else {
+                "not all the shredded ones"
+            },
         );
     }
     text
@@ -105,8 +126,14 @@ fn recovery(half: &Recovery) -> String {
     let Some((snapshot, point)) = half.snapshot.as_ref().zip(half.recovery_point) else {
         return "  nothing was rebuilt\n".to_owned();
     };
-    let since = half.gap_since.map(|at| format!(", sealed since {at}")).unwrap_or_default();
-    let oldest = half.oldest_waiting.map(|at| format!(" since {at}")).unwrap_or_default();
+    let since = half
+        .gap_since
+        .map(|at| format!(", sealed since {at}"))
+        .unwrap_or_default();
+    let oldest = half
+        .oldest_waiting
+        .map(|at| format!(" since {at}"))
+        .unwrap_or_default();
     format!(
         "  rebuilt from    {snapshot} and {} pieces of the journal, in {} ms\n\
          \x20 fences          {} of {} missing\n\

@@ -16,9 +16,11 @@ use crate::{
 /// The life of the root key.
 #[derive(Subcommand)]
 pub(super) enum Epoch {
-    /// Say how far shreds have come: what an older copy of the key store would still open, and until when.
+    /// Say how far shreds have come: what an older copy of the key store would still open, and
+    /// until when.
     Status,
-    /// Take the turn away from a process that holds it and does nothing, such as one that was stopped. Whatever it still does does not count.
+    /// Take the turn away from a process that holds it and does nothing, such as one that was
+    /// stopped. Whatever it still does does not count.
     Release {
         /// Only say who holds the turn, and until when.
         #[arg(long)]
@@ -35,7 +37,9 @@ pub(super) enum Epoch {
 impl Epoch {
     pub(super) async fn perform(self, mut app: App, out: Out) -> Result<ExitCode, Failure> {
         let flow = match self {
-            Self::Status | Self::Turn { dry_run: true } | Self::Release { dry_run: true } => app.flow_to_read().await?,
+            Self::Status | Self::Turn { dry_run: true } | Self::Release { dry_run: true } => {
+                app.flow_to_read().await?
+            }
             Self::Turn { dry_run: false } | Self::Release { dry_run: false } => app.flow().await?.0,
         };
         let status = flow.epoch_status().await?;
@@ -100,25 +104,61 @@ fn told(turned: &Turned) -> String {
 }
 
 /// Renews the keys of a tier, or of all.
-pub(super) async fn rotate(mut app: App, tier: Option<Tier>, dry_run: bool, out: Out) -> Result<ExitCode, Failure> {
-    let flow = if dry_run { app.flow_to_read().await? } else { app.flow().await?.0 };
-    let known = |tier: &Tier| flow.rulebook().current().document().tiers.iter().any(|known| known.name == *tier);
+pub(super) async fn rotate(
+    mut app: App,
+    tier: Option<Tier>,
+    dry_run: bool,
+    out: Out,
+) -> Result<ExitCode, Failure> {
+    let flow = if dry_run {
+        app.flow_to_read().await?
+    } else {
+        app.flow().await?.0
+    };
+    let known = |tier: &Tier| {
+        flow.rulebook()
+            .current()
+            .document()
+            .tiers
+            .iter()
+            .any(|known| known.name == *tier)
+    };
     if let Some(unknown) = tier.as_ref().filter(|tier| !known(tier)) {
         return Err(format!("`--tier {unknown}`: the policy has no such tier").into());
     }
-    let rotated = flow.rotate(&Permit::of_operator(Action::Keys), tier.as_ref(), dry_run).await?;
+    let rotated = flow
+        .rotate(&Permit::of_operator(Action::Keys), tier.as_ref(), dry_run)
+        .await?;
     out.facts(&rotated, || match &rotated.turned {
         Some(turned) => told(turned),
-        None if dry_run => format!("Would renew the keys of {} pages and turn the epoch. Nothing was done.\n", rotated.pages),
-        None => format!("{} pages get new keys with the turn that another process has begun, or the next.\n", rotated.pages),
+        None if dry_run => format!(
+            "Would renew the keys of {} pages and turn the epoch. Nothing was done.\n",
+            rotated.pages
+        ),
+        None => format!(
+            "{} pages get new keys with the turn that another process has begun, or the next.\n",
+            rotated.pages
+        ),
     })?;
     Ok(ExitCode::SUCCESS)
 }
 
 /// Moves a recording to another tier.
-pub(super) async fn move_to(mut app: App, id: RecordingId, tier: Tier, dry_run: bool, out: Out) -> Result<ExitCode, Failure> {
-    let flow = if dry_run { app.flow_to_read().await? } else { app.flow().await?.0 };
-    let moved = flow.move_to(&Permit::of_operator(Action::Keys), id, &tier, dry_run).await;
+pub(super) async fn move_to(
+    mut app: App,
+    id: RecordingId,
+    tier: Tier,
+    dry_run: bool,
+    out: Out,
+) -> Result<ExitCode, Failure> {
+    let flow = if dry_run {
+        app.flow_to_read().await?
+    } else {
+        app.flow().await?.0
+    };
+    let moved = flow
+        .move_to(&Permit::of_operator(Action::Keys), id, &tier, dry_run)
+        .await;
     let (recording, moves) = moved.map_err(|error| match error {
         flow::Error::NotFound => format!("there is no recording `{id}`"),
         other => other.to_string(),
@@ -126,7 +166,10 @@ pub(super) async fn move_to(mut app: App, id: RecordingId, tier: Tier, dry_run: 
     let facts = serde_json::json!({ "recording_id": id, "from": recording.tier, "to": tier, "moved": moves && !dry_run });
     out.facts(&facts, || match (moves, dry_run) {
         (false, _) => format!("{id} is in tier {tier} already.\n"),
-        (true, true) => format!("Would move {id} from tier {} to {tier}. Nothing was done.\n", recording.tier),
+        (true, true) => format!(
+            "Would move {id} from tier {} to {tier}. Nothing was done.\n",
+            recording.tier
+        ),
         (true, false) => format!("Moved {id} from tier {} to {tier}.\n", recording.tier),
     })?;
     Ok(ExitCode::SUCCESS)

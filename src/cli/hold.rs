@@ -23,9 +23,11 @@ use crate::{
 /// Stops on shredding.
 #[derive(Subcommand)]
 pub(super) enum Hold {
-    /// Place a hold on recordings, or change what one of that name says. Placing the same again changes nothing.
+    /// Place a hold on recordings, or change what one of that name says. Placing the same again
+    /// changes nothing.
     Place(Place),
-    /// Lift a hold. A recording that was revoked meanwhile is shredded when its last hold is lifted.
+    /// Lift a hold. A recording that was revoked meanwhile is shredded when its last hold is
+    /// lifted.
     Lift {
         /// The recordings, one or many.
         #[arg(required = true, value_name = "RECORDING")]
@@ -80,9 +82,17 @@ impl Hold {
         let permit = Permit::of_operator(Action::Hold);
         match self {
             Self::Place(wanted) => place(&flow, &permit, wanted, out).await?,
-            Self::Lift { recordings, name, dry_run } => lift(&flow, &permit, &recordings, &name, dry_run, out).await?,
+            Self::Lift {
+                recordings,
+                name,
+                dry_run,
+            } => lift(&flow, &permit, &recordings, &name, dry_run, out).await?,
             Self::List { conflicts, due } => {
-                let filter = HoldFilter { conflicts, review_before: due.then(|| app.clock.now()), ..HoldFilter::default() };
+                let filter = HoldFilter {
+                    conflicts,
+                    review_before: due.then(|| app.clock.now()),
+                    ..HoldFilter::default()
+                };
                 list(&flow, &permit, filter, out).await?;
             }
         }
@@ -91,27 +101,58 @@ impl Hold {
 }
 
 async fn place(flow: &Flow, permit: &Permit, wanted: Place, out: Out) -> Result<(), Failure> {
-    // All of them before the first is touched: a wrong id among many must not leave the others half done.
+    // All of them before the first is touched: a wrong id among many must not leave the others half
+    // done.
     for id in &wanted.recordings {
-        flow.show(&Permit::of_operator(Action::Catalogue), *id).await.map_err(|error| named(*id, error))?;
+        flow.show(&Permit::of_operator(Action::Catalogue), *id)
+            .await
+            .map_err(|error| named(*id, error))?;
     }
-    let Place { recordings, name, purpose, reason, authority, review_at } = wanted;
-    let hold = NewHold { name, purpose, reason, authority, review_at };
+    let Place {
+        recordings,
+        name,
+        purpose,
+        reason,
+        authority,
+        review_at,
+    } = wanted;
+    let hold = NewHold {
+        name,
+        purpose,
+        reason,
+        authority,
+        review_at,
+    };
     let (mut facts, mut text) = (Vec::new(), String::new());
     for id in recordings {
-        let placed = flow.place_hold(permit, id, &hold).await.map_err(|error| named(id, error))?;
-        text += &format!("Hold {} keeps {id}; somebody looks again on {}.\n", placed.name, placed.review_at);
+        let placed = flow
+            .place_hold(permit, id, &hold)
+            .await
+            .map_err(|error| named(id, error))?;
+        text += &format!(
+            "Hold {} keeps {id}; somebody looks again on {}.\n",
+            placed.name, placed.review_at
+        );
         facts.push(fact(&placed, None));
     }
     Ok(out.facts(&facts, || text)?)
 }
 
-async fn lift(flow: &Flow, permit: &Permit, ids: &[RecordingId], name: &HoldName, dry_run: bool, out: Out) -> Result<(), Failure> {
+async fn lift(
+    flow: &Flow,
+    permit: &Permit,
+    ids: &[RecordingId],
+    name: &HoldName,
+    dry_run: bool,
+    out: Out,
+) -> Result<(), Failure> {
     for id in ids {
-        flow.lift_hold(permit, *id, name, true).await.map_err(|error| match error {
-            flow::Error::NotFound => format!("there is no hold `{name}` on a recording `{id}`"),
-            other => other.to_string(),
-        })?;
+        flow.lift_hold(permit, *id, name, true)
+            .await
+            .map_err(|error| match error {
+                flow::Error::NotFound => format!("there is no hold `{name}` on a recording `{id}`"),
+                other => other.to_string(),
+            })?;
     }
     let (mut facts, mut text) = (Vec::new(), String::new());
     for id in ids {
@@ -121,16 +162,31 @@ async fn lift(flow: &Flow, permit: &Permit, ids: &[RecordingId], name: &HoldName
             "receipt_id": lifted.receipt, "would_lift": dry_run && lifted.hold.lifted_at.is_none(), "would_shred": dry_run && lifted.shreds,
         }));
         text += &match (&lifted.hold.lifted_at, lifted.receipt) {
-            (None, _) if lifted.shreds => format!("Would lift hold {name}, and shred {id}, which was revoked. Nothing was done.\n"),
-            (None, _) => format!("Would lift hold {name} of {id}; {} would still stand. Nothing was done.\n", lifted.left),
-            (Some(_), Some(receipt)) => format!("Hold {name} of {id} is lifted, and the recording is shredded. Receipt {receipt}.\n"),
-            (Some(_), None) => format!("Hold {name} of {id} is lifted; {} still stand.\n", lifted.left),
+            (None, _) if lifted.shreds => format!(
+                "Would lift hold {name}, and shred {id}, which was revoked. Nothing was done.\n"
+            ),
+            (None, _) => format!(
+                "Would lift hold {name} of {id}; {} would still stand. Nothing was done.\n",
+                lifted.left
+            ),
+            (Some(_), Some(receipt)) => format!(
+                "Hold {name} of {id} is lifted, and the recording is shredded. Receipt {receipt}.\n"
+            ),
+            (Some(_), None) => format!(
+                "Hold {name} of {id} is lifted; {} still stand.\n",
+                lifted.left
+            ),
         };
     }
     Ok(out.facts(&facts, || text)?)
 }
 
-async fn list(flow: &Flow, permit: &Permit, mut filter: HoldFilter, out: Out) -> Result<(), Failure> {
+async fn list(
+    flow: &Flow,
+    permit: &Permit,
+    mut filter: HoldFilter,
+    out: Out,
+) -> Result<(), Failure> {
     let mut all = Vec::new();
     loop {
         let page = flow.holds(permit, filter.clone(), 1000).await?;
@@ -140,13 +196,23 @@ async fn list(flow: &Flow, permit: &Permit, mut filter: HoldFilter, out: Out) ->
             break;
         }
     }
-    let facts: Vec<Value> = all.iter().map(|(hold, revoked_at)| fact(hold, *revoked_at)).collect();
+    let facts: Vec<Value> = all
+        .iter()
+        .map(|(hold, revoked_at)| fact(hold, *revoked_at))
+        .collect();
     Ok(out.facts(&facts, || {
         let line = |(hold, revoked_at): &(HoldRow, Option<Timestamp>)| {
-            let conflict = revoked_at.map(|at| format!("  revoked {at}")).unwrap_or_default();
+            let conflict = revoked_at
+                .map(|at| format!("  revoked {at}"))
+                .unwrap_or_default();
             format!(
                 "{}  {}  review {}  for {}  {}  by {}{conflict}\n",
-                hold.recording, hold.name, hold.review_at, hold.purpose, hold.reason, hold.authority
+                hold.recording,
+                hold.name,
+                hold.review_at,
+                hold.purpose,
+                hold.reason,
+                hold.authority
             )
         };
         all.iter().map(line).collect()
@@ -168,5 +234,6 @@ fn named(id: RecordingId, error: flow::Error) -> String {
 }
 
 fn time(text: &str) -> Result<Timestamp, String> {
-    Timestamp::parse_rfc3339(text).ok_or_else(|| "expected an RFC 3339 time, such as `2027-06-30T00:00:00Z`".to_owned())
+    Timestamp::parse_rfc3339(text)
+        .ok_or_else(|| "expected an RFC 3339 time, such as `2027-06-30T00:00:00Z`".to_owned())
 }

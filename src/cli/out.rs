@@ -18,15 +18,27 @@ pub(super) struct Out {
 
 impl Out {
     /// Prints facts: the same ones, for machines or for people.
-    pub(super) fn facts(self, facts: &impl Serialize, text: impl FnOnce() -> String) -> io::Result<()> {
-        let text = if self.json { serde_json::to_string_pretty(facts)? + "\n" } else { text() };
+    pub(super) fn facts(
+        self,
+        facts: &impl Serialize,
+        text: impl FnOnce() -> String,
+    ) -> io::Result<()> {
+        let text = if self.json {
+            serde_json::to_string_pretty(facts)? + "\n"
+        } else {
+            text()
+        };
         self.text(&text)
     }
 
-    /// Prints text as it is. Whoever has closed the pipe wants no more of it, which is no failure of the command.
+    /// Prints text as it is. Whoever has closed the pipe wants no more of it, which is no failure
+    /// of the command.
     pub(super) fn text(self, text: &str) -> io::Result<()> {
         let mut stdout = io::stdout().lock();
-        match stdout.write_all(text.as_bytes()).and_then(|()| stdout.flush()) {
+        match stdout
+            .write_all(text.as_bytes())
+            .and_then(|()| stdout.flush())
+        {
             Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(()),
             printed => printed,
         }
@@ -49,7 +61,8 @@ pub(super) fn progress(work: &str, line: &str) {
     let _ = writeln!(io::stderr(), "{work}: {line}");
 }
 
-/// How far work on many things is: a bar on a terminal, and a plain line for each tenth elsewhere. On standard error, so that facts stay facts.
+/// How far work on many things is: a bar on a terminal, and a plain line for each tenth elsewhere.
+/// On standard error, so that facts stay facts.
 pub(super) struct Progress {
     work: &'static str,
     bar: Option<ProgressBar>,
@@ -61,9 +74,22 @@ impl Progress {
     /// Of work on so many things.
     pub(super) fn of(work: &'static str, total: u64) -> Self {
         let style = ProgressStyle::with_template("{msg} {wide_bar} {pos}/{len} {eta}").ok();
-        let bar = io::stderr().is_terminal().then(|| ProgressBar::new(total).with_message(work));
-        let bar = bar.map(|bar| if let Some(style) = style { bar.with_style(style) } else { bar });
-        Self { work, bar, total, done: AtomicU64::new(0) }
+        let bar = io::stderr()
+            .is_terminal()
+            .then(|| ProgressBar::new(total).with_message(work));
+        let bar = bar.map(|bar| {
+            if let Some(style) = style {
+                bar.with_style(style)
+            } else {
+                bar
+            }
+        });
+        Self {
+            work,
+            bar,
+            total,
+            done: AtomicU64::new(0),
+        }
     }
 
     /// So many more are done.

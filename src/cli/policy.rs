@@ -31,7 +31,8 @@ pub(super) enum Policy {
         /// The file; the configured one if not given.
         file: Option<PathBuf>,
     },
-    /// Sign a version and keep it for everybody to read. It decides nothing until it is the configured file and the service starts with it.
+    /// Sign a version and keep it for everybody to read. It decides nothing until it is the
+    /// configured file and the service starts with it.
     Publish {
         /// The file; the configured one if not given.
         file: Option<PathBuf>,
@@ -39,7 +40,8 @@ pub(super) enum Policy {
         #[arg(long)]
         dry_run: bool,
     },
-    /// Say in words what each purpose opens: who may, which tiers, on which basis, under which conditions, how long.
+    /// Say in words what each purpose opens: who may, which tiers, on which basis, under which
+    /// conditions, how long.
     Explain {
         /// Only this purpose.
         #[arg(long)]
@@ -47,7 +49,8 @@ pub(super) enum Policy {
         /// The file; the configured one if not given.
         file: Option<PathBuf>,
     },
-    /// Print the rules that a policy file makes in the syntax of Cedar, for use with Cedar's own tools.
+    /// Print the rules that a policy file makes in the syntax of Cedar, for use with Cedar's own
+    /// tools.
     Cedar {
         /// Print the schema instead: what rules and conditions may look at.
         #[arg(long)]
@@ -55,8 +58,8 @@ pub(super) enum Policy {
         /// The file; the configured one if not given.
         file: Option<PathBuf>,
     },
-    /// Say whether somebody may open a recording and, if not, everything that speaks against it and what would have to change. Opens nothing. Exit
-    /// code 1 if they may not.
+    /// Say whether somebody may open a recording and, if not, everything that speaks against it and
+    /// what would have to change. Opens nothing. Exit code 1 if they may not.
     WhyNot {
         /// The recording.
         recording: RecordingId,
@@ -71,12 +74,14 @@ pub(super) enum Policy {
         #[arg(long)]
         ticket: Option<Ticket>,
     },
-    /// Say what a new policy file would change for the recordings that are in the vault: per purpose, how many it opens now, would open, gains and loses.
+    /// Say what a new policy file would change for the recordings that are in the vault: per
+    /// purpose, how many it opens now, would open, gains and loses.
     Diff {
         /// The new file.
         new: PathBuf,
     },
-    /// Decide a table of cases by the configured policy file, without a vault. Exit code 1 if one comes out otherwise than it expects.
+    /// Decide a table of cases by the configured policy file, without a vault. Exit code 1 if one
+    /// comes out otherwise than it expects.
     Test {
         /// The table.
         file: PathBuf,
@@ -87,12 +92,38 @@ impl Policy {
     pub(super) async fn perform(self, config: &Path, out: Out) -> Result<ExitCode, Failure> {
         match self {
             Self::Check { file } => check(&named(file, config)?, out),
-            Self::Publish { file, dry_run } => publish(super::open(config).await?, &named(file, config)?, dry_run, out).await,
-            Self::Explain { purpose, file } => explain(&read_rules(&named(file, config)?)?, purpose.as_ref(), out),
+            Self::Publish { file, dry_run } => {
+                publish(
+                    super::open(config).await?,
+                    &named(file, config)?,
+                    dry_run,
+                    out,
+                )
+                .await
+            }
+            Self::Explain { purpose, file } => {
+                explain(&read_rules(&named(file, config)?)?, purpose.as_ref(), out)
+            }
             Self::Cedar { schema, file } => cedar(&read_rules(&named(file, config)?)?, schema, out),
-            Self::WhyNot { recording, principal, purpose, justification, ticket } => {
-                let asking = Asking { ticket, ..Asking::new(purpose, justification.as_deref()) };
-                ask::why_not(super::open(config).await?, recording, principal, &asking, out).await
+            Self::WhyNot {
+                recording,
+                principal,
+                purpose,
+                justification,
+                ticket,
+            } => {
+                let asking = Asking {
+                    ticket,
+                    ..Asking::new(purpose, justification.as_deref())
+                };
+                ask::why_not(
+                    super::open(config).await?,
+                    recording,
+                    principal,
+                    &asking,
+                    out,
+                )
+                .await
             }
             Self::Diff { new } => ask::diff(super::open(config).await?, &new, out).await,
             Self::Test { file } => table::test(&read_rules(&named(None, config)?)?, &file, out),
@@ -113,15 +144,27 @@ fn check(file: &Path, out: Out) -> Result<ExitCode, Failure> {
     let warnings: Vec<String> = rules.warnings().iter().map(ToString::to_string).collect();
     let facts = serde_json::json!({ "version": rules.version(), "digest": rules.digest(), "warnings": warnings });
     out.facts(&facts, || {
-        let warnings: String = warnings.iter().map(|warning| format!("warning: {warning}\n")).collect();
-        format!("{warnings}{} is version {}, digest {}.\n", file.display(), rules.version(), rules.digest())
+        let warnings: String = warnings
+            .iter()
+            .map(|warning| format!("warning: {warning}\n"))
+            .collect();
+        format!(
+            "{warnings}{} is version {}, digest {}.\n",
+            file.display(),
+            rules.version(),
+            rules.digest()
+        )
     })?;
     Ok(ExitCode::SUCCESS)
 }
 
 async fn publish(app: App, file: &Path, dry_run: bool, out: Out) -> Result<ExitCode, Failure> {
     let rules = read_rules(file)?;
-    let vault = if dry_run { app.unlock_to_read().await? } else { app.unlock().await? };
+    let vault = if dry_run {
+        app.unlock_to_read().await?
+    } else {
+        app.unlock().await?
+    };
     let done = flow::publish(&app.ledger, &vault, &rules, dry_run).await?;
     out.facts(&done, || {
         let (version, digest, effective) = (&done.version, &done.digest, done.effective);
@@ -144,24 +187,39 @@ fn explain(rules: &Rules, purpose: Option<&Purpose>, out: Out) -> Result<ExitCod
         let known: Vec<String> = said.iter().map(|said| said.purpose.to_string()).collect();
         said.retain(|said| said.purpose == *wanted);
         if said.is_empty() {
-            return Err(format!("`--purpose {wanted}`: the policy has no such purpose; there are `{}`", known.join("`, `")).into());
+            return Err(format!(
+                "`--purpose {wanted}`: the policy has no such purpose; there are `{}`",
+                known.join("`, `")
+            )
+            .into());
         }
     }
     out.facts(&said, || {
         let told = |said: &Explanation| {
-            let lines: String = said.sentences().iter().map(|sentence| format!("  {sentence}\n")).collect();
+            let lines: String = said
+                .sentences()
+                .iter()
+                .map(|sentence| format!("  {sentence}\n"))
+                .collect();
             format!("{}\n{lines}", said.purpose)
         };
         let purposes: Vec<String> = said.iter().map(told).collect();
-        format!("Version {}. What is not named here is refused.\n\n{}", rules.version(), purposes.join("\n"))
+        format!(
+            "Version {}. What is not named here is refused.\n\n{}",
+            rules.version(),
+            purposes.join("\n")
+        )
     })?;
     Ok(ExitCode::SUCCESS)
 }
 
 fn cedar(rules: &Rules, schema: bool, out: Out) -> Result<ExitCode, Failure> {
-    let text = if schema { rules.schema() } else { rules.cedar() };
-    let facts =
-        serde_json::json!({ "version": rules.version(), "digest": rules.digest(), if schema { "schema" } else { "policies" }: text });
+    let text = if schema {
+        rules.schema()
+    } else {
+        rules.cedar()
+    };
+    let facts = serde_json::json!({ "version": rules.version(), "digest": rules.digest(), if schema { "schema" } else { "policies" }: text });
     out.facts(&facts, || text.clone())?;
     Ok(ExitCode::SUCCESS)
 }

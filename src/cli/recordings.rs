@@ -12,10 +12,21 @@ use crate::{
     vault::Shredded,
 };
 
-pub(super) async fn shred(mut app: App, ids: Vec<RecordingId>, reason: ShredReason, dry_run: bool, out: Out) -> Result<ExitCode, Failure> {
-    let flow = if dry_run { app.flow_to_read().await? } else { app.flow().await?.0 };
+pub(super) async fn shred(
+    mut app: App,
+    ids: Vec<RecordingId>,
+    reason: ShredReason,
+    dry_run: bool,
+    out: Out,
+) -> Result<ExitCode, Failure> {
+    let flow = if dry_run {
+        app.flow_to_read().await?
+    } else {
+        app.flow().await?.0
+    };
     let permit = Permit::of_operator(Action::Shred);
-    // All of them before the first is touched: a wrong id among many must not leave the others half done.
+    // All of them before the first is touched: a wrong id among many must not leave the others half
+    // done.
     let mut recordings = Vec::with_capacity(ids.len());
     for id in &ids {
         let found = flow.shreddable(&permit, *id).await;
@@ -27,23 +38,47 @@ pub(super) async fn shred(mut app: App, ids: Vec<RecordingId>, reason: ShredReas
     let mut facts = Vec::with_capacity(ids.len());
     let mut text = String::new();
     if dry_run {
-        for Recording { id, state, tier, .. } in &recordings {
-            let details = flow.show(&Permit::of_operator(Action::Catalogue), *id).await?;
-            let bytes: u64 = details.artefacts.iter().map(|artefact| artefact.sealed_len).sum();
-            let holds: Vec<&str> = details.holds.iter().map(|hold| hold.name.as_str()).collect();
+        for Recording {
+            id, state, tier, ..
+        } in &recordings
+        {
+            let details = flow
+                .show(&Permit::of_operator(Action::Catalogue), *id)
+                .await?;
+            let bytes: u64 = details
+                .artefacts
+                .iter()
+                .map(|artefact| artefact.sealed_len)
+                .sum();
+            let holds: Vec<&str> = details
+                .holds
+                .iter()
+                .map(|hold| hold.name.as_str())
+                .collect();
             facts.push(serde_json::json!({
                 "recording_id": id, "state": state, "tier": tier, "sealed_bytes": bytes, "holds": holds,
                 "would_shred": details.receipt.is_none() && holds.is_empty(),
             }));
             text += &match details.receipt {
-                None if !holds.is_empty() => format!("Would refuse: {id} is kept by hold {}. Nothing was done.\n", holds.join(", ")),
+                None if !holds.is_empty() => format!(
+                    "Would refuse: {id} is kept by hold {}. Nothing was done.\n",
+                    holds.join(", ")
+                ),
                 Some(receipt) => format!("{id} is shredded already; its receipt is {receipt}.\n"),
-                None => format!("Would shred {id}: {state}, tier {tier}, {bytes} sealed bytes. Nothing was done.\n"),
+                None => format!(
+                    "Would shred {id}: {state}, tier {tier}, {bytes} sealed bytes. Nothing was done.\n"
+                ),
             };
         }
     } else {
         for shredded in flow.shred_all(&permit, &ids, &reason).await? {
-            let Shredded { recording: id, receipt, jws, fenced_at: at, .. } = shredded;
+            let Shredded {
+                recording: id,
+                receipt,
+                jws,
+                fenced_at: at,
+                ..
+            } = shredded;
             facts.push(serde_json::json!({ "recording_id": id, "receipt_id": receipt, "shredded_at": at, "receipt": jws }));
             text += &format!("Shredded {id} at {at}. Receipt {receipt}:\n\n{jws}\n");
         }
@@ -55,27 +90,47 @@ pub(super) async fn shred(mut app: App, ids: Vec<RecordingId>, reason: ShredReas
     Ok(ExitCode::SUCCESS)
 }
 
-pub(super) async fn retry(mut app: App, recording: Option<RecordingId>, out: Out) -> Result<ExitCode, Failure> {
+pub(super) async fn retry(
+    mut app: App,
+    recording: Option<RecordingId>,
+    out: Out,
+) -> Result<ExitCode, Failure> {
     let (flow, _committer) = app.flow().await?;
     let revived = flow.retry(recording).await?;
-    out.facts(&serde_json::json!({ "revived": revived }), || format!("{revived} pieces of work are due again.\n"))?;
+    out.facts(&serde_json::json!({ "revived": revived }), || {
+        format!("{revived} pieces of work are due again.\n")
+    })?;
     Ok(ExitCode::SUCCESS)
 }
 
-pub(super) async fn sweep(mut app: App, hours: u32, dry_run: bool, out: Out) -> Result<ExitCode, Failure> {
+pub(super) async fn sweep(
+    mut app: App,
+    hours: u32,
+    dry_run: bool,
+    out: Out,
+) -> Result<ExitCode, Failure> {
     let (flow, _committer) = app.flow().await?;
     let age = Duration::from_secs(u64::from(hours) * 3600);
     if dry_run {
         let objects = flow.litter(age).await?;
-        out.facts(&serde_json::json!({ "dry_run": true, "would_remove": objects }), || {
-            let lines: String = objects.iter().map(|id| format!("  {id}\n")).collect();
-            format!("Would remove {} objects that no recording owns. Nothing was done.\n{lines}", objects.len())
-        })?;
+        out.facts(
+            &serde_json::json!({ "dry_run": true, "would_remove": objects }),
+            || {
+                let lines: String = objects.iter().map(|id| format!("  {id}\n")).collect();
+                format!(
+                    "Would remove {} objects that no recording owns. Nothing was done.\n{lines}",
+                    objects.len()
+                )
+            },
+        )?;
         return Ok(ExitCode::SUCCESS);
     }
     // What is kept no longer goes by `retention sweep`, which can say beforehand what it would do.
     let litter = flow.sweep_litter(age).await?;
-    let swept = flow::Swept { unconsented: flow.sweep_quarantine().await?.shredded, ..litter };
+    let swept = flow::Swept {
+        unconsented: flow.sweep_quarantine().await?.shredded,
+        ..litter
+    };
     out.facts(&swept, || {
         let flow::Swept { orphans, uploads, grants, unconsented, .. } = swept;
         format!(

@@ -32,7 +32,9 @@ impl Retention {
         };
         match self {
             Self::Report => {
-                let report = flow.retention(&Permit::of_operator(Action::Catalogue)).await?;
+                let report = flow
+                    .retention(&Permit::of_operator(Action::Catalogue))
+                    .await?;
                 out.facts(&report, || reported(&report))?;
             }
             Self::Sweep { dry_run } => {
@@ -47,7 +49,10 @@ impl Retention {
 fn reported(report: &RetentionReport) -> String {
     let mut text = format!("What is kept, as of {}\n\n", report.at);
     for group in &report.groups {
-        let version = group.policy_version.as_deref().unwrap_or("that is not known here");
+        let version = group
+            .policy_version
+            .as_deref()
+            .unwrap_or("that is not known here");
         text += &format!(
             "tier {}, version {version}: {} recordings, the oldest of {}\n",
             group.tier, group.recordings, group.oldest_collected_at
@@ -60,20 +65,38 @@ fn reported(report: &RetentionReport) -> String {
     if report.groups.is_empty() {
         text += "Nothing.\n";
     }
-    let ends = report.quarantine_ends.map(|at| format!(", the first until {at}")).unwrap_or_default();
-    text +=
-        &format!("\nin quarantine {}{ends}\nheld {}, of which {} were revoked\n", report.quarantined, report.held, report.revoked_but_held);
+    let ends = report
+        .quarantine_ends
+        .map(|at| format!(", the first until {at}"))
+        .unwrap_or_default();
+    text += &format!(
+        "\nin quarantine {}{ends}\nheld {}, of which {} were revoked\n",
+        report.quarantined, report.held, report.revoked_but_held
+    );
     for hold in &report.holds {
-        text += &format!("  hold {}: {} recordings, to be reviewed by {}\n", hold.name, hold.recordings, hold.review_at);
+        text += &format!(
+            "  hold {}: {} recordings, to be reviewed by {}\n",
+            hold.name, hold.recordings, hold.review_at
+        );
     }
     text + &conflicts(&report.conflicts)
 }
 
 fn told(swept: &RetentionSweep) -> String {
-    let (verb, end) = if swept.dry_run { ("Would shred", " Nothing was done.") } else { ("Shredded", "") };
-    let mut text = format!("{verb} {} recordings that are kept no longer.{end}\n", swept.shredded);
+    let (verb, end) = if swept.dry_run {
+        ("Would shred", " Nothing was done.")
+    } else {
+        ("Shredded", "")
+    };
+    let mut text = format!(
+        "{verb} {} recordings that are kept no longer.{end}\n",
+        swept.shredded
+    );
     for group in &swept.groups {
-        text += &format!("  tier {}: {}, by {}\n", group.tier, group.recordings, group.clause);
+        text += &format!(
+            "  tier {}: {}, by {}\n",
+            group.tier, group.recordings, group.clause
+        );
     }
     text + &conflicts(&swept.conflicts)
 }
@@ -81,10 +104,19 @@ fn told(swept: &RetentionSweep) -> String {
 fn conflicts(conflicts: &[Conflict]) -> String {
     let line = |conflict: &Conflict| {
         let holds: Vec<&str> = conflict.holds.iter().map(|hold| hold.as_str()).collect();
-        format!("  {} should be gone since {} ({}), held by {}\n", conflict.recording_id, conflict.since, conflict.why, holds.join(", "))
+        format!(
+            "  {} should be gone since {} ({}), held by {}\n",
+            conflict.recording_id,
+            conflict.since,
+            conflict.why,
+            holds.join(", ")
+        )
     };
     match conflicts {
         [] => String::new(),
-        some => format!("\nkept by a hold although it should be gone\n{}", some.iter().map(line).collect::<String>()),
+        some => format!(
+            "\nkept by a hold although it should be gone\n{}",
+            some.iter().map(line).collect::<String>()
+        ),
     }
 }

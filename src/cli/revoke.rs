@@ -14,7 +14,9 @@ use crate::{
     evidence::ShredReason,
     flow::{self, RevocationStatus, Would},
     ledger::revocations::Reached,
-    model::{id::RecordingId, name::Purpose, revocation::Target, sid::AccountSid, subject::Address},
+    model::{
+        id::RecordingId, name::Purpose, revocation::Target, sid::AccountSid, subject::Address,
+    },
     policy::{Action, Permit},
 };
 
@@ -23,7 +25,8 @@ use crate::{
 pub(super) struct Revoke {
     #[command(flatten)]
     target: What,
-    /// Only this purpose; may be given several times. Without it, or with `recording` among them, everything that is reached is shredded.
+    /// Only this purpose; may be given several times. Without it, or with `recording` among them,
+    /// everything that is reached is shredded.
     #[arg(long = "purpose", value_name = "PURPOSE")]
     purposes: Vec<Purpose>,
     /// A short code, such as `subject-request`; it stands in the receipts.
@@ -50,9 +53,17 @@ struct What {
 
 impl Revoke {
     pub(super) async fn perform(self, mut app: App, out: Out) -> Result<ExitCode, Failure> {
-        let flow = if self.dry_run { app.flow_to_read().await? } else { app.flow().await?.0 };
+        let flow = if self.dry_run {
+            app.flow_to_read().await?
+        } else {
+            app.flow().await?.0
+        };
         let permit = Permit::of_operator(Action::Revoke);
-        let target = match (self.target.subject, self.target.recording, self.target.account) {
+        let target = match (
+            self.target.subject,
+            self.target.recording,
+            self.target.account,
+        ) {
             (Some(address), ..) => Target::Subject(flow.vault().subject(&address)),
             (_, Some(recording), _) => Target::Recording(recording),
             (.., Some(account)) => Target::Account(account),
@@ -60,12 +71,22 @@ impl Revoke {
         };
         let purposes: BTreeSet<Purpose> = self.purposes.into_iter().collect();
         let missing = |error: flow::Error| match (&target, error) {
-            (Target::Recording(id), flow::Error::NotFound) => format!("there is no recording `{id}`"),
+            (Target::Recording(id), flow::Error::NotFound) => {
+                format!("there is no recording `{id}`")
+            }
             (_, other) => other.to_string(),
         };
-        let would = flow.would_revoke(&permit, target.clone(), purposes.clone(), &self.reason).await.map_err(missing)?;
+        let would = flow
+            .would_revoke(&permit, target.clone(), purposes.clone(), &self.reason)
+            .await
+            .map_err(missing)?;
         if self.dry_run {
-            let Would { shred, shredded_before, close, hold } = would;
+            let Would {
+                shred,
+                shredded_before,
+                close,
+                hold,
+            } = would;
             let facts = json!({ "would_shred": shred, "shredded_before": shredded_before, "would_close": close, "would_hold": hold });
             out.facts(&facts, || {
                 format!(
@@ -75,8 +96,15 @@ impl Revoke {
             })?;
             return Ok(ExitCode::SUCCESS);
         }
-        let progress = Progress::of("revoke", would.shred + would.shredded_before + would.close + would.hold);
-        let status = flow.revoke(&permit, target, purposes, &self.reason, &|done| progress.add(done)).await?;
+        let progress = Progress::of(
+            "revoke",
+            would.shred + would.shredded_before + would.close + would.hold,
+        );
+        let status = flow
+            .revoke(&permit, target, purposes, &self.reason, &|done| {
+                progress.add(done)
+            })
+            .await?;
         progress.end();
         let id = status.revocation.id;
         let (mut outcomes, mut after) = (Vec::new(), None);
@@ -94,8 +122,17 @@ impl Revoke {
 }
 
 fn told(status: &RevocationStatus, outcomes: &[Reached], out: Out) -> Result<(), Failure> {
-    let RevocationStatus { revocation, counts, held, .. } = status;
-    let state = if revocation.is_done { "done" } else { "running" };
+    let RevocationStatus {
+        revocation,
+        counts,
+        held,
+        ..
+    } = status;
+    let state = if revocation.is_done {
+        "done"
+    } else {
+        "running"
+    };
     let facts = json!({
         "id": revocation.id, "state": state, "revoked_at": revocation.revoked_at, "counts": counts, "outcomes": outcomes,
         "receipt": revocation.jws,

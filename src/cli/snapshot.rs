@@ -18,7 +18,8 @@ use crate::{
 pub(super) enum Snapshot {
     /// Write a snapshot, open it again and try it.
     Create {
-        /// The store is new: it holds nothing of what was written before, because another one was lost or is not used any more.
+        /// The store is new: it holds nothing of what was written before, because another one was
+        /// lost or is not used any more.
         #[arg(long)]
         new_store: bool,
     },
@@ -29,16 +30,19 @@ pub(super) enum Snapshot {
         /// Its name, as `list` shows it. Without it: the newest.
         snapshot: Option<RecoveryName>,
     },
-    /// Rebuild the vault in an empty database from a snapshot and the journal. Every fence is in place before anything can be served.
+    /// Rebuild the vault in an empty database from a snapshot and the journal. Every fence is in
+    /// place before anything can be served.
     Restore {
         /// The snapshot, as `list` shows it. Without it: the newest whose root is in custody.
         #[arg(long)]
         snapshot: Option<RecoveryName>,
-        /// Take the roots away from the database that has them: whatever still runs on that one opens and writes nothing any more.
+        /// Take the roots away from the database that has them: whatever still runs on that one
+        /// opens and writes nothing any more.
         #[arg(long)]
         take_over: bool,
-        /// Go on without these audit entries, of which something is missing in the store; may be given several times. A shred among them is undone. Without
-        /// it the gaps are named and nothing is done.
+        /// Go on without these audit entries, of which something is missing in the store; may be
+        /// given several times. A shred among them is undone. Without it the gaps are named and
+        /// nothing is done.
         #[arg(long, value_name = "FROM-TO")]
         accept_gap: Vec<Gap>,
         /// Only say what would be restored.
@@ -51,39 +55,78 @@ impl Snapshot {
     pub(super) async fn perform(self, app: App, out: Out) -> Result<ExitCode, Failure> {
         match self {
             Self::Create { new_store } => {
-                let vault = if new_store { app.unlock_over_a_new_store().await? } else { app.unlock().await? };
+                let vault = if new_store {
+                    app.unlock_over_a_new_store().await?
+                } else {
+                    app.unlock().await?
+                };
                 show(&vault.snapshot().await?, out)?;
             }
             Self::List => {
                 let all = app.unlock_to_read().await?.snapshots().await?;
                 out.facts(&all, || {
                     all.iter()
-                        .map(|kept| format!("{}  {} bytes{}\n", kept.snapshot, kept.size, if kept.verified { ", verified" } else { "" }))
+                        .map(|kept| {
+                            format!(
+                                "{}  {} bytes{}\n",
+                                kept.snapshot,
+                                kept.size,
+                                if kept.verified { ", verified" } else { "" }
+                            )
+                        })
                         .collect()
                 })?;
             }
             Self::Verify { snapshot } => {
                 let vault = app.unlock_to_read().await?;
-                let newest = async || vault.snapshots().await.map(|all| all.last().map(|kept| kept.snapshot));
+                let newest = async || {
+                    vault
+                        .snapshots()
+                        .await
+                        .map(|all| all.last().map(|kept| kept.snapshot))
+                };
                 let Some(name) = (match snapshot {
                     Some(name) => Some(name),
                     None => newest().await?,
                 }) else {
-                    return Err("the store holds no snapshot; `recvault snapshot create` makes one".into());
+                    return Err(
+                        "the store holds no snapshot; `recvault snapshot create` makes one".into(),
+                    );
                 };
                 show(&vault.verify_snapshot(name).await?, out)?;
             }
-            Self::Restore { snapshot, take_over, accept_gap, dry_run } => {
+            Self::Restore {
+                snapshot,
+                take_over,
+                accept_gap,
+                dry_run,
+            } => {
                 if let Some(vault) = vault::unfinished(&app.ledger).await? {
                     return go_on(&app, vault, dry_run, out).await;
                 }
                 let not_before = app.custody.read().await?.and_then(|slot| slot.owner().seen);
-                let plan = vault::plan(&app.parts(), Choice { snapshot, accept: accept_gap, not_before }).await?;
+                let plan = vault::plan(
+                    &app.parts(),
+                    Choice {
+                        snapshot,
+                        accept: accept_gap,
+                        not_before,
+                    },
+                )
+                .await?;
                 if dry_run {
                     out.facts(&plan, || would(&plan))?;
-                    return Ok(if plan.check().is_ok() { ExitCode::SUCCESS } else { ExitCode::FAILURE });
+                    return Ok(if plan.check().is_ok() {
+                        ExitCode::SUCCESS
+                    } else {
+                        ExitCode::FAILURE
+                    });
                 }
-                let claim = if take_over { Claim::TakeOver } else { Claim::Take };
+                let claim = if take_over {
+                    Claim::TakeOver
+                } else {
+                    Claim::Take
+                };
                 let restored = vault::restore(app.parts(), &plan, claim).await?;
                 app.unlock().await?.settle().await?;
                 out.facts(&restored, || {
@@ -119,13 +162,24 @@ async fn go_on(app: &App, vault: VaultId, dry_run: bool, out: Out) -> Result<Exi
 }
 
 fn would(plan: &Plan) -> String {
-    let mut text = format!("Would restore {} and {} pieces of the journal. Nothing was done.\n", plan.snapshot, plan.journal.len());
+    let mut text = format!(
+        "Would restore {} and {} pieces of the journal. Nothing was done.\n",
+        plan.snapshot,
+        plan.journal.len()
+    );
     for gap in &plan.gaps {
-        let accepted = if plan.choice.accept.contains(gap) { ", accepted" } else { "" };
+        let accepted = if plan.choice.accept.contains(gap) {
+            ", accepted"
+        } else {
+            ""
+        };
         text += &format!("Of audit entries {gap} something is missing in the store{accepted}.\n");
     }
     if plan.unreadable > 0 {
-        text += &format!("{} files do not open and would be passed over; the log names them.\n", plan.unreadable);
+        text += &format!(
+            "{} files do not open and would be passed over; the log names them.\n",
+            plan.unreadable
+        );
     }
     text
 }

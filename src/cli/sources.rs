@@ -15,17 +15,24 @@ use crate::{
 
 pub(super) async fn show(mut app: App, id: RecordingId, out: Out) -> Result<ExitCode, Failure> {
     let flow = app.flow_to_read().await?;
-    let details = flow.show(&Permit::of_operator(Action::Catalogue), id).await.map_err(|error| match error {
-        flow::Error::NotFound => format!("there is no recording `{id}`"),
-        other => other.to_string(),
-    })?;
+    let details = flow
+        .show(&Permit::of_operator(Action::Catalogue), id)
+        .await
+        .map_err(|error| match error {
+            flow::Error::NotFound => format!("there is no recording `{id}`"),
+            other => other.to_string(),
+        })?;
     let source = details.source;
     out.facts(&source, || {
         let mut text = match source.state {
             SourceState::Kept => "Kept: nothing of it is deleted at Twilio, or waits to be.\n",
             SourceState::Pending => "Pending: what Twilio keeps of it is still to be deleted.\n",
-            SourceState::Deleted => "Deleted: everything that was found at Twilio is gone, and Twilio says so.\n",
-            SourceState::Left => "Left: something is kept elsewhere that the vault cannot delete.\n",
+            SourceState::Deleted => {
+                "Deleted: everything that was found at Twilio is gone, and Twilio says so.\n"
+            }
+            SourceState::Left => {
+                "Left: something is kept elsewhere that the vault cannot delete.\n"
+            }
         }
         .to_owned();
         source.copies.iter().for_each(|copy| text += &line(copy));
@@ -35,7 +42,15 @@ pub(super) async fn show(mut app: App, id: RecordingId, out: Out) -> Result<Exit
 }
 
 fn line(copy: &SourceCopy) -> String {
-    let SourceCopy { kind, sid, state, found_at, deleted_at, confirmed_at, left_until } = copy;
+    let SourceCopy {
+        kind,
+        sid,
+        state,
+        found_at,
+        deleted_at,
+        confirmed_at,
+        left_until,
+    } = copy;
     let fate = match (state, deleted_at.or(*confirmed_at)) {
         (CopyState::There, _) => format!("there since {found_at} at the latest"),
         (CopyState::Left, _) => "left: delete it where it is kept".to_owned(),
@@ -43,6 +58,8 @@ fn line(copy: &SourceCopy) -> String {
         (_, Some(at)) => format!("deleted {at}, confirmed"),
         (_, None) => state.as_str().to_owned(),
     };
-    let words = left_until.map(|at| format!("; Twilio keeps words about it until {at}")).unwrap_or_default();
+    let words = left_until
+        .map(|at| format!("; Twilio keeps words about it until {at}"))
+        .unwrap_or_default();
     format!("  {:<13} {sid}  {fate}{words}\n", kind.as_str())
 }

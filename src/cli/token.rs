@@ -31,10 +31,12 @@ pub(super) enum Token {
         /// A role of the policy; may be given several times.
         #[arg(long = "role", required = true)]
         roles: Vec<Role>,
-        /// An account whose recordings the bearer may know of; may be given several times. Without it: all.
+        /// An account whose recordings the bearer may know of; may be given several times. Without
+        /// it: all.
         #[arg(long = "account")]
         accounts: Vec<AccountSid>,
-        /// What conditions of the policy may look at, as `LABEL=VALUE` with a label that the policy declares; may be given several times.
+        /// What conditions of the policy may look at, as `LABEL=VALUE` with a label that the policy
+        /// declares; may be given several times.
         #[arg(long = "attribute", value_name = "LABEL=VALUE", value_parser = attribute)]
         attributes: Vec<(Label, LabelValue)>,
         /// Days until it expires.
@@ -53,13 +55,27 @@ pub(super) enum Token {
 impl Token {
     pub(super) async fn perform(self, app: App, out: Out) -> Result<ExitCode, Failure> {
         match self {
-            Self::Create { label, roles, accounts, attributes, days } => {
+            Self::Create {
+                label,
+                roles,
+                accounts,
+                attributes,
+                days,
+            } => {
                 let rules = app.rules()?;
-                if let Some(unknown) = roles.iter().find(|role| !rules.document().roles.iter().any(|(known, _)| known == *role)) {
+                if let Some(unknown) = roles.iter().find(|role| {
+                    !rules
+                        .document()
+                        .roles
+                        .iter()
+                        .any(|(known, _)| known == *role)
+                }) {
                     return Err(format!("`--role {unknown}`: the policy has no such role").into());
                 }
                 let labels = &rules.document().collection.labels;
-                if let Some((unknown, _)) = attributes.iter().find(|(label, _)| !labels.contains(label)) {
+                if let Some((unknown, _)) =
+                    attributes.iter().find(|(label, _)| !labels.contains(label))
+                {
                     return Err(format!("`--attribute {unknown}=…`: `labels` in `[collection]` of the policy does not declare it").into());
                 }
                 let mut of_label: BTreeMap<Label, BTreeSet<LabelValue>> = BTreeMap::new();
@@ -68,12 +84,19 @@ impl Token {
                 }
                 app.unlock().await?;
                 let lifetime = Duration::from_secs(u64::from(days) * 24 * 3600);
-                let wanted = flow::NewToken { label, roles, accounts, attributes: of_label, lifetime };
+                let wanted = flow::NewToken {
+                    label,
+                    roles,
+                    accounts,
+                    attributes: of_label,
+                    lifetime,
+                };
                 let made = flow::mint_token(&app.ledger, &app.clock, wanted).await?;
                 let (id, until, token) = (made.row.id, made.row.expires_at, made.token.expose());
-                out.facts(&serde_json::json!({ "id": id, "token": token, "expires_at": until }), || {
-                    format!("Token {id}, until {until}. It is shown only now:\n\n  {token}\n")
-                })?;
+                out.facts(
+                    &serde_json::json!({ "id": id, "token": token, "expires_at": until }),
+                    || format!("Token {id}, until {until}. It is shown only now:\n\n  {token}\n"),
+                )?;
             }
             Self::List => {
                 app.unlock_to_read().await?;
@@ -83,22 +106,35 @@ impl Token {
                     let line = |token: &crate::ledger::tokens::TokenRow| {
                         let state = match token.revoked_at {
                             Some(at) => format!("revoked {at}"),
-                            None if token.expires_at <= now => format!("expired {}", token.expires_at),
+                            None if token.expires_at <= now => {
+                                format!("expired {}", token.expires_at)
+                            }
                             None => format!("until {}", token.expires_at),
                         };
                         let roles: Vec<&str> = token.roles.iter().map(Role::as_str).collect();
-                        format!("{}  {state}  {}  {}\n", token.id, roles.join(","), token.label)
+                        format!(
+                            "{}  {state}  {}  {}\n",
+                            token.id,
+                            roles.join(","),
+                            token.label
+                        )
                     };
                     tokens.iter().map(line).collect()
                 })?;
             }
             Self::Revoke { id } => {
                 app.unlock().await?;
-                let at = flow::revoke_token(&app.ledger, &app.clock, id).await.map_err(|error| match error {
-                    flow::Error::NotFound => format!("no living token `{id}`; `recvault token list` lists them"),
-                    other => other.to_string(),
+                let at = flow::revoke_token(&app.ledger, &app.clock, id)
+                    .await
+                    .map_err(|error| match error {
+                        flow::Error::NotFound => {
+                            format!("no living token `{id}`; `recvault token list` lists them")
+                        }
+                        other => other.to_string(),
+                    })?;
+                out.facts(&serde_json::json!({ "id": id, "revoked_at": at }), || {
+                    format!("Revoked {id}.\n")
                 })?;
-                out.facts(&serde_json::json!({ "id": id, "revoked_at": at }), || format!("Revoked {id}.\n"))?;
             }
         }
         Ok(ExitCode::SUCCESS)
@@ -108,6 +144,13 @@ impl Token {
 /// `LABEL=VALUE`.
 fn attribute(text: &str) -> Result<(Label, LabelValue), String> {
     let (label, value) = text.split_once('=').ok_or("expected `LABEL=VALUE`")?;
-    let label = label.parse().map_err(|error: crate::model::name::InvalidName| error.to_string())?;
-    Ok((label, value.parse().map_err(|error: InvalidText| format!("the value {error}"))?))
+    let label = label
+        .parse()
+        .map_err(|error: crate::model::name::InvalidName| error.to_string())?;
+    Ok((
+        label,
+        value
+            .parse()
+            .map_err(|error: InvalidText| format!("the value {error}"))?,
+    ))
 }

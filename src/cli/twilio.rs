@@ -17,11 +17,12 @@ use crate::{
 /// Look for what Twilio has and the vault has not.
 #[derive(Subcommand)]
 pub(super) enum Twilio {
-    /// Compare Twilio's list with the vault now. The service does it by itself, as `[twilio.reconcile]` says. Exit code 1 if an account could not be
-    /// compared.
+    /// Compare Twilio's list with the vault now. The service does it by itself, as
+    /// `[twilio.reconcile]` says. Exit code 1 if an account could not be compared.
     Reconcile(Reconcile),
-    /// List a whole existing account, day by day, and make everything known that the vault has not; the service fetches it. After an interruption the
-    /// same command goes on. Exit code 1 if an account could not be listed.
+    /// List a whole existing account, day by day, and make everything known that the vault has not;
+    /// the service fetches it. After an interruption the same command goes on. Exit code 1 if an
+    /// account could not be listed.
     Backfill(Backfill),
 }
 
@@ -57,8 +58,9 @@ pub(super) struct Backfill {
     /// List what was listed since the same time once more.
     #[arg(long)]
     restart: bool,
-    /// Before each day wait until at most so many recordings wait to be fetched, so that what callbacks tell of meanwhile does not stand behind all of
-    /// them. Something must fetch them: keep the service running.
+    /// Before each day wait until at most so many recordings wait to be fetched, so that what
+    /// callbacks tell of meanwhile does not stand behind all of them. Something must fetch them:
+    /// keep the service running.
     #[arg(long, value_name = "COUNT")]
     hold_back: Option<u64>,
 }
@@ -81,37 +83,72 @@ impl Twilio {
 
 impl Reconcile {
     async fn perform(self, flow: &Flow, out: Out) -> Result<ExitCode, Failure> {
-        let Self { account, since, dry_run } = self;
-        let all = flow.reconcile(&Reconciling { account, since, dry_run }).await?;
-        out.facts(&serde_json::json!({ "dry_run": dry_run, "accounts": all }), || {
-            all.iter().map(|one| reconciled(one, dry_run)).collect()
-        })?;
+        let Self {
+            account,
+            since,
+            dry_run,
+        } = self;
+        let all = flow
+            .reconcile(&Reconciling {
+                account,
+                since,
+                dry_run,
+            })
+            .await?;
+        out.facts(
+            &serde_json::json!({ "dry_run": dry_run, "accounts": all }),
+            || all.iter().map(|one| reconciled(one, dry_run)).collect(),
+        )?;
         Ok(code(all.iter().any(|one| one.fault.is_some())))
     }
 }
 
 impl Backfill {
     async fn perform(self, flow: &Flow, out: Out) -> Result<ExitCode, Failure> {
-        let Self { since, until, account, dry_run, restart, hold_back } = self;
-        let plan = flow.plan_backfill(&Backfilling { account, since, until, dry_run, restart, hold_back }).await?;
+        let Self {
+            since,
+            until,
+            account,
+            dry_run,
+            restart,
+            hold_back,
+        } = self;
+        let plan = flow
+            .plan_backfill(&Backfilling {
+                account,
+                since,
+                until,
+                dry_run,
+                restart,
+                hold_back,
+            })
+            .await?;
         let progress = Progress::of("days listed", plan.days());
         let all = flow.backfill(&plan, &|days| progress.add(days)).await;
         progress.end();
         let all = all?;
-        out.facts(&serde_json::json!({ "dry_run": dry_run, "accounts": all }), || {
-            all.iter().map(|one| backfilled(one, dry_run)).collect()
-        })?;
+        out.facts(
+            &serde_json::json!({ "dry_run": dry_run, "accounts": all }),
+            || all.iter().map(|one| backfilled(one, dry_run)).collect(),
+        )?;
         Ok(code(all.iter().any(|one| one.fault.is_some())))
     }
 }
 
 fn code(is_broken: bool) -> ExitCode {
-    if is_broken { ExitCode::FAILURE } else { ExitCode::SUCCESS }
+    if is_broken {
+        ExitCode::FAILURE
+    } else {
+        ExitCode::SUCCESS
+    }
 }
 
 fn reconciled(one: &AccountReconciled, dry_run: bool) -> String {
     let found = &one.found;
-    let mut text = format!("{} since {}: {} listed.", one.account, one.since, found.listed);
+    let mut text = format!(
+        "{} since {}: {} listed.",
+        one.account, one.since, found.listed
+    );
     text += &match dry_run {
         true => format!(
             " Would make {} known and take {} further, and ask for the deletion of {} at Twilio. Nothing was done.\n",
@@ -129,27 +166,46 @@ fn reconciled(one: &AccountReconciled, dry_run: bool) -> String {
         );
     }
     if found.ghosts > 0 {
-        text += &format!("  {} that nobody can have: not at Twilio any more, and never sealed here\n", found.ghosts);
-        text += &one.ghost_recordings.iter().map(|id| format!("    {id}\n")).collect::<String>();
+        text += &format!(
+            "  {} that nobody can have: not at Twilio any more, and never sealed here\n",
+            found.ghosts
+        );
+        text += &one
+            .ghost_recordings
+            .iter()
+            .map(|id| format!("    {id}\n"))
+            .collect::<String>();
     }
     text + &fault(one.fault.as_deref())
 }
 
 fn backfilled(one: &AccountBackfilled, dry_run: bool) -> String {
-    let (verb, end) = if dry_run { ("Would make", " Nothing was done.") } else { ("Made", " The service fetches them.") };
-    let mut text = format!("{} from {} until {}: {} listed.", one.account, one.went_on_at, one.done_until, one.listed);
-    text +=
-        &format!(" {verb} {} known and {} further: {} s of sound, {} bytes.{end}\n", one.announced, one.advanced, one.seconds, one.bytes);
+    let (verb, end) = if dry_run {
+        ("Would make", " Nothing was done.")
+    } else {
+        ("Made", " The service fetches them.")
+    };
+    let mut text = format!(
+        "{} from {} until {}: {} listed.",
+        one.account, one.went_on_at, one.done_until, one.listed
+    );
+    text += &format!(
+        " {verb} {} known and {} further: {} s of sound, {} bytes.{end}\n",
+        one.announced, one.advanced, one.seconds, one.bytes
+    );
     text + &fault(one.fault.as_deref())
 }
 
 fn fault(fault: Option<&str>) -> String {
-    fault.map(|why| format!("  NOT to its end: {why}\n")).unwrap_or_default()
+    fault
+        .map(|why| format!("  NOT to its end: {why}\n"))
+        .unwrap_or_default()
 }
 
 /// A date, which begins at midnight UTC, or a time.
 fn moment(text: &str) -> Result<Timestamp, &'static str> {
-    let time = Timestamp::parse_rfc3339(text).or_else(|| Timestamp::parse_rfc3339(&format!("{text}T00:00:00Z")));
+    let time = Timestamp::parse_rfc3339(text)
+        .or_else(|| Timestamp::parse_rfc3339(&format!("{text}T00:00:00Z")));
     time.ok_or("expected a date like `2026-01-31`, or RFC 3339 like `2026-01-31T15:04:05Z`")
 }
 

@@ -39,8 +39,16 @@ impl fmt::Display for Faults {
 impl Faults {
     /// A single fault of a whole file.
     pub fn one(file: &str, reason: String) -> Self {
-        let list = vec![Fault { place: file.to_owned(), reason }];
-        Self { file: file.to_owned(), lines: Vec::new(), variables: Vec::new(), list }
+        let list = vec![Fault {
+            place: file.to_owned(),
+            reason,
+        }];
+        Self {
+            file: file.to_owned(),
+            lines: Vec::new(),
+            variables: Vec::new(),
+            list,
+        }
     }
 
     /// The faults, in the order found.
@@ -49,7 +57,12 @@ impl Faults {
     }
 
     pub(super) fn of(file: &str, text: &str) -> Self {
-        Self { file: file.to_owned(), lines: text.lines().map(str::to_owned).collect(), variables: Vec::new(), list: Vec::new() }
+        Self {
+            file: file.to_owned(),
+            lines: text.lines().map(str::to_owned).collect(),
+            variables: Vec::new(),
+            list: Vec::new(),
+        }
     }
 
     pub(super) fn is_empty(&self) -> bool {
@@ -64,32 +77,59 @@ impl Faults {
         });
         let start = error.span().map_or(0, |span| span.start);
         let line = before.take_while(|end| *end <= start).count() + 1;
-        self.list.push(Fault { place: format!("{}:{line}", self.file), reason: error.message().to_owned() });
+        self.list.push(Fault {
+            place: format!("{}:{line}", self.file),
+            reason: error.message().to_owned(),
+        });
     }
 
     /// A fault of a section, or of a key in it.
     pub(super) fn add(&mut self, section: &str, key: Option<&str>, reason: &str) {
         let variable = format!("{}__{}", section, key.unwrap_or_default());
-        let by_variable = self.variables.iter().find(|name| key.is_some() && name.eq_ignore_ascii_case(&variable));
+        let by_variable = self
+            .variables
+            .iter()
+            .find(|name| key.is_some() && name.eq_ignore_ascii_case(&variable));
         let place = match by_variable {
             Some(name) => format!("{}{name}", super::PREFIX),
             None => format!("{}:{}", self.file, self.line_of(section, key)),
         };
         let name = key.map_or_else(|| section.to_owned(), |key| format!("{section}.{key}"));
-        self.list.push(Fault { place, reason: format!("`{name}`: {reason}") });
+        self.list.push(Fault {
+            place,
+            reason: format!("`{name}`: {reason}"),
+        });
     }
 
     /// Notes what serde says of a section; the key at fault, if one can be told.
-    pub(super) fn note_section(&mut self, section: &str, value: &Value, error: &toml::de::Error) -> Option<String> {
+    pub(super) fn note_section(
+        &mut self,
+        section: &str,
+        value: &Value,
+        error: &toml::de::Error,
+    ) -> Option<String> {
         let message = error.message();
-        let keys: Vec<&String> = value.as_table().map(|table| table.keys().collect()).unwrap_or_default();
+        let keys: Vec<&String> = value
+            .as_table()
+            .map(|table| table.keys().collect())
+            .unwrap_or_default();
         let mut named = message.split('`').skip(1).step_by(2);
-        // An unknown key is named first in serde's words. Otherwise the key is the one without which the rest has one fault less.
-        let key = if message.starts_with("unknown field") { named.next().map(str::to_owned) } else { None };
+        // An unknown key is named first in serde's words. Otherwise the key is the one without
+        // which the rest has one fault less.
+        let key = if message.starts_with("unknown field") {
+            named.next().map(str::to_owned)
+        } else {
+            None
+        };
         let text = error.to_string();
-        let in_key = text.lines().filter_map(|line| line.trim().strip_prefix("in `")?.strip_suffix('`')).next();
+        let in_key = text
+            .lines()
+            .filter_map(|line| line.trim().strip_prefix("in `")?.strip_suffix('`'))
+            .next();
         // In a table of the section: the table is the key at fault.
-        let key = key.filter(|_| in_key.is_none()).or_else(|| in_key?.split(['.', '[']).next().map(str::to_owned));
+        let key = key
+            .filter(|_| in_key.is_none())
+            .or_else(|| in_key?.split(['.', '[']).next().map(str::to_owned));
         let key = key.filter(|key| keys.contains(&key));
         self.add(section, key.as_deref(), message);
         key
@@ -101,19 +141,35 @@ impl Faults {
         let (section, table, key) = match path.as_slice() {
             [section, key] => (section, None, key),
             [section, table, key] => (section, Some(table), key),
-            _ => return self.variable(name, "a variable names a section and a key: `RECVAULT__STORE__URL`"),
+            _ => {
+                return self.variable(
+                    name,
+                    "a variable names a section and a key: `RECVAULT__STORE__URL`",
+                );
+            }
         };
         self.variables.push(name.to_owned());
         // As TOML where it is TOML (numbers, lists), else as plain text.
-        let value = format!("v = {text}").parse::<Table>().ok().and_then(|mut table| table.remove("v"));
+        let value = format!("v = {text}")
+            .parse::<Table>()
+            .ok()
+            .and_then(|mut table| table.remove("v"));
         let mut entry = Some(merged);
         for name in [Some(section), table].into_iter().flatten() {
-            entry = entry.and_then(|entry| entry.entry(name.clone()).or_insert_with(|| Value::Table(Table::new())).as_table_mut());
+            entry = entry.and_then(|entry| {
+                entry
+                    .entry(name.clone())
+                    .or_insert_with(|| Value::Table(Table::new()))
+                    .as_table_mut()
+            });
         }
-        let Some(entry) = entry else { return self.variable(name, "what it would be in is not a table of keys") };
+        let Some(entry) = entry else {
+            return self.variable(name, "what it would be in is not a table of keys");
+        };
         let is_secret = SECRET.contains(&key.as_str());
         let value = match (value, entry.get(key)) {
-            // What is text in the file stays text, whatever it looks like; and so does a PIN that is all digits.
+            // What is text in the file stays text, whatever it looks like; and so does a PIN that
+            // is all digits.
             (_, Some(Value::String(_))) | (None, _) => Value::String(text),
             (Some(value), _) if is_secret && !value.is_array() => Value::String(text),
             (Some(value), _) => value,
@@ -123,12 +179,20 @@ impl Faults {
 
     /// A variable that fits nowhere.
     fn variable(&mut self, name: &str, reason: &str) {
-        self.list.push(Fault { place: format!("{}{name}", super::PREFIX), reason: reason.to_owned() });
+        self.list.push(Fault {
+            place: format!("{}{name}", super::PREFIX),
+            reason: reason.to_owned(),
+        });
     }
 
     /// The line, from 1, that sets a key of a section, or opens the section.
     fn line_of(&self, section: &str, key: Option<&str>) -> usize {
-        let opens = |line: &str| line.trim_start_matches('[').split([']', '.']).next().is_some_and(|name| name.trim() == section);
+        let opens = |line: &str| {
+            line.trim_start_matches('[')
+                .split([']', '.'])
+                .next()
+                .is_some_and(|name| name.trim() == section)
+        };
         let mut found = 1;
         let mut inside = false;
         for (at, line) in self.lines.iter().enumerate() {
@@ -142,7 +206,13 @@ impl Faults {
                 if inside && found == 1 {
                     found = at + 1;
                 }
-            } else if inside && key.is_some_and(|key| line.split('=').next().is_some_and(|name| name.trim() == key)) {
+            } else if inside
+                && key.is_some_and(|key| {
+                    line.split('=')
+                        .next()
+                        .is_some_and(|name| name.trim() == key)
+                })
+            {
                 return at + 1;
             }
         }

@@ -3,7 +3,14 @@
 use toml::{Table, Value};
 
 /// Keys whose values are secret. A key that ends in `_file` or `_files` names files and is not.
-pub(super) const SECRET: &[&str] = &["passphrase", "pin", "auth_tokens", "api_key_secret", "callback_secret", "secret_access_key"];
+pub(super) const SECRET: &[&str] = &[
+    "passphrase",
+    "pin",
+    "auth_tokens",
+    "api_key_secret",
+    "callback_secret",
+    "secret_access_key",
+];
 
 /// The values with secrets replaced; a URL keeps its place but not its password.
 pub(super) fn redacted(table: &Table) -> Table {
@@ -20,7 +27,10 @@ fn hide(table: &mut Table) {
         }
         match value {
             Value::Table(inner) => hide(inner),
-            Value::Array(items) => items.iter_mut().filter_map(Value::as_table_mut).for_each(hide),
+            Value::Array(items) => items
+                .iter_mut()
+                .filter_map(Value::as_table_mut)
+                .for_each(hide),
             Value::String(text) => {
                 if let Ok(mut url) = url::Url::parse(text)
                     && url.password().is_some()

@@ -3,13 +3,20 @@
 use super::*;
 
 fn layered(text: &str, variables: &[(&str, &str)]) -> Result<Config, Faults> {
-    let variables = variables.iter().map(|(key, value)| ((*key).to_owned(), (*value).to_owned())).collect();
+    let variables = variables
+        .iter()
+        .map(|(key, value)| ((*key).to_owned(), (*value).to_owned()))
+        .collect();
     Config::layered("recvault.toml", text, Path::new("."), variables)
 }
 
 fn faults(text: &str, variables: &[(&str, &str)]) -> Vec<String> {
     let faults = layered(text, variables).unwrap_err();
-    faults.list().iter().map(|fault| format!("{}: {}", fault.place, fault.reason)).collect()
+    faults
+        .list()
+        .iter()
+        .map(|fault| format!("{}: {}", fault.place, fault.reason))
+        .collect()
 }
 
 #[test]
@@ -28,66 +35,154 @@ fn the_shipped_file_is_the_default() {
 
 #[test]
 fn the_environment_overrides_the_file() {
-    let config = layered("[work]\nconcurrency = 2\n", &[("WORK__CONCURRENCY", "5"), ("STORE__URL", "memory:")]).unwrap();
-    assert_eq!((config.work.concurrency, config.store.url.as_str()), (5, "memory:"));
+    let config = layered(
+        "[work]\nconcurrency = 2\n",
+        &[("WORK__CONCURRENCY", "5"), ("STORE__URL", "memory:")],
+    )
+    .unwrap();
+    assert_eq!(
+        (config.work.concurrency, config.store.url.as_str()),
+        (5, "memory:")
+    );
 }
 
 #[test]
 fn a_number_in_a_text_key_stays_text() {
-    let config = layered("[store]\naccess_key_id = \"x\"\n", &[("STORE__ACCESS_KEY_ID", "12345")]).unwrap();
+    let config = layered(
+        "[store]\naccess_key_id = \"x\"\n",
+        &[("STORE__ACCESS_KEY_ID", "12345")],
+    )
+    .unwrap();
     assert_eq!(config.store.access_key_id.as_deref(), Some("12345"));
 }
 
 #[test]
 fn all_faults_are_told_together_with_their_lines() {
-    let text =
-        "[server]\nlisten = \"127.0.0.1:1\"\nlissten = 1\n\n[work]\nconcurrency = \"many\"\nlease_s = 3\nattemps = 4\n\n[sotre]\nurl = 1\n";
+    let text = "[server]\nlisten = \"127.0.0.1:1\"\nlissten = 1\n\n[work]\nconcurrency = \"many\"\nlease_s = 3\nattemps = 4\n\n[sotre]\nurl = 1\n";
     let found = faults(text, &[("LEDGER__URRL", "x"), ("X", "y")]);
-    assert!(found.iter().any(|f| f.starts_with("recvault.toml:3: `server.lissten`: unknown field")), "{found:#?}");
-    assert!(found.iter().any(|f| f.starts_with("recvault.toml:6: `work.concurrency`: invalid type")), "{found:#?}");
-    assert!(found.iter().any(|f| f.starts_with("recvault.toml:8: `work.attemps`: unknown field")), "{found:#?}");
-    assert!(found.iter().any(|f| f.starts_with("recvault.toml:10: `sotre`: unknown section")), "{found:#?}");
-    assert!(found.iter().any(|f| f.starts_with("RECVAULT__LEDGER__URRL: `ledger.urrl`: unknown field")), "{found:#?}");
-    assert!(found.iter().any(|f| f.starts_with("RECVAULT__X: ")), "{found:#?}");
+    assert!(
+        found
+            .iter()
+            .any(|f| f.starts_with("recvault.toml:3: `server.lissten`: unknown field")),
+        "{found:#?}"
+    );
+    assert!(
+        found
+            .iter()
+            .any(|f| f.starts_with("recvault.toml:6: `work.concurrency`: invalid type")),
+        "{found:#?}"
+    );
+    assert!(
+        found
+            .iter()
+            .any(|f| f.starts_with("recvault.toml:8: `work.attemps`: unknown field")),
+        "{found:#?}"
+    );
+    assert!(
+        found
+            .iter()
+            .any(|f| f.starts_with("recvault.toml:10: `sotre`: unknown section")),
+        "{found:#?}"
+    );
+    assert!(
+        found
+            .iter()
+            .any(|f| f.starts_with("RECVAULT__LEDGER__URRL: `ledger.urrl`: unknown field")),
+        "{found:#?}"
+    );
+    assert!(
+        found.iter().any(|f| f.starts_with("RECVAULT__X: ")),
+        "{found:#?}"
+    );
     assert_eq!(found.len(), 6, "{found:#?}");
 }
 
 #[test]
 fn a_table_of_a_section_is_set_and_refused_like_a_section() {
-    let variables = [("CUSTODY__PKCS11__PIN", "0042"), ("CUSTODY__AWS_KMS__REGION", "eu-west-1"), ("CUSTODY__PASSPHRASE", "42")];
-    let custody = layered("[custody.pkcs11]\ntoken = \"vault\"\n", &variables).unwrap().custody;
-    assert_eq!((custody.pkcs11.token.as_str(), custody.pkcs11.pin.unwrap().expose()), ("vault", "0042"));
-    assert_eq!((custody.aws_kms.region.as_str(), custody.passphrase.unwrap().expose()), ("eu-west-1", "42"));
+    let variables = [
+        ("CUSTODY__PKCS11__PIN", "0042"),
+        ("CUSTODY__AWS_KMS__REGION", "eu-west-1"),
+        ("CUSTODY__PASSPHRASE", "42"),
+    ];
+    let custody = layered("[custody.pkcs11]\ntoken = \"vault\"\n", &variables)
+        .unwrap()
+        .custody;
+    assert_eq!(
+        (
+            custody.pkcs11.token.as_str(),
+            custody.pkcs11.pin.unwrap().expose()
+        ),
+        ("vault", "0042")
+    );
+    assert_eq!(
+        (
+            custody.aws_kms.region.as_str(),
+            custody.passphrase.unwrap().expose()
+        ),
+        ("eu-west-1", "42")
+    );
 
     let text = "[custody]\nkind = \"pkcs11\"\n[custody.pkcs11]\nmodul = \"x\"\n[custody.aws_kms]\nregion = 3\n";
-    let found = faults(text, &[("WORK__LEASE_S__X", "1"), ("A__B__C__D", "1"), ("CUSTODY__KIN", "x")]);
+    let found = faults(
+        text,
+        &[
+            ("WORK__LEASE_S__X", "1"),
+            ("A__B__C__D", "1"),
+            ("CUSTODY__KIN", "x"),
+        ],
+    );
     for expected in [
         "recvault.toml:3: `custody.pkcs11`: unknown field `modul`",
         "recvault.toml:5: `custody.aws_kms`: invalid type",
         "RECVAULT__CUSTODY__KIN: `custody.kin`: unknown field",
         "RECVAULT__A__B__C__D: ",
     ] {
-        assert!(found.iter().any(|fault| fault.starts_with(expected)), "{expected}: {found:#?}");
+        assert!(
+            found.iter().any(|fault| fault.starts_with(expected)),
+            "{expected}: {found:#?}"
+        );
     }
-    assert!(faults("[work]\nlease_s = 3\n", &[("WORK__LEASE_S__X", "1")])[0].starts_with("RECVAULT__WORK__LEASE_S__X: "));
+    assert!(
+        faults("[work]\nlease_s = 3\n", &[("WORK__LEASE_S__X", "1")])[0]
+            .starts_with("RECVAULT__WORK__LEASE_S__X: ")
+    );
 }
 
 #[test]
 fn recovery_may_have_a_store_of_its_own() {
-    assert!(layered("", &[]).unwrap().recovery.store.is_none(), "without a word it is the one for recordings");
-    let config = layered("[recovery]\nstore = { url = \"folder:./elsewhere\" }\n", &[]).unwrap();
+    assert!(
+        layered("", &[]).unwrap().recovery.store.is_none(),
+        "without a word it is the one for recordings"
+    );
+    let config = layered(
+        "[recovery]\nstore = { url = \"folder:./elsewhere\" }\n",
+        &[],
+    )
+    .unwrap();
     assert_eq!(config.recovery.store.unwrap().url, "folder:./elsewhere");
-    assert!(faults("[recovery]\nstore = { ulr = \"x\" }\n", &[])[0].contains("unknown field `ulr`"));
+    assert!(
+        faults("[recovery]\nstore = { ulr = \"x\" }\n", &[])[0].contains("unknown field `ulr`")
+    );
 }
 
 #[test]
 fn proxies_are_addresses_and_networks() {
-    let config = layered("[server]\ntrusted_proxies = [\"10.0.0.1\", \"2001:db8::1\", \"10.0.0.0/8\"]\n", &[]).unwrap();
+    let config = layered(
+        "[server]\ntrusted_proxies = [\"10.0.0.1\", \"2001:db8::1\", \"10.0.0.0/8\"]\n",
+        &[],
+    )
+    .unwrap();
     assert_eq!(config.server.trusted_proxies.len(), 3);
-    assert!(layered("", &[]).unwrap().server.trusted_proxies.is_empty(), "without a word nobody is believed");
+    assert!(
+        layered("", &[]).unwrap().server.trusted_proxies.is_empty(),
+        "without a word nobody is believed"
+    );
     for bad in ["proxy.example.com", "10.0.0.1/8", "0.0.0.0/0", ""] {
         let found = faults(&format!("[server]\ntrusted_proxies = [\"{bad}\"]\n"), &[]);
-        assert!(found[0].starts_with("recvault.toml:2: `server.trusted_proxies`"), "{found:?}");
+        assert!(
+            found[0].starts_with("recvault.toml:2: `server.trusted_proxies`"),
+            "{found:?}"
+        );
     }
 }
 
@@ -107,7 +202,10 @@ fn printing_shows_no_secret() {
     );
     let config = layered(&text, &[]).unwrap();
     let shown = config.shown().to_string();
-    assert!(shown.contains("(secret)") && shown.contains("postgres://u:secret@h/d"), "{shown}");
+    assert!(
+        shown.contains("(secret)") && shown.contains("postgres://u:secret@h/d"),
+        "{shown}"
+    );
     assert!(!shown.contains("hunter"), "{shown}");
 }
 
@@ -128,7 +226,19 @@ proptest::proptest! {
 #[test]
 fn the_secret_of_a_callbacks_path_is_hidden() {
     let text = "[[twilio.accounts]]\nsid = \"AC00000000000000000000000000000000\"\nauth_tokens = [\"t\"]\ncallback_secret = \"hunter2-hunter2-hunter2\"\n";
-    assert!(!layered(text, &[]).unwrap().shown().to_string().contains("hunter2"));
-    let reconcile = layered("[twilio.reconcile]\nevery_m = 1\n", &[("TWILIO__RECONCILE__LOOK_BACK_H", "100")]).unwrap().twilio.reconcile;
+    assert!(
+        !layered(text, &[])
+            .unwrap()
+            .shown()
+            .to_string()
+            .contains("hunter2")
+    );
+    let reconcile = layered(
+        "[twilio.reconcile]\nevery_m = 1\n",
+        &[("TWILIO__RECONCILE__LOOK_BACK_H", "100")],
+    )
+    .unwrap()
+    .twilio
+    .reconcile;
     assert_eq!((reconcile.every_m, reconcile.look_back_h), (1, 100));
 }

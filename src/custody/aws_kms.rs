@@ -1,14 +1,17 @@
 //! Custody by AWS KMS: a slot file whose roots only a key of KMS unwraps.
 //!
-//! Each root in the slot file (see [`super::file`] for the form) is what `Encrypt` made of 32 random bytes, with the encryption context
-//! `recvault-vault` and `recvault-epoch`, which KMS binds to it and writes into CloudTrail. `key_id` is the key that KMS said it had used: after the
-//! setting changed, roots from before still open under theirs, and the next root is wrapped by the new one. For each use the root key is asked of
-//! KMS and kept for a moment only; the buffers of the SDK in between are not zeroed. KMS is never asked while the lock of the place is held.
+//! Each root in the slot file (see [`super::file`] for the form) is what `Encrypt` made of 32
+//! random bytes, with the encryption context `recvault-vault` and `recvault-epoch`, which KMS binds
+//! to it and writes into CloudTrail. `key_id` is the key that KMS said it had used: after the
+//! setting changed, roots from before still open under theirs, and the next root is wrapped by the
+//! new one. For each use the root key is asked of KMS and kept for a moment only; the buffers of
+//! the SDK in between are not zeroed. KMS is never asked while the lock of the place is held.
 //!
-//! **What "destroyed" means here:** the slot file that held the root is overwritten and removed. KMS itself forgets nothing: whoever has an old copy
-//! of the file *and* may call `Decrypt` with the key still opens that epoch, until the key is deleted (imported key material: at once; else after 7
-//! days or more) or until its policy denies `Decrypt` for that `recvault-epoch`. Keep the folder outside every backup; after a turn, deny the epochs
-//! before it.
+//! **What "destroyed" means here:** the slot file that held the root is overwritten and removed.
+//! KMS itself forgets nothing: whoever has an old copy of the file *and* may call `Decrypt` with
+//! the key still opens that epoch, until the key is deleted (imported key material: at once; else
+//! after 7 days or more) or until its policy denies `Decrypt` for that `recvault-epoch`. Keep the
+//! folder outside every backup; after a turn, deny the epochs before it.
 
 mod service;
 
@@ -40,7 +43,10 @@ impl Kms {
     /// # Errors
     /// [`Error::Setting`].
     pub(super) fn new(settings: AwsKms, base: &Path) -> Result<Self, Error> {
-        Ok(Self { place: Place::at(base.join(&settings.slot_file)), service: Service::new(settings, base)? })
+        Ok(Self {
+            place: Place::at(base.join(&settings.slot_file)),
+            service: Service::new(settings, base)?,
+        })
     }
 
     async fn root_key(&self, root: RootName) -> Result<Key, Error> {
@@ -48,9 +54,13 @@ impl Kms {
         let wrapped = super::blocking(NAME, move || {
             let content = place.read()?.ok_or(Error::NoRoot(root))?;
             let is_there = slot_of(&content)?.has(root);
-            Ok(wrapped_in(&content)?.into_iter().find(|(epoch, _)| is_there && *epoch == root.epoch))
+            Ok(wrapped_in(&content)?
+                .into_iter()
+                .find(|(epoch, _)| is_there && *epoch == root.epoch))
         });
-        self.service.unwrap(root, &wrapped.await?.ok_or(Error::NoRoot(root))?.1).await
+        self.service
+            .unwrap(root, &wrapped.await?.ok_or(Error::NoRoot(root))?.1)
+            .await
     }
 
     /// Everything that somebody who may call `Decrypt` gets out of the folder.
@@ -59,8 +69,18 @@ impl Kms {
         let wrapped = super::blocking(NAME, move || {
             let mut all = Vec::new();
             for found in place.scan()? {
-                if let (Ok(slot), Ok(wrapped)) = (slot_of(&found.content), wrapped_in(&found.content)) {
-                    all.extend(wrapped.into_iter().map(|(epoch, wrapped)| (RootName { vault: slot.owner().vault, epoch }, wrapped)));
+                if let (Ok(slot), Ok(wrapped)) =
+                    (slot_of(&found.content), wrapped_in(&found.content))
+                {
+                    all.extend(wrapped.into_iter().map(|(epoch, wrapped)| {
+                        (
+                            RootName {
+                                vault: slot.owner().vault,
+                                epoch,
+                            },
+                            wrapped,
+                        )
+                    }));
                 }
             }
             Ok(all)
@@ -93,7 +113,10 @@ impl Custody for Kms {
 
     fn read(&self) -> BoxFuture<'_, Result<Option<Slot>, Error>> {
         let place = self.place.clone();
-        super::blocking(NAME, move || place.read()?.map(|content| slot_of(&content)).transpose()).boxed()
+        super::blocking(NAME, move || {
+            place.read()?.map(|content| slot_of(&content)).transpose()
+        })
+        .boxed()
     }
 
     fn swap<'a>(&'a self, change: &'a Change) -> BoxFuture<'a, Result<Slot, Error>> {
@@ -103,7 +126,10 @@ impl Custody for Kms {
             let added = match change.added() {
                 None => None,
                 Some(epoch) => {
-                    let name = RootName { vault: change.next().owner().vault, epoch };
+                    let name = RootName {
+                        vault: change.next().owner().vault,
+                        epoch,
+                    };
                     let key = Key::random(&mut rand::rng());
                     Some((epoch, self.service.wrap(name, &key).await?))
                 }
@@ -124,7 +150,15 @@ impl Custody for Kms {
     }
 
     fn seal<'a>(&'a self, root: RootName, key: &'a Key) -> BoxFuture<'a, Result<Vec<u8>, Error>> {
-        async move { Ok(wrap::seal(&self.root_key(root).await?, root, key, &mut rand::rng())) }.boxed()
+        async move {
+            Ok(wrap::seal(
+                &self.root_key(root).await?,
+                root,
+                key,
+                &mut rand::rng(),
+            ))
+        }
+        .boxed()
     }
 
     fn open<'a>(&'a self, root: RootName, sealed: &'a [u8]) -> BoxFuture<'a, Result<Key, Error>> {
@@ -142,7 +176,11 @@ impl Custody for Kms {
             for (name, root_key) in self.reachable().await? {
                 let opened = |(at, sealed): (usize, &Vec<u8>)| {
                     let key = wrap::open(&root_key, name, sealed).ok()?;
-                    Some(Broken { at, epoch: name.epoch, key })
+                    Some(Broken {
+                        at,
+                        epoch: name.epoch,
+                        key,
+                    })
                 };
                 broken.extend(sealed.iter().enumerate().filter_map(opened));
             }
@@ -160,17 +198,34 @@ fn slot_of(content: &[u8]) -> Result<Slot, Error> {
 /// The wrapped roots in a slot file, oldest first.
 fn wrapped_in(content: &[u8]) -> Result<Vec<(u64, Wrapped)>, Error> {
     let wrapped = |root: SealedRoot| {
-        let ciphertext = BASE64.decode(&root.sealed).map_err(|_| Error::Format("a wrapped root in it is not base64"))?;
-        Ok((root.epoch, Wrapped { key_id: root.key_id.unwrap_or_default(), ciphertext }))
+        let ciphertext = BASE64
+            .decode(&root.sealed)
+            .map_err(|_| Error::Format("a wrapped root in it is not base64"))?;
+        Ok((
+            root.epoch,
+            Wrapped {
+                key_id: root.key_id.unwrap_or_default(),
+                ciphertext,
+            },
+        ))
     };
-    SlotFile::read(KIND, content)?.roots.into_iter().map(wrapped).collect()
+    SlotFile::read(KIND, content)?
+        .roots
+        .into_iter()
+        .map(wrapped)
+        .collect()
 }
 
 fn content(slot: &Slot, roots: &[(u64, Wrapped)]) -> Vec<u8> {
     let mut file = SlotFile::of(KIND, slot);
     let root = |(epoch, wrapped): &(u64, Wrapped)| {
         let sealed = BASE64.encode(&wrapped.ciphertext);
-        SealedRoot { epoch: *epoch, key_id: Some(wrapped.key_id.clone()), nonce: None, sealed }
+        SealedRoot {
+            epoch: *epoch,
+            key_id: Some(wrapped.key_id.clone()),
+            nonce: None,
+            sealed,
+        }
     };
     file.roots = roots.iter().map(root).collect();
     file.to_json()

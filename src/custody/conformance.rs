@@ -20,24 +20,54 @@ pub(super) async fn all(custody: &dyn Custody, other: &dyn Custody) {
 
 fn somebody() -> Owner {
     let rng = &mut rand::rng();
-    Owner { vault: VaultId::random(rng), database: Some(DatabaseId::random(rng)), seen: None }
+    Owner {
+        vault: VaultId::random(rng),
+        database: Some(DatabaseId::random(rng)),
+        seen: None,
+    }
 }
 
 fn name(owner: &Owner, epoch: u64) -> RootName {
-    RootName { vault: owner.vault, epoch }
+    RootName {
+        vault: owner.vault,
+        epoch,
+    }
 }
 
 /// Two processes make the first slot; one of them does.
 async fn first(custody: &dyn Custody, other: &dyn Custody, owner: Owner) -> Slot {
     let key = Key::random(&mut rand::rng());
-    assert_eq!((custody.read().await.unwrap(), custody.roots().await.unwrap()), (None, vec![]));
+    assert_eq!(
+        (
+            custody.read().await.unwrap(),
+            custody.roots().await.unwrap()
+        ),
+        (None, vec![])
+    );
     assert!(custody.contents().await.unwrap().is_empty());
-    assert!(matches!(custody.seal(name(&owner, 1), &key).await, Err(Error::NoRoot(found)) if found == name(&owner, 1)));
-    let stranger = Owner { vault: VaultId::random(&mut rand::rng()), ..owner };
+    assert!(
+        matches!(custody.seal(name(&owner, 1), &key).await, Err(Error::NoRoot(found)) if found == name(&owner, 1))
+    );
+    let stranger = Owner {
+        vault: VaultId::random(&mut rand::rng()),
+        ..owner
+    };
     let [mine, theirs] = [owner, stranger].map(Change::first);
     let slot = custody.swap(&mine).await.unwrap();
-    assert!(matches!(other.swap(&theirs).await, Err(Error::Moved { expected: 0, found: 1 })), "a place that holds a vault takes no other");
-    assert_eq!((other.read().await.unwrap().as_ref(), &slot), (Some(mine.next()), mine.next()));
+    assert!(
+        matches!(
+            other.swap(&theirs).await,
+            Err(Error::Moved {
+                expected: 0,
+                found: 1
+            })
+        ),
+        "a place that holds a vault takes no other"
+    );
+    assert_eq!(
+        (other.read().await.unwrap().as_ref(), &slot),
+        (Some(mine.next()), mine.next())
+    );
     slot
 }
 
@@ -48,47 +78,90 @@ async fn turn(custody: &dyn Custody, other: &dyn Custody, slot: &Slot) -> (Slot,
     let [key, next_key] = [(); 2].map(|()| Key::random(&mut rand::rng()));
     let sealed = custody.seal(one, &key).await.unwrap();
     assert_eq!(other.open(one, &sealed).await.unwrap(), key);
-    assert_ne!(custody.seal(one, &key).await.unwrap(), sealed, "two sealings of a key do not look alike");
+    assert_ne!(
+        custody.seal(one, &key).await.unwrap(),
+        sealed,
+        "two sealings of a key do not look alike"
+    );
 
     // What is sealed is bound to its root and whole.
     for at in (0..sealed.len()).step_by(7) {
         let mut altered = sealed.clone();
         altered[at] ^= 1;
         assert!(custody.open(one, &altered).await.is_err(), "byte {at}");
-        assert!(custody.open(one, &sealed[..at.max(1)]).await.is_err(), "cut at {at}");
+        assert!(
+            custody.open(one, &sealed[..at.max(1)]).await.is_err(),
+            "cut at {at}"
+        );
     }
     assert!(matches!(custody.open(two, &sealed).await, Err(Error::NoRoot(name)) if name == two));
     assert!(custody.open(name(&somebody(), 1), &sealed).await.is_err());
 
     // During a turn both are there, for every process.
-    let staged = other.swap(&Change::adding(slot, owner, 2).unwrap()).await.unwrap();
+    let staged = other
+        .swap(&Change::adding(slot, owner, 2).unwrap())
+        .await
+        .unwrap();
     assert_eq!(custody.roots().await.unwrap(), [one, two]);
     let next_sealed = custody.seal(two, &next_key).await.unwrap();
-    assert!(custody.open(two, &sealed).await.is_err(), "the next root does not open what the one before sealed");
+    assert!(
+        custody.open(two, &sealed).await.is_err(),
+        "the next root does not open what the one before sealed"
+    );
     assert_eq!(other.open(one, &sealed).await.unwrap(), key);
     let both = [sealed.clone(), next_sealed.clone()];
-    let mut broken: Vec<_> = other.attack(&both).await.unwrap().into_iter().map(|Broken { at, epoch, .. }| (at, epoch)).collect();
+    let mut broken: Vec<_> = other
+        .attack(&both)
+        .await
+        .unwrap()
+        .into_iter()
+        .map(|Broken { at, epoch, .. }| (at, epoch))
+        .collect();
     broken.sort_unstable();
     assert_eq!(broken, [(0, 1), (1, 2)]);
 
     // After it the old one is gone, for every process, and the place holds nothing else.
-    let kept = custody.swap(&Change::keeping_only(&staged, owner, &Restorable::proven(2)).unwrap()).await.unwrap();
+    let kept = custody
+        .swap(&Change::keeping_only(&staged, owner, &Restorable::proven(2)).unwrap())
+        .await
+        .unwrap();
     for custody in [custody, other] {
-        assert!(matches!(custody.open(one, &sealed).await, Err(Error::NoRoot(name)) if name == one));
+        assert!(
+            matches!(custody.open(one, &sealed).await, Err(Error::NoRoot(name)) if name == one)
+        );
         assert_eq!(custody.open(two, &next_sealed).await.unwrap(), next_key);
         assert_eq!(custody.read().await.unwrap().as_ref(), Some(&kept));
         assert_eq!(custody.attack(&both).await.unwrap().len(), 1);
-        assert!(custody.contents().await.unwrap().iter().all(|item| item.role == Role::Slot && item.roots.iter().all(|root| *root == two)));
+        assert!(
+            custody
+                .contents()
+                .await
+                .unwrap()
+                .iter()
+                .all(|item| item.role == Role::Slot && item.roots.iter().all(|root| *root == two))
+        );
     }
     // A staged root that was never used can be given up, too.
-    let staged = custody.swap(&Change::adding(&kept, owner, 3).unwrap()).await.unwrap();
-    let kept = other.swap(&Change::keeping_only(&staged, owner, &Restorable::proven(2)).unwrap()).await.unwrap();
+    let staged = custody
+        .swap(&Change::adding(&kept, owner, 3).unwrap())
+        .await
+        .unwrap();
+    let kept = other
+        .swap(&Change::keeping_only(&staged, owner, &Restorable::proven(2)).unwrap())
+        .await
+        .unwrap();
     assert_eq!(custody.open(two, &next_sealed).await.unwrap(), next_key);
     (kept, next_sealed)
 }
 
 /// Who slept through a change makes none.
-async fn late(custody: &dyn Custody, other: &dyn Custody, old: &Slot, present: &Slot, sealed: &[u8]) {
+async fn late(
+    custody: &dyn Custody,
+    other: &dyn Custody,
+    old: &Slot,
+    present: &Slot,
+    sealed: &[u8],
+) {
     let owner = *present.owner();
     for late in [
         Change::adding(old, owner, 2).unwrap(),
@@ -97,7 +170,10 @@ async fn late(custody: &dyn Custody, other: &dyn Custody, old: &Slot, present: &
         Change::owned_by(old, owner),
         Change::first(owner),
     ] {
-        assert!(matches!(other.swap(&late).await, Err(Error::Moved { .. })), "{late:?}");
+        assert!(
+            matches!(other.swap(&late).await, Err(Error::Moved { .. })),
+            "{late:?}"
+        );
     }
     assert_eq!(custody.read().await.unwrap().as_ref(), Some(present));
     custody.open(name(&owner, 2), sealed).await.unwrap();
@@ -105,25 +181,48 @@ async fn late(custody: &dyn Custody, other: &dyn Custody, old: &Slot, present: &
 
 /// Another database becomes the owner; the roots stay.
 async fn taken_over(custody: &dyn Custody, other: &dyn Custody, slot: &Slot, sealed: &[u8]) {
-    let owner = Owner { database: Some(DatabaseId::random(&mut rand::rng())), ..*slot.owner() };
+    let owner = Owner {
+        database: Some(DatabaseId::random(&mut rand::rng())),
+        ..*slot.owner()
+    };
     let taken = other.swap(&Change::owned_by(slot, owner)).await.unwrap();
-    assert_eq!((custody.read().await.unwrap(), taken.roots()), (Some(taken.clone()), slot.roots()));
+    assert_eq!(
+        (custody.read().await.unwrap(), taken.roots()),
+        (Some(taken.clone()), slot.roots())
+    );
     let late = Change::adding(slot, *slot.owner(), 4).unwrap();
-    assert!(matches!(custody.swap(&late).await, Err(Error::Moved { .. })), "the former owner's turn makes no root");
+    assert!(
+        matches!(custody.swap(&late).await, Err(Error::Moved { .. })),
+        "the former owner's turn makes no root"
+    );
     custody.open(name(&owner, 2), sealed).await.unwrap();
 }
 
-/// Two processes change the place at once, again and again: each time one of them does, and no root is lost.
+/// Two processes change the place at once, again and again: each time one of them does, and no root
+/// is lost.
 async fn at_once(custody: &dyn Custody, other: &dyn Custody) {
     for _ in 0..3 {
         let slot = custody.read().await.unwrap().unwrap();
         let (owner, next) = (*slot.owner(), slot.newest() + 1);
         let stage = Change::adding(&slot, owner, next).unwrap();
-        let repair = Change::owned_by(&slot, Owner { database: Some(DatabaseId::random(&mut rand::rng())), ..owner });
+        let repair = Change::owned_by(
+            &slot,
+            Owner {
+                database: Some(DatabaseId::random(&mut rand::rng())),
+                ..owner
+            },
+        );
         let done = join_all([custody.swap(&stage), other.swap(&repair)]).await;
-        assert_eq!(done.iter().filter(|done| done.is_ok()).count(), 1, "{done:?}");
+        assert_eq!(
+            done.iter().filter(|done| done.is_ok()).count(),
+            1,
+            "{done:?}"
+        );
         let slot = custody.read().await.unwrap().unwrap();
         let kept = Restorable::proven(slot.roots()[0]);
-        custody.swap(&Change::keeping_only(&slot, *slot.owner(), &kept).unwrap()).await.unwrap();
+        custody
+            .swap(&Change::keeping_only(&slot, *slot.owner(), &kept).unwrap())
+            .await
+            .unwrap();
     }
 }

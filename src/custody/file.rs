@@ -6,7 +6,8 @@
 //!  "kdf":{"name":"argon2id","memory_kib":65536,"iterations":3,"parallelism":1,"salt":"…"},
 //!  "roots":[{"epoch":2,"nonce":"…","sealed":"…"}]}
 //! ```
-//! Owns the format. Refuses to know where the file is and how a root in it is sealed; each kind says that.
+//! Owns the format. Refuses to know where the file is and how a root in it is sealed; each kind
+//! says that.
 
 use serde::{Deserialize, Serialize};
 
@@ -59,7 +60,14 @@ impl SlotFile {
     /// A file for this slot, its roots still to come.
     pub(super) fn of(kind: &str, slot: &Slot) -> Self {
         let (generation, owner) = (slot.generation(), *slot.owner());
-        Self { format: FORMAT.into(), kind: kind.into(), generation, owner, kdf: None, roots: Vec::new() }
+        Self {
+            format: FORMAT.into(),
+            kind: kind.into(),
+            generation,
+            owner,
+            kdf: None,
+            roots: Vec::new(),
+        }
     }
 
     /// Reads a slot file of this kind.
@@ -67,10 +75,15 @@ impl SlotFile {
     /// # Errors
     /// [`Error::Format`].
     pub(super) fn read(kind: &'static str, content: &[u8]) -> Result<Self, Error> {
-        let file: Self = serde_json::from_slice(content).map_err(|_| Error::Format("it is not the JSON of a slot file"))?;
+        let file: Self = serde_json::from_slice(content)
+            .map_err(|_| Error::Format("it is not the JSON of a slot file"))?;
         match () {
-            () if file.format != FORMAT => Err(Error::Format("its format is not `recvault/custody/2`: use the recvault that wrote it")),
-            () if file.kind != kind => Err(Error::Format("it is of another kind of custody than `custody.kind` says")),
+            () if file.format != FORMAT => Err(Error::Format(
+                "its format is not `recvault/custody/2`: use the recvault that wrote it",
+            )),
+            () if file.kind != kind => Err(Error::Format(
+                "it is of another kind of custody than `custody.kind` says",
+            )),
             () => file.slot().map(|_| file),
         }
     }
@@ -80,11 +93,16 @@ impl SlotFile {
     /// # Errors
     /// [`Error::Format`].
     pub(super) fn slot(&self) -> Result<Slot, Error> {
-        Slot::read(self.owner, self.generation, self.roots.iter().map(|root| root.epoch).collect())
+        Slot::read(
+            self.owner,
+            self.generation,
+            self.roots.iter().map(|root| root.epoch).collect(),
+        )
     }
 
     pub(super) fn to_json(&self) -> Vec<u8> {
-        (serde_json::to_string_pretty(self).expect("plain values always have a JSON form") + "\n").into_bytes()
+        (serde_json::to_string_pretty(self).expect("plain values always have a JSON form") + "\n")
+            .into_bytes()
     }
 }
 
@@ -97,7 +115,13 @@ pub(super) struct Contained {
 
 impl Contained {
     pub(super) fn names(&self) -> Vec<RootName> {
-        self.epochs.iter().map(|epoch| RootName { vault: self.vault, epoch: *epoch }).collect()
+        self.epochs
+            .iter()
+            .map(|epoch| RootName {
+                vault: self.vault,
+                epoch: *epoch,
+            })
+            .collect()
     }
 }
 
@@ -105,7 +129,11 @@ impl Contained {
 pub(super) fn roots_of(content: &[u8]) -> Option<Contained> {
     let file: SlotFile = serde_json::from_slice(content).ok()?;
     let epochs = file.roots.iter().map(|root| root.epoch).collect();
-    Some(Contained { vault: file.owner.vault, generation: file.generation, epochs })
+    Some(Contained {
+        vault: file.owner.vault,
+        generation: file.generation,
+        epochs,
+    })
 }
 
 #[cfg(test)]
@@ -114,20 +142,45 @@ mod tests {
 
     #[test]
     fn a_slot_file_is_read_as_it_was_written_and_nothing_else_is() {
-        let owner = Owner { vault: VaultId::random(&mut rand::rng()), database: None, seen: None };
+        let owner = Owner {
+            vault: VaultId::random(&mut rand::rng()),
+            database: None,
+            seen: None,
+        };
         let slot = Slot::read(owner, 7, vec![3, 9]).unwrap();
         let mut file = SlotFile::of("aws-kms", &slot);
-        let root = |epoch| SealedRoot { epoch, key_id: Some("arn:x".into()), nonce: None, sealed: "AA==".into() };
+        let root = |epoch| SealedRoot {
+            epoch,
+            key_id: Some("arn:x".into()),
+            nonce: None,
+            sealed: "AA==".into(),
+        };
         file.roots = [3, 9].map(root).to_vec();
         let json = String::from_utf8(file.to_json()).unwrap();
-        assert_eq!(SlotFile::read("aws-kms", json.as_bytes()).unwrap().slot().unwrap(), slot);
+        assert_eq!(
+            SlotFile::read("aws-kms", json.as_bytes())
+                .unwrap()
+                .slot()
+                .unwrap(),
+            slot
+        );
         let contained = roots_of(json.as_bytes()).unwrap();
         assert_eq!((contained.names(), contained.generation), (slot.names(), 7));
         assert!(SlotFile::read("passphrase", json.as_bytes()).is_err());
-        for (from, to) in
-            [("custody/2", "custody/3"), ("\"epoch\"", "\"epoc\""), ("arn:x\",", "arn:x\", \"more\": 1,"), ("}", ""), ("9", "3")]
-        {
-            assert!(matches!(SlotFile::read("aws-kms", json.replace(from, to).as_bytes()), Err(Error::Format(_))), "{from}");
+        for (from, to) in [
+            ("custody/2", "custody/3"),
+            ("\"epoch\"", "\"epoc\""),
+            ("arn:x\",", "arn:x\", \"more\": 1,"),
+            ("}", ""),
+            ("9", "3"),
+        ] {
+            assert!(
+                matches!(
+                    SlotFile::read("aws-kms", json.replace(from, to).as_bytes()),
+                    Err(Error::Format(_))
+                ),
+                "{from}"
+            );
         }
     }
 

@@ -1,7 +1,9 @@
-//! The lock of a place of custody: an OS lock on a file beside it, which ends with the process that has it.
+//! The lock of a place of custody: an OS lock on a file beside it, which ends with the process that
+//! has it.
 //!
-//! Owns taking it within a time limit. The file stays for ever: one that is removed could be locked by two processes at once. The lock reaches as
-//! far as the file system's locks do; two machines need a file system that locks for both, or must not share a place.
+//! Owns taking it within a time limit. The file stays for ever: one that is removed could be locked
+//! by two processes at once. The lock reaches as far as the file system's locks do; two machines
+//! need a file system that locks for both, or must not share a place.
 
 use std::{
     fs::{DirBuilder, File, OpenOptions, TryLockError},
@@ -17,17 +19,32 @@ const PATIENCE: Duration = Duration::from_secs(20);
 const PACE: Duration = Duration::from_millis(10);
 
 /// The lock, until it is dropped.
-pub(super) struct Lock(#[expect(dead_code, reason = "the lock lasts as long as the file is open")] File);
+pub(super) struct Lock(
+    #[expect(dead_code, reason = "the lock lasts as long as the file is open")] File,
+);
 
 /// Waits for the lock. Holds up the thread.
 ///
 /// # Errors
 /// [`Error::Busy`]; the file cannot be made.
 pub(super) fn take(path: &Path) -> Result<Lock, Error> {
-    if let Some(folder) = path.parent().filter(|folder| !folder.as_os_str().is_empty()) {
-        DirBuilder::new().recursive(true).mode(0o700).create(folder).map_err(|cause| fault(folder, cause))?;
+    if let Some(folder) = path
+        .parent()
+        .filter(|folder| !folder.as_os_str().is_empty())
+    {
+        DirBuilder::new()
+            .recursive(true)
+            .mode(0o700)
+            .create(folder)
+            .map_err(|cause| fault(folder, cause))?;
     }
-    let open = OpenOptions::new().read(true).write(true).create(true).truncate(false).mode(0o600).open(path);
+    let open = OpenOptions::new()
+        .read(true)
+        .write(true)
+        .create(true)
+        .truncate(false)
+        .mode(0o600)
+        .open(path);
     let file = open.map_err(|cause| fault(path, cause))?;
     let begun = Instant::now();
     loop {
@@ -35,14 +52,20 @@ pub(super) fn take(path: &Path) -> Result<Lock, Error> {
             Ok(()) => return Ok(Lock(file)),
             Err(TryLockError::Error(cause)) => return Err(fault(path, cause)),
             Err(TryLockError::WouldBlock) if begun.elapsed() >= PATIENCE => {
-                return Err(Error::Busy { path: path.display().to_string(), seconds: PATIENCE.as_secs() });
+                return Err(Error::Busy {
+                    path: path.display().to_string(),
+                    seconds: PATIENCE.as_secs(),
+                });
             }
             Err(TryLockError::WouldBlock) => pause(),
         }
     }
 }
 
-#[expect(clippy::disallowed_methods, reason = "an OS lock rings no bell for who gives up after a while; this thread may block")]
+#[expect(
+    clippy::disallowed_methods,
+    reason = "an OS lock rings no bell for who gives up after a while; this thread may block"
+)]
 fn pause() {
     std::thread::sleep(PACE);
 }

@@ -1,14 +1,17 @@
 //! Custody by passphrase: a slot file whose roots are sealed under Argon2id (RFC 9106).
 //!
-//! The passphrase is stretched once for the whole slot; each root is sealed with AES-256-GCM, bound to everything else in the file (see
-//! [`super::file`] for the form, and [`super::place`] for how a slot replaces another).
+//! The passphrase is stretched once for the whole slot; each root is sealed with AES-256-GCM, bound
+//! to everything else in the file (see [`super::file`] for the form, and [`super::place`] for how a
+//! slot replaces another).
 //!
-//! To stretch takes some 100 ms and 64 MiB, and one act asks several times: what it gave is kept for ten seconds. Whoever can read this memory can
-//! read the passphrase, too.
+//! To stretch takes some 100 ms and 64 MiB, and one act asks several times: what it gave is kept
+//! for ten seconds. Whoever can read this memory can read the passphrase, too.
 //!
-//! **What "destroyed" means here:** the slot file that held the root is overwritten and removed after the next one is in force, and the folder is
-//! listed. Disks that remap blocks, file-system snapshots and backups of the file may keep an old copy; whoever has one *and* the passphrase has
-//! the roots in it. Keep the folder outside every backup, and the passphrase elsewhere than the file.
+//! **What "destroyed" means here:** the slot file that held the root is overwritten and removed
+//! after the next one is in force, and the folder is listed. Disks that remap blocks, file-system
+//! snapshots and backups of the file may keep an old copy; whoever has one *and* the passphrase has
+//! the roots in it. Keep the folder outside every backup, and the passphrase elsewhere than the
+//! file.
 
 mod memory;
 mod seal;
@@ -22,14 +25,17 @@ use self::{
     memory::Memory,
     seal::{Root, Stretched},
 };
-use super::{Broken, Change, Custody, Error, Item, Meaning, RootName, Settings, Slot, file::SlotFile, place::Place, wrap};
+use super::{
+    Broken, Change, Custody, Error, Item, Meaning, RootName, Settings, Slot, file::SlotFile,
+    place::Place, wrap,
+};
 use crate::secret::{Key, SecretText};
 use futures_util::{FutureExt as _, future::BoxFuture};
 
 const KIND: &str = "passphrase";
 
-/// A slot file and where its passphrase comes from. The passphrase is read anew for each use, so that it can be changed under a running
-/// service; nothing of a root is kept between uses.
+/// A slot file and where its passphrase comes from. The passphrase is read anew for each use, so
+/// that it can be changed under a running service; nothing of a root is kept between uses.
 pub struct RootFile {
     place: Place,
     passphrase: Passphrase,
@@ -51,7 +57,11 @@ impl RootFile {
             (None, Some(file)) => Passphrase::File(base.join(file)),
             (None, None) => Passphrase::Nowhere,
         };
-        Self { place: Place::at(base.join(settings.root_file)), passphrase, memory: Arc::default() }
+        Self {
+            place: Place::at(base.join(settings.root_file)),
+            passphrase,
+            memory: Arc::default(),
+        }
     }
 
     /// The roots, each of them opened with the passphrase so far.
@@ -59,20 +69,27 @@ impl RootFile {
     /// # Errors
     /// [`Error::NotAuthentic`] if that is not the right one.
     pub async fn opened(&self) -> Result<Vec<RootName>, Error> {
-        let (place, passphrase, memory) = (self.place.clone(), self.passphrase.read()?, Arc::clone(&self.memory));
+        let (place, passphrase, memory) = (
+            self.place.clone(),
+            self.passphrase.read()?,
+            Arc::clone(&self.memory),
+        );
         blocking(move || {
-            let Some(content) = place.read()? else { return Ok(Vec::new()) };
+            let Some(content) = place.read()? else {
+                return Ok(Vec::new());
+            };
             open_all(&memory, &content, &passphrase)?;
             Ok(slot_of(&content)?.names())
         })
         .await
     }
 
-    /// Makes a change that keeps the roots, and seals them under another passphrase, with a new salt. From the return on the old one opens
-    /// nothing.
+    /// Makes a change that keeps the roots, and seals them under another passphrase, with a new
+    /// salt. From the return on the old one opens nothing.
     ///
     /// # Errors
-    /// As [`Custody::swap`]; [`Error::NotAuthentic`] if the passphrase so far is not the right one; [`Error::Passphrase`] if the new one is empty.
+    /// As [`Custody::swap`]; [`Error::NotAuthentic`] if the passphrase so far is not the right one;
+    /// [`Error::Passphrase`] if the new one is empty.
     pub async fn change_passphrase(&self, change: &Change, new: SecretText) -> Result<Slot, Error> {
         if new.expose().is_empty() {
             return Err(Error::Passphrase("the new one is empty".into()));
@@ -81,14 +98,16 @@ impl RootFile {
     }
 
     async fn replace(&self, change: &Change, new: Option<SecretText>) -> Result<Slot, Error> {
-        let (place, passphrase, change) = (self.place.clone(), self.passphrase.read()?, change.clone());
+        let (place, passphrase, change) =
+            (self.place.clone(), self.passphrase.read()?, change.clone());
         let memory = Arc::clone(&self.memory);
         blocking(move || {
             place.swap(&change, slot_of, |present| {
                 let rng = &mut rand::rng();
                 let (so_far, mut roots) = match present {
                     None => (None, Vec::new()),
-                    Some(content) => open_all(&memory, content, &passphrase).map(|(stretched, roots)| (Some(stretched), roots))?,
+                    Some(content) => open_all(&memory, content, &passphrase)
+                        .map(|(stretched, roots)| (Some(stretched), roots))?,
                 };
                 let stretched = match (new, so_far) {
                     (Some(new), _) => memory.keep(Stretched::anew(new, rng)?),
@@ -110,7 +129,11 @@ impl RootFile {
         root: RootName,
         work: impl FnOnce(Key) -> Result<T, Error> + Send + 'static,
     ) -> Result<T, Error> {
-        let (place, passphrase, memory) = (self.place.clone(), self.passphrase.read()?, Arc::clone(&self.memory));
+        let (place, passphrase, memory) = (
+            self.place.clone(),
+            self.passphrase.read()?,
+            Arc::clone(&self.memory),
+        );
         blocking(move || {
             let content = place.read()?.ok_or(Error::NoRoot(root))?;
             if !slot_of(&content)?.has(root) {
@@ -150,12 +173,16 @@ impl Custody for RootFile {
 
     fn seal<'a>(&'a self, root: RootName, key: &'a Key) -> BoxFuture<'a, Result<Vec<u8>, Error>> {
         let key = key.duplicate();
-        self.with_root(root, move |root_key| Ok(wrap::seal(&root_key, root, &key, &mut rand::rng()))).boxed()
+        self.with_root(root, move |root_key| {
+            Ok(wrap::seal(&root_key, root, &key, &mut rand::rng()))
+        })
+        .boxed()
     }
 
     fn open<'a>(&'a self, root: RootName, sealed: &'a [u8]) -> BoxFuture<'a, Result<Key, Error>> {
         let sealed = sealed.to_vec();
-        self.with_root(root, move |root_key| wrap::open(&root_key, root, &sealed)).boxed()
+        self.with_root(root, move |root_key| wrap::open(&root_key, root, &sealed))
+            .boxed()
     }
 
     fn contents(&self) -> BoxFuture<'_, Result<Vec<Item>, Error>> {
@@ -166,18 +193,33 @@ impl Custody for RootFile {
     fn attack<'a>(&'a self, sealed: &'a [Vec<u8>]) -> BoxFuture<'a, Result<Vec<Broken>, Error>> {
         let sealed = sealed.to_vec();
         async move {
-            let (place, passphrase, memory) = (self.place.clone(), self.passphrase.read()?, Arc::clone(&self.memory));
+            let (place, passphrase, memory) = (
+                self.place.clone(),
+                self.passphrase.read()?,
+                Arc::clone(&self.memory),
+            );
             blocking(move || {
                 let mut broken = Vec::new();
                 for found in place.scan()? {
                     // Sealed under another passphrase, of another kind, or no root at all.
-                    let Ok((_, roots)) = open_all(&memory, &found.content, &passphrase) else { continue };
-                    let Ok(slot) = slot_of(&found.content) else { continue };
+                    let Ok((_, roots)) = open_all(&memory, &found.content, &passphrase) else {
+                        continue;
+                    };
+                    let Ok(slot) = slot_of(&found.content) else {
+                        continue;
+                    };
                     for (epoch, root_key) in &roots {
-                        let name = RootName { vault: slot.owner().vault, epoch: *epoch };
+                        let name = RootName {
+                            vault: slot.owner().vault,
+                            epoch: *epoch,
+                        };
                         let opened = |(at, sealed): (usize, &Vec<u8>)| {
                             let key = wrap::open(root_key, name, sealed).ok()?;
-                            Some(Broken { at, epoch: *epoch, key })
+                            Some(Broken {
+                                at,
+                                epoch: *epoch,
+                                key,
+                            })
                         };
                         broken.extend(sealed.iter().enumerate().filter_map(opened));
                     }
@@ -196,7 +238,9 @@ impl Passphrase {
         match self {
             Self::Given(passphrase) => Ok(passphrase.duplicate()),
             Self::File(path) => read_passphrase(path),
-            Self::Nowhere => Err(Error::Passphrase("neither `passphrase` nor `passphrase_file` is set".into())),
+            Self::Nowhere => Err(Error::Passphrase(
+                "neither `passphrase` nor `passphrase_file` is set".into(),
+            )),
         }
     }
 }
@@ -214,16 +258,28 @@ fn slot_of(content: &[u8]) -> Result<Slot, Error> {
     SlotFile::read(KIND, content)?.slot()
 }
 
-/// Every root in a slot file; the stretched passphrase, under which the next one can be sealed, too.
-fn open_all(memory: &Memory, content: &[u8], passphrase: &SecretText) -> Result<(Arc<Stretched>, Vec<Root>), Error> {
+/// Every root in a slot file; the stretched passphrase, under which the next one can be sealed,
+/// too.
+fn open_all(
+    memory: &Memory,
+    content: &[u8],
+    passphrase: &SecretText,
+) -> Result<(Arc<Stretched>, Vec<Root>), Error> {
     let file = SlotFile::read(KIND, content)?;
-    let stretched = memory.stretch(file.kdf.as_ref().ok_or(Error::Format("its `kdf` is missing"))?, passphrase)?;
+    let stretched = memory.stretch(
+        file.kdf
+            .as_ref()
+            .ok_or(Error::Format("its `kdf` is missing"))?,
+        passphrase,
+    )?;
     let roots = stretched.open(&file)?;
     Ok((stretched, roots))
 }
 
 /// Argon2id takes some 100 ms of a core and 64 MiB; it has a thread of its own.
-async fn blocking<T: Send + 'static>(work: impl FnOnce() -> Result<T, Error> + Send + 'static) -> Result<T, Error> {
+async fn blocking<T: Send + 'static>(
+    work: impl FnOnce() -> Result<T, Error> + Send + 'static,
+) -> Result<T, Error> {
     super::blocking("root file", work).await
 }
 

@@ -7,21 +7,26 @@
 //!   CKA_ID               vault id (16) ‖ epoch (8, big endian)
 //! sealed root-page key   IV (12) ‖ CKM_AES_GCM(root, IV, key) ‖ tag (16), with the root's name as associated data
 //! ```
-//! The root is made in the token and never leaves it; this process sees the root page's key only. One token holds the roots of one vault.
+//! The root is made in the token and never leaves it; this process sees the root page's key only.
+//! One token holds the roots of one vault.
 //!
-//! **A swap:** under the OS lock, make the keys, then write the next slot object (the commit point: of several the one of the highest generation is in
-//! force), destroy the keys and slot objects that are no part of it, and list. Whoever comes next finishes what was interrupted.
+//! **A swap:** under the OS lock, make the keys, then write the next slot object (the commit point:
+//! of several the one of the highest generation is in force), destroy the keys and slot objects
+//! that are no part of it, and list. Whoever comes next finishes what was interrupted.
 //!
-//! **How near this comes to compare-and-swap:** PKCS #11 has neither compare nor swap, so the lock file does it. Processes that lock different files,
-//! on one machine or on two, can lose a slot to each other; the look after the swap finds that in most cases and says so. Give all processes
-//! of a vault the same `lock_file`, and never let two machines share a token.
+//! **How near this comes to compare-and-swap:** PKCS #11 has neither compare nor swap, so the lock
+//! file does it. Processes that lock different files, on one machine or on two, can lose a slot to
+//! each other; the look after the swap finds that in most cases and says so. Give all processes of
+//! a vault the same `lock_file`, and never let two machines share a token.
 //!
-//! **What "destroyed" means here:** the object is destroyed in the token (`C_DestroyObject`), the token is trusted to forget it, and the token is
-//! listed. A copy of the object that the token's vendor tools made before (a backup, a clone in a cluster, SoftHSM's folder of files) opens
-//! that epoch for whoever can bring it back into a token and knows the PIN.
+//! **What "destroyed" means here:** the object is destroyed in the token (`C_DestroyObject`), the
+//! token is trusted to forget it, and the token is listed. A copy of the object that the token's
+//! vendor tools made before (a backup, a clone in a cluster, SoftHSM's folder of files) opens that
+//! epoch for whoever can bring it back into a token and knows the PIN.
 //!
-//! **SoftHSM** is for trying this out: it rewrites its token file at each log-in without a safe replacement, and a kill in that instant destroys the
-//! token with every root in it. This process logs in once. A vault that must not be lost needs an HSM with a second copy.
+//! **SoftHSM** is for trying this out: it rewrites its token file at each log-in without a safe
+//! replacement, and a kill in that instant destroys the token with every root in it. This process
+//! logs in once. A vault that must not be lost needs an HSM with a second copy.
 
 mod objects;
 mod token;
@@ -57,13 +62,22 @@ impl Token {
     pub(super) fn new(settings: Pkcs11, base: &Path) -> Result<Self, Error> {
         let lock = base.join(&settings.lock_file);
         if settings.lock_file.as_os_str().is_empty() {
-            return Err(Error::Setting { key: "pkcs11.lock_file", why: "name a file that all processes of this vault can lock".into() });
+            return Err(Error::Setting {
+                key: "pkcs11.lock_file",
+                why: "name a file that all processes of this vault can lock".into(),
+            });
         }
-        Ok(Self { place: Arc::new(Place::new(settings, base)?), lock })
+        Ok(Self {
+            place: Arc::new(Place::new(settings, base)?),
+            lock,
+        })
     }
 
     /// Runs `work` in the session; again where the token failed for a reason that may be over.
-    async fn with<T: Send + 'static>(&self, work: impl Fn(&Session) -> Result<T, Error> + Send + 'static) -> Result<T, Error> {
+    async fn with<T: Send + 'static>(
+        &self,
+        work: impl Fn(&Session) -> Result<T, Error> + Send + 'static,
+    ) -> Result<T, Error> {
         let place = Arc::clone(&self.place);
         super::blocking(NAME, move || place.with_session(work)).await
     }
@@ -102,12 +116,14 @@ impl Custody for Token {
 
     fn seal<'a>(&'a self, root: RootName, key: &'a Key) -> BoxFuture<'a, Result<Vec<u8>, Error>> {
         let key = key.duplicate();
-        self.with(move |session| objects::seal(session, in_force(session, root)?, root, &key)).boxed()
+        self.with(move |session| objects::seal(session, in_force(session, root)?, root, &key))
+            .boxed()
     }
 
     fn open<'a>(&'a self, root: RootName, sealed: &'a [u8]) -> BoxFuture<'a, Result<Key, Error>> {
         let sealed = sealed.to_vec();
-        self.with(move |session| objects::open(session, in_force(session, root)?, root, &sealed)).boxed()
+        self.with(move |session| objects::open(session, in_force(session, root)?, root, &sealed))
+            .boxed()
     }
 
     fn contents(&self) -> BoxFuture<'_, Result<Vec<Item>, Error>> {
@@ -121,7 +137,11 @@ impl Custody for Token {
             for object in Found::look(session)?.keys.all() {
                 for (at, sealed) in sealed.iter().enumerate() {
                     match objects::open(session, object.handle, object.name, sealed) {
-                        Ok(key) => broken.push(Broken { at, epoch: object.name.epoch, key }),
+                        Ok(key) => broken.push(Broken {
+                            at,
+                            epoch: object.name.epoch,
+                            key,
+                        }),
                         Err(Error::NotAuthentic | Error::NoRoot(_)) => {}
                         Err(error) => return Err(error),
                     }
@@ -137,22 +157,41 @@ impl Custody for Token {
 fn in_force(session: &Session, root: RootName) -> Result<cryptoki::object::ObjectHandle, Error> {
     let found = Found::look(session)?;
     let is_named = found.slot()?.is_some_and(|slot| slot.has(root));
-    found.keys.of(root).first().filter(|_| is_named).map(|object| object.handle).ok_or(Error::NoRoot(root))
+    found
+        .keys
+        .of(root)
+        .first()
+        .filter(|_| is_named)
+        .map(|object| object.handle)
+        .ok_or(Error::NoRoot(root))
 }
 
-/// See [`Custody::swap`]. May be repeated: a swap that found its own slot in force only cleans up after it.
+/// See [`Custody::swap`]. May be repeated: a swap that found its own slot in force only cleans up
+/// after it.
 fn swap(session: &Session, change: &Change) -> Result<Slot, Error> {
     let (next, before) = (change.next(), Found::look(session)?);
     before.refuse_foreign(next.owner().vault)?;
     if before.slot()?.as_ref() != Some(next) {
         change.applies_to(before.slot()?.as_ref())?;
-        // A key of this name that is in no slot may have been made by a process that died, or by one that lives and was too late.
+        // A key of this name that is in no slot may have been made by a process that died, or by
+        // one that lives and was too late.
         let named: Vec<RootName> = before.slot()?.map(|slot| slot.names()).unwrap_or_default();
-        for stray in before.keys.all().iter().filter(|object| !named.contains(&object.name)) {
+        for stray in before
+            .keys
+            .all()
+            .iter()
+            .filter(|object| !named.contains(&object.name))
+        {
             objects::destroy(session, stray.handle)?;
         }
         if let Some(epoch) = change.added() {
-            objects::generate(session, RootName { vault: next.owner().vault, epoch })?;
+            objects::generate(
+                session,
+                RootName {
+                    vault: next.owner().vault,
+                    epoch,
+                },
+            )?;
         }
         crash::point("custody.written");
         objects::write_slot(session, next)?;
@@ -163,18 +202,25 @@ fn swap(session: &Session, change: &Change) -> Result<Slot, Error> {
     let after = Found::look(session)?;
     let is_exact = after.items()?.iter().all(|item| item.role == Role::Slot)
         && after.slots.len() == 1
-        && next.names().iter().all(|name| after.keys.of(*name).len() == 1);
+        && next
+            .names()
+            .iter()
+            .all(|name| after.keys.of(*name).len() == 1);
     match after.slot()? {
         Some(found) if found == *next && is_exact => Ok(found),
         // Somebody who locks another file was here.
         Some(found) if found.generation() >= next.generation() && found != *next => {
-            Err(Error::Moved { expected: next.generation(), found: found.generation() })
+            Err(Error::Moved {
+                expected: next.generation(),
+                found: found.generation(),
+            })
         }
         _ => Err(Error::Inexact { place: NAME.into() }),
     }
 }
 
-/// Destroys what is no part of this slot, which is in force: keys first, so that a slot never promises less than there is.
+/// Destroys what is no part of this slot, which is in force: keys first, so that a slot never
+/// promises less than there is.
 fn clear(session: &Session, slot: &Slot) -> Result<(), Error> {
     let found = Found::look(session)?;
     for name in found.keys.names() {

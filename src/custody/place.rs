@@ -6,15 +6,17 @@
 //! root.old    a second name of the slot that was, while it is overwritten
 //! root.lock   the lock; stays for ever
 //! ```
-//! Owns names, the lock, atomic replacement, overwriting, durability, and the judgement of everything that lies in the folder. Refuses to know what is
-//! in a slot beyond [`super::file::roots_of`].
+//! Owns names, the lock, atomic replacement, overwriting, durability, and the judgement of
+//! everything that lies in the folder. Refuses to know what is in a slot beyond
+//! [`super::file::roots_of`].
 //!
 //! ```text
 //! write root.next, fsync → link root as root.old, fsync the folder → rename root.next to root, fsync the folder
 //!   → overwrite root.old, fsync → remove it, fsync the folder → list the folder: the slot and nothing else
 //! ```
-//! Each step may be the last of this process; whoever has the lock next finishes. How near this comes to compare-and-swap: as near as the lock does.
-//! Two machines that share the folder over a file system without locks can lose a slot; do not do that.
+//! Each step may be the last of this process; whoever has the lock next finishes. How near this
+//! comes to compare-and-swap: as near as the lock does. Two machines that share the folder over a
+//! file system without locks can lose a slot; do not do that.
 
 use std::{
     fs::{self, DirBuilder, File, OpenOptions},
@@ -87,7 +89,12 @@ impl Place {
                 Err(_) => Zeroizing::default(),
             };
             let contained = file::roots_of(&content);
-            found.push(Found { path, role: Role::Other, contained, content });
+            found.push(Found {
+                path,
+                role: Role::Other,
+                contained,
+                content,
+            });
         }
         found.sort_by(|a, b| a.path.cmp(&b.path));
         self.judge(&mut found);
@@ -98,15 +105,23 @@ impl Place {
     /// Says what each file is.
     fn judge(&self, all: &mut [Found]) {
         let slot = all.iter().find(|found| found.path == self.slot);
-        let vault = slot.and_then(|slot| slot.contained.as_ref()).map(|contained| contained.vault);
+        let vault = slot
+            .and_then(|slot| slot.contained.as_ref())
+            .map(|contained| contained.vault);
         for found in all.iter_mut() {
             let theirs = found.contained.as_ref();
-            let is_of_another = theirs.is_some_and(|theirs| vault.is_some_and(|vault| vault != theirs.vault));
+            let is_of_another =
+                theirs.is_some_and(|theirs| vault.is_some_and(|vault| vault != theirs.vault));
             found.role = match self.kinship(&found.path) {
                 _ if found.path == self.slot => Role::Slot,
                 Kinship::Ours if is_of_another => Role::Foreign,
-                // Without a slot in force this may be the last copy of a root; what an interrupted `init` left is not.
-                Kinship::Ours if vault.is_none() && theirs.is_some_and(|theirs| theirs.generation != 1) => Role::Foreign,
+                // Without a slot in force this may be the last copy of a root; what an interrupted
+                // `init` left is not.
+                Kinship::Ours
+                    if vault.is_none() && theirs.is_some_and(|theirs| theirs.generation != 1) =>
+                {
+                    Role::Foreign
+                }
                 Kinship::Ours => Role::Leftover,
                 Kinship::Alike => Role::Foreign,
                 Kinship::None if theirs.is_some() && !is_of_another => Role::Foreign,
@@ -117,7 +132,12 @@ impl Place {
 
     /// What a name has to do with the slot's.
     fn kinship(&self, path: &Path) -> Kinship {
-        let name = |path: &Path| path.file_name().unwrap_or_default().to_string_lossy().into_owned();
+        let name = |path: &Path| {
+            path.file_name()
+                .unwrap_or_default()
+                .to_string_lossy()
+                .into_owned()
+        };
         let (name, slot) = (name(path), name(&self.slot));
         match name.strip_prefix(&slot) {
             // Names that this program gives.
@@ -127,11 +147,12 @@ impl Place {
         }
     }
 
-    /// Replaces the slot by what `make` makes of the present contents, if the present slot is the one that the change was made from. Holds up the
-    /// thread.
+    /// Replaces the slot by what `make` makes of the present contents, if the present slot is the
+    /// one that the change was made from. Holds up the thread.
     ///
     /// # Errors
-    /// [`Error::Moved`], [`Error::Foreign`], [`Error::Busy`]; what `make` says. After any error the slot is the one before or the next.
+    /// [`Error::Moved`], [`Error::Foreign`], [`Error::Busy`]; what `make` says. After any error the
+    /// slot is the one before or the next.
     pub(super) fn swap(
         &self,
         change: &Change,
@@ -144,32 +165,49 @@ impl Place {
         let present = present.as_ref().map(|content| content.as_slice());
         change.applies_to(present.map(slot_of).transpose()?.as_ref())?;
         let content = make(present)?;
-        self.replace(&content).map_err(|cause| fault(&self.slot, cause))?;
+        self.replace(&content)
+            .map_err(|cause| fault(&self.slot, cause))?;
         self.clear()?;
         // "Destroyed" is said only after this look.
         let is_exact = match self.scan()?.as_slice() {
             [only] => only.role == Role::Slot && *only.content == content,
             _ => false,
         };
-        if is_exact { Ok(()) } else { Err(Error::Inexact { place: self.folder().display().to_string() }) }
+        if is_exact {
+            Ok(())
+        } else {
+            Err(Error::Inexact {
+                place: self.folder().display().to_string(),
+            })
+        }
     }
 
     /// Finishes what an interrupted change began, and refuses what is nobody's.
     fn clear(&self) -> Result<(), Error> {
         let found = self.scan()?;
         if let Some(foreign) = found.iter().find(|found| found.role == Role::Foreign) {
-            return Err(Error::Foreign { name: foreign.path.display().to_string() });
+            return Err(Error::Foreign {
+                name: foreign.path.display().to_string(),
+            });
         }
         for leftover in found.iter().filter(|found| found.role == Role::Leftover) {
-            self.destroy(&leftover.path).map_err(|cause| fault(&leftover.path, cause))?;
+            self.destroy(&leftover.path)
+                .map_err(|cause| fault(&leftover.path, cause))?;
         }
         Ok(())
     }
 
     fn replace(&self, content: &[u8]) -> io::Result<()> {
         let (next, old) = (self.beside("next"), self.beside("old"));
-        DirBuilder::new().recursive(true).mode(0o700).create(self.folder())?;
-        let mut file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(&next)?;
+        DirBuilder::new()
+            .recursive(true)
+            .mode(0o700)
+            .create(self.folder())?;
+        let mut file = OpenOptions::new()
+            .write(true)
+            .create_new(true)
+            .mode(0o600)
+            .open(&next)?;
         file.write_all(content)?;
         file.sync_all()?;
         crash::point("custody.written");
@@ -205,7 +243,10 @@ impl Place {
     }
 
     fn folder(&self) -> &Path {
-        self.slot.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."))
+        self.slot
+            .parent()
+            .filter(|folder| !folder.as_os_str().is_empty())
+            .unwrap_or(Path::new("."))
     }
 
     fn sync(&self) -> io::Result<()> {
@@ -215,8 +256,16 @@ impl Place {
 
 impl Found {
     fn item(&self) -> Item {
-        let roots = self.contained.as_ref().map(Contained::names).unwrap_or_default();
-        Item { name: self.path.display().to_string(), role: self.role, roots }
+        let roots = self
+            .contained
+            .as_ref()
+            .map(Contained::names)
+            .unwrap_or_default();
+        Item {
+            name: self.path.display().to_string(),
+            role: self.role,
+            roots,
+        }
     }
 }
 

@@ -1,6 +1,8 @@
-//! Custody as a rehearsal sees it: everything opens, nobody owns anything, and nothing is ever changed.
+//! Custody as a rehearsal sees it: everything opens, nobody owns anything, and nothing is ever
+//! changed.
 //!
-//! Owns this wrapper. A drill and a trial restore use the roots of a living vault through it, so that they cannot touch them.
+//! Owns this wrapper. A drill and a trial restore use the roots of a living vault through it, so
+//! that they cannot touch them.
 
 use std::sync::Arc;
 
@@ -27,8 +29,14 @@ impl Custody for Rehearsal {
 
     fn read(&self) -> BoxFuture<'_, Result<Option<Slot>, Error>> {
         async move {
-            let Some(slot) = self.0.read().await? else { return Ok(None) };
-            let owner = Owner { database: None, seen: None, ..*slot.owner() };
+            let Some(slot) = self.0.read().await? else {
+                return Ok(None);
+            };
+            let owner = Owner {
+                database: None,
+                seen: None,
+                ..*slot.owner()
+            };
             Slot::read(owner, slot.generation(), slot.roots().to_vec()).map(Some)
         }
         .boxed()

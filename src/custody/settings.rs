@@ -1,7 +1,8 @@
 //! `[custody]`: which place, and how it is reached.
 //!
-//! Owns the names of the keys and their defaults. Refuses to judge them: each kind reads its own when it is opened. The settings of a kind are
-//! known also to a build that leaves the kind out, so that such a build can say what it lacks.
+//! Owns the names of the keys and their defaults. Refuses to judge them: each kind reads its own
+//! when it is opened. The settings of a kind are known also to a build that leaves the kind out, so
+//! that such a build can say what it lacks.
 
 use std::path::PathBuf;
 
@@ -76,13 +77,20 @@ pub struct Pkcs11 {
     pub pin_file: Option<PathBuf>,
     /// The user PIN itself; meant for the environment.
     pub pin: Option<SecretText>,
-    /// A file that every process locks before it changes the token, relative to the configuration file.
+    /// A file that every process locks before it changes the token, relative to the configuration
+    /// file.
     pub lock_file: PathBuf,
 }
 
 impl Default for Pkcs11 {
     fn default() -> Self {
-        Self { module: PathBuf::new(), token: String::new(), pin_file: None, pin: None, lock_file: "custody.lock".into() }
+        Self {
+            module: PathBuf::new(),
+            token: String::new(),
+            pin_file: None,
+            pin: None,
+            lock_file: "custody.lock".into(),
+        }
     }
 }
 

@@ -1,12 +1,14 @@
 //! The slot: which roots custody holds, and whose they are.
 //!
-//! Owns what a slot says and the only ways in which one may follow another. Refuses to know how a slot is kept. A [`Change`] names the slot that it
-//! was made from; every place compares that with the slot it holds before it replaces anything.
+//! Owns what a slot says and the only ways in which one may follow another. Refuses to know how a
+//! slot is kept. A [`Change`] names the slot that it was made from; every place compares that with
+//! the slot it holds before it replaces anything.
 //!
 //! INVARIANTS
 //! - A slot has one or two roots, the older first; a new root is newer than every root before it.
 //! - A root is left out only by who has a [`Restorable`] of one that stays.
-//! - Each change counts the generation up by one, so that a process that slept through another change cannot make its own.
+//! - Each change counts the generation up by one, so that a process that slept through another
+//!   change cannot make its own.
 
 use serde::{Deserialize, Serialize};
 
@@ -22,9 +24,11 @@ use crate::{
 pub struct Owner {
     /// The vault.
     pub vault: VaultId,
-    /// The database that may use, turn and destroy them. `None`: no database has taken them yet, as in a place from before slots had owners.
+    /// The database that may use, turn and destroy them. `None`: no database has taken them yet, as
+    /// in a place from before slots had owners.
     pub database: Option<DatabaseId>,
-    /// The newest audit entry of that database when it last changed custody. A database without this entry has forgotten something.
+    /// The newest audit entry of that database when it last changed custody. A database without
+    /// this entry has forgotten something.
     pub seen: Option<Position>,
 }
 
@@ -44,9 +48,15 @@ impl Slot {
     pub fn read(owner: Owner, generation: u64, roots: Vec<u64>) -> Result<Self, Error> {
         let is_ordered = roots.is_sorted_by(|a, b| a < b);
         if !is_ordered || roots.is_empty() || roots.len() > 2 {
-            return Err(Error::Format("a slot has one or two roots, the older first"));
+            return Err(Error::Format(
+                "a slot has one or two roots, the older first",
+            ));
         }
-        Ok(Self { owner, generation, roots })
+        Ok(Self {
+            owner,
+            generation,
+            roots,
+        })
     }
 
     /// Whose roots they are.
@@ -66,7 +76,13 @@ impl Slot {
 
     /// The roots by name, oldest first.
     pub fn names(&self) -> Vec<RootName> {
-        self.roots.iter().map(|epoch| RootName { vault: self.owner.vault, epoch: *epoch }).collect()
+        self.roots
+            .iter()
+            .map(|epoch| RootName {
+                vault: self.owner.vault,
+                epoch: *epoch,
+            })
+            .collect()
     }
 
     /// Whether this root is here.
@@ -80,14 +96,16 @@ impl Slot {
     }
 }
 
-/// Proof that the newest restorable snapshot was just verified, and that the root of this epoch opens it.
+/// Proof that the newest restorable snapshot was just verified, and that the root of this epoch
+/// opens it.
 #[derive(Debug)]
 pub struct Restorable {
     epoch: u64,
 }
 
 impl Restorable {
-    /// Says so. Only `vault/epoch/custody.rs` may, right after it verified the snapshot; `tests/tidy.rs` holds this.
+    /// Says so. Only `vault/epoch/custody.rs` may, right after it verified the snapshot;
+    /// `tests/tidy.rs` holds this.
     pub(crate) fn proven(epoch: u64) -> Self {
         Self { epoch }
     }
@@ -103,21 +121,36 @@ pub struct Change {
 impl Change {
     /// The first slot of a vault, in an empty place: the root of epoch 1.
     pub fn first(owner: Owner) -> Self {
-        Self { before: None, next: Slot { owner, generation: 1, roots: vec![1] } }
+        Self {
+            before: None,
+            next: Slot {
+                owner,
+                generation: 1,
+                roots: vec![1],
+            },
+        }
     }
 
     /// One root more. The place makes its key.
     ///
     /// # Errors
-    /// [`Error::TooMany`] when there are two; [`Error::Passed`] when there is a newer one or this one.
+    /// [`Error::TooMany`] when there are two; [`Error::Passed`] when there is a newer one or this
+    /// one.
     pub fn adding(before: &Slot, owner: Owner, epoch: u64) -> Result<Self, Error> {
         if before.newest() >= epoch {
-            return Err(Error::Passed(RootName { vault: owner.vault, epoch }));
+            return Err(Error::Passed(RootName {
+                vault: owner.vault,
+                epoch,
+            }));
         }
         if before.roots.len() > 1 {
             return Err(Error::TooMany);
         }
-        Ok(Self::of(before, owner, before.roots.iter().copied().chain([epoch]).collect()))
+        Ok(Self::of(
+            before,
+            owner,
+            before.roots.iter().copied().chain([epoch]).collect(),
+        ))
     }
 
     /// Only the root that the proof is about: every other one is destroyed.
@@ -125,20 +158,31 @@ impl Change {
     /// # Errors
     /// [`Error::NoRoot`] if that root is not here.
     pub fn keeping_only(before: &Slot, owner: Owner, proof: &Restorable) -> Result<Self, Error> {
-        let kept = RootName { vault: owner.vault, epoch: proof.epoch };
+        let kept = RootName {
+            vault: owner.vault,
+            epoch: proof.epoch,
+        };
         if !before.has(kept) {
             return Err(Error::NoRoot(kept));
         }
         Ok(Self::of(before, owner, vec![kept.epoch]))
     }
 
-    /// The same roots, of this owner: a take-over, a new passphrase, or the same once more, which clears what an interruption left.
+    /// The same roots, of this owner: a take-over, a new passphrase, or the same once more, which
+    /// clears what an interruption left.
     pub fn owned_by(before: &Slot, owner: Owner) -> Self {
         Self::of(before, owner, before.roots.clone())
     }
 
     fn of(before: &Slot, owner: Owner, roots: Vec<u64>) -> Self {
-        Self { before: Some(before.clone()), next: Slot { owner, generation: before.generation + 1, roots } }
+        Self {
+            before: Some(before.clone()),
+            next: Slot {
+                owner,
+                generation: before.generation + 1,
+                roots,
+            },
+        }
     }
 
     /// The slot that the place must hold for this change to be made.
@@ -153,7 +197,12 @@ impl Change {
 
     /// The root that the change makes, if it makes one.
     pub fn added(&self) -> Option<u64> {
-        let is_new = |epoch: &u64| !self.before.as_ref().is_some_and(|before| before.roots.contains(epoch));
+        let is_new = |epoch: &u64| {
+            !self
+                .before
+                .as_ref()
+                .is_some_and(|before| before.roots.contains(epoch))
+        };
         self.next.roots.iter().copied().find(is_new)
     }
 
@@ -166,7 +215,10 @@ impl Change {
             return Ok(());
         }
         let generation = |slot: Option<&Slot>| slot.map_or(0, Slot::generation);
-        Err(Error::Moved { expected: generation(self.before.as_ref()), found: generation(present) })
+        Err(Error::Moved {
+            expected: generation(self.before.as_ref()),
+            found: generation(present),
+        })
     }
 }
 
@@ -176,7 +228,11 @@ mod tests {
 
     fn owner() -> Owner {
         let rng = &mut rand::rng();
-        Owner { vault: VaultId::random(rng), database: Some(DatabaseId::random(rng)), seen: None }
+        Owner {
+            vault: VaultId::random(rng),
+            database: Some(DatabaseId::random(rng)),
+            seen: None,
+        }
     }
 
     #[test]
@@ -184,14 +240,32 @@ mod tests {
         let owner = owner();
         let one = Change::first(owner).next().clone();
         let two = Change::adding(&one, owner, 5).unwrap();
-        assert_eq!((two.next().roots(), two.next().generation(), two.added()), (&[1, 5][..], 2, Some(5)));
+        assert_eq!(
+            (two.next().roots(), two.next().generation(), two.added()),
+            (&[1, 5][..], 2, Some(5))
+        );
         let two = two.next().clone();
-        assert!(matches!(Change::adding(&two, owner, 6), Err(Error::TooMany)));
-        assert!(matches!(Change::adding(&two, owner, 5), Err(Error::Passed(_))));
-        assert!(matches!(Change::adding(&one, owner, 1), Err(Error::Passed(_))));
-        assert!(matches!(Change::keeping_only(&two, owner, &Restorable::proven(2)), Err(Error::NoRoot(_))));
+        assert!(matches!(
+            Change::adding(&two, owner, 6),
+            Err(Error::TooMany)
+        ));
+        assert!(matches!(
+            Change::adding(&two, owner, 5),
+            Err(Error::Passed(_))
+        ));
+        assert!(matches!(
+            Change::adding(&one, owner, 1),
+            Err(Error::Passed(_))
+        ));
+        assert!(matches!(
+            Change::keeping_only(&two, owner, &Restorable::proven(2)),
+            Err(Error::NoRoot(_))
+        ));
         let kept = Change::keeping_only(&two, owner, &Restorable::proven(5)).unwrap();
-        assert_eq!((kept.next().roots(), kept.next().generation(), kept.added()), (&[5][..], 3, None));
+        assert_eq!(
+            (kept.next().roots(), kept.next().generation(), kept.added()),
+            (&[5][..], 3, None)
+        );
         for bad in [vec![], vec![1, 1], vec![2, 1], vec![1, 2, 3]] {
             assert!(Slot::read(owner, 1, bad).is_err());
         }
@@ -204,10 +278,25 @@ mod tests {
         let change = Change::adding(&one, mine, 2).unwrap();
         change.applies_to(Some(&one)).unwrap();
         let repaired = Change::owned_by(&one, mine).next().clone();
-        let taken = Slot { owner: owner(), ..one.clone() };
+        let taken = Slot {
+            owner: owner(),
+            ..one.clone()
+        };
         for other in [None, Some(&repaired), Some(&taken), Some(change.next())] {
-            assert!(matches!(change.applies_to(other), Err(Error::Moved { expected: 1, .. })), "{other:?}");
+            assert!(
+                matches!(
+                    change.applies_to(other),
+                    Err(Error::Moved { expected: 1, .. })
+                ),
+                "{other:?}"
+            );
         }
-        assert!(matches!(Change::first(mine).applies_to(Some(&one)), Err(Error::Moved { expected: 0, found: 1 })));
+        assert!(matches!(
+            Change::first(mine).applies_to(Some(&one)),
+            Err(Error::Moved {
+                expected: 0,
+                found: 1
+            })
+        ));
     }
 }

@@ -1,7 +1,8 @@
 //! Sealing one key under a root key that this process holds for a moment.
 //!
-//! Owns the form: `nonce (12) ‖ AES-256-GCM(root key, nonce, key) ‖ tag (16)`, with the root's name as associated data. For places that keep
-//! the root inside, the place's own mechanism stands instead.
+//! Owns the form: `nonce (12) ‖ AES-256-GCM(root key, nonce, key) ‖ tag (16)`, with the root's name
+//! as associated data. For places that keep the root inside, the place's own mechanism stands
+//! instead.
 
 use aes_gcm::{
     Aes256Gcm, Nonce,
@@ -20,22 +21,56 @@ pub(super) fn seal(root_key: &Key, root: RootName, key: &Key, rng: &mut dyn Cryp
     let mut nonce = [0; NONCE];
     rng.fill_bytes(&mut nonce);
     let aad = associated_data(root);
-    let sealed = cipher(root_key).encrypt(&Nonce::from(nonce), Payload { msg: key.expose(), aad: &aad });
-    [nonce.as_slice(), &sealed.expect("32 bytes can always be sealed")].concat()
+    let sealed = cipher(root_key).encrypt(
+        &Nonce::from(nonce),
+        Payload {
+            msg: key.expose(),
+            aad: &aad,
+        },
+    );
+    [
+        nonce.as_slice(),
+        &sealed.expect("32 bytes can always be sealed"),
+    ]
+    .concat()
 }
 
 /// Opens what [`seal`] gave.
 pub(super) fn open(root_key: &Key, root: RootName, sealed: &[u8]) -> Result<Key, Error> {
     let (nonce, sealed) = sealed.split_at_checked(NONCE).ok_or(Error::NotAuthentic)?;
     let nonce = Nonce::try_from(nonce).map_err(|_| Error::NotAuthentic)?;
-    let opened = cipher(root_key).decrypt(&nonce, Payload { msg: sealed, aad: &associated_data(root) }).map(Zeroizing::new);
-    opened.ok().and_then(|bytes| Key::from_slice(&bytes)).ok_or(Error::NotAuthentic)
+    let opened = cipher(root_key)
+        .decrypt(
+            &nonce,
+            Payload {
+                msg: sealed,
+                aad: &associated_data(root),
+            },
+        )
+        .map(Zeroizing::new);
+    opened
+        .ok()
+        .and_then(|bytes| Key::from_slice(&bytes))
+        .ok_or(Error::NotAuthentic)
 }
 
-/// What a sealed root-page key is bound to: a label, the vault and the epoch, each with its length before it.
+/// What a sealed root-page key is bound to: a label, the vault and the epoch, each with its length
+/// before it.
 pub(super) fn associated_data(root: RootName) -> Vec<u8> {
-    let fields: [&[u8]; 3] = [b"recvault/root-page-key/1", root.vault.as_bytes(), &root.epoch.to_be_bytes()];
-    fields.iter().flat_map(|field| (field.len() as u64).to_be_bytes().into_iter().chain(field.iter().copied())).collect()
+    let fields: [&[u8]; 3] = [
+        b"recvault/root-page-key/1",
+        root.vault.as_bytes(),
+        &root.epoch.to_be_bytes(),
+    ];
+    fields
+        .iter()
+        .flat_map(|field| {
+            (field.len() as u64)
+                .to_be_bytes()
+                .into_iter()
+                .chain(field.iter().copied())
+        })
+        .collect()
 }
 
 fn cipher(key: &Key) -> Aes256Gcm {
@@ -50,11 +85,27 @@ mod tests {
     #[test]
     fn a_sealed_key_opens_under_its_root_and_name_only() {
         let rng = &mut rand::rng();
-        let (root_key, key, root) = (Key::random(rng), Key::random(rng), RootName { vault: VaultId::random(rng), epoch: 3 });
+        let (root_key, key, root) = (
+            Key::random(rng),
+            Key::random(rng),
+            RootName {
+                vault: VaultId::random(rng),
+                epoch: 3,
+            },
+        );
         let sealed = seal(&root_key, root, &key, rng);
         assert_eq!(open(&root_key, root, &sealed).unwrap(), key);
-        for other in [RootName { epoch: 4, ..root }, RootName { vault: VaultId::random(rng), ..root }] {
-            assert!(matches!(open(&root_key, other, &sealed), Err(Error::NotAuthentic)));
+        for other in [
+            RootName { epoch: 4, ..root },
+            RootName {
+                vault: VaultId::random(rng),
+                ..root
+            },
+        ] {
+            assert!(matches!(
+                open(&root_key, other, &sealed),
+                Err(Error::NotAuthentic)
+            ));
         }
         assert!(open(&Key::random(rng), root, &sealed).is_err());
         for at in 0..sealed.len() {

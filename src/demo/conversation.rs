@@ -1,13 +1,15 @@
 //! A recorded conversation to try things on, and recordings of any length made from it.
 //!
-//! Owns the one WAV file that is compiled in (`tests/data/README.md` says what it is) and just enough of the WAV format to repeat it and to
-//! mix its channels. Refuses to be a WAV library: 16-bit PCM only.
+//! Owns the one WAV file that is compiled in (`tests/data/README.md` says what it is) and just
+//! enough of the WAV format to repeat it and to mix its channels. Refuses to be a WAV library:
+//! 16-bit PCM only.
 //!
 //! INVARIANT: every file it makes has a header whose sizes are right.
 
 use bytes::Bytes;
 
-/// The conversation: RIFF/WAVE, PCM, [`SAMPLE_RATE`], [`SAMPLE_BITS`], two channels, agent left, customer right.
+/// The conversation: RIFF/WAVE, PCM, [`SAMPLE_RATE`], [`SAMPLE_BITS`], two channels, agent left,
+/// customer right.
 pub const WAV: &[u8] = include_bytes!("../../tests/data/conversation.wav");
 
 /// Samples per second and channel.
@@ -46,7 +48,8 @@ pub fn length(seconds: u32, channels: Channels) -> u64 {
     HEADER_LEN as u64 + samples_length(seconds, channels)
 }
 
-/// A WAV file of exactly `seconds`: the conversation from its start, repeated as often as needed and cut.
+/// A WAV file of exactly `seconds`: the conversation from its start, repeated as often as needed
+/// and cut.
 pub fn repeat_to(seconds: u32, channels: Channels) -> Vec<u8> {
     chunks(seconds, channels).fold(Vec::new(), |mut file, chunk| {
         file.extend_from_slice(&chunk);
@@ -54,13 +57,17 @@ pub fn repeat_to(seconds: u32, channels: Channels) -> Vec<u8> {
     })
 }
 
-/// The same file in pieces that share one copy of the samples: memory does not grow with its length.
+/// The same file in pieces that share one copy of the samples: memory does not grow with its
+/// length.
 ///
 /// Beyond 4 GiB the header's sizes are all ones, as streaming writers leave them.
 pub fn chunks(seconds: u32, channels: Channels) -> impl Iterator<Item = Bytes> + Send {
     let samples = match channels {
         Channels::Dual => Bytes::from_static(WAV.split_at(HEADER_LEN).1),
-        Channels::Mono => Bytes::from(mix_to_mono(WAV).expect("the compiled-in file is 16-bit PCM")).slice(HEADER_LEN..),
+        Channels::Mono => {
+            Bytes::from(mix_to_mono(WAV).expect("the compiled-in file is 16-bit PCM"))
+                .slice(HEADER_LEN..)
+        }
     };
     let mut left = samples_length(seconds, channels);
     let head = Bytes::from(header(left, channels));
@@ -89,7 +96,8 @@ pub fn facts(wav: &[u8]) -> Option<Facts> {
     Some(Facts { channels, seconds })
 }
 
-/// A mono file in which each sample is the mean of the two channels; `None` unless `wav` is 16-bit PCM with two channels.
+/// A mono file in which each sample is the mean of the two channels; `None` unless `wav` is 16-bit
+/// PCM with two channels.
 pub fn mix_to_mono(wav: &[u8]) -> Option<Vec<u8>> {
     let (2, samples) = parse(wav)? else {
         return None;
@@ -123,12 +131,19 @@ fn parse(wav: &[u8]) -> Option<(u16, &[u8])> {
 }
 
 fn pcm16_channels(fmt: &[u8]) -> Option<u16> {
-    let word = |at: usize| fmt.get(at..)?.first_chunk().map(|two| u16::from_le_bytes(*two));
+    let word = |at: usize| {
+        fmt.get(at..)?
+            .first_chunk()
+            .map(|two| u16::from_le_bytes(*two))
+    };
     (word(0)? == 1 && word(14)? == SAMPLE_BITS).then_some(word(2)?)
 }
 
 fn samples_length(seconds: u32, channels: Channels) -> u64 {
-    u64::from(seconds) * u64::from(SAMPLE_RATE) * u64::from(SAMPLE_BITS / 8) * u64::from(channels.count())
+    u64::from(seconds)
+        * u64::from(SAMPLE_RATE)
+        * u64::from(SAMPLE_BITS / 8)
+        * u64::from(channels.count())
 }
 
 /// The canonical 44 bytes: RIFF, `fmt ` with PCM, `data`.
@@ -161,15 +176,29 @@ mod tests {
         let (channels, samples) = parse(WAV).unwrap();
         assert_eq!(channels, 2);
         assert_eq!(samples.len(), WAV.len() - HEADER_LEN);
-        assert_eq!(WAV[..HEADER_LEN], header(samples.len() as u64, Channels::Dual));
-        assert_eq!(facts(WAV), Some(Facts { channels: 2, seconds: u64::from(SECONDS) }));
+        assert_eq!(
+            WAV[..HEADER_LEN],
+            header(samples.len() as u64, Channels::Dual)
+        );
+        assert_eq!(
+            facts(WAV),
+            Some(Facts {
+                channels: 2,
+                seconds: u64::from(SECONDS)
+            })
+        );
     }
 
     #[test]
     fn both_sides_speak_and_never_at_once() {
         let loud = |sample: [u8; 2]| i16::from_le_bytes(sample).unsigned_abs() > 1000;
         let frames = parse(WAV).unwrap().1.as_chunks::<4>().0;
-        let said = |f: &dyn Fn(bool, bool) -> bool| frames.iter().filter(|&&[a, b, c, d]| f(loud([a, b]), loud([c, d]))).count();
+        let said = |f: &dyn Fn(bool, bool) -> bool| {
+            frames
+                .iter()
+                .filter(|&&[a, b, c, d]| f(loud([a, b]), loud([c, d])))
+                .count()
+        };
         let second = usize::try_from(SAMPLE_RATE).unwrap();
         assert!(said(&|left, _| left) > second);
         assert!(said(&|_, right| right) > second);
@@ -183,12 +212,18 @@ mod tests {
                 let file = repeat_to(seconds, channels);
                 assert_eq!(file.len() as u64, length(seconds, channels));
                 let (count, samples) = parse(&file).unwrap();
-                assert_eq!((count, samples.len()), (channels.count(), file.len() - HEADER_LEN));
+                assert_eq!(
+                    (count, samples.len()),
+                    (channels.count(), file.len() - HEADER_LEN)
+                );
                 let riff = u32::from_le_bytes(file[4..8].try_into().unwrap());
                 assert_eq!(u64::from(riff) + 8, file.len() as u64);
             }
         }
-        assert!(repeat_to(SECONDS - 1, Channels::Dual)[HEADER_LEN..] == WAV[HEADER_LEN..][..((SECONDS - 1) * SAMPLE_RATE * 4) as usize]);
+        assert!(
+            repeat_to(SECONDS - 1, Channels::Dual)[HEADER_LEN..]
+                == WAV[HEADER_LEN..][..((SECONDS - 1) * SAMPLE_RATE * 4) as usize]
+        );
     }
 
     #[test]
@@ -206,7 +241,10 @@ mod tests {
         }
         let mono = mix_to_mono(&dual).unwrap();
         assert_eq!(parse(&mono).unwrap().0, 1);
-        assert_eq!(mono[HEADER_LEN..], [200_i16.to_le_bytes(), i16::MAX.to_le_bytes()].concat());
+        assert_eq!(
+            mono[HEADER_LEN..],
+            [200_i16.to_le_bytes(), i16::MAX.to_le_bytes()].concat()
+        );
         assert_eq!(mix_to_mono(&mono), None);
     }
 

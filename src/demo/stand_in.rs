@@ -1,10 +1,11 @@
 //! A Twilio that runs in this process, for tests, benches and the demo.
 //!
-//! Owns the part of Twilio that the vault meets: media behind Basic authentication, the REST resources around a recording, signed callbacks,
-//! and everything that can go wrong with them, on demand. Refuses to know the vault: it talks HTTP on a loopback port and nothing else.
+//! Owns the part of Twilio that the vault meets: media behind Basic authentication, the REST
+//! resources around a recording, signed callbacks, and everything that can go wrong with them, on
+//! demand. Refuses to know the vault: it talks HTTP on a loopback port and nothing else.
 //!
-//! INVARIANT: what it does without a [`Fault`] or a [`Wrong`] is what Twilio documents, and where Twilio documents nothing, what
-//! [`Behaviour`] says; it stops when it is dropped.
+//! INVARIANT: what it does without a [`Fault`] or a [`Wrong`] is what Twilio documents, and where
+//! Twilio documents nothing, what [`Behaviour`] says; it stops when it is dropped.
 
 mod account;
 mod add_ons;
@@ -63,7 +64,10 @@ pub use self::{
     transcripts::{TranscriptFacts, TranscriptParticipant},
     wrong::{Call, Wrong},
 };
-use self::{delivery::Subscription, fault::Faults, hours::Hours, recording::Held, server::Server, storage::Storage, wrong::Wrongs};
+use self::{
+    delivery::Subscription, fault::Faults, hours::Hours, recording::Held, server::Server,
+    storage::Storage, wrong::Wrongs,
+};
 use crate::{
     model::{
         sid::{AccountSid, CallSid, ConferenceSid, RecordingSid},
@@ -82,7 +86,8 @@ pub struct StandIn {
 impl StandIn {
     /// Listens on a loopback port that the system chooses.
     ///
-    /// Must be called inside a tokio runtime. The first account is the one that owns recordings nobody added.
+    /// Must be called inside a tokio runtime. The first account is the one that owns recordings
+    /// nobody added.
     pub async fn start(accounts: Vec<StandInAccount>) -> io::Result<Self> {
         Self::start_at(accounts, Clock::System).await
     }
@@ -94,7 +99,8 @@ impl StandIn {
         Ok(Self { server, world })
     }
 
-    /// `http://127.0.0.1:<port>`: the service's `twilio.api_base`, and of the Intelligence interface the base too.
+    /// `http://127.0.0.1:<port>`: the service's `twilio.api_base`, and of the Intelligence
+    /// interface the base too.
     pub fn base_url(&self) -> String {
         self.server.base_url()
     }
@@ -102,7 +108,10 @@ impl StandIn {
     /// Settings for a service that talks to this stand-in, with every account.
     pub fn settings(&self) -> Settings {
         let account = |account: &StandInAccount| {
-            let mut settings = AccountSettings::new(account.sid.clone(), vec![SecretText::new(account.auth_token.clone())]);
+            let mut settings = AccountSettings::new(
+                account.sid.clone(),
+                vec![SecretText::new(account.auth_token.clone())],
+            );
             if let Some((sid, secret)) = &account.api_key {
                 settings.api_key_sid = Some(sid.clone());
                 settings.api_key_secret = Some(SecretText::new(secret.clone()));
@@ -111,7 +120,12 @@ impl StandIn {
         };
         let accounts = self.world.accounts().iter().map(account).collect();
         // Every base that the service asks is this one port.
-        Settings { api_base: self.base_url(), intelligence_base: self.base_url(), accounts, ..Settings::default() }
+        Settings {
+            api_base: self.base_url(),
+            intelligence_base: self.base_url(),
+            accounts,
+            ..Settings::default()
+        }
     }
 
     /// Lets the next request for this recording's media fail. Faults queue up and are met in order.
@@ -124,7 +138,8 @@ impl StandIn {
         self.world.faults().add(None, fault);
     }
 
-    /// Lets the next request of this kind go wrong. What goes wrong queues up per kind and is met in order, after authentication.
+    /// Lets the next request of this kind go wrong. What goes wrong queues up per kind and is met
+    /// in order, after authentication.
     pub fn fail_call(&self, call: Call, wrong: Wrong) {
         self.world.wrongs().add(call, wrong);
     }
@@ -216,7 +231,10 @@ impl World {
     }
 
     fn account(&self, sid: &str) -> Option<StandInAccount> {
-        self.accounts().iter().find(|account| account.sid.as_str() == sid).cloned()
+        self.accounts()
+            .iter()
+            .find(|account| account.sid.as_str() == sid)
+            .cloned()
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
@@ -232,7 +250,11 @@ impl World {
     }
 
     fn own<T>(&self, account: &AccountSid, facts: T) -> Owned<T> {
-        Owned { account: account.clone(), created: self.hours.lately(), facts }
+        Owned {
+            account: account.clone(),
+            created: self.hours.lately(),
+            facts,
+        }
     }
 }
 

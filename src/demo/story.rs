@@ -37,7 +37,12 @@ struct Step {
 
 impl<'w> Story<'w> {
     pub(super) fn new(world: &'w World, aloud: bool) -> Self {
-        Self { world, aloud, steps: Vec::new(), facts: serde_json::Map::new() }
+        Self {
+            world,
+            aloud,
+            steps: Vec::new(),
+            facts: serde_json::Map::new(),
+        }
     }
 
     /// Tells it, as far as it goes: a step that does not hold is the last one.
@@ -58,7 +63,11 @@ impl<'w> Story<'w> {
 
     /// The story as one JSON object.
     pub(super) fn summary(&self) -> Value {
-        let steps: Vec<Value> = self.steps.iter().map(|step| json!({ "name": step.name, "ok": step.ok, "ms": step.ms })).collect();
+        let steps: Vec<Value> = self
+            .steps
+            .iter()
+            .map(|step| json!({ "name": step.name, "ok": step.ok, "ms": step.ms }))
+            .collect();
         let mut summary = self.facts.clone();
         summary.insert("steps".into(), Value::Array(steps));
         summary.insert("ok".into(), self.all_held().into());
@@ -74,53 +83,119 @@ impl<'w> Story<'w> {
         let begun = Instant::now();
         let url = format!("{}/twilio/recordings", world.base_url());
         let forged = world.forge(&sid, &url).await?;
-        self.step("forged-callback-refused", begun, forged == 403, "A callback that Twilio did not sign is answered 403.")?;
+        self.step(
+            "forged-callback-refused",
+            begun,
+            forged == 403,
+            "A callback that Twilio did not sign is answered 403.",
+        )?;
 
         let begun = Instant::now();
         let status = world.announce(&sid).await?;
-        self.step("callback-accepted", begun, status == 204, "The signed one is answered 204, after it is on disk.")?;
+        self.step(
+            "callback-accepted",
+            begun,
+            status == 204,
+            "The signed one is answered 204, after it is on disk.",
+        )?;
 
         let begun = Instant::now();
         world.until(id, "sealed").await?;
-        self.step("recording-sealed", begun, true, "The recording was fetched, sealed, stored, and only then its key entered.")?;
+        self.step(
+            "recording-sealed",
+            begun,
+            true,
+            "The recording was fetched, sealed, stored, and only then its key entered.",
+        )?;
 
         let grants = format!("/v1/recordings/{id}/grants");
         let begun = Instant::now();
-        let (status, denied) = world.ask(Method::POST, &grants, Some(json!({ "purpose": "curiosity" }))).await?;
-        let reasons: Vec<Value> = denied["reasons"].as_array().into_iter().flatten().map(|reason| reason["code"].clone()).collect();
+        let (status, denied) = world
+            .ask(
+                Method::POST,
+                &grants,
+                Some(json!({ "purpose": "curiosity" })),
+            )
+            .await?;
+        let reasons: Vec<Value> = denied["reasons"]
+            .as_array()
+            .into_iter()
+            .flatten()
+            .map(|reason| reason["code"].clone())
+            .collect();
         let is_denied = status == 403 && !reasons.is_empty();
         self.fact("denied_reasons", json!(reasons));
-        self.step("wrong-purpose-denied", begun, is_denied, "Curiosity is no purpose of the privacy policy: 403, with the reasons.")?;
+        self.step(
+            "wrong-purpose-denied",
+            begun,
+            is_denied,
+            "Curiosity is no purpose of the privacy policy: 403, with the reasons.",
+        )?;
 
         let begun = Instant::now();
-        let (status, grant) = world.ask(Method::POST, &grants, Some(json!({ "purpose": "quality-review" }))).await?;
+        let (status, grant) = world
+            .ask(
+                Method::POST,
+                &grants,
+                Some(json!({ "purpose": "quality-review" })),
+            )
+            .await?;
         let audio = grant["audio_url"].as_str().unwrap_or_default().to_owned();
-        self.step("purpose-granted", begun, status == 201 && !audio.is_empty(), "Quality review is one: a grant, with a URL to listen.")?;
+        self.step(
+            "purpose-granted",
+            begun,
+            status == 201 && !audio.is_empty(),
+            "Quality review is one: a grant, with a URL to listen.",
+        )?;
 
         let begun = Instant::now();
         let played = world.http().get(&audio).send().await?.bytes().await?;
         self.fact("played_sha256", json!(sha256(&played)));
-        self.step("played", begun, played == conversation::WAV, "What is heard is what was recorded, byte for byte.")?;
+        self.step(
+            "played",
+            begun,
+            played == conversation::WAV,
+            "What is heard is what was recorded, byte for byte.",
+        )?;
 
         let begun = Instant::now();
         let checked = self.ranges(&audio).await?;
         self.fact("range_checked", json!(checked));
-        self.step("ranges-checked", begun, checked, "Seeking works: first, middle, last and suffix ranges agree, and 416 beyond the end.")?;
+        self.step(
+            "ranges-checked",
+            begun,
+            checked,
+            "Seeking works: first, middle, last and suffix ranges agree, and 416 beyond the end.",
+        )?;
 
         self.people().await?;
         self.source().await?;
         self.shred_and_verify(id, &audio, &grants).await
     }
 
-    async fn shred_and_verify(&mut self, id: RecordingId, audio: &str, grants: &str) -> Result<(), Failure> {
+    async fn shred_and_verify(
+        &mut self,
+        id: RecordingId,
+        audio: &str,
+        grants: &str,
+    ) -> Result<(), Failure> {
         let world = self.world;
-        // One that lives on, and copies of everything as somebody keeps them who forgets to delete them.
+        // One that lives on, and copies of everything as somebody keeps them who forgets to delete
+        // them.
         world.another_recording().await?;
         let old = world.keep_old_copies().await?;
         let begun = Instant::now();
-        let (status, shredded) =
-            world.ask(Method::DELETE, &format!("/v1/recordings/{id}"), Some(json!({ "reason": "subject-request" }))).await?;
-        let receipt = shredded["receipt_id"].as_str().unwrap_or_default().to_owned();
+        let (status, shredded) = world
+            .ask(
+                Method::DELETE,
+                &format!("/v1/recordings/{id}"),
+                Some(json!({ "reason": "subject-request" })),
+            )
+            .await?;
+        let receipt = shredded["receipt_id"]
+            .as_str()
+            .unwrap_or_default()
+            .to_owned();
         self.fact("receipt_id", json!(receipt));
         self.step(
             "shredded",
@@ -131,10 +206,21 @@ impl<'w> Story<'w> {
 
         let begun = Instant::now();
         let old_grant = world.http().get(audio).send().await?.status().as_u16();
-        let (new_grant, _) = world.ask(Method::POST, grants, Some(json!({ "purpose": "quality-review" }))).await?;
+        let (new_grant, _) = world
+            .ask(
+                Method::POST,
+                grants,
+                Some(json!({ "purpose": "quality-review" })),
+            )
+            .await?;
         self.fact("after_shred_status", json!(old_grant));
         let is_gone = (old_grant, new_grant) == (410, 410);
-        self.step("nothing-opens", begun, is_gone, "The old grant and a new one are answered 410 Gone, with the receipt's id.")?;
+        self.step(
+            "nothing-opens",
+            begun,
+            is_gone,
+            "The old grant and a new one are answered 410 Gone, with the receipt's id.",
+        )?;
 
         let begun = Instant::now();
         let turned = world.turn().await?;
@@ -149,7 +235,12 @@ impl<'w> Story<'w> {
 
         let begun = Instant::now();
         let (status, log) = world.ask(Method::GET, "/v1/audit?limit=1000", None).await?;
-        let events: Vec<&str> = log["items"].as_array().into_iter().flatten().filter_map(|entry| entry["event"].as_str()).collect();
+        let events: Vec<&str> = log["items"]
+            .as_array()
+            .into_iter()
+            .flatten()
+            .filter_map(|entry| entry["event"].as_str())
+            .collect();
         let wanted = [
             "recording.sealed",
             "decision.denied",
@@ -161,7 +252,12 @@ impl<'w> Story<'w> {
             "root.destroyed",
         ];
         let complete = status == 200 && wanted.iter().all(|event| events.contains(event));
-        self.step("audit-complete", begun, complete, "The audit log has every decision, every opening, the shred and the turn.")?;
+        self.step(
+            "audit-complete",
+            begun,
+            complete,
+            "The audit log has every decision, every opening, the shred and the turn.",
+        )?;
 
         let begun = Instant::now();
         let held = world.drill(old).await?;
@@ -178,14 +274,28 @@ impl<'w> Story<'w> {
 
     /// The published key set.
     async fn keys(&self) -> Result<KeySet, Failure> {
-        Ok(self.world.http().get(format!("{}/.well-known/jwks.json", self.world.base_url())).send().await?.text().await?.parse()?)
+        Ok(self
+            .world
+            .http()
+            .get(format!("{}/.well-known/jwks.json", self.world.base_url()))
+            .send()
+            .await?
+            .text()
+            .await?
+            .parse()?)
     }
 
     /// Waits for the receipt to close, and verifies it with nothing but the published key set.
     async fn closed_receipt(&self, receipt: &str) -> Result<bool, Failure> {
         let (world, base, keys) = (self.world, self.world.base_url(), self.keys().await?);
         for _ in 0..600 {
-            let jws = world.http().get(format!("{base}/v1/receipts/{receipt}")).send().await?.text().await?;
+            let jws = world
+                .http()
+                .get(format!("{base}/v1/receipts/{receipt}"))
+                .send()
+                .await?
+                .text()
+                .await?;
             let verified = Receipt::verify(&jws, &keys)?;
             if verified.state() == crate::evidence::ReceiptState::Closed {
                 return Ok(verified.id().to_string() == receipt);
@@ -199,18 +309,33 @@ impl<'w> Story<'w> {
         let (wav, len) = (conversation::WAV, conversation::WAV.len());
         let cases = [
             ("bytes=0-0".to_owned(), 0..1),
-            (format!("bytes={}-{}", len / 2, len / 2 + 999), len / 2..len / 2 + 1000),
+            (
+                format!("bytes={}-{}", len / 2, len / 2 + 999),
+                len / 2..len / 2 + 1000,
+            ),
             (format!("bytes={}-", len - 1), len - 1..len),
             ("bytes=-44".to_owned(), len - 44..len),
         ];
         for (range, expected) in cases {
-            let response = self.world.http().get(audio).header("Range", &range).send().await?;
+            let response = self
+                .world
+                .http()
+                .get(audio)
+                .header("Range", &range)
+                .send()
+                .await?;
             let is_partial = response.status() == 206;
             if !is_partial || response.bytes().await? != wav[expected] {
                 return Ok(false);
             }
         }
-        let beyond = self.world.http().get(audio).header("Range", format!("bytes={len}-")).send().await?;
+        let beyond = self
+            .world
+            .http()
+            .get(audio)
+            .header("Range", format!("bytes={len}-"))
+            .send()
+            .await?;
         Ok(beyond.status() == 416)
     }
 
@@ -218,12 +343,25 @@ impl<'w> Story<'w> {
         self.facts.insert(name.to_owned(), value);
     }
 
-    fn step(&mut self, name: &'static str, begun: Instant, ok: bool, told: &str) -> Result<(), Failure> {
+    fn step(
+        &mut self,
+        name: &'static str,
+        begun: Instant,
+        ok: bool,
+        told: &str,
+    ) -> Result<(), Failure> {
         let ms = begun.elapsed().as_millis();
         self.steps.push(Step { name, ok, ms });
         let mark = if ok { "ok    " } else { "FAILED" };
-        self.say(&format!("{:>2}. {mark} {told} ({ms} ms)\n", self.steps.len()));
-        if ok { Ok(()) } else { Err(format!("step `{name}` did not hold").into()) }
+        self.say(&format!(
+            "{:>2}. {mark} {told} ({ms} ms)\n",
+            self.steps.len()
+        ));
+        if ok {
+            Ok(())
+        } else {
+            Err(format!("step `{name}` did not hold").into())
+        }
     }
 
     fn say(&self, text: &str) {

@@ -1,4 +1,5 @@
-//! The world of the story: a stand-in for Twilio, a vault folder, and the real service in this process.
+//! The world of the story: a stand-in for Twilio, a vault folder, and the real service in this
+//! process.
 
 use std::{
     error::Error,
@@ -45,23 +46,48 @@ impl World {
     /// Starts everything on ports that the system chooses.
     pub(super) async fn set_up(dir: Option<PathBuf>) -> Result<Self, Failure> {
         let is_kept = dir.is_some();
-        let folder = dir.unwrap_or_else(|| std::env::temp_dir().join(format!("recvault-demo-{}", sid_digits())));
+        let folder = dir.unwrap_or_else(|| {
+            std::env::temp_dir().join(format!("recvault-demo-{}", sid_digits()))
+        });
         if fs::read_dir(&folder).is_ok_and(|mut entries| entries.next().is_some()) {
-            return Err(format!("`{}` is not empty; the demo needs a folder of its own", folder.display()).into());
+            return Err(format!(
+                "`{}` is not empty; the demo needs a folder of its own",
+                folder.display()
+            )
+            .into());
         }
         let account: AccountSid = format!("AC{}", sid_digits()).parse()?;
         let auth_token = sid_digits();
-        let stand_in = StandIn::start(vec![StandInAccount::new(account.clone(), auth_token.clone())]).await?;
+        let stand_in = StandIn::start(vec![StandInAccount::new(
+            account.clone(),
+            auth_token.clone(),
+        )])
+        .await?;
         let made = app::init(&folder, Clock::System).await?;
         fs::create_dir_all(folder.join("secrets"))?;
         fs::write(folder.join("secrets/twilio-auth-token"), auth_token)?;
         let text = fs::read_to_string(&made.config)?;
-        fs::write(&made.config, configured(&text, &stand_in.base_url(), &account))?;
+        fs::write(
+            &made.config,
+            configured(&text, &stand_in.base_url(), &account),
+        )?;
         let app = App::open(Config::read(&made.config)?, Clock::System).await?;
         let service = app::serve(app).await?;
-        let http = reqwest::Client::builder().no_proxy().timeout(Duration::from_secs(30)).build()?;
+        let http = reqwest::Client::builder()
+            .no_proxy()
+            .timeout(Duration::from_secs(30))
+            .build()?;
         let token = made.admin.token.expose().to_owned();
-        Ok(Self { service, stand_in, http, account, vault: made.vault, token, folder, is_kept })
+        Ok(Self {
+            service,
+            stand_in,
+            http,
+            account,
+            vault: made.vault,
+            token,
+            folder,
+            is_kept,
+        })
     }
 
     /// Ends everything.
@@ -78,7 +104,9 @@ impl World {
     }
 
     pub(super) fn metrics_url(&self) -> String {
-        self.service.metrics.map_or_else(String::new, |address| format!("http://{address}"))
+        self.service
+            .metrics
+            .map_or_else(String::new, |address| format!("http://{address}"))
     }
 
     pub(super) fn token(&self) -> &str {
@@ -97,21 +125,34 @@ impl World {
         &self.http
     }
 
-    /// Puts the conversation at the stand-in under a new SID, and says which id it will have in the vault.
+    /// Puts the conversation at the stand-in under a new SID, and says which id it will have in the
+    /// vault.
     pub(super) fn record(&self) -> Result<(RecordingSid, RecordingId), Failure> {
         let sid: RecordingSid = format!("RE{}", sid_digits()).parse()?;
-        self.stand_in.add_recording(&self.account, sid.clone(), Bytes::from_static(conversation::WAV));
+        self.stand_in.add_recording(
+            &self.account,
+            sid.clone(),
+            Bytes::from_static(conversation::WAV),
+        );
         let id = RecordingId::of_source(self.vault, self.account.as_str(), sid.as_str());
         Ok((sid, id))
     }
 
     /// The same of a call that these two had and that Twilio knows of.
-    pub(super) fn record_call(&self, from: &str, to: &str) -> Result<(RecordingSid, RecordingId), Failure> {
+    pub(super) fn record_call(
+        &self,
+        from: &str,
+        to: &str,
+    ) -> Result<(RecordingSid, RecordingId), Failure> {
         let (sid, id) = self.record()?;
         let call: CallSid = sid.as_str().replacen("RE", "CA", 1).parse()?;
         let dialled: CallSid = format!("CA{}", sid_digits()).parse()?;
-        self.stand_in.add_call(&self.account, CallFacts::new(call.clone(), from, "+4930230125999"));
-        self.stand_in.add_call(&self.account, CallFacts::dialled(call, dialled, from, to));
+        self.stand_in.add_call(
+            &self.account,
+            CallFacts::new(call.clone(), from, "+4930230125999"),
+        );
+        self.stand_in
+            .add_call(&self.account, CallFacts::dialled(call, dialled, from, to));
         Ok((sid, id))
     }
 
@@ -122,24 +163,44 @@ impl World {
     }
 
     /// Makes a transcript of a recording at Twilio, which tells of it as it does.
-    pub(super) async fn transcribe(&self, recording: &RecordingSid, said: &str) -> Result<(), Failure> {
+    pub(super) async fn transcribe(
+        &self,
+        recording: &RecordingSid,
+        said: &str,
+    ) -> Result<(), Failure> {
         let sid = format!("GT{}", sid_digits());
         let facts = TranscriptFacts::new(sid.clone(), recording);
-        let facts = TranscriptFacts { sentences: vec![SentenceFacts::new(1, "0.5", "2.5", said)], ..facts };
+        let facts = TranscriptFacts {
+            sentences: vec![SentenceFacts::new(1, "0.5", "2.5", said)],
+            ..facts
+        };
         self.stand_in.add_transcript(&self.account, facts);
         let url = format!("{}/twilio/intelligence", self.base_url());
-        let event = self.stand_in.transcript_event(&sid).ok_or("the transcript is not there")?;
-        self.stand_in.callback(&self.account, &url, &event).post(&self.http, &url).await?.error_for_status()?;
+        let event = self
+            .stand_in
+            .transcript_event(&sid)
+            .ok_or("the transcript is not there")?;
+        self.stand_in
+            .callback(&self.account, &url, &event)
+            .post(&self.http, &url)
+            .await?
+            .error_for_status()?;
         Ok(())
     }
 
     /// Announces a recording as Twilio does. The status of the answer.
     pub(super) async fn announce(&self, sid: &RecordingSid) -> Result<u16, Failure> {
         let url = format!("{}/twilio/recordings", self.base_url());
-        Ok(self.stand_in.post_callback(&self.http, &url, sid, "completed").await?.status().as_u16())
+        Ok(self
+            .stand_in
+            .post_callback(&self.http, &url, sid, "completed")
+            .await?
+            .status()
+            .as_u16())
     }
 
-    /// Announces a recording as somebody does who does not know the auth token. The status of the answer.
+    /// Announces a recording as somebody does who does not know the auth token. The status of the
+    /// answer.
     pub(super) async fn forge(&self, sid: &RecordingSid, url: &str) -> Result<u16, Failure> {
         let params = self.stand_in.callback_params(sid, "completed");
         let mut callback = self.stand_in.callback(&self.account, url, &params);
@@ -154,19 +215,27 @@ impl World {
         path: &str,
         body: Option<serde_json::Value>,
     ) -> Result<(u16, serde_json::Value), Failure> {
-        let request = self.http.request(method, format!("{}{path}", self.base_url())).bearer_auth(&self.token);
+        let request = self
+            .http
+            .request(method, format!("{}{path}", self.base_url()))
+            .bearer_auth(&self.token);
         let request = match body {
             Some(body) => request.json(&body),
             None => request,
         };
         let response = request.send().await?;
-        Ok((response.status().as_u16(), response.json().await.unwrap_or_default()))
+        Ok((
+            response.status().as_u16(),
+            response.json().await.unwrap_or_default(),
+        ))
     }
 
     /// Waits until a recording has a state; the service works in the background.
     pub(super) async fn until(&self, id: RecordingId, state: &str) -> Result<(), Failure> {
         for _ in 0..600 {
-            let (_, body) = self.ask(reqwest::Method::GET, &format!("/v1/recordings/{id}"), None).await?;
+            let (_, body) = self
+                .ask(reqwest::Method::GET, &format!("/v1/recordings/{id}"), None)
+                .await?;
             if body.get("state").and_then(serde_json::Value::as_str) == Some(state) {
                 return Ok(());
             }
@@ -189,14 +258,24 @@ impl World {
         let ledger = kept.join("vault.db");
         fs::copy(self.folder.join("vault.db-wal"), kept.join("vault.db-wal"))?;
         fs::copy(self.folder.join("vault.db"), &ledger)?;
-        Ok(Old { ledgers: vec![ledger.display().to_string()], stores: vec![kept], files: Vec::new() })
+        Ok(Old {
+            ledgers: vec![ledger.display().to_string()],
+            stores: vec![kept],
+            files: Vec::new(),
+        })
     }
 
     /// Turns the epoch, under the running service. Whether nothing waits for a turn any more.
     pub(super) async fn turn(&self) -> Result<bool, Failure> {
         for _ in 0..600 {
             // The service may be at it.
-            if self.service.flow.turn(&Permit::of_operator(Action::Keys)).await?.is_some() {
+            if self
+                .service
+                .flow
+                .turn(&Permit::of_operator(Action::Keys))
+                .await?
+                .is_some()
+            {
                 break;
             }
             tokio::time::sleep(Duration::from_millis(20)).await;
@@ -207,8 +286,16 @@ impl World {
 
     /// Holds a drill with old copies, under the running service.
     pub(super) async fn drill(&self, old: Old) -> Result<Held, Failure> {
-        let options = DrillOptions { old, sandbox: None, sample: 100 };
-        Ok(self.service.flow.drill(&Permit::of_operator(Action::Keys), options, &|_| {}).await?)
+        let options = DrillOptions {
+            old,
+            sandbox: None,
+            sample: 100,
+        };
+        Ok(self
+            .service
+            .flow
+            .drill(&Permit::of_operator(Action::Keys), options, &|_| {})
+            .await?)
     }
 
     /// A sealed recording besides the one of the story.
@@ -222,13 +309,27 @@ impl World {
 
 /// The shipped configuration with free ports and the stand-in as Twilio.
 fn configured(shipped: &str, api_base: &str, account: &AccountSid) -> String {
-    let account = format!("\n[[twilio.accounts]]\nsid = \"{account}\"\nauth_token_files = [\"secrets/twilio-auth-token\"]\n");
+    let account = format!(
+        "\n[[twilio.accounts]]\nsid = \"{account}\"\nauth_token_files = [\"secrets/twilio-auth-token\"]\n"
+    );
     let text = shipped
         .replace("listen = \"127.0.0.1:8080\"", "listen = \"127.0.0.1:0\"")
-        .replace("metrics_listen = \"127.0.0.1:9464\"", "metrics_listen = \"127.0.0.1:0\"")
-        .replace("public_url = \"http://127.0.0.1:8080\"", "public_url = \"http://127.0.0.1:0\"")
-        .replace("api_base = \"https://api.twilio.com\"", &format!("api_base = \"{api_base}\""))
-        .replace("intelligence_base = \"https://intelligence.twilio.com\"", &format!("intelligence_base = \"{api_base}\""))
+        .replace(
+            "metrics_listen = \"127.0.0.1:9464\"",
+            "metrics_listen = \"127.0.0.1:0\"",
+        )
+        .replace(
+            "public_url = \"http://127.0.0.1:8080\"",
+            "public_url = \"http://127.0.0.1:0\"",
+        )
+        .replace(
+            "api_base = \"https://api.twilio.com\"",
+            &format!("api_base = \"{api_base}\""),
+        )
+        .replace(
+            "intelligence_base = \"https://intelligence.twilio.com\"",
+            &format!("intelligence_base = \"{api_base}\""),
+        )
         .replace("level = \"info\"", "level = \"warn\"");
     text + &account
 }

@@ -1,7 +1,9 @@
-//! The evidence of a drill: what was rehearsed with real retained copies, and what came of it, signed.
+//! The evidence of a drill: what was rehearsed with real retained copies, and what came of it,
+//! signed.
 //!
-//! Owns what a drill claims and every check of it. INVARIANT: the two verdicts follow from the numbers beside them, so that nobody can sign
-//! that a drill went well which did not. Names of files and databases are an operator's own words and stay outside; a digest stands for them.
+//! Owns what a drill claims and every check of it. INVARIANT: the two verdicts follow from the
+//! numbers beside them, so that nobody can sign that a drill went well which did not. Names of
+//! files and databases are an operator's own words and stay outside; a digest stands for them.
 
 mod forgetting;
 mod recovery;
@@ -78,7 +80,8 @@ impl Drill {
     /// The check that failed: form, algorithm, type, key, signature, claims, numbers or verdicts.
     pub fn verify(text: &str, keys: &KeySet) -> Result<Self, Error> {
         let payload = jws::verify(text, TYP, keys)?;
-        let claims: Claims = serde_json::from_slice(&payload).map_err(|error| Error::Claims(error.to_string()))?;
+        let claims: Claims =
+            serde_json::from_slice(&payload).map_err(|error| Error::Claims(error.to_string()))?;
         let drill = Self {
             vault: claims.iss,
             epoch: claims.epoch,

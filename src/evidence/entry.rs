@@ -1,8 +1,9 @@
 //! Entries of the audit log.
 //!
-//! Owns what can be written down and in which words. Refuses to know where the log is kept and what number an entry gets.
-//! INVARIANT: an entry is made only by the constructors here, which take ids, parsed names and facts of the house. None takes text.
-//! A justification may name people, so only its presence is written down.
+//! Owns what can be written down and in which words. Refuses to know where the log is kept and what
+//! number an entry gets. INVARIANT: an entry is made only by the constructors here, which take ids,
+//! parsed names and facts of the house. None takes text. A justification may name people, so only
+//! its presence is written down.
 
 mod access;
 mod accounts;
@@ -29,7 +30,8 @@ use crate::{
     policy::{Action, Denial, Facts, Grant, Reason, Refusal, Rules},
 };
 
-/// What else belongs to an event: a flat JSON object of ids, names, codes, numbers and digests. Text form: compact JSON.
+/// What else belongs to an event: a flat JSON object of ids, names, codes, numbers and digests.
+/// Text form: compact JSON.
 #[derive(Clone, Debug, PartialEq, Eq, serde::Serialize)]
 #[serde(transparent)]
 pub struct Details(Map<String, Value>);
@@ -58,7 +60,9 @@ impl FromStr for Details {
     type Err = InvalidDetails;
 
     fn from_str(text: &str) -> Result<Self, InvalidDetails> {
-        serde_json::from_str(text).map(Self).map_err(|_| InvalidDetails)
+        serde_json::from_str(text)
+            .map(Self)
+            .map_err(|_| InvalidDetails)
     }
 }
 
@@ -93,7 +97,13 @@ pub struct NewEntry {
 impl NewEntry {
     /// The vault came into being, with this id and this key for its signatures.
     pub fn vault_created(at: Timestamp, vault: VaultId, signer: &Signer) -> Self {
-        Self::new(at, Actor::Operator, Event::VaultCreated, None, json!({ "vault": vault, "signing_key": signer.key_id() }))
+        Self::new(
+            at,
+            Actor::Operator,
+            Event::VaultCreated,
+            None,
+            json!({ "vault": vault, "signing_key": signer.key_id() }),
+        )
     }
 
     /// From now on decisions are taken by these rules.
@@ -110,26 +120,47 @@ impl NewEntry {
     }
 
     /// The recording is sealed: length in bytes and SHA-256 of its ciphertext.
-    pub fn recording_sealed(at: Timestamp, recording: &Recording, sealed_len: u64, ciphertext_sha256: &[u8; 32]) -> Self {
+    pub fn recording_sealed(
+        at: Timestamp,
+        recording: &Recording,
+        sealed_len: u64,
+        ciphertext_sha256: &[u8; 32],
+    ) -> Self {
         let details = json!({
             "tier": recording.tier,
             "policy_digest": recording.policy_digest,
             "sealed_len": sealed_len,
             "ciphertext_sha256": hex::encode(ciphertext_sha256),
         });
-        Self::new(at, Actor::Vault, Event::RecordingSealed, Some(recording.id), details)
+        Self::new(
+            at,
+            Actor::Vault,
+            Event::RecordingSealed,
+            Some(recording.id),
+            details,
+        )
     }
 
     /// With a remark: the header of the sound promises more bytes than the whole of it has.
     pub fn promising(mut self, plain_len: u64, promised: u64) -> Self {
-        self.details.0.insert("plain_len".to_owned(), plain_len.into());
-        self.details.0.insert("header_promises".to_owned(), promised.into());
+        self.details
+            .0
+            .insert("plain_len".to_owned(), plain_len.into());
+        self.details
+            .0
+            .insert("header_promises".to_owned(), promised.into());
         self
     }
 
     /// A recording was announced again after its shred, and was not taken.
     pub fn recording_refused(at: Timestamp, recording: RecordingId) -> Self {
-        Self::new(at, Actor::Vault, Event::RecordingRefused, Some(recording), json!({}))
+        Self::new(
+            at,
+            Actor::Vault,
+            Event::RecordingRefused,
+            Some(recording),
+            json!({}),
+        )
     }
 
     /// The decision allowed, and its grant is kept under this id.
@@ -144,133 +175,320 @@ impl NewEntry {
             "policy_digest": grant.policy_digest(),
             "expires_at": grant.expires_at(),
         });
-        Self::new(at, Actor::Token(grant.principal()), Event::DecisionAllowed, Some(grant.recording()), details)
+        Self::new(
+            at,
+            Actor::Token(grant.principal()),
+            Event::DecisionAllowed,
+            Some(grant.recording()),
+            details,
+        )
     }
 
     /// The decision refused; `grant` where an earlier grant was to be used again.
-    pub fn decision_denied(at: Timestamp, facts: &Facts<'_>, grant: Option<GrantId>, denial: &Denial) -> Self {
+    pub fn decision_denied(
+        at: Timestamp,
+        facts: &Facts<'_>,
+        grant: Option<GrantId>,
+        denial: &Denial,
+    ) -> Self {
         let mut details = reasons(denial);
         // A purpose that the policy does not name is only what somebody typed.
-        if !denial.refusals().iter().any(|refusal| refusal.reason == Reason::PurposeUnknown && refusal.pinned.is_none()) {
+        if !denial
+            .refusals()
+            .iter()
+            .any(|refusal| refusal.reason == Reason::PurposeUnknown && refusal.pinned.is_none())
+        {
             details.insert("purpose".into(), json!(facts.purpose));
         }
         if let Some(grant) = grant {
             details.insert("grant".into(), json!(grant));
         }
         details.insert("justified".into(), json!(facts.is_justified()));
-        Self::new(at, Actor::Token(facts.principal.id), Event::DecisionDenied, Some(facts.recording.id), Value::Object(details))
+        Self::new(
+            at,
+            Actor::Token(facts.principal.id),
+            Event::DecisionDenied,
+            Some(facts.recording.id),
+            Value::Object(details),
+        )
     }
 
     /// Something that is not listening was refused.
-    pub fn action_denied(at: Timestamp, principal: &Principal, action: Action, recording: Option<RecordingId>, denial: &Denial) -> Self {
+    pub fn action_denied(
+        at: Timestamp,
+        principal: &Principal,
+        action: Action,
+        recording: Option<RecordingId>,
+        denial: &Denial,
+    ) -> Self {
         let mut details = reasons(denial);
         details.insert("action".into(), json!(action.as_str()));
-        Self::new(at, Actor::Token(principal.id), Event::DecisionDenied, recording, Value::Object(details))
+        Self::new(
+            at,
+            Actor::Token(principal.id),
+            Event::DecisionDenied,
+            recording,
+            Value::Object(details),
+        )
     }
 
-    /// These bytes of the artefact are about to leave under the grant; `range` counts bytes of plaintext and excludes its end.
-    pub fn opening_started(at: Timestamp, grant: &Grant, id: GrantId, artefact: Artefact, range: &Range<u64>) -> Self {
+    /// These bytes of the artefact are about to leave under the grant; `range` counts bytes of
+    /// plaintext and excludes its end.
+    pub fn opening_started(
+        at: Timestamp,
+        grant: &Grant,
+        id: GrantId,
+        artefact: Artefact,
+        range: &Range<u64>,
+    ) -> Self {
         let details = json!({ "grant": id, "artefact": artefact.as_str(), "from": range.start, "to": range.end });
-        Self::new(at, Actor::Token(grant.principal()), Event::OpeningStarted, Some(grant.recording()), details)
+        Self::new(
+            at,
+            Actor::Token(grant.principal()),
+            Event::OpeningStarted,
+            Some(grant.recording()),
+            details,
+        )
     }
 
     /// The recording's key is destroyed; a receipt with this id tells of it.
-    pub fn shred_fenced(at: Timestamp, actor: Actor, recording: RecordingId, receipt: ReceiptId, reason: &ShredReason) -> Self {
-        Self::new(at, actor, Event::ShredFenced, Some(recording), json!({ "receipt": receipt, "reason": reason }))
+    pub fn shred_fenced(
+        at: Timestamp,
+        actor: Actor,
+        recording: RecordingId,
+        receipt: ReceiptId,
+        reason: &ShredReason,
+    ) -> Self {
+        Self::new(
+            at,
+            actor,
+            Event::ShredFenced,
+            Some(recording),
+            json!({ "receipt": receipt, "reason": reason }),
+        )
     }
 
     /// The ciphertext is gone from the store, too.
     pub fn shred_bytes_removed(at: Timestamp, recording: RecordingId, receipt: ReceiptId) -> Self {
-        Self::new(at, Actor::Vault, Event::ShredBytesRemoved, Some(recording), json!({ "receipt": receipt }))
+        Self::new(
+            at,
+            Actor::Vault,
+            Event::ShredBytesRemoved,
+            Some(recording),
+            json!({ "receipt": receipt }),
+        )
     }
 
     /// A token was made for this principal.
-    pub fn token_created(at: Timestamp, actor: Actor, principal: &Principal, expires_at: Option<Timestamp>) -> Self {
+    pub fn token_created(
+        at: Timestamp,
+        actor: Actor,
+        principal: &Principal,
+        expires_at: Option<Timestamp>,
+    ) -> Self {
         let details = json!({ "token": principal.id, "roles": principal.roles, "accounts": principal.accounts, "expires_at": expires_at });
         Self::new(at, actor, Event::TokenCreated, None, details)
     }
 
     /// A token was revoked.
     pub fn token_revoked(at: Timestamp, actor: Actor, token: TokenId) -> Self {
-        Self::new(at, actor, Event::TokenRevoked, None, json!({ "token": token }))
+        Self::new(
+            at,
+            actor,
+            Event::TokenRevoked,
+            None,
+            json!({ "token": token }),
+        )
     }
 
     /// A piece of work was given up after so many attempts. `kind` is one of the house's own words.
-    pub fn work_dead(at: Timestamp, kind: &'static str, attempts: i64, recording: RecordingId) -> Self {
-        Self::new(at, Actor::Vault, Event::WorkDead, Some(recording), json!({ "kind": kind, "attempts": attempts }))
+    pub fn work_dead(
+        at: Timestamp,
+        kind: &'static str,
+        attempts: i64,
+        recording: RecordingId,
+    ) -> Self {
+        Self::new(
+            at,
+            Actor::Vault,
+            Event::WorkDead,
+            Some(recording),
+            json!({ "kind": kind, "attempts": attempts }),
+        )
     }
 
     /// Work that was given up is tried again: so many pieces, of one recording or of all.
-    pub fn work_retried(at: Timestamp, actor: Actor, recording: Option<RecordingId>, pieces: u64) -> Self {
-        Self::new(at, actor, Event::WorkRetried, recording, json!({ "pieces": pieces }))
+    pub fn work_retried(
+        at: Timestamp,
+        actor: Actor,
+        recording: Option<RecordingId>,
+        pieces: u64,
+    ) -> Self {
+        Self::new(
+            at,
+            actor,
+            Event::WorkRetried,
+            recording,
+            json!({ "pieces": pieces }),
+        )
     }
 
-    /// The epoch turned: so many pages have new keys, and so many shreds are out of reach of the next root.
+    /// The epoch turned: so many pages have new keys, and so many shreds are out of reach of the
+    /// next root.
     pub fn epoch_turned(at: Timestamp, actor: Actor, epoch: u64, pages: u64, covered: u64) -> Self {
-        Self::new(at, actor, Event::EpochTurned, None, json!({ "epoch": epoch, "pages": pages, "covered": covered }))
+        Self::new(
+            at,
+            actor,
+            Event::EpochTurned,
+            None,
+            json!({ "epoch": epoch, "pages": pages, "covered": covered }),
+        )
     }
 
-    /// A snapshot was opened again; so many living keys of it were tried. The name is the store's own.
+    /// A snapshot was opened again; so many living keys of it were tried. The name is the store's
+    /// own.
     pub fn snapshot_verified(at: Timestamp, snapshot: &str, keys: u64) -> Self {
-        Self::new(at, Actor::Vault, Event::SnapshotVerified, None, json!({ "snapshot": snapshot, "keys": keys }))
+        Self::new(
+            at,
+            Actor::Vault,
+            Event::SnapshotVerified,
+            None,
+            json!({ "snapshot": snapshot, "keys": keys }),
+        )
     }
 
     /// Every root but that of this epoch is about to be destroyed.
     pub fn root_condemned(at: Timestamp, kept: u64) -> Self {
-        Self::new(at, Actor::Vault, Event::RootCondemned, None, json!({ "kept_epoch": kept }))
+        Self::new(
+            at,
+            Actor::Vault,
+            Event::RootCondemned,
+            None,
+            json!({ "kept_epoch": kept }),
+        )
     }
 
     /// Every root but that of this epoch is destroyed.
     pub fn root_destroyed(at: Timestamp, kept: u64) -> Self {
-        Self::new(at, Actor::Vault, Event::RootDestroyed, None, json!({ "kept_epoch": kept }))
+        Self::new(
+            at,
+            Actor::Vault,
+            Event::RootDestroyed,
+            None,
+            json!({ "kept_epoch": kept }),
+        )
     }
 
     /// So many pages, of one tier or of all, get new keys in the next turn.
     pub fn keys_rotated(at: Timestamp, actor: Actor, tier: Option<&Tier>, pages: u64) -> Self {
-        Self::new(at, actor, Event::KeysRotated, None, json!({ "tier": tier, "pages": pages }))
+        Self::new(
+            at,
+            actor,
+            Event::KeysRotated,
+            None,
+            json!({ "tier": tier, "pages": pages }),
+        )
     }
 
     /// The recording's key went from one tier to another.
-    pub fn recording_moved(at: Timestamp, actor: Actor, recording: RecordingId, from: &Tier, to: &Tier) -> Self {
-        Self::new(at, actor, Event::RecordingMoved, Some(recording), json!({ "from": from, "to": to }))
+    pub fn recording_moved(
+        at: Timestamp,
+        actor: Actor,
+        recording: RecordingId,
+        from: &Tier,
+        to: &Tier,
+    ) -> Self {
+        Self::new(
+            at,
+            actor,
+            Event::RecordingMoved,
+            Some(recording),
+            json!({ "from": from, "to": to }),
+        )
     }
 
-    /// The recording's key went to a more sensitive tier, because of these kinds of rules. What they found is not told.
-    pub fn recording_reclassified(at: Timestamp, recording: RecordingId, from: &Tier, to: &Tier, because: &[&'static str]) -> Self {
+    /// The recording's key went to a more sensitive tier, because of these kinds of rules. What
+    /// they found is not told.
+    pub fn recording_reclassified(
+        at: Timestamp,
+        recording: RecordingId,
+        from: &Tier,
+        to: &Tier,
+        because: &[&'static str],
+    ) -> Self {
         let details = json!({ "from": from, "to": to, "because": because });
-        Self::new(at, Actor::Vault, Event::RecordingReclassified, Some(recording), details)
+        Self::new(
+            at,
+            Actor::Vault,
+            Event::RecordingReclassified,
+            Some(recording),
+            details,
+        )
     }
 
-    /// What was said is sealed under the recording's key: length in bytes and SHA-256 of its ciphertext.
-    pub fn transcript_sealed(at: Timestamp, actor: Actor, recording: RecordingId, sealed_len: u64, ciphertext_sha256: &[u8; 32]) -> Self {
+    /// What was said is sealed under the recording's key: length in bytes and SHA-256 of its
+    /// ciphertext.
+    pub fn transcript_sealed(
+        at: Timestamp,
+        actor: Actor,
+        recording: RecordingId,
+        sealed_len: u64,
+        ciphertext_sha256: &[u8; 32],
+    ) -> Self {
         let details = json!({ "sealed_len": sealed_len, "ciphertext_sha256": hex::encode(ciphertext_sha256) });
         Self::new(at, actor, Event::TranscriptSealed, Some(recording), details)
     }
 
-    /// The ledger was rebuilt. Entries between the two numbers were lost with the old one, if there were any.
+    /// The ledger was rebuilt. Entries between the two numbers were lost with the old one, if there
+    /// were any.
     pub fn vault_restored(at: Timestamp, snapshot: &str, known_to: i64, numbered_to: i64) -> Self {
         let details = json!({ "snapshot": snapshot, "entries_known_to": known_to, "entries_numbered_to": numbered_to });
         Self::new(at, Actor::Operator, Event::VaultRestored, None, details)
     }
 
-    /// A rebuilding goes on although the store has lost something of the entries from `first` to `last`.
+    /// A rebuilding goes on although the store has lost something of the entries from `first` to
+    /// `last`.
     pub fn restore_gap_accepted(at: Timestamp, first: i64, last: i64) -> Self {
-        Self::new(at, Actor::Operator, Event::RestoreGapAccepted, None, json!({ "first": first, "last": last }))
+        Self::new(
+            at,
+            Actor::Operator,
+            Event::RestoreGapAccepted,
+            None,
+            json!({ "first": first, "last": last }),
+        )
     }
 
     /// An operator said that the clock is right; `before` is what was believed until then.
     pub fn clock_accepted(at: Timestamp, actor: Actor, before: Option<Timestamp>) -> Self {
-        Self::new(at, actor, Event::ClockAccepted, None, json!({ "believed_before": before }))
+        Self::new(
+            at,
+            actor,
+            Event::ClockAccepted,
+            None,
+            json!({ "believed_before": before }),
+        )
     }
 
     /// The epoch's turn was taken away from a holder.
     pub fn turn_released(at: Timestamp, actor: Actor, holder: &str, until: Timestamp) -> Self {
-        Self::new(at, actor, Event::TurnReleased, None, json!({ "holder": holder, "until": until }))
+        Self::new(
+            at,
+            actor,
+            Event::TurnReleased,
+            None,
+            json!({ "holder": holder, "until": until }),
+        )
     }
 
     /// The roots of these epochs are sealed under another passphrase.
     pub fn custody_changed(at: Timestamp, epochs: &[u64]) -> Self {
-        Self::new(at, Actor::Operator, Event::CustodyChanged, None, json!({ "epochs": epochs }))
+        Self::new(
+            at,
+            Actor::Operator,
+            Event::CustodyChanged,
+            None,
+            json!({ "epochs": epochs }),
+        )
     }
 
     /// This database took custody over; from whom, if anybody had it.
@@ -281,12 +499,24 @@ impl NewEntry {
 
     /// Another database took custody over: this one opens and writes nothing any more.
     pub fn custody_lost(at: Timestamp, to: DatabaseId) -> Self {
-        Self::new(at, Actor::Vault, Event::CustodyLost, None, json!({ "to": to.to_string() }))
+        Self::new(
+            at,
+            Actor::Vault,
+            Event::CustodyLost,
+            None,
+            json!({ "to": to.to_string() }),
+        )
     }
 
     /// A drill was held, and whether its two halves came out well.
     pub fn drill_held(at: Timestamp, actor: Actor, recovers: bool, forgets: bool) -> Self {
-        Self::new(at, actor, Event::DrillHeld, None, json!({ "recovers": recovers, "forgets": forgets }))
+        Self::new(
+            at,
+            actor,
+            Event::DrillHeld,
+            None,
+            json!({ "recovers": recovers, "forgets": forgets }),
+        )
     }
 
     /// When.
@@ -316,27 +546,68 @@ impl NewEntry {
 
     /// The line as it stands in the log under this number.
     pub fn numbered(self, seq: i64) -> Entry {
-        let Self { at, actor, event, recording, details } = self;
-        Entry { seq, at, actor, event, recording, details }
+        let Self {
+            at,
+            actor,
+            event,
+            recording,
+            details,
+        } = self;
+        Entry {
+            seq,
+            at,
+            actor,
+            event,
+            recording,
+            details,
+        }
     }
 
-    fn new(at: Timestamp, actor: Actor, event: Event, recording: Option<RecordingId>, details: Value) -> Self {
+    fn new(
+        at: Timestamp,
+        actor: Actor,
+        event: Event,
+        recording: Option<RecordingId>,
+        details: Value,
+    ) -> Self {
         let details = match details {
             Value::Object(details) => details,
             _ => Map::new(),
         };
-        Self { at, actor, event, recording, details: Details(details) }
+        Self {
+            at,
+            actor,
+            event,
+            recording,
+            details: Details(details),
+        }
     }
 }
 
-/// `reasons` with the `clauses` that give them, in the same order; and, apart, those that only the pinned version of the policy gives.
+/// `reasons` with the `clauses` that give them, in the same order; and, apart, those that only the
+/// pinned version of the policy gives.
 fn reasons(denial: &Denial) -> Map<String, Value> {
     let mut details = Map::new();
     details.insert("policy_digest".into(), json!(denial.policy_digest()));
-    let (pinned, own): (Vec<_>, Vec<_>) = denial.refusals().iter().partition(|refusal| refusal.pinned.is_some());
+    let (pinned, own): (Vec<_>, Vec<_>) = denial
+        .refusals()
+        .iter()
+        .partition(|refusal| refusal.pinned.is_some());
     let mut add = |refusals: &[&Refusal], reasons: &str, clauses: &str| {
-        details.insert(reasons.into(), refusals.iter().map(|refusal| Value::from(refusal.reason.code())).collect());
-        details.insert(clauses.into(), refusals.iter().map(|refusal| Value::from(&*refusal.clause)).collect());
+        details.insert(
+            reasons.into(),
+            refusals
+                .iter()
+                .map(|refusal| Value::from(refusal.reason.code()))
+                .collect(),
+        );
+        details.insert(
+            clauses.into(),
+            refusals
+                .iter()
+                .map(|refusal| Value::from(&*refusal.clause))
+                .collect(),
+        );
     };
     add(&own, "reasons", "clauses");
     if !pinned.is_empty() {

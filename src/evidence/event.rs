@@ -1,6 +1,7 @@
 //! What can happen, by name.
 //!
-//! Owns the closed list of events in the audit log. Refuses to know what belongs to each: [`NewEntry`](super::NewEntry) says that.
+//! Owns the closed list of events in the audit log. Refuses to know what belongs to each:
+//! [`NewEntry`](super::NewEntry) says that.
 
 use std::{fmt, str::FromStr};
 
@@ -75,7 +76,8 @@ pub enum Event {
     RecordingQuarantined,
     /// Evidence of consent arrived for a recording in quarantine.
     RecordingReleased,
-    /// A recording was closed: to everything but the holds that keep it, to be shredded when they end, or to some purposes.
+    /// A recording was closed: to everything but the holds that keep it, to be shredded when they
+    /// end, or to some purposes.
     RecordingRevoked,
     /// A recording went to a more sensitive tier because of what is known of it now.
     RecordingReclassified,
@@ -242,7 +244,10 @@ impl FromStr for Event {
     type Err = UnknownEvent;
 
     fn from_str(text: &str) -> Result<Self, UnknownEvent> {
-        Self::ALL.into_iter().find(|event| event.as_str() == text).ok_or(UnknownEvent)
+        Self::ALL
+            .into_iter()
+            .find(|event| event.as_str() == text)
+            .ok_or(UnknownEvent)
     }
 }
 
@@ -252,7 +257,8 @@ mod tests {
 
     #[test]
     fn every_event_has_its_own_name() {
-        let names: std::collections::BTreeSet<_> = Event::ALL.iter().map(|event| event.as_str()).collect();
+        let names: std::collections::BTreeSet<_> =
+            Event::ALL.iter().map(|event| event.as_str()).collect();
         assert_eq!(names.len(), Event::ALL.len());
         for event in Event::ALL {
             assert_eq!(event.as_str().parse(), Ok(event));

@@ -1,8 +1,9 @@
 //! Signed text: JWS compact serialisation (RFC 7515) with EdDSA (RFC 8037).
 //!
-//! Owns the three parts and every check of them. Refuses to know what the payload says, and to be talked into anything by the header:
-//! there is one algorithm, the key is looked up among keys already at hand, and the type must be the expected one (RFC 8725, sections
-//! 3.1, 3.10 and 3.11). INVARIANT: a payload is given out only after its signature was checked.
+//! Owns the three parts and every check of them. Refuses to know what the payload says, and to be
+//! talked into anything by the header: there is one algorithm, the key is looked up among keys
+//! already at hand, and the type must be the expected one (RFC 8725, sections 3.1, 3.10 and 3.11).
+//! INVARIANT: a payload is given out only after its signature was checked.
 
 use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
 
@@ -26,7 +27,8 @@ pub enum Error {
     /// The header is not a JSON object of `alg`, `kid` and `typ`, each once.
     #[error("the header is not a JSON object of `alg`, `kid` and `typ`")]
     Header,
-    /// The header says that it cannot be understood without extensions (RFC 7515, section 4.1.11); none are.
+    /// The header says that it cannot be understood without extensions (RFC 7515, section 4.1.11);
+    /// none are.
     #[error("the header demands extensions (`crit`)")]
     Critical,
     /// `none`, or any algorithm but the one.
@@ -53,8 +55,13 @@ struct Header<'a> {
 
 /// Signs the payload as a document of type `typ`.
 pub fn sign(signer: &Signer, typ: &'static str, payload: &[u8]) -> String {
-    let header = serde_json::json!({ "alg": "EdDSA", "kid": signer.key_id(), "typ": typ }).to_string();
-    let input = format!("{}.{}", URL_SAFE_NO_PAD.encode(header), URL_SAFE_NO_PAD.encode(payload));
+    let header =
+        serde_json::json!({ "alg": "EdDSA", "kid": signer.key_id(), "typ": typ }).to_string();
+    let input = format!(
+        "{}.{}",
+        URL_SAFE_NO_PAD.encode(header),
+        URL_SAFE_NO_PAD.encode(payload)
+    );
     let signature = URL_SAFE_NO_PAD.encode(signer.sign(input.as_bytes()));
     format!("{input}.{signature}")
 }
@@ -72,7 +79,11 @@ pub fn verify(text: &str, typ: &str, keys: &KeySet) -> Result<Vec<u8>, Error> {
     if payload.contains('.') {
         return Err(Error::NotThreeParts);
     }
-    let decode = |part: &str, what| URL_SAFE_NO_PAD.decode(part).map_err(|_| Error::Base64(what));
+    let decode = |part: &str, what| {
+        URL_SAFE_NO_PAD
+            .decode(part)
+            .map_err(|_| Error::Base64(what))
+    };
     let header = decode(header, "header")?;
     let signature = decode(signature, "signature")?;
     let header = read_header(&header)?;
@@ -92,7 +103,11 @@ pub fn verify(text: &str, typ: &str, keys: &KeySet) -> Result<Vec<u8>, Error> {
 fn read_header(json: &[u8]) -> Result<Header<'_>, Error> {
     serde_json::from_slice(json).map_err(|_| {
         let open = serde_json::from_slice::<serde_json::Map<String, serde_json::Value>>(json);
-        if open.is_ok_and(|members| members.contains_key("crit")) { Error::Critical } else { Error::Header }
+        if open.is_ok_and(|members| members.contains_key("crit")) {
+            Error::Critical
+        } else {
+            Error::Header
+        }
     })
 }
 
@@ -115,7 +130,11 @@ mod tests {
 
     /// A text with a header of the test's choice, correctly signed.
     fn signed_with(header: &str) -> String {
-        let input = format!("{}.{}", URL_SAFE_NO_PAD.encode(header), URL_SAFE_NO_PAD.encode("{}"));
+        let input = format!(
+            "{}.{}",
+            URL_SAFE_NO_PAD.encode(header),
+            URL_SAFE_NO_PAD.encode("{}")
+        );
         let signature = URL_SAFE_NO_PAD.encode(signer(1).sign(input.as_bytes()));
         format!("{input}.{signature}")
     }
@@ -123,7 +142,10 @@ mod tests {
     #[test]
     fn what_was_signed_is_given_back() {
         for payload in [&b""[..], b"{}", &[0xff; 100]] {
-            assert_eq!(verify(&sign(&signer(1), TYP, payload), TYP, &keys()), Ok(payload.to_vec()));
+            assert_eq!(
+                verify(&sign(&signer(1), TYP, payload), TYP, &keys()),
+                Ok(payload.to_vec())
+            );
         }
     }
 
@@ -131,7 +153,10 @@ mod tests {
     fn a_header_talks_nobody_into_anything() {
         let kid = signer(1).key_id().to_owned();
         let good = format!(r#"{{"alg":"EdDSA","kid":"{kid}","typ":"{TYP}"}}"#);
-        assert_eq!(verify(&signed_with(&good), TYP, &keys()), Ok(b"{}".to_vec()));
+        assert_eq!(
+            verify(&signed_with(&good), TYP, &keys()),
+            Ok(b"{}".to_vec())
+        );
         let cases = [
             (good.replace("EdDSA", "none"), Error::Algorithm),
             (good.replace("EdDSA", "eddsa"), Error::Algorithm),
@@ -139,11 +164,23 @@ mod tests {
             (good.replace(TYP, "JWT"), Error::Type),
             (good.replace(&kid, signer(2).key_id()), Error::UnknownKey),
             (good.replace(&kid, ""), Error::UnknownKey),
-            (good.replace(r#""alg""#, r#""crit":["exp"],"alg""#), Error::Critical),
-            (good.replace(r#""alg""#, r#""crit":null,"alg""#), Error::Critical),
-            (good.replace(r#""alg""#, r#""b64":false,"alg""#), Error::Header),
+            (
+                good.replace(r#""alg""#, r#""crit":["exp"],"alg""#),
+                Error::Critical,
+            ),
+            (
+                good.replace(r#""alg""#, r#""crit":null,"alg""#),
+                Error::Critical,
+            ),
+            (
+                good.replace(r#""alg""#, r#""b64":false,"alg""#),
+                Error::Header,
+            ),
             (good.replace(r#""alg""#, r#""jwk":{},"alg""#), Error::Header),
-            (good.replace(r#""alg""#, r#""alg":"EdDSA","alg""#), Error::Header),
+            (
+                good.replace(r#""alg""#, r#""alg":"EdDSA","alg""#),
+                Error::Header,
+            ),
             (good.replace(r#""EdDSA""#, "7"), Error::Header),
             (format!("{good}{{}}"), Error::Header),
             (format!("[{good}]"), Error::Header),
@@ -151,7 +188,11 @@ mod tests {
             (String::new(), Error::Header),
         ];
         for (header, error) in cases {
-            assert_eq!(verify(&signed_with(&header), TYP, &keys()), Err(error), "{header}");
+            assert_eq!(
+                verify(&signed_with(&header), TYP, &keys()),
+                Err(error),
+                "{header}"
+            );
         }
     }
 
@@ -159,7 +200,9 @@ mod tests {
     fn another_form_of_the_same_text_is_refused() {
         let text = sign(&signer(1), TYP, b"payload");
         let parts: Vec<&str> = text.split('.').collect();
-        let [header, payload, signature] = parts[..] else { panic!("three parts") };
+        let [header, payload, signature] = parts[..] else {
+            panic!("three parts")
+        };
         let cases = [
             (String::new(), Error::NotThreeParts),
             (format!("{header}.{payload}"), Error::NotThreeParts),
@@ -168,11 +211,17 @@ mod tests {
             (format!("{text}="), Error::Base64("signature")),
             (format!("{text}\n"), Error::Base64("signature")),
             (format!(" {text}"), Error::Base64("header")),
-            (format!("{header}=.{payload}.{signature}"), Error::Base64("header")),
+            (
+                format!("{header}=.{payload}.{signature}"),
+                Error::Base64("header"),
+            ),
             (format!("{header}.{payload}=.{signature}"), Error::Signature),
             (format!("{header}..{signature}"), Error::Signature),
             (format!("{header}.{payload}."), Error::Signature),
-            (format!("{header}.{payload}.{}", &signature[..84]), Error::Signature),
+            (
+                format!("{header}.{payload}.{}", &signature[..84]),
+                Error::Signature,
+            ),
             (format!(".{payload}.{signature}"), Error::Header),
             ("x".repeat(MAX_LEN), Error::NotThreeParts),
             ("x".repeat(MAX_LEN + 1), Error::TooLong),
@@ -188,7 +237,10 @@ mod tests {
         for (at, old) in text.char_indices() {
             for new in ['A', 'B', '_', '.', '+', '\u{e9}'] {
                 if new != old {
-                    let altered: String = text.char_indices().map(|(place, c)| if place == at { new } else { c }).collect();
+                    let altered: String = text
+                        .char_indices()
+                        .map(|(place, c)| if place == at { new } else { c })
+                        .collect();
                     assert!(verify(&altered, TYP, &keys()).is_err(), "{new} at {at}");
                 }
             }
@@ -197,9 +249,15 @@ mod tests {
 
     #[test]
     fn another_signer_under_the_same_id_is_refused() {
-        let header = URL_SAFE_NO_PAD.encode(format!(r#"{{"alg":"EdDSA","kid":"{}","typ":"{TYP}"}}"#, signer(1).key_id()));
+        let header = URL_SAFE_NO_PAD.encode(format!(
+            r#"{{"alg":"EdDSA","kid":"{}","typ":"{TYP}"}}"#,
+            signer(1).key_id()
+        ));
         let input = format!("{header}.{}", URL_SAFE_NO_PAD.encode("{}"));
-        let forged = format!("{input}.{}", URL_SAFE_NO_PAD.encode(signer(2).sign(input.as_bytes())));
+        let forged = format!(
+            "{input}.{}",
+            URL_SAFE_NO_PAD.encode(signer(2).sign(input.as_bytes()))
+        );
         assert_eq!(verify(&forged, TYP, &keys()), Err(Error::Signature));
     }
 

@@ -1,7 +1,8 @@
 //! A position in the audit log: the number of an entry, and what stands there.
 //!
-//! Two logs that agree on a number but not on the digest of the entry at it are two histories: one of them was put back from an old copy and
-//! has gone on by itself. Owns the digest. Refuses to know where positions are kept and who compares them.
+//! Two logs that agree on a number but not on the digest of the entry at it are two histories: one
+//! of them was put back from an old copy and has gone on by itself. Owns the digest. Refuses to
+//! know where positions are kept and who compares them.
 
 use std::{fmt, str::FromStr};
 
@@ -10,7 +11,8 @@ use serde::{Deserialize, Serialize};
 
 use super::Entry;
 
-/// The SHA-256 of an entry's number, time, actor, event, recording and details, each preceded by its length.
+/// The SHA-256 of an entry's number, time, actor, event, recording and details, each preceded by
+/// its length.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub struct EntryDigest([u8; 32]);
 
@@ -51,7 +53,10 @@ impl Position {
         }
         let mut digest = [0; 32];
         digest.copy_from_slice(context.finish().as_ref());
-        Self { seq: entry.seq, digest: EntryDigest(digest) }
+        Self {
+            seq: entry.seq,
+            digest: EntryDigest(digest),
+        }
     }
 }
 
@@ -73,7 +78,11 @@ impl FromStr for EntryDigest {
     fn from_str(text: &str) -> Result<Self, InvalidDigest> {
         let mut bytes = [0; 32];
         hex::decode_to_slice(text, &mut bytes).map_err(|_| InvalidDigest)?;
-        if text.bytes().any(|byte| byte.is_ascii_uppercase()) { Err(InvalidDigest) } else { Ok(Self(bytes)) }
+        if text.bytes().any(|byte| byte.is_ascii_uppercase()) {
+            Err(InvalidDigest)
+        } else {
+            Ok(Self(bytes))
+        }
     }
 }
 
@@ -113,11 +122,26 @@ mod tests {
         assert_eq!(known, Position::of(&entry()));
         let others = [
             Entry { seq: 8, ..entry() },
-            Entry { at: Timestamp::from_millis(1_001), ..entry() },
-            Entry { actor: Actor::Operator, ..entry() },
-            Entry { event: Event::RootCondemned, ..entry() },
-            Entry { recording: Some(RecordingId::random(rng)), ..entry() },
-            Entry { details: r#"{"epoch":2}"#.parse().unwrap(), ..entry() },
+            Entry {
+                at: Timestamp::from_millis(1_001),
+                ..entry()
+            },
+            Entry {
+                actor: Actor::Operator,
+                ..entry()
+            },
+            Entry {
+                event: Event::RootCondemned,
+                ..entry()
+            },
+            Entry {
+                recording: Some(RecordingId::random(rng)),
+                ..entry()
+            },
+            Entry {
+                details: r#"{"epoch":2}"#.parse().unwrap(),
+                ..entry()
+            },
         ];
         for other in others {
             assert_ne!(known.digest, Position::of(&other).digest, "{other:?}");

@@ -1,7 +1,9 @@
-//! The statement of a publication: signed proof that this vault published this very policy file at this time.
+//! The statement of a publication: signed proof that this vault published this very policy file at
+//! this time.
 //!
-//! Owns what a statement claims and every check of it. Refuses to repeat the file: it names it by its digest, and whoever has the file can compare.
-//! INVARIANT: what is signed comes from rules that were parsed, so that version, date and digest are those of one file.
+//! Owns what a statement claims and every check of it. Refuses to repeat the file: it names it by
+//! its digest, and whoever has the file can compare. INVARIANT: what is signed comes from rules
+//! that were parsed, so that version, date and digest are those of one file.
 
 use super::{
     jws,
@@ -82,13 +84,22 @@ impl Publication {
     /// The check that failed: form, algorithm, type, key, signature or claims.
     pub fn verify(text: &str, keys: &KeySet) -> Result<Self, Error> {
         let payload = jws::verify(text, TYP, keys)?;
-        let claims: Claims = serde_json::from_slice(&payload).map_err(|error| Error::Claims(error.to_string()))?;
+        let claims: Claims =
+            serde_json::from_slice(&payload).map_err(|error| Error::Claims(error.to_string()))?;
         if claims.iat != claims.published_at.as_millis().div_euclid(1000) {
-            return Err(Error::Claims("`iat` is not the second of `published_at`".into()));
+            return Err(Error::Claims(
+                "`iat` is not the second of `published_at`".into(),
+            ));
         }
-        let is_digest = claims.policy_digest.len() == 64 && claims.policy_digest.bytes().all(|b| matches!(b, b'0'..=b'9' | b'a'..=b'f'));
+        let is_digest = claims.policy_digest.len() == 64
+            && claims
+                .policy_digest
+                .bytes()
+                .all(|b| matches!(b, b'0'..=b'9' | b'a'..=b'f'));
         if !is_digest {
-            return Err(Error::Claims("`policy_digest` is not 64 lower-case hex digits".into()));
+            return Err(Error::Claims(
+                "`policy_digest` is not 64 lower-case hex digits".into(),
+            ));
         }
         Ok(Self {
             vault: claims.iss,
@@ -144,23 +155,46 @@ mod tests {
     }
 
     fn publication() -> Publication {
-        Publication::of(VaultId::random(&mut rand::rng()), &Rules::parse("p", SHIPPED).unwrap(), NOW)
+        Publication::of(
+            VaultId::random(&mut rand::rng()),
+            &Rules::parse("p", SHIPPED).unwrap(),
+            NOW,
+        )
     }
 
     #[test]
     fn what_was_signed_is_read_back() {
         let publication = publication();
-        assert_eq!(Publication::verify(&publication.sign(&signer(7)), &keys()), Ok(publication.clone()));
-        assert_eq!((publication.version(), publication.digest().len(), publication.published_at()), ("1", 64, NOW));
-        assert_eq!(publication.effective(), Timestamp::parse_rfc3339("2026-01-01T00:00:00Z").unwrap());
+        assert_eq!(
+            Publication::verify(&publication.sign(&signer(7)), &keys()),
+            Ok(publication.clone())
+        );
+        assert_eq!(
+            (
+                publication.version(),
+                publication.digest().len(),
+                publication.published_at()
+            ),
+            ("1", 64, NOW)
+        );
+        assert_eq!(
+            publication.effective(),
+            Timestamp::parse_rfc3339("2026-01-01T00:00:00Z").unwrap()
+        );
     }
 
     #[test]
     fn another_key_and_another_kind_of_document_are_refused() {
         let text = publication().sign(&signer(8));
-        assert_eq!(Publication::verify(&text, &keys()), Err(Error::Jws(jws::Error::UnknownKey)));
+        assert_eq!(
+            Publication::verify(&text, &keys()),
+            Err(Error::Jws(jws::Error::UnknownKey))
+        );
         let other = jws::sign(&signer(7), "recvault-receipt+jwt", b"{}");
-        assert_eq!(Publication::verify(&other, &keys()), Err(Error::Jws(jws::Error::Type)));
+        assert_eq!(
+            Publication::verify(&other, &keys()),
+            Err(Error::Jws(jws::Error::Type))
+        );
     }
 
     #[test]
@@ -170,8 +204,12 @@ mod tests {
             "iss": publication.vault, "iat": 1_800_000_000, "version": "1", "policy_digest": publication.digest,
             "effective": publication.effective, "published_at": NOW,
         });
-        let signed = |claims: &serde_json::Value| jws::sign(&signer(7), TYP, claims.to_string().as_bytes());
-        assert_eq!(Publication::verify(&signed(&good), &keys()), Ok(publication));
+        let signed =
+            |claims: &serde_json::Value| jws::sign(&signer(7), TYP, claims.to_string().as_bytes());
+        assert_eq!(
+            Publication::verify(&signed(&good), &keys()),
+            Ok(publication)
+        );
         for (claim, value) in [
             ("iat", json!(1_800_000_001)),
             ("policy_digest", json!("ab")),
@@ -182,7 +220,13 @@ mod tests {
         ] {
             let mut bad = good.clone();
             bad[claim] = value;
-            assert!(matches!(Publication::verify(&signed(&bad), &keys()), Err(Error::Claims(_))), "{bad}");
+            assert!(
+                matches!(
+                    Publication::verify(&signed(&bad), &keys()),
+                    Err(Error::Claims(_))
+                ),
+                "{bad}"
+            );
         }
     }
 }

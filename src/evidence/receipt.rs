@@ -1,8 +1,9 @@
 //! The receipt: signed proof that a recording was shredded, which anybody can check offline.
 //!
-//! Owns what a receipt claims and every check of it. Refuses to claim more than was done: what is still pending is listed as pending, and
-//! what a shred does not reach is named in the receipt itself. INVARIANT: the state follows from the listed copies, so that a receipt
-//! cannot be closed while a copy is left; no phone number, name or free text is in it.
+//! Owns what a receipt claims and every check of it. Refuses to claim more than was done: what is
+//! still pending is listed as pending, and what a shred does not reach is named in the receipt
+//! itself. INVARIANT: the state follows from the listed copies, so that a receipt cannot be closed
+//! while a copy is left; no phone number, name or free text is in it.
 //!
 //! A receipt is signed again under the same id when its copies change; the newer `iat` counts.
 
@@ -47,9 +48,11 @@ pub struct Shred<'a> {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum ReceiptState {
-    /// The live key is destroyed: nothing opens any more. An older copy of the key store, together with the root of its epoch, still would.
+    /// The live key is destroyed: nothing opens any more. An older copy of the key store, together
+    /// with the root of its epoch, still would.
     Fenced,
-    /// The root of that epoch is destroyed, so no older copy of the key store opens it either. Some dead copy is still to be removed.
+    /// The root of that epoch is destroyed, so no older copy of the key store opens it either. Some
+    /// dead copy is still to be removed.
     Unrecoverable,
     /// Unrecoverable, and every copy that the vault keeps or deletes is gone.
     Closed,
@@ -89,7 +92,9 @@ impl OlderBackups {
             Self::Covered => {
                 "The key is destroyed, and so is the root key that older backups of the ledger need: none of them opens the recording any more."
             }
-            Self::NoKey => "Nothing of the recording was ever sealed, so there is no key that a backup could hold.",
+            Self::NoKey => {
+                "Nothing of the recording was ever sealed, so there is no key that a backup could hold."
+            }
         }
     }
 }
@@ -131,7 +136,8 @@ pub enum Error {
 }
 
 impl Receipt {
-    /// The receipt of a shred. The time of issue counts in whole seconds, as in every JWT (RFC 7519, section 2).
+    /// The receipt of a shred. The time of issue counts in whole seconds, as in every JWT (RFC
+    /// 7519, section 2).
     pub fn of(shred: Shred<'_>, copies: Vec<HeldCopy>, issued_at: Timestamp) -> Self {
         let recording = shred.recording;
         Self {
@@ -149,17 +155,29 @@ impl Receipt {
         }
     }
 
-    /// The same receipt after something became of one of its copies; the others stay as they are, and a copy that it does not list is not added.
+    /// The same receipt after something became of one of its copies; the others stay as they are,
+    /// and a copy that it does not list is not added.
     #[must_use]
     pub fn settled(mut self, copy: HeldCopy, issued_at: Timestamp) -> Self {
-        self.copies.iter_mut().filter(|held| held.is_same_copy(&copy)).for_each(|held| *held = copy);
-        Self { issued_at: whole_seconds(issued_at), ..self }
+        self.copies
+            .iter_mut()
+            .filter(|held| held.is_same_copy(&copy))
+            .for_each(|held| *held = copy);
+        Self {
+            issued_at: whole_seconds(issued_at),
+            ..self
+        }
     }
 
-    /// The same receipt after the turn to `epoch` destroyed the root that older copies of the key store need.
+    /// The same receipt after the turn to `epoch` destroyed the root that older copies of the key
+    /// store need.
     #[must_use]
     pub fn unrecoverable(self, since: Timestamp, epoch: u64, issued_at: Timestamp) -> Self {
-        Self { unrecoverable: Some((since, epoch)), issued_at: whole_seconds(issued_at), ..self }
+        Self {
+            unrecoverable: Some((since, epoch)),
+            issued_at: whole_seconds(issued_at),
+            ..self
+        }
     }
 
     /// The receipt as signed text, a JWS in compact form.
@@ -187,10 +205,12 @@ impl Receipt {
     /// Reads a signed receipt. Needs nothing but the text and the vault's published keys.
     ///
     /// # Errors
-    /// The check that failed: form, algorithm, type, key, signature, claims, state, or the order of times.
+    /// The check that failed: form, algorithm, type, key, signature, claims, state, or the order of
+    /// times.
     pub fn verify(text: &str, keys: &KeySet) -> Result<Self, Error> {
         let payload = jws::verify(text, TYP, keys)?;
-        let claims: Claims = serde_json::from_slice(&payload).map_err(|error| Error::Claims(error.to_string()))?;
+        let claims: Claims =
+            serde_json::from_slice(&payload).map_err(|error| Error::Claims(error.to_string()))?;
         let issued_at = claims.iat.checked_mul(1000).map(Timestamp::from_millis);
         let receipt = Self {
             vault: claims.iss,
@@ -211,7 +231,9 @@ impl Receipt {
         let is_whole = claims.unrecoverable_since.is_some() == claims.epoch.is_some();
         if !is_whole
             || claims.older_backups != receipt.older_backups()
-            || receipt.unrecoverable.is_some_and(|(at, _)| at < receipt.fenced_at)
+            || receipt
+                .unrecoverable
+                .is_some_and(|(at, _)| at < receipt.fenced_at)
         {
             return Err(Error::OlderBackups);
         }
@@ -221,10 +243,15 @@ impl Receipt {
         Ok(receipt)
     }
 
-    /// Fenced until older copies of the key store are useless; closed when no copy waits to be removed and the vault knows of all of its own.
+    /// Fenced until older copies of the key store are useless; closed when no copy waits to be
+    /// removed and the vault knows of all of its own.
     pub fn state(&self) -> ReceiptState {
         let left = |copy: &HeldCopy| {
-            matches!(copy, HeldCopy::Ciphertext(Removal::Pending | Removal::Unknown) | HeldCopy::Source(Removal::Pending))
+            matches!(
+                copy,
+                HeldCopy::Ciphertext(Removal::Pending | Removal::Unknown)
+                    | HeldCopy::Source(Removal::Pending)
+            )
         };
         match (self.older_backups(), self.copies.iter().any(left)) {
             (OlderBackups::NotCovered, _) => ReceiptState::Fenced,
@@ -290,7 +317,13 @@ impl Receipt {
     /// What becomes of the recording in the hands of who has an older copy of the key store.
     pub fn older_backups(&self) -> OlderBackups {
         match self.unrecoverable {
-            _ if !self.copies.iter().any(|copy| matches!(copy, HeldCopy::KeyEntry { .. })) => OlderBackups::NoKey,
+            _ if !self
+                .copies
+                .iter()
+                .any(|copy| matches!(copy, HeldCopy::KeyEntry { .. })) =>
+            {
+                OlderBackups::NoKey
+            }
             Some(_) => OlderBackups::Covered,
             None => OlderBackups::NotCovered,
         }
@@ -312,11 +345,17 @@ impl Receipt {
     }
 }
 
-/// Names the source's recording without giving away its ids: SHA-256, lower-case hex, over a label, the vault id, the account and the
-/// recording's SID, each with its length before it. The SID has 128 random bits, so only who knows it can make the digest.
+/// Names the source's recording without giving away its ids: SHA-256, lower-case hex, over a label,
+/// the vault id, the account and the recording's SID, each with its length before it. The SID has
+/// 128 random bits, so only who knows it can make the digest.
 pub fn source_digest(vault: VaultId, account: &AccountSid, source: &RecordingSid) -> String {
     let mut context = digest::Context::new(&digest::SHA256);
-    for field in [b"recvault/source-digest/1".as_slice(), vault.as_bytes(), account.as_str().as_bytes(), source.as_str().as_bytes()] {
+    for field in [
+        b"recvault/source-digest/1".as_slice(),
+        vault.as_bytes(),
+        account.as_str().as_bytes(),
+        source.as_str().as_bytes(),
+    ] {
         context.update(&(field.len() as u64).to_be_bytes());
         context.update(field);
     }
@@ -324,7 +363,10 @@ pub fn source_digest(vault: VaultId, account: &AccountSid, source: &RecordingSid
 }
 
 fn whole_seconds(at: Timestamp) -> Timestamp {
-    Timestamp::from_millis(at.as_millis().saturating_sub(at.as_millis().rem_euclid(1000)))
+    Timestamp::from_millis(
+        at.as_millis()
+            .saturating_sub(at.as_millis().rem_euclid(1000)),
+    )
 }
 
 /// The claims as they are signed.

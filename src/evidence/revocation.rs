@@ -1,8 +1,10 @@
-//! The receipt for the whole of a revocation: signed proof of what became of everything that it reached, which anybody can check offline.
+//! The receipt for the whole of a revocation: signed proof of what became of everything that it
+//! reached, which anybody can check offline.
 //!
-//! Owns what it claims and every check of it. Refuses to say who revoked: neither a number nor the id of a person is in it, only what kind of thing was reached.
-//! INVARIANT: whether anything is left follows from the counts. It is signed again under the same id when a hold ends or something arrives late; the newer `iat`
-//! counts.
+//! Owns what it claims and every check of it. Refuses to say who revoked: neither a number nor the
+//! id of a person is in it, only what kind of thing was reached. INVARIANT: whether anything is
+//! left follows from the counts. It is signed again under the same id when a hold ends or something
+//! arrives late; the newer `iat` counts.
 
 use std::collections::BTreeSet;
 
@@ -46,7 +48,8 @@ pub enum RevocationState {
     Held,
 }
 
-/// Proof of a revocation. The claims are these fields by their names, with `iss`, `jti` and `iat` for the first three.
+/// Proof of a revocation. The claims are these fields by their names, with `iss`, `jti` and `iat`
+/// for the first three.
 #[derive(Clone, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct RevocationReceipt {
@@ -101,7 +104,11 @@ pub enum Error {
 impl RevocationReceipt {
     /// The receipt as signed text, a JWS in compact form.
     pub fn sign(&self, signer: &Signer) -> String {
-        jws::sign(signer, TYP, &serde_json::to_vec(self).expect("claims are texts and numbers"))
+        jws::sign(
+            signer,
+            TYP,
+            &serde_json::to_vec(self).expect("claims are texts and numbers"),
+        )
     }
 
     /// Reads a signed receipt. Needs nothing but the text and the vault's published keys.
@@ -110,7 +117,8 @@ impl RevocationReceipt {
     /// The check that failed.
     pub fn verify(text: &str, keys: &KeySet) -> Result<Self, Error> {
         let payload = jws::verify(text, TYP, keys)?;
-        let receipt: Self = serde_json::from_slice(&payload).map_err(|error| Error::Claims(error.to_string()))?;
+        let receipt: Self =
+            serde_json::from_slice(&payload).map_err(|error| Error::Claims(error.to_string()))?;
         if receipt.state != RevocationState::after(receipt.held) {
             return Err(Error::State);
         }
@@ -124,11 +132,16 @@ impl RevocationReceipt {
 impl RevocationState {
     /// Where a revocation stands of whose recordings so many are kept by holds.
     pub fn after(held: u64) -> Self {
-        if held == 0 { Self::Complete } else { Self::Held }
+        if held == 0 {
+            Self::Complete
+        } else {
+            Self::Held
+        }
     }
 }
 
-/// SHA-256, lower-case hex, over the ids of receipts as text, sorted, each with a line end behind it. Who has the receipts can tell that none is missing.
+/// SHA-256, lower-case hex, over the ids of receipts as text, sorted, each with a line end behind
+/// it. Who has the receipts can tell that none is missing.
 pub fn digest_of(receipts: &[ReceiptId]) -> String {
     let mut context = digest::Context::new(&digest::SHA256);
     let sorted: BTreeSet<&ReceiptId> = receipts.iter().collect();
@@ -172,29 +185,63 @@ mod tests {
     #[test]
     fn what_was_signed_is_read_back() {
         let receipt = receipt();
-        assert_eq!(RevocationReceipt::verify(&receipt.sign(&signer()), &keys()), Ok(receipt));
+        assert_eq!(
+            RevocationReceipt::verify(&receipt.sign(&signer()), &keys()),
+            Ok(receipt)
+        );
     }
 
     #[test]
     fn what_contradicts_itself_is_refused() {
-        let unfinished = RevocationReceipt { held: 1, ..receipt() };
-        assert_eq!(RevocationReceipt::verify(&unfinished.sign(&signer()), &keys()), Err(Error::State));
-        let early = RevocationReceipt { issued_at_s: 1_799_999_999, ..receipt() };
-        assert_eq!(RevocationReceipt::verify(&early.sign(&signer()), &keys()), Err(Error::IssuedBefore));
+        let unfinished = RevocationReceipt {
+            held: 1,
+            ..receipt()
+        };
+        assert_eq!(
+            RevocationReceipt::verify(&unfinished.sign(&signer()), &keys()),
+            Err(Error::State)
+        );
+        let early = RevocationReceipt {
+            issued_at_s: 1_799_999_999,
+            ..receipt()
+        };
+        assert_eq!(
+            RevocationReceipt::verify(&early.sign(&signer()), &keys()),
+            Err(Error::IssuedBefore)
+        );
         let other = Signer::from_seed(&Key::take(&mut [8; 32]));
-        assert!(matches!(RevocationReceipt::verify(&receipt().sign(&other), &keys()), Err(Error::Jws(_))));
+        assert!(matches!(
+            RevocationReceipt::verify(&receipt().sign(&other), &keys()),
+            Err(Error::Jws(_))
+        ));
         let more = jws::sign(&signer(), TYP, br#"{"subject":"+49"}"#);
-        assert!(matches!(RevocationReceipt::verify(&more, &keys()), Err(Error::Claims(_))));
-        let shred = jws::sign(&signer(), "recvault-receipt+jwt", &serde_json::to_vec(&receipt()).unwrap());
-        assert!(matches!(RevocationReceipt::verify(&shred, &keys()), Err(Error::Jws(jws::Error::Type))));
+        assert!(matches!(
+            RevocationReceipt::verify(&more, &keys()),
+            Err(Error::Claims(_))
+        ));
+        let shred = jws::sign(
+            &signer(),
+            "recvault-receipt+jwt",
+            &serde_json::to_vec(&receipt()).unwrap(),
+        );
+        assert!(matches!(
+            RevocationReceipt::verify(&shred, &keys()),
+            Err(Error::Jws(jws::Error::Type))
+        ));
     }
 
     #[test]
     fn the_digest_is_of_the_set() {
-        let [a, b] = [ReceiptId::random(&mut rand::rng()), ReceiptId::random(&mut rand::rng())];
+        let [a, b] = [
+            ReceiptId::random(&mut rand::rng()),
+            ReceiptId::random(&mut rand::rng()),
+        ];
         assert_eq!(digest_of(&[a, b]), digest_of(&[b, a]));
         assert_ne!(digest_of(&[a]), digest_of(&[a, b]));
         use sha2::Digest as _;
-        assert_eq!(digest_of(&[a]), hex::encode(sha2::Sha256::digest(format!("{a}\n"))));
+        assert_eq!(
+            digest_of(&[a]),
+            hex::encode(sha2::Sha256::digest(format!("{a}\n")))
+        );
     }
 }

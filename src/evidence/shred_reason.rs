@@ -1,10 +1,12 @@
 //! Why a recording was shredded, as a code.
 //!
-//! Owns the form of the code. Refuses sentences: the receipt goes to strangers and the log keeps what it is told for ever.
+//! Owns the form of the code. Refuses sentences: the receipt goes to strangers and the log keeps
+//! what it is told for ever.
 
 use std::{fmt, str::FromStr};
 
-/// A code: `subject-request`, `retention`, `operator`, `account-closed`, or one of the operator's own.
+/// A code: `subject-request`, `retention`, `operator`, `account-closed`, or one of the operator's
+/// own.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, serde::Serialize)]
 #[serde(transparent)]
 pub struct ShredReason(String);
@@ -33,9 +35,20 @@ impl FromStr for ShredReason {
     type Err = InvalidShredReason;
 
     fn from_str(text: &str) -> Result<Self, InvalidShredReason> {
-        let plain = |word: &str| !word.is_empty() && word.bytes().all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit());
-        let fits = text.len() <= 64 && text.starts_with(|c: char| c.is_ascii_lowercase()) && text.split('-').all(plain);
-        if fits { Ok(Self(text.to_owned())) } else { Err(InvalidShredReason) }
+        let plain = |word: &str| {
+            !word.is_empty()
+                && word
+                    .bytes()
+                    .all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit())
+        };
+        let fits = text.len() <= 64
+            && text.starts_with(|c: char| c.is_ascii_lowercase())
+            && text.split('-').all(plain);
+        if fits {
+            Ok(Self(text.to_owned()))
+        } else {
+            Err(InvalidShredReason)
+        }
     }
 }
 
@@ -53,10 +66,32 @@ mod tests {
     #[test]
     fn only_short_codes_are_reasons() {
         let [longest, too_long] = [64, 65].map(|length| "x".repeat(length));
-        for good in ["subject-request", "retention", "operator", "account-closed", "article-17-3b", "x", &longest] {
-            assert_eq!(good.parse::<ShredReason>().map(|reason| reason.to_string()), Ok(good.to_owned()));
+        for good in [
+            "subject-request",
+            "retention",
+            "operator",
+            "account-closed",
+            "article-17-3b",
+            "x",
+            &longest,
+        ] {
+            assert_eq!(
+                good.parse::<ShredReason>().map(|reason| reason.to_string()),
+                Ok(good.to_owned())
+            );
         }
-        for bad in ["", "-", "a-", "a--b", "-a", "1st", "Anna asked", "a_b", "ä", &too_long] {
+        for bad in [
+            "",
+            "-",
+            "a-",
+            "a--b",
+            "-a",
+            "1st",
+            "Anna asked",
+            "a_b",
+            "ä",
+            &too_long,
+        ] {
             assert_eq!(bad.parse::<ShredReason>(), Err(InvalidShredReason), "{bad}");
         }
     }

@@ -1,7 +1,8 @@
 //! The vault's signature: Ed25519 keys and how they are published.
 //!
-//! Owns keys, their ids and their JSON (RFC 8037). Refuses to know what is signed; [`jws`](super::jws) says in which form.
-//! INVARIANT: the id of a key is the RFC 7638 thumbprint of the key itself, so that an id cannot name another key.
+//! Owns keys, their ids and their JSON (RFC 8037). Refuses to know what is signed;
+//! [`jws`](super::jws) says in which form. INVARIANT: the id of a key is the RFC 7638 thumbprint of
+//! the key itself, so that an id cannot name another key.
 
 use std::{fmt, str::FromStr};
 
@@ -26,10 +27,14 @@ pub struct Signer {
 impl Signer {
     /// From the 32-byte seed (RFC 8032, section 5.1.5).
     pub fn from_seed(seed: &Key) -> Self {
-        let pair = Ed25519KeyPair::from_seed_unchecked(seed.expose()).expect("any 32 bytes are an Ed25519 seed");
+        let pair = Ed25519KeyPair::from_seed_unchecked(seed.expose())
+            .expect("any 32 bytes are an Ed25519 seed");
         let mut public = [0; 32];
         public.copy_from_slice(pair.public_key().as_ref());
-        Self { pair, public: VerifyingKey::new(public) }
+        Self {
+            pair,
+            public: VerifyingKey::new(public),
+        }
     }
 
     /// The id of the key.
@@ -65,14 +70,35 @@ impl VerifyingKey {
     /// Takes a published key.
     ///
     /// # Errors
-    /// Tells the member that is not that of an Ed25519 key for signatures, or that the id is not the key's thumbprint.
+    /// Tells the member that is not that of an Ed25519 key for signatures, or that the id is not
+    /// the key's thumbprint.
     pub fn from_jwk(jwk: &Jwk) -> Result<Self, InvalidKey> {
-        let expect = |fits: bool, member, value| if fits { Ok(()) } else { Err(InvalidKey::Member { member, value }) };
+        let expect = |fits: bool, member, value| {
+            if fits {
+                Ok(())
+            } else {
+                Err(InvalidKey::Member { member, value })
+            }
+        };
         expect(jwk.kty == "OKP", "kty", "OKP")?;
         expect(jwk.crv == "Ed25519", "crv", "Ed25519")?;
-        expect(jwk.alg.as_deref().is_none_or(|alg| alg == "EdDSA"), "alg", "EdDSA")?;
-        expect(jwk.public_use.as_deref().is_none_or(|public_use| public_use == "sig"), "use", "sig")?;
-        let public = URL_SAFE_NO_PAD.decode(&jwk.x).ok().and_then(|bytes| bytes.try_into().ok()).ok_or(InvalidKey::X)?;
+        expect(
+            jwk.alg.as_deref().is_none_or(|alg| alg == "EdDSA"),
+            "alg",
+            "EdDSA",
+        )?;
+        expect(
+            jwk.public_use
+                .as_deref()
+                .is_none_or(|public_use| public_use == "sig"),
+            "use",
+            "sig",
+        )?;
+        let public = URL_SAFE_NO_PAD
+            .decode(&jwk.x)
+            .ok()
+            .and_then(|bytes| bytes.try_into().ok())
+            .ok_or(InvalidKey::X)?;
         let key = Self::new(public);
         if jwk.kid.as_ref().is_some_and(|kid| *kid != key.key_id) {
             return Err(InvalidKey::Thumbprint);
@@ -99,13 +125,22 @@ impl VerifyingKey {
 
     /// Whether the signature is that of this key over the message.
     pub(super) fn verify(&self, message: &[u8], signature: &[u8]) -> bool {
-        UnparsedPublicKey::new(&ED25519, self.public).verify(message, signature).is_ok()
+        UnparsedPublicKey::new(&ED25519, self.public)
+            .verify(message, signature)
+            .is_ok()
     }
 
     fn new(public: [u8; 32]) -> Self {
-        // RFC 7638, section 3: the required members in lexicographic order, no white space; RFC 8037, section 2 names them.
-        let members = format!(r#"{{"crv":"Ed25519","kty":"OKP","x":"{}"}}"#, URL_SAFE_NO_PAD.encode(public));
-        Self { public, key_id: URL_SAFE_NO_PAD.encode(digest::digest(&digest::SHA256, members.as_bytes())) }
+        // RFC 7638, section 3: the required members in lexicographic order, no white space; RFC
+        // 8037, section 2 names them.
+        let members = format!(
+            r#"{{"crv":"Ed25519","kty":"OKP","x":"{}"}}"#,
+            URL_SAFE_NO_PAD.encode(public)
+        );
+        Self {
+            public,
+            key_id: URL_SAFE_NO_PAD.encode(digest::digest(&digest::SHA256, members.as_bytes())),
+        }
     }
 }
 
@@ -133,7 +168,9 @@ pub struct Jwk {
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum InvalidKey {
     /// The set is not a JSON object with a list `keys`.
-    #[error("not a JSON Web Key Set: expected an object with the list `keys`, of at most 65536 bytes")]
+    #[error(
+        "not a JSON Web Key Set: expected an object with the list `keys`, of at most 65536 bytes"
+    )]
     NotASet,
     /// A key lacks what every Ed25519 key has.
     #[error("a key of the set lacks `x`, or has a member that is not text")]
@@ -190,9 +227,18 @@ impl FromStr for KeySet {
             return Err(InvalidKey::NotASet);
         }
         let set: Set = serde_json::from_str(text).map_err(|_| InvalidKey::NotASet)?;
-        let is = |key: &Value, member: &str, value: &str| key.get(member).and_then(Value::as_str) == Some(value);
-        let ours = set.keys.into_iter().filter(|key| is(key, "kty", "OKP") && is(key, "crv", "Ed25519"));
-        let keys = ours.map(|key| VerifyingKey::from_jwk(&serde_json::from_value(key).map_err(|_| InvalidKey::Incomplete)?));
+        let is = |key: &Value, member: &str, value: &str| {
+            key.get(member).and_then(Value::as_str) == Some(value)
+        };
+        let ours = set
+            .keys
+            .into_iter()
+            .filter(|key| is(key, "kty", "OKP") && is(key, "crv", "Ed25519"));
+        let keys = ours.map(|key| {
+            VerifyingKey::from_jwk(
+                &serde_json::from_value(key).map_err(|_| InvalidKey::Incomplete)?,
+            )
+        });
         keys.collect::<Result<_, _>>().map(Self)
     }
 }
@@ -206,7 +252,8 @@ mod tests {
     const X: &str = "11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo";
     const THUMBPRINT: &str = "kPrK_qmxVWaYVA9wwBF6Iuo3vVzz7TxHCTwXBygrS4k";
     const SIGNING_INPUT: &[u8] = b"eyJhbGciOiJFZERTQSJ9.RXhhbXBsZSBvZiBFZDI1NTE5IHNpZ25pbmc";
-    const SIGNATURE: &str = "hgyY0il_MGCjP0JzlnLWG1PPOt7-09PGcvMg3AIbQR6dWbhijcNR4ki4iylGjg5BhVsPt9g7sVvpAr_MuM0KAg";
+    const SIGNATURE: &str =
+        "hgyY0il_MGCjP0JzlnLWG1PPOt7-09PGcvMg3AIbQR6dWbhijcNR4ki4iylGjg5BhVsPt9g7sVvpAr_MuM0KAg";
 
     fn signer() -> Signer {
         Signer::from_seed(&Key::from_slice(&URL_SAFE_NO_PAD.decode(SEED).unwrap()).unwrap())
@@ -220,7 +267,11 @@ mod tests {
         let signature = URL_SAFE_NO_PAD.decode(SIGNATURE).unwrap();
         assert_eq!(signer.sign(SIGNING_INPUT).as_ref(), signature);
         assert!(signer.verifying_key().verify(SIGNING_INPUT, &signature));
-        assert!(!signer.verifying_key().verify(&SIGNING_INPUT[1..], &signature));
+        assert!(
+            !signer
+                .verifying_key()
+                .verify(&SIGNING_INPUT[1..], &signature)
+        );
     }
 
     #[test]
@@ -229,8 +280,14 @@ mod tests {
         let mut json = serde_json::to_value(&keys).unwrap();
         assert_eq!(json.to_string().parse(), Ok(keys.clone()));
         let list = json.get_mut("keys").and_then(Value::as_array_mut).unwrap();
-        list.insert(0, serde_json::json!({ "kty": "RSA", "n": "AQAB", "e": "AQAB", "kid": THUMBPRINT }));
-        list.insert(0, serde_json::json!({ "kty": "OKP", "crv": "X25519", "x": X }));
+        list.insert(
+            0,
+            serde_json::json!({ "kty": "RSA", "n": "AQAB", "e": "AQAB", "kid": THUMBPRINT }),
+        );
+        list.insert(
+            0,
+            serde_json::json!({ "kty": "OKP", "crv": "X25519", "x": X }),
+        );
         assert_eq!(json.to_string().parse(), Ok(keys));
     }
 
@@ -238,23 +295,85 @@ mod tests {
     fn a_key_that_says_something_else_is_refused() {
         let jwk = signer().verifying_key().jwk();
         let refused = |jwk: Jwk| VerifyingKey::from_jwk(&jwk).unwrap_err();
-        assert_eq!(refused(Jwk { kid: Some("other".into()), ..jwk.clone() }), InvalidKey::Thumbprint);
-        assert_eq!(refused(Jwk { x: X[..42].into(), ..jwk.clone() }), InvalidKey::X);
-        assert_eq!(refused(Jwk { x: format!("{X}="), ..jwk.clone() }), InvalidKey::X);
+        assert_eq!(
+            refused(Jwk {
+                kid: Some("other".into()),
+                ..jwk.clone()
+            }),
+            InvalidKey::Thumbprint
+        );
+        assert_eq!(
+            refused(Jwk {
+                x: X[..42].into(),
+                ..jwk.clone()
+            }),
+            InvalidKey::X
+        );
+        assert_eq!(
+            refused(Jwk {
+                x: format!("{X}="),
+                ..jwk.clone()
+            }),
+            InvalidKey::X
+        );
         for (member, altered) in [
-            ("kty", Jwk { kty: "EC".into(), ..jwk.clone() }),
-            ("crv", Jwk { crv: "X25519".into(), ..jwk.clone() }),
-            ("alg", Jwk { alg: Some("none".into()), ..jwk.clone() }),
-            ("use", Jwk { public_use: Some("enc".into()), ..jwk.clone() }),
+            (
+                "kty",
+                Jwk {
+                    kty: "EC".into(),
+                    ..jwk.clone()
+                },
+            ),
+            (
+                "crv",
+                Jwk {
+                    crv: "X25519".into(),
+                    ..jwk.clone()
+                },
+            ),
+            (
+                "alg",
+                Jwk {
+                    alg: Some("none".into()),
+                    ..jwk.clone()
+                },
+            ),
+            (
+                "use",
+                Jwk {
+                    public_use: Some("enc".into()),
+                    ..jwk.clone()
+                },
+            ),
         ] {
-            assert!(matches!(refused(altered), InvalidKey::Member { member: told, .. } if told == member), "{member}");
+            assert!(
+                matches!(refused(altered), InvalidKey::Member { member: told, .. } if told == member),
+                "{member}"
+            );
         }
-        let bare = Jwk { kid: None, public_use: None, alg: None, ..jwk };
-        assert_eq!(VerifyingKey::from_jwk(&bare).map(|key| key.key_id().to_owned()), Ok(THUMBPRINT.to_owned()));
-        for text in ["", "[]", "{}", r#"{"keys":{}}"#, &" ".repeat(MAX_KEY_SET + 1)] {
+        let bare = Jwk {
+            kid: None,
+            public_use: None,
+            alg: None,
+            ..jwk
+        };
+        assert_eq!(
+            VerifyingKey::from_jwk(&bare).map(|key| key.key_id().to_owned()),
+            Ok(THUMBPRINT.to_owned())
+        );
+        for text in [
+            "",
+            "[]",
+            "{}",
+            r#"{"keys":{}}"#,
+            &" ".repeat(MAX_KEY_SET + 1),
+        ] {
             assert_eq!(text.parse::<KeySet>(), Err(InvalidKey::NotASet));
         }
-        assert_eq!(r#"{"keys":[{"kty":"OKP","crv":"Ed25519"}]}"#.parse::<KeySet>(), Err(InvalidKey::Incomplete));
+        assert_eq!(
+            r#"{"keys":[{"kty":"OKP","crv":"Ed25519"}]}"#.parse::<KeySet>(),
+            Err(InvalidKey::Incomplete)
+        );
     }
 
     #[test]

@@ -1,6 +1,7 @@
 //! Accounts that change while the service runs, and what can be said of them.
 //!
-//! Owns the order: what changed is in the audit log before it takes effect. Refuses to know files; `app` reads them.
+//! Owns the order: what changed is in the audit log before it takes effect. Refuses to know files;
+//! `app` reads them.
 
 mod examine;
 
@@ -39,12 +40,18 @@ pub struct AccountStatus {
 }
 
 impl Flow {
-    /// Puts other accounts in the place of the present ones. Work that runs ends with those it began with.
+    /// Puts other accounts in the place of the present ones. Work that runs ends with those it
+    /// began with.
     ///
     /// # Errors
     /// The ledger's; then the former accounts stay.
     pub async fn put_accounts(&self, accounts: Accounts) -> Result<Reloaded, Error> {
-        let sids = |accounts: &Accounts| accounts.iter().map(|account| account.sid().clone()).collect::<BTreeSet<_>>();
+        let sids = |accounts: &Accounts| {
+            accounts
+                .iter()
+                .map(|account| account.sid().clone())
+                .collect::<BTreeSet<_>>()
+        };
         let (before, after) = (sids(&self.accounts()), sids(&accounts));
         let reloaded = Reloaded {
             added: after.difference(&before).cloned().collect(),
@@ -52,7 +59,10 @@ impl Flow {
             accounts: after.len(),
         };
         let now = self.now();
-        self.note(|| NewEntry::accounts_reloaded(now, &reloaded.added, &reloaded.removed, reloaded.accounts)).await?;
+        self.note(|| {
+            NewEntry::accounts_reloaded(now, &reloaded.added, &reloaded.removed, reloaded.accounts)
+        })
+        .await?;
         self.0.accounts.put(accounts);
         Ok(reloaded)
     }
@@ -68,6 +78,10 @@ impl Flow {
         };
         let accounts = self.accounts();
         // What is not configured any more is not compared any more.
-        Ok(rows.into_iter().filter(|row| accounts.get(&row.account).is_some()).map(status).collect())
+        Ok(rows
+            .into_iter()
+            .filter(|row| accounts.get(&row.account).is_some())
+            .map(status)
+            .collect())
     }
 }

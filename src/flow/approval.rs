@@ -1,4 +1,5 @@
-//! Two persons: one asks, another agrees. An approval holds for one principal, one recording and one purpose, and for a time.
+//! Two persons: one asks, another agrees. An approval holds for one principal, one recording and
+//! one purpose, and for a time.
 
 use std::collections::BTreeMap;
 
@@ -45,20 +46,31 @@ pub struct Requests {
     pub next: Option<(Timestamp, ApprovalId)>,
 }
 
-/// All requests at a stage, or at any, without their justifications: for the operator. Of those that wait, only the ones that count still.
+/// All requests at a stage, or at any, without their justifications: for the operator. Of those
+/// that wait, only the ones that count still.
 ///
 /// # Errors
 /// The ledger's.
-pub async fn list(ledger: &Ledger, stage: Option<Stage>, now: Timestamp) -> Result<Vec<(ApprovalRow, Tier)>, Error> {
-    let filter = Filter { stage, living_at: living_at(stage, now), ..Filter::default() };
+pub async fn list(
+    ledger: &Ledger,
+    stage: Option<Stage>,
+    now: Timestamp,
+) -> Result<Vec<(ApprovalRow, Tier)>, Error> {
+    let filter = Filter {
+        stage,
+        living_at: living_at(stage, now),
+        ..Filter::default()
+    };
     Ok(approvals::list(&mut ledger.read().await?, &filter, i64::from(i32::MAX)).await?)
 }
 
 impl Flow {
-    /// Asks that a second person approve what would be allowed but for that. A request that waits already is given back as it is; whether this one is new.
+    /// Asks that a second person approve what would be allowed but for that. A request that waits
+    /// already is given back as it is; whether this one is new.
     ///
     /// # Errors
-    /// As [`Flow::grant`] where anything else speaks against it; [`Error::Invalid`] where nothing does, or no reason is given.
+    /// As [`Flow::grant`] where anything else speaks against it; [`Error::Invalid`] where nothing
+    /// does, or no reason is given.
     pub async fn ask_for_approval(
         &self,
         principal: &Principal,
@@ -67,22 +79,35 @@ impl Flow {
     ) -> Result<(ApprovalRow, bool), Error> {
         let now = self.now();
         let mut tx = self.0.ledger.read().await?;
-        let recording = recordings::find(&mut tx, id).await?.ok_or(Error::NotFound)?;
-        let circumstances = Circumstances::gather(&mut tx, principal, &recording, &asking.purpose, now).await?;
-        let waiting = approvals::find_waiting(&mut tx, id, principal.id, &asking.purpose, now).await?;
+        let recording = recordings::find(&mut tx, id)
+            .await?
+            .ok_or(Error::NotFound)?;
+        let circumstances =
+            Circumstances::gather(&mut tx, principal, &recording, &asking.purpose, now).await?;
+        let waiting =
+            approvals::find_waiting(&mut tx, id, principal.id, &asking.purpose, now).await?;
         drop(tx);
         // Who wants to do without an approval does not ask for one.
-        let facts = Facts { break_glass: false, ..circumstances.asked(principal, &recording, asking) };
+        let facts = Facts {
+            break_glass: false,
+            ..circumstances.asked(principal, &recording, asking)
+        };
         match decide(&facts, &self.0.rulebook, now) {
             Decision::Deny(denial) if is_only_unapproved(&denial) => {}
             Decision::Deny(denial) => return Err(self.refuse(&facts, None, denial).await?),
-            Decision::Allow(_) => return Err(Error::Invalid("no approval is needed for this now: ask for a grant".into())),
+            Decision::Allow(_) => {
+                return Err(Error::Invalid(
+                    "no approval is needed for this now: ask for a grant".into(),
+                ));
+            }
         }
         if let Some(waiting) = waiting {
             return Ok((waiting, false));
         }
         let justification = asking.justification.filter(|_| facts.is_justified());
-        let justification = justification.ok_or_else(|| Error::Invalid("`justification`: say why, for who is to approve it".into()))?;
+        let justification = justification.ok_or_else(|| {
+            Error::Invalid("`justification`: say why, for who is to approve it".into())
+        })?;
         let lifetime = policy::approval_lifetime(&recording, &self.0.rulebook).unwrap_or_default();
         let request = ApprovalRow {
             id: ApprovalId::random(&mut rand::rng()),
@@ -96,10 +121,14 @@ impl Flow {
             decided_at: None,
             decided_by: None,
         };
-        Ok((self.0.vault.file_approval(&request, justification).await?, true))
+        Ok((
+            self.0.vault.file_approval(&request, justification).await?,
+            true,
+        ))
     }
 
-    /// Requests that this principal may decide on, with what was said for them; that they were shown is written down. `limit` is 1 to 1000.
+    /// Requests that this principal may decide on, with what was said for them; that they were
+    /// shown is written down. `limit` is 1 to 1000.
     ///
     /// # Errors
     /// [`Error::Denied`] or [`Error::NotFound`] for whose roles approve nothing.
@@ -116,42 +145,80 @@ impl Flow {
             Err(denial) => return Err(self.refuse_request(principal, "approve", denial).await?),
         };
         let (living_at, accounts) = (living_at(stage, now), principal.accounts.clone());
-        let filter = Filter { stage, living_at, accounts, tiers: Some(tiers), after };
+        let filter = Filter {
+            stage,
+            living_at,
+            accounts,
+            tiers: Some(tiers),
+            after,
+        };
         let mut tx = self.0.ledger.read().await?;
         let mut found = approvals::list(&mut tx, &filter, i64::from(limit) + 1).await?;
         let more = found.len() > usize::from(limit);
         found.truncate(limit.into());
-        let next = found.last().filter(|_| more).map(|(last, _)| (last.requested_at, last.id));
+        let next = found
+            .last()
+            .filter(|_| more)
+            .map(|(last, _)| (last.requested_at, last.id));
         // The version to which a recording is pinned may ask for others.
         let ids: Vec<RecordingId> = found.iter().map(|(row, _)| row.recording).collect();
         let theirs = recordings::find_all(&mut tx, &ids).await?.into_iter();
-        let theirs: BTreeMap<RecordingId, bool> =
-            theirs.map(|recording| (recording.id, policy::may_approve(principal, &recording, &self.0.rulebook, now).is_ok())).collect();
+        let theirs: BTreeMap<RecordingId, bool> = theirs
+            .map(|recording| {
+                (
+                    recording.id,
+                    policy::may_approve(principal, &recording, &self.0.rulebook, now).is_ok(),
+                )
+            })
+            .collect();
         drop(tx);
         found.retain(|(row, _)| theirs.get(&row.recording) == Some(&true));
         let (rows, tiers): (Vec<ApprovalRow>, Vec<Tier>) = found.into_iter().unzip();
         let mut opened = self.0.vault.justifications(principal.id, &rows).await?;
         let items = rows.into_iter().zip(tiers);
-        let items = items.map(|(row, tier)| Request { justification: opened.remove(&row.id), row, tier }).collect();
+        let items = items
+            .map(|(row, tier)| Request {
+                justification: opened.remove(&row.id),
+                row,
+                tier,
+            })
+            .collect();
         Ok(Requests { items, next })
     }
 
-    /// Decides on somebody else's request, or takes an approval back. To say the same again changes nothing.
+    /// Decides on somebody else's request, or takes an approval back. To say the same again changes
+    /// nothing.
     ///
     /// # Errors
-    /// [`Error::OwnRequest`]; [`Error::Denied`] where none of their roles may approve it; [`Error::Conflict`] for a request that is over or refused.
-    pub async fn decide_approval(&self, principal: &Principal, id: ApprovalId, approve: bool) -> Result<ApprovalRow, Error> {
+    /// [`Error::OwnRequest`]; [`Error::Denied`] where none of their roles may approve it;
+    /// [`Error::Conflict`] for a request that is over or refused.
+    pub async fn decide_approval(
+        &self,
+        principal: &Principal,
+        id: ApprovalId,
+        approve: bool,
+    ) -> Result<ApprovalRow, Error> {
         let now = self.now();
         let mut tx = self.0.ledger.read().await?;
         let row = approvals::find(&mut tx, id).await?.ok_or(Error::NotFound)?;
-        let recording = recordings::find(&mut tx, row.recording).await?.ok_or(Error::NotFound)?;
+        let recording = recordings::find(&mut tx, row.recording)
+            .await?
+            .ok_or(Error::NotFound)?;
         drop(tx);
         if let Err(denial) = policy::may_approve(principal, &recording, &self.0.rulebook, now) {
-            self.note(|| NewEntry::approval_denied(now, principal.id, row.recording, id, Some(&denial))).await?;
-            return Err(if denial.is_hidden() { Error::NotFound } else { Error::Denied(denial) });
+            self.note(|| {
+                NewEntry::approval_denied(now, principal.id, row.recording, id, Some(&denial))
+            })
+            .await?;
+            return Err(if denial.is_hidden() {
+                Error::NotFound
+            } else {
+                Error::Denied(denial)
+            });
         }
         if row.token == principal.id {
-            self.note(|| NewEntry::approval_denied(now, principal.id, row.recording, id, None)).await?;
+            self.note(|| NewEntry::approval_denied(now, principal.id, row.recording, id, None))
+                .await?;
             return Err(Error::OwnRequest);
         }
         if recording.state == State::Shredded {
@@ -159,28 +226,60 @@ impl Flow {
         }
         let to = match (row.stage, approve) {
             (Stage::Refused, false) => return Ok(row),
-            (Stage::Refused, true) => return Err(Error::Conflict("the request was refused; the requester may ask again".into())),
-            _ if row.expires_at <= now => return Err(Error::Conflict("the request is over; the requester may ask again".into())),
+            (Stage::Refused, true) => {
+                return Err(Error::Conflict(
+                    "the request was refused; the requester may ask again".into(),
+                ));
+            }
+            _ if row.expires_at <= now => {
+                return Err(Error::Conflict(
+                    "the request is over; the requester may ask again".into(),
+                ));
+            }
             (Stage::Approved, true) => return Ok(row),
             (Stage::Requested, true) => Stage::Approved,
             (Stage::Requested | Stage::Approved, false) => Stage::Refused,
         };
         let lifetime = policy::approval_lifetime(&recording, &self.0.rulebook).unwrap_or_default();
-        let expires_at = if approve { now.after(lifetime) } else { row.expires_at };
-        let decided = ApprovalRow { stage: to, expires_at, decided_at: Some(now), decided_by: Some(principal.id), ..row.clone() };
+        let expires_at = if approve {
+            now.after(lifetime)
+        } else {
+            row.expires_at
+        };
+        let decided = ApprovalRow {
+            stage: to,
+            expires_at,
+            decided_at: Some(now),
+            decided_by: Some(principal.id),
+            ..row.clone()
+        };
         self.0
             .ledger
             .unit(|| async {
                 let mut tx = self.0.ledger.begin().await?;
-                approvals::decide(&mut tx, id, (row.stage, to), principal.id, expires_at, now).await?;
+                approvals::decide(&mut tx, id, (row.stage, to), principal.id, expires_at, now)
+                    .await?;
                 marks::set(&mut tx, Marked::Recording, &[row.recording], now).await?;
                 let which = (id, row.token);
-                audit::append(&mut tx, NewEntry::approval_decided(now, principal.id, row.recording, which, approve, expires_at)).await?;
+                audit::append(
+                    &mut tx,
+                    NewEntry::approval_decided(
+                        now,
+                        principal.id,
+                        row.recording,
+                        which,
+                        approve,
+                        expires_at,
+                    ),
+                )
+                .await?;
                 tx.commit().await
             })
             .await
             .map_err(|error| match error {
-                crate::ledger::Error::Stale(_) => Error::Conflict("somebody else has just decided on it; look again".into()),
+                crate::ledger::Error::Stale(_) => {
+                    Error::Conflict("somebody else has just decided on it; look again".into())
+                }
                 other => other.into(),
             })?;
         Ok(decided)
@@ -193,5 +292,8 @@ fn living_at(stage: Option<Stage>, now: Timestamp) -> Option<Timestamp> {
 }
 
 fn is_only_unapproved(denial: &Denial) -> bool {
-    denial.refusals().iter().all(|refusal| refusal.reason == Reason::ApprovalMissing)
+    denial
+        .refusals()
+        .iter()
+        .all(|refusal| refusal.reason == Reason::ApprovalMissing)
 }

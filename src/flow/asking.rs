@@ -1,4 +1,5 @@
-//! What somebody says with a request to listen, and what the ledger knows when they do: together they are the facts of a decision.
+//! What somebody says with a request to listen, and what the ledger knows when they do: together
+//! they are the facts of a decision.
 //!
 //! Owns the gathering. Refuses to decide.
 
@@ -38,7 +39,13 @@ pub struct Asking<'a> {
 impl<'a> Asking<'a> {
     /// The bare purpose.
     pub fn new(purpose: Purpose, justification: Option<&'a str>) -> Self {
-        Self { purpose, justification, ticket: None, break_glass: false, network: None }
+        Self {
+            purpose,
+            justification,
+            ticket: None,
+            break_glass: false,
+            network: None,
+        }
     }
 }
 
@@ -61,7 +68,8 @@ impl Circumstances {
     ) -> Result<Self, Error> {
         Ok(Self {
             known: known(tx, recording).await?,
-            approved_until: approvals::approved_until(tx, recording.id, principal.id, purpose, now).await?,
+            approved_until: approvals::approved_until(tx, recording.id, principal.id, purpose, now)
+                .await?,
             openings_today: budgets::used(tx, principal.id, purpose, now).await?,
         })
     }
@@ -77,14 +85,27 @@ impl Circumstances {
         let openings_today = budgets::used(tx, principal.id, purpose, now).await?;
         let mut all = BTreeMap::new();
         for (id, known) in known_all(tx, recordings).await? {
-            let approved_until = approvals::approved_until(tx, id, principal.id, purpose, now).await?;
-            all.insert(id, Self { known, approved_until, openings_today });
+            let approved_until =
+                approvals::approved_until(tx, id, principal.id, purpose, now).await?;
+            all.insert(
+                id,
+                Self {
+                    known,
+                    approved_until,
+                    openings_today,
+                },
+            );
         }
         Ok(all)
     }
 
     /// The facts of a request about which nothing else is said than its purpose.
-    pub(super) fn facts<'a>(&'a self, principal: &'a Principal, recording: &'a Recording, purpose: Purpose) -> Facts<'a> {
+    pub(super) fn facts<'a>(
+        &'a self,
+        principal: &'a Principal,
+        recording: &'a Recording,
+        purpose: Purpose,
+    ) -> Facts<'a> {
         Facts {
             consents: &self.known.consents,
             holds: &self.known.holds,
@@ -95,7 +116,12 @@ impl Circumstances {
     }
 
     /// The facts of a request.
-    pub(super) fn asked<'a>(&'a self, principal: &'a Principal, recording: &'a Recording, asking: &'a Asking<'_>) -> Facts<'a> {
+    pub(super) fn asked<'a>(
+        &'a self,
+        principal: &'a Principal,
+        recording: &'a Recording,
+        asking: &'a Asking<'_>,
+    ) -> Facts<'a> {
         Facts {
             justification: asking.justification,
             ticket: asking.ticket.as_ref(),

@@ -1,9 +1,12 @@
-//! Backfill: a whole existing account, day by day, oldest first, so that what was recorded before the vault came is sealed too.
+//! Backfill: a whole existing account, day by day, oldest first, so that what was recorded before
+//! the vault came is sealed too.
 //!
-//! Owns the days, and where a listing that was interrupted goes on. What a recording needs is `reconcile`'s to say. Refuses to fetch: what it makes
-//! known is fetched as everything else, by the service.
+//! Owns the days, and where a listing that was interrupted goes on. What a recording needs is
+//! `reconcile`'s to say. Refuses to fetch: what it makes known is fetched as everything else, by
+//! the service.
 //!
-//! INVARIANT: a day counts as listed only when everything in it was made durable; a day that was listed is not listed again by the same listing.
+//! INVARIANT: a day counts as listed only when everything in it was made durable; a day that was
+//! listed is not listed again by the same listing.
 
 use std::time::Duration;
 
@@ -37,9 +40,11 @@ pub struct Backfilling {
     pub until: Option<Timestamp>,
     /// Only count.
     pub dry_run: bool,
-    /// Whether to begin from the start where a listing since the same time was interrupted, or came to its end.
+    /// Whether to begin from the start where a listing since the same time was interrupted, or came
+    /// to its end.
     pub restart: bool,
-    /// Whether to wait before each day until at most so many recordings wait to be fetched: what callbacks tell of stands behind them in the queue.
+    /// Whether to wait before each day until at most so many recordings wait to be fetched: what
+    /// callbacks tell of stands behind them in the queue.
     pub hold_back: Option<u64>,
 }
 
@@ -54,7 +59,10 @@ pub struct BackfillPlan {
 impl BackfillPlan {
     /// Days to list, of all accounts together.
     pub fn days(&self) -> u64 {
-        self.listings.iter().map(|row| days(row.done_until, row.until).count() as u64).sum()
+        self.listings
+            .iter()
+            .map(|row| days(row.done_until, row.until).count() as u64)
+            .sum()
     }
 }
 
@@ -94,33 +102,63 @@ impl Flow {
         let (accounts, now) = (self.accounts(), self.now());
         let until = wanted.until.map_or(now, |until| until.min(now));
         if wanted.since >= until {
-            return Err(Error::Invalid(format!("nothing lies between {} and {until}", wanted.since)));
+            return Err(Error::Invalid(format!(
+                "nothing lies between {} and {until}",
+                wanted.since
+            )));
         }
-        let (since, until) = (whole_second(wanted.since), whole_second(until.after(Duration::from_millis(999))));
+        let (since, until) = (
+            whole_second(wanted.since),
+            whole_second(until.after(Duration::from_millis(999))),
+        );
         let mut listings = Vec::new();
         for account in chosen(&accounts, wanted.account.as_ref())? {
-            let fresh = ListingRow { account: account.sid().clone(), since, until, done_until: since, listed: 0, announced: 0 };
+            let fresh = ListingRow {
+                account: account.sid().clone(),
+                since,
+                until,
+                done_until: since,
+                listed: 0,
+                announced: 0,
+            };
             let former = listings::find(&mut self.0.ledger.read().await?, account.sid()).await?;
-            let former = former.filter(|row| row.since == since && !wanted.restart && !wanted.dry_run);
+            let former =
+                former.filter(|row| row.since == since && !wanted.restart && !wanted.dry_run);
             listings.push(match former {
-                Some(row) => ListingRow { until: until.max(row.done_until), ..row },
+                Some(row) => ListingRow {
+                    until: until.max(row.done_until),
+                    ..row
+                },
                 None => fresh,
             });
         }
-        Ok(BackfillPlan { listings, dry_run: wanted.dry_run, hold_back: wanted.hold_back })
+        Ok(BackfillPlan {
+            listings,
+            dry_run: wanted.dry_run,
+            hold_back: wanted.hold_back,
+        })
     }
 
-    /// Lists, one account after another; `say` is told of each day that is done. The fault of one account stops no other.
+    /// Lists, one account after another; `say` is told of each day that is done. The fault of one
+    /// account stops no other.
     ///
     /// # Errors
     /// None for an account's fault: it is told with the account.
-    pub async fn backfill(&self, plan: &BackfillPlan, say: &(dyn Fn(usize) + Sync)) -> Result<Vec<AccountBackfilled>, Error> {
+    pub async fn backfill(
+        &self,
+        plan: &BackfillPlan,
+        say: &(dyn Fn(usize) + Sync),
+    ) -> Result<Vec<AccountBackfilled>, Error> {
         let (accounts, mut all) = (self.accounts(), Vec::new());
         for row in &plan.listings {
-            let Some(account) = accounts.get(&row.account) else { continue };
+            let Some(account) = accounts.get(&row.account) else {
+                continue;
+            };
             let mut comparison = Comparison::of(self, account, true).dry(plan.dry_run);
             let mut present = row.clone();
-            let outcome = self.list_days(&mut comparison, &mut present, plan.hold_back, say).await;
+            let outcome = self
+                .list_days(&mut comparison, &mut present, plan.hold_back, say)
+                .await;
             let found = &comparison.found;
             all.push(AccountBackfilled {
                 account: row.account.clone(),
@@ -152,13 +190,27 @@ impl Flow {
                 self.wait_for_fetches(most).await?;
             }
             let before = comparison.found.counts;
-            let mut list = Lister::of(&self.0.client, account, Window { since, until: Some(until), with_deleted: false });
+            let mut list = Lister::of(
+                &self.0.client,
+                account,
+                Window {
+                    since,
+                    until: Some(until),
+                    with_deleted: false,
+                },
+            );
             while let Some(page) = list.next().await? {
                 comparison.page(&page).await?;
             }
-            let added = |now: u64, before: u64| i64::try_from(now.saturating_sub(before)).unwrap_or(i64::MAX);
-            row.listed = row.listed.saturating_add(added(comparison.found.counts.listed, before.listed));
-            row.announced = row.announced.saturating_add(added(comparison.found.counts.announced, before.announced));
+            let added = |now: u64, before: u64| {
+                i64::try_from(now.saturating_sub(before)).unwrap_or(i64::MAX)
+            };
+            row.listed = row
+                .listed
+                .saturating_add(added(comparison.found.counts.listed, before.listed));
+            row.announced = row
+                .announced
+                .saturating_add(added(comparison.found.counts.announced, before.announced));
             row.done_until = until;
             if !comparison.is_dry() {
                 self.note_listed(row).await?;
@@ -169,11 +221,15 @@ impl Flow {
         Ok(())
     }
 
-    /// Returns when at most so many recordings wait to be fetched. Dead work waits for somebody else.
+    /// Returns when at most so many recordings wait to be fetched. Dead work waits for somebody
+    /// else.
     async fn wait_for_fetches(&self, most: u64) -> Result<(), Error> {
         loop {
             let backlog = work::backlog(&mut self.0.ledger.read().await?).await?;
-            let waiting = backlog.iter().find(|work| work.kind == Kind::Fetch.as_str() && work.state == "due").map_or(0, |work| work.count);
+            let waiting = backlog
+                .iter()
+                .find(|work| work.kind == Kind::Fetch.as_str() && work.state == "due")
+                .map_or(0, |work| work.count);
             if u64::try_from(waiting).unwrap_or(0) <= most {
                 return Ok(());
             }
@@ -188,7 +244,18 @@ impl Flow {
             let mut tx = self.0.ledger.begin().await?;
             listings::put(&mut tx, row, now).await?;
             if row.done_until >= row.until {
-                audit::append(&mut tx, NewEntry::backfill_done(now, &row.account, row.since, row.until, row.listed, row.announced)).await?;
+                audit::append(
+                    &mut tx,
+                    NewEntry::backfill_done(
+                        now,
+                        &row.account,
+                        row.since,
+                        row.until,
+                        row.listed,
+                        row.announced,
+                    ),
+                )
+                .await?;
             }
             tx.commit().await?;
             Ok::<_, ledger::Error>(())
@@ -204,7 +271,9 @@ fn days(since: Timestamp, until: Timestamp) -> impl Iterator<Item = (Timestamp, 
         if from >= until {
             return None;
         }
-        let midnight = Timestamp::from_millis((from.as_millis().div_euclid(DAY_MS) + 1).saturating_mul(DAY_MS));
+        let midnight = Timestamp::from_millis(
+            (from.as_millis().div_euclid(DAY_MS) + 1).saturating_mul(DAY_MS),
+        );
         let day = (from, midnight.min(until));
         from = day.1;
         Some(day)
@@ -222,7 +291,11 @@ mod tests {
     #[test]
     fn days_are_cut_at_midnight_and_leave_nothing_out() {
         let at = |text: &str| Timestamp::parse_rfc3339(text).unwrap();
-        let told = |since, until| days(at(since), at(until)).map(|(from, to)| format!("{from}/{to}")).collect::<Vec<_>>();
+        let told = |since, until| {
+            days(at(since), at(until))
+                .map(|(from, to)| format!("{from}/{to}"))
+                .collect::<Vec<_>>()
+        };
         assert_eq!(
             told("2026-01-30T22:30:00Z", "2026-02-01T00:00:01Z"),
             [
@@ -231,7 +304,13 @@ mod tests {
                 "2026-02-01T00:00:00.000Z/2026-02-01T00:00:01.000Z"
             ]
         );
-        assert_eq!(told("2026-01-30T00:00:00Z", "2026-01-31T00:00:00Z").len(), 1);
-        assert_eq!(told("2026-01-30T00:00:00Z", "2026-01-30T00:00:00Z").len(), 0);
+        assert_eq!(
+            told("2026-01-30T00:00:00Z", "2026-01-31T00:00:00Z").len(),
+            1
+        );
+        assert_eq!(
+            told("2026-01-30T00:00:00Z", "2026-01-30T00:00:00Z").len(),
+            0
+        );
     }
 }

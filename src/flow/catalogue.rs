@@ -63,13 +63,26 @@ impl Flow {
     ///
     /// # Errors
     /// [`Error::NotFound`] for a permit of another kind; the ledger's.
-    pub async fn list(&self, permit: &Permit, mut filter: Filter, limit: u16) -> Result<Page, Error> {
+    pub async fn list(
+        &self,
+        permit: &Permit,
+        mut filter: Filter,
+        limit: u16,
+    ) -> Result<Page, Error> {
         require(permit, Action::Catalogue)?;
         filter.accounts = permit.accounts().clone();
-        let mut items = recordings::list(&mut self.0.ledger.read().await?, &filter, i64::from(limit) + 1).await?;
+        let mut items = recordings::list(
+            &mut self.0.ledger.read().await?,
+            &filter,
+            i64::from(limit) + 1,
+        )
+        .await?;
         let more = items.len() > usize::from(limit);
         items.truncate(limit.into());
-        let next = items.last().filter(|_| more).map(|last| (last.announced_at, last.id));
+        let next = items
+            .last()
+            .filter(|_| more)
+            .map(|last| (last.announced_at, last.id));
         Ok(Page { items, next })
     }
 
@@ -80,17 +93,29 @@ impl Flow {
     pub async fn show(&self, permit: &Permit, id: RecordingId) -> Result<Details, Error> {
         require(permit, Action::Catalogue)?;
         let mut tx = self.0.ledger.read().await?;
-        let recording =
-            recordings::find(&mut tx, id).await?.filter(|recording| permit.covers(&recording.account)).ok_or(Error::NotFound)?;
+        let recording = recordings::find(&mut tx, id)
+            .await?
+            .filter(|recording| permit.covers(&recording.account))
+            .ok_or(Error::NotFound)?;
         let artefacts = recordings::artefacts(&mut tx, id).await?;
-        let receipt = self.shred_of(&mut tx, id).await?.map(|(_, receipt)| receipt);
+        let receipt = self
+            .shred_of(&mut tx, id)
+            .await?
+            .map(|(_, receipt)| receipt);
         let holds = holds::standing(&mut tx, &[id]).await?;
         let copies = sources::of(&mut tx, id).await?;
         let state = SourceState::of(&copies, work::is_asked(&mut tx, Kind::Erase, id).await?);
-        Ok(Details { recording, artefacts, holds, receipt, source: Source { state, copies } })
+        Ok(Details {
+            recording,
+            artefacts,
+            holds,
+            receipt,
+            source: Source { state, copies },
+        })
     }
 
-    /// Audit entries after number `after`, in order; of the accounts that the permit covers. `limit` is 1 to 1000.
+    /// Audit entries after number `after`, in order; of the accounts that the permit covers.
+    /// `limit` is 1 to 1000.
     ///
     /// # Errors
     /// [`Error::NotFound`] for a permit of another kind; the ledger's.
@@ -110,5 +135,9 @@ impl Flow {
 }
 
 fn require(permit: &Permit, action: Action) -> Result<(), Error> {
-    if permit.action() == action { Ok(()) } else { Err(Error::NotFound) }
+    if permit.action() == action {
+        Ok(())
+    } else {
+        Err(Error::NotFound)
+    }
 }

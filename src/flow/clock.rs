@@ -1,12 +1,16 @@
-//! Whether the clock is believed: nothing is destroyed by a date that only a wrong clock has reached.
+//! Whether the clock is believed: nothing is destroyed by a date that only a wrong clock has
+//! reached.
 //!
-//! Owns the comparison, and its end by an operator. A clock that is more than a day away from where it should be stops what is destroyed by date
-//! (retention, the end of a quarantine, what waited too long, litter, copies at the source after sealing), and nothing else: what people ask for goes on, shreds and
-//! turns among it.
+//! Owns the comparison, and its end by an operator. A clock that is more than a day away from where
+//! it should be stops what is destroyed by date (retention, the end of a quarantine, what waited
+//! too long, litter, copies at the source after sealing), and nothing else: what people ask for
+//! goes on, shreds and turns among it.
 //!
-//! Where it should be: at the last time that was believed, plus what has passed since by a clock that nobody sets. Across a stop of the service nobody knows what has
-//! passed, so that it may then be a day at most; after a longer one an operator confirms the time. The database's own time, the newest entry
-//! of the log and the store's are no way around that: all of them may run on the machine whose clock is wrong. They only give more reasons to stop.
+//! Where it should be: at the last time that was believed, plus what has passed since by a clock
+//! that nobody sets. Across a stop of the service nobody knows what has passed, so that it may then
+//! be a day at most; after a longer one an operator confirms the time. The database's own time, the
+//! newest entry of the log and the store's are no way around that: all of them may run on the
+//! machine whose clock is wrong. They only give more reasons to stop.
 //!
 //! INVARIANT: [`Believed`] is made here only, and every sweep goes by one.
 
@@ -75,7 +79,11 @@ impl Flow {
     /// The ledger's.
     pub async fn clock_status(&self) -> Result<ClockStatus, Error> {
         let status = self.clock_in(&mut self.0.ledger.read().await?).await?;
-        metrics::gauge!("recvault_clock_refused").set(if status.refused.is_some() { 1.0 } else { 0.0 });
+        metrics::gauge!("recvault_clock_refused").set(if status.refused.is_some() {
+            1.0
+        } else {
+            0.0
+        });
         Ok(status)
     }
 
@@ -103,7 +111,10 @@ impl Flow {
             return Err(Error::Conflict(why));
         }
         self.anchor(&status);
-        if status.believed.is_none_or(|believed| status.now.since(believed) >= NOTED) {
+        if status
+            .believed
+            .is_none_or(|believed| status.now.since(believed) >= NOTED)
+        {
             let noted = self.0.ledger.unit(|| async {
                 let mut tx = self.0.ledger.begin().await?;
                 clock::believe(&mut tx, status.now).await?;
@@ -117,7 +128,8 @@ impl Flow {
     /// An operator says that the clock is right. Before and after; in a dry run nothing is changed.
     ///
     /// # Errors
-    /// [`Error::NotFound`] for a permit of another kind; [`Error::Conflict`] if the database's time is another; the ledger's.
+    /// [`Error::NotFound`] for a permit of another kind; [`Error::Conflict`] if the database's time
+    /// is another; the ledger's.
     pub async fn accept_clock(&self, permit: &Permit, dry_run: bool) -> Result<ClockStatus, Error> {
         if permit.action() != Action::Keys {
             return Err(Error::NotFound);
@@ -136,7 +148,11 @@ impl Flow {
         let accepted = self.0.ledger.unit(|| async {
             let (mut tx, now) = (self.0.ledger.begin().await?, self.now());
             clock::accept(&mut tx, now).await?;
-            audit::append(&mut tx, NewEntry::clock_accepted(now, actor, status.believed)).await?;
+            audit::append(
+                &mut tx,
+                NewEntry::clock_accepted(now, actor, status.believed),
+            )
+            .await?;
             tx.commit().await?;
             Ok::<_, ledger::Error>(())
         });
@@ -154,23 +170,47 @@ impl Flow {
             None => clock::last_known(tx).await?,
         };
         let accepted = reading.map_or(0, |reading| reading.accepted);
-        let anchor = *self.0.clock_guard.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let anchor = *self
+            .0
+            .clock_guard
+            .0
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
         let anchor = anchor.filter(|anchor| anchor.accepted == accepted);
-        let expected = anchor.map(|anchor| anchor.believed.after(steady.saturating_sub(anchor.steady)));
+        let expected =
+            anchor.map(|anchor| anchor.believed.after(steady.saturating_sub(anchor.steady)));
         let refused = refusal(now, database, believed, newest_entry, expected);
-        Ok(ClockStatus { now, database, believed, newest_entry, refused, accepted })
+        Ok(ClockStatus {
+            now,
+            database,
+            believed,
+            newest_entry,
+            refused,
+            accepted,
+        })
     }
 
-    /// Keeps what was believed first since the operator's last word: a clock that runs too fast gets away from it.
+    /// Keeps what was believed first since the operator's last word: a clock that runs too fast
+    /// gets away from it.
     fn anchor(&self, status: &ClockStatus) {
-        let mut anchor = self.0.clock_guard.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut anchor = self
+            .0
+            .clock_guard
+            .0
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
         if anchor.is_none_or(|anchor| anchor.accepted != status.accepted) {
-            *anchor = Some(Anchor { believed: status.now, steady: self.0.clock.steady(), accepted: status.accepted });
+            *anchor = Some(Anchor {
+                believed: status.now,
+                steady: self.0.clock.steady(),
+                accepted: status.accepted,
+            });
         }
     }
 }
 
-/// Why a clock is not believed. `expected` is where it should be by what has passed in this process.
+/// Why a clock is not believed. `expected` is where it should be by what has passed in this
+/// process.
 fn refusal(
     now: Timestamp,
     database: Timestamp,
@@ -180,19 +220,25 @@ fn refusal(
 ) -> Option<String> {
     let way_out = "if this is the right time, run `recvault clock accept`; otherwise set the clock";
     if apart(now, database) > FAR {
-        return Some(format!("the clock says {now} and the database's {database}: set the one that is wrong"));
+        return Some(format!(
+            "the clock says {now} and the database's {database}: set the one that is wrong"
+        ));
     }
     match (expected, believed) {
-        (Some(expected), _) if apart(now, expected) > FAR => Some(format!("the clock says {now} and should be at {expected}: {way_out}")),
-        (None, Some(believed)) if apart(now, believed) > FAR => {
-            Some(format!("the clock says {now} and the last time that was believed is {believed}: {way_out}"))
-        }
-        (_, Some(believed)) if believed.since(now) > FAR => {
-            Some(format!("the clock says {now}, and {believed} was believed before: {way_out}"))
-        }
+        (Some(expected), _) if apart(now, expected) > FAR => Some(format!(
+            "the clock says {now} and should be at {expected}: {way_out}"
+        )),
+        (None, Some(believed)) if apart(now, believed) > FAR => Some(format!(
+            "the clock says {now} and the last time that was believed is {believed}: {way_out}"
+        )),
+        (_, Some(believed)) if believed.since(now) > FAR => Some(format!(
+            "the clock says {now}, and {believed} was believed before: {way_out}"
+        )),
         _ => {
             let later = newest_entry.filter(|newest| newest.since(now) > FAR)?;
-            Some(format!("the clock says {now}, and the newest entry of the audit log is of {later}: {way_out}"))
+            Some(format!(
+                "the clock says {now}, and the newest entry of the audit log is of {later}: {way_out}"
+            ))
         }
     }
 }
@@ -213,15 +259,39 @@ mod tests {
 
     #[test]
     fn a_day_is_forgiven_in_every_direction_and_no_more() {
-        for (now, is_believed) in [(-25, false), (-24, true), (0, true), (24, true), (25, false)] {
+        for (now, is_believed) in [
+            (-25, false),
+            (-24, true),
+            (0, true),
+            (24, true),
+            (25, false),
+        ] {
             let now = at(now);
-            assert_eq!(refusal(now, now, Some(at(0)), Some(at(0)), None).is_none(), is_believed, "{now} across a stop");
-            assert_eq!(refusal(now, now, Some(at(0)), Some(at(0)), Some(at(0))).is_none(), is_believed, "{now} in a process");
-            assert_eq!(refusal(now, at(0), Some(now), Some(now), Some(now)).is_none(), is_believed, "{now} beside the database");
+            assert_eq!(
+                refusal(now, now, Some(at(0)), Some(at(0)), None).is_none(),
+                is_believed,
+                "{now} across a stop"
+            );
+            assert_eq!(
+                refusal(now, now, Some(at(0)), Some(at(0)), Some(at(0))).is_none(),
+                is_believed,
+                "{now} in a process"
+            );
+            assert_eq!(
+                refusal(now, at(0), Some(now), Some(now), Some(now)).is_none(),
+                is_believed,
+                "{now} beside the database"
+            );
         }
         let later = at(25);
-        assert!(refusal(at(0), at(0), Some(at(0)), Some(later), Some(at(0))).is_some(), "the log knows of a later time");
-        assert!(refusal(at(0), at(0), Some(later), Some(at(0)), Some(at(0))).is_some(), "a later time was believed");
+        assert!(
+            refusal(at(0), at(0), Some(at(0)), Some(later), Some(at(0))).is_some(),
+            "the log knows of a later time"
+        );
+        assert!(
+            refusal(at(0), at(0), Some(later), Some(at(0)), Some(at(0))).is_some(),
+            "a later time was believed"
+        );
     }
 
     #[test]

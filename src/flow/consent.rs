@@ -1,8 +1,9 @@
 //! Consent: who took part in a conversation, and what they said about it.
 //!
-//! Owns how statements come in, and what follows from them at once: who was waiting for them is released, who has withdrawn is let go of.
-//! Refuses to know what a statement is worth for a decision.
-//! INVARIANT: an address is turned into a keyed hash before anything is looked up or written, and is kept only sealed.
+//! Owns how statements come in, and what follows from them at once: who was waiting for them is
+//! released, who has withdrawn is let go of. Refuses to know what a statement is worth for a
+//! decision. INVARIANT: an address is turned into a keyed hash before anything is looked up or
+//! written, and is kept only sealed.
 
 mod call;
 mod fields;
@@ -80,49 +81,88 @@ pub struct StatementPage {
 impl Flow {
     /// Records statements of consent: all of them, or none. What was told before is recognised.
     ///
-    /// A statement without a time is of now, and of the policy that is in force now unless it names another. With a time, it is of the version that
-    /// it names, or of none.
+    /// A statement without a time is of now, and of the policy that is in force now unless it names
+    /// another. With a time, it is of the version that it names, or of none.
     ///
     /// # Errors
-    /// [`Error::NotFound`] for a permit of another kind, or one that does not cover a recording of a conversation that is named;
-    /// [`Error::Invalid`] with every fault.
-    pub async fn record_consents(&self, permit: &Permit, statements: Vec<NewStatement>) -> Result<Recorded, Error> {
+    /// [`Error::NotFound`] for a permit of another kind, or one that does not cover a recording of
+    /// a conversation that is named; [`Error::Invalid`] with every fault.
+    pub async fn record_consents(
+        &self,
+        permit: &Permit,
+        statements: Vec<NewStatement>,
+    ) -> Result<Recorded, Error> {
         require(permit)?;
         let mut faults = Faults::of("statement");
         for (number, statement) in (1..).zip(&statements) {
-            statement.check(&self.0.rulebook, self.now(), false).into_iter().for_each(|fault| faults.add(number, fault));
+            statement
+                .check(&self.0.rulebook, self.now(), false)
+                .into_iter()
+                .for_each(|fault| faults.add(number, fault));
         }
-        faults.none().map_err(|faults| Error::Invalid(faults.to_string()))?;
+        faults
+            .none()
+            .map_err(|faults| Error::Invalid(faults.to_string()))?;
         self.enter(permit, &statements).await
     }
 
-    /// Takes in a file of statements: all of it, or nothing; with `dry_run` only says what would be recorded. Taking it in again changes nothing.
+    /// Takes in a file of statements: all of it, or nothing; with `dry_run` only says what would be
+    /// recorded. Taking it in again changes nothing.
     ///
     /// # Errors
     /// As [`Self::record_consents`]; each fault names its line.
-    pub async fn import_consents(&self, permit: &Permit, format: Format, bytes: &[u8], dry_run: bool) -> Result<Imported, Error> {
+    pub async fn import_consents(
+        &self,
+        permit: &Permit,
+        format: Format,
+        bytes: &[u8],
+        dry_run: bool,
+    ) -> Result<Imported, Error> {
         require(permit)?;
         let (told, mut faults) = import::parse(format, bytes);
         for (line, statement) in &told {
-            statement.check(&self.0.rulebook, self.now(), true).into_iter().for_each(|fault| faults.add(*line, fault));
+            statement
+                .check(&self.0.rulebook, self.now(), true)
+                .into_iter()
+                .for_each(|fault| faults.add(*line, fault));
         }
-        faults.none().map_err(|faults| Error::Invalid(faults.to_string()))?;
-        let statements: Vec<NewStatement> = told.into_iter().map(|(_, statement)| statement).collect();
+        faults
+            .none()
+            .map_err(|faults| Error::Invalid(faults.to_string()))?;
+        let statements: Vec<NewStatement> =
+            told.into_iter().map(|(_, statement)| statement).collect();
         if dry_run {
             let now = self.now();
-            let ids: BTreeSet<ConsentId> = statements.iter().map(|told| self.id_of(told, &self.whom(told), now)).collect();
+            let ids: BTreeSet<ConsentId> = statements
+                .iter()
+                .map(|told| self.id_of(told, &self.whom(told), now))
+                .collect();
             let ids: Vec<ConsentId> = ids.into_iter().collect();
             let known = consents::known(&mut self.0.ledger.read().await?, &ids).await?;
-            return Ok(Imported { statements: statements.len(), fresh: ids.len() - known.len(), settled: Settled::default() });
+            return Ok(Imported {
+                statements: statements.len(),
+                fresh: ids.len() - known.len(),
+                settled: Settled::default(),
+            });
         }
-        let Recorded { ids, fresh, settled } = self.enter(permit, &statements).await?;
-        Ok(Imported { statements: ids.len(), fresh, settled })
+        let Recorded {
+            ids,
+            fresh,
+            settled,
+        } = self.enter(permit, &statements).await?;
+        Ok(Imported {
+            statements: ids.len(),
+            fresh,
+            settled,
+        })
     }
 
-    /// A page of what somebody said, and of what was said at places in conversations that were theirs. `limit` is 1 to 1000.
+    /// A page of what somebody said, and of what was said at places in conversations that were
+    /// theirs. `limit` is 1 to 1000.
     ///
     /// # Errors
-    /// [`Error::NotFound`] for a permit of another kind; [`Error::Invalid`] for one that does not cover every account.
+    /// [`Error::NotFound`] for a permit of another kind; [`Error::Invalid`] for one that does not
+    /// cover every account.
     pub async fn consents_of(
         &self,
         permit: &Permit,
@@ -133,20 +173,36 @@ impl Flow {
         require(permit)?;
         everywhere(permit)?;
         let subject = self.0.vault.subject(address);
-        let mut items = consents::page(&mut self.0.ledger.read().await?, subject, after, i64::from(limit) + 1).await?;
+        let mut items = consents::page(
+            &mut self.0.ledger.read().await?,
+            subject,
+            after,
+            i64::from(limit) + 1,
+        )
+        .await?;
         let more = items.len() > usize::from(limit);
         items.truncate(limit.into());
-        let next = items.last().filter(|_| more).map(|last| (last.statement.recorded_at, last.statement.id));
+        let next = items
+            .last()
+            .filter(|_| more)
+            .map(|last| (last.statement.recorded_at, last.statement.id));
         Ok(StatementPage { items, next })
     }
 
     async fn enter(&self, permit: &Permit, told: &[NewStatement]) -> Result<Recorded, Error> {
-        if told.iter().any(|told| matches!(told.about, About::Person(_))) {
+        if told
+            .iter()
+            .any(|told| matches!(told.about, About::Person(_)))
+        {
             everywhere(permit)?;
         }
         let now = self.now();
-        let rows: Vec<ConsentRow> = told.iter().map(|told| self.row(permit, told, now)).collect();
-        let (mut subjects, mut conversations): (BTreeSet<SubjectId>, BTreeSet<Conversation>) = Default::default();
+        let rows: Vec<ConsentRow> = told
+            .iter()
+            .map(|told| self.row(permit, told, now))
+            .collect();
+        let (mut subjects, mut conversations): (BTreeSet<SubjectId>, BTreeSet<Conversation>) =
+            Default::default();
         for row in &rows {
             match &row.statement.whom {
                 Whom::Subject(subject) => drop(subjects.insert(*subject)),
@@ -154,24 +210,47 @@ impl Flow {
             }
         }
         let narrows = rows.iter().any(|row| row.statement.answer != Answer::Given);
-        let news = News { bearing: Bearing::of(&conversations, &subjects), actor: *permit.actor(), narrows };
+        let news = News {
+            bearing: Bearing::of(&conversations, &subjects),
+            actor: *permit.actor(),
+            narrows,
+        };
         let conversations: Vec<Conversation> = conversations.into_iter().collect();
         let unit = self.0.ledger.unit(|| async {
             let mut tx = self.0.ledger.begin().await?;
             covers(&mut tx, permit, &conversations).await?;
             let fresh = consents::insert_new(&mut tx, &rows).await?;
             let mut told = fresh.clone();
-            let said: Vec<&Statement> = rows.iter().map(|row| &row.statement).filter(|said| told.remove(&said.id)).collect();
-            let mut entries: Vec<NewEntry> = said.iter().map(|said| NewEntry::consent_recorded(now, *permit.actor(), said)).collect();
-            let withdrawn: Vec<&Statement> = said.into_iter().filter(|said| said.answer == Answer::Withdrawn).collect();
-            let (withdrawals, begun) = self.begin_withdrawals(&mut tx, *permit.actor(), &withdrawn, now).await?;
-            // Also for statements that were known: whoever tells them again may have been interrupted.
+            let said: Vec<&Statement> = rows
+                .iter()
+                .map(|row| &row.statement)
+                .filter(|said| told.remove(&said.id))
+                .collect();
+            let mut entries: Vec<NewEntry> = said
+                .iter()
+                .map(|said| NewEntry::consent_recorded(now, *permit.actor(), said))
+                .collect();
+            let withdrawn: Vec<&Statement> = said
+                .into_iter()
+                .filter(|said| said.answer == Answer::Withdrawn)
+                .collect();
+            let (withdrawals, begun) = self
+                .begin_withdrawals(&mut tx, *permit.actor(), &withdrawn, now)
+                .await?;
+            // Also for statements that were known: whoever tells them again may have been
+            // interrupted.
             let (changes, next) = self.settle(&mut tx, &news, self.first_step(), now).await?;
             let settled = Settled::of(&changes);
             entries.extend(changes);
             entries.extend(withdrawals);
             if !entries.is_empty() {
-                marks::set(&mut tx, Marked::Consent, &fresh.iter().collect::<Vec<_>>(), now).await?;
+                marks::set(
+                    &mut tx,
+                    Marked::Consent,
+                    &fresh.iter().collect::<Vec<_>>(),
+                    now,
+                )
+                .await?;
                 audit::append_all(&mut tx, &entries).await?;
             }
             tx.commit().await?;
@@ -182,10 +261,15 @@ impl Flow {
         self.0.journal_bell.notify_one();
         self.continue_for_a_while(&begun).await;
         if narrows {
-            // A no counts as told only when it is in the store, too: a vault that is rebuilt from there must know of it.
+            // A no counts as told only when it is in the store, too: a vault that is rebuilt from
+            // there must know of it.
             self.0.vault.make_durable().await?;
         }
-        Ok(Recorded { ids: rows.iter().map(|row| row.statement.id).collect(), fresh, settled })
+        Ok(Recorded {
+            ids: rows.iter().map(|row| row.statement.id).collect(),
+            fresh,
+            settled,
+        })
     }
 
     fn row(&self, permit: &Permit, told: &NewStatement, now: Timestamp) -> ConsentRow {
@@ -197,7 +281,10 @@ impl Flow {
         };
         let evidence = match (address, &told.evidence) {
             (None, None) => Vec::new(),
-            (address, evidence) => self.0.vault.seal_evidence(id, &json!({ "address": address, "evidence": evidence }).to_string()),
+            (address, evidence) => self.0.vault.seal_evidence(
+                id,
+                &json!({ "address": address, "evidence": evidence }).to_string(),
+            ),
         };
         let statement = Statement {
             id,
@@ -207,11 +294,16 @@ impl Flow {
             method: told.method,
             disclosure: told.disclosure.clone(),
             policy_version: self.version_of(told),
-            // A clock that is a little ahead of ours means now; what is in the future counts for nothing yet.
+            // A clock that is a little ahead of ours means now; what is in the future counts for
+            // nothing yet.
             at: told.at.unwrap_or(now).min(now),
             recorded_at: now,
         };
-        ConsentRow { statement, evidence, recorded_by: *permit.actor() }
+        ConsentRow {
+            statement,
+            evidence,
+            recorded_by: *permit.actor(),
+        }
     }
 
     fn whom(&self, told: &NewStatement) -> Whom {
@@ -221,27 +313,51 @@ impl Flow {
         }
     }
 
-    /// What happens now, happens under the policy in force. Of what happened before, only who tells it knows.
+    /// What happens now, happens under the policy in force. Of what happened before, only who tells
+    /// it knows.
     fn version_of(&self, told: &NewStatement) -> Option<String> {
         let happens_now = told.at.is_none() && told.method != Method::Import;
-        told.policy_version.clone().or_else(|| happens_now.then(|| self.0.rulebook.current().version().to_owned()))
+        told.policy_version
+            .clone()
+            .or_else(|| happens_now.then(|| self.0.rulebook.current().version().to_owned()))
     }
 
     /// The id that comes of what was told, so that the same told twice is one statement.
     fn id_of(&self, told: &NewStatement, whom: &Whom, now: Timestamp) -> ConsentId {
         let (kind, whose, leg) = match whom {
             Whom::Subject(subject) => ("subject", subject.to_string(), ""),
-            Whom::Leg(conversation, leg) => ("leg", conversation.to_string(), leg.as_ref().map_or("", LegName::as_str)),
+            Whom::Leg(conversation, leg) => (
+                "leg",
+                conversation.to_string(),
+                leg.as_ref().map_or("", LegName::as_str),
+            ),
         };
         if let Some(once) = &told.once {
             let vault = self.0.vault.id();
-            return self.0.vault.statement_id(&[vault.as_bytes(), b"once", once.as_bytes(), told.answer.as_str().as_bytes()]);
+            return self.0.vault.statement_id(&[
+                vault.as_bytes(),
+                b"once",
+                once.as_bytes(),
+                told.answer.as_str().as_bytes(),
+            ]);
         }
-        let purposes: Vec<&str> = told.purposes.iter().map(|purpose| purpose.as_str()).collect();
-        let (vault, at) = (self.0.vault.id(), told.at.unwrap_or(now).as_millis().to_be_bytes());
+        let purposes: Vec<&str> = told
+            .purposes
+            .iter()
+            .map(|purpose| purpose.as_str())
+            .collect();
+        let (vault, at) = (
+            self.0.vault.id(),
+            told.at.unwrap_or(now).as_millis().to_be_bytes(),
+        );
         let text = |text: &Option<String>| text.clone().unwrap_or_default();
-        let [version, disclosure] = [self.version_of(told), told.disclosure.clone()].map(|one| text(&one));
-        let evidence = told.evidence.as_ref().map(Reference::as_str).unwrap_or_default();
+        let [version, disclosure] =
+            [self.version_of(told), told.disclosure.clone()].map(|one| text(&one));
+        let evidence = told
+            .evidence
+            .as_ref()
+            .map(Reference::as_str)
+            .unwrap_or_default();
         self.0.vault.statement_id(&[
             vault.as_bytes(),
             kind.as_bytes(),
@@ -264,7 +380,11 @@ fn disclosed(text: &str) -> String {
 }
 
 fn require(permit: &Permit) -> Result<(), Error> {
-    if permit.action() == Action::Consent { Ok(()) } else { Err(Error::NotFound) }
+    if permit.action() == Action::Consent {
+        Ok(())
+    } else {
+        Err(Error::NotFound)
+    }
 }
 
 /// What is said of a person holds in every account; who may know of some only must not say it.
@@ -277,11 +397,20 @@ fn everywhere(permit: &Permit) -> Result<(), Error> {
     ))
 }
 
-/// Whether the permit covers what is known of these conversations: of one that nobody has recorded yet, nobody's account is known.
-async fn covers(tx: &mut crate::ledger::Tx, permit: &Permit, conversations: &[Conversation]) -> Result<(), Error> {
+/// Whether the permit covers what is known of these conversations: of one that nobody has recorded
+/// yet, nobody's account is known.
+async fn covers(
+    tx: &mut crate::ledger::Tx,
+    permit: &Permit,
+    conversations: &[Conversation],
+) -> Result<(), Error> {
     if permit.accounts().is_empty() || conversations.is_empty() {
         return Ok(());
     }
     let accounts = quarantine::accounts_of(tx, conversations).await?;
-    if accounts.iter().all(|account| permit.covers(account)) { Ok(()) } else { Err(Error::NotFound) }
+    if accounts.iter().all(|account| permit.covers(account)) {
+        Ok(())
+    } else {
+        Err(Error::NotFound)
+    }
 }

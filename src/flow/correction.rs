@@ -1,4 +1,5 @@
-//! Correction: what the catalogue says of a recording, and who took part in it, is put right (Article 16 GDPR). The sound is never changed.
+//! Correction: what the catalogue says of a recording, and who took part in it, is put right
+//! (Article 16 GDPR). The sound is never changed.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -34,48 +35,86 @@ use crate::{
 pub struct Correction {
     /// New values by label; `None` takes a label away. Labels that are not named stay as they are.
     pub labels: BTreeMap<Label, Option<LabelValue>>,
-    /// Who really had a place in its conversation; `None`: nobody who is known. Places that are not named stay as they are.
+    /// Who really had a place in its conversation; `None`: nobody who is known. Places that are not
+    /// named stay as they are.
     pub parties: Vec<(LegName, Option<Address>)>,
 }
 
 impl Flow {
-    /// Corrects what is said of a recording, and writes down which fields, never their values. To say what is so already changes nothing. Other parties have
-    /// other consents: quarantine begins or ends as theirs ask for it.
+    /// Corrects what is said of a recording, and writes down which fields, never their values. To
+    /// say what is so already changes nothing. Other parties have other consents: quarantine begins
+    /// or ends as theirs ask for it.
     ///
     /// # Errors
-    /// [`Error::NotFound`], also for a recording that the permit does not cover; [`Error::Invalid`], which names the field; [`Error::Shredded`].
-    pub async fn correct(&self, permit: &Permit, id: RecordingId, correction: &Correction) -> Result<Recording, Error> {
+    /// [`Error::NotFound`], also for a recording that the permit does not cover;
+    /// [`Error::Invalid`], which names the field; [`Error::Shredded`].
+    pub async fn correct(
+        &self,
+        permit: &Permit,
+        id: RecordingId,
+        correction: &Correction,
+    ) -> Result<Recording, Error> {
         if permit.action() != Action::Correct {
             return Err(Error::NotFound);
         }
         self.check(correction)?;
         let mut tx = self.0.ledger.read().await?;
         let recording = recordings::find(&mut tx, id).await?;
-        let recording = recording.filter(|recording| permit.covers(&recording.account)).ok_or(Error::NotFound)?;
+        let recording = recording
+            .filter(|recording| permit.covers(&recording.account))
+            .ok_or(Error::NotFound)?;
         if recording.state == State::Shredded {
             drop(tx);
             return Err(self.shredded(id).await?);
         }
-        let conversation = if correction.parties.is_empty() { None } else { Some(named(&mut tx, &recording).await?) };
+        let conversation = if correction.parties.is_empty() {
+            None
+        } else {
+            Some(named(&mut tx, &recording).await?)
+        };
         drop(tx);
         let now = self.now();
-        let news = News { bearing: Bearing::of(conversation.iter(), []), actor: *permit.actor(), narrows: true };
+        let news = News {
+            bearing: Bearing::of(conversation.iter(), []),
+            actor: *permit.actor(),
+            narrows: true,
+        };
         let unit = || async {
             let mut tx = self.0.ledger.begin().await?;
             self.0.vault.hold_epoch(&mut tx).await?;
             let labels = recordings::change_labels(&mut tx, id, &correction.labels).await?;
-            let mut fields: Vec<String> = labels.iter().map(|label| format!("labels.{label}")).collect();
+            let mut fields: Vec<String> = labels
+                .iter()
+                .map(|label| format!("labels.{label}"))
+                .collect();
             if !fields.is_empty() {
                 marks::set(&mut tx, Marked::Recording, &[id], now).await?;
             }
             let (mut entries, mut next, mut again) = (Vec::new(), None, Vec::new());
             if let Some(conversation) = &conversation {
                 details::lock(&mut tx, conversation).await?;
-                let moved = self.move_parties(&mut tx, conversation, &correction.parties, now).await?;
+                let moved = self
+                    .move_parties(&mut tx, conversation, &correction.parties, now)
+                    .await?;
                 if !moved.is_empty() {
-                    let told = correction.parties.iter().filter(|(leg, _)| moved.contains(leg));
-                    let told = told.map(|(leg, address)| Found { address: address.clone(), ..Found::at(leg.clone()) });
-                    self.0.vault.keep_details(&mut tx, conversation, &told.collect::<Vec<_>>(), Keeping::Corrects, now).await?;
+                    let told = correction
+                        .parties
+                        .iter()
+                        .filter(|(leg, _)| moved.contains(leg));
+                    let told = told.map(|(leg, address)| Found {
+                        address: address.clone(),
+                        ..Found::at(leg.clone())
+                    });
+                    self.0
+                        .vault
+                        .keep_details(
+                            &mut tx,
+                            conversation,
+                            &told.collect::<Vec<_>>(),
+                            Keeping::Corrects,
+                            now,
+                        )
+                        .await?;
                     again = revocations::reach_again(&mut tx, conversation, now).await?;
                     marks::set(&mut tx, Marked::Conversation, &[conversation], now).await?;
                     (entries, next) = self.settle(&mut tx, &news, self.first_step(), now).await?;
@@ -83,7 +122,10 @@ impl Flow {
                 fields.extend(moved.iter().map(|leg| format!("parties.{leg}")));
             }
             if !fields.is_empty() {
-                entries.insert(0, NewEntry::recording_corrected(now, *permit.actor(), id, &fields));
+                entries.insert(
+                    0,
+                    NewEntry::recording_corrected(now, *permit.actor(), id, &fields),
+                );
                 audit::append_all(&mut tx, &entries).await?;
             }
             tx.commit().await?;
@@ -92,14 +134,17 @@ impl Flow {
         let corrected = loop {
             match self.0.ledger.unit(unit).await {
                 // The unit reads keys, and the epoch has turned.
-                Err(Error::Vault(vault::Error::Keyring(keyring::Error::OtherEpoch(_)))) if self.0.vault.follow().await? => {}
+                Err(Error::Vault(vault::Error::Keyring(keyring::Error::OtherEpoch(_))))
+                    if self.0.vault.follow().await? => {}
                 done => break done,
             }
         };
         let (mut settled, next, again) = match corrected {
             Ok(done) => done,
             // It was shredded between the look and the unit.
-            Err(Error::Vault(vault::Error::Ledger(ledger::Error::Stale(_)))) => return Err(self.shredded(id).await?),
+            Err(Error::Vault(vault::Error::Ledger(ledger::Error::Stale(_)))) => {
+                return Err(self.shredded(id).await?);
+            }
             Err(other) => return Err(other),
         };
         self.settle_rest(&news, next, &mut settled).await?;
@@ -108,7 +153,9 @@ impl Flow {
         }
         self.continue_for_a_while(&again).await;
         self.0.journal_bell.notify_one();
-        recordings::find(&mut self.0.ledger.read().await?, id).await?.ok_or(Error::NotFound)
+        recordings::find(&mut self.0.ledger.read().await?, id)
+            .await?
+            .ok_or(Error::NotFound)
     }
 
     /// Puts others in these places; the places where somebody else was before.
@@ -119,11 +166,19 @@ impl Flow {
         corrected: &[(LegName, Option<Address>)],
         now: Timestamp,
     ) -> Result<BTreeSet<LegName>, Error> {
-        let known = parties::of(tx, std::slice::from_ref(conversation)).await?.remove(conversation).unwrap_or_default();
-        let known: BTreeMap<LegName, Option<SubjectId>> = known.into_iter().map(|party| (party.leg, party.subject)).collect();
+        let known = parties::of(tx, std::slice::from_ref(conversation))
+            .await?
+            .remove(conversation)
+            .unwrap_or_default();
+        let known: BTreeMap<LegName, Option<SubjectId>> = known
+            .into_iter()
+            .map(|party| (party.leg, party.subject))
+            .collect();
         let mut moved = BTreeSet::new();
         for (leg, address) in corrected {
-            let subject = address.as_ref().map(|address| self.0.vault.subject(address));
+            let subject = address
+                .as_ref()
+                .map(|address| self.0.vault.subject(address));
             match known.get(leg) {
                 None => {
                     return Err(Error::Invalid(format!(
@@ -142,27 +197,44 @@ impl Flow {
 
     fn check(&self, correction: &Correction) -> Result<(), Error> {
         if correction.labels.is_empty() && correction.parties.is_empty() {
-            return Err(Error::Invalid("nothing to correct: name at least one of `labels` and `parties`".into()));
+            return Err(Error::Invalid(
+                "nothing to correct: name at least one of `labels` and `parties`".into(),
+            ));
         }
         let declared = &self.0.rulebook.current().document().collection.labels;
         for label in correction.labels.keys() {
             if !declared.contains(label) {
-                return Err(Error::Invalid(format!("`labels.{label}`: `labels` in `[collection]` of the policy does not declare it")));
+                return Err(Error::Invalid(format!(
+                    "`labels.{label}`: `labels` in `[collection]` of the policy does not declare it"
+                )));
             }
         }
-        if correction.parties.iter().map(|(leg, _)| leg).collect::<BTreeSet<_>>().len() != correction.parties.len() {
+        if correction
+            .parties
+            .iter()
+            .map(|(leg, _)| leg)
+            .collect::<BTreeSet<_>>()
+            .len()
+            != correction.parties.len()
+        {
             return Err(Error::Invalid("`parties`: a `leg` is there twice".into()));
         }
         Ok(())
     }
 }
 
-/// The conversation whose parties count for a recording: of its conference if any are named there, and otherwise of its call.
+/// The conversation whose parties count for a recording: of its conference if any are named there,
+/// and otherwise of its call.
 async fn named(tx: &mut Tx, recording: &Recording) -> Result<Conversation, Error> {
     let conference = recording.conference.clone().map(Conversation::Conference);
-    let both: Vec<Conversation> = conference.into_iter().chain(recording.call.clone().map(Conversation::Call)).collect();
+    let both: Vec<Conversation> = conference
+        .into_iter()
+        .chain(recording.call.clone().map(Conversation::Call))
+        .collect();
     let known = parties::of(tx, &both).await?;
-    let first = both.into_iter().find(|conversation| known.contains_key(conversation));
+    let first = both
+        .into_iter()
+        .find(|conversation| known.contains_key(conversation));
     first.ok_or_else(|| {
         Error::Invalid("`parties`: nobody was named in the conversation of this recording; there is nothing to correct".into())
     })

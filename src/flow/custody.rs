@@ -1,6 +1,7 @@
 //! The root file's passphrase, changed.
 //!
-//! Owns what is said when it cannot be done now. Refuses to know root files; the vault orders what is written down and what is done.
+//! Owns what is said when it cannot be done now. Refuses to know root files; the vault orders what
+//! is written down and what is done.
 
 use super::Error;
 use crate::{
@@ -12,8 +13,13 @@ use crate::{
 /// Seals every root under another passphrase.
 ///
 /// # Errors
-/// [`Error::Conflict`] while another process turns; the roots do not open with the passphrase so far; the ledger's; custody's.
-pub async fn change_passphrase(vault: &Vault, file: &RootFile, new: SecretText) -> Result<Vec<RootName>, Error> {
+/// [`Error::Conflict`] while another process turns; the roots do not open with the passphrase so
+/// far; the ledger's; custody's.
+pub async fn change_passphrase(
+    vault: &Vault,
+    file: &RootFile,
+    new: SecretText,
+) -> Result<Vec<RootName>, Error> {
     let changed = vault.change_passphrase(file, new).await?;
     changed.ok_or_else(|| {
         Error::Conflict("the passphrase is not changed: another process turns the epoch; run the command again when it is done".into())

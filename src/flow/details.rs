@@ -1,6 +1,7 @@
 //! Who took part, in the clear for who may know.
 //!
-//! Owns the order: a grant is redeemed, which decides again; then it is written down; then it is shown.
+//! Owns the order: a grant is redeemed, which decides again; then it is written down; then it is
+//! shown.
 
 use std::net::IpAddr;
 
@@ -25,26 +26,46 @@ pub struct Shown {
 }
 
 impl Flow {
-    /// Takes a grant token back in for who took part, as [`Self::redeem`] does for an artefact. Nothing is opened yet.
+    /// Takes a grant token back in for who took part, as [`Self::redeem`] does for an artefact.
+    /// Nothing is opened yet.
     ///
     /// # Errors
-    /// [`Error::NotFound`] for a token that is none, a view that does not give it, and where nothing of it is sealed; [`Error::Shredded`],
-    /// [`Error::Denied`].
-    pub async fn redeem_parties(&self, token: &str, network: Option<IpAddr>) -> Result<Shown, Error> {
+    /// [`Error::NotFound`] for a token that is none, a view that does not give it, and where
+    /// nothing of it is sealed; [`Error::Shredded`], [`Error::Denied`].
+    pub async fn redeem_parties(
+        &self,
+        token: &str,
+        network: Option<IpAddr>,
+    ) -> Result<Shown, Error> {
         let redeemed = self.redeemed(token, network).await?;
         let gives = redeemed.grant.view().gives(Artefact::Parties);
-        if !gives || !details::is_there(&mut self.0.ledger.read().await?, redeemed.grant.recording()).await? {
+        if !gives
+            || !details::is_there(&mut self.0.ledger.read().await?, redeemed.grant.recording())
+                .await?
+        {
             return Err(Error::NotFound);
         }
         Ok(Shown { redeemed })
     }
 
-    /// Opens who took part: the JSON of [`Details::to_json`](crate::model::details::Details::to_json). It is in the audit log when this returns.
+    /// Opens who took part: the JSON of
+    /// [`Details::to_json`](crate::model::details::Details::to_json). It is in the audit log when
+    /// this returns.
     ///
     /// # Errors
-    /// [`Error::NotFound`] if it was shredded meanwhile; [`Error::Denied`] if the day's budget is spent; the vault's.
-    pub async fn show_parties(&self, shown: &Shown) -> Result<Guarded<impl Stream<Item = Result<Bytes, Ended>> + Send + use<>>, Error> {
-        let Redeemed { id, grant, principal, recording, registered } = &shown.redeemed;
+    /// [`Error::NotFound`] if it was shredded meanwhile; [`Error::Denied`] if the day's budget is
+    /// spent; the vault's.
+    pub async fn show_parties(
+        &self,
+        shown: &Shown,
+    ) -> Result<Guarded<impl Stream<Item = Result<Bytes, Ended>> + Send + use<>>, Error> {
+        let Redeemed {
+            id,
+            grant,
+            principal,
+            recording,
+            registered,
+        } = &shown.redeemed;
         let text = self.parties_under(*id, grant, principal, recording).await?;
         if registered.has_ended().is_some() {
             return Err(Error::NotFound);
@@ -63,7 +84,9 @@ impl Flow {
         match self.0.vault.open_details(grant, id).await {
             Ok(text) => Ok(text),
             Err(vault::Error::Gone) => Err(Error::NotFound),
-            Err(vault::Error::BudgetSpent) => Err(self.over_budget(id, grant, principal, recording).await?),
+            Err(vault::Error::BudgetSpent) => {
+                Err(self.over_budget(id, grant, principal, recording).await?)
+            }
             Err(other) => Err(other.into()),
         }
     }

@@ -1,6 +1,7 @@
 //! What another version of the policy would change for the catalogue as it is.
 //!
-//! Owns the reading of the catalogue, page by page. Refuses to count: `policy` does. Nothing is written.
+//! Owns the reading of the catalogue, page by page. Refuses to count: `policy` does. Nothing is
+//! written.
 
 use super::{
     Error, Flow, facts,
@@ -15,7 +16,8 @@ use crate::{
 const PAGE: i64 = 1000;
 
 impl Flow {
-    /// Compares the version in force with another, over every recording. `say` hears now and then how many were counted.
+    /// Compares the version in force with another, over every recording. `say` hears now and then
+    /// how many were counted.
     ///
     /// # Errors
     /// [`Error::Policy`] if an earlier version does not load; the ledger's.
@@ -29,7 +31,9 @@ impl Flow {
             let page = recordings::list(&mut tx, &filter, PAGE).await?;
             let known = facts::known_all(&mut tx, &page).await?;
             drop(tx);
-            let Some(last) = page.last() else { return Ok(comparison.finish()) };
+            let Some(last) = page.last() else {
+                return Ok(comparison.finish());
+            };
             filter.after = Some((last.announced_at, last.id));
             let nothing = facts::Known::default();
             for recording in &page {

@@ -1,6 +1,7 @@
 //! A drill: the vault shows that it forgets and that it recovers, and signs what came of it.
 //!
-//! Owns the order of the halves, their times and the audit entry. Refuses to know how either is done; the vault does.
+//! Owns the order of the halves, their times and the audit entry. Refuses to know how either is
+//! done; the vault does.
 
 use std::path::PathBuf;
 
@@ -19,9 +20,11 @@ use crate::{
 pub struct DrillOptions {
     /// Old copies that somebody kept.
     pub old: Old,
-    /// The folder to work in, which must not exist or be empty. `None`: one that is removed at the end.
+    /// The folder to work in, which must not exist or be empty. `None`: one that is removed at the
+    /// end.
     pub sandbox: Option<PathBuf>,
-    /// Living and shredded recordings that are tried in the rebuilt vault, at most; at least one of each.
+    /// Living and shredded recordings that are tried in the rebuilt vault, at most; at least one of
+    /// each.
     pub sample: usize,
 }
 
@@ -52,15 +55,23 @@ impl Flow {
     /// Holds a drill. Beyond its audit entry, nothing of the vault is changed.
     ///
     /// # Errors
-    /// [`Error::NotFound`] for a permit of another kind; whatever keeps the drill from being held. One that was held and failed is no error.
-    pub async fn drill(&self, permit: &Permit, options: DrillOptions, say: Say<'_>) -> Result<Held, Error> {
+    /// [`Error::NotFound`] for a permit of another kind; whatever keeps the drill from being held.
+    /// One that was held and failed is no error.
+    pub async fn drill(
+        &self,
+        permit: &Permit,
+        options: DrillOptions,
+        say: Say<'_>,
+    ) -> Result<Held, Error> {
         if permit.action() != Action::Keys {
             return Err(Error::NotFound);
         }
         let vault = &self.0.vault;
         let sandbox = Sandbox::make(options.sandbox.as_deref())?;
         let forgot = vault.drill_forgetting(&options.old, &sandbox, say).await?;
-        let recovered = vault.drill_recovery(options.sample.max(1), &sandbox, say).await?;
+        let recovered = vault
+            .drill_recovery(options.sample.max(1), &sandbox, say)
+            .await?;
         drop(sandbox);
         vault.follow_epoch().await?;
         let mut recovery = recovered.recovery;
@@ -75,8 +86,21 @@ impl Flow {
             recovery,
         };
         let evidence = vault.sign_drill(&drill);
-        self.note(|| NewEntry::drill_held(drill.at, *permit.actor(), drill.recovers(), drill.forgets())).await?;
-        let failures = forgot.failures.into_iter().chain(recovered.failures).collect();
-        Ok(Held { drill, artefacts: forgot.artefacts, reached: forgot.reached, failures, evidence })
+        self.note(|| {
+            NewEntry::drill_held(drill.at, *permit.actor(), drill.recovers(), drill.forgets())
+        })
+        .await?;
+        let failures = forgot
+            .failures
+            .into_iter()
+            .chain(recovered.failures)
+            .collect();
+        Ok(Held {
+            drill,
+            artefacts: forgot.artefacts,
+            reached: forgot.reached,
+            failures,
+            evidence,
+        })
     }
 }

@@ -1,7 +1,7 @@
 //! Epochs: when the root is replaced, what waits for it, and which keys are renewed with it.
 //!
-//! Owns the schedule: a turn coalesces every shred since the one before; a tier of the policy may ask for one at once. Refuses to know how a
-//! turn is done; the vault does.
+//! Owns the schedule: a turn coalesces every shred since the one before; a tier of the policy may
+//! ask for one at once. Refuses to know how a turn is done; the vault does.
 
 use std::time::Duration;
 
@@ -33,7 +33,10 @@ pub struct EpochSettings {
 
 impl Default for EpochSettings {
     fn default() -> Self {
-        Self { turn_every_h: 24, rotate_every_d: 0 }
+        Self {
+            turn_every_h: 24,
+            rotate_every_d: 0,
+        }
     }
 }
 
@@ -59,7 +62,8 @@ pub struct EpochStatus {
     pub oldest_waiting: Option<Timestamp>,
     /// Pages that get a new key in the next turn.
     pub stale_pages: i64,
-    /// The deletion horizon, in seconds: the longest time between a shred and the end of older copies, as the schedule has it.
+    /// The deletion horizon, in seconds: the longest time between a shred and the end of older
+    /// copies, as the schedule has it.
     pub horizon_s: u64,
     /// How long the oldest waiting shred has waited, in seconds; more than the horizon is an alarm.
     pub horizon_now_s: u64,
@@ -86,7 +90,9 @@ impl Flow {
     pub async fn epoch_status(&self) -> Result<EpochStatus, Error> {
         let now = self.now();
         let mut tx = self.0.ledger.read().await?;
-        let current = epochs::current(&mut tx).await?.ok_or(crate::vault::Error::NoVault)?;
+        let current = epochs::current(&mut tx)
+            .await?
+            .ok_or(crate::vault::Error::NoVault)?;
         let (waiting, oldest) = shreds::waiting(&mut tx).await?;
         let stale_pages = keys::count_stale(&mut tx).await?;
         let every = self.0.epochs.turn_every();
@@ -108,7 +114,8 @@ impl Flow {
     /// Turns the epoch now. `None` while another process does.
     ///
     /// # Errors
-    /// [`Error::NotFound`] for a permit of another kind; custody's, the store's or the ledger's. The next try goes on from where it ended.
+    /// [`Error::NotFound`] for a permit of another kind; custody's, the store's or the ledger's.
+    /// The next try goes on from where it ended.
     pub async fn turn(&self, permit: &Permit) -> Result<Option<Turned>, Error> {
         if permit.action() != Action::Keys {
             return Err(Error::NotFound);
@@ -124,7 +131,8 @@ impl Flow {
         Ok(epochs::turning(&mut self.0.ledger.read().await?).await?)
     }
 
-    /// Takes the turn away from whoever has it: what they still do does not count, and anybody may turn at once. Whose it was.
+    /// Takes the turn away from whoever has it: what they still do does not count, and anybody may
+    /// turn at once. Whose it was.
     ///
     /// # Errors
     /// [`Error::NotFound`] for a permit of another kind; the ledger's.
@@ -148,7 +156,12 @@ impl Flow {
     async fn turn_as(&self, actor: Actor) -> Result<Option<Turned>, Error> {
         let turned = self.0.vault.turn(actor).await?;
         if let Some(turned) = &turned {
-            tracing::info!(epoch = turned.epoch, pages = turned.pages, covered = turned.covered, "the epoch is turned");
+            tracing::info!(
+                epoch = turned.epoch,
+                pages = turned.pages,
+                covered = turned.covered,
+                "the epoch is turned"
+            );
         }
         Ok(turned)
     }
@@ -157,16 +170,28 @@ impl Flow {
     ///
     /// # Errors
     /// As [`Flow::turn`].
-    pub async fn rotate(&self, permit: &Permit, tier: Option<&Tier>, dry_run: bool) -> Result<Rotated, Error> {
+    pub async fn rotate(
+        &self,
+        permit: &Permit,
+        tier: Option<&Tier>,
+        dry_run: bool,
+    ) -> Result<Rotated, Error> {
         if permit.action() != Action::Keys {
             return Err(Error::NotFound);
         }
         if dry_run {
-            let pages = keys::count_pages(&mut self.0.ledger.read().await?, tier.map(Tier::as_str)).await?;
-            return Ok(Rotated { pages, turned: None });
+            let pages =
+                keys::count_pages(&mut self.0.ledger.read().await?, tier.map(Tier::as_str)).await?;
+            return Ok(Rotated {
+                pages,
+                turned: None,
+            });
         }
         let pages = self.mark_stale(*permit.actor(), tier).await?;
-        Ok(Rotated { pages, turned: self.turn_as(*permit.actor()).await? })
+        Ok(Rotated {
+            pages,
+            turned: self.turn_as(*permit.actor()).await?,
+        })
     }
 
     async fn mark_stale(&self, actor: Actor, tier: Option<&Tier>) -> Result<u64, Error> {
@@ -193,8 +218,12 @@ impl Flow {
         let mut done = self.0.vault.complete_turn().await?.is_some();
         let now = self.now();
         let mut tx = self.0.ledger.read().await?;
-        let current = epochs::current(&mut tx).await?.ok_or(crate::vault::Error::NoVault)?;
-        let rotated_at = epochs::rotated_at(&mut tx).await?.unwrap_or(current.began_at);
+        let current = epochs::current(&mut tx)
+            .await?
+            .ok_or(crate::vault::Error::NoVault)?;
+        let rotated_at = epochs::rotated_at(&mut tx)
+            .await?
+            .unwrap_or(current.began_at);
         drop(tx);
         let rotate_every = Duration::from_secs(u64::from(self.0.epochs.rotate_every_d) * 24 * 3600);
         if !rotate_every.is_zero() && now.since(rotated_at) >= rotate_every {
@@ -218,7 +247,8 @@ impl Flow {
         Ok(shreds::any_uncovered_of(&mut self.0.ledger.read().await?, &tiers).await?)
     }
 
-    /// Keeps the epochs until `stop`: looks again when a shred or another process's turn rings, and every few seconds.
+    /// Keeps the epochs until `stop`: looks again when a shred or another process's turn rings, and
+    /// every few seconds.
     pub async fn watch_epochs(self, stop: CancellationToken) {
         while !stop.is_cancelled() {
             self.beat(Task::Epochs);

@@ -1,9 +1,12 @@
 //! What the source keeps of a recording is deleted there, and the vault makes sure of it.
 //!
-//! Owns when that may be, and when it is done. After a shred, everything goes, whatever else is waited for. After sealing, only when the vault has read its
-//! own back and nothing that the source knows is still to come; a hold changes nothing about that, because what it keeps is the sealed copy.
+//! Owns when that may be, and when it is done. After a shred, everything goes, whatever else is
+//! waited for. After sealing, only when the vault has read its own back and nothing that the source
+//! knows is still to come; a hold changes nothing about that, because what it keeps is the sealed
+//! copy.
 //!
-//! INVARIANT: of a recording that is not shredded nothing is deleted at the source unless the vault's own copy was just read back and is what was sealed.
+//! INVARIANT: of a recording that is not shredded nothing is deleted at the source unless the
+//! vault's own copy was just read back and is what was sealed.
 
 mod copies;
 mod trouble;
@@ -27,17 +30,29 @@ pub(super) use self::trouble::STUCK;
 impl Flow {
     /// Deletes what the source keeps of a recording.
     pub(super) async fn erase(&self, lease: &Lease) -> Result<(), (Verdict, String)> {
-        self.erase_copies(lease).await.map_err(|trouble| self.bear(lease, trouble))
+        self.erase_copies(lease)
+            .await
+            .map_err(|trouble| self.bear(lease, trouble))
     }
 
     async fn erase_copies(&self, lease: &Lease) -> Result<(), Trouble> {
-        let Some(recording) = recordings::find(&mut self.0.ledger.read().await?, lease.recording).await? else {
+        let Some(recording) =
+            recordings::find(&mut self.0.ledger.read().await?, lease.recording).await?
+        else {
             return Ok(self.drop_work(lease).await?);
         };
         let accounts = self.accounts();
-        let Some(account) = accounts.get(&recording.account).filter(|account| is_to_be_deleted(account, &recording)) else {
-            // Nothing is deleted there for this account, or it is not ours any more. A receipt says that it does not know.
-            return Ok(self.0.vault.source_settled(lease, &[], Removal::Unknown).await?);
+        let Some(account) = accounts
+            .get(&recording.account)
+            .filter(|account| is_to_be_deleted(account, &recording))
+        else {
+            // Nothing is deleted there for this account, or it is not ours any more. A receipt says
+            // that it does not know.
+            return Ok(self
+                .0
+                .vault
+                .source_settled(lease, &[], Removal::Unknown)
+                .await?);
         };
         if recording.state == State::Sealed {
             self.may_rely_on_its_own(account, &recording).await?;
@@ -51,7 +66,8 @@ impl Flow {
         }
         let source = copies.gone_at().map_or(Removal::Unknown, Removal::Removed);
         match self.0.vault.source_settled(lease, &changed, source).await {
-            // A shred came between and has asked for the same anew; what was deleted by now is deleted all the same.
+            // A shred came between and has asked for the same anew; what was deleted by now is
+            // deleted all the same.
             Err(error @ vault::Error::Ledger(ledger::Error::Stale(_))) => {
                 self.0.vault.note_source(recording.id, &changed).await?;
                 Err(error.into())
@@ -65,17 +81,29 @@ impl Flow {
     }
 
     /// Of a sealed recording: the vault can do without the source from now on.
-    async fn may_rely_on_its_own(&self, account: &Account, recording: &Recording) -> Result<(), Trouble> {
+    async fn may_rely_on_its_own(
+        &self,
+        account: &Account,
+        recording: &Recording,
+    ) -> Result<(), Trouble> {
         match self.believed().await {
             // It is deleted on its day, and only a wrong clock may have reached that.
             Err(Error::Conflict(why)) => return Err(Trouble::Stuck(why)),
             believed => believed?,
         };
         let sealed = recordings::artefacts(&mut self.0.ledger.read().await?, recording.id).await?;
-        let has_words = sealed.iter().any(|sealed| sealed.artefact == Artefact::Transcript);
-        let awaited_until = recording.sealed_at.unwrap_or(recording.announced_at).after(account.await_transcript());
+        let has_words = sealed
+            .iter()
+            .any(|sealed| sealed.artefact == Artefact::Transcript);
+        let awaited_until = recording
+            .sealed_at
+            .unwrap_or(recording.announced_at)
+            .after(account.await_transcript());
         if !has_words && awaited_until > self.now() {
-            return Err(Trouble::Until(awaited_until, "its transcript is waited for"));
+            return Err(Trouble::Until(
+                awaited_until,
+                "its transcript is waited for",
+            ));
         }
         match self.0.vault.read_back(recording).await {
             Ok(()) => Ok(()),
@@ -83,8 +111,12 @@ impl Flow {
                 error @ (vault::Error::Altered
                 | vault::Error::Seal(_)
                 | vault::Error::WrongKey
-                | vault::Error::Store(store::Error::NotFound { .. } | store::Error::OutOfRange { .. })),
-            ) => Err(Trouble::Stuck(format!("nothing is deleted, because the vault's own copy does not hold: {error}"))),
+                | vault::Error::Store(
+                    store::Error::NotFound { .. } | store::Error::OutOfRange { .. },
+                )),
+            ) => Err(Trouble::Stuck(format!(
+                "nothing is deleted, because the vault's own copy does not hold: {error}"
+            ))),
             Err(other) => Err(Error::from(other).into()),
         }
     }

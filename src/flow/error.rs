@@ -37,7 +37,8 @@ pub enum Error {
     /// Something that was asked for makes no sense; the text names the field.
     #[error("{0}")]
     Invalid(String),
-    /// What was asked for does not go with what is there already; the text names it, and the way out.
+    /// What was asked for does not go with what is there already; the text names it, and the way
+    /// out.
     #[error("{0}")]
     Conflict(String),
     /// The policy cannot be put in force.
@@ -54,7 +55,10 @@ fn held(recordings: &[(RecordingId, Vec<HoldName>)]) -> String {
         format!("recording {id} is kept by hold `{}`", names.join("`, `"))
     };
     let each: Vec<String> = recordings.iter().map(each).collect();
-    format!("{}; lift it first, or revoke: what is held is then closed, and shredded when the hold ends", each.join("; "))
+    format!(
+        "{}; lift it first, or revoke: what is held is then closed, and shredded when the hold ends",
+        each.join("; ")
+    )
 }
 
 impl From<ledger::Error> for Error {

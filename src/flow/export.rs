@@ -1,7 +1,10 @@
-//! Everything about one person, in one archive (Articles 15 and 20 GDPR): what was recorded, what they consented to, who listened and why.
+//! Everything about one person, in one archive (Articles 15 and 20 GDPR): what was recorded, what
+//! they consented to, who listened and why.
 //!
-//! Owns which recordings are in it and what is said of those that are not. Each is decided like any request to listen, and again when its turn comes;
-//! the archive itself is put together by `archive`. Refuses to tell anything, even that somebody is not known, to who may not state the purpose.
+//! Owns which recordings are in it and what is said of those that are not. Each is decided like any
+//! request to listen, and again when its turn comes; the archive itself is put together by
+//! `archive`. Refuses to tell anything, even that somebody is not known, to who may not state the
+//! purpose.
 
 mod archive;
 mod listening;
@@ -72,32 +75,52 @@ struct Why {
 
 impl Why {
     fn of(reason: Reason) -> Self {
-        Self { code: reason.code(), text: reason.text().to_owned() }
+        Self {
+            code: reason.code(),
+            text: reason.text().to_owned(),
+        }
     }
 
     fn all(denial: &Denial) -> Vec<Self> {
-        denial.refusals().iter().map(|refusal| Self { code: refusal.reason.code(), text: refusal.sentence() }).collect()
+        denial
+            .refusals()
+            .iter()
+            .map(|refusal| Self {
+                code: refusal.reason.code(),
+                text: refusal.sentence(),
+            })
+            .collect()
     }
 }
 
 impl Plan {
     fn asking(&self) -> Asking<'_> {
-        Asking { ticket: self.ticket.clone(), network: self.network, ..Asking::new(self.purpose.clone(), self.justification.as_deref()) }
+        Asking {
+            ticket: self.ticket.clone(),
+            network: self.network,
+            ..Asking::new(self.purpose.clone(), self.justification.as_deref())
+        }
     }
 
     /// Every recording that may be spoken of.
     fn recordings(&self) -> Vec<RecordingId> {
-        self.included.iter().copied().chain(self.left_out.iter().map(|left_out| left_out.recording_id)).collect()
+        self.included
+            .iter()
+            .copied()
+            .chain(self.left_out.iter().map(|left_out| left_out.recording_id))
+            .collect()
     }
 }
 
 impl Flow {
-    /// Everything about the person with this address, as a stream of a tar archive (POSIX ustar) that is put together while it is read. It breaks off where
-    /// what was allowed when it began is no more, as when a recording in it is shredded.
+    /// Everything about the person with this address, as a stream of a tar archive (POSIX ustar)
+    /// that is put together while it is read. It breaks off where what was allowed when it began is
+    /// no more, as when a recording in it is shredded.
     ///
     /// # Errors
-    /// [`Error::Denied`] or [`Error::NotFound`] for who may not state the purpose at all. Recordings that may not be opened are no error: the manifest names
-    /// them, as far as their existence may be known.
+    /// [`Error::Denied`] or [`Error::NotFound`] for who may not state the purpose at all.
+    /// Recordings that may not be opened are no error: the manifest names them, as far as their
+    /// existence may be known.
     pub async fn export(
         &self,
         principal: &Principal,
@@ -105,14 +128,24 @@ impl Flow {
         asking: &Asking<'_>,
     ) -> Result<Guarded<impl Stream<Item = Result<Bytes, Ended>> + Send + use<>>, Error> {
         let now = self.now();
-        if let Err(denial) = policy::may_state(principal, &asking.purpose, asking.justification, &self.0.rulebook, now) {
+        if let Err(denial) = policy::may_state(
+            principal,
+            &asking.purpose,
+            asking.justification,
+            &self.0.rulebook,
+            now,
+        ) {
             return Err(self.refuse_request(principal, "export", denial).await?);
         }
-        let against =
-            |action| policy::permit(principal, action, &self.0.rulebook, now).map_or_else(|denial| Why::all(&denial), |_| Vec::new());
+        let against = |action| {
+            policy::permit(principal, action, &self.0.rulebook, now)
+                .map_or_else(|denial| Why::all(&denial), |_| Vec::new())
+        };
         let mut no_consents = against(Action::Consent);
         // What is said of a person holds in every account.
-        no_consents.extend((!principal.accounts.is_empty()).then(|| Why::of(Reason::AccountUnknownToPrincipal)));
+        no_consents.extend(
+            (!principal.accounts.is_empty()).then(|| Why::of(Reason::AccountUnknownToPrincipal)),
+        );
         let mut plan = Plan {
             subject: self.0.vault.subject(address),
             principal: principal.clone(),
@@ -139,21 +172,32 @@ impl Flow {
         }
         let entry = || {
             let (included, left_out) = (plan.included.len(), plan.left_out.len());
-            NewEntry::subject_exported(now, plan.principal.id, plan.subject, &plan.purpose, included, left_out)
+            NewEntry::subject_exported(
+                now,
+                plan.principal.id,
+                plan.subject,
+                &plan.purpose,
+                included,
+                left_out,
+            )
         };
         self.note(entry).await?;
         Ok(archive::stream(self.clone(), plan))
     }
 
-    /// Decides about some of the recordings, and writes refusals down. What is allowed is written down when its turn comes, because only then it is opened.
+    /// Decides about some of the recordings, and writes refusals down. What is allowed is written
+    /// down when its turn comes, because only then it is opened.
     async fn decide_page(&self, plan: &mut Plan, ids: &[RecordingId]) -> Result<(), Error> {
         let (now, mut refused) = (self.now(), Vec::new());
         let mut tx = self.0.ledger.read().await?;
         let mut found: Vec<Recording> = recordings::find_all(&mut tx, ids).await?;
         found.sort_by_key(|recording| recording.id);
-        let mut circumstances = Circumstances::gather_all(&mut tx, &plan.principal, &found, &plan.purpose, now).await?;
+        let mut circumstances =
+            Circumstances::gather_all(&mut tx, &plan.principal, &found, &plan.purpose, now).await?;
         for recording in found {
-            let Some(mut circumstances) = circumstances.remove(&recording.id) else { continue };
+            let Some(mut circumstances) = circumstances.remove(&recording.id) else {
+                continue;
+            };
             // Those before it in the archive will have been opened by then.
             let before = u32::try_from(plan.included.len()).unwrap_or(u32::MAX);
             circumstances.openings_today = circumstances.openings_today.saturating_add(before);
@@ -162,7 +206,9 @@ impl Flow {
             let denial = match decide(&facts, &self.0.rulebook, now) {
                 Decision::Allow(_) => None,
                 Decision::Deny(denial) => {
-                    refused.push(NewEntry::decision_denied(now, &facts, None, &denial).with_request(&facts));
+                    refused.push(
+                        NewEntry::decision_denied(now, &facts, None, &denial).with_request(&facts),
+                    );
                     Some(denial)
                 }
             };
@@ -177,7 +223,12 @@ impl Flow {
                         _ => None,
                     };
                     let (shredded_at, receipt_id) = fence.unzip();
-                    plan.left_out.push(LeftOut { recording_id: recording.id, reasons: Why::all(&denial), shredded_at, receipt_id });
+                    plan.left_out.push(LeftOut {
+                        recording_id: recording.id,
+                        reasons: Why::all(&denial),
+                        shredded_at,
+                        receipt_id,
+                    });
                 }
             }
         }

@@ -1,7 +1,7 @@
 //! What the ledger knows that bears on a decision: parties, what they said, and holds.
 //!
-//! Owns the gathering. Refuses to know what follows from it: `policy` says that.
-//! INVARIANT: for a recording of which nothing is known, the answer says nothing that could speak for opening it.
+//! Owns the gathering. Refuses to know what follows from it: `policy` says that. INVARIANT: for a
+//! recording of which nothing is known, the answer says nothing that could speak for opening it.
 
 use std::collections::BTreeMap;
 
@@ -26,17 +26,40 @@ pub(super) struct Known {
 /// # Errors
 /// The ledger's; then nothing may be decided.
 pub(super) async fn known(tx: &mut Tx, recording: &Recording) -> Result<Known, Error> {
-    Ok(known_all(tx, std::slice::from_ref(recording)).await?.remove(&recording.id).unwrap_or_default())
+    Ok(known_all(tx, std::slice::from_ref(recording))
+        .await?
+        .remove(&recording.id)
+        .unwrap_or_default())
 }
 
-/// What is known of recordings now, with a few queries for all of them. Each has its place in the answer.
+/// What is known of recordings now, with a few queries for all of them. Each has its place in the
+/// answer.
 ///
 /// # Errors
 /// As [`known`].
-pub(super) async fn known_all(tx: &mut Tx, recordings: &[Recording]) -> Result<BTreeMap<RecordingId, Known>, Error> {
+pub(super) async fn known_all(
+    tx: &mut Tx,
+    recordings: &[Recording],
+) -> Result<BTreeMap<RecordingId, Known>, Error> {
     let consents = consents::gather(tx, recordings).await?;
-    let held: Vec<RecordingId> = recordings.iter().filter(|recording| recording.holds > 0).map(|recording| recording.id).collect();
-    let mut holds = if held.is_empty() { BTreeMap::new() } else { holds::purposes(tx, &held).await? };
-    let known = |(id, consents)| (id, Known { consents, holds: holds.remove(&id).unwrap_or_default() });
+    let held: Vec<RecordingId> = recordings
+        .iter()
+        .filter(|recording| recording.holds > 0)
+        .map(|recording| recording.id)
+        .collect();
+    let mut holds = if held.is_empty() {
+        BTreeMap::new()
+    } else {
+        holds::purposes(tx, &held).await?
+    };
+    let known = |(id, consents)| {
+        (
+            id,
+            Known {
+                consents,
+                holds: holds.remove(&id).unwrap_or_default(),
+            },
+        )
+    };
     Ok(consents.into_iter().map(known).collect())
 }

@@ -1,7 +1,9 @@
 //! The guard of a stream: tells whoever carries its bytes when no more of them may leave.
 //!
-//! Owns the question and nothing else. A body that ends is not enough: bytes that were released before wait in buffers on the way to the listener, and
-//! whoever holds these buffers has to ask again before they go on. INVARIANT: what is released comes with its guard, in one value ([`Guarded`]).
+//! Owns the question and nothing else. A body that ends is not enough: bytes that were released
+//! before wait in buffers on the way to the listener, and whoever holds these buffers has to ask
+//! again before they go on. INVARIANT: what is released comes with its guard, in one value
+//! ([`Guarded`]).
 
 use std::{
     pin::Pin,
@@ -38,7 +40,12 @@ struct Member {
 
 impl Member {
     fn has_ended(&self) -> Option<Ended> {
-        let is_over = || self.ends.since(self.clock.now()).is_zero().then_some(Ended::GrantOver);
+        let is_over = || {
+            self.ends
+                .since(self.clock.now())
+                .is_zero()
+                .then_some(Ended::GrantOver)
+        };
         self.registered.has_ended().or_else(is_over)
     }
 
@@ -64,14 +71,26 @@ impl StreamGuard {
         Self(Arc::default())
     }
 
-    /// Another recording begins at this byte of the stream, and the one before it ends there. Those whose bytes must have arrived are forgotten.
-    pub(super) fn enter(&self, registered: Arc<Registered>, clock: Clock, ends: Timestamp, at: u64) {
+    /// Another recording begins at this byte of the stream, and the one before it ends there. Those
+    /// whose bytes must have arrived are forgotten.
+    pub(super) fn enter(
+        &self,
+        registered: Arc<Registered>,
+        clock: Clock,
+        ends: Timestamp,
+        at: u64,
+    ) {
         let mut members = self.lock();
         for member in members.iter_mut() {
             member.last.get_or_insert(at);
         }
         members.retain(|member| member.last.is_none_or(|last| last + ON_THE_WAY > at));
-        members.push(Member { registered, clock, ends, last: None });
+        members.push(Member {
+            registered,
+            clock,
+            ends,
+            last: None,
+        });
         drop(members);
         self.0.changed.notify_waiters();
     }
@@ -88,7 +107,8 @@ impl StreamGuard {
             if let Some(ended) = self.has_ended() {
                 return ended;
             }
-            let mut members: FuturesUnordered<_> = self.lock().iter().cloned().map(Member::ended).collect();
+            let mut members: FuturesUnordered<_> =
+                self.lock().iter().cloned().map(Member::ended).collect();
             tokio::select! {
                 Some(ended) = members.next() => return ended,
                 () = changed => {}
@@ -98,23 +118,33 @@ impl StreamGuard {
 
     /// Whether bytes may leave before the ledger is asked again.
     pub fn is_fresh(&self) -> bool {
-        self.lock().iter().all(|member| member.registered.is_fresh())
+        self.lock()
+            .iter()
+            .all(|member| member.registered.is_fresh())
     }
 
     /// Waits until bytes may leave.
     pub async fn fresh(&self) {
-        let members: Vec<_> = self.lock().iter().map(|member| Arc::clone(&member.registered)).collect();
+        let members: Vec<_> = self
+            .lock()
+            .iter()
+            .map(|member| Arc::clone(&member.registered))
+            .collect();
         for registered in members {
             registered.fresh().await;
         }
     }
 
     fn lock(&self) -> MutexGuard<'_, Vec<Member>> {
-        self.0.members.lock().unwrap_or_else(PoisonError::into_inner)
+        self.0
+            .members
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-/// Bytes that may be on their way between a stream and the other end of its connection, at most: two pieces, what `hyper` holds, what a socket holds.
+/// Bytes that may be on their way between a stream and the other end of its connection, at most:
+/// two pieces, what `hyper` holds, what a socket holds.
 const ON_THE_WAY: u64 = 512 * 1024;
 
 /// A stream of what was released, together with its guard.
@@ -125,7 +155,10 @@ pub struct Guarded<S> {
 
 impl<S> Guarded<S> {
     pub(super) fn new(stream: S, guard: StreamGuard) -> Self {
-        Self { stream: Box::pin(stream), guard }
+        Self {
+            stream: Box::pin(stream),
+            guard,
+        }
     }
 
     /// To be asked before any byte of this goes on.
@@ -154,7 +187,9 @@ mod tests {
     #[tokio::test]
     async fn who_waits_hears_of_a_recording_that_came_later() {
         let (streams, first, second) = (Streams::default(), recording(), recording());
-        let later = Clock::System.now().after(std::time::Duration::from_secs(60));
+        let later = Clock::System
+            .now()
+            .after(std::time::Duration::from_secs(60));
         let guard = StreamGuard::of(Arc::new(streams.register(first)), Clock::System, later);
         let (ended, ()) = tokio::join!(guard.ended(), async {
             tokio::task::yield_now().await;
@@ -162,13 +197,18 @@ mod tests {
             tokio::task::yield_now().await;
             streams.silence(second);
         });
-        assert_eq!((ended, guard.has_ended()), (Ended::Shredded, Some(Ended::Shredded)));
+        assert_eq!(
+            (ended, guard.has_ended()),
+            (Ended::Shredded, Some(Ended::Shredded))
+        );
     }
 
     #[test]
     fn a_recording_is_forgotten_when_its_last_byte_must_have_arrived() {
         let (streams, ids) = (Streams::default(), [recording(), recording(), recording()]);
-        let later = Clock::System.now().after(std::time::Duration::from_secs(60));
+        let later = Clock::System
+            .now()
+            .after(std::time::Duration::from_secs(60));
         let guard = StreamGuard::of_nothing();
         for (id, at) in ids.iter().zip([0, 1000, 1000 + ON_THE_WAY]) {
             guard.enter(Arc::new(streams.register(*id)), Clock::System, later, at);
@@ -176,16 +216,27 @@ mod tests {
         streams.silence(ids[0]);
         assert_eq!(guard.has_ended(), None, "its bytes are at the listener's");
         streams.silence(ids[1]);
-        assert_eq!(guard.has_ended(), Some(Ended::Shredded), "its bytes may be on their way");
+        assert_eq!(
+            guard.has_ended(),
+            Some(Ended::Shredded),
+            "its bytes may be on their way"
+        );
     }
 
     #[tokio::test]
     async fn a_grant_ends() {
         let clock = Clock::manual(Clock::System.now());
         let ends = clock.now().after(std::time::Duration::from_secs(1));
-        let guard = StreamGuard::of(Arc::new(Streams::default().register(recording())), clock.clone(), ends);
+        let guard = StreamGuard::of(
+            Arc::new(Streams::default().register(recording())),
+            clock.clone(),
+            ends,
+        );
         assert_eq!(guard.has_ended(), None);
         clock.advance(std::time::Duration::from_secs(1));
-        assert_eq!((guard.has_ended(), guard.ended().await), (Some(Ended::GrantOver), Ended::GrantOver));
+        assert_eq!(
+            (guard.has_ended(), guard.ended().await),
+            (Some(Ended::GrantOver), Ended::GrantOver)
+        );
     }
 }

@@ -1,4 +1,5 @@
-//! Holds: what somebody demands to be kept is not shredded, whoever else wants it gone, until the last of them is lifted.
+//! Holds: what somebody demands to be kept is not shredded, whoever else wants it gone, until the
+//! last of them is lifted.
 
 use super::{Error, Flow};
 use crate::{
@@ -43,7 +44,8 @@ pub struct Lifted {
     pub is_new: bool,
     /// How many still stand.
     pub left: i64,
-    /// Whether the recording is, or with `--dry-run` would be, shredded because it was revoked and no hold is left.
+    /// Whether the recording is, or with `--dry-run` would be, shredded because it was revoked and
+    /// no hold is left.
     pub shreds: bool,
     /// The receipt of the shred.
     pub receipt: Option<ReceiptId>,
@@ -61,15 +63,32 @@ impl Flow {
     /// Places a hold, or changes what one of that name says. Repeating it changes nothing.
     ///
     /// # Errors
-    /// [`Error::NotFound`], also for a recording that the permit does not cover; [`Error::Shredded`]; [`Error::Invalid`] for a purpose that the policy does not
-    /// have, or a review that is over.
-    pub async fn place_hold(&self, permit: &Permit, id: RecordingId, new: &NewHold) -> Result<HoldRow, Error> {
+    /// [`Error::NotFound`], also for a recording that the permit does not cover;
+    /// [`Error::Shredded`]; [`Error::Invalid`] for a purpose that the policy does not have, or a
+    /// review that is over.
+    pub async fn place_hold(
+        &self,
+        permit: &Permit,
+        id: RecordingId,
+        new: &NewHold,
+    ) -> Result<HoldRow, Error> {
         let recording = self.holdable(permit, id).await?;
         if recording.state == State::Shredded {
             return Err(self.shredded(id).await?);
         }
-        if !self.0.rulebook.current().document().purposes.iter().any(|purpose| purpose.name == new.purpose) {
-            return Err(Error::Invalid(format!("`purpose`: the policy has no purpose `{}`", new.purpose)));
+        if !self
+            .0
+            .rulebook
+            .current()
+            .document()
+            .purposes
+            .iter()
+            .any(|purpose| purpose.name == new.purpose)
+        {
+            return Err(Error::Invalid(format!(
+                "`purpose`: the policy has no purpose `{}`",
+                new.purpose
+            )));
         }
         let now = self.now();
         let hold = HoldRow {
@@ -87,33 +106,57 @@ impl Flow {
             let mut tx = self.0.ledger.begin().await?;
             if holds::place(&mut tx, &hold).await? {
                 if hold.review_at <= now {
-                    return Err(Error::Invalid("`review_at` has passed; name a day on which somebody will look again".into()));
+                    return Err(Error::Invalid(
+                        "`review_at` has passed; name a day on which somebody will look again"
+                            .into(),
+                    ));
                 }
                 marks::set(&mut tx, Marked::Recording, &[id], now).await?;
                 let (name, purpose, reason) = (&hold.name, &hold.purpose, &hold.reason);
-                let placed = NewEntry::hold_placed(now, hold.placed_by, id, name, purpose, reason, hold.review_at);
+                let placed = NewEntry::hold_placed(
+                    now,
+                    hold.placed_by,
+                    id,
+                    name,
+                    purpose,
+                    reason,
+                    hold.review_at,
+                );
                 audit::append(&mut tx, placed).await?;
                 tx.commit().await?;
             }
             Ok(())
         });
         match placed.await {
-            Err(Error::Vault(crate::vault::Error::Ledger(ledger::Error::Stale(_)))) => return Err(self.shredded(id).await?),
+            Err(Error::Vault(crate::vault::Error::Ledger(ledger::Error::Stale(_)))) => {
+                return Err(self.shredded(id).await?);
+            }
             placed => placed?,
         }
         // Who is told that a hold stands can rely on it after a loss of the ledger, too.
         self.0.vault.make_durable().await?;
-        holds::find(&mut self.0.ledger.read().await?, id, &new.name).await?.ok_or(Error::NotFound)
+        holds::find(&mut self.0.ledger.read().await?, id, &new.name)
+            .await?
+            .ok_or(Error::NotFound)
     }
 
-    /// Lifts a hold. If it was the last and the recording was revoked meanwhile, the recording is shredded at once, in the vault's own name and for the reason
-    /// of the revocation. Repeating it is harmless. With `dry_run` it only says what would be done.
+    /// Lifts a hold. If it was the last and the recording was revoked meanwhile, the recording is
+    /// shredded at once, in the vault's own name and for the reason of the revocation. Repeating it
+    /// is harmless. With `dry_run` it only says what would be done.
     ///
     /// # Errors
     /// [`Error::NotFound`] if there is no such hold, or the permit does not cover its recording.
-    pub async fn lift_hold(&self, permit: &Permit, id: RecordingId, name: &HoldName, dry_run: bool) -> Result<Lifted, Error> {
+    pub async fn lift_hold(
+        &self,
+        permit: &Permit,
+        id: RecordingId,
+        name: &HoldName,
+        dry_run: bool,
+    ) -> Result<Lifted, Error> {
         let recording = self.holdable(permit, id).await?;
-        let hold = holds::find(&mut self.0.ledger.read().await?, id, name).await?.ok_or(Error::NotFound)?;
+        let hold = holds::find(&mut self.0.ledger.read().await?, id, name)
+            .await?
+            .ok_or(Error::NotFound)?;
         let (stands, now) = (hold.lifted_at.is_none(), self.now());
         if dry_run || !stands {
             let left = recording.holds - i64::from(stands);
@@ -122,15 +165,29 @@ impl Flow {
             if !dry_run {
                 self.0.vault.make_durable().await?;
             }
-            let receipt = if shredded { self.receipt_of(id).await? } else { None };
-            return Ok(Lifted { hold, is_new: stands && !dry_run, left, shreds: shreds && (dry_run || shredded), receipt });
+            let receipt = if shredded {
+                self.receipt_of(id).await?
+            } else {
+                None
+            };
+            return Ok(Lifted {
+                hold,
+                is_new: stands && !dry_run,
+                left,
+                shreds: shreds && (dry_run || shredded),
+                receipt,
+            });
         }
         let lifted = self.0.ledger.unit(|| async {
             let mut tx = self.0.ledger.begin().await?;
             let left = holds::lift(&mut tx, id, name, now).await?;
             if let Some(left) = left {
                 marks::set(&mut tx, Marked::Recording, &[id], now).await?;
-                audit::append(&mut tx, NewEntry::hold_lifted(now, *permit.actor(), id, name, left)).await?;
+                audit::append(
+                    &mut tx,
+                    NewEntry::hold_lifted(now, *permit.actor(), id, name, left),
+                )
+                .await?;
                 tx.commit().await?;
             }
             Ok::<_, Error>(left)
@@ -142,25 +199,52 @@ impl Flow {
         }
         self.0.vault.make_durable().await?;
         let mut tx = self.0.ledger.read().await?;
-        let hold = holds::find(&mut tx, id, name).await?.ok_or(Error::NotFound)?;
-        let left = recordings::find(&mut tx, id).await?.map_or(0, |recording| recording.holds);
-        let receipt = self.shred_of(&mut tx, id).await?.map(|(_, receipt)| receipt);
-        Ok(Lifted { hold, is_new: lifted.is_some(), left, shreds: receipt.is_some(), receipt })
+        let hold = holds::find(&mut tx, id, name)
+            .await?
+            .ok_or(Error::NotFound)?;
+        let left = recordings::find(&mut tx, id)
+            .await?
+            .map_or(0, |recording| recording.holds);
+        let receipt = self
+            .shred_of(&mut tx, id)
+            .await?
+            .map(|(_, receipt)| receipt);
+        Ok(Lifted {
+            hold,
+            is_new: lifted.is_some(),
+            left,
+            shreds: receipt.is_some(),
+            receipt,
+        })
     }
 
-    /// The holds that stand, those first that must be looked at first; on recordings of the accounts that the permit covers. `limit` is 1 to 1000.
+    /// The holds that stand, those first that must be looked at first; on recordings of the
+    /// accounts that the permit covers. `limit` is 1 to 1000.
     ///
     /// # Errors
     /// [`Error::NotFound`] for a permit of another kind; the ledger's.
-    pub async fn holds(&self, permit: &Permit, mut filter: HoldFilter, limit: u16) -> Result<Holds, Error> {
+    pub async fn holds(
+        &self,
+        permit: &Permit,
+        mut filter: HoldFilter,
+        limit: u16,
+    ) -> Result<Holds, Error> {
         if permit.action() != Action::Hold {
             return Err(Error::NotFound);
         }
         filter.accounts = permit.accounts().clone();
-        let mut items = holds::list(&mut self.0.ledger.read().await?, &filter, i64::from(limit) + 1).await?;
+        let mut items = holds::list(
+            &mut self.0.ledger.read().await?,
+            &filter,
+            i64::from(limit) + 1,
+        )
+        .await?;
         let more = items.len() > usize::from(limit);
         items.truncate(limit.into());
-        let next = items.last().filter(|_| more).map(|(last, _)| (last.review_at, last.recording, last.name.clone()));
+        let next = items
+            .last()
+            .filter(|_| more)
+            .map(|(last, _)| (last.review_at, last.recording, last.name.clone()));
         Ok(Holds { items, next })
     }
 
@@ -169,10 +253,15 @@ impl Flow {
             return Err(Error::NotFound);
         }
         let found = recordings::find(&mut self.0.ledger.read().await?, id).await?;
-        found.filter(|recording| permit.covers(&recording.account)).ok_or(Error::NotFound)
+        found
+            .filter(|recording| permit.covers(&recording.account))
+            .ok_or(Error::NotFound)
     }
 
     async fn receipt_of(&self, id: RecordingId) -> Result<Option<ReceiptId>, Error> {
-        Ok(self.shred_of(&mut self.0.ledger.read().await?, id).await?.map(|(_, receipt)| receipt))
+        Ok(self
+            .shred_of(&mut self.0.ledger.read().await?, id)
+            .await?
+            .map(|(_, receipt)| receipt))
     }
 }

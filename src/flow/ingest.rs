@@ -44,22 +44,33 @@ pub(super) enum FetchFailure {
 }
 
 impl Flow {
-    /// Makes a verified callback durable. When this returns, the recording is announced and its fetch is enqueued, or it was before. Whom it tells of
-    /// is named before that, so that the fetch knows them; if they cannot be named now, they are looked up later.
+    /// Makes a verified callback durable. When this returns, the recording is announced and its
+    /// fetch is enqueued, or it was before. Whom it tells of is named before that, so that the
+    /// fetch knows them; if they cannot be named now, they are looked up later.
     ///
     /// # Errors
-    /// [`crate::ledger::Error::Unavailable`] inside: it is not durable, and the source should send it again.
-    pub async fn accept(&self, callback: RecordingCallback, parties: Option<CallbackParties>) -> Result<(), Error> {
+    /// [`crate::ledger::Error::Unavailable`] inside: it is not durable, and the source should send
+    /// it again.
+    pub async fn accept(
+        &self,
+        callback: RecordingCallback,
+        parties: Option<CallbackParties>,
+    ) -> Result<(), Error> {
         self.name_told(parties).await;
         self.announce(callback, Heard::Callback).await?;
         Ok(())
     }
 
-    /// Makes what is known of a recording durable, however it was heard of. Telling the same again changes nothing.
+    /// Makes what is known of a recording durable, however it was heard of. Telling the same again
+    /// changes nothing.
     ///
     /// # Errors
     /// As [`Self::accept`].
-    pub(super) async fn announce(&self, callback: RecordingCallback, heard_by: Heard) -> Result<(), Error> {
+    pub(super) async fn announce(
+        &self,
+        callback: RecordingCallback,
+        heard_by: Heard,
+    ) -> Result<(), Error> {
         let rules = self.0.rulebook.current();
         let tier = rules.classify(&policy::Announcement {
             account: &callback.account,
@@ -74,7 +85,11 @@ impl Flow {
         }
         let is_complete = callback.status == "completed";
         let announcement = Announcement {
-            id: RecordingId::of_source(self.0.vault.id(), callback.account.as_str(), callback.recording_sid.as_str()),
+            id: RecordingId::of_source(
+                self.0.vault.id(),
+                callback.account.as_str(),
+                callback.recording_sid.as_str(),
+            ),
             tier: tier.clone(),
             policy_version: rules.version().to_owned(),
             policy_digest: rules.digest().to_owned(),
@@ -87,7 +102,9 @@ impl Flow {
             error_code: callback.error_code,
             duration_s: callback.duration_s,
             channels: callback.channels,
-            started_at: callback.started_at.map(crate::model::time::Timestamp::as_millis),
+            started_at: callback
+                .started_at
+                .map(crate::model::time::Timestamp::as_millis),
             labels,
             heard_by,
             encryption: callback.encryption,
@@ -102,18 +119,36 @@ impl Flow {
     /// Fetches and seals what a lease is for.
     pub(super) async fn fetch(&self, lease: &Lease) -> Result<Fetched, FetchFailure> {
         crash::point("fetch.leased");
-        let Some(Known { mut recording, parties }) = self.known(lease).await? else { return Ok(Fetched::Nothing) };
-        if self.is_revoked(&recording).await.map_err(FetchFailure::Ours)? {
+        let Some(Known {
+            mut recording,
+            parties,
+        }) = self.known(lease).await?
+        else {
+            return Ok(Fetched::Nothing);
+        };
+        if self
+            .is_revoked(&recording)
+            .await
+            .map_err(FetchFailure::Ours)?
+        {
             return Ok(Fetched::LetGo);
         }
         if let Some(why) = self.lets_go_unheard(&recording) {
-            self.let_go(recording.id, why).await.map_err(FetchFailure::Ours)?;
+            self.let_go(recording.id, why)
+                .await
+                .map_err(FetchFailure::Ours)?;
             return Ok(Fetched::LetGo);
         }
-        recording.quarantine_ends = policy::quarantine(&recording, &self.0.rulebook).map(|period| self.now().after(period));
+        recording.quarantine_ends =
+            policy::quarantine(&recording, &self.0.rulebook).map(|period| self.now().after(period));
         let accounts = self.accounts();
-        let account = accounts.get(&recording.account).ok_or(FetchFailure::UnknownAccount)?;
-        let sound = self.sound(&accounts, account, &recording).await.map_err(FetchFailure::Source)?;
+        let account = accounts
+            .get(&recording.account)
+            .ok_or(FetchFailure::UnknownAccount)?;
+        let sound = self
+            .sound(&accounts, account, &recording)
+            .await
+            .map_err(FetchFailure::Source)?;
         let promised = sound.promised();
         let body = sound.inspect(|chunk| {
             if let Ok(chunk) = chunk {
@@ -121,33 +156,63 @@ impl Flow {
             }
         });
         let body = self.measured(&recording, body);
-        let erase_at = (account.delete_source() == DeleteSource::AfterSealing).then(|| self.now().after(account.await_transcript()));
-        let beside =
-            Beside { content_type: CONTENT_TYPE, erase_at, look_at: self.look_at(account), parties: &parties, promised: Some(&promised) };
+        let erase_at = (account.delete_source() == DeleteSource::AfterSealing)
+            .then(|| self.now().after(account.await_transcript()));
+        let beside = Beside {
+            content_type: CONTENT_TYPE,
+            erase_at,
+            look_at: self.look_at(account),
+            parties: &parties,
+            promised: Some(&promised),
+        };
         match self.0.vault.deposit(lease, &recording, &beside, body).await {
             Ok(_) => {}
-            Err(DepositError::Source(Broken::Off(error))) => return Err(FetchFailure::Source(error)),
+            Err(DepositError::Source(Broken::Off(error))) => {
+                return Err(FetchFailure::Source(error));
+            }
             Err(DepositError::Source(Broken::NotKept(why))) => {
-                self.let_go(recording.id, why).await.map_err(FetchFailure::Ours)?;
+                self.let_go(recording.id, why)
+                    .await
+                    .map_err(FetchFailure::Ours)?;
                 return Ok(Fetched::LetGo);
             }
             // Revoked while it was fetched: what was stored is gone again.
-            Err(DepositError::Vault(vault::Error::Gone)) if self.is_revoked(&recording).await.map_err(FetchFailure::Ours)? => {
+            Err(DepositError::Vault(vault::Error::Gone))
+                if self
+                    .is_revoked(&recording)
+                    .await
+                    .map_err(FetchFailure::Ours)? =>
+            {
                 return Ok(Fetched::LetGo);
             }
             Err(DepositError::Vault(error)) => return Err(FetchFailure::Ours(error.into())),
         };
         self.0.journal_bell.notify_one();
-        #[expect(clippy::cast_precision_loss, reason = "a lag in seconds needs no more than 52 bits")]
-        metrics::histogram!("recvault_ingest_lag_seconds").record(self.now().since(lease.enqueued_at).as_millis() as f64 / 1000.0);
+        #[expect(
+            clippy::cast_precision_loss,
+            reason = "a lag in seconds needs no more than 52 bits"
+        )]
+        metrics::histogram!("recvault_ingest_lag_seconds")
+            .record(self.now().since(lease.enqueued_at).as_millis() as f64 / 1000.0);
         Ok(Fetched::Sealed)
     }
 
-    /// The recording, if it waits to be fetched; in the tier to which it belongs by now, should its parties be known already.
+    /// The recording, if it waits to be fetched; in the tier to which it belongs by now, should its
+    /// parties be known already.
     async fn announced(&self, id: RecordingId) -> Result<Option<Recording>, Error> {
-        let find = async || Ok::<_, Error>(recordings::find(&mut self.0.ledger.read().await?, id).await?);
-        let Some(recording) = find().await?.filter(|recording| recording.state == State::Announced) else { return Ok(None) };
-        if self.reclassify_by_parties(&recording).await? { find().await } else { Ok(Some(recording)) }
+        let find =
+            async || Ok::<_, Error>(recordings::find(&mut self.0.ledger.read().await?, id).await?);
+        let Some(recording) = find()
+            .await?
+            .filter(|recording| recording.state == State::Announced)
+        else {
+            return Ok(None);
+        };
+        if self.reclassify_by_parties(&recording).await? {
+            find().await
+        } else {
+            Ok(Some(recording))
+        }
     }
 }
 

@@ -1,7 +1,8 @@
 //! Minimisation: what is not to be kept is let go of, before it is fetched or while it is.
 //!
-//! Owns where in an ingest it is asked, and what happens then. Refuses to know why: `policy` says that. INVARIANT: nothing of what is let go of is
-//! ever sealed; it has a receipt, and is refused when it is announced again.
+//! Owns where in an ingest it is asked, and what happens then. Refuses to know why: `policy` says
+//! that. INVARIANT: nothing of what is let go of is ever sealed; it has a receipt, and is refused
+//! when it is announced again.
 
 use std::{
     pin::Pin,
@@ -28,27 +29,45 @@ pub(super) enum Broken {
 }
 
 impl Flow {
-    /// Whether a recording is to be let go of before anything of it is fetched. A hold keeps it, whatever it is.
+    /// Whether a recording is to be let go of before anything of it is fetched. A hold keeps it,
+    /// whatever it is.
     pub(super) fn lets_go_unheard(&self, recording: &Recording) -> Option<NotKept> {
-        if recording.holds > 0 { None } else { self.0.rulebook.lets_go_unheard(recording) }
+        if recording.holds > 0 {
+            None
+        } else {
+            self.0.rulebook.lets_go_unheard(recording)
+        }
     }
 
     /// Shreds what is not to be kept.
     pub(super) async fn let_go(&self, id: RecordingId, why: NotKept) -> Result<(), Error> {
-        let reason = why.code().parse().expect("the codes of the house are codes");
-        let shredded = self.shred_all(&Permit::of_vault(Action::Shred), &[id], &reason).await?;
+        let reason = why
+            .code()
+            .parse()
+            .expect("the codes of the house are codes");
+        let shredded = self
+            .shred_all(&Permit::of_vault(Action::Shred), &[id], &reason)
+            .await?;
         let fresh = shredded.iter().filter(|shredded| shredded.is_new).count();
-        metrics::counter!("recvault_recordings_not_kept_total", "reason" => why.code()).increment(fresh as u64);
+        metrics::counter!("recvault_recordings_not_kept_total", "reason" => why.code())
+            .increment(fresh as u64);
         Ok(())
     }
 
-    /// The sound as it comes; if it turns out that it is not to be kept, it ends with that instead of its end.
+    /// The sound as it comes; if it turns out that it is not to be kept, it ends with that instead
+    /// of its end.
     pub(super) fn measured<S>(&self, recording: &Recording, sound: S) -> Measured<S>
     where
         S: Stream<Item = Result<Bytes, FetchError>> + Unpin,
     {
-        let meter = (recording.holds == 0).then(|| Meter::new(self.0.rulebook.quiet(recording).unwrap_or_default()));
-        Measured { flow: self.clone(), recording: recording.clone(), sound, meter }
+        let meter = (recording.holds == 0)
+            .then(|| Meter::new(self.0.rulebook.quiet(recording).unwrap_or_default()));
+        Measured {
+            flow: self.clone(),
+            recording: recording.clone(),
+            sound,
+            meter,
+        }
     }
 }
 
@@ -76,7 +95,8 @@ impl<S: Stream<Item = Result<Bytes, FetchError>> + Unpin> Stream for Measured<S>
             Some(Err(error)) => Some(Err(Broken::Off(error))),
             None => {
                 let measured = this.meter.take().and_then(|meter| meter.finish());
-                let why = measured.and_then(|measured| this.flow.0.rulebook.lets_go(&this.recording, &measured));
+                let why = measured
+                    .and_then(|measured| this.flow.0.rulebook.lets_go(&this.recording, &measured));
                 why.map(|why| Err(Broken::NotKept(why)))
             }
         })

@@ -1,6 +1,7 @@
 //! Which long-lived tasks of this process live.
 //!
-//! Owns their names, and for how long each may be silent. Refuses to start or to restart any: `app::supervise` does, and says so here.
+//! Owns their names, and for how long each may be silent. Refuses to start or to restart any:
+//! `app::supervise` does, and says so here.
 
 use std::{
     collections::BTreeMap,
@@ -60,14 +61,19 @@ impl Task {
         }
     }
 
-    /// How long it may give no sign of life: many of its periods, and longer than the longest step of which it gives none. None for tasks that wait for
-    /// somebody else, and for those whose period is an hour.
+    /// How long it may give no sign of life: many of its periods, and longer than the longest step
+    /// of which it gives none. None for tasks that wait for somebody else, and for those whose
+    /// period is an hour.
     fn silence(self) -> Option<Duration> {
         match self {
             Self::Work | Self::Tombstones | Self::Memory => Some(Duration::from_secs(120)),
             Self::Transcripts | Self::Revocations => Some(Duration::from_secs(600)),
             Self::Recovery | Self::Epochs => Some(Duration::from_secs(3600)),
-            Self::Callbacks | Self::Sweep | Self::Reconciliation | Self::Requests | Self::Metrics => None,
+            Self::Callbacks
+            | Self::Sweep
+            | Self::Reconciliation
+            | Self::Requests
+            | Self::Metrics => None,
         }
     }
 }
@@ -84,19 +90,34 @@ struct Pulse {
 
 impl Pulse {
     fn is_alive(&self, task: Task, now: Instant) -> bool {
-        self.is_running && task.silence().is_none_or(|silence| now.duration_since(self.heard) < silence)
+        self.is_running
+            && task
+                .silence()
+                .is_none_or(|silence| now.duration_since(self.heard) < silence)
     }
 }
 
 impl Liveness {
     /// A task runs, for the first time or again.
     pub fn begun(&self, task: Task) {
-        self.tasks().insert(task, Pulse { is_running: true, heard: Instant::now() });
+        self.tasks().insert(
+            task,
+            Pulse {
+                is_running: true,
+                heard: Instant::now(),
+            },
+        );
     }
 
     /// A task has ended and should not have.
     pub fn lost(&self, task: Task) {
-        self.tasks().insert(task, Pulse { is_running: false, heard: Instant::now() });
+        self.tasks().insert(
+            task,
+            Pulse {
+                is_running: false,
+                heard: Instant::now(),
+            },
+        );
     }
 
     /// A task has ended because it was told to.
@@ -117,12 +138,18 @@ impl Liveness {
     }
 
     fn all_at(&self, now: Instant) -> Vec<(Task, bool)> {
-        self.tasks().iter().map(|(task, pulse)| (*task, pulse.is_alive(*task, now))).collect()
+        self.tasks()
+            .iter()
+            .map(|(task, pulse)| (*task, pulse.is_alive(*task, now)))
+            .collect()
     }
 
     /// The tasks that should live and do not.
     pub fn dead(&self) -> Vec<Task> {
-        self.all().into_iter().filter_map(|(task, is_alive)| (!is_alive).then_some(task)).collect()
+        self.all()
+            .into_iter()
+            .filter_map(|(task, is_alive)| (!is_alive).then_some(task))
+            .collect()
     }
 
     fn tasks(&self) -> MutexGuard<'_, BTreeMap<Task, Pulse>> {
@@ -151,7 +178,9 @@ mod tests {
         let (liveness, begun) = (Liveness::default(), Instant::now());
         let dead_after = |seconds| -> Vec<Task> {
             let all = liveness.all_at(begun + Duration::from_secs(seconds));
-            all.into_iter().filter_map(|(task, is_alive)| (!is_alive).then_some(task)).collect()
+            all.into_iter()
+                .filter_map(|(task, is_alive)| (!is_alive).then_some(task))
+                .collect()
         };
         for task in [Task::Work, Task::Requests, Task::Sweep] {
             liveness.begun(task);
@@ -161,12 +190,19 @@ mod tests {
         assert_eq!(liveness.dead(), [Task::Sweep]);
         liveness.begun(Task::Sweep);
         assert_eq!(dead_after(119), []);
-        assert_eq!(dead_after(180), [Task::Work], "who waits for others may be silent");
+        assert_eq!(
+            dead_after(180),
+            [Task::Work],
+            "who waits for others may be silent"
+        );
         liveness.beat(Task::Work);
         assert_eq!(liveness.dead(), []);
         // No sign of life from who was never begun, and no death of who ended as they were told.
         liveness.beat(Task::Epochs);
         liveness.ended(Task::Work);
-        assert_eq!(liveness.all(), [(Task::Sweep, true), (Task::Requests, true)]);
+        assert_eq!(
+            liveness.all(),
+            [(Task::Sweep, true), (Task::Requests, true)]
+        );
     }
 }

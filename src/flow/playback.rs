@@ -50,7 +50,8 @@ pub struct Heard {
     pub(super) recording: Recording,
     /// What may be heard.
     pub playable: Playable,
-    /// Its place among the running streams, taken before the facts were gathered: what is withdrawn after that ends it.
+    /// Its place among the running streams, taken before the facts were gathered: what is withdrawn
+    /// after that ends it.
     pub(super) registered: Arc<Registered>,
 }
 
@@ -63,7 +64,8 @@ pub(super) struct Redeemed {
     pub(super) registered: Arc<Registered>,
 }
 
-/// What stands for the words of a justification at an opening: the words themselves are not kept, only that they were given.
+/// What stands for the words of a justification at an opening: the words themselves are not kept,
+/// only that they were given.
 const GIVEN_BEFORE: &str = "given with the request";
 
 impl Flow {
@@ -71,11 +73,19 @@ impl Flow {
     ///
     /// # Errors
     /// [`Error::NotFound`], [`Error::Shredded`] or [`Error::Denied`] with every reason.
-    pub async fn grant(&self, principal: &Principal, id: RecordingId, asking: &Asking<'_>) -> Result<Given, Error> {
+    pub async fn grant(
+        &self,
+        principal: &Principal,
+        id: RecordingId,
+        asking: &Asking<'_>,
+    ) -> Result<Given, Error> {
         let now = self.now();
         let mut tx = self.0.ledger.read().await?;
-        let recording = recordings::find(&mut tx, id).await?.ok_or(Error::NotFound)?;
-        let circumstances = Circumstances::gather(&mut tx, principal, &recording, &asking.purpose, now).await?;
+        let recording = recordings::find(&mut tx, id)
+            .await?
+            .ok_or(Error::NotFound)?;
+        let circumstances =
+            Circumstances::gather(&mut tx, principal, &recording, &asking.purpose, now).await?;
         drop(tx);
         let facts = circumstances.asked(principal, &recording, asking);
         match decide(&facts, &self.0.rulebook, now) {
@@ -84,9 +94,13 @@ impl Flow {
         }
     }
 
-    /// Keeps a grant and writes the decision down; an alarm, if the approval that the tier asks for is done without.
+    /// Keeps a grant and writes the decision down; an alarm, if the approval that the tier asks for
+    /// is done without.
     pub(super) async fn give(&self, facts: &Facts<'_>, grant: Grant) -> Result<Given, Error> {
-        let (token, grant_id) = (Token::random(TokenKind::Grant, &mut rand::rng()), GrantId::random(&mut rand::rng()));
+        let (token, grant_id) = (
+            Token::random(TokenKind::Grant, &mut rand::rng()),
+            GrantId::random(&mut rand::rng()),
+        );
         let now = self.now();
         let is_broken = grant.is_break_glass();
         let row = GrantRow {
@@ -103,7 +117,8 @@ impl Flow {
             opened_at: None,
         };
         let allowed = NewEntry::decision_allowed(now, &grant, grant_id).with_request(facts);
-        let broken = is_broken.then(|| NewEntry::glass_broken(now, &grant, grant_id).with_request(facts));
+        let broken =
+            is_broken.then(|| NewEntry::glass_broken(now, &grant, grant_id).with_request(facts));
         let entries: Vec<NewEntry> = [allowed].into_iter().chain(broken).collect();
         let hash = token.hash();
         self.0
@@ -122,34 +137,71 @@ impl Flow {
             );
         }
         let artefacts = self.given_by(&grant).await?;
-        Ok(Given { id: grant_id, grant, token, artefacts })
+        Ok(Given {
+            id: grant_id,
+            grant,
+            token,
+            artefacts,
+        })
     }
 
-    /// Takes a grant token back in for one artefact: the grant's row is a claim, and the same decision is taken again with what is true now, and
-    /// where the request comes from now.
+    /// Takes a grant token back in for one artefact: the grant's row is a claim, and the same
+    /// decision is taken again with what is true now, and where the request comes from now.
     ///
     /// # Errors
-    /// [`Error::NotFound`] for a token that is none, or an artefact that it does not give; [`Error::Shredded`], [`Error::Denied`].
-    pub async fn redeem(&self, token: &str, network: Option<IpAddr>, wanted: Artefact) -> Result<Heard, Error> {
-        let Redeemed { id, grant, principal, recording, registered } = self.redeemed(token, network).await?;
+    /// [`Error::NotFound`] for a token that is none, or an artefact that it does not give;
+    /// [`Error::Shredded`], [`Error::Denied`].
+    pub async fn redeem(
+        &self,
+        token: &str,
+        network: Option<IpAddr>,
+        wanted: Artefact,
+    ) -> Result<Heard, Error> {
+        let Redeemed {
+            id,
+            grant,
+            principal,
+            recording,
+            registered,
+        } = self.redeemed(token, network).await?;
         let playable = self.0.vault.playable(&grant, wanted).await?;
-        Ok(Heard { id, grant, playable, principal, recording, registered })
+        Ok(Heard {
+            id,
+            grant,
+            playable,
+            principal,
+            recording,
+            registered,
+        })
     }
 
     /// Takes a grant token back in, whatever of the recording is wanted then.
     ///
     /// # Errors
     /// As [`Self::redeem`].
-    pub(super) async fn redeemed(&self, token: &str, network: Option<IpAddr>) -> Result<Redeemed, Error> {
-        let hash = Token::parse(TokenKind::Grant, token).ok_or(Error::NotFound)?.hash();
+    pub(super) async fn redeemed(
+        &self,
+        token: &str,
+        network: Option<IpAddr>,
+    ) -> Result<Redeemed, Error> {
+        let hash = Token::parse(TokenKind::Grant, token)
+            .ok_or(Error::NotFound)?
+            .hash();
         let now = self.now();
         let mut tx = self.0.ledger.read().await?;
-        let row = grants::find(&mut tx, hash.as_str()).await?.ok_or(Error::NotFound)?;
+        let row = grants::find(&mut tx, hash.as_str())
+            .await?
+            .ok_or(Error::NotFound)?;
         let registered = Arc::new(self.0.streams.register(row.recording));
         // A revoked or expired bearer token takes its grants with it.
-        let principal = tokens::living(&mut tx, row.token, now).await?.ok_or(Error::NotFound)?;
-        let recording = recordings::find(&mut tx, row.recording).await?.ok_or(Error::NotFound)?;
-        let mut circumstances = Circumstances::gather(&mut tx, &principal, &recording, &row.purpose, now).await?;
+        let principal = tokens::living(&mut tx, row.token, now)
+            .await?
+            .ok_or(Error::NotFound)?;
+        let recording = recordings::find(&mut tx, row.recording)
+            .await?
+            .ok_or(Error::NotFound)?;
+        let mut circumstances =
+            Circumstances::gather(&mut tx, &principal, &recording, &row.purpose, now).await?;
         drop(tx);
         if row.opened_at.is_some() {
             // It is one of those that were counted, and counts no more.
@@ -165,16 +217,26 @@ impl Flow {
         };
         let grant = match decide(&facts, &self.0.rulebook, now) {
             Decision::Allow(grant) => grant,
-            Decision::Deny(denial) => return Err(self.refuse(&facts, Some(row.id), denial).await?),
+            Decision::Deny(denial) => {
+                return Err(self.refuse(&facts, Some(row.id), denial).await?);
+            }
         };
-        Ok(Redeemed { id: row.id, grant, principal, recording, registered })
+        Ok(Redeemed {
+            id: row.id,
+            grant,
+            principal,
+            recording,
+            registered,
+        })
     }
 
-    /// Opens a byte range. The stream ends with an error when the recording is shredded, the grant ends, or nobody can say any more that
-    /// neither is so, even between two pieces. What was released before that is told by the stream's guard.
+    /// Opens a byte range. The stream ends with an error when the recording is shredded, the grant
+    /// ends, or nobody can say any more that neither is so, even between two pieces. What was
+    /// released before that is told by the stream's guard.
     ///
     /// # Errors
-    /// [`Error::NotFound`] if it was shredded meanwhile; [`Error::Denied`] if others that ran beside it spent the day's budget; the vault's.
+    /// [`Error::NotFound`] if it was shredded meanwhile; [`Error::Denied`] if others that ran
+    /// beside it spent the day's budget; the vault's.
     pub async fn listen(
         &self,
         heard: &Heard,
@@ -190,18 +252,26 @@ impl Flow {
 
     /// Opens a byte range: plaintext that must not leave the house but through [`Self::guarded`].
     pub(super) async fn open(&self, heard: &Heard, range: Range<u64>) -> Result<Listening, Error> {
-        let bytes = match self.0.vault.open(&heard.grant, heard.id, &heard.playable, range).await {
+        let bytes = match self
+            .0
+            .vault
+            .open(&heard.grant, heard.id, &heard.playable, range)
+            .await
+        {
             Ok(bytes) => bytes,
             Err(vault::Error::Gone) => return Err(Error::NotFound),
             Err(vault::Error::BudgetSpent) => {
-                return Err(self.over_budget(heard.id, &heard.grant, &heard.principal, &heard.recording).await?);
+                return Err(self
+                    .over_budget(heard.id, &heard.grant, &heard.principal, &heard.recording)
+                    .await?);
             }
             Err(other) => return Err(other.into()),
         };
         Ok(bytes)
     }
 
-    /// Lets pieces pass as long as the stream may go on, and gives the guard of those that have passed.
+    /// Lets pieces pass as long as the stream may go on, and gives the guard of those that have
+    /// passed.
     pub(super) fn guarded<S, E>(
         &self,
         registered: &Arc<Registered>,
@@ -212,7 +282,11 @@ impl Flow {
         S: Stream<Item = Result<Bytes, E>> + Send + Unpin,
         E: std::fmt::Display + Send,
     {
-        let guard = StreamGuard::of(Arc::clone(registered), self.0.clock.clone(), grant.expires_at());
+        let guard = StreamGuard::of(
+            Arc::clone(registered),
+            self.0.clock.clone(),
+            grant.expires_at(),
+        );
         let state = (bytes, guard.clone(), false);
         let pieces = stream::unfold(state, async |(mut bytes, guard, over)| {
             if over {
@@ -230,7 +304,8 @@ impl Flow {
                     }
                 },
             };
-            // Asked with the piece in hand, because no timer is sure to be the first to wake in a process that was stopped meanwhile.
+            // Asked with the piece in hand, because no timer is sure to be the first to wake in a
+            // process that was stopped meanwhile.
             let item = item.and_then(|piece| guard.has_ended().map_or(Ok(piece), Err));
             let over = item.is_err();
             Some((item, (bytes, guard, over)))
@@ -246,14 +321,28 @@ impl Flow {
         recording: &Recording,
     ) -> Result<Error, Error> {
         let justification = grant.is_justified().then_some(GIVEN_BEFORE);
-        let facts = Facts { justification, ..Facts::new(principal, recording, grant.purpose().clone()) };
-        self.refuse(&facts, Some(id), policy::over_budget(grant.purpose(), &self.0.rulebook)).await
+        let facts = Facts {
+            justification,
+            ..Facts::new(principal, recording, grant.purpose().clone())
+        };
+        self.refuse(
+            &facts,
+            Some(id),
+            policy::over_budget(grant.purpose(), &self.0.rulebook),
+        )
+        .await
     }
 
     /// Writes a refusal down and turns it into what the asker may know.
-    pub(super) async fn refuse(&self, facts: &Facts<'_>, grant: Option<GrantId>, denial: Denial) -> Result<Error, Error> {
+    pub(super) async fn refuse(
+        &self,
+        facts: &Facts<'_>,
+        grant: Option<GrantId>,
+        denial: Denial,
+    ) -> Result<Error, Error> {
         let now = self.now();
-        self.note(|| NewEntry::decision_denied(now, facts, grant, &denial).with_request(facts)).await?;
+        self.note(|| NewEntry::decision_denied(now, facts, grant, &denial).with_request(facts))
+            .await?;
         if denial.is_hidden() {
             return Ok(Error::NotFound);
         }
@@ -264,16 +353,31 @@ impl Flow {
     }
 
     /// The same for what is about no single recording.
-    pub(super) async fn refuse_request(&self, principal: &Principal, what: &'static str, denial: Denial) -> Result<Error, Error> {
+    pub(super) async fn refuse_request(
+        &self,
+        principal: &Principal,
+        what: &'static str,
+        denial: Denial,
+    ) -> Result<Error, Error> {
         let now = self.now();
-        self.note(|| NewEntry::request_denied(now, principal.id, what, &denial)).await?;
-        Ok(if denial.is_hidden() { Error::NotFound } else { Error::Denied(denial) })
+        self.note(|| NewEntry::request_denied(now, principal.id, what, &denial))
+            .await?;
+        Ok(if denial.is_hidden() {
+            Error::NotFound
+        } else {
+            Error::Denied(denial)
+        })
     }
 
     /// That a recording is shredded, with its receipt.
     pub(super) async fn shredded(&self, id: RecordingId) -> Result<Error, Error> {
         let fence = self.shred_of(&mut self.0.ledger.read().await?, id).await?;
-        Ok(fence.map_or(Error::NotFound, |(at, receipt)| Error::Shredded { at, receipt }))
+        Ok(
+            fence.map_or(Error::NotFound, |(at, receipt)| Error::Shredded {
+                at,
+                receipt,
+            }),
+        )
     }
 }
 

@@ -28,7 +28,8 @@ pub struct Published {
     pub digest: String,
     /// From when on the file says that it is in force.
     pub effective: Timestamp,
-    /// When it was published; of a version that was in force before versions were signed, when it came into force.
+    /// When it was published; of a version that was in force before versions were signed, when it
+    /// came into force.
     pub published_at: Timestamp,
     /// When a process first decided by it; `None` if none did yet.
     pub in_force_at: Option<Timestamp>,
@@ -70,7 +71,8 @@ impl Deref for Version<'_> {
     }
 }
 
-/// Puts a policy in force: publishes it where that was not done before, and notes the change in the audit log. Doing it again changes nothing.
+/// Puts a policy in force: publishes it where that was not done before, and notes the change in the
+/// audit log. Doing it again changes nothing.
 ///
 /// # Errors
 /// [`Error::Policy`] if the file was changed without a new version.
@@ -82,13 +84,28 @@ pub async fn put_in_force(vault: &Vault, rules: &Rules) -> Result<(), Error> {
 ///
 /// # Errors
 /// [`Error::Policy`] if another file was published under this version.
-pub async fn publish(ledger: &Ledger, vault: &Vault, rules: &Rules, dry_run: bool) -> Result<Publishing, Error> {
+pub async fn publish(
+    ledger: &Ledger,
+    vault: &Vault,
+    rules: &Rules,
+    dry_run: bool,
+) -> Result<Publishing, Error> {
     let known = policies::find(&mut ledger.read().await?, rules.version()).await?;
-    if known.as_ref().is_some_and(|known| known.digest != rules.digest()) {
+    if known
+        .as_ref()
+        .is_some_and(|known| known.digest != rules.digest())
+    {
         return Err(changed(rules));
     }
     let is_known = known.is_some_and(|known| known.jws.is_some());
-    let new = if dry_run { !is_known } else { vault.publish(Actor::Operator, rules).await.map_err(refused)? };
+    let new = if dry_run {
+        !is_known
+    } else {
+        vault
+            .publish(Actor::Operator, rules)
+            .await
+            .map_err(refused)?
+    };
     let kept = policies::find(&mut ledger.read().await?, rules.version()).await?;
     Ok(Publishing {
         version: rules.version().to_owned(),
@@ -99,15 +116,26 @@ pub async fn publish(ledger: &Ledger, vault: &Vault, rules: &Rules, dry_run: boo
     })
 }
 
-/// The rules by which the service decides: of the version that came into force last. `None` before the first.
+/// The rules by which the service decides: of the version that came into force last. `None` before
+/// the first.
 ///
 /// # Errors
 /// [`Error::Policy`] if this program does not understand it; the ledger's.
 pub async fn in_force(ledger: &Ledger) -> Result<Option<Rules>, Error> {
     let all = policies::all(&mut ledger.read().await?).await?;
-    let Some(row) = all.into_iter().rfind(|row| row.in_force_at.is_some()) else { return Ok(None) };
-    let odd = |faults: Vec<_>| Error::Policy(format!("version {} of the policy is in force and has {} faults", row.version, faults.len()));
-    Rules::parse(&row.version, &row.source).map(Some).map_err(odd)
+    let Some(row) = all.into_iter().rfind(|row| row.in_force_at.is_some()) else {
+        return Ok(None);
+    };
+    let odd = |faults: Vec<_>| {
+        Error::Policy(format!(
+            "version {} of the policy is in force and has {} faults",
+            row.version,
+            faults.len()
+        ))
+    };
+    Rules::parse(&row.version, &row.source)
+        .map(Some)
+        .map_err(odd)
 }
 
 /// What is odd about the file that is configured, compared with what was published; for `doctor`.
@@ -128,7 +156,9 @@ pub async fn oddities(ledger: &Ledger, rules: &Rules, clock: &Clock) -> Result<V
         if row.version == rules.version() {
             odd.push(changed(rules).to_string());
         }
-        let later = Rules::parse(&row.version, &row.source).ok().filter(|other| other.document().effective > effective);
+        let later = Rules::parse(&row.version, &row.source)
+            .ok()
+            .filter(|other| other.document().effective > effective);
         if let Some(later) = later {
             let (version, date) = (later.version(), later.document().effective);
             odd.push(format!(
@@ -149,15 +179,25 @@ pub async fn rulebook(ledger: &Ledger, rules: Rules) -> Result<Rulebook, Error> 
 }
 
 /// The same, with one more among the earlier versions.
-pub(super) async fn rulebook_beside(ledger: &Ledger, rules: Rules, also: Option<Rules>) -> Result<Rulebook, Error> {
+pub(super) async fn rulebook_beside(
+    ledger: &Ledger,
+    rules: Rules,
+    also: Option<Rules>,
+) -> Result<Rulebook, Error> {
     let all = policies::all(&mut ledger.read().await?).await?;
-    let earlier = all.into_iter().filter(|policy| policy.digest != rules.digest()).map(|policy| {
-        let name = format!("policy version `{}`", policy.version);
-        Rules::parse(&name, &policy.source).map_err(|faults| {
-            let faults: Vec<String> = faults.iter().map(ToString::to_string).collect();
-            Error::Policy(format!("a version that recordings are pinned to does not load any more: {}", faults.join("; ")))
-        })
-    });
+    let earlier = all
+        .into_iter()
+        .filter(|policy| policy.digest != rules.digest())
+        .map(|policy| {
+            let name = format!("policy version `{}`", policy.version);
+            Rules::parse(&name, &policy.source).map_err(|faults| {
+                let faults: Vec<String> = faults.iter().map(ToString::to_string).collect();
+                Error::Policy(format!(
+                    "a version that recordings are pinned to does not load any more: {}",
+                    faults.join("; ")
+                ))
+            })
+        });
     let earlier = earlier.chain(also.map(Ok)).collect::<Result<Vec<_>, _>>()?;
     Ok(Rulebook::new(rules, earlier))
 }
@@ -182,7 +222,9 @@ impl Flow {
     /// # Errors
     /// [`Error::NotFound`]; the ledger's.
     pub async fn policy(&self, version: &str) -> Result<(Published, Version<'_>), Error> {
-        let row = policies::find(&mut self.0.ledger.read().await?, version).await?.ok_or(Error::NotFound)?;
+        let row = policies::find(&mut self.0.ledger.read().await?, version)
+            .await?
+            .ok_or(Error::NotFound)?;
         let rules = match self.0.rulebook.find(&row.digest) {
             Some(rules) => Version::Held(rules),
             None => Version::Read(Box::new(parsed(&row)?)),
@@ -199,16 +241,22 @@ impl Flow {
         row.and_then(|row| row.jws).ok_or(Error::NotFound)
     }
 
-    /// Anybody may ask, so this must be cheap: the file is read again only where neither its statement nor this process knows what it says.
+    /// Anybody may ask, so this must be cheap: the file is read again only where neither its
+    /// statement nor this process knows what it says.
     fn published(&self, row: &PolicyRow) -> Result<Published, Error> {
-        let statement = row.jws.as_deref().and_then(|jws| Publication::verify(jws, &self.0.vault.keys()).ok());
+        let statement = row
+            .jws
+            .as_deref()
+            .and_then(|jws| Publication::verify(jws, &self.0.vault.keys()).ok());
         let held = self.0.rulebook.find(&row.digest);
         let effective = match (&statement, held) {
             (Some(statement), _) => statement.effective(),
             (None, Some(rules)) => rules.document().effective,
             (None, None) => parsed(row)?.document().effective,
         };
-        let published_at = statement.map(|statement| statement.published_at()).or(row.in_force_at);
+        let published_at = statement
+            .map(|statement| statement.published_at())
+            .or(row.in_force_at);
         Ok(Published {
             version: row.version.clone(),
             digest: row.digest.clone(),
@@ -225,8 +273,15 @@ fn parsed(row: &PolicyRow) -> Result<Rules, Error> {
 }
 
 fn parse(version: &str, text: &str) -> Result<Rules, Error> {
-    Rules::parse(&format!("policy version `{version}`"), text)
-        .map_err(|faults| Error::Policy(faults.iter().map(ToString::to_string).collect::<Vec<_>>().join("; ")))
+    Rules::parse(&format!("policy version `{version}`"), text).map_err(|faults| {
+        Error::Policy(
+            faults
+                .iter()
+                .map(ToString::to_string)
+                .collect::<Vec<_>>()
+                .join("; "),
+        )
+    })
 }
 
 fn changed(rules: &Rules) -> Error {

@@ -1,7 +1,9 @@
-//! Quarantine: recordings without the evidence of consent that they need wait for it, and are let go of when it does not come.
+//! Quarantine: recordings without the evidence of consent that they need wait for it, and are let
+//! go of when it does not come.
 //!
-//! Owns what new evidence changes, and the sweep. Refuses to know what counts as evidence: `policy` says that.
-//! INVARIANT: a mark on a row opens nothing. Each decision looks at the statements themselves; the mark says when a recording is shredded.
+//! Owns what new evidence changes, and the sweep. Refuses to know what counts as evidence: `policy`
+//! says that. INVARIANT: a mark on a row opens nothing. Each decision looks at the statements
+//! themselves; the mark says when a recording is shredded.
 
 use super::{Error, Flow};
 use crate::{
@@ -60,8 +62,8 @@ impl Flow {
         (!policy::quarantining(&self.0.rulebook).is_empty()).then_some(Step::Waiting(None))
     }
 
-    /// Looks at up to [`PAGE`] recordings on which the news bear, within the unit that brings them. The entries are to be appended last; with them
-    /// comes where to go on, if there is more.
+    /// Looks at up to [`PAGE`] recordings on which the news bear, within the unit that brings them.
+    /// The entries are to be appended last; with them comes where to go on, if there is more.
     pub(super) async fn settle(
         &self,
         tx: &mut Tx,
@@ -97,13 +99,20 @@ impl Flow {
         Ok((entries, step))
     }
 
-    /// Goes on where the unit that brought the news stopped, one unit after another. An interruption leaves marks that are behind, never anything
-    /// open that should be closed.
-    pub(super) async fn settle_rest(&self, news: &News, mut step: Option<Step>, settled: &mut Settled) -> Result<(), Error> {
+    /// Goes on where the unit that brought the news stopped, one unit after another. An
+    /// interruption leaves marks that are behind, never anything open that should be closed.
+    pub(super) async fn settle_rest(
+        &self,
+        news: &News,
+        mut step: Option<Step>,
+        settled: &mut Settled,
+    ) -> Result<(), Error> {
         while let Some(present) = step {
             let unit = self.0.ledger.unit(|| async {
                 let mut tx = self.0.ledger.begin().await?;
-                let (entries, next) = self.settle(&mut tx, news, Some(present), self.now()).await?;
+                let (entries, next) = self
+                    .settle(&mut tx, news, Some(present), self.now())
+                    .await?;
                 if !entries.is_empty() {
                     audit::append_all(&mut tx, &entries).await?;
                 }
@@ -118,15 +127,28 @@ impl Flow {
     }
 
     /// Brings the marks on these recordings up to what is known now.
-    async fn settle_all(&self, tx: &mut Tx, recordings: &[Recording], actor: Actor, now: Timestamp) -> Result<Vec<NewEntry>, Error> {
+    async fn settle_all(
+        &self,
+        tx: &mut Tx,
+        recordings: &[Recording],
+        actor: Actor,
+        now: Timestamp,
+    ) -> Result<Vec<NewEntry>, Error> {
         if recordings.is_empty() {
             return Ok(Vec::new());
         }
         let known = consents::gather(tx, recordings).await?;
         let (mut changed, mut entries) = (Vec::new(), Vec::new());
         for recording in recordings {
-            let (id, Some(period)) = (recording.id, policy::quarantine(recording, &self.0.rulebook)) else { continue };
-            let covered = known.get(&id).is_some_and(|consents| policy::covers_recording(consents, recording, now));
+            let (id, Some(period)) = (
+                recording.id,
+                policy::quarantine(recording, &self.0.rulebook),
+            ) else {
+                continue;
+            };
+            let covered = known
+                .get(&id)
+                .is_some_and(|consents| policy::covers_recording(consents, recording, now));
             match (recording.quarantine_ends, covered) {
                 (Some(_), true) if quarantine::release(tx, id).await? => {
                     entries.push(NewEntry::recording_released(now, actor, id));
@@ -148,15 +170,17 @@ impl Flow {
         Ok(entries)
     }
 
-    /// Looks once more at every recording whose quarantine is over, releases those for which the evidence is there, and shreds the others. What a
-    /// hold keeps waits for its end.
+    /// Looks once more at every recording whose quarantine is over, releases those for which the
+    /// evidence is there, and shreds the others. What a hold keeps waits for its end.
     ///
     /// # Errors
-    /// [`Error::Conflict`] if the clock is not believed; the ledger's. What was shredded stays so, and the next sweep goes on.
+    /// [`Error::Conflict`] if the clock is not believed; the ledger's. What was shredded stays so,
+    /// and the next sweep goes on.
     pub async fn sweep_quarantine(&self) -> Result<QuarantineSwept, Error> {
         let permit = Permit::of_vault(Action::Shred);
         let reason: ShredReason = "no-consent".parse().expect("it is a code");
-        let (mut swept, mut after, mut all) = (QuarantineSwept::default(), None, Undurable::nothing());
+        let (mut swept, mut after, mut all) =
+            (QuarantineSwept::default(), None, Undurable::nothing());
         loop {
             let now = self.believed().await?.at();
             let page = quarantine::due(&mut self.0.ledger.read().await?, now, after, PAGE).await?;
@@ -172,13 +196,22 @@ impl Flow {
                     audit::append_all(&mut tx, &entries).await?;
                 }
                 tx.commit().await?;
-                Ok::<_, Error>(entries.iter().filter_map(NewEntry::recording).collect::<Vec<_>>())
+                Ok::<_, Error>(
+                    entries
+                        .iter()
+                        .filter_map(NewEntry::recording)
+                        .collect::<Vec<_>>(),
+                )
             });
             let released = unit.await?;
             swept.released += released.len() as u64;
             // Of a recording whose policy is not at hand, nobody knows what it needs.
-            let known = |recording: &&Recording| policy::quarantine(recording, &self.0.rulebook).is_some();
-            let due = page.iter().filter(known).filter(|recording| !released.contains(&recording.id));
+            let known =
+                |recording: &&Recording| policy::quarantine(recording, &self.0.rulebook).is_some();
+            let due = page
+                .iter()
+                .filter(known)
+                .filter(|recording| !released.contains(&recording.id));
             let due: Vec<Recording> = due.cloned().collect();
             if !due.is_empty() {
                 all = all.and(self.shred_unheld(&permit, &due, &reason).await?);
@@ -190,8 +223,16 @@ impl Flow {
 impl Settled {
     pub(super) fn of(entries: &[NewEntry]) -> Self {
         use crate::evidence::Event;
-        let count = |event| entries.iter().filter(|entry| entry.event() == event).count() as u64;
-        Self { released: count(Event::RecordingReleased), quarantined: count(Event::RecordingQuarantined) }
+        let count = |event| {
+            entries
+                .iter()
+                .filter(|entry| entry.event() == event)
+                .count() as u64
+        };
+        Self {
+            released: count(Event::RecordingReleased),
+            quarantined: count(Event::RecordingQuarantined),
+        }
     }
 
     fn add(&mut self, more: Self) {

@@ -1,4 +1,5 @@
-//! Reclassification: what becomes known of a recording after it was announced may make it more sensitive, and never less.
+//! Reclassification: what becomes known of a recording after it was announced may make it more
+//! sensitive, and never less.
 //!
 //! Owns when it is asked. Refuses to know which tier that is: `policy` says so.
 
@@ -18,17 +19,25 @@ use crate::{
 const TRIES: usize = 4;
 
 impl Flow {
-    /// Puts the recordings of a conversation into the tiers to which they belong now that its parties are named: rules for a number count from now on.
-    /// To be called after the parties were committed. Repeating it is harmless.
+    /// Puts the recordings of a conversation into the tiers to which they belong now that its
+    /// parties are named: rules for a number count from now on. To be called after the parties were
+    /// committed. Repeating it is harmless.
     ///
     /// # Errors
     /// The ledger's; what was raised stays raised.
-    pub(super) async fn reclassify_conversation(&self, conversation: &Conversation) -> Result<(), Error> {
+    pub(super) async fn reclassify_conversation(
+        &self,
+        conversation: &Conversation,
+    ) -> Result<(), Error> {
         if !self.0.rulebook.current().knows_numbers() {
             return Ok(());
         }
-        let recordings = recordings::of_conversation(&mut self.0.ledger.read().await?, conversation).await?;
-        for recording in recordings.iter().filter(|recording| recording.state != State::Shredded) {
+        let recordings =
+            recordings::of_conversation(&mut self.0.ledger.read().await?, conversation).await?;
+        for recording in recordings
+            .iter()
+            .filter(|recording| recording.state != State::Shredded)
+        {
             self.reclassify_by_parties(recording).await?;
         }
         Ok(())
@@ -37,23 +46,47 @@ impl Flow {
     /// The same for one recording. Whether it went to another tier.
     pub(super) async fn reclassify_by_parties(&self, recording: &Recording) -> Result<bool, Error> {
         let rules = self.0.rulebook.current();
-        let Some(conversation) = recording.conversation().filter(|_| rules.knows_numbers()) else { return Ok(false) };
-        let parties = recordings::subjects_in(&mut self.0.ledger.read().await?, &conversation).await?;
-        let to = |recording: &Recording| rules.reclassify(recording, |number| parties.contains(&self.0.vault.subject(number))).cloned();
+        let Some(conversation) = recording.conversation().filter(|_| rules.knows_numbers()) else {
+            return Ok(false);
+        };
+        let parties =
+            recordings::subjects_in(&mut self.0.ledger.read().await?, &conversation).await?;
+        let to = |recording: &Recording| {
+            rules
+                .reclassify(recording, |number| {
+                    parties.contains(&self.0.vault.subject(number))
+                })
+                .cloned()
+        };
         self.raise(recording.id, to, &["number"]).await
     }
 
-    /// Puts a recording into the tier to which it belongs now that the lines are known over which its conversation went: a line of one's own is nobody's place
-    /// in a conversation, and has rules all the same.
-    pub(super) async fn reclassify_by_lines(&self, recording: &Recording, lines: &[Address]) -> Result<bool, Error> {
+    /// Puts a recording into the tier to which it belongs now that the lines are known over which
+    /// its conversation went: a line of one's own is nobody's place in a conversation, and has
+    /// rules all the same.
+    pub(super) async fn reclassify_by_lines(
+        &self,
+        recording: &Recording,
+        lines: &[Address],
+    ) -> Result<bool, Error> {
         let rules = self.0.rulebook.current();
         if lines.is_empty() || !rules.knows_numbers() {
             return Ok(false);
         }
-        self.raise(recording.id, |recording| rules.reclassify(recording, |number| lines.contains(number)).cloned(), &["number"]).await
+        self.raise(
+            recording.id,
+            |recording| {
+                rules
+                    .reclassify(recording, |number| lines.contains(number))
+                    .cloned()
+            },
+            &["number"],
+        )
+        .await
     }
 
-    /// Moves a recording to the tier that `to` names for it as it is now, if any. Whether it was moved; a shredded one is not.
+    /// Moves a recording to the tier that `to` names for it as it is now, if any. Whether it was
+    /// moved; a shredded one is not.
     pub(super) async fn raise(
         &self,
         id: RecordingId,
@@ -61,8 +94,12 @@ impl Flow {
         because: &[&'static str],
     ) -> Result<bool, Error> {
         for tries in 1.. {
-            let recording = recordings::find(&mut self.0.ledger.read().await?, id).await?.ok_or(Error::NotFound)?;
-            let Some(tier) = to(&recording).filter(|_| recording.state != State::Shredded) else { return Ok(false) };
+            let recording = recordings::find(&mut self.0.ledger.read().await?, id)
+                .await?
+                .ok_or(Error::NotFound)?;
+            let Some(tier) = to(&recording).filter(|_| recording.state != State::Shredded) else {
+                return Ok(false);
+            };
             match self.0.vault.reclassify(&recording, &tier, because).await {
                 // Another tier by now, or shredded: looked at again.
                 Err(vault::Error::Ledger(ledger::Error::Stale(_))) if tries < TRIES => {}

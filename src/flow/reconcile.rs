@@ -1,10 +1,13 @@
-//! Reconcile: Twilio's list of each account against the vault, so that a callback that never came is missed for a quarter of an hour and not for ever.
+//! Reconcile: Twilio's list of each account against the vault, so that a callback that never came
+//! is missed for a quarter of an hour and not for ever.
 //!
-//! Owns whose turn it is, how far back is looked, and what is said of the outcome. `list` walks Twilio's pages, `step` says what a recording needs,
-//! `compare` does it. Refuses to know how sound is fetched or copies are deleted: it makes recordings known and asks for work.
+//! Owns whose turn it is, how far back is looked, and what is said of the outcome. `list` walks
+//! Twilio's pages, `step` says what a recording needs, `compare` does it. Refuses to know how sound
+//! is fetched or copies are deleted: it makes recordings known and asks for work.
 //!
-//! INVARIANT: it changes nothing that a callback could not have changed, and asks for nothing twice: comparing again, or in two processes at once,
-//! changes nothing more. What cannot be had is told and never changed.
+//! INVARIANT: it changes nothing that a callback could not have changed, and asks for nothing
+//! twice: comparing again, or in two processes at once, changes nothing more. What cannot be had is
+//! told and never changed.
 
 mod compare;
 mod list;
@@ -45,9 +48,11 @@ use crate::{
 const AT_ONCE: usize = 4;
 /// How often is looked whether an account is due.
 const PACE: Duration = Duration::from_secs(60);
-/// What was announced later than this before the comparison may have been too late for Twilio's list.
+/// What was announced later than this before the comparison may have been too late for Twilio's
+/// list.
 const SLACK: Duration = Duration::from_secs(3600);
-/// A recording of whose beginning nothing is known began so long before it was heard of, at most: the longest call, and the slack.
+/// A recording of whose beginning nothing is known began so long before it was heard of, at most:
+/// the longest call, and the slack.
 const LONGEST: Duration = Duration::from_secs(25 * 3600);
 /// Recordings that Twilio does not list and is asked for one by one, at most.
 const ASKED_SINGLY: usize = 100;
@@ -104,14 +109,19 @@ impl Flow {
     /// [`Error::Invalid`] for an account that is not configured; nothing was compared then.
     pub async fn reconcile(&self, wanted: &Reconciling) -> Result<Vec<AccountReconciled>, Error> {
         let accounts = self.accounts();
-        let since = wanted.since.unwrap_or_else(|| self.now().before(accounts.reconcile().look_back()));
+        let since = wanted
+            .since
+            .unwrap_or_else(|| self.now().before(accounts.reconcile().look_back()));
         let chosen = chosen(&accounts, wanted.account.as_ref())?;
-        let each: Vec<_> = chosen.into_iter().map(|account| self.reconcile_by_hand(account, since, wanted.dry_run)).collect();
+        let each: Vec<_> = chosen
+            .into_iter()
+            .map(|account| self.reconcile_by_hand(account, since, wanted.dry_run))
+            .collect();
         Ok(stream::iter(each).buffered(AT_ONCE).collect().await)
     }
 
-    /// Compares each account when it is due, until `stop`. Of many processes one compares an account at a time; an account whose list is long keeps no
-    /// other waiting for its next turn.
+    /// Compares each account when it is due, until `stop`. Of many processes one compares an
+    /// account at a time; an account whose list is long keeps no other waiting for its next turn.
     pub async fn watch_sources(self, stop: CancellationToken) {
         let slots = Semaphore::new(AT_ONCE);
         let mut running = FuturesUnordered::new();
@@ -119,7 +129,13 @@ impl Flow {
         loop {
             let accounts = self.accounts();
             if let Some(every) = accounts.reconcile().every() {
-                for sid in accounts.iter().map(Account::sid).filter(|sid| !busy.contains(*sid)).cloned().collect::<Vec<_>>() {
+                for sid in accounts
+                    .iter()
+                    .map(Account::sid)
+                    .filter(|sid| !busy.contains(*sid))
+                    .cloned()
+                    .collect::<Vec<_>>()
+                {
                     busy.insert(sid.clone());
                     running.push(self.reconcile_watched(&slots, Arc::clone(&accounts), sid, every));
                 }
@@ -136,40 +152,76 @@ impl Flow {
         }
     }
 
-    async fn reconcile_watched(&self, slots: &Semaphore, accounts: Arc<Accounts>, sid: AccountSid, every: Duration) -> AccountSid {
-        let Some(account) = accounts.get(&sid) else { return sid };
+    async fn reconcile_watched(
+        &self,
+        slots: &Semaphore,
+        accounts: Arc<Accounts>,
+        sid: AccountSid,
+        every: Duration,
+    ) -> AccountSid {
+        let Some(account) = accounts.get(&sid) else {
+            return sid;
+        };
         let _slot = slots.acquire().await;
-        if let Err(error) = self.reconcile_if_due(account, every, accounts.reconcile().look_back()).await {
+        if let Err(error) = self
+            .reconcile_if_due(account, every, accounts.reconcile().look_back())
+            .await
+        {
             tracing::warn!(account = %sid, %error, "an account cannot be compared");
         }
         sid
     }
 
-    async fn reconcile_if_due(&self, account: &Account, every: Duration, look_back: Duration) -> Result<(), Error> {
+    async fn reconcile_if_due(
+        &self,
+        account: &Account,
+        every: Duration,
+        look_back: Duration,
+    ) -> Result<(), Error> {
         let now = self.now();
         // Asking for the turn costs a write; looking does not.
         let rows = reconciliations::all(&mut self.0.ledger.read().await?).await?;
-        if rows.iter().any(|row| row.account == *account.sid() && row.tried_at >= now.before(every)) {
+        if rows
+            .iter()
+            .any(|row| row.account == *account.sid() && row.tried_at >= now.before(every))
+        {
             return Ok(());
         }
-        let Some(turn) = Turn::take(self, account.sid(), now.before(every)).await? else { return Ok(()) };
-        self.reconcile_in_turn(account, now.before(look_back), &turn, Actor::Vault).await;
+        let Some(turn) = Turn::take(self, account.sid(), now.before(every)).await? else {
+            return Ok(());
+        };
+        self.reconcile_in_turn(account, now.before(look_back), &turn, Actor::Vault)
+            .await;
         Ok(())
     }
 
-    async fn reconcile_by_hand(&self, account: &Account, since: Timestamp, dry_run: bool) -> AccountReconciled {
+    async fn reconcile_by_hand(
+        &self,
+        account: &Account,
+        since: Timestamp,
+        dry_run: bool,
+    ) -> AccountReconciled {
         if dry_run {
             let mut comparison = Comparison::of(self, account, true).dry(true);
             let outcome = self.walk(&mut comparison, since).await;
             return told(account, since, &comparison.found, outcome.as_ref().err());
         }
         match Turn::seize(self, account.sid()).await {
-            Ok(turn) => self.reconcile_in_turn(account, since, &turn, Actor::Operator).await,
+            Ok(turn) => {
+                self.reconcile_in_turn(account, since, &turn, Actor::Operator)
+                    .await
+            }
             Err(error) => told(account, since, &Found::default(), Some(&error.into())),
         }
     }
 
-    async fn reconcile_in_turn(&self, account: &Account, since: Timestamp, turn: &Turn<'_>, actor: Actor) -> AccountReconciled {
+    async fn reconcile_in_turn(
+        &self,
+        account: &Account,
+        since: Timestamp,
+        turn: &Turn<'_>,
+        actor: Actor,
+    ) -> AccountReconciled {
         let mut comparison = Comparison::of(self, account, actor == Actor::Operator);
         let outcome = tokio::select! {
             outcome = self.walk(&mut comparison, since) => outcome,
@@ -177,7 +229,10 @@ impl Flow {
         };
         let found = comparison.found;
         let left = match &outcome {
-            Ok(()) => self.note_reconciled(turn, since, actor, &found.counts).await,
+            Ok(()) => {
+                self.note_reconciled(turn, since, actor, &found.counts)
+                    .await
+            }
             Err(Broken::TakenOver) => Ok(()),
             Err(broken) => turn.failed(&broken.to_string()).await,
         };
@@ -186,10 +241,21 @@ impl Flow {
             other => other.into(),
         }));
         count(&found.counts);
-        let Reconciled { listed, announced, advanced, erased, ghosts, .. } = found.counts;
+        let Reconciled {
+            listed,
+            announced,
+            advanced,
+            erased,
+            ghosts,
+            ..
+        } = found.counts;
         match &outcome {
-            Ok(()) => tracing::info!(account = %account.sid(), listed, announced, advanced, erased, ghosts, "reconciled"),
-            Err(Broken::TakenOver) => tracing::info!(account = %account.sid(), "another process reconciles"),
+            Ok(()) => {
+                tracing::info!(account = %account.sid(), listed, announced, advanced, erased, ghosts, "reconciled")
+            }
+            Err(Broken::TakenOver) => {
+                tracing::info!(account = %account.sid(), "another process reconciles")
+            }
             Err(broken) => {
                 metrics::counter!("recvault_reconcile_failures_total").increment(1);
                 tracing::warn!(account = %account.sid(), why = %broken, listed, announced, "not reconciled to the end");
@@ -203,10 +269,26 @@ impl Flow {
         let account = comparison.account;
         let now = self.now();
         let mut reader = self.0.ledger.read().await.map_err(Error::from)?;
-        let waiting = heard::waiting(&mut reader, account.sid(), since.after(SLACK), now.before(SLACK), LONGEST, WAITING).await;
+        let waiting = heard::waiting(
+            &mut reader,
+            account.sid(),
+            since.after(SLACK),
+            now.before(SLACK),
+            LONGEST,
+            WAITING,
+        )
+        .await;
         drop(reader);
         let mut waiting: Vec<Recording> = waiting.map_err(Error::from)?;
-        let mut list = Lister::of(&self.0.client, account, Window { since, until: None, with_deleted: true });
+        let mut list = Lister::of(
+            &self.0.client,
+            account,
+            Window {
+                since,
+                until: None,
+                with_deleted: true,
+            },
+        );
         while let Some(page) = list.next().await? {
             let listed: HashSet<&RecordingSid> = page.iter().map(|listed| &listed.sid).collect();
             waiting.retain(|recording| !listed.contains(&recording.source_sid));
@@ -223,10 +305,19 @@ impl Flow {
     }
 
     /// Twilio's list does not hold it; Twilio itself may.
-    async fn ask_singly(&self, comparison: &mut Comparison<'_>, recording: &Recording) -> Result<(), Broken> {
+    async fn ask_singly(
+        &self,
+        comparison: &mut Comparison<'_>,
+        recording: &Recording,
+    ) -> Result<(), Broken> {
         let mut patience = Patience::default();
         loop {
-            match self.0.client.recording(comparison.account, &recording.source_sid, true).await {
+            match self
+                .0
+                .client
+                .recording(comparison.account, &recording.source_sid, true)
+                .await
+            {
                 Ok(resource) => return comparison.page(std::slice::from_ref(&resource)).await,
                 Err(RestError::NotFound) => {
                     comparison.found.ghost(recording.id);
@@ -237,17 +328,32 @@ impl Flow {
         }
     }
 
-    /// Ends a turn with what was found. It is written down where something was changed, ghosts came or went, or somebody asked; a vault that is told
-    /// everything would otherwise fill its log with nothing.
-    async fn note_reconciled(&self, turn: &Turn<'_>, since: Timestamp, actor: Actor, found: &Reconciled) -> Result<(), Error> {
-        let (now, text) = (self.now(), serde_json::to_string(found).map_err(|error| Error::Invalid(error.to_string()))?);
+    /// Ends a turn with what was found. It is written down where something was changed, ghosts came
+    /// or went, or somebody asked; a vault that is told everything would otherwise fill its log
+    /// with nothing.
+    async fn note_reconciled(
+        &self,
+        turn: &Turn<'_>,
+        since: Timestamp,
+        actor: Actor,
+        found: &Reconciled,
+    ) -> Result<(), Error> {
+        let (now, text) = (
+            self.now(),
+            serde_json::to_string(found).map_err(|error| Error::Invalid(error.to_string()))?,
+        );
         let before = self.reconciled_last(turn.account()).await?;
-        let is_news = found.changes() > 0 || found.ghosts != before.ghosts || actor == Actor::Operator;
+        let is_news =
+            found.changes() > 0 || found.ghosts != before.ghosts || actor == Actor::Operator;
         let ended = self.0.ledger.unit(|| async {
             let mut tx = self.0.ledger.begin().await?;
             turn.done(&mut tx, now, &text).await?;
             if is_news {
-                audit::append(&mut tx, NewEntry::reconcile_done(now, actor, turn.account(), since, found)).await?;
+                audit::append(
+                    &mut tx,
+                    NewEntry::reconcile_done(now, actor, turn.account(), since, found),
+                )
+                .await?;
             }
             tx.commit().await
         });
@@ -256,23 +362,38 @@ impl Flow {
 
     async fn reconciled_last(&self, account: &AccountSid) -> Result<Reconciled, Error> {
         let rows = reconciliations::all(&mut self.0.ledger.read().await?).await?;
-        let found = rows.into_iter().find(|row| row.account == *account).and_then(|row| row.found);
-        Ok(found.and_then(|text| serde_json::from_str(&text).ok()).unwrap_or_default())
+        let found = rows
+            .into_iter()
+            .find(|row| row.account == *account)
+            .and_then(|row| row.found);
+        Ok(found
+            .and_then(|text| serde_json::from_str(&text).ok())
+            .unwrap_or_default())
     }
 }
 
 /// One account, or all.
-pub(super) fn chosen<'a>(accounts: &'a Accounts, one: Option<&AccountSid>) -> Result<Vec<&'a Account>, Error> {
+pub(super) fn chosen<'a>(
+    accounts: &'a Accounts,
+    one: Option<&AccountSid>,
+) -> Result<Vec<&'a Account>, Error> {
     match one {
         None => Ok(accounts.iter().collect()),
         Some(sid) => {
-            let account = accounts.get(sid).ok_or_else(|| Error::Invalid(format!("account `{sid}` is not in `twilio.accounts`")))?;
+            let account = accounts.get(sid).ok_or_else(|| {
+                Error::Invalid(format!("account `{sid}` is not in `twilio.accounts`"))
+            })?;
             Ok(vec![account])
         }
     }
 }
 
-fn told(account: &Account, since: Timestamp, found: &Found, broken: Option<&Broken>) -> AccountReconciled {
+fn told(
+    account: &Account,
+    since: Timestamp,
+    found: &Found,
+    broken: Option<&Broken>,
+) -> AccountReconciled {
     AccountReconciled {
         account: account.sid().clone(),
         since,
@@ -283,7 +404,11 @@ fn told(account: &Account, since: Timestamp, found: &Found, broken: Option<&Brok
 }
 
 fn count(found: &Reconciled) {
-    for (what, count) in [("announced", found.announced), ("advanced", found.advanced), ("erased", found.erased)] {
+    for (what, count) in [
+        ("announced", found.announced),
+        ("advanced", found.advanced),
+        ("erased", found.erased),
+    ] {
         metrics::counter!("recvault_reconciled_total", "what" => what).increment(count);
     }
 }

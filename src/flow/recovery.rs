@@ -30,7 +30,10 @@ pub struct RecoverySettings {
 
 impl Default for RecoverySettings {
     fn default() -> Self {
-        Self { snapshot_every_h: 24, store: None }
+        Self {
+            snapshot_every_h: 24,
+            store: None,
+        }
     }
 }
 
@@ -65,7 +68,12 @@ impl Flow {
     pub async fn journal_status(&self) -> Result<JournalStatus, Error> {
         let mut tx = self.0.ledger.read().await?;
         let (waiting, oldest_waiting) = marks::waiting(&mut tx).await?;
-        Ok(JournalStatus { waiting, oldest_waiting, gaps: gaps::all(&mut tx).await?, unreadable: self.0.vault.unreadable_files() })
+        Ok(JournalStatus {
+            waiting,
+            oldest_waiting,
+            gaps: gaps::all(&mut tx).await?,
+            unreadable: self.0.vault.unreadable_files(),
+        })
     }
 
     /// Writes what changed to the journal. How many states.
@@ -76,9 +84,14 @@ impl Flow {
         Ok(self.0.vault.journal_all().await?)
     }
 
-    /// The same, for who has something to tell first and must not fail for it: what is not written now is written soon.
+    /// The same, for who has something to tell first and must not fail for it: what is not written
+    /// now is written soon.
     pub(super) async fn journal_or_warn(&self, entries_too: bool) {
-        let written = if entries_too { self.0.vault.journal_all().await } else { self.0.vault.journal().await };
+        let written = if entries_too {
+            self.0.vault.journal_all().await
+        } else {
+            self.0.vault.journal().await
+        };
         if let Err(error) = written {
             tracing::warn!(%error, "the journal is not written");
             metrics::counter!("recvault_journal_failures_total").increment(1);
@@ -90,7 +103,9 @@ impl Flow {
     /// # Errors
     /// The store's, custody's or the ledger's; the next try begins anew.
     pub async fn keep_snapshots(&self) -> Result<bool, Error> {
-        let current = epochs::current(&mut self.0.ledger.read().await?).await?.ok_or(crate::vault::Error::NoVault)?;
+        let current = epochs::current(&mut self.0.ledger.read().await?)
+            .await?
+            .ok_or(crate::vault::Error::NoVault)?;
         let is_due = match current.snapshot {
             // A turn under way makes its own.
             _ if current.finished_at.is_none() => false,
@@ -105,12 +120,14 @@ impl Flow {
         Ok(is_due)
     }
 
-    /// Asks the ledger again and again whether it still has what this process has seen of it, until `stop`: a database that was replaced by an older copy, or
-    /// a replica that lagged and was promoted, is written to no more.
+    /// Asks the ledger again and again whether it still has what this process has seen of it, until
+    /// `stop`: a database that was replaced by an older copy, or a replica that lagged and was
+    /// promoted, is written to no more.
     pub async fn watch_memory(self, stop: CancellationToken) {
         while !stop.is_cancelled() {
             self.beat(Task::Memory);
-            // What is refused is logged where it is found; whatever else goes wrong says nothing about the ledger's memory or the owner of the roots.
+            // What is refused is logged where it is found; whatever else goes wrong says nothing
+            // about the ledger's memory or the owner of the roots.
             if let Err(error) = self.0.vault.recall().await {
                 tracing::debug!(%error, "the ledger's memory is not known to be whole");
             }
@@ -124,7 +141,8 @@ impl Flow {
         }
     }
 
-    /// Writes the journal as soon as something changes, and snapshots when they are due, until `stop`; then once more.
+    /// Writes the journal as soon as something changes, and snapshots when they are due, until
+    /// `stop`; then once more.
     pub async fn watch_recovery(self, stop: CancellationToken) {
         while !stop.is_cancelled() {
             if let Err(error) = self.keep_snapshots().await {

@@ -1,7 +1,8 @@
 //! Retention: what is kept and why, and the sweep that shreds what is kept no longer.
 //!
-//! Owns pace and report. Refuses to decide what is due; `policy::retention` says that of each recording, again, after the ledger found it.
-//! A recording that a hold keeps is left as it is and listed as a conflict: the first sweep after the hold is lifted shreds it.
+//! Owns pace and report. Refuses to decide what is due; `policy::retention` says that of each
+//! recording, again, after the ledger found it. A recording that a hold keeps is left as it is and
+//! listed as a conflict: the first sweep after the hold is lifted shreds it.
 
 use std::collections::BTreeSet;
 
@@ -108,28 +109,54 @@ pub struct KeptGroup {
 }
 
 impl Flow {
-    /// Shreds everything that is kept no longer, in batches; a hold keeps what it keeps. What was shredded stays so if it is cut short.
+    /// Shreds everything that is kept no longer, in batches; a hold keeps what it keeps. What was
+    /// shredded stays so if it is cut short.
     ///
     /// # Errors
     /// [`Error::Conflict`] if the clock is not believed; the ledger's or the vault's.
     pub async fn sweep_retention(&self, dry_run: bool) -> Result<RetentionSweep, Error> {
-        let now = if dry_run { self.now() } else { self.believed().await?.at() };
+        let now = if dry_run {
+            self.now()
+        } else {
+            self.believed().await?.at()
+        };
         let everybody = BTreeSet::new();
-        let mut swept = RetentionSweep { dry_run, ..RetentionSweep::default() };
+        let mut swept = RetentionSweep {
+            dry_run,
+            ..RetentionSweep::default()
+        };
         let groups = retention::groups(&mut self.0.ledger.read().await?, &everybody).await?;
         let mut all = Vec::new();
         for group in &groups {
-            let Some((until, limit)) = self.reach(group, now) else { continue };
-            all.push((group, limit, self.shred_due(group, until, now, dry_run).await?));
+            let Some((until, limit)) = self.reach(group, now) else {
+                continue;
+            };
+            all.push((
+                group,
+                limit,
+                self.shred_due(group, until, now, dry_run).await?,
+            ));
         }
-        // All of them are shredded before the first is told of: a store that is away keeps none of them.
+        // All of them are shredded before the first is told of: a store that is away keeps none of
+        // them.
         for (group, limit, (due, shredded)) in all {
-            let shredded = self.tell(shredded).await?.shredded.iter().filter(|shredded| shredded.is_new).count() as u64;
+            let shredded = self
+                .tell(shredded)
+                .await?
+                .shredded
+                .iter()
+                .filter(|shredded| shredded.is_new)
+                .count() as u64;
             let recordings = if dry_run { due } else { shredded };
             if recordings > 0 {
                 let (tier, policy_digest) = (group.tier.clone(), group.policy_digest.clone());
                 tracing::info!(%tier, recordings, dry_run, clause = %limit, "kept no longer");
-                swept.groups.push(SweptGroup { tier, policy_digest, clause: limit.to_string(), recordings });
+                swept.groups.push(SweptGroup {
+                    tier,
+                    policy_digest,
+                    clause: limit.to_string(),
+                    recordings,
+                });
             }
             swept.shredded += recordings;
         }
@@ -165,11 +192,17 @@ impl Flow {
     }
 
     fn kept_group(&self, group: &Group) -> KeptGroup {
-        let ends = limits(&group.tier, &group.policy_digest, &self.0.rulebook).into_iter().map(|limit| (limit.end(group.oldest), limit));
+        let ends = limits(&group.tier, &group.policy_digest, &self.0.rulebook)
+            .into_iter()
+            .map(|limit| (limit.end(group.oldest), limit));
         let first = ends.min_by_key(|(end, _)| *end);
         KeptGroup {
             tier: group.tier.clone(),
-            policy_version: self.0.rulebook.find(&group.policy_digest).map(|rules| rules.version().to_owned()),
+            policy_version: self
+                .0
+                .rulebook
+                .find(&group.policy_digest)
+                .map(|rules| rules.version().to_owned()),
             policy_digest: group.policy_digest.clone(),
             recordings: group.count,
             oldest_collected_at: group.oldest,
@@ -178,29 +211,55 @@ impl Flow {
         }
     }
 
-    /// Until when something of the group must have been collected to be due now; `None` if nothing of it is.
+    /// Until when something of the group must have been collected to be due now; `None` if nothing
+    /// of it is.
     fn reach(&self, group: &Group, now: Timestamp) -> Option<(Timestamp, Limit)> {
         let limits = limits(&group.tier, &group.policy_digest, &self.0.rulebook).into_iter();
-        let reach = limits.filter_map(|limit| Some((limit.due_until(now)?, limit))).max_by_key(|(until, _)| *until);
+        let reach = limits
+            .filter_map(|limit| Some((limit.due_until(now)?, limit)))
+            .max_by_key(|(until, _)| *until);
         reach.filter(|(until, _)| group.oldest <= *until)
     }
 
     /// How many are due, and what was let go of.
-    async fn shred_due(&self, group: &Group, until: Timestamp, now: Timestamp, dry_run: bool) -> Result<(u64, Undurable), Error> {
-        let reason: ShredReason = "retention".parse().map_err(|error| Error::Invalid(format!("{error}")))?;
+    async fn shred_due(
+        &self,
+        group: &Group,
+        until: Timestamp,
+        now: Timestamp,
+        dry_run: bool,
+    ) -> Result<(u64, Undurable), Error> {
+        let reason: ShredReason = "retention"
+            .parse()
+            .map_err(|error| Error::Invalid(format!("{error}")))?;
         let permit = Permit::of_vault(Action::Shred);
         let (mut after, mut count, mut all) = (None, 0, Undurable::nothing());
         loop {
-            let found = retention::collected_until(&mut self.0.ledger.read().await?, group, until, false, after, BATCH).await?;
-            let Some(last) = found.last() else { return Ok((count, all)) };
+            let found = retention::collected_until(
+                &mut self.0.ledger.read().await?,
+                group,
+                until,
+                false,
+                after,
+                BATCH,
+            )
+            .await?;
+            let Some(last) = found.last() else {
+                return Ok((count, all));
+            };
             after = Some((last.collected_at, last.id));
-            let due: Vec<Recording> = found.into_iter().filter(|recording| self.is_due(recording, now)).collect();
+            let due: Vec<Recording> = found
+                .into_iter()
+                .filter(|recording| self.is_due(recording, now))
+                .collect();
             count += due.len() as u64;
             if dry_run || due.is_empty() {
                 continue;
             }
-            // A hold that was placed since they were found keeps its recording; the next sweep leaves it out.
-            all = all.and(self.silenced(&due, self.0.vault.shred_all(&permit, &due, &reason).await));
+            // A hold that was placed since they were found keeps its recording; the next sweep
+            // leaves it out.
+            all =
+                all.and(self.silenced(&due, self.0.vault.shred_all(&permit, &due, &reason).await));
         }
     }
 
@@ -209,26 +268,44 @@ impl Flow {
     }
 
     /// What a hold keeps although it is due, or was revoked.
-    async fn conflicts(&self, groups: &[Group], accounts: &BTreeSet<AccountSid>, now: Timestamp) -> Result<Vec<Conflict>, Error> {
+    async fn conflicts(
+        &self,
+        groups: &[Group],
+        accounts: &BTreeSet<AccountSid>,
+        now: Timestamp,
+    ) -> Result<Vec<Conflict>, Error> {
         let mut tx = self.0.ledger.read().await?;
         let revoked = retention::revoked(&mut tx, accounts, CONFLICTS).await?;
         let mut found: Vec<(RecordingId, Timestamp, String)> = Vec::new();
-        found.extend(revoked.iter().filter_map(|recording| Some((recording.id, recording.revoked_at?, "revoked".to_owned()))));
+        found.extend(revoked.iter().filter_map(|recording| {
+            Some((recording.id, recording.revoked_at?, "revoked".to_owned()))
+        }));
         for group in groups {
-            let Some((until, _)) = self.reach(group, now) else { continue };
-            let held = retention::collected_until(&mut tx, group, until, true, None, CONFLICTS).await?;
-            let held = held.iter().filter(|recording| accounts.is_empty() || accounts.contains(&recording.account));
-            let due = held.filter(|recording| recording.revoked_at.is_none()).filter_map(|recording| {
-                let (due, limit) = due_by(recording, &self.0.rulebook)?;
-                (due <= now).then(|| (recording.id, due, limit.to_string()))
-            });
+            let Some((until, _)) = self.reach(group, now) else {
+                continue;
+            };
+            let held =
+                retention::collected_until(&mut tx, group, until, true, None, CONFLICTS).await?;
+            let held = held
+                .iter()
+                .filter(|recording| accounts.is_empty() || accounts.contains(&recording.account));
+            let due = held
+                .filter(|recording| recording.revoked_at.is_none())
+                .filter_map(|recording| {
+                    let (due, limit) = due_by(recording, &self.0.rulebook)?;
+                    (due <= now).then(|| (recording.id, due, limit.to_string()))
+                });
             found.extend(due);
         }
         found.truncate(usize::try_from(CONFLICTS).unwrap_or(usize::MAX));
         let ids: Vec<RecordingId> = found.iter().map(|(id, ..)| *id).collect();
         let mut names = retention::hold_names(&mut tx, &ids).await?;
-        let conflict =
-            |(recording_id, since, why)| Conflict { recording_id, since, why, holds: names.remove(&recording_id).unwrap_or_default() };
+        let conflict = |(recording_id, since, why)| Conflict {
+            recording_id,
+            since,
+            why,
+            holds: names.remove(&recording_id).unwrap_or_default(),
+        };
         Ok(found.into_iter().map(conflict).collect())
     }
 }

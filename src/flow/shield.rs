@@ -1,7 +1,9 @@
 //! What was begun runs to its end, whoever waits for it.
 //!
-//! Owns the tasks in which requests run that change something. A client that goes away, or an answer that takes too long, drops what waits for such a task and
-//! not the task: a shred is not left between its commit and its journal. Refuses to know what runs. The service waits for all of them when it stops.
+//! Owns the tasks in which requests run that change something. A client that goes away, or an
+//! answer that takes too long, drops what waits for such a task and not the task: a shred is not
+//! left between its commit and its journal. Refuses to know what runs. The service waits for all of
+//! them when it stops.
 
 use super::Flow;
 
@@ -14,7 +16,10 @@ impl Flow {
     ///
     /// # Errors
     /// [`Panicked`].
-    pub async fn to_its_end<T: Send + 'static>(&self, work: impl Future<Output = T> + Send + 'static) -> Result<T, Panicked> {
+    pub async fn to_its_end<T: Send + 'static>(
+        &self,
+        work: impl Future<Output = T> + Send + 'static,
+    ) -> Result<T, Panicked> {
         self.0.running.spawn(work).await.map_err(|_| Panicked)
     }
 

@@ -51,7 +51,8 @@ pub struct SourceStatus {
     pub pending: i64,
     /// Since when the oldest of them waits, if one waits already.
     pub oldest: Option<Timestamp>,
-    /// Those that could not be deleted, with the reason: refused by the source, or tried again and again. Oldest first, up to 20.
+    /// Those that could not be deleted, with the reason: refused by the source, or tried again and
+    /// again. Oldest first, up to 20.
     pub stuck: Vec<Dead>,
 }
 
@@ -65,11 +66,18 @@ impl Flow {
     /// The ledger's.
     pub async fn status(&self) -> Result<Status, Error> {
         let mut tx = self.0.ledger.read().await?;
-        let (recordings, work, dead) =
-            (recordings::count_by_state(&mut tx).await?, work::backlog(&mut tx).await?, work::dead(&mut tx, 20).await?);
+        let (recordings, work, dead) = (
+            recordings::count_by_state(&mut tx).await?,
+            work::backlog(&mut tx).await?,
+            work::dead(&mut tx, 20).await?,
+        );
         let source = self.source_status(&mut tx, &work).await?;
-        let broken_glass = audit::broken_glass_since(&mut tx, self.now().before(EMERGENCIES)).await?;
-        let (transcripts, dead_transcripts) = (transcripts::backlog(&mut tx).await?, transcripts::dead(&mut tx, 20).await?);
+        let broken_glass =
+            audit::broken_glass_since(&mut tx, self.now().before(EMERGENCIES)).await?;
+        let (transcripts, dead_transcripts) = (
+            transcripts::backlog(&mut tx).await?,
+            transcripts::dead(&mut tx, 20).await?,
+        );
         drop(tx);
         Ok(Status {
             recordings,
@@ -78,7 +86,13 @@ impl Flow {
             transcripts,
             dead_transcripts,
             streams: self.0.streams.count(),
-            custody_trouble: self.0.vault.check_owner().await.err().map(|error| error.to_string()),
+            custody_trouble: self
+                .0
+                .vault
+                .check_owner()
+                .await
+                .err()
+                .map(|error| error.to_string()),
             epoch: self.epoch_status().await?,
             journal: self.journal_status().await?,
             source,
@@ -94,14 +108,29 @@ impl Flow {
     /// The ledger's.
     pub async fn stuck_deletions(&self) -> Result<Vec<Dead>, Error> {
         let attempts = self.0.settings.attempts.into();
-        Ok(work::stuck_erasures(&mut self.0.ledger.read().await?, attempts, erase::STUCK, 20).await?)
+        Ok(
+            work::stuck_erasures(&mut self.0.ledger.read().await?, attempts, erase::STUCK, 20)
+                .await?,
+        )
     }
 
     async fn source_status(&self, tx: &mut Tx, backlog: &[Backlog]) -> Result<SourceStatus, Error> {
-        let erasures = || backlog.iter().filter(|work| work.kind == Kind::Erase.as_str());
-        let oldest = erasures().map(|work| Timestamp::from_millis(work.oldest_at)).min().filter(|oldest| *oldest <= self.now());
-        let stuck = work::stuck_erasures(tx, self.0.settings.attempts.into(), erase::STUCK, 20).await?;
-        Ok(SourceStatus { pending: erasures().map(|work| work.count).sum(), oldest, stuck })
+        let erasures = || {
+            backlog
+                .iter()
+                .filter(|work| work.kind == Kind::Erase.as_str())
+        };
+        let oldest = erasures()
+            .map(|work| Timestamp::from_millis(work.oldest_at))
+            .min()
+            .filter(|oldest| *oldest <= self.now());
+        let stuck =
+            work::stuck_erasures(tx, self.0.settings.attempts.into(), erase::STUCK, 20).await?;
+        Ok(SourceStatus {
+            pending: erasures().map(|work| work.count).sum(),
+            oldest,
+            stuck,
+        })
     }
 
     /// Whether ledger and store answer, and custody did when it was last asked.
@@ -117,13 +146,14 @@ impl Flow {
         }
     }
 
-    /// Whether the ledger was found to have forgotten something, so that nothing is written and nothing opens.
+    /// Whether the ledger was found to have forgotten something, so that nothing is written and
+    /// nothing opens.
     pub fn has_forgotten(&self) -> bool {
         self.0.ledger.refusal().is_some()
     }
 
-    /// Makes dead work due again, transcripts that were given up, and deletions at the source that rest after they failed; for one recording or for all.
-    /// How many pieces.
+    /// Makes dead work due again, transcripts that were given up, and deletions at the source that
+    /// rest after they failed; for one recording or for all. How many pieces.
     ///
     /// # Errors
     /// The ledger's.
@@ -138,7 +168,11 @@ impl Flow {
             revived += transcripts::revive(&mut tx, of.as_ref(), self.now()).await?;
         }
         if revived > 0 {
-            audit::append(&mut tx, NewEntry::work_retried(self.now(), Actor::Operator, recording, revived)).await?;
+            audit::append(
+                &mut tx,
+                NewEntry::work_retried(self.now(), Actor::Operator, recording, revived),
+            )
+            .await?;
         }
         tx.commit().await?;
         self.0.bell.notify_one();
@@ -149,40 +183,63 @@ impl Flow {
     ///
     /// # Errors
     /// The ledger's.
-    #[expect(clippy::cast_precision_loss, reason = "gauges are floating point, and counts stay below 2^52")]
+    #[expect(
+        clippy::cast_precision_loss,
+        reason = "gauges are floating point, and counts stay below 2^52"
+    )]
     pub async fn measure(&self) -> Result<(), Error> {
         let backlog = work::backlog(&mut self.0.ledger.read().await?).await?;
         let now = self.now().as_millis();
         for kind in ["fetch", "remove", "erase"] {
             for state in ["due", "dead"] {
-                let found = backlog.iter().find(|work| work.kind == kind && work.state == state);
-                let (count, age) = found.map_or((0, 0), |work| (work.count, now.saturating_sub(work.oldest_at).max(0)));
-                metrics::gauge!("recvault_work", "kind" => kind, "state" => state).set(count as f64);
-                metrics::gauge!("recvault_work_oldest_seconds", "kind" => kind, "state" => state).set(age as f64 / 1000.0);
+                let found = backlog
+                    .iter()
+                    .find(|work| work.kind == kind && work.state == state);
+                let (count, age) = found.map_or((0, 0), |work| {
+                    (work.count, now.saturating_sub(work.oldest_at).max(0))
+                });
+                metrics::gauge!("recvault_work", "kind" => kind, "state" => state)
+                    .set(count as f64);
+                metrics::gauge!("recvault_work_oldest_seconds", "kind" => kind, "state" => state)
+                    .set(age as f64 / 1000.0);
             }
         }
         let waiting = transcripts::backlog(&mut self.0.ledger.read().await?).await?;
         for kind in ["intelligence", "record", "real-time"] {
             for state in ["due", "dead"] {
-                let found = waiting.iter().find(|some| some.kind == kind && some.state == state);
-                metrics::gauge!("recvault_transcripts", "kind" => kind, "state" => state).set(found.map_or(0, |some| some.count) as f64);
+                let found = waiting
+                    .iter()
+                    .find(|some| some.kind == kind && some.state == state);
+                metrics::gauge!("recvault_transcripts", "kind" => kind, "state" => state)
+                    .set(found.map_or(0, |some| some.count) as f64);
             }
         }
         let (epoch, journal) = (self.epoch_status().await?, self.journal_status().await?);
         self.clock_status().await?;
         metrics::gauge!("recvault_epoch").set(epoch.epoch as f64);
         metrics::gauge!("recvault_deletion_horizon_seconds").set(epoch.horizon_s as f64);
-        metrics::gauge!("recvault_oldest_recoverable_shred_seconds").set(epoch.horizon_now_s as f64);
+        metrics::gauge!("recvault_oldest_recoverable_shred_seconds")
+            .set(epoch.horizon_now_s as f64);
         metrics::gauge!("recvault_recoverable_shreds").set(epoch.waiting as f64);
         metrics::gauge!("recvault_ledger_refused").set(f64::from(u8::from(self.has_forgotten())));
         metrics::gauge!("recvault_restore_gaps").set(journal.gaps.len() as f64);
         metrics::gauge!("recvault_unjournaled").set(journal.waiting as f64);
-        let age = epoch.snapshot.map_or(0, |(_, at)| self.now().since(at).as_secs());
+        let age = epoch
+            .snapshot
+            .map_or(0, |(_, at)| self.now().since(at).as_secs());
         metrics::gauge!("recvault_snapshot_age_seconds").set(age as f64);
         let accounts = self.account_status().await?;
-        let ghosts: u64 = accounts.iter().filter_map(|account| account.found).map(|found| found.ghosts).sum();
+        let ghosts: u64 = accounts
+            .iter()
+            .filter_map(|account| account.found)
+            .map(|found| found.ghosts)
+            .sum();
         metrics::gauge!("recvault_ghosts").set(ghosts as f64);
-        let longest = accounts.iter().filter_map(|account| account.done_at).map(|at| self.now().since(at).as_secs()).max();
+        let longest = accounts
+            .iter()
+            .filter_map(|account| account.done_at)
+            .map(|at| self.now().since(at).as_secs())
+            .max();
         metrics::gauge!("recvault_reconcile_age_seconds").set(longest.unwrap_or(0) as f64);
         metrics::gauge!("recvault_streams").set(self.0.streams.count() as f64);
         Ok(())

@@ -1,17 +1,21 @@
 //! Running streams, so that a shred or a withdrawal silences them.
 //!
-//! A stream is registered *before* it is decided and its key is read. What commits after that finds it here; a shred that committed before is found by
-//! the key look-up, and a withdrawal by the decision. Those of other processes are found by the watch.
+//! A stream is registered *before* it is decided and its key is read. What commits after that finds
+//! it here; a shred that committed before is found by the key look-up, and a withdrawal by the
+//! decision. Those of other processes are found by the watch.
 //!
-//! Where a watch was begun, a stream goes on only under a lease: until [`LEASE`] after the moment at which the ledger was last asked. Its own
-//! key look-up counts as the first asking, each look of the watch as another. So a stream falls silent when the database is gone, when the
-//! watch is stuck, and when the process itself was stopped and wakes too late, without anybody telling it.
+//! Where a watch was begun, a stream goes on only under a lease: until [`LEASE`] after the moment
+//! at which the ledger was last asked. Its own key look-up counts as the first asking, each look of
+//! the watch as another. So a stream falls silent when the database is gone, when the watch is
+//! stuck, and when the process itself was stopped and wakes too late, without anybody telling it.
 //!
-//! Long before that, bytes are held back: none leave the house later than [`FRESH`] after such a moment. A busy ledger makes the sound pause, and a
-//! process that was stopped for a while asks before it goes on.
+//! Long before that, bytes are held back: none leave the house later than [`FRESH`] after such a
+//! moment. A busy ledger makes the sound pause, and a process that was stopped for a while asks
+//! before it goes on.
 //!
-//! Without a watch there is no lease: a process that nobody but tests and the command line uses, and in which shreds of others do not end
-//! streams. `app::serve` begins one before it takes connections.
+//! Without a watch there is no lease: a process that nobody but tests and the command line uses,
+//! and in which shreds of others do not end streams. `app::serve` begins one before it takes
+//! connections.
 
 use std::{
     collections::HashMap,
@@ -25,7 +29,8 @@ use tokio_util::sync::CancellationToken;
 use super::playback::Ended;
 use crate::model::id::RecordingId;
 
-/// How long an answer of the ledger is good for. Everything has stopped so long after a fence, whatever breaks: 1 s less than was promised.
+/// How long an answer of the ledger is good for. Everything has stopped so long after a fence,
+/// whatever breaks: 1 s less than was promised.
 const LEASE: Duration = Duration::from_secs(4);
 
 /// How long bytes may leave without another answer: three looks of the watch.
@@ -69,16 +74,28 @@ pub struct Registered {
 
 impl Streams {
     fn lock(&self) -> MutexGuard<'_, Register> {
-        self.0.register.lock().unwrap_or_else(PoisonError::into_inner)
+        self.0
+            .register
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Enters a stream that is about to begin.
     pub fn register(&self, recording: RecordingId) -> Registered {
         let mut register = self.lock();
-        let entry = register.entries.entry(recording).or_insert_with(|| Entry { silence: CancellationToken::new(), listeners: 0 });
+        let entry = register.entries.entry(recording).or_insert_with(|| Entry {
+            silence: CancellationToken::new(),
+            listeners: 0,
+        });
         entry.listeners += 1;
         let silence = entry.silence.clone();
-        Registered { streams: self.clone(), recording, silence, entered: Instant::now(), watch: register.watches }
+        Registered {
+            streams: self.clone(),
+            recording,
+            silence,
+            entered: Instant::now(),
+            watch: register.watches,
+        }
     }
 
     /// Ends every stream of a recording, for good.
@@ -88,14 +105,16 @@ impl Streams {
         }
     }
 
-    /// A watch begins. It knows nothing of fences before now, so that no stream that was entered earlier may go on.
+    /// A watch begins. It knows nothing of fences before now, so that no stream that was entered
+    /// earlier may go on.
     pub(super) fn watched(&self) {
         let mut register = self.lock();
         register.watches += 1;
         register.asked = None;
     }
 
-    /// The ledger was asked at this moment, and every fence from before it was handed to [`Streams::silence`].
+    /// The ledger was asked at this moment, and every fence from before it was handed to
+    /// [`Streams::silence`].
     pub(super) fn renew(&self, asked: Instant) {
         let mut register = self.lock();
         register.asked = register.asked.max(Some(asked));
@@ -105,7 +124,11 @@ impl Streams {
 
     /// How many streams are running.
     pub fn count(&self) -> usize {
-        self.lock().entries.values().map(|entry| entry.listeners).sum()
+        self.lock()
+            .entries
+            .values()
+            .map(|entry| entry.listeners)
+            .sum()
     }
 }
 
@@ -120,7 +143,8 @@ enum Lease {
 }
 
 impl Registered {
-    /// Why this stream must not release anything more, if so. To be asked when a piece is in hand, before it is released.
+    /// Why this stream must not release anything more, if so. To be asked when a piece is in hand,
+    /// before it is released.
     pub fn has_ended(&self) -> Option<Ended> {
         self.has_ended_at(Instant::now())
     }
@@ -185,7 +209,12 @@ impl Registered {
         let register = self.streams.lock();
         match register.watches {
             0 => Lease::None,
-            watch if watch == self.watch => Lease::Until(register.asked.map_or(self.entered, |asked| asked.max(self.entered)) + LEASE),
+            watch if watch == self.watch => Lease::Until(
+                register
+                    .asked
+                    .map_or(self.entered, |asked| asked.max(self.entered))
+                    + LEASE,
+            ),
             _ => Lease::Over,
         }
     }
@@ -218,9 +247,16 @@ mod tests {
     #[test]
     fn a_shred_silences_its_recording_and_no_other() {
         let (streams, shredded, other) = (Streams::default(), recording(), recording());
-        let (first, second, third) = (streams.register(shredded), streams.register(shredded), streams.register(other));
+        let (first, second, third) = (
+            streams.register(shredded),
+            streams.register(shredded),
+            streams.register(other),
+        );
         streams.silence(shredded);
-        assert_eq!([&first, &second, &third].map(Registered::has_ended), [Some(Ended::Shredded), Some(Ended::Shredded), None]);
+        assert_eq!(
+            [&first, &second, &third].map(Registered::has_ended),
+            [Some(Ended::Shredded), Some(Ended::Shredded), None]
+        );
         assert_eq!(streams.count(), 1);
         drop((first, second));
         assert_eq!(streams.count(), 1);
@@ -257,7 +293,10 @@ mod tests {
         streams.renew(begin + 2 * MOMENT);
         streams.renew(begin + MOMENT);
         assert_eq!(stream.has_ended_at(begin + LEASE + MOMENT), None);
-        assert_eq!(stream.has_ended_at(begin + LEASE + 2 * MOMENT), Some(Ended::Unsure));
+        assert_eq!(
+            stream.has_ended_at(begin + LEASE + 2 * MOMENT),
+            Some(Ended::Unsure)
+        );
     }
 
     #[tokio::test]
@@ -285,7 +324,10 @@ mod tests {
         streams.watched();
         let stream = streams.register(id);
         streams.silence(id);
-        assert_eq!(stream.has_ended_at(stream.entered + LEASE), Some(Ended::Shredded));
+        assert_eq!(
+            stream.has_ended_at(stream.entered + LEASE),
+            Some(Ended::Shredded)
+        );
     }
 
     #[test]
@@ -294,11 +336,17 @@ mod tests {
         let unwatched = streams.register(recording());
         streams.watched();
         let first = streams.register(recording());
-        assert_eq!([&unwatched, &first].map(Registered::has_ended), [Some(Ended::Unsure), None]);
+        assert_eq!(
+            [&unwatched, &first].map(Registered::has_ended),
+            [Some(Ended::Unsure), None]
+        );
         streams.watched();
         streams.renew(Instant::now());
         let second = streams.register(recording());
-        assert_eq!([&unwatched, &first, &second].map(Registered::has_ended), [Some(Ended::Unsure), Some(Ended::Unsure), None]);
+        assert_eq!(
+            [&unwatched, &first, &second].map(Registered::has_ended),
+            [Some(Ended::Unsure), Some(Ended::Unsure), None]
+        );
     }
 
     #[tokio::test]

@@ -1,5 +1,7 @@
-//! The sweep: ciphertext that no recording owns, uploads that nobody finished, grants that ended long ago, counts of past days, addresses of parties that no
-//! recording took over, words of calls that found no recording; recordings for which no consent arrived, and those that are kept no longer.
+//! The sweep: ciphertext that no recording owns, uploads that nobody finished, grants that ended
+//! long ago, counts of past days, addresses of parties that no recording took over, words of calls
+//! that found no recording; recordings for which no consent arrived, and those that are kept no
+//! longer.
 
 use std::time::Duration;
 
@@ -37,14 +39,20 @@ const GRANTS_KEPT: Duration = Duration::from_secs(7 * 24 * 3600);
 const WAITING_KEPT: Duration = Duration::from_secs(7 * 24 * 3600);
 
 impl Flow {
-    /// Sweeps litter that is older than `age`, as [`Self::sweep_litter`]; shreds recordings for which no consent arrived, and those that are kept no longer.
+    /// Sweeps litter that is older than `age`, as [`Self::sweep_litter`]; shreds recordings for
+    /// which no consent arrived, and those that are kept no longer.
     ///
     /// # Errors
-    /// [`Error::Conflict`] if the clock is not believed; the store's or the ledger's. What was removed stays removed.
+    /// [`Error::Conflict`] if the clock is not believed; the store's or the ledger's. What was
+    /// removed stays removed.
     pub async fn sweep(&self, age: Duration) -> Result<Swept, Error> {
         let litter = self.sweep_litter(age).await?;
         let unconsented = self.sweep_quarantine().await?.shredded;
-        Ok(Swept { unconsented, retired: self.sweep_retention(false).await?.shredded, ..litter })
+        Ok(Swept {
+            unconsented,
+            retired: self.sweep_retention(false).await?.shredded,
+            ..litter
+        })
     }
 
     /// The objects that [`Self::sweep_litter`] would remove now.
@@ -64,19 +72,24 @@ impl Flow {
         Ok(found)
     }
 
-    /// Makes due what a wrong clock put off, and sweeps what is older than `age` and nobody's. It must be much longer than any deposit takes from its last byte to its commit: a younger object
-    /// may be one whose recording is just being entered.
+    /// Makes due what a wrong clock put off, and sweeps what is older than `age` and nobody's. It
+    /// must be much longer than any deposit takes from its last byte to its commit: a younger
+    /// object may be one whose recording is just being entered.
     ///
     /// # Errors
-    /// [`Error::Conflict`] if the clock is not believed; [`crate::vault::Error::ForgetfulLedger`] and [`crate::vault::Error::NothingToCompare`] inside, and then nothing is removed; the store's or the ledger's,
-    /// and what was removed stays removed.
+    /// [`Error::Conflict`] if the clock is not believed; [`crate::vault::Error::ForgetfulLedger`]
+    /// and [`crate::vault::Error::NothingToCompare`] inside, and then nothing is removed; the
+    /// store's or the ledger's, and what was removed stays removed.
     pub async fn sweep_litter(&self, age: Duration) -> Result<Swept, Error> {
         self.free_strays().await?;
         let now = self.believed().await?.at();
         // A ledger that has forgotten recordings would take what lives for litter.
         self.0.vault.check_before_destroying().await?;
         self.0.vault.check_alone().await?;
-        let mut swept = Swept { uploads: self.0.store.sweep_uploads(now.before(age)).await?, ..Swept::default() };
+        let mut swept = Swept {
+            uploads: self.0.store.sweep_uploads(now.before(age)).await?,
+            ..Swept::default()
+        };
         let mut objects = std::pin::pin!(self.0.store.list(now.before(age)));
         while let Some(listed) = objects.try_next().await? {
             if !recordings::has_object(&mut self.0.ledger.read().await?, listed.id).await? {

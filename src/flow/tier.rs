@@ -8,18 +8,35 @@ use crate::{
 };
 
 impl Flow {
-    /// Moves a recording to a tier of the policy; with `dry_run` only says what would be moved. Whether anything was, or would be.
+    /// Moves a recording to a tier of the policy; with `dry_run` only says what would be moved.
+    /// Whether anything was, or would be.
     ///
     /// # Errors
     /// [`Error::NotFound`], [`Error::Invalid`] for a tier that the policy does not have.
-    pub async fn move_to(&self, permit: &Permit, id: RecordingId, to: &Tier, dry_run: bool) -> Result<(Recording, bool), Error> {
+    pub async fn move_to(
+        &self,
+        permit: &Permit,
+        id: RecordingId,
+        to: &Tier,
+        dry_run: bool,
+    ) -> Result<(Recording, bool), Error> {
         if permit.action() != Action::Keys {
             return Err(Error::NotFound);
         }
-        if !self.0.rulebook.current().document().tiers.iter().any(|tier| tier.name == *to) {
+        if !self
+            .0
+            .rulebook
+            .current()
+            .document()
+            .tiers
+            .iter()
+            .any(|tier| tier.name == *to)
+        {
             return Err(Error::Invalid(format!("the policy has no tier `{to}`")));
         }
-        let recording = recordings::find(&mut self.0.ledger.read().await?, id).await?.ok_or(Error::NotFound)?;
+        let recording = recordings::find(&mut self.0.ledger.read().await?, id)
+            .await?
+            .ok_or(Error::NotFound)?;
         let moves = recording.tier != *to;
         if moves && !dry_run {
             self.0.vault.move_to(permit, &recording, to).await?;

@@ -1,4 +1,5 @@
-//! Bearer tokens: made, listed, revoked, recognised; and what their bearers may do besides listening.
+//! Bearer tokens: made, listed, revoked, recognised; and what their bearers may do besides
+//! listening.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -52,7 +53,13 @@ pub struct NewToken {
 impl NewToken {
     /// For every account, with no role and no attribute yet.
     pub fn new(label: TokenLabel, lifetime: Duration) -> Self {
-        Self { label, roles: Vec::new(), accounts: Vec::new(), attributes: BTreeMap::new(), lifetime }
+        Self {
+            label,
+            roles: Vec::new(),
+            accounts: Vec::new(),
+            attributes: BTreeMap::new(),
+            lifetime,
+        }
     }
 }
 
@@ -64,17 +71,47 @@ pub async fn mint(ledger: &Ledger, clock: &Clock, wanted: NewToken) -> Result<Mi
     let now = clock.now();
     let token = Token::random(TokenKind::Bearer, &mut rand::rng());
     let id = TokenId::random(&mut rand::rng());
-    let NewToken { label, roles, accounts, attributes, lifetime } = wanted;
+    let NewToken {
+        label,
+        roles,
+        accounts,
+        attributes,
+        lifetime,
+    } = wanted;
     let values = |values: BTreeSet<LabelValue>| values.into_iter().map(String::from).collect();
-    let (label, attributes) = (label.into(), attributes.into_iter().map(|(label, of)| (label, values(of))).collect());
-    let row = TokenRow { id, label, roles, accounts, attributes, created_at: now, expires_at: now.after(lifetime), revoked_at: None };
+    let (label, attributes) = (
+        label.into(),
+        attributes
+            .into_iter()
+            .map(|(label, of)| (label, values(of)))
+            .collect(),
+    );
+    let row = TokenRow {
+        id,
+        label,
+        roles,
+        accounts,
+        attributes,
+        created_at: now,
+        expires_at: now.after(lifetime),
+        revoked_at: None,
+    };
     let hash = token.hash();
     ledger
         .unit(|| async {
             let mut tx = ledger.begin().await?;
             tokens::insert(&mut tx, &row, hash.as_str()).await?;
             marks::set(&mut tx, Marked::Token, &[row.id], now).await?;
-            audit::append(&mut tx, NewEntry::token_created(now, Actor::Operator, &row.principal(), Some(row.expires_at))).await?;
+            audit::append(
+                &mut tx,
+                NewEntry::token_created(
+                    now,
+                    Actor::Operator,
+                    &row.principal(),
+                    Some(row.expires_at),
+                ),
+            )
+            .await?;
             tx.commit().await
         })
         .await?;
@@ -115,21 +152,40 @@ impl Flow {
     /// # Errors
     /// The ledger's.
     pub async fn authenticate(&self, shown: &str) -> Result<Option<Principal>, Error> {
-        let Some(token) = Token::parse(TokenKind::Bearer, shown) else { return Ok(None) };
-        Ok(tokens::authenticate(&mut self.0.ledger.read().await?, token.hash().as_str(), self.now()).await?)
+        let Some(token) = Token::parse(TokenKind::Bearer, shown) else {
+            return Ok(None);
+        };
+        Ok(tokens::authenticate(
+            &mut self.0.ledger.read().await?,
+            token.hash().as_str(),
+            self.now(),
+        )
+        .await?)
     }
 
-    /// Decides whether a principal may do what is not listening, and writes a refusal down. `recording` is what it would be done to.
+    /// Decides whether a principal may do what is not listening, and writes a refusal down.
+    /// `recording` is what it would be done to.
     ///
     /// # Errors
-    /// [`Error::Denied`] with every reason; [`Error::NotFound`] where the principal may not know that there is anything.
-    pub async fn permit(&self, principal: &Principal, action: Action, recording: Option<RecordingId>) -> Result<Permit, Error> {
+    /// [`Error::Denied`] with every reason; [`Error::NotFound`] where the principal may not know
+    /// that there is anything.
+    pub async fn permit(
+        &self,
+        principal: &Principal,
+        action: Action,
+        recording: Option<RecordingId>,
+    ) -> Result<Permit, Error> {
         let now = self.now();
         let denial = match policy::permit(principal, action, &self.0.rulebook, now) {
             Ok(permit) => return Ok(permit),
             Err(denial) => denial,
         };
-        self.note(|| NewEntry::action_denied(now, principal, action, recording, &denial)).await?;
-        Err(if denial.is_hidden() { Error::NotFound } else { Error::Denied(denial) })
+        self.note(|| NewEntry::action_denied(now, principal, action, recording, &denial))
+            .await?;
+        Err(if denial.is_hidden() {
+            Error::NotFound
+        } else {
+            Error::Denied(denial)
+        })
     }
 }

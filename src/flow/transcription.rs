@@ -1,10 +1,12 @@
 //! Transcripts that the source made find their recordings.
 //!
-//! Owns the queue: which are due, how patiently each is waited for, and what becomes of it in the end. What each kind says and how it is put
-//! together is below. Refuses to know how a transcript is sealed: [`Flow::file`] is the only way in.
+//! Owns the queue: which are due, how patiently each is waited for, and what becomes of it in the
+//! end. What each kind says and how it is put together is below. Refuses to know how a transcript
+//! is sealed: [`Flow::file`] is the only way in.
 //!
-//! INVARIANT: what was said is fetched only when its recording is sealed and has no better transcript; nothing that is waited for holds a word of it,
-//! except pieces of a running call, which are sealed.
+//! INVARIANT: what was said is fetched only when its recording is sealed and has no better
+//! transcript; nothing that is waited for holds a word of it, except pieces of a running call,
+//! which are sealed.
 
 mod intelligence;
 mod legs;
@@ -42,7 +44,8 @@ use crate::{
     vault::{self, Arrived},
 };
 
-/// For so long a transcript belongs to who works on it. Much longer than the longest takes, so that nothing needs to say that it still goes on.
+/// For so long a transcript belongs to who works on it. Much longer than the longest takes, so that
+/// nothing needs to say that it still goes on.
 const LEASE: Duration = Duration::from_secs(600);
 /// Transcripts worked on at once: each is mostly waiting for the source.
 const AT_ONCE: usize = 4;
@@ -93,7 +96,9 @@ impl From<ledger::Error> for Stop {
 impl From<RestError> for Stop {
     fn from(error: RestError) -> Self {
         match error {
-            RestError::Throttled { retry_after: Some(after) } => Self::After(after.max(Duration::from_secs(1)), error.to_string()),
+            RestError::Throttled {
+                retry_after: Some(after),
+            } => Self::After(after.max(Duration::from_secs(1)), error.to_string()),
             passing if passing.passes() => Self::Stumbled(passing),
             other => Self::Dead(other.to_string()),
         }
@@ -123,7 +128,8 @@ impl Flow {
         }
     }
 
-    /// Files everything that is due now; for tests and the demo, which do not wait. How many attempts that took.
+    /// Files everything that is due now; for tests and the demo, which do not wait. How many
+    /// attempts that took.
     ///
     /// # Errors
     /// The ledger's.
@@ -140,7 +146,9 @@ impl Flow {
     async fn transcribe_some(&self) -> Result<usize, Error> {
         let leases = self.lease_transcripts().await?;
         let count = leases.len();
-        futures_util::stream::iter(leases).for_each_concurrent(AT_ONCE, |lease| self.take_up(lease)).await;
+        futures_util::stream::iter(leases)
+            .for_each_concurrent(AT_ONCE, |lease| self.take_up(lease))
+            .await;
         Ok(count)
     }
 
@@ -167,14 +175,25 @@ impl Flow {
     async fn take_up(&self, mut lease: Lease) {
         let kind = lease.origin.kind();
         self.beat(Task::Transcripts);
-        let attempted = AssertUnwindSafe(self.attempt_transcript(&mut lease)).catch_unwind().await;
+        let attempted = AssertUnwindSafe(self.attempt_transcript(&mut lease))
+            .catch_unwind()
+            .await;
         let stop = match attempted {
             Ok(Ok(())) => return,
             Ok(Err(stop)) => stop,
             // The lease runs out by itself, and the others go on.
-            Err(_) => return tracing::error!(kind, sid = lease.origin.sid(), "filing a transcript panicked; it is tried again later"),
+            Err(_) => {
+                return tracing::error!(
+                    kind,
+                    sid = lease.origin.sid(),
+                    "filing a transcript panicked; it is tried again later"
+                );
+            }
         };
-        if matches!(&stop, Stop::Ours(Error::Vault(vault::Error::Ledger(ledger::Error::Stale(_))))) {
+        if matches!(
+            &stop,
+            Stop::Ours(Error::Vault(vault::Error::Ledger(ledger::Error::Stale(_))))
+        ) {
             return;
         }
         if !matches!(stop, Stop::Over | Stop::Outdone) {
@@ -192,28 +211,61 @@ impl Flow {
             if matches!(lease.origin, Origin::Look(_)) {
                 return Err(Stop::Over);
             }
-            return Err(Stop::Dead("the account is not in `twilio.accounts`: add it and run `recvault retry`".to_owned()));
+            return Err(Stop::Dead(
+                "the account is not in `twilio.accounts`: add it and run `recvault retry`"
+                    .to_owned(),
+            ));
         };
-        let Found { recording, transcript, pieces } = match lease.origin.clone() {
-            Origin::Intelligence(sid) => self.of_intelligence(lease, &accounts, account, &sid).await?,
+        let Found {
+            recording,
+            transcript,
+            pieces,
+        } = match lease.origin.clone() {
+            Origin::Intelligence(sid) => {
+                self.of_intelligence(lease, &accounts, account, &sid)
+                    .await?
+            }
             Origin::Record(sid) => self.of_record(lease, &accounts, account, &sid).await?,
             Origin::RealTime(sid) => self.of_real_time(lease, &accounts, account, &sid).await?,
             Origin::Look(sid) => return Err(self.look(lease, account, &sid).await),
         };
-        let arrived = Arrived { lease, pieces, erases: account.delete_source() == DeleteSource::AfterSealing };
-        match self.file(&Permit::of_vault(Action::Transcribe), Some(arrived), &recording, transcript).await {
+        let arrived = Arrived {
+            lease,
+            pieces,
+            erases: account.delete_source() == DeleteSource::AfterSealing,
+        };
+        match self
+            .file(
+                &Permit::of_vault(Action::Transcribe),
+                Some(arrived),
+                &recording,
+                transcript,
+            )
+            .await
+        {
             Ok(_) => Ok(()),
             Err(Error::Shredded { .. }) => Err(Stop::Shredded(recording.id)),
             // More was said meanwhile, or the lease is lost.
-            Err(Error::NotFound) => Err(Stop::After(Duration::from_secs(5), "it changed while it was filed".to_owned())),
+            Err(Error::NotFound) => Err(Stop::After(
+                Duration::from_secs(5),
+                "it changed while it was filed".to_owned(),
+            )),
             Err(error) => Err(error.into()),
         }
     }
 
-    /// The source has no transcript of this id: not any more, if the vault deleted it there with its recording; otherwise perhaps not yet.
+    /// The source has no transcript of this id: not any more, if the vault deleted it there with
+    /// its recording; otherwise perhaps not yet.
     async fn missing(&self, sid: &str) -> Result<Stop, Stop> {
         let is_deleted = sources::is_deleted(&mut self.0.ledger.read().await?, sid).await?;
-        Ok(if is_deleted { Stop::Over } else { Stop::Wait { why: "twilio has no such transcript".to_owned(), most: QUEUED } })
+        Ok(if is_deleted {
+            Stop::Over
+        } else {
+            Stop::Wait {
+                why: "twilio has no such transcript".to_owned(),
+                most: QUEUED,
+            }
+        })
     }
 
     /// What the queue knows of an attempt that filed nothing.
@@ -225,11 +277,15 @@ impl Flow {
             Stop::Stumbled(_) => waited >= QUEUED,
             _ => false,
         };
-        // What waited too long is given up with its words, which nobody has elsewhere: by a clock that is believed only.
+        // What waited too long is given up with its words, which nobody has elsewhere: by a clock
+        // that is believed only.
         let is_given_up = is_late && self.believed().await.is_ok();
         let stop = match stop {
             Stop::Wait { why, .. } if !is_given_up => Stop::After(pause, why),
-            Stop::Wait { why, most } => Stop::Dead(format!("{why}; it was waited for {} h", most.as_secs() / 3600)),
+            Stop::Wait { why, most } => Stop::Dead(format!(
+                "{why}; it was waited for {} h",
+                most.as_secs() / 3600
+            )),
             Stop::Stumbled(error) if !is_given_up => Stop::After(pause, error.to_string()),
             Stop::Stumbled(error) => Stop::Dead(error.to_string()),
             Stop::Ours(error) => Stop::After(pause, error.to_string()),
@@ -238,22 +294,38 @@ impl Flow {
         let given = self.0.ledger.unit(|| async {
             let (mut tx, now) = (self.0.ledger.begin().await?, self.now());
             match &stop {
-                Stop::After(pause, why) => transcripts::postpone(&mut tx, lease, now.after(*pause), why).await?,
+                Stop::After(pause, why) => {
+                    transcripts::postpone(&mut tx, lease, now.after(*pause), why).await?
+                }
                 Stop::Dead(why) => {
                     transcripts::bury(&mut tx, lease, why).await?;
                     tx.count("recvault_transcripts_dead_total", 1);
                     self.drop_pieces(&mut tx, lease).await?;
-                    let id = lease.source.as_ref().map(|source| self.recording_of(lease, source));
-                    audit::append(&mut tx, NewEntry::transcript_dead(now, &lease.origin, lease.attempts, id)).await?;
+                    let id = lease
+                        .source
+                        .as_ref()
+                        .map(|source| self.recording_of(lease, source));
+                    audit::append(
+                        &mut tx,
+                        NewEntry::transcript_dead(now, &lease.origin, lease.attempts, id),
+                    )
+                    .await?;
                 }
                 Stop::Outdone => {
                     transcripts::pass(&mut tx, lease).await?;
                     self.drop_pieces(&mut tx, lease).await?;
                     // Nobody needs it any more, here or there.
-                    let at_once =
-                        self.accounts().get(&lease.account).is_some_and(|account| account.delete_source() == DeleteSource::AfterSealing);
+                    let at_once = self.accounts().get(&lease.account).is_some_and(|account| {
+                        account.delete_source() == DeleteSource::AfterSealing
+                    });
                     if let Some(source) = lease.source.as_ref().filter(|_| at_once) {
-                        work::enqueue(&mut tx, Kind::Erase, &[self.recording_of(lease, source)], now).await?;
+                        work::enqueue(
+                            &mut tx,
+                            Kind::Erase,
+                            &[self.recording_of(lease, source)],
+                            now,
+                        )
+                        .await?;
                     }
                 }
                 Stop::Shredded(id) => {
@@ -299,7 +371,10 @@ impl std::fmt::Display for Stop {
 
 /// The account's own patience.
 fn wait(accounts: &Accounts, why: impl Into<String>) -> Stop {
-    Stop::Wait { why: why.into(), most: accounts.transcripts_wait() }
+    Stop::Wait {
+        why: why.into(),
+        most: accounts.transcripts_wait(),
+    }
 }
 
 #[cfg(test)]

@@ -1,12 +1,15 @@
-//! The watch: asks the ledger again and again what any process has fenced, or closed, and silences it here.
+//! The watch: asks the ledger again and again what any process has fenced, or closed, and silences
+//! it here.
 //!
-//! Owns the pace, and the number up to which every fence was seen. A shred by another process is heard of at once where the database rings,
-//! and otherwise found at the next look. Each look that succeeds lets the streams go on a little longer (see `streams`); a look that fails
-//! does nothing, and that is enough to end them. While nobody listens the ledger is not asked.
+//! Owns the pace, and the number up to which every fence was seen. A shred by another process is
+//! heard of at once where the database rings, and otherwise found at the next look. Each look that
+//! succeeds lets the streams go on a little longer (see `streams`); a look that fails does nothing,
+//! and that is enough to end them. While nobody listens the ledger is not asked.
 //!
-//! INVARIANT: a fence is missed by no stream. A stream registers, then reads its key. A fence that committed before that is found by the key
-//! look-up. One that commits later has a number above the one at which the watch began, since streams from before the beginning are not
-//! covered by it; and no look passes over a number, because fences become visible in the order of their numbers.
+//! INVARIANT: a fence is missed by no stream. A stream registers, then reads its key. A fence that
+//! committed before that is found by the key look-up. One that commits later has a number above the
+//! one at which the watch began, since streams from before the beginning are not covered by it; and
+//! no look passes over a number, because fences become visible in the order of their numbers.
 
 use std::time::Duration;
 
@@ -18,7 +21,8 @@ use crate::ledger::{self, audit, news::Word, shreds};
 
 /// How often is looked while streams run, bell or no bell.
 const PACE: Duration = Duration::from_millis(500);
-/// A look that takes longer has failed. So long that a busy database is forgiven, so short that there is another look before streams end.
+/// A look that takes longer has failed. So long that a busy database is forgiven, so short that
+/// there is another look before streams end.
 const PATIENCE: Duration = Duration::from_secs(2);
 /// Fences read at a time.
 const AT_ONCE: i64 = 10_000;
@@ -31,15 +35,20 @@ pub struct Watch {
 }
 
 impl Flow {
-    /// Begins to watch. What is already heard is not covered by it and ends: begin before anybody can listen.
+    /// Begins to watch. What is already heard is not covered by it and ends: begin before anybody
+    /// can listen.
     ///
     /// # Errors
     /// The ledger's; then nothing has begun.
     pub async fn watch(&self) -> Result<Watch, Error> {
         let seen = audit::head(&mut self.0.ledger.read().await?).await?;
-        // In this order: a stream that is covered reads its key after this, so it has heard of everything up to `seen`.
+        // In this order: a stream that is covered reads its key after this, so it has heard of
+        // everything up to `seen`.
         self.0.streams.watched();
-        Ok(Watch { flow: self.clone(), seen })
+        Ok(Watch {
+            flow: self.clone(),
+            seen,
+        })
     }
 }
 
@@ -53,7 +62,8 @@ impl Watch {
             Word::Fence => bell.notify_one(),
             Word::Epoch => epochs.notify_one(),
         };
-        // Side by side, so that neither waits for the other: the news may be without a connection while the looks succeed.
+        // Side by side, so that neither waits for the other: the news may be without a connection
+        // while the looks succeed.
         tokio::select! {
             () = self.keep_looking(&bell, &stop, grace) => {}
             never = news.follow(ring) => match never {},
@@ -88,13 +98,16 @@ impl Watch {
         }
     }
 
-    /// Looks once: ends the streams of everything that was fenced since the last look, and lets the others go on.
+    /// Looks once: ends the streams of everything that was fenced since the last look, and lets the
+    /// others go on.
     ///
     /// # Errors
     /// The ledger's; then no stream may go on any longer than before.
     pub async fn look(&mut self) -> Result<(), Error> {
         let silent = || ledger::Error::Unavailable("it does not answer in time".into());
-        tokio::time::timeout(PATIENCE, self.ask()).await.map_err(|_| silent())?
+        tokio::time::timeout(PATIENCE, self.ask())
+            .await
+            .map_err(|_| silent())?
     }
 
     async fn ask(&mut self) -> Result<(), Error> {
@@ -105,7 +118,8 @@ impl Watch {
         }
         loop {
             let asked = Instant::now();
-            let fences = shreds::fenced_after(&mut flow.0.ledger.read().await?, *seen, AT_ONCE).await?;
+            let fences =
+                shreds::fenced_after(&mut flow.0.ledger.read().await?, *seen, AT_ONCE).await?;
             for (seq, recording) in &fences {
                 flow.0.streams.silence(*recording);
                 *seen = *seq;

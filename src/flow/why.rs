@@ -1,4 +1,5 @@
-//! Why somebody may, or may not, listen: the same decision as for a grant, told whole and to the operator.
+//! Why somebody may, or may not, listen: the same decision as for a grant, told whole and to the
+//! operator.
 //!
 //! Owns the telling. Nothing is opened and no grant is made, so nothing is written down.
 
@@ -63,13 +64,25 @@ impl Flow {
     ///
     /// # Errors
     /// [`Error::Invalid`] if there is no such recording or no such living token; the ledger's.
-    pub async fn why_not(&self, id: RecordingId, token: TokenId, asking: &Asking<'_>) -> Result<Why, Error> {
+    pub async fn why_not(
+        &self,
+        id: RecordingId,
+        token: TokenId,
+        asking: &Asking<'_>,
+    ) -> Result<Why, Error> {
         let (now, mut tx) = (self.now(), self.0.ledger.read().await?);
         let missing = || Error::Invalid(format!("there is no recording `{id}`"));
         let recording = recordings::find(&mut tx, id).await?.ok_or_else(missing)?;
-        let missing = || Error::Invalid(format!("no living token `{token}`; `recvault token list` lists them"));
-        let principal = tokens::living(&mut tx, token, now).await?.ok_or_else(missing)?;
-        let circumstances = Circumstances::gather(&mut tx, &principal, &recording, &asking.purpose, now).await?;
+        let missing = || {
+            Error::Invalid(format!(
+                "no living token `{token}`; `recvault token list` lists them"
+            ))
+        };
+        let principal = tokens::living(&mut tx, token, now)
+            .await?
+            .ok_or_else(missing)?;
+        let circumstances =
+            Circumstances::gather(&mut tx, &principal, &recording, &asking.purpose, now).await?;
         drop(tx);
         let facts = circumstances.asked(&principal, &recording, asking);
         let rules = self.0.rulebook.current();
@@ -78,13 +91,20 @@ impl Flow {
             Decision::Allow(grant) => (Some(grant), None),
             Decision::Deny(denial) => (None, Some(denial)),
         };
-        let reasons = denial.into_iter().flat_map(|denial| denial.refusals()).map(|refusal| WhyReason {
-            code: refusal.reason.code(),
-            text: refusal.reason.text(),
-            clause: refusal.clause.to_string(),
-            version: refusal.pinned.as_deref().unwrap_or(rules.version()).to_owned(),
-            way_out: way_out(refusal, &facts, &self.0.rulebook),
-        });
+        let reasons = denial
+            .into_iter()
+            .flat_map(|denial| denial.refusals())
+            .map(|refusal| WhyReason {
+                code: refusal.reason.code(),
+                text: refusal.reason.text(),
+                clause: refusal.clause.to_string(),
+                version: refusal
+                    .pinned
+                    .as_deref()
+                    .unwrap_or(rules.version())
+                    .to_owned(),
+                way_out: way_out(refusal, &facts, &self.0.rulebook),
+            });
         Ok(Why {
             recording_id: id,
             principal: token,

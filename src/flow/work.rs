@@ -28,7 +28,8 @@ use crate::{
 #[derive(Clone, Debug, serde::Deserialize, serde::Serialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Settings {
-    /// Recordings fetched at once, 1 to 256. Each takes up to 20 MiB of memory. A quarter as many are deleted at the source beside them.
+    /// Recordings fetched at once, 1 to 256. Each takes up to 20 MiB of memory. A quarter as many
+    /// are deleted at the source beside them.
     pub concurrency: u16,
     /// Seconds that work belongs to a worker that does not say it is still at it.
     pub lease_s: u32,
@@ -44,7 +45,14 @@ pub struct Settings {
 
 impl Default for Settings {
     fn default() -> Self {
-        Self { concurrency: 8, lease_s: 60, attempts: 12, not_yet_s: 1800, max_backoff_s: 900, orphans_h: 24 }
+        Self {
+            concurrency: 8,
+            lease_s: 60,
+            attempts: 12,
+            not_yet_s: 1800,
+            max_backoff_s: 900,
+            orphans_h: 24,
+        }
     }
 }
 
@@ -65,25 +73,38 @@ pub(super) enum Verdict {
 }
 
 impl Flow {
-    /// Runs the loop until `stop`; then takes no new work and lets running work end or, after `grace`, gives it back.
+    /// Runs the loop until `stop`; then takes no new work and lets running work end or, after
+    /// `grace`, gives it back.
     pub async fn work(self, stop: CancellationToken, grace: Duration) {
-        let slots = Arc::new(Semaphore::new(self.0.settings.concurrency.clamp(1, 256).into()));
-        // Work at the source waits for requests that are rationed. It has places of its own, so that neither it nor a fetch stands in the other's line.
-        let erasers = Arc::new(Semaphore::new((usize::from(self.0.settings.concurrency) / 4).clamp(1, 64)));
+        let slots = Arc::new(Semaphore::new(
+            self.0.settings.concurrency.clamp(1, 256).into(),
+        ));
+        // Work at the source waits for requests that are rationed. It has places of its own, so
+        // that neither it nor a fetch stands in the other's line.
+        let erasers = Arc::new(Semaphore::new(
+            (usize::from(self.0.settings.concurrency) / 4).clamp(1, 64),
+        ));
         let mut running = JoinSet::new();
         while !stop.is_cancelled() {
             self.beat(Task::Work);
             let (free, free_erasers) = (slots.available_permits(), erasers.available_permits());
             let leases = match free + free_erasers {
                 0 => Vec::new(),
-                _ => self.lease(free, free_erasers).await.unwrap_or_else(|error| {
-                    tracing::warn!(%error, "no work can be leased");
-                    Vec::new()
-                }),
+                _ => self
+                    .lease(free, free_erasers)
+                    .await
+                    .unwrap_or_else(|error| {
+                        tracing::warn!(%error, "no work can be leased");
+                        Vec::new()
+                    }),
             };
             let got_all = !leases.is_empty() && leases.len() == free + free_erasers;
             for lease in leases {
-                let places = if lease.kind == Kind::Erase { &erasers } else { &slots };
+                let places = if lease.kind == Kind::Erase {
+                    &erasers
+                } else {
+                    &slots
+                };
                 let slot = Arc::clone(places).try_acquire_owned().ok();
                 let flow = self.clone();
                 running.spawn(async move {
@@ -102,7 +123,10 @@ impl Flow {
                 () = tokio::time::sleep(Duration::from_secs(1)) => {}
             }
         }
-        let _ = tokio::time::timeout(grace, async { while running.join_next().await.is_some() {} }).await;
+        let _ = tokio::time::timeout(grace, async {
+            while running.join_next().await.is_some() {}
+        })
+        .await;
         running.shutdown().await;
     }
 
@@ -111,7 +135,13 @@ impl Flow {
         let age = Duration::from_secs(u64::from(self.0.settings.orphans_h.max(1)) * 3600);
         while !stop.is_cancelled() {
             match self.sweep(age).await {
-                Ok(Swept { orphans, uploads, grants, unconsented, retired }) => {
+                Ok(Swept {
+                    orphans,
+                    uploads,
+                    grants,
+                    unconsented,
+                    retired,
+                }) => {
                     tracing::info!(orphans, uploads, grants, unconsented, retired, "swept");
                 }
                 Err(error) => tracing::warn!(%error, "the sweep was cut short"),
@@ -123,21 +153,24 @@ impl Flow {
         }
     }
 
-    /// Does all work that is due now, one piece after another, and returns how many pieces; for tests and the demo, which do not wait. Transcripts
-    /// that are due are filed as well, and not counted.
+    /// Does all work that is due now, one piece after another, and returns how many pieces; for
+    /// tests and the demo, which do not wait. Transcripts that are due are filed as well, and not
+    /// counted.
     ///
     /// # Errors
     /// The ledger's.
     pub async fn work_off(&self) -> Result<usize, Error> {
         let mut done = 0;
         loop {
-            // One at a time, in the order of kinds: what is asked for by the first may change the second.
+            // One at a time, in the order of kinds: what is asked for by the first may change the
+            // second.
             let mut leases = self.lease(1, 0).await?;
             if leases.is_empty() {
                 leases = self.lease(0, 1).await?;
             }
             if leases.is_empty() {
-                // One that came before its recording may have enqueued its fetch, and the shred of a recording is found out by one.
+                // One that came before its recording may have enqueued its fetch, and the shred of
+                // a recording is found out by one.
                 if self.transcribe_off().await? > 0 {
                     continue;
                 }
@@ -152,7 +185,8 @@ impl Flow {
 
     async fn lease(&self, limit: usize, erasures: usize) -> Result<Vec<Lease>, Error> {
         let holder = HolderId::random(&mut rand::rng());
-        let [limit, erasures] = [limit, erasures].map(|limit| i64::try_from(limit).unwrap_or(i64::MAX));
+        let [limit, erasures] =
+            [limit, erasures].map(|limit| i64::try_from(limit).unwrap_or(i64::MAX));
         let mut looking = self.0.ledger.read().await?;
         // Asking costs a write; looking does not.
         let now = looking.now().await?;
@@ -177,28 +211,37 @@ impl Flow {
         Duration::from_secs(self.0.settings.lease_s.max(5).into())
     }
 
-    /// Makes due what a clock that was ahead, and is not any more, has put off for longer than anything honest lasts.
+    /// Makes due what a clock that was ahead, and is not any more, has put off for longer than
+    /// anything honest lasts.
     ///
     /// # Errors
     /// The ledger's.
     pub(super) async fn free_strays(&self) -> Result<(), Error> {
-        let longest = self.lease_length().max(LONGEST).max(Duration::from_secs(self.0.settings.max_backoff_s.into()));
+        let longest = self
+            .lease_length()
+            .max(LONGEST)
+            .max(Duration::from_secs(self.0.settings.max_backoff_s.into()));
         let freed = self.0.ledger.unit(|| async {
             let mut tx = self.0.ledger.begin().await?;
             let term = Term::begin(&mut tx, longest).await?;
-            let freed = work::free_strays(&mut tx, term).await? + transcripts::free_strays(&mut tx, term).await?;
+            let freed = work::free_strays(&mut tx, term).await?
+                + transcripts::free_strays(&mut tx, term).await?;
             tx.commit().await?;
             Ok::<_, ledger::Error>(freed)
         });
         let freed = freed.await?;
         if freed > 0 {
-            tracing::warn!(freed, "a clock that was ahead had put work off; it is due now");
+            tracing::warn!(
+                freed,
+                "a clock that was ahead had put work off; it is due now"
+            );
         }
         Ok(())
     }
 
     async fn perform(&self, lease: Lease) {
-        // A panic costs this piece of work only: it is tried again like any other that failed, and the loop and its place go on.
+        // A panic costs this piece of work only: it is tried again like any other that failed, and
+        // the loop and its place go on.
         let attempt = AssertUnwindSafe(self.attempt(&lease)).catch_unwind();
         let outcome = tokio::select! {
             outcome = attempt => outcome.unwrap_or_else(|_| Err((Verdict::Later, "it panicked; the log says where".to_owned()))),
@@ -233,11 +276,16 @@ impl Flow {
         match lease.kind {
             Kind::Fetch => match self.fetch(lease).await {
                 Ok(Fetched::Sealed | Fetched::LetGo) => Ok(()),
-                Ok(Fetched::Nothing) => self.drop_work(lease).await.map_err(|error| (Verdict::Later, error.to_string())),
+                Ok(Fetched::Nothing) => self
+                    .drop_work(lease)
+                    .await
+                    .map_err(|error| (Verdict::Later, error.to_string())),
                 Err(failure) => Err(self.judge(lease, failure)),
             },
             Kind::Remove => self.remove(lease).await.map_err(|error| match error {
-                Error::Vault(vault::Error::Ledger(ledger::Error::Stale(_))) => (Verdict::NotOurs, error.to_string()),
+                Error::Vault(vault::Error::Ledger(ledger::Error::Stale(_))) => {
+                    (Verdict::NotOurs, error.to_string())
+                }
                 // Never set aside: a shred whose bytes are not removed is retried until they are.
                 other => (Verdict::Later, other.to_string()),
             }),
@@ -259,36 +307,53 @@ impl Flow {
         let settings = &self.0.settings;
         let waited = self.now().since(lease.enqueued_at);
         match failure {
-            FetchFailure::UnknownAccount => {
-                (Verdict::Dead, "the account is not in `twilio.accounts`: add it and run `recvault retry`".to_owned())
-            }
+            FetchFailure::UnknownAccount => (
+                Verdict::Dead,
+                "the account is not in `twilio.accounts`: add it and run `recvault retry`"
+                    .to_owned(),
+            ),
             FetchFailure::Source(error) => {
                 let verdict = match &error {
-                    FetchError::NotYet | FetchError::NotYetElsewhere { .. } if waited < Duration::from_secs(settings.not_yet_s.into()) => {
-                        Verdict::After(jittered(backoff(lease.attempts.min(6), settings.max_backoff_s)))
+                    FetchError::NotYet | FetchError::NotYetElsewhere { .. }
+                        if waited < Duration::from_secs(settings.not_yet_s.into()) =>
+                    {
+                        Verdict::After(jittered(backoff(
+                            lease.attempts.min(6),
+                            settings.max_backoff_s,
+                        )))
                     }
                     FetchError::Throttled { retry_after } => Verdict::After(
                         retry_after
-                            .unwrap_or_else(|| jittered(backoff(lease.attempts, settings.max_backoff_s)))
+                            .unwrap_or_else(|| {
+                                jittered(backoff(lease.attempts, settings.max_backoff_s))
+                            })
                             .max(Duration::from_secs(1)),
                     ),
-                    FetchError::NotYet | FetchError::NotYetElsewhere { .. } | FetchError::Refused { .. } => Verdict::Dead,
+                    FetchError::NotYet
+                    | FetchError::NotYetElsewhere { .. }
+                    | FetchError::Refused { .. } => Verdict::Dead,
                     FetchError::Transient { .. } => patience(lease, waited, settings),
                 };
                 (verdict, error.to_string())
             }
             FetchFailure::Parties(error) => (
                 match error {
-                    RestError::Throttled { retry_after: Some(pause) } => Verdict::After(pause.max(Duration::from_secs(1))),
+                    RestError::Throttled {
+                        retry_after: Some(pause),
+                    } => Verdict::After(pause.max(Duration::from_secs(1))),
                     _ => Verdict::Later,
                 },
                 format!("who took part cannot be looked up now: {error}"),
             ),
-            FetchFailure::Ours(Error::Vault(vault::Error::Ledger(error @ ledger::Error::Stale(_)))) => {
-                (Verdict::NotOurs, error.to_string())
-            }
-            // Our own trouble, a full disk or a database that is away, is no reason to give a recording up.
-            FetchFailure::Ours(error) => (Verdict::After(jittered(backoff(lease.attempts, settings.max_backoff_s))), error.to_string()),
+            FetchFailure::Ours(Error::Vault(vault::Error::Ledger(
+                error @ ledger::Error::Stale(_),
+            ))) => (Verdict::NotOurs, error.to_string()),
+            // Our own trouble, a full disk or a database that is away, is no reason to give a
+            // recording up.
+            FetchFailure::Ours(error) => (
+                Verdict::After(jittered(backoff(lease.attempts, settings.max_backoff_s))),
+                error.to_string(),
+            ),
         }
     }
 
@@ -304,7 +369,11 @@ impl Flow {
             Verdict::After(pause) => work::postpone(&mut tx, lease, now.after(pause), why).await?,
             Verdict::Dead => {
                 work::bury(&mut tx, lease, why).await?;
-                audit::append(&mut tx, NewEntry::work_dead(now, lease.kind.as_str(), lease.attempts, lease.recording)).await?;
+                audit::append(
+                    &mut tx,
+                    NewEntry::work_dead(now, lease.kind.as_str(), lease.attempts, lease.recording),
+                )
+                .await?;
                 tx.count("recvault_work_dead_total", 1);
             }
         }
@@ -312,10 +381,16 @@ impl Flow {
     }
 }
 
-/// Work is given up only when both attempts and time are used up, so that neither a burst of quick failures nor one long wait is enough.
+/// Work is given up only when both attempts and time are used up, so that neither a burst of quick
+/// failures nor one long wait is enough.
 fn patience(lease: &Lease, waited: Duration, settings: &Settings) -> Verdict {
-    let is_used_up = lease.attempts >= settings.attempts.into() && waited >= Duration::from_secs(settings.not_yet_s.into());
-    if is_used_up { Verdict::Dead } else { Verdict::Later }
+    let is_used_up = lease.attempts >= settings.attempts.into()
+        && waited >= Duration::from_secs(settings.not_yet_s.into());
+    if is_used_up {
+        Verdict::Dead
+    } else {
+        Verdict::Later
+    }
 }
 
 /// 2 s, 4 s, 8 s … up to `max_s`.
@@ -324,7 +399,8 @@ pub(super) fn backoff(attempts: i64, max_s: u32) -> Duration {
     Duration::from_secs((1u64 << doublings).min(max_s.max(1).into()))
 }
 
-/// A random pause between half of it and all of it, so that what failed together does not return together.
+/// A random pause between half of it and all of it, so that what failed together does not return
+/// together.
 pub(super) fn jittered(pause: Duration) -> Duration {
     pause.mul_f64(rand::rng().random_range(0.5..=1.0))
 }
@@ -336,7 +412,10 @@ mod tests {
     #[test]
     fn pauses_double_and_stop_growing() {
         assert_eq!([1, 2, 3].map(|n| backoff(n, 900).as_secs()), [2, 4, 8]);
-        assert_eq!([10, 1_000_000, i64::MAX].map(|n| backoff(n, 900).as_secs()), [900; 3]);
+        assert_eq!(
+            [10, 1_000_000, i64::MAX].map(|n| backoff(n, 900).as_secs()),
+            [900; 3]
+        );
         let pause = jittered(Duration::from_secs(10));
         assert!((Duration::from_secs(5)..=Duration::from_secs(10)).contains(&pause));
     }

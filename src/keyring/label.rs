@@ -14,59 +14,100 @@ use crate::{
     secret::Key,
 };
 
-/// The key of one sealed object: `HKDF-Expand(record key, "recvault/artefact/1" ‖ leg ‖ artefact)` with SHA-256 (RFC 5869, section 2.3).
+/// The key of one sealed object: `HKDF-Expand(record key, "recvault/artefact/1" ‖ leg ‖ artefact)`
+/// with SHA-256 (RFC 5869, section 2.3).
 pub fn artefact_key(record_key: &Key, leg: Leg, artefact: Artefact) -> Key {
-    expand(record_key, &[b"recvault/artefact/1", leg.as_str().as_bytes(), artefact.as_str().as_bytes()])
+    expand(
+        record_key,
+        &[
+            b"recvault/artefact/1",
+            leg.as_str().as_bytes(),
+            artefact.as_str().as_bytes(),
+        ],
+    )
 }
 
-/// A public name for a record key, 64 lower-case hex digits: tells whether two keys are the same and nothing else about them.
+/// A public name for a record key, 64 lower-case hex digits: tells whether two keys are the same
+/// and nothing else about them.
 pub fn fingerprint(record_key: &Key) -> String {
     hex::encode(expand(record_key, &[b"recvault/fingerprint/1"]).expose())
 }
 
-/// The key of one recovery file (a snapshot or a piece of the journal): `HKDF-Expand(root page's key, "recvault/recovery/1" ‖ file id)`. It
-/// lives as long as the epoch, so the file dies with the epoch's root.
+/// The key of one recovery file (a snapshot or a piece of the journal):
+/// `HKDF-Expand(root page's key, "recvault/recovery/1" ‖ file id)`. It lives as long as the epoch,
+/// so the file dies with the epoch's root.
 pub fn recovery_key(root: &RootKey, file: ObjectId) -> Key {
     expand(&root.key, &[b"recvault/recovery/1", file.as_bytes()])
 }
 
-/// The key of the hashes by which people are recognised: `HKDF-Expand(service seed, "recvault/subject/1")`.
+/// The key of the hashes by which people are recognised:
+/// `HKDF-Expand(service seed, "recvault/subject/1")`.
 pub fn subject_key(seed: &Key) -> Key {
     expand(seed, &[b"recvault/subject/1"])
 }
 
-/// The key of the hashes by which a statement of consent is recognised when it is told again: `HKDF-Expand(service seed, "recvault/statement/1")`.
+/// The key of the hashes by which a statement of consent is recognised when it is told again:
+/// `HKDF-Expand(service seed, "recvault/statement/1")`.
 pub fn statement_key(seed: &Key) -> Key {
     expand(seed, &[b"recvault/statement/1"])
 }
 
-/// The key of the evidence of one statement of consent: `HKDF-Expand(service seed, "recvault/evidence/1" ‖ statement id)`.
+/// The key of the evidence of one statement of consent:
+/// `HKDF-Expand(service seed, "recvault/evidence/1" ‖ statement id)`.
 pub fn evidence_key(seed: &Key, statement: ConsentId) -> Key {
     expand(seed, &[b"recvault/evidence/1", statement.as_bytes()])
 }
 
-/// The key of a text about a recording that must die with it, such as a justification: `HKDF-Expand(record key, "recvault/note/1" ‖ id)`.
+/// The key of a text about a recording that must die with it, such as a justification:
+/// `HKDF-Expand(record key, "recvault/note/1" ‖ id)`.
 pub fn note_key(record_key: &Key, note: ApprovalId) -> Key {
     expand(record_key, &[b"recvault/note/1", note.as_bytes()])
 }
 
-/// The key of what is told of who took part in a recording: `HKDF-Expand(record key, "recvault/details/1" ‖ recording id)`.
+/// The key of what is told of who took part in a recording:
+/// `HKDF-Expand(record key, "recvault/details/1" ‖ recording id)`.
 pub fn details_key(record_key: &Key, recording: RecordingId) -> Key {
     expand(record_key, &[b"recvault/details/1", recording.as_bytes()])
 }
 
 /// The key of what is told of a party before a recording of the conversation is sealed:
-/// `HKDF-Expand(root page's key, "recvault/waiting/2" ‖ conversation ‖ leg)`. It lives as long as the epoch: each turn replaces it.
+/// `HKDF-Expand(root page's key, "recvault/waiting/2" ‖ conversation ‖ leg)`. It lives as long as
+/// the epoch: each turn replaces it.
 pub fn waiting_key(root: &RootKey, conversation: &Conversation, leg: &LegName) -> Key {
-    expand(&root.key, &[b"recvault/waiting/2", conversation.as_str().as_bytes(), leg.as_str().as_bytes()])
+    expand(
+        &root.key,
+        &[
+            b"recvault/waiting/2",
+            conversation.as_str().as_bytes(),
+            leg.as_str().as_bytes(),
+        ],
+    )
 }
 
 /// The key of one thing that was said in a running call, until it is filed with a recording:
-/// `HKDF-Expand(root page's key, "recvault/utterance/2" ‖ account ‖ transcription ‖ track ‖ number, 8 bytes big-endian)`. It lives as long as the
-/// epoch: each turn replaces it.
-pub fn utterance_key(root: &RootKey, account: &AccountSid, transcription: &TranscriptSid, track: &str, number: i64) -> Key {
-    let (account, transcription) = (account.as_str().as_bytes(), transcription.as_str().as_bytes());
-    expand(&root.key, &[b"recvault/utterance/2", account, transcription, track.as_bytes(), &number.to_be_bytes()])
+/// `HKDF-Expand(root page's key, "recvault/utterance/2" ‖ account ‖ transcription ‖ track ‖ number, 8 bytes big-endian)`.
+/// It lives as long as the epoch: each turn replaces it.
+pub fn utterance_key(
+    root: &RootKey,
+    account: &AccountSid,
+    transcription: &TranscriptSid,
+    track: &str,
+    number: i64,
+) -> Key {
+    let (account, transcription) = (
+        account.as_str().as_bytes(),
+        transcription.as_str().as_bytes(),
+    );
+    expand(
+        &root.key,
+        &[
+            b"recvault/utterance/2",
+            account,
+            transcription,
+            track.as_bytes(),
+            &number.to_be_bytes(),
+        ],
+    )
 }
 
 /// HKDF-Expand over length-prefixed fields, so that no two lists of fields share an info string.
@@ -77,8 +118,15 @@ fn expand(key: &Key, fields: &[&[u8]]) -> Key {
             Key::LEN
         }
     }
-    let lengths: Vec<[u8; 8]> = fields.iter().map(|field| (field.len() as u64).to_be_bytes()).collect();
-    let info: Vec<&[u8]> = lengths.iter().zip(fields).flat_map(|(length, field)| [length.as_slice(), *field]).collect();
+    let lengths: Vec<[u8; 8]> = fields
+        .iter()
+        .map(|field| (field.len() as u64).to_be_bytes())
+        .collect();
+    let info: Vec<&[u8]> = lengths
+        .iter()
+        .zip(fields)
+        .flat_map(|(length, field)| [length.as_slice(), *field])
+        .collect();
     let mut out = [0; Key::LEN];
     hkdf::Prk::new_less_safe(hkdf::HKDF_SHA256, key.expose())
         .expand(&info, Len)
@@ -96,55 +144,113 @@ mod tests {
 
     /// The same derivation by an independent implementation.
     fn oracle(key: &Key, fields: &[&[u8]]) -> [u8; 32] {
-        let info: Vec<u8> = fields.iter().flat_map(|f| [&(f.len() as u64).to_be_bytes()[..], f].concat()).collect();
+        let info: Vec<u8> = fields
+            .iter()
+            .flat_map(|f| [&(f.len() as u64).to_be_bytes()[..], f].concat())
+            .collect();
         let mut out = [0; 32];
-        Hkdf::<Sha256>::from_prk(key.expose()).unwrap().expand(&info, &mut out).unwrap();
+        Hkdf::<Sha256>::from_prk(key.expose())
+            .unwrap()
+            .expand(&info, &mut out)
+            .unwrap();
         out
     }
 
     #[test]
     fn agrees_with_an_independent_hkdf() {
         let key = Key::random(&mut rand::rng());
-        assert_eq!(artefact_key(&key, Leg::All, Artefact::Audio).expose(), &oracle(&key, &[b"recvault/artefact/1", b"all", b"audio"]));
-        assert_eq!(fingerprint(&key), hex::encode(oracle(&key, &[b"recvault/fingerprint/1"])));
+        assert_eq!(
+            artefact_key(&key, Leg::All, Artefact::Audio).expose(),
+            &oracle(&key, &[b"recvault/artefact/1", b"all", b"audio"])
+        );
+        assert_eq!(
+            fingerprint(&key),
+            hex::encode(oracle(&key, &[b"recvault/fingerprint/1"]))
+        );
     }
 
     #[test]
     fn each_recovery_file_has_a_key_of_its_own() {
         let rng = &mut rand::rng();
-        let (root, file) = (RootKey { epoch: 1, key: Key::random(rng) }, ObjectId::random(rng));
-        assert_eq!(recovery_key(&root, file).expose(), &oracle(&root.key, &[b"recvault/recovery/1", file.as_bytes()]));
-        assert_ne!(recovery_key(&root, file), recovery_key(&root, ObjectId::random(rng)));
+        let (root, file) = (
+            RootKey {
+                epoch: 1,
+                key: Key::random(rng),
+            },
+            ObjectId::random(rng),
+        );
+        assert_eq!(
+            recovery_key(&root, file).expose(),
+            &oracle(&root.key, &[b"recvault/recovery/1", file.as_bytes()])
+        );
+        assert_ne!(
+            recovery_key(&root, file),
+            recovery_key(&root, ObjectId::random(rng))
+        );
     }
 
     #[test]
     fn the_seed_gives_a_key_for_each_task() {
         let rng = &mut rand::rng();
         let (seed, statement) = (Key::random(rng), ConsentId::random(rng));
-        assert_eq!(statement_key(&seed).expose(), &oracle(&seed, &[b"recvault/statement/1"]));
-        assert_eq!(subject_key(&seed).expose(), &oracle(&seed, &[b"recvault/subject/1"]));
-        assert_eq!(evidence_key(&seed, statement).expose(), &oracle(&seed, &[b"recvault/evidence/1", statement.as_bytes()]));
+        assert_eq!(
+            statement_key(&seed).expose(),
+            &oracle(&seed, &[b"recvault/statement/1"])
+        );
+        assert_eq!(
+            subject_key(&seed).expose(),
+            &oracle(&seed, &[b"recvault/subject/1"])
+        );
+        assert_eq!(
+            evidence_key(&seed, statement).expose(),
+            &oracle(&seed, &[b"recvault/evidence/1", statement.as_bytes()])
+        );
     }
 
     #[test]
     fn what_is_told_of_people_has_a_key_for_each_recording_and_each_place() {
         let rng = &mut rand::rng();
         let (key, recording) = (Key::random(rng), RecordingId::random(rng));
-        assert_eq!(details_key(&key, recording).expose(), &oracle(&key, &[b"recvault/details/1", recording.as_bytes()]));
+        assert_eq!(
+            details_key(&key, recording).expose(),
+            &oracle(&key, &[b"recvault/details/1", recording.as_bytes()])
+        );
         let (call, leg) = (format!("CA{}", "1".repeat(32)), "caller");
         let root = RootKey { epoch: 1, key };
         let waiting = waiting_key(&root, &call.parse().unwrap(), &leg.parse().unwrap());
-        assert_eq!(waiting.expose(), &oracle(&root.key, &[b"recvault/waiting/2", call.as_bytes(), leg.as_bytes()]));
+        assert_eq!(
+            waiting.expose(),
+            &oracle(
+                &root.key,
+                &[b"recvault/waiting/2", call.as_bytes(), leg.as_bytes()]
+            )
+        );
     }
 
     #[test]
     fn each_utterance_has_a_key_of_its_own() {
-        let root = RootKey { epoch: 1, key: Key::random(&mut rand::rng()) };
-        let account = |digit: &str| format!("AC{}", digit.repeat(32)).parse::<AccountSid>().unwrap();
-        let transcription = |digit: &str| format!("GT{}", digit.repeat(32)).parse::<TranscriptSid>().unwrap();
+        let root = RootKey {
+            epoch: 1,
+            key: Key::random(&mut rand::rng()),
+        };
+        let account = |digit: &str| {
+            format!("AC{}", digit.repeat(32))
+                .parse::<AccountSid>()
+                .unwrap()
+        };
+        let transcription = |digit: &str| {
+            format!("GT{}", digit.repeat(32))
+                .parse::<TranscriptSid>()
+                .unwrap()
+        };
         let (a, t) = (account("1"), transcription("2"));
-        let fields: [&[u8]; 5] =
-            [b"recvault/utterance/2", a.as_str().as_bytes(), t.as_str().as_bytes(), b"inbound_track", &258_i64.to_be_bytes()];
+        let fields: [&[u8]; 5] = [
+            b"recvault/utterance/2",
+            a.as_str().as_bytes(),
+            t.as_str().as_bytes(),
+            b"inbound_track",
+            &258_i64.to_be_bytes(),
+        ];
         let key = utterance_key(&root, &a, &t, "inbound_track", 258);
         assert_eq!(key.expose(), &oracle(&root.key, &fields));
         for other in [
@@ -161,6 +267,9 @@ mod tests {
     fn labels_separate_keys() {
         let key = Key::random(&mut rand::rng());
         assert_ne!(artefact_key(&key, Leg::All, Artefact::Audio), key);
-        assert_ne!(hex::encode(artefact_key(&key, Leg::All, Artefact::Audio).expose()), fingerprint(&key));
+        assert_ne!(
+            hex::encode(artefact_key(&key, Leg::All, Artefact::Audio).expose()),
+            fingerprint(&key)
+        );
     }
 }

@@ -3,7 +3,8 @@
 //! ```text
 //! sealed = nonce (12) ‖ AES-256-GCM(note key, nonce, text, associated data "recvault/note/1" ‖ vault id) ‖ tag (16)
 //! ```
-//! Each text has a key of its own (see `label`), so that neither a nonce nor a place can be mistaken for another.
+//! Each text has a key of its own (see `label`), so that neither a nonce nor a place can be
+//! mistaken for another.
 
 use aes_gcm::{
     Aes256Gcm, KeyInit as _, Nonce,
@@ -24,8 +25,18 @@ const NONCE: usize = 12;
 pub fn seal_note(key: &Key, vault: VaultId, text: &str, rng: &mut dyn CryptoRng) -> Vec<u8> {
     let mut nonce = [0; NONCE];
     rng.fill_bytes(&mut nonce);
-    let sealed = cipher(key).encrypt(&Nonce::from(nonce), Payload { msg: text.as_bytes(), aad: &associated(vault) });
-    [nonce.as_slice(), &sealed.expect("AES-GCM takes any text that fits in memory")].concat()
+    let sealed = cipher(key).encrypt(
+        &Nonce::from(nonce),
+        Payload {
+            msg: text.as_bytes(),
+            aad: &associated(vault),
+        },
+    );
+    [
+        nonce.as_slice(),
+        &sealed.expect("AES-GCM takes any text that fits in memory"),
+    ]
+    .concat()
 }
 
 /// Opens what [`seal_note`] sealed.
@@ -35,8 +46,18 @@ pub fn seal_note(key: &Key, vault: VaultId, text: &str, rng: &mut dyn CryptoRng)
 pub fn open_note(key: &Key, vault: VaultId, sealed: &[u8]) -> Result<Zeroizing<String>, Error> {
     let (nonce, sealed) = sealed.split_at_checked(NONCE).ok_or(Error::NotAuthentic)?;
     let nonce = Nonce::try_from(nonce).map_err(|_| Error::NotAuthentic)?;
-    let opened = cipher(key).decrypt(&nonce, Payload { msg: sealed, aad: &associated(vault) }).map_err(|_| Error::NotAuthentic)?;
-    SecretBuffer::take(opened).into_text().ok_or(Error::NotAuthentic)
+    let opened = cipher(key)
+        .decrypt(
+            &nonce,
+            Payload {
+                msg: sealed,
+                aad: &associated(vault),
+            },
+        )
+        .map_err(|_| Error::NotAuthentic)?;
+    SecretBuffer::take(opened)
+        .into_text()
+        .ok_or(Error::NotAuthentic)
 }
 
 fn associated(vault: VaultId) -> Vec<u8> {
@@ -59,7 +80,10 @@ mod tests {
         let rng = &mut rand::rng();
         let (key, vault) = (Key::random(rng), VaultId::random(rng));
         let sealed = seal_note(&key, vault, "contract 17", rng);
-        assert_eq!(open_note(&key, vault, &sealed).unwrap().as_str(), "contract 17");
+        assert_eq!(
+            open_note(&key, vault, &sealed).unwrap().as_str(),
+            "contract 17"
+        );
         assert!(open_note(&Key::random(rng), vault, &sealed).is_err());
         assert!(open_note(&key, VaultId::random(rng), &sealed).is_err());
         for at in 0..sealed.len() {

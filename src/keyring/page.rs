@@ -5,10 +5,11 @@
 //! associated data = "recvault/page/1" ‖ vault id ‖ page id ‖ tier ‖ level ‖ generation, each with its length before it
 //! ```
 //!
-//! The nonce is random and the same page key seals at most as many generations as the page is written in one epoch, far below the
-//! 2³² limit of NIST SP 800-38D, section 8.3.
+//! The nonce is random and the same page key seals at most as many generations as the page is
+//! written in one epoch, far below the 2³² limit of NIST SP 800-38D, section 8.3.
 //!
-//! INVARIANT: an empty slot is 32 zero bytes; a slot that was ever filled is not filled again under the same page (`used` only grows).
+//! INVARIANT: an empty slot is 32 zero bytes; a slot that was ever filled is not filled again under
+//! the same page (`used` only grows).
 
 use aes_gcm::{
     Aes256Gcm, Nonce,
@@ -55,15 +56,18 @@ pub struct PageRow {
     pub tier: String,
     /// Distance from the leaves; the root page stands above all.
     pub level: u8,
-    /// How often it was written; part of the associated data, and the ledger's guard against two writers.
+    /// How often it was written; part of the associated data, and the ledger's guard against two
+    /// writers.
     pub generation: i64,
     /// The page that holds this page's key, and where. The root page has none.
     pub parent: Option<Place>,
     /// Slots handed out so far, 0 to 128.
     pub used: u8,
-    /// The epoch in which this page's key was made; of the root page, the epoch whose root opens it.
+    /// The epoch in which this page's key was made; of the root page, the epoch whose root opens
+    /// it.
     pub epoch: u64,
-    /// Whether an older copy of this page holds a key that must die: the page wants a new key of its own in the next turn.
+    /// Whether an older copy of this page holds a key that must die: the page wants a new key of
+    /// its own in the next turn.
     pub stale: bool,
     /// The sealed slots.
     pub sealed: Vec<u8>,
@@ -86,22 +90,53 @@ pub struct Page {
 
 impl Page {
     /// A new empty page that belongs at `parent`; not yet sealed.
-    pub fn empty(tier: &str, level: u8, parent: Option<Place>, epoch: u64, rng: &mut dyn CryptoRng) -> Self {
+    pub fn empty(
+        tier: &str,
+        level: u8,
+        parent: Option<Place>,
+        epoch: u64,
+        rng: &mut dyn CryptoRng,
+    ) -> Self {
         let (id, tier) = (PageId::random(rng), tier.to_owned());
-        let row = PageRow { id, tier, level, generation: 0, parent, used: 0, epoch, stale: false, sealed: Vec::new() };
-        Self { row, slots: SecretBuffer::zeroed(FAN_OUT * Key::LEN) }
+        let row = PageRow {
+            id,
+            tier,
+            level,
+            generation: 0,
+            parent,
+            used: 0,
+            epoch,
+            stale: false,
+            sealed: Vec::new(),
+        };
+        Self {
+            row,
+            slots: SecretBuffer::zeroed(FAN_OUT * Key::LEN),
+        }
     }
 
     /// Opens a row.
     ///
     /// # Errors
-    /// [`Error::NotAuthentic`] for a wrong key, vault, id, tier, level, generation, or any altered byte.
+    /// [`Error::NotAuthentic`] for a wrong key, vault, id, tier, level, generation, or any altered
+    /// byte.
     pub fn open(row: PageRow, key: &Key, vault: VaultId) -> Result<Self, Error> {
-        let (nonce, sealed) = row.sealed.split_at_checked(NONCE).ok_or(Error::NotAuthentic)?;
+        let (nonce, sealed) = row
+            .sealed
+            .split_at_checked(NONCE)
+            .ok_or(Error::NotAuthentic)?;
         let nonce = Nonce::try_from(nonce).map_err(|_| Error::NotAuthentic)?;
         let aad = associated_data(vault, &row);
-        let slots =
-            cipher(key).decrypt(&nonce, Payload { msg: sealed, aad: &aad }).map(SecretBuffer::take).map_err(|_| Error::NotAuthentic)?;
+        let slots = cipher(key)
+            .decrypt(
+                &nonce,
+                Payload {
+                    msg: sealed,
+                    aad: &aad,
+                },
+            )
+            .map(SecretBuffer::take)
+            .map_err(|_| Error::NotAuthentic)?;
         if slots.len() != FAN_OUT * Key::LEN {
             return Err(Error::NotAuthentic);
         }
@@ -115,7 +150,13 @@ impl Page {
         rng.fill_bytes(&mut nonce);
         let aad = associated_data(vault, &self.row);
         let sealed = cipher(key)
-            .encrypt(&Nonce::from(nonce), Payload { msg: &self.slots, aad: &aad })
+            .encrypt(
+                &Nonce::from(nonce),
+                Payload {
+                    msg: &self.slots,
+                    aad: &aad,
+                },
+            )
             .expect("4 KiB are far below the 64 GiB that AES-GCM can seal");
         self.row.sealed = [nonce.as_slice(), &sealed].concat();
         self.row
@@ -136,8 +177,17 @@ impl Page {
     /// # Errors
     /// [`Error::Gone`] if it holds none.
     pub fn key(&self, slot: u8) -> Result<Key, Error> {
-        let key = self.slots.chunks_exact(Key::LEN).nth(slot.into()).and_then(Key::from_slice).ok_or(Error::Gone)?;
-        if key == Key::take(&mut [0; Key::LEN]) { Err(Error::Gone) } else { Ok(key) }
+        let key = self
+            .slots
+            .chunks_exact(Key::LEN)
+            .nth(slot.into())
+            .and_then(Key::from_slice)
+            .ok_or(Error::Gone)?;
+        if key == Key::take(&mut [0; Key::LEN]) {
+            Err(Error::Gone)
+        } else {
+            Ok(key)
+        }
     }
 
     /// Puts `key` into the next free slot and returns it.
@@ -146,12 +196,15 @@ impl Page {
     /// [`Error::Full`] after 128.
     pub fn push(&mut self, key: &Key) -> Result<u8, Error> {
         let slot = self.row.used;
-        self.slot_mut(slot).ok_or(Error::Full)?.copy_from_slice(key.expose());
+        self.slot_mut(slot)
+            .ok_or(Error::Full)?
+            .copy_from_slice(key.expose());
         self.row.used += 1;
         Ok(slot)
     }
 
-    /// Destroys the key in `slot`; the slot stays spent. Older copies of the page still hold it, so the page is stale from now on.
+    /// Destroys the key in `slot`; the slot stays spent. Older copies of the page still hold it, so
+    /// the page is stale from now on.
     ///
     /// # Errors
     /// [`Error::Gone`] if it holds none.
@@ -162,13 +215,16 @@ impl Page {
         Ok(())
     }
 
-    /// Puts another key in the place of the one in `slot`. Older copies still hold that one, so the page is stale from now on.
+    /// Puts another key in the place of the one in `slot`. Older copies still hold that one, so the
+    /// page is stale from now on.
     ///
     /// # Errors
     /// [`Error::Gone`] if it holds none.
     pub(super) fn replace(&mut self, slot: u8, key: &Key) -> Result<(), Error> {
         self.destroy(slot)?;
-        self.slot_mut(slot).ok_or(Error::Gone)?.copy_from_slice(key.expose());
+        self.slot_mut(slot)
+            .ok_or(Error::Gone)?
+            .copy_from_slice(key.expose());
         Ok(())
     }
 
@@ -189,9 +245,23 @@ fn cipher(key: &Key) -> Aes256Gcm {
 }
 
 fn associated_data(vault: VaultId, row: &PageRow) -> Vec<u8> {
-    let fields: [&[u8]; 6] =
-        [b"recvault/page/1", vault.as_bytes(), row.id.as_bytes(), row.tier.as_bytes(), &[row.level], &row.generation.to_be_bytes()];
-    fields.iter().flat_map(|field| (field.len() as u64).to_be_bytes().into_iter().chain(field.iter().copied())).collect()
+    let fields: [&[u8]; 6] = [
+        b"recvault/page/1",
+        vault.as_bytes(),
+        row.id.as_bytes(),
+        row.tier.as_bytes(),
+        &[row.level],
+        &row.generation.to_be_bytes(),
+    ];
+    fields
+        .iter()
+        .flat_map(|field| {
+            (field.len() as u64)
+                .to_be_bytes()
+                .into_iter()
+                .chain(field.iter().copied())
+        })
+        .collect()
 }
 
 #[cfg(test)]
@@ -221,16 +291,37 @@ mod tests {
         let (row, key, vault, _) = sealed_page();
         let rng = &mut rand::rng();
         let moved = [
-            PageRow { id: PageId::random(rng), ..row.clone() },
-            PageRow { tier: "restricted".into(), ..row.clone() },
-            PageRow { level: 1, ..row.clone() },
-            PageRow { generation: row.generation + 1, ..row.clone() },
+            PageRow {
+                id: PageId::random(rng),
+                ..row.clone()
+            },
+            PageRow {
+                tier: "restricted".into(),
+                ..row.clone()
+            },
+            PageRow {
+                level: 1,
+                ..row.clone()
+            },
+            PageRow {
+                generation: row.generation + 1,
+                ..row.clone()
+            },
         ];
         for row in moved {
-            assert_eq!(Page::open(row, &key, vault).err(), Some(Error::NotAuthentic));
+            assert_eq!(
+                Page::open(row, &key, vault).err(),
+                Some(Error::NotAuthentic)
+            );
         }
-        assert_eq!(Page::open(row.clone(), &key, VaultId::random(rng)).err(), Some(Error::NotAuthentic));
-        assert_eq!(Page::open(row, &Key::random(rng), vault).err(), Some(Error::NotAuthentic));
+        assert_eq!(
+            Page::open(row.clone(), &key, VaultId::random(rng)).err(),
+            Some(Error::NotAuthentic)
+        );
+        assert_eq!(
+            Page::open(row, &Key::random(rng), vault).err(),
+            Some(Error::NotAuthentic)
+        );
     }
 
     #[test]

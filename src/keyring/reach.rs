@@ -1,7 +1,9 @@
-//! What an attacker reaches: every record key that any version of any page gives to who holds some root keys.
+//! What an attacker reaches: every record key that any version of any page gives to who holds some
+//! root keys.
 //!
-//! Owns the closure over pages of all ages, as somebody would compute it who kept every copy of the key store there ever was. It opens whatever
-//! opens and follows every key to every version of the page below it. Tests and drills hold the tree against it.
+//! Owns the closure over pages of all ages, as somebody would compute it who kept every copy of the
+//! key store there ever was. It opens whatever opens and follows every key to every version of the
+//! page below it. Tests and drills hold the tree against it.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -32,7 +34,10 @@ pub fn reach(roots: &[&Key], versions: impl AsRef<[PageRow]>, vault: VaultId) ->
     for (at, version) in versions.iter().enumerate() {
         levels.entry(version.level).or_default().push((at, version));
     }
-    let mut found = Reach { which: vec![false; versions.len()], ..Reach::default() };
+    let mut found = Reach {
+        which: vec![false; versions.len()],
+        ..Reach::default()
+    };
     // Keys by the place that held them, of all versions of that place's page that opened.
     let mut held: BTreeMap<([u8; 16], u8), Vec<Key>> = BTreeMap::new();
     for (level, versions) in levels.into_iter().rev() {
@@ -41,10 +46,19 @@ pub fn reach(roots: &[&Key], versions: impl AsRef<[PageRow]>, vault: VaultId) ->
             found.tried += 1;
             let keys: Vec<&Key> = match version.parent {
                 None => roots.to_vec(),
-                Some(place) => held.get(&(*place.page.as_bytes(), place.slot)).into_iter().flatten().collect(),
+                Some(place) => held
+                    .get(&(*place.page.as_bytes(), place.slot))
+                    .into_iter()
+                    .flatten()
+                    .collect(),
             };
             let is_leaf = level == 0 && version.tier != SERVICE;
-            let Some(page) = keys.iter().find_map(|key| Page::open(version.clone(), key, vault).ok()) else { continue };
+            let Some(page) = keys
+                .iter()
+                .find_map(|key| Page::open(version.clone(), key, vault).ok())
+            else {
+                continue;
+            };
             found.opened += 1;
             if let Some(opened) = found.which.get_mut(at) {
                 *opened = true;
@@ -60,7 +74,8 @@ pub fn reach(roots: &[&Key], versions: impl AsRef<[PageRow]>, vault: VaultId) ->
                 }
             }
         }
-        // The vault's own page hangs right below the root, past three levels; keys stay known all the way down.
+        // The vault's own page hangs right below the root, past three levels; keys stay known all
+        // the way down.
         for (place, keys) in below {
             held.entry(place).or_default().extend(keys);
         }
@@ -91,10 +106,20 @@ mod tests {
         path.push(above);
         let (mut leaves, mut places, mut keys) = (Vec::new(), Vec::new(), Vec::new());
         for _ in 0..2 {
-            let (upper, mut leaf) = hang(walk(path.clone(), root, vault).unwrap(), "standard", LEAF, vault, rng).unwrap();
+            let (upper, mut leaf) = hang(
+                walk(path.clone(), root, vault).unwrap(),
+                "standard",
+                LEAF,
+                vault,
+                rng,
+            )
+            .unwrap();
             *path.last_mut().unwrap() = upper;
             let key = Key::random(rng);
-            places.push(Place { page: leaf.page.id(), slot: leaf.page.push(&key).unwrap() });
+            places.push(Place {
+                page: leaf.page.id(),
+                slot: leaf.page.push(&key).unwrap(),
+            });
             keys.push(fingerprint(&key));
             leaves.push(leaf.seal(vault, rng));
         }
@@ -106,47 +131,91 @@ mod tests {
     #[test]
     fn the_root_reaches_every_key_and_another_none() {
         let rng = &mut rand::rng();
-        let (vault, root) = (VaultId::random(rng), RootKey { epoch: 1, key: Key::random(rng) });
+        let (vault, root) = (
+            VaultId::random(rng),
+            RootKey {
+                epoch: 1,
+                key: Key::random(rng),
+            },
+        );
         let (rows, _, keys) = grown(&root, vault);
         let found = reach(&[&root.key], rows.clone(), vault);
         assert!(found.which.iter().all(|opened| *opened));
-        assert_eq!((found.record_keys, found.opened), (keys.into_iter().collect(), rows.len() as u64));
+        assert_eq!(
+            (found.record_keys, found.opened),
+            (keys.into_iter().collect(), rows.len() as u64)
+        );
         let found = reach(&[&Key::random(rng)], rows.clone(), vault);
-        assert_eq!((found.record_keys.len(), found.opened, found.tried), (0, 0, rows.len() as u64));
+        assert_eq!(
+            (found.record_keys.len(), found.opened, found.tried),
+            (0, 0, rows.len() as u64)
+        );
     }
 
     #[test]
     fn a_shredded_key_is_reached_through_an_older_copy_of_its_page_while_the_page_keeps_its_key() {
         let rng = &mut rand::rng();
-        let (vault, root) = (VaultId::random(rng), RootKey { epoch: 1, key: Key::random(rng) });
+        let (vault, root) = (
+            VaultId::random(rng),
+            RootKey {
+                epoch: 1,
+                key: Key::random(rng),
+            },
+        );
         let (before, places, keys) = grown(&root, vault);
         let mut now = before.clone();
         let (branches, leaf) = (4, 5);
-        let mut opened = walk([&now[..branches], &now[leaf..=leaf]].concat(), &root, vault).unwrap();
+        let mut opened =
+            walk([&now[..branches], &now[leaf..=leaf]].concat(), &root, vault).unwrap();
         opened.page.destroy(places[0].slot).unwrap();
         now[leaf] = opened.seal(vault, rng);
-        assert!(!reach(&[&root.key], now.clone(), vault).record_keys.contains(&keys[0]), "the present rows do not give it");
+        assert!(
+            !reach(&[&root.key], now.clone(), vault)
+                .record_keys
+                .contains(&keys[0]),
+            "the present rows do not give it"
+        );
         let all = [before.clone(), now.clone()].concat();
-        assert!(reach(&[&root.key], all, vault).record_keys.contains(&keys[0]), "the older leaf does");
+        assert!(
+            reach(&[&root.key], all, vault)
+                .record_keys
+                .contains(&keys[0]),
+            "the older leaf does"
+        );
 
         // With a new key for the leaf alone, an older branch still leads to the older leaf.
         let mut above = walk(now[..branches].to_vec(), &root, vault).unwrap();
         now[leaf] = above.renew(now[leaf].clone(), vault, rng).unwrap();
         now[branches - 1] = above.seal(vault, rng);
         let all = [before.clone(), now.clone()].concat();
-        assert!(reach(&[&root.key], all, vault).record_keys.contains(&keys[0]), "the path above was not renewed");
+        assert!(
+            reach(&[&root.key], all, vault)
+                .record_keys
+                .contains(&keys[0]),
+            "the path above was not renewed"
+        );
 
-        // With new keys for the whole path and another root, nothing does; the living key stays in reach.
+        // With new keys for the whole path and another root, nothing does; the living key stays in
+        // reach.
         for at in (1..branches).rev() {
             let mut above = walk(now[..at].to_vec(), &root, vault).unwrap();
             now[at] = above.renew(now[at].clone(), vault, rng).unwrap();
             now[at - 1] = above.seal(vault, rng);
         }
-        let next = RootKey { epoch: 2, key: Key::random(rng) };
-        now[0] = walk(now[..1].to_vec(), &root, vault).unwrap().seal_below(&next, vault, rng);
+        let next = RootKey {
+            epoch: 2,
+            key: Key::random(rng),
+        };
+        now[0] = walk(now[..1].to_vec(), &root, vault)
+            .unwrap()
+            .seal_below(&next, vault, rng);
         let found = reach(&[&next.key], [before.clone(), now.clone()].concat(), vault).record_keys;
         assert!(!found.contains(&keys[0]) && found.contains(&keys[1]));
         // Unless the old root is still there.
-        assert!(reach(&[&next.key, &root.key], [before, now].concat(), vault).record_keys.contains(&keys[0]));
+        assert!(
+            reach(&[&next.key, &root.key], [before, now].concat(), vault)
+                .record_keys
+                .contains(&keys[0])
+        );
     }
 }

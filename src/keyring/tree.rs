@@ -3,8 +3,9 @@
 //! ```text
 //! root key ─seals─▶ root page ─holds─▶ tier key ─seals─▶ top branch ─▶ branch ─▶ branch ─▶ leaf ─holds─▶ record keys
 //! ```
-//! The depth is fixed: three levels of branches over the leaves hold 128⁴, about 268 million, record keys a tier, and a look-up opens five
-//! pages of 4 KiB. A tree that grows would save one or two of them and cost a re-hanging step that has to be right.
+//! The depth is fixed: three levels of branches over the leaves hold 128⁴, about 268 million,
+//! record keys a tier, and a look-up opens five pages of 4 KiB. A tree that grows would save one or
+//! two of them and cost a re-hanging step that has to be right.
 
 use rand::CryptoRng;
 
@@ -19,7 +20,8 @@ pub const LEVELS: u8 = 4;
 pub const ROOT_LEVEL: u8 = LEVELS;
 /// The root page's name in the tier column.
 pub const ROOT: &str = "~root";
-/// The vault's own keys live on one leaf page of this name, right under the root page: slot 0 the receipt signing seed.
+/// The vault's own keys live on one leaf page of this name, right under the root page: slot 0 the
+/// receipt signing seed.
 pub const SERVICE: &str = "~service";
 
 /// The key of the root page in one epoch.
@@ -43,11 +45,19 @@ impl Opened {
     /// Opens a child page, by its key here.
     ///
     /// # Errors
-    /// [`Error::BrokenPath`] if it is not a child of this page; [`Error::NotAuthentic`] and [`Error::Gone`] as the pages say.
+    /// [`Error::BrokenPath`] if it is not a child of this page; [`Error::NotAuthentic`] and
+    /// [`Error::Gone`] as the pages say.
     pub fn open(&self, child: PageRow, vault: VaultId) -> Result<Self, Error> {
-        let place = child.parent.filter(|place| place.page == self.page.id()).ok_or(Error::BrokenPath)?;
+        let place = child
+            .parent
+            .filter(|place| place.page == self.page.id())
+            .ok_or(Error::BrokenPath)?;
         let key = self.page.key(place.slot)?;
-        Ok(Self { page: Page::open(child, &key, vault)?, key, epoch: self.epoch })
+        Ok(Self {
+            page: Page::open(child, &key, vault)?,
+            key,
+            epoch: self.epoch,
+        })
     }
 
     /// Seals the page again, under the same key, as its next generation.
@@ -55,18 +65,27 @@ impl Opened {
         self.page.seal(&self.key, vault, rng)
     }
 
-    /// Seals the root page under the next epoch's key. From then on no older copy of it is opened by any root that custody has.
+    /// Seals the root page under the next epoch's key. From then on no older copy of it is opened
+    /// by any root that custody has.
     pub fn seal_below(self, next: &RootKey, vault: VaultId, rng: &mut dyn CryptoRng) -> PageRow {
         self.page.renewed(next.epoch).seal(&next.key, vault, rng)
     }
 
-    /// Gives a child page a new key, in its slot here; returns the child sealed under it. This page is stale from now on: its older copies
-    /// still hold the child's old key.
+    /// Gives a child page a new key, in its slot here; returns the child sealed under it. This page
+    /// is stale from now on: its older copies still hold the child's old key.
     ///
     /// # Errors
     /// [`Error::BrokenPath`] if it is not a child of this page; otherwise as [`Page::open`].
-    pub fn renew(&mut self, child: PageRow, vault: VaultId, rng: &mut dyn CryptoRng) -> Result<PageRow, Error> {
-        let place = child.parent.filter(|place| place.page == self.page.id()).ok_or(Error::BrokenPath)?;
+    pub fn renew(
+        &mut self,
+        child: PageRow,
+        vault: VaultId,
+        rng: &mut dyn CryptoRng,
+    ) -> Result<PageRow, Error> {
+        let place = child
+            .parent
+            .filter(|place| place.page == self.page.id())
+            .ok_or(Error::BrokenPath)?;
         let child = Page::open(child, &self.page.key(place.slot)?, vault)?;
         let key = Key::random(rng);
         self.page.replace(place.slot, &key)?;
@@ -75,9 +94,17 @@ impl Opened {
 }
 
 /// A new vault's tree: the root page, and the service page with the receipt signing seed on slot 0.
-pub fn plant(root: &RootKey, vault: VaultId, rng: &mut dyn CryptoRng) -> Result<[PageRow; 2], Error> {
+pub fn plant(
+    root: &RootKey,
+    vault: VaultId,
+    rng: &mut dyn CryptoRng,
+) -> Result<[PageRow; 2], Error> {
     let page = Page::empty(ROOT, ROOT_LEVEL, None, root.epoch, rng);
-    let root = Opened { page, key: root.key.duplicate(), epoch: root.epoch };
+    let root = Opened {
+        page,
+        key: root.key.duplicate(),
+        epoch: root.epoch,
+    };
     let (root, mut service) = hang(root, SERVICE, LEAF, vault, rng)?;
     service.page.push(&Key::random(rng))?;
     Ok([root, service.seal(vault, rng)])
@@ -86,8 +113,9 @@ pub fn plant(root: &RootKey, vault: VaultId, rng: &mut dyn CryptoRng) -> Result<
 /// Walks `path` (root page first) and opens its last page.
 ///
 /// # Errors
-/// [`Error::OtherEpoch`] if the root page is sealed under another epoch's key; [`Error::BrokenPath`] unless each row's parent is the row before
-/// it; [`Error::NotAuthentic`] and [`Error::Gone`] as the pages say.
+/// [`Error::OtherEpoch`] if the root page is sealed under another epoch's key;
+/// [`Error::BrokenPath`] unless each row's parent is the row before it; [`Error::NotAuthentic`] and
+/// [`Error::Gone`] as the pages say.
 pub fn walk(path: Vec<PageRow>, root: &RootKey, vault: VaultId) -> Result<Opened, Error> {
     let mut path = path.into_iter();
     let top = open_root(path.next().ok_or(Error::BrokenPath)?, root, vault)?;
@@ -97,7 +125,8 @@ pub fn walk(path: Vec<PageRow>, root: &RootKey, vault: VaultId) -> Result<Opened
 /// Opens the root page, where every walk begins.
 ///
 /// # Errors
-/// [`Error::OtherEpoch`] if it is sealed under another epoch's key; [`Error::BrokenPath`] if it is not the root page; [`Error::NotAuthentic`].
+/// [`Error::OtherEpoch`] if it is sealed under another epoch's key; [`Error::BrokenPath`] if it is
+/// not the root page; [`Error::NotAuthentic`].
 pub fn open_root(row: PageRow, root: &RootKey, vault: VaultId) -> Result<Opened, Error> {
     match row.parent {
         None if row.epoch == root.epoch => {}
@@ -105,18 +134,36 @@ pub fn open_root(row: PageRow, root: &RootKey, vault: VaultId) -> Result<Opened,
         Some(_) => return Err(Error::BrokenPath),
     }
     let key = root.key.duplicate();
-    Ok(Opened { page: Page::open(row, &key, vault)?, key, epoch: root.epoch })
+    Ok(Opened {
+        page: Page::open(row, &key, vault)?,
+        key,
+        epoch: root.epoch,
+    })
 }
 
-/// Makes a new empty page with a key of its own and puts that key on `above`. Returns the changed upper row and the open new page.
+/// Makes a new empty page with a key of its own and puts that key on `above`. Returns the changed
+/// upper row and the open new page.
 ///
 /// # Errors
 /// [`Error::Full`] if `above` has no free slot.
-pub fn hang(mut above: Opened, tier: &str, level: u8, vault: VaultId, rng: &mut dyn CryptoRng) -> Result<(PageRow, Opened), Error> {
+pub fn hang(
+    mut above: Opened,
+    tier: &str,
+    level: u8,
+    vault: VaultId,
+    rng: &mut dyn CryptoRng,
+) -> Result<(PageRow, Opened), Error> {
     let key = Key::random(rng);
     let slot = above.page.push(&key)?;
-    let place = Place { page: above.page.id(), slot };
-    let below = Opened { page: Page::empty(tier, level, Some(place), above.epoch, rng), key, epoch: above.epoch };
+    let place = Place {
+        page: above.page.id(),
+        slot,
+    };
+    let below = Opened {
+        page: Page::empty(tier, level, Some(place), above.epoch, rng),
+        key,
+        epoch: above.epoch,
+    };
     Ok((above.seal(vault, rng), below))
 }
 
@@ -135,7 +182,13 @@ mod tests {
     /// A root page and a full-depth path for one tier, with one record key.
     fn grown() -> Grown {
         let rng = &mut rand::rng();
-        let (vault, root_key) = (VaultId::random(rng), RootKey { epoch: 1, key: Key::random(rng) });
+        let (vault, root_key) = (
+            VaultId::random(rng),
+            RootKey {
+                epoch: 1,
+                key: Key::random(rng),
+            },
+        );
         let [mut above, _service] = plant(&root_key, vault, rng).unwrap();
         let mut path = Vec::new();
         for level in (LEAF..LEVELS).rev() {
@@ -151,9 +204,18 @@ mod tests {
         let mut leaf = walk(rows, &root_key, vault).unwrap();
         let record_key = Key::random(rng);
         let slot = leaf.page.push(&record_key).unwrap();
-        let place = Place { page: leaf.page.id(), slot };
+        let place = Place {
+            page: leaf.page.id(),
+            slot,
+        };
         path.push(leaf.seal(vault, rng));
-        Grown { vault, root_key, path, place, record_key }
+        Grown {
+            vault,
+            root_key,
+            path,
+            place,
+            record_key,
+        }
     }
 
     #[test]
@@ -167,10 +229,22 @@ mod tests {
     #[test]
     fn another_root_key_opens_nothing() {
         let g = grown();
-        let other = RootKey { epoch: 1, key: Key::random(&mut rand::rng()) };
-        assert_eq!(walk(g.path.clone(), &other, g.vault).err(), Some(Error::NotAuthentic));
-        let next = RootKey { epoch: 2, ..g.root_key };
-        assert_eq!(walk(g.path, &next, g.vault).err(), Some(Error::OtherEpoch(1)));
+        let other = RootKey {
+            epoch: 1,
+            key: Key::random(&mut rand::rng()),
+        };
+        assert_eq!(
+            walk(g.path.clone(), &other, g.vault).err(),
+            Some(Error::NotAuthentic)
+        );
+        let next = RootKey {
+            epoch: 2,
+            ..g.root_key
+        };
+        assert_eq!(
+            walk(g.path, &next, g.vault).err(),
+            Some(Error::OtherEpoch(1))
+        );
     }
 
     #[test]
@@ -179,9 +253,16 @@ mod tests {
         for missing in 0..g.path.len() - 1 {
             let mut path = g.path.clone();
             path.remove(missing);
-            assert_eq!(walk(path, &g.root_key, g.vault).err(), Some(Error::BrokenPath), "without page {missing}");
+            assert_eq!(
+                walk(path, &g.root_key, g.vault).err(),
+                Some(Error::BrokenPath),
+                "without page {missing}"
+            );
         }
-        assert_eq!(walk(Vec::new(), &g.root_key, g.vault).err(), Some(Error::BrokenPath));
+        assert_eq!(
+            walk(Vec::new(), &g.root_key, g.vault).err(),
+            Some(Error::BrokenPath)
+        );
     }
 
     #[test]
@@ -200,12 +281,21 @@ mod tests {
     /// Renews the whole path bottom up, as a turn does, and gives the next root.
     fn turned(g: &Grown) -> (RootKey, Vec<PageRow>) {
         let rng = &mut rand::rng();
-        let (next, mut path) = (RootKey { epoch: 2, key: Key::random(rng) }, g.path.clone());
+        let (next, mut path) = (
+            RootKey {
+                epoch: 2,
+                key: Key::random(rng),
+            },
+            g.path.clone(),
+        );
         for at in (1..path.len()).rev() {
             let mut above = walk(path[..at].to_vec(), &g.root_key, g.vault).unwrap();
             path[at] = above.renew(path[at].clone(), g.vault, rng).unwrap();
             path[at - 1] = above.seal(g.vault, rng);
-            assert!(!path[at].stale && path[at - 1].stale, "what is renewed leaves its parent stale");
+            assert!(
+                !path[at].stale && path[at - 1].stale,
+                "what is renewed leaves its parent stale"
+            );
         }
         let root = walk(path[..1].to_vec(), &g.root_key, g.vault).unwrap();
         path[0] = root.seal_below(&next, g.vault, rng);
@@ -216,9 +306,15 @@ mod tests {
     fn after_a_turn_the_next_root_opens_the_same_record_key() {
         let g = grown();
         let (next, path) = turned(&g);
-        assert_eq!(walk(path.clone(), &g.root_key, g.vault).err(), Some(Error::OtherEpoch(2)));
+        assert_eq!(
+            walk(path.clone(), &g.root_key, g.vault).err(),
+            Some(Error::OtherEpoch(2))
+        );
         assert!(path.iter().all(|page| !page.stale));
-        assert_eq!(walk(path, &next, g.vault).unwrap().page.key(g.place.slot), Ok(g.record_key));
+        assert_eq!(
+            walk(path, &next, g.vault).unwrap().page.key(g.place.slot),
+            Ok(g.record_key)
+        );
     }
 
     #[test]
@@ -227,8 +323,15 @@ mod tests {
         let (next, path) = turned(&g);
         for at in 0..path.len() {
             let mut mixed = path.clone();
-            mixed[at] = PageRow { epoch: path[at].epoch, ..g.path[at].clone() };
-            assert_eq!(walk(mixed, &next, g.vault).err(), Some(Error::NotAuthentic), "page {at}");
+            mixed[at] = PageRow {
+                epoch: path[at].epoch,
+                ..g.path[at].clone()
+            };
+            assert_eq!(
+                walk(mixed, &next, g.vault).err(),
+                Some(Error::NotAuthentic),
+                "page {at}"
+            );
         }
     }
 
@@ -236,6 +339,10 @@ mod tests {
     fn only_a_child_is_renewed() {
         let g = grown();
         let mut root = walk(g.path[..1].to_vec(), &g.root_key, g.vault).unwrap();
-        assert_eq!(root.renew(g.path[2].clone(), g.vault, &mut rand::rng()).err(), Some(Error::BrokenPath));
+        assert_eq!(
+            root.renew(g.path[2].clone(), g.vault, &mut rand::rng())
+                .err(),
+            Some(Error::BrokenPath)
+        );
     }
 }

@@ -1,7 +1,7 @@
 //! Announcements: what callbacks say, made durable many at a time.
 //!
-//! Group commit: while one transaction is being written, the callbacks that arrive queue up and share the next one. Each caller is
-//! answered only after the commit that holds its announcement.
+//! Group commit: while one transaction is being written, the callbacks that arrive queue up and
+//! share the next one. Each caller is answered only after the commit that holds its announcement.
 
 use std::{borrow::Cow, collections::BTreeMap};
 
@@ -139,24 +139,38 @@ pub struct Committer {
 /// Makes the two ends of the queue.
 pub fn channel(ledger: Ledger) -> (Acceptor, Committer) {
     let (sender, queue) = mpsc::channel(QUEUE);
-    (Acceptor(sender), Committer { ledger, queue: Mutex::new(queue) })
+    (
+        Acceptor(sender),
+        Committer {
+            ledger,
+            queue: Mutex::new(queue),
+        },
+    )
 }
 
 impl Acceptor {
-    /// Returns when the announcement is durable. Repeats and any order are fine: what is known only grows.
+    /// Returns when the announcement is durable. Repeats and any order are fine: what is known only
+    /// grows.
     ///
     /// # Errors
     /// [`Error::Unavailable`]: it is not durable; the source should send it again.
     pub async fn accept(&self, announcement: Announcement) -> Result<(), Error> {
         let (answer, answered) = oneshot::channel();
-        self.0.try_send(Waiting { announcement, answer }).map_err(|_| Error::Unavailable("too many callbacks are waiting".into()))?;
-        answered.await.unwrap_or_else(|_| Err(Error::Unavailable("the service is stopping".into())))
+        self.0
+            .try_send(Waiting {
+                announcement,
+                answer,
+            })
+            .map_err(|_| Error::Unavailable("too many callbacks are waiting".into()))?;
+        answered
+            .await
+            .unwrap_or_else(|_| Err(Error::Unavailable("the service is stopping".into())))
     }
 }
 
 impl Committer {
-    /// Commits batches until every [`Acceptor`] is gone and the queue is empty. To run it again goes on where it was left; who was in the batch that was
-    /// left is told to come again.
+    /// Commits batches until every [`Acceptor`] is gone and the queue is empty. To run it again
+    /// goes on where it was left; who was in the batch that was left is told to come again.
     pub async fn run(&self, now: impl Fn() -> Timestamp + Send + Sync) {
         let mut queue = self.queue.lock().await;
         loop {
@@ -168,8 +182,9 @@ impl Committer {
         }
     }
 
-    /// Commits a batch and answers each of its members. Where the batch fails and one of them may be why, its halves are tried by themselves: a bad
-    /// announcement fails alone, after as many tries more as its place takes to be found.
+    /// Commits a batch and answers each of its members. Where the batch fails and one of them may
+    /// be why, its halves are tried by themselves: a bad announcement fails alone, after as many
+    /// tries more as its place takes to be found.
     async fn settle(&self, batch: Vec<Waiting>, now: &(impl Fn() -> Timestamp + Sync)) {
         let mut batches = vec![batch];
         while let Some(mut batch) = batches.pop() {
@@ -194,14 +209,24 @@ impl Committer {
                 tx.execute(ANNOUNCE, &args).await?;
                 tx.execute(ENQUEUE, &args).await?;
                 let refused = tx.fetch_all(REFUSED, &args[..1]).await?;
-                let refused = refused.iter().map(|row| row.parse("recordings", "id", "id")).collect::<Result<Vec<RecordingId>, Error>>()?;
+                let refused = refused
+                    .iter()
+                    .map(|row| row.parse("recordings", "id", "id"))
+                    .collect::<Result<Vec<RecordingId>, Error>>()?;
                 if !refused.is_empty() {
-                    // What the source still tells of may still be there, or can be deleted only now that it is complete.
+                    // What the source still tells of may still be there, or can be deleted only now
+                    // that it is complete.
                     work::begin_anew(&mut tx, Kind::Erase, &refused, now).await?;
-                    let entries: Vec<NewEntry> = refused.iter().map(|id| NewEntry::recording_refused(now, *id)).collect();
+                    let entries: Vec<NewEntry> = refused
+                        .iter()
+                        .map(|id| NewEntry::recording_refused(now, *id))
+                        .collect();
                     audit::append_all(&mut tx, &entries).await?;
                 }
-                let told = batch.iter().filter(|waiting| waiting.announcement.heard_by == Heard::Callback).count();
+                let told = batch
+                    .iter()
+                    .filter(|waiting| waiting.announcement.heard_by == Heard::Callback)
+                    .count();
                 tx.count("recvault_callbacks_accepted_total", told as u64);
                 crash::point("accept.before_commit");
                 tx.commit().await
@@ -212,8 +237,9 @@ impl Committer {
     }
 }
 
-/// One JSON object with a member for each recording. Several announcements of one recording become one, by the same rules by which
-/// `ANNOUNCE` adds an announcement to a row: which of them share a transaction makes no difference.
+/// One JSON object with a member for each recording. Several announcements of one recording become
+/// one, by the same rules by which `ANNOUNCE` adds an announcement to a row: which of them share a
+/// transaction makes no difference.
 fn document<'a>(announcements: impl Iterator<Item = &'a Announcement>) -> String {
     #[derive(serde::Serialize)]
     struct Ranked<'a> {
@@ -225,13 +251,23 @@ fn document<'a>(announcements: impl Iterator<Item = &'a Announcement>) -> String
     }
     let mut told: BTreeMap<RecordingId, Cow<'_, Announcement>> = BTreeMap::new();
     for announcement in announcements {
-        told.entry(announcement.id).and_modify(|known| add(known.to_mut(), announcement)).or_insert(Cow::Borrowed(announcement));
+        told.entry(announcement.id)
+            .and_modify(|known| add(known.to_mut(), announcement))
+            .or_insert(Cow::Borrowed(announcement));
     }
     let ranked = told.into_iter().map(|(id, announcement)| {
         let (rank, state) = rank(&announcement.source_status);
-        (id, Ranked { announcement, rank: rank.to_string(), state })
+        (
+            id,
+            Ranked {
+                announcement,
+                rank: rank.to_string(),
+                state,
+            },
+        )
     });
-    serde_json::to_string(&ranked.collect::<BTreeMap<_, _>>()).expect("ids and plain values always have a JSON form")
+    serde_json::to_string(&ranked.collect::<BTreeMap<_, _>>())
+        .expect("ids and plain values always have a JSON form")
 }
 
 /// A caller that is gone will hear it from the source's next attempt.
@@ -241,7 +277,8 @@ fn answer(batch: Vec<Waiting>, result: impl Fn() -> Result<(), Error>) {
     }
 }
 
-/// Adds what a later announcement says: a status of a higher rank, and facts that were not known. Tier and policy are the first one's.
+/// Adds what a later announcement says: a status of a higher rank, and facts that were not known.
+/// Tier and policy are the first one's.
 fn add(known: &mut Announcement, later: &Announcement) {
     if rank(&later.source_status).0 > rank(&known.source_status).0 {
         known.source_status.clone_from(&later.source_status);

@@ -1,4 +1,5 @@
-//! Requests for the approval of a second person. Rows are never removed: what a justification says dies with the recording's key.
+//! Requests for the approval of a second person. Rows are never removed: what a justification says
+//! dies with the recording's key.
 
 use std::{collections::BTreeSet, fmt, str::FromStr};
 
@@ -15,7 +16,9 @@ use crate::model::{
 };
 
 /// How far a request has come.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize, utoipa::ToSchema)]
+#[derive(
+    Clone, Copy, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize, utoipa::ToSchema,
+)]
 #[serde(rename_all = "lowercase")]
 pub enum Stage {
     /// Nobody has decided yet.
@@ -52,7 +55,10 @@ impl FromStr for Stage {
     type Err = UnknownStage;
 
     fn from_str(text: &str) -> Result<Self, UnknownStage> {
-        [Self::Requested, Self::Approved, Self::Refused].into_iter().find(|stage| stage.as_str() == text).ok_or(UnknownStage)
+        [Self::Requested, Self::Approved, Self::Refused]
+            .into_iter()
+            .find(|stage| stage.as_str() == text)
+            .ok_or(UnknownStage)
     }
 }
 
@@ -123,10 +129,14 @@ pub async fn insert(tx: &mut Tx, row: &ApprovalRow) -> Result<(), Error> {
 /// One request.
 pub async fn find(tx: &mut Tx, id: ApprovalId) -> Result<Option<ApprovalRow>, Error> {
     let sql = format!("/* approvals.find */ SELECT {COLUMNS} FROM approvals WHERE id = $1");
-    tx.fetch_first(&sql, &[Arg::Text(&id.to_string())]).await?.map(|row| approval(&row)).transpose()
+    tx.fetch_first(&sql, &[Arg::Text(&id.to_string())])
+        .await?
+        .map(|row| approval(&row))
+        .transpose()
 }
 
-/// The newest request of this principal for this recording and purpose that still waits for a decision.
+/// The newest request of this principal for this recording and purpose that still waits for a
+/// decision.
 pub async fn find_waiting(
     tx: &mut Tx,
     recording: RecordingId,
@@ -140,11 +150,20 @@ pub async fn find_waiting(
          ORDER BY requested_at DESC, id LIMIT 1"
     );
     let (recording, token) = (recording.to_string(), token.to_string());
-    let args = [Arg::Text(&recording), Arg::Text(&token), Arg::Text(purpose.as_str()), Arg::Int(now.as_millis())];
-    tx.fetch_first(&sql, &args).await?.map(|row| approval(&row)).transpose()
+    let args = [
+        Arg::Text(&recording),
+        Arg::Text(&token),
+        Arg::Text(purpose.as_str()),
+        Arg::Int(now.as_millis()),
+    ];
+    tx.fetch_first(&sql, &args)
+        .await?
+        .map(|row| approval(&row))
+        .transpose()
 }
 
-/// Until when somebody else has approved that this principal opens this recording for this purpose; `None` if nobody has, or it is over.
+/// Until when somebody else has approved that this principal opens this recording for this purpose;
+/// `None` if nobody has, or it is over.
 pub async fn approved_until(
     tx: &mut Tx,
     recording: RecordingId,
@@ -156,14 +175,27 @@ pub async fn approved_until(
         SELECT MAX(expires_at) AS until FROM approvals
         WHERE recording_id = $1 AND token_id = $2 AND purpose = $3 AND state = 'approved' AND expires_at > $4";
     let (recording, token) = (recording.to_string(), token.to_string());
-    let args = [Arg::Text(&recording), Arg::Text(&token), Arg::Text(purpose.as_str()), Arg::Int(now.as_millis())];
-    tx.fetch_first(SQL, &args).await?.map_or(Ok(None), |row| row.maybe_time("until"))
+    let args = [
+        Arg::Text(&recording),
+        Arg::Text(&token),
+        Arg::Text(purpose.as_str()),
+        Arg::Int(now.as_millis()),
+    ];
+    tx.fetch_first(SQL, &args)
+        .await?
+        .map_or(Ok(None), |row| row.maybe_time("until"))
 }
 
 /// Requests for recordings that are there to be opened, oldest first.
-pub async fn list(tx: &mut Tx, filter: &Filter, limit: i64) -> Result<Vec<(ApprovalRow, Tier)>, Error> {
+pub async fn list(
+    tx: &mut Tx,
+    filter: &Filter,
+    limit: i64,
+) -> Result<Vec<(ApprovalRow, Tier)>, Error> {
     let (accounts, tiers) = (set(&filter.accounts), filter.tiers.as_ref().map(set));
-    let after = filter.after.map(|(at, id)| (at.as_millis(), id.to_string()));
+    let after = filter
+        .after
+        .map(|(at, id)| (at.as_millis(), id.to_string()));
     let mut sql = format!(
         "/* approvals.list */ SELECT {COLUMNS}, recordings.tier FROM approvals JOIN recordings ON recordings.id = approvals.recording_id
          WHERE recordings.state = 'sealed'"
@@ -176,27 +208,39 @@ pub async fn list(tx: &mut Tx, filter: &Filter, limit: i64) -> Result<Vec<(Appro
         clauses.push((" AND approvals.expires_at > $?", Arg::Int(now.as_millis())));
     }
     if !filter.accounts.is_empty() {
-        clauses.push((" AND recordings.account IN (SELECT key FROM json_each($?))", Arg::Text(&accounts)));
+        clauses.push((
+            " AND recordings.account IN (SELECT key FROM json_each($?))",
+            Arg::Text(&accounts),
+        ));
     }
     if let Some(tiers) = &tiers {
-        clauses.push((" AND recordings.tier IN (SELECT key FROM json_each($?))", Arg::Text(tiers)));
+        clauses.push((
+            " AND recordings.tier IN (SELECT key FROM json_each($?))",
+            Arg::Text(tiers),
+        ));
     }
     if let Some((at, id)) = &after {
         clauses.push((" AND (approvals.requested_at > $?", Arg::Int(*at)));
         clauses.push((" OR approvals.requested_at = $?", Arg::Int(*at)));
         clauses.push((" AND approvals.id > $?)", Arg::Text(id)));
     }
-    clauses.push((" ORDER BY approvals.requested_at, approvals.id LIMIT $?", Arg::Int(limit)));
+    clauses.push((
+        " ORDER BY approvals.requested_at, approvals.id LIMIT $?",
+        Arg::Int(limit),
+    ));
     // Only constant clauses are put together, and every value is bound.
     for (at, (text, _)) in clauses.iter().enumerate() {
         sql.push_str(&text.replace("$?", &format!("${}", at + 1)));
     }
     let args: Vec<Arg<'_>> = clauses.iter().map(|(_, arg)| *arg).collect();
     let rows = tx.fetch_all(&sql, &args).await?;
-    rows.iter().map(|row| Ok((approval(row)?, row.parse("recordings", "tier", "id")?))).collect()
+    rows.iter()
+        .map(|row| Ok((approval(row)?, row.parse("recordings", "tier", "id")?)))
+        .collect()
 }
 
-/// A request goes from one stage to another, while it counts still; locks its row for the rest of the unit.
+/// A request goes from one stage to another, while it counts still; locks its row for the rest of
+/// the unit.
 ///
 /// # Errors
 /// [`Error::Stale`] if it is at another stage by now, or over.
@@ -220,7 +264,12 @@ pub async fn decide(
         Arg::Int(now.as_millis()),
         Arg::Int(expires_at.as_millis()),
     ];
-    tx.execute_one(SQL, &args, "the request for approval was decided meanwhile, or is over").await
+    tx.execute_one(
+        SQL,
+        &args,
+        "the request for approval was decided meanwhile, or is over",
+    )
+    .await
 }
 
 fn approval(row: &Row) -> Result<ApprovalRow, Error> {

@@ -1,4 +1,5 @@
-//! The audit log's rows: appended in the transaction of what they tell, numbered without gaps in commit order.
+//! The audit log's rows: appended in the transaction of what they tell, numbered without gaps in
+//! commit order.
 
 use std::collections::BTreeSet;
 
@@ -16,20 +17,29 @@ use crate::{
     },
 };
 
-/// Appends an entry and returns its number. Last in a unit of work: it holds the log's head until the commit.
+/// Appends an entry and returns its number. Last in a unit of work: it holds the log's head until
+/// the commit.
 pub async fn append(tx: &mut Tx, entry: NewEntry) -> Result<i64, Error> {
     append_all(tx, &[entry]).await
 }
 
-/// Appends entries in their order and returns the number of the first; the others follow it without a gap. Last in a unit of work, as
-/// [`append`].
+/// Appends entries in their order and returns the number of the first; the others follow it without
+/// a gap. Last in a unit of work, as [`append`].
 pub async fn append_all(tx: &mut Tx, entries: &[NewEntry]) -> Result<i64, Error> {
-    const NEXT: &str = "/* audit.next */ UPDATE audit_head SET seq = seq + $1 WHERE one = 1 RETURNING seq";
-    const APPEND: &str = "/* audit.append */ INSERT INTO audit (seq, at, actor, event, recording_id, details)";
+    const NEXT: &str =
+        "/* audit.next */ UPDATE audit_head SET seq = seq + $1 WHERE one = 1 RETURNING seq";
+    const APPEND: &str =
+        "/* audit.append */ INSERT INTO audit (seq, at, actor, event, recording_id, details)";
     let count = i64::try_from(entries.len()).unwrap_or(i64::MAX);
     let first = tx.fetch_int(NEXT, &[Arg::Int(count)]).await? - count + 1;
     tx.numbered(first, first + count - 1)?;
-    let texts = |entry: &NewEntry| (entry.actor().to_string(), entry.recording().map(|id| id.to_string()), entry.details().to_string());
+    let texts = |entry: &NewEntry| {
+        (
+            entry.actor().to_string(),
+            entry.recording().map(|id| id.to_string()),
+            entry.details().to_string(),
+        )
+    };
     let texts: Vec<_> = entries.iter().map(texts).collect();
     let args: Vec<Arg<'_>> = (first..)
         .zip(entries.iter().zip(&texts))
@@ -45,7 +55,9 @@ pub async fn append_all(tx: &mut Tx, entries: &[NewEntry]) -> Result<i64, Error>
         })
         .collect();
     tx.insert_all(APPEND, 6, &args).await?;
-    entries.iter().for_each(|entry| count_event(tx, entry.event()));
+    entries
+        .iter()
+        .for_each(|entry| count_event(tx, entry.event()));
     Ok(first)
 }
 
@@ -69,20 +81,28 @@ fn count_event(tx: &mut Tx, event: Event) {
     }
 }
 
-/// The number of the newest entry. Whatever is written down from now on gets a higher one; all up to it can be seen by everybody.
+/// The number of the newest entry. Whatever is written down from now on gets a higher one; all up
+/// to it can be seen by everybody.
 pub async fn head(tx: &mut Tx) -> Result<i64, Error> {
     const SQL: &str = "/* audit.head */ SELECT seq FROM audit_head WHERE one = 1";
     tx.fetch_int(SQL, &[]).await
 }
 
-/// The number of the newest entry that is there: in a ledger that was rebuilt, not the one that the head holds.
+/// The number of the newest entry that is there: in a ledger that was rebuilt, not the one that the
+/// head holds.
 pub async fn newest(tx: &mut Tx) -> Result<i64, Error> {
-    tx.fetch_int("/* audit.newest */ SELECT COALESCE(MAX(seq), 0) FROM audit", &[]).await
+    tx.fetch_int(
+        "/* audit.newest */ SELECT COALESCE(MAX(seq), 0) FROM audit",
+        &[],
+    )
+    .await
 }
 
-/// Goes on counting after `seq`, in a ledger that was rebuilt: numbers that were given once are not given again.
+/// Goes on counting after `seq`, in a ledger that was rebuilt: numbers that were given once are not
+/// given again.
 pub async fn advance_head(tx: &mut Tx, seq: i64) -> Result<(), Error> {
-    const SQL: &str = "/* audit.advance_head */ UPDATE audit_head SET seq = $1 WHERE one = 1 AND seq < $1";
+    const SQL: &str =
+        "/* audit.advance_head */ UPDATE audit_head SET seq = $1 WHERE one = 1 AND seq < $1";
     tx.execute(SQL, &[Arg::Int(seq)]).await.map(|_| ())
 }
 
@@ -90,30 +110,54 @@ pub async fn advance_head(tx: &mut Tx, seq: i64) -> Result<(), Error> {
 pub async fn after(tx: &mut Tx, seq: i64, limit: i64) -> Result<Vec<Entry>, Error> {
     const SQL: &str = "/* audit.after */
         SELECT seq, at, actor, event, recording_id, details FROM audit WHERE seq > $1 ORDER BY seq LIMIT $2";
-    tx.fetch_all(SQL, &[Arg::Int(seq), Arg::Int(limit)]).await?.iter().map(entry).collect()
+    tx.fetch_all(SQL, &[Arg::Int(seq), Arg::Int(limit)])
+        .await?
+        .iter()
+        .map(entry)
+        .collect()
 }
 
-/// As [`after`], for those who may know of some accounts only: entries about these accounts' recordings. Entries about no recording, of tokens
-/// and policies, are not theirs to read.
-pub async fn after_of(tx: &mut Tx, accounts: &BTreeSet<AccountSid>, seq: i64, limit: i64) -> Result<Vec<Entry>, Error> {
+/// As [`after`], for those who may know of some accounts only: entries about these accounts'
+/// recordings. Entries about no recording, of tokens and policies, are not theirs to read.
+pub async fn after_of(
+    tx: &mut Tx,
+    accounts: &BTreeSet<AccountSid>,
+    seq: i64,
+    limit: i64,
+) -> Result<Vec<Entry>, Error> {
     const SQL: &str = "/* audit.after_of */
         SELECT seq, at, actor, event, recording_id, details FROM audit
         WHERE seq > $1 AND recording_id IN (SELECT id FROM recordings WHERE account IN (SELECT key FROM json_each($3)))
         ORDER BY seq LIMIT $2";
     let accounts = set(accounts);
-    tx.fetch_all(SQL, &[Arg::Int(seq), Arg::Int(limit), Arg::Text(&accounts)]).await?.iter().map(entry).collect()
+    tx.fetch_all(SQL, &[Arg::Int(seq), Arg::Int(limit), Arg::Text(&accounts)])
+        .await?
+        .iter()
+        .map(entry)
+        .collect()
 }
 
-/// Entries with numbers above `seq` up to `to` about any of these recordings, and those that tell of an export about this person; in order. The log
-/// has no index on recordings: ask for some ten thousand numbers at a time.
-pub async fn about(tx: &mut Tx, recordings: &[RecordingId], subject: SubjectId, (seq, to): (i64, i64)) -> Result<Vec<Entry>, Error> {
+/// Entries with numbers above `seq` up to `to` about any of these recordings, and those that tell
+/// of an export about this person; in order. The log has no index on recordings: ask for some ten
+/// thousand numbers at a time.
+pub async fn about(
+    tx: &mut Tx,
+    recordings: &[RecordingId],
+    subject: SubjectId,
+    (seq, to): (i64, i64),
+) -> Result<Vec<Entry>, Error> {
     const SQL: &str = "/* audit.about */
         SELECT seq, at, actor, event, recording_id, details FROM audit
         WHERE seq > $1 AND seq <= $2
           AND (recording_id IN (SELECT key FROM json_each($3)) OR (event = 'subject.exported' AND details LIKE $4))
         ORDER BY seq";
     let (recordings, subject) = (set(recordings), format!("%\"{subject}\"%"));
-    let args = [Arg::Int(seq), Arg::Int(to), Arg::Text(&recordings), Arg::Text(&subject)];
+    let args = [
+        Arg::Int(seq),
+        Arg::Int(to),
+        Arg::Text(&recordings),
+        Arg::Text(&subject),
+    ];
     tx.fetch_all(SQL, &args).await?.iter().map(entry).collect()
 }
 
@@ -127,22 +171,37 @@ pub async fn broken_glass_since(tx: &mut Tx, since: Timestamp) -> Result<i64, Er
 pub async fn position(tx: &mut Tx) -> Result<Option<Position>, Error> {
     const SQL: &str = "/* audit.position */ SELECT seq, at, actor, event, recording_id, details FROM audit ORDER BY seq DESC LIMIT 1";
     let row = tx.fetch_first(SQL, &[]).await?;
-    Ok(row.as_ref().map(entry).transpose()?.as_ref().map(Position::of))
+    Ok(row
+        .as_ref()
+        .map(entry)
+        .transpose()?
+        .as_ref()
+        .map(Position::of))
 }
 
-/// The newest entry that the store knows of, too, as a position: one that a restore from it finds. `None` in a log of which it knows nothing.
+/// The newest entry that the store knows of, too, as a position: one that a restore from it finds.
+/// `None` in a log of which it knows nothing.
 pub async fn durable_position(tx: &mut Tx) -> Result<Option<Position>, Error> {
     const SQL: &str = "/* audit.durable_position */ SELECT seq, at, actor, event, recording_id, details FROM audit
         WHERE seq <= (SELECT durable_to FROM turner WHERE one = 1) ORDER BY seq DESC LIMIT 1";
     let row = tx.fetch_first(SQL, &[]).await?;
-    Ok(row.as_ref().map(entry).transpose()?.as_ref().map(Position::of))
+    Ok(row
+        .as_ref()
+        .map(entry)
+        .transpose()?
+        .as_ref()
+        .map(Position::of))
 }
 
 /// Whether this log has an entry at this position, and the same one.
 pub async fn has(tx: &mut Tx, position: &Position) -> Result<bool, Error> {
     const SQL: &str = "/* audit.has */ SELECT seq, at, actor, event, recording_id, details FROM audit WHERE seq = $1";
     let row = tx.fetch_first(SQL, &[Arg::Int(position.seq)]).await?;
-    Ok(row.as_ref().map(entry).transpose()?.is_some_and(|entry| Position::of(&entry) == *position))
+    Ok(row
+        .as_ref()
+        .map(entry)
+        .transpose()?
+        .is_some_and(|entry| Position::of(&entry) == *position))
 }
 
 fn entry(row: &Row) -> Result<Entry, Error> {

@@ -1,4 +1,5 @@
-//! Openings per principal, purpose and day: counted in the unit that releases the key, so that no two openings share the last one.
+//! Openings per principal, purpose and day: counted in the unit that releases the key, so that no
+//! two openings share the last one.
 
 use super::{
     Error,
@@ -14,18 +15,34 @@ fn day(at: Timestamp) -> i64 {
 }
 
 /// How many recordings this principal has opened for this purpose on the day of `now`.
-pub async fn used(tx: &mut Tx, token: TokenId, purpose: &Purpose, now: Timestamp) -> Result<u32, Error> {
+pub async fn used(
+    tx: &mut Tx,
+    token: TokenId,
+    purpose: &Purpose,
+    now: Timestamp,
+) -> Result<u32, Error> {
     const SQL: &str = "/* budgets.used */
         SELECT COALESCE(MAX(used), 0) FROM budgets WHERE token_id = $1 AND purpose = $2 AND day = $3";
     let token = token.to_string();
-    let args = [Arg::Text(&token), Arg::Text(purpose.as_str()), Arg::Int(day(now))];
+    let args = [
+        Arg::Text(&token),
+        Arg::Text(purpose.as_str()),
+        Arg::Int(day(now)),
+    ];
     let used = tx.fetch_int(SQL, &args).await?;
     Ok(u32::try_from(used).unwrap_or(u32::MAX))
 }
 
-/// Counts one opening on the day of `now`, if that leaves no more than `budget` of them; whether it did. Without a budget it counts all the same: one that
-/// comes into force during the day knows of the morning.
-pub async fn spend(tx: &mut Tx, token: TokenId, purpose: &Purpose, budget: Option<u32>, now: Timestamp) -> Result<bool, Error> {
+/// Counts one opening on the day of `now`, if that leaves no more than `budget` of them; whether it
+/// did. Without a budget it counts all the same: one that comes into force during the day knows of
+/// the morning.
+pub async fn spend(
+    tx: &mut Tx,
+    token: TokenId,
+    purpose: &Purpose,
+    budget: Option<u32>,
+    now: Timestamp,
+) -> Result<bool, Error> {
     const SQL: &str = "/* budgets.spend */
         INSERT INTO budgets (token_id, purpose, day, used) VALUES ($1, $2, $3, 1)
         ON CONFLICT (token_id, purpose, day) DO UPDATE SET used = budgets.used + 1 WHERE budgets.used < $4";
@@ -34,7 +51,12 @@ pub async fn spend(tx: &mut Tx, token: TokenId, purpose: &Purpose, budget: Optio
         return Ok(false);
     }
     let (token, budget) = (token.to_string(), budget.map_or(i64::MAX, i64::from));
-    let args = [Arg::Text(&token), Arg::Text(purpose.as_str()), Arg::Int(day(now)), Arg::Int(budget)];
+    let args = [
+        Arg::Text(&token),
+        Arg::Text(purpose.as_str()),
+        Arg::Int(day(now)),
+        Arg::Int(budget),
+    ];
     Ok(tx.execute(SQL, &args).await? == 1)
 }
 

@@ -1,7 +1,9 @@
-//! What the ledger must do on both databases: one list of stories, told of SQLite in a temporary folder and of a PostgreSQL database made for each
-//! story on the server that `RECVAULT_TEST_POSTGRES` names (`postgres://user@host:port/database`).
+//! What the ledger must do on both databases: one list of stories, told of SQLite in a temporary
+//! folder and of a PostgreSQL database made for each story on the server that
+//! `RECVAULT_TEST_POSTGRES` names (`postgres://user@host:port/database`).
 //!
-//! Owns the worlds the stories play in. INVARIANT: no story waits for time to pass; times are arguments.
+//! Owns the worlds the stories play in. INVARIANT: no story waits for time to pass; times are
+//! arguments.
 
 use std::{
     any::Any,
@@ -98,26 +100,46 @@ impl World {
         let folder = tempfile::tempdir().unwrap();
         let settings = Settings::default();
         let ledger = writable(Ledger::open(&settings, folder.path()).await.unwrap()).await;
-        Self { ledger, settings, folder, server: None }
+        Self {
+            ledger,
+            settings,
+            folder,
+            server: None,
+        }
     }
 
     async fn postgres() -> Self {
         let url = needs::required("RECVAULT_TEST_POSTGRES");
-        let server = Server { url, database: format!("recvault_test_{:032x}", rand::rng().random::<u128>()) };
-        server.run(&format!("CREATE DATABASE {}", server.database)).await;
+        let server = Server {
+            url,
+            database: format!("recvault_test_{:032x}", rand::rng().random::<u128>()),
+        };
+        server
+            .run(&format!("CREATE DATABASE {}", server.database))
+            .await;
         let mut own = Url::parse(&server.url).unwrap();
         own.set_path(&server.database);
-        let settings = Settings { url: own.into(), ..Settings::default() };
+        let settings = Settings {
+            url: own.into(),
+            ..Settings::default()
+        };
         let folder = tempfile::tempdir().unwrap();
         let ledger = writable(Ledger::open(&settings, folder.path()).await.unwrap()).await;
-        Self { ledger, settings, folder, server: Some(server) }
+        Self {
+            ledger,
+            settings,
+            folder,
+            server: Some(server),
+        }
     }
 
     /// Clears up, and then lets the story's panic go on.
     async fn end(self, outcome: Result<(), Box<dyn Any + Send>>) {
         self.ledger.close().await;
         if let Some(server) = &self.server {
-            server.run(&format!("DROP DATABASE {} WITH (FORCE)", server.database)).await;
+            server
+                .run(&format!("DROP DATABASE {} WITH (FORCE)", server.database))
+                .await;
         }
         if let Err(panic) = outcome {
             std::panic::resume_unwind(panic);
@@ -147,15 +169,28 @@ impl World {
     }
 
     async fn int(&self, query: &str) -> i64 {
-        self.ledger.read().await.unwrap().fetch_int(query, &[]).await.unwrap()
+        self.ledger
+            .read()
+            .await
+            .unwrap()
+            .fetch_int(query, &[])
+            .await
+            .unwrap()
     }
 
     async fn find(&self, id: RecordingId) -> Option<Recording> {
-        recordings::find(&mut self.ledger.read().await.unwrap(), id).await.unwrap()
+        recordings::find(&mut self.ledger.read().await.unwrap(), id)
+            .await
+            .unwrap()
     }
 
-    /// Callbacks that arrive at the same moment: their answers in order, and the number of transactions it took.
-    async fn told_together(&self, announcements: Vec<Announcement>, at: Timestamp) -> (Vec<Result<(), Error>>, usize) {
+    /// Callbacks that arrive at the same moment: their answers in order, and the number of
+    /// transactions it took.
+    async fn told_together(
+        &self,
+        announcements: Vec<Announcement>,
+        at: Timestamp,
+    ) -> (Vec<Result<(), Error>>, usize) {
         let (acceptor, committer) = accept::channel(self.ledger.clone());
         let waiting: Vec<_> = announcements
             .into_iter()
@@ -183,7 +218,9 @@ impl World {
 
     /// Recordings that are announced and complete, from number 0.
     async fn announced(&self, count: u32) -> Vec<RecordingId> {
-        let all: Vec<_> = (0..count).map(|number| announcement(number, "completed")).collect();
+        let all: Vec<_> = (0..count)
+            .map(|number| announcement(number, "completed"))
+            .collect();
         let ids = all.iter().map(|announcement| announcement.id).collect();
         self.told(all, at(0)).await;
         ids
@@ -199,7 +236,10 @@ impl Server {
     /// Runs a statement on the server's own database.
     async fn run(&self, statement: &str) {
         let mut connection = PgConnection::connect(&self.url).await.unwrap();
-        connection.execute(AssertSqlSafe(statement.to_owned())).await.unwrap();
+        connection
+            .execute(AssertSqlSafe(statement.to_owned()))
+            .await
+            .unwrap();
         connection.close().await.unwrap();
     }
 }
@@ -241,12 +281,37 @@ async fn fence(
     seq: i64,
     fingerprint: Option<&str>,
 ) -> Result<(), Error> {
-    insert_fences(tx, &[NewFence { recording, receipt, seq, fingerprint: fingerprint.map(str::to_owned) }], now).await
+    insert_fences(
+        tx,
+        &[NewFence {
+            recording,
+            receipt,
+            seq,
+            fingerprint: fingerprint.map(str::to_owned),
+        }],
+        now,
+    )
+    .await
 }
 
 /// Replaces one receipt.
-async fn refile(tx: &mut Tx, id: ReceiptId, state: &'static str, jws: &str, before: &str) -> Result<(), Error> {
-    replace_receipts(tx, &[NextReceipt { id, state, jws: jws.to_owned(), before }]).await
+async fn refile(
+    tx: &mut Tx,
+    id: ReceiptId,
+    state: &'static str,
+    jws: &str,
+    before: &str,
+) -> Result<(), Error> {
+    replace_receipts(
+        tx,
+        &[NextReceipt {
+            id,
+            state,
+            jws: jws.to_owned(),
+            before,
+        }],
+    )
+    .await
 }
 
 /// Somebody who takes work, or a process.
@@ -263,12 +328,28 @@ fn parsed<T: std::str::FromStr<Err: std::fmt::Debug>>(text: &str) -> T {
 }
 
 /// The work of a kind, as (recording, state, due_at, attempts, last_error), by recording.
-async fn work_rows(world: &World, kind: &str) -> Vec<(RecordingId, String, i64, i64, Option<String>)> {
+async fn work_rows(
+    world: &World,
+    kind: &str,
+) -> Vec<(RecordingId, String, i64, i64, Option<String>)> {
     const SQL: &str = "SELECT recording_id, state, due_at, attempts, last_error FROM work WHERE kind = $1 ORDER BY recording_id";
-    let rows = world.ledger.read().await.unwrap().fetch_all(SQL, &[Arg::Text(kind)]).await.unwrap();
+    let rows = world
+        .ledger
+        .read()
+        .await
+        .unwrap()
+        .fetch_all(SQL, &[Arg::Text(kind)])
+        .await
+        .unwrap();
     let row = |row: &super::row::Row| {
         let id = row.parse("work", "recording_id", "recording_id").unwrap();
-        (id, row.text("state").unwrap(), row.int("due_at").unwrap(), row.int("attempts").unwrap(), row.maybe_text("last_error").unwrap())
+        (
+            id,
+            row.text("state").unwrap(),
+            row.int("due_at").unwrap(),
+            row.int("attempts").unwrap(),
+            row.maybe_text("last_error").unwrap(),
+        )
     };
     rows.iter().map(row).collect()
 }

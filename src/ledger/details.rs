@@ -1,6 +1,7 @@
 //! Who took part in which recording, sealed.
 //!
-//! Owns the rows. Refuses to know what is in them: `vault` has the keys. INVARIANT: a row goes in the unit in which its recording's key does.
+//! Owns the rows. Refuses to know what is in them: `vault` has the keys. INVARIANT: a row goes in
+//! the unit in which its recording's key does.
 
 use std::collections::BTreeMap;
 
@@ -11,10 +12,20 @@ use super::{
 use crate::model::{id::RecordingId, subject::Conversation, time::Timestamp};
 
 /// What is sealed of each of these recordings that has anything.
-pub async fn find(tx: &mut Tx, ids: &[RecordingId]) -> Result<BTreeMap<RecordingId, Vec<u8>>, Error> {
+pub async fn find(
+    tx: &mut Tx,
+    ids: &[RecordingId],
+) -> Result<BTreeMap<RecordingId, Vec<u8>>, Error> {
     const SQL: &str = "/* details.find */ SELECT recording_id, sealed FROM details WHERE recording_id IN (SELECT key FROM json_each($1))";
     let rows = tx.fetch_all(SQL, &[Arg::Text(&set(ids))]).await?;
-    rows.iter().map(|row| Ok((row.parse("details", "recording_id", "recording_id")?, row.bytes("sealed")?))).collect()
+    rows.iter()
+        .map(|row| {
+            Ok((
+                row.parse("details", "recording_id", "recording_id")?,
+                row.bytes("sealed")?,
+            ))
+        })
+        .collect()
 }
 
 /// Whether anything is sealed of this recording.
@@ -28,7 +39,16 @@ pub async fn put(tx: &mut Tx, id: RecordingId, sealed: &[u8], now: Timestamp) ->
     const SQL: &str = "/* details.put */
         INSERT INTO details (recording_id, sealed, sealed_at) VALUES ($1, $2, $3)
         ON CONFLICT (recording_id) DO UPDATE SET sealed = excluded.sealed, sealed_at = excluded.sealed_at";
-    tx.execute(SQL, &[Arg::Text(&id.to_string()), Arg::Bytes(sealed), Arg::Int(now.as_millis())]).await.map(|_| ())
+    tx.execute(
+        SQL,
+        &[
+            Arg::Text(&id.to_string()),
+            Arg::Bytes(sealed),
+            Arg::Int(now.as_millis()),
+        ],
+    )
+    .await
+    .map(|_| ())
 }
 
 /// Takes away what is sealed of these recordings.
@@ -40,22 +60,32 @@ pub async fn remove(tx: &mut Tx, ids: &[RecordingId]) -> Result<(), Error> {
     tx.execute(SQL, &[Arg::Text(&set(ids))]).await.map(|_| ())
 }
 
-/// The recordings that are sealed and whose parties are those of this conversation, in the order of their ids: those of a conference, and those of a
-/// call unless parties of its conference are named.
-pub async fn sealed_of(tx: &mut Tx, conversation: &Conversation) -> Result<Vec<RecordingId>, Error> {
+/// The recordings that are sealed and whose parties are those of this conversation, in the order of
+/// their ids: those of a conference, and those of a call unless parties of its conference are
+/// named.
+pub async fn sealed_of(
+    tx: &mut Tx,
+    conversation: &Conversation,
+) -> Result<Vec<RecordingId>, Error> {
     let clause = match conversation {
         Conversation::Call(_) => {
             "call_sid = $1 AND (conference_sid IS NULL OR NOT EXISTS (SELECT 1 FROM parties WHERE conversation = conference_sid))"
         }
         Conversation::Conference(_) => "conference_sid = $1",
     };
-    let sql = format!("/* details.sealed_of */ SELECT id FROM recordings WHERE {clause} AND state = 'sealed' ORDER BY id");
-    let rows = tx.fetch_all(&sql, &[Arg::Text(conversation.as_str())]).await?;
-    rows.iter().map(|row| row.parse("recordings", "id", "id")).collect()
+    let sql = format!(
+        "/* details.sealed_of */ SELECT id FROM recordings WHERE {clause} AND state = 'sealed' ORDER BY id"
+    );
+    let rows = tx
+        .fetch_all(&sql, &[Arg::Text(conversation.as_str())])
+        .await?;
+    rows.iter()
+        .map(|row| row.parse("recordings", "id", "id"))
+        .collect()
 }
 
-/// Locks the recordings of a conversation that are not shredded for the rest of the unit. Whoever seals or shreds one of them is done when this
-/// returns, or will see what this unit wrote.
+/// Locks the recordings of a conversation that are not shredded for the rest of the unit. Whoever
+/// seals or shreds one of them is done when this returns, or will see what this unit wrote.
 pub async fn lock(tx: &mut Tx, conversation: &Conversation) -> Result<(), Error> {
     const SQL: &str = "/* details.lock */
         SELECT id FROM recordings WHERE (call_sid = $1 OR conference_sid = $1) AND state IN ('announced', 'sealed')

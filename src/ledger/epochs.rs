@@ -25,39 +25,76 @@ pub struct EpochRow {
     pub finished_at: Option<Timestamp>,
 }
 
-const COLUMNS: &str = "epoch, root_sealed, began_at, snapshot, snapshot_at, previous_destroyed_at, finished_at";
+const COLUMNS: &str =
+    "epoch, root_sealed, began_at, snapshot, snapshot_at, previous_destroyed_at, finished_at";
 
 /// The present epoch; `None` before `recvault init`.
 pub async fn current(tx: &mut Tx) -> Result<Option<EpochRow>, Error> {
-    let sql = format!("/* epochs.current */ SELECT {COLUMNS} FROM epochs ORDER BY epoch DESC LIMIT 1");
-    tx.fetch_first(&sql, &[]).await?.map(|row| epoch(&row)).transpose()
+    let sql =
+        format!("/* epochs.current */ SELECT {COLUMNS} FROM epochs ORDER BY epoch DESC LIMIT 1");
+    tx.fetch_first(&sql, &[])
+        .await?
+        .map(|row| epoch(&row))
+        .transpose()
 }
 
 /// The newest epochs, newest first.
 pub async fn newest(tx: &mut Tx, limit: i64) -> Result<Vec<EpochRow>, Error> {
-    let sql = format!("/* epochs.newest */ SELECT {COLUMNS} FROM epochs ORDER BY epoch DESC LIMIT $1");
-    tx.fetch_all(&sql, &[Arg::Int(limit)]).await?.iter().map(epoch).collect()
+    let sql =
+        format!("/* epochs.newest */ SELECT {COLUMNS} FROM epochs ORDER BY epoch DESC LIMIT $1");
+    tx.fetch_all(&sql, &[Arg::Int(limit)])
+        .await?
+        .iter()
+        .map(epoch)
+        .collect()
 }
 
 /// Begins an epoch.
 ///
 /// # Errors
 /// [`Error::Conflict`] if another process began it.
-pub async fn insert(tx: &mut Tx, number: u64, root_sealed: &[u8], now: Timestamp) -> Result<(), Error> {
+pub async fn insert(
+    tx: &mut Tx,
+    number: u64,
+    root_sealed: &[u8],
+    now: Timestamp,
+) -> Result<(), Error> {
     const SQL: &str = "/* epochs.insert */
         INSERT INTO epochs (epoch, root_sealed, began_at) VALUES ($1, $2, $3) ON CONFLICT (epoch) DO NOTHING";
-    match tx.execute(SQL, &[int(number), Arg::Bytes(root_sealed), Arg::Int(now.as_millis())]).await? {
+    match tx
+        .execute(
+            SQL,
+            &[
+                int(number),
+                Arg::Bytes(root_sealed),
+                Arg::Int(now.as_millis()),
+            ],
+        )
+        .await?
+    {
         1 => news::tell(tx, Word::Epoch).await,
         _ => Err(Error::Conflict),
     }
 }
 
-/// Notes a snapshot of this epoch that was verified, unless a newer one is noted: of two that are made at once, the newer one counts.
-pub async fn note_snapshot(tx: &mut Tx, number: u64, name: &str, now: Timestamp) -> Result<(), Error> {
+/// Notes a snapshot of this epoch that was verified, unless a newer one is noted: of two that are
+/// made at once, the newer one counts.
+pub async fn note_snapshot(
+    tx: &mut Tx,
+    number: u64,
+    name: &str,
+    now: Timestamp,
+) -> Result<(), Error> {
     const SQL: &str = "/* epochs.note_snapshot */
         UPDATE epochs SET snapshot = $2, snapshot_at = $3 WHERE epoch = $1 AND COALESCE(snapshot, '') < $2";
     const KNOWN: &str = "/* epochs.known */ SELECT COUNT(*) FROM epochs WHERE epoch = $1";
-    if tx.execute(SQL, &[int(number), Arg::Text(name), Arg::Int(now.as_millis())]).await? == 0
+    if tx
+        .execute(
+            SQL,
+            &[int(number), Arg::Text(name), Arg::Int(now.as_millis())],
+        )
+        .await?
+        == 0
         && tx.fetch_int(KNOWN, &[int(number)]).await? == 0
     {
         return Err(Error::Stale(NO_EPOCH));
@@ -65,22 +102,34 @@ pub async fn note_snapshot(tx: &mut Tx, number: u64, name: &str, now: Timestamp)
     Ok(())
 }
 
-/// Notes that custody destroyed the root before this epoch's. The keys that it sealed are forgotten here, too.
+/// Notes that custody destroyed the root before this epoch's. The keys that it sealed are forgotten
+/// here, too.
 pub async fn note_destroyed(tx: &mut Tx, number: u64, now: Timestamp) -> Result<(), Error> {
-    const NOTE: &str = "/* epochs.note_destroyed */ UPDATE epochs SET previous_destroyed_at = $2 WHERE epoch = $1";
-    tx.execute_one(NOTE, &[int(number), Arg::Int(now.as_millis())], NO_EPOCH).await?;
+    const NOTE: &str =
+        "/* epochs.note_destroyed */ UPDATE epochs SET previous_destroyed_at = $2 WHERE epoch = $1";
+    tx.execute_one(NOTE, &[int(number), Arg::Int(now.as_millis())], NO_EPOCH)
+        .await?;
     const FORGET: &str = "/* epochs.forget */ UPDATE epochs SET root_sealed = $2 WHERE epoch < $1";
-    tx.execute(FORGET, &[int(number), Arg::Bytes(&[])]).await.map(|_| ())
+    tx.execute(FORGET, &[int(number), Arg::Bytes(&[])])
+        .await
+        .map(|_| ())
 }
 
 /// Notes that nothing of the turn is left to do.
 pub async fn finish(tx: &mut Tx, number: u64, now: Timestamp) -> Result<(), Error> {
     const SQL: &str = "/* epochs.finish */ UPDATE epochs SET finished_at = $2 WHERE epoch = $1";
-    tx.execute_one(SQL, &[int(number), Arg::Int(now.as_millis())], NO_EPOCH).await?;
-    tx.execute("/* epochs.settle */ UPDATE turner SET settled = 1, rebuilt_to = 0 WHERE one = 1", &[]).await.map(|_| ())
+    tx.execute_one(SQL, &[int(number), Arg::Int(now.as_millis())], NO_EPOCH)
+        .await?;
+    tx.execute(
+        "/* epochs.settle */ UPDATE turner SET settled = 1, rebuilt_to = 0 WHERE one = 1",
+        &[],
+    )
+    .await
+    .map(|_| ())
 }
 
-/// The present epoch's number, which no turn changes before the unit ends. Many may hold it at a time.
+/// The present epoch's number, which no turn changes before the unit ends. Many may hold it at a
+/// time.
 ///
 /// # Errors
 /// [`Error::Stale`] before `recvault init`.
@@ -118,19 +167,36 @@ pub struct Holding {
 pub async fn turning(tx: &mut Tx) -> Result<Option<Holding>, Error> {
     const SQL: &str = "/* epochs.turning */ SELECT holder, until, fence FROM turner WHERE one = 1 AND holder IS NOT NULL";
     let row = tx.fetch_first(SQL, &[]).await?;
-    row.map(|row| Ok(Holding { holder: row.text("holder")?, until: row.time("until")?, fence: row.int("fence")? })).transpose()
+    row.map(|row| {
+        Ok(Holding {
+            holder: row.text("holder")?,
+            until: row.time("until")?,
+            fence: row.int("fence")?,
+        })
+    })
+    .transpose()
 }
 
-/// Takes the turn for a term: the number of this taking, with which every unit of it keeps the turn. `None` while somebody else has it.
+/// Takes the turn for a term: the number of this taking, with which every unit of it keeps the
+/// turn. `None` while somebody else has it.
 pub async fn take_turn(tx: &mut Tx, holder: HolderId, term: Term) -> Result<Option<i64>, Error> {
     const SQL: &str = "/* epochs.take_turn */
         UPDATE turner SET holder = $1, until = $3, fence = fence + 1
         WHERE one = 1 AND (until < $2 OR until > $4 OR holder = $1) RETURNING fence";
-    let args = [Arg::Text(&holder.to_string()), time(term.now), time(term.until), time(term.beyond)];
-    tx.fetch_first(SQL, &args).await?.map(|row| row.int("fence")).transpose()
+    let args = [
+        Arg::Text(&holder.to_string()),
+        time(term.now),
+        time(term.until),
+        time(term.beyond),
+    ];
+    tx.fetch_first(SQL, &args)
+        .await?
+        .map(|row| row.int("fence"))
+        .transpose()
 }
 
-/// Takes the turn away from whoever has it, and gives it to nobody: what they do from now on does not count. Whose it was.
+/// Takes the turn away from whoever has it, and gives it to nobody: what they do from now on does
+/// not count. Whose it was.
 pub async fn release_turn(tx: &mut Tx) -> Result<Option<Holding>, Error> {
     const SQL: &str = "/* epochs.release_turn */ UPDATE turner SET holder = NULL, until = 0, fence = fence + 1 WHERE one = 1";
     let holding = turning(tx).await?;
@@ -146,17 +212,25 @@ pub async fn release_turn(tx: &mut Tx) -> Result<Option<Holding>, Error> {
 /// [`Error::Stale`] if somebody else has it by now: then nothing of the unit may stand.
 pub async fn keep_turn(tx: &mut Tx, holder: HolderId, fence: i64, term: Term) -> Result<(), Error> {
     const SQL: &str = "/* epochs.keep_turn */ UPDATE turner SET until = $2 WHERE one = 1 AND holder = $1 AND fence = $3";
-    let args = [Arg::Text(&holder.to_string()), time(term.until), Arg::Int(fence)];
-    tx.execute_one(SQL, &args, "another process turns the epoch").await
+    let args = [
+        Arg::Text(&holder.to_string()),
+        time(term.until),
+        Arg::Int(fence),
+    ];
+    tx.execute_one(SQL, &args, "another process turns the epoch")
+        .await
 }
 
 /// Lets others turn.
 pub async fn leave_turn(tx: &mut Tx, holder: HolderId) -> Result<(), Error> {
     const SQL: &str = "/* epochs.leave_turn */ UPDATE turner SET holder = NULL, until = 0 WHERE one = 1 AND holder = $1";
-    tx.execute(SQL, &[Arg::Text(&holder.to_string())]).await.map(|_| ())
+    tx.execute(SQL, &[Arg::Text(&holder.to_string())])
+        .await
+        .map(|_| ())
 }
 
-/// Gives the next epoch number: above the present one, above `known`, and above every number that was given here before.
+/// Gives the next epoch number: above the present one, above `known`, and above every number that
+/// was given here before.
 pub async fn next_number(tx: &mut Tx, known: u64) -> Result<u64, Error> {
     const SQL: &str = "/* epochs.next_number */
         UPDATE turner SET numbered_to = 1 + (SELECT MAX(n) FROM (SELECT MAX(epoch) AS n FROM epochs UNION ALL SELECT $1 UNION ALL
@@ -164,31 +238,48 @@ pub async fn next_number(tx: &mut Tx, known: u64) -> Result<u64, Error> {
     Ok(tx.fetch_int(SQL, &[int(known)]).await?.unsigned_abs())
 }
 
-/// A ledger that was rebuilt: its epoch counts as one whose turn is not done, and nothing is let in before it is. `known` is the newest root
-/// in custody; its number is not given again.
+/// A ledger that was rebuilt: its epoch counts as one whose turn is not done, and nothing is let in
+/// before it is. `known` is the newest root in custody; its number is not given again.
 pub async fn unsettle(tx: &mut Tx, number: u64, known: u64) -> Result<(), Error> {
     const EPOCH: &str = "/* epochs.unsettle */
         UPDATE epochs SET snapshot = NULL, snapshot_at = NULL, previous_destroyed_at = NULL, finished_at = NULL WHERE epoch = $1";
     tx.execute_one(EPOCH, &[int(number)], NO_EPOCH).await?;
-    const TURNER: &str = "/* epochs.unsettled */ UPDATE turner SET settled = 0, numbered_to = $1 WHERE one = 1";
+    const TURNER: &str =
+        "/* epochs.unsettled */ UPDATE turner SET settled = 0, numbered_to = $1 WHERE one = 1";
     tx.execute(TURNER, &[int(known)]).await.map(|_| ())
 }
 
 /// Whether nothing is left to do after a rebuilding.
 pub async fn is_settled(tx: &mut Tx) -> Result<bool, Error> {
-    Ok(tx.fetch_int("/* epochs.is_settled */ SELECT settled FROM turner WHERE one = 1", &[]).await? == 1)
+    Ok(tx
+        .fetch_int(
+            "/* epochs.is_settled */ SELECT settled FROM turner WHERE one = 1",
+            &[],
+        )
+        .await?
+        == 1)
 }
 
 /// When the keys of all pages were last asked to be renewed.
 pub async fn rotated_at(tx: &mut Tx) -> Result<Option<Timestamp>, Error> {
-    let row = tx.fetch_first("/* epochs.rotated_at */ SELECT rotated_at FROM turner WHERE one = 1", &[]).await?;
-    Ok(row.map(|row| row.maybe_time("rotated_at")).transpose()?.flatten())
+    let row = tx
+        .fetch_first(
+            "/* epochs.rotated_at */ SELECT rotated_at FROM turner WHERE one = 1",
+            &[],
+        )
+        .await?;
+    Ok(row
+        .map(|row| row.maybe_time("rotated_at"))
+        .transpose()?
+        .flatten())
 }
 
 /// Notes that the keys of all pages are to be renewed.
 pub async fn note_rotated(tx: &mut Tx, now: Timestamp) -> Result<(), Error> {
     const SQL: &str = "/* epochs.note_rotated */ UPDATE turner SET rotated_at = $1 WHERE one = 1";
-    tx.execute(SQL, &[Arg::Int(now.as_millis())]).await.map(|_| ())
+    tx.execute(SQL, &[Arg::Int(now.as_millis())])
+        .await
+        .map(|_| ())
 }
 
 fn epoch(row: &Row) -> Result<EpochRow, Error> {

@@ -8,19 +8,25 @@ pub enum Error {
     /// Try the unit of work again: another writer was there first.
     #[error("another writer changed the same rows")]
     Conflict,
-    /// The database cannot take it now: locked, full, read-only or unreachable. Nothing was written.
+    /// The database cannot take it now: locked, full, read-only or unreachable. Nothing was
+    /// written.
     #[error("the database is not available: {0}")]
     Unavailable(String),
     /// The ledger was opened to be read.
-    #[error("nothing is written: this ledger was opened for reading and not compared with the store")]
+    #[error(
+        "nothing is written: this ledger was opened for reading and not compared with the store"
+    )]
     Unproven,
     /// The ledger has forgotten something; nothing is written to it any more.
     #[error("nothing is written any more: {0}")]
     Closed(Arc<str>),
     /// A database that should be empty is not.
-    #[error("the database is not empty: table `{0}` has rows; name an empty database in `ledger.url`")]
+    #[error(
+        "the database is not empty: table `{0}` has rows; name an empty database in `ledger.url`"
+    )]
     NotEmpty(String),
-    /// A row that should be there is not (or is not any more): the lease was lost, the recording was shredded meanwhile.
+    /// A row that should be there is not (or is not any more): the lease was lost, the recording
+    /// was shredded meanwhile.
     #[error("{0}")]
     Stale(&'static str),
     /// A row that is there cannot be what it is.
@@ -53,34 +59,60 @@ impl Error {
         matches!(self, Self::Conflict)
     }
 
-    /// Whether it may be the fault of what was written, and not of the database's state: then others, in a unit of their own, may succeed.
+    /// Whether it may be the fault of what was written, and not of the database's state: then
+    /// others, in a unit of their own, may succeed.
     pub fn may_be_the_content(&self) -> bool {
-        !matches!(self, Self::Conflict | Self::Unavailable(_) | Self::Schema(_) | Self::Url(_))
+        !matches!(
+            self,
+            Self::Conflict | Self::Unavailable(_) | Self::Schema(_) | Self::Url(_)
+        )
     }
 }
 
 impl From<sqlx::Error> for Error {
     fn from(error: sqlx::Error) -> Self {
-        let code = error.as_database_error().and_then(|e| e.code()).unwrap_or_default().into_owned();
+        let code = error
+            .as_database_error()
+            .and_then(|e| e.code())
+            .unwrap_or_default()
+            .into_owned();
         match &error {
-            // PostgreSQL: serialization_failure, deadlock_detected, and unique_violation of two writers that met.
-            sqlx::Error::Database(_) if matches!(code.as_str(), "40001" | "40P01" | "23505") => Self::Conflict,
+            // PostgreSQL: serialization_failure, deadlock_detected, and unique_violation of two
+            // writers that met.
+            sqlx::Error::Database(_) if matches!(code.as_str(), "40001" | "40P01" | "23505") => {
+                Self::Conflict
+            }
             // PostgreSQL: character_not_in_repertoire, and untranslatable_character in a document.
-            sqlx::Error::Database(_) if matches!(code.as_str(), "22021" | "22P05") => Self::Unstorable,
-            // SQLite's extended codes carry the primary code in their low byte: busy, locked, read-only, I/O, full, cannot
-            // open. A corrupt file is not among them: trying again does not help, and it must be loud.
-            sqlx::Error::Database(e) if matches!(code.parse::<u32>().map(|c| c & 0xff), Ok(5 | 6 | 8 | 10 | 13 | 14)) => {
+            sqlx::Error::Database(_) if matches!(code.as_str(), "22021" | "22P05") => {
+                Self::Unstorable
+            }
+            // SQLite's extended codes carry the primary code in their low byte: busy, locked,
+            // read-only, I/O, full, cannot open. A corrupt file is not among them: trying again
+            // does not help, and it must be loud.
+            sqlx::Error::Database(e)
+                if matches!(
+                    code.parse::<u32>().map(|c| c & 0xff),
+                    Ok(5 | 6 | 8 | 10 | 13 | 14)
+                ) =>
+            {
                 Self::Unavailable(e.message().to_owned())
             }
-            // PostgreSQL classes: connection, insufficient resources, operator intervention, system error; read-only transaction, one that
-            // rested for too long, and a lock that was not given in time.
-            sqlx::Error::Database(e) if ["08", "53", "57", "58", "25006", "25P03", "55P03"].iter().any(|class| code.starts_with(class)) => {
+            // PostgreSQL classes: connection, insufficient resources, operator intervention, system
+            // error; read-only transaction, one that rested for too long, and a lock that was not
+            // given in time.
+            sqlx::Error::Database(e)
+                if ["08", "53", "57", "58", "25006", "25P03", "55P03"]
+                    .iter()
+                    .any(|class| code.starts_with(class)) =>
+            {
                 Self::Unavailable(e.message().to_owned())
             }
             sqlx::Error::Database(e) => Self::Statement(e.message().to_owned()),
-            sqlx::Error::Io(_) | sqlx::Error::PoolTimedOut | sqlx::Error::PoolClosed | sqlx::Error::WorkerCrashed | sqlx::Error::Tls(_) => {
-                Self::Unavailable(error.to_string())
-            }
+            sqlx::Error::Io(_)
+            | sqlx::Error::PoolTimedOut
+            | sqlx::Error::PoolClosed
+            | sqlx::Error::WorkerCrashed
+            | sqlx::Error::Tls(_) => Self::Unavailable(error.to_string()),
             other => Self::Statement(other.to_string()),
         }
     }

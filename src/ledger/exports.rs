@@ -6,16 +6,31 @@ use super::{
 };
 use crate::model::id::{RecordingId, SubjectId};
 
-/// The recordings of every conversation in which this person has a place, in the order of their ids, after `after`. Of a conference, also what was recorded
-/// of their own call.
-pub async fn recordings(tx: &mut Tx, subject: SubjectId, after: Option<RecordingId>, limit: i64) -> Result<Vec<RecordingId>, Error> {
+/// The recordings of every conversation in which this person has a place, in the order of their
+/// ids, after `after`. Of a conference, also what was recorded of their own call.
+pub async fn recordings(
+    tx: &mut Tx,
+    subject: SubjectId,
+    after: Option<RecordingId>,
+    limit: i64,
+) -> Result<Vec<RecordingId>, Error> {
     const SQL: &str = "/* exports.recordings */
         SELECT id FROM (
           SELECT recordings.id FROM parties JOIN recordings ON recordings.conference_sid = parties.conversation WHERE parties.subject = $1
           UNION
           SELECT recordings.id FROM parties JOIN recordings ON recordings.call_sid = parties.conversation WHERE parties.subject = $1
         ) AS theirs WHERE id > $2 ORDER BY id LIMIT $3";
-    let (subject, after) = (subject.to_string(), after.map(|id| id.to_string()).unwrap_or_default());
-    let rows = tx.fetch_all(SQL, &[Arg::Text(&subject), Arg::Text(&after), Arg::Int(limit)]).await?;
-    rows.iter().map(|row| row.parse("recordings", "id", "id")).collect()
+    let (subject, after) = (
+        subject.to_string(),
+        after.map(|id| id.to_string()).unwrap_or_default(),
+    );
+    let rows = tx
+        .fetch_all(
+            SQL,
+            &[Arg::Text(&subject), Arg::Text(&after), Arg::Int(limit)],
+        )
+        .await?;
+    rows.iter()
+        .map(|row| row.parse("recordings", "id", "id"))
+        .collect()
 }

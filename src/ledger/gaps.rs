@@ -23,7 +23,9 @@ pub struct Gap {
 
 /// Why a text is no gap.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("not a gap: expected the numbers of two audit entries as `FROM-TO`, as `recvault snapshot restore` names them")]
+#[error(
+    "not a gap: expected the numbers of two audit entries as `FROM-TO`, as `recvault snapshot restore` names them"
+)]
 pub struct InvalidGap;
 
 impl fmt::Display for Gap {
@@ -36,25 +38,56 @@ impl FromStr for Gap {
     type Err = InvalidGap;
 
     fn from_str(text: &str) -> Result<Self, InvalidGap> {
-        let number = |text: &str| text.parse::<i64>().ok().filter(|number| *number >= 0).ok_or(InvalidGap);
+        let number = |text: &str| {
+            text.parse::<i64>()
+                .ok()
+                .filter(|number| *number >= 0)
+                .ok_or(InvalidGap)
+        };
         let (first, last) = text.split_once('-').ok_or(InvalidGap)?;
-        let gap = Self { first: number(first)?, last: number(last)? };
-        if gap.first <= gap.last { Ok(gap) } else { Err(InvalidGap) }
+        let gap = Self {
+            first: number(first)?,
+            last: number(last)?,
+        };
+        if gap.first <= gap.last {
+            Ok(gap)
+        } else {
+            Err(InvalidGap)
+        }
     }
 }
 
 /// Notes that somebody accepted a gap.
 pub async fn insert(tx: &mut Tx, gap: Gap, now: Timestamp) -> Result<(), Error> {
-    const SQL: &str =
-        "/* gaps.insert */ INSERT INTO gaps (first, last, accepted_at) VALUES ($1, $2, $3) ON CONFLICT (first, last) DO NOTHING";
-    tx.execute(SQL, &[Arg::Int(gap.first), Arg::Int(gap.last), Arg::Int(now.as_millis())]).await.map(|_| ())
+    const SQL: &str = "/* gaps.insert */ INSERT INTO gaps (first, last, accepted_at) VALUES ($1, $2, $3) ON CONFLICT (first, last) DO NOTHING";
+    tx.execute(
+        SQL,
+        &[
+            Arg::Int(gap.first),
+            Arg::Int(gap.last),
+            Arg::Int(now.as_millis()),
+        ],
+    )
+    .await
+    .map(|_| ())
 }
 
 /// Every gap that was accepted, and when, in order.
 pub async fn all(tx: &mut Tx) -> Result<Vec<(Gap, Timestamp)>, Error> {
-    const SQL: &str = "/* gaps.all */ SELECT first, last, accepted_at FROM gaps ORDER BY first, last";
+    const SQL: &str =
+        "/* gaps.all */ SELECT first, last, accepted_at FROM gaps ORDER BY first, last";
     let rows = tx.fetch_all(SQL, &[]).await?;
-    rows.iter().map(|row| Ok((Gap { first: row.int("first")?, last: row.int("last")? }, row.time("accepted_at")?))).collect()
+    rows.iter()
+        .map(|row| {
+            Ok((
+                Gap {
+                    first: row.int("first")?,
+                    last: row.int("last")?,
+                },
+                row.time("accepted_at")?,
+            ))
+        })
+        .collect()
 }
 
 #[cfg(test)]

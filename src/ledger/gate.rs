@@ -1,11 +1,13 @@
 //! The gate of a ledger: whether this process may write to it.
 //!
-//! A database that was put back from an old copy, or a replica that lagged and was promoted, has forgotten what happened since, shreds among
-//! it. So a ledger that was just opened is read and not written. It is written once it was proven to remember what is known of it elsewhere,
-//! and from the moment on which it is found to have forgotten, never again by this process.
+//! A database that was put back from an old copy, or a replica that lagged and was promoted, has
+//! forgotten what happened since, shreds among it. So a ledger that was just opened is read and not
+//! written. It is written once it was proven to remember what is known of it elsewhere, and from
+//! the moment on which it is found to have forgotten, never again by this process.
 //!
-//! Owns the three states and the newest number that this process saw committed. Refuses to know what a proof is made of:
-//! [`Ledger::prove`](super::Ledger::prove) compares positions, and `vault::memory` knows where they come from.
+//! Owns the three states and the newest number that this process saw committed. Refuses to know
+//! what a proof is made of: [`Ledger::prove`](super::Ledger::prove) compares positions, and
+//! `vault::memory` knows where they come from.
 //!
 //! INVARIANT: what is closed stays closed; the way out is a new start, which asks for a new proof.
 
@@ -40,7 +42,11 @@ enum State {
 
 impl Gate {
     fn state(&self) -> State {
-        self.0.state.read().unwrap_or_else(PoisonError::into_inner).clone()
+        self.0
+            .state
+            .read()
+            .unwrap_or_else(PoisonError::into_inner)
+            .clone()
     }
 
     /// Whether a unit of work may begin, or commit.
@@ -80,8 +86,9 @@ impl Gate {
         is_new
     }
 
-    /// Whether an entry may get this number. The log's head is held by the unit that asks, so everything that was ever committed is counted in
-    /// it: a number that this process has seen committed cannot be given again, except by a database that has forgotten it.
+    /// Whether an entry may get this number. The log's head is held by the unit that asks, so
+    /// everything that was ever committed is counted in it: a number that this process has seen
+    /// committed cannot be given again, except by a database that has forgotten it.
     pub(super) fn follows(&self, first: i64) -> Result<(), Error> {
         let seen = self.0.seen.load(Ordering::Acquire);
         if first > seen {

@@ -84,10 +84,18 @@ pub async fn find(tx: &mut Tx, hash: &str) -> Result<Option<GrantRow>, Error> {
         .transpose()
 }
 
-/// A grant is used, at `now`. Whether for the first time; locks its row for the rest of the unit if so.
+/// A grant is used, at `now`. Whether for the first time; locks its row for the rest of the unit if
+/// so.
 pub async fn open(tx: &mut Tx, id: GrantId, now: Timestamp) -> Result<bool, Error> {
-    const SQL: &str = "/* grants.open */ UPDATE grants SET opened_at = $2 WHERE id = $1 AND opened_at IS NULL";
-    Ok(tx.execute(SQL, &[Arg::Text(&id.to_string()), Arg::Int(now.as_millis())]).await? == 1)
+    const SQL: &str =
+        "/* grants.open */ UPDATE grants SET opened_at = $2 WHERE id = $1 AND opened_at IS NULL";
+    Ok(tx
+        .execute(
+            SQL,
+            &[Arg::Text(&id.to_string()), Arg::Int(now.as_millis())],
+        )
+        .await?
+        == 1)
 }
 
 /// Forgets grants that ended before `before`; the audit log keeps what they were used for.

@@ -1,9 +1,12 @@
-//! Rows as values that travel: out of one database, over a line of JSON, into another of either kind.
+//! Rows as values that travel: out of one database, over a line of JSON, into another of either
+//! kind.
 //!
-//! Owns the form of a line and which tables travel. Refuses to know what a snapshot or a journal is, and what a row means. A line is one
-//! compact JSON array with a value for each column, in order: text as string, integers as numbers, bytes as string in base64, null.
+//! Owns the form of a line and which tables travel. Refuses to know what a snapshot or a journal
+//! is, and what a row means. A line is one compact JSON array with a value for each column, in
+//! order: text as string, integers as numbers, bytes as string in base64, null.
 //!
-//! INVARIANT: an image has as many values as its table has columns, and each is what its column can hold.
+//! INVARIANT: an image has as many values as its table has columns, and each is what its column can
+//! hold.
 
 mod rows;
 mod table;
@@ -40,7 +43,9 @@ pub(super) enum Value {
 #[derive(Clone, Copy, PartialEq, Eq, Debug, thiserror::Error)]
 pub enum InvalidImage {
     /// Not one JSON array with a value for each column.
-    #[error("not a row of table `{0}`: expected one JSON array with a value for each of its columns")]
+    #[error(
+        "not a row of table `{0}`: expected one JSON array with a value for each of its columns"
+    )]
     Row(&'static str),
     /// A value that its column cannot hold, or a column that the table does not have.
     #[error("not a row of table `{table}`: column `{column}` cannot hold that")]
@@ -53,31 +58,49 @@ pub enum InvalidImage {
 }
 
 impl Image {
-    /// The image of a row of this table that a line holds. Space around the values is as good as none.
+    /// The image of a row of this table that a line holds. Space around the values is as good as
+    /// none.
     ///
     /// # Errors
     /// [`InvalidImage`] for every other sequence of bytes.
     pub fn parse(table: Table, line: &[u8]) -> Result<Self, InvalidImage> {
         let mut at = None;
         let mut json = serde_json::Deserializer::from_slice(line);
-        let read = json.deserialize_seq(Values { table, at: &mut at }).and_then(|values| json.end().map(|()| values));
+        let read = json
+            .deserialize_seq(Values { table, at: &mut at })
+            .and_then(|values| json.end().map(|()| values));
         match (read, at) {
             (Ok(values), _) => Ok(Self { table, values }),
-            (Err(error), Some(column)) if error.is_data() => Err(InvalidImage::Column { table: table.name(), column }),
+            (Err(error), Some(column)) if error.is_data() => Err(InvalidImage::Column {
+                table: table.name(),
+                column,
+            }),
             (Err(_), _) => Err(InvalidImage::Row(table.name())),
         }
     }
 
     /// Appends the line, without a line end.
     pub fn to_json(&self, out: impl std::io::Write) {
-        serde_json::to_writer(out, self).expect("texts, numbers and nulls have a JSON form, and a buffer takes all of it");
+        serde_json::to_writer(out, self)
+            .expect("texts, numbers and nulls have a JSON form, and a buffer takes all of it");
     }
 
-    /// What comes right before the audit entries with higher numbers than this, for [`chunk`] to begin after.
+    /// What comes right before the audit entries with higher numbers than this, for [`chunk`] to
+    /// begin after.
     pub fn before_audit(seq: i64) -> Self {
         let [none, nothing] = [Value::Null, Value::Text(String::new())];
-        let values = vec![Value::Int(seq), Value::Int(0), nothing.clone(), nothing.clone(), none, nothing];
-        Self { table: Table::Audit, values }
+        let values = vec![
+            Value::Int(seq),
+            Value::Int(0),
+            nothing.clone(),
+            nothing.clone(),
+            none,
+            nothing,
+        ];
+        Self {
+            table: Table::Audit,
+            values,
+        }
     }
 
     /// The table of the row.
@@ -93,7 +116,8 @@ impl Image {
         }
     }
 
-    /// The integer in a column; `None` for null, and where the table has no such column of integers.
+    /// The integer in a column; `None` for null, and where the table has no such column of
+    /// integers.
     pub fn int(&self, column: &str) -> Option<i64> {
         match self.value(column)? {
             Value::Int(int) => Some(*int),
@@ -109,7 +133,8 @@ impl Image {
         }
     }
 
-    /// The same row with these bytes in a column of bytes; unchanged where the table has no such column.
+    /// The same row with these bytes in a column of bytes; unchanged where the table has no such
+    /// column.
     #[must_use]
     pub fn with_bytes(mut self, column: &str, bytes: Vec<u8>) -> Self {
         let mut places = self.table.columns().iter().zip(&mut self.values);
@@ -120,7 +145,11 @@ impl Image {
     }
 
     fn value(&self, column: &str) -> Option<&Value> {
-        self.table.columns().iter().zip(&self.values).find_map(|(known, value)| (known.name == column).then_some(value))
+        self.table
+            .columns()
+            .iter()
+            .zip(&self.values)
+            .find_map(|(known, value)| (known.name == column).then_some(value))
     }
 }
 
@@ -131,22 +160,50 @@ impl Image {
     ///
     /// # Errors
     /// [`InvalidImage::Column`] if the table has no such column that can hold it.
-    pub(super) fn with_text(self, column: &'static str, text: Option<&str>) -> Result<Self, InvalidImage> {
-        self.with(column, &[Kind::Text, Kind::MaybeText], text.map(|text| Value::Text(text.to_owned())))
+    pub(super) fn with_text(
+        self,
+        column: &'static str,
+        text: Option<&str>,
+    ) -> Result<Self, InvalidImage> {
+        self.with(
+            column,
+            &[Kind::Text, Kind::MaybeText],
+            text.map(|text| Value::Text(text.to_owned())),
+        )
     }
 
     /// The same row with this integer, or null, in a column.
     ///
     /// # Errors
     /// [`InvalidImage::Column`] if the table has no such column that can hold it.
-    pub(super) fn with_int(self, column: &'static str, int: Option<i64>) -> Result<Self, InvalidImage> {
+    pub(super) fn with_int(
+        self,
+        column: &'static str,
+        int: Option<i64>,
+    ) -> Result<Self, InvalidImage> {
         self.with(column, &[Kind::Int, Kind::MaybeInt], int.map(Value::Int))
     }
 
-    fn with(mut self, column: &'static str, kinds: &[Kind], value: Option<Value>) -> Result<Self, InvalidImage> {
-        let refuse = InvalidImage::Column { table: self.table.name(), column };
-        let at = self.table.columns().iter().position(|known| known.name == column && kinds.contains(&known.kind)).ok_or(refuse)?;
-        let is_nullable = matches!(self.table.columns().get(at).map(|column| column.kind), Some(Kind::MaybeText | Kind::MaybeInt));
+    fn with(
+        mut self,
+        column: &'static str,
+        kinds: &[Kind],
+        value: Option<Value>,
+    ) -> Result<Self, InvalidImage> {
+        let refuse = InvalidImage::Column {
+            table: self.table.name(),
+            column,
+        };
+        let at = self
+            .table
+            .columns()
+            .iter()
+            .position(|known| known.name == column && kinds.contains(&known.kind))
+            .ok_or(refuse)?;
+        let is_nullable = matches!(
+            self.table.columns().get(at).map(|column| column.kind),
+            Some(Kind::MaybeText | Kind::MaybeInt)
+        );
         match (value, self.values.get_mut(at)) {
             (Some(value), Some(place)) => *place = value,
             (None, Some(place)) if is_nullable => *place = Value::Null,
@@ -209,7 +266,11 @@ impl<'de> DeserializeSeed<'de> for Kind {
             Self::MaybeText => Option::deserialize(value)?.map_or(Value::Null, Value::Text),
             Self::Int => Value::Int(i64::deserialize(value)?),
             Self::MaybeInt => Option::deserialize(value)?.map_or(Value::Null, Value::Int),
-            Self::Bytes => Value::Bytes(STANDARD.decode(String::deserialize(value)?).map_err(D::Error::custom)?),
+            Self::Bytes => Value::Bytes(
+                STANDARD
+                    .decode(String::deserialize(value)?)
+                    .map_err(D::Error::custom)?,
+            ),
         })
     }
 }

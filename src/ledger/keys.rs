@@ -28,36 +28,84 @@ pub struct KeyEntry {
 
 /// The vault this ledger belongs to; `None` before `recvault init`.
 pub async fn vault_id(tx: &mut Tx) -> Result<Option<VaultId>, Error> {
-    tx.fetch_first("/* keys.vault_id */ SELECT id FROM vault", &[]).await?.map(|row| row.parse("vault", "id", "id")).transpose()
+    tx.fetch_first("/* keys.vault_id */ SELECT id FROM vault", &[])
+        .await?
+        .map(|row| row.parse("vault", "id", "id"))
+        .transpose()
 }
 
 /// Makes this ledger the vault's.
-pub async fn insert_vault(tx: &mut Tx, id: VaultId, database: DatabaseId, now: Timestamp) -> Result<(), Error> {
+pub async fn insert_vault(
+    tx: &mut Tx,
+    id: VaultId,
+    database: DatabaseId,
+    now: Timestamp,
+) -> Result<(), Error> {
     const SQL: &str = "/* keys.insert_vault */ INSERT INTO vault (id, created_at, database_id) VALUES ($1, $2, $3)";
-    tx.execute(SQL, &[Arg::Text(&id.to_string()), Arg::Int(now.as_millis()), Arg::Text(&database.to_string())]).await.map(|_| ())
+    tx.execute(
+        SQL,
+        &[
+            Arg::Text(&id.to_string()),
+            Arg::Int(now.as_millis()),
+            Arg::Text(&database.to_string()),
+        ],
+    )
+    .await
+    .map(|_| ())
 }
 
-/// The ids under which a vault is to be made in this empty ledger: these, or those of whoever began before. They are kept before custody is asked,
-/// so that an `init` that goes on after an interruption knows its own root there.
-pub async fn intend(tx: &mut Tx, id: VaultId, database: DatabaseId, now: Timestamp) -> Result<(VaultId, DatabaseId), Error> {
+/// The ids under which a vault is to be made in this empty ledger: these, or those of whoever began
+/// before. They are kept before custody is asked, so that an `init` that goes on after an
+/// interruption knows its own root there.
+pub async fn intend(
+    tx: &mut Tx,
+    id: VaultId,
+    database: DatabaseId,
+    now: Timestamp,
+) -> Result<(VaultId, DatabaseId), Error> {
     const INTEND: &str = "/* keys.intend */
         INSERT INTO intended (one, id, database_id, created_at) VALUES (1, $1, $2, $3) ON CONFLICT (one) DO NOTHING";
-    tx.execute(INTEND, &[Arg::Text(&id.to_string()), Arg::Text(&database.to_string()), Arg::Int(now.as_millis())]).await?;
-    let row = tx.fetch_first("/* keys.intended */ SELECT id, database_id FROM intended WHERE one = 1", &[]).await?;
+    tx.execute(
+        INTEND,
+        &[
+            Arg::Text(&id.to_string()),
+            Arg::Text(&database.to_string()),
+            Arg::Int(now.as_millis()),
+        ],
+    )
+    .await?;
+    let row = tx
+        .fetch_first(
+            "/* keys.intended */ SELECT id, database_id FROM intended WHERE one = 1",
+            &[],
+        )
+        .await?;
     let row = row.ok_or(Error::Conflict)?;
-    Ok((row.parse("intended", "id", "one")?, row.parse("intended", "database_id", "one")?))
+    Ok((
+        row.parse("intended", "id", "one")?,
+        row.parse("intended", "database_id", "one")?,
+    ))
 }
 
-/// Which database this is; `None` before it holds a vault, and in one from before databases had ids.
+/// Which database this is; `None` before it holds a vault, and in one from before databases had
+/// ids.
 pub async fn database_id(tx: &mut Tx) -> Result<Option<DatabaseId>, Error> {
-    let row = tx.fetch_first("/* keys.database_id */ SELECT database_id FROM vault WHERE database_id <> ''", &[]).await?;
-    row.map(|row| row.parse("vault", "database_id", "database_id")).transpose()
+    let row = tx
+        .fetch_first(
+            "/* keys.database_id */ SELECT database_id FROM vault WHERE database_id <> ''",
+            &[],
+        )
+        .await?;
+    row.map(|row| row.parse("vault", "database_id", "database_id"))
+        .transpose()
 }
 
 /// Makes this a database of its own, after its rows came from another.
 pub async fn set_database_id(tx: &mut Tx, database: DatabaseId) -> Result<(), Error> {
     const SQL: &str = "/* keys.set_database_id */ UPDATE vault SET database_id = $1";
-    tx.execute(SQL, &[Arg::Text(&database.to_string())]).await.map(|_| ())
+    tx.execute(SQL, &[Arg::Text(&database.to_string())])
+        .await
+        .map(|_| ())
 }
 
 /// The rows from the root page down to `page`, in one query.
@@ -78,7 +126,8 @@ pub async fn path(tx: &mut Tx, page: PageId) -> Result<Vec<PageRow>, Error> {
     rows.iter().map(page_row).collect()
 }
 
-/// The rows of all these pages and of every page above them, each once, upper levels first, in one query.
+/// The rows of all these pages and of every page above them, each once, upper levels first, in one
+/// query.
 pub async fn paths(tx: &mut Tx, pages: &BTreeSet<PageId>) -> Result<Vec<PageRow>, Error> {
     const SQL: &str = "/* keys.paths */
         WITH RECURSIVE path (id, parent) AS (
@@ -87,7 +136,11 @@ pub async fn paths(tx: &mut Tx, pages: &BTreeSet<PageId>) -> Result<Vec<PageRow>
           SELECT p.id, p.parent FROM pages p JOIN path ON p.id = path.parent)
         SELECT id, tier, level, generation, parent, parent_slot, used, epoch, stale, sealed FROM pages
         WHERE id IN (SELECT id FROM path) ORDER BY level DESC";
-    tx.fetch_all(SQL, &[Arg::Text(&set(pages))]).await?.iter().map(page_row).collect()
+    tx.fetch_all(SQL, &[Arg::Text(&set(pages))])
+        .await?
+        .iter()
+        .map(page_row)
+        .collect()
 }
 
 /// The rows of these pages, in no order.
@@ -95,11 +148,16 @@ pub async fn pages(tx: &mut Tx, pages: &BTreeSet<PageId>) -> Result<Vec<PageRow>
     const SQL: &str = "/* keys.pages */
         SELECT id, tier, level, generation, parent, parent_slot, used, epoch, stale, sealed FROM pages
         WHERE id IN (SELECT key FROM json_each($1))";
-    tx.fetch_all(SQL, &[Arg::Text(&set(pages))]).await?.iter().map(page_row).collect()
+    tx.fetch_all(SQL, &[Arg::Text(&set(pages))])
+        .await?
+        .iter()
+        .map(page_row)
+        .collect()
 }
 
-/// Locks pages for the rest of the unit, in the order of their ids. Called before the pages are read, it lets writers that meet wait for each
-/// other; without it all but one of them would have to run again. On SQLite a unit of work has no other writer beside it.
+/// Locks pages for the rest of the unit, in the order of their ids. Called before the pages are
+/// read, it lets writers that meet wait for each other; without it all but one of them would have
+/// to run again. On SQLite a unit of work has no other writer beside it.
 pub async fn lock(tx: &mut Tx, pages: &BTreeSet<PageId>) -> Result<(), Error> {
     const SQL: &str = "/* keys.lock */
         SELECT id FROM pages WHERE id IN (SELECT key FROM json_each($1)) ORDER BY id FOR NO KEY UPDATE";
@@ -112,7 +170,12 @@ pub async fn lock(tx: &mut Tx, pages: &BTreeSet<PageId>) -> Result<(), Error> {
 /// The one root page.
 pub async fn root_page(tx: &mut Tx) -> Result<Option<PageId>, Error> {
     const SQL: &str = "/* keys.root_page */ SELECT id FROM pages WHERE tier = $1 AND level = $2";
-    let row = tx.fetch_first(SQL, &[Arg::Text(tree::ROOT), Arg::Int(tree::ROOT_LEVEL.into())]).await?;
+    let row = tx
+        .fetch_first(
+            SQL,
+            &[Arg::Text(tree::ROOT), Arg::Int(tree::ROOT_LEVEL.into())],
+        )
+        .await?;
     row.map(|row| row.parse("pages", "id", "id")).transpose()
 }
 
@@ -121,18 +184,27 @@ pub async fn service_page(tx: &mut Tx) -> Result<Option<PageId>, Error> {
     page_with_room(tx, tree::SERVICE, LEAF).await
 }
 
-/// A page of this tier and level that has a free slot. (Leaves that hold record keys: see [`claim_leaf`].)
+/// A page of this tier and level that has a free slot. (Leaves that hold record keys: see
+/// [`claim_leaf`].)
 pub async fn page_with_room(tx: &mut Tx, tier: &str, level: u8) -> Result<Option<PageId>, Error> {
-    const SQL: &str =
-        "/* keys.page_with_room */ SELECT id FROM pages WHERE tier = $1 AND level = $2 AND used < 128 ORDER BY used DESC LIMIT 1";
-    let row = tx.fetch_first(SQL, &[Arg::Text(tier), Arg::Int(level.into())]).await?;
+    const SQL: &str = "/* keys.page_with_room */ SELECT id FROM pages WHERE tier = $1 AND level = $2 AND used < 128 ORDER BY used DESC LIMIT 1";
+    let row = tx
+        .fetch_first(SQL, &[Arg::Text(tier), Arg::Int(level.into())])
+        .await?;
     row.map(|row| row.parse("pages", "id", "id")).transpose()
 }
 
-/// A leaf page with a free slot that `filler` holds or may take: each process fills leaves of its own, so that writers do not meet.
+/// A leaf page with a free slot that `filler` holds or may take: each process fills leaves of its
+/// own, so that writers do not meet.
 ///
-/// The conditions stand twice, because PostgreSQL, when it had to wait for the chosen row, asks only the outer ones again.
-pub async fn claim_leaf(tx: &mut Tx, tier: &str, filler: HolderId, term: Term) -> Result<Option<PageId>, Error> {
+/// The conditions stand twice, because PostgreSQL, when it had to wait for the chosen row, asks
+/// only the outer ones again.
+pub async fn claim_leaf(
+    tx: &mut Tx,
+    tier: &str,
+    filler: HolderId,
+    term: Term,
+) -> Result<Option<PageId>, Error> {
     let Term { now, until, .. } = term;
     const SQL: &str = "/* keys.claim_leaf */
         UPDATE pages SET filler = $2, filler_until = $4
@@ -140,12 +212,25 @@ pub async fn claim_leaf(tx: &mut Tx, tier: &str, filler: HolderId, term: Term) -
                     ORDER BY filler = $2 DESC, used DESC LIMIT 1)
           AND used < 128 AND (filler = $2 OR filler_until < $3)
         RETURNING id";
-    let args = [Arg::Text(tier), Arg::Text(&filler.to_string()), Arg::Int(now.as_millis()), Arg::Int(until.as_millis())];
-    tx.fetch_first(SQL, &args).await?.map(|row| row.parse("pages", "id", "id")).transpose()
+    let args = [
+        Arg::Text(tier),
+        Arg::Text(&filler.to_string()),
+        Arg::Int(now.as_millis()),
+        Arg::Int(until.as_millis()),
+    ];
+    tx.fetch_first(SQL, &args)
+        .await?
+        .map(|row| row.parse("pages", "id", "id"))
+        .transpose()
 }
 
 /// Enters a new page; a leaf belongs to `filler` until `until`.
-pub async fn insert_page(tx: &mut Tx, page: &PageRow, filler: HolderId, until: Timestamp) -> Result<(), Error> {
+pub async fn insert_page(
+    tx: &mut Tx,
+    page: &PageRow,
+    filler: HolderId,
+    until: Timestamp,
+) -> Result<(), Error> {
     const SQL: &str = "/* keys.insert_page */
         INSERT INTO pages (id, tier, level, generation, parent, parent_slot, used, filler, filler_until, epoch, stale, sealed)
         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)";
@@ -180,10 +265,17 @@ pub async fn replace_page(tx: &mut Tx, page: &PageRow) -> Result<(), Error> {
 /// # Errors
 /// As [`replace_page`].
 pub async fn replace_pages(tx: &mut Tx, pages: &[PageRow]) -> Result<(), Error> {
-    replace(tx, "keys.replace_pages", "CASE WHEN new.column5 = 1 THEN 1 ELSE pages.stale END", pages).await
+    replace(
+        tx,
+        "keys.replace_pages",
+        "CASE WHEN new.column5 = 1 THEN 1 ELSE pages.stale END",
+        pages,
+    )
+    .await
 }
 
-/// Replaces pages by their next generations, which are sealed under new keys: they are not stale any more.
+/// Replaces pages by their next generations, which are sealed under new keys: they are not stale
+/// any more.
 ///
 /// # Errors
 /// As [`replace_page`].
@@ -208,7 +300,14 @@ async fn replace(tx: &mut Tx, query: &str, stale: &str, pages: &[PageRow]) -> Re
             .flat_map(|(page, id)| {
                 let epoch = Arg::Int(page.epoch.try_into().unwrap_or(i64::MAX));
                 let (used, stale) = (Arg::Int(page.used.into()), Arg::Int(page.stale.into()));
-                [Arg::Text(id), Arg::Int(page.generation), used, epoch, stale, Arg::Bytes(&page.sealed)]
+                [
+                    Arg::Text(id),
+                    Arg::Int(page.generation),
+                    used,
+                    epoch,
+                    stale,
+                    Arg::Bytes(&page.sealed),
+                ]
             })
             .collect();
         if tx.execute(&sql, &args).await? != pages.len() as u64 {
@@ -219,7 +318,12 @@ async fn replace(tx: &mut Tx, query: &str, stale: &str, pages: &[PageRow]) -> Re
 }
 
 /// Enters where a recording's key is.
-pub async fn insert_entry(tx: &mut Tx, id: RecordingId, leg: Leg, entry: &KeyEntry) -> Result<(), Error> {
+pub async fn insert_entry(
+    tx: &mut Tx,
+    id: RecordingId,
+    leg: Leg,
+    entry: &KeyEntry,
+) -> Result<(), Error> {
     const SQL: &str = "/* keys.insert_entry */
         INSERT INTO key_entries (recording_id, leg, page_id, slot, fingerprint) VALUES ($1, $2, $3, $4, $5)";
     let args = [
@@ -240,18 +344,37 @@ pub async fn find_entry(tx: &mut Tx, id: RecordingId, leg: Leg) -> Result<Option
     entry(tx, SQL, id, leg).await
 }
 
-/// Where the keys of these recordings are, as far as they have one; of fenced ones as [`find_entry`].
-pub async fn find_entries(tx: &mut Tx, ids: &[RecordingId], leg: Leg) -> Result<BTreeMap<RecordingId, KeyEntry>, Error> {
+/// Where the keys of these recordings are, as far as they have one; of fenced ones as
+/// [`find_entry`].
+pub async fn find_entries(
+    tx: &mut Tx,
+    ids: &[RecordingId],
+    leg: Leg,
+) -> Result<BTreeMap<RecordingId, KeyEntry>, Error> {
     const SQL: &str = "/* keys.find_entries */
         SELECT recording_id, page_id, slot, fingerprint FROM key_entries
         WHERE recording_id IN (SELECT key FROM json_each($1)) AND leg = $2
           AND NOT EXISTS (SELECT 1 FROM fences WHERE fences.recording_id = key_entries.recording_id)";
-    let rows = tx.fetch_all(SQL, &[Arg::Text(&set(ids)), Arg::Text(leg.as_str())]).await?;
-    rows.iter().map(|row| Ok((row.parse("key_entries", "recording_id", "recording_id")?, key_entry(row)?))).collect()
+    let rows = tx
+        .fetch_all(SQL, &[Arg::Text(&set(ids)), Arg::Text(leg.as_str())])
+        .await?;
+    rows.iter()
+        .map(|row| {
+            Ok((
+                row.parse("key_entries", "recording_id", "recording_id")?,
+                key_entry(row)?,
+            ))
+        })
+        .collect()
 }
 
-/// Where a fenced recording's key still is, while a ledger is rebuilt from what was written before the fence.
-pub async fn entry_behind_fence(tx: &mut Tx, id: RecordingId, leg: Leg) -> Result<Option<KeyEntry>, Error> {
+/// Where a fenced recording's key still is, while a ledger is rebuilt from what was written before
+/// the fence.
+pub async fn entry_behind_fence(
+    tx: &mut Tx,
+    id: RecordingId,
+    leg: Leg,
+) -> Result<Option<KeyEntry>, Error> {
     const SQL: &str = "/* keys.entry_behind_fence */
         SELECT recording_id, page_id, slot, fingerprint FROM key_entries WHERE recording_id = $1 AND leg = $2";
     entry(tx, SQL, id, leg).await
@@ -261,11 +384,19 @@ pub async fn entry_behind_fence(tx: &mut Tx, id: RecordingId, leg: Leg) -> Resul
 pub async fn tier_of(tx: &mut Tx, page: PageId) -> Result<String, Error> {
     const SQL: &str = "/* keys.tier_of */ SELECT tier FROM pages WHERE id = $1";
     let row = tx.fetch_first(SQL, &[Arg::Text(&page.to_string())]).await?;
-    row.ok_or(Error::Stale("a key page is missing"))?.text("tier")
+    row.ok_or(Error::Stale("a key page is missing"))?
+        .text("tier")
 }
 
-async fn entry(tx: &mut Tx, sql: &str, id: RecordingId, leg: Leg) -> Result<Option<KeyEntry>, Error> {
-    let row = tx.fetch_first(sql, &[Arg::Text(&id.to_string()), Arg::Text(leg.as_str())]).await?;
+async fn entry(
+    tx: &mut Tx,
+    sql: &str,
+    id: RecordingId,
+    leg: Leg,
+) -> Result<Option<KeyEntry>, Error> {
+    let row = tx
+        .fetch_first(sql, &[Arg::Text(&id.to_string()), Arg::Text(leg.as_str())])
+        .await?;
     row.map(|row| key_entry(&row)).transpose()
 }
 
@@ -273,37 +404,80 @@ async fn entry(tx: &mut Tx, sql: &str, id: RecordingId, leg: Leg) -> Result<Opti
 ///
 /// # Errors
 /// [`Error::Stale`] if one of them has no entry.
-pub async fn remove_entries(tx: &mut Tx, ids: &BTreeSet<RecordingId>, leg: Leg) -> Result<(), Error> {
-    const SQL: &str =
-        "/* keys.remove_entries */ DELETE FROM key_entries WHERE recording_id IN (SELECT key FROM json_each($1)) AND leg = $2";
-    let removed = tx.execute(SQL, &[Arg::Text(&set(ids)), Arg::Text(leg.as_str())]).await?;
-    if removed == ids.len() as u64 { Ok(()) } else { Err(Error::Stale("the key entry is gone already")) }
+pub async fn remove_entries(
+    tx: &mut Tx,
+    ids: &BTreeSet<RecordingId>,
+    leg: Leg,
+) -> Result<(), Error> {
+    const SQL: &str = "/* keys.remove_entries */ DELETE FROM key_entries WHERE recording_id IN (SELECT key FROM json_each($1)) AND leg = $2";
+    let removed = tx
+        .execute(SQL, &[Arg::Text(&set(ids)), Arg::Text(leg.as_str())])
+        .await?;
+    if removed == ids.len() as u64 {
+        Ok(())
+    } else {
+        Err(Error::Stale("the key entry is gone already"))
+    }
 }
 
-/// Up to `limit` pages of a level that want a new key, with their parents, children of one parent together.
-pub async fn stale_pages(tx: &mut Tx, level: u8, limit: i64) -> Result<Vec<(PageId, Option<PageId>)>, Error> {
+/// Up to `limit` pages of a level that want a new key, with their parents, children of one parent
+/// together.
+pub async fn stale_pages(
+    tx: &mut Tx,
+    level: u8,
+    limit: i64,
+) -> Result<Vec<(PageId, Option<PageId>)>, Error> {
     const SQL: &str = "/* keys.stale_pages */ SELECT id, parent FROM pages WHERE level = $1 AND stale = 1 ORDER BY parent, id LIMIT $2";
-    let rows = tx.fetch_all(SQL, &[Arg::Int(level.into()), Arg::Int(limit)]).await?;
-    rows.iter().map(|row| Ok((row.parse("pages", "id", "id")?, row.maybe_parse("pages", "parent", "id")?))).collect()
+    let rows = tx
+        .fetch_all(SQL, &[Arg::Int(level.into()), Arg::Int(limit)])
+        .await?;
+    rows.iter()
+        .map(|row| {
+            Ok((
+                row.parse("pages", "id", "id")?,
+                row.maybe_parse("pages", "parent", "id")?,
+            ))
+        })
+        .collect()
 }
 
 /// How many pages want a new key.
 pub async fn count_stale(tx: &mut Tx) -> Result<i64, Error> {
-    tx.fetch_int("/* keys.count_stale */ SELECT COUNT(*) FROM pages WHERE stale = 1", &[]).await
+    tx.fetch_int(
+        "/* keys.count_stale */ SELECT COUNT(*) FROM pages WHERE stale = 1",
+        &[],
+    )
+    .await
 }
 
 /// How many pages a tier has, or all tiers together.
 pub async fn count_pages(tx: &mut Tx, tier: Option<&str>) -> Result<u64, Error> {
     const SQL: &str = "/* keys.count_pages */ SELECT COUNT(*) FROM pages WHERE (tier = $1 OR $1 = '*') AND level < $2";
-    let count = tx.fetch_int(SQL, &[Arg::Text(tier.unwrap_or("*")), Arg::Int(tree::ROOT_LEVEL.into())]).await?;
+    let count = tx
+        .fetch_int(
+            SQL,
+            &[
+                Arg::Text(tier.unwrap_or("*")),
+                Arg::Int(tree::ROOT_LEVEL.into()),
+            ],
+        )
+        .await?;
     Ok(count.unsigned_abs())
 }
 
-/// Marks the pages of a tier, or of all, for a new key in the next turn. How many. The vault's own page is among all.
+/// Marks the pages of a tier, or of all, for a new key in the next turn. How many. The vault's own
+/// page is among all.
 pub async fn mark_stale(tx: &mut Tx, tier: Option<&str>) -> Result<u64, Error> {
     const SQL: &str = "/* keys.mark_stale */
         UPDATE pages SET stale = 1 WHERE (tier = $1 OR $1 = '*') AND level < $2 AND stale = 0";
-    tx.execute(SQL, &[Arg::Text(tier.unwrap_or("*")), Arg::Int(tree::ROOT_LEVEL.into())]).await
+    tx.execute(
+        SQL,
+        &[
+            Arg::Text(tier.unwrap_or("*")),
+            Arg::Int(tree::ROOT_LEVEL.into()),
+        ],
+    )
+    .await
 }
 
 /// All pages, root page first, for those who check the whole tree.
@@ -319,8 +493,14 @@ pub async fn all_pages(tx: &mut Tx) -> Result<Vec<PageRow>, Error> {
 /// [`Error::Inconsistent`].
 pub fn entry_of(row: &Image) -> Result<KeyEntry, Error> {
     let read = || {
-        let place = Place { page: row.text("page_id")?.parse().ok()?, slot: row.int("slot")?.try_into().ok()? };
-        Some(KeyEntry { place, fingerprint: row.text("fingerprint")?.to_owned() })
+        let place = Place {
+            page: row.text("page_id")?.parse().ok()?,
+            slot: row.int("slot")?.try_into().ok()?,
+        };
+        Some(KeyEntry {
+            place,
+            fingerprint: row.text("fingerprint")?.to_owned(),
+        })
     };
     read().ok_or_else(|| Error::Inconsistent {
         table: "key_entries",
@@ -336,7 +516,10 @@ pub fn entry_of(row: &Image) -> Result<KeyEntry, Error> {
 pub fn page_of(row: &Image) -> Result<PageRow, Error> {
     let read = || {
         let parent = match row.text("parent") {
-            Some(page) => Some(Place { page: page.parse().ok()?, slot: row.int("parent_slot")?.try_into().ok()? }),
+            Some(page) => Some(Place {
+                page: page.parse().ok()?,
+                slot: row.int("parent_slot")?.try_into().ok()?,
+            }),
             None => None,
         };
         Some(PageRow {
@@ -351,19 +534,32 @@ pub fn page_of(row: &Image) -> Result<PageRow, Error> {
             sealed: row.bytes("sealed")?.to_vec(),
         })
     };
-    read().ok_or_else(|| Error::Inconsistent { table: "pages", column: "parent", id: row.text("id").unwrap_or_default().to_owned() })
+    read().ok_or_else(|| Error::Inconsistent {
+        table: "pages",
+        column: "parent",
+        id: row.text("id").unwrap_or_default().to_owned(),
+    })
 }
 
 fn key_entry(row: &Row) -> Result<KeyEntry, Error> {
     const T: &str = "key_entries";
-    let place = Place { page: row.parse(T, "page_id", "recording_id")?, slot: row.number(T, "slot", "recording_id")? };
-    Ok(KeyEntry { place, fingerprint: row.text("fingerprint")? })
+    let place = Place {
+        page: row.parse(T, "page_id", "recording_id")?,
+        slot: row.number(T, "slot", "recording_id")?,
+    };
+    Ok(KeyEntry {
+        place,
+        fingerprint: row.text("fingerprint")?,
+    })
 }
 
 fn page_row(row: &Row) -> Result<PageRow, Error> {
     const T: &str = "pages";
     let parent = match row.maybe_parse(T, "parent", "id")? {
-        Some(page) => Some(Place { page, slot: row.number(T, "parent_slot", "id")? }),
+        Some(page) => Some(Place {
+            page,
+            slot: row.number(T, "parent_slot", "id")?,
+        }),
         None => None,
     };
     Ok(PageRow {

@@ -1,16 +1,19 @@
 //! For how long something is somebody's: the term of a lease, by the database's time.
 //!
-//! Owns what time it is for leases, and nothing else. Processes have clocks of their own, and one of them may be wrong; the database has one for all.
+//! Owns what time it is for leases, and nothing else. Processes have clocks of their own, and one
+//! of them may be wrong; the database has one for all.
 //!
-//! INVARIANT: only [`Term::begin`] makes a term, from a time that the database itself gives in the unit that takes or keeps the lease. A lease that ends
-//! later than any honest one could was given by a clock that was ahead then: it holds nobody back.
+//! INVARIANT: only [`Term::begin`] makes a term, from a time that the database itself gives in the
+//! unit that takes or keeps the lease. A lease that ends later than any honest one could was given
+//! by a clock that was ahead then: it holds nobody back.
 
 use std::time::Duration;
 
 use super::{Error, Tx};
 use crate::model::time::Timestamp;
 
-/// So much beyond twice its length a lease may end and still be believed: clocks are set back a little now and then.
+/// So much beyond twice its length a lease may end and still be believed: clocks are set back a
+/// little now and then.
 const FORGIVEN: Duration = Duration::from_secs(600);
 
 /// From when until when a lease lasts.
@@ -38,13 +41,20 @@ impl Term {
 
     fn from(now: Timestamp, length: Duration) -> Self {
         let until = now.after(length);
-        Self { now, until, beyond: until.after(length).after(FORGIVEN) }
+        Self {
+            now,
+            until,
+            beyond: until.after(length).after(FORGIVEN),
+        }
     }
 
     /// A term by a test's own time.
     #[cfg(test)]
     pub(super) fn at(now: Timestamp, until: Timestamp) -> Self {
         let length = until.since(now);
-        Self { until, ..Self::from(now, length) }
+        Self {
+            until,
+            ..Self::from(now, length)
+        }
     }
 }

@@ -1,6 +1,7 @@
 //! Marks on what has changed since it was last written to the journal in the store.
 //!
-//! A mark is set in the same unit as the change, and taken away only if nothing changed again while the journal was written.
+//! A mark is set in the same unit as the change, and taken away only if nothing changed again while
+//! the journal was written.
 
 use std::{collections::BTreeMap, fmt::Display};
 
@@ -29,7 +30,14 @@ pub enum Marked {
 
 impl Marked {
     /// Every kind.
-    pub const ALL: [Self; 6] = [Self::Recording, Self::Token, Self::Policy, Self::Conversation, Self::Consent, Self::Revocation];
+    pub const ALL: [Self; 6] = [
+        Self::Recording,
+        Self::Token,
+        Self::Policy,
+        Self::Conversation,
+        Self::Consent,
+        Self::Revocation,
+    ];
 
     const fn as_str(self) -> &'static str {
         match self {
@@ -54,11 +62,25 @@ pub struct Mark {
 }
 
 /// Marks that these have changed.
-pub async fn set<T: Display + Sync>(tx: &mut Tx, kind: Marked, ids: &[T], now: Timestamp) -> Result<(), Error> {
+pub async fn set<T: Display + Sync>(
+    tx: &mut Tx,
+    kind: Marked,
+    ids: &[T],
+    now: Timestamp,
+) -> Result<(), Error> {
     const SQL: &str = "/* marks.set */
         INSERT INTO unjournaled (kind, id, mark, since) SELECT $1, key, 1, $3 FROM json_each($2) AS changed WHERE true
         ON CONFLICT (kind, id) DO UPDATE SET mark = unjournaled.mark + 1";
-    tx.execute(SQL, &[Arg::Text(kind.as_str()), Arg::Text(&document(ids)), Arg::Int(now.as_millis())]).await.map(|_| ())
+    tx.execute(
+        SQL,
+        &[
+            Arg::Text(kind.as_str()),
+            Arg::Text(&document(ids)),
+            Arg::Int(now.as_millis()),
+        ],
+    )
+    .await
+    .map(|_| ())
 }
 
 /// Up to `limit` marks, in no order.
@@ -71,7 +93,11 @@ pub async fn next(tx: &mut Tx, limit: i64) -> Result<Vec<Mark>, Error> {
             let word = row.text("kind")?;
             let kind = Marked::ALL.into_iter().find(|kind| kind.as_str() == word);
             let kind = kind.ok_or_else(|| row.inconsistent("unjournaled", "kind", "id"))?;
-            Ok(Mark { kind, id: row.text("id")?, mark: row.int("mark")? })
+            Ok(Mark {
+                kind,
+                id: row.text("id")?,
+                mark: row.int("mark")?,
+            })
         })
         .collect()
 }
@@ -82,13 +108,21 @@ pub async fn clear(tx: &mut Tx, marks: &[Mark]) -> Result<(), Error> {
         DELETE FROM unjournaled WHERE kind = $1
           AND (id, mark) IN (SELECT key, CAST(value->>'mark' AS BIGINT) FROM json_each($2) AS written)";
     for kind in Marked::ALL {
-        // An object for each, because `->>` is what both databases have; and its member is text, see `accept`.
+        // An object for each, because `->>` is what both databases have; and its member is text,
+        // see `accept`.
         let of_kind = marks.iter().filter(|mark| mark.kind == kind);
-        let of_kind: BTreeMap<&str, _> =
-            of_kind.map(|mark| (mark.id.as_str(), serde_json::json!({ "mark": mark.mark.to_string() }))).collect();
+        let of_kind: BTreeMap<&str, _> = of_kind
+            .map(|mark| {
+                (
+                    mark.id.as_str(),
+                    serde_json::json!({ "mark": mark.mark.to_string() }),
+                )
+            })
+            .collect();
         if !of_kind.is_empty() {
             let written = serde_json::to_string(&of_kind).expect("texts have a JSON form");
-            tx.execute(SQL, &[Arg::Text(kind.as_str()), Arg::Text(&written)]).await?;
+            tx.execute(SQL, &[Arg::Text(kind.as_str()), Arg::Text(&written)])
+                .await?;
         }
     }
     Ok(())
@@ -96,7 +130,11 @@ pub async fn clear(tx: &mut Tx, marks: &[Mark]) -> Result<(), Error> {
 
 /// Up to which number audit entries were written to the journal.
 pub async fn journaled_to(tx: &mut Tx) -> Result<i64, Error> {
-    tx.fetch_int("/* marks.journaled_to */ SELECT journaled_to FROM turner WHERE one = 1", &[]).await
+    tx.fetch_int(
+        "/* marks.journaled_to */ SELECT journaled_to FROM turner WHERE one = 1",
+        &[],
+    )
+    .await
 }
 
 /// Notes that audit entries up to `seq` are in the journal.
@@ -107,7 +145,11 @@ pub async fn note_journaled(tx: &mut Tx, seq: i64) -> Result<(), Error> {
 
 /// How many marks there are, and since when the oldest.
 pub async fn waiting(tx: &mut Tx) -> Result<(i64, Option<Timestamp>), Error> {
-    const SQL: &str = "/* marks.waiting */ SELECT COUNT(*) AS n, MIN(since) AS oldest FROM unjournaled";
-    let row = tx.fetch_first(SQL, &[]).await?.ok_or(Error::Stale("the query gave no row"))?;
+    const SQL: &str =
+        "/* marks.waiting */ SELECT COUNT(*) AS n, MIN(since) AS oldest FROM unjournaled";
+    let row = tx
+        .fetch_first(SQL, &[])
+        .await?
+        .ok_or(Error::Stale("the query gave no row"))?;
     Ok((row.int("n")?, row.maybe_time("oldest")?))
 }

@@ -31,7 +31,10 @@ pub struct Settings {
 
 impl Default for Settings {
     fn default() -> Self {
-        Self { url: "sqlite:vault.db".into(), connections: 4 }
+        Self {
+            url: "sqlite:vault.db".into(),
+            connections: 4,
+        }
     }
 }
 
@@ -48,7 +51,10 @@ pub struct Ledger {
 
 #[derive(Clone)]
 enum Db {
-    Sqlite { readers: SqlitePool, writer: SqlitePool },
+    Sqlite {
+        readers: SqlitePool,
+        writer: SqlitePool,
+    },
     Postgres(PgPool),
 }
 
@@ -56,8 +62,8 @@ impl Ledger {
     /// Opens the database and brings its schema up to date.
     ///
     /// # Errors
-    /// [`Error::Url`] for a URL of another kind, [`Error::Schema`] when the database was written by a newer or foreign program,
-    /// [`Error::Unavailable`] when it cannot be reached.
+    /// [`Error::Url`] for a URL of another kind, [`Error::Schema`] when the database was written by
+    /// a newer or foreign program, [`Error::Unavailable`] when it cannot be reached.
     pub async fn open(settings: &Settings, base: &Path) -> Result<Self, Error> {
         let connections = settings.connections.clamp(1, 64);
         if let Some(path) = settings.url.strip_prefix("sqlite:") {
@@ -74,27 +80,52 @@ impl Ledger {
                 .max_connections(1)
                 .acquire_timeout(ACQUIRE)
                 .after_release(|connection, _| Box::pin(is_reusable(connection)))
-                .connect_with(options.clone().pragma("cache_size", WRITER_CACHE).pragma("wal_autocheckpoint", CHECKPOINT))
+                .connect_with(
+                    options
+                        .clone()
+                        .pragma("cache_size", WRITER_CACHE)
+                        .pragma("wal_autocheckpoint", CHECKPOINT),
+                )
                 .await?;
-            // Under the write lock, because SQLite has no other by which two processes that find an empty file would take turns.
+            // Under the write lock, because SQLite has no other by which two processes that find an
+            // empty file would take turns.
             let mut tx = writer.begin_with("BEGIN IMMEDIATE").await?;
             migrate(SQLITE.run(&mut *tx).await)?;
             tx.commit().await?;
             let options = options.pragma("query_only", "on");
-            let readers = SqlitePoolOptions::new().max_connections(connections).acquire_timeout(ACQUIRE).connect_lazy_with(options);
-            return Ok(Self { db: Db::Sqlite { readers, writer }, gate: Gate::default(), clock: None });
+            let readers = SqlitePoolOptions::new()
+                .max_connections(connections)
+                .acquire_timeout(ACQUIRE)
+                .connect_lazy_with(options);
+            return Ok(Self {
+                db: Db::Sqlite { readers, writer },
+                gate: Gate::default(),
+                clock: None,
+            });
         }
         if settings.url.starts_with("postgres://") || settings.url.starts_with("postgresql://") {
-            let options = PgConnectOptions::from_str(&settings.url).map_err(|_| Error::Url("not a PostgreSQL URL".into()))?;
+            let options = PgConnectOptions::from_str(&settings.url)
+                .map_err(|_| Error::Url("not a PostgreSQL URL".into()))?;
             let options = options.application_name("recvault").options(TIMEOUTS);
-            let pool = PgPoolOptions::new().max_connections(connections).acquire_timeout(ACQUIRE).connect_with(options).await?;
+            let pool = PgPoolOptions::new()
+                .max_connections(connections)
+                .acquire_timeout(ACQUIRE)
+                .connect_with(options)
+                .await?;
             migrate(POSTGRES.run(&pool).await)?;
-            return Ok(Self { db: Db::Postgres(pool), gate: Gate::default(), clock: None });
+            return Ok(Self {
+                db: Db::Postgres(pool),
+                gate: Gate::default(),
+                clock: None,
+            });
         }
-        Err(Error::Url("expected `sqlite:PATH` or `postgres://…`".into()))
+        Err(Error::Url(
+            "expected `sqlite:PATH` or `postgres://…`".into(),
+        ))
     }
 
-    /// The same database, whose own time is this clock's if only a hand moves it: where a test moves the clock, the database's moves with it.
+    /// The same database, whose own time is this clock's if only a hand moves it: where a test
+    /// moves the clock, the database's moves with it.
     #[must_use]
     pub fn timed_by(self, clock: &Clock) -> Self {
         let clock = (!matches!(clock, Clock::System)).then(|| clock.clone());
@@ -109,11 +140,13 @@ impl Ledger {
         }
     }
 
-    /// Lets this process write, if the log has every one of these positions, which are known of it elsewhere. Whether it has. Who calls this knows
-    /// where they come from: `vault::memory`, and nobody else.
+    /// Lets this process write, if the log has every one of these positions, which are known of it
+    /// elsewhere. Whether it has. Who calls this knows where they come from: `vault::memory`, and
+    /// nobody else.
     ///
     /// # Errors
-    /// [`Error::Closed`] if the ledger was found to have forgotten something before; the database's.
+    /// [`Error::Closed`] if the ledger was found to have forgotten something before; the
+    /// database's.
     pub async fn prove(&self, known: &[Position]) -> Result<bool, Error> {
         let mut tx = self.read().await?;
         for position in known {
@@ -125,7 +158,8 @@ impl Ledger {
         Ok(true)
     }
 
-    /// Keeps this process from writing from now on: the ledger has forgotten something. Whether it was not known before.
+    /// Keeps this process from writing from now on: the ledger has forgotten something. Whether it
+    /// was not known before.
     pub fn close_gate(&self, why: &str) -> bool {
         self.gate.close(why)
     }
@@ -146,7 +180,8 @@ impl Ledger {
     /// Begins a unit of work.
     ///
     /// # Errors
-    /// [`Error::Unproven`] before [`Self::prove`], [`Error::Closed`] after the ledger was found to have forgotten something; the database's.
+    /// [`Error::Unproven`] before [`Self::prove`], [`Error::Closed`] after the ledger was found to
+    /// have forgotten something; the database's.
     pub async fn begin(&self) -> Result<Tx, Error> {
         self.gate.check()?;
         self.begin_unit().await
@@ -182,26 +217,36 @@ impl Ledger {
         Ok(tx.timed_by(self.clock.as_ref()))
     }
 
-    /// A session for reading in which all queries see the ledger as it is now, whatever is written meanwhile; it keeps nobody from writing.
-    /// It has a connection of its own, which ends with it, so that a long one takes none from the others. While it lasts, SQLite's
-    /// write-ahead log cannot be folded back, and PostgreSQL keeps the rows that it may still read.
+    /// A session for reading in which all queries see the ledger as it is now, whatever is written
+    /// meanwhile; it keeps nobody from writing. It has a connection of its own, which ends with it,
+    /// so that a long one takes none from the others. While it lasts, SQLite's write-ahead log
+    /// cannot be folded back, and PostgreSQL keeps the rows that it may still read.
     ///
     /// # Errors
     /// [`Error::Unavailable`] when the ledger is closed or takes no further connection.
     pub async fn snapshot(&self) -> Result<Tx, Error> {
         const REPEATABLE: &str = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY";
-        // What a session sees is settled by its first query. On PostgreSQL this one also lets it rest for long between two others.
+        // What a session sees is settled by its first query. On PostgreSQL this one also lets it
+        // rest for long between two others.
         const SQLITE: &str = "/* open.snapshot */ SELECT seq FROM audit_head";
-        const POSTGRES: &str = "/* open.snapshot */ SELECT set_config(name, '0', true) FROM pg_settings
+        const POSTGRES: &str =
+            "/* open.snapshot */ SELECT set_config(name, '0', true) FROM pg_settings
             WHERE name IN ('idle_in_transaction_session_timeout', 'transaction_timeout')";
         let (mut tx, first) = match &self.db {
             Db::Sqlite { readers, .. } if !readers.is_closed() => {
-                let options = readers.connect_options().as_ref().clone().row_buffer_size(ROWS);
+                let options = readers
+                    .connect_options()
+                    .as_ref()
+                    .clone()
+                    .row_buffer_size(ROWS);
                 (Tx::sqlite(alone::<Sqlite>(options).begin().await?), SQLITE)
             }
             Db::Postgres(pool) if !pool.is_closed() => {
                 let options = pool.connect_options().as_ref().clone();
-                (Tx::postgres(alone::<Postgres>(options).begin_with(REPEATABLE).await?), POSTGRES)
+                (
+                    Tx::postgres(alone::<Postgres>(options).begin_with(REPEATABLE).await?),
+                    POSTGRES,
+                )
             }
             Db::Sqlite { .. } | Db::Postgres(_) => return Err(sqlx::Error::PoolClosed.into()),
         };
@@ -217,7 +262,8 @@ impl Ledger {
         }
     }
 
-    /// Runs a unit of work, again if another writer was in the way. The unit may run several times; nothing of it is final before it returns.
+    /// Runs a unit of work, again if another writer was in the way. The unit may run several times;
+    /// nothing of it is final before it returns.
     pub async fn unit<T, E, F, Fut>(&self, mut unit: F) -> Result<T, E>
     where
         F: FnMut() -> Fut + Send,
@@ -229,7 +275,10 @@ impl Ledger {
         loop {
             tries += 1;
             match unit().await {
-                Err(error) if tries < TRIES && error.as_ledger_error().is_some_and(Error::is_retryable) => {
+                Err(error)
+                    if tries < TRIES
+                        && error.as_ledger_error().is_some_and(Error::is_retryable) =>
+                {
                     tokio::task::yield_now().await;
                 }
                 done => return done,
@@ -245,10 +294,15 @@ impl Ledger {
         if let Some(why) = self.refusal() {
             return Err(Error::Closed(why));
         }
-        self.read().await?.fetch_int("SELECT seq FROM audit_head", &[]).await.map(|_| ())
+        self.read()
+            .await?
+            .fetch_int("SELECT seq FROM audit_head", &[])
+            .await
+            .map(|_| ())
     }
 
-    /// Closes the connections after running statements are done; SQLite folds its write-ahead log back.
+    /// Closes the connections after running statements are done; SQLite folds its write-ahead log
+    /// back.
     pub async fn close(&self) {
         match &self.db {
             Db::Sqlite { readers, writer } => {
@@ -260,31 +314,47 @@ impl Ledger {
     }
 }
 
-/// Whether a writer may be used again. On a full disk SQLite ends the transaction by itself; the driver's rollback then finds none, and the
-/// driver believes for ever that one is open. Such a connection is closed, for it would take no further unit of work.
+/// Whether a writer may be used again. On a full disk SQLite ends the transaction by itself; the
+/// driver's rollback then finds none, and the driver believes for ever that one is open. Such a
+/// connection is closed, for it would take no further unit of work.
 async fn is_reusable(connection: &mut SqliteConnection) -> Result<bool, sqlx::Error> {
     if connection.is_in_transaction() {
-        // The rollback of a session that was dropped may be on its way; the answer to this comes after it.
+        // The rollback of a session that was dropped may be on its way; the answer to this comes
+        // after it.
         connection.ping().await?;
     }
     Ok(!connection.is_in_transaction())
 }
 
-/// One connection, which is closed when its session is dropped: properly, after the rollback, as only a pool can.
+/// One connection, which is closed when its session is dropped: properly, after the rollback, as
+/// only a pool can.
 fn alone<D: Database>(options: <D::Connection as Connection>::Options) -> Pool<D> {
-    let pool = PoolOptions::new().max_connections(1).acquire_timeout(ACQUIRE).idle_timeout(None).max_lifetime(None);
-    pool.after_release(|_, _| Box::pin(async { Ok(false) })).connect_lazy_with(options)
+    let pool = PoolOptions::new()
+        .max_connections(1)
+        .acquire_timeout(ACQUIRE)
+        .idle_timeout(None)
+        .max_lifetime(None);
+    pool.after_release(|_, _| Box::pin(async { Ok(false) }))
+        .connect_lazy_with(options)
 }
 
-/// What PostgreSQL does not wait for. A process that is stopped in the middle of a unit must not keep the audit log's head from all others.
-const TIMEOUTS: [(&str, &str); 3] = [("statement_timeout", "30s"), ("lock_timeout", "10s"), ("idle_in_transaction_session_timeout", "8s")];
+/// What PostgreSQL does not wait for. A process that is stopped in the middle of a unit must not
+/// keep the audit log's head from all others.
+const TIMEOUTS: [(&str, &str); 3] = [
+    ("statement_timeout", "30s"),
+    ("lock_timeout", "10s"),
+    ("idle_in_transaction_session_timeout", "8s"),
+];
 
-/// Memory of SQLite's one writer: 8 MiB, as a negative number of KiB. A unit that shreds hundreds of recordings writes all over the file.
+/// Memory of SQLite's one writer: 8 MiB, as a negative number of KiB. A unit that shreds hundreds
+/// of recordings writes all over the file.
 const WRITER_CACHE: &str = "-8192";
-/// Pages in SQLite's write-ahead log, 16 MiB, after which a commit folds them back: a page that was written many times by then goes back once.
+/// Pages in SQLite's write-ahead log, 16 MiB, after which a commit folds them back: a page that was
+/// written many times by then goes back once.
 const CHECKPOINT: &str = "4096";
 
-/// Rows that SQLite may read ahead of a snapshot's reader: all that are asked for at a time, so that it never waits for it.
+/// Rows that SQLite may read ahead of a snapshot's reader: all that are asked for at a time, so
+/// that it never waits for it.
 const ROWS: usize = 2048;
 
 /// How long a caller waits for a connection before the database counts as not available.

@@ -18,7 +18,8 @@ use crate::model::{
 /// What became of names for the parties of a conversation.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Naming {
-    /// They stand; so many places are new, or have somebody now who was not known before, or a channel.
+    /// They stand; so many places are new, or have somebody now who was not known before, or a
+    /// channel.
     Done(usize),
     /// Nothing was written: at these places is somebody else.
     Taken(Vec<LegName>),
@@ -29,16 +30,26 @@ pub enum Naming {
 /// # Errors
 /// The database's.
 pub async fn is_anybody(tx: &mut Tx, subject: SubjectId) -> Result<bool, Error> {
-    const SQL: &str = "/* parties.is_anybody */ SELECT conversation FROM parties WHERE subject = $1 LIMIT 1";
-    Ok(!tx.fetch_all(SQL, &[Arg::Text(&subject.to_string())]).await?.is_empty())
+    const SQL: &str =
+        "/* parties.is_anybody */ SELECT conversation FROM parties WHERE subject = $1 LIMIT 1";
+    Ok(!tx
+        .fetch_all(SQL, &[Arg::Text(&subject.to_string())])
+        .await?
+        .is_empty())
 }
 
-/// Names parties: new places are entered, who was not known before is, and so are channels. Naming the same again changes nothing, and a known party
-/// does not become unknown.
+/// Names parties: new places are entered, who was not known before is, and so are channels. Naming
+/// the same again changes nothing, and a known party does not become unknown.
 ///
 /// # Errors
-/// [`Error::Conflict`] if somebody else named the same place meanwhile: the unit is to be repeated, and will find them.
-pub async fn name(tx: &mut Tx, conversation: &Conversation, parties: &[Party], now: Timestamp) -> Result<Naming, Error> {
+/// [`Error::Conflict`] if somebody else named the same place meanwhile: the unit is to be repeated,
+/// and will find them.
+pub async fn name(
+    tx: &mut Tx,
+    conversation: &Conversation,
+    parties: &[Party],
+    now: Timestamp,
+) -> Result<Naming, Error> {
     const SQL: &str = "/* parties.name */
         INSERT INTO parties (conversation, leg, subject, named_at, channel) VALUES ($1, $2, $3, $4, $5)
         ON CONFLICT (conversation, leg) DO UPDATE
@@ -46,20 +57,34 @@ pub async fn name(tx: &mut Tx, conversation: &Conversation, parties: &[Party], n
         WHERE parties.subject IS NULL AND excluded.subject IS NOT NULL";
     const CHANNEL: &str = "/* parties.note_channel */
         UPDATE parties SET channel = $3 WHERE conversation = $1 AND leg = $2 AND channel IS NULL";
-    let known = of(tx, std::slice::from_ref(conversation)).await?.remove(conversation).unwrap_or_default();
-    let mut known: BTreeMap<LegName, Party> = known.into_iter().map(|party| (party.leg.clone(), party)).collect();
+    let known = of(tx, std::slice::from_ref(conversation))
+        .await?
+        .remove(conversation)
+        .unwrap_or_default();
+    let mut known: BTreeMap<LegName, Party> = known
+        .into_iter()
+        .map(|party| (party.leg.clone(), party))
+        .collect();
     let (mut fresh, mut heard, mut taken) = (BTreeMap::new(), BTreeMap::new(), Vec::new());
     for party in parties {
         let before = known.get(&party.leg).cloned();
         match (before.as_ref().map(|before| before.subject), party.subject) {
             (None, _) | (Some(None), Some(_)) => {
                 let channel = before.and_then(|before| before.channel).or(party.channel);
-                known.insert(party.leg.clone(), Party { channel, ..party.clone() });
+                known.insert(
+                    party.leg.clone(),
+                    Party {
+                        channel,
+                        ..party.clone()
+                    },
+                );
                 fresh.insert(party.leg.clone(), party.clone());
             }
             (Some(Some(theirs)), Some(ours)) if theirs != ours => taken.push(party.leg.clone()),
             (Some(_), _) => {
-                if let (Some(channel), Some(None)) = (party.channel, before.map(|before| before.channel)) {
+                if let (Some(channel), Some(None)) =
+                    (party.channel, before.map(|before| before.channel))
+                {
                     heard.insert(party.leg.clone(), channel);
                 }
             }
@@ -83,7 +108,15 @@ pub async fn name(tx: &mut Tx, conversation: &Conversation, parties: &[Party], n
         }
     }
     for (leg, channel) in &heard {
-        tx.execute(CHANNEL, &[Arg::Text(conversation.as_str()), Arg::Text(leg.as_str()), Arg::Int((*channel).into())]).await?;
+        tx.execute(
+            CHANNEL,
+            &[
+                Arg::Text(conversation.as_str()),
+                Arg::Text(leg.as_str()),
+                Arg::Int((*channel).into()),
+            ],
+        )
+        .await?;
     }
     Ok(Naming::Done(fresh.len() + heard.len()))
 }
@@ -101,30 +134,51 @@ pub async fn correct(
 ) -> Result<(), Error> {
     const SQL: &str = "/* parties.correct */ UPDATE parties SET subject = $3, named_at = $4 WHERE conversation = $1 AND leg = $2";
     let subject = subject.map(|subject| subject.to_string());
-    let args = [Arg::Text(conversation.as_str()), Arg::Text(leg.as_str()), Arg::MaybeText(subject.as_deref()), Arg::Int(now.as_millis())];
-    tx.execute_one(SQL, &args, "the conversation has no party at this place").await
+    let args = [
+        Arg::Text(conversation.as_str()),
+        Arg::Text(leg.as_str()),
+        Arg::MaybeText(subject.as_deref()),
+        Arg::Int(now.as_millis()),
+    ];
+    tx.execute_one(SQL, &args, "the conversation has no party at this place")
+        .await
 }
 
 /// The parties of each of these conversations that has any, by place.
-pub async fn of(tx: &mut Tx, conversations: &[Conversation]) -> Result<BTreeMap<Conversation, Vec<Party>>, Error> {
+pub async fn of(
+    tx: &mut Tx,
+    conversations: &[Conversation],
+) -> Result<BTreeMap<Conversation, Vec<Party>>, Error> {
     const SQL: &str = "/* parties.of */
         SELECT conversation, leg, subject, channel FROM parties
         WHERE conversation IN (SELECT key FROM json_each($1)) ORDER BY conversation, leg";
     const T: &str = "parties";
     let mut parties: BTreeMap<Conversation, Vec<Party>> = BTreeMap::new();
     for row in tx.fetch_all(SQL, &[Arg::Text(&set(conversations))]).await? {
-        let channel = row.maybe_int("channel")?.map(|channel| u8::try_from(channel).ok().filter(|channel| matches!(channel, 1 | 2)));
+        let channel = row.maybe_int("channel")?.map(|channel| {
+            u8::try_from(channel)
+                .ok()
+                .filter(|channel| matches!(channel, 1 | 2))
+        });
         let party = Party {
             leg: row.parse(T, "leg", "conversation")?,
             subject: row.maybe_parse(T, "subject", "conversation")?,
-            channel: channel.map(|channel| channel.ok_or_else(|| row.inconsistent(T, "channel", "conversation"))).transpose()?,
+            channel: channel
+                .map(|channel| {
+                    channel.ok_or_else(|| row.inconsistent(T, "channel", "conversation"))
+                })
+                .transpose()?,
         };
-        parties.entry(row.parse(T, "conversation", "conversation")?).or_default().push(party);
+        parties
+            .entry(row.parse(T, "conversation", "conversation")?)
+            .or_default()
+            .push(party);
     }
     Ok(parties)
 }
 
-/// A page of the conversations in which somebody took part, with their place in each; in the order of both, after this one.
+/// A page of the conversations in which somebody took part, with their place in each; in the order
+/// of both, after this one.
 pub async fn of_subject(
     tx: &mut Tx,
     subject: SubjectId,
@@ -135,8 +189,22 @@ pub async fn of_subject(
         SELECT conversation, leg FROM parties WHERE subject = $1 AND (conversation, leg) > ($2, $3)
         ORDER BY conversation, leg LIMIT $4";
     const T: &str = "parties";
-    let (conversation, leg) = after.map_or(("", ""), |(conversation, leg)| (conversation.as_str(), leg.as_str()));
-    let args = [Arg::Text(&subject.to_string()), Arg::Text(conversation), Arg::Text(leg), Arg::Int(limit)];
+    let (conversation, leg) = after.map_or(("", ""), |(conversation, leg)| {
+        (conversation.as_str(), leg.as_str())
+    });
+    let args = [
+        Arg::Text(&subject.to_string()),
+        Arg::Text(conversation),
+        Arg::Text(leg),
+        Arg::Int(limit),
+    ];
     let rows = tx.fetch_all(SQL, &args).await?;
-    rows.iter().map(|row| Ok((row.parse(T, "conversation", "conversation")?, row.parse(T, "leg", "conversation")?))).collect()
+    rows.iter()
+        .map(|row| {
+            Ok((
+                row.parse(T, "conversation", "conversation")?,
+                row.parse(T, "leg", "conversation")?,
+            ))
+        })
+        .collect()
 }

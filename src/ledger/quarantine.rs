@@ -16,8 +16,7 @@ use crate::model::{
 };
 
 /// Those who are concerned by something new: `$1` conversations, `$2` subjects.
-const CONCERNED: &str =
-    "SELECT key FROM json_each($1) UNION SELECT conversation FROM parties WHERE subject IN (SELECT key FROM json_each($2))";
+const CONCERNED: &str = "SELECT key FROM json_each($1) UNION SELECT conversation FROM parties WHERE subject IN (SELECT key FROM json_each($2))";
 
 /// What bears on recordings.
 #[derive(Clone, Debug, Default)]
@@ -28,8 +27,14 @@ pub struct Bearing {
 
 impl Bearing {
     /// Whatever was said in these conversations, or by these people anywhere.
-    pub fn of<'a>(conversations: impl IntoIterator<Item = &'a Conversation>, subjects: impl IntoIterator<Item = &'a SubjectId>) -> Self {
-        Self { conversations: set(conversations), subjects: set(subjects) }
+    pub fn of<'a>(
+        conversations: impl IntoIterator<Item = &'a Conversation>,
+        subjects: impl IntoIterator<Item = &'a SubjectId>,
+    ) -> Self {
+        Self {
+            conversations: set(conversations),
+            subjects: set(subjects),
+        }
     }
 
     fn args(&self) -> [Arg<'_>; 2] {
@@ -41,7 +46,13 @@ impl Bearing {
 pub async fn begin(tx: &mut Tx, id: RecordingId, ends: Timestamp) -> Result<bool, Error> {
     const SQL: &str = "/* quarantine.begin */
         UPDATE recordings SET quarantine_ends = $2 WHERE id = $1 AND state = 'sealed' AND quarantine_ends IS NULL";
-    Ok(tx.execute(SQL, &[Arg::Text(&id.to_string()), Arg::Int(ends.as_millis())]).await? == 1)
+    Ok(tx
+        .execute(
+            SQL,
+            &[Arg::Text(&id.to_string()), Arg::Int(ends.as_millis())],
+        )
+        .await?
+        == 1)
 }
 
 /// Releases a recording. False if it is in no quarantine (any more).
@@ -51,19 +62,36 @@ pub async fn release(tx: &mut Tx, id: RecordingId) -> Result<bool, Error> {
     Ok(tx.execute(SQL, &[Arg::Text(&id.to_string())]).await? == 1)
 }
 
-/// Recordings whose quarantine is over, and that no hold keeps, in the order of their ids, after this one.
-pub async fn due(tx: &mut Tx, now: Timestamp, after: Option<RecordingId>, limit: i64) -> Result<Vec<Recording>, Error> {
+/// Recordings whose quarantine is over, and that no hold keeps, in the order of their ids, after
+/// this one.
+pub async fn due(
+    tx: &mut Tx,
+    now: Timestamp,
+    after: Option<RecordingId>,
+    limit: i64,
+) -> Result<Vec<Recording>, Error> {
     let sql = format!(
         "/* quarantine.due */
         SELECT {COLUMNS} FROM recordings
         WHERE quarantine_ends IS NOT NULL AND quarantine_ends <= $1 AND state = 'sealed' AND holds = 0 AND id > $2 ORDER BY id LIMIT $3"
     );
     let after = after.map(|id| id.to_string()).unwrap_or_default();
-    tx.fetch_all(&sql, &[Arg::Int(now.as_millis()), Arg::Text(&after), Arg::Int(limit)]).await?.iter().map(recording).collect()
+    tx.fetch_all(
+        &sql,
+        &[
+            Arg::Int(now.as_millis()),
+            Arg::Text(&after),
+            Arg::Int(limit),
+        ],
+    )
+    .await?
+    .iter()
+    .map(recording)
+    .collect()
 }
 
-/// Locks the recordings concerned that are not sealed yet for the rest of the unit. Whoever is sealing one of them is done when this returns,
-/// or will see what this unit wrote.
+/// Locks the recordings concerned that are not sealed yet for the rest of the unit. Whoever is
+/// sealing one of them is done when this returns, or will see what this unit wrote.
 pub async fn wait_for_sealing(tx: &mut Tx, bearing: &Bearing) -> Result<(), Error> {
     // SQLite has one writer at a time anyway.
     if tx.is_postgres() {
@@ -77,8 +105,14 @@ pub async fn wait_for_sealing(tx: &mut Tx, bearing: &Bearing) -> Result<(), Erro
     Ok(())
 }
 
-/// A page of the recordings concerned that are in quarantine, in the order of their ids, after this one.
-pub async fn waiting(tx: &mut Tx, bearing: &Bearing, after: Option<RecordingId>, limit: i64) -> Result<Vec<Recording>, Error> {
+/// A page of the recordings concerned that are in quarantine, in the order of their ids, after this
+/// one.
+pub async fn waiting(
+    tx: &mut Tx,
+    bearing: &Bearing,
+    after: Option<RecordingId>,
+    limit: i64,
+) -> Result<Vec<Recording>, Error> {
     let sql = format!(
         "/* quarantine.waiting */
         SELECT {COLUMNS} FROM recordings
@@ -88,7 +122,8 @@ pub async fn waiting(tx: &mut Tx, bearing: &Bearing, after: Option<RecordingId>,
     page(tx, &sql, bearing, after, limit, None).await
 }
 
-/// A page of the recordings concerned that are sealed under one of these policies and in no quarantine, as [`waiting`].
+/// A page of the recordings concerned that are sealed under one of these policies and in no
+/// quarantine, as [`waiting`].
 pub async fn released<D: Display + Sync>(
     tx: &mut Tx,
     bearing: &Bearing,
@@ -109,12 +144,17 @@ pub async fn released<D: Display + Sync>(
 }
 
 /// The accounts of the recordings of these conversations.
-pub async fn accounts_of(tx: &mut Tx, conversations: &[Conversation]) -> Result<BTreeSet<AccountSid>, Error> {
+pub async fn accounts_of(
+    tx: &mut Tx,
+    conversations: &[Conversation],
+) -> Result<BTreeSet<AccountSid>, Error> {
     const SQL: &str = "/* quarantine.accounts_of */
         SELECT account FROM recordings WHERE call_sid IN (SELECT key FROM json_each($1))
         UNION SELECT account FROM recordings WHERE conference_sid IN (SELECT key FROM json_each($1))";
     let rows = tx.fetch_all(SQL, &[Arg::Text(&set(conversations))]).await?;
-    rows.iter().map(|row| row.parse("recordings", "account", "account")).collect()
+    rows.iter()
+        .map(|row| row.parse("recordings", "account", "account"))
+        .collect()
 }
 
 async fn page(
@@ -126,6 +166,14 @@ async fn page(
     policies: Option<&str>,
 ) -> Result<Vec<Recording>, Error> {
     let after = after.map(|id| id.to_string()).unwrap_or_default();
-    let args = bearing.args().into_iter().chain([Arg::Text(&after), Arg::Int(limit)]).chain(policies.map(Arg::Text));
-    tx.fetch_all(sql, &args.collect::<Vec<_>>()).await?.iter().map(recording).collect()
+    let args = bearing
+        .args()
+        .into_iter()
+        .chain([Arg::Text(&after), Arg::Int(limit)])
+        .chain(policies.map(Arg::Text));
+    tx.fetch_all(sql, &args.collect::<Vec<_>>())
+        .await?
+        .iter()
+        .map(recording)
+        .collect()
 }

@@ -1,6 +1,8 @@
-//! Comparisons with the source: whose turn it is, when each account was compared, and what came of it.
+//! Comparisons with the source: whose turn it is, when each account was compared, and what came of
+//! it.
 //!
-//! A turn is a lease. Who loses it stops at its next page; that two compare at once changes nothing, so a person who asks takes the turn over.
+//! A turn is a lease. Who loses it stops at its next page; that two compare at once changes
+//! nothing, so a person who asks takes the turn over.
 
 use super::{
     Error, Term,
@@ -24,8 +26,15 @@ pub struct ReconciliationRow {
     pub fault: Option<String>,
 }
 
-/// Takes the turn for an account for a term, if nobody has it and the last comparison began before `unless_since`. Whether it is taken.
-pub async fn take(tx: &mut Tx, account: &AccountSid, holder: HolderId, term: Term, unless_since: Timestamp) -> Result<bool, Error> {
+/// Takes the turn for an account for a term, if nobody has it and the last comparison began before
+/// `unless_since`. Whether it is taken.
+pub async fn take(
+    tx: &mut Tx,
+    account: &AccountSid,
+    holder: HolderId,
+    term: Term,
+    unless_since: Timestamp,
+) -> Result<bool, Error> {
     const SQL: &str = "/* reconciliations.take */
         INSERT INTO reconciliations (account, holder, until, tried_at) VALUES ($1, $2, $4, $3)
         ON CONFLICT (account) DO UPDATE SET holder = excluded.holder, until = excluded.until, tried_at = excluded.tried_at
@@ -43,12 +52,22 @@ pub async fn take(tx: &mut Tx, account: &AccountSid, holder: HolderId, term: Ter
 }
 
 /// Takes the turn from whoever has it.
-pub async fn seize(tx: &mut Tx, account: &AccountSid, holder: HolderId, term: Term) -> Result<(), Error> {
+pub async fn seize(
+    tx: &mut Tx,
+    account: &AccountSid,
+    holder: HolderId,
+    term: Term,
+) -> Result<(), Error> {
     let Term { now, until, .. } = term;
     const SQL: &str = "/* reconciliations.seize */
         INSERT INTO reconciliations (account, holder, until, tried_at) VALUES ($1, $2, $4, $3)
         ON CONFLICT (account) DO UPDATE SET holder = excluded.holder, until = excluded.until, tried_at = excluded.tried_at";
-    let args = [Arg::Text(account.as_str()), Arg::Text(&holder.to_string()), Arg::Int(now.as_millis()), Arg::Int(until.as_millis())];
+    let args = [
+        Arg::Text(account.as_str()),
+        Arg::Text(&holder.to_string()),
+        Arg::Int(now.as_millis()),
+        Arg::Int(until.as_millis()),
+    ];
     tx.execute(SQL, &args).await.map(|_| ())
 }
 
@@ -56,9 +75,18 @@ pub async fn seize(tx: &mut Tx, account: &AccountSid, holder: HolderId, term: Te
 ///
 /// # Errors
 /// [`Error::Stale`] if somebody else has it now.
-pub async fn keep(tx: &mut Tx, account: &AccountSid, holder: HolderId, term: Term) -> Result<(), Error> {
+pub async fn keep(
+    tx: &mut Tx,
+    account: &AccountSid,
+    holder: HolderId,
+    term: Term,
+) -> Result<(), Error> {
     const SQL: &str = "/* reconciliations.keep */ UPDATE reconciliations SET until = $3 WHERE account = $1 AND holder = $2";
-    let args = [Arg::Text(account.as_str()), Arg::Text(&holder.to_string()), Arg::Int(term.until.as_millis())];
+    let args = [
+        Arg::Text(account.as_str()),
+        Arg::Text(&holder.to_string()),
+        Arg::Int(term.until.as_millis()),
+    ];
     tx.execute_one(SQL, &args, LOST).await
 }
 
@@ -66,15 +94,40 @@ pub async fn keep(tx: &mut Tx, account: &AccountSid, holder: HolderId, term: Ter
 ///
 /// # Errors
 /// [`Error::Stale`] if somebody else has it now.
-pub async fn leave(tx: &mut Tx, account: &AccountSid, holder: HolderId, now: Timestamp, outcome: Result<&str, &str>) -> Result<(), Error> {
+pub async fn leave(
+    tx: &mut Tx,
+    account: &AccountSid,
+    holder: HolderId,
+    now: Timestamp,
+    outcome: Result<&str, &str>,
+) -> Result<(), Error> {
     const DONE: &str = "/* reconciliations.done */
         UPDATE reconciliations SET until = 0, done_at = $3, found = $4, fault = NULL WHERE account = $1 AND holder = $2";
     const FAILED: &str = "/* reconciliations.failed */
         UPDATE reconciliations SET until = 0, fault = $3 WHERE account = $1 AND holder = $2";
     let (account, holder) = (Arg::Text(account.as_str()), holder.to_string());
     match outcome {
-        Ok(found) => tx.execute_one(DONE, &[account, Arg::Text(&holder), Arg::Int(now.as_millis()), Arg::Text(found)], LOST).await,
-        Err(fault) => tx.execute_one(FAILED, &[account, Arg::Text(&holder), Arg::Text(fault)], LOST).await,
+        Ok(found) => {
+            tx.execute_one(
+                DONE,
+                &[
+                    account,
+                    Arg::Text(&holder),
+                    Arg::Int(now.as_millis()),
+                    Arg::Text(found),
+                ],
+                LOST,
+            )
+            .await
+        }
+        Err(fault) => {
+            tx.execute_one(
+                FAILED,
+                &[account, Arg::Text(&holder), Arg::Text(fault)],
+                LOST,
+            )
+            .await
+        }
     }
 }
 

@@ -1,4 +1,5 @@
-//! What is kept, by age: groups of recordings that one limit counts for, and those of a group that are due.
+//! What is kept, by age: groups of recordings that one limit counts for, and those of a group that
+//! are due.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -77,8 +78,8 @@ pub async fn groups(tx: &mut Tx, accounts: &BTreeSet<AccountSid>) -> Result<Vec<
         .collect()
 }
 
-/// Recordings of a group that were collected until `until`, oldest first, from the place after `after` on; at most `limit`. Those that a hold
-/// keeps, or the others.
+/// Recordings of a group that were collected until `until`, oldest first, from the place after
+/// `after` on; at most `limit`. Those that a hold keeps, or the others.
 pub async fn collected_until(
     tx: &mut Tx,
     group: &Group,
@@ -94,7 +95,9 @@ pub async fn collected_until(
           AND collected_at >= $4 AND (collected_at > $4 OR id > $5) AND CASE WHEN holds > 0 THEN 1 ELSE 0 END = $6
         ORDER BY collected_at, id LIMIT $7"
     );
-    let (at, id) = after.map_or((i64::MIN, String::new()), |(at, id)| (at.as_millis(), id.to_string()));
+    let (at, id) = after.map_or((i64::MIN, String::new()), |(at, id)| {
+        (at.as_millis(), id.to_string())
+    });
     let args = [
         Arg::Text(group.tier.as_str()),
         Arg::Text(&group.policy_digest),
@@ -104,23 +107,44 @@ pub async fn collected_until(
         Arg::Int(held.into()),
         Arg::Int(limit),
     ];
-    tx.fetch_all(&sql, &args).await?.iter().map(recording).collect()
+    tx.fetch_all(&sql, &args)
+        .await?
+        .iter()
+        .map(recording)
+        .collect()
 }
 
-/// Recordings of these accounts that are to be shredded when their holds end, the first revoked first; no account named means all.
-pub async fn revoked(tx: &mut Tx, accounts: &BTreeSet<AccountSid>, limit: i64) -> Result<Vec<Recording>, Error> {
-    let (clause, place) = (of_accounts(accounts), if accounts.is_empty() { 1 } else { 2 });
+/// Recordings of these accounts that are to be shredded when their holds end, the first revoked
+/// first; no account named means all.
+pub async fn revoked(
+    tx: &mut Tx,
+    accounts: &BTreeSet<AccountSid>,
+    limit: i64,
+) -> Result<Vec<Recording>, Error> {
+    let (clause, place) = (
+        of_accounts(accounts),
+        if accounts.is_empty() { 1 } else { 2 },
+    );
     let sql = format!(
         "/* retention.revoked */
         SELECT {COLUMNS} FROM recordings WHERE revoked_at IS NOT NULL AND state <> 'shredded'{clause} ORDER BY revoked_at, id LIMIT ${place}"
     );
     let members = set(accounts);
     let all = [Arg::Text(&members), Arg::Int(limit)];
-    let args = if accounts.is_empty() { &all[1..] } else { &all[..] };
-    tx.fetch_all(&sql, args).await?.iter().map(recording).collect()
+    let args = if accounts.is_empty() {
+        &all[1..]
+    } else {
+        &all[..]
+    };
+    tx.fetch_all(&sql, args)
+        .await?
+        .iter()
+        .map(recording)
+        .collect()
 }
 
-/// How many recordings of these accounts are in quarantine, held, or revoked and held; no account named means all.
+/// How many recordings of these accounts are in quarantine, held, or revoked and held; no account
+/// named means all.
 pub async fn kept(tx: &mut Tx, accounts: &BTreeSet<AccountSid>) -> Result<Kept, Error> {
     let of_accounts = of_accounts(accounts);
     let (members, mut args) = (set(accounts), Vec::new());
@@ -136,7 +160,10 @@ pub async fn kept(tx: &mut Tx, accounts: &BTreeSet<AccountSid>) -> Result<Kept, 
         WHERE state <> 'shredded' AND holds > 0{of_accounts}"
     );
     let none = || Error::Stale("the query gave no row");
-    let quarantined = tx.fetch_first(&quarantined, &args).await?.ok_or_else(none)?;
+    let quarantined = tx
+        .fetch_first(&quarantined, &args)
+        .await?
+        .ok_or_else(none)?;
     let held = tx.fetch_first(&held, &args).await?.ok_or_else(none)?;
     Ok(Kept {
         quarantined: quarantined.int("n")?,
@@ -159,25 +186,39 @@ pub async fn holds(tx: &mut Tx, accounts: &BTreeSet<AccountSid>) -> Result<Vec<H
         false => tx.fetch_all(OF_ACCOUNTS, &[Arg::Text(&members)]).await?,
     };
     let held = |row: &super::row::Row| {
-        Ok(Held { name: row.parse("holds", "name", "name")?, recordings: row.int("n")?, review_at: row.time("review_at")? })
+        Ok(Held {
+            name: row.parse("holds", "name", "name")?,
+            recordings: row.int("n")?,
+            review_at: row.time("review_at")?,
+        })
     };
     rows.iter().map(held).collect()
 }
 
 /// The names of the holds that stand on these recordings.
-pub async fn hold_names(tx: &mut Tx, ids: &[RecordingId]) -> Result<BTreeMap<RecordingId, Vec<HoldName>>, Error> {
+pub async fn hold_names(
+    tx: &mut Tx,
+    ids: &[RecordingId],
+) -> Result<BTreeMap<RecordingId, Vec<HoldName>>, Error> {
     const SQL: &str = "/* retention.hold_names */
         SELECT recording_id, name FROM holds
         WHERE lifted_at IS NULL AND recording_id IN (SELECT key FROM json_each($1)) ORDER BY recording_id, name";
     let mut names: BTreeMap<RecordingId, Vec<HoldName>> = BTreeMap::new();
     for row in tx.fetch_all(SQL, &[Arg::Text(&set(ids))]).await? {
         let name = row.parse("holds", "name", "recording_id")?;
-        names.entry(row.parse("holds", "recording_id", "recording_id")?).or_default().push(name);
+        names
+            .entry(row.parse("holds", "recording_id", "recording_id")?)
+            .or_default()
+            .push(name);
     }
     Ok(names)
 }
 
 /// The clause that narrows to accounts, where some are named: `$1` is their set.
 fn of_accounts(accounts: &BTreeSet<AccountSid>) -> &'static str {
-    if accounts.is_empty() { "" } else { " AND account IN (SELECT key FROM json_each($1))" }
+    if accounts.is_empty() {
+        ""
+    } else {
+        " AND account IN (SELECT key FROM json_each($1))"
+    }
 }

@@ -1,7 +1,8 @@
 //! Revocations, and what they did to each recording.
 //!
 //! Owns their rows, and who is at work on which. Refuses to shred. INVARIANTS
-//! - A revocation is done when everything that it reaches has an outcome. What arrives later makes it run again.
+//! - A revocation is done when everything that it reaches has an outcome. What arrives later makes
+//!   it run again.
 //! - Whoever is at work holds it until a time; who comes after that goes on behind the cursor.
 
 mod reach;
@@ -9,7 +10,8 @@ mod reach;
 use std::collections::BTreeSet;
 
 pub use self::reach::{
-    Counts, Reached, closed, count, covering, enter, legs, outcomes, pending, reach_again, reached, receipts, settle, tell,
+    Counts, Reached, closed, count, covering, enter, legs, outcomes, pending, reach_again, reached,
+    receipts, settle, tell,
 };
 use super::{
     Error, Term,
@@ -58,14 +60,20 @@ pub struct Revocation {
 }
 
 impl Revocation {
-    /// Whether what it reaches is shredded, and not only closed to some purposes: it names none, or recording itself is among them.
+    /// Whether what it reaches is shredded, and not only closed to some purposes: it names none, or
+    /// recording itself is among them.
     pub fn is_whole(&self) -> bool {
-        self.purposes.is_empty() || self.purposes.iter().any(|purpose| purpose.as_str() == RECORDING)
+        self.purposes.is_empty()
+            || self
+                .purposes
+                .iter()
+                .any(|purpose| purpose.as_str() == RECORDING)
     }
 
     /// Whether it covers a recording that its target reaches.
     pub fn covers(&self, recording: &Recording) -> bool {
-        recording.collected_at <= self.revoked_at && (self.accounts.is_empty() || self.accounts.contains(&recording.account))
+        recording.collected_at <= self.revoked_at
+            && (self.accounts.is_empty() || self.accounts.contains(&recording.account))
     }
 }
 
@@ -76,7 +84,11 @@ pub async fn insert(tx: &mut Tx, revocation: &Revocation, until: Timestamp) -> R
     const SQL: &str = "/* revocations.insert */
         INSERT INTO revocations (id, reach, target, purposes, accounts, reason, actor, revoked_at, state, due_at)
         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, 'running', $9)";
-    let (id, target, actor) = (revocation.id.to_string(), revocation.target.id(), revocation.actor.to_string());
+    let (id, target, actor) = (
+        revocation.id.to_string(),
+        revocation.target.id(),
+        revocation.actor.to_string(),
+    );
     let (purposes, accounts) = (list(&revocation.purposes), list(&revocation.accounts));
     let args = [
         Arg::Text(&id),
@@ -99,63 +111,132 @@ fn list<T: serde::Serialize>(members: &BTreeSet<T>) -> String {
 /// One revocation.
 pub async fn find(tx: &mut Tx, id: RevocationId) -> Result<Option<Revocation>, Error> {
     let sql = format!("/* revocations.find */ SELECT {COLUMNS} FROM revocations WHERE id = $1");
-    tx.fetch_first(&sql, &[Arg::Text(&id.to_string())]).await?.map(|row| revocation(&row)).transpose()
+    tx.fetch_first(&sql, &[Arg::Text(&id.to_string())])
+        .await?
+        .map(|row| revocation(&row))
+        .transpose()
 }
 
 /// Revocations that are not done and that nobody is at work on, the oldest first.
 pub async fn due(tx: &mut Tx, term: Term, limit: i64) -> Result<Vec<RevocationId>, Error> {
     const SQL: &str = "/* revocations.due */
         SELECT id FROM revocations WHERE state = 'running' AND (due_at <= $1 OR due_at > $3) ORDER BY due_at, id LIMIT $2";
-    let rows = tx.fetch_all(SQL, &[Arg::Int(term.now.as_millis()), Arg::Int(limit), Arg::Int(term.beyond.as_millis())]).await?;
-    rows.iter().map(|row| row.parse("revocations", "id", "id")).collect()
+    let rows = tx
+        .fetch_all(
+            SQL,
+            &[
+                Arg::Int(term.now.as_millis()),
+                Arg::Int(limit),
+                Arg::Int(term.beyond.as_millis()),
+            ],
+        )
+        .await?;
+    rows.iter()
+        .map(|row| row.parse("revocations", "id", "id"))
+        .collect()
 }
 
 /// Takes a revocation that is due, for a term; whether it was.
 pub async fn take(tx: &mut Tx, id: RevocationId, term: Term) -> Result<bool, Error> {
     const SQL: &str = "/* revocations.take */
         UPDATE revocations SET due_at = $3 WHERE id = $1 AND state = 'running' AND (due_at <= $2 OR due_at > $4)";
-    let (now, until, beyond) = (term.now.as_millis(), term.until.as_millis(), term.beyond.as_millis());
-    let args = [Arg::Text(&id.to_string()), Arg::Int(now), Arg::Int(until), Arg::Int(beyond)];
+    let (now, until, beyond) = (
+        term.now.as_millis(),
+        term.until.as_millis(),
+        term.beyond.as_millis(),
+    );
+    let args = [
+        Arg::Text(&id.to_string()),
+        Arg::Int(now),
+        Arg::Int(until),
+        Arg::Int(beyond),
+    ];
     Ok(tx.execute(SQL, &args).await? == 1)
 }
 
 /// Gives a revocation back: anybody may go on with it at once.
 pub async fn release(tx: &mut Tx, id: RevocationId, now: Timestamp) -> Result<(), Error> {
     const SQL: &str = "/* revocations.release */ UPDATE revocations SET due_at = $2 WHERE id = $1 AND state = 'running'";
-    tx.execute(SQL, &[Arg::Text(&id.to_string()), Arg::Int(now.as_millis())]).await.map(|_| ())
+    tx.execute(
+        SQL,
+        &[Arg::Text(&id.to_string()), Arg::Int(now.as_millis())],
+    )
+    .await
+    .map(|_| ())
 }
 
-/// Moves the cursor on and keeps the work until `until`. Whether it stood where `from` says: if not, somebody else moved it, or it was sent back to the
-/// beginning because more is reached by now.
-pub async fn advance(tx: &mut Tx, id: RevocationId, from: Option<RecordingId>, to: RecordingId, until: Timestamp) -> Result<bool, Error> {
+/// Moves the cursor on and keeps the work until `until`. Whether it stood where `from` says: if
+/// not, somebody else moved it, or it was sent back to the beginning because more is reached by
+/// now.
+pub async fn advance(
+    tx: &mut Tx,
+    id: RevocationId,
+    from: Option<RecordingId>,
+    to: RecordingId,
+    until: Timestamp,
+) -> Result<bool, Error> {
     const SQL: &str = "/* revocations.advance */
         UPDATE revocations SET cursor = $3, due_at = $4 WHERE id = $1 AND COALESCE(cursor, '') = $2 AND state = 'running'";
     let (id, from, to) = (id.to_string(), text(from), to.to_string());
-    Ok(tx.execute(SQL, &[Arg::Text(&id), Arg::Text(&from), Arg::Text(&to), Arg::Int(until.as_millis())]).await? == 1)
+    Ok(tx
+        .execute(
+            SQL,
+            &[
+                Arg::Text(&id),
+                Arg::Text(&from),
+                Arg::Text(&to),
+                Arg::Int(until.as_millis()),
+            ],
+        )
+        .await?
+        == 1)
 }
 
-/// Locks a revocation whose cursor stands at `cursor` for the rest of the unit: no outcome is entered beside it. Whether it is not done and stands there.
-pub async fn lock(tx: &mut Tx, id: RevocationId, cursor: Option<RecordingId>) -> Result<bool, Error> {
+/// Locks a revocation whose cursor stands at `cursor` for the rest of the unit: no outcome is
+/// entered beside it. Whether it is not done and stands there.
+pub async fn lock(
+    tx: &mut Tx,
+    id: RevocationId,
+    cursor: Option<RecordingId>,
+) -> Result<bool, Error> {
     const SQL: &str = "/* revocations.lock */
         UPDATE revocations SET due_at = due_at WHERE id = $1 AND COALESCE(cursor, '') = $2 AND state = 'running'";
-    Ok(tx.execute(SQL, &[Arg::Text(&id.to_string()), Arg::Text(&text(cursor))]).await? == 1)
+    Ok(tx
+        .execute(SQL, &[Arg::Text(&id.to_string()), Arg::Text(&text(cursor))])
+        .await?
+        == 1)
 }
 
 /// A locked revocation is done, and its receipt is this one.
 pub async fn finish(tx: &mut Tx, id: RevocationId, jws: &str, now: Timestamp) -> Result<(), Error> {
     const SQL: &str = "/* revocations.finish */
         UPDATE revocations SET state = 'done', jws = $2, finished_at = $3 WHERE id = $1 AND state = 'running'";
-    let args = [Arg::Text(&id.to_string()), Arg::Text(jws), Arg::Int(now.as_millis())];
-    tx.execute_one(SQL, &args, "the revocation is done already").await
+    let args = [
+        Arg::Text(&id.to_string()),
+        Arg::Text(jws),
+        Arg::Int(now.as_millis()),
+    ];
+    tx.execute_one(SQL, &args, "the revocation is done already")
+        .await
 }
 
-/// Revocations got outcomes: those that were done run again from where they are, so that their receipts say so. Locks their rows.
-pub async fn reopen(tx: &mut Tx, ids: &BTreeSet<RevocationId>, now: Timestamp) -> Result<(), Error> {
+/// Revocations got outcomes: those that were done run again from where they are, so that their
+/// receipts say so. Locks their rows.
+pub async fn reopen(
+    tx: &mut Tx,
+    ids: &BTreeSet<RevocationId>,
+    now: Timestamp,
+) -> Result<(), Error> {
     const SQL: &str = "/* revocations.reopen */
         UPDATE revocations SET due_at = CASE WHEN state = 'done' THEN $2 ELSE due_at END, state = 'running' WHERE id = $1";
-    // One after another in the order of their ids, so that two units do not lock them in two orders.
+    // One after another in the order of their ids, so that two units do not lock them in two
+    // orders.
     for id in ids {
-        tx.execute(SQL, &[Arg::Text(&id.to_string()), Arg::Int(now.as_millis())]).await?;
+        tx.execute(
+            SQL,
+            &[Arg::Text(&id.to_string()), Arg::Int(now.as_millis())],
+        )
+        .await?;
     }
     Ok(())
 }

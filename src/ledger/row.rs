@@ -1,4 +1,5 @@
-//! Rows of either database, read by column name; a value that cannot be what it is names table, column and row.
+//! Rows of either database, read by column name; a value that cannot be what it is names table,
+//! column and row.
 
 use std::str::FromStr;
 
@@ -61,33 +62,79 @@ impl Row {
     }
 
     /// A text column as one of our types; `table` and the `key` column name the row in the error.
-    pub(super) fn parse<T: FromStr>(&self, table: &'static str, column: &'static str, key: &str) -> Result<T, Error> {
-        self.text(column)?.parse().map_err(|_| self.inconsistent(table, column, key))
+    pub(super) fn parse<T: FromStr>(
+        &self,
+        table: &'static str,
+        column: &'static str,
+        key: &str,
+    ) -> Result<T, Error> {
+        self.text(column)?
+            .parse()
+            .map_err(|_| self.inconsistent(table, column, key))
     }
 
     /// As [`Row::parse`] for a column that may be null.
-    pub(super) fn maybe_parse<T: FromStr>(&self, table: &'static str, column: &'static str, key: &str) -> Result<Option<T>, Error> {
-        self.maybe_text(column)?.map(|text| text.parse().map_err(|_| self.inconsistent(table, column, key))).transpose()
+    pub(super) fn maybe_parse<T: FromStr>(
+        &self,
+        table: &'static str,
+        column: &'static str,
+        key: &str,
+    ) -> Result<Option<T>, Error> {
+        self.maybe_text(column)?
+            .map(|text| {
+                text.parse()
+                    .map_err(|_| self.inconsistent(table, column, key))
+            })
+            .transpose()
     }
 
     /// A text column that holds JSON.
-    pub(super) fn json<T: DeserializeOwned>(&self, table: &'static str, column: &'static str, key: &str) -> Result<T, Error> {
+    pub(super) fn json<T: DeserializeOwned>(
+        &self,
+        table: &'static str,
+        column: &'static str,
+        key: &str,
+    ) -> Result<T, Error> {
         serde_json::from_str(&self.text(column)?).map_err(|_| self.inconsistent(table, column, key))
     }
 
     /// As [`Row::json`] for a column that may be null.
-    pub(super) fn maybe_json<T: DeserializeOwned>(&self, table: &'static str, column: &'static str, key: &str) -> Result<Option<T>, Error> {
+    pub(super) fn maybe_json<T: DeserializeOwned>(
+        &self,
+        table: &'static str,
+        column: &'static str,
+        key: &str,
+    ) -> Result<Option<T>, Error> {
         let text = self.maybe_text(column)?;
-        text.map(|text| serde_json::from_str(&text).map_err(|_| self.inconsistent(table, column, key))).transpose()
+        text.map(|text| {
+            serde_json::from_str(&text).map_err(|_| self.inconsistent(table, column, key))
+        })
+        .transpose()
     }
 
     /// An integer column as a smaller or unsigned integer.
-    pub(super) fn number<T: TryFrom<i64>>(&self, table: &'static str, column: &'static str, key: &str) -> Result<T, Error> {
+    pub(super) fn number<T: TryFrom<i64>>(
+        &self,
+        table: &'static str,
+        column: &'static str,
+        key: &str,
+    ) -> Result<T, Error> {
         T::try_from(self.int(column)?).map_err(|_| self.inconsistent(table, column, key))
     }
 
-    pub(super) fn inconsistent(&self, table: &'static str, column: &'static str, key: &str) -> Error {
-        let id = self.text(key).or_else(|_| self.int(key).map(|number| number.to_string()));
-        Error::Inconsistent { table, column, id: id.unwrap_or_default() }
+    pub(super) fn inconsistent(
+        &self,
+        table: &'static str,
+        column: &'static str,
+        key: &str,
+    ) -> Error {
+        let id = self
+            .text(key)
+            .or_else(|_| self.int(key).map(|number| number.to_string()));
+        Error::Inconsistent {
+            table,
+            column,
+            id: id.unwrap_or_default(),
+        }
     }
 }

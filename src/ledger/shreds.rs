@@ -52,40 +52,71 @@ pub struct NextReceipt<'a> {
     pub before: &'a str,
 }
 
-/// Sets fences: from the commit on, nothing of these recordings opens, here or in any other process. The audit entries that they number must
-/// have been appended in the same unit of work: because that holds the log's head until the commit, fences become visible in the order of
-/// their numbers. The commit rings in every process that follows the [`news`].
+/// Sets fences: from the commit on, nothing of these recordings opens, here or in any other
+/// process. The audit entries that they number must have been appended in the same unit of work:
+/// because that holds the log's head until the commit, fences become visible in the order of their
+/// numbers. The commit rings in every process that follows the [`news`].
 pub async fn insert_fences(tx: &mut Tx, fences: &[NewFence], now: Timestamp) -> Result<(), Error> {
     const SQL: &str = "/* shreds.insert_fences */ INSERT INTO fences (recording_id, fenced_at, receipt_id, fingerprint, seq)";
-    let ids: Vec<_> = fences.iter().map(|fence| (fence.recording.to_string(), fence.receipt.to_string())).collect();
+    let ids: Vec<_> = fences
+        .iter()
+        .map(|fence| (fence.recording.to_string(), fence.receipt.to_string()))
+        .collect();
     let args: Vec<Arg<'_>> = fences
         .iter()
         .zip(&ids)
         .flat_map(|(fence, (recording, receipt))| {
             let fingerprint = Arg::MaybeText(fence.fingerprint.as_deref());
-            [Arg::Text(recording), Arg::Int(now.as_millis()), Arg::Text(receipt), fingerprint, Arg::Int(fence.seq)]
+            [
+                Arg::Text(recording),
+                Arg::Int(now.as_millis()),
+                Arg::Text(receipt),
+                fingerprint,
+                Arg::Int(fence.seq),
+            ]
         })
         .collect();
     tx.insert_all(SQL, 5, &args).await?;
     news::tell(tx, Word::Fence).await
 }
 
-/// Fences after a number, and recordings that were closed without one, in the order in which it happened, with their numbers: what every process must stop
-/// streaming. Who has seen all up to a number misses none by asking from there on.
-pub async fn fenced_after(tx: &mut Tx, seq: i64, limit: i64) -> Result<Vec<(i64, RecordingId)>, Error> {
+/// Fences after a number, and recordings that were closed without one, in the order in which it
+/// happened, with their numbers: what every process must stop streaming. Who has seen all up to a
+/// number misses none by asking from there on.
+pub async fn fenced_after(
+    tx: &mut Tx,
+    seq: i64,
+    limit: i64,
+) -> Result<Vec<(i64, RecordingId)>, Error> {
     const SQL: &str = "/* shreds.fenced_after */
         SELECT seq, recording_id FROM fences WHERE seq > $1
         UNION ALL SELECT seq, recording_id FROM audit WHERE seq > $1 AND event = 'recording.revoked'
         ORDER BY seq LIMIT $2";
     let rows = tx.fetch_all(SQL, &[Arg::Int(seq), Arg::Int(limit)]).await?;
-    rows.iter().map(|row| Ok((row.int("seq")?, row.parse("fences", "recording_id", "recording_id")?))).collect()
+    rows.iter()
+        .map(|row| {
+            Ok((
+                row.int("seq")?,
+                row.parse("fences", "recording_id", "recording_id")?,
+            ))
+        })
+        .collect()
 }
 
 /// The fence of a recording: when it was set, and the receipt.
-pub async fn find_fence(tx: &mut Tx, id: RecordingId) -> Result<Option<(Timestamp, ReceiptId)>, Error> {
+pub async fn find_fence(
+    tx: &mut Tx,
+    id: RecordingId,
+) -> Result<Option<(Timestamp, ReceiptId)>, Error> {
     const SQL: &str = "/* shreds.find_fence */ SELECT recording_id, fenced_at, receipt_id FROM fences WHERE recording_id = $1";
     let row = tx.fetch_first(SQL, &[Arg::Text(&id.to_string())]).await?;
-    row.map(|row| Ok((row.time("fenced_at")?, row.parse("fences", "receipt_id", "recording_id")?))).transpose()
+    row.map(|row| {
+        Ok((
+            row.time("fenced_at")?,
+            row.parse("fences", "receipt_id", "recording_id")?,
+        ))
+    })
+    .transpose()
 }
 
 /// Whether the store does not know of this recording's fence yet.
@@ -112,33 +143,59 @@ pub async fn undurable_of(tx: &mut Tx, id: RevocationId) -> Result<i64, Error> {
 
 /// Whether a key of this public name was ever destroyed: such a key is not accepted again.
 pub async fn is_destroyed(tx: &mut Tx, fingerprint: &str) -> Result<bool, Error> {
-    const SQL: &str = "/* shreds.is_destroyed */ SELECT COUNT(*) FROM fences WHERE fingerprint = $1";
+    const SQL: &str =
+        "/* shreds.is_destroyed */ SELECT COUNT(*) FROM fences WHERE fingerprint = $1";
     Ok(tx.fetch_int(SQL, &[Arg::Text(fingerprint)]).await? > 0)
 }
 
-/// The fences and receipts that stand for these recordings: recording, when it was fenced, receipt, and the receipt's signed form.
-pub async fn find_fences(tx: &mut Tx, ids: &[RecordingId]) -> Result<Vec<(RecordingId, Timestamp, ReceiptId, String)>, Error> {
+/// The fences and receipts that stand for these recordings: recording, when it was fenced, receipt,
+/// and the receipt's signed form.
+pub async fn find_fences(
+    tx: &mut Tx,
+    ids: &[RecordingId],
+) -> Result<Vec<(RecordingId, Timestamp, ReceiptId, String)>, Error> {
     const SQL: &str = "/* shreds.find_fences */
         SELECT fences.recording_id, fences.fenced_at, fences.receipt_id, receipts.jws
         FROM fences JOIN receipts ON receipts.id = fences.receipt_id WHERE fences.recording_id IN (SELECT key FROM json_each($1))";
     let (id, receipt) = ("recording_id", "receipt_id");
     let rows = tx.fetch_all(SQL, &[Arg::Text(&set(ids))]).await?;
     rows.iter()
-        .map(|row| Ok((row.parse("fences", id, id)?, row.time("fenced_at")?, row.parse("fences", receipt, id)?, row.text("jws")?)))
+        .map(|row| {
+            Ok((
+                row.parse("fences", id, id)?,
+                row.time("fenced_at")?,
+                row.parse("fences", receipt, id)?,
+                row.text("jws")?,
+            ))
+        })
         .collect()
 }
 
 /// Files receipts.
-pub async fn insert_receipts(tx: &mut Tx, receipts: &[NewReceipt], now: Timestamp) -> Result<(), Error> {
+pub async fn insert_receipts(
+    tx: &mut Tx,
+    receipts: &[NewReceipt],
+    now: Timestamp,
+) -> Result<(), Error> {
     const SQL: &str = "/* shreds.insert_receipts */ INSERT INTO receipts (id, recording_id, state, jws, issued_at, epoch)";
-    let ids: Vec<_> = receipts.iter().map(|receipt| (receipt.id.to_string(), receipt.recording.to_string())).collect();
+    let ids: Vec<_> = receipts
+        .iter()
+        .map(|receipt| (receipt.id.to_string(), receipt.recording.to_string()))
+        .collect();
     let args: Vec<Arg<'_>> = receipts
         .iter()
         .zip(&ids)
         .flat_map(|(receipt, (id, recording))| {
             let (state, jws) = (Arg::Text(receipt.state), Arg::Text(&receipt.jws));
             let epoch = Arg::MaybeInt((!receipt.had_key).then_some(0));
-            [Arg::Text(id), Arg::Text(recording), state, jws, Arg::Int(now.as_millis()), epoch]
+            [
+                Arg::Text(id),
+                Arg::Text(recording),
+                state,
+                jws,
+                Arg::Int(now.as_millis()),
+                epoch,
+            ]
         })
         .collect();
     tx.insert_all(SQL, 6, &args).await.map(|_| ())
@@ -157,9 +214,19 @@ pub async fn replace_receipts(tx: &mut Tx, receipts: &[NextReceipt<'_>]) -> Resu
              FROM (VALUES {}) AS new WHERE receipts.id = new.column1 AND receipts.jws = new.column4",
             tx.values(receipts.len(), WIDTH)
         );
-        let ids: Vec<String> = receipts.iter().map(|receipt| receipt.id.to_string()).collect();
+        let ids: Vec<String> = receipts
+            .iter()
+            .map(|receipt| receipt.id.to_string())
+            .collect();
         let next = receipts.iter().zip(&ids);
-        let args = next.flat_map(|(next, id)| [Arg::Text(id), Arg::Text(next.state), Arg::Text(&next.jws), Arg::Text(next.before)]);
+        let args = next.flat_map(|(next, id)| {
+            [
+                Arg::Text(id),
+                Arg::Text(next.state),
+                Arg::Text(&next.jws),
+                Arg::Text(next.before),
+            ]
+        });
         let args: Vec<Arg<'_>> = args.collect();
         if tx.execute(&sql, &args).await? != receipts.len() as u64 {
             return Err(Error::Conflict);
@@ -171,21 +238,37 @@ pub async fn replace_receipts(tx: &mut Tx, receipts: &[NextReceipt<'_>]) -> Resu
 /// The turn to `epoch` covers every receipt that no turn covers yet. How many.
 pub async fn cover(tx: &mut Tx, epoch: u64) -> Result<u64, Error> {
     const SQL: &str = "/* shreds.cover */ UPDATE receipts SET epoch = $1 WHERE epoch IS NULL";
-    tx.execute(SQL, &[Arg::Int(epoch.try_into().unwrap_or(i64::MAX))]).await
+    tx.execute(SQL, &[Arg::Int(epoch.try_into().unwrap_or(i64::MAX))])
+        .await
 }
 
-/// Takes back what a turn covered and did not complete: in a ledger that was rebuilt, keys may have come to lie on other pages since. How many.
+/// Takes back what a turn covered and did not complete: in a ledger that was rebuilt, keys may have
+/// come to lie on other pages since. How many.
 pub async fn uncover(tx: &mut Tx) -> Result<u64, Error> {
     const SQL: &str = "/* shreds.uncover */ UPDATE receipts SET epoch = NULL WHERE state = 'fenced' AND epoch > 0";
     tx.execute(SQL, &[]).await
 }
 
 /// Receipts that a turn up to `epoch` covers and that do not say so yet, in their signed form.
-pub async fn covered(tx: &mut Tx, epoch: u64, limit: i64) -> Result<Vec<(ReceiptId, String)>, Error> {
+pub async fn covered(
+    tx: &mut Tx,
+    epoch: u64,
+    limit: i64,
+) -> Result<Vec<(ReceiptId, String)>, Error> {
     const SQL: &str = "/* shreds.covered */
         SELECT id, jws FROM receipts WHERE state = 'fenced' AND epoch BETWEEN 1 AND $1 ORDER BY epoch, id LIMIT $2";
-    let rows = tx.fetch_all(SQL, &[Arg::Int(epoch.try_into().unwrap_or(i64::MAX)), Arg::Int(limit)]).await?;
-    rows.iter().map(|row| Ok((row.parse("receipts", "id", "id")?, row.text("jws")?))).collect()
+    let rows = tx
+        .fetch_all(
+            SQL,
+            &[
+                Arg::Int(epoch.try_into().unwrap_or(i64::MAX)),
+                Arg::Int(limit),
+            ],
+        )
+        .await?;
+    rows.iter()
+        .map(|row| Ok((row.parse("receipts", "id", "id")?, row.text("jws")?)))
+        .collect()
 }
 
 /// Whether a shred that no turn covers yet is of a recording of one of these tiers.
@@ -193,21 +276,37 @@ pub async fn any_uncovered_of(tx: &mut Tx, tiers: &[&Tier]) -> Result<bool, Erro
     const SQL: &str = "/* shreds.any_uncovered_of */
         SELECT receipts.id FROM receipts JOIN recordings ON recordings.id = receipts.recording_id
         WHERE receipts.epoch IS NULL AND recordings.tier IN (SELECT key FROM json_each($1)) LIMIT 1";
-    let tiers: serde_json::Map<_, _> = tiers.iter().map(|tier| (tier.to_string(), true.into())).collect();
-    Ok(tx.fetch_first(SQL, &[Arg::Text(&serde_json::Value::Object(tiers).to_string())]).await?.is_some())
+    let tiers: serde_json::Map<_, _> = tiers
+        .iter()
+        .map(|tier| (tier.to_string(), true.into()))
+        .collect();
+    Ok(tx
+        .fetch_first(
+            SQL,
+            &[Arg::Text(&serde_json::Value::Object(tiers).to_string())],
+        )
+        .await?
+        .is_some())
 }
 
-/// Shreds of keys that an older copy of the key store may still open: how many, and when the oldest was fenced.
+/// Shreds of keys that an older copy of the key store may still open: how many, and when the oldest
+/// was fenced.
 pub async fn waiting(tx: &mut Tx) -> Result<(i64, Option<Timestamp>), Error> {
     const SQL: &str = "/* shreds.waiting */
         SELECT COUNT(*) AS n, MIN(fences.fenced_at) AS oldest FROM receipts JOIN fences ON fences.recording_id = receipts.recording_id
         WHERE receipts.state = 'fenced' AND (receipts.epoch IS NULL OR receipts.epoch > 0)";
-    let row = tx.fetch_first(SQL, &[]).await?.ok_or(Error::Stale("the query gave no row"))?;
+    let row = tx
+        .fetch_first(SQL, &[])
+        .await?
+        .ok_or(Error::Stale("the query gave no row"))?;
     Ok((row.int("n")?, row.maybe_time("oldest")?))
 }
 
 /// A receipt in its signed form.
 pub async fn find_receipt(tx: &mut Tx, id: ReceiptId) -> Result<Option<String>, Error> {
     const SQL: &str = "/* shreds.find_receipt */ SELECT jws FROM receipts WHERE id = $1";
-    tx.fetch_first(SQL, &[Arg::Text(&id.to_string())]).await?.map(|row| row.text("jws")).transpose()
+    tx.fetch_first(SQL, &[Arg::Text(&id.to_string())])
+        .await?
+        .map(|row| row.text("jws"))
+        .transpose()
 }

@@ -1,6 +1,8 @@
-//! Copies that the source keeps of a recording, and what became of them: the evidence of their deletion.
+//! Copies that the source keeps of a recording, and what became of them: the evidence of their
+//! deletion.
 //!
-//! INVARIANT: what is known of a copy only grows. One that the source confirmed as deleted stays so.
+//! INVARIANT: what is known of a copy only grows. One that the source confirmed as deleted stays
+//! so.
 
 use std::collections::BTreeSet;
 
@@ -20,10 +22,15 @@ pub async fn of(tx: &mut Tx, id: RecordingId) -> Result<Vec<SourceCopy>, Error> 
     const SQL: &str = "/* sources.of */
         SELECT recording_id, kind, sid, state, found_at, deleted_at, confirmed_at, left_until
         FROM sources WHERE recording_id = $1 ORDER BY kind, sid";
-    tx.fetch_all(SQL, &[Arg::Text(&id.to_string())]).await?.iter().map(copy).collect()
+    tx.fetch_all(SQL, &[Arg::Text(&id.to_string())])
+        .await?
+        .iter()
+        .map(copy)
+        .collect()
 }
 
-/// Enters copies, or what became of those that are known. What was confirmed stays as it is, and what is deleted is not there again.
+/// Enters copies, or what became of those that are known. What was confirmed stays as it is, and
+/// what is deleted is not there again.
 pub async fn enter(tx: &mut Tx, id: RecordingId, copies: &[SourceCopy]) -> Result<(), Error> {
     const SQL: &str = "/* sources.enter */
         INSERT INTO sources (recording_id, kind, sid, state, found_at, deleted_at, confirmed_at, left_until)
@@ -51,13 +58,27 @@ pub async fn enter(tx: &mut Tx, id: RecordingId, copies: &[SourceCopy]) -> Resul
     Ok(())
 }
 
-/// Transcripts that the source told of as made from this recording, whether they are fetched or not: copies that a list may not show any more.
-pub async fn told(tx: &mut Tx, account: &AccountSid, recording: &RecordingSid) -> Result<BTreeSet<(CopyKind, String)>, Error> {
+/// Transcripts that the source told of as made from this recording, whether they are fetched or
+/// not: copies that a list may not show any more.
+pub async fn told(
+    tx: &mut Tx,
+    account: &AccountSid,
+    recording: &RecordingSid,
+) -> Result<BTreeSet<(CopyKind, String)>, Error> {
     const SQL: &str = "/* sources.told */
         SELECT kind, sid FROM transcripts WHERE account = $1 AND source_sid = $2 AND kind IN ('intelligence', 'record')";
-    let rows = tx.fetch_all(SQL, &[Arg::Text(account.as_str()), Arg::Text(recording.as_str())]).await?;
+    let rows = tx
+        .fetch_all(
+            SQL,
+            &[Arg::Text(account.as_str()), Arg::Text(recording.as_str())],
+        )
+        .await?;
     let told = |row: &Row| {
-        let kind = if row.text("kind")? == "record" { CopyKind::Transcription } else { CopyKind::Transcript };
+        let kind = if row.text("kind")? == "record" {
+            CopyKind::Transcription
+        } else {
+            CopyKind::Transcript
+        };
         Ok((kind, row.text("sid")?))
     };
     rows.iter().map(told).collect()
@@ -70,11 +91,20 @@ pub async fn is_deleted(tx: &mut Tx, sid: &str) -> Result<bool, Error> {
 }
 
 /// Whether the vault still has to fetch a transcript of this recording, or one of these.
-pub async fn awaits(tx: &mut Tx, account: &AccountSid, recording: &RecordingSid, sids: &BTreeSet<String>) -> Result<bool, Error> {
+pub async fn awaits(
+    tx: &mut Tx,
+    account: &AccountSid,
+    recording: &RecordingSid,
+    sids: &BTreeSet<String>,
+) -> Result<bool, Error> {
     const SQL: &str = "/* sources.awaits */
         SELECT COUNT(*) FROM transcripts
         WHERE account = $1 AND state = 'due' AND (source_sid = $2 OR sid IN (SELECT key FROM json_each($3)))";
-    let args = [Arg::Text(account.as_str()), Arg::Text(recording.as_str()), Arg::Text(&set(sids))];
+    let args = [
+        Arg::Text(account.as_str()),
+        Arg::Text(recording.as_str()),
+        Arg::Text(&set(sids)),
+    ];
     Ok(tx.fetch_int(SQL, &args).await? > 0)
 }
 

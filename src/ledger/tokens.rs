@@ -71,18 +71,35 @@ pub async fn insert(tx: &mut Tx, token: &TokenRow, hash: &str) -> Result<(), Err
     tx.execute(SQL, &args).await.map(|_| ())
 }
 
-/// The principal of a living token, by the hash of its secret. The look-up is by a hash of 256 random bits, so its timing tells nothing.
-pub async fn authenticate(tx: &mut Tx, hash: &str, now: Timestamp) -> Result<Option<Principal>, Error> {
+/// The principal of a living token, by the hash of its secret. The look-up is by a hash of 256
+/// random bits, so its timing tells nothing.
+pub async fn authenticate(
+    tx: &mut Tx,
+    hash: &str,
+    now: Timestamp,
+) -> Result<Option<Principal>, Error> {
     let sql = format!("/* tokens.authenticate */ SELECT {COLUMNS} FROM tokens WHERE hash = $1");
-    let row = tx.fetch_first(&sql, &[Arg::Text(hash)]).await?.map(|row| token(&row)).transpose()?;
-    Ok(row.filter(|token| token.lives(now)).map(|token| token.principal()))
+    let row = tx
+        .fetch_first(&sql, &[Arg::Text(hash)])
+        .await?
+        .map(|row| token(&row))
+        .transpose()?;
+    Ok(row
+        .filter(|token| token.lives(now))
+        .map(|token| token.principal()))
 }
 
 /// The principal behind a token id, if the token still lives.
 pub async fn living(tx: &mut Tx, id: TokenId, now: Timestamp) -> Result<Option<Principal>, Error> {
     let sql = format!("/* tokens.living */ SELECT {COLUMNS} FROM tokens WHERE id = $1");
-    let row = tx.fetch_first(&sql, &[Arg::Text(&id.to_string())]).await?.map(|row| token(&row)).transpose()?;
-    Ok(row.filter(|token| token.lives(now)).map(|token| token.principal()))
+    let row = tx
+        .fetch_first(&sql, &[Arg::Text(&id.to_string())])
+        .await?
+        .map(|row| token(&row))
+        .transpose()?;
+    Ok(row
+        .filter(|token| token.lives(now))
+        .map(|token| token.principal()))
 }
 
 /// All tokens, oldest first.
@@ -94,7 +111,13 @@ pub async fn list(tx: &mut Tx) -> Result<Vec<TokenRow>, Error> {
 /// Revokes a token. False if there is none, or it already was.
 pub async fn revoke(tx: &mut Tx, id: TokenId, now: Timestamp) -> Result<bool, Error> {
     const SQL: &str = "/* tokens.revoke */ UPDATE tokens SET revoked_at = $2 WHERE id = $1 AND revoked_at IS NULL";
-    Ok(tx.execute(SQL, &[Arg::Text(&id.to_string()), Arg::Int(now.as_millis())]).await? == 1)
+    Ok(tx
+        .execute(
+            SQL,
+            &[Arg::Text(&id.to_string()), Arg::Int(now.as_millis())],
+        )
+        .await?
+        == 1)
 }
 
 fn token(row: &Row) -> Result<TokenRow, Error> {

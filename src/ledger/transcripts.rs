@@ -5,10 +5,12 @@
 //!  ├────▶ passed    the recording has a better one, or one of the application's own, or is shredded
 //!  └────▶ dead      until somebody says `recvault retry`
 //! ```
-//! Leases are those of `work`: the row's `due_at` pushed into the future and the holder's id beside it.
+//! Leases are those of `work`: the row's `due_at` pushed into the future and the holder's id beside
+//! it.
 //!
-//! INVARIANT: a recording has at most one row that is `filed`, and it has one if its transcript came from the source and was filed since the ledger
-//! was made or restored. No row holds a word of what was said.
+//! INVARIANT: a recording has at most one row that is `filed`, and it has one if its transcript
+//! came from the source and was filed since the ledger was made or restored. No row holds a word of
+//! what was said.
 
 use super::{
     Error, Term,
@@ -33,7 +35,8 @@ pub struct Lease {
     pub account: AccountSid,
     /// What it is.
     pub origin: Origin,
-    /// The recording that it is of, where known. What is found out stands in the row when the lease is given back.
+    /// The recording that it is of, where known. What is found out stands in the row when the lease
+    /// is given back.
     pub source: Option<RecordingSid>,
     /// The call, where known.
     pub call: Option<CallSid>,
@@ -79,7 +82,8 @@ pub struct Dead {
     pub last_error: Option<String>,
 }
 
-/// Tells of a transcript, due then. Telling again changes nothing, unless it was given up: then it is due again.
+/// Tells of a transcript, due then. Telling again changes nothing, unless it was given up: then it
+/// is due again.
 pub async fn tell(
     tx: &mut Tx,
     account: &AccountSid,
@@ -93,10 +97,13 @@ pub async fn tell(
         VALUES ($1, $2, $3, $4, 'due', $5, 0, $6)
         ON CONFLICT (account, sid, kind) DO UPDATE SET state = 'due', due_at = excluded.due_at, attempts = 0, told_at = excluded.told_at
         WHERE transcripts.state = 'dead'";
-    enter(tx, SQL, account, origin, source, due_at, now).await.map(|_| ())
+    enter(tx, SQL, account, origin, source, due_at, now)
+        .await
+        .map(|_| ())
 }
 
-/// Enters a transcript that nobody told of, due then, unless it is known: then nothing changes. Whether it is new.
+/// Enters a transcript that nobody told of, due then, unless it is known: then nothing changes.
+/// Whether it is new.
 pub async fn find(
     tx: &mut Tx,
     account: &AccountSid,
@@ -133,9 +140,15 @@ async fn enter(
     Ok(tx.execute(sql, &args).await? == 1)
 }
 
-/// An event of real time: its transcription is known, and due then unless its end was told before. Locks its row for the rest of the unit.
-/// Whether it still takes words; one that is filed or given up does not.
-pub async fn hear(tx: &mut Tx, event: &Event<'_>, due_at: Timestamp, now: Timestamp) -> Result<bool, Error> {
+/// An event of real time: its transcription is known, and due then unless its end was told before.
+/// Locks its row for the rest of the unit. Whether it still takes words; one that is filed or given
+/// up does not.
+pub async fn hear(
+    tx: &mut Tx,
+    event: &Event<'_>,
+    due_at: Timestamp,
+    now: Timestamp,
+) -> Result<bool, Error> {
     const HEAR: &str = "/* transcripts.hear */
         INSERT INTO transcripts (account, sid, kind, call_sid, state, due_at, attempts, told_at, began_at, ended_at)
         VALUES ($1, $2, 'real-time', $3, 'due', $4, 0, $5, $6, $7)
@@ -160,18 +173,33 @@ pub async fn hear(tx: &mut Tx, event: &Event<'_>, due_at: Timestamp, now: Timest
 /// Whether anything is due.
 pub async fn any_due(tx: &mut Tx, now: Timestamp) -> Result<bool, Error> {
     const SQL: &str = "/* transcripts.any_due */ SELECT sid FROM transcripts WHERE state = 'due' AND due_at <= $1 LIMIT 1";
-    Ok(tx.fetch_first(SQL, &[Arg::Int(now.as_millis())]).await?.is_some())
+    Ok(tx
+        .fetch_first(SQL, &[Arg::Int(now.as_millis())])
+        .await?
+        .is_some())
 }
 
 /// Makes due what a clock that was ahead has leased for longer than any honest one could. How many.
 pub async fn free_strays(tx: &mut Tx, term: Term) -> Result<u64, Error> {
     const SQL: &str = "/* transcripts.free_strays */
         UPDATE transcripts SET due_at = $1, holder = NULL WHERE state = 'due' AND due_at > $2 AND holder IS NOT NULL";
-    tx.execute(SQL, &[Arg::Int(term.now.as_millis()), Arg::Int(term.beyond.as_millis())]).await
+    tx.execute(
+        SQL,
+        &[
+            Arg::Int(term.now.as_millis()),
+            Arg::Int(term.beyond.as_millis()),
+        ],
+    )
+    .await
 }
 
 /// Takes up to `limit` transcripts that are due, for a term.
-pub async fn lease(tx: &mut Tx, holder: HolderId, term: Term, limit: i64) -> Result<Vec<Lease>, Error> {
+pub async fn lease(
+    tx: &mut Tx,
+    holder: HolderId,
+    term: Term,
+    limit: i64,
+) -> Result<Vec<Lease>, Error> {
     let Term { now, until, .. } = term;
     const SQL: &str = "/* transcripts.lease */
         UPDATE transcripts SET due_at = $2, holder = $3, attempts = attempts + 1
@@ -179,8 +207,17 @@ pub async fn lease(tx: &mut Tx, holder: HolderId, term: Term, limit: i64) -> Res
             (SELECT account, sid, kind FROM transcripts WHERE state = 'due' AND due_at <= $1 ORDER BY due_at LIMIT $4)
           AND state = 'due' AND due_at <= $1
         RETURNING account, sid, kind, source_sid, call_sid, attempts, told_at, began_at";
-    let args = [Arg::Int(now.as_millis()), Arg::Int(until.as_millis()), Arg::Text(&holder.to_string()), Arg::Int(limit)];
-    tx.fetch_all(SQL, &args).await?.iter().map(|row| leased(row, holder)).collect()
+    let args = [
+        Arg::Int(now.as_millis()),
+        Arg::Int(until.as_millis()),
+        Arg::Text(&holder.to_string()),
+        Arg::Int(limit),
+    ];
+    tx.fetch_all(SQL, &args)
+        .await?
+        .iter()
+        .map(|row| leased(row, holder))
+        .collect()
 }
 
 fn leased(row: &Row, holder: HolderId) -> Result<Lease, Error> {
@@ -200,14 +237,26 @@ fn leased(row: &Row, holder: HolderId) -> Result<Lease, Error> {
 ///
 /// # Errors
 /// [`Error::Stale`] if somebody else has it now; so of all that take a lease.
-pub async fn postpone(tx: &mut Tx, lease: &Lease, due_at: Timestamp, why: &str) -> Result<(), Error> {
+pub async fn postpone(
+    tx: &mut Tx,
+    lease: &Lease,
+    due_at: Timestamp,
+    why: &str,
+) -> Result<(), Error> {
     const SQL: &str = "/* transcripts.postpone */
         UPDATE transcripts SET due_at = $5, holder = NULL, last_error = $6, source_sid = COALESCE($7, source_sid)
         WHERE account = $1 AND sid = $2 AND kind = $3 AND holder = $4";
     let ([account, sid, kind], holder) = (named(lease), lease.holder.to_string());
     let source = Arg::MaybeText(lease.source.as_ref().map(RecordingSid::as_str));
-    let args =
-        [Arg::Text(account), Arg::Text(sid), Arg::Text(kind), Arg::Text(&holder), Arg::Int(due_at.as_millis()), Arg::Text(why), source];
+    let args = [
+        Arg::Text(account),
+        Arg::Text(sid),
+        Arg::Text(kind),
+        Arg::Text(&holder),
+        Arg::Int(due_at.as_millis()),
+        Arg::Text(why),
+        source,
+    ];
     tx.execute_one(SQL, &args, LOST).await
 }
 
@@ -233,20 +282,49 @@ pub async fn file(tx: &mut Tx, lease: &Lease, recording: &Recording) -> Result<(
         UPDATE transcripts SET state = 'filed', holder = NULL, last_error = $5, source_sid = COALESCE($6, source_sid)
         WHERE account = $1 AND sid = $2 AND kind = $3 AND holder = $4";
     outdo(tx, recording).await?;
-    end(tx, SQL, &Lease { source: Some(recording.source_sid.clone()), ..lease.clone() }, None).await
+    end(
+        tx,
+        SQL,
+        &Lease {
+            source: Some(recording.source_sid.clone()),
+            ..lease.clone()
+        },
+        None,
+    )
+    .await
 }
 
 /// The recording has a transcript that is none of the source's.
 pub async fn outdo(tx: &mut Tx, recording: &Recording) -> Result<(), Error> {
     const SQL: &str = "/* transcripts.outdo */
         UPDATE transcripts SET state = 'passed' WHERE source_sid = $1 AND account = $2 AND state = 'filed'";
-    tx.execute(SQL, &[Arg::Text(recording.source_sid.as_str()), Arg::Text(recording.account.as_str())]).await.map(|_| ())
+    tx.execute(
+        SQL,
+        &[
+            Arg::Text(recording.source_sid.as_str()),
+            Arg::Text(recording.account.as_str()),
+        ],
+    )
+    .await
+    .map(|_| ())
 }
 
-async fn end(tx: &mut Tx, sql: &'static str, lease: &Lease, why: Option<&str>) -> Result<(), Error> {
+async fn end(
+    tx: &mut Tx,
+    sql: &'static str,
+    lease: &Lease,
+    why: Option<&str>,
+) -> Result<(), Error> {
     let ([account, sid, kind], holder) = (named(lease), lease.holder.to_string());
     let source = Arg::MaybeText(lease.source.as_ref().map(RecordingSid::as_str));
-    let args = [Arg::Text(account), Arg::Text(sid), Arg::Text(kind), Arg::Text(&holder), Arg::MaybeText(why), source];
+    let args = [
+        Arg::Text(account),
+        Arg::Text(sid),
+        Arg::Text(kind),
+        Arg::Text(&holder),
+        Arg::MaybeText(why),
+        source,
+    ];
     tx.execute_one(sql, &args, LOST).await
 }
 
@@ -254,27 +332,65 @@ async fn end(tx: &mut Tx, sql: &'static str, lease: &Lease, why: Option<&str>) -
 pub async fn remove(tx: &mut Tx, lease: &Lease) -> Result<(), Error> {
     const SQL: &str = "/* transcripts.remove */ DELETE FROM transcripts WHERE account = $1 AND sid = $2 AND kind = $3 AND holder = $4";
     let ([account, sid, kind], holder) = (named(lease), lease.holder.to_string());
-    tx.execute_one(SQL, &[Arg::Text(account), Arg::Text(sid), Arg::Text(kind), Arg::Text(&holder)], LOST).await
+    tx.execute_one(
+        SQL,
+        &[
+            Arg::Text(account),
+            Arg::Text(sid),
+            Arg::Text(kind),
+            Arg::Text(&holder),
+        ],
+        LOST,
+    )
+    .await
 }
 
 /// The transcript of the source that a recording has, and when the vault heard of it.
-pub async fn filed(tx: &mut Tx, recording: &Recording) -> Result<Option<(Origin, Timestamp)>, Error> {
+pub async fn filed(
+    tx: &mut Tx,
+    recording: &Recording,
+) -> Result<Option<(Origin, Timestamp)>, Error> {
     const SQL: &str = "/* transcripts.filed */
         SELECT sid, kind, told_at FROM transcripts WHERE source_sid = $1 AND account = $2 AND state = 'filed'";
-    let row = tx.fetch_first(SQL, &[Arg::Text(recording.source_sid.as_str()), Arg::Text(recording.account.as_str())]).await?;
-    row.map(|row| Ok((origin(&row)?, row.time("told_at")?))).transpose()
+    let row = tx
+        .fetch_first(
+            SQL,
+            &[
+                Arg::Text(recording.source_sid.as_str()),
+                Arg::Text(recording.account.as_str()),
+            ],
+        )
+        .await?;
+    row.map(|row| Ok((origin(&row)?, row.time("told_at")?)))
+        .transpose()
 }
 
-/// The recordings of a call, in no order. One of a conference that the call is in is among them only if the source named the call, too.
-pub async fn recordings_of(tx: &mut Tx, account: &AccountSid, call: &CallSid) -> Result<Vec<Recording>, Error> {
-    let sql = format!("/* transcripts.recordings_of */ SELECT {COLUMNS} FROM recordings WHERE call_sid = $1 AND account = $2");
-    tx.fetch_all(&sql, &[Arg::Text(call.as_str()), Arg::Text(account.as_str())]).await?.iter().map(recording).collect()
+/// The recordings of a call, in no order. One of a conference that the call is in is among them
+/// only if the source named the call, too.
+pub async fn recordings_of(
+    tx: &mut Tx,
+    account: &AccountSid,
+    call: &CallSid,
+) -> Result<Vec<Recording>, Error> {
+    let sql = format!(
+        "/* transcripts.recordings_of */ SELECT {COLUMNS} FROM recordings WHERE call_sid = $1 AND account = $2"
+    );
+    tx.fetch_all(
+        &sql,
+        &[Arg::Text(call.as_str()), Arg::Text(account.as_str())],
+    )
+    .await?
+    .iter()
+    .map(recording)
+    .collect()
 }
 
-/// Recordings are let go of: no transcript of them is filed any more, and transcriptions of their calls that wait go with every word. The ids of
-/// what the source made stay, because it is to be deleted there. What is filed for another recording of the same call stays.
+/// Recordings are let go of: no transcript of them is filed any more, and transcriptions of their
+/// calls that wait go with every word. The ids of what the source made stay, because it is to be
+/// deleted there. What is filed for another recording of the same call stays.
 pub async fn forget(tx: &mut Tx, recordings: &[RecordingId]) -> Result<(), Error> {
-    // By the source's ids alone, which are nobody else's: with the account beside them SQLite would look through all rows of the account.
+    // By the source's ids alone, which are nobody else's: with the account beside them SQLite would
+    // look through all rows of the account.
     const CALLS: &str = "/* transcripts.forget_calls */
         DELETE FROM transcripts WHERE state <> 'filed' AND kind = 'real-time' AND call_sid IN
           (SELECT call_sid FROM recordings WHERE id IN (SELECT key FROM json_each($1)))
@@ -283,22 +399,44 @@ pub async fn forget(tx: &mut Tx, recordings: &[RecordingId]) -> Result<(), Error
         UPDATE transcripts SET state = 'passed', holder = NULL WHERE source_sid IN
           (SELECT source_sid FROM recordings WHERE id IN (SELECT key FROM json_each($1)))";
     let ids = set(recordings);
-    // The transcription before its words, as whoever hears one: so that neither waits for the other.
+    // The transcription before its words, as whoever hears one: so that neither waits for the
+    // other.
     for row in tx.fetch_all(CALLS, &[Arg::Text(&ids)]).await? {
-        utterances::remove(tx, &row.parse(T, "account", "sid")?, &row.parse(T, "sid", "sid")?).await?;
+        utterances::remove(
+            tx,
+            &row.parse(T, "account", "sid")?,
+            &row.parse(T, "sid", "sid")?,
+        )
+        .await?;
     }
     tx.execute(SOURCES, &[Arg::Text(&ids)]).await.map(|_| ())
 }
 
-/// Makes transcripts that were given up due again, of one recording and its call or of all. How many.
-pub async fn revive(tx: &mut Tx, recording: Option<&Recording>, now: Timestamp) -> Result<u64, Error> {
+/// Makes transcripts that were given up due again, of one recording and its call or of all. How
+/// many.
+pub async fn revive(
+    tx: &mut Tx,
+    recording: Option<&Recording>,
+    now: Timestamp,
+) -> Result<u64, Error> {
     const SQL: &str = "/* transcripts.revive */
         UPDATE transcripts SET state = 'due', due_at = $1, attempts = 0, told_at = $1
         WHERE state = 'dead' AND ($2 = '*' OR (account = $3 AND (source_sid = $2 OR call_sid = $4)))";
     let source = recording.map_or("*", |recording| recording.source_sid.as_str());
     let account = recording.map_or("*", |recording| recording.account.as_str());
-    let call = recording.and_then(|recording| recording.call.as_ref()).map(CallSid::as_str);
-    tx.execute(SQL, &[Arg::Int(now.as_millis()), Arg::Text(source), Arg::Text(account), Arg::MaybeText(call)]).await
+    let call = recording
+        .and_then(|recording| recording.call.as_ref())
+        .map(CallSid::as_str);
+    tx.execute(
+        SQL,
+        &[
+            Arg::Int(now.as_millis()),
+            Arg::Text(source),
+            Arg::Text(account),
+            Arg::MaybeText(call),
+        ],
+    )
+    .await
 }
 
 /// Transcripts that were given up, oldest first.
@@ -327,16 +465,28 @@ pub async fn backlog(tx: &mut Tx) -> Result<Vec<Backlog>, Error> {
         WHERE state IN ('due', 'dead') AND kind <> 'look' GROUP BY kind, state ORDER BY kind, state";
     let rows = tx.fetch_all(SQL, &[]).await?;
     rows.iter()
-        .map(|row| Ok(Backlog { kind: row.text("kind")?, state: row.text("state")?, count: row.int("n")?, oldest_at: row.int("oldest")? }))
+        .map(|row| {
+            Ok(Backlog {
+                kind: row.text("kind")?,
+                state: row.text("state")?,
+                count: row.int("n")?,
+                oldest_at: row.int("oldest")?,
+            })
+        })
         .collect()
 }
 
 fn named(lease: &Lease) -> [&str; 3] {
-    [lease.account.as_str(), lease.origin.sid(), lease.origin.kind()]
+    [
+        lease.account.as_str(),
+        lease.origin.sid(),
+        lease.origin.kind(),
+    ]
 }
 
 fn origin(row: &Row) -> Result<Origin, Error> {
-    Origin::parse(&row.text("kind")?, &row.text("sid")?).ok_or_else(|| row.inconsistent(T, "kind", "sid"))
+    Origin::parse(&row.text("kind")?, &row.text("sid")?)
+        .ok_or_else(|| row.inconsistent(T, "kind", "sid"))
 }
 
 const T: &str = "transcripts";

@@ -1,6 +1,7 @@
 //! One session with the database, either kind: a read snapshot or a unit of work.
 //!
-//! The enum is closed, so there are no generics to carry around; the queries above it are plain text with `$1` placeholders.
+//! The enum is closed, so there are no generics to carry around; the queries above it are plain
+//! text with `$1` placeholders.
 
 use std::{collections::BTreeMap, fmt::Display};
 
@@ -30,11 +31,13 @@ pub enum Arg<'a> {
     Bytes(&'a [u8]),
 }
 
-/// A session: what is read in it is consistent, what is written in it becomes visible all at once with [`Tx::commit`], or not at all.
+/// A session: what is read in it is consistent, what is written in it becomes visible all at once
+/// with [`Tx::commit`], or not at all.
 pub struct Tx {
     session: Inner,
     counts: Vec<Count>,
-    /// Of a unit of work: whether it may be committed, and the last number that it gave to an audit entry.
+    /// Of a unit of work: whether it may be committed, and the last number that it gave to an audit
+    /// entry.
     unit: Option<(Gate, i64)>,
     /// Tells the time in the database's place; for tests.
     clock: Option<Clock>,
@@ -56,7 +59,12 @@ enum Inner {
 
 impl Tx {
     fn of(session: Inner) -> Self {
-        Self { session, counts: Vec::new(), unit: None, clock: None }
+        Self {
+            session,
+            counts: Vec::new(),
+            unit: None,
+            clock: None,
+        }
     }
 
     pub(super) fn sqlite(tx: Transaction<'static, Sqlite>) -> Self {
@@ -77,7 +85,10 @@ impl Tx {
 
     /// The same session as a unit of work, which this gate may stop until its last moment.
     pub(super) fn behind(self, gate: &Gate) -> Self {
-        Self { unit: Some((gate.clone(), 0)), ..self }
+        Self {
+            unit: Some((gate.clone(), 0)),
+            ..self
+        }
     }
 
     /// Audit entries from `first` to `last` were numbered in this unit, which holds the log's head.
@@ -92,45 +103,77 @@ impl Tx {
         Ok(())
     }
 
-    /// Counts what this session does, should it be committed. A counter of what is in the database is never incremented otherwise: an answer that nobody
-    /// waits for any more is dropped right behind the commit.
+    /// Counts what this session does, should it be committed. A counter of what is in the database
+    /// is never incremented otherwise: an answer that nobody waits for any more is dropped right
+    /// behind the commit.
     pub fn count(&mut self, name: &'static str, by: u64) {
-        self.counts.push(Count { name, label: None, by });
+        self.counts.push(Count {
+            name,
+            label: None,
+            by,
+        });
     }
 
     /// The same, with one label.
-    pub fn count_as(&mut self, name: &'static str, label: &'static str, value: &'static str, by: u64) {
-        self.counts.push(Count { name, label: Some((label, value)), by });
+    pub fn count_as(
+        &mut self,
+        name: &'static str,
+        label: &'static str,
+        value: &'static str,
+        by: u64,
+    ) {
+        self.counts.push(Count {
+            name,
+            label: Some((label, value)),
+            by,
+        });
     }
 
     pub(super) fn timed_by(self, clock: Option<&Clock>) -> Self {
-        Self { clock: clock.cloned(), ..self }
+        Self {
+            clock: clock.cloned(),
+            ..self
+        }
     }
 
-    /// The database's own time: PostgreSQL's is that of its server, whatever this process believes; SQLite has none but this machine's.
+    /// The database's own time: PostgreSQL's is that of its server, whatever this process believes;
+    /// SQLite has none but this machine's.
     ///
     /// # Errors
     /// The database's.
     pub async fn now(&mut self) -> Result<Timestamp, Error> {
-        const POSTGRES: &str = "/* tx.now */ SELECT CAST(EXTRACT(EPOCH FROM clock_timestamp()) * 1000 AS BIGINT)";
+        const POSTGRES: &str =
+            "/* tx.now */ SELECT CAST(EXTRACT(EPOCH FROM clock_timestamp()) * 1000 AS BIGINT)";
         match &self.clock {
             Some(clock) => Ok(clock.now()),
-            None if self.is_postgres() => self.fetch_int(POSTGRES, &[]).await.map(Timestamp::from_millis),
+            None if self.is_postgres() => self
+                .fetch_int(POSTGRES, &[])
+                .await
+                .map(Timestamp::from_millis),
             None => Ok(Clock::System.now()),
         }
     }
 
     /// Makes what was done visible and durable. A session that is dropped instead leaves nothing.
     ///
-    /// A commit that has begun runs to its end in a task of its own, and so does what is counted with it. Were it dropped half-way, the driver would queue a
-    /// rollback behind it, which comes too late or in time: nobody could say which.
+    /// A commit that has begun runs to its end in a task of its own, and so does what is counted
+    /// with it. Were it dropped half-way, the driver would queue a rollback behind it, which comes
+    /// too late or in time: nobody could say which.
     ///
     /// # Errors
-    /// [`Error::Conflict`] or [`Error::Unavailable`]; [`Error::Closed`] if the ledger was found to have forgotten something since the unit began.
-    /// Then nothing was done.
-    #[expect(clippy::disallowed_methods, reason = "short, and `Ledger::close` waits for the connection that it holds")]
+    /// [`Error::Conflict`] or [`Error::Unavailable`]; [`Error::Closed`] if the ledger was found to
+    /// have forgotten something since the unit began. Then nothing was done.
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "short, and `Ledger::close` waits for the connection that it holds"
+    )]
     pub async fn commit(self) -> Result<(), Error> {
-        let Self { session, counts, unit, clock: _ } = self;
+        let Self {
+            session,
+            counts,
+            unit,
+            clock: _,
+        } = self;
         if let Some((gate, _)) = &unit
             && let Some(why) = gate.refusal()
         {
@@ -149,16 +192,20 @@ impl Tx {
             Ok(())
         };
         // Only the end of the whole process keeps it from ending.
-        tokio::spawn(committing).await.unwrap_or_else(|_| Err(Error::Unavailable("the process ends".into())))
+        tokio::spawn(committing)
+            .await
+            .unwrap_or_else(|_| Err(Error::Unavailable("the process ends".into())))
     }
 
     /// See [`super::image::defer_references`].
     pub(super) async fn defer_references(&mut self) -> Result<(), Error> {
         const SQLITE: &str = "/* tx.defer_references */ PRAGMA defer_foreign_keys = ON";
-        // 64 MiB, until the connection is closed: the indexes of a table that is filled are written all over, and two are not enough for them.
+        // 64 MiB, until the connection is closed: the indexes of a table that is filled are written
+        // all over, and two are not enough for them.
         const ROOMY: &str = "/* tx.roomy */ PRAGMA cache_size = -65536";
         const POSTGRES: &str = "/* tx.defer_references */ SET CONSTRAINTS ALL DEFERRED";
-        // Only those that this version of PostgreSQL has; the commit is a statement too, and asks for all references at once.
+        // Only those that this version of PostgreSQL has; the commit is a statement too, and asks
+        // for all references at once.
         const PATIENT: &str = "/* tx.patient */ SELECT set_config(name, '0', true) FROM pg_settings
             WHERE name IN ('statement_timeout', 'idle_in_transaction_session_timeout', 'transaction_timeout')";
         if self.is_postgres() {
@@ -180,32 +227,67 @@ impl Tx {
     pub(super) async fn execute(&mut self, sql: &str, args: &[Arg<'_>]) -> Result<u64, Error> {
         storable(args)?;
         Ok(match &mut self.session {
-            Inner::Sqlite(tx) => bind_sqlite(sql, args).execute(&mut **tx).await?.rows_affected(),
-            Inner::Postgres(tx) => bind_postgres(sql, args).execute(&mut **tx).await?.rows_affected(),
-            Inner::SqliteReader(connection) => bind_sqlite(sql, args).execute(&mut **connection).await?.rows_affected(),
-            Inner::PostgresReader(connection) => bind_postgres(sql, args).execute(&mut **connection).await?.rows_affected(),
+            Inner::Sqlite(tx) => bind_sqlite(sql, args)
+                .execute(&mut **tx)
+                .await?
+                .rows_affected(),
+            Inner::Postgres(tx) => bind_postgres(sql, args)
+                .execute(&mut **tx)
+                .await?
+                .rows_affected(),
+            Inner::SqliteReader(connection) => bind_sqlite(sql, args)
+                .execute(&mut **connection)
+                .await?
+                .rows_affected(),
+            Inner::PostgresReader(connection) => bind_postgres(sql, args)
+                .execute(&mut **connection)
+                .await?
+                .rows_affected(),
         })
     }
 
-    /// Runs `head VALUES …` on as many rows at a time as may be bound; the number of rows it touched. `args` has `width` values for each row.
-    pub(super) async fn insert_all(&mut self, head: &str, width: usize, args: &[Arg<'_>]) -> Result<u64, Error> {
+    /// Runs `head VALUES …` on as many rows at a time as may be bound; the number of rows it
+    /// touched. `args` has `width` values for each row.
+    pub(super) async fn insert_all(
+        &mut self,
+        head: &str,
+        width: usize,
+        args: &[Arg<'_>],
+    ) -> Result<u64, Error> {
         let mut touched = 0;
         for args in args.chunks(BINDS / width * width) {
-            touched += self.execute(&format!("{head} VALUES {}", self.values(args.len() / width, width)), args).await?;
+            touched += self
+                .execute(
+                    &format!("{head} VALUES {}", self.values(args.len() / width, width)),
+                    args,
+                )
+                .await?;
         }
         Ok(touched)
     }
 
-    /// `($1, $2), ($3, $4)`: what stands behind `VALUES` for so many rows, in a statement that binds nothing else.
+    /// `($1, $2), ($3, $4)`: what stands behind `VALUES` for so many rows, in a statement that
+    /// binds nothing else.
     pub(super) fn values(&self, rows: usize, width: usize) -> String {
-        // For each value SQLite goes through the names of all placeholders: nameless ones save it most of the time.
+        // For each value SQLite goes through the names of all placeholders: nameless ones save it
+        // most of the time.
         let nameless = (!self.is_postgres()).then(|| format!("({})", vec!["?"; width].join(", ")));
-        let place = |row| nameless.clone().unwrap_or_else(|| placeholders(row * width + 1, width));
+        let place = |row| {
+            nameless
+                .clone()
+                .unwrap_or_else(|| placeholders(row * width + 1, width))
+        };
         (0..rows).map(place).collect::<Vec<_>>().join(", ")
     }
 
-    /// Runs a statement that must touch exactly one row; `stale` says what it means when it did not.
-    pub(super) async fn execute_one(&mut self, sql: &str, args: &[Arg<'_>], stale: &'static str) -> Result<(), Error> {
+    /// Runs a statement that must touch exactly one row; `stale` says what it means when it did
+    /// not.
+    pub(super) async fn execute_one(
+        &mut self,
+        sql: &str,
+        args: &[Arg<'_>],
+        stale: &'static str,
+    ) -> Result<(), Error> {
         match self.execute(sql, args).await? {
             1 => Ok(()),
             _ => Err(Error::Stale(stale)),
@@ -213,20 +295,34 @@ impl Tx {
     }
 
     /// All rows of a query.
-    pub(super) async fn fetch_all(&mut self, sql: &str, args: &[Arg<'_>]) -> Result<Vec<Row>, Error> {
+    pub(super) async fn fetch_all(
+        &mut self,
+        sql: &str,
+        args: &[Arg<'_>],
+    ) -> Result<Vec<Row>, Error> {
         let sqlite = |rows: Vec<SqliteRow>| rows.into_iter().map(Row::Sqlite).collect();
         let postgres = |rows: Vec<PgRow>| rows.into_iter().map(Row::Postgres).collect();
         storable(args)?;
         Ok(match &mut self.session {
             Inner::Sqlite(tx) => sqlite(bind_sqlite(sql, args).fetch_all(&mut **tx).await?),
             Inner::Postgres(tx) => postgres(bind_postgres(sql, args).fetch_all(&mut **tx).await?),
-            Inner::SqliteReader(connection) => sqlite(bind_sqlite(sql, args).fetch_all(&mut **connection).await?),
-            Inner::PostgresReader(connection) => postgres(bind_postgres(sql, args).fetch_all(&mut **connection).await?),
+            Inner::SqliteReader(connection) => {
+                sqlite(bind_sqlite(sql, args).fetch_all(&mut **connection).await?)
+            }
+            Inner::PostgresReader(connection) => postgres(
+                bind_postgres(sql, args)
+                    .fetch_all(&mut **connection)
+                    .await?,
+            ),
         })
     }
 
     /// The first row of a query.
-    pub(super) async fn fetch_first(&mut self, sql: &str, args: &[Arg<'_>]) -> Result<Option<Row>, Error> {
+    pub(super) async fn fetch_first(
+        &mut self,
+        sql: &str,
+        args: &[Arg<'_>],
+    ) -> Result<Option<Row>, Error> {
         Ok(self.fetch_all(sql, args).await?.into_iter().next())
     }
 
@@ -250,57 +346,82 @@ impl Count {
     }
 }
 
-/// Whether both databases take these values. PostgreSQL refuses U+0000 in a text and, escaped, in a document; SQLite takes it and cuts the text there in
-/// half of its functions.
+/// Whether both databases take these values. PostgreSQL refuses U+0000 in a text and, escaped, in a
+/// document; SQLite takes it and cuts the text there in half of its functions.
 fn storable(args: &[Arg<'_>]) -> Result<(), Error> {
     let is_fine = |arg: &Arg<'_>| match *arg {
         Arg::Text(text) | Arg::MaybeText(Some(text)) => !text.contains('\0') && !escapes_nul(text),
         Arg::MaybeText(None) | Arg::Int(_) | Arg::MaybeInt(_) | Arg::Bytes(_) => true,
     };
-    if args.iter().all(is_fine) { Ok(()) } else { Err(Error::Unstorable) }
+    if args.iter().all(is_fine) {
+        Ok(())
+    } else {
+        Err(Error::Unstorable)
+    }
 }
 
 /// Whether a JSON document holds U+0000: `\u0000` behind an even number of backslashes.
 fn escapes_nul(text: &str) -> bool {
     let is_document = text.starts_with(['{', '[']);
-    let is_escape = |(at, _): (usize, &str)| text[..at].bytes().rev().take_while(|byte| *byte == b'\\').count() % 2 == 0;
+    let is_escape = |(at, _): (usize, &str)| {
+        text[..at]
+            .bytes()
+            .rev()
+            .take_while(|byte| *byte == b'\\')
+            .count()
+            % 2
+            == 0
+    };
     is_document && text.match_indices("\\u0000").any(is_escape)
 }
 
-// `AssertSqlSafe`: the texts are constants of this module's children, or are put together from constant clauses; values are always bound.
+// `AssertSqlSafe`: the texts are constants of this module's children, or are put together from
+// constant clauses; values are always bound.
 fn bind_sqlite<'q>(sql: &str, args: &[Arg<'q>]) -> Query<'q, Sqlite, SqliteArguments> {
-    args.iter().fold(sqlx::query(AssertSqlSafe(sql.to_owned())), |query, arg| match *arg {
-        Arg::Text(text) => query.bind(text.to_owned()),
-        Arg::MaybeText(text) => query.bind(text.map(str::to_owned)),
-        Arg::Int(int) => query.bind(int),
-        Arg::MaybeInt(int) => query.bind(int),
-        Arg::Bytes(bytes) => query.bind(bytes.to_vec()),
-    })
+    args.iter().fold(
+        sqlx::query(AssertSqlSafe(sql.to_owned())),
+        |query, arg| match *arg {
+            Arg::Text(text) => query.bind(text.to_owned()),
+            Arg::MaybeText(text) => query.bind(text.map(str::to_owned)),
+            Arg::Int(int) => query.bind(int),
+            Arg::MaybeInt(int) => query.bind(int),
+            Arg::Bytes(bytes) => query.bind(bytes.to_vec()),
+        },
+    )
 }
 
 fn bind_postgres<'q>(sql: &str, args: &[Arg<'q>]) -> Query<'q, Postgres, PgArguments> {
-    args.iter().fold(sqlx::query(AssertSqlSafe(sql.to_owned())), |query, arg| match *arg {
-        Arg::Text(text) => query.bind(text),
-        Arg::MaybeText(text) => query.bind(text),
-        Arg::Int(int) => query.bind(int),
-        Arg::MaybeInt(int) => query.bind(int),
-        Arg::Bytes(bytes) => query.bind(bytes),
-    })
+    args.iter().fold(
+        sqlx::query(AssertSqlSafe(sql.to_owned())),
+        |query, arg| match *arg {
+            Arg::Text(text) => query.bind(text),
+            Arg::MaybeText(text) => query.bind(text),
+            Arg::Int(int) => query.bind(int),
+            Arg::MaybeInt(int) => query.bind(int),
+            Arg::Bytes(bytes) => query.bind(bytes),
+        },
+    )
 }
 
-/// Values bound in one statement, at most; beyond some thousands nothing gets faster. The databases would take 32,766 (SQLite) and 65,535
-/// (PostgreSQL).
+/// Values bound in one statement, at most; beyond some thousands nothing gets faster. The databases
+/// would take 32,766 (SQLite) and 65,535 (PostgreSQL).
 pub(super) const BINDS: usize = 3_000;
 
 /// `($7, $8, $9)`.
 pub(super) fn placeholders(first: usize, count: usize) -> String {
-    let places: Vec<String> = (first..first + count).map(|number| format!("${number}")).collect();
+    let places: Vec<String> = (first..first + count)
+        .map(|number| format!("${number}"))
+        .collect();
     format!("({})", places.join(", "))
 }
 
-/// Ids or names as the keys of a JSON object: what `key IN (SELECT key FROM json_each($1))` reads on both databases.
+/// Ids or names as the keys of a JSON object: what `key IN (SELECT key FROM json_each($1))` reads
+/// on both databases.
 pub(super) fn set<T: Display>(members: impl IntoIterator<Item = T>) -> String {
-    let members: BTreeMap<String, bool> = members.into_iter().map(|member| (member.to_string(), true)).collect();
+    let members: BTreeMap<String, bool> = members
+        .into_iter()
+        .map(|member| (member.to_string(), true))
+        .collect();
     serde_json::to_string(&members).expect("texts and truths have a JSON form")
 }
 
@@ -311,14 +432,42 @@ mod tests {
     #[test]
     fn no_text_with_a_nul_gets_to_a_database_plain_or_escaped() {
         let document = |text: &str| serde_json::json!({ "a": text }).to_string();
-        for bad in ["\0".to_owned(), "a\0b".into(), document("\0"), document("a\0"), document("\\\0"), format!("[{}]", document("\0"))] {
-            assert!(matches!(storable(&[Arg::Int(1), Arg::Text(&bad)]), Err(Error::Unstorable)), "{bad}");
-            assert!(matches!(storable(&[Arg::MaybeText(Some(&bad))]), Err(Error::Unstorable)), "{bad}");
+        for bad in [
+            "\0".to_owned(),
+            "a\0b".into(),
+            document("\0"),
+            document("a\0"),
+            document("\\\0"),
+            format!("[{}]", document("\0")),
+        ] {
+            assert!(
+                matches!(
+                    storable(&[Arg::Int(1), Arg::Text(&bad)]),
+                    Err(Error::Unstorable)
+                ),
+                "{bad}"
+            );
+            assert!(
+                matches!(
+                    storable(&[Arg::MaybeText(Some(&bad))]),
+                    Err(Error::Unstorable)
+                ),
+                "{bad}"
+            );
         }
-        for good in
-            [String::new(), "a".into(), "\\u0000".into(), document("\\u0000"), document("\\\\u0000"), document("u0000"), document("\u{1}")]
-        {
-            assert!(storable(&[Arg::Text(&good), Arg::MaybeText(None), Arg::Bytes(&[0])]).is_ok(), "{good}");
+        for good in [
+            String::new(),
+            "a".into(),
+            "\\u0000".into(),
+            document("\\u0000"),
+            document("\\\\u0000"),
+            document("u0000"),
+            document("\u{1}"),
+        ] {
+            assert!(
+                storable(&[Arg::Text(&good), Arg::MaybeText(None), Arg::Bytes(&[0])]).is_ok(),
+                "{good}"
+            );
         }
     }
 }

@@ -1,4 +1,5 @@
-//! What was said in running calls, piece by piece, until it is one transcript. Every word is sealed; the number of a piece is not.
+//! What was said in running calls, piece by piece, until it is one transcript. Every word is
+//! sealed; the number of a piece is not.
 
 use super::{
     Error,
@@ -43,12 +44,30 @@ pub async fn insert(
 }
 
 /// The pieces of a transcription, by track and number.
-pub async fn of(tx: &mut Tx, account: &AccountSid, transcription: &TranscriptSid) -> Result<Vec<Utterance>, Error> {
+pub async fn of(
+    tx: &mut Tx,
+    account: &AccountSid,
+    transcription: &TranscriptSid,
+) -> Result<Vec<Utterance>, Error> {
     const SQL: &str = "/* utterances.of */
         SELECT track, sequence, sealed FROM utterances WHERE account = $1 AND transcription_sid = $2 ORDER BY track, sequence";
-    let rows = tx.fetch_all(SQL, &[Arg::Text(account.as_str()), Arg::Text(transcription.as_str())]).await?;
+    let rows = tx
+        .fetch_all(
+            SQL,
+            &[
+                Arg::Text(account.as_str()),
+                Arg::Text(transcription.as_str()),
+            ],
+        )
+        .await?;
     rows.iter()
-        .map(|row| Ok(Utterance { track: row.text("track")?, sequence: row.int("sequence")?, sealed: row.bytes("sealed")? }))
+        .map(|row| {
+            Ok(Utterance {
+                track: row.text("track")?,
+                sequence: row.int("sequence")?,
+                sealed: row.bytes("sealed")?,
+            })
+        })
         .collect()
 }
 
@@ -64,22 +83,45 @@ pub struct Waiting {
 }
 
 /// The next pieces with words, after a given one or from the beginning, in order.
-pub async fn chunk(tx: &mut Tx, after: Option<&Waiting>, limit: i64) -> Result<Vec<Waiting>, Error> {
+pub async fn chunk(
+    tx: &mut Tx,
+    after: Option<&Waiting>,
+    limit: i64,
+) -> Result<Vec<Waiting>, Error> {
     const SQL: &str = "/* utterances.chunk */
         SELECT account, transcription_sid, track, sequence, sealed FROM utterances
         WHERE length(sealed) > 0 AND (account, transcription_sid, track, sequence) > ($1, $2, $3, $4)
         ORDER BY account, transcription_sid, track, sequence LIMIT $5";
     const T: &str = "utterances";
     let (account, transcription, track, sequence) = after.map_or(("", "", "", i64::MIN), |after| {
-        (after.account.as_str(), after.transcription.as_str(), after.utterance.track.as_str(), after.utterance.sequence)
+        (
+            after.account.as_str(),
+            after.transcription.as_str(),
+            after.utterance.track.as_str(),
+            after.utterance.sequence,
+        )
     });
-    let args = [Arg::Text(account), Arg::Text(transcription), Arg::Text(track), Arg::Int(sequence), Arg::Int(limit)];
+    let args = [
+        Arg::Text(account),
+        Arg::Text(transcription),
+        Arg::Text(track),
+        Arg::Int(sequence),
+        Arg::Int(limit),
+    ];
     let rows = tx.fetch_all(SQL, &args).await?;
     rows.iter()
         .map(|row| {
-            let utterance = Utterance { track: row.text("track")?, sequence: row.int("sequence")?, sealed: row.bytes("sealed")? };
+            let utterance = Utterance {
+                track: row.text("track")?,
+                sequence: row.int("sequence")?,
+                sealed: row.bytes("sealed")?,
+            };
             let account = row.parse(T, "account", "transcription_sid")?;
-            Ok(Waiting { account, transcription: row.parse(T, "transcription_sid", "transcription_sid")?, utterance })
+            Ok(Waiting {
+                account,
+                transcription: row.parse(T, "transcription_sid", "transcription_sid")?,
+                utterance,
+            })
         })
         .collect()
 }
@@ -96,9 +138,22 @@ pub async fn replace(tx: &mut Tx, rows: &[Waiting]) -> Result<(), Error> {
         let args: Vec<Arg<'_>> = rows
             .iter()
             .flat_map(|row| {
-                let (account, transcription) = (Arg::Text(row.account.as_str()), Arg::Text(row.transcription.as_str()));
-                let Utterance { track, sequence, sealed } = &row.utterance;
-                [account, transcription, Arg::Text(track), Arg::Int(*sequence), Arg::Bytes(sealed)]
+                let (account, transcription) = (
+                    Arg::Text(row.account.as_str()),
+                    Arg::Text(row.transcription.as_str()),
+                );
+                let Utterance {
+                    track,
+                    sequence,
+                    sealed,
+                } = &row.utterance;
+                [
+                    account,
+                    transcription,
+                    Arg::Text(track),
+                    Arg::Int(*sequence),
+                    Arg::Bytes(sealed),
+                ]
             })
             .collect();
         tx.execute(&sql, &args).await?;
@@ -107,9 +162,20 @@ pub async fn replace(tx: &mut Tx, rows: &[Waiting]) -> Result<(), Error> {
 }
 
 /// Forgets the pieces of a transcription. How many there were.
-pub async fn remove(tx: &mut Tx, account: &AccountSid, transcription: &TranscriptSid) -> Result<u64, Error> {
+pub async fn remove(
+    tx: &mut Tx,
+    account: &AccountSid,
+    transcription: &TranscriptSid,
+) -> Result<u64, Error> {
     const SQL: &str = "/* utterances.remove */ DELETE FROM utterances WHERE account = $1 AND transcription_sid = $2";
-    tx.execute(SQL, &[Arg::Text(account.as_str()), Arg::Text(transcription.as_str())]).await
+    tx.execute(
+        SQL,
+        &[
+            Arg::Text(account.as_str()),
+            Arg::Text(transcription.as_str()),
+        ],
+    )
+    .await
 }
 
 /// Forgets pieces that came before then and were never filed. How many.

@@ -1,7 +1,7 @@
 //! What was told of parties before a recording of their conversation was sealed, and waits for one.
 //!
-//! Owns these columns of `parties`. INVARIANT: what waits is sealed, and is gone when a recording has taken it over, when one is shredded, or when it has
-//! waited for too long.
+//! Owns these columns of `parties`. INVARIANT: what waits is sealed, and is gone when a recording
+//! has taken it over, when one is shredded, or when it has waited for too long.
 
 use std::collections::BTreeMap;
 
@@ -13,15 +13,24 @@ use super::{
 use crate::model::{id::RecordingId, name::LegName, subject::Conversation, time::Timestamp};
 
 /// What waits in each of these conversations, by place.
-pub async fn find(tx: &mut Tx, conversations: &[Conversation]) -> Result<BTreeMap<Conversation, BTreeMap<LegName, Vec<u8>>>, Error> {
+pub async fn find(
+    tx: &mut Tx,
+    conversations: &[Conversation],
+) -> Result<BTreeMap<Conversation, BTreeMap<LegName, Vec<u8>>>, Error> {
     const SQL: &str = "/* waiting.find */
         SELECT conversation, leg, sealed FROM parties
         WHERE conversation IN (SELECT key FROM json_each($1)) AND length(sealed) > 0";
     const T: &str = "parties";
     let mut waiting: BTreeMap<Conversation, BTreeMap<LegName, Vec<u8>>> = BTreeMap::new();
     for row in tx.fetch_all(SQL, &[Arg::Text(&set(conversations))]).await? {
-        let (conversation, leg) = (row.parse(T, "conversation", "conversation")?, row.parse(T, "leg", "conversation")?);
-        waiting.entry(conversation).or_default().insert(leg, row.bytes("sealed")?);
+        let (conversation, leg) = (
+            row.parse(T, "conversation", "conversation")?,
+            row.parse(T, "leg", "conversation")?,
+        );
+        waiting
+            .entry(conversation)
+            .or_default()
+            .insert(leg, row.bytes("sealed")?);
     }
     Ok(waiting)
 }
@@ -30,26 +39,51 @@ pub async fn find(tx: &mut Tx, conversations: &[Conversation]) -> Result<BTreeMa
 ///
 /// # Errors
 /// [`Error::Stale`] if the conversation has no such place.
-pub async fn put(tx: &mut Tx, conversation: &Conversation, leg: &LegName, sealed: &[u8]) -> Result<(), Error> {
-    const SQL: &str = "/* waiting.put */ UPDATE parties SET sealed = $3 WHERE conversation = $1 AND leg = $2";
-    let args = [Arg::Text(conversation.as_str()), Arg::Text(leg.as_str()), Arg::Bytes(sealed)];
-    tx.execute_one(SQL, &args, "the conversation has no party at this place").await
+pub async fn put(
+    tx: &mut Tx,
+    conversation: &Conversation,
+    leg: &LegName,
+    sealed: &[u8],
+) -> Result<(), Error> {
+    const SQL: &str =
+        "/* waiting.put */ UPDATE parties SET sealed = $3 WHERE conversation = $1 AND leg = $2";
+    let args = [
+        Arg::Text(conversation.as_str()),
+        Arg::Text(leg.as_str()),
+        Arg::Bytes(sealed),
+    ];
+    tx.execute_one(SQL, &args, "the conversation has no party at this place")
+        .await
 }
 
 /// A place at which something waits.
 pub type Waiting = ((Conversation, LegName), Vec<u8>);
 
 /// The next places at which something waits, after a given one or from the beginning, in order.
-pub async fn chunk(tx: &mut Tx, after: Option<&(Conversation, LegName)>, limit: i64) -> Result<Vec<Waiting>, Error> {
+pub async fn chunk(
+    tx: &mut Tx,
+    after: Option<&(Conversation, LegName)>,
+    limit: i64,
+) -> Result<Vec<Waiting>, Error> {
     const SQL: &str = "/* waiting.chunk */
         SELECT conversation, leg, sealed FROM parties
         WHERE length(sealed) > 0 AND (conversation, leg) > ($1, $2) ORDER BY conversation, leg LIMIT $3";
     const T: &str = "parties";
-    let (conversation, leg) = after.map_or(("", ""), |(conversation, leg)| (conversation.as_str(), leg.as_str()));
-    let rows = tx.fetch_all(SQL, &[Arg::Text(conversation), Arg::Text(leg), Arg::Int(limit)]).await?;
+    let (conversation, leg) = after.map_or(("", ""), |(conversation, leg)| {
+        (conversation.as_str(), leg.as_str())
+    });
+    let rows = tx
+        .fetch_all(
+            SQL,
+            &[Arg::Text(conversation), Arg::Text(leg), Arg::Int(limit)],
+        )
+        .await?;
     rows.iter()
         .map(|row| {
-            let place = (row.parse(T, "conversation", "conversation")?, row.parse(T, "leg", "conversation")?);
+            let place = (
+                row.parse(T, "conversation", "conversation")?,
+                row.parse(T, "leg", "conversation")?,
+            );
             Ok((place, row.bytes("sealed")?))
         })
         .collect()
@@ -66,7 +100,13 @@ pub async fn replace(tx: &mut Tx, rows: &[Waiting]) -> Result<(), Error> {
         );
         let args: Vec<Arg<'_>> = rows
             .iter()
-            .flat_map(|((conversation, leg), sealed)| [Arg::Text(conversation.as_str()), Arg::Text(leg.as_str()), Arg::Bytes(sealed)])
+            .flat_map(|((conversation, leg), sealed)| {
+                [
+                    Arg::Text(conversation.as_str()),
+                    Arg::Text(leg.as_str()),
+                    Arg::Bytes(sealed),
+                ]
+            })
             .collect();
         tx.execute(&sql, &args).await?;
     }
@@ -74,14 +114,21 @@ pub async fn replace(tx: &mut Tx, rows: &[Waiting]) -> Result<(), Error> {
 }
 
 /// Takes away what waits in these conversations; those in which anything did.
-pub async fn clear(tx: &mut Tx, conversations: &[Conversation]) -> Result<Vec<Conversation>, Error> {
+pub async fn clear(
+    tx: &mut Tx,
+    conversations: &[Conversation],
+) -> Result<Vec<Conversation>, Error> {
     const SQL: &str = "/* waiting.clear */
         UPDATE parties SET sealed = $2
         WHERE conversation IN (SELECT key FROM json_each($1)) AND length(sealed) > 0 RETURNING conversation";
-    distinct(&tx.fetch_all(SQL, &[Arg::Text(&set(conversations)), Arg::Bytes(&[])]).await?)
+    distinct(
+        &tx.fetch_all(SQL, &[Arg::Text(&set(conversations)), Arg::Bytes(&[])])
+            .await?,
+    )
 }
 
-/// Takes away what waits for these recordings, in their calls and conferences; the conversations in which anything did.
+/// Takes away what waits for these recordings, in their calls and conferences; the conversations in
+/// which anything did.
 pub async fn clear_of(tx: &mut Tx, ids: &[RecordingId]) -> Result<Vec<Conversation>, Error> {
     const SQL: &str = "/* waiting.clear_of */
         UPDATE parties SET sealed = $2
@@ -92,19 +139,27 @@ pub async fn clear_of(tx: &mut Tx, ids: &[RecordingId]) -> Result<Vec<Conversati
     if ids.is_empty() {
         return Ok(Vec::new());
     }
-    distinct(&tx.fetch_all(SQL, &[Arg::Text(&set(ids)), Arg::Bytes(&[])]).await?)
+    distinct(
+        &tx.fetch_all(SQL, &[Arg::Text(&set(ids)), Arg::Bytes(&[])])
+            .await?,
+    )
 }
 
 /// Takes away what waits since before this; the conversations.
 pub async fn clear_older(tx: &mut Tx, before: Timestamp) -> Result<Vec<Conversation>, Error> {
     const SQL: &str = "/* waiting.clear_older */
         UPDATE parties SET sealed = $2 WHERE named_at < $1 AND length(sealed) > 0 RETURNING conversation";
-    distinct(&tx.fetch_all(SQL, &[Arg::Int(before.as_millis()), Arg::Bytes(&[])]).await?)
+    distinct(
+        &tx.fetch_all(SQL, &[Arg::Int(before.as_millis()), Arg::Bytes(&[])])
+            .await?,
+    )
 }
 
 fn distinct(rows: &[Row]) -> Result<Vec<Conversation>, Error> {
-    let mut all: Vec<Conversation> =
-        rows.iter().map(|row| row.parse("parties", "conversation", "conversation")).collect::<Result<_, _>>()?;
+    let mut all: Vec<Conversation> = rows
+        .iter()
+        .map(|row| row.parse("parties", "conversation", "conversation"))
+        .collect::<Result<_, _>>()?;
     all.sort_unstable();
     all.dedup();
     Ok(all)

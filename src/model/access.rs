@@ -20,7 +20,8 @@ pub struct Principal {
     pub roles: BTreeSet<Role>,
     /// The accounts whose recordings they may know of; empty means all.
     pub accounts: BTreeSet<AccountSid>,
-    /// What conditions of the policy may look at: values by label, such as the teams and queues that they work for.
+    /// What conditions of the policy may look at: values by label, such as the teams and queues
+    /// that they work for.
     pub attributes: BTreeMap<Label, BTreeSet<String>>,
 }
 
@@ -36,7 +37,8 @@ impl Principal {
     }
 }
 
-/// The number of a case in another system, as somebody who wants to listen names it: 1 to 64 of ASCII letters, digits and `-_./#:`.
+/// The number of a case in another system, as somebody who wants to listen names it: 1 to 64 of
+/// ASCII letters, digits and `-_./#:`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Ticket(String);
 
@@ -56,8 +58,15 @@ impl FromStr for Ticket {
     type Err = InvalidTicket;
 
     fn from_str(text: &str) -> Result<Self, InvalidTicket> {
-        let fits = matches!(text.len(), 1..=64) && text.bytes().all(|b| b.is_ascii_alphanumeric() || b"-_./#:".contains(&b));
-        if fits { Ok(Self(text.to_owned())) } else { Err(InvalidTicket) }
+        let fits = matches!(text.len(), 1..=64)
+            && text
+                .bytes()
+                .all(|b| b.is_ascii_alphanumeric() || b"-_./#:".contains(&b));
+        if fits {
+            Ok(Self(text.to_owned()))
+        } else {
+            Err(InvalidTicket)
+        }
     }
 }
 

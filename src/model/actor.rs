@@ -56,10 +56,20 @@ mod tests {
 
     #[test]
     fn text_round_trips_and_nothing_else_parses() {
-        for actor in [Actor::Token(TokenId::random(&mut rand::rng())), Actor::Operator, Actor::Vault] {
+        for actor in [
+            Actor::Token(TokenId::random(&mut rand::rng())),
+            Actor::Operator,
+            Actor::Vault,
+        ] {
             assert_eq!(actor.to_string().parse(), Ok(actor));
         }
-        for bad in ["", "Operator", "root", "tok_", "rec_00000000000000000000000000000000"] {
+        for bad in [
+            "",
+            "Operator",
+            "root",
+            "tok_",
+            "rec_00000000000000000000000000000000",
+        ] {
             assert_eq!(bad.parse::<Actor>(), Err(UnknownActor), "{bad}");
         }
     }

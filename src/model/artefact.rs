@@ -9,7 +9,8 @@ pub enum Artefact {
     Audio,
     /// What was said, as text in the house's own form.
     Transcript,
-    /// Who took part, with address and name. It is no object in the store: the ledger has it (`details`).
+    /// Who took part, with address and name. It is no object in the store: the ledger has it
+    /// (`details`).
     Parties,
 }
 
@@ -48,8 +49,8 @@ impl FromStr for Artefact {
     }
 }
 
-/// One participant's side of a recording. Today every recording has the one leg `all`; the word is already in keys, rows and
-/// associated data so that each side can get a key of its own.
+/// One participant's side of a recording. Today every recording has the one leg `all`; the word is
+/// already in keys, rows and associated data so that each side can get a key of its own.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, serde::Serialize, serde::Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Leg {

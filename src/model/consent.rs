@@ -93,7 +93,8 @@ words! {
 }
 
 words! {
-    /// What Twilio took a message for, where it handles opt-outs (Advanced Opt-Out). It is about receiving messages, and says nothing about recordings.
+    /// What Twilio took a message for, where it handles opt-outs (Advanced Opt-Out). It is about
+    /// receiving messages, and says nothing about recordings.
     OptOut, "what Twilio takes a message for", {
         /// No more messages.
         Stop = "STOP",
@@ -113,7 +114,8 @@ pub enum Whom {
     Leg(Conversation, Option<LegName>),
 }
 
-/// One statement, as the ledger keeps it. Statements are never changed: a later one may say otherwise.
+/// One statement, as the ledger keeps it. Statements are never changed: a later one may say
+/// otherwise.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Statement {
     /// Its id.

@@ -1,7 +1,8 @@
 //! Named places where a test may kill the process.
 //!
-//! Compiled to nothing in a release build. A debug build dies at a place only when [`arm`] was told its name, which `config` does from
-//! `RECVAULT_CRASH_AT`; with `#2` behind the name, when it comes there for the second time.
+//! Compiled to nothing in a release build. A debug build dies at a place only when [`arm`] was told
+//! its name, which `config` does from `RECVAULT_CRASH_AT`; with `#2` behind the name, when it comes
+//! there for the second time.
 
 /// Every place, in the order in which a recording meets them.
 pub const POINTS: &[&str] = &[
@@ -43,10 +44,14 @@ pub const POINTS: &[&str] = &[
 ];
 
 #[cfg(debug_assertions)]
-static ARMED: std::sync::OnceLock<(String, std::sync::atomic::AtomicU32)> = std::sync::OnceLock::new();
+static ARMED: std::sync::OnceLock<(String, std::sync::atomic::AtomicU32)> =
+    std::sync::OnceLock::new();
 
 /// Chooses the place at which this process will die. Does nothing in a release build.
-#[cfg_attr(not(debug_assertions), expect(unused_variables, reason = "release builds have no crash points"))]
+#[cfg_attr(
+    not(debug_assertions),
+    expect(unused_variables, reason = "release builds have no crash points")
+)]
 pub fn arm(point: &str) {
     #[cfg(debug_assertions)]
     ARMED.get_or_init(|| {
@@ -57,12 +62,17 @@ pub fn arm(point: &str) {
 
 /// Dies here, without unwinding or flushing, if this place was armed.
 #[inline]
-#[cfg_attr(not(debug_assertions), expect(unused_variables, reason = "release builds have no crash points"))]
+#[cfg_attr(
+    not(debug_assertions),
+    expect(unused_variables, reason = "release builds have no crash points")
+)]
 pub fn point(name: &str) {
     #[cfg(debug_assertions)]
     {
         debug_assert!(POINTS.contains(&name), "unlisted crash point {name}");
-        let Some((armed, left)) = ARMED.get() else { return };
+        let Some((armed, left)) = ARMED.get() else {
+            return;
+        };
         if armed == name && left.fetch_sub(1, std::sync::atomic::Ordering::SeqCst) == 1 {
             std::process::abort();
         }

@@ -1,7 +1,8 @@
 //! Who took part in a recording, in the clear.
 //!
-//! Owns the form in which it is sealed and shown, and how one account of it completes another. Refuses to know where it was told.
-//! INVARIANT: nothing of it is printed: `Debug` shows places and channels only.
+//! Owns the form in which it is sealed and shown, and how one account of it completes another.
+//! Refuses to know where it was told. INVARIANT: nothing of it is printed: `Debug` shows places and
+//! channels only.
 
 use std::fmt;
 
@@ -23,7 +24,8 @@ pub const MAX_NAME: usize = 128;
 pub struct Found {
     /// Their place in the conversation.
     pub leg: LegName,
-    /// The channel of a recording with two on which they are heard, 1 or 2; `None`: not known, or not on one alone.
+    /// The channel of a recording with two on which they are heard, 1 or 2; `None`: not known, or
+    /// not on one alone.
     pub channel: Option<u8>,
     /// How they are reached; `None` for somebody whom nobody knows.
     pub address: Option<Address>,
@@ -34,12 +36,23 @@ pub struct Found {
 impl Found {
     /// Somebody at this place, of whom nothing else is known.
     pub fn at(leg: LegName) -> Self {
-        Self { leg, channel: None, address: None, name: None }
+        Self {
+            leg,
+            channel: None,
+            address: None,
+            name: None,
+        }
     }
 
-    /// A name as it is kept: without control characters and blanks at its ends, cut at [`MAX_NAME`] characters; `None` if nothing is left.
+    /// A name as it is kept: without control characters and blanks at its ends, cut at [`MAX_NAME`]
+    /// characters; `None` if nothing is left.
     pub fn name(text: &str) -> Option<String> {
-        let name: String = text.trim().chars().filter(|c| !c.is_control()).take(MAX_NAME).collect();
+        let name: String = text
+            .trim()
+            .chars()
+            .filter(|c| !c.is_control())
+            .take(MAX_NAME)
+            .collect();
         let name = name.trim();
         (!name.is_empty()).then(|| name.to_owned())
     }
@@ -52,7 +65,10 @@ impl Found {
 
 impl fmt::Debug for Found {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Found").field("leg", &self.leg).field("channel", &self.channel).finish_non_exhaustive()
+        f.debug_struct("Found")
+            .field("leg", &self.leg)
+            .field("channel", &self.channel)
+            .finish_non_exhaustive()
     }
 }
 
@@ -90,7 +106,8 @@ impl Details {
         self.0.iter().any(Found::is_personal)
     }
 
-    /// Takes in what somebody else told: new places, and what was not known of those that are there. Who is known stays who they are.
+    /// Takes in what somebody else told: new places, and what was not known of those that are
+    /// there. Who is known stays who they are.
     pub fn complete(&mut self, told: impl IntoIterator<Item = Found>) {
         for told in told {
             match self.0.binary_search_by(|known| known.leg.cmp(&told.leg)) {
@@ -99,7 +116,10 @@ impl Details {
                     if let Some(known) = self.0.get_mut(place) {
                         known.channel = known.channel.or(told.channel);
                         // A name belongs to who has the address.
-                        if known.address.is_none() || told.address.is_none() || known.address == told.address {
+                        if known.address.is_none()
+                            || told.address.is_none()
+                            || known.address == told.address
+                        {
                             known.name = known.name.take().or(told.name);
                             known.address = known.address.take().or(told.address);
                         }
@@ -109,7 +129,8 @@ impl Details {
         }
     }
 
-    /// Puts others in these places: their address, and no name but the one that comes with it. Channels stay.
+    /// Puts others in these places: their address, and no name but the one that comes with it.
+    /// Channels stay.
     pub fn correct(&mut self, told: impl IntoIterator<Item = Found>) {
         for told in told {
             if let Ok(place) = self.0.binary_search_by(|known| known.leg.cmp(&told.leg))
@@ -123,33 +144,53 @@ impl Details {
         }
     }
 
-    /// Brings it in line with who is named: everybody who is has a place in it, nobody else, and of who is somebody else there it tells nothing.
-    /// `subject` says who has an address.
+    /// Brings it in line with who is named: everybody who is has a place in it, nobody else, and of
+    /// who is somebody else there it tells nothing. `subject` says who has an address.
     #[must_use]
     pub fn agreeing(mut self, parties: &[Party], subject: impl Fn(&Address) -> SubjectId) -> Self {
         let agreed = parties.iter().map(|party| {
-            let place = self.0.binary_search_by(|known| known.leg.cmp(&party.leg)).ok();
-            let known = place.and_then(|place| self.0.get_mut(place)).map(|known| (known.address.take(), known.name.take(), known.channel));
+            let place = self
+                .0
+                .binary_search_by(|known| known.leg.cmp(&party.leg))
+                .ok();
+            let known = place
+                .and_then(|place| self.0.get_mut(place))
+                .map(|known| (known.address.take(), known.name.take(), known.channel));
             let (address, name, channel) = known.unwrap_or_default();
             let channel = party.channel.or(channel);
             let is_they = address.as_ref().map(&subject) == party.subject;
-            let (address, name) = if is_they { (address, name) } else { (None, None) };
-            Found { leg: party.leg.clone(), channel, address, name }
+            let (address, name) = if is_they {
+                (address, name)
+            } else {
+                (None, None)
+            };
+            Found {
+                leg: party.leg.clone(),
+                channel,
+                address,
+                name,
+            }
         });
         agreed.collect()
     }
 
-    /// The text that is sealed and shown: `{"parties": [{"leg", "channel", "address", "name"}, …]}`.
+    /// The text that is sealed and shown:
+    /// `{"parties": [{"leg", "channel", "address", "name"}, …]}`.
     pub fn to_json(&self) -> Zeroizing<String> {
         fn party(found: &Found) -> WrittenParty<'_> {
             WrittenParty {
                 leg: found.leg.as_str().into(),
                 channel: found.channel,
-                address: found.address.as_ref().map(|address| address.expose().into()),
+                address: found
+                    .address
+                    .as_ref()
+                    .map(|address| address.expose().into()),
                 name: found.name.as_deref().map(Into::into),
             }
         }
-        let written = Written { parties: self.0.iter().map(party).collect() };
+        let written = Written {
+            parties: self.0.iter().map(party).collect(),
+        };
         let text = SecretBuffer::json(&written).expect("texts and numbers have a JSON form");
         text.into_text().expect("JSON is UTF-8")
     }
@@ -159,12 +200,24 @@ impl Details {
         let written: Written<'_> = serde_json::from_str(text).ok()?;
         let mut details = Self::default();
         for party in written.parties {
-            let (leg, address) = (party.leg.parse().ok()?, party.address.map(|text| Address::parse(&text)).transpose().ok()?);
+            let (leg, address) = (
+                party.leg.parse().ok()?,
+                party
+                    .address
+                    .map(|text| Address::parse(&text))
+                    .transpose()
+                    .ok()?,
+            );
             let channel = match party.channel {
                 Some(channel) if !matches!(channel, 1 | 2) => return None,
                 channel => channel,
             };
-            details.complete([Found { leg, channel, address, name: party.name.and_then(|name| Found::name(&name)) }]);
+            details.complete([Found {
+                leg,
+                channel,
+                address,
+                name: party.name.and_then(|name| Found::name(&name)),
+            }]);
         }
         Some(details)
     }
@@ -188,17 +241,36 @@ mod tests {
         name.parse().unwrap()
     }
 
-    fn found(name: &str, channel: Option<u8>, address: Option<&str>, called: Option<&str>) -> Found {
+    fn found(
+        name: &str,
+        channel: Option<u8>,
+        address: Option<&str>,
+        called: Option<&str>,
+    ) -> Found {
         let address = address.map(|text| Address::parse(text).unwrap());
-        Found { leg: leg(name), channel, address, name: called.map(str::to_owned) }
+        Found {
+            leg: leg(name),
+            channel,
+            address,
+            name: called.map(str::to_owned),
+        }
     }
 
     #[test]
     fn one_account_completes_another_and_replaces_nobody() {
-        let mut details: Details =
-            [found("caller", None, Some("+493012345678"), None), found("callee", None, None, None)].into_iter().collect();
+        let mut details: Details = [
+            found("caller", None, Some("+493012345678"), None),
+            found("callee", None, None, None),
+        ]
+        .into_iter()
+        .collect();
         details.complete([
-            found("caller", Some(1), Some("+493099999999"), Some("Somebody Else")),
+            found(
+                "caller",
+                Some(1),
+                Some("+493099999999"),
+                Some("Somebody Else"),
+            ),
             found("callee", Some(2), Some("client:agent"), Some("Anna")),
             found("callee-2", None, None, None),
         ]);
@@ -214,21 +286,44 @@ mod tests {
 
     #[test]
     fn a_correction_puts_somebody_else_in_a_place_and_takes_their_name_along() {
-        let mut details: Details = [found("caller", Some(1), Some("+493012345678"), Some("Anna"))].into_iter().collect();
+        let mut details: Details = [found(
+            "caller",
+            Some(1),
+            Some("+493012345678"),
+            Some("Anna"),
+        )]
+        .into_iter()
+        .collect();
         details.correct([found("caller", None, Some("+493012345678"), None)]);
         assert_eq!(details.iter().next().unwrap().name.as_deref(), Some("Anna"));
         details.correct([found("caller", None, Some("+493099999999"), None)]);
-        assert_eq!(details.iter().cloned().collect::<Vec<_>>(), [found("caller", Some(1), Some("+493099999999"), None)]);
+        assert_eq!(
+            details.iter().cloned().collect::<Vec<_>>(),
+            [found("caller", Some(1), Some("+493099999999"), None)]
+        );
         details.correct([found("caller", None, None, None)]);
-        assert_eq!(details.iter().cloned().collect::<Vec<_>>(), [found("caller", Some(1), None, None)]);
+        assert_eq!(
+            details.iter().cloned().collect::<Vec<_>>(),
+            [found("caller", Some(1), None, None)]
+        );
         assert!(!details.is_personal());
     }
 
     #[test]
     fn it_agrees_with_who_is_named() {
         let ids: [SubjectId; 2] = std::array::from_fn(|_| SubjectId::random(&mut rand::rng()));
-        let subject = |address: &Address| if address.expose() == "+493012345678" { ids[0] } else { ids[1] };
-        let party = |name: &str, subject, channel| Party { leg: leg(name), subject, channel };
+        let subject = |address: &Address| {
+            if address.expose() == "+493012345678" {
+                ids[0]
+            } else {
+                ids[1]
+            }
+        };
+        let party = |name: &str, subject, channel| Party {
+            leg: leg(name),
+            subject,
+            channel,
+        };
         let details: Details = [
             found("callee", None, Some("client:agent"), Some("Anna")),
             found("caller", Some(1), Some("+493012345678"), None),
@@ -237,28 +332,60 @@ mod tests {
         ]
         .into_iter()
         .collect();
-        let parties = [party("callee", Some(ids[0]), Some(2)), party("caller", Some(ids[0]), None), party("guest", None, None)];
-        let parties: Vec<Party> = parties.into_iter().chain([party("new", Some(ids[1]), None)]).collect();
+        let parties = [
+            party("callee", Some(ids[0]), Some(2)),
+            party("caller", Some(ids[0]), None),
+            party("guest", None, None),
+        ];
+        let parties: Vec<Party> = parties
+            .into_iter()
+            .chain([party("new", Some(ids[1]), None)])
+            .collect();
         let expected = [
             found("callee", Some(2), None, None),
             found("caller", Some(1), Some("+493012345678"), None),
             found("guest", None, None, Some("Carla")),
             found("new", None, None, None),
         ];
-        assert_eq!(details.agreeing(&parties, subject).iter().cloned().collect::<Vec<_>>(), expected);
+        assert_eq!(
+            details
+                .agreeing(&parties, subject)
+                .iter()
+                .cloned()
+                .collect::<Vec<_>>(),
+            expected
+        );
     }
 
     #[test]
     fn it_reads_what_it_wrote_and_prints_nobody() {
-        let details: Details =
-            [found("caller", Some(1), Some("+493012345678"), Some("Anna \"Q\"")), found("callee", None, None, None)].into_iter().collect();
+        let details: Details = [
+            found("caller", Some(1), Some("+493012345678"), Some("Anna \"Q\"")),
+            found("callee", None, None, None),
+        ]
+        .into_iter()
+        .collect();
         let text = details.to_json();
-        let caller = r#"{"leg":"caller","channel":1,"address":"+493012345678","name":"Anna \"Q\""}"#;
-        assert_eq!(*text, format!(r#"{{"parties":[{{"leg":"callee","channel":null,"address":null,"name":null}},{caller}]}}"#));
+        let caller =
+            r#"{"leg":"caller","channel":1,"address":"+493012345678","name":"Anna \"Q\""}"#;
+        assert_eq!(
+            *text,
+            format!(
+                r#"{{"parties":[{{"leg":"callee","channel":null,"address":null,"name":null}},{caller}]}}"#
+            )
+        );
         assert_eq!(Details::parse(&text).as_ref(), Some(&details));
         let printed = format!("{details:?}");
-        assert!(!printed.contains("Anna") && !printed.contains("4930"), "{printed}");
-        for bad in ["", "{}", r#"{"parties":[{"leg":"Caller"}]}"#, r#"{"parties":[{"leg":"caller","channel":3}]}"#] {
+        assert!(
+            !printed.contains("Anna") && !printed.contains("4930"),
+            "{printed}"
+        );
+        for bad in [
+            "",
+            "{}",
+            r#"{"parties":[{"leg":"Caller"}]}"#,
+            r#"{"parties":[{"leg":"caller","channel":3}]}"#,
+        ] {
             assert_eq!(Details::parse(bad), None, "{bad}");
         }
     }
@@ -267,7 +394,10 @@ mod tests {
     fn a_name_is_short_and_plain() {
         assert_eq!(Found::name("  Anna\u{7} B.\n"), Some("Anna B.".into()));
         assert_eq!(Found::name(" \r\n"), None);
-        assert_eq!(Found::name(&"ä".repeat(500)).unwrap().chars().count(), MAX_NAME);
+        assert_eq!(
+            Found::name(&"ä".repeat(500)).unwrap().chars().count(),
+            MAX_NAME
+        );
     }
 
     proptest! {

@@ -1,7 +1,8 @@
 //! How a source encrypted a recording with its customer's own public key, before it kept it.
 //!
-//! Owns the three values that its owner needs besides the private key. Refuses to know how they are spelled on the wire (`twilio`) and how they
-//! are used. None of them is a secret: only the private key opens the wrapped one.
+//! Owns the three values that its owner needs besides the private key. Refuses to know how they are
+//! spelled on the wire (`twilio`) and how they are used. None of them is a secret: only the private
+//! key opens the wrapped one.
 
 /// A content key, wrapped under the customer's public key, and the nonce that was used with it
 /// (<https://www.twilio.com/docs/voice/tutorials/voice-recording-encryption>).

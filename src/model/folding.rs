@@ -1,20 +1,25 @@
 //! Text as it is compared: what people see as one word is one sequence of characters.
 //!
-//! Owns the one normalisation that both sides of a comparison go through (consent words, content rules, redaction): characters that are not
-//! shown are dropped (Unicode `Default_Ignorable_Code_Point`), the rest is in NFKC and without case. Refuses to know what a word means.
-//! INVARIANT: nothing else in the crate folds case or normalises a text in order to compare what people said.
+//! Owns the one normalisation that both sides of a comparison go through (consent words, content
+//! rules, redaction): characters that are not shown are dropped (Unicode
+//! `Default_Ignorable_Code_Point`), the rest is in NFKC and without case. Refuses to know what a
+//! word means. INVARIANT: nothing else in the crate folds case or normalises a text in order to
+//! compare what people said.
 
 use std::ops::Range;
 
 use icu_properties::{CodePointSetData, props::DefaultIgnorableCodePoint};
-use unicode_normalization::{IsNormalized, UnicodeNormalization as _, char::canonical_combining_class, is_nfkc_quick};
+use unicode_normalization::{
+    IsNormalized, UnicodeNormalization as _, char::canonical_combining_class, is_nfkc_quick,
+};
 
 /// The text as it is compared.
 pub fn folded(text: &str) -> String {
     Folded::of(text).text
 }
 
-/// Drops the characters that are not shown: marks of direction, joiners, soft hyphens, byte order marks.
+/// Drops the characters that are not shown: marks of direction, joiners, soft hyphens, byte order
+/// marks.
 pub fn visible(text: &str) -> impl Iterator<Item = char> {
     let ignorable = CodePointSetData::new::<DefaultIgnorableCodePoint>();
     text.chars().filter(move |c| !ignorable.contains(*c))
@@ -41,10 +46,16 @@ impl Folded {
     /// Folds a text.
     pub fn of(text: &str) -> Self {
         if text.is_ascii() {
-            return Self { text: text.to_ascii_lowercase(), pieces: Vec::new() };
+            return Self {
+                text: text.to_ascii_lowercase(),
+                pieces: Vec::new(),
+            };
         }
         let ignorable = CodePointSetData::new::<DefaultIgnorableCodePoint>();
-        let mut folded = Self { text: String::with_capacity(text.len()), pieces: Vec::new() };
+        let mut folded = Self {
+            text: String::with_capacity(text.len()),
+            pieces: Vec::new(),
+        };
         let (mut piece, mut of) = (String::new(), 0..0);
         for (at, c) in text.char_indices().filter(|(_, c)| !ignorable.contains(*c)) {
             if begins(c) {
@@ -60,8 +71,12 @@ impl Folded {
 
     fn take(&mut self, piece: &mut String, of: Range<usize>) {
         let at = self.text.len();
-        // Upper case first, because only there `ß` and the two forms of `σ` meet their likes; character by character, so that no neighbour matters.
-        let caseless = piece.nfkc().flat_map(char::to_uppercase).flat_map(char::to_lowercase);
+        // Upper case first, because only there `ß` and the two forms of `σ` meet their likes;
+        // character by character, so that no neighbour matters.
+        let caseless = piece
+            .nfkc()
+            .flat_map(char::to_uppercase)
+            .flat_map(char::to_lowercase);
         self.text.extend(caseless.nfkc());
         piece.clear();
         if self.text.len() > at {
@@ -78,9 +93,15 @@ impl Folded {
     pub fn original(&self, part: Range<usize>) -> Range<usize> {
         let piece = |at: usize| {
             let behind = self.pieces.partition_point(|piece| piece.at <= at);
-            behind.checked_sub(1).and_then(|before| self.pieces.get(before))
+            behind
+                .checked_sub(1)
+                .and_then(|before| self.pieces.get(before))
         };
-        match (part.is_empty(), piece(part.start), piece(part.end.saturating_sub(1))) {
+        match (
+            part.is_empty(),
+            piece(part.start),
+            piece(part.end.saturating_sub(1)),
+        ) {
             (false, Some(first), Some(last)) => first.of.start..last.of.end,
             _ => part,
         }
@@ -90,7 +111,8 @@ impl Folded {
 /// Whether a character composes with nothing before it.
 fn begins(c: char) -> bool {
     let first = std::iter::once(c).nfkd().next().unwrap_or(c);
-    canonical_combining_class(first) == 0 && is_nfkc_quick(std::iter::once(first)) != IsNormalized::Maybe
+    canonical_combining_class(first) == 0
+        && is_nfkc_quick(std::iter::once(first)) != IsNormalized::Maybe
 }
 
 #[cfg(test)]

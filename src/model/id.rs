@@ -1,6 +1,7 @@
 //! Ids of our own: 128 bits with a prefix that says what they name.
 //!
-//! The text form is the prefix and 32 lower-case hex digits, `rec_0123…`; it is the only form that leaves the process.
+//! The text form is the prefix and 32 lower-case hex digits, `rec_0123…`; it is the only form that
+//! leaves the process.
 
 use std::{fmt, str::FromStr};
 
@@ -103,7 +104,8 @@ impl SubjectId {
 }
 
 impl ConsentId {
-    /// The id behind a keyed hash of what was said, of which the first 16 bytes count: said twice, it is one statement.
+    /// The id behind a keyed hash of what was said, of which the first 16 bytes count: said twice,
+    /// it is one statement.
     pub fn of_hash(hash: &[u8; 32]) -> Self {
         let mut bytes = [0; 16];
         bytes.copy_from_slice(&hash[..16]);
@@ -114,11 +116,16 @@ impl ConsentId {
 impl RecordingId {
     /// The id that a source's recording has in this vault.
     ///
-    /// Derived, not random: however often and in whatever order a recording is announced, it is the same one, and a shredded one is
-    /// recognised for ever. Its record key is random all the same.
+    /// Derived, not random: however often and in whatever order a recording is announced, it is the
+    /// same one, and a shredded one is recognised for ever. Its record key is random all the same.
     pub fn of_source(vault: VaultId, account: &str, source: &str) -> Self {
         let mut context = digest::Context::new(&digest::SHA256);
-        for field in [b"recvault/recording-id/1".as_slice(), vault.as_bytes(), account.as_bytes(), source.as_bytes()] {
+        for field in [
+            b"recvault/recording-id/1".as_slice(),
+            vault.as_bytes(),
+            account.as_bytes(),
+            source.as_bytes(),
+        ] {
             context.update(&(field.len() as u64).to_be_bytes());
             context.update(field);
         }
@@ -152,7 +159,13 @@ mod tests {
     #[test]
     fn same_source_same_id_and_fields_do_not_run_together() {
         let vault = VaultId::random(&mut rand::rng());
-        assert_eq!(RecordingId::of_source(vault, "AC1", "RE1"), RecordingId::of_source(vault, "AC1", "RE1"));
-        assert_ne!(RecordingId::of_source(vault, "AC1", "RE1"), RecordingId::of_source(vault, "AC", "1RE1"));
+        assert_eq!(
+            RecordingId::of_source(vault, "AC1", "RE1"),
+            RecordingId::of_source(vault, "AC1", "RE1")
+        );
+        assert_ne!(
+            RecordingId::of_source(vault, "AC1", "RE1"),
+            RecordingId::of_source(vault, "AC", "1RE1")
+        );
     }
 }

@@ -4,7 +4,9 @@ use std::{fmt, str::FromStr};
 
 /// Why a text is not a name.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("`{text}` is not a {what} name: use 1 to 64 lower-case letters, digits, `-` and `_`, starting with a letter")]
+#[error(
+    "`{text}` is not a {what} name: use 1 to 64 lower-case letters, digits, `-` and `_`, starting with a letter"
+)]
 pub struct InvalidName {
     text: String,
     what: &'static str,

@@ -9,7 +9,8 @@ pub enum Origin {
     Intelligence(TranscriptSid),
     /// `<Record transcribe>` did.
     Record(TranscriptionSid),
-    /// It was written down while the call went on. Its id may be that of a transcript of Intelligence as well.
+    /// It was written down while the call went on. Its id may be that of a transcript of
+    /// Intelligence as well.
     RealTime(TranscriptSid),
     /// Whatever the source made of this recording without being asked: to be looked for.
     Look(RecordingSid),
@@ -46,8 +47,8 @@ impl Origin {
         }
     }
 
-    /// How good a transcript of this kind is: one that knows channels and words is better than one that does not, and one that was made in haste
-    /// is the worst.
+    /// How good a transcript of this kind is: one that knows channels and words is better than one
+    /// that does not, and one that was made in haste is the worst.
     pub const fn rank(&self) -> u8 {
         match self {
             Self::Intelligence(_) => 3,
@@ -64,12 +65,24 @@ mod tests {
 
     #[test]
     fn kind_and_id_come_back() {
-        let (gt, tr, re) = ["GT", "TR", "RE"].map(|prefix| format!("{prefix}{}", "0".repeat(32))).into();
-        for (kind, sid) in [("intelligence", &gt), ("real-time", &gt), ("record", &tr), ("look", &re)] {
+        let (gt, tr, re) = ["GT", "TR", "RE"]
+            .map(|prefix| format!("{prefix}{}", "0".repeat(32)))
+            .into();
+        for (kind, sid) in [
+            ("intelligence", &gt),
+            ("real-time", &gt),
+            ("record", &tr),
+            ("look", &re),
+        ] {
             let origin = Origin::parse(kind, sid).unwrap();
             assert_eq!((origin.kind(), origin.sid()), (kind, sid.as_str()));
         }
-        for (kind, sid) in [("intelligence", &tr), ("record", &gt), ("look", &gt), ("transcript", &gt)] {
+        for (kind, sid) in [
+            ("intelligence", &tr),
+            ("record", &gt),
+            ("look", &gt),
+            ("transcript", &gt),
+        ] {
             assert_eq!(Origin::parse(kind, sid), None);
         }
     }

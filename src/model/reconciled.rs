@@ -12,11 +12,13 @@ pub struct Reconciled {
     pub advanced: u64,
     /// Those that should be gone at the source, and for whose deletion there was no work.
     pub erased: u64,
-    /// Recordings that one side speaks of and nobody can have: announced here and unknown to the source, or deleted there before the vault had them.
+    /// Recordings that one side speaks of and nobody can have: announced here and unknown to the
+    /// source, or deleted there before the vault had them.
     pub ghosts: u64,
     /// Those without a file, `absent` or `failed`, of which no callback told.
     pub absent_not_told: u64,
-    /// Completed ones of which no callback told; those of SIP trunks, of which none ever does, are not counted.
+    /// Completed ones of which no callback told; those of SIP trunks, of which none ever does, are
+    /// not counted.
     pub completed_not_told: u64,
 }
 

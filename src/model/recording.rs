@@ -5,7 +5,8 @@
 //!     ├──▶ absent   (the source says there is no file)
 //!     └──▶ failed   (the source could not make one)
 //! ```
-//! A recording that is `announced`, `absent` or `failed` may be shredded too: then nothing of it will ever be fetched.
+//! A recording that is `announced`, `absent` or `failed` may be shredded too: then nothing of it
+//! will ever be fetched.
 
 use std::{collections::BTreeMap, fmt, str::FromStr};
 
@@ -19,7 +20,19 @@ use super::{
 };
 
 /// Where a recording stands in its life.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, serde::Serialize, serde::Deserialize, utoipa::ToSchema)]
+#[derive(
+    Clone,
+    Copy,
+    Debug,
+    PartialEq,
+    Eq,
+    Hash,
+    PartialOrd,
+    Ord,
+    serde::Serialize,
+    serde::Deserialize,
+    utoipa::ToSchema,
+)]
 #[serde(rename_all = "lowercase")]
 pub enum State {
     /// The source told of it; nothing is held yet.
@@ -62,10 +75,16 @@ impl FromStr for State {
     type Err = UnknownState;
 
     fn from_str(text: &str) -> Result<Self, UnknownState> {
-        [Self::Announced, Self::Absent, Self::Failed, Self::Sealed, Self::Shredded]
-            .into_iter()
-            .find(|state| state.as_str() == text)
-            .ok_or(UnknownState)
+        [
+            Self::Announced,
+            Self::Absent,
+            Self::Failed,
+            Self::Sealed,
+            Self::Shredded,
+        ]
+        .into_iter()
+        .find(|state| state.as_str() == text)
+        .ok_or(UnknownState)
     }
 }
 
@@ -108,19 +127,22 @@ pub struct Recording {
     pub sealed_at: Option<Timestamp>,
     /// When it was fenced.
     pub shredded_at: Option<Timestamp>,
-    /// When it was collected: when it began, as far as the source says so, and never later than the vault heard of it. Time-limits count from here.
+    /// When it was collected: when it began, as far as the source says so, and never later than the
+    /// vault heard of it. Time-limits count from here.
     pub collected_at: Timestamp,
     /// What conditions may look at, by the labels that the policy declares. Never personal data.
     pub labels: BTreeMap<Label, String>,
     /// Holds that stop its shredding now.
     pub holds: i64,
-    /// Set when it would have been shredded, were there no hold: it is closed to everybody but the hold's own purposes since then.
+    /// Set when it would have been shredded, were there no hold: it is closed to everybody but the
+    /// hold's own purposes since then.
     pub revoked_at: Option<Timestamp>,
     /// When it is shredded unless evidence of consent arrives; `None` if it is in no quarantine.
     pub quarantine_ends: Option<Timestamp>,
     /// How the vault heard of it first.
     pub heard_by: Heard,
-    /// How the source encrypted it with the customer's key, as far as it said so; `None` once it is sealed or shredded.
+    /// How the source encrypted it with the customer's key, as far as it said so; `None` once it is
+    /// sealed or shredded.
     pub encryption: Option<Encryption>,
 }
 
@@ -156,12 +178,16 @@ impl FromStr for Heard {
     type Err = UnknownHeard;
 
     fn from_str(text: &str) -> Result<Self, UnknownHeard> {
-        [Self::Callback, Self::Reconcile, Self::Transcript].into_iter().find(|heard| heard.as_str() == text).ok_or(UnknownHeard)
+        [Self::Callback, Self::Reconcile, Self::Transcript]
+            .into_iter()
+            .find(|heard| heard.as_str() == text)
+            .ok_or(UnknownHeard)
     }
 }
 
 impl Recording {
-    /// What its parties took part in, where the source told it: the conference before the call, which is only one leg of it.
+    /// What its parties took part in, where the source told it: the conference before the call,
+    /// which is only one leg of it.
     pub fn conversation(&self) -> Option<Conversation> {
         let conference = self.conference.clone().map(Conversation::Conference);
         conference.or_else(|| self.call.clone().map(Conversation::Call))

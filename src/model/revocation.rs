@@ -57,12 +57,25 @@ impl Target {
 }
 
 /// What a revocation did to a recording.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, serde::Serialize, serde::Deserialize, utoipa::ToSchema)]
+#[derive(
+    Clone,
+    Copy,
+    Debug,
+    PartialEq,
+    Eq,
+    Hash,
+    PartialOrd,
+    Ord,
+    serde::Serialize,
+    serde::Deserialize,
+    utoipa::ToSchema,
+)]
 #[serde(rename_all = "lowercase")]
 pub enum Outcome {
     /// It is shredded, by this revocation or before it.
     Shredded,
-    /// A hold keeps it: it is closed to everything but the hold's own purpose, and shredded when the last hold ends.
+    /// A hold keeps it: it is closed to everything but the hold's own purpose, and shredded when
+    /// the last hold ends.
     Held,
     /// It is closed to the purposes that were revoked, and to no other.
     Closed,
@@ -94,7 +107,10 @@ impl FromStr for Outcome {
     type Err = UnknownOutcome;
 
     fn from_str(text: &str) -> Result<Self, UnknownOutcome> {
-        [Self::Shredded, Self::Held, Self::Closed].into_iter().find(|outcome| outcome.as_str() == text).ok_or(UnknownOutcome)
+        [Self::Shredded, Self::Held, Self::Closed]
+            .into_iter()
+            .find(|outcome| outcome.as_str() == text)
+            .ok_or(UnknownOutcome)
     }
 }
 
@@ -108,8 +124,16 @@ mod tests {
         let subject = SubjectId::of_hash(&[7; 32]);
         let account = format!("AC{}", "0".repeat(32)).parse().unwrap();
         let call = format!("CA{}", "0".repeat(32)).parse().unwrap();
-        for target in [Target::Recording(recording), Target::Subject(subject), Target::Account(account), Target::Conversation(call)] {
-            assert_eq!(Target::parse(target.kind(), &target.id()), Some(target.clone()));
+        for target in [
+            Target::Recording(recording),
+            Target::Subject(subject),
+            Target::Account(account),
+            Target::Conversation(call),
+        ] {
+            assert_eq!(
+                Target::parse(target.kind(), &target.id()),
+                Some(target.clone())
+            );
             assert_eq!(Target::parse("call", &target.id()), None);
         }
         assert_eq!(Target::parse("subject", &recording.to_string()), None);

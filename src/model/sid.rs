@@ -1,4 +1,5 @@
-//! Twilio's ids: two letters and 32 hex digits (<https://www.twilio.com/docs/glossary/what-is-a-sid>).
+//! Twilio's ids: two letters and 32 hex digits
+//! (<https://www.twilio.com/docs/glossary/what-is-a-sid>).
 
 use std::{fmt, str::FromStr};
 
@@ -65,7 +66,12 @@ mod tests {
     fn only_the_right_letters_and_hex_digits() {
         let zeros = "0".repeat(32);
         assert!(format!("RE{zeros}").parse::<RecordingSid>().is_ok());
-        for bad in [format!("AC{zeros}"), "RE".into(), format!("RE{}", "../".repeat(10) + "00"), format!("RE{zeros}0")] {
+        for bad in [
+            format!("AC{zeros}"),
+            "RE".into(),
+            format!("RE{}", "../".repeat(10) + "00"),
+            format!("RE{zeros}0"),
+        ] {
             assert!(bad.parse::<RecordingSid>().is_err(), "{bad}");
         }
     }

@@ -1,6 +1,7 @@
 //! What the source keeps of a recording, and what became of it.
 //!
-//! Owns the words for copies at the source and for their life. Refuses to know how they are deleted.
+//! Owns the words for copies at the source and for their life. Refuses to know how they are
+//! deleted.
 
 use std::{fmt, str::FromStr};
 
@@ -28,7 +29,8 @@ pub enum CopyState {
     There,
     /// The source took its deletion.
     Deleted,
-    /// The source says that it is deleted, or knows of no such thing. Final: an id is never given twice.
+    /// The source says that it is deleted, or knows of no such thing. Final: an id is never given
+    /// twice.
     Confirmed,
     /// The vault cannot delete it.
     Left,
@@ -36,7 +38,13 @@ pub enum CopyState {
 
 impl CopyKind {
     /// Every kind.
-    pub const ALL: [Self; 5] = [Self::Recording, Self::Transcription, Self::AddOn, Self::Transcript, Self::Object];
+    pub const ALL: [Self; 5] = [
+        Self::Recording,
+        Self::Transcription,
+        Self::AddOn,
+        Self::Transcript,
+        Self::Object,
+    ];
 
     /// The word in rows, JSON and metrics.
     pub const fn as_str(self) -> &'static str {
@@ -80,7 +88,10 @@ impl FromStr for CopyKind {
     type Err = InvalidCopy;
 
     fn from_str(text: &str) -> Result<Self, InvalidCopy> {
-        Self::ALL.into_iter().find(|kind| kind.as_str() == text).ok_or(InvalidCopy)
+        Self::ALL
+            .into_iter()
+            .find(|kind| kind.as_str() == text)
+            .ok_or(InvalidCopy)
     }
 }
 
@@ -88,7 +99,10 @@ impl FromStr for CopyState {
     type Err = InvalidCopy;
 
     fn from_str(text: &str) -> Result<Self, InvalidCopy> {
-        Self::ALL.into_iter().find(|state| state.as_str() == text).ok_or(InvalidCopy)
+        Self::ALL
+            .into_iter()
+            .find(|state| state.as_str() == text)
+            .ok_or(InvalidCopy)
     }
 }
 
@@ -126,7 +140,15 @@ pub struct SourceCopy {
 impl SourceCopy {
     /// One that was just seen.
     pub fn found(kind: CopyKind, sid: impl Into<String>, at: Timestamp) -> Self {
-        Self { kind, sid: sid.into(), state: CopyState::There, found_at: at, deleted_at: None, confirmed_at: None, left_until: None }
+        Self {
+            kind,
+            sid: sid.into(),
+            state: CopyState::There,
+            found_at: at,
+            deleted_at: None,
+            confirmed_at: None,
+            left_until: None,
+        }
     }
 
     /// Whether nothing is left to be done about it.
@@ -190,18 +212,41 @@ mod tests {
 
     #[test]
     fn one_copy_that_is_not_settled_keeps_the_word_deleted_away() {
-        let copy = |state| SourceCopy { state, ..SourceCopy::found(CopyKind::Recording, "RE", Timestamp::from_millis(5)) };
+        let copy = |state| SourceCopy {
+            state,
+            ..SourceCopy::found(CopyKind::Recording, "RE", Timestamp::from_millis(5))
+        };
         for (states, is_pending, word) in [
             (vec![], false, SourceState::Kept),
             (vec![], true, SourceState::Pending),
             (vec![CopyState::Confirmed], true, SourceState::Pending),
-            (vec![CopyState::Confirmed, CopyState::Confirmed], false, SourceState::Deleted),
-            (vec![CopyState::Confirmed, CopyState::Deleted], false, SourceState::Kept),
-            (vec![CopyState::There, CopyState::Left], false, SourceState::Kept),
-            (vec![CopyState::Confirmed, CopyState::Left], false, SourceState::Left),
+            (
+                vec![CopyState::Confirmed, CopyState::Confirmed],
+                false,
+                SourceState::Deleted,
+            ),
+            (
+                vec![CopyState::Confirmed, CopyState::Deleted],
+                false,
+                SourceState::Kept,
+            ),
+            (
+                vec![CopyState::There, CopyState::Left],
+                false,
+                SourceState::Kept,
+            ),
+            (
+                vec![CopyState::Confirmed, CopyState::Left],
+                false,
+                SourceState::Left,
+            ),
         ] {
             let copies: Vec<SourceCopy> = states.iter().copied().map(copy).collect();
-            assert_eq!(SourceState::of(&copies, is_pending), word, "{states:?} {is_pending}");
+            assert_eq!(
+                SourceState::of(&copies, is_pending),
+                word,
+                "{states:?} {is_pending}"
+            );
         }
     }
 }

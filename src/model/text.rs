@@ -1,9 +1,12 @@
-//! What a text from outside may hold, said once: for labels, names, notes and references, whatever brings them.
+//! What a text from outside may hold, said once: for labels, names, notes and references, whatever
+//! brings them.
 //!
-//! Owns the rule and the types that prove it. Refuses to know what a text means. What is kept is in NFC (Unicode Standard Annex 15), so that one word is one
-//! word however it was typed; it holds no control character (U+0000 is none that PostgreSQL keeps, and a line break writes a second line into somebody's
-//! terminal) and none that changes the direction of the text around it (CVE-2021-42574); and it has a bounded number of characters.
-//! INVARIANT: no error repeats the text. It may be anybody's.
+//! Owns the rule and the types that prove it. Refuses to know what a text means. What is kept is in
+//! NFC (Unicode Standard Annex 15), so that one word is one word however it was typed; it holds no
+//! control character (U+0000 is none that PostgreSQL keeps, and a line break writes a second line
+//! into somebody's terminal) and none that changes the direction of the text around it
+//! (CVE-2021-42574); and it has a bounded number of characters. INVARIANT: no error repeats the
+//! text. It may be anybody's.
 
 use std::{borrow::Cow, fmt, str::FromStr};
 
@@ -20,7 +23,8 @@ pub type LabelValue = Line<1, 64>;
 pub type TokenLabel = Line<1, 200>;
 /// A reference to the evidence of a statement.
 pub type Reference = Line<1, 1000>;
-/// Why somebody asks for something, as they sent it: whether there is something in it, and whether it is too long, is for the policy to say.
+/// Why somebody asks for something, as they sent it: whether there is something in it, and whether
+/// it is too long, is for the policy to say.
 pub type Justification = Line<0, 8192>;
 
 /// Why a text is refused.
@@ -43,13 +47,17 @@ impl<const MIN: usize, const MAX: usize> Line<MIN, MAX> {
         &self.0
     }
 
-    /// The text, or its beginning if it is too long; for what must not be lost because of its length.
+    /// The text, or its beginning if it is too long; for what must not be lost because of its
+    /// length.
     ///
     /// # Errors
     /// [`InvalidText`] for what is too short or holds what no line may.
     pub fn cut(text: &str) -> Result<Self, InvalidText> {
         let text = composed(text);
-        let end = text.char_indices().nth(MAX).map_or(text.len(), |(end, _)| end);
+        let end = text
+            .char_indices()
+            .nth(MAX)
+            .map_or(text.len(), |(end, _)| end);
         text.get(..end).unwrap_or_default().parse()
     }
 }
@@ -58,12 +66,17 @@ impl<const MIN: usize, const MAX: usize> FromStr for Line<MIN, MAX> {
     type Err = InvalidText;
 
     fn from_str(text: &str) -> Result<Self, InvalidText> {
-        // Composing never makes a text longer than thrice its size: what is far too long is not read to its end.
+        // Composing never makes a text longer than thrice its size: what is far too long is not
+        // read to its end.
         if text.chars().nth(3 * MAX).is_some() {
             return Err(InvalidText::Length(MIN, MAX));
         }
         let text = composed(text);
-        if let Some((at, fault)) = text.chars().enumerate().find_map(|(at, c)| Some((at, fault(c)?))) {
+        if let Some((at, fault)) = text
+            .chars()
+            .enumerate()
+            .find_map(|(at, c)| Some((at, fault(c)?)))
+        {
             return Err(fault(at + 1));
         }
         match text.chars().count() {
@@ -93,7 +106,11 @@ impl<'de, const MIN: usize, const MAX: usize> serde::Deserialize<'de> for Line<M
 }
 
 fn composed(text: &str) -> Cow<'_, str> {
-    if is_nfc(text) { text.into() } else { text.nfc().collect::<String>().into() }
+    if is_nfc(text) {
+        text.into()
+    } else {
+        text.nfc().collect::<String>().into()
+    }
 }
 
 /// What is wrong with a character, given its place.
@@ -102,7 +119,9 @@ fn fault(c: char) -> Option<fn(usize) -> InvalidText> {
         // Line and paragraph separator break lines, too.
         _ if c.is_control() || matches!(c, '\u{2028}' | '\u{2029}') => Some(InvalidText::Control),
         // Marks, embeddings, overrides and isolates of the bidirectional algorithm (UAX 9).
-        '\u{61c}' | '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}' => Some(InvalidText::Direction),
+        '\u{61c}' | '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}' => {
+            Some(InvalidText::Direction)
+        }
         _ => None,
     }
 }
@@ -127,8 +146,15 @@ impl FromStr for PolicyVersion {
     type Err = InvalidVersion;
 
     fn from_str(text: &str) -> Result<Self, InvalidVersion> {
-        let fits = matches!(text.len(), 1..=64) && text.bytes().all(|b| b.is_ascii_alphanumeric() || b".-_".contains(&b));
-        if fits { Ok(Self(text.to_owned())) } else { Err(InvalidVersion) }
+        let fits = matches!(text.len(), 1..=64)
+            && text
+                .bytes()
+                .all(|b| b.is_ascii_alphanumeric() || b".-_".contains(&b));
+        if fits {
+            Ok(Self(text.to_owned()))
+        } else {
+            Err(InvalidVersion)
+        }
     }
 }
 
@@ -164,15 +190,27 @@ mod tests {
             ("a\u{200f}", InvalidText::Direction(2)),
         ] {
             assert_eq!(bad.parse::<Short>(), Err(why), "{bad:?}");
-            assert!(serde_json::from_value::<Short>(serde_json::Value::String(bad.to_owned())).is_err(), "{bad:?}");
+            assert!(
+                serde_json::from_value::<Short>(serde_json::Value::String(bad.to_owned())).is_err(),
+                "{bad:?}"
+            );
         }
-        assert_eq!("".parse::<Line<0, 8>>().map(String::from), Ok(String::new()));
+        assert_eq!(
+            "".parse::<Line<0, 8>>().map(String::from),
+            Ok(String::new())
+        );
     }
 
     #[test]
     fn what_is_too_long_can_be_cut_and_what_is_bad_cannot() {
-        assert_eq!(Short::cut("123456789").map(String::from), Ok("12345678".to_owned()));
-        assert_eq!(Short::cut(&"e\u{301}".repeat(9)).map(String::from), Ok("é".repeat(8)));
+        assert_eq!(
+            Short::cut("123456789").map(String::from),
+            Ok("12345678".to_owned())
+        );
+        assert_eq!(
+            Short::cut(&"e\u{301}".repeat(9)).map(String::from),
+            Ok("é".repeat(8))
+        );
         assert_eq!(Short::cut("a\0b"), Err(InvalidText::Control(2)));
         assert_eq!(Short::cut(""), Err(InvalidText::Length(1, 8)));
     }

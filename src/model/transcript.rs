@@ -1,10 +1,10 @@
 //! What was said in a recording, as text: one form, whoever heard it.
 //!
-//! Owns what a transcript may hold, how it is read from JSON, and how it is written as JSON and WebVTT. Refuses to know who wrote it down and
-//! what the words mean.
+//! Owns what a transcript may hold, how it is read from JSON, and how it is written as JSON and
+//! WebVTT. Refuses to know who wrote it down and what the words mean.
 //!
-//! INVARIANT: a [`Transcript`] is within its bounds, and its sentences stand in the order in which they began. What was said is never printed
-//! by `Debug` or in an error.
+//! INVARIANT: a [`Transcript`] is within its bounds, and its sentences stand in the order in which
+//! they began. What was said is never printed by `Debug` or in an error.
 
 mod join;
 mod read;
@@ -70,7 +70,8 @@ pub struct Word {
 #[derive(Clone, Debug, PartialEq, serde::Serialize, serde::Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Sentence {
-    /// Who spoke, by their place in the conversation (`caller`) or their channel (`channel-1`), where that is known.
+    /// Who spoke, by their place in the conversation (`caller`) or their channel (`channel-1`),
+    /// where that is known.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub leg: Option<LegName>,
     /// Milliseconds from the beginning of the recording.
@@ -122,24 +123,38 @@ impl Transcript {
         read::parse(json)
     }
 
-    /// Puts a transcript together. `language` is a tag of BCP 47, `source` a short name of what wrote it down.
+    /// Puts a transcript together. `language` is a tag of BCP 47, `source` a short name of what
+    /// wrote it down.
     ///
     /// # Errors
     /// [`InvalidTranscript`], as from [`Self::parse`].
-    pub fn new(language: String, source: String, mut sentences: Vec<Sentence>) -> Result<Self, InvalidTranscript> {
+    pub fn new(
+        language: String,
+        source: String,
+        mut sentences: Vec<Sentence>,
+    ) -> Result<Self, InvalidTranscript> {
         read::check(&language, &source, &sentences)?;
         // Stable: what began together stays as it was told. WebVTT wants cues in this order.
         sentences.sort_by_key(|sentence| sentence.start_ms);
-        Ok(Self { language, source, sentences, lost: 0 })
+        Ok(Self {
+            language,
+            source,
+            sentences,
+            lost: 0,
+        })
     }
 
     /// The same, of which so many pieces never arrived; more than [`MAX_LOST`] count as that many.
     #[must_use]
     pub fn with_lost(self, pieces: u32) -> Self {
-        Self { lost: pieces.min(MAX_LOST), ..self }
+        Self {
+            lost: pieces.min(MAX_LOST),
+            ..self
+        }
     }
 
-    /// How many pieces are known to be missing: they were numbered by who wrote them down, and never arrived. Where they belong is not known.
+    /// How many pieces are known to be missing: they were numbered by who wrote them down, and
+    /// never arrived. Where they belong is not known.
     pub fn lost(&self) -> u32 {
         self.lost
     }
@@ -160,13 +175,29 @@ impl Transcript {
     }
 
     /// The same with other words. For who hides some: lengths in characters must not grow.
-    pub(crate) fn retold(&self, mut retell: impl FnMut(usize, &Sentence) -> (Said, Vec<Said>)) -> Self {
+    pub(crate) fn retold(
+        &self,
+        mut retell: impl FnMut(usize, &Sentence) -> (Said, Vec<Said>),
+    ) -> Self {
         let retold = self.sentences.iter().enumerate().map(|(at, sentence)| {
             let (text, words) = retell(at, sentence);
-            let words = words.into_iter().zip(&sentence.words).map(|(text, word)| Word { text, ..*word });
-            Sentence { leg: sentence.leg.clone(), text, words: words.collect(), ..*sentence }
+            let words = words
+                .into_iter()
+                .zip(&sentence.words)
+                .map(|(text, word)| Word { text, ..*word });
+            Sentence {
+                leg: sentence.leg.clone(),
+                text,
+                words: words.collect(),
+                ..*sentence
+            }
         });
-        Self { language: self.language.clone(), source: self.source.clone(), sentences: retold.collect(), lost: self.lost }
+        Self {
+            language: self.language.clone(),
+            source: self.source.clone(),
+            sentences: retold.collect(),
+            lost: self.lost,
+        }
     }
 
     /// As JSON; what [`Self::parse`] reads gives the same transcript.
@@ -174,7 +205,8 @@ impl Transcript {
         SecretBuffer::json(self).expect("texts and finite numbers have a JSON form")
     }
 
-    /// As WebVTT (<https://www.w3.org/TR/webvtt1/>): a cue for each sentence, with who spoke as its voice.
+    /// As WebVTT (<https://www.w3.org/TR/webvtt1/>): a cue for each sentence, with who spoke as its
+    /// voice.
     pub fn to_vtt(&self) -> SecretBuffer {
         vtt::write(self)
     }

@@ -1,7 +1,9 @@
-//! What the head of a WAV file says about its sound (RIFF/WAVE, RFC 2361, and Microsoft's "Multiple Channel Audio Data and WAVE Files").
+//! What the head of a WAV file says about its sound (RIFF/WAVE, RFC 2361, and Microsoft's "Multiple
+//! Channel Audio Data and WAVE Files").
 //!
-//! Owns the reading of the head, and where which moment is in the file. Refuses to touch the sound, and refuses every format in which a moment
-//! has no fixed place. Pure, and every number in it comes from a stranger.
+//! Owns the reading of the head, and where which moment is in the file. Refuses to touch the sound,
+//! and refuses every format in which a moment has no fixed place. Pure, and every number in it
+//! comes from a stranger.
 #![deny(clippy::indexing_slicing)]
 
 mod meter;
@@ -12,7 +14,8 @@ use std::ops::Range;
 
 pub use meter::{Measured, Meter};
 
-/// How much of a file is looked at to find its head; where more stands before the sound, the file is not read.
+/// How much of a file is looked at to find its head; where more stands before the sound, the file
+/// is not read.
 pub const MAX_HEAD: usize = 64 * 1024;
 
 /// How one sample is written.
@@ -57,12 +60,14 @@ pub enum Unreadable {
 }
 
 impl Wave {
-    /// Reads the head of a file from its first bytes. Chunks may come in any order, as far as `fmt ` and the beginning of the sound are among them.
+    /// Reads the head of a file from its first bytes. Chunks may come in any order, as far as
+    /// `fmt ` and the beginning of the sound are among them.
     ///
     /// # Errors
     /// [`Unreadable::Short`] if more bytes may help.
     pub fn read(head: &[u8]) -> Result<Self, Unreadable> {
-        let riff = tagged(head, b"RIFF").or_else(|error| tagged(head, b"RF64").map_err(|_| error))?;
+        let riff =
+            tagged(head, b"RIFF").or_else(|error| tagged(head, b"RF64").map_err(|_| error))?;
         let (riff_len, rest) = number(riff)?;
         tagged(rest, b"WAVE")?;
         let (mut at, mut format, mut sound) = (12usize, None, None);
@@ -75,15 +80,26 @@ impl Wave {
             let body = at.checked_add(8).ok_or(Unreadable::Format)?;
             match id {
                 b"fmt " if format.is_none() => {
-                    let length = usize::try_from(length).ok().filter(|length| (16..=64).contains(length)).ok_or(Unreadable::Format)?;
+                    let length = usize::try_from(length)
+                        .ok()
+                        .filter(|length| (16..=64).contains(length))
+                        .ok_or(Unreadable::Format)?;
                     format = Some(rest.get(..length).ok_or(Unreadable::Short)?);
                 }
                 b"ds64" if head.starts_with(b"RF64") => {
-                    let bytes = rest.get(8..).ok_or(Unreadable::Short)?.first_chunk::<8>().ok_or(Unreadable::Short)?;
+                    let bytes = rest
+                        .get(8..)
+                        .ok_or(Unreadable::Short)?
+                        .first_chunk::<8>()
+                        .ok_or(Unreadable::Short)?;
                     long = Some(u64::from_le_bytes(*bytes));
                 }
                 b"data" if sound.is_none() => {
-                    let length = if length == u32::MAX { long } else { known(length, riff_len, body) };
+                    let length = if length == u32::MAX {
+                        long
+                    } else {
+                        known(length, riff_len, body)
+                    };
                     sound = Some((body as u64, length));
                 }
                 _ => {}
@@ -91,20 +107,34 @@ impl Wave {
             if let (Some(format), Some((start, length))) = (format, sound) {
                 return Self::of_format(format, start, length);
             }
-            // Bodies of odd length are padded. A sound that goes on to the end of the file has nothing behind it.
+            // Bodies of odd length are padded. A sound that goes on to the end of the file has
+            // nothing behind it.
             let padded = u64::from(length) + u64::from(length % 2);
             if sound.is_some_and(|(_, length)| length.is_none()) {
                 return Err(Unreadable::Format);
             }
-            at = usize::try_from(padded).ok().and_then(|padded| body.checked_add(padded)).ok_or(Unreadable::Format)?;
+            at = usize::try_from(padded)
+                .ok()
+                .and_then(|padded| body.checked_add(padded))
+                .ok_or(Unreadable::Format)?;
         }
     }
 
     fn of_format(format: &[u8], start: u64, length: Option<u64>) -> Result<Self, Unreadable> {
-        let short = |at: usize| format.get(at..).and_then(|rest| rest.first_chunk::<2>()).map(|two| u16::from_le_bytes(*two));
+        let short = |at: usize| {
+            format
+                .get(at..)
+                .and_then(|rest| rest.first_chunk::<2>())
+                .map(|two| u16::from_le_bytes(*two))
+        };
         let read = |at| short(at).ok_or(Unreadable::Format);
-        let (mut tag, channels, block, bits) = (read(0)?, read(2)?, u32::from(read(12)?), read(14)?);
-        let rate = format.get(4..).ok_or(Unreadable::Format).and_then(number)?.0;
+        let (mut tag, channels, block, bits) =
+            (read(0)?, read(2)?, u32::from(read(12)?), read(14)?);
+        let rate = format
+            .get(4..)
+            .ok_or(Unreadable::Format)
+            .and_then(number)?
+            .0;
         if tag == EXTENSIBLE {
             // The real tag begins an id; the rest of it says that it is one.
             if format.get(26..40) != Some(&OF_TAG) {
@@ -119,10 +149,21 @@ impl Wave {
             _ => return Err(Unreadable::Format),
         };
         // A block that is larger than its samples would have a moment where nobody looks for it.
-        if !(1..=64).contains(&channels) || rate == 0 || block != u32::from(channels) * u32::from(bits / 8) {
+        if !(1..=64).contains(&channels)
+            || rate == 0
+            || block != u32::from(channels) * u32::from(bits / 8)
+        {
             return Err(Unreadable::Format);
         }
-        Ok(Self { encoding, channels, rate, block, format: format.to_vec(), start, length })
+        Ok(Self {
+            encoding,
+            channels,
+            rate,
+            block,
+            format: format.to_vec(),
+            start,
+            length,
+        })
     }
 
     /// Bytes of one second.
@@ -137,10 +178,16 @@ impl Wave {
         self.start..self.start + length / u64::from(self.block) * u64::from(self.block)
     }
 
-    /// Where the sound between two seconds is in a file of so many bytes; empty if the sound is over before.
+    /// Where the sound between two seconds is in a file of so many bytes; empty if the sound is
+    /// over before.
     pub fn between(&self, from_s: u32, to_s: u32, file_len: u64) -> Range<u64> {
         let sound = self.sound(file_len);
-        let at = |second: u32| sound.start.saturating_add(self.per_second().saturating_mul(second.into())).min(sound.end);
+        let at = |second: u32| {
+            sound
+                .start
+                .saturating_add(self.per_second().saturating_mul(second.into()))
+                .min(sound.end)
+        };
         at(from_s)..at(to_s).max(at(from_s))
     }
 
@@ -152,7 +199,11 @@ impl Wave {
         let mut head = Vec::with_capacity(64);
         head.extend_from_slice(b"RIFF");
         // Longer than the format can say: all ones, as of a writer that could not know.
-        head.extend_from_slice(&u32::try_from(before.saturating_add(padded)).unwrap_or(u32::MAX).to_le_bytes());
+        head.extend_from_slice(
+            &u32::try_from(before.saturating_add(padded))
+                .unwrap_or(u32::MAX)
+                .to_le_bytes(),
+        );
         head.extend_from_slice(b"WAVEfmt ");
         head.extend_from_slice(&format_len.to_le_bytes());
         head.extend_from_slice(&self.format);
@@ -168,7 +219,8 @@ const EXTENSIBLE: u16 = 0xFFFE;
 /// What follows a tag in the id of a format that has one.
 const OF_TAG: [u8; 14] = [0, 0, 0, 0, 0x10, 0, 0x80, 0, 0, 0xAA, 0, 0x38, 0x9B, 0x71];
 
-/// The length of the sound, if the header knows it. A writer that could not go back leaves all ones, or 0 although the file does not end there.
+/// The length of the sound, if the header knows it. A writer that could not go back leaves all
+/// ones, or 0 although the file does not end there.
 fn known(length: u32, riff_len: u32, body: usize) -> Option<u64> {
     let ends_here = u64::from(riff_len) + 8 == body as u64;
     match length {
@@ -180,7 +232,11 @@ fn known(length: u32, riff_len: u32, body: usize) -> Option<u64> {
 
 fn tagged<'a>(bytes: &'a [u8], tag: &[u8; 4]) -> Result<&'a [u8], Unreadable> {
     let (found, rest) = bytes.split_first_chunk::<4>().ok_or(Unreadable::Short)?;
-    if found == tag { Ok(rest) } else { Err(Unreadable::Format) }
+    if found == tag {
+        Ok(rest)
+    } else {
+        Err(Unreadable::Format)
+    }
 }
 
 fn number(bytes: &[u8]) -> Result<(u32, &[u8]), Unreadable> {

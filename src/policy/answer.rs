@@ -1,7 +1,8 @@
 //! What an answer means: a key, an utterance, a message.
 //!
-//! Owns what counts as yes and as no, by what the file lists. Refuses to guess: what is not listed is not understood.
-//! INVARIANT: an answer is compared as a whole. "Yes, but not now" is no yes because it begins with one.
+//! Owns what counts as yes and as no, by what the file lists. Refuses to guess: what is not listed
+//! is not understood. INVARIANT: an answer is compared as a whole. "Yes, but not now" is no yes
+//! because it begins with one.
 
 use super::document::{ConsentRules, Cue, MessageRule, Spoken, VoiceConsent};
 use crate::model::{
@@ -24,13 +25,22 @@ pub enum Understood {
 impl VoiceConsent {
     /// What is said in this language; in the first one if the file has not this or none is wanted.
     pub fn spoken(&self, language: Option<&str>) -> Option<&Spoken> {
-        let wanted = |spoken: &&Spoken| language.is_some_and(|language| spoken.language.eq_ignore_ascii_case(language));
-        self.languages.iter().find(wanted).or_else(|| self.languages.first())
+        let wanted = |spoken: &&Spoken| {
+            language.is_some_and(|language| spoken.language.eq_ignore_ascii_case(language))
+        };
+        self.languages
+            .iter()
+            .find(wanted)
+            .or_else(|| self.languages.first())
     }
 
-    /// What an utterance is taken for; `confidence` is from 0 to 1, as speech recognition says it. Nothing said of it is no confidence.
+    /// What an utterance is taken for; `confidence` is from 0 to 1, as speech recognition says it.
+    /// Nothing said of it is no confidence.
     pub fn hears(&self, spoken: &Spoken, utterance: &str, confidence: Option<f64>) -> Understood {
-        let sure = confidence.filter(|confidence| confidence.is_finite()).unwrap_or(0.0) * 100.0;
+        let sure = confidence
+            .filter(|confidence| confidence.is_finite())
+            .unwrap_or(0.0)
+            * 100.0;
         if sure < f64::from(self.min_confidence_percent) {
             return Understood::Unclear;
         }
@@ -47,7 +57,11 @@ impl Spoken {
 
     /// Every utterance that means something, for speech recognition.
     pub fn hints(&self) -> impl Iterator<Item = &str> {
-        self.yes.words.iter().chain(&self.no.words).map(String::as_str)
+        self.yes
+            .words
+            .iter()
+            .chain(&self.no.words)
+            .map(String::as_str)
     }
 
     fn answer(&self, is: impl Fn(&Cue) -> bool) -> Understood {
@@ -62,36 +76,58 @@ impl Spoken {
 }
 
 impl ConsentRules {
-    /// The rule for a message. `keyword` is what Twilio itself took the message for: `None` if it did not say; the inner `None` for something that the vault
-    /// does not know.
+    /// The rule for a message. `keyword` is what Twilio itself took the message for: `None` if it
+    /// did not say; the inner `None` for something that the vault does not know.
     ///
-    /// Twilio's word goes before the text. A text that Twilio took for an answer about messages is never a yes to anything else: `START` and `YES` mean
-    /// that somebody wants messages again. It may be a no.
+    /// Twilio's word goes before the text. A text that Twilio took for an answer about messages is
+    /// never a yes to anything else: `START` and `YES` mean that somebody wants messages again. It
+    /// may be a no.
     pub fn rule_for(&self, keyword: Option<Option<OptOut>>, text: &str) -> Option<&MessageRule> {
-        let by_keyword = keyword.flatten().and_then(|keyword| self.messages.iter().find(|rule| rule.opt_out == Some(keyword)));
+        let by_keyword = keyword.flatten().and_then(|keyword| {
+            self.messages
+                .iter()
+                .find(|rule| rule.opt_out == Some(keyword))
+        });
         let text = plain(text);
         let by_words = || self.messages.iter().find(|rule| rule.words.contains(&text));
-        by_keyword.or_else(|| by_words().filter(|rule| keyword.is_none() || rule.answer != Some(Answer::Given)))
+        by_keyword.or_else(|| {
+            by_words().filter(|rule| keyword.is_none() || rule.answer != Some(Answer::Given))
+        })
     }
 
     /// Whether any rule or question may take a yes to this purpose.
     pub fn asks_for(&self, purpose: &Purpose) -> bool {
         let voice = self.voice.iter().flat_map(|voice| &voice.purposes);
-        let given = self.messages.iter().filter(|rule| rule.answer == Some(Answer::Given));
-        voice.chain(given.flat_map(|rule| &rule.purposes)).any(|asked| asked == purpose)
+        let given = self
+            .messages
+            .iter()
+            .filter(|rule| rule.answer == Some(Answer::Given));
+        voice
+            .chain(given.flat_map(|rule| &rule.purposes))
+            .any(|asked| asked == purpose)
     }
 }
 
-/// A text as it is compared: folded (see `model::folding`), without punctuation, with one space between words. Speech recognition writes "I agree." where somebody said "i
-/// agree"; people write messages as they like.
+/// A text as it is compared: folded (see `model::folding`), without punctuation, with one space
+/// between words. Speech recognition writes "I agree." where somebody said "i agree"; people write
+/// messages as they like.
 pub(super) fn plain(text: &str) -> String {
     // Other signs stay: in many scripts vowels are no letters.
     const PUNCTUATION: &str = "…‘’‚‛“”„‟«»‹›¿¡·–—、。，．！？；：「」『』（）؟،؛।॥۔";
-    let gone = |c: char| (c.is_ascii_punctuation() && c != '\'') || PUNCTUATION.contains(c) || c.is_whitespace() || c.is_control();
-    // An apostrophe is within a word in many languages; which character it is depends on who wrote it. Before folding, because NFKC turns an acute accent that
-    // stands alone into a space and a mark.
+    let gone = |c: char| {
+        (c.is_ascii_punctuation() && c != '\'')
+            || PUNCTUATION.contains(c)
+            || c.is_whitespace()
+            || c.is_control()
+    };
+    // An apostrophe is within a word in many languages; which character it is depends on who wrote
+    // it. Before folding, because NFKC turns an acute accent that stands alone into a space and a
+    // mark.
     let text = folded(&text.replace(['’', '‘', 'ʼ', '´'], "'"));
-    let words = text.split(gone).map(|word| word.trim_matches('\'')).filter(|word| !word.is_empty());
+    let words = text
+        .split(gone)
+        .map(|word| word.trim_matches('\''))
+        .filter(|word| !word.is_empty());
     words.collect::<Vec<_>>().join(" ")
 }
 
@@ -102,7 +138,10 @@ mod tests {
     use super::*;
 
     fn cue(digit: char, words: &[&str]) -> Cue {
-        Cue { digit, words: words.iter().map(|word| plain(word)).collect() }
+        Cue {
+            digit,
+            words: words.iter().map(|word| plain(word)).collect(),
+        }
     }
 
     fn asked(min_confidence_percent: u8) -> VoiceConsent {
@@ -115,9 +154,17 @@ mod tests {
             yes: cue('1', yes),
             no: cue('2', no),
         };
-        let languages =
-            vec![spoken("en-US", &["yes", "i agree"], &["no", "I don't"]), spoken("de-DE", &["ja", "Groß und ganz"], &["nein"])];
-        VoiceConsent { purposes: Vec::new(), attempts: 2, patience_s: 5, min_confidence_percent, languages }
+        let languages = vec![
+            spoken("en-US", &["yes", "i agree"], &["no", "I don't"]),
+            spoken("de-DE", &["ja", "Groß und ganz"], &["nein"]),
+        ];
+        VoiceConsent {
+            purposes: Vec::new(),
+            attempts: 2,
+            patience_s: 5,
+            min_confidence_percent,
+            languages,
+        }
     }
 
     #[test]
@@ -128,18 +175,46 @@ mod tests {
         for text in ["yes", "Yes.", "YES!", " yes ", "I agree.", "I, agree"] {
             assert_eq!(hears(text), Understood::Yes, "{text}");
         }
-        for text in ["no", "No.", "I don’t", "i don't.", "I don´t", "ｎｏ", "\u{feff}no\u{200e}", "n\u{200c}o", "no\u{200b}."] {
+        for text in [
+            "no",
+            "No.",
+            "I don’t",
+            "i don't.",
+            "I don´t",
+            "ｎｏ",
+            "\u{feff}no\u{200e}",
+            "n\u{200c}o",
+            "no\u{200b}.",
+        ] {
             assert_eq!(hears(text), Understood::No, "{text}");
         }
-        for text in ["", ".", "yes but not now", "no yes", "yesterday", "ja", "yes yes", "i dont"] {
+        for text in [
+            "",
+            ".",
+            "yes but not now",
+            "no yes",
+            "yesterday",
+            "ja",
+            "yes yes",
+            "i dont",
+        ] {
             assert_eq!(hears(text), Understood::Unclear, "{text}");
         }
         let spanish = cue('1', &["sí"]);
-        assert!(spanish.words.contains(&plain("Si\u{301}")) && !spanish.words.contains(&plain("si")));
+        assert!(
+            spanish.words.contains(&plain("Si\u{301}")) && !spanish.words.contains(&plain("si"))
+        );
         let german = voice.spoken(Some("DE-de")).unwrap();
-        assert_eq!(voice.hears(german, "GROSS UND GANZ", Some(1.0)), Understood::Yes);
+        assert_eq!(
+            voice.hears(german, "GROSS UND GANZ", Some(1.0)),
+            Understood::Yes
+        );
         assert_eq!(voice.hears(german, "yes", Some(1.0)), Understood::Unclear);
-        assert_eq!(voice.spoken(Some("fr-FR")).unwrap().language, "en-US", "a language that the file has not is the first");
+        assert_eq!(
+            voice.spoken(Some("fr-FR")).unwrap().language,
+            "en-US",
+            "a language that the file has not is the first"
+        );
     }
 
     #[test]
@@ -147,12 +222,23 @@ mod tests {
         let voice = asked(50);
         let english = voice.spoken(None).unwrap();
         for confidence in [None, Some(0.0), Some(0.4999), Some(-1.0), Some(f64::NAN)] {
-            assert_eq!(voice.hears(english, "yes", confidence), Understood::Unclear, "{confidence:?}");
-            assert_eq!(voice.hears(english, "no", confidence), Understood::Unclear, "{confidence:?}");
+            assert_eq!(
+                voice.hears(english, "yes", confidence),
+                Understood::Unclear,
+                "{confidence:?}"
+            );
+            assert_eq!(
+                voice.hears(english, "no", confidence),
+                Understood::Unclear,
+                "{confidence:?}"
+            );
         }
         // Some models of speech recognition say nothing of it.
         let trusting = asked(0);
-        assert_eq!(trusting.hears(trusting.spoken(None).unwrap(), "yes", None), Understood::Yes);
+        assert_eq!(
+            trusting.hears(trusting.spoken(None).unwrap(), "yes", None),
+            Understood::Yes
+        );
     }
 
     #[test]
@@ -176,12 +262,17 @@ mod tests {
         let rules = ConsentRules {
             voice: None,
             messages: vec![
-                rule(&["STOP RECORDING", "stop all"], None, Some(Answer::Withdrawn)),
+                rule(
+                    &["STOP RECORDING", "stop all"],
+                    None,
+                    Some(Answer::Withdrawn),
+                ),
                 rule(&["yes"], None, Some(Answer::Given)),
                 rule(&["halt"], Some(OptOut::Stop), Some(Answer::Declined)),
             ],
         };
-        let answer = |keyword, text: &str| rules.rule_for(keyword, text).and_then(|rule| rule.answer);
+        let answer =
+            |keyword, text: &str| rules.rule_for(keyword, text).and_then(|rule| rule.answer);
         assert_eq!(answer(None, " Stop  recording. "), Some(Answer::Withdrawn));
         for unseen in [
             "stop recording\u{200b}",
@@ -193,13 +284,27 @@ mod tests {
             assert_eq!(answer(None, unseen), Some(Answer::Withdrawn), "{unseen:?}");
         }
         assert_eq!(answer(None, "Please stop recording"), None);
-        assert_eq!(answer(None, "STOP"), None, "an opt-out of messages says nothing about recordings");
+        assert_eq!(
+            answer(None, "STOP"),
+            None,
+            "an opt-out of messages says nothing about recordings"
+        );
         assert_eq!(answer(None, "Yes"), Some(Answer::Given));
         assert_eq!(answer(Some(Some(OptOut::Start)), "Yes"), None);
         assert_eq!(answer(Some(None), "yes"), None);
-        assert_eq!(answer(Some(Some(OptOut::Stop)), "STOP"), Some(Answer::Declined));
-        assert_eq!(answer(Some(Some(OptOut::Stop)), "stop all"), Some(Answer::Declined));
-        assert_eq!(answer(Some(Some(OptOut::Help)), "stop all"), Some(Answer::Withdrawn), "in doubt it is no");
+        assert_eq!(
+            answer(Some(Some(OptOut::Stop)), "STOP"),
+            Some(Answer::Declined)
+        );
+        assert_eq!(
+            answer(Some(Some(OptOut::Stop)), "stop all"),
+            Some(Answer::Declined)
+        );
+        assert_eq!(
+            answer(Some(Some(OptOut::Help)), "stop all"),
+            Some(Answer::Withdrawn),
+            "in doubt it is no"
+        );
         assert_eq!(answer(None, ""), None);
     }
 

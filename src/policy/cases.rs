@@ -1,7 +1,9 @@
-//! A table of expected decisions, for the operator's own tests: who asks for what, and what the policy must answer.
+//! A table of expected decisions, for the operator's own tests: who asks for what, and what the
+//! policy must answer.
 //!
-//! Owns the shape of the table and the comparison. Refuses to know a vault: each case makes up its principal and its recording, which is pinned to
-//! the version in question. INVARIANT: what a case does not state is not so, as for a real request.
+//! Owns the shape of the table and the comparison. Refuses to know a vault: each case makes up its
+//! principal and its recording, which is pinned to the version in question. INVARIANT: what a case
+//! does not state is not so, as for a real request.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -81,7 +83,8 @@ struct Case {
     view: Option<String>,
 }
 
-/// What one party of the conversation said, by purpose. They said it when they were recorded, and withdrew since.
+/// What one party of the conversation said, by purpose. They said it when they were recorded, and
+/// withdrew since.
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Said {
@@ -123,7 +126,8 @@ impl Cases {
     /// # Errors
     /// What is wrong with it, and where.
     pub fn parse(text: &str) -> Result<Self, String> {
-        let file: File = toml::from_str(text).map_err(|error| error.to_string().trim_end().to_owned())?;
+        let file: File =
+            toml::from_str(text).map_err(|error| error.to_string().trim_end().to_owned())?;
         let mut names = BTreeSet::new();
         for case in &file.cases {
             let refuse = |why: String| Err(format!("case `{}`: {why}", case.name));
@@ -131,13 +135,25 @@ impl Cases {
                 return refuse("there are two of this name".into());
             }
             match &case.expect {
-                Expect::Word(word) if word != ALLOW => return refuse(format!("`expect` is `{ALLOW}` or a list of reasons, not `{word}`")),
-                Expect::Reasons(codes) if codes.is_empty() => return refuse("`expect` lists no reason: say `allow`, or why not".into()),
+                Expect::Word(word) if word != ALLOW => {
+                    return refuse(format!(
+                        "`expect` is `{ALLOW}` or a list of reasons, not `{word}`"
+                    ));
+                }
+                Expect::Reasons(codes) if codes.is_empty() => {
+                    return refuse("`expect` lists no reason: say `allow`, or why not".into());
+                }
                 Expect::Reasons(codes) => {
-                    let known = |code: &&String| Reason::ALL.iter().any(|reason| reason.code() == code.as_str());
+                    let known = |code: &&String| {
+                        Reason::ALL
+                            .iter()
+                            .any(|reason| reason.code() == code.as_str())
+                    };
                     if let Some(unknown) = codes.iter().find(|code| !known(code)) {
                         let known = Reason::ALL.map(Reason::code).join("`, `");
-                        return refuse(format!("there is no reason `{unknown}`; there are `{known}`"));
+                        return refuse(format!(
+                            "there is no reason `{unknown}`; there are `{known}`"
+                        ));
                     }
                     if case.view.is_some() {
                         return refuse("a refusal has no `view`".into());
@@ -159,10 +175,14 @@ impl Cases {
         self.0.is_empty()
     }
 
-    /// Decides every case by the rules in force, as of `now`, or of the day on which they take effect if that comes later.
+    /// Decides every case by the rules in force, as of `now`, or of the day on which they take
+    /// effect if that comes later.
     pub fn decide(&self, rulebook: &Rulebook, now: Timestamp) -> Vec<Outcome> {
         let now = now.max(rulebook.current().document().effective);
-        self.0.iter().map(|case| case.decide(rulebook, now)).collect()
+        self.0
+            .iter()
+            .map(|case| case.decide(rulebook, now))
+            .collect()
     }
 }
 
@@ -183,8 +203,18 @@ impl Case {
             ..Facts::new(&principal, &recording, self.purpose.clone())
         };
         let (found, view) = match decide(&facts, rulebook, now) {
-            Decision::Allow(grant) => (BTreeSet::from([ALLOW.to_owned()]), Some(grant.view().as_str())),
-            Decision::Deny(denial) => (denial.refusals().iter().map(|refusal| refusal.reason.code().to_owned()).collect(), None),
+            Decision::Allow(grant) => (
+                BTreeSet::from([ALLOW.to_owned()]),
+                Some(grant.view().as_str()),
+            ),
+            Decision::Deny(denial) => (
+                denial
+                    .refusals()
+                    .iter()
+                    .map(|refusal| refusal.reason.code().to_owned())
+                    .collect(),
+                None,
+            ),
         };
         let expected: BTreeSet<String> = match &self.expect {
             Expect::Word(word) => BTreeSet::from([word.clone()]),
@@ -193,14 +223,32 @@ impl Case {
         let wanted = self.view.as_deref();
         let holds = found == expected && wanted.is_none_or(|wanted| view == Some(wanted));
         // The view is told only where one is asked for.
-        let told =
-            |answer: BTreeSet<String>, view: Option<&str>| answer.into_iter().chain(view.map(|view| format!("view {view}"))).collect();
-        Outcome { name: self.name.clone(), holds, expected: told(expected, wanted), found: told(found, view.filter(|_| wanted.is_some())) }
+        let told = |answer: BTreeSet<String>, view: Option<&str>| {
+            answer
+                .into_iter()
+                .chain(view.map(|view| format!("view {view}")))
+                .collect()
+        };
+        Outcome {
+            name: self.name.clone(),
+            holds,
+            expected: told(expected, wanted),
+            found: told(found, view.filter(|_| wanted.is_some())),
+        }
     }
 
     fn principal(&self) -> Principal {
-        let accounts = if self.foreign_account { BTreeSet::from([sid::<AccountSid>("AC", '1')]) } else { BTreeSet::new() };
-        Principal { id: id::<TokenId>("tok_"), roles: self.roles.clone(), accounts, attributes: self.attributes.clone() }
+        let accounts = if self.foreign_account {
+            BTreeSet::from([sid::<AccountSid>("AC", '1')])
+        } else {
+            BTreeSet::new()
+        };
+        Principal {
+            id: id::<TokenId>("tok_"),
+            roles: self.roles.clone(),
+            accounts,
+            attributes: self.attributes.clone(),
+        }
     }
 
     fn recording(&self, rulebook: &Rulebook, now: Timestamp) -> Recording {
@@ -237,25 +285,38 @@ impl Case {
     fn consents(&self, recording: &Recording, now: Timestamp) -> Consents {
         let mut consents = Consents::default();
         for (number, said) in self.consent.iter().enumerate() {
-            let leg: LegName = format!("party-{number}").parse().expect("letters, a dash and a number are a name");
-            consents.parties.push(Party { leg: leg.clone(), subject: None, channel: None });
+            let leg: LegName = format!("party-{number}")
+                .parse()
+                .expect("letters, a dash and a number are a name");
+            consents.parties.push(Party {
+                leg: leg.clone(),
+                subject: None,
+                channel: None,
+            });
             let answers = [
                 (Answer::Given, &said.given, recording.collected_at),
                 (Answer::Declined, &said.declined, recording.collected_at),
                 (Answer::Withdrawn, &said.withdrawn, now),
             ];
-            let said = answers.into_iter().filter(|(_, purposes, _)| !purposes.is_empty());
-            consents.statements.extend(said.map(|(answer, purposes, at)| Statement {
-                id: id::<ConsentId>("cns_"),
-                whom: Whom::Leg(Conversation::Call(sid::<CallSid>("CA", '0')), Some(leg.clone())),
-                purposes: purposes.clone(),
-                answer,
-                method: Method::Speech,
-                disclosure: None,
-                policy_version: Some(recording.policy_version.clone()),
-                at,
-                recorded_at: at,
-            }));
+            let said = answers
+                .into_iter()
+                .filter(|(_, purposes, _)| !purposes.is_empty());
+            consents
+                .statements
+                .extend(said.map(|(answer, purposes, at)| Statement {
+                    id: id::<ConsentId>("cns_"),
+                    whom: Whom::Leg(
+                        Conversation::Call(sid::<CallSid>("CA", '0')),
+                        Some(leg.clone()),
+                    ),
+                    purposes: purposes.clone(),
+                    answer,
+                    method: Method::Speech,
+                    disclosure: None,
+                    policy_version: Some(recording.policy_version.clone()),
+                    at,
+                    recorded_at: at,
+                }));
         }
         consents
     }
@@ -263,12 +324,16 @@ impl Case {
 
 /// An id of nobody.
 fn id<T: std::str::FromStr>(prefix: &str) -> T {
-    format!("{prefix}{}", "0".repeat(32)).parse().unwrap_or_else(|_| unreachable!("a prefix and 32 digits are an id"))
+    format!("{prefix}{}", "0".repeat(32))
+        .parse()
+        .unwrap_or_else(|_| unreachable!("a prefix and 32 digits are an id"))
 }
 
 fn sid<T: std::str::FromStr>(prefix: &str, digit: char) -> T {
     let digits: String = std::iter::repeat_n(digit, 32).collect();
-    format!("{prefix}{digits}").parse().unwrap_or_else(|_| unreachable!("two letters and 32 digits are a SID"))
+    format!("{prefix}{digits}")
+        .parse()
+        .unwrap_or_else(|_| unreachable!("two letters and 32 digits are a SID"))
 }
 
 #[cfg(test)]

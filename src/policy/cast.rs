@@ -38,7 +38,10 @@ pub(super) fn principal(roles: &[&str]) -> Principal {
 /// With labels, as `("queue", &["sales", "service"])`.
 pub(super) fn with_labels(mut principal: Principal, labels: &[(&str, &[&str])]) -> Principal {
     for (label, values) in labels {
-        principal.attributes.insert(label.parse().unwrap(), values.iter().map(|value| (*value).to_owned()).collect());
+        principal.attributes.insert(
+            label.parse().unwrap(),
+            values.iter().map(|value| (*value).to_owned()).collect(),
+        );
     }
     principal
 }
@@ -62,7 +65,11 @@ pub(super) fn subject(number: u8) -> SubjectId {
 }
 
 pub(super) fn party(leg: &str, subject: Option<SubjectId>) -> Party {
-    Party { leg: leg.parse().unwrap(), subject, channel: None }
+    Party {
+        leg: leg.parse().unwrap(),
+        subject,
+        channel: None,
+    }
 }
 
 /// Something that was said, and known at once.
@@ -70,7 +77,10 @@ pub(super) fn said(answer: Answer, whom: Whom, purposes: &[&str], at: Timestamp)
     Statement {
         id: ConsentId::random(&mut rand::rng()),
         whom,
-        purposes: purposes.iter().map(|purpose| purpose.parse().unwrap()).collect(),
+        purposes: purposes
+            .iter()
+            .map(|purpose| purpose.parse().unwrap())
+            .collect(),
         answer,
         method: Method::Speech,
         disclosure: None,
@@ -82,5 +92,8 @@ pub(super) fn said(answer: Answer, whom: Whom, purposes: &[&str], at: Timestamp)
 
 /// Somebody in the call of [`recording`]; without a leg, everybody.
 pub(super) fn in_call(leg: Option<&str>) -> Whom {
-    Whom::Leg(Conversation::Call(format!("CA{}", "0".repeat(32)).parse().unwrap()), leg.map(|leg| leg.parse().unwrap()))
+    Whom::Leg(
+        Conversation::Call(format!("CA{}", "0".repeat(32)).parse().unwrap()),
+        leg.map(|leg| leg.parse().unwrap()),
+    )
 }

@@ -5,8 +5,8 @@
 //!     document ┴→ text → parsed → validated by the schema → one slice for each purpose
 //! ```
 //!
-//! Owns what is compiled, and what follows when it is asked. Refuses to know of other versions: the decision does.
-//! INVARIANTS
+//! Owns what is compiled, and what follows when it is asked. Refuses to know of other versions: the
+//! decision does. INVARIANTS
 //! - What is printed is what is enforced: the rules are parsed from the text.
 //! - A slice leaves out only rules whose scope is another purpose.
 //! - An evaluation that fails refuses; so does one in which no rule permits.
@@ -22,8 +22,8 @@ use std::{
 };
 
 use cedar_policy::{
-    ActionConstraint, AuthorizationError, Authorizer, Decision, Effect, Entities, Entity, EntityUid, Policy, PolicyId, PolicySet, Request,
-    Schema, ValidationMode, Validator,
+    ActionConstraint, AuthorizationError, Authorizer, Decision, Effect, Entities, Entity,
+    EntityUid, Policy, PolicyId, PolicySet, Request, Schema, ValidationMode, Validator,
 };
 
 pub(super) use self::{
@@ -75,23 +75,44 @@ impl Compiled {
     pub(super) fn of(document: &Document) -> Result<Self, Vec<String>> {
         let vocabulary = Vocabulary::of(document);
         let (text, schema) = (text::text(document), schema::text(&vocabulary));
-        let policies: PolicySet = text.parse().map_err(|error: cedar_policy::ParseErrors| vec![error.to_string()])?;
-        let parsed = Schema::from_cedarschema_str(&schema).map_err(|error| vec![error.to_string()])?.0;
+        let policies: PolicySet = text
+            .parse()
+            .map_err(|error: cedar_policy::ParseErrors| vec![error.to_string()])?;
+        let parsed = Schema::from_cedarschema_str(&schema)
+            .map_err(|error| vec![error.to_string()])?
+            .0;
         let validated = Validator::new(parsed).validate(&policies, ValidationMode::Strict);
-        let errors: Vec<String> = validated.validation_errors().map(ToString::to_string).collect();
+        let errors: Vec<String> = validated
+            .validation_errors()
+            .map(ToString::to_string)
+            .collect();
         if !errors.is_empty() {
             return Err(errors);
         }
         let slice = |name: &str, based_on_consent: bool| {
-            let groups = [("BasedOnConsent", based_on_consent), ("RecordedWithConsent", vocabulary.recorded_with_consent)];
-            let groups = groups.into_iter().filter(|(_, is_in)| *is_in).map(|(group, _)| question::uid(&question::ACTION, group));
+            let groups = [
+                ("BasedOnConsent", based_on_consent),
+                ("RecordedWithConsent", vocabulary.recorded_with_consent),
+            ];
+            let groups = groups
+                .into_iter()
+                .filter(|(_, is_in)| *is_in)
+                .map(|(group, _)| question::uid(&question::ACTION, group));
             Slice::new(name, groups.collect(), &policies)
         };
-        let purposes =
-            vocabulary.purposes.iter().map(|(name, based_on_consent)| Ok(((*name).clone(), slice(name.as_str(), *based_on_consent)?)));
-        let purposes = purposes.collect::<Result<_, String>>().map_err(|error| vec![error])?;
+        let purposes = vocabulary.purposes.iter().map(|(name, based_on_consent)| {
+            Ok(((*name).clone(), slice(name.as_str(), *based_on_consent)?))
+        });
+        let purposes = purposes
+            .collect::<Result<_, String>>()
+            .map_err(|error| vec![error])?;
         let unknown = slice("Unknown", false).map_err(|error| vec![error])?;
-        Ok(Self { text, schema, purposes, unknown })
+        Ok(Self {
+            text,
+            schema,
+            purposes,
+            unknown,
+        })
     }
 
     /// All rules, in the syntax of Cedar.
@@ -105,8 +126,15 @@ impl Compiled {
     }
 
     /// Asks every rule about one purpose: the clause that permits, or all that speaks against it.
-    pub(super) fn judge(&self, purpose: &Purpose, question: &Question) -> Result<Arc<str>, Grounds> {
-        self.purposes.get(purpose).unwrap_or(&self.unknown).judge(question)
+    pub(super) fn judge(
+        &self,
+        purpose: &Purpose,
+        question: &Question,
+    ) -> Result<Arc<str>, Grounds> {
+        self.purposes
+            .get(purpose)
+            .unwrap_or(&self.unknown)
+            .judge(question)
     }
 }
 
@@ -116,35 +144,61 @@ impl Slice {
         let is_about = |policy: &&Policy| match policy.action_constraint() {
             ActionConstraint::Any => true,
             ActionConstraint::Eq(uid) => uid == action.uid(),
-            ActionConstraint::In(uids) => uids.iter().any(|uid| *uid == action.uid() || groups.contains(uid)),
+            ActionConstraint::In(uids) => uids
+                .iter()
+                .any(|uid| *uid == action.uid() || groups.contains(uid)),
         };
-        let policies = PolicySet::from_policies(all.policies().filter(is_about).cloned()).map_err(|error| error.to_string())?;
-        let marks = policies.policies().map(|policy| Ok((policy.id().clone(), Mark::of(policy)?))).collect::<Result<_, String>>()?;
-        Ok(Self { policies, marks, silent: format!("purposes/{name}").into(), action })
+        let policies = PolicySet::from_policies(all.policies().filter(is_about).cloned())
+            .map_err(|error| error.to_string())?;
+        let marks = policies
+            .policies()
+            .map(|policy| Ok((policy.id().clone(), Mark::of(policy)?)))
+            .collect::<Result<_, String>>()?;
+        Ok(Self {
+            policies,
+            marks,
+            silent: format!("purposes/{name}").into(),
+            action,
+        })
     }
 
     fn judge(&self, question: &Question) -> Result<Arc<str>, Grounds> {
         let failed = || Grounds::of(Reason::PolicyFailed, Arc::from(UNASKABLE));
-        let [principal, action, resource] = [&question.principal, &self.action, &question.resource].map(Entity::uid);
-        let request = Request::new(principal, action, resource, question.context.clone(), None).map_err(|_| failed())?;
-        let entities = [question.principal.clone(), question.resource.clone(), self.action.clone()];
+        let [principal, action, resource] =
+            [&question.principal, &self.action, &question.resource].map(Entity::uid);
+        let request = Request::new(principal, action, resource, question.context.clone(), None)
+            .map_err(|_| failed())?;
+        let entities = [
+            question.principal.clone(),
+            question.resource.clone(),
+            self.action.clone(),
+        ];
         let entities = Entities::from_entities(entities, None).map_err(|_| failed())?;
         let response = Authorizer::new().is_authorized(&request, &self.policies, &entities);
 
         let mut against = Grounds::default();
         let mut clause = None;
-        for mark in response.diagnostics().reason().filter_map(|id| self.marks.get(id)) {
+        for mark in response
+            .diagnostics()
+            .reason()
+            .filter_map(|id| self.marks.get(id))
+        {
             match mark.reason {
                 Some(reason) => against.add(reason, &mark.clause),
                 None => clause = Some(&mark.clause),
             }
         }
         for AuthorizationError::PolicyEvaluationError(error) in response.diagnostics().errors() {
-            let clause = self.marks.get(error.policy_id()).map_or(&self.silent, |mark| &mark.clause);
+            let clause = self
+                .marks
+                .get(error.policy_id())
+                .map_or(&self.silent, |mark| &mark.clause);
             against.add(Reason::PolicyFailed, clause);
         }
         match clause {
-            Some(clause) if against.is_empty() && response.decision() == Decision::Allow => Ok(Arc::clone(clause)),
+            Some(clause) if against.is_empty() && response.decision() == Decision::Allow => {
+                Ok(Arc::clone(clause))
+            }
             _ => {
                 if against.is_empty() {
                     against.add(Reason::PolicyFailed, &self.silent);
@@ -157,14 +211,21 @@ impl Slice {
 
 impl Mark {
     fn of(policy: &Policy) -> Result<Self, String> {
-        let clause = policy.annotation("clause").ok_or_else(|| format!("a rule names no clause: {policy}"))?.into();
+        let clause = policy
+            .annotation("clause")
+            .ok_or_else(|| format!("a rule names no clause: {policy}"))?
+            .into();
         let reason = match (policy.effect(), policy.annotation("reason")) {
             (Effect::Permit, None) => None,
             (Effect::Forbid, Some(code)) => {
                 let reason = Reason::ALL.into_iter().find(|reason| reason.code() == code);
                 Some(reason.ok_or_else(|| format!("a rule names no known reason: {policy}"))?)
             }
-            _ => return Err(format!("a rule that forbids names a reason, and no other does: {policy}")),
+            _ => {
+                return Err(format!(
+                    "a rule that forbids names a reason, and no other does: {policy}"
+                ));
+            }
         };
         Ok(Self { clause, reason })
     }

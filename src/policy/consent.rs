@@ -3,9 +3,11 @@
 //! Owns the all-party rule. Refuses to know where statements come from.
 //! INVARIANTS
 //! - Nobody is left out: a conversation of which no party is known has one that nobody knows.
-//! - A withdrawal ends consent for everything that was collected until the vault learnt of it, for good. A later yes counts for what is collected after.
+//! - A withdrawal ends consent for everything that was collected until the vault learnt of it, for
+//!   good. A later yes counts for what is collected after.
 //! - One more yes never takes anything away, and the order of statements says nothing.
-//! - In doubt it is no: of a yes and a no of the same moment the no counts, and a no counts from the moment it is known, even if it says it is of tomorrow.
+//! - In doubt it is no: of a yes and a no of the same moment the no counts, and a no counts from
+//!   the moment it is known, even if it says it is of tomorrow.
 
 use crate::model::{
     consent::{Answer, Statement, Whom},
@@ -27,7 +29,11 @@ struct Occasion<'a> {
 
 impl<'a> Occasion<'a> {
     fn of(recording: &'a Recording) -> Self {
-        Self { conversation: recording.conversation(), call: recording.call.as_ref(), collected_at: recording.collected_at }
+        Self {
+            conversation: recording.conversation(),
+            call: recording.call.as_ref(),
+            collected_at: recording.collected_at,
+        }
     }
 }
 
@@ -42,7 +48,10 @@ pub struct Consents {
 
 impl Consents {
     /// Nothing is known.
-    pub const NONE: Self = Self { parties: Vec::new(), statements: Vec::new() };
+    pub const NONE: Self = Self {
+        parties: Vec::new(),
+        statements: Vec::new(),
+    };
 
     /// Whether every party consents to this purpose for this recording, as of now.
     pub fn cover(&self, recording: &Recording, purpose: &Purpose, now: Timestamp) -> bool {
@@ -50,24 +59,43 @@ impl Consents {
         self.every_party(|party| self.says_yes(&occasion, party, purpose, now, |_| true))
     }
 
-    /// Whether every party of a call that is going on consents to this purpose, for what is collected from now on.
+    /// Whether every party of a call that is going on consents to this purpose, for what is
+    /// collected from now on.
     pub fn cover_from_now(&self, call: &CallSid, purpose: &Purpose, now: Timestamp) -> bool {
-        let occasion = Occasion { conversation: Some(Conversation::Call(call.clone())), call: Some(call), collected_at: now };
+        let occasion = Occasion {
+            conversation: Some(Conversation::Call(call.clone())),
+            call: Some(call),
+            collected_at: now,
+        };
         self.every_party(|party| self.says_yes(&occasion, party, purpose, now, |_| true))
     }
 
-    /// Whether every party said yes to this purpose under this version of the policy, after the recording was collected.
-    pub fn renew(&self, recording: &Recording, purpose: &Purpose, version: &str, now: Timestamp) -> bool {
-        let is_new = |yes: &Statement| yes.policy_version.as_deref() == Some(version) && yes.at >= recording.collected_at;
+    /// Whether every party said yes to this purpose under this version of the policy, after the
+    /// recording was collected.
+    pub fn renew(
+        &self,
+        recording: &Recording,
+        purpose: &Purpose,
+        version: &str,
+        now: Timestamp,
+    ) -> bool {
+        let is_new = |yes: &Statement| {
+            yes.policy_version.as_deref() == Some(version) && yes.at >= recording.collected_at
+        };
         let occasion = Occasion::of(recording);
         self.every_party(|party| self.says_yes(&occasion, party, purpose, now, is_new))
     }
 
     fn every_party(&self, holds: impl Fn(Option<&Party>) -> bool) -> bool {
-        if self.parties.is_empty() { holds(None) } else { self.parties.iter().all(|party| holds(Some(party))) }
+        if self.parties.is_empty() {
+            holds(None)
+        } else {
+            self.parties.iter().all(|party| holds(Some(party)))
+        }
     }
 
-    /// Whether a party has said yes in such a way, has not said no since, and has not withdrawn since the recording was collected.
+    /// Whether a party has said yes in such a way, has not said no since, and has not withdrawn
+    /// since the recording was collected.
     fn says_yes(
         &self,
         occasion: &Occasion<'_>,
@@ -77,28 +105,42 @@ impl Consents {
         counts: impl Fn(&Statement) -> bool,
     ) -> bool {
         let about = || self.statements.iter().filter(|said| said.is_about(purpose));
-        let noes = |answer| about().filter(move |said| said.answer == answer && is_no_of(said, occasion, party));
-        // Until the vault learnt of it, it went on collecting; what it collected in between is withdrawn too.
-        let withdrawn = noes(Answer::Withdrawn).map(|said| said.at.max(said.recorded_at)).max();
+        let noes = |answer| {
+            about().filter(move |said| said.answer == answer && is_no_of(said, occasion, party))
+        };
+        // Until the vault learnt of it, it went on collecting; what it collected in between is
+        // withdrawn too.
+        let withdrawn = noes(Answer::Withdrawn)
+            .map(|said| said.at.max(said.recorded_at))
+            .max();
         if withdrawn.is_some_and(|withdrawn| withdrawn >= occasion.collected_at) {
             return false;
         }
-        let no = noes(Answer::Declined).map(|said| said.at).max().max(withdrawn);
-        let mut yeses = about().filter(|said| said.answer == Answer::Given && is_yes_of(said, occasion, party));
+        let no = noes(Answer::Declined)
+            .map(|said| said.at)
+            .max()
+            .max(withdrawn);
+        let mut yeses =
+            about().filter(|said| said.answer == Answer::Given && is_yes_of(said, occasion, party));
         yeses.any(|yes| yes.at <= now && no.is_none_or(|no| no < yes.at) && counts(yes))
     }
 }
 
-/// Whether a yes is this party's; that of somebody who is not known, only if it speaks of everybody in the conversation.
+/// Whether a yes is this party's; that of somebody who is not known, only if it speaks of everybody
+/// in the conversation.
 fn is_yes_of(said: &Statement, occasion: &Occasion<'_>, party: Option<&Party>) -> bool {
     match &said.whom {
         Whom::Subject(subject) => is_subject(party, *subject),
-        // A call may be one leg of a conference. Whoever speaks for everybody in the call does not speak for the conference.
-        Whom::Leg(conversation, leg) => occasion.conversation.as_ref() == Some(conversation) && is_at(leg.as_ref(), party),
+        // A call may be one leg of a conference. Whoever speaks for everybody in the call does not
+        // speak for the conference.
+        Whom::Leg(conversation, leg) => {
+            occasion.conversation.as_ref() == Some(conversation) && is_at(leg.as_ref(), party)
+        }
     }
 }
 
-/// Whether a no may be this party's. In a call that is a leg of a conference places have other names than in the conference: it may be anybody's.
+/// Whether a no may be this party's. In a call that is a leg of a conference places have other
+/// names than in the conference: it may be anybody's.
 fn is_no_of(said: &Statement, occasion: &Occasion<'_>, party: Option<&Party>) -> bool {
     match &said.whom {
         Whom::Subject(subject) => is_subject(party, *subject),

@@ -1,10 +1,14 @@
-//! What a text gives away: numbers of cards, social security and bank accounts, and words that the policy lists.
+//! What a text gives away: numbers of cards, social security and bank accounts, and words that the
+//! policy lists.
 //!
-//! Owns the finding and the hiding. Refuses to keep or to tell what it found: it gives places and rules. It would rather find too much than
-//! too little: what is found can only make a recording more sensitive, or hide something.
+//! Owns the finding and the hiding. Refuses to keep or to tell what it found: it gives places and
+//! rules. It would rather find too much than too little: what is found can only make a recording
+//! more sensitive, or hide something.
 //!
-//! Digits count in whatever way a transcript has them: in groups, with spaces or punctuation of any kind between them, spread over sentences, or as
-//! English or German words (`four one one one`, `forty-one eleven`, `einundvierzig elf`). A card number goes on over a few words between its groups.
+//! Digits count in whatever way a transcript has them: in groups, with spaces or punctuation of any
+//! kind between them, spread over sentences, or as English or German words (`four one one one`,
+//! `forty-one eleven`, `einundvierzig elf`). A card number goes on over a few words between its
+//! groups.
 #![deny(clippy::indexing_slicing)]
 
 mod account;

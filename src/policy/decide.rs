@@ -1,9 +1,11 @@
 //! The decision: may this principal hear this recording for this purpose, now?
 //!
-//! Owns how the versions of the policy go together. Refuses to do I/O, to read a clock, or to stop at the first reason.
-//! INVARIANTS
-//! - A [`Grant`] is made only here, and only when neither the current rules nor those to which the recording is pinned name a reason against it.
-//! - A later version of the policy narrows at once. It widens only where every party said yes to this purpose under it.
+//! Owns how the versions of the policy go together. Refuses to do I/O, to read a clock, or to stop
+//! at the first reason. INVARIANTS
+//! - A [`Grant`] is made only here, and only when neither the current rules nor those to which the
+//!   recording is pinned name a reason against it.
+//! - A later version of the policy narrows at once. It widens only where every party said yes to
+//!   this purpose under it.
 
 mod grant;
 #[cfg(test)]
@@ -22,7 +24,8 @@ use crate::model::time::Timestamp;
 /// The longest justification, in characters. `fixed.cedar` has it too.
 pub const MAX_JUSTIFICATION: usize = 1000;
 
-/// What the earlier version still forbids after every party renewed their consent to the purpose: whether the recording may be kept is another question.
+/// What the earlier version still forbids after every party renewed their consent to the purpose:
+/// whether the recording may be kept is another question.
 const NOT_RENEWED: [Reason; 2] = [Reason::Quarantined, Reason::PolicyFailed];
 
 /// The answer to a request to listen.
@@ -39,7 +42,8 @@ pub fn decide(facts: &Facts<'_>, rulebook: &Rulebook, now: Timestamp) -> Decisio
     let rules = rulebook.current();
     let pinned = rulebook.find(&facts.recording.policy_digest);
     let earlier = pinned.filter(|pinned| pinned.digest() != rules.digest());
-    let (mut against, mut pinned_against, mut clause) = (Grounds::default(), Grounds::default(), None);
+    let (mut against, mut pinned_against, mut clause) =
+        (Grounds::default(), Grounds::default(), None);
     let mut binding = vec![rules];
     match Question::of(facts, now) {
         Err(Unaskable) => against.add_if(true, Reason::PolicyFailed, UNASKABLE),
@@ -49,8 +53,15 @@ pub fn decide(facts: &Facts<'_>, rulebook: &Rulebook, now: Timestamp) -> Decisio
                 Err(grounds) => against = grounds,
             }
             if let Some(earlier) = earlier {
-                let renewed = facts.consents.renew(facts.recording, &facts.purpose, rules.version(), now);
-                pinned_against = earlier.compiled().judge(&facts.purpose, &question).err().unwrap_or_default();
+                let renewed =
+                    facts
+                        .consents
+                        .renew(facts.recording, &facts.purpose, rules.version(), now);
+                pinned_against = earlier
+                    .compiled()
+                    .judge(&facts.purpose, &question)
+                    .err()
+                    .unwrap_or_default();
                 if renewed {
                     pinned_against.keep(&NOT_RENEWED);
                 } else {
@@ -64,34 +75,64 @@ pub fn decide(facts: &Facts<'_>, rulebook: &Rulebook, now: Timestamp) -> Decisio
         match terms(facts, &binding, clause, now) {
             Some(terms) => return Decision::Allow(Grant::new(facts, rules, terms)),
             // Each version gives a part of the recording, and no part is in both.
-            None => pinned_against.add_if(true, Reason::ConditionNotMet, format!("purposes/{}/view", facts.purpose)),
+            None => pinned_against.add_if(
+                true,
+                Reason::ConditionNotMet,
+                format!("purposes/{}/view", facts.purpose),
+            ),
         }
     }
     let (hidden, version) = (is_hidden(facts, rules), pinned.map(Rules::shared_version));
-    Decision::Deny(Denial::new(&against, &pinned_against, version, hidden, rules.shared_digest()))
+    Decision::Deny(Denial::new(
+        &against,
+        &pinned_against,
+        version,
+        hidden,
+        rules.shared_digest(),
+    ))
 }
 
-/// On what terms all these versions allow: what each of them gives, until the first end that one of them sets.
-fn terms(facts: &Facts<'_>, binding: &[&Rules], clause: std::sync::Arc<str>, now: Timestamp) -> Option<Terms> {
+/// On what terms all these versions allow: what each of them gives, until the first end that one of
+/// them sets.
+fn terms(
+    facts: &Facts<'_>,
+    binding: &[&Rules],
+    clause: std::sync::Arc<str>,
+    now: Timestamp,
+) -> Option<Terms> {
     let approved = facts.approved_until.filter(|until| *until > now);
     let mut ends: Vec<Timestamp> = facts.until.into_iter().collect();
     let (mut view, mut broke_glass, mut budget) = (View::Audio, false, None);
     for rules in binding {
-        let (tier, purpose) = (rules.tier(&facts.recording.tier)?, rules.purpose(&facts.purpose)?);
+        let (tier, purpose) = (
+            rules.tier(&facts.recording.tier)?,
+            rules.purpose(&facts.purpose)?,
+        );
         view = view.meet(purpose.view)?;
         ends.push(now.after(tier.grant_lifetime));
         budget = budget.into_iter().chain(purpose.budget).min();
-        ends.extend(purpose.retention.map(|retention| facts.recording.collected_at.after(retention)));
+        ends.extend(
+            purpose
+                .retention
+                .map(|retention| facts.recording.collected_at.after(retention)),
+        );
         if tier.approval.is_some() {
             ends.extend(approved);
             broke_glass |= approved.is_none();
         }
     }
-    Some(Terms { clause, view, broke_glass, budget, expires_at: ends.into_iter().min()? })
+    Some(Terms {
+        clause,
+        view,
+        broke_glass,
+        budget,
+        expires_at: ends.into_iter().min()?,
+    })
 }
 
-/// Whether the principal may not know that the recording exists: it is of a foreign account, or no role of theirs has to do with
-/// recordings at all. Whether the policy is in force does not matter here: its date is published.
+/// Whether the principal may not know that the recording exists: it is of a foreign account, or no
+/// role of theirs has to do with recordings at all. Whether the policy is in force does not matter
+/// here: its date is published.
 fn is_hidden(facts: &Facts<'_>, rules: &Rules) -> bool {
     !facts.principal.knows(&facts.recording.account) || !rules.shows_recordings_to(facts.principal)
 }

@@ -1,9 +1,11 @@
-//! What another version would change for the recordings that are there: per purpose, how many it opens now and would open.
+//! What another version would change for the recordings that are there: per purpose, how many it
+//! opens now and would open.
 //!
-//! Owns the counting, by the decision itself. Each recording is asked for in the name of somebody to whom nothing is lacking: every role of the purpose, all
-//! accounts, a justification, a ticket, an approval, and the attributes that go with the recording's labels. So what is counted is what the policy opens to
-//! anybody at all.
-//! INVARIANT: a decision is taken again unless everything that it can depend on is the same.
+//! Owns the counting, by the decision itself. Each recording is asked for in the name of somebody
+//! to whom nothing is lacking: every role of the purpose, all accounts, a justification, a ticket,
+//! an approval, and the attributes that go with the recording's labels. So what is counted is what
+//! the policy opens to anybody at all. INVARIANT: a decision is taken again unless everything that
+//! it can depend on is the same.
 
 use std::{
     collections::{BTreeMap, BTreeSet, HashMap},
@@ -32,7 +34,8 @@ use crate::model::{
 /// What would change.
 #[derive(Clone, Debug, Serialize)]
 pub struct Diff {
-    /// As of when both were asked: now, or the day on which the new version takes effect, if that comes later.
+    /// As of when both were asked: now, or the day on which the new version takes effect, if that
+    /// comes later.
     pub at: Timestamp,
     /// The version in force.
     pub from_version: String,
@@ -40,7 +43,8 @@ pub struct Diff {
     pub to_version: String,
     /// Recordings that were counted: all that are not shredded.
     pub recordings: u64,
-    /// By purpose, in the order of the new version; purposes that it does not have any more come last.
+    /// By purpose, in the order of the new version; purposes that it does not have any more come
+    /// last.
     pub purposes: Vec<Tally>,
     /// Recordings that are due by retention under the version in force.
     pub due_now: u64,
@@ -63,7 +67,8 @@ pub struct Tally {
     pub lost: u64,
 }
 
-/// Everything about a recording that a decision can depend on, besides purpose and version: what `cedar::Question` puts, and what pins.
+/// Everything about a recording that a decision can depend on, besides purpose and version: what
+/// `cedar::Question` puts, and what pins.
 #[derive(PartialEq, Eq, Hash)]
 struct Likeness {
     state: State,
@@ -118,13 +123,41 @@ impl<'a> Comparison<'a> {
     pub fn new(from: &'a Rulebook, to: &'a Rulebook, now: Timestamp) -> Self {
         let at = now.max(to.current().document().effective);
         let all: Vec<&Rules> = from.versions().chain(to.versions()).collect();
-        let names = |rules: &Rules| rules.document().purposes.iter().map(|purpose| purpose.name.clone()).collect::<Vec<_>>();
+        let names = |rules: &Rules| {
+            rules
+                .document()
+                .purposes
+                .iter()
+                .map(|purpose| purpose.name.clone())
+                .collect::<Vec<_>>()
+        };
         let mut ordered = names(to.current());
-        ordered.extend(names(from.current()).into_iter().filter(|name| to.current().purpose(name).is_none()));
-        let purposes: Vec<Asked> = ordered.into_iter().map(|name| Asked::of(name, &all)).collect();
-        let periods: BTreeSet<Duration> =
-            all.iter().flat_map(|rules| rules.document().purposes.iter().filter_map(|purpose| purpose.retention)).collect();
-        let tally = |asked: &Asked| Tally { purpose: asked.name.clone(), opens_now: 0, opens_then: 0, gained: 0, lost: 0 };
+        ordered.extend(
+            names(from.current())
+                .into_iter()
+                .filter(|name| to.current().purpose(name).is_none()),
+        );
+        let purposes: Vec<Asked> = ordered
+            .into_iter()
+            .map(|name| Asked::of(name, &all))
+            .collect();
+        let periods: BTreeSet<Duration> = all
+            .iter()
+            .flat_map(|rules| {
+                rules
+                    .document()
+                    .purposes
+                    .iter()
+                    .filter_map(|purpose| purpose.retention)
+            })
+            .collect();
+        let tally = |asked: &Asked| Tally {
+            purpose: asked.name.clone(),
+            opens_now: 0,
+            opens_then: 0,
+            gained: 0,
+            lost: 0,
+        };
         Self {
             from,
             to,
@@ -140,7 +173,9 @@ impl<'a> Comparison<'a> {
             },
             purposes,
             periods: periods.into_iter().collect(),
-            ticket: "POLICY-DIFF".parse().expect("letters and a dash are a ticket"),
+            ticket: "POLICY-DIFF"
+                .parse()
+                .expect("letters and a dash are a ticket"),
             of_recording: RECORDING.parse().expect("it is the name of a purpose"),
             known: HashMap::new(),
         }
@@ -172,10 +207,20 @@ impl<'a> Comparison<'a> {
         self.counted
     }
 
-    fn opens(&mut self, place: usize, recording: &Recording, consents: &Consents, holds: &[Purpose]) -> (bool, bool) {
-        let Some(asked) = self.purposes.get(place) else { return (false, false) };
+    fn opens(
+        &mut self,
+        place: usize,
+        recording: &Recording,
+        consents: &Consents,
+        holds: &[Purpose],
+    ) -> (bool, bool) {
+        let Some(asked) = self.purposes.get(place) else {
+            return (false, false);
+        };
         let decided = || {
-            let opens = |rulebook| asked.may_open(recording, consents, holds, &self.ticket, rulebook, self.at);
+            let opens = |rulebook| {
+                asked.may_open(recording, consents, holds, &self.ticket, rulebook, self.at)
+            };
             (opens(self.from), opens(self.to))
         };
         let key = (place, self.likeness(asked, recording, consents, holds));
@@ -183,16 +228,30 @@ impl<'a> Comparison<'a> {
             return *known;
         }
         let answer = decided();
-        // Where conditions look at what every recording has of its own, keeping answers would only fill the memory.
+        // Where conditions look at what every recording has of its own, keeping answers would only
+        // fill the memory.
         if self.known.len() < KEPT {
             self.known.insert(key, answer);
         }
         answer
     }
 
-    fn likeness(&self, asked: &Asked, recording: &Recording, consents: &Consents, holds: &[Purpose]) -> Likeness {
+    fn likeness(
+        &self,
+        asked: &Asked,
+        recording: &Recording,
+        consents: &Consents,
+        holds: &[Purpose],
+    ) -> Likeness {
         let over = |period: &&Duration| recording.collected_at.after(**period) <= self.at;
-        let renewed = |rulebook: &Rulebook| consents.renew(recording, &asked.name, rulebook.current().version(), self.at);
+        let renewed = |rulebook: &Rulebook| {
+            consents.renew(
+                recording,
+                &asked.name,
+                rulebook.current().version(),
+                self.at,
+            )
+        };
         Likeness {
             state: recording.state,
             tier: recording.tier.clone(),
@@ -225,12 +284,19 @@ const KEPT: usize = 100_000;
 impl Asked {
     fn of(name: Purpose, all: &[&Rules]) -> Self {
         let rules = || all.iter().filter_map(|rules| rules.purpose(&name));
-        let roles = rules().flat_map(|rule| rule.roles.iter().cloned()).collect();
+        let roles = rules()
+            .flat_map(|rule| rule.roles.iter().cloned())
+            .collect();
         let conditional = rules().any(|rule| rule.when.is_some());
-        Self { name, roles, conditional }
+        Self {
+            name,
+            roles,
+            conditional,
+        }
     }
 
-    /// Whether somebody to whom nothing is lacking may open it: with the attributes that go with its labels, or with none at all.
+    /// Whether somebody to whom nothing is lacking may open it: with the attributes that go with
+    /// its labels, or with none at all.
     fn may_open(
         &self,
         recording: &Recording,
@@ -240,10 +306,24 @@ impl Asked {
         rulebook: &Rulebook,
         at: Timestamp,
     ) -> bool {
-        let attributes = recording.labels.iter().map(|(label, value)| (label.clone(), BTreeSet::from([value.clone()]))).collect();
-        let id: TokenId = format!("tok_{}", "0".repeat(32)).parse().expect("a prefix and 32 digits are an id");
-        let fitting = Principal { id, roles: self.roles.clone(), accounts: BTreeSet::new(), attributes };
-        let plain = Principal { attributes: BTreeMap::new(), ..fitting.clone() };
+        let attributes = recording
+            .labels
+            .iter()
+            .map(|(label, value)| (label.clone(), BTreeSet::from([value.clone()])))
+            .collect();
+        let id: TokenId = format!("tok_{}", "0".repeat(32))
+            .parse()
+            .expect("a prefix and 32 digits are an id");
+        let fitting = Principal {
+            id,
+            roles: self.roles.clone(),
+            accounts: BTreeSet::new(),
+            attributes,
+        };
+        let plain = Principal {
+            attributes: BTreeMap::new(),
+            ..fitting.clone()
+        };
         let asks = |principal: &Principal| {
             let facts = Facts {
                 justification: Some(JUSTIFICATION),
@@ -255,7 +335,8 @@ impl Asked {
             };
             matches!(decide(&facts, rulebook, at), Decision::Allow(_))
         };
-        asks(&fitting) || (fitting.attributes != plain.attributes && self.conditional && asks(&plain))
+        asks(&fitting)
+            || (fitting.attributes != plain.attributes && self.conditional && asks(&plain))
     }
 }
 

@@ -1,7 +1,8 @@
 //! The policy document: what the operator publishes, as plain values.
 //!
-//! Owns the shapes of `privacy-policy.toml` and their reading. Refuses to know how a decision is taken.
-//! INVARIANT: a document that was read holds no name that it does not also declare, and no name twice.
+//! Owns the shapes of `privacy-policy.toml` and their reading. Refuses to know how a decision is
+//! taken. INVARIANT: a document that was read holds no name that it does not also declare, and no
+//! name twice.
 
 mod consent;
 mod fault;
@@ -86,13 +87,15 @@ pub struct Processor {
 /// How recordings come into the vault.
 #[derive(Debug, Default)]
 pub struct Collection {
-    /// The legal basis of recording itself. `None` if the file does not say; then no consent is asked for.
+    /// The legal basis of recording itself. `None` if the file does not say; then no consent is
+    /// asked for.
     pub basis: Option<Basis>,
     /// What is said to people before they are recorded.
     pub disclosure: Option<String>,
     /// How long a recording waits for evidence of the consent that recording is based on.
     pub quarantine: Option<Duration>,
-    /// Labels whose values are taken from parameters of the callback URL with the same names, and of principals.
+    /// Labels whose values are taken from parameters of the callback URL with the same names, and
+    /// of principals.
     pub labels: Vec<Label>,
     /// What is shorter is not kept.
     pub shorter_than: Option<Duration>,
@@ -119,8 +122,14 @@ pub enum Basis {
 
 impl Basis {
     /// Every basis.
-    pub const ALL: [Self; 6] =
-        [Self::Consent, Self::Contract, Self::LegalObligation, Self::VitalInterest, Self::PublicTask, Self::LegitimateInterest];
+    pub const ALL: [Self; 6] = [
+        Self::Consent,
+        Self::Contract,
+        Self::LegalObligation,
+        Self::VitalInterest,
+        Self::PublicTask,
+        Self::LegitimateInterest,
+    ];
 
     /// The word used in the policy file.
     pub const fn as_str(self) -> &'static str {
@@ -210,7 +219,8 @@ pub struct TierRule {
     pub grant_lifetime: Duration,
     /// How soon after a shred no older copy of the key store may open it any more.
     pub forgotten: Forgotten,
-    /// How long a recording of this tier is kept, from its collection on; `None`: no limit of its own.
+    /// How long a recording of this tier is kept, from its collection on; `None`: no limit of its
+    /// own.
     pub retention: Option<Duration>,
     /// Who else must agree to each opening.
     pub approval: Option<Approval>,
@@ -244,7 +254,8 @@ pub struct PurposeRule {
     pub name: Purpose,
     /// What it means, for people.
     pub text: String,
-    /// The term of the W3C Data Privacy Vocabulary that it is an instance of, as an IRI (<https://w3id.org/dpv>).
+    /// The term of the W3C Data Privacy Vocabulary that it is an instance of, as an IRI
+    /// (<https://w3id.org/dpv>).
     pub dpv: String,
     /// The tiers it may open.
     pub tiers: Vec<Tier>,
@@ -258,7 +269,8 @@ pub struct PurposeRule {
     pub view: View,
     /// A condition in the syntax of Cedar.
     pub when: Option<String>,
-    /// How long after its collection a recording may be opened for it; `None`: as long as it is kept.
+    /// How long after its collection a recording may be opened for it; `None`: as long as it is
+    /// kept.
     pub retention: Option<Duration>,
     /// How many recordings one principal may open for it on one day (UTC).
     pub budget: Option<u32>,

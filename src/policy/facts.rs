@@ -1,6 +1,7 @@
 //! The facts of a request to listen: who, what, why.
 //!
-//! Owns what a decision looks at. Refuses to know how the facts were gathered; the caller vouches for them.
+//! Owns what a decision looks at. Refuses to know how the facts were gathered; the caller vouches
+//! for them.
 
 use std::net::IpAddr;
 
@@ -31,14 +32,15 @@ pub struct Facts<'a> {
     pub consents: &'a Consents,
     /// The purposes of the holds that stand.
     pub holds: &'a [Purpose],
-    /// Until when somebody else has approved that this principal opens this recording for this purpose.
+    /// Until when somebody else has approved that this principal opens this recording for this
+    /// purpose.
     pub approved_until: Option<Timestamp>,
     /// Whether they want to do without the approval that the tier asks for.
     pub break_glass: bool,
     /// How many recordings they have opened for this purpose today.
     pub openings_today: u32,
-    /// When a grant that was made earlier ends; `None` when a new one is wanted. A stored grant is only a claim: the same decision is
-    /// taken again at each opening.
+    /// When a grant that was made earlier ends; `None` when a new one is wanted. A stored grant is
+    /// only a claim: the same decision is taken again at each opening.
     pub until: Option<Timestamp>,
 }
 
@@ -61,8 +63,10 @@ impl<'a> Facts<'a> {
         }
     }
 
-    /// Whether a justification was written. White space, punctuation and invisible marks alone are none.
+    /// Whether a justification was written. White space, punctuation and invisible marks alone are
+    /// none.
     pub fn is_justified(&self) -> bool {
-        self.justification.is_some_and(|text| text.contains(char::is_alphanumeric))
+        self.justification
+            .is_some_and(|text| text.contains(char::is_alphanumeric))
     }
 }

@@ -1,7 +1,8 @@
 //! Permits: leave to do what is not listening.
 //!
-//! Owns who may list recordings, shred them and read the audit log. Refuses to decide about plaintext: that is the decision's.
-//! INVARIANT: a permit comes from the rules, or from the machine itself.
+//! Owns who may list recordings, shred them and read the audit log. Refuses to decide about
+//! plaintext: that is the decision's. INVARIANT: a permit comes from the rules, or from the machine
+//! itself.
 
 use std::{collections::BTreeSet, fmt};
 
@@ -30,7 +31,8 @@ pub enum Action {
     Correct,
     /// File transcripts.
     Transcribe,
-    /// Turn epochs, renew and move keys. For the operator on the machine only; no role of a policy reaches it.
+    /// Turn epochs, renew and move keys. For the operator on the machine only; no role of a policy
+    /// reaches it.
     Keys,
 }
 
@@ -71,14 +73,23 @@ pub struct Permit {
 }
 
 impl Permit {
-    /// For the command line on the machine itself. Who can read the root file there needs no token: asking for one would guard nothing.
+    /// For the command line on the machine itself. Who can read the root file there needs no token:
+    /// asking for one would guard nothing.
     pub fn of_operator(action: Action) -> Self {
-        Self { actor: Actor::Operator, action, accounts: BTreeSet::new() }
+        Self {
+            actor: Actor::Operator,
+            action,
+            accounts: BTreeSet::new(),
+        }
     }
 
     /// For what the vault does by itself when its time has come.
     pub fn of_vault(action: Action) -> Self {
-        Self { actor: Actor::Vault, action, accounts: BTreeSet::new() }
+        Self {
+            actor: Actor::Vault,
+            action,
+            accounts: BTreeSet::new(),
+        }
     }
 
     /// Who may.
@@ -105,16 +116,39 @@ impl Permit {
 /// Decides by the current rules whether the principal may do this.
 ///
 /// # Errors
-/// The refusal with every reason. It is hidden where the principal may not know that recordings exist; for a question about no single
-/// recording there is nothing to hide.
-pub fn permit(principal: &Principal, action: Action, rulebook: &Rulebook, now: Timestamp) -> Result<Permit, Denial> {
+/// The refusal with every reason. It is hidden where the principal may not know that recordings
+/// exist; for a question about no single recording there is nothing to hide.
+pub fn permit(
+    principal: &Principal,
+    action: Action,
+    rulebook: &Rulebook,
+    now: Timestamp,
+) -> Result<Permit, Denial> {
     let rules = rulebook.current();
     let mut against = Grounds::default();
-    against.add_if(!rules.is_in_force(now), Reason::PolicyNotInForce, "effective");
-    against.add_if(!has_any(principal, rules.roles_for(action)), Reason::RoleNotAllowed, format!("actions/{action}"));
+    against.add_if(
+        !rules.is_in_force(now),
+        Reason::PolicyNotInForce,
+        "effective",
+    );
+    against.add_if(
+        !has_any(principal, rules.roles_for(action)),
+        Reason::RoleNotAllowed,
+        format!("actions/{action}"),
+    );
     if against.is_empty() {
-        return Ok(Permit { actor: Actor::Token(principal.id), action, accounts: principal.accounts.clone() });
+        return Ok(Permit {
+            actor: Actor::Token(principal.id),
+            action,
+            accounts: principal.accounts.clone(),
+        });
     }
     let hidden = !rules.shows_recordings_to(principal);
-    Err(Denial::new(&against, &Grounds::default(), None, hidden, rules.shared_digest()))
+    Err(Denial::new(
+        &against,
+        &Grounds::default(),
+        None,
+        hidden,
+        rules.shared_digest(),
+    ))
 }

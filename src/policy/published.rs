@@ -1,7 +1,9 @@
-//! The policy as data: JSON-LD with the terms of the W3C Data Privacy Vocabulary (<https://w3id.org/dpv>), for programs that read what people were told.
+//! The policy as data: JSON-LD with the terms of the W3C Data Privacy Vocabulary
+//! (<https://w3id.org/dpv>), for programs that read what people were told.
 //!
-//! Owns the shape, which is stable: members may be added, none changes its meaning. Times are RFC 3339; lengths of time are whole seconds in members
-//! that end with `_s`; what the file does not say is null or an empty list.
+//! Owns the shape, which is stable: members may be added, none changes its meaning. Times are RFC
+//! 3339; lengths of time are whole seconds in members that end with `_s`; what the file does not
+//! say is null or an empty list.
 
 use std::time::Duration;
 
@@ -11,7 +13,9 @@ use serde_json::{Value, json};
 use super::{
     classify::Classification,
     decide::View,
-    document::{Approval, Basis, ConsentRules, Cue, MessageRule, Pattern, PurposeRule, Spoken, TierRule},
+    document::{
+        Approval, Basis, ConsentRules, Cue, MessageRule, Pattern, PurposeRule, Spoken, TierRule,
+    },
     rules::Rules,
 };
 
@@ -135,7 +139,10 @@ fn approval(approval: &Approval) -> Value {
 }
 
 fn classification(rule: &Classification) -> Value {
-    let parameter = rule.parameter.as_ref().map(|(name, value)| json!({ "name": name, "value": value }));
+    let parameter = rule
+        .parameter
+        .as_ref()
+        .map(|(name, value)| json!({ "name": name, "value": value }));
     json!({ "tier": rule.tier, "account": rule.account, "source": rule.source, "conference": rule.conference, "parameter": parameter })
 }
 
@@ -180,30 +187,70 @@ mod tests {
     fn the_shipped_policy_reads_as_data() {
         let rules = Rules::parse("p", SHIPPED).unwrap();
         let data = rules.to_json();
-        assert_eq!((&data["version"], &data["digest"]), (&json!("1"), &json!(rules.digest())));
+        assert_eq!(
+            (&data["version"], &data["digest"]),
+            (&json!("1"), &json!(rules.digest()))
+        );
         assert_eq!(data["effective"], "2026-01-01T00:00:00.000Z");
-        let training = data["purposes"].as_array().unwrap().iter().find(|each| each["name"] == "training").unwrap();
+        let training = data["purposes"]
+            .as_array()
+            .unwrap()
+            .iter()
+            .find(|each| each["name"] == "training")
+            .unwrap();
         assert_eq!(training["dpv"], "https://w3id.org/dpv#PersonnelManagement");
         assert_eq!(training["basis"]["dpv"], "https://w3id.org/dpv#Consent");
-        assert_eq!((&training["view"], &training["window"]), (&json!("window"), &json!({ "from_s": 0, "to_s": 300 })));
+        assert_eq!(
+            (&training["view"], &training["window"]),
+            (&json!("window"), &json!({ "from_s": 0, "to_s": 300 }))
+        );
         assert_eq!(data["tiers"][1]["kept_s"], 180 * 86_400);
-        assert_eq!(data["tiers"][2]["approval"]["roles"], json!(["privacy-officer"]));
+        assert_eq!(
+            data["tiers"][2]["approval"]["roles"],
+            json!(["privacy-officer"])
+        );
         assert_eq!(data["content"][3]["words"][0], "diagnosis");
-        assert_eq!(data["@context"]["dpv"], "@type", "the term of a purpose is its type");
+        assert_eq!(
+            data["@context"]["dpv"], "@type",
+            "the term of a purpose is its type"
+        );
     }
 
     #[test]
     fn what_people_are_asked_is_published_with_the_digest_that_statements_name() {
-        let data = Rules::parse("p", &crate::policy::document::asking()).unwrap().to_json();
+        let data = Rules::parse("p", &crate::policy::document::asking())
+            .unwrap()
+            .to_json();
         let voice = &data["consent"]["voice"];
-        assert_eq!((&voice["purposes"], &voice["attempts"]), (&json!(["recording", "training"]), &json!(2)));
-        let (text, digest) = (voice["languages"][0]["text"].as_str().unwrap(), &voice["languages"][0]["text_sha256"]);
-        assert_eq!(*digest, json!(hex::encode(<sha2::Sha256 as sha2::Digest>::digest(text))));
-        assert_eq!(voice["languages"][1]["yes"], json!({ "digit": "1", "words": ["ja", "ja bitte", "einverstanden"] }));
+        assert_eq!(
+            (&voice["purposes"], &voice["attempts"]),
+            (&json!(["recording", "training"]), &json!(2))
+        );
+        let (text, digest) = (
+            voice["languages"][0]["text"].as_str().unwrap(),
+            &voice["languages"][0]["text_sha256"],
+        );
+        assert_eq!(
+            *digest,
+            json!(hex::encode(<sha2::Sha256 as sha2::Digest>::digest(text)))
+        );
+        assert_eq!(
+            voice["languages"][1]["yes"],
+            json!({ "digit": "1", "words": ["ja", "ja bitte", "einverstanden"] })
+        );
         let rule = json!({ "words": ["stop recording", "delete my recordings"], "opt_out": "STOP", "answer": "withdrawn", "purposes": [] });
         let published = &data["consent"]["messages"][0];
-        assert!(rule.as_object().unwrap().iter().all(|(key, value)| published[key] == *value), "{published}");
-        assert_eq!(Rules::parse("p", SHIPPED).unwrap().to_json()["consent"], json!({ "voice": null, "messages": [] }));
+        assert!(
+            rule.as_object()
+                .unwrap()
+                .iter()
+                .all(|(key, value)| published[key] == *value),
+            "{published}"
+        );
+        assert_eq!(
+            Rules::parse("p", SHIPPED).unwrap().to_json()["consent"],
+            json!({ "voice": null, "messages": [] })
+        );
     }
 
     #[test]
@@ -211,7 +258,10 @@ mod tests {
         let text = "version = \"0\"\neffective = 2026-01-01\ndefault_tier = \"t\"\n[controller]\nname = \"C\"\ncontact = \"c\"\n[roles]\n\
                     [[tiers]]\nname = \"t\"\ndescription = \"T\"\ngrant_lifetime = \"24h\"\n[actions]\ncatalogue = []\nshred = []\naudit = []\n";
         let data = Rules::parse("p", text).unwrap().to_json();
-        assert_eq!((&data["collection"]["basis"], &data["tiers"][0]["kept_s"]), (&Value::Null, &Value::Null));
+        assert_eq!(
+            (&data["collection"]["basis"], &data["tiers"][0]["kept_s"]),
+            (&Value::Null, &Value::Null)
+        );
         assert_eq!(data["rights"], json!([]));
     }
 }

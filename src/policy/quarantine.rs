@@ -1,7 +1,9 @@
-//! Quarantine: what becomes of a recording that was made without the evidence of consent that its policy asks for.
+//! Quarantine: what becomes of a recording that was made without the evidence of consent that its
+//! policy asks for.
 //!
-//! Owns who waits, and for how long. Refuses to know the time at which a recording is sealed or shredded.
-//! INVARIANT: a recording whose policy is not at hand neither waits nor is released: what is not known is no reason to destroy anything.
+//! Owns who waits, and for how long. Refuses to know the time at which a recording is sealed or
+//! shredded. INVARIANT: a recording whose policy is not at hand neither waits nor is released: what
+//! is not known is no reason to destroy anything.
 
 use std::time::Duration;
 
@@ -12,15 +14,20 @@ use super::{
 };
 use crate::model::{consent::RECORDING, recording::Recording, time::Timestamp};
 
-/// How long a recording waits for evidence that every party consented to being recorded; `None` if the policy that it is pinned to does not
-/// ask for their consent. A later policy that does closes it, but is no reason to shred it.
+/// How long a recording waits for evidence that every party consented to being recorded; `None` if
+/// the policy that it is pinned to does not ask for their consent. A later policy that does closes
+/// it, but is no reason to shred it.
 pub fn quarantine(recording: &Recording, rulebook: &Rulebook) -> Option<Duration> {
     rulebook.find(&recording.policy_digest).and_then(period)
 }
 
 /// The digests of the versions that ask for consent to being recorded.
 pub fn quarantining(rulebook: &Rulebook) -> Vec<&str> {
-    rulebook.versions().filter(|rules| period(rules).is_some()).map(Rules::digest).collect()
+    rulebook
+        .versions()
+        .filter(|rules| period(rules).is_some())
+        .map(Rules::digest)
+        .collect()
 }
 
 /// Whether every party consents to having been recorded, as of now.
@@ -30,7 +37,9 @@ pub fn covers_recording(consents: &Consents, recording: &Recording, now: Timesta
 
 fn period(rules: &Rules) -> Option<Duration> {
     let collection = &rules.document().collection;
-    collection.quarantine.filter(|_| collection.basis == Some(Basis::Consent))
+    collection
+        .quarantine
+        .filter(|_| collection.basis == Some(Basis::Consent))
 }
 
 #[cfg(test)]
@@ -41,21 +50,40 @@ mod tests {
     const DAY: Duration = Duration::from_secs(24 * 3600);
 
     fn rules(basis: &str, version: &str) -> Rules {
-        let text = SHIPPED.replacen("basis = \"legitimate-interest\"", &format!("basis = \"{basis}\""), 1);
-        Rules::parse("p", &text.replacen("version = \"1\"", &format!("version = \"{version}\""), 1)).unwrap()
+        let text = SHIPPED.replacen(
+            "basis = \"legitimate-interest\"",
+            &format!("basis = \"{basis}\""),
+            1,
+        );
+        Rules::parse(
+            "p",
+            &text.replacen("version = \"1\"", &format!("version = \"{version}\""), 1),
+        )
+        .unwrap()
     }
 
     fn pinned_to(digest: &str) -> Recording {
         let at = Timestamp::from_millis(0);
-        Recording { id: "rec_00000000000000000000000000000001".parse().unwrap(), policy_digest: digest.into(), ..Recording::of(at) }
+        Recording {
+            id: "rec_00000000000000000000000000000001".parse().unwrap(),
+            policy_digest: digest.into(),
+            ..Recording::of(at)
+        }
     }
 
     #[test]
     fn the_version_of_its_collection_says_whether_a_recording_waits() {
         let (strict, lax) = (rules("consent", "1"), rules("contract", "2"));
-        let (waits, stays, unknown) = (pinned_to(strict.digest()), pinned_to(lax.digest()), pinned_to("0"));
+        let (waits, stays, unknown) = (
+            pinned_to(strict.digest()),
+            pinned_to(lax.digest()),
+            pinned_to("0"),
+        );
         let digest = strict.digest().to_owned();
-        for book in [Rulebook::new(strict, [lax]), Rulebook::new(rules("contract", "2"), [rules("consent", "1")])] {
+        for book in [
+            Rulebook::new(strict, [lax]),
+            Rulebook::new(rules("contract", "2"), [rules("consent", "1")]),
+        ] {
             let periods = [&waits, &stays, &unknown].map(|recording| quarantine(recording, &book));
             assert_eq!(periods, [Some(7 * DAY), None, None]);
             assert_eq!(quarantining(&book), [digest.as_str()]);
@@ -65,6 +93,10 @@ mod tests {
 
     #[test]
     fn of_a_recording_of_which_nothing_is_known_nobody_consents() {
-        assert!(!covers_recording(&Consents::NONE, &pinned_to("0"), Timestamp::from_millis(1)));
+        assert!(!covers_recording(
+            &Consents::NONE,
+            &pinned_to("0"),
+            Timestamp::from_millis(1)
+        ));
     }
 }

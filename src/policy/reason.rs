@@ -1,7 +1,8 @@
 //! Why a request was refused.
 //!
-//! Owns the closed list of reasons with their codes, and the refusal that carries them. Refuses to know how they were found.
-//! INVARIANT: a refusal names at least one reason, each at most once, and holds nothing that the requester wrote.
+//! Owns the closed list of reasons with their codes, and the refusal that carries them. Refuses to
+//! know how they were found. INVARIANT: a refusal names at least one reason, each at most once, and
+//! holds nothing that the requester wrote.
 
 use std::{collections::BTreeMap, fmt, sync::Arc};
 
@@ -105,24 +106,44 @@ impl Reason {
     pub const fn text(self) -> &'static str {
         match self {
             Self::PolicyNotInForce => "The privacy policy is not in force yet.",
-            Self::PolicyUnknown => "The version of the privacy policy under which this was recorded is not at hand.",
-            Self::AccountUnknownToPrincipal => "Your access does not cover the account of this recording.",
+            Self::PolicyUnknown => {
+                "The version of the privacy policy under which this was recorded is not at hand."
+            }
+            Self::AccountUnknownToPrincipal => {
+                "Your access does not cover the account of this recording."
+            }
             Self::RecordingNotSealed => "The vault does not hold this recording.",
             Self::RecordingShredded => "This recording was shredded and can never be opened again.",
-            Self::TierUnknown => "The privacy policy does not know the sensitivity tier of this recording.",
+            Self::TierUnknown => {
+                "The privacy policy does not know the sensitivity tier of this recording."
+            }
             Self::PurposeUnknown => "The privacy policy does not know this purpose.",
-            Self::PurposeNotForTier => "This purpose does not open recordings of this sensitivity tier.",
+            Self::PurposeNotForTier => {
+                "This purpose does not open recordings of this sensitivity tier."
+            }
             Self::RoleNotAllowed => "None of your roles may do this.",
             Self::JustificationMissing => "This purpose asks for a written justification.",
-            Self::JustificationTooLong => "The justification is too long: write at most 1000 characters.",
+            Self::JustificationTooLong => {
+                "The justification is too long: write at most 1000 characters."
+            }
             Self::GrantExpired => "The time for which access was granted is over.",
-            Self::PurposeExpired => "Recordings of this age may not be opened for this purpose any more.",
-            Self::ConditionNotMet => "A condition that the privacy policy sets for this purpose does not hold.",
+            Self::PurposeExpired => {
+                "Recordings of this age may not be opened for this purpose any more."
+            }
+            Self::ConditionNotMet => {
+                "A condition that the privacy policy sets for this purpose does not hold."
+            }
             Self::ConsentMissing => "Not every party has consented to this purpose.",
-            Self::Quarantined => "There is no evidence that every party consented to being recorded.",
-            Self::Revoked => "This recording was revoked; a hold keeps it, for its own purpose only.",
+            Self::Quarantined => {
+                "There is no evidence that every party consented to being recorded."
+            }
+            Self::Revoked => {
+                "This recording was revoked; a hold keeps it, for its own purpose only."
+            }
             Self::ApprovalMissing => "Somebody else must approve this first.",
-            Self::BudgetSpent => "You have opened as many recordings for this purpose today as the privacy policy allows.",
+            Self::BudgetSpent => {
+                "You have opened as many recordings for this purpose today as the privacy policy allows."
+            }
             Self::PolicyFailed => "The privacy policy could not be evaluated for this request.",
         }
     }
@@ -139,11 +160,12 @@ impl fmt::Display for Reason {
 pub struct Refusal {
     /// Why.
     pub reason: Reason,
-    /// The clause that decided: a key of the policy file (`purposes/training/when`, `tiers/restricted/approval`), or one of the rules that no
-    /// file can change (`fixed/state`). Stable, as codes are.
+    /// The clause that decided: a key of the policy file (`purposes/training/when`,
+    /// `tiers/restricted/approval`), or one of the rules that no file can change (`fixed/state`).
+    /// Stable, as codes are.
     pub clause: Arc<str>,
-    /// Set when only the earlier version refuses to which the recording is pinned: its name. A later version never widens what an
-    /// earlier one allowed.
+    /// Set when only the earlier version refuses to which the recording is pinned: its name. A
+    /// later version never widens what an earlier one allowed.
     pub pinned: Option<Arc<str>>,
 }
 
@@ -153,7 +175,10 @@ impl Refusal {
         match &self.pinned {
             None => self.reason.text().to_owned(),
             Some(version) => {
-                format!("{} So says version `{version}` of the privacy policy, under which this was recorded.", self.reason.text())
+                format!(
+                    "{} So says version `{version}` of the privacy policy, under which this was recorded.",
+                    self.reason.text()
+                )
             }
         }
     }
@@ -176,10 +201,22 @@ impl Denial {
         hidden: bool,
         policy_digest: Arc<str>,
     ) -> Self {
-        let own = current.iter().map(|(reason, clause)| Refusal { reason, clause, pinned: None });
+        let own = current.iter().map(|(reason, clause)| Refusal {
+            reason,
+            clause,
+            pinned: None,
+        });
         let only_pinned = pinned.iter().filter(|(reason, _)| !current.names(*reason));
-        let only_pinned = only_pinned.map(|(reason, clause)| Refusal { reason, clause, pinned: pinned_version.clone() });
-        Self { refusals: own.chain(only_pinned).collect(), hidden, policy_digest }
+        let only_pinned = only_pinned.map(|(reason, clause)| Refusal {
+            reason,
+            clause,
+            pinned: pinned_version.clone(),
+        });
+        Self {
+            refusals: own.chain(only_pinned).collect(),
+            hidden,
+            policy_digest,
+        }
     }
 
     /// Every reason.
@@ -192,7 +229,8 @@ impl Denial {
         self.refusals.iter().any(|refusal| refusal.reason == reason)
     }
 
-    /// Whether the principal may not even know that the recording exists: the answer must then be the one for a recording that does not.
+    /// Whether the principal may not even know that the recording exists: the answer must then be
+    /// the one for a recording that does not.
     pub fn is_hidden(&self) -> bool {
         self.hidden
     }
@@ -224,7 +262,8 @@ impl Grounds {
         Self([(reason, clause)].into())
     }
 
-    /// Adds a reason. Of two clauses that give the same one, the first by name is kept, in whichever order they come.
+    /// Adds a reason. Of two clauses that give the same one, the first by name is kept, in
+    /// whichever order they come.
     pub(super) fn add(&mut self, reason: Reason, clause: &Arc<str>) {
         let kept = self.0.entry(reason).or_insert_with(|| Arc::clone(clause));
         if **clause < **kept {
@@ -253,7 +292,9 @@ impl Grounds {
     }
 
     fn iter(&self) -> impl Iterator<Item = (Reason, Arc<str>)> {
-        self.0.iter().map(|(reason, clause)| (*reason, Arc::clone(clause)))
+        self.0
+            .iter()
+            .map(|(reason, clause)| (*reason, Arc::clone(clause)))
     }
 }
 
@@ -263,11 +304,18 @@ mod tests {
 
     #[test]
     fn every_reason_has_its_own_code_and_place() {
-        let codes: std::collections::BTreeSet<_> = Reason::ALL.iter().map(|reason| reason.code()).collect();
+        let codes: std::collections::BTreeSet<_> =
+            Reason::ALL.iter().map(|reason| reason.code()).collect();
         assert_eq!(codes.len(), Reason::ALL.len());
         for (place, reason) in Reason::ALL.into_iter().enumerate() {
             assert_eq!(reason as usize, place, "{reason}");
-            assert!(reason.code().bytes().all(|b| b.is_ascii_lowercase() || b == b'-'), "{reason}");
+            assert!(
+                reason
+                    .code()
+                    .bytes()
+                    .all(|b| b.is_ascii_lowercase() || b == b'-'),
+                "{reason}"
+            );
         }
     }
 
@@ -286,6 +334,10 @@ mod tests {
 
     #[test]
     fn people_are_told_the_bound_that_holds() {
-        assert!(Reason::JustificationTooLong.text().contains(&format!("at most {} ", crate::policy::MAX_JUSTIFICATION)));
+        assert!(
+            Reason::JustificationTooLong
+                .text()
+                .contains(&format!("at most {} ", crate::policy::MAX_JUSTIFICATION))
+        );
     }
 }

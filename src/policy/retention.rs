@@ -1,9 +1,11 @@
 //! Retention: how long a recording is kept, and which clause of which version says so.
 //!
-//! Owns the arithmetic. Refuses to shred, and to know what else may keep or end a recording: holds stop a shred, revocation and quarantine come earlier.
-//! INVARIANTS
-//! - The version in force and the one to which the recording is pinned both count, and the earlier end wins: a later version never keeps longer.
-//! - What no version limits is never due. What is not known gives no limit: a mistake here would destroy.
+//! Owns the arithmetic. Refuses to shred, and to know what else may keep or end a recording: holds
+//! stop a shred, revocation and quarantine come earlier. INVARIANTS
+//! - The version in force and the one to which the recording is pinned both count, and the earlier
+//!   end wins: a later version never keeps longer.
+//! - What no version limits is never due. What is not known gives no limit: a mistake here would
+//!   destroy.
 
 use std::{fmt, sync::Arc, time::Duration};
 
@@ -42,7 +44,8 @@ impl Limit {
         collected_at.after(self.period).max(self.effective)
     }
 
-    /// What was collected until then is due now; `None` if nothing is, because the version is not in force.
+    /// What was collected until then is due now; `None` if nothing is, because the version is not
+    /// in force.
     pub fn due_until(&self, now: Timestamp) -> Option<Timestamp> {
         (self.effective <= now).then(|| now.before(self.period))
     }
@@ -52,31 +55,61 @@ impl fmt::Display for Limit {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match &self.clause {
             Clause::Tier => write!(f, "`retention` of the tier, version {}", self.version),
-            Clause::Purposes(last) => write!(f, "the purposes that open the tier have ended, `{last}` last, version {}", self.version),
+            Clause::Purposes(last) => write!(
+                f,
+                "the purposes that open the tier have ended, `{last}` last, version {}",
+                self.version
+            ),
         }
     }
 }
 
 impl Rules {
-    /// How long this version keeps recordings of a tier: what the tier says, or what the last of the purposes says that open it, if all of them
-    /// say something; the shorter of the two. `None` if it sets no limit, or knows no such tier.
+    /// How long this version keeps recordings of a tier: what the tier says, or what the last of
+    /// the purposes says that open it, if all of them say something; the shorter of the two. `None`
+    /// if it sets no limit, or knows no such tier.
     pub fn limit(&self, tier: &Tier) -> Option<Limit> {
         let rule = self.tier(tier)?;
         let of_tier = rule.retention.map(|period| (period, Clause::Tier));
-        let opening = self.document().purposes.iter().filter(|purpose| purpose.tiers.contains(tier));
-        let ends = opening.map(|purpose| purpose.retention.map(|period| (period, Clause::Purposes(purpose.name.clone()))));
+        let opening = self
+            .document()
+            .purposes
+            .iter()
+            .filter(|purpose| purpose.tiers.contains(tier));
+        let ends = opening.map(|purpose| {
+            purpose
+                .retention
+                .map(|period| (period, Clause::Purposes(purpose.name.clone())))
+        });
         // One without an end, and there is none for all.
-        let last = ends.collect::<Option<Vec<_>>>().and_then(|ends| ends.into_iter().max_by_key(|(period, _)| *period));
-        let (period, clause) = of_tier.into_iter().chain(last).min_by_key(|(period, _)| *period)?;
-        Some(Limit { period, clause, version: self.shared_version(), effective: self.document().effective })
+        let last = ends
+            .collect::<Option<Vec<_>>>()
+            .and_then(|ends| ends.into_iter().max_by_key(|(period, _)| *period));
+        let (period, clause) = of_tier
+            .into_iter()
+            .chain(last)
+            .min_by_key(|(period, _)| *period)?;
+        Some(Limit {
+            period,
+            clause,
+            version: self.shared_version(),
+            effective: self.document().effective,
+        })
     }
 }
 
-/// The limits that count for recordings of a tier which are pinned to a version: of the version in force, and of that one where it is known.
+/// The limits that count for recordings of a tier which are pinned to a version: of the version in
+/// force, and of that one where it is known.
 pub fn limits(tier: &Tier, pinned: &str, rulebook: &Rulebook) -> Vec<Limit> {
     let current = rulebook.current();
-    let pinned = rulebook.find(pinned).filter(|pinned| pinned.digest() != current.digest());
-    [Some(current), pinned].into_iter().flatten().filter_map(|rules| rules.limit(tier)).collect()
+    let pinned = rulebook
+        .find(pinned)
+        .filter(|pinned| pinned.digest() != current.digest());
+    [Some(current), pinned]
+        .into_iter()
+        .flatten()
+        .filter_map(|rules| rules.limit(tier))
+        .collect()
 }
 
 /// From when on this recording is kept no longer; `None` without a limit.
@@ -87,7 +120,9 @@ pub fn due(recording: &Recording, rulebook: &Rulebook) -> Option<Timestamp> {
 /// The same, and by which clause.
 pub fn due_by(recording: &Recording, rulebook: &Rulebook) -> Option<(Timestamp, Limit)> {
     let limits = limits(&recording.tier, &recording.policy_digest, rulebook).into_iter();
-    limits.map(|limit| (limit.end(recording.collected_at), limit)).min_by_key(|(end, _)| *end)
+    limits
+        .map(|limit| (limit.end(recording.collected_at), limit))
+        .min_by_key(|(end, _)| *end)
 }
 
 #[cfg(test)]
@@ -100,9 +135,13 @@ mod tests {
 
     const DAY: Duration = Duration::from_secs(86_400);
 
-    /// A policy in which the tier `t` has this retention, and these purposes open it; another tier has neither.
+    /// A policy in which the tier `t` has this retention, and these purposes open it; another tier
+    /// has neither.
     fn rules(version: &str, effective: &str, tier: Option<u64>, purposes: &[Option<u64>]) -> Rules {
-        let retention = |days: Option<u64>| days.map(|days| format!("retention = \"{days}d\"\n")).unwrap_or_default();
+        let retention = |days: Option<u64>| {
+            days.map(|days| format!("retention = \"{days}d\"\n"))
+                .unwrap_or_default()
+        };
         let mut text = format!(
             "version = \"{version}\"\neffective = {effective}\ndefault_tier = \"t\"\n[controller]\nname = \"C\"\ncontact = \"c\"\n[roles]\nr = \"R\"\n\
              [actions]\ncatalogue = []\nshred = []\naudit = []\n[[tiers]]\nname = \"t\"\ndescription = \"T\"\ngrant_lifetime = \"1h\"\n{}\
@@ -153,7 +192,12 @@ mod tests {
             let old = rules("old", "2026-01-01", pinned, &[]);
             let digest = old.digest().to_owned();
             let book = Rulebook::new(rules("new", "2026-01-01", current, &[]), [old]);
-            due_by(&recording("t", &digest), &book).map(|(due, limit)| (due.since(COLLECTED).as_secs() / 86_400, limit.version.to_string()))
+            due_by(&recording("t", &digest), &book).map(|(due, limit)| {
+                (
+                    due.since(COLLECTED).as_secs() / 86_400,
+                    limit.version.to_string(),
+                )
+            })
         };
         let found = |days: u64, version: &str| Some((days, version.to_owned()));
         assert_eq!(days(Some(9), Some(5)), found(5, "old"));
@@ -166,13 +210,19 @@ mod tests {
     #[test]
     fn a_version_that_is_not_known_and_one_that_is_not_in_force_end_nothing() {
         let book = Rulebook::new(rules("1", "2026-01-01", Some(9), &[]), []);
-        assert_eq!(due(&recording("t", "unknown"), &book), Some(COLLECTED.after(9 * DAY)));
+        assert_eq!(
+            due(&recording("t", "unknown"), &book),
+            Some(COLLECTED.after(9 * DAY))
+        );
         assert_eq!(due(&recording("other", "unknown"), &book), None);
         let effective = Timestamp::parse_rfc3339("2099-01-01T00:00:00Z").unwrap();
         let future = Rulebook::new(rules("2", "2099-01-01", Some(9), &[]), []);
         assert_eq!(due(&recording("t", "unknown"), &future), Some(effective));
         let limit = limits(&"t".parse().unwrap(), "unknown", &future).remove(0);
-        assert_eq!(limit.due_until(effective.before(Duration::from_millis(1))), None);
+        assert_eq!(
+            limit.due_until(effective.before(Duration::from_millis(1))),
+            None
+        );
         assert_eq!(limit.due_until(effective), Some(effective.before(9 * DAY)));
     }
 }

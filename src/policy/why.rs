@@ -1,7 +1,7 @@
 //! What would have to change for a refusal to fall away.
 //!
-//! Owns the way out of each reason, in the words of the rules that gave it. Refuses to decide, and to promise: where several reasons speak against a
-//! request, each needs its own way out.
+//! Owns the way out of each reason, in the words of the rules that gave it. Refuses to decide, and
+//! to promise: where several reasons speak against a request, each needs its own way out.
 
 use super::{
     facts::Facts,
@@ -17,7 +17,9 @@ use crate::model::{
 /// What would have to change, for who operates the vault: it names roles, accounts and conditions.
 pub fn way_out(refusal: &Refusal, facts: &Facts<'_>, rulebook: &Rulebook) -> String {
     let current = rulebook.current();
-    let pinned = rulebook.find(&facts.recording.policy_digest).filter(|_| refusal.pinned.is_some());
+    let pinned = rulebook
+        .find(&facts.recording.policy_digest)
+        .filter(|_| refusal.pinned.is_some());
     let change = change(refusal.reason, facts, pinned.unwrap_or(current));
     match &refusal.pinned {
         None => change,
@@ -33,28 +35,53 @@ fn change(reason: Reason, facts: &Facts<'_>, rules: &Rules) -> String {
     let purpose = rules.purpose(&facts.purpose);
     let tier = rules.tier(&recording.tier);
     match reason {
-        Reason::PolicyNotInForce => format!("wait until {}, when version {} takes effect", rules.document().effective, rules.version()),
+        Reason::PolicyNotInForce => format!(
+            "wait until {}, when version {} takes effect",
+            rules.document().effective,
+            rules.version()
+        ),
         Reason::PolicyUnknown => format!(
             "publish the file of version {} again (its SHA-256 is {}) with `recvault policy publish FILE`, and restart",
             recording.policy_version, recording.policy_digest
         ),
-        Reason::AccountUnknownToPrincipal => format!("a token whose accounts include {}", recording.account),
+        Reason::AccountUnknownToPrincipal => {
+            format!("a token whose accounts include {}", recording.account)
+        }
         Reason::RecordingNotSealed if recording.state == State::Announced => {
             "wait until it is fetched; `recvault status` shows the work".to_owned()
         }
         Reason::RecordingNotSealed => "nothing: the source has no file of it".to_owned(),
         Reason::RecordingShredded => "nothing: its key is destroyed".to_owned(),
-        Reason::TierUnknown => format!("a version that declares the tier `{}`, or `recvault move` to another tier", recording.tier),
+        Reason::TierUnknown => format!(
+            "a version that declares the tier `{}`, or `recvault move` to another tier",
+            recording.tier
+        ),
         Reason::PurposeUnknown => {
-            let known: Vec<&str> = rules.document().purposes.iter().map(|purpose| purpose.name.as_str()).collect();
-            format!("one of the purposes that there are: {}", words::listed(&known, "or"))
+            let known: Vec<&str> = rules
+                .document()
+                .purposes
+                .iter()
+                .map(|purpose| purpose.name.as_str())
+                .collect();
+            format!(
+                "one of the purposes that there are: {}",
+                words::listed(&known, "or")
+            )
         }
         Reason::PurposeNotForTier => {
-            let fitting = rules.document().purposes.iter().filter(|purpose| purpose.tiers.contains(&recording.tier));
+            let fitting = rules
+                .document()
+                .purposes
+                .iter()
+                .filter(|purpose| purpose.tiers.contains(&recording.tier));
             let fitting: Vec<&str> = fitting.map(|purpose| purpose.name.as_str()).collect();
             match fitting.is_empty() {
                 true => format!("nothing: no purpose opens the tier `{}`", recording.tier),
-                false => format!("a purpose that opens the tier `{}`: {}", recording.tier, words::listed(&fitting, "or")),
+                false => format!(
+                    "a purpose that opens the tier `{}`: {}",
+                    recording.tier,
+                    words::listed(&fitting, "or")
+                ),
             }
         }
         Reason::RoleNotAllowed => match purpose.map(|purpose| purpose.roles.as_slice()) {
@@ -83,18 +110,29 @@ fn change(reason: Reason, facts: &Facts<'_>, rules: &Rules) -> String {
             [] => "nothing: it is about to be shredded".to_owned(),
             holds => {
                 let purposes: Vec<&str> = holds.iter().map(Purpose::as_str).collect();
-                format!("the purpose of a hold on it: {}; it is shredded when the last hold is lifted", words::listed(&purposes, "or"))
+                format!(
+                    "the purpose of a hold on it: {}; it is shredded when the last hold is lifted",
+                    words::listed(&purposes, "or")
+                )
             }
         },
         Reason::ApprovalMissing => {
-            let roles = tier.and_then(|tier| tier.approval.as_ref()).map(|approval| named(&approval.roles)).unwrap_or_default();
+            let roles = tier
+                .and_then(|tier| tier.approval.as_ref())
+                .map(|approval| named(&approval.roles))
+                .unwrap_or_default();
             format!("the approval of somebody else with the role {roles}")
         }
         Reason::BudgetSpent => match purpose.and_then(|purpose| purpose.budget) {
-            Some(budget) => format!("wait until tomorrow (UTC): {budget} recordings a day may be opened for `{}`", facts.purpose),
+            Some(budget) => format!(
+                "wait until tomorrow (UTC): {budget} recordings a day may be opened for `{}`",
+                facts.purpose
+            ),
             None => "wait until tomorrow (UTC)".to_owned(),
         },
-        Reason::PolicyFailed => "correct the condition that cannot be evaluated; the log has the error".to_owned(),
+        Reason::PolicyFailed => {
+            "correct the condition that cannot be evaluated; the log has the error".to_owned()
+        }
     }
 }
 
@@ -140,14 +178,23 @@ mod tests {
         let book = book();
         let (agent, recording) = (principal(&["agent"]), recording("restricted", &book));
         let facts = Facts::new(&agent, &recording, "training".parse().unwrap());
-        let Decision::Deny(denial) = decide(&facts, &book, NOW) else { panic!("allowed") };
-        let told: Vec<String> = denial.refusals().iter().map(|refusal| way_out(refusal, &facts, &book)).collect();
+        let Decision::Deny(denial) = decide(&facts, &book, NOW) else {
+            panic!("allowed")
+        };
+        let told: Vec<String> = denial
+            .refusals()
+            .iter()
+            .map(|refusal| way_out(refusal, &facts, &book))
+            .collect();
         for part in [
             "a purpose that opens the tier `restricted`: dispute-resolution, subject-request or legal-request",
             "a token with the role reviewer",
             "write down why",
         ] {
-            assert!(told.iter().any(|way| way.contains(part)), "{part} in {told:?}");
+            assert!(
+                told.iter().any(|way| way.contains(part)),
+                "{part} in {told:?}"
+            );
         }
     }
 
@@ -157,12 +204,20 @@ mod tests {
         let (agent, recording) = (principal(&["agent"]), recording("standard", &book));
         let facts = Facts::new(&agent, &recording, "training".parse().unwrap());
         for reason in Reason::ALL {
-            assert!(!change(reason, &facts, book.current()).is_empty(), "{reason}");
+            assert!(
+                !change(reason, &facts, book.current()).is_empty(),
+                "{reason}"
+            );
         }
         assert!(change(Reason::PurposeExpired, &facts, book.current()).contains("180 days"));
-        assert!(change(Reason::ConsentMissing, &facts, book.current()).contains("nobody is named yet"));
+        assert!(
+            change(Reason::ConsentMissing, &facts, book.current()).contains("nobody is named yet")
+        );
         let quality = Facts::new(&agent, &recording, "quality-review".parse().unwrap());
-        assert!(change(Reason::ConditionNotMet, &quality, book.current()).contains("principal has queue"));
+        assert!(
+            change(Reason::ConditionNotMet, &quality, book.current())
+                .contains("principal has queue")
+        );
         assert!(change(Reason::BudgetSpent, &quality, book.current()).contains("500"));
     }
 
@@ -171,9 +226,18 @@ mod tests {
         let (book, version): (_, Arc<str>) = (book(), "0".into());
         let (agent, recording) = (principal(&["agent"]), recording("standard", &book));
         let facts = Facts::new(&agent, &recording, "training".parse().unwrap());
-        let Decision::Deny(denial) = decide(&facts, &book, NOW) else { panic!("allowed") };
-        let refusal = Refusal { pinned: Some(version), ..denial.refusals()[0].clone() };
+        let Decision::Deny(denial) = decide(&facts, &book, NOW) else {
+            panic!("allowed")
+        };
+        let refusal = Refusal {
+            pinned: Some(version),
+            ..denial.refusals()[0].clone()
+        };
         let told = way_out(&refusal, &facts, &book);
-        assert!(told.contains("every party consents anew, to this purpose under version 1") && told.contains("only version 0"), "{told}");
+        assert!(
+            told.contains("every party consents anew, to this purpose under version 1")
+                && told.contains("only version 0"),
+            "{told}"
+        );
     }
 }

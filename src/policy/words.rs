@@ -1,6 +1,7 @@
 //! The policy in words that people use: lengths of time, and what a purpose gives.
 //!
-//! Owns wording that the privacy page and the command line share. Refuses to know where it is shown.
+//! Owns wording that the privacy page and the command line share. Refuses to know where it is
+//! shown.
 
 use std::time::Duration;
 
@@ -13,8 +14,15 @@ use crate::model::{name::Role, time::Timestamp};
 /// A length of time in its largest whole unit: `90 days`, `1 hour`, `15 minutes`.
 pub fn period(length: Duration) -> String {
     let seconds = length.as_secs();
-    let units = [(86_400, "day"), (3600, "hour"), (60, "minute"), (1, "second")];
-    let fits = units.into_iter().find(|(unit, _)| seconds >= *unit && seconds.is_multiple_of(*unit));
+    let units = [
+        (86_400, "day"),
+        (3600, "hour"),
+        (60, "minute"),
+        (1, "second"),
+    ];
+    let fits = units
+        .into_iter()
+        .find(|(unit, _)| seconds >= *unit && seconds.is_multiple_of(*unit));
     let (unit, name) = fits.unwrap_or((1, "second"));
     match seconds / unit {
         1 => format!("1 {name}"),
@@ -26,23 +34,41 @@ pub fn period(length: Duration) -> String {
 pub fn view(view: View) -> String {
     match view {
         View::Audio => "the sound, and what was said as text".into(),
-        View::Window { from_s: 0, to_s } => format!("only the first {} of the sound", period(Duration::from_secs(to_s.into()))),
-        View::Window { from_s, to_s } => format!("only the sound from {} to {}", moment(from_s), moment(to_s)),
+        View::Window { from_s: 0, to_s } => format!(
+            "only the first {} of the sound",
+            period(Duration::from_secs(to_s.into()))
+        ),
+        View::Window { from_s, to_s } => {
+            format!("only the sound from {} to {}", moment(from_s), moment(to_s))
+        }
         View::Transcript => "only what was said, as text".into(),
-        View::RedactedTranscript => "only what was said, as text, without the sensitive parts that automatic checks find".into(),
+        View::RedactedTranscript => {
+            "only what was said, as text, without the sensitive parts that automatic checks find"
+                .into()
+        }
     }
 }
 
 /// `1:05`, `1:00:00`.
 fn moment(second: u32) -> String {
     let (hours, minutes, seconds) = (second / 3600, second / 60 % 60, second % 60);
-    if hours == 0 { format!("{minutes}:{seconds:02}") } else { format!("{hours}:{minutes:02}:{seconds:02}") }
+    if hours == 0 {
+        format!("{minutes}:{seconds:02}")
+    } else {
+        format!("{hours}:{minutes:02}:{seconds:02}")
+    }
 }
 
 /// A day as people write it, with the time where it is not the day's beginning (UTC).
 pub fn day(at: Timestamp) -> String {
-    let Ok(moment) = jiff::Timestamp::from_millisecond(at.as_millis()) else { return at.to_string() };
-    let form = if at.as_millis().rem_euclid(86_400_000) == 0 { "%-d %B %Y" } else { "%-d %B %Y, %H:%M UTC" };
+    let Ok(moment) = jiff::Timestamp::from_millisecond(at.as_millis()) else {
+        return at.to_string();
+    };
+    let form = if at.as_millis().rem_euclid(86_400_000) == 0 {
+        "%-d %B %Y"
+    } else {
+        "%-d %B %Y, %H:%M UTC"
+    };
     moment.strftime(form).to_string()
 }
 
@@ -74,7 +100,10 @@ pub fn listed<T: AsRef<str>>(items: &[T], conjunction: &str) -> String {
 impl Document {
     /// What a role is, in the words of the file; the name itself where the file has none.
     pub fn role_text<'a>(&'a self, role: &'a Role) -> &'a str {
-        self.roles.iter().find(|(name, _)| name == role).map_or(role.as_str(), |(_, text)| text)
+        self.roles
+            .iter()
+            .find(|(name, _)| name == role)
+            .map_or(role.as_str(), |(_, text)| text)
     }
 }
 
@@ -102,8 +131,20 @@ mod tests {
 
     #[test]
     fn a_view_is_said_as_what_it_gives() {
-        assert_eq!(view(View::Window { from_s: 0, to_s: 300 }), "only the first 5 minutes of the sound");
-        assert_eq!(view(View::Window { from_s: 65, to_s: 3600 }), "only the sound from 1:05 to 1:00:00");
+        assert_eq!(
+            view(View::Window {
+                from_s: 0,
+                to_s: 300
+            }),
+            "only the first 5 minutes of the sound"
+        );
+        assert_eq!(
+            view(View::Window {
+                from_s: 65,
+                to_s: 3600
+            }),
+            "only the sound from 1:05 to 1:00:00"
+        );
         assert!(view(View::RedactedTranscript).contains("without"));
     }
 
@@ -111,7 +152,10 @@ mod tests {
     fn a_day_is_said_without_the_time_that_begins_it() {
         let at = |text: &str| day(Timestamp::parse_rfc3339(text).unwrap());
         assert_eq!(at("2026-01-01T00:00:00Z"), "1 January 2026");
-        assert_eq!(at("2026-11-24T00:00:00+02:00"), "23 November 2026, 22:00 UTC");
+        assert_eq!(
+            at("2026-11-24T00:00:00+02:00"),
+            "23 November 2026, 22:00 UTC"
+        );
     }
 
     #[test]
@@ -120,6 +164,9 @@ mod tests {
         assert_eq!(listed(&["a"], "or"), "a");
         assert_eq!(listed(&["a", "b"], "or"), "a or b");
         assert_eq!(listed(&["a", "b", "c"], "and"), "a, b and c");
-        assert_eq!(pattern(&Pattern::Words(vec!["x".into(), "y z".into()])), "words such as “x” or “y z”");
+        assert_eq!(
+            pattern(&Pattern::Words(vec!["x".into(), "y z".into()])),
+            "words such as “x” or “y z”"
+        );
     }
 }

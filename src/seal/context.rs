@@ -1,6 +1,7 @@
 //! What a sealed object is an artefact of, and the associated data made from it. Built only here.
 //!
-//! INVARIANT: two different contexts never give the same associated data: each field carries its length.
+//! INVARIANT: two different contexts never give the same associated data: each field carries its
+//! length.
 
 use crate::model::{
     artefact::{Artefact, Leg},
@@ -18,7 +19,8 @@ pub trait Bound {
     fn associated_data(&self) -> Vec<u8>;
 }
 
-/// A recovery file is bound to its header, which stands before it in the clear and names vault, epoch, kind and file.
+/// A recovery file is bound to its header, which stands before it in the clear and names vault,
+/// epoch, kind and file.
 #[derive(Clone, Copy, Debug)]
 pub struct RecoveryContext<'a> {
     /// The header's bytes, exactly as they stand in the file.
@@ -45,15 +47,27 @@ pub struct Context {
 }
 
 impl Bound for Context {
-    /// Label, vault, recording, leg, artefact; each field preceded by its length in bytes as a big-endian `u64`.
+    /// Label, vault, recording, leg, artefact; each field preceded by its length in bytes as a
+    /// big-endian `u64`.
     fn associated_data(&self) -> Vec<u8> {
-        join([LABEL, self.vault.as_bytes(), self.recording.as_bytes(), self.leg.as_str().as_bytes(), self.artefact.as_str().as_bytes()])
+        join([
+            LABEL,
+            self.vault.as_bytes(),
+            self.recording.as_bytes(),
+            self.leg.as_str().as_bytes(),
+            self.artefact.as_str().as_bytes(),
+        ])
     }
 }
 
 /// Length-prefixed, so that no two lists of fields run together to the same bytes.
 pub(super) fn join<const N: usize>(fields: [&[u8]; N]) -> Vec<u8> {
-    let mut data = Vec::with_capacity(fields.iter().map(|field| size_of::<u64>() + field.len()).sum());
+    let mut data = Vec::with_capacity(
+        fields
+            .iter()
+            .map(|field| size_of::<u64>() + field.len())
+            .sum(),
+    );
     for field in fields {
         data.extend_from_slice(&(field.len() as u64).to_be_bytes());
         data.extend_from_slice(field);
@@ -90,7 +104,13 @@ mod tests {
 
     #[test]
     fn fields_do_not_run_together() {
-        assert_ne!(join([b"ab", b"c", b"", b"", b""]), join([b"a", b"bc", b"", b"", b""]));
-        assert_ne!(join([b"a", b"", b"b", b"", b""]), join([b"a", b"b", b"", b"", b""]));
+        assert_ne!(
+            join([b"ab", b"c", b"", b"", b""]),
+            join([b"a", b"bc", b"", b"", b""])
+        );
+        assert_ne!(
+            join([b"a", b"", b"b", b"", b""]),
+            join([b"a", b"b", b"", b"", b""])
+        );
     }
 }

@@ -1,9 +1,12 @@
 //! Opening at random access, from pieces that the caller fetched.
 //!
-//! Owns the order of trust: header, then final segment, then whatever is asked for. It refuses to fetch. The sequential way to read FLOE is
-//! deliberately absent, because it releases the front of an object before it can notice that the tail is missing.
+//! Owns the order of trust: header, then final segment, then whatever is asked for. It refuses to
+//! fetch. The sequential way to read FLOE is deliberately absent, because it releases the front of
+//! an object before it can notice that the tail is missing.
 //!
-//! INVARIANT: plaintext is in one buffer, which is zeroed when nobody has a part of it any more. An `Opener` exists only for an object whose header and final segment were authentic, so its length is true.
+//! INVARIANT: plaintext is in one buffer, which is zeroed when nobody has a part of it any more. An
+//! `Opener` exists only for an object whose header and final segment were authentic, so its length
+//! is true.
 
 use bytes::{Bytes, BytesMut};
 use fast_floe::{
@@ -20,7 +23,8 @@ use crate::secret::Key;
 pub struct Opener {
     state: DecryptionState,
     layout: Layout,
-    /// Plaintext of the final segment, kept so that a range which ends there does not fetch it twice.
+    /// Plaintext of the final segment, kept so that a range which ends there does not fetch it
+    /// twice.
     tail: Bytes,
 }
 
@@ -28,22 +32,38 @@ impl Opener {
     /// Takes the bytes at [`Layout::header`] and [`Layout::final_segment`] and authenticates both.
     ///
     /// # Errors
-    /// [`Error::UnknownFormat`] before any key is used if the header names anything but the segment length of `layout`;
-    /// [`Error::Truncated`] or [`Error::NotAuthentic`] otherwise.
-    pub fn new(key: &Key, context: &impl Bound, layout: Layout, header: &[u8], final_segment: Bytes) -> Result<Self, Error> {
+    /// [`Error::UnknownFormat`] before any key is used if the header names anything but the segment
+    /// length of `layout`; [`Error::Truncated`] or [`Error::NotAuthentic`] otherwise.
+    pub fn new(
+        key: &Key,
+        context: &impl Bound,
+        layout: Layout,
+        header: &[u8],
+        final_segment: Bytes,
+    ) -> Result<Self, Error> {
         let header = Header::try_from(header)?;
         if header.unverified_parameters()? != layout.parameters() {
             return Err(Error::UnknownFormat);
         }
         let key = fast_floe::Key::from_bytes(*key.expose());
-        let mut state = low_level::start_decryption(&key, &context.associated_data(), layout.parameters(), &header)?;
+        let mut state = low_level::start_decryption(
+            &key,
+            &context.associated_data(),
+            layout.parameters(),
+            &header,
+        )?;
         let mut tail = Opened(writable(final_segment));
         if tail.0.len() != layout.last().ciphertext_length() {
             return Err(Error::Truncated);
         }
         state.decrypt_segment_in_place_raw(&mut tail.0, layout.last())?;
-        let payload = SEGMENT_PAYLOAD_OFFSET..SEGMENT_PAYLOAD_OFFSET + layout.last().plaintext_length();
-        Ok(Self { state, layout, tail: Bytes::from_owner(tail).slice(payload) })
+        let payload =
+            SEGMENT_PAYLOAD_OFFSET..SEGMENT_PAYLOAD_OFFSET + layout.last().plaintext_length();
+        Ok(Self {
+            state,
+            layout,
+            tail: Bytes::from_owner(tail).slice(payload),
+        })
     }
 
     /// The shape of the object, authenticated.
@@ -51,14 +71,17 @@ impl Opener {
         &self.layout
     }
 
-    /// Opens the ciphertext at [`Span::sealed`] and gives the plaintext of the span in order, as slices of one buffer. Works in place when
-    /// `sealed` is not shared with anybody else, and in a copy when it is.
+    /// Opens the ciphertext at [`Span::sealed`] and gives the plaintext of the span in order, as
+    /// slices of one buffer. Works in place when `sealed` is not shared with anybody else, and in a
+    /// copy when it is.
     ///
     /// # Errors
     /// If one segment is not authentic, nothing of the span is released.
     pub fn open(&mut self, span: &Span, sealed: Bytes) -> Result<Vec<Bytes>, Error> {
         if span.layout != self.layout {
-            return Err(Error::OutOfRange { plain_len: self.layout.plain_len() });
+            return Err(Error::OutOfRange {
+                plain_len: self.layout.plain_len(),
+            });
         }
         if sealed.len() as u64 != span.sealed().end - span.sealed().start {
             return Err(Error::Truncated);
@@ -66,8 +89,12 @@ impl Opener {
         let mut opened = Opened(writable(sealed));
         let mut rest: &mut [u8] = &mut opened.0;
         for position in span.positions.clone() {
-            let segment = self.layout.segment(position).ok_or(Error::OutOfRange { plain_len: self.layout.plain_len() })?;
-            let (this, behind) = rest.split_at_mut_checked(segment.ciphertext_length()).ok_or(Error::Truncated)?;
+            let segment = self.layout.segment(position).ok_or(Error::OutOfRange {
+                plain_len: self.layout.plain_len(),
+            })?;
+            let (this, behind) = rest
+                .split_at_mut_checked(segment.ciphertext_length())
+                .ok_or(Error::Truncated)?;
             self.state.decrypt_segment_in_place_raw(this, segment)?;
             rest = behind;
         }
@@ -78,7 +105,9 @@ impl Opener {
     fn slices(&self, span: &Span, opened: &Bytes) -> Vec<Bytes> {
         let full = self.layout.parameters().plaintext_segment_length();
         let step = self.layout.parameters().ciphertext_segment_length();
-        let inner = (0..opened.len() / step).map(|index| index * step + SEGMENT_PAYLOAD_OFFSET).map(|at| opened.slice(at..at + full));
+        let inner = (0..opened.len() / step)
+            .map(|index| index * step + SEGMENT_PAYLOAD_OFFSET)
+            .map(|at| opened.slice(at..at + full));
         let (mut skip, mut take) = (span.skip, span.take);
         let mut slices = Vec::with_capacity(opened.len() / step + 1);
         for segment in inner.chain(span.final_too.then(|| self.tail.clone())) {
@@ -92,7 +121,8 @@ impl Opener {
     }
 }
 
-/// A buffer in which segments are opened. Zeroed when the last slice of it is dropped, whoever has that.
+/// A buffer in which segments are opened. Zeroed when the last slice of it is dropped, whoever has
+/// that.
 struct Opened(BytesMut);
 
 impl AsRef<[u8]> for Opened {
@@ -108,5 +138,7 @@ impl Drop for Opened {
 }
 
 fn writable(bytes: Bytes) -> BytesMut {
-    bytes.try_into_mut().unwrap_or_else(|shared| BytesMut::from(shared.as_ref()))
+    bytes
+        .try_into_mut()
+        .unwrap_or_else(|shared| BytesMut::from(shared.as_ref()))
 }

@@ -1,18 +1,23 @@
 //! Sealing while the plaintext arrives.
 //!
-//! Owns the order of segments. It keeps back up to one full segment of plaintext, because only the end of the input tells whether a full
-//! segment was the final one; everything else goes straight into the caller's buffer and is encrypted there.
+//! Owns the order of segments. It keeps back up to one full segment of plaintext, because only the
+//! end of the input tells whether a full segment was the final one; everything else goes straight
+//! into the caller's buffer and is encrypted there.
 //!
-//! INVARIANT: plaintext is copied only into room that is there already, so that no copy of it is left behind; each position is sealed at most once, and exactly one segment is final.
+//! INVARIANT: plaintext is copied only into room that is there already, so that no copy of it is
+//! left behind; each position is sealed at most once, and exactly one segment is final.
 
 use bytes::BytesMut;
-use fast_floe::low_level::{self, EncryptionState, MessageLayout, SEGMENT_PAYLOAD_OFFSET, SegmentLayout};
+use fast_floe::low_level::{
+    self, EncryptionState, MessageLayout, SEGMENT_PAYLOAD_OFFSET, SegmentLayout,
+};
 use zeroize::Zeroizing;
 
 use super::{Bound, Error, SegmentLength};
 use crate::secret::Key;
 
-/// How many segments FLOE allows in one AES-256-GCM message (FLOE.md, "Parameters": `AEAD_MAX_SEGMENTS`).
+/// How many segments FLOE allows in one AES-256-GCM message (FLOE.md, "Parameters":
+/// `AEAD_MAX_SEGMENTS`).
 const MAX_SEGMENTS: u64 = 1 << 40;
 
 /// What became of one object.
@@ -27,7 +32,8 @@ pub struct Sealed {
 /// Seals one object from front to back.
 pub struct Sealer {
     state: EncryptionState,
-    /// The longest message FLOE allows: gives every position but the last its layout before the real length is known.
+    /// The longest message FLOE allows: gives every position but the last its layout before the
+    /// real length is known.
     endless: MessageLayout,
     /// Waits for the first byte of output.
     header: Option<fast_floe::Header>,
@@ -37,7 +43,8 @@ pub struct Sealer {
     next: u64,
     plain_len: u64,
     sealed_len: u64,
-    /// Set once a segment failed: what is in the caller's buffer is not an object and must not become one.
+    /// Set once a segment failed: what is in the caller's buffer is not an object and must not
+    /// become one.
     broken: bool,
 }
 
@@ -49,7 +56,8 @@ impl Sealer {
     pub fn new(key: &Key, context: &impl Bound, segment: SegmentLength) -> Result<Self, Error> {
         let parameters = segment.parameters()?;
         let key = fast_floe::Key::from_bytes(*key.expose());
-        let (state, header) = low_level::start_encryption(&key, &context.associated_data(), parameters)?;
+        let (state, header) =
+            low_level::start_encryption(&key, &context.associated_data(), parameters)?;
         Ok(Self {
             state,
             endless: parameters.plaintext_layout(segment.plain() as u64 * MAX_SEGMENTS)?,
@@ -62,17 +70,26 @@ impl Sealer {
         })
     }
 
-    /// Takes `plain` and appends what can be sealed already to `out`: the header before anything else, then whole segments.
+    /// Takes `plain` and appends what can be sealed already to `out`: the header before anything
+    /// else, then whole segments.
     ///
     /// # Errors
-    /// [`Error::TooLong`] or [`Error::Library`]; the object is then lost and every later call fails too.
+    /// [`Error::TooLong`] or [`Error::Library`]; the object is then lost and every later call fails
+    /// too.
     pub fn push(&mut self, mut plain: &[u8], out: &mut BytesMut) -> Result<(), Error> {
         self.begin(out);
         let full = self.endless.parameters().plaintext_segment_length();
         let sealed = self.endless.parameters().ciphertext_segment_length();
         out.reserve((self.held.len() + plain.len()) / full * sealed);
-        while let Some((fresh, rest)) = plain.split_at_checked(full - self.held.len()).filter(|(_, rest)| !rest.is_empty()) {
-            let segment = self.endless.segment_for_position(self.next).filter(|segment| !segment.is_final()).ok_or(Error::TooLong)?;
+        while let Some((fresh, rest)) = plain
+            .split_at_checked(full - self.held.len())
+            .filter(|(_, rest)| !rest.is_empty())
+        {
+            let segment = self
+                .endless
+                .segment_for_position(self.next)
+                .filter(|segment| !segment.is_final())
+                .ok_or(Error::TooLong)?;
             self.seal(segment, fresh, out)?;
             plain = rest;
         }
@@ -87,9 +104,16 @@ impl Sealer {
     pub fn finish(mut self, out: &mut BytesMut) -> Result<Sealed, Error> {
         self.begin(out);
         let length = self.plain_len + self.held.len() as u64;
-        let last = self.endless.parameters().plaintext_layout(length)?.final_segment();
+        let last = self
+            .endless
+            .parameters()
+            .plaintext_layout(length)?
+            .final_segment();
         self.seal(last, &[], out)?;
-        Ok(Sealed { plain_len: self.plain_len, sealed_len: self.sealed_len })
+        Ok(Sealed {
+            plain_len: self.plain_len,
+            sealed_len: self.sealed_len,
+        })
     }
 
     fn begin(&mut self, out: &mut BytesMut) {
@@ -99,12 +123,19 @@ impl Sealer {
         }
     }
 
-    /// Copies what is held and `fresh` to their place in `out` and encrypts them there, while they are in the cache.
-    fn seal(&mut self, segment: SegmentLayout, fresh: &[u8], out: &mut BytesMut) -> Result<(), Error> {
+    /// Copies what is held and `fresh` to their place in `out` and encrypts them there, while they
+    /// are in the cache.
+    fn seal(
+        &mut self,
+        segment: SegmentLayout,
+        fresh: &[u8],
+        out: &mut BytesMut,
+    ) -> Result<(), Error> {
         if std::mem::replace(&mut self.broken, true) {
             return Err(Error::Library);
         }
-        // Before any plaintext is in it: a buffer that grows frees its former place with what was there.
+        // Before any plaintext is in it: a buffer that grows frees its former place with what was
+        // there.
         out.reserve(segment.ciphertext_length());
         let start = out.len();
         out.extend_from_slice(&[0; SEGMENT_PAYLOAD_OFFSET]);

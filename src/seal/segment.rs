@@ -1,6 +1,7 @@
 //! The two segment lengths that this vault writes, and the only ones it reads.
 //!
-//! FLOE would allow any length from 64 bytes to 4 GiB. A closed set keeps what one segment costs in memory known before a byte is read.
+//! FLOE would allow any length from 64 bytes to 4 GiB. A closed set keeps what one segment costs in
+//! memory known before a byte is read.
 
 use fast_floe::Parameters;
 
@@ -58,7 +59,10 @@ mod tests {
     fn our_lengths_are_those_of_the_format() {
         for segment in [SegmentLength::Media, SegmentLength::Text] {
             let parameters = segment.parameters().unwrap();
-            assert_eq!(parameters.ciphertext_segment_length(), segment.sealed() as usize);
+            assert_eq!(
+                parameters.ciphertext_segment_length(),
+                segment.sealed() as usize
+            );
             assert_eq!(parameters.plaintext_segment_length(), segment.plain());
         }
     }

@@ -1,7 +1,7 @@
 //! Which ciphertext holds which plaintext.
 //!
-//! Owns the arithmetic between the two and nothing else: it has no key, so nothing it says is authenticated. [`super::Opener`] takes what is
-//! computed here and holds the object against it.
+//! Owns the arithmetic between the two and nothing else: it has no key, so nothing it says is
+//! authenticated. [`super::Opener`] takes what is computed here and holds the object against it.
 
 use std::{num::NonZeroUsize, ops::Range};
 
@@ -20,7 +20,8 @@ impl Layout {
     /// The shape of an object of `sealed_len` bytes.
     ///
     /// # Errors
-    /// [`Error::Truncated`] if no whole object has this length, [`Error::TooLong`] if none may have it.
+    /// [`Error::Truncated`] if no whole object has this length, [`Error::TooLong`] if none may have
+    /// it.
     pub fn of(sealed_len: u64, segment: SegmentLength) -> Result<Self, Error> {
         Ok(Self(segment.parameters()?.ciphertext_layout(sealed_len)?))
     }
@@ -46,9 +47,15 @@ impl Layout {
     /// [`Error::OutOfRange`] if the range is not within the plaintext.
     pub fn spans(&self, plain: Range<u64>, max_segments: NonZeroUsize) -> Result<Spans, Error> {
         if plain.start > plain.end || plain.end > self.plain_len() {
-            return Err(Error::OutOfRange { plain_len: self.plain_len() });
+            return Err(Error::OutOfRange {
+                plain_len: self.plain_len(),
+            });
         }
-        Ok(Spans { layout: *self, plain, max_segments: max_segments.get() as u64 })
+        Ok(Spans {
+            layout: *self,
+            plain,
+            max_segments: max_segments.get() as u64,
+        })
     }
 
     pub(super) fn last(&self) -> SegmentLayout {
@@ -69,7 +76,8 @@ impl Layout {
 pub struct Span {
     /// The object it belongs to.
     pub(super) layout: Layout,
-    /// Positions of the segments to fetch. The final segment is never among them: the opener kept it.
+    /// Positions of the segments to fetch. The final segment is never among them: the opener kept
+    /// it.
     pub(super) positions: Range<u64>,
     /// The ciphertext of these positions.
     sealed: Range<u64>,
@@ -82,7 +90,8 @@ pub struct Span {
 }
 
 impl Span {
-    /// The ciphertext to fetch. Empty if the wanted bytes are all in the final segment, which needs no fetching.
+    /// The ciphertext to fetch. Empty if the wanted bytes are all in the final segment, which needs
+    /// no fetching.
     pub fn sealed(&self) -> Range<u64> {
         self.sealed.clone()
     }
@@ -133,7 +142,8 @@ impl Iterator for Spans {
 impl Spans {
     /// Where the segment at `position` begins in the ciphertext.
     fn offset(&self, position: u64) -> u64 {
-        self.layout.header().end + position * self.layout.parameters().ciphertext_segment_length() as u64
+        self.layout.header().end
+            + position * self.layout.parameters().ciphertext_segment_length() as u64
     }
 }
 
@@ -158,18 +168,31 @@ mod tests {
     }
 
     fn spans(layout: &Layout, plain: Range<u64>, max: usize) -> Vec<Span> {
-        layout.spans(plain, NonZeroUsize::new(max).unwrap()).unwrap().collect()
+        layout
+            .spans(plain, NonZeroUsize::new(max).unwrap())
+            .unwrap()
+            .collect()
     }
 
     #[test]
     fn lengths_that_no_object_has_are_refused() {
         for sealed_len in [0, 1, 73, 74, 75, 74 + 31, 74 + 16_384 + 1, 74 + 16_384 + 31] {
-            assert_eq!(Layout::of(sealed_len, SegmentLength::Text), Err(Error::Truncated), "{sealed_len}");
+            assert_eq!(
+                Layout::of(sealed_len, SegmentLength::Text),
+                Err(Error::Truncated),
+                "{sealed_len}"
+            );
         }
         for sealed_len in [74 + 32, 74 + 16_384, 74 + 16_384 + 32] {
-            assert!(Layout::of(sealed_len, SegmentLength::Text).is_ok(), "{sealed_len}");
+            assert!(
+                Layout::of(sealed_len, SegmentLength::Text).is_ok(),
+                "{sealed_len}"
+            );
         }
-        assert_eq!(Layout::of(u64::MAX, SegmentLength::Text), Err(Error::TooLong));
+        assert_eq!(
+            Layout::of(u64::MAX, SegmentLength::Text),
+            Err(Error::TooLong)
+        );
     }
 
     #[test]
@@ -182,8 +205,14 @@ mod tests {
     fn a_range_beyond_the_end_is_refused() {
         let max = NonZeroUsize::MIN;
         assert!(layout(10).spans(0..10, max).is_ok());
-        assert_eq!(layout(10).spans(0..11, max).unwrap_err(), Error::OutOfRange { plain_len: 10 });
-        #[expect(clippy::reversed_empty_ranges, reason = "the reversed range is the case")]
+        assert_eq!(
+            layout(10).spans(0..11, max).unwrap_err(),
+            Error::OutOfRange { plain_len: 10 }
+        );
+        #[expect(
+            clippy::reversed_empty_ranges,
+            reason = "the reversed range is the case"
+        )]
         let reversed = 5..4;
         assert!(layout(10).spans(reversed, max).is_err());
     }

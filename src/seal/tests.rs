@@ -1,5 +1,9 @@
-//! Round trips, and the small world the other tests share: one key, one context, objects of any length.
-#![expect(clippy::indexing_slicing, reason = "a test that reads beyond the end should fail loudly")]
+//! Round trips, and the small world the other tests share: one key, one context, objects of any
+//! length.
+#![expect(
+    clippy::indexing_slicing,
+    reason = "a test that reads beyond the end should fail loudly"
+)]
 
 mod agreement;
 mod attacks;
@@ -34,7 +38,9 @@ fn context() -> Context {
 
 /// Bytes that differ from one segment to the next, so that a wrong order shows.
 fn content(len: usize) -> Vec<u8> {
-    (0..len).map(|index| u8::try_from((index * 31 + index / 251) % 256).unwrap()).collect()
+    (0..len)
+        .map(|index| u8::try_from((index * 31 + index / 251) % 256).unwrap())
+        .collect()
 }
 
 fn seal_in(segment: SegmentLength, plain: &[u8], step: usize) -> (Vec<u8>, Sealed) {
@@ -53,19 +59,44 @@ fn seal(segment: SegmentLength, plain: &[u8]) -> Vec<u8> {
 
 fn cut(object: &[u8], range: Range<u64>) -> Result<Bytes, Error> {
     let range = usize::try_from(range.start).unwrap()..usize::try_from(range.end).unwrap();
-    object.get(range).map(Bytes::copy_from_slice).ok_or(Error::Truncated)
+    object
+        .get(range)
+        .map(Bytes::copy_from_slice)
+        .ok_or(Error::Truncated)
 }
 
-fn opener(segment: SegmentLength, key: &Key, context: &Context, object: &[u8]) -> Result<Opener, Error> {
+fn opener(
+    segment: SegmentLength,
+    key: &Key,
+    context: &Context,
+    object: &[u8],
+) -> Result<Opener, Error> {
     let layout = Layout::of(object.len() as u64, segment)?;
-    Opener::new(key, context, layout, &cut(object, layout.header())?, cut(object, layout.final_segment())?)
+    Opener::new(
+        key,
+        context,
+        layout,
+        &cut(object, layout.header())?,
+        cut(object, layout.final_segment())?,
+    )
 }
 
-fn read(opener: &mut Opener, object: &[u8], range: Range<u64>, max: usize) -> Result<Vec<u8>, Error> {
+fn read(
+    opener: &mut Opener,
+    object: &[u8],
+    range: Range<u64>,
+    max: usize,
+) -> Result<Vec<u8>, Error> {
     let mut plain = Vec::new();
-    for span in opener.layout().spans(range, NonZeroUsize::new(max).unwrap())? {
+    for span in opener
+        .layout()
+        .spans(range, NonZeroUsize::new(max).unwrap())?
+    {
         let slices = opener.open(&span, cut(object, span.sealed())?)?;
-        assert_eq!(slices.iter().map(Bytes::len).sum::<usize>(), span.plain_len());
+        assert_eq!(
+            slices.iter().map(Bytes::len).sum::<usize>(),
+            span.plain_len()
+        );
         plain.extend(slices.into_iter().flatten());
     }
     Ok(plain)
@@ -82,7 +113,17 @@ fn open(segment: SegmentLength, object: &[u8]) -> Result<Vec<u8>, Error> {
 fn every_length_comes_back() {
     for segment in BOTH {
         let full = segment.plain();
-        for len in [0, 1, full - 1, full, full + 1, 2 * full - 1, 2 * full, 2 * full + 1, 5 * full + 77] {
+        for len in [
+            0,
+            1,
+            full - 1,
+            full,
+            full + 1,
+            2 * full - 1,
+            2 * full,
+            2 * full + 1,
+            5 * full + 77,
+        ] {
             let plain = content(len);
             let (object, sealed) = seal_in(segment, &plain, usize::MAX);
             assert_eq!(sealed.plain_len, len as u64);
@@ -129,7 +170,10 @@ fn no_more_than_one_segment_is_kept_back() {
 #[test]
 fn two_sealings_of_the_same_bytes_have_nothing_in_common() {
     let plain = content(100);
-    let (one, other) = (seal(SegmentLength::Text, &plain), seal(SegmentLength::Text, &plain));
+    let (one, other) = (
+        seal(SegmentLength::Text, &plain),
+        seal(SegmentLength::Text, &plain),
+    );
     assert_ne!(one[10..], other[10..]);
 }
 
@@ -138,22 +182,51 @@ fn opening_in_place_and_in_a_copy_agree() {
     let plain = content(2 * TEXT + 9);
     let object = Bytes::from(seal(SegmentLength::Text, &plain));
     let mut opener = opener(SegmentLength::Text, &key(), &context(), &object).unwrap();
-    let span = opener.layout().spans(0..plain.len() as u64, NonZeroUsize::new(9).unwrap()).unwrap().next().unwrap();
-    let sealed = usize::try_from(span.sealed().start).unwrap()..usize::try_from(span.sealed().end).unwrap();
+    let span = opener
+        .layout()
+        .spans(0..plain.len() as u64, NonZeroUsize::new(9).unwrap())
+        .unwrap()
+        .next()
+        .unwrap();
+    let sealed =
+        usize::try_from(span.sealed().start).unwrap()..usize::try_from(span.sealed().end).unwrap();
     let shared = object.slice(sealed.clone());
     let before = shared.clone();
     assert_eq!(opener.open(&span, shared).unwrap().concat(), plain);
-    assert_eq!(before, object[sealed.clone()], "bytes that somebody else still holds stay as they are");
-    assert_eq!(opener.open(&span, Bytes::copy_from_slice(&object[sealed])).unwrap().concat(), plain);
+    assert_eq!(
+        before,
+        object[sealed.clone()],
+        "bytes that somebody else still holds stay as they are"
+    );
+    assert_eq!(
+        opener
+            .open(&span, Bytes::copy_from_slice(&object[sealed]))
+            .unwrap()
+            .concat(),
+        plain
+    );
 }
 
 #[test]
 fn a_span_of_another_object_is_refused() {
-    let (one, other) = (seal(SegmentLength::Text, &content(3 * TEXT)), seal(SegmentLength::Text, &content(2 * TEXT)));
-    let span = Layout::of(other.len() as u64, SegmentLength::Text).unwrap().spans(0..9, NonZeroUsize::MIN).unwrap().next().unwrap();
+    let (one, other) = (
+        seal(SegmentLength::Text, &content(3 * TEXT)),
+        seal(SegmentLength::Text, &content(2 * TEXT)),
+    );
+    let span = Layout::of(other.len() as u64, SegmentLength::Text)
+        .unwrap()
+        .spans(0..9, NonZeroUsize::MIN)
+        .unwrap()
+        .next()
+        .unwrap();
     let mut opener = opener(SegmentLength::Text, &key(), &context(), &one).unwrap();
     let sealed = cut(&one, span.sealed()).unwrap();
-    assert_eq!(opener.open(&span, sealed).unwrap_err(), Error::OutOfRange { plain_len: 3 * TEXT as u64 });
+    assert_eq!(
+        opener.open(&span, sealed).unwrap_err(),
+        Error::OutOfRange {
+            plain_len: 3 * TEXT as u64
+        }
+    );
 }
 
 proptest! {

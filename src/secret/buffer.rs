@@ -1,7 +1,8 @@
 //! Secret bytes that are put together piece by piece.
 //!
-//! INVARIANT: what grows leaves nothing behind. A plain `Vec` or `String` that grows frees its former place with the secret in it; this one moves to a
-//! larger place by hand and zeroes the former one.
+//! INVARIANT: what grows leaves nothing behind. A plain `Vec` or `String` that grows frees its
+//! former place with the secret in it; this one moves to a larger place by hand and zeroes the
+//! former one.
 
 use std::{
     fmt, io,
@@ -10,7 +11,8 @@ use std::{
 
 use zeroize::{Zeroize, Zeroizing};
 
-/// Variable-length secret bytes, zeroed on drop and wherever they have been: decrypted pages, lines with keys, texts that are to be sealed.
+/// Variable-length secret bytes, zeroed on drop and wherever they have been: decrypted pages, lines
+/// with keys, texts that are to be sealed.
 ///
 /// ```compile_fail
 /// fn wants_clone<T: Clone>() {}
@@ -172,6 +174,9 @@ mod tests {
         let buffer = SecretBuffer::json(&["Grüße"]).unwrap();
         assert_eq!(buffer.into_text().unwrap().as_str(), "[\"Grüße\"]");
         assert!(SecretBuffer::take(vec![0xff]).into_text().is_none());
-        assert_eq!(format!("{:?}", SecretBuffer::take(b"secret".to_vec())), "SecretBuffer(…)");
+        assert_eq!(
+            format!("{:?}", SecretBuffer::take(b"secret".to_vec())),
+            "SecretBuffer(…)"
+        );
     }
 }

@@ -1,4 +1,5 @@
-//! What every store must do: one list of stories, told of the folder, of memory, of any other, and of a real S3 server over HTTP.
+//! What every store must do: one list of stories, told of the folder, of memory, of any other, and
+//! of a real S3 server over HTTP.
 
 #[path = "../../tests/it/s3_server.rs"]
 mod s3_server;
@@ -32,24 +33,47 @@ pub(super) struct World {
 pub(super) fn folder() -> World {
     let folder = tempfile::tempdir().unwrap();
     let store = Store::open(&Settings::default(), folder.path()).unwrap();
-    World { store, folder, server: None }
+    World {
+        store,
+        folder,
+        server: None,
+    }
 }
 
 pub(super) fn memory() -> World {
     let folder = tempfile::tempdir().unwrap();
-    let store = Store::open(&Settings { url: "memory:".into(), ..Settings::default() }, folder.path()).unwrap();
-    World { store, folder, server: None }
+    let store = Store::open(
+        &Settings {
+            url: "memory:".into(),
+            ..Settings::default()
+        },
+        folder.path(),
+    )
+    .unwrap();
+    World {
+        store,
+        folder,
+        server: None,
+    }
 }
 
 pub(super) fn adapter() -> World {
-    World { store: Store::over(Arc::new(InMemory::new())), folder: tempfile::tempdir().unwrap(), server: None }
+    World {
+        store: Store::over(Arc::new(InMemory::new())),
+        folder: tempfile::tempdir().unwrap(),
+        server: None,
+    }
 }
 
 pub(super) fn s3() -> World {
     let folder = tempfile::tempdir().unwrap();
     let server = s3_server::start();
     let store = Store::open(&s3_settings(&server), folder.path()).unwrap();
-    World { store, folder, server: Some(server) }
+    World {
+        store,
+        folder,
+        server: Some(server),
+    }
 }
 
 pub(super) fn s3_settings(server: &S3Server) -> Settings {
@@ -68,7 +92,9 @@ pub(super) fn id() -> ObjectId {
 
 /// Bytes in which every place is recognisable.
 pub(super) fn content(len: usize) -> Bytes {
-    (0..len).map(|index| u8::try_from((index / 65_536 + index) % 251).unwrap()).collect()
+    (0..len)
+        .map(|index| u8::try_from((index / 65_536 + index) % 251).unwrap())
+        .collect()
 }
 
 pub(super) async fn put(store: &Store, id: ObjectId, bytes: Bytes) -> Result<(), Error> {
@@ -139,7 +165,10 @@ async fn objects_of_any_length_come_back(store: &Store) {
         let (id, bytes) = (id(), content(len));
         put(store, id, bytes.clone()).await.unwrap();
         assert_eq!(store.size(id).await.unwrap(), len as u64);
-        assert!(store.read(id, 0..len as u64).await.unwrap() == bytes, "{len}");
+        assert!(
+            store.read(id, 0..len as u64).await.unwrap() == bytes,
+            "{len}"
+        );
     }
 }
 
@@ -149,11 +178,17 @@ async fn how_the_bytes_are_handed_over_does_not_matter(store: &Store) {
         let id = id();
         let mut writer = store.writer(id);
         for start in (0..bytes.len()).step_by(step) {
-            writer.write(bytes.slice(start..bytes.len().min(start + step))).await.unwrap();
+            writer
+                .write(bytes.slice(start..bytes.len().min(start + step)))
+                .await
+                .unwrap();
             writer.write(Bytes::new()).await.unwrap();
         }
         writer.finish().await.unwrap();
-        assert!(store.read(id, 0..bytes.len() as u64).await.unwrap() == bytes, "{step}");
+        assert!(
+            store.read(id, 0..bytes.len() as u64).await.unwrap() == bytes,
+            "{step}"
+        );
     }
 }
 
@@ -163,10 +198,16 @@ async fn a_second_write_of_an_id_is_refused(store: &Store) {
         put(store, id, bytes.clone()).await.unwrap();
         assert_eq!(
             put(store, id, content(second)).await,
-            Err(Error::AlreadyExists { store: store.name(), name: id.into() }),
+            Err(Error::AlreadyExists {
+                store: store.name(),
+                name: id.into()
+            }),
             "{first} {second}"
         );
-        assert!(store.read(id, 0..first as u64).await.unwrap() == bytes, "the first one stays as it was");
+        assert!(
+            store.read(id, 0..first as u64).await.unwrap() == bytes,
+            "the first one stays as it was"
+        );
     }
 }
 
@@ -174,9 +215,22 @@ async fn ranges_at_the_edges(store: &Store) {
     let (id, n) = (id(), 100_000u64);
     let bytes = content(100_000);
     put(store, id, bytes.clone()).await.unwrap();
-    for range in [0..0, 0..1, 1..2, 0..n - 1, 0..n, n - 1..n, n..n, 50_000..50_001] {
+    for range in [
+        0..0,
+        0..1,
+        1..2,
+        0..n - 1,
+        0..n,
+        n - 1..n,
+        n..n,
+        50_000..50_001,
+    ] {
         let place = usize::try_from(range.start).unwrap()..usize::try_from(range.end).unwrap();
-        assert_eq!(store.read(id, range.clone()).await.unwrap(), bytes.slice(place), "{range:?}");
+        assert_eq!(
+            store.read(id, range.clone()).await.unwrap(),
+            bytes.slice(place),
+            "{range:?}"
+        );
     }
 }
 
@@ -187,7 +241,11 @@ async fn several_ranges_come_back_in_their_order(store: &Store) {
     let ranges: [Range<u64>; 5] = [400_000..500_000, 0..74, 74..74, 100..200, 50..150];
     let found = store.read_ranges(id, &ranges).await.unwrap();
     for (range, found) in ranges.iter().zip(&found) {
-        assert_eq!(*found, bytes.slice(usize::try_from(range.start).unwrap()..usize::try_from(range.end).unwrap()), "{range:?}");
+        assert_eq!(
+            *found,
+            bytes.slice(usize::try_from(range.start).unwrap()..usize::try_from(range.end).unwrap()),
+            "{range:?}"
+        );
     }
     assert_eq!(found.len(), ranges.len());
     assert!(store.read_ranges(id, &[]).await.unwrap().is_empty());
@@ -198,14 +256,28 @@ async fn a_range_beyond_the_end_is_an_error(store: &Store) {
     put(store, id, content(1000)).await.unwrap();
     for range in [0..1001u64, 999..1001, 1000..1001, 5000..5001] {
         let end = range.end;
-        assert_eq!(store.read(id, range).await, Err(Error::OutOfRange { store: store.name(), name: id.into(), end, size }));
-        assert!(store.read_ranges(id, &[0..10, end - 1..end]).await.is_err(), "{end}");
+        assert_eq!(
+            store.read(id, range).await,
+            Err(Error::OutOfRange {
+                store: store.name(),
+                name: id.into(),
+                end,
+                size
+            })
+        );
+        assert!(
+            store.read_ranges(id, &[0..10, end - 1..end]).await.is_err(),
+            "{end}"
+        );
     }
 }
 
 async fn what_is_not_there_is_not_found(store: &Store) {
     let id = id();
-    let missing = Error::NotFound { store: store.name(), name: id.into() };
+    let missing = Error::NotFound {
+        store: store.name(),
+        name: id.into(),
+    };
     assert_eq!(store.size(id).await, Err(missing.clone()));
     assert_eq!(store.read(id, 0..1).await, Err(missing.clone()));
     assert_eq!(store.read_ranges(id, &[0..1, 5..6]).await, Err(missing));
@@ -226,7 +298,10 @@ async fn an_aborted_object_leaves_nothing(store: &Store) {
         let mut writer = store.writer(id);
         writer.write(content(len)).await.unwrap();
         writer.abort().await.unwrap();
-        assert!(matches!(store.size(id).await, Err(Error::NotFound { .. })), "{len}");
+        assert!(
+            matches!(store.size(id).await, Err(Error::NotFound { .. })),
+            "{len}"
+        );
     }
     assert_eq!(list(store, in_an_hour()).await, []);
     assert_eq!(store.sweep_uploads(in_an_hour()).await.unwrap(), 0);
@@ -238,7 +313,10 @@ async fn a_dropped_writer_leaves_nothing_visible(store: &Store) {
         let mut writer = store.writer(id);
         writer.write(content(len)).await.unwrap();
         drop(writer);
-        assert!(matches!(store.size(id).await, Err(Error::NotFound { .. })), "{len}");
+        assert!(
+            matches!(store.size(id).await, Err(Error::NotFound { .. })),
+            "{len}"
+        );
     }
     assert_eq!(list(store, in_an_hour()).await, []);
 }
@@ -249,7 +327,10 @@ async fn a_list_shows_finished_objects_only(store: &Store) {
     for len in [0, 7, PART + 1] {
         let id = id();
         put(store, id, content(len)).await.unwrap();
-        expected.push(Listed { id, size: len as u64 });
+        expected.push(Listed {
+            id,
+            size: len as u64,
+        });
     }
     expected.sort_by_key(|listed| listed.id);
     let mut unfinished = store.writer(id());
@@ -266,11 +347,19 @@ async fn a_list_leaves_out_what_is_too_young(store: &Store) {
 
 async fn foreign_objects_are_passed_over_and_kept(store: &Store) {
     let foreign = store.paths.top("objects").join("README");
-    let deep = store.paths.top("objects").join("zz").join("0123456789abcdef0123456789abcdef.floe");
+    let deep = store
+        .paths
+        .top("objects")
+        .join("zz")
+        .join("0123456789abcdef0123456789abcdef.floe");
     let beside = Path::from("holiday.jpg");
     let unmarked = store.paths.uploads().join("README");
     for path in [&foreign, &deep, &beside, &unmarked] {
-        store.inner.put(path, Bytes::from_static(b"not ours").into()).await.unwrap();
+        store
+            .inner
+            .put(path, Bytes::from_static(b"not ours").into())
+            .await
+            .unwrap();
     }
     assert_eq!(list(store, in_an_hour()).await, []);
     assert_eq!(store.sweep_uploads(in_an_hour()).await.unwrap(), 0);

@@ -1,6 +1,7 @@
 //! What can go wrong with a store, by what a caller can do about it.
 //!
-//! Errors of the backend carry addresses, signatures and answers of the server. None of that is kept: only what kind of failure it was.
+//! Errors of the backend carry addresses, signatures and answers of the server. None of that is
+//! kept: only what kind of failure it was.
 
 use std::{error::Error as _, io};
 
@@ -96,14 +97,21 @@ impl Error {
     /// A failure while writing one: "not found" is then the bucket.
     pub(super) fn of_write(store: &'static str, name: Name, error: object_store::Error) -> Self {
         match error {
-            // 409: somebody else is writing at this moment. Who wins is not told, and a later try may be it.
-            object_store::Error::AlreadyExists { .. } if status(&error) != Some(409) => Self::AlreadyExists { store, name },
+            // 409: somebody else is writing at this moment. Who wins is not told, and a later try
+            // may be it.
+            object_store::Error::AlreadyExists { .. } if status(&error) != Some(409) => {
+                Self::AlreadyExists { store, name }
+            }
             other => Self::of_place(store, other),
         }
     }
 
     /// A failure of one of the things that a deposit does.
-    pub(super) fn of_right(store: &'static str, right: &'static str, error: object_store::Error) -> Self {
+    pub(super) fn of_right(
+        store: &'static str,
+        right: &'static str,
+        error: object_store::Error,
+    ) -> Self {
         let why = Self::of_place(store, error).to_string();
         Self::Lacks { store, right, why }
     }
@@ -112,14 +120,33 @@ impl Error {
     pub(super) fn of_place(store: &'static str, error: object_store::Error) -> Self {
         use object_store::Error as Backend;
         match error {
-            Backend::PermissionDenied { .. } | Backend::Unauthenticated { .. } => Self::Refused { store },
-            Backend::NotFound { .. } => Self::Unavailable { store, reason: "its bucket or folder is not there".into() },
+            Backend::PermissionDenied { .. } | Backend::Unauthenticated { .. } => {
+                Self::Refused { store }
+            }
+            Backend::NotFound { .. } => Self::Unavailable {
+                store,
+                reason: "its bucket or folder is not there".into(),
+            },
             other => match (io_kind(&other), http_kind(&other), status(&other)) {
-                (Some(io::ErrorKind::PermissionDenied), ..) | (_, _, Some(401 | 403)) => Self::Refused { store },
-                (_, _, Some(status)) => Self::Unavailable { store, reason: format!("it answered with status {status}") },
-                (Some(kind), ..) if kind != io::ErrorKind::Other => Self::Unavailable { store, reason: kind.to_string() },
-                (_, Some(kind), _) => Self::Unavailable { store, reason: say(kind).into() },
-                _ => Self::Unavailable { store, reason: "it failed without saying why".into() },
+                (Some(io::ErrorKind::PermissionDenied), ..) | (_, _, Some(401 | 403)) => {
+                    Self::Refused { store }
+                }
+                (_, _, Some(status)) => Self::Unavailable {
+                    store,
+                    reason: format!("it answered with status {status}"),
+                },
+                (Some(kind), ..) if kind != io::ErrorKind::Other => Self::Unavailable {
+                    store,
+                    reason: kind.to_string(),
+                },
+                (_, Some(kind), _) => Self::Unavailable {
+                    store,
+                    reason: say(kind).into(),
+                },
+                _ => Self::Unavailable {
+                    store,
+                    reason: "it failed without saying why".into(),
+                },
             },
         }
     }
@@ -127,19 +154,30 @@ impl Error {
     pub(super) fn of_file(error: &io::Error) -> Self {
         match error.kind() {
             io::ErrorKind::PermissionDenied => Self::Refused { store: "folder" },
-            kind => Self::Unavailable { store: "folder", reason: kind.to_string() },
+            kind => Self::Unavailable {
+                store: "folder",
+                reason: kind.to_string(),
+            },
         }
     }
 
     pub(super) fn setting(key: &'static str, reason: impl Into<String>) -> Self {
-        Self::Setting { key, reason: reason.into() }
+        Self::Setting {
+            key,
+            reason: reason.into(),
+        }
     }
 }
 
 /// Every error below `error` that is of type `E`, outermost first.
-fn causes<'a, E: std::error::Error + 'static>(error: &'a object_store::Error) -> impl Iterator<Item = &'a E> {
-    std::iter::successors(error.source(), |cause: &&'a (dyn std::error::Error + 'static)| (*cause).source())
-        .filter_map(|cause| cause.downcast_ref())
+fn causes<'a, E: std::error::Error + 'static>(
+    error: &'a object_store::Error,
+) -> impl Iterator<Item = &'a E> {
+    std::iter::successors(
+        error.source(),
+        |cause: &&'a (dyn std::error::Error + 'static)| (*cause).source(),
+    )
+    .filter_map(|cause| cause.downcast_ref())
 }
 
 fn io_kind(error: &object_store::Error) -> Option<io::ErrorKind> {
@@ -150,7 +188,8 @@ fn http_kind(error: &object_store::Error) -> Option<HttpErrorKind> {
     causes::<HttpError>(error).map(HttpError::kind).last()
 }
 
-/// The HTTP status, where the backend tells of one only in words. The words come before anything the server said.
+/// The HTTP status, where the backend tells of one only in words. The words come before anything
+/// the server said.
 fn status(error: &object_store::Error) -> Option<u16> {
     let text = error.to_string();
     let (_, behind) = text.split_once("status code: ")?;
@@ -171,14 +210,20 @@ mod tests {
     use super::*;
 
     fn generic(source: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> object_store::Error {
-        object_store::Error::Generic { store: "S3", source: source.into() }
+        object_store::Error::Generic {
+            store: "S3",
+            source: source.into(),
+        }
     }
 
     #[test]
     fn what_the_server_said_is_not_repeated() {
         let answer = "Server returned non-2xx status code: 500 Internal Server Error: <AWSAccessKeyId>AKIDEXAMPLE</AWSAccessKeyId>";
         let error = Error::of_place("s3", generic(answer));
-        assert_eq!(error.to_string(), "the s3 store is unavailable: it answered with status 500");
+        assert_eq!(
+            error.to_string(),
+            "the s3 store is unavailable: it answered with status 500"
+        );
         assert!(!format!("{error:?}").contains("AKID"));
     }
 
@@ -186,22 +231,63 @@ mod tests {
     fn a_conflict_is_not_said_to_be_there() {
         let name = Name::Object(crate::model::id::ObjectId::random(&mut rand::rng()));
         let told = |status: &str| {
-            let source = format!("Server returned non-2xx status code: {status}: <Code>x</Code>").into();
-            Error::of_write("s3", name, object_store::Error::AlreadyExists { path: "objects/x".into(), source })
+            let source =
+                format!("Server returned non-2xx status code: {status}: <Code>x</Code>").into();
+            Error::of_write(
+                "s3",
+                name,
+                object_store::Error::AlreadyExists {
+                    path: "objects/x".into(),
+                    source,
+                },
+            )
         };
-        assert_eq!(told("409 Conflict"), Error::Unavailable { store: "s3", reason: "it answered with status 409".into() });
-        assert_eq!(told("412 Precondition Failed"), Error::AlreadyExists { store: "s3", name });
+        assert_eq!(
+            told("409 Conflict"),
+            Error::Unavailable {
+                store: "s3",
+                reason: "it answered with status 409".into()
+            }
+        );
+        assert_eq!(
+            told("412 Precondition Failed"),
+            Error::AlreadyExists { store: "s3", name }
+        );
     }
 
     #[test]
     fn causes_are_told_apart() {
-        let full = Error::of_place("folder", generic(io::Error::from(io::ErrorKind::StorageFull)));
-        assert_eq!(full, Error::Unavailable { store: "folder", reason: "no storage space".into() });
+        let full = Error::of_place(
+            "folder",
+            generic(io::Error::from(io::ErrorKind::StorageFull)),
+        );
         assert_eq!(
-            Error::of_place("folder", generic(io::Error::from(io::ErrorKind::PermissionDenied))),
+            full,
+            Error::Unavailable {
+                store: "folder",
+                reason: "no storage space".into()
+            }
+        );
+        assert_eq!(
+            Error::of_place(
+                "folder",
+                generic(io::Error::from(io::ErrorKind::PermissionDenied))
+            ),
             Error::Refused { store: "folder" }
         );
-        let slow = Error::of_place("s3", generic(HttpError::new(HttpErrorKind::Timeout, io::Error::other("x"))));
-        assert_eq!(slow, Error::Unavailable { store: "s3", reason: "timed out".into() });
+        let slow = Error::of_place(
+            "s3",
+            generic(HttpError::new(
+                HttpErrorKind::Timeout,
+                io::Error::other("x"),
+            )),
+        );
+        assert_eq!(
+            slow,
+            Error::Unavailable {
+                store: "s3",
+                reason: "timed out".into()
+            }
+        );
     }
 }

@@ -1,7 +1,8 @@
 //! A folder as a store: what the common interface leaves open there.
 //!
-//! Owns who may look into the folder, listing, the durability of a removal, and what a killed process leaves behind: a writer fills `name#1`
-//! and renames it, so such a file is an upload that was not finished. Symbolic links are not followed below the folder.
+//! Owns who may look into the folder, listing, the durability of a removal, and what a killed
+//! process leaves behind: a writer fills `name#1` and renames it, so such a file is an upload that
+//! was not finished. Symbolic links are not followed below the folder.
 
 use std::{
     fs, io,
@@ -36,31 +37,58 @@ struct File {
 impl Folder {
     /// Opens the folder, or makes one that only we may look into.
     pub(super) fn open(root: &Path) -> Result<(Self, LocalFileSystem), Error> {
-        let fault = |error: &io::Error| Error::setting("url", format!("cannot use folder `{}`: {}", root.display(), error.kind()));
-        fs::DirBuilder::new().recursive(true).mode(0o700).create(root).map_err(|error| fault(&error))?;
+        let fault = |error: &io::Error| {
+            Error::setting(
+                "url",
+                format!("cannot use folder `{}`: {}", root.display(), error.kind()),
+            )
+        };
+        fs::DirBuilder::new()
+            .recursive(true)
+            .mode(0o700)
+            .create(root)
+            .map_err(|error| fault(&error))?;
         for top in tops().map(|top| root.join(top)) {
             if fs::symlink_metadata(&top).is_ok_and(|meta| meta.is_symlink()) {
-                return Err(Error::setting("url", format!("`{}` is a symbolic link; name the folder it points into", top.display())));
+                return Err(Error::setting(
+                    "url",
+                    format!(
+                        "`{}` is a symbolic link; name the folder it points into",
+                        top.display()
+                    ),
+                ));
             }
         }
         let inner = LocalFileSystem::new_with_prefix(root)
             .map_err(|_| Error::setting("url", format!("cannot use folder `{}`", root.display())))?
             .with_fsync(true);
-        let place = fs::metadata(root).map(|meta| (meta.dev(), meta.ino())).map_err(|error| fault(&error))?;
-        Ok((Self { root: root.to_owned(), place }, inner))
+        let place = fs::metadata(root)
+            .map(|meta| (meta.dev(), meta.ino()))
+            .map_err(|error| fault(&error))?;
+        Ok((
+            Self {
+                root: root.to_owned(),
+                place,
+            },
+            inner,
+        ))
     }
 
-    /// Whether this is still the folder that was opened. Writers make missing folders, so a disk that is not mounted any more would
-    /// otherwise pass for an empty store.
+    /// Whether this is still the folder that was opened. Writers make missing folders, so a disk
+    /// that is not mounted any more would otherwise pass for an empty store.
     pub(super) async fn is_there(&self) -> Result<(), Error> {
         let (root, place) = (self.root.clone(), self.place);
         match blocking(move || fs::metadata(root)).await? {
             meta if (meta.dev(), meta.ino()) == place => Ok(()),
-            _ => Err(Error::Unavailable { store: "folder", reason: "its folder is not the one that was opened".into() }),
+            _ => Err(Error::Unavailable {
+                store: "folder",
+                reason: "its folder is not the one that was opened".into(),
+            }),
         }
     }
 
-    /// Makes a removal from `top` outlast a power failure. The common interface does that for what it writes, and not for what it removes.
+    /// Makes a removal from `top` outlast a power failure. The common interface does that for what
+    /// it writes, and not for what it removes.
     pub(super) async fn settle_removal(&self, top: &'static str) -> Result<(), Error> {
         let folder = self.root.join(top);
         blocking(move || match fs::File::open(folder) {
@@ -72,8 +100,16 @@ impl Folder {
 
     /// Whole files with a name of ours below `top`.
     pub(super) fn named(&self, top: &'static str) -> BoxStream<'static, Result<Found, Error>> {
-        let found = |file: File| Name::parse(&file.below).map(|name| Found { name, size: file.size, modified: file.modified });
-        self.files(top).try_filter_map(move |file| std::future::ready(Ok(found(file)))).boxed()
+        let found = |file: File| {
+            Name::parse(&file.below).map(|name| Found {
+                name,
+                size: file.size,
+                modified: file.modified,
+            })
+        };
+        self.files(top)
+            .try_filter_map(move |file| std::future::ready(Ok(found(file))))
+            .boxed()
     }
 
     /// Removes unfinished files that were last written before `older_than`.
@@ -116,7 +152,9 @@ fn tops() -> impl Iterator<Item = &'static str> {
 /// `0123….floe#1`, as object_store names a file that is being written.
 fn is_staging(below: &str) -> bool {
     below.rsplit_once('#').is_some_and(|(whole, number)| {
-        Name::parse(whole).is_some() && !number.is_empty() && number.bytes().all(|digit| digit.is_ascii_digit())
+        Name::parse(whole).is_some()
+            && !number.is_empty()
+            && number.bytes().all(|digit| digit.is_ascii_digit())
     })
 }
 
@@ -127,7 +165,10 @@ fn folders(top: PathBuf, below: &str) -> io::Result<Vec<(PathBuf, String)>> {
     for entry in within {
         // Not for a link to a folder.
         if entry.file_type().is_ok_and(|kind| kind.is_dir()) {
-            folders.push((entry.path(), format!("{below}/{}", entry.file_name().to_string_lossy())));
+            folders.push((
+                entry.path(),
+                format!("{below}/{}", entry.file_name().to_string_lossy()),
+            ));
         }
     }
     Ok(folders)
@@ -150,14 +191,22 @@ fn files_in(folder: &Path, below: &str) -> io::Result<Vec<File>> {
             meta => meta?,
         };
         if let (true, Ok(name)) = (meta.is_file(), entry.file_name().into_string()) {
-            files.push(File { path: entry.path(), below: format!("{below}/{name}"), size: meta.len(), modified: modified(&meta)? });
+            files.push(File {
+                path: entry.path(),
+                below: format!("{below}/{name}"),
+                size: meta.len(),
+                modified: modified(&meta)?,
+            });
         }
     }
     Ok(files)
 }
 
 fn modified(meta: &fs::Metadata) -> io::Result<Timestamp> {
-    let since = meta.modified()?.duration_since(UNIX_EPOCH).unwrap_or_default();
+    let since = meta
+        .modified()?
+        .duration_since(UNIX_EPOCH)
+        .unwrap_or_default();
     Ok(Timestamp::from_millis(0).after(since))
 }
 
@@ -168,9 +217,14 @@ fn remove(path: &Path) -> io::Result<()> {
     }
 }
 
-async fn blocking<T: Send + 'static>(work: impl FnOnce() -> io::Result<T> + Send + 'static) -> Result<T, Error> {
+async fn blocking<T: Send + 'static>(
+    work: impl FnOnce() -> io::Result<T> + Send + 'static,
+) -> Result<T, Error> {
     match tokio::task::spawn_blocking(work).await {
         Ok(done) => done.map_err(|error| Error::of_file(&error)),
-        Err(_) => Err(Error::Unavailable { store: "folder", reason: "the process is shutting down".into() }),
+        Err(_) => Err(Error::Unavailable {
+            store: "folder",
+            reason: "the process is shutting down".into(),
+        }),
     }
 }

@@ -1,8 +1,10 @@
 //! Names of what is in the store, and their text: the path below the store's prefix.
 //!
-//! Owns the one form that each name has. It refuses to know where the prefix is ([`super::path`]) and what is in a file.
+//! Owns the one form that each name has. It refuses to know where the prefix is ([`super::path`])
+//! and what is in a file.
 //!
-//! INVARIANT: a text that parses to a name is exactly the text of that name, so a foreign file is never taken for ours.
+//! INVARIANT: a text that parses to a name is exactly the text of that name, so a foreign file is
+//! never taken for ours.
 
 use std::{fmt, str::FromStr};
 
@@ -21,14 +23,16 @@ pub enum RecoveryKind {
     Journal,
 }
 
-/// Name of a recovery file. Names sort by kind, epoch and number; texts of one kind sort alike, as long as epochs have ten digits.
+/// Name of a recovery file. Names sort by kind, epoch and number; texts of one kind sort alike, as
+/// long as epochs have ten digits.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct RecoveryName {
     /// What it is.
     pub kind: RecoveryKind,
     /// Epoch of the root key.
     pub epoch: u64,
-    /// Number of the last audit entry it knows of; never negative, for such a name would not be listed.
+    /// Number of the last audit entry it knows of; never negative, for such a name would not be
+    /// listed.
     pub seq: i64,
     /// Random, so that two writers of one state do not meet.
     pub id: ObjectId,
@@ -36,7 +40,9 @@ pub struct RecoveryName {
 
 /// Why a text does not name a recovery file.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("`{text}` is not the name of a recovery file: expected `snapshots/` or `journal/`, <epoch>-<number>-<32 hex digits>, and `.floe`")]
+#[error(
+    "`{text}` is not the name of a recovery file: expected `snapshots/` or `journal/`, <epoch>-<number>-<32 hex digits>, and `.floe`"
+)]
 pub struct InvalidName {
     text: String,
 }
@@ -74,7 +80,11 @@ impl Name {
     /// Its path below the prefix of the store.
     pub(super) fn below(self) -> String {
         match self {
-            Self::Object(id) => format!("{OBJECTS}/{}/{}{EXTENSION}", hex::encode(&id.as_bytes()[..1]), digits(id)),
+            Self::Object(id) => format!(
+                "{OBJECTS}/{}/{}{EXTENSION}",
+                hex::encode(&id.as_bytes()[..1]),
+                digits(id)
+            ),
             Self::Recovery(name) => name.to_string(),
         }
     }
@@ -83,7 +93,10 @@ impl Name {
     pub(super) fn parse(below: &str) -> Option<Self> {
         let (folder, file) = below.rsplit_once('/')?;
         let stem = file.strip_suffix(EXTENSION)?;
-        let name = match RecoveryKind::ALL.into_iter().find(|kind| kind.folder() == folder) {
+        let name = match RecoveryKind::ALL
+            .into_iter()
+            .find(|kind| kind.folder() == folder)
+        {
             Some(kind) => Self::Recovery(RecoveryName::of_stem(kind, stem)?),
             None => Self::Object(parse_digits(stem)?),
         };
@@ -95,7 +108,12 @@ impl RecoveryName {
     fn of_stem(kind: RecoveryKind, stem: &str) -> Option<Self> {
         let mut fields = stem.splitn(3, '-');
         let (epoch, seq, id) = (fields.next()?, fields.next()?, fields.next()?);
-        Some(Self { kind, epoch: epoch.parse().ok()?, seq: seq.parse().ok()?, id: parse_digits(id)? })
+        Some(Self {
+            kind,
+            epoch: epoch.parse().ok()?,
+            seq: seq.parse().ok()?,
+            id: parse_digits(id)?,
+        })
     }
 }
 
@@ -123,7 +141,14 @@ impl fmt::Display for Name {
 
 impl fmt::Display for RecoveryName {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}/{:010}-{:020}-{}{EXTENSION}", self.kind.folder(), self.epoch, self.seq, digits(self.id))
+        write!(
+            f,
+            "{}/{:010}-{:020}-{}{EXTENSION}",
+            self.kind.folder(),
+            self.epoch,
+            self.seq,
+            digits(self.id)
+        )
     }
 }
 
@@ -133,7 +158,9 @@ impl FromStr for RecoveryName {
     fn from_str(text: &str) -> Result<Self, InvalidName> {
         match Name::parse(text) {
             Some(Name::Recovery(name)) => Ok(name),
-            _ => Err(InvalidName { text: text.chars().take(128).collect() }),
+            _ => Err(InvalidName {
+                text: text.chars().take(128).collect(),
+            }),
         }
     }
 }
@@ -167,15 +194,26 @@ mod tests {
     const DIGITS: &str = "0123456789abcdef0123456789abcdef";
 
     fn name(kind: RecoveryKind, epoch: u64, seq: i64) -> RecoveryName {
-        RecoveryName { kind, epoch, seq, id: parse_digits(DIGITS).unwrap() }
+        RecoveryName {
+            kind,
+            epoch,
+            seq,
+            id: parse_digits(DIGITS).unwrap(),
+        }
     }
 
     #[test]
     fn names_are_written_down_and_come_back() {
         let snapshot = name(RecoveryKind::Snapshot, 2, 1234);
-        assert_eq!(snapshot.to_string(), format!("snapshots/0000000002-00000000000000001234-{DIGITS}.floe"));
+        assert_eq!(
+            snapshot.to_string(),
+            format!("snapshots/0000000002-00000000000000001234-{DIGITS}.floe")
+        );
         let largest = name(RecoveryKind::Journal, u64::MAX, i64::MAX);
-        assert_eq!(largest.to_string(), format!("journal/18446744073709551615-09223372036854775807-{DIGITS}.floe"));
+        assert_eq!(
+            largest.to_string(),
+            format!("journal/18446744073709551615-09223372036854775807-{DIGITS}.floe")
+        );
         for name in [snapshot, largest, name(RecoveryKind::Journal, 0, 0)] {
             assert_eq!(name.to_string().parse(), Ok(name));
             assert_eq!(Name::parse(&name.to_string()), Some(Name::Recovery(name)));
@@ -184,8 +222,14 @@ mod tests {
             assert_eq!(serde_json::from_str::<RecoveryName>(&json).unwrap(), name);
         }
         let id = snapshot.id;
-        assert_eq!(Name::Object(id).below(), format!("objects/01/{DIGITS}.floe"));
-        assert_eq!(Name::parse(&Name::Object(id).below()), Some(Name::Object(id)));
+        assert_eq!(
+            Name::Object(id).below(),
+            format!("objects/01/{DIGITS}.floe")
+        );
+        assert_eq!(
+            Name::parse(&Name::Object(id).below()),
+            Some(Name::Object(id))
+        );
     }
 
     #[test]
@@ -228,7 +272,13 @@ mod tests {
             assert!(bad.parse::<RecoveryName>().is_err(), "{bad}");
             assert_eq!(Name::parse(&bad), None, "{bad}");
         }
-        assert!(Name::Object(parse_digits(DIGITS).unwrap()).below().parse::<RecoveryName>().is_err(), "an object is no recovery file");
+        assert!(
+            Name::Object(parse_digits(DIGITS).unwrap())
+                .below()
+                .parse::<RecoveryName>()
+                .is_err(),
+            "an object is no recovery file"
+        );
         let negative = name(RecoveryKind::Journal, 1, -5);
         assert!(negative.to_string().parse::<RecoveryName>().is_err());
     }
@@ -236,11 +286,20 @@ mod tests {
     #[test]
     fn the_order_of_names_is_the_order_of_their_texts() {
         use RecoveryKind::{Journal, Snapshot};
-        let names = [name(Snapshot, 1, 99), name(Snapshot, 2, 0), name(Snapshot, 2, 9), name(Snapshot, 2, 10), name(Snapshot, 10, 1)];
+        let names = [
+            name(Snapshot, 1, 99),
+            name(Snapshot, 2, 0),
+            name(Snapshot, 2, 9),
+            name(Snapshot, 2, 10),
+            name(Snapshot, 10, 1),
+        ];
         assert!(names.is_sorted());
         assert!(names.map(|name| name.to_string()).is_sorted());
         assert!(name(Snapshot, 9, 9) < name(Journal, 1, 1));
-        let last = RecoveryName { id: parse_digits(&"f".repeat(32)).unwrap(), ..name(Snapshot, 2, 9) };
+        let last = RecoveryName {
+            id: parse_digits(&"f".repeat(32)).unwrap(),
+            ..name(Snapshot, 2, 9)
+        };
         assert!(last > name(Snapshot, 2, 9) && last < name(Snapshot, 2, 10));
     }
 }

@@ -7,7 +7,8 @@
 //! uploads/0123…      a long upload that has begun: its body is the backend's upload id, and on a second line the name of a recovery file
 //! probe              written and read by the readiness probe
 //! ```
-//! INVARIANT: a path that parses to a name is exactly the path of that name, so a foreign file is never taken for ours.
+//! INVARIANT: a path that parses to a name is exactly the path of that name, so a foreign file is
+//! never taken for ours.
 
 use object_store::path::Path;
 
@@ -34,12 +35,20 @@ impl Paths {
     }
 
     pub(super) fn of(&self, name: Name) -> Path {
-        name.below().split('/').fold(self.prefix.clone(), |path, part| path.join(part))
+        name.below()
+            .split('/')
+            .fold(self.prefix.clone(), |path, part| path.join(part))
     }
 
     pub(super) fn parse(&self, path: &Path) -> Option<Name> {
         let below: Vec<_> = path.prefix_match(&self.prefix)?.collect();
-        Name::parse(&below.iter().map(AsRef::as_ref).collect::<Vec<&str>>().join("/"))
+        Name::parse(
+            &below
+                .iter()
+                .map(AsRef::as_ref)
+                .collect::<Vec<&str>>()
+                .join("/"),
+        )
     }
 
     pub(super) fn uploads(&self) -> Path {
@@ -68,16 +77,30 @@ mod tests {
     #[test]
     fn paths_are_written_down_and_come_back() {
         let id: ObjectId = "obj_0123456789abcdef0123456789abcdef".parse().unwrap();
-        let name = RecoveryName { kind: RecoveryKind::Snapshot, epoch: 2, seq: 1234, id };
+        let name = RecoveryName {
+            kind: RecoveryKind::Snapshot,
+            epoch: 2,
+            seq: 1234,
+            id,
+        };
         let (paths, bare) = (Paths::under(Path::from("team/a")), Paths::default());
-        assert_eq!(paths.of(id.into()).as_ref(), "team/a/objects/01/0123456789abcdef0123456789abcdef.floe");
+        assert_eq!(
+            paths.of(id.into()).as_ref(),
+            "team/a/objects/01/0123456789abcdef0123456789abcdef.floe"
+        );
         assert_eq!(
             paths.of(name.into()).as_ref(),
             "team/a/snapshots/0000000002-00000000000000001234-0123456789abcdef0123456789abcdef.floe"
         );
-        assert_eq!(paths.upload(id).as_ref(), "team/a/uploads/0123456789abcdef0123456789abcdef");
+        assert_eq!(
+            paths.upload(id).as_ref(),
+            "team/a/uploads/0123456789abcdef0123456789abcdef"
+        );
         assert_eq!(paths.parse_upload(&paths.upload(id)), Some(id));
-        assert_eq!(bare.of(id.into()).as_ref(), "objects/01/0123456789abcdef0123456789abcdef.floe");
+        assert_eq!(
+            bare.of(id.into()).as_ref(),
+            "objects/01/0123456789abcdef0123456789abcdef.floe"
+        );
         for name in [Name::Object(id), Name::Recovery(name)] {
             assert_eq!(paths.parse(&paths.of(name)), Some(name));
             assert_eq!(bare.parse(&bare.of(name)), Some(name));

@@ -1,7 +1,7 @@
 //! `[store]` in the configuration, and the place it names.
 //!
-//! Owns the reading of the settings; each fault names its key. It refuses to show them: a URL may hold credentials by mistake, so a bad one is
-//! not repeated.
+//! Owns the reading of the settings; each fault names its key. It refuses to show them: a URL may
+//! hold credentials by mistake, so a bad one is not repeated.
 
 use std::path::{Path as FilePath, PathBuf};
 
@@ -16,13 +16,15 @@ use crate::secret::SecretText;
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Settings {
-    /// `folder:./objects` (relative to the configuration file), `file:///srv/objects`, `s3://bucket/prefix`, or `memory:`.
+    /// `folder:./objects` (relative to the configuration file), `file:///srv/objects`,
+    /// `s3://bucket/prefix`, or `memory:`.
     pub url: String,
     /// Base URL of an S3-compatible server; absent for AWS.
     pub endpoint: Option<String>,
     /// Region that signatures are made for.
     pub region: String,
-    /// Whether the bucket is in the path and not in the host name; absent: yes with an endpoint, no without.
+    /// Whether the bucket is in the path and not in the host name; absent: yes with an endpoint, no
+    /// without.
     pub path_style: Option<bool>,
     /// PEM file with certificates to trust beside the system's.
     pub ca_file: Option<PathBuf>,
@@ -32,7 +34,8 @@ pub struct Settings {
     pub secret_access_key: Option<SecretText>,
     /// File that holds the secret access key, instead of the key itself.
     pub secret_access_key_file: Option<PathBuf>,
-    /// Whether an `http` endpoint may be on another machine. Ciphertext is safe there; object ids and lengths are seen on the way.
+    /// Whether an `http` endpoint may be on another machine. Ciphertext is safe there; object ids
+    /// and lengths are seen on the way.
     pub allow_http: bool,
 }
 
@@ -66,33 +69,53 @@ pub(super) enum Place {
 
 impl Settings {
     pub(super) fn place(&self, base: &FilePath) -> Result<Place, Error> {
-        const EXPECTED: &str = "expected `folder:<path>`, `file:///<path>`, `s3://<bucket>/<prefix>` or `memory:`";
+        const EXPECTED: &str =
+            "expected `folder:<path>`, `file:///<path>`, `s3://<bucket>/<prefix>` or `memory:`";
         let fault = || Error::setting("url", EXPECTED);
         let (scheme, rest) = self.url.split_once(':').ok_or_else(fault)?;
         match scheme {
             "memory" if rest.is_empty() => Ok(Place::Memory),
             "folder" if !rest.is_empty() => Ok(Place::Folder(base.join(rest))),
-            "file" => Url::parse(&self.url).ok().and_then(|url| url.to_file_path().ok()).map(Place::Folder).ok_or_else(fault),
+            "file" => Url::parse(&self.url)
+                .ok()
+                .and_then(|url| url.to_file_path().ok())
+                .map(Place::Folder)
+                .ok_or_else(fault),
             "s3" => bucket_and_prefix(rest.strip_prefix("//").ok_or_else(fault)?),
             _ => Err(fault()),
         }
     }
 
-    /// The endpoint as requests use it: with the bucket in its host name unless that is in the path.
+    /// The endpoint as requests use it: with the bucket in its host name unless that is in the
+    /// path.
     pub(super) fn endpoint(&self, bucket: &str) -> Result<Option<Url>, Error> {
-        let Some(text) = &self.endpoint else { return Ok(None) };
-        let fault = || Error::setting("endpoint", "expected `https://host` or `http://host`, with a port if need be and nothing else");
+        let Some(text) = &self.endpoint else {
+            return Ok(None);
+        };
+        let fault = || {
+            Error::setting(
+                "endpoint",
+                "expected `https://host` or `http://host`, with a port if need be and nothing else",
+            )
+        };
         let mut url = Url::parse(text).map_err(|_| fault())?;
         let host = url.host_str().ok_or_else(fault)?.to_owned();
-        let bare = url.username().is_empty() && url.password().is_none() && url.query().is_none() && url.fragment().is_none();
+        let bare = url.username().is_empty()
+            && url.password().is_none()
+            && url.query().is_none()
+            && url.fragment().is_none();
         if !bare || !matches!(url.scheme(), "http" | "https") {
             return Err(fault());
         }
         if url.scheme() == "http" && !self.allow_http && !is_loopback(&url) {
-            return Err(Error::setting("endpoint", "`http` to another machine: use `https`, or set `store.allow_http = true`"));
+            return Err(Error::setting(
+                "endpoint",
+                "`http` to another machine: use `https`, or set `store.allow_http = true`",
+            ));
         }
         if !self.path_style() {
-            url.set_host(Some(&format!("{bucket}.{host}"))).map_err(|_| fault())?;
+            url.set_host(Some(&format!("{bucket}.{host}")))
+                .map_err(|_| fault())?;
         }
         Ok(Some(url))
     }
@@ -105,11 +128,15 @@ impl Settings {
     pub(super) fn credentials(&self, base: &FilePath) -> Result<Option<(&str, SecretText)>, Error> {
         let secret = match (&self.secret_access_key, &self.secret_access_key_file) {
             (Some(_), Some(_)) => {
-                return Err(Error::setting("secret_access_key_file", "set this or `store.secret_access_key`, not both"));
+                return Err(Error::setting(
+                    "secret_access_key_file",
+                    "set this or `store.secret_access_key`, not both",
+                ));
             }
             (Some(secret), None) => Some(secret.duplicate()),
             (None, Some(file)) => {
-                let secret = SecretText::read(&base.join(file)).map_err(|reason| Error::setting("secret_access_key_file", reason))?;
+                let secret = SecretText::read(&base.join(file))
+                    .map_err(|reason| Error::setting("secret_access_key_file", reason))?;
                 Some(SecretText::new(secret.expose().trim().to_owned()))
             }
             (None, None) => None,
@@ -117,14 +144,23 @@ impl Settings {
         match (self.access_key_id.as_deref(), secret) {
             (Some(id), Some(secret)) => Ok(Some((id, secret))),
             (None, None) => Ok(None),
-            (Some(_), None) => Err(Error::setting("secret_access_key", "missing beside `store.access_key_id`")),
-            (None, Some(_)) => Err(Error::setting("access_key_id", "missing beside the secret access key")),
+            (Some(_), None) => Err(Error::setting(
+                "secret_access_key",
+                "missing beside `store.access_key_id`",
+            )),
+            (None, Some(_)) => Err(Error::setting(
+                "access_key_id",
+                "missing beside the secret access key",
+            )),
         }
     }
 
     /// The contents of `ca_file`, if given.
     pub(super) fn authorities(&self, base: &FilePath) -> Result<Option<String>, Error> {
-        self.ca_file.as_deref().map(|file| read(base, file, "ca_file")).transpose()
+        self.ca_file
+            .as_deref()
+            .map(|file| read(base, file, "ca_file"))
+            .transpose()
     }
 }
 
@@ -132,7 +168,9 @@ fn bucket_and_prefix(rest: &str) -> Result<Place, Error> {
     let (bucket, prefix) = rest.split_once('/').unwrap_or((rest, ""));
     let fits = (3..=63).contains(&bucket.len())
         && bucket.starts_with(|first: char| first.is_ascii_alphanumeric())
-        && bucket.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'.' | b'_'));
+        && bucket
+            .bytes()
+            .all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'.' | b'_'));
     if !fits {
         return Err(Error::setting(
             "url",
@@ -142,8 +180,14 @@ fn bucket_and_prefix(rest: &str) -> Result<Place, Error> {
     let prefix = prefix.strip_suffix('/').unwrap_or(prefix);
     match Path::parse(prefix) {
         // `Path` quietly drops a slash at either end, and the prefix would not be what was written.
-        Ok(path) if path.as_ref() == prefix => Ok(Place::S3 { bucket: bucket.to_owned(), prefix: path }),
-        _ => Err(Error::setting("url", "the prefix has an empty, relative or unusual part")),
+        Ok(path) if path.as_ref() == prefix => Ok(Place::S3 {
+            bucket: bucket.to_owned(),
+            prefix: path,
+        }),
+        _ => Err(Error::setting(
+            "url",
+            "the prefix has an empty, relative or unusual part",
+        )),
     }
 }
 
@@ -158,7 +202,12 @@ fn is_loopback(url: &Url) -> bool {
 
 fn read(base: &FilePath, file: &FilePath, key: &'static str) -> Result<String, Error> {
     let path = base.join(file);
-    std::fs::read_to_string(&path).map_err(|error| Error::setting(key, format!("cannot read `{}`: {}", path.display(), error.kind())))
+    std::fs::read_to_string(&path).map_err(|error| {
+        Error::setting(
+            key,
+            format!("cannot read `{}`: {}", path.display(), error.kind()),
+        )
+    })
 }
 
 #[cfg(test)]
@@ -166,7 +215,10 @@ mod tests {
     use super::*;
 
     fn at(url: &str) -> Settings {
-        Settings { url: url.into(), ..Settings::default() }
+        Settings {
+            url: url.into(),
+            ..Settings::default()
+        }
     }
 
     fn key_of<T: std::fmt::Debug>(result: Result<T, Error>) -> &'static str {
@@ -179,11 +231,25 @@ mod tests {
     #[test]
     fn places() {
         let base = FilePath::new("/etc/recvault");
-        assert_eq!(at("folder:./objects").place(base), Ok(Place::Folder("/etc/recvault/./objects".into())));
-        assert_eq!(at("folder:/srv/o").place(base), Ok(Place::Folder("/srv/o".into())));
-        assert_eq!(at("file:///srv/my%20o").place(base), Ok(Place::Folder("/srv/my o".into())));
+        assert_eq!(
+            at("folder:./objects").place(base),
+            Ok(Place::Folder("/etc/recvault/./objects".into()))
+        );
+        assert_eq!(
+            at("folder:/srv/o").place(base),
+            Ok(Place::Folder("/srv/o".into()))
+        );
+        assert_eq!(
+            at("file:///srv/my%20o").place(base),
+            Ok(Place::Folder("/srv/my o".into()))
+        );
         assert_eq!(at("memory:").place(base), Ok(Place::Memory));
-        let s3 = |prefix: &str| Ok(Place::S3 { bucket: "calls".into(), prefix: Path::from(prefix) });
+        let s3 = |prefix: &str| {
+            Ok(Place::S3 {
+                bucket: "calls".into(),
+                prefix: Path::from(prefix),
+            })
+        };
         assert_eq!(at("s3://calls").place(base), s3(""));
         assert_eq!(at("s3://calls/").place(base), s3(""));
         assert_eq!(at("s3://calls/a/b/").place(base), s3("a/b"));
@@ -207,7 +273,10 @@ mod tests {
             "file://host/x",
         ] {
             let error = at(bad).place(FilePath::new("/")).unwrap_err();
-            assert!(matches!(error, Error::Setting { key: "url", .. }), "{bad}: {error}");
+            assert!(
+                matches!(error, Error::Setting { key: "url", .. }),
+                "{bad}: {error}"
+            );
             assert!(!error.to_string().contains("hunter2"));
         }
     }
@@ -215,17 +284,39 @@ mod tests {
     #[test]
     fn endpoints() {
         let with = |endpoint: &str, path_style, allow_http| {
-            let settings = Settings { endpoint: Some(endpoint.into()), path_style, allow_http, ..Settings::default() };
-            settings.endpoint("calls").map(|url| url.unwrap().to_string())
+            let settings = Settings {
+                endpoint: Some(endpoint.into()),
+                path_style,
+                allow_http,
+                ..Settings::default()
+            };
+            settings
+                .endpoint("calls")
+                .map(|url| url.unwrap().to_string())
         };
-        assert_eq!(with("https://s3.example", None, false).unwrap(), "https://s3.example/");
-        assert_eq!(with("https://s3.example:9000", Some(false), false).unwrap(), "https://calls.s3.example:9000/");
-        for loopback in ["http://127.0.0.1:9000", "http://localhost:9000", "http://[::1]:9000"] {
+        assert_eq!(
+            with("https://s3.example", None, false).unwrap(),
+            "https://s3.example/"
+        );
+        assert_eq!(
+            with("https://s3.example:9000", Some(false), false).unwrap(),
+            "https://calls.s3.example:9000/"
+        );
+        for loopback in [
+            "http://127.0.0.1:9000",
+            "http://localhost:9000",
+            "http://[::1]:9000",
+        ] {
             assert!(with(loopback, None, false).is_ok(), "{loopback}");
         }
         assert_eq!(key_of(with("http://s3.example", None, false)), "endpoint");
         assert!(with("http://s3.example", None, true).is_ok());
-        for bad in ["s3.example", "ftp://s3.example", "https://AKID:hunter2@s3.example", "https://s3.example/?x=y"] {
+        for bad in [
+            "s3.example",
+            "ftp://s3.example",
+            "https://AKID:hunter2@s3.example",
+            "https://s3.example/?x=y",
+        ] {
             let error = with(bad, None, true).unwrap_err();
             assert!(!error.to_string().contains("hunter2"));
         }
@@ -244,11 +335,28 @@ mod tests {
         let settings = with(Some("AKID"), None, Some("secret"));
         let (id, secret) = settings.credentials(folder.path()).unwrap().unwrap();
         assert_eq!((id, secret.expose()), ("AKID", "hunter2"));
-        assert!(with(None, None, None).credentials(folder.path()).unwrap().is_none());
-        assert_eq!(key_of(with(Some("AKID"), None, None).credentials(folder.path())), "secret_access_key");
-        assert_eq!(key_of(with(None, Some("hunter2"), None).credentials(folder.path())), "access_key_id");
-        assert_eq!(key_of(with(Some("AKID"), Some("hunter2"), Some("secret")).credentials(folder.path())), "secret_access_key_file");
-        assert_eq!(key_of(with(Some("AKID"), None, Some("absent")).credentials(folder.path())), "secret_access_key_file");
+        assert!(
+            with(None, None, None)
+                .credentials(folder.path())
+                .unwrap()
+                .is_none()
+        );
+        assert_eq!(
+            key_of(with(Some("AKID"), None, None).credentials(folder.path())),
+            "secret_access_key"
+        );
+        assert_eq!(
+            key_of(with(None, Some("hunter2"), None).credentials(folder.path())),
+            "access_key_id"
+        );
+        assert_eq!(
+            key_of(with(Some("AKID"), Some("hunter2"), Some("secret")).credentials(folder.path())),
+            "secret_access_key_file"
+        );
+        assert_eq!(
+            key_of(with(Some("AKID"), None, Some("absent")).credentials(folder.path())),
+            "secret_access_key_file"
+        );
         assert!(!format!("{:?}", with(Some("AKID"), Some("hunter2"), None)).contains("hunter2"));
     }
 
@@ -256,6 +364,11 @@ mod tests {
     fn unknown_keys_are_refused() {
         assert!(toml::from_str::<Settings>("url = 'memory:'").is_ok());
         assert!(toml::from_str::<Settings>("").is_ok());
-        assert!(toml::from_str::<Settings>("bucket = 'calls'").unwrap_err().to_string().contains("bucket"));
+        assert!(
+            toml::from_str::<Settings>("bucket = 'calls'")
+                .unwrap_err()
+                .to_string()
+                .contains("bucket")
+        );
     }
 }

@@ -1,7 +1,8 @@
 //! Recovery files: snapshots of the key store and pieces of its journal, kept beside the objects.
 //!
-//! Owns what is theirs alone: that they are found by listing, in order, and that a removed one stays removed. How they are written and read is
-//! how objects are. It refuses to know which of them are still needed.
+//! Owns what is theirs alone: that they are found by listing, in order, and that a removed one
+//! stays removed. How they are written and read is how objects are. It refuses to know which of
+//! them are still needed.
 
 use std::ops::Range;
 
@@ -11,16 +12,23 @@ use futures_util::TryStreamExt;
 use super::{Error, Kind, Name, RecoveryKind, RecoveryName, Store, Writer};
 
 impl Store {
-    /// Begins a recovery file. Its id is random, so a second writer of the same name is a mistake, and is refused as by [`Store::writer`].
+    /// Begins a recovery file. Its id is random, so a second writer of the same name is a mistake,
+    /// and is refused as by [`Store::writer`].
     pub fn recovery_writer(&self, name: RecoveryName) -> Writer {
         Writer::new(self.clone(), name.into())
     }
 
-    /// Reads one range of bytes, exactly as long as asked. An empty range is answered without asking the store.
+    /// Reads one range of bytes, exactly as long as asked. An empty range is answered without
+    /// asking the store.
     ///
     /// # Errors
-    /// [`Error::NotFound`], [`Error::OutOfRange`] if the file ends before the range does, or a fault of the store.
-    pub async fn read_recovery(&self, name: RecoveryName, range: Range<u64>) -> Result<Bytes, Error> {
+    /// [`Error::NotFound`], [`Error::OutOfRange`] if the file ends before the range does, or a
+    /// fault of the store.
+    pub async fn read_recovery(
+        &self,
+        name: RecoveryName,
+        range: Range<u64>,
+    ) -> Result<Bytes, Error> {
         self.read_one(name.into(), range).await
     }
 
@@ -32,12 +40,16 @@ impl Store {
         self.size_of(name.into()).await
     }
 
-    /// Every whole recovery file of one kind and its length in bytes, sorted by name. What is not ours is passed over.
+    /// Every whole recovery file of one kind and its length in bytes, sorted by name. What is not
+    /// ours is passed over.
     ///
     /// # Errors
-    /// A fault of the store. A folder that is not the one that was opened is one, so that a missing disk does not pass for a vault without
-    /// snapshots.
-    pub async fn list_recovery(&self, kind: RecoveryKind) -> Result<Vec<(RecoveryName, u64)>, Error> {
+    /// A fault of the store. A folder that is not the one that was opened is one, so that a missing
+    /// disk does not pass for a vault without snapshots.
+    pub async fn list_recovery(
+        &self,
+        kind: RecoveryKind,
+    ) -> Result<Vec<(RecoveryName, u64)>, Error> {
         self.stands().await?;
         let mut listed: Vec<(RecoveryName, u64)> = self
             .named(kind.folder())

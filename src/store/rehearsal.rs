@@ -1,6 +1,7 @@
 //! Everything that a deposit, a sweep and a shred do, once, with objects of its own.
 //!
-//! Owns the order and the names of the rights. INVARIANT: what passes here can be kept, found and removed; what does not is said by the right that is missing.
+//! Owns the order and the names of the rights. INVARIANT: what passes here can be kept, found and
+//! removed; what does not is said by the right that is missing.
 
 use futures_util::TryStreamExt as _;
 use object_store::{ObjectStore, ObjectStoreExt, PutMode, PutPayload, path::Path};
@@ -15,8 +16,9 @@ const PARTS: &str = "upload in parts (s3:PutObject, s3:AbortMultipartUpload)";
 const DELETE: &str = "delete an object (s3:DeleteObject)";
 
 impl Store {
-    /// Does once what a vault does with a store: writes a small object and is refused to write it again, reads and lists it, uploads one in parts, and
-    /// deletes both. More than [`Self::probe`], and for the start of a service, not for every question after its health.
+    /// Does once what a vault does with a store: writes a small object and is refused to write it
+    /// again, reads and lists it, uploads one in parts, and deletes both. More than
+    /// [`Self::probe`], and for the start of a service, not for every question after its health.
     ///
     /// # Errors
     /// [`Error::Lacks`] with the first right that is missing.
@@ -24,7 +26,8 @@ impl Store {
         self.stands().await?;
         let id = hex::encode(ObjectId::random(&mut rand::rng()).as_bytes());
         let folder = Path::from(format!("{}-rehearsal", self.paths.probe()));
-        let [small, parts, missing] = ["small", "parts", "missing"].map(|name| Path::from(format!("{folder}/{id}-{name}")));
+        let [small, parts, missing] =
+            ["small", "parts", "missing"].map(|name| Path::from(format!("{folder}/{id}-{name}")));
         let done = self.rehearsed(&folder, &small, &parts, &missing).await;
         let mut deleted = Ok(());
         for path in [&small, &parts] {
@@ -38,21 +41,48 @@ impl Store {
         done.and(deleted)
     }
 
-    async fn rehearsed(&self, folder: &Path, small: &Path, parts: &Path, missing: &Path) -> Result<(), Error> {
+    async fn rehearsed(
+        &self,
+        folder: &Path,
+        small: &Path,
+        parts: &Path,
+        missing: &Path,
+    ) -> Result<(), Error> {
         let lacks = |right| move |error| Error::of_right(self.name(), right, error);
-        let instead = |right, why: &str| Err(Error::Lacks { store: self.name(), right, why: why.to_owned() });
-        let create = || self.inner.put_opts(small, PutPayload::from_static(PROBE), PutMode::Create.into());
+        let instead = |right, why: &str| {
+            Err(Error::Lacks {
+                store: self.name(),
+                right,
+                why: why.to_owned(),
+            })
+        };
+        let create = || {
+            self.inner.put_opts(
+                small,
+                PutPayload::from_static(PROBE),
+                PutMode::Create.into(),
+            )
+        };
         create().await.map_err(lacks(CREATE))?;
         match create().await {
             Err(object_store::Error::AlreadyExists { .. }) => {}
             Err(error) => return Err(Error::of_right(self.name(), CREATE, error)),
             Ok(_) => return instead(CREATE, "it wrote over an object that was there"),
         }
-        let back = self.inner.get_range(small, 0..PROBE.len() as u64).await.map_err(lacks(READ))?;
+        let back = self
+            .inner
+            .get_range(small, 0..PROBE.len() as u64)
+            .await
+            .map_err(lacks(READ))?;
         if back != PROBE {
             return instead(READ, "it gave back other bytes than were written");
         }
-        let listed: Vec<_> = self.inner.list(Some(folder)).try_collect().await.map_err(lacks(LIST))?;
+        let listed: Vec<_> = self
+            .inner
+            .list(Some(folder))
+            .try_collect()
+            .await
+            .map_err(lacks(LIST))?;
         if !listed.iter().any(|meta| meta.location == *small) {
             return instead(LIST, "an object that was written is not in the list");
         }
@@ -61,8 +91,15 @@ impl Store {
             Err(error) => return Err(Error::of_right(self.name(), LIST, error)),
             Ok(_) => return instead(LIST, "it says that an object is there which nobody wrote"),
         }
-        let mut upload = self.inner.put_multipart(parts).await.map_err(lacks(PARTS))?;
-        upload.put_part(PutPayload::from_static(PROBE)).await.map_err(lacks(PARTS))?;
+        let mut upload = self
+            .inner
+            .put_multipart(parts)
+            .await
+            .map_err(lacks(PARTS))?;
+        upload
+            .put_part(PutPayload::from_static(PROBE))
+            .await
+            .map_err(lacks(PARTS))?;
         upload.complete().await.map_err(lacks(PARTS))?;
         Ok(())
     }

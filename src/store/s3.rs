@@ -1,7 +1,8 @@
 //! The S3 client: addresses, credentials, trust, and how long to insist.
 //!
-//! Owns the choice of limits. It retries briefly and then gives up, because the work that wanted the object is held by a lease and comes back
-//! by itself; a request that hangs would hold memory and the lease for nothing.
+//! Owns the choice of limits. It retries briefly and then gives up, because the work that wanted
+//! the object is held by a lease and comes back by itself; a request that hangs would hold memory
+//! and the lease for nothing.
 
 use std::{path::Path, time::Duration};
 
@@ -33,28 +34,46 @@ pub(super) fn client(settings: &Settings, bucket: &str, base: &Path) -> Result<A
             options = options.with_root_certificate(certificate);
         }
     }
-    let backoff = BackoffConfig { init_backoff: Duration::from_millis(100), max_backoff: Duration::from_secs(5), base: 2.0 };
+    let backoff = BackoffConfig {
+        init_backoff: Duration::from_millis(100),
+        max_backoff: Duration::from_secs(5),
+        base: 2.0,
+    };
     let mut builder = AmazonS3Builder::new()
         .with_bucket_name(bucket)
         .with_region(&settings.region)
         .with_virtual_hosted_style_request(!settings.path_style())
         .with_client_options(options)
-        .with_retry(RetryConfig { backoff, max_retries: RETRIES, retry_timeout: RETRY_TIMEOUT })
+        .with_retry(RetryConfig {
+            backoff,
+            max_retries: RETRIES,
+            retry_timeout: RETRY_TIMEOUT,
+        })
         // One plain DELETE each: the bulk request is not understood by every server.
         .with_disable_bulk_delete(true);
     if let Some(endpoint) = endpoint {
         builder = builder.with_endpoint(endpoint.as_str().trim_end_matches('/'));
     }
     if let Some((id, secret)) = settings.credentials(base)? {
-        builder = builder.with_access_key_id(id).with_secret_access_key(secret.expose());
+        builder = builder
+            .with_access_key_id(id)
+            .with_secret_access_key(secret.expose());
     }
     // A certificate is only decoded here, and nothing else given to the builder can fail by now.
-    builder.build().map_err(|_| Error::setting("ca_file", "cannot set up TLS with the certificates in this file and the system's"))
+    builder.build().map_err(|_| {
+        Error::setting(
+            "ca_file",
+            "cannot set up TLS with the certificates in this file and the system's",
+        )
+    })
 }
 
 fn certificates(pem: &str) -> Result<Vec<Certificate>, Error> {
     match Certificate::from_pem_bundle(pem.as_bytes()) {
         Ok(found) if !found.is_empty() => Ok(found),
-        _ => Err(Error::setting("ca_file", "holds no certificate; expected PEM text with `-----BEGIN CERTIFICATE-----`")),
+        _ => Err(Error::setting(
+            "ca_file",
+            "holds no certificate; expected PEM text with `-----BEGIN CERTIFICATE-----`",
+        )),
     }
 }

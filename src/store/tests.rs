@@ -11,7 +11,9 @@ use object_store::ObjectStoreExt;
 
 use super::{
     Error, Name, Settings, Store,
-    conformance::{World, an_hour_ago, content, folder, id, in_an_hour, list, put, s3, s3_settings},
+    conformance::{
+        World, an_hour_ago, content, folder, id, in_an_hour, list, put, s3, s3_settings,
+    },
     upload::Upload,
 };
 use crate::secret::SecretText;
@@ -50,8 +52,16 @@ async fn abandoned_uploads_are_swept_and_younger_ones_are_not(world: &World, roo
     assert_eq!(store.sweep_uploads(in_an_hour()).await.unwrap(), 1);
     assert_eq!(store.sweep_uploads(in_an_hour()).await.unwrap(), 0);
     assert_eq!(list(store, in_an_hour()).await.len(), 1);
-    let left: Vec<String> = names(root).into_iter().filter(|name| !name.contains(&hex::encode(finished.as_bytes()))).collect();
-    assert!(!left.iter().any(|name| name.contains('#') || name.contains(".upload")), "{left:?}");
+    let left: Vec<String> = names(root)
+        .into_iter()
+        .filter(|name| !name.contains(&hex::encode(finished.as_bytes())))
+        .collect();
+    assert!(
+        !left
+            .iter()
+            .any(|name| name.contains('#') || name.contains(".upload")),
+        "{left:?}"
+    );
 }
 
 #[tokio::test]
@@ -63,7 +73,11 @@ async fn a_folder_is_swept() {
 #[tokio::test]
 async fn a_bucket_is_swept() {
     let world = s3();
-    abandoned_uploads_are_swept_and_younger_ones_are_not(&world, world.server.as_ref().unwrap().root()).await;
+    abandoned_uploads_are_swept_and_younger_ones_are_not(
+        &world,
+        world.server.as_ref().unwrap().root(),
+    )
+    .await;
 }
 
 #[tokio::test]
@@ -72,7 +86,11 @@ async fn a_marker_that_outlived_its_upload_is_removed_and_the_object_stays() {
     let (store, id) = (&world.store, id());
     put(store, id, content(10)).await.unwrap();
     let marker = store.paths.upload(id);
-    store.inner.put(&marker, Bytes::from_static(b"some upload id").into()).await.unwrap();
+    store
+        .inner
+        .put(&marker, Bytes::from_static(b"some upload id").into())
+        .await
+        .unwrap();
     assert_eq!(store.sweep_uploads(in_an_hour()).await.unwrap(), 0);
     assert!(store.inner.head(&marker).await.is_err());
     assert_eq!(store.size(id).await, Ok(10));
@@ -82,13 +100,20 @@ async fn a_marker_that_outlived_its_upload_is_removed_and_the_object_stays() {
 async fn a_finished_upload_leaves_no_marker() {
     let world = s3();
     put(&world.store, id(), content(2 * PART)).await.unwrap();
-    assert_eq!(names(&world.server.as_ref().unwrap().root().join("calls")).len(), 1, "the object and nothing else");
+    assert_eq!(
+        names(&world.server.as_ref().unwrap().root().join("calls")).len(),
+        1,
+        "the object and nothing else"
+    );
 }
 
 #[tokio::test]
 async fn a_new_folder_is_closed_to_others() {
     let world = folder();
-    let mode = std::fs::metadata(world.folder.path().join("objects")).unwrap().permissions().mode();
+    let mode = std::fs::metadata(world.folder.path().join("objects"))
+        .unwrap()
+        .permissions()
+        .mode();
     assert_eq!(mode & 0o777, 0o700);
 }
 
@@ -111,7 +136,10 @@ async fn links_are_not_followed_out_of_the_folder() {
     std::fs::create_dir(other.path().join("objects")).unwrap();
     std::os::unix::fs::symlink(&objects, other.path().join("objects/objects")).unwrap();
     let error = Store::open(&Settings::default(), other.path()).unwrap_err();
-    assert!(matches!(error, Error::Setting { key: "url", .. }), "{error}");
+    assert!(
+        matches!(error, Error::Setting { key: "url", .. }),
+        "{error}"
+    );
 }
 
 #[tokio::test]
@@ -119,19 +147,32 @@ async fn a_folder_that_cannot_be_made_is_a_fault_of_the_url() {
     let base = tempfile::tempdir().unwrap();
     std::fs::write(base.path().join("objects"), "a file").unwrap();
     let error = Store::open(&Settings::default(), base.path()).unwrap_err();
-    assert!(error.to_string().starts_with("`store.url`: cannot use folder `"), "{error}");
+    assert!(
+        error
+            .to_string()
+            .starts_with("`store.url`: cannot use folder `"),
+        "{error}"
+    );
 }
 
 #[tokio::test]
 async fn wrong_credentials_are_refused_and_not_shown() {
     let world = s3();
-    let settings =
-        Settings { secret_access_key: Some(SecretText::new("a wrong secret".into())), ..s3_settings(world.server.as_ref().unwrap()) };
+    let settings = Settings {
+        secret_access_key: Some(SecretText::new("a wrong secret".into())),
+        ..s3_settings(world.server.as_ref().unwrap())
+    };
     let store = Store::open(&settings, world.folder.path()).unwrap();
-    assert_eq!(put(&store, id(), content(1)).await, Err(Error::Refused { store: "s3" }));
+    assert_eq!(
+        put(&store, id(), content(1)).await,
+        Err(Error::Refused { store: "s3" })
+    );
     assert_eq!(store.probe().await, Err(Error::Refused { store: "s3" }));
     let lacking = store.rehearse().await.unwrap_err();
-    assert!(matches!(lacking, Error::Lacks { right, .. } if right.contains("s3:PutObject")), "{lacking}");
+    assert!(
+        matches!(lacking, Error::Lacks { right, .. } if right.contains("s3:PutObject")),
+        "{lacking}"
+    );
     let error = list_error(&store).await;
     assert_eq!(error, Error::Refused { store: "s3" });
     assert!(!format!("{error:?} {error} {store:?}").contains("AKID"));
@@ -140,14 +181,24 @@ async fn wrong_credentials_are_refused_and_not_shown() {
 #[tokio::test]
 async fn a_bucket_that_is_not_there_is_unavailable() {
     let world = s3();
-    let settings = Settings { url: "s3://nowhere".into(), ..s3_settings(world.server.as_ref().unwrap()) };
+    let settings = Settings {
+        url: "s3://nowhere".into(),
+        ..s3_settings(world.server.as_ref().unwrap())
+    };
     let store = Store::open(&settings, world.folder.path()).unwrap();
-    assert!(matches!(list_error(&store).await, Error::Unavailable { store: "s3", .. }));
+    assert!(matches!(
+        list_error(&store).await,
+        Error::Unavailable { store: "s3", .. }
+    ));
 }
 
 async fn list_error(store: &Store) -> Error {
     use futures_util::TryStreamExt;
-    store.list(in_an_hour()).try_collect::<Vec<_>>().await.unwrap_err()
+    store
+        .list(in_an_hour())
+        .try_collect::<Vec<_>>()
+        .await
+        .unwrap_err()
 }
 
 #[tokio::test]
@@ -157,20 +208,40 @@ async fn a_server_that_is_down_is_unavailable() {
     let store = Store::open(&settings, world.folder.path()).unwrap();
     drop(world.server);
     let error = store.size(id()).await.unwrap_err();
-    assert!(matches!(error, Error::Unavailable { store: "s3", .. }), "{error:?}");
+    assert!(
+        matches!(error, Error::Unavailable { store: "s3", .. }),
+        "{error:?}"
+    );
     assert!(!error.to_string().contains("127.0.0.1"), "{error}");
 }
 
 #[tokio::test]
 async fn a_certificate_file_without_a_certificate_is_a_clear_fault() {
     let base = tempfile::tempdir().unwrap();
-    let settings = Settings { url: "s3://calls".into(), ca_file: Some("ca.pem".into()), ..Settings::default() };
+    let settings = Settings {
+        url: "s3://calls".into(),
+        ca_file: Some("ca.pem".into()),
+        ..Settings::default()
+    };
     let absent = Store::open(&settings, base.path()).unwrap_err();
-    assert!(absent.to_string().starts_with("`store.ca_file`: cannot read `"), "{absent}");
-    for bad in ["", "hello", "-----BEGIN CERTIFICATE-----\n!!!\n-----END CERTIFICATE-----\n", PEM_OF_NOTHING] {
+    assert!(
+        absent
+            .to_string()
+            .starts_with("`store.ca_file`: cannot read `"),
+        "{absent}"
+    );
+    for bad in [
+        "",
+        "hello",
+        "-----BEGIN CERTIFICATE-----\n!!!\n-----END CERTIFICATE-----\n",
+        PEM_OF_NOTHING,
+    ] {
         std::fs::write(base.path().join("ca.pem"), bad).unwrap();
         let error = Store::open(&settings, base.path()).unwrap_err();
-        assert!(matches!(error, Error::Setting { key: "ca_file", .. }), "{bad}: {error}");
+        assert!(
+            matches!(error, Error::Setting { key: "ca_file", .. }),
+            "{bad}: {error}"
+        );
     }
 }
 
@@ -185,7 +256,10 @@ async fn one_part_is_on_its_way_while_the_next_one_fills() {
     writer.write(content(PART)).await.unwrap();
     writer.write(content(PART - 1)).await.unwrap();
     let mut third = Box::pin(writer.write(content(1)));
-    assert!(poll_immediate(&mut third).await.is_none(), "the second part waits for the first");
+    assert!(
+        poll_immediate(&mut third).await.is_none(),
+        "the second part waits for the first"
+    );
     gate.let_pass(1);
     third.await.unwrap();
     assert_eq!(gate.most_at_once(), 1);
@@ -203,9 +277,18 @@ async fn an_object_that_lost_a_part_is_never_finished() {
     let id = id();
     let mut writer = store.writer(id);
     writer.write(content(PART)).await.unwrap();
-    assert!(matches!(writer.write(content(PART)).await, Err(Error::Unavailable { .. })));
-    assert!(matches!(writer.write(content(1)).await, Err(Error::Unavailable { .. })));
-    assert!(matches!(writer.finish().await, Err(Error::Unavailable { .. })));
+    assert!(matches!(
+        writer.write(content(PART)).await,
+        Err(Error::Unavailable { .. })
+    ));
+    assert!(matches!(
+        writer.write(content(1)).await,
+        Err(Error::Unavailable { .. })
+    ));
+    assert!(matches!(
+        writer.finish().await,
+        Err(Error::Unavailable { .. })
+    ));
     assert!(matches!(store.size(id).await, Err(Error::NotFound { .. })));
 }
 
@@ -217,7 +300,10 @@ async fn an_object_whose_last_part_is_lost_is_not_finished() {
     let id = id();
     let mut writer = store.writer(id);
     writer.write(content(PART)).await.unwrap();
-    assert!(matches!(writer.finish().await, Err(Error::Unavailable { .. })));
+    assert!(matches!(
+        writer.finish().await,
+        Err(Error::Unavailable { .. })
+    ));
     assert!(matches!(store.size(id).await, Err(Error::NotFound { .. })));
 }
 
@@ -226,6 +312,13 @@ async fn a_write_that_was_given_up_half_way_cannot_be_finished() {
     let (_gate, store) = gate::shut();
     let mut writer = store.writer(id());
     writer.write(content(PART)).await.unwrap();
-    assert!(poll_immediate(Box::pin(writer.write(content(PART)))).await.is_none());
-    assert!(matches!(writer.finish().await, Err(Error::Unavailable { .. })));
+    assert!(
+        poll_immediate(Box::pin(writer.write(content(PART))))
+            .await
+            .is_none()
+    );
+    assert!(matches!(
+        writer.finish().await,
+        Err(Error::Unavailable { .. })
+    ));
 }

@@ -1,11 +1,12 @@
 //! Uploads in parts, and what becomes of those that are never finished.
 //!
-//! S3 keeps the parts of an unfinished upload, unseen and paid for, until somebody aborts it by its id. So the id is written to a small marker
-//! object as soon as it is known, and the marker goes when the upload ends. A crash between the two leaves an upload without a marker: a
-//! bucket should have a life-cycle rule that aborts incomplete uploads after some days.
+//! S3 keeps the parts of an unfinished upload, unseen and paid for, until somebody aborts it by its
+//! id. So the id is written to a small marker object as soon as it is known, and the marker goes
+//! when the upload ends. A crash between the two leaves an upload without a marker: a bucket should
+//! have a life-cycle rule that aborts incomplete uploads after some days.
 //!
-//! A marker is named after the random id of what is written. Of an object that says where the upload goes; of a recovery file it does not, so
-//! its name stands on a second line.
+//! A marker is named after the random id of what is written. Of an object that says where the
+//! upload goes; of a recovery file it does not, so its name stands on a second line.
 
 use std::sync::Arc;
 
@@ -19,13 +20,21 @@ use object_store::{
 use super::{Error, Kind, Name, RecoveryName, Store};
 use crate::model::{id::ObjectId, time::Timestamp};
 
-/// A marker holds one upload id and maybe a name of some eighty bytes; the longest upload ids in use are a few hundred.
+/// A marker holds one upload id and maybe a name of some eighty bytes; the longest upload ids in
+/// use are a few hundred.
 const MAX_MARKER: u64 = 4096;
 
 /// An upload that has begun.
 pub(super) enum Upload {
     /// One whose id we know and have marked.
-    Marked { api: Arc<dyn MultipartStore>, path: Path, id: MultipartId, marker: Path, sent: usize, landed: Vec<PartId> },
+    Marked {
+        api: Arc<dyn MultipartStore>,
+        path: Path,
+        id: MultipartId,
+        marker: Path,
+        sent: usize,
+        landed: Vec<PartId>,
+    },
     /// One that the backend cleans up after by itself, or by the sweep of its folder.
     Own(Box<dyn MultipartUpload>),
 }
@@ -38,35 +47,64 @@ impl Upload {
         let fault = |error| Error::of_write(store.name(), name, error);
         let path = store.paths.of(name);
         match store.inner.head(&path).await {
-            Ok(_) => return Err(Error::AlreadyExists { store: store.name(), name }),
+            Ok(_) => {
+                return Err(Error::AlreadyExists {
+                    store: store.name(),
+                    name,
+                });
+            }
             Err(object_store::Error::NotFound { .. }) => {}
-            // Without the right to list, S3 answers so for what is not there. That nobody else has the name rests on its 128 random bits anyway; where nothing
-            // is allowed, the upload is refused next.
+            // Without the right to list, S3 answers so for what is not there. That nobody else has
+            // the name rests on its 128 random bits anyway; where nothing is allowed, the upload is
+            // refused next.
             Err(object_store::Error::PermissionDenied { .. }) => {}
             Err(error) => return Err(fault(error)),
         }
         let Kind::S3(s3) = &store.kind else {
-            return Ok(Self::Own(store.inner.put_multipart(&path).await.map_err(fault)?));
+            return Ok(Self::Own(
+                store.inner.put_multipart(&path).await.map_err(fault)?,
+            ));
         };
         let id = s3.create_multipart(&path).await.map_err(fault)?;
         let marker = store.paths.upload(name.id());
-        if let Err(error) = store.inner.put(&marker, PutPayload::from(write_marker(&id, name))).await {
-            // Without a marker nobody would find this upload again; the first fault is the one to report.
+        if let Err(error) = store
+            .inner
+            .put(&marker, PutPayload::from(write_marker(&id, name)))
+            .await
+        {
+            // Without a marker nobody would find this upload again; the first fault is the one to
+            // report.
             let _aborted = s3.abort_multipart(&path, &id).await;
             return Err(fault(error));
         }
-        Ok(Self::Marked { api: s3.clone(), path, id, marker, sent: 0, landed: Vec::new() })
+        Ok(Self::Marked {
+            api: s3.clone(),
+            path,
+            id,
+            marker,
+            sent: 0,
+            landed: Vec::new(),
+        })
     }
 
     /// The next part, in order. Nothing is sent until it is polled.
     pub(super) fn part(&mut self, payload: PutPayload) -> Part {
         match self {
-            Self::Marked { api, path, id, sent, .. } => {
+            Self::Marked {
+                api,
+                path,
+                id,
+                sent,
+                ..
+            } => {
                 let (api, path, id, index) = (api.clone(), path.clone(), id.clone(), *sent);
                 *sent += 1;
                 async move { api.put_part(&path, &id, index, payload).await.map(Some) }.boxed()
             }
-            Self::Own(upload) => upload.put_part(payload).map(|done| done.map(|()| None)).boxed(),
+            Self::Own(upload) => upload
+                .put_part(payload)
+                .map(|done| done.map(|()| None))
+                .boxed(),
         }
     }
 
@@ -79,9 +117,17 @@ impl Upload {
 
     pub(super) async fn complete(self, store: &Store) -> object_store::Result<()> {
         match self {
-            Self::Marked { api, path, id, marker, landed, .. } => {
+            Self::Marked {
+                api,
+                path,
+                id,
+                marker,
+                landed,
+                ..
+            } => {
                 api.complete_multipart(&path, &id, landed).await?;
-                // The object is there. A marker that stays is swept later, when its object tells that the upload was finished.
+                // The object is there. A marker that stays is swept later, when its object tells
+                // that the upload was finished.
                 let _removed = store.remove(&marker).await;
             }
             Self::Own(mut upload) => drop(upload.complete().await?),
@@ -91,24 +137,38 @@ impl Upload {
 
     pub(super) async fn abort(self, store: &Store) -> Result<(), Error> {
         match self {
-            Self::Marked { api, path, id, marker, .. } => {
+            Self::Marked {
+                api,
+                path,
+                id,
+                marker,
+                ..
+            } => {
                 abort_marked(store, api.as_ref(), &path, &id).await?;
                 store.remove(&marker).await
             }
-            Self::Own(mut upload) => upload.abort().await.map_err(|error| Error::of_place(store.name(), error)),
+            Self::Own(mut upload) => upload
+                .abort()
+                .await
+                .map_err(|error| Error::of_place(store.name(), error)),
         }
     }
 }
 
 /// Aborts every upload whose marker is older than `older_than`.
-pub(super) async fn sweep(store: &Store, api: &dyn MultipartStore, older_than: Timestamp) -> Result<u64, Error> {
+pub(super) async fn sweep(
+    store: &Store,
+    api: &dyn MultipartStore,
+    older_than: Timestamp,
+) -> Result<u64, Error> {
     let place = |error| Error::of_place(store.name(), error);
     let markers: Vec<(Path, ObjectId, u64)> = store
         .inner
         .list(Some(&store.paths.uploads()))
         .try_filter_map(|meta| {
             // An empty one was not written by us, and cannot be read as a range.
-            let wanted = meta.size > 0 && meta.last_modified.timestamp_millis() < older_than.as_millis();
+            let wanted =
+                meta.size > 0 && meta.last_modified.timestamp_millis() < older_than.as_millis();
             let id = store.paths.parse_upload(&meta.location).filter(|_| wanted);
             std::future::ready(Ok(id.map(|id| (meta.location, id, meta.size))))
         })
@@ -118,14 +178,21 @@ pub(super) async fn sweep(store: &Store, api: &dyn MultipartStore, older_than: T
         .map_err(place)?;
     let mut swept = 0;
     for (marker, marked, size) in markers {
-        let body = match store.inner.get_range(&marker, 0..size.min(MAX_MARKER)).await {
+        let body = match store
+            .inner
+            .get_range(&marker, 0..size.min(MAX_MARKER))
+            .await
+        {
             Ok(body) => body,
             // Its upload ended while we were on our way.
             Err(object_store::Error::NotFound { .. }) => continue,
             Err(error) => return Err(place(error)),
         };
-        // A name that is not of this id is not our writing; a path that is not ours is never touched.
-        let Some((id, name)) = read_marker(marked, &String::from_utf8_lossy(&body)) else { continue };
+        // A name that is not of this id is not our writing; a path that is not ours is never
+        // touched.
+        let Some((id, name)) = read_marker(marked, &String::from_utf8_lossy(&body)) else {
+            continue;
+        };
         let path = store.paths.of(name);
         match store.inner.head(&path).await {
             // Finished; only its marker was left.
@@ -157,7 +224,12 @@ fn read_marker(id: ObjectId, body: &str) -> Option<(MultipartId, Name)> {
     (name.id() == id).then(|| (upload.to_owned(), name))
 }
 
-async fn abort_marked(store: &Store, api: &dyn MultipartStore, path: &Path, id: &MultipartId) -> Result<(), Error> {
+async fn abort_marked(
+    store: &Store,
+    api: &dyn MultipartStore,
+    path: &Path,
+    id: &MultipartId,
+) -> Result<(), Error> {
     match api.abort_multipart(path, id).await {
         // The server has forgotten it already.
         Ok(()) | Err(object_store::Error::NotFound { .. }) => Ok(()),

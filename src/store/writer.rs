@@ -1,10 +1,11 @@
 //! Writing one object, or one recovery file.
 //!
-//! Owns the cutting into parts of equal length and the rule of memory: one part on its way while the next one fills, never more. Parts are
-//! lists of the caller's own buffers; nothing is copied. A short object is one create-only put.
+//! Owns the cutting into parts of equal length and the rule of memory: one part on its way while
+//! the next one fills, never more. Parts are lists of the caller's own buffers; nothing is copied.
+//! A short object is one create-only put.
 //!
-//! INVARIANT: only an object whose every byte was taken by the store is finished. After a failed or cancelled [`Writer::write`] there is
-//! nothing to finish.
+//! INVARIANT: only an object whose every byte was taken by the store is finished. After a failed or
+//! cancelled [`Writer::write`] there is nothing to finish.
 
 use bytes::Bytes;
 use object_store::{ObjectStore, PutMode, PutPayload, multipart::PartId};
@@ -18,8 +19,8 @@ const PART: usize = 8 * 1024 * 1024;
 /// What S3 allows in one upload; with 8 MiB each that is 78 GiB.
 const MAX_PARTS: usize = 10_000;
 
-/// An object or recovery file that is being written. Dropped without [`Self::finish`], it leaves nothing that can be read or listed, and at
-/// most what [`Store::sweep_uploads`] removes.
+/// An object or recovery file that is being written. Dropped without [`Self::finish`], it leaves
+/// nothing that can be read or listed, and at most what [`Store::sweep_uploads`] removes.
 pub struct Writer {
     store: Store,
     name: Name,
@@ -29,8 +30,8 @@ pub struct Writer {
     /// None while the object may still be a short one.
     upload: Option<Upload>,
     parts: usize,
-    /// At most one part on its way. It is a task of its own so that it proceeds while the caller makes the next part; dropping the set
-    /// ends it.
+    /// At most one part on its way. It is a task of its own so that it proceeds while the caller
+    /// makes the next part; dropping the set ends it.
     in_flight: JoinSet<object_store::Result<Option<PartId>>>,
     /// Set while a write is under way, and for ever if it does not come to its end.
     broken: bool,
@@ -38,14 +39,24 @@ pub struct Writer {
 
 impl Writer {
     pub(super) fn new(store: Store, name: Name) -> Self {
-        Self { store, name, held: Vec::new(), held_len: 0, upload: None, parts: 0, in_flight: JoinSet::new(), broken: false }
+        Self {
+            store,
+            name,
+            held: Vec::new(),
+            held_len: 0,
+            upload: None,
+            parts: 0,
+            in_flight: JoinSet::new(),
+            broken: false,
+        }
     }
 
-    /// Takes the next bytes, of any length. Returns as soon as they are accepted: a full part is sent in the background, and only the one
-    /// before it is waited for.
+    /// Takes the next bytes, of any length. Returns as soon as they are accepted: a full part is
+    /// sent in the background, and only the one before it is waited for.
     ///
     /// # Errors
-    /// A fault of the store, maybe one of an earlier part; the object is then lost and wants [`Self::abort`].
+    /// A fault of the store, maybe one of an earlier part; the object is then lost and wants
+    /// [`Self::abort`].
     pub async fn write(&mut self, mut bytes: Bytes) -> Result<(), Error> {
         if std::mem::replace(&mut self.broken, true) {
             return Err(self.lost());
@@ -63,8 +74,9 @@ impl Writer {
     /// Makes the whole durable, and only then visible.
     ///
     /// # Errors
-    /// [`Error::AlreadyExists`] if the name is taken, or a fault of the store; nothing is there then, except that after
-    /// [`Error::Unavailable`] the store may have done it without our hearing of it.
+    /// [`Error::AlreadyExists`] if the name is taken, or a fault of the store; nothing is there
+    /// then, except that after [`Error::Unavailable`] the store may have done it without our
+    /// hearing of it.
     pub async fn finish(mut self) -> Result<(), Error> {
         if self.broken {
             return Err(self.lost());
@@ -72,15 +84,28 @@ impl Writer {
         self.store.stands().await?;
         if self.upload.is_none() {
             let payload = PutPayload::from_iter(std::mem::take(&mut self.held));
-            let put = self.store.inner.put_opts(&self.store.paths.of(self.name), payload, PutMode::Create.into()).await;
-            return put.map(drop).map_err(|error| Error::of_write(self.store.name(), self.name, error));
+            let put = self
+                .store
+                .inner
+                .put_opts(
+                    &self.store.paths.of(self.name),
+                    payload,
+                    PutMode::Create.into(),
+                )
+                .await;
+            return put
+                .map(drop)
+                .map_err(|error| Error::of_write(self.store.name(), self.name, error));
         }
         if self.held_len > 0 {
             self.send().await?;
         }
         self.settle().await?;
         match self.upload.take() {
-            Some(upload) => upload.complete(&self.store).await.map_err(|error| Error::of_write(self.store.name(), self.name, error)),
+            Some(upload) => upload
+                .complete(&self.store)
+                .await
+                .map_err(|error| Error::of_write(self.store.name(), self.name, error)),
             None => Err(self.lost()),
         }
     }
@@ -107,14 +132,21 @@ impl Writer {
     /// Sends what is held as the next part, once the one before it has landed.
     async fn send(&mut self) -> Result<(), Error> {
         if self.parts == MAX_PARTS {
-            return Err(Error::TooLong { store: self.store.name(), name: self.name, max_parts: MAX_PARTS });
+            return Err(Error::TooLong {
+                store: self.store.name(),
+                name: self.name,
+                max_parts: MAX_PARTS,
+            });
         }
         self.settle().await?;
         let upload = match &mut self.upload {
             Some(upload) => upload,
-            None => self.upload.insert(Upload::begin(&self.store, self.name).await?),
+            None => self
+                .upload
+                .insert(Upload::begin(&self.store, self.name).await?),
         };
-        self.in_flight.spawn(upload.part(PutPayload::from_iter(std::mem::take(&mut self.held))));
+        self.in_flight
+            .spawn(upload.part(PutPayload::from_iter(std::mem::take(&mut self.held))));
         self.held_len = 0;
         self.parts += 1;
         Ok(())
@@ -123,7 +155,9 @@ impl Writer {
     /// Waits for the part on its way.
     async fn settle(&mut self) -> Result<(), Error> {
         while let Some(done) = self.in_flight.join_next().await {
-            let part = done.map_err(|_| self.lost())?.map_err(|error| Error::of_write(self.store.name(), self.name, error))?;
+            let part = done
+                .map_err(|_| self.lost())?
+                .map_err(|error| Error::of_write(self.store.name(), self.name, error))?;
             if let Some(upload) = &mut self.upload {
                 upload.landed(part);
             }
@@ -132,6 +166,9 @@ impl Writer {
     }
 
     fn lost(&self) -> Error {
-        Error::Unavailable { store: self.store.name(), reason: "an earlier part of this object was lost".into() }
+        Error::Unavailable {
+            store: self.store.name(),
+            reason: "an earlier part of this object was lost".into(),
+        }
     }
 }

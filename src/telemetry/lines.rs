@@ -1,7 +1,9 @@
 //! Where log lines go: to standard error, by a thread of their own.
 //!
-//! Owns the queue before it. Refuses to let anybody wait for it, and to fail: a line that cannot be written now (the pipe is closed, the disk is full,
-//! nobody reads) is dropped and counted. `eprintln!` would panic there, and so does `tracing-subscriber` when its writer returns an error.
+//! Owns the queue before it. Refuses to let anybody wait for it, and to fail: a line that cannot be
+//! written now (the pipe is closed, the disk is full, nobody reads) is dropped and counted.
+//! `eprintln!` would panic there, and so does `tracing-subscriber` when its writer returns an
+//! error.
 
 use std::{
     io::{self, Write},
@@ -15,7 +17,8 @@ use std::{
 
 use tracing_subscriber::fmt::MakeWriter;
 
-/// Lines that may wait. Beyond it they are dropped, so that a reader that has stopped costs some memory and nothing else.
+/// Lines that may wait. Beyond it they are dropped, so that a reader that has stopped costs some
+/// memory and nothing else.
 const QUEUE: usize = 4096;
 
 static LOST: AtomicU64 = AtomicU64::new(0);
@@ -39,7 +42,9 @@ pub(super) fn to_standard_error() -> io::Result<Queue> {
 
 fn to(sink: impl Write + Send + 'static) -> io::Result<Queue> {
     let (sender, orders) = sync_channel(QUEUE);
-    std::thread::Builder::new().name("log".into()).spawn(move || write_all(&orders, sink))?;
+    std::thread::Builder::new()
+        .name("log".into())
+        .spawn(move || write_all(&orders, sink))?;
     Ok(Queue(sender))
 }
 
@@ -64,7 +69,8 @@ pub fn lost() -> u64 {
     LOST.load(Ordering::Relaxed)
 }
 
-/// Waits until the lines so far are written, for so long at most; for a process that is about to end.
+/// Waits until the lines so far are written, for so long at most; for a process that is about to
+/// end.
 pub fn flush(patience: Duration) {
     let Some(queue) = QUEUED.get() else { return };
     let (done, written) = sync_channel(1);
@@ -139,7 +145,8 @@ mod tests {
     fn lines_that_cannot_be_written_are_counted_and_nobody_waits_for_them() {
         let (before, mut full) = (lost(), to(Full).unwrap());
         for _ in 0..10 {
-            full.write_all(b"a line\n").expect("writing a line never fails");
+            full.write_all(b"a line\n")
+                .expect("writing a line never fails");
         }
         wait_for_the_end_of(&full);
         assert_eq!(lost() - before, 10);
@@ -147,7 +154,9 @@ mod tests {
         let (release, held) = sync_channel(0);
         let mut stuck = to(Stuck(held)).unwrap();
         for _ in 0..QUEUE + 100 {
-            stuck.write_all(b"a line\n").expect("writing a line never fails");
+            stuck
+                .write_all(b"a line\n")
+                .expect("writing a line never fails");
         }
         // One of them may be in the writer's hand.
         assert!((99..=100).contains(&(lost() - before - 10)), "{}", lost());

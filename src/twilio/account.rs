@@ -1,7 +1,8 @@
 //! The Twilio accounts we serve, and how their interface is reached.
 //!
-//! Owns what an account has: auth tokens that check signatures, the credential that fetches, the hosts that may be asked, and what becomes of its
-//! recordings at Twilio. INVARIANT: an [`Account`] has at least one auth token, and no secret in it is empty.
+//! Owns what an account has: auth tokens that check signatures, the credential that fetches, the
+//! hosts that may be asked, and what becomes of its recordings at Twilio. INVARIANT: an [`Account`]
+//! has at least one auth token, and no secret in it is empty.
 
 mod buckets;
 mod connect;
@@ -100,7 +101,8 @@ impl Current {
         Arc::clone(&self.0.read().unwrap_or_else(PoisonError::into_inner))
     }
 
-    /// Puts others in their place. What runs with the former ends with them. Time-outs and pace stay those of the start.
+    /// Puts others in their place. What runs with the former ends with them. Time-outs and pace
+    /// stay those of the start.
     pub fn put(&self, accounts: Accounts) {
         *self.0.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(accounts);
     }
@@ -146,7 +148,8 @@ impl Account {
         &self.auth_tokens
     }
 
-    /// User and password for HTTP Basic: the API key if there is one, otherwise the parent's credential, otherwise the account itself.
+    /// User and password for HTTP Basic: the API key if there is one, otherwise the parent's
+    /// credential, otherwise the account itself.
     pub fn credential(&self) -> (&str, &SecretText) {
         match (&self.api_key, &self.borrowed) {
             (None, Some((sid, secret))) => (sid, secret),
@@ -154,13 +157,15 @@ impl Account {
         }
     }
 
-    /// The same without a parent's credential: for an interface whose addresses name no account, so that the credential alone says whose things are
-    /// meant.
+    /// The same without a parent's credential: for an interface whose addresses name no account, so
+    /// that the credential alone says whose things are meant.
     pub fn own_credential(&self) -> (&str, &SecretText) {
         match (self.api_key.as_ref(), self.auth_tokens.as_slice()) {
             (Some((sid, secret)), _) => (sid, secret),
             (None, [first, ..]) => (self.sid.as_str(), first),
-            (None, []) => unreachable!("an account without a token is refused by `Settings::resolve`"),
+            (None, []) => {
+                unreachable!("an account without a token is refused by `Settings::resolve`")
+            }
         }
     }
 

@@ -1,9 +1,12 @@
-//! `application/x-www-form-urlencoded` bodies and query strings, decoded without touching what Twilio signed.
+//! `application/x-www-form-urlencoded` bodies and query strings, decoded without touching what
+//! Twilio signed.
 //!
-//! Owns the decoding (WHATWG URL, section 5.1) with two differences: an escape that is not one is an error, and so is text that is not UTF-8,
-//! because a guess would change what the signature covers. Refuses to know any parameter by name.
+//! Owns the decoding (WHATWG URL, section 5.1) with two differences: an escape that is not one is
+//! an error, and so is text that is not UTF-8, because a guess would change what the signature
+//! covers. Refuses to know any parameter by name.
 //!
-//! INVARIANT: order, duplicates and surrounding blanks are kept; frameworks that trim values break signatures.
+//! INVARIANT: order, duplicates and surrounding blanks are kept; frameworks that trim values break
+//! signatures.
 
 /// The most parameters one body or query may hold. Twilio's callbacks have fewer than 60.
 pub const MAX_PARAMETERS: usize = 256;
@@ -48,8 +51,12 @@ pub fn decode(raw: &[u8]) -> Result<Vec<(String, String)>, FormError> {
             return Err(FormError::TooMany);
         }
         let mut halves = pair.splitn(2, |&b| b == b'=');
-        let name = text(halves.next().unwrap_or_default(), || Field::Name(params.len() + 1))?;
-        let value = text(halves.next().unwrap_or_default(), || Field::Value(name.chars().take(64).collect()))?;
+        let name = text(halves.next().unwrap_or_default(), || {
+            Field::Name(params.len() + 1)
+        })?;
+        let value = text(halves.next().unwrap_or_default(), || {
+            Field::Value(name.chars().take(64).collect())
+        })?;
         params.push((name, value));
     }
     Ok(params)
@@ -91,33 +98,67 @@ mod tests {
     }
 
     fn owned(expected: &[(&str, &str)]) -> Vec<(String, String)> {
-        expected.iter().map(|&(name, value)| (name.into(), value.into())).collect()
+        expected
+            .iter()
+            .map(|&(name, value)| (name.into(), value.into()))
+            .collect()
     }
 
     #[test]
     fn escapes_blanks_duplicates_and_order_survive() {
-        assert_eq!(pairs("From=%2B14158675309&Body=+a%20b+"), owned(&[("From", "+14158675309"), ("Body", " a b ")]));
-        assert_eq!(pairs("b=2&a=1&b=1"), owned(&[("b", "2"), ("a", "1"), ("b", "1")]));
-        assert_eq!(pairs("x=%c3%B1&España=año"), owned(&[("x", "ñ"), ("España", "año")]));
+        assert_eq!(
+            pairs("From=%2B14158675309&Body=+a%20b+"),
+            owned(&[("From", "+14158675309"), ("Body", " a b ")])
+        );
+        assert_eq!(
+            pairs("b=2&a=1&b=1"),
+            owned(&[("b", "2"), ("a", "1"), ("b", "1")])
+        );
+        assert_eq!(
+            pairs("x=%c3%B1&España=año"),
+            owned(&[("x", "ñ"), ("España", "año")])
+        );
     }
 
     #[test]
     fn missing_parts_are_empty_and_missing_pairs_are_nothing() {
         assert_eq!(pairs(""), owned(&[]));
         assert_eq!(pairs("&&"), owned(&[]));
-        assert_eq!(pairs("a&b=&=c&=&d=e=f"), owned(&[("a", ""), ("b", ""), ("", "c"), ("", ""), ("d", "e=f")]));
+        assert_eq!(
+            pairs("a&b=&=c&=&d=e=f"),
+            owned(&[("a", ""), ("b", ""), ("", "c"), ("", ""), ("d", "e=f")])
+        );
     }
 
     #[test]
     fn broken_escapes_and_broken_text_name_their_field() {
-        for raw in ["Body=%", "Body=%4", "Body=%4g", "Body=100%&a=b", "Body=%%41"] {
+        for raw in [
+            "Body=%",
+            "Body=%4",
+            "Body=%4g",
+            "Body=100%&a=b",
+            "Body=%%41",
+        ] {
             let error = decode(raw.as_bytes()).unwrap_err();
-            assert_eq!(error, FormError::Escape(Field::Value("Body".into())), "{raw}");
+            assert_eq!(
+                error,
+                FormError::Escape(Field::Value("Body".into())),
+                "{raw}"
+            );
             assert!(error.to_string().contains("`Body`"), "{error}");
         }
-        assert_eq!(decode(b"ok=1&%zz=1"), Err(FormError::Escape(Field::Name(2))));
-        assert_eq!(decode(b"From=%ff"), Err(FormError::NotUtf8(Field::Value("From".into()))));
-        assert_eq!(decode(b"From=\xff"), Err(FormError::NotUtf8(Field::Value("From".into()))));
+        assert_eq!(
+            decode(b"ok=1&%zz=1"),
+            Err(FormError::Escape(Field::Name(2)))
+        );
+        assert_eq!(
+            decode(b"From=%ff"),
+            Err(FormError::NotUtf8(Field::Value("From".into())))
+        );
+        assert_eq!(
+            decode(b"From=\xff"),
+            Err(FormError::NotUtf8(Field::Value("From".into())))
+        );
         assert_eq!(decode(b"\xc3=1"), Err(FormError::NotUtf8(Field::Name(1))));
     }
 
@@ -129,7 +170,13 @@ mod tests {
 
     #[test]
     fn the_number_of_parameters_is_bounded() {
-        for (count, fits) in [(0, true), (1, true), (MAX_PARAMETERS - 1, true), (MAX_PARAMETERS, true), (MAX_PARAMETERS + 1, false)] {
+        for (count, fits) in [
+            (0, true),
+            (1, true),
+            (MAX_PARAMETERS - 1, true),
+            (MAX_PARAMETERS, true),
+            (MAX_PARAMETERS + 1, false),
+        ] {
             let raw = vec!["a=b"; count].join("&");
             match decode(raw.as_bytes()) {
                 Ok(params) => assert!(fits && params.len() == count, "{count}"),

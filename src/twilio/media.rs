@@ -1,11 +1,14 @@
-//! Fetching a recording's sound from Twilio (<https://www.twilio.com/docs/voice/api/recording#fetch-a-recordings-media-file>).
+//! Fetching a recording's sound from Twilio
+//! (<https://www.twilio.com/docs/voice/api/recording#fetch-a-recordings-media-file>).
 //!
-//! Owns the request, the redirects, the time-outs and the meaning of each answer. Refuses to know what becomes of the bytes, and never retries
-//! by itself: [`FetchError`] says what the caller can do.
+//! Owns the request, the redirects, the time-outs and the meaning of each answer. Refuses to know
+//! what becomes of the bytes, and never retries by itself: [`FetchError`] says what the caller can
+//! do.
 //!
-//! INVARIANT: the URL is built from ids, never taken from a callback; credentials go to this recording's path at the configured interface and
-//! nowhere else, whatever a redirect says; a [`Body`] that ends without an error is a whole RIFF/WAVE file. What Twilio stored elsewhere is fetched
-//! from configured buckets only, with their own credentials (`bucket`).
+//! INVARIANT: the URL is built from ids, never taken from a callback; credentials go to this
+//! recording's path at the configured interface and nowhere else, whatever a redirect says; a
+//! [`Body`] that ends without an error is a whole RIFF/WAVE file. What Twilio stored elsewhere is
+//! fetched from configured buckets only, with their own credentials (`bucket`).
 
 mod body;
 mod bucket;
@@ -56,10 +59,12 @@ pub struct Media {
     pub body: Body,
 }
 
-/// What the caller can do about a failed fetch. No text in it holds a credential, a query or a path.
+/// What the caller can do about a failed fetch. No text in it holds a credential, a query or a
+/// path.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum FetchError {
-    /// Ask again later: the media is not there (404). It may follow its callback by minutes, or never come if it is deleted or kept elsewhere.
+    /// Ask again later: the media is not there (404). It may follow its callback by minutes, or
+    /// never come if it is deleted or kept elsewhere.
     #[error("twilio has no media for the recording yet (404)")]
     NotYet,
     /// The same of a bucket: the object that Twilio names is not there.
@@ -111,7 +116,8 @@ pub enum Hiccup {
     Length {
         /// Bytes of the body.
         received: u64,
-        /// Bytes promised by `Content-Length`; where HTTP promises nothing, the least that the RIFF header does.
+        /// Bytes promised by `Content-Length`; where HTTP promises nothing, the least that the RIFF
+        /// header does.
         expected: u64,
     },
     /// The private key that opens an encrypted recording cannot be asked.
@@ -134,13 +140,17 @@ pub enum Hiccup {
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum Refusal {
     /// 401 or 403.
-    #[error("the server does not accept the account's credential ({0}); check `api_key_sid` and its secret, or the first auth token")]
+    #[error(
+        "the server does not accept the account's credential ({0}); check `api_key_sid` and its secret, or the first auth token"
+    )]
     Credential(u16),
     /// Any other answer that is not the media.
     #[error("the server answered {0}")]
     Status(u16),
     /// A redirect to a host that is not listed, or without TLS.
-    #[error("redirected to `{host}`; if your media is kept there, add the host to `twilio.media_redirect_hosts`; only https is followed")]
+    #[error(
+        "redirected to `{host}`; if your media is kept there, add the host to `twilio.media_redirect_hosts`; only https is followed"
+    )]
     ForeignHost {
         /// The host alone.
         host: String,
@@ -158,31 +168,41 @@ pub enum Refusal {
         found: String,
     },
     /// Sound by its type, but not a WAV file.
-    #[error("the body does not begin as a RIFF/WAVE file, and twilio does not say that it is encrypted with a customer key")]
+    #[error(
+        "the body does not begin as a RIFF/WAVE file, and twilio does not say that it is encrypted with a customer key"
+    )]
     NotRiff,
     /// What Twilio says about the encryption cannot be read.
     #[error("it is encrypted with your public key, but its encryption details cannot be used: {0}")]
     Details(DetailsError),
     /// Nobody gave us the private key.
-    #[error("it is encrypted with your public key `{sid}`: add its private key to `twilio.encryption_keys`, and run `recvault retry`")]
+    #[error(
+        "it is encrypted with your public key `{sid}`: add its private key to `twilio.encryption_keys`, and run `recvault retry`"
+    )]
     NoKey {
         /// The SID of the public key.
         sid: String,
     },
     /// The private key is of another pair, or the wrapped key was altered.
-    #[error("the private key that `twilio.encryption_keys` has for `{sid}` does not open its content key")]
+    #[error(
+        "the private key that `twilio.encryption_keys` has for `{sid}` does not open its content key"
+    )]
     WrongKey {
         /// The SID of the public key.
         sid: String,
     },
     /// Decrypted, and no sound.
-    #[error("what is decrypted is no RIFF/WAVE file: key, nonce and file do not belong together, or the file was altered")]
+    #[error(
+        "what is decrypted is no RIFF/WAVE file: key, nonce and file do not belong together, or the file was altered"
+    )]
     Garbled,
     /// Decrypted, and not authentic.
     #[error("the encrypted file is not authentic: its tag is wrong")]
     Tag,
     /// An encrypted file that is shorter than its own header says.
-    #[error("the encrypted file is cut: {received} bytes of sound where its header promises {expected}")]
+    #[error(
+        "the encrypted file is cut: {received} bytes of sound where its header promises {expected}"
+    )]
     Cut {
         /// Bytes of sound.
         received: u64,
@@ -193,7 +213,9 @@ pub enum Refusal {
     #[error("the encrypted file is longer than the 64 GiB that AES-GCM can encrypt")]
     TooLong,
     /// Twilio stored it where we may not fetch.
-    #[error("twilio stored it at `{host}`, and no `url_prefix` of `twilio.buckets` covers it: add the bucket, and run `recvault retry`")]
+    #[error(
+        "twilio stored it at `{host}`, and no `url_prefix` of `twilio.buckets` covers it: add the bucket, and run `recvault retry`"
+    )]
     ForeignMedia {
         /// The host alone.
         host: String,
@@ -224,8 +246,8 @@ impl From<Refusal> for FetchError {
 }
 
 impl Client {
-    /// A client with the settings' time-outs. Redirects are followed by hand; proxies in the environment are ignored, because only
-    /// configuration may decide whom credentials pass.
+    /// A client with the settings' time-outs. Redirects are followed by hand; proxies in the
+    /// environment are ignored, because only configuration may decide whom credentials pass.
     pub fn new(accounts: &Accounts) -> Result<Self, ClientError> {
         let pace = &accounts.pace;
         let http = reqwest::Client::builder()
@@ -236,15 +258,26 @@ impl Client {
             .read_timeout(pace.read_idle_timeout)
             .build()
             .map_err(ClientError)?;
-        Ok(Self { http, turns: Turns::new(pace.requests_per_s) })
+        Ok(Self {
+            http,
+            turns: Turns::new(pace.requests_per_s),
+        })
     }
 
     /// Begins to fetch a recording as WAV.
     ///
-    /// Asks for both channels unless `channels` is 1. Twilio answers 400 where it cannot separate them (`<Record>`, old recordings); then one
-    /// channel is asked for. Ends when the headers are in; the sound comes through [`Media::body`].
-    pub async fn media(&self, account: &Account, recording: &RecordingSid, channels: Option<i64>) -> Result<Media, FetchError> {
-        const BAD_REQUEST: FetchError = FetchError::Refused { cause: Refusal::Status(400) };
+    /// Asks for both channels unless `channels` is 1. Twilio answers 400 where it cannot separate
+    /// them (`<Record>`, old recordings); then one channel is asked for. Ends when the headers are
+    /// in; the sound comes through [`Media::body`].
+    pub async fn media(
+        &self,
+        account: &Account,
+        recording: &RecordingSid,
+        channels: Option<i64>,
+    ) -> Result<Media, FetchError> {
+        const BAD_REQUEST: FetchError = FetchError::Refused {
+            cause: Refusal::Status(400),
+        };
         if channels == Some(1) {
             return self.fetch(account, recording, 1).await;
         }
@@ -254,8 +287,16 @@ impl Client {
         }
     }
 
-    async fn fetch(&self, account: &Account, recording: &RecordingSid, channels: u8) -> Result<Media, FetchError> {
-        let path = format!("/2010-04-01/Accounts/{}/Recordings/{recording}", account.sid());
+    async fn fetch(
+        &self,
+        account: &Account,
+        recording: &RecordingSid,
+        channels: u8,
+    ) -> Result<Media, FetchError> {
+        let path = format!(
+            "/2010-04-01/Accounts/{}/Recordings/{recording}",
+            account.sid()
+        );
         let mut url = account.remote.api_base.clone();
         url.set_path(&format!("{path}.wav"));
         url.set_query(Some(&format!("RequestedChannels={channels}")));
@@ -264,7 +305,14 @@ impl Client {
             if !redirect::is_redirect(response.status()) {
                 return media(response);
             }
-            url = redirect::target(&account.remote, &url, response.headers().get(LOCATION).and_then(|value| value.to_str().ok()))?;
+            url = redirect::target(
+                &account.remote,
+                &url,
+                response
+                    .headers()
+                    .get(LOCATION)
+                    .and_then(|value| value.to_str().ok()),
+            )?;
         }
         Err(Refusal::TooManyRedirects.into())
     }
@@ -275,7 +323,10 @@ impl Client {
             let (user, password) = account.credential();
             request = request.basic_auth(user, Some(password.expose()));
         }
-        request.send().await.map_err(|error| hiccup(&error, 0).into())
+        request
+            .send()
+            .await
+            .map_err(|error| hiccup(&error, 0).into())
     }
 }
 
@@ -284,32 +335,65 @@ fn media(response: Response) -> Result<Media, FetchError> {
     match response.status() {
         StatusCode::OK => {}
         StatusCode::NOT_FOUND => return Err(FetchError::NotYet),
-        StatusCode::TOO_MANY_REQUESTS => return Err(FetchError::Throttled { retry_after: retry_after(response.headers()) }),
-        status @ (StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN) => return Err(Refusal::Credential(status.as_u16()).into()),
-        status if status.is_server_error() || status == StatusCode::REQUEST_TIMEOUT => return Err(Hiccup::Status(status.as_u16()).into()),
+        StatusCode::TOO_MANY_REQUESTS => {
+            return Err(FetchError::Throttled {
+                retry_after: retry_after(response.headers()),
+            });
+        }
+        status @ (StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN) => {
+            return Err(Refusal::Credential(status.as_u16()).into());
+        }
+        status if status.is_server_error() || status == StatusCode::REQUEST_TIMEOUT => {
+            return Err(Hiccup::Status(status.as_u16()).into());
+        }
         status => return Err(Refusal::Status(status.as_u16()).into()),
     }
-    let kind = response.headers().get(CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
-    let kind = kind.split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
+    let kind = response
+        .headers()
+        .get(CONTENT_TYPE)
+        .and_then(|value| value.to_str().ok())
+        .unwrap_or_default();
+    let kind = kind
+        .split(';')
+        .next()
+        .unwrap_or_default()
+        .trim()
+        .to_ascii_lowercase();
     if !is_sound(&kind) {
-        return Err(Refusal::ContentType { found: kind.chars().take(64).collect() }.into());
+        return Err(Refusal::ContentType {
+            found: kind.chars().take(64).collect(),
+        }
+        .into());
     }
     let content_length = response.content_length();
     let is_chunked = response.headers().contains_key(TRANSFER_ENCODING);
-    let chunks = response.bytes_stream().map(|chunk| chunk.map_err(|error| hiccup(&error, 0)));
+    let chunks = response
+        .bytes_stream()
+        .map(|chunk| chunk.map_err(|error| hiccup(&error, 0)));
     let body = Body::new(chunks, content_length);
-    Ok(Media { content_length, body: if is_chunked { body.framed() } else { body } })
+    Ok(Media {
+        content_length,
+        body: if is_chunked { body.framed() } else { body },
+    })
 }
 
-/// Twilio says `audio/x-wav`. The storage it may redirect to often knows nothing of its objects and says octets; the RIFF check behind this
-/// one makes that safe. What must stop here are error documents: XML, JSON, HTML, text.
+/// Twilio says `audio/x-wav`. The storage it may redirect to often knows nothing of its objects and
+/// says octets; the RIFF check behind this one makes that safe. What must stop here are error
+/// documents: XML, JSON, HTML, text.
 fn is_sound(kind: &str) -> bool {
     kind.starts_with("audio/") || matches!(kind, "application/octet-stream" | "binary/octet-stream")
 }
 
-/// RFC 9110, section 10.2.3, in seconds; a date needs a clock and is left to the caller's own back-off.
+/// RFC 9110, section 10.2.3, in seconds; a date needs a clock and is left to the caller's own
+/// back-off.
 pub(super) fn retry_after(headers: &HeaderMap) -> Option<Duration> {
-    let seconds: u64 = headers.get(RETRY_AFTER)?.to_str().ok()?.trim().parse().ok()?;
+    let seconds: u64 = headers
+        .get(RETRY_AFTER)?
+        .to_str()
+        .ok()?
+        .trim()
+        .parse()
+        .ok()?;
     Some(Duration::from_secs(seconds.min(3600)))
 }
 

@@ -1,7 +1,8 @@
 //! Parameters of a callback, by name.
 //!
-//! Owns how strictly they are read: what says *which* thing a callback is about has one value of the right form or is a fault; what only
-//! describes it is taken when it can be read. INVARIANT: a fault names the parameter, never its value.
+//! Owns how strictly they are read: what says *which* thing a callback is about has one value of
+//! the right form or is a fault; what only describes it is taken when it can be read. INVARIANT: a
+//! fault names the parameter, never its value.
 
 use std::str::FromStr;
 
@@ -47,7 +48,11 @@ impl<'a> Params<'a> {
 
     /// The value of a name; an empty one counts as absent.
     pub(super) fn one(&self, field: &'static str) -> Result<Option<&'a str>, CallbackError> {
-        let mut values = self.0.iter().filter(|(name, _)| name == field).map(|(_, value)| value.as_str());
+        let mut values = self
+            .0
+            .iter()
+            .filter(|(name, _)| name == field)
+            .map(|(_, value)| value.as_str());
         let first = values.next();
         if values.any(|other| Some(other) != first) {
             return Err(CallbackError::Ambiguous { field });
@@ -55,13 +60,25 @@ impl<'a> Params<'a> {
         Ok(first.filter(|value| !value.is_empty()))
     }
 
-    pub(super) fn optional<T: FromStr>(&self, field: &'static str, expected: &'static str) -> Result<Option<T>, CallbackError> {
-        let parse = |text: &str| text.parse().map_err(|_| CallbackError::Malformed { field, expected });
+    pub(super) fn optional<T: FromStr>(
+        &self,
+        field: &'static str,
+        expected: &'static str,
+    ) -> Result<Option<T>, CallbackError> {
+        let parse = |text: &str| {
+            text.parse()
+                .map_err(|_| CallbackError::Malformed { field, expected })
+        };
         self.one(field)?.map(parse).transpose()
     }
 
-    pub(super) fn required<T: FromStr>(&self, field: &'static str, expected: &'static str) -> Result<T, CallbackError> {
-        self.optional(field, expected)?.ok_or(CallbackError::Missing { field })
+    pub(super) fn required<T: FromStr>(
+        &self,
+        field: &'static str,
+        expected: &'static str,
+    ) -> Result<T, CallbackError> {
+        self.optional(field, expected)?
+            .ok_or(CallbackError::Missing { field })
     }
 
     /// The value of a describing parameter, if there is exactly one.

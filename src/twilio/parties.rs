@@ -1,12 +1,16 @@
 //! Who took part, as Twilio's resources and callbacks tell it.
 //!
-//! Owns what each field means: whom a leg belongs to, which channel they are on, what is nobody's address. Refuses to know who is known already.
+//! Owns what each field means: whom a leg belongs to, which channel they are on, what is nobody's
+//! address. Refuses to know who is known already.
 //!
-//! Of a call there are two sides. A leg is one person's: of an inbound one who called (`from`), of an outbound one who was called (`to`). The legs that a call
-//! dialled are the other side. Of a recording with two channels the first is the call that was recorded, and the second what it dialled
-//! (<https://www.twilio.com/docs/voice/twiml/dial>); of a conference's, the first is who came first, and the second everybody else.
+//! Of a call there are two sides. A leg is one person's: of an inbound one who called (`from`), of
+//! an outbound one who was called (`to`). The legs that a call dialled are the other side. Of a
+//! recording with two channels the first is the call that was recorded, and the second what it
+//! dialled (<https://www.twilio.com/docs/voice/twiml/dial>); of a conference's, the first is who
+//! came first, and the second everybody else.
 //!
-//! INVARIANT: nobody is left out. Where there is another side of which nothing is told, it is a place of somebody whom nobody knows.
+//! INVARIANT: nobody is left out. Where there is another side of which nothing is told, it is a
+//! place of somebody whom nobody knows.
 
 use super::{
     params::Params,
@@ -25,7 +29,8 @@ const ALONE: &str = "RecordVerb";
 /// What Twilio says made a recording of a SIP trunk.
 const TRUNK: &str = "Trunking";
 
-/// Labels that are a part somebody plays, and no name of theirs. Every other label may be one, and is kept as such: sealed.
+/// Labels that are a part somebody plays, and no name of theirs. Every other label may be one, and
+/// is kept as such: sealed.
 const PARTS: [&str; 16] = [
     "agent",
     "bot",
@@ -45,32 +50,52 @@ const PARTS: [&str; 16] = [
     "teacher",
 ];
 
-/// Who took part in a call that was recorded, and in the legs that it dialled. `source` is what made the recording, as Twilio says it.
+/// Who took part in a call that was recorded, and in the legs that it dialled. `source` is what
+/// made the recording, as Twilio says it.
 pub fn of_call(call: &CallResource, children: &[CallResource], source: Option<&str>) -> Vec<Found> {
     let Some(side) = Side::of(call).filter(|_| source != Some(TRUNK)) else {
-        // A trunk has no legs: one call says who both are. Which of them is on which channel is nowhere written.
-        return vec![person("caller", None, call.from.as_deref()), person("callee", None, call.to.as_deref())];
+        // A trunk has no legs: one call says who both are. Which of them is on which channel is
+        // nowhere written.
+        return vec![
+            person("caller", None, call.from.as_deref()),
+            person("callee", None, call.to.as_deref()),
+        ];
     };
-    let mut dialled: Vec<&CallResource> = children.iter().filter(|child| was_there(child)).collect();
+    let mut dialled: Vec<&CallResource> =
+        children.iter().filter(|child| was_there(child)).collect();
     dialled.sort_by_key(|child| (child.start_time, child.sid.as_ref().map(CallSid::as_str)));
     if dialled.is_empty() {
         return side.alone(call, children.is_empty() && source != Some(ALONE));
     }
     let channel = (dialled.len() == 1).then_some(2);
     let callee = |(number, child): (usize, &&CallResource)| {
-        let leg = if number == 1 { "callee".to_owned() } else { format!("callee-{number}") };
+        let leg = if number == 1 {
+            "callee".to_owned()
+        } else {
+            format!("callee-{number}")
+        };
         person(&leg, channel, child.to.as_deref())
     };
-    let caller = Found { leg: leg("caller"), ..side.person(call) };
-    std::iter::once(caller).chain((1..).zip(&dialled).map(callee)).collect()
+    let caller = Found {
+        leg: leg("caller"),
+        ..side.person(call)
+    };
+    std::iter::once(caller)
+        .chain((1..).zip(&dialled).map(callee))
+        .collect()
 }
 
 /// Who is in a conference, each with their call where it could be found, in any order.
 pub fn of_conference(participants: &[(ParticipantResource, Option<CallResource>)]) -> Vec<Found> {
     let came = |(participant, call): &(ParticipantResource, Option<CallResource>)| {
-        (participant.date_created, call.as_ref().and_then(|call| call.start_time))
+        (
+            participant.date_created,
+            call.as_ref().and_then(|call| call.start_time),
+        )
     };
-    let sid = |all: &(ParticipantResource, Option<CallResource>)| all.0.call_sid.as_ref().map(ToString::to_string);
+    let sid = |all: &(ParticipantResource, Option<CallResource>)| {
+        all.0.call_sid.as_ref().map(ToString::to_string)
+    };
     let mut participants: Vec<_> = participants.iter().collect();
     participants.sort_by(|a, b| came(a).cmp(&came(b)).then_with(|| sid(a).cmp(&sid(b))));
     // Only if it is known who came first, it is known who is on which channel.
@@ -85,23 +110,44 @@ pub fn of_conference(participants: &[(ParticipantResource, Option<CallResource>)
             (true, 2) if participants.len() == 2 => Some(2),
             _ => None,
         };
-        let told = call.as_ref().map(|call| (address_of(call), call.caller_name.as_deref().and_then(Found::name)));
+        let told = call.as_ref().map(|call| {
+            (
+                address_of(call),
+                call.caller_name.as_deref().and_then(Found::name),
+            )
+        });
         let (address, name) = told.unwrap_or_default();
         let label = participant.label.as_deref().unwrap_or_default();
         let part = part(label).filter(|part| found.iter().all(|other| other.leg != *part));
-        let name = if part.is_some() { name } else { Found::name(label).or(name) };
-        found.push(Found { leg: part.unwrap_or_else(|| leg(&format!("participant-{number}"))), channel, address, name });
+        let name = if part.is_some() {
+            name
+        } else {
+            Found::name(label).or(name)
+        };
+        found.push(Found {
+            leg: part.unwrap_or_else(|| leg(&format!("participant-{number}"))),
+            channel,
+            address,
+            name,
+        });
     }
     found
 }
 
-/// Who was in a conference that has ended: Twilio has forgotten them, except for the call that the recording names, if any. There were others.
+/// Who was in a conference that has ended: Twilio has forgotten them, except for the call that the
+/// recording names, if any. There were others.
 pub fn of_ended_conference(call: &CallResource) -> Vec<Found> {
-    let known = Found { leg: leg("participant-1"), channel: None, address: address_of(call), name: name_of(call) };
+    let known = Found {
+        leg: leg("participant-1"),
+        channel: None,
+        address: address_of(call),
+        name: name_of(call),
+    };
     vec![known, Found::at(leg("participant-2"))]
 }
 
-/// Who took part in a call, as a callback tells it that has the parameters of a call in it, or our own in its URL.
+/// Who took part in a call, as a callback tells it that has the parameters of a call in it, or our
+/// own in its URL.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct CallbackParties {
     /// The call.
@@ -113,10 +159,12 @@ pub struct CallbackParties {
 impl CallbackParties {
     /// Reads a verified request; `None` if it tells of nobody, or does not say clearly of whom.
     ///
-    /// Two ways to tell: `Direction` with `From` and `To`, as Twilio sends them with everything about a call (a recording status callback has none
-    /// of them, so far); and `caller` and `callee` in the query of our own URL, which may name a `client:` or `sip:` address. A number there is not
-    /// read: URLs are in Twilio's logs and everybody's, and whoever wants to tell numbers has `POST /v1/calls/{sid}/parties` for it. Of a
-    /// conference's callback nothing is read, because it speaks of one leg only.
+    /// Two ways to tell: `Direction` with `From` and `To`, as Twilio sends them with everything
+    /// about a call (a recording status callback has none of them, so far); and `caller` and
+    /// `callee` in the query of our own URL, which may name a `client:` or `sip:` address. A number
+    /// there is not read: URLs are in Twilio's logs and everybody's, and whoever wants to tell
+    /// numbers has `POST /v1/calls/{sid}/parties` for it. Of a conference's callback nothing is
+    /// read, because it speaks of one leg only.
     pub fn parse(verified: &Verified) -> Option<Self> {
         let params = Params::of(verified);
         if params.one("ConferenceSid") != Ok(None) {
@@ -128,27 +176,64 @@ impl CallbackParties {
             Some(side) => {
                 let text = match side {
                     Side::Called => params.readable("To").or_else(|| params.readable("Called")),
-                    Side::Calling => params.readable("From").or_else(|| params.readable("Caller")),
+                    Side::Calling => params
+                        .readable("From")
+                        .or_else(|| params.readable("Caller")),
                 };
-                let name = params.readable("CallerName").filter(|_| side == Side::Calling).and_then(Found::name);
-                Some(Found { name, ..person(side.leg(), Some(1), text) }).filter(|found| found.address.is_some())
+                let name = params
+                    .readable("CallerName")
+                    .filter(|_| side == Side::Calling)
+                    .and_then(Found::name);
+                Some(Found {
+                    name,
+                    ..person(side.leg(), Some(1), text)
+                })
+                .filter(|found| found.address.is_some())
             }
             None => None,
         };
         let own = ["caller", "callee"].into_iter().filter_map(|side| {
-            let mut values = verified.query().iter().filter(|(name, _)| name == side).map(|(_, value)| value.as_str());
-            let (Some(text), None) = (values.next(), values.next()) else { return None };
-            let address = Address::parse(text).ok().filter(|address| !address.expose().starts_with('+'))?;
-            Some(Found { address: Some(address), ..Found::at(leg(side)) })
+            let mut values = verified
+                .query()
+                .iter()
+                .filter(|(name, _)| name == side)
+                .map(|(_, value)| value.as_str());
+            let (Some(text), None) = (values.next(), values.next()) else {
+                return None;
+            };
+            let address = Address::parse(text)
+                .ok()
+                .filter(|address| !address.expose().starts_with('+'))?;
+            Some(Found {
+                address: Some(address),
+                ..Found::at(leg(side))
+            })
         });
         // Our own words first; who is in one place already is not put in another's.
         let mut parties: Vec<Found> = own.collect();
-        parties.extend(told.filter(|told| parties.iter().all(|own| own.leg != told.leg && own.address != told.address)));
-        if let ([only], true) = (parties.as_slice(), params.readable("RecordingSource") != Some(ALONE)) {
-            let other = if only.leg.as_str() == "caller" { "callee" } else { "caller" };
-            parties.push(Found { channel: only.channel.map(|_| 2), ..Found::at(leg(other)) });
+        parties.extend(told.filter(|told| {
+            parties
+                .iter()
+                .all(|own| own.leg != told.leg && own.address != told.address)
+        }));
+        if let ([only], true) = (
+            parties.as_slice(),
+            params.readable("RecordingSource") != Some(ALONE),
+        ) {
+            let other = if only.leg.as_str() == "caller" {
+                "callee"
+            } else {
+                "caller"
+            };
+            parties.push(Found {
+                channel: only.channel.map(|_| 2),
+                ..Found::at(leg(other))
+            });
         }
-        (!parties.is_empty()).then_some(Self { conversation: Conversation::Call(call), parties })
+        (!parties.is_empty()).then_some(Self {
+            conversation: Conversation::Call(call),
+            parties,
+        })
     }
 }
 
@@ -184,7 +269,10 @@ impl Side {
 
     fn person(self, call: &CallResource) -> Found {
         match self {
-            Self::Calling => Found { name: name_of(call), ..person(self.leg(), Some(1), call.from.as_deref()) },
+            Self::Calling => Found {
+                name: name_of(call),
+                ..person(self.leg(), Some(1), call.from.as_deref())
+            },
             Self::Called => person(self.leg(), Some(1), call.to.as_deref()),
         }
     }
@@ -195,7 +283,10 @@ impl Side {
             Self::Calling => Self::Called,
             Self::Called => Self::Calling,
         };
-        let another = with_another.then(|| Found { channel: Some(2), ..Found::at(leg(other.leg())) });
+        let another = with_another.then(|| Found {
+            channel: Some(2),
+            ..Found::at(leg(other.leg()))
+        });
         std::iter::once(self.person(call)).chain(another).collect()
     }
 }
@@ -203,7 +294,10 @@ impl Side {
 /// Whether anybody was on a leg that was dialled.
 fn was_there(child: &CallResource) -> bool {
     let status = child.status.as_deref().unwrap_or_default();
-    !matches!(status, "queued" | "ringing" | "busy" | "failed" | "no-answer" | "canceled") && child.duration != Some(0)
+    !matches!(
+        status,
+        "queued" | "ringing" | "busy" | "failed" | "no-answer" | "canceled"
+    ) && child.duration != Some(0)
 }
 
 fn address_of(call: &CallResource) -> Option<Address> {
@@ -215,11 +309,18 @@ fn address_of(call: &CallResource) -> Option<Address> {
 
 /// What the caller is called. Of who was called, Twilio has no name.
 fn name_of(call: &CallResource) -> Option<String> {
-    call.caller_name.as_deref().filter(|_| Side::of(call) == Some(Side::Calling)).and_then(Found::name)
+    call.caller_name
+        .as_deref()
+        .filter(|_| Side::of(call) == Some(Side::Calling))
+        .and_then(Found::name)
 }
 
 fn person(side: &str, channel: Option<u8>, text: Option<&str>) -> Found {
-    Found { channel, address: address(text), ..Found::at(leg(side)) }
+    Found {
+        channel,
+        address: address(text),
+        ..Found::at(leg(side))
+    }
 }
 
 /// Who cannot be read (`anonymous`, a short code) is somebody whom nobody knows.
@@ -232,11 +333,16 @@ fn part(label: &str) -> Option<LegName> {
     let label = label.to_ascii_lowercase();
     let (word, number) = label.split_once(['-', '_']).unwrap_or((&label, "1"));
     let is_number = matches!(number.len(), 1 | 2) && number.bytes().all(|b| b.is_ascii_digit());
-    if PARTS.contains(&word) && is_number { label.parse().ok() } else { None }
+    if PARTS.contains(&word) && is_number {
+        label.parse().ok()
+    } else {
+        None
+    }
 }
 
 fn leg(name: &str) -> LegName {
-    name.parse().expect("lower-case words with numbers are names of legs")
+    name.parse()
+        .expect("lower-case words with numbers are names of legs")
 }
 
 #[cfg(test)]

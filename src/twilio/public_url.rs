@@ -1,17 +1,19 @@
 //! The address under which the world, and Twilio, reaches this service.
 //!
-//! Owns the configured public base URL, because signatures are made over the URL that Twilio called and a proxy in front of us may have
-//! changed everything but the path. Refuses to look at `Host`, `Forwarded` and `X-Forwarded-*`: a stranger can write those.
+//! Owns the configured public base URL, because signatures are made over the URL that Twilio called
+//! and a proxy in front of us may have changed everything but the path. Refuses to look at `Host`,
+//! `Forwarded` and `X-Forwarded-*`: a stranger can write those.
 //!
-//! INVARIANT: the host keeps the case in which it was configured (Twilio signs it so), and user names and passwords are dropped (Twilio drops
-//! them before it signs).
+//! INVARIANT: the host keeps the case in which it was configured (Twilio signs it so), and user
+//! names and passwords are dropped (Twilio drops them before it signs).
 
 use std::{fmt, str::FromStr};
 
 /// Scheme, host, optional port and optional path prefix; no user, query or fragment.
 ///
-/// The prefix is for a proxy that strips it: with `https://example.com/vault`, a request that arrives here as `/twilio/recordings` was
-/// called as `https://example.com/vault/twilio/recordings`.
+/// The prefix is for a proxy that strips it: with `https://example.com/vault`, a request that
+/// arrives here as `/twilio/recordings` was called as
+/// `https://example.com/vault/twilio/recordings`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct PublicUrl {
     scheme: Scheme,
@@ -28,7 +30,9 @@ enum Scheme {
 
 /// Why a text is not a public base URL.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("expected the address that Twilio calls, such as `https://vault.example.com`: http or https, a host, no query, no fragment")]
+#[error(
+    "expected the address that Twilio calls, such as `https://vault.example.com`: http or https, a host, no query, no fragment"
+)]
 pub struct InvalidPublicUrl;
 
 impl PublicUrl {
@@ -44,7 +48,12 @@ impl PublicUrl {
 
     /// The same place with another way of writing the port.
     pub(super) fn with_port(&self, port: Option<u16>, path_and_query: &str) -> String {
-        let Self { scheme, host, prefix, .. } = self;
+        let Self {
+            scheme,
+            host,
+            prefix,
+            ..
+        } = self;
         match port {
             Some(port) => format!("{scheme}://{host}:{port}{prefix}{path_and_query}"),
             None => format!("{scheme}://{host}{prefix}{path_and_query}"),
@@ -88,11 +97,15 @@ impl FromStr for PublicUrl {
             "https" => Scheme::Https,
             _ => return Err(InvalidPublicUrl),
         };
-        if rest.contains(|c: char| c.is_whitespace() || c.is_control() || matches!(c, '\\' | '?' | '#')) {
+        if rest.contains(|c: char| {
+            c.is_whitespace() || c.is_control() || matches!(c, '\\' | '?' | '#')
+        }) {
             return Err(InvalidPublicUrl);
         }
         let (authority, path) = rest.find('/').map_or((rest, ""), |at| rest.split_at(at));
-        let place = authority.rsplit_once('@').map_or(authority, |(_, place)| place);
+        let place = authority
+            .rsplit_once('@')
+            .map_or(authority, |(_, place)| place);
         let (host, port) = match place.rsplit_once(':') {
             // In `[::1]` the colons belong to the host.
             Some((host, port)) if !port.contains(']') => match port.parse() {
@@ -101,11 +114,17 @@ impl FromStr for PublicUrl {
             },
             _ => (place, None),
         };
-        let parsed = url::Url::parse(&format!("{scheme}://{host}")).map_err(|_| InvalidPublicUrl)?;
+        let parsed =
+            url::Url::parse(&format!("{scheme}://{host}")).map_err(|_| InvalidPublicUrl)?;
         if !parsed.has_host() || parsed.port().is_some() {
             return Err(InvalidPublicUrl);
         }
-        Ok(Self { scheme, host: host.to_owned(), port, prefix: path.trim_end_matches('/').to_owned() })
+        Ok(Self {
+            scheme,
+            host: host.to_owned(),
+            port,
+            prefix: path.trim_end_matches('/').to_owned(),
+        })
     }
 }
 
@@ -124,12 +143,21 @@ mod tests {
     fn what_is_configured_is_what_is_written() {
         for (text, written) in [
             ("https://vault.example.com", "https://vault.example.com/a?b"),
-            ("HTTPS://Vault.Example.com/", "https://Vault.Example.com/a?b"),
-            ("https://vault.example.com:8443/base/", "https://vault.example.com:8443/base/a?b"),
+            (
+                "HTTPS://Vault.Example.com/",
+                "https://Vault.Example.com/a?b",
+            ),
+            (
+                "https://vault.example.com:8443/base/",
+                "https://vault.example.com:8443/base/a?b",
+            ),
             ("http://127.0.0.1:8080", "http://127.0.0.1:8080/a?b"),
             ("https://[::1]:8443", "https://[::1]:8443/a?b"),
             ("https://[::1]", "https://[::1]/a?b"),
-            ("https://user:secret@vault.example.com:443", "https://vault.example.com:443/a?b"),
+            (
+                "https://user:secret@vault.example.com:443",
+                "https://vault.example.com:443/a?b",
+            ),
         ] {
             assert_eq!(text.parse::<PublicUrl>().unwrap().join("/a?b"), written);
         }

@@ -1,15 +1,18 @@
 //! Twilio's REST interface, media apart: <https://www.twilio.com/docs/usage/api>.
 //!
-//! Owns how it is asked, how fast, how its lists are walked, and what each answer means. Refuses to know what becomes of what it says, and never
-//! asks again by itself: [`RestError`] says what the caller can do.
+//! Owns how it is asked, how fast, how its lists are walked, and what each answer means. Refuses to
+//! know what becomes of what it says, and never asks again by itself: [`RestError`] says what the
+//! caller can do.
 //!
-//! INVARIANT: every address is built from the account's configured roots and from ids; a page that the other side names is followed on the same root
-//! only; nothing is redirected; credentials go nowhere else. The root says whose credential is sent: Conversational Intelligence names no account in
-//! its addresses and is never asked with a parent's. An answer is read up to [`MAX_ANSWER`] bytes. No error holds an address, a credential or what
-//! an answer said.
+//! INVARIANT: every address is built from the account's configured roots and from ids; a page that
+//! the other side names is followed on the same root only; nothing is redirected; credentials go
+//! nowhere else. The root says whose credential is sent: Conversational Intelligence names no
+//! account in its addresses and is never asked with a parent's. An answer is read up to
+//! [`MAX_ANSWER`] bytes. No error holds an address, a credential or what an answer said.
 //!
-//! Twilio's schemas let nearly every field be `null` (<https://github.com/twilio/twilio-oai>). What cannot be read costs at most its item: a field
-//! that only describes is absent then, and of a list that had unreadable items [`List::unreadable`] says how many.
+//! Twilio's schemas let nearly every field be `null` (<https://github.com/twilio/twilio-oai>). What
+//! cannot be read costs at most its item: a field that only describes is absent then, and of a list
+//! that had unreadable items [`List::unreadable`] says how many.
 
 mod access;
 mod accounts;
@@ -48,7 +51,8 @@ use super::{
 };
 use crate::secret::SecretBuffer;
 
-/// Bytes beyond which an answer is not read: a page of 5,000 sentences with words is some megabytes.
+/// Bytes beyond which an answer is not read: a page of 5,000 sentences with words is some
+/// megabytes.
 pub const MAX_ANSWER: usize = 32 * 1024 * 1024;
 
 /// What the caller can do about a request that failed.
@@ -63,7 +67,8 @@ pub enum RestError {
         /// As the other side said, at most one hour.
         retry_after: Option<Duration>,
     },
-    /// Ask again soon: the other side or the network stumbled. What was asked for may have been done.
+    /// Ask again soon: the other side or the network stumbled. What was asked for may have been
+    /// done.
     #[error("the request failed: {cause}")]
     Transient {
         /// Why.
@@ -124,21 +129,36 @@ impl Account {
         ApiUrl { root, url }
     }
 
-    /// The same below the account's own resources of version 2010-04-01: `rest` is like `/Recordings.json`.
+    /// The same below the account's own resources of version 2010-04-01: `rest` is like
+    /// `/Recordings.json`.
     pub(super) fn own_url(&self, rest: &str) -> ApiUrl {
-        self.url(Root::Api, &format!("/2010-04-01/Accounts/{}{rest}", self.sid()))
+        self.url(
+            Root::Api,
+            &format!("/2010-04-01/Accounts/{}{rest}", self.sid()),
+        )
     }
 }
 
 impl Client {
     /// GET.
-    pub(super) async fn get<T: DeserializeOwned>(&self, account: &Account, url: ApiUrl) -> Result<T, RestError> {
+    pub(super) async fn get<T: DeserializeOwned>(
+        &self,
+        account: &Account,
+        url: ApiUrl,
+    ) -> Result<T, RestError> {
         parsed(&self.ask(account, Method::GET, url, None).await?)
     }
 
     /// POST of a form. `Ok` is that it was done, whatever the answer shows of it.
-    pub(super) async fn post(&self, account: &Account, url: ApiUrl, form: &[(&str, &str)]) -> Result<(), RestError> {
-        self.ask(account, Method::POST, url, Some(form)).await.map(drop)
+    pub(super) async fn post(
+        &self,
+        account: &Account,
+        url: ApiUrl,
+        form: &[(&str, &str)],
+    ) -> Result<(), RestError> {
+        self.ask(account, Method::POST, url, Some(form))
+            .await
+            .map(drop)
     }
 
     /// DELETE. `Ok` is 204: it is deleted.
@@ -146,18 +166,36 @@ impl Client {
         self.ask(account, Method::DELETE, url, None).await.map(drop)
     }
 
-    async fn ask(&self, account: &Account, method: Method, url: ApiUrl, form: Option<&[(&str, &str)]>) -> Result<SecretBuffer, RestError> {
+    async fn ask(
+        &self,
+        account: &Account,
+        method: Method,
+        url: ApiUrl,
+        form: Option<&[(&str, &str)]>,
+    ) -> Result<SecretBuffer, RestError> {
         self.turns.wait().await;
         let (user, password) = match url.root {
             Root::Api => account.credential(),
             Root::Intelligence => account.own_credential(),
         };
-        let mut request = self.http.request(method, url.url).basic_auth(user, Some(password.expose()));
+        let mut request = self
+            .http
+            .request(method, url.url)
+            .basic_auth(user, Some(password.expose()));
         if let Some(form) = form {
-            let body = url::form_urlencoded::Serializer::new(String::new()).extend_pairs(form).finish();
-            request = request.header(reqwest::header::CONTENT_TYPE, "application/x-www-form-urlencoded").body(body);
+            let body = url::form_urlencoded::Serializer::new(String::new())
+                .extend_pairs(form)
+                .finish();
+            request = request
+                .header(
+                    reqwest::header::CONTENT_TYPE,
+                    "application/x-www-form-urlencoded",
+                )
+                .body(body);
         }
-        let broken = |error: &reqwest::Error| RestError::Transient { cause: media::hiccup(error, 0) };
+        let broken = |error: &reqwest::Error| RestError::Transient {
+            cause: media::hiccup(error, 0),
+        };
         let response = request.send().await.map_err(|error| broken(&error))?;
         let (status, retry_after) = (response.status(), media::retry_after(response.headers()));
         let mut body = SecretBuffer::default();
@@ -174,20 +212,29 @@ impl Client {
             StatusCode::NOT_FOUND => Err(RestError::NotFound),
             StatusCode::TOO_MANY_REQUESTS => Err(RestError::Throttled { retry_after }),
             status if status.is_server_error() || status == StatusCode::REQUEST_TIMEOUT => {
-                Err(RestError::Transient { cause: Hiccup::Status(status.as_u16()) })
+                Err(RestError::Transient {
+                    cause: Hiccup::Status(status.as_u16()),
+                })
             }
-            status => Err(RestError::Refused { status: status.as_u16(), code: code(&body) }),
+            status => Err(RestError::Refused {
+                status: status.as_u16(),
+                code: code(&body),
+            }),
         }
     }
 }
 
 fn parsed<T: DeserializeOwned>(body: &[u8]) -> Result<T, RestError> {
-    serde_json::from_slice(body).map_err(|_| RestError::Shape("its JSON is not of the documented form"))
+    serde_json::from_slice(body)
+        .map_err(|_| RestError::Shape("its JSON is not of the documented form"))
 }
 
 /// Twilio's code in an error of the 2010 interface.
 fn code(body: &[u8]) -> Option<i64> {
-    serde_json::from_slice::<serde_json::Value>(body).ok()?.get("code")?.as_i64()
+    serde_json::from_slice::<serde_json::Value>(body)
+        .ok()?
+        .get("code")?
+        .as_i64()
 }
 
 #[cfg(test)]

@@ -1,11 +1,13 @@
 //! `X-Twilio-Signature`: who may tell us things.
 //!
-//! Owns the signature (<https://www.twilio.com/docs/usage/security>): HMAC-SHA1 under the account's auth token over the URL that Twilio called
-//! and, for a form, every parameter. Refuses to know what the parameters mean, beyond which account they name. Twilio sends no time and no
-//! nonce, so a request can be replayed: whoever acts on it must do so at most once.
+//! Owns the signature (<https://www.twilio.com/docs/usage/security>): HMAC-SHA1 under the account's
+//! auth token over the URL that Twilio called and, for a form, every parameter. Refuses to know
+//! what the parameters mean, beyond which account they name. Twilio sends no time and no nonce, so
+//! a request can be replayed: whoever acts on it must do so at most once.
 //!
-//! INVARIANT: a [`Verified`] exists only for a request whose signature matched a token of the account it names; the URL is built from the
-//! configured [`PublicUrl`], never from what the caller says of itself.
+//! INVARIANT: a [`Verified`] exists only for a request whose signature matched a token of the
+//! account it names; the URL is built from the configured [`PublicUrl`], never from what the caller
+//! says of itself.
 
 use std::fmt;
 
@@ -23,7 +25,8 @@ use crate::{model::sid::AccountSid, secret::SecretText};
 /// The header that carries the signature.
 pub const HEADER: &str = "X-Twilio-Signature";
 
-/// The header that says which shared key signed, and how: `key=NAME,algorithm=HMAC_SHA256`. Absent: the auth token, with SHA-1.
+/// The header that says which shared key signed, and how: `key=NAME,algorithm=HMAC_SHA256`. Absent:
+/// the auth token, with SHA-1.
 pub const SETTINGS_HEADER: &str = "X-Twilio-Webhooks-Signature-Settings";
 
 /// Twilio's query parameter with the SHA-256 of a JSON body, lower-case hex.
@@ -62,7 +65,8 @@ pub enum Delivery<'a> {
     },
 }
 
-/// A request that the account it names has signed. Its `Debug` shows the account only: the rest may be about people.
+/// A request that the account it names has signed. Its `Debug` shows the account only: the rest may
+/// be about people.
 pub struct Verified {
     account: AccountSid,
     query: Vec<(String, String)>,
@@ -96,7 +100,9 @@ pub enum Malformed {
     #[error("the body is not JSON")]
     Json,
     /// Neither a form nor JSON.
-    #[error("the content type is neither `application/x-www-form-urlencoded` nor `application/json`")]
+    #[error(
+        "the content type is neither `application/x-www-form-urlencoded` nor `application/json`"
+    )]
     ContentType,
 }
 
@@ -122,7 +128,8 @@ pub enum Forbidden {
         "it is signed by no shared key, and the account has `require_shared_key`: add a rule for this URL to the webhook settings at Twilio"
     )]
     NoSharedKey,
-    /// Text of its URL may have become parameters of its body: the signature cannot tell them apart.
+    /// Text of its URL may have become parameters of its body: the signature cannot tell them
+    /// apart.
     #[error(
         "a parameter of its body stands before the account's in the order of the signature and may be a part of its URL; Twilio sends none"
     )]
@@ -170,16 +177,26 @@ impl Verified {
 
 impl fmt::Debug for Verified {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Verified").field("account", &self.account).finish_non_exhaustive()
+        f.debug_struct("Verified")
+            .field("account", &self.account)
+            .finish_non_exhaustive()
     }
 }
 
 /// Checks the signature of a request.
 ///
-/// The account is the one that the request names, so that a subaccount's token counts for that subaccount only. An unknown account costs the
-/// same work as a known one and is refused like a wrong signature.
-pub fn verify(accounts: &Accounts, public: &PublicUrl, request: &Request<'_>) -> Result<Verified, Rejection> {
-    let raw_query = request.path_and_query.split_once('?').map_or("", |(_, query)| query);
+/// The account is the one that the request names, so that a subaccount's token counts for that
+/// subaccount only. An unknown account costs the same work as a known one and is refused like a
+/// wrong signature.
+pub fn verify(
+    accounts: &Accounts,
+    public: &PublicUrl,
+    request: &Request<'_>,
+) -> Result<Verified, Rejection> {
+    let raw_query = request
+        .path_and_query
+        .split_once('?')
+        .map_or("", |(_, query)| query);
     let query = form::decode(raw_query.as_bytes()).map_err(Malformed::Form)?;
     let (content, digest_fits) = content(request.delivery, &query)?;
 
@@ -193,37 +210,57 @@ pub fn verify(accounts: &Accounts, public: &PublicUrl, request: &Request<'_>) ->
     let decoy = SecretText::new("0".repeat(32));
     let keys = known.map_or_else(Vec::new, |account| signing_keys(account, request.settings));
     let is_key_known = !keys.is_empty();
-    let keys = if is_key_known { keys } else { vec![key(&decoy)] };
+    let keys = if is_key_known {
+        keys
+    } else {
+        vec![key(&decoy)]
+    };
     let candidates = candidates(public, request.path_and_query);
-    let matched = matches(&keys, &candidates, signed_params, request.signature.unwrap_or_default());
+    let matched = matches(
+        &keys,
+        &candidates,
+        signed_params,
+        request.signature.unwrap_or_default(),
+    );
 
     let refuse = |why| Err(Rejection::Forbidden(why));
     match known {
         _ if request.signature.is_none() => refuse(Forbidden::Unsigned),
         None => refuse(Forbidden::UnknownAccount),
-        Some(account) if account.require_shared_key && request.settings.is_none() => refuse(Forbidden::NoSharedKey),
+        Some(account) if account.require_shared_key && request.settings.is_none() => {
+            refuse(Forbidden::NoSharedKey)
+        }
         Some(_) if !is_key_known => refuse(Forbidden::UnknownKey),
         Some(_) if !matched => refuse(Forbidden::WrongSignature),
         Some(_) if !digest_fits => refuse(Forbidden::BodyDigest),
         Some(_) if !begins_with_account(signed_params) => refuse(Forbidden::CutUrl),
-        Some(account) => Ok(Verified { account: account.sid().clone(), query, content }),
+        Some(account) => Ok(Verified {
+            account: account.sid().clone(),
+            query,
+            content,
+        }),
     }
 }
 
-/// The signature of a request, as in [`HEADER`]: base64 of the HMAC-SHA1 of `url` followed by every parameter.
+/// The signature of a request, as in [`HEADER`]: base64 of the HMAC-SHA1 of `url` followed by every
+/// parameter.
 ///
-/// `params` are the decoded form parameters; empty for GET and JSON. Twilio puts nothing between URL, names and values, so the signature does
-/// not say where one ends and the next begins: whoever reads the parameters must hold each to its form.
+/// `params` are the decoded form parameters; empty for GET and JSON. Twilio puts nothing between
+/// URL, names and values, so the signature does not say where one ends and the next begins: whoever
+/// reads the parameters must hold each to its form.
 pub fn sign(token: &SecretText, url: &str, params: &[(String, String)]) -> String {
     mac(&key(token), url, &tail(params))
 }
 
 /// The forms of our URL that Twilio may have signed.
 ///
-/// It signs with or without a port, depending on product and scheme; so: no port, the scheme's own port, the configured port. An apostrophe
-/// in the query is signed as it is or as `%27`, for URLs that went through a WHATWG serialiser (Twilio's Node library tries both as well). A proxy may
-/// write escapes in another way than they were signed (`%27` for `'`, `+` for `%20`, `%2f`, `?flag` for `?flag=`): the query is tried as Node's `querystring`
-/// writes it, too. That is safe because it has the same names and values in the same order, and we read nothing else. User names and passwords are never part of it. The set follows from configuration and the request line alone.
+/// It signs with or without a port, depending on product and scheme; so: no port, the scheme's own
+/// port, the configured port. An apostrophe in the query is signed as it is or as `%27`, for URLs
+/// that went through a WHATWG serialiser (Twilio's Node library tries both as well). A proxy may
+/// write escapes in another way than they were signed (`%27` for `'`, `+` for `%20`, `%2f`, `?flag`
+/// for `?flag=`): the query is tried as Node's `querystring` writes it, too. That is safe because
+/// it has the same names and values in the same order, and we read nothing else. User names and
+/// passwords are never part of it. The set follows from configuration and the request line alone.
 pub fn candidates(public: &PublicUrl, path_and_query: &str) -> Vec<String> {
     let mut ports = vec![None, Some(public.default_port())];
     if let Some(port) = public.port().filter(|&port| port != public.default_port()) {
@@ -234,50 +271,94 @@ pub fn candidates(public: &PublicUrl, path_and_query: &str) -> Vec<String> {
         if query.contains('\'') {
             texts.push(format!("{path}?{}", query.replace('\'', "%27")));
         }
-        let rewritten = form::decode(query.as_bytes()).map(|pairs| format!("{path}?{}", rewritten(&pairs)));
-        texts.extend(rewritten.ok().filter(|rewritten| rewritten != path_and_query));
+        let rewritten =
+            form::decode(query.as_bytes()).map(|pairs| format!("{path}?{}", rewritten(&pairs)));
+        texts.extend(
+            rewritten
+                .ok()
+                .filter(|rewritten| rewritten != path_and_query),
+        );
     }
-    texts.iter().flat_map(|text| ports.iter().map(|&port| public.with_port(port, text))).collect()
+    texts
+        .iter()
+        .flat_map(|text| ports.iter().map(|&port| public.with_port(port, text)))
+        .collect()
 }
 
-/// A query as Node's `querystring.stringify` writes it: everything escaped but `A-Za-z0-9` and `!'()*-._~`.
+/// A query as Node's `querystring.stringify` writes it: everything escaped but `A-Za-z0-9` and
+/// `!'()*-._~`.
 fn rewritten(pairs: &[(String, String)]) -> String {
     let escaped = |text: &str| -> String {
         let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"!'()*-._~".contains(&byte);
-        text.bytes().map(|byte| if plain(byte) { char::from(byte).to_string() } else { format!("%{byte:02X}") }).collect()
+        text.bytes()
+            .map(|byte| {
+                if plain(byte) {
+                    char::from(byte).to_string()
+                } else {
+                    format!("%{byte:02X}")
+                }
+            })
+            .collect()
     };
-    pairs.iter().map(|(name, value)| format!("{}={}", escaped(name), escaped(value))).collect::<Vec<_>>().join("&")
+    pairs
+        .iter()
+        .map(|(name, value)| format!("{}={}", escaped(name), escaped(value)))
+        .collect::<Vec<_>>()
+        .join("&")
 }
 
-/// The keys that may have signed: the auth tokens, or the shared key that the request names if the account has it with that algorithm. What a request says can
-/// choose among the configured keys and never another algorithm for one.
+/// The keys that may have signed: the auth tokens, or the shared key that the request names if the
+/// account has it with that algorithm. What a request says can choose among the configured keys and
+/// never another algorithm for one.
 fn signing_keys(account: &Account, settings: Option<&str>) -> Vec<hmac::Key> {
-    let Some(settings) = settings else { return account.auth_tokens().iter().map(key).collect() };
+    let Some(settings) = settings else {
+        return account.auth_tokens().iter().map(key).collect();
+    };
     let said = |wanted: &str| {
-        let mut values = settings.split(',').filter_map(|part| part.split_once('=')).filter(|(name, _)| name.trim() == wanted);
-        values.next().filter(|_| values.next().is_none()).map(|(_, value)| value.trim())
+        let mut values = settings
+            .split(',')
+            .filter_map(|part| part.split_once('='))
+            .filter(|(name, _)| name.trim() == wanted);
+        values
+            .next()
+            .filter(|_| values.next().is_none())
+            .map(|(_, value)| value.trim())
     };
     let algorithm = match said("algorithm").map(str::to_ascii_uppercase).as_deref() {
         Some("HMAC_SHA256") => Algorithm::Sha256,
         Some("HMAC_SHA1") => Algorithm::Sha1,
         _ => return Vec::new(),
     };
-    let known = account.shared_keys.iter().filter(|shared| said("key") == Some(shared.name.as_str()) && shared.algorithm == algorithm);
+    let known = account.shared_keys.iter().filter(|shared| {
+        said("key") == Some(shared.name.as_str()) && shared.algorithm == algorithm
+    });
     let hash = match algorithm {
         Algorithm::Sha1 => hmac::HMAC_SHA1_FOR_LEGACY_USE_ONLY,
         Algorithm::Sha256 => hmac::HMAC_SHA256,
     };
-    known.map(|shared| hmac::Key::new(hash, shared.secret.expose().as_bytes())).collect()
+    known
+        .map(|shared| hmac::Key::new(hash, shared.secret.expose().as_bytes()))
+        .collect()
 }
 
-/// Whether nothing stands between the URL and the account in what was signed. There is no mark where the URL ends: a query that is cut off would still be
-/// signed as the name of a parameter that comes first.
+/// Whether nothing stands between the URL and the account in what was signed. There is no mark
+/// where the URL ends: a query that is cut off would still be signed as the name of a parameter
+/// that comes first.
 fn begins_with_account(params: &[(String, String)]) -> bool {
-    params.iter().map(|(name, _)| name.as_str()).min().is_none_or(|first| first == ACCOUNT_SID || first == NEWER_ACCOUNT_SID)
+    params
+        .iter()
+        .map(|(name, _)| name.as_str())
+        .min()
+        .is_none_or(|first| first == ACCOUNT_SID || first == NEWER_ACCOUNT_SID)
 }
 
 /// Tries every key on every candidate; the time does not depend on which one fits.
-fn matches(keys: &[hmac::Key], candidates: &[String], params: &[(String, String)], signature: &str) -> bool {
+fn matches(
+    keys: &[hmac::Key],
+    candidates: &[String],
+    params: &[(String, String)],
+    signature: &str,
+) -> bool {
     let tail = tail(params);
     let mut found = Choice::from(0);
     for key in keys {
@@ -289,7 +370,10 @@ fn matches(keys: &[hmac::Key], candidates: &[String], params: &[(String, String)
 }
 
 fn key(token: &SecretText) -> hmac::Key {
-    hmac::Key::new(hmac::HMAC_SHA1_FOR_LEGACY_USE_ONLY, token.expose().as_bytes())
+    hmac::Key::new(
+        hmac::HMAC_SHA1_FOR_LEGACY_USE_ONLY,
+        token.expose().as_bytes(),
+    )
 }
 
 fn mac(key: &hmac::Key, url: &str, tail: &str) -> String {
@@ -299,20 +383,35 @@ fn mac(key: &hmac::Key, url: &str, tail: &str) -> String {
     STANDARD.encode(context.sign())
 }
 
-/// Names in byte order; per name its distinct values in byte order; each as name and value without separators.
+/// Names in byte order; per name its distinct values in byte order; each as name and value without
+/// separators.
 fn tail(params: &[(String, String)]) -> String {
     let mut sorted: Vec<_> = params.iter().collect();
     sorted.sort_unstable();
     sorted.dedup();
-    sorted.into_iter().flat_map(|(name, value)| [name.as_str(), value.as_str()]).collect()
+    sorted
+        .into_iter()
+        .flat_map(|(name, value)| [name.as_str(), value.as_str()])
+        .collect()
 }
 
 /// The decoded content, and whether the digest that a JSON body needs is there and right.
-fn content(delivery: Delivery<'_>, query: &[(String, String)]) -> Result<(Content, bool), Malformed> {
-    let Delivery::Body { content_type, bytes } = delivery else {
+fn content(
+    delivery: Delivery<'_>,
+    query: &[(String, String)],
+) -> Result<(Content, bool), Malformed> {
+    let Delivery::Body {
+        content_type,
+        bytes,
+    } = delivery
+    else {
         return Ok((Content::Query, true));
     };
-    let kind = content_type.and_then(|text| text.split(';').next()).unwrap_or_default().trim().to_ascii_lowercase();
+    let kind = content_type
+        .and_then(|text| text.split(';').next())
+        .unwrap_or_default()
+        .trim()
+        .to_ascii_lowercase();
     match kind.as_str() {
         "application/x-www-form-urlencoded" => Ok((Content::Form(form::decode(bytes)?), true)),
         // A POST without parameters has nothing to describe.
@@ -333,18 +432,30 @@ fn digest_fits(query: &[(String, String)], body: &[u8]) -> bool {
 
 /// The older name counts where both are there.
 fn named_account(params: &[(String, String)]) -> Option<AccountSid> {
-    let name = if params.iter().any(|(name, _)| name == ACCOUNT_SID) { ACCOUNT_SID } else { NEWER_ACCOUNT_SID };
+    let name = if params.iter().any(|(name, _)| name == ACCOUNT_SID) {
+        ACCOUNT_SID
+    } else {
+        NEWER_ACCOUNT_SID
+    };
     only(params, name)?.parse().ok()
 }
 
 /// Newer products write `account_sid`, older ones `AccountSid`.
 fn named_in_json(value: &serde_json::Value) -> Option<AccountSid> {
-    value.get(NEWER_ACCOUNT_SID).or_else(|| value.get(ACCOUNT_SID))?.as_str()?.parse().ok()
+    value
+        .get(NEWER_ACCOUNT_SID)
+        .or_else(|| value.get(ACCOUNT_SID))?
+        .as_str()?
+        .parse()
+        .ok()
 }
 
 /// The value of a name that has exactly one value.
 fn only<'a>(params: &'a [(String, String)], wanted: &str) -> Option<&'a str> {
-    let mut values = params.iter().filter(|(name, _)| name == wanted).map(|(_, value)| value.as_str());
+    let mut values = params
+        .iter()
+        .filter(|(name, _)| name == wanted)
+        .map(|(_, value)| value.as_str());
     let first = values.next()?;
     values.all(|other| other == first).then_some(first)
 }

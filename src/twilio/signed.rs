@@ -21,20 +21,40 @@ fn token() -> SecretText {
 
 fn verify(request: &Request<'_>) -> Verified {
     let account = AccountSettings::new(sid("AC", "0").parse().unwrap(), vec![token()]);
-    let accounts = Settings { accounts: vec![account], ..Settings::default() }.resolve(Path::new("/")).unwrap();
+    let accounts = Settings {
+        accounts: vec![account],
+        ..Settings::default()
+    }
+    .resolve(Path::new("/"))
+    .unwrap();
     signature::verify(&accounts, &PUBLIC.parse().unwrap(), request).unwrap()
 }
 
 /// A form that the account `AC000…` posted.
 pub(super) fn post_form(path: &str, params: &[(String, String)]) -> Verified {
     let signature = signature::sign(&token(), &format!("{PUBLIC}{path}"), params);
-    let body = url::form_urlencoded::Serializer::new(String::new()).extend_pairs(params).finish();
-    let delivery = Delivery::Body { content_type: Some("application/x-www-form-urlencoded"), bytes: body.as_bytes() };
-    verify(&Request { path_and_query: path, signature: Some(&signature), settings: None, delivery })
+    let body = url::form_urlencoded::Serializer::new(String::new())
+        .extend_pairs(params)
+        .finish();
+    let delivery = Delivery::Body {
+        content_type: Some("application/x-www-form-urlencoded"),
+        bytes: body.as_bytes(),
+    };
+    verify(&Request {
+        path_and_query: path,
+        signature: Some(&signature),
+        settings: None,
+        delivery,
+    })
 }
 
 /// The same by GET.
 pub(super) fn get(path: &str) -> Verified {
     let signature = signature::sign(&token(), &format!("{PUBLIC}{path}"), &[]);
-    verify(&Request { path_and_query: path, signature: Some(&signature), settings: None, delivery: Delivery::Query })
+    verify(&Request {
+        path_and_query: path,
+        signature: Some(&signature),
+        settings: None,
+        delivery: Delivery::Query,
+    })
 }

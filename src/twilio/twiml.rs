@@ -1,8 +1,10 @@
-//! TwiML: what a call or a message is told to do (<https://www.twilio.com/docs/voice/twiml>, <https://www.twilio.com/docs/messaging/twiml>).
+//! TwiML: what a call or a message is told to do (<https://www.twilio.com/docs/voice/twiml>,
+//! <https://www.twilio.com/docs/messaging/twiml>).
 //!
 //! Owns the verbs that this vault says and their XML. Refuses to know why they are said.
 //!
-//! INVARIANT: whatever a text or a URL holds, the document is well-formed XML 1.0 and says nothing but what its types say.
+//! INVARIANT: whatever a text or a URL holds, the document is well-formed XML 1.0 and says nothing
+//! but what its types say.
 
 use std::fmt::{self, Write as _};
 
@@ -60,8 +62,9 @@ pub struct StartRecording {
     pub callback: String,
 }
 
-/// What a recording callback is told of: every event that Twilio's specification names, in TwiML and over REST. Another word, such as `failed`, may have
-/// the request refused and then nothing is recorded; what failed is found by comparison.
+/// What a recording callback is told of: every event that Twilio's specification names, in TwiML
+/// and over REST. Another word, such as `failed`, may have the request refused and then nothing is
+/// recorded; what failed is found by comparison.
 pub const RECORDING_EVENTS: &str = "in-progress completed absent";
 
 /// `<Dial>`.
@@ -127,7 +130,11 @@ impl fmt::Display for Response {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("<?xml version=\"1.0\" encoding=\"UTF-8\"?>")?;
         let verbs = |f: &mut fmt::Formatter<'_>| self.0.iter().try_for_each(|verb| verb.write(f));
-        if self.0.is_empty() { element(f, "Response", &[]) } else { around(f, "Response", &[], verbs) }
+        if self.0.is_empty() {
+            element(f, "Response", &[])
+        } else {
+            around(f, "Response", &[], verbs)
+        }
     }
 }
 
@@ -136,11 +143,18 @@ impl Verb {
         match self {
             Self::Gather(gather) => gather.write(f),
             Self::Say(say) => say.write(f),
-            Self::Redirect(url) => around(f, "Redirect", &[("method", Some("POST"))], |f| escape(f, url)),
+            Self::Redirect(url) => around(f, "Redirect", &[("method", Some("POST"))], |f| {
+                escape(f, url)
+            }),
             Self::StartRecording(recording) => around(f, "Start", &[], |f| recording.write(f)),
             Self::Dial(dial) => around(f, "Dial", &[], |f| {
-                let attributes = [("url", dial.whisper.as_deref()), ("method", dial.whisper.as_ref().map(|_| "POST"))];
-                around(f, dial.to.noun(), &attributes, |f| escape(f, dial.to.expose()))
+                let attributes = [
+                    ("url", dial.whisper.as_deref()),
+                    ("method", dial.whisper.as_ref().map(|_| "POST")),
+                ];
+                around(f, dial.to.noun(), &attributes, |f| {
+                    escape(f, dial.to.expose())
+                })
             }),
             Self::Hangup => element(f, "Hangup", &[]),
             Self::Message(text) => around(f, "Message", &[], |f| escape(f, text)),
@@ -170,7 +184,15 @@ impl Gather {
 
 impl Say {
     fn write(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        around(f, "Say", &[("language", Some(&self.language)), ("voice", self.voice.as_deref())], |f| escape(f, &self.text))
+        around(
+            f,
+            "Say",
+            &[
+                ("language", Some(&self.language)),
+                ("voice", self.voice.as_deref()),
+            ],
+            |f| escape(f, &self.text),
+        )
     }
 }
 
@@ -216,8 +238,8 @@ fn open(f: &mut fmt::Formatter<'_>, name: &str, attributes: &Attributes<'_>) -> 
     Ok(())
 }
 
-/// Text as it stands in content and in attributes alike. White space is written so that an attribute keeps it; what XML 1.0 has no place for (section 2.2)
-/// is replaced.
+/// Text as it stands in content and in attributes alike. White space is written so that an
+/// attribute keeps it; what XML 1.0 has no place for (section 2.2) is replaced.
 fn escape(f: &mut fmt::Formatter<'_>, text: &str) -> fmt::Result {
     for c in text.chars() {
         match c {

@@ -1,10 +1,11 @@
-//! A call that asks what to do, and what was answered in it: the requests for TwiML of `/twilio/consent/voice`.
+//! A call that asks what to do, and what was answered in it: the requests for TwiML of
+//! `/twilio/consent/voice`.
 //!
 //! Owns which parameters we read (<https://www.twilio.com/docs/voice/twiml#request-parameters>,
 //! <https://www.twilio.com/docs/voice/twiml/gather>) and what our own URL carries from one request to the next. Refuses to know what an answer means.
 //!
-//! INVARIANT: what says *which* call this is is right or the request is refused. Numbers, keys and words are never printed. Our own URL
-//! carries nothing about anybody.
+//! INVARIANT: what says *which* call this is is right or the request is refused. Numbers, keys and
+//! words are never printed. Our own URL carries nothing about anybody.
 
 use std::fmt;
 
@@ -18,7 +19,8 @@ use crate::model::{
     subject::Address,
 };
 
-/// The place of who is in a call first: who called, or, where a call was made to somebody, they. It is what the look-up of parties calls them, too.
+/// The place of who is in a call first: who called, or, where a call was made to somebody, they. It
+/// is what the look-up of parties calls them, too.
 pub const CALLER: &str = "caller";
 /// The place of who is dialled.
 pub const CALLEE: &str = "callee";
@@ -34,7 +36,8 @@ pub struct VoiceRequest {
     pub parent: Option<CallSid>,
     /// The place of who hears it.
     pub leg: LegName,
-    /// Whether this is heard before two calls are joined (`<Number url="…">`): when it ends, they are.
+    /// Whether this is heard before two calls are joined (`<Number url="…">`): when it ends, they
+    /// are.
     pub is_whisper: bool,
     /// Who hears it, where Twilio told an address.
     pub address: Option<Address>,
@@ -46,14 +49,16 @@ pub struct VoiceRequest {
     pub confidence: Option<f64>,
     /// Where in the conversation this is.
     pub step: Step,
-    /// What else our own URL carries, in order. In a GET, Twilio's own parameters are among it: whoever hands it on takes what they know.
+    /// What else our own URL carries, in order. In a GET, Twilio's own parameters are among it:
+    /// whoever hands it on takes what they know.
     pub query: Vec<(String, String)>,
 }
 
 /// What our own URL carries.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Step {
-    /// Whether this brings an answer. Otherwise it asks to be asked, whatever keys it brings: Twilio sends those again when it is sent on.
+    /// Whether this brings an answer. Otherwise it asks to be asked, whatever keys it brings:
+    /// Twilio sends those again when it is sent on.
     pub answers: bool,
     /// Which attempt, from 1 on.
     pub attempt: u8,
@@ -72,15 +77,23 @@ const OURS: [&str; 6] = ["step", "attempt", "language", "policy", "leg", "record
 pub const POLICY_DIGITS: usize = 16;
 
 impl VoiceRequest {
-    /// Reads a verified request. What our own URL should carry and does not is as in a first request.
+    /// Reads a verified request. What our own URL should carry and does not is as in a first
+    /// request.
     pub fn parse(verified: &Verified) -> Result<Self, CallbackError> {
         let params = Params::of(verified);
         let own = Params::of_query(verified);
-        let leg: Option<LegName> = own.optional("leg", "the name of a place in a conversation, like `callee`")?;
+        let leg: Option<LegName> = own.optional(
+            "leg",
+            "the name of a place in a conversation, like `callee`",
+        )?;
         let parent: Option<CallSid> = params.optional("ParentCallSid", "`CA` and 32 hex digits")?;
         // Of a call that was made to somebody, `From` is a number of ours.
-        let is_outbound = params.readable("Direction").is_some_and(|direction| direction.starts_with("outbound"));
-        let address = params.readable(if is_outbound { "To" } else { "From" }).and_then(|text| text.parse().ok());
+        let is_outbound = params
+            .readable("Direction")
+            .is_some_and(|direction| direction.starts_with("outbound"));
+        let address = params
+            .readable(if is_outbound { "To" } else { "From" })
+            .and_then(|text| text.parse().ok());
         let is_whisper = leg.as_ref().is_some_and(|leg| leg.as_str() != CALLER);
         Ok(Self {
             account: verified.account().clone(),
@@ -91,27 +104,44 @@ impl VoiceRequest {
             address,
             digits: params.one("Digits")?.map(str::to_owned),
             speech: params.one("SpeechResult")?.map(str::to_owned),
-            confidence: params.readable("Confidence").and_then(|text| text.parse().ok()),
+            confidence: params
+                .readable("Confidence")
+                .and_then(|text| text.parse().ok()),
             step: Step {
                 answers: own.readable("step") == Some("answer"),
-                attempt: own.readable("attempt").and_then(|text| text.parse().ok()).filter(|&attempt| attempt > 0).unwrap_or(1),
+                attempt: own
+                    .readable("attempt")
+                    .and_then(|text| text.parse().ok())
+                    .filter(|&attempt| attempt > 0)
+                    .unwrap_or(1),
                 language: own.readable("language").map(str::to_owned),
                 policy: own.readable("policy").map(str::to_owned),
                 waits_for_both: own.readable("record") == Some("both"),
             },
-            query: verified.query().iter().filter(|(name, _)| !OURS.contains(&name.as_str())).cloned().collect(),
+            query: verified
+                .query()
+                .iter()
+                .filter(|(name, _)| !OURS.contains(&name.as_str()))
+                .cloned()
+                .collect(),
         })
     }
 
     /// The call whose parties these are: that which dialled, where this was dialled.
     pub fn conversation(&self) -> &CallSid {
-        self.parent.as_ref().filter(|_| self.is_whisper).unwrap_or(&self.call)
+        self.parent
+            .as_ref()
+            .filter(|_| self.is_whisper)
+            .unwrap_or(&self.call)
     }
 }
 
 impl fmt::Debug for VoiceRequest {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("VoiceRequest").field("account", &self.account).field("call", &self.call).finish_non_exhaustive()
+        f.debug_struct("VoiceRequest")
+            .field("account", &self.account)
+            .field("call", &self.call)
+            .finish_non_exhaustive()
     }
 }
 

@@ -37,7 +37,8 @@ use crate::{
 const SEGMENT: SegmentLength = SegmentLength::Media;
 /// Ciphertext handed to the store at a time: one part of a multipart upload.
 const PART: usize = 8 * 1024 * 1024;
-/// A buffer for a part. What is sealed at a time is at most two segments, so a part that was not full before has outgrown it by no more.
+/// A buffer for a part. What is sealed at a time is at most two segments, so a part that was not
+/// full before has outgrown it by no more.
 const ROOM: usize = PART + 2 * SEGMENT.sealed() as usize;
 
 /// What goes with the sound.
@@ -49,7 +50,8 @@ pub struct Beside<'a> {
     pub erase_at: Option<Timestamp>,
     /// Who took part, as far as whoever brings the sound knows and nobody else has kept it.
     pub parties: &'a [Found],
-    /// How long the header says that the sound is, where that is longer than it is; known when its last byte came. It is told in the audit log.
+    /// How long the header says that the sound is, where that is longer than it is; known when its
+    /// last byte came. It is told in the audit log.
     pub promised: Option<&'a OnceLock<u64>>,
     /// When to look for transcripts that the source made of it without being asked, if at all.
     pub look_at: Option<Timestamp>,
@@ -58,7 +60,13 @@ pub struct Beside<'a> {
 impl<'a> Beside<'a> {
     /// Sound of this kind, and nothing else.
     pub fn of(content_type: &'a str) -> Self {
-        Self { content_type, erase_at: None, look_at: None, parties: &[], promised: None }
+        Self {
+            content_type,
+            erase_at: None,
+            look_at: None,
+            parties: &[],
+            promised: None,
+        }
     }
 }
 
@@ -83,16 +91,19 @@ pub enum DepositError<E> {
 }
 
 impl Vault {
-    /// Seals `body` as the audio of `recording`, whose fetching is held by `lease`. Memory: at most two parts of 8 MiB.
+    /// Seals `body` as the audio of `recording`, whose fetching is held by `lease`. Memory: at most
+    /// two parts of 8 MiB.
     ///
-    /// A recording that comes with an end of its quarantine is in quarantine from the moment in which it is sealed, unless the ledger knows by then
-    /// that every party consented to being recorded.
+    /// A recording that comes with an end of its quarantine is in quarantine from the moment in
+    /// which it is sealed, unless the ledger knows by then that every party consented to being
+    /// recorded.
     ///
-    /// If anything fails, the recording stays announced and nothing of it can be opened; ciphertext that was already stored is an orphan.
+    /// If anything fails, the recording stays announced and nothing of it can be opened; ciphertext
+    /// that was already stored is an orphan.
     ///
     /// # Errors
-    /// [`DepositError::Source`] with the stream's own error; [`ledger::Error::Stale`] inside when the lease was lost or the recording was
-    /// fenced meanwhile.
+    /// [`DepositError::Source`] with the stream's own error; [`ledger::Error::Stale`] inside when
+    /// the lease was lost or the recording was fenced meanwhile.
     pub async fn deposit<E: Send>(
         &self,
         lease: &Lease,
@@ -102,10 +113,27 @@ impl Vault {
     ) -> Result<Deposited, DepositError<E>> {
         let vault = &*self.0;
         let (leg, artefact) = (Leg::All, Artefact::Audio);
-        let (record_key, object) = (Key::random(&mut rand::rng()), ObjectId::random(&mut rand::rng()));
-        let context = Context { vault: vault.id, recording: recording.id, leg, artefact };
-        let mut sealer = Sealer::new(&keyring::artefact_key(&record_key, leg, artefact), &context, SEGMENT).map_err(Error::from)?;
-        let mut parts = Parts { writer: vault.store.writer(object), digest: Digest::default(), before: Bytes::new() };
+        let (record_key, object) = (
+            Key::random(&mut rand::rng()),
+            ObjectId::random(&mut rand::rng()),
+        );
+        let context = Context {
+            vault: vault.id,
+            recording: recording.id,
+            leg,
+            artefact,
+        };
+        let mut sealer = Sealer::new(
+            &keyring::artefact_key(&record_key, leg, artefact),
+            &context,
+            SEGMENT,
+        )
+        .map_err(Error::from)?;
+        let mut parts = Parts {
+            writer: vault.store.writer(object),
+            digest: Digest::default(),
+            before: Bytes::new(),
+        };
         let mut out = BytesMut::with_capacity(ROOM);
         while let Some(chunk) = body.next().await {
             let chunk = match chunk {
@@ -137,15 +165,22 @@ impl Vault {
             segment: SEGMENT.sealed(),
             content_type: beside.content_type.to_owned(),
         };
-        if let Err(error) = vault.unit(|| vault.enter(lease, recording, beside, &record_key, &artefact, &sha256)).await {
-            // Removed at once only when the transaction certainly did not commit; otherwise the orphan sweep asks the ledger first.
+        if let Err(error) = vault
+            .unit(|| vault.enter(lease, recording, beside, &record_key, &artefact, &sha256))
+            .await
+        {
+            // Removed at once only when the transaction certainly did not commit; otherwise the
+            // orphan sweep asks the ledger first.
             if matches!(error, Error::Ledger(ledger::Error::Stale(_)) | Error::Gone) {
                 let _ = vault.store.delete(object).await;
             }
             return Err(error.into());
         }
         crash::point("deposit.after_commit");
-        Ok(Deposited { plain_len: sealed.plain_len, sealed_len: sealed.sealed_len })
+        Ok(Deposited {
+            plain_len: sealed.plain_len,
+            sealed_len: sealed.sealed_len,
+        })
     }
 }
 
@@ -153,7 +188,8 @@ impl Vault {
 struct Parts {
     writer: Writer,
     digest: Digest,
-    /// The part on its way; its buffer is filled again when store and digest are done with it, so that a long recording needs two.
+    /// The part on its way; its buffer is filled again when store and digest are done with it, so
+    /// that a long recording needs two.
     before: Bytes,
 }
 
@@ -166,7 +202,9 @@ impl Parts {
         self.digest.update(part.clone()).await?;
         self.writer.write(part.clone()).await?;
         let before = std::mem::replace(&mut self.before, part);
-        let mut next = before.try_into_mut().unwrap_or_else(|_| BytesMut::with_capacity(ROOM));
+        let mut next = before
+            .try_into_mut()
+            .unwrap_or_else(|_| BytesMut::with_capacity(ROOM));
         next.clear();
         next.extend_from_slice(&rest);
         Ok(next)
@@ -197,7 +235,8 @@ impl Inner {
         let (now, leg) = (self.clock.now(), Leg::All);
         let mut tx = self.ledger.begin().await?;
         self.present(&mut tx).await?;
-        // First of the rows, because it locks this one: a shred that runs at the same time comes wholly before or wholly after.
+        // First of the rows, because it locks this one: a shred that runs at the same time comes
+        // wholly before or wholly after.
         let tier = recordings::mark_sealed(&mut tx, recording.id, now).await?;
         work::finish(&mut tx, lease).await?;
         if let Some(at) = beside.erase_at {
@@ -205,13 +244,26 @@ impl Inner {
         }
         if let Some(at) = beside.look_at {
             let look = Origin::Look(recording.source_sid.clone());
-            transcripts::find(&mut tx, &recording.account, &look, &recording.source_sid, at, now).await?;
+            transcripts::find(
+                &mut tx,
+                &recording.account,
+                &look,
+                &recording.source_sid,
+                at,
+                now,
+            )
+            .await?;
         }
         // The tier as it is now: the recording may have gone to another one while it was fetched.
-        let recording = &Recording { tier, ..recording.clone() };
-        self.place_key(&mut tx, recording.id, leg, &recording.tier, key).await?;
+        let recording = &Recording {
+            tier,
+            ..recording.clone()
+        };
+        self.place_key(&mut tx, recording.id, leg, &recording.tier, key)
+            .await?;
         recordings::insert_artefact(&mut tx, recording.id, leg, artefact).await?;
-        self.take_over(&mut tx, recording, key, beside.parties, now).await?;
+        self.take_over(&mut tx, recording, key, beside.parties, now)
+            .await?;
         let sealed = NewEntry::recording_sealed(now, recording, artefact.sealed_len, sha256);
         let mut entries = vec![match beside.promised.and_then(OnceLock::get) {
             Some(promised) => sealed.promising(artefact.plain_len, *promised),
@@ -219,11 +271,21 @@ impl Inner {
         }];
         // After the lock: what is told of its parties meanwhile waits for it, or is seen here.
         if let Some(ends) = recording.quarantine_ends {
-            let recording = recordings::find(&mut tx, recording.id).await?.ok_or(Error::Gone)?;
-            let consents = consents::gather(&mut tx, std::slice::from_ref(&recording)).await?.remove(&recording.id).unwrap_or_default();
+            let recording = recordings::find(&mut tx, recording.id)
+                .await?
+                .ok_or(Error::Gone)?;
+            let consents = consents::gather(&mut tx, std::slice::from_ref(&recording))
+                .await?
+                .remove(&recording.id)
+                .unwrap_or_default();
             if !covers_recording(&consents, &recording, now) {
                 quarantine::begin(&mut tx, recording.id, ends).await?;
-                entries.push(NewEntry::recording_quarantined(now, Actor::Vault, recording.id, ends));
+                entries.push(NewEntry::recording_quarantined(
+                    now,
+                    Actor::Vault,
+                    recording.id,
+                    ends,
+                ));
             }
         }
         marks::set(&mut tx, Marked::Recording, &[recording.id], now).await?;

@@ -1,10 +1,11 @@
-//! Who took part in a recording, in the clear for who may know: sealed under a key that dies with the recording's.
+//! Who took part in a recording, in the clear for who may know: sealed under a key that dies with
+//! the recording's.
 //!
-//! Owns these keys, and the way from what was told before a recording was sealed into the recording's own. Refuses to know who may see it: it wants
-//! a [`Grant`].
-//! INVARIANTS
+//! Owns these keys, and the way from what was told before a recording was sealed into the
+//! recording's own. Refuses to know who may see it: it wants a [`Grant`]. INVARIANTS
 //! - What is sealed of a place is of who is named there: who was put right is told of no more.
-//! - What waits for a recording is under a key of the epoch (see `waiting`), and no longer there once a recording has it.
+//! - What waits for a recording is under a key of the epoch (see `waiting`), and no longer there
+//!   once a recording has it.
 
 use std::collections::BTreeMap;
 
@@ -40,14 +41,16 @@ use crate::{
 pub enum Keeping {
     /// The sealed recordings of the conversation take it; if there is none, it waits for one.
     Waits,
-    /// The sealed recordings of the conversation take it; whoever tells it brings it along when another one is sealed.
+    /// The sealed recordings of the conversation take it; whoever tells it brings it along when
+    /// another one is sealed.
     Carried,
     /// As [`Self::Waits`], and it counts in place of what was told before.
     Corrects,
 }
 
 impl Vault {
-    /// Takes up a new epoch's root if it has turned. Whether it had: then a unit that failed for that is to be run again.
+    /// Takes up a new epoch's root if it has turned. Whether it had: then a unit that failed for
+    /// that is to be run again.
     ///
     /// # Errors
     /// Those of custody and ledger.
@@ -57,11 +60,13 @@ impl Vault {
         Ok(self.epoch() != before)
     }
 
-    /// Seals what was told of the parties of a conversation, within the unit that names them and after that; the unit began with
-    /// [`Self::hold_epoch`]. Whether that changed anything. Of a place where somebody else is named, nothing is kept.
+    /// Seals what was told of the parties of a conversation, within the unit that names them and
+    /// after that; the unit began with [`Self::hold_epoch`]. Whether that changed anything. Of a
+    /// place where somebody else is named, nothing is kept.
     ///
     /// # Errors
-    /// The ledger's; [`Error::Keyring`] if what is there is not what was sealed, or [`Self::follow`] is to be called.
+    /// The ledger's; [`Error::Keyring`] if what is there is not what was sealed, or
+    /// [`Self::follow`] is to be called.
     pub async fn keep_details(
         &self,
         tx: &mut Tx,
@@ -71,21 +76,32 @@ impl Vault {
         now: Timestamp,
     ) -> Result<bool, Error> {
         let vault = &*self.0;
-        let parties = parties::of(tx, std::slice::from_ref(conversation)).await?.remove(conversation).unwrap_or_default();
+        let parties = parties::of(tx, std::slice::from_ref(conversation))
+            .await?
+            .remove(conversation)
+            .unwrap_or_default();
         let recordings = details::sealed_of(tx, conversation).await?;
         if recordings.is_empty() {
             return match keeping {
                 Keeping::Carried => Ok(false),
                 Keeping::Waits | Keeping::Corrects => {
                     let present = vault.present(tx).await?;
-                    vault.let_wait(tx, &present, conversation, told, &parties, keeping).await
+                    vault
+                        .let_wait(tx, &present, conversation, told, &parties, keeping)
+                        .await
                 }
             };
         }
-        let (keys, mut sealed) = (vault.record_keys(tx, &recordings, Leg::All).await?, details::find(tx, &recordings).await?);
+        let (keys, mut sealed) = (
+            vault.record_keys(tx, &recordings, Leg::All).await?,
+            details::find(tx, &recordings).await?,
+        );
         let mut changed = Vec::new();
         for (id, key) in keys {
-            let before = sealed.remove(&id).map(|sealed| vault.open_sealed(id, &key, &sealed)).transpose()?;
+            let before = sealed
+                .remove(&id)
+                .map(|sealed| vault.open_sealed(id, &key, &sealed))
+                .transpose()?;
             let mut after = before.clone().unwrap_or_default();
             match keeping {
                 Keeping::Corrects => after.correct(told.iter().cloned()),
@@ -104,12 +120,17 @@ impl Vault {
         Ok(!changed.is_empty())
     }
 
-    /// Who took part in a recording, in the form of [`Details::to_json`]. When this returns, the entry that it is shown is durable; the first opening of a
-    /// grant counts against its budget.
+    /// Who took part in a recording, in the form of [`Details::to_json`]. When this returns, the
+    /// entry that it is shown is durable; the first opening of a grant counts against its budget.
     ///
     /// # Errors
-    /// [`Error::Gone`] if the grant does not give it, nothing of it is sealed, or the recording is shredded; [`Error::BudgetSpent`].
-    pub async fn open_details(&self, grant: &Grant, id: GrantId) -> Result<Zeroizing<String>, Error> {
+    /// [`Error::Gone`] if the grant does not give it, nothing of it is sealed, or the recording is
+    /// shredded; [`Error::BudgetSpent`].
+    pub async fn open_details(
+        &self,
+        grant: &Grant,
+        id: GrantId,
+    ) -> Result<Zeroizing<String>, Error> {
         let (vault, recording) = (&*self.0, grant.recording());
         if !grant.view().gives(Artefact::Parties) {
             return Err(Error::Gone);
@@ -118,13 +139,31 @@ impl Vault {
             .unit(async || {
                 let (mut tx, now) = (vault.ledger.begin().await?, vault.clock.now());
                 let key = vault.record_key(&mut tx, recording, Leg::All).await?;
-                let sealed = details::find(&mut tx, &[recording]).await?.remove(&recording).ok_or(Error::Gone)?;
+                let sealed = details::find(&mut tx, &[recording])
+                    .await?
+                    .remove(&recording)
+                    .ok_or(Error::Gone)?;
                 let text = vault.open_sealed(recording, &key, &sealed)?.to_json();
                 let is_first = grants::open(&mut tx, id, now).await?;
-                if is_first && !budgets::spend(&mut tx, grant.principal(), grant.purpose(), grant.budget(), now).await? {
+                if is_first
+                    && !budgets::spend(
+                        &mut tx,
+                        grant.principal(),
+                        grant.purpose(),
+                        grant.budget(),
+                        now,
+                    )
+                    .await?
+                {
                     return Err(Error::BudgetSpent);
                 }
-                let entry = NewEntry::opening_started(now, grant, id, Artefact::Parties, &(0..text.len() as u64));
+                let entry = NewEntry::opening_started(
+                    now,
+                    grant,
+                    id,
+                    Artefact::Parties,
+                    &(0..text.len() as u64),
+                );
                 audit::append(&mut tx, entry).await?;
                 tx.commit().await?;
                 Ok(text)
@@ -134,8 +173,9 @@ impl Vault {
 }
 
 impl Inner {
-    /// A recording is about to be sealed, and its row is locked: it takes over what waits in its conversation, what other recordings of it
-    /// have, and what comes along. The unit holds the epoch.
+    /// A recording is about to be sealed, and its row is locked: it takes over what waits in its
+    /// conversation, what other recordings of it have, and what comes along. The unit holds the
+    /// epoch.
     pub(super) async fn take_over(
         &self,
         tx: &mut Tx,
@@ -145,31 +185,61 @@ impl Inner {
         now: Timestamp,
     ) -> Result<(), Error> {
         let conference = recording.conference.clone().map(Conversation::Conference);
-        let both: Vec<Conversation> = conference.into_iter().chain(recording.call.clone().map(Conversation::Call)).collect();
+        let both: Vec<Conversation> = conference
+            .into_iter()
+            .chain(recording.call.clone().map(Conversation::Call))
+            .collect();
         if both.is_empty() {
             return Ok(());
         }
         let mut named = parties::of(tx, &both).await?;
-        let Some(conversation) = both.into_iter().find(|conversation| named.contains_key(conversation)) else { return Ok(()) };
+        let Some(conversation) = both
+            .into_iter()
+            .find(|conversation| named.contains_key(conversation))
+        else {
+            return Ok(());
+        };
         let parties = named.remove(&conversation).unwrap_or_default();
         let mut known = Details::default();
         let mut waits = waiting::find(tx, std::slice::from_ref(&conversation)).await?;
         for (leg, sealed) in waits.remove(&conversation).unwrap_or_default() {
-            known.complete(readable(self.waiting(&conversation, &leg, &sealed))?.iter().cloned());
+            known.complete(
+                readable(self.waiting(&conversation, &leg, &sealed))?
+                    .iter()
+                    .cloned(),
+            );
         }
-        let others: Vec<RecordingId> = details::sealed_of(tx, &conversation).await?.into_iter().filter(|id| *id != recording.id).collect();
-        let mut sealed = if others.is_empty() { BTreeMap::new() } else { details::find(tx, &others).await? };
+        let others: Vec<RecordingId> = details::sealed_of(tx, &conversation)
+            .await?
+            .into_iter()
+            .filter(|id| *id != recording.id)
+            .collect();
+        let mut sealed = if others.is_empty() {
+            BTreeMap::new()
+        } else {
+            details::find(tx, &others).await?
+        };
         if !sealed.is_empty() {
             for (id, key) in self.record_keys(tx, &others, Leg::All).await? {
                 if let Some(sealed) = sealed.remove(&id) {
-                    known.complete(readable(self.open_sealed(id, &key, &sealed))?.iter().cloned());
+                    known.complete(
+                        readable(self.open_sealed(id, &key, &sealed))?
+                            .iter()
+                            .cloned(),
+                    );
                 }
             }
         }
         known.complete(along.iter().cloned());
         let known = known.agreeing(&parties, |address| self.subject(address));
         if known.is_personal() {
-            details::put(tx, recording.id, &self.sealed(recording.id, key, &known), now).await?;
+            details::put(
+                tx,
+                recording.id,
+                &self.sealed(recording.id, key, &known),
+                now,
+            )
+            .await?;
         }
         let cleared = waiting::clear(tx, &[conversation]).await?;
         if !cleared.is_empty() {
@@ -188,22 +258,36 @@ impl Inner {
         parties: &[Party],
         keeping: Keeping,
     ) -> Result<bool, Error> {
-        let waits = waiting::find(tx, std::slice::from_ref(conversation)).await?.remove(conversation).unwrap_or_default();
+        let waits = waiting::find(tx, std::slice::from_ref(conversation))
+            .await?
+            .remove(conversation)
+            .unwrap_or_default();
         let mut changed = false;
         for told in told {
-            let Some(party) = parties.iter().find(|party| party.leg == told.leg) else { continue };
-            let before = waits.get(&told.leg).map(|sealed| self.waiting(conversation, &told.leg, sealed)).transpose()?.unwrap_or_default();
+            let Some(party) = parties.iter().find(|party| party.leg == told.leg) else {
+                continue;
+            };
+            let before = waits
+                .get(&told.leg)
+                .map(|sealed| self.waiting(conversation, &told.leg, sealed))
+                .transpose()?
+                .unwrap_or_default();
             let mut after = before.clone();
             match keeping {
                 Keeping::Corrects => after.correct([told.clone()]),
                 Keeping::Waits | Keeping::Carried => after.complete([told.clone()]),
             }
-            let after = after.agreeing(std::slice::from_ref(party), |address| self.subject(address));
+            let after =
+                after.agreeing(std::slice::from_ref(party), |address| self.subject(address));
             if after == before || !after.is_personal() && !before.is_personal() {
                 continue;
             }
             let sealed = match after.is_personal() {
-                true => self.seal_waiting(present, Waits::Party(conversation, &told.leg), &after.to_json()),
+                true => self.seal_waiting(
+                    present,
+                    Waits::Party(conversation, &told.leg),
+                    &after.to_json(),
+                ),
                 false => Vec::new(),
             };
             waiting::put(tx, conversation, &told.leg, &sealed).await?;
@@ -212,13 +296,23 @@ impl Inner {
         Ok(changed)
     }
 
-    fn waiting(&self, conversation: &Conversation, leg: &LegName, sealed: &[u8]) -> Result<Details, Error> {
+    fn waiting(
+        &self,
+        conversation: &Conversation,
+        leg: &LegName,
+        sealed: &[u8],
+    ) -> Result<Details, Error> {
         let text = self.open_waiting(Waits::Party(conversation, leg), sealed)?;
         Details::parse(&text).ok_or(Error::BrokenDetails)
     }
 
     fn sealed(&self, id: RecordingId, key: &Key, details: &Details) -> Vec<u8> {
-        seal_note(&details_key(key, id), self.id, &details.to_json(), &mut rand::rng())
+        seal_note(
+            &details_key(key, id),
+            self.id,
+            &details.to_json(),
+            &mut rand::rng(),
+        )
     }
 
     fn open_sealed(&self, id: RecordingId, key: &Key, sealed: &[u8]) -> Result<Details, Error> {
@@ -231,7 +325,9 @@ impl Inner {
 fn readable(opened: Result<Details, Error>) -> Result<Details, Error> {
     match opened {
         Err(Error::BrokenDetails | Error::Keyring(keyring::Error::NotAuthentic)) => {
-            tracing::error!("what the ledger has of who took part in a conversation is not what was sealed, and is left behind");
+            tracing::error!(
+                "what the ledger has of who took part in a conversation is not what was sealed, and is left behind"
+            );
             Ok(Details::default())
         }
         opened => opened,

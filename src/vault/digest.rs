@@ -1,7 +1,8 @@
 //! The SHA-256 of an object, computed while it is sealed and stored.
 //!
-//! Owns the order of the parts. SHA-256 takes longer than sealing and storing together, so it has a thread of its own.
-//! INVARIANT: at most one part is being digested, so at most one is held in memory for it.
+//! Owns the order of the parts. SHA-256 takes longer than sealing and storing together, so it has a
+//! thread of its own. INVARIANT: at most one part is being digested, so at most one is held in
+//! memory for it.
 
 use aws_lc_rs::digest::{self, SHA256};
 use bytes::Bytes;
@@ -58,12 +59,19 @@ mod tests {
             for part in object.chunks(part) {
                 digest.update(Bytes::copy_from_slice(part)).await.unwrap();
             }
-            assert_eq!(digest.finish().await.unwrap()[..], *digest::digest(&SHA256, &object).as_ref(), "parts of {part}");
+            assert_eq!(
+                digest.finish().await.unwrap()[..],
+                *digest::digest(&SHA256, &object).as_ref(),
+                "parts of {part}"
+            );
         }
     }
 
     #[tokio::test]
     async fn nothing_has_a_digest_too() {
-        assert_eq!(Digest::default().finish().await.unwrap()[..], *digest::digest(&SHA256, b"").as_ref());
+        assert_eq!(
+            Digest::default().finish().await.unwrap()[..],
+            *digest::digest(&SHA256, b"").as_ref()
+        );
     }
 }

@@ -4,9 +4,10 @@
 //! forgetting   every old copy there is, and the vault's present root → the closure over all of it reaches nothing that is shredded
 //! recovery     an empty database, the store and custody             → a vault that knows every fence and opens what lives
 //! ```
-//! Owns both halves. Refuses to change anything of the living vault: it reads the ledger, the recovery store and the objects, asks custody, and
-//! writes into its sandbox only, ciphertext and sealed pages. It takes what a service that runs meanwhile may do (shred, turn, remove old
-//! files) for what it is.
+//! Owns both halves. Refuses to change anything of the living vault: it reads the ledger, the
+//! recovery store and the objects, asks custody, and writes into its sandbox only, ciphertext and
+//! sealed pages. It takes what a service that runs meanwhile may do (shred, turn, remove old files)
+//! for what it is.
 
 mod attacker;
 mod canary;
@@ -72,11 +73,18 @@ pub struct Recovered {
 }
 
 impl Vault {
-    /// Rehearses that nothing shredded is in reach: of these old copies, and where there are none, of copies of a small vault of its own.
+    /// Rehearses that nothing shredded is in reach: of these old copies, and where there are none,
+    /// of copies of a small vault of its own.
     ///
     /// # Errors
-    /// Of the live ledger, the recovery store, custody or the sandbox. What is wrong with an old copy is part of the result.
-    pub async fn drill_forgetting(&self, old: &Old, sandbox: &Sandbox, say: Say<'_>) -> Result<Forgot, Error> {
+    /// Of the live ledger, the recovery store, custody or the sandbox. What is wrong with an old
+    /// copy is part of the result.
+    pub async fn drill_forgetting(
+        &self,
+        old: &Old,
+        sandbox: &Sandbox,
+        say: Say<'_>,
+    ) -> Result<Forgot, Error> {
         let attack = forget::forget(&self.0, old, None, sandbox, say).await?;
         let (mut failures, mut canary) = (attack.failures(), None);
         if old.is_empty() {
@@ -85,14 +93,25 @@ impl Vault {
             failures.extend(more);
             canary = Some(numbers);
         }
-        Ok(Forgot { forgetting: attack.evidence(canary), reached: attack.shredded_reached.clone(), artefacts: attack.looked, failures })
+        Ok(Forgot {
+            forgetting: attack.evidence(canary),
+            reached: attack.shredded_reached.clone(),
+            artefacts: attack.looked,
+            failures,
+        })
     }
 
-    /// Rehearses that the store and custody alone rebuild the vault, and tries up to `sample` recordings in it. Times are the caller's to add.
+    /// Rehearses that the store and custody alone rebuild the vault, and tries up to `sample`
+    /// recordings in it. Times are the caller's to add.
     ///
     /// # Errors
     /// Of the live ledger or the sandbox. A vault that cannot be rebuilt is part of the result.
-    pub async fn drill_recovery(&self, sample: usize, sandbox: &Sandbox, say: Say<'_>) -> Result<Recovered, Error> {
+    pub async fn drill_recovery(
+        &self,
+        sample: usize,
+        sandbox: &Sandbox,
+        say: Say<'_>,
+    ) -> Result<Recovered, Error> {
         rebuild::rebuild(&self.0, sample, sandbox, say).await
     }
 

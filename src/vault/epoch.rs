@@ -1,4 +1,5 @@
-//! The epoch turn: what was shredded becomes unrecoverable, also for who holds every older copy of the key store.
+//! The epoch turn: what was shredded becomes unrecoverable, also for who holds every older copy of
+//! the key store.
 //!
 //! ```text
 //! stage the next root in custody
@@ -8,11 +9,12 @@
 //!   → the old root is destroyed in custody, and that is noted
 //!   → receipts say so, older snapshots are removed
 //! ```
-//! Owns this order. Each step is written down where the next one begins, so that any process goes on from any interruption; one process turns
-//! at a time, held by a lease that every unit checks. Readers and writers go on meanwhile.
+//! Owns this order. Each step is written down where the next one begins, so that any process goes
+//! on from any interruption; one process turns at a time, held by a lease that every unit checks.
+//! Readers and writers go on meanwhile.
 //!
-//! INVARIANT: custody destroys a root only after a snapshot that needs the next root, and no other, was opened and checked (see
-//! [`custody`]).
+//! INVARIANT: custody destroys a root only after a snapshot that needs the next root, and no other,
+//! was opened and checked (see [`custody`]).
 
 mod custody;
 mod turner;
@@ -60,7 +62,8 @@ pub struct Turned {
 }
 
 impl Vault {
-    /// Turns the epoch: first completes a turn that was interrupted, then does a whole one. `None` while another process is at it.
+    /// Turns the epoch: first completes a turn that was interrupted, then does a whole one. `None`
+    /// while another process is at it.
     ///
     /// # Errors
     /// Of custody, store or ledger; what is done stays done, and the next call goes on from there.
@@ -69,30 +72,44 @@ impl Vault {
         self.as_turner(async |turner| {
             let current = turner.current().await?;
             if current.finished_at.is_none() {
-                turner.complete(current, Work::begin(self.0.clock.now())).await?;
+                turner
+                    .complete(current, Work::begin(self.0.clock.now()))
+                    .await?;
             }
             turner.turn(actor).await
         })
         .await
     }
 
-    /// Completes a turn that was interrupted after its root was in force. `None` if there is none, or another process is at it.
+    /// Completes a turn that was interrupted after its root was in force. `None` if there is none,
+    /// or another process is at it.
     ///
     /// # Errors
     /// As [`Self::turn`].
     pub async fn complete_turn(&self) -> Result<Option<Turned>, Error> {
-        if epochs::current(&mut self.0.ledger.read().await?).await?.is_none_or(|current| current.finished_at.is_some()) {
+        if epochs::current(&mut self.0.ledger.read().await?)
+            .await?
+            .is_none_or(|current| current.finished_at.is_some())
+        {
             return Ok(None);
         }
         self.check_before_destroying().await?;
         let done = self.as_turner(async |turner| {
             let current = turner.current().await?;
-            if current.finished_at.is_some() { Ok(None) } else { turner.complete(current, Work::begin(self.0.clock.now())).await.map(Some) }
+            if current.finished_at.is_some() {
+                Ok(None)
+            } else {
+                turner
+                    .complete(current, Work::begin(self.0.clock.now()))
+                    .await
+                    .map(Some)
+            }
         });
         Ok(done.await?.flatten())
     }
 
-    /// Completes what a rebuilding left to do, before anything is let in: until then a second loss could bring back what was lost in the first.
+    /// Completes what a rebuilding left to do, before anything is let in: until then a second loss
+    /// could bring back what was lost in the first.
     ///
     /// # Errors
     /// As [`Self::turn`].
@@ -101,13 +118,17 @@ impl Vault {
         while !epochs::is_settled(&mut self.0.ledger.read().await?).await? {
             tracing::info!("the vault was rebuilt: a snapshot of it is made and verified first");
             if self.complete_turn().await?.is_none() {
-                return Err(ledger::Error::Unavailable("another process completes the rebuilding of the vault".into()).into());
+                return Err(ledger::Error::Unavailable(
+                    "another process completes the rebuilding of the vault".into(),
+                )
+                .into());
             }
         }
         Ok(())
     }
 
-    /// Drops the key of an epoch that another process ended, and sees whether custody is still this database's. Cheap when nothing has changed.
+    /// Drops the key of an epoch that another process ended, and sees whether custody is still this
+    /// database's. Cheap when nothing has changed.
     ///
     /// # Errors
     /// The ledger's or custody's; as [`Vault::check_owner`].
@@ -126,7 +147,11 @@ struct Work {
 
 impl Work {
     fn begin(began: Timestamp) -> Self {
-        Self { began, pages: 0, covered: 0 }
+        Self {
+            began,
+            pages: 0,
+            covered: 0,
+        }
     }
 }
 
@@ -138,9 +163,14 @@ impl Turner<'_> {
         crash::point("turn.staged");
         work.pages = self.climb().await?;
         crash::point("turn.climbed");
-        let next = RootKey { epoch: name.epoch, key: Key::random(&mut rand::rng()) };
+        let next = RootKey {
+            epoch: name.epoch,
+            key: Key::random(&mut rand::rng()),
+        };
         let sealed = vault.custody.seal(name, &next.key).await?;
-        let (last, covered) = vault.unit(|| self.commit(&next, &sealed, actor, work.pages)).await?;
+        let (last, covered) = vault
+            .unit(|| self.commit(&next, &sealed, actor, work.pages))
+            .await?;
         work.pages += last;
         work.covered = covered;
         crash::point("turn.after_commit");
@@ -149,7 +179,8 @@ impl Turner<'_> {
         self.complete(self.current().await?, work).await
     }
 
-    /// Renews stale pages level by level until few are left, so that the unit that ends the epoch is short.
+    /// Renews stale pages level by level until few are left, so that the unit that ends the epoch
+    /// is short.
     async fn climb(&self) -> Result<u64, Error> {
         let mut pages = 0;
         for level in LEAF..tree::ROOT_LEVEL {
@@ -173,24 +204,41 @@ impl Turner<'_> {
         Ok(pages)
     }
 
-    /// The unit that ends one epoch and begins the next. Pages renewed in it, and shreds that it covers.
-    async fn commit(&self, next: &RootKey, sealed: &[u8], actor: Actor, climbed: u64) -> Result<(u64, u64), Error> {
+    /// The unit that ends one epoch and begins the next. Pages renewed in it, and shreds that it
+    /// covers.
+    async fn commit(
+        &self,
+        next: &RootKey,
+        sealed: &[u8],
+        actor: Actor,
+        climbed: u64,
+    ) -> Result<(u64, u64), Error> {
         let vault = self.vault;
         let mut tx = self.begin().await?;
         let alone = vault.alone(&mut tx).await?;
-        // Before the pages: a shred whose receipt is seen here has left its mark on its page, and that is seen below. One that is not waits for the next turn.
+        // Before the pages: a shred whose receipt is seen here has left its mark on its page, and
+        // that is seen below. One that is not waits for the next turn.
         let covered = shreds::cover(&mut tx, next.epoch).await?;
         let mut pages = 0;
         for level in LEAF..tree::ROOT_LEVEL {
             pages += vault.renew(&mut tx, level, i64::MAX).await?;
         }
-        let root = rows::root_page(&mut tx).await?.ok_or(keyring::Error::BrokenPath)?;
-        let root = vault.walk(&mut tx, root).await?.seal_below(next, vault.id, &mut rand::rng());
+        let root = rows::root_page(&mut tx)
+            .await?
+            .ok_or(keyring::Error::BrokenPath)?;
+        let root = vault
+            .walk(&mut tx, root)
+            .await?
+            .seal_below(next, vault.id, &mut rand::rng());
         rows::renew_pages(&mut tx, &[root]).await?;
         vault.carry_waiting(&mut tx, &alone, next).await?;
         let now = vault.clock.now();
         epochs::insert(&mut tx, next.epoch, sealed, now).await?;
-        audit::append(&mut tx, NewEntry::epoch_turned(now, actor, next.epoch, climbed + pages, covered)).await?;
+        audit::append(
+            &mut tx,
+            NewEntry::epoch_turned(now, actor, next.epoch, climbed + pages, covered),
+        )
+        .await?;
         crash::point("turn.before_commit");
         tx.commit().await?;
         Ok((pages, covered))
@@ -199,11 +247,16 @@ impl Turner<'_> {
     /// Everything after the new root is in force; each step is skipped if it was done before.
     async fn complete(&self, row: EpochRow, work: Work) -> Result<Turned, Error> {
         let vault = self.vault;
-        let since = |began: Timestamp| u64::try_from(vault.clock.now().since(began).as_millis()).unwrap_or(u64::MAX);
+        let since = |began: Timestamp| {
+            u64::try_from(vault.clock.now().since(began).as_millis()).unwrap_or(u64::MAX)
+        };
         let snapshot_began = vault.clock.now();
         let (snapshot, verified) = match row.snapshot {
             Some((name, _)) => (name, None),
-            None => self.snapshot(row.epoch).await.map(|(name, checked)| (name, Some(checked)))?,
+            None => self
+                .snapshot(row.epoch)
+                .await
+                .map(|(name, checked)| (name, Some(checked)))?,
         };
         let snapshot_took_ms = since(snapshot_began);
         crash::point("turn.verified");
@@ -221,16 +274,31 @@ impl Turner<'_> {
                 Ok(tx.commit().await?)
             })
             .await?;
-        let Work { pages, covered, began } = work;
-        Ok(Turned { epoch: row.epoch, pages, covered, snapshot, unrecoverable_since, took_ms: since(began), snapshot_took_ms })
+        let Work {
+            pages,
+            covered,
+            began,
+        } = work;
+        Ok(Turned {
+            epoch: row.epoch,
+            pages,
+            covered,
+            snapshot,
+            unrecoverable_since,
+            took_ms: since(began),
+            snapshot_took_ms,
+        })
     }
 
-    /// A snapshot of the epoch that was verified just now: the one that is noted, or, where that is gone or does not hold any more, a new one.
+    /// A snapshot of the epoch that was verified just now: the one that is noted, or, where that is
+    /// gone or does not hold any more, a new one.
     async fn verified(&self, epoch: u64, noted: Option<&str>) -> Result<Checked, Error> {
         if let Some(name) = noted.and_then(|name| name.parse().ok()) {
             match self.vault.verify_snapshot(name).await {
                 Ok(checked) => return Ok(checked),
-                Err(error) => tracing::warn!(%name, %error, "the noted snapshot does not hold: another one is written"),
+                Err(error) => {
+                    tracing::warn!(%name, %error, "the noted snapshot does not hold: another one is written")
+                }
             }
         }
         self.snapshot(epoch).await.map(|(_, checked)| checked)
@@ -248,16 +316,25 @@ impl Turner<'_> {
                 let (mut tx, now) = (self.begin().await?, vault.clock.now());
                 chain::note_durable(&mut tx, checked.seq).await?;
                 epochs::note_snapshot(&mut tx, epoch, &name, now).await?;
-                audit::append(&mut tx, NewEntry::snapshot_verified(now, &name, checked.keys)).await?;
+                audit::append(
+                    &mut tx,
+                    NewEntry::snapshot_verified(now, &name, checked.keys),
+                )
+                .await?;
                 Ok(tx.commit().await?)
             })
             .await?;
         Ok((name, checked))
     }
 
-    /// Destroys every root but this epoch's, and notes it. The snapshot that stands for the epoch is verified just before, unless this process has
-    /// done so.
-    async fn destroy_roots(&self, epoch: u64, snapshot: &str, verified: Option<Checked>) -> Result<Timestamp, Error> {
+    /// Destroys every root but this epoch's, and notes it. The snapshot that stands for the epoch
+    /// is verified just before, unless this process has done so.
+    async fn destroy_roots(
+        &self,
+        epoch: u64,
+        snapshot: &str,
+        verified: Option<Checked>,
+    ) -> Result<Timestamp, Error> {
         let vault = self.vault;
         vault.check_before_destroying().await?;
         let checked = match verified {
@@ -265,8 +342,11 @@ impl Turner<'_> {
             None => self.verified(epoch, Some(snapshot)).await?,
         };
         let proof = self.restorable(&checked).await?;
-        // Written down before it is done; and what is destroyed below is what was there while the turn was ours.
-        let seen = self.tell(NewEntry::root_condemned(vault.clock.now(), epoch)).await?;
+        // Written down before it is done; and what is destroyed below is what was there while the
+        // turn was ours.
+        let seen = self
+            .tell(NewEntry::root_condemned(vault.clock.now(), epoch))
+            .await?;
         self.keep_only(&proof, seen).await?;
         vault
             .unit(async || {
@@ -288,13 +368,21 @@ impl Turner<'_> {
                 .unit(async || {
                     let mut tx = self.begin().await?;
                     let covered = shreds::covered(&mut tx, epoch, RECEIPTS).await?;
-                    let (mut next, mut recordings) = (Vec::with_capacity(covered.len()), Vec::with_capacity(covered.len()));
+                    let (mut next, mut recordings) = (
+                        Vec::with_capacity(covered.len()),
+                        Vec::with_capacity(covered.len()),
+                    );
                     for (id, before) in &covered {
                         let receipt = Receipt::verify(before, &keys).map_err(|_| Error::Gone)?;
                         let receipt = receipt.unrecoverable(since, epoch, vault.clock.now());
                         recordings.push(receipt.recording());
                         let (state, jws) = (receipt.state().as_str(), receipt.sign(&vault.signer));
-                        next.push(NextReceipt { id: *id, state, jws, before });
+                        next.push(NextReceipt {
+                            id: *id,
+                            state,
+                            jws,
+                            before,
+                        });
                     }
                     shreds::replace_receipts(&mut tx, &next).await?;
                     // A vault that is rebuilt says no less than this one did.
@@ -317,17 +405,27 @@ impl Inner {
         if stale.is_empty() {
             return Ok(0);
         }
-        let (children, parents): (BTreeSet<PageId>, BTreeSet<Option<PageId>>) = stale.into_iter().unzip();
-        let parents: BTreeSet<PageId> = parents.into_iter().collect::<Option<_>>().ok_or(keyring::Error::BrokenPath)?;
+        let (children, parents): (BTreeSet<PageId>, BTreeSet<Option<PageId>>) =
+            stale.into_iter().unzip();
+        let parents: BTreeSet<PageId> = parents
+            .into_iter()
+            .collect::<Option<_>>()
+            .ok_or(keyring::Error::BrokenPath)?;
         rows::lock(tx, &children.union(&parents).copied().collect()).await?;
         let mut above = self.walk_all(tx, &parents).await?;
         let mut renewed = Vec::with_capacity(children.len());
         for child in rows::pages(tx, &children).await? {
-            let parent = child.parent.and_then(|place| above.get_mut(&place.page)).ok_or(keyring::Error::BrokenPath)?;
+            let parent = child
+                .parent
+                .and_then(|place| above.get_mut(&place.page))
+                .ok_or(keyring::Error::BrokenPath)?;
             renewed.push(parent.renew(child, self.id, &mut rand::rng())?);
         }
         rows::renew_pages(tx, &renewed).await?;
-        let above: Vec<PageRow> = above.into_values().map(|page| page.seal(self.id, &mut rand::rng())).collect();
+        let above: Vec<PageRow> = above
+            .into_values()
+            .map(|page| page.seal(self.id, &mut rand::rng()))
+            .collect();
         rows::replace_pages(tx, &above).await?;
         Ok(renewed.len() as u64)
     }

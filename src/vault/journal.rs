@@ -1,14 +1,17 @@
 //! The journal: between two snapshots, what changed is written to the store beside them.
 //!
-//! A piece holds the audit entries since the piece before, and the *present* state of every recording that is marked: its rows, its key while
-//! it lives, its fence once it is dead; and of tokens, policies, conversations, statements of consent and revocations their rows. So pieces may be written twice, by several processes, and in any order of marks: of two states of a
-//! recording the one in the piece with the higher number counts.
+//! A piece holds the audit entries since the piece before, and the *present* state of every
+//! recording that is marked: its rows, its key while it lives, its fence once it is dead; and of
+//! tokens, policies, conversations, statements of consent and revocations their rows. So pieces may
+//! be written twice, by several processes, and in any order of marks: of two states of a recording
+//! the one in the piece with the higher number counts.
 //!
-//! Pieces are a chain: each names the one before it, and only one of those that name the same predecessor becomes the newest (`ledger::chain`). So a piece
-//! that is missing is noticed by whoever reads the next one.
+//! Pieces are a chain: each names the one before it, and only one of those that name the same
+//! predecessor becomes the newest (`ledger::chain`). So a piece that is missing is noticed by
+//! whoever reads the next one.
 //!
-//! Owns what a piece holds. INVARIANT: a mark is taken away only after a piece with the state that it stands for is durable. A shred is
-//! told to its caller after that.
+//! Owns what a piece holds. INVARIANT: a mark is taken away only after a piece with the state that
+//! it stands for is durable. A shred is told to its caller after that.
 
 use base64::{Engine as _, engine::general_purpose::STANDARD as BASE64};
 use serde::{Deserialize, Serialize};
@@ -100,8 +103,9 @@ impl Vault {
         let (mut written, mut is_idle) = (0, false);
         loop {
             let mut tx = vault.ledger.read().await?;
-            let is_behind =
-                marks::waiting(&mut tx).await?.0 > 0 || entries_too && audit::head(&mut tx).await? > marks::journaled_to(&mut tx).await?;
+            let is_behind = marks::waiting(&mut tx).await?.0 > 0
+                || entries_too
+                    && audit::head(&mut tx).await? > marks::journaled_to(&mut tx).await?;
             drop(tx);
             if !is_behind {
                 return Ok(written);
@@ -114,9 +118,13 @@ impl Vault {
                 piece => piece?,
             };
             let Some(piece) = piece else {
-                // Another process was there first; twice, and the two looks are not at the same database.
+                // Another process was there first; twice, and the two looks are not at the same
+                // database.
                 if is_idle {
-                    return Err(ledger::Error::Unavailable("what waits for the journal is not found".into()).into());
+                    return Err(ledger::Error::Unavailable(
+                        "what waits for the journal is not found".into(),
+                    )
+                    .into());
                 }
                 is_idle = true;
                 continue;
@@ -125,7 +133,8 @@ impl Vault {
             crash::point("journal.written");
             match vault.unit(|| vault.chain(&piece)).await? {
                 true => written += piece.marks.len() as u64,
-                // Nothing refers to it. Should it stay, it is one more copy of states that the winner's successor has, too.
+                // Nothing refers to it. Should it stay, it is one more copy of states that the
+                // winner's successor has, too.
                 false => vault.recovery.delete_recovery(piece.name).await?,
             }
         }
@@ -146,15 +155,19 @@ struct Written {
 }
 
 impl Inner {
-    /// The unit in which a piece becomes the newest of the chain, and its marks go. False if another piece came between, or the root that opens this one
-    /// is about to go.
+    /// The unit in which a piece becomes the newest of the chain, and its marks go. False if
+    /// another piece came between, or the root that opens this one is about to go.
     async fn chain(&self, written: &Written) -> Result<bool, Error> {
         let mut tx = self.ledger.begin().await?;
         if !chain::extend(&mut tx, written.before.as_ref(), &written.piece).await? {
             return Ok(false);
         }
-        // Asked after the chain was locked, which a turn waits for: a piece of the epoch before, behind the turn's snapshot, would be a hole in the chain.
-        if epochs::current(&mut tx).await?.is_none_or(|current| current.epoch != written.name.epoch) {
+        // Asked after the chain was locked, which a turn waits for: a piece of the epoch before,
+        // behind the turn's snapshot, would be a hole in the chain.
+        if epochs::current(&mut tx)
+            .await?
+            .is_none_or(|current| current.epoch != written.name.epoch)
+        {
             return Ok(false);
         }
         marks::clear(&mut tx, &written.marks).await?;
@@ -182,25 +195,64 @@ impl Inner {
             return Ok(None);
         }
         let before = chain::newest(&mut tx).await?;
-        let (seq, id) = (audit::head(&mut tx).await?, ObjectId::random(&mut rand::rng()));
-        let name = RecoveryName { kind: RecoveryKind::Journal, epoch: epoch.epoch, seq, id };
+        let (seq, id) = (
+            audit::head(&mut tx).await?,
+            ObjectId::random(&mut rand::rng()),
+        );
+        let name = RecoveryName {
+            kind: RecoveryKind::Journal,
+            epoch: epoch.epoch,
+            seq,
+            id,
+        };
         let number = before.as_ref().map_or(0, |before| before.number) + 1;
-        let standing = Standing { entry, since, chain: number, previous: before.as_ref().map(Link::to).transpose()? };
-        let header = Header::of(name, self.id, &epoch.root_sealed, self.clock.now(), standing);
-        let piece = chain::Piece { number, name: name.to_string(), digest: header.digest() };
+        let standing = Standing {
+            entry,
+            since,
+            chain: number,
+            previous: before.as_ref().map(Link::to).transpose()?,
+        };
+        let header = Header::of(
+            name,
+            self.id,
+            &epoch.root_sealed,
+            self.clock.now(),
+            standing,
+        );
+        let piece = chain::Piece {
+            number,
+            name: name.to_string(),
+            digest: header.digest(),
+        };
         let mut file = Writing::begin(&self.recovery, name, &header, &root).await?;
         let rows = self.states(&mut tx, since, &marks, &mut file).await?;
         drop(tx);
-        file.line(|out| snapshot::mark(out, &snapshot::Mark::End(rows))).await?;
+        file.line(|out| snapshot::mark(out, &snapshot::Mark::End(rows)))
+            .await?;
         file.finish().await?;
         let is_whole = i64::try_from(marks.len()).is_ok_and(|states| states < PIECE);
-        Ok(Some(Written { name, marks, entries_to: seq, is_whole, before, piece }))
+        Ok(Some(Written {
+            name,
+            marks,
+            entries_to: seq,
+            is_whole,
+            before,
+            piece,
+        }))
     }
 
-    /// The audit entries after `since`, all of them, and the states of everything that is marked. How many rows.
-    async fn states(&self, tx: &mut Tx, since: i64, marks: &[Mark], file: &mut Writing) -> Result<u64, Error> {
+    /// The audit entries after `since`, all of them, and the states of everything that is marked.
+    /// How many rows.
+    async fn states(
+        &self,
+        tx: &mut Tx,
+        since: i64,
+        marks: &[Mark],
+        file: &mut Writing,
+    ) -> Result<u64, Error> {
         let mut rows = 0;
-        file.line(|out| snapshot::mark(out, &snapshot::Mark::Table(Table::Audit.name().into()))).await?;
+        file.line(|out| snapshot::mark(out, &snapshot::Mark::Table(Table::Audit.name().into())))
+            .await?;
         let mut last = Image::before_audit(since);
         loop {
             let entries = image::chunk(tx, Table::Audit, Some(&last), ENTRIES).await?;
@@ -222,12 +274,19 @@ impl Inner {
                 Marked::Consent => &[Table::Consents],
                 Marked::Revocation => &[Table::Revocations],
             };
-            let ids: Vec<&str> = marks.iter().filter(|mark| mark.kind == kind).map(|mark| mark.id.as_str()).collect();
+            let ids: Vec<&str> = marks
+                .iter()
+                .filter(|mark| mark.kind == kind)
+                .map(|mark| mark.id.as_str())
+                .collect();
             for ids in ids.chunks(AT_ONCE) {
                 for table in tables {
                     let images = image::find_all(tx, *table, ids).await?;
                     if !images.is_empty() {
-                        file.line(|out| snapshot::mark(out, &snapshot::Mark::Table(table.name().into()))).await?;
+                        file.line(|out| {
+                            snapshot::mark(out, &snapshot::Mark::Table(table.name().into()))
+                        })
+                        .await?;
                     }
                     for row in &images {
                         file.line(|out| row.to_json(out)).await?;
@@ -242,14 +301,27 @@ impl Inner {
         Ok(rows)
     }
 
-    /// The keys of these recordings, as far as they live: not of those that are shredded, or were never sealed.
+    /// The keys of these recordings, as far as they live: not of those that are shredded, or were
+    /// never sealed.
     async fn key_lines(&self, tx: &mut Tx, ids: &[&str], file: &mut Writing) -> Result<(), Error> {
-        let (leg, ids) = (Leg::All, ids.iter().filter_map(|id| id.parse().ok()).collect::<Vec<RecordingId>>());
+        let (leg, ids) = (
+            Leg::All,
+            ids.iter()
+                .filter_map(|id| id.parse().ok())
+                .collect::<Vec<RecordingId>>(),
+        );
         for (recording, key) in self.record_keys(tx, &ids, leg).await? {
             let text = Zeroizing::new(BASE64.encode(key.expose()));
-            let line = KeyLine { recording, leg, key: &text };
-            file.line(|out| serde_json::to_writer(out, &line).expect("ids and text have a JSON form, and a buffer takes all of it"))
-                .await?;
+            let line = KeyLine {
+                recording,
+                leg,
+                key: &text,
+            };
+            file.line(|out| {
+                serde_json::to_writer(out, &line)
+                    .expect("ids and text have a JSON form, and a buffer takes all of it")
+            })
+            .await?;
         }
         Ok(())
     }
@@ -260,8 +332,15 @@ pub(super) fn parse(rows: &mut Rows, line: &[u8]) -> Result<Line, &'static str> 
     if line.starts_with(br#"{"recording":"#) {
         const FAULT: &str = "a key of it is not one";
         let line: KeyLine<'_> = serde_json::from_slice(line).map_err(|_| FAULT)?;
-        let bytes = BASE64.decode(line.key).map(Zeroizing::new).map_err(|_| FAULT)?;
-        return Ok(Line::Key(line.recording, line.leg, Key::from_slice(&bytes).ok_or(FAULT)?));
+        let bytes = BASE64
+            .decode(line.key)
+            .map(Zeroizing::new)
+            .map_err(|_| FAULT)?;
+        return Ok(Line::Key(
+            line.recording,
+            line.leg,
+            Key::from_slice(&bytes).ok_or(FAULT)?,
+        ));
     }
     Ok(rows.next(line)?.map_or(Line::Nothing, Line::Row))
 }

@@ -24,19 +24,45 @@ const FILLER: std::time::Duration = std::time::Duration::from_secs(60);
 
 impl Inner {
     /// The record key of a living recording.
-    pub(super) async fn record_key(&self, tx: &mut Tx, id: RecordingId, leg: Leg) -> Result<Key, Error> {
+    pub(super) async fn record_key(
+        &self,
+        tx: &mut Tx,
+        id: RecordingId,
+        leg: Leg,
+    ) -> Result<Key, Error> {
         let entry = rows::find_entry(tx, id, leg).await?.ok_or(Error::Gone)?;
         let leaf = self.walk(tx, entry.place.page).await?;
         let key = leaf.page.key(entry.place.slot).map_err(|_| Error::Gone)?;
-        if fingerprint(&key) == entry.fingerprint { Ok(key) } else { Err(Error::WrongKey) }
+        if fingerprint(&key) == entry.fingerprint {
+            Ok(key)
+        } else {
+            Err(Error::WrongKey)
+        }
     }
 
     /// The record keys of these recordings, as far as they live.
-    pub(super) async fn record_keys(&self, tx: &mut Tx, ids: &[RecordingId], leg: Leg) -> Result<Vec<(RecordingId, Key)>, Error> {
+    pub(super) async fn record_keys(
+        &self,
+        tx: &mut Tx,
+        ids: &[RecordingId],
+        leg: Leg,
+    ) -> Result<Vec<(RecordingId, Key)>, Error> {
         let entries = rows::find_entries(tx, ids, leg).await?;
-        let leaves = self.walk_all(tx, &entries.values().map(|entry| entry.place.page).collect()).await?;
+        let leaves = self
+            .walk_all(
+                tx,
+                &entries.values().map(|entry| entry.place.page).collect(),
+            )
+            .await?;
         let mut keys = Vec::with_capacity(entries.len());
-        for (id, KeyEntry { place, fingerprint: public }) in entries {
+        for (
+            id,
+            KeyEntry {
+                place,
+                fingerprint: public,
+            },
+        ) in entries
+        {
             let leaf = leaves.get(&place.page).ok_or(keyring::Error::BrokenPath)?;
             match leaf.page.key(place.slot) {
                 Ok(key) if fingerprint(&key) == public => keys.push((id, key)),
@@ -48,7 +74,14 @@ impl Inner {
     }
 
     /// Gives a record key its place in the tier's tree, and enters it.
-    pub(super) async fn place_key(&self, tx: &mut Tx, id: RecordingId, leg: Leg, tier: &Tier, key: &Key) -> Result<(), Error> {
+    pub(super) async fn place_key(
+        &self,
+        tx: &mut Tx,
+        id: RecordingId,
+        leg: Leg,
+        tier: &Tier,
+        key: &Key,
+    ) -> Result<(), Error> {
         let fingerprint = fingerprint(key);
         if shreds::is_destroyed(tx, &fingerprint).await? {
             return Err(Error::Gone);
@@ -74,15 +107,30 @@ impl Inner {
         Ok(rows::insert_entry(tx, id, leg, &KeyEntry { place, fingerprint }).await?)
     }
 
-    /// Destroys the keys of recordings, as far as they have one, and their entries; the fingerprints of what was destroyed.
-    pub(super) async fn destroy_keys(&self, tx: &mut Tx, ids: &[RecordingId], leg: Leg) -> Result<BTreeMap<RecordingId, String>, Error> {
+    /// Destroys the keys of recordings, as far as they have one, and their entries; the
+    /// fingerprints of what was destroyed.
+    pub(super) async fn destroy_keys(
+        &self,
+        tx: &mut Tx,
+        ids: &[RecordingId],
+        leg: Leg,
+    ) -> Result<BTreeMap<RecordingId, String>, Error> {
         let entries = rows::find_entries(tx, ids, leg).await?;
         self.destroy_entries(tx, leg, &entries).await?;
-        Ok(entries.into_iter().map(|(id, entry)| (id, entry.fingerprint)).collect())
+        Ok(entries
+            .into_iter()
+            .map(|(id, entry)| (id, entry.fingerprint))
+            .collect())
     }
 
-    /// Destroys the keys in the places of entries, and the entries. Each leaf is opened and written once, however many of its keys go.
-    pub(super) async fn destroy_entries(&self, tx: &mut Tx, leg: Leg, entries: &BTreeMap<RecordingId, KeyEntry>) -> Result<(), Error> {
+    /// Destroys the keys in the places of entries, and the entries. Each leaf is opened and written
+    /// once, however many of its keys go.
+    pub(super) async fn destroy_entries(
+        &self,
+        tx: &mut Tx,
+        leg: Leg,
+        entries: &BTreeMap<RecordingId, KeyEntry>,
+    ) -> Result<(), Error> {
         if entries.is_empty() {
             return Ok(());
         }
@@ -90,14 +138,22 @@ impl Inner {
         rows::lock(tx, &pages).await?;
         let mut leaves = self.walk_all(tx, &pages).await?;
         for KeyEntry { place, .. } in entries.values() {
-            leaves.get_mut(&place.page).ok_or(keyring::Error::BrokenPath)?.page.destroy(place.slot)?;
+            leaves
+                .get_mut(&place.page)
+                .ok_or(keyring::Error::BrokenPath)?
+                .page
+                .destroy(place.slot)?;
         }
-        let leaves: Vec<PageRow> = leaves.into_values().map(|leaf| leaf.seal(self.id, &mut rand::rng())).collect();
+        let leaves: Vec<PageRow> = leaves
+            .into_values()
+            .map(|leaf| leaf.seal(self.id, &mut rand::rng()))
+            .collect();
         rows::replace_pages(tx, &leaves).await?;
         Ok(rows::remove_entries(tx, &entries.keys().copied().collect(), leg).await?)
     }
 
-    /// A new leaf, hung under the lowest page of the tier that has room (the root page, for a tier's first), with the branches between.
+    /// A new leaf, hung under the lowest page of the tier that has room (the root page, for a
+    /// tier's first), with the branches between.
     async fn grow(&self, tx: &mut Tx, tier: &str, until: Timestamp) -> Result<tree::Opened, Error> {
         let vault = self.id;
         let mut found = None;
@@ -109,8 +165,12 @@ impl Inner {
         }
         let (page, mut level) = match found {
             Some(found) => found,
-            // A tier whose whole tree is full would need a second top branch, which `page_with_room` then finds like any other.
-            None => (rows::root_page(tx).await?.ok_or(keyring::Error::Full)?, LEVELS),
+            // A tier whose whole tree is full would need a second top branch, which
+            // `page_with_room` then finds like any other.
+            None => (
+                rows::root_page(tx).await?.ok_or(keyring::Error::Full)?,
+                LEVELS,
+            ),
         };
         let mut opened = self.walk(tx, page).await?;
         let mut is_new = false;

@@ -5,11 +5,13 @@
 //! process  → the newest position that it has seen
 //! ledger   → has an entry at that position, and the same one? then it may be written to; otherwise never again by this process
 //! ```
-//! Owns the comparison, and is the only way by which a ledger becomes writable. Refuses to know why a ledger is old: put back from a copy, a
-//! replica that lagged and was promoted, a second database of the same vault.
+//! Owns the comparison, and is the only way by which a ledger becomes writable. Refuses to know why
+//! a ledger is old: put back from a copy, a replica that lagged and was promoted, a second database
+//! of the same vault.
 //!
 //! INVARIANTS
-//! - A name in the store decides nothing. It says in which order files are tried; what counts is inside one that opens.
+//! - A name in the store decides nothing. It says in which order files are tried; what counts is
+//!   inside one that opens.
 //! - What nobody could open is passed over, with a warning, and is not tried again by this process.
 //! - A ledger that has forgotten is closed before anybody is told of it.
 
@@ -32,7 +34,8 @@ use crate::{
     store::{self, RecoveryKind, RecoveryName, Store},
 };
 
-/// Files that do not open are tried up to so many in one comparison: whoever may write to the store can put any number of them there.
+/// Files that do not open are tried up to so many in one comparison: whoever may write to the store
+/// can put any number of them there.
 const TRIES: usize = 64;
 
 /// Comparisons that may be needed before a process writes.
@@ -92,12 +95,14 @@ impl Vault {
     /// Compares the ledger with the store, and lets this process write to it.
     ///
     /// # Errors
-    /// [`Error::ForgetfulLedger`], [`Error::ForgetfulStore`], [`Error::NothingToCompare`]; the store's, custody's or the ledger's.
+    /// [`Error::ForgetfulLedger`], [`Error::ForgetfulStore`], [`Error::NothingToCompare`]; the
+    /// store's, custody's or the ledger's.
     pub async fn admit_writers(&self) -> Result<(), Error> {
         self.admit(false).await
     }
 
-    /// The same over a store that somebody says is new, and holds nothing of what was written before.
+    /// The same over a store that somebody says is new, and holds nothing of what was written
+    /// before.
     ///
     /// # Errors
     /// As [`Self::admit_writers`], but for [`Error::ForgetfulStore`].
@@ -108,16 +113,21 @@ impl Vault {
     async fn admit(&self, is_new_store: bool) -> Result<(), Error> {
         let vault = &*self.0;
         let mut compared = vault.compared(is_new_store).await?;
-        // A file that does not open is tried once. What is admitted was compared with the newest of all that do.
+        // A file that does not open is tried once. What is admitted was compared with the newest of
+        // all that do.
         for _ in 1..ROUNDS {
             if compared.is_sure {
                 break;
             }
             compared = vault.compared(is_new_store).await?;
         }
-        let Compared { agreed, is_sure, .. } = compared;
+        let Compared {
+            agreed, is_sure, ..
+        } = compared;
         if !is_sure {
-            return Err(Error::NothingToCompare { unreadable: vault.memory.strange().len() });
+            return Err(Error::NothingToCompare {
+                unreadable: vault.memory.strange().len(),
+            });
         }
         if !vault.ledger.prove(agreed.as_slice()).await? {
             let known = agreed.map_or(0, |agreed| agreed.seq);
@@ -126,7 +136,8 @@ impl Vault {
         vault.recall().await
     }
 
-    /// Compares the ledger with the store. A ledger that has forgotten something is written to no more.
+    /// Compares the ledger with the store. A ledger that has forgotten something is written to no
+    /// more.
     ///
     /// # Errors
     /// As [`Self::admit_writers`].
@@ -134,7 +145,8 @@ impl Vault {
         self.0.compared(false).await.map(|_| ())
     }
 
-    /// Compares the ledger with what this process has seen of it. Cheap; as [`Self::check_memory`] otherwise.
+    /// Compares the ledger with what this process has seen of it. Cheap; as [`Self::check_memory`]
+    /// otherwise.
     ///
     /// # Errors
     /// [`Error::ForgetfulLedger`]; the ledger's.
@@ -142,7 +154,8 @@ impl Vault {
         self.0.recall().await
     }
 
-    /// As [`Self::check_memory`], before something is destroyed: the store must also have something to compare with.
+    /// As [`Self::check_memory`], before something is destroyed: the store must also have something
+    /// to compare with.
     ///
     /// # Errors
     /// [`Error::NothingToCompare`]; as [`Self::admit_writers`].
@@ -150,8 +163,9 @@ impl Vault {
         self.0.check_before_destroying().await
     }
 
-    /// Whether no file in the store says that another vault keeps its objects there, too: to that one they are no litter. The headers are not
-    /// authentic; whoever plants one keeps a sweep from its work, and nothing else.
+    /// Whether no file in the store says that another vault keeps its objects there, too: to that
+    /// one they are no litter. The headers are not authentic; whoever plants one keeps a sweep from
+    /// its work, and nothing else.
     ///
     /// # Errors
     /// [`Error::SharedStore`]; the store's.
@@ -164,7 +178,10 @@ impl Vault {
                 }
                 match Front::read(&vault.recovery, name).await {
                     Ok(front) if front.header.vault != vault.id => {
-                        return Err(Error::SharedStore { name: name.to_string(), vault: front.header.vault });
+                        return Err(Error::SharedStore {
+                            name: name.to_string(),
+                            vault: front.header.vault,
+                        });
                     }
                     Ok(_) => drop(vault.memory.ours().insert(name)),
                     Err(Error::Store(store::Error::NotFound { .. })) => {}
@@ -189,7 +206,8 @@ impl Inner {
         self.recall_in(&mut tx).await
     }
 
-    /// The same for what this very session sees: one that was opened after the database was replaced sees another than those from before.
+    /// The same for what this very session sees: one that was opened after the database was
+    /// replaced sees another than those from before.
     pub(super) async fn recall_in(&self, tx: &mut Tx) -> Result<(), Error> {
         let known = *self.memory.newest();
         if let Some(known) = known
@@ -207,36 +225,67 @@ impl Inner {
     /// See [`Vault::check_before_destroying`].
     pub(super) async fn check_before_destroying(&self) -> Result<(), Error> {
         self.recall().await?;
-        let Compared { is_sure, is_something, .. } = self.compared(false).await?;
+        let Compared {
+            is_sure,
+            is_something,
+            ..
+        } = self.compared(false).await?;
         let mut tx = self.ledger.read().await?;
         let current = epochs::current(&mut tx).await?.ok_or(Error::NoVault)?;
         let expects = current.snapshot.is_some() || chain::newest(&mut tx).await?.is_some();
         drop(tx);
         if !is_sure || expects && !is_something {
-            return Err(Error::NothingToCompare { unreadable: self.memory.strange().len() });
+            return Err(Error::NothingToCompare {
+                unreadable: self.memory.strange().len(),
+            });
         }
         Ok(())
     }
 
-    /// Compares the ledger with the store's newest file that opens: neither may have forgotten what the other knows.
+    /// Compares the ledger with the store's newest file that opens: neither may have forgotten what
+    /// the other knows.
     async fn compared(&self, is_new_store: bool) -> Result<Compared, Error> {
         // Before the store is asked: what it holds by then it holds until there is something newer.
         let mut tx = self.ledger.read().await?;
-        let durable = if epochs::is_settled(&mut tx).await? { audit::durable_position(&mut tx).await? } else { None };
+        let durable = if epochs::is_settled(&mut tx).await? {
+            audit::durable_position(&mut tx).await?
+        } else {
+            None
+        };
         drop(tx);
         let Head { known, is_sure } = self.store_head().await?;
         let found = known.map(|(_, position)| position.seq);
-        if let Some(durable) = durable.filter(|durable| !is_new_store && is_sure && found.is_none_or(|found| found < durable.seq)) {
-            return Err(Error::ForgetfulStore { ledger: durable.seq, store: found.unwrap_or(0) });
+        if let Some(durable) = durable.filter(|durable| {
+            !is_new_store && is_sure && found.is_none_or(|found| found < durable.seq)
+        }) {
+            return Err(Error::ForgetfulStore {
+                ledger: durable.seq,
+                store: found.unwrap_or(0),
+            });
         }
-        let Some((_, position)) = known else { return Ok(Compared { agreed: None, is_something: false, is_sure }) };
+        let Some((_, position)) = known else {
+            return Ok(Compared {
+                agreed: None,
+                is_something: false,
+                is_sure,
+            });
+        };
         let mut tx = self.ledger.read().await?;
         if audit::has(&mut tx, &position).await? {
-            return Ok(Compared { agreed: Some(position), is_something: true, is_sure });
+            return Ok(Compared {
+                agreed: Some(position),
+                is_something: true,
+                is_sure,
+            });
         }
-        // What a rebuilding could not take in, it was told to go without; until it is settled its own snapshot is not there.
+        // What a rebuilding could not take in, it was told to go without; until it is settled its
+        // own snapshot is not there.
         if position.seq <= chain::rebuilt_to(&mut tx).await? {
-            return Ok(Compared { agreed: None, is_something: true, is_sure });
+            return Ok(Compared {
+                agreed: None,
+                is_something: true,
+                is_sure,
+            });
         }
         drop(tx);
         Err(self.forget(position.seq).await)
@@ -259,20 +308,36 @@ impl Inner {
         error
     }
 
-    /// The newest file that opens. Files of epochs that have no root in custody open never, whatever their names say.
+    /// The newest file that opens. Files of epochs that have no root in custody open never,
+    /// whatever their names say.
     async fn store_head(&self) -> Result<Head, Error> {
         let roots = self.custody.roots().await?;
-        let epochs: BTreeSet<u64> = roots.iter().filter(|root| root.vault == self.id).map(|root| root.epoch).collect();
+        let epochs: BTreeSet<u64> = roots
+            .iter()
+            .filter(|root| root.vault == self.id)
+            .map(|root| root.epoch)
+            .collect();
         let mut names = Vec::new();
         for kind in RecoveryKind::ALL {
-            names.extend(self.recovery.list_recovery(kind).await?.into_iter().map(|(name, _)| name));
+            names.extend(
+                self.recovery
+                    .list_recovery(kind)
+                    .await?
+                    .into_iter()
+                    .map(|(name, _)| name),
+            );
         }
         names.retain(|name| epochs.contains(&name.epoch) && !self.memory.strange().contains(name));
         names.sort_unstable_by_key(|name| std::cmp::Reverse((name.seq, name.epoch, name.kind)));
         let (mut roots, mut failed) = (Roots::default(), 0);
         for name in names {
             match self.authentic(name, &mut roots).await {
-                Ok(header) => return Ok(Head { known: Some((name, header.entry)), is_sure: true }),
+                Ok(header) => {
+                    return Ok(Head {
+                        known: Some((name, header.entry)),
+                        is_sure: true,
+                    });
+                }
                 // Somebody removed it since it was listed.
                 Err(Error::Store(store::Error::NotFound { .. })) => {}
                 Err(error) if is_strange(&error) => {
@@ -284,19 +349,31 @@ impl Inner {
                 Err(error) => return Err(error),
             }
             if failed == TRIES {
-                tracing::error!(failed, "recovery files do not open; the newest that does is not looked for any further");
-                return Ok(Head { known: None, is_sure: false });
+                tracing::error!(
+                    failed,
+                    "recovery files do not open; the newest that does is not looked for any further"
+                );
+                return Ok(Head {
+                    known: None,
+                    is_sure: false,
+                });
             }
         }
-        Ok(Head { known: None, is_sure: true })
+        Ok(Head {
+            known: None,
+            is_sure: true,
+        })
     }
 
     /// The newest snapshot that a root in custody opens, whatever the names of others say.
     pub(super) async fn newest_snapshot(&self) -> Result<Option<RecoveryName>, Error> {
         let slot = self.own_slot().await?;
         let all = self.recovery.list_recovery(RecoveryKind::Snapshot).await?;
-        let mut names: Vec<RecoveryName> =
-            all.into_iter().map(|(name, _)| name).filter(|name| slot.roots().contains(&name.epoch)).collect();
+        let mut names: Vec<RecoveryName> = all
+            .into_iter()
+            .map(|(name, _)| name)
+            .filter(|name| slot.roots().contains(&name.epoch))
+            .collect();
         names.sort_unstable_by_key(|name| std::cmp::Reverse((name.seq, name.epoch)));
         let mut roots = Roots::default();
         for name in names {
@@ -311,12 +388,19 @@ impl Inner {
     }
 
     /// The header of a file that opens, and is this vault's.
-    pub(super) async fn authentic(&self, name: RecoveryName, roots: &mut Roots) -> Result<Header, Error> {
+    pub(super) async fn authentic(
+        &self,
+        name: RecoveryName,
+        roots: &mut Roots,
+    ) -> Result<Header, Error> {
         let file = Reading::open(&self.recovery, name, self.custody.as_ref(), roots).await?;
         if file.header.vault == self.id {
             Ok(file.header)
         } else {
-            Err(Error::RecoveryFile { name: name.to_string(), why: "it is another vault's" })
+            Err(Error::RecoveryFile {
+                name: name.to_string(),
+                why: "it is another vault's",
+            })
         }
     }
 }
@@ -329,12 +413,18 @@ pub async fn check_unused(store: &Store, recovery: &Store) -> Result<(), Error> 
     for kind in RecoveryKind::ALL {
         let files = recovery.list_recovery(kind).await?;
         if let Some((newest, _)) = files.last() {
-            return Err(Error::LostLedger(format!("{} recovery files, the last of them `{newest}`", files.len())));
+            return Err(Error::LostLedger(format!(
+                "{} recovery files, the last of them `{newest}`",
+                files.len()
+            )));
         }
     }
     let mut objects = std::pin::pin!(store.list(Timestamp::from_millis(i64::MAX)));
     match objects.try_next().await? {
-        Some(object) => Err(Error::LostLedger(format!("sealed objects, `{}` among them", object.id))),
+        Some(object) => Err(Error::LostLedger(format!(
+            "sealed objects, `{}` among them",
+            object.id
+        ))),
         None => Ok(()),
     }
 }
@@ -342,8 +432,14 @@ pub async fn check_unused(store: &Store, recovery: &Store) -> Result<(), Error> 
 /// Why a ledger without a vault cannot be used.
 pub(super) async fn why_no_vault(store: &Store, recovery: &Store, custody: &dyn Custody) -> Error {
     match custody.read().await {
-        Ok(Some(slot)) => Error::LostLedger(format!("custody has the roots of vault {}", slot.owner().vault)),
-        Ok(None) => check_unused(store, recovery).await.err().unwrap_or(Error::NoVault),
+        Ok(Some(slot)) => Error::LostLedger(format!(
+            "custody has the roots of vault {}",
+            slot.owner().vault
+        )),
+        Ok(None) => check_unused(store, recovery)
+            .await
+            .err()
+            .unwrap_or(Error::NoVault),
         Err(error) => error.into(),
     }
 }

@@ -49,7 +49,9 @@ impl Playable {
 
     /// Bytes that can be asked for.
     pub fn len(&self) -> u64 {
-        self.window.as_ref().map_or(self.sealed.plain_len, Window::len)
+        self.window
+            .as_ref()
+            .map_or(self.sealed.plain_len, Window::len)
     }
 
     /// Whether there is nothing to hear.
@@ -62,10 +64,14 @@ impl Playable {
         &self.sealed.content_type
     }
 
-    /// A strong entity tag (RFC 9110, section 8.8.3), without quotes: it names the ciphertext and the part that is given, so it tells nothing of the
-    /// sound.
+    /// A strong entity tag (RFC 9110, section 8.8.3), without quotes: it names the ciphertext and
+    /// the part that is given, so it tells nothing of the sound.
     pub fn etag(&self) -> String {
-        let object = self.sealed.sealed_sha256.get(..32).unwrap_or(&self.sealed.sealed_sha256);
+        let object = self
+            .sealed
+            .sealed_sha256
+            .get(..32)
+            .unwrap_or(&self.sealed.sealed_sha256);
         match self.view {
             View::Window { from_s, to_s } => format!("{object}-{from_s}-{to_s}"),
             View::Audio | View::Transcript | View::RedactedTranscript => object.to_owned(),
@@ -77,39 +83,67 @@ impl Playable {
 pub type Listening = std::pin::Pin<Box<dyn Stream<Item = Result<Bytes, Error>> + Send>>;
 
 impl Vault {
-    /// What of this artefact there is to open under a grant. Gives nothing out; to know where a part of the sound is, the head of the file is read.
+    /// What of this artefact there is to open under a grant. Gives nothing out; to know where a
+    /// part of the sound is, the head of the file is read.
     ///
     /// # Errors
-    /// [`Error::Gone`] if the grant does not give it, or nothing of it is sealed; [`Error::NoWindow`].
+    /// [`Error::Gone`] if the grant does not give it, or nothing of it is sealed;
+    /// [`Error::NoWindow`].
     pub async fn playable(&self, grant: &Grant, wanted: Artefact) -> Result<Playable, Error> {
         let (recording, view) = (grant.recording(), grant.view());
         if !view.gives(wanted) {
             return Err(Error::Gone);
         }
         let sealed = recordings::artefacts(&mut self.0.ledger.read().await?, recording).await?;
-        let sealed = sealed.into_iter().find(|sealed| sealed.artefact == wanted).ok_or(Error::Gone)?;
+        let sealed = sealed
+            .into_iter()
+            .find(|sealed| sealed.artefact == wanted)
+            .ok_or(Error::Gone)?;
         let window = match view {
-            View::Window { from_s, to_s } => Some(self.window(recording, &sealed, from_s, to_s).await?),
+            View::Window { from_s, to_s } => {
+                Some(self.window(recording, &sealed, from_s, to_s).await?)
+            }
             View::Audio | View::Transcript | View::RedactedTranscript => None,
         };
-        Ok(Playable { sealed, recording, view, window })
+        Ok(Playable {
+            sealed,
+            recording,
+            view,
+            window,
+        })
     }
 
-    /// Opens a byte range, start inclusive, end exclusive, within `0..playable.len()`. When this returns, the audit entry is durable, and
-    /// header and final segment are authenticated; no byte has been released yet. The entry names bytes of what was sealed.
+    /// Opens a byte range, start inclusive, end exclusive, within `0..playable.len()`. When this
+    /// returns, the audit entry is durable, and header and final segment are authenticated; no byte
+    /// has been released yet. The entry names bytes of what was sealed.
     ///
     /// The first opening of a grant counts against its budget.
     ///
     /// # Errors
-    /// [`Error::Gone`] after a fence; [`Error::BudgetSpent`]; [`Error::Seal`] when the object is not what was sealed.
-    pub async fn open(&self, grant: &Grant, id: GrantId, playable: &Playable, range: Range<u64>) -> Result<Listening, Error> {
+    /// [`Error::Gone`] after a fence; [`Error::BudgetSpent`]; [`Error::Seal`] when the object is
+    /// not what was sealed.
+    pub async fn open(
+        &self,
+        grant: &Grant,
+        id: GrantId,
+        playable: &Playable,
+        range: Range<u64>,
+    ) -> Result<Listening, Error> {
         let vault = &*self.0;
         if playable.recording != grant.recording() || playable.view != grant.view() {
             return Err(Error::Gone);
         }
-        let Cut { before, sound: range, after } = match &playable.window {
+        let Cut {
+            before,
+            sound: range,
+            after,
+        } = match &playable.window {
             Some(window) => window.cut(range),
-            None => Cut { before: Bytes::new(), sound: range, after: Bytes::new() },
+            None => Cut {
+                before: Bytes::new(),
+                sound: range,
+                after: Bytes::new(),
+            },
         };
         let (leg, sealed) = (Leg::All, &playable.sealed);
         let (segment, layout) = layout(sealed)?;
@@ -122,12 +156,21 @@ impl Vault {
 
         // One segment first, so that the first byte does not wait for a megabyte.
         let plain = segment.plain() as u64;
-        let first_end = range.end.min((range.start / plain + 1).saturating_mul(plain));
-        let spans = layout.spans(range.start..first_end, NonZeroUsize::MIN)?.chain(layout.spans(first_end..range.end, STRIDE)?);
+        let first_end = range
+            .end
+            .min((range.start / plain + 1).saturating_mul(plain));
+        let spans = layout
+            .spans(range.start..first_end, NonZeroUsize::MIN)?
+            .chain(layout.spans(first_end..range.end, STRIDE)?);
         let (store, object) = (vault.store.clone(), sealed.object);
         let reads = stream::iter(spans).map(move |span| {
             let store = store.clone();
-            async move { store.read(object, span.sealed()).await.map(|bytes| (span, bytes)) }
+            async move {
+                store
+                    .read(object, span.sealed())
+                    .await
+                    .map(|bytes| (span, bytes))
+            }
         });
         let pieces = reads.buffered(AHEAD).map(move |read| {
             let (span, bytes) = read?;
@@ -151,35 +194,71 @@ impl Vault {
         Ok(Box::pin(slices))
     }
 
-    /// Where the part of the sound is that a grant gives. What is read for that is given to nobody, so that it is no opening.
-    async fn window(&self, recording: RecordingId, sealed: &SealedArtefact, from_s: u32, to_s: u32) -> Result<Window, Error> {
+    /// Where the part of the sound is that a grant gives. What is read for that is given to nobody,
+    /// so that it is no opening.
+    async fn window(
+        &self,
+        recording: RecordingId,
+        sealed: &SealedArtefact,
+        from_s: u32,
+        to_s: u32,
+    ) -> Result<Window, Error> {
         let vault = &*self.0;
         let (segment, layout) = layout(sealed)?;
         let (key, ends) = tokio::try_join!(
-            vault.unit(async || vault.record_key(&mut vault.ledger.read().await?, recording, Leg::All).await),
+            vault.unit(async || vault
+                .record_key(&mut vault.ledger.read().await?, recording, Leg::All)
+                .await),
             vault.ends(sealed.object, &layout)
         )?;
         let mut opener = vault.opener(&key, recording, sealed, layout, ends)?;
         let mut head = SecretBuffer::with_capacity(segment.plain());
-        for span in layout.spans(0..layout.plain_len().min(segment.plain() as u64), NonZeroUsize::MIN)? {
+        for span in layout.spans(
+            0..layout.plain_len().min(segment.plain() as u64),
+            NonZeroUsize::MIN,
+        )? {
             let bytes = vault.store.read(sealed.object, span.sealed()).await?;
-            opener.open(&span, bytes)?.iter().for_each(|piece| head.extend_from_slice(piece));
+            opener
+                .open(&span, bytes)?
+                .iter()
+                .for_each(|piece| head.extend_from_slice(piece));
         }
         let wave = Wave::read(&head).map_err(|_| Error::NoWindow)?;
         Ok(Window::of(&wave, from_s, to_s, sealed.plain_len))
     }
 
-    /// The unit of work that writes the entry and reads the key, in one view of the ledger. No audit, no access.
-    async fn release_key(&self, grant: &Grant, id: GrantId, leg: Leg, artefact: Artefact, range: Range<u64>) -> Result<Key, Error> {
+    /// The unit of work that writes the entry and reads the key, in one view of the ledger. No
+    /// audit, no access.
+    async fn release_key(
+        &self,
+        grant: &Grant,
+        id: GrantId,
+        leg: Leg,
+        artefact: Artefact,
+        range: Range<u64>,
+    ) -> Result<Key, Error> {
         let vault = &*self.0;
         let now = vault.clock.now();
         let mut tx: Tx = vault.ledger.begin().await?;
         let key = vault.record_key(&mut tx, grant.recording(), leg).await?;
         let is_first = grants::open(&mut tx, id, now).await?;
-        if is_first && !budgets::spend(&mut tx, grant.principal(), grant.purpose(), grant.budget(), now).await? {
+        if is_first
+            && !budgets::spend(
+                &mut tx,
+                grant.principal(),
+                grant.purpose(),
+                grant.budget(),
+                now,
+            )
+            .await?
+        {
             return Err(Error::BudgetSpent);
         }
-        audit::append(&mut tx, NewEntry::opening_started(now, grant, id, artefact, &range)).await?;
+        audit::append(
+            &mut tx,
+            NewEntry::opening_started(now, grant, id, artefact, &range),
+        )
+        .await?;
         tx.commit().await?;
         Ok(key)
     }
@@ -187,8 +266,15 @@ impl Vault {
 
 impl Inner {
     /// Header and final segment of an object: what an opener wants first.
-    pub(super) async fn ends(&self, object: ObjectId, layout: &Layout) -> Result<[Bytes; 2], Error> {
-        let ends = self.store.read_ranges(object, &[layout.header(), layout.final_segment()]).await?;
+    pub(super) async fn ends(
+        &self,
+        object: ObjectId,
+        layout: &Layout,
+    ) -> Result<[Bytes; 2], Error> {
+        let ends = self
+            .store
+            .read_ranges(object, &[layout.header(), layout.final_segment()])
+            .await?;
         Ok(<[Bytes; 2]>::try_from(ends).map_err(|_| crate::seal::Error::Truncated)?)
     }
 
@@ -201,8 +287,19 @@ impl Inner {
         [header, last]: [Bytes; 2],
     ) -> Result<Opener, Error> {
         let leg = Leg::All;
-        let context = Context { vault: self.id, recording, leg, artefact: sealed.artefact };
-        Ok(Opener::new(&keyring::artefact_key(record_key, leg, sealed.artefact), &context, layout, &header, last)?)
+        let context = Context {
+            vault: self.id,
+            recording,
+            leg,
+            artefact: sealed.artefact,
+        };
+        Ok(Opener::new(
+            &keyring::artefact_key(record_key, leg, sealed.artefact),
+            &context,
+            layout,
+            &header,
+            last,
+        )?)
     }
 }
 

@@ -1,9 +1,11 @@
 //! Whose custody is: the roots belong to one database, and this says whether it is ours.
 //!
-//! Owns the judgement, what this process remembers of it, and the take-over by a restored database. Refuses to know how a slot is kept and who turns.
+//! Owns the judgement, what this process remembers of it, and the take-over by a restored database.
+//! Refuses to know how a slot is kept and who turns.
 //!
-//! INVARIANT: a process that once found another database to be the owner opens and writes nothing any more (see [`Ownership::hold`], which each unit
-//! of work and each walk through the key tree asks).
+//! INVARIANT: a process that once found another database to be the owner opens and writes nothing
+//! any more (see [`Ownership::hold`], which each unit of work and each walk through the key tree
+//! asks).
 
 use std::sync::{
     OnceLock, PoisonError, RwLock,
@@ -42,7 +44,12 @@ pub enum Claim {
 
 impl Ownership {
     pub(super) fn of(database: DatabaseId) -> Self {
-        Self { database, known: AtomicU64::new(0), lost_to: OnceLock::new(), trouble: RwLock::default() }
+        Self {
+            database,
+            known: AtomicU64::new(0),
+            lost_to: OnceLock::new(),
+            trouble: RwLock::default(),
+        }
     }
 
     /// Fails once custody is known to be another database's.
@@ -52,20 +59,30 @@ impl Ownership {
     pub(super) fn hold(&self, vault: VaultId) -> Result<(), Error> {
         match self.lost_to.get() {
             None => Ok(()),
-            Some(owner) => Err(Error::NotOwner { vault, owner: *owner, database: self.database }),
+            Some(owner) => Err(Error::NotOwner {
+                vault,
+                owner: *owner,
+                database: self.database,
+            }),
         }
     }
 
     /// The owner as a slot is to name it.
     pub(super) fn owner(&self, vault: VaultId, seen: Option<Position>) -> Owner {
-        Owner { vault, database: Some(self.database), seen }
+        Owner {
+            vault,
+            database: Some(self.database),
+            seen,
+        }
     }
 
     fn note<T>(&self, done: &Result<T, Error>) {
         let trouble = done.as_ref().err().map(ToString::to_string);
         let mut noted = self.trouble.write().unwrap_or_else(PoisonError::into_inner);
         match (&*noted, &trouble) {
-            (before, Some(error)) if before.as_ref() != Some(error) => tracing::error!(error, "custody is in trouble"),
+            (before, Some(error)) if before.as_ref() != Some(error) => {
+                tracing::error!(error, "custody is in trouble")
+            }
             (Some(_), None) => tracing::info!("custody is in order again"),
             _ => {}
         }
@@ -75,12 +92,14 @@ impl Ownership {
 }
 
 impl Vault {
-    /// Whether custody is there and this database's. Cheap enough for every few seconds: no passphrase and no service is asked. What is found is kept
-    /// for [`Vault::custody_trouble`]; the first time that another database is the owner, this one's log says so, and from then on it opens
-    /// and writes nothing.
+    /// Whether custody is there and this database's. Cheap enough for every few seconds: no
+    /// passphrase and no service is asked. What is found is kept for [`Vault::custody_trouble`];
+    /// the first time that another database is the owner, this one's log says so, and from then on
+    /// it opens and writes nothing.
     ///
     /// # Errors
-    /// [`Error::NotOwner`], [`Error::NoSlot`], [`Error::OldSlot`], [`Error::BehindCustody`]; custody's and the ledger's.
+    /// [`Error::NotOwner`], [`Error::NoSlot`], [`Error::OldSlot`], [`Error::BehindCustody`];
+    /// custody's and the ledger's.
     pub async fn check_owner(&self) -> Result<(), Error> {
         let vault = &*self.0;
         vault.ownership.hold(vault.id)?;
@@ -100,7 +119,12 @@ impl Vault {
 
     /// What was wrong with custody when it was last asked, for `readyz` and `status`.
     pub fn custody_trouble(&self) -> Option<String> {
-        self.0.ownership.trouble.read().unwrap_or_else(PoisonError::into_inner).clone()
+        self.0
+            .ownership
+            .trouble
+            .read()
+            .unwrap_or_else(PoisonError::into_inner)
+            .clone()
     }
 }
 
@@ -112,16 +136,24 @@ impl Inner {
     pub(super) async fn own_slot(&self) -> Result<Slot, Error> {
         self.ownership.hold(self.id)?;
         let slot = own(self.custody.read().await?, self.id, self.ownership.database)?;
-        let known = self.ownership.known.fetch_max(slot.generation(), Ordering::SeqCst);
+        let known = self
+            .ownership
+            .known
+            .fetch_max(slot.generation(), Ordering::SeqCst);
         if slot.generation() < known {
-            return Err(Error::OldSlot { known, found: slot.generation() });
+            return Err(Error::OldSlot {
+                known,
+                found: slot.generation(),
+            });
         }
         Ok(slot)
     }
 
     /// The same for a slot that this process made.
     pub(super) fn saw(&self, slot: &Slot) {
-        self.ownership.known.fetch_max(slot.generation(), Ordering::SeqCst);
+        self.ownership
+            .known
+            .fetch_max(slot.generation(), Ordering::SeqCst);
     }
 
     pub(super) fn note_custody<T>(&self, done: &Result<T, Error>) {
@@ -133,7 +165,8 @@ impl Inner {
         remembers(&mut self.ledger.read().await?, &slot).await
     }
 
-    /// Another database has taken over. The entry is for whoever looks here for the reason; it is in no journal.
+    /// Another database has taken over. The entry is for whoever looks here for the reason; it is
+    /// in no journal.
     async fn let_go(&self, to: DatabaseId) {
         let told = self.ledger.unit(async || {
             let mut tx = self.ledger.begin().await?;
@@ -155,10 +188,17 @@ pub(super) fn own(slot: Option<Slot>, vault: VaultId, database: DatabaseId) -> R
     let slot = slot.ok_or(Error::NoSlot(vault))?;
     let owner = slot.owner();
     if owner.vault != vault {
-        return Err(Error::OtherVault { root: owner.vault, ledger: vault });
+        return Err(Error::OtherVault {
+            root: owner.vault,
+            ledger: vault,
+        });
     }
     match owner.database {
-        Some(other) if other != database => Err(Error::NotOwner { vault, owner: other, database }),
+        Some(other) if other != database => Err(Error::NotOwner {
+            vault,
+            owner: other,
+            database,
+        }),
         _ => Ok(slot),
     }
 }
@@ -169,18 +209,26 @@ pub(super) fn own(slot: Option<Slot>, vault: VaultId, database: DatabaseId) -> R
 /// [`Error::BehindCustody`].
 pub(super) async fn remembers(tx: &mut Tx, slot: &Slot) -> Result<(), Error> {
     match slot.owner().seen {
-        Some(seen) if !audit::has(tx, &seen).await? => Err(Error::BehindCustody { ledger: audit::newest(tx).await?, custody: seen.seq }),
+        Some(seen) if !audit::has(tx, &seen).await? => Err(Error::BehindCustody {
+            ledger: audit::newest(tx).await?,
+            custody: seen.seq,
+        }),
         _ => Ok(()),
     }
 }
 
-/// Makes a restored database the owner; the last step of a restore before its rows stand. Should they not come to stand, nobody is the owner, and the
-/// restore is to be repeated.
+/// Makes a restored database the owner; the last step of a restore before its rows stand. Should
+/// they not come to stand, nobody is the owner, and the restore is to be repeated.
 ///
 /// # Errors
-/// [`Error::TakeOver`] where another database is the owner and the claim is not to that; [`crate::custody::Error::Moved`] where somebody else
-/// changed custody since `before` was read.
-pub(super) async fn take_over(custody: &dyn Custody, before: &Slot, claim: Claim, to: Owner) -> Result<(), Error> {
+/// [`Error::TakeOver`] where another database is the owner and the claim is not to that;
+/// [`crate::custody::Error::Moved`] where somebody else changed custody since `before` was read.
+pub(super) async fn take_over(
+    custody: &dyn Custody,
+    before: &Slot,
+    claim: Claim,
+    to: Owner,
+) -> Result<(), Error> {
     may_take(before, claim)?;
     if claim != Claim::Rehearse {
         custody.swap(&Change::owned_by(before, to)).await?;
@@ -194,7 +242,10 @@ pub(super) async fn take_over(custody: &dyn Custody, before: &Slot, claim: Claim
 /// [`Error::TakeOver`].
 pub(super) fn may_take(slot: &Slot, claim: Claim) -> Result<(), Error> {
     match (slot.owner().database, claim) {
-        (Some(owner), Claim::Take) => Err(Error::TakeOver { vault: slot.owner().vault, owner }),
+        (Some(owner), Claim::Take) => Err(Error::TakeOver {
+            vault: slot.owner().vault,
+            owner,
+        }),
         _ => Ok(()),
     }
 }

@@ -1,7 +1,8 @@
 //! Publishing: a version of the privacy policy is signed and kept for ever.
 //!
-//! Owns what a publication leaves behind: the file, the signed statement, the entry in the audit log. Refuses to know whether the file is a good one;
-//! it takes [`Rules`], which only a file without a fault becomes. Doing it again changes nothing.
+//! Owns what a publication leaves behind: the file, the signed statement, the entry in the audit
+//! log. Refuses to know whether the file is a good one; it takes [`Rules`], which only a file
+//! without a fault becomes. Doing it again changes nothing.
 
 use super::{Error, Vault};
 use crate::{
@@ -19,26 +20,48 @@ impl Vault {
     /// Publishes a version: signs it, keeps it, notes it. True if it was not published before.
     ///
     /// # Errors
-    /// [`Stale`](crate::ledger::Error::Stale) if the version was published with another file; the ledger's.
+    /// [`Stale`](crate::ledger::Error::Stale) if the version was published with another file; the
+    /// ledger's.
     pub async fn publish(&self, actor: Actor, rules: &Rules) -> Result<bool, Error> {
-        Ok(self.0.unit(|| self.write_policy(actor, rules, false)).await?.0)
+        Ok(self
+            .0
+            .unit(|| self.write_policy(actor, rules, false))
+            .await?
+            .0)
     }
 
-    /// Decides by these rules from now on; publishes them where that was not done before. True if that is new.
+    /// Decides by these rules from now on; publishes them where that was not done before. True if
+    /// that is new.
     ///
     /// # Errors
     /// As [`Self::publish`].
     pub async fn put_in_force(&self, rules: &Rules) -> Result<bool, Error> {
-        Ok(self.0.unit(|| self.write_policy(Actor::Vault, rules, true)).await?.1)
+        Ok(self
+            .0
+            .unit(|| self.write_policy(Actor::Vault, rules, true))
+            .await?
+            .1)
     }
 
     /// Whether the version is newly published, and whether it is newly in force.
-    async fn write_policy(&self, actor: Actor, rules: &Rules, in_force: bool) -> Result<(bool, bool), Error> {
+    async fn write_policy(
+        &self,
+        actor: Actor,
+        rules: &Rules,
+        in_force: bool,
+    ) -> Result<(bool, bool), Error> {
         let vault = &*self.0;
         let now = vault.clock.now();
         let statement = Publication::of(vault.id, rules, now).sign(&vault.signer);
         let mut tx = vault.ledger.begin().await?;
-        let published = policies::publish(&mut tx, rules.digest(), rules.version(), rules.text(), &statement).await?;
+        let published = policies::publish(
+            &mut tx,
+            rules.digest(),
+            rules.version(),
+            rules.text(),
+            &statement,
+        )
+        .await?;
         let began = in_force && policies::put_in_force(&mut tx, rules.digest(), now).await?;
         if !published && !began {
             return Ok((false, false));

@@ -1,7 +1,9 @@
-//! Reading back: what is sealed is read from the store once more, as if it were to be opened, before somebody relies on it.
+//! Reading back: what is sealed is read from the store once more, as if it were to be opened,
+//! before somebody relies on it.
 //!
-//! Owns what counts as "the vault has it": the length and the SHA-256 of the row, and every segment authentic under the recording's own key.
-//! INVARIANT: plaintext is overwritten where it came to be; nothing of it leaves the vault, so this is no opening.
+//! Owns what counts as "the vault has it": the length and the SHA-256 of the row, and every segment
+//! authentic under the recording's own key. INVARIANT: plaintext is overwritten where it came to
+//! be; nothing of it leaves the vault, so this is no opening.
 
 use std::num::NonZeroUsize;
 
@@ -26,16 +28,26 @@ const STRIDE: NonZeroUsize = NonZeroUsize::new(64).expect("64 is not 0");
 const AHEAD: usize = 2;
 
 impl Vault {
-    /// Reads back every sealed object of a recording: as long as the catalogue says, with its SHA-256, and authentic to the last segment.
+    /// Reads back every sealed object of a recording: as long as the catalogue says, with its
+    /// SHA-256, and authentic to the last segment.
     ///
     /// # Errors
-    /// [`Error::Altered`] or [`Error::Seal`] if the store gives back something else; [`Error::Gone`] if its sound is not sealed, or not any more;
-    /// the store's.
+    /// [`Error::Altered`] or [`Error::Seal`] if the store gives back something else;
+    /// [`Error::Gone`] if its sound is not sealed, or not any more; the store's.
     pub async fn read_back(&self, recording: &Recording) -> Result<(), Error> {
         let (vault, id) = (&*self.0, recording.id);
-        let key = vault.unit(async || vault.record_key(&mut vault.ledger.read().await?, id, Leg::All).await).await?;
+        let key = vault
+            .unit(async || {
+                vault
+                    .record_key(&mut vault.ledger.read().await?, id, Leg::All)
+                    .await
+            })
+            .await?;
         let sealed = recordings::artefacts(&mut vault.ledger.read().await?, id).await?;
-        if !sealed.iter().any(|sealed| sealed.artefact == Artefact::Audio) {
+        if !sealed
+            .iter()
+            .any(|sealed| sealed.artefact == Artefact::Audio)
+        {
             return Err(Error::Gone);
         }
         for sealed in &sealed {
@@ -44,7 +56,8 @@ impl Vault {
         Ok(())
     }
 
-    /// Reads back one sealed object; `take` sees what was sealed, piece by piece, which is authentic only when this returns well.
+    /// Reads back one sealed object; `take` sees what was sealed, piece by piece, which is
+    /// authentic only when this returns well.
     pub(super) async fn read_object_back(
         &self,
         id: RecordingId,
@@ -58,13 +71,24 @@ impl Vault {
         }
         let (_, layout) = layout(sealed)?;
         let [header, last] = vault.ends(object, &layout).await?;
-        let mut opener = vault.opener(key, id, sealed, layout, [header.clone(), Bytes::copy_from_slice(&last)])?;
+        let mut opener = vault.opener(
+            key,
+            id,
+            sealed,
+            layout,
+            [header.clone(), Bytes::copy_from_slice(&last)],
+        )?;
         let mut digest = Digest::default();
         digest.update(header).await?;
         let store = vault.store.clone();
         let reads = stream::iter(layout.spans(0..layout.plain_len(), STRIDE)?).map(move |span| {
             let store = store.clone();
-            async move { store.read(object, span.sealed()).await.map(|bytes| (span, bytes)) }
+            async move {
+                store
+                    .read(object, span.sealed())
+                    .await
+                    .map(|bytes| (span, bytes))
+            }
         });
         let mut reads = reads.buffered(AHEAD);
         while let Some(read) = reads.next().await {
@@ -78,6 +102,10 @@ impl Vault {
             }
         }
         digest.update(last).await?;
-        if hex::encode(digest.finish().await?) == sealed.sealed_sha256 { Ok(()) } else { Err(Error::Altered) }
+        if hex::encode(digest.finish().await?) == sealed.sealed_sha256 {
+            Ok(())
+        } else {
+            Err(Error::Altered)
+        }
     }
 }

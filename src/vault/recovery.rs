@@ -5,8 +5,9 @@
 //!         position of that entry, place in the journal's chain, predecessor
 //! body:   one FLOE message, bound to the header, under HKDF(root page key, file id); lines of JSON
 //! ```
-//! Owns this envelope. A file dies with its epoch's root: the key in its header is sealed by that root, and nothing else opens it. Refuses to
-//! know what the lines mean; [`snapshot`](super::snapshot) and [`journal`](super::journal) say that.
+//! Owns this envelope. A file dies with its epoch's root: the key in its header is sealed by that
+//! root, and nothing else opens it. Refuses to know what the lines mean;
+//! [`snapshot`](super::snapshot) and [`journal`](super::journal) say that.
 
 mod read;
 mod write;
@@ -56,7 +57,8 @@ pub(super) struct Header {
     pub(super) entry: Position,
     /// Its audit entries follow this number without a gap; 0 in a snapshot, which has all.
     pub(super) since: i64,
-    /// Its place in the journal's chain, from 1; of a snapshot: the place of the newest piece that its ledger knew of, 0 for none.
+    /// Its place in the journal's chain, from 1; of a snapshot: the place of the newest piece that
+    /// its ledger knew of, 0 for none.
     pub(super) chain: i64,
     /// The piece before it; of a snapshot: that newest piece.
     pub(super) previous: Option<Link>,
@@ -75,8 +77,15 @@ pub(super) struct Link {
 impl Link {
     /// To a piece that the ledger knows.
     pub(super) fn to(piece: &chain::Piece) -> Result<Self, Error> {
-        let inconsistent = |_| ledger::Error::Inconsistent { table: "turner", column: "chain_name", id: "1".into() };
-        Ok(Self { name: piece.name.parse().map_err(inconsistent)?, sha256: piece.digest.clone() })
+        let inconsistent = |_| ledger::Error::Inconsistent {
+            table: "turner",
+            column: "chain_name",
+            id: "1".into(),
+        };
+        Ok(Self {
+            name: piece.name.parse().map_err(inconsistent)?,
+            sha256: piece.digest.clone(),
+        })
     }
 }
 
@@ -102,8 +111,19 @@ impl Header {
     }
 
     /// The header of the file of this name.
-    pub(super) fn of(name: RecoveryName, vault: VaultId, root_sealed: &[u8], at: Timestamp, standing: Standing) -> Self {
-        let Standing { entry, since, chain, previous } = standing;
+    pub(super) fn of(
+        name: RecoveryName,
+        vault: VaultId,
+        root_sealed: &[u8],
+        at: Timestamp,
+        standing: Standing,
+    ) -> Self {
+        let Standing {
+            entry,
+            since,
+            chain,
+            previous,
+        } = standing;
         Self {
             format: Self::format_of(name.kind).into(),
             vault,
@@ -119,7 +139,8 @@ impl Header {
         }
     }
 
-    /// Its SHA-256, as lower-case hex: what its successor names it by. No other file has the same, for its id is random.
+    /// Its SHA-256, as lower-case hex: what its successor names it by. No other file has the same,
+    /// for its id is random.
     pub(super) fn digest(&self) -> String {
         hex::encode(digest::digest(&digest::SHA256, &self.line()))
     }
@@ -131,12 +152,20 @@ impl Header {
         line
     }
 
-    /// The name that the file which begins so must have, if it is a recovery file; it is read under this name and not believed before.
+    /// The name that the file which begins so must have, if it is a recovery file; it is read under
+    /// this name and not believed before.
     pub(super) fn name_of(bytes: &[u8]) -> Option<RecoveryName> {
         let line = bytes.split(|byte| *byte == b'\n').next()?;
         let header: Self = serde_json::from_slice(line).ok()?;
-        let kind = RecoveryKind::ALL.into_iter().find(|kind| Self::format_of(*kind) == header.format)?;
-        Some(RecoveryName { kind, epoch: header.epoch, seq: header.seq, id: header.file })
+        let kind = RecoveryKind::ALL
+            .into_iter()
+            .find(|kind| Self::format_of(*kind) == header.format)?;
+        Some(RecoveryName {
+            kind,
+            epoch: header.epoch,
+            seq: header.seq,
+            id: header.file,
+        })
     }
 
     /// The sealed root page key in it; `None` if it is none.
@@ -149,14 +178,24 @@ impl Header {
     /// # Errors
     /// [`Error::RecoveryFile`].
     pub(super) fn read(name: RecoveryName, bytes: &[u8]) -> Result<(Self, usize), Error> {
-        let fault = |why| Error::RecoveryFile { name: name.to_string(), why };
-        let length = bytes.iter().position(|byte| *byte == b'\n').ok_or_else(|| fault("it has no header"))? + 1;
+        let fault = |why| Error::RecoveryFile {
+            name: name.to_string(),
+            why,
+        };
+        let length = bytes
+            .iter()
+            .position(|byte| *byte == b'\n')
+            .ok_or_else(|| fault("it has no header"))?
+            + 1;
         let line = bytes.get(..length).unwrap_or_default();
-        let header: Self = serde_json::from_slice(line).map_err(|_| fault("its header is not that of a recovery file"))?;
+        let header: Self = serde_json::from_slice(line)
+            .map_err(|_| fault("its header is not that of a recovery file"))?;
         if header.format != Self::format_of(name.kind) {
             return Err(fault("its format is not one that this version reads"));
         }
-        if (header.epoch, header.seq, header.file) != (name.epoch, name.seq, name.id) || header.line() != line {
+        if (header.epoch, header.seq, header.file) != (name.epoch, name.seq, name.id)
+            || header.line() != line
+        {
             return Err(fault("it is another file than its name says"));
         }
         Ok((header, length))
@@ -171,15 +210,33 @@ impl Roots {
     /// The key in a header.
     ///
     /// # Errors
-    /// Custody's, [`custody::Error::NoRoot`](crate::custody::Error::NoRoot) above all: the file is older than the root.
-    pub(super) async fn open(&mut self, custody: &dyn Custody, header: &Header) -> Result<Arc<RootKey>, Error> {
+    /// Custody's, [`custody::Error::NoRoot`](crate::custody::Error::NoRoot) above all: the file is
+    /// older than the root.
+    pub(super) async fn open(
+        &mut self,
+        custody: &dyn Custody,
+        header: &Header,
+    ) -> Result<Arc<RootKey>, Error> {
         let place = (header.epoch, header.root_sealed.clone());
         if let Some(known) = self.0.get(&place) {
             return Ok(Arc::clone(known));
         }
-        let sealed = BASE64.decode(&header.root_sealed).map_err(|_| crate::custody::Error::NotAuthentic)?;
-        let key = custody.open(RootName { vault: header.vault, epoch: header.epoch }, &sealed).await?;
-        let root = Arc::new(RootKey { epoch: header.epoch, key });
+        let sealed = BASE64
+            .decode(&header.root_sealed)
+            .map_err(|_| crate::custody::Error::NotAuthentic)?;
+        let key = custody
+            .open(
+                RootName {
+                    vault: header.vault,
+                    epoch: header.epoch,
+                },
+                &sealed,
+            )
+            .await?;
+        let root = Arc::new(RootKey {
+            epoch: header.epoch,
+            key,
+        });
         self.0.insert(place, Arc::clone(&root));
         Ok(root)
     }

@@ -5,8 +5,9 @@
 //!   → journal pieces behind it, in order and without a hole: rows, keys into the tree, fences (which win, whatever came before)
 //!   → every page stale, the epoch unsettled, the audit log goes on above every number that was ever given
 //! ```
-//! Owns this order. All of it is one unit of work: a restore that is interrupted leaves an empty ledger, and what serves has every fence.
-//! INVARIANT: a key whose fingerprint stands in a fence is not taken in, from wherever it comes.
+//! Owns this order. All of it is one unit of work: a restore that is interrupted leaves an empty
+//! ledger, and what serves has every fence. INVARIANT: a key whose fingerprint stands in a fence is
+//! not taken in, from wherever it comes.
 
 mod plan;
 
@@ -49,7 +50,14 @@ use crate::{
 const LIVES: i64 = 1_000_000;
 
 /// The tables each of whose rows is one state in a piece of the journal.
-const STATES: [Table; 6] = [Table::Recordings, Table::Tokens, Table::Policies, Table::Parties, Table::Consents, Table::Revocations];
+const STATES: [Table; 6] = [
+    Table::Recordings,
+    Table::Tokens,
+    Table::Policies,
+    Table::Parties,
+    Table::Consents,
+    Table::Revocations,
+];
 
 /// Rows entered by one statement, or a few.
 const ROWS: usize = 2048;
@@ -69,7 +77,8 @@ pub struct Restored {
     pub rows: u64,
     /// Pieces of the journal that came after it.
     pub pieces: u64,
-    /// States of recordings, tokens, policies, conversations, statements of consent and revocations in them.
+    /// States of recordings, tokens, policies, conversations, statements of consent and revocations
+    /// in them.
     pub states: u64,
     /// When the last of these was written: what came later is lost.
     pub recovery_point: Timestamp,
@@ -81,24 +90,39 @@ pub struct Restored {
     pub unreadable: u64,
 }
 
-/// The vault of a ledger that was rebuilt and is not settled: the restore was interrupted after its one unit, and only has to be gone on with.
+/// The vault of a ledger that was rebuilt and is not settled: the restore was interrupted after its
+/// one unit, and only has to be gone on with.
 ///
 /// # Errors
 /// The ledger's.
 pub async fn unfinished(ledger: &Ledger) -> Result<Option<VaultId>, Error> {
     let mut tx = ledger.read().await?;
     let vault = rows::vault_id(&mut tx).await?;
-    Ok(if vault.is_some() && !epochs::is_settled(&mut tx).await? { vault } else { None })
+    Ok(if vault.is_some() && !epochs::is_settled(&mut tx).await? {
+        vault
+    } else {
+        None
+    })
 }
 
 /// Rebuilds the vault in the empty ledger of `parts`, and takes custody for it as `claim` says.
 ///
 /// # Errors
-/// [`ledger::Error::NotEmpty`] inside; [`Error::TakeOver`]; [`Error::Gaps`]; or why the plan cannot be followed. The ledger is empty then as before.
+/// [`ledger::Error::NotEmpty`] inside; [`Error::TakeOver`]; [`Error::Gaps`]; or why the plan cannot
+/// be followed. The ledger is empty then as before.
 pub async fn restore(parts: Parts, plan: &Plan, claim: Claim) -> Result<Restored, Error> {
-    let Parts { ledger, store, recovery, custody, clock } = parts;
+    let Parts {
+        ledger,
+        store,
+        recovery,
+        custody,
+        clock,
+    } = parts;
     let (mut roots, name) = (Roots::default(), plan.snapshot);
-    let slot = custody.read().await?.ok_or_else(|| Error::NoSnapshot("none".into()))?;
+    let slot = custody
+        .read()
+        .await?
+        .ok_or_else(|| Error::NoSnapshot("none".into()))?;
     ownership::may_take(&slot, claim)?;
     let newest = slot.newest();
     let file = Reading::open(&recovery, name, custody.as_ref(), &mut roots).await?;
@@ -110,7 +134,10 @@ pub async fn restore(parts: Parts, plan: &Plan, claim: Claim) -> Result<Restored
     let count = load(&mut tx, file, name).await?;
     crash::point("restore.loaded");
     if rows::vault_id(&mut tx).await? != Some(header.vault) {
-        return Err(Error::RecoveryFile { name: name.to_string(), why: "it is another vault's" });
+        return Err(Error::RecoveryFile {
+            name: name.to_string(),
+            why: "it is another vault's",
+        });
     }
     let database = DatabaseId::random(&mut rand::rng());
     rows::set_database_id(&mut tx, database).await?;
@@ -118,7 +145,11 @@ pub async fn restore(parts: Parts, plan: &Plan, claim: Claim) -> Result<Restored
     let (signer, subject_key) = (Signer::from_seed(&seed), keyring::subject_key(&seed));
     let (now, filler) = (clock.now(), HolderId::random(&mut rand::rng()));
     let root = Root::of(root);
-    let (memory, journaling, ownership) = (Memory::default(), tokio::sync::Mutex::default(), Ownership::of(database));
+    let (memory, journaling, ownership) = (
+        Memory::default(),
+        tokio::sync::Mutex::default(),
+        Ownership::of(database),
+    );
     let inner = Inner {
         id: header.vault,
         custody,
@@ -151,9 +182,13 @@ pub async fn restore(parts: Parts, plan: &Plan, claim: Claim) -> Result<Restored
     };
     let mut numbered_to = header.seq;
     for (piece, expected) in &journal {
-        let file = Reading::open(&inner.recovery, *piece, inner.custody.as_ref(), &mut roots).await?;
+        let file =
+            Reading::open(&inner.recovery, *piece, inner.custody.as_ref(), &mut roots).await?;
         if file.header != *expected {
-            return Err(Error::RecoveryFile { name: piece.to_string(), why: "it is another file than a moment ago" });
+            return Err(Error::RecoveryFile {
+                name: piece.to_string(),
+                why: "it is another file than a moment ago",
+            });
         }
         restored.recovery_point = restored.recovery_point.max(file.header.at);
         numbered_to = numbered_to.max(piece.seq);
@@ -161,36 +196,62 @@ pub async fn restore(parts: Parts, plan: &Plan, claim: Claim) -> Result<Restored
         restored.pieces += 1;
     }
     restored.fences = image::count(&mut tx, Table::Fences).await?;
-    // What the lost ledger did after the snapshot is not known: any of its pages may have held a key that is dead by now.
+    // What the lost ledger did after the snapshot is not known: any of its pages may have held a
+    // key that is dead by now.
     rows::mark_stale(&mut tx, None).await?;
     shreds::uncover(&mut tx).await?;
     epochs::unsettle(&mut tx, header.epoch, newest).await?;
-    // A process of the lost ledger that is still at work numbers what it writes to the store below the next million.
-    let numbered_to = plan.choice.not_before.map_or(numbered_to, |known| numbered_to.max(known.seq));
+    // A process of the lost ledger that is still at work numbers what it writes to the store below
+    // the next million.
+    let numbered_to = plan
+        .choice
+        .not_before
+        .map_or(numbered_to, |known| numbered_to.max(known.seq));
     let rebuilt_to = (numbered_to / LIVES + 1) * LIVES;
     audit::advance_head(&mut tx, rebuilt_to).await?;
     let known_to = audit::newest(&mut tx).await?;
     marks::note_journaled(&mut tx, known_to).await?;
-    chain::rebuild(&mut tx, newest_piece(&header, &journal).as_ref(), rebuilt_to).await?;
-    let mut entries = vec![NewEntry::vault_restored(now, &name.to_string(), known_to, numbered_to)];
+    chain::rebuild(
+        &mut tx,
+        newest_piece(&header, &journal).as_ref(),
+        rebuilt_to,
+    )
+    .await?;
+    let mut entries = vec![NewEntry::vault_restored(
+        now,
+        &name.to_string(),
+        known_to,
+        numbered_to,
+    )];
     for gap in &plan.gaps {
         gaps::insert(&mut tx, *gap, now).await?;
         entries.push(NewEntry::restore_gap_accepted(now, gap.first, gap.last));
     }
     if claim != Claim::Rehearse {
-        entries.push(NewEntry::custody_taken(now, slot.owner().database, database));
+        entries.push(NewEntry::custody_taken(
+            now,
+            slot.owner().database,
+            database,
+        ));
     }
     audit::append_all(&mut tx, &entries).await?;
     let seen = audit::durable_position(&mut tx).await?;
     crash::point("restore.before_commit");
-    ownership::take_over(inner.custody.as_ref(), &slot, claim, inner.ownership.owner(inner.id, seen)).await?;
+    ownership::take_over(
+        inner.custody.as_ref(),
+        &slot,
+        claim,
+        inner.ownership.owner(inner.id, seen),
+    )
+    .await?;
     crash::point("restore.taken_over");
     tx.commit().await?;
     crash::point("restore.committed");
     Ok(restored)
 }
 
-/// The pieces of a plan with their headers, each opened; nothing between them is missing but what was accepted.
+/// The pieces of a plan with their headers, each opened; nothing between them is missing but what
+/// was accepted.
 async fn checked(
     plan: &Plan,
     snapshot: &Header,
@@ -200,10 +261,21 @@ async fn checked(
 ) -> Result<Vec<(RecoveryName, Header)>, Error> {
     let mut pieces = Vec::with_capacity(plan.journal.len());
     for name in &plan.journal {
-        pieces.push((*name, Reading::open(recovery, *name, custody, roots).await?.header));
+        pieces.push((
+            *name,
+            Reading::open(recovery, *name, custody, roots).await?.header,
+        ));
     }
-    let (pieces, gaps) = plan::behind(snapshot, pieces, plan.choice.not_before.map(|known| known.seq));
-    Plan { gaps, ..plan.clone() }.check()?;
+    let (pieces, gaps) = plan::behind(
+        snapshot,
+        pieces,
+        plan.choice.not_before.map(|known| known.seq),
+    );
+    Plan {
+        gaps,
+        ..plan.clone()
+    }
+    .check()?;
     Ok(pieces)
 }
 
@@ -211,15 +283,26 @@ async fn checked(
 fn newest_piece(snapshot: &Header, journal: &[(RecoveryName, Header)]) -> Option<chain::Piece> {
     let last = journal.iter().max_by_key(|(_, piece)| piece.chain);
     match (last, &snapshot.previous) {
-        (Some((name, piece)), _) => Some(chain::Piece { number: piece.chain, name: name.to_string(), digest: piece.digest() }),
-        (None, Some(link)) => Some(chain::Piece { number: snapshot.chain, name: link.name.to_string(), digest: link.sha256.clone() }),
+        (Some((name, piece)), _) => Some(chain::Piece {
+            number: piece.chain,
+            name: name.to_string(),
+            digest: piece.digest(),
+        }),
+        (None, Some(link)) => Some(chain::Piece {
+            number: snapshot.chain,
+            name: link.name.to_string(),
+            digest: link.sha256.clone(),
+        }),
         (None, None) => None,
     }
 }
 
 /// Enters every row of a snapshot.
 async fn load(tx: &mut Tx, mut file: Reading, name: RecoveryName) -> Result<u64, Error> {
-    let fault = |why| Error::RecoveryFile { name: name.to_string(), why };
+    let fault = |why| Error::RecoveryFile {
+        name: name.to_string(),
+        why,
+    };
     let mut rows = Rows::default();
     // The first row of the next table, which ended the batch before.
     let mut first: Option<Image> = None;
@@ -228,8 +311,13 @@ async fn load(tx: &mut Tx, mut file: Reading, name: RecoveryName) -> Result<u64,
         while batch.len() < ROWS
             && let Some(line) = file.line().await?
         {
-            let Some(row) = rows.next(line).map_err(fault)? else { continue };
-            if batch.first().is_some_and(|first| first.table() != row.table()) {
+            let Some(row) = rows.next(line).map_err(fault)? else {
+                continue;
+            };
+            if batch
+                .first()
+                .is_some_and(|first| first.table() != row.table())
+            {
                 first = Some(row);
                 break;
             }
@@ -249,8 +337,17 @@ async fn load(tx: &mut Tx, mut file: Reading, name: RecoveryName) -> Result<u64,
 
 impl Inner {
     /// Takes in one piece of the journal. How many states.
-    async fn replay(&self, tx: &mut Tx, mut file: Reading, name: RecoveryName, now: Timestamp) -> Result<u64, Error> {
-        let fault = |why| Error::RecoveryFile { name: name.to_string(), why };
+    async fn replay(
+        &self,
+        tx: &mut Tx,
+        mut file: Reading,
+        name: RecoveryName,
+        now: Timestamp,
+    ) -> Result<u64, Error> {
+        let fault = |why| Error::RecoveryFile {
+            name: name.to_string(),
+            why,
+        };
         let (mut rows, mut states, root) = (Rows::default(), 0, Arc::clone(&file.root));
         while let Some(line) = file.line().await? {
             match journal::parse(&mut rows, line).map_err(fault)? {
@@ -271,11 +368,15 @@ impl Inner {
         let table = row.table();
         let subject: Option<RecordingId> = match table {
             Table::Recordings => row.text("id").and_then(|id| id.parse().ok()),
-            Table::Fences | Table::Receipts => row.text("recording_id").and_then(|id| id.parse().ok()),
+            Table::Fences | Table::Receipts => {
+                row.text("recording_id").and_then(|id| id.parse().ok())
+            }
             _ => None,
         };
-        let is_sealed = table == Table::Recordings && row.text("state") == Some(State::Sealed.as_str());
-        let is_pending = table == Table::Receipts && self.awaits_source(row.text("jws").unwrap_or_default());
+        let is_sealed =
+            table == Table::Recordings && row.text("state") == Some(State::Sealed.as_str());
+        let is_pending =
+            table == Table::Receipts && self.awaits_source(row.text("jws").unwrap_or_default());
         image::upsert(tx, table, &[row]).await?;
         match (table, subject) {
             // Its artefacts and who took part, if it has any still, follow.
@@ -284,11 +385,14 @@ impl Inner {
                 details::remove(tx, &[id]).await?;
                 work::cancel(tx, Kind::Fetch, &[id]).await?;
                 if is_sealed {
-                    // Which of them are to be deleted at the source, the flow knows when it looks at each.
+                    // Which of them are to be deleted at the source, the flow knows when it looks
+                    // at each.
                     work::enqueue(tx, Kind::Erase, &[id], now).await?;
                 }
             }
-            (Table::Receipts, Some(id)) if is_pending => work::begin_anew(tx, Kind::Erase, &[id], now).await?,
+            (Table::Receipts, Some(id)) if is_pending => {
+                work::begin_anew(tx, Kind::Erase, &[id], now).await?
+            }
             (Table::Fences, Some(id)) => {
                 self.destroy_fenced(tx, id).await?;
                 // What is catalogued of a shredded recording is still to be removed.
@@ -303,17 +407,27 @@ impl Inner {
 
     /// Whether a receipt waits for the source's copies.
     fn awaits_source(&self, jws: &str) -> bool {
-        Receipt::verify(jws, &self.key_set()).is_ok_and(|receipt| receipt.source() == Some(Removal::Pending))
+        Receipt::verify(jws, &self.key_set())
+            .is_ok_and(|receipt| receipt.source() == Some(Removal::Pending))
     }
 
     /// A fence that was taken in kills the key that the snapshot, or an earlier piece, still had.
     async fn destroy_fenced(&self, tx: &mut Tx, id: RecordingId) -> Result<(), Error> {
-        let Some(entry) = rows::entry_behind_fence(tx, id, Leg::All).await? else { return Ok(()) };
-        self.destroy_entries(tx, Leg::All, &BTreeMap::from([(id, entry)])).await
+        let Some(entry) = rows::entry_behind_fence(tx, id, Leg::All).await? else {
+            return Ok(());
+        };
+        self.destroy_entries(tx, Leg::All, &BTreeMap::from([(id, entry)]))
+            .await
     }
 
     /// A key of a living recording: into the tree, unless it is there; never, if it was destroyed.
-    async fn take_key(&self, tx: &mut Tx, id: RecordingId, leg: Leg, key: &Key) -> Result<(), Error> {
+    async fn take_key(
+        &self,
+        tx: &mut Tx,
+        id: RecordingId,
+        leg: Leg,
+        key: &Key,
+    ) -> Result<(), Error> {
         let public = fingerprint(key);
         if shreds::is_destroyed(tx, &public).await? || shreds::find_fence(tx, id).await?.is_some() {
             return Ok(());
@@ -324,7 +438,8 @@ impl Inner {
             if entry.fingerprint == public && tier == recording.tier.as_str() {
                 return Ok(());
             }
-            self.destroy_entries(tx, leg, &BTreeMap::from([(id, entry)])).await?;
+            self.destroy_entries(tx, leg, &BTreeMap::from([(id, entry)]))
+                .await?;
         }
         self.place_key(tx, id, leg, &recording.tier, key).await
     }

@@ -1,7 +1,9 @@
-//! What a revocation does to recordings: it shreds them, or closes them to the purposes that were revoked.
+//! What a revocation does to recordings: it shreds them, or closes them to the purposes that were
+//! revoked.
 //!
-//! Owns the units of work in which an outcome becomes true together with its evidence. Refuses to find out what is reached; a revocation that stands in the
-//! ledger is leave enough, because only who had a permit entered it.
+//! Owns the units of work in which an outcome becomes true together with its evidence. Refuses to
+//! find out what is reached; a revocation that stands in the ledger is leave enough, because only
+//! who had a permit entered it.
 
 use std::collections::BTreeSet;
 
@@ -36,10 +38,21 @@ use crate::{
 const UNIT: usize = 500;
 
 impl Vault {
-    /// Shreds what a revocation reaches, and closes what a hold keeps. Each outcome is entered in the unit in which it becomes true.
-    /// What was committed stays, whatever fails, and to call this again is to go on.
-    pub async fn revoke(&self, revocation: &Revocation, recordings: &[Recording], say: SayCount<'_>) -> Undurable {
-        let cause = Cause { actor: revocation.actor, reason: &revocation.reason, closes_held: true, revocation: Some(revocation.id) };
+    /// Shreds what a revocation reaches, and closes what a hold keeps. Each outcome is entered in
+    /// the unit in which it becomes true. What was committed stays, whatever fails, and to call
+    /// this again is to go on.
+    pub async fn revoke(
+        &self,
+        revocation: &Revocation,
+        recordings: &[Recording],
+        say: SayCount<'_>,
+    ) -> Undurable {
+        let cause = Cause {
+            actor: revocation.actor,
+            reason: &revocation.reason,
+            closes_held: true,
+            revocation: Some(revocation.id),
+        };
         self.let_go_of(cause, recordings, say).await
     }
 
@@ -47,7 +60,12 @@ impl Vault {
     ///
     /// # Errors
     /// The ledger's; what was committed by then stays, and to call this again is to go on.
-    pub async fn close_to(&self, revocation: &Revocation, recordings: &[Recording], say: SayCount<'_>) -> Result<(), Error> {
+    pub async fn close_to(
+        &self,
+        revocation: &Revocation,
+        recordings: &[Recording],
+        say: SayCount<'_>,
+    ) -> Result<(), Error> {
         let vault = &*self.0;
         for unit in recordings.chunks(UNIT) {
             vault
@@ -65,13 +83,37 @@ impl Vault {
     }
 
     /// Shreds what is closed and what no hold keeps any more, in the vault's own name.
-    pub async fn shred_released(&self, recordings: &[Recording], reason: &ShredReason) -> Undurable {
-        let released: Vec<Recording> = recordings.iter().filter(|recording| recording.revoked_at.is_some()).cloned().collect();
-        self.let_go_of(Cause { actor: Actor::Vault, reason, closes_held: true, revocation: None }, &released, &|_| {}).await
+    pub async fn shred_released(
+        &self,
+        recordings: &[Recording],
+        reason: &ShredReason,
+    ) -> Undurable {
+        let released: Vec<Recording> = recordings
+            .iter()
+            .filter(|recording| recording.revoked_at.is_some())
+            .cloned()
+            .collect();
+        self.let_go_of(
+            Cause {
+                actor: Actor::Vault,
+                reason,
+                closes_held: true,
+                revocation: None,
+            },
+            &released,
+            &|_| {},
+        )
+        .await
     }
 
     /// The signed receipt for the whole of a revocation.
-    pub fn attest(&self, revocation: &Revocation, counts: Counts, receipts: &[ReceiptId], now: Timestamp) -> String {
+    pub fn attest(
+        &self,
+        revocation: &Revocation,
+        counts: Counts,
+        receipts: &[ReceiptId],
+        now: Timestamp,
+    ) -> String {
         let receipt = RevocationReceipt {
             vault: self.0.id,
             id: revocation.id,
@@ -97,29 +139,54 @@ impl Vault {
 }
 
 impl Inner {
-    /// A recording is about to be sealed, and its row is locked: revocations that came meanwhile close it. The entries that tell of it.
+    /// A recording is about to be sealed, and its row is locked: revocations that came meanwhile
+    /// close it. The entries that tell of it.
     ///
     /// # Errors
     /// [`Error::Gone`] if it is not to be kept at all.
-    pub(super) async fn close_arriving(&self, tx: &mut Tx, recording: &Recording, now: Timestamp) -> Result<Vec<NewEntry>, Error> {
+    pub(super) async fn close_arriving(
+        &self,
+        tx: &mut Tx,
+        recording: &Recording,
+        now: Timestamp,
+    ) -> Result<Vec<NewEntry>, Error> {
         let mut entries = Vec::new();
         for revocation in revocations::covering(tx, recording).await? {
             if revocation.is_whole() {
-                if !holds::close(tx, &[recording.id], &revocation.reason, now).await?.is_empty() {
-                    revocations::enter(tx, revocation.id, &[(recording.id, Outcome::Held)], now).await?;
-                    let (actor, id, reason) = (revocation.actor, Some(revocation.id), &revocation.reason);
-                    entries.push(NewEntry::recording_revoked(now, actor, recording.id, id, reason, None));
-                } else if !holds::purposes(tx, &[recording.id]).await?.contains_key(&recording.id) {
+                if !holds::close(tx, &[recording.id], &revocation.reason, now)
+                    .await?
+                    .is_empty()
+                {
+                    revocations::enter(tx, revocation.id, &[(recording.id, Outcome::Held)], now)
+                        .await?;
+                    let (actor, id, reason) =
+                        (revocation.actor, Some(revocation.id), &revocation.reason);
+                    entries.push(NewEntry::recording_revoked(
+                        now,
+                        actor,
+                        recording.id,
+                        id,
+                        reason,
+                        None,
+                    ));
+                } else if !holds::purposes(tx, &[recording.id])
+                    .await?
+                    .contains_key(&recording.id)
+                {
                     return Err(Error::Gone);
                 }
                 continue;
             }
-            entries.extend(self.closing(tx, &revocation, std::slice::from_ref(recording), now).await?);
+            entries.extend(
+                self.closing(tx, &revocation, std::slice::from_ref(recording), now)
+                    .await?,
+            );
         }
         Ok(entries)
     }
 
-    /// Closes recordings to the purposes of a revocation; the entries that tell of it, to be appended last.
+    /// Closes recordings to the purposes of a revocation; the entries that tell of it, to be
+    /// appended last.
     async fn closing(
         &self,
         tx: &mut Tx,
@@ -134,49 +201,82 @@ impl Inner {
         }
         let said = statements(tx, revocation, recordings, now).await?;
         if !said.is_empty() {
-            let entered: Vec<ConsentId> = consents::insert_new(tx, &said).await?.into_iter().collect();
+            let entered: Vec<ConsentId> =
+                consents::insert_new(tx, &said).await?.into_iter().collect();
             marks::set(tx, Marked::Consent, &entered, now).await?;
         }
         revocations::tell(tx).await?;
         marks::set(tx, Marked::Recording, &ids, now).await?;
-        let (id, reason, purposes) = (Some(revocation.id), &revocation.reason, Some(&revocation.purposes));
-        Ok(ids.iter().map(|recording| NewEntry::recording_revoked(now, revocation.actor, *recording, id, reason, purposes)).collect())
+        let (id, reason, purposes) = (
+            Some(revocation.id),
+            &revocation.reason,
+            Some(&revocation.purposes),
+        );
+        Ok(ids
+            .iter()
+            .map(|recording| {
+                NewEntry::recording_revoked(now, revocation.actor, *recording, id, reason, purposes)
+            })
+            .collect())
     }
 }
 
-/// The withdrawal by a person themselves, which speaks for them in every conversation; `None` where the revocation reaches only what is of some accounts, and
-/// where it is not a person's.
+/// The withdrawal by a person themselves, which speaks for them in every conversation; `None` where
+/// the revocation reaches only what is of some accounts, and where it is not a person's.
 pub fn withdrawal(revocation: &Revocation) -> Option<ConsentRow> {
     match revocation.target {
-        Target::Subject(subject) if revocation.accounts.is_empty() => Some(said(revocation, Whom::Subject(subject), revocation.revoked_at)),
+        Target::Subject(subject) if revocation.accounts.is_empty() => Some(said(
+            revocation,
+            Whom::Subject(subject),
+            revocation.revoked_at,
+        )),
         _ => None,
     }
 }
 
-/// What has to be said so that these recordings are closed: by everybody in their conversations or, where a revocation of a person reaches only some accounts,
-/// by them at their places in these conversations.
-async fn statements(tx: &mut Tx, revocation: &Revocation, recordings: &[Recording], now: Timestamp) -> Result<Vec<ConsentRow>, Error> {
+/// What has to be said so that these recordings are closed: by everybody in their conversations or,
+/// where a revocation of a person reaches only some accounts, by them at their places in these
+/// conversations.
+async fn statements(
+    tx: &mut Tx,
+    revocation: &Revocation,
+    recordings: &[Recording],
+    now: Timestamp,
+) -> Result<Vec<ConsentRow>, Error> {
     // Said already, by the person or at their place in the conversation.
     if withdrawal(revocation).is_some() || matches!(revocation.target, Target::Conversation(_)) {
         return Ok(Vec::new());
     }
     let both = |recording: &Recording| {
         let conference = recording.conference.clone().map(Conversation::Conference);
-        conference.into_iter().chain(recording.call.clone().map(Conversation::Call))
+        conference
+            .into_iter()
+            .chain(recording.call.clone().map(Conversation::Call))
     };
     let conversations: BTreeSet<Conversation> = match revocation.target {
         Target::Subject(_) => recordings.iter().flat_map(both).collect(),
-        _ => recordings.iter().filter_map(Recording::conversation).collect(),
+        _ => recordings
+            .iter()
+            .filter_map(Recording::conversation)
+            .collect(),
     };
     let whom: Vec<Whom> = match revocation.target {
         Target::Subject(subject) => {
             let conversations: Vec<Conversation> = conversations.into_iter().collect();
             let legs = revocations::legs(tx, subject, &conversations).await?;
-            legs.into_iter().map(|(conversation, leg)| Whom::Leg(conversation, Some(leg))).collect()
+            legs.into_iter()
+                .map(|(conversation, leg)| Whom::Leg(conversation, Some(leg)))
+                .collect()
         }
-        _ => conversations.into_iter().map(|conversation| Whom::Leg(conversation, None)).collect(),
+        _ => conversations
+            .into_iter()
+            .map(|conversation| Whom::Leg(conversation, None))
+            .collect(),
     };
-    Ok(whom.into_iter().map(|whom| said(revocation, whom, now)).collect())
+    Ok(whom
+        .into_iter()
+        .map(|whom| said(revocation, whom, now))
+        .collect())
 }
 
 /// A later yes counts for what is collected after `at`, and for nothing before.
@@ -192,5 +292,9 @@ fn said(revocation: &Revocation, whom: Whom, at: Timestamp) -> ConsentRow {
         at: revocation.revoked_at,
         recorded_at: at,
     };
-    ConsentRow { statement, evidence: Vec::new(), recorded_by: revocation.actor }
+    ConsentRow {
+        statement,
+        evidence: Vec::new(),
+        recorded_by: revocation.actor,
+    }
 }

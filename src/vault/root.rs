@@ -1,6 +1,7 @@
 //! The one key that a process keeps: the root page's, of the present epoch.
 //!
-//! Owns when it is fetched from custody and when it is dropped. INVARIANT: custody is asked outside transactions only.
+//! Owns when it is fetched from custody and when it is dropped. INVARIANT: custody is asked outside
+//! transactions only.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -23,7 +24,12 @@ impl Root {
     ///
     /// # Errors
     /// [`Error::NotOwner`]; why custody does not open it.
-    pub(super) async fn unlock(custody: &dyn Custody, ledger: &Ledger, vault: VaultId, database: DatabaseId) -> Result<Self, Error> {
+    pub(super) async fn unlock(
+        custody: &dyn Custody,
+        ledger: &Ledger,
+        vault: VaultId,
+        database: DatabaseId,
+    ) -> Result<Self, Error> {
         let slot = ownership::own(custody.read().await?, vault, database)?;
         let root = Self::of(Arc::new(fetch(custody, ledger, vault).await?));
         ownership::remembers(&mut ledger.read().await?, &slot).await?;
@@ -45,7 +51,8 @@ impl Root {
 }
 
 impl Inner {
-    /// Runs a unit of work on the tree; again, with the present root, if the epoch has turned meanwhile.
+    /// Runs a unit of work on the tree; again, with the present root, if the epoch has turned
+    /// meanwhile.
     pub(super) async fn unit<T, F, Fut>(&self, mut unit: F) -> Result<T, Error>
     where
         F: FnMut() -> Fut + Send,
@@ -67,9 +74,12 @@ impl Inner {
         }
     }
 
-    /// Drops the key of an epoch that is over, and fetches the present one's. Cheap when nothing has changed.
+    /// Drops the key of an epoch that is over, and fetches the present one's. Cheap when nothing
+    /// has changed.
     pub(super) async fn follow(&self) -> Result<(), Error> {
-        let current = epochs::current(&mut self.ledger.read().await?).await?.ok_or(Error::NoVault)?;
+        let current = epochs::current(&mut self.ledger.read().await?)
+            .await?
+            .ok_or(Error::NoVault)?;
         if current.epoch != self.root.key().epoch {
             self.own_slot().await?;
             let fetched = fetch(self.custody.as_ref(), &self.ledger, self.id).await;
@@ -91,7 +101,11 @@ impl Inner {
     ///
     /// # Errors
     /// [`keyring::Error::BrokenPath`] inside if one of them is not there.
-    pub(super) async fn walk_all(&self, tx: &mut Tx, pages: &BTreeSet<PageId>) -> Result<BTreeMap<PageId, tree::Opened>, Error> {
+    pub(super) async fn walk_all(
+        &self,
+        tx: &mut Tx,
+        pages: &BTreeSet<PageId>,
+    ) -> Result<BTreeMap<PageId, tree::Opened>, Error> {
         if pages.is_empty() {
             return Ok(BTreeMap::new());
         }
@@ -106,23 +120,42 @@ impl Inner {
             let (id, above) = (row.id, row.parent.map(|place| place.page));
             let page = match above {
                 None => tree::open_root(row, &root, self.id)?,
-                Some(above) => opened.get(&above).ok_or(keyring::Error::BrokenPath)?.open(row, self.id)?,
+                Some(above) => opened
+                    .get(&above)
+                    .ok_or(keyring::Error::BrokenPath)?
+                    .open(row, self.id)?,
             };
             opened.insert(id, page);
         }
         opened.retain(|id, _| pages.contains(id));
-        if opened.len() == pages.len() { Ok(opened) } else { Err(keyring::Error::BrokenPath.into()) }
+        if opened.len() == pages.len() {
+            Ok(opened)
+        } else {
+            Err(keyring::Error::BrokenPath.into())
+        }
     }
 }
 
 /// Asks custody for the present epoch's key; again if the epoch turns meanwhile.
 async fn fetch(custody: &dyn Custody, ledger: &Ledger, vault: VaultId) -> Result<RootKey, Error> {
-    let current = async || -> Result<epochs::EpochRow, Error> { epochs::current(&mut ledger.read().await?).await?.ok_or(Error::NoVault) };
+    let current = async || -> Result<epochs::EpochRow, Error> {
+        epochs::current(&mut ledger.read().await?)
+            .await?
+            .ok_or(Error::NoVault)
+    };
     let mut row = current().await?;
     loop {
-        let name = RootName { vault, epoch: row.epoch };
+        let name = RootName {
+            vault,
+            epoch: row.epoch,
+        };
         let refused = match custody.open(name, &row.root_sealed).await {
-            Ok(key) => return Ok(RootKey { epoch: row.epoch, key }),
+            Ok(key) => {
+                return Ok(RootKey {
+                    epoch: row.epoch,
+                    key,
+                });
+            }
             Err(refused) => refused,
         };
         let again = current().await?;
@@ -133,15 +166,22 @@ async fn fetch(custody: &dyn Custody, ledger: &Ledger, vault: VaultId) -> Result
     }
 }
 
-/// Why custody has no root for a ledger: it is another vault's, or the ledger is older than the root.
+/// Why custody has no root for a ledger: it is another vault's, or the ledger is older than the
+/// root.
 async fn explain(custody: &dyn Custody, wanted: RootName, refused: custody::Error) -> Error {
     if !matches!(refused, custody::Error::NoRoot(_)) {
         return refused.into();
     }
     match custody.roots().await {
         Ok(roots) => match roots.last() {
-            Some(found) if found.vault != wanted.vault => Error::OtherVault { root: found.vault, ledger: wanted.vault },
-            Some(found) if found.epoch > wanted.epoch => Error::OldLedger { ledger: wanted.epoch, custody: found.epoch },
+            Some(found) if found.vault != wanted.vault => Error::OtherVault {
+                root: found.vault,
+                ledger: wanted.vault,
+            },
+            Some(found) if found.epoch > wanted.epoch => Error::OldLedger {
+                ledger: wanted.epoch,
+                custody: found.epoch,
+            },
             _ => refused.into(),
         },
         Err(error) => error.into(),

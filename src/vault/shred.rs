@@ -1,7 +1,9 @@
-//! Shredding, step one: fence, destroyed key, entry and receipt in one transaction; then the bytes. What a hold keeps is not shredded.
+//! Shredding, step one: fence, destroyed key, entry and receipt in one transaction; then the bytes.
+//! What a hold keeps is not shredded.
 //!
-//! What step one does not reach: a copy of the ledger from before it, together with the root key of the same epoch, still opens the
-//! recording. The receipt says so until the epoch has turned (see `epoch`).
+//! What step one does not reach: a copy of the ledger from before it, together with the root key of
+//! the same epoch, still opens the recording. The receipt says so until the epoch has turned (see
+//! `epoch`).
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -28,8 +30,8 @@ use crate::{
     policy::Permit,
 };
 
-/// Recordings shredded in one unit: so many that what a commit costs does not count, so few that others who write wait for some ten
-/// milliseconds.
+/// Recordings shredded in one unit: so many that what a commit costs does not count, so few that
+/// others who write wait for some ten milliseconds.
 const UNIT: usize = 200;
 /// Recordings whose keys are looked up by one query.
 const LOOKED_UP: usize = 2000;
@@ -58,7 +60,8 @@ pub struct LetGo {
     pub held: Vec<RecordingId>,
 }
 
-/// What was let go of here, and is not known to be in the store. Nobody is told of it before it is: [`Vault::durable`] gives it out.
+/// What was let go of here, and is not known to be in the store. Nobody is told of it before it is:
+/// [`Vault::durable`] gives it out.
 #[derive(Debug)]
 #[must_use = "a shred is told to nobody before a restore would find it"]
 pub struct Undurable(Result<LetGo, Error>);
@@ -97,35 +100,61 @@ pub type SayCount<'a> = &'a (dyn Fn(usize) + Send + Sync);
 pub(super) struct Cause<'a> {
     pub(super) actor: Actor,
     pub(super) reason: &'a ShredReason,
-    /// Whether they are closed, to be shredded when the hold ends; otherwise nothing happens to them.
+    /// Whether they are closed, to be shredded when the hold ends; otherwise nothing happens to
+    /// them.
     pub(super) closes_held: bool,
     /// The revocation that is told what came of each.
     pub(super) revocation: Option<RevocationId>,
 }
 
 impl Vault {
-    /// Shreds recordings, some hundreds in each unit of work. When this returns, no key of them exists in the ledger and nothing of them opens. Shredding
-    /// twice is shredding once: those that were shredded before come back with their receipts. Nothing happens to those that a hold keeps.
+    /// Shreds recordings, some hundreds in each unit of work. When this returns, no key of them
+    /// exists in the ledger and nothing of them opens. Shredding twice is shredding once: those
+    /// that were shredded before come back with their receipts. Nothing happens to those that a
+    /// hold keeps.
     ///
-    /// It gives out nothing: the ledger's errors come with [`Self::durable`], too. What was committed by then stays shredded, and to call this again is to go
-    /// on.
-    pub async fn shred_all(&self, permit: &Permit, recordings: &[Recording], reason: &ShredReason) -> Undurable {
-        let cause = Cause { actor: *permit.actor(), reason, closes_held: false, revocation: None };
+    /// It gives out nothing: the ledger's errors come with [`Self::durable`], too. What was
+    /// committed by then stays shredded, and to call this again is to go on.
+    pub async fn shred_all(
+        &self,
+        permit: &Permit,
+        recordings: &[Recording],
+        reason: &ShredReason,
+    ) -> Undurable {
+        let cause = Cause {
+            actor: *permit.actor(),
+            reason,
+            closes_held: false,
+            revocation: None,
+        };
         self.let_go_of(cause, recordings, &|_| {}).await
     }
 
-    /// Shreds recordings as [`Self::shred_all`], and closes those that a hold keeps: they are shredded when the last hold ends.
-    pub async fn shred_or_close(&self, permit: &Permit, recordings: &[Recording], reason: &ShredReason) -> Undurable {
-        let cause = Cause { actor: *permit.actor(), reason, closes_held: true, revocation: None };
+    /// Shreds recordings as [`Self::shred_all`], and closes those that a hold keeps: they are
+    /// shredded when the last hold ends.
+    pub async fn shred_or_close(
+        &self,
+        permit: &Permit,
+        recordings: &[Recording],
+        reason: &ShredReason,
+    ) -> Undurable {
+        let cause = Cause {
+            actor: *permit.actor(),
+            reason,
+            closes_held: true,
+            revocation: None,
+        };
         self.let_go_of(cause, recordings, &|_| {}).await
     }
 
     /// What became of a shred, once the store knows of it.
     ///
     /// # Errors
-    /// [`Error::NotDurable`] while the store cannot be written: it is shredded nevertheless, and becomes durable by itself; what failed before.
+    /// [`Error::NotDurable`] while the store cannot be written: it is shredded nevertheless, and
+    /// becomes durable by itself; what failed before.
     pub async fn durable(&self, shred: Undurable) -> Result<LetGo, Error> {
-        // Also where it failed: which of them are fenced by now is not known, and those are to be found by a restore.
+        // Also where it failed: which of them are fenced by now is not known, and those are to be
+        // found by a restore.
         self.make_durable().await?;
         shred.0
     }
@@ -142,47 +171,84 @@ impl Vault {
         }
     }
 
-    pub(super) async fn let_go_of(&self, cause: Cause<'_>, recordings: &[Recording], say: SayCount<'_>) -> Undurable {
+    pub(super) async fn let_go_of(
+        &self,
+        cause: Cause<'_>,
+        recordings: &[Recording],
+        say: SayCount<'_>,
+    ) -> Undurable {
         Undurable(self.fence_all(cause, recordings, say).await)
     }
 
-    async fn fence_all(&self, cause: Cause<'_>, recordings: &[Recording], say: SayCount<'_>) -> Result<LetGo, Error> {
+    async fn fence_all(
+        &self,
+        cause: Cause<'_>,
+        recordings: &[Recording],
+        say: SayCount<'_>,
+    ) -> Result<LetGo, Error> {
         let (mut done, mut held) = (BTreeMap::new(), Vec::new());
         for unit in self.by_leaf(recordings).await?.chunks(UNIT) {
             let let_go = self.0.unit(|| self.fence(cause, unit)).await?;
             crash::point("shred.after_commit");
             say(unit.len());
-            done.extend(let_go.shredded.into_iter().map(|shredded| (shredded.recording, shredded)));
+            done.extend(
+                let_go
+                    .shredded
+                    .into_iter()
+                    .map(|shredded| (shredded.recording, shredded)),
+            );
             held.extend(let_go.held);
         }
-        Ok(LetGo { shredded: recordings.iter().filter_map(|recording| done.remove(&recording.id)).collect(), held })
+        Ok(LetGo {
+            shredded: recordings
+                .iter()
+                .filter_map(|recording| done.remove(&recording.id))
+                .collect(),
+            held,
+        })
     }
 
-    /// The recordings, each once. If they take more than one unit, those with their keys on one leaf page stand together, so that it is written
-    /// once for all of them.
+    /// The recordings, each once. If they take more than one unit, those with their keys on one
+    /// leaf page stand together, so that it is written once for all of them.
     async fn by_leaf<'a>(&self, recordings: &'a [Recording]) -> Result<Vec<&'a Recording>, Error> {
         let mut leaves = BTreeMap::new();
         if recordings.len() > UNIT {
             let mut tx = self.0.ledger.read().await?;
             for some in recordings.chunks(LOOKED_UP) {
                 let ids: Vec<RecordingId> = some.iter().map(|recording| recording.id).collect();
-                leaves.extend(keys::find_entries(&mut tx, &ids, Leg::All).await?.into_iter().map(|(id, entry)| (id, entry.place.page)));
+                leaves.extend(
+                    keys::find_entries(&mut tx, &ids, Leg::All)
+                        .await?
+                        .into_iter()
+                        .map(|(id, entry)| (id, entry.place.page)),
+                );
             }
         }
-        let ordered: BTreeMap<_, _> = recordings.iter().map(|recording| ((leaves.get(&recording.id), recording.id), recording)).collect();
+        let ordered: BTreeMap<_, _> = recordings
+            .iter()
+            .map(|recording| ((leaves.get(&recording.id), recording.id), recording))
+            .collect();
         Ok(ordered.into_values().collect())
     }
 
-    /// One unit. Rows are locked in the same order as by every other: recordings, pages, the rest, and the head of the audit log last.
+    /// One unit. Rows are locked in the same order as by every other: recordings, pages, the rest,
+    /// and the head of the audit log last.
     async fn fence(&self, cause: Cause<'_>, unit: &[&Recording]) -> Result<LetGo, Error> {
         let vault = &*self.0;
         let now = vault.clock.now();
         let all: Vec<RecordingId> = unit.iter().map(|recording| recording.id).collect();
         let mut tx = vault.ledger.begin().await?;
         let fresh = recordings::mark_shredded(&mut tx, &all, now).await?;
-        let (fresh, old): (Vec<&Recording>, Vec<&Recording>) = unit.iter().copied().partition(|recording| fresh.contains(&recording.id));
+        let (fresh, old): (Vec<&Recording>, Vec<&Recording>) = unit
+            .iter()
+            .copied()
+            .partition(|recording| fresh.contains(&recording.id));
         let mut done = earlier(&mut tx, &old).await?;
-        let closed = if cause.closes_held { holds::close(&mut tx, &done.held, cause.reason, now).await? } else { BTreeSet::new() };
+        let closed = if cause.closes_held {
+            holds::close(&mut tx, &done.held, cause.reason, now).await?
+        } else {
+            BTreeSet::new()
+        };
         if fresh.is_empty() && closed.is_empty() && cause.revocation.is_none() {
             return Ok(done);
         }
@@ -196,11 +262,18 @@ impl Vault {
         work::cancel(&mut tx, Kind::Fetch, &ids).await?;
         work::enqueue(&mut tx, Kind::Remove, &ids, now).await?;
         transcripts::forget(&mut tx, &ids).await?;
-        // Anew: a deletion after sealing may wait for its day, or be under way with nothing to say to a receipt.
+        // Anew: a deletion after sealing may wait for its day, or be under way with nothing to say
+        // to a receipt.
         work::begin_anew(&mut tx, Kind::Erase, &ids, now).await?;
         if let Some(revocation) = cause.revocation {
-            let shredded = done.shredded.iter().map(|shredded| shredded.recording).chain(ids.iter().copied());
-            let outcomes = shredded.map(|id| (id, Outcome::Shredded)).chain(done.held.iter().map(|id| (*id, Outcome::Held)));
+            let shredded = done
+                .shredded
+                .iter()
+                .map(|shredded| shredded.recording)
+                .chain(ids.iter().copied());
+            let outcomes = shredded
+                .map(|id| (id, Outcome::Shredded))
+                .chain(done.held.iter().map(|id| (*id, Outcome::Held)));
             revocations::enter(&mut tx, revocation, &outcomes.collect::<Vec<_>>(), now).await?;
             marks::set(&mut tx, Marked::Recording, &all, now).await?;
         } else {
@@ -209,21 +282,62 @@ impl Vault {
         }
         revocations::settle(&mut tx, &ids, now).await?;
 
-        let named: Vec<ReceiptId> = ids.iter().map(|_| ReceiptId::random(&mut rand::rng())).collect();
-        let entry = |(id, receipt): (&RecordingId, &ReceiptId)| NewEntry::shred_fenced(now, cause.actor, *id, *receipt, cause.reason);
-        let closing = |id: &RecordingId| NewEntry::recording_revoked(now, cause.actor, *id, cause.revocation, cause.reason, None);
-        let entries: Vec<NewEntry> = ids.iter().zip(&named).map(entry).chain(closed.iter().map(closing)).collect();
-        let first = if entries.is_empty() { 0 } else { audit::append_all(&mut tx, &entries).await? };
-        let (mut fences, mut receipts) = (Vec::with_capacity(ids.len()), Vec::with_capacity(ids.len()));
+        let named: Vec<ReceiptId> = ids
+            .iter()
+            .map(|_| ReceiptId::random(&mut rand::rng()))
+            .collect();
+        let entry = |(id, receipt): (&RecordingId, &ReceiptId)| {
+            NewEntry::shred_fenced(now, cause.actor, *id, *receipt, cause.reason)
+        };
+        let closing = |id: &RecordingId| {
+            NewEntry::recording_revoked(now, cause.actor, *id, cause.revocation, cause.reason, None)
+        };
+        let entries: Vec<NewEntry> = ids
+            .iter()
+            .zip(&named)
+            .map(entry)
+            .chain(closed.iter().map(closing))
+            .collect();
+        let first = if entries.is_empty() {
+            0
+        } else {
+            audit::append_all(&mut tx, &entries).await?
+        };
+        let (mut fences, mut receipts) =
+            (Vec::with_capacity(ids.len()), Vec::with_capacity(ids.len()));
         for ((recording, receipt), seq) in fresh.into_iter().zip(named).zip(first..) {
             let (id, fingerprint) = (recording.id, destroyed.remove(&recording.id));
             let had_key = fingerprint.is_some();
-            fences.push(NewFence { recording: id, receipt, seq, fingerprint });
-            let shred = Shred { vault: vault.id, receipt, recording, reason: cause.reason.clone(), fenced_at: now, audit_seq: seq };
+            fences.push(NewFence {
+                recording: id,
+                receipt,
+                seq,
+                fingerprint,
+            });
+            let shred = Shred {
+                vault: vault.id,
+                receipt,
+                recording,
+                reason: cause.reason.clone(),
+                fenced_at: now,
+                audit_seq: seq,
+            };
             let claims = Receipt::of(shred, copies(had_key, now), now);
             let jws = claims.sign(&vault.signer);
-            receipts.push(NewReceipt { id: receipt, recording: id, state: claims.state().as_str(), jws: jws.clone(), had_key });
-            done.shredded.push(Shredded { recording: id, receipt, jws, fenced_at: now, is_new: true });
+            receipts.push(NewReceipt {
+                id: receipt,
+                recording: id,
+                state: claims.state().as_str(),
+                jws: jws.clone(),
+                had_key,
+            });
+            done.shredded.push(Shredded {
+                recording: id,
+                receipt,
+                jws,
+                fenced_at: now,
+                is_new: true,
+            });
         }
         if !fences.is_empty() {
             shreds::insert_fences(&mut tx, &fences, now).await?;
@@ -234,14 +348,17 @@ impl Vault {
         Ok(done)
     }
 
-    /// Removes the ciphertext of a shredded recording, and its receipt says so. May be run again after any interruption.
+    /// Removes the ciphertext of a shredded recording, and its receipt says so. May be run again
+    /// after any interruption.
     ///
     /// # Errors
     /// The store's or the ledger's; the work stays due.
     pub async fn remove(&self, lease: &Lease) -> Result<(), Error> {
         let vault = &*self.0;
         let id = lease.recording;
-        let (_, receipt) = shreds::find_fence(&mut vault.ledger.read().await?, id).await?.ok_or(Error::Gone)?;
+        let (_, receipt) = shreds::find_fence(&mut vault.ledger.read().await?, id)
+            .await?
+            .ok_or(Error::Gone)?;
         let artefacts = recordings::artefacts(&mut vault.ledger.read().await?, id).await?;
         for artefact in &artefacts {
             vault.store.delete(artefact.object).await?;
@@ -256,7 +373,14 @@ impl Vault {
         let mut tx = vault.ledger.begin().await?;
         work::finish(&mut tx, lease).await?;
         recordings::remove_artefacts(&mut tx, id).await?;
-        vault.settle(&mut tx, receipt, HeldCopy::Ciphertext(Removal::Removed(now)), now).await?;
+        vault
+            .settle(
+                &mut tx,
+                receipt,
+                HeldCopy::Ciphertext(Removal::Removed(now)),
+                now,
+            )
+            .await?;
         marks::set(&mut tx, Marked::Recording, &[id], now).await?;
         audit::append(&mut tx, NewEntry::shred_bytes_removed(now, id, receipt)).await?;
         crash::point("remove.before_done");
@@ -265,40 +389,84 @@ impl Vault {
 }
 
 impl Inner {
-    /// Signs a receipt again after something became of one of its copies; of the others it says what it said before.
-    pub(super) async fn settle(&self, tx: &mut Tx, receipt: ReceiptId, copy: HeldCopy, now: Timestamp) -> Result<(), Error> {
-        let jws = shreds::find_receipt(tx, receipt).await?.ok_or(Error::Gone)?;
-        let settled = Receipt::verify(&jws, &self.key_set()).map_err(|_| Error::Gone)?.settled(copy, now);
-        let next = NextReceipt { id: receipt, state: settled.state().as_str(), jws: settled.sign(&self.signer), before: &jws };
+    /// Signs a receipt again after something became of one of its copies; of the others it says
+    /// what it said before.
+    pub(super) async fn settle(
+        &self,
+        tx: &mut Tx,
+        receipt: ReceiptId,
+        copy: HeldCopy,
+        now: Timestamp,
+    ) -> Result<(), Error> {
+        let jws = shreds::find_receipt(tx, receipt)
+            .await?
+            .ok_or(Error::Gone)?;
+        let settled = Receipt::verify(&jws, &self.key_set())
+            .map_err(|_| Error::Gone)?
+            .settled(copy, now);
+        let next = NextReceipt {
+            id: receipt,
+            state: settled.state().as_str(),
+            jws: settled.sign(&self.signer),
+            before: &jws,
+        };
         Ok(shreds::replace_receipts(tx, &[next]).await?)
     }
 }
 
-/// What stands of recordings that were not marked: the shreds from before, and those that a hold keeps.
+/// What stands of recordings that were not marked: the shreds from before, and those that a hold
+/// keeps.
 async fn earlier(tx: &mut Tx, recordings: &[&Recording]) -> Result<LetGo, Error> {
     if recordings.is_empty() {
         return Ok(LetGo::default());
     }
     let ids: Vec<RecordingId> = recordings.iter().map(|recording| recording.id).collect();
     let found = shreds::find_fences(tx, &ids).await?;
-    let shredded = |(recording, fenced_at, receipt, jws)| Shredded { recording, receipt, jws, fenced_at, is_new: false };
+    let shredded = |(recording, fenced_at, receipt, jws)| Shredded {
+        recording,
+        receipt,
+        jws,
+        fenced_at,
+        is_new: false,
+    };
     let shredded: Vec<Shredded> = found.into_iter().map(shredded).collect();
-    let fenced: BTreeSet<RecordingId> = shredded.iter().map(|shredded| shredded.recording).collect();
+    let fenced: BTreeSet<RecordingId> =
+        shredded.iter().map(|shredded| shredded.recording).collect();
     let left: Vec<RecordingId> = ids.into_iter().filter(|id| !fenced.contains(id)).collect();
-    let found = if left.is_empty() { Vec::new() } else { recordings::find_all(tx, &left).await? };
+    let found = if left.is_empty() {
+        Vec::new()
+    } else {
+        recordings::find_all(tx, &left).await?
+    };
     // There is no such recording, or it lost its fence.
-    if found.len() != left.len() || found.iter().any(|recording| recording.state == State::Shredded) {
+    if found.len() != left.len()
+        || found
+            .iter()
+            .any(|recording| recording.state == State::Shredded)
+    {
         return Err(Error::Gone);
     }
     // The last hold was lifted between two statements.
     if found.iter().any(|recording| recording.holds == 0) {
         return Err(ledger::Error::Conflict.into());
     }
-    Ok(LetGo { shredded, held: left })
+    Ok(LetGo {
+        shredded,
+        held: left,
+    })
 }
 
-/// What a new receipt says: the key is destroyed, and everything else is still to be removed, here and at the source.
+/// What a new receipt says: the key is destroyed, and everything else is still to be removed, here
+/// and at the source.
 fn copies(had_key: bool, fenced_at: Timestamp) -> Vec<HeldCopy> {
-    let held = [HeldCopy::KeyEntry { destroyed_at: fenced_at }, HeldCopy::Ciphertext(Removal::Pending)];
-    held.into_iter().filter(|_| had_key).chain([HeldCopy::Source(Removal::Pending)]).collect()
+    let held = [
+        HeldCopy::KeyEntry {
+            destroyed_at: fenced_at,
+        },
+        HeldCopy::Ciphertext(Removal::Pending),
+    ];
+    held.into_iter()
+        .filter(|_| had_key)
+        .chain([HeldCopy::Source(Removal::Pending)])
+        .collect()
 }

@@ -5,9 +5,9 @@
 //! ["rec_…","sealed",…]        a row, as `ledger::image` writes it
 //! {"end":1234}                how many rows there were
 //! ```
-//! Owns what a snapshot holds and what makes it count as verified: every line authentic and readable, none missing, the signing key and a
-//! sample of living record keys found by walking its own pages from a root key that custody opened anew. Refuses to restore; another file
-//! does that.
+//! Owns what a snapshot holds and what makes it count as verified: every line authentic and
+//! readable, none missing, the signing key and a sample of living record keys found by walking its
+//! own pages from a root key that custody opened anew. Refuses to restore; another file does that.
 
 mod sample;
 
@@ -73,7 +73,8 @@ pub struct Kept {
 }
 
 impl Vault {
-    /// Writes a snapshot, opens it again, and notes it. Older ones of the epoch are then removed, except the one before.
+    /// Writes a snapshot, opens it again, and notes it. Older ones of the epoch are then removed,
+    /// except the one before.
     ///
     /// # Errors
     /// Of store, custody or ledger; a snapshot that does not hold is not noted.
@@ -84,7 +85,9 @@ impl Vault {
         let written = vault.write_snapshot().await?;
         let checked = match vault.verify_snapshot(written).await {
             // Others who made one at the same time have removed this one, because theirs are newer.
-            Err(Error::Store(store::Error::NotFound { .. })) => return vault.newer_than(written).await,
+            Err(Error::Store(store::Error::NotFound { .. })) => {
+                return vault.newer_than(written).await;
+            }
             checked => checked?,
         };
         let before = vault
@@ -94,9 +97,14 @@ impl Vault {
                 let current = epochs::current(&mut tx).await?.ok_or(Error::NoVault)?;
                 // A turn that came between has a newer one, and this one dies with its epoch.
                 if current.epoch == checked.epoch {
-                    epochs::note_snapshot(&mut tx, checked.epoch, &written.to_string(), now).await?;
+                    epochs::note_snapshot(&mut tx, checked.epoch, &written.to_string(), now)
+                        .await?;
                 }
-                audit::append(&mut tx, NewEntry::snapshot_verified(now, &written.to_string(), checked.keys)).await?;
+                audit::append(
+                    &mut tx,
+                    NewEntry::snapshot_verified(now, &written.to_string(), checked.keys),
+                )
+                .await?;
                 tx.commit().await?;
                 Ok(current.snapshot.map(|(name, _)| name))
             })
@@ -118,12 +126,22 @@ impl Vault {
     /// # Errors
     /// The store's or the ledger's.
     pub async fn snapshots(&self) -> Result<Vec<Kept>, Error> {
-        let noted = epochs::current(&mut self.0.ledger.read().await?).await?.and_then(|current| current.snapshot);
+        let noted = epochs::current(&mut self.0.ledger.read().await?)
+            .await?
+            .and_then(|current| current.snapshot);
         let noted = noted.map(|(name, _)| name);
-        let all = self.0.recovery.list_recovery(RecoveryKind::Snapshot).await?;
+        let all = self
+            .0
+            .recovery
+            .list_recovery(RecoveryKind::Snapshot)
+            .await?;
         let kept = |(snapshot, size): (RecoveryName, u64)| {
             let verified = noted.as_deref() == Some(&snapshot.to_string());
-            Kept { snapshot, size, verified }
+            Kept {
+                snapshot,
+                size,
+                verified,
+            }
         };
         Ok(all.into_iter().map(kept).collect())
     }
@@ -133,10 +151,15 @@ impl Inner {
     /// The snapshot that is noted, if it is newer than this one, which is gone.
     async fn newer_than(&self, written: RecoveryName) -> Result<Checked, Error> {
         let current = epochs::current(&mut self.ledger.read().await?).await?;
-        let noted = current.and_then(|current| current.snapshot).and_then(|(name, _)| name.parse::<RecoveryName>().ok());
+        let noted = current
+            .and_then(|current| current.snapshot)
+            .and_then(|(name, _)| name.parse::<RecoveryName>().ok());
         match noted.filter(|noted| *noted > written) {
             Some(noted) => self.verify_snapshot(noted).await,
-            None => Err(Error::RecoveryFile { name: written.to_string(), why: "it is gone right after it was written; make another one" }),
+            None => Err(Error::RecoveryFile {
+                name: written.to_string(),
+                why: "it is gone right after it was written; make another one",
+            }),
         }
     }
 
@@ -152,16 +175,39 @@ impl Inner {
                 self.follow().await?;
                 continue;
             }
-            let (seq, id) = (audit::head(&mut tx).await?, ObjectId::random(&mut rand::rng()));
-            let name = RecoveryName { kind: RecoveryKind::Snapshot, epoch: epoch.epoch, seq, id };
+            let (seq, id) = (
+                audit::head(&mut tx).await?,
+                ObjectId::random(&mut rand::rng()),
+            );
+            let name = RecoveryName {
+                kind: RecoveryKind::Snapshot,
+                epoch: epoch.epoch,
+                seq,
+                id,
+            };
             let entry = audit::position(&mut tx).await?.ok_or(Error::NoVault)?;
             let newest = chain::newest(&mut tx).await?;
-            let (chain, previous) = (newest.as_ref().map_or(0, |newest| newest.number), newest.as_ref().map(Link::to).transpose()?);
-            let header = Header::of(name, self.id, &epoch.root_sealed, self.clock.now(), Standing { entry, since: 0, chain, previous });
+            let (chain, previous) = (
+                newest.as_ref().map_or(0, |newest| newest.number),
+                newest.as_ref().map(Link::to).transpose()?,
+            );
+            let header = Header::of(
+                name,
+                self.id,
+                &epoch.root_sealed,
+                self.clock.now(),
+                Standing {
+                    entry,
+                    since: 0,
+                    chain,
+                    previous,
+                },
+            );
             let mut file = Writing::begin(&self.recovery, name, &header, &root).await?;
             let mut rows = 0;
             for table in Table::ALL {
-                file.line(|out| mark(out, &Mark::Table(table.name().into()))).await?;
+                file.line(|out| mark(out, &Mark::Table(table.name().into())))
+                    .await?;
                 let mut chunk = image::chunk(&mut tx, table, None, ROWS).await?;
                 loop {
                     rows += chunk.len() as u64;
@@ -170,7 +216,9 @@ impl Inner {
                     // The database reads the next rows while these are written.
                     let next = async {
                         match last {
-                            Some(last) => image::chunk(&mut tx, table, Some(last), ROWS).await.map(Some),
+                            Some(last) => image::chunk(&mut tx, table, Some(last), ROWS)
+                                .await
+                                .map(Some),
                             None => Ok(None),
                         }
                     };
@@ -190,29 +238,49 @@ impl Inner {
 
     /// See [`Vault::verify_snapshot`].
     pub(super) async fn verify_snapshot(&self, name: RecoveryName) -> Result<Checked, Error> {
-        let file = Reading::open(&self.recovery, name, self.custody.as_ref(), &mut Roots::default()).await?;
+        let file = Reading::open(
+            &self.recovery,
+            name,
+            self.custody.as_ref(),
+            &mut Roots::default(),
+        )
+        .await?;
         if file.header.vault != self.id {
-            return Err(Error::RecoveryFile { name: name.to_string(), why: "it is another vault's" });
+            return Err(Error::RecoveryFile {
+                name: name.to_string(),
+                why: "it is another vault's",
+            });
         }
         let (header, root) = (file.header.clone(), file.root.clone());
         let mut sample = Sample::of(SAMPLE);
         let rows = read(file, name, |row| sample.take(&row)).await?;
         let keys = sample.walk(&root, self.id, self.signer.key_id())?;
-        Ok(Checked { snapshot: name, epoch: header.epoch, seq: header.seq, at: header.at, rows, keys })
+        Ok(Checked {
+            snapshot: name,
+            epoch: header.epoch,
+            seq: header.seq,
+            at: header.at,
+            rows,
+            keys,
+        })
     }
 
-    /// Removes what snapshots are kept no more after `written` was noted in the place of `before`, and the journal that is in the kept ones. Kept are
-    /// both, and whatever is newer than the one before: somebody may just be writing it.
+    /// Removes what snapshots are kept no more after `written` was noted in the place of `before`,
+    /// and the journal that is in the kept ones. Kept are both, and whatever is newer than the one
+    /// before: somebody may just be writing it.
     async fn prune(&self, written: RecoveryName, before: Option<&str>) -> Result<(), Error> {
         let before = before.and_then(|before| before.parse::<RecoveryName>().ok());
-        let Some(oldest_kept) = before.filter(|before| *before < written) else { return Ok(()) };
+        let Some(oldest_kept) = before.filter(|before| *before < written) else {
+            return Ok(());
+        };
         self.check_before_destroying().await?;
         for (name, _) in self.recovery.list_recovery(RecoveryKind::Snapshot).await? {
             if name < oldest_kept {
                 self.recovery.delete_recovery(name).await?;
             }
         }
-        // A piece with the number of the snapshot may hold what changed right after it without an entry.
+        // A piece with the number of the snapshot may hold what changed right after it without an
+        // entry.
         for (name, _) in self.recovery.list_recovery(RecoveryKind::Journal).await? {
             if (name.epoch, name.seq) < (oldest_kept.epoch, oldest_kept.seq) {
                 self.recovery.delete_recovery(name).await?;
@@ -221,9 +289,12 @@ impl Inner {
         Ok(())
     }
 
-    /// Removes snapshots and journal of other epochs, which nothing opens any more, and what this epoch had before its snapshot.
+    /// Removes snapshots and journal of other epochs, which nothing opens any more, and what this
+    /// epoch had before its snapshot.
     pub(super) async fn remove_older_files(&self, epoch: u64, snapshot: &str) -> Result<(), Error> {
-        let Ok(newest) = snapshot.parse::<RecoveryName>() else { return Ok(()) };
+        let Ok(newest) = snapshot.parse::<RecoveryName>() else {
+            return Ok(());
+        };
         self.check_before_destroying().await?;
         for kind in [RecoveryKind::Snapshot, RecoveryKind::Journal] {
             for (name, _) in self.recovery.list_recovery(kind).await? {
@@ -244,7 +315,8 @@ async fn lines(file: &mut Writing, rows: &[Image]) -> Result<(), Error> {
     Ok(())
 }
 
-/// Gives every row of a snapshot to `each`, in order, and checks that none is missing. How many there were.
+/// Gives every row of a snapshot to `each`, in order, and checks that none is missing. How many
+/// there were.
 pub(super) async fn read(
     mut file: Reading,
     name: RecoveryName,
@@ -252,11 +324,17 @@ pub(super) async fn read(
 ) -> Result<u64, Error> {
     let mut rows = Rows::default();
     while let Some(line) = file.line().await? {
-        if let Some(row) = rows.next(line).map_err(|why| Error::RecoveryFile { name: name.to_string(), why })? {
+        if let Some(row) = rows.next(line).map_err(|why| Error::RecoveryFile {
+            name: name.to_string(),
+            why,
+        })? {
             each(row)?;
         }
     }
-    rows.end().map_err(|why| Error::RecoveryFile { name: name.to_string(), why })
+    rows.end().map_err(|why| Error::RecoveryFile {
+        name: name.to_string(),
+        why,
+    })
 }
 
 /// The grammar of the lines.
@@ -276,10 +354,17 @@ impl Rows {
         if line.first() == Some(&b'[') {
             let table = self.table.ok_or("a row stands before any table")?;
             self.rows += 1;
-            return Image::parse(table, line).map(Some).map_err(|_| "a row of it is not one");
+            return Image::parse(table, line)
+                .map(Some)
+                .map_err(|_| "a row of it is not one");
         }
         match serde_json::from_slice(line).map_err(|_| "a line of it is neither row nor mark")? {
-            Mark::Table(name) => self.table = Some(Table::from_name(&name).ok_or("it has a table that this version does not know")?),
+            Mark::Table(name) => {
+                self.table = Some(
+                    Table::from_name(&name)
+                        .ok_or("it has a table that this version does not know")?,
+                )
+            }
             Mark::End(rows) => self.ended = Some(rows),
         }
         Ok(None)
@@ -287,12 +372,17 @@ impl Rows {
 
     /// After the last line: how many rows there were.
     pub(super) fn end(self) -> Result<u64, &'static str> {
-        if self.ended == Some(self.rows) { Ok(self.rows) } else { Err("it has no end, or not all of its rows") }
+        if self.ended == Some(self.rows) {
+            Ok(self.rows)
+        } else {
+            Err("it has no end, or not all of its rows")
+        }
     }
 }
 
 pub(super) fn mark(out: &mut SecretBuffer, mark: &Mark) {
-    serde_json::to_writer(out, mark).expect("a word and a number have a JSON form, and a buffer takes all of it");
+    serde_json::to_writer(out, mark)
+        .expect("a word and a number have a JSON form, and a buffer takes all of it");
 }
 
 #[cfg(test)]
@@ -309,7 +399,10 @@ mod tests {
 
     #[test]
     fn rows_stand_below_their_table_and_are_counted() {
-        let (table, row) = (r#"{"table":"vault"}"#, r#"["vlt_00000000000000000000000000000000",5,"dbi_00000000000000000000000000000000"]"#);
+        let (table, row) = (
+            r#"{"table":"vault"}"#,
+            r#"["vlt_00000000000000000000000000000000",5,"dbi_00000000000000000000000000000000"]"#,
+        );
         assert_eq!(fed(&[table, row, r#"{"end":1}"#]), Ok(1));
         assert_eq!(fed(&[r#"{"end":0}"#]), Ok(0));
         for bad in [

@@ -1,7 +1,9 @@
-//! People, as the vault knows them: keyed hashes of their addresses, and sealed evidence of what they said.
+//! People, as the vault knows them: keyed hashes of their addresses, and sealed evidence of what
+//! they said.
 //!
-//! Owns the keys behind both. They come from the vault's own seed and outlive recordings: who revoked must be recognised when they call again, and
-//! what was consented to must be shown after the recording is gone.
+//! Owns the keys behind both. They come from the vault's own seed and outlive recordings: who
+//! revoked must be recognised when they call again, and what was consented to must be shown after
+//! the recording is gone.
 
 use zeroize::Zeroizing;
 
@@ -17,15 +19,20 @@ use crate::{
 };
 
 impl Vault {
-    /// Who has this address: HMAC-SHA-256 under a key of this vault, so that nobody else can try addresses out.
+    /// Who has this address: HMAC-SHA-256 under a key of this vault, so that nobody else can try
+    /// addresses out.
     pub fn subject(&self, address: &Address) -> SubjectId {
         self.0.subject(address)
     }
 
-    /// The id of a statement of consent with these fields in this order: told again, it is the same statement. A keyed hash, because an id is in the
-    /// audit log and must not tell what somebody may guess.
+    /// The id of a statement of consent with these fields in this order: told again, it is the same
+    /// statement. A keyed hash, because an id is in the audit log and must not tell what somebody
+    /// may guess.
     pub fn statement_id(&self, fields: &[&[u8]]) -> ConsentId {
-        let mut signing = hmac::Context::with_key(&hmac::Key::new(hmac::HMAC_SHA256, statement_key(&self.0.seed).expose()));
+        let mut signing = hmac::Context::with_key(&hmac::Key::new(
+            hmac::HMAC_SHA256,
+            statement_key(&self.0.seed).expose(),
+        ));
         for field in fields {
             signing.update(&(field.len() as u64).to_be_bytes());
             signing.update(field);
@@ -37,15 +44,28 @@ impl Vault {
 
     /// Seals the evidence of a statement of consent.
     pub fn seal_evidence(&self, statement: ConsentId, text: &str) -> Vec<u8> {
-        keyring::seal_note(&evidence_key(&self.0.seed, statement), self.0.id, text, &mut rand::rng())
+        keyring::seal_note(
+            &evidence_key(&self.0.seed, statement),
+            self.0.id,
+            text,
+            &mut rand::rng(),
+        )
     }
 
     /// Opens what [`Self::seal_evidence`] sealed.
     ///
     /// # Errors
     /// [`Error::Keyring`] if it is not what was sealed for this statement.
-    pub fn open_evidence(&self, statement: ConsentId, sealed: &[u8]) -> Result<Zeroizing<String>, Error> {
-        Ok(keyring::open_note(&evidence_key(&self.0.seed, statement), self.0.id, sealed)?)
+    pub fn open_evidence(
+        &self,
+        statement: ConsentId,
+        sealed: &[u8],
+    ) -> Result<Zeroizing<String>, Error> {
+        Ok(keyring::open_note(
+            &evidence_key(&self.0.seed, statement),
+            self.0.id,
+            sealed,
+        )?)
     }
 }
 

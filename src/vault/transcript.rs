@@ -1,8 +1,11 @@
-//! Transcripts: sealed beside the sound they belong to, under the same record key, so that they die with it.
+//! Transcripts: sealed beside the sound they belong to, under the same record key, so that they die
+//! with it.
 //!
-//! Owns the order: ciphertext first, row last, and the older object of a transcript that is replaced after that; and which of two transcripts of
-//! one recording stays. One that the application filed stays, whatever the source makes; among those of the source the better kind does, and
-//! of two of a kind the one that was told of later. Of transcriptions in real time a call may have several, each of its own minutes: those become one.
+//! Owns the order: ciphertext first, row last, and the older object of a transcript that is
+//! replaced after that; and which of two transcripts of one recording stays. One that the
+//! application filed stays, whatever the source makes; among those of the source the better kind
+//! does, and of two of a kind the one that was told of later. Of transcriptions in real time a call
+//! may have several, each of its own minutes: those become one.
 
 use bytes::{Bytes, BytesMut};
 use zeroize::Zeroizing;
@@ -41,7 +44,8 @@ const CONTENT_TYPE: &str = "application/json";
 pub struct Arrived<'a> {
     /// Its place in the queue.
     pub lease: &'a transcripts::Lease,
-    /// Of real time: the pieces from which it was put together. If there are others by then, it is not filed.
+    /// Of real time: the pieces from which it was put together. If there are others by then, it is
+    /// not filed.
     pub pieces: u64,
     /// Whether the source's copy is to be deleted as soon as the vault has its own.
     pub erases: bool,
@@ -63,14 +67,20 @@ impl Vault {
     ///
     /// # Errors
     /// The ledger's.
-    pub async fn outdoes(&self, recording: &Recording, lease: &transcripts::Lease) -> Result<bool, Error> {
+    pub async fn outdoes(
+        &self,
+        recording: &Recording,
+        lease: &transcripts::Lease,
+    ) -> Result<bool, Error> {
         outdone(&mut self.0.ledger.read().await?, recording, lease).await
     }
 
-    /// Seals what was said in a recording that is sealed already. One that the application brings always takes the older one's place.
+    /// Seals what was said in a recording that is sealed already. One that the application brings
+    /// always takes the older one's place.
     ///
     /// # Errors
-    /// [`Error::Gone`] if the recording is shredded, or not sealed yet; or if the lease was lost, or more was said meanwhile.
+    /// [`Error::Gone`] if the recording is shredded, or not sealed yet; or if the lease was lost,
+    /// or more was said meanwhile.
     pub async fn seal_transcript(
         &self,
         permit: &Permit,
@@ -79,12 +89,33 @@ impl Vault {
         transcript: &Transcript,
     ) -> Result<Filed, Error> {
         let vault = &*self.0;
-        let (leg, artefact, object) = (Leg::All, Artefact::Transcript, ObjectId::random(&mut rand::rng()));
-        let record_key = vault.unit(async || vault.record_key(&mut vault.ledger.read().await?, recording.id, leg).await).await?;
-        let joined = self.joined_with_filed(arrived, recording, &record_key, transcript).await?;
+        let (leg, artefact, object) = (
+            Leg::All,
+            Artefact::Transcript,
+            ObjectId::random(&mut rand::rng()),
+        );
+        let record_key = vault
+            .unit(async || {
+                vault
+                    .record_key(&mut vault.ledger.read().await?, recording.id, leg)
+                    .await
+            })
+            .await?;
+        let joined = self
+            .joined_with_filed(arrived, recording, &record_key, transcript)
+            .await?;
         let transcript = joined.as_ref().map_or(transcript, |(_, joined)| joined);
-        let context = Context { vault: vault.id, recording: recording.id, leg, artefact };
-        let mut sealer = Sealer::new(&keyring::artefact_key(&record_key, leg, artefact), &context, SEGMENT)?;
+        let context = Context {
+            vault: vault.id,
+            recording: recording.id,
+            leg,
+            artefact,
+        };
+        let mut sealer = Sealer::new(
+            &keyring::artefact_key(&record_key, leg, artefact),
+            &context,
+            SEGMENT,
+        )?;
         drop(record_key);
         let mut out = BytesMut::new();
         sealer.push(&transcript.to_json(), &mut out)?;
@@ -101,16 +132,21 @@ impl Vault {
         };
         let entered = vault.unit(async || {
             let (mut tx, now) = (vault.ledger.begin().await?, vault.clock.now());
-            // First, because it locks the row: a shred that runs at the same time comes wholly before or wholly after.
+            // First, because it locks the row: a shred that runs at the same time comes wholly
+            // before or wholly after.
             recordings::lock_sealed(&mut tx, recording.id).await?;
             if arrived.is_some_and(|arrived| arrived.erases) {
                 // Also where the source's copies went before this one was made.
                 work::enqueue(&mut tx, Kind::Erase, &[recording.id], now).await?;
             }
             if arrived.is_some_and(|arrived| is_of_real_time(arrived.lease)) {
-                let filed = filed_in_real_time(&mut tx, recording).await?.map(|(filed, _)| filed.object);
+                let filed = filed_in_real_time(&mut tx, recording)
+                    .await?
+                    .map(|(filed, _)| filed.object);
                 if filed != joined.as_ref().map(|(object, _)| *object) {
-                    return Err(ledger::Error::Stale("another transcript was filed meanwhile").into());
+                    return Err(
+                        ledger::Error::Stale("another transcript was filed meanwhile").into(),
+                    );
                 }
             }
             if !settle(&mut tx, arrived, recording).await? {
@@ -121,7 +157,13 @@ impl Vault {
             marks::set(&mut tx, Marked::Recording, &[recording.id], now).await?;
             // The source's copies may have waited for this.
             work::hasten(&mut tx, Kind::Erase, &[recording.id], now).await?;
-            let entry = NewEntry::transcript_sealed(now, *permit.actor(), recording.id, row.sealed_len, &sha256);
+            let entry = NewEntry::transcript_sealed(
+                now,
+                *permit.actor(),
+                recording.id,
+                row.sealed_len,
+                &sha256,
+            );
             audit::append(&mut tx, entry).await?;
             tx.commit().await?;
             Ok(Some(older))
@@ -146,7 +188,8 @@ impl Vault {
         }
     }
 
-    /// A transcription in real time together with the one that is filed for other minutes of the same call, and the object of that one.
+    /// A transcription in real time together with the one that is filed for other minutes of the
+    /// same call, and the object of that one.
     async fn joined_with_filed(
         &self,
         arrived: Option<Arrived<'_>>,
@@ -154,13 +197,37 @@ impl Vault {
         record_key: &Key,
         transcript: &Transcript,
     ) -> Result<Option<(ObjectId, Transcript)>, Error> {
-        let Some(lease) = arrived.map(|arrived| arrived.lease).filter(|lease| is_of_real_time(lease)) else { return Ok(None) };
-        let Some((sealed, told_at)) = filed_in_real_time(&mut self.0.ledger.read().await?, recording).await? else { return Ok(None) };
-        let mut json = Zeroizing::new(Vec::with_capacity(usize::try_from(sealed.plain_len).unwrap_or_default()));
-        self.read_object_back(recording.id, record_key, &sealed, |piece| json.extend_from_slice(piece)).await?;
-        let (filed, own) = (Transcript::parse(&json).map_err(|_| Error::BrokenTranscript)?, transcript.clone());
-        let joined = if told_at <= lease.told_at { filed.joined(own) } else { own.joined(filed) };
-        Ok(Some((sealed.object, joined.map_err(|_| Error::BrokenTranscript)?)))
+        let Some(lease) = arrived
+            .map(|arrived| arrived.lease)
+            .filter(|lease| is_of_real_time(lease))
+        else {
+            return Ok(None);
+        };
+        let Some((sealed, told_at)) =
+            filed_in_real_time(&mut self.0.ledger.read().await?, recording).await?
+        else {
+            return Ok(None);
+        };
+        let mut json = Zeroizing::new(Vec::with_capacity(
+            usize::try_from(sealed.plain_len).unwrap_or_default(),
+        ));
+        self.read_object_back(recording.id, record_key, &sealed, |piece| {
+            json.extend_from_slice(piece)
+        })
+        .await?;
+        let (filed, own) = (
+            Transcript::parse(&json).map_err(|_| Error::BrokenTranscript)?,
+            transcript.clone(),
+        );
+        let joined = if told_at <= lease.told_at {
+            filed.joined(own)
+        } else {
+            own.joined(filed)
+        };
+        Ok(Some((
+            sealed.object,
+            joined.map_err(|_| Error::BrokenTranscript)?,
+        )))
     }
 
     /// Stores an object that is whole already; its SHA-256.
@@ -174,8 +241,13 @@ impl Vault {
     }
 }
 
-/// What the queue knows afterwards. Whether this transcript is the one that the recording has from now on.
-async fn settle(tx: &mut Tx, arrived: Option<Arrived<'_>>, recording: &Recording) -> Result<bool, Error> {
+/// What the queue knows afterwards. Whether this transcript is the one that the recording has from
+/// now on.
+async fn settle(
+    tx: &mut Tx,
+    arrived: Option<Arrived<'_>>,
+    recording: &Recording,
+) -> Result<bool, Error> {
     let Some(Arrived { lease, pieces, .. }) = arrived else {
         transcripts::outdo(tx, recording).await?;
         return Ok(true);
@@ -200,19 +272,35 @@ fn is_of_real_time(lease: &transcripts::Lease) -> bool {
     matches!(lease.origin, Origin::RealTime(_))
 }
 
-/// The transcript that a recording has, if it was made in real time, and when the vault heard of it.
-async fn filed_in_real_time(tx: &mut Tx, recording: &Recording) -> Result<Option<(SealedArtefact, Timestamp)>, Error> {
-    let Some((Origin::RealTime(_), told_at)) = transcripts::filed(tx, recording).await? else { return Ok(None) };
+/// The transcript that a recording has, if it was made in real time, and when the vault heard of
+/// it.
+async fn filed_in_real_time(
+    tx: &mut Tx,
+    recording: &Recording,
+) -> Result<Option<(SealedArtefact, Timestamp)>, Error> {
+    let Some((Origin::RealTime(_), told_at)) = transcripts::filed(tx, recording).await? else {
+        return Ok(None);
+    };
     let sealed = recordings::artefacts(tx, recording.id).await?;
-    Ok(sealed.into_iter().find(|sealed| sealed.artefact == Artefact::Transcript).map(|sealed| (sealed, told_at)))
+    Ok(sealed
+        .into_iter()
+        .find(|sealed| sealed.artefact == Artefact::Transcript)
+        .map(|sealed| (sealed, told_at)))
 }
 
-async fn outdone(tx: &mut Tx, recording: &Recording, lease: &transcripts::Lease) -> Result<bool, Error> {
+async fn outdone(
+    tx: &mut Tx,
+    recording: &Recording,
+    lease: &transcripts::Lease,
+) -> Result<bool, Error> {
     Ok(match transcripts::filed(tx, recording).await? {
         // They are put together.
         Some((Origin::RealTime(_), _)) if is_of_real_time(lease) => false,
         Some((theirs, told_at)) => (theirs.rank(), told_at) > (lease.origin.rank(), lease.told_at),
         // One that the source did not make, or from before a restore.
-        None => recordings::artefacts(tx, recording.id).await?.iter().any(|sealed| sealed.artefact == Artefact::Transcript),
+        None => recordings::artefacts(tx, recording.id)
+            .await?
+            .iter()
+            .any(|sealed| sealed.artefact == Artefact::Transcript),
     })
 }

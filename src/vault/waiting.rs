@@ -1,13 +1,17 @@
-//! What waits for a recording: addresses and names of parties, and words of running calls, sealed under keys that each turn replaces.
+//! What waits for a recording: addresses and names of parties, and words of running calls, sealed
+//! under keys that each turn replaces.
 //!
 //! ```text
 //! row = "rvwait/2" ‖ epoch (8 bytes, big-endian) ‖ note, sealed under a key that hangs from the root page's key of that epoch
 //! ```
-//! Owns this envelope, and taking what waits from one epoch into the next. Refuses to know when something ends to wait.
+//! Owns this envelope, and taking what waits from one epoch into the next. Refuses to know when
+//! something ends to wait.
 //!
 //! INVARIANTS
-//! - Something is sealed only under the root that is present until the unit commits: only [`Inner::present`] makes a [`Present`].
-//! - The unit that ends an epoch brings everything that still waits under the next root. What was gone by then opens by no root that is left.
+//! - Something is sealed only under the root that is present until the unit commits: only
+//!   [`Inner::present`] makes a [`Present`].
+//! - The unit that ends an epoch brings everything that still waits under the next root. What was
+//!   gone by then opens by no root that is left.
 
 use std::sync::Arc;
 
@@ -49,7 +53,9 @@ impl Waits<'_> {
     fn key(&self, root: &RootKey) -> Key {
         match self {
             Self::Party(conversation, leg) => keyring::waiting_key(root, conversation, leg),
-            Self::Piece(of) => keyring::utterance_key(root, of.account, of.transcription, of.track, of.sequence),
+            Self::Piece(of) => {
+                keyring::utterance_key(root, of.account, of.transcription, of.track, of.sequence)
+            }
         }
     }
 
@@ -58,10 +64,20 @@ impl Waits<'_> {
         [MARK.as_slice(), &root.epoch.to_be_bytes(), &note].concat()
     }
 
-    /// [`keyring::Error::OtherEpoch`] if it is of a later epoch than the root; of an earlier one it is lost, and not authentic.
-    fn open(&self, root: &RootKey, vault: VaultId, sealed: &[u8]) -> Result<Zeroizing<String>, keyring::Error> {
-        let rest = sealed.strip_prefix(MARK).ok_or(keyring::Error::NotAuthentic)?;
-        let (epoch, note) = rest.split_first_chunk().ok_or(keyring::Error::NotAuthentic)?;
+    /// [`keyring::Error::OtherEpoch`] if it is of a later epoch than the root; of an earlier one it
+    /// is lost, and not authentic.
+    fn open(
+        &self,
+        root: &RootKey,
+        vault: VaultId,
+        sealed: &[u8],
+    ) -> Result<Zeroizing<String>, keyring::Error> {
+        let rest = sealed
+            .strip_prefix(MARK)
+            .ok_or(keyring::Error::NotAuthentic)?;
+        let (epoch, note) = rest
+            .split_first_chunk()
+            .ok_or(keyring::Error::NotAuthentic)?;
         match u64::from_be_bytes(*epoch) {
             later if later > root.epoch => Err(keyring::Error::OtherEpoch(later)),
             _ => keyring::open_note(&self.key(root), vault, note),
@@ -70,8 +86,9 @@ impl Waits<'_> {
 }
 
 impl Vault {
-    /// To be called first in a unit that lets something wait, or takes it over: no turn ends the epoch before the unit ends. First, because a turn that
-    /// has begun to end it wants rows that such a unit locks.
+    /// To be called first in a unit that lets something wait, or takes it over: no turn ends the
+    /// epoch before the unit ends. First, because a turn that has begun to end it wants rows that
+    /// such a unit locks.
     ///
     /// # Errors
     /// The ledger's; [`Error::Keyring`] if [`Self::follow`] is to be called.
@@ -87,7 +104,11 @@ impl Inner {
     /// The ledger's; [`keyring::Error::OtherEpoch`] inside if this process has not followed yet.
     pub(super) async fn present(&self, tx: &mut Tx) -> Result<Present, Error> {
         let (current, root) = (epochs::hold(tx).await?, self.root.key());
-        if current == root.epoch { Ok(Present(root)) } else { Err(keyring::Error::OtherEpoch(current).into()) }
+        if current == root.epoch {
+            Ok(Present(root))
+        } else {
+            Err(keyring::Error::OtherEpoch(current).into())
+        }
     }
 
     /// Seals something for the place where it waits.
@@ -98,8 +119,13 @@ impl Inner {
     /// Opens what waits at a place.
     ///
     /// # Errors
-    /// [`Error::Keyring`] if it is not what was sealed for this place, or is of an epoch that this process has not followed to.
-    pub(super) fn open_waiting(&self, waits: Waits<'_>, sealed: &[u8]) -> Result<Zeroizing<String>, Error> {
+    /// [`Error::Keyring`] if it is not what was sealed for this place, or is of an epoch that this
+    /// process has not followed to.
+    pub(super) fn open_waiting(
+        &self,
+        waits: Waits<'_>,
+        sealed: &[u8],
+    ) -> Result<Zeroizing<String>, Error> {
         Ok(waits.open(&self.root.key(), self.id, sealed)?)
     }
 
@@ -109,8 +135,14 @@ impl Inner {
         Ok(Alone(()))
     }
 
-    /// Brings everything that waits under the next root, in the unit that ends the epoch. After the pages: a shred locks them in this order, too.
-    pub(super) async fn carry_waiting(&self, tx: &mut Tx, _: &Alone, next: &RootKey) -> Result<(), Error> {
+    /// Brings everything that waits under the next root, in the unit that ends the epoch. After the
+    /// pages: a shred locks them in this order, too.
+    pub(super) async fn carry_waiting(
+        &self,
+        tx: &mut Tx,
+        _: &Alone,
+        next: &RootKey,
+    ) -> Result<(), Error> {
         let mut after = None;
         loop {
             let page = waiting::chunk(tx, after.as_ref(), ROWS).await?;
@@ -130,12 +162,21 @@ impl Inner {
         let mut after = None;
         loop {
             let mut page = utterances::chunk(tx, after.as_ref(), ROWS).await?;
-            let Some(last) = page.last().cloned() else { return Ok(()) };
+            let Some(last) = page.last().cloned() else {
+                return Ok(());
+            };
             page.retain_mut(|row| {
                 let (account, transcription) = (&row.account, &row.transcription);
-                let of = PieceOf { account, transcription, track: &row.utterance.track, sequence: row.utterance.sequence };
+                let of = PieceOf {
+                    account,
+                    transcription,
+                    track: &row.utterance.track,
+                    sequence: row.utterance.sequence,
+                };
                 let carried = self.carried(Waits::Piece(of), &row.utterance.sealed, next);
-                carried.map(|sealed| row.utterance.sealed = sealed).is_some()
+                carried
+                    .map(|sealed| row.utterance.sealed = sealed)
+                    .is_some()
             });
             utterances::replace(tx, &page).await?;
             after = Some(last);
@@ -153,14 +194,20 @@ impl Inner {
         }
     }
 
-    /// A row of the journal as the rebuilt vault can open it: what waits in it may be sealed under the root of another epoch.
+    /// A row of the journal as the rebuilt vault can open it: what waits in it may be sealed under
+    /// the root of another epoch.
     pub(super) fn brought_home(&self, row: Image, from: &RootKey) -> Image {
         let root = self.root.key();
         if row.table() != Table::Parties || from.epoch == root.epoch {
             return row;
         }
-        let place = (row.text("conversation").and_then(|text| text.parse().ok()), row.text("leg").and_then(|text| text.parse().ok()));
-        let (Some(conversation), Some(leg)) = place else { return row };
+        let place = (
+            row.text("conversation").and_then(|text| text.parse().ok()),
+            row.text("leg").and_then(|text| text.parse().ok()),
+        );
+        let (Some(conversation), Some(leg)) = place else {
+            return row;
+        };
         let waits = Waits::Party(&conversation, &leg);
         let sealed = row.bytes("sealed").filter(|sealed| !sealed.is_empty());
         // What this root does not open may be of the snapshot's own epoch, or nobody's.
@@ -180,18 +227,40 @@ mod tests {
     fn what_waits_opens_by_its_own_root_in_its_own_place_and_by_no_other() {
         let rng = &mut rand::rng();
         let vault = VaultId::random(rng);
-        let [before, present, after] = [6, 7, 8].map(|epoch| RootKey { epoch, key: Key::random(&mut rand::rng()) });
+        let [before, present, after] = [6, 7, 8].map(|epoch| RootKey {
+            epoch,
+            key: Key::random(&mut rand::rng()),
+        });
         let call: Conversation = format!("CA{}", "1".repeat(32)).parse().unwrap();
         let [caller, callee]: [LegName; 2] = ["caller", "callee"].map(|leg| leg.parse().unwrap());
         let waits = Waits::Party(&call, &caller);
         let sealed = waits.seal(&present, vault, "+14155550100");
 
-        assert_eq!(waits.open(&present, vault, &sealed).unwrap().as_str(), "+14155550100");
-        assert_eq!(waits.open(&after, vault, &sealed).err(), Some(keyring::Error::NotAuthentic), "the epoch is over");
-        assert_eq!(waits.open(&before, vault, &sealed).err(), Some(keyring::Error::OtherEpoch(7)), "it has turned");
-        assert!(Waits::Party(&call, &callee).open(&present, vault, &sealed).is_err(), "another's place");
+        assert_eq!(
+            waits.open(&present, vault, &sealed).unwrap().as_str(),
+            "+14155550100"
+        );
+        assert_eq!(
+            waits.open(&after, vault, &sealed).err(),
+            Some(keyring::Error::NotAuthentic),
+            "the epoch is over"
+        );
+        assert_eq!(
+            waits.open(&before, vault, &sealed).err(),
+            Some(keyring::Error::OtherEpoch(7)),
+            "it has turned"
+        );
+        assert!(
+            Waits::Party(&call, &callee)
+                .open(&present, vault, &sealed)
+                .is_err(),
+            "another's place"
+        );
         for cut in 0..sealed.len() {
-            assert!(waits.open(&present, vault, &sealed[..cut]).is_err(), "{cut}");
+            assert!(
+                waits.open(&present, vault, &sealed[..cut]).is_err(),
+                "{cut}"
+            );
         }
     }
 }

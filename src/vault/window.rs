@@ -1,4 +1,5 @@
-//! A part of a sound as a file of its own: a fresh head, and behind it some bytes of the file that is sealed.
+//! A part of a sound as a file of its own: a fresh head, and behind it some bytes of the file that
+//! is sealed.
 //!
 //! Owns the arithmetic between the two. INVARIANT: no byte outside the part is ever asked for.
 
@@ -34,8 +35,16 @@ impl Window {
     pub(super) fn of(wave: &Wave, from_s: u32, to_s: u32, file_len: u64) -> Self {
         let sound = wave.between(from_s, to_s, file_len);
         let length = sound.end - sound.start;
-        let tail = if length.is_multiple_of(2) { Bytes::new() } else { Bytes::from_static(&[0]) };
-        Self { head: wave.head(length).into(), sound, tail }
+        let tail = if length.is_multiple_of(2) {
+            Bytes::new()
+        } else {
+            Bytes::from_static(&[0])
+        };
+        Self {
+            head: wave.head(length).into(),
+            sound,
+            tail,
+        }
     }
 
     pub(super) fn len(&self) -> u64 {
@@ -73,12 +82,19 @@ mod tests {
     /// A file with mono µ-law at 5 samples a second, and a list before and behind the sound.
     fn file(samples: u8) -> Vec<u8> {
         let sound: Vec<u8> = (0..samples).map(|sample| 100 + sample).collect();
-        let mut body = b"WAVELIST\x02\0\0\0xxfmt \x10\0\0\0\x07\0\x01\0\x05\0\0\0\x05\0\0\0\x01\0\x08\0data".to_vec();
+        let mut body =
+            b"WAVELIST\x02\0\0\0xxfmt \x10\0\0\0\x07\0\x01\0\x05\0\0\0\x05\0\0\0\x01\0\x08\0data"
+                .to_vec();
         body.extend_from_slice(&u32::from(samples).to_le_bytes());
         body.extend_from_slice(&sound);
         body.extend_from_slice(&[0; 1][..usize::from(samples % 2)]);
         body.extend_from_slice(b"LIST\x02\0\0\0yy");
-        [b"RIFF".as_slice(), &u32::try_from(body.len()).unwrap().to_le_bytes(), &body].concat()
+        [
+            b"RIFF".as_slice(),
+            &u32::try_from(body.len()).unwrap().to_le_bytes(),
+            &body,
+        ]
+        .concat()
     }
 
     fn window(file: &[u8], from_s: u32, to_s: u32) -> Window {
@@ -86,23 +102,41 @@ mod tests {
     }
 
     fn served(window: &Window, file: &[u8], range: Range<u64>) -> Vec<u8> {
-        let Cut { before, sound, after } = window.cut(range);
-        let sound = &file[usize::try_from(sound.start).unwrap()..usize::try_from(sound.end).unwrap()];
+        let Cut {
+            before,
+            sound,
+            after,
+        } = window.cut(range);
+        let sound =
+            &file[usize::try_from(sound.start).unwrap()..usize::try_from(sound.end).unwrap()];
         [before.as_ref(), sound, after.as_ref()].concat()
     }
 
     #[test]
     fn a_part_is_a_file_with_these_seconds_and_no_more() {
         let file = file(23);
-        for (from, to, samples) in [(0, 1, 0..5), (1, 3, 5..15), (4, 9, 20..23), (5, 9, 23..23), (0, 100, 0..23)] {
+        for (from, to, samples) in [
+            (0, 1, 0..5),
+            (1, 3, 5..15),
+            (4, 9, 20..23),
+            (5, 9, 23..23),
+            (0, 100, 0..23),
+        ] {
             let window = window(&file, from, to);
             let part = served(&window, &file, 0..window.len());
             let wave = Wave::read(&part).unwrap();
             let sound = wave.sound(part.len() as u64);
             let expected: Vec<u8> = samples.map(|sample| 100 + sample).collect();
-            assert_eq!(part[usize::try_from(sound.start).unwrap()..usize::try_from(sound.end).unwrap()], expected, "{from} {to}");
+            assert_eq!(
+                part[usize::try_from(sound.start).unwrap()..usize::try_from(sound.end).unwrap()],
+                expected,
+                "{from} {to}"
+            );
             assert!(part.len().is_multiple_of(2));
-            assert_eq!(part[4..8], u32::try_from(part.len() - 8).unwrap().to_le_bytes());
+            assert_eq!(
+                part[4..8],
+                u32::try_from(part.len() - 8).unwrap().to_le_bytes()
+            );
         }
     }
 

@@ -1,4 +1,5 @@
-//! Nobody takes what the service logs: the disk is full, the pipe is closed, or nobody reads it. The service goes on.
+//! Nobody takes what the service logs: the disk is full, the pipe is closed, or nobody reads it.
+//! The service goes on.
 
 use std::{
     fs::{File, OpenOptions},
@@ -35,18 +36,37 @@ async fn seals_whatever_becomes_of_its_log(log: impl Into<Stdio>, level: &str) {
     let world = World::sqlite().await;
     let [port, metrics] = free_ports();
     let mut command: Command = process::recvault();
-    command.current_dir("/").arg("--config").arg(world.path("recvault.toml")).arg("serve");
+    command
+        .current_dir("/")
+        .arg("--config")
+        .arg(world.path("recvault.toml"))
+        .arg("serve");
     command
         .env("RECVAULT__SERVER__LISTEN", format!("127.0.0.1:{port}"))
-        .env("RECVAULT__SERVER__METRICS_LISTEN", format!("127.0.0.1:{metrics}"));
-    command.env("RECVAULT__SERVER__PUBLIC_URL", format!("http://127.0.0.1:{port}")).env("RECVAULT__TELEMETRY__LEVEL", level);
+        .env(
+            "RECVAULT__SERVER__METRICS_LISTEN",
+            format!("127.0.0.1:{metrics}"),
+        );
+    command
+        .env(
+            "RECVAULT__SERVER__PUBLIC_URL",
+            format!("http://127.0.0.1:{port}"),
+        )
+        .env("RECVAULT__TELEMETRY__LEVEL", level);
     let _service = Deaf(command.stdout(Stdio::null()).stderr(log).spawn().unwrap());
     let client = Client::new(format!("http://127.0.0.1:{port}"), &world.token);
-    let is_ready = || async { client.get("/readyz").await.is_ok_and(|(status, _)| status == 200) };
+    let is_ready = || async {
+        client
+            .get("/readyz")
+            .await
+            .is_ok_and(|(status, _)| status == 200)
+    };
     assert!(eventually(is_ready).await, "it never got ready");
     // Work that fails is told of; what is good must still be done.
     let (missing, _) = world.record(sound(0, 1));
-    world.stand_in.fail(&missing, Fault::ServerError { times: 1000 });
+    world
+        .stand_in
+        .fail(&missing, Fault::ServerError { times: 1000 });
     assert_eq!(world.announce(&client, &missing).await.unwrap(), 204);
     for mark in 1..6 {
         world.sealed(&client, sound(mark, 1)).await;
@@ -55,15 +75,24 @@ async fn seals_whatever_becomes_of_its_log(log: impl Into<Stdio>, level: &str) {
     let watcher = Client::new(format!("http://127.0.0.1:{metrics}"), "");
     let lost = async || {
         let text = String::from_utf8(watcher.get("/metrics").await.unwrap().1.to_vec()).unwrap();
-        let line = text.lines().find_map(|line| line.strip_prefix("recvault_log_lines_lost_total "));
+        let line = text
+            .lines()
+            .find_map(|line| line.strip_prefix("recvault_log_lines_lost_total "));
         line.is_some_and(|count| count.parse::<f64>().unwrap() > 0.0)
     };
-    assert!(eventually(lost).await, "lines that were lost are not counted");
+    assert!(
+        eventually(lost).await,
+        "lines that were lost are not counted"
+    );
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn on_a_full_disk() {
-    seals_whatever_becomes_of_its_log(OpenOptions::new().write(true).open("/dev/full").unwrap(), "info").await;
+    seals_whatever_becomes_of_its_log(
+        OpenOptions::new().write(true).open("/dev/full").unwrap(),
+        "info",
+    )
+    .await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -87,9 +116,23 @@ fn a_command_whose_reader_has_gone_ends_quietly() {
     drop(reader);
     let folder = tempfile::tempdir().unwrap();
     let mut command = process::recvault();
-    let mut child = command.current_dir(folder.path()).args(["init", "."]).stdout(writer).stderr(Stdio::piped()).spawn().unwrap();
+    let mut child = command
+        .current_dir(folder.path())
+        .args(["init", "."])
+        .stdout(writer)
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
     let mut said = String::new();
-    child.stderr.take().unwrap().read_to_string(&mut said).unwrap();
+    child
+        .stderr
+        .take()
+        .unwrap()
+        .read_to_string(&mut said)
+        .unwrap();
     assert_eq!((child.wait().unwrap().code(), said.as_str()), (Some(0), ""));
-    assert!(File::open(folder.path().join("vault.db")).is_ok(), "it did what it was asked");
+    assert!(
+        File::open(folder.path().join("vault.db")).is_ok(),
+        "it did what it was asked"
+    );
 }

@@ -4,7 +4,8 @@ use std::{collections::BTreeMap, fs, os::unix::fs::PermissionsExt as _, path::Pa
 
 use crate::process::run_in;
 
-/// Every file below a folder with its bytes; the write-ahead log of SQLite comes and goes with who looks.
+/// Every file below a folder with its bytes; the write-ahead log of SQLite comes and goes with who
+/// looks.
 fn files(folder: &Path) -> BTreeMap<String, Vec<u8>> {
     let mut found = BTreeMap::new();
     for entry in fs::read_dir(folder).unwrap() {
@@ -28,22 +29,63 @@ fn init_makes_a_folder_whose_secrets_are_the_owners() {
     let world = tempfile::tempdir().unwrap();
     let said = run_in(world.path(), &["init", "calls"], &[]).done();
     let folder = world.path().join("calls");
-    assert_eq!((mode(&folder), mode(&folder.join("custody")), mode(&folder.join("objects"))), (0o700, 0o700, 0o700));
-    assert_eq!((mode(&folder.join("custody/root")), mode(&folder.join("custody/passphrase"))), (0o600, 0o600));
-    assert_eq!(fs::read_to_string(folder.join("recvault.toml")).unwrap(), recvault::config::SHIPPED);
-    assert_eq!(fs::read_to_string(folder.join("privacy-policy.toml")).unwrap(), recvault::config::SHIPPED_POLICY);
-    let token = said.split_whitespace().find(|word| word.starts_with("rvt_")).expect("the first token is shown").to_owned();
+    assert_eq!(
+        (
+            mode(&folder),
+            mode(&folder.join("custody")),
+            mode(&folder.join("objects"))
+        ),
+        (0o700, 0o700, 0o700)
+    );
+    assert_eq!(
+        (
+            mode(&folder.join("custody/root")),
+            mode(&folder.join("custody/passphrase"))
+        ),
+        (0o600, 0o600)
+    );
+    assert_eq!(
+        fs::read_to_string(folder.join("recvault.toml")).unwrap(),
+        recvault::config::SHIPPED
+    );
+    assert_eq!(
+        fs::read_to_string(folder.join("privacy-policy.toml")).unwrap(),
+        recvault::config::SHIPPED_POLICY
+    );
+    let token = said
+        .split_whitespace()
+        .find(|word| word.starts_with("rvt_"))
+        .expect("the first token is shown")
+        .to_owned();
     let passphrase = fs::read_to_string(folder.join("custody/passphrase")).unwrap();
-    assert!(!said.contains(passphrase.trim()), "the passphrase is not shown");
+    assert!(
+        !said.contains(passphrase.trim()),
+        "the passphrase is not shown"
+    );
 
     // The token is nowhere but on the screen, and the passphrase only in its file.
     for (name, bytes) in files(&folder) {
-        let holds = |secret: &str| bytes.windows(secret.len()).any(|window| window == secret.as_bytes());
-        assert!(!holds(&token) && !holds(token.trim_start_matches("rvt_")), "{name} holds the token");
-        assert!(name.ends_with("custody/passphrase") || !holds(passphrase.trim()), "{name} holds the passphrase");
+        let holds = |secret: &str| {
+            bytes
+                .windows(secret.len())
+                .any(|window| window == secret.as_bytes())
+        };
+        assert!(
+            !holds(&token) && !holds(token.trim_start_matches("rvt_")),
+            "{name} holds the token"
+        );
+        assert!(
+            name.ends_with("custody/passphrase") || !holds(passphrase.trim()),
+            "{name} holds the passphrase"
+        );
     }
     // It runs as it is.
-    run_in(world.path(), &["--config", "calls/recvault.toml", "status"], &[]).done();
+    run_in(
+        world.path(),
+        &["--config", "calls/recvault.toml", "status"],
+        &[],
+    )
+    .done();
 }
 
 #[test]
@@ -52,7 +94,10 @@ fn a_second_init_refuses_and_changes_nothing() {
     let made = run_in(world.path(), &["init", "calls", "--json"], &[]).json();
     let before = files(world.path());
     let why = run_in(world.path(), &["init", "calls"], &[]).refused();
-    assert!(why.contains(made["vault"].as_str().unwrap()) && why.contains("never replaces"), "{why}");
+    assert!(
+        why.contains(made["vault"].as_str().unwrap()) && why.contains("never replaces"),
+        "{why}"
+    );
     assert_eq!(files(world.path()), before);
 }
 
@@ -62,15 +107,28 @@ fn init_uses_the_files_that_are_there() {
     let config = "[ledger]\nurl = \"sqlite:of-my-own.db\"\n[custody]\nroot_file = \"keys/root\"\npassphrase_file = \"pass\"\n";
     fs::write(world.path().join("recvault.toml"), config).unwrap();
     fs::write(world.path().join("pass"), "correct horse battery staple\n").unwrap();
-    let policy = recvault::config::SHIPPED_POLICY.replace("version = \"1\"", "version = \"of-my-own\"");
+    let policy =
+        recvault::config::SHIPPED_POLICY.replace("version = \"1\"", "version = \"of-my-own\"");
     assert_ne!(policy, recvault::config::SHIPPED_POLICY);
     fs::write(world.path().join("privacy-policy.toml"), &policy).unwrap();
 
     let said = run_in(world.path(), &["init", "."], &[]).done();
-    assert!(!said.contains("random passphrase"), "none was chosen: {said}");
-    assert_eq!(fs::read_to_string(world.path().join("recvault.toml")).unwrap(), config);
-    assert_eq!(fs::read_to_string(world.path().join("privacy-policy.toml")).unwrap(), policy);
-    assert_eq!(fs::read_to_string(world.path().join("pass")).unwrap(), "correct horse battery staple\n");
+    assert!(
+        !said.contains("random passphrase"),
+        "none was chosen: {said}"
+    );
+    assert_eq!(
+        fs::read_to_string(world.path().join("recvault.toml")).unwrap(),
+        config
+    );
+    assert_eq!(
+        fs::read_to_string(world.path().join("privacy-policy.toml")).unwrap(),
+        policy
+    );
+    assert_eq!(
+        fs::read_to_string(world.path().join("pass")).unwrap(),
+        "correct horse battery staple\n"
+    );
     assert_eq!(mode(&world.path().join("keys/root")), 0o600);
     assert!(world.path().join("of-my-own.db").exists() && !world.path().join("custody").exists());
     let log = run_in(world.path(), &["audit", "list"], &[]).done();
@@ -80,19 +138,39 @@ fn init_uses_the_files_that_are_there() {
 #[test]
 fn init_with_a_passphrase_from_the_environment_writes_none() {
     let world = tempfile::tempdir().unwrap();
-    let variables = [("RECVAULT__CUSTODY__PASSPHRASE", "correct horse battery staple")];
+    let variables = [(
+        "RECVAULT__CUSTODY__PASSPHRASE",
+        "correct horse battery staple",
+    )];
     run_in(world.path(), &["init", "calls"], &variables).done();
     assert!(!world.path().join("calls/custody/passphrase").exists());
-    run_in(world.path(), &["--config", "calls/recvault.toml", "status"], &variables).done();
-    let why = run_in(world.path(), &["--config", "calls/recvault.toml", "status"], &[]).refused();
+    run_in(
+        world.path(),
+        &["--config", "calls/recvault.toml", "status"],
+        &variables,
+    )
+    .done();
+    let why = run_in(
+        world.path(),
+        &["--config", "calls/recvault.toml", "status"],
+        &[],
+    )
+    .refused();
     assert!(why.contains("custody/passphrase"), "{why}");
 }
 
 #[test]
 fn init_with_a_faulty_config_makes_nothing() {
     let world = tempfile::tempdir().unwrap();
-    fs::write(world.path().join("recvault.toml"), "[ledger]\nurll = \"sqlite:x.db\"\n").unwrap();
+    fs::write(
+        world.path().join("recvault.toml"),
+        "[ledger]\nurll = \"sqlite:x.db\"\n",
+    )
+    .unwrap();
     let why = run_in(world.path(), &["init", "."], &[]).refused();
-    assert!(why.contains("recvault.toml:2: `ledger.urll`: unknown field"), "{why}");
+    assert!(
+        why.contains("recvault.toml:2: `ledger.urll`: unknown field"),
+        "{why}"
+    );
     assert_eq!(files(world.path()).len(), 1);
 }

@@ -16,20 +16,43 @@ fn what_is_no_command_is_a_usage_error() {
         &["shred"],
         &["shred", "rec_1", "--reason", "x"],
         &["shred", "rec_00000000000000000000000000000000"],
-        &["shred", "rec_00000000000000000000000000000000", "--reason", "Frau Meier asked"],
+        &[
+            "shred",
+            "rec_00000000000000000000000000000000",
+            "--reason",
+            "Frau Meier asked",
+        ],
         &["sweep", "--older-than-h", "0"],
         &["receipt", "verify"],
         &["status", "--verbose"],
     ] {
         let ended = run_in(folder.path(), args, &[]);
-        assert_eq!((ended.code, ended.stdout.as_str()), (Some(2), ""), "{args:?}: {ended:?}");
-        assert!(ended.stderr.contains("--help") || ended.stderr.contains("Usage"), "{args:?}: {}", ended.stderr);
+        assert_eq!(
+            (ended.code, ended.stdout.as_str()),
+            (Some(2), ""),
+            "{args:?}: {ended:?}"
+        );
+        assert!(
+            ended.stderr.contains("--help") || ended.stderr.contains("Usage"),
+            "{args:?}: {}",
+            ended.stderr
+        );
     }
-    assert!(run_in(folder.path(), &["--version"], &[]).done().starts_with("recvault "));
-    for command in
-        ["demo", "init", "serve", "token", "policy", "shred", "retry", "sweep", "audit", "receipt", "custody", "status", "doctor", "config"]
-    {
-        assert!(run_in(folder.path(), &["--help"], &[]).done().contains(&format!("\n  {command} ")), "{command} is not in the help");
+    assert!(
+        run_in(folder.path(), &["--version"], &[])
+            .done()
+            .starts_with("recvault ")
+    );
+    for command in [
+        "demo", "init", "serve", "token", "policy", "shred", "retry", "sweep", "audit", "receipt",
+        "custody", "status", "doctor", "config",
+    ] {
+        assert!(
+            run_in(folder.path(), &["--help"], &[])
+                .done()
+                .contains(&format!("\n  {command} ")),
+            "{command} is not in the help"
+        );
         run_in(folder.path(), &[command, "--help"], &[]).done();
     }
 }
@@ -38,14 +61,29 @@ fn what_is_no_command_is_a_usage_error() {
 async fn a_wrong_passphrase_opens_nothing() {
     let world = World::sqlite().await;
     fs::write(world.path("custody/passphrase"), "hunter2").unwrap();
-    for command in [&["serve"][..], &["status"], &["audit", "list"], &["sweep"], &["retry"]] {
+    for command in [
+        &["serve"][..],
+        &["status"],
+        &["audit", "list"],
+        &["sweep"],
+        &["retry"],
+    ] {
         let why = world.run(command).refused();
-        assert!(why.contains("wrong passphrase, or it was altered"), "{command:?}: {why}");
+        assert!(
+            why.contains("wrong passphrase, or it was altered"),
+            "{command:?}: {why}"
+        );
         assert!(!why.contains("hunter2"), "{why}");
     }
     let doctor = world.run(&["doctor"]);
     assert_eq!(doctor.code, Some(1));
-    assert!(doctor.stdout.contains("broken  vault: the root does not open"), "{}", doctor.stdout);
+    assert!(
+        doctor
+            .stdout
+            .contains("broken  vault: the root does not open"),
+        "{}",
+        doctor.stdout
+    );
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -53,8 +91,14 @@ async fn the_ledger_of_another_vault_is_not_opened() {
     let (world, other) = (World::sqlite().await, World::sqlite().await);
     fs::copy(other.path("vault.db"), world.path("vault.db")).unwrap();
     let why = world.run(&["status"]).refused();
-    assert!(why.contains(&world.vault.to_string()) && why.contains(&other.vault.to_string()), "{why}");
-    assert!(why.contains("`[custody]`") && why.contains("`ledger.url`"), "{why}");
+    assert!(
+        why.contains(&world.vault.to_string()) && why.contains(&other.vault.to_string()),
+        "{why}"
+    );
+    assert!(
+        why.contains("`[custody]`") && why.contains("`ledger.url`"),
+        "{why}"
+    );
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -70,7 +114,15 @@ async fn a_port_that_is_taken_is_named() {
     let world = World::sqlite().await;
     let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
     let address = taken.local_addr().unwrap().to_string();
-    let output = recvault().current_dir(world.folder.path()).arg("serve").env("RECVAULT__SERVER__LISTEN", &address).output().unwrap();
+    let output = recvault()
+        .current_dir(world.folder.path())
+        .arg("serve")
+        .env("RECVAULT__SERVER__LISTEN", &address)
+        .output()
+        .unwrap();
     let why = String::from_utf8(output.stderr).unwrap();
-    assert!(output.status.code() == Some(1) && why.contains("server.listen") && why.contains(&address), "{why}");
+    assert!(
+        output.status.code() == Some(1) && why.contains("server.listen") && why.contains(&address),
+        "{why}"
+    );
 }

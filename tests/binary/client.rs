@@ -20,19 +20,38 @@ type Result<T> = reqwest::Result<T>;
 
 impl Client {
     pub(crate) fn new(base: String, token: &str) -> Self {
-        let http = reqwest::Client::builder().no_proxy().timeout(Duration::from_secs(20)).build().expect("a client");
-        Self { base, http, token: token.to_owned() }
+        let http = reqwest::Client::builder()
+            .no_proxy()
+            .timeout(Duration::from_secs(20))
+            .build()
+            .expect("a client");
+        Self {
+            base,
+            http,
+            token: token.to_owned(),
+        }
     }
 
     /// Status and JSON of an answer; null where the body is no JSON.
-    pub(crate) async fn ask(&self, method: Method, path: &str, body: Option<Value>) -> Result<(u16, Value)> {
-        let mut request = self.http.request(method, format!("{}{path}", self.base)).bearer_auth(&self.token);
+    pub(crate) async fn ask(
+        &self,
+        method: Method,
+        path: &str,
+        body: Option<Value>,
+    ) -> Result<(u16, Value)> {
+        let mut request = self
+            .http
+            .request(method, format!("{}{path}", self.base))
+            .bearer_auth(&self.token);
         if let Some(body) = body {
             request = request.json(&body);
         }
         let response = request.send().await?;
         let status = response.status().as_u16();
-        Ok((status, serde_json::from_slice(&response.bytes().await?).unwrap_or_default()))
+        Ok((
+            status,
+            serde_json::from_slice(&response.bytes().await?).unwrap_or_default(),
+        ))
     }
 
     /// Status and body of what anybody may fetch.
@@ -41,7 +60,8 @@ impl Client {
         Ok((response.status().as_u16(), response.bytes().await?))
     }
 
-    /// The state of a recording; `None` if there is none. Of one that a restore would not find shredded yet, nothing is said before it would.
+    /// The state of a recording; `None` if there is none. Of one that a restore would not find
+    /// shredded yet, nothing is said before it would.
     pub(crate) async fn state(&self, id: RecordingId) -> Result<Option<String>> {
         let path = format!("/v1/recordings/{id}");
         let (mut status, mut body) = self.ask(Method::GET, &path, None).await?;
@@ -53,21 +73,38 @@ impl Client {
             (status, body) = self.ask(Method::GET, &path, None).await?;
         }
         assert!(matches!(status, 200 | 404), "{status} {body}");
-        Ok((status == 200).then(|| body["state"].as_str().expect("a recording has a state").to_owned()))
+        Ok((status == 200).then(|| {
+            body["state"]
+                .as_str()
+                .expect("a recording has a state")
+                .to_owned()
+        }))
     }
 
     /// Asks to listen: the status, and the path of the sound if the grant was given.
     pub(crate) async fn grant(&self, id: RecordingId) -> Result<(u16, Option<String>)> {
-        let (status, body) =
-            self.ask(Method::POST, &format!("/v1/recordings/{id}/grants"), Some(json!({ "purpose": "quality-review" }))).await?;
-        let path = body["audio_url"].as_str().and_then(|url| url.find("/v1/").map(|at| url[at..].to_owned()));
+        let (status, body) = self
+            .ask(
+                Method::POST,
+                &format!("/v1/recordings/{id}/grants"),
+                Some(json!({ "purpose": "quality-review" })),
+            )
+            .await?;
+        let path = body["audio_url"]
+            .as_str()
+            .and_then(|url| url.find("/v1/").map(|at| url[at..].to_owned()));
         Ok((status, path))
     }
 
     /// Shreds: the status, and the receipt's id.
     pub(crate) async fn shred(&self, id: RecordingId) -> Result<(u16, Option<String>)> {
-        let (status, body) =
-            self.ask(Method::DELETE, &format!("/v1/recordings/{id}"), Some(json!({ "reason": "subject-request" }))).await?;
+        let (status, body) = self
+            .ask(
+                Method::DELETE,
+                &format!("/v1/recordings/{id}"),
+                Some(json!({ "reason": "subject-request" })),
+            )
+            .await?;
         Ok((status, body["receipt_id"].as_str().map(str::to_owned)))
     }
 

@@ -11,7 +11,8 @@ use crate::{
     world::World,
 };
 
-/// Tells a story of a death at each of these places, on both databases, and notes which places they are.
+/// Tells a story of a death at each of these places, on both databases, and notes which places they
+/// are.
 macro_rules! points {
     ($story:ident: $($event:ident at $point:literal;)*) => {
         mod sqlite {
@@ -35,7 +36,10 @@ macro_rules! points {
 
 #[test]
 fn every_named_place_is_tried() {
-    assert_eq!([TRIED, &crash_turn::tried(), sources::TRIED].concat(), crash::POINTS);
+    assert_eq!(
+        [TRIED, &crash_turn::tried(), sources::TRIED].concat(),
+        crash::POINTS
+    );
 }
 
 points! {
@@ -59,8 +63,15 @@ points! {
 async fn dies_and_comes_back(kind: Kind, point: &str) {
     let world = World::on(kind).await;
     // More than one part of an upload where the upload is what breaks off.
-    let seconds = if point == "deposit.first_bytes" { 600 } else { 2 };
-    let (early, late) = (Entry::several(&world, 3, 1), Entry::several(&world, 3, seconds));
+    let seconds = if point == "deposit.first_bytes" {
+        600
+    } else {
+        2
+    };
+    let (early, late) = (
+        Entry::several(&world, 3, 1),
+        Entry::several(&world, 3, seconds),
+    );
 
     // A life before: three recordings, of which one is shredded; then the power goes.
     let service = world.serve().await;
@@ -75,7 +86,10 @@ async fn dies_and_comes_back(kind: Kind, point: &str) {
 
     // The life that ends at the point.
     let service = world.serve_until(Some(point)).await;
-    if ["shred", "remove", "erase"].iter().any(|word| point.starts_with(word)) {
+    if ["shred", "remove", "erase"]
+        .iter()
+        .any(|word| point.starts_with(word))
+    {
         let _ = early[1].shred(&service.client).await;
     } else {
         for entry in &late {
@@ -83,12 +97,26 @@ async fn dies_and_comes_back(kind: Kind, point: &str) {
         }
     }
     service.process.dies(point).await;
-    expect_what_the_point_leaves(&world, point, invariants::check(&world).await, &early[1], &late[0]);
+    expect_what_the_point_leaves(
+        &world,
+        point,
+        invariants::check(&world).await,
+        &early[1],
+        &late[0],
+    );
     if point.starts_with("erase") {
-        // The ledger knew of the copy before anything happened to it, and learns what happened from Twilio when it asks again.
-        let sources = format!("SELECT state FROM sources WHERE recording_id = '{}'", early[1].id);
+        // The ledger knew of the copy before anything happened to it, and learns what happened from
+        // Twilio when it asks again.
+        let sources = format!(
+            "SELECT state FROM sources WHERE recording_id = '{}'",
+            early[1].id
+        );
         assert_eq!(world.database.texts(&sources).await, ["there"], "{point}");
-        assert_eq!(world.stand_in.kept(&early[1].sid).media, point == "erase.listed", "{point}");
+        assert_eq!(
+            world.stand_in.kept(&early[1].sid).media,
+            point == "erase.listed",
+            "{point}"
+        );
     }
 
     // The dead process's leases run out.
@@ -99,36 +127,93 @@ async fn dies_and_comes_back(kind: Kind, point: &str) {
     service.process.stop().await;
 
     let found = invariants::check(&world).await;
-    assert_eq!((found.states.len(), found.work), (all.len(), 0), "everything is done: {found:?}");
+    assert_eq!(
+        (found.states.len(), found.work),
+        (all.len(), 0),
+        "everything is done: {found:?}"
+    );
     for entry in &all {
         let is_shredded = entry.receipt.get().is_some();
-        assert_eq!(world.stand_in.kept(&entry.sid).content(), !is_shredded, "what is shredded is gone at Twilio, and nothing else");
+        assert_eq!(
+            world.stand_in.kept(&entry.sid).content(),
+            !is_shredded,
+            "what is shredded is gone at Twilio, and nothing else"
+        );
     }
     let litter = (found.orphans as u64, world.unfinished_files() as u64);
     let swept = world.sweep_now().await;
-    assert_eq!((swept.orphans, swept.uploads), litter, "the sweep removes what nobody owns");
+    assert_eq!(
+        (swept.orphans, swept.uploads),
+        litter,
+        "the sweep removes what nobody owns"
+    );
     let found = invariants::check(&world).await;
-    assert_eq!((found.orphans, world.unfinished_objects()), (0, 0), "and nothing else: {found:?}");
+    assert_eq!(
+        (found.orphans, world.unfinished_objects()),
+        (0, 0),
+        "and nothing else: {found:?}"
+    );
 }
 
 /// What a death at a point leaves on disk, besides what must always hold.
-fn expect_what_the_point_leaves(world: &World, point: &str, found: Found, condemned: &Entry, announced: &Entry) {
+fn expect_what_the_point_leaves(
+    world: &World,
+    point: &str,
+    found: Found,
+    condemned: &Entry,
+    announced: &Entry,
+) {
     let state = |entry: &Entry| found.states.get(&entry.id.to_string()).map(String::as_str);
     let litter = (found.orphans, world.unfinished_objects(), found.removed);
     match point {
-        "accept.before_commit" => assert_eq!((state(announced), litter), (None, (0, 0, 0)), "{found:?}"),
-        "accept.after_commit" | "fetch.leased" => assert_eq!((state(announced), litter), (Some("announced"), (0, 0, 0)), "{found:?}"),
+        "accept.before_commit" => {
+            assert_eq!((state(announced), litter), (None, (0, 0, 0)), "{found:?}")
+        }
+        "accept.after_commit" | "fetch.leased" => assert_eq!(
+            (state(announced), litter),
+            (Some("announced"), (0, 0, 0)),
+            "{found:?}"
+        ),
         "deposit.first_bytes" => {
-            assert!(litter.0 == 0 && litter.1 > 0 && found.states.values().all(|state| state != "fenced"), "{found:?}")
+            assert!(
+                litter.0 == 0
+                    && litter.1 > 0
+                    && found.states.values().all(|state| state != "fenced"),
+                "{found:?}"
+            )
         }
         "deposit.after_store" | "deposit.before_commit" => assert!(litter.0 > 0, "{found:?}"),
-        "deposit.after_commit" => assert!(found.states.values().filter(|state| *state == "sealed").count() > 2, "{found:?}"),
-        "shred.before_commit" => assert_eq!((state(condemned), litter), (Some("sealed"), (0, 0, 0)), "{found:?}"),
-        "shred.after_commit" => assert_eq!((state(condemned), litter), (Some("fenced"), (0, 0, 0)), "{found:?}"),
+        "deposit.after_commit" => assert!(
+            found
+                .states
+                .values()
+                .filter(|state| *state == "sealed")
+                .count()
+                > 2,
+            "{found:?}"
+        ),
+        "shred.before_commit" => assert_eq!(
+            (state(condemned), litter),
+            (Some("sealed"), (0, 0, 0)),
+            "{found:?}"
+        ),
+        "shred.after_commit" => assert_eq!(
+            (state(condemned), litter),
+            (Some("fenced"), (0, 0, 0)),
+            "{found:?}"
+        ),
         "erase.listed" | "erase.deleted" | "erase.before_done" => {
-            assert_eq!((state(condemned), litter.0, litter.1), (Some("fenced"), 0, 0), "{found:?}")
+            assert_eq!(
+                (state(condemned), litter.0, litter.1),
+                (Some("fenced"), 0, 0),
+                "{found:?}"
+            )
         }
-        "remove.after_delete" | "remove.before_done" => assert_eq!((state(condemned), litter), (Some("fenced"), (0, 0, 1)), "{found:?}"),
+        "remove.after_delete" | "remove.before_done" => assert_eq!(
+            (state(condemned), litter),
+            (Some("fenced"), (0, 0, 1)),
+            "{found:?}"
+        ),
         _ => panic!("nobody said what {point} leaves"),
     }
 }

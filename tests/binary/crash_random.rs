@@ -55,7 +55,13 @@ async fn is_killed_at_random(kind: Kind) {
     let mut service = world.serve().await;
     let (tell, told) = watch::channel(service.client.clone());
     let entries = Entry::several(&world, RECORDINGS, 1);
-    let load = Arc::new(Load { world, entries, next: AtomicUsize::new(0), service: told, is_over: AtomicBool::new(false) });
+    let load = Arc::new(Load {
+        world,
+        entries,
+        next: AtomicUsize::new(0),
+        service: told,
+        is_over: AtomicBool::new(false),
+    });
     let mut callers = JoinSet::new();
     for at in 0..CALLERS {
         callers.spawn(Arc::clone(&load).announce(StdRng::seed_from_u64(seed ^ at)));
@@ -69,7 +75,12 @@ async fn is_killed_at_random(kind: Kind) {
         tokio::time::sleep(Duration::from_millis(rng.random_range(50..700))).await;
         service.process.kill().await;
         let found = invariants::check(&load.world).await;
-        println!("kill {round}: {} recordings, {} orphans, {} to do", found.states.len(), found.orphans, found.work);
+        println!(
+            "kill {round}: {} recordings, {} orphans, {} to do",
+            found.states.len(),
+            found.orphans,
+            found.work
+        );
         // Once in a while it does not even get to its feet.
         if round % 2 == 1 {
             let process = load.world.launch(None);
@@ -95,8 +106,16 @@ async fn is_killed_at_random(kind: Kind) {
     book::settle(&load.entries, &load.world, &service.client).await;
     service.process.stop().await;
     let found = invariants::check(&load.world).await;
-    assert_eq!((found.states.len(), found.work), (load.entries.len(), 0), "seed {seed}: {found:?}");
-    let shredded = found.states.values().filter(|state| *state == "closed").count();
+    assert_eq!(
+        (found.states.len(), found.work),
+        (load.entries.len(), 0),
+        "seed {seed}: {found:?}"
+    );
+    let shredded = found
+        .states
+        .values()
+        .filter(|state| *state == "closed")
+        .count();
     println!("{shredded} shredded, {} orphans", found.orphans);
     assert!(shredded > 0, "seed {seed}: nobody shredded anything");
 }

@@ -1,4 +1,5 @@
-//! The executable dies at each named place of a turn, a snapshot, the journal and a restore, and starts again.
+//! The executable dies at each named place of a turn, a snapshot, the journal and a restore, and
+//! starts again.
 
 use std::{collections::BTreeSet, fs};
 
@@ -66,10 +67,17 @@ mod custodies {
 
 /// Every place that is met here, in order.
 pub(crate) fn tried() -> Vec<&'static str> {
-    [turns::TRIED, files::TRIED, restores::TRIED, custodies::TRIED].concat()
+    [
+        turns::TRIED,
+        files::TRIED,
+        restores::TRIED,
+        custodies::TRIED,
+    ]
+    .concat()
 }
 
-/// Two that live, one whose bytes are gone, and one that was shredded with nobody there to remove its bytes.
+/// Two that live, one whose bytes are gone, and one that was shredded with nobody there to remove
+/// its bytes.
 struct Life {
     living: Vec<Entry>,
     shredded: Vec<Entry>,
@@ -86,10 +94,16 @@ impl Life {
         }
         let shredded = all.split_off(2);
         shredded[0].shred(&service.client).await.unwrap();
-        assert!(crate::client::eventually(async || world.objects().len() == 3).await, "its bytes are removed");
+        assert!(
+            crate::client::eventually(async || world.objects().len() == 3).await,
+            "its bytes are removed"
+        );
         service.process.stop().await;
         shred(world, &shredded[1]);
-        Self { living: all, shredded }
+        Self {
+            living: all,
+            shredded,
+        }
     }
 
     /// Holds a vault that no process serves to what must be true at every moment.
@@ -100,11 +114,18 @@ impl Life {
             assert_eq!(state(living), "sealed");
         }
         let states: Vec<String> = self.shredded.iter().take(2).map(state).collect();
-        assert!(states == ["closed", "unrecoverable"] || (!closed && states == ["fenced", "fenced"]), "{states:?}");
+        assert!(
+            states == ["closed", "unrecoverable"] || (!closed && states == ["fenced", "fenced"]),
+            "{states:?}"
+        );
 
-        // Root and snapshot: at most two of the one, at least one of the other that holds, and it is enough for a new database.
+        // Root and snapshot: at most two of the one, at least one of the other that holds, and it
+        // is enough for a new database.
         let epochs = roots(world).await;
-        assert!((1..=if closed { 1 } else { 2 }).contains(&epochs.len()), "{epochs:?}");
+        assert!(
+            (1..=if closed { 1 } else { 2 }).contains(&epochs.len()),
+            "{epochs:?}"
+        );
         let snapshots = world.run(&["snapshot", "list", "--json"]).json();
         let opens = |kept: &&Value| epochs.contains(&epoch_of(kept));
         let openable: Vec<&Value> = snapshots.as_array().unwrap().iter().filter(opens).collect();
@@ -114,7 +135,11 @@ impl Life {
         });
         assert!(good.count() >= 1, "no snapshot holds: {snapshots}");
         if closed {
-            assert_eq!(openable.len(), snapshots.as_array().unwrap().len(), "what no root opens is removed");
+            assert_eq!(
+                openable.len(),
+                snapshots.as_array().unwrap().len(),
+                "what no root opens is removed"
+            );
         }
     }
 
@@ -129,38 +154,79 @@ impl Life {
         }
         let late = Entry::new(world, sound(9, 1));
         assert_eq!(late.announce(world, &service.client).await.unwrap(), 204);
-        let all: Vec<Entry> = self.living.into_iter().chain(self.shredded).chain([late]).collect();
-        // The receipts close, and nobody has to do more for it than to let the service run and the epoch turn.
+        let all: Vec<Entry> = self
+            .living
+            .into_iter()
+            .chain(self.shredded)
+            .chain([late])
+            .collect();
+        // The receipts close, and nobody has to do more for it than to let the service run and the
+        // epoch turn.
         book::settle(&all, world, &service.client).await;
         service.process.stop().await;
         let found = invariants::check(world).await;
-        assert_eq!((found.states.len(), found.work, found.orphans), (all.len(), 0, 0), "{found:?}");
+        assert_eq!(
+            (found.states.len(), found.work, found.orphans),
+            (all.len(), 0, 0),
+            "{found:?}"
+        );
         assert_eq!(roots(world).await.len(), 1);
     }
 }
 
 /// The operator shreds; the receipt is remembered.
 fn shred(world: &World, entry: &Entry) {
-    entry.is_condemned.store(true, std::sync::atomic::Ordering::SeqCst);
-    let facts = world.run(&["shred", &entry.id.to_string(), "--reason", "subject-request", "--json"]).json();
+    entry
+        .is_condemned
+        .store(true, std::sync::atomic::Ordering::SeqCst);
+    let facts = world
+        .run(&[
+            "shred",
+            &entry.id.to_string(),
+            "--reason",
+            "subject-request",
+            "--json",
+        ])
+        .json();
     let receipt = facts["receipt_id"].as_str().unwrap();
     assert_eq!(entry.receipt.get_or_init(|| receipt.to_owned()), receipt);
 }
 
 /// Epochs whose root is in custody.
 async fn roots(world: &World) -> BTreeSet<u64> {
-    let app = App::open(Config::read(&world.path("recvault.toml")).unwrap(), Clock::System).await.unwrap();
-    app.custody.roots().await.unwrap().iter().map(|root| root.epoch).collect()
+    let app = App::open(
+        Config::read(&world.path("recvault.toml")).unwrap(),
+        Clock::System,
+    )
+    .await
+    .unwrap();
+    app.custody
+        .roots()
+        .await
+        .unwrap()
+        .iter()
+        .map(|root| root.epoch)
+        .collect()
 }
 
 /// The epoch in the name of a snapshot.
 fn epoch_of(kept: &Value) -> u64 {
-    kept["snapshot"].as_str().unwrap().trim_start_matches("snapshots/").split('-').next().unwrap().parse().unwrap()
+    kept["snapshot"]
+        .as_str()
+        .unwrap()
+        .trim_start_matches("snapshots/")
+        .split('-')
+        .next()
+        .unwrap()
+        .parse()
+        .unwrap()
 }
 
 /// What lies in the place of custody besides the passphrase, by name.
 fn place(world: &World) -> Vec<String> {
-    let names = fs::read_dir(world.path("custody")).unwrap().map(|entry| entry.unwrap().file_name().into_string().unwrap());
+    let names = fs::read_dir(world.path("custody"))
+        .unwrap()
+        .map(|entry| entry.unwrap().file_name().into_string().unwrap());
     let mut names: Vec<String> = names.filter(|name| name != "passphrase").collect();
     names.sort();
     names
@@ -179,11 +245,17 @@ async fn dies_while_it_turns(kind: Kind, point: &str) {
 
     // The operator's command dies.
     let ended = world.run_until(point, &["epoch", "turn"]);
-    assert_eq!((ended.code, ended.stdout.as_str()), (None, ""), "it should have died at {point}: {ended:?}");
+    assert_eq!(
+        (ended.code, ended.stdout.as_str()),
+        (None, ""),
+        "it should have died at {point}: {ended:?}"
+    );
     life.holds(&world, false).await;
     let after = roots(&world).await;
     match point {
-        "turn.destroyed" | "turn.receipts" => assert!(after.len() == 1 && after != before, "{after:?}"),
+        "turn.destroyed" | "turn.receipts" => {
+            assert!(after.len() == 1 && after != before, "{after:?}")
+        }
         _ => assert!(after.len() == 2 && after.is_superset(&before), "{after:?}"),
     }
     // Nobody else turns while its lease runs.
@@ -194,7 +266,8 @@ async fn dies_while_it_turns(kind: Kind, point: &str) {
     life.holds(&world, true).await;
     assert_eq!(roots(&world).await, BTreeSet::from([began]));
 
-    // The service dies of the next turn, which a shred asks for at once; the one after it finishes what it finds.
+    // The service dies of the next turn, which a shred asks for at once; the one after it finishes
+    // what it finds.
     world.forget_immediately();
     let again = Entry::new(&world, sound(8, 1));
     let service = world.serve_until(Some(point)).await;
@@ -207,28 +280,47 @@ async fn dies_while_it_turns(kind: Kind, point: &str) {
     the_lease_runs_out(&world).await;
     world.database.execute("UPDATE work SET due_at = 0").await;
     let service = world.serve().await;
-    let finished = crate::client::eventually(async || roots(&world).await.iter().all(|root| *root > began) && is_finished(&world).await);
-    assert!(finished.await, "nobody finishes the turn:\n{}", service.process.log());
+    let finished = crate::client::eventually(async || {
+        roots(&world).await.iter().all(|root| *root > began) && is_finished(&world).await
+    });
+    assert!(
+        finished.await,
+        "nobody finishes the turn:\n{}",
+        service.process.log()
+    );
     again.shred(&service.client).await.unwrap();
     service.process.stop().await;
     let found = invariants::check(&world).await;
-    assert!(found.states.values().all(|state| matches!(state.as_str(), "sealed" | "closed" | "unrecoverable")), "{found:?}");
+    assert!(
+        found
+            .states
+            .values()
+            .all(|state| matches!(state.as_str(), "sealed" | "closed" | "unrecoverable")),
+        "{found:?}"
+    );
     life.shredded.push(again);
     life.goes_on(&world).await;
 }
 
-/// Each act on custody that a turn and a change of the passphrase have, killed between every two calls to the system: no root is lost, and none that
-/// should be destroyed stays.
+/// Each act on custody that a turn and a change of the passphrase have, killed between every two
+/// calls to the system: no root is lost, and none that should be destroyed stays.
 async fn dies_while_it_changes_custody(kind: Kind, point: &str) {
     let world = World::on(kind).await;
     let life = Life::led(&world).await;
     // Of the next root's making; then of the old one's destruction.
     for times in ["#1", "#2"] {
         let ended = world.run_until(&format!("{point}{times}"), &["epoch", "turn"]);
-        assert_eq!((ended.code, ended.stdout.as_str()), (None, ""), "it should have died at {point}{times}: {ended:?}");
+        assert_eq!(
+            (ended.code, ended.stdout.as_str()),
+            (None, ""),
+            "it should have died at {point}{times}: {ended:?}"
+        );
         life.holds(&world, false).await;
         let states = world.database.texts("SELECT state FROM receipts").await;
-        assert!(states.iter().all(|state| state == "fenced") || times == "#2", "nothing is called unrecoverable: {states:?}");
+        assert!(
+            states.iter().all(|state| state == "fenced") || times == "#2",
+            "nothing is called unrecoverable: {states:?}"
+        );
         the_lease_runs_out(&world).await;
         // Whatever writes clears what was left first; what only reads leaves it.
         world.run(&["status"]).done();
@@ -236,16 +328,40 @@ async fn dies_while_it_changes_custody(kind: Kind, point: &str) {
         assert_eq!(place(&world), ["root", "root.lock"], "{point}{times}");
         let began = world.turn();
         life.holds(&world, true).await;
-        assert_eq!((roots(&world).await, place(&world)), (BTreeSet::from([began]), vec!["root".to_owned(), "root.lock".to_owned()]));
+        assert_eq!(
+            (roots(&world).await, place(&world)),
+            (
+                BTreeSet::from([began]),
+                vec!["root".to_owned(), "root.lock".to_owned()]
+            )
+        );
     }
-    // Another passphrase: one of the two opens everything, and no copy of the slot under the other one stays.
+    // Another passphrase: one of the two opens everything, and no copy of the slot under the other
+    // one stays.
     fs::write(world.path("new"), "a better passphrase").unwrap();
-    let ended = world.run_until(point, &["custody", "change-passphrase", "--new-passphrase-file", "new"]);
-    assert_eq!((ended.code, ended.stdout.as_str()), (None, ""), "it should have died at {point}: {ended:?}");
+    let ended = world.run_until(
+        point,
+        &[
+            "custody",
+            "change-passphrase",
+            "--new-passphrase-file",
+            "new",
+        ],
+    );
+    assert_eq!(
+        (ended.code, ended.stdout.as_str()),
+        (None, ""),
+        "it should have died at {point}: {ended:?}"
+    );
     the_lease_runs_out(&world).await;
     let is_new = !["custody.written", "custody.linked"].contains(&point);
     if is_new {
-        assert!(world.run(&["status"]).refused().contains("wrong passphrase"));
+        assert!(
+            world
+                .run(&["status"])
+                .refused()
+                .contains("wrong passphrase")
+        );
         fs::rename(world.path("new"), world.path("custody/passphrase")).unwrap();
     }
     world.run(&["sweep"]).done();
@@ -266,20 +382,37 @@ async fn dies_while_it_writes_to_the_store(kind: Kind, point: &str) {
     let snapshots = world.run(&["snapshot", "list", "--json"]).json();
     if point == "snapshot.first_bytes" {
         let ended = world.run_until(point, &["snapshot", "create"]);
-        assert_eq!((ended.code, ended.stdout.as_str()), (None, ""), "it should have died at {point}: {ended:?}");
-        assert_eq!(world.run(&["snapshot", "list", "--json"]).json(), snapshots, "half a snapshot is none");
+        assert_eq!(
+            (ended.code, ended.stdout.as_str()),
+            (None, ""),
+            "it should have died at {point}: {ended:?}"
+        );
+        assert_eq!(
+            world.run(&["snapshot", "list", "--json"]).json(),
+            snapshots,
+            "half a snapshot is none"
+        );
         life.holds(&world, false).await;
         let made = world.run(&["snapshot", "create", "--json"]).json();
-        assert_eq!(world.run(&["snapshot", "verify", "--json"]).json()["snapshot"], made["snapshot"], "the newest holds");
+        assert_eq!(
+            world.run(&["snapshot", "verify", "--json"]).json()["snapshot"],
+            made["snapshot"],
+            "the newest holds"
+        );
     } else {
         // A shred that is durable and in the journal, and of which nobody was told.
         let id = life.living[1].id.to_string();
         let waiting = async || world.database.texts("SELECT id FROM unjournaled").await;
         assert!(!waiting().await.contains(&id));
         let ended = world.run_until(point, &["shred", &id, "--reason", "subject-request"]);
-        assert_eq!((ended.code, ended.stdout.as_str()), (None, ""), "it should have died at {point}: {ended:?}");
+        assert_eq!(
+            (ended.code, ended.stdout.as_str()),
+            (None, ""),
+            "it should have died at {point}: {ended:?}"
+        );
         assert!(waiting().await.contains(&id));
-        // A service that finds it so dies of it, too; the next writes it once more and clears the mark.
+        // A service that finds it so dies of it, too; the next writes it once more and clears the
+        // mark.
         world.launch(Some(point)).dies(point).await;
         assert!(waiting().await.contains(&id));
         shred(&world, &life.living[1]);
@@ -291,31 +424,63 @@ async fn dies_while_it_writes_to_the_store(kind: Kind, point: &str) {
         the_rebuilt_vault_knows(&world, &life).await;
     }
     let swept = world.sweep_now().await;
-    assert_eq!((swept.orphans, world.unfinished_files()), (0, 0), "the sweep removes what is half-written");
+    assert_eq!(
+        (swept.orphans, world.unfinished_files()),
+        (0, 0),
+        "the sweep removes what is half-written"
+    );
     life.goes_on(&world).await;
 }
 
-/// A database that is made from the store alone has every fence and every living key, whatever was written twice.
+/// A database that is made from the store alone has every fence and every living key, whatever was
+/// written twice.
 async fn the_rebuilt_vault_knows(world: &World, life: &Life) {
     let text = fs::read_to_string(world.path("recvault.toml")).unwrap();
     let url = format!("url = \"{}\"", world.database.url());
     assert_eq!(text.matches(&url).count(), 1);
-    fs::write(world.path("elsewhere.toml"), text.replace(&url, "url = \"sqlite:elsewhere.db\"")).unwrap();
-    let plan = world.run(&["--config", "elsewhere.toml", "snapshot", "restore", "--dry-run", "--json"]).json();
+    fs::write(
+        world.path("elsewhere.toml"),
+        text.replace(&url, "url = \"sqlite:elsewhere.db\""),
+    )
+    .unwrap();
+    let plan = world
+        .run(&[
+            "--config",
+            "elsewhere.toml",
+            "snapshot",
+            "restore",
+            "--dry-run",
+            "--json",
+        ])
+        .json();
     assert!(plan["journal"].as_array().unwrap().len() >= 2, "{plan}");
     let config = Config::read(&world.path("elsewhere.toml")).unwrap();
     let app = App::open(config, Clock::System).await.unwrap();
     // Not settled: this is only a look, and the vault itself goes on.
-    let plan = recvault::vault::plan(&app.parts(), Default::default()).await.unwrap();
-    recvault::vault::restore(app.parts(), &plan, recvault::vault::Claim::Rehearse).await.unwrap();
+    let plan = recvault::vault::plan(&app.parts(), Default::default())
+        .await
+        .unwrap();
+    recvault::vault::restore(app.parts(), &plan, recvault::vault::Claim::Rehearse)
+        .await
+        .unwrap();
     drop(app);
     let elsewhere = Database::Sqlite(world.path("elsewhere.db"));
     assert_eq!(
-        elsewhere.texts("SELECT recording_id FROM key_entries").await,
-        life.living.iter().map(|e| e.id.to_string()).collect::<Vec<_>>()
+        elsewhere
+            .texts("SELECT recording_id FROM key_entries")
+            .await,
+        life.living
+            .iter()
+            .map(|e| e.id.to_string())
+            .collect::<Vec<_>>()
     );
     let fences = elsewhere.texts("SELECT recording_id FROM fences").await;
-    assert!(life.shredded.iter().all(|gone| fences.contains(&gone.id.to_string())), "{fences:?}");
+    assert!(
+        life.shredded
+            .iter()
+            .all(|gone| fences.contains(&gone.id.to_string())),
+        "{fences:?}"
+    );
 }
 
 async fn dies_while_it_restores(kind: Kind, point: &str) {
@@ -328,34 +493,65 @@ async fn dies_while_it_restores(kind: Kind, point: &str) {
     assert_eq!(late.announce(&world, &service.client).await.unwrap(), 204);
     service.client.until(late.id, "sealed").await;
     service.process.stop().await;
-    let fences = world.database.texts("SELECT CAST(COUNT(*) AS TEXT) FROM fences").await;
+    let fences = world
+        .database
+        .texts("SELECT CAST(COUNT(*) AS TEXT) FROM fences")
+        .await;
 
     // The database is lost.
     let empty = match kind {
         Kind::Sqlite => Database::Sqlite(world.path("rebuilt.db")),
-        Kind::Postgres => Database::create_postgres(&needs::required("RECVAULT_TEST_POSTGRES")).await,
+        Kind::Postgres => {
+            Database::create_postgres(&needs::required("RECVAULT_TEST_POSTGRES")).await
+        }
     };
-    let url = if kind == Kind::Sqlite { "sqlite:rebuilt.db".to_owned() } else { empty.url() };
-    world.configure(&format!("url = \"{}\"", world.database.url()), &format!("url = \"{url}\""));
+    let url = if kind == Kind::Sqlite {
+        "sqlite:rebuilt.db".to_owned()
+    } else {
+        empty.url()
+    };
+    world.configure(
+        &format!("url = \"{}\"", world.database.url()),
+        &format!("url = \"{url}\""),
+    );
     let lost = std::mem::replace(&mut world.database, empty);
     drop(lost);
     let ended = world.run_until(point, &["snapshot", "restore", "--take-over"]);
-    assert_eq!((ended.code, ended.stdout.as_str()), (None, ""), "it should have died at {point}: {ended:?}");
+    assert_eq!(
+        (ended.code, ended.stdout.as_str()),
+        (None, ""),
+        "it should have died at {point}: {ended:?}"
+    );
     let is_committed = point == "restore.committed";
-    assert_eq!(world.database.texts("SELECT id FROM vault").await.len(), usize::from(is_committed), "half a vault is none");
+    assert_eq!(
+        world.database.texts("SELECT id FROM vault").await.len(),
+        usize::from(is_committed),
+        "half a vault is none"
+    );
     if !is_committed {
         let refused = world.run(&["epoch", "status"]).refused();
-        assert!(refused.contains("holds no vault, but there is one"), "{refused}");
+        assert!(
+            refused.contains("holds no vault, but there is one"),
+            "{refused}"
+        );
     }
 
     // The same command goes on from wherever it was.
-    let restored = world.run(&["snapshot", "restore", "--take-over", "--json"]).json();
+    let restored = world
+        .run(&["snapshot", "restore", "--take-over", "--json"])
+        .json();
     if is_committed {
         assert_eq!(restored["settled"], true);
     } else {
         assert_eq!(vec![restored["fences"].to_string()], fences);
     }
-    assert_eq!(world.database.texts("SELECT CAST(COUNT(*) AS TEXT) FROM fences").await, fences);
+    assert_eq!(
+        world
+            .database
+            .texts("SELECT CAST(COUNT(*) AS TEXT) FROM fences")
+            .await,
+        fences
+    );
     let refused = world.run(&["snapshot", "restore", "--take-over"]).refused();
     assert!(refused.contains("not empty"), "{refused}");
     life.living.push(late);

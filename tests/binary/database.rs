@@ -1,8 +1,11 @@
-//! The ledger of one test, looked at from outside: its own SQLite file or its own PostgreSQL database, which goes with the test.
+//! The ledger of one test, looked at from outside: its own SQLite file or its own PostgreSQL
+//! database, which goes with the test.
 
 use std::path::{Path, PathBuf};
 
-use sqlx::{AssertSqlSafe, Connection as _, PgConnection, SqliteConnection, sqlite::SqliteConnectOptions};
+use sqlx::{
+    AssertSqlSafe, Connection as _, PgConnection, SqliteConnection, sqlite::SqliteConnectOptions,
+};
 
 use crate::needs;
 
@@ -18,7 +21,11 @@ pub(crate) enum Database {
     /// A file in the vault folder.
     Sqlite(PathBuf),
     /// A database of its own on the server of `admin`.
-    Postgres { admin: String, name: String, url: String },
+    Postgres {
+        admin: String,
+        name: String,
+        url: String,
+    },
 }
 
 impl Kind {
@@ -32,45 +39,76 @@ impl Kind {
 impl Database {
     pub(crate) async fn create_postgres(admin: &str) -> Self {
         let name = format!("binary_{}", crate::world::digits());
-        let mut server = PgConnection::connect(admin).await.expect("the PostgreSQL server for tests answers");
-        sqlx::query(AssertSqlSafe(format!("CREATE DATABASE {name}"))).execute(&mut server).await.expect("a database of our own");
-        let mut url: url::Url = admin.parse().expect("the URL of the server for tests is one");
+        let mut server = PgConnection::connect(admin)
+            .await
+            .expect("the PostgreSQL server for tests answers");
+        sqlx::query(AssertSqlSafe(format!("CREATE DATABASE {name}")))
+            .execute(&mut server)
+            .await
+            .expect("a database of our own");
+        let mut url: url::Url = admin
+            .parse()
+            .expect("the URL of the server for tests is one");
         url.set_path(&name);
-        Self::Postgres { admin: admin.to_owned(), name, url: url.into() }
+        Self::Postgres {
+            admin: admin.to_owned(),
+            name,
+            url: url.into(),
+        }
     }
 
     /// As the configuration names it.
     pub(crate) fn url(&self) -> String {
         match self {
-            Self::Sqlite(path) => format!("sqlite:{}", path.file_name().and_then(|name| name.to_str()).unwrap()),
+            Self::Sqlite(path) => format!(
+                "sqlite:{}",
+                path.file_name().and_then(|name| name.to_str()).unwrap()
+            ),
             Self::Postgres { url, .. } => url.clone(),
         }
     }
 
-    /// The first column, which must be text, of every row of a query that both databases understand.
+    /// The first column, which must be text, of every row of a query that both databases
+    /// understand.
     pub(crate) async fn texts(&self, sql: &str) -> Vec<String> {
         let query = AssertSqlSafe(sql.to_owned());
         match self {
             Self::Sqlite(path) => {
-                let mut connection = SqliteConnection::connect_with(&SqliteConnectOptions::new().filename(path)).await.unwrap();
-                sqlx::query_scalar(query).fetch_all(&mut connection).await.unwrap()
+                let mut connection =
+                    SqliteConnection::connect_with(&SqliteConnectOptions::new().filename(path))
+                        .await
+                        .unwrap();
+                sqlx::query_scalar(query)
+                    .fetch_all(&mut connection)
+                    .await
+                    .unwrap()
             }
             Self::Postgres { url, .. } => {
                 let mut connection = PgConnection::connect(url).await.unwrap();
-                sqlx::query_scalar(query).fetch_all(&mut connection).await.unwrap()
+                sqlx::query_scalar(query)
+                    .fetch_all(&mut connection)
+                    .await
+                    .unwrap()
             }
         }
     }
 
-    /// A session of its own on PostgreSQL in which this was done, and which is open until this is dropped.
+    /// A session of its own on PostgreSQL in which this was done, and which is open until this is
+    /// dropped.
     pub(crate) async fn holding(&self, sql: &str) -> PgConnection {
-        let Self::Postgres { url, .. } = self else { panic!("only PostgreSQL has such locks") };
+        let Self::Postgres { url, .. } = self else {
+            panic!("only PostgreSQL has such locks")
+        };
         let mut connection = PgConnection::connect(url).await.unwrap();
-        sqlx::raw_sql(AssertSqlSafe(format!("BEGIN; {sql}"))).execute(&mut connection).await.unwrap();
+        sqlx::raw_sql(AssertSqlSafe(format!("BEGIN; {sql}")))
+            .execute(&mut connection)
+            .await
+            .unwrap();
         connection
     }
 
-    /// A copy of it as it is now, while nobody is connected: a file below `folder`, or another database.
+    /// A copy of it as it is now, while nobody is connected: a file below `folder`, or another
+    /// database.
     pub(crate) async fn copied(&self, folder: &Path) -> Self {
         match self {
             Self::Sqlite(path) => {
@@ -81,9 +119,18 @@ impl Database {
             Self::Postgres { admin, name, url } => {
                 let copy = format!("binary_{}", crate::world::digits());
                 let mut server = PgConnection::connect(admin).await.unwrap();
-                sqlx::query(AssertSqlSafe(format!("CREATE DATABASE {copy} TEMPLATE {name}"))).execute(&mut server).await.unwrap();
+                sqlx::query(AssertSqlSafe(format!(
+                    "CREATE DATABASE {copy} TEMPLATE {name}"
+                )))
+                .execute(&mut server)
+                .await
+                .unwrap();
                 let url = url.replace(name, &copy);
-                Self::Postgres { admin: admin.clone(), name: copy, url }
+                Self::Postgres {
+                    admin: admin.clone(),
+                    name: copy,
+                    url,
+                }
             }
         }
     }
@@ -93,8 +140,14 @@ impl Database {
         let query = sqlx::query(AssertSqlSafe(sql.to_owned()));
         match self {
             Self::Sqlite(path) => {
-                let mut connection = SqliteConnection::connect_with(&SqliteConnectOptions::new().filename(path)).await.unwrap();
-                sqlx::query(AssertSqlSafe(sql.to_owned())).execute(&mut connection).await.unwrap();
+                let mut connection =
+                    SqliteConnection::connect_with(&SqliteConnectOptions::new().filename(path))
+                        .await
+                        .unwrap();
+                sqlx::query(AssertSqlSafe(sql.to_owned()))
+                    .execute(&mut connection)
+                    .await
+                    .unwrap();
             }
             Self::Postgres { url, .. } => {
                 let mut connection = PgConnection::connect(url).await.unwrap();
@@ -106,11 +159,19 @@ impl Database {
 
 impl Drop for Database {
     fn drop(&mut self) {
-        let Self::Postgres { admin, name, .. } = self else { return };
-        let (admin, drop) = (admin.clone(), format!("DROP DATABASE IF EXISTS {name} WITH (FORCE)"));
+        let Self::Postgres { admin, name, .. } = self else {
+            return;
+        };
+        let (admin, drop) = (
+            admin.clone(),
+            format!("DROP DATABASE IF EXISTS {name} WITH (FORCE)"),
+        );
         // A runtime of its own: the test's may be the one that is being torn down.
         let dropping = std::thread::spawn(move || {
-            let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
+            let runtime = tokio::runtime::Builder::new_current_thread()
+                .enable_all()
+                .build()
+                .expect("a runtime");
             runtime.block_on(async {
                 let mut server = PgConnection::connect(&admin).await?;
                 sqlx::query(AssertSqlSafe(drop)).execute(&mut server).await

@@ -1,4 +1,5 @@
-//! A vault on a disk that is full, and a database that somebody else has locked: not now, nothing half-written, and well again afterwards.
+//! A vault on a disk that is full, and a database that somebody else has locked: not now, nothing
+//! half-written, and well again afterwards.
 
 use std::{fs, io::Write as _, path::PathBuf, process::Command};
 
@@ -20,7 +21,10 @@ impl Disk {
     /// `None`, after saying so, where we may not mount.
     fn mount(size: &str) -> Option<Self> {
         let mount = tempfile::tempdir().unwrap();
-        let mounted = Command::new("mount").args(["-t", "tmpfs", "-o", &format!("size={size}"), "recvault"]).arg(mount.path()).output();
+        let mounted = Command::new("mount")
+            .args(["-t", "tmpfs", "-o", &format!("size={size}"), "recvault"])
+            .arg(mount.path())
+            .output();
         if mounted.is_ok_and(|output| output.status.success()) {
             return Some(Self { mount });
         }
@@ -41,14 +45,19 @@ impl Disk {
 
 impl Drop for Disk {
     fn drop(&mut self) {
-        let _ = Command::new("umount").arg("-l").arg(self.mount.path()).status();
+        let _ = Command::new("umount")
+            .arg("-l")
+            .arg(self.mount.path())
+            .status();
     }
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn on_a_full_disk_nothing_is_promised_that_is_not_kept() {
     // Of these the write-ahead log takes 16 before it is folded back.
-    let Some(disk) = Disk::mount("32m") else { return };
+    let Some(disk) = Disk::mount("32m") else {
+        return;
+    };
     let world = World::sqlite_in(disk.mount.path()).await;
     let service = world.serve().await;
     let kept = Entry::new(&world, sound(0, 2));
@@ -57,22 +66,38 @@ async fn on_a_full_disk_nothing_is_promised_that_is_not_kept() {
     kept.prepare_to_listen(&service.client).await.unwrap();
 
     let filler = disk.fill();
-    // The write-ahead log has some room left, so the first ones may still be taken: then they count.
+    // The write-ahead log has some room left, so the first ones may still be taken: then they
+    // count.
     let late = Entry::several(&world, 60, 1);
     let mut refused = 0;
     for entry in &late {
         let status = entry.announce(&world, &service.client).await.unwrap();
         refused += usize::from(status == 503);
         let state = service.client.state(entry.id).await.unwrap();
-        assert_eq!(state.is_some(), status == 204, "what is answered {status} is {state:?}");
+        assert_eq!(
+            state.is_some(),
+            status == 204,
+            "what is answered {status} is {state:?}"
+        );
     }
     assert!(refused > 0, "the disk is not full");
     // No audit entry, no access; and no shred either, half or whole.
     let (status, _) = service.client.grant(kept.id).await.unwrap();
     assert_eq!(status, 503, "{}", service.process.log());
-    assert_eq!(service.client.get(kept.audio.get().unwrap()).await.unwrap().0, 503);
+    assert_eq!(
+        service
+            .client
+            .get(kept.audio.get().unwrap())
+            .await
+            .unwrap()
+            .0,
+        503
+    );
     assert_eq!(service.client.shred(kept.id).await.unwrap().0, 503);
-    assert_eq!(service.client.state(kept.id).await.unwrap().as_deref(), Some("sealed"));
+    assert_eq!(
+        service.client.state(kept.id).await.unwrap().as_deref(),
+        Some("sealed")
+    );
     assert_eq!(service.client.get("/healthz").await.unwrap().0, 200);
 
     fs::remove_file(filler).unwrap();
@@ -86,18 +111,35 @@ async fn on_a_full_disk_nothing_is_promised_that_is_not_kept() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_recording_larger_than_the_disk_leaves_nothing_and_waits() {
-    let Some(disk) = Disk::mount("8m") else { return };
+    let Some(disk) = Disk::mount("8m") else {
+        return;
+    };
     let world = World::sqlite_in(disk.mount.path()).await;
     let service = world.serve().await;
-    let (large, small) = (Entry::new(&world, sound(1, 1200)), Entry::new(&world, sound(2, 1)));
+    let (large, small) = (
+        Entry::new(&world, sound(1, 1200)),
+        Entry::new(&world, sound(2, 1)),
+    );
     large.announce(&world, &service.client).await.unwrap();
-    service.process.says("that there is no room", |log| log.contains("work was not done").then_some(())).await;
+    service
+        .process
+        .says("that there is no room", |log| {
+            log.contains("work was not done").then_some(())
+        })
+        .await;
     small.announce(&world, &service.client).await.unwrap();
     service.client.until(small.id, "sealed").await;
-    assert_eq!(service.client.state(large.id).await.unwrap().as_deref(), Some("announced"));
+    assert_eq!(
+        service.client.state(large.id).await.unwrap().as_deref(),
+        Some("announced")
+    );
     service.process.stop().await;
     let found = invariants::check(&world).await;
-    assert_eq!((found.orphans, found.work, world.unfinished_objects()), (0, 1, 0), "{found:?}");
+    assert_eq!(
+        (found.orphans, found.work, world.unfinished_objects()),
+        (0, 1, 0),
+        "{found:?}"
+    );
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -105,7 +147,9 @@ async fn while_the_database_is_locked_callbacks_are_asked_to_come_again() {
     let world = World::sqlite().await;
     let service = world.serve().await;
     let entry = Entry::new(&world, sound(1, 1));
-    let mut backup = SqliteConnection::connect(world.path("vault.db").to_str().unwrap()).await.unwrap();
+    let mut backup = SqliteConnection::connect(world.path("vault.db").to_str().unwrap())
+        .await
+        .unwrap();
     backup.execute("BEGIN IMMEDIATE").await.unwrap();
     assert_eq!(entry.announce(&world, &service.client).await.unwrap(), 503);
     assert_eq!(service.client.state(entry.id).await.unwrap(), None);

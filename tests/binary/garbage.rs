@@ -15,7 +15,9 @@ use crate::{
     world::{Service, World, sound},
 };
 
-const METHODS: [&str; 9] = ["GET", "HEAD", "POST", "PUT", "DELETE", "PATCH", "OPTIONS", "TRACE", "BREW"];
+const METHODS: [&str; 9] = [
+    "GET", "HEAD", "POST", "PUT", "DELETE", "PATCH", "OPTIONS", "TRACE", "BREW",
+];
 
 #[tokio::test(flavor = "multi_thread")]
 async fn garbage_at_every_door_on_sqlite() {
@@ -70,13 +72,22 @@ async fn garbage_at_every_door(kind: Kind) {
     let address = service.client.base.trim_start_matches("http://").to_owned();
     let bytes: Vec<Vec<u8>> = (0..150).map(|_| raw(&routes, rng)).collect();
     // Blocking calls on a thread of their own.
-    tokio::task::spawn_blocking(move || bytes.iter().for_each(|bytes| shout(&address, bytes))).await.unwrap();
+    tokio::task::spawn_blocking(move || bytes.iter().for_each(|bytes| shout(&address, bytes)))
+        .await
+        .unwrap();
 
     let (status, _) = service.client.get("/healthz").await.unwrap();
     assert_eq!(status, 200);
-    assert_eq!(service.client.get(&audio).await.unwrap().0, 200, "the grant of before still holds");
+    assert_eq!(
+        service.client.get(&audio).await.unwrap().0,
+        200,
+        "the grant of before still holds"
+    );
     let log = service.process.log();
-    assert!(!log.contains("ERROR") && !log.contains("panicked"), "seed {seed}: {log}");
+    assert!(
+        !log.contains("ERROR") && !log.contains("panicked"),
+        "seed {seed}: {log}"
+    );
     service.process.stop().await;
     invariants::check(&world).await;
 }
@@ -85,20 +96,55 @@ async fn garbage_at_every_door(kind: Kind) {
 async fn call(service: &Service, method: &str, route: &str, rng: &mut StdRng) {
     let mut url = format!("{}{route}", service.client.base);
     if rng.random() {
-        url += &format!("?{}={}", ["limit", "cursor", "state", "since", "after", "x"].choose(rng).unwrap(), escaped(rng));
+        url += &format!(
+            "?{}={}",
+            ["limit", "cursor", "state", "since", "after", "x"]
+                .choose(rng)
+                .unwrap(),
+            escaped(rng)
+        );
     }
-    let mut request = service.client.http.request(Method::from_bytes(method.as_bytes()).unwrap(), &url);
+    let mut request = service
+        .client
+        .http
+        .request(Method::from_bytes(method.as_bytes()).unwrap(), &url);
     request = match rng.random_range(0..4) {
         0 => request,
-        1 => request.header("Authorization", bytes(rng, 200).iter().map(|byte| byte | 0x80).collect::<Vec<u8>>()),
-        2 => request.header("Authorization", "Bearer ").header("Authorization", "Basic Og=="),
+        1 => request.header(
+            "Authorization",
+            bytes(rng, 200)
+                .iter()
+                .map(|byte| byte | 0x80)
+                .collect::<Vec<u8>>(),
+        ),
+        2 => request
+            .header("Authorization", "Bearer ")
+            .header("Authorization", "Basic Og=="),
         _ => request.bearer_auth(&service.client.token),
     };
-    let header = *["Range", "If-Range", "Content-Type", "X-Twilio-Signature", "Host", "Accept-Encoding", "Expect"].choose(rng).unwrap();
-    let value =
-        *["bytes=0-", "bytes=5-1", "bytes=-0", "bytes=0-0,2-3", "bytes=18446744073709551615-", "application/json", "=", "100-continue"]
-            .choose(rng)
-            .unwrap();
+    let header = *[
+        "Range",
+        "If-Range",
+        "Content-Type",
+        "X-Twilio-Signature",
+        "Host",
+        "Accept-Encoding",
+        "Expect",
+    ]
+    .choose(rng)
+    .unwrap();
+    let value = *[
+        "bytes=0-",
+        "bytes=5-1",
+        "bytes=-0",
+        "bytes=0-0,2-3",
+        "bytes=18446744073709551615-",
+        "application/json",
+        "=",
+        "100-continue",
+    ]
+    .choose(rng)
+    .unwrap();
     request = request.header(header, value);
     if rng.random() {
         // Never the reason that really shreds, nor a purpose that really grants.
@@ -109,15 +155,30 @@ async fn call(service: &Service, method: &str, route: &str, rng: &mut StdRng) {
         };
         request = request.body(body);
     }
-    let Ok(response) = request.send().await else { return };
+    let Ok(response) = request.send().await else {
+        return;
+    };
     let status = response.status().as_u16();
-    assert!(status < 500, "{method} {route} was answered {status}: {:?}", response.text().await);
+    assert!(
+        status < 500,
+        "{method} {route} was answered {status}: {:?}",
+        response.text().await
+    );
 }
 
 /// A form that Twilio really signed, with nonsense in it.
 async fn signed(world: &World, service: &Service, rng: &mut StdRng) {
     let (sid, _) = world.record(sound(2, 1));
-    let status = ["completed", "in-progress", "absent\u{0}", "", "COMPLETED", "something-new"].choose(rng).unwrap();
+    let status = [
+        "completed",
+        "in-progress",
+        "absent\u{0}",
+        "",
+        "COMPLETED",
+        "something-new",
+    ]
+    .choose(rng)
+    .unwrap();
     let mut params = world.stand_in.callback_params(&sid, status);
     for _ in 0..rng.random_range(1..4) {
         let at = rng.random_range(1..params.len());
@@ -128,9 +189,18 @@ async fn signed(world: &World, service: &Service, rng: &mut StdRng) {
             _ => String::from_utf8_lossy(&bytes(rng, 300)).into_owned(),
         };
     }
-    let url = format!("{}/twilio/recordings?tier={}", service.client.base, escaped(rng));
+    let url = format!(
+        "{}/twilio/recordings?tier={}",
+        service.client.base,
+        escaped(rng)
+    );
     let callback = world.stand_in.callback(&world.account, &url, &params);
-    let status = callback.post(&service.client.http, &url).await.unwrap().status().as_u16();
+    let status = callback
+        .post(&service.client.http, &url)
+        .await
+        .unwrap()
+        .status()
+        .as_u16();
     assert!(matches!(status, 204 | 400), "{status} for {params:?}");
 }
 
@@ -159,13 +229,18 @@ fn raw(routes: &[String], rng: &mut StdRng) -> Vec<u8> {
 /// Sends bytes and reads what comes; the other end may hang up at any time.
 fn shout(address: &str, bytes: &[u8]) {
     let mut socket = TcpStream::connect(address).expect("the service still listens");
-    socket.set_read_timeout(Some(Duration::from_secs(1))).unwrap();
+    socket
+        .set_read_timeout(Some(Duration::from_secs(1)))
+        .unwrap();
     let _ = socket.write_all(bytes);
     let _ = socket.shutdown(std::net::Shutdown::Write);
     let mut answer = Vec::new();
     let _ = socket.take(4096).read_to_end(&mut answer);
     let answer = String::from_utf8_lossy(&answer);
-    let status = answer.split(' ').nth(1).and_then(|status| status.parse::<u16>().ok());
+    let status = answer
+        .split(' ')
+        .nth(1)
+        .and_then(|status| status.parse::<u16>().ok());
     assert!(status.is_none_or(|status| status < 500), "{answer}");
 }
 
@@ -176,5 +251,8 @@ fn bytes(rng: &mut StdRng, up_to: usize) -> Vec<u8> {
 }
 
 fn escaped(rng: &mut StdRng) -> String {
-    bytes(rng, 20).iter().map(|byte| format!("%{byte:02x}")).collect()
+    bytes(rng, 20)
+        .iter()
+        .map(|byte| format!("%{byte:02x}"))
+        .collect()
 }

@@ -1,4 +1,5 @@
-//! Clients that hang up while something is done for them: it is done wholly or not at all, and what is counted is what was done.
+//! Clients that hang up while something is done for them: it is done wholly or not at all, and what
+//! is counted is what was done.
 
 use std::time::Duration;
 
@@ -18,7 +19,13 @@ async fn shreds_are_counted_whoever_hangs_up(kind: Kind) {
     let client = &service.client;
     let metrics = service.process.says("where its metrics are", |log| {
         let line = log.lines().find(|line| line.contains("serving"))?;
-        Some(line.split_once("metrics=\"")?.1.split('"').next()?.to_owned())
+        Some(
+            line.split_once("metrics=\"")?
+                .1
+                .split('"')
+                .next()?
+                .to_owned(),
+        )
     });
     let watcher = Client::new(format!("http://{}", metrics.await), "");
     let mut ids = Vec::new();
@@ -33,18 +40,30 @@ async fn shreds_are_counted_whoever_hangs_up(kind: Kind) {
     for id in &ids {
         let path = format!("{}/v1/recordings/{id}", client.base);
         // A connection of its own, which is closed when nobody waits for the answer any more.
-        let http = reqwest::Client::builder().no_proxy().pool_max_idle_per_host(0).build().unwrap();
-        let shred = http.request(Method::DELETE, path).bearer_auth(&client.token).json(&json!({ "reason": "subject-request" })).send();
+        let http = reqwest::Client::builder()
+            .no_proxy()
+            .pool_max_idle_per_host(0)
+            .build()
+            .unwrap();
+        let shred = http
+            .request(Method::DELETE, path)
+            .bearer_auth(&client.token)
+            .json(&json!({ "reason": "subject-request" }))
+            .send();
         let patience = Duration::from_micros(rand::rng().random_range(500..25_000));
         let _ = tokio::time::timeout(patience, shred).await;
     }
     let counts = async || {
         let text = String::from_utf8(watcher.get("/metrics").await.unwrap().1.to_vec()).unwrap();
-        let line = text.lines().find_map(|line| line.strip_prefix("recvault_shreds_total "));
+        let line = text
+            .lines()
+            .find_map(|line| line.strip_prefix("recvault_shreds_total "));
         let counted = line.map_or(0.0, |count| count.parse::<f64>().unwrap());
         let mut shredded = 0.0;
         for id in &ids {
-            shredded += f64::from(u8::from(client.state(*id).await.unwrap().as_deref() == Some("shredded")));
+            shredded += f64::from(u8::from(
+                client.state(*id).await.unwrap().as_deref() == Some("shredded"),
+            ));
         }
         (counted, shredded)
     };

@@ -1,4 +1,5 @@
-//! What must hold of a vault that lies still, however its last process ended: no half state, and an audit log without gaps.
+//! What must hold of a vault that lies still, however its last process ended: no half state, and an
+//! audit log without gaps.
 
 use std::collections::BTreeMap;
 
@@ -48,59 +49,150 @@ pub(crate) async fn check(world: &World) -> Found {
     let is_rebuilt = !world.database.texts(REBUILDINGS).await.is_empty();
     let rows = world.database.texts(RECORDINGS).await;
     let mut objects = world.objects();
-    let mut found = Found { states: BTreeMap::new(), orphans: 0, removed: 0, work: 0 };
+    let mut found = Found {
+        states: BTreeMap::new(),
+        orphans: 0,
+        removed: 0,
+        work: 0,
+    };
     for row in &rows {
         let columns: [&str; 18] = row.split('|').collect::<Vec<_>>().try_into().unwrap();
-        let [id, state, status, keys, artefacts, object, fences, fingerprints, receipt, rest @ ..] = columns;
-        let [epoch, destroyed, finished, fetches, removes, erases, sealings, fencings, removals] = rest;
-        let stored = object.split_once(':').and_then(|(object, _)| objects.remove(object.trim_start_matches("obj_")));
+        let [
+            id,
+            state,
+            status,
+            keys,
+            artefacts,
+            object,
+            fences,
+            fingerprints,
+            receipt,
+            rest @ ..,
+        ] = columns;
+        let [
+            epoch,
+            destroyed,
+            finished,
+            fetches,
+            removes,
+            erases,
+            sealings,
+            fencings,
+            removals,
+        ] = rest;
+        let stored = object
+            .split_once(':')
+            .and_then(|(object, _)| objects.remove(object.trim_start_matches("obj_")));
         let has_object = stored.is_some();
         if let (Some(stored), Some((_, catalogued))) = (stored, object.split_once(':')) {
-            assert_eq!(stored.to_string(), catalogued, "an object has the length that is catalogued: {row}");
+            assert_eq!(
+                stored.to_string(),
+                catalogued,
+                "an object has the length that is catalogued: {row}"
+            );
         }
         let shred = (fences, fingerprints, receipt, removes, fencings, removals);
         match state {
             "announced" => {
-                assert_eq!((keys, artefacts, sealings), ("0", "0", "0"), "nothing of an announced recording is sealed: {row}");
-                assert_eq!(shred, ("0", "0", "", "0", "0", "0"), "nothing of it is shredded: {row}");
-                assert_eq!(fetches, if status == "completed" { "1" } else { "0" }, "its fetch is waiting: {row}");
+                assert_eq!(
+                    (keys, artefacts, sealings),
+                    ("0", "0", "0"),
+                    "nothing of an announced recording is sealed: {row}"
+                );
+                assert_eq!(
+                    shred,
+                    ("0", "0", "", "0", "0", "0"),
+                    "nothing of it is shredded: {row}"
+                );
+                assert_eq!(
+                    fetches,
+                    if status == "completed" { "1" } else { "0" },
+                    "its fetch is waiting: {row}"
+                );
             }
             "sealed" => {
-                assert_eq!((keys, artefacts, has_object), ("1", "1", true), "a sealed recording has one key and one object: {row}");
-                assert_eq!(shred, ("0", "0", "", "0", "0", "0"), "nothing of it is shredded: {row}");
+                assert_eq!(
+                    (keys, artefacts, has_object),
+                    ("1", "1", true),
+                    "a sealed recording has one key and one object: {row}"
+                );
+                assert_eq!(
+                    shred,
+                    ("0", "0", "", "0", "0", "0"),
+                    "nothing of it is shredded: {row}"
+                );
                 assert_eq!((sealings, fetches), ("1", "0"), "it was sealed once: {row}");
             }
             "shredded" => {
-                assert_eq!((keys, fetches), ("0", "0"), "a shredded recording has no key and is not fetched: {row}");
-                assert_eq!((fences, fingerprints, fencings), ("1", sealings, "1"), "fence and log agree: {row}");
-                // A rebuilt ledger may not know that the bytes are removed, and removes them once more.
+                assert_eq!(
+                    (keys, fetches),
+                    ("0", "0"),
+                    "a shredded recording has no key and is not fetched: {row}"
+                );
+                assert_eq!(
+                    (fences, fingerprints, fencings),
+                    ("1", sealings, "1"),
+                    "fence and log agree: {row}"
+                );
+                // A rebuilt ledger may not know that the bytes are removed, and removes them once
+                // more.
                 let is_again = is_rebuilt && matches!((removes, removals), ("1", "1") | ("0", "2"));
-                assert!(is_again || matches!((removes, removals), ("1", "0") | ("0", "1")), "its bytes will be removed or are: {row}");
+                assert!(
+                    is_again || matches!((removes, removals), ("1", "0") | ("0", "1")),
+                    "its bytes will be removed or are: {row}"
+                );
                 match (fingerprints, receipt) {
-                    // What was never sealed leaves nothing to remove and nothing to turn for, so its receipt waits for the source alone.
-                    ("0", "closed") => assert_eq!((epoch, artefacts), ("0", "0"), "there was no key: {row}"),
-                    ("0", "fenced") => assert_eq!((epoch, artefacts, erases), ("0", "0", "1"), "there was no key: {row}"),
-                    ("1", "fenced") => assert_eq!(finished, "0", "a turn that is done left nothing fenced: {row}"),
-                    ("1", "unrecoverable") => {
-                        assert!(destroyed == "1" && (removes == "1" || erases == "1"), "the old root is gone, some bytes are not: {row}")
+                    // What was never sealed leaves nothing to remove and nothing to turn for, so
+                    // its receipt waits for the source alone.
+                    ("0", "closed") => {
+                        assert_eq!((epoch, artefacts), ("0", "0"), "there was no key: {row}")
                     }
-                    ("1", "closed") => assert_eq!((destroyed, removes, artefacts), ("1", "0", "0"), "root and bytes are gone: {row}"),
+                    ("0", "fenced") => assert_eq!(
+                        (epoch, artefacts, erases),
+                        ("0", "0", "1"),
+                        "there was no key: {row}"
+                    ),
+                    ("1", "fenced") => assert_eq!(
+                        finished, "0",
+                        "a turn that is done left nothing fenced: {row}"
+                    ),
+                    ("1", "unrecoverable") => {
+                        assert!(
+                            destroyed == "1" && (removes == "1" || erases == "1"),
+                            "the old root is gone, some bytes are not: {row}"
+                        )
+                    }
+                    ("1", "closed") => assert_eq!(
+                        (destroyed, removes, artefacts),
+                        ("1", "0", "0"),
+                        "root and bytes are gone: {row}"
+                    ),
                     _ => panic!("the receipt says how far it is: {row}"),
                 }
                 found.removed += usize::from(artefacts == "1" && !has_object);
             }
             _ => panic!("no recording here is absent or failed: {row}"),
         }
-        // After the receipt is closed, whatever Twilio tells again is looked at once more; nothing waits for that.
+        // After the receipt is closed, whatever Twilio tells again is looked at once more; nothing
+        // waits for that.
         let erases = if receipt == "closed" { "0" } else { erases };
-        found.work += [fetches, removes, erases].iter().map(|count| count.parse::<u32>().unwrap()).sum::<u32>();
-        found.states.insert(id.to_owned(), if state == "shredded" { receipt } else { state }.to_owned());
+        found.work += [fetches, removes, erases]
+            .iter()
+            .map(|count| count.parse::<u32>().unwrap())
+            .sum::<u32>();
+        found.states.insert(
+            id.to_owned(),
+            if state == "shredded" { receipt } else { state }.to_owned(),
+        );
     }
     found.orphans = objects.len();
 
     let audit = world.database.texts(AUDIT).await.remove(0);
     let numbers: Vec<&str> = audit.split('|').collect();
     assert_eq!(numbers[2], "1", "the audit log begins with 1");
-    assert!((numbers[0] == numbers[1] || is_rebuilt) && numbers[1] == numbers[3], "the audit log has a gap: {audit}");
+    assert!(
+        (numbers[0] == numbers[1] || is_rebuilt) && numbers[1] == numbers[3],
+        "the audit log has a gap: {audit}"
+    );
     found
 }

@@ -1,7 +1,8 @@
 //! The real executable, as operators, Twilio, listeners and power cuts meet it.
 //!
-//! Every test owns its world: a folder, a database, a stand-in for Twilio, and the processes it starts. What more it may need is in [`needs`]: a
-//! PostgreSQL whose user may make databases, a Python with the package `twilio` or `phonenumbers`, SoftHSM's library.
+//! Every test owns its world: a folder, a database, a stand-in for Twilio, and the processes it
+//! starts. What more it may need is in [`needs`]: a PostgreSQL whose user may make databases, a
+//! Python with the package `twilio` or `phonenumbers`, SoftHSM's library.
 
 #![cfg(test)]
 

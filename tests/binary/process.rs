@@ -1,4 +1,5 @@
-//! Processes of the real executable: commands that end, and services that run until they are told to stop, die or are killed.
+//! Processes of the real executable: commands that end, and services that run until they are told
+//! to stop, die or are killed.
 
 use std::{
     io::{BufRead as _, BufReader},
@@ -32,9 +33,18 @@ pub(crate) struct Ended {
 
 /// Runs a command line to its end in a folder.
 pub(crate) fn run_in(folder: &Path, args: &[&str], variables: &[(&str, &str)]) -> Ended {
-    let output = recvault().current_dir(folder).args(args).envs(variables.iter().copied()).output().unwrap();
+    let output = recvault()
+        .current_dir(folder)
+        .args(args)
+        .envs(variables.iter().copied())
+        .output()
+        .unwrap();
     let text = |bytes| String::from_utf8(bytes).expect("what is printed is text");
-    Ended { code: output.status.code(), stdout: text(output.stdout), stderr: text(output.stderr) }
+    Ended {
+        code: output.status.code(),
+        stdout: text(output.stdout),
+        stderr: text(output.stderr),
+    }
 }
 
 impl Ended {
@@ -55,7 +65,11 @@ impl Ended {
     /// Standard error of a command that must have refused or failed, having printed no facts.
     #[track_caller]
     pub(crate) fn refused(self) -> String {
-        assert_eq!((self.code, self.stdout.as_str()), (Some(1), ""), "{self:#?}");
+        assert_eq!(
+            (self.code, self.stdout.as_str()),
+            (Some(1), ""),
+            "{self:#?}"
+        );
         self.stderr
     }
 }
@@ -71,10 +85,21 @@ pub(crate) struct Process {
 impl Process {
     /// Starts it and keeps what it writes to standard error.
     pub(crate) fn spawn(command: &mut Command) -> Self {
-        let mut child = command.stdout(Stdio::null()).stderr(Stdio::piped()).spawn().expect("the executable starts");
+        let mut child = command
+            .stdout(Stdio::null())
+            .stderr(Stdio::piped())
+            .spawn()
+            .expect("the executable starts");
         let pid = Pid::from_child(&child);
-        let (log, (wrote, lines), (tell, ended)) = (Arc::new(Mutex::new(String::new())), watch::channel(0), watch::channel(None));
-        let (stderr, kept) = (child.stderr.take().expect("standard error is piped"), Arc::clone(&log));
+        let (log, (wrote, lines), (tell, ended)) = (
+            Arc::new(Mutex::new(String::new())),
+            watch::channel(0),
+            watch::channel(None),
+        );
+        let (stderr, kept) = (
+            child.stderr.take().expect("standard error is piped"),
+            Arc::clone(&log),
+        );
         std::thread::spawn(move || {
             for line in BufReader::new(stderr).lines().map_while(Result::ok) {
                 kept.lock().unwrap().push_str(&(line + "\n"));
@@ -82,7 +107,12 @@ impl Process {
             }
             tell.send_replace(child.wait().ok());
         });
-        Self { pid, ended, lines, log }
+        Self {
+            pid,
+            ended,
+            lines,
+            log,
+        }
     }
 
     /// What it wrote to standard error so far.
@@ -96,7 +126,11 @@ impl Process {
     }
 
     /// Waits until its log holds what `find` looks for.
-    pub(crate) async fn says<T: Send>(&self, what: &str, find: impl Fn(&str) -> Option<T> + Send + Sync) -> T {
+    pub(crate) async fn says<T: Send>(
+        &self,
+        what: &str,
+        find: impl Fn(&str) -> Option<T> + Send + Sync,
+    ) -> T {
         let mut lines = self.lines.clone();
         let found = async {
             loop {
@@ -124,8 +158,11 @@ impl Process {
     pub(crate) async fn end(&self) -> ExitStatus {
         let mut ended = self.ended.clone();
         let status = tokio::time::timeout(PATIENCE, ended.wait_for(Option::is_some)).await;
-        let status = status.unwrap_or_else(|_| panic!("the process did not end; its log:\n{}", self.log()));
-        status.expect("somebody waits for the child").expect("it has ended")
+        let status =
+            status.unwrap_or_else(|_| panic!("the process did not end; its log:\n{}", self.log()));
+        status
+            .expect("somebody waits for the child")
+            .expect("it has ended")
     }
 
     /// Kills it as a power cut would.
@@ -138,13 +175,23 @@ impl Process {
     pub(crate) async fn stop(&self) {
         self.signal(Signal::TERM);
         let status = self.end().await;
-        assert_eq!(status.code(), Some(0), "the service did not stop in order; its log:\n{}", self.log());
+        assert_eq!(
+            status.code(),
+            Some(0),
+            "the service did not stop in order; its log:\n{}",
+            self.log()
+        );
     }
 
     /// Waits until it has died of its own hand, at the place it was armed for.
     pub(crate) async fn dies(&self, point: &str) {
         let status = self.end().await;
-        assert_eq!(status.signal(), Some(Signal::ABORT.as_raw()), "it should have died at {point}: {status}; its log:\n{}", self.log());
+        assert_eq!(
+            status.signal(),
+            Some(Signal::ABORT.as_raw()),
+            "it should have died at {point}: {status}; its log:\n{}",
+            self.log()
+        );
     }
 }
 

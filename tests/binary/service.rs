@@ -1,4 +1,5 @@
-//! `recvault serve` as a process: how it stops, and what it gives away to who looks at it from outside.
+//! `recvault serve` as a process: how it stops, and what it gives away to who looks at it from
+//! outside.
 
 use std::{fs, time::Duration};
 
@@ -19,15 +20,28 @@ async fn sigterm_lets_everything_accepted_end_well() {
         let service = world.serve().await;
         let (sid, id) = world.record(sound(1, 4));
         // Under way when the signal comes, and done within the grace.
-        world.stand_in.fail(&sid, Fault::SlowBody { bytes: 8000, every: Duration::from_millis(100) });
+        world.stand_in.fail(
+            &sid,
+            Fault::SlowBody {
+                bytes: 8000,
+                every: Duration::from_millis(100),
+            },
+        );
         assert_eq!(world.announce(&service.client, &sid).await.unwrap(), 204);
         assert!(eventually(async || world.stand_in.media_requests() == 1).await);
         service.process.stop().await;
         let log = service.process.log();
-        assert!(log.contains("stopped") && !log.contains("WARN recvault") && !log.contains("ERROR"), "{log}");
+        assert!(
+            log.contains("stopped") && !log.contains("WARN recvault") && !log.contains("ERROR"),
+            "{log}"
+        );
         assert!(service.client.get("/healthz").await.is_err());
         let found = invariants::check(&world).await;
-        assert_eq!(found.states.get(&id.to_string()).map(String::as_str), Some("sealed"), "{found:?}");
+        assert_eq!(
+            found.states.get(&id.to_string()).map(String::as_str),
+            Some("sealed"),
+            "{found:?}"
+        );
         assert_eq!((found.orphans, found.work), (0, 0), "{found:?}");
     }
 }
@@ -37,7 +51,12 @@ async fn an_interrupt_stops_it_as_well() {
     let world = World::sqlite().await;
     let service = world.serve().await;
     service.process.signal(Signal::INT);
-    assert_eq!(service.process.end().await.code(), Some(0), "{}", service.process.log());
+    assert_eq!(
+        service.process.end().await.code(),
+        Some(0),
+        "{}",
+        service.process.log()
+    );
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -48,9 +67,17 @@ async fn nobody_gets_a_core_dump_of_it() {
         println!("skipped: no /proc here");
         return;
     };
-    let core = limits.lines().find(|line| line.starts_with("Max core file size")).unwrap();
-    assert_eq!(core.split_whitespace().skip(4).take(2).collect::<Vec<_>>(), ["0", "0"], "{core}");
-    // What may not be dumped belongs to root, so that no other process of the same user can attach to it.
+    let core = limits
+        .lines()
+        .find(|line| line.starts_with("Max core file size"))
+        .unwrap();
+    assert_eq!(
+        core.split_whitespace().skip(4).take(2).collect::<Vec<_>>(),
+        ["0", "0"],
+        "{core}"
+    );
+    // What may not be dumped belongs to root, so that no other process of the same user can attach
+    // to it.
     let memory = fs::metadata(format!("/proc/{}/mem", service.process.id())).unwrap();
     assert_eq!(std::os::unix::fs::MetadataExt::uid(&memory), 0);
 }
@@ -67,7 +94,10 @@ async fn it_is_not_ready_while_the_store_is_away() {
     let (sid, id) = world.record(sound(1, 1));
     assert_eq!(world.announce(&service.client, &sid).await.unwrap(), 204);
     assert!(eventually(async || service.process.log().contains("work was not done")).await);
-    assert_eq!(service.client.state(id).await.unwrap().as_deref(), Some("announced"));
+    assert_eq!(
+        service.client.state(id).await.unwrap().as_deref(),
+        Some("announced")
+    );
     fs::remove_file(world.path("objects")).unwrap();
     fs::rename(world.path("elsewhere"), world.path("objects")).unwrap();
     service.client.until(id, "sealed").await;

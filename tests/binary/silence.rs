@@ -24,15 +24,25 @@ use crate::{
 const SECOND: usize = 32_000;
 
 async fn listener(service: &Service, path: &str) -> TcpStream {
-    let at: SocketAddr = service.client.base.strip_prefix("http://").unwrap().parse().unwrap();
+    let at: SocketAddr = service
+        .client
+        .base
+        .strip_prefix("http://")
+        .unwrap()
+        .parse()
+        .unwrap();
     let socket = TcpSocket::new_v4().unwrap();
     socket.set_recv_buffer_size(4096).unwrap();
     let mut stream = socket.connect(at).await.unwrap();
-    stream.write_all(format!("GET {path} HTTP/1.1\r\nhost: vault\r\n\r\n").as_bytes()).await.unwrap();
+    stream
+        .write_all(format!("GET {path} HTTP/1.1\r\nhost: vault\r\n\r\n").as_bytes())
+        .await
+        .unwrap();
     stream
 }
 
-/// Reads in real time until nothing has come for a second, or for so long: how much, and whether the connection was reset.
+/// Reads in real time until nothing has come for a second, or for so long: how much, and whether
+/// the connection was reset.
 async fn hears(stream: &mut TcpStream, during: Duration) -> (usize, bool) {
     let (begun, mut heard, mut buffer) = (Instant::now(), 0, vec![0; SECOND / 20]);
     while begun.elapsed() < during {
@@ -66,11 +76,17 @@ fn shredded_while_stopped(world: &World, service: &Service, id: &str) -> Instant
 
 /// It is stopped for much less than its streams may live without a look.
 #[tokio::test(flavor = "multi_thread")]
-async fn a_service_that_was_stopped_while_another_process_shredded_lets_nothing_out_when_it_goes_on() {
+async fn a_service_that_was_stopped_while_another_process_shredded_lets_nothing_out_when_it_goes_on()
+ {
     for kind in Kind::given() {
         let world = World::on(kind).await;
         let service = world.serve().await;
-        let id = world.sealed(&service.client, conversation::repeat_to(1200, Channels::Dual).into()).await;
+        let id = world
+            .sealed(
+                &service.client,
+                conversation::repeat_to(1200, Channels::Dual).into(),
+            )
+            .await;
         let (_, path) = service.client.grant(id).await.unwrap();
         let mut stream = listener(&service, &path.unwrap()).await;
         let (heard, _) = hears(&mut stream, Duration::from_secs(2)).await;
@@ -79,11 +95,17 @@ async fn a_service_that_was_stopped_while_another_process_shredded_lets_nothing_
         let slept = shredded_while_stopped(&world, &service, &id.to_string());
         // What its socket holds is out of its hands.
         let (under_way, is_reset) = hears(&mut stream, Duration::from_secs(20)).await;
-        assert!(!is_reset && under_way <= 2 * SECOND, "{under_way} bytes were under way");
+        assert!(
+            !is_reset && under_way <= 2 * SECOND,
+            "{under_way} bytes were under way"
+        );
         tokio::time::sleep(Duration::from_millis(2200).saturating_sub(slept.elapsed())).await;
         service.process.signal(Signal::CONT);
         let (after, is_reset) = hears(&mut stream, Duration::from_secs(20)).await;
-        assert!(is_reset && after == 0, "{after} bytes came after it went on: {kind:?}");
+        assert!(
+            is_reset && after == 0,
+            "{after} bytes came after it went on: {kind:?}"
+        );
         service.process.stop().await;
     }
 }
@@ -98,14 +120,28 @@ async fn the_limit_on_open_files_is_raised_and_connections_fit_into_it() {
         "sh",
         env!("CARGO_BIN_EXE_recvault"),
     ]);
-    command.arg("--config").arg(world.path("recvault.toml")).arg("serve");
+    command
+        .arg("--config")
+        .arg(world.path("recvault.toml"))
+        .arg("serve");
     let process = Process::spawn(&mut command);
     // 256 are for the rest, and each connection may need two.
-    process.says("how many connections fit", |log| log.contains("connections=72").then_some(())).await;
+    process
+        .says("how many connections fit", |log| {
+            log.contains("connections=72").then_some(())
+        })
+        .await;
     let Ok(limits) = fs::read_to_string(format!("/proc/{}/limits", process.id())) else {
         println!("skipped: no /proc here");
         return;
     };
-    let files = limits.lines().find(|line| line.starts_with("Max open files")).unwrap();
-    assert_eq!(files.split_whitespace().skip(3).take(2).collect::<Vec<_>>(), ["400", "400"], "{files}");
+    let files = limits
+        .lines()
+        .find(|line| line.starts_with("Max open files"))
+        .unwrap();
+    assert_eq!(
+        files.split_whitespace().skip(3).take(2).collect::<Vec<_>>(),
+        ["400", "400"],
+        "{files}"
+    );
 }

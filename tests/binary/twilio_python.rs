@@ -1,4 +1,5 @@
-//! Twilio's own Python library beside the real service: what it signs is accepted, and our TwiML is what it would write.
+//! Twilio's own Python library beside the real service: what it signs is accepted, and our TwiML is
+//! what it would write.
 
 use std::{
     io::Write as _,
@@ -18,19 +19,35 @@ use crate::{
 
 /// Lets the library sign all requests at once.
 fn sign(python: &str, requests: &[Value]) -> Vec<Value> {
-    asked(python, concat!(env!("CARGO_MANIFEST_DIR"), "/tests/binary/sign.py"), requests)
+    asked(
+        python,
+        concat!(env!("CARGO_MANIFEST_DIR"), "/tests/binary/sign.py"),
+        requests,
+    )
 }
 
 /// What a script answers to lines of JSON, one for each.
 fn asked(python: &str, script: &str, requests: &[Value]) -> Vec<Value> {
-    let mut signer = Command::new(python).arg(script).stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
+    let mut signer = Command::new(python)
+        .arg(script)
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .spawn()
+        .unwrap();
     let mut stdin = signer.stdin.take().unwrap();
-    let lines: String = requests.iter().map(|request| format!("{request}\n")).collect();
+    let lines: String = requests
+        .iter()
+        .map(|request| format!("{request}\n"))
+        .collect();
     let writing = std::thread::spawn(move || stdin.write_all(lines.as_bytes()));
     let output = signer.wait_with_output().unwrap();
     writing.join().unwrap().unwrap();
     assert!(output.status.success());
-    let signed: Vec<Value> = String::from_utf8(output.stdout).unwrap().lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    let signed: Vec<Value> = String::from_utf8(output.stdout)
+        .unwrap()
+        .lines()
+        .map(|line| serde_json::from_str(line).unwrap())
+        .collect();
     assert_eq!(signed.len(), requests.len());
     signed
 }
@@ -38,16 +55,44 @@ fn asked(python: &str, script: &str, requests: &[Value]) -> Vec<Value> {
 /// What a callback may carry besides what we read: everything that encoders disagree about.
 const AWKWARD: &[&[(&str, &str)]] = &[
     &[],
-    &[("From", "+49 30 1234567"), ("CallerName", "Grüße & 100 % = ☎ 🎧")],
+    &[
+        ("From", "+49 30 1234567"),
+        ("CallerName", "Grüße & 100 % = ☎ 🎧"),
+    ],
     &[("Tag", "b"), ("Tag", "a"), ("Tag", "b"), ("Tag", "")],
     &[("Empty", ""), ("b ", " "), ("c  blanks ", "  a  b  ")],
-    &[("a+b", "%2B"), ("plus", "+"), ("percent", "%"), ("amp", "&="), ("quotes", "'\"`"), ("line", "a\r\nb\tc")],
-    &[("é", "precomposed"), ("e\u{301}", "combining"), ("ｅ", "wide"), ("𝄞", "astral"), ("z", "last in ASCII")],
-    &[("Recording", "~-_.!*()"), ("B", "upper"), ("b", "lower"), ("BB", "x"), ("BBC", "y")],
+    &[
+        ("a+b", "%2B"),
+        ("plus", "+"),
+        ("percent", "%"),
+        ("amp", "&="),
+        ("quotes", "'\"`"),
+        ("line", "a\r\nb\tc"),
+    ],
+    &[
+        ("é", "precomposed"),
+        ("e\u{301}", "combining"),
+        ("ｅ", "wide"),
+        ("𝄞", "astral"),
+        ("z", "last in ASCII"),
+    ],
+    &[
+        ("Recording", "~-_.!*()"),
+        ("B", "upper"),
+        ("b", "lower"),
+        ("BB", "x"),
+        ("BBC", "y"),
+    ],
 ];
 
 /// Queries of our own callback URL.
-const QUERIES: &[&str] = &["", "?tier=sensitive", "?tier=sensitive&note=a%20b+c&note=%C3%BC", "?empty=&flag", "?quote=it%27s"];
+const QUERIES: &[&str] = &[
+    "",
+    "?tier=sensitive",
+    "?tier=sensitive&note=a%20b+c&note=%C3%BC",
+    "?empty=&flag",
+    "?quote=it%27s",
+];
 
 #[tokio::test(flavor = "multi_thread")]
 #[ignore = "needs a Python with the `twilio` package: run `tests/run`"]
@@ -61,7 +106,10 @@ async fn what_twilios_own_library_signs_is_accepted() {
         for params in AWKWARD {
             for query in QUERIES {
                 let sid: RecordingSid = format!("RE{}", digits()).parse().unwrap();
-                let mut params: Vec<(String, String)> = params.iter().map(|(name, value)| ((*name).into(), (*value).into())).collect();
+                let mut params: Vec<(String, String)> = params
+                    .iter()
+                    .map(|(name, value)| ((*name).into(), (*value).into()))
+                    .collect();
                 params.splice(0..0, world.stand_in.callback_params(&sid, "in-progress"));
                 let url = format!("{}/twilio/recordings{query}", service.client.base);
                 requests.push(json!({ "token": world.auth_token, "method": method, "url": url, "params": params, "sid": sid }));
@@ -70,14 +118,30 @@ async fn what_twilios_own_library_signs_is_accepted() {
     }
     let signed = sign(&python, &requests);
     for (request, signed) in requests.iter().zip(&signed) {
-        let (url, signature) = (signed["url"].as_str().unwrap(), signed["signature"].as_str().unwrap());
+        let (url, signature) = (
+            signed["url"].as_str().unwrap(),
+            signed["signature"].as_str().unwrap(),
+        );
         let send = |url: String, body: Option<String>| {
             let client = &service.client.http;
             let call = match body {
-                Some(body) => client.post(url).header("Content-Type", "application/x-www-form-urlencoded; charset=UTF-8").body(body),
+                Some(body) => client
+                    .post(url)
+                    .header(
+                        "Content-Type",
+                        "application/x-www-form-urlencoded; charset=UTF-8",
+                    )
+                    .body(body),
                 None => client.get(url),
             };
-            async move { call.header("X-Twilio-Signature", signature).send().await.unwrap().status().as_u16() }
+            async move {
+                call.header("X-Twilio-Signature", signature)
+                    .send()
+                    .await
+                    .unwrap()
+                    .status()
+                    .as_u16()
+            }
         };
         let body = signed["body"].as_str().map(str::to_owned);
         // Changed first: what is refused must leave nothing behind.
@@ -89,9 +153,20 @@ async fn what_twilios_own_library_signs_is_accepted() {
         assert_eq!(changed, 403, "with a changed value: {request}");
         let id = world.id(&request["sid"].as_str().unwrap().parse().unwrap());
         assert_eq!(service.client.state(id).await.unwrap(), None);
-        assert_eq!(send(url.to_owned(), body.clone()).await, 204, "as it was signed: {request}");
-        assert_eq!(service.client.state(id).await.unwrap().as_deref(), Some("announced"));
-        let elsewhere = send(format!("{url}{}more=1", if url.contains('?') { '&' } else { '?' }), body).await;
+        assert_eq!(
+            send(url.to_owned(), body.clone()).await,
+            204,
+            "as it was signed: {request}"
+        );
+        assert_eq!(
+            service.client.state(id).await.unwrap().as_deref(),
+            Some("announced")
+        );
+        let elsewhere = send(
+            format!("{url}{}more=1", if url.contains('?') { '&' } else { '?' }),
+            body,
+        )
+        .await;
         assert_eq!(elsewhere, 403, "at another URL: {request}");
     }
 }
@@ -129,37 +204,69 @@ async fn our_twiml_is_what_twilios_own_library_would_write() {
     let python = needs::required("RECVAULT_TEST_TWILIO_PYTHON");
     let world = World::sqlite().await;
     let policy = world.path("privacy-policy.toml");
-    let text = std::fs::read_to_string(&policy).unwrap().replace("version = \"1\"", "version = \"2\"");
+    let text = std::fs::read_to_string(&policy)
+        .unwrap()
+        .replace("version = \"1\"", "version = \"2\"");
     std::fs::write(&policy, format!("{text}{ASKS}")).unwrap();
     world.configure("[twilio.consent]\n", "[twilio.consent]\nconnect_to = \"sip:desk@example.com;transport=tls\"\nask_callee = true\n");
     let service = world.serve().await;
     let call = CallFacts {
         status: "in-progress".into(),
-        ..CallFacts::new(format!("CA{}", digits()).parse().unwrap(), "+493090182001", "+493090182009")
+        ..CallFacts::new(
+            format!("CA{}", digits()).parse().unwrap(),
+            "+493090182001",
+            "+493090182009",
+        )
     };
     let post = async |url: &str, params: &[(String, String)]| {
-        let answer = world.stand_in.callback(&world.account, url, params).post(&service.client.http, url).await.unwrap();
+        let answer = world
+            .stand_in
+            .callback(&world.account, url, params)
+            .post(&service.client.http, url)
+            .await
+            .unwrap();
         assert_eq!(answer.status().as_u16(), 200);
         answer.text().await.unwrap()
     };
     let base = format!("{}/twilio", service.client.base);
-    let press = |key: &str| world.stand_in.gather_params(&world.account, &call, &GatherAnswer::Digits(key.into()));
+    let press = |key: &str| {
+        world
+            .stand_in
+            .gather_params(&world.account, &call, &GatherAnswer::Digits(key.into()))
+    };
     let voice = world.stand_in.voice_params(&world.account, &call);
     let first = post(&format!("{base}/consent/voice"), &voice).await;
     let action = |attempt: u8, language: &str| {
         let policy = first.split_once("policy=").unwrap().1.get(..16).unwrap();
-        format!("{base}/consent/voice?step=answer&attempt={attempt}&language={language}&policy={policy}")
+        format!(
+            "{base}/consent/voice?step=answer&attempt={attempt}&language={language}&policy={policy}"
+        )
     };
-    let next = |attempt: u8, language: &str| format!("{base}/consent/voice?step=ask&attempt={attempt}&language={language}");
+    let next = |attempt: u8, language: &str| {
+        format!("{base}/consent/voice?step=ask&attempt={attempt}&language={language}")
+    };
     let say = |text: &str| json!(["Say", { "language": "en-US", "voice": "Polly.Joanna-Neural" }, text, []]);
-    let asked_in_english = "May we record? Twilio carries & records <this> call, \"so to say\", and it's yours. ☎";
+    let asked_in_english =
+        "May we record? Twilio carries & records <this> call, \"so to say\", and it's yours. ☎";
     let german = post(&format!("{base}/consent/voice?language=de-DE"), &voice).await;
     let no = post(&action(1, "en-US"), &press("2")).await;
     let yes = post(&action(1, "en-US"), &press("1")).await;
     let whisper = format!("{base}/consent/voice?leg=callee&record=both&language=en-US");
-    let message = world.stand_in.message_params(&world.account, "+493090182001", "+493090182009", "Help with recordings?", None);
+    let message = world.stand_in.message_params(
+        &world.account,
+        "+493090182001",
+        "+493090182009",
+        "Help with recordings?",
+        None,
+    );
     let message = post(&format!("{base}/messages"), &message).await;
-    let nothing = world.stand_in.message_params(&world.account, "+493090182001", "+493090182009", "hello", None);
+    let nothing = world.stand_in.message_params(
+        &world.account,
+        "+493090182001",
+        "+493090182009",
+        "hello",
+        None,
+    );
     let nothing = post(&format!("{base}/messages"), &nothing).await;
     let cases = [
         json!({ "ours": first, "theirs": [
@@ -183,7 +290,14 @@ async fn our_twiml_is_what_twilios_own_library_would_write() {
         json!({ "ours": message, "theirs": [["Message", {}, "Write \"STOP\" & <wait>\nfor our reply.", []]] }),
         json!({ "ours": nothing, "theirs": [] }),
     ];
-    for answer in asked(&python, concat!(env!("CARGO_MANIFEST_DIR"), "/tests/binary/twiml.py"), &cases) {
-        assert_eq!((&answer["same"], &answer["ours"]), (&json!(true), &answer["theirs"]));
+    for answer in asked(
+        &python,
+        concat!(env!("CARGO_MANIFEST_DIR"), "/tests/binary/twiml.py"),
+        &cases,
+    ) {
+        assert_eq!(
+            (&answer["same"], &answer["ours"]),
+            (&json!(true), &answer["theirs"])
+        );
     }
 }

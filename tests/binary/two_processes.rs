@@ -28,38 +28,58 @@ async fn two_services_fed_at_once_seal_and_shred_each_recording_once() {
     let clients = [&first.client, &second.client];
 
     // Every third callback comes twice, at both doors at once.
-    let announced = stream::iter(entries.iter().enumerate()).for_each_concurrent(16, |(at, entry)| {
-        let world = &world;
-        async move {
-            let (here, there) = (clients[at % 2], clients[(at + 1) % 2]);
-            let again = async {
-                if at % 3 == 0 {
-                    assert_eq!(entry.announce(world, there).await.unwrap(), 204);
-                }
-            };
-            let (status, ()) = futures_util::join!(entry.announce(world, here), again);
-            assert_eq!(status.unwrap(), 204);
-        }
-    });
+    let announced =
+        stream::iter(entries.iter().enumerate()).for_each_concurrent(16, |(at, entry)| {
+            let world = &world;
+            async move {
+                let (here, there) = (clients[at % 2], clients[(at + 1) % 2]);
+                let again = async {
+                    if at % 3 == 0 {
+                        assert_eq!(entry.announce(world, there).await.unwrap(), 204);
+                    }
+                };
+                let (status, ()) = futures_util::join!(entry.announce(world, here), again);
+                assert_eq!(status.unwrap(), 204);
+            }
+        });
     announced.await;
     for (at, entry) in entries.iter().enumerate() {
         clients[at % 2].until(entry.id, "sealed").await;
     }
-    assert_eq!(world.stand_in.media_requests(), 60, "a lease keeps the other service from fetching the same");
+    assert_eq!(
+        world.stand_in.media_requests(),
+        60,
+        "a lease keeps the other service from fetching the same"
+    );
 
-    let shredded = stream::iter(entries.iter().enumerate().skip(20)).for_each_concurrent(40, |(at, entry)| async move {
-        entry.shred(clients[at % 2]).await.unwrap();
-        assert!(entry.receipt.get().is_some(), "a shred is answered, whoever else is shredding: {}", entry.id);
-        // At the other door too, and with the same receipt.
-        entry.shred(clients[(at + 1) % 2]).await.unwrap();
-    });
+    let shredded = stream::iter(entries.iter().enumerate().skip(20)).for_each_concurrent(
+        40,
+        |(at, entry)| async move {
+            entry.shred(clients[at % 2]).await.unwrap();
+            assert!(
+                entry.receipt.get().is_some(),
+                "a shred is answered, whoever else is shredding: {}",
+                entry.id
+            );
+            // At the other door too, and with the same receipt.
+            entry.shred(clients[(at + 1) % 2]).await.unwrap();
+        },
+    );
     shredded.await;
     book::settle(&entries, &world, clients[1]).await;
     first.process.stop().await;
     second.process.stop().await;
     let found = invariants::check(&world).await;
-    let sealed = found.states.values().filter(|state| *state == "sealed").count();
-    assert_eq!((found.states.len(), sealed, found.work, found.orphans), (60, 20, 0, 0), "{found:?}");
+    let sealed = found
+        .states
+        .values()
+        .filter(|state| *state == "sealed")
+        .count();
+    assert_eq!(
+        (found.states.len(), sealed, found.work, found.orphans),
+        (60, 20, 0, 0),
+        "{found:?}"
+    );
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -71,8 +91,19 @@ async fn a_stream_of_one_service_is_silenced_when_the_other_shreds() {
     let wav = conversation::repeat_to(1800, Channels::Dual);
     let id = world.sealed(&first.client, wav.clone().into()).await;
     let (_, path) = first.client.grant(id).await.unwrap();
-    let mut response = first.client.http.get(format!("{}{}", first.client.base, path.unwrap())).send().await.unwrap();
-    let mut heard = response.chunk().await.unwrap().expect("the stream begins").len();
+    let mut response = first
+        .client
+        .http
+        .get(format!("{}{}", first.client.base, path.unwrap()))
+        .send()
+        .await
+        .unwrap();
+    let mut heard = response
+        .chunk()
+        .await
+        .unwrap()
+        .expect("the stream begins")
+        .len();
 
     keep_the_bytes(&world).await;
     let (status, _) = second.client.shred(id).await.unwrap();
@@ -84,23 +115,37 @@ async fn a_stream_of_one_service_is_silenced_when_the_other_shreds() {
             Ok(None) => break false,
             Err(_) => break true,
         }
-        assert!(shredded.elapsed() < Duration::from_secs(5), "5 s after the shred it is still heard");
+        assert!(
+            shredded.elapsed() < Duration::from_secs(5),
+            "5 s after the shred it is still heard"
+        );
         // A listener who listens.
         tokio::time::sleep(Duration::from_millis(10)).await;
     };
-    assert!(cut && heard < wav.len(), "the stream ended of itself, after {heard} of {} bytes", wav.len());
+    assert!(
+        cut && heard < wav.len(),
+        "the stream ended of itself, after {heard} of {} bytes",
+        wav.len()
+    );
     assert_eq!(world.objects().len(), 1, "the bytes are there still");
 }
 
-/// The bytes of what is shredded stay for an hour, so that it is not their removal which ends a stream.
+/// The bytes of what is shredded stay for an hour, so that it is not their removal which ends a
+/// stream.
 async fn keep_the_bytes(world: &World) {
     let put_off = "CREATE FUNCTION put_off() RETURNS trigger LANGUAGE plpgsql AS
         $$ BEGIN NEW.due_at := NEW.due_at + 3600000; RETURN NEW; END $$";
     world.database.execute(put_off).await;
-    world.database.execute("CREATE TRIGGER put_off BEFORE INSERT ON work FOR EACH ROW EXECUTE FUNCTION put_off()").await;
+    world
+        .database
+        .execute(
+            "CREATE TRIGGER put_off BEFORE INSERT ON work FOR EACH ROW EXECUTE FUNCTION put_off()",
+        )
+        .await;
 }
 
-/// Reads whatever comes until nothing has come for a while: true if the sound is still under way then, false if it is cut off.
+/// Reads whatever comes until nothing has come for a while: true if the sound is still under way
+/// then, false if it is cut off.
 async fn drain(response: &mut reqwest::Response, heard: &mut usize, pause: Duration) -> bool {
     loop {
         match tokio::time::timeout(pause, response.chunk()).await {
@@ -120,11 +165,30 @@ async fn a_service_that_slept_through_a_shred_wakes_up_silent() {
     let wav = conversation::repeat_to(1800, Channels::Dual);
     let id = world.sealed(&sleeper.client, wav.clone().into()).await;
     let (_, path) = sleeper.client.grant(id).await.unwrap();
-    let mut response = sleeper.client.http.get(format!("{}{}", sleeper.client.base, path.unwrap())).send().await.unwrap();
-    let mut heard = response.chunk().await.unwrap().expect("the stream begins").len();
+    let mut response = sleeper
+        .client
+        .http
+        .get(format!("{}{}", sleeper.client.base, path.unwrap()))
+        .send()
+        .await
+        .unwrap();
+    let mut heard = response
+        .chunk()
+        .await
+        .unwrap()
+        .expect("the stream begins")
+        .len();
     keep_the_bytes(&world).await;
-    // One that falls asleep while it reads for the journal keeps its session, and nobody gets the lock below.
-    assert!(eventually(async || world.database.texts("SELECT id FROM unjournaled").await.is_empty()).await);
+    // One that falls asleep while it reads for the journal keeps its session, and nobody gets the
+    // lock below.
+    assert!(
+        eventually(async || world
+            .database
+            .texts("SELECT id FROM unjournaled")
+            .await
+            .is_empty())
+        .await
+    );
 
     sleeper.process.signal(Signal::STOP);
     let slept = Instant::now();
@@ -133,13 +197,22 @@ async fn a_service_that_slept_through_a_shred_wakes_up_silent() {
     assert!(drain(&mut response, &mut heard, Duration::from_millis(500)).await);
     assert!(heard < wav.len() / 2, "{heard} bytes were under way");
     // It wakes too late to go on unasked, and cannot ask: whoever looks for fences has to wait.
-    let lock = world.database.holding("LOCK TABLE fences IN ACCESS EXCLUSIVE MODE").await;
+    let lock = world
+        .database
+        .holding("LOCK TABLE fences IN ACCESS EXCLUSIVE MODE")
+        .await;
     tokio::time::sleep(Duration::from_millis(4200).saturating_sub(slept.elapsed())).await;
     let (before, woken) = (heard, Instant::now());
     sleeper.process.signal(Signal::CONT);
-    assert!(!drain(&mut response, &mut heard, Duration::from_secs(5)).await, "5 s later the connection still stands");
+    assert!(
+        !drain(&mut response, &mut heard, Duration::from_secs(5)).await,
+        "5 s later the connection still stands"
+    );
     assert!(woken.elapsed() < Duration::from_secs(5));
-    assert_eq!(heard, before, "what it had in hand when it was stopped stays there");
+    assert_eq!(
+        heard, before,
+        "what it had in hand when it was stopped stays there"
+    );
     drop(lock);
     assert_eq!(world.objects().len(), 1, "the bytes are there still");
     sleeper.process.stop().await;
@@ -152,21 +225,46 @@ async fn a_service_that_slept_does_not_seal_what_another_has_taken_over() {
     let world = World::on(Kind::Postgres).await;
     let wav = sound(1, 30);
     let (sid, id) = world.record(wav.clone());
-    // Half a second the first time; the second time long enough for the sleeper to wake up and lose.
-    world.stand_in.fail(&sid, Fault::SlowBody { bytes: 50_000, every: Duration::from_millis(50) });
-    world.stand_in.fail(&sid, Fault::SlowBody { bytes: 50_000, every: Duration::from_millis(200) });
+    // Half a second the first time; the second time long enough for the sleeper to wake up and
+    // lose.
+    world.stand_in.fail(
+        &sid,
+        Fault::SlowBody {
+            bytes: 50_000,
+            every: Duration::from_millis(50),
+        },
+    );
+    world.stand_in.fail(
+        &sid,
+        Fault::SlowBody {
+            bytes: 50_000,
+            every: Duration::from_millis(200),
+        },
+    );
     let sleeper = world.serve().await;
     assert_eq!(world.announce(&sleeper.client, &sid).await.unwrap(), 204);
     assert!(eventually(async || world.stand_in.media_requests() == 1).await);
     sleeper.process.signal(Signal::STOP);
 
     let other = world.serve().await;
-    assert!(eventually(async || world.stand_in.media_requests() == 2).await, "nobody takes over");
+    assert!(
+        eventually(async || world.stand_in.media_requests() == 2).await,
+        "nobody takes over"
+    );
     sleeper.process.signal(Signal::CONT);
-    sleeper.process.says("that the work is not its own any more", |log| log.contains("verdict=NotOurs").then_some(())).await;
+    sleeper
+        .process
+        .says("that the work is not its own any more", |log| {
+            log.contains("verdict=NotOurs").then_some(())
+        })
+        .await;
     other.client.until(id, "sealed").await;
     assert_eq!(other.client.hear(id).await, wav);
-    assert!(!other.process.log().contains("verdict=NotOurs"), "who has the lease seals:\n{}", other.process.log());
+    assert!(
+        !other.process.log().contains("verdict=NotOurs"),
+        "who has the lease seals:\n{}",
+        other.process.log()
+    );
 
     sleeper.process.stop().await;
     other.process.stop().await;

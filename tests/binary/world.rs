@@ -1,4 +1,5 @@
-//! The world of one test: a vault folder made by the real `recvault init`, and a Twilio in the test's own process.
+//! The world of one test: a vault folder made by the real `recvault init`, and a Twilio in the
+//! test's own process.
 
 use std::{
     collections::BTreeMap,
@@ -67,7 +68,8 @@ impl World {
         match kind {
             Kind::Sqlite => Self::sqlite().await,
             Kind::Postgres => {
-                let database = Database::create_postgres(&needs::required("RECVAULT_TEST_POSTGRES")).await;
+                let database =
+                    Database::create_postgres(&needs::required("RECVAULT_TEST_POSTGRES")).await;
                 Self::made(tempfile::tempdir().unwrap(), database).await
             }
         }
@@ -76,7 +78,12 @@ impl World {
     async fn made(folder: TempDir, database: Database) -> Self {
         let account: AccountSid = format!("AC{}", digits()).parse().unwrap();
         let auth_token = digits();
-        let stand_in = StandIn::start(vec![StandInAccount::new(account.clone(), auth_token.clone())]).await.unwrap();
+        let stand_in = StandIn::start(vec![StandInAccount::new(
+            account.clone(),
+            auth_token.clone(),
+        )])
+        .await
+        .unwrap();
         fs::create_dir(folder.path().join("secrets")).unwrap();
         fs::write(folder.path().join("secrets/twilio-auth-token"), &auth_token).unwrap();
         let config = configured(&database.url(), &stand_in.base_url(), &account);
@@ -84,7 +91,15 @@ impl World {
         let made = process::run_in(folder.path(), &["init", ".", "--json"], &[]).json();
         let vault = made["vault"].as_str().unwrap().parse().unwrap();
         let token = made["token"].as_str().unwrap().to_owned();
-        Self { folder, database, stand_in, account, auth_token, vault, token }
+        Self {
+            folder,
+            database,
+            stand_in,
+            account,
+            auth_token,
+            vault,
+            token,
+        }
     }
 
     pub(crate) fn path(&self, name: &str) -> PathBuf {
@@ -103,7 +118,12 @@ impl World {
 
     /// A sweep without the hour of patience that the command line insists on.
     pub(crate) async fn sweep_now(&self) -> Swept {
-        let mut app = App::open(Config::read(&self.path("recvault.toml")).unwrap(), Clock::System).await.unwrap();
+        let mut app = App::open(
+            Config::read(&self.path("recvault.toml")).unwrap(),
+            Clock::System,
+        )
+        .await
+        .unwrap();
         let (flow, _committer) = app.flow().await.unwrap();
         flow.sweep(Duration::ZERO).await.unwrap()
     }
@@ -111,22 +131,37 @@ impl World {
     /// From the next start on, a shred asks for a turn at once.
     pub(crate) fn forget_immediately(&self) {
         let file = self.path("privacy-policy.toml");
-        let (text, said) = (fs::read_to_string(&file).unwrap(), "forgotten = \"scheduled\"");
-        assert_eq!(text.matches(said).count(), 1, "the tier of recordings that no rule matches says so");
-        let text = text.replace(said, "forgotten = \"immediately\"").replace("version = \"1\"", "version = \"2\"");
+        let (text, said) = (
+            fs::read_to_string(&file).unwrap(),
+            "forgotten = \"scheduled\"",
+        );
+        assert_eq!(
+            text.matches(said).count(),
+            1,
+            "the tier of recordings that no rule matches says so"
+        );
+        let text = text
+            .replace(said, "forgotten = \"immediately\"")
+            .replace("version = \"1\"", "version = \"2\"");
         fs::write(file, text).unwrap();
     }
 
     /// The operator turns the epoch; the number of the new one.
     pub(crate) fn turn(&self) -> u64 {
-        self.run(&["epoch", "turn", "--json"]).json()["epoch"].as_u64().unwrap()
+        self.run(&["epoch", "turn", "--json"]).json()["epoch"]
+            .as_u64()
+            .unwrap()
     }
 
     /// Replaces a line of the configuration.
     pub(crate) fn configure(&self, from: &str, to: &str) {
         let file = self.path("recvault.toml");
         let text = fs::read_to_string(&file).unwrap();
-        assert_eq!(text.matches(from).count(), 1, "`{from}` stands in the configuration once");
+        assert_eq!(
+            text.matches(from).count(),
+            1,
+            "`{from}` stands in the configuration once"
+        );
         fs::write(file, text.replace(from, to)).unwrap();
     }
 
@@ -134,7 +169,11 @@ impl World {
     pub(crate) fn launch(&self, crash_at: Option<&str>) -> Process {
         let mut command = process::recvault();
         // Any other folder would do as well: paths start at the configuration file.
-        command.current_dir("/").arg("--config").arg(self.path("recvault.toml")).arg("serve");
+        command
+            .current_dir("/")
+            .arg("--config")
+            .arg(self.path("recvault.toml"))
+            .arg("serve");
         command.envs(crash_at.map(|point| ("RECVAULT_CRASH_AT", point)));
         Process::spawn(&mut command)
     }
@@ -150,11 +189,25 @@ impl World {
         let address = process
             .says("where it listens", |log| {
                 let line = log.lines().find(|line| line.contains("serving"))?;
-                Some(line.split_once("address=")?.1.split_whitespace().next()?.to_owned())
+                Some(
+                    line.split_once("address=")?
+                        .1
+                        .split_whitespace()
+                        .next()?
+                        .to_owned(),
+                )
             })
             .await;
         let client = Client::new(format!("http://{address}"), &self.token);
-        assert!(eventually(async || client.get("/readyz").await.is_ok_and(|(status, _)| status == 200)).await, "{}", process.log());
+        assert!(
+            eventually(async || client
+                .get("/readyz")
+                .await
+                .is_ok_and(|(status, _)| status == 200))
+            .await,
+            "{}",
+            process.log()
+        );
         Service { process, client }
     }
 
@@ -172,9 +225,18 @@ impl World {
     }
 
     /// Announces a complete recording as Twilio does; the status of the answer.
-    pub(crate) async fn announce(&self, client: &Client, sid: &RecordingSid) -> reqwest::Result<u16> {
+    pub(crate) async fn announce(
+        &self,
+        client: &Client,
+        sid: &RecordingSid,
+    ) -> reqwest::Result<u16> {
         let url = format!("{}/twilio/recordings", client.base);
-        Ok(self.stand_in.post_callback(&client.http, &url, sid, "completed").await?.status().as_u16())
+        Ok(self
+            .stand_in
+            .post_callback(&client.http, &url, sid, "completed")
+            .await?
+            .status()
+            .as_u16())
     }
 
     /// Records, announces and waits for the seal.
@@ -187,42 +249,83 @@ impl World {
 
     /// Whole objects in the store, by their 32 digits, with their lengths.
     pub(crate) fn objects(&self) -> BTreeMap<String, u64> {
-        let whole = |(name, size): (String, u64)| Some((name.strip_suffix(".floe")?.to_owned(), size));
-        self.files_of_objects().into_iter().filter_map(whole).collect()
+        let whole =
+            |(name, size): (String, u64)| Some((name.strip_suffix(".floe")?.to_owned(), size));
+        self.files_of_objects()
+            .into_iter()
+            .filter_map(whole)
+            .collect()
     }
 
     /// Objects that were begun and not finished.
     pub(crate) fn unfinished_objects(&self) -> usize {
-        self.files_of_objects().keys().filter(|name| !name.ends_with(".floe")).count()
+        self.files_of_objects()
+            .keys()
+            .filter(|name| !name.ends_with(".floe"))
+            .count()
     }
 
     /// Files of any kind in the store that were begun and not finished.
     pub(crate) fn unfinished_files(&self) -> usize {
         fn below(folder: &Path) -> Vec<PathBuf> {
-            let entries = fs::read_dir(folder).into_iter().flatten().filter_map(Result::ok).map(|entry| entry.path());
-            entries.flat_map(|path| if path.is_dir() { below(&path) } else { vec![path] }).collect()
+            let entries = fs::read_dir(folder)
+                .into_iter()
+                .flatten()
+                .filter_map(Result::ok)
+                .map(|entry| entry.path());
+            entries
+                .flat_map(|path| {
+                    if path.is_dir() {
+                        below(&path)
+                    } else {
+                        vec![path]
+                    }
+                })
+                .collect()
         }
-        below(&self.path("objects")).iter().filter(|path| path.to_string_lossy().contains(".floe#")).count()
+        below(&self.path("objects"))
+            .iter()
+            .filter(|path| path.to_string_lossy().contains(".floe#"))
+            .count()
     }
 
     fn files_of_objects(&self) -> BTreeMap<String, u64> {
-        let Ok(shards) = fs::read_dir(self.path("objects/objects")) else { return BTreeMap::new() };
+        let Ok(shards) = fs::read_dir(self.path("objects/objects")) else {
+            return BTreeMap::new();
+        };
         let files = shards.flat_map(|shard| fs::read_dir(shard.unwrap().path()).unwrap());
-        let file = |file: fs::DirEntry| Some((file.file_name().into_string().unwrap(), file.metadata().ok()?.len()));
+        let file = |file: fs::DirEntry| {
+            Some((
+                file.file_name().into_string().unwrap(),
+                file.metadata().ok()?.len(),
+            ))
+        };
         files.filter_map(|entry| file(entry.unwrap())).collect()
     }
 }
 
-/// The shipped configuration with ports that the system chooses, the stand-in as Twilio, and leases as short as they can be: who takes over
-/// from a dead process waits for them.
+/// The shipped configuration with ports that the system chooses, the stand-in as Twilio, and leases
+/// as short as they can be: who takes over from a dead process waits for them.
 fn configured(ledger: &str, api_base: &str, account: &AccountSid) -> String {
     let mut text = SHIPPED.to_owned();
     for (from, to) in [
         ("listen = \"127.0.0.1:8080\"", "listen = \"127.0.0.1:0\""),
-        ("metrics_listen = \"127.0.0.1:9464\"", "metrics_listen = \"127.0.0.1:0\""),
-        ("public_url = \"http://127.0.0.1:8080\"", "public_url = \"http://127.0.0.1:0\""),
-        ("api_base = \"https://api.twilio.com\"", &format!("api_base = \"{api_base}\"")),
-        ("intelligence_base = \"https://intelligence.twilio.com\"", &format!("intelligence_base = \"{api_base}\"")),
+        (
+            "metrics_listen = \"127.0.0.1:9464\"",
+            "metrics_listen = \"127.0.0.1:0\"",
+        ),
+        (
+            "public_url = \"http://127.0.0.1:8080\"",
+            "public_url = \"http://127.0.0.1:0\"",
+        ),
+        (
+            "api_base = \"https://api.twilio.com\"",
+            &format!("api_base = \"{api_base}\""),
+        ),
+        (
+            "intelligence_base = \"https://intelligence.twilio.com\"",
+            &format!("intelligence_base = \"{api_base}\""),
+        ),
         // Who took part is asked for each recording, and the shipped pace is for Twilio's sake.
         ("requests_per_s = 100", "requests_per_s = 1000"),
         ("url = \"sqlite:vault.db\"", &format!("url = \"{ledger}\"")),
@@ -231,10 +334,15 @@ fn configured(ledger: &str, api_base: &str, account: &AccountSid) -> String {
         // Most stories are about what was told.
         ("every_m = 15", "every_m = 0"),
     ] {
-        assert!(text.contains(from), "`{from}` is not in the shipped configuration any more");
+        assert!(
+            text.contains(from),
+            "`{from}` is not in the shipped configuration any more"
+        );
         text = text.replace(from, to);
     }
-    text + &format!("\n[[twilio.accounts]]\nsid = \"{account}\"\nauth_token_files = [\"secrets/twilio-auth-token\"]\n")
+    text + &format!(
+        "\n[[twilio.accounts]]\nsid = \"{account}\"\nauth_token_files = [\"secrets/twilio-auth-token\"]\n"
+    )
 }
 
 /// A sound of its own: mono, so many seconds, with a mark so that no two are alike.

@@ -52,18 +52,32 @@ yes = { digit = "1", words = ["ja"] }
 no = { digit = "2", words = ["nein"] }
 "#;
 
-/// The same, with an application that connects callers to the desk, whose people have agreed by contract.
+/// The same, with an application that connects callers to the desk, whose people have agreed by
+/// contract.
 async fn answering(database: Database) -> TestVault {
     let vault = asking(database, APP).await;
     let contract = json!({ "subject": DESK, "answer": "given", "method": "contract" });
-    assert_eq!(vault.asks("privacy-officer").post("/v1/consents", contract).await.status, 201);
+    assert_eq!(
+        vault
+            .asks("privacy-officer")
+            .post("/v1/consents", contract)
+            .await
+            .status,
+        201
+    );
     vault
 }
 
 /// A vault that asks, and to which recording rests on consent.
 async fn asking(database: Database, twilio: &'static str) -> TestVault {
     let policy = that_keeps_everything(&format!("{}{ASKS}", consent_policy()));
-    Recipe { policy, twilio, ..Recipe::on(database) }.by_hand().await
+    Recipe {
+        policy,
+        twilio,
+        ..Recipe::on(database)
+    }
+    .by_hand()
+    .await
 }
 
 async fn a_caller_agrees_by_key_and_only_then_the_recording_begins(database: Database) {
@@ -71,7 +85,10 @@ async fn a_caller_agrees_by_key_and_only_then_the_recording_begins(database: Dat
     let line = Line::from(&vault, ANNA);
     let asked = line.asks(VOICE).await;
     assert_eq!(asked.verbs(), ["Gather", "Redirect"]);
-    assert_eq!((asked.text("Say"), asked.attribute("Say", "voice")), (TEXT.into(), Some("Polly.Joanna-Neural".into())));
+    assert_eq!(
+        (asked.text("Say"), asked.attribute("Say", "voice")),
+        (TEXT.into(), Some("Polly.Joanna-Neural".into()))
+    );
     for (name, value) in [
         ("input", "dtmf speech"),
         ("numDigits", "1"),
@@ -87,19 +104,45 @@ async fn a_caller_agrees_by_key_and_only_then_the_recording_begins(database: Dat
     let agreed = line.presses(&asked, "1").await;
     assert_eq!(agreed.verbs(), ["Start", "Say", "Redirect"]);
     assert_eq!(agreed.text("Say"), "Thank you. This call is recorded.");
-    assert_eq!(agreed.text("Redirect"), "https://app.example.com/voice?line=1&from=vault");
+    assert_eq!(
+        agreed.text("Redirect"),
+        "https://app.example.com/voice?line=1&from=vault"
+    );
     let recording = |name| agreed.attribute("Recording", name);
-    assert_eq!(recording("recordingStatusCallback"), Some(vault.process.public("/twilio/recordings")));
-    assert_eq!(recording("recordingStatusCallbackEvent").as_deref(), Some("in-progress completed absent"));
+    assert_eq!(
+        recording("recordingStatusCallback"),
+        Some(vault.process.public("/twilio/recordings"))
+    );
+    assert_eq!(
+        recording("recordingStatusCallbackEvent").as_deref(),
+        Some("in-progress completed absent")
+    );
     assert_eq!(recording("channels").as_deref(), Some("dual"));
 
     let said = statements(&vault, ANNA).await;
-    let [said] = &said[..] else { panic!("{said:?}") };
-    assert_eq!((&said["answer"], &said["method"], &said["policy_version"]), (&json!("given"), &json!("keypad"), &json!("1")));
+    let [said] = &said[..] else {
+        panic!("{said:?}")
+    };
+    assert_eq!(
+        (&said["answer"], &said["method"], &said["policy_version"]),
+        (&json!("given"), &json!("keypad"), &json!("1"))
+    );
     assert_eq!(said["purposes"], json!(["recording", "training"]));
-    assert_eq!((&said["conversation"], &said["leg"], &said["recorded_by"]), (&json!(line.call.sid), &json!("caller"), &json!("vault")));
-    assert_eq!(said["disclosure_sha256"], json!(hex::encode(<sha2::Sha256 as sha2::Digest>::digest(TEXT))));
-    assert_eq!(evidence(&vault, ANNA).await, [format!("Twilio call {}, attempt 1 in en-US: key 1", line.call.sid)]);
+    assert_eq!(
+        (&said["conversation"], &said["leg"], &said["recorded_by"]),
+        (&json!(line.call.sid), &json!("caller"), &json!("vault"))
+    );
+    assert_eq!(
+        said["disclosure_sha256"],
+        json!(hex::encode(<sha2::Sha256 as sha2::Digest>::digest(TEXT)))
+    );
+    assert_eq!(
+        evidence(&vault, ANNA).await,
+        [format!(
+            "Twilio call {}, attempt 1 in en-US: key 1",
+            line.call.sid
+        )]
+    );
 
     let recorded = line.was_recorded().await;
     assert!(!waits(&vault, recorded).await);
@@ -112,12 +155,19 @@ async fn a_caller_agrees_in_words(database: Database) {
     let line = Line::from(&vault, ANNA);
     let asked = line.asks(VOICE).await;
     let again = line.says(&asked, "Yes.", "0.31").await;
-    assert_eq!((again.verbs()[0].as_str(), told(&vault).await), ("Gather", 0), "recognition was not sure");
+    assert_eq!(
+        (again.verbs()[0].as_str(), told(&vault).await),
+        ("Gather", 0),
+        "recognition was not sure"
+    );
     let agreed = line.says(&again, "Yes, please.", "0.94").await;
     assert_eq!(agreed.verbs()[0], "Start");
     let said = statements(&vault, ANNA).await;
     assert_eq!((said.len(), &said[0]["method"]), (1, &json!("speech")));
-    let heard = format!("Twilio call {}, attempt 2 in en-US: “Yes, please.”, confidence 0.94", line.call.sid);
+    let heard = format!(
+        "Twilio call {}, attempt 2 in en-US: “Yes, please.”, confidence 0.94",
+        line.call.sid
+    );
     assert_eq!(evidence(&vault, ANNA).await, [heard]);
     assert!(!waits(&vault, line.was_recorded().await).await);
 }
@@ -131,7 +181,14 @@ async fn a_caller_agrees_and_is_connected_to_somebody_who_has_not(database: Data
     let recorded = line.was_recorded().await;
     assert!(waits(&vault, recorded).await);
     let told = json!({ "call": line.call.sid, "leg": "callee", "answer": "given", "method": "contract", "purposes": ["recording"] });
-    assert_eq!(vault.asks("privacy-officer").post("/v1/consents", told).await.status, 201);
+    assert_eq!(
+        vault
+            .asks("privacy-officer")
+            .post("/v1/consents", told)
+            .await
+            .status,
+        201
+    );
     assert!(!waits(&vault, recorded).await);
     // Who talks to a machine is alone.
     let line = Line::from(&vault, ANNA);
@@ -145,13 +202,23 @@ async fn a_caller_refuses_and_the_call_goes_on_without_a_recording(database: Dat
     for by_key in [true, false] {
         let line = Line::from(&vault, ANNA);
         let asked = line.asks(VOICE).await;
-        let declined = if by_key { line.presses(&asked, "2").await } else { line.says(&asked, "No!", "0.8").await };
+        let declined = if by_key {
+            line.presses(&asked, "2").await
+        } else {
+            line.says(&asked, "No!", "0.8").await
+        };
         assert_eq!(declined.verbs(), ["Say", "Redirect"]);
         assert_eq!(declined.text("Say"), "This call is not recorded.");
         // Should somebody else record it, it is closed.
         assert!(waits(&vault, line.was_recorded().await).await);
     }
-    assert_eq!(vault.ground().integer("SELECT COUNT(*) FROM consents WHERE answer = 'declined'").await, Some(2));
+    assert_eq!(
+        vault
+            .ground()
+            .integer("SELECT COUNT(*) FROM consents WHERE answer = 'declined'")
+            .await,
+        Some(2)
+    );
 }
 
 async fn whoever_says_nothing_has_said_nothing(database: Database) {
@@ -159,9 +226,18 @@ async fn whoever_says_nothing_has_said_nothing(database: Database) {
     let line = Line::from(&vault, ANNA);
     let asked = line.asks(VOICE).await;
     let again = line.is_silent(&asked).await;
-    assert_eq!((again.verbs()[0].as_str(), again.text("Say")), ("Gather", TEXT.into()));
+    assert_eq!(
+        (again.verbs()[0].as_str(), again.text("Say")),
+        ("Gather", TEXT.into())
+    );
     let over = line.is_silent(&again).await;
-    assert_eq!((over.verbs(), over.text("Say")), (vec!["Say".into(), "Redirect".into()], "This call is not recorded.".into()));
+    assert_eq!(
+        (over.verbs(), over.text("Say")),
+        (
+            vec!["Say".into(), "Redirect".into()],
+            "This call is not recorded.".into()
+        )
+    );
     // What is neither yes nor no is as good as silence, and an empty answer, too.
     for answers in [["7", "11"], ["", ""]] {
         let asked = line.asks(VOICE).await;
@@ -184,26 +260,41 @@ async fn an_answer_that_comes_again_is_the_same_answer(database: Database) {
     assert_eq!(told(&vault).await, 1);
     // A question is not answered by the keys that Twilio sends again when it is sent on.
     let path = vault.process.path_of(&asked.text("Redirect"));
-    let asked_again = line.answers_at(&path, &GatherAnswer::Digits("1".into())).await;
-    assert_eq!((asked_again.verbs()[0].as_str(), told(&vault).await), ("Gather", 1));
+    let asked_again = line
+        .answers_at(&path, &GatherAnswer::Digits("1".into()))
+        .await;
+    assert_eq!(
+        (asked_again.verbs()[0].as_str(), told(&vault).await),
+        ("Gather", 1)
+    );
     // They said no later, and the old yes is brought once more.
     vault.clock.advance(Duration::from_secs(3));
     let asked = line.asks(VOICE).await;
     line.presses(&asked, "2").await;
     line.presses(&unclear, "1").await;
     assert_eq!(told(&vault).await, 2);
-    assert!(waits(&vault, line.was_recorded().await).await, "the no came last");
+    assert!(
+        waits(&vault, line.was_recorded().await).await,
+        "the no came last"
+    );
 }
 
 async fn an_answer_counts_for_the_text_that_was_said(database: Database) {
     let vault = answering(database).await;
     let line = Line::from(&vault, ANNA);
     let asked = line.asks(VOICE).await;
-    let path = vault.process.path_of(&asked.attribute("Gather", "action").unwrap());
+    let path = vault
+        .process
+        .path_of(&asked.attribute("Gather", "action").unwrap());
     let (before, after) = path.split_once("policy=").unwrap();
     let other = format!("{before}policy={}", "0".repeat(after.len()));
-    let again = line.answers_at(&other, &GatherAnswer::Digits("1".into())).await;
-    assert_eq!((again.verbs()[0].as_str(), told(&vault).await), ("Gather", 0));
+    let again = line
+        .answers_at(&other, &GatherAnswer::Digits("1".into()))
+        .await;
+    assert_eq!(
+        (again.verbs()[0].as_str(), told(&vault).await),
+        ("Gather", 0)
+    );
     assert_eq!(line.presses(&again, "1").await.verbs()[0], "Start");
 }
 
@@ -214,7 +305,13 @@ async fn the_ledger_is_away_and_the_call_goes_on_unrecorded(database: Database) 
     vault.ground().refuse_rows_of("consents").await;
     for key in ["1", "2"] {
         let on = line.presses(&asked, key).await;
-        assert_eq!((on.verbs(), on.text("Say")), (vec!["Say".into(), "Redirect".into()], "This call is not recorded.".into()));
+        assert_eq!(
+            (on.verbs(), on.text("Say")),
+            (
+                vec!["Say".into(), "Redirect".into()],
+                "This call is not recorded.".into()
+            )
+        );
     }
     assert_eq!(told(&vault).await, 0);
     vault.ground().take_rows_of("consents").await;
@@ -226,7 +323,13 @@ async fn somebody_who_withholds_their_number_can_agree(database: Database) {
     let line = Line::from(&vault, "anonymous");
     let asked = line.asks(VOICE).await;
     assert_eq!(line.presses(&asked, "1").await.verbs()[0], "Start");
-    assert_eq!(vault.ground().integer("SELECT COUNT(*) FROM parties WHERE subject IS NULL AND leg = 'caller'").await, Some(1));
+    assert_eq!(
+        vault
+            .ground()
+            .integer("SELECT COUNT(*) FROM parties WHERE subject IS NULL AND leg = 'caller'")
+            .await,
+        Some(1)
+    );
     assert!(!waits(&vault, line.was_recorded().await).await);
 }
 
@@ -247,29 +350,66 @@ async fn a_caller_is_asked_in_their_language() {
     let vault = answering(Database::Sqlite).await;
     let line = Line::from(&vault, ANNA);
     let asked = line.asks(&format!("{VOICE}?language=de-DE")).await;
-    assert_eq!(asked.attribute("Gather", "language").as_deref(), Some("de-DE"));
+    assert_eq!(
+        asked.attribute("Gather", "language").as_deref(),
+        Some("de-DE")
+    );
     let agreed = line.says(&asked, "Ja.", "0.9").await;
-    assert_eq!((agreed.text("Say"), agreed.attribute("Say", "voice")), ("Danke. Das Gespräch wird aufgezeichnet.".into(), None));
+    assert_eq!(
+        (agreed.text("Say"), agreed.attribute("Say", "voice")),
+        ("Danke. Das Gespräch wird aufgezeichnet.".into(), None)
+    );
     assert!(evidence(&vault, ANNA).await[0].contains("in de-DE"));
     // Silence goes on in the same language, and one that is not there is the first.
-    assert_eq!(line.is_silent(&asked).await.attribute("Gather", "language").as_deref(), Some("de-DE"));
-    assert_eq!(line.asks(&format!("{VOICE}?language=fr-FR")).await.text("Say"), TEXT);
+    assert_eq!(
+        line.is_silent(&asked)
+            .await
+            .attribute("Gather", "language")
+            .as_deref(),
+        Some("de-DE")
+    );
+    assert_eq!(
+        line.asks(&format!("{VOICE}?language=fr-FR"))
+            .await
+            .text("Say"),
+        TEXT
+    );
 }
 
 #[tokio::test]
 async fn what_the_policy_looks_at_goes_on_with_the_call_to_its_recording() {
     let vault = answering(Database::Sqlite).await;
     let line = Line::from(&vault, ANNA);
-    let asked = line.asks(&format!("{VOICE}?queue=claims&tier=restricted&other=x")).await;
+    let asked = line
+        .asks(&format!("{VOICE}?queue=claims&tier=restricted&other=x"))
+        .await;
     let asked = line.presses(&asked, "9").await;
     let agreed = line.presses(&asked, "1").await;
-    let callback = agreed.attribute("Recording", "recordingStatusCallback").unwrap();
-    assert_eq!(callback, vault.process.public("/twilio/recordings?queue=claims&tier=restricted"));
+    let callback = agreed
+        .attribute("Recording", "recordingStatusCallback")
+        .unwrap();
+    assert_eq!(
+        callback,
+        vault
+            .process
+            .public("/twilio/recordings?queue=claims&tier=restricted")
+    );
     let sid: RecordingSid = format!("RE{}", digits()).parse().unwrap();
-    let facts = RecordingFacts { call: Some(line.call.sid.clone()), ..RecordingFacts::new(&sid, Bytes::from_static(WAV)) };
-    vault.stand_in.add_recording_of(&vault.account, sid.clone(), facts);
+    let facts = RecordingFacts {
+        call: Some(line.call.sid.clone()),
+        ..RecordingFacts::new(&sid, Bytes::from_static(WAV))
+    };
+    vault
+        .stand_in
+        .add_recording_of(&vault.account, sid.clone(), facts);
     let params = vault.stand_in.callback_params(&sid, "completed");
-    assert_eq!(vault.post_callback(&vault.account, &vault.process.path_of(&callback), &params).await.status, 204);
+    assert_eq!(
+        vault
+            .post_callback(&vault.account, &vault.process.path_of(&callback), &params)
+            .await
+            .status,
+        204
+    );
     let id = RecordingId::of_source(vault.made.vault, vault.account.as_str(), sid.as_str());
     assert_eq!(vault.details(id).await["tier"], "restricted");
 }
@@ -280,18 +420,36 @@ async fn a_stranger_cannot_agree_for_a_caller() {
     let line = Line::from(&vault, ANNA);
     let asked = line.asks(VOICE).await;
     let url = asked.attribute("Gather", "action").unwrap();
-    let params = vault.stand_in.gather_params(&vault.account, &line.call, &GatherAnswer::Digits("1".into()));
+    let params = vault.stand_in.gather_params(
+        &vault.account,
+        &line.call,
+        &GatherAnswer::Digits("1".into()),
+    );
     let signed = vault.stand_in.callback(&vault.account, &url, &params);
     let path = vault.process.path_of(&url);
     let other = path.replace("attempt=1", "attempt=2");
     let changed = signed.body.replace("Digits=1", "Digits=2");
     for (path, body) in [(&other, &signed.body), (&path, &changed)] {
-        vault.anybody().form(path, body, &[&signed.signature]).await.problem(403, "bad-signature");
+        vault
+            .anybody()
+            .form(path, body, &[&signed.signature])
+            .await
+            .problem(403, "bad-signature");
     }
-    vault.anybody().form(&path, &signed.body, &[]).await.problem(403, "bad-signature");
+    vault
+        .anybody()
+        .form(&path, &signed.body, &[])
+        .await
+        .problem(403, "bad-signature");
     assert_eq!(told(&vault).await, 0);
-    let params: Vec<_> = params.into_iter().filter(|(name, _)| name != "CallSid").collect();
-    vault.post_callback(&vault.account, &path, &params).await.problem(400, "bad-request");
+    let params: Vec<_> = params
+        .into_iter()
+        .filter(|(name, _)| name != "CallSid")
+        .collect();
+    vault
+        .post_callback(&vault.account, &path, &params)
+        .await
+        .problem(400, "bad-request");
 }
 
 #[tokio::test]
@@ -299,25 +457,54 @@ async fn a_call_is_told_by_get_what_it_is_told_by_post() {
     let vault = answering(Database::Sqlite).await;
     let line = Line::from(&vault, ANNA);
     let ask = async |path: &str, params: &[(String, String)]| {
-        let signed = vault.stand_in.get_callback(&vault.account, &vault.process.public(path), params);
-        let request = vault.anybody().request(reqwest::Method::GET, &vault.process.path_of(&signed.url));
+        let signed =
+            vault
+                .stand_in
+                .get_callback(&vault.account, &vault.process.public(path), params);
+        let request = vault
+            .anybody()
+            .request(reqwest::Method::GET, &vault.process.path_of(&signed.url));
         Told::of(&send(request.header("X-Twilio-Signature", &signed.signature)).await)
     };
-    let asked = ask(VOICE, &vault.stand_in.voice_params(&vault.account, &line.call)).await;
+    let asked = ask(
+        VOICE,
+        &vault.stand_in.voice_params(&vault.account, &line.call),
+    )
+    .await;
     assert_eq!(asked, line.asks(VOICE).await);
-    let path = vault.process.path_of(&asked.attribute("Gather", "action").unwrap());
-    let params = vault.stand_in.gather_params(&vault.account, &line.call, &GatherAnswer::Digits("1".into()));
+    let path = vault
+        .process
+        .path_of(&asked.attribute("Gather", "action").unwrap());
+    let params = vault.stand_in.gather_params(
+        &vault.account,
+        &line.call,
+        &GatherAnswer::Digits("1".into()),
+    );
     assert_eq!(ask(&path, &params).await.verbs()[0], "Start");
 }
 
 #[tokio::test]
 async fn a_call_is_not_asked_where_the_policy_asks_nothing() {
-    let vault = Recipe { twilio: APP, ..Recipe::default() }.by_hand().await;
+    let vault = Recipe {
+        twilio: APP,
+        ..Recipe::default()
+    }
+    .by_hand()
+    .await;
     let line = Line::from(&vault, ANNA);
     assert_eq!(line.asks(VOICE).await.verbs(), ["Redirect"]);
     // Nor before the policy's day.
-    let policy = format!("{}{ASKS}", SHIPPED_POLICY.replacen("effective = 2026-01-01", "effective = 2126-01-01", 1));
-    let vault = Recipe { policy, twilio: APP, ..Recipe::default() }.by_hand().await;
+    let policy = format!(
+        "{}{ASKS}",
+        SHIPPED_POLICY.replacen("effective = 2026-01-01", "effective = 2126-01-01", 1)
+    );
+    let vault = Recipe {
+        policy,
+        twilio: APP,
+        ..Recipe::default()
+    }
+    .by_hand()
+    .await;
     let line = Line::from(&vault, ANNA);
     assert_eq!(line.asks(VOICE).await.verbs(), ["Redirect"]);
 }
@@ -327,10 +514,19 @@ async fn a_call_that_has_nowhere_to_go_on_is_not_asked() {
     let vault = asking(Database::Sqlite, "").await;
     let line = Line::from(&vault, ANNA);
     let over = line.asks(VOICE).await;
-    assert_eq!((over.verbs(), over.text("Say")), (vec!["Say".into(), "Hangup".into()], "This call is not recorded.".into()));
+    assert_eq!(
+        (over.verbs(), over.text("Say")),
+        (
+            vec!["Say".into(), "Hangup".into()],
+            "This call is not recorded.".into()
+        )
+    );
     // Before two calls are joined there is no need to know where this one goes on.
     let desk = line.dials(DESK);
-    assert_eq!(desk.asks(&format!("{VOICE}?leg=callee")).await.verbs()[0], "Gather");
+    assert_eq!(
+        desk.asks(&format!("{VOICE}?leg=callee")).await.verbs()[0],
+        "Gather"
+    );
 }
 
 #[tokio::test]
@@ -339,11 +535,20 @@ async fn somebody_holds_the_database_and_the_call_does_not_wait_for_it() {
     let line = Line::from(&vault, ANNA);
     let asked = line.asks(VOICE).await;
     let mut other = vault.ground().sqlite().await;
-    sqlx::raw_sql("BEGIN EXCLUSIVE").execute(&mut other).await.unwrap();
+    sqlx::raw_sql("BEGIN EXCLUSIVE")
+        .execute(&mut other)
+        .await
+        .unwrap();
     let began = Instant::now();
     let on = line.presses(&asked, "1").await;
     assert!(began.elapsed() < Duration::from_secs(14));
-    assert_eq!((on.verbs(), on.text("Say")), (vec!["Say".into(), "Redirect".into()], "This call is not recorded.".into()));
+    assert_eq!(
+        (on.verbs(), on.text("Say")),
+        (
+            vec!["Say".into(), "Redirect".into()],
+            "This call is not recorded.".into()
+        )
+    );
     sqlx::raw_sql("ROLLBACK").execute(&mut other).await.unwrap();
     assert_eq!(line.presses(&asked, "1").await.verbs()[0], "Start");
 }

@@ -1,4 +1,5 @@
-//! Somebody kept a copy of the key store at every moment, takes the running system at last, and reaches nothing that is unrecoverable.
+//! Somebody kept a copy of the key store at every moment, takes the running system at last, and
+//! reaches nothing that is unrecoverable.
 
 use std::{collections::BTreeSet, sync::Arc};
 
@@ -12,7 +13,10 @@ use recvault::{
 
 use crate::{
     epochs::{keys, receipt_of},
-    world::{Ask, Attacker, Database, FaultyCustody, FaultyStore, Furnished, Home, Op, Plan, Process, Recipe, Recorded, TestVault},
+    world::{
+        Ask, Attacker, Database, FaultyCustody, FaultyStore, Furnished, Home, Op, Plan, Process,
+        Recipe, Recorded, TestVault,
+    },
 };
 
 /// A vault, and somebody who watches it.
@@ -39,15 +43,34 @@ struct Held {
 impl Scene {
     /// `None` where there is no such home.
     async fn on(database: Database, home: Home) -> Option<Self> {
-        let (store, custody, furnished) = (FaultyStore::new(), FaultyCustody::new(), home.furnish().await?);
+        let (store, custody, furnished) = (
+            FaultyStore::new(),
+            FaultyCustody::new(),
+            home.furnish().await?,
+        );
         let lines = furnished.lines.clone();
-        let recipe = Recipe { home: lines, recovery: Some(store.clone()), custody: Some(custody.clone()), ..Recipe::on(database) };
+        let recipe = Recipe {
+            home: lines,
+            recovery: Some(store.clone()),
+            custody: Some(custody.clone()),
+            ..Recipe::on(database)
+        };
         let vault = recipe.by_hand().await;
         let other = vault.another_process().await;
         let real = vault.custody().await;
         let attacker = Attacker::of(vault.made.vault);
         let (living, shredded) = (Vec::new(), Vec::new());
-        Some(Self { vault, other, store, custody, real, attacker, living, shredded, _furnished: furnished })
+        Some(Self {
+            vault,
+            other,
+            store,
+            custody,
+            real,
+            attacker,
+            living,
+            shredded,
+            _furnished: furnished,
+        })
     }
 
     /// Seals so many, by the first process or the other.
@@ -56,10 +79,17 @@ impl Scene {
             let sound = [b"RIFF\x05\0\0\0WAVE".as_slice(), &[rand::random()]].concat();
             let recorded = self.vault.record_wav(Bytes::from(sound));
             assert_eq!(self.vault.tell(&recorded, "completed").await.status, 204);
-            let process = if by_other { &self.other } else { &self.vault.process };
+            let process = if by_other {
+                &self.other
+            } else {
+                &self.vault.process
+            };
             process.flow.work_off().await.unwrap();
             let fingerprint = self.vault.key_entry(recorded.id).await.unwrap().fingerprint;
-            self.living.push(Held { recorded, fingerprint });
+            self.living.push(Held {
+                recorded,
+                fingerprint,
+            });
         }
         self.copy().await;
     }
@@ -69,18 +99,31 @@ impl Scene {
         let held = self.living.remove(at);
         let answer = self.vault.shred(held.recorded.id).await;
         assert_eq!(answer.status, 200, "{answer:?}");
-        self.shredded.push((held, answer.json()["receipt_id"].as_str().unwrap().to_owned()));
+        self.shredded.push((
+            held,
+            answer.json()["receipt_id"].as_str().unwrap().to_owned(),
+        ));
         self.copy().await;
     }
 
     async fn move_to(&mut self, at: usize, tier: &str) {
         let id = self.living[at].recorded.id;
-        assert!(self.vault.process.flow.move_to(&keys(), id, &tier.parse().unwrap(), false).await.unwrap().1);
+        assert!(
+            self.vault
+                .process
+                .flow
+                .move_to(&keys(), id, &tier.parse().unwrap(), false)
+                .await
+                .unwrap()
+                .1
+        );
         self.copy().await;
     }
 
     async fn copy(&mut self) {
-        self.attacker.copy(&self.vault.process.ledger, &self.store).await;
+        self.attacker
+            .copy(&self.vault.process.ledger, &self.store)
+            .await;
         self.attacker.overhear(self.custody.sealed());
     }
 
@@ -92,21 +135,31 @@ impl Scene {
         states
     }
 
-    /// Breaks in. What is reached must not be unrecoverable, what is fenced must be in reach (or this proves nothing), and from the live rows
-    /// alone every living key is.
+    /// Breaks in. What is reached must not be unrecoverable, what is fenced must be in reach (or
+    /// this proves nothing), and from the live rows alone every living key is.
     async fn attack(&mut self) -> BTreeSet<String> {
         self.copy().await;
         let reached = self.attacker.reaches(self.real.as_ref()).await;
         for ((held, _), state) in self.shredded.iter().zip(self.states().await) {
             let is_reached = reached.contains(&held.fingerprint);
-            assert_eq!(is_reached, state == ReceiptState::Fenced, "{} is {}", held.recorded.id, state.as_str());
+            assert_eq!(
+                is_reached,
+                state == ReceiptState::Fenced,
+                "{} is {}",
+                held.recorded.id,
+                state.as_str()
+            );
         }
         let mut live = Attacker::of(self.vault.made.vault);
-        live.copy(&self.vault.process.ledger, &FaultyStore::new()).await;
+        live.copy(&self.vault.process.ledger, &FaultyStore::new())
+            .await;
         let live = live.reaches(self.real.as_ref()).await;
         assert_eq!(
             live,
-            self.living.iter().map(|held| held.fingerprint.clone()).collect(),
+            self.living
+                .iter()
+                .map(|held| held.fingerprint.clone())
+                .collect(),
             "the live rows give what lives and nothing else"
         );
         reached
@@ -114,7 +167,11 @@ impl Scene {
 }
 
 async fn number(ledger: &Ledger) -> u64 {
-    epochs::current(&mut ledger.read().await.unwrap()).await.unwrap().unwrap().epoch
+    epochs::current(&mut ledger.read().await.unwrap())
+        .await
+        .unwrap()
+        .unwrap()
+        .epoch
 }
 
 async fn whoever_kept_everything_reaches_nothing_that_is_unrecoverable(database: Database) {
@@ -127,7 +184,8 @@ async fn whoever_kept_everything_reaches_nothing_that_is_unrecoverable(database:
 }
 
 async fn nothing_unrecoverable_is_reached(mut scene: Scene) {
-    // Neighbours on a leaf, others on the leaf of another process, and two that move to another tier.
+    // Neighbours on a leaf, others on the leaf of another process, and two that move to another
+    // tier.
     scene.seal(10, false).await;
     scene.seal(3, true).await;
     scene.move_to(8, "sensitive").await;
@@ -136,7 +194,8 @@ async fn nothing_unrecoverable_is_reached(mut scene: Scene) {
     scene.vault.process.flow.journal().await.unwrap();
     scene.copy().await;
 
-    // Several batches: two neighbours; one of the other's leaf; one that has moved; one that came and went within this epoch.
+    // Several batches: two neighbours; one of the other's leaf; one that has moved; one that came
+    // and went within this epoch.
     scene.shred(0).await;
     scene.shred(0).await;
     scene.shred(8).await;
@@ -147,9 +206,14 @@ async fn nothing_unrecoverable_is_reached(mut scene: Scene) {
     let last = scene.living.len() - 1;
     scene.shred(last).await;
     let reached = scene.attack().await;
-    assert_eq!((scene.states().await, reached.len()), (vec![ReceiptState::Fenced; 5], 14), "until the turn everything is in reach");
+    assert_eq!(
+        (scene.states().await, reached.len()),
+        (vec![ReceiptState::Fenced; 5], 14),
+        "until the turn everything is in reach"
+    );
 
-    // The turn, with a look at each of its stations; whoever is shredded before it commits is covered by it, whoever later waits.
+    // The turn, with a look at each of its stations; whoever is shredded before it commits is
+    // covered by it, whoever later waits.
     let custody = scene.custody.clone();
     for ask in [Ask::Stage, Ask::Seal, Ask::Destroy] {
         custody.plan(ask, [Plan::Gate]);
@@ -186,7 +250,8 @@ async fn nothing_unrecoverable_is_reached(mut scene: Scene) {
     scene.attack().await;
     nothing_older_is_in_the_store(&scene).await;
 
-    // What waited, and what was moved before the turn and shredded after it, goes with the next one.
+    // What waited, and what was moved before the turn and shredded after it, goes with the next
+    // one.
     scene.move_to(0, "sensitive").await;
     scene.shred(0).await;
     scene.attack().await;
@@ -198,7 +263,10 @@ async fn nothing_unrecoverable_is_reached(mut scene: Scene) {
     scene.attack().await;
     nothing_older_is_in_the_store(&scene).await;
     for held in &scene.living {
-        scene.vault.plays_in(&scene.vault.process, &held.recorded).await;
+        scene
+            .vault
+            .plays_in(&scene.vault.process, &held.recorded)
+            .await;
     }
     scene.vault.process.flow.work_off().await.unwrap();
     assert_eq!(scene.states().await, vec![ReceiptState::Closed; 9]);
@@ -206,13 +274,29 @@ async fn nothing_unrecoverable_is_reached(mut scene: Scene) {
 
 /// After a turn the store holds no snapshot and no piece of the journal of an epoch before.
 async fn nothing_older_is_in_the_store(scene: &Scene) {
-    let (store, epoch) = (Store::over(Arc::new(scene.store.clone())), number(&scene.vault.process.ledger).await);
+    let (store, epoch) = (
+        Store::over(Arc::new(scene.store.clone())),
+        number(&scene.vault.process.ledger).await,
+    );
     let mut names = Vec::new();
     for kind in [RecoveryKind::Snapshot, RecoveryKind::Journal] {
-        names.extend(store.list_recovery(kind).await.unwrap().into_iter().map(|(name, _)| name));
+        names.extend(
+            store
+                .list_recovery(kind)
+                .await
+                .unwrap()
+                .into_iter()
+                .map(|(name, _)| name),
+        );
     }
-    assert!(names.iter().all(|name| name.epoch == epoch), "a recovery file of an older epoch than {epoch} is in the store: {names:?}");
-    assert!(names.iter().any(|name| name.kind == RecoveryKind::Snapshot), "{names:?}");
+    assert!(
+        names.iter().all(|name| name.epoch == epoch),
+        "a recovery file of an older epoch than {epoch} is in the store: {names:?}"
+    );
+    assert!(
+        names.iter().any(|name| name.kind == RecoveryKind::Snapshot),
+        "{names:?}"
+    );
 }
 
 async fn what_an_attempt_sealed_that_came_to_nothing_opens_nothing_later(database: Database) {
@@ -226,7 +310,8 @@ async fn what_an_attempt_sealed_that_came_to_nothing_opens_nothing_later(databas
 
 async fn an_attempt_leaves_nothing(mut scene: Scene) {
     scene.seal(3, false).await;
-    // Root page key and pages of the attempt may stand in a write-ahead log, although it was never committed.
+    // Root page key and pages of the attempt may stand in a write-ahead log, although it was never
+    // committed.
     scene.vault.ground().refuse_rows_of("epochs").await;
     scene.vault.process.flow.turn(&keys()).await.unwrap_err();
     scene.vault.ground().take_rows_of("epochs").await;
@@ -234,10 +319,24 @@ async fn an_attempt_leaves_nothing(mut scene: Scene) {
     assert_eq!(attempted.len(), 1, "{attempted:?}");
     scene.shred(0).await;
     scene.attack().await;
-    let turned = scene.vault.process.flow.turn(&keys()).await.unwrap().unwrap();
-    assert_eq!((turned.epoch, turned.covered), (3, 1), "the number of the attempt is not given again");
+    let turned = scene
+        .vault
+        .process
+        .flow
+        .turn(&keys())
+        .await
+        .unwrap()
+        .unwrap();
+    assert_eq!(
+        (turned.epoch, turned.covered),
+        (3, 1),
+        "the number of the attempt is not given again"
+    );
     for name in scene.real.roots().await.unwrap() {
-        assert!(scene.real.open(name, &attempted[0].1).await.is_err(), "{name:?}");
+        assert!(
+            scene.real.open(name, &attempted[0].1).await.is_err(),
+            "{name:?}"
+        );
     }
     scene.attack().await;
 }
@@ -247,16 +346,33 @@ async fn a_process_that_slept_through_the_turn_leaves_nothing_to_reach(database:
     scene.seal(3, true).await;
     scene.shred(0).await;
     // The other process holds the old root still: what it writes after the turn is of the new one.
-    scene.vault.process.flow.turn(&keys()).await.unwrap().unwrap();
+    scene
+        .vault
+        .process
+        .flow
+        .turn(&keys())
+        .await
+        .unwrap()
+        .unwrap();
     scene.seal(2, true).await;
     scene.other.flow.vault().journal().await.unwrap();
     scene.other.flow.vault().snapshot().await.unwrap();
     scene.shred(2).await;
     scene.attack().await;
-    scene.vault.process.flow.turn(&keys()).await.unwrap().unwrap();
+    scene
+        .vault
+        .process
+        .flow
+        .turn(&keys())
+        .await
+        .unwrap()
+        .unwrap();
     scene.attack().await;
     nothing_older_is_in_the_store(&scene).await;
-    assert_eq!(scene.states().await, [ReceiptState::Closed, ReceiptState::Unrecoverable]);
+    assert_eq!(
+        scene.states().await,
+        [ReceiptState::Closed, ReceiptState::Unrecoverable]
+    );
 }
 
 on_both_databases!(

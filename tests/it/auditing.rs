@@ -12,18 +12,37 @@ use crate::world::{Database, Recipe};
 async fn a_life_is_written_down_in_order(database: Database) {
     let vault = Recipe::on(database).by_hand().await;
     let recorded = vault.sealed().await;
-    vault.grant("agent", recorded.id, "quality-review").await.reasons();
-    vault.grant("stranger", recorded.id, "quality-review").await.problem(404, "not-found");
+    vault
+        .grant("agent", recorded.id, "quality-review")
+        .await
+        .reasons();
+    vault
+        .grant("stranger", recorded.id, "quality-review")
+        .await
+        .problem(404, "not-found");
     let path = vault.audio(recorded.id).await;
-    vault.anybody().with(Method::GET, &path, &[("range", "bytes=100-199")]).await;
+    vault
+        .anybody()
+        .with(Method::GET, &path, &[("range", "bytes=100-199")])
+        .await;
     vault.clock.advance(Duration::from_secs(3600));
     vault.anybody().get(&path).await.reasons();
     let refused = json!({ "reason": "operator" });
-    vault.asks("agent").delete(&format!("/v1/recordings/{}", recorded.id), refused).await.reasons();
+    vault
+        .asks("agent")
+        .delete(&format!("/v1/recordings/{}", recorded.id), refused)
+        .await
+        .reasons();
     vault.asks("reviewer").get("/v1/audit").await.reasons();
     vault.shred(recorded.id).await;
     vault.process.flow.work_off().await.unwrap();
-    flow::revoke_token(&vault.process.ledger, &vault.clock, vault.minted("agent").row.id).await.unwrap();
+    flow::revoke_token(
+        &vault.process.ledger,
+        &vault.clock,
+        vault.minted("agent").row.id,
+    )
+    .await
+    .unwrap();
 
     let token = |who: &str| vault.minted(who).row.id.to_string();
     let id = json!(recorded.id);
@@ -55,15 +74,34 @@ async fn a_life_is_written_down_in_order(database: Database) {
     ];
     let entries = vault.entries().await;
     for (at, (entry, (actor, event, recording))) in entries.iter().zip(&expected).enumerate() {
-        assert_eq!((&entry["seq"], &entry["actor"], &entry["event"]), (&json!(at + 1), &json!(actor), &json!(event)), "{entry}");
+        assert_eq!(
+            (&entry["seq"], &entry["actor"], &entry["event"]),
+            (&json!(at + 1), &json!(actor), &json!(event)),
+            "{entry}"
+        );
         assert_eq!(&entry["recording"], recording, "{entry}");
     }
     assert_eq!(entries.len(), expected.len());
-    assert_eq!(entries[12]["details"]["reasons"], json!(["role-not-allowed"]));
-    assert_eq!(entries[13]["details"]["reasons"], json!(["account-unknown-to-principal"]));
-    assert_eq!(entries[15]["details"], json!({ "grant": entries[14]["details"]["grant"], "artefact": "audio", "from": 100, "to": 200 }));
+    assert_eq!(
+        entries[12]["details"]["reasons"],
+        json!(["role-not-allowed"])
+    );
+    assert_eq!(
+        entries[13]["details"]["reasons"],
+        json!(["account-unknown-to-principal"])
+    );
+    assert_eq!(
+        entries[15]["details"],
+        json!({ "grant": entries[14]["details"]["grant"], "artefact": "audio", "from": 100, "to": 200 })
+    );
     assert_eq!(entries[16]["details"]["reasons"], json!(["grant-expired"]));
-    assert_eq!((&entries[17]["details"]["action"], &entries[18]["details"]["action"]), (&json!("shred"), &json!("audit")));
+    assert_eq!(
+        (
+            &entries[17]["details"]["action"],
+            &entries[18]["details"]["action"]
+        ),
+        (&json!("shred"), &json!("audit"))
+    );
 }
 
 async fn the_log_cannot_be_written_and_nothing_happens(database: Database) {
@@ -75,32 +113,62 @@ async fn the_log_cannot_be_written_and_nothing_happens(database: Database) {
     let grants = vault.ground().integer("SELECT COUNT(*) FROM grants").await;
     vault.ground().refuse_rows_of("audit").await;
 
-    for (who, what) in [("reviewer", "allowed"), ("agent", "refused"), ("stranger", "hidden")] {
+    for (who, what) in [
+        ("reviewer", "allowed"),
+        ("agent", "refused"),
+        ("stranger", "hidden"),
+    ] {
         let answer = vault.grant(who, recorded.id, "quality-review").await;
         answer.problem(500, "internal");
         assert!(!answer.text().contains("rvg_"), "{what}");
     }
-    assert_eq!(vault.ground().integer("SELECT COUNT(*) FROM grants").await, grants);
+    assert_eq!(
+        vault.ground().integer("SELECT COUNT(*) FROM grants").await,
+        grants
+    );
     let refused = vault.anybody().get(&path).await;
     refused.problem(500, "internal");
     assert!(refused.text().len() < 400);
     vault.shred(recorded.id).await.problem(500, "internal");
     vault.process.flow.work_off().await.unwrap();
-    assert_eq!((vault.state(waiting.id).await, vault.key_entry(waiting.id).await), ("announced".to_owned(), None));
+    assert_eq!(
+        (
+            vault.state(waiting.id).await,
+            vault.key_entry(waiting.id).await
+        ),
+        ("announced".to_owned(), None)
+    );
     assert_eq!(vault.state(recorded.id).await, "sealed");
-    assert!(flow::revoke_token(&vault.process.ledger, &vault.clock, vault.minted("agent").row.id).await.is_err());
+    assert!(
+        flow::revoke_token(
+            &vault.process.ledger,
+            &vault.clock,
+            vault.minted("agent").row.id
+        )
+        .await
+        .is_err()
+    );
 
     vault.ground().take_rows_of("audit").await;
     assert_eq!(vault.entries().await, before, "no number was used up");
-    assert_eq!(vault.asks("agent").get("/v1/recordings").await.status, 200, "its token lives");
+    assert_eq!(
+        vault.asks("agent").get("/v1/recordings").await.status,
+        200,
+        "its token lives"
+    );
     vault.plays(&recorded).await;
-    // The sound that was stored before its entry could be written is nobody's, and is swept when it is old enough.
+    // The sound that was stored before its entry could be written is nobody's, and is swept when it
+    // is old enough.
     assert_eq!(vault.objects().await.len(), 2);
     vault.later().await;
     vault.plays(&waiting).await;
     assert_eq!(vault.objects().await.len(), 3);
     let day = Duration::from_secs(24 * 3600);
-    assert_eq!(vault.process.flow.sweep(day).await.unwrap().orphans, 0, "it might be one that is just being entered");
+    assert_eq!(
+        vault.process.flow.sweep(day).await.unwrap().orphans,
+        0,
+        "it might be one that is just being entered"
+    );
     vault.clock.advance(day);
     assert_eq!(vault.process.flow.sweep(day).await.unwrap().orphans, 1);
     vault.plays(&waiting).await;
@@ -121,7 +189,10 @@ async fn the_auditor_reads_the_log_page_by_page() {
     let (auditor, all) = (vault.asks("auditor"), vault.entries().await);
     let (mut after, mut read) = (0, Vec::new());
     loop {
-        let page = auditor.get(&format!("/v1/audit?after={after}&limit=5")).await.json();
+        let page = auditor
+            .get(&format!("/v1/audit?after={after}&limit=5"))
+            .await
+            .json();
         let items = page["items"].as_array().unwrap().clone();
         assert!((1..=5).contains(&items.len()));
         read.extend(items);
@@ -131,12 +202,31 @@ async fn the_auditor_reads_the_log_page_by_page() {
         }
     }
     assert_eq!(read, all);
-    assert_eq!(auditor.get("/v1/audit").await.json()["items"].as_array().unwrap().len(), all.len());
-    let exactly = auditor.get(&format!("/v1/audit?limit={}", all.len())).await.json();
-    assert_eq!(exactly["next_after"], Value::Null, "a last page that is full is still the last");
-    assert_eq!(auditor.get("/v1/audit?after=1000000").await.json(), json!({ "items": [], "next_after": null }));
+    assert_eq!(
+        auditor.get("/v1/audit").await.json()["items"]
+            .as_array()
+            .unwrap()
+            .len(),
+        all.len()
+    );
+    let exactly = auditor
+        .get(&format!("/v1/audit?limit={}", all.len()))
+        .await
+        .json();
+    assert_eq!(
+        exactly["next_after"],
+        Value::Null,
+        "a last page that is full is still the last"
+    );
+    assert_eq!(
+        auditor.get("/v1/audit?after=1000000").await.json(),
+        json!({ "items": [], "next_after": null })
+    );
     for bad in ["limit=0", "limit=1001", "limit=x", "after=x", "before=3"] {
-        auditor.get(&format!("/v1/audit?{bad}")).await.problem(400, "bad-request");
+        auditor
+            .get(&format!("/v1/audit?{bad}"))
+            .await
+            .problem(400, "bad-request");
     }
 }
 
@@ -147,10 +237,21 @@ async fn only_auditors_and_privacy_officers_read_the_log() {
         assert_eq!(vault.asks(who).get("/v1/audit").await.status, 200);
     }
     for who in ["agent", "reviewer"] {
-        assert_eq!(vault.asks(who).get("/v1/audit").await.reasons(), ["role-not-allowed"]);
+        assert_eq!(
+            vault.asks(who).get("/v1/audit").await.reasons(),
+            ["role-not-allowed"]
+        );
     }
-    vault.asks("nobody").get("/v1/audit").await.problem(404, "not-found");
-    vault.anybody().get("/v1/audit").await.problem(401, "unauthorized");
+    vault
+        .asks("nobody")
+        .get("/v1/audit")
+        .await
+        .problem(404, "not-found");
+    vault
+        .anybody()
+        .get("/v1/audit")
+        .await
+        .problem(401, "unauthorized");
 }
 
 async fn an_auditor_of_one_account_reads_of_that_account_only(database: Database) {
@@ -159,9 +260,15 @@ async fn an_auditor_of_one_account_reads_of_that_account_only(database: Database
     let others = vault.record_for(&vault.other_account, Bytes::from_static(conversation::WAV));
     assert_eq!(vault.tell(&others, "completed").await.status, 204);
     vault.process.flow.work_off().await.unwrap();
-    // The stranger has every role, for the other account: nothing of the first one, and nothing of tokens and policies.
+    // The stranger has every role, for the other account: nothing of the first one, and nothing of
+    // tokens and policies.
     let read = vault.asks("stranger").get("/v1/audit").await.json();
-    let about: Vec<Value> = vault.entries().await.into_iter().filter(|entry| entry["recording"] == json!(others.id)).collect();
+    let about: Vec<Value> = vault
+        .entries()
+        .await
+        .into_iter()
+        .filter(|entry| entry["recording"] == json!(others.id))
+        .collect();
     assert_eq!(about.len(), 1);
     assert_eq!(read, json!({ "items": about, "next_after": null }));
 }
@@ -170,7 +277,11 @@ async fn an_auditor_of_one_account_reads_of_that_account_only(database: Database
 async fn the_log_only_grows_whoever_is_connected() {
     let vault = Recipe::default().by_hand().await;
     let before = vault.entries().await;
-    for sql in ["DELETE FROM audit", "UPDATE audit SET actor = 'vault'", "DELETE FROM fences"] {
+    for sql in [
+        "DELETE FROM audit",
+        "UPDATE audit SET actor = 'vault'",
+        "DELETE FROM fences",
+    ] {
         let mut connection = vault.ground().sqlite().await;
         let done = sqlx::raw_sql(sql).execute(&mut connection).await;
         assert!(done.is_err() || sql.ends_with("fences"), "{sql}");

@@ -1,4 +1,5 @@
-//! Twilio stores recordings in a bucket of the team's: they are fetched from there with the bucket's own credentials, and from nowhere else.
+//! Twilio stores recordings in a bucket of the team's: they are fetched from there with the
+//! bucket's own credentials, and from nowhere else.
 
 use std::sync::{Arc, Mutex};
 
@@ -29,15 +30,26 @@ pub(crate) fn configured(endpoint: &str, s3: &S3Server, secret: &str) -> String 
 }
 
 async fn vault(home: String) -> TestVault {
-    Recipe { home, ..Recipe::default() }.by_hand().await
+    Recipe {
+        home,
+        ..Recipe::default()
+    }
+    .by_hand()
+    .await
 }
 
 /// A recording that Twilio says is there.
 pub(crate) fn record(vault: &TestVault, address: &str) -> Recorded {
     let sid: RecordingSid = format!("RE{}", digits()).parse().unwrap();
-    vault.stand_in.add_external_recording(&vault.account, sid.clone(), conversation::WAV, address);
+    vault
+        .stand_in
+        .add_external_recording(&vault.account, sid.clone(), conversation::WAV, address);
     let id = RecordingId::of_source(vault.made.vault, vault.account.as_str(), sid.as_str());
-    Recorded { sid, id, wav: Bytes::from_static(conversation::WAV) }
+    Recorded {
+        sid,
+        id,
+        wav: Bytes::from_static(conversation::WAV),
+    }
 }
 
 /// Twilio stores it there.
@@ -64,7 +76,10 @@ async fn is_set_aside(vault: &TestVault, recorded: &Recorded, why: &str) -> Stri
 async fn what_twilio_stored_in_the_teams_bucket_is_fetched_from_there() {
     let s3 = s3_server::start();
     let vault = vault(configured(&s3.endpoint, &s3, s3.secret_key)).await;
-    let recorded = record(&vault, &format!("{}/{}/recordings/AC0/one.wav", s3.endpoint, s3.bucket));
+    let recorded = record(
+        &vault,
+        &format!("{}/{}/recordings/AC0/one.wav", s3.endpoint, s3.bucket),
+    );
     put(&s3, "AC0/one.wav");
     told_of(&vault, &recorded).await;
     vault.plays(&recorded).await;
@@ -75,7 +90,10 @@ async fn what_twilio_stored_in_the_teams_bucket_is_fetched_from_there() {
 async fn an_object_that_comes_later_than_its_callback_is_waited_for() {
     let s3 = s3_server::start();
     let vault = vault(configured(&s3.endpoint, &s3, s3.secret_key)).await;
-    let recorded = record(&vault, &format!("{}/{}/recordings/late.wav", s3.endpoint, s3.bucket));
+    let recorded = record(
+        &vault,
+        &format!("{}/{}/recordings/late.wav", s3.endpoint, s3.bucket),
+    );
     std::fs::create_dir_all(s3.root().join(s3.bucket).join("recordings")).unwrap();
     told_of(&vault, &recorded).await;
     assert_eq!(vault.dead().await, None);
@@ -89,12 +107,20 @@ async fn an_object_that_comes_later_than_its_callback_is_waited_for() {
 async fn an_object_that_never_comes_is_given_up_by_its_host() {
     let s3 = s3_server::start();
     let vault = vault(configured(&s3.endpoint, &s3, s3.secret_key)).await;
-    let recorded = record(&vault, &format!("{}/{}/recordings/never.wav", s3.endpoint, s3.bucket));
+    let recorded = record(
+        &vault,
+        &format!("{}/{}/recordings/never.wav", s3.endpoint, s3.bucket),
+    );
     told_of(&vault, &recorded).await;
     while vault.dead().await.is_none() {
         assert_eq!(vault.later().await, 1);
     }
-    is_set_aside(&vault, &recorded, "the object at `127.0.0.1` is not there yet (404)").await;
+    is_set_aside(
+        &vault,
+        &recorded,
+        "the object at `127.0.0.1` is not there yet (404)",
+    )
+    .await;
 }
 
 #[tokio::test]
@@ -102,18 +128,32 @@ async fn an_address_that_no_bucket_covers_is_never_asked() {
     let s3 = s3_server::start();
     let vault = vault(configured(&s3.endpoint, &s3, s3.secret_key)).await;
     put(&s3, "one.wav");
-    let elsewhere = vault.stand_in.store_elsewhere("/calls/recordings/one.wav", Bytes::from_static(conversation::WAV));
+    let elsewhere = vault.stand_in.store_elsewhere(
+        "/calls/recordings/one.wav",
+        Bytes::from_static(conversation::WAV),
+    );
     for address in [
         elsewhere,
         format!("{}/{}/other/one.wav", s3.endpoint, s3.bucket),
         format!("{}/{}/recordings/../other/one.wav", s3.endpoint, s3.bucket),
-        format!("{}/{}/recordings/one.wav?versionId=1", s3.endpoint, s3.bucket),
+        format!(
+            "{}/{}/recordings/one.wav?versionId=1",
+            s3.endpoint, s3.bucket
+        ),
         "https://evil.example/calls/recordings/one.wav".to_owned(),
     ] {
         let recorded = record(&vault, &address);
         told_of(&vault, &recorded).await;
-        let told = is_set_aside(&vault, &recorded, "no `url_prefix` of `twilio.buckets` covers it").await;
-        assert!(!told.contains("one.wav") && !told.contains("X-Amz") && !told.contains("versionId"), "the host alone: {told}");
+        let told = is_set_aside(
+            &vault,
+            &recorded,
+            "no `url_prefix` of `twilio.buckets` covers it",
+        )
+        .await;
+        assert!(
+            !told.contains("one.wav") && !told.contains("X-Amz") && !told.contains("versionId"),
+            "the host alone: {told}"
+        );
         assert_eq!(vault.shred(recorded.id).await.status, 200);
         vault.process.flow.work_off().await.unwrap();
     }
@@ -125,9 +165,17 @@ async fn a_bucket_with_a_wrong_secret_says_which_setting_is_wrong() {
     let s3 = s3_server::start();
     let vault = vault(configured(&s3.endpoint, &s3, "not-the-secret")).await;
     put(&s3, "one.wav");
-    let recorded = record(&vault, &format!("{}/{}/recordings/one.wav", s3.endpoint, s3.bucket));
+    let recorded = record(
+        &vault,
+        &format!("{}/{}/recordings/one.wav", s3.endpoint, s3.bucket),
+    );
     told_of(&vault, &recorded).await;
-    is_set_aside(&vault, &recorded, "does not accept its credential; check `access_key_id` and its secret in `twilio.buckets`").await;
+    is_set_aside(
+        &vault,
+        &recorded,
+        "does not accept its credential; check `access_key_id` and its secret in `twilio.buckets`",
+    )
+    .await;
 }
 
 /// A host that refuses everything and remembers what it was shown.
@@ -135,14 +183,23 @@ async fn witness(answer: StatusCode) -> (String, Arc<Mutex<Vec<String>>>, JoinSe
     let seen = Arc::new(Mutex::new(Vec::new()));
     let own = Arc::clone(&seen);
     let see = async move |headers: HeaderMap| {
-        let shown = headers.get_all(header::AUTHORIZATION).iter().map(|value| value.to_str().unwrap().to_owned());
-        own.lock().unwrap().push(shown.collect::<Vec<_>>().join(" and "));
+        let shown = headers
+            .get_all(header::AUTHORIZATION)
+            .iter()
+            .map(|value| value.to_str().unwrap().to_owned());
+        own.lock()
+            .unwrap()
+            .push(shown.collect::<Vec<_>>().join(" and "));
         answer
     };
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let endpoint = format!("http://{}", listener.local_addr().unwrap());
     let mut serving = JoinSet::new();
-    serving.spawn(async move { axum::serve(listener, Router::new().fallback(see)).await.unwrap() });
+    serving.spawn(async move {
+        axum::serve(listener, Router::new().fallback(see))
+            .await
+            .unwrap()
+    });
     (endpoint, seen, serving)
 }
 
@@ -151,13 +208,20 @@ async fn the_bucket_is_never_shown_twilios_credential() {
     let s3 = s3_server::start();
     let (endpoint, seen, _serving) = witness(StatusCode::FORBIDDEN).await;
     let vault = vault(configured(&endpoint, &s3, s3.secret_key)).await;
-    let recorded = record(&vault, &format!("{endpoint}/{}/recordings/one.wav", s3.bucket));
+    let recorded = record(
+        &vault,
+        &format!("{endpoint}/{}/recordings/one.wav", s3.bucket),
+    );
     told_of(&vault, &recorded).await;
     is_set_aside(&vault, &recorded, "does not accept its credential").await;
     let seen = seen.lock().unwrap();
     assert!(!seen.is_empty());
     for shown in seen.iter() {
-        assert!(shown.starts_with(&format!("AWS4-HMAC-SHA256 Credential={}/", s3.access_key)) && !shown.contains(" and "), "{shown}");
+        assert!(
+            shown.starts_with(&format!("AWS4-HMAC-SHA256 Credential={}/", s3.access_key))
+                && !shown.contains(" and "),
+            "{shown}"
+        );
     }
 }
 
@@ -166,7 +230,10 @@ async fn a_bucket_that_stumbles_is_asked_again() {
     let s3 = s3_server::start();
     let (endpoint, _seen, _serving) = witness(StatusCode::NOT_IMPLEMENTED).await;
     let vault = vault(configured(&endpoint, &s3, s3.secret_key)).await;
-    let recorded = record(&vault, &format!("{endpoint}/{}/recordings/one.wav", s3.bucket));
+    let recorded = record(
+        &vault,
+        &format!("{endpoint}/{}/recordings/one.wav", s3.bucket),
+    );
     told_of(&vault, &recorded).await;
     assert_eq!(vault.dead().await, None);
     vault.holds_nothing_of(recorded.id).await;
@@ -181,16 +248,37 @@ async fn an_object_is_deleted_once_and_only_where_a_bucket_is_configured() {
         configured(&s3.endpoint, &s3, s3.secret_key).replace("[[twilio.buckets]]", "[[buckets]]"),
         digits()
     );
-    let accounts = toml::from_str::<Settings>(&toml).unwrap().resolve(std::path::Path::new("/")).unwrap();
-    let (client, account) = (Client::new(&accounts).unwrap(), accounts.iter().next().unwrap());
+    let accounts = toml::from_str::<Settings>(&toml)
+        .unwrap()
+        .resolve(std::path::Path::new("/"))
+        .unwrap();
+    let (client, account) = (
+        Client::new(&accounts).unwrap(),
+        accounts.iter().next().unwrap(),
+    );
     put(&s3, "one.wav");
     put(&s3, "two.wav");
     let address = format!("{}/{}/recordings/one.wav", s3.endpoint, s3.bucket);
     assert_eq!(client.delete_object(account, &address).await, Ok(()));
     let folder = s3.root().join(s3.bucket).join("recordings");
-    assert_eq!((folder.join("one.wav").exists(), folder.join("two.wav").exists()), (false, true));
-    assert_eq!(client.delete_object(account, &address).await, Err(RestError::NotFound));
+    assert_eq!(
+        (
+            folder.join("one.wav").exists(),
+            folder.join("two.wav").exists()
+        ),
+        (false, true)
+    );
+    assert_eq!(
+        client.delete_object(account, &address).await,
+        Err(RestError::NotFound)
+    );
     let other = format!("{}/{}/other/two.wav", s3.endpoint, s3.bucket);
-    assert_eq!(client.delete_object(account, &other).await, Err(RestError::Refused { status: 403, code: None }));
+    assert_eq!(
+        client.delete_object(account, &other).await,
+        Err(RestError::Refused {
+            status: 403,
+            code: None
+        })
+    );
     assert!(folder.join("two.wav").exists());
 }

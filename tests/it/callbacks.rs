@@ -27,7 +27,12 @@ async fn tell_with(vault: &TestVault, recorded: &Recorded, changed: &[(&str, &st
 async fn twilio_tells_of_a_recording_and_it_is_announced(database: Database) {
     let vault = Recipe::on(database).by_hand().await;
     let recorded = vault.record();
-    let answer = tell_with(&vault, &recorded, &[("RecordingStartTime", "Tue, 28 May 2019 02:18:02 +0000")]).await;
+    let answer = tell_with(
+        &vault,
+        &recorded,
+        &[("RecordingStartTime", "Tue, 28 May 2019 02:18:02 +0000")],
+    )
+    .await;
     assert_eq!((answer.status, answer.body.len()), (204, 0));
     let details = vault.details(recorded.id).await;
     let expected = json!({
@@ -43,18 +48,30 @@ async fn twilio_tells_of_a_recording_and_it_is_announced(database: Database) {
 
 async fn twilio_repeats_itself_in_any_order_and_nothing_changes(database: Database) {
     let vault = Recipe::on(database).by_hand().await;
-    for order in [["in-progress", "completed", "completed"], ["completed", "in-progress", "completed"], ["absent", "completed", "failed"]] {
+    for order in [
+        ["in-progress", "completed", "completed"],
+        ["completed", "in-progress", "completed"],
+        ["absent", "completed", "failed"],
+    ] {
         let recorded = vault.record();
         for status in order {
             assert_eq!(vault.tell(&recorded, status).await.status, 204);
         }
         let details = vault.details(recorded.id).await;
-        assert_eq!((&details["state"], &details["source_status"]), (&json!("announced"), &json!("completed")), "{order:?}");
+        assert_eq!(
+            (&details["state"], &details["source_status"]),
+            (&json!("announced"), &json!("completed")),
+            "{order:?}"
+        );
         assert_eq!(vault.process.flow.work_off().await.unwrap(), 1, "{order:?}");
         for status in order {
             assert_eq!(vault.tell(&recorded, status).await.status, 204);
         }
-        assert_eq!(vault.process.flow.work_off().await.unwrap(), 0, "a sealed recording is not fetched again");
+        assert_eq!(
+            vault.process.flow.work_off().await.unwrap(),
+            0,
+            "a sealed recording is not fetched again"
+        );
         vault.plays(&recorded).await;
     }
 }
@@ -65,9 +82,16 @@ async fn twilio_says_that_there_is_no_file_and_the_fact_is_kept(database: Databa
         let recorded = vault.record();
         assert_eq!(vault.tell(&recorded, status).await.status, 204);
         let details = vault.details(recorded.id).await;
-        assert_eq!((&details["state"], &details["source_status"]), (&json!(status), &json!(status)));
+        assert_eq!(
+            (&details["state"], &details["source_status"]),
+            (&json!(status), &json!(status))
+        );
         assert_eq!(details["error_code"], code);
-        assert_eq!(vault.due_in_ms(recorded.id).await, None, "there is nothing to fetch");
+        assert_eq!(
+            vault.due_in_ms(recorded.id).await,
+            None,
+            "there is nothing to fetch"
+        );
     }
 }
 
@@ -75,10 +99,25 @@ async fn a_crowd_of_callbacks_is_kept_to_the_last(database: Database) {
     let vault = Recipe::on(database).by_hand().await;
     let recorded: Vec<Recorded> = (0..300).map(|_| vault.record()).collect();
     // Each one twice at the same time.
-    let told = join_all(recorded.iter().chain(&recorded).map(|recorded| vault.tell(recorded, "completed"))).await;
+    let told = join_all(
+        recorded
+            .iter()
+            .chain(&recorded)
+            .map(|recorded| vault.tell(recorded, "completed")),
+    )
+    .await;
     assert!(told.iter().all(|answer| answer.status == 204));
-    assert_eq!(vault.ground().integer("SELECT COUNT(*) FROM recordings").await, Some(300));
-    assert_eq!(vault.ground().integer("SELECT COUNT(*) FROM work").await, Some(300));
+    assert_eq!(
+        vault
+            .ground()
+            .integer("SELECT COUNT(*) FROM recordings")
+            .await,
+        Some(300)
+    );
+    assert_eq!(
+        vault.ground().integer("SELECT COUNT(*) FROM work").await,
+        Some(300)
+    );
 }
 
 async fn the_database_refuses_rows_and_nothing_is_half_written(database: Database) {
@@ -111,8 +150,14 @@ async fn somebody_holds_the_database_and_twilio_is_told_to_come_again() {
     let vault = Recipe::default().by_hand().await;
     let recorded = vault.record();
     let mut other = vault.ground().sqlite().await;
-    sqlx::raw_sql("BEGIN EXCLUSIVE").execute(&mut other).await.unwrap();
-    vault.tell(&recorded, "completed").await.problem(503, "unavailable");
+    sqlx::raw_sql("BEGIN EXCLUSIVE")
+        .execute(&mut other)
+        .await
+        .unwrap();
+    vault
+        .tell(&recorded, "completed")
+        .await
+        .problem(503, "unavailable");
     assert!(!vault.has_row(recorded.id).await);
     sqlx::raw_sql("ROLLBACK").execute(&mut other).await.unwrap();
     assert!(!vault.has_row(recorded.id).await);
@@ -125,14 +170,30 @@ async fn twilio_gets_instead_of_posting() {
     let vault = Recipe::default().by_hand().await;
     let recorded = vault.record();
     let params = vault.stand_in.callback_params(&recorded.sid, "completed");
-    let query: String = url::form_urlencoded::Serializer::new(String::new()).extend_pairs(&params).finish();
+    let query: String = url::form_urlencoded::Serializer::new(String::new())
+        .extend_pairs(&params)
+        .finish();
     let path = format!("{PATH}?{query}");
     let token = SecretText::new(vault.auth_token.clone());
     let signature = signature::sign(&token, &vault.process.public(&path), &[]);
-    let forged = vault.anybody().with(Method::GET, &path, &[(signature::HEADER, "bm90IHNpZ25lZA==")]).await;
+    let forged = vault
+        .anybody()
+        .with(
+            Method::GET,
+            &path,
+            &[(signature::HEADER, "bm90IHNpZ25lZA==")],
+        )
+        .await;
     forged.problem(403, "bad-signature");
     assert!(!vault.has_row(recorded.id).await);
-    assert_eq!(vault.anybody().with(Method::GET, &path, &[(signature::HEADER, &signature)]).await.status, 204);
+    assert_eq!(
+        vault
+            .anybody()
+            .with(Method::GET, &path, &[(signature::HEADER, &signature)])
+            .await
+            .status,
+        204
+    );
     vault.process.flow.work_off().await.unwrap();
     vault.plays(&recorded).await;
 }
@@ -142,18 +203,35 @@ async fn a_forger_leaves_no_row() {
     let vault = Recipe::default().by_hand().await;
     let recorded = vault.record();
     let params = vault.stand_in.callback_params(&recorded.sid, "completed");
-    let signed = vault.stand_in.callback(&vault.account, &vault.process.public(PATH), &params);
-    let elsewhere = vault.stand_in.callback(&vault.account, "https://elsewhere.example/twilio/recordings", &params);
-    let by_other = vault.stand_in.callback(&vault.other_account, &vault.process.public(PATH), &params);
-    let flipped = signed.signature.replacen(|c: char| c.is_ascii_lowercase(), "A", 1);
+    let signed = vault
+        .stand_in
+        .callback(&vault.account, &vault.process.public(PATH), &params);
+    let elsewhere = vault.stand_in.callback(
+        &vault.account,
+        "https://elsewhere.example/twilio/recordings",
+        &params,
+    );
+    let by_other =
+        vault
+            .stand_in
+            .callback(&vault.other_account, &vault.process.public(PATH), &params);
+    let flipped = signed
+        .signature
+        .replacen(|c: char| c.is_ascii_lowercase(), "A", 1);
     let cases: [(&str, &[&str]); 7] = [
         ("without a signature", &[]),
         ("with an empty one", &[""]),
         ("with a wrong one", &["bm90IHNpZ25lZCBieSBUd2lsaW8="]),
         ("with one letter changed", &[&flipped]),
-        ("with the right one twice", &[&signed.signature, &signed.signature]),
+        (
+            "with the right one twice",
+            &[&signed.signature, &signed.signature],
+        ),
         ("signed for another address", &[&elsewhere.signature]),
-        ("signed by another account of the vault", &[&by_other.signature]),
+        (
+            "signed by another account of the vault",
+            &[&by_other.signature],
+        ),
     ];
     for (case, signatures) in cases {
         let answer = vault.anybody().form(PATH, &signed.body, signatures).await;
@@ -162,11 +240,26 @@ async fn a_forger_leaves_no_row() {
         assert!(!vault.has_row(recorded.id).await, "{case}");
     }
     // One parameter changed after it was signed.
-    let body = signed.body.replace("RecordingChannels=2", "RecordingChannels=1");
+    let body = signed
+        .body
+        .replace("RecordingChannels=2", "RecordingChannels=1");
     assert_ne!(body, signed.body);
-    vault.anybody().form(PATH, &body, &[&signed.signature]).await.problem(403, "bad-signature");
-    assert_eq!(vault.ground().integer("SELECT COUNT(*) FROM recordings").await, Some(0));
-    assert_eq!(vault.ground().integer("SELECT COUNT(*) FROM work").await, Some(0));
+    vault
+        .anybody()
+        .form(PATH, &body, &[&signed.signature])
+        .await
+        .problem(403, "bad-signature");
+    assert_eq!(
+        vault
+            .ground()
+            .integer("SELECT COUNT(*) FROM recordings")
+            .await,
+        Some(0)
+    );
+    assert_eq!(
+        vault.ground().integer("SELECT COUNT(*) FROM work").await,
+        Some(0)
+    );
 }
 
 #[tokio::test]
@@ -176,27 +269,59 @@ async fn an_account_that_is_not_ours_is_refused_like_a_forger() {
     let unknown = vault.tell(&recorded, "completed").await;
     let ours = vault.record();
     let signed_by_unknown = vault.stand_in.callback_params(&ours.sid, "completed");
-    let forged = vault.post_callback(&vault.unknown_account, PATH, &signed_by_unknown).await;
+    let forged = vault
+        .post_callback(&vault.unknown_account, PATH, &signed_by_unknown)
+        .await;
     unknown.problem(403, "bad-signature");
     assert_eq!(unknown.body, forged.body);
-    assert!(!vault.has_row(id_for(&vault, vault.unknown_account.as_str(), &recorded)).await);
+    assert!(
+        !vault
+            .has_row(id_for(&vault, vault.unknown_account.as_str(), &recorded))
+            .await
+    );
     assert!(!vault.has_row(ours.id).await);
 }
 
 #[tokio::test]
 async fn a_token_is_rotated_and_both_are_believed() {
     let newer = digits();
-    let vault = Recipe { newer_tokens: vec![newer.clone()], ..Recipe::default() }.by_hand().await;
+    let vault = Recipe {
+        newer_tokens: vec![newer.clone()],
+        ..Recipe::default()
+    }
+    .by_hand()
+    .await;
     let with_old = vault.announced().await;
     assert!(vault.has_row(with_old.id).await);
     let recorded = vault.record();
     let params = vault.stand_in.callback_params(&recorded.sid, "completed");
-    let body = url::form_urlencoded::Serializer::new(String::new()).extend_pairs(&params).finish();
-    let signature = signature::sign(&SecretText::new(newer), &vault.process.public(PATH), &params);
-    assert_eq!(vault.anybody().form(PATH, &body, &[&signature]).await.status, 204);
+    let body = url::form_urlencoded::Serializer::new(String::new())
+        .extend_pairs(&params)
+        .finish();
+    let signature = signature::sign(
+        &SecretText::new(newer),
+        &vault.process.public(PATH),
+        &params,
+    );
+    assert_eq!(
+        vault
+            .anybody()
+            .form(PATH, &body, &[&signature])
+            .await
+            .status,
+        204
+    );
     assert!(vault.has_row(recorded.id).await);
-    let third = signature::sign(&SecretText::new(digits()), &vault.process.public(PATH), &params);
-    vault.anybody().form(PATH, &body, &[&third]).await.problem(403, "bad-signature");
+    let third = signature::sign(
+        &SecretText::new(digits()),
+        &vault.process.public(PATH),
+        &params,
+    );
+    vault
+        .anybody()
+        .form(PATH, &body, &[&third])
+        .await
+        .problem(403, "bad-signature");
 }
 
 #[tokio::test]
@@ -205,7 +330,10 @@ async fn a_subaccount_tells_of_its_own_recordings() {
     let recorded = vault.record_for(&vault.other_account, vault.record().wav);
     assert_eq!(vault.tell(&recorded, "completed").await.status, 204);
     vault.process.flow.work_off().await.unwrap();
-    assert_eq!(vault.details(recorded.id).await["account_sid"], json!(vault.other_account));
+    assert_eq!(
+        vault.details(recorded.id).await["account_sid"],
+        json!(vault.other_account)
+    );
     vault.plays(&recorded).await;
 }
 
@@ -218,7 +346,11 @@ async fn a_body_over_the_bound_is_refused_and_one_on_it_is_not() {
         let mut params = vault.stand_in.callback_params(&recorded.sid, "completed");
         params.push(("Padding".into(), String::new()));
         let url = vault.process.public(PATH);
-        let bare = vault.stand_in.callback(&vault.account, &url, &params).body.len();
+        let bare = vault
+            .stand_in
+            .callback(&vault.account, &url, &params)
+            .body
+            .len();
         params.last_mut().unwrap().1 = "x".repeat(BOUND - bare + extra);
         let answer = vault.post_callback(&vault.account, PATH, &params).await;
         assert_eq!(answer.status, status, "{answer:?}");
@@ -245,10 +377,22 @@ async fn a_malformed_callback_is_told_which_field() {
         let answer = tell_with(&vault, &recorded, &[(field, value)]).await;
         let problem = answer.problem(400, "bad-request");
         let detail = problem["detail"].as_str().unwrap();
-        assert!(detail.contains(&format!("`{field}`")), "{field}={value}: {detail}");
-        assert!(value.is_empty() || !detail.contains(value), "the value is not repeated: {detail}");
+        assert!(
+            detail.contains(&format!("`{field}`")),
+            "{field}={value}: {detail}"
+        );
+        assert!(
+            value.is_empty() || !detail.contains(value),
+            "the value is not repeated: {detail}"
+        );
     }
-    assert_eq!(vault.ground().integer("SELECT COUNT(*) FROM recordings").await, Some(0));
+    assert_eq!(
+        vault
+            .ground()
+            .integer("SELECT COUNT(*) FROM recordings")
+            .await,
+        Some(0)
+    );
 }
 
 #[tokio::test]
@@ -256,10 +400,25 @@ async fn a_callback_in_another_form_is_refused() {
     let vault = Recipe::default().by_hand().await;
     let recorded = vault.record();
     let params = vault.stand_in.callback_params(&recorded.sid, "completed");
-    let signed = vault.stand_in.callback(&vault.account, &vault.process.public(PATH), &params);
-    for kind in ["text/plain", "multipart/form-data; boundary=x", "application/xml", "application/json"] {
-        let request = vault.anybody().request(Method::POST, PATH).header("content-type", kind);
-        let answer = send(request.header(signature::HEADER, &signed.signature).body(signed.body.clone())).await;
+    let signed = vault
+        .stand_in
+        .callback(&vault.account, &vault.process.public(PATH), &params);
+    for kind in [
+        "text/plain",
+        "multipart/form-data; boundary=x",
+        "application/xml",
+        "application/json",
+    ] {
+        let request = vault
+            .anybody()
+            .request(Method::POST, PATH)
+            .header("content-type", kind);
+        let answer = send(
+            request
+                .header(signature::HEADER, &signed.signature)
+                .body(signed.body.clone()),
+        )
+        .await;
         answer.problem(400, "bad-request");
     }
     assert!(!vault.has_row(recorded.id).await);
@@ -269,12 +428,27 @@ async fn a_callback_in_another_form_is_refused() {
 async fn what_twilio_adds_later_does_no_harm() {
     let vault = Recipe::default().by_hand().await;
     let recorded = vault.record();
-    let news = [("RecordingStatus", "paused"), ("NewThing", "x'\" \u{fc}\n"), ("RecordingDuration", "soon"), ("RecordingSource", "")];
+    let news = [
+        ("RecordingStatus", "paused"),
+        ("NewThing", "x'\" \u{fc}\n"),
+        ("RecordingDuration", "soon"),
+        ("RecordingSource", ""),
+    ];
     assert_eq!(tell_with(&vault, &recorded, &news).await.status, 204);
     let details = vault.details(recorded.id).await;
-    assert_eq!((&details["state"], &details["source_status"]), (&json!("announced"), &json!("paused")));
-    assert_eq!((&details["duration_s"], &details["source"]), (&json!(null), &json!(null)));
-    assert_eq!(vault.due_in_ms(recorded.id).await, None, "nothing is fetched before it is complete");
+    assert_eq!(
+        (&details["state"], &details["source_status"]),
+        (&json!("announced"), &json!("paused"))
+    );
+    assert_eq!(
+        (&details["duration_s"], &details["source"]),
+        (&json!(null), &json!(null))
+    );
+    assert_eq!(
+        vault.due_in_ms(recorded.id).await,
+        None,
+        "nothing is fetched before it is complete"
+    );
     // What an earlier callback could not say, a later one adds.
     assert_eq!(vault.tell(&recorded, "completed").await.status, 204);
     assert_eq!(vault.details(recorded.id).await["duration_s"], 27);
@@ -285,17 +459,30 @@ async fn what_twilio_adds_later_does_no_harm() {
 #[tokio::test]
 async fn twilio_signs_the_public_address_whatever_a_proxy_makes_of_it() {
     let public = "https://vault.example.com/records";
-    let vault = Recipe { public_url: Some(public.to_owned()), ..Recipe::default() }.by_hand().await;
+    let vault = Recipe {
+        public_url: Some(public.to_owned()),
+        ..Recipe::default()
+    }
+    .by_hand()
+    .await;
     let recorded = vault.announced().await;
     vault.process.flow.work_off().await.unwrap();
     vault.plays(&recorded).await;
     let answer = vault.grant("reviewer", recorded.id, "quality-review").await;
-    assert!(answer.json()["audio_url"].as_str().unwrap().starts_with("https://vault.example.com/records/v1/media/rvg_"));
+    assert!(
+        answer.json()["audio_url"]
+            .as_str()
+            .unwrap()
+            .starts_with("https://vault.example.com/records/v1/media/rvg_")
+    );
 
     // The address of the process itself, and what headers say, do not count.
     let stranger = vault.record();
     let params = vault.stand_in.callback_params(&stranger.sid, "completed");
-    for url in ["https://evil.example/twilio/recordings", "http://127.0.0.1/twilio/recordings"] {
+    for url in [
+        "https://evil.example/twilio/recordings",
+        "http://127.0.0.1/twilio/recordings",
+    ] {
         let signed = vault.stand_in.callback(&vault.account, url, &params);
         let request = vault.anybody().request(Method::POST, PATH);
         let request = request
@@ -305,25 +492,39 @@ async fn twilio_signs_the_public_address_whatever_a_proxy_makes_of_it() {
             .header("x-forwarded-proto", "https")
             .header("forwarded", "host=evil.example;proto=https")
             .header("host", "evil.example");
-        send(request.body(signed.body)).await.problem(403, "bad-signature");
+        send(request.body(signed.body))
+            .await
+            .problem(403, "bad-signature");
     }
     assert!(!vault.has_row(stranger.id).await);
     // And they do no harm to what is signed rightly.
-    let signed = vault.stand_in.callback(&vault.account, &vault.process.public(PATH), &params);
-    let request = vault.anybody().request(Method::POST, PATH).header("content-type", "application/x-www-form-urlencoded");
-    let request = request.header(signature::HEADER, &signed.signature).header("x-forwarded-host", "evil.example");
+    let signed = vault
+        .stand_in
+        .callback(&vault.account, &vault.process.public(PATH), &params);
+    let request = vault
+        .anybody()
+        .request(Method::POST, PATH)
+        .header("content-type", "application/x-www-form-urlencoded");
+    let request = request
+        .header(signature::HEADER, &signed.signature)
+        .header("x-forwarded-host", "evil.example");
     assert_eq!(send(request.body(signed.body)).await.status, 204);
 }
 
 #[tokio::test]
 async fn the_callback_url_chooses_the_tier() {
     let vault = Recipe::default().by_hand().await;
-    for (query, tier) in
-        [("", "standard"), ("?tier=restricted", "restricted"), ("?tier=sensitive&x=1", "sensitive"), ("?tier=none", "standard")]
-    {
+    for (query, tier) in [
+        ("", "standard"),
+        ("?tier=restricted", "restricted"),
+        ("?tier=sensitive&x=1", "sensitive"),
+        ("?tier=none", "standard"),
+    ] {
         let recorded = vault.record();
         let params = vault.stand_in.callback_params(&recorded.sid, "completed");
-        let answer = vault.post_callback(&vault.account, &format!("{PATH}{query}"), &params).await;
+        let answer = vault
+            .post_callback(&vault.account, &format!("{PATH}{query}"), &params)
+            .await;
         assert_eq!(answer.status, 204);
         assert_eq!(vault.details(recorded.id).await["tier"], tier, "{query}");
     }
@@ -333,16 +534,37 @@ async fn a_label_that_no_label_may_be_costs_no_callback(database: Database) {
     let vault = Recipe::on(database).by_hand().await;
     let recorded: Vec<Recorded> = (0..24).map(|_| vault.record()).collect();
     let told = recorded.iter().enumerate().map(|(number, recorded)| {
-        let query = ["?queue=sales", "?queue=a%00b", "?queue=a%0Ab", "?queue=%E2%80%AEsales"][number % 4];
-        let (params, vault) = (vault.stand_in.callback_params(&recorded.sid, "completed"), &vault);
-        async move { vault.post_callback(&vault.account, &format!("{PATH}{query}"), &params).await.status }
+        let query = [
+            "?queue=sales",
+            "?queue=a%00b",
+            "?queue=a%0Ab",
+            "?queue=%E2%80%AEsales",
+        ][number % 4];
+        let (params, vault) = (
+            vault.stand_in.callback_params(&recorded.sid, "completed"),
+            &vault,
+        );
+        async move {
+            vault
+                .post_callback(&vault.account, &format!("{PATH}{query}"), &params)
+                .await
+                .status
+        }
     });
     assert_eq!(join_all(told).await, [204; 24]);
     vault.process.flow.work_off().await.unwrap();
     for (number, recorded) in recorded.iter().enumerate() {
         let details = vault.details(recorded.id).await;
-        let labels = if number % 4 == 0 { json!({ "queue": "sales" }) } else { json!({}) };
-        assert_eq!((&details["state"], &details["labels"]), (&json!("sealed"), &labels), "{number}");
+        let labels = if number % 4 == 0 {
+            json!({ "queue": "sales" })
+        } else {
+            json!({})
+        };
+        assert_eq!(
+            (&details["state"], &details["labels"]),
+            (&json!("sealed"), &labels),
+            "{number}"
+        );
     }
 }
 
@@ -354,20 +576,48 @@ async fn a_text_that_cannot_be_kept_is_refused_by_name_wherever_it_comes_from(da
     let hold = |authority: &str| json!({ "purpose": "legal-request", "reason": "litigation", "authority": authority, "review_at": "2099-01-01T00:00:00Z" });
     for bad in ["a\0b", "a\nb", "\u{202e}b"] {
         let answers = [
-            send(officer.request(Method::PATCH, &path).json(&json!({ "labels": { "queue": bad } }))).await,
-            officer.post(&format!("{path}/grants"), json!({ "purpose": "quality-review", "justification": bad })).await,
-            send(officer.request(Method::PUT, &format!("{path}/holds/court")).json(&hold(bad))).await,
+            send(
+                officer
+                    .request(Method::PATCH, &path)
+                    .json(&json!({ "labels": { "queue": bad } })),
+            )
+            .await,
+            officer
+                .post(
+                    &format!("{path}/grants"),
+                    json!({ "purpose": "quality-review", "justification": bad }),
+                )
+                .await,
+            send(
+                officer
+                    .request(Method::PUT, &format!("{path}/holds/court"))
+                    .json(&hold(bad)),
+            )
+            .await,
         ];
-        for (answer, field) in answers.into_iter().zip(["labels.queue", "justification", "authority"]) {
+        for (answer, field) in
+            answers
+                .into_iter()
+                .zip(["labels.queue", "justification", "authority"])
+        {
             assert_eq!(answer.status, 400, "{bad:?} {field}");
             let detail = answer.json()["detail"].as_str().unwrap().to_owned();
             assert!(detail.contains(field) && !detail.contains(bad), "{detail}");
         }
     }
-    for path in ["/v1/policies/a%00b", "/v1/policies/a%00b/statement", "/privacy/a%00b"] {
+    for path in [
+        "/v1/policies/a%00b",
+        "/v1/policies/a%00b/statement",
+        "/privacy/a%00b",
+    ] {
         assert_eq!(vault.anybody().get(path).await.status, 404, "{path}");
     }
-    for path in ["/v1/recordings?cursor=a%00b", "/v1/holds?cursor=a%00b", "/v1/consents?subject=a%00b", "/v1/recordings?tier=a%00b"] {
+    for path in [
+        "/v1/recordings?cursor=a%00b",
+        "/v1/holds?cursor=a%00b",
+        "/v1/consents?subject=a%00b",
+        "/v1/recordings?tier=a%00b",
+    ] {
         assert_eq!(officer.get(path).await.status, 400, "{path}");
     }
 }

@@ -1,4 +1,5 @@
-//! A clock jumps, and nothing is destroyed by a date that only it has reached, until an operator says that it is right.
+//! A clock jumps, and nothing is destroyed by a date that only it has reached, until an operator
+//! says that it is right.
 
 use std::time::Duration;
 
@@ -24,7 +25,15 @@ impl TestVault {
 
 /// Tokens do not live for so long: who looks later looks from behind.
 async fn state(vault: &TestVault, id: RecordingId) -> String {
-    vault.process.flow.show(&Permit::of_operator(Action::Catalogue), id).await.unwrap().recording.state.to_string()
+    vault
+        .process
+        .flow
+        .show(&Permit::of_operator(Action::Catalogue), id)
+        .await
+        .unwrap()
+        .recording
+        .state
+        .to_string()
 }
 
 fn operator() -> Permit {
@@ -56,26 +65,66 @@ async fn a_clock_that_jumps_shreds_nothing_until_it_is_accepted(database: Databa
     let restarted = vault.restarted().await;
     for process in [&vault.process, &restarted] {
         assert!(!sweeps(process).await);
-        assert!(process.flow.sweep_litter(Duration::ZERO).await.is_err() && process.flow.sweep_quarantine().await.is_err());
+        assert!(
+            process.flow.sweep_litter(Duration::ZERO).await.is_err()
+                && process.flow.sweep_quarantine().await.is_err()
+        );
         assert!(process.flow.sweep_retention(false).await.is_err());
-        assert!(process.flow.sweep_retention(true).await.is_ok(), "what would be done may be asked");
+        assert!(
+            process.flow.sweep_retention(true).await.is_ok(),
+            "what would be done may be asked"
+        );
     }
-    assert_eq!((state(&vault, recorded.id).await.as_str(), vault.objects().await.len()), ("sealed", 2));
+    assert_eq!(
+        (
+            state(&vault, recorded.id).await.as_str(),
+            vault.objects().await.len()
+        ),
+        ("sealed", 2)
+    );
     let status = vault.process.flow.status().await.unwrap();
     assert!(status.clock.refused.is_some());
 
     // What people ask for goes on: a shred, and the turn after it.
-    vault.process.flow.shred(&Permit::of_operator(Action::Shred), other.id, &"test".parse().unwrap()).await.unwrap();
+    vault
+        .process
+        .flow
+        .shred(
+            &Permit::of_operator(Action::Shred),
+            other.id,
+            &"test".parse().unwrap(),
+        )
+        .await
+        .unwrap();
     assert!(restarted.flow.turn(&keys()).await.unwrap().is_some());
 
-    let looked = restarted.flow.accept_clock(&operator(), true).await.unwrap();
-    assert!(looked.refused.is_some() && !sweeps(&vault.process).await, "a dry run changes nothing");
+    let looked = restarted
+        .flow
+        .accept_clock(&operator(), true)
+        .await
+        .unwrap();
+    assert!(
+        looked.refused.is_some() && !sweeps(&vault.process).await,
+        "a dry run changes nothing"
+    );
     assert_eq!(vault.count("clock.accepted").await, 0);
-    assert_eq!(restarted.flow.accept_clock(&operator(), false).await.unwrap().refused, None);
+    assert_eq!(
+        restarted
+            .flow
+            .accept_clock(&operator(), false)
+            .await
+            .unwrap()
+            .refused,
+        None
+    );
     assert_eq!(vault.count("clock.accepted").await, 1);
     // Also for the process that was running all the time.
     assert!(sweeps(&vault.process).await && sweeps(&restarted).await);
-    assert_eq!(state(&vault, recorded.id).await, "shredded", "its time is over by the clock that is right");
+    assert_eq!(
+        state(&vault, recorded.id).await,
+        "shredded",
+        "its time is over by the clock that is right"
+    );
 }
 
 async fn time_that_passes_is_no_jump(database: Database) {
@@ -97,7 +146,11 @@ async fn a_clock_that_runs_too_fast_gets_nowhere(database: Database) {
     let half = DAY / 2;
     for believed in [true, true, false, false] {
         vault.clock.set_ahead(half);
-        assert_eq!(sweeps(&vault.process).await, believed, "each step is small, and all of them are not");
+        assert_eq!(
+            sweeps(&vault.process).await,
+            believed,
+            "each step is small, and all of them are not"
+        );
     }
 }
 
@@ -107,20 +160,40 @@ async fn a_clock_that_is_set_back_destroys_nothing_and_is_told(database: Databas
     vault.clock.set_back(2 * DAY);
     let restarted = vault.restarted().await;
     assert!(!sweeps(&vault.process).await && !sweeps(&restarted).await);
-    vault.process.flow.accept_clock(&operator(), false).await.unwrap();
+    vault
+        .process
+        .flow
+        .accept_clock(&operator(), false)
+        .await
+        .unwrap();
     assert!(sweeps(&vault.process).await && sweeps(&restarted).await);
     assert_eq!(refused(&restarted).await, None);
 }
 
 async fn copies_at_the_source_wait_for_a_clock_that_is_right(database: Database) {
-    let account = "delete_source = \"after-sealing\"\nawait_transcript_h = 24\nfetch_transcripts = false";
-    let vault = Recipe { account, ..Recipe::on(database) }.by_hand().await;
+    let account =
+        "delete_source = \"after-sealing\"\nawait_transcript_h = 24\nfetch_transcripts = false";
+    let vault = Recipe {
+        account,
+        ..Recipe::on(database)
+    }
+    .by_hand()
+    .await;
     let recorded = vault.sealed().await;
     vault.clock.set_ahead(31 * DAY);
     vault.process.flow.work_off().await.unwrap();
-    assert!(vault.stand_in.kept(&recorded.sid).content(), "its day is reached by a wrong clock only");
+    assert!(
+        vault.stand_in.kept(&recorded.sid).content(),
+        "its day is reached by a wrong clock only"
+    );
     let stuck = vault.process.flow.stuck_deletions().await.unwrap();
-    assert!(stuck[0].last_error.as_ref().unwrap().contains("recvault clock accept"));
+    assert!(
+        stuck[0]
+            .last_error
+            .as_ref()
+            .unwrap()
+            .contains("recvault clock accept")
+    );
 }
 
 /// A process died while its clock was ahead: what it had put off is due, and the turn is anybody's.
@@ -130,9 +203,24 @@ async fn nothing_waits_for_the_time_of_a_clock_that_was_ahead(database: Database
     assert_eq!(vault.tell(&recorded, "completed").await.status, 204);
     let ahead = 3 * DAY;
     let until = vault.clock.now().after(ahead).as_millis();
-    vault.ground().run(&format!("UPDATE work SET holder = 'hld_{}', due_at = {until}", "0".repeat(32))).await;
-    vault.ground().run(&format!("UPDATE turner SET holder = 'hld_{}', until = {until}", "0".repeat(32))).await;
-    assert!(vault.process.flow.turn(&keys()).await.unwrap().is_some(), "the turn is nobody's");
+    vault
+        .ground()
+        .run(&format!(
+            "UPDATE work SET holder = 'hld_{}', due_at = {until}",
+            "0".repeat(32)
+        ))
+        .await;
+    vault
+        .ground()
+        .run(&format!(
+            "UPDATE turner SET holder = 'hld_{}', until = {until}",
+            "0".repeat(32)
+        ))
+        .await;
+    assert!(
+        vault.process.flow.turn(&keys()).await.unwrap().is_some(),
+        "the turn is nobody's"
+    );
     vault.process.flow.sweep_litter(DAY).await.unwrap();
     vault.process.flow.work_off().await.unwrap();
     assert_eq!(vault.state(recorded.id).await, "sealed");
@@ -140,13 +228,25 @@ async fn nothing_waits_for_the_time_of_a_clock_that_was_ahead(database: Database
 
 async fn an_operator_takes_the_turn_away(database: Database) {
     let vault = Recipe::on(database).by_hand().await;
-    assert_eq!(vault.process.flow.release_turn(&operator()).await.unwrap(), None);
+    assert_eq!(
+        vault.process.flow.release_turn(&operator()).await.unwrap(),
+        None
+    );
     let until = vault.clock.now().after(Duration::from_secs(50)).as_millis();
-    vault.ground().run(&format!("UPDATE turner SET holder = 'hld_{}', until = {until}, fence = 7", "0".repeat(32))).await;
+    vault
+        .ground()
+        .run(&format!(
+            "UPDATE turner SET holder = 'hld_{}', until = {until}, fence = 7",
+            "0".repeat(32)
+        ))
+        .await;
     assert!(vault.process.flow.turn(&keys()).await.unwrap().is_none());
     let held = vault.process.flow.turning().await.unwrap().unwrap();
     assert_eq!((held.fence, held.until.as_millis()), (7, until));
-    assert_eq!(vault.process.flow.release_turn(&operator()).await.unwrap(), Some(held));
+    assert_eq!(
+        vault.process.flow.release_turn(&operator()).await.unwrap(),
+        Some(held)
+    );
     assert_eq!(vault.count("turn.released").await, 1);
     assert!(vault.process.flow.turn(&keys()).await.unwrap().is_some());
 }

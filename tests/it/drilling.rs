@@ -23,17 +23,37 @@ async fn held(vault: &TestVault, old: Old) -> Held {
 
 async fn held_by(process: &Process, vault: &TestVault, old: Old) -> Held {
     let sandbox = tempfile::tempdir().unwrap();
-    let options = DrillOptions { old, sandbox: Some(sandbox.path().to_owned()), sample: 100 };
+    let options = DrillOptions {
+        old,
+        sandbox: Some(sandbox.path().to_owned()),
+        sample: 100,
+    };
     let held = process.flow.drill(&keys(), options, &|_| {}).await.unwrap();
-    let published = vault.anybody().get("/.well-known/jwks.json").await.text().parse().unwrap();
-    assert_eq!(Drill::verify(&held.evidence, &published), Ok(held.drill.clone()));
+    let published = vault
+        .anybody()
+        .get("/.well-known/jwks.json")
+        .await
+        .text()
+        .parse()
+        .unwrap();
+    assert_eq!(
+        Drill::verify(&held.evidence, &published),
+        Ok(held.drill.clone())
+    );
     let printed = serde_json::to_value(&held).unwrap();
-    assert_eq!((&printed["forgets"], &printed["recovers"]), (&held.drill.forgets().into(), &held.drill.recovers().into()));
-    assert_eq!(printed["artefacts"].as_array().unwrap().len() as u64, held.drill.forgetting.artefacts);
+    assert_eq!(
+        (&printed["forgets"], &printed["recovers"]),
+        (&held.drill.forgets().into(), &held.drill.recovers().into())
+    );
+    assert_eq!(
+        printed["artefacts"].as_array().unwrap().len() as u64,
+        held.drill.forgetting.artefacts
+    );
     held
 }
 
-/// Copies of the database and of what the store has for a recovery, as somebody keeps them who forgets to delete them.
+/// Copies of the database and of what the store has for a recovery, as somebody keeps them who
+/// forgets to delete them.
 struct Kept {
     ledger: String,
     store: PathBuf,
@@ -50,17 +70,28 @@ async fn keep(vault: &TestVault, name: &str) -> Kept {
             fs::copy(&file, folder.join(kind).join(name)).unwrap();
         }
     }
-    let (ledger, ground): (String, Box<dyn std::any::Any + Send + Sync>) = if vault.ground().is_postgres() {
-        let (ground, copied) = vault.ground().copy(vault.folder()).await;
-        copied.close().await;
-        (ground.url.clone(), Box::new(ground))
-    } else {
-        for suffix in ["", "-wal"] {
-            let _ = fs::copy(vault.folder().join(format!("vault.db{suffix}")), folder.join(format!("vault.db{suffix}")));
-        }
-        (folder.join("vault.db").to_str().unwrap().to_owned(), Box::new(()))
-    };
-    Kept { ledger, store: folder, _ground: ground }
+    let (ledger, ground): (String, Box<dyn std::any::Any + Send + Sync>) =
+        if vault.ground().is_postgres() {
+            let (ground, copied) = vault.ground().copy(vault.folder()).await;
+            copied.close().await;
+            (ground.url.clone(), Box::new(ground))
+        } else {
+            for suffix in ["", "-wal"] {
+                let _ = fs::copy(
+                    vault.folder().join(format!("vault.db{suffix}")),
+                    folder.join(format!("vault.db{suffix}")),
+                );
+            }
+            (
+                folder.join("vault.db").to_str().unwrap().to_owned(),
+                Box::new(()),
+            )
+        };
+    Kept {
+        ledger,
+        store: folder,
+        _ground: ground,
+    }
 }
 
 fn old(kept: &[&Kept]) -> Old {
@@ -71,7 +102,8 @@ fn old(kept: &[&Kept]) -> Old {
     }
 }
 
-/// A vault with a life behind it: living, shredded, moved and shredded, turned; and what somebody kept of it before and in between.
+/// A vault with a life behind it: living, shredded, moved and shredded, turned; and what somebody
+/// kept of it before and in between.
 struct Lived {
     vault: TestVault,
     living: Recorded,
@@ -80,18 +112,32 @@ struct Lived {
 
 async fn lived(database: Database) -> Lived {
     let vault = Recipe::on(database).by_hand().await;
-    let [living, moves, dies, dies_moved] = [vault.sealed().await, vault.sealed().await, vault.sealed().await, vault.sealed().await];
+    let [living, moves, dies, dies_moved] = [
+        vault.sealed().await,
+        vault.sealed().await,
+        vault.sealed().await,
+        vault.sealed().await,
+    ];
     vault.process.flow.journal().await.unwrap();
     vault.process.flow.vault().snapshot().await.unwrap();
     let first = keep(&vault, "first").await;
     for id in [moves.id, dies_moved.id] {
-        vault.process.flow.move_to(&keys(), id, &"sensitive".parse().unwrap(), false).await.unwrap();
+        vault
+            .process
+            .flow
+            .move_to(&keys(), id, &"sensitive".parse().unwrap(), false)
+            .await
+            .unwrap();
     }
     vault.shred(dies.id).await;
     let second = keep(&vault, "second").await;
     vault.shred(dies_moved.id).await;
     vault.process.flow.turn(&keys()).await.unwrap().unwrap();
-    Lived { vault, living, kept: [first, second] }
+    Lived {
+        vault,
+        living,
+        kept: [first, second],
+    }
 }
 
 async fn a_vault_with_a_life_behind_it_forgets_and_recovers(database: Database) {
@@ -99,37 +145,94 @@ async fn a_vault_with_a_life_behind_it_forgets_and_recovers(database: Database) 
     let waits = vault.sealed().await;
     let third = keep(&vault, "third").await;
     vault.shred(waits.id).await;
-    let before = files_below(&kept[0].store).iter().map(|file| (file.clone(), fs::read(file).unwrap())).collect::<Vec<_>>();
+    let before = files_below(&kept[0].store)
+        .iter()
+        .map(|file| (file.clone(), fs::read(file).unwrap()))
+        .collect::<Vec<_>>();
     let entries = vault.entries().await.len();
 
     let held = held(&vault, old(&[&kept[0], &kept[1], &third])).await;
     assert_eq!(held.failures, Vec::<String>::new());
     assert!(held.holds() && held.reached.is_empty());
     let forgetting = &held.drill.forgetting;
-    assert_eq!((forgetting.shredded, forgetting.waiting, forgetting.living), (2, 1, 2));
-    assert_eq!(forgetting.waiting_reached, 1, "until the next turn, an old copy gives it");
+    assert_eq!(
+        (forgetting.shredded, forgetting.waiting, forgetting.living),
+        (2, 1, 2)
+    );
+    assert_eq!(
+        forgetting.waiting_reached, 1,
+        "until the next turn, an old copy gives it"
+    );
     assert!(!forgetting.own_artefacts && forgetting.canary.is_none());
-    let old_snapshots: Vec<_> = held.artefacts.iter().filter(|looked| looked.kind == "snapshot").collect();
-    assert!(old_snapshots.iter().any(|looked| looked.opened) && old_snapshots.iter().any(|looked| !looked.opened), "{old_snapshots:?}");
+    let old_snapshots: Vec<_> = held
+        .artefacts
+        .iter()
+        .filter(|looked| looked.kind == "snapshot")
+        .collect();
+    assert!(
+        old_snapshots.iter().any(|looked| looked.opened)
+            && old_snapshots.iter().any(|looked| !looked.opened),
+        "{old_snapshots:?}"
+    );
     if database == Database::Sqlite {
-        assert!(held.artefacts.iter().any(|looked| looked.kind == "ledger-without-wal"));
+        assert!(
+            held.artefacts
+                .iter()
+                .any(|looked| looked.kind == "ledger-without-wal")
+        );
     }
     let recovery = &held.drill.recovery;
-    assert_eq!((recovery.fences, recovery.fences_missing, recovery.living, recovery.gap), (3, 0, 2, 0));
-    assert_eq!((recovery.sampled, recovery.sample_authentic, recovery.shredded_sampled), (2, 2, 3));
-    assert_eq!((recovery.waiting, recovery.recovery_point_lag_s, recovery.horizon_s), (0, 0, 24 * 3600));
+    assert_eq!(
+        (
+            recovery.fences,
+            recovery.fences_missing,
+            recovery.living,
+            recovery.gap
+        ),
+        (3, 0, 2, 0)
+    );
+    assert_eq!(
+        (
+            recovery.sampled,
+            recovery.sample_authentic,
+            recovery.shredded_sampled
+        ),
+        (2, 2, 3)
+    );
+    assert_eq!(
+        (
+            recovery.waiting,
+            recovery.recovery_point_lag_s,
+            recovery.horizon_s
+        ),
+        (0, 0, 24 * 3600)
+    );
 
     // Nothing was changed but for one entry.
     let log = vault.entries().await;
     assert_eq!(log.len(), entries + 1);
-    assert_eq!((&log[entries]["event"], &log[entries]["details"]["recovers"]), (&"drill.held".into(), &true.into()));
-    assert!(before.iter().all(|(file, content)| fs::read(file).unwrap() == *content), "an old copy was touched");
+    assert_eq!(
+        (&log[entries]["event"], &log[entries]["details"]["recovers"]),
+        (&"drill.held".into(), &true.into())
+    );
+    assert!(
+        before
+            .iter()
+            .all(|(file, content)| fs::read(file).unwrap() == *content),
+        "an old copy was touched"
+    );
 
     // After the next turn, what waited is out of reach, too.
     vault.process.flow.turn(&keys()).await.unwrap().unwrap();
     let later = self::held(&vault, old(&[&kept[0], &kept[1], &third])).await;
     assert!(later.holds(), "{:?}", later.failures);
-    assert_eq!((later.drill.forgetting.shredded, later.drill.forgetting.waiting), (3, 0));
+    assert_eq!(
+        (
+            later.drill.forgetting.shredded,
+            later.drill.forgetting.waiting
+        ),
+        (3, 0)
+    );
 }
 
 async fn who_has_no_old_copy_is_shown_that_the_attack_is_not_blind(database: Database) {
@@ -138,7 +241,16 @@ async fn who_has_no_old_copy_is_shown_that_the_attack_is_not_blind(database: Dat
     vault.process.flow.journal().await.unwrap();
     let held = held(&vault, Old::default()).await;
     assert!(held.holds(), "{:?}", held.failures);
-    let Some(Canary { shredded, living, artefacts, closure_bites: true, .. }) = held.drill.forgetting.canary else { panic!("{held:?}") };
+    let Some(Canary {
+        shredded,
+        living,
+        artefacts,
+        closure_bites: true,
+        ..
+    }) = held.drill.forgetting.canary
+    else {
+        panic!("{held:?}")
+    };
     assert_eq!((shredded, living), (13, 23));
     assert!(artefacts > 6 && held.drill.forgetting.own_artefacts);
 }
@@ -156,13 +268,29 @@ async fn a_root_that_was_not_destroyed_is_found_out(database: Database) {
     // From a backup that should not have been, under a running service: none starts beside it.
     let process = vault.another_process().await;
     fs::write(vault.folder().join("custody/root.bak"), root).unwrap();
-    let by_ledger = Old { ledgers: vec![kept.ledger.clone()], ..Old::default() };
-    let by_store = Old { stores: vec![kept.store.clone()], ..Old::default() };
+    let by_ledger = Old {
+        ledgers: vec![kept.ledger.clone()],
+        ..Old::default()
+    };
+    let by_store = Old {
+        stores: vec![kept.store.clone()],
+        ..Old::default()
+    };
     for old in [by_ledger, by_store] {
         let held = held_by(&process, &vault, old).await;
         assert!(!held.drill.forgets() && held.drill.recovers());
-        assert_eq!((held.reached.as_slice(), held.drill.forgetting.shredded_reached), (&[dies.id][..], 1));
-        assert!(held.failures[0].contains(&dies.id.to_string()), "{:?}", held.failures);
+        assert_eq!(
+            (
+                held.reached.as_slice(),
+                held.drill.forgetting.shredded_reached
+            ),
+            (&[dies.id][..], 1)
+        );
+        assert!(
+            held.failures[0].contains(&dies.id.to_string()),
+            "{:?}",
+            held.failures
+        );
     }
     let log = vault.entries().await;
     assert_eq!(log.last().unwrap()["details"]["forgets"], false);
@@ -171,20 +299,37 @@ async fn a_root_that_was_not_destroyed_is_found_out(database: Database) {
 /// Removes the pieces of the journal that came after these.
 fn remove_journal(vault: &TestVault, but: &[PathBuf]) {
     let pieces = files_below(&vault.folder().join("objects/journal"));
-    let doomed: Vec<_> = pieces.into_iter().filter(|piece| !but.contains(piece)).collect();
+    let doomed: Vec<_> = pieces
+        .into_iter()
+        .filter(|piece| !but.contains(piece))
+        .collect();
     assert!(!doomed.is_empty());
-    doomed.iter().for_each(|piece| fs::remove_file(piece).unwrap());
+    doomed
+        .iter()
+        .for_each(|piece| fs::remove_file(piece).unwrap());
 }
 
 async fn what_the_store_has_lost_is_missed(database: Database) {
-    let Lived { vault, living, kept } = lived(database).await;
+    let Lived {
+        vault,
+        living,
+        kept,
+    } = lived(database).await;
     let recorded = vault.sealed().await;
     // Who begins after the loss is refused; this one runs already.
     let runs = vault.another_process().await;
     let behind = held_by(&runs, &vault, old(&[&kept[0]])).await;
     assert!(behind.holds(), "{:?}", behind.failures);
     let recovery = &behind.drill.recovery;
-    assert_eq!((recovery.gap, recovery.gap_behind, recovery.gap_since.is_some()), (1, 1, true), "it waits for the journal");
+    assert_eq!(
+        (
+            recovery.gap,
+            recovery.gap_behind,
+            recovery.gap_since.is_some()
+        ),
+        (1, 1, true),
+        "it waits for the journal"
+    );
     assert!(recovery.waiting >= 1 && recovery.oldest_waiting.is_some());
 
     // A living recording whose piece of the journal is gone.
@@ -192,8 +337,15 @@ async fn what_the_store_has_lost_is_missed(database: Database) {
     remove_journal(&vault, &[]);
     let gap = held_by(&runs, &vault, old(&[&kept[0]])).await;
     assert!(gap.drill.forgets() && !gap.drill.recovers());
-    assert_eq!((gap.drill.recovery.gap, gap.drill.recovery.gap_behind), (1, 0));
-    assert!(gap.failures[0].contains(&recorded.id.to_string()), "{:?}", gap.failures);
+    assert_eq!(
+        (gap.drill.recovery.gap, gap.drill.recovery.gap_behind),
+        (1, 0)
+    );
+    assert!(
+        gap.failures[0].contains(&recorded.id.to_string()),
+        "{:?}",
+        gap.failures
+    );
 
     // A fence whose piece is gone.
     vault.process.flow.vault().snapshot().await.unwrap();
@@ -203,22 +355,48 @@ async fn what_the_store_has_lost_is_missed(database: Database) {
     let fence = held_by(&runs, &vault, old(&[&kept[0]])).await;
     assert!(!fence.drill.recovers());
     let recovery = &fence.drill.recovery;
-    assert_eq!((recovery.fences_missing, recovery.fences_behind, recovery.shredded_opened), (1, 0, 1));
-    assert!(fence.failures.iter().all(|failure| failure.contains(&living.id.to_string())), "{:?}", fence.failures);
+    assert_eq!(
+        (
+            recovery.fences_missing,
+            recovery.fences_behind,
+            recovery.shredded_opened
+        ),
+        (1, 0, 1)
+    );
+    assert!(
+        fence
+            .failures
+            .iter()
+            .all(|failure| failure.contains(&living.id.to_string())),
+        "{:?}",
+        fence.failures
+    );
 
     // Everything is gone.
     fs::remove_dir_all(vault.folder().join("objects/snapshots")).unwrap();
     let nothing = held_by(&runs, &vault, old(&[&kept[0]])).await;
     assert!(!nothing.drill.recovers() && !nothing.drill.recovery.restored);
-    assert!(nothing.failures[0].contains("cannot be rebuilt"), "{:?}", nothing.failures);
+    assert!(
+        nothing.failures[0].contains("cannot be rebuilt"),
+        "{:?}",
+        nothing.failures
+    );
 }
 
 #[tokio::test]
 async fn a_damaged_object_of_a_living_recording_is_found() {
-    let Lived { vault, living, kept } = lived(Database::Sqlite).await;
+    let Lived {
+        vault,
+        living,
+        kept,
+    } = lived(Database::Sqlite).await;
     let object = vault.artefacts(living.id).await[0].object.to_string();
     let digits = object.strip_prefix("obj_").unwrap();
-    let path = vault.folder().join("objects/objects").join(&digits[..2]).join(format!("{digits}.floe"));
+    let path = vault
+        .folder()
+        .join("objects/objects")
+        .join(&digits[..2])
+        .join(format!("{digits}.floe"));
     let whole = fs::read(&path).unwrap();
     for at in [0, 200, whole.len() - 1] {
         let mut damaged = whole.clone();
@@ -227,8 +405,19 @@ async fn a_damaged_object_of_a_living_recording_is_found() {
         let held = held(&vault, old(&[&kept[0]])).await;
         assert!(held.drill.forgets() && !held.drill.recovers(), "byte {at}");
         let recovery = &held.drill.recovery;
-        assert_eq!((recovery.sampled, recovery.sample_keys, recovery.sample_authentic), (2, 2, 1));
-        assert!(held.failures[0].contains(&living.id.to_string()), "{:?}", held.failures);
+        assert_eq!(
+            (
+                recovery.sampled,
+                recovery.sample_keys,
+                recovery.sample_authentic
+            ),
+            (2, 2, 1)
+        );
+        assert!(
+            held.failures[0].contains(&living.id.to_string()),
+            "{:?}",
+            held.failures
+        );
     }
     fs::remove_file(&path).unwrap();
     assert!(!held(&vault, old(&[&kept[0]])).await.drill.recovers());
@@ -237,7 +426,11 @@ async fn a_damaged_object_of_a_living_recording_is_found() {
 }
 
 async fn a_drill_takes_what_happens_meanwhile_for_what_it_is(database: Database) {
-    let Lived { vault, living, kept } = lived(database).await;
+    let Lived {
+        vault,
+        living,
+        kept,
+    } = lived(database).await;
     let happens = async {
         for _ in 0..2 {
             let recorded = vault.sealed().await;
@@ -272,7 +465,12 @@ async fn what_cannot_be_read_is_named_and_not_passed_over() {
             text(&stranger.folder().join("vault.db")),
             "postgres://h:no-port/x".into(),
         ],
-        stores: vec![at("no-store"), at("nowhere"), at("bad-store"), stranger.folder().join("objects")],
+        stores: vec![
+            at("no-store"),
+            at("nowhere"),
+            at("bad-store"),
+            stranger.folder().join("objects"),
+        ],
         files: vec![at("noise"), at("cut")],
     };
     let found = held(&vault, bad).await;
@@ -291,16 +489,39 @@ async fn what_cannot_be_read_is_named_and_not_passed_over() {
         ("noise`", "does not begin as"),
         ("cut`", "cut short"),
     ] {
-        assert!(found.failures.iter().any(|failure| failure.contains(name) && failure.contains(why)), "{name} {why}: {:?}", found.failures);
+        assert!(
+            found
+                .failures
+                .iter()
+                .any(|failure| failure.contains(name) && failure.contains(why)),
+            "{name} {why}: {:?}",
+            found.failures
+        );
     }
-    assert_eq!((found.drill.forgetting.unreadable, found.failures.len()), (11, 11), "{:?}", found.failures);
+    assert_eq!(
+        (found.drill.forgetting.unreadable, found.failures.len()),
+        (11, 11),
+        "{:?}",
+        found.failures
+    );
 
     // One bad copy among good ones does not keep the rest from being looked at.
     let mut both = old(&[&kept[0]]);
     both.files.push(at("noise"));
     let held = held(&vault, both).await;
-    assert_eq!((held.drill.forgets(), held.drill.forgetting.unreadable, held.failures.len()), (false, 1, 1));
-    assert!(held.artefacts.iter().any(|looked| looked.kind == "ledger" && looked.page_versions > 0));
+    assert_eq!(
+        (
+            held.drill.forgets(),
+            held.drill.forgetting.unreadable,
+            held.failures.len()
+        ),
+        (false, 1, 1)
+    );
+    assert!(
+        held.artefacts
+            .iter()
+            .any(|looked| looked.kind == "ledger" && looked.page_versions > 0)
+    );
 }
 
 on_both_databases!(

@@ -1,4 +1,5 @@
-//! The journal comes before the answer: while the store is away a shred takes effect, and is told when a restore would find it.
+//! The journal comes before the answer: while the store is away a shred takes effect, and is told
+//! when a restore would find it.
 
 use recvault::{
     model::id::RecordingId,
@@ -12,14 +13,25 @@ use crate::world::{Answer, Database, FaultyStore, Op, Plan, Recipe, TestVault, s
 
 /// A vault whose snapshots and journal are in this store.
 async fn over(store: &FaultyStore, database: Database) -> TestVault {
-    let vault = Recipe { recovery: Some(store.clone()), ..Recipe::on(database) }.by_hand().await;
+    let vault = Recipe {
+        recovery: Some(store.clone()),
+        ..Recipe::on(database)
+    }
+    .by_hand()
+    .await;
     // `init` made its snapshot in the configured store.
     vault.process.flow.vault().snapshot().await.unwrap();
     vault
 }
 
 async fn place(vault: &TestVault, path: &str, hold: &Value) -> Answer {
-    send(vault.asks("privacy-officer").request(Method::PUT, path).json(hold)).await
+    send(
+        vault
+            .asks("privacy-officer")
+            .request(Method::PUT, path)
+            .json(hold),
+    )
+    .await
 }
 
 async fn lift(vault: &TestVault, path: &str) -> Answer {
@@ -30,9 +42,14 @@ async fn lift(vault: &TestVault, path: &str) -> Answer {
 async fn is_known_to_a_restore(vault: &TestVault, database: Database, id: RecordingId) -> bool {
     let (app, _ground) = vault.app_on_an_empty_ledger(database).await;
     let plan = vault::plan(&app.parts(), Default::default()).await.unwrap();
-    vault::restore(app.parts(), &plan, vault::Claim::Rehearse).await.unwrap();
+    vault::restore(app.parts(), &plan, vault::Claim::Rehearse)
+        .await
+        .unwrap();
     let mut tx = app.ledger.read().await.unwrap();
-    recvault::ledger::shreds::find_fence(&mut tx, id).await.unwrap().is_some()
+    recvault::ledger::shreds::find_fence(&mut tx, id)
+        .await
+        .unwrap()
+        .is_some()
 }
 
 async fn a_shred_is_told_when_a_restore_would_find_it(database: Database) {
@@ -41,41 +58,91 @@ async fn a_shred_is_told_when_a_restore_would_find_it(database: Database) {
     let recorded = vault.sealed().await;
     vault.process.flow.vault().snapshot().await.unwrap();
     store.plan(Op::Put, [Plan::Fail]);
-    vault.shred(recorded.id).await.problem(503, "not-durable-yet");
+    vault
+        .shred(recorded.id)
+        .await
+        .problem(503, "not-durable-yet");
     assert!(store.is_through());
     // It has taken effect.
     assert_eq!(vault.key_entry(recorded.id).await, None);
     assert!(!is_known_to_a_restore(&vault, database, recorded.id).await);
     // And nobody is told of it, in no way.
-    let (_, receipt) =
-        recvault::ledger::shreds::find_fence(&mut vault.process.ledger.read().await.unwrap(), recorded.id).await.unwrap().unwrap();
-    vault.anybody().get(&format!("/v1/receipts/{receipt}")).await.problem(503, "not-durable-yet");
-    vault.asks("auditor").get(&format!("/v1/recordings/{}", recorded.id)).await.problem(503, "not-durable-yet");
-    vault.grant("privacy-officer", recorded.id, "dispute-resolution").await.problem(503, "not-durable-yet");
+    let (_, receipt) = recvault::ledger::shreds::find_fence(
+        &mut vault.process.ledger.read().await.unwrap(),
+        recorded.id,
+    )
+    .await
+    .unwrap()
+    .unwrap();
+    vault
+        .anybody()
+        .get(&format!("/v1/receipts/{receipt}"))
+        .await
+        .problem(503, "not-durable-yet");
+    vault
+        .asks("auditor")
+        .get(&format!("/v1/recordings/{}", recorded.id))
+        .await
+        .problem(503, "not-durable-yet");
+    vault
+        .grant("privacy-officer", recorded.id, "dispute-resolution")
+        .await
+        .problem(503, "not-durable-yet");
     store.plan(Op::Put, [Plan::Fail]);
-    vault.shred(recorded.id).await.problem(503, "not-durable-yet");
+    vault
+        .shred(recorded.id)
+        .await
+        .problem(503, "not-durable-yet");
     // It completes by itself, as the service does it every two seconds.
     vault.process.flow.journal().await.unwrap();
     assert_eq!(vault.shred(recorded.id).await.status, 200);
-    assert_eq!(vault.anybody().get(&format!("/v1/receipts/{receipt}")).await.status, 200);
-    vault.grant("privacy-officer", recorded.id, "dispute-resolution").await.problem(410, "shredded");
+    assert_eq!(
+        vault
+            .anybody()
+            .get(&format!("/v1/receipts/{receipt}"))
+            .await
+            .status,
+        200
+    );
+    vault
+        .grant("privacy-officer", recorded.id, "dispute-resolution")
+        .await
+        .problem(410, "shredded");
     assert!(is_known_to_a_restore(&vault, database, recorded.id).await);
 }
 
 async fn a_revocation_goes_to_its_end_without_the_store_and_is_told_with_it(database: Database) {
     let store = FaultyStore::new();
     let vault = over(&store, database).await;
-    let all = [vault.sealed().await, vault.sealed().await, vault.sealed().await];
+    let all = [
+        vault.sealed().await,
+        vault.sealed().await,
+        vault.sealed().await,
+    ];
     vault.process.flow.journal().await.unwrap();
     store.plan(Op::Put, [Plan::Fail]);
     let body = json!({ "account": vault.account, "reason": "contract-ended" });
-    vault.asks("privacy-officer").post("/v1/revocations", body.clone()).await.problem(503, "not-durable-yet");
+    vault
+        .asks("privacy-officer")
+        .post("/v1/revocations", body.clone())
+        .await
+        .problem(503, "not-durable-yet");
     for recorded in &all {
-        assert_eq!(vault.key_entry(recorded.id).await, None, "all of them are shredded, not only the first page");
+        assert_eq!(
+            vault.key_entry(recorded.id).await,
+            None,
+            "all of them are shredded, not only the first page"
+        );
     }
     vault.process.flow.journal().await.unwrap();
-    let answer = vault.asks("privacy-officer").post("/v1/revocations", body).await;
-    assert_eq!((answer.status, answer.json()["counts"]["shredded"].clone()), (200, json!(3)));
+    let answer = vault
+        .asks("privacy-officer")
+        .post("/v1/revocations", body)
+        .await;
+    assert_eq!(
+        (answer.status, answer.json()["counts"]["shredded"].clone()),
+        (200, json!(3))
+    );
 }
 
 async fn a_hold_is_placed_and_lifted_when_a_restore_would_know_of_it(database: Database) {
@@ -86,11 +153,20 @@ async fn a_hold_is_placed_and_lifted_when_a_restore_would_know_of_it(database: D
     let path = format!("/v1/recordings/{}/holds/case-7", recorded.id);
     let hold = json!({ "purpose": "legal-request", "reason": "lawsuit", "authority": "Landgericht Berlin, 12 O 345/26", "review_at": "2099-01-01T00:00:00Z" });
     store.plan(Op::Put, [Plan::Fail]);
-    place(&vault, &path, &hold).await.problem(503, "not-durable-yet");
+    place(&vault, &path, &hold)
+        .await
+        .problem(503, "not-durable-yet");
     assert_eq!(place(&vault, &path, &hold).await.status, 200);
     // Revoked while it is held: lifting the hold shreds it.
     let body = json!({ "recording": recorded.id, "reason": "subject-request" });
-    assert_eq!(vault.asks("privacy-officer").post("/v1/revocations", body).await.status, 200);
+    assert_eq!(
+        vault
+            .asks("privacy-officer")
+            .post("/v1/revocations", body)
+            .await
+            .status,
+        200
+    );
     store.plan(Op::Put, [Plan::Fail]);
     lift(&vault, &path).await.problem(503, "not-durable-yet");
     assert_eq!(vault.key_entry(recorded.id).await, None);
@@ -105,8 +181,15 @@ async fn a_withdrawal_is_told_when_a_restore_would_know_of_it(database: Database
     vault.process.flow.journal().await.unwrap();
     let said = json!({ "subject": "+15550100", "answer": "declined", "method": "letter" });
     store.plan(Op::Put, [Plan::Fail]);
-    vault.asks("privacy-officer").post("/v1/consents", said.clone()).await.problem(503, "not-durable-yet");
-    let answer = vault.asks("privacy-officer").post("/v1/consents", said).await;
+    vault
+        .asks("privacy-officer")
+        .post("/v1/consents", said.clone())
+        .await
+        .problem(503, "not-durable-yet");
+    let answer = vault
+        .asks("privacy-officer")
+        .post("/v1/consents", said)
+        .await;
     assert_eq!(answer.status, 201, "{answer:?}");
 }
 
@@ -115,16 +198,41 @@ async fn a_sweep_shreds_everything_that_is_due_before_it_fails_for_the_store(dat
     let vault = over(&store, database).await;
     let all = [vault.sealed().await, vault.sealed().await];
     vault.process.flow.journal().await.unwrap();
-    vault.clock.advance(std::time::Duration::from_secs(366 * 86_400));
+    vault
+        .clock
+        .advance(std::time::Duration::from_secs(366 * 86_400));
     store.plan(Op::Put, [Plan::Fail]);
-    let refused = vault.process.flow.sweep_retention(false).await.unwrap_err().to_string();
+    let refused = vault
+        .process
+        .flow
+        .sweep_retention(false)
+        .await
+        .unwrap_err()
+        .to_string();
     assert!(refused.contains("not durable yet"), "{refused}");
     for recorded in &all {
         assert_eq!(vault.key_entry(recorded.id).await, None);
-        let told = vault.process.flow.show(&Permit::of_operator(Action::Catalogue), recorded.id).await.map(drop).unwrap_err().to_string();
+        let told = vault
+            .process
+            .flow
+            .show(&Permit::of_operator(Action::Catalogue), recorded.id)
+            .await
+            .map(drop)
+            .unwrap_err()
+            .to_string();
         assert!(told.contains("not durable yet"), "{told}");
     }
-    assert_eq!(vault.process.flow.sweep_retention(false).await.unwrap().shredded, 0, "once is enough");
+    assert_eq!(
+        vault
+            .process
+            .flow
+            .sweep_retention(false)
+            .await
+            .unwrap()
+            .shredded,
+        0,
+        "once is enough"
+    );
 }
 
 on_both_databases!(

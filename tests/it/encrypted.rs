@@ -1,4 +1,5 @@
-//! Twilio encrypts recordings with the team's own public key: with the private key they are heard, and without it nothing of them is kept.
+//! Twilio encrypts recordings with the team's own public key: with the private key they are heard,
+//! and without it nothing of them is kept.
 
 use std::{fmt::Write as _, fs, path::PathBuf, sync::LazyLock};
 
@@ -35,8 +36,14 @@ static PAIRS: LazyLock<[Pair; 2]> = LazyLock::new(|| {
         let key = PrivateDecryptingKey::generate(KeySize::Rsa2048).unwrap();
         let private: Pkcs8V1Der<'_> = key.as_der().unwrap();
         let public: PublicKeyX509Der<'_> = key.public_key().as_der().unwrap();
-        let pem = format!("-----BEGIN PRIVATE KEY-----\n{}\n-----END PRIVATE KEY-----\n", STANDARD.encode(private.as_ref()));
-        Pair { pem, public: public.as_ref().to_vec() }
+        let pem = format!(
+            "-----BEGIN PRIVATE KEY-----\n{}\n-----END PRIVATE KEY-----\n",
+            STANDARD.encode(private.as_ref())
+        );
+        Pair {
+            pem,
+            public: public.as_ref().to_vec(),
+        }
     })
 });
 
@@ -50,7 +57,11 @@ struct Keys {
 impl Keys {
     /// Without a private key yet.
     fn none() -> Self {
-        Self { folder: tempfile::tempdir().unwrap(), sid: format!("CR{}", digits()), lines: String::new() }
+        Self {
+            folder: tempfile::tempdir().unwrap(),
+            sid: format!("CR{}", digits()),
+            lines: String::new(),
+        }
     }
 
     /// With the private half of one of the [`PAIRS`].
@@ -63,21 +74,41 @@ impl Keys {
     fn add(&mut self, pair: usize) {
         let file = self.folder.path().join("key.pem");
         fs::write(&file, &PAIRS[pair].pem).unwrap();
-        writeln!(self.lines, "[[twilio.encryption_keys]]\npublic_key_sid = \"{}\"\nprivate_key_file = \"{}\"", self.sid, file.display())
-            .unwrap();
+        writeln!(
+            self.lines,
+            "[[twilio.encryption_keys]]\npublic_key_sid = \"{}\"\nprivate_key_file = \"{}\"",
+            self.sid,
+            file.display()
+        )
+        .unwrap();
     }
 
     fn recipe(&self) -> Recipe {
-        Recipe { home: self.lines.clone(), ..Recipe::default() }
+        Recipe {
+            home: self.lines.clone(),
+            ..Recipe::default()
+        }
     }
 }
 
-/// Encrypted under the first of the [`PAIRS`]. Its metadata spells its details so; its callbacks do as callbacks do.
+/// Encrypted under the first of the [`PAIRS`]. Its metadata spells its details so; its callbacks do
+/// as callbacks do.
 fn record(vault: &TestVault, keys: &Keys, wav: &[u8], spelling: Spelling) -> Recorded {
     let sid: RecordingSid = format!("RE{}", digits()).parse().unwrap();
-    vault.stand_in.add_encrypted_recording(&vault.account, sid.clone(), wav, &keys.sid, &PAIRS[0].public, spelling);
+    vault.stand_in.add_encrypted_recording(
+        &vault.account,
+        sid.clone(),
+        wav,
+        &keys.sid,
+        &PAIRS[0].public,
+        spelling,
+    );
     let id = RecordingId::of_source(vault.made.vault, vault.account.as_str(), sid.as_str());
-    Recorded { sid, id, wav: Bytes::copy_from_slice(wav) }
+    Recorded {
+        sid,
+        id,
+        wav: Bytes::copy_from_slice(wav),
+    }
 }
 
 fn conversation(vault: &TestVault, keys: &Keys) -> Recorded {
@@ -89,13 +120,22 @@ async fn tell(vault: &TestVault, recorded: &Recorded, details: Option<&str>) {
     let mut params = vault.stand_in.callback_params(&recorded.sid, "completed");
     params.retain(|(name, _)| name != "EncryptionDetails");
     params.extend(details.map(|details| ("EncryptionDetails".to_owned(), details.to_owned())));
-    assert_eq!(vault.post_callback(&vault.account, "/twilio/recordings", &params).await.status, 204);
+    assert_eq!(
+        vault
+            .post_callback(&vault.account, "/twilio/recordings", &params)
+            .await
+            .status,
+        204
+    );
 }
 
 /// The details as the stand-in has them in a callback.
 fn details(vault: &TestVault, recorded: &Recorded) -> Value {
     let params = vault.stand_in.callback_params(&recorded.sid, "completed");
-    let (_, details) = params.iter().find(|(name, _)| name == "EncryptionDetails").unwrap();
+    let (_, details) = params
+        .iter()
+        .find(|(name, _)| name == "EncryptionDetails")
+        .unwrap();
     serde_json::from_str(details).unwrap()
 }
 
@@ -105,15 +145,26 @@ async fn is_set_aside(vault: &TestVault, recorded: &Recorded, why: &str) {
     assert_eq!(id, recorded.id.to_string());
     assert!(told.contains(why), "{told}, not: {why}");
     vault.holds_nothing_of(recorded.id).await;
-    let is_sound =
-        |file: &PathBuf| !["snapshots", "journal", "probe"].iter().any(|part| file.components().any(|own| own.as_os_str() == *part));
-    let left: Vec<_> = files_below(&vault.folder().join("objects")).into_iter().filter(is_sound).collect();
+    let is_sound = |file: &PathBuf| {
+        !["snapshots", "journal", "probe"]
+            .iter()
+            .any(|part| file.components().any(|own| own.as_os_str() == *part))
+    };
+    let left: Vec<_> = files_below(&vault.folder().join("objects"))
+        .into_iter()
+        .filter(is_sound)
+        .collect();
     assert!(left.is_empty(), "{left:?}");
 }
 
 async fn a_reviewer_hears_in_the_clear_what_was_encrypted_with_the_teams_key(database: Database) {
     let keys = Keys::with(0);
-    let vault = Recipe { database, ..keys.recipe() }.by_hand().await;
+    let vault = Recipe {
+        database,
+        ..keys.recipe()
+    }
+    .by_hand()
+    .await;
     for spelling in [Spelling::Callback, Spelling::Page, Spelling::Description] {
         let recorded = record(&vault, &keys, conversation::WAV, spelling);
         vault.stand_in.spell_callback(&recorded.sid, spelling);
@@ -121,8 +172,16 @@ async fn a_reviewer_hears_in_the_clear_what_was_encrypted_with_the_teams_key(dat
         assert_eq!(vault.process.flow.work_off().await.unwrap(), 1);
         vault.plays(&recorded).await;
     }
-    assert_eq!(vault.stand_in.requests(Call::RecordingFetch), 0, "the callback says everything");
-    assert_eq!(vault.stand_in.requests(Call::Media), 3, "the WAV file of each, and nothing else");
+    assert_eq!(
+        vault.stand_in.requests(Call::RecordingFetch),
+        0,
+        "the callback says everything"
+    );
+    assert_eq!(
+        vault.stand_in.requests(Call::Media),
+        3,
+        "the WAV file of each, and nothing else"
+    );
 }
 
 on_both_databases!(a_reviewer_hears_in_the_clear_what_was_encrypted_with_the_teams_key,);
@@ -161,7 +220,11 @@ async fn a_callback_whose_details_are_missing_or_cannot_be_read_loses_nothing() 
         assert_eq!(vault.process.flow.work_off().await.unwrap(), 1);
         vault.plays(&recorded).await;
     }
-    assert_eq!(vault.stand_in.requests(Call::RecordingFetch), 8, "once each");
+    assert_eq!(
+        vault.stand_in.requests(Call::RecordingFetch),
+        8,
+        "once each"
+    );
 }
 
 #[tokio::test]
@@ -174,7 +237,12 @@ async fn details_that_nobody_can_rely_on_are_refused_and_somebody_must_look() {
     vault.stand_in.say_encryption_details(&recorded.sid, told);
     assert_eq!(vault.tell(&recorded, "completed").await.status, 204);
     assert_eq!(vault.process.flow.work_off().await.unwrap(), 1);
-    is_set_aside(&vault, &recorded, "its encryption details cannot be used: `encrypted_cek` is given with two different values").await;
+    is_set_aside(
+        &vault,
+        &recorded,
+        "its encryption details cannot be used: `encrypted_cek` is given with two different values",
+    )
+    .await;
 }
 
 #[tokio::test]
@@ -184,19 +252,36 @@ async fn what_is_no_sound_and_no_encrypted_one_either_is_set_aside() {
     let recorded = vault.announced().await;
     vault.stand_in.fail(&recorded.sid, Fault::NotRiff);
     assert_eq!(vault.process.flow.work_off().await.unwrap(), 1);
-    is_set_aside(&vault, &recorded, "and twilio does not say that it is encrypted with a customer key").await;
+    is_set_aside(
+        &vault,
+        &recorded,
+        "and twilio does not say that it is encrypted with a customer key",
+    )
+    .await;
 }
 
 #[tokio::test]
 async fn metadata_that_cannot_be_had_now_is_asked_for_later() {
     let keys = Keys::with(0);
     let vault = keys.recipe().by_hand().await;
-    for wrong in [Wrong::ServerError, Wrong::TooMany { retry_after: Some(3) }, Wrong::CutBody] {
+    for wrong in [
+        Wrong::ServerError,
+        Wrong::TooMany {
+            retry_after: Some(3),
+        },
+        Wrong::CutBody,
+    ] {
         let recorded = conversation(&vault, &keys);
         tell(&vault, &recorded, None).await;
-        vault.stand_in.fail_call(Call::RecordingFetch, wrong.clone());
+        vault
+            .stand_in
+            .fail_call(Call::RecordingFetch, wrong.clone());
         assert_eq!(vault.process.flow.work_off().await.unwrap(), 1);
-        assert_eq!((vault.dead().await, vault.state(recorded.id).await.as_str()), (None, "announced"), "{wrong:?}");
+        assert_eq!(
+            (vault.dead().await, vault.state(recorded.id).await.as_str()),
+            (None, "announced"),
+            "{wrong:?}"
+        );
         assert_eq!(vault.later().await, 1);
         vault.plays(&recorded).await;
     }
@@ -212,10 +297,17 @@ async fn the_team_forgot_the_private_key_and_gives_it_later() {
     is_set_aside(
         &vault,
         &recorded,
-        &format!("encrypted with your public key `{}`: add its private key to `twilio.encryption_keys`", keys.sid),
+        &format!(
+            "encrypted with your public key `{}`: add its private key to `twilio.encryption_keys`",
+            keys.sid
+        ),
     )
     .await;
-    assert_eq!(vault.stand_in.requests(Call::Media), 0, "without the key it is not fetched");
+    assert_eq!(
+        vault.stand_in.requests(Call::Media),
+        0,
+        "without the key it is not fetched"
+    );
 
     keys.add(0);
     let config = fs::read_to_string(&vault.made.config).unwrap();
@@ -246,7 +338,8 @@ async fn the_team_gave_another_private_key() {
 async fn a_file_that_was_altered_or_cut_at_twilio_leaves_nothing() {
     let keys = Keys::with(0);
     let vault = keys.recipe().by_hand().await;
-    // Longer than two parts of an upload, so that ciphertext is in the store before the tag is seen.
+    // Longer than two parts of an upload, so that ciphertext is in the store before the tag is
+    // seen.
     let mut long = conversation::WAV.repeat(40);
     long[4..8].copy_from_slice(&u32::MAX.to_le_bytes());
     assert!(long.len() > 20 << 20, "{}", long.len());
@@ -258,26 +351,63 @@ async fn a_file_that_was_altered_or_cut_at_twilio_leaves_nothing() {
     };
     let wav = conversation::WAV;
     for (sound, change, why) in [
-        (wav, &(|file: &[u8]| altered(file, 3)) as &dyn Fn(&[u8]) -> Vec<u8>, "what is decrypted is no RIFF/WAVE file"),
-        (wav, &|file| altered(file, 100_000), "not authentic: its tag is wrong"),
-        (wav, &|file| altered(file, file.len() - 1), "not authentic: its tag is wrong"),
-        (&long, &|file| altered(file, last), "not authentic: its tag is wrong"),
-        (wav, &|file| file[..file.len() - 1].to_vec(), "the encrypted file is cut"),
-        (wav, &|file| file[..file.len() - 16].to_vec(), "the encrypted file is cut"),
-        (wav, &|file| file[..20].to_vec(), "the encrypted file is cut"),
+        (
+            wav,
+            &(|file: &[u8]| altered(file, 3)) as &dyn Fn(&[u8]) -> Vec<u8>,
+            "what is decrypted is no RIFF/WAVE file",
+        ),
+        (
+            wav,
+            &|file| altered(file, 100_000),
+            "not authentic: its tag is wrong",
+        ),
+        (
+            wav,
+            &|file| altered(file, file.len() - 1),
+            "not authentic: its tag is wrong",
+        ),
+        (
+            &long,
+            &|file| altered(file, last),
+            "not authentic: its tag is wrong",
+        ),
+        (
+            wav,
+            &|file| file[..file.len() - 1].to_vec(),
+            "the encrypted file is cut",
+        ),
+        (
+            wav,
+            &|file| file[..file.len() - 16].to_vec(),
+            "the encrypted file is cut",
+        ),
+        (
+            wav,
+            &|file| file[..20].to_vec(),
+            "the encrypted file is cut",
+        ),
         (wav, &|_| Vec::new(), "the encrypted file is cut"),
-        (wav, &|_| wav.to_vec(), "what is decrypted is no RIFF/WAVE file"),
+        (
+            wav,
+            &|_| wav.to_vec(),
+            "what is decrypted is no RIFF/WAVE file",
+        ),
     ] {
         let recorded = record(&vault, &keys, sound, Spelling::Page);
         assert_eq!(vault.tell(&recorded, "completed").await.status, 204);
         let whole = vault.stand_in.media(&recorded.sid).unwrap();
-        vault.stand_in.replace_media(&recorded.sid, change(&whole).into());
+        vault
+            .stand_in
+            .replace_media(&recorded.sid, change(&whole).into());
         assert_eq!(vault.process.flow.work_off().await.unwrap(), 1);
         is_set_aside(&vault, &recorded, why).await;
 
         // Twilio mends it, and somebody says so.
         vault.stand_in.replace_media(&recorded.sid, whole);
-        assert_eq!(vault.process.flow.retry(Some(recorded.id)).await.unwrap(), 1);
+        assert_eq!(
+            vault.process.flow.retry(Some(recorded.id)).await.unwrap(),
+            1
+        );
         assert_eq!(vault.process.flow.work_off().await.unwrap(), 1);
         assert_eq!(vault.state(recorded.id).await, "sealed");
         assert_eq!(vault.shred(recorded.id).await.status, 200);
@@ -294,7 +424,9 @@ async fn a_connection_that_breaks_is_another_thing_and_passes() {
         Fault::CutBody { at: 0 },
         Fault::CutBody { at: 500_000 },
         Fault::CutBody { at: length - 1 },
-        Fault::WrongLength { claim: length as u64 + 1 },
+        Fault::WrongLength {
+            claim: length as u64 + 1,
+        },
         Fault::ServerError { times: 1 },
         Fault::NotYet { times: 1 },
     ] {
@@ -302,7 +434,11 @@ async fn a_connection_that_breaks_is_another_thing_and_passes() {
         assert_eq!(vault.tell(&recorded, "completed").await.status, 204);
         vault.stand_in.fail(&recorded.sid, fault.clone());
         assert_eq!(vault.process.flow.work_off().await.unwrap(), 1);
-        assert_eq!((vault.dead().await, vault.state(recorded.id).await.as_str()), (None, "announced"), "{fault:?}");
+        assert_eq!(
+            (vault.dead().await, vault.state(recorded.id).await.as_str()),
+            (None, "announced"),
+            "{fault:?}"
+        );
         assert_eq!(vault.later().await, 1);
         vault.plays(&recorded).await;
     }
@@ -320,12 +456,26 @@ fn in_a_token(pair: usize) -> Keys {
     let alone = fs::File::create(format!("{configuration}.lock")).unwrap();
     alone.lock().unwrap();
     let softhsm = |arguments: &[&str]| {
-        let done = std::process::Command::new("softhsm2-util").args(arguments).output().unwrap();
+        let done = std::process::Command::new("softhsm2-util")
+            .args(arguments)
+            .output()
+            .unwrap();
         assert!(done.status.success(), "{done:?}");
     };
-    softhsm(&["--init-token", "--free", "--label", &label, "--pin", "4711", "--so-pin", "officer"]);
+    softhsm(&[
+        "--init-token",
+        "--free",
+        "--label",
+        &label,
+        "--pin",
+        "4711",
+        "--so-pin",
+        "officer",
+    ]);
     let pem = pem.to_str().unwrap();
-    softhsm(&["--import", pem, "--token", &label, "--label", "twilio", "--id", "01", "--pin", "4711"]);
+    softhsm(&[
+        "--import", pem, "--token", &label, "--label", "twilio", "--id", "01", "--pin", "4711",
+    ]);
     fs::remove_file(pem).unwrap();
     writeln!(
         keys.lines,
@@ -395,11 +545,19 @@ async fn what_is_encrypted_is_stored_in_the_teams_bucket() {
     .unwrap();
     let vault = keys.recipe().by_hand().await;
     let recorded = conversation(&vault, &keys);
-    let (told, file) = (details(&vault, &recorded).to_string(), vault.stand_in.media(&recorded.sid).unwrap());
+    let (told, file) = (
+        details(&vault, &recorded).to_string(),
+        vault.stand_in.media(&recorded.sid).unwrap(),
+    );
     let place = s3.root().join(s3.bucket).join("recordings");
     fs::create_dir(&place).unwrap();
     fs::write(place.join("one"), &file).unwrap();
-    vault.stand_in.add_external_recording(&vault.account, recorded.sid.clone(), conversation::WAV, format!("{folder}one"));
+    vault.stand_in.add_external_recording(
+        &vault.account,
+        recorded.sid.clone(),
+        conversation::WAV,
+        format!("{folder}one"),
+    );
     tell(&vault, &recorded, Some(&told)).await;
     assert_eq!(vault.process.flow.work_off().await.unwrap(), 1);
     vault.plays(&recorded).await;
@@ -413,8 +571,25 @@ async fn twilio_could_not_encrypt_and_the_recording_says_why() {
     let mut params = vault.stand_in.callback_params(&recorded.sid, "failed");
     params.retain(|(name, _)| name != "ErrorCode");
     params.push(("ErrorCode".into(), "16111".into()));
-    assert_eq!(vault.post_callback(&vault.account, "/twilio/recordings", &params).await.status, 204);
-    assert_eq!(vault.process.flow.work_off().await.unwrap(), 0, "there is nothing to fetch");
+    assert_eq!(
+        vault
+            .post_callback(&vault.account, "/twilio/recordings", &params)
+            .await
+            .status,
+        204
+    );
+    assert_eq!(
+        vault.process.flow.work_off().await.unwrap(),
+        0,
+        "there is nothing to fetch"
+    );
     let details = vault.details(recorded.id).await;
-    assert_eq!((&details["state"], &details["source_status"], &details["error_code"]), (&json!("failed"), &json!("failed"), &json!(16111)));
+    assert_eq!(
+        (
+            &details["state"],
+            &details["source_status"],
+            &details["error_code"]
+        ),
+        (&json!("failed"), &json!("failed"), &json!(16111))
+    );
 }

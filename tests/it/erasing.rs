@@ -1,4 +1,5 @@
-//! What Twilio keeps is deleted there, in a closed loop: found, deleted, confirmed, and told in the receipt.
+//! What Twilio keeps is deleted there, in a closed loop: found, deleted, confirmed, and told in the
+//! receipt.
 
 mod after_sealing;
 mod believing;
@@ -9,7 +10,9 @@ mod subaccounts;
 use std::time::Duration;
 
 use recvault::{
-    demo::stand_in::{AddOnFacts, Call, Kept, RecordingFacts, SentenceFacts, TranscriptFacts, TranscriptionFacts},
+    demo::stand_in::{
+        AddOnFacts, Call, Kept, RecordingFacts, SentenceFacts, TranscriptFacts, TranscriptionFacts,
+    },
     evidence::{Receipt, Removal, receipt::ReceiptState},
     model::sid::CallSid,
 };
@@ -22,14 +25,24 @@ use crate::{
     world::{Answer, Database, Recipe, Recorded, TestVault, digits},
 };
 
-/// Everything that Twilio can make of a recording. How many copies there are then, the recording itself included.
+/// Everything that Twilio can make of a recording. How many copies there are then, the recording
+/// itself included.
 fn words_of(vault: &TestVault, recorded: &Recorded) -> usize {
     let (stand_in, account, sid) = (&vault.stand_in, &vault.account, &recorded.sid);
     for _ in 0..2 {
-        stand_in.add_transcription(account, TranscriptionFacts::new(format!("TR{}", digits()), sid.clone(), "Hello."));
+        stand_in.add_transcription(
+            account,
+            TranscriptionFacts::new(format!("TR{}", digits()), sid.clone(), "Hello."),
+        );
     }
-    stand_in.add_add_on(account, AddOnFacts::new(format!("XR{}", digits()), sid.clone()));
-    stand_in.add_transcript(account, TranscriptFacts::new(format!("GT{}", digits()), sid));
+    stand_in.add_add_on(
+        account,
+        AddOnFacts::new(format!("XR{}", digits()), sid.clone()),
+    );
+    stand_in.add_transcript(
+        account,
+        TranscriptFacts::new(format!("GT{}", digits()), sid),
+    );
     let of_call = TranscriptFacts {
         source: "Call".into(),
         source_sid: Some(call_of(recorded).to_string()),
@@ -40,7 +53,9 @@ fn words_of(vault: &TestVault, recorded: &Recorded) -> usize {
 }
 
 fn call_of(recorded: &Recorded) -> CallSid {
-    format!("CA{}", &recorded.sid.as_str()[2..]).parse().unwrap()
+    format!("CA{}", &recorded.sid.as_str()[2..])
+        .parse()
+        .unwrap()
 }
 
 /// What the recording's receipt says now.
@@ -66,7 +81,12 @@ async fn work_off(vault: &TestVault) {
 /// The reasons for which deletions are in vain.
 async fn stuck(vault: &TestVault) -> Vec<String> {
     let status = vault.process.flow.status().await.unwrap();
-    status.source.stuck.into_iter().map(|dead| dead.last_error.unwrap()).collect()
+    status
+        .source
+        .stuck
+        .into_iter()
+        .map(|dead| dead.last_error.unwrap())
+        .collect()
 }
 
 async fn a_shred_deletes_everything_at_twilio_and_the_receipt_closes(database: Database) {
@@ -74,34 +94,77 @@ async fn a_shred_deletes_everything_at_twilio_and_the_receipt_closes(database: D
     let (recorded, other) = (vault.sealed().await, vault.sealed().await);
     let copies = words_of(&vault, &recorded);
     words_of(&vault, &other);
-    assert_eq!(source(&vault, &recorded).await, json!({ "state": "kept", "copies": [] }));
+    assert_eq!(
+        source(&vault, &recorded).await,
+        json!({ "state": "kept", "copies": [] })
+    );
 
     let shredded = vault.shred(recorded.id).await;
-    assert_eq!(receipt(&vault, &shredded).await.source(), Some(Removal::Pending));
+    assert_eq!(
+        receipt(&vault, &shredded).await.source(),
+        Some(Removal::Pending)
+    );
     assert_eq!(source(&vault, &recorded).await["state"], "pending");
     let status = vault.process.flow.status().await.unwrap();
-    assert_eq!((status.source.pending, status.source.oldest), (1, Some(vault.clock.now())));
+    assert_eq!(
+        (status.source.pending, status.source.oldest),
+        (1, Some(vault.clock.now()))
+    );
     vault.process.flow.turn(&keys()).await.unwrap().unwrap();
-    assert_eq!(receipt(&vault, &shredded).await.state(), ReceiptState::Unrecoverable);
+    assert_eq!(
+        receipt(&vault, &shredded).await.state(),
+        ReceiptState::Unrecoverable
+    );
 
     work_off(&vault).await;
     let kept = vault.stand_in.kept(&recorded.sid);
     assert!(is_gone(&kept), "{kept:?}");
     let closed = receipt(&vault, &shredded).await;
-    assert_eq!((closed.state(), closed.source()), (ReceiptState::Closed, Some(Removal::Removed(vault.clock.now()))));
+    assert_eq!(
+        (closed.state(), closed.source()),
+        (
+            ReceiptState::Closed,
+            Some(Removal::Removed(vault.clock.now()))
+        )
+    );
     let shown = source(&vault, &recorded).await;
-    assert_eq!((&shown["state"], shown["copies"].as_array().unwrap().len()), (&json!("deleted"), copies), "{shown:#}");
+    assert_eq!(
+        (&shown["state"], shown["copies"].as_array().unwrap().len()),
+        (&json!("deleted"), copies),
+        "{shown:#}"
+    );
     let until = json!(vault.clock.now().after(Duration::from_secs(40 * 24 * 3600)));
     for copy in shown["copies"].as_array().unwrap() {
         let now = json!(vault.clock.now());
-        assert_eq!((&copy["state"], &copy["deleted_at"], &copy["confirmed_at"]), (&json!("confirmed"), &now, &now), "{copy}");
-        assert_eq!(copy["left_until"], if copy["kind"] == "recording" { until.clone() } else { Value::Null }, "{copy}");
+        assert_eq!(
+            (&copy["state"], &copy["deleted_at"], &copy["confirmed_at"]),
+            (&json!("confirmed"), &now, &now),
+            "{copy}"
+        );
+        assert_eq!(
+            copy["left_until"],
+            if copy["kind"] == "recording" {
+                until.clone()
+            } else {
+                Value::Null
+            },
+            "{copy}"
+        );
     }
     let entries = vault.entries().await;
-    let told: Vec<&Value> = entries.iter().filter(|entry| entry["event"] == "source.deleted").collect();
+    let told: Vec<&Value> = entries
+        .iter()
+        .filter(|entry| entry["event"] == "source.deleted")
+        .collect();
     let counts = json!({ "recording": 1, "transcription": 2, "add-on": 1, "transcript": 2, "confirmed": 6, "left": 0 });
-    assert_eq!((told.len(), &told[0]["details"], &told[0]["recording"]), (1, &counts, &json!(recorded.id)));
-    assert!(vault.stand_in.kept(&other.sid).content(), "what is not shredded is left alone");
+    assert_eq!(
+        (told.len(), &told[0]["details"], &told[0]["recording"]),
+        (1, &counts, &json!(recorded.id))
+    );
+    assert!(
+        vault.stand_in.kept(&other.sid).content(),
+        "what is not shredded is left alone"
+    );
     assert_eq!(vault.process.flow.status().await.unwrap().source.pending, 0);
 }
 
@@ -113,15 +176,27 @@ async fn a_recording_that_was_never_sealed_waits_for_its_source_too(database: Da
     for recorded in [&announced, &absent] {
         let shredded = vault.shred(recorded.id).await;
         let before = receipt(&vault, &shredded).await;
-        assert_eq!((before.state(), before.source()), (ReceiptState::Fenced, Some(Removal::Pending)));
+        assert_eq!(
+            (before.state(), before.source()),
+            (ReceiptState::Fenced, Some(Removal::Pending))
+        );
         work_off(&vault).await;
-        assert_eq!(receipt(&vault, &shredded).await.state(), ReceiptState::Closed);
+        assert_eq!(
+            receipt(&vault, &shredded).await.state(),
+            ReceiptState::Closed
+        );
         assert_eq!(source(&vault, recorded).await["state"], "deleted");
     }
     assert!(is_gone(&vault.stand_in.kept(&announced.sid)));
     // Of the absent one there is no sound, and Twilio deletes only what is complete.
-    assert_eq!(vault.stand_in.kept(&absent.sid).status.as_deref(), Some("absent"));
-    assert_eq!(source(&vault, &absent).await["copies"][0]["left_until"], Value::Null);
+    assert_eq!(
+        vault.stand_in.kept(&absent.sid).status.as_deref(),
+        Some("absent")
+    );
+    assert_eq!(
+        source(&vault, &absent).await["copies"][0]["left_until"],
+        Value::Null
+    );
 }
 
 async fn removing_and_erasing_come_in_any_order(database: Database) {
@@ -130,11 +205,25 @@ async fn removing_and_erasing_come_in_any_order(database: Database) {
         let recorded = vault.sealed().await;
         let shredded = vault.shred(recorded.id).await;
         vault.process.flow.turn(&keys()).await.unwrap();
-        vault.ground().run(&format!("UPDATE work SET due_at = due_at + 500000 WHERE kind = '{}'", kinds[1])).await;
+        vault
+            .ground()
+            .run(&format!(
+                "UPDATE work SET due_at = due_at + 500000 WHERE kind = '{}'",
+                kinds[1]
+            ))
+            .await;
         work_off(&vault).await;
-        assert_eq!(receipt(&vault, &shredded).await.state(), ReceiptState::Unrecoverable, "{kinds:?}: one is still to come");
+        assert_eq!(
+            receipt(&vault, &shredded).await.state(),
+            ReceiptState::Unrecoverable,
+            "{kinds:?}: one is still to come"
+        );
         vault.later().await;
-        assert_eq!(receipt(&vault, &shredded).await.state(), ReceiptState::Closed, "{kinds:?}");
+        assert_eq!(
+            receipt(&vault, &shredded).await.state(),
+            ReceiptState::Closed,
+            "{kinds:?}"
+        );
     }
 }
 
@@ -152,7 +241,11 @@ async fn two_processes_delete_the_same_thing_once(database: Database) {
     }
     vault.process.flow.turn(&keys()).await.unwrap();
     let (one, another) = futures_util::join!(vault.process.flow.work_off(), other.flow.work_off());
-    assert_eq!(one.unwrap() + another.unwrap(), 16, "each piece of work once");
+    assert_eq!(
+        one.unwrap() + another.unwrap(),
+        16,
+        "each piece of work once"
+    );
     for (answer, recorded) in &shredded {
         assert!(is_gone(&vault.stand_in.kept(&recorded.sid)));
         assert_eq!(receipt(&vault, answer).await.state(), ReceiptState::Closed);
@@ -161,22 +254,47 @@ async fn two_processes_delete_the_same_thing_once(database: Database) {
 }
 
 async fn a_rebuilt_vault_goes_on_deleting_at_twilio(database: Database) {
-    let vault = Recipe { account: "delete_source = \"after-sealing\"\nawait_transcript_h = 24", ..Recipe::on(database) }.by_hand().await;
+    let vault = Recipe {
+        account: "delete_source = \"after-sealing\"\nawait_transcript_h = 24",
+        ..Recipe::on(database)
+    }
+    .by_hand()
+    .await;
     let (shredded, sealed) = (vault.sealed().await, vault.sealed().await);
     let answer = vault.shred(shredded.id).await;
     vault.process.flow.journal().await.unwrap();
     // The database is lost, and with it all work: only the journal knows of these two.
     let (app, _ground) = vault.app_on_an_empty_ledger(database).await;
-    let plan = recvault::vault::plan(&app.parts(), Default::default()).await.unwrap();
-    recvault::vault::restore(app.parts(), &plan, recvault::vault::Claim::TakeOver).await.unwrap();
+    let plan = recvault::vault::plan(&app.parts(), Default::default())
+        .await
+        .unwrap();
+    recvault::vault::restore(app.parts(), &plan, recvault::vault::Claim::TakeOver)
+        .await
+        .unwrap();
     let process = vault.process_over(app).await;
     vault.clock.advance(Duration::from_secs(25 * 3600));
     process.flow.work_off().await.unwrap();
     for recorded in [&shredded, &sealed] {
-        assert!(is_gone(&vault.stand_in.kept(&recorded.sid)), "{:?}", vault.stand_in.kept(&recorded.sid));
+        assert!(
+            is_gone(&vault.stand_in.kept(&recorded.sid)),
+            "{:?}",
+            vault.stand_in.kept(&recorded.sid)
+        );
     }
-    let text = process.api.get(&format!("/v1/receipts/{}", answer.json()["receipt_id"].as_str().unwrap())).await.text();
-    assert!(matches!(Receipt::verify(&text, &process.flow.vault().keys()).unwrap().source(), Some(Removal::Removed(_))));
+    let text = process
+        .api
+        .get(&format!(
+            "/v1/receipts/{}",
+            answer.json()["receipt_id"].as_str().unwrap()
+        ))
+        .await
+        .text();
+    assert!(matches!(
+        Receipt::verify(&text, &process.flow.vault().keys())
+            .unwrap()
+            .source(),
+        Some(Removal::Removed(_))
+    ));
     vault.plays_in(&process, &sealed).await;
 }
 
@@ -190,16 +308,28 @@ on_both_databases!(
 
 #[tokio::test]
 async fn an_account_that_deletes_nothing_has_receipts_that_promise_nothing() {
-    let vault = Recipe { account: "delete_source = \"never\"", ..Recipe::default() }.by_hand().await;
+    let vault = Recipe {
+        account: "delete_source = \"never\"",
+        ..Recipe::default()
+    }
+    .by_hand()
+    .await;
     let recorded = vault.sealed().await;
     words_of(&vault, &recorded);
     let shredded = vault.shred(recorded.id).await;
     vault.process.flow.turn(&keys()).await.unwrap();
     work_off(&vault).await;
     let closed = receipt(&vault, &shredded).await;
-    assert_eq!((closed.state(), closed.source()), (ReceiptState::Closed, Some(Removal::Unknown)));
+    assert_eq!(
+        (closed.state(), closed.source()),
+        (ReceiptState::Closed, Some(Removal::Unknown))
+    );
     assert!(vault.stand_in.kept(&recorded.sid).content());
-    assert_eq!(vault.stand_in.requests(Call::RecordingFetch) + vault.stand_in.requests(Call::RecordingDelete), 0);
+    assert_eq!(
+        vault.stand_in.requests(Call::RecordingFetch)
+            + vault.stand_in.requests(Call::RecordingDelete),
+        0
+    );
     assert_eq!(source(&vault, &recorded).await["state"], "kept");
     assert_eq!(vault.count("source.deleted").await, 0);
 }
@@ -208,13 +338,25 @@ async fn an_account_that_deletes_nothing_has_receipts_that_promise_nothing() {
 async fn a_transcript_of_a_call_stays_while_another_recording_of_the_call_lives() {
     let vault = Recipe::default().by_hand().await;
     let (one, other) = (vault.sealed().await, vault.sealed().await);
-    vault.ground().run(&format!("UPDATE recordings SET call_sid = '{}'", call_of(&one))).await;
-    let facts =
-        TranscriptFacts { source_sid: Some(call_of(&one).to_string()), ..TranscriptFacts::new(format!("GT{}", digits()), &one.sid) };
+    vault
+        .ground()
+        .run(&format!(
+            "UPDATE recordings SET call_sid = '{}'",
+            call_of(&one)
+        ))
+        .await;
+    let facts = TranscriptFacts {
+        source_sid: Some(call_of(&one).to_string()),
+        ..TranscriptFacts::new(format!("GT{}", digits()), &one.sid)
+    };
     vault.stand_in.add_transcript(&vault.account, facts);
     vault.shred(one.id).await;
     work_off(&vault).await;
-    assert_eq!(vault.stand_in.kept(&one.sid).transcripts.len(), 1, "the other recording is of this call, too");
+    assert_eq!(
+        vault.stand_in.kept(&one.sid).transcripts.len(),
+        1,
+        "the other recording is of this call, too"
+    );
     vault.shred(other.id).await;
     work_off(&vault).await;
     assert_eq!(vault.stand_in.kept(&one.sid).transcripts.len(), 0);
@@ -224,7 +366,13 @@ async fn a_transcript_of_a_call_stays_while_another_recording_of_the_call_lives(
 async fn a_transcript_of_a_call_that_was_filed_with_one_recording_stays_for_the_other() {
     let vault = Recipe::default().by_hand().await;
     let (one, other) = (vault.sealed().await, vault.sealed().await);
-    vault.ground().run(&format!("UPDATE recordings SET call_sid = '{}'", call_of(&one))).await;
+    vault
+        .ground()
+        .run(&format!(
+            "UPDATE recordings SET call_sid = '{}'",
+            call_of(&one)
+        ))
+        .await;
     let facts = TranscriptFacts {
         source: "Call".into(),
         source_sid: Some(call_of(&one).to_string()),
@@ -234,12 +382,27 @@ async fn a_transcript_of_a_call_that_was_filed_with_one_recording_stays_for_the_
     vault.stand_in.add_transcript(&vault.account, facts.clone());
     transcribing::told(&vault, &facts.sid).await;
     work_off(&vault).await;
-    let (with_words, without) = if vault.artefacts(one.id).await.len() == 2 { (&one, &other) } else { (&other, &one) };
-    assert_eq!(vault.artefacts(with_words.id).await.len(), 2, "it is filed with one of them");
+    let (with_words, without) = if vault.artefacts(one.id).await.len() == 2 {
+        (&one, &other)
+    } else {
+        (&other, &one)
+    };
+    assert_eq!(
+        vault.artefacts(with_words.id).await.len(),
+        2,
+        "it is filed with one of them"
+    );
     let shredded = vault.shred(with_words.id).await;
     work_off(&vault).await;
-    assert_eq!(vault.stand_in.kept(&one.sid).transcripts, std::slice::from_ref(&facts.sid), "the other recording is of this call, too");
-    assert!(matches!(receipt(&vault, &shredded).await.source(), Some(Removal::Removed(_))));
+    assert_eq!(
+        vault.stand_in.kept(&one.sid).transcripts,
+        std::slice::from_ref(&facts.sid),
+        "the other recording is of this call, too"
+    );
+    assert!(matches!(
+        receipt(&vault, &shredded).await.source(),
+        Some(Removal::Removed(_))
+    ));
     vault.shred(without.id).await;
     work_off(&vault).await;
     assert_eq!(vault.stand_in.kept(&one.sid).transcripts.len(), 0);
@@ -251,8 +414,13 @@ async fn a_transcript_of_a_call_waits_for_a_recording_of_it_that_the_vault_has_n
     let one = vault.sealed().await;
     let other = vault.record();
     let call = Some(call_of(&one));
-    let facts = RecordingFacts { call, ..RecordingFacts::new(&other.sid, other.wav.clone()) };
-    vault.stand_in.add_recording_of(&vault.account, other.sid.clone(), facts);
+    let facts = RecordingFacts {
+        call,
+        ..RecordingFacts::new(&other.sid, other.wav.clone())
+    };
+    vault
+        .stand_in
+        .add_recording_of(&vault.account, other.sid.clone(), facts);
     let of_call = TranscriptFacts {
         source: "Call".into(),
         source_sid: Some(call_of(&one).to_string()),
@@ -267,14 +435,26 @@ async fn a_transcript_of_a_call_waits_for_a_recording_of_it_that_the_vault_has_n
     work_off(&vault).await;
     vault.shred(other.id).await;
     work_off(&vault).await;
-    assert_eq!(vault.stand_in.kept(&one.sid).transcripts.len(), 0, "it goes with the last one");
+    assert_eq!(
+        vault.stand_in.kept(&one.sid).transcripts.len(),
+        0,
+        "it goes with the last one"
+    );
 }
 
 #[tokio::test]
 async fn an_object_in_the_teams_bucket_goes_with_the_rest() {
     let s3 = s3_server::start();
-    let vault = Recipe { home: buckets::configured(&s3.endpoint, &s3, s3.secret_key), ..Recipe::default() }.by_hand().await;
-    let recorded = buckets::record(&vault, &format!("{}/{}/recordings/one.wav", s3.endpoint, s3.bucket));
+    let vault = Recipe {
+        home: buckets::configured(&s3.endpoint, &s3, s3.secret_key),
+        ..Recipe::default()
+    }
+    .by_hand()
+    .await;
+    let recorded = buckets::record(
+        &vault,
+        &format!("{}/{}/recordings/one.wav", s3.endpoint, s3.bucket),
+    );
     buckets::put(&s3, "one.wav");
     assert_eq!(vault.tell(&recorded, "completed").await.status, 204);
     work_off(&vault).await;
@@ -284,7 +464,10 @@ async fn an_object_in_the_teams_bucket_goes_with_the_rest() {
     assert!(file.exists());
     work_off(&vault).await;
     assert!(!file.exists());
-    assert!(matches!(receipt(&vault, &shredded).await.source(), Some(Removal::Removed(_))));
+    assert!(matches!(
+        receipt(&vault, &shredded).await.source(),
+        Some(Removal::Removed(_))
+    ));
     assert_eq!(source(&vault, &recorded).await["state"], "deleted");
 }
 
@@ -292,15 +475,35 @@ async fn an_object_in_the_teams_bucket_goes_with_the_rest() {
 async fn an_object_in_a_bucket_that_the_vault_cannot_delete_is_left_and_told() {
     let vault = Recipe::default().by_hand().await;
     let recorded = vault.record();
-    vault.stand_in.add_external_recording(&vault.account, recorded.sid.clone(), &recorded.wav, "https://bucket.s3.amazonaws.com/RE.wav");
+    vault.stand_in.add_external_recording(
+        &vault.account,
+        recorded.sid.clone(),
+        &recorded.wav,
+        "https://bucket.s3.amazonaws.com/RE.wav",
+    );
     assert_eq!(vault.tell(&recorded, "completed").await.status, 204);
     let shredded = vault.shred(recorded.id).await;
     work_off(&vault).await;
     let closed = receipt(&vault, &shredded).await;
-    assert_eq!((closed.state(), closed.source()), (ReceiptState::Closed, Some(Removal::Unknown)), "it is not said to be removed");
+    assert_eq!(
+        (closed.state(), closed.source()),
+        (ReceiptState::Closed, Some(Removal::Unknown)),
+        "it is not said to be removed"
+    );
     let shown = source(&vault, &recorded).await;
     assert_eq!(shown["state"], "left", "{shown:#}");
-    let states: Vec<_> = shown["copies"].as_array().unwrap().iter().map(|copy| (copy["kind"].clone(), copy["state"].clone())).collect();
-    assert_eq!(states, [(json!("object"), json!("left")), (json!("recording"), json!("confirmed"))]);
+    let states: Vec<_> = shown["copies"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|copy| (copy["kind"].clone(), copy["state"].clone()))
+        .collect();
+    assert_eq!(
+        states,
+        [
+            (json!("object"), json!("left")),
+            (json!("recording"), json!("confirmed"))
+        ]
+    );
     assert!(!shown.to_string().contains("amazonaws"));
 }

@@ -1,4 +1,5 @@
-//! The vault fetches: whatever goes wrong at the other end, nothing is half there, and in the end the sound is whole.
+//! The vault fetches: whatever goes wrong at the other end, nothing is half there, and in the end
+//! the sound is whole.
 
 use std::time::Duration;
 
@@ -27,7 +28,10 @@ async fn meets(vault: &TestVault, fault: Fault) -> Recorded {
 async fn passes(vault: &TestVault, fault: Fault) {
     let recorded = meets(vault, fault.clone()).await;
     let due = vault.due_in_ms(recorded.id).await.unwrap();
-    assert!((1_000..=2_000).contains(&due), "{fault:?}: the first pause is half of 2 s to 2 s, not {due} ms");
+    assert!(
+        (1_000..=2_000).contains(&due),
+        "{fault:?}: the first pause is half of 2 s to 2 s, not {due} ms"
+    );
     assert_eq!(vault.dead().await, None, "{fault:?}");
     assert_eq!(vault.later().await, 1, "{fault:?}");
     vault.plays(&recorded).await;
@@ -39,13 +43,30 @@ async fn is_set_aside(vault: &TestVault, fault: Fault, why: &str) {
     let (id, last_error) = vault.dead().await.expect("it is set aside");
     assert_eq!(id, recorded.id.to_string());
     assert!(last_error.contains(why), "{fault:?}: {last_error}");
-    assert_eq!(vault.later().await, 0, "{fault:?}: what is set aside is left alone");
-    assert_eq!(vault.process.flow.retry(Some(recorded.id)).await.unwrap(), 1);
+    assert_eq!(
+        vault.later().await,
+        0,
+        "{fault:?}: what is set aside is left alone"
+    );
+    assert_eq!(
+        vault.process.flow.retry(Some(recorded.id)).await.unwrap(),
+        1
+    );
     assert_eq!(vault.process.flow.work_off().await.unwrap(), 1);
     vault.plays(&recorded).await;
     let entries = vault.entries().await;
-    let of_it = entries.iter().filter(|entry| entry["recording"] == json!(recorded.id)).map(|entry| entry["event"].as_str().unwrap());
-    let told = ["work.dead", "decision.denied", "work.retried", "recording.sealed", "decision.allowed", "opening.started"];
+    let of_it = entries
+        .iter()
+        .filter(|entry| entry["recording"] == json!(recorded.id))
+        .map(|entry| entry["event"].as_str().unwrap());
+    let told = [
+        "work.dead",
+        "decision.denied",
+        "work.retried",
+        "recording.sealed",
+        "decision.allowed",
+        "opening.started",
+    ];
     assert_eq!(of_it.collect::<Vec<_>>(), told);
 }
 
@@ -59,9 +80,13 @@ async fn the_server_stumbles_and_the_vault_comes_back(database: Database) {
         Fault::CutBody { at: 11 },
         Fault::CutBody { at: 12 },
         Fault::CutBody { at: 500_000 },
-        Fault::CutBody { at: conversation::WAV.len() - 1 },
+        Fault::CutBody {
+            at: conversation::WAV.len() - 1,
+        },
         Fault::WrongLength { claim: 0 },
-        Fault::WrongLength { claim: conversation::WAV.len() as u64 + 1 },
+        Fault::WrongLength {
+            claim: conversation::WAV.len() as u64 + 1,
+        },
     ] {
         passes(&vault, fault).await;
         empty(&vault).await;
@@ -70,9 +95,19 @@ async fn the_server_stumbles_and_the_vault_comes_back(database: Database) {
 
 /// Shreds everything, so that the next fault meets an empty store.
 async fn empty(vault: &TestVault) {
-    let list = vault.asks("auditor").get("/v1/recordings?state=sealed").await.json();
+    let list = vault
+        .asks("auditor")
+        .get("/v1/recordings?state=sealed")
+        .await
+        .json();
     for item in list["items"].as_array().unwrap() {
-        assert_eq!(vault.shred(item["id"].as_str().unwrap().parse().unwrap()).await.status, 200);
+        assert_eq!(
+            vault
+                .shred(item["id"].as_str().unwrap().parse().unwrap())
+                .await
+                .status,
+            200
+        );
     }
     vault.process.flow.work_off().await.unwrap();
     assert_eq!(vault.objects().await, []);
@@ -88,8 +123,16 @@ on_both_databases!(
 async fn the_answer_is_no_sound_and_somebody_must_look() {
     let vault = Recipe::default().by_hand().await;
     for (fault, why) in [
-        (Fault::XmlErrorBody, "the content type is `application/xml`, not audio"),
-        (Fault::WrongContentType { value: "text/html; charset=utf-8".into() }, "the content type is `text/html`, not audio"),
+        (
+            Fault::XmlErrorBody,
+            "the content type is `application/xml`, not audio",
+        ),
+        (
+            Fault::WrongContentType {
+                value: "text/html; charset=utf-8".into(),
+            },
+            "the content type is `text/html`, not audio",
+        ),
         (Fault::NotRiff, "does not begin as a RIFF/WAVE file"),
     ] {
         is_set_aside(&vault, fault, why).await;
@@ -101,18 +144,27 @@ async fn the_answer_is_no_sound_and_somebody_must_look() {
 async fn the_media_is_late_for_minutes_and_then_there() {
     let vault = Recipe::default().by_hand().await;
     let recorded = vault.announced().await;
-    vault.stand_in.fail(&recorded.sid, Fault::NotYet { times: 8 });
+    vault
+        .stand_in
+        .fail(&recorded.sid, Fault::NotYet { times: 8 });
     let mut waited = 0;
     for _ in 0..8 {
         assert_eq!(vault.process.flow.work_off().await.unwrap(), 1);
         let due = vault.due_in_ms(recorded.id).await.unwrap();
         assert!((1_000..=64_000).contains(&due), "{due}");
         vault.clock.advance(Duration::from_millis(due as u64 - 1));
-        assert_eq!(vault.process.flow.work_off().await.unwrap(), 0, "not a moment too early");
+        assert_eq!(
+            vault.process.flow.work_off().await.unwrap(),
+            0,
+            "not a moment too early"
+        );
         vault.clock.advance(Duration::from_millis(1));
         waited += due;
     }
-    assert!((90_000..1_800_000).contains(&waited), "eight pauses that double to a minute: {waited} ms");
+    assert!(
+        (90_000..1_800_000).contains(&waited),
+        "eight pauses that double to a minute: {waited} ms"
+    );
     assert_eq!(vault.process.flow.work_off().await.unwrap(), 1);
     vault.plays(&recorded).await;
 }
@@ -129,32 +181,71 @@ async fn the_media_never_comes_and_is_given_up_after_the_time_set_for_it() {
     vault.clock.advance(Duration::from_secs(100));
     assert_eq!(vault.process.flow.work_off().await.unwrap(), 1);
     let (_, why) = vault.dead().await.unwrap();
-    assert!(why.contains("no media for the recording yet (404)"), "{why}");
+    assert!(
+        why.contains("no media for the recording yet (404)"),
+        "{why}"
+    );
 }
 
 #[tokio::test]
 async fn a_server_that_keeps_failing_is_given_up_only_after_many_attempts_and_a_long_time() {
-    let vault = Recipe { work: "attempts = 3\nnot_yet_s = 3000", ..Recipe::default() }.by_hand().await;
+    let vault = Recipe {
+        work: "attempts = 3\nnot_yet_s = 3000",
+        ..Recipe::default()
+    }
+    .by_hand()
+    .await;
     let recorded = vault.announced().await;
-    vault.stand_in.fail(&recorded.sid, Fault::ServerError { times: 100 });
+    vault
+        .stand_in
+        .fail(&recorded.sid, Fault::ServerError { times: 100 });
     let mut attempts = vault.process.flow.work_off().await.unwrap();
     while vault.dead().await.is_none() {
         attempts += vault.later().await;
     }
-    assert_eq!(attempts, 4, "three attempts are used up at 2000 s, the time at 3000 s");
-    assert!(vault.dead().await.unwrap().1.contains("the server answered 500"));
+    assert_eq!(
+        attempts, 4,
+        "three attempts are used up at 2000 s, the time at 3000 s"
+    );
+    assert!(
+        vault
+            .dead()
+            .await
+            .unwrap()
+            .1
+            .contains("the server answered 500")
+    );
 }
 
 #[tokio::test]
 async fn the_server_asks_for_patience_and_gets_it() {
     let vault = Recipe::default().by_hand().await;
-    for (asked, given) in [(0, 1_000), (1, 1_000), (120, 120_000), (1_000_000, 3_600_000)] {
-        let recorded = meets(&vault, Fault::TooMany { retry_after: Some(asked) }).await;
-        assert_eq!(vault.due_in_ms(recorded.id).await, Some(given), "Retry-After: {asked}");
+    for (asked, given) in [
+        (0, 1_000),
+        (1, 1_000),
+        (120, 120_000),
+        (1_000_000, 3_600_000),
+    ] {
+        let recorded = meets(
+            &vault,
+            Fault::TooMany {
+                retry_after: Some(asked),
+            },
+        )
+        .await;
+        assert_eq!(
+            vault.due_in_ms(recorded.id).await,
+            Some(given),
+            "Retry-After: {asked}"
+        );
         let requests = vault.stand_in.media_requests();
         vault.clock.advance(Duration::from_millis(given as u64 - 1));
         assert_eq!(vault.process.flow.work_off().await.unwrap(), 0);
-        assert_eq!(vault.stand_in.media_requests(), requests, "nobody asked before the time");
+        assert_eq!(
+            vault.stand_in.media_requests(),
+            requests,
+            "nobody asked before the time"
+        );
         vault.clock.advance(Duration::from_millis(1));
         assert_eq!(vault.process.flow.work_off().await.unwrap(), 1);
         vault.plays(&recorded).await;
@@ -164,44 +255,96 @@ async fn the_server_asks_for_patience_and_gets_it() {
 
 #[tokio::test]
 async fn a_slow_server_is_waited_for_and_a_silent_one_is_not() {
-    let vault = Recipe { twilio: "read_idle_timeout_ms = 400", ..Recipe::default() }.by_hand().await;
+    let vault = Recipe {
+        twilio: "read_idle_timeout_ms = 400",
+        ..Recipe::default()
+    }
+    .by_hand()
+    .await;
     let recorded = vault.announced().await;
-    vault.stand_in.fail(&recorded.sid, Fault::SlowBody { bytes: 200_000, every: Duration::from_millis(50) });
+    vault.stand_in.fail(
+        &recorded.sid,
+        Fault::SlowBody {
+            bytes: 200_000,
+            every: Duration::from_millis(50),
+        },
+    );
     assert_eq!(vault.process.flow.work_off().await.unwrap(), 1);
     vault.plays(&recorded).await;
     empty(&vault).await;
-    passes(&vault, Fault::SlowBody { bytes: 200_000, every: Duration::from_secs(30) }).await;
+    passes(
+        &vault,
+        Fault::SlowBody {
+            bytes: 200_000,
+            every: Duration::from_secs(30),
+        },
+    )
+    .await;
 }
 
 #[tokio::test]
 async fn a_redirect_to_a_stranger_is_refused_and_the_stranger_sees_nothing() {
     let vault = Recipe::default().by_hand().await;
-    let stranger = ForeignHost::start(Bytes::from_static(conversation::WAV)).await.unwrap();
+    let stranger = ForeignHost::start(Bytes::from_static(conversation::WAV))
+        .await
+        .unwrap();
     let url = format!("{}/collect", stranger.base_url());
-    is_set_aside(&vault, Fault::RedirectTo { url }, "redirected to `127.0.0.1`").await;
+    is_set_aside(
+        &vault,
+        Fault::RedirectTo { url },
+        "redirected to `127.0.0.1`",
+    )
+    .await;
     assert_eq!(stranger.requests(), 0);
 }
 
 #[tokio::test]
 async fn a_redirect_to_a_listed_host_is_followed_without_the_credential() {
-    let vault = Recipe { twilio: LOOPBACK_LISTED, ..Recipe::default() }.by_hand().await;
-    let storage = ForeignHost::start(Bytes::from_static(conversation::WAV)).await.unwrap();
+    let vault = Recipe {
+        twilio: LOOPBACK_LISTED,
+        ..Recipe::default()
+    }
+    .by_hand()
+    .await;
+    let storage = ForeignHost::start(Bytes::from_static(conversation::WAV))
+        .await
+        .unwrap();
     let recorded = vault.announced().await;
-    vault.stand_in.fail(&recorded.sid, Fault::RedirectTo { url: format!("{}/bucket/x?sig=1", storage.base_url()) });
+    vault.stand_in.fail(
+        &recorded.sid,
+        Fault::RedirectTo {
+            url: format!("{}/bucket/x?sig=1", storage.base_url()),
+        },
+    );
     vault.process.flow.work_off().await.unwrap();
     vault.plays(&recorded).await;
-    assert_eq!((storage.requests(), storage.saw_authorization()), (1, false));
-    assert_eq!(vault.stand_in.unauthorised_requests(), 0, "the interface itself did get it");
+    assert_eq!(
+        (storage.requests(), storage.saw_authorization()),
+        (1, false)
+    );
+    assert_eq!(
+        vault.stand_in.unauthorised_requests(),
+        0,
+        "the interface itself did get it"
+    );
 }
 
 #[tokio::test]
 async fn the_credential_is_wrong_until_somebody_corrects_it() {
-    let vault = Recipe { newer_tokens: vec!["0".repeat(32)], ..Recipe::default() }.by_hand().await;
+    let vault = Recipe {
+        newer_tokens: vec!["0".repeat(32)],
+        ..Recipe::default()
+    }
+    .by_hand()
+    .await;
     let recorded = vault.announced().await;
     vault.process.flow.work_off().await.unwrap();
     vault.holds_nothing_of(recorded.id).await;
     let (_, why) = vault.dead().await.unwrap();
-    assert!(why.contains("does not accept the account's credential (401)"), "{why}");
+    assert!(
+        why.contains("does not accept the account's credential (401)"),
+        "{why}"
+    );
     assert!(!why.contains(&"0".repeat(32)));
     // Once for who took part, once for the media.
     assert_eq!(vault.stand_in.unauthorised_requests(), 2);
@@ -222,7 +365,13 @@ async fn a_recording_with_one_channel_is_asked_for_as_such() {
         let recorded = vault.record_wav(mono.clone());
         let mut params = vault.stand_in.callback_params(&recorded.sid, "completed");
         params.retain(|(name, _)| told || name != "RecordingChannels");
-        assert_eq!(vault.post_callback(&vault.account, "/twilio/recordings", &params).await.status, 204);
+        assert_eq!(
+            vault
+                .post_callback(&vault.account, "/twilio/recordings", &params)
+                .await
+                .status,
+            204
+        );
         let before = vault.stand_in.media_requests();
         vault.process.flow.work_off().await.unwrap();
         assert_eq!(vault.stand_in.media_requests() - before, requests);
@@ -231,15 +380,29 @@ async fn a_recording_with_one_channel_is_asked_for_as_such() {
 }
 
 async fn another_worker_takes_over_and_only_one_seals(database: Database) {
-    let vault = Recipe { twilio: LOOPBACK_LISTED, ..Recipe::on(database) }.by_hand().await;
+    let vault = Recipe {
+        twilio: LOOPBACK_LISTED,
+        ..Recipe::on(database)
+    }
+    .by_hand()
+    .await;
     let other = vault.another_process().await;
     let host = GatedHost::start(Bytes::from_static(conversation::WAV)).await;
     let recorded = vault.announced().await;
-    vault.stand_in.fail(&recorded.sid, Fault::RedirectTo { url: host.url.clone() });
+    vault.stand_in.fail(
+        &recorded.sid,
+        Fault::RedirectTo {
+            url: host.url.clone(),
+        },
+    );
     let overtake = async {
         host.reached().await;
         vault.clock.advance(Duration::from_secs(59));
-        assert_eq!(other.flow.work_off().await.unwrap(), 0, "the lease is not over yet");
+        assert_eq!(
+            other.flow.work_off().await.unwrap(),
+            0,
+            "the lease is not over yet"
+        );
         vault.clock.advance(Duration::from_secs(1));
         assert_eq!(other.flow.work_off().await.unwrap(), 1);
         assert_eq!(vault.state(recorded.id).await, "sealed");
@@ -249,19 +412,38 @@ async fn another_worker_takes_over_and_only_one_seals(database: Database) {
     assert_eq!(first.unwrap(), 1);
     assert_eq!(vault.count("recording.sealed").await, 1);
     let [artefact] = vault.artefacts(recorded.id).await.try_into().unwrap();
-    assert_eq!(vault.objects().await, [artefact.object], "the ciphertext of the first is gone");
+    assert_eq!(
+        vault.objects().await,
+        [artefact.object],
+        "the ciphertext of the first is gone"
+    );
     assert_eq!(vault.process.flow.status().await.unwrap().work.len(), 0);
     vault.plays(&recorded).await;
 }
 
-async fn a_worker_whose_lease_is_over_does_not_seal_even_if_it_is_the_first_to_finish(database: Database) {
-    let vault = Recipe { twilio: LOOPBACK_LISTED, ..Recipe::on(database) }.by_hand().await;
+async fn a_worker_whose_lease_is_over_does_not_seal_even_if_it_is_the_first_to_finish(
+    database: Database,
+) {
+    let vault = Recipe {
+        twilio: LOOPBACK_LISTED,
+        ..Recipe::on(database)
+    }
+    .by_hand()
+    .await;
     let other = vault.another_process().await;
     let wav = Bytes::from_static(conversation::WAV);
-    let (slow, slower) = (GatedHost::start(wav.clone()).await, GatedHost::start(wav).await);
+    let (slow, slower) = (
+        GatedHost::start(wav.clone()).await,
+        GatedHost::start(wav).await,
+    );
     let recorded = vault.announced().await;
     for host in [&slow, &slower] {
-        vault.stand_in.fail(&recorded.sid, Fault::RedirectTo { url: host.url.clone() });
+        vault.stand_in.fail(
+            &recorded.sid,
+            Fault::RedirectTo {
+                url: host.url.clone(),
+            },
+        );
     }
     let first_is_done = Notify::new();
     let first = async {
@@ -281,31 +463,54 @@ async fn a_worker_whose_lease_is_over_does_not_seal_even_if_it_is_the_first_to_f
         slower.open();
     };
     tokio::join!(first, second, order);
-    assert_eq!((vault.count("recording.sealed").await, vault.objects().await.len()), (1, 1));
+    assert_eq!(
+        (
+            vault.count("recording.sealed").await,
+            vault.objects().await.len()
+        ),
+        (1, 1)
+    );
     vault.plays(&recorded).await;
 }
 
 #[tokio::test]
 async fn a_worker_that_lost_its_lease_stops_in_the_middle_and_leaves_nothing() {
-    let vault = Recipe { twilio: LOOPBACK_LISTED, work: "lease_s = 5", ..Recipe::default() }.by_hand().await;
+    let vault = Recipe {
+        twilio: LOOPBACK_LISTED,
+        work: "lease_s = 5",
+        ..Recipe::default()
+    }
+    .by_hand()
+    .await;
     let other = vault.another_process().await;
     // Long enough that its upload has begun when the sound stops.
-    let recorded = vault.record_wav(conversation::repeat_to(600, conversation::Channels::Dual).into());
+    let recorded =
+        vault.record_wav(conversation::repeat_to(600, conversation::Channels::Dual).into());
     let host = GatedHost::start(recorded.wav.clone()).await;
     assert_eq!(vault.tell(&recorded, "completed").await.status, 204);
-    vault.stand_in.fail(&recorded.sid, Fault::RedirectTo { url: host.url.clone() });
+    vault.stand_in.fail(
+        &recorded.sid,
+        Fault::RedirectTo {
+            url: host.url.clone(),
+        },
+    );
     let overtake = async {
         host.reached().await;
         vault.clock.advance(Duration::from_secs(5));
         assert_eq!(other.flow.work_off().await.unwrap(), 1);
     };
-    // The gate is never opened: the first ends because it finds that the work is not its own any more.
+    // The gate is never opened: the first ends because it finds that the work is not its own any
+    // more.
     let (first, ()) = tokio::join!(vault.process.flow.work_off(), overtake);
     assert_eq!(first.unwrap(), 1);
     vault.clock.advance(Duration::from_secs(3600));
     vault.process.flow.sweep(Duration::ZERO).await.unwrap();
     let [artefact] = vault.artefacts(recorded.id).await.try_into().unwrap();
     assert_eq!(vault.objects().await, [artefact.object]);
-    assert_eq!(files_below(&vault.folder().join("objects/objects")).len(), 1, "no part of the first is left");
+    assert_eq!(
+        files_below(&vault.folder().join("objects/objects")).len(),
+        1,
+        "no part of the first is left"
+    );
     vault.plays(&recorded).await;
 }

@@ -24,7 +24,12 @@ fn token() -> NewToken {
 
 /// What a command would open over this ledger.
 async fn app_over(vault: &TestVault, ledger: Ledger) -> App {
-    let mut app = App::open(Config::read(&vault.made.config).unwrap(), vault.clock.clone()).await.unwrap();
+    let mut app = App::open(
+        Config::read(&vault.made.config).unwrap(),
+        vault.clock.clone(),
+    )
+    .await
+    .unwrap();
     app.ledger = ledger;
     app
 }
@@ -37,19 +42,47 @@ async fn an_old_copy_takes_no_token_and_turns_nothing(database: Database) {
     assert_eq!(vault.shred(recorded.id).await.status, 200);
     let mut app = app_over(&vault, copied).await;
     // Before anything was compared it is read only.
-    let refused = flow::mint_token(&app.ledger, &app.clock, token()).await.map(drop).unwrap_err().to_string();
+    let refused = flow::mint_token(&app.ledger, &app.clock, token())
+        .await
+        .map(drop)
+        .unwrap_err()
+        .to_string();
     assert!(refused.contains("not compared with the store"), "{refused}");
     let refused = app.unlock().await.map(drop).unwrap_err().to_string();
-    assert!(refused.contains("has forgotten") && refused.contains("snapshot restore"), "{refused}");
+    assert!(
+        refused.contains("has forgotten") && refused.contains("snapshot restore"),
+        "{refused}"
+    );
     // Whoever goes on nevertheless writes nothing.
-    let refused = flow::mint_token(&app.ledger, &app.clock, token()).await.map(drop).unwrap_err().to_string();
+    let refused = flow::mint_token(&app.ledger, &app.clock, token())
+        .await
+        .map(drop)
+        .unwrap_err()
+        .to_string();
     assert!(refused.contains("nothing is written any more"), "{refused}");
     let reading = app.flow_to_read().await.unwrap();
-    assert!(reading.turn(&keys()).await.unwrap_err().to_string().contains("has forgotten"));
+    assert!(
+        reading
+            .turn(&keys())
+            .await
+            .unwrap_err()
+            .to_string()
+            .contains("has forgotten")
+    );
     assert!(reading.has_forgotten());
     assert_eq!(reading.status().await.unwrap().epoch.epoch, 1, "it is read");
     // The one that remembers goes on.
-    assert_eq!(vault.process.flow.turn(&keys()).await.unwrap().unwrap().covered, 1);
+    assert_eq!(
+        vault
+            .process
+            .flow
+            .turn(&keys())
+            .await
+            .unwrap()
+            .unwrap()
+            .covered,
+        1
+    );
 }
 
 async fn a_copy_that_went_on_by_itself_is_refused_by_what_stands_at_a_number(database: Database) {
@@ -64,7 +97,8 @@ async fn a_copy_that_went_on_by_itself_is_refused_by_what_stands_at_a_number(dat
         let seq = head + number;
         copy.run(&format!("INSERT INTO audit (seq, at, actor, event, details) VALUES ({seq}, 1, 'operator', 'token.created', '{{}}')"))
             .await;
-        copy.run(&format!("UPDATE audit_head SET seq = {seq}")).await;
+        copy.run(&format!("UPDATE audit_head SET seq = {seq}"))
+            .await;
     }
     let mut app = app_over(&vault, copied).await;
     let refused = app.flow().await.map(drop).unwrap_err().to_string();
@@ -76,26 +110,57 @@ async fn a_replica_that_lagged_takes_over_and_nothing_opens_any_more(database: D
     let [lives, dies] = [vault.record(), vault.record()];
     for recorded in [&lives, &dies] {
         assert_eq!(vault.tell(recorded, "completed").await.status, 204);
-        until("it is sealed", async || vault.state(recorded.id).await == "sealed").await;
+        until("it is sealed", async || {
+            vault.state(recorded.id).await == "sealed"
+        })
+        .await;
     }
     vault.ground().keep().await;
     assert_eq!(vault.shred(dies.id).await.status, 200);
     vault.ground().go_back().await;
     assert_eq!(vault.state(dies.id).await, "sealed", "so says the replica");
-    // Each opening writes an entry first, and its number was given before; and the watch looks by itself.
+    // Each opening writes an entry first, and its number was given before; and the watch looks by
+    // itself.
     for id in [dies.id, lives.id] {
-        vault.grant("reviewer", id, "quality-review").await.problem(503, "database-out-of-date");
+        vault
+            .grant("reviewer", id, "quality-review")
+            .await
+            .problem(503, "database-out-of-date");
     }
-    until("it is not ready", async || vault.anybody().get("/readyz").await.status == 503).await;
-    vault.anybody().get("/readyz").await.problem(503, "database-out-of-date");
+    until("it is not ready", async || {
+        vault.anybody().get("/readyz").await.status == 503
+    })
+    .await;
+    vault
+        .anybody()
+        .get("/readyz")
+        .await
+        .problem(503, "database-out-of-date");
     let late = vault.record();
-    assert_eq!(vault.tell(&late, "completed").await.status, 503, "a callback is sent again, to a vault that remembers");
+    assert_eq!(
+        vault.tell(&late, "completed").await.status,
+        503,
+        "a callback is sent again, to a vault that remembers"
+    );
     let flow = &vault.process.flow;
-    assert!(flow.turn(&keys()).await.unwrap_err().to_string().contains("has forgotten"));
+    assert!(
+        flow.turn(&keys())
+            .await
+            .unwrap_err()
+            .to_string()
+            .contains("has forgotten")
+    );
     assert!(flow.vault().snapshot().await.is_err());
     assert!(flow.sweep(Duration::ZERO).await.is_err());
     assert!(vault.metrics().await.contains("recvault_ledger_refused 1"));
-    assert_eq!(vault.ground().integer("SELECT COUNT(*) FROM audit WHERE event = 'decision.allowed'").await, Some(0), "nothing was written");
+    assert_eq!(
+        vault
+            .ground()
+            .integer("SELECT COUNT(*) FROM audit WHERE event = 'decision.allowed'")
+            .await,
+        Some(0),
+        "nothing was written"
+    );
 }
 
 async fn a_replica_is_noticed_without_anybody_writing(database: Database) {
@@ -105,12 +170,23 @@ async fn a_replica_is_noticed_without_anybody_writing(database: Database) {
     assert_eq!(vault.shred(recorded.id).await.status, 200);
     vault.process.flow.vault().recall().await.unwrap();
     vault.ground().go_back().await;
-    let refused = vault.process.flow.vault().recall().await.unwrap_err().to_string();
+    let refused = vault
+        .process
+        .flow
+        .vault()
+        .recall()
+        .await
+        .unwrap_err()
+        .to_string();
     assert!(refused.contains("has forgotten"), "{refused}");
-    vault.grant("reviewer", recorded.id, "quality-review").await.problem(503, "database-out-of-date");
+    vault
+        .grant("reviewer", recorded.id, "quality-review")
+        .await
+        .problem(503, "database-out-of-date");
 }
 
-/// Readers of before still see the old file, and every session that begins sees the new one: nobody may wait for the two to agree.
+/// Readers of before still see the old file, and every session that begins sees the new one: nobody
+/// may wait for the two to agree.
 #[tokio::test]
 async fn a_file_that_was_replaced_under_a_service_is_noticed_by_the_journal() {
     let vault = Recipe::default().by_hand().await;
@@ -119,28 +195,57 @@ async fn a_file_that_was_replaced_under_a_service_is_noticed_by_the_journal() {
     let (_copy, copied) = vault.ground().copy(vault.folder()).await;
     copied.close().await;
     let flow = vault.process.flow.clone();
-    flow::mint_token(&vault.process.ledger, &vault.clock, token()).await.unwrap();
+    flow::mint_token(&vault.process.ledger, &vault.clock, token())
+        .await
+        .unwrap();
     flow.vault().recall().await.unwrap();
-    let copies = fs::read_dir(vault.folder()).unwrap().map(|entry| entry.unwrap().path());
-    let old = copies.into_iter().find(|path| path.file_name().unwrap().to_str().unwrap().starts_with("copy-")).unwrap();
+    let copies = fs::read_dir(vault.folder())
+        .unwrap()
+        .map(|entry| entry.unwrap().path());
+    let old = copies
+        .into_iter()
+        .find(|path| {
+            path.file_name()
+                .unwrap()
+                .to_str()
+                .unwrap()
+                .starts_with("copy-")
+        })
+        .unwrap();
     fs::rename(old.join("vault.db"), vault.folder().join("vault.db")).unwrap();
     for beside in ["vault.db-wal", "vault.db-shm"] {
         let _ = fs::remove_file(vault.folder().join(beside));
     }
-    let refused = tokio::time::timeout(Duration::from_secs(30), flow.journal()).await.expect("it does not go round for ever");
+    let refused = tokio::time::timeout(Duration::from_secs(30), flow.journal())
+        .await
+        .expect("it does not go round for ever");
     assert!(refused.unwrap_err().to_string().contains("has forgotten"));
     assert!(flow.has_forgotten());
 }
 
 /// The vault's configuration with another database.
-async fn on_another_database(vault: &TestVault, database: Database) -> (tempfile::TempDir, impl Sized) {
+async fn on_another_database(
+    vault: &TestVault,
+    database: Database,
+) -> (tempfile::TempDir, impl Sized) {
     let folder = tempfile::tempdir().unwrap();
     let ground = database.ground(folder.path()).await;
     let text = fs::read_to_string(&vault.made.config).unwrap();
-    let url = if ground.is_postgres() { ground.url.clone() } else { format!("sqlite:{}/vault.db", folder.path().display()) };
+    let url = if ground.is_postgres() {
+        ground.url.clone()
+    } else {
+        format!("sqlite:{}/vault.db", folder.path().display())
+    };
     let (before, after) = text.split_once("[ledger]\nurl = \"").unwrap();
     let (_, after) = after.split_once('"').unwrap();
-    fs::write(&vault.made.config, format!("{before}[ledger]\nurl = \"{url}{}", format_args!("\"{after}"))).unwrap();
+    fs::write(
+        &vault.made.config,
+        format!(
+            "{before}[ledger]\nurl = \"{url}{}",
+            format_args!("\"{after}")
+        ),
+    )
+    .unwrap();
     (folder, ground)
 }
 
@@ -149,30 +254,62 @@ async fn a_lost_database_is_no_reason_to_make_a_new_vault(database: Database) {
     let recorded = vault.sealed().await;
     vault.process.flow.journal().await.unwrap();
     let roots = async || {
-        let custody = recvault::custody::open(Config::read(&vault.made.config).unwrap().custody, vault.folder()).unwrap();
+        let custody = recvault::custody::open(
+            Config::read(&vault.made.config).unwrap().custody,
+            vault.folder(),
+        )
+        .unwrap();
         custody.roots().await.unwrap()
     };
     let before = (roots().await, vault.objects().await);
     let _ground = on_another_database(&vault, database).await;
-    let refused = app::init(vault.folder(), vault.clock.clone()).await.map(drop).unwrap_err().to_string();
-    assert!(refused.contains("holds no vault, but there is one") && refused.contains("snapshot restore"), "{refused}");
+    let refused = app::init(vault.folder(), vault.clock.clone())
+        .await
+        .map(drop)
+        .unwrap_err()
+        .to_string();
+    assert!(
+        refused.contains("holds no vault, but there is one")
+            && refused.contains("snapshot restore"),
+        "{refused}"
+    );
     // Without a recovery file the objects say it.
     for kind in ["snapshots", "journal"] {
-        let _ = fs::rename(vault.folder().join("objects").join(kind), vault.folder().join(kind));
+        let _ = fs::rename(
+            vault.folder().join("objects").join(kind),
+            vault.folder().join(kind),
+        );
     }
-    let refused = app::init(vault.folder(), vault.clock.clone()).await.map(drop).unwrap_err().to_string();
+    let refused = app::init(vault.folder(), vault.clock.clone())
+        .await
+        .map(drop)
+        .unwrap_err()
+        .to_string();
     assert!(refused.contains("sealed objects"), "{refused}");
     for kind in ["snapshots", "journal"] {
         let _ = fs::remove_dir_all(vault.folder().join("objects").join(kind));
-        let _ = fs::rename(vault.folder().join(kind), vault.folder().join("objects").join(kind));
+        let _ = fs::rename(
+            vault.folder().join(kind),
+            vault.folder().join("objects").join(kind),
+        );
     }
-    let mut app = App::open(Config::read(&vault.made.config).unwrap(), vault.clock.clone()).await.unwrap();
+    let mut app = App::open(
+        Config::read(&vault.made.config).unwrap(),
+        vault.clock.clone(),
+    )
+    .await
+    .unwrap();
     let refused = app.flow().await.map(drop).unwrap_err().to_string();
-    assert!(refused.contains("snapshot restore"), "every command says the same: {refused}");
+    assert!(
+        refused.contains("snapshot restore"),
+        "every command says the same: {refused}"
+    );
     assert_eq!((roots().await, vault.objects().await), before);
     // And that is the way out.
     let plan = vault::plan(&app.parts(), Default::default()).await.unwrap();
-    vault::restore(app.parts(), &plan, vault::Claim::TakeOver).await.unwrap();
+    vault::restore(app.parts(), &plan, vault::Claim::TakeOver)
+        .await
+        .unwrap();
     let process = vault.process_over(app).await;
     vault.plays_in(&process, &recorded).await;
 }
@@ -185,17 +322,46 @@ async fn a_sweep_over_a_ledger_that_is_behind_removes_nothing(database: Database
     let before = vault.objects().await;
     vault.ground().go_back().await;
     // A process that has never seen what the store has.
-    let app = App::open(Config::read(&vault.made.config).unwrap(), vault.clock.clone()).await.unwrap();
-    assert!(app.unlock().await.map(drop).unwrap_err().to_string().contains("has forgotten"));
-    let refused = vault.process.flow.sweep_litter(Duration::ZERO).await.unwrap_err().to_string();
+    let app = App::open(
+        Config::read(&vault.made.config).unwrap(),
+        vault.clock.clone(),
+    )
+    .await
+    .unwrap();
+    assert!(
+        app.unlock()
+            .await
+            .map(drop)
+            .unwrap_err()
+            .to_string()
+            .contains("has forgotten")
+    );
+    let refused = vault
+        .process
+        .flow
+        .sweep_litter(Duration::ZERO)
+        .await
+        .unwrap_err()
+        .to_string();
     assert!(refused.contains("has forgotten"), "{refused}");
     assert!(vault.process.flow.litter(Duration::ZERO).await.is_err());
     assert_eq!(vault.objects().await, before);
 }
 
 /// Puts bytes under a name that says more than is true.
-fn plant(vault: &TestVault, kind: RecoveryKind, epoch: u64, seq: i64, bytes: &[u8]) -> std::path::PathBuf {
-    let name = RecoveryName { kind, epoch, seq, id: ObjectId::random(&mut rand::rng()) };
+fn plant(
+    vault: &TestVault,
+    kind: RecoveryKind,
+    epoch: u64,
+    seq: i64,
+    bytes: &[u8],
+) -> std::path::PathBuf {
+    let name = RecoveryName {
+        kind,
+        epoch,
+        seq,
+        id: ObjectId::random(&mut rand::rng()),
+    };
     let path = vault.folder().join("objects").join(name.to_string());
     fs::create_dir_all(path.parent().unwrap()).unwrap();
     fs::write(&path, bytes).unwrap();
@@ -207,7 +373,15 @@ async fn strange_names_decide_nothing(database: Database) {
     let recorded = vault.sealed().await;
     vault.process.flow.journal().await.unwrap();
     let snapshots = vault.folder().join("objects/snapshots");
-    let real = fs::read(fs::read_dir(&snapshots).unwrap().next().unwrap().unwrap().path()).unwrap();
+    let real = fs::read(
+        fs::read_dir(&snapshots)
+            .unwrap()
+            .next()
+            .unwrap()
+            .unwrap()
+            .path(),
+    )
+    .unwrap();
     for kind in RecoveryKind::ALL {
         plant(&vault, kind, 1, i64::MAX, b"");
         plant(&vault, kind, 1, i64::MAX - 1, b"{}\n");
@@ -216,7 +390,11 @@ async fn strange_names_decide_nothing(database: Database) {
     }
     // A new process starts, and knows how many it passed over.
     let process = vault.another_process().await;
-    assert_eq!(process.flow.vault().unreadable_files(), 6, "those of another epoch are not even tried");
+    assert_eq!(
+        process.flow.vault().unreadable_files(),
+        6,
+        "those of another epoch are not even tried"
+    );
     vault.plays_in(&process, &recorded).await;
     process.flow.vault().snapshot().await.unwrap();
     process.flow.vault().snapshot().await.unwrap();
@@ -226,7 +404,9 @@ async fn strange_names_decide_nothing(database: Database) {
     let (app, _ground) = vault.app_on_an_empty_ledger(database).await;
     let plan = vault::plan(&app.parts(), Default::default()).await.unwrap();
     assert_eq!((plan.snapshot.epoch, plan.gaps.len()), (2, 0));
-    vault::restore(app.parts(), &plan, vault::Claim::TakeOver).await.unwrap();
+    vault::restore(app.parts(), &plan, vault::Claim::TakeOver)
+        .await
+        .unwrap();
 }
 
 async fn a_flood_of_names_is_bounded_work_and_lets_nothing_be_destroyed(database: Database) {
@@ -237,20 +417,50 @@ async fn a_flood_of_names_is_bounded_work_and_lets_nothing_be_destroyed(database
     let gone = vault.sealed().await;
     assert_eq!(vault.shred(gone.id).await.status, 200);
     for number in 0..100 {
-        plant(&vault, RecoveryKind::Journal, 1, i64::MAX - number, b"no header");
+        plant(
+            &vault,
+            RecoveryKind::Journal,
+            1,
+            i64::MAX - number,
+            b"no header",
+        );
     }
     // Whoever writes was compared with the newest that opens, however many do not.
     let process = vault.another_process().await;
     assert_eq!(process.flow.vault().unreadable_files(), 100);
-    let refused = app_over(&vault, copied).await.unlock().await.map(drop).unwrap_err().to_string();
-    assert!(refused.contains("has forgotten"), "an old copy does not hide behind them: {refused}");
-    // As long as a newer file may hide behind them, nothing is destroyed. What was tried once is not tried again.
+    let refused = app_over(&vault, copied)
+        .await
+        .unlock()
+        .await
+        .map(drop)
+        .unwrap_err()
+        .to_string();
+    assert!(
+        refused.contains("has forgotten"),
+        "an old copy does not hide behind them: {refused}"
+    );
+    // As long as a newer file may hide behind them, nothing is destroyed. What was tried once is
+    // not tried again.
     plant(&vault, RecoveryKind::Snapshot, 1, i64::MAX, b"no header");
     for number in 100..200 {
-        plant(&vault, RecoveryKind::Journal, 1, i64::MAX - number, b"no header");
+        plant(
+            &vault,
+            RecoveryKind::Journal,
+            1,
+            i64::MAX - number,
+            b"no header",
+        );
     }
-    let refused = process.flow.sweep_litter(Duration::ZERO).await.unwrap_err().to_string();
-    assert!(refused.contains("nothing is destroyed") && refused.contains("files do not"), "{refused}");
+    let refused = process
+        .flow
+        .sweep_litter(Duration::ZERO)
+        .await
+        .unwrap_err()
+        .to_string();
+    assert!(
+        refused.contains("nothing is destroyed") && refused.contains("files do not"),
+        "{refused}"
+    );
     process.flow.sweep_litter(Duration::ZERO).await.unwrap();
 }
 
@@ -259,15 +469,37 @@ async fn a_store_that_has_forgotten_takes_no_writer(database: Database) {
     let vault = Recipe::on(database).by_hand().await;
     let recorded = vault.sealed().await;
     vault.process.flow.journal().await.unwrap();
-    let (there, away) = (vault.folder().join("objects"), vault.folder().join("objects.away"));
+    let (there, away) = (
+        vault.folder().join("objects"),
+        vault.folder().join("objects.away"),
+    );
     fs::rename(&there, &away).unwrap();
-    let app = App::open(Config::read(&vault.made.config).unwrap(), vault.clock.clone()).await.unwrap();
+    let app = App::open(
+        Config::read(&vault.made.config).unwrap(),
+        vault.clock.clone(),
+    )
+    .await
+    .unwrap();
     let refused = app.unlock().await.map(drop).unwrap_err().to_string();
-    assert!(refused.contains("not mounted") && refused.contains("--new-store"), "{refused}");
-    let refused = flow::mint_token(&app.ledger, &app.clock, token()).await.map(drop).unwrap_err().to_string();
+    assert!(
+        refused.contains("not mounted") && refused.contains("--new-store"),
+        "{refused}"
+    );
+    let refused = flow::mint_token(&app.ledger, &app.clock, token())
+        .await
+        .map(drop)
+        .unwrap_err()
+        .to_string();
     assert!(refused.contains("not compared with the store"), "{refused}");
     // Only who says that the store is new goes on with it.
-    assert!(app.unlock_over_a_new_store().await.unwrap().snapshot().await.is_ok());
+    assert!(
+        app.unlock_over_a_new_store()
+            .await
+            .unwrap()
+            .snapshot()
+            .await
+            .is_ok()
+    );
     app.unlock().await.unwrap();
     fs::remove_dir_all(&there).unwrap();
     fs::rename(&away, &there).unwrap();
@@ -275,18 +507,37 @@ async fn a_store_that_has_forgotten_takes_no_writer(database: Database) {
 }
 
 async fn two_vaults_in_one_store_sweep_nothing(database: Database) {
-    let (one, two) = (Recipe::on(database).by_hand().await, Recipe::on(database).by_hand().await);
+    let (one, two) = (
+        Recipe::on(database).by_hand().await,
+        Recipe::on(database).by_hand().await,
+    );
     one.sealed().await;
     one.process.flow.journal().await.unwrap();
     for kind in ["snapshots", "journal"] {
         for file in fs::read_dir(one.folder().join("objects").join(kind)).unwrap() {
             let file = file.unwrap();
             fs::create_dir_all(two.folder().join("objects").join(kind)).unwrap();
-            fs::copy(file.path(), two.folder().join("objects").join(kind).join(file.file_name())).unwrap();
+            fs::copy(
+                file.path(),
+                two.folder()
+                    .join("objects")
+                    .join(kind)
+                    .join(file.file_name()),
+            )
+            .unwrap();
         }
     }
-    let refused = two.process.flow.sweep_litter(Duration::ZERO).await.unwrap_err().to_string();
-    assert!(refused.contains("two vaults must not share a store"), "{refused}");
+    let refused = two
+        .process
+        .flow
+        .sweep_litter(Duration::ZERO)
+        .await
+        .unwrap_err()
+        .to_string();
+    assert!(
+        refused.contains("two vaults must not share a store"),
+        "{refused}"
+    );
 }
 
 on_both_databases!(
@@ -314,8 +565,13 @@ async fn a_database_with_a_row_anywhere_is_not_empty() {
         let (app, ground) = vault.app_on_an_empty_ledger(Database::Sqlite).await;
         ground.1.run(row).await;
         let plan = vault::plan(&app.parts(), Default::default()).await.unwrap();
-        let refused = vault::restore(app.parts(), &plan, vault::Claim::TakeOver).await.unwrap_err();
-        assert!(matches!(refused, vault::Error::Ledger(ledger::Error::NotEmpty(_))), "{row}: {refused}");
+        let refused = vault::restore(app.parts(), &plan, vault::Claim::TakeOver)
+            .await
+            .unwrap_err();
+        assert!(
+            matches!(refused, vault::Error::Ledger(ledger::Error::NotEmpty(_))),
+            "{row}: {refused}"
+        );
     }
     let answer = vault.asks("reviewer").get("/v1/recordings").await;
     assert_eq!(answer.json()["items"], json!([]));

@@ -28,7 +28,12 @@ impl TestVault {
 
     async fn place(&self, id: RecordingId, name: &str, hold: Value) -> Answer {
         let path = format!("/v1/recordings/{id}/holds/{name}");
-        send(self.asks("privacy-officer").request(Method::PUT, &path).json(&hold)).await
+        send(
+            self.asks("privacy-officer")
+                .request(Method::PUT, &path)
+                .json(&hold),
+        )
+        .await
     }
 
     /// The privacy officer places a hold.
@@ -38,19 +43,34 @@ impl TestVault {
     }
 
     async fn lift(&self, id: RecordingId, name: &str) -> Answer {
-        send(self.asks("privacy-officer").request(Method::DELETE, &format!("/v1/recordings/{id}/holds/{name}"))).await
+        send(
+            self.asks("privacy-officer")
+                .request(Method::DELETE, &format!("/v1/recordings/{id}/holds/{name}")),
+        )
+        .await
     }
 
     async fn list_holds(&self, query: &str) -> Vec<Value> {
-        let answer = self.asks("privacy-officer").get(&format!("/v1/holds{query}")).await;
+        let answer = self
+            .asks("privacy-officer")
+            .get(&format!("/v1/holds{query}"))
+            .await;
         assert_eq!(answer.status, 200, "{answer:?}");
         answer.json()["items"].as_array().unwrap().clone()
     }
 
     async fn standing(&self, id: RecordingId) -> i64 {
-        let counted = self.ground().integer(&format!("SELECT holds FROM recordings WHERE id = '{id}'")).await;
-        let rows = format!("SELECT COUNT(*) FROM holds WHERE recording_id = '{id}' AND lifted_at IS NULL");
-        assert_eq!(counted, self.ground().integer(&rows).await, "the count is that of the rows");
+        let counted = self
+            .ground()
+            .integer(&format!("SELECT holds FROM recordings WHERE id = '{id}'"))
+            .await;
+        let rows =
+            format!("SELECT COUNT(*) FROM holds WHERE recording_id = '{id}' AND lifted_at IS NULL");
+        assert_eq!(
+            counted,
+            self.ground().integer(&rows).await,
+            "the count is that of the rows"
+        );
         counted.unwrap()
     }
 }
@@ -60,21 +80,58 @@ async fn a_held_recording_is_not_shredded(database: Database) {
     let [held, free] = [vault.sealed().await, vault.sealed().await];
     vault.held(held.id, "lawsuit-7").await;
     let refused = vault.shred(held.id).await.problem(409, "held");
-    assert_eq!(refused["holds"], json!([{ "recording_id": held.id, "holds": ["lawsuit-7"] }]));
-    let (permit, reason) = (Permit::of_operator(Action::Shred), "retention".parse().unwrap());
-    let refused = vault.process.flow.shred_all(&permit, &[free.id, held.id], &reason).await.unwrap_err().to_string();
-    assert!(refused.contains("lawsuit-7") && refused.contains(&held.id.to_string()), "{refused}");
+    assert_eq!(
+        refused["holds"],
+        json!([{ "recording_id": held.id, "holds": ["lawsuit-7"] }])
+    );
+    let (permit, reason) = (
+        Permit::of_operator(Action::Shred),
+        "retention".parse().unwrap(),
+    );
+    let refused = vault
+        .process
+        .flow
+        .shred_all(&permit, &[free.id, held.id], &reason)
+        .await
+        .unwrap_err()
+        .to_string();
+    assert!(
+        refused.contains("lawsuit-7") && refused.contains(&held.id.to_string()),
+        "{refused}"
+    );
     vault.plays(&held).await;
     vault.plays(&free).await;
-    assert_eq!((vault.count("shred.fenced").await, vault.count("recording.revoked").await), (0, 0));
+    assert_eq!(
+        (
+            vault.count("shred.fenced").await,
+            vault.count("recording.revoked").await
+        ),
+        (0, 0)
+    );
 
     let shown = vault.details(held.id).await;
-    assert_eq!((&shown["holds"][0]["name"], &shown["holds"][0]["purpose"]), (&json!("lawsuit-7"), &json!("legal-request")));
-    assert_eq!((&shown["revoked_at"], vault.details(free.id).await["holds"].clone()), (&Value::Null, json!([])));
-    assert_eq!(vault.lift(held.id, "lawsuit-7").await.json()["receipt_id"], Value::Null, "nobody had wanted it gone");
+    assert_eq!(
+        (&shown["holds"][0]["name"], &shown["holds"][0]["purpose"]),
+        (&json!("lawsuit-7"), &json!("legal-request"))
+    );
+    assert_eq!(
+        (
+            &shown["revoked_at"],
+            vault.details(free.id).await["holds"].clone()
+        ),
+        (&Value::Null, json!([]))
+    );
+    assert_eq!(
+        vault.lift(held.id, "lawsuit-7").await.json()["receipt_id"],
+        Value::Null,
+        "nobody had wanted it gone"
+    );
     vault.plays(&held).await;
     assert_eq!(vault.shred(held.id).await.status, 200);
-    vault.place(held.id, "late", vault.demand()).await.problem(410, "shredded");
+    vault
+        .place(held.id, "late", vault.demand())
+        .await
+        .problem(410, "shredded");
 }
 
 async fn what_is_revoked_under_a_hold_is_closed_and_goes_with_the_last_one(database: Database) {
@@ -84,46 +141,121 @@ async fn what_is_revoked_under_a_hold_is_closed_and_goes_with_the_last_one(datab
     vault.held(held.id, "audit").await;
     let path = vault.audio(held.id).await;
     let body = vault.revoked(json!({ "account": vault.account })).await;
-    assert_eq!((&body["held"], &body["counts"]), (&json!([held.id]), &json!({ "shredded": 1, "held": 1, "closed": 0 })));
-    assert_eq!((vault.whole(&body).await.state, vault.state(free.id).await.as_str()), (RevocationState::Held, "shredded"));
+    assert_eq!(
+        (&body["held"], &body["counts"]),
+        (
+            &json!([held.id]),
+            &json!({ "shredded": 1, "held": 1, "closed": 0 })
+        )
+    );
+    assert_eq!(
+        (
+            vault.whole(&body).await.state,
+            vault.state(free.id).await.as_str()
+        ),
+        (RevocationState::Held, "shredded")
+    );
     let shown = vault.details(held.id).await;
-    assert_eq!((&shown["state"], &shown["revoked_at"]), (&json!("sealed"), &body["revoked_at"]));
+    assert_eq!(
+        (&shown["state"], &shown["revoked_at"]),
+        (&json!("sealed"), &body["revoked_at"])
+    );
     let conflicts = vault.list_holds("?conflicts=true").await;
-    let named: Vec<_> = conflicts.iter().map(|hold| (&hold["recording_id"], &hold["name"], &hold["revoked_at"])).collect();
+    let named: Vec<_> = conflicts
+        .iter()
+        .map(|hold| (&hold["recording_id"], &hold["name"], &hold["revoked_at"]))
+        .collect();
     assert_eq!(
         named,
-        [(&json!(held.id), &json!("audit"), &body["revoked_at"]), (&json!(held.id), &json!("lawsuit-7"), &body["revoked_at"])]
+        [
+            (&json!(held.id), &json!("audit"), &body["revoked_at"]),
+            (&json!(held.id), &json!("lawsuit-7"), &body["revoked_at"])
+        ]
     );
     // It is closed, but for the purpose of the holds.
-    assert_eq!(vault.grant("reviewer", held.id, "quality-review").await.reasons(), ["recording-revoked"]);
-    assert_eq!(vault.grant("privacy-officer", held.id, "dispute-resolution").await.reasons(), ["recording-revoked"]);
-    let answer = vault.grant("privacy-officer", held.id, "legal-request").await;
+    assert_eq!(
+        vault
+            .grant("reviewer", held.id, "quality-review")
+            .await
+            .reasons(),
+        ["recording-revoked"]
+    );
+    assert_eq!(
+        vault
+            .grant("privacy-officer", held.id, "dispute-resolution")
+            .await
+            .reasons(),
+        ["recording-revoked"]
+    );
+    let answer = vault
+        .grant("privacy-officer", held.id, "legal-request")
+        .await;
     assert_eq!(answer.status, 201, "{answer:?}");
-    let heard = vault.anybody().get(&vault.process.path_of(answer.json()["audio_url"].as_str().unwrap())).await;
+    let heard = vault
+        .anybody()
+        .get(
+            &vault
+                .process
+                .path_of(answer.json()["audio_url"].as_str().unwrap()),
+        )
+        .await;
     assert!(heard.status == 200 && heard.body == held.wav, "{heard:?}");
     vault.anybody().get(&path).await.problem(403, "denied");
     // Once more changes nothing.
-    assert_eq!(vault.revoked(json!({ "account": vault.account })).await["held"], json!([held.id]));
+    assert_eq!(
+        vault.revoked(json!({ "account": vault.account })).await["held"],
+        json!([held.id])
+    );
     assert_eq!(vault.count("recording.revoked").await, 1);
 
     let first = vault.lift(held.id, "audit").await.json();
-    assert_eq!((&first["holds_left"], &first["receipt_id"]), (&json!(1), &Value::Null));
+    assert_eq!(
+        (&first["holds_left"], &first["receipt_id"]),
+        (&json!(1), &Value::Null)
+    );
     assert_eq!(vault.state(held.id).await, "sealed");
     let last = vault.lift(held.id, "lawsuit-7").await.json();
-    let receipt = vault.anybody().get(&format!("/v1/receipts/{}", last["receipt_id"].as_str().unwrap())).await.text();
+    let receipt = vault
+        .anybody()
+        .get(&format!(
+            "/v1/receipts/{}",
+            last["receipt_id"].as_str().unwrap()
+        ))
+        .await
+        .text();
     let receipt = Receipt::verify(&receipt, &vault.published_keys().await).unwrap();
-    assert_eq!((receipt.recording(), receipt.reason().as_str()), (held.id, "subject-request"));
-    let fenced = vault.entries().await.into_iter().rfind(|entry| entry["event"] == "shred.fenced").unwrap();
-    assert_eq!((&fenced["recording"], &fenced["actor"]), (&json!(held.id), &json!("vault")));
-    assert_eq!(vault.list_holds("?conflicts=true").await, Vec::<Value>::new());
+    assert_eq!(
+        (receipt.recording(), receipt.reason().as_str()),
+        (held.id, "subject-request")
+    );
+    let fenced = vault
+        .entries()
+        .await
+        .into_iter()
+        .rfind(|entry| entry["event"] == "shred.fenced")
+        .unwrap();
+    assert_eq!(
+        (&fenced["recording"], &fenced["actor"]),
+        (&json!(held.id), &json!("vault"))
+    );
+    assert_eq!(
+        vault.list_holds("?conflicts=true").await,
+        Vec::<Value>::new()
+    );
     // The receipt for the whole says so, too.
     vault.process.flow.continue_revocations().await.unwrap();
     let path = format!("/v1/revocations/{}", body["id"].as_str().unwrap());
     let body = vault.asks("privacy-officer").get(&path).await.json();
-    assert_eq!(body["counts"], json!({ "shredded": 2, "held": 0, "closed": 0 }));
+    assert_eq!(
+        body["counts"],
+        json!({ "shredded": 2, "held": 0, "closed": 0 })
+    );
     assert_eq!(vault.whole(&body).await.state, RevocationState::Complete);
     // Lifted once more, it says the same.
-    assert_eq!(vault.lift(held.id, "lawsuit-7").await.json()["receipt_id"], last["receipt_id"]);
+    assert_eq!(
+        vault.lift(held.id, "lawsuit-7").await.json()["receipt_id"],
+        last["receipt_id"]
+    );
 }
 
 async fn an_announced_recording_is_kept_for_its_hold_and_arrives_closed(database: Database) {
@@ -134,7 +266,10 @@ async fn an_announced_recording_is_kept_for_its_hold_and_arrives_closed(database
     assert_eq!(body["held"], json!([held.id]));
     vault.process.flow.work_off().await.unwrap();
     let shown = vault.details(held.id).await;
-    assert_eq!((&shown["state"], &shown["revoked_at"]), (&json!("sealed"), &body["revoked_at"]));
+    assert_eq!(
+        (&shown["state"], &shown["revoked_at"]),
+        (&json!("sealed"), &body["revoked_at"])
+    );
     assert!(vault.lift(held.id, "lawsuit-7").await.json()["receipt_id"].is_string());
     assert_eq!(vault.state(held.id).await, "shredded");
 }
@@ -145,24 +280,50 @@ async fn holds_are_placed_changed_and_lifted_any_number_of_times(database: Datab
     for _ in 0..2 {
         vault.held(recorded.id, "lawsuit-7").await;
     }
-    assert_eq!((vault.standing(recorded.id).await, vault.count("hold.placed").await), (1, 1));
-    let longer =
-        json!({ "purpose": "dispute-resolution", "reason": "litigation", "authority": "Kammergericht", "review_at": vault.next_year() });
+    assert_eq!(
+        (
+            vault.standing(recorded.id).await,
+            vault.count("hold.placed").await
+        ),
+        (1, 1)
+    );
+    let longer = json!({ "purpose": "dispute-resolution", "reason": "litigation", "authority": "Kammergericht", "review_at": vault.next_year() });
     let changed = vault.place(recorded.id, "lawsuit-7", longer).await.json();
-    assert_eq!((&changed["authority"], &changed["purpose"]), (&json!("Kammergericht"), &json!("dispute-resolution")));
-    assert_eq!((vault.standing(recorded.id).await, vault.count("hold.placed").await), (1, 2));
+    assert_eq!(
+        (&changed["authority"], &changed["purpose"]),
+        (&json!("Kammergericht"), &json!("dispute-resolution"))
+    );
+    assert_eq!(
+        (
+            vault.standing(recorded.id).await,
+            vault.count("hold.placed").await
+        ),
+        (1, 2)
+    );
     for _ in 0..2 {
         assert!(vault.lift(recorded.id, "lawsuit-7").await.json()["lifted_at"].is_string());
     }
-    assert_eq!((vault.standing(recorded.id).await, vault.count("hold.lifted").await), (0, 1));
+    assert_eq!(
+        (
+            vault.standing(recorded.id).await,
+            vault.count("hold.lifted").await
+        ),
+        (0, 1)
+    );
     vault.held(recorded.id, "lawsuit-7").await;
     assert_eq!(vault.standing(recorded.id).await, 1);
     let log: String = vault.entries().await.iter().map(Value::to_string).collect();
     assert!(!log.contains("Kammergericht"), "text is not in the log");
 
-    vault.lift(recorded.id, "other").await.problem(404, "not-found");
+    vault
+        .lift(recorded.id, "other")
+        .await
+        .problem(404, "not-found");
     let nothing = RecordingId::random(&mut rand::rng());
-    vault.place(nothing, "x", vault.demand()).await.problem(404, "not-found");
+    vault
+        .place(nothing, "x", vault.demand())
+        .await
+        .problem(404, "not-found");
     for (field, bad) in [
         ("purpose", json!("singing")),
         ("review_at", json!("2020-01-01T00:00:00Z")),
@@ -171,15 +332,27 @@ async fn holds_are_placed_changed_and_lifted_any_number_of_times(database: Datab
     ] {
         let mut hold = vault.demand();
         hold[field] = bad;
-        vault.place(recorded.id, "bad", hold).await.problem(400, "bad-request");
+        vault
+            .place(recorded.id, "bad", hold)
+            .await
+            .problem(400, "bad-request");
     }
     assert_eq!(vault.standing(recorded.id).await, 1);
     let path = format!("/v1/recordings/{}/holds/x", recorded.id);
     for (who, status) in [("stranger", 404), ("reviewer", 403), ("nobody", 404)] {
-        let answer = send(vault.asks(who).request(Method::PUT, &path).json(&vault.demand())).await;
+        let answer = send(
+            vault
+                .asks(who)
+                .request(Method::PUT, &path)
+                .json(&vault.demand()),
+        )
+        .await;
         assert_eq!(answer.status, status, "{who}: {answer:?}");
     }
-    assert_eq!(vault.asks("stranger").get("/v1/holds").await.json()["items"], json!([]));
+    assert_eq!(
+        vault.asks("stranger").get("/v1/holds").await.json()["items"],
+        json!([])
+    );
 }
 
 async fn holds_are_listed_by_when_somebody_must_look(database: Database) {
@@ -191,15 +364,29 @@ async fn holds_are_listed_by_when_somebody_must_look(database: Database) {
         hold["review_at"] = json!(vault.clock.now().after(day * days));
         assert_eq!(vault.place(id, name, hold).await.status, 200);
     }
-    let names = |holds: &[Value]| holds.iter().map(|hold| hold["name"].as_str().unwrap().to_owned()).collect::<String>();
+    let names = |holds: &[Value]| {
+        holds
+            .iter()
+            .map(|hold| hold["name"].as_str().unwrap().to_owned())
+            .collect::<String>()
+    };
     assert_eq!(names(&vault.list_holds("").await), "acb");
     let before = vault.clock.now().after(day * 2 + Duration::from_secs(1));
-    assert_eq!(names(&vault.list_holds(&format!("?review_before={before}")).await), "ac");
+    assert_eq!(
+        names(&vault.list_holds(&format!("?review_before={before}")).await),
+        "ac"
+    );
     let (mut paged, mut query) = (String::new(), "?limit=1".to_owned());
     loop {
-        let page = vault.asks("privacy-officer").get(&format!("/v1/holds{query}")).await.json();
+        let page = vault
+            .asks("privacy-officer")
+            .get(&format!("/v1/holds{query}"))
+            .await
+            .json();
         paged += &names(page["items"].as_array().unwrap());
-        let Some(next) = page["next_cursor"].as_str() else { break };
+        let Some(next) = page["next_cursor"].as_str() else {
+            break;
+        };
         query = format!("?limit=1&cursor={next}");
     }
     assert_eq!(paged, "acb");
@@ -212,7 +399,17 @@ async fn what_a_hold_released_is_found_again(database: Database) {
     vault.held(held.id, "lawsuit-7").await;
     vault.revoked(json!({ "recording": held.id })).await;
     let mut tx = vault.process.ledger.begin().await.unwrap();
-    assert_eq!(holds::lift(&mut tx, held.id, &"lawsuit-7".parse().unwrap(), vault.clock.now()).await.unwrap(), Some(0));
+    assert_eq!(
+        holds::lift(
+            &mut tx,
+            held.id,
+            &"lawsuit-7".parse().unwrap(),
+            vault.clock.now()
+        )
+        .await
+        .unwrap(),
+        Some(0)
+    );
     tx.commit().await.unwrap();
     assert_eq!(vault.state(held.id).await, "sealed");
     let other = vault.another_process().await;
@@ -225,14 +422,18 @@ async fn what_a_hold_released_is_found_again(database: Database) {
 async fn a_hold_comes_wholly_before_a_shred_or_wholly_after(database: Database) {
     let vault = Recipe::on(database).by_hand().await;
     let other = vault.another_process().await;
-    let (permit, reason) = (Permit::of_operator(Action::Shred), "operator".parse().unwrap());
+    let (permit, reason) = (
+        Permit::of_operator(Action::Shred),
+        "operator".parse().unwrap(),
+    );
     for round in 0..12 {
         let recorded = vault.sealed().await;
         let placing = vault.place(recorded.id, "lawsuit-7", vault.demand());
         let (placed, shredded) = if round % 2 == 0 {
             tokio::join!(placing, other.flow.shred(&permit, recorded.id, &reason))
         } else {
-            let (shredded, placed) = tokio::join!(other.flow.shred(&permit, recorded.id, &reason), placing);
+            let (shredded, placed) =
+                tokio::join!(other.flow.shred(&permit, recorded.id, &reason), placing);
             (placed, shredded)
         };
         match (placed.status, shredded) {
@@ -257,21 +458,58 @@ async fn a_rebuilt_vault_knows_of_holds_and_revocations(database: Database) {
 
     let (app, _ground) = vault.app_on_an_empty_ledger(database).await;
     let plan = vault::plan(&app.parts(), Default::default()).await.unwrap();
-    vault::restore(app.parts(), &plan, vault::Claim::TakeOver).await.unwrap();
+    vault::restore(app.parts(), &plan, vault::Claim::TakeOver)
+        .await
+        .unwrap();
     let process = vault.process_over(app).await;
-    let officer = process.api.clone().bearing(vault.minted("privacy-officer").token.expose());
-    let again = officer.get(&format!("/v1/revocations/{}", body["id"].as_str().unwrap())).await.json();
-    assert_eq!((&again["receipt"], &again["held"], &again["counts"]), (&body["receipt"], &body["held"], &body["counts"]));
-    let refused = officer.delete(&format!("/v1/recordings/{}", held.id), json!({ "reason": "x" })).await;
+    let officer = process
+        .api
+        .clone()
+        .bearing(vault.minted("privacy-officer").token.expose());
+    let again = officer
+        .get(&format!("/v1/revocations/{}", body["id"].as_str().unwrap()))
+        .await
+        .json();
+    assert_eq!(
+        (&again["receipt"], &again["held"], &again["counts"]),
+        (&body["receipt"], &body["held"], &body["counts"])
+    );
+    let refused = officer
+        .delete(
+            &format!("/v1/recordings/{}", held.id),
+            json!({ "reason": "x" }),
+        )
+        .await;
     refused.problem(409, "held");
-    assert_eq!(officer.get(&format!("/v1/recordings/{}", gone.id)).await.json()["state"], "shredded");
+    assert_eq!(
+        officer
+            .get(&format!("/v1/recordings/{}", gone.id))
+            .await
+            .json()["state"],
+        "shredded"
+    );
     // What was revoked there is revoked for what arrives here.
-    let lifted = send(officer.request(Method::DELETE, &format!("/v1/recordings/{}/holds/lawsuit-7", held.id))).await.json();
+    let lifted = send(officer.request(
+        Method::DELETE,
+        &format!("/v1/recordings/{}/holds/lawsuit-7", held.id),
+    ))
+    .await
+    .json();
     assert!(lifted["receipt_id"].is_string(), "{lifted}");
     process.flow.continue_revocations().await.unwrap();
-    let whole = officer.get(&format!("/v1/revocations/{}", body["id"].as_str().unwrap())).await.json();
-    let whole = RevocationReceipt::verify(whole["receipt"].as_str().unwrap(), &vault.published_keys().await).unwrap();
-    assert_eq!((whole.state, whole.shredded), (RevocationState::Complete, 2));
+    let whole = officer
+        .get(&format!("/v1/revocations/{}", body["id"].as_str().unwrap()))
+        .await
+        .json();
+    let whole = RevocationReceipt::verify(
+        whole["receipt"].as_str().unwrap(),
+        &vault.published_keys().await,
+    )
+    .unwrap();
+    assert_eq!(
+        (whole.state, whole.shredded),
+        (RevocationState::Complete, 2)
+    );
 }
 
 on_both_databases!(

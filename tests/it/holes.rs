@@ -1,4 +1,5 @@
-//! A restore has no holes: what is missing in the journal is named, and only gone without when somebody says so.
+//! A restore has no holes: what is missing in the journal is named, and only gone without when
+//! somebody says so.
 
 use std::{fs, path::PathBuf};
 
@@ -13,7 +14,9 @@ use crate::world::{Database, Process, Recipe, Recorded, TestVault};
 
 /// The pieces of the journal, oldest first.
 fn pieces(vault: &TestVault) -> Vec<PathBuf> {
-    let Ok(entries) = fs::read_dir(vault.folder().join("objects/journal")) else { return Vec::new() };
+    let Ok(entries) = fs::read_dir(vault.folder().join("objects/journal")) else {
+        return Vec::new();
+    };
     let mut files: Vec<PathBuf> = entries.map(|entry| entry.unwrap().path()).collect();
     files.sort();
     files
@@ -23,7 +26,10 @@ fn pieces(vault: &TestVault) -> Vec<PathBuf> {
 async fn journaled(vault: &TestVault) -> PathBuf {
     let before = pieces(vault);
     vault.process.flow.journal().await.unwrap();
-    let mut new: Vec<PathBuf> = pieces(vault).into_iter().filter(|piece| !before.contains(piece)).collect();
+    let mut new: Vec<PathBuf> = pieces(vault)
+        .into_iter()
+        .filter(|piece| !before.contains(piece))
+        .collect();
     assert_eq!(new.len(), 1, "{new:?}");
     new.remove(0)
 }
@@ -35,18 +41,41 @@ async fn with_a_shred_between(database: Database) -> (TestVault, [Recorded; 2], 
     journaled(&vault).await;
     let before = pieces(&vault);
     assert_eq!(vault.shred(dies.id).await.status, 200);
-    let shred = pieces(&vault).into_iter().find(|piece| !before.contains(piece)).expect("the answer came after the journal");
-    vault.process.flow.move_to(&crate::epochs::keys(), lives.id, &"sensitive".parse().unwrap(), false).await.unwrap();
+    let shred = pieces(&vault)
+        .into_iter()
+        .find(|piece| !before.contains(piece))
+        .expect("the answer came after the journal");
+    vault
+        .process
+        .flow
+        .move_to(
+            &crate::epochs::keys(),
+            lives.id,
+            &"sensitive".parse().unwrap(),
+            false,
+        )
+        .await
+        .unwrap();
     vault.process.flow.journal().await.unwrap();
     (vault, [dies, lives], shred)
 }
 
 async fn planned(app: &App, accept: Vec<Gap>) -> Plan {
-    vault::plan(&app.parts(), Choice { accept, ..Choice::default() }).await.unwrap()
+    vault::plan(
+        &app.parts(),
+        Choice {
+            accept,
+            ..Choice::default()
+        },
+    )
+    .await
+    .unwrap()
 }
 
 async fn restored(vault: &TestVault, app: App, plan: &Plan) -> Process {
-    vault::restore(app.parts(), plan, vault::Claim::TakeOver).await.unwrap();
+    vault::restore(app.parts(), plan, vault::Claim::TakeOver)
+        .await
+        .unwrap();
     vault.process_over(app).await
 }
 
@@ -55,22 +84,70 @@ async fn a_missing_piece_is_named_and_accepted_only_by_name(database: Database) 
     fs::remove_file(&shred).unwrap();
     let (app, _ground) = vault.app_on_an_empty_ledger(database).await;
     let plan = planned(&app, Vec::new()).await;
-    let [gap] = plan.gaps[..] else { panic!("{plan:?}") };
-    let refused = vault::restore(app.parts(), &plan, vault::Claim::TakeOver).await.unwrap_err().to_string();
-    assert!(refused.contains(&gap.to_string()) && refused.contains("--accept-gap"), "{refused}");
-    for wrong in [Gap { last: gap.last + 1, ..gap }, Gap { first: gap.first - 1, ..gap }] {
-        let refused = vault::restore(app.parts(), &planned(&app, vec![wrong]).await, vault::Claim::TakeOver).await.unwrap_err().to_string();
+    let [gap] = plan.gaps[..] else {
+        panic!("{plan:?}")
+    };
+    let refused = vault::restore(app.parts(), &plan, vault::Claim::TakeOver)
+        .await
+        .unwrap_err()
+        .to_string();
+    assert!(
+        refused.contains(&gap.to_string()) && refused.contains("--accept-gap"),
+        "{refused}"
+    );
+    for wrong in [
+        Gap {
+            last: gap.last + 1,
+            ..gap
+        },
+        Gap {
+            first: gap.first - 1,
+            ..gap
+        },
+    ] {
+        let refused = vault::restore(
+            app.parts(),
+            &planned(&app, vec![wrong]).await,
+            vault::Claim::TakeOver,
+        )
+        .await
+        .unwrap_err()
+        .to_string();
         assert!(refused.contains("no such gap"), "{refused}");
     }
-    let process = restored(&vault, app, &planned(&app_again(&vault, database).await.0, vec![gap]).await).await;
+    let process = restored(
+        &vault,
+        app,
+        &planned(&app_again(&vault, database).await.0, vec![gap]).await,
+    )
+    .await;
     // It is what was lost, and that is said from then on.
     vault.plays_in(&process, &dies).await;
     vault.plays_in(&process, &lives).await;
     let status = process.flow.status().await.unwrap();
-    assert_eq!(status.journal.gaps.iter().map(|(gap, _)| *gap).collect::<Vec<_>>(), [gap]);
-    let log = process.flow.audit(&Permit::of_operator(Action::Audit), 0, 1000).await.unwrap();
-    let told = log.items.iter().find(|entry| entry.event.as_str() == "restore.gap-accepted").unwrap();
-    assert_eq!(told.details.to_string(), format!(r#"{{"first":{},"last":{}}}"#, gap.first, gap.last));
+    assert_eq!(
+        status
+            .journal
+            .gaps
+            .iter()
+            .map(|(gap, _)| *gap)
+            .collect::<Vec<_>>(),
+        [gap]
+    );
+    let log = process
+        .flow
+        .audit(&Permit::of_operator(Action::Audit), 0, 1000)
+        .await
+        .unwrap();
+    let told = log
+        .items
+        .iter()
+        .find(|entry| entry.event.as_str() == "restore.gap-accepted")
+        .unwrap();
+    assert_eq!(
+        told.details.to_string(),
+        format!(r#"{{"first":{},"last":{}}}"#, gap.first, gap.last)
+    );
     // Also after the next loss.
     let (app, _ground) = vault.app_on_an_empty_ledger(database).await;
     let plan = planned(&app, Vec::new()).await;
@@ -91,53 +168,115 @@ async fn a_piece_that_does_not_open_is_one_that_is_missing(database: Database) {
     let (app, _ground) = vault.app_on_an_empty_ledger(database).await;
     let plan = planned(&app, Vec::new()).await;
     assert_eq!((plan.gaps.len(), plan.unreadable), (1, 1));
-    assert!(plan.check().unwrap_err().to_string().contains("--accept-gap"));
+    assert!(
+        plan.check()
+            .unwrap_err()
+            .to_string()
+            .contains("--accept-gap")
+    );
 }
 
 async fn a_snapshot_that_is_spoilt_in_its_middle_is_passed_over(database: Database) {
     let (vault, _, _) = with_a_shred_between(database).await;
-    let newest = vault.process.flow.vault().snapshot().await.unwrap().snapshot;
+    let newest = vault
+        .process
+        .flow
+        .vault()
+        .snapshot()
+        .await
+        .unwrap()
+        .snapshot;
     let path = vault.folder().join("objects").join(newest.to_string());
     let mut bytes = fs::read(&path).unwrap();
-    // Behind the header and before the final segment, if there is room between them; else anywhere in the body.
+    // Behind the header and before the final segment, if there is room between them; else anywhere
+    // in the body.
     let middle = bytes.len() / 2;
     bytes[middle] ^= 1;
     fs::write(&path, bytes).unwrap();
     let (app, _ground) = vault.app_on_an_empty_ledger(database).await;
     let plan = planned(&app, Vec::new()).await;
-    assert!(plan.snapshot < newest && plan.gaps.is_empty() && plan.unreadable == 1, "{plan:?}");
+    assert!(
+        plan.snapshot < newest && plan.gaps.is_empty() && plan.unreadable == 1,
+        "{plan:?}"
+    );
 }
 
 async fn a_snapshot_that_does_not_open_leads_to_the_one_before_without_a_hole(database: Database) {
     let vault = Recipe::on(database).by_hand().await;
-    let [first, second, third] = [vault.sealed().await, vault.sealed().await, vault.sealed().await];
+    let [first, second, third] = [
+        vault.sealed().await,
+        vault.sealed().await,
+        vault.sealed().await,
+    ];
     vault.process.flow.vault().snapshot().await.unwrap();
     vault.shred(first.id).await;
-    let newest = vault.process.flow.vault().snapshot().await.unwrap().snapshot;
+    let newest = vault
+        .process
+        .flow
+        .vault()
+        .snapshot()
+        .await
+        .unwrap()
+        .snapshot;
     vault.shred(second.id).await;
     vault.process.flow.journal().await.unwrap();
-    fs::write(vault.folder().join("objects").join(newest.to_string()), b"rotten").unwrap();
+    fs::write(
+        vault.folder().join("objects").join(newest.to_string()),
+        b"rotten",
+    )
+    .unwrap();
     let (app, _ground) = vault.app_on_an_empty_ledger(database).await;
     let plan = planned(&app, Vec::new()).await;
-    assert!(plan.snapshot < newest && plan.gaps.is_empty() && plan.unreadable == 1, "{plan:?}");
+    assert!(
+        plan.snapshot < newest && plan.gaps.is_empty() && plan.unreadable == 1,
+        "{plan:?}"
+    );
     let process = restored(&vault, app, &plan).await;
     vault.plays_in(&process, &third).await;
-    let officer = process.api.clone().bearing(vault.minted("privacy-officer").token.expose());
+    let officer = process
+        .api
+        .clone()
+        .bearing(vault.minted("privacy-officer").token.expose());
     for gone in [&first, &second] {
         let body = serde_json::json!({ "purpose": "dispute-resolution", "justification": "x" });
-        officer.post(&format!("/v1/recordings/{}/grants", gone.id), body).await.problem(410, "shredded");
+        officer
+            .post(&format!("/v1/recordings/{}/grants", gone.id), body)
+            .await
+            .problem(410, "shredded");
     }
 }
 
 async fn an_end_that_is_missing_is_missed_by_who_knows_of_it(database: Database) {
     let (vault, _, _) = with_a_shred_between(database).await;
-    let known = recvault::ledger::audit::position(&mut vault.process.ledger.read().await.unwrap()).await.unwrap().unwrap();
+    let known = recvault::ledger::audit::position(&mut vault.process.ledger.read().await.unwrap())
+        .await
+        .unwrap()
+        .unwrap();
     fs::remove_file(pieces(&vault).last().unwrap()).unwrap();
     let (app, _ground) = vault.app_on_an_empty_ledger(database).await;
-    assert_eq!(planned(&app, Vec::new()).await.gaps, [], "nothing in the store tells of it");
-    let plan = vault::plan(&app.parts(), Choice { not_before: Some(known), ..Choice::default() }).await.unwrap();
-    assert_eq!(plan.gaps.iter().map(|gap| gap.last).collect::<Vec<_>>(), [known.seq]);
-    assert!(vault::restore(app.parts(), &plan, vault::Claim::TakeOver).await.is_err());
+    assert_eq!(
+        planned(&app, Vec::new()).await.gaps,
+        [],
+        "nothing in the store tells of it"
+    );
+    let plan = vault::plan(
+        &app.parts(),
+        Choice {
+            not_before: Some(known),
+            ..Choice::default()
+        },
+    )
+    .await
+    .unwrap();
+    assert_eq!(
+        plan.gaps.iter().map(|gap| gap.last).collect::<Vec<_>>(),
+        [known.seq]
+    );
+    assert!(
+        vault::restore(app.parts(), &plan, vault::Claim::TakeOver)
+            .await
+            .is_err()
+    );
 }
 
 async fn two_processes_write_one_chain(database: Database) {
@@ -155,7 +294,13 @@ async fn two_processes_write_one_chain(database: Database) {
     let (app, _ground) = vault.app_on_an_empty_ledger(database).await;
     let plan = planned(&app, Vec::new()).await;
     assert_eq!((plan.gaps.len(), plan.unreadable), (0, 0), "{plan:?}");
-    assert_eq!(vault::restore(app.parts(), &plan, vault::Claim::TakeOver).await.unwrap().fences, 4);
+    assert_eq!(
+        vault::restore(app.parts(), &plan, vault::Claim::TakeOver)
+            .await
+            .unwrap()
+            .fences,
+        4
+    );
 }
 
 async fn snapshots_made_at_once_leave_the_newest_and_lose_none(database: Database) {
@@ -163,12 +308,27 @@ async fn snapshots_made_at_once_leave_the_newest_and_lose_none(database: Databas
     vault.sealed().await;
     let other = vault.another_process().await;
     for round in 0..8 {
-        let (one, two) = tokio::join!(vault.process.flow.vault().snapshot(), other.flow.vault().snapshot());
+        let (one, two) = tokio::join!(
+            vault.process.flow.vault().snapshot(),
+            other.flow.vault().snapshot()
+        );
         let (one, two) = (one.unwrap(), two.unwrap());
         let kept = vault.process.flow.vault().snapshots().await.unwrap();
-        let verified = kept.iter().find(|kept| kept.verified).unwrap_or_else(|| panic!("round {round}: the noted one is gone: {kept:?}"));
-        assert!(verified.snapshot >= one.snapshot.max(two.snapshot), "{kept:?}");
-        vault.process.flow.vault().verify_snapshot(verified.snapshot).await.unwrap();
+        let verified = kept
+            .iter()
+            .find(|kept| kept.verified)
+            .unwrap_or_else(|| panic!("round {round}: the noted one is gone: {kept:?}"));
+        assert!(
+            verified.snapshot >= one.snapshot.max(two.snapshot),
+            "{kept:?}"
+        );
+        vault
+            .process
+            .flow
+            .vault()
+            .verify_snapshot(verified.snapshot)
+            .await
+            .unwrap();
     }
 }
 
@@ -177,8 +337,13 @@ async fn a_restore_that_was_interrupted_before_it_settled_is_gone_on_with(databa
     let (app, _ground) = vault.app_on_an_empty_ledger(database).await;
     assert_eq!(vault::unfinished(&app.ledger).await.unwrap(), None);
     let plan = planned(&app, Vec::new()).await;
-    vault::restore(app.parts(), &plan, vault::Claim::TakeOver).await.unwrap();
-    assert_eq!(vault::unfinished(&app.ledger).await.unwrap(), Some(vault.made.vault));
+    vault::restore(app.parts(), &plan, vault::Claim::TakeOver)
+        .await
+        .unwrap();
+    assert_eq!(
+        vault::unfinished(&app.ledger).await.unwrap(),
+        Some(vault.made.vault)
+    );
     app.unlock().await.unwrap().settle().await.unwrap();
     assert_eq!(vault::unfinished(&app.ledger).await.unwrap(), None);
     let process = vault.process_over(app).await;

@@ -1,4 +1,5 @@
-//! A whole story is told, and then everything that was written anywhere is searched for what must not be in it.
+//! A whole story is told, and then everything that was written anywhere is searched for what must
+//! not be in it.
 
 mod search;
 
@@ -40,15 +41,20 @@ const JUSTIFICATION: &str = "Ophelia Brandywine called back about her mortgage";
 
 const SAID: &str = "Persephone Vandergelder owes eleven thousand";
 
-/// Log lines of this process: everything that our own code, and every library below it, can be made to say.
+/// Log lines of this process: everything that our own code, and every library below it, can be made
+/// to say.
 fn logs() -> Arc<Mutex<Vec<u8>>> {
     static LINES: OnceLock<Arc<Mutex<Vec<u8>>>> = OnceLock::new();
     LINES
         .get_or_init(|| {
             let lines = Arc::new(Mutex::new(Vec::new()));
             let pen = Arc::clone(&lines);
-            let subscriber = tracing_subscriber::fmt().with_env_filter("trace").with_writer(move || Pen(Arc::clone(&pen)));
-            subscriber.try_init().expect("nothing else logs in this process");
+            let subscriber = tracing_subscriber::fmt()
+                .with_env_filter("trace")
+                .with_writer(move || Pen(Arc::clone(&pen)));
+            subscriber
+                .try_init()
+                .expect("nothing else logs in this process");
             lines
         })
         .clone()
@@ -67,21 +73,46 @@ impl Write for Pen {
     }
 }
 
-/// Twilio tells of a recording, with everything about the people in it; by GET, so that it is in a URL, or by POST.
+/// Twilio tells of a recording, with everything about the people in it; by GET, so that it is in a
+/// URL, or by POST.
 async fn tell_everything(vault: &TestVault, recorded: &Recorded, method: Method) {
     let mut params = vault.stand_in.callback_params(&recorded.sid, "completed");
     params.extend(PEOPLE.map(|(name, value)| (name.to_owned(), value.to_owned())));
     // So that it is clear whose number is whose, and they are read.
     params.push(("Direction".to_owned(), "inbound".to_owned()));
     if method == Method::POST {
-        assert_eq!(vault.post_callback(&vault.account, "/twilio/recordings", &params).await.status, 204);
+        assert_eq!(
+            vault
+                .post_callback(&vault.account, "/twilio/recordings", &params)
+                .await
+                .status,
+            204
+        );
         return;
     }
-    let query: String = url::form_urlencoded::Serializer::new(String::new()).extend_pairs(&params).finish();
+    let query: String = url::form_urlencoded::Serializer::new(String::new())
+        .extend_pairs(&params)
+        .finish();
     let path = format!("/twilio/recordings?{query}");
-    let sign = |token: &str| signature::sign(&SecretText::new(token.to_owned()), &vault.process.public(&path), &[]);
-    for (token, status) in [(vault.made.vault.to_string(), 403), (vault.auth_token.clone(), 204)] {
-        assert_eq!(vault.anybody().with(Method::GET, &path, &[(signature::HEADER, &sign(&token))]).await.status, status);
+    let sign = |token: &str| {
+        signature::sign(
+            &SecretText::new(token.to_owned()),
+            &vault.process.public(&path),
+            &[],
+        )
+    };
+    for (token, status) in [
+        (vault.made.vault.to_string(), 403),
+        (vault.auth_token.clone(), 204),
+    ] {
+        assert_eq!(
+            vault
+                .anybody()
+                .with(Method::GET, &path, &[(signature::HEADER, &sign(&token))])
+                .await
+                .status,
+            status
+        );
     }
 }
 
@@ -99,9 +130,17 @@ async fn tell_who_they_are(vault: &TestVault, recorded: &Recorded) {
         (&parties, json!({ "parties": [{ "leg": callee }] }), 400),
         ("/v1/consents", said(caller), 201),
         ("/v1/consents", said(&caller[1..]), 400),
-        ("/v1/consents", json!({ "items": [said(callee), { "subject": callee, "purposes": callee, callee: 1 }] }), 400),
+        (
+            "/v1/consents",
+            json!({ "items": [said(callee), { "subject": callee, "purposes": callee, callee: 1 }] }),
+            400,
+        ),
         ("/v1/consents/search", json!({ "subject": caller }), 200),
-        ("/v1/consents/search", json!({ "subject": caller, "limit": callee }), 400),
+        (
+            "/v1/consents/search",
+            json!({ "subject": caller, "limit": callee }),
+            400,
+        ),
     ] {
         let answer = officer.post(path, body).await;
         assert_eq!(answer.status, status, "{answer:?}");
@@ -111,28 +150,72 @@ async fn tell_who_they_are(vault: &TestVault, recorded: &Recorded) {
     }
 }
 
-/// Twilio tells what was said in every way that it knows: of one recording in a transcript that is fetched, and in a call that goes on.
+/// Twilio tells what was said in every way that it knows: of one recording in a transcript that is
+/// fetched, and in a call that goes on.
 async fn tell_what_was_said(vault: &TestVault, recorded: &Recorded) {
-    let tell = async |path: &str, params: &[(String, String)]| vault.post_callback(&vault.account, path, params).await.status;
+    let tell = async |path: &str, params: &[(String, String)]| {
+        vault
+            .post_callback(&vault.account, path, params)
+            .await
+            .status
+    };
     let (gt, tr) = (format!("GT{}", digits()), format!("TR{}", digits()));
     let sentences = vec![SentenceFacts::new(1, "0.1", "2.0", SAID)];
-    let facts = TranscriptFacts { sentences, customer_key: Some(SAID.to_owned()), ..TranscriptFacts::new(gt.clone(), &recorded.sid) };
+    let facts = TranscriptFacts {
+        sentences,
+        customer_key: Some(SAID.to_owned()),
+        ..TranscriptFacts::new(gt.clone(), &recorded.sid)
+    };
     vault.stand_in.add_transcript(&vault.account, facts);
-    vault.stand_in.add_transcription(&vault.account, TranscriptionFacts::new(tr.clone(), recorded.sid.clone(), SAID));
-    assert_eq!(tell("/twilio/intelligence", &vault.stand_in.transcript_event(&gt).unwrap()).await, 204);
-    assert_eq!(tell("/twilio/transcriptions", &vault.stand_in.transcription_callback_params(&tr).unwrap()).await, 204);
-    until("what was said is filed", async || vault.artefacts(recorded.id).await.len() == 2).await;
+    vault.stand_in.add_transcription(
+        &vault.account,
+        TranscriptionFacts::new(tr.clone(), recorded.sid.clone(), SAID),
+    );
+    assert_eq!(
+        tell(
+            "/twilio/intelligence",
+            &vault.stand_in.transcript_event(&gt).unwrap()
+        )
+        .await,
+        204
+    );
+    assert_eq!(
+        tell(
+            "/twilio/transcriptions",
+            &vault.stand_in.transcription_callback_params(&tr).unwrap()
+        )
+        .await,
+        204
+    );
+    until("what was said is filed", async || {
+        vault.artefacts(recorded.id).await.len() == 2
+    })
+    .await;
     // A call that goes on, so that its words wait in the ledger.
-    let mut rt = vault.stand_in.real_time(&vault.account, &format!("CA{}", digits()).parse().unwrap());
-    for (params, status) in
-        [(rt.started(), 204), (rt.partial("inbound_track", SAID, "0.5"), 204), (rt.said("inbound_track", SAID, 0.5), 204)]
-    {
+    let mut rt = vault
+        .stand_in
+        .real_time(&vault.account, &format!("CA{}", digits()).parse().unwrap());
+    for (params, status) in [
+        (rt.started(), 204),
+        (rt.partial("inbound_track", SAID, "0.5"), 204),
+        (rt.said("inbound_track", SAID, 0.5), 204),
+    ] {
         assert_eq!(tell("/twilio/realtime", &params).await, status);
     }
     let mut broken = rt.said("outbound_track", SAID, 0.5);
-    broken.iter_mut().find(|(name, _)| name == "TranscriptionData").unwrap().1 = SAID.to_owned();
+    broken
+        .iter_mut()
+        .find(|(name, _)| name == "TranscriptionData")
+        .unwrap()
+        .1 = SAID.to_owned();
     assert_eq!(tell("/twilio/realtime", &broken).await, 400);
-    assert_eq!(vault.ground().integer("SELECT COUNT(*) FROM utterances").await, Some(3));
+    assert_eq!(
+        vault
+            .ground()
+            .integer("SELECT COUNT(*) FROM utterances")
+            .await,
+        Some(3)
+    );
 }
 
 /// Every key that opens anything: the root key, page keys, record keys and the signing seed.
@@ -142,30 +225,52 @@ async fn search_for_keys(vault: &TestVault, search: &mut Search) {
     let mut tx = vault.process.ledger.read().await.unwrap();
     let mut found = 0;
     for row in keys::all_pages(&mut tx).await.unwrap() {
-        let page = tree::walk(keys::path(&mut tx, row.id).await.unwrap(), &root, vault.made.vault).unwrap().page;
+        let page = tree::walk(
+            keys::path(&mut tx, row.id).await.unwrap(),
+            &root,
+            vault.made.vault,
+        )
+        .unwrap()
+        .page;
         for key in (0..128).filter_map(|slot| page.key(slot).ok()) {
             search.key("key in a page", key.expose());
             found += 1;
         }
     }
-    assert!(found >= 8, "a signing seed, four pages of a path and record keys");
+    assert!(
+        found >= 8,
+        "a signing seed, four pages of a path and record keys"
+    );
 }
 
 async fn a_story_leaves_nothing_readable(recipe: Recipe) {
     let logs = logs();
-    let vault = Recipe { clock: Clock::System, ..recipe }.served().await;
+    let vault = Recipe {
+        clock: Clock::System,
+        ..recipe
+    }
+    .served()
+    .await;
     let mut search = Search::default();
     let (kept, shredded) = (vault.record(), vault.record());
     tell_everything(&vault, &kept, Method::POST).await;
-    vault.stand_in.fail(&shredded.sid, Fault::CutBody { at: 300_000 });
+    vault
+        .stand_in
+        .fail(&shredded.sid, Fault::CutBody { at: 300_000 });
     tell_everything(&vault, &shredded, Method::GET).await;
     for recorded in [&kept, &shredded] {
-        until("it is sealed", async || vault.state(recorded.id).await == "sealed").await;
+        until("it is sealed", async || {
+            vault.state(recorded.id).await == "sealed"
+        })
+        .await;
     }
     tell_who_they_are(&vault, &kept).await;
     let heard = vault.record();
     tell_everything(&vault, &heard, Method::POST).await;
-    until("it is sealed", async || vault.state(heard.id).await == "sealed").await;
+    until("it is sealed", async || {
+        vault.state(heard.id).await == "sealed"
+    })
+    .await;
     tell_what_was_said(&vault, &heard).await;
     search_for_keys(&vault, &mut search).await;
 
@@ -173,26 +278,57 @@ async fn a_story_leaves_nothing_readable(recipe: Recipe) {
     for recorded in [&kept, &shredded] {
         let path = format!("/v1/recordings/{}/grants", recorded.id);
         for (who, status) in [("agent", 201), ("auditor", 403), ("stranger", 404)] {
-            let answer = vault.asks(who).post(&path, json!({ "purpose": "follow-up", "justification": JUSTIFICATION })).await;
+            let answer = vault
+                .asks(who)
+                .post(
+                    &path,
+                    json!({ "purpose": "follow-up", "justification": JUSTIFICATION }),
+                )
+                .await;
             assert_eq!(answer.status, status, "{answer:?}");
             if status == 201 {
-                grants.push(vault.process.path_of(answer.json()["audio_url"].as_str().unwrap()));
+                grants.push(
+                    vault
+                        .process
+                        .path_of(answer.json()["audio_url"].as_str().unwrap()),
+                );
             }
         }
     }
     for grant in &grants {
         assert_eq!(vault.anybody().get(grant).await.status, 200);
-        assert_eq!(vault.anybody().with(Method::GET, grant, &[("range", "bytes=70000-200000")]).await.status, 206);
+        assert_eq!(
+            vault
+                .anybody()
+                .with(Method::GET, grant, &[("range", "bytes=70000-200000")])
+                .await
+                .status,
+            206
+        );
         assert_eq!(vault.anybody().get(&format!("{grant}x")).await.status, 404);
     }
     for grant in &grants {
-        let read = vault.anybody().get(&grant.replace("audio.wav", "parties.json")).await;
-        assert!(read.status == 200 && read.text().contains(PEOPLE[0].1), "{read:?}");
+        let read = vault
+            .anybody()
+            .get(&grant.replace("audio.wav", "parties.json"))
+            .await;
+        assert!(
+            read.status == 200 && read.text().contains(PEOPLE[0].1),
+            "{read:?}"
+        );
     }
-    for (id, said, status) in [(kept.id, SAID, 201), (kept.id, SAID, 204), (shredded.id, SAID, 201), (kept.id, &SAID.repeat(500), 400)] {
+    for (id, said, status) in [
+        (kept.id, SAID, 201),
+        (kept.id, SAID, 204),
+        (shredded.id, SAID, 201),
+        (kept.id, &SAID.repeat(500), 400),
+    ] {
         let sentence = json!({ "start_ms": 0, "end_ms": 9, "text": said, "words": [{ "text": said, "start_ms": 0, "end_ms": 9 }] });
         let body = json!({ "language": "en", "source": "test", "sentences": [sentence] });
-        let request = vault.asks("privacy-officer").request(Method::PUT, &format!("/v1/recordings/{id}/transcript")).json(&body);
+        let request = vault
+            .asks("privacy-officer")
+            .request(Method::PUT, &format!("/v1/recordings/{id}/transcript"))
+            .json(&body);
         assert_eq!(send(request).await.status, status);
     }
     for grant in &grants {
@@ -203,11 +339,17 @@ async fn a_story_leaves_nothing_readable(recipe: Recipe) {
     }
     vault
         .asks("agent")
-        .post(&format!("/v1/recordings/{}/grants", kept.id), json!({ "purpose": JUSTIFICATION }))
+        .post(
+            &format!("/v1/recordings/{}/grants", kept.id),
+            json!({ "purpose": JUSTIFICATION }),
+        )
         .await
         .problem(400, "bad-request");
     assert_eq!(vault.shred(shredded.id).await.status, 200);
-    until("its bytes are removed", async || vault.objects().await.len() == 4).await;
+    until("its bytes are removed", async || {
+        vault.objects().await.len() == 4
+    })
+    .await;
     assert_eq!(vault.anybody().get(&grants[1]).await.status, 410);
 
     search.sound(&kept.wav);
@@ -219,11 +361,22 @@ async fn a_story_leaves_nothing_readable(recipe: Recipe) {
         search.text("what was said", words);
     }
     search.text("auth token", &vault.auth_token);
-    search.text("passphrase", fs::read_to_string(vault.made.passphrase.as_ref().unwrap()).unwrap().trim());
+    search.text(
+        "passphrase",
+        fs::read_to_string(vault.made.passphrase.as_ref().unwrap())
+            .unwrap()
+            .trim(),
+    );
     for who in ["agent", "auditor", "stranger", "reviewer"] {
-        search.text("bearer token", vault.minted(who).token.expose().trim_start_matches("rvt_"));
+        search.text(
+            "bearer token",
+            vault.minted(who).token.expose().trim_start_matches("rvt_"),
+        );
     }
-    search.text("bearer token", vault.made.admin.token.expose().trim_start_matches("rvt_"));
+    search.text(
+        "bearer token",
+        vault.made.admin.token.expose().trim_start_matches("rvt_"),
+    );
     for grant in &grants {
         let token = grant.split('/').nth(3).unwrap();
         assert!(recvault::secret::Token::parse(TokenKind::Grant, token).is_some());
@@ -233,7 +386,10 @@ async fn a_story_leaves_nothing_readable(recipe: Recipe) {
     search.through("metrics", vault.metrics().await.as_bytes());
     search.through("rows", vault.ground().all_rows().await.as_bytes());
     let excused = ["secrets", "custody/passphrase"].map(|name| vault.folder().join(name));
-    for folder in [Some(vault.folder()), vault.s3.as_ref().map(|s3| s3.root())].into_iter().flatten() {
+    for folder in [Some(vault.folder()), vault.s3.as_ref().map(|s3| s3.root())]
+        .into_iter()
+        .flatten()
+    {
         for file in files_below(folder) {
             if !excused.iter().any(|excused| file.starts_with(excused)) {
                 search.through(&file.display().to_string(), &fs::read(&file).unwrap());
@@ -255,7 +411,11 @@ async fn a_story_over_sqlite_and_a_folder_leaves_nothing_readable() {
 
 #[tokio::test]
 async fn a_story_over_sqlite_and_s3_leaves_nothing_readable() {
-    a_story_leaves_nothing_readable(Recipe { kept: Kept::S3, ..Recipe::default() }).await;
+    a_story_leaves_nothing_readable(Recipe {
+        kept: Kept::S3,
+        ..Recipe::default()
+    })
+    .await;
 }
 
 #[tokio::test]

@@ -12,14 +12,35 @@ use serde_json::json;
 
 use crate::world::{Answer, Database, Recipe, Recorded, TestVault, send};
 
-/// The shipped policy in the words of a test: purpose, tiers, roles, and whether it wants a justification.
+/// The shipped policy in the words of a test: purpose, tiers, roles, and whether it wants a
+/// justification.
 const PURPOSES: [(&str, &[&str], &[&str], bool); 6] = [
     ("follow-up", &["standard"], &["agent", "reviewer"], true),
-    ("quality-review", &["standard", "sensitive"], &["reviewer"], false),
+    (
+        "quality-review",
+        &["standard", "sensitive"],
+        &["reviewer"],
+        false,
+    ),
     ("training", &["standard"], &["reviewer"], true),
-    ("dispute-resolution", &["standard", "sensitive", "restricted"], &["privacy-officer"], true),
-    ("subject-request", &["standard", "sensitive", "restricted"], &["privacy-officer"], true),
-    ("legal-request", &["standard", "sensitive", "restricted"], &["privacy-officer"], true),
+    (
+        "dispute-resolution",
+        &["standard", "sensitive", "restricted"],
+        &["privacy-officer"],
+        true,
+    ),
+    (
+        "subject-request",
+        &["standard", "sensitive", "restricted"],
+        &["privacy-officer"],
+        true,
+    ),
+    (
+        "legal-request",
+        &["standard", "sensitive", "restricted"],
+        &["privacy-officer"],
+        true,
+    ),
 ];
 
 const TIERS: [(&str, u64); 3] = [("standard", 3600), ("sensitive", 900), ("restricted", 300)];
@@ -27,15 +48,30 @@ const TIERS: [(&str, u64); 3] = [("standard", 3600), ("sensitive", 900), ("restr
 async fn sealed_in(vault: &TestVault, tier: &str) -> Recorded {
     let recorded = vault.record();
     let params = vault.stand_in.callback_params(&recorded.sid, "completed");
-    let answer = vault.post_callback(&vault.account, &format!("/twilio/recordings?tier={tier}"), &params).await;
+    let answer = vault
+        .post_callback(
+            &vault.account,
+            &format!("/twilio/recordings?tier={tier}"),
+            &params,
+        )
+        .await;
     assert_eq!(answer.status, 204);
     vault.process.flow.work_off().await.unwrap();
     recorded
 }
 
-async fn ask(vault: &TestVault, who: &str, id: RecordingId, purpose: &str, justification: Option<&str>) -> Answer {
+async fn ask(
+    vault: &TestVault,
+    who: &str,
+    id: RecordingId,
+    purpose: &str,
+    justification: Option<&str>,
+) -> Answer {
     let body = json!({ "purpose": purpose, "justification": justification });
-    vault.asks(who).post(&format!("/v1/recordings/{id}/grants"), body).await
+    vault
+        .asks(who)
+        .post(&format!("/v1/recordings/{id}/grants"), body)
+        .await
 }
 
 async fn everybody_asks_for_everything_and_gets_what_the_policy_says(database: Database) {
@@ -54,17 +90,36 @@ async fn everybody_asks_for_everything_and_gets_what_the_policy_says(database: D
                         (purpose == "training", "consent-missing"),
                         (tier == "restricted", "approval-missing"),
                     ];
-                    let expected: Vec<&str> = found.into_iter().filter_map(|(holds, code)| holds.then_some(code)).collect();
+                    let expected: Vec<&str> = found
+                        .into_iter()
+                        .filter_map(|(holds, code)| holds.then_some(code))
+                        .collect();
                     let answer = ask(&vault, who, recorded.id, purpose, justification).await;
                     let case = format!("{who} wants {tier} for {purpose} with {justification:?}");
                     if expected.is_empty() {
                         assert_eq!(answer.status, 201, "{case}: {answer:?}");
                         let grant = answer.json();
-                        let end = Timestamp::parse_rfc3339(grant["expires_at"].as_str().unwrap()).unwrap();
-                        assert_eq!(end.since(vault.clock.now()), Duration::from_secs(seconds), "{case}");
-                        let view = if purpose == "training" { "window" } else { "audio" };
-                        assert_eq!((&grant["purpose"], &grant["view"]), (&json!(purpose), &json!(view)), "{case}");
-                        assert_eq!(grant["policy_digest"].as_str(), Some(vault.process.flow.rulebook().current().digest()));
+                        let end = Timestamp::parse_rfc3339(grant["expires_at"].as_str().unwrap())
+                            .unwrap();
+                        assert_eq!(
+                            end.since(vault.clock.now()),
+                            Duration::from_secs(seconds),
+                            "{case}"
+                        );
+                        let view = if purpose == "training" {
+                            "window"
+                        } else {
+                            "audio"
+                        };
+                        assert_eq!(
+                            (&grant["purpose"], &grant["view"]),
+                            (&json!(purpose), &json!(view)),
+                            "{case}"
+                        );
+                        assert_eq!(
+                            grant["policy_digest"].as_str(),
+                            Some(vault.process.flow.rulebook().current().digest())
+                        );
                     } else {
                         assert_eq!(answer.reasons(), expected, "{case}");
                     }
@@ -85,28 +140,60 @@ async fn a_stranger_cannot_tell_what_is_there(database: Database) {
         for id in [theirs.id, shredded.id] {
             for purpose in ["quality-review", "legal-request", "curiosity"] {
                 let hidden = ask(&vault, who, id, purpose, Some("because")).await;
-                assert_eq!((hidden.status, &hidden.body), (404, &absent.body), "{who} {purpose}");
+                assert_eq!(
+                    (hidden.status, &hidden.body),
+                    (404, &absent.body),
+                    "{who} {purpose}"
+                );
             }
-            for path in [format!("/v1/recordings/{id}"), "/v1/recordings/rec_0".to_owned(), format!("/v1/recordings/{missing}")] {
+            for path in [
+                format!("/v1/recordings/{id}"),
+                "/v1/recordings/rec_0".to_owned(),
+                format!("/v1/recordings/{missing}"),
+            ] {
                 let hidden = vault.asks(who).get(&path).await;
-                assert_eq!((hidden.status, &hidden.body), (404, &absent.body), "{who} {path}");
+                assert_eq!(
+                    (hidden.status, &hidden.body),
+                    (404, &absent.body),
+                    "{who} {path}"
+                );
             }
             let body = json!({ "reason": "operator" });
-            let hidden = vault.asks(who).delete(&format!("/v1/recordings/{id}"), body).await;
+            let hidden = vault
+                .asks(who)
+                .delete(&format!("/v1/recordings/{id}"), body)
+                .await;
             assert_eq!((hidden.status, &hidden.body), (404, &absent.body), "{who}");
         }
     }
     assert_eq!(vault.state(theirs.id).await, "sealed");
     let list = vault.asks("stranger").get("/v1/recordings").await.json();
     assert_eq!(list, json!({ "items": [], "next_cursor": null }));
-    assert_eq!(vault.asks("auditor").get("/v1/recordings").await.json()["items"].as_array().unwrap().len(), 2);
+    assert_eq!(
+        vault.asks("auditor").get("/v1/recordings").await.json()["items"]
+            .as_array()
+            .unwrap()
+            .len(),
+        2
+    );
     // What is the stranger's own is not hidden.
     let own = vault.record_for(&vault.other_account, theirs.wav);
     assert_eq!(vault.tell(&own, "completed").await.status, 204);
     vault.process.flow.work_off().await.unwrap();
-    assert_eq!(ask(&vault, "stranger", own.id, "quality-review", None).await.status, 201);
+    assert_eq!(
+        ask(&vault, "stranger", own.id, "quality-review", None)
+            .await
+            .status,
+        201
+    );
     let list = vault.asks("stranger").get("/v1/recordings").await.json();
-    assert_eq!((list["items"].as_array().unwrap().len(), &list["items"][0]["id"]), (1, &json!(own.id)));
+    assert_eq!(
+        (
+            list["items"].as_array().unwrap().len(),
+            &list["items"][0]["id"]
+        ),
+        (1, &json!(own.id))
+    );
 }
 
 async fn a_grant_ends_and_with_it_the_sound(database: Database) {
@@ -114,13 +201,31 @@ async fn a_grant_ends_and_with_it_the_sound(database: Database) {
     let recorded = vault.sealed().await;
     let path = vault.audio(recorded.id).await;
     vault.clock.advance(Duration::from_millis(3_599_999));
-    assert_eq!(vault.anybody().with(Method::HEAD, &path, &[]).await.status, 200);
+    assert_eq!(
+        vault.anybody().with(Method::HEAD, &path, &[]).await.status,
+        200
+    );
     vault.clock.advance(Duration::from_millis(1));
-    assert_eq!(vault.anybody().get(&path).await.reasons(), ["grant-expired"]);
-    assert_eq!(vault.anybody().with(Method::HEAD, &path, &[]).await.status, 403);
+    assert_eq!(
+        vault.anybody().get(&path).await.reasons(),
+        ["grant-expired"]
+    );
+    assert_eq!(
+        vault.anybody().with(Method::HEAD, &path, &[]).await.status,
+        403
+    );
     // Ended long enough ago, it is forgotten.
     vault.clock.advance(Duration::from_secs(7 * 24 * 3600 + 1));
-    assert_eq!(vault.process.flow.sweep(Duration::from_secs(3600)).await.unwrap().grants, 1);
+    assert_eq!(
+        vault
+            .process
+            .flow
+            .sweep(Duration::from_secs(3600))
+            .await
+            .unwrap()
+            .grants,
+        1
+    );
     vault.anybody().get(&path).await.problem(404, "not-found");
 }
 
@@ -128,15 +233,22 @@ async fn a_revoked_token_takes_its_grants_with_it(database: Database) {
     let vault = Recipe::on(database).by_hand().await;
     let recorded = vault.sealed().await;
     let path = vault.audio(recorded.id).await;
-    let officers = vault.grant("privacy-officer", recorded.id, "legal-request").await.json();
+    let officers = vault
+        .grant("privacy-officer", recorded.id, "legal-request")
+        .await
+        .json();
     let token = vault.minted("reviewer").row.id;
-    flow::revoke_token(&vault.process.ledger, &vault.clock, token).await.unwrap();
+    flow::revoke_token(&vault.process.ledger, &vault.clock, token)
+        .await
+        .unwrap();
     vault.anybody().get(&path).await.problem(404, "not-found");
     let answer = ask(&vault, "reviewer", recorded.id, "quality-review", None).await;
     answer.problem(401, "unauthorized");
     assert_eq!(answer.header("www-authenticate"), "Bearer");
     // The grants of others hold.
-    let path = vault.process.path_of(officers["audio_url"].as_str().unwrap());
+    let path = vault
+        .process
+        .path_of(officers["audio_url"].as_str().unwrap());
     assert_eq!(vault.anybody().get(&path).await.status, 200);
 }
 
@@ -153,21 +265,72 @@ async fn what_is_asked_without_a_valid_token_is_refused() {
     let recorded = vault.sealed().await;
     let path = format!("/v1/recordings/{}", recorded.id);
     let good = format!("Bearer {}", vault.minted("agent").token.expose());
-    let grant = vault.audio(recorded.id).await.split('/').nth(3).unwrap().to_owned();
-    let (basic, wrong) = (good.replace("Bearer", "Basic"), good.replace("rvt_", "rvg_"));
+    let grant = vault
+        .audio(recorded.id)
+        .await
+        .split('/')
+        .nth(3)
+        .unwrap()
+        .to_owned();
+    let (basic, wrong) = (
+        good.replace("Bearer", "Basic"),
+        good.replace("rvt_", "rvg_"),
+    );
     let as_grant = format!("Bearer {grant}");
-    for header in ["", "Bearer", "Bearer ", "Bearer rvt_x", &basic, &wrong, &as_grant] {
-        vault.anybody().with(Method::GET, &path, &[("authorization", header)]).await.problem(401, "unauthorized");
+    for header in [
+        "",
+        "Bearer",
+        "Bearer ",
+        "Bearer rvt_x",
+        &basic,
+        &wrong,
+        &as_grant,
+    ] {
+        vault
+            .anybody()
+            .with(Method::GET, &path, &[("authorization", header)])
+            .await
+            .problem(401, "unauthorized");
     }
-    vault.anybody().get(&path).await.problem(401, "unauthorized");
-    vault.anybody().with(Method::GET, &path, &[("authorization", &good), ("authorization", &good)]).await.problem(401, "unauthorized");
-    assert_eq!(vault.anybody().with(Method::GET, &path, &[("authorization", &good.replace("Bearer", "bearer"))]).await.status, 200);
+    vault
+        .anybody()
+        .get(&path)
+        .await
+        .problem(401, "unauthorized");
+    vault
+        .anybody()
+        .with(
+            Method::GET,
+            &path,
+            &[("authorization", &good), ("authorization", &good)],
+        )
+        .await
+        .problem(401, "unauthorized");
+    assert_eq!(
+        vault
+            .anybody()
+            .with(
+                Method::GET,
+                &path,
+                &[("authorization", &good.replace("Bearer", "bearer"))]
+            )
+            .await
+            .status,
+        200
+    );
     // A bearer token opens no media.
-    let path = format!("/v1/media/{}/audio.wav", vault.minted("reviewer").token.expose());
+    let path = format!(
+        "/v1/media/{}/audio.wav",
+        vault.minted("reviewer").token.expose()
+    );
     vault.anybody().get(&path).await.problem(404, "not-found");
     // After 30 days a token is nobody's.
     vault.clock.advance(Duration::from_secs(30 * 24 * 3600));
-    vault.asks("agent").get("/v1/recordings").await.problem(401, "unauthorized");
+    vault
+        .asks("agent")
+        .get("/v1/recordings")
+        .await
+        .problem(401, "unauthorized");
 }
 
 #[tokio::test]
@@ -179,24 +342,67 @@ async fn a_request_for_a_grant_that_makes_no_sense_is_told_why() {
         (json!({}), "purpose"),
         (json!({ "purpose": "Quality!" }), "purpose"),
         (json!({ "purpose": "quality-review", "extra": 1 }), "extra"),
-        (json!({ "purpose": "quality-review", "justification": 1 }), "justification"),
+        (
+            json!({ "purpose": "quality-review", "justification": 1 }),
+            "justification",
+        ),
     ] {
-        let problem = vault.asks("reviewer").post(&path, body).await.problem(400, "bad-request");
-        assert!(problem["detail"].as_str().unwrap().contains(field), "{problem}");
+        let problem = vault
+            .asks("reviewer")
+            .post(&path, body)
+            .await
+            .problem(400, "bad-request");
+        assert!(
+            problem["detail"].as_str().unwrap().contains(field),
+            "{problem}"
+        );
     }
-    let text = vault.asks("reviewer").request(Method::POST, &path).header("content-type", "text/plain").body("{}");
+    let text = vault
+        .asks("reviewer")
+        .request(Method::POST, &path)
+        .header("content-type", "text/plain")
+        .body("{}");
     send(text).await.problem(400, "bad-request");
     let long = json!({ "purpose": "quality-review", "justification": "x".repeat(64 * 1024) });
-    vault.asks("reviewer").post(&path, long).await.problem(413, "too-large");
+    vault
+        .asks("reviewer")
+        .post(&path, long)
+        .await
+        .problem(413, "too-large");
     for (words, expected) in [(1000, 201), (1001, 403)] {
-        assert_eq!(ask(&vault, "agent", recorded.id, "follow-up", Some(&"ä".repeat(words))).await.status, expected);
+        assert_eq!(
+            ask(
+                &vault,
+                "agent",
+                recorded.id,
+                "follow-up",
+                Some(&"ä".repeat(words))
+            )
+            .await
+            .status,
+            expected
+        );
     }
-    let unknown = ask(&vault, "reviewer", recorded.id, "curiosity", Some("because")).await;
+    let unknown = ask(
+        &vault,
+        "reviewer",
+        recorded.id,
+        "curiosity",
+        Some("because"),
+    )
+    .await;
     assert_eq!(unknown.reasons(), ["purpose-unknown"]);
     let announced = vault.announced().await;
     assert_eq!(
-        ask(&vault, "agent", announced.id, "training", None).await.reasons(),
-        ["recording-not-sealed", "role-not-allowed", "justification-missing", "consent-missing"]
+        ask(&vault, "agent", announced.id, "training", None)
+            .await
+            .reasons(),
+        [
+            "recording-not-sealed",
+            "role-not-allowed",
+            "justification-missing",
+            "consent-missing"
+        ]
     );
 }
 
@@ -209,26 +415,62 @@ async fn a_later_policy_narrows_at_once_and_never_widens() {
     let (before, after) = SHIPPED_POLICY.split_once(quality).unwrap();
     let later = |roles: &str, version: &str| {
         let after = after.replacen("roles = [\"reviewer\"]", &format!("roles = [{roles}]"), 1);
-        format!("{before}{quality}{after}").replacen("version = \"1\"", &format!("version = \"{version}\""), 1)
+        format!("{before}{quality}{after}").replacen(
+            "version = \"1\"",
+            &format!("version = \"{version}\""),
+            1,
+        )
     };
-    fs::write(vault.folder().join("privacy-policy.toml"), later("\"agent\"", "2")).unwrap();
+    fs::write(
+        vault.folder().join("privacy-policy.toml"),
+        later("\"agent\"", "2"),
+    )
+    .unwrap();
     let process = vault.another_process().await;
     // The grant was given under the first version; the second does not name reviewers.
     assert_eq!(process.api.get(&path).await.reasons(), ["role-not-allowed"]);
     // The second names agents, and the first, to which the recording is bound, does not.
-    let agent = process.api.clone().bearing(vault.minted("agent").token.expose());
+    let agent = process
+        .api
+        .clone()
+        .bearing(vault.minted("agent").token.expose());
     let body = json!({ "purpose": "quality-review" });
-    let refused = agent.post(&format!("/v1/recordings/{}/grants", recorded.id), body.clone()).await;
+    let refused = agent
+        .post(
+            &format!("/v1/recordings/{}/grants", recorded.id),
+            body.clone(),
+        )
+        .await;
     assert_eq!(refused.reasons(), ["role-not-allowed"]);
-    let text = refused.json()["reasons"][0]["text"].as_str().unwrap().to_owned();
+    let text = refused.json()["reasons"][0]["text"]
+        .as_str()
+        .unwrap()
+        .to_owned();
     assert!(text.contains("version `1`"), "{text}");
     // For what is recorded from now on, it is the second that counts.
     let new = vault.record();
     let params = vault.stand_in.callback_params(&new.sid, "completed");
-    let signed = vault.stand_in.callback(&vault.account, &process.public("/twilio/recordings"), &params);
-    assert_eq!(process.api.form("/twilio/recordings", &signed.body, &[&signed.signature]).await.status, 204);
+    let signed = vault.stand_in.callback(
+        &vault.account,
+        &process.public("/twilio/recordings"),
+        &params,
+    );
+    assert_eq!(
+        process
+            .api
+            .form("/twilio/recordings", &signed.body, &[&signed.signature])
+            .await
+            .status,
+        204
+    );
     process.flow.work_off().await.unwrap();
-    assert_eq!(agent.post(&format!("/v1/recordings/{}/grants", new.id), body).await.status, 201);
+    assert_eq!(
+        agent
+            .post(&format!("/v1/recordings/{}/grants", new.id), body)
+            .await
+            .status,
+        201
+    );
 }
 
 #[tokio::test]
@@ -236,7 +478,10 @@ async fn a_player_gets_the_whole() {
     let vault = Recipe::default().by_hand().await;
     let recorded = vault.sealed().await;
     let path = vault.audio(recorded.id).await;
-    let (whole, head) = (vault.anybody().get(&path).await, vault.anybody().with(Method::HEAD, &path, &[]).await);
+    let (whole, head) = (
+        vault.anybody().get(&path).await,
+        vault.anybody().with(Method::HEAD, &path, &[]).await,
+    );
     assert!(whole.body == recorded.wav && head.body.is_empty());
     for answer in [whole, head] {
         let len = recorded.wav.len().to_string();
@@ -252,9 +497,16 @@ async fn a_player_gets_the_whole() {
             assert_eq!((answer.status, answer.header(name)), (200, value), "{name}");
         }
         let etag = answer.header("etag");
-        assert!(etag.len() == 34 && etag.starts_with('"') && etag.ends_with('"'), "{etag}");
+        assert!(
+            etag.len() == 34 && etag.starts_with('"') && etag.ends_with('"'),
+            "{etag}"
+        );
     }
-    assert_eq!(vault.count("opening.started").await, 1, "HEAD opens nothing");
+    assert_eq!(
+        vault.count("opening.started").await,
+        1,
+        "HEAD opens nothing"
+    );
 }
 
 #[tokio::test]
@@ -263,14 +515,31 @@ async fn a_player_seeks() {
     let recorded = vault.sealed().await;
     let path = vault.audio(recorded.id).await;
     let (wav, len) = (&recorded.wav, recorded.wav.len());
-    let etag = vault.anybody().with(Method::HEAD, &path, &[]).await.header("etag").to_owned();
+    let etag = vault
+        .anybody()
+        .with(Method::HEAD, &path, &[])
+        .await
+        .header("etag")
+        .to_owned();
     let segment = recvault::seal::SegmentLength::Media.plain();
     for (range, from, to) in [
         ("bytes=0-0".to_owned(), 0, 1),
         ("bytes=0-43".to_owned(), 0, 44),
-        (format!("bytes={}-{}", segment - 1, segment), segment - 1, segment + 1),
-        (format!("bytes={segment}-{}", 2 * segment - 1), segment, 2 * segment),
-        (format!("bytes={}-{}", segment * 2 - 3, segment * 5 + 7), segment * 2 - 3, segment * 5 + 8),
+        (
+            format!("bytes={}-{}", segment - 1, segment),
+            segment - 1,
+            segment + 1,
+        ),
+        (
+            format!("bytes={segment}-{}", 2 * segment - 1),
+            segment,
+            2 * segment,
+        ),
+        (
+            format!("bytes={}-{}", segment * 2 - 3, segment * 5 + 7),
+            segment * 2 - 3,
+            segment * 5 + 8,
+        ),
         ("bytes=500000-".to_owned(), 500_000, len),
         ("bytes=-1".to_owned(), len - 1, len),
         (format!("bytes=-{}", len * 2), 0, len),
@@ -279,17 +548,40 @@ async fn a_player_seeks() {
         ("Bytes = 7 - 9".to_owned(), 7, 10),
     ] {
         for extra in [&[][..], &[("if-range", etag.as_str())]] {
-            let headers: Vec<_> = [("range", range.as_str())].into_iter().chain(extra.iter().copied()).collect();
+            let headers: Vec<_> = [("range", range.as_str())]
+                .into_iter()
+                .chain(extra.iter().copied())
+                .collect();
             let answer = vault.anybody().with(Method::GET, &path, &headers).await;
-            assert!(answer.status == 206 && answer.body == wav.slice(from..to), "{range}: {answer:?}");
-            assert_eq!(answer.header("content-range"), format!("bytes {from}-{}/{len}", to - 1), "{range}");
-            assert_eq!((answer.header("cache-control"), answer.header("etag")), ("no-store", etag.as_str()));
+            assert!(
+                answer.status == 206 && answer.body == wav.slice(from..to),
+                "{range}: {answer:?}"
+            );
+            assert_eq!(
+                answer.header("content-range"),
+                format!("bytes {from}-{}/{len}", to - 1),
+                "{range}"
+            );
+            assert_eq!(
+                (answer.header("cache-control"), answer.header("etag")),
+                ("no-store", etag.as_str())
+            );
         }
     }
     let last = vault.entries().await.pop().unwrap();
-    assert_eq!((&last["details"]["from"], &last["details"]["to"]), (&json!(7), &json!(10)), "the entry says which bytes");
-    let head = vault.anybody().with(Method::HEAD, &path, &[("range", "bytes=5-8")]).await;
-    assert_eq!((head.status, head.header("content-length"), head.body.len()), (206, "4", 0));
+    assert_eq!(
+        (&last["details"]["from"], &last["details"]["to"]),
+        (&json!(7), &json!(10)),
+        "the entry says which bytes"
+    );
+    let head = vault
+        .anybody()
+        .with(Method::HEAD, &path, &[("range", "bytes=5-8")])
+        .await;
+    assert_eq!(
+        (head.status, head.header("content-length"), head.body.len()),
+        (206, "4", 0)
+    );
 }
 
 #[tokio::test]
@@ -298,20 +590,55 @@ async fn a_player_asks_oddly_and_gets_the_whole_or_a_refusal() {
     let recorded = vault.sealed().await;
     let path = vault.audio(recorded.id).await;
     let len = recorded.wav.len();
-    for range in ["bytes=0-1,5-6", "bytes=5-2", "bytes=a-b", "seconds=0-1", "bytes=-", "0-5"] {
-        let answer = vault.anybody().with(Method::GET, &path, &[("range", range)]).await;
+    for range in [
+        "bytes=0-1,5-6",
+        "bytes=5-2",
+        "bytes=a-b",
+        "seconds=0-1",
+        "bytes=-",
+        "0-5",
+    ] {
+        let answer = vault
+            .anybody()
+            .with(Method::GET, &path, &[("range", range)])
+            .await;
         assert_eq!((answer.status, answer.body.len()), (200, len), "{range}");
     }
-    let etag = vault.anybody().with(Method::HEAD, &path, &[]).await.header("etag").to_owned();
-    for validator in ["\"0123\"", &format!("W/{etag}"), etag.trim_matches('"'), "Tue, 28 May 2019 02:18:02 GMT"] {
+    let etag = vault
+        .anybody()
+        .with(Method::HEAD, &path, &[])
+        .await
+        .header("etag")
+        .to_owned();
+    for validator in [
+        "\"0123\"",
+        &format!("W/{etag}"),
+        etag.trim_matches('"'),
+        "Tue, 28 May 2019 02:18:02 GMT",
+    ] {
         let headers = [("range", "bytes=0-1"), ("if-range", validator)];
         let answer = vault.anybody().with(Method::GET, &path, &headers).await;
-        assert_eq!((answer.status, answer.body.len()), (200, len), "{validator}");
+        assert_eq!(
+            (answer.status, answer.body.len()),
+            (200, len),
+            "{validator}"
+        );
     }
-    for range in [format!("bytes={len}-"), "bytes=-0".into(), "bytes=99999999999999999999999-".into()] {
-        let answer = vault.anybody().with(Method::GET, &path, &[("range", &range)]).await;
+    for range in [
+        format!("bytes={len}-"),
+        "bytes=-0".into(),
+        "bytes=99999999999999999999999-".into(),
+    ] {
+        let answer = vault
+            .anybody()
+            .with(Method::GET, &path, &[("range", &range)])
+            .await;
         answer.problem(416, "range-not-satisfiable");
-        assert_eq!(answer.header("content-range"), format!("bytes */{len}"), "{range}");
+        assert_eq!(
+            answer.header("content-range"),
+            format!("bytes */{len}"),
+            "{range}"
+        );
     }
 }
 
@@ -323,7 +650,19 @@ async fn a_token_that_is_none_opens_nothing() {
     let token = path.split('/').nth(3).unwrap();
     let other = if token.ends_with('A') { "B" } else { "A" };
     let altered = format!("{}{other}", &token[..token.len() - 1]);
-    for bad in ["x", "rvg_", &altered, &token.to_lowercase(), "%FF", "..%2F..", &"x".repeat(5000)] {
-        vault.anybody().get(&format!("/v1/media/{bad}/audio.wav")).await.problem(404, "not-found");
+    for bad in [
+        "x",
+        "rvg_",
+        &altered,
+        &token.to_lowercase(),
+        "%FF",
+        "..%2F..",
+        &"x".repeat(5000),
+    ] {
+        vault
+            .anybody()
+            .get(&format!("/v1/media/{bad}/audio.wav"))
+            .await
+            .problem(404, "not-found");
     }
 }

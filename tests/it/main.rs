@@ -1,6 +1,8 @@
-//! The stories of the vault, told in one process: each test owns its world and is named after who did what.
+//! The stories of the vault, told in one process: each test owns its world and is named after who
+//! did what.
 //!
-//! What it may need is in [`needs`]. On PostgreSQL every test makes a database of its own and drops it.
+//! What it may need is in [`needs`]. On PostgreSQL every test makes a database of its own and drops
+//! it.
 
 #![cfg(test)]
 

@@ -1,9 +1,11 @@
 //! Random lives of a vault against a plain map of what must be alive and what must be gone.
 //!
-//! A life is a sequence of deposits, shreds, moves, turns (some of which break off), snapshots, journals, restarts, and losses of the database
-//! with a rebuilding from the store. A failure: something acknowledged is missing or does not open; something shredded opens, or is reached by
-//! whoever kept every copy although its receipt says that it is not; a receipt says less than it said. Not a failure: what was never in the
-//! journal is lost with the database. Each life prints its number, from which it can be told again.
+//! A life is a sequence of deposits, shreds, moves, turns (some of which break off), snapshots,
+//! journals, restarts, and losses of the database with a rebuilding from the store. A failure:
+//! something acknowledged is missing or does not open; something shredded opens, or is reached by
+//! whoever kept every copy although its receipt says that it is not; a receipt says less than it
+//! said. Not a failure: what was never in the journal is lost with the database. Each life prints
+//! its number, from which it can be told again.
 
 use std::{collections::BTreeMap, time::Duration};
 
@@ -18,7 +20,10 @@ use tempfile::TempDir;
 
 use crate::{
     epochs::{keys, receipt_of},
-    world::{Attacker, Database, FaultyStore, Ground, MemoryCustody, Op, Plan, Recipe, Recorded, TestVault},
+    world::{
+        Attacker, Database, FaultyStore, Ground, MemoryCustody, Op, Plan, Recipe, Recorded,
+        TestVault,
+    },
 };
 
 const STEPS: usize = 40;
@@ -112,17 +117,36 @@ impl Life {
     async fn begin(database: Database, seed: u64) -> Self {
         let (store, custody) = (FaultyStore::new(), MemoryCustody::default());
         let adapter = Some(std::sync::Arc::new(FaultyStore::new()) as _);
-        let recipe = Recipe { adapter, recovery: Some(store.clone()), memory: Some(custody.clone()), ..Recipe::on(database) };
+        let recipe = Recipe {
+            adapter,
+            recovery: Some(store.clone()),
+            memory: Some(custody.clone()),
+            ..Recipe::on(database)
+        };
         let vault = recipe.by_hand().await;
         vault.process.flow.vault().journal().await.unwrap();
         let attacker = Attacker::of(vault.made.vault);
         let rng = StdRng::seed_from_u64(seed);
-        Self { database, vault, store, custody, attacker, known: BTreeMap::new(), rng, rebuilt: None }
+        Self {
+            database,
+            vault,
+            store,
+            custody,
+            attacker,
+            known: BTreeMap::new(),
+            rng,
+            rebuilt: None,
+        }
     }
 
     /// One that lives, or one that does not.
     fn any(&mut self, living: bool) -> Option<RecordingId> {
-        let ids: Vec<_> = self.known.iter().filter(|(_, known)| known.shredded.is_none() == living).map(|(id, _)| *id).collect();
+        let ids: Vec<_> = self
+            .known
+            .iter()
+            .filter(|(_, known)| known.shredded.is_none() == living)
+            .map(|(id, _)| *id)
+            .collect();
         (!ids.is_empty()).then(|| ids[self.rng.random_range(0..ids.len())])
     }
 
@@ -142,7 +166,11 @@ impl Life {
             }
             Step::TurnBreaksOff => {
                 let op = if self.rng.random() { Op::Put } else { Op::Get };
-                let plan = if self.rng.random() { Plan::Fail } else { Plan::Lose };
+                let plan = if self.rng.random() {
+                    Plan::Fail
+                } else {
+                    Plan::Lose
+                };
                 let is_written = op == Op::Get || matches!(plan, Plan::Lose);
                 self.store.plan(op, [plan]);
                 self.vault.process.flow.turn(&keys()).await.unwrap_err();
@@ -165,7 +193,11 @@ impl Life {
             Step::Restart => {
                 let process = match &self.rebuilt {
                     None => self.vault.another_process().await,
-                    Some((folder, ground)) => self.vault.process_over(self.vault.app_on(folder.path(), ground).await).await,
+                    Some((folder, ground)) => {
+                        self.vault
+                            .process_over(self.vault.app_on(folder.path(), ground).await)
+                            .await
+                    }
                 };
                 self.vault.process = process;
             }
@@ -181,7 +213,16 @@ impl Life {
         let recorded = self.vault.sealed_wav(Bytes::from(sound)).await;
         let fingerprint = self.vault.key_entry(recorded.id).await.unwrap().fingerprint;
         let tier = "standard".parse().unwrap();
-        self.known.insert(recorded.id, Known { recorded, tier, fingerprint, shredded: None, stored: None });
+        self.known.insert(
+            recorded.id,
+            Known {
+                recorded,
+                tier,
+                fingerprint,
+                shredded: None,
+                stored: None,
+            },
+        );
     }
 
     async fn shred(&mut self, living: bool) {
@@ -190,22 +231,44 @@ impl Life {
         assert_eq!(answer.status, 200, "{answer:?}");
         let receipt = answer.json()["receipt_id"].as_str().unwrap().to_owned();
         let known = self.known.get_mut(&id).unwrap();
-        let (before, _) = known.shredded.get_or_insert((receipt.clone(), ReceiptState::Fenced));
-        assert_eq!(*before, receipt, "a recording has one receipt, whatever was lost");
+        let (before, _) = known
+            .shredded
+            .get_or_insert((receipt.clone(), ReceiptState::Fenced));
+        assert_eq!(
+            *before, receipt,
+            "a recording has one receipt, whatever was lost"
+        );
     }
 
     async fn relocate(&mut self) {
         let Some(id) = self.any(true) else { return };
-        let to: Tier = ["standard", "sensitive", "restricted"][self.rng.random_range(0..3)].parse().unwrap();
+        let to: Tier = ["standard", "sensitive", "restricted"][self.rng.random_range(0..3)]
+            .parse()
+            .unwrap();
         let known = self.known.get_mut(&id).unwrap();
-        let (_, moved) = self.vault.process.flow.move_to(&keys(), id, &to, false).await.unwrap();
+        let (_, moved) = self
+            .vault
+            .process
+            .flow
+            .move_to(&keys(), id, &to, false)
+            .await
+            .unwrap();
         assert_eq!(moved, known.tier != to);
         known.tier = to;
     }
 
     /// From now on the store alone knows everything, if nothing waits for the journal.
     async fn is_stored(&mut self) {
-        if self.vault.process.flow.journal_status().await.unwrap().waiting == 0 {
+        if self
+            .vault
+            .process
+            .flow
+            .journal_status()
+            .await
+            .unwrap()
+            .waiting
+            == 0
+        {
             self.everything_is_stored().await;
         }
     }
@@ -233,7 +296,9 @@ impl Life {
         self.copy().await;
         let (app, ground) = self.vault.app_on_an_empty_ledger(self.database).await;
         let plan = vault::plan(&app.parts(), Default::default()).await.unwrap();
-        let restored = vault::restore(app.parts(), &plan, vault::Claim::TakeOver).await.unwrap();
+        let restored = vault::restore(app.parts(), &plan, vault::Claim::TakeOver)
+            .await
+            .unwrap();
         self.vault.process = self.vault.process_over(app).await;
         self.rebuilt = Some(ground);
         // What a lost database only had itself.
@@ -249,13 +314,20 @@ impl Life {
             }
         }
         for id in lost {
-            assert!(self.known[&id].shredded.is_none(), "a shred is told when it is in the store");
+            assert!(
+                self.known[&id].shredded.is_none(),
+                "a shred is told when it is in the store"
+            );
             // The snapshot of a turn that broke off may have it all the same.
             if self.vault.key_entry(id).await.is_none() {
                 self.known.remove(&id);
             }
         }
-        let fences = self.known.values().filter(|known| known.shredded.is_some()).count();
+        let fences = self
+            .known
+            .values()
+            .filter(|known| known.shredded.is_some())
+            .count();
         assert_eq!(restored.fences, i64::try_from(fences).unwrap());
         // The rebuilding ended with a snapshot of everything.
         self.look().await;
@@ -263,7 +335,9 @@ impl Life {
     }
 
     async fn copy(&mut self) {
-        self.attacker.copy(&self.vault.process.ledger, &self.store).await;
+        self.attacker
+            .copy(&self.vault.process.ledger, &self.store)
+            .await;
     }
 
     /// Everything that must hold at any time.
@@ -271,15 +345,27 @@ impl Life {
         self.copy().await;
         self.look().await;
         let mut live = Attacker::of(self.vault.made.vault);
-        live.copy(&self.vault.process.ledger, &FaultyStore::new()).await;
+        live.copy(&self.vault.process.ledger, &FaultyStore::new())
+            .await;
         let live = live.reaches(&self.custody).await;
-        let expected = self.known.values().filter(|known| known.shredded.is_none()).map(|known| known.fingerprint.clone()).collect();
-        assert_eq!(live, expected, "the live rows give what lives, and nothing else");
+        let expected = self
+            .known
+            .values()
+            .filter(|known| known.shredded.is_none())
+            .map(|known| known.fingerprint.clone())
+            .collect();
+        assert_eq!(
+            live, expected,
+            "the live rows give what lives, and nothing else"
+        );
         let reached = self.attacker.reaches(&self.custody).await;
         for (id, known) in &self.known {
             match &known.shredded {
                 Some((_, state)) => {
-                    assert!(*state == ReceiptState::Fenced || !reached.contains(&known.fingerprint), "{id} is {state:?} and in reach");
+                    assert!(
+                        *state == ReceiptState::Fenced || !reached.contains(&known.fingerprint),
+                        "{id} is {state:?} and in reach"
+                    );
                     assert_eq!(self.vault.key_entry(*id).await, None);
                     assert_eq!(self.vault.state(*id).await, "shredded");
                 }
@@ -292,22 +378,37 @@ impl Life {
         for living in [true, false] {
             let Some(id) = self.any(living) else { continue };
             if living {
-                self.vault.plays_in(&self.vault.process, &self.known[&id].recorded).await;
+                self.vault
+                    .plays_in(&self.vault.process, &self.known[&id].recorded)
+                    .await;
             } else {
-                self.vault.grant("privacy-officer", id, "dispute-resolution").await.problem(410, "shredded");
+                self.vault
+                    .grant("privacy-officer", id, "dispute-resolution")
+                    .await
+                    .problem(410, "shredded");
             }
         }
     }
 
     async fn end(mut self) {
-        self.vault.process.flow.turn(&keys()).await.unwrap().unwrap();
+        self.vault
+            .process
+            .flow
+            .turn(&keys())
+            .await
+            .unwrap()
+            .unwrap();
         self.vault.clock.advance(Duration::from_secs(3600));
         self.vault.later().await;
         self.holds().await;
         for known in self.known.values() {
             match &known.shredded {
                 Some((_, state)) => assert_eq!(*state, ReceiptState::Closed),
-                None => self.vault.plays_in(&self.vault.process, &known.recorded).await,
+                None => {
+                    self.vault
+                        .plays_in(&self.vault.process, &known.recorded)
+                        .await
+                }
             }
         }
     }

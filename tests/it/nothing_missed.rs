@@ -1,8 +1,10 @@
 //! Whatever becomes of Twilio's callbacks, the vault ends the same.
 //!
-//! A lot is a few recordings at Twilio: of calls, conferences and trunks, with and without a file, over or still running; and what happens: callbacks
-//! in any order, again, or never, work that is done or waits, comparisons in between. After a last comparison the vault is held against another one,
-//! to which everything was told once and in order: the same catalogue, the same lengths of what is sealed. A failure: any difference but ids and times.
+//! A lot is a few recordings at Twilio: of calls, conferences and trunks, with and without a file,
+//! over or still running; and what happens: callbacks in any order, again, or never, work that is
+//! done or waits, comparisons in between. After a last comparison the vault is held against another
+//! one, to which everything was told once and in order: the same catalogue, the same lengths of
+//! what is sealed. A failure: any difference but ids and times.
 
 use std::time::Duration;
 
@@ -66,13 +68,20 @@ enum Step {
 
 fn kind() -> impl Strategy<Value = Kind> {
     let of = prop_oneof![3 => Just(Of::Call), 1 => Just(Of::Conference), 1 => Just(Of::Trunk)];
-    (of, prop::bool::weighted(0.25), any::<bool>(), 1..3u32, any::<bool>()).prop_map(|(of, absent, runs, seconds, dual)| Kind {
+    (
         of,
-        absent,
-        runs,
-        seconds,
-        dual,
-    })
+        prop::bool::weighted(0.25),
+        any::<bool>(),
+        1..3u32,
+        any::<bool>(),
+    )
+        .prop_map(|(of, absent, runs, seconds, dual)| Kind {
+            of,
+            absent,
+            runs,
+            seconds,
+            dual,
+        })
 }
 
 fn step() -> impl Strategy<Value = Step> {
@@ -94,20 +103,39 @@ struct Lot<'a> {
 
 impl<'a> Lot<'a> {
     fn at(vault: &'a TestVault, sids: &[RecordingSid], kinds: &[Kind], created: Timestamp) -> Self {
-        let mut lot = Self { vault, recordings: Vec::new() };
+        let mut lot = Self {
+            vault,
+            recordings: Vec::new(),
+        };
         for (sid, kind) in sids.iter().zip(kinds) {
-            let wav = repeat_to(kind.seconds, if kind.dual { Channels::Dual } else { Channels::Mono });
-            let mut facts = RecordingFacts { created: Some(created), ..RecordingFacts::new(sid, Bytes::from(wav)) };
+            let wav = repeat_to(
+                kind.seconds,
+                if kind.dual {
+                    Channels::Dual
+                } else {
+                    Channels::Mono
+                },
+            );
+            let mut facts = RecordingFacts {
+                created: Some(created),
+                ..RecordingFacts::new(sid, Bytes::from(wav))
+            };
             match kind.of {
                 Of::Call => {}
                 Of::Conference => {
-                    facts.conference = Some(format!("CF{}", sid.as_str().trim_start_matches("RE")).parse().unwrap());
+                    facts.conference = Some(
+                        format!("CF{}", sid.as_str().trim_start_matches("RE"))
+                            .parse()
+                            .unwrap(),
+                    );
                     (facts.call, facts.source) = (None, "Conference".into());
                 }
                 Of::Trunk => facts.source = "Trunking".into(),
             }
             facts.status = "in-progress".into();
-            vault.stand_in.add_recording_of(&vault.account, sid.clone(), facts);
+            vault
+                .stand_in
+                .add_recording_of(&vault.account, sid.clone(), facts);
             lot.recordings.push((sid.clone(), *kind, false));
             if !kind.runs {
                 lot.ends(lot.recordings.len() - 1);
@@ -117,13 +145,21 @@ impl<'a> Lot<'a> {
     }
 
     fn ends(&mut self, which: usize) {
-        let Some((sid, kind, over)) = self.recordings.get_mut(which) else { return };
-        self.vault.stand_in.set_status(sid, if kind.absent { "absent" } else { "completed" });
+        let Some((sid, kind, over)) = self.recordings.get_mut(which) else {
+            return;
+        };
+        self.vault
+            .stand_in
+            .set_status(sid, if kind.absent { "absent" } else { "completed" });
         *over = true;
     }
 
     async fn tell(&self, which: usize, ended: bool) {
-        let Some((sid, kind, over)) = self.recordings.get(which).filter(|(_, kind, over)| kind.of != Of::Trunk && (*over || !ended)) else {
+        let Some((sid, kind, over)) = self
+            .recordings
+            .get(which)
+            .filter(|(_, kind, over)| kind.of != Of::Trunk && (*over || !ended))
+        else {
             return;
         };
         assert!(*over || !ended);
@@ -133,12 +169,28 @@ impl<'a> Lot<'a> {
             (true, false) => "completed",
         };
         let params = self.vault.stand_in.callback_params(sid, status);
-        assert_eq!(self.vault.post_callback(&self.vault.account, "/twilio/recordings", &params).await.status, 204);
+        assert_eq!(
+            self.vault
+                .post_callback(&self.vault.account, "/twilio/recordings", &params)
+                .await
+                .status,
+            204
+        );
     }
 
     async fn reconcile(&self) {
-        let done = self.vault.process.flow.reconcile(&Reconciling::default()).await.unwrap();
-        assert!(done.iter().all(|one| one.fault.is_none() && one.found.ghosts == 0), "{done:?}");
+        let done = self
+            .vault
+            .process
+            .flow
+            .reconcile(&Reconciling::default())
+            .await
+            .unwrap();
+        assert!(
+            done.iter()
+                .all(|one| one.fault.is_none() && one.found.ghosts == 0),
+            "{done:?}"
+        );
     }
 
     async fn work(&self) {
@@ -178,10 +230,18 @@ impl<'a> Lot<'a> {
     async fn outcome(&self) -> (Vec<Value>, Option<i64>, Option<i64>) {
         let mut catalogue = Vec::new();
         for (sid, ..) in &self.recordings {
-            let mut details =
-                self.vault.details(RecordingId::of_source(self.vault.made.vault, self.vault.account.as_str(), sid.as_str())).await;
+            let mut details = self
+                .vault
+                .details(RecordingId::of_source(
+                    self.vault.made.vault,
+                    self.vault.account.as_str(),
+                    sid.as_str(),
+                ))
+                .await;
             let fields = details.as_object_mut().unwrap();
-            fields.retain(|name, _| !["id", "account_sid", "announced_at", "sealed_at"].contains(&name.as_str()));
+            fields.retain(|name, _| {
+                !["id", "account_sid", "announced_at", "sealed_at"].contains(&name.as_str())
+            });
             for artefact in details["artefacts"].as_array_mut().unwrap() {
                 artefact.as_object_mut().unwrap().remove("sealed_sha256");
             }
@@ -191,7 +251,9 @@ impl<'a> Lot<'a> {
         (
             catalogue,
             ground.integer("SELECT COUNT(*) FROM recordings").await,
-            ground.integer("SELECT COUNT(*) FROM work WHERE kind = 'fetch'").await,
+            ground
+                .integer("SELECT COUNT(*) FROM work WHERE kind = 'fetch'")
+                .await,
         )
     }
 
@@ -204,24 +266,47 @@ impl<'a> Lot<'a> {
 
 #[test]
 fn any_order_repetition_and_loss_of_callbacks_ends_in_the_same_vault() {
-    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().unwrap();
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build()
+        .unwrap();
     let recipe = Recipe::default;
-    let (one, other) = runtime.block_on(async { (recipe().by_hand().await, recipe().by_hand().await) });
+    let (one, other) =
+        runtime.block_on(async { (recipe().by_hand().await, recipe().by_hand().await) });
     let begin = one.clock.now().before(Duration::from_secs(3600));
     let created = Timestamp::from_millis(begin.as_millis() / 1000 * 1000);
-    let mut runner = TestRunner::new(Config { cases: lots(), failure_persistence: None, ..Config::default() });
-    let told = runner.run(&(vec(kind(), 1..6), vec(step(), 0..24)), |(kinds, steps)| {
-        let sids: Vec<RecordingSid> = kinds.iter().map(|_| format!("RE{}", digits()).parse().unwrap()).collect();
-        runtime.block_on(async {
-            let (mut lot, mut in_order) = (Lot::at(&one, &sids, &kinds, created), Lot::at(&other, &sids, &kinds, created));
-            lot.play(&steps).await;
-            in_order.play_in_order().await;
-            let (found, expected) = (lot.outcome().await, in_order.outcome().await);
-            lot.forget();
-            in_order.forget();
-            if found == expected { Ok(()) } else { Err(TestCaseError::fail(format!("{found:#?}\ninstead of\n{expected:#?}"))) }
-        })
+    let mut runner = TestRunner::new(Config {
+        cases: lots(),
+        failure_persistence: None,
+        ..Config::default()
     });
+    let told = runner.run(
+        &(vec(kind(), 1..6), vec(step(), 0..24)),
+        |(kinds, steps)| {
+            let sids: Vec<RecordingSid> = kinds
+                .iter()
+                .map(|_| format!("RE{}", digits()).parse().unwrap())
+                .collect();
+            runtime.block_on(async {
+                let (mut lot, mut in_order) = (
+                    Lot::at(&one, &sids, &kinds, created),
+                    Lot::at(&other, &sids, &kinds, created),
+                );
+                lot.play(&steps).await;
+                in_order.play_in_order().await;
+                let (found, expected) = (lot.outcome().await, in_order.outcome().await);
+                lot.forget();
+                in_order.forget();
+                if found == expected {
+                    Ok(())
+                } else {
+                    Err(TestCaseError::fail(format!(
+                        "{found:#?}\ninstead of\n{expected:#?}"
+                    )))
+                }
+            })
+        },
+    );
     told.unwrap();
     // The worlds end where they were made.
     runtime.block_on(async move { drop((one, other)) });

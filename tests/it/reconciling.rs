@@ -1,4 +1,5 @@
-//! Twilio's list against the vault: what nobody told of is found, what cannot be had is said, and whatever goes wrong on the way does no harm.
+//! Twilio's list against the vault: what nobody told of is found, what cannot be had is said, and
+//! whatever goes wrong on the way does no harm.
 
 mod accounts;
 mod awkward;
@@ -28,8 +29,17 @@ impl TestVault {
     }
 
     async fn reconcile_of(&self, account: &AccountSid, dry_run: bool) -> AccountReconciled {
-        let wanted = Reconciling { account: Some(account.clone()), since: None, dry_run };
-        self.process.flow.reconcile(&wanted).await.unwrap().remove(0)
+        let wanted = Reconciling {
+            account: Some(account.clone()),
+            since: None,
+            dry_run,
+        };
+        self.process
+            .flow
+            .reconcile(&wanted)
+            .await
+            .unwrap()
+            .remove(0)
     }
 
     /// What was found; it must have come to its end.
@@ -43,15 +53,31 @@ impl TestVault {
     async fn works_off(&self) -> Vec<(String, i64)> {
         self.process.flow.work_off().await.unwrap();
         let status = self.process.flow.status().await.unwrap();
-        status.recordings.into_iter().map(|(state, count)| (state.to_string(), count)).collect()
+        status
+            .recordings
+            .into_iter()
+            .map(|(state, count)| (state.to_string(), count))
+            .collect()
     }
 
     /// A recording of any kind at Twilio, and the id that it has here.
-    fn recorded_of(&self, account: &AccountSid, facts: impl FnOnce(RecordingFacts) -> RecordingFacts) -> Recorded {
+    fn recorded_of(
+        &self,
+        account: &AccountSid,
+        facts: impl FnOnce(RecordingFacts) -> RecordingFacts,
+    ) -> Recorded {
         let sid = format!("RE{}", digits()).parse().unwrap();
         let wav = Bytes::from_static(conversation::WAV);
-        self.stand_in.add_recording_of(account, Clone::clone(&sid), facts(RecordingFacts::new(&sid, wav.clone())));
-        Recorded { id: RecordingId::of_source(self.made.vault, account.as_str(), sid.as_str()), sid, wav }
+        self.stand_in.add_recording_of(
+            account,
+            Clone::clone(&sid),
+            facts(RecordingFacts::new(&sid, wav.clone())),
+        );
+        Recorded {
+            id: RecordingId::of_source(self.made.vault, account.as_str(), sid.as_str()),
+            sid,
+            wav,
+        }
     }
 
     /// Replaces words of the configuration and takes its accounts over, as SIGHUP does.
@@ -60,20 +86,39 @@ impl TestVault {
         assert!(text.contains(from), "`{from}` is not in the configuration");
         fs::write(&self.made.config, text.replacen(from, to, 1)).unwrap();
         let config = Config::read(&self.made.config).unwrap();
-        self.process.flow.put_accounts(config.twilio.resolve(&config.base).unwrap()).await.unwrap();
+        self.process
+            .flow
+            .put_accounts(config.twilio.resolve(&config.base).unwrap())
+            .await
+            .unwrap();
     }
 
     /// How much is written down, table by table.
     async fn footprint(&self) -> Vec<Option<i64>> {
         let mut counts = Vec::new();
-        for table in ["recordings", "work", "audit", "listings", "reconciliations", "unjournaled"] {
-            counts.push(self.ground().integer(&format!("SELECT COUNT(*) FROM {table}")).await);
+        for table in [
+            "recordings",
+            "work",
+            "audit",
+            "listings",
+            "reconciliations",
+            "unjournaled",
+        ] {
+            counts.push(
+                self.ground()
+                    .integer(&format!("SELECT COUNT(*) FROM {table}"))
+                    .await,
+            );
         }
         counts
     }
 
     async fn work_of(&self, kind: &str, id: RecordingId) -> Option<i64> {
-        self.ground().integer(&format!("SELECT due_at FROM work WHERE kind = '{kind}' AND recording_id = '{id}'")).await
+        self.ground()
+            .integer(&format!(
+                "SELECT due_at FROM work WHERE kind = '{kind}' AND recording_id = '{id}'"
+            ))
+            .await
     }
 }
 
@@ -88,19 +133,60 @@ async fn twilio_never_called_and_everything_is_found_all_the_same(database: Data
     });
     let of_another = vault.record_for(&vault.other_account, Bytes::from_static(conversation::WAV));
     let found = vault.finds().await;
-    let expected = Reconciled { listed: 2, announced: 2, absent_not_told: 1, completed_not_told: 1, ..Reconciled::default() };
+    let expected = Reconciled {
+        listed: 2,
+        announced: 2,
+        absent_not_told: 1,
+        completed_not_told: 1,
+        ..Reconciled::default()
+    };
     assert_eq!(found, expected);
-    assert_eq!(vault.works_off().await, [("absent".to_owned(), 1), ("sealed".to_owned(), 1)]);
+    assert_eq!(
+        vault.works_off().await,
+        [("absent".to_owned(), 1), ("sealed".to_owned(), 1)]
+    );
     vault.plays(&recorded).await;
     assert_eq!(vault.details(absent.id).await["error_code"], 16102);
-    assert!(!vault.has_row(of_another.id).await, "another account was not asked for");
-    assert_eq!(vault.ground().integer("SELECT COUNT(*) FROM recordings WHERE heard_by = 'reconcile'").await, Some(2));
+    assert!(
+        !vault.has_row(of_another.id).await,
+        "another account was not asked for"
+    );
+    assert_eq!(
+        vault
+            .ground()
+            .integer("SELECT COUNT(*) FROM recordings WHERE heard_by = 'reconcile'")
+            .await,
+        Some(2)
+    );
     // Again, and nothing is new; what was found before is told in the log with its counts.
-    assert_eq!(vault.finds().await, Reconciled { listed: 2, ..Reconciled::default() });
-    assert_eq!(vault.works_off().await, [("absent".to_owned(), 1), ("sealed".to_owned(), 1)]);
-    let entry = vault.entries().await.into_iter().find(|entry| entry["event"] == "reconcile.done").unwrap();
-    assert_eq!((&entry["actor"], &entry["details"]["account"]), (&json!("operator"), &json!(vault.account)));
-    assert_eq!((&entry["details"]["announced"], &entry["details"]["completed_not_told"]), (&json!(2), &json!(1)));
+    assert_eq!(
+        vault.finds().await,
+        Reconciled {
+            listed: 2,
+            ..Reconciled::default()
+        }
+    );
+    assert_eq!(
+        vault.works_off().await,
+        [("absent".to_owned(), 1), ("sealed".to_owned(), 1)]
+    );
+    let entry = vault
+        .entries()
+        .await
+        .into_iter()
+        .find(|entry| entry["event"] == "reconcile.done")
+        .unwrap();
+    assert_eq!(
+        (&entry["actor"], &entry["details"]["account"]),
+        (&json!("operator"), &json!(vault.account))
+    );
+    assert_eq!(
+        (
+            &entry["details"]["announced"],
+            &entry["details"]["completed_not_told"]
+        ),
+        (&json!(2), &json!(1))
+    );
 }
 
 async fn a_callback_that_came_and_one_that_was_lost(database: Database) {
@@ -109,7 +195,15 @@ async fn a_callback_that_came_and_one_that_was_lost(database: Database) {
     assert_eq!(vault.tell(&recorded, "in-progress").await.status, 204);
     let told = vault.announced().await;
     let found = vault.finds().await;
-    assert_eq!(found, Reconciled { listed: 2, advanced: 1, completed_not_told: 1, ..Reconciled::default() });
+    assert_eq!(
+        found,
+        Reconciled {
+            listed: 2,
+            advanced: 1,
+            completed_not_told: 1,
+            ..Reconciled::default()
+        }
+    );
     assert_eq!(vault.works_off().await, [("sealed".to_owned(), 2)]);
     vault.plays(&recorded).await;
     vault.plays(&told).await;
@@ -124,14 +218,36 @@ async fn what_is_shredded_or_should_be_gone_is_asked_to_be_deleted(database: Dat
     assert_eq!(vault.shred(shredded.id).await.status, 200);
     vault.process.flow.work_off().await.unwrap();
     // Whatever became of it at Twilio: it is there (again), and no work waits.
-    vault.stand_in.add_recording(&vault.account, shredded.sid.clone(), shredded.wav.clone());
-    assert_eq!(vault.finds().await, Reconciled { listed: 2, erased: 1, ..Reconciled::default() });
-    assert!(vault.work_of("erase", shredded.id).await.is_some() && vault.work_of("erase", sealed.id).await.is_none());
+    vault
+        .stand_in
+        .add_recording(&vault.account, shredded.sid.clone(), shredded.wav.clone());
+    assert_eq!(
+        vault.finds().await,
+        Reconciled {
+            listed: 2,
+            erased: 1,
+            ..Reconciled::default()
+        }
+    );
+    assert!(
+        vault.work_of("erase", shredded.id).await.is_some()
+            && vault.work_of("erase", sealed.id).await.is_none()
+    );
     assert_eq!(vault.finds().await.erased, 0, "it is asked for once");
-    assert_eq!(vault.state(shredded.id).await, "shredded", "and is not announced again");
-    // The account wants its copies gone after sealing from now on; a transcript is waited for first.
+    assert_eq!(
+        vault.state(shredded.id).await,
+        "shredded",
+        "and is not announced again"
+    );
+    // The account wants its copies gone after sealing from now on; a transcript is waited for
+    // first.
     let sid = format!("sid = \"{}\"\n", vault.account);
-    vault.reconfigure(&sid, &format!("{sid}delete_source = \"after-sealing\"\nawait_transcript_h = 1\n")).await;
+    vault
+        .reconfigure(
+            &sid,
+            &format!("{sid}delete_source = \"after-sealing\"\nawait_transcript_h = 1\n"),
+        )
+        .await;
     assert_eq!(vault.finds().await.erased, 0);
     vault.clock.advance(Duration::from_secs(3601));
     assert_eq!(vault.finds().await.erased, 1);
@@ -144,14 +260,24 @@ async fn what_is_shredded_or_should_be_gone_is_asked_to_be_deleted(database: Dat
 
 async fn what_nobody_can_have_is_told_and_not_changed(database: Database) {
     let vault = Recipe::on(database).by_hand().await;
-    let (gone, deleted, lately) = (vault.announced().await, vault.announced().await, vault.record());
+    let (gone, deleted, lately) = (
+        vault.announced().await,
+        vault.announced().await,
+        vault.record(),
+    );
     vault.stand_in.remove_recording(&gone.sid);
     vault.stand_in.set_status(&deleted.sid, "deleted");
     vault.stand_in.set_status(&lately.sid, "deleted");
-    // Deleted before the vault ever heard of it, and one that it heard of. Twilio may not list yet what was announced a minute ago.
+    // Deleted before the vault ever heard of it, and one that it heard of. Twilio may not list yet
+    // what was announced a minute ago.
     let done = vault.reconcile().await;
-    assert_eq!((done.found.ghosts, done.ghost_recordings.len(), done.fault), (2, 2, None));
-    assert!(done.ghost_recordings.contains(&deleted.id) && done.ghost_recordings.contains(&lately.id));
+    assert_eq!(
+        (done.found.ghosts, done.ghost_recordings.len(), done.fault),
+        (2, 2, None)
+    );
+    assert!(
+        done.ghost_recordings.contains(&deleted.id) && done.ghost_recordings.contains(&lately.id)
+    );
     vault.clock.advance(Duration::from_secs(3700));
     let done = vault.reconcile().await;
     assert_eq!(done.found.ghosts, 3, "{done:?}");
@@ -161,15 +287,32 @@ async fn what_nobody_can_have_is_told_and_not_changed(database: Database) {
     }
     assert!(!vault.has_row(lately.id).await);
     let status = vault.process.flow.status().await.unwrap();
-    assert_eq!(status.accounts.iter().map(|source| source.found.unwrap().ghosts).collect::<Vec<_>>(), [3]);
-    // A recording that the list does not hold, but Twilio has, is no ghost: it began longer ago than is looked back.
+    assert_eq!(
+        status
+            .accounts
+            .iter()
+            .map(|source| source.found.unwrap().ghosts)
+            .collect::<Vec<_>>(),
+        [3]
+    );
+    // A recording that the list does not hold, but Twilio has, is no ghost: it began longer ago
+    // than is looked back.
     let early = vault.recorded_of(&vault.account, |facts| RecordingFacts {
         created: Some(vault.clock.now().before(Duration::from_secs(80 * 3600))),
         ..facts
     });
     let params = vault.stand_in.callback_params(&early.sid, "completed");
-    let params: Vec<_> = params.into_iter().filter(|(name, _)| name != "RecordingStartTime").collect();
-    assert_eq!(vault.post_callback(&vault.account, "/twilio/recordings", &params).await.status, 204);
+    let params: Vec<_> = params
+        .into_iter()
+        .filter(|(name, _)| name != "RecordingStartTime")
+        .collect();
+    assert_eq!(
+        vault
+            .post_callback(&vault.account, "/twilio/recordings", &params)
+            .await
+            .status,
+        204
+    );
     vault.clock.advance(Duration::from_secs(3700));
     assert_eq!(vault.reconcile().await.found.ghosts, 3);
 }
@@ -180,17 +323,41 @@ async fn two_operators_compare_at_once_and_it_is_as_if_one_had(database: Databas
     let shredded = vault.sealed().await;
     assert_eq!(vault.shred(shredded.id).await.status, 200);
     vault.process.flow.work_off().await.unwrap();
-    vault.stand_in.add_recording(&vault.account, shredded.sid.clone(), shredded.wav.clone());
+    vault
+        .stand_in
+        .add_recording(&vault.account, shredded.sid.clone(), shredded.wav.clone());
     let other = vault.another_process().await;
     let wanted = Reconciling::default();
-    let (mine, theirs) = tokio::join!(vault.process.flow.reconcile(&wanted), other.flow.reconcile(&wanted));
+    let (mine, theirs) = tokio::join!(
+        vault.process.flow.reconcile(&wanted),
+        other.flow.reconcile(&wanted)
+    );
     for one in mine.unwrap().iter().chain(&theirs.unwrap()) {
         // Whoever loses the turn says so; what they did stands.
-        assert!(one.fault.as_ref().is_none_or(|fault| fault.contains("took over")), "{one:?}");
+        assert!(
+            one.fault
+                .as_ref()
+                .is_none_or(|fault| fault.contains("took over")),
+            "{one:?}"
+        );
     }
-    assert_eq!(vault.ground().integer("SELECT COUNT(*) FROM recordings").await, Some(41));
-    let work = async |kind: &str| vault.ground().integer(&format!("SELECT COUNT(*) FROM work WHERE kind = '{kind}'")).await;
-    assert_eq!((work("fetch").await, work("erase").await), (Some(40), Some(1)));
+    assert_eq!(
+        vault
+            .ground()
+            .integer("SELECT COUNT(*) FROM recordings")
+            .await,
+        Some(41)
+    );
+    let work = async |kind: &str| {
+        vault
+            .ground()
+            .integer(&format!("SELECT COUNT(*) FROM work WHERE kind = '{kind}'"))
+            .await
+    };
+    assert_eq!(
+        (work("fetch").await, work("erase").await),
+        (Some(40), Some(1))
+    );
     vault.process.flow.work_off().await.unwrap();
     for recorded in &recorded {
         assert_eq!(vault.state(recorded.id).await, "sealed");
@@ -209,21 +376,48 @@ on_both_databases!(
 #[tokio::test]
 async fn a_trunk_is_recorded_of_which_nobody_ever_tells() {
     let vault = Recipe::default().by_hand().await;
-    let recorded = vault.recorded_of(&vault.account, |facts| RecordingFacts { source: "Trunking".into(), ..facts });
-    assert_eq!(vault.finds().await, Reconciled { listed: 1, announced: 1, ..Reconciled::default() }, "that no callback came is no fault");
+    let recorded = vault.recorded_of(&vault.account, |facts| RecordingFacts {
+        source: "Trunking".into(),
+        ..facts
+    });
+    assert_eq!(
+        vault.finds().await,
+        Reconciled {
+            listed: 1,
+            announced: 1,
+            ..Reconciled::default()
+        },
+        "that no callback came is no fault"
+    );
     vault.works_off().await;
     vault.plays(&recorded).await;
-    assert_eq!(vault.ground().integer("SELECT COUNT(*) FROM recordings WHERE source = 'Trunking'").await, Some(1));
+    assert_eq!(
+        vault
+            .ground()
+            .integer("SELECT COUNT(*) FROM recordings WHERE source = 'Trunking'")
+            .await,
+        Some(1)
+    );
 }
 
 #[tokio::test]
 async fn what_still_runs_is_left_until_it_is_over() {
     let vault = Recipe::default().by_hand().await;
     let (recorded, call) = (vault.record(), format!("CA{}", digits()).parse().unwrap());
-    vault.stand_in.begin_recording(&vault.account, recorded.sid.clone(), call);
-    assert_eq!(vault.finds().await, Reconciled { listed: 1, ..Reconciled::default() });
+    vault
+        .stand_in
+        .begin_recording(&vault.account, recorded.sid.clone(), call);
+    assert_eq!(
+        vault.finds().await,
+        Reconciled {
+            listed: 1,
+            ..Reconciled::default()
+        }
+    );
     assert!(!vault.has_row(recorded.id).await);
-    vault.stand_in.completed_with(&recorded.sid, recorded.wav.clone());
+    vault
+        .stand_in
+        .completed_with(&recorded.sid, recorded.wav.clone());
     assert_eq!(vault.finds().await.announced, 1);
     vault.works_off().await;
     vault.plays(&recorded).await;
@@ -236,7 +430,14 @@ async fn a_fetch_that_was_given_up_is_taken_up_again() {
     vault.stand_in.fail(&recorded.sid, Fault::XmlErrorBody);
     vault.process.flow.work_off().await.unwrap();
     assert!(vault.dead().await.is_some());
-    assert_eq!(vault.finds().await, Reconciled { listed: 1, advanced: 1, ..Reconciled::default() });
+    assert_eq!(
+        vault.finds().await,
+        Reconciled {
+            listed: 1,
+            advanced: 1,
+            ..Reconciled::default()
+        }
+    );
     vault.works_off().await;
     vault.plays(&recorded).await;
     // And one whose work is lost altogether, as after a restore.
@@ -253,27 +454,48 @@ async fn the_operator_asks_what_would_be_done_and_nothing_is() {
     let (unknown, shredded) = (vault.record(), vault.sealed().await);
     assert_eq!(vault.shred(shredded.id).await.status, 200);
     vault.process.flow.work_off().await.unwrap();
-    vault.stand_in.add_recording(&vault.account, shredded.sid.clone(), shredded.wav.clone());
+    vault
+        .stand_in
+        .add_recording(&vault.account, shredded.sid.clone(), shredded.wav.clone());
     let before = vault.footprint().await;
     let done = vault.reconcile_of(&vault.account, true).await;
-    assert_eq!((done.found.listed, done.found.announced, done.found.erased, done.fault), (2, 1, 1, None));
+    assert_eq!(
+        (
+            done.found.listed,
+            done.found.announced,
+            done.found.erased,
+            done.fault
+        ),
+        (2, 1, 1, None)
+    );
     assert_eq!(vault.footprint().await, before);
     assert!(!vault.has_row(unknown.id).await);
 }
 
 #[tokio::test]
 async fn a_running_service_finds_by_itself_what_nobody_told() {
-    let vault = Recipe { every_m: 1, ..Recipe::default() }.served().await;
-    let (mine, of_another) = (vault.record(), vault.record_for(&vault.other_account, Bytes::from_static(conversation::WAV)));
-    // The first comparison may have come before the recordings; the next one comes when the clock says so, and is looked for each minute. Here
-    // another process begins, which looks at once.
+    let vault = Recipe {
+        every_m: 1,
+        ..Recipe::default()
+    }
+    .served()
+    .await;
+    let (mine, of_another) = (
+        vault.record(),
+        vault.record_for(&vault.other_account, Bytes::from_static(conversation::WAV)),
+    );
+    // The first comparison may have come before the recordings; the next one comes when the clock
+    // says so, and is looked for each minute. Here another process begins, which looks at once.
     vault.clock.advance(Duration::from_secs(61));
     let stop = tokio_util::sync::CancellationToken::new();
     let other = vault.another_process().await;
     let watching = other.flow.clone().watch_sources(stop.clone());
     let found = until("both are sealed", async || {
         let status = vault.process.flow.status().await.unwrap();
-        status.recordings.iter().any(|(state, count)| state.as_str() == "sealed" && *count == 2)
+        status
+            .recordings
+            .iter()
+            .any(|(state, count)| state.as_str() == "sealed" && *count == 2)
     });
     tokio::select! {
         () = watching => unreachable!("it watches until it is stopped"),
@@ -282,7 +504,16 @@ async fn a_running_service_finds_by_itself_what_nobody_told() {
     vault.plays(&mine).await;
     assert!(vault.has_row(of_another.id).await);
     // Each account once for each of the two times, whoever did it: the processes take turns.
-    assert!(vault.stand_in.requests(Call::RecordingList) <= 4, "{}", vault.stand_in.requests(Call::RecordingList));
+    assert!(
+        vault.stand_in.requests(Call::RecordingList) <= 4,
+        "{}",
+        vault.stand_in.requests(Call::RecordingList)
+    );
     let entries = vault.entries().await;
-    assert!(entries.iter().filter(|entry| entry["event"] == "reconcile.done").all(|entry| entry["actor"] == "vault"));
+    assert!(
+        entries
+            .iter()
+            .filter(|entry| entry["event"] == "reconcile.done")
+            .all(|entry| entry["actor"] == "vault")
+    );
 }

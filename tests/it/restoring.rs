@@ -20,26 +20,55 @@ use crate::{
 async fn rebuilt(vault: &TestVault, database: Database) -> (Restored, Process, impl Sized) {
     let (app, ground) = on_an_empty_database(vault, database).await;
     let plan = vault::plan(&app.parts(), Default::default()).await.unwrap();
-    let restored = vault::restore(app.parts(), &plan, vault::Claim::TakeOver).await.unwrap();
+    let restored = vault::restore(app.parts(), &plan, vault::Claim::TakeOver)
+        .await
+        .unwrap();
     (restored, vault.process_over(app).await, ground)
 }
 
-async fn on_an_empty_database(vault: &TestVault, database: Database) -> (App, (tempfile::TempDir, impl Sized)) {
+async fn on_an_empty_database(
+    vault: &TestVault,
+    database: Database,
+) -> (App, (tempfile::TempDir, impl Sized)) {
     let folder = tempfile::tempdir().unwrap();
     let ground = database.ground(folder.path()).await;
-    let mut app = App::open(Config::read(&vault.made.config).unwrap(), vault.clock.clone()).await.unwrap();
-    app.ledger = Ledger::open(&recvault::ledger::Settings { url: ground.url.clone(), connections: 4 }, folder.path()).await.unwrap();
+    let mut app = App::open(
+        Config::read(&vault.made.config).unwrap(),
+        vault.clock.clone(),
+    )
+    .await
+    .unwrap();
+    app.ledger = Ledger::open(
+        &recvault::ledger::Settings {
+            url: ground.url.clone(),
+            connections: 4,
+        },
+        folder.path(),
+    )
+    .await
+    .unwrap();
     (app, (folder, ground))
 }
 
 async fn snapshot_and_journal_rebuild_everything(database: Database) {
     let vault = Recipe::on(database).by_hand().await;
-    // In the snapshot: one that lives, one that is shredded before, one that is shredded after, one that moves after.
-    let [lives, dead, dies, moves] = [vault.sealed().await, vault.sealed().await, vault.sealed().await, vault.sealed().await];
+    // In the snapshot: one that lives, one that is shredded before, one that is shredded after, one
+    // that moves after.
+    let [lives, dead, dies, moves] = [
+        vault.sealed().await,
+        vault.sealed().await,
+        vault.sealed().await,
+        vault.sealed().await,
+    ];
     vault.shred(dead.id).await;
     vault.process.flow.vault().snapshot().await.unwrap();
     vault.shred(dies.id).await;
-    vault.process.flow.move_to(&keys(), moves.id, &"sensitive".parse().unwrap(), false).await.unwrap();
+    vault
+        .process
+        .flow
+        .move_to(&keys(), moves.id, &"sensitive".parse().unwrap(), false)
+        .await
+        .unwrap();
     // In the journal only: one that lives, one that is shredded.
     let [late, late_dead] = [vault.sealed().await, vault.sealed().await];
     assert!(vault.process.flow.journal().await.unwrap() > 0);
@@ -48,26 +77,61 @@ async fn snapshot_and_journal_rebuild_everything(database: Database) {
 
     for other in Database::given() {
         let (restored, process, _ground) = rebuilt(&vault, other).await;
-        assert_eq!((restored.epoch, restored.fences, restored.vault), (1, 3, vault.made.vault));
+        assert_eq!(
+            (restored.epoch, restored.fences, restored.vault),
+            (1, 3, vault.made.vault)
+        );
         for living in [&lives, &moves, &late] {
             vault.plays_in(&process, living).await;
         }
-        let officer = process.api.clone().bearing(vault.minted("privacy-officer").token.expose());
+        let officer = process
+            .api
+            .clone()
+            .bearing(vault.minted("privacy-officer").token.expose());
         for gone in [&dead, &dies, &late_dead] {
             let body = serde_json::json!({ "purpose": "dispute-resolution", "justification": "x" });
-            officer.post(&format!("/v1/recordings/{}/grants", gone.id), body).await.problem(410, "shredded");
+            officer
+                .post(&format!("/v1/recordings/{}/grants", gone.id), body)
+                .await
+                .problem(410, "shredded");
         }
-        let tier = officer.get(&format!("/v1/recordings/{}", moves.id)).await.json()["tier"].clone();
+        let tier = officer
+            .get(&format!("/v1/recordings/{}", moves.id))
+            .await
+            .json()["tier"]
+            .clone();
         assert_eq!(tier, "sensitive");
         // The log is whole up to the shred, and numbers that were given once are not given again.
-        let log = process.flow.audit(&recvault::policy::Permit::of_operator(recvault::policy::Action::Audit), 0, 1000).await.unwrap();
-        let last = log.items.iter().rfind(|entry| entry.event.as_str() == "vault.restored").unwrap();
+        let log = process
+            .flow
+            .audit(
+                &recvault::policy::Permit::of_operator(recvault::policy::Action::Audit),
+                0,
+                1000,
+            )
+            .await
+            .unwrap();
+        let last = log
+            .items
+            .iter()
+            .rfind(|entry| entry.event.as_str() == "vault.restored")
+            .unwrap();
         assert!(last.seq > 1_000_000, "{last:?}");
-        let known = log.items.iter().take_while(|entry| entry.seq < 1_000_000).map(|entry| serde_json::to_value(entry).unwrap());
-        assert!(known.eq(before.iter().cloned()), "every entry of before is there");
+        let known = log
+            .items
+            .iter()
+            .take_while(|entry| entry.seq < 1_000_000)
+            .map(|entry| serde_json::to_value(entry).unwrap());
+        assert!(
+            known.eq(before.iter().cloned()),
+            "every entry of before is there"
+        );
         // The rebuilt vault turns, and goes on; only the last of the two, for they share custody.
         if other == Database::Sqlite {
-            assert_eq!(process.flow.turn(&keys()).await.unwrap().unwrap().covered, 3);
+            assert_eq!(
+                process.flow.turn(&keys()).await.unwrap().unwrap().covered,
+                3
+            );
             vault.plays_in(&process, &lives).await;
         }
     }
@@ -80,45 +144,83 @@ async fn a_ledger_from_before_a_shred_is_not_served(database: Database) {
     vault.process.flow.vault().check_memory().await.unwrap();
     let (_copy, copied) = vault.ground().copy(vault.folder()).await;
     vault.shred(recorded.id).await;
-    let mut app = App::open(Config::read(&vault.made.config).unwrap(), vault.clock.clone()).await.unwrap();
+    let mut app = App::open(
+        Config::read(&vault.made.config).unwrap(),
+        vault.clock.clone(),
+    )
+    .await
+    .unwrap();
     app.ledger = copied;
     let refused = app.flow().await.map(drop).unwrap_err().to_string();
     assert!(refused.contains("has forgotten"), "{refused}");
 
     // After a turn the same copy does not even unlock.
     vault.process.flow.turn(&keys()).await.unwrap().unwrap();
-    let refused = app.unlock().await.err().expect("its root is destroyed").to_string();
+    let refused = app
+        .unlock()
+        .await
+        .err()
+        .expect("its root is destroyed")
+        .to_string();
     assert!(refused.contains("old copy"), "{refused}");
 }
 
 async fn a_snapshot_older_than_the_root_is_refused(database: Database) {
     let vault = Recipe::on(database).by_hand().await;
     vault.sealed().await;
-    let old = vault.process.flow.vault().snapshot().await.unwrap().snapshot;
+    let old = vault
+        .process
+        .flow
+        .vault()
+        .snapshot()
+        .await
+        .unwrap()
+        .snapshot;
     let kept = vault.folder().join("objects").join(old.to_string());
     let copy = fs::read(&kept).unwrap();
     vault.process.flow.turn(&keys()).await.unwrap().unwrap();
     assert!(!kept.exists(), "the turn removed it");
     fs::write(&kept, copy).unwrap();
     let (app, _ground) = on_an_empty_database(&vault, database).await;
-    let refused = vault::plan(&app.parts(), Choice { snapshot: Some(old), ..Choice::default() }).await.unwrap_err().to_string();
+    let refused = vault::plan(
+        &app.parts(),
+        Choice {
+            snapshot: Some(old),
+            ..Choice::default()
+        },
+    )
+    .await
+    .unwrap_err()
+    .to_string();
     assert!(refused.contains("older than the root"), "{refused}");
     // Nor does it open for who insists.
-    let plan = vault::Plan { snapshot: old, journal: Vec::new(), gaps: Vec::new(), unreadable: 0, choice: Choice::default() };
+    let plan = vault::Plan {
+        snapshot: old,
+        journal: Vec::new(),
+        gaps: Vec::new(),
+        unreadable: 0,
+        choice: Choice::default(),
+    };
     assert!(matches!(
         vault::restore(app.parts(), &plan, vault::Claim::TakeOver).await,
         Err(vault::Error::Custody(recvault::custody::Error::NoRoot(_)))
     ));
     let newest = vault::plan(&app.parts(), Default::default()).await.unwrap();
     assert_eq!(newest.snapshot.epoch, 2);
-    vault::restore(app.parts(), &newest, vault::Claim::TakeOver).await.unwrap();
+    vault::restore(app.parts(), &newest, vault::Claim::TakeOver)
+        .await
+        .unwrap();
     assert!(
-        matches!(vault::restore(app.parts(), &newest, vault::Claim::TakeOver).await, Err(vault::Error::Ledger(ledger::Error::NotEmpty(_)))),
+        matches!(
+            vault::restore(app.parts(), &newest, vault::Claim::TakeOver).await,
+            Err(vault::Error::Ledger(ledger::Error::NotEmpty(_)))
+        ),
         "never over a vault"
     );
 }
 
-/// Everything of the key store that somebody kept, and what the roots that custody has now make of it.
+/// Everything of the key store that somebody kept, and what the roots that custody has now make of
+/// it.
 #[derive(Default)]
 struct Kept {
     pages: Vec<PageRow>,
@@ -130,7 +232,8 @@ impl Kept {
         let mut tx = ledger.read().await.unwrap();
         self.pages.extend(pages::all_pages(&mut tx).await.unwrap());
         let epochs = epochs::newest(&mut tx, 100).await.unwrap();
-        self.sealed.extend(epochs.into_iter().map(|row| (row.epoch, row.root_sealed)));
+        self.sealed
+            .extend(epochs.into_iter().map(|row| (row.epoch, row.root_sealed)));
     }
 
     async fn reach(&self, vault: &TestVault, custody: &dyn Custody) -> BTreeSet<String> {
@@ -140,18 +243,25 @@ impl Kept {
                 keys.extend(custody.open(root, sealed).await.ok());
             }
         }
-        reach(&keys.iter().collect::<Vec<_>>(), self.pages.clone(), vault.made.vault).record_keys
+        reach(
+            &keys.iter().collect::<Vec<_>>(),
+            self.pages.clone(),
+            vault.made.vault,
+        )
+        .record_keys
     }
 }
 
-/// Losses in the middle of a turn are among the random lives of `model_based`, and the crash points of the executable.
+/// Losses in the middle of a turn are among the random lives of `model_based`, and the crash points
+/// of the executable.
 async fn a_ledger_lost_after_a_turn_that_was_refused_brings_nothing_back(database: Database) {
     let vault = Recipe::on(database).by_hand().await;
     let [lives, dies] = [vault.sealed().await, vault.sealed().await];
     vault.process.flow.journal().await.unwrap();
     let key = vault.key_entry(dies.id).await.unwrap().fingerprint;
     // A store whose snapshots cannot be listed is found out before a root is made.
-    let [snapshots, away] = ["snapshots", "away"].map(|name| vault.folder().join("objects").join(name));
+    let [snapshots, away] =
+        ["snapshots", "away"].map(|name| vault.folder().join("objects").join(name));
     fs::rename(&snapshots, &away).unwrap();
     fs::write(&snapshots, "in the way").unwrap();
     vault.process.flow.turn(&keys()).await.unwrap_err();
@@ -164,17 +274,39 @@ async fn a_ledger_lost_after_a_turn_that_was_refused_brings_nothing_back(databas
     let (restored, process, _ground) = rebuilt(&vault, database).await;
     assert_eq!(restored.epoch, 1);
     kept.copy(&process.ledger).await;
-    let officer = process.api.clone().bearing(vault.minted("privacy-officer").token.expose());
-    let shred = officer.delete(&format!("/v1/recordings/{}", dies.id), serde_json::json!({ "reason": "subject-request" })).await;
+    let officer = process
+        .api
+        .clone()
+        .bearing(vault.minted("privacy-officer").token.expose());
+    let shred = officer
+        .delete(
+            &format!("/v1/recordings/{}", dies.id),
+            serde_json::json!({ "reason": "subject-request" }),
+        )
+        .await;
     assert_eq!(shred.status, 200, "{shred:?}");
     kept.copy(&process.ledger).await;
-    let custody = custody::open(Config::read(&vault.made.config).unwrap().custody, vault.folder()).unwrap();
-    assert!(kept.reach(&vault, custody.as_ref()).await.contains(&key), "until the turn an old copy gives it");
+    let custody = custody::open(
+        Config::read(&vault.made.config).unwrap().custody,
+        vault.folder(),
+    )
+    .unwrap();
+    assert!(
+        kept.reach(&vault, custody.as_ref()).await.contains(&key),
+        "until the turn an old copy gives it"
+    );
     let turned = process.flow.turn(&keys()).await.unwrap().unwrap();
-    assert_eq!((turned.epoch, turned.covered), (2, 1), "no number was given to the turn that was refused");
+    assert_eq!(
+        (turned.epoch, turned.covered),
+        (2, 1),
+        "no number was given to the turn that was refused"
+    );
     kept.copy(&process.ledger).await;
     let reached = kept.reach(&vault, custody.as_ref()).await;
-    assert!(!reached.contains(&key) && reached.contains(&vault.key_entry(lives.id).await.unwrap().fingerprint));
+    assert!(
+        !reached.contains(&key)
+            && reached.contains(&vault.key_entry(lives.id).await.unwrap().fingerprint)
+    );
     vault.plays_in(&process, &lives).await;
 }
 
@@ -182,7 +314,8 @@ async fn what_only_the_lost_ledger_held_is_out_of_reach_after_the_next_turn(data
     let vault = Recipe::on(database).by_hand().await;
     vault.sealed().await;
     vault.process.flow.vault().snapshot().await.unwrap();
-    // Sealed and shredded after the snapshot: the rebuilt ledger never knew of its page's older versions.
+    // Sealed and shredded after the snapshot: the rebuilt ledger never knew of its page's older
+    // versions.
     let dies = vault.sealed().await;
     let key = vault.key_entry(dies.id).await.unwrap().fingerprint;
     let mut kept = Kept::default();
@@ -190,10 +323,17 @@ async fn what_only_the_lost_ledger_held_is_out_of_reach_after_the_next_turn(data
     assert_eq!(vault.shred(dies.id).await.status, 200);
     let (restored, process, _ground) = rebuilt(&vault, database).await;
     assert_eq!(restored.fences, 1);
-    let custody = custody::open(Config::read(&vault.made.config).unwrap().custody, vault.folder()).unwrap();
+    let custody = custody::open(
+        Config::read(&vault.made.config).unwrap().custody,
+        vault.folder(),
+    )
+    .unwrap();
     kept.copy(&process.ledger).await;
     assert!(kept.reach(&vault, custody.as_ref()).await.contains(&key));
-    assert_eq!(process.flow.turn(&keys()).await.unwrap().unwrap().covered, 1);
+    assert_eq!(
+        process.flow.turn(&keys()).await.unwrap().unwrap().covered,
+        1
+    );
     kept.copy(&process.ledger).await;
     assert!(!kept.reach(&vault, custody.as_ref()).await.contains(&key));
 }
@@ -204,14 +344,25 @@ async fn a_rebuilt_vault_settles_before_it_lets_anything_in(database: Database) 
     vault.process.flow.journal().await.unwrap();
     let (app, _ground) = on_an_empty_database(&vault, database).await;
     let plan = vault::plan(&app.parts(), Default::default()).await.unwrap();
-    vault::restore(app.parts(), &plan, vault::Claim::TakeOver).await.unwrap();
-    let is_settled = async || epochs::is_settled(&mut app.ledger.read().await.unwrap()).await.unwrap();
+    vault::restore(app.parts(), &plan, vault::Claim::TakeOver)
+        .await
+        .unwrap();
+    let is_settled = async || {
+        epochs::is_settled(&mut app.ledger.read().await.unwrap())
+            .await
+            .unwrap()
+    };
     assert!(!is_settled().await);
     let before = vault::plan(&app.parts(), Default::default()).await.unwrap();
     app.unlock().await.unwrap().settle().await.unwrap();
     assert!(is_settled().await);
     let after = vault::plan(&app.parts(), Default::default()).await.unwrap();
-    assert!(after.snapshot.seq >= 1_000_000 && after.snapshot.seq > before.snapshot.seq && after.journal.is_empty(), "{after:?}");
+    assert!(
+        after.snapshot.seq >= 1_000_000
+            && after.snapshot.seq > before.snapshot.seq
+            && after.journal.is_empty(),
+        "{after:?}"
+    );
 }
 
 on_both_databases!(

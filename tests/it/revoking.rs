@@ -26,57 +26,129 @@ async fn stocked(vault: &TestVault) -> Vec<Recorded> {
     let mut all = Vec::new();
     for number in 0..COUNT {
         let [high, low] = number.to_be_bytes();
-        let recorded = vault.record_wav(Bytes::from([b"RIFF\x06\0\0\0WAVE".as_slice(), &[high, low]].concat()));
+        let recorded = vault.record_wav(Bytes::from(
+            [b"RIFF\x06\0\0\0WAVE".as_slice(), &[high, low]].concat(),
+        ));
         assert_eq!(vault.tell(&recorded, "completed").await.status, 204);
         all.push(recorded);
     }
-    assert_eq!(vault.process.flow.work_off().await.unwrap(), usize::from(COUNT));
+    assert_eq!(
+        vault.process.flow.work_off().await.unwrap(),
+        usize::from(COUNT)
+    );
     for recorded in all.iter().skip(2).step_by(7) {
-        vault.process.flow.move_to(&epochs::keys(), recorded.id, &"sensitive".parse().unwrap(), false).await.unwrap();
+        vault
+            .process
+            .flow
+            .move_to(
+                &epochs::keys(),
+                recorded.id,
+                &"sensitive".parse().unwrap(),
+                false,
+            )
+            .await
+            .unwrap();
     }
     all
 }
 
 async fn rows(vault: &TestVault, table: Table, id: RecordingId) -> Vec<Image> {
-    image::find(&mut vault.process.ledger.read().await.unwrap(), table, &id.to_string()).await.unwrap()
+    image::find(
+        &mut vault.process.ledger.read().await.unwrap(),
+        table,
+        &id.to_string(),
+    )
+    .await
+    .unwrap()
 }
 
-/// What is known of a shredded recording, without ids and times; and that its rows, its receipt and its audit entry say the same.
+/// What is known of a shredded recording, without ids and times; and that its rows, its receipt and
+/// its audit entry say the same.
 async fn what_is_left(vault: &TestVault, shredded: &Shredded) -> String {
     let id = shredded.recording;
-    let [recording, fence, receipt] =
-        [Table::Recordings, Table::Fences, Table::Receipts].map(async |table| rows(vault, table, id).await.remove(0));
+    let [recording, fence, receipt] = [Table::Recordings, Table::Fences, Table::Receipts]
+        .map(async |table| rows(vault, table, id).await.remove(0));
     let (recording, fence, receipt) = (recording.await, fence.await, receipt.await);
     let [erase, work] = rows(vault, Table::Work, id).await.try_into().unwrap();
     assert!(rows(vault, Table::KeyEntries, id).await.is_empty());
-    let keys = vault.anybody().get("/.well-known/jwks.json").await.text().parse().unwrap();
+    let keys = vault
+        .anybody()
+        .get("/.well-known/jwks.json")
+        .await
+        .text()
+        .parse()
+        .unwrap();
     let claims = Receipt::verify(&shredded.jws, &keys).unwrap();
     let at = shredded.fenced_at;
     assert_eq!(receipt.text("jws"), Some(shredded.jws.as_str()));
     assert_eq!(
         (receipt.text("id"), fence.text("receipt_id")),
-        (Some(&*shredded.receipt.to_string()), Some(&*shredded.receipt.to_string()))
+        (
+            Some(&*shredded.receipt.to_string()),
+            Some(&*shredded.receipt.to_string())
+        )
     );
     assert_eq!(
-        (claims.recording(), claims.id(), claims.fenced_at(), fence.int("seq")),
+        (
+            claims.recording(),
+            claims.id(),
+            claims.fenced_at(),
+            fence.int("seq")
+        ),
         (id, shredded.receipt, at, Some(claims.audit_seq()))
     );
-    let times =
-        [recording.int("shredded_at"), fence.int("fenced_at"), receipt.int("issued_at"), work.int("due_at"), work.int("enqueued_at")];
+    let times = [
+        recording.int("shredded_at"),
+        fence.int("fenced_at"),
+        receipt.int("issued_at"),
+        work.int("due_at"),
+        work.int("enqueued_at"),
+    ];
     assert_eq!(times, [Some(at.as_millis()); 5]);
-    assert_eq!((erase.text("kind"), erase.text("state"), erase.int("due_at")), (Some("erase"), Some("due"), Some(at.as_millis())));
-    let page = vault.process.flow.audit(&Permit::of_operator(Action::Audit), claims.audit_seq() - 1, 1).await.unwrap();
+    assert_eq!(
+        (erase.text("kind"), erase.text("state"), erase.int("due_at")),
+        (Some("erase"), Some("due"), Some(at.as_millis()))
+    );
+    let page = vault
+        .process
+        .flow
+        .audit(
+            &Permit::of_operator(Action::Audit),
+            claims.audit_seq() - 1,
+            1,
+        )
+        .await
+        .unwrap();
     let entry = serde_json::to_value(&page.items[0]).unwrap();
-    assert_eq!((&entry["recording"], &entry["details"]["receipt"]), (&id.to_string().into(), &shredded.receipt.to_string().into()));
+    assert_eq!(
+        (&entry["recording"], &entry["details"]["receipt"]),
+        (&id.to_string().into(), &shredded.receipt.to_string().into())
+    );
     assert_eq!(claims.copies()[0], HeldCopy::KeyEntry { destroyed_at: at });
-    assert_eq!(claims.copies()[1..], [HeldCopy::Ciphertext(Removal::Pending), HeldCopy::Source(Removal::Pending)]);
+    assert_eq!(
+        claims.copies()[1..],
+        [
+            HeldCopy::Ciphertext(Removal::Pending),
+            HeldCopy::Source(Removal::Pending)
+        ]
+    );
     assert_eq!(fence.text("fingerprint").map(str::len), Some(64));
     format!(
         "{:?} {:?} {:?} {:?} {} {} {} {}",
         recording.text("state"),
         (receipt.text("state"), receipt.int("epoch")),
-        (work.text("kind"), work.text("state"), work.int("attempts"), work.text("holder"), work.text("last_error")),
-        (claims.state(), claims.reason().as_str(), claims.older_backups()),
+        (
+            work.text("kind"),
+            work.text("state"),
+            work.int("attempts"),
+            work.text("holder"),
+            work.text("last_error")
+        ),
+        (
+            claims.state(),
+            claims.reason().as_str(),
+            claims.older_backups()
+        ),
         entry["event"],
         entry["actor"],
         entry["details"]["reason"],
@@ -85,45 +157,104 @@ async fn what_is_left(vault: &TestVault, shredded: &Shredded) -> String {
 }
 
 async fn generations(vault: &TestVault) -> BTreeMap<PageId, i64> {
-    let pages = keys::all_pages(&mut vault.process.ledger.read().await.unwrap()).await.unwrap();
-    pages.into_iter().filter(|page| page.level == 0).map(|page| (page.id, page.generation)).collect()
+    let pages = keys::all_pages(&mut vault.process.ledger.read().await.unwrap())
+        .await
+        .unwrap();
+    pages
+        .into_iter()
+        .filter(|page| page.level == 0)
+        .map(|page| (page.id, page.generation))
+        .collect()
 }
 
 async fn many_shreds_leave_what_single_ones_do(database: Database) {
     let vault = Recipe::on(database).by_hand().await;
     let all = stocked(&vault).await;
-    let (permit, reason) = (Permit::of_operator(Action::Shred), "subject-request".parse().unwrap());
+    let (permit, reason) = (
+        Permit::of_operator(Action::Shred),
+        "subject-request".parse().unwrap(),
+    );
     let (kept, gone): (Vec<_>, Vec<_>) = all.iter().enumerate().partition(|(at, _)| at % 29 == 0);
     let gone: Vec<RecordingId> = gone.into_iter().map(|(_, recorded)| recorded.id).collect();
     let mut single = BTreeMap::new();
     for id in gone.iter().copied().step_by(2) {
-        single.insert(id, vault.process.flow.shred(&permit, id, &reason).await.unwrap());
+        single.insert(
+            id,
+            vault
+                .process
+                .flow
+                .shred(&permit, id, &reason)
+                .await
+                .unwrap(),
+        );
     }
     vault.clock.advance(std::time::Duration::from_secs(3));
 
     // One of them is named twice.
     let (named, before) = ([&gone[..], &gone[..1]].concat(), generations(&vault).await);
-    let shredded = vault.process.flow.shred_all(&permit, &named, &reason).await.unwrap();
-    assert!(shredded.iter().map(|shredded| shredded.recording).eq(gone.iter().copied()), "in their order, each once");
+    let shredded = vault
+        .process
+        .flow
+        .shred_all(&permit, &named, &reason)
+        .await
+        .unwrap();
+    assert!(
+        shredded
+            .iter()
+            .map(|shredded| shredded.recording)
+            .eq(gone.iter().copied()),
+        "in their order, each once"
+    );
     for (page, generation) in generations(&vault).await {
-        assert!(generation <= before[&page] + 2, "a leaf is written once in each of the two units at most");
+        assert!(
+            generation <= before[&page] + 2,
+            "a leaf is written once in each of the two units at most"
+        );
     }
     let mut left = BTreeMap::new();
     for shredded in &shredded {
         let earlier = single.get(&shredded.recording);
         assert_eq!(shredded.is_new, earlier.is_none());
         if let Some(earlier) = earlier {
-            assert_eq!((earlier.receipt, &earlier.jws, earlier.fenced_at), (shredded.receipt, &shredded.jws, shredded.fenced_at));
+            assert_eq!(
+                (earlier.receipt, &earlier.jws, earlier.fenced_at),
+                (shredded.receipt, &shredded.jws, shredded.fenced_at)
+            );
         }
-        left.entry(what_is_left(&vault, shredded).await).or_insert_with(Vec::new).push(shredded.is_new);
+        left.entry(what_is_left(&vault, shredded).await)
+            .or_insert_with(Vec::new)
+            .push(shredded.is_new);
     }
     assert_eq!(left.len(), 1, "{:#?}", left.keys());
-    assert_eq!(vault.count_of("shred.fenced").await, Some(gone.len().try_into().unwrap()));
-    assert_eq!(vault.process.flow.journal_status().await.unwrap().waiting, 0, "a shred that is told is in the journal");
+    assert_eq!(
+        vault.count_of("shred.fenced").await,
+        Some(gone.len().try_into().unwrap())
+    );
+    assert_eq!(
+        vault.process.flow.journal_status().await.unwrap().waiting,
+        0,
+        "a shred that is told is in the journal"
+    );
 
-    let again = vault.process.flow.shred_all(&permit, &gone, &reason).await.unwrap();
-    assert!(again.iter().zip(&shredded).all(|(again, first)| !again.is_new && again.jws == first.jws));
-    let turned = vault.process.flow.turn(&epochs::keys()).await.unwrap().unwrap();
+    let again = vault
+        .process
+        .flow
+        .shred_all(&permit, &gone, &reason)
+        .await
+        .unwrap();
+    assert!(
+        again
+            .iter()
+            .zip(&shredded)
+            .all(|(again, first)| !again.is_new && again.jws == first.jws)
+    );
+    let turned = vault
+        .process
+        .flow
+        .turn(&epochs::keys())
+        .await
+        .unwrap()
+        .unwrap();
     assert_eq!(turned.covered, gone.len() as u64);
     for (_, recorded) in kept {
         vault.plays(recorded).await;
@@ -134,26 +265,55 @@ async fn nothing_is_shredded_if_one_is_not_there(database: Database) {
     let vault = Recipe::on(database).by_hand().await;
     let (recorded, permit) = (vault.sealed().await, Permit::of_operator(Action::Shred));
     let ids = [recorded.id, RecordingId::random(&mut rand::rng())];
-    let refused = vault.process.flow.shred_all(&permit, &ids, &"operator".parse().unwrap()).await;
+    let refused = vault
+        .process
+        .flow
+        .shred_all(&permit, &ids, &"operator".parse().unwrap())
+        .await;
     assert_eq!(refused.unwrap_err().to_string(), "not found");
-    assert!(vault.process.flow.shred_all(&permit, &[], &"operator".parse().unwrap()).await.unwrap().is_empty());
+    assert!(
+        vault
+            .process
+            .flow
+            .shred_all(&permit, &[], &"operator".parse().unwrap())
+            .await
+            .unwrap()
+            .is_empty()
+    );
     vault.plays(&recorded).await;
 }
 
 /// Two processes let go of the same recordings, and of some others, at once.
 async fn two_who_let_go_at_once_give_the_same_receipts(database: Database) {
     let vault = Recipe::on(database).by_hand().await;
-    let all: Vec<RecordingId> = stocked(&vault).await.into_iter().map(|recorded| recorded.id).collect();
+    let all: Vec<RecordingId> = stocked(&vault)
+        .await
+        .into_iter()
+        .map(|recorded| recorded.id)
+        .collect();
     let other = vault.another_process().await;
-    let (permit, reason) = (Permit::of_operator(Action::Shred), "retention".parse().unwrap());
+    let (permit, reason) = (
+        Permit::of_operator(Action::Shred),
+        "retention".parse().unwrap(),
+    );
     let backwards: Vec<RecordingId> = all[50..].iter().rev().copied().collect();
-    let [first, second] =
-        [(&vault.process.flow, &all[..250]), (&other.flow, &backwards[..])].map(|(flow, ids)| flow.shred_all(&permit, ids, &reason));
+    let [first, second] = [
+        (&vault.process.flow, &all[..250]),
+        (&other.flow, &backwards[..]),
+    ]
+    .map(|(flow, ids)| flow.shred_all(&permit, ids, &reason));
     let (first, second) = tokio::join!(first, second);
-    let first: BTreeMap<_, _> = first.unwrap().into_iter().map(|shredded| (shredded.recording, shredded)).collect();
+    let first: BTreeMap<_, _> = first
+        .unwrap()
+        .into_iter()
+        .map(|shredded| (shredded.recording, shredded))
+        .collect();
     for shredded in second.unwrap() {
         if let Some(twin) = first.get(&shredded.recording) {
-            assert_eq!((twin.receipt, twin.is_new), (shredded.receipt, !shredded.is_new));
+            assert_eq!(
+                (twin.receipt, twin.is_new),
+                (shredded.receipt, !shredded.is_new)
+            );
         }
     }
     assert_eq!(vault.count_of("shred.fenced").await, Some(COUNT.into()));
@@ -168,6 +328,10 @@ on_both_databases!(
 impl TestVault {
     /// How often an event is in the audit log, however long that is.
     async fn count_of(&self, event: &str) -> Option<i64> {
-        self.ground().integer(&format!("SELECT COUNT(*) FROM audit WHERE event = '{event}'")).await
+        self.ground()
+            .integer(&format!(
+                "SELECT COUNT(*) FROM audit WHERE event = '{event}'"
+            ))
+            .await
     }
 }

@@ -1,4 +1,5 @@
-//! An S3 server inside the test process: real HTTP on a loopback port, signatures checked, objects in a temporary folder.
+//! An S3 server inside the test process: real HTTP on a loopback port, signatures checked, objects
+//! in a temporary folder.
 
 use std::{
     path::{Path, PathBuf},
@@ -27,7 +28,8 @@ pub(crate) struct S3Server {
     thread: Option<thread::JoinHandle<()>>,
 }
 
-/// Starts a server on a free port. It runs in a thread of its own, so that any kind of test can use it.
+/// Starts a server on a free port. It runs in a thread of its own, so that any kind of test can use
+/// it.
 pub(crate) fn start() -> S3Server {
     let root = tempfile::tempdir().expect("a temporary folder");
     let (bucket, access_key, secret_key) = ("calls", "AKIDTEST", "a-secret-for-tests");
@@ -35,10 +37,17 @@ pub(crate) fn start() -> S3Server {
     let (address, listening) = std::sync::mpsc::channel();
     let folder: PathBuf = root.path().to_owned();
     let thread = thread::spawn(move || {
-        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .enable_all()
+            .build()
+            .expect("a runtime");
         runtime.block_on(async {
-            let listener = TcpListener::bind(("127.0.0.1", 0)).await.expect("a free port");
-            address.send(listener.local_addr().expect("an address")).expect("the starter waits");
+            let listener = TcpListener::bind(("127.0.0.1", 0))
+                .await
+                .expect("a free port");
+            address
+                .send(listener.local_addr().expect("an address"))
+                .expect("the starter waits");
             tokio::select! {
                 () = serve(listener, &folder, access_key, secret_key) => {}
                 _ = stopped => {}
@@ -47,13 +56,22 @@ pub(crate) fn start() -> S3Server {
     });
     let address = listening.recv().expect("the server starts");
     let endpoint = format!("http://{address}");
-    let server = S3Server { endpoint, bucket, access_key, secret_key, root, stop: Some(stop), thread: Some(thread) };
+    let server = S3Server {
+        endpoint,
+        bucket,
+        access_key,
+        secret_key,
+        root,
+        stop: Some(stop),
+        thread: Some(thread),
+    };
     std::fs::create_dir(server.root().join(bucket)).expect("a bucket");
     server
 }
 
 impl S3Server {
-    /// Where the server keeps everything: buckets are folders, unfinished uploads are files beside them.
+    /// Where the server keeps everything: buckets are folders, unfinished uploads are files beside
+    /// them.
     pub(crate) fn root(&self) -> &Path {
         self.root.path()
     }
@@ -74,8 +92,11 @@ async fn serve(listener: TcpListener, root: &Path, access_key: &str, secret_key:
     let service = builder.build();
     let mut connections = JoinSet::new();
     loop {
-        let Ok((socket, _)) = listener.accept().await else { continue };
-        let connection = http1::Builder::new().serve_connection(TokioIo::new(socket), service.clone());
+        let Ok((socket, _)) = listener.accept().await else {
+            continue;
+        };
+        let connection =
+            http1::Builder::new().serve_connection(TokioIo::new(socket), service.clone());
         connections.spawn(async move {
             // A client that hangs up is not the server's business.
             let _ended = connection.await;

@@ -27,12 +27,21 @@ use crate::{
 /// The receipt as anybody gets it, checked with the published keys.
 async fn receipt(vault: &TestVault, id: &str) -> Receipt {
     let answer = vault.anybody().get(&format!("/v1/receipts/{id}")).await;
-    assert_eq!((answer.status, answer.header("content-type")), (200, "application/jose"));
+    assert_eq!(
+        (answer.status, answer.header("content-type")),
+        (200, "application/jose")
+    );
     Receipt::verify(&answer.text(), &published_keys(vault).await).unwrap()
 }
 
 async fn published_keys(vault: &TestVault) -> KeySet {
-    vault.anybody().get("/.well-known/jwks.json").await.text().parse().unwrap()
+    vault
+        .anybody()
+        .get("/.well-known/jwks.json")
+        .await
+        .text()
+        .parse()
+        .unwrap()
 }
 
 fn receipt_id(answer: &Answer) -> String {
@@ -43,52 +52,126 @@ async fn a_recording_is_shredded_and_a_receipt_proves_it(database: Database) {
     let vault = Recipe::on(database).by_hand().await;
     let recorded = vault.sealed().await;
     let path = vault.audio(recorded.id).await;
-    let digest = vault.details(recorded.id).await["policy_digest"].as_str().unwrap().to_owned();
+    let digest = vault.details(recorded.id).await["policy_digest"]
+        .as_str()
+        .unwrap()
+        .to_owned();
     let answer = vault.shred(recorded.id).await;
     assert_eq!(answer.status, 200, "{answer:?}");
     let (body, id) = (answer.json(), receipt_id(&answer));
     assert_eq!(body["recording_id"], json!(recorded.id));
-    assert_eq!(body["receipt_url"], json!(vault.process.public(&format!("/v1/receipts/{id}"))));
+    assert_eq!(
+        body["receipt_url"],
+        json!(vault.process.public(&format!("/v1/receipts/{id}")))
+    );
 
     // Step one: the key is gone, the bytes are not, and the receipt says so.
     let fenced = receipt(&vault, &id).await;
-    assert_eq!((fenced.state(), fenced.recording(), fenced.vault()), (ReceiptState::Fenced, recorded.id, vault.made.vault));
-    assert!(fenced.is_of(&vault.account, &recorded.sid) && fenced.reason().as_str() == "subject-request");
-    assert_eq!((fenced.policy_digest(), json!(fenced.fenced_at())), (digest.as_str(), body["shredded_at"].clone()));
-    let destroyed = HeldCopy::KeyEntry { destroyed_at: fenced.fenced_at() };
+    assert_eq!(
+        (fenced.state(), fenced.recording(), fenced.vault()),
+        (ReceiptState::Fenced, recorded.id, vault.made.vault)
+    );
+    assert!(
+        fenced.is_of(&vault.account, &recorded.sid)
+            && fenced.reason().as_str() == "subject-request"
+    );
+    assert_eq!(
+        (fenced.policy_digest(), json!(fenced.fenced_at())),
+        (digest.as_str(), body["shredded_at"].clone())
+    );
+    let destroyed = HeldCopy::KeyEntry {
+        destroyed_at: fenced.fenced_at(),
+    };
     let source = HeldCopy::Source(Removal::Pending);
-    assert_eq!(fenced.copies(), [destroyed, HeldCopy::Ciphertext(Removal::Pending), source]);
+    assert_eq!(
+        fenced.copies(),
+        [destroyed, HeldCopy::Ciphertext(Removal::Pending), source]
+    );
     assert_eq!(vault.objects().await.len(), 1);
     for gone in [
         vault.anybody().get(&path).await,
-        vault.anybody().with(reqwest::Method::GET, &path, &[("range", "bytes=0-0")]).await,
+        vault
+            .anybody()
+            .with(reqwest::Method::GET, &path, &[("range", "bytes=0-0")])
+            .await,
         vault.grant("reviewer", recorded.id, "quality-review").await,
     ] {
         let problem = gone.problem(410, "shredded");
-        assert_eq!((&problem["receipt_id"], &problem["shredded_at"]), (&json!(id), &body["shredded_at"]));
+        assert_eq!(
+            (&problem["receipt_id"], &problem["shredded_at"]),
+            (&json!(id), &body["shredded_at"])
+        );
     }
-    assert_eq!(vault.anybody().with(reqwest::Method::HEAD, &path, &[]).await.status, 410);
+    assert_eq!(
+        vault
+            .anybody()
+            .with(reqwest::Method::HEAD, &path, &[])
+            .await
+            .status,
+        410
+    );
 
     // Step two: older copies of the key store are useless; the bytes are still there.
     vault.clock.advance(Duration::from_secs(3600));
     let turned = vault.process.flow.turn(&keys()).await.unwrap().unwrap();
     let covered = receipt(&vault, &id).await;
-    assert_eq!((covered.state(), covered.older_backups()), (ReceiptState::Unrecoverable, OlderBackups::Covered));
-    assert_eq!((covered.unrecoverable_since(), covered.epoch()), (Some(turned.unrecoverable_since), Some(2)));
-    assert_eq!((covered.copies(), covered.fenced_at(), vault.objects().await.len()), (fenced.copies(), fenced.fenced_at(), 1));
+    assert_eq!(
+        (covered.state(), covered.older_backups()),
+        (ReceiptState::Unrecoverable, OlderBackups::Covered)
+    );
+    assert_eq!(
+        (covered.unrecoverable_since(), covered.epoch()),
+        (Some(turned.unrecoverable_since), Some(2))
+    );
+    assert_eq!(
+        (
+            covered.copies(),
+            covered.fenced_at(),
+            vault.objects().await.len()
+        ),
+        (fenced.copies(), fenced.fenced_at(), 1)
+    );
 
     // Then the bytes, here and at the source.
     vault.clock.advance(Duration::from_secs(5));
     assert_eq!(vault.process.flow.work_off().await.unwrap(), 2);
-    assert_eq!((vault.objects().await, vault.artefacts(recorded.id).await), (vec![], vec![]));
+    assert_eq!(
+        (vault.objects().await, vault.artefacts(recorded.id).await),
+        (vec![], vec![])
+    );
     let closed = receipt(&vault, &id).await;
-    let removed = [HeldCopy::Ciphertext, HeldCopy::Source].map(|copy| copy(Removal::Removed(vault.clock.now())));
-    assert_eq!((closed.state(), closed.copies()), (ReceiptState::Closed, &[&[destroyed][..], &removed].concat()[..]));
-    assert_eq!((closed.fenced_at(), closed.audit_seq()), (fenced.fenced_at(), fenced.audit_seq()));
-    let told = vault.entries().await.into_iter().find(|entry| entry["seq"] == closed.audit_seq()).unwrap();
-    assert_eq!((&told["event"], &told["details"]["receipt"]), (&json!("shred.fenced"), &json!(id)));
+    let removed = [HeldCopy::Ciphertext, HeldCopy::Source]
+        .map(|copy| copy(Removal::Removed(vault.clock.now())));
+    assert_eq!(
+        (closed.state(), closed.copies()),
+        (
+            ReceiptState::Closed,
+            &[&[destroyed][..], &removed].concat()[..]
+        )
+    );
+    assert_eq!(
+        (closed.fenced_at(), closed.audit_seq()),
+        (fenced.fenced_at(), fenced.audit_seq())
+    );
+    let told = vault
+        .entries()
+        .await
+        .into_iter()
+        .find(|entry| entry["seq"] == closed.audit_seq())
+        .unwrap();
+    assert_eq!(
+        (&told["event"], &told["details"]["receipt"]),
+        (&json!("shred.fenced"), &json!(id))
+    );
     let details = vault.details(recorded.id).await;
-    assert_eq!((&details["state"], &details["receipt_id"], &details["artefacts"]), (&json!("shredded"), &json!(id), &json!([])));
+    assert_eq!(
+        (
+            &details["state"],
+            &details["receipt_id"],
+            &details["artefacts"]
+        ),
+        (&json!("shredded"), &json!(id), &json!([]))
+    );
     vault.anybody().get(&path).await.problem(410, "shredded");
 }
 
@@ -98,25 +181,53 @@ async fn shredding_again_and_at_the_same_time_is_shredding_once(database: Databa
     let recorded = vault.sealed().await;
     let path = format!("/v1/recordings/{}", recorded.id);
     let token = vault.minted("privacy-officer").token.expose();
-    let callers: Vec<_> = [&vault.process.api, &other.api].map(|api| api.clone().bearing(token)).into_iter().cycle().take(12).collect();
-    let answers = join_all(callers.iter().map(|caller| caller.delete(&path, json!({ "reason": "retention" })))).await;
+    let callers: Vec<_> = [&vault.process.api, &other.api]
+        .map(|api| api.clone().bearing(token))
+        .into_iter()
+        .cycle()
+        .take(12)
+        .collect();
+    let answers = join_all(
+        callers
+            .iter()
+            .map(|caller| caller.delete(&path, json!({ "reason": "retention" }))),
+    )
+    .await;
     let first = answers[0].json();
     for answer in &answers {
-        assert_eq!((answer.status, answer.json()["receipt_id"].clone()), (200, first["receipt_id"].clone()), "{answer:?}");
+        assert_eq!(
+            (answer.status, answer.json()["receipt_id"].clone()),
+            (200, first["receipt_id"].clone()),
+            "{answer:?}"
+        );
     }
     assert_eq!(vault.count("shred.fenced").await, 1);
     vault.process.flow.work_off().await.unwrap();
     vault.clock.advance(Duration::from_secs(60));
     let later = vault.shred(recorded.id).await.json();
-    assert_eq!((&later["receipt_id"], &later["shredded_at"]), (&first["receipt_id"], &first["shredded_at"]));
+    assert_eq!(
+        (&later["receipt_id"], &later["shredded_at"]),
+        (&first["receipt_id"], &first["shredded_at"])
+    );
     let kept = receipt(&vault, later["receipt_id"].as_str().unwrap()).await;
-    assert_eq!((kept.state(), kept.reason().as_str()), (ReceiptState::Fenced, "retention"), "the first reason stands");
-    assert!(matches!(kept.copies()[1], HeldCopy::Ciphertext(Removal::Removed(_))), "{kept:?}");
-    // Both processes are asked to turn, one after the other: the receipt says the first turn's, whatever comes later.
+    assert_eq!(
+        (kept.state(), kept.reason().as_str()),
+        (ReceiptState::Fenced, "retention"),
+        "the first reason stands"
+    );
+    assert!(
+        matches!(kept.copies()[1], HeldCopy::Ciphertext(Removal::Removed(_))),
+        "{kept:?}"
+    );
+    // Both processes are asked to turn, one after the other: the receipt says the first turn's,
+    // whatever comes later.
     for process in [&other, &vault.process] {
         process.flow.turn(&keys()).await.unwrap().unwrap();
         let closed = receipt(&vault, later["receipt_id"].as_str().unwrap()).await;
-        assert_eq!((closed.state(), closed.epoch(), closed.copies()), (ReceiptState::Closed, Some(2), kept.copies()));
+        assert_eq!(
+            (closed.state(), closed.epoch(), closed.copies()),
+            (ReceiptState::Closed, Some(2), kept.copies())
+        );
     }
     assert_eq!(vault.process.flow.work_off().await.unwrap(), 0);
     assert_eq!(vault.count("shred.bytes-removed").await, 1);
@@ -138,19 +249,35 @@ async fn what_is_not_sealed_yet_is_shredded_and_never_fetched(database: Database
         }
         assert_eq!(vault.stand_in.media_requests(), requests, "{status}");
         assert_eq!(vault.state(recorded.id).await, "shredded");
-        assert_eq!((vault.key_entry(recorded.id).await, vault.objects().await), (None, vec![]));
+        assert_eq!(
+            (vault.key_entry(recorded.id).await, vault.objects().await),
+            (None, vec![])
+        );
         let receipt = receipt(&vault, &receipt_id(&answer)).await;
         assert_eq!(receipt.state(), ReceiptState::Closed);
-        assert!(matches!(receipt.copies(), [HeldCopy::Source(Removal::Removed(_))]), "{receipt:?}");
+        assert!(
+            matches!(receipt.copies(), [HeldCopy::Source(Removal::Removed(_))]),
+            "{receipt:?}"
+        );
         assert_eq!(vault.due_in_ms(recorded.id).await, None);
     }
 }
 
 async fn a_recording_is_shredded_while_it_is_fetched(database: Database) {
-    let vault = Recipe { twilio: "media_redirect_hosts = [\"127.0.0.1\"]", ..Recipe::on(database) }.by_hand().await;
+    let vault = Recipe {
+        twilio: "media_redirect_hosts = [\"127.0.0.1\"]",
+        ..Recipe::on(database)
+    }
+    .by_hand()
+    .await;
     let host = GatedHost::start(bytes::Bytes::from_static(conversation::WAV)).await;
     let recorded = vault.announced().await;
-    vault.stand_in.fail(&recorded.sid, Fault::RedirectTo { url: host.url.clone() });
+    vault.stand_in.fail(
+        &recorded.sid,
+        Fault::RedirectTo {
+            url: host.url.clone(),
+        },
+    );
     let shredding = async {
         host.reached().await;
         let answer = vault.shred(recorded.id).await;
@@ -158,11 +285,27 @@ async fn a_recording_is_shredded_while_it_is_fetched(database: Database) {
         answer
     };
     let (worked, answer) = tokio::join!(vault.process.flow.work_off(), shredding);
-    assert_eq!(worked.unwrap(), 3, "the fetch that came to nothing, the removal, and the deletion at the source");
-    assert_eq!((vault.state(recorded.id).await, vault.objects().await), ("shredded".to_owned(), vec![]));
-    assert_eq!((vault.key_entry(recorded.id).await, vault.artefacts(recorded.id).await), (None, vec![]));
+    assert_eq!(
+        worked.unwrap(),
+        3,
+        "the fetch that came to nothing, the removal, and the deletion at the source"
+    );
+    assert_eq!(
+        (vault.state(recorded.id).await, vault.objects().await),
+        ("shredded".to_owned(), vec![])
+    );
+    assert_eq!(
+        (
+            vault.key_entry(recorded.id).await,
+            vault.artefacts(recorded.id).await
+        ),
+        (None, vec![])
+    );
     assert_eq!(vault.count("recording.sealed").await, 0);
-    assert_eq!(receipt(&vault, &receipt_id(&answer)).await.state(), ReceiptState::Closed);
+    assert_eq!(
+        receipt(&vault, &receipt_id(&answer)).await.state(),
+        ReceiptState::Closed
+    );
 }
 
 /// Enough recordings to fill a leaf page and begin the next.
@@ -170,7 +313,9 @@ async fn neighbours_on_the_same_page_are_left_alone(database: Database) {
     let vault = Recipe::on(database).by_hand().await;
     let mut all = Vec::new();
     for number in 0..130u8 {
-        let recorded = vault.record_wav(bytes::Bytes::from([b"RIFF\x05\0\0\0WAVE".as_slice(), &[number]].concat()));
+        let recorded = vault.record_wav(bytes::Bytes::from(
+            [b"RIFF\x05\0\0\0WAVE".as_slice(), &[number]].concat(),
+        ));
         assert_eq!(vault.tell(&recorded, "completed").await.status, 204);
         all.push(recorded);
     }
@@ -183,7 +328,10 @@ async fn neighbours_on_the_same_page_are_left_alone(database: Database) {
     all.push(vault.sealed().await);
     for (at, recorded) in all.iter().enumerate() {
         if shredded.contains(&at) {
-            vault.grant("reviewer", recorded.id, "quality-review").await.problem(410, "shredded");
+            vault
+                .grant("reviewer", recorded.id, "quality-review")
+                .await
+                .problem(410, "shredded");
         } else {
             vault.plays(recorded).await;
         }
@@ -205,15 +353,37 @@ async fn only_the_privacy_officer_shreds_and_only_for_a_reason() {
     let recorded = vault.sealed().await;
     let path = format!("/v1/recordings/{}", recorded.id);
     for who in ["agent", "reviewer", "auditor"] {
-        assert_eq!(vault.asks(who).delete(&path, json!({ "reason": "operator" })).await.reasons(), ["role-not-allowed"]);
+        assert_eq!(
+            vault
+                .asks(who)
+                .delete(&path, json!({ "reason": "operator" }))
+                .await
+                .reasons(),
+            ["role-not-allowed"]
+        );
     }
-    vault.anybody().delete(&path, json!({ "reason": "operator" })).await.problem(401, "unauthorized");
+    vault
+        .anybody()
+        .delete(&path, json!({ "reason": "operator" }))
+        .await
+        .problem(401, "unauthorized");
     let officer = vault.asks("privacy-officer");
-    for bad in [json!({}), json!({ "reason": "Anna asked for it" }), json!({ "reason": "" }), json!({ "reason": "operator", "by": "me" })] {
+    for bad in [
+        json!({}),
+        json!({ "reason": "Anna asked for it" }),
+        json!({ "reason": "" }),
+        json!({ "reason": "operator", "by": "me" }),
+    ] {
         officer.delete(&path, bad).await.problem(400, "bad-request");
     }
     let missing = RecordingId::random(&mut rand::rng());
-    officer.delete(&format!("/v1/recordings/{missing}"), json!({ "reason": "operator" })).await.problem(404, "not-found");
+    officer
+        .delete(
+            &format!("/v1/recordings/{missing}"),
+            json!({ "reason": "operator" }),
+        )
+        .await
+        .problem(404, "not-found");
     vault.plays(&recorded).await;
 }
 
@@ -223,15 +393,30 @@ async fn a_receipt_is_for_anybody_who_knows_its_id() {
     let recorded = vault.sealed().await;
     let id = receipt_id(&vault.shred(recorded.id).await);
     for who in ["stranger", "nobody"] {
-        assert_eq!(vault.asks(who).get(&format!("/v1/receipts/{id}")).await.status, 200);
+        assert_eq!(
+            vault
+                .asks(who)
+                .get(&format!("/v1/receipts/{id}"))
+                .await
+                .status,
+            200
+        );
     }
     let other = ReceiptId::random(&mut rand::rng()).to_string();
     for bad in [other.as_str(), "rcp_0", "%FF", &recorded.id.to_string()] {
-        vault.anybody().get(&format!("/v1/receipts/{bad}")).await.problem(404, "not-found");
+        vault
+            .anybody()
+            .get(&format!("/v1/receipts/{bad}"))
+            .await
+            .problem(404, "not-found");
     }
     // Another vault's keys do not vouch for it.
     let elsewhere = Recipe::default().by_hand().await;
-    let text = vault.anybody().get(&format!("/v1/receipts/{id}")).await.text();
+    let text = vault
+        .anybody()
+        .get(&format!("/v1/receipts/{id}"))
+        .await
+        .text();
     assert!(Receipt::verify(&text, &published_keys(&elsewhere).await).is_err());
     assert!(Receipt::verify(&text, &published_keys(&vault).await).is_ok());
 }
@@ -240,7 +425,13 @@ async fn a_receipt_is_for_anybody_who_knows_its_id() {
 async fn is_in_the_tree(vault: &TestVault, root: &RootKey, key: &Key) -> bool {
     let mut tx = vault.process.ledger.read().await.unwrap();
     for row in rows::all_pages(&mut tx).await.unwrap() {
-        let page: Page = tree::walk(rows::path(&mut tx, row.id).await.unwrap(), root, vault.made.vault).unwrap().page;
+        let page: Page = tree::walk(
+            rows::path(&mut tx, row.id).await.unwrap(),
+            root,
+            vault.made.vault,
+        )
+        .unwrap()
+        .page;
         if (0..128).any(|slot| page.key(slot).is_ok_and(|found| found == *key)) {
             return true;
         }
@@ -257,9 +448,22 @@ async fn the_key_page_is_rewritten_and_rows_from_before_do_not_help(database: Da
         let mut tx = vault.process.ledger.read().await.unwrap();
         rows::path(&mut tx, entry.place.page).await.unwrap()
     };
-    let key = tree::walk(leaf, &root, vault.made.vault).unwrap().page.key(entry.place.slot).unwrap();
+    let key = tree::walk(leaf, &root, vault.made.vault)
+        .unwrap()
+        .page
+        .key(entry.place.slot)
+        .unwrap();
     assert!(is_in_the_tree(&vault, &root, &key).await);
-    let heard = vault.process.flow.redeem(vault.audio(recorded.id).await.split('/').nth(3).unwrap(), None, Artefact::Audio).await.unwrap();
+    let heard = vault
+        .process
+        .flow
+        .redeem(
+            vault.audio(recorded.id).await.split('/').nth(3).unwrap(),
+            None,
+            Artefact::Audio,
+        )
+        .await
+        .unwrap();
     let before = "CREATE TABLE kept_pages AS SELECT * FROM pages; CREATE TABLE kept_entries AS SELECT * FROM key_entries";
     vault.ground().run(before).await;
 
@@ -267,10 +471,17 @@ async fn the_key_page_is_rewritten_and_rows_from_before_do_not_help(database: Da
     assert!(!is_in_the_tree(&vault, &root, &key).await);
     assert_eq!(vault.key_entry(recorded.id).await, None);
     // Who was let in before the shred does not get the key any more.
-    let refused = vault.process.flow.listen(&heard, 0..1).await.err().expect("nothing opens");
+    let refused = vault
+        .process
+        .flow
+        .listen(&heard, 0..1)
+        .await
+        .err()
+        .expect("nothing opens");
     assert_eq!(refused.to_string(), "not found");
 
-    // Somebody puts the rows back: the entry, then the page with the key, then the state. The fence stands before all of them.
+    // Somebody puts the rows back: the entry, then the page with the key, then the state. The fence
+    // stands before all of them.
     for restored in [
         "INSERT INTO key_entries SELECT * FROM kept_entries",
         "UPDATE pages SET sealed = (SELECT sealed FROM kept_pages k WHERE k.id = pages.id), \
@@ -278,9 +489,15 @@ async fn the_key_page_is_rewritten_and_rows_from_before_do_not_help(database: Da
         "UPDATE recordings SET state = 'sealed', shredded_at = NULL",
     ] {
         vault.ground().run(restored).await;
-        assert!(vault.process.flow.listen(&heard, 0..1).await.is_err(), "{restored}");
+        assert!(
+            vault.process.flow.listen(&heard, 0..1).await.is_err(),
+            "{restored}"
+        );
     }
-    assert!(is_in_the_tree(&vault, &root, &key).await, "the key itself is back, as in a backup from before the shred");
+    assert!(
+        is_in_the_tree(&vault, &root, &key).await,
+        "the key itself is back, as in a backup from before the shred"
+    );
     let path = vault.audio(recorded.id).await;
     vault.anybody().get(&path).await.problem(404, "not-found");
     assert_eq!(vault.count("opening.started").await, 0);
@@ -289,21 +506,42 @@ async fn the_key_page_is_rewritten_and_rows_from_before_do_not_help(database: Da
 #[tokio::test]
 async fn the_store_is_down_and_the_bytes_are_removed_when_it_is_back() {
     let store = FaultyStore::new();
-    let vault = Recipe { adapter: Some(std::sync::Arc::new(store.clone())), ..Recipe::default() }.by_hand().await;
+    let vault = Recipe {
+        adapter: Some(std::sync::Arc::new(store.clone())),
+        ..Recipe::default()
+    }
+    .by_hand()
+    .await;
     let recorded = vault.sealed().await;
     let id = receipt_id(&vault.shred(recorded.id).await);
     vault.process.flow.turn(&keys()).await.unwrap().unwrap();
     store.plan(Op::Delete, [Plan::Fail; 30]);
     for _ in 0..30 {
-        assert!(vault.later().await > 0, "it is tried again and again, however often it failed");
+        assert!(
+            vault.later().await > 0,
+            "it is tried again and again, however often it failed"
+        );
         let status = vault.process.flow.status().await.unwrap();
-        let waiting: Vec<_> = status.work.iter().map(|work| (work.kind.as_str(), work.state.as_str(), work.count)).collect();
+        let waiting: Vec<_> = status
+            .work
+            .iter()
+            .map(|work| (work.kind.as_str(), work.state.as_str(), work.count))
+            .collect();
         assert_eq!(waiting, [("remove", "due", 1)]);
-        assert_eq!(receipt(&vault, &id).await.state(), ReceiptState::Unrecoverable);
-        vault.grant("reviewer", recorded.id, "quality-review").await.problem(410, "shredded");
+        assert_eq!(
+            receipt(&vault, &id).await.state(),
+            ReceiptState::Unrecoverable
+        );
+        vault
+            .grant("reviewer", recorded.id, "quality-review")
+            .await
+            .problem(410, "shredded");
     }
     assert_eq!(vault.later().await, 1);
-    assert_eq!((receipt(&vault, &id).await.state(), vault.objects().await), (ReceiptState::Closed, vec![]));
+    assert_eq!(
+        (receipt(&vault, &id).await.state(), vault.objects().await),
+        (ReceiptState::Closed, vec![])
+    );
     assert_eq!(vault.count("shred.bytes-removed").await, 1);
 }
 
@@ -315,7 +553,11 @@ async fn the_object_is_gone_already_and_the_receipt_closes() {
     vault.process.store.delete(artefact.object).await.unwrap();
     let id = receipt_id(&vault.shred(recorded.id).await);
     vault.process.flow.work_off().await.unwrap();
-    assert_eq!(receipt(&vault, &id).await.state(), ReceiptState::Fenced, "an older copy of the key store has its key");
+    assert_eq!(
+        receipt(&vault, &id).await.state(),
+        ReceiptState::Fenced,
+        "an older copy of the key store has its key"
+    );
     vault.process.flow.turn(&keys()).await.unwrap().unwrap();
     assert_eq!(receipt(&vault, &id).await.state(), ReceiptState::Closed);
 }

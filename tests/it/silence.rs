@@ -1,4 +1,5 @@
-//! Silence means silence: what is still on its way to a slow listener when the shred is answered, counted in bytes over real sockets.
+//! Silence means silence: what is still on its way to a slow listener when the shred is answered,
+//! counted in bytes over real sockets.
 
 use std::{
     net::SocketAddr,
@@ -20,14 +21,24 @@ use crate::world::{Recipe, Recorded, TestVault, until};
 
 /// Bytes of one second: 8 kHz, 16 bit, two channels.
 const SECOND: usize = 32_000;
-/// What may still be heard after the answer: a second of sound on its way, and the listener's own small buffer.
+/// What may still be heard after the answer: a second of sound on its way, and the listener's own
+/// small buffer.
 const BOUND: usize = 64 * 1024;
 
 async fn served(server: &'static str, wav: Vec<u8>) -> (TestVault, Recorded) {
-    let vault = Recipe { clock: Clock::System, server, ..Recipe::default() }.served().await;
+    let vault = Recipe {
+        clock: Clock::System,
+        server,
+        ..Recipe::default()
+    }
+    .served()
+    .await;
     let recorded = vault.record_wav(wav.into());
     assert_eq!(vault.tell(&recorded, "completed").await.status, 204);
-    until("it is sealed", async || vault.state(recorded.id).await == "sealed").await;
+    until("it is sealed", async || {
+        vault.state(recorded.id).await == "sealed"
+    })
+    .await;
     (vault, recorded)
 }
 
@@ -50,10 +61,21 @@ fn get(path: &str) -> String {
 }
 
 /// Reads at a pace for so long, or to the end: what came, and how it ended if it did.
-async fn listens(stream: &mut TcpStream, pace: usize, during: Duration) -> (Vec<u8>, Option<std::io::Result<()>>) {
+async fn listens(
+    stream: &mut TcpStream,
+    pace: usize,
+    during: Duration,
+) -> (Vec<u8>, Option<std::io::Result<()>>) {
     let (begun, mut heard, mut buffer) = (Instant::now(), Vec::new(), vec![0; pace / 20]);
     while begun.elapsed() < during {
-        let Ok(read) = tokio::time::timeout(during.saturating_sub(begun.elapsed()), stream.read(&mut buffer)).await else { break };
+        let Ok(read) = tokio::time::timeout(
+            during.saturating_sub(begun.elapsed()),
+            stream.read(&mut buffer),
+        )
+        .await
+        else {
+            break;
+        };
         match read {
             Ok(0) => return (heard, Some(Ok(()))),
             Ok(read) => heard.extend_from_slice(&buffer[..read]),
@@ -68,8 +90,15 @@ async fn listens(stream: &mut TcpStream, pace: usize, during: Duration) -> (Vec<
 /// Listens on after the shred was answered: little comes, and no end that looks proper.
 async fn falls_silent(stream: &mut TcpStream) {
     let (after, end) = listens(stream, SECOND, Duration::from_secs(30)).await;
-    assert!(after.len() <= BOUND, "{} bytes are {} ms of sound", after.len(), after.len() * 1000 / SECOND);
-    let end = end.expect("the connection ends").expect_err("an end that looks proper");
+    assert!(
+        after.len() <= BOUND,
+        "{} bytes are {} ms of sound",
+        after.len(),
+        after.len() * 1000 / SECOND
+    );
+    let end = end
+        .expect("the connection ends")
+        .expect_err("an end that looks proper");
     assert_eq!(end.kind(), std::io::ErrorKind::ConnectionReset);
 }
 
@@ -77,9 +106,17 @@ async fn falls_silent(stream: &mut TcpStream) {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_listener_in_real_time_hears_a_second_at_most_after_the_shred_was_answered() {
     let (vault, recorded) = served("[server.limits]\nwrite_timeout_s = 2", long()).await;
-    let mut stream = asks(vault.process.address(), &get(&vault.audio(recorded.id).await)).await;
+    let mut stream = asks(
+        vault.process.address(),
+        &get(&vault.audio(recorded.id).await),
+    )
+    .await;
     let (heard, end) = listens(&mut stream, SECOND, Duration::from_secs(4)).await;
-    assert!(heard.len() > 3 * SECOND && end.is_none(), "{} {end:?}", heard.len());
+    assert!(
+        heard.len() > 3 * SECOND && end.is_none(),
+        "{} {end:?}",
+        heard.len()
+    );
     assert_eq!(vault.shred(recorded.id).await.status, 200);
     falls_silent(&mut stream).await;
     assert_eq!(vault.process.flow.status().await.unwrap().streams, 0);
@@ -89,22 +126,41 @@ async fn a_listener_in_real_time_hears_a_second_at_most_after_the_shred_was_answ
 async fn an_archive_falls_silent_when_a_recording_in_it_is_shredded() {
     const NUMBER: &str = "+493055501987";
     let (vault, recorded) = served("", long()).await;
-    let call = vault.details(recorded.id).await["call_sid"].as_str().unwrap().to_owned();
+    let call = vault.details(recorded.id).await["call_sid"]
+        .as_str()
+        .unwrap()
+        .to_owned();
     let parties = json!({ "parties": [{ "leg": "caller", "number": NUMBER }] });
-    assert_eq!(vault.asks("privacy-officer").post(&format!("/v1/calls/{call}/parties"), parties).await.status, 200);
+    assert_eq!(
+        vault
+            .asks("privacy-officer")
+            .post(&format!("/v1/calls/{call}/parties"), parties)
+            .await
+            .status,
+        200
+    );
     let wish = json!({ "subject": NUMBER, "purpose": "subject-request", "justification": "they ask", "ticket": "DSAR-9" }).to_string();
     let token = vault.minted("privacy-officer").token.expose();
-    let head = format!("POST /v1/exports HTTP/1.1\r\nhost: vault\r\nauthorization: Bearer {token}\r\ncontent-type: application/json\r\n");
+    let head = format!(
+        "POST /v1/exports HTTP/1.1\r\nhost: vault\r\nauthorization: Bearer {token}\r\ncontent-type: application/json\r\n"
+    );
     let request = format!("{head}content-length: {}\r\n\r\n{wish}", wish.len());
     let mut stream = asks(vault.process.address(), &request).await;
     let (heard, end) = listens(&mut stream, SECOND, Duration::from_secs(2)).await;
-    assert!(heard.len() > SECOND && end.is_none(), "{} {end:?}", heard.len());
-    assert!(heard.starts_with(b"HTTP/1.1 200 ") && heard.windows(9).any(|bytes| bytes == b"audio.wav"));
+    assert!(
+        heard.len() > SECOND && end.is_none(),
+        "{} {end:?}",
+        heard.len()
+    );
+    assert!(
+        heard.starts_with(b"HTTP/1.1 200 ") && heard.windows(9).any(|bytes| bytes == b"audio.wav")
+    );
     assert_eq!(vault.shred(recorded.id).await.status, 200);
     falls_silent(&mut stream).await;
 }
 
-/// A proxy that takes whatever it gets, keeps it for its client, and passes on what it has even when its own source is gone: the worst there is.
+/// A proxy that takes whatever it gets, keeps it for its client, and passes on what it has even
+/// when its own source is gone: the worst there is.
 async fn collecting_proxy(vault: SocketAddr, tasks: &mut JoinSet<()>) -> SocketAddr {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
@@ -141,11 +197,26 @@ async fn behind_a_proxy_that_collects_a_pace_bounds_what_is_still_heard() {
     let proxy = collecting_proxy(vault.process.address(), &mut tasks).await;
     let mut stream = asks(proxy, &get(&vault.audio(recorded.id).await)).await;
     let (heard, end) = listens(&mut stream, SECOND, Duration::from_secs(4)).await;
-    assert!(heard.len() > 3 * SECOND && end.is_none(), "{} {end:?}", heard.len());
-    assert!(String::from_utf8_lossy(&heard[..2000]).contains("x-accel-buffering: no\r\n"), "a proxy that listens is asked not to collect");
+    assert!(
+        heard.len() > 3 * SECOND && end.is_none(),
+        "{} {end:?}",
+        heard.len()
+    );
+    assert!(
+        String::from_utf8_lossy(&heard[..2000]).contains("x-accel-buffering: no\r\n"),
+        "a proxy that listens is asked not to collect"
+    );
     assert_eq!(vault.shred(recorded.id).await.status, 200);
     let (after, end) = listens(&mut stream, SECOND, Duration::from_secs(10)).await;
     // What the proxy was ahead: the first second, and a piece.
-    assert!(after.len() <= BOUND, "{} bytes are {} ms of sound", after.len(), after.len() * 1000 / SECOND);
-    assert!(matches!(end, Some(Ok(()))), "the proxy has passed on what it had: {end:?}");
+    assert!(
+        after.len() <= BOUND,
+        "{} bytes are {} ms of sound",
+        after.len(),
+        after.len() * 1000 / SECOND
+    );
+    assert!(
+        matches!(end, Some(Ok(()))),
+        "the proxy has passed on what it had: {end:?}"
+    );
 }

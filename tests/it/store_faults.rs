@@ -1,4 +1,5 @@
-//! The store fails, loses answers or dawdles: a recording is sealed in the end, once, or is not there.
+//! The store fails, loses answers or dawdles: a recording is sealed in the end, once, or is not
+//! there.
 
 use std::{sync::Arc, time::Duration};
 
@@ -7,7 +8,12 @@ use recvault::demo::conversation::{self, Channels};
 use crate::world::{FaultyStore, Op, Plan, Recipe, Recorded, TestVault};
 
 async fn over(store: &FaultyStore) -> TestVault {
-    Recipe { adapter: Some(Arc::new(store.clone())), ..Recipe::default() }.by_hand().await
+    Recipe {
+        adapter: Some(Arc::new(store.clone())),
+        ..Recipe::default()
+    }
+    .by_hand()
+    .await
 }
 
 /// Long enough for an upload of three parts.
@@ -31,24 +37,68 @@ async fn a_write_fails_and_is_done_again() {
         (Op::Complete, &[Plan::Fail]),
         (Op::Complete, &[Plan::Lose]),
     ] {
-        let recorded = if op == Op::Put { vault.announced().await } else { long_one(&vault).await };
+        let recorded = if op == Op::Put {
+            vault.announced().await
+        } else {
+            long_one(&vault).await
+        };
         store.plan(op, plans.iter().copied());
         let before = vault.objects().await.len();
-        assert_eq!(vault.process.flow.work_off().await.unwrap(), 1, "{op:?} {plans:?}");
+        assert_eq!(
+            vault.process.flow.work_off().await.unwrap(),
+            1,
+            "{op:?} {plans:?}"
+        );
         assert!(store.is_through(), "{op:?} {plans:?}");
         assert_eq!(vault.state(recorded.id).await, "announced");
-        assert_eq!((vault.key_entry(recorded.id).await, vault.artefacts(recorded.id).await), (None, vec![]));
-        assert_eq!(vault.dead().await, None, "our own trouble is no reason to give up");
+        assert_eq!(
+            (
+                vault.key_entry(recorded.id).await,
+                vault.artefacts(recorded.id).await
+            ),
+            (None, vec![])
+        );
+        assert_eq!(
+            vault.dead().await,
+            None,
+            "our own trouble is no reason to give up"
+        );
         assert_eq!(vault.later().await, 1);
         vault.plays(&recorded).await;
         // A write whose answer was lost leaves an object behind that is nobody's.
         let lost = usize::from(matches!(plans, [Plan::Lose]));
-        assert_eq!(vault.objects().await.len(), before + 1 + lost, "{op:?} {plans:?}");
+        assert_eq!(
+            vault.objects().await.len(),
+            before + 1 + lost,
+            "{op:?} {plans:?}"
+        );
     }
     vault.clock.advance(Duration::from_secs(24 * 3600));
-    assert_eq!(vault.process.flow.sweep(Duration::from_secs(3600)).await.unwrap().orphans, 2);
-    assert_eq!(vault.objects().await.len(), 8, "and what belongs to a recording stays");
-    assert_eq!(vault.process.flow.sweep(Duration::ZERO).await.unwrap().orphans, 0);
+    assert_eq!(
+        vault
+            .process
+            .flow
+            .sweep(Duration::from_secs(3600))
+            .await
+            .unwrap()
+            .orphans,
+        2
+    );
+    assert_eq!(
+        vault.objects().await.len(),
+        8,
+        "and what belongs to a recording stays"
+    );
+    assert_eq!(
+        vault
+            .process
+            .flow
+            .sweep(Duration::ZERO)
+            .await
+            .unwrap()
+            .orphans,
+        0
+    );
 }
 
 #[tokio::test]
@@ -90,7 +140,10 @@ async fn a_read_fails_and_the_listener_is_told() {
     vault.anybody().get(&path).await.problem(503, "unavailable");
     // Header and end are read, the first segments are, and then no more.
     store.plan(Op::Get, [Plan::Pass, Plan::Pass, Plan::Pass, Plan::Fail]);
-    assert!(vault.anybody().get_or_break(&path).await.is_none(), "it breaks off and does not pass for the whole");
+    assert!(
+        vault.anybody().get_or_break(&path).await.is_none(),
+        "it breaks off and does not pass for the whole"
+    );
     assert!(store.is_through());
     vault.plays(&recorded).await;
 }

@@ -10,14 +10,21 @@ use crate::world::{Recipe, Recorded, TestVault};
 /// Where the folder store keeps an object.
 fn file_of(vault: &TestVault, object: ObjectId) -> PathBuf {
     let digits = hex::encode(object.as_bytes());
-    vault.folder().join("objects/objects").join(&digits[..2]).join(format!("{digits}.floe"))
+    vault
+        .folder()
+        .join("objects/objects")
+        .join(&digits[..2])
+        .join(format!("{digits}.floe"))
 }
 
-/// Listens to all of it: the status, and whether the body came to its end, and the body as far as it came.
+/// Listens to all of it: the status, and whether the body came to its end, and the body as far as
+/// it came.
 async fn hear(vault: &TestVault, recorded: &Recorded) -> (u16, bool, Vec<u8>) {
     let path = vault.audio(recorded.id).await;
     // Where not even the first segment opens, the connection ends without an answer.
-    let Ok(mut response) = vault.anybody().request(Method::GET, &path).send().await else { return (200, false, Vec::new()) };
+    let Ok(mut response) = vault.anybody().request(Method::GET, &path).send().await else {
+        return (200, false, Vec::new());
+    };
     let (status, mut body) = (response.status().as_u16(), Vec::new());
     loop {
         match response.chunk().await {
@@ -32,7 +39,10 @@ async fn hear(vault: &TestVault, recorded: &Recorded) -> (u16, bool, Vec<u8>) {
 async fn is_refused(vault: &TestVault, recorded: &Recorded, case: &str) {
     let (status, complete, body) = hear(vault, recorded).await;
     let text = String::from_utf8(body).expect("a problem, and no sound");
-    assert!(matches!(status, 500 | 503) && complete && text.contains("urn:recvault:problem:"), "{case}: {status} {text}");
+    assert!(
+        matches!(status, 500 | 503) && complete && text.contains("urn:recvault:problem:"),
+        "{case}: {status} {text}"
+    );
     for word in ["tag", "authentic", "segment", "floe", "objects"] {
         assert!(!text.contains(word), "{case}: {text}");
     }
@@ -47,10 +57,20 @@ async fn a_byte_is_altered_and_nothing_from_there_on_is_heard() {
     let sealed = fs::read(&file).unwrap();
     let (segment, plain) = (artefact.segment as usize, SegmentLength::Media.plain());
     let header = sealed.len() - recorded.wav.len() - 32 * recorded.wav.len().div_ceil(plain);
-    assert!((16..256).contains(&header), "what is left without segments is the header: {header}");
+    assert!(
+        (16..256).contains(&header),
+        "what is left without segments is the header: {header}"
+    );
     let segments = recorded.wav.len().div_ceil(plain);
     assert!(segments > 10);
-    for at in [0, 5, header - 1, header + (segments - 1) * segment, sealed.len() - 20, sealed.len() - 1] {
+    for at in [
+        0,
+        5,
+        header - 1,
+        header + (segments - 1) * segment,
+        sealed.len() - 20,
+        sealed.len() - 1,
+    ] {
         alter(&file, &sealed, at);
         is_refused(&vault, &recorded, &format!("byte {at}")).await;
     }
@@ -58,13 +78,36 @@ async fn a_byte_is_altered_and_nothing_from_there_on_is_heard() {
         for at in [0, 4, 30, segment / 2, segment - 1] {
             alter(&file, &sealed, header + number * segment + at);
             let (status, complete, body) = hear(&vault, &recorded).await;
-            assert!(status == 200 && !complete, "segment {number} byte {at}: {status}");
-            assert!(body.len() <= number * plain, "nothing of the altered segment is heard");
+            assert!(
+                status == 200 && !complete,
+                "segment {number} byte {at}: {status}"
+            );
+            assert!(
+                body.len() <= number * plain,
+                "nothing of the altered segment is heard"
+            );
             assert!(recorded.wav.starts_with(&body));
             // What does not touch the altered segment still opens.
-            let range = format!("bytes={}-{}", (number + 1) * plain, (number + 1) * plain + 9);
-            let beside = vault.anybody().with(Method::GET, &vault.audio(recorded.id).await, &[("range", &range)]).await;
-            assert!(beside.status == 206 && beside.body == recorded.wav.slice((number + 1) * plain..(number + 1) * plain + 10));
+            let range = format!(
+                "bytes={}-{}",
+                (number + 1) * plain,
+                (number + 1) * plain + 9
+            );
+            let beside = vault
+                .anybody()
+                .with(
+                    Method::GET,
+                    &vault.audio(recorded.id).await,
+                    &[("range", &range)],
+                )
+                .await;
+            assert!(
+                beside.status == 206
+                    && beside.body
+                        == recorded
+                            .wav
+                            .slice((number + 1) * plain..(number + 1) * plain + 10)
+            );
         }
     }
     fs::write(&file, &sealed).unwrap();
@@ -85,17 +128,29 @@ async fn an_object_is_cut_lengthened_or_lost() {
     let file = file_of(&vault, artefact.object);
     let sealed = fs::read(&file).unwrap();
     let segment = artefact.segment as usize;
-    for len in [0, 1, segment, sealed.len() / 2, sealed.len() - segment, sealed.len() - 1] {
+    for len in [
+        0,
+        1,
+        segment,
+        sealed.len() / 2,
+        sealed.len() - segment,
+        sealed.len() - 1,
+    ] {
         fs::write(&file, &sealed[..len]).unwrap();
         is_refused(&vault, &recorded, &format!("cut to {len}")).await;
     }
-    // A whole segment taken out of the middle, and the length made up for with what was there before.
+    // A whole segment taken out of the middle, and the length made up for with what was there
+    // before.
     let mut shifted = sealed.clone();
     shifted.drain(segment * 3..segment * 4);
     shifted.extend_from_slice(&sealed[sealed.len() - segment..]);
     fs::write(&file, &shifted).unwrap();
     let (_, complete, body) = hear(&vault, &recorded).await;
-    assert!(!complete || body.is_empty() || body.starts_with(b"{"), "{} bytes", body.len());
+    assert!(
+        !complete || body.is_empty() || body.starts_with(b"{"),
+        "{} bytes",
+        body.len()
+    );
     fs::remove_file(&file).unwrap();
     is_refused(&vault, &recorded, "lost").await;
     fs::write(&file, &sealed).unwrap();
@@ -106,7 +161,11 @@ async fn an_object_is_cut_lengthened_or_lost() {
 async fn objects_are_swapped_in_the_store() {
     let vault = Recipe::default().by_hand().await;
     let (first, second) = (vault.sealed().await, vault.sealed().await);
-    let [a, b] = [vault.artefacts(first.id).await, vault.artefacts(second.id).await].map(|found| file_of(&vault, found[0].object));
+    let [a, b] = [
+        vault.artefacts(first.id).await,
+        vault.artefacts(second.id).await,
+    ]
+    .map(|found| file_of(&vault, found[0].object));
     let (of_a, of_b) = (fs::read(&a).unwrap(), fs::read(&b).unwrap());
     assert_eq!(of_a.len(), of_b.len());
     fs::write(&a, &of_b).unwrap();
@@ -125,8 +184,13 @@ async fn rows_are_swapped_in_the_ledger() {
              UPDATE {table} SET {column} = (SELECT it FROM was WHERE was.recording_id <> {table}.recording_id); DROP TABLE was"
         )
     };
-    // Another recording's object, then its key, then both: the recording's id is part of what is authenticated.
-    for (tables, case) in [(&["artefacts"][..], "object"), (&["key_entries"], "object and key"), (&["artefacts"], "key")] {
+    // Another recording's object, then its key, then both: the recording's id is part of what is
+    // authenticated.
+    for (tables, case) in [
+        (&["artefacts"][..], "object"),
+        (&["key_entries"], "object and key"),
+        (&["artefacts"], "key"),
+    ] {
         for table in tables {
             let columns: &[(&str, &str)] = match *table {
                 "artefacts" => &[("object_id", "'obj_' || recording_id")],
@@ -150,8 +214,12 @@ async fn rows_are_swapped_in_the_ledger() {
 async fn a_key_is_replaced_by_another_recordings_key() {
     let vault = Recipe::default().by_hand().await;
     let (first, second) = (vault.sealed().await, vault.sealed().await);
-    // Two entries for one key, but each with its own fingerprint: the key is not the one that was named.
-    vault.ground().run("UPDATE key_entries SET slot = (SELECT MIN(slot) FROM key_entries)").await;
+    // Two entries for one key, but each with its own fingerprint: the key is not the one that was
+    // named.
+    vault
+        .ground()
+        .run("UPDATE key_entries SET slot = (SELECT MIN(slot) FROM key_entries)")
+        .await;
     vault.plays(&first).await;
     is_refused(&vault, &second, "another key").await;
 }
@@ -160,8 +228,13 @@ async fn a_key_is_replaced_by_another_recordings_key() {
 async fn a_key_page_is_altered_or_taken_from_another_place() {
     let vault = Recipe::default().by_hand().await;
     let recorded = vault.sealed().await;
-    let level = |level: u8| format!("(SELECT sealed FROM pages WHERE level = {level} AND tier = 'standard')");
-    vault.ground().run("CREATE TABLE kept AS SELECT id, sealed, generation FROM pages").await;
+    let level = |level: u8| {
+        format!("(SELECT sealed FROM pages WHERE level = {level} AND tier = 'standard')")
+    };
+    vault
+        .ground()
+        .run("CREATE TABLE kept AS SELECT id, sealed, generation FROM pages")
+        .await;
     for (level, sealed) in [
         (0, level(1)),
         (2, level(3)),
@@ -172,10 +245,16 @@ async fn a_key_page_is_altered_or_taken_from_another_place() {
     ] {
         vault.ground().run(&format!("UPDATE pages SET sealed = CAST({sealed} AS BLOB) WHERE level = {level} AND tier <> '~service'")).await;
         is_refused(&vault, &recorded, &sealed).await;
-        vault.ground().run("UPDATE pages SET sealed = (SELECT sealed FROM kept WHERE kept.id = pages.id)").await;
+        vault
+            .ground()
+            .run("UPDATE pages SET sealed = (SELECT sealed FROM kept WHERE kept.id = pages.id)")
+            .await;
         vault.plays(&recorded).await;
     }
     // An older generation of the same page under a new number, as a restored row would be.
-    vault.ground().run("UPDATE pages SET generation = generation + 1 WHERE level = 0 AND tier = 'standard'").await;
+    vault
+        .ground()
+        .run("UPDATE pages SET generation = generation + 1 WHERE level = 0 AND tier = 'standard'")
+        .await;
     is_refused(&vault, &recorded, "generation").await;
 }

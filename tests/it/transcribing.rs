@@ -26,8 +26,13 @@ pub(crate) fn gt() -> String {
 
 /// A transcript at Twilio in which these words are said, one sentence a second.
 pub(crate) fn made(vault: &TestVault, of: &RecordingSid, said: &[&str]) -> TranscriptFacts {
-    let sentence = |(at, text): (usize, &&str)| SentenceFacts::new(1, &at.to_string(), &format!("{at}.9"), text);
-    let facts = TranscriptFacts { sentences: said.iter().enumerate().map(sentence).collect(), ..TranscriptFacts::new(gt(), of) };
+    let sentence = |(at, text): (usize, &&str)| {
+        SentenceFacts::new(1, &at.to_string(), &format!("{at}.9"), text)
+    };
+    let facts = TranscriptFacts {
+        sentences: said.iter().enumerate().map(sentence).collect(),
+        ..TranscriptFacts::new(gt(), of)
+    };
     vault.stand_in.add_transcript(&vault.account, facts.clone());
     facts
 }
@@ -35,15 +40,30 @@ pub(crate) fn made(vault: &TestVault, of: &RecordingSid, said: &[&str]) -> Trans
 /// Twilio posts the webhook of a transcript.
 pub(crate) async fn told(vault: &TestVault, transcript: &str) {
     let params = vault.stand_in.transcript_event(transcript).unwrap();
-    assert_eq!(vault.post_callback(&vault.account, INTELLIGENCE, &params).await.status, 204);
+    assert_eq!(
+        vault
+            .post_callback(&vault.account, INTELLIGENCE, &params)
+            .await
+            .status,
+        204
+    );
 }
 
 /// Twilio posts the callback of a transcription of `<Record>`.
 pub(crate) async fn transcribed(vault: &TestVault, of: &RecordingSid, said: &str) -> String {
     let sid = format!("TR{}", digits());
-    vault.stand_in.add_transcription(&vault.account, TranscriptionFacts::new(sid.clone(), of.clone(), said));
+    vault.stand_in.add_transcription(
+        &vault.account,
+        TranscriptionFacts::new(sid.clone(), of.clone(), said),
+    );
     let params = vault.stand_in.transcription_callback_params(&sid).unwrap();
-    assert_eq!(vault.post_callback(&vault.account, "/twilio/transcriptions", &params).await.status, 204);
+    assert_eq!(
+        vault
+            .post_callback(&vault.account, "/twilio/transcriptions", &params)
+            .await
+            .status,
+        204
+    );
     sid
 }
 
@@ -66,13 +86,22 @@ pub(crate) async fn reads(vault: &TestVault, id: RecordingId) -> Option<Value> {
 pub(crate) async fn words(vault: &TestVault, id: RecordingId) -> Vec<String> {
     let read = reads(vault, id).await.unwrap_or(json!({ "sentences": [] }));
     let text = |sentence: &Value| sentence["text"].as_str().unwrap().to_owned();
-    read["sentences"].as_array().unwrap().iter().map(text).collect()
+    read["sentences"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(text)
+        .collect()
 }
 
 /// The transcripts that were given up: the id of each, and why.
 pub(crate) async fn dead(vault: &TestVault) -> Vec<(String, String)> {
     let status = vault.process.flow.status().await.unwrap();
-    status.dead_transcripts.into_iter().map(|dead| (dead.sid, dead.last_error.unwrap())).collect()
+    status
+        .dead_transcripts
+        .into_iter()
+        .map(|dead| (dead.sid, dead.last_error.unwrap()))
+        .collect()
 }
 
 async fn each_form_of_the_webhook_is_heard(database: Database) {
@@ -81,19 +110,61 @@ async fn each_form_of_the_webhook_is_heard(database: Database) {
     for _ in 0..3 {
         recorded.push(vault.sealed().await);
     }
-    let transcripts: Vec<_> = recorded.iter().map(|one| made(&vault, &one.sid, &["Hello."])).collect();
-    let event = |at: usize| vault.stand_in.transcript_event(&transcripts[at].sid).unwrap();
-    assert_eq!(vault.post_callback(&vault.account, INTELLIGENCE, &event(0)).await.status, 204);
+    let transcripts: Vec<_> = recorded
+        .iter()
+        .map(|one| made(&vault, &one.sid, &["Hello."]))
+        .collect();
+    let event = |at: usize| {
+        vault
+            .stand_in
+            .transcript_event(&transcripts[at].sid)
+            .unwrap()
+    };
+    assert_eq!(
+        vault
+            .post_callback(&vault.account, INTELLIGENCE, &event(0))
+            .await
+            .status,
+        204
+    );
     let url = vault.process.public(INTELLIGENCE);
-    let document: Value = event(1).into_iter().map(|(name, value)| (name, json!(value))).collect::<serde_json::Map<_, _>>().into();
-    let posted = vault.stand_in.json_callback(&vault.account, &url, &document);
-    let request = vault.anybody().request(Method::POST, &vault.process.path_of(&posted.url));
-    let request = request.header(SIGNATURE, &posted.signature).header("content-type", "application/json").body(posted.body);
+    let document: Value = event(1)
+        .into_iter()
+        .map(|(name, value)| (name, json!(value)))
+        .collect::<serde_json::Map<_, _>>()
+        .into();
+    let posted = vault
+        .stand_in
+        .json_callback(&vault.account, &url, &document);
+    let request = vault
+        .anybody()
+        .request(Method::POST, &vault.process.path_of(&posted.url));
+    let request = request
+        .header(SIGNATURE, &posted.signature)
+        .header("content-type", "application/json")
+        .body(posted.body);
     assert_eq!(send(request).await.status, 204);
     let got = vault.stand_in.get_callback(&vault.account, &url, &event(2));
-    assert_eq!(vault.anybody().with(Method::GET, &vault.process.path_of(&got.url), &[(SIGNATURE, &got.signature)]).await.status, 204);
+    assert_eq!(
+        vault
+            .anybody()
+            .with(
+                Method::GET,
+                &vault.process.path_of(&got.url),
+                &[(SIGNATURE, &got.signature)]
+            )
+            .await
+            .status,
+        204
+    );
     // Told twice, once at the other address: filed once.
-    assert_eq!(vault.post_callback(&vault.account, "/twilio/transcriptions", &event(0)).await.status, 204);
+    assert_eq!(
+        vault
+            .post_callback(&vault.account, "/twilio/transcriptions", &event(0))
+            .await
+            .status,
+        204
+    );
     work(&vault).await;
     told(&vault, &transcripts[0].sid).await;
     work(&vault).await;
@@ -109,49 +180,122 @@ async fn nobody_else_tells_of_transcripts(database: Database) {
     let recorded = vault.sealed().await;
     let facts = made(&vault, &recorded.sid, &["Hello."]);
     let params = vault.stand_in.transcript_event(&facts.sid).unwrap();
-    let signed = |account, params: &_| vault.stand_in.callback(account, &vault.process.public(INTELLIGENCE), params);
+    let signed = |account, params: &_| {
+        vault
+            .stand_in
+            .callback(account, &vault.process.public(INTELLIGENCE), params)
+    };
     let honest = signed(&vault.account, &params);
-    let post = async |path: &str, body: &str, signatures: &[&str]| vault.anybody().form(path, body, signatures).await;
+    let post = async |path: &str, body: &str, signatures: &[&str]| {
+        vault.anybody().form(path, body, signatures).await
+    };
     for (body, signatures) in [
         (honest.body.as_str(), &[][..]),
-        (&honest.body, &[signed(&vault.other_account, &params).signature.as_str()]),
-        (&honest.body.replace(&facts.sid, &gt()), &[&honest.signature]),
+        (
+            &honest.body,
+            &[signed(&vault.other_account, &params).signature.as_str()],
+        ),
+        (
+            &honest.body.replace(&facts.sid, &gt()),
+            &[&honest.signature],
+        ),
         (&honest.body, &[&honest.signature, &honest.signature]),
     ] {
-        post(INTELLIGENCE, body, signatures).await.problem(403, "bad-signature");
+        post(INTELLIGENCE, body, signatures)
+            .await
+            .problem(403, "bad-signature");
     }
     for path in ["/twilio/transcriptions", "/twilio/realtime"] {
-        post(path, &honest.body, &[&honest.signature]).await.problem(403, "bad-signature");
+        post(path, &honest.body, &[&honest.signature])
+            .await
+            .problem(403, "bad-signature");
     }
-    let document =
-        json!({ "account_sid": vault.account, "transcript_sid": facts.sid, "event_type": "voice_intelligence_transcript_available" });
-    let posted = vault.stand_in.json_callback(&vault.account, &vault.process.public(INTELLIGENCE), &document);
+    let document = json!({ "account_sid": vault.account, "transcript_sid": facts.sid, "event_type": "voice_intelligence_transcript_available" });
+    let posted = vault.stand_in.json_callback(
+        &vault.account,
+        &vault.process.public(INTELLIGENCE),
+        &document,
+    );
     let json = async |path: &str, body: String| {
-        let request = vault.anybody().request(Method::POST, path).header("content-type", "application/json");
+        let request = vault
+            .anybody()
+            .request(Method::POST, path)
+            .header("content-type", "application/json");
         send(request.header(SIGNATURE, &posted.signature).body(body)).await
     };
-    json(INTELLIGENCE, posted.body.clone()).await.problem(403, "bad-signature");
+    json(INTELLIGENCE, posted.body.clone())
+        .await
+        .problem(403, "bad-signature");
     let path = vault.process.path_of(&posted.url);
-    json(&path, posted.body.replace(&facts.sid, &gt())).await.problem(403, "bad-signature");
+    json(&path, posted.body.replace(&facts.sid, &gt()))
+        .await
+        .problem(403, "bad-signature");
 
-    let other: Vec<_> =
-        params.iter().map(|(name, value)| (name.clone(), value.replace("transcript_available", "operator_available"))).collect();
-    assert_eq!(vault.post_callback(&vault.account, INTELLIGENCE, &other).await.status, 204);
-    let broken: Vec<_> = params.iter().map(|(name, value)| (name.clone(), value.replace("GT", "XX"))).collect();
-    let answer: Answer = vault.post_callback(&vault.account, INTELLIGENCE, &broken).await;
-    assert!(answer.problem(400, "bad-request")["detail"].as_str().unwrap().contains("`transcript_sid`"));
+    let other: Vec<_> = params
+        .iter()
+        .map(|(name, value)| {
+            (
+                name.clone(),
+                value.replace("transcript_available", "operator_available"),
+            )
+        })
+        .collect();
+    assert_eq!(
+        vault
+            .post_callback(&vault.account, INTELLIGENCE, &other)
+            .await
+            .status,
+        204
+    );
+    let broken: Vec<_> = params
+        .iter()
+        .map(|(name, value)| (name.clone(), value.replace("GT", "XX")))
+        .collect();
+    let answer: Answer = vault
+        .post_callback(&vault.account, INTELLIGENCE, &broken)
+        .await;
+    assert!(
+        answer.problem(400, "bad-request")["detail"]
+            .as_str()
+            .unwrap()
+            .contains("`transcript_sid`")
+    );
     work(&vault).await;
-    assert_eq!((reads(&vault, recorded.id).await, vault.stand_in.requests(Call::TranscriptFetch)), (None, 0));
+    assert_eq!(
+        (
+            reads(&vault, recorded.id).await,
+            vault.stand_in.requests(Call::TranscriptFetch)
+        ),
+        (None, 0)
+    );
 }
 
 async fn long_transcripts_come_in_pages_with_channels_words_and_gaps(database: Database) {
     let vault = vault_on(database).await;
     let recorded = vault.sealed().await;
     let mut facts = made(&vault, &recorded.sid, &[]);
-    facts.sentences =
-        (0..2_500).map(|at| SentenceFacts::new(1 + at % 2, &format!("{at}.25"), &format!("{at}.75"), &format!("Said {at}."))).collect();
-    facts.sentences[3] = SentenceFacts { start: None, end: None, confidence: None, words: Vec::new(), ..facts.sentences[3].clone() };
-    facts.sentences[4].words = vec![WordFacts { word: "Said".into(), start: "4.2504".into(), end: "4.5".into() }];
+    facts.sentences = (0..2_500)
+        .map(|at| {
+            SentenceFacts::new(
+                1 + at % 2,
+                &format!("{at}.25"),
+                &format!("{at}.75"),
+                &format!("Said {at}."),
+            )
+        })
+        .collect();
+    facts.sentences[3] = SentenceFacts {
+        start: None,
+        end: None,
+        confidence: None,
+        words: Vec::new(),
+        ..facts.sentences[3].clone()
+    };
+    facts.sentences[4].words = vec![WordFacts {
+        word: "Said".into(),
+        start: "4.2504".into(),
+        end: "4.5".into(),
+    }];
     facts.redaction = true;
     facts.sentences[5].redacted = Some("[PII]".into());
     vault.stand_in.add_transcript(&vault.account, facts.clone());
@@ -159,16 +303,28 @@ async fn long_transcripts_come_in_pages_with_channels_words_and_gaps(database: D
     work(&vault).await;
     assert_eq!(vault.stand_in.requests(Call::TranscriptSentences), 3);
     let read = reads(&vault, recorded.id).await.unwrap();
-    assert_eq!((&read["language"], &read["source"]), (&json!("en-US"), &json!("twilio-intelligence")));
+    assert_eq!(
+        (&read["language"], &read["source"]),
+        (&json!("en-US"), &json!("twilio-intelligence"))
+    );
     let sentences = read["sentences"].as_array().unwrap();
     assert_eq!(sentences.len(), 2_500);
     let first = json!({ "leg": "channel-1", "start_ms": 250, "end_ms": 750, "text": "Said 0.", "confidence": 0.95,
         "words": [{ "text": "Said", "start_ms": 250, "end_ms": 500 }, { "text": "0.", "start_ms": 500, "end_ms": 750 }] });
     assert_eq!(rounded(&sentences[0]), first);
     assert_eq!(sentences[1]["leg"], "channel-2");
-    assert_eq!(rounded(&sentences[3]), json!({ "leg": "channel-2", "start_ms": 2750, "end_ms": 2750, "text": "Said 3." }));
-    assert_eq!(sentences[4]["words"], json!([{ "text": "Said", "start_ms": 4250, "end_ms": 4500 }]));
-    assert_eq!(sentences[5]["text"], "Said 5.", "the vault hides by its own rules");
+    assert_eq!(
+        rounded(&sentences[3]),
+        json!({ "leg": "channel-2", "start_ms": 2750, "end_ms": 2750, "text": "Said 3." })
+    );
+    assert_eq!(
+        sentences[4]["words"],
+        json!([{ "text": "Said", "start_ms": 4250, "end_ms": 4500 }])
+    );
+    assert_eq!(
+        sentences[5]["text"], "Said 5.",
+        "the vault hides by its own rules"
+    );
     assert_eq!(sentences[2_499]["text"], "Said 2499.");
 }
 
@@ -188,11 +344,23 @@ async fn what_twilio_transcribed_raises_the_tier(database: Database) {
     told(&vault, &facts.sid).await;
     work(&vault).await;
     assert_eq!(vault.details(recorded.id).await["tier"], "restricted");
-    let order: Vec<_> =
-        vault.events().await.into_iter().filter(|event| event.contains("reclassified") || event == "transcript.sealed").collect();
+    let order: Vec<_> = vault
+        .events()
+        .await
+        .into_iter()
+        .filter(|event| event.contains("reclassified") || event == "transcript.sealed")
+        .collect();
     assert_eq!(order, ["recording.reclassified", "transcript.sealed"]);
-    let entry = vault.entries().await.into_iter().find(|entry| entry["event"] == "transcript.sealed").unwrap();
-    assert_eq!((&entry["actor"], &entry["recording"]), (&json!("vault"), &json!(recorded.id)));
+    let entry = vault
+        .entries()
+        .await
+        .into_iter()
+        .find(|entry| entry["event"] == "transcript.sealed")
+        .unwrap();
+    assert_eq!(
+        (&entry["actor"], &entry["recording"]),
+        (&json!("vault"), &json!(recorded.id))
+    );
 }
 
 async fn the_better_transcript_stays_and_the_applications_own_before_all(database: Database) {
@@ -202,15 +370,25 @@ async fn the_better_transcript_stays_and_the_applications_own_before_all(databas
     work(&vault).await;
     let read = reads(&vault, recorded.id).await.unwrap();
     let sentence = json!({ "start_ms": 0, "end_ms": 27_000, "text": "By Record." });
-    assert_eq!(read, json!({ "language": "en-US", "source": "twilio-record", "sentences": [sentence] }));
-    let [first, second] = [made(&vault, &recorded.sid, &["First."]), made(&vault, &recorded.sid, &["Second."])];
+    assert_eq!(
+        read,
+        json!({ "language": "en-US", "source": "twilio-record", "sentences": [sentence] })
+    );
+    let [first, second] = [
+        made(&vault, &recorded.sid, &["First."]),
+        made(&vault, &recorded.sid, &["Second."]),
+    ];
     vault.clock.advance(Duration::from_secs(1));
     told(&vault, &first.sid).await;
     work(&vault).await;
     assert_eq!(words(&vault, recorded.id).await, ["First."]);
     transcribed(&vault, &recorded.sid, "By Record again.").await;
     work(&vault).await;
-    assert_eq!(words(&vault, recorded.id).await, ["First."], "a worse one does not replace it");
+    assert_eq!(
+        words(&vault, recorded.id).await,
+        ["First."],
+        "a worse one does not replace it"
+    );
     vault.clock.advance(Duration::from_secs(1));
     told(&vault, &second.sid).await;
     work(&vault).await;
@@ -221,8 +399,24 @@ async fn the_better_transcript_stays_and_the_applications_own_before_all(databas
         work(&vault).await;
         assert_eq!(words(&vault, recorded.id).await, ["The application's."]);
     }
-    assert_eq!(file(&vault, "privacy-officer", recorded.id, transcript(&["Another."]).to_string()).await.status, 204);
-    assert_eq!((words(&vault, recorded.id).await, vault.objects().await.len()), (vec!["Another.".to_owned()], 2));
+    assert_eq!(
+        file(
+            &vault,
+            "privacy-officer",
+            recorded.id,
+            transcript(&["Another."]).to_string()
+        )
+        .await
+        .status,
+        204
+    );
+    assert_eq!(
+        (
+            words(&vault, recorded.id).await,
+            vault.objects().await.len()
+        ),
+        (vec!["Another.".to_owned()], 2)
+    );
     assert_eq!(dead(&vault).await, []);
 }
 
@@ -230,39 +424,71 @@ async fn what_twilio_cannot_give_is_given_up_with_a_reason_and_revived(database:
     let vault = vault_on(database).await;
     let recorded = vault.sealed().await;
     let failed = made(&vault, &recorded.sid, &["Hello."]);
-    for (status, why) in [("failed", "`failed`"), ("canceled", "`canceled`"), ("error", "`error`")] {
+    for (status, why) in [
+        ("failed", "`failed`"),
+        ("canceled", "`canceled`"),
+        ("error", "`error`"),
+    ] {
         vault.stand_in.set_transcript_status(&failed.sid, status);
         told(&vault, &failed.sid).await;
         work(&vault).await;
         let [(sid, said)] = dead(&vault).await.try_into().unwrap();
         assert!(sid == failed.sid && said.contains(why), "{said}");
     }
-    let sealed = TranscriptFacts { encryption_credential_sid: Some(format!("CR{}", digits())), ..made(&vault, &recorded.sid, &["Hello."]) };
-    vault.stand_in.add_transcript(&vault.account, sealed.clone());
+    let sealed = TranscriptFacts {
+        encryption_credential_sid: Some(format!("CR{}", digits())),
+        ..made(&vault, &recorded.sid, &["Hello."])
+    };
+    vault
+        .stand_in
+        .add_transcript(&vault.account, sealed.clone());
     let outside = TranscriptFacts {
         source: "ExternalRecording".into(),
         source_sid: None,
         media_url: Some("https://elsewhere.example/zebediah.wav".into()),
         ..TranscriptFacts::new(gt(), &recorded.sid)
     };
-    vault.stand_in.add_transcript(&vault.account, outside.clone());
-    for (facts, why) in [(&sealed, "encrypted"), (&outside, "no recording of this account")] {
+    vault
+        .stand_in
+        .add_transcript(&vault.account, outside.clone());
+    for (facts, why) in [
+        (&sealed, "encrypted"),
+        (&outside, "no recording of this account"),
+    ] {
         told(&vault, &facts.sid).await;
         work(&vault).await;
-        let (_, said) = dead(&vault).await.into_iter().find(|(sid, _)| *sid == facts.sid).unwrap();
+        let (_, said) = dead(&vault)
+            .await
+            .into_iter()
+            .find(|(sid, _)| *sid == facts.sid)
+            .unwrap();
         assert!(said.contains(why) && !said.contains("zebediah"), "{said}");
     }
     let transcription = transcribed(&vault, &recorded.sid, "Hello.").await;
-    let broken = TranscriptionFacts { status: "failed".into(), ..TranscriptionFacts::new(transcription.clone(), recorded.sid.clone(), "") };
+    let broken = TranscriptionFacts {
+        status: "failed".into(),
+        ..TranscriptionFacts::new(transcription.clone(), recorded.sid.clone(), "")
+    };
     vault.stand_in.add_transcription(&vault.account, broken);
     work(&vault).await;
     assert_eq!(dead(&vault).await.len(), 4);
-    assert_eq!((reads(&vault, recorded.id).await, vault.count("work.dead").await), (None, 6));
+    assert_eq!(
+        (
+            reads(&vault, recorded.id).await,
+            vault.count("work.dead").await
+        ),
+        (None, 6)
+    );
 
-    vault.stand_in.set_transcript_status(&failed.sid, "completed");
+    vault
+        .stand_in
+        .set_transcript_status(&failed.sid, "completed");
     vault.process.flow.retry(None).await.unwrap();
     work(&vault).await;
-    assert_eq!((words(&vault, recorded.id).await, dead(&vault).await.len()), (vec!["Hello.".to_owned()], 3));
+    assert_eq!(
+        (words(&vault, recorded.id).await, dead(&vault).await.len()),
+        (vec!["Hello.".to_owned()], 3)
+    );
 }
 
 async fn twilio_is_slow_and_stumbles_and_the_vault_comes_back(database: Database) {
@@ -275,21 +501,39 @@ async fn twilio_is_slow_and_stumbles_and_the_vault_comes_back(database: Database
         vault.later().await;
         assert_eq!(reads(&vault, recorded.id).await, None, "{status}");
     }
-    vault.stand_in.set_transcript_status(&facts.sid, "completed");
-    for wrong in [Wrong::ServerError, Wrong::TooMany { retry_after: Some(30) }, Wrong::CutBody, Wrong::NotFound] {
-        vault.stand_in.fail_call(Call::TranscriptFetch, wrong.clone());
+    vault
+        .stand_in
+        .set_transcript_status(&facts.sid, "completed");
+    for wrong in [
+        Wrong::ServerError,
+        Wrong::TooMany {
+            retry_after: Some(30),
+        },
+        Wrong::CutBody,
+        Wrong::NotFound,
+    ] {
+        vault
+            .stand_in
+            .fail_call(Call::TranscriptFetch, wrong.clone());
         vault.later().await;
         assert_eq!(reads(&vault, recorded.id).await, None, "{wrong:?}");
     }
-    vault.stand_in.fail_call(Call::TranscriptSentences, Wrong::ServerError);
+    vault
+        .stand_in
+        .fail_call(Call::TranscriptSentences, Wrong::ServerError);
     vault.later().await;
-    assert_eq!((reads(&vault, recorded.id).await, dead(&vault).await), (None, vec![]));
+    assert_eq!(
+        (reads(&vault, recorded.id).await, dead(&vault).await),
+        (None, vec![])
+    );
     vault.later().await;
     assert_eq!(words(&vault, recorded.id).await, ["Hello."]);
     // What does not pass by itself is not asked for again and again.
     let refused = made(&vault, &recorded.sid, &["Again."]);
     told(&vault, &refused.sid).await;
-    vault.stand_in.fail_call(Call::TranscriptFetch, Wrong::Forbidden);
+    vault
+        .stand_in
+        .fail_call(Call::TranscriptFetch, Wrong::Forbidden);
     work(&vault).await;
     let [(_, why)] = dead(&vault).await.try_into().unwrap();
     assert!(why.contains("403"), "{why}");
@@ -299,8 +543,14 @@ async fn what_twilio_leaves_out_costs_at_most_what_it_is_of(database: Database) 
     let vault = vault_on(database).await;
     let recorded = vault.sealed().await;
     let said: Vec<String> = (0..40).map(|at| format!("Said {at}.")).collect();
-    let facts = made(&vault, &recorded.sid, &said.iter().map(String::as_str).collect::<Vec<_>>());
-    vault.stand_in.behave(|behaviour| behaviour.null_per_cent = 15);
+    let facts = made(
+        &vault,
+        &recorded.sid,
+        &said.iter().map(String::as_str).collect::<Vec<_>>(),
+    );
+    vault
+        .stand_in
+        .behave(|behaviour| behaviour.null_per_cent = 15);
     told(&vault, &facts.sid).await;
     let mut read = None;
     for _ in 0..60 {
@@ -310,11 +560,22 @@ async fn what_twilio_leaves_out_costs_at_most_what_it_is_of(database: Database) 
             break;
         }
     }
-    let Some(read) = read else { panic!("it was never read: {:?}", dead(&vault).await) };
+    let Some(read) = read else {
+        panic!("it was never read: {:?}", dead(&vault).await)
+    };
     let sentences = read["sentences"].as_array().unwrap();
     let lost = read["lost"].as_u64().unwrap_or_default();
-    assert_eq!(sentences.len() as u64 + lost, 40, "each is there, or counted: {read:#}");
-    assert!(sentences.iter().all(|sentence| said.iter().any(|said| sentence["text"] == *said)), "{read:#}");
+    assert_eq!(
+        sentences.len() as u64 + lost,
+        40,
+        "each is there, or counted: {read:#}"
+    );
+    assert!(
+        sentences
+            .iter()
+            .all(|sentence| said.iter().any(|said| sentence["text"] == *said)),
+        "{read:#}"
+    );
     assert_eq!(dead(&vault).await, []);
 }
 

@@ -1,4 +1,5 @@
-//! The epoch turns while everything goes on, while others turn, while custody and store fail, and when it is due.
+//! The epoch turns while everything goes on, while others turn, while custody and store fail, and
+//! when it is due.
 
 use std::{collections::BTreeMap, time::Duration};
 
@@ -13,7 +14,10 @@ use serde_json::json;
 
 use crate::{
     epochs::{keys, receipt_of},
-    world::{Answer, Ask, Database, FaultyCustody, FaultyStore, Op, Plan, Process, Recipe, Recorded, TestVault},
+    world::{
+        Answer, Ask, Database, FaultyCustody, FaultyStore, Op, Plan, Process, Recipe, Recorded,
+        TestVault,
+    },
 };
 
 fn receipt_id(answer: &Answer) -> String {
@@ -22,19 +26,46 @@ fn receipt_id(answer: &Answer) -> String {
 }
 
 async fn turn(process: &Process) -> Option<u64> {
-    process.flow.turn(&keys()).await.unwrap().map(|turned| turned.epoch)
+    process
+        .flow
+        .turn(&keys())
+        .await
+        .unwrap()
+        .map(|turned| turned.epoch)
 }
 
 async fn roots(vault: &TestVault) -> Vec<u64> {
-    vault.custody().await.roots().await.unwrap().iter().map(|root| root.epoch).collect()
+    vault
+        .custody()
+        .await
+        .roots()
+        .await
+        .unwrap()
+        .iter()
+        .map(|root| root.epoch)
+        .collect()
 }
 
-/// The epochs there were, oldest first: each began after the one before it, and all but perhaps the last are done.
+/// The epochs there were, oldest first: each began after the one before it, and all but perhaps the
+/// last are done.
 async fn began(vault: &TestVault) -> Vec<u64> {
-    let mut rows = epochs::newest(&mut vault.process.ledger.read().await.unwrap(), 1000).await.unwrap();
+    let mut rows = epochs::newest(&mut vault.process.ledger.read().await.unwrap(), 1000)
+        .await
+        .unwrap();
     rows.reverse();
-    assert!(rows.is_sorted_by(|before, after| before.epoch < after.epoch && before.began_at <= after.began_at), "{rows:?}");
-    assert!(rows.iter().rev().skip(1).all(|row| row.finished_at.is_some() && row.root_sealed.is_empty()), "{rows:?}");
+    assert!(
+        rows.is_sorted_by(
+            |before, after| before.epoch < after.epoch && before.began_at <= after.began_at
+        ),
+        "{rows:?}"
+    );
+    assert!(
+        rows.iter()
+            .rev()
+            .skip(1)
+            .all(|row| row.finished_at.is_some() && row.root_sealed.is_empty()),
+        "{rows:?}"
+    );
     assert_eq!(vault.count("epoch.turned").await, rows.len() - 1);
     rows.iter().map(|row| row.epoch).collect()
 }
@@ -75,8 +106,14 @@ async fn everybody_goes_on_while_two_processes_turn(database: Database) {
             vault.plays(recorded).await;
         }
     };
-    let (here, there, mut late, later, receipts, ()) =
-        tokio::join!(turning(&vault.process), turning(&other), depositing(&vault.process), depositing(&other), shredding, listening);
+    let (here, there, mut late, later, receipts, ()) = tokio::join!(
+        turning(&vault.process),
+        turning(&other),
+        depositing(&vault.process),
+        depositing(&other),
+        shredding,
+        listening
+    );
     assert!(here + there >= 1, "nobody turned");
     assert_eq!(began(&vault).await.len(), 1 + here + there);
     // Whatever was left to the other's worker is done now.
@@ -86,24 +123,38 @@ async fn everybody_goes_on_while_two_processes_turn(database: Database) {
         vault.plays(living).await;
     }
     for gone in &early[..3] {
-        vault.grant("reviewer", gone.id, "quality-review").await.problem(410, "shredded");
+        vault
+            .grant("reviewer", gone.id, "quality-review")
+            .await
+            .problem(410, "shredded");
     }
     turn(&other).await.unwrap();
     for receipt in receipts {
-        assert_eq!(receipt_of(&vault, &receipt).await.state(), ReceiptState::Closed);
+        assert_eq!(
+            receipt_of(&vault, &receipt).await.state(),
+            ReceiptState::Closed
+        );
     }
     assert_eq!(roots(&vault).await, [*began(&vault).await.last().unwrap()]);
 }
 
 async fn of_two_that_turn_at_once_one_stands_back(database: Database) {
     let custody = FaultyCustody::new();
-    let vault = Recipe { custody: Some(custody.clone()), ..Recipe::on(database) }.by_hand().await;
+    let vault = Recipe {
+        custody: Some(custody.clone()),
+        ..Recipe::on(database)
+    }
+    .by_hand()
+    .await;
     let other = vault.another_process().await;
     custody.plan(Ask::Stage, [Plan::Gate]);
     let late = async {
         custody.reached().await;
         let none = turn(&other).await;
-        assert!(!other.flow.keep_epochs().await.unwrap(), "nor does the schedule get in between");
+        assert!(
+            !other.flow.keep_epochs().await.unwrap(),
+            "nor does the schedule get in between"
+        );
         custody.open();
         none
     };
@@ -115,7 +166,11 @@ async fn of_two_that_turn_at_once_one_stands_back(database: Database) {
 
 async fn a_turner_whose_lease_was_taken_over_does_nothing_more(database: Database) {
     let (store, custody) = (FaultyStore::new(), FaultyCustody::new());
-    let recipe = Recipe { recovery: Some(store.clone()), custody: Some(custody.clone()), ..Recipe::on(database) };
+    let recipe = Recipe {
+        recovery: Some(store.clone()),
+        custody: Some(custody.clone()),
+        ..Recipe::on(database)
+    };
     let (vault, permit) = (recipe.by_hand().await, keys());
     let other = vault.another_process().await;
     let dies = vault.sealed().await;
@@ -131,11 +186,18 @@ async fn a_turner_whose_lease_was_taken_over_does_nothing_more(database: Databas
     };
     let (slept, turned) = tokio::join!(vault.process.flow.turn(&permit), overtake);
     assert!(slept.is_err(), "{slept:?}");
-    assert_eq!((turned, began(&vault).await, roots(&vault).await), (Some(3), vec![1, 3], vec![3]));
+    assert_eq!(
+        (turned, began(&vault).await, roots(&vault).await),
+        (Some(3), vec![1, 3], vec![3])
+    );
     let made = receipt_of(&vault, &receipt).await;
-    assert_eq!((made.state(), made.epoch()), (ReceiptState::Unrecoverable, Some(3)));
+    assert_eq!(
+        (made.state(), made.epoch()),
+        (ReceiptState::Unrecoverable, Some(3))
+    );
 
-    // And after it, before the old root is destroyed: the other completes what it finds, and turns once more.
+    // And after it, before the old root is destroyed: the other completes what it finds, and turns
+    // once more.
     let gone = vault.sealed().await;
     let receipt = receipt_id(&vault.shred(gone.id).await);
     store.plan(Op::Put, [Plan::Gate]);
@@ -149,10 +211,21 @@ async fn a_turner_whose_lease_was_taken_over_does_nothing_more(database: Databas
     };
     let (slept, (turned, made)) = tokio::join!(vault.process.flow.turn(&permit), overtake);
     assert!(slept.is_err(), "{slept:?}");
-    assert_eq!((turned, began(&vault).await, roots(&vault).await), (Some(5), vec![1, 3, 4, 5], vec![5]));
-    assert_eq!((made.state(), made.epoch()), (ReceiptState::Unrecoverable, Some(4)), "the first turn covered it");
+    assert_eq!(
+        (turned, began(&vault).await, roots(&vault).await),
+        (Some(5), vec![1, 3, 4, 5], vec![5])
+    );
+    assert_eq!(
+        (made.state(), made.epoch()),
+        (ReceiptState::Unrecoverable, Some(4)),
+        "the first turn covered it"
+    );
     assert_eq!(receipt_of(&vault, &receipt).await, made);
-    assert_eq!(turn(&vault.process).await, Some(6), "who slept may turn again");
+    assert_eq!(
+        turn(&vault.process).await,
+        Some(6),
+        "who slept may turn again"
+    );
 }
 
 async fn a_process_that_slept_across_turns_goes_on(database: Database) {
@@ -162,18 +235,33 @@ async fn a_process_that_slept_across_turns_goes_on(database: Database) {
     for expected in [2, 3] {
         assert_eq!(turn(&vault.process).await, Some(expected));
     }
-    assert_eq!(sleeper.flow.vault().epoch(), 1, "it holds the key of a root that is no more");
+    assert_eq!(
+        sleeper.flow.vault().epoch(),
+        1,
+        "it holds the key of a root that is no more"
+    );
     vault.plays_in(&sleeper, &lives).await;
     assert_eq!(turn(&vault.process).await, Some(4));
-    let officer = sleeper.api.clone().bearing(vault.minted("privacy-officer").token.expose());
-    let answer = officer.delete(&format!("/v1/recordings/{}", dies.id), json!({ "reason": "subject-request" })).await;
+    let officer = sleeper
+        .api
+        .clone()
+        .bearing(vault.minted("privacy-officer").token.expose());
+    let answer = officer
+        .delete(
+            &format!("/v1/recordings/{}", dies.id),
+            json!({ "reason": "subject-request" }),
+        )
+        .await;
     let receipt = receipt_id(&answer);
     assert_eq!(turn(&vault.process).await, Some(5));
     let late = vault.announced().await;
     sleeper.flow.work_off().await.unwrap();
     vault.plays(&late).await;
     assert_eq!(receipt_of(&vault, &receipt).await.epoch(), Some(5));
-    assert_eq!((sleeper.flow.vault().epoch(), turn(&sleeper).await), (5, Some(6)));
+    assert_eq!(
+        (sleeper.flow.vault().epoch(), turn(&sleeper).await),
+        (5, Some(6))
+    );
 }
 
 /// A turn fails as planned; the vault is usable meanwhile, and the next turn goes on.
@@ -183,15 +271,29 @@ async fn survives(vault: &TestVault, when: &str, destroyed: bool) {
     let before = roots(vault).await;
     vault.process.flow.turn(&keys()).await.expect_err(when);
     let after = roots(vault).await;
-    assert!(after.len() <= 2 && (destroyed || after[0] == before[0]), "{when}: {before:?} {after:?}");
-    assert_eq!(receipt_of(vault, &receipt).await.state(), ReceiptState::Fenced, "{when}");
-    vault.grant("reviewer", dies.id, "quality-review").await.problem(410, "shredded");
+    assert!(
+        after.len() <= 2 && (destroyed || after[0] == before[0]),
+        "{when}: {before:?} {after:?}"
+    );
+    assert_eq!(
+        receipt_of(vault, &receipt).await.state(),
+        ReceiptState::Fenced,
+        "{when}"
+    );
+    vault
+        .grant("reviewer", dies.id, "quality-review")
+        .await
+        .problem(410, "shredded");
     vault.plays(&lives).await;
     let late = vault.sealed().await;
     let other = vault.another_process().await;
     vault.plays_in(&other, &late).await;
     let began_here = turn(&other).await.expect(when);
-    assert_eq!(receipt_of(vault, &receipt).await.state(), ReceiptState::Closed, "{when}");
+    assert_eq!(
+        receipt_of(vault, &receipt).await.state(),
+        ReceiptState::Closed,
+        "{when}"
+    );
     assert_eq!(roots(vault).await, [began_here], "{when}");
     vault.plays(&lives).await;
     vault.plays(&late).await;
@@ -200,7 +302,12 @@ async fn survives(vault: &TestVault, when: &str, destroyed: bool) {
 
 async fn custody_fails_and_the_next_turn_goes_on(database: Database) {
     let custody = FaultyCustody::new();
-    let vault = Recipe { custody: Some(custody.clone()), ..Recipe::on(database) }.by_hand().await;
+    let vault = Recipe {
+        custody: Some(custody.clone()),
+        ..Recipe::on(database)
+    }
+    .by_hand()
+    .await;
     for (ask, plan, destroyed) in [
         (Ask::Stage, Plan::Fail, false),
         (Ask::Stage, Plan::Lose, false),
@@ -215,7 +322,12 @@ async fn custody_fails_and_the_next_turn_goes_on(database: Database) {
 
 async fn the_store_fails_and_no_root_is_destroyed(database: Database) {
     let store = FaultyStore::new();
-    let vault = Recipe { recovery: Some(store.clone()), ..Recipe::on(database) }.by_hand().await;
+    let vault = Recipe {
+        recovery: Some(store.clone()),
+        ..Recipe::on(database)
+    }
+    .by_hand()
+    .await;
     // A store that cannot be read is found out before a root is made.
     for (op, plan) in [(Op::Put, Plan::Fail), (Op::Put, Plan::Lose)] {
         let [lives, dies] = [vault.sealed().await, vault.sealed().await];
@@ -225,45 +337,82 @@ async fn the_store_fails_and_no_root_is_destroyed(database: Database) {
         vault.process.flow.turn(&keys()).await.unwrap_err();
         assert!(store.is_through());
         let after = roots(&vault).await;
-        assert!(after.len() == 2 && after[0] == before[0], "{op:?}: {after:?}");
-        assert_eq!(receipt_of(&vault, &receipt).await.state(), ReceiptState::Fenced);
+        assert!(
+            after.len() == 2 && after[0] == before[0],
+            "{op:?}: {after:?}"
+        );
+        assert_eq!(
+            receipt_of(&vault, &receipt).await.state(),
+            ReceiptState::Fenced
+        );
         vault.plays(&lives).await;
-        assert!(vault.process.flow.keep_epochs().await.unwrap(), "the schedule completes it");
-        assert_eq!(receipt_of(&vault, &receipt).await.state(), ReceiptState::Unrecoverable);
+        assert!(
+            vault.process.flow.keep_epochs().await.unwrap(),
+            "the schedule completes it"
+        );
+        assert_eq!(
+            receipt_of(&vault, &receipt).await.state(),
+            ReceiptState::Unrecoverable
+        );
         assert_eq!(roots(&vault).await, after[1..]);
         vault.plays(&lives).await;
     }
 }
 
 async fn the_schedule_turns_when_something_has_waited_half_the_time(database: Database) {
-    let vault = Recipe { epoch: "turn_every_h = 4", ..Recipe::on(database) }.by_hand().await;
+    let vault = Recipe {
+        epoch: "turn_every_h = 4",
+        ..Recipe::on(database)
+    }
+    .by_hand()
+    .await;
     let (flow, hour) = (&vault.process.flow, Duration::from_secs(3600));
-    let [dies, moves, lives] = [vault.sealed().await, vault.sealed().await, vault.sealed().await];
+    let [dies, moves, lives] = [
+        vault.sealed().await,
+        vault.sealed().await,
+        vault.sealed().await,
+    ];
     vault.clock.advance(10 * hour);
     assert!(!flow.keep_epochs().await.unwrap(), "nothing waits");
     vault.shred(dies.id).await;
     vault.clock.advance(2 * hour - Duration::from_millis(1));
     assert!(!flow.keep_epochs().await.unwrap());
     let status = flow.epoch_status().await.unwrap();
-    assert_eq!((status.waiting, status.horizon_s, status.horizon_now_s), (1, 4 * 3600, 2 * 3600 - 1));
+    assert_eq!(
+        (status.waiting, status.horizon_s, status.horizon_now_s),
+        (1, 4 * 3600, 2 * 3600 - 1)
+    );
     vault.clock.advance(Duration::from_millis(1));
     assert!(flow.keep_epochs().await.unwrap());
     assert_eq!(began(&vault).await, [1, 2]);
     vault.clock.advance(10 * hour);
     assert!(!flow.keep_epochs().await.unwrap(), "nothing waits any more");
     // A moved key waits, too: older copies of its old page hold it.
-    flow.move_to(&keys(), moves.id, &"sensitive".parse().unwrap(), false).await.unwrap();
+    flow.move_to(&keys(), moves.id, &"sensitive".parse().unwrap(), false)
+        .await
+        .unwrap();
     assert!(flow.keep_epochs().await.unwrap());
     assert_eq!(began(&vault).await, [1, 2, 3]);
     vault.plays(&lives).await;
 }
 
 async fn a_tier_that_forgets_immediately_does_not_wait(database: Database) {
-    let policy = SHIPPED_POLICY.replacen("forgotten = \"scheduled\"", "forgotten = \"immediately\"", 1);
-    let vault = Recipe { policy, ..Recipe::on(database) }.by_hand().await;
+    let policy = SHIPPED_POLICY.replacen(
+        "forgotten = \"scheduled\"",
+        "forgotten = \"immediately\"",
+        1,
+    );
+    let vault = Recipe {
+        policy,
+        ..Recipe::on(database)
+    }
+    .by_hand()
+    .await;
     let flow = &vault.process.flow;
     let [at_once, scheduled] = [vault.sealed().await, vault.sealed().await];
-    flow.move_to(&keys(), scheduled.id, &"sensitive".parse().unwrap(), false).await.unwrap();
+    flow.move_to(&keys(), scheduled.id, &"sensitive".parse().unwrap(), false)
+        .await
+        .unwrap();
     turn(&vault.process).await.unwrap();
     vault.shred(scheduled.id).await;
     assert!(!flow.keep_epochs().await.unwrap());
@@ -275,29 +424,77 @@ async fn a_tier_that_forgets_immediately_does_not_wait(database: Database) {
 
 async fn a_rotation_renews_a_tier_or_all_and_reads_no_sound(database: Database) {
     let store = FaultyStore::new();
-    let vault = Recipe { adapter: Some(std::sync::Arc::new(store.clone())), ..Recipe::on(database) }.by_hand().await;
-    let all = [vault.sealed().await, vault.sealed().await, vault.sealed().await];
+    let vault = Recipe {
+        adapter: Some(std::sync::Arc::new(store.clone())),
+        ..Recipe::on(database)
+    }
+    .by_hand()
+    .await;
+    let all = [
+        vault.sealed().await,
+        vault.sealed().await,
+        vault.sealed().await,
+    ];
     let tier = "sensitive".parse().unwrap();
-    vault.process.flow.move_to(&keys(), all[1].id, &tier, false).await.unwrap();
+    vault
+        .process
+        .flow
+        .move_to(&keys(), all[1].id, &tier, false)
+        .await
+        .unwrap();
     turn(&vault.process).await.unwrap();
     let rows = async || -> BTreeMap<PageId, PageRow> {
-        let rows = pages::all_pages(&mut vault.process.ledger.read().await.unwrap()).await.unwrap();
+        let rows = pages::all_pages(&mut vault.process.ledger.read().await.unwrap())
+            .await
+            .unwrap();
         rows.into_iter().map(|row| (row.id, row)).collect()
     };
     let (before, reads) = (rows().await, store.met(Op::Get));
-    let dry = vault.process.flow.rotate(&keys(), Some(&tier), true).await.unwrap();
+    let dry = vault
+        .process
+        .flow
+        .rotate(&keys(), Some(&tier), true)
+        .await
+        .unwrap();
     assert!(dry.turned.is_none() && rows().await == before);
-    let rotated = vault.process.flow.rotate(&keys(), Some(&tier), false).await.unwrap();
-    assert_eq!((rotated.pages, dry.pages), (4, 4), "the path of a tier with one leaf");
+    let rotated = vault
+        .process
+        .flow
+        .rotate(&keys(), Some(&tier), false)
+        .await
+        .unwrap();
+    assert_eq!(
+        (rotated.pages, dry.pages),
+        (4, 4),
+        "the path of a tier with one leaf"
+    );
     let after = rows().await;
     for (id, row) in &after {
         let is_renewed = row.tier == "sensitive" || row.tier == ROOT;
-        assert_eq!(row.sealed != before[id].sealed, is_renewed, "{} {}", row.tier, row.level);
+        assert_eq!(
+            row.sealed != before[id].sealed,
+            is_renewed,
+            "{} {}",
+            row.tier,
+            row.level
+        );
     }
-    let rotated = vault.process.flow.rotate(&keys(), None, false).await.unwrap();
-    assert_eq!((rotated.pages, after.len()), (9, 10), "two tiers and the vault's own page; the root page is renewed in every turn");
+    let rotated = vault
+        .process
+        .flow
+        .rotate(&keys(), None, false)
+        .await
+        .unwrap();
+    assert_eq!(
+        (rotated.pages, after.len()),
+        (9, 10),
+        "two tiers and the vault's own page; the root page is renewed in every turn"
+    );
     let last = rows().await;
-    assert!(last.iter().all(|(id, row)| row.sealed != after[id].sealed) && last.values().any(|row| row.tier == SERVICE));
+    assert!(
+        last.iter().all(|(id, row)| row.sealed != after[id].sealed)
+            && last.values().any(|row| row.tier == SERVICE)
+    );
     assert_eq!(store.met(Op::Get), reads, "no byte of sound is read");
     vault.plays(&all[0]).await;
     vault.plays_in(&vault.process, &all[1]).await;

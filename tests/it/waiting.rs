@@ -1,4 +1,5 @@
-//! Numbers and words that wait for a recording outlive a turn only as long as they wait: an old copy and the present root give neither.
+//! Numbers and words that wait for a recording outlive a turn only as long as they wait: an old
+//! copy and the present root give neither.
 
 use recvault::{
     keyring::{self, RootKey},
@@ -27,14 +28,29 @@ impl TestVault {
     async fn two_wait(&self, recorded: &Recorded) {
         let parties = json!({ "parties": [{ "leg": "customer", "number": NUMBERS[0] }, { "leg": "agent", "number": NUMBERS[1] }] });
         let path = format!("/v1/calls/{}/parties", call_of(recorded));
-        assert_eq!(self.asks("privacy-officer").post(&path, parties).await.status, 200);
+        assert_eq!(
+            self.asks("privacy-officer")
+                .post(&path, parties)
+                .await
+                .status,
+            200
+        );
     }
 
     /// Twilio tells what is said while the call goes on.
     async fn words_wait(&self, recorded: &Recorded) {
         let mut rt = self.stand_in.real_time(&self.account, &call_of(recorded));
-        for event in [rt.started(), rt.said("inbound_track", WORDS, 0.75), rt.stopped()] {
-            assert_eq!(self.post_callback(&self.account, "/twilio/realtime", &event).await.status, 204);
+        for event in [
+            rt.started(),
+            rt.said("inbound_track", WORDS, 0.75),
+            rt.stopped(),
+        ] {
+            assert_eq!(
+                self.post_callback(&self.account, "/twilio/realtime", &event)
+                    .await
+                    .status,
+                204
+            );
         }
     }
 
@@ -53,28 +69,49 @@ impl Copied {
     async fn of(ledger: &Ledger) -> Self {
         let mut tx = ledger.read().await.unwrap();
         let parties = waiting::chunk(&mut tx, None, 100).await.unwrap();
-        Self { parties, pieces: utterances::chunk(&mut tx, None, 100).await.unwrap() }
+        Self {
+            parties,
+            pieces: utterances::chunk(&mut tx, None, 100).await.unwrap(),
+        }
     }
 
-    /// Everything that these keys open: what hangs from the root and what hangs from the seed, as it stands and behind what a row begins with.
+    /// Everything that these keys open: what hangs from the root and what hangs from the seed, as
+    /// it stands and behind what a row begins with.
     fn opened(&self, vault: &TestVault, root: &RootKey, seed: &Key) -> Vec<String> {
         let mut found = Vec::new();
         let mut attempt = |key: &Key, sealed: &[u8]| {
             for front in [0, 16] {
                 let note = sealed.get(front..).unwrap_or_default();
-                found.extend(keyring::open_note(key, vault.made.vault, note).map(|text| text.as_str().to_owned()));
+                found.extend(
+                    keyring::open_note(key, vault.made.vault, note)
+                        .map(|text| text.as_str().to_owned()),
+                );
             }
         };
         // As if the seed, which outlives every turn, stood in the root's place.
-        let seed = RootKey { epoch: root.epoch, key: seed.duplicate() };
+        let seed = RootKey {
+            epoch: root.epoch,
+            key: seed.duplicate(),
+        };
         for ((conversation, leg), sealed) in &self.parties {
             attempt(&keyring::waiting_key(root, conversation, leg), sealed);
             attempt(&keyring::waiting_key(&seed, conversation, leg), sealed);
         }
-        for Waiting { account, transcription, utterance } in &self.pieces {
+        for Waiting {
+            account,
+            transcription,
+            utterance,
+        } in &self.pieces
+        {
             let (track, number) = (&utterance.track, utterance.sequence);
-            attempt(&keyring::utterance_key(root, account, transcription, track, number), &utterance.sealed);
-            attempt(&keyring::utterance_key(&seed, account, transcription, track, number), &utterance.sealed);
+            attempt(
+                &keyring::utterance_key(root, account, transcription, track, number),
+                &utterance.sealed,
+            );
+            attempt(
+                &keyring::utterance_key(&seed, account, transcription, track, number),
+                &utterance.sealed,
+            );
         }
         found
     }
@@ -85,34 +122,65 @@ async fn seed(vault: &TestVault, root: &RootKey) -> Key {
     let mut tx = vault.process.ledger.read().await.unwrap();
     let page = rows::service_page(&mut tx).await.unwrap().unwrap();
     let path = rows::path(&mut tx, page).await.unwrap();
-    keyring::tree::walk(path, root, vault.made.vault).unwrap().page.key(0).unwrap()
+    keyring::tree::walk(path, root, vault.made.vault)
+        .unwrap()
+        .page
+        .key(0)
+        .unwrap()
 }
 
 async fn an_old_copy_and_the_present_root_give_neither_number_nor_word(database: Database) {
-    let vault = Recipe { policy: policy(), ..Recipe::on(database) }.by_hand().await;
+    let vault = Recipe {
+        policy: policy(),
+        ..Recipe::on(database)
+    }
+    .by_hand()
+    .await;
     let recorded = vault.record();
     vault.two_wait(&recorded).await;
     vault.words_wait(&recorded).await;
     let copied = Copied::of(&vault.process.ledger).await;
     let root = vault.root().await;
     let opened = copied.opened(&vault, &root, &seed(&vault, &root).await);
-    assert_eq!((copied.parties.len(), copied.pieces.len(), opened.len()), (2, 1, 3), "or this proves nothing");
+    assert_eq!(
+        (copied.parties.len(), copied.pieces.len(), opened.len()),
+        (2, 1, 3),
+        "or this proves nothing"
+    );
 
     vault.told(&recorded).await;
     assert_eq!(vault.shred(recorded.id).await.status, 200);
     vault.turns().await;
     let root = vault.root().await;
-    assert_eq!(copied.opened(&vault, &root, &seed(&vault, &root).await), Vec::<String>::new());
+    assert_eq!(
+        copied.opened(&vault, &root, &seed(&vault, &root).await),
+        Vec::<String>::new()
+    );
 
     // Nor does the vault itself, with the old rows back in their places.
     let mut tx = vault.process.ledger.begin().await.unwrap();
     for ((conversation, leg), sealed) in &copied.parties {
-        waiting::put(&mut tx, conversation, leg, sealed).await.unwrap();
+        waiting::put(&mut tx, conversation, leg, sealed)
+            .await
+            .unwrap();
     }
     let [piece] = copied.pieces.try_into().unwrap();
-    utterances::insert(&mut tx, &piece.account, &piece.transcription, &piece.utterance, vault.clock.now()).await.unwrap();
+    utterances::insert(
+        &mut tx,
+        &piece.account,
+        &piece.transcription,
+        &piece.utterance,
+        vault.clock.now(),
+    )
+    .await
+    .unwrap();
     tx.commit().await.unwrap();
-    let pieces = vault.process.flow.vault().utterances(&piece.account, &piece.transcription).await;
+    let pieces = vault
+        .process
+        .flow
+        .vault()
+        .utterances(&piece.account, &piece.transcription)
+        .await;
     assert!(pieces.is_err(), "a word came back");
     let again = vault.again(&recorded);
     vault.told(&again).await;
@@ -122,11 +190,19 @@ async fn an_old_copy_and_the_present_root_give_neither_number_nor_word(database:
 }
 
 fn both() -> [Value; 2] {
-    [party("agent", None, Some(NUMBERS[1]), None), party("customer", None, Some(NUMBERS[0]), None)]
+    [
+        party("agent", None, Some(NUMBERS[1]), None),
+        party("customer", None, Some(NUMBERS[0]), None),
+    ]
 }
 
 async fn what_still_waits_is_there_after_turns_that_another_process_made(database: Database) {
-    let vault = Recipe { policy: policy(), ..Recipe::on(database) }.by_hand().await;
+    let vault = Recipe {
+        policy: policy(),
+        ..Recipe::on(database)
+    }
+    .by_hand()
+    .await;
     let other = vault.another_process().await;
     let [recorded, later] = [vault.record(), vault.record()];
     vault.two_wait(&recorded).await;
@@ -140,15 +216,36 @@ async fn what_still_waits_is_there_after_turns_that_another_process_made(databas
         vault.told(recorded).await;
         assert_eq!(vault.shown(recorded).await, both());
     }
-    let [piece] = Copied::of(&vault.process.ledger).await.pieces.try_into().unwrap();
-    let pieces = vault.process.flow.vault().utterances(&piece.account, &piece.transcription).await.unwrap();
-    assert!(pieces.iter().any(|(_, text)| text.as_ref().is_some_and(|text| text.contains(WORDS))));
+    let [piece] = Copied::of(&vault.process.ledger)
+        .await
+        .pieces
+        .try_into()
+        .unwrap();
+    let pieces = vault
+        .process
+        .flow
+        .vault()
+        .utterances(&piece.account, &piece.transcription)
+        .await
+        .unwrap();
+    assert!(
+        pieces
+            .iter()
+            .any(|(_, text)| text.as_ref().is_some_and(|text| text.contains(WORDS)))
+    );
 }
 
-/// The turn was cut short after its root was in force, and the database was lost: the snapshot is of the epoch before, the journal of both.
+/// The turn was cut short after its root was in force, and the database was lost: the snapshot is
+/// of the epoch before, the journal of both.
 async fn what_waits_is_there_in_a_vault_rebuilt_from_two_epochs(database: Database) {
     let store = FaultyStore::new();
-    let vault = Recipe { policy: policy(), recovery: Some(store.clone()), ..Recipe::on(database) }.by_hand().await;
+    let vault = Recipe {
+        policy: policy(),
+        recovery: Some(store.clone()),
+        ..Recipe::on(database)
+    }
+    .by_hand()
+    .await;
     vault.process.flow.vault().snapshot().await.unwrap();
     let [before, between] = [vault.record(), vault.record()];
     vault.two_wait(&before).await;
@@ -159,19 +256,41 @@ async fn what_waits_is_there_in_a_vault_rebuilt_from_two_epochs(database: Databa
     vault.process.flow.journal().await.unwrap();
 
     let (app, _ground) = vault.app_on_an_empty_ledger(database).await;
-    let plan = recvault::vault::plan(&app.parts(), Default::default()).await.unwrap();
-    let restored = recvault::vault::restore(app.parts(), &plan, recvault::vault::Claim::TakeOver).await.unwrap();
-    assert_eq!((restored.epoch, plan.journal.iter().map(|piece| piece.epoch).collect::<Vec<_>>()), (1, vec![1, 2]));
+    let plan = recvault::vault::plan(&app.parts(), Default::default())
+        .await
+        .unwrap();
+    let restored = recvault::vault::restore(app.parts(), &plan, recvault::vault::Claim::TakeOver)
+        .await
+        .unwrap();
+    assert_eq!(
+        (
+            restored.epoch,
+            plan.journal
+                .iter()
+                .map(|piece| piece.epoch)
+                .collect::<Vec<_>>()
+        ),
+        (1, vec![1, 2])
+    );
     let process = vault.process_over(app).await;
     let waits = Copied::of(&process.ledger).await;
-    let root = RootKey { epoch: 1, key: vault.root_of(&process).await };
+    let root = RootKey {
+        epoch: 1,
+        key: vault.root_of(&process).await,
+    };
     let opened = waits.opened(&vault, &root, &Key::random(&mut rand::rng()));
     assert_eq!(opened.len(), 4, "{opened:?}");
 }
 
-/// Somebody lets a word wait while the epoch ends: it is sealed under the epoch that holds when its unit commits.
+/// Somebody lets a word wait while the epoch ends: it is sealed under the epoch that holds when its
+/// unit commits.
 async fn what_is_told_while_epochs_end_is_not_lost(database: Database) {
-    let vault = Recipe { policy: policy(), ..Recipe::on(database) }.by_hand().await;
+    let vault = Recipe {
+        policy: policy(),
+        ..Recipe::on(database)
+    }
+    .by_hand()
+    .await;
     let other = vault.another_process().await;
     let call = call_of(&vault.record());
     let mut rt = vault.stand_in.real_time(&vault.account, &call);
@@ -179,7 +298,13 @@ async fn what_is_told_while_epochs_end_is_not_lost(database: Database) {
     events.extend((0..24).map(|number| rt.said("inbound_track", &format!("Word {number}."), 0.75)));
     let told = async {
         for event in &events {
-            assert_eq!(vault.post_callback(&vault.account, "/twilio/realtime", event).await.status, 204);
+            assert_eq!(
+                vault
+                    .post_callback(&vault.account, "/twilio/realtime", event)
+                    .await
+                    .status,
+                204
+            );
         }
     };
     let turns = async {
@@ -189,7 +314,13 @@ async fn what_is_told_while_epochs_end_is_not_lost(database: Database) {
     };
     tokio::join!(told, turns);
     let pieces = Copied::of(&vault.process.ledger).await.pieces;
-    let opened = vault.process.flow.vault().utterances(&pieces[0].account, &pieces[0].transcription).await.unwrap();
+    let opened = vault
+        .process
+        .flow
+        .vault()
+        .utterances(&pieces[0].account, &pieces[0].transcription)
+        .await
+        .unwrap();
     assert_eq!(opened.iter().filter(|(_, text)| text.is_some()).count(), 24);
 }
 

@@ -1,9 +1,12 @@
-//! A vault of a test's own: folder, database, store, stand-in for Twilio, clock, and a bearer token for every role.
+//! A vault of a test's own: folder, database, store, stand-in for Twilio, clock, and a bearer token
+//! for every role.
 //!
-//! Owns how a world is put together. There are two kinds of process: one *by hand*, with real HTTP on loopback but without workers, where
-//! `flow.work_off()` does the work when the test says so; and one that is *served*, as `recvault serve` does it.
+//! Owns how a world is put together. There are two kinds of process: one *by hand*, with real HTTP
+//! on loopback but without workers, where `flow.work_off()` does the work when the test says so;
+//! and one that is *served*, as `recvault serve` does it.
 //!
-//! INVARIANT: nothing is shared between worlds but the machine; what a world made is gone when it is dropped.
+//! INVARIANT: nothing is shared between worlds but the machine; what a world made is gone when it
+//! is dropped.
 
 mod attacker;
 mod caller;
@@ -58,7 +61,8 @@ pub(crate) use self::{
 };
 use crate::s3_server::S3Server;
 
-/// A vault and everything around it. The first process is part of it; [`TestVault::another_process`] starts more.
+/// A vault and everything around it. The first process is part of it;
+/// [`TestVault::another_process`] starts more.
 pub(crate) struct TestVault {
     /// The first process. Before the rest, so that it is dropped first.
     pub(crate) process: Process,
@@ -92,25 +96,46 @@ pub(crate) struct Recorded {
     pub(crate) wav: Bytes,
 }
 
-/// Everybody who asks. `stranger` has every role, in another account; `nobody` has none that the policy knows.
+/// Everybody who asks. `stranger` has every role, in another account; `nobody` has none that the
+/// policy knows.
 const BEARERS: [(&str, &[&str]); 6] = [
     ("agent", &["agent"]),
     ("reviewer", &["reviewer"]),
     ("privacy-officer", &["privacy-officer"]),
     ("auditor", &["auditor"]),
-    ("stranger", &["agent", "reviewer", "privacy-officer", "auditor"]),
+    (
+        "stranger",
+        &["agent", "reviewer", "privacy-officer", "auditor"],
+    ),
     ("nobody", &["visitor"]),
 ];
 
 impl TestVault {
-    async fn mint_all(process: &Process, clock: &Clock, other: &AccountSid) -> BTreeMap<&'static str, Minted> {
+    async fn mint_all(
+        process: &Process,
+        clock: &Clock,
+        other: &AccountSid,
+    ) -> BTreeMap<&'static str, Minted> {
         let mut tokens = BTreeMap::new();
         for (name, roles) in BEARERS {
             let roles: Vec<Role> = roles.iter().map(|role| role.parse().unwrap()).collect();
-            let accounts = if name == "stranger" { vec![other.clone()] } else { Vec::new() };
+            let accounts = if name == "stranger" {
+                vec![other.clone()]
+            } else {
+                Vec::new()
+            };
             let lifetime = Duration::from_secs(30 * 24 * 3600);
-            let wanted = flow::NewToken { roles, accounts, ..flow::NewToken::new(name.parse().unwrap(), lifetime) };
-            tokens.insert(name, flow::mint_token(&process.ledger, clock, wanted).await.unwrap());
+            let wanted = flow::NewToken {
+                roles,
+                accounts,
+                ..flow::NewToken::new(name.parse().unwrap(), lifetime)
+            };
+            tokens.insert(
+                name,
+                flow::mint_token(&process.ledger, clock, wanted)
+                    .await
+                    .unwrap(),
+            );
         }
         tokens
     }
@@ -122,12 +147,18 @@ impl TestVault {
 
     /// The same, with a clock of its own.
     pub(crate) async fn another_process_at(&self, clock: Clock) -> Process {
-        let app = App::open(Config::read(&self.made.config).unwrap(), clock).await.unwrap();
+        let app = App::open(Config::read(&self.made.config).unwrap(), clock)
+            .await
+            .unwrap();
         self.recipe.by_hand_over(self.recipe.adapted(app)).await
     }
 
-    /// What a process would open, over an empty ledger of this kind; it lasts as long as what comes with it.
-    pub(crate) async fn app_on_an_empty_ledger(&self, database: Database) -> (App, (TempDir, Ground)) {
+    /// What a process would open, over an empty ledger of this kind; it lasts as long as what comes
+    /// with it.
+    pub(crate) async fn app_on_an_empty_ledger(
+        &self,
+        database: Database,
+    ) -> (App, (TempDir, Ground)) {
         let folder = tempfile::tempdir().unwrap();
         let ground = database.ground(folder.path()).await;
         (self.app_on(folder.path(), &ground).await, (folder, ground))
@@ -135,10 +166,19 @@ impl TestVault {
 
     /// What a process would open, over a ledger that is elsewhere.
     pub(crate) async fn app_on(&self, folder: &Path, ground: &Ground) -> App {
-        let mut app = App::open(Config::read(&self.made.config).unwrap(), self.clock.clone()).await.unwrap();
-        // One: a story that holds a session while it asks for another would wait for itself, here and in every other test.
-        let settings = ledger::Settings { url: ground.url.clone(), connections: 1 };
-        app.ledger = Ledger::open(&settings, folder).await.unwrap().timed_by(&self.clock);
+        let mut app = App::open(Config::read(&self.made.config).unwrap(), self.clock.clone())
+            .await
+            .unwrap();
+        // One: a story that holds a session while it asks for another would wait for itself, here
+        // and in every other test.
+        let settings = ledger::Settings {
+            url: ground.url.clone(),
+            connections: 1,
+        };
+        app.ledger = Ledger::open(&settings, folder)
+            .await
+            .unwrap()
+            .timed_by(&self.clock);
         self.recipe.adapted(app)
     }
 
@@ -149,8 +189,13 @@ impl TestVault {
 
     /// Whether another process could start; the fault if not.
     pub(crate) async fn opens(&self) -> Result<(), String> {
-        let mut app = App::open(Config::read(&self.made.config).unwrap(), self.clock.clone()).await.unwrap();
-        app.flow().await.map(drop).map_err(|error| error.to_string())
+        let mut app = App::open(Config::read(&self.made.config).unwrap(), self.clock.clone())
+            .await
+            .unwrap();
+        app.flow()
+            .await
+            .map(drop)
+            .map_err(|error| error.to_string())
     }
 
     /// What the served process counts.
@@ -176,7 +221,10 @@ impl TestVault {
 
     /// The first process's HTTP, in the name of one of [`BEARERS`].
     pub(crate) fn asks(&self, who: &str) -> Caller {
-        self.process.api.clone().bearing(self.minted(who).token.expose())
+        self.process
+            .api
+            .clone()
+            .bearing(self.minted(who).token.expose())
     }
 
     /// The first process's HTTP, in nobody's name.
@@ -197,21 +245,43 @@ impl TestVault {
     /// A file recorded under a new SID of an account.
     pub(crate) fn record_for(&self, account: &AccountSid, wav: Bytes) -> Recorded {
         let sid: RecordingSid = format!("RE{}", digits()).parse().unwrap();
-        self.stand_in.add_recording(account, sid.clone(), wav.clone());
-        Recorded { id: RecordingId::of_source(self.made.vault, account.as_str(), sid.as_str()), sid, wav }
+        self.stand_in
+            .add_recording(account, sid.clone(), wav.clone());
+        Recorded {
+            id: RecordingId::of_source(self.made.vault, account.as_str(), sid.as_str()),
+            sid,
+            wav,
+        }
     }
 
     /// Twilio tells the status of a recording.
     pub(crate) async fn tell(&self, recorded: &Recorded, status: &str) -> Answer {
         let params = self.stand_in.callback_params(&recorded.sid, status);
-        let account = params.iter().find(|(name, _)| name == "AccountSid").unwrap().1.parse().unwrap();
-        self.post_callback(&account, "/twilio/recordings", &params).await
+        let account = params
+            .iter()
+            .find(|(name, _)| name == "AccountSid")
+            .unwrap()
+            .1
+            .parse()
+            .unwrap();
+        self.post_callback(&account, "/twilio/recordings", &params)
+            .await
     }
 
     /// Twilio posts a form, signed in the name of an account for the public URL.
-    pub(crate) async fn post_callback(&self, account: &AccountSid, path: &str, params: &[(String, String)]) -> Answer {
-        let callback = self.stand_in.callback(account, &self.process.public(path), params);
-        self.process.api.form(path, &callback.body, &[&callback.signature]).await
+    pub(crate) async fn post_callback(
+        &self,
+        account: &AccountSid,
+        path: &str,
+        params: &[(String, String)],
+    ) -> Answer {
+        let callback = self
+            .stand_in
+            .callback(account, &self.process.public(path), params);
+        self.process
+            .api
+            .form(path, &callback.body, &[&callback.signature])
+            .await
     }
 
     /// A new recording that Twilio told of as completed; its work waits.
@@ -238,19 +308,27 @@ impl TestVault {
     /// Somebody states a purpose; each purpose gets a justification.
     pub(crate) async fn grant(&self, who: &str, id: RecordingId, purpose: &str) -> Answer {
         let body = json!({ "purpose": purpose, "justification": "the customer called back" });
-        self.asks(who).post(&format!("/v1/recordings/{id}/grants"), body).await
+        self.asks(who)
+            .post(&format!("/v1/recordings/{id}/grants"), body)
+            .await
     }
 
     /// A reviewer's grant, as the path of its sound.
     pub(crate) async fn audio(&self, id: RecordingId) -> String {
         let answer = self.grant("reviewer", id, "quality-review").await;
         assert_eq!(answer.status, 201, "{answer:?}");
-        self.process.path_of(answer.json()["audio_url"].as_str().unwrap())
+        self.process
+            .path_of(answer.json()["audio_url"].as_str().unwrap())
     }
 
     /// The privacy officer shreds.
     pub(crate) async fn shred(&self, id: RecordingId) -> Answer {
-        self.asks("privacy-officer").delete(&format!("/v1/recordings/{id}"), json!({ "reason": "subject-request" })).await
+        self.asks("privacy-officer")
+            .delete(
+                &format!("/v1/recordings/{id}"),
+                json!({ "reason": "subject-request" }),
+            )
+            .await
     }
 
     /// A recording as the API shows it to the auditor.
@@ -258,7 +336,8 @@ impl TestVault {
         let path = format!("/v1/recordings/{id}");
         let mut answer = self.asks("auditor").get(&path).await;
         if answer.status == 503 && answer.json()["type"] == "urn:recvault:problem:not-durable-yet" {
-            // Of a shred nothing is said before a restore would find it; where nobody works, nobody writes the journal.
+            // Of a shred nothing is said before a restore would find it; where nobody works, nobody
+            // writes the journal.
             self.process.flow.journal().await.unwrap();
             answer = self.asks("auditor").get(&path).await;
         }
@@ -278,7 +357,8 @@ impl TestVault {
     }
 }
 
-/// Waits, a little at a time, until a condition holds; for what happens in the background of a served vault.
+/// Waits, a little at a time, until a condition holds; for what happens in the background of a
+/// served vault.
 pub(crate) async fn until<F: Future<Output = bool>>(what: &str, mut holds: impl FnMut() -> F) {
     for _ in 0..3000 {
         if holds().await {

@@ -33,8 +33,12 @@ impl State {
                     (true, _) => {}
                     (false, None) => actions.push(Action::Deposit(recording)),
                     (false, Some(_)) => {
-                        actions.extend(has(scope.shreds, recording).then_some(Action::Shred(recording)));
-                        actions.extend((self.spent.moves < scope.moves).then_some(Action::Move(recording)));
+                        actions.extend(
+                            has(scope.shreds, recording).then_some(Action::Shred(recording)),
+                        );
+                        actions.extend(
+                            (self.spent.moves < scope.moves).then_some(Action::Move(recording)),
+                        );
                     }
                 }
             }
@@ -42,8 +46,15 @@ impl State {
                 actions.push(Action::ReadMarks);
             }
             let is_due = !rows.settled || !rows.finished || rows.next <= scope.epochs;
-            let may_take = |who: usize| ledger.holder.is_none_or(|holder| holder == who) || self.spent.takeovers < scope.takeovers;
-            actions.extend((0..2).filter(|&who| is_due && self.turners[who] == Turner::IDLE && may_take(who)).map(Action::Begin));
+            let may_take = |who: usize| {
+                ledger.holder.is_none_or(|holder| holder == who)
+                    || self.spent.takeovers < scope.takeovers
+            };
+            actions.extend(
+                (0..2)
+                    .filter(|&who| is_due && self.turners[who] == Turner::IDLE && may_take(who))
+                    .map(Action::Begin),
+            );
             if self.spent.losses < scope.losses {
                 actions.push(Action::Lose);
             }
@@ -52,7 +63,12 @@ impl State {
         }
         actions.extend(self.flush.is_some().then_some(Action::WritePieces));
         let can_crash = self.spent.crashes < scope.crashes;
-        for (who, turner) in self.turners.iter().enumerate().filter(|(_, turner)| turner.step != Step::Idle) {
+        for (who, turner) in self
+            .turners
+            .iter()
+            .enumerate()
+            .filter(|(_, turner)| turner.step != Step::Idle)
+        {
             if turner.step == Step::Climb && self.lowest_stale().is_some() {
                 actions.push(Action::Climb(who));
             }
@@ -92,19 +108,34 @@ impl State {
         state.normal()
     }
 
-    /// What an action does here, for a trace. Turners change places, so they are told by who has the lease.
+    /// What an action does here, for a trace. Turners change places, so they are told by who has
+    /// the lease.
     pub(crate) fn told(&self, action: Action) -> String {
         let who = |who: usize| {
-            let has_lease = self.ledger.as_ref().is_some_and(|ledger| ledger.holder == Some(who));
-            if has_lease { "the turner" } else { "a turner without the lease" }
+            let has_lease = self
+                .ledger
+                .as_ref()
+                .is_some_and(|ledger| ledger.holder == Some(who));
+            if has_lease {
+                "the turner"
+            } else {
+                "a turner without the lease"
+            }
         };
         match action {
             Action::Deposit(recording) => format!("deposit of r{recording}"),
             Action::Shred(recording) => format!("shred of r{recording}"),
             Action::Move(recording) => format!("move of r{recording} to the other leaf"),
             Action::ReadMarks => "flush: the marks and the current key are read".into(),
-            Action::WritePieces => "flush: pieces are stored, marks cleared, shreds acknowledged".into(),
-            Action::Begin(turner) if self.ledger.as_ref().is_some_and(|ledger| ledger.holder.is_some_and(|holder| holder != turner)) => {
+            Action::WritePieces => {
+                "flush: pieces are stored, marks cleared, shreds acknowledged".into()
+            }
+            Action::Begin(turner)
+                if self
+                    .ledger
+                    .as_ref()
+                    .is_some_and(|ledger| ledger.holder.is_some_and(|holder| holder != turner)) =>
+            {
                 "another turner takes over the lease".into()
             }
             Action::Begin(_) => "a turner takes the lease".into(),
@@ -113,7 +144,9 @@ impl State {
             Action::CrashTurner(turner) => format!("{} crashes", who(turner)),
             Action::CrashFlush => "the flush crashes".into(),
             Action::Lose => "the ledger is lost".into(),
-            Action::Restore(leaf) => format!("the ledger is rebuilt, what the journal gives in page {leaf}"),
+            Action::Restore(leaf) => {
+                format!("the ledger is rebuilt, what the journal gives in page {leaf}")
+            }
         }
     }
 }
@@ -133,7 +166,9 @@ impl Turner {
             Step::Destroy => format!("leaves out every root but that of epoch {epoch}"),
             Step::Note => "notes the destruction".into(),
             Step::Complete => "completes the receipts".into(),
-            Step::Finish => format!("removes what is older than epoch {epoch} from the store, and finishes"),
+            Step::Finish => {
+                format!("removes what is older than epoch {epoch} from the store, and finishes")
+            }
         }
     }
 }

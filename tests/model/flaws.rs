@@ -1,4 +1,5 @@
-//! The ways to get it wrong: each changes one step of the protocol, and the mutants' table says what falls.
+//! The ways to get it wrong: each changes one step of the protocol, and the mutants' table says
+//! what falls.
 
 /// One step done otherwise.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -23,19 +24,23 @@ pub(crate) enum Flaw {
     ShredNotStale,
     /// A shred is acknowledged when its transaction commits.
     AcknowledgedUnflushed,
-    /// A shred is acknowledged when its piece is stored, though the ledger that it was read from may be lost.
+    /// A shred is acknowledged when its piece is stored, though the ledger that it was read from
+    /// may be lost.
     AcknowledgedUnasked,
     /// A flush clears each mark it read, whatever came since.
     FlushForgetsChanges,
     /// A flush seals what it read under the key that is current when it writes.
     FlushSealsUnderALaterKey,
-    /// A piece of the journal does not carry the root page's key sealed under the root: only a snapshot of its epoch does.
+    /// A piece of the journal does not carry the root page's key sealed under the root: only a
+    /// snapshot of its epoch does.
     PiecesCarryNoKey,
     /// A transaction of a turner does not ask whether the lease is still its own.
     LeaseNotAsked,
-    /// A turn that was begun again starts the next one once the old root is noted, and completes its own receipts only.
+    /// A turn that was begun again starts the next one once the old root is noted, and completes
+    /// its own receipts only.
     ForgetsItsReceipts,
-    /// A swap of custody does not compare: it writes the slot that was read, changed, over whatever is there.
+    /// A swap of custody does not compare: it writes the slot that was read, changed, over whatever
+    /// is there.
     SwapNotCompared,
     /// The next root is added beside one that an earlier try left.
     StagesBesideAnother,
@@ -45,12 +50,14 @@ pub(crate) enum Flaw {
     RestoreKeepsMarks,
     /// A rebuilding believes the snapshot about which fenced receipts a turn has covered.
     RestoreKeepsCovers,
-    /// A rebuilding prefers the snapshot of the highest epoch, also to that of a ledger rebuilt later.
+    /// A rebuilding prefers the snapshot of the highest epoch, also to that of a ledger rebuilt
+    /// later.
     RestoreForgetsLives,
     /// A rebuilding leaves a staged root in custody, and the next turn uses it.
     RestoreKeepsTheStagedRoot,
     /// A rebuilding has newer roots destroyed and then gives their number to the next one.
     RestoreReusesNumbers,
-    /// A rebuilt ledger takes things in before a snapshot of it is verified and newer roots are destroyed.
+    /// A rebuilt ledger takes things in before a snapshot of it is verified and newer roots are
+    /// destroyed.
     RestoreOpensEarly,
 }

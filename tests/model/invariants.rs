@@ -7,11 +7,14 @@ use super::{
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Invariant {
-    /// A. What a receipt called unrecoverable cannot be had from everything that was ever stored and all of custody as it is.
+    /// A. What a receipt called unrecoverable cannot be had from everything that was ever stored
+    /// and all of custody as it is.
     Unrecoverable,
-    /// B. What is fenced does not open; an acknowledged fence stands, also in what would be rebuilt.
+    /// B. What is fenced does not open; an acknowledged fence stands, also in what would be
+    /// rebuilt.
     Fenced,
-    /// C. A snapshot opens, and what was ever flushed and never shredded is in the ledger and in what would be rebuilt.
+    /// C. A snapshot opens, and what was ever flushed and never shredded is in the ledger and in
+    /// what would be rebuilt.
     Rebuildable,
     /// D. Custody has at most two roots.
     TwoRoots,
@@ -26,7 +29,9 @@ impl State {
     pub(crate) fn violated(&self, flaw: Option<Flaw>) -> Option<Invariant> {
         let told = &self.told;
         let recordings = || 0..super::state::RECORDINGS;
-        if recordings().any(|recording| has(told.unrecoverable, recording) && self.knowledge.reaches(recording)) {
+        if recordings().any(|recording| {
+            has(told.unrecoverable, recording) && self.knowledge.reaches(recording)
+        }) {
             return Some(Invariant::Unrecoverable);
         }
         if self.custody.iter().filter(|&&is_there| is_there).count() > 2 {
@@ -52,11 +57,15 @@ impl State {
                 return Some(Invariant::Completed);
             }
         }
-        let Some((rows, _)) = self.rebuilt(LEAVES[0], flaw) else { return Some(Invariant::Rebuildable) };
+        let Some((rows, _)) = self.rebuilt(LEAVES[0], flaw) else {
+            return Some(Invariant::Rebuildable);
+        };
         if told.fenced & !rows.fences != 0 {
             return Some(Invariant::Fenced);
         }
         let is_there = |recording: usize| rows.slots[recording].is_some();
-        recordings().any(|recording| has(kept, recording) && !is_there(recording)).then_some(Invariant::Rebuildable)
+        recordings()
+            .any(|recording| has(kept, recording) && !is_there(recording))
+            .then_some(Invariant::Rebuildable)
     }
 }

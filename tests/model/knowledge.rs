@@ -1,7 +1,9 @@
-//! What the attacker can derive: every version of everything that was ever in the ledger or in the store, as edges between keys.
+//! What the attacker can derive: every version of everything that was ever in the ledger or in the
+//! store, as edges between keys.
 //!
-//! Owns the closure. An edge says that somewhere the one key lies sealed under the other; edges are never taken back, because old copies
-//! are not. Edges are kept closed, so that keys which nothing can name any more can be left out without losing what leads through them.
+//! Owns the closure. An edge says that somewhere the one key lies sealed under the other; edges are
+//! never taken back, because old copies are not. Edges are kept closed, so that keys which nothing
+//! can name any more can be left out without losing what leads through them.
 
 use super::state::{EPOCHS, Epoch, RECORDINGS, Recording};
 
@@ -30,11 +32,15 @@ impl Knowledge {
     /// A key that nobody has seen.
     pub(crate) fn fresh(&mut self) -> Key {
         self.pages.push(0);
-        assert!(RECORDINGS + self.pages.len() < 64, "a set of keys is 64 bits");
+        assert!(
+            RECORDINGS + self.pages.len() < 64,
+            "a set of keys is 64 bits"
+        );
         self.pages.len() - 1
     }
 
-    /// A record key was sealed under the key of a page (or of the journal, which is derived from the root page's).
+    /// A record key was sealed under the key of a page (or of the journal, which is derived from
+    /// the root page's).
     pub(crate) fn seal_record(&mut self, recording: Recording, under: Key) {
         self.add(under, record(recording));
     }
@@ -52,7 +58,12 @@ impl Knowledge {
     fn add(&mut self, under: Key, keys: Keys) {
         let through = page(under);
         self.pages[under] |= keys;
-        for reach in self.roots.iter_mut().chain(&mut self.pages).filter(|reach| **reach & through != 0) {
+        for reach in self
+            .roots
+            .iter_mut()
+            .chain(&mut self.pages)
+            .filter(|reach| **reach & through != 0)
+        {
             *reach |= keys;
         }
     }
@@ -64,14 +75,19 @@ impl Knowledge {
 
     /// Whether an attacker who is given all of custody now has the key of this recording.
     pub(crate) fn reaches(&self, recording: Recording) -> bool {
-        self.roots.iter().any(|reach| reach & record(recording) != 0)
+        self.roots
+            .iter()
+            .any(|reach| reach & record(recording) != 0)
     }
 
     /// Keeps only these keys of pages, numbered in this order.
     pub(crate) fn keep(&mut self, kept: &[Key]) {
         let renumber = |reach: Keys| {
             let records = reach & (page(0) - 1);
-            kept.iter().enumerate().filter(|(_, old)| reach & page(**old) != 0).fold(records, |keys, (new, _)| keys | page(new))
+            kept.iter()
+                .enumerate()
+                .filter(|(_, old)| reach & page(**old) != 0)
+                .fold(records, |keys, (new, _)| keys | page(new))
         };
         self.pages = kept.iter().map(|&old| renumber(self.pages[old])).collect();
         self.roots = self.roots.map(renumber);

@@ -10,8 +10,14 @@ use super::{
 fn table() -> Vec<(Flaw, Invariant, Scope)> {
     use Flaw::*;
     use Invariant::*;
-    let turn = || Scope { shreds: 0b11, ..NOTHING };
-    let lost = || Scope { losses: 1, ..turn() };
+    let turn = || Scope {
+        shreds: 0b11,
+        ..NOTHING
+    };
+    let lost = || Scope {
+        losses: 1,
+        ..turn()
+    };
     vec![
         (RootPageKeyKept, Unrecoverable, turn()),
         (RootKept, Unrecoverable, turn()),
@@ -27,30 +33,119 @@ fn table() -> Vec<(Flaw, Invariant, Scope)> {
         (FlushForgetsChanges, Fenced, turn()),
         (FlushSealsUnderALaterKey, Unrecoverable, turn()),
         (PiecesCarryNoKey, Fenced, turn()),
-        (LeaseNotAsked, Opens, Scope { recordings: 1, takeovers: 1, ..turn() }),
-        (ForgetsItsReceipts, Completed, Scope { recordings: 1, epochs: 3, crashes: 1, ..turn() }),
-        (SwapNotCompared, Opens, Scope { recordings: 1, shreds: 0, epochs: 3, takeovers: 1, ..turn() }),
-        (StagesBesideAnother, TwoRoots, Scope { recordings: 1, shreds: 0, epochs: 3, crashes: 1, ..turn() }),
+        (
+            LeaseNotAsked,
+            Opens,
+            Scope {
+                recordings: 1,
+                takeovers: 1,
+                ..turn()
+            },
+        ),
+        (
+            ForgetsItsReceipts,
+            Completed,
+            Scope {
+                recordings: 1,
+                epochs: 3,
+                crashes: 1,
+                ..turn()
+            },
+        ),
+        (
+            SwapNotCompared,
+            Opens,
+            Scope {
+                recordings: 1,
+                shreds: 0,
+                epochs: 3,
+                takeovers: 1,
+                ..turn()
+            },
+        ),
+        (
+            StagesBesideAnother,
+            TwoRoots,
+            Scope {
+                recordings: 1,
+                shreds: 0,
+                epochs: 3,
+                crashes: 1,
+                ..turn()
+            },
+        ),
         (RestoreIgnoresFences, Fenced, turn()),
-        (RestoreKeepsMarks, Unrecoverable, Scope { shreds: 0b10, ..lost() }),
-        (RestoreKeepsCovers, Unrecoverable, Scope { losses: 2, shreds: 0b10, ..lost() }),
-        (RestoreOpensEarly, Rebuildable, Scope { recordings: 3, shreds: 0, ..lost() }),
+        (
+            RestoreKeepsMarks,
+            Unrecoverable,
+            Scope {
+                shreds: 0b10,
+                ..lost()
+            },
+        ),
+        (
+            RestoreKeepsCovers,
+            Unrecoverable,
+            Scope {
+                losses: 2,
+                shreds: 0b10,
+                ..lost()
+            },
+        ),
+        (
+            RestoreOpensEarly,
+            Rebuildable,
+            Scope {
+                recordings: 3,
+                shreds: 0,
+                ..lost()
+            },
+        ),
     ]
 }
 
-/// A turner that slept used to make these dangerous: it destroyed what it had once found. A swap that compares is refused instead.
+/// A turner that slept used to make these dangerous: it destroyed what it had once found. A swap
+/// that compares is refused instead.
 #[test]
 fn some_flaws_are_harmless_since_custody_compares() {
-    let lost = || Scope { losses: 1, recordings: 1, takeovers: 1, ..NOTHING };
+    let lost = || Scope {
+        losses: 1,
+        recordings: 1,
+        takeovers: 1,
+        ..NOTHING
+    };
     for (flaw, scope) in [
-        (Flaw::RestoreForgetsLives, Scope { losses: 2, shreds: 0, ..lost() }),
-        (Flaw::RestoreReusesNumbers, Scope { shreds: 0, ..lost() }),
+        (
+            Flaw::RestoreForgetsLives,
+            Scope {
+                losses: 2,
+                shreds: 0,
+                ..lost()
+            },
+        ),
+        (
+            Flaw::RestoreReusesNumbers,
+            Scope {
+                shreds: 0,
+                ..lost()
+            },
+        ),
         (Flaw::RestoreReusesNumbers, lost()),
         // And custody keeps exactly one root before a rebuilt ledger stages its next.
-        (Flaw::RestoreKeepsTheStagedRoot, Scope { takeovers: 0, ..lost() }),
+        (
+            Flaw::RestoreKeepsTheStagedRoot,
+            Scope {
+                takeovers: 0,
+                ..lost()
+            },
+        ),
     ] {
         let found = search::search(&scope, Some(flaw));
-        assert!(found.violation.is_none(), "{flaw:?}: {:?}", found.violation.map(|violation| violation.trace));
+        assert!(
+            found.violation.is_none(),
+            "{flaw:?}: {:?}",
+            found.violation.map(|violation| violation.trace)
+        );
     }
 }
 
@@ -71,13 +166,27 @@ fn each_breaks(is_here: fn(&Scope) -> bool) {
         let found = search::search(&scope, Some(flaw));
         match found.violation {
             Some(violation) => {
-                println!("{flaw:?}: {:?} falls after {} states, {:.1?}:", violation.invariant, found.states, began.elapsed());
-                violation.trace.iter().for_each(|line| println!("    {line}"));
+                println!(
+                    "{flaw:?}: {:?} falls after {} states, {:.1?}:",
+                    violation.invariant,
+                    found.states,
+                    began.elapsed()
+                );
+                violation
+                    .trace
+                    .iter()
+                    .for_each(|line| println!("    {line}"));
                 if violation.invariant != expected {
-                    faults.push(format!("{flaw:?}: {:?} falls, not {expected:?}", violation.invariant));
+                    faults.push(format!(
+                        "{flaw:?}: {:?} falls, not {expected:?}",
+                        violation.invariant
+                    ));
                 }
             }
-            None => faults.push(format!("{flaw:?}: nothing falls in {} states", found.states)),
+            None => faults.push(format!(
+                "{flaw:?}: nothing falls in {} states",
+                found.states
+            )),
         }
     }
     assert!(faults.is_empty(), "{}", faults.join("\n"));

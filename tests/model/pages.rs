@@ -1,4 +1,5 @@
-//! What happens to the page tree: deposit, shred, move, and a page that gets a new key. Each is one transaction, or part of one.
+//! What happens to the page tree: deposit, shred, move, and a page that gets a new key. Each is one
+//! transaction, or part of one.
 
 use super::{
     flaws::Flaw,
@@ -8,7 +9,9 @@ use super::{
 impl State {
     pub(crate) fn deposit(&mut self, recording: Recording) {
         let leaf = LEAVES[recording % 2];
-        let Some(ledger) = &mut self.ledger else { return };
+        let Some(ledger) = &mut self.ledger else {
+            return;
+        };
         let rows = &mut ledger.rows;
         rows.slots[recording] = Some(leaf);
         rows.unjournaled |= 1 << recording;
@@ -17,7 +20,9 @@ impl State {
     }
 
     pub(crate) fn shred(&mut self, recording: Recording, flaw: Option<Flaw>) {
-        let Some(ledger) = &mut self.ledger else { return };
+        let Some(ledger) = &mut self.ledger else {
+            return;
+        };
         let rows = &mut ledger.rows;
         rows.fences |= 1 << recording;
         rows.unjournaled |= 1 << recording;
@@ -33,9 +38,13 @@ impl State {
 
     /// To the other leaf.
     pub(crate) fn relocate(&mut self, recording: Recording, flaw: Option<Flaw>) {
-        let Some(ledger) = &mut self.ledger else { return };
+        let Some(ledger) = &mut self.ledger else {
+            return;
+        };
         let rows = &mut ledger.rows;
-        let Some(from) = rows.slots[recording] else { return };
+        let Some(from) = rows.slots[recording] else {
+            return;
+        };
         let [first, second] = LEAVES;
         let to = if from == first { second } else { first };
         rows.slots[recording] = Some(to);
@@ -45,7 +54,9 @@ impl State {
 
     /// Gives a page a new key. Its parent is rewritten under the key it has, and so becomes stale.
     pub(crate) fn renew(&mut self, page: usize, flaw: Option<Flaw>) {
-        let Some(ledger) = &mut self.ledger else { return };
+        let Some(ledger) = &mut self.ledger else {
+            return;
+        };
         let rows = &mut ledger.rows;
         let key = self.knowledge.fresh();
         rows.keys[page] = key;
@@ -59,7 +70,9 @@ impl State {
                 self.knowledge.seal_page(key, rows.keys[ROOT]);
             }
             leaf => {
-                for recording in (0..rows.slots.len()).filter(|&recording| rows.slots[recording] == Some(leaf)) {
+                for recording in
+                    (0..rows.slots.len()).filter(|&recording| rows.slots[recording] == Some(leaf))
+                {
                     self.knowledge.seal_record(recording, key);
                 }
                 self.knowledge.seal_page(key, rows.keys[BRANCH]);
@@ -71,14 +84,19 @@ impl State {
     /// The stale page that is renewed next: leaves before the branch.
     pub(crate) fn lowest_stale(&self) -> Option<usize> {
         let rows = &self.ledger.as_ref()?.rows;
-        LEAVES.into_iter().chain([BRANCH]).find(|&page| rows.stale[page])
+        LEAVES
+            .into_iter()
+            .chain([BRANCH])
+            .find(|&page| rows.stale[page])
     }
 
     /// The recordings that can be opened now.
     pub(crate) fn open_now(&self) -> Set {
         let Some(ledger) = &self.ledger else { return 0 };
         let slots = ledger.rows.slots;
-        (0..slots.len()).filter(|&recording| slots[recording].is_some()).fold(0, |set, recording| set | 1 << recording)
+        (0..slots.len())
+            .filter(|&recording| slots[recording].is_some())
+            .fold(0, |set, recording| set | 1 << recording)
     }
 
     /// Fenced, and in no turn's account yet.

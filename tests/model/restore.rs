@@ -1,4 +1,5 @@
-//! The journal, and the rebuilding of a lost ledger from it and the newest snapshot that custody's roots open.
+//! The journal, and the rebuilding of a lost ledger from it and the newest snapshot that custody's
+//! roots open.
 
 use super::{
     flaws::Flaw,
@@ -21,10 +22,17 @@ impl State {
         });
     }
 
-    /// Stores what was read; then clears the marks in the ledger it was read from, where they still say the same.
+    /// Stores what was read; then clears the marks in the ledger it was read from, where they still
+    /// say the same.
     pub(crate) fn write_pieces(&mut self, flaw: Option<Flaw>) {
-        let Some(mut flush) = self.flush.take() else { return };
-        if let Some(ledger) = self.ledger.as_ref().filter(|_| flaw == Some(Flaw::FlushSealsUnderALaterKey)) {
+        let Some(mut flush) = self.flush.take() else {
+            return;
+        };
+        if let Some(ledger) = self
+            .ledger
+            .as_ref()
+            .filter(|_| flaw == Some(Flaw::FlushSealsUnderALaterKey))
+        {
             (flush.root, flush.key) = (ledger.rows.root, ledger.rows.keys[ROOT]);
         }
         for recording in 0..RECORDINGS {
@@ -44,13 +52,23 @@ impl State {
             self.told.fenced |= flush.fences;
         }
         let losses = self.spent.losses;
-        let Some(ledger) = self.ledger.as_mut().filter(|_| flush.losses == losses) else { return };
+        let Some(ledger) = self.ledger.as_mut().filter(|_| flush.losses == losses) else {
+            return;
+        };
         let rows = &mut ledger.rows;
         let forgets = flaw == Some(Flaw::FlushForgetsChanges);
-        let kept = if forgets { flush.keys } else { flush.keys & !rows.fences };
+        let kept = if forgets {
+            flush.keys
+        } else {
+            flush.keys & !rows.fences
+        };
         rows.unjournaled &= !(kept | flush.fences);
         self.told.kept |= kept;
-        self.told.fenced |= if forgets { (kept | flush.fences) & rows.fences } else { flush.fences };
+        self.told.fenced |= if forgets {
+            (kept | flush.fences) & rows.fences
+        } else {
+            flush.fences
+        };
     }
 
     /// The database is gone.
@@ -62,7 +80,13 @@ impl State {
     /// What would be rebuilt now, and which recordings came from the journal; those go into `leaf`.
     pub(crate) fn rebuilt(&self, leaf: usize, flaw: Option<Flaw>) -> Option<(Rows, Vec<usize>)> {
         let counts = u8::from(flaw != Some(Flaw::RestoreForgetsLives));
-        let mut rows = self.snapshots.iter().flatten().max_by_key(|rows| (rows.life * counts, rows.epoch))?.as_ref().clone();
+        let mut rows = self
+            .snapshots
+            .iter()
+            .flatten()
+            .max_by_key(|rows| (rows.life * counts, rows.epoch))?
+            .as_ref()
+            .clone();
         let since = rows.audit;
         let (mut placed, mut fences) = (Vec::new(), 0);
         for (pieces, snapshot) in self.journal.iter().zip(&self.snapshots) {
@@ -70,7 +94,10 @@ impl State {
                 continue;
             }
             for (recording, piece) in pieces.iter().enumerate() {
-                if piece.key > since && rows.slots[recording].is_none() && !has(rows.fences, recording) {
+                if piece.key > since
+                    && rows.slots[recording].is_none()
+                    && !has(rows.fences, recording)
+                {
                     rows.slots[recording] = Some(leaf);
                     placed.push(recording);
                 }
@@ -96,29 +123,46 @@ impl State {
         rows.life = self.spent.losses;
         if flaw != Some(Flaw::RestoreKeepsCovers) {
             // A turn covered them before keys came back into pages that it had not renewed.
-            for recording in (0..RECORDINGS).filter(|&recording| !has(rows.unrecoverable, recording)) {
+            for recording in
+                (0..RECORDINGS).filter(|&recording| !has(rows.unrecoverable, recording))
+            {
                 rows.covered[recording] = 0;
             }
         }
         (rows.settled, rows.finished) = (false, false);
         rows.restored = flaw != Some(Flaw::RestoreOpensEarly);
-        if !matches!(flaw, Some(Flaw::RestoreKeepsTheStagedRoot | Flaw::RestoreReusesNumbers)) {
+        if !matches!(
+            flaw,
+            Some(Flaw::RestoreKeepsTheStagedRoot | Flaw::RestoreReusesNumbers)
+        ) {
             rows.next = rows.next.max(self.newest_root() + 1);
         }
         Some((rows, placed))
     }
 
     pub(crate) fn restore(&mut self, leaf: usize, flaw: Option<Flaw>) {
-        let Some((rows, placed)) = self.rebuilt(leaf, flaw) else { return };
+        let Some((rows, placed)) = self.rebuilt(leaf, flaw) else {
+            return;
+        };
         for recording in placed {
             self.knowledge.seal_record(recording, rows.keys[leaf]);
         }
-        self.ledger = Some(Ledger { rows, opens: true, holder: None });
-        // The rebuilt ledger takes custody over: whoever turned the lost one swaps nothing any more.
+        self.ledger = Some(Ledger {
+            rows,
+            opens: true,
+            holder: None,
+        });
+        // The rebuilt ledger takes custody over: whoever turned the lost one swaps nothing any
+        // more.
         self.changed(flaw);
     }
 
     fn newest_root(&self) -> Epoch {
-        (0..).zip(&self.custody).filter(|(_, is_there)| **is_there).map(|(epoch, _)| epoch).max().unwrap_or(0)
+        (0..)
+            .zip(&self.custody)
+            .filter(|(_, is_there)| **is_there)
+            .map(|(epoch, _)| epoch)
+            .max()
+            .unwrap_or(0)
     }
 }

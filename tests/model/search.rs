@@ -1,4 +1,5 @@
-//! Breadth first over all reachable states, so that the first violation found has the shortest trace.
+//! Breadth first over all reachable states, so that the first violation found has the shortest
+//! trace.
 
 use std::{
     collections::{HashSet, VecDeque},
@@ -26,18 +27,31 @@ pub(crate) struct Violation {
 /// Visits every state, or all until a violation.
 pub(crate) fn search(scope: &Scope, flaw: Option<Flaw>) -> Found {
     let first = Rc::new(State::initial());
-    let mut seen: HashSet<Rc<State>, BuildHasherDefault<Mixer>> = HashSet::from_iter([first.clone()]);
+    let mut seen: HashSet<Rc<State>, BuildHasherDefault<Mixer>> =
+        HashSet::from_iter([first.clone()]);
     // How each state was reached first: from which one, by what.
     let mut ways: Vec<(usize, Option<Action>)> = vec![(0, None)];
     let mut queue = VecDeque::from([(0, first)]);
-    let mut found = Found { states: 1, completed: 0, recovered: 0, violation: None };
+    let mut found = Found {
+        states: 1,
+        completed: 0,
+        recovered: 0,
+        violation: None,
+    };
     while let Some((index, state)) = queue.pop_front() {
         if let Some(invariant) = state.violated(flaw) {
-            found.violation = Some(Violation { invariant, trace: trace(&ways, index, flaw) });
+            found.violation = Some(Violation {
+                invariant,
+                trace: trace(&ways, index, flaw),
+            });
             break;
         }
         found.completed += usize::from(state.told.unrecoverable != 0);
-        let recovered = state.spent.losses > 0 && state.ledger.as_ref().is_some_and(|ledger| ledger.rows.finished && ledger.rows.epoch > 1);
+        let recovered = state.spent.losses > 0
+            && state
+                .ledger
+                .as_ref()
+                .is_some_and(|ledger| ledger.rows.finished && ledger.rows.epoch > 1);
         found.recovered += usize::from(recovered);
         for action in state.enabled(scope) {
             let next = Rc::new(state.after(action, flaw));
@@ -77,7 +91,11 @@ impl Hasher for Mixer {
 
     fn write(&mut self, bytes: &[u8]) {
         for chunk in bytes.chunks(8) {
-            self.write_u64(chunk.iter().fold(0, |word, byte| word << 8 | u64::from(*byte)));
+            self.write_u64(
+                chunk
+                    .iter()
+                    .fold(0, |word, byte| word << 8 | u64::from(*byte)),
+            );
         }
     }
 
@@ -86,6 +104,8 @@ impl Hasher for Mixer {
     }
 
     fn write_u64(&mut self, word: u64) {
-        self.0 = (self.0 ^ word).wrapping_mul(0x9e37_79b9_7f4a_7c15).rotate_left(29);
+        self.0 = (self.0 ^ word)
+            .wrapping_mul(0x9e37_79b9_7f4a_7c15)
+            .rotate_left(29);
     }
 }

@@ -1,7 +1,9 @@
-//! The state of a small vault: custody, ledger, store, who turns, who flushes, and what was promised to whom.
+//! The state of a small vault: custody, ledger, store, who turns, who flushes, and what was
+//! promised to whom.
 //!
-//! Owns the shape and the normal form. Refuses to know what may happen next. Two states that nobody can tell apart are equal: keys are
-//! numbered by where they are found, and the two turners are not told apart.
+//! Owns the shape and the normal form. Refuses to know what may happen next. Two states that nobody
+//! can tell apart are equal: keys are numbered by where they are found, and the two turners are not
+//! told apart.
 
 use super::{
     flaws::Flaw,
@@ -32,7 +34,8 @@ pub(crate) const LEAVES: [usize; 2] = [2, 3];
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub(crate) struct Rows {
     pub(crate) epoch: Epoch,
-    /// The epoch whose root key seals the root page's key; always `epoch`, but in a flawed protocol.
+    /// The epoch whose root key seals the root page's key; always `epoch`, but in a flawed
+    /// protocol.
     pub(crate) root: Epoch,
     /// The number of the next epoch: no root in custody ever had it.
     pub(crate) next: Epoch,
@@ -62,13 +65,15 @@ pub(crate) struct Rows {
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub(crate) struct Ledger {
     pub(crate) rows: Rows,
-    /// The root key that seals the root page's key is in custody: that one, not a later one of the same number.
+    /// The root key that seals the root page's key is in custody: that one, not a later one of the
+    /// same number.
     pub(crate) opens: bool,
     /// Which turner has the lease.
     pub(crate) holder: Option<usize>,
 }
 
-/// What the journal has of one recording, sealed in one epoch: the number of the newest piece with its key, and with its fence; 0 is none.
+/// What the journal has of one recording, sealed in one epoch: the number of the newest piece with
+/// its key, and with its fence; 0 is none.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub(crate) struct Piece {
     pub(crate) key: u8,
@@ -81,7 +86,8 @@ pub(crate) enum Step {
     Idle,
     Stage,
     Climb,
-    /// In the middle of the last transaction, with the receipts (or, flawed, the stale pages) that it has read.
+    /// In the middle of the last transaction, with the receipts (or, flawed, the stale pages) that
+    /// it has read.
     Commit(u8),
     Read,
     /// With what was read, unless no root opens that any more.
@@ -101,12 +107,19 @@ pub(crate) struct Turner {
     pub(crate) next: Epoch,
     /// The staged root it has in hand is still in custody.
     pub(crate) staged: bool,
-    /// The roots in the slot that it read, and that its next swap expects; empty when somebody changed custody since.
+    /// The roots in the slot that it read, and that its next swap expects; empty when somebody
+    /// changed custody since.
     pub(crate) slot: Roots,
 }
 
 impl Turner {
-    pub(crate) const IDLE: Turner = Turner { step: Step::Idle, epoch: 0, next: 0, staged: false, slot: 0 };
+    pub(crate) const IDLE: Turner = Turner {
+        step: Step::Idle,
+        epoch: 0,
+        next: 0,
+        staged: false,
+        slot: 0,
+    };
 }
 
 /// Marked recordings, read and not written yet.
@@ -190,13 +203,20 @@ impl State {
         };
         let mut state = State {
             custody: [false; EPOCHS],
-            ledger: Some(Ledger { rows: rows.clone(), opens: true, holder: None }),
+            ledger: Some(Ledger {
+                rows: rows.clone(),
+                opens: true,
+                holder: None,
+            }),
             snapshots: [const { None }; EPOCHS],
             journal: [[Piece::default(); RECORDINGS]; EPOCHS],
             turners: [Turner::IDLE, Turner::IDLE],
             flush: None,
             knowledge,
-            told: Told { kept: 1, ..Told::default() },
+            told: Told {
+                kept: 1,
+                ..Told::default()
+            },
             spent: Spent::default(),
         };
         state.custody[1] = true;
@@ -206,10 +226,13 @@ impl State {
 
     /// The slot of custody, as whoever reads it now finds it.
     pub(crate) fn slot(&self) -> Roots {
-        (0..EPOCHS).filter(|&epoch| self.custody[epoch]).fold(0, |roots, epoch| roots | 1 << epoch)
+        (0..EPOCHS)
+            .filter(|&epoch| self.custody[epoch])
+            .fold(0, |roots, epoch| roots | 1 << epoch)
     }
 
-    /// Compares the slot with the one that was read, and makes it this one; false if somebody changed it since. Whoever else has read it finds that out.
+    /// Compares the slot with the one that was read, and makes it this one; false if somebody
+    /// changed it since. Whoever else has read it finds that out.
     pub(crate) fn swap(&mut self, who: usize, to: Roots, flaw: Option<Flaw>) -> bool {
         if self.turners[who].slot == 0 {
             return false;
@@ -229,7 +252,8 @@ impl State {
         }
     }
 
-    /// A root key is gone, and with it what only it opened. (Old copies of that stay where they are, and are worth nothing.)
+    /// A root key is gone, and with it what only it opened. (Old copies of that stay where they
+    /// are, and are worth nothing.)
     pub(crate) fn destroy(&mut self, epoch: Epoch) {
         let number = usize::from(epoch);
         if !std::mem::take(&mut self.custody[number]) {
@@ -254,7 +278,8 @@ impl State {
         }
     }
 
-    /// Leaves out pieces that no rebuilding will use: older than every snapshot, or a key where there is a fence.
+    /// Leaves out pieces that no rebuilding will use: older than every snapshot, or a key where
+    /// there is a fence.
     fn without_old_pieces(&mut self) {
         let stored = self.snapshots.iter().flatten().map(|rows| rows.audit);
         let read = self.turners.iter().filter_map(|turner| match &turner.step {
@@ -277,14 +302,21 @@ impl State {
         self.without_old_pieces();
         if self.turners[0] > self.turners[1] {
             self.turners.swap(0, 1);
-            if let Some(holder) = self.ledger.as_mut().and_then(|ledger| ledger.holder.as_mut()) {
+            if let Some(holder) = self
+                .ledger
+                .as_mut()
+                .and_then(|ledger| ledger.holder.as_mut())
+            {
                 *holder = 1 - *holder;
             }
         }
         let mut named = self.named();
         let mut kept: Vec<Key> = Vec::with_capacity(named.len());
         for key in &mut named {
-            let new = kept.iter().position(|old| old == &**key).unwrap_or(kept.len());
+            let new = kept
+                .iter()
+                .position(|old| old == &**key)
+                .unwrap_or(kept.len());
             if new == kept.len() {
                 kept.push(**key);
             }
@@ -298,11 +330,19 @@ impl State {
     fn named(&mut self) -> Vec<&mut Key> {
         let ledger = self.ledger.iter_mut().map(|ledger| &mut ledger.rows);
         let stored = self.snapshots.iter_mut().flatten().map(|rows| &mut **rows);
-        let read = self.turners.iter_mut().filter_map(|turner| match &mut turner.step {
-            Step::Write(Some(rows)) => Some(&mut **rows),
-            _ => None,
-        });
-        let pages = ledger.chain(stored).chain(read).flat_map(|rows| &mut rows.keys);
-        pages.chain(self.flush.iter_mut().map(|flush| &mut flush.key)).collect()
+        let read = self
+            .turners
+            .iter_mut()
+            .filter_map(|turner| match &mut turner.step {
+                Step::Write(Some(rows)) => Some(&mut **rows),
+                _ => None,
+            });
+        let pages = ledger
+            .chain(stored)
+            .chain(read)
+            .flat_map(|rows| &mut rows.keys);
+        pages
+            .chain(self.flush.iter_mut().map(|flush| &mut flush.key))
+            .collect()
     }
 }

@@ -1,7 +1,8 @@
 //! The turner: what it does at each step, and what it finds when it begins.
 //!
-//! INVARIANT: what it does to the ledger asks for the lease in the same transaction. What it does to custody is a swap: it names the slot that was read
-//! when the lease was last asked, and is refused if that was changed since. What it does to the store may come arbitrarily late.
+//! INVARIANT: what it does to the ledger asks for the lease in the same transaction. What it does
+//! to custody is a swap: it names the slot that was read when the lease was last asked, and is
+//! refused if that was changed since. What it does to the store may come arbitrarily late.
 
 use super::{
     flaws::Flaw,
@@ -11,7 +12,9 @@ use super::{
 impl State {
     /// Takes the lease and reads from the rows where to go on.
     pub(crate) fn begin(&mut self, who: usize, flaw: Option<Flaw>) {
-        let Some(ledger) = &mut self.ledger else { return };
+        let Some(ledger) = &mut self.ledger else {
+            return;
+        };
         if ledger.holder.is_some_and(|holder| holder != who) {
             self.spent.takeovers += 1;
         }
@@ -24,13 +27,30 @@ impl State {
             (false, _) => Step::Read,
         };
         let (epoch, next) = (rows.epoch, rows.next);
-        self.turners[who] = Turner { step, epoch, next, staged: false, slot: self.slot() };
+        self.turners[who] = Turner {
+            step,
+            epoch,
+            next,
+            staged: false,
+            slot: self.slot(),
+        };
     }
 
     /// One step of a turner that is not idle.
     pub(crate) fn step(&mut self, who: usize, flaw: Option<Flaw>) {
-        let Turner { step, epoch, next, .. } = self.turners[who].clone();
-        let asks = matches!(step, Step::Climb | Step::Commit(_) | Step::Read | Step::Verify | Step::Note | Step::Complete | Step::Finish);
+        let Turner {
+            step, epoch, next, ..
+        } = self.turners[who].clone();
+        let asks = matches!(
+            step,
+            Step::Climb
+                | Step::Commit(_)
+                | Step::Read
+                | Step::Verify
+                | Step::Note
+                | Step::Complete
+                | Step::Finish
+        );
         if asks && !self.may_write(who, flaw) {
             self.turners[who] = Turner::IDLE;
             return;
@@ -43,16 +63,27 @@ impl State {
                 self.commit(who, next, read, flaw);
                 self.turners[who].epoch = next;
                 self.turners[who].next = next + 1;
-                if flaw == Some(Flaw::SnapshotLast) { Step::Destroy } else { Step::Read }
+                if flaw == Some(Flaw::SnapshotLast) {
+                    Step::Destroy
+                } else {
+                    Step::Read
+                }
             }
-            Step::Read => Step::Write(self.ledger.as_ref().filter(|ledger| ledger.opens).map(|ledger| Box::new(ledger.rows.clone()))),
+            Step::Read => Step::Write(
+                self.ledger
+                    .as_ref()
+                    .filter(|ledger| ledger.opens)
+                    .map(|ledger| Box::new(ledger.rows.clone())),
+            ),
             Step::Write(read) => {
                 self.store(read);
                 Step::Verify
             }
             Step::Verify => match (&self.snapshots[usize::from(epoch)], flaw) {
                 (None, _) => Step::Idle,
-                (Some(_), Some(Flaw::SnapshotLast | Flaw::CompletedBeforeDestroyed)) => Step::Complete,
+                (Some(_), Some(Flaw::SnapshotLast | Flaw::CompletedBeforeDestroyed)) => {
+                    Step::Complete
+                }
                 (Some(_), _) => Step::Destroy,
             },
             Step::Destroy => match flaw {
@@ -70,7 +101,11 @@ impl State {
             }
             Step::Complete => {
                 self.complete(epoch, flaw);
-                if flaw == Some(Flaw::CompletedBeforeDestroyed) { Step::Destroy } else { Step::Finish }
+                if flaw == Some(Flaw::CompletedBeforeDestroyed) {
+                    Step::Destroy
+                } else {
+                    Step::Finish
+                }
             }
             Step::Finish => {
                 let older = usize::from(epoch);
@@ -105,7 +140,9 @@ impl State {
     }
 
     fn may_write(&self, who: usize, flaw: Option<Flaw>) -> bool {
-        self.ledger.as_ref().is_some_and(|ledger| ledger.holder == Some(who) || flaw == Some(Flaw::LeaseNotAsked))
+        self.ledger
+            .as_ref()
+            .is_some_and(|ledger| ledger.holder == Some(who) || flaw == Some(Flaw::LeaseNotAsked))
     }
 
     fn write(&mut self, change: impl FnOnce(&mut super::state::Rows)) {
@@ -114,12 +151,14 @@ impl State {
         }
     }
 
-    /// Leaves out every root but the present epoch's; not when custody was changed since it was read, or has no such root.
+    /// Leaves out every root but the present epoch's; not when custody was changed since it was
+    /// read, or has no such root.
     fn keep_only(&mut self, who: usize, epoch: Epoch, flaw: Option<Flaw>) -> bool {
         self.turners[who].slot & (1 << epoch) != 0 && self.swap(who, 1 << epoch, flaw)
     }
 
-    /// Leaves out what an earlier try staged, then adds the next root; a third, or one below the newest, cannot be added.
+    /// Leaves out what an earlier try staged, then adds the next root; a third, or one below the
+    /// newest, cannot be added.
     fn stage(&mut self, who: usize, epoch: Epoch, next: Epoch, flaw: Option<Flaw>) -> Step {
         let (read, present) = (self.turners[who].slot, 1 << epoch);
         let next = match flaw {
@@ -130,7 +169,13 @@ impl State {
                 self.turners[who].staged = true;
                 return Step::Climb;
             }
-            _ if read & !present != 0 => return if self.keep_only(who, epoch, flaw) { Step::Stage } else { Step::Idle },
+            _ if read & !present != 0 => {
+                return if self.keep_only(who, epoch, flaw) {
+                    Step::Stage
+                } else {
+                    Step::Idle
+                };
+            }
             _ => next,
         };
         if !self.swap(who, read | 1 << next, flaw) {
@@ -146,8 +191,15 @@ impl State {
         match flaw {
             Some(Flaw::DestroyedBeforeTheCommit) => self.destroy(epoch),
             Some(Flaw::CoversLast) => {
-                let stale = self.ledger.as_ref().map_or([false; 4], |ledger| ledger.rows.stale);
-                return Step::Commit((0..4).filter(|&page| stale[page]).fold(0, |set, page| set | 1 << page));
+                let stale = self
+                    .ledger
+                    .as_ref()
+                    .map_or([false; 4], |ledger| ledger.rows.stale);
+                return Step::Commit(
+                    (0..4)
+                        .filter(|&page| stale[page])
+                        .fold(0, |set, page| set | 1 << page),
+                );
             }
             _ => {}
         }
@@ -160,19 +212,29 @@ impl State {
         let covers = if is_late { self.uncovered() } else { read };
         let mut renewed = false;
         for leaf in LEAVES {
-            if if is_late { has(read, leaf) } else { self.is_stale(leaf) } {
+            if if is_late {
+                has(read, leaf)
+            } else {
+                self.is_stale(leaf)
+            } {
                 self.renew(leaf, flaw);
                 renewed = true;
             }
         }
-        if if is_late { renewed || has(read, BRANCH) } else { self.is_stale(BRANCH) } {
+        if if is_late {
+            renewed || has(read, BRANCH)
+        } else {
+            self.is_stale(BRANCH)
+        } {
             self.renew(BRANCH, flaw);
         }
         if flaw != Some(Flaw::RootPageKeyKept) {
             self.renew(ROOT, flaw);
         }
         let staged = self.turners[who].staged;
-        let Some(ledger) = &mut self.ledger else { return };
+        let Some(ledger) = &mut self.ledger else {
+            return;
+        };
         let rows = &mut ledger.rows;
         if flaw != Some(Flaw::RootKept) {
             rows.root = next;
@@ -189,24 +251,32 @@ impl State {
     }
 
     fn is_stale(&self, page: usize) -> bool {
-        self.ledger.as_ref().is_some_and(|ledger| ledger.rows.stale[page])
+        self.ledger
+            .as_ref()
+            .is_some_and(|ledger| ledger.rows.stale[page])
     }
 
     /// Into the store, unless a newer one of its epoch is there.
     fn store(&mut self, read: Option<Box<super::state::Rows>>) {
         let Some(rows) = read else { return };
         let place = &mut self.snapshots[usize::from(rows.epoch)];
-        if place.as_ref().is_none_or(|there| (there.life, there.audit) <= (rows.life, rows.audit)) {
+        if place
+            .as_ref()
+            .is_none_or(|there| (there.life, there.audit) <= (rows.life, rows.audit))
+        {
             *place = Some(rows);
         }
     }
 
     fn complete(&mut self, epoch: Epoch, flaw: Option<Flaw>) {
-        let Some(ledger) = &mut self.ledger else { return };
+        let Some(ledger) = &mut self.ledger else {
+            return;
+        };
         let rows = &mut ledger.rows;
         for recording in 0..rows.covered.len() {
             let by = rows.covered[recording];
-            let is_due = by != 0 && by <= epoch && (by == epoch || flaw != Some(Flaw::ForgetsItsReceipts));
+            let is_due =
+                by != 0 && by <= epoch && (by == epoch || flaw != Some(Flaw::ForgetsItsReceipts));
             if is_due {
                 rows.unrecoverable |= 1 << recording;
                 self.told.unrecoverable |= 1 << recording;

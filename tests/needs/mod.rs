@@ -1,7 +1,8 @@
 //! What a test needs and a machine may lack: a server, a library, a program. Variables name them.
 //!
-//! A test that is nothing without one is `#[ignore]`d, and takes it by [`required`]. A test that only does less without one asks by [`given`].
-//! `tests/run` runs the ignored ones, too, and sets `RECVAULT_TEST_ALL`: then nothing may be missing.
+//! A test that is nothing without one is `#[ignore]`d, and takes it by [`required`]. A test that
+//! only does less without one asks by [`given`]. `tests/run` runs the ignored ones, too, and sets
+//! `RECVAULT_TEST_ALL`: then nothing may be missing.
 
 /// The variable's value.
 pub(crate) fn required(variable: &str) -> String {
@@ -22,5 +23,7 @@ pub(crate) fn given(variable: &str) -> Option<String> {
 
 fn value(variable: &str) -> Option<String> {
     #[expect(clippy::disallowed_methods, reason = "the switches of the tests")]
-    std::env::var(variable).ok().filter(|value| !value.is_empty())
+    std::env::var(variable)
+        .ok()
+        .filter(|value| !value.is_empty())
 }

@@ -5,10 +5,12 @@ use std::collections::BTreeSet;
 /// Tables whose entries are named by the operator: the comment above the table explains them all.
 const SHARED: &[&str] = &["roles"];
 
-/// Keys without a comment directly above them. In blocks of one name, such as `[[tiers]]`, the first to use a key explains it for all.
+/// Keys without a comment directly above them. In blocks of one name, such as `[[tiers]]`, the
+/// first to use a key explains it for all.
 pub(super) fn unexplained(path: &str, text: &str) -> Vec<String> {
     let (mut table, mut explained, mut faults) = (String::new(), BTreeSet::new(), Vec::new());
-    // Whether the line before was a comment, and what is still open: brackets of an array, or the quotes of a text of many lines.
+    // Whether the line before was a comment, and what is still open: brackets of an array, or the
+    // quotes of a text of many lines.
     let (mut is_said, mut table_is_said, mut depth, mut quotes) = (false, false, 0i32, None);
     for (number, line) in (1..).zip(text.lines()) {
         if depth > 0 || quotes.is_some() {
@@ -21,7 +23,13 @@ pub(super) fn unexplained(path: &str, text: &str) -> Vec<String> {
             continue;
         }
         if line.starts_with('[') {
-            table = line.split('#').next().unwrap_or_default().trim().trim_matches(['[', ']']).to_owned();
+            table = line
+                .split('#')
+                .next()
+                .unwrap_or_default()
+                .trim()
+                .trim_matches(['[', ']'])
+                .to_owned();
             table_is_said = is_said;
         } else if let Some((key, value)) = line.split_once('=') {
             let key = key.trim();
@@ -29,7 +37,9 @@ pub(super) fn unexplained(path: &str, text: &str) -> Vec<String> {
             if is_said || is_shared {
                 explained.insert((table.clone(), key.to_owned()));
             } else if !explained.contains(&(table.clone(), key.to_owned())) {
-                faults.push(format!("{path}:{number}: `{key}` has no explanation; put a comment directly above it"));
+                faults.push(format!(
+                    "{path}:{number}: `{key}` has no explanation; put a comment directly above it"
+                ));
             }
             open(value, &mut depth, &mut quotes);
         }
@@ -53,7 +63,10 @@ fn open(line: &str, depth: &mut i32, quotes: &mut Option<&'static str>) {
             }
             continue;
         }
-        if let Some(start) = ["\"\"\"", "'''", "\"", "'"].into_iter().find(|start| rest.starts_with(start)) {
+        if let Some(start) = ["\"\"\"", "'''", "\"", "'"]
+            .into_iter()
+            .find(|start| rest.starts_with(start))
+        {
             (rest, *quotes) = (&rest[start.len()..], Some(start));
             continue;
         }
@@ -83,7 +96,10 @@ fn a_key_without_a_comment_is_found() {
     ] {
         let faults = unexplained("config/x.toml", bad);
         assert_eq!(faults.len(), 1, "{bad}\n{faults:?}");
-        assert!(faults[0].starts_with(&format!("config/x.toml:{line}: ")), "{faults:?}");
+        assert!(
+            faults[0].starts_with(&format!("config/x.toml:{line}: ")),
+            "{faults:?}"
+        );
     }
     for good in [
         "# Why.\nkey = 1\n\n# Also.\n# And more.\nother = [\n  1,\n]",
@@ -92,6 +108,10 @@ fn a_key_without_a_comment_is_found() {
         "# key = 1\n\n[table] # x\n",
         "# Why.\ntext = '''\nkey = 1 [\n'''\n",
     ] {
-        assert_eq!(unexplained("config/x.toml", good), Vec::<String>::new(), "{good}");
+        assert_eq!(
+            unexplained("config/x.toml", good),
+            Vec::<String>::new(),
+            "{good}"
+        );
     }
 }

@@ -4,22 +4,44 @@ use super::lexer::Code;
 
 /// The modules that `src/lib.rs` declares, in its order.
 pub(super) fn modules(lib: &str) -> Vec<String> {
-    let declared = lib.lines().filter_map(|line| line.strip_prefix("pub mod ").or_else(|| line.strip_prefix("mod ")));
-    declared.filter_map(|rest| rest.strip_suffix(';')).map(str::to_owned).collect()
+    let declared = lib.lines().filter_map(|line| {
+        line.strip_prefix("pub mod ")
+            .or_else(|| line.strip_prefix("mod "))
+    });
+    declared
+        .filter_map(|rest| rest.strip_suffix(';'))
+        .map(str::to_owned)
+        .collect()
 }
 
-/// Imports, of a file under `src`, of modules that stand below its own. The crate's root and the binary stand below all.
+/// Imports, of a file under `src`, of modules that stand below its own. The crate's root and the
+/// binary stand below all.
 pub(super) fn upward(code: &Code, modules: &[String]) -> Vec<String> {
-    let own = code.path.trim_start_matches("src/").split(['/', '.']).next().unwrap_or_default();
+    let own = code
+        .path
+        .trim_start_matches("src/")
+        .split(['/', '.'])
+        .next()
+        .unwrap_or_default();
     let rank = |name: &str| modules.iter().position(|module| module == name);
-    let Some(own_rank) = rank(own) else { return Vec::new() };
+    let Some(own_rank) = rank(own) else {
+        return Vec::new();
+    };
     let mut faults = Vec::new();
     for root in ["crate", "recvault"] {
         for offset in code.words(root) {
-            let Some(path) = code.code[offset + root.len()..].trim_start().strip_prefix("::") else { continue };
+            let Some(path) = code.code[offset + root.len()..]
+                .trim_start()
+                .strip_prefix("::")
+            else {
+                continue;
+            };
             for name in first_names(path.trim_start()) {
                 if rank(name).is_some_and(|rank| rank > own_rank) {
-                    faults.push(format!("{}: `{own}` imports `{name}`, which stands below it in src/lib.rs", code.at(offset)));
+                    faults.push(format!(
+                        "{}: `{own}` imports `{name}`, which stands below it in src/lib.rs",
+                        code.at(offset)
+                    ));
                 }
             }
         }
@@ -29,8 +51,13 @@ pub(super) fn upward(code: &Code, modules: &[String]) -> Vec<String> {
 
 /// The first names of a path, or of each path in a braced group.
 fn first_names(path: &str) -> Vec<&str> {
-    let name = |text: &'_ str| text.find(|c: char| !c.is_alphanumeric() && c != '_').unwrap_or(text.len());
-    let Some(group) = path.strip_prefix('{') else { return vec![&path[..name(path)]] };
+    let name = |text: &'_ str| {
+        text.find(|c: char| !c.is_alphanumeric() && c != '_')
+            .unwrap_or(text.len())
+    };
+    let Some(group) = path.strip_prefix('{') else {
+        return vec![&path[..name(path)]];
+    };
     let (mut names, mut depth, mut expecting) = (Vec::new(), 0usize, true);
     for (offset, c) in group.char_indices() {
         match c {
@@ -50,13 +77,17 @@ fn first_names(path: &str) -> Vec<&str> {
 
 #[test]
 fn the_list_is_read_from_lib() {
-    assert_eq!(modules("//! `pub mod no;`\npub mod secret;\n\nmod model;\npub use x::y;\n"), ["secret", "model"]);
+    assert_eq!(
+        modules("//! `pub mod no;`\npub mod secret;\n\nmod model;\npub use x::y;\n"),
+        ["secret", "model"]
+    );
 }
 
 #[test]
 fn imports_from_below_are_found() {
     let modules = ["secret", "model", "ledger", "flow"].map(str::to_owned);
-    let read = |path: &str, text: &str| upward(&super::lexer::read(path, text).without_tests(), &modules);
+    let read =
+        |path: &str, text: &str| upward(&super::lexer::read(path, text).without_tests(), &modules);
     for bad in [
         "use crate::flow::Flow;",
         "use crate::{\n    model::{id::X, time},\n    flow,\n};",
@@ -67,7 +98,10 @@ fn imports_from_below_are_found() {
     ] {
         let faults = read("src/ledger/accept.rs", bad);
         assert_eq!(faults.len(), 1, "{bad}");
-        assert!(faults[0].starts_with("src/ledger/accept.rs:1: `ledger` imports `flow`"), "{faults:?}");
+        assert!(
+            faults[0].starts_with("src/ledger/accept.rs:1: `ledger` imports `flow`"),
+            "{faults:?}"
+        );
     }
     assert!(read("src/ledger.rs", "\n\nuse crate::flow::Flow;")[0].starts_with("src/ledger.rs:3:"));
     for good in [
@@ -77,7 +111,11 @@ fn imports_from_below_are_found() {
         "use my_crate::flow; use crate::flows;",
         "#[cfg(test)]\nmod tests { use crate::flow::Flow; }",
     ] {
-        assert_eq!(read("src/ledger/accept.rs", good), Vec::<String>::new(), "{good}");
+        assert_eq!(
+            read("src/ledger/accept.rs", good),
+            Vec::<String>::new(),
+            "{good}"
+        );
     }
     assert!(read("src/flow/work.rs", "use crate::{ledger, flow};").is_empty());
     assert!(read("src/main.rs", "use recvault::flow;").is_empty());

@@ -1,6 +1,7 @@
 //! Rust source as code, without comments and texts, and as texts.
 //!
-//! Owns just enough of the language's grammar to tell the three apart; refuses to know what the code means.
+//! Owns just enough of the language's grammar to tell the three apart; refuses to know what the
+//! code means.
 
 use super::Source;
 
@@ -22,11 +23,17 @@ impl Code {
     pub(super) fn words<'a>(&'a self, word: &'a str) -> impl Iterator<Item = usize> + 'a {
         let is_name = |c: char| c.is_alphanumeric() || c == '_';
         let (starts, ends) = (word.starts_with(is_name), word.ends_with(is_name));
-        self.code.match_indices(word).map(|(offset, _)| offset).filter(move |&offset| {
-            let before = self.code[..offset].chars().next_back().is_some_and(is_name);
-            let after = self.code[offset + word.len()..].chars().next().is_some_and(is_name);
-            !(starts && before || ends && after)
-        })
+        self.code
+            .match_indices(word)
+            .map(|(offset, _)| offset)
+            .filter(move |&offset| {
+                let before = self.code[..offset].chars().next_back().is_some_and(is_name);
+                let after = self.code[offset + word.len()..]
+                    .chars()
+                    .next()
+                    .is_some_and(is_name);
+                !(starts && before || ends && after)
+            })
     }
 
     /// The same without the items under `#[cfg(test)]`.
@@ -35,8 +42,12 @@ impl Code {
         while let Some(start) = self.code[from..].find(TEST).map(|offset| from + offset) {
             let end = start + item_len(&self.code[start + TEST.len()..]) + TEST.len();
             let (first, last) = (line(&self.code, start), line(&self.code, end));
-            self.texts.retain(|(line, _)| !(first..=last).contains(line));
-            let blank: String = self.code[start..end].chars().map(|c| if c == '\n' { '\n' } else { ' ' }).collect();
+            self.texts
+                .retain(|(line, _)| !(first..=last).contains(line));
+            let blank: String = self.code[start..end]
+                .chars()
+                .map(|c| if c == '\n' { '\n' } else { ' ' })
+                .collect();
             self.code.replace_range(start..end, &blank);
             from = start + blank.len();
         }
@@ -71,13 +82,21 @@ pub(super) fn test_modules(sources: &[Source]) -> Vec<String> {
     let mut modules = Vec::new();
     for source in sources {
         let code = read(&source.path, &source.text).code;
-        let folder = match source.path.strip_suffix("/lib.rs").or_else(|| source.path.strip_suffix("/main.rs")) {
+        let folder = match source
+            .path
+            .strip_suffix("/lib.rs")
+            .or_else(|| source.path.strip_suffix("/main.rs"))
+        {
             Some(folder) => folder,
             None => source.path.trim_end_matches(".rs"),
         };
         for (offset, _) in code.match_indices(TEST) {
             let item = code[offset + TEST.len()..].trim_start();
-            if let Some(name) = item.strip_prefix("mod ").and_then(|rest| rest.split_once([';', '{', ' '])).filter(|_| !is_inline(item)) {
+            if let Some(name) = item
+                .strip_prefix("mod ")
+                .and_then(|rest| rest.split_once([';', '{', ' ']))
+                .filter(|_| !is_inline(item))
+            {
                 modules.push(format!("{folder}/{}", name.0));
             }
         }
@@ -86,15 +105,24 @@ pub(super) fn test_modules(sources: &[Source]) -> Vec<String> {
 }
 
 fn is_inline(item: &str) -> bool {
-    item.find(['{', ';']).is_some_and(|at| item[at..].starts_with('{'))
+    item.find(['{', ';'])
+        .is_some_and(|at| item[at..].starts_with('{'))
 }
 
 /// Reads a file.
 pub(super) fn read(path: &str, text: &str) -> Code {
-    let mut code = Code { path: path.to_owned(), code: String::with_capacity(text.len()), texts: Vec::new() };
+    let mut code = Code {
+        path: path.to_owned(),
+        code: String::with_capacity(text.len()),
+        texts: Vec::new(),
+    };
     let mut rest = text;
     while let Some(c) = rest.chars().next() {
-        let after_name = code.code.chars().next_back().is_some_and(|c| c.is_alphanumeric() || c == '_');
+        let after_name = code
+            .code
+            .chars()
+            .next_back()
+            .is_some_and(|c| c.is_alphanumeric() || c == '_');
         let (len, content) = if rest.starts_with("//") {
             (rest.find('\n').unwrap_or(rest.len()), None)
         } else if rest.starts_with("/*") {
@@ -103,7 +131,10 @@ pub(super) fn read(path: &str, text: &str) -> Code {
             let open = rest.find('"').map_or(rest.len(), |at| at + 1);
             let end = format!("\"{}", "#".repeat(hashes));
             let close = rest[open..].find(&end).map_or(rest.len(), |at| open + at);
-            ((close + end.len()).min(rest.len()), Some(&rest[open..close]))
+            (
+                (close + end.len()).min(rest.len()),
+                Some(&rest[open..close]),
+            )
         } else if c == '"' {
             let len = quoted(rest, '"');
             (len, Some(&rest[1..len - 1]))
@@ -115,9 +146,14 @@ pub(super) fn read(path: &str, text: &str) -> Code {
             continue;
         };
         if let Some(content) = content {
-            code.texts.push((line(&code.code, code.code.len()), content.to_owned()));
+            code.texts
+                .push((line(&code.code, code.code.len()), content.to_owned()));
         }
-        code.code.extend(rest[..len].chars().map(|c| if c == '\n' { '\n' } else { ' ' }));
+        code.code.extend(
+            rest[..len]
+                .chars()
+                .map(|c| if c == '\n' { '\n' } else { ' ' }),
+        );
         rest = &rest[len..];
     }
     code
@@ -145,7 +181,10 @@ fn block_comment(text: &str) -> usize {
 
 /// How many hashes a raw string that begins here has.
 fn raw_string(text: &str) -> Option<usize> {
-    let rest = text.strip_prefix("br").or_else(|| text.strip_prefix("cr")).or_else(|| text.strip_prefix('r'))?;
+    let rest = text
+        .strip_prefix("br")
+        .or_else(|| text.strip_prefix("cr"))
+        .or_else(|| text.strip_prefix('r'))?;
     let hashes = rest.len() - rest.trim_start_matches('#').len();
     rest[hashes..].starts_with('"').then_some(hashes)
 }
@@ -167,7 +206,10 @@ fn quoted(text: &str, quote: char) -> usize {
 /// Whether a character begins here, and not a lifetime.
 fn is_char(text: &str) -> bool {
     let mut chars = text.chars().skip(1);
-    matches!((chars.next(), chars.next()), (Some('\\'), _) | (Some(_), Some('\'')))
+    matches!(
+        (chars.next(), chars.next()),
+        (Some('\\'), _) | (Some(_), Some('\''))
+    )
 }
 
 #[test]
@@ -176,7 +218,14 @@ fn comments_and_texts_are_no_code() {
     let read = read("x.rs", text);
     let code: String = read.code.split_whitespace().collect::<Vec<_>>().join(" ");
     assert_eq!(code, "a &'i str k::<'l>(b )");
-    assert_eq!(read.texts, [(1, "d \\\" // e".into()), (1, "f \" g".into()), (2, "m".into())]);
+    assert_eq!(
+        read.texts,
+        [
+            (1, "d \\\" // e".into()),
+            (1, "f \" g".into()),
+            (2, "m".into())
+        ]
+    );
     assert_eq!(read.at(read.code.find("k::").unwrap()), "x.rs:2");
 }
 
@@ -192,10 +241,16 @@ fn items_under_test_are_left_out_and_lines_stay() {
 
 #[test]
 fn modules_declared_for_tests_are_found() {
-    let source = |path: &str, text: &str| Source { path: path.into(), text: text.into() };
+    let source = |path: &str, text: &str| Source {
+        path: path.into(),
+        text: text.into(),
+    };
     let found = test_modules(&[
         source("src/lib.rs", "#[cfg(test)]\nmod a;\nmod b;"),
-        source("src/c.rs", "#[cfg(test)] mod tests { fn x() {} }\n#[cfg(test)]\nmod conformance;\n// #[cfg(test)] mod no;\n"),
+        source(
+            "src/c.rs",
+            "#[cfg(test)] mod tests { fn x() {} }\n#[cfg(test)]\nmod conformance;\n// #[cfg(test)] mod no;\n",
+        ),
     ]);
     assert_eq!(found, ["src/a", "src/c/conformance"]);
 }

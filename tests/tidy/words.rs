@@ -2,15 +2,24 @@
 
 use super::lexer::Code;
 
-/// What the lints would be told to look away from, what is not finished, and what panics on a stranger's input.
+/// What the lints would be told to look away from, what is not finished, and what panics on a
+/// stranger's input.
 pub(super) fn shortcuts(code: &Code) -> Vec<String> {
-    let unwraps = found(code, &[".unwrap()"], "return an error, or say with `expect` why it cannot fail");
+    let unwraps = found(
+        code,
+        &[".unwrap()"],
+        "return an error, or say with `expect` why it cannot fail",
+    );
     unfinished(code).into_iter().chain(unwraps).collect()
 }
 
 /// The part of it that tests may not do either.
 pub(super) fn unfinished(code: &Code) -> Vec<String> {
-    let looks_away = found(code, &["#[allow(", "#![allow("], "use `#[expect(.., reason = \"..\")]`");
+    let looks_away = found(
+        code,
+        &["#[allow(", "#![allow("],
+        "use `#[expect(.., reason = \"..\")]`",
+    );
     let undone = found(code, &["todo!(", "unimplemented!(", "dbg!("], "finish it");
     looks_away.into_iter().chain(undone).collect()
 }
@@ -20,13 +29,27 @@ pub(super) fn environment(code: &Code) -> Vec<String> {
     if is_in(code, &["src/config"]) {
         return Vec::new();
     }
-    found(code, &["env::var", "env::vars", "env::var_os", "env::vars_os"], "only config.rs reads the environment; take a setting")
+    found(
+        code,
+        &["env::var", "env::vars", "env::var_os", "env::vars_os"],
+        "only config.rs reads the environment; take a setting",
+    )
 }
 
 /// Tasks, started where nobody stops them, or restarts them when they end.
 pub(super) fn tasks(code: &Code) -> Vec<String> {
     // `ledger/tx.rs`: a commit that was begun runs to its end.
-    if is_in(code, &["src/app/supervise", "src/app/listen", "src/flow", "src/ledger/tx", "src/store/writer", "src/demo"]) {
+    if is_in(
+        code,
+        &[
+            "src/app/supervise",
+            "src/app/listen",
+            "src/flow",
+            "src/ledger/tx",
+            "src/store/writer",
+            "src/demo",
+        ],
+    ) {
         return Vec::new();
     }
     found(
@@ -36,20 +59,28 @@ pub(super) fn tasks(code: &Code) -> Vec<String> {
     )
 }
 
-/// Sessions that live for a whole block because they are temporaries in its head: Rust drops those of `for`, `match`, `if let` and `while let` after the
-/// block, and a pool of four connections is empty when four of them wait in it for another.
+/// Sessions that live for a whole block because they are temporaries in its head: Rust drops those
+/// of `for`, `match`, `if let` and `while let` after the block, and a pool of four connections is
+/// empty when four of them wait in it for another.
 pub(super) fn sessions(code: &Code) -> Vec<String> {
-    let hits =
-        ["ledger.read()", "ledger.begin()", "ledger.snapshot()"].into_iter().flat_map(|call| code.words(call).map(move |at| (call, at)));
+    let hits = ["ledger.read()", "ledger.begin()", "ledger.snapshot()"]
+        .into_iter()
+        .flat_map(|call| code.words(call).map(move |at| (call, at)));
     let held = hits.filter(|(call, at)| {
         let (before, after) = (&code.code[..*at], &code.code[at + call.len()..]);
         opens_a_block(after) && is_kept_by(head(before))
     });
-    held.map(|(call, at)| format!("{}: `{call}` lives as long as the block behind it: bind what it gives to a name first", code.at(at)))
-        .collect()
+    held.map(|(call, at)| {
+        format!(
+            "{}: `{call}` lives as long as the block behind it: bind what it gives to a name first",
+            code.at(at)
+        )
+    })
+    .collect()
 }
 
-/// Whether the expression goes on to a block before its statement ends, and not inside the brackets that it stands in.
+/// Whether the expression goes on to a block before its statement ends, and not inside the brackets
+/// that it stands in.
 fn opens_a_block(after: &str) -> bool {
     let mut depth = 0i32;
     for c in after.chars() {
@@ -70,30 +101,51 @@ fn head(before: &str) -> &str {
     before[start..].trim_start()
 }
 
-/// Whether temporaries in this head live until the end of its block. They do not in `if` and `while` with a plain condition, nor in `let … else`.
+/// Whether temporaries in this head live until the end of its block. They do not in `if` and
+/// `while` with a plain condition, nor in `let … else`.
 fn is_kept_by(head: &str) -> bool {
-    let has = |word: &str| head.split(|c: char| !c.is_alphanumeric() && c != '_').any(|found| found == word);
-    let is_condition = head.starts_with("if ") || head.starts_with("while ") || head.starts_with("} else if ");
+    let has = |word: &str| {
+        head.split(|c: char| !c.is_alphanumeric() && c != '_')
+            .any(|found| found == word)
+    };
+    let is_condition =
+        head.starts_with("if ") || head.starts_with("while ") || head.starts_with("} else if ");
     has("match") || has("for") || (is_condition && has("let"))
 }
 
-/// The word that lets a root be destroyed, said anywhere but where the newest snapshot was just verified.
+/// The word that lets a root be destroyed, said anywhere but where the newest snapshot was just
+/// verified.
 pub(super) fn restorables(code: &Code) -> Vec<String> {
     if is_in(code, &["src/vault/epoch/custody"]) {
         return Vec::new();
     }
-    found(code, &["Restorable::proven"], "only vault/epoch/custody.rs says so, right after it verified the newest snapshot")
+    found(
+        code,
+        &["Restorable::proven"],
+        "only vault/epoch/custody.rs says so, right after it verified the newest snapshot",
+    )
 }
 
-/// A ledger that is let write, or kept from it, anywhere but where its memory is compared; and one that counts as empty, anywhere but where a vault is made
-/// or rebuilt.
+/// A ledger that is let write, or kept from it, anywhere but where its memory is compared; and one
+/// that counts as empty, anywhere but where a vault is made or rebuilt.
 pub(super) fn proofs(code: &Code) -> Vec<String> {
     let mut faults = Vec::new();
-    if !is_in(code, &["src/ledger", "src/vault/memory", "src/vault/ownership"]) {
-        faults.extend(found(code, &["prove", "close_gate"], "a ledger becomes writable by `Vault::unlock` only"));
+    if !is_in(
+        code,
+        &["src/ledger", "src/vault/memory", "src/vault/ownership"],
+    ) {
+        faults.extend(found(
+            code,
+            &["prove", "close_gate"],
+            "a ledger becomes writable by `Vault::unlock` only",
+        ));
     }
     if !is_in(code, &["src/ledger", "src/vault"]) || is_in(code, &["src/vault/drill"]) {
-        faults.extend(found(code, &["begin_empty"], "an empty ledger is filled by `Vault::create` and `vault::restore` only"));
+        faults.extend(found(
+            code,
+            &["begin_empty"],
+            "an empty ledger is filled by `Vault::create` and `vault::restore` only",
+        ));
     }
     faults
 }
@@ -116,24 +168,42 @@ pub(super) fn sql(code: &Code) -> Vec<String> {
         return Vec::new();
     }
     let is_sql = |text: &str| {
-        let words: Vec<&str> = text.split(|c: char| !c.is_alphanumeric() && c != '_').collect();
+        let words: Vec<&str> = text
+            .split(|c: char| !c.is_alphanumeric() && c != '_')
+            .collect();
         STATEMENTS.iter().any(|statement| {
             let mut words = words.iter();
-            statement.iter().all(|wanted| words.any(|word| word == wanted))
+            statement
+                .iter()
+                .all(|wanted| words.any(|word| word == wanted))
         })
     };
     let texts = code.texts.iter().filter(|(_, text)| is_sql(text));
-    texts.map(|(line, _)| format!("{}:{line}: a query outside the ledger; make it a function there", code.path)).collect()
+    texts
+        .map(|(line, _)| {
+            format!(
+                "{}:{line}: a query outside the ledger; make it a function there",
+                code.path
+            )
+        })
+        .collect()
 }
 
 /// Whether the file is one of these modules, or below it.
 fn is_in(code: &Code, modules: &[&str]) -> bool {
-    modules.iter().any(|module| code.path.strip_prefix(module).is_some_and(|rest| rest == ".rs" || rest.starts_with('/')))
+    modules.iter().any(|module| {
+        code.path
+            .strip_prefix(module)
+            .is_some_and(|rest| rest == ".rs" || rest.starts_with('/'))
+    })
 }
 
 fn found(code: &Code, words: &[&str], way_out: &str) -> Vec<String> {
-    let hits = words.iter().flat_map(|word| code.words(word).map(move |offset| (word, offset)));
-    hits.map(|(word, offset)| format!("{}: `{word}`: {way_out}", code.at(offset))).collect()
+    let hits = words
+        .iter()
+        .flat_map(|word| code.words(word).map(move |offset| (word, offset)));
+    hits.map(|(word, offset)| format!("{}: `{word}`: {way_out}", code.at(offset)))
+        .collect()
 }
 
 #[cfg(test)]
@@ -157,7 +227,13 @@ mod tests {
         ] {
             assert_eq!(faults(shortcuts, "src/a.rs", bad), 1, "{bad}");
         }
-        for good in ["x.unwrap_or(1)", "// todo!()", "\".unwrap()\"", "#[cfg(test)]\nmod tests { fn a() { x.unwrap() } }", "my_todo!()"] {
+        for good in [
+            "x.unwrap_or(1)",
+            "// todo!()",
+            "\".unwrap()\"",
+            "#[cfg(test)]\nmod tests { fn a() { x.unwrap() } }",
+            "my_todo!()",
+        ] {
             assert_eq!(faults(shortcuts, "src/a.rs", good), 0, "{good}");
         }
         assert_eq!(faults(unfinished, "tests/a.rs", "x.unwrap()"), 0);
@@ -166,27 +242,49 @@ mod tests {
 
     #[test]
     fn the_environment_is_found() {
-        for bad in ["std::env::var(\"A\")", "env::vars()", "std::env::var_os(\"A\")"] {
+        for bad in [
+            "std::env::var(\"A\")",
+            "env::vars()",
+            "std::env::var_os(\"A\")",
+        ] {
             assert_eq!(faults(environment, "src/store.rs", bad), 1, "{bad}");
             assert_eq!(faults(environment, "src/configs.rs", bad), 1, "{bad}");
             assert_eq!(faults(environment, "src/config.rs", bad), 0, "{bad}");
             assert_eq!(faults(environment, "src/config/print.rs", bad), 0, "{bad}");
         }
-        assert_eq!(faults(environment, "src/store.rs", "env::args() ; env!(\"A\")"), 0);
+        assert_eq!(
+            faults(environment, "src/store.rs", "env::args() ; env!(\"A\")"),
+            0
+        );
     }
 
     #[test]
     fn restorables_are_found() {
         let said = "fn destroy() { swap(Restorable::proven(epoch)) }";
-        for (path, faulty) in [("src/vault/epoch.rs", 1), ("src/custody/slot.rs", 1), ("src/vault/epoch/custody.rs", 0)] {
+        for (path, faulty) in [
+            ("src/vault/epoch.rs", 1),
+            ("src/custody/slot.rs", 1),
+            ("src/vault/epoch/custody.rs", 0),
+        ] {
             assert_eq!(faults(restorables, path, said), faulty, "{path}");
         }
-        assert_eq!(faults(restorables, "src/custody/slot.rs", "pub(crate) fn proven(epoch: u64) -> Self { Self { epoch } }"), 0);
+        assert_eq!(
+            faults(
+                restorables,
+                "src/custody/slot.rs",
+                "pub(crate) fn proven(epoch: u64) -> Self { Self { epoch } }"
+            ),
+            0
+        );
     }
 
     #[test]
     fn tasks_are_found() {
-        for bad in ["tokio::spawn(x)", "use tokio::task::JoinSet;", "task::spawn(x)"] {
+        for bad in [
+            "tokio::spawn(x)",
+            "use tokio::task::JoinSet;",
+            "task::spawn(x)",
+        ] {
             assert_eq!(faults(tasks, "src/store.rs", bad), 1, "{bad}");
             assert_eq!(faults(tasks, "src/store/writers.rs", bad), 1, "{bad}");
             assert_eq!(faults(tasks, "src/app/serve.rs", bad), 1, "{bad}");
@@ -201,7 +299,14 @@ mod tests {
                 assert_eq!(faults(tasks, there, bad), 0, "{bad} in {there}");
             }
         }
-        assert_eq!(faults(tasks, "src/vault.rs", "task::spawn_blocking(x); thread::spawn(y)"), 0);
+        assert_eq!(
+            faults(
+                tasks,
+                "src/vault.rs",
+                "task::spawn_blocking(x); thread::spawn(y)"
+            ),
+            0
+        );
     }
 
     #[test]
@@ -230,24 +335,59 @@ mod tests {
 
     #[test]
     fn another_way_into_the_ledger_is_found() {
-        for bad in ["app.ledger.prove(&[]).await?", "ledger.close_gate(x)", "ledger . begin_empty()"] {
+        for bad in [
+            "app.ledger.prove(&[]).await?",
+            "ledger.close_gate(x)",
+            "ledger . begin_empty()",
+        ] {
             assert_eq!(faults(proofs, "src/cli/token.rs", bad), 1, "{bad}");
             assert_eq!(faults(proofs, "src/ledger/open.rs", bad), 0, "{bad}");
         }
-        assert_eq!(faults(proofs, "src/vault/memory.rs", "ledger.prove(x); ledger.close_gate(y)"), 0);
-        assert_eq!(faults(proofs, "src/vault/restore.rs", "ledger.begin_empty()"), 0);
-        assert_eq!(faults(proofs, "src/vault/drill/canary.rs", "ledger.begin_empty()"), 1);
-        assert_eq!(faults(proofs, "src/vault/epoch.rs", "// prove it\nlet proven = improve();"), 0);
+        assert_eq!(
+            faults(
+                proofs,
+                "src/vault/memory.rs",
+                "ledger.prove(x); ledger.close_gate(y)"
+            ),
+            0
+        );
+        assert_eq!(
+            faults(proofs, "src/vault/restore.rs", "ledger.begin_empty()"),
+            0
+        );
+        assert_eq!(
+            faults(proofs, "src/vault/drill/canary.rs", "ledger.begin_empty()"),
+            1
+        );
+        assert_eq!(
+            faults(
+                proofs,
+                "src/vault/epoch.rs",
+                "// prove it\nlet proven = improve();"
+            ),
+            0
+        );
     }
 
     #[test]
     fn queries_are_found_in_texts_only() {
-        for bad in ["\"SELECT a\n FROM b\"", "r#\"/* x */ INSERT INTO a\"#", "\"UPDATE a SET b = 1\"", "\"DELETE FROM a\"", "\"PRAGMA x\""]
-        {
+        for bad in [
+            "\"SELECT a\n FROM b\"",
+            "r#\"/* x */ INSERT INTO a\"#",
+            "\"UPDATE a SET b = 1\"",
+            "\"DELETE FROM a\"",
+            "\"PRAGMA x\"",
+        ] {
             assert_eq!(faults(sql, "src/vault.rs", bad), 1, "{bad}");
             assert_eq!(faults(sql, "src/ledger/work.rs", bad), 0, "{bad}");
         }
-        for good in ["\"UPDATE\"", "\"select it from the list\"", "\"FROM SELECT\"", "// SELECT a FROM b", "\"PRAGMATIC\""] {
+        for good in [
+            "\"UPDATE\"",
+            "\"select it from the list\"",
+            "\"FROM SELECT\"",
+            "// SELECT a FROM b",
+            "\"PRAGMATIC\"",
+        ] {
             assert_eq!(faults(sql, "src/vault.rs", good), 0, "{good}");
         }
     }

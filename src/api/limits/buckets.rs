@@ -1,7 +1,8 @@
 //! Token buckets in a table of fixed size.
 //!
-//! Owns the arithmetic (the generic cell rate algorithm: one time stamp a bucket) and what is forgotten when the table is full: the bucket that is
-//! full the soonest, of which least is known. Whoever fills the table with keys of their own only makes it forget; nobody is limited by that.
+//! Owns the arithmetic (the generic cell rate algorithm: one time stamp a bucket) and what is
+//! forgotten when the table is full: the bucket that is full the soonest, of which least is known.
+//! Whoever fills the table with keys of their own only makes it forget; nobody is limited by that.
 
 use std::{
     hash::{BuildHasher as _, Hash, RandomState},
@@ -36,9 +37,18 @@ struct Bucket {
 impl Buckets {
     /// So many in so many seconds, and so many at once. Of 0 there is no limit.
     pub(super) fn new(number: u32, seconds: u32, burst: u32) -> Self {
-        let interval = Duration::from_secs(seconds.into()).checked_div(number).unwrap_or_default();
-        let sets = (0..SETS).map(|_| Mutex::new([Bucket::default(); WAYS])).collect();
-        Self { sets, hasher: RandomState::new(), interval, ahead: interval * burst.saturating_sub(1) }
+        let interval = Duration::from_secs(seconds.into())
+            .checked_div(number)
+            .unwrap_or_default();
+        let sets = (0..SETS)
+            .map(|_| Mutex::new([Bucket::default(); WAYS]))
+            .collect();
+        Self {
+            sets,
+            hasher: RandomState::new(),
+            interval,
+            ahead: interval * burst.saturating_sub(1),
+        }
     }
 
     /// Takes one.
@@ -52,7 +62,10 @@ impl Buckets {
                 self.wait(bucket, now)?;
                 bucket.full_at = bucket.full_at.max(now) + self.interval;
             } else if let Some(soonest) = set.iter_mut().min_by_key(|bucket| bucket.full_at) {
-                *soonest = Bucket { key, full_at: now + self.interval };
+                *soonest = Bucket {
+                    key,
+                    full_at: now + self.interval,
+                };
             }
             Ok(())
         })
@@ -63,7 +76,11 @@ impl Buckets {
     /// # Errors
     /// As [`Self::take`].
     pub(super) fn peek(&self, key: &impl Hash, now: Duration) -> Result<(), Duration> {
-        self.with(key, |key, set| set.iter().find(|bucket| bucket.key == key).map_or(Ok(()), |bucket| self.wait(bucket, now)))
+        self.with(key, |key, set| {
+            set.iter()
+                .find(|bucket| bucket.key == key)
+                .map_or(Ok(()), |bucket| self.wait(bucket, now))
+        })
     }
 
     /// Whether something was taken under this key not long ago.
@@ -81,8 +98,14 @@ impl Buckets {
     fn with<T>(&self, key: &impl Hash, act: impl FnOnce(u64, &mut [Bucket; WAYS]) -> T) -> T {
         let hash = self.hasher.hash_one(key).max(1);
         let at = usize::try_from(hash % SETS as u64).unwrap_or_default();
-        let set = self.sets.get(at).expect("a remainder is less than its divisor");
-        act(hash, &mut set.lock().unwrap_or_else(PoisonError::into_inner))
+        let set = self
+            .sets
+            .get(at)
+            .expect("a remainder is less than its divisor");
+        act(
+            hash,
+            &mut set.lock().unwrap_or_else(PoisonError::into_inner),
+        )
     }
 }
 
@@ -95,13 +118,22 @@ mod tests {
     #[test]
     fn a_burst_passes_and_then_the_rate() {
         let (buckets, at) = (Buckets::new(2, 1, 5), 1000 * SECOND);
-        assert_eq!((0..10).filter(|_| buckets.take(&"a", at).is_ok()).count(), 5);
+        assert_eq!(
+            (0..10).filter(|_| buckets.take(&"a", at).is_ok()).count(),
+            5
+        );
         assert_eq!(buckets.take(&"a", at), Err(SECOND / 2));
         assert_eq!(buckets.peek(&"a", at), Err(SECOND / 2));
         assert_eq!(buckets.take(&"b", at), Ok(()), "another key");
         assert_eq!(buckets.take(&"a", at + SECOND / 2), Ok(()));
         assert!(buckets.take(&"a", at + SECOND / 2).is_err());
-        assert_eq!((0..10).filter(|_| buckets.take(&"a", at + 100 * SECOND).is_ok()).count(), 5, "it is full and no fuller");
+        assert_eq!(
+            (0..10)
+                .filter(|_| buckets.take(&"a", at + 100 * SECOND).is_ok())
+                .count(),
+            5,
+            "it is full and no fuller"
+        );
     }
 
     #[test]

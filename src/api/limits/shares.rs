@@ -33,7 +33,10 @@ pub(crate) struct Share {
 impl Shares {
     /// So many for each.
     pub(crate) fn new(most: usize) -> Self {
-        Self { most, open: Arc::default() }
+        Self {
+            most,
+            open: Arc::default(),
+        }
     }
 
     /// One more for this client, unless it has its share.
@@ -45,13 +48,20 @@ impl Shares {
             return None;
         }
         *count += 1;
-        Some(Share { shares: self.clone(), client })
+        Some(Share {
+            shares: self.clone(),
+            client,
+        })
     }
 }
 
 impl Drop for Share {
     fn drop(&mut self) {
-        let mut open = self.shares.open.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut open = self
+            .shares
+            .open
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
         if let Some(count) = open.get_mut(&self.client) {
             *count -= 1;
             if *count == 0 {
@@ -78,7 +88,10 @@ impl HttpBody for Held {
     type Data = Bytes;
     type Error = axum::Error;
 
-    fn poll_frame(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, axum::Error>>> {
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, axum::Error>>> {
         Pin::new(&mut self.body).poll_frame(context)
     }
 
@@ -97,7 +110,11 @@ mod tests {
 
     #[test]
     fn each_has_its_share_and_who_has_nothing_open_is_forgotten() {
-        let (shares, one, other) = (Shares::new(2), Client::at(Some([192, 0, 2, 1].into())), Client::at(None));
+        let (shares, one, other) = (
+            Shares::new(2),
+            Client::at(Some([192, 0, 2, 1].into())),
+            Client::at(None),
+        );
         let held = [shares.enter(one).unwrap(), shares.enter(one).unwrap()];
         assert!(shares.enter(one).is_none());
         let another = shares.enter(other).unwrap();

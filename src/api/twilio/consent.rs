@@ -1,7 +1,7 @@
 //! Consent over Twilio: what a call and a message are answered, as TwiML.
 //!
-//! Owns the URLs that stand in it. Refuses to know what an answer means.
-//! INVARIANT: a signed request of a call is answered with TwiML by which the call goes on, whatever fails on our side.
+//! Owns the URLs that stand in it. Refuses to know what an answer means. INVARIANT: a signed
+//! request of a call is answered with TwiML by which the call goes on, whatever fails on our side.
 
 use axum::{
     extract::State,
@@ -21,31 +21,42 @@ use crate::{
     },
 };
 
-/// Asks for consent in a call: Twilio requests TwiML here when the call comes in, and after each answer. `language`, `leg` (`callee` in the URL of
-/// `<Number>`) and `record=both` may stand in the query.
+/// Asks for consent in a call: Twilio requests TwiML here when the call comes in, and after each
+/// answer. `language`, `leg` (`callee` in the URL of `<Number>`) and `record=both` may stand in the
+/// query.
 #[utoipa::path(post, path = "/twilio/consent/voice", tag = "twilio",
     params(("language" = Option<String>, Query, description = "which of the policy's languages; the first one if not given"),
         ("leg" = Option<String>, Query, description = "the place of who hears it, where it is heard before two calls are joined: `callee`"),
         ("record" = Option<String>, Query, description = "`both`: a recording begins only after who is dialled has agreed as well")),
     request_body(content = String, content_type = "application/x-www-form-urlencoded"),
     responses((status = 200, body = String, content_type = "text/xml"), (status = 400, body = Problem), (status = 403, body = Problem)))]
-pub(in crate::api) async fn voice_posted(State(api): State<Api>, Signed(verified): Signed) -> Result<Response, Problem> {
+pub(in crate::api) async fn voice_posted(
+    State(api): State<Api>,
+    Signed(verified): Signed,
+) -> Result<Response, Problem> {
     call(&api, &verified).await
 }
 
 /// The same with everything in the query.
 #[utoipa::path(get, path = "/twilio/consent/voice", tag = "twilio",
     responses((status = 200, body = String, content_type = "text/xml"), (status = 400, body = Problem), (status = 403, body = Problem)))]
-pub(in crate::api) async fn voice_got(State(api): State<Api>, Signed(verified): Signed) -> Result<Response, Problem> {
+pub(in crate::api) async fn voice_got(
+    State(api): State<Api>,
+    Signed(verified): Signed,
+) -> Result<Response, Problem> {
     call(&api, &verified).await
 }
 
-/// Takes in a message: what it says about consent, by what the policy says it means, is durable before the answer.
+/// Takes in a message: what it says about consent, by what the policy says it means, is durable
+/// before the answer.
 #[utoipa::path(post, path = "/twilio/messages", tag = "twilio",
     request_body(content = String, content_type = "application/x-www-form-urlencoded"),
     responses((status = 200, body = String, content_type = "text/xml"), (status = 400, body = Problem), (status = 403, body = Problem),
         (status = 503, body = Problem)))]
-pub(in crate::api) async fn message_posted(State(api): State<Api>, Signed(verified): Signed) -> Result<Response, Problem> {
+pub(in crate::api) async fn message_posted(
+    State(api): State<Api>,
+    Signed(verified): Signed,
+) -> Result<Response, Problem> {
     message(&api, &verified).await
 }
 
@@ -53,64 +64,113 @@ pub(in crate::api) async fn message_posted(State(api): State<Api>, Signed(verifi
 #[utoipa::path(get, path = "/twilio/messages", tag = "twilio",
     responses((status = 200, body = String, content_type = "text/xml"), (status = 400, body = Problem), (status = 403, body = Problem),
         (status = 503, body = Problem)))]
-pub(in crate::api) async fn message_got(State(api): State<Api>, Signed(verified): Signed) -> Result<Response, Problem> {
+pub(in crate::api) async fn message_got(
+    State(api): State<Api>,
+    Signed(verified): Signed,
+) -> Result<Response, Problem> {
     message(&api, &verified).await
 }
 
 async fn call(api: &Api, verified: &Verified) -> Result<Response, Problem> {
-    let request = VoiceRequest::parse(verified).map_err(|fault| Problem::bad_request(fault.to_string()))?;
+    let request =
+        VoiceRequest::parse(verified).map_err(|fault| Problem::bad_request(fault.to_string()))?;
     let accounts = api.flow.accounts();
-    let secret = accounts.get(&request.account).and_then(Account::callback_secret);
+    let secret = accounts
+        .get(&request.account)
+        .and_then(Account::callback_secret);
     let links = Links::new(&api.public, secret, api.flow.rulebook().current(), &request);
     let said = match api.flow.instruct(&request, &links.recordings()).await {
-        Instruction::Ask { spoken, patience_s, attempt, policy } => ask(&links, spoken, patience_s, attempt, policy),
+        Instruction::Ask {
+            spoken,
+            patience_s,
+            attempt,
+            policy,
+        } => ask(&links, spoken, patience_s, attempt, policy),
         Instruction::Over(over) => go_on(api, &links, over),
     };
     Ok(xml(&said))
 }
 
 async fn message(api: &Api, verified: &Verified) -> Result<Response, Problem> {
-    let message = IncomingMessage::parse(verified).map_err(|fault| Problem::bad_request(fault.to_string()))?;
+    let message = IncomingMessage::parse(verified)
+        .map_err(|fault| Problem::bad_request(fault.to_string()))?;
     let reply = api.flow.take_message(&message).await?;
-    Ok(xml(&twiml::Response::default().with_any(reply.map(Verb::Message))))
+    Ok(xml(
+        &twiml::Response::default().with_any(reply.map(Verb::Message))
+    ))
 }
 
 fn xml(said: &twiml::Response) -> Response {
-    ([(header::CONTENT_TYPE, "text/xml; charset=utf-8")], said.to_string()).into_response()
+    (
+        [(header::CONTENT_TYPE, "text/xml; charset=utf-8")],
+        said.to_string(),
+    )
+        .into_response()
 }
 
-fn ask(links: &Links, spoken: &Spoken, patience_s: u8, attempt: u8, policy: &str) -> twiml::Response {
+fn ask(
+    links: &Links,
+    spoken: &Spoken,
+    patience_s: u8,
+    attempt: u8,
+    policy: &str,
+) -> twiml::Response {
     let hints = spoken.hints().map(str::to_owned).collect();
     let action = links.step("answer", attempt, spoken, Some(policy));
-    let gather = Gather { say: say(spoken, &spoken.text), action, timeout_s: patience_s, hints };
+    let gather = Gather {
+        say: say(spoken, &spoken.text),
+        action,
+        timeout_s: patience_s,
+        hints,
+    };
     // Comes into play when nothing was answered.
     let next = links.step("ask", attempt.saturating_add(1), spoken, None);
-    twiml::Response::default().with(Verb::Gather(gather)).with(Verb::Redirect(next))
+    twiml::Response::default()
+        .with(Verb::Gather(gather))
+        .with(Verb::Redirect(next))
 }
 
 fn go_on(api: &Api, links: &Links, over: Over<'_>) -> twiml::Response {
-    let recording = over.records.then(|| Verb::StartRecording(StartRecording { callback: links.recordings() }));
-    let says = over.language.zip(over.says).map(|(spoken, text)| Verb::Say(say(spoken, text)));
+    let recording = over.records.then(|| {
+        Verb::StartRecording(StartRecording {
+            callback: links.recordings(),
+        })
+    });
+    let says = over
+        .language
+        .zip(over.says)
+        .map(|(spoken, text)| Verb::Say(say(spoken, text)));
     let accounts = api.flow.accounts();
     let last = match (over.then, accounts.connect()) {
         (Then::Join, _) => None,
         (Then::Connect { .. }, Some(Connect::Url(url))) => Some(Verb::Redirect(url.to_string())),
         (Then::Connect { asks }, Some(Connect::To { endpoint, .. })) => {
             let whisper = asks.map(|leg| links.whisper(leg.as_str(), over.language));
-            Some(Verb::Dial(Dial { to: endpoint.clone(), whisper }))
+            Some(Verb::Dial(Dial {
+                to: endpoint.clone(),
+                whisper,
+            }))
         }
         (Then::Connect { .. }, None) | (Then::HangUp, _) => Some(Verb::Hangup),
     };
-    twiml::Response::default().with_any(recording).with_any(says).with_any(last)
+    twiml::Response::default()
+        .with_any(recording)
+        .with_any(says)
+        .with_any(last)
 }
 
 fn say(spoken: &Spoken, text: &str) -> Say {
-    Say { text: text.to_owned(), language: spoken.language.clone(), voice: spoken.voice.clone() }
+    Say {
+        text: text.to_owned(),
+        language: spoken.language.clone(),
+        voice: spoken.voice.clone(),
+    }
 }
 
 /// Where Twilio finds us: what stands in TwiML. Nothing in it is about anybody.
 struct Links {
-    /// Up to and without `/consent/voice`; with the secret of the account's callbacks, where it has one.
+    /// Up to and without `/consent/voice`; with the secret of the account's callbacks, where it has
+    /// one.
     base: String,
     /// What every step of this call carries, to stand behind other parameters.
     carried: String,
@@ -119,19 +179,37 @@ struct Links {
 }
 
 impl Links {
-    fn new(public: &PublicUrl, secret: Option<&SecretText>, rules: &Rules, request: &VoiceRequest) -> Self {
-        let path = secret.map_or_else(|| "/twilio".to_owned(), |secret| format!("/twilio/{}", secret.expose()));
+    fn new(
+        public: &PublicUrl,
+        secret: Option<&SecretText>,
+        rules: &Rules,
+        request: &VoiceRequest,
+    ) -> Self {
+        let path = secret.map_or_else(
+            || "/twilio".to_owned(),
+            |secret| format!("/twilio/{}", secret.expose()),
+        );
         // What a GET brings besides is Twilio's, and tells who calls.
         let heeded = request.query.iter().filter(|(name, _)| rules.heeds(name));
-        let heeded = url::form_urlencoded::Serializer::new(String::new()).extend_pairs(heeded).finish();
-        let mut carried = if heeded.is_empty() { String::new() } else { format!("&{heeded}") };
+        let heeded = url::form_urlencoded::Serializer::new(String::new())
+            .extend_pairs(heeded)
+            .finish();
+        let mut carried = if heeded.is_empty() {
+            String::new()
+        } else {
+            format!("&{heeded}")
+        };
         if request.is_whisper {
             carried.push_str(&format!("&leg={}", request.leg));
         }
         if request.step.waits_for_both {
             carried.push_str("&record=both");
         }
-        Self { base: public.join(&path), carried, heeded }
+        Self {
+            base: public.join(&path),
+            carried,
+            heeded,
+        }
     }
 
     fn recordings(&self) -> String {
@@ -141,14 +219,22 @@ impl Links {
 
     fn step(&self, step: &str, attempt: u8, spoken: &Spoken, policy: Option<&str>) -> String {
         let policy = policy.map_or_else(String::new, |policy| format!("&policy={policy}"));
-        format!("{}/consent/voice?step={step}&attempt={attempt}&language={}{policy}{}", self.base, spoken.language, self.carried)
+        format!(
+            "{}/consent/voice?step={step}&attempt={attempt}&language={}{policy}{}",
+            self.base, spoken.language, self.carried
+        )
     }
 
     /// What somebody who is dialled hears before both are joined.
     fn whisper(&self, leg: &str, spoken: Option<&Spoken>) -> String {
-        let language = spoken.map_or_else(String::new, |spoken| format!("&language={}", spoken.language));
+        let language = spoken.map_or_else(String::new, |spoken| {
+            format!("&language={}", spoken.language)
+        });
         let mark = if self.heeded.is_empty() { "" } else { "&" };
-        format!("{}/consent/voice?leg={leg}&record=both{language}{mark}{}", self.base, self.heeded)
+        format!(
+            "{}/consent/voice?leg={leg}&record=both{language}{mark}{}",
+            self.base, self.heeded
+        )
     }
 }
 
@@ -168,7 +254,13 @@ mod tests {
             digits: Some("1".into()),
             speech: None,
             confidence: None,
-            step: Step { answers: true, attempt: 1, language: None, policy: None, waits_for_both: is_whisper },
+            step: Step {
+                answers: true,
+                attempt: 1,
+                language: None,
+                policy: None,
+                waits_for_both: is_whisper,
+            },
             query: Vec::new(),
         }
     }
@@ -177,10 +269,20 @@ mod tests {
     fn what_twilio_calls_carries_the_secret_of_the_account_and_nothing_about_anybody() {
         let public = "https://vault.example.com/base".parse().unwrap();
         let policy = crate::policy::Rules::parse("p", &crate::policy::asking()).unwrap();
-        let spoken = policy.document().consent.voice.as_ref().unwrap().spoken(None).unwrap();
+        let spoken = policy
+            .document()
+            .consent
+            .voice
+            .as_ref()
+            .unwrap()
+            .spoken(None)
+            .unwrap();
         let secret = SecretText::new("s".repeat(16));
         let links = Links::new(&public, Some(&secret), &policy, &request(true));
-        assert_eq!(links.recordings(), "https://vault.example.com/base/twilio/ssssssssssssssss/recordings");
+        assert_eq!(
+            links.recordings(),
+            "https://vault.example.com/base/twilio/ssssssssssssssss/recordings"
+        );
         assert_eq!(
             links.step("answer", 2, spoken, Some("0123456789abcdef")),
             "https://vault.example.com/base/twilio/ssssssssssssssss/consent/voice?step=answer&attempt=2&language=en-US&policy=0123456789abcdef\
@@ -201,12 +303,45 @@ mod tests {
     fn what_the_policy_looks_at_goes_on_with_the_call_and_its_recording() {
         let public = "https://vault.example.com".parse().unwrap();
         let policy = crate::policy::Rules::parse("p", &crate::policy::asking()).unwrap();
-        let spoken = policy.document().consent.voice.as_ref().unwrap().spoken(None).unwrap();
-        let query = [("queue", "a&b"), ("From", "+493090182001"), ("tier", "restricted"), ("other", "x")];
-        let query = query.map(|(name, value)| (name.to_owned(), value.to_owned())).to_vec();
-        let links = Links::new(&public, None, &policy, &VoiceRequest { query, ..request(false) });
-        assert_eq!(links.recordings(), "https://vault.example.com/twilio/recordings?queue=a%26b&tier=restricted");
-        assert!(links.step("ask", 1, spoken, None).ends_with("&language=en-US&queue=a%26b&tier=restricted"));
-        assert!(links.whisper("callee", None).ends_with("?leg=callee&record=both&queue=a%26b&tier=restricted"));
+        let spoken = policy
+            .document()
+            .consent
+            .voice
+            .as_ref()
+            .unwrap()
+            .spoken(None)
+            .unwrap();
+        let query = [
+            ("queue", "a&b"),
+            ("From", "+493090182001"),
+            ("tier", "restricted"),
+            ("other", "x"),
+        ];
+        let query = query
+            .map(|(name, value)| (name.to_owned(), value.to_owned()))
+            .to_vec();
+        let links = Links::new(
+            &public,
+            None,
+            &policy,
+            &VoiceRequest {
+                query,
+                ..request(false)
+            },
+        );
+        assert_eq!(
+            links.recordings(),
+            "https://vault.example.com/twilio/recordings?queue=a%26b&tier=restricted"
+        );
+        assert!(
+            links
+                .step("ask", 1, spoken, None)
+                .ends_with("&language=en-US&queue=a%26b&tier=restricted")
+        );
+        assert!(
+            links
+                .whisper("callee", None)
+                .ends_with("?leg=callee&record=both&queue=a%26b&tier=restricted")
+        );
     }
 }

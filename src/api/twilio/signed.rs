@@ -1,7 +1,9 @@
 //! What an account of ours has signed; every callback comes through here.
 //!
-//! Owns how a request of Twilio's becomes one that is believed: signature, and the secret that callbacks of an account may have to carry in their path.
-//! INVARIANT: the secret is compared in constant time, and is in no log line and no answer; whatever is wrong with it looks like a wrong signature.
+//! Owns how a request of Twilio's becomes one that is believed: signature, and the secret that
+//! callbacks of an account may have to carry in their path. INVARIANT: the secret is compared in
+//! constant time, and is in no log line and no answer; whatever is wrong with it looks like a wrong
+//! signature.
 
 use axum::{
     RequestExt as _,
@@ -13,7 +15,10 @@ use subtle::ConstantTimeEq as _;
 
 use crate::{
     api::{Api, Problem, limits::Client, network::Network},
-    twilio::{Account, Delivery, Rejection, SIGNATURE_HEADER, SIGNATURE_SETTINGS_HEADER, SignedRequest, signature::Verified, verify},
+    twilio::{
+        Account, Delivery, Rejection, SIGNATURE_HEADER, SIGNATURE_SETTINGS_HEADER, SignedRequest,
+        signature::Verified, verify,
+    },
 };
 
 /// A request whose signature was checked: a POST with its body, anything else with its query.
@@ -23,24 +28,53 @@ impl FromRequest<Api> for Signed {
     type Rejection = Problem;
 
     async fn from_request(mut request: Request, api: &Api) -> Result<Self, Problem> {
-        let path = request.extract_parts::<RawPathParams>().await.map_err(|_| Problem::bad_signature())?;
-        let carried = path.iter().find(|(name, _)| *name == "secret").map(|(_, secret)| secret);
+        let path = request
+            .extract_parts::<RawPathParams>()
+            .await
+            .map_err(|_| Problem::bad_signature())?;
+        let carried = path
+            .iter()
+            .find(|(name, _)| *name == "secret")
+            .map(|(_, secret)| secret);
         let Ok(OriginalUri(uri)) = request.extract_parts().await;
         let Network(network) = request.extract_parts_with_state(api).await?;
         let (headers, is_post) = (request.headers().clone(), request.method() == Method::POST);
-        let bytes = if is_post { Bytes::from_request(request, api).await? } else { Bytes::new() };
-        let content_type = headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok());
-        let delivery = if is_post { Delivery::Body { content_type, bytes: &bytes } } else { Delivery::Query };
+        let bytes = if is_post {
+            Bytes::from_request(request, api).await?
+        } else {
+            Bytes::new()
+        };
+        let content_type = headers
+            .get(header::CONTENT_TYPE)
+            .and_then(|value| value.to_str().ok());
+        let delivery = if is_post {
+            Delivery::Body {
+                content_type,
+                bytes: &bytes,
+            }
+        } else {
+            Delivery::Query
+        };
         let path_and_query = uri.path_and_query().map_or("/", |text| text.as_str());
-        let request = SignedRequest { path_and_query, signature: only(&headers, SIGNATURE_HEADER), settings: settings(&headers), delivery };
+        let request = SignedRequest {
+            path_and_query,
+            signature: only(&headers, SIGNATURE_HEADER),
+            settings: settings(&headers),
+            delivery,
+        };
         // Whoever does not sign may come too often; what is signed never does.
-        verified(api, &request, carried).map(Self).map_err(|problem| api.limits.failed(Client::at(network), problem))
+        verified(api, &request, carried)
+            .map(Self)
+            .map_err(|problem| api.limits.failed(Client::at(network), problem))
     }
 }
 
-/// What the signature was made with, as the request says. Several headers, or one that is no text, name no key; they are not as good as none.
+/// What the signature was made with, as the request says. Several headers, or one that is no text,
+/// name no key; they are not as good as none.
 fn settings(headers: &HeaderMap) -> Option<&str> {
-    headers.contains_key(SIGNATURE_SETTINGS_HEADER).then(|| only(headers, SIGNATURE_SETTINGS_HEADER).unwrap_or_default())
+    headers
+        .contains_key(SIGNATURE_SETTINGS_HEADER)
+        .then(|| only(headers, SIGNATURE_SETTINGS_HEADER).unwrap_or_default())
 }
 
 /// The one value of a header; several are none.
@@ -52,7 +86,11 @@ fn only<'a>(headers: &'a HeaderMap, name: &str) -> Option<&'a str> {
     }
 }
 
-fn verified(api: &Api, request: &SignedRequest<'_>, carried: Option<&str>) -> Result<Verified, Problem> {
+fn verified(
+    api: &Api,
+    request: &SignedRequest<'_>,
+    carried: Option<&str>,
+) -> Result<Verified, Problem> {
     let refuse = |why: &dyn std::fmt::Display| {
         metrics::counter!("recvault_callbacks_refused_total").increment(1);
         tracing::warn!(%why, "a callback was refused");
@@ -65,8 +103,13 @@ fn verified(api: &Api, request: &SignedRequest<'_>, carried: Option<&str>) -> Re
             Rejection::Forbidden(_) => Problem::bad_signature(),
         }
     })?;
-    if !accounts.get(verified.account()).is_some_and(|account| fits(account, carried)) {
-        refuse(&"its path does not carry the `callback_secret` of its account, or carries one though the account has none");
+    if !accounts
+        .get(verified.account())
+        .is_some_and(|account| fits(account, carried))
+    {
+        refuse(
+            &"its path does not carry the `callback_secret` of its account, or carries one though the account has none",
+        );
         return Err(Problem::bad_signature());
     }
     Ok(verified)
@@ -75,7 +118,9 @@ fn verified(api: &Api, request: &SignedRequest<'_>, carried: Option<&str>) -> Re
 /// Whether a path carries what the account wants, and nothing if it wants nothing.
 fn fits(account: &Account, carried: Option<&str>) -> bool {
     match (account.callback_secret(), carried) {
-        (Some(wanted), Some(carried)) => wanted.expose().as_bytes().ct_eq(carried.as_bytes()).into(),
+        (Some(wanted), Some(carried)) => {
+            wanted.expose().as_bytes().ct_eq(carried.as_bytes()).into()
+        }
         (wanted, carried) => wanted.is_none() && carried.is_none(),
     }
 }

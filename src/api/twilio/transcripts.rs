@@ -8,42 +8,53 @@ use crate::{
     twilio::{IntelligenceEvent, RealTimeEvent, TranscriptionCallback, signature::Verified},
 };
 
-/// Tells that a transcript of Conversational Intelligence can be fetched: the webhook of its service, a form or signed JSON. Other events are taken
-/// and ignored.
+/// Tells that a transcript of Conversational Intelligence can be fetched: the webhook of its
+/// service, a form or signed JSON. Other events are taken and ignored.
 #[utoipa::path(post, path = "/twilio/intelligence", tag = "twilio",
     request_body(content = String, content_type = "application/x-www-form-urlencoded"),
     responses((status = 204, description = "durable, or nothing to do"), (status = 400, body = Problem), (status = 403, body = Problem),
         (status = 413, body = Problem), (status = 503, body = Problem)))]
-pub(in crate::api) async fn intelligence_posted(State(api): State<Api>, Signed(verified): Signed) -> Result<StatusCode, Problem> {
+pub(in crate::api) async fn intelligence_posted(
+    State(api): State<Api>,
+    Signed(verified): Signed,
+) -> Result<StatusCode, Problem> {
     intelligence(&api, &verified).await
 }
 
 /// The same with everything in the query: a service whose `webhook_http_method` is GET.
 #[utoipa::path(get, path = "/twilio/intelligence", tag = "twilio",
     responses((status = 204, description = "durable, or nothing to do"), (status = 400, body = Problem), (status = 403, body = Problem)))]
-pub(in crate::api) async fn intelligence_got(State(api): State<Api>, Signed(verified): Signed) -> Result<StatusCode, Problem> {
+pub(in crate::api) async fn intelligence_got(
+    State(api): State<Api>,
+    Signed(verified): Signed,
+) -> Result<StatusCode, Problem> {
     intelligence(&api, &verified).await
 }
 
 async fn intelligence(api: &Api, verified: &Verified) -> Result<StatusCode, Problem> {
-    let event = IntelligenceEvent::parse(verified).map_err(|fault| Problem::bad_request(fault.to_string()))?;
+    let event = IntelligenceEvent::parse(verified)
+        .map_err(|fault| Problem::bad_request(fault.to_string()))?;
     if let Some(event) = event {
         api.flow.told_of_transcript(event).await?;
     }
     Ok(StatusCode::NO_CONTENT)
 }
 
-/// Tells that a recording was transcribed, or could not be: the `transcribeCallback` of `<Record>`. The webhook of Conversational Intelligence may
-/// come here as well.
+/// Tells that a recording was transcribed, or could not be: the `transcribeCallback` of `<Record>`.
+/// The webhook of Conversational Intelligence may come here as well.
 #[utoipa::path(post, path = "/twilio/transcriptions", tag = "twilio",
     request_body(content = String, content_type = "application/x-www-form-urlencoded"),
     responses((status = 204, description = "durable"), (status = 400, body = Problem), (status = 403, body = Problem),
         (status = 413, body = Problem), (status = 503, body = Problem)))]
-pub(in crate::api) async fn transcription_posted(State(api): State<Api>, Signed(verified): Signed) -> Result<StatusCode, Problem> {
+pub(in crate::api) async fn transcription_posted(
+    State(api): State<Api>,
+    Signed(verified): Signed,
+) -> Result<StatusCode, Problem> {
     if IntelligenceEvent::is_one(&verified) {
         return intelligence(&api, &verified).await;
     }
-    let callback = TranscriptionCallback::parse(&verified).map_err(|fault| Problem::bad_request(fault.to_string()))?;
+    let callback = TranscriptionCallback::parse(&verified)
+        .map_err(|fault| Problem::bad_request(fault.to_string()))?;
     api.flow.told_of_transcription(callback).await?;
     Ok(StatusCode::NO_CONTENT)
 }
@@ -53,8 +64,12 @@ pub(in crate::api) async fn transcription_posted(State(api): State<Api>, Signed(
     request_body(content = String, content_type = "application/x-www-form-urlencoded"),
     responses((status = 204, description = "durable"), (status = 400, body = Problem), (status = 403, body = Problem),
         (status = 413, body = Problem), (status = 503, body = Problem)))]
-pub(in crate::api) async fn real_time_posted(State(api): State<Api>, Signed(verified): Signed) -> Result<StatusCode, Problem> {
-    let event = RealTimeEvent::parse(&verified).map_err(|fault| Problem::bad_request(fault.to_string()))?;
+pub(in crate::api) async fn real_time_posted(
+    State(api): State<Api>,
+    Signed(verified): Signed,
+) -> Result<StatusCode, Problem> {
+    let event =
+        RealTimeEvent::parse(&verified).map_err(|fault| Problem::bad_request(fault.to_string()))?;
     api.flow.told_in_real_time(event).await?;
     Ok(StatusCode::NO_CONTENT)
 }

@@ -1,10 +1,13 @@
 //! The wire: the socket of one connection, and the only way on which bytes leave over it.
 //!
-//! Owns what is between a body and the other end: the pieces that are handed to `hyper`, the size of the socket's buffer, the patience with a peer
-//! that takes nothing, and the end. INVARIANT: every write asks the guards of the streams whose bytes it may carry, and a connection that ends before
-//! such a stream has come to its own end is reset, so that what its socket still holds is thrown away. Refuses to know why a stream must end.
+//! Owns what is between a body and the other end: the pieces that are handed to `hyper`, the size
+//! of the socket's buffer, the patience with a peer that takes nothing, and the end. INVARIANT:
+//! every write asks the guards of the streams whose bytes it may carry, and a connection that ends
+//! before such a stream has come to its own end is reset, so that what its socket still holds is
+//! thrown away. Refuses to know why a stream must end.
 //!
-//! What the other end has acknowledged is out of reach, in whatever buffer it lies. `server.limits.media_bytes_per_s` bounds that, by the pace alone.
+//! What the other end has acknowledged is out of reach, in whatever buffer it lies.
+//! `server.limits.media_bytes_per_s` bounds that, by the pace alone.
 
 use std::{
     io::{self, IoSlice},
@@ -34,8 +37,8 @@ use crate::flow::{Ended, StreamGuard};
 
 /// Bytes of a guarded body that are handed on at a time. Half a second of 8 kHz 16-bit stereo.
 const PIECE: usize = 16 * 1024;
-/// What a socket that carries guarded bytes is asked to hold. Linux takes twice that, for bookkeeping: about one second of 8 kHz 16-bit stereo is under
-/// way at most.
+/// What a socket that carries guarded bytes is asked to hold. Linux takes twice that, for
+/// bookkeeping: about one second of 8 kHz 16-bit stereo is under way at most.
 const SEND_BUFFER: usize = 16 * 1024;
 /// More is not taken by a socket while so many bytes have not even been sent.
 const NOT_SENT: u32 = 16 * 1024;
@@ -70,9 +73,16 @@ impl Line {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Takes the guard out of an answer, if it has one, and lets its body through piece by piece, `pace` bytes a second at most.
-    pub(super) fn carry(self: &Arc<Self>, mut response: Response, pace: Option<NonZeroU32>) -> Response {
-        let Some(guard) = response.extensions_mut().remove::<StreamGuard>() else { return response };
+    /// Takes the guard out of an answer, if it has one, and lets its body through piece by piece,
+    /// `pace` bytes a second at most.
+    pub(super) fn carry(
+        self: &Arc<Self>,
+        mut response: Response,
+        pace: Option<NonZeroU32>,
+    ) -> Response {
+        let Some(guard) = response.extensions_mut().remove::<StreamGuard>() else {
+            return response;
+        };
         let length = response.headers().get(header::CONTENT_LENGTH);
         let left = length.and_then(|value| value.to_str().ok()?.parse().ok());
         let is_whole = Arc::new(AtomicBool::new(left == Some(0)));
@@ -80,23 +90,39 @@ impl Line {
             let guard = guard.clone();
             Box::pin(async move { guard.ended().await })
         };
-        self.lock().push(Held { guard, ended, fresh: None, is_whole: Arc::clone(&is_whole) });
+        self.lock().push(Held {
+            guard,
+            ended,
+            fresh: None,
+            is_whole: Arc::clone(&is_whole),
+        });
         let line = Arc::clone(self);
-        response.map(|body| Body::new(Carried { body, rest: Bytes::new(), left, line, is_whole, pace: pace.map(Pace::of) }))
+        response.map(|body| {
+            Body::new(Carried {
+                body,
+                rest: Bytes::new(),
+                left,
+                line,
+                is_whole,
+                pace: pace.map(Pace::of),
+            })
+        })
     }
 
     fn poll_ended(&self, context: &mut Context<'_>) -> Option<Ended> {
-        self.lock().iter_mut().find_map(|held| match held.guard.has_ended() {
-            Some(ended) => Some(ended),
-            None => match held.ended.as_mut().poll(context) {
-                Poll::Ready(ended) => {
-                    // Whoever asks again hears the same.
-                    held.ended = Box::pin(std::future::poll_fn(move |_| Poll::Ready(ended)));
-                    Some(ended)
-                }
-                Poll::Pending => None,
-            },
-        })
+        self.lock()
+            .iter_mut()
+            .find_map(|held| match held.guard.has_ended() {
+                Some(ended) => Some(ended),
+                None => match held.ended.as_mut().poll(context) {
+                    Poll::Ready(ended) => {
+                        // Whoever asks again hears the same.
+                        held.ended = Box::pin(std::future::poll_fn(move |_| Poll::Ready(ended)));
+                        Some(ended)
+                    }
+                    Poll::Pending => None,
+                },
+            })
     }
 
     /// Ready when the ledger was asked lately.
@@ -104,7 +130,9 @@ impl Line {
         for held in self.lock().iter_mut() {
             while !held.guard.is_fresh() {
                 let guard = held.guard.clone();
-                let fresh = held.fresh.get_or_insert_with(|| Box::pin(async move { guard.fresh().await }));
+                let fresh = held
+                    .fresh
+                    .get_or_insert_with(|| Box::pin(async move { guard.fresh().await }));
                 ready!(fresh.as_mut().poll(context));
                 held.fresh = None;
             }
@@ -114,7 +142,8 @@ impl Line {
 
     /// Everything that was written is in the socket.
     fn flushed(&self) {
-        self.lock().retain(|held| !held.is_whole.load(Ordering::Acquire));
+        self.lock()
+            .retain(|held| !held.is_whole.load(Ordering::Acquire));
     }
 
     fn is_holding(&self) -> bool {
@@ -124,12 +153,19 @@ impl Line {
 
 impl Wire {
     pub(super) fn new(stream: TcpStream, line: Arc<Line>, patience: Duration) -> Self {
-        // On every connection: a socket that takes megabytes at once would seem to take nothing for a minute.
+        // On every connection: a socket that takes megabytes at once would seem to take nothing for
+        // a minute.
         #[cfg(target_os = "linux")]
         if let Err(error) = socket2::SockRef::from(&stream).set_tcp_notsent_lowat(NOT_SENT) {
             tracing::warn!(%error, "the buffer of a connection cannot be bounded");
         }
-        Self { stream, line, is_narrow: false, patience, stall: None }
+        Self {
+            stream,
+            line,
+            is_narrow: false,
+            patience,
+            stall: None,
+        }
     }
 
     /// Writes, if that may be.
@@ -139,7 +175,11 @@ impl Wire {
         write: impl FnOnce(Pin<&mut TcpStream>, &mut Context<'_>) -> Poll<io::Result<usize>>,
     ) -> Poll<io::Result<usize>> {
         if let Some(ended) = self.line.poll_ended(context) {
-            return Poll::Ready(Err(self.cut("silenced", io::ErrorKind::ConnectionAborted, ended)));
+            return Poll::Ready(Err(self.cut(
+                "silenced",
+                io::ErrorKind::ConnectionAborted,
+                ended,
+            )));
         }
         if self.line.poll_fresh(context).is_pending() {
             // It is not the other end that makes us wait.
@@ -154,9 +194,15 @@ impl Wire {
             self.stall = None;
             return written;
         }
-        let stall = self.stall.get_or_insert_with(|| Box::pin(tokio::time::sleep(self.patience)));
+        let stall = self
+            .stall
+            .get_or_insert_with(|| Box::pin(tokio::time::sleep(self.patience)));
         ready!(stall.as_mut().poll(context));
-        Poll::Ready(Err(self.cut("write_timeout", io::ErrorKind::TimedOut, "the other end takes nothing")))
+        Poll::Ready(Err(self.cut(
+            "write_timeout",
+            io::ErrorKind::TimedOut,
+            "the other end takes nothing",
+        )))
     }
 
     /// From the first guarded byte on, the socket holds little.
@@ -183,7 +229,8 @@ impl Wire {
 
 impl Drop for Wire {
     fn drop(&mut self) {
-        // A body that failed, a connection that was cut at the end of the grace: an end that looks proper would be a lie.
+        // A body that failed, a connection that was cut at the end of the grace: an end that looks
+        // proper would be a lie.
         if self.line.is_holding() {
             self.reset();
         }
@@ -191,18 +238,32 @@ impl Drop for Wire {
 }
 
 impl AsyncRead for Wire {
-    fn poll_read(mut self: Pin<&mut Self>, context: &mut Context<'_>, buffer: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        buffer: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
         Pin::new(&mut self.stream).poll_read(context, buffer)
     }
 }
 
 impl AsyncWrite for Wire {
-    fn poll_write(mut self: Pin<&mut Self>, context: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
+    fn poll_write(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        bytes: &[u8],
+    ) -> Poll<io::Result<usize>> {
         self.poll_out(context, |stream, context| stream.poll_write(context, bytes))
     }
 
-    fn poll_write_vectored(mut self: Pin<&mut Self>, context: &mut Context<'_>, bytes: &[IoSlice<'_>]) -> Poll<io::Result<usize>> {
-        self.poll_out(context, |stream, context| stream.poll_write_vectored(context, bytes))
+    fn poll_write_vectored(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        bytes: &[IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        self.poll_out(context, |stream, context| {
+            stream.poll_write_vectored(context, bytes)
+        })
     }
 
     fn is_write_vectored(&self) -> bool {
@@ -236,7 +297,10 @@ impl HttpBody for Carried {
     type Data = Bytes;
     type Error = axum::Error;
 
-    fn poll_frame(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, axum::Error>>> {
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, axum::Error>>> {
         let this = &mut *self;
         // Whatever is waited for below.
         if let Some(ended) = this.line.poll_ended(context) {
@@ -283,7 +347,11 @@ const AHEAD: Duration = Duration::from_secs(1);
 
 impl Pace {
     fn of(per_second: NonZeroU32) -> Self {
-        Self { per_second, heard: Instant::now(), due: None }
+        Self {
+            per_second,
+            heard: Instant::now(),
+            due: None,
+        }
     }
 
     fn poll_due(&mut self, context: &mut Context<'_>) -> Poll<()> {
@@ -298,6 +366,7 @@ impl Pace {
         let now = Instant::now();
         let lasts = Duration::from_secs(bytes as u64) / self.per_second.get();
         self.heard = self.heard.max(now) + lasts;
-        self.due = (self.heard > now + AHEAD).then(|| Box::pin(tokio::time::sleep_until(self.heard - AHEAD)));
+        self.due = (self.heard > now + AHEAD)
+            .then(|| Box::pin(tokio::time::sleep_until(self.heard - AHEAD)));
     }
 }

@@ -27,7 +27,11 @@ struct Findings(Vec<Finding>);
 
 impl Findings {
     fn find(&mut self, what: impl Into<String>, verdict: &'static str, why: impl Into<String>) {
-        self.0.push(Finding { what: what.into(), verdict, why: why.into() });
+        self.0.push(Finding {
+            what: what.into(),
+            verdict,
+            why: why.into(),
+        });
     }
 }
 
@@ -48,8 +52,14 @@ pub(in crate::cli) async fn doctor(file: &Path, out: Out) -> Result<ExitCode, Fa
                     memory(&flow, &mut findings).await;
                     match flow.clock_status().await {
                         Ok(status) => match status.refused {
-                            Some(why) => findings.find("clock", "broken", format!("nothing is destroyed by date: {why}")),
-                            None => findings.find("clock", "ok", format!("{} is believed", status.now)),
+                            Some(why) => findings.find(
+                                "clock",
+                                "broken",
+                                format!("nothing is destroyed by date: {why}"),
+                            ),
+                            None => {
+                                findings.find("clock", "ok", format!("{} is believed", status.now))
+                            }
                         },
                         Err(error) => findings.find("clock", "broken", error.to_string()),
                     }
@@ -58,7 +68,10 @@ pub(in crate::cli) async fn doctor(file: &Path, out: Out) -> Result<ExitCode, Fa
                         findings.find(
                             "source",
                             "broken",
-                            format!("copies of {} could not be deleted at the source: {why}", stuck.recording_id),
+                            format!(
+                                "copies of {} could not be deleted at the source: {why}",
+                                stuck.recording_id
+                            ),
                         );
                     }
                     accounts(&flow, &public, &mut findings).await;
@@ -70,23 +83,47 @@ pub(in crate::cli) async fn doctor(file: &Path, out: Out) -> Result<ExitCode, Fa
     let Findings(findings) = findings;
     let is_broken = findings.iter().any(|finding| finding.verdict == "broken");
     out.facts(&findings, || {
-        findings.iter().map(|finding| format!("{:<7} {}: {}\n", finding.verdict, finding.what, finding.why)).collect()
+        findings
+            .iter()
+            .map(|finding| format!("{:<7} {}: {}\n", finding.verdict, finding.what, finding.why))
+            .collect()
     })?;
-    Ok(if is_broken { ExitCode::FAILURE } else { ExitCode::SUCCESS })
+    Ok(if is_broken {
+        ExitCode::FAILURE
+    } else {
+        ExitCode::SUCCESS
+    })
 }
 
 /// Whether the database remembers what the vault has done.
 async fn memory(flow: &Flow, findings: &mut Findings) {
     match flow.vault().check_memory().await {
-        Ok(()) => findings.find("ledger", "ok", "it has the newest audit entry that the store knows of"),
+        Ok(()) => findings.find(
+            "ledger",
+            "ok",
+            "it has the newest audit entry that the store knows of",
+        ),
         Err(error) => findings.find("ledger", "broken", error.to_string()),
     }
     match flow.vault().unreadable_files() {
         0 => {}
-        count => findings.find("recovery", "weak", format!("{count} files among snapshots and journal do not open; the log names them")),
+        count => findings.find(
+            "recovery",
+            "weak",
+            format!("{count} files among snapshots and journal do not open; the log names them"),
+        ),
     }
-    for (gap, at) in flow.journal_status().await.map(|status| status.gaps).unwrap_or_default() {
-        findings.find("recovery", "weak", format!("restored {at} without audit entries {gap}: a shred among them may be undone"));
+    for (gap, at) in flow
+        .journal_status()
+        .await
+        .map(|status| status.gaps)
+        .unwrap_or_default()
+    {
+        findings.find(
+            "recovery",
+            "weak",
+            format!("restored {at} without audit entries {gap}: a shred among them may be undone"),
+        );
     }
 }
 
@@ -94,23 +131,40 @@ async fn memory(flow: &Flow, findings: &mut Findings) {
 fn settings(config: &Config, findings: &mut Findings) {
     let public = &config.server.public_url;
     if !public.starts_with("https://") {
-        findings.find("server.public_url", "weak", format!("`{public}` is not https: callbacks and recordings travel in the clear"));
+        findings.find(
+            "server.public_url",
+            "weak",
+            format!("`{public}` is not https: callbacks and recordings travel in the clear"),
+        );
     }
     if public.starts_with("https://") && config.server.trusted_proxies.is_empty() {
         let why = "empty, though a proxy ends TLS: all its clients count as one, with one share of the connections and one rate";
         findings.find("server.trusted_proxies", "weak", why);
     }
     if config.ledger.url.starts_with("postgres")
-        && !["sslmode=verify-full", "@127.", "@localhost", "@[::1]"].iter().any(|part| config.ledger.url.contains(part))
+        && !["sslmode=verify-full", "@127.", "@localhost", "@[::1]"]
+            .iter()
+            .any(|part| config.ledger.url.contains(part))
     {
-        findings.find("ledger.url", "weak", "the server's certificate is not checked: add `?sslmode=verify-full`");
+        findings.find(
+            "ledger.url",
+            "weak",
+            "the server's certificate is not checked: add `?sslmode=verify-full`",
+        );
     }
     let custody = &config.custody;
     let is_file = custody.kind == Kind::Passphrase && custody.passphrase.is_none();
     if let Some(passphrase) = custody.passphrase_file.as_deref().filter(|_| is_file) {
-        let (root, passphrase) = (config.base.join(&custody.root_file), config.base.join(passphrase));
+        let (root, passphrase) = (
+            config.base.join(&custody.root_file),
+            config.base.join(passphrase),
+        );
         if root.parent() == passphrase.parent() {
-            findings.find("custody", "weak", "the passphrase lies beside the root file: whoever copies the folder has the vault");
+            findings.find(
+                "custody",
+                "weak",
+                "the passphrase lies beside the root file: whoever copies the folder has the vault",
+            );
         }
     }
     if config.store.url.starts_with("s3://") {
@@ -119,7 +173,11 @@ fn settings(config: &Config, findings: &mut Findings) {
         findings.find("store", "weak", why);
     }
     match config.twilio.accounts.len() {
-        0 => findings.find("twilio.accounts", "weak", "no account is configured: every callback is refused"),
+        0 => findings.find(
+            "twilio.accounts",
+            "weak",
+            "no account is configured: every callback is refused",
+        ),
         count => findings.find("twilio.accounts", "ok", format!("{count} accounts")),
     }
     for (verdict, why) in private_keys::findings(config) {
@@ -134,23 +192,44 @@ fn settings(config: &Config, findings: &mut Findings) {
 /// What is opened with them.
 async fn opened(app: &App, findings: &mut Findings) {
     let meaning = app.custody.meaning();
-    let why = format!("{}. Destroying a root: {}. Left: {}", app.custody.kind(), meaning.destroyed, meaning.left);
+    let why = format!(
+        "{}. Destroying a root: {}. Left: {}",
+        app.custody.kind(),
+        meaning.destroyed,
+        meaning.left
+    );
     findings.find("custody", "ok", why);
     place(app, findings).await;
-    findings.find("ledger", "ok", format!("{} opens with a schema this program knows", app.ledger.kind()));
+    findings.find(
+        "ledger",
+        "ok",
+        format!(
+            "{} opens with a schema this program knows",
+            app.ledger.kind()
+        ),
+    );
     match app.store.rehearse().await {
-        Ok(()) => findings.find("store", "ok", format!("{} takes, gives, lists and removes objects", app.store.name())),
+        Ok(()) => findings.find(
+            "store",
+            "ok",
+            format!(
+                "{} takes, gives, lists and removes objects",
+                app.store.name()
+            ),
+        ),
         Err(error) => findings.find("store", "broken", error.to_string()),
     }
     match app.rules() {
         Ok(rules) => {
             findings.find("policy", "ok", format!("version {}", rules.version()));
             if rules.document().consent.voice.is_some() && !app.config.twilio.consent.goes_on() {
-                let why =
-                    "the policy asks for consent in calls, and neither `connect_url` nor `connect_to` says where they go on: they end";
+                let why = "the policy asks for consent in calls, and neither `connect_url` nor `connect_to` says where they go on: they end";
                 findings.find("twilio.consent", "weak", why);
             }
-            for odd in flow::oddities(&app.ledger, &rules, &app.clock).await.unwrap_or_default() {
+            for odd in flow::oddities(&app.ledger, &rules, &app.clock)
+                .await
+                .unwrap_or_default()
+            {
                 findings.find("policy", "weak", odd);
             }
         }
@@ -165,18 +244,36 @@ async fn place(app: &App, findings: &mut Findings) {
         Err(error) => return findings.find("custody place", "broken", error.to_string()),
     };
     if !contents.iter().any(|item| item.role == Role::Slot) {
-        findings.find("custody place", "broken", "it holds no slot: before `recvault init` that is right, later the roots are lost");
+        findings.find(
+            "custody place",
+            "broken",
+            "it holds no slot: before `recvault init` that is right, later the roots are lost",
+        );
     }
     for item in contents {
-        let epochs: Vec<String> = item.roots.iter().map(|root| root.epoch.to_string()).collect();
-        let roots = if epochs.is_empty() { String::new() } else { format!(", with the root of epoch {}", epochs.join(" and ")) };
+        let epochs: Vec<String> = item
+            .roots
+            .iter()
+            .map(|root| root.epoch.to_string())
+            .collect();
+        let roots = if epochs.is_empty() {
+            String::new()
+        } else {
+            format!(", with the root of epoch {}", epochs.join(" and "))
+        };
         match item.role {
             Role::Leftover => {
-                let why = format!("{} was left by an interrupted change{roots}: the next turn, or the next start, destroys it", item.name);
+                let why = format!(
+                    "{} was left by an interrupted change{roots}: the next turn, or the next start, destroys it",
+                    item.name
+                );
                 findings.find("custody place", "weak", why);
             }
             Role::Foreign => {
-                let why = format!("{} is no part of the slot{roots}: destroy it, or move it elsewhere; nothing turns before", item.name);
+                let why = format!(
+                    "{} is no part of the slot{roots}: destroy it, or move it elsewhere; nothing turns before",
+                    item.name
+                );
                 findings.find("custody place", "broken", why);
             }
             Role::Slot | Role::Other => {}

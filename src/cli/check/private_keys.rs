@@ -5,7 +5,10 @@ use crate::config::Config;
 /// Verdict and reason of each finding; none without a key.
 pub(super) fn findings(config: &Config) -> Vec<(&'static str, String)> {
     let keys = &config.twilio.encryption_keys;
-    let open = keys.iter().filter_map(|key| key.open_to_all(&config.base).map(|file| (&key.public_key_sid, file)));
+    let open = keys.iter().filter_map(|key| {
+        key.open_to_all(&config.base)
+            .map(|file| (&key.public_key_sid, file))
+    });
     let mut found: Vec<_> = open
         .map(|(sid, file)| {
             let file = file.display();
@@ -29,18 +32,29 @@ mod tests {
     #[test]
     fn a_key_that_everybody_may_read_is_weak() {
         use std::os::unix::fs::PermissionsExt as _;
-        let (folder, sid) = (tempfile::tempdir().unwrap(), format!("CR{}", "0".repeat(32)));
+        let (folder, sid) = (
+            tempfile::tempdir().unwrap(),
+            format!("CR{}", "0".repeat(32)),
+        );
         let file = folder.path().join("key.pem");
         fs::write(&file, "x").unwrap();
-        let text = format!("[[twilio.encryption_keys]]\npublic_key_sid = '{sid}'\nprivate_key_file = 'key.pem'");
+        let text = format!(
+            "[[twilio.encryption_keys]]\npublic_key_sid = '{sid}'\nprivate_key_file = 'key.pem'"
+        );
         let with = |mode: u32, text: &str| {
             fs::set_permissions(&file, fs::Permissions::from_mode(mode)).unwrap();
             findings(&Config::layered("x", text, folder.path(), Vec::new()).unwrap())
         };
         assert_eq!(with(0o600, "").len(), 0);
         let well = with(0o600, &text);
-        assert!(matches!(well.as_slice(), [("ok", why)] if why.contains("`failed`")), "{well:?}");
+        assert!(
+            matches!(well.as_slice(), [("ok", why)] if why.contains("`failed`")),
+            "{well:?}"
+        );
         let weak = with(0o644, &text);
-        assert!(matches!(weak.as_slice(), [("weak", why), _] if why.contains(&sid) && why.contains("chmod 600")), "{weak:?}");
+        assert!(
+            matches!(weak.as_slice(), [("weak", why), _] if why.contains(&sid) && why.contains("chmod 600")),
+            "{weak:?}"
+        );
     }
 }

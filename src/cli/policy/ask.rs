@@ -27,14 +27,29 @@ pub(super) async fn why_not(
     let flow = app.flow_as_served().await?;
     let why = flow.why_not(recording, principal, asking).await?;
     out.facts(&why, || told(&why))?;
-    Ok(if why.allowed { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+    Ok(if why.allowed {
+        ExitCode::SUCCESS
+    } else {
+        ExitCode::FAILURE
+    })
 }
 
 fn told(why: &Why) -> String {
-    let Why { recording_id, principal, purpose, policy_version, pinned_version, .. } = why;
-    let versions = format!("version {policy_version} is in force, the recording is pinned to version {pinned_version}");
+    let Why {
+        recording_id,
+        principal,
+        purpose,
+        policy_version,
+        pinned_version,
+        ..
+    } = why;
+    let versions = format!(
+        "version {policy_version} is in force, the recording is pinned to version {pinned_version}"
+    );
     if let Some((view, until)) = why.view.zip(why.until) {
-        return format!("{principal} may open {recording_id} for {purpose}: {view}, until {until} if asked now ({versions}).\n");
+        return format!(
+            "{principal} may open {recording_id} for {purpose}: {view}, until {until} if asked now ({versions}).\n"
+        );
     }
     let mut text = format!("{principal} may not open {recording_id} for {purpose} ({versions}):\n");
     for reason in &why.reasons {
@@ -67,11 +82,31 @@ pub(super) async fn diff(mut app: App, new: &Path, out: Out) -> Result<ExitCode,
 fn compared(diff: &Diff) -> String {
     let mut text = format!(
         "From version {} to version {}, over {} recordings, as of {}.\n\n{:<24} {:>10} {:>10} {:>10} {:>10}\n",
-        diff.from_version, diff.to_version, diff.recordings, diff.at, "purpose", "opens", "would open", "gained", "lost"
+        diff.from_version,
+        diff.to_version,
+        diff.recordings,
+        diff.at,
+        "purpose",
+        "opens",
+        "would open",
+        "gained",
+        "lost"
     );
     for tally in &diff.purposes {
-        let (name, now, then, gained, lost) = (&tally.purpose, tally.opens_now, tally.opens_then, tally.gained, tally.lost);
-        text += &format!("{:<24} {now:>10} {then:>10} {gained:>10} {lost:>10}\n", name.as_str());
+        let (name, now, then, gained, lost) = (
+            &tally.purpose,
+            tally.opens_now,
+            tally.opens_then,
+            tally.gained,
+            tally.lost,
+        );
+        text += &format!(
+            "{:<24} {now:>10} {then:>10} {gained:>10} {lost:>10}\n",
+            name.as_str()
+        );
     }
-    text + &format!("\nDue by retention: {} now, {} at once under the new version.\n", diff.due_now, diff.due_then)
+    text + &format!(
+        "\nDue by retention: {} now, {} at once under the new version.\n",
+        diff.due_now, diff.due_then
+    )
 }

@@ -9,9 +9,13 @@ use crate::{
 };
 
 pub(super) fn test(rules: &Rules, file: &Path, out: Out) -> Result<ExitCode, Failure> {
-    let text = fs::read_to_string(file).map_err(|error| format!("`{}`: {error}", file.display()))?;
+    let text =
+        fs::read_to_string(file).map_err(|error| format!("`{}`: {error}", file.display()))?;
     let cases = Cases::parse(&text).map_err(|error| format!("`{}`: {error}", file.display()))?;
-    let rulebook = Rulebook::new(Rules::parse("policy", rules.text()).map_err(|_| "the policy file does not load twice")?, []);
+    let rulebook = Rulebook::new(
+        Rules::parse("policy", rules.text()).map_err(|_| "the policy file does not load twice")?,
+        [],
+    );
     let outcomes = cases.decide(&rulebook, Clock::System.now());
     let failed: Vec<&Outcome> = outcomes.iter().filter(|outcome| !outcome.holds).collect();
     let facts = serde_json::json!({ "version": rules.version(), "digest": rules.digest(), "cases": cases.len(), "failed": failed });
@@ -19,9 +23,21 @@ pub(super) fn test(rules: &Rules, file: &Path, out: Out) -> Result<ExitCode, Fai
         let mut text = String::new();
         for outcome in &failed {
             let (expected, found) = (outcome.expected.join(", "), outcome.found.join(", "));
-            text += &format!("failed: {}\n  expected  {expected}\n  found     {found}\n", outcome.name);
+            text += &format!(
+                "failed: {}\n  expected  {expected}\n  found     {found}\n",
+                outcome.name
+            );
         }
-        text + &format!("{} of {} cases hold under version {}.\n", cases.len() - failed.len(), cases.len(), rules.version())
+        text + &format!(
+            "{} of {} cases hold under version {}.\n",
+            cases.len() - failed.len(),
+            cases.len(),
+            rules.version()
+        )
     })?;
-    Ok(if failed.is_empty() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+    Ok(if failed.is_empty() {
+        ExitCode::SUCCESS
+    } else {
+        ExitCode::FAILURE
+    })
 }

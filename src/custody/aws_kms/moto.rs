@@ -24,10 +24,16 @@ impl Moto {
     /// Starts one.
     pub(super) fn start() -> Self {
         let mut command = Command::new(needs::required("RECVAULT_TEST_MOTO"));
-        command.args(["-H", "127.0.0.1", "-p", "0"]).env("PYTHONUNBUFFERED", "1").stdout(Stdio::null()).stderr(Stdio::piped());
+        command
+            .args(["-H", "127.0.0.1", "-p", "0"])
+            .env("PYTHONUNBUFFERED", "1")
+            .stdout(Stdio::null())
+            .stderr(Stdio::piped());
         let mut process = command.spawn().unwrap();
         let mut lines = BufReader::new(process.stderr.take().unwrap()).lines();
-        let url = lines.find_map(|line| Some(line.unwrap().split_once("Running on ")?.1.trim().to_owned())).unwrap();
+        let url = lines
+            .find_map(|line| Some(line.unwrap().split_once("Running on ")?.1.trim().to_owned()))
+            .unwrap();
         // It writes a line for each request, and must not stop because nobody reads it.
         std::thread::spawn(move || lines.for_each(drop));
         Self { process, url }
@@ -52,14 +58,25 @@ impl Moto {
     /// Makes a KMS key and gives its ARN.
     pub(super) async fn make_key(&self) -> String {
         let somebody = Kms::new(self.settings("none"), std::path::Path::new("/nowhere")).unwrap();
-        let made = somebody.service.client().await.create_key().send().await.unwrap();
+        let made = somebody
+            .service
+            .client()
+            .await
+            .create_key()
+            .send()
+            .await
+            .unwrap();
         made.key_metadata.unwrap().arn.unwrap()
     }
 
     /// Forgets everything, keys first.
     pub(super) async fn forget(&self) {
         let client = reqwest::Client::builder().build().unwrap();
-        let answer = client.post(format!("{}/moto-api/reset", self.url)).send().await.unwrap();
+        let answer = client
+            .post(format!("{}/moto-api/reset", self.url))
+            .send()
+            .await
+            .unwrap();
         assert!(answer.status().is_success());
     }
 }

@@ -1,13 +1,17 @@
 //! The service that wraps and unwraps root keys.
 //!
-//! Owns the connection: address, credentials, time-outs, and the translation of what KMS says. Refuses to know files.
+//! Owns the connection: address, credentials, time-outs, and the translation of what KMS says.
+//! Refuses to know files.
 
 use std::{error::Error as _, fmt, path::Path, time::Duration};
 
 use aws_config::default_provider::credentials::DefaultCredentialsChain;
 use aws_sdk_kms::{
     Client,
-    config::{BehaviorVersion, Config, Credentials, Region, SharedCredentialsProvider, retry::RetryConfig, timeout::TimeoutConfig},
+    config::{
+        BehaviorVersion, Config, Credentials, Region, SharedCredentialsProvider,
+        retry::RetryConfig, timeout::TimeoutConfig,
+    },
     error::{ProvideErrorMetadata, SdkError},
     operation::{decrypt::builders::DecryptFluentBuilder, encrypt::builders::EncryptFluentBuilder},
     primitives::Blob,
@@ -22,7 +26,11 @@ use crate::secret::{Key, SecretText};
 pub(super) const NAME: &str = "AWS KMS";
 
 /// To connect, for one attempt, and for all attempts of a call; a listener waits for it.
-const TIMEOUTS: [Duration; 3] = [Duration::from_secs(3), Duration::from_secs(5), Duration::from_secs(12)];
+const TIMEOUTS: [Duration; 3] = [
+    Duration::from_secs(3),
+    Duration::from_secs(5),
+    Duration::from_secs(12),
+];
 
 /// KMS, reached when it is first asked.
 pub(super) struct Service {
@@ -43,7 +51,10 @@ pub(super) struct Wrapped {
 impl Service {
     pub(super) fn new(settings: AwsKms, base: &Path) -> Result<Self, Error> {
         let credentials = credentials(&settings, base)?;
-        for (key, value) in [("aws_kms.key_id", &settings.key_id), ("aws_kms.region", &settings.region)] {
+        for (key, value) in [
+            ("aws_kms.key_id", &settings.key_id),
+            ("aws_kms.region", &settings.region),
+        ] {
             if value.is_empty() {
                 return Err(setting(key, "missing".into()));
             }
@@ -52,26 +63,55 @@ impl Service {
             check_endpoint(endpoint)?;
         }
         let region = Region::new(settings.region);
-        Ok(Self { key_id: settings.key_id, region, endpoint: settings.endpoint, credentials, client: OnceCell::new() })
+        Ok(Self {
+            key_id: settings.key_id,
+            region,
+            endpoint: settings.endpoint,
+            credentials,
+            client: OnceCell::new(),
+        })
     }
 
     /// Wraps a root key with the configured KMS key.
     pub(super) async fn wrap(&self, root: RootName, key: &Key) -> Result<Wrapped, Error> {
-        let asked = self.client().await.encrypt().key_id(&self.key_id).plaintext(Blob::new(key.expose()));
-        let answer = in_context(asked, root, EncryptFluentBuilder::encryption_context).send().await;
+        let asked = self
+            .client()
+            .await
+            .encrypt()
+            .key_id(&self.key_id)
+            .plaintext(Blob::new(key.expose()));
+        let answer = in_context(asked, root, EncryptFluentBuilder::encryption_context)
+            .send()
+            .await;
         let answer = answer.map_err(|error| told(&self.key_id, &error))?;
         match (answer.ciphertext_blob, answer.key_id) {
-            (Some(ciphertext), Some(key_id)) => Ok(Wrapped { key_id, ciphertext: ciphertext.into_inner() }),
-            _ => Err(place("its answer to Encrypt lacks the ciphertext or the key".into())),
+            (Some(ciphertext), Some(key_id)) => Ok(Wrapped {
+                key_id,
+                ciphertext: ciphertext.into_inner(),
+            }),
+            _ => Err(place(
+                "its answer to Encrypt lacks the ciphertext or the key".into(),
+            )),
         }
     }
 
     /// Unwraps a root key with the KMS key that wrapped it.
     pub(super) async fn unwrap(&self, root: RootName, wrapped: &Wrapped) -> Result<Key, Error> {
-        let asked = self.client().await.decrypt().key_id(&wrapped.key_id).ciphertext_blob(Blob::new(wrapped.ciphertext.as_slice()));
-        let answer = in_context(asked, root, DecryptFluentBuilder::encryption_context).send().await;
-        let key = answer.map_err(|error| told(&wrapped.key_id, &error))?.plaintext.map(|blob| Zeroizing::new(blob.into_inner()));
-        key.and_then(|bytes| Key::from_slice(&bytes)).ok_or_else(|| place("its answer to Decrypt is not a root key".into()))
+        let asked = self
+            .client()
+            .await
+            .decrypt()
+            .key_id(&wrapped.key_id)
+            .ciphertext_blob(Blob::new(wrapped.ciphertext.as_slice()));
+        let answer = in_context(asked, root, DecryptFluentBuilder::encryption_context)
+            .send()
+            .await;
+        let key = answer
+            .map_err(|error| told(&wrapped.key_id, &error))?
+            .plaintext
+            .map(|blob| Zeroizing::new(blob.into_inner()));
+        key.and_then(|bytes| Key::from_slice(&bytes))
+            .ok_or_else(|| place("its answer to Decrypt is not a root key".into()))
     }
 
     pub(super) async fn client(&self) -> &Client {
@@ -79,11 +119,20 @@ impl Service {
             .get_or_init(async || {
                 let credentials = match &self.credentials {
                     Some(credentials) => SharedCredentialsProvider::new(credentials.clone()),
-                    // Only the credentials are taken from the machine: where KMS is, and how long to wait, is for the configuration to say.
-                    None => SharedCredentialsProvider::new(DefaultCredentialsChain::builder().region(self.region.clone()).build().await),
+                    // Only the credentials are taken from the machine: where KMS is, and how long
+                    // to wait, is for the configuration to say.
+                    None => SharedCredentialsProvider::new(
+                        DefaultCredentialsChain::builder()
+                            .region(self.region.clone())
+                            .build()
+                            .await,
+                    ),
                 };
                 let [connect, attempt, all] = TIMEOUTS;
-                let timeouts = TimeoutConfig::builder().connect_timeout(connect).operation_attempt_timeout(attempt).operation_timeout(all);
+                let timeouts = TimeoutConfig::builder()
+                    .connect_timeout(connect)
+                    .operation_attempt_timeout(attempt)
+                    .operation_timeout(all);
                 let mut config = Config::builder()
                     .behavior_version(BehaviorVersion::latest())
                     .region(self.region.clone())
@@ -106,8 +155,16 @@ fn in_context<B>(asked: B, root: RootName, put: impl Fn(B, &'static str, String)
 fn credentials(settings: &AwsKms, base: &Path) -> Result<Option<Credentials>, Error> {
     const FILE: &str = "aws_kms.secret_access_key_file";
     let read;
-    let secret = match (&settings.secret_access_key, &settings.secret_access_key_file) {
-        (Some(_), Some(_)) => return Err(setting(FILE, "set this or `custody.aws_kms.secret_access_key`, not both".into())),
+    let secret = match (
+        &settings.secret_access_key,
+        &settings.secret_access_key_file,
+    ) {
+        (Some(_), Some(_)) => {
+            return Err(setting(
+                FILE,
+                "set this or `custody.aws_kms.secret_access_key`, not both".into(),
+            ));
+        }
         (Some(secret), None) => Some(secret.expose()),
         (None, Some(file)) => {
             read = SecretText::read(&base.join(file)).map_err(|why| setting(FILE, why))?;
@@ -116,16 +173,30 @@ fn credentials(settings: &AwsKms, base: &Path) -> Result<Option<Credentials>, Er
         (None, None) => None,
     };
     match (&settings.access_key_id, secret) {
-        (Some(id), Some(secret)) => Ok(Some(Credentials::new(id, secret, None, None, "recvault.toml"))),
+        (Some(id), Some(secret)) => Ok(Some(Credentials::new(
+            id,
+            secret,
+            None,
+            None,
+            "recvault.toml",
+        ))),
         (None, None) => Ok(None),
-        (Some(_), None) => Err(setting(FILE, "missing beside `custody.aws_kms.access_key_id`".into())),
-        (None, Some(_)) => Err(setting("aws_kms.access_key_id", "missing beside the secret access key".into())),
+        (Some(_), None) => Err(setting(
+            FILE,
+            "missing beside `custody.aws_kms.access_key_id`".into(),
+        )),
+        (None, Some(_)) => Err(setting(
+            "aws_kms.access_key_id",
+            "missing beside the secret access key".into(),
+        )),
     }
 }
 
 /// Root keys travel to the endpoint and back: in the clear only inside this machine.
 fn check_endpoint(text: &str) -> Result<(), Error> {
-    let url = Url::parse(text).ok().filter(|url| url.username().is_empty() && url.password().is_none() && url.query().is_none());
+    let url = Url::parse(text).ok().filter(|url| {
+        url.username().is_empty() && url.password().is_none() && url.query().is_none()
+    });
     let is_fit = match url.as_ref().map(|url| (url.scheme(), url.host())) {
         Some(("https", Some(_))) => true,
         Some(("http", Some(Host::Ipv4(address)))) => address.is_loopback(),
@@ -134,7 +205,11 @@ fn check_endpoint(text: &str) -> Result<(), Error> {
         _ => false,
     };
     let why = "expected `https://host`, with a port if need be; plain `http` only to this machine";
-    if is_fit { Ok(()) } else { Err(setting("aws_kms.endpoint", why.into())) }
+    if is_fit {
+        Ok(())
+    } else {
+        Err(setting("aws_kms.endpoint", why.into()))
+    }
 }
 
 /// What KMS or the way to it says, in our words.
@@ -147,11 +222,18 @@ where
     match error.code() {
         // A wrong context is an invalid ciphertext, too.
         Some("InvalidCiphertextException" | "IncorrectKeyException") => Error::NotAuthentic,
-        Some("NotFoundException") => place(format!("there is no key `{key_id}`; what it wrapped stays closed ({})", said())),
-        Some("DisabledException" | "KMSInvalidStateException") => {
-            place(format!("the key `{key_id}` is disabled or about to be deleted ({})", said()))
-        }
-        Some("AccessDeniedException") => place(format!("the use of the key `{key_id}` is refused ({})", said())),
+        Some("NotFoundException") => place(format!(
+            "there is no key `{key_id}`; what it wrapped stays closed ({})",
+            said()
+        )),
+        Some("DisabledException" | "KMSInvalidStateException") => place(format!(
+            "the key `{key_id}` is disabled or about to be deleted ({})",
+            said()
+        )),
+        Some("AccessDeniedException") => place(format!(
+            "the use of the key `{key_id}` is refused ({})",
+            said()
+        )),
         Some(code) => place(format!("{code}: {}", said())),
         None => {
             let (mut why, mut cause) = (error.to_string(), error.source());
@@ -178,7 +260,11 @@ mod tests {
     use crate::secret::SecretText;
 
     fn settings() -> AwsKms {
-        AwsKms { key_id: "alias/vault".into(), region: "eu-west-1".into(), ..AwsKms::default() }
+        AwsKms {
+            key_id: "alias/vault".into(),
+            region: "eu-west-1".into(),
+            ..AwsKms::default()
+        }
     }
 
     /// The key that is refused.
@@ -204,23 +290,69 @@ mod tests {
             ("kms.example.com", false),
             ("ftp://kms.example.com", false),
         ] {
-            let found = fault(AwsKms { endpoint: Some(endpoint.into()), ..settings() });
-            assert_eq!(found, if is_fit { "none" } else { "aws_kms.endpoint" }, "{endpoint}");
+            let found = fault(AwsKms {
+                endpoint: Some(endpoint.into()),
+                ..settings()
+            });
+            assert_eq!(
+                found,
+                if is_fit { "none" } else { "aws_kms.endpoint" },
+                "{endpoint}"
+            );
         }
     }
 
     #[test]
     fn settings_that_do_not_fit_together_are_refused() {
         let secret = || Some(SecretText::new("s".into()));
-        assert_eq!(fault(AwsKms { key_id: String::new(), ..settings() }), "aws_kms.key_id");
-        assert_eq!(fault(AwsKms { region: String::new(), ..settings() }), "aws_kms.region");
-        assert_eq!(fault(AwsKms { access_key_id: Some("a".into()), ..settings() }), "aws_kms.secret_access_key_file");
-        assert_eq!(fault(AwsKms { secret_access_key: secret(), ..settings() }), "aws_kms.access_key_id");
-        let both = AwsKms { secret_access_key: secret(), secret_access_key_file: Some("f".into()), ..settings() };
+        assert_eq!(
+            fault(AwsKms {
+                key_id: String::new(),
+                ..settings()
+            }),
+            "aws_kms.key_id"
+        );
+        assert_eq!(
+            fault(AwsKms {
+                region: String::new(),
+                ..settings()
+            }),
+            "aws_kms.region"
+        );
+        assert_eq!(
+            fault(AwsKms {
+                access_key_id: Some("a".into()),
+                ..settings()
+            }),
+            "aws_kms.secret_access_key_file"
+        );
+        assert_eq!(
+            fault(AwsKms {
+                secret_access_key: secret(),
+                ..settings()
+            }),
+            "aws_kms.access_key_id"
+        );
+        let both = AwsKms {
+            secret_access_key: secret(),
+            secret_access_key_file: Some("f".into()),
+            ..settings()
+        };
         assert_eq!(fault(both), "aws_kms.secret_access_key_file");
-        let absent = AwsKms { access_key_id: Some("a".into()), secret_access_key_file: Some("absent".into()), ..settings() };
+        let absent = AwsKms {
+            access_key_id: Some("a".into()),
+            secret_access_key_file: Some("absent".into()),
+            ..settings()
+        };
         assert_eq!(fault(absent), "aws_kms.secret_access_key_file");
-        assert_eq!(fault(AwsKms { access_key_id: Some("a".into()), secret_access_key: secret(), ..settings() }), "none");
+        assert_eq!(
+            fault(AwsKms {
+                access_key_id: Some("a".into()),
+                secret_access_key: secret(),
+                ..settings()
+            }),
+            "none"
+        );
         assert_eq!(fault(settings()), "none", "the machine's own credentials");
     }
 }

@@ -20,8 +20,21 @@ impl World {
     async fn new() -> Self {
         let moto = Moto::start();
         let (key_id, rng) = (moto.make_key().await, &mut rand::rng());
-        let owner = Owner { vault: VaultId::random(rng), database: Some(DatabaseId::random(rng)), seen: None };
-        Self { moto, folder: tempfile::tempdir().unwrap(), key_id, owner, root: RootName { vault: owner.vault, epoch: 1 } }
+        let owner = Owner {
+            vault: VaultId::random(rng),
+            database: Some(DatabaseId::random(rng)),
+            seen: None,
+        };
+        Self {
+            moto,
+            folder: tempfile::tempdir().unwrap(),
+            key_id,
+            owner,
+            root: RootName {
+                vault: owner.vault,
+                epoch: 1,
+            },
+        }
     }
 
     fn custody(&self) -> Kms {
@@ -59,17 +72,26 @@ async fn a_root_opens_in_its_context_and_under_its_kms_key_only() {
     let first = custody.swap(&Change::first(world.owner)).await.unwrap();
     let sealed = custody.seal(root, &key).await.unwrap();
     let slot = fs::read_to_string(world.file()).unwrap();
-    assert!(slot.contains(&world.key_id) && slot.contains("recvault/custody/2"), "{slot}");
+    assert!(
+        slot.contains(&world.key_id) && slot.contains("recvault/custody/2"),
+        "{slot}"
+    );
 
     // Another epoch or vault in the file is another context for KMS.
     world.alter("\"epoch\": 1", "\"epoch\": 2");
     let renamed = RootName { epoch: 2, ..root };
-    assert!(matches!(custody.seal(renamed, &key).await, Err(Error::NotAuthentic)));
+    assert!(matches!(
+        custody.seal(renamed, &key).await,
+        Err(Error::NotAuthentic)
+    ));
     assert!(matches!(custody.open(root, &sealed).await, Err(Error::NoRoot(name)) if name == root));
     fs::write(world.file(), &slot).unwrap();
     let vault = VaultId::random(&mut rand::rng());
     world.alter(&root.vault.to_string(), &vault.to_string());
-    assert!(matches!(custody.seal(RootName { vault, ..root }, &key).await, Err(Error::NotAuthentic)));
+    assert!(matches!(
+        custody.seal(RootName { vault, ..root }, &key).await,
+        Err(Error::NotAuthentic)
+    ));
     fs::write(world.file(), &slot).unwrap();
 
     // Another key of the same account.
@@ -81,9 +103,15 @@ async fn a_root_opens_in_its_context_and_under_its_kms_key_only() {
     // A changed setting is for the roots to come.
     let changed = world.custody_with(&other_key);
     assert_eq!(changed.open(root, &sealed).await.unwrap(), key);
-    changed.swap(&Change::adding(&first, world.owner, 2).unwrap()).await.unwrap();
+    changed
+        .swap(&Change::adding(&first, world.owner, 2).unwrap())
+        .await
+        .unwrap();
     let both = fs::read_to_string(world.file()).unwrap();
-    assert!(both.contains(&other_key) && both.contains(&world.key_id), "{both}");
+    assert!(
+        both.contains(&other_key) && both.contains(&world.key_id),
+        "{both}"
+    );
     assert_eq!(custody.roots().await.unwrap(), [root, renamed]);
     assert_eq!(custody.open(root, &sealed).await.unwrap(), key);
 }
@@ -95,18 +123,47 @@ async fn a_deleted_key_and_a_service_that_is_down_are_told_apart() {
     let (custody, key, root) = (world.custody(), Key::random(&mut rand::rng()), world.root);
     let first = custody.swap(&Change::first(world.owner)).await.unwrap();
     let sealed = custody.seal(root, &key).await.unwrap();
-    let both = custody.swap(&Change::adding(&first, world.owner, 2).unwrap()).await.unwrap();
+    let both = custody
+        .swap(&Change::adding(&first, world.owner, 2).unwrap())
+        .await
+        .unwrap();
 
     world.moto.forget().await;
     let told = custody.open(root, &sealed).await.unwrap_err();
     assert!(matches!(told, Error::Place { .. }), "{told}");
-    assert!(told.to_string().starts_with(&format!("AWS KMS: there is no key `{}`", world.key_id)), "{told}");
+    assert!(
+        told.to_string()
+            .starts_with(&format!("AWS KMS: there is no key `{}`", world.key_id)),
+        "{told}"
+    );
 
     world.moto.stop();
-    let told = tokio::time::timeout(Duration::from_secs(20), custody.open(root, &sealed)).await.unwrap().unwrap_err();
-    assert!(matches!(told, Error::Place { .. }) && told.to_string().contains("onnect"), "{told}");
-    let kept = custody.swap(&Change::keeping_only(&both, world.owner, &Restorable::proven(2)).unwrap()).await.unwrap();
-    assert_eq!(kept.roots(), [2], "to destroy a root nobody has to be asked");
-    assert!(custody.swap(&Change::adding(&kept, world.owner, 3).unwrap()).await.is_err());
-    assert_eq!(custody.read().await.unwrap(), Some(kept), "nothing is staged that KMS did not wrap");
+    let told = tokio::time::timeout(Duration::from_secs(20), custody.open(root, &sealed))
+        .await
+        .unwrap()
+        .unwrap_err();
+    assert!(
+        matches!(told, Error::Place { .. }) && told.to_string().contains("onnect"),
+        "{told}"
+    );
+    let kept = custody
+        .swap(&Change::keeping_only(&both, world.owner, &Restorable::proven(2)).unwrap())
+        .await
+        .unwrap();
+    assert_eq!(
+        kept.roots(),
+        [2],
+        "to destroy a root nobody has to be asked"
+    );
+    assert!(
+        custody
+            .swap(&Change::adding(&kept, world.owner, 3).unwrap())
+            .await
+            .is_err()
+    );
+    assert_eq!(
+        custody.read().await.unwrap(),
+        Some(kept),
+        "nothing is staged that KMS did not wrap"
+    );
 }

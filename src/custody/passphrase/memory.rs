@@ -25,9 +25,16 @@ impl Memory {
     ///
     /// # Errors
     /// [`Error::Format`] for parameters that are refused.
-    pub(super) fn stretch(&self, kdf: &Kdf, passphrase: &SecretText) -> Result<Arc<Stretched>, Error> {
+    pub(super) fn stretch(
+        &self,
+        kdf: &Kdf,
+        passphrase: &SecretText,
+    ) -> Result<Arc<Stretched>, Error> {
         self.forget_what_is_old();
-        if let Some(stretched) = self.last().filter(|stretched| stretched.is_of(kdf, passphrase)) {
+        if let Some(stretched) = self
+            .last()
+            .filter(|stretched| stretched.is_of(kdf, passphrase))
+        {
             return Ok(stretched);
         }
         Ok(self.keep(Stretched::with(kdf.clone(), passphrase.duplicate())?))
@@ -36,16 +43,24 @@ impl Memory {
     /// Remembers it instead of the one before.
     pub(super) fn keep(&self, stretched: Stretched) -> Arc<Stretched> {
         let stretched = Arc::new(stretched);
-        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = Some((Instant::now(), Arc::clone(&stretched)));
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner) =
+            Some((Instant::now(), Arc::clone(&stretched)));
         stretched
     }
 
     pub(super) fn forget_what_is_old(&self) {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).take_if(|(since, _)| since.elapsed() >= KEPT);
+        self.0
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .take_if(|(since, _)| since.elapsed() >= KEPT);
     }
 
     fn last(&self) -> Option<Arc<Stretched>> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).as_ref().map(|(_, stretched)| Arc::clone(stretched))
+        self.0
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .as_ref()
+            .map(|(_, stretched)| Arc::clone(stretched))
     }
 }
 
@@ -66,15 +81,35 @@ mod tests {
     #[test]
     fn only_the_same_passphrase_under_the_same_parameters_is_remembered_and_only_for_a_while() {
         let (memory, rng) = (Memory::default(), &mut rand::rng());
-        let kdf = memory.keep(Stretched::anew(secret("a"), rng).unwrap()).kdf().clone();
+        let kdf = memory
+            .keep(Stretched::anew(secret("a"), rng).unwrap())
+            .kdf()
+            .clone();
         assert!(is_kept(&memory, &kdf, "a"));
         assert!(!is_kept(&memory, &kdf, "b"), "another passphrase");
         assert!(!is_kept(&memory, &kdf, "a"), "the one before it");
-        let salted = Kdf { salt: "AAAAAAAAAAAAAAAAAAAAAA==".into(), ..kdf.clone() };
+        let salted = Kdf {
+            salt: "AAAAAAAAAAAAAAAAAAAAAA==".into(),
+            ..kdf.clone()
+        };
         assert!(!is_kept(&memory, &salted, "a"), "another salt");
-        let harder = Kdf { iterations: 4, ..salted.clone() };
+        let harder = Kdf {
+            iterations: 4,
+            ..salted.clone()
+        };
         assert!(!is_kept(&memory, &harder, "a"), "other parameters");
-        assert!(memory.stretch(&Kdf { memory_kib: 1024, ..harder.clone() }, &secret("a")).is_err(), "below the floor");
+        assert!(
+            memory
+                .stretch(
+                    &Kdf {
+                        memory_kib: 1024,
+                        ..harder.clone()
+                    },
+                    &secret("a")
+                )
+                .is_err(),
+            "below the floor"
+        );
         if let Some((since, _)) = memory.0.lock().unwrap().as_mut() {
             *since = Instant::now().checked_sub(KEPT).unwrap();
         }

@@ -1,6 +1,7 @@
 //! Sealing the roots of a slot file under a passphrase.
 //!
-//! Owns the stretching with its floor and ceiling, and what a sealed root is bound to: everything else in the file. Refuses to know where the file is.
+//! Owns the stretching with its floor and ceiling, and what a sealed root is bound to: everything
+//! else in the file. Refuses to know where the file is.
 
 use aes_gcm::{
     Aes256Gcm, Nonce,
@@ -42,18 +43,37 @@ impl Stretched {
         let mut salt = [0; 16];
         rng.fill_bytes(&mut salt);
         let (memory_kib, iterations, parallelism) = FLOOR;
-        Self::with(Kdf { name: "argon2id".into(), memory_kib, iterations, parallelism, salt: BASE64.encode(salt) }, passphrase)
+        Self::with(
+            Kdf {
+                name: "argon2id".into(),
+                memory_kib,
+                iterations,
+                parallelism,
+                salt: BASE64.encode(salt),
+            },
+            passphrase,
+        )
     }
 
-    /// As a file says. Takes some 100 ms and the memory that its parameters ask for; parameters below the floor are refused, because a weakened
-    /// file would be an attacker's.
+    /// As a file says. Takes some 100 ms and the memory that its parameters ask for; parameters
+    /// below the floor are refused, because a weakened file would be an attacker's.
     pub(super) fn with(kdf: Kdf, passphrase: SecretText) -> Result<Self, Error> {
-        Ok(Self { cipher: cipher(&kdf, &passphrase)?, kdf, passphrase })
+        Ok(Self {
+            cipher: cipher(&kdf, &passphrase)?,
+            kdf,
+            passphrase,
+        })
     }
 
     /// Whether it is what this passphrase gives under these parameters.
     pub(super) fn is_of(&self, kdf: &Kdf, passphrase: &SecretText) -> bool {
-        self.kdf == *kdf && bool::from(self.passphrase.expose().as_bytes().ct_eq(passphrase.expose().as_bytes()))
+        self.kdf == *kdf
+            && bool::from(
+                self.passphrase
+                    .expose()
+                    .as_bytes()
+                    .ct_eq(passphrase.expose().as_bytes()),
+            )
     }
 
     #[cfg(test)]
@@ -68,9 +88,20 @@ impl Stretched {
         let sealed = |(epoch, key): &Root, rng: &mut dyn CryptoRng| {
             let mut nonce = [0; 12];
             rng.fill_bytes(&mut nonce);
-            let payload = Payload { msg: key.expose(), aad: &associated_data(&file, &self.kdf, slot.roots(), *epoch) };
-            let sealed = self.cipher.encrypt(&Nonce::from(nonce), payload).expect("32 bytes can always be sealed");
-            SealedRoot { epoch: *epoch, key_id: None, nonce: Some(BASE64.encode(nonce)), sealed: BASE64.encode(sealed) }
+            let payload = Payload {
+                msg: key.expose(),
+                aad: &associated_data(&file, &self.kdf, slot.roots(), *epoch),
+            };
+            let sealed = self
+                .cipher
+                .encrypt(&Nonce::from(nonce), payload)
+                .expect("32 bytes can always be sealed");
+            SealedRoot {
+                epoch: *epoch,
+                key_id: None,
+                nonce: Some(BASE64.encode(nonce)),
+                sealed: BASE64.encode(sealed),
+            }
         };
         let roots = roots.iter().map(|root| sealed(root, rng)).collect();
         file.roots = roots;
@@ -93,11 +124,21 @@ impl Stretched {
 }
 
 fn unseal(cipher: &Aes256Gcm, nonce: &str, sealed: &str, aad: &[u8]) -> Result<Key, Error> {
-    let nonce = BASE64.decode(nonce).ok().and_then(|bytes| Nonce::try_from(bytes.as_slice()).ok());
+    let nonce = BASE64
+        .decode(nonce)
+        .ok()
+        .and_then(|bytes| Nonce::try_from(bytes.as_slice()).ok());
     let nonce = nonce.ok_or(Error::Format("its `nonce` is not 12 bytes of base64"))?;
-    let sealed = BASE64.decode(sealed).map_err(|_| Error::Format("its `sealed` is not base64"))?;
-    let opened = cipher.decrypt(&nonce, Payload { msg: &sealed, aad }).map(Zeroizing::new);
-    opened.ok().and_then(|bytes| Key::from_slice(&bytes)).ok_or(Error::NotAuthentic)
+    let sealed = BASE64
+        .decode(sealed)
+        .map_err(|_| Error::Format("its `sealed` is not base64"))?;
+    let opened = cipher
+        .decrypt(&nonce, Payload { msg: &sealed, aad })
+        .map(Zeroizing::new);
+    opened
+        .ok()
+        .and_then(|bytes| Key::from_slice(&bytes))
+        .ok_or(Error::NotAuthentic)
 }
 
 fn cipher(kdf: &Kdf, passphrase: &SecretText) -> Result<Aes256Gcm, Error> {
@@ -105,14 +146,25 @@ fn cipher(kdf: &Kdf, passphrase: &SecretText) -> Result<Aes256Gcm, Error> {
         return Err(Error::Format("its `kdf.name` is not `argon2id`"));
     }
     if kdf.memory_kib < FLOOR.0 || kdf.iterations < FLOOR.1 || kdf.parallelism < FLOOR.2 {
-        return Err(Error::Format("its Argon2id parameters are below the floor of 65536 KiB, 3 iterations, 1 lane"));
+        return Err(Error::Format(
+            "its Argon2id parameters are below the floor of 65536 KiB, 3 iterations, 1 lane",
+        ));
     }
     if kdf.memory_kib > CEILING_KIB || kdf.iterations > 100 {
-        return Err(Error::Format("its Argon2id parameters are above 4 GiB or 100 iterations"));
+        return Err(Error::Format(
+            "its Argon2id parameters are above 4 GiB or 100 iterations",
+        ));
     }
-    let salt = BASE64.decode(&kdf.salt).map_err(|_| Error::Format("its `kdf.salt` is not base64"))?;
-    let params = argon2::Params::new(kdf.memory_kib, kdf.iterations, kdf.parallelism, Some(Key::LEN))
-        .map_err(|_| Error::Format("its Argon2id parameters do not go together"))?;
+    let salt = BASE64
+        .decode(&kdf.salt)
+        .map_err(|_| Error::Format("its `kdf.salt` is not base64"))?;
+    let params = argon2::Params::new(
+        kdf.memory_kib,
+        kdf.iterations,
+        kdf.parallelism,
+        Some(Key::LEN),
+    )
+    .map_err(|_| Error::Format("its Argon2id parameters do not go together"))?;
     let mut key = Zeroizing::new([0; Key::LEN]);
     Argon2::new(argon2::Algorithm::Argon2id, argon2::Version::V0x13, params)
         .hash_password_into(passphrase.expose().as_bytes(), &salt, key.as_mut_slice())
@@ -123,14 +175,31 @@ fn cipher(kdf: &Kdf, passphrase: &SecretText) -> Result<Aes256Gcm, Error> {
 /// Everything in the file but the sealed roots, and which of them this is.
 fn associated_data(file: &SlotFile, kdf: &Kdf, epochs: &[u64], epoch: u64) -> Vec<u8> {
     let owner = &file.owner;
-    let numbers = [file.generation, kdf.memory_kib.into(), kdf.iterations.into(), kdf.parallelism.into()].map(u64::to_be_bytes).concat();
-    let epochs: Vec<u8> = epochs.iter().chain([&epoch]).flat_map(|epoch| epoch.to_be_bytes()).collect();
-    let seen = owner.seen.map(|seen| format!("{} {}", seen.seq, seen.digest)).unwrap_or_default();
+    let numbers = [
+        file.generation,
+        kdf.memory_kib.into(),
+        kdf.iterations.into(),
+        kdf.parallelism.into(),
+    ]
+    .map(u64::to_be_bytes)
+    .concat();
+    let epochs: Vec<u8> = epochs
+        .iter()
+        .chain([&epoch])
+        .flat_map(|epoch| epoch.to_be_bytes())
+        .collect();
+    let seen = owner
+        .seen
+        .map(|seen| format!("{} {}", seen.seq, seen.digest))
+        .unwrap_or_default();
     length_prefixed(&[
         file.format.as_bytes(),
         file.kind.as_bytes(),
         owner.vault.as_bytes(),
-        owner.database.as_ref().map_or(&[], |database| database.as_bytes().as_slice()),
+        owner
+            .database
+            .as_ref()
+            .map_or(&[], |database| database.as_bytes().as_slice()),
         seen.as_bytes(),
         kdf.name.as_bytes(),
         kdf.salt.as_bytes(),
@@ -140,7 +209,15 @@ fn associated_data(file: &SlotFile, kdf: &Kdf, epochs: &[u64], epoch: u64) -> Ve
 }
 
 fn length_prefixed(fields: &[&[u8]]) -> Vec<u8> {
-    fields.iter().flat_map(|field| (field.len() as u64).to_be_bytes().into_iter().chain(field.iter().copied())).collect()
+    fields
+        .iter()
+        .flat_map(|field| {
+            (field.len() as u64)
+                .to_be_bytes()
+                .into_iter()
+                .chain(field.iter().copied())
+        })
+        .collect()
 }
 
 #[cfg(test)]
@@ -158,10 +235,16 @@ mod tests {
     #[test]
     fn an_altered_or_weakened_file_is_refused() {
         let rng = &mut rand::rng();
-        let owner = Owner { vault: VaultId::random(rng), database: Some(DatabaseId::random(rng)), seen: None };
+        let owner = Owner {
+            vault: VaultId::random(rng),
+            database: Some(DatabaseId::random(rng)),
+            seen: None,
+        };
         let slot = Slot::read(owner, 3, vec![1, 2]).unwrap();
         let stretched = Stretched::anew(secret("a"), rng).unwrap();
-        let content = stretched.seal(&slot, &[(1, Key::random(rng)), (2, Key::random(rng))], rng).to_json();
+        let content = stretched
+            .seal(&slot, &[(1, Key::random(rng)), (2, Key::random(rng))], rng)
+            .to_json();
         let open = |content: &[u8]| {
             let file = SlotFile::read(KIND, content)?;
             Stretched::with(file.kdf.clone().unwrap(), secret("a"))?.open(&file)
@@ -184,14 +267,23 @@ mod tests {
         for (pointer, value) in [
             ("/roots/1/epoch", 3.into()),
             ("/generation", 4.into()),
-            ("/owner/vault", "vlt_00000000000000000000000000000000".into()),
-            ("/owner/database", "dbi_00000000000000000000000000000000".into()),
+            (
+                "/owner/vault",
+                "vlt_00000000000000000000000000000000".into(),
+            ),
+            (
+                "/owner/database",
+                "dbi_00000000000000000000000000000000".into(),
+            ),
             ("/owner/database", serde_json::Value::Null),
         ] {
             assert!(alter(pointer, value).contains("does not open"), "{pointer}");
         }
         let mut swapped = good.clone();
         swapped["roots"] = serde_json::json!([good["roots"][0]]);
-        assert!(open(swapped.to_string().as_bytes()).is_err(), "a root is bound to the roots beside it");
+        assert!(
+            open(swapped.to_string().as_bytes()).is_err(),
+            "a root is bound to the roots beside it"
+        );
     }
 }

@@ -15,12 +15,26 @@ struct World {
 impl World {
     fn new() -> Self {
         let rng = &mut rand::rng();
-        let owner = Owner { vault: VaultId::random(rng), database: Some(DatabaseId::random(rng)), seen: None };
-        Self { folder: tempfile::tempdir().unwrap(), owner, root: RootName { vault: owner.vault, epoch: 1 } }
+        let owner = Owner {
+            vault: VaultId::random(rng),
+            database: Some(DatabaseId::random(rng)),
+            seen: None,
+        };
+        Self {
+            folder: tempfile::tempdir().unwrap(),
+            owner,
+            root: RootName {
+                vault: owner.vault,
+                epoch: 1,
+            },
+        }
     }
 
     fn with(&self, passphrase: &str) -> RootFile {
-        let settings = Settings { passphrase: Some(SecretText::new(passphrase.into())), ..Settings::default() };
+        let settings = Settings {
+            passphrase: Some(SecretText::new(passphrase.into())),
+            ..Settings::default()
+        };
         RootFile::new(settings, self.folder.path())
     }
 
@@ -32,7 +46,8 @@ impl World {
 #[tokio::test]
 async fn keeps_what_custody_promises() {
     let world = World::new();
-    super::super::conformance::all(&world.with("correct horse"), &world.with("correct horse")).await;
+    super::super::conformance::all(&world.with("correct horse"), &world.with("correct horse"))
+        .await;
 }
 
 #[tokio::test]
@@ -43,10 +58,20 @@ async fn the_right_passphrase_opens_and_another_does_not() {
     let sealed = custody.seal(world.root, &key).await.unwrap();
     assert_eq!(custody.open(world.root, &sealed).await.unwrap(), key);
     let wrong = world.with("correct horsf");
-    assert!(matches!(wrong.open(world.root, &sealed).await, Err(Error::NotAuthentic)));
+    assert!(matches!(
+        wrong.open(world.root, &sealed).await,
+        Err(Error::NotAuthentic)
+    ));
     let change = Change::adding(&slot, world.owner, 2).unwrap();
-    assert!(matches!(wrong.swap(&change).await, Err(Error::NotAuthentic)));
-    assert_eq!(wrong.read().await.unwrap(), Some(slot), "to read a slot takes no passphrase");
+    assert!(matches!(
+        wrong.swap(&change).await,
+        Err(Error::NotAuthentic)
+    ));
+    assert_eq!(
+        wrong.read().await.unwrap(),
+        Some(slot),
+        "to read a slot takes no passphrase"
+    );
 }
 
 #[tokio::test]
@@ -54,7 +79,10 @@ async fn a_changed_passphrase_opens_the_same_roots() {
     let (world, key) = (World::new(), Key::random(&mut rand::rng()));
     let (old, new) = (world.with("old"), world.with("new"));
     let slot = old.swap(&Change::first(world.owner)).await.unwrap();
-    let slot = old.swap(&Change::adding(&slot, world.owner, 2).unwrap()).await.unwrap();
+    let slot = old
+        .swap(&Change::adding(&slot, world.owner, 2).unwrap())
+        .await
+        .unwrap();
     let mut sealed = Vec::new();
     for root in slot.names() {
         sealed.push((root, old.seal(root, &key).await.unwrap()));
@@ -62,16 +90,41 @@ async fn a_changed_passphrase_opens_the_same_roots() {
     assert_eq!(old.opened().await.unwrap(), slot.names());
     assert!(matches!(new.opened().await, Err(Error::NotAuthentic)));
     let change = Change::owned_by(&slot, world.owner);
-    assert!(new.change_passphrase(&change, SecretText::new("x".into())).await.is_err(), "only who has the old one changes it");
-    assert!(matches!(old.change_passphrase(&change, SecretText::new(String::new())).await, Err(Error::Passphrase(_))));
-    assert_eq!(old.change_passphrase(&change, SecretText::new("new".into())).await.unwrap().names(), slot.names());
+    assert!(
+        new.change_passphrase(&change, SecretText::new("x".into()))
+            .await
+            .is_err(),
+        "only who has the old one changes it"
+    );
+    assert!(matches!(
+        old.change_passphrase(&change, SecretText::new(String::new()))
+            .await,
+        Err(Error::Passphrase(_))
+    ));
+    assert_eq!(
+        old.change_passphrase(&change, SecretText::new("new".into()))
+            .await
+            .unwrap()
+            .names(),
+        slot.names()
+    );
     for (root, sealed) in sealed {
         assert_eq!(new.open(root, &sealed).await.unwrap(), key);
-        assert!(matches!(old.open(root, &sealed).await, Err(Error::NotAuthentic)));
+        assert!(matches!(
+            old.open(root, &sealed).await,
+            Err(Error::NotAuthentic)
+        ));
     }
-    // A turn that was about to swap when the passphrase changed finds it changed, and destroys nothing.
+    // A turn that was about to swap when the passphrase changed finds it changed, and destroys
+    // nothing.
     let late = Change::keeping_only(&slot, world.owner, &Restorable::proven(2)).unwrap();
-    assert!(matches!(new.swap(&late).await, Err(Error::Moved { expected: 2, found: 3 })));
+    assert!(matches!(
+        new.swap(&late).await,
+        Err(Error::Moved {
+            expected: 2,
+            found: 3
+        })
+    ));
     assert_eq!(new.opened().await.unwrap(), slot.names());
 }
 
@@ -82,13 +135,22 @@ async fn an_attacker_tries_every_file_in_the_folder() {
     let slot = custody.swap(&Change::first(world.owner)).await.unwrap();
     let sealed = [custody.seal(world.root, &key).await.unwrap(), vec![0; 60]];
     let old = std::fs::read(world.file("root")).unwrap();
-    let slot = custody.swap(&Change::adding(&slot, world.owner, 2).unwrap()).await.unwrap();
-    custody.swap(&Change::keeping_only(&slot, world.owner, &Restorable::proven(2)).unwrap()).await.unwrap();
+    let slot = custody
+        .swap(&Change::adding(&slot, world.owner, 2).unwrap())
+        .await
+        .unwrap();
+    custody
+        .swap(&Change::keeping_only(&slot, world.owner, &Restorable::proven(2)).unwrap())
+        .await
+        .unwrap();
     assert!(custody.attack(&sealed).await.unwrap().is_empty());
     for name in ["root.old", "root.bak", "before-the-turn"] {
         std::fs::write(world.file(name), &old).unwrap();
         let broken = custody.attack(&sealed).await.unwrap();
-        assert!(matches!(broken.as_slice(), [Broken { at: 0, epoch: 1, key: found }] if *found == key), "{name}: {broken:?}");
+        assert!(
+            matches!(broken.as_slice(), [Broken { at: 0, epoch: 1, key: found }] if *found == key),
+            "{name}: {broken:?}"
+        );
         std::fs::remove_file(world.file(name)).unwrap();
     }
 }
@@ -104,7 +166,10 @@ async fn the_passphrase_is_read_from_its_file_each_time() {
     std::fs::create_dir_all(file.parent().unwrap()).unwrap();
     std::fs::write(&file, "a\r\n").unwrap();
     custody.swap(&first).await.unwrap();
-    assert!(world.with("a").opened().await.is_ok(), "the line break does not count");
+    assert!(
+        world.with("a").opened().await.is_ok(),
+        "the line break does not count"
+    );
     std::fs::write(&file, "").unwrap();
     assert!(matches!(custody.opened().await, Err(Error::Passphrase(_))));
 }

@@ -1,6 +1,7 @@
 //! The objects in a token: slots and root keys, found, made, used and destroyed.
 //!
-//! Owns templates and the translation between objects and slots. Refuses to know locks, sessions and the order of a swap.
+//! Owns templates and the translation between objects and slots. Refuses to know locks, sessions
+//! and the order of a swap.
 
 use cryptoki::{
     mechanism::{Mechanism, aead::GcmParams},
@@ -51,7 +52,11 @@ impl Keys {
 
     /// The objects of one name; more than one only where two processes locked different files.
     pub(super) fn of(&self, root: RootName) -> Vec<KeyObject> {
-        self.0.iter().copied().filter(|object| object.name == root).collect()
+        self.0
+            .iter()
+            .copied()
+            .filter(|object| object.name == root)
+            .collect()
     }
 }
 
@@ -74,20 +79,29 @@ impl Found {
         let mut keys = Vec::new();
         for handle in find(session, ObjectClass::SECRET_KEY, KEY)? {
             if let Some(id) = attribute(session, handle, AttributeType::Id)? {
-                keys.push(KeyObject { handle, name: parse_id(&id)? });
+                keys.push(KeyObject {
+                    handle,
+                    name: parse_id(&id)?,
+                });
             }
         }
         keys.sort_by_key(|object| object.name);
-        Ok(Self { slots, keys: Keys(keys) })
+        Ok(Self {
+            slots,
+            keys: Keys(keys),
+        })
     }
 
     /// The slot in force.
     ///
     /// # Errors
-    /// [`Error::Inexact`] where two are of the same generation: processes with different lock files were at it.
+    /// [`Error::Inexact`] where two are of the same generation: processes with different lock files
+    /// were at it.
     pub(super) fn slot(&self) -> Result<Option<Slot>, Error> {
         match self.slots.as_slice() {
-            [.., (_, one), (_, other)] if one.generation() == other.generation() && one != other => {
+            [.., (_, one), (_, other)]
+                if one.generation() == other.generation() && one != other =>
+            {
                 Err(Error::Inexact { place: NAME.into() })
             }
             [.., (_, newest)] => Ok(Some(newest.clone())),
@@ -100,8 +114,16 @@ impl Found {
         let slot = self.slot()?;
         let mut items = Vec::new();
         for (_, stored) in &self.slots {
-            let role = if Some(stored) == slot.as_ref() { Role::Slot } else { Role::Leftover };
-            items.push(Item { name: format!("slot object of generation {}", stored.generation()), role, roots: Vec::new() });
+            let role = if Some(stored) == slot.as_ref() {
+                Role::Slot
+            } else {
+                Role::Leftover
+            };
+            items.push(Item {
+                name: format!("slot object of generation {}", stored.generation()),
+                role,
+                roots: Vec::new(),
+            });
         }
         for object in &self.keys.0 {
             let role = match &slot {
@@ -109,19 +131,32 @@ impl Found {
                 Some(slot) if slot.owner().vault != object.name.vault => Role::Foreign,
                 _ => Role::Leftover,
             };
-            let name = format!("key object of epoch {} of vault {}", object.name.epoch, object.name.vault);
-            items.push(Item { name, role, roots: vec![object.name] });
+            let name = format!(
+                "key object of epoch {} of vault {}",
+                object.name.epoch, object.name.vault
+            );
+            items.push(Item {
+                name,
+                role,
+                roots: vec![object.name],
+            });
         }
         Ok(items)
     }
 
-    /// Refuses keys of another vault: a token is one vault's. (A slot of another is refused by the comparison.)
+    /// Refuses keys of another vault: a token is one vault's. (A slot of another is refused by the
+    /// comparison.)
     pub(super) fn refuse_foreign(&self, vault: VaultId) -> Result<(), Error> {
         // What an `init` left that died before its slot was written is nobody's.
         let is_foreign = |object: &&KeyObject| object.name.vault != vault && !self.slots.is_empty();
         match self.keys.0.iter().find(is_foreign) {
             Some(object) if self.slot()?.is_none_or(|slot| slot.owner().vault == vault) => {
-                Err(Error::Foreign { name: format!("key object of epoch {} of vault {}", object.name.epoch, object.name.vault) })
+                Err(Error::Foreign {
+                    name: format!(
+                        "key object of epoch {} of vault {}",
+                        object.name.epoch, object.name.vault
+                    ),
+                })
             }
             _ => Ok(()),
         }
@@ -129,12 +164,22 @@ impl Found {
 }
 
 fn find(session: &Session, class: ObjectClass, label: &[u8]) -> Result<Vec<ObjectHandle>, Error> {
-    let template = [Attribute::Class(class), Attribute::Token(true), Attribute::Label(label.to_vec())];
-    session.find_objects(&template).map_err(|error| told(&error))
+    let template = [
+        Attribute::Class(class),
+        Attribute::Token(true),
+        Attribute::Label(label.to_vec()),
+    ];
+    session
+        .find_objects(&template)
+        .map_err(|error| told(&error))
 }
 
 /// One attribute; `None` if the object went away meanwhile.
-fn attribute(session: &Session, handle: ObjectHandle, which: AttributeType) -> Result<Option<Vec<u8>>, Error> {
+fn attribute(
+    session: &Session,
+    handle: ObjectHandle,
+    which: AttributeType,
+) -> Result<Option<Vec<u8>>, Error> {
     match session.get_attributes(handle, &[which]) {
         Ok(attributes) => match attributes.into_iter().next() {
             Some(Attribute::Id(bytes) | Attribute::Value(bytes)) => Ok(Some(bytes)),
@@ -160,12 +205,20 @@ pub(super) fn generate(session: &Session, root: RootName) -> Result<(), Error> {
         Attribute::Encrypt(true),
         Attribute::Decrypt(true),
     ];
-    session.generate_key(&Mechanism::AesKeyGen, &template).map(drop).map_err(|error| told(&error))
+    session
+        .generate_key(&Mechanism::AesKeyGen, &template)
+        .map(drop)
+        .map_err(|error| told(&error))
 }
 
 /// Writes a slot object beside those that are there.
 pub(super) fn write_slot(session: &Session, slot: &Slot) -> Result<(), Error> {
-    let value = Value { format: FORMAT.into(), generation: slot.generation(), owner: *slot.owner(), roots: slot.roots().to_vec() };
+    let value = Value {
+        format: FORMAT.into(),
+        generation: slot.generation(),
+        owner: *slot.owner(),
+        roots: slot.roots().to_vec(),
+    };
     let value = serde_json::to_vec(&value).expect("plain values always have a JSON form");
     let template = [
         Attribute::Class(ObjectClass::DATA),
@@ -175,7 +228,10 @@ pub(super) fn write_slot(session: &Session, slot: &Slot) -> Result<(), Error> {
         Attribute::Application(b"recvault".to_vec()),
         Attribute::Value(value),
     ];
-    session.create_object(&template).map(drop).map_err(|error| told(&error))
+    session
+        .create_object(&template)
+        .map(drop)
+        .map_err(|error| told(&error))
 }
 
 /// Destroys an object; one that is gone is destroyed already.
@@ -186,10 +242,16 @@ pub(super) fn destroy(session: &Session, object: ObjectHandle) -> Result<(), Err
     }
 }
 
-pub(super) fn seal(session: &Session, object: ObjectHandle, root: RootName, key: &Key) -> Result<Vec<u8>, Error> {
+pub(super) fn seal(
+    session: &Session,
+    object: ObjectHandle,
+    root: RootName,
+    key: &Key,
+) -> Result<Vec<u8>, Error> {
     let (mut iv, aad) = ([0; IV], wrap::associated_data(root));
     rand::Rng::fill_bytes(&mut rand::rng(), &mut iv);
-    let parameters = GcmParams::new(&mut iv, &aad, Ulong::from(TAG_BITS)).map_err(|error| told(&error))?;
+    let parameters =
+        GcmParams::new(&mut iv, &aad, Ulong::from(TAG_BITS)).map_err(|error| told(&error))?;
     let sealed = match session.encrypt(&Mechanism::AesGcm(parameters), object, key.expose()) {
         Ok(sealed) => sealed,
         Err(error) if is_gone(&error) => return Err(Error::NoRoot(root)),
@@ -199,11 +261,22 @@ pub(super) fn seal(session: &Session, object: ObjectHandle, root: RootName, key:
     Ok([iv.as_slice(), &sealed].concat())
 }
 
-pub(super) fn open(session: &Session, object: ObjectHandle, root: RootName, sealed: &[u8]) -> Result<Key, Error> {
-    let (iv, sealed) = sealed.split_first_chunk::<IV>().ok_or(Error::NotAuthentic)?;
+pub(super) fn open(
+    session: &Session,
+    object: ObjectHandle,
+    root: RootName,
+    sealed: &[u8],
+) -> Result<Key, Error> {
+    let (iv, sealed) = sealed
+        .split_first_chunk::<IV>()
+        .ok_or(Error::NotAuthentic)?;
     let (mut iv, aad) = (*iv, wrap::associated_data(root));
-    let parameters = GcmParams::new(&mut iv, &aad, Ulong::from(TAG_BITS)).map_err(|error| told(&error))?;
-    match session.decrypt(&Mechanism::AesGcm(parameters), object, sealed).map(Zeroizing::new) {
+    let parameters =
+        GcmParams::new(&mut iv, &aad, Ulong::from(TAG_BITS)).map_err(|error| told(&error))?;
+    match session
+        .decrypt(&Mechanism::AesGcm(parameters), object, sealed)
+        .map(Zeroizing::new)
+    {
         Ok(bytes) => Key::from_slice(&bytes).ok_or(Error::NotAuthentic),
         Err(error) if is_gone(&error) => Err(Error::NoRoot(root)),
         Err(error) if is_wrong_tag(&error) => Err(Error::NotAuthentic),
@@ -214,7 +287,9 @@ pub(super) fn open(session: &Session, object: ObjectHandle, root: RootName, seal
 fn parse_slot(value: &[u8]) -> Result<Slot, Error> {
     let value: Value = serde_json::from_slice(value).map_err(|_| foreign())?;
     if value.format != FORMAT {
-        return Err(Error::Format("the format of the slot object is not `recvault/custody/2`: use the recvault that wrote it"));
+        return Err(Error::Format(
+            "the format of the slot object is not `recvault/custody/2`: use the recvault that wrote it",
+        ));
     }
     Slot::read(value.owner, value.generation, value.roots)
 }
@@ -225,8 +300,13 @@ fn id(root: RootName) -> Vec<u8> {
 
 fn parse_id(id: &[u8]) -> Result<RootName, Error> {
     let (vault, epoch) = id.split_first_chunk::<16>().ok_or_else(foreign)?;
-    let vault: VaultId = format!("vlt_{}", hex::encode(vault)).parse().map_err(|_| foreign())?;
-    Ok(RootName { vault, epoch: u64::from_be_bytes(epoch.try_into().map_err(|_| foreign())?) })
+    let vault: VaultId = format!("vlt_{}", hex::encode(vault))
+        .parse()
+        .map_err(|_| foreign())?;
+    Ok(RootName {
+        vault,
+        epoch: u64::from_be_bytes(epoch.try_into().map_err(|_| foreign())?),
+    })
 }
 
 fn foreign() -> Error {
@@ -244,7 +324,10 @@ pub(super) mod tests {
 
     #[test]
     fn an_object_names_its_root() {
-        let root = RootName { vault: VaultId::random(&mut rand::rng()), epoch: 0x0102_0304_0506_0708 };
+        let root = RootName {
+            vault: VaultId::random(&mut rand::rng()),
+            epoch: 0x0102_0304_0506_0708,
+        };
         assert_eq!(id(root)[16..], [1, 2, 3, 4, 5, 6, 7, 8]);
         assert_eq!(parse_id(&id(root)).unwrap(), root);
         for length in [0, 15, 16, 23] {

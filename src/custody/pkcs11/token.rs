@@ -23,15 +23,17 @@ use crate::secret::SecretText;
 
 pub(super) const NAME: &str = "PKCS #11 token";
 
-/// The libraries this process has initialised. A library is initialised once for a whole process, and stays so to its end: to finalise it
-/// would close the sessions of everybody else who uses it.
+/// The libraries this process has initialised. A library is initialised once for a whole process,
+/// and stays so to its end: to finalise it would close the sessions of everybody else who uses it.
 static MODULES: Mutex<BTreeMap<PathBuf, Module>> = Mutex::new(BTreeMap::new());
 
-/// Held for each operation: libraries that promise to bear several threads do not all keep it (SoftHSM 2 aborts the process when two of them ask
-/// for its slots at once), and custody is asked a few times a day.
+/// Held for each operation: libraries that promise to bear several threads do not all keep it
+/// (SoftHSM 2 aborts the process when two of them ask for its slots at once), and custody is asked
+/// a few times a day.
 static ONE_AT_A_TIME: Mutex<()> = Mutex::new(());
 
-/// Waits until no other thread of this process is at a token; not for ever, since one of them may hang in the library.
+/// Waits until no other thread of this process is at a token; not for ever, since one of them may
+/// hang in the library.
 ///
 /// # Errors
 /// [`Error::Place`] after some time.
@@ -43,14 +45,20 @@ pub(super) fn turn() -> Result<MutexGuard<'static, ()>, Error> {
             Ok(turn) => return Ok(turn),
             Err(TryLockError::Poisoned(poisoned)) => return Ok(poisoned.into_inner()),
             Err(TryLockError::WouldBlock) if begun.elapsed() > PATIENCE => {
-                return Err(place(format!("an earlier call does not come back for more than {} s", PATIENCE.as_secs())));
+                return Err(place(format!(
+                    "an earlier call does not come back for more than {} s",
+                    PATIENCE.as_secs()
+                )));
             }
             Err(TryLockError::WouldBlock) => pause(),
         }
     }
 }
 
-#[expect(clippy::disallowed_methods, reason = "a mutex rings no bell for who gives up after a while; this thread may block")]
+#[expect(
+    clippy::disallowed_methods,
+    reason = "a mutex rings no bell for who gives up after a while; this thread may block"
+)]
 fn pause() {
     std::thread::sleep(Duration::from_millis(2));
 }
@@ -60,14 +68,16 @@ pub(super) struct Place {
     module: PathBuf,
     token: String,
     pin: Pin,
-    /// The PIN that the token refused last. It is not tried again, because tokens lock after a few wrong ones.
+    /// The PIN that the token refused last. It is not tried again, because tokens lock after a few
+    /// wrong ones.
     refused: Mutex<Option<SecretText>>,
-    /// The session that is logged in, kept for the life of the process: some tokens write to their store at every log-in, and a kill in the middle of
-    /// that destroys a SoftHSM token.
+    /// The session that is logged in, kept for the life of the process: some tokens write to their
+    /// store at every log-in, and a kill in the middle of that destroys a SoftHSM token.
     kept: Mutex<Option<Session>>,
 }
 
-/// Where the PIN is. A file is read anew for each login, so that it can be changed under a running service.
+/// Where the PIN is. A file is read anew for each login, so that it can be changed under a running
+/// service.
 enum Pin {
     Given(SecretText),
     File(PathBuf),
@@ -75,9 +85,17 @@ enum Pin {
 
 impl Place {
     pub(super) fn new(settings: Pkcs11, base: &Path) -> Result<Self, Error> {
-        let fault = |key, why: &str| Err(Error::Setting { key, why: why.into() });
+        let fault = |key, why: &str| {
+            Err(Error::Setting {
+                key,
+                why: why.into(),
+            })
+        };
         if settings.module.as_os_str().is_empty() {
-            return fault("pkcs11.module", "name the library of the token, such as `/usr/lib/softhsm/libsofthsm2.so`");
+            return fault(
+                "pkcs11.module",
+                "name the library of the token, such as `/usr/lib/softhsm/libsofthsm2.so`",
+            );
         }
         if settings.token.is_empty() {
             return fault("pkcs11.token", "name the token by its label");
@@ -85,16 +103,36 @@ impl Place {
         let pin = match (settings.pin, settings.pin_file) {
             (Some(pin), None) => Pin::Given(pin),
             (None, Some(file)) => Pin::File(base.join(file)),
-            (Some(_), Some(_)) => return fault("pkcs11.pin_file", "set this or `custody.pkcs11.pin`, not both"),
-            (None, None) => return fault("pkcs11.pin_file", "set this or `custody.pkcs11.pin`: the roots are private objects"),
+            (Some(_), Some(_)) => {
+                return fault(
+                    "pkcs11.pin_file",
+                    "set this or `custody.pkcs11.pin`, not both",
+                );
+            }
+            (None, None) => {
+                return fault(
+                    "pkcs11.pin_file",
+                    "set this or `custody.pkcs11.pin`: the roots are private objects",
+                );
+            }
         };
         let module = base.join(settings.module);
-        Ok(Self { module, token: settings.token, pin, refused: Mutex::new(None), kept: Mutex::new(None) })
+        Ok(Self {
+            module,
+            token: settings.token,
+            pin,
+            refused: Mutex::new(None),
+            kept: Mutex::new(None),
+        })
     }
 
-    /// Runs `work` in the kept session, and again where the token failed for a reason that may be over: what is done here may be repeated. A session
-    /// that ended is replaced by another, which logs in anew.
-    pub(super) fn with_session<T>(&self, work: impl Fn(&Session) -> Result<T, Error>) -> Result<T, Error> {
+    /// Runs `work` in the kept session, and again where the token failed for a reason that may be
+    /// over: what is done here may be repeated. A session that ended is replaced by another, which
+    /// logs in anew.
+    pub(super) fn with_session<T>(
+        &self,
+        work: impl Fn(&Session) -> Result<T, Error>,
+    ) -> Result<T, Error> {
         let _only = turn()?;
         let mut tries = 1;
         loop {
@@ -110,7 +148,11 @@ impl Place {
                 done
             });
             match done {
-                Err(Error::Place { why, .. }) if tries < TRIES && (may_pass(&why) || why.starts_with(ENDED)) => tries += 1,
+                Err(Error::Place { why, .. })
+                    if tries < TRIES && (may_pass(&why) || why.starts_with(ENDED)) =>
+                {
+                    tries += 1
+                }
                 done => return done,
             }
         }
@@ -119,7 +161,9 @@ impl Place {
     /// A session that is logged in.
     pub(super) fn session(&self) -> Result<Session, Error> {
         let module = module(&self.module)?;
-        let session = module.open_rw_session(self.slot(&module)?).map_err(|error| told(&error))?;
+        let session = module
+            .open_rw_session(self.slot(&module)?)
+            .map_err(|error| told(&error))?;
         self.log_in(&session)?;
         Ok(session)
     }
@@ -129,14 +173,19 @@ impl Place {
         let module = module(&self.module)?;
         match module.get_mechanism_info(self.slot(&module)?, MechanismType::AES_GCM) {
             Ok(info) if info.encrypt() && info.decrypt() => Ok(()),
-            Ok(_) | Err(Refusal::Pkcs11(RvError::MechanismInvalid, _)) => Err(no_gcm("it is not among its mechanisms")),
+            Ok(_) | Err(Refusal::Pkcs11(RvError::MechanismInvalid, _)) => {
+                Err(no_gcm("it is not among its mechanisms"))
+            }
             Err(error) => Err(told(&error)),
         }
     }
 
     fn slot(&self, module: &Module) -> Result<Slot, Error> {
         let (mut found, mut silent) = (Vec::new(), String::new());
-        for slot in module.get_slots_with_token().map_err(|error| told(&error))? {
+        for slot in module
+            .get_slots_with_token()
+            .map_err(|error| told(&error))?
+        {
             match module.get_token_info(slot) {
                 Ok(info) if info.label() == self.token => found.push(slot),
                 Ok(_) => {}
@@ -146,8 +195,14 @@ impl Place {
         }
         match found.as_slice() {
             [slot] => Ok(*slot),
-            [] => Err(place(format!("there is no token with the label `{}`{silent}", self.token))),
-            _ => Err(place(format!("there are several tokens with the label `{}`", self.token))),
+            [] => Err(place(format!(
+                "there is no token with the label `{}`{silent}",
+                self.token
+            ))),
+            _ => Err(place(format!(
+                "there are several tokens with the label `{}`",
+                self.token
+            ))),
         }
     }
 
@@ -156,22 +211,33 @@ impl Place {
         let pin = match &self.pin {
             Pin::Given(pin) => pin,
             Pin::File(file) => {
-                given = SecretText::read(file).map_err(|why| Error::Setting { key: "pkcs11.pin_file", why })?;
+                given = SecretText::read(file).map_err(|why| Error::Setting {
+                    key: "pkcs11.pin_file",
+                    why,
+                })?;
                 &given
             }
         };
         let mut refused = lock(&self.refused);
-        if refused.as_ref().is_some_and(|refused| refused.expose() == pin.expose()) {
+        if refused
+            .as_ref()
+            .is_some_and(|refused| refused.expose() == pin.expose())
+        {
             return Err(place("it refused the PIN before; the same PIN is not tried again, so that the token does not lock".into()));
         }
         match session.login(UserType::User, Some(&AuthPin::from(pin.expose()))) {
             // The login of another session of this process counts for all.
             Ok(()) | Err(Refusal::Pkcs11(RvError::UserAlreadyLoggedIn, _)) => Ok(()),
-            Err(Refusal::Pkcs11(RvError::PinIncorrect | RvError::PinInvalid | RvError::PinLenRange, _)) => {
+            Err(Refusal::Pkcs11(
+                RvError::PinIncorrect | RvError::PinInvalid | RvError::PinLenRange,
+                _,
+            )) => {
                 *refused = Some(pin.duplicate());
                 Err(place("it refuses the PIN".into()))
             }
-            Err(Refusal::Pkcs11(RvError::PinLocked, _)) => Err(place("its PIN is locked; unlock it with the token's own tools".into())),
+            Err(Refusal::Pkcs11(RvError::PinLocked, _)) => Err(place(
+                "its PIN is locked; unlock it with the token's own tools".into(),
+            )),
             Err(error) => Err(told(&error)),
         }
     }
@@ -183,7 +249,8 @@ pub(super) fn module(path: &Path) -> Result<Module, Error> {
     if let Some(module) = modules.get(path) {
         return Ok(module.clone());
     }
-    let module = Module::new(path).map_err(|error| place(format!("`{}` does not load: {error}", path.display())))?;
+    let module = Module::new(path)
+        .map_err(|error| place(format!("`{}` does not load: {error}", path.display())))?;
     match module.initialize(CInitializeArgs::new(CInitializeFlags::OS_LOCKING_OK)) {
         // Under another path, or by something else in this process.
         Ok(()) | Err(Refusal::Pkcs11(RvError::CryptokiAlreadyInitialized, _)) => {}
@@ -229,17 +296,28 @@ pub(super) fn may_pass(why: &str) -> bool {
 
 /// The object went away between a look and its use: another process destroyed it.
 pub(super) fn is_gone(error: &Refusal) -> bool {
-    matches!(error, Refusal::Pkcs11(RvError::ObjectHandleInvalid | RvError::KeyHandleInvalid, _))
+    matches!(
+        error,
+        Refusal::Pkcs11(RvError::ObjectHandleInvalid | RvError::KeyHandleInvalid, _)
+    )
 }
 
 /// Tokens do not agree on what to say of a wrong tag; SoftHSM 2 calls it a general error.
 pub(super) fn is_wrong_tag(error: &Refusal) -> bool {
     use RvError::{EncryptedDataInvalid, EncryptedDataLenRange, GeneralError};
-    matches!(error, Refusal::Pkcs11(EncryptedDataInvalid | EncryptedDataLenRange | GeneralError, Function::Decrypt))
+    matches!(
+        error,
+        Refusal::Pkcs11(
+            EncryptedDataInvalid | EncryptedDataLenRange | GeneralError,
+            Function::Decrypt
+        )
+    )
 }
 
 fn no_gcm(why: &str) -> Error {
-    place(format!("it does not do AES-GCM (CKM_AES_GCM) with an IV of 12 bytes and a tag of 128 bits, which custody needs: {why}"))
+    place(format!(
+        "it does not do AES-GCM (CKM_AES_GCM) with an IV of 12 bytes and a tag of 128 bits, which custody needs: {why}"
+    ))
 }
 
 fn place(why: String) -> Error {

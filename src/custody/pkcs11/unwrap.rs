@@ -1,9 +1,12 @@
-//! A private RSA key inside a token, which opens the content keys of recordings that their source encrypted.
+//! A private RSA key inside a token, which opens the content keys of recordings that their source
+//! encrypted.
 //!
-//! Owns how the token is asked: for OAEP with SHA-256 as a whole; and where it knows OAEP with SHA-1 only, as SoftHSM 2 does, for the power of the
-//! private key alone, whose padding is then looked at by [`oaep::unpad`]. The private key never leaves the token either way.
+//! Owns how the token is asked: for OAEP with SHA-256 as a whole; and where it knows OAEP with
+//! SHA-1 only, as SoftHSM 2 does, for the power of the private key alone, whose padding is then
+//! looked at by [`oaep::unpad`]. The private key never leaves the token either way.
 //!
-//! INVARIANT: whatever is wrong with what should be opened, the answer is [`UnwrapError::Rejected`].
+//! INVARIANT: whatever is wrong with what should be opened, the answer is
+//! [`UnwrapError::Rejected`].
 
 use std::fmt;
 
@@ -34,11 +37,18 @@ pub(in crate::custody) struct Unwrapper {
 
 impl Unwrapper {
     pub(in crate::custody) fn new(key: &TokenKey) -> Result<Self, Error> {
-        let settings =
-            Pkcs11 { module: key.module.clone(), token: key.token.clone(), pin_file: Some(key.pin_file.clone()), ..Pkcs11::default() };
+        let settings = Pkcs11 {
+            module: key.module.clone(),
+            token: key.token.clone(),
+            pin_file: Some(key.pin_file.clone()),
+            ..Pkcs11::default()
+        };
         // Its paths are whole by now.
         let place = Place::new(settings, std::path::Path::new(""))?;
-        Ok(Self { place, label: key.key_label.clone() })
+        Ok(Self {
+            place,
+            label: key.key_label.clone(),
+        })
     }
 
     fn key(&self, session: &Session) -> Result<ObjectHandle, UnwrapError> {
@@ -48,18 +58,33 @@ impl Unwrapper {
             Attribute::KeyType(KeyType::RSA),
             Attribute::Label(self.label.as_bytes().to_vec()),
         ];
-        let found = session.find_objects(&template).map_err(|error| place(&token::told(&error)))?;
+        let found = session
+            .find_objects(&template)
+            .map_err(|error| place(&token::told(&error)))?;
         match found.as_slice() {
             [key] => Ok(*key),
-            [] => Err(UnwrapError::Place(format!("the token has no private RSA key with the label `{}`", self.label))),
-            _ => Err(UnwrapError::Place(format!("the token has several private RSA keys with the label `{}`", self.label))),
+            [] => Err(UnwrapError::Place(format!(
+                "the token has no private RSA key with the label `{}`",
+                self.label
+            ))),
+            _ => Err(UnwrapError::Place(format!(
+                "the token has several private RSA keys with the label `{}`",
+                self.label
+            ))),
         }
     }
 
     fn attempt(&self, session: &Session, wrapped: &[u8]) -> Result<Key, UnwrapError> {
         let key = self.key(session)?;
-        let whole = PkcsOaepParams::new(MechanismType::SHA256, PkcsMgfType::MGF1_SHA256, PkcsOaepSource::empty());
-        match session.decrypt(&Mechanism::RsaPkcsOaep(whole), key, wrapped).map(Zeroizing::new) {
+        let whole = PkcsOaepParams::new(
+            MechanismType::SHA256,
+            PkcsMgfType::MGF1_SHA256,
+            PkcsOaepSource::empty(),
+        );
+        match session
+            .decrypt(&Mechanism::RsaPkcsOaep(whole), key, wrapped)
+            .map(Zeroizing::new)
+        {
             Ok(opened) => Key::from_slice(&opened).ok_or(UnwrapError::Rejected),
             Err(error) if is_unknown(&error) => by_power(session, key, wrapped),
             Err(error) => Err(told(&error)),
@@ -71,10 +96,15 @@ impl UnwrapKey for Unwrapper {
     fn unwrap(&self, wrapped: &[u8]) -> Result<Key, UnwrapError> {
         let attempt = |session: &Session| match self.attempt(session, wrapped) {
             // Worth another try, in another session if need be.
-            Err(UnwrapError::Place(why)) => Err(Error::Place { place: token::NAME, why }),
+            Err(UnwrapError::Place(why)) => Err(Error::Place {
+                place: token::NAME,
+                why,
+            }),
             done => Ok(done),
         };
-        self.place.with_session(attempt).unwrap_or_else(|error| Err(place(&error)))
+        self.place
+            .with_session(attempt)
+            .unwrap_or_else(|error| Err(place(&error)))
     }
 }
 
@@ -86,26 +116,51 @@ impl fmt::Debug for Unwrapper {
 
 /// The power of the private key by the token, and the padding by us.
 fn by_power(session: &Session, key: ObjectHandle, wrapped: &[u8]) -> Result<Key, UnwrapError> {
-    let power = session.decrypt(&Mechanism::RsaX509, key, wrapped).map(Zeroizing::new).map_err(|error| told(&error))?;
+    let power = session
+        .decrypt(&Mechanism::RsaX509, key, wrapped)
+        .map(Zeroizing::new)
+        .map_err(|error| told(&error))?;
     // Some tokens leave the zeros at the front away.
-    let missing = wrapped.len().checked_sub(power.len()).ok_or(UnwrapError::Rejected)?;
+    let missing = wrapped
+        .len()
+        .checked_sub(power.len())
+        .ok_or(UnwrapError::Rejected)?;
     let mut block = Zeroizing::new(vec![0; wrapped.len()]);
-    block.iter_mut().skip(missing).zip(power.iter()).for_each(|(to, from)| *to = *from);
+    block
+        .iter_mut()
+        .skip(missing)
+        .zip(power.iter())
+        .for_each(|(to, from)| *to = *from);
     oaep::unpad(&block).ok_or(UnwrapError::Rejected)
 }
 
 /// Whether a token says that it does not know OAEP with these parameters.
 fn is_unknown(error: &Refusal) -> bool {
     use RvError::{ArgumentsBad, MechanismInvalid, MechanismParamInvalid};
-    matches!(error, Refusal::Pkcs11(ArgumentsBad | MechanismInvalid | MechanismParamInvalid, Function::DecryptInit | Function::Decrypt))
+    matches!(
+        error,
+        Refusal::Pkcs11(
+            ArgumentsBad | MechanismInvalid | MechanismParamInvalid,
+            Function::DecryptInit | Function::Decrypt
+        )
+    )
 }
 
-/// What a token says of a decryption that it began. It is no use to tell apart what it does not like; tokens do not agree on the words either.
+/// What a token says of a decryption that it began. It is no use to tell apart what it does not
+/// like; tokens do not agree on the words either.
 fn told(error: &Refusal) -> UnwrapError {
-    use RvError::{DataInvalid, DataLenRange, EncryptedDataInvalid, EncryptedDataLenRange, FunctionFailed, GeneralError};
+    use RvError::{
+        DataInvalid, DataLenRange, EncryptedDataInvalid, EncryptedDataLenRange, FunctionFailed,
+        GeneralError,
+    };
     match error {
         Refusal::Pkcs11(
-            DataInvalid | DataLenRange | EncryptedDataInvalid | EncryptedDataLenRange | FunctionFailed | GeneralError,
+            DataInvalid
+            | DataLenRange
+            | EncryptedDataInvalid
+            | EncryptedDataLenRange
+            | FunctionFailed
+            | GeneralError,
             Function::Decrypt,
         ) => UnwrapError::Rejected,
         other => UnwrapError::Place(format!("the token cannot decrypt: {other}")),

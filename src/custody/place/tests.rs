@@ -18,7 +18,11 @@ impl World {
     fn new() -> Self {
         let folder = tempfile::tempdir().unwrap();
         let place = Place::at(folder.path().join("root"));
-        Self { folder, place, owner: owner() }
+        Self {
+            folder,
+            place,
+            owner: owner(),
+        }
     }
 
     fn path(&self, name: &str) -> PathBuf {
@@ -30,26 +34,38 @@ impl World {
     }
 
     fn swap(&self, change: &Change) -> Result<Slot, Error> {
-        self.place.swap(change, slot_of, |_| Ok(content(change.next())))?;
+        self.place
+            .swap(change, slot_of, |_| Ok(content(change.next())))?;
         Ok(change.next().clone())
     }
 
     fn names(&self) -> Vec<String> {
-        let mut names: Vec<String> =
-            fs::read_dir(self.folder.path()).unwrap().map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect();
+        let mut names: Vec<String> = fs::read_dir(self.folder.path())
+            .unwrap()
+            .map(|entry| entry.unwrap().file_name().into_string().unwrap())
+            .collect();
         names.sort();
         names
     }
 }
 
 fn owner() -> Owner {
-    Owner { vault: VaultId::random(&mut rand::rng()), database: None, seen: None }
+    Owner {
+        vault: VaultId::random(&mut rand::rng()),
+        database: None,
+        seen: None,
+    }
 }
 
 /// A slot file whose roots are words.
 fn content(slot: &Slot) -> Vec<u8> {
     let mut file = SlotFile::of("passphrase", slot);
-    let root = |epoch: &u64| SealedRoot { epoch: *epoch, key_id: None, nonce: None, sealed: format!("root {epoch}") };
+    let root = |epoch: &u64| SealedRoot {
+        epoch: *epoch,
+        key_id: None,
+        nonce: None,
+        sealed: format!("root {epoch}"),
+    };
     file.roots = slot.roots().iter().map(root).collect();
     file.to_json()
 }
@@ -70,22 +86,52 @@ fn a_swap_replaces_the_file_and_leaves_nothing_beside_it() {
     let world = World::new();
     let (slot, change) = turning(&world);
     let mut old = File::open(world.path("root")).unwrap();
-    assert_eq!(fs::metadata(world.path("root")).unwrap().permissions().mode() & 0o777, 0o600);
+    assert_eq!(
+        fs::metadata(world.path("root"))
+            .unwrap()
+            .permissions()
+            .mode()
+            & 0o777,
+        0o600
+    );
     world.swap(&change).unwrap();
-    assert_eq!(*world.place.read().unwrap().unwrap(), content(change.next()));
+    assert_eq!(
+        *world.place.read().unwrap().unwrap(),
+        content(change.next())
+    );
     assert_eq!(world.names(), ["root", "root.lock"]);
     let mut bytes = Vec::new();
     old.read_to_end(&mut bytes).unwrap();
-    assert_eq!(bytes, vec![0; content(&slot).len()], "the bytes are overwritten, not only unlinked");
-    assert!(matches!(world.swap(&change), Err(Error::Moved { expected: 1, found: 2 })));
+    assert_eq!(
+        bytes,
+        vec![0; content(&slot).len()],
+        "the bytes are overwritten, not only unlinked"
+    );
+    assert!(matches!(
+        world.swap(&change),
+        Err(Error::Moved {
+            expected: 1,
+            found: 2
+        })
+    ));
 }
 
 #[test]
 fn every_interruption_is_gone_on_from() {
-    for step in ["written", "half written", "linked", "renamed", "half overwritten"] {
+    for step in [
+        "written",
+        "half written",
+        "linked",
+        "renamed",
+        "half overwritten",
+    ] {
         let world = World::new();
         let (slot, change) = turning(&world);
-        let (root, old, next) = (world.path("root"), world.path("root.old"), world.path("root.next"));
+        let (root, old, next) = (
+            world.path("root"),
+            world.path("root.old"),
+            world.path("root.next"),
+        );
         match step {
             "written" => world.put("root.next", &content(change.next())),
             "half written" => world.put("root.next", &content(change.next())[..40]),
@@ -103,18 +149,40 @@ fn every_interruption_is_gone_on_from() {
             }
         }
         let listed = world.place.contents().unwrap();
-        assert!(listed.len() > 1 && listed.iter().filter(|item| item.role == Role::Slot).count() == 1, "{step}: {listed:?}");
+        assert!(
+            listed.len() > 1 && listed.iter().filter(|item| item.role == Role::Slot).count() == 1,
+            "{step}: {listed:?}"
+        );
         // Whoever comes next, with whatever the place then holds.
         let present = slot_of(&world.place.read().unwrap().unwrap()).unwrap();
         let committed = ["renamed", "half overwritten"].contains(&step);
-        assert_eq!(&present, if committed { change.next() } else { &slot }, "{step}");
-        let mut ends: Vec<File> = [&old, &next].into_iter().filter_map(|path| File::open(path).ok()).collect();
-        let repaired = world.swap(&Change::owned_by(&present, world.owner)).unwrap();
-        assert_eq!((repaired.roots(), world.names()), (present.roots(), vec!["root".to_owned(), "root.lock".to_owned()]), "{step}");
+        assert_eq!(
+            &present,
+            if committed { change.next() } else { &slot },
+            "{step}"
+        );
+        let mut ends: Vec<File> = [&old, &next]
+            .into_iter()
+            .filter_map(|path| File::open(path).ok())
+            .collect();
+        let repaired = world
+            .swap(&Change::owned_by(&present, world.owner))
+            .unwrap();
+        assert_eq!(
+            (repaired.roots(), world.names()),
+            (
+                present.roots(),
+                vec!["root".to_owned(), "root.lock".to_owned()]
+            ),
+            "{step}"
+        );
         for end in &mut ends {
             let mut bytes = Vec::new();
             end.read_to_end(&mut bytes).unwrap();
-            assert!(bytes.iter().all(|byte| *byte == 0), "{step}: it is overwritten");
+            assert!(
+                bytes.iter().all(|byte| *byte == 0),
+                "{step}: it is overwritten"
+            );
         }
     }
 }
@@ -132,7 +200,10 @@ fn what_is_nobodys_is_refused_by_name_and_stays() {
     ] {
         world.put(name, &content);
         let refused = world.swap(&change).unwrap_err();
-        assert!(matches!(&refused, Error::Foreign { name: found } if found.ends_with(name)), "{name}: {refused}");
+        assert!(
+            matches!(&refused, Error::Foreign { name: found } if found.ends_with(name)),
+            "{name}: {refused}"
+        );
         assert_eq!(fs::read(world.path(name)).unwrap(), content, "{name}");
         fs::remove_file(world.path(name)).unwrap();
     }
@@ -146,9 +217,14 @@ fn what_is_nobodys_is_refused_by_name_and_stays() {
 fn without_a_slot_the_last_copy_of_a_root_is_not_destroyed() {
     let world = World::new();
     let (slot, change) = turning(&world);
-    let slot = world.swap(&Change::owned_by(&slot, *change.next().owner())).unwrap();
+    let slot = world
+        .swap(&Change::owned_by(&slot, *change.next().owner()))
+        .unwrap();
     fs::rename(world.path("root"), world.path("root.old")).unwrap();
-    assert!(matches!(world.swap(&Change::first(world.owner)), Err(Error::Foreign { .. })));
+    assert!(matches!(
+        world.swap(&Change::first(world.owner)),
+        Err(Error::Foreign { .. })
+    ));
     assert_eq!(fs::read(world.path("root.old")).unwrap(), content(&slot));
     fs::remove_file(world.path("root.old")).unwrap();
     // What an interrupted `init` wrote was never in force.
@@ -161,7 +237,9 @@ fn many_at_once_make_one_change() {
     let world = World::new();
     let (_, change) = turning(&world);
     let made: Vec<bool> = std::thread::scope(|scope| {
-        let all: Vec<_> = (0..8).map(|_| scope.spawn(|| world.swap(&change).is_ok())).collect();
+        let all: Vec<_> = (0..8)
+            .map(|_| scope.spawn(|| world.swap(&change).is_ok()))
+            .collect();
         all.into_iter().map(|one| one.join().unwrap()).collect()
     });
     assert_eq!(made.iter().filter(|made| **made).count(), 1);

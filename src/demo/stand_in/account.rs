@@ -30,12 +30,21 @@ pub struct StandInAccount {
 impl StandInAccount {
     /// An account without an API key and without a parent.
     pub fn new(sid: AccountSid, auth_token: impl Into<String>) -> Self {
-        Self { sid, auth_token: auth_token.into(), api_key: None, parent: None, status: "active".to_owned() }
+        Self {
+            sid,
+            auth_token: auth_token.into(),
+            api_key: None,
+            parent: None,
+            status: "active".to_owned(),
+        }
     }
 
     /// A subaccount.
     pub fn below(parent: &AccountSid, sid: AccountSid, auth_token: impl Into<String>) -> Self {
-        Self { parent: Some(parent.clone()), ..Self::new(sid, auth_token) }
+        Self {
+            parent: Some(parent.clone()),
+            ..Self::new(sid, auth_token)
+        }
     }
 }
 
@@ -45,16 +54,28 @@ impl StandIn {
         self.world.accounts().push(account);
     }
 
-    /// Gives an account another status: of one that is not `active`, nothing but the Accounts resource can be had.
+    /// Gives an account another status: of one that is not `active`, nothing but the Accounts
+    /// resource can be had.
     pub fn set_account_status(&self, account: &AccountSid, status: &str) {
-        if let Some(account) = self.world.accounts().iter_mut().find(|held| held.sid == *account) {
+        if let Some(account) = self
+            .world
+            .accounts()
+            .iter_mut()
+            .find(|held| held.sid == *account)
+        {
             status.clone_into(&mut account.status);
         }
     }
 
-    /// Puts another primary token in the place of an account's, as a promotion does: the old one opens and signs nothing any more.
+    /// Puts another primary token in the place of an account's, as a promotion does: the old one
+    /// opens and signs nothing any more.
     pub fn promote_token(&self, account: &AccountSid, token: impl Into<String>) {
-        if let Some(account) = self.world.accounts().iter_mut().find(|held| held.sid == *account) {
+        if let Some(account) = self
+            .world
+            .accounts()
+            .iter_mut()
+            .find(|held| held.sid == *account)
+        {
             account.auth_token = token.into();
         }
     }
@@ -70,27 +91,46 @@ pub(super) struct Caller {
 
 /// Whose credential a request carries.
 pub(super) fn caller(world: &World, headers: &HeaderMap) -> Option<Caller> {
-    let given = headers.get(header::AUTHORIZATION).map(HeaderValue::as_bytes)?;
-    let is = |user: &str, password: &str| given == format!("Basic {}", STANDARD.encode(format!("{user}:{password}"))).as_bytes();
+    let given = headers
+        .get(header::AUTHORIZATION)
+        .map(HeaderValue::as_bytes)?;
+    let is = |user: &str, password: &str| {
+        given == format!("Basic {}", STANDARD.encode(format!("{user}:{password}"))).as_bytes()
+    };
     world.accounts().iter().find_map(|account| {
-        let by_key = account.api_key.as_ref().is_some_and(|(sid, secret)| is(sid, secret));
-        (by_key || is(account.sid.as_str(), &account.auth_token)).then(|| Caller { account: account.sid.clone(), by_key })
+        let by_key = account
+            .api_key
+            .as_ref()
+            .is_some_and(|(sid, secret)| is(sid, secret));
+        (by_key || is(account.sid.as_str(), &account.auth_token)).then(|| Caller {
+            account: account.sid.clone(),
+            by_key,
+        })
     })
 }
 
 /// Whether this caller may ask for what is this account's: its own, or a subaccount's.
 pub(super) fn may_open(world: &World, caller: &Caller, account: &str) -> bool {
-    world.account(account).is_some_and(|account| account.sid == caller.account || account.parent.as_ref() == Some(&caller.account))
+    world.account(account).is_some_and(|account| {
+        account.sid == caller.account || account.parent.as_ref() == Some(&caller.account)
+    })
 }
 
 /// `GET /2010-04-01/Accounts/{AC}.json`.
 pub(super) fn one(world: &World, account: &AccountSid) -> Result<Answer, Refused> {
-    let account = world.account(account.as_str()).ok_or_else(Refused::not_found)?;
+    let account = world
+        .account(account.as_str())
+        .ok_or_else(Refused::not_found)?;
     Ok(Answer::ok(resource(world, &account)))
 }
 
 /// `GET /2010-04-01/Accounts.json`: the account itself and its subaccounts.
-pub(super) fn list(world: &World, caller: &AccountSid, path: &str, query: &Params) -> Result<Answer, Refused> {
+pub(super) fn list(
+    world: &World,
+    caller: &AccountSid,
+    path: &str,
+    query: &Params,
+) -> Result<Answer, Refused> {
     let accounts: Vec<StandInAccount> = world.accounts().clone();
     let status = query.get("Status");
     let items = accounts
@@ -99,7 +139,9 @@ pub(super) fn list(world: &World, caller: &AccountSid, path: &str, query: &Param
         .filter(|account| status.is_none_or(|status| account.status == status))
         .map(|account| (account.sid.to_string(), account))
         .collect();
-    page::of_2010(items, "accounts", path, query, |account| resource(world, account))
+    page::of_2010(items, "accounts", path, query, |account| {
+        resource(world, account)
+    })
 }
 
 fn resource(world: &World, account: &StandInAccount) -> Value {

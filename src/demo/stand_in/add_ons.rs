@@ -30,7 +30,12 @@ pub struct AddOnFacts {
 impl AddOnFacts {
     /// A completed one of some add-on.
     pub fn new(sid: impl Into<String>, recording: RecordingSid) -> Self {
-        Self { sid: sid.into(), recording, status: "completed".to_owned(), add_on_sid: new_sid("XB") }
+        Self {
+            sid: sid.into(),
+            recording,
+            status: "completed".to_owned(),
+            add_on_sid: new_sid("XB"),
+        }
     }
 }
 
@@ -38,7 +43,10 @@ impl StandIn {
     /// Makes an add-on result known, in place of one with this SID.
     pub fn add_add_on(&self, account: &AccountSid, facts: AddOnFacts) {
         let owned = self.world.own(account, facts);
-        self.world.state().add_ons.insert(owned.facts.sid.clone(), owned);
+        self.world
+            .state()
+            .add_ons
+            .insert(owned.facts.sid.clone(), owned);
     }
 }
 
@@ -47,23 +55,40 @@ pub(super) fn list(world: &World, asked: &Asked) -> Result<Answer, Refused> {
     let state = world.state();
     above(world, &state, asked)?;
     let of = state.add_ons.values().filter(|owned| is_its(owned, asked));
-    let items = of.map(|owned| (newest_first(owned.created, &owned.facts.sid), owned)).collect();
-    page::of_2010(items, "add_on_results", &asked.path, &asked.query, |owned| resource(owned))
+    let items = of
+        .map(|owned| (newest_first(owned.created, &owned.facts.sid), owned))
+        .collect();
+    page::of_2010(
+        items,
+        "add_on_results",
+        &asked.path,
+        &asked.query,
+        |owned| resource(owned),
+    )
 }
 
 /// `GET …/AddOnResults/{XR}.json`.
 pub(super) fn fetch(world: &World, asked: &Asked) -> Result<Answer, Refused> {
     let state = world.state();
     above(world, &state, asked)?;
-    let owned = state.add_ons.get(&asked.ask.sid).filter(|owned| is_its(owned, asked));
-    owned.map(|owned| Answer::ok(resource(owned))).ok_or_else(Refused::not_found)
+    let owned = state
+        .add_ons
+        .get(&asked.ask.sid)
+        .filter(|owned| is_its(owned, asked));
+    owned
+        .map(|owned| Answer::ok(resource(owned)))
+        .ok_or_else(Refused::not_found)
 }
 
 /// `DELETE …/AddOnResults/{XR}.json`.
 pub(super) fn delete(world: &World, asked: &Asked) -> Result<Answer, Refused> {
     let mut state = world.state();
     above(world, &state, asked)?;
-    if !state.add_ons.get(&asked.ask.sid).is_some_and(|owned| is_its(owned, asked)) {
+    if !state
+        .add_ons
+        .get(&asked.ask.sid)
+        .is_some_and(|owned| is_its(owned, asked))
+    {
         return Err(Refused::not_found());
     }
     state.add_ons.remove(&asked.ask.sid);
@@ -71,12 +96,20 @@ pub(super) fn delete(world: &World, asked: &Asked) -> Result<Answer, Refused> {
 }
 
 fn is_its(owned: &Owned<AddOnFacts>, asked: &Asked) -> bool {
-    owned.account == asked.account && asked.ask.below == Below::Recording(owned.facts.recording.to_string())
+    owned.account == asked.account
+        && asked.ask.below == Below::Recording(owned.facts.recording.to_string())
 }
 
 fn resource(owned: &Owned<AddOnFacts>) -> Value {
-    let Owned { account, facts, created } = owned;
-    let uri = format!("/2010-04-01/Accounts/{account}/Recordings/{}/AddOnResults/{}", facts.recording, facts.sid);
+    let Owned {
+        account,
+        facts,
+        created,
+    } = owned;
+    let uri = format!(
+        "/2010-04-01/Accounts/{account}/Recordings/{}/AddOnResults/{}",
+        facts.recording, facts.sid
+    );
     json!({
         "sid": facts.sid,
         "account_sid": account,

@@ -37,7 +37,9 @@ impl Answer {
 impl IntoResponse for Answer {
     fn into_response(self) -> Response {
         match self {
-            Self::Json(status, value) => (status, [(header::CONTENT_TYPE, JSON)], value.to_string()).into_response(),
+            Self::Json(status, value) => {
+                (status, [(header::CONTENT_TYPE, JSON)], value.to_string()).into_response()
+            }
             Self::Empty => StatusCode::NO_CONTENT.into_response(),
         }
     }
@@ -54,7 +56,12 @@ pub(super) struct Refused {
 
 impl Refused {
     pub(super) fn new(status: u16, code: u32, message: impl Into<String>) -> Self {
-        Self { status, code, message: message.into(), retry_after: None }
+        Self {
+            status,
+            code,
+            message: message.into(),
+            retry_after: None,
+        }
     }
 
     pub(super) fn of(problem: &Problem, message: &str) -> Self {
@@ -74,7 +81,10 @@ impl Refused {
     }
 
     pub(super) fn too_many(retry_after: Option<u64>) -> Self {
-        Self { retry_after, ..Self::new(429, 20429, "Too Many Requests") }
+        Self {
+            retry_after,
+            ..Self::new(429, 20429, "Too Many Requests")
+        }
     }
 
     pub(super) fn server_error() -> Self {
@@ -94,7 +104,9 @@ impl Refused {
             "status": self.status,
         });
         let status = self.http_status();
-        self.with_headers((status, [(header::CONTENT_TYPE, JSON)], document.to_string()).into_response())
+        self.with_headers(
+            (status, [(header::CONTENT_TYPE, JSON)], document.to_string()).into_response(),
+        )
     }
 
     pub(super) fn xml(self) -> Response {
@@ -105,7 +117,12 @@ impl Refused {
 
     /// The XML of this error under another HTTP status.
     pub(super) fn xml_as(&self, status: StatusCode) -> Response {
-        let Self { status: inner, code, message, .. } = self;
+        let Self {
+            status: inner,
+            code,
+            message,
+            ..
+        } = self;
         let body = format!(
             "<?xml version='1.0' encoding='UTF-8'?>\n<TwilioResponse><RestException><Code>{code}</Code><Message>{message}</Message>\
              <MoreInfo>https://www.twilio.com/docs/errors/{code}</MoreInfo><Status>{inner}</Status></RestException></TwilioResponse>"
@@ -119,37 +136,83 @@ impl Refused {
 
     fn with_headers(self, mut response: Response) -> Response {
         if self.status == 401 {
-            response.headers_mut().insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Basic realm=\"Twilio API\""));
+            response.headers_mut().insert(
+                header::WWW_AUTHENTICATE,
+                HeaderValue::from_static("Basic realm=\"Twilio API\""),
+            );
         }
         if let Some(seconds) = self.retry_after {
-            response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from(seconds));
+            response
+                .headers_mut()
+                .insert(header::RETRY_AFTER, HeaderValue::from(seconds));
         }
         response
     }
 }
 
 /// What a request meets that is to go wrong: an error, or another answer.
-pub(super) fn wrong(wrong: &Wrong, elsewhere: &str, stop: &CancellationToken) -> Result<Response, Refused> {
+pub(super) fn wrong(
+    wrong: &Wrong,
+    elsewhere: &str,
+    stop: &CancellationToken,
+) -> Result<Response, Refused> {
     Err(match wrong {
         Wrong::NotFound => Refused::not_found(),
         Wrong::Unauthorised => Refused::unauthorised(),
         Wrong::Forbidden => Refused::not_active(),
         Wrong::TooMany { retry_after } => Refused::too_many(*retry_after),
         Wrong::Refused { status, code } => Refused::new(*status, *code, "Refused"),
-        Wrong::ServerError | Wrong::DoneThenServerError | Wrong::Silence | Wrong::DoneThenSilence => Refused::server_error(),
-        Wrong::CutBody => return Ok(stated(JSON, 4096, Body::from_stream(cut(Bytes::from_static(b"{\"sid\": \"RE"))))),
-        Wrong::NotJson => return Ok(([(header::CONTENT_TYPE, "text/html")], "<html><body>Be right back</body></html>").into_response()),
-        Wrong::HugeBody => return Ok(([(header::CONTENT_TYPE, JSON)], Body::from_stream(huge(stop.clone()))).into_response()),
-        Wrong::WrongShape => return Ok(Answer::ok(json!({ "sid": [1, 2], "page": "first", "recordings": { "a": null } })).into_response()),
+        Wrong::ServerError
+        | Wrong::DoneThenServerError
+        | Wrong::Silence
+        | Wrong::DoneThenSilence => Refused::server_error(),
+        Wrong::CutBody => {
+            return Ok(stated(
+                JSON,
+                4096,
+                Body::from_stream(cut(Bytes::from_static(b"{\"sid\": \"RE"))),
+            ));
+        }
+        Wrong::NotJson => {
+            return Ok((
+                [(header::CONTENT_TYPE, "text/html")],
+                "<html><body>Be right back</body></html>",
+            )
+                .into_response());
+        }
+        Wrong::HugeBody => {
+            return Ok((
+                [(header::CONTENT_TYPE, JSON)],
+                Body::from_stream(huge(stop.clone())),
+            )
+                .into_response());
+        }
+        Wrong::WrongShape => {
+            return Ok(Answer::ok(
+                json!({ "sid": [1, 2], "page": "first", "recordings": { "a": null } }),
+            )
+            .into_response());
+        }
         Wrong::RedirectAway => {
-            return Ok((StatusCode::TEMPORARY_REDIRECT, [(header::LOCATION, elsewhere.to_owned())]).into_response());
+            return Ok((
+                StatusCode::TEMPORARY_REDIRECT,
+                [(header::LOCATION, elsewhere.to_owned())],
+            )
+                .into_response());
         }
     })
 }
 
 /// An answer whose `Content-Length` is what we say, whatever the body does.
 pub(super) fn stated(content_type: HeaderValue, length: u64, body: Body) -> Response {
-    ([(header::CONTENT_TYPE, content_type), (header::CONTENT_LENGTH, HeaderValue::from(length))], body).into_response()
+    (
+        [
+            (header::CONTENT_TYPE, content_type),
+            (header::CONTENT_LENGTH, HeaderValue::from(length)),
+        ],
+        body,
+    )
+        .into_response()
 }
 
 /// A body that breaks after its start.
@@ -166,6 +229,13 @@ pub(super) fn cut(start: Bytes) -> impl Stream<Item = io::Result<Bytes>> + Send 
 fn huge(stop: CancellationToken) -> impl Stream<Item = Result<Bytes, Infallible>> + Send {
     let blank = Bytes::from_static(&[b' '; 64 * 1024]);
     let body = stream::repeat(blank).take(4096);
-    let (start, end) = (Bytes::from_static(b"{\"recordings\": ["), Bytes::from_static(b"]}"));
-    stream::once(async { start }).chain(body).chain(stream::once(async { end })).map(Ok).take_until(stop.cancelled_owned())
+    let (start, end) = (
+        Bytes::from_static(b"{\"recordings\": ["),
+        Bytes::from_static(b"]}"),
+    );
+    stream::once(async { start })
+        .chain(body)
+        .chain(stream::once(async { end }))
+        .map(Ok)
+        .take_until(stop.cancelled_owned())
 }

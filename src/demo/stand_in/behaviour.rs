@@ -1,4 +1,5 @@
-//! What Twilio does not say, or says of some accounts only: each a setting, so that a test can have both.
+//! What Twilio does not say, or says of some accounts only: each a setting, so that a test can have
+//! both.
 
 use std::time::Duration;
 
@@ -43,17 +44,21 @@ pub enum Endless {
 /// Every setting; [`Default`] is what is documented or likely.
 #[derive(Clone, Debug)]
 pub struct Behaviour {
-    /// The answer to the deletion of a recording that is not completed. Twilio documents only that it is refused.
+    /// The answer to the deletion of a recording that is not completed. Twilio documents only that
+    /// it is refused.
     pub undeletable: Problem,
-    /// Whether a recording that is `absent` can be deleted as well. The page names only `completed`.
+    /// Whether a recording that is `absent` can be deleted as well. The page names only
+    /// `completed`.
     pub absent_can_be_deleted: bool,
     /// Whether the deletion of a recording deletes its transcriptions. Not documented.
     pub deletion_takes_transcriptions: bool,
     /// Whether the deletion of a recording deletes its add-on results. Not documented.
     pub deletion_takes_add_ons: bool,
-    /// Whether the metadata of a deleted recording is shown without `IncludeSoftDeleted`. Not documented; 404 is likely.
+    /// Whether the metadata of a deleted recording is shown without `IncludeSoftDeleted`. Not
+    /// documented; 404 is likely.
     pub deleted_is_shown: bool,
-    /// Whether the second deletion of a recording is 204 as the first. Not documented; 404 is likely.
+    /// Whether the second deletion of a recording is 204 as the first. Not documented; 404 is
+    /// likely.
     pub second_deletion_is_fine: bool,
     /// Whether the subresources of a deleted recording are still listed under it. Not documented.
     pub deleted_lists_subresources: bool,
@@ -63,11 +68,13 @@ pub struct Behaviour {
     pub unchangeable: Problem,
     /// Whether a recording that is stopped is completed at once, instead of when the test says so.
     pub stop_completes: bool,
-    /// Whether a completed conference still lists its participants. Twilio lists them only while it lasts.
+    /// Whether a completed conference still lists its participants. Twilio lists them only while it
+    /// lasts.
     pub ended_conference_lists_participants: bool,
     /// Whether media is given to whoever asks without a credential, as old accounts had it.
     pub media_is_open: bool,
-    /// Whether media comes from another host, which refuses an `Authorization` header. Not documented of voice.
+    /// Whether media comes from another host, which refuses an `Authorization` header. Not
+    /// documented of voice.
     pub media_redirect: Option<MediaRedirect>,
     /// How long after a recording is completed its media is still not there.
     pub media_delay: Duration,
@@ -77,11 +84,14 @@ pub struct Behaviour {
     pub key_opens_accounts: bool,
     /// Limits all requests.
     pub rate_limit: Option<RateLimit>,
-    /// What the absolute links of the Intelligence interface begin with; without it, the address that was asked.
+    /// What the absolute links of the Intelligence interface begin with; without it, the address
+    /// that was asked.
     pub intelligence_links: Option<String>,
-    /// Whether every recording that is completed is transcribed at once by this Intelligence service (`GA…`), as `auto_transcribe` does.
+    /// Whether every recording that is completed is transcribed at once by this Intelligence
+    /// service (`GA…`), as `auto_transcribe` does.
     pub auto_transcribe: Option<String>,
-    /// In so many of a hundred fields that the schemas let be `null`, `null` it is: now this one, now that one. Ids of what is shown are spared.
+    /// In so many of a hundred fields that the schemas let be `null`, `null` it is: now this one,
+    /// now that one. Ids of what is shown are spared.
     pub null_per_cent: u8,
     /// An account whose lists of the older interface never end.
     pub endless: Option<(AccountSid, Endless)>,
@@ -90,7 +100,10 @@ pub struct Behaviour {
 impl Default for Behaviour {
     fn default() -> Self {
         Self {
-            undeletable: Problem { status: 400, code: 20009 },
+            undeletable: Problem {
+                status: 400,
+                code: 20009,
+            },
             absent_can_be_deleted: false,
             deletion_takes_transcriptions: false,
             deletion_takes_add_ons: false,
@@ -98,7 +111,10 @@ impl Default for Behaviour {
             second_deletion_is_fine: false,
             deleted_lists_subresources: false,
             metadata_kept: Duration::from_hours(40 * 24),
-            unchangeable: Problem { status: 400, code: 21220 },
+            unchangeable: Problem {
+                status: 400,
+                code: 21220,
+            },
             stop_completes: false,
             ended_conference_lists_participants: false,
             media_is_open: false,

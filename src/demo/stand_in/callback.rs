@@ -1,4 +1,5 @@
-//! Callbacks as Twilio sends them: what a recording status callback says, and how any form, query or JSON document is signed.
+//! Callbacks as Twilio sends them: what a recording status callback says, and how any form, query
+//! or JSON document is signed.
 
 use serde_json::Value;
 use url::{Url, form_urlencoded};
@@ -25,11 +26,18 @@ pub struct SignedCallback {
 
 impl SignedCallback {
     /// Posts it; `to` may be another address than the one that was signed, as behind a proxy.
-    pub async fn post(self, client: &reqwest::Client, to: &str) -> reqwest::Result<reqwest::Response> {
+    pub async fn post(
+        self,
+        client: &reqwest::Client,
+        to: &str,
+    ) -> reqwest::Result<reqwest::Response> {
         client
             .post(to)
             .header(signature::HEADER, self.signature)
-            .header(reqwest::header::CONTENT_TYPE, "application/x-www-form-urlencoded; charset=UTF-8")
+            .header(
+                reqwest::header::CONTENT_TYPE,
+                "application/x-www-form-urlencoded; charset=UTF-8",
+            )
             .body(self.body)
             .send()
             .await
@@ -70,7 +78,8 @@ impl SignedJson {
 }
 
 impl StandIn {
-    /// The parameters of a recording status callback. A recording that was not added belongs to the first account.
+    /// The parameters of a recording status callback. A recording that was not added belongs to the
+    /// first account.
     ///
     /// # Panics
     /// Without an account.
@@ -78,11 +87,17 @@ impl StandIn {
         params(&self.world, &self.world.state(), recording, status)
     }
 
-    /// Encodes and signs a form as Twilio would for the callback URL `url`: user and fragment are dropped, and for https the port too.
+    /// Encodes and signs a form as Twilio would for the callback URL `url`: user and fragment are
+    /// dropped, and for https the port too.
     ///
     /// # Panics
     /// If `url` is not a URL, or the account is not one of the stand-in's.
-    pub fn callback(&self, account: &AccountSid, url: &str, params: &[(String, String)]) -> SignedCallback {
+    pub fn callback(
+        &self,
+        account: &AccountSid,
+        url: &str,
+        params: &[(String, String)],
+    ) -> SignedCallback {
         signed(&self.world, account, url, params)
     }
 
@@ -90,11 +105,19 @@ impl StandIn {
     ///
     /// # Panics
     /// As [`Self::callback`].
-    pub fn get_callback(&self, account: &AccountSid, url: &str, params: &[(String, String)]) -> SignedGet {
+    pub fn get_callback(
+        &self,
+        account: &AccountSid,
+        url: &str,
+        params: &[(String, String)],
+    ) -> SignedGet {
         let mut url: Url = url.parse().expect("the callback URL is a URL");
         url.query_pairs_mut().extend_pairs(params);
         let signature = sign(&self.world, account, url.as_str(), &[]);
-        SignedGet { url: url.into(), signature }
+        SignedGet {
+            url: url.into(),
+            signature,
+        }
     }
 
     /// Signs a JSON document as Twilio would: its digest is in the URL.
@@ -105,9 +128,14 @@ impl StandIn {
         let body = document.to_string();
         let mut url: Url = url.parse().expect("the callback URL is a URL");
         let digest = aws_lc_rs::digest::digest(&aws_lc_rs::digest::SHA256, body.as_bytes());
-        url.query_pairs_mut().append_pair("bodySHA256", &hex::encode(digest));
+        url.query_pairs_mut()
+            .append_pair("bodySHA256", &hex::encode(digest));
         let signature = sign(&self.world, account, url.as_str(), &[]);
-        SignedJson { url: url.into(), body, signature }
+        SignedJson {
+            url: url.into(),
+            body,
+            signature,
+        }
     }
 
     /// Tells the service at `url` about a recording, as Twilio does.
@@ -123,47 +151,107 @@ impl StandIn {
     ) -> reqwest::Result<reqwest::Response> {
         let params = self.callback_params(recording, status);
         let account = owner(&self.world, self.world.state().recordings.get(recording));
-        self.callback(&account, url, &params).post(client, url).await
+        self.callback(&account, url, &params)
+            .post(client, url)
+            .await
     }
 }
 
-pub(super) fn params(world: &World, state: &State, recording: &RecordingSid, status: &str) -> Vec<(String, String)> {
+pub(super) fn params(
+    world: &World,
+    state: &State,
+    recording: &RecordingSid,
+    status: &str,
+) -> Vec<(String, String)> {
     let held = state.recordings.get(recording);
     let account = owner(world, held);
     let facts = held.map(|held| &held.facts);
     let mut params = vec![("AccountSid", account.to_string())];
-    params.extend(facts.map_or(Some(call_of(recording)), |facts| facts.call.clone()).map(|call| ("CallSid", call.to_string())));
-    params.extend(facts.and_then(|facts| facts.conference.clone()).map(|conference| ("ConferenceSid", conference.to_string())));
+    params.extend(
+        facts
+            .map_or(Some(call_of(recording)), |facts| facts.call.clone())
+            .map(|call| ("CallSid", call.to_string())),
+    );
+    params.extend(
+        facts
+            .and_then(|facts| facts.conference.clone())
+            .map(|conference| ("ConferenceSid", conference.to_string())),
+    );
     params.extend([
         ("RecordingSid", recording.to_string()),
-        ("RecordingUrl", format!("https://api.twilio.com/2010-04-01/Accounts/{account}/Recordings/{recording}")),
+        (
+            "RecordingUrl",
+            format!("https://api.twilio.com/2010-04-01/Accounts/{account}/Recordings/{recording}"),
+        ),
         ("RecordingStatus", status.to_owned()),
-        ("RecordingStartTime", rfc2822(held.map_or_else(|| world.hours.at_first(), |held| held.created))),
-        ("RecordingSource", facts.map_or_else(|| "DialVerb".to_owned(), |facts| facts.source.clone())),
-        ("RecordingTrack", facts.map_or_else(|| "both".to_owned(), |facts| facts.track.clone())),
-        ("ErrorCode", if status == "absent" { "16101" } else { "0" }.to_owned()),
+        (
+            "RecordingStartTime",
+            rfc2822(held.map_or_else(|| world.hours.at_first(), |held| held.created)),
+        ),
+        (
+            "RecordingSource",
+            facts.map_or_else(|| "DialVerb".to_owned(), |facts| facts.source.clone()),
+        ),
+        (
+            "RecordingTrack",
+            facts.map_or_else(|| "both".to_owned(), |facts| facts.track.clone()),
+        ),
+        (
+            "ErrorCode",
+            if status == "absent" { "16101" } else { "0" }.to_owned(),
+        ),
     ]);
     if let Some(held) = held.filter(|_| status == "completed") {
         params.push(("RecordingDuration", held.sound.seconds.to_string()));
         params.push(("RecordingChannels", held.sound.channels.to_string()));
-        params.extend(held.encryption.as_ref().map(|encryption| ("EncryptionDetails", encryption.in_callback())));
+        params.extend(
+            held.encryption
+                .as_ref()
+                .map(|encryption| ("EncryptionDetails", encryption.in_callback())),
+        );
     }
-    params.into_iter().map(|(name, value)| (name.to_owned(), value)).collect()
+    params
+        .into_iter()
+        .map(|(name, value)| (name.to_owned(), value))
+        .collect()
 }
 
 fn owner(world: &World, held: Option<&Held>) -> AccountSid {
-    let first = || world.accounts().first().expect("the stand-in has an account").sid.clone();
+    let first = || {
+        world
+            .accounts()
+            .first()
+            .expect("the stand-in has an account")
+            .sid
+            .clone()
+    };
     held.map_or_else(first, |held| held.account.clone())
 }
 
-pub(super) fn signed(world: &World, account: &AccountSid, url: &str, params: &[(String, String)]) -> SignedCallback {
-    let body = form_urlencoded::Serializer::new(String::new()).extend_pairs(params).finish();
-    SignedCallback { body, signature: sign(world, account, url, params) }
+pub(super) fn signed(
+    world: &World,
+    account: &AccountSid,
+    url: &str,
+    params: &[(String, String)],
+) -> SignedCallback {
+    let body = form_urlencoded::Serializer::new(String::new())
+        .extend_pairs(params)
+        .finish();
+    SignedCallback {
+        body,
+        signature: sign(world, account, url, params),
+    }
 }
 
 fn sign(world: &World, account: &AccountSid, url: &str, params: &[(String, String)]) -> String {
-    let account = world.account(account.as_str()).expect("the account is one of the stand-in's");
-    signature::sign(&SecretText::new(account.auth_token), &signed_url(url), params)
+    let account = world
+        .account(account.as_str())
+        .expect("the account is one of the stand-in's");
+    signature::sign(
+        &SecretText::new(account.auth_token),
+        &signed_url(url),
+        params,
+    )
 }
 
 fn signed_url(url: &str) -> String {
@@ -186,8 +274,14 @@ mod tests {
     fn the_signed_url_is_twilios() {
         for (url, signed) in [
             ("https://a.example/x?y", "https://a.example/x?y"),
-            ("https://a.example:8443/x#rc=3&rp=all", "https://a.example/x"),
-            ("http://user:pass@a.example:8080/x", "http://a.example:8080/x"),
+            (
+                "https://a.example:8443/x#rc=3&rp=all",
+                "https://a.example/x",
+            ),
+            (
+                "http://user:pass@a.example:8080/x",
+                "http://a.example:8080/x",
+            ),
         ] {
             assert_eq!(signed_url(url), signed);
         }

@@ -58,8 +58,17 @@ impl CallFacts {
     }
 
     /// The leg that `<Dial>` made from another.
-    pub fn dialled(parent: CallSid, sid: CallSid, from: impl Into<String>, to: impl Into<String>) -> Self {
-        Self { parent: Some(parent), direction: "outbound-dial".to_owned(), ..Self::new(sid, from, to) }
+    pub fn dialled(
+        parent: CallSid,
+        sid: CallSid,
+        from: impl Into<String>,
+        to: impl Into<String>,
+    ) -> Self {
+        Self {
+            parent: Some(parent),
+            direction: "outbound-dial".to_owned(),
+            ..Self::new(sid, from, to)
+        }
     }
 }
 
@@ -67,7 +76,10 @@ impl StandIn {
     /// Makes a call known, in place of one with this SID.
     pub fn add_call(&self, account: &AccountSid, facts: CallFacts) {
         let owned = self.world.own(account, facts);
-        self.world.state().calls.insert(owned.facts.sid.clone(), owned);
+        self.world
+            .state()
+            .calls
+            .insert(owned.facts.sid.clone(), owned);
     }
 
     /// Gives a call another status.
@@ -82,8 +94,13 @@ impl StandIn {
 pub(super) fn fetch(world: &World, asked: &Asked) -> Result<Answer, Refused> {
     let sid: CallSid = asked.ask.sid.parse().map_err(|_| Refused::not_found())?;
     let state = world.state();
-    let owned = state.calls.get(&sid).filter(|owned| owned.account == asked.account);
-    owned.map(|owned| Answer::ok(resource(owned))).ok_or_else(Refused::not_found)
+    let owned = state
+        .calls
+        .get(&sid)
+        .filter(|owned| owned.account == asked.account);
+    owned
+        .map(|owned| Answer::ok(resource(owned)))
+        .ok_or_else(Refused::not_found)
 }
 
 /// `GET …/Calls.json` with `ParentCallSid`, `From`, `To`, `Status`.
@@ -94,12 +111,22 @@ pub(super) fn list(world: &World, asked: &Asked) -> Result<Answer, Refused> {
         .calls
         .values()
         .filter(|owned| owned.account == asked.account)
-        .filter(|owned| wanted("ParentCallSid", owned.facts.parent.as_ref().map(ToString::to_string)))
-        .filter(|owned| wanted("From", Some(owned.facts.from.clone())) && wanted("To", Some(owned.facts.to.clone())))
+        .filter(|owned| {
+            wanted(
+                "ParentCallSid",
+                owned.facts.parent.as_ref().map(ToString::to_string),
+            )
+        })
+        .filter(|owned| {
+            wanted("From", Some(owned.facts.from.clone()))
+                && wanted("To", Some(owned.facts.to.clone()))
+        })
         .filter(|owned| wanted("Status", Some(owned.facts.status.clone())))
         .map(|owned| (newest_first(began(owned), owned.facts.sid.as_str()), owned))
         .collect();
-    page::of_2010(items, "calls", &asked.path, &asked.query, |owned| resource(owned))
+    page::of_2010(items, "calls", &asked.path, &asked.query, |owned| {
+        resource(owned)
+    })
 }
 
 fn began(owned: &Owned<CallFacts>) -> Timestamp {
@@ -109,7 +136,8 @@ fn began(owned: &Owned<CallFacts>) -> Timestamp {
 fn resource(owned: &Owned<CallFacts>) -> Value {
     let Owned { account, facts, .. } = owned;
     let began = began(owned);
-    let ended = (facts.status == "completed").then(|| rfc2822(began.after(std::time::Duration::from_secs(facts.duration))));
+    let ended = (facts.status == "completed")
+        .then(|| rfc2822(began.after(std::time::Duration::from_secs(facts.duration))));
     let uri = format!("/2010-04-01/Accounts/{account}/Calls/{}", facts.sid);
     json!({
         "sid": facts.sid,

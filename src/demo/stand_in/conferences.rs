@@ -26,7 +26,11 @@ pub struct ConferenceFacts {
 impl ConferenceFacts {
     /// One that goes on.
     pub fn new(sid: ConferenceSid, friendly_name: impl Into<String>) -> Self {
-        Self { sid, friendly_name: friendly_name.into(), status: "in-progress".to_owned() }
+        Self {
+            sid,
+            friendly_name: friendly_name.into(),
+            status: "in-progress".to_owned(),
+        }
     }
 }
 
@@ -65,16 +69,22 @@ impl StandIn {
     /// Makes a conference known, in place of one with this SID.
     pub fn add_conference(&self, account: &AccountSid, facts: ConferenceFacts) {
         let owned = self.world.own(account, facts);
-        self.world.state().conferences.insert(owned.facts.sid.clone(), owned);
+        self.world
+            .state()
+            .conferences
+            .insert(owned.facts.sid.clone(), owned);
     }
 
     /// Puts somebody into a conference. Their call is to be added too.
     pub fn add_participant(&self, conference: &ConferenceSid, facts: ParticipantFacts) {
-        self.world.state().participants.push((conference.clone(), facts));
+        self.world
+            .state()
+            .participants
+            .push((conference.clone(), facts));
     }
 
-    /// Gives a conference another status. Of one that is `completed` participants are no longer listed, unless
-    /// [`super::Behaviour::ended_conference_lists_participants`].
+    /// Gives a conference another status. Of one that is `completed` participants are no longer
+    /// listed, unless [`super::Behaviour::ended_conference_lists_participants`].
     pub fn set_conference_status(&self, conference: &ConferenceSid, status: &str) {
         if let Some(owned) = self.world.state().conferences.get_mut(conference) {
             status.clone_into(&mut owned.facts.status);
@@ -86,24 +96,46 @@ impl StandIn {
 pub(super) fn fetch(world: &World, asked: &Asked) -> Result<Answer, Refused> {
     let sid: ConferenceSid = asked.ask.sid.parse().map_err(|_| Refused::not_found())?;
     let state = world.state();
-    let owned = state.conferences.get(&sid).filter(|owned| owned.account == asked.account);
-    owned.map(|owned| Answer::ok(resource(owned))).ok_or_else(Refused::not_found)
+    let owned = state
+        .conferences
+        .get(&sid)
+        .filter(|owned| owned.account == asked.account);
+    owned
+        .map(|owned| Answer::ok(resource(owned)))
+        .ok_or_else(Refused::not_found)
 }
 
 /// `GET …/Conferences/{CF}/Participants.json`.
 pub(super) fn participants(world: &World, asked: &Asked) -> Result<Answer, Refused> {
-    let Below::Conference(sid) = &asked.ask.below else { return Err(Refused::not_found()) };
+    let Below::Conference(sid) = &asked.ask.below else {
+        return Err(Refused::not_found());
+    };
     let sid: ConferenceSid = sid.parse().map_err(|_| Refused::not_found())?;
     let state = world.state();
-    let owned = state.conferences.get(&sid).filter(|owned| owned.account == asked.account).ok_or_else(Refused::not_found)?;
-    let lists = owned.facts.status != "completed" || state.behaviour.ended_conference_lists_participants;
-    let inside = state.participants.iter().filter(|(conference, _)| lists && *conference == sid);
-    let items = inside.map(|(_, facts)| (facts.call.to_string(), facts)).collect();
-    page::of_2010(items, "participants", &asked.path, &asked.query, |facts| participant(owned, facts))
+    let owned = state
+        .conferences
+        .get(&sid)
+        .filter(|owned| owned.account == asked.account)
+        .ok_or_else(Refused::not_found)?;
+    let lists =
+        owned.facts.status != "completed" || state.behaviour.ended_conference_lists_participants;
+    let inside = state
+        .participants
+        .iter()
+        .filter(|(conference, _)| lists && *conference == sid);
+    let items = inside
+        .map(|(_, facts)| (facts.call.to_string(), facts))
+        .collect();
+    page::of_2010(items, "participants", &asked.path, &asked.query, |facts| {
+        participant(owned, facts)
+    })
 }
 
 fn uri(owned: &Owned<ConferenceFacts>) -> String {
-    format!("/2010-04-01/Accounts/{}/Conferences/{}", owned.account, owned.facts.sid)
+    format!(
+        "/2010-04-01/Accounts/{}/Conferences/{}",
+        owned.account, owned.facts.sid
+    )
 }
 
 fn resource(owned: &Owned<ConferenceFacts>) -> Value {

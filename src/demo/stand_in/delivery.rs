@@ -1,4 +1,5 @@
-//! Who is told what of recordings: subscriptions, and callbacks that wait to be posted in any order, twice, or never.
+//! Who is told what of recordings: subscriptions, and callbacks that wait to be posted in any
+//! order, twice, or never.
 
 use super::{
     SignedCallback, StandIn, State, World,
@@ -24,11 +25,15 @@ impl Subscription {
         if events.is_empty() {
             events.push("completed".to_owned());
         }
-        Self { url: url.to_owned(), events }
+        Self {
+            url: url.to_owned(),
+            events,
+        }
     }
 }
 
-/// A recording status callback that waits. It can be posted more than once, as Twilio's retries are: with the same token.
+/// A recording status callback that waits. It can be posted more than once, as Twilio's retries
+/// are: with the same token.
 #[derive(Clone, Debug)]
 pub struct PendingCallback {
     /// What it is about.
@@ -50,7 +55,10 @@ impl PendingCallback {
             .post(&self.url)
             .header(signature::HEADER, &self.signed.signature)
             .header("I-Twilio-Idempotency-Token", &self.token)
-            .header(reqwest::header::CONTENT_TYPE, "application/x-www-form-urlencoded; charset=UTF-8")
+            .header(
+                reqwest::header::CONTENT_TYPE,
+                "application/x-www-form-urlencoded; charset=UTF-8",
+            )
             .body(self.signed.body.clone())
             .send()
             .await
@@ -58,15 +66,21 @@ impl PendingCallback {
 }
 
 impl StandIn {
-    /// Lets an account's recordings be told to this URL: `events` are statuses separated by blanks, such as `in-progress completed absent
-    /// failed`; none means `completed`, as at Twilio. Replaces the subscription before.
+    /// Lets an account's recordings be told to this URL: `events` are statuses separated by blanks,
+    /// such as `in-progress completed absent failed`; none means `completed`, as at Twilio.
+    /// Replaces the subscription before.
     pub fn subscribe(&self, account: &AccountSid, url: &str, events: &str) {
-        self.world.state().subscriptions.insert(account.clone(), Subscription::new(url, events));
+        self.world
+            .state()
+            .subscriptions
+            .insert(account.clone(), Subscription::new(url, events));
     }
 
-    /// Queues a callback about a recording, if its account or the request that began it is subscribed to this status. Never of a SIP trunk.
+    /// Queues a callback about a recording, if its account or the request that began it is
+    /// subscribed to this status. Never of a SIP trunk.
     pub fn announce(&self, recording: &RecordingSid, status: &str) -> bool {
-        self.world.announce(&mut self.world.state(), recording, status)
+        self.world
+            .announce(&mut self.world.state(), recording, status)
     }
 
     /// Posts a callback about a recording at once, if somebody is subscribed to this status.
@@ -76,7 +90,9 @@ impl StandIn {
         recording: &RecordingSid,
         status: &str,
     ) -> Option<reqwest::Result<reqwest::Response>> {
-        let callback = self.world.announcement(&self.world.state(), recording, status)?;
+        let callback = self
+            .world
+            .announcement(&self.world.state(), recording, status)?;
         Some(callback.post(client).await)
     }
 
@@ -92,16 +108,32 @@ impl StandIn {
 }
 
 impl World {
-    pub(super) fn announce(&self, state: &mut State, recording: &RecordingSid, status: &str) -> bool {
+    pub(super) fn announce(
+        &self,
+        state: &mut State,
+        recording: &RecordingSid,
+        status: &str,
+    ) -> bool {
         let callback = self.announcement(state, recording, status);
         let queued = callback.is_some();
         state.pending.extend(callback);
         queued
     }
 
-    fn announcement(&self, state: &State, recording: &RecordingSid, status: &str) -> Option<PendingCallback> {
-        let held = state.recordings.get(recording).filter(|held| held.facts.source != "Trunking")?;
-        let subscription = held.callback.as_ref().or_else(|| state.subscriptions.get(&held.account))?;
+    fn announcement(
+        &self,
+        state: &State,
+        recording: &RecordingSid,
+        status: &str,
+    ) -> Option<PendingCallback> {
+        let held = state
+            .recordings
+            .get(recording)
+            .filter(|held| held.facts.source != "Trunking")?;
+        let subscription = held
+            .callback
+            .as_ref()
+            .or_else(|| state.subscriptions.get(&held.account))?;
         if !subscription.events.iter().any(|event| event == status) {
             return None;
         }

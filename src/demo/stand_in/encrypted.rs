@@ -1,7 +1,8 @@
 //! Recordings that are encrypted under a customer's public key.
 //!
-//! A random content key (CEK) per recording seals the file by AES-256-GCM without associated data; the tag is the file's last 16 bytes. The
-//! CEK is wrapped by RSAES-OAEP with SHA-256 and MGF1-SHA-256, without a label.
+//! A random content key (CEK) per recording seals the file by AES-256-GCM without associated data;
+//! the tag is the file's last 16 bytes. The CEK is wrapped by RSAES-OAEP with SHA-256 and
+//! MGF1-SHA-256, without a label.
 
 use aws_lc_rs::{
     aead::{AES_256_GCM, Aad, LessSafeKey, NONCE_LEN, Nonce, UnboundKey},
@@ -23,9 +24,11 @@ use crate::model::sid::{AccountSid, RecordingSid};
 pub enum Spelling {
     /// `type`, `public_key_sid`, `encrypted_cek`, `iv`: as in callbacks.
     Callback,
-    /// `type`, `encryption_public_key_sid`, `encryption_cek`, `iv`: as on the page of the REST resource.
+    /// `type`, `encryption_public_key_sid`, `encryption_cek`, `iv`: as on the page of the REST
+    /// resource.
     Page,
-    /// `encryption_public_key_sid`, `encryption_cek`, `encryption_iv`: as in the examples of the interface's description.
+    /// `encryption_public_key_sid`, `encryption_cek`, `encryption_iv`: as in the examples of the
+    /// interface's description.
     Description,
 }
 
@@ -53,21 +56,34 @@ impl Encryption {
     }
 
     fn spelled(&self, spelling: Spelling) -> Value {
-        let Self { public_key_sid: key, cek, iv, instead, .. } = self;
+        let Self {
+            public_key_sid: key,
+            cek,
+            iv,
+            instead,
+            ..
+        } = self;
         if let Some(instead) = instead {
             return instead.clone();
         }
         match spelling {
-            Spelling::Callback => json!({ "type": "rsa-aes", "public_key_sid": key, "encrypted_cek": cek, "iv": iv }),
-            Spelling::Page => json!({ "type": "rsa-aes", "encryption_public_key_sid": key, "encryption_cek": cek, "iv": iv }),
-            Spelling::Description => json!({ "encryption_public_key_sid": key, "encryption_cek": cek, "encryption_iv": iv }),
+            Spelling::Callback => {
+                json!({ "type": "rsa-aes", "public_key_sid": key, "encrypted_cek": cek, "iv": iv })
+            }
+            Spelling::Page => {
+                json!({ "type": "rsa-aes", "encryption_public_key_sid": key, "encryption_cek": cek, "iv": iv })
+            }
+            Spelling::Description => {
+                json!({ "encryption_public_key_sid": key, "encryption_cek": cek, "encryption_iv": iv })
+            }
         }
     }
 }
 
 impl StandIn {
-    /// Makes a recording available that is encrypted under this public key (RSA, X.509 `SubjectPublicKeyInfo` in DER; `public_key_sid` is its
-    /// `CR…`). The REST resource spells its details so; callbacks as callbacks do.
+    /// Makes a recording available that is encrypted under this public key (RSA, X.509
+    /// `SubjectPublicKeyInfo` in DER; `public_key_sid` is its `CR…`). The REST resource spells its
+    /// details so; callbacks as callbacks do.
     ///
     /// # Panics
     /// If the key is no RSA public key of 2048 bits or more.
@@ -100,13 +116,20 @@ impl StandIn {
         self.with_encryption(sid, |encryption| encryption.callback = spelling);
     }
 
-    /// Says this instead of a recording's encryption details, in the REST resource and in callbacks.
+    /// Says this instead of a recording's encryption details, in the REST resource and in
+    /// callbacks.
     pub fn say_encryption_details(&self, sid: &RecordingSid, details: Value) {
         self.with_encryption(sid, |encryption| encryption.instead = Some(details));
     }
 
     fn with_encryption(&self, sid: &RecordingSid, change: impl FnOnce(&mut Encryption)) {
-        if let Some(encryption) = self.world.state().recordings.get_mut(sid).and_then(|held| held.encryption.as_mut()) {
+        if let Some(encryption) = self
+            .world
+            .state()
+            .recordings
+            .get_mut(sid)
+            .and_then(|held| held.encryption.as_mut())
+        {
             change(encryption);
         }
     }
@@ -120,8 +143,12 @@ fn seal(wav: &[u8], public_key: &[u8]) -> Result<(Bytes, Vec<u8>, [u8; NONCE_LEN
     let mut file = wav.to_vec();
     let key = LessSafeKey::new(UnboundKey::new(&AES_256_GCM, &cek)?);
     key.seal_in_place_append_tag(Nonce::assume_unique_for_key(iv), Aad::empty(), &mut file)?;
-    let public_key = OaepPublicEncryptingKey::new(PublicEncryptingKey::from_der(public_key).map_err(|_| Unspecified)?)?;
+    let public_key = OaepPublicEncryptingKey::new(
+        PublicEncryptingKey::from_der(public_key).map_err(|_| Unspecified)?,
+    )?;
     let mut wrapped = vec![0; public_key.ciphertext_size()];
-    let wrapped = public_key.encrypt(&OAEP_SHA256_MGF1SHA256, &cek, &mut wrapped, None)?.to_vec();
+    let wrapped = public_key
+        .encrypt(&OAEP_SHA256_MGF1SHA256, &cek, &mut wrapped, None)?
+        .to_vec();
     Ok((file.into(), wrapped, iv))
 }

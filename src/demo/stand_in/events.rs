@@ -1,7 +1,8 @@
-//! What Twilio tells besides the status of recordings: transcripts in three forms, calls that come in, answers, messages.
+//! What Twilio tells besides the status of recordings: transcripts in three forms, calls that come
+//! in, answers, messages.
 //!
-//! Each function gives parameters; [`StandIn::callback`], [`StandIn::get_callback`] or, of an object made from them,
-//! [`StandIn::json_callback`] signs them.
+//! Each function gives parameters; [`StandIn::callback`], [`StandIn::get_callback`] or, of an
+//! object made from them, [`StandIn::json_callback`] signs them.
 
 use serde_json::json;
 
@@ -16,7 +17,10 @@ use crate::model::sid::{AccountSid, CallSid};
 type Params = Vec<(String, String)>;
 
 fn owned<const N: usize>(params: [(&str, String); N]) -> Params {
-    params.into_iter().map(|(name, value)| (name.to_owned(), value)).collect()
+    params
+        .into_iter()
+        .map(|(name, value)| (name.to_owned(), value))
+        .collect()
 }
 
 /// What somebody answered to `<Gather>`.
@@ -42,10 +46,23 @@ impl StandIn {
             ("account_sid", held.account.to_string()),
             ("service_sid", held.facts.service_sid.clone()),
             ("transcript_sid", held.facts.sid.clone()),
-            ("event_type", "voice_intelligence_transcript_available".to_owned()),
+            (
+                "event_type",
+                "voice_intelligence_transcript_available".to_owned(),
+            ),
         ]);
-        params.extend(held.facts.customer_key.clone().map(|key| ("customer_key".to_owned(), key)));
-        params.extend(held.facts.encryption_credential_sid.clone().map(|sid| ("encryption_credential_sid".to_owned(), sid)));
+        params.extend(
+            held.facts
+                .customer_key
+                .clone()
+                .map(|key| ("customer_key".to_owned(), key)),
+        );
+        params.extend(
+            held.facts
+                .encryption_credential_sid
+                .clone()
+                .map(|sid| ("encryption_credential_sid".to_owned(), sid)),
+        );
         Some(params)
     }
 
@@ -59,7 +76,10 @@ impl StandIn {
             let call = call.unwrap_or_else(|| call_of(&held.facts.recording));
             (held, call)
         };
-        let base = format!("https://api.twilio.com/2010-04-01/Accounts/{}/Recordings/{}", held.account, held.facts.recording);
+        let base = format!(
+            "https://api.twilio.com/2010-04-01/Accounts/{}/Recordings/{}",
+            held.account, held.facts.recording
+        );
         let mut params = owned([
             ("AccountSid", held.account.to_string()),
             ("CallSid", call.to_string()),
@@ -67,7 +87,10 @@ impl StandIn {
             ("TranscriptionText", held.facts.text.clone()),
             ("TranscriptionStatus", held.facts.status.clone()),
             ("TranscriptionType", "fast".to_owned()),
-            ("TranscriptionUrl", format!("{base}/Transcriptions/{}", held.facts.sid)),
+            (
+                "TranscriptionUrl",
+                format!("{base}/Transcriptions/{}", held.facts.sid),
+            ),
             ("RecordingSid", held.facts.recording.to_string()),
             ("RecordingUrl", base.clone()),
             ("ApiVersion", "2010-04-01".to_owned()),
@@ -82,7 +105,13 @@ impl StandIn {
 
     /// A transcription of a call while it goes on; its events are made one after the other.
     pub fn real_time(&self, account: &AccountSid, call: &CallSid) -> RealTime {
-        RealTime { account: account.clone(), call: call.clone(), sid: new_sid("GT"), at: iso8601(self.now()), next: 1 }
+        RealTime {
+            account: account.clone(),
+            call: call.clone(),
+            sid: new_sid("GT"),
+            at: iso8601(self.now()),
+            next: 1,
+        }
     }
 
     /// What Twilio asks the URL of a number that is called.
@@ -98,25 +127,55 @@ impl StandIn {
             ("ApiVersion", "2010-04-01".to_owned()),
             ("Direction", call.direction.clone()),
         ]);
-        params.extend(call.parent.as_ref().map(|parent| ("ParentCallSid".to_owned(), parent.to_string())));
-        params.extend(call.caller_name.clone().map(|name| ("CallerName".to_owned(), name)));
-        params.extend(call.forwarded_from.clone().map(|number| ("ForwardedFrom".to_owned(), number)));
+        params.extend(
+            call.parent
+                .as_ref()
+                .map(|parent| ("ParentCallSid".to_owned(), parent.to_string())),
+        );
+        params.extend(
+            call.caller_name
+                .clone()
+                .map(|name| ("CallerName".to_owned(), name)),
+        );
+        params.extend(
+            call.forwarded_from
+                .clone()
+                .map(|number| ("ForwardedFrom".to_owned(), number)),
+        );
         params
     }
 
     /// What Twilio asks the `action` of a `<Gather>`.
-    pub fn gather_params(&self, account: &AccountSid, call: &CallFacts, answer: &GatherAnswer) -> Params {
+    pub fn gather_params(
+        &self,
+        account: &AccountSid,
+        call: &CallFacts,
+        answer: &GatherAnswer,
+    ) -> Params {
         let mut params = self.voice_params(account, call);
         params.push(("msg".to_owned(), "Gather End".to_owned()));
         params.extend(match answer {
-            GatherAnswer::Digits(digits) => owned([("Digits", digits.clone()), ("FinishedOnKey", String::new())]),
-            GatherAnswer::Speech { said, confidence } => owned([("SpeechResult", said.clone()), ("Confidence", confidence.clone())]),
+            GatherAnswer::Digits(digits) => {
+                owned([("Digits", digits.clone()), ("FinishedOnKey", String::new())])
+            }
+            GatherAnswer::Speech { said, confidence } => owned([
+                ("SpeechResult", said.clone()),
+                ("Confidence", confidence.clone()),
+            ]),
         });
         params
     }
 
-    /// A message that comes in. `opt_out_type` (`STOP`, `START`, `HELP`) is there only where Advanced Opt-Out is on.
-    pub fn message_params(&self, account: &AccountSid, from: &str, to: &str, body: &str, opt_out_type: Option<&str>) -> Params {
+    /// A message that comes in. `opt_out_type` (`STOP`, `START`, `HELP`) is there only where
+    /// Advanced Opt-Out is on.
+    pub fn message_params(
+        &self,
+        account: &AccountSid,
+        from: &str,
+        to: &str,
+        body: &str,
+        opt_out_type: Option<&str>,
+    ) -> Params {
         let sid = new_sid("SM");
         let mut params = owned([
             ("MessageSid", sid.clone()),
@@ -139,7 +198,10 @@ impl StandIn {
     /// What Twilio asks when a call has another status, such as `completed`.
     pub fn call_status_params(&self, account: &AccountSid, call: &CallFacts) -> Params {
         let mut params = self.voice_params(account, call);
-        params.extend(owned([("CallDuration", call.duration.to_string()), ("Timestamp", rfc2822(self.now()))]));
+        params.extend(owned([
+            ("CallDuration", call.duration.to_string()),
+            ("Timestamp", rfc2822(self.now())),
+        ]));
         params
     }
 }
@@ -163,7 +225,10 @@ impl RealTime {
     /// It begins, on both tracks.
     pub fn started(&mut self) -> Params {
         let more = owned([
-            ("ProviderConfiguration", json!({ "profanityFilter": "true", "speechModel": "telephony" }).to_string()),
+            (
+                "ProviderConfiguration",
+                json!({ "profanityFilter": "true", "speechModel": "telephony" }).to_string(),
+            ),
             ("TranscriptionEngine", "google".to_owned()),
             ("Name", "conversation".to_owned()),
             ("Track", "both_tracks".to_owned()),
@@ -184,7 +249,11 @@ impl RealTime {
 
     /// What was said; `confidence` is 0 to 1.
     pub fn said(&mut self, track: &str, text: &str, confidence: f64) -> Params {
-        let more = content(track, json!({ "transcript": text, "confidence": confidence }).to_string(), true);
+        let more = content(
+            track,
+            json!({ "transcript": text, "confidence": confidence }).to_string(),
+            true,
+        );
         self.event("transcription-content", more)
     }
 
@@ -195,7 +264,10 @@ impl RealTime {
 
     /// It breaks, with a code of 32650 to 32655.
     pub fn failed(&mut self, code: u32) -> Params {
-        let more = owned([("TranscriptionErrorCode", code.to_string()), ("TranscriptionError", "Provider unavailable".to_owned())]);
+        let more = owned([
+            ("TranscriptionErrorCode", code.to_string()),
+            ("TranscriptionError", "Provider unavailable".to_owned()),
+        ]);
         self.event("transcription-error", more)
     }
 
@@ -220,5 +292,10 @@ impl RealTime {
 }
 
 fn content(track: &str, said: String, is_final: bool) -> Params {
-    owned([("LanguageCode", "en-US".to_owned()), ("Track", track.to_owned()), ("TranscriptionData", said), ("Final", is_final.to_string())])
+    owned([
+        ("LanguageCode", "en-US".to_owned()),
+        ("Track", track.to_owned()),
+        ("TranscriptionData", said),
+        ("Final", is_final.to_string()),
+    ])
 }

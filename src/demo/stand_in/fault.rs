@@ -72,14 +72,17 @@ impl Faults {
 
     /// The fault that this request meets: the recording's own first.
     pub(super) fn next(&mut self, recording: &RecordingSid) -> Option<Fault> {
-        self.pop(&Some(recording.clone())).or_else(|| self.pop(&None))
+        self.pop(&Some(recording.clone()))
+            .or_else(|| self.pop(&None))
     }
 
     fn pop(&mut self, whose: &Option<RecordingSid>) -> Option<Fault> {
         let queue = self.queues.get_mut(whose)?;
         loop {
             match queue.front_mut()? {
-                Fault::NotYet { times: 0 } | Fault::ServerError { times: 0 } => drop(queue.pop_front()),
+                Fault::NotYet { times: 0 } | Fault::ServerError { times: 0 } => {
+                    drop(queue.pop_front())
+                }
                 fault @ (Fault::NotYet { .. } | Fault::ServerError { .. }) => {
                     let met = fault.clone();
                     if let Fault::NotYet { times } | Fault::ServerError { times } = fault {

@@ -16,7 +16,8 @@ use bytes::Bytes;
 
 use super::server::{self, Server};
 
-/// A server that answers every GET with the same WAV file and remembers what it was shown. Stops when it is dropped.
+/// A server that answers every GET with the same WAV file and remembers what it was shown. Stops
+/// when it is dropped.
 pub struct ForeignHost {
     server: Server,
     seen: Arc<Seen>,
@@ -38,7 +39,10 @@ impl ForeignHost {
             if headers.contains_key(header::AUTHORIZATION) {
                 witness.authorization.store(true, Ordering::SeqCst);
             }
-            ([(header::CONTENT_TYPE, "application/octet-stream")], wav.clone())
+            (
+                [(header::CONTENT_TYPE, "application/octet-stream")],
+                wav.clone(),
+            )
         };
         let server = server::start(|_| Router::new().fallback(answer)).await?;
         Ok(Self { server, seen })

@@ -7,7 +7,8 @@ use std::{
 
 use crate::model::time::{Clock, Timestamp};
 
-/// How long before it is added a recording, a call or anything else here began: one of long ago would be kept no longer.
+/// How long before it is added a recording, a call or anything else here began: one of long ago
+/// would be kept no longer.
 const AGO: Duration = Duration::from_secs(60);
 
 pub(super) struct Hours {
@@ -19,15 +20,27 @@ pub(super) struct Hours {
 impl Hours {
     pub(super) fn new(clock: Clock) -> Self {
         let opened = clock.now();
-        Self { clock, ahead_ms: AtomicI64::new(0), opened }
+        Self {
+            clock,
+            ahead_ms: AtomicI64::new(0),
+            opened,
+        }
     }
 
     pub(super) fn now(&self) -> Timestamp {
-        Timestamp::from_millis(self.clock.now().as_millis().saturating_add(self.ahead_ms.load(Ordering::SeqCst)))
+        Timestamp::from_millis(
+            self.clock
+                .now()
+                .as_millis()
+                .saturating_add(self.ahead_ms.load(Ordering::SeqCst)),
+        )
     }
 
     pub(super) fn advance(&self, by: Duration) {
-        self.ahead_ms.fetch_add(i64::try_from(by.as_millis()).unwrap_or(i64::MAX), Ordering::SeqCst);
+        self.ahead_ms.fetch_add(
+            i64::try_from(by.as_millis()).unwrap_or(i64::MAX),
+            Ordering::SeqCst,
+        );
     }
 
     /// When something that is added now began: whole seconds, since Twilio tells no others.
@@ -47,20 +60,29 @@ fn whole_seconds(at: Timestamp) -> Timestamp {
 
 /// RFC 2822, as the 2010 interface and its callbacks write times.
 pub(super) fn rfc2822(at: Timestamp) -> String {
-    jiff::Timestamp::from_millisecond(at.as_millis()).unwrap_or_default().strftime("%a, %d %b %Y %H:%M:%S +0000").to_string()
+    jiff::Timestamp::from_millisecond(at.as_millis())
+        .unwrap_or_default()
+        .strftime("%a, %d %b %Y %H:%M:%S +0000")
+        .to_string()
 }
 
 /// ISO 8601 without fractions, as the newer interfaces write times.
 pub(super) fn iso8601(at: Timestamp) -> String {
-    jiff::Timestamp::from_millisecond(at.as_millis()).unwrap_or_default().strftime("%Y-%m-%dT%H:%M:%SZ").to_string()
+    jiff::Timestamp::from_millisecond(at.as_millis())
+        .unwrap_or_default()
+        .strftime("%Y-%m-%dT%H:%M:%SZ")
+        .to_string()
 }
 
-/// A moment that a list is filtered by: `YYYY-MM-DD` (midnight, GMT) or a date and time. The second value: whether it is a whole day.
+/// A moment that a list is filtered by: `YYYY-MM-DD` (midnight, GMT) or a date and time. The second
+/// value: whether it is a whole day.
 pub(super) fn filter_time(text: &str) -> Option<(Timestamp, bool)> {
     if text.len() == "2026-01-31".len() {
         return Timestamp::parse_rfc3339(&format!("{text}T00:00:00Z")).map(|at| (at, true));
     }
-    Timestamp::parse_rfc3339(text).or_else(|| Timestamp::parse_rfc3339(&format!("{text}Z"))).map(|at| (at, false))
+    Timestamp::parse_rfc3339(text)
+        .or_else(|| Timestamp::parse_rfc3339(&format!("{text}Z")))
+        .map(|at| (at, false))
 }
 
 #[cfg(test)]
@@ -74,7 +96,10 @@ mod tests {
         assert_eq!(iso8601(at), "2019-05-28T02:18:02Z");
         assert_eq!(filter_time("2019-05-28T02:18:02Z"), Some((at, false)));
         assert_eq!(filter_time("2019-05-28T02:18:02"), Some((at, false)));
-        assert_eq!(filter_time("2019-05-28"), Some((Timestamp::from_millis(1_559_001_600_000), true)));
+        assert_eq!(
+            filter_time("2019-05-28"),
+            Some((Timestamp::from_millis(1_559_001_600_000), true))
+        );
         assert_eq!(filter_time("yesterday"), None);
     }
 

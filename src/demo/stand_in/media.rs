@@ -23,17 +23,38 @@ use crate::{demo::conversation, model::sid::RecordingSid};
 
 const WAV_TYPE: HeaderValue = HeaderValue::from_static("audio/x-wav");
 
-pub(super) fn answer(world: &World, asked: &Asked, stop: CancellationToken) -> Result<Response, Refused> {
-    let (name, suffix) = asked.ask.sid.split_once('.').unwrap_or((&asked.ask.sid, "wav"));
+pub(super) fn answer(
+    world: &World,
+    asked: &Asked,
+    stop: CancellationToken,
+) -> Result<Response, Refused> {
+    let (name, suffix) = asked
+        .ask
+        .sid
+        .split_once('.')
+        .unwrap_or((&asked.ask.sid, "wav"));
     let sid: RecordingSid = name.parse().map_err(|_| Refused::not_found())?;
     let (now, state) = (world.hours.now(), world.state());
     let behaviour = &state.behaviour;
-    let is_there = |held: &&Held| held.facts.status == "completed" && now >= held.updated.after(behaviour.media_delay);
-    let held = state.recording(&sid, now).filter(|held| held.account == asked.account).filter(is_there).cloned();
-    let (redirect, without_length) = (behaviour.media_redirect.clone(), behaviour.media_without_length);
+    let is_there = |held: &&Held| {
+        held.facts.status == "completed" && now >= held.updated.after(behaviour.media_delay)
+    };
+    let held = state
+        .recording(&sid, now)
+        .filter(|held| held.account == asked.account)
+        .filter(is_there)
+        .cloned();
+    let (redirect, without_length) = (
+        behaviour.media_redirect.clone(),
+        behaviour.media_without_length,
+    );
     drop(state);
     if suffix == "mp3" && held.as_ref().is_some_and(|held| held.encryption.is_some()) {
-        return Err(Refused::new(400, 16109, "Encrypted recordings can be fetched as WAV only"));
+        return Err(Refused::new(
+            400,
+            16109,
+            "Encrypted recordings can be fetched as WAV only",
+        ));
     }
     if suffix != "wav" {
         return Err(Refused::not_found());
@@ -51,7 +72,11 @@ pub(super) fn answer(world: &World, asked: &Asked, stop: CancellationToken) -> R
     match redirect {
         Some(redirect) if fault.is_none() => {
             let to = world.storage.put(&format!("/recordings/{sid}"), wav);
-            Ok((StatusCode::from_u16(redirect.status).unwrap_or(StatusCode::FOUND), [(header::LOCATION, to)]).into_response())
+            Ok((
+                StatusCode::from_u16(redirect.status).unwrap_or(StatusCode::FOUND),
+                [(header::LOCATION, to)],
+            )
+                .into_response())
         }
         _ if without_length && fault.is_none() => {
             let body = Body::from_stream(stream::iter([Ok::<_, Infallible>(wav)]));
@@ -67,7 +92,9 @@ fn before_the_media(fault: Option<&Fault>) -> Option<Result<Response, Refused>> 
         Fault::NotYet { .. } => Err(Refused::not_found()),
         Fault::ServerError { .. } => Err(Refused::server_error()),
         Fault::TooMany { retry_after } => Err(Refused::too_many(*retry_after)),
-        Fault::RedirectTo { url } => Ok((StatusCode::FOUND, [(header::LOCATION, url.clone())]).into_response()),
+        Fault::RedirectTo { url } => {
+            Ok((StatusCode::FOUND, [(header::LOCATION, url.clone())]).into_response())
+        }
         Fault::XmlErrorBody => Ok(Refused::not_found().xml_as(StatusCode::OK)),
         _ => return None,
     })
@@ -78,26 +105,53 @@ fn wav(held: Held, channels: Option<u16>) -> Result<Bytes, Refused> {
     let media = held.facts.media.ok_or_else(Refused::not_found)?;
     match (channels, held.sound.channels) {
         (None | Some(1), 1) | (None | Some(2), 2) => Ok(media),
-        (Some(1), _) if held.encryption.is_none() => Ok(conversation::mix_to_mono(&media).map_or(media, Bytes::from)),
-        _ => Err(Refused::new(400, 20001, "The requested number of channels is not available")),
+        (Some(1), _) if held.encryption.is_none() => {
+            Ok(conversation::mix_to_mono(&media).map_or(media, Bytes::from))
+        }
+        _ => Err(Refused::new(
+            400,
+            20001,
+            "The requested number of channels is not available",
+        )),
     }
 }
 
 fn sent(wav: Bytes, fault: Option<Fault>, stop: CancellationToken) -> Response {
     let length = wav.len() as u64;
     match fault {
-        Some(Fault::SlowBody { bytes, every }) => stated(WAV_TYPE, length, Body::from_stream(slowly(wav, bytes, every, stop))),
-        Some(Fault::CutBody { at }) => stated(WAV_TYPE, length, Body::from_stream(cut(wav.slice(..at.min(wav.len()))))),
-        Some(Fault::WrongLength { claim }) => stated(WAV_TYPE, claim, Body::from_stream(stream::iter([Ok::<_, Infallible>(wav)]))),
-        Some(Fault::WrongContentType { value }) => ([(header::CONTENT_TYPE, value)], wav).into_response(),
-        Some(Fault::NotRiff) => {
-            ([(header::CONTENT_TYPE, WAV_TYPE)], wav.iter().map(|byte| byte ^ 0x5a).collect::<Vec<_>>()).into_response()
+        Some(Fault::SlowBody { bytes, every }) => stated(
+            WAV_TYPE,
+            length,
+            Body::from_stream(slowly(wav, bytes, every, stop)),
+        ),
+        Some(Fault::CutBody { at }) => stated(
+            WAV_TYPE,
+            length,
+            Body::from_stream(cut(wav.slice(..at.min(wav.len())))),
+        ),
+        Some(Fault::WrongLength { claim }) => stated(
+            WAV_TYPE,
+            claim,
+            Body::from_stream(stream::iter([Ok::<_, Infallible>(wav)])),
+        ),
+        Some(Fault::WrongContentType { value }) => {
+            ([(header::CONTENT_TYPE, value)], wav).into_response()
         }
+        Some(Fault::NotRiff) => (
+            [(header::CONTENT_TYPE, WAV_TYPE)],
+            wav.iter().map(|byte| byte ^ 0x5a).collect::<Vec<_>>(),
+        )
+            .into_response(),
         _ => ([(header::CONTENT_TYPE, WAV_TYPE)], wav).into_response(),
     }
 }
 
-fn slowly(wav: Bytes, bytes: usize, every: Duration, stop: CancellationToken) -> impl Stream<Item = Result<Bytes, Infallible>> + Send {
+fn slowly(
+    wav: Bytes,
+    bytes: usize,
+    every: Duration,
+    stop: CancellationToken,
+) -> impl Stream<Item = Result<Bytes, Infallible>> + Send {
     let pieces = stream::unfold((wav, false), move |(mut rest, started)| async move {
         if rest.is_empty() {
             return None;

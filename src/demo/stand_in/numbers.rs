@@ -54,14 +54,34 @@ impl StandIn {
 /// `GET …/IncomingPhoneNumbers.json`.
 pub(super) fn list(world: &World, asked: &Asked) -> Result<Answer, Refused> {
     let state = world.state();
-    let of = state.numbers.iter().filter(|owned| owned.account == asked.account);
-    let of = of.filter(|owned| is(asked.query.get("PhoneNumber"), Some(owned.facts.phone_number.clone())));
-    let items = of.map(|owned| (newest_first(owned.created, &owned.facts.sid), owned)).collect();
-    page::of_2010(items, "incoming_phone_numbers", &asked.path, &asked.query, |owned| resource(owned))
+    let of = state
+        .numbers
+        .iter()
+        .filter(|owned| owned.account == asked.account);
+    let of = of.filter(|owned| {
+        is(
+            asked.query.get("PhoneNumber"),
+            Some(owned.facts.phone_number.clone()),
+        )
+    });
+    let items = of
+        .map(|owned| (newest_first(owned.created, &owned.facts.sid), owned))
+        .collect();
+    page::of_2010(
+        items,
+        "incoming_phone_numbers",
+        &asked.path,
+        &asked.query,
+        |owned| resource(owned),
+    )
 }
 
 fn resource(owned: &Owned<NumberFacts>) -> Value {
-    let Owned { account, facts, created } = owned;
+    let Owned {
+        account,
+        facts,
+        created,
+    } = owned;
     json!({
         "account_sid": account,
         "address_sid": null,

@@ -1,7 +1,8 @@
-//! Lists in pages: the envelope of the 2010 interface, whose links are relative, and that of the newer ones, whose links are absolute.
+//! Lists in pages: the envelope of the 2010 interface, whose links are relative, and that of the
+//! newer ones, whose links are absolute.
 //!
-//! INVARIANT: a page begins right behind the last item of the page before, also when items came or went in between: its token names that
-//! item's place in the order, not a number.
+//! INVARIANT: a page begins right behind the last item of the page before, also when items came or
+//! went in between: its token names that item's place in the order, not a number.
 
 use serde_json::{Map, Value, json};
 use url::form_urlencoded;
@@ -21,7 +22,10 @@ impl Params {
     }
 
     pub(super) fn get(&self, name: &str) -> Option<&str> {
-        self.0.iter().find(|(held, _)| held == name).map(|(_, value)| value.as_str())
+        self.0
+            .iter()
+            .find(|(held, _)| held == name)
+            .map(|(_, value)| value.as_str())
     }
 
     pub(super) fn pairs(&self) -> &[(String, String)] {
@@ -30,7 +34,8 @@ impl Params {
 
     /// A switch, as Twilio's clients write it.
     pub(super) fn flag(&self, name: &str) -> Option<bool> {
-        self.get(name).map(|value| value.eq_ignore_ascii_case("true"))
+        self.get(name)
+            .map(|value| value.eq_ignore_ascii_case("true"))
     }
 }
 
@@ -45,7 +50,12 @@ struct Page<T> {
 
 /// Cuts a page out of all items, each with its place in the order.
 fn cut<T>(mut all: Vec<(String, T)>, query: &Params, max_size: usize) -> Result<Page<T>, Refused> {
-    let number = |name: &'static str| query.get(name).map(|text| text.parse::<usize>().map_err(|_| Refused::invalid(name))).transpose();
+    let number = |name: &'static str| {
+        query
+            .get(name)
+            .map(|text| text.parse::<usize>().map_err(|_| Refused::invalid(name)))
+            .transpose()
+    };
     let size = match number("PageSize")? {
         Some(0) => return Err(Refused::invalid("PageSize")),
         size => size.unwrap_or(DEFAULT_SIZE).min(max_size),
@@ -53,7 +63,11 @@ fn cut<T>(mut all: Vec<(String, T)>, query: &Params, max_size: usize) -> Result<
     let page = number("Page")?.unwrap_or_default();
     let token = query.get("PageToken");
     if page > 0 && token.is_none() {
-        return Err(Refused::new(400, 20006, "Page requires a PageToken; follow next_page_uri"));
+        return Err(Refused::new(
+            400,
+            20006,
+            "Page requires a PageToken; follow next_page_uri",
+        ));
     }
     let mut is_first = true;
     match token.map(|token| (token.get(..2), token.get(2..).unwrap_or_default())) {
@@ -65,7 +79,9 @@ fn cut<T>(mut all: Vec<(String, T)>, query: &Params, max_size: usize) -> Result<
         }
         Some((Some("PB"), first)) => {
             all.sort_by(in_order);
-            let start = all.partition_point(|(place, _)| place.as_str() < first).saturating_sub(size);
+            let start = all
+                .partition_point(|(place, _)| place.as_str() < first)
+                .saturating_sub(size);
             all.drain(..start);
             is_first = start == 0;
         }
@@ -78,10 +94,25 @@ fn cut<T>(mut all: Vec<(String, T)>, query: &Params, max_size: usize) -> Result<
         all.truncate(size);
     }
     all.sort_by(in_order);
-    let token = |which: &str, item: Option<&(String, T)>| item.map(|(place, _)| format!("{which}{place}"));
-    let next = if is_last { None } else { token("PA", all.last()) };
-    let previous = if is_first { None } else { token("PB", all.first()) };
-    Ok(Page { items: all.into_iter().map(|(_, item)| item).collect(), number: page, size, next, previous })
+    let token =
+        |which: &str, item: Option<&(String, T)>| item.map(|(place, _)| format!("{which}{place}"));
+    let next = if is_last {
+        None
+    } else {
+        token("PA", all.last())
+    };
+    let previous = if is_first {
+        None
+    } else {
+        token("PB", all.first())
+    };
+    Ok(Page {
+        items: all.into_iter().map(|(_, item)| item).collect(),
+        number: page,
+        size,
+        next,
+        previous,
+    })
 }
 
 fn in_order<T>((a, _): &(String, T), (b, _): &(String, T)) -> std::cmp::Ordering {
@@ -91,10 +122,16 @@ fn in_order<T>((a, _): &(String, T), (b, _): &(String, T)) -> std::cmp::Ordering
 /// A page's address: the filters of the request with other page parameters.
 fn address(path: &str, query: &Params, size: usize, page: usize, token: Option<&str>) -> String {
     let mut encoded = form_urlencoded::Serializer::new(String::new());
-    for (name, value) in query.pairs().iter().filter(|(name, _)| !matches!(name.as_str(), "Page" | "PageSize" | "PageToken")) {
+    for (name, value) in query
+        .pairs()
+        .iter()
+        .filter(|(name, _)| !matches!(name.as_str(), "Page" | "PageSize" | "PageToken"))
+    {
         encoded.append_pair(name, value);
     }
-    encoded.append_pair("PageSize", &size.to_string()).append_pair("Page", &page.to_string());
+    encoded
+        .append_pair("PageSize", &size.to_string())
+        .append_pair("Page", &page.to_string());
     if let Some(token) = token {
         encoded.append_pair("PageToken", token);
     }
@@ -118,11 +155,31 @@ pub(super) fn of_2010<T>(
         ("page".to_owned(), json!(page.number)),
         ("page_size".to_owned(), json!(page.size)),
         ("start".to_owned(), json!(start)),
-        ("end".to_owned(), json!(start + page.items.len().saturating_sub(1))),
-        ("uri".to_owned(), json!(to(page.number, query.get("PageToken")))),
+        (
+            "end".to_owned(),
+            json!(start + page.items.len().saturating_sub(1)),
+        ),
+        (
+            "uri".to_owned(),
+            json!(to(page.number, query.get("PageToken"))),
+        ),
         ("first_page_uri".to_owned(), json!(to(0, None))),
-        ("next_page_uri".to_owned(), json!(page.next.as_deref().map(|token| to(page.number + 1, Some(token))))),
-        ("previous_page_uri".to_owned(), json!(page.previous.as_deref().map(|token| to(page.number.saturating_sub(1), Some(token))))),
+        (
+            "next_page_uri".to_owned(),
+            json!(
+                page.next
+                    .as_deref()
+                    .map(|token| to(page.number + 1, Some(token)))
+            ),
+        ),
+        (
+            "previous_page_uri".to_owned(),
+            json!(
+                page.previous
+                    .as_deref()
+                    .map(|token| to(page.number.saturating_sub(1), Some(token)))
+            ),
+        ),
     ]);
     Ok(Answer::ok(Value::Object(document)))
 }
@@ -163,8 +220,12 @@ mod tests {
     use super::*;
 
     fn page(all: &[&str], query: &str) -> (Vec<String>, Option<String>, Option<String>) {
-        let all = all.iter().map(|item| ((*item).to_owned(), (*item).to_owned())).collect();
-        let page = cut(all, &Params::parse(query.as_bytes()), MAX_SIZE).unwrap_or_else(|refused| panic!("{refused:?}"));
+        let all = all
+            .iter()
+            .map(|item| ((*item).to_owned(), (*item).to_owned()))
+            .collect();
+        let page = cut(all, &Params::parse(query.as_bytes()), MAX_SIZE)
+            .unwrap_or_else(|refused| panic!("{refused:?}"));
         (page.items, page.next, page.previous)
     }
 
@@ -173,14 +234,21 @@ mod tests {
         let (items, next, previous) = page(&["d", "b", "a", "c"], "PageSize=2");
         assert_eq!((items, previous), (vec!["a".into(), "b".into()], None));
         // `b`, the last one shown, is gone, and `aa` is new before it: neither moves the rest.
-        let (items, next, previous) = page(&["a", "aa", "c", "d"], &format!("PageSize=2&Page=1&PageToken={}", next.unwrap()));
+        let (items, next, previous) = page(
+            &["a", "aa", "c", "d"],
+            &format!("PageSize=2&Page=1&PageToken={}", next.unwrap()),
+        );
         assert_eq!((items, next), (vec!["c".into(), "d".into()], None));
-        let (items, ..) = page(&["a", "aa", "c", "d"], &format!("PageSize=2&PageToken={}", previous.unwrap()));
+        let (items, ..) = page(
+            &["a", "aa", "c", "d"],
+            &format!("PageSize=2&PageToken={}", previous.unwrap()),
+        );
         assert_eq!(items, ["a", "aa"]);
     }
 
     proptest! {
-        /// However a list changes while it is read, what was there all the time is read once, in order, and nothing is read twice.
+        /// However a list changes while it is read, what was there all the time is read once, in
+        /// order, and nothing is read twice.
         #[test]
         fn any_change_of_a_list_leaves_its_pages_whole(
             start in btree_set(0_u16..500, 0..60),
@@ -217,8 +285,23 @@ mod tests {
 
     #[test]
     fn numbers_alone_lead_nowhere() {
-        for bad in ["Page=1", "Page=x", "PageSize=0", "PageSize=-1", "PageToken=ZZ", "PageToken=%C3%A9"] {
-            assert!(cut(vec![(String::new(), ())], &Params::parse(bad.as_bytes()), MAX_SIZE).is_err(), "{bad}");
+        for bad in [
+            "Page=1",
+            "Page=x",
+            "PageSize=0",
+            "PageSize=-1",
+            "PageToken=ZZ",
+            "PageToken=%C3%A9",
+        ] {
+            assert!(
+                cut(
+                    vec![(String::new(), ())],
+                    &Params::parse(bad.as_bytes()),
+                    MAX_SIZE
+                )
+                .is_err(),
+                "{bad}"
+            );
         }
         assert_eq!(page(&[], "PageSize=5000").0.len(), 0);
     }

@@ -11,14 +11,17 @@ use crate::{
     },
 };
 
-/// What is known of a recording besides its account. [`RecordingFacts::new`] is that of an ordinary call.
+/// What is known of a recording besides its account. [`RecordingFacts::new`] is that of an ordinary
+/// call.
 #[derive(Clone, Debug)]
 pub struct RecordingFacts {
     /// The file, if there is one at Twilio.
     pub media: Option<Bytes>,
-    /// As the REST resource says: `in-progress`, `paused`, `stopped`, `processing`, `completed`, `absent`, `deleted`.
+    /// As the REST resource says: `in-progress`, `paused`, `stopped`, `processing`, `completed`,
+    /// `absent`, `deleted`.
     pub status: String,
-    /// `DialVerb`, `Conference`, `OutboundAPI`, `Trunking`, `RecordVerb`, `StartCallRecordingAPI`, `StartConferenceRecordingAPI`...
+    /// `DialVerb`, `Conference`, `OutboundAPI`, `Trunking`, `RecordVerb`, `StartCallRecordingAPI`,
+    /// `StartConferenceRecordingAPI`...
     pub source: String,
     /// The call; of a conference, there may be none.
     pub call: Option<CallSid>,
@@ -55,12 +58,20 @@ impl RecordingFacts {
 
     /// One of a conference: no call, mono.
     pub fn of_conference(sid: &RecordingSid, conference: ConferenceSid, media: Bytes) -> Self {
-        Self { source: "Conference".to_owned(), call: None, conference: Some(conference), ..Self::new(sid, media) }
+        Self {
+            source: "Conference".to_owned(),
+            call: None,
+            conference: Some(conference),
+            ..Self::new(sid, media)
+        }
     }
 
     /// One of a SIP trunk: Twilio never tells about it.
     pub fn of_trunk(sid: &RecordingSid, media: Bytes) -> Self {
-        Self { source: "Trunking".to_owned(), ..Self::new(sid, media) }
+        Self {
+            source: "Trunking".to_owned(),
+            ..Self::new(sid, media)
+        }
     }
 }
 
@@ -99,12 +110,16 @@ pub struct Kept {
 impl Kept {
     /// Whether anything is left of what was said, in sound or in words.
     pub fn content(&self) -> bool {
-        self.media || !self.transcriptions.is_empty() || !self.add_ons.is_empty() || !self.transcripts.is_empty()
+        self.media
+            || !self.transcriptions.is_empty()
+            || !self.add_ons.is_empty()
+            || !self.transcripts.is_empty()
     }
 }
 
 impl StandIn {
-    /// Makes a recording available. How many channels it has is read from the file; anything that is no WAV file counts as mono.
+    /// Makes a recording available. How many channels it has is read from the file; anything that
+    /// is no WAV file counts as mono.
     pub fn add_recording(&self, account: &AccountSid, sid: RecordingSid, wav: Bytes) {
         let facts = RecordingFacts::new(&sid, wav);
         self.add_recording_of(account, sid, facts);
@@ -116,8 +131,15 @@ impl StandIn {
         self.world.state().recordings.insert(sid, held);
     }
 
-    /// Makes a recording known whose file Twilio stored elsewhere: there is no media here, and `media_url` says where it is.
-    pub fn add_external_recording(&self, account: &AccountSid, sid: RecordingSid, wav: &[u8], media_url: impl Into<String>) {
+    /// Makes a recording known whose file Twilio stored elsewhere: there is no media here, and
+    /// `media_url` says where it is.
+    pub fn add_external_recording(
+        &self,
+        account: &AccountSid,
+        sid: RecordingSid,
+        wav: &[u8],
+        media_url: impl Into<String>,
+    ) {
         let facts = RecordingFacts::new(&sid, Bytes::copy_from_slice(wav));
         let mut held = held(&self.world, account, facts);
         held.facts.media = None;
@@ -138,8 +160,9 @@ impl StandIn {
         self.announce(&sid, "in-progress");
     }
 
-    /// A recording that ran is processed: its media can be fetched, and subscribers hear `completed`. Without a file of its own it is the
-    /// demo's conversation. No effect on one that is not known.
+    /// A recording that ran is processed: its media can be fetched, and subscribers hear
+    /// `completed`. Without a file of its own it is the demo's conversation. No effect on one that
+    /// is not known.
     pub fn completed(&self, sid: &RecordingSid) {
         self.world.complete(&mut self.world.state(), sid);
     }
@@ -180,13 +203,22 @@ impl StandIn {
 
     /// The parameters of the request that began this recording over REST; empty for others.
     pub fn started_with(&self, sid: &RecordingSid) -> Vec<(String, String)> {
-        self.world.state().recordings.get(sid).map(|held| held.started_with.clone()).unwrap_or_default()
+        self.world
+            .state()
+            .recordings
+            .get(sid)
+            .map(|held| held.started_with.clone())
+            .unwrap_or_default()
     }
 
     /// The recordings of a call, oldest first, deleted ones included.
     pub fn recordings_of(&self, call: &CallSid) -> Vec<RecordingSid> {
         let state = self.world.state();
-        let mut found: Vec<_> = state.recordings.iter().filter(|(_, held)| held.facts.call.as_ref() == Some(call)).collect();
+        let mut found: Vec<_> = state
+            .recordings
+            .iter()
+            .filter(|(_, held)| held.facts.call.as_ref() == Some(call))
+            .collect();
         found.sort_by_key(|(sid, held)| (held.created, (*sid).clone()));
         found.into_iter().map(|(sid, _)| sid.clone()).collect()
     }
@@ -195,40 +227,65 @@ impl StandIn {
     pub fn kept(&self, sid: &RecordingSid) -> Kept {
         let (now, state) = (self.world.hours.now(), self.world.state());
         let held = state.recording(sid, now);
-        let sources =
-            [Some(sid.to_string()), Some(held.and_then(|held| held.facts.call.clone()).unwrap_or_else(|| call_of(sid)).to_string())];
+        let sources = [
+            Some(sid.to_string()),
+            Some(
+                held.and_then(|held| held.facts.call.clone())
+                    .unwrap_or_else(|| call_of(sid))
+                    .to_string(),
+            ),
+        ];
         Kept {
             status: held.map(|held| held.facts.status.clone()),
             media: held.is_some_and(|held| held.facts.media.is_some()),
-            metadata_until: held.and_then(|held| held.deleted).map(|at| at.after(state.behaviour.metadata_kept)),
+            metadata_until: held
+                .and_then(|held| held.deleted)
+                .map(|at| at.after(state.behaviour.metadata_kept)),
             transcriptions: keys(&state.transcriptions, |facts| facts.recording == *sid),
             add_ons: keys(&state.add_ons, |facts| facts.recording == *sid),
-            transcripts: keys(&state.transcripts, |facts| sources.contains(&facts.source_sid)),
+            transcripts: keys(&state.transcripts, |facts| {
+                sources.contains(&facts.source_sid)
+            }),
         }
     }
 }
 
-fn keys<T>(held: &std::collections::BTreeMap<String, super::Owned<T>>, is_its: impl Fn(&T) -> bool) -> Vec<String> {
-    held.iter().filter(|(_, owned)| is_its(&owned.facts)).map(|(sid, _)| sid.clone()).collect()
+fn keys<T>(
+    held: &std::collections::BTreeMap<String, super::Owned<T>>,
+    is_its: impl Fn(&T) -> bool,
+) -> Vec<String> {
+    held.iter()
+        .filter(|(_, owned)| is_its(&owned.facts))
+        .map(|(sid, _)| sid.clone())
+        .collect()
 }
 
 impl State {
     /// A recording, unless its metadata has expired.
     pub(super) fn recording(&self, sid: &RecordingSid, now: Timestamp) -> Option<&Held> {
-        self.recordings.get(sid).filter(|held| !self.has_expired(held, now))
+        self.recordings
+            .get(sid)
+            .filter(|held| !self.has_expired(held, now))
     }
 
     pub(super) fn has_expired(&self, held: &Held, now: Timestamp) -> bool {
-        held.deleted.is_some_and(|at| now > at.after(self.behaviour.metadata_kept))
+        held.deleted
+            .is_some_and(|at| now > at.after(self.behaviour.metadata_kept))
     }
 }
 
 impl World {
     /// The end of a recording; whoever wants to know is told.
     pub(super) fn complete(&self, state: &mut State, sid: &RecordingSid) {
-        let Some(held) = state.recordings.get_mut(sid) else { return };
+        let Some(held) = state.recordings.get_mut(sid) else {
+            return;
+        };
         if held.facts.media.is_none() && held.facts.media_url.is_none() {
-            let mono = if held.facts.channels == 1 { conversation::mix_to_mono(WAV) } else { None };
+            let mono = if held.facts.channels == 1 {
+                conversation::mix_to_mono(WAV)
+            } else {
+                None
+            };
             let media = mono.map_or(Bytes::from_static(WAV), Bytes::from);
             held.sound = sound(Some(&media));
             held.facts.media = Some(media);
@@ -242,7 +299,13 @@ impl World {
 
 pub(super) fn held(world: &World, account: &AccountSid, facts: RecordingFacts) -> Held {
     let created = facts.created.unwrap_or_else(|| world.hours.lately());
-    let sound = facts.media.as_ref().map_or(Facts { channels: facts.channels, seconds: 0 }, |media| sound(Some(media)));
+    let sound = facts.media.as_ref().map_or(
+        Facts {
+            channels: facts.channels,
+            seconds: 0,
+        },
+        |media| sound(Some(media)),
+    );
     Held {
         account: account.clone(),
         facts,
@@ -257,11 +320,17 @@ pub(super) fn held(world: &World, account: &AccountSid, facts: RecordingFacts) -
 }
 
 fn sound(media: Option<&Bytes>) -> Facts {
-    media.and_then(|media| conversation::facts(media)).unwrap_or(Facts { channels: 1, seconds: 0 })
+    media
+        .and_then(|media| conversation::facts(media))
+        .unwrap_or(Facts {
+            channels: 1,
+            seconds: 0,
+        })
 }
 
 /// The call that a recording here is of, unless it says another.
 pub(super) fn call_of(recording: &RecordingSid) -> CallSid {
     let sid = format!("CA{}", recording.as_str().trim_start_matches("RE"));
-    sid.parse().expect("a recording's digits are a call's digits")
+    sid.parse()
+        .expect("a recording's digits are a call's digits")
 }

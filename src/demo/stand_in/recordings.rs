@@ -1,4 +1,5 @@
-//! The Recordings resource: listed, fetched, deleted (<https://www.twilio.com/docs/voice/api/recording>).
+//! The Recordings resource: listed, fetched, deleted
+//! (<https://www.twilio.com/docs/voice/api/recording>).
 
 use serde_json::{Value, json};
 
@@ -22,22 +23,45 @@ pub(super) fn list(world: &World, asked: &Asked) -> Result<Answer, Refused> {
         .recordings
         .iter()
         .filter(|(_, held)| held.account == asked.account && is_below(held, &asked.ask.below))
-        .filter(|(_, held)| !state.has_expired(held, now) && (held.deleted.is_none() || deleted_too))
+        .filter(|(_, held)| {
+            !state.has_expired(held, now) && (held.deleted.is_none() || deleted_too)
+        })
         .filter(|(_, held)| born.contains(held.created))
-        .filter(|(_, held)| is(asked.query.get("CallSid"), held.facts.call.as_ref().map(ToString::to_string)))
-        .filter(|(_, held)| is(asked.query.get("ConferenceSid"), held.facts.conference.as_ref().map(ToString::to_string)))
+        .filter(|(_, held)| {
+            is(
+                asked.query.get("CallSid"),
+                held.facts.call.as_ref().map(ToString::to_string),
+            )
+        })
+        .filter(|(_, held)| {
+            is(
+                asked.query.get("ConferenceSid"),
+                held.facts.conference.as_ref().map(ToString::to_string),
+            )
+        })
         .map(|(sid, held)| (newest_first(held.created, sid.as_str()), (sid, held)))
         .collect();
-    page::of_2010(items, "recordings", &asked.path, &asked.query, |(sid, held)| resource(sid, held, &asked.ask.below))
+    page::of_2010(
+        items,
+        "recordings",
+        &asked.path,
+        &asked.query,
+        |(sid, held)| resource(sid, held, &asked.ask.below),
+    )
 }
 
 /// `GET …/Recordings/{RE}.json`.
 pub(super) fn fetch(world: &World, asked: &Asked) -> Result<Answer, Refused> {
     let (now, state) = (world.hours.now(), world.state());
     let sid: RecordingSid = asked.ask.sid.parse().map_err(|_| Refused::not_found())?;
-    let held = state.recording(&sid, now).filter(|held| held.account == asked.account && is_below(held, &asked.ask.below));
-    let shown = state.behaviour.deleted_is_shown || asked.query.flag("IncludeSoftDeleted").unwrap_or_default();
-    let held = held.filter(|held| held.deleted.is_none() || shown).ok_or_else(Refused::not_found)?;
+    let held = state
+        .recording(&sid, now)
+        .filter(|held| held.account == asked.account && is_below(held, &asked.ask.below));
+    let shown = state.behaviour.deleted_is_shown
+        || asked.query.flag("IncludeSoftDeleted").unwrap_or_default();
+    let held = held
+        .filter(|held| held.deleted.is_none() || shown)
+        .ok_or_else(Refused::not_found)?;
     Ok(Answer::ok(resource(&sid, held, &asked.ask.below)))
 }
 
@@ -46,7 +70,10 @@ pub(super) fn delete(world: &World, asked: &Asked) -> Result<Answer, Refused> {
     let (now, mut state) = (world.hours.now(), world.state());
     let behaviour = state.behaviour.clone();
     let sid: RecordingSid = asked.ask.sid.parse().map_err(|_| Refused::not_found())?;
-    let held = state.recordings.get_mut(&sid).ok_or_else(Refused::not_found)?;
+    let held = state
+        .recordings
+        .get_mut(&sid)
+        .ok_or_else(Refused::not_found)?;
     if held.account != asked.account || !is_below(held, &asked.ask.below) {
         return Err(Refused::not_found());
     }
@@ -55,30 +82,45 @@ pub(super) fn delete(world: &World, asked: &Asked) -> Result<Answer, Refused> {
         "absent" if behaviour.absent_can_be_deleted => {}
         "deleted" if behaviour.second_deletion_is_fine => return Ok(Answer::Empty),
         "deleted" => return Err(Refused::not_found()),
-        _ => return Err(Refused::of(&behaviour.undeletable, "The recording cannot be deleted because it has not been completed")),
+        _ => {
+            return Err(Refused::of(
+                &behaviour.undeletable,
+                "The recording cannot be deleted because it has not been completed",
+            ));
+        }
     }
     // A file that is stored elsewhere stays there.
     held.facts.media = None;
     held.facts.status = "deleted".to_owned();
     (held.deleted, held.updated) = (Some(now), now);
     if behaviour.deletion_takes_transcriptions {
-        state.transcriptions.retain(|_, owned| owned.facts.recording != sid);
+        state
+            .transcriptions
+            .retain(|_, owned| owned.facts.recording != sid);
     }
     if behaviour.deletion_takes_add_ons {
-        state.add_ons.retain(|_, owned| owned.facts.recording != sid);
+        state
+            .add_ons
+            .retain(|_, owned| owned.facts.recording != sid);
     }
     Ok(Answer::Empty)
 }
 
-/// The metadata resource, field by field. Below a call or a conference it has its track, and neither a media URL nor subresources.
+/// The metadata resource, field by field. Below a call or a conference it has its track, and
+/// neither a media URL nor subresources.
 pub(super) fn resource(sid: &RecordingSid, held: &Held, below: &Below) -> Value {
     let account = format!("/2010-04-01/Accounts/{}", held.account);
     let uri = match below {
         Below::Call(call) => format!("{account}/Calls/{call}/Recordings/{sid}"),
-        Below::Conference(conference) => format!("{account}/Conferences/{conference}/Recordings/{sid}"),
+        Below::Conference(conference) => {
+            format!("{account}/Conferences/{conference}/Recordings/{sid}")
+        }
         Below::Account | Below::Recording(_) => format!("{account}/Recordings/{sid}"),
     };
-    let ended = matches!(held.facts.status.as_str(), "completed" | "absent" | "deleted");
+    let ended = matches!(
+        held.facts.status.as_str(),
+        "completed" | "absent" | "deleted"
+    );
     let mut resource = json!({
         "account_sid": held.account,
         "api_version": "2010-04-01",
@@ -103,7 +145,11 @@ pub(super) fn resource(sid: &RecordingSid, held: &Held, below: &Below) -> Value 
             "add_on_results": format!("{uri}/AddOnResults.json"),
             "transcriptions": format!("{uri}/Transcriptions.json"),
         });
-        let media_url = held.facts.media_url.clone().unwrap_or_else(|| format!("https://api.twilio.com{uri}"));
+        let media_url = held
+            .facts
+            .media_url
+            .clone()
+            .unwrap_or_else(|| format!("https://api.twilio.com{uri}"));
         fields.insert("subresource_uris".to_owned(), subresources);
         fields.insert("media_url".to_owned(), json!(media_url));
     } else if let Value::Object(fields) = &mut resource {
@@ -114,8 +160,16 @@ pub(super) fn resource(sid: &RecordingSid, held: &Held, below: &Below) -> Value 
 
 pub(super) fn is_below(held: &Held, below: &Below) -> bool {
     match below {
-        Below::Call(call) => held.facts.call.as_ref().is_some_and(|own| own.as_str() == call),
-        Below::Conference(conference) => held.facts.conference.as_ref().is_some_and(|own| own.as_str() == conference),
+        Below::Call(call) => held
+            .facts
+            .call
+            .as_ref()
+            .is_some_and(|own| own.as_str() == call),
+        Below::Conference(conference) => held
+            .facts
+            .conference
+            .as_ref()
+            .is_some_and(|own| own.as_str() == conference),
         Below::Account | Below::Recording(_) => true,
     }
 }
@@ -139,14 +193,28 @@ struct Born {
 
 impl Born {
     fn parse(query: &Params) -> Result<Self, Refused> {
-        let time = |name: &'static str| query.get(name).map(|text| filter_time(text).ok_or_else(|| Refused::invalid(name))).transpose();
-        Ok(Self { on: time("DateCreated")?, until: time("DateCreated<")?.map(|(at, _)| at), from: time("DateCreated>")?.map(|(at, _)| at) })
+        let time = |name: &'static str| {
+            query
+                .get(name)
+                .map(|text| filter_time(text).ok_or_else(|| Refused::invalid(name)))
+                .transpose()
+        };
+        Ok(Self {
+            on: time("DateCreated")?,
+            until: time("DateCreated<")?.map(|(at, _)| at),
+            from: time("DateCreated>")?.map(|(at, _)| at),
+        })
     }
 
     fn contains(&self, at: Timestamp) -> bool {
         let day = std::time::Duration::from_hours(24);
-        self.on.is_none_or(|(on, whole_day)| if whole_day { on <= at && at < on.after(day) } else { on == at })
-            && self.until.is_none_or(|until| at <= until)
+        self.on.is_none_or(|(on, whole_day)| {
+            if whole_day {
+                on <= at && at < on.after(day)
+            } else {
+                on == at
+            }
+        }) && self.until.is_none_or(|until| at <= until)
             && self.from.is_none_or(|from| from <= at)
     }
 }

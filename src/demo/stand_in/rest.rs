@@ -1,4 +1,5 @@
-//! From a request to its answer: counted, authenticated, limited, made to go wrong, and only then done.
+//! From a request to its answer: counted, authenticated, limited, made to go wrong, and only then
+//! done.
 
 use std::sync::{Arc, atomic::Ordering};
 
@@ -44,7 +45,9 @@ pub(super) struct Asked {
 }
 
 pub(super) fn router(world: Arc<World>, stop: CancellationToken) -> Router {
-    Router::new().fallback(answer).with_state(Twilio { world, stop })
+    Router::new()
+        .fallback(answer)
+        .with_state(Twilio { world, stop })
 }
 
 async fn answer(State(twilio): State<Twilio>, request: Request) -> Response {
@@ -54,7 +57,13 @@ async fn answer(State(twilio): State<Twilio>, request: Request) -> Response {
         return Refused::not_found().json();
     };
     let call = ask.call;
-    let failed = move |refused: Refused| if call == Call::Media { refused.xml() } else { refused.json() };
+    let failed = move |refused: Refused| {
+        if call == Call::Media {
+            refused.xml()
+        } else {
+            refused.json()
+        }
+    };
     count(world, &ask);
     let caller = account::caller(world, &head.headers);
     let account = match owner(world, &ask, caller.as_ref()) {
@@ -70,8 +79,19 @@ async fn answer(State(twilio): State<Twilio>, request: Request) -> Response {
         Err(_) => return failed(Refused::new(413, 20413, "The body is too large")),
     };
     let query = Params::parse(head.uri.query().unwrap_or_default().as_bytes());
-    let host = head.headers.get(header::HOST).and_then(|host| host.to_str().ok()).unwrap_or_default();
-    let asked = Asked { ask, account, path: head.uri.path().to_owned(), query, form, origin: format!("http://{host}") };
+    let host = head
+        .headers
+        .get(header::HOST)
+        .and_then(|host| host.to_str().ok())
+        .unwrap_or_default();
+    let asked = Asked {
+        ask,
+        account,
+        path: head.uri.path().to_owned(),
+        query,
+        form,
+        origin: format!("http://{host}"),
+    };
     match wrong {
         None => perform(world, &asked, twilio.stop).unwrap_or_else(failed),
         Some(Wrong::Silence) => silence(&twilio.stop).await,
@@ -96,7 +116,11 @@ fn count(world: &World, ask: &Ask) {
 }
 
 /// Whose things this caller asks for, if they may.
-fn owner(world: &World, ask: &Ask, caller: Option<&account::Caller>) -> Result<AccountSid, Refused> {
+fn owner(
+    world: &World,
+    ask: &Ask,
+    caller: Option<&account::Caller>,
+) -> Result<AccountSid, Refused> {
     let refuse = || {
         world.unauthorised.fetch_add(1, Ordering::SeqCst);
         Refused::unauthorised()
@@ -106,11 +130,17 @@ fn owner(world: &World, ask: &Ask, caller: Option<&account::Caller>) -> Result<A
         (behaviour.media_is_open, behaviour.key_opens_accounts)
     };
     if ask.call == Call::Media && media_is_open && caller.is_none() {
-        let known = ask.account.as_deref().and_then(|account| world.account(account));
-        return known.map(|account| account.sid).ok_or_else(Refused::not_found);
+        let known = ask
+            .account
+            .as_deref()
+            .and_then(|account| world.account(account));
+        return known
+            .map(|account| account.sid)
+            .ok_or_else(Refused::not_found);
     }
     let caller = caller.ok_or_else(refuse)?;
-    if caller.by_key && !key_opens_accounts && matches!(ask.call, Call::Account | Call::AccountList) {
+    if caller.by_key && !key_opens_accounts && matches!(ask.call, Call::Account | Call::AccountList)
+    {
         return Err(refuse());
     }
     let account = match &ask.account {
@@ -120,15 +150,24 @@ fn owner(world: &World, ask: &Ask, caller: Option<&account::Caller>) -> Result<A
     };
     let account = world.account(account).ok_or_else(Refused::not_found)?;
     // Of a suspended account its parent still sees that it is suspended.
-    if account.status == "active" || ask.call == Call::Account { Ok(account.sid) } else { Err(Refused::not_active()) }
+    if account.status == "active" || ask.call == Call::Account {
+        Ok(account.sid)
+    } else {
+        Err(Refused::not_active())
+    }
 }
 
 /// So many requests in a window that begins with its first.
 fn limit(world: &World) -> Result<(), Refused> {
     let now = world.hours.now();
     let mut state = world.state();
-    let Some(limit) = state.behaviour.rate_limit.clone() else { return Ok(()) };
-    let (since, asked) = state.window.filter(|(since, _)| now.since(*since) < limit.per).unwrap_or((now, 0));
+    let Some(limit) = state.behaviour.rate_limit.clone() else {
+        return Ok(());
+    };
+    let (since, asked) = state
+        .window
+        .filter(|(since, _)| now.since(*since) < limit.per)
+        .unwrap_or((now, 0));
     if asked >= limit.requests {
         return Err(Refused::too_many(limit.retry_after));
     }
@@ -168,7 +207,13 @@ fn perform(world: &World, asked: &Asked, stop: CancellationToken) -> Result<Resp
         Call::TranscriptDelete => transcripts::delete(world, asked),
     }?;
     let mut response = Answer::into_response(spoil::spoilt(world, asked, answer));
-    if matches!(asked.ask.call, Call::TranscriptList | Call::TranscriptFetch | Call::TranscriptSentences | Call::TranscriptDelete) {
+    if matches!(
+        asked.ask.call,
+        Call::TranscriptList
+            | Call::TranscriptFetch
+            | Call::TranscriptSentences
+            | Call::TranscriptDelete
+    ) {
         tell_limits(&mut response);
     }
     Ok(response)
@@ -176,7 +221,13 @@ fn perform(world: &World, asked: &Asked, stop: CancellationToken) -> Result<Resp
 
 /// The newer interfaces tell how much may be asked.
 fn tell_limits(response: &mut Response<Body>) {
-    for (name, value) in [("x-rate-limit-limit", "100"), ("x-rate-limit-remaining", "99"), ("x-rate-limit-config", "Transcripts")] {
-        response.headers_mut().insert(name, HeaderValue::from_static(value));
+    for (name, value) in [
+        ("x-rate-limit-limit", "100"),
+        ("x-rate-limit-remaining", "99"),
+        ("x-rate-limit-config", "Transcripts"),
+    ] {
+        response
+            .headers_mut()
+            .insert(name, HeaderValue::from_static(value));
     }
 }

@@ -10,7 +10,8 @@ pub(super) struct Ask {
     /// `AC…` of the path; the newer interfaces have none there.
     pub(super) account: Option<String>,
     pub(super) below: Below,
-    /// The resource's own SID, as it stands in the path; empty for lists. Of media, with its suffix.
+    /// The resource's own SID, as it stands in the path; empty for lists. Of media, with its
+    /// suffix.
     pub(super) sid: String,
 }
 
@@ -32,13 +33,20 @@ pub(super) fn route(method: &Method, path: &str) -> Option<Ask> {
     let path = path.strip_prefix("2010-04-01/")?;
     let Some(path) = path.strip_suffix(".json") else {
         return match *path.split('/').collect::<Vec<_>>() {
-            ["Accounts", account, "Recordings", file] if method == Method::GET => Some(ask(Call::Media, account, Below::Account, file)),
+            ["Accounts", account, "Recordings", file] if method == Method::GET => {
+                Some(ask(Call::Media, account, Below::Account, file))
+            }
             _ => None,
         };
     };
     match path.split('/').collect::<Vec<_>>().as_slice() {
-        ["Accounts"] if method == Method::GET => Some(Ask { account: None, ..ask(Call::AccountList, "", Below::Account, "") }),
-        ["Accounts", account] if method == Method::GET => Some(ask(Call::Account, account, Below::Account, account)),
+        ["Accounts"] if method == Method::GET => Some(Ask {
+            account: None,
+            ..ask(Call::AccountList, "", Below::Account, "")
+        }),
+        ["Accounts", account] if method == Method::GET => {
+            Some(ask(Call::Account, account, Below::Account, account))
+        }
         ["Accounts", account, rest @ ..] => of_account(method, account, rest),
         _ => None,
     }
@@ -48,19 +56,35 @@ fn of_account(method: &Method, account: &str, rest: &[&str]) -> Option<Ask> {
     use Below::{Account, Conference, Recording};
     let (below, rest) = match rest {
         ["Calls", call, rest @ ..] if !rest.is_empty() => (Below::Call((*call).to_owned()), rest),
-        ["Conferences", conference, rest @ ..] if !rest.is_empty() => (Conference((*conference).to_owned()), rest),
-        ["Recordings", recording, rest @ ..] if !rest.is_empty() => (Recording((*recording).to_owned()), rest),
+        ["Conferences", conference, rest @ ..] if !rest.is_empty() => {
+            (Conference((*conference).to_owned()), rest)
+        }
+        ["Recordings", recording, rest @ ..] if !rest.is_empty() => {
+            (Recording((*recording).to_owned()), rest)
+        }
         rest => (Account, rest),
     };
     let (call, sid) = match (method.as_str(), &below, rest) {
-        ("GET", Account | Below::Call(_) | Conference(_), ["Recordings"]) => (Call::RecordingList, ""),
-        ("GET", Account | Below::Call(_) | Conference(_), ["Recordings", sid]) => (Call::RecordingFetch, *sid),
-        ("DELETE", Account | Below::Call(_) | Conference(_), ["Recordings", sid]) => (Call::RecordingDelete, *sid),
+        ("GET", Account | Below::Call(_) | Conference(_), ["Recordings"]) => {
+            (Call::RecordingList, "")
+        }
+        ("GET", Account | Below::Call(_) | Conference(_), ["Recordings", sid]) => {
+            (Call::RecordingFetch, *sid)
+        }
+        ("DELETE", Account | Below::Call(_) | Conference(_), ["Recordings", sid]) => {
+            (Call::RecordingDelete, *sid)
+        }
         ("POST", Below::Call(_), ["Recordings"]) => (Call::RecordingStart, ""),
-        ("POST", Below::Call(_) | Conference(_), ["Recordings", sid]) => (Call::RecordingUpdate, *sid),
+        ("POST", Below::Call(_) | Conference(_), ["Recordings", sid]) => {
+            (Call::RecordingUpdate, *sid)
+        }
         ("GET", Account | Recording(_), ["Transcriptions"]) => (Call::TranscriptionList, ""),
-        ("GET", Account | Recording(_), ["Transcriptions", sid]) => (Call::TranscriptionFetch, *sid),
-        ("DELETE", Account | Recording(_), ["Transcriptions", sid]) => (Call::TranscriptionDelete, *sid),
+        ("GET", Account | Recording(_), ["Transcriptions", sid]) => {
+            (Call::TranscriptionFetch, *sid)
+        }
+        ("DELETE", Account | Recording(_), ["Transcriptions", sid]) => {
+            (Call::TranscriptionDelete, *sid)
+        }
         ("GET", Recording(_), ["AddOnResults"]) => (Call::AddOnList, ""),
         ("GET", Recording(_), ["AddOnResults", sid]) => (Call::AddOnFetch, *sid),
         ("DELETE", Recording(_), ["AddOnResults", sid]) => (Call::AddOnDelete, *sid),
@@ -82,11 +106,19 @@ fn intelligence(method: &Method, rest: &[&str]) -> Option<Ask> {
         ("DELETE", ["Transcripts", sid]) => (Call::TranscriptDelete, *sid),
         _ => return None,
     };
-    Some(Ask { account: None, ..ask(call, "", Below::Account, sid) })
+    Some(Ask {
+        account: None,
+        ..ask(call, "", Below::Account, sid)
+    })
 }
 
 fn ask(call: Call, account: &str, below: Below, sid: &str) -> Ask {
-    Ask { call, account: Some(account.to_owned()), below, sid: sid.to_owned() }
+    Ask {
+        call,
+        account: Some(account.to_owned()),
+        below,
+        sid: sid.to_owned(),
+    }
 }
 
 #[cfg(test)]
@@ -112,13 +144,31 @@ mod tests {
 
     #[test]
     fn what_hangs_on_a_call_or_a_recording_is_told_apart() {
-        let below = |path: &str| route(&Method::GET, &format!("/2010-04-01/Accounts/AC1/{path}.json")).map(|ask| (ask.call, ask.below));
+        let below = |path: &str| {
+            route(
+                &Method::GET,
+                &format!("/2010-04-01/Accounts/AC1/{path}.json"),
+            )
+            .map(|ask| (ask.call, ask.below))
+        };
         let recording = Below::Recording("RE1".to_owned());
         for (path, expected) in [
-            ("Recordings/RE1/Transcriptions", Some((Call::TranscriptionList, recording.clone()))),
-            ("Recordings/RE1/AddOnResults/XR1", Some((Call::AddOnFetch, recording))),
-            ("Calls/CA1/Recordings", Some((Call::RecordingList, Below::Call("CA1".to_owned())))),
-            ("Conferences/CF1/Participants", Some((Call::ParticipantList, Below::Conference("CF1".to_owned())))),
+            (
+                "Recordings/RE1/Transcriptions",
+                Some((Call::TranscriptionList, recording.clone())),
+            ),
+            (
+                "Recordings/RE1/AddOnResults/XR1",
+                Some((Call::AddOnFetch, recording)),
+            ),
+            (
+                "Calls/CA1/Recordings",
+                Some((Call::RecordingList, Below::Call("CA1".to_owned()))),
+            ),
+            (
+                "Conferences/CF1/Participants",
+                Some((Call::ParticipantList, Below::Conference("CF1".to_owned()))),
+            ),
             ("Calls/CA1/Participants", None),
             ("Recordings/RE1/Recordings", None),
             ("AddOnResults", None),

@@ -62,29 +62,59 @@ fn words(start: &str, end: &str, text: &str) -> Option<Vec<WordFacts>> {
     let (start, end): (f64, f64) = (start.parse().ok()?, end.parse().ok()?);
     let each = (end - start) / f64::from(u32::try_from(text.split_whitespace().count()).ok()?);
     let starts = (0_u32..).map(|at| each.mul_add(f64::from(at), start));
-    let word =
-        |(word, start): (&str, f64)| WordFacts { word: word.to_owned(), start: format!("{start:.2}"), end: format!("{:.2}", start + each) };
+    let word = |(word, start): (&str, f64)| WordFacts {
+        word: word.to_owned(),
+        start: format!("{start:.2}"),
+        end: format!("{:.2}", start + each),
+    };
     Some(text.split_whitespace().zip(starts).map(word).collect())
 }
 
-/// `GET /v2/Transcripts/{GT}/Sentences`. Where redaction is on, what was really said comes only if `Redacted=false` asks for it.
+/// `GET /v2/Transcripts/{GT}/Sentences`. Where redaction is on, what was really said comes only if
+/// `Redacted=false` asks for it.
 pub(super) fn list(world: &World, asked: &Asked) -> Result<Answer, Refused> {
     let state = world.state();
     let owned = find(&state, asked)?;
     let redacted = owned.facts.redaction && asked.query.flag("Redacted").unwrap_or(true);
     let with_words = asked.query.flag("WordTimestamps").unwrap_or_default();
-    let said: &[SentenceFacts] = if owned.facts.status == "completed" { &owned.facts.sentences } else { &[] };
-    let items = said.iter().enumerate().map(|(at, sentence)| (format!("{at:010}"), (at, sentence))).collect();
-    let url = format!("{}/v2/Transcripts/{}/Sentences", origin(&state, asked), owned.facts.sid);
+    let said: &[SentenceFacts] = if owned.facts.status == "completed" {
+        &owned.facts.sentences
+    } else {
+        &[]
+    };
+    let items = said
+        .iter()
+        .enumerate()
+        .map(|(at, sentence)| (format!("{at:010}"), (at, sentence)))
+        .collect();
+    let url = format!(
+        "{}/v2/Transcripts/{}/Sentences",
+        origin(&state, asked),
+        owned.facts.sid
+    );
     let sid = &owned.facts.sid;
-    page::of_v2(items, "sentences", &url, &asked.query, MAX_SIZE, |(at, sentence)| resource(sid, *at, sentence, redacted, with_words))
+    page::of_v2(
+        items,
+        "sentences",
+        &url,
+        &asked.query,
+        MAX_SIZE,
+        |(at, sentence)| resource(sid, *at, sentence, redacted, with_words),
+    )
 }
 
-fn resource(transcript: &str, at: usize, sentence: &SentenceFacts, redacted: bool, with_words: bool) -> Value {
+fn resource(
+    transcript: &str,
+    at: usize,
+    sentence: &SentenceFacts,
+    redacted: bool,
+    with_words: bool,
+) -> Value {
     let instead = sentence.redacted.as_ref().filter(|_| redacted);
     // Words would tell what was hidden.
     let words = sentence.words.iter().filter(|_| instead.is_none());
-    let words = words.map(|word| json!({ "word": word.word, "start_time": word.start, "end_time": word.end }));
+    let words = words
+        .map(|word| json!({ "word": word.word, "start_time": word.start, "end_time": word.end }));
     json!({
         "media_channel": sentence.channel,
         "sentence_index": at,

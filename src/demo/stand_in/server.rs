@@ -26,8 +26,15 @@ pub(super) async fn start(routes: impl FnOnce(CancellationToken) -> Router) -> i
     let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await?;
     let address = listener.local_addr()?;
     let stop = CancellationToken::new();
-    let serving = axum::serve(listener, routes(stop.clone())).with_graceful_shutdown(stop.clone().cancelled_owned());
-    #[expect(clippy::disallowed_methods, reason = "the stand-in plays another machine; its handle ends the task")]
+    let serving = axum::serve(listener, routes(stop.clone()))
+        .with_graceful_shutdown(stop.clone().cancelled_owned());
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "the stand-in plays another machine; its handle ends the task"
+    )]
     tokio::spawn(serving.into_future());
-    Ok(Server { address, _stop: stop.drop_guard() })
+    Ok(Server {
+        address,
+        _stop: stop.drop_guard(),
+    })
 }

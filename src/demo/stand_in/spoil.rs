@@ -1,4 +1,5 @@
-//! Answers that are right and awkward: fields that the schemas let be `null`, and lists that never end.
+//! Answers that are right and awkward: fields that the schemas let be `null`, and lists that never
+//! end.
 
 use rand::RngExt as _;
 use serde_json::{Map, Value, json};
@@ -10,13 +11,22 @@ const SPARED: [&str; 2] = ["sid", "uri"];
 
 /// The answer as [`super::Behaviour`] wants it.
 pub(super) fn spoilt(world: &World, asked: &Asked, answer: Answer) -> Answer {
-    let Answer::Json(status, mut document) = answer else { return answer };
+    let Answer::Json(status, mut document) = answer else {
+        return answer;
+    };
     let behaviour = world.state().behaviour.clone();
     if behaviour.null_per_cent > 0 {
         leave_out(&mut document, behaviour.null_per_cent);
     }
-    let endless = behaviour.endless.filter(|(account, _)| *account == asked.account);
-    if let (Some((_, endless)), Some(page)) = (endless, document.as_object_mut().filter(|page| page.contains_key("next_page_uri"))) {
+    let endless = behaviour
+        .endless
+        .filter(|(account, _)| *account == asked.account);
+    if let (Some((_, endless)), Some(page)) = (
+        endless,
+        document
+            .as_object_mut()
+            .filter(|page| page.contains_key("next_page_uri")),
+    ) {
         lead_on(page, endless, asked);
     }
     Answer::Json(status, document)
@@ -24,16 +34,27 @@ pub(super) fn spoilt(world: &World, asked: &Asked, answer: Answer) -> Answer {
 
 /// Puts `null` into texts, objects and lists of what is shown. Whole numbers are never `null`.
 fn leave_out(document: &mut Value, per_cent: u8) {
-    let Some(fields) = document.as_object_mut() else { return };
+    let Some(fields) = document.as_object_mut() else {
+        return;
+    };
     if fields.contains_key("next_page_uri") || fields.contains_key("meta") {
-        for item in fields.values_mut().filter_map(Value::as_array_mut).flatten() {
+        for item in fields
+            .values_mut()
+            .filter_map(Value::as_array_mut)
+            .flatten()
+        {
             leave_out(item, per_cent);
         }
         return;
     }
-    for (_, value) in fields.iter_mut().filter(|(name, _)| !SPARED.contains(&name.as_str())) {
+    for (_, value) in fields
+        .iter_mut()
+        .filter(|(name, _)| !SPARED.contains(&name.as_str()))
+    {
         match value {
-            Value::String(_) | Value::Bool(_) | Value::Object(_) | Value::Array(_) if rand::rng().random_range(0..100) < per_cent => {
+            Value::String(_) | Value::Bool(_) | Value::Object(_) | Value::Array(_)
+                if rand::rng().random_range(0..100) < per_cent =>
+            {
                 *value = Value::Null;
             }
             Value::Object(_) => leave_out(value, per_cent),
@@ -47,10 +68,20 @@ fn lead_on(page: &mut Map<String, Value>, endless: Endless, asked: &Asked) {
     let number = match endless {
         Endless::Circle => 1,
         Endless::Empty => {
-            page.values_mut().filter_map(Value::as_array_mut).for_each(Vec::clear);
-            asked.query.get("Page").and_then(|page| page.parse::<u32>().ok()).unwrap_or_default().saturating_add(1)
+            page.values_mut()
+                .filter_map(Value::as_array_mut)
+                .for_each(Vec::clear);
+            asked
+                .query
+                .get("Page")
+                .and_then(|page| page.parse::<u32>().ok())
+                .unwrap_or_default()
+                .saturating_add(1)
         }
     };
     // `~` stands behind every place in an order.
-    page.insert("next_page_uri".to_owned(), json!(format!("{}?Page={number}&PageToken=PA~", asked.path)));
+    page.insert(
+        "next_page_uri".to_owned(),
+        json!(format!("{}?Page={number}&PageToken=PA~", asked.path)),
+    );
 }

@@ -1,6 +1,7 @@
 //! Another host that media can lead to: objects behind signed links, as storage gives them.
 //!
-//! Like storage, it answers 400 to a request with a second kind of authentication; and it remembers whether it was shown one.
+//! Like storage, it answers 400 to a request with a second kind of authentication; and it remembers
+//! whether it was shown one.
 
 use std::{
     collections::HashMap,
@@ -39,15 +40,22 @@ impl Storage {
     pub(super) async fn start() -> io::Result<Self> {
         let shelf = Arc::new(Shelf::default());
         let own = Arc::clone(&shelf);
-        let server =
-            server::start(|_| Router::new().fallback(async move |uri: Uri, headers: HeaderMap| own.answer(&uri, &headers))).await?;
+        let server = server::start(|_| {
+            Router::new()
+                .fallback(async move |uri: Uri, headers: HeaderMap| own.answer(&uri, &headers))
+        })
+        .await?;
         Ok(Self { server, shelf })
     }
 
     /// Puts an object there; its signed URL.
     pub(super) fn put(&self, path: &str, object: Bytes) -> String {
         lock(&self.shelf.objects).insert(path.to_owned(), object);
-        format!("{}{path}?X-Amz-Signature={}", self.server.base_url(), super::new_sid(""))
+        format!(
+            "{}{path}?X-Amz-Signature={}",
+            self.server.base_url(),
+            super::new_sid("")
+        )
     }
 
     /// Where nothing is.
@@ -64,14 +72,19 @@ impl Shelf {
             return (StatusCode::BAD_REQUEST, "Only one auth mechanism allowed").into_response();
         }
         match lock(&self.objects).get(uri.path()) {
-            Some(object) => ([(header::CONTENT_TYPE, "binary/octet-stream")], object.clone()).into_response(),
+            Some(object) => (
+                [(header::CONTENT_TYPE, "binary/octet-stream")],
+                object.clone(),
+            )
+                .into_response(),
             None => (StatusCode::FORBIDDEN, "AccessDenied").into_response(),
         }
     }
 }
 
 impl StandIn {
-    /// Puts an object into the storage beside Twilio and gives its URL, for [`StandIn::add_external_recording`]. `path` begins with `/`.
+    /// Puts an object into the storage beside Twilio and gives its URL, for
+    /// [`StandIn::add_external_recording`]. `path` begins with `/`.
     pub fn store_elsewhere(&self, path: &str, object: Bytes) -> String {
         self.world.storage.put(path, object)
     }
@@ -83,6 +96,10 @@ impl StandIn {
 
     /// Whether any request at the other host carried an `Authorization` header.
     pub fn saw_authorization_elsewhere(&self) -> bool {
-        self.world.storage.shelf.authorization.load(Ordering::SeqCst)
+        self.world
+            .storage
+            .shelf
+            .authorization
+            .load(Ordering::SeqCst)
     }
 }

@@ -43,7 +43,9 @@ fn account_sid() -> AccountSid {
 }
 
 fn recording_sid(digit: char) -> RecordingSid {
-    format!("RE{}", String::from(digit).repeat(32)).parse().unwrap()
+    format!("RE{}", String::from(digit).repeat(32))
+        .parse()
+        .unwrap()
 }
 
 impl Story {
@@ -54,14 +56,25 @@ impl Story {
     async fn with(change: impl FnOnce(&mut Settings)) -> Self {
         let account = account_sid();
         let api_key = Some((format!("SK{}", "a".repeat(32)), KEY_SECRET.to_owned()));
-        let twilio = StandIn::start(vec![StandInAccount { api_key, ..StandInAccount::new(account.clone(), "token") }]).await.unwrap();
+        let twilio = StandIn::start(vec![StandInAccount {
+            api_key,
+            ..StandInAccount::new(account.clone(), "token")
+        }])
+        .await
+        .unwrap();
         let recording = recording_sid('1');
         twilio.add_recording(&account, recording.clone(), Bytes::from_static(WAV));
         let mut settings = twilio.settings();
         change(&mut settings);
         let accounts = settings.resolve(Path::new("/")).unwrap();
         let client = Client::new(&accounts).unwrap();
-        Self { twilio, accounts, client, account, recording }
+        Self {
+            twilio,
+            accounts,
+            client,
+            account,
+            recording,
+        }
     }
 
     fn fail(&self, fault: Fault) -> &Self {
@@ -71,7 +84,10 @@ impl Story {
 
     async fn fetch(&self, channels: Option<i64>) -> Result<Vec<u8>, FetchError> {
         let account = self.accounts.get(&self.account).unwrap();
-        let media = self.client.media(account, &self.recording, channels).await?;
+        let media = self
+            .client
+            .media(account, &self.recording, channels)
+            .await?;
         let chunks: Vec<_> = media.body.try_collect().await?;
         Ok(chunks.concat())
     }
@@ -82,25 +98,42 @@ impl Story {
 }
 
 fn is_broken(error: &FetchError) -> bool {
-    matches!(error, FetchError::Transient { cause: Hiccup::Broken { .. } })
+    matches!(
+        error,
+        FetchError::Transient {
+            cause: Hiccup::Broken { .. }
+        }
+    )
 }
 
 #[tokio::test]
 async fn a_recording_comes_whole() {
     let story = Story::begin().await;
     let account = story.accounts.get(&story.account).unwrap();
-    let media = story.client.media(account, &story.recording, None).await.unwrap();
+    let media = story
+        .client
+        .media(account, &story.recording, None)
+        .await
+        .unwrap();
     assert_eq!(media.content_length, Some(WAV.len() as u64));
     assert!(story.fetch(Some(2)).await.unwrap() == WAV);
     assert!(story.fetch(Some(1)).await.unwrap() == mix_to_mono(WAV).unwrap());
-    assert_eq!((story.twilio.media_requests(), story.twilio.unauthorised_requests()), (3, 0));
+    assert_eq!(
+        (
+            story.twilio.media_requests(),
+            story.twilio.unauthorised_requests()
+        ),
+        (3, 0)
+    );
 }
 
 #[tokio::test]
 async fn a_mono_recording_comes_after_the_refusal_of_two_channels() {
     let story = Story::begin().await;
     let mono = repeat_to(2, Channels::Mono);
-    story.twilio.add_recording(&story.account, story.recording.clone(), mono.clone().into());
+    story
+        .twilio
+        .add_recording(&story.account, story.recording.clone(), mono.clone().into());
     assert!(story.fetch(None).await.unwrap() == mono);
     assert_eq!(story.twilio.media_requests(), 2);
     assert!(story.fetch(Some(1)).await.unwrap() == mono);
@@ -119,7 +152,10 @@ async fn an_account_without_an_api_key_fetches_with_its_token() {
 
 #[tokio::test]
 async fn a_wrong_credential_is_refused() {
-    let story = Story::with(|settings| settings.accounts[0].api_key_secret = Some(SecretText::new("other".into()))).await;
+    let story = Story::with(|settings| {
+        settings.accounts[0].api_key_secret = Some(SecretText::new("other".into()))
+    })
+    .await;
     assert_eq!(story.failure().await, Refusal::Credential(401).into());
     assert_eq!(story.twilio.unauthorised_requests(), 1);
 }
@@ -138,9 +174,21 @@ async fn a_recording_that_is_not_there_is_not_there_yet() {
 #[tokio::test]
 async fn throttling_says_when_to_come_back() {
     let story = Story::begin().await;
-    story.fail(Fault::TooMany { retry_after: Some(7) }).fail(Fault::TooMany { retry_after: None });
-    assert_eq!(story.failure().await, FetchError::Throttled { retry_after: Some(Duration::from_secs(7)) });
-    assert_eq!(story.failure().await, FetchError::Throttled { retry_after: None });
+    story
+        .fail(Fault::TooMany {
+            retry_after: Some(7),
+        })
+        .fail(Fault::TooMany { retry_after: None });
+    assert_eq!(
+        story.failure().await,
+        FetchError::Throttled {
+            retry_after: Some(Duration::from_secs(7))
+        }
+    );
+    assert_eq!(
+        story.failure().await,
+        FetchError::Throttled { retry_after: None }
+    );
     assert!(story.fetch(None).await.is_ok());
 }
 
@@ -161,9 +209,15 @@ async fn nobody_listening_is_transient() {
 #[tokio::test]
 async fn a_slow_body_comes_whole_and_a_silent_one_is_given_up() {
     let story = Story::with(|settings| settings.read_idle_timeout_ms = 200).await;
-    story.fail(Fault::SlowBody { bytes: WAV.len() / 4, every: Duration::from_millis(1) });
+    story.fail(Fault::SlowBody {
+        bytes: WAV.len() / 4,
+        every: Duration::from_millis(1),
+    });
     assert!(story.fetch(None).await.unwrap() == WAV);
-    story.fail(Fault::SlowBody { bytes: WAV.len() / 2, every: Duration::from_secs(3600) });
+    story.fail(Fault::SlowBody {
+        bytes: WAV.len() / 2,
+        every: Duration::from_secs(3600),
+    });
     assert_eq!(story.failure().await, Hiccup::Silence.into());
 }
 
@@ -177,7 +231,12 @@ async fn a_cut_body_is_an_error_wherever_it_is_cut() {
     }
     story.fail(Fault::CutBody { at: 100_000 });
     let account = story.accounts.get(&story.account).unwrap();
-    let mut body = story.client.media(account, &story.recording, None).await.unwrap().body;
+    let mut body = story
+        .client
+        .media(account, &story.recording, None)
+        .await
+        .unwrap()
+        .body;
     let received: Vec<_> = (&mut body).collect().await;
     assert!(received.last().unwrap().is_err());
     assert!(received[..received.len() - 1].iter().all(Result::is_ok));
@@ -187,11 +246,15 @@ async fn a_cut_body_is_an_error_wherever_it_is_cut() {
 #[tokio::test]
 async fn the_length_that_http_says_decides_whether_a_body_is_whole() {
     let story = Story::begin().await;
-    story.fail(Fault::WrongLength { claim: WAV.len() as u64 + 1 });
+    story.fail(Fault::WrongLength {
+        claim: WAV.len() as u64 + 1,
+    });
     assert!(is_broken(&story.failure().await));
     for claim in [WAV.len() - 1, WAV.len() / 2] {
         // HTTP says that these bytes are all; that the file's header promises more is a remark.
-        story.fail(Fault::WrongLength { claim: claim as u64 });
+        story.fail(Fault::WrongLength {
+            claim: claim as u64,
+        });
         assert!(story.fetch(Some(2)).await.unwrap() == WAV[..claim]);
     }
 }
@@ -199,24 +262,42 @@ async fn the_length_that_http_says_decides_whether_a_body_is_whole() {
 #[tokio::test]
 async fn an_error_document_is_not_sound() {
     let story = Story::begin().await;
-    story.fail(Fault::XmlErrorBody).fail(Fault::WrongContentType { value: "text/html; charset=utf-8".into() }).fail(Fault::NotRiff);
-    let content_type = |found: &str| Refusal::ContentType { found: found.into() }.into();
+    story
+        .fail(Fault::XmlErrorBody)
+        .fail(Fault::WrongContentType {
+            value: "text/html; charset=utf-8".into(),
+        })
+        .fail(Fault::NotRiff);
+    let content_type = |found: &str| {
+        Refusal::ContentType {
+            found: found.into(),
+        }
+        .into()
+    };
     assert_eq!(story.failure().await, content_type("application/xml"));
     assert_eq!(story.failure().await, content_type("text/html"));
     let error = story.failure().await;
     assert_eq!(error, Refusal::NotRiff.into());
     assert!(error.to_string().contains("customer key"));
-    story.fail(Fault::WrongContentType { value: "Audio/Wav".into() });
+    story.fail(Fault::WrongContentType {
+        value: "Audio/Wav".into(),
+    });
     assert!(story.fetch(None).await.is_ok());
 }
 
 #[tokio::test]
 async fn a_redirect_to_a_listed_host_is_followed_without_the_credential() {
     let storage = ForeignHost::start(Bytes::from_static(WAV)).await.unwrap();
-    let story = Story::with(|settings| settings.media_redirect_hosts = vec!["127.0.0.1".into()]).await;
-    story.fail(Fault::RedirectTo { url: format!("{}/bucket/key?X-Signature=1", storage.base_url()) });
+    let story =
+        Story::with(|settings| settings.media_redirect_hosts = vec!["127.0.0.1".into()]).await;
+    story.fail(Fault::RedirectTo {
+        url: format!("{}/bucket/key?X-Signature=1", storage.base_url()),
+    });
     assert!(story.fetch(None).await.unwrap() == WAV);
-    assert_eq!((storage.requests(), storage.saw_authorization()), (1, false));
+    assert_eq!(
+        (storage.requests(), storage.saw_authorization()),
+        (1, false)
+    );
 }
 
 #[tokio::test]
@@ -224,31 +305,59 @@ async fn a_redirect_to_another_host_is_refused_before_it_is_asked() {
     let stranger = ForeignHost::start(Bytes::from_static(WAV)).await.unwrap();
     let story = Story::begin().await;
     // The same address, but another port: another origin.
-    story.fail(Fault::RedirectTo { url: format!("{}/x?secret=1", stranger.base_url()) });
+    story.fail(Fault::RedirectTo {
+        url: format!("{}/x?secret=1", stranger.base_url()),
+    });
     let error = story.failure().await;
-    assert_eq!(error, Refusal::ForeignHost { host: "127.0.0.1".into() }.into());
+    assert_eq!(
+        error,
+        Refusal::ForeignHost {
+            host: "127.0.0.1".into()
+        }
+        .into()
+    );
     assert!(!error.to_string().contains("secret"));
-    story.fail(Fault::RedirectTo { url: "http://evil.example/x".into() });
-    assert_eq!(story.failure().await, Refusal::ForeignHost { host: "evil.example".into() }.into());
-    assert_eq!((stranger.requests(), stranger.saw_authorization()), (0, false));
+    story.fail(Fault::RedirectTo {
+        url: "http://evil.example/x".into(),
+    });
+    assert_eq!(
+        story.failure().await,
+        Refusal::ForeignHost {
+            host: "evil.example".into()
+        }
+        .into()
+    );
+    assert_eq!(
+        (stranger.requests(), stranger.saw_authorization()),
+        (0, false)
+    );
 }
 
 #[tokio::test]
 async fn a_redirect_within_twilio_carries_the_credential_to_this_recording_only() {
     let story = Story::begin().await;
     let path = format!("/2010-04-01/Accounts/{}/Recordings", story.account);
-    story.fail(Fault::RedirectTo { url: format!("{path}/{}", story.recording) });
+    story.fail(Fault::RedirectTo {
+        url: format!("{path}/{}", story.recording),
+    });
     assert!(story.fetch(None).await.unwrap() == WAV);
     let other = recording_sid('2');
-    story.twilio.add_recording(&story.account, other.clone(), Bytes::from_static(WAV));
-    story.fail(Fault::RedirectTo { url: format!("{path}/{other}.wav") });
+    story
+        .twilio
+        .add_recording(&story.account, other.clone(), Bytes::from_static(WAV));
+    story.fail(Fault::RedirectTo {
+        url: format!("{path}/{other}.wav"),
+    });
     assert_eq!(story.failure().await, Refusal::Credential(401).into());
 }
 
 #[tokio::test]
 async fn redirects_end() {
     let story = Story::begin().await;
-    let own = format!("/2010-04-01/Accounts/{}/Recordings/{}.wav", story.account, story.recording);
+    let own = format!(
+        "/2010-04-01/Accounts/{}/Recordings/{}.wav",
+        story.account, story.recording
+    );
     for _ in 0..MAX_REDIRECTS {
         story.fail(Fault::RedirectTo { url: own.clone() });
     }
@@ -262,7 +371,12 @@ async fn redirects_end() {
 #[tokio::test]
 async fn no_failure_shows_a_credential() {
     let story = Story::begin().await;
-    for fault in [Fault::NotYet { times: 1 }, Fault::ServerError { times: 1 }, Fault::CutBody { at: 5 }, Fault::NotRiff] {
+    for fault in [
+        Fault::NotYet { times: 1 },
+        Fault::ServerError { times: 1 },
+        Fault::CutBody { at: 5 },
+        Fault::NotRiff,
+    ] {
         let text = { story.fail(fault).failure().await };
         let text = format!("{text} {text:?} {:?}", story.client);
         for secret in [KEY_SECRET, "token", "RequestedChannels"] {
@@ -275,8 +389,15 @@ async fn no_failure_shows_a_credential() {
 async fn faults_of_a_recording_come_before_faults_of_any() {
     let story = Story::begin().await;
     story.twilio.fail_any(Fault::NotRiff);
-    story.fail(Fault::NotYet { times: 0 }).fail(Fault::XmlErrorBody);
-    assert!(matches!(story.failure().await, FetchError::Refused { cause: Refusal::ContentType { .. } }));
+    story
+        .fail(Fault::NotYet { times: 0 })
+        .fail(Fault::XmlErrorBody);
+    assert!(matches!(
+        story.failure().await,
+        FetchError::Refused {
+            cause: Refusal::ContentType { .. }
+        }
+    ));
     assert_eq!(story.failure().await, Refusal::NotRiff.into());
     assert!(story.fetch(None).await.is_ok());
 }
@@ -285,17 +406,41 @@ async fn faults_of_a_recording_come_before_faults_of_any() {
 async fn metadata_has_twilios_fields() {
     let story = Story::begin().await;
     let http = reqwest::Client::builder().no_proxy().build().unwrap();
-    let url = format!("{}/2010-04-01/Accounts/{}/Recordings/{}.json", story.twilio.base_url(), story.account, story.recording);
-    let metadata: serde_json::Value = http.get(&url).basic_auth(&story.account, Some("token")).send().await.unwrap().json().await.unwrap();
+    let url = format!(
+        "{}/2010-04-01/Accounts/{}/Recordings/{}.json",
+        story.twilio.base_url(),
+        story.account,
+        story.recording
+    );
+    let metadata: serde_json::Value = http
+        .get(&url)
+        .basic_auth(&story.account, Some("token"))
+        .send()
+        .await
+        .unwrap()
+        .json()
+        .await
+        .unwrap();
     assert_eq!(metadata["sid"], story.recording.as_str());
-    assert_eq!((&metadata["duration"], &metadata["channels"]), (&"27".into(), &2.into()));
+    assert_eq!(
+        (&metadata["duration"], &metadata["channels"]),
+        (&"27".into(), &2.into())
+    );
     assert_eq!(metadata["status"], "completed");
 
     let refused = http.get(&url).send().await.unwrap();
     assert_eq!(refused.status(), 401);
-    let absent = http.get(url.replace(".json", "x.json")).basic_auth(&story.account, Some("token")).send().await.unwrap();
+    let absent = http
+        .get(url.replace(".json", "x.json"))
+        .basic_auth(&story.account, Some("token"))
+        .send()
+        .await
+        .unwrap();
     assert_eq!(absent.status(), 404);
-    assert_eq!(absent.json::<serde_json::Value>().await.unwrap()["code"], 20404);
+    assert_eq!(
+        absent.json::<serde_json::Value>().await.unwrap()["code"],
+        20404
+    );
     assert_eq!(story.twilio.media_requests(), 0);
 }
 
@@ -303,9 +448,18 @@ async fn metadata_has_twilios_fields() {
 async fn its_callbacks_verify_and_parse() {
     let story = Story::begin().await;
     for (configured, public) in [
-        ("https://vault.example.com/twilio/recordings?tag=a", "https://vault.example.com"),
-        ("https://vault.example.com:8443/twilio/recordings?tag=a", "https://vault.example.com:8443"),
-        ("http://127.0.0.1:8080/twilio/recordings?tag=a#rc=3", "http://127.0.0.1:8080"),
+        (
+            "https://vault.example.com/twilio/recordings?tag=a",
+            "https://vault.example.com",
+        ),
+        (
+            "https://vault.example.com:8443/twilio/recordings?tag=a",
+            "https://vault.example.com:8443",
+        ),
+        (
+            "http://127.0.0.1:8080/twilio/recordings?tag=a#rc=3",
+            "http://127.0.0.1:8080",
+        ),
     ] {
         let params = story.twilio.callback_params(&story.recording, "completed");
         let signed = story.twilio.callback(&story.account, configured, &params);
@@ -313,12 +467,19 @@ async fn its_callbacks_verify_and_parse() {
             path_and_query: "/twilio/recordings?tag=a",
             signature: Some(&signed.signature),
             settings: None,
-            delivery: Delivery::Body { content_type: Some("application/x-www-form-urlencoded"), bytes: signed.body.as_bytes() },
+            delivery: Delivery::Body {
+                content_type: Some("application/x-www-form-urlencoded"),
+                bytes: signed.body.as_bytes(),
+            },
         };
-        let verified = signature::verify(&story.accounts, &public.parse().unwrap(), &request).unwrap();
+        let verified =
+            signature::verify(&story.accounts, &public.parse().unwrap(), &request).unwrap();
         let callback = RecordingCallback::parse(&verified).unwrap();
         assert_eq!(callback.recording_sid, story.recording);
-        assert_eq!((callback.duration_s, callback.channels), (Some(27), Some(2)));
+        assert_eq!(
+            (callback.duration_s, callback.channels),
+            (Some(27), Some(2))
+        );
         assert!(callback.call.is_some() && callback.started_at.is_some());
         assert_eq!(callback.query, [("tag".to_owned(), "a".to_owned())]);
     }
@@ -332,37 +493,69 @@ async fn a_posted_callback_arrives_signed() {
     let receiver = server::start(|_| {
         axum::Router::new().route(
             "/twilio/recordings",
-            axum::routing::post(async move |uri: axum::http::Uri, headers: axum::http::HeaderMap, body: Bytes| {
-                sender.send((uri.to_string(), headers, body)).unwrap();
-                axum::http::StatusCode::NO_CONTENT
-            }),
+            axum::routing::post(
+                async move |uri: axum::http::Uri, headers: axum::http::HeaderMap, body: Bytes| {
+                    sender.send((uri.to_string(), headers, body)).unwrap();
+                    axum::http::StatusCode::NO_CONTENT
+                },
+            ),
         )
     })
     .await
     .unwrap();
     let url = format!("{}/twilio/recordings?tag=it's", receiver.base_url());
-    let response = story.twilio.post_callback(&http, &url, &recording_sid('9'), "absent").await.unwrap();
+    let response = story
+        .twilio
+        .post_callback(&http, &url, &recording_sid('9'), "absent")
+        .await
+        .unwrap();
     assert_eq!(response.status(), 204);
 
     let (uri, headers, body) = received.recv().await.unwrap();
     let text = |name: &str| headers.get(name).map(|value| value.to_str().unwrap());
-    let delivery = Delivery::Body { content_type: text("content-type"), bytes: &body };
-    let request = Request { path_and_query: &uri, signature: text(signature::HEADER), settings: None, delivery };
-    let verified = signature::verify(&story.accounts, &receiver.base_url().parse().unwrap(), &request).unwrap();
+    let delivery = Delivery::Body {
+        content_type: text("content-type"),
+        bytes: &body,
+    };
+    let request = Request {
+        path_and_query: &uri,
+        signature: text(signature::HEADER),
+        settings: None,
+        delivery,
+    };
+    let verified = signature::verify(
+        &story.accounts,
+        &receiver.base_url().parse().unwrap(),
+        &request,
+    )
+    .unwrap();
     let callback = RecordingCallback::parse(&verified).unwrap();
-    assert_eq!((callback.status.as_str(), callback.error_code, callback.duration_s), ("absent", Some(16101), None));
+    assert_eq!(
+        (
+            callback.status.as_str(),
+            callback.error_code,
+            callback.duration_s
+        ),
+        ("absent", Some(16101), None)
+    );
     assert_eq!(callback.account, story.account);
 }
 
 #[tokio::test]
 async fn a_dropped_stand_in_is_gone() {
     let story = Story::begin().await;
-    let address = story.twilio.base_url().trim_start_matches("http://").to_owned();
+    let address = story
+        .twilio
+        .base_url()
+        .trim_start_matches("http://")
+        .to_owned();
     drop(story.twilio);
     let gone = async {
         while tokio::net::TcpStream::connect(&address).await.is_ok() {
             tokio::task::yield_now().await;
         }
     };
-    tokio::time::timeout(Duration::from_secs(10), gone).await.unwrap();
+    tokio::time::timeout(Duration::from_secs(10), gone)
+        .await
+        .unwrap();
 }

@@ -29,7 +29,12 @@ pub struct TranscriptionFacts {
 impl TranscriptionFacts {
     /// A completed one.
     pub fn new(sid: impl Into<String>, recording: RecordingSid, text: impl Into<String>) -> Self {
-        Self { sid: sid.into(), recording, text: text.into(), status: "completed".to_owned() }
+        Self {
+            sid: sid.into(),
+            recording,
+            text: text.into(),
+            status: "completed".to_owned(),
+        }
     }
 }
 
@@ -37,7 +42,10 @@ impl StandIn {
     /// Makes a transcription known, in place of one with this SID.
     pub fn add_transcription(&self, account: &AccountSid, facts: TranscriptionFacts) {
         let owned = self.world.own(account, facts);
-        self.world.state().transcriptions.insert(owned.facts.sid.clone(), owned);
+        self.world
+            .state()
+            .transcriptions
+            .insert(owned.facts.sid.clone(), owned);
     }
 }
 
@@ -45,24 +53,44 @@ impl StandIn {
 pub(super) fn list(world: &World, asked: &Asked) -> Result<Answer, Refused> {
     let state = world.state();
     above(world, &state, asked)?;
-    let of = state.transcriptions.values().filter(|owned| is_its(owned, asked));
-    let items = of.map(|owned| (newest_first(owned.created, &owned.facts.sid), owned)).collect();
-    page::of_2010(items, "transcriptions", &asked.path, &asked.query, |owned| resource(owned))
+    let of = state
+        .transcriptions
+        .values()
+        .filter(|owned| is_its(owned, asked));
+    let items = of
+        .map(|owned| (newest_first(owned.created, &owned.facts.sid), owned))
+        .collect();
+    page::of_2010(
+        items,
+        "transcriptions",
+        &asked.path,
+        &asked.query,
+        |owned| resource(owned),
+    )
 }
 
 /// `GET …/Transcriptions/{TR}.json`.
 pub(super) fn fetch(world: &World, asked: &Asked) -> Result<Answer, Refused> {
     let state = world.state();
     above(world, &state, asked)?;
-    let owned = state.transcriptions.get(&asked.ask.sid).filter(|owned| is_its(owned, asked));
-    owned.map(|owned| Answer::ok(resource(owned))).ok_or_else(Refused::not_found)
+    let owned = state
+        .transcriptions
+        .get(&asked.ask.sid)
+        .filter(|owned| is_its(owned, asked));
+    owned
+        .map(|owned| Answer::ok(resource(owned)))
+        .ok_or_else(Refused::not_found)
 }
 
 /// `DELETE …/Transcriptions/{TR}.json`.
 pub(super) fn delete(world: &World, asked: &Asked) -> Result<Answer, Refused> {
     let mut state = world.state();
     above(world, &state, asked)?;
-    if !state.transcriptions.get(&asked.ask.sid).is_some_and(|owned| is_its(owned, asked)) {
+    if !state
+        .transcriptions
+        .get(&asked.ask.sid)
+        .is_some_and(|owned| is_its(owned, asked))
+    {
         return Err(Refused::not_found());
     }
     state.transcriptions.remove(&asked.ask.sid);
@@ -71,11 +99,20 @@ pub(super) fn delete(world: &World, asked: &Asked) -> Result<Answer, Refused> {
 
 /// The recording that subresources are asked of is there.
 pub(super) fn above(world: &World, state: &State, asked: &Asked) -> Result<(), Refused> {
-    let Below::Recording(sid) = &asked.ask.below else { return Ok(()) };
+    let Below::Recording(sid) = &asked.ask.below else {
+        return Ok(());
+    };
     let sid = sid.parse().map_err(|_| Refused::not_found())?;
-    let held = state.recording(&sid, world.hours.now()).filter(|held| held.account == asked.account);
-    let shown = held.is_some_and(|held| held.deleted.is_none() || state.behaviour.deleted_lists_subresources);
-    if shown { Ok(()) } else { Err(Refused::not_found()) }
+    let held = state
+        .recording(&sid, world.hours.now())
+        .filter(|held| held.account == asked.account);
+    let shown = held
+        .is_some_and(|held| held.deleted.is_none() || state.behaviour.deleted_lists_subresources);
+    if shown {
+        Ok(())
+    } else {
+        Err(Refused::not_found())
+    }
 }
 
 fn is_its(owned: &Owned<TranscriptionFacts>, asked: &Asked) -> bool {
@@ -87,7 +124,11 @@ fn is_its(owned: &Owned<TranscriptionFacts>, asked: &Asked) -> bool {
 }
 
 fn resource(owned: &Owned<TranscriptionFacts>) -> Value {
-    let Owned { account, facts, created } = owned;
+    let Owned {
+        account,
+        facts,
+        created,
+    } = owned;
     json!({
         "account_sid": account,
         "api_version": "2010-04-01",

@@ -1,4 +1,5 @@
-//! The Transcripts of Intelligence v2: whole transcripts with their channels, found by what they were made from.
+//! The Transcripts of Intelligence v2: whole transcripts with their channels, found by what they
+//! were made from.
 
 use serde_json::{Value, json};
 
@@ -92,7 +93,10 @@ impl StandIn {
     /// Makes a transcript known, in place of one with this SID.
     pub fn add_transcript(&self, account: &AccountSid, facts: TranscriptFacts) {
         let owned = self.world.own(account, facts);
-        self.world.state().transcripts.insert(owned.facts.sid.clone(), owned);
+        self.world
+            .state()
+            .transcripts
+            .insert(owned.facts.sid.clone(), owned);
     }
 
     /// Gives a transcript another status.
@@ -106,10 +110,20 @@ impl StandIn {
 impl World {
     /// Where every recording is transcribed, so is this one.
     pub(super) fn transcribe(&self, state: &mut State, recording: &RecordingSid) {
-        let (Some(service_sid), Some(held)) = (&state.behaviour.auto_transcribe, state.recordings.get(recording)) else { return };
+        let (Some(service_sid), Some(held)) = (
+            &state.behaviour.auto_transcribe,
+            state.recordings.get(recording),
+        ) else {
+            return;
+        };
         let facts = TranscriptFacts {
             service_sid: service_sid.clone(),
-            sentences: vec![SentenceFacts::new(1, "0.40", "1.90", "Thank you for calling.")],
+            sentences: vec![SentenceFacts::new(
+                1,
+                "0.40",
+                "1.90",
+                "Thank you for calling.",
+            )],
             duration: held.sound.seconds,
             ..TranscriptFacts::new(new_sid("GT"), recording)
         };
@@ -120,39 +134,79 @@ impl World {
 
 /// What absolute links begin with.
 pub(super) fn origin(state: &State, asked: &Asked) -> String {
-    state.behaviour.intelligence_links.clone().unwrap_or_else(|| asked.origin.clone())
+    state
+        .behaviour
+        .intelligence_links
+        .clone()
+        .unwrap_or_else(|| asked.origin.clone())
 }
 
-/// A transcript of the account that asks: a parent's credential does not open a subaccount here, since the path names none.
-pub(super) fn find<'a>(state: &'a State, asked: &Asked) -> Result<&'a Owned<TranscriptFacts>, Refused> {
-    state.transcripts.get(&asked.ask.sid).filter(|owned| owned.account == asked.account).ok_or_else(Refused::not_found)
+/// A transcript of the account that asks: a parent's credential does not open a subaccount here,
+/// since the path names none.
+pub(super) fn find<'a>(
+    state: &'a State,
+    asked: &Asked,
+) -> Result<&'a Owned<TranscriptFacts>, Refused> {
+    state
+        .transcripts
+        .get(&asked.ask.sid)
+        .filter(|owned| owned.account == asked.account)
+        .ok_or_else(Refused::not_found)
 }
 
 /// `GET /v2/Transcripts`, newest first.
 pub(super) fn list(world: &World, asked: &Asked) -> Result<Answer, Refused> {
     let state = world.state();
     let query = &asked.query;
-    let time = |name: &'static str| query.get(name).map(|text| filter_time(text).ok_or_else(|| Refused::invalid(name))).transpose();
+    let time = |name: &'static str| {
+        query
+            .get(name)
+            .map(|text| filter_time(text).ok_or_else(|| Refused::invalid(name)))
+            .transpose()
+    };
     let (before, after) = (time("BeforeDateCreated")?, time("AfterDateCreated")?);
     let items = state
         .transcripts
         .values()
         .filter(|owned| owned.account == asked.account)
         .filter(|owned| is(query.get("SourceSid"), owned.facts.source_sid.clone()))
-        .filter(|owned| is(query.get("ServiceSid"), Some(owned.facts.service_sid.clone())))
+        .filter(|owned| {
+            is(
+                query.get("ServiceSid"),
+                Some(owned.facts.service_sid.clone()),
+            )
+        })
         .filter(|owned| is(query.get("Status"), Some(owned.facts.status.clone())))
-        .filter(|owned| is(query.get("LanguageCode"), Some(owned.facts.language.clone())))
-        .filter(|owned| before.is_none_or(|(at, _)| owned.created <= at) && after.is_none_or(|(at, _)| owned.created >= at))
+        .filter(|owned| {
+            is(
+                query.get("LanguageCode"),
+                Some(owned.facts.language.clone()),
+            )
+        })
+        .filter(|owned| {
+            before.is_none_or(|(at, _)| owned.created <= at)
+                && after.is_none_or(|(at, _)| owned.created >= at)
+        })
         .map(|owned| (newest_first(owned.created, &owned.facts.sid), owned))
         .collect();
     let origin = origin(&state, asked);
-    page::of_v2(items, "transcripts", &format!("{origin}/v2/Transcripts"), query, 1000, |owned| resource(owned, &origin))
+    page::of_v2(
+        items,
+        "transcripts",
+        &format!("{origin}/v2/Transcripts"),
+        query,
+        1000,
+        |owned| resource(owned, &origin),
+    )
 }
 
 /// `GET /v2/Transcripts/{GT}`.
 pub(super) fn fetch(world: &World, asked: &Asked) -> Result<Answer, Refused> {
     let state = world.state();
-    Ok(Answer::ok(resource(find(&state, asked)?, &origin(&state, asked))))
+    Ok(Answer::ok(resource(
+        find(&state, asked)?,
+        &origin(&state, asked),
+    )))
 }
 
 /// `DELETE /v2/Transcripts/{GT}`.
@@ -164,7 +218,11 @@ pub(super) fn delete(world: &World, asked: &Asked) -> Result<Answer, Refused> {
 }
 
 fn resource(owned: &Owned<TranscriptFacts>, origin: &str) -> Value {
-    let Owned { account, facts, created } = owned;
+    let Owned {
+        account,
+        facts,
+        created,
+    } = owned;
     let url = format!("{origin}/v2/Transcripts/{}", facts.sid);
     let participants: Vec<Value> = facts.participants.iter().map(participant).collect();
     json!({

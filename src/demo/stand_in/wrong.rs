@@ -115,7 +115,8 @@ pub enum Wrong {
     HugeBody,
     /// 200 and JSON that is of another form than asked for.
     WrongShape,
-    /// 307 to another host, which remembers what it is shown: [`super::StandIn::saw_authorization_elsewhere`].
+    /// 307 to another host, which remembers what it is shown:
+    /// [`super::StandIn::saw_authorization_elsewhere`].
     RedirectAway,
     /// What was asked for is done, and the answer is 500.
     DoneThenServerError,
@@ -131,9 +132,14 @@ impl Wrong {
             Self::Unauthorised,
             Self::Forbidden,
             Self::TooMany { retry_after: None },
-            Self::TooMany { retry_after: Some(1) },
+            Self::TooMany {
+                retry_after: Some(1),
+            },
             Self::ServerError,
-            Self::Refused { status: 400, code: 20001 },
+            Self::Refused {
+                status: 400,
+                code: 20001,
+            },
             Self::Silence,
             Self::CutBody,
             Self::NotJson,

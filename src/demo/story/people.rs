@@ -1,4 +1,5 @@
-//! The chapter about people: consent, a hold, a withdrawal, and what the page at `/privacy` says of all that.
+//! The chapter about people: consent, a hold, a withdrawal, and what the page at `/privacy` says of
+//! all that.
 
 use std::time::Instant;
 
@@ -26,7 +27,12 @@ impl Story<'_> {
         let training = json!({ "purpose": "training", "justification": "a good example" });
         let refused = self.asked(id, &training).await?;
         let told = "Training rests on consent, and nobody has given it: refused, with the clause of the policy that says so.";
-        self.step("consent-missing-refused", begun, refused.0 == 403 && names(&refused.1, "consent-missing"), told)?;
+        self.step(
+            "consent-missing-refused",
+            begun,
+            refused.0 == 403 && names(&refused.1, "consent-missing"),
+            told,
+        )?;
 
         let begun = Instant::now();
         for (who, method) in [(CUSTOMER, "keypad"), (AGENT, "contract")] {
@@ -38,20 +44,45 @@ impl Story<'_> {
         }
         let (status, grant) = self.asked(id, &training).await?;
         let told = "Both parties say yes: a grant, and for the first five minutes only, as the policy says.";
-        self.step("consent-given", begun, status == 201 && grant["window"]["to_s"] == 300, told)?;
+        self.step(
+            "consent-given",
+            begun,
+            status == 201 && grant["window"]["to_s"] == 300,
+            told,
+        )?;
 
         let begun = Instant::now();
         let hold = format!("/v1/recordings/{id}/holds/court");
         let placed = json!({ "purpose": "legal-request", "reason": "litigation", "authority": "Regional Court, 12 O 34/26", "review_at": "2099-01-01T00:00:00Z" });
         let (placed, _) = world.ask(Method::PUT, &hold, Some(placed)).await?;
-        let (status, _) = world.ask(Method::DELETE, &format!("/v1/recordings/{id}"), Some(json!({ "reason": "tidying" }))).await?;
-        self.step("held", begun, (200..300).contains(&placed) && status == 409, "A court asks to keep it: now nobody can shred it, 409.")?;
+        let (status, _) = world
+            .ask(
+                Method::DELETE,
+                &format!("/v1/recordings/{id}"),
+                Some(json!({ "reason": "tidying" })),
+            )
+            .await?;
+        self.step(
+            "held",
+            begun,
+            (200..300).contains(&placed) && status == 409,
+            "A court asks to keep it: now nobody can shred it, 409.",
+        )?;
 
         let begun = Instant::now();
         let revoked = json!({ "subject": CUSTOMER, "reason": "subject-request" });
-        let (status, revocation) = world.ask(Method::POST, "/v1/revocations", Some(revoked)).await?;
-        let review = self.asked(id, &json!({ "purpose": "quality-review" })).await?;
-        let court = self.asked(id, &json!({ "purpose": "legal-request", "justification": "12 O 34/26" })).await?;
+        let (status, revocation) = world
+            .ask(Method::POST, "/v1/revocations", Some(revoked))
+            .await?;
+        let review = self
+            .asked(id, &json!({ "purpose": "quality-review" }))
+            .await?;
+        let court = self
+            .asked(
+                id,
+                &json!({ "purpose": "legal-request", "justification": "12 O 34/26" }),
+            )
+            .await?;
         let is_closed = status == 200 && names(&review.1, "recording-revoked") && court.0 == 201;
         let told = "The customer revokes everything: the recording is closed to all but the court, and waits for the hold to end.";
         self.step("revoked-under-hold", begun, is_closed, told)?;
@@ -59,30 +90,55 @@ impl Story<'_> {
         let begun = Instant::now();
         let (status, lifted) = world.ask(Method::DELETE, &hold, None).await?;
         let is_shredded = status == 200 && lifted["receipt_id"].is_string();
-        let whole = self.receipt_of_the_whole(revocation["id"].as_str().unwrap_or_default()).await?;
+        let whole = self
+            .receipt_of_the_whole(revocation["id"].as_str().unwrap_or_default())
+            .await?;
         let told = "The hold ends: it is shredded at once, and the signed receipt of the revocation says that nothing of it is left.";
         self.step("shredded-after-hold", begun, is_shredded && whole, told)
     }
 
     async fn name_parties(&self, id: RecordingId) -> Result<(), Failure> {
-        let (_, recording) = self.world.ask(Method::GET, &format!("/v1/recordings/{id}"), None).await?;
-        let call = recording["call_sid"].as_str().ok_or("the recording names no call")?;
+        let (_, recording) = self
+            .world
+            .ask(Method::GET, &format!("/v1/recordings/{id}"), None)
+            .await?;
+        let call = recording["call_sid"]
+            .as_str()
+            .ok_or("the recording names no call")?;
         let parties = json!({ "parties": [{ "leg": "caller", "number": CUSTOMER }, { "leg": "callee", "number": AGENT }] });
-        match self.world.ask(Method::POST, &format!("/v1/calls/{call}/parties"), Some(parties)).await? {
+        match self
+            .world
+            .ask(
+                Method::POST,
+                &format!("/v1/calls/{call}/parties"),
+                Some(parties),
+            )
+            .await?
+        {
             (200 | 201, _) => Ok(()),
             (status, _) => Err(format!("the parties were answered {status}").into()),
         }
     }
 
     async fn asked(&self, id: RecordingId, request: &Value) -> Result<(u16, Value), Failure> {
-        self.world.ask(Method::POST, &format!("/v1/recordings/{id}/grants"), Some(request.clone())).await
+        self.world
+            .ask(
+                Method::POST,
+                &format!("/v1/recordings/{id}/grants"),
+                Some(request.clone()),
+            )
+            .await
     }
 
-    /// Waits until the receipt for the whole says that no hold keeps anything, and verifies it with the published keys alone.
+    /// Waits until the receipt for the whole says that no hold keeps anything, and verifies it with
+    /// the published keys alone.
     async fn receipt_of_the_whole(&self, revocation: &str) -> Result<bool, Failure> {
         let keys = self.keys().await?;
         for _ in 0..600 {
-            let (_, status) = self.world.ask(Method::GET, &format!("/v1/revocations/{revocation}"), None).await?;
+            let (_, status) = self
+                .world
+                .ask(Method::GET, &format!("/v1/revocations/{revocation}"), None)
+                .await?;
             if let Some(jws) = status["receipt"].as_str() {
                 let receipt = RevocationReceipt::verify(jws, &keys)?;
                 if receipt.held == 0 {
@@ -97,5 +153,9 @@ impl Story<'_> {
 
 /// Whether a refusal gives this reason.
 fn names(refused: &Value, code: &str) -> bool {
-    refused["reasons"].as_array().into_iter().flatten().any(|reason| reason["code"] == code && reason["clause"].is_string())
+    refused["reasons"]
+        .as_array()
+        .into_iter()
+        .flatten()
+        .any(|reason| reason["code"] == code && reason["clause"].is_string())
 }

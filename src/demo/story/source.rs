@@ -1,4 +1,5 @@
-//! The chapter about Twilio: a callback that never came, who took part, what was said, and nothing that is left there.
+//! The chapter about Twilio: a callback that never came, who took part, what was said, and nothing
+//! that is left there.
 
 use std::time::{Duration, Instant};
 
@@ -33,21 +34,32 @@ impl Story<'_> {
         world.transcribe(&sid, SAID).await?;
         let grant = self.grant_with_transcript(id).await?;
         let transcript = self.read(&grant["transcript_url"]).await?;
-        let said = transcript["sentences"][0]["text"] == SAID && transcript["sentences"][0]["leg"] == "caller";
+        let said = transcript["sentences"][0]["text"] == SAID
+            && transcript["sentences"][0]["leg"] == "caller";
         let told = "Twilio tells of a transcript: it is fetched, sealed beside the sound, and read under a grant, with who spoke.";
         self.step("transcript-filed", begun, said, told)?;
 
         let begun = Instant::now();
         let parties = self.read(&grant["parties_url"]).await?;
-        let addresses: Vec<&str> =
-            parties["parties"].as_array().into_iter().flatten().filter_map(|party| party["address"].as_str()).collect();
+        let addresses: Vec<&str> = parties["parties"]
+            .as_array()
+            .into_iter()
+            .flatten()
+            .filter_map(|party| party["address"].as_str())
+            .collect();
         let known = addresses.contains(&CALLER) && addresses.contains(&CALLEE);
         let told = "Who took part was looked up at Twilio, is sealed with the recording, and is shown under a grant only.";
         self.step("parties-known", begun, known, told)?;
 
         let begun = Instant::now();
         let before = world.stand_in().kept(&sid).content();
-        world.ask(Method::DELETE, &format!("/v1/recordings/{id}"), Some(json!({ "reason": "subject-request" }))).await?;
+        world
+            .ask(
+                Method::DELETE,
+                &format!("/v1/recordings/{id}"),
+                Some(json!({ "reason": "subject-request" })),
+            )
+            .await?;
         let deleted = self.deleted_at_source(id).await?;
         let nothing_left = before && deleted && !world.stand_in().kept(&sid).content();
         let told = "It is shredded: Twilio's recording and transcript are deleted as well, Twilio says so, and what stays there until when is told.";
@@ -58,7 +70,14 @@ impl Story<'_> {
     async fn grant_with_transcript(&self, id: RecordingId) -> Result<Value, Failure> {
         let path = format!("/v1/recordings/{id}/grants");
         for _ in 0..600 {
-            let (_, grant) = self.world.ask(Method::POST, &path, Some(json!({ "purpose": "quality-review" }))).await?;
+            let (_, grant) = self
+                .world
+                .ask(
+                    Method::POST,
+                    &path,
+                    Some(json!({ "purpose": "quality-review" })),
+                )
+                .await?;
             if grant["transcript_url"].is_string() {
                 return Ok(grant);
             }
@@ -75,10 +94,17 @@ impl Story<'_> {
     /// Waits until the vault says that nothing is left at the source.
     async fn deleted_at_source(&self, id: RecordingId) -> Result<bool, Failure> {
         for _ in 0..600 {
-            let (_, recording) = self.world.ask(Method::GET, &format!("/v1/recordings/{id}"), None).await?;
+            let (_, recording) = self
+                .world
+                .ask(Method::GET, &format!("/v1/recordings/{id}"), None)
+                .await?;
             if recording["at_source"]["state"] == "deleted" {
-                let copies = recording["at_source"]["copies"].as_array().map_or(&[][..], Vec::as_slice);
-                return Ok(copies.len() == 2 && copies.iter().all(|copy| copy["state"] == "confirmed"));
+                let copies = recording["at_source"]["copies"]
+                    .as_array()
+                    .map_or(&[][..], Vec::as_slice);
+                return Ok(
+                    copies.len() == 2 && copies.iter().all(|copy| copy["state"] == "confirmed")
+                );
             }
             tokio::time::sleep(Duration::from_millis(20)).await;
         }

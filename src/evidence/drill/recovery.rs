@@ -16,13 +16,15 @@ pub struct Recovery {
     pub fences: u64,
     /// How many of them the rebuilt one does not know.
     pub fences_missing: u64,
-    /// How many of the missing ones were waiting to be written to the journal when the drill began; all, if it holds.
+    /// How many of the missing ones were waiting to be written to the journal when the drill began;
+    /// all, if it holds.
     pub fences_behind: u64,
     /// Recordings that live in the live ledger.
     pub living: u64,
     /// The recovery gap: how many of them the rebuilt one does not have.
     pub gap: u64,
-    /// How many of the gap were waiting to be written to the journal when the drill began; all, if it holds.
+    /// How many of the gap were waiting to be written to the journal when the drill began; all, if
+    /// it holds.
     pub gap_behind: u64,
     /// When the oldest recording of the gap was sealed.
     pub gap_since: Option<Timestamp>,
@@ -30,7 +32,8 @@ pub struct Recovery {
     pub sampled: u64,
     /// For how many of them the rebuilt ledger gave the key.
     pub sample_keys: u64,
-    /// Of how many of them the ciphertext in the store is authentic under that key: header, first and final segment.
+    /// Of how many of them the ciphertext in the store is authentic under that key: header, first
+    /// and final segment.
     pub sample_authentic: u64,
     /// Shredded recordings that were tried.
     pub shredded_sampled: u64,
@@ -44,7 +47,8 @@ pub struct Recovery {
     pub recovery_time_ms: u64,
     /// When the newest file was written that the vault was rebuilt from.
     pub recovery_point: Option<Timestamp>,
-    /// For how long the oldest change that a loss of the ledger would lose has waited; 0, if none would be lost.
+    /// For how long the oldest change that a loss of the ledger would lose has waited; 0, if none
+    /// would be lost.
     pub recovery_point_lag_s: u64,
     /// The deletion horizon, as configured.
     pub horizon_s: u64,

@@ -68,7 +68,10 @@ fn drill() -> Drill {
 fn signed_with(change: impl FnOnce(&mut Value)) -> Result<Drill, Error> {
     let mut claims = serde_json::to_value(drill()).unwrap();
     change(&mut claims);
-    Drill::verify(&jws::sign(&signer(), TYP, claims.to_string().as_bytes()), &keys())
+    Drill::verify(
+        &jws::sign(&signer(), TYP, claims.to_string().as_bytes()),
+        &keys(),
+    )
 }
 
 #[test]
@@ -79,8 +82,17 @@ fn evidence_reads_back_as_it_was_signed() {
     assert_eq!(Drill::verify(&text, &keys()), Ok(drill));
     assert!(text.len() < jws::MAX_LEN / 8);
     let claims = serde_json::to_value(self::drill()).unwrap();
-    assert_eq!((&claims["iat"], &claims["at"]), (&json!(1_800_000_000), &json!("2027-01-15T08:00:00.250Z")));
-    assert_eq!((&claims["forgets"], &claims["forgetting"]["canary"]["closure_bites"]), (&json!(true), &json!(true)));
+    assert_eq!(
+        (&claims["iat"], &claims["at"]),
+        (&json!(1_800_000_000), &json!("2027-01-15T08:00:00.250Z"))
+    );
+    assert_eq!(
+        (
+            &claims["forgets"],
+            &claims["forgetting"]["canary"]["closure_bites"]
+        ),
+        (&json!(true), &json!(true))
+    );
 }
 
 #[test]
@@ -108,7 +120,13 @@ fn each_way_to_fail_makes_its_half_fail() {
         |half| half.sample_authentic = 3,
         |half| (half.sample_keys, half.sample_authentic) = (3, 3),
         |half| half.shredded_opened = 1,
-        |half| *half = Recovery { fences: 3, living: 4, ..Recovery::default() },
+        |half| {
+            *half = Recovery {
+                fences: 3,
+                living: 4,
+                ..Recovery::default()
+            }
+        },
     ];
     for change in recovery {
         let mut failed = drill();
@@ -121,7 +139,10 @@ fn each_way_to_fail_makes_its_half_fail() {
 #[test]
 fn what_waits_for_turn_or_journal_is_no_failure() {
     let mut behind = drill();
-    (behind.recovery.fences_missing, behind.recovery.fences_behind) = (1, 1);
+    (
+        behind.recovery.fences_missing,
+        behind.recovery.fences_behind,
+    ) = (1, 1);
     (behind.recovery.gap, behind.recovery.gap_behind) = (2, 2);
     assert!(behind.recovers());
 }
@@ -129,9 +150,18 @@ fn what_waits_for_turn_or_journal_is_no_failure() {
 #[test]
 fn verdicts_and_numbers_that_do_not_agree_are_refused_even_if_signed() {
     assert!(signed_with(|_| {}).is_ok());
-    assert_eq!(signed_with(|claims| claims["forgets"] = json!(false)), Err(Error::Verdict));
-    assert_eq!(signed_with(|claims| claims["forgetting"]["shredded_reached"] = json!(1)), Err(Error::Verdict));
-    assert_eq!(signed_with(|claims| claims["recovery"]["gap"] = json!(1)), Err(Error::Verdict));
+    assert_eq!(
+        signed_with(|claims| claims["forgets"] = json!(false)),
+        Err(Error::Verdict)
+    );
+    assert_eq!(
+        signed_with(|claims| claims["forgetting"]["shredded_reached"] = json!(1)),
+        Err(Error::Verdict)
+    );
+    assert_eq!(
+        signed_with(|claims| claims["recovery"]["gap"] = json!(1)),
+        Err(Error::Verdict)
+    );
     for (half, member, value) in [
         ("forgetting", "shredded_reached", json!(3)),
         ("forgetting", "living", json!(3)),
@@ -142,9 +172,18 @@ fn verdicts_and_numbers_that_do_not_agree_are_refused_even_if_signed() {
         ("recovery", "fences_behind", json!(1)),
     ] {
         let refused = signed_with(|claims| claims[half][member] = value.clone());
-        assert_eq!(refused, Err(Error::Numbers(if half == "recovery" { "recovery" } else { "forgetting" })), "{member}");
+        assert_eq!(
+            refused,
+            Err(Error::Numbers(if half == "recovery" {
+                "recovery"
+            } else {
+                "forgetting"
+            })),
+            "{member}"
+        );
     }
-    let no_bite = signed_with(|claims| claims["forgetting"]["canary"]["closure_bites"] = json!(false));
+    let no_bite =
+        signed_with(|claims| claims["forgetting"]["canary"]["closure_bites"] = json!(false));
     assert_eq!(no_bite, Err(Error::Numbers("forgetting")));
     for change in [
         (|claims: &mut Value| claims["iat"] = json!(1)) as fn(&mut Value),
@@ -158,10 +197,20 @@ fn verdicts_and_numbers_that_do_not_agree_are_refused_even_if_signed() {
 
 #[test]
 fn a_receipt_is_no_drill_and_a_stranger_signs_none() {
-    let text = jws::sign(&signer(), "recvault-receipt+jwt", serde_json::to_string(&drill()).unwrap().as_bytes());
-    assert_eq!(Drill::verify(&text, &keys()), Err(Error::Jws(jws::Error::Type)));
+    let text = jws::sign(
+        &signer(),
+        "recvault-receipt+jwt",
+        serde_json::to_string(&drill()).unwrap().as_bytes(),
+    );
+    assert_eq!(
+        Drill::verify(&text, &keys()),
+        Err(Error::Jws(jws::Error::Type))
+    );
     let stranger = Signer::from_seed(&Key::take(&mut [8; 32]));
-    assert_eq!(Drill::verify(&drill().sign(&stranger), &keys()), Err(Error::Jws(jws::Error::UnknownKey)));
+    assert_eq!(
+        Drill::verify(&drill().sign(&stranger), &keys()),
+        Err(Error::Jws(jws::Error::UnknownKey))
+    );
 }
 
 proptest! {

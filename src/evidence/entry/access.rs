@@ -1,4 +1,5 @@
-//! Entries about access beside the decision itself: what was said with a request, second persons, emergencies, exports, corrections.
+//! Entries about access beside the decision itself: what was said with a request, second persons,
+//! emergencies, exports, corrections.
 
 use serde_json::{Value, json};
 
@@ -15,10 +16,13 @@ use crate::{
 };
 
 impl NewEntry {
-    /// The same entry with the ticket that was named with the request, and whether it asked to do without approval, where either is so.
+    /// The same entry with the ticket that was named with the request, and whether it asked to do
+    /// without approval, where either is so.
     pub fn with_request(mut self, facts: &Facts<'_>) -> Self {
         if let Some(ticket) = facts.ticket {
-            self.details.0.insert("ticket".into(), json!(ticket.as_str()));
+            self.details
+                .0
+                .insert("ticket".into(), json!(ticket.as_str()));
         }
         if facts.break_glass {
             self.details.0.insert("break_glass".into(), json!(true));
@@ -36,12 +40,29 @@ impl NewEntry {
         expires_at: Timestamp,
     ) -> Self {
         let details = json!({ "approval": approval, "purpose": purpose, "expires_at": expires_at });
-        Self::new(at, Actor::Token(by), Event::ApprovalRequested, Some(recording), details)
+        Self::new(
+            at,
+            Actor::Token(by),
+            Event::ApprovalRequested,
+            Some(recording),
+            details,
+        )
     }
 
     /// Why somebody asks is about to be shown to who may approve.
-    pub fn approval_shown(at: Timestamp, to: TokenId, recording: RecordingId, approval: ApprovalId) -> Self {
-        Self::new(at, Actor::Token(to), Event::ApprovalShown, Some(recording), json!({ "approval": approval }))
+    pub fn approval_shown(
+        at: Timestamp,
+        to: TokenId,
+        recording: RecordingId,
+        approval: ApprovalId,
+    ) -> Self {
+        Self::new(
+            at,
+            Actor::Token(to),
+            Event::ApprovalShown,
+            Some(recording),
+            json!({ "approval": approval }),
+        )
     }
 
     /// A second person agreed until `expires_at`, or did not, or does no more.
@@ -55,28 +76,61 @@ impl NewEntry {
     ) -> Self {
         let expires_at = approved.then_some(expires_at);
         let details = json!({ "approval": approval, "requested_by": requested_by, "approved": approved, "expires_at": expires_at });
-        Self::new(at, Actor::Token(by), Event::ApprovalDecided, Some(recording), details)
+        Self::new(
+            at,
+            Actor::Token(by),
+            Event::ApprovalDecided,
+            Some(recording),
+            details,
+        )
     }
 
-    /// Somebody wanted to decide on a request and may not; without a denial, because it is their own.
-    pub fn approval_denied(at: Timestamp, by: TokenId, recording: RecordingId, approval: ApprovalId, denial: Option<&Denial>) -> Self {
+    /// Somebody wanted to decide on a request and may not; without a denial, because it is their
+    /// own.
+    pub fn approval_denied(
+        at: Timestamp,
+        by: TokenId,
+        recording: RecordingId,
+        approval: ApprovalId,
+        denial: Option<&Denial>,
+    ) -> Self {
         let mut details = denial.map(reasons).unwrap_or_default();
         if denial.is_none() {
             details.insert("reasons".into(), json!(["own-request"]));
         }
         details.insert("action".into(), json!("approve"));
         details.insert("approval".into(), json!(approval));
-        Self::new(at, Actor::Token(by), Event::DecisionDenied, Some(recording), Value::Object(details))
+        Self::new(
+            at,
+            Actor::Token(by),
+            Event::DecisionDenied,
+            Some(recording),
+            Value::Object(details),
+        )
     }
 
     /// The approval that the tier asks for was done without.
     pub fn glass_broken(at: Timestamp, grant: &Grant, id: GrantId) -> Self {
         let details = json!({ "grant": id, "purpose": grant.purpose(), "tier": grant.tier() });
-        Self::new(at, Actor::Token(grant.principal()), Event::GlassBroken, Some(grant.recording()), details)
+        Self::new(
+            at,
+            Actor::Token(grant.principal()),
+            Event::GlassBroken,
+            Some(grant.recording()),
+            details,
+        )
     }
 
-    /// What is known of a person is about to be handed out: so many recordings are in it, and so many are left out.
-    pub fn subject_exported(at: Timestamp, by: TokenId, subject: SubjectId, purpose: &Purpose, recordings: usize, left_out: usize) -> Self {
+    /// What is known of a person is about to be handed out: so many recordings are in it, and so
+    /// many are left out.
+    pub fn subject_exported(
+        at: Timestamp,
+        by: TokenId,
+        subject: SubjectId,
+        purpose: &Purpose,
+        recordings: usize,
+        left_out: usize,
+    ) -> Self {
         let details = json!({ "subject": subject, "purpose": purpose, "recordings": recordings, "left_out": left_out });
         Self::new(at, Actor::Token(by), Event::SubjectExported, None, details)
     }
@@ -85,12 +139,30 @@ impl NewEntry {
     pub fn request_denied(at: Timestamp, by: TokenId, what: &'static str, denial: &Denial) -> Self {
         let mut details = reasons(denial);
         details.insert("action".into(), json!(what));
-        Self::new(at, Actor::Token(by), Event::DecisionDenied, None, Value::Object(details))
+        Self::new(
+            at,
+            Actor::Token(by),
+            Event::DecisionDenied,
+            None,
+            Value::Object(details),
+        )
     }
 
-    /// What the catalogue says of a recording was corrected: the names of the fields, of the house or of the policy, and no values.
-    pub fn recording_corrected(at: Timestamp, actor: Actor, recording: RecordingId, fields: &[String]) -> Self {
-        Self::new(at, actor, Event::RecordingCorrected, Some(recording), json!({ "fields": fields }))
+    /// What the catalogue says of a recording was corrected: the names of the fields, of the house
+    /// or of the policy, and no values.
+    pub fn recording_corrected(
+        at: Timestamp,
+        actor: Actor,
+        recording: RecordingId,
+        fields: &[String],
+    ) -> Self {
+        Self::new(
+            at,
+            actor,
+            Event::RecordingCorrected,
+            Some(recording),
+            json!({ "fields": fields }),
+        )
     }
 }
 
@@ -109,16 +181,31 @@ mod tests {
         let entry = || NewEntry::recording_refused(AT, recording);
         let bare = Facts::new(&principal, &facts_of, "training".parse().unwrap());
         assert_eq!(entry().with_request(&bare), entry());
-        let full = Facts { ticket: Some(&ticket), break_glass: true, ..bare };
+        let full = Facts {
+            ticket: Some(&ticket),
+            break_glass: true,
+            ..bare
+        };
         let details = entry().with_request(&full).details().to_string();
-        assert_eq!(details, json!({ "ticket": "CASE-7", "break_glass": true }).to_string());
+        assert_eq!(
+            details,
+            json!({ "ticket": "CASE-7", "break_glass": true }).to_string()
+        );
     }
 
     #[test]
     fn entries_of_access_have_their_details() {
         let rng = &mut rand::rng();
-        let (by, other, approval) = (TokenId::random(rng), TokenId::random(rng), ApprovalId::random(rng));
-        let (recording, subject, purpose) = (RecordingId::random(rng), SubjectId::of_hash(&[7; 32]), "legal-request".parse().unwrap());
+        let (by, other, approval) = (
+            TokenId::random(rng),
+            TokenId::random(rng),
+            ApprovalId::random(rng),
+        );
+        let (recording, subject, purpose) = (
+            RecordingId::random(rng),
+            SubjectId::of_hash(&[7; 32]),
+            "legal-request".parse().unwrap(),
+        );
         let until = "2027-01-15T08:00:00.000Z";
         let cases = [
             (
@@ -126,7 +213,11 @@ mod tests {
                 "approval.requested",
                 json!({ "approval": approval, "purpose": "legal-request", "expires_at": until }),
             ),
-            (NewEntry::approval_shown(AT, by, recording, approval), "approval.shown", json!({ "approval": approval })),
+            (
+                NewEntry::approval_shown(AT, by, recording, approval),
+                "approval.shown",
+                json!({ "approval": approval }),
+            ),
             (
                 NewEntry::approval_decided(AT, by, recording, (approval, other), true, AT),
                 "approval.decided",
@@ -148,14 +239,26 @@ mod tests {
                 json!({ "subject": subject, "purpose": "legal-request", "recordings": 3, "left_out": 1 }),
             ),
             (
-                NewEntry::recording_corrected(AT, Actor::Token(by), recording, &["labels.team".into()]),
+                NewEntry::recording_corrected(
+                    AT,
+                    Actor::Token(by),
+                    recording,
+                    &["labels.team".into()],
+                ),
                 "recording.corrected",
                 json!({ "fields": ["labels.team"] }),
             ),
         ];
         for (entry, name, details) in cases {
-            assert_eq!((entry.event().as_str(), entry.actor()), (name, Actor::Token(by)));
-            assert_eq!(serde_json::to_value(entry.details()).unwrap(), details, "{name}");
+            assert_eq!(
+                (entry.event().as_str(), entry.actor()),
+                (name, Actor::Token(by))
+            );
+            assert_eq!(
+                serde_json::to_value(entry.details()).unwrap(),
+                details,
+                "{name}"
+            );
         }
     }
 

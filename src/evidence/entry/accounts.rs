@@ -10,7 +10,13 @@ use crate::{
 
 impl NewEntry {
     /// The source's list of an account, of what it made since then, was compared with the vault.
-    pub fn reconcile_done(at: Timestamp, actor: Actor, account: &AccountSid, since: Timestamp, found: &Reconciled) -> Self {
+    pub fn reconcile_done(
+        at: Timestamp,
+        actor: Actor,
+        account: &AccountSid,
+        since: Timestamp,
+        found: &Reconciled,
+    ) -> Self {
         let details = json!({
             "account": account, "since": since, "listed": found.listed, "announced": found.announced, "advanced": found.advanced,
             "erased": found.erased, "ghosts": found.ghosts, "absent_not_told": found.absent_not_told,
@@ -20,13 +26,26 @@ impl NewEntry {
     }
 
     /// An existing account was listed to its end.
-    pub fn backfill_done(at: Timestamp, account: &AccountSid, since: Timestamp, until: Timestamp, listed: i64, announced: i64) -> Self {
+    pub fn backfill_done(
+        at: Timestamp,
+        account: &AccountSid,
+        since: Timestamp,
+        until: Timestamp,
+        listed: i64,
+        announced: i64,
+    ) -> Self {
         let details = json!({ "account": account, "since": since, "until": until, "listed": listed, "announced": announced });
         Self::new(at, Actor::Operator, Event::BackfillDone, None, details)
     }
 
-    /// The accounts were read again: these are new, these are gone, and so many there are now. Secrets are told nowhere.
-    pub fn accounts_reloaded(at: Timestamp, added: &[AccountSid], removed: &[AccountSid], count: usize) -> Self {
+    /// The accounts were read again: these are new, these are gone, and so many there are now.
+    /// Secrets are told nowhere.
+    pub fn accounts_reloaded(
+        at: Timestamp,
+        added: &[AccountSid],
+        removed: &[AccountSid],
+        count: usize,
+    ) -> Self {
         let details = json!({ "added": added, "removed": removed, "accounts": count });
         Self::new(at, Actor::Operator, Event::AccountsReloaded, None, details)
     }

@@ -18,12 +18,19 @@ use crate::{
 
 impl NewEntry {
     /// So many parties of a conversation were named, of whom so many are known.
-    pub fn parties_named(at: Timestamp, actor: Actor, conversation: &Conversation, parties: usize, known: usize) -> Self {
+    pub fn parties_named(
+        at: Timestamp,
+        actor: Actor,
+        conversation: &Conversation,
+        parties: usize,
+        known: usize,
+    ) -> Self {
         let details = json!({ "conversation": conversation, "parties": parties, "known": known });
         Self::new(at, actor, Event::PartiesNamed, None, details)
     }
 
-    /// A statement of consent was recorded. Who it is about is a keyed hash, or the source's id of a conversation.
+    /// A statement of consent was recorded. Who it is about is a keyed hash, or the source's id of
+    /// a conversation.
     pub fn consent_recorded(at: Timestamp, actor: Actor, statement: &Statement) -> Self {
         let mut details = json!({
             "consent": statement.id,
@@ -38,14 +45,32 @@ impl NewEntry {
         Self::new(at, actor, Event::ConsentRecorded, None, details)
     }
 
-    /// The recording has not the evidence of consent that it needs, and is shredded at this time unless it arrives.
-    pub fn recording_quarantined(at: Timestamp, actor: Actor, recording: RecordingId, ends: Timestamp) -> Self {
-        Self::new(at, actor, Event::RecordingQuarantined, Some(recording), json!({ "ends": ends }))
+    /// The recording has not the evidence of consent that it needs, and is shredded at this time
+    /// unless it arrives.
+    pub fn recording_quarantined(
+        at: Timestamp,
+        actor: Actor,
+        recording: RecordingId,
+        ends: Timestamp,
+    ) -> Self {
+        Self::new(
+            at,
+            actor,
+            Event::RecordingQuarantined,
+            Some(recording),
+            json!({ "ends": ends }),
+        )
     }
 
     /// The evidence that the recording needed has arrived.
     pub fn recording_released(at: Timestamp, actor: Actor, recording: RecordingId) -> Self {
-        Self::new(at, actor, Event::RecordingReleased, Some(recording), json!({}))
+        Self::new(
+            at,
+            actor,
+            Event::RecordingReleased,
+            Some(recording),
+            json!({}),
+        )
     }
 }
 
@@ -82,16 +107,28 @@ mod tests {
             recorded_at: AT,
         };
         let entry = NewEntry::consent_recorded(AT, Actor::Operator, &said);
-        assert_eq!((entry.event(), entry.recording()), (Event::ConsentRecorded, None));
+        assert_eq!(
+            (entry.event(), entry.recording()),
+            (Event::ConsentRecorded, None)
+        );
         let expected = json!({ "consent": id, "answer": "given", "method": "letter", "purposes": ["training"], "subject": subject });
         assert_eq!(details(&entry), expected);
         // A place may be called as somebody is.
         said.whom = Whom::Leg(conversation.clone(), Some("anna".parse().unwrap()));
         let entry = NewEntry::consent_recorded(AT, Actor::Operator, &said);
-        assert_eq!(entry.details().get("conversation"), Some(&json!(conversation)));
-        assert!(!entry.details().to_string().contains("anna") && entry.details().get("subject").is_none());
+        assert_eq!(
+            entry.details().get("conversation"),
+            Some(&json!(conversation))
+        );
+        assert!(
+            !entry.details().to_string().contains("anna")
+                && entry.details().get("subject").is_none()
+        );
         let entry = NewEntry::parties_named(AT, Actor::Vault, &conversation, 2, 1);
-        assert_eq!(details(&entry), json!({ "conversation": conversation, "parties": 2, "known": 1 }));
+        assert_eq!(
+            details(&entry),
+            json!({ "conversation": conversation, "parties": 2, "known": 1 })
+        );
     }
 
     #[test]
@@ -103,6 +140,9 @@ mod tests {
             ("recording.quarantined", Some(id), json!({ "ends": AT }))
         );
         let entry = NewEntry::recording_released(AT, Actor::Operator, id);
-        assert_eq!((entry.event().as_str(), entry.actor(), details(&entry)), ("recording.released", Actor::Operator, json!({})));
+        assert_eq!(
+            (entry.event().as_str(), entry.actor(), details(&entry)),
+            ("recording.released", Actor::Operator, json!({}))
+        );
     }
 }

@@ -14,7 +14,8 @@ use crate::{
 };
 
 impl NewEntry {
-    /// A hold was placed on a recording, or says something else now. Who demands it is text, and so is not written down here.
+    /// A hold was placed on a recording, or says something else now. Who demands it is text, and so
+    /// is not written down here.
     pub fn hold_placed(
         at: Timestamp,
         actor: Actor,
@@ -24,13 +25,26 @@ impl NewEntry {
         reason: &ShredReason,
         review_at: Timestamp,
     ) -> Self {
-        let details = json!({ "hold": name, "purpose": purpose, "reason": reason, "review_at": review_at });
+        let details =
+            json!({ "hold": name, "purpose": purpose, "reason": reason, "review_at": review_at });
         Self::new(at, actor, Event::HoldPlaced, Some(recording), details)
     }
 
     /// A hold was lifted; so many still stand.
-    pub fn hold_lifted(at: Timestamp, actor: Actor, recording: RecordingId, name: &HoldName, left: i64) -> Self {
-        Self::new(at, actor, Event::HoldLifted, Some(recording), json!({ "hold": name, "holds_left": left }))
+    pub fn hold_lifted(
+        at: Timestamp,
+        actor: Actor,
+        recording: RecordingId,
+        name: &HoldName,
+        left: i64,
+    ) -> Self {
+        Self::new(
+            at,
+            actor,
+            Event::HoldLifted,
+            Some(recording),
+            json!({ "hold": name, "holds_left": left }),
+        )
     }
 
     /// A recording is closed: to everything but the holds that keep it, or to these purposes.
@@ -50,10 +64,17 @@ impl NewEntry {
         if let Some(purposes) = purposes {
             details.insert("purposes".into(), json!(purposes));
         }
-        Self::new(at, actor, Event::RecordingRevoked, Some(recording), details.into())
+        Self::new(
+            at,
+            actor,
+            Event::RecordingRevoked,
+            Some(recording),
+            details.into(),
+        )
     }
 
-    /// A revocation begins. What it reaches is written down only as a kind: the id of a person would connect their recordings for whoever reads the log.
+    /// A revocation begins. What it reaches is written down only as a kind: the id of a person
+    /// would connect their recordings for whoever reads the log.
     pub fn revocation_begun(
         at: Timestamp,
         actor: Actor,
@@ -66,8 +87,15 @@ impl NewEntry {
         Self::new(at, actor, Event::RevocationBegun, None, details)
     }
 
-    /// Everything that a revocation reaches has an outcome: so many are shredded, so many kept by holds, so many closed.
-    pub fn revocation_done(at: Timestamp, revocation: RevocationId, shredded: u64, held: u64, closed: u64) -> Self {
+    /// Everything that a revocation reaches has an outcome: so many are shredded, so many kept by
+    /// holds, so many closed.
+    pub fn revocation_done(
+        at: Timestamp,
+        revocation: RevocationId,
+        shredded: u64,
+        held: u64,
+        closed: u64,
+    ) -> Self {
         let details = json!({ "revocation": revocation, "shredded": shredded, "held": held, "closed": closed });
         Self::new(at, Actor::Vault, Event::RevocationDone, None, details)
     }

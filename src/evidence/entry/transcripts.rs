@@ -9,8 +9,14 @@ use crate::{
 };
 
 impl NewEntry {
-    /// A transcript of the source was given up after so many attempts; with its recording, where that is known.
-    pub fn transcript_dead(at: Timestamp, origin: &Origin, attempts: i64, recording: Option<RecordingId>) -> Self {
+    /// A transcript of the source was given up after so many attempts; with its recording, where
+    /// that is known.
+    pub fn transcript_dead(
+        at: Timestamp,
+        origin: &Origin,
+        attempts: i64,
+        recording: Option<RecordingId>,
+    ) -> Self {
         let details = json!({ "kind": "transcript", "made_by": origin.kind(), "sid": origin.sid(), "attempts": attempts });
         Self::new(at, Actor::Vault, Event::WorkDead, recording, details)
     }

@@ -1,7 +1,8 @@
 //! The copies of a shredded recording, and what became of each.
 //!
-//! Owns which fates a copy can have and their form in a receipt, `{"copy": …, "state": …, "at": …}`. Refuses a fate that a copy cannot
-//! have: a key that is not destroyed, ciphertext that was "destroyed".
+//! Owns which fates a copy can have and their form in a receipt,
+//! `{"copy": …, "state": …, "at": …}`. Refuses a fate that a copy cannot have: a key that is not
+//! destroyed, ciphertext that was "destroyed".
 
 use crate::model::time::Timestamp;
 
@@ -16,7 +17,8 @@ pub enum HeldCopy {
     },
     /// The ciphertext in the vault's store; without its key it is noise.
     Ciphertext(Removal),
-    /// Everything that the source keeps of it, sound and words, which never was under the vault's keys.
+    /// Everything that the source keeps of it, sound and words, which never was under the vault's
+    /// keys.
     Source(Removal),
 }
 
@@ -86,7 +88,11 @@ impl From<HeldCopy> for WireCopy {
     fn from(copy: HeldCopy) -> Self {
         let (copy, removal) = match copy {
             HeldCopy::KeyEntry { destroyed_at } => {
-                return Self { copy: WireKind::KeyEntry, state: WireState::Destroyed, at: Some(destroyed_at) };
+                return Self {
+                    copy: WireKind::KeyEntry,
+                    state: WireState::Destroyed,
+                    at: Some(destroyed_at),
+                };
             }
             HeldCopy::Ciphertext(removal) => (WireKind::Ciphertext, removal),
             HeldCopy::Source(removal) => (WireKind::Source, removal),
@@ -105,13 +111,19 @@ impl TryFrom<WireCopy> for HeldCopy {
 
     fn try_from(wire: WireCopy) -> Result<Self, &'static str> {
         let removal = match (wire.state, wire.at) {
-            (WireState::Destroyed, Some(destroyed_at)) if matches!(wire.copy, WireKind::KeyEntry) => {
+            (WireState::Destroyed, Some(destroyed_at))
+                if matches!(wire.copy, WireKind::KeyEntry) =>
+            {
                 return Ok(Self::KeyEntry { destroyed_at });
             }
             (WireState::Removed, Some(at)) => Removal::Removed(at),
             (WireState::Pending, None) => Removal::Pending,
             (WireState::Unknown, None) => Removal::Unknown,
-            _ => return Err("a copy has a state that does not go with `at`, or that only a key entry can have"),
+            _ => {
+                return Err(
+                    "a copy has a state that does not go with `at`, or that only a key entry can have",
+                );
+            }
         };
         match wire.copy {
             WireKind::KeyEntry => Err("a key entry that is not destroyed has no receipt"),

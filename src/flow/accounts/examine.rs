@@ -1,7 +1,7 @@
 //! Whether an account is set up well, at Twilio and here: what `doctor` says of it.
 //!
-//! Owns what is asked and how the answers are judged. INVARIANT: nothing is changed, here or there; an account that cannot be reached is a finding
-//! and not an error, within [`PATIENCE`].
+//! Owns what is asked and how the answers are judged. INVARIANT: nothing is changed, here or there;
+//! an account that cannot be reached is a finding and not an error, within [`PATIENCE`].
 
 use std::time::Duration;
 
@@ -53,27 +53,61 @@ impl Flow {
     /// The ledger's.
     pub async fn examine_accounts(&self, public: &PublicUrl) -> Result<Vec<AccountFinding>, Error> {
         let accounts = self.accounts();
-        let each: Vec<_> = accounts.iter().map(|account| self.examine(&accounts, account, public)).collect();
+        let each: Vec<_> = accounts
+            .iter()
+            .map(|account| self.examine(&accounts, account, public))
+            .collect();
         let found: Vec<Result<_, Error>> = stream::iter(each).buffered(AT_ONCE).collect().await;
-        Ok(found.into_iter().collect::<Result<Vec<_>, _>>()?.into_iter().flatten().collect())
+        Ok(found
+            .into_iter()
+            .collect::<Result<Vec<_>, _>>()?
+            .into_iter()
+            .flatten()
+            .collect())
     }
 
-    async fn examine(&self, accounts: &Accounts, account: &Account, public: &PublicUrl) -> Result<Vec<AccountFinding>, Error> {
+    async fn examine(
+        &self,
+        accounts: &Accounts,
+        account: &Account,
+        public: &PublicUrl,
+    ) -> Result<Vec<AccountFinding>, Error> {
         let mut found = Vec::new();
         let since = self.now().before(accounts.reconcile().look_back());
         let asked = self.ask(accounts, account, public, since, &mut found);
         if tokio::time::timeout(PATIENCE, asked).await.is_err() {
-            found.push(finding(account, "reachable", Verdict::Broken, format!("Twilio did not answer within {} s", PATIENCE.as_secs())));
+            found.push(finding(
+                account,
+                "reachable",
+                Verdict::Broken,
+                format!("Twilio did not answer within {} s", PATIENCE.as_secs()),
+            ));
         }
         let counts = heard::counts(&mut self.0.ledger.read().await?, account.sid(), since).await?;
         found.push(callbacks(account, &counts));
         Ok(found)
     }
 
-    async fn ask(&self, accounts: &Accounts, account: &Account, public: &PublicUrl, since: Timestamp, found: &mut Vec<AccountFinding>) {
+    async fn ask(
+        &self,
+        accounts: &Accounts,
+        account: &Account,
+        public: &PublicUrl,
+        since: Timestamp,
+        found: &mut Vec<AccountFinding>,
+    ) {
         let client = &self.0.client;
-        let listing = Listing { since, until: None, page_size: 50, with_deleted: false };
-        let recordings = match client.recordings(account, &listing).next(client, account).await {
+        let listing = Listing {
+            since,
+            until: None,
+            page_size: 50,
+            with_deleted: false,
+        };
+        let recordings = match client
+            .recordings(account, &listing)
+            .next(client, account)
+            .await
+        {
             Ok(page) => page.map(|page| page.items).unwrap_or_default(),
             Err(error) => {
                 found.push(unreachable(account, &error));
@@ -91,7 +125,9 @@ impl Flow {
             }
             Err(error) => unreachable(account, &error),
         });
-        let known = recordings.iter().find(|recording| recording.status == "completed");
+        let known = recordings
+            .iter()
+            .find(|recording| recording.status == "completed");
         found.push(match known {
             None => finding(
                 account,
@@ -107,16 +143,26 @@ impl Flow {
                 }
             },
         });
-        self.ask_about_others(accounts, account, public, found).await;
+        self.ask_about_others(accounts, account, public, found)
+            .await;
     }
 
     /// Subaccounts that are not configured, and numbers that come to us.
-    async fn ask_about_others(&self, accounts: &Accounts, account: &Account, public: &PublicUrl, found: &mut Vec<AccountFinding>) {
+    async fn ask_about_others(
+        &self,
+        accounts: &Accounts,
+        account: &Account,
+        public: &PublicUrl,
+        found: &mut Vec<AccountFinding>,
+    ) {
         let client = &self.0.client;
         if account.parent().is_none()
             && let Ok(subaccounts) = client.subaccounts(account).await
         {
-            for sub in subaccounts.iter().filter(|sub| accounts.get(&sub.sid).is_none()) {
+            for sub in subaccounts
+                .iter()
+                .filter(|sub| accounts.get(&sub.sid).is_none())
+            {
                 let why = format!(
                     "`{}` belongs to it and is not in `twilio.accounts`: its callbacks are refused, and its recordings not found",
                     sub.sid
@@ -124,13 +170,26 @@ impl Flow {
                 found.push(finding(account, "subaccounts", Verdict::Weak, why));
             }
         }
-        let Ok(numbers) = client.incoming_numbers(account).await else { return };
-        let ours = |url: &Option<String>| {
-            url.as_ref().is_some_and(|url| url.starts_with(&public.join("/twilio/")) && url.contains("/consent/voice"))
+        let Ok(numbers) = client.incoming_numbers(account).await else {
+            return;
         };
-        let ours: Vec<&str> = numbers.iter().filter(|number| ours(&number.voice_url)).map(|number| number.sid.as_str()).collect();
+        let ours = |url: &Option<String>| {
+            url.as_ref().is_some_and(|url| {
+                url.starts_with(&public.join("/twilio/")) && url.contains("/consent/voice")
+            })
+        };
+        let ours: Vec<&str> = numbers
+            .iter()
+            .filter(|number| ours(&number.voice_url))
+            .map(|number| number.sid.as_str())
+            .collect();
         if !ours.is_empty() {
-            let why = format!("{} of {} ask here for consent before they are recorded: {}", ours.len(), numbers.len(), ours.join(", "));
+            let why = format!(
+                "{} of {} ask here for consent before they are recorded: {}",
+                ours.len(),
+                numbers.len(),
+                ours.join(", ")
+            );
             found.push(finding(account, "numbers", Verdict::Ok, why));
         }
     }
@@ -140,13 +199,22 @@ const OPEN: &str = "whoever knows the address of a recording can hear it: switch
                     Settings, General";
 
 fn finding(account: &Account, what: &'static str, verdict: Verdict, why: String) -> AccountFinding {
-    AccountFinding { account: account.sid().clone(), what, verdict, why }
+    AccountFinding {
+        account: account.sid().clone(),
+        what,
+        verdict,
+        why,
+    }
 }
 
 fn unreachable(account: &Account, error: &RestError) -> AccountFinding {
     let why = match error {
-        RestError::Refused { status: 401 | 403, .. } => {
-            format!("{error}; check `api_key_sid` and its secret, or the first auth token, and `parent` of a subaccount")
+        RestError::Refused {
+            status: 401 | 403, ..
+        } => {
+            format!(
+                "{error}; check `api_key_sid` and its secret, or the first auth token, and `parent` of a subaccount"
+            )
         }
         error => format!("{error}; check `api_base`, and that the machine may reach it"),
     };
@@ -156,19 +224,31 @@ fn unreachable(account: &Account, error: &RestError) -> AccountFinding {
 /// Twilio publishes nowhere which callbacks are subscribed, so what came is judged.
 fn callbacks(account: &Account, counts: &[HeardCount]) -> AccountFinding {
     let sum = |statuses: &[&str], heard_by: Heard| -> i64 {
-        let of = counts.iter().filter(|count| count.heard_by == heard_by && statuses.contains(&count.source_status.as_str()));
+        let of = counts.iter().filter(|count| {
+            count.heard_by == heard_by && statuses.contains(&count.source_status.as_str())
+        });
         of.map(|count| count.count).sum()
     };
     let told = sum(&["completed"], Heard::Callback);
     let missed = sum(&["completed"], Heard::Reconcile);
-    let (empty_told, empty_missed) = (sum(&["absent", "failed"], Heard::Callback), sum(&["absent", "failed"], Heard::Reconcile));
+    let (empty_told, empty_missed) = (
+        sum(&["absent", "failed"], Heard::Callback),
+        sum(&["absent", "failed"], Heard::Reconcile),
+    );
     let (verdict, why) = if told == 0 && missed > 0 {
-        (Verdict::Weak, format!("no callback came for {missed} completed recordings: set recordingStatusCallback to {URL}"))
+        (
+            Verdict::Weak,
+            format!(
+                "no callback came for {missed} completed recordings: set recordingStatusCallback to {URL}"
+            ),
+        )
     } else if missed.saturating_mul(LATE) > told + missed {
         let all = told + missed;
         (
             Verdict::Weak,
-            format!("no callback came for {missed} of {all} completed recordings: callbacks get lost; let Twilio repeat them, with {URL}"),
+            format!(
+                "no callback came for {missed} of {all} completed recordings: callbacks get lost; let Twilio repeat them, with {URL}"
+            ),
         )
     } else if empty_told == 0 && empty_missed > 0 {
         let why = format!(
@@ -176,15 +256,24 @@ fn callbacks(account: &Account, counts: &[HeardCount]) -> AccountFinding {
         );
         (Verdict::Weak, why)
     } else if told + missed + empty_told == 0 {
-        (Verdict::Ok, "nothing was recorded lately by which it could be told whether callbacks come".to_owned())
+        (
+            Verdict::Ok,
+            "nothing was recorded lately by which it could be told whether callbacks come"
+                .to_owned(),
+        )
     } else {
-        (Verdict::Ok, format!("callbacks came for {told} of {} completed recordings and {empty_told} without a file", told + missed))
+        (
+            Verdict::Ok,
+            format!(
+                "callbacks came for {told} of {} completed recordings and {empty_told} without a file",
+                told + missed
+            ),
+        )
     };
     finding(account, "callbacks", verdict, why)
 }
 
-const URL: &str =
-    "your public URL with `/twilio/recordings#rc=5&rp=all`, and recordingStatusCallbackEvent=\"in-progress completed absent\"";
+const URL: &str = "your public URL with `/twilio/recordings#rc=5&rp=all`, and recordingStatusCallbackEvent=\"in-progress completed absent\"";
 
 #[cfg(test)]
 mod tests {
@@ -195,10 +284,24 @@ mod tests {
 
     fn judged(counts: &[(&str, Heard, i64)]) -> (Verdict, String) {
         let sid: AccountSid = format!("AC{}", "0".repeat(32)).parse().unwrap();
-        let accounts = vec![AccountSettings::new(sid.clone(), vec![crate::secret::SecretText::new("t".into())])];
-        let accounts = Settings { accounts, ..Settings::default() }.resolve(Path::new("/")).unwrap();
-        let counts: Vec<HeardCount> =
-            counts.iter().map(|&(status, heard_by, count)| HeardCount { source_status: status.into(), heard_by, count }).collect();
+        let accounts = vec![AccountSettings::new(
+            sid.clone(),
+            vec![crate::secret::SecretText::new("t".into())],
+        )];
+        let accounts = Settings {
+            accounts,
+            ..Settings::default()
+        }
+        .resolve(Path::new("/"))
+        .unwrap();
+        let counts: Vec<HeardCount> = counts
+            .iter()
+            .map(|&(status, heard_by, count)| HeardCount {
+                source_status: status.into(),
+                heard_by,
+                count,
+            })
+            .collect();
         let found = callbacks(accounts.get(&sid).unwrap(), &counts);
         (found.verdict, found.why)
     }
@@ -207,13 +310,34 @@ mod tests {
     fn callbacks_are_judged_by_what_came() {
         use Heard::{Callback, Reconcile};
         assert_eq!(judged(&[]).0, Verdict::Ok);
-        assert_eq!(judged(&[("completed", Callback, 19), ("completed", Reconcile, 1)]).0, Verdict::Ok, "one was late");
+        assert_eq!(
+            judged(&[("completed", Callback, 19), ("completed", Reconcile, 1)]).0,
+            Verdict::Ok,
+            "one was late"
+        );
         let (verdict, why) = judged(&[("completed", Callback, 17), ("completed", Reconcile, 1)]);
-        assert!(verdict == Verdict::Weak && why.contains("1 of 18") && why.contains("#rc=5&rp=all"), "{why}");
+        assert!(
+            verdict == Verdict::Weak && why.contains("1 of 18") && why.contains("#rc=5&rp=all"),
+            "{why}"
+        );
         let (verdict, why) = judged(&[("completed", Reconcile, 3)]);
-        assert!(verdict == Verdict::Weak && why.contains("no callback came for 3 completed"), "{why}");
+        assert!(
+            verdict == Verdict::Weak && why.contains("no callback came for 3 completed"),
+            "{why}"
+        );
         let (verdict, why) = judged(&[("completed", Callback, 3), ("absent", Reconcile, 2)]);
-        assert!(verdict == Verdict::Weak && why.contains("\"in-progress completed absent\""), "{why}");
-        assert_eq!(judged(&[("completed", Callback, 3), ("absent", Reconcile, 2), ("failed", Callback, 1)]).0, Verdict::Ok);
+        assert!(
+            verdict == Verdict::Weak && why.contains("\"in-progress completed absent\""),
+            "{why}"
+        );
+        assert_eq!(
+            judged(&[
+                ("completed", Callback, 3),
+                ("absent", Reconcile, 2),
+                ("failed", Callback, 1)
+            ])
+            .0,
+            Verdict::Ok
+        );
     }
 }

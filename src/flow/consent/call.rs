@@ -1,12 +1,18 @@
-//! A call in which consent is asked for: what it is told next, and what follows from what was answered.
+//! A call in which consent is asked for: what it is told next, and what follows from what was
+//! answered.
 //!
-//! Owns the order of it: what was said is durable before anything is recorded because of it. Refuses to know TwiML and URLs.
+//! Owns the order of it: what was said is durable before anything is recorded because of it.
+//! Refuses to know TwiML and URLs.
 //!
 //! INVARIANTS
-//! - A recording begins only after a yes that is in the ledger. Whatever fails on our side, the call goes on and is not recorded.
-//! - "This call is recorded" is said when its recording has begun, and not while somebody is still to be asked.
-//! - An answer counts for the text that was said: one that was given under another policy file is asked for again.
-//! - Silence is no consent, and no statement either: nobody is said to have declined who said nothing.
+//! - A recording begins only after a yes that is in the ledger. Whatever fails on our side, the
+//!   call goes on and is not recorded.
+//! - "This call is recorded" is said when its recording has begun, and not while somebody is still
+//!   to be asked.
+//! - An answer counts for the text that was said: one that was given under another policy file is
+//!   asked for again.
+//! - Silence is no consent, and no statement either: nobody is said to have declined who said
+//!   nothing.
 //! - An answer that is delivered again is the same statement.
 
 use std::time::Duration;
@@ -29,12 +35,14 @@ use crate::{
     },
 };
 
-/// How long writing down what was said may take. Twilio waits for 15 seconds, and the caller in silence.
+/// How long writing down what was said may take. Twilio waits for 15 seconds, and the caller in
+/// silence.
 const PATIENCE: Duration = Duration::from_secs(4);
 /// How long Twilio may take to begin a recording.
 const START_PATIENCE: Duration = Duration::from_secs(4);
 
-/// Characters of an utterance that go into the evidence; one that counts is a listed one, and these are shorter.
+/// Characters of an utterance that go into the evidence; one that counts is a listed one, and these
+/// are shorter.
 const SPEECH: usize = 200;
 
 /// What a call is told next.
@@ -89,9 +97,11 @@ struct Given {
 }
 
 impl Flow {
-    /// What a call is told next. `callback` is where Twilio tells what becomes of a recording that begins here.
+    /// What a call is told next. `callback` is where Twilio tells what becomes of a recording that
+    /// begins here.
     ///
-    /// Never an error: a call must not end because the vault cannot write something down. Then it is not recorded.
+    /// Never an error: a call must not end because the vault cannot write something down. Then it
+    /// is not recorded.
     pub async fn instruct<'a>(&'a self, request: &VoiceRequest, callback: &str) -> Instruction<'a> {
         let (rules, accounts) = (self.0.rulebook.current(), self.accounts());
         let then = match accounts.connect() {
@@ -100,16 +110,31 @@ impl Flow {
             None => Then::HangUp,
         };
         // Before its day a policy allows nothing, so there is nothing to agree to.
-        let asked = rules.document().consent.voice.as_ref().filter(|_| rules.is_in_force(self.now()));
-        let asked = asked.and_then(|voice| Some((voice, voice.spoken(request.step.language.as_deref())?)));
-        let Some((voice, spoken)) = asked else { return over(None, None, false, then) };
+        let asked = rules
+            .document()
+            .consent
+            .voice
+            .as_ref()
+            .filter(|_| rules.is_in_force(self.now()));
+        let asked =
+            asked.and_then(|voice| Some((voice, voice.spoken(request.step.language.as_deref())?)));
+        let Some((voice, spoken)) = asked else {
+            return over(None, None, false, then);
+        };
         if then == Then::HangUp {
-            tracing::error!("a call was not asked and ends: neither `twilio.consent.connect_url` nor `twilio.consent.connect_to` is set");
+            tracing::error!(
+                "a call was not asked and ends: neither `twilio.consent.connect_url` nor `twilio.consent.connect_to` is set"
+            );
             return over(Some(spoken), Some(&spoken.declined), false, then);
         }
         let policy = rules.digest().get(..POLICY_DIGITS).unwrap_or_default();
         let ask = |attempt: u8| match attempt {
-            attempt if attempt <= voice.attempts => Instruction::Ask { spoken, patience_s: voice.patience_s, attempt, policy },
+            attempt if attempt <= voice.attempts => Instruction::Ask {
+                spoken,
+                patience_s: voice.patience_s,
+                attempt,
+                policy,
+            },
             _ => {
                 count("none");
                 over(Some(spoken), Some(&spoken.declined), false, then.clone())
@@ -118,7 +143,8 @@ impl Flow {
         let step = &request.step;
         if !step.answers {
             if request.is_whisper && step.attempt == 1 {
-                // Whoever hears this is joined whatever they say. From now on nobody is to be taken for having agreed because they were not named.
+                // Whoever hears this is joined whatever they say. From now on nobody is to be taken
+                // for having agreed because they were not named.
                 heard_or_logged(in_time(self.name_people(request, None)).await);
             }
             return ask(step.attempt);
@@ -139,7 +165,10 @@ impl Flow {
             Understood::Yes => {
                 count("yes");
                 match in_time(self.agree(request, voice, spoken, given, accounts.connect())).await {
-                    Ok(is_new) => self.agreed(request, rules, spoken, is_new, callback, accounts.connect()).await,
+                    Ok(is_new) => {
+                        self.agreed(request, rules, spoken, is_new, callback, accounts.connect())
+                            .await
+                    }
                     Err(error) => {
                         count("lost");
                         tracing::error!(%error, "a yes was heard in a call and could not be recorded; the call goes on and is not recorded");
@@ -160,15 +189,25 @@ impl Flow {
         connect: Option<&Connect>,
     ) -> Result<bool, Error> {
         self.name_people(request, connect).await?;
-        self.record(self.answered(request, voice, spoken, Answer::Given, given)).await
+        self.record(self.answered(request, voice, spoken, Answer::Given, given))
+            .await
     }
 
-    /// Names who takes part, as far as it is known here: who hears this, who dialled them, and who will be dialled.
-    async fn name_people(&self, request: &VoiceRequest, connect: Option<&Connect>) -> Result<(), Error> {
-        self.name_party(request, request.leg.clone(), request.address.clone()).await?;
+    /// Names who takes part, as far as it is known here: who hears this, who dialled them, and who
+    /// will be dialled.
+    async fn name_people(
+        &self,
+        request: &VoiceRequest,
+        connect: Option<&Connect>,
+    ) -> Result<(), Error> {
+        self.name_party(request, request.leg.clone(), request.address.clone())
+            .await?;
         match connect {
             _ if request.is_whisper => self.name_party(request, place(CALLER), None).await,
-            Some(Connect::To { address, .. }) => self.name_party(request, place(CALLEE), address.clone()).await,
+            Some(Connect::To { address, .. }) => {
+                self.name_party(request, place(CALLEE), address.clone())
+                    .await
+            }
             _ => Ok(()),
         }
     }
@@ -186,7 +225,11 @@ impl Flow {
         if request.is_whisper {
             let says: Option<&str> = if request.step.waits_for_both && is_new {
                 let begun = self.begin_together(request, callback).await;
-                Some(if begun { &spoken.agreed } else { &spoken.declined })
+                Some(if begun {
+                    &spoken.agreed
+                } else {
+                    &spoken.declined
+                })
             } else {
                 // It began before, or not: who records this call is not only the vault's affair.
                 self.is_recorded(request).await.then_some(&*spoken.agreed)
@@ -194,20 +237,38 @@ impl Flow {
             return over(Some(spoken), says, false, Then::Join);
         }
         let asks = match connect {
-            Some(Connect::To { ask, .. }) => ask.unwrap_or(rules.document().collection.basis == Some(Basis::Consent)),
+            Some(Connect::To { ask, .. }) => {
+                ask.unwrap_or(rules.document().collection.basis == Some(Basis::Consent))
+            }
             Some(Connect::Url(_)) | None => false,
         };
-        let then = Then::Connect { asks: asks.then(|| place(CALLEE)) };
+        let then = Then::Connect {
+            asks: asks.then(|| place(CALLEE)),
+        };
         let records = !asks && !request.step.waits_for_both;
-        over(Some(spoken), records.then_some(&*spoken.agreed), records, then)
+        over(
+            Some(spoken),
+            records.then_some(&*spoken.agreed),
+            records,
+            then,
+        )
     }
 
     /// Whether Twilio says that the call that dialled is being recorded now.
     async fn is_recorded(&self, request: &VoiceRequest) -> bool {
         let (accounts, call) = (self.accounts(), request.conversation());
-        let Some(account) = accounts.get(&request.account) else { return false };
-        match tokio::time::timeout(START_PATIENCE, self.0.client.recordings_of_call(account, call)).await {
-            Ok(Ok(found)) => found.iter().any(|recording| recording.status == "in-progress"),
+        let Some(account) = accounts.get(&request.account) else {
+            return false;
+        };
+        match tokio::time::timeout(
+            START_PATIENCE,
+            self.0.client.recordings_of_call(account, call),
+        )
+        .await
+        {
+            Ok(Ok(found)) => found
+                .iter()
+                .any(|recording| recording.status == "in-progress"),
             Ok(Err(error)) => {
                 tracing::warn!(%error, %call, "whether a call is recorded cannot be looked up; nothing is said of it");
                 false
@@ -219,7 +280,8 @@ impl Flow {
         }
     }
 
-    /// Begins to record the call that dialled, if everybody in it has agreed. Whether people are to be told that it is recorded: in doubt they are.
+    /// Begins to record the call that dialled, if everybody in it has agreed. Whether people are to
+    /// be told that it is recorded: in doubt they are.
     async fn begin_together(&self, request: &VoiceRequest, callback: &str) -> bool {
         let call = request.conversation();
         match in_time(self.all_agree(call)).await {
@@ -231,8 +293,15 @@ impl Flow {
             }
         }
         let accounts = self.accounts();
-        let Some(account) = accounts.get(&request.account) else { return false };
-        match tokio::time::timeout(START_PATIENCE, self.0.client.start_recording(account, call, callback)).await {
+        let Some(account) = accounts.get(&request.account) else {
+            return false;
+        };
+        match tokio::time::timeout(
+            START_PATIENCE,
+            self.0.client.start_recording(account, call, callback),
+        )
+        .await
+        {
             Ok(Ok(_)) => true,
             Ok(Err(RestError::Transient { cause })) => {
                 tracing::error!(%cause, %call, "whether Twilio records a call that everybody agreed to is not known");
@@ -253,17 +322,38 @@ impl Flow {
     async fn all_agree(&self, call: &CallSid) -> Result<bool, Error> {
         let conversation = [Conversation::Call(call.clone())];
         let mut tx = self.0.ledger.read().await?;
-        let parties = parties::of(&mut tx, &conversation).await?.into_values().flatten().collect::<Vec<_>>();
+        let parties = parties::of(&mut tx, &conversation)
+            .await?
+            .into_values()
+            .flatten()
+            .collect::<Vec<_>>();
         let subjects: Vec<_> = parties.iter().filter_map(|party| party.subject).collect();
         let statements = consents::find(&mut tx, &subjects, &conversation).await?;
         let recording = RECORDING.parse().expect("it is a name");
-        Ok(Consents { parties, statements }.cover_from_now(call, &recording, self.now()))
+        Ok(Consents {
+            parties,
+            statements,
+        }
+        .cover_from_now(call, &recording, self.now()))
     }
 
-    /// Names somebody who takes part. Who was named there before stays: it is the place that agreed.
-    async fn name_party(&self, request: &VoiceRequest, leg: LegName, address: Option<Address>) -> Result<(), Error> {
+    /// Names somebody who takes part. Who was named there before stays: it is the place that
+    /// agreed.
+    async fn name_party(
+        &self,
+        request: &VoiceRequest,
+        leg: LegName,
+        address: Option<Address>,
+    ) -> Result<(), Error> {
         let conversation = Conversation::Call(request.conversation().clone());
-        match self.name_parties(&Permit::of_vault(Action::Consent), &conversation, &[(leg, address)]).await {
+        match self
+            .name_parties(
+                &Permit::of_vault(Action::Consent),
+                &conversation,
+                &[(leg, address)],
+            )
+            .await
+        {
             Ok(_) | Err(Error::Conflict(_)) => Ok(()),
             Err(error) => Err(error),
         }
@@ -271,16 +361,35 @@ impl Flow {
 
     /// Records a statement. Whether it was not known before.
     async fn record(&self, told: NewStatement) -> Result<bool, Error> {
-        let recorded = self.record_consents(&Permit::of_vault(Action::Consent), vec![told]).await?;
+        let recorded = self
+            .record_consents(&Permit::of_vault(Action::Consent), vec![told])
+            .await?;
         Ok(recorded.fresh > 0)
     }
 
-    fn answered(&self, request: &VoiceRequest, voice: &VoiceConsent, spoken: &Spoken, answer: Answer, given: Given) -> NewStatement {
-        let VoiceRequest { account, call, leg, step, .. } = request;
+    fn answered(
+        &self,
+        request: &VoiceRequest,
+        voice: &VoiceConsent,
+        spoken: &Spoken,
+        answer: Answer,
+        given: Given,
+    ) -> NewStatement {
+        let VoiceRequest {
+            account,
+            call,
+            leg,
+            step,
+            ..
+        } = request;
         let conversation = Conversation::Call(request.conversation().clone());
-        let place = format!("Twilio call {call}, attempt {} in {}", step.attempt, spoken.language);
+        let place = format!(
+            "Twilio call {call}, attempt {} in {}",
+            step.attempt, spoken.language
+        );
         // What was heard is a stranger's; an answer is not lost for a character in it.
-        let evidence = Reference::cut(&format!("{place}: {}", given.evidence)).or_else(|_| Reference::cut(&place));
+        let evidence = Reference::cut(&format!("{place}: {}", given.evidence))
+            .or_else(|_| Reference::cut(&place));
         NewStatement {
             about: About::Place(conversation, Some(leg.clone())),
             purposes: voice.purposes.iter().cloned().collect(),
@@ -290,13 +399,27 @@ impl Flow {
             disclosure: Some(super::disclosed(&spoken.text)),
             policy_version: None,
             at: None,
-            once: Some(format!("call/{account}/{call}/{leg}/{}/{}", step.attempt, step.policy.as_deref().unwrap_or_default())),
+            once: Some(format!(
+                "call/{account}/{call}/{leg}/{}/{}",
+                step.attempt,
+                step.policy.as_deref().unwrap_or_default()
+            )),
         }
     }
 }
 
-fn over<'a>(language: Option<&'a Spoken>, says: Option<&'a str>, records: bool, then: Then) -> Instruction<'a> {
-    Instruction::Over(Over { language, says, records, then })
+fn over<'a>(
+    language: Option<&'a Spoken>,
+    says: Option<&'a str>,
+    records: bool,
+    then: Then,
+) -> Instruction<'a> {
+    Instruction::Over(Over {
+        language,
+        says,
+        records,
+        then,
+    })
 }
 
 /// A place in a call.
@@ -308,19 +431,48 @@ fn count(answer: &'static str) {
     metrics::counter!("recvault_consent_answers_total", "answer" => answer).increment(1);
 }
 
-/// What was answered: by a key if there is one, otherwise in words. What was said is one of the policy's own utterances wherever it counts.
-fn understand(request: &VoiceRequest, voice: &VoiceConsent, spoken: &Spoken) -> (Understood, Given) {
+/// What was answered: by a key if there is one, otherwise in words. What was said is one of the
+/// policy's own utterances wherever it counts.
+fn understand(
+    request: &VoiceRequest,
+    voice: &VoiceConsent,
+    spoken: &Spoken,
+) -> (Understood, Given) {
     match (&request.digits, &request.speech) {
         (Some(digits), _) => {
             let key = digits.chars().next().unwrap_or_default();
-            (spoken.reads(digits), Given { method: Method::Keypad, evidence: format!("key {key}") })
+            (
+                spoken.reads(digits),
+                Given {
+                    method: Method::Keypad,
+                    evidence: format!("key {key}"),
+                },
+            )
         }
         (None, Some(speech)) => {
-            let sure = request.confidence.map_or_else(|| "not told".to_owned(), |confidence| format!("{confidence:.2}"));
-            let evidence = format!("“{}”, confidence {sure}", speech.trim().chars().take(SPEECH).collect::<String>());
-            (voice.hears(spoken, speech, request.confidence), Given { method: Method::Speech, evidence })
+            let sure = request.confidence.map_or_else(
+                || "not told".to_owned(),
+                |confidence| format!("{confidence:.2}"),
+            );
+            let evidence = format!(
+                "“{}”, confidence {sure}",
+                speech.trim().chars().take(SPEECH).collect::<String>()
+            );
+            (
+                voice.hears(spoken, speech, request.confidence),
+                Given {
+                    method: Method::Speech,
+                    evidence,
+                },
+            )
         }
-        (None, None) => (Understood::Unclear, Given { method: Method::Keypad, evidence: String::new() }),
+        (None, None) => (
+            Understood::Unclear,
+            Given {
+                method: Method::Keypad,
+                evidence: String::new(),
+            },
+        ),
     }
 }
 
@@ -339,6 +491,10 @@ fn heard_or_logged<T>(done: Result<T, Undone>) {
     }
 }
 
-async fn in_time<T: Send>(doing: impl Future<Output = Result<T, Error>> + Send) -> Result<T, Undone> {
-    Ok(tokio::time::timeout(PATIENCE, doing).await.map_err(|_| Undone::Late)??)
+async fn in_time<T: Send>(
+    doing: impl Future<Output = Result<T, Error>> + Send,
+) -> Result<T, Undone> {
+    Ok(tokio::time::timeout(PATIENCE, doing)
+        .await
+        .map_err(|_| Undone::Late)??)
 }

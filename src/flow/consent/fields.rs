@@ -1,7 +1,8 @@
 //! The fields of a statement of consent as texts, wherever they come from.
 //!
-//! Owns their names, forms and limits. Refuses to know what the policy says to them.
-//! INVARIANT: no fault repeats what stood in a field. A shifted column may hold anybody's number where a word is expected.
+//! Owns their names, forms and limits. Refuses to know what the policy says to them. INVARIANT: no
+//! fault repeats what stood in a field. A shifted column may hold anybody's number where a word is
+//! expected.
 
 use std::collections::BTreeSet;
 
@@ -46,13 +47,19 @@ impl Fields {
 
     fn get(&self, field: &str) -> Option<&str> {
         let at = FIELDS.iter().position(|known| *known == field)?;
-        self.0.get(at).map(|text| text.trim()).filter(|text| !text.is_empty())
+        self.0
+            .get(at)
+            .map(|text| text.trim())
+            .filter(|text| !text.is_empty())
     }
 
     /// As it stands there, with white space at its ends: a digest is of the exact text.
     fn exact(&self, field: &str) -> Option<&str> {
         let at = FIELDS.iter().position(|known| *known == field)?;
-        self.0.get(at).map(String::as_str).filter(|text| !text.trim().is_empty())
+        self.0
+            .get(at)
+            .map(String::as_str)
+            .filter(|text| !text.trim().is_empty())
     }
 
     /// The statement that they make, or every fault.
@@ -64,20 +71,48 @@ impl Fields {
         let method = self.needed("method", &mut faults);
         let evidence = self.get("evidence").and_then(|text| {
             let read = text.parse::<Reference>();
-            read.map_or_else(|why| faults.add("evidence", format!("{why}: give a reference to the evidence, not the evidence")), Some)
+            read.map_or_else(
+                |why| {
+                    faults.add(
+                        "evidence",
+                        format!("{why}: give a reference to the evidence, not the evidence"),
+                    )
+                },
+                Some,
+            )
         });
         let disclosure = self.disclosure(&mut faults);
         let policy_version = self.get("policy_version").and_then(|text| {
             let read = text.parse::<PolicyVersion>();
-            read.map_or_else(|why| faults.add("policy_version", why.to_string()), |version| Some(version.as_str().to_owned()))
+            read.map_or_else(
+                |why| faults.add("policy_version", why.to_string()),
+                |version| Some(version.as_str().to_owned()),
+            )
         });
         let at = self.get("at").map(|text| {
             let at = Timestamp::parse_rfc3339(text);
-            at.or_else(|| faults.add("at", "not a time: expected RFC 3339, like `2026-01-31T15:04:05Z`"))
+            at.or_else(|| {
+                faults.add(
+                    "at",
+                    "not a time: expected RFC 3339, like `2026-01-31T15:04:05Z`",
+                )
+            })
         });
         match (about, purposes, answer, method, at) {
-            (Some(about), Some(purposes), Some(answer), Some(method), at) if faults.0.is_empty() => {
-                Ok(NewStatement { about, purposes, answer, method, evidence, disclosure, policy_version, at: at.flatten(), once: None })
+            (Some(about), Some(purposes), Some(answer), Some(method), at)
+                if faults.0.is_empty() =>
+            {
+                Ok(NewStatement {
+                    about,
+                    purposes,
+                    answer,
+                    method,
+                    evidence,
+                    disclosure,
+                    policy_version,
+                    at: at.flatten(),
+                    once: None,
+                })
             }
             _ => Err(faults.0),
         }
@@ -87,7 +122,12 @@ impl Fields {
         let conversation = |field: &'static str, prefix: &str, faults: &mut Faulty| {
             let text = self.get(field)?;
             let sid: Option<Conversation> = text.parse().ok().filter(|_| text.starts_with(prefix));
-            sid.or_else(|| faults.add(field, format!("not the id of one: expected `{prefix}` and 32 hex digits")))
+            sid.or_else(|| {
+                faults.add(
+                    field,
+                    format!("not the id of one: expected `{prefix}` and 32 hex digits"),
+                )
+            })
         };
         let leg = self.get("leg").map(|text| {
             text.parse::<LegName>().ok().or_else(|| {
@@ -118,7 +158,9 @@ impl Fields {
     }
 
     fn purposes(&self, faults: &mut Faulty) -> Option<BTreeSet<Purpose>> {
-        let Some(text) = self.get("purposes") else { return Some(BTreeSet::new()) };
+        let Some(text) = self.get("purposes") else {
+            return Some(BTreeSet::new());
+        };
         let mut purposes = BTreeSet::new();
         for (at, name) in text.split(';').map(str::trim).enumerate() {
             match name.parse() {
@@ -126,7 +168,12 @@ impl Fields {
                     purposes.insert(purpose);
                 }
                 // Nothing between two separators must not become every purpose.
-                Err(_) => return faults.add("purposes", format!("number {} is not the name of a purpose", at + 1)),
+                Err(_) => {
+                    return faults.add(
+                        "purposes",
+                        format!("number {} is not the name of a purpose", at + 1),
+                    );
+                }
             }
         }
         Some(purposes)
@@ -147,13 +194,23 @@ impl Fields {
     fn disclosure(&self, faults: &mut Faulty) -> Option<String> {
         match (self.exact("disclosure"), self.get("disclosure_sha256")) {
             (None, None) => None,
-            (Some(_), Some(_)) => faults.add("disclosure_sha256", "give the text in `disclosure` or its digest here, not both"),
-            (Some(text), None) if text.len() > MAX_DISCLOSURE => {
-                faults.add("disclosure", "longer than 32 KiB: give its SHA-256 in `disclosure_sha256`")
-            }
+            (Some(_), Some(_)) => faults.add(
+                "disclosure_sha256",
+                "give the text in `disclosure` or its digest here, not both",
+            ),
+            (Some(text), None) if text.len() > MAX_DISCLOSURE => faults.add(
+                "disclosure",
+                "longer than 32 KiB: give its SHA-256 in `disclosure_sha256`",
+            ),
             (Some(text), None) => Some(super::disclosed(text)),
-            (None, Some(text)) if text.len() == 64 && text.bytes().all(|b| b.is_ascii_hexdigit()) => Some(text.to_ascii_lowercase()),
-            (None, Some(_)) => faults.add("disclosure_sha256", "not a SHA-256: expected 64 hex digits"),
+            (None, Some(text))
+                if text.len() == 64 && text.bytes().all(|b| b.is_ascii_hexdigit()) =>
+            {
+                Some(text.to_ascii_lowercase())
+            }
+            (None, Some(_)) => {
+                faults.add("disclosure_sha256", "not a SHA-256: expected 64 hex digits")
+            }
         }
     }
 }
@@ -170,6 +227,9 @@ impl Faulty {
     }
 
     pub(super) fn note(&mut self, field: &'static str, why: impl Into<String>) {
-        self.0.push(FieldFault { field, why: why.into() });
+        self.0.push(FieldFault {
+            field,
+            why: why.into(),
+        });
     }
 }

@@ -1,6 +1,7 @@
 //! Files of statements of consent: CSV with a header row, and JSON lines.
 //!
-//! Owns the two forms (how spreadsheet programs write CSV is in `spreadsheet`) and the report of what is wrong with a file. Refuses to know what a field means, and to take in a part of a file.
+//! Owns the two forms (how spreadsheet programs write CSV is in `spreadsheet`) and the report of
+//! what is wrong with a file. Refuses to know what a field means, and to take in a part of a file.
 
 mod spreadsheet;
 
@@ -13,7 +14,8 @@ use super::{
 
 /// The largest file, in bytes.
 pub const MAX_FILE: usize = 64 * 1024 * 1024;
-/// The most statements in one file: they are taken in by one unit of work, which keeps other writers waiting.
+/// The most statements in one file: they are taken in by one unit of work, which keeps other
+/// writers waiting.
 pub const MAX_STATEMENTS: usize = 50_000;
 /// The most faults that a report shows.
 const SHOWN: usize = 100;
@@ -21,7 +23,8 @@ const SHOWN: usize = 100;
 /// The form of a file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Format {
-    /// Comma-separated values (RFC 4180) with a header row; `;` between several purposes. Semicolons and tabs separate columns, too.
+    /// Comma-separated values (RFC 4180) with a header row; `;` between several purposes.
+    /// Semicolons and tabs separate columns, too.
     Csv,
     /// A JSON object in each line.
     Jsonl,
@@ -39,7 +42,8 @@ impl FromStr for Format {
     }
 }
 
-/// What is wrong with a file, or with a request for several: the first hundred faults, and how many there are.
+/// What is wrong with a file, or with a request for several: the first hundred faults, and how many
+/// there are.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Faults {
     unit: &'static str,
@@ -50,7 +54,10 @@ pub struct Faults {
 impl Faults {
     /// None yet; `unit` is what is counted: lines or items.
     pub(super) fn of(unit: &'static str) -> Self {
-        Self { unit, ..Self::default() }
+        Self {
+            unit,
+            ..Self::default()
+        }
     }
 
     pub(super) fn add(&mut self, place: u64, fault: FieldFault) {
@@ -61,7 +68,13 @@ impl Faults {
     }
 
     fn whole(&mut self, place: u64, why: impl Into<String>) {
-        self.add(place, FieldFault { field: "", why: why.into() });
+        self.add(
+            place,
+            FieldFault {
+                field: "",
+                why: why.into(),
+            },
+        );
     }
 
     /// How many there are.
@@ -92,11 +105,18 @@ impl fmt::Display for Faults {
     }
 }
 
-/// Reads a whole file: each statement with the number of its line, counted from 1, and whatever faults there are.
+/// Reads a whole file: each statement with the number of its line, counted from 1, and whatever
+/// faults there are.
 pub(super) fn parse(format: Format, bytes: &[u8]) -> (Vec<(u64, NewStatement)>, Faults) {
     let (mut statements, mut faults) = (Vec::new(), Faults::of("line"));
     if bytes.len() > MAX_FILE {
-        faults.whole(1, format!("the file is larger than {} MiB: split it", MAX_FILE / 1024 / 1024));
+        faults.whole(
+            1,
+            format!(
+                "the file is larger than {} MiB: split it",
+                MAX_FILE / 1024 / 1024
+            ),
+        );
         return (statements, faults);
     }
     match format {
@@ -104,7 +124,10 @@ pub(super) fn parse(format: Format, bytes: &[u8]) -> (Vec<(u64, NewStatement)>, 
         Format::Jsonl => jsonl(bytes, &mut statements, &mut faults),
     }
     if statements.len() > MAX_STATEMENTS {
-        faults.whole(1, format!("the file has more than {MAX_STATEMENTS} statements: split it"));
+        faults.whole(
+            1,
+            format!("the file has more than {MAX_STATEMENTS} statements: split it"),
+        );
     }
     (statements, faults)
 }
@@ -116,26 +139,48 @@ fn csv(bytes: &[u8], statements: &mut Vec<(u64, NewStatement)>, faults: &mut Fau
         Err((line, why)) => return faults.whole(line, why),
     };
     let Some(((_, names), rows)) = rows.split_first() else {
-        return faults.whole(1, "the file is empty: expected a row with the names of the columns");
+        return faults.whole(
+            1,
+            "the file is empty: expected a row with the names of the columns",
+        );
     };
-    let Some(columns) = columns(names, faults) else { return };
+    let Some(columns) = columns(names, faults) else {
+        return;
+    };
     for (line, row) in rows {
         if row.len() != columns.len() {
-            faults.whole(*line, format!("{} columns where the first row has {}", row.len(), columns.len()));
+            faults.whole(
+                *line,
+                format!(
+                    "{} columns where the first row has {}",
+                    row.len(),
+                    columns.len()
+                ),
+            );
             continue;
         }
         let mut fields = Fields::default();
         for (at, text) in columns.iter().zip(row) {
-            fields.set(*at, if FIELDS.get(*at) == Some(&"subject") { as_text(text) } else { text });
+            fields.set(
+                *at,
+                if FIELDS.get(*at) == Some(&"subject") {
+                    as_text(text)
+                } else {
+                    text
+                },
+            );
         }
         take(*line, fields.read(), statements, faults);
     }
 }
 
-/// A number without what spreadsheet programs need in order to take it for text: `'+49…` or `="+49…"`.
+/// A number without what spreadsheet programs need in order to take it for text: `'+49…` or
+/// `="+49…"`.
 fn as_text(text: &str) -> &str {
     let text = text.trim();
-    let formula = text.strip_prefix("=\"").and_then(|text| text.strip_suffix('"'));
+    let formula = text
+        .strip_prefix("=\"")
+        .and_then(|text| text.strip_suffix('"'));
     formula.or_else(|| text.strip_prefix('\'')).unwrap_or(text)
 }
 
@@ -158,7 +203,10 @@ fn columns(header: &[String], faults: &mut Faults) -> Option<Vec<usize>> {
             ),
         }
     }
-    let named: BTreeSet<&str> = columns.iter().filter_map(|at| FIELDS.get(*at).copied()).collect();
+    let named: BTreeSet<&str> = columns
+        .iter()
+        .filter_map(|at| FIELDS.get(*at).copied())
+        .collect();
     for needed in ["answer", "method", "at"] {
         if !named.contains(needed) {
             faults.whole(1, format!("the column `{needed}` is missing"));
@@ -187,7 +235,12 @@ fn jsonl(bytes: &[u8], statements: &mut Vec<(u64, NewStatement)>, faults: &mut F
     }
 }
 
-fn take(line: u64, read: Result<NewStatement, Vec<FieldFault>>, statements: &mut Vec<(u64, NewStatement)>, faults: &mut Faults) {
+fn take(
+    line: u64,
+    read: Result<NewStatement, Vec<FieldFault>>,
+    statements: &mut Vec<(u64, NewStatement)>,
+    faults: &mut Faults,
+) {
     match read {
         Ok(statement) => statements.push((line, statement)),
         Err(found) => found.into_iter().for_each(|fault| faults.add(line, fault)),

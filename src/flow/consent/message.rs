@@ -1,7 +1,7 @@
 //! A message: what it says about consent, by what the policy says it means.
 //!
-//! Owns what follows from one. Refuses to keep a word of it.
-//! INVARIANT: a message that no rule is for changes nothing; one that is delivered again changes nothing more.
+//! Owns what follows from one. Refuses to keep a word of it. INVARIANT: a message that no rule is
+//! for changes nothing; one that is delivered again changes nothing more.
 
 use super::{About, NewStatement};
 use crate::{
@@ -21,14 +21,20 @@ const NOTHING_FOUND: &str = " No recording with this number was found. If you we
 impl Flow {
     /// Takes in a message: what it says is durable when this returns. The reply, if there is one.
     ///
-    /// No reply where Twilio says that it took the message for an opt-out or the like: it answers itself, and nothing else gets through.
+    /// No reply where Twilio says that it took the message for an opt-out or the like: it answers
+    /// itself, and nothing else gets through.
     ///
     /// # Errors
     /// The ledger's: what the message says is not recorded.
     pub async fn take_message(&self, message: &IncomingMessage) -> Result<Option<String>, Error> {
         let rules = self.0.rulebook.current();
-        let rule = rules.document().consent.rule_for(message.keyword, &message.body);
-        let (Some(rule), Some(from)) = (rule, &message.from) else { return Ok(None) };
+        let rule = rules
+            .document()
+            .consent
+            .rule_for(message.keyword, &message.body);
+        let (Some(rule), Some(from)) = (rule, &message.from) else {
+            return Ok(None);
+        };
         // Before its day a policy allows nothing; a no counts whenever it is said.
         let counts = |answer: &Answer| *answer != Answer::Given || rules.is_in_force(self.now());
         let mut reply = rule.reply.clone().filter(|_| message.keyword.is_none());
@@ -42,16 +48,25 @@ impl Flow {
                 disclosure: None,
                 policy_version: None,
                 at: None,
-                once: Some(format!("message/{}/{}", message.account, message.sid.as_str())),
+                once: Some(format!(
+                    "message/{}/{}",
+                    message.account,
+                    message.sid.as_str()
+                )),
             };
-            self.record_consents(&Permit::of_vault(Action::Consent), vec![told]).await?;
-            metrics::counter!("recvault_consent_messages_total", "answer" => answer.as_str()).increment(1);
+            self.record_consents(&Permit::of_vault(Action::Consent), vec![told])
+                .await?;
+            metrics::counter!("recvault_consent_messages_total", "answer" => answer.as_str())
+                .increment(1);
         }
         let lets_go = matches!(rule.answer, Some(Answer::Withdrawn | Answer::Declined));
         if let (Some(reply), true) = (&mut reply, lets_go) {
-            let is_known = parties::is_anybody(&mut self.0.ledger.read().await?, self.0.vault.subject(from)).await?;
+            let is_known =
+                parties::is_anybody(&mut self.0.ledger.read().await?, self.0.vault.subject(from))
+                    .await?;
             if !is_known {
-                // A reply that says what becomes of recordings would be believed by somebody who is known here by another number.
+                // A reply that says what becomes of recordings would be believed by somebody who is
+                // known here by another number.
                 reply.push_str(NOTHING_FOUND);
             }
         }

@@ -1,7 +1,8 @@
 //! Who took part in a conversation.
 //!
-//! Owns how parties are named, whoever names them: an application with a permit, or the vault itself with what the source says. Refuses to put somebody
-//! else in a known party's place: that is a correction.
+//! Owns how parties are named, whoever names them: an application with a permit, or the vault
+//! itself with what the source says. Refuses to put somebody else in a known party's place: that is
+//! a correction.
 
 use std::collections::BTreeSet;
 
@@ -39,7 +40,8 @@ const MAX_PARTIES: usize = 250;
 enum By<'a> {
     /// An application's. Somebody else in a known place is a conflict.
     Application(&'a Permit),
-    /// The vault's own, with what the source told. Who is known stays, and the others get the places that are left.
+    /// The vault's own, with what the source told. Who is known stays, and the others get the
+    /// places that are left.
     Vault,
 }
 
@@ -53,12 +55,13 @@ pub(in crate::flow) struct Seated {
 }
 
 impl Flow {
-    /// Names parties of a conversation. Naming the same again changes nothing; who was not known before may be named, who is known stays who they
-    /// are. All who are named by now.
+    /// Names parties of a conversation. Naming the same again changes nothing; who was not known
+    /// before may be named, who is known stays who they are. All who are named by now.
     ///
     /// # Errors
-    /// [`Error::NotFound`] for a permit of another kind, or one that does not cover a recording of this conversation; [`Error::Invalid`];
-    /// [`Error::Conflict`] if somebody else was named at one of these places.
+    /// [`Error::NotFound`] for a permit of another kind, or one that does not cover a recording of
+    /// this conversation; [`Error::Invalid`]; [`Error::Conflict`] if somebody else was named at one
+    /// of these places.
     pub async fn name_parties(
         &self,
         permit: &Permit,
@@ -67,20 +70,37 @@ impl Flow {
     ) -> Result<Vec<Party>, Error> {
         require(permit)?;
         if named.is_empty() || named.len() > MAX_PARTIES {
-            return Err(Error::Invalid(format!("`parties`: name 1 to {MAX_PARTIES}")));
+            return Err(Error::Invalid(format!(
+                "`parties`: name 1 to {MAX_PARTIES}"
+            )));
         }
-        if named.iter().map(|(leg, _)| leg).collect::<BTreeSet<_>>().len() != named.len() {
+        if named
+            .iter()
+            .map(|(leg, _)| leg)
+            .collect::<BTreeSet<_>>()
+            .len()
+            != named.len()
+        {
             return Err(Error::Invalid("`parties`: a `leg` is there twice".into()));
         }
-        let told = |(leg, address): &(LegName, Option<Address>)| Found { address: address.clone(), ..Found::at(leg.clone()) };
+        let told = |(leg, address): &(LegName, Option<Address>)| Found {
+            address: address.clone(),
+            ..Found::at(leg.clone())
+        };
         let told: Vec<Found> = named.iter().map(told).collect();
-        self.name(By::Application(permit), conversation, &told, Keeping::Waits).await?;
-        let all = parties::of(&mut self.0.ledger.read().await?, std::slice::from_ref(conversation)).await?;
+        self.name(By::Application(permit), conversation, &told, Keeping::Waits)
+            .await?;
+        let all = parties::of(
+            &mut self.0.ledger.read().await?,
+            std::slice::from_ref(conversation),
+        )
+        .await?;
         Ok(all.into_values().next().unwrap_or_default())
     }
 
-    /// Names whom the source found, in the vault's own name; who is known already stays who they are and where they are. Naming them can find a revocation
-    /// that lets go of a recording at once.
+    /// Names whom the source found, in the vault's own name; who is known already stays who they
+    /// are and where they are. Naming them can find a revocation that lets go of a recording at
+    /// once.
     ///
     /// # Errors
     /// The ledger's; then nobody was named.
@@ -102,18 +122,32 @@ impl Flow {
     }
 
     /// The one way in.
-    async fn name(&self, by: By<'_>, conversation: &Conversation, told: &[Found], keeping: Keeping) -> Result<Seated, Error> {
+    async fn name(
+        &self,
+        by: By<'_>,
+        conversation: &Conversation,
+        told: &[Found],
+        keeping: Keeping,
+    ) -> Result<Seated, Error> {
         let actor = match by {
             By::Application(permit) => *permit.actor(),
             By::Vault => Actor::Vault,
         };
         // Somebody new in a conversation may not have consented.
-        let news = News { bearing: Bearing::of([conversation], []), actor, narrows: true };
+        let news = News {
+            bearing: Bearing::of([conversation], []),
+            actor,
+            narrows: true,
+        };
         let (seated, mut settled, next, again) = loop {
-            let unit = self.0.ledger.unit(|| self.name_in_a_unit(by, conversation, told, keeping, &news));
+            let unit = self
+                .0
+                .ledger
+                .unit(|| self.name_in_a_unit(by, conversation, told, keeping, &news));
             match unit.await {
                 // The unit reads keys, and the epoch has turned.
-                Err(Error::Vault(vault::Error::Keyring(keyring::Error::OtherEpoch(_)))) if self.0.vault.follow().await? => {}
+                Err(Error::Vault(vault::Error::Keyring(keyring::Error::OtherEpoch(_))))
+                    if self.0.vault.follow().await? => {}
                 done => break done?,
             }
         };
@@ -122,7 +156,8 @@ impl Flow {
         self.reclassify_conversation(conversation).await?;
         match by {
             By::Application(_) => self.continue_for_a_while(&again).await,
-            // In the middle of the source's request, or of a fetch: whoever is revoked, it is not for those to work on it.
+            // In the middle of the source's request, or of a fetch: whoever is revoked, it is not
+            // for those to work on it.
             By::Vault => self.0.revocation_bell.notify_one(),
         }
         Ok(seated)
@@ -145,13 +180,19 @@ impl Flow {
                 (told.to_vec(), 0)
             }
             By::Vault => {
-                let known = parties::of(&mut tx, std::slice::from_ref(conversation)).await?.remove(conversation).unwrap_or_default();
+                let known = parties::of(&mut tx, std::slice::from_ref(conversation))
+                    .await?
+                    .remove(conversation)
+                    .unwrap_or_default();
                 seated(&known, told, |address| self.0.vault.subject(address))
             }
         };
         let party = |found: &Found| Party {
             leg: found.leg.clone(),
-            subject: found.address.as_ref().map(|address| self.0.vault.subject(address)),
+            subject: found
+                .address
+                .as_ref()
+                .map(|address| self.0.vault.subject(address)),
             channel: found.channel,
         };
         let named: Vec<Party> = told.iter().map(party).collect();
@@ -165,14 +206,21 @@ impl Flow {
                 )));
             }
         };
-        let kept = self.0.vault.keep_details(&mut tx, conversation, &told, keeping, now).await?;
+        let kept = self
+            .0
+            .vault
+            .keep_details(&mut tx, conversation, &told, keeping, now)
+            .await?;
         let (mut settled, mut next, mut again) = (Settled::default(), None, Vec::new());
         if changed > 0 || kept {
             again = revocations::reach_again(&mut tx, conversation, now).await?;
             let (mut entries, step) = self.settle(&mut tx, news, self.first_step(), now).await?;
             (settled, next) = (Settled::of(&entries), step);
             let known = named.iter().filter(|party| party.subject.is_some()).count();
-            entries.insert(0, NewEntry::parties_named(now, news.actor, conversation, named.len(), known));
+            entries.insert(
+                0,
+                NewEntry::parties_named(now, news.actor, conversation, named.len(), known),
+            );
             marks::set(&mut tx, Marked::Conversation, &[conversation], now).await?;
             audit::append_all(&mut tx, &entries).await?;
         }
@@ -180,17 +228,32 @@ impl Flow {
             tx.count("recvault_parties_taken_total", taken as u64);
         }
         tx.commit().await?;
-        Ok((Seated { parties: told, taken }, settled, next, again))
+        Ok((
+            Seated {
+                parties: told,
+                taken,
+            },
+            settled,
+            next,
+            again,
+        ))
     }
 
     /// Who takes part in a conversation, as far as it was told.
     ///
     /// # Errors
     /// As [`Self::name_parties`].
-    pub async fn parties(&self, permit: &Permit, conversation: &Conversation) -> Result<Vec<Party>, Error> {
+    pub async fn parties(
+        &self,
+        permit: &Permit,
+        conversation: &Conversation,
+    ) -> Result<Vec<Party>, Error> {
         require(permit)?;
         let mut tx = self.0.ledger.read().await?;
         covers(&mut tx, permit, std::slice::from_ref(conversation)).await?;
-        Ok(parties::of(&mut tx, std::slice::from_ref(conversation)).await?.remove(conversation).unwrap_or_default())
+        Ok(parties::of(&mut tx, std::slice::from_ref(conversation))
+            .await?
+            .remove(conversation)
+            .unwrap_or_default())
     }
 }

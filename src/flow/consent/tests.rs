@@ -31,7 +31,11 @@ fn jsonl(lines: &str) -> Result<Vec<(u64, NewStatement)>, Faults> {
 }
 
 fn places(faults: &Faults) -> Vec<(u64, &'static str)> {
-    faults.shown().iter().map(|(line, fault)| (*line, fault.field)).collect()
+    faults
+        .shown()
+        .iter()
+        .map(|(line, fault)| (*line, fault.field))
+        .collect()
 }
 
 fn sid(prefix: &str) -> String {
@@ -45,14 +49,33 @@ fn a_row_becomes_a_statement() {
         sid("CA")
     );
     let told = csv(&rows).unwrap();
-    let [(2, person), (3, place)] = told.as_slice() else { panic!("{told:?}") };
+    let [(2, person), (3, place)] = told.as_slice() else {
+        panic!("{told:?}")
+    };
     assert_eq!(person.about, About::Person(Address::parse(NUMBER).unwrap()));
-    assert_eq!(person.purposes, ["recording", "training"].map(|name| name.parse().unwrap()).into());
-    assert_eq!((person.answer, person.method), (Answer::Given, Method::Keypad));
-    assert_eq!(person.evidence.as_ref().map(Reference::as_str), Some("call 7, \"yes\""));
+    assert_eq!(
+        person.purposes,
+        ["recording", "training"]
+            .map(|name| name.parse().unwrap())
+            .into()
+    );
+    assert_eq!(
+        (person.answer, person.method),
+        (Answer::Given, Method::Keypad)
+    );
+    assert_eq!(
+        person.evidence.as_ref().map(Reference::as_str),
+        Some("call 7, \"yes\"")
+    );
     assert_eq!(person.at, Timestamp::parse_rfc3339("2026-01-31T15:04:05Z"));
-    assert_eq!(place.about, About::Place(sid("CA").parse().unwrap(), Some("caller".parse().unwrap())));
-    assert_eq!((place.purposes.len(), place.answer, place.at), (0, Answer::Declined, person.at));
+    assert_eq!(
+        place.about,
+        About::Place(sid("CA").parse().unwrap(), Some("caller".parse().unwrap()))
+    );
+    assert_eq!(
+        (place.purposes.len(), place.answer, place.at),
+        (0, Answer::Declined, person.at)
+    );
 }
 
 #[test]
@@ -76,13 +99,32 @@ fn a_disclosure_is_kept_as_its_digest() {
     // SHA-256 of "abc" (FIPS 180-2, appendix B.1).
     let digest = "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad";
     assert_eq!(told("\"disclosure\": \"abc\"").unwrap(), digest);
-    assert_eq!(told(&format!("\"disclosure_sha256\": \"{}\"", digest.to_uppercase())).unwrap(), digest);
-    assert_ne!(told("\"disclosure\": \"abc \"").unwrap(), digest, "of the exact text");
     assert_eq!(
-        places(&told(&format!("\"disclosure\": \"abc\", \"disclosure_sha256\": \"{digest}\"")).unwrap_err()),
+        told(&format!(
+            "\"disclosure_sha256\": \"{}\"",
+            digest.to_uppercase()
+        ))
+        .unwrap(),
+        digest
+    );
+    assert_ne!(
+        told("\"disclosure\": \"abc \"").unwrap(),
+        digest,
+        "of the exact text"
+    );
+    assert_eq!(
+        places(
+            &told(&format!(
+                "\"disclosure\": \"abc\", \"disclosure_sha256\": \"{digest}\""
+            ))
+            .unwrap_err()
+        ),
         [(1, "disclosure_sha256")]
     );
-    assert_eq!(places(&told("\"disclosure_sha256\": \"abc\"").unwrap_err()), [(1, "disclosure_sha256")]);
+    assert_eq!(
+        places(&told("\"disclosure_sha256\": \"abc\"").unwrap_err()),
+        [(1, "disclosure_sha256")]
+    );
 }
 
 #[test]
@@ -118,8 +160,19 @@ fn every_fault_has_its_line_and_field() {
     assert_eq!(places(&faults), expected);
     assert_eq!(faults.count(), expected.len());
     let text = faults.to_string();
-    assert!(text.starts_with("11 faults; nothing was recorded\n  line 2: `subject`: not a telephone number"), "{text}");
-    assert!(!text.contains("87654321") && !text.contains("CA12") && !text.contains("Training") && !text.contains("phone,"), "{text}");
+    assert!(
+        text.starts_with(
+            "11 faults; nothing was recorded\n  line 2: `subject`: not a telephone number"
+        ),
+        "{text}"
+    );
+    assert!(
+        !text.contains("87654321")
+            && !text.contains("CA12")
+            && !text.contains("Training")
+            && !text.contains("phone,"),
+        "{text}"
+    );
 }
 
 /// The fault that a file is refused with.
@@ -133,60 +186,148 @@ fn refused_whole(text: &str) -> (u64, String) {
 #[test]
 fn no_row_vanishes_in_a_quote() {
     const NAMES: &str = "subject,answer,method,at,purposes,evidence\n";
-    let row = |evidence: &str| format!("{NUMBER},given,letter,2026-01-31T15:04:05Z,training,{evidence}\n");
-    let withdrawn = |evidence: &str| format!("{NUMBER},withdrawn,letter,2026-02-01T10:00:00Z,training,{evidence}\n");
+    let row = |evidence: &str| {
+        format!("{NUMBER},given,letter,2026-01-31T15:04:05Z,training,{evidence}\n")
+    };
+    let withdrawn = |evidence: &str| {
+        format!("{NUMBER},withdrawn,letter,2026-02-01T10:00:00Z,training,{evidence}\n")
+    };
     for (rows, line, why) in [
-        (row("\"Form 12 of 3 May") + &withdrawn("Letter 13"), 2, "never closed"),
-        (row("Form 1") + &row("\"Form 12") + &withdrawn("\"Letter 13\""), 3, "something follows"),
+        (
+            row("\"Form 12 of 3 May") + &withdrawn("Letter 13"),
+            2,
+            "never closed",
+        ),
+        (
+            row("Form 1") + &row("\"Form 12") + &withdrawn("\"Letter 13\""),
+            3,
+            "something follows",
+        ),
         (row("\"Form 12") + &withdrawn("Letter 13\""), 2, "inside it"),
         (row("\"Form 12") + &withdrawn("\""), 2, "inside it"),
-        (row("\"Form 12") + "x,\"\"withdrawn\"\",letter\n\"\n", 2, "inside it"),
+        (
+            row("\"Form 12") + "x,\"\"withdrawn\"\",letter\n\"\n",
+            2,
+            "inside it",
+        ),
         (row("\"Form\" 12"), 2, "something follows"),
-        (row("\"Form 12\n\nof May\"") + &row("\"never"), 5, "never closed"),
+        (
+            row("\"Form 12\n\nof May\"") + &row("\"never"),
+            5,
+            "never closed",
+        ),
     ] {
-        for rows in [rows.clone(), rows.replace('\n', "\r\n"), rows.replace('\n', "\r")] {
+        for rows in [
+            rows.clone(),
+            rows.replace('\n', "\r\n"),
+            rows.replace('\n', "\r"),
+        ] {
             let (found, text) = refused_whole(&format!("{NAMES}{rows}"));
-            assert!(found == line && text.contains(why), "{found} {text}: {rows}");
+            assert!(
+                found == line && text.contains(why),
+                "{found} {text}: {rows}"
+            );
             assert!(!text.contains("Form") && !text.contains("Letter"), "{text}");
         }
     }
-    let told = parse(Format::Csv, (NAMES.to_owned() + &row("\"Form 12, of \"\"May\"\", signed\"") + &withdrawn("5\" disk")).as_bytes());
-    assert_eq!(told.0.iter().map(|(line, _)| *line).collect::<Vec<_>>(), [2, 3], "{:?}", told.1);
-    assert_eq!(told.0[0].1.evidence.as_ref().map(|evidence| evidence.as_str()), Some("Form 12, of \"May\", signed"));
+    let told = parse(
+        Format::Csv,
+        (NAMES.to_owned() + &row("\"Form 12, of \"\"May\"\", signed\"") + &withdrawn("5\" disk"))
+            .as_bytes(),
+    );
+    assert_eq!(
+        told.0.iter().map(|(line, _)| *line).collect::<Vec<_>>(),
+        [2, 3],
+        "{:?}",
+        told.1
+    );
+    assert_eq!(
+        told.0[0]
+            .1
+            .evidence
+            .as_ref()
+            .map(|evidence| evidence.as_str()),
+        Some("Form 12, of \"May\", signed")
+    );
 }
 
 #[test]
 fn what_spreadsheet_programs_write_is_read() {
-    let plain = format!("subject,answer,method,at,purposes\n{NUMBER},given,letter,2026-01-31T15:04:05Z,recording;training\n");
+    let plain = format!(
+        "subject,answer,method,at,purposes\n{NUMBER},given,letter,2026-01-31T15:04:05Z,recording;training\n"
+    );
     let (told, faults) = parse(Format::Csv, plain.as_bytes());
     assert_eq!((told.len(), faults.count()), (1, 0));
-    let utf16 =
-        |text: &str, unit: fn(u16) -> [u8; 2]| std::iter::once(0xfeff).chain(text.encode_utf16()).flat_map(unit).collect::<Vec<u8>>();
-    let wide = plain.replace(',', ";").replace("recording;training", "\"recording;training\"");
+    let utf16 = |text: &str, unit: fn(u16) -> [u8; 2]| {
+        std::iter::once(0xfeff)
+            .chain(text.encode_utf16())
+            .flat_map(unit)
+            .collect::<Vec<u8>>()
+    };
+    let wide = plain
+        .replace(',', ";")
+        .replace("recording;training", "\"recording;training\"");
     for (bytes, line) in [
         (format!("\u{feff}{plain}").into_bytes(), 2),
-        (format!("\u{feff}sep=;\r\n{}", wide.replace('\n', "\r\n")).into_bytes(), 3),
+        (
+            format!("\u{feff}sep=;\r\n{}", wide.replace('\n', "\r\n")).into_bytes(),
+            3,
+        ),
         (wide.clone().into_bytes(), 2),
         (plain.replace(',', "\t").into_bytes(), 2),
         (utf16(&plain, u16::to_le_bytes), 2),
         (utf16(&wide, u16::to_be_bytes), 2),
         (plain.replace('+', "'+").into_bytes(), 2),
-        (plain.replace(NUMBER, &format!("\"=\"\"{NUMBER}\"\"\"")).into_bytes(), 2),
+        (
+            plain
+                .replace(NUMBER, &format!("\"=\"\"{NUMBER}\"\"\""))
+                .into_bytes(),
+            2,
+        ),
         (format!("{plain},,,,\n,,,,\r\n   ,,,,\n").into_bytes(), 2),
-        (plain.replace("purposes\n", "purposes,,\n").replace("training\n", "training,,\n").into_bytes(), 2),
+        (
+            plain
+                .replace("purposes\n", "purposes,,\n")
+                .replace("training\n", "training,,\n")
+                .into_bytes(),
+            2,
+        ),
         (plain.replace('\n', "\r").into_bytes(), 2),
         (plain.replacen('\n', "\n\n\n", 1).into_bytes(), 4),
     ] {
         let (found, faults) = parse(Format::Csv, &bytes);
-        assert_eq!(faults.count(), 0, "{faults} {}", String::from_utf8_lossy(&bytes));
-        assert_eq!(found, [(line, told[0].1.clone())], "{}", String::from_utf8_lossy(&bytes));
+        assert_eq!(
+            faults.count(),
+            0,
+            "{faults} {}",
+            String::from_utf8_lossy(&bytes)
+        );
+        assert_eq!(
+            found,
+            [(line, told[0].1.clone())],
+            "{}",
+            String::from_utf8_lossy(&bytes)
+        );
     }
     // What cannot be read is refused by its name.
     let without_mark: Vec<u8> = plain.encode_utf16().flat_map(u16::to_le_bytes).collect();
-    let latin = plain.replace("letter", "let\u{e9}ter").chars().map(|c| u8::try_from(u32::from(c)).unwrap()).collect::<Vec<u8>>();
-    for (bytes, line) in [(without_mark, 1), (latin, 2), (utf16(&plain, u16::to_le_bytes)[..99].to_vec(), 1)] {
+    let latin = plain
+        .replace("letter", "let\u{e9}ter")
+        .chars()
+        .map(|c| u8::try_from(u32::from(c)).unwrap())
+        .collect::<Vec<u8>>();
+    for (bytes, line) in [
+        (without_mark, 1),
+        (latin, 2),
+        (utf16(&plain, u16::to_le_bytes)[..99].to_vec(), 1),
+    ] {
         let (_, faults) = parse(Format::Csv, &bytes);
-        assert!(faults.count() == 1 && faults.shown()[0].0 == line && faults.to_string().contains("UTF-8"), "{faults}");
+        assert!(
+            faults.count() == 1
+                && faults.shown()[0].0 == line
+                && faults.to_string().contains("UTF-8"),
+            "{faults}"
+        );
     }
 }
 
@@ -199,18 +340,30 @@ fn a_file_without_its_header_is_refused_and_not_repeated() {
     };
     assert!(refused("").contains("empty"));
     let shown = refused(&format!("{NUMBER},given,keypad\n{NUMBER},given,keypad\n"));
-    assert!(shown.contains("line 1: column 1 ") && shown.contains("`answer` is missing") && !shown.contains(NUMBER), "{shown}");
-    assert!(refused("subject/answer/method/at\n").contains("separated by commas, semicolons or tabs"));
+    assert!(
+        shown.contains("line 1: column 1 ")
+            && shown.contains("`answer` is missing")
+            && !shown.contains(NUMBER),
+        "{shown}"
+    );
+    assert!(
+        refused("subject/answer/method/at\n").contains("separated by commas, semicolons or tabs")
+    );
     assert!(refused("subject,answer,method,at,answer\n").contains("column 5"));
     assert!(refused("subject,answer,method\n").contains("`at` is missing"));
 }
 
 #[test]
 fn an_editors_mark_at_the_beginning_is_no_fault() {
-    let line = format!("{{\"subject\": \"{NUMBER}\", \"answer\": \"given\", \"method\": \"sms\", \"at\": \"2026-01-31T15:04:05Z\"}}");
+    let line = format!(
+        "{{\"subject\": \"{NUMBER}\", \"answer\": \"given\", \"method\": \"sms\", \"at\": \"2026-01-31T15:04:05Z\"}}"
+    );
     let row = format!("subject,answer,method,at\n{NUMBER},given,sms,2026-01-31T15:04:05Z");
     for (format, text) in [(Format::Jsonl, line), (Format::Csv, row)] {
-        let (told, faults) = parse(format, [b"\xef\xbb\xbf", text.as_bytes()].concat().as_slice());
+        let (told, faults) = parse(
+            format,
+            [b"\xef\xbb\xbf", text.as_bytes()].concat().as_slice(),
+        );
         faults.none().unwrap_or_else(|faults| panic!("{faults}"));
         assert_eq!(told.len(), 1);
     }
@@ -223,8 +376,18 @@ fn what_is_no_json_is_not_repeated() {
          {{\"subject\": \"{NUMBER}\", \"purposes\": [\"a;b\", 7], \"answer\": \"given\", \"method\": \"sms\"}}\n{{\"answer\": \"given\"\n"
     );
     let faults = jsonl(&lines).unwrap_err();
-    let expected =
-        [(1, ""), (2, ""), (3, ""), (3, "purposes"), (3, "subject"), (3, "answer"), (3, "method"), (4, ""), (5, "purposes"), (6, "")];
+    let expected = [
+        (1, ""),
+        (2, ""),
+        (3, ""),
+        (3, "purposes"),
+        (3, "subject"),
+        (3, "answer"),
+        (3, "method"),
+        (4, ""),
+        (5, "purposes"),
+        (6, ""),
+    ];
     let mut found = places(&faults);
     found.sort();
     let mut sorted = expected;
@@ -245,31 +408,74 @@ fn a_hundred_faults_are_shown_and_all_are_counted() {
 fn too_many_are_refused() {
     let row = format!("{NUMBER},,,,given,keypad,,2026-01-31T15:04:05Z\n");
     assert_eq!(csv(&row.repeat(100)).unwrap().len(), 100);
-    let line = format!("{{\"call\": \"{}\", \"answer\": \"given\", \"method\": \"sms\"}}\n", sid("CA"));
-    assert!(jsonl(&line.repeat(MAX_STATEMENTS + 1)).unwrap_err().to_string().contains("split it"));
+    let line = format!(
+        "{{\"call\": \"{}\", \"answer\": \"given\", \"method\": \"sms\"}}\n",
+        sid("CA")
+    );
+    assert!(
+        jsonl(&line.repeat(MAX_STATEMENTS + 1))
+            .unwrap_err()
+            .to_string()
+            .contains("split it")
+    );
 }
 
 #[test]
 fn the_policy_and_the_time_have_their_say() {
-    let rulebook = Rulebook::new(Rules::parse("p", include_str!("../../../config/privacy-policy.toml")).unwrap(), []);
+    let rulebook = Rulebook::new(
+        Rules::parse("p", include_str!("../../../config/privacy-policy.toml")).unwrap(),
+        [],
+    );
     let now = Timestamp::parse_rfc3339("2026-02-01T00:00:00Z").unwrap();
     let fields = |told: &str, later: bool| -> Vec<&'static str> {
-        let told = format!("{{\"call\": \"{}\", \"answer\": \"given\", \"method\": {told}}}", sid("CA"));
-        jsonl(&told).unwrap()[0].1.check(&rulebook, now, later).iter().map(|fault| fault.field).collect()
+        let told = format!(
+            "{{\"call\": \"{}\", \"answer\": \"given\", \"method\": {told}}}",
+            sid("CA")
+        );
+        jsonl(&told).unwrap()[0]
+            .1
+            .check(&rulebook, now, later)
+            .iter()
+            .map(|fault| fault.field)
+            .collect()
     };
-    assert_eq!(fields("\"sms\", \"purposes\": [\"recording\", \"training\"]", false), [""; 0]);
-    assert_eq!(fields("\"sms\", \"purposes\": [\"selling\", \"training\", \"spying\"]", false), ["purposes", "purposes"]);
-    assert_eq!(fields("\"sms\", \"at\": \"2026-02-01T00:05:00Z\"", false), [""; 0]);
-    assert_eq!(fields("\"sms\", \"at\": \"2026-02-01T00:05:01Z\"", false), ["at"]);
+    assert_eq!(
+        fields(
+            "\"sms\", \"purposes\": [\"recording\", \"training\"]",
+            false
+        ),
+        [""; 0]
+    );
+    assert_eq!(
+        fields(
+            "\"sms\", \"purposes\": [\"selling\", \"training\", \"spying\"]",
+            false
+        ),
+        ["purposes", "purposes"]
+    );
+    assert_eq!(
+        fields("\"sms\", \"at\": \"2026-02-01T00:05:00Z\"", false),
+        [""; 0]
+    );
+    assert_eq!(
+        fields("\"sms\", \"at\": \"2026-02-01T00:05:01Z\"", false),
+        ["at"]
+    );
     assert_eq!(fields("\"sms\"", true), ["at"]);
     assert_eq!(fields("\"import\"", false), ["at"]);
 }
 
 #[test]
 fn a_statement_does_not_print_what_it_holds() {
-    let told = csv(&format!("{NUMBER},,,,given,keypad,my secret,2026-01-31T15:04:05Z\n")).unwrap();
+    let told = csv(&format!(
+        "{NUMBER},,,,given,keypad,my secret,2026-01-31T15:04:05Z\n"
+    ))
+    .unwrap();
     let printed = format!("{told:?}");
-    assert!(!printed.contains("87654321") && !printed.contains("secret"), "{printed}");
+    assert!(
+        !printed.contains("87654321") && !printed.contains("secret"),
+        "{printed}"
+    );
 }
 
 /// Pieces of which files are made, well and badly.

@@ -1,6 +1,7 @@
 //! Why copies at the source could not be deleted, and how long to wait before the next attempt.
 //!
-//! Owns patience with the source. INVARIANT: no trouble ends the work. A copy that cannot be deleted is tried again and again, and is shown.
+//! Owns patience with the source. INVARIANT: no trouble ends the work. A copy that cannot be
+//! deleted is tried again and again, and is shown.
 
 use std::time::Duration;
 
@@ -61,7 +62,8 @@ impl From<ledger::Error> for Trouble {
 }
 
 impl Flow {
-    /// What to do with work at the source that could not be done. It is never set aside; when it takes long, that is said loudly.
+    /// What to do with work at the source that could not be done. It is never set aside; when it
+    /// takes long, that is said loudly.
     pub(super) fn bear(&self, lease: &Lease, trouble: Trouble) -> (Verdict, String) {
         let longest = self.0.settings.max_backoff_s;
         let (verdict, why) = match trouble {
@@ -69,14 +71,27 @@ impl Flow {
                 return (Verdict::NotOurs, error.to_string());
             }
             Trouble::Ours(error) => (Verdict::Later, error.to_string()),
-            Trouble::Until(at, why) => return (Verdict::After(at.since(self.now()).max(Duration::from_secs(1))), why.to_owned()),
+            Trouble::Until(at, why) => {
+                return (
+                    Verdict::After(at.since(self.now()).max(Duration::from_secs(1))),
+                    why.to_owned(),
+                );
+            }
             Trouble::NotYet(why) => (Verdict::Later, why.to_owned()),
             Trouble::Source(RestError::Throttled { retry_after }) => {
-                let pause = retry_after.unwrap_or_else(|| jittered(backoff(lease.attempts, longest))).max(Duration::from_secs(1));
-                (Verdict::After(pause), RestError::Throttled { retry_after }.to_string())
+                let pause = retry_after
+                    .unwrap_or_else(|| jittered(backoff(lease.attempts, longest)))
+                    .max(Duration::from_secs(1));
+                (
+                    Verdict::After(pause),
+                    RestError::Throttled { retry_after }.to_string(),
+                )
             }
             Trouble::Source(error) => (Verdict::Later, error.to_string()),
-            Trouble::Stuck(why) => (Verdict::After(jittered(Duration::from_secs(longest.max(1).into()))), format!("{STUCK}{why}")),
+            Trouble::Stuck(why) => (
+                Verdict::After(jittered(Duration::from_secs(longest.max(1).into()))),
+                format!("{STUCK}{why}"),
+            ),
         };
         if why.starts_with(STUCK) || lease.attempts >= self.0.settings.attempts.into() {
             metrics::counter!("recvault_source_stuck_total").increment(1);

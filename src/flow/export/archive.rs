@@ -1,6 +1,8 @@
-//! The archive: manifest, statements of consent, each recording at its turn, and at last the log with what this archive itself has opened.
+//! The archive: manifest, statements of consent, each recording at its turn, and at last the log
+//! with what this archive itself has opened.
 //!
-//! Owns the order and the names of its files. INVARIANT: no file of it is in memory as a whole that grows with the sound or with the log.
+//! Owns the order and the names of its files. INVARIANT: no file of it is in memory as a whole that
+//! grows with the sound or with the log.
 
 use std::sync::Arc;
 
@@ -30,7 +32,10 @@ use crate::{
 const PAGE: i64 = 200;
 
 /// The archive of a plan.
-pub(super) fn stream(flow: Flow, plan: Plan) -> Guarded<impl Stream<Item = Result<Bytes, Ended>> + Send> {
+pub(super) fn stream(
+    flow: Flow,
+    plan: Plan,
+) -> Guarded<impl Stream<Item = Result<Bytes, Ended>> + Send> {
     tar::stream(plan.made_at, move |out| write(flow, plan, out))
 }
 
@@ -47,7 +52,8 @@ pub(super) fn ended(error: Error) -> Ended {
 }
 
 async fn write(flow: Flow, plan: Plan, mut out: Out) -> Result<(), Ended> {
-    out.whole("manifest.json", pretty(&manifest(&flow, &plan))).await?;
+    out.whole("manifest.json", pretty(&manifest(&flow, &plan)))
+        .await?;
     if plan.no_consents.is_empty() {
         let consents = statements(&flow, &plan).await.map_err(ended)?;
         out.whole("consents.json", pretty(&consents)).await?;
@@ -64,8 +70,14 @@ async fn write(flow: Flow, plan: Plan, mut out: Out) -> Result<(), Ended> {
 /// What is in the archive and what is not, and why.
 fn manifest(flow: &Flow, plan: &Plan) -> Value {
     let rules = flow.rulebook().current();
-    let missing = [("consents.json", &plan.no_consents), ("listening.json", &plan.no_listening)];
-    let missing = missing.into_iter().filter(|(_, why)| !why.is_empty()).map(|(file, why)| json!({ "file": file, "reasons": why }));
+    let missing = [
+        ("consents.json", &plan.no_consents),
+        ("listening.json", &plan.no_listening),
+    ];
+    let missing = missing
+        .into_iter()
+        .filter(|(_, why)| !why.is_empty())
+        .map(|(file, why)| json!({ "file": file, "reasons": why }));
     json!({
         "vault": flow.vault().id(),
         "subject": plan.subject,
@@ -86,9 +98,12 @@ fn manifest(flow: &Flow, plan: &Plan) -> Value {
 async fn statements(flow: &Flow, plan: &Plan) -> Result<Value, Error> {
     let (mut found, mut after) = (Vec::new(), None);
     loop {
-        let page = consents::page(&mut flow.0.ledger.read().await?, plan.subject, after, PAGE).await?;
+        let page =
+            consents::page(&mut flow.0.ledger.read().await?, plan.subject, after, PAGE).await?;
         let is_last = page.len() < usize::try_from(PAGE).unwrap_or_default();
-        after = page.last().map(|row| (row.statement.recorded_at, row.statement.id));
+        after = page
+            .last()
+            .map(|row| (row.statement.recorded_at, row.statement.id));
         found.extend(page);
         if is_last {
             break;
@@ -99,7 +114,9 @@ async fn statements(flow: &Flow, plan: &Plan) -> Result<Value, Error> {
         let said = &sealed.statement;
         let about = match &said.whom {
             Whom::Subject(subject) => json!({ "subject": subject }),
-            Whom::Leg(conversation, leg) => json!({ "conversation": conversation.as_str(), "leg": leg }),
+            Whom::Leg(conversation, leg) => {
+                json!({ "conversation": conversation.as_str(), "leg": leg })
+            }
         };
         let evidence = match sealed.evidence.as_slice() {
             [] => Value::Null,
@@ -122,11 +139,19 @@ async fn recording(flow: &Flow, plan: &Plan, id: RecordingId, out: &mut Out) -> 
     // Before it is decided: see `streams`.
     let registered = Arc::new(flow.0.streams.register(id));
     let (given, recording) = decided(flow, plan, id).await.map_err(ended)?;
-    out.under(Arc::clone(&registered), flow.0.clock.clone(), given.grant.expires_at());
+    out.under(
+        Arc::clone(&registered),
+        flow.0.clock.clone(),
+        given.grant.expires_at(),
+    );
     let (mut playables, mut files) = (Vec::new(), Vec::new());
     let has_parties = given.artefacts.contains(&Artefact::Parties);
     files.extend(has_parties.then_some("parties.json"));
-    for artefact in given.artefacts.into_iter().filter(|artefact| *artefact != Artefact::Parties) {
+    for artefact in given
+        .artefacts
+        .into_iter()
+        .filter(|artefact| *artefact != Artefact::Parties)
+    {
         match flow.0.vault.playable(&given.grant, artefact).await {
             Ok(playable) => playables.push(playable),
             // Of some formats no part can be cut out, and the whole is not given.
@@ -140,14 +165,34 @@ async fn recording(flow: &Flow, plan: &Plan, id: RecordingId, out: &mut Out) -> 
         });
     }
     let folder = format!("recordings/{id}");
-    out.whole(&format!("{folder}/recording.json"), pretty(&facts(&given.grant, &recording, &files))).await?;
+    out.whole(
+        &format!("{folder}/recording.json"),
+        pretty(&facts(&given.grant, &recording, &files)),
+    )
+    .await?;
     if has_parties {
-        let parties = flow.parties_under(given.id, &given.grant, &plan.principal, &recording).await.map_err(ended)?;
-        out.whole(&format!("{folder}/parties.json"), own(&flow.0.vault, plan, &parties).map_err(ended)?).await?;
+        let parties = flow
+            .parties_under(given.id, &given.grant, &plan.principal, &recording)
+            .await
+            .map_err(ended)?;
+        out.whole(
+            &format!("{folder}/parties.json"),
+            own(&flow.0.vault, plan, &parties).map_err(ended)?,
+        )
+        .await?;
     }
     let mut playables = playables.into_iter();
-    let Some(playable) = playables.next() else { return Ok(()) };
-    let mut heard = Heard { id: given.id, grant: given.grant, principal: plan.principal.clone(), recording, playable, registered };
+    let Some(playable) = playables.next() else {
+        return Ok(());
+    };
+    let mut heard = Heard {
+        id: given.id,
+        grant: given.grant,
+        principal: plan.principal.clone(),
+        recording,
+        playable,
+        registered,
+    };
     loop {
         match heard.playable.artefact() {
             Artefact::Audio => sound(flow, &heard, &format!("{folder}/audio.wav"), out).await?,
@@ -171,9 +216,13 @@ async fn sound(flow: &Flow, heard: &Heard, path: &str, out: &mut Out) -> Result<
     file.end().await
 }
 
-/// A transcript is in memory as a whole, here as wherever it is read: what is hidden in it may be anywhere.
+/// A transcript is in memory as a whole, here as wherever it is read: what is hidden in it may be
+/// anywhere.
 async fn words(flow: &Flow, heard: &Heard, folder: &str, out: &mut Out) -> Result<(), Ended> {
-    for (form, name) in [(Form::Json, "transcript.json"), (Form::Vtt, "transcript.vtt")] {
+    for (form, name) in [
+        (Form::Json, "transcript.json"),
+        (Form::Vtt, "transcript.vtt"),
+    ] {
         let mut pieces = Box::pin(flow.read(heard, form).await.map_err(ended)?);
         let mut text = Vec::new();
         while let Some(piece) = pieces.next().await {
@@ -187,8 +236,11 @@ async fn words(flow: &Flow, heard: &Heard, folder: &str, out: &mut Out) -> Resul
 async fn decided(flow: &Flow, plan: &Plan, id: RecordingId) -> Result<(Given, Recording), Error> {
     let (now, asking) = (flow.now(), plan.asking());
     let mut tx = flow.0.ledger.read().await?;
-    let recording = recordings::find(&mut tx, id).await?.ok_or(Error::NotFound)?;
-    let circumstances = Circumstances::gather(&mut tx, &plan.principal, &recording, &plan.purpose, now).await?;
+    let recording = recordings::find(&mut tx, id)
+        .await?
+        .ok_or(Error::NotFound)?;
+    let circumstances =
+        Circumstances::gather(&mut tx, &plan.principal, &recording, &plan.purpose, now).await?;
     drop(tx);
     let facts = circumstances.asked(&plan.principal, &recording, &asking);
     let given = match decide(&facts, &flow.0.rulebook, now) {
@@ -198,14 +250,31 @@ async fn decided(flow: &Flow, plan: &Plan, id: RecordingId) -> Result<(Given, Re
     Ok((given, recording))
 }
 
-/// Who took part, as far as it is the person's own to know: of the others their places, and not how they are reached (Article 15(4) GDPR).
+/// Who took part, as far as it is the person's own to know: of the others their places, and not how
+/// they are reached (Article 15(4) GDPR).
 fn own(vault: &vault::Vault, plan: &Plan, parties: &str) -> Result<Vec<u8>, Error> {
     let parties = Details::parse(parties).ok_or(vault::Error::BrokenDetails)?;
     let own = |found: &Found| {
-        let is_own = found.address.as_ref().is_some_and(|address| vault.subject(address) == plan.subject);
-        if is_own { found.clone() } else { Found { channel: found.channel, ..Found::at(found.leg.clone()) } }
+        let is_own = found
+            .address
+            .as_ref()
+            .is_some_and(|address| vault.subject(address) == plan.subject);
+        if is_own {
+            found.clone()
+        } else {
+            Found {
+                channel: found.channel,
+                ..Found::at(found.leg.clone())
+            }
+        }
     };
-    Ok(parties.iter().map(own).collect::<Details>().to_json().as_bytes().to_vec())
+    Ok(parties
+        .iter()
+        .map(own)
+        .collect::<Details>()
+        .to_json()
+        .as_bytes()
+        .to_vec())
 }
 
 /// What the catalogue says of a recording, and which files of it are here.
@@ -223,7 +292,8 @@ fn facts(grant: &Grant, recording: &Recording, files: &[&str]) -> Value {
 }
 
 fn pretty(value: &Value) -> Vec<u8> {
-    let mut text = serde_json::to_vec_pretty(value).expect("ids, names and numbers have a JSON form");
+    let mut text =
+        serde_json::to_vec_pretty(value).expect("ids, names and numbers have a JSON form");
     text.push(b'\n');
     text
 }

@@ -1,7 +1,7 @@
 //! Who listened and why: what the audit log says about a person's recordings, as one JSON document.
 //!
-//! Its length must be known before its first byte, and it may be long: it is written twice, the first time to be measured. The log only grows, so both
-//! times it is the same. Owns that document.
+//! Its length must be known before its first byte, and it may be long: it is written twice, the
+//! first time to be measured. The log only grows, so both times it is the same. Owns that document.
 
 use std::collections::HashMap;
 
@@ -71,7 +71,15 @@ struct Log<'a> {
 
 impl<'a> Log<'a> {
     fn new(flow: &'a Flow, plan: &'a Plan, recordings: &'a [RecordingId], to: i64) -> Self {
-        Self { flow, plan, recordings, seq: 0, to, begun: false, purposes: HashMap::new() }
+        Self {
+            flow,
+            plan,
+            recordings,
+            seq: 0,
+            to,
+            begun: false,
+            purposes: HashMap::new(),
+        }
     }
 
     /// The lines of the next window; `None` at the end.
@@ -81,23 +89,32 @@ impl<'a> Log<'a> {
         }
         let end = self.to.min(self.seq + WINDOW);
         let mut tx = self.flow.0.ledger.read().await?;
-        let found = audit::about(&mut tx, self.recordings, self.plan.subject, (self.seq, end)).await?;
+        let found =
+            audit::about(&mut tx, self.recordings, self.plan.subject, (self.seq, end)).await?;
         drop(tx);
         self.seq = end;
         let mut lines = Vec::new();
-        for entry in found.into_iter().filter(|entry| EVENTS.contains(&entry.event)) {
+        for entry in found
+            .into_iter()
+            .filter(|entry| EVENTS.contains(&entry.event))
+        {
             if self.begun {
                 lines.extend_from_slice(b",\n");
             }
             self.begun = true;
-            let line = serde_json::to_vec(&self.line(entry)).expect("ids, names and numbers have a JSON form");
+            let line = serde_json::to_vec(&self.line(entry))
+                .expect("ids, names and numbers have a JSON form");
             lines.extend_from_slice(&line);
         }
         Ok(Some(lines))
     }
 
     fn line(&mut self, entry: Entry) -> Value {
-        let grant = entry.details.get("grant").and_then(Value::as_str).map(str::to_owned);
+        let grant = entry
+            .details
+            .get("grant")
+            .and_then(Value::as_str)
+            .map(str::to_owned);
         let own = entry.details.get("purpose").cloned();
         if let (Event::DecisionAllowed, Some(grant), Some(purpose)) = (entry.event, &grant, &own) {
             self.purposes.insert(grant.clone(), purpose.clone());

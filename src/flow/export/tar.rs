@@ -1,6 +1,8 @@
-//! The way out of an archive: files of known length, one after another, as a stream that is never far ahead of its reader.
+//! The way out of an archive: files of known length, one after another, as a stream that is never
+//! far ahead of its reader.
 //!
-//! Owns headers and padding (POSIX ustar, IEEE Std 1003.1). Refuses to hold a file: pieces go through as they come.
+//! Owns headers and padding (POSIX ustar, IEEE Std 1003.1). Refuses to hold a file: pieces go
+//! through as they come.
 
 use std::{future::Future, pin::Pin, sync::Arc, task::Poll};
 
@@ -29,15 +31,24 @@ pub(super) struct Out {
     sent: u64,
 }
 
-/// A stream of what `write` writes; the writing goes on only while somebody reads. Dropped, it ends the writing.
-pub(super) fn stream<W, F>(at: Timestamp, write: W) -> Guarded<impl Stream<Item = Result<Bytes, Ended>> + Send>
+/// A stream of what `write` writes; the writing goes on only while somebody reads. Dropped, it ends
+/// the writing.
+pub(super) fn stream<W, F>(
+    at: Timestamp,
+    write: W,
+) -> Guarded<impl Stream<Item = Result<Bytes, Ended>> + Send>
 where
     W: FnOnce(Out) -> F,
     F: Future<Output = Result<(), Ended>> + Send + 'static,
 {
     let (sender, mut pieces) = mpsc::channel(1);
     let guard = StreamGuard::of_nothing();
-    let mut writing: Option<Pin<Box<F>>> = Some(Box::pin(write(Out { pieces: sender, at, guard: guard.clone(), sent: 0 })));
+    let mut writing: Option<Pin<Box<F>>> = Some(Box::pin(write(Out {
+        pieces: sender,
+        at,
+        guard: guard.clone(),
+        sent: 0,
+    })));
     let mut broken = None;
     let pieces = stream::poll_fn(move |context| {
         if let Some(future) = &mut writing
@@ -57,7 +68,8 @@ where
 }
 
 impl Out {
-    /// What follows is of this recording. Nothing more leaves once it must not, nor if that is so of one whose bytes may still be on their way.
+    /// What follows is of this recording. Nothing more leaves once it must not, nor if that is so
+    /// of one whose bytes may still be on their way.
     pub(super) fn under(&self, registered: Arc<Registered>, clock: Clock, ends: Timestamp) {
         self.guard.enter(registered, clock, ends, self.sent);
     }
@@ -66,13 +78,19 @@ impl Out {
     pub(super) async fn file(&mut self, path: &str, len: u64) -> Result<File<'_>, Ended> {
         let mut header = Header::new_ustar();
         header.set_entry_type(EntryType::Regular);
-        header.set_path(path).map_err(|_| broken("a path does not fit into an archive"))?;
+        header
+            .set_path(path)
+            .map_err(|_| broken("a path does not fit into an archive"))?;
         header.set_size(len);
         header.set_mode(0o600);
         header.set_mtime(u64::try_from(self.at.as_millis() / 1000).unwrap_or(0));
         header.set_cksum();
         self.send(Bytes::copy_from_slice(header.as_bytes())).await?;
-        Ok(File { out: self, len, left: len })
+        Ok(File {
+            out: self,
+            len,
+            left: len,
+        })
     }
 
     /// A whole file.
@@ -107,8 +125,15 @@ pub(super) struct File<'a> {
 
 impl File<'_> {
     pub(super) async fn write(&mut self, piece: Bytes) -> Result<(), Ended> {
-        self.left = self.left.checked_sub(piece.len() as u64).ok_or_else(|| broken("a file is longer than was said"))?;
-        if piece.is_empty() { Ok(()) } else { self.out.send(piece).await }
+        self.left = self
+            .left
+            .checked_sub(piece.len() as u64)
+            .ok_or_else(|| broken("a file is longer than was said"))?;
+        if piece.is_empty() {
+            Ok(())
+        } else {
+            self.out.send(piece).await
+        }
     }
 
     pub(super) async fn end(self) -> Result<(), Ended> {
@@ -118,7 +143,11 @@ impl File<'_> {
         let over = usize::try_from(self.len % BLOCK as u64).unwrap_or(0);
         match over {
             0 => Ok(()),
-            over => self.out.send(Bytes::from_static(&[0; BLOCK]).slice(over..)).await,
+            over => {
+                self.out
+                    .send(Bytes::from_static(&[0; BLOCK]).slice(over..))
+                    .await
+            }
         }
     }
 }

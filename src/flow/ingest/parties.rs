@@ -1,7 +1,9 @@
-//! Who took part: asked of the source before a recording is sealed, so that revocations and rules for numbers see them.
+//! Who took part: asked of the source before a recording is sealed, so that revocations and rules
+//! for numbers see them.
 //!
-//! Owns when the source is asked and for how long it is waited for. Refuses to know what its answers mean: `twilio` says that.
-//! INVARIANT: who took part is never a reason to lose a recording. What cannot be found out in time is sealed without.
+//! Owns when the source is asked and for how long it is waited for. Refuses to know what its
+//! answers mean: `twilio` says that. INVARIANT: who took part is never a reason to lose a
+//! recording. What cannot be found out in time is sealed without.
 
 use std::{collections::BTreeMap, time::Duration};
 
@@ -53,15 +55,31 @@ impl Flow {
     /// The recording of a fetch, if it waits for it; its parties are known as well as may be.
     pub(super) async fn known(&self, lease: &Lease) -> Result<Option<Known>, FetchFailure> {
         let announced = || self.announced(lease.recording);
-        let Some(recording) = announced().await.map_err(FetchFailure::Ours)? else { return Ok(None) };
+        let Some(recording) = announced().await.map_err(FetchFailure::Ours)? else {
+            return Ok(None);
+        };
         if self.lets_go_unheard(&recording).is_some() {
             // Of what is not kept nobody has to know who took part.
-            return Ok(Some(Known { recording, parties: Vec::new() }));
+            return Ok(Some(Known {
+                recording,
+                parties: Vec::new(),
+            }));
         }
-        let parties = match self.look_up_parties(&recording).await.map_err(FetchFailure::Ours)? {
-            LookedUp::NotAsked => return Ok(Some(Known { recording, parties: Vec::new() })),
+        let parties = match self
+            .look_up_parties(&recording)
+            .await
+            .map_err(FetchFailure::Ours)?
+        {
+            LookedUp::NotAsked => {
+                return Ok(Some(Known {
+                    recording,
+                    parties: Vec::new(),
+                }));
+            }
             LookedUp::Named(parties) => parties,
-            LookedUp::Later(error) if lease.attempts < PATIENCE => return Err(FetchFailure::Parties(error)),
+            LookedUp::Later(error) if lease.attempts < PATIENCE => {
+                return Err(FetchFailure::Parties(error));
+            }
             LookedUp::Later(_) | LookedUp::Unknown => {
                 metrics::counter!("recvault_parties_unknown_total").increment(1);
                 Vec::new()
@@ -72,17 +90,27 @@ impl Flow {
         Ok(recording.map(|recording| Known { recording, parties }))
     }
 
-    /// Asks the source who took part in a recording, if that is wanted and not known, and names them in the vault's own name; who is known already stays who
-    /// they are. What is sealed of a recording that is sealed already is completed. Asking again is harmless. It may find a revocation, which lets go of the
-    /// recording at once.
+    /// Asks the source who took part in a recording, if that is wanted and not known, and names
+    /// them in the vault's own name; who is known already stays who they are. What is sealed of a
+    /// recording that is sealed already is completed. Asking again is harmless. It may find a
+    /// revocation, which lets go of the recording at once.
     ///
     /// # Errors
     /// The ledger's. That the source cannot be asked is no error: see [`LookedUp::Later`].
-    pub(in crate::flow) async fn look_up_parties(&self, recording: &Recording) -> Result<LookedUp, Error> {
-        let Some(conversation) = recording.conversation() else { return Ok(LookedUp::NotAsked) };
+    pub(in crate::flow) async fn look_up_parties(
+        &self,
+        recording: &Recording,
+    ) -> Result<LookedUp, Error> {
+        let Some(conversation) = recording.conversation() else {
+            return Ok(LookedUp::NotAsked);
+        };
         let accounts = self.accounts();
-        let account = accounts.get(&recording.account).filter(|account| account.looks_up_parties());
-        let Some(account) = account else { return Ok(LookedUp::NotAsked) };
+        let account = accounts
+            .get(&recording.account)
+            .filter(|account| account.looks_up_parties());
+        let Some(account) = account else {
+            return Ok(LookedUp::NotAsked);
+        };
         if !self.lacks_parties(recording, &conversation).await? {
             return Ok(LookedUp::NotAsked);
         }
@@ -98,7 +126,11 @@ impl Flow {
         if found.is_empty() {
             return Ok(LookedUp::Unknown);
         }
-        let keeping = if recording.state == State::Sealed { Keeping::Waits } else { Keeping::Carried };
+        let keeping = if recording.state == State::Sealed {
+            Keeping::Waits
+        } else {
+            Keeping::Carried
+        };
         let seated = self.name_found(&conversation, &found, keeping).await?;
         metrics::counter!("recvault_parties_looked_up_total").increment(1);
         Ok(LookedUp::Named(seated.parties))
@@ -108,14 +140,27 @@ impl Flow {
     ///
     /// # Errors
     /// The ledger's.
-    pub(in crate::flow) async fn legs_by_channel(&self, recording: &Recording) -> Result<BTreeMap<u8, LegName>, Error> {
+    pub(in crate::flow) async fn legs_by_channel(
+        &self,
+        recording: &Recording,
+    ) -> Result<BTreeMap<u8, LegName>, Error> {
         let (_, parties) = named(&mut self.0.ledger.read().await?, recording).await?;
-        Ok(parties.into_iter().filter_map(|party| Some((party.channel?, party.leg))).collect())
+        Ok(parties
+            .into_iter()
+            .filter_map(|party| Some((party.channel?, party.leg)))
+            .collect())
     }
 
-    /// Names whom a callback tells of; if that cannot be done now, they are looked up before the recording is sealed.
+    /// Names whom a callback tells of; if that cannot be done now, they are looked up before the
+    /// recording is sealed.
     pub(super) async fn name_told(&self, told: Option<CallbackParties>) {
-        let Some(CallbackParties { conversation, parties }) = told else { return };
+        let Some(CallbackParties {
+            conversation,
+            parties,
+        }) = told
+        else {
+            return;
+        };
         let named = self.name_found(&conversation, &parties, Keeping::Waits);
         let failed = match tokio::time::timeout(IN_TIME, named).await {
             Ok(Ok(_)) => return,
@@ -126,7 +171,11 @@ impl Flow {
     }
 
     /// Whether the source may know more of who took part than the vault does.
-    async fn lacks_parties(&self, recording: &Recording, conversation: &Conversation) -> Result<bool, Error> {
+    async fn lacks_parties(
+        &self,
+        recording: &Recording,
+        conversation: &Conversation,
+    ) -> Result<bool, Error> {
         let mut tx = self.0.ledger.read().await?;
         if recording.state == State::Announced && self.0.rulebook.current().knows_numbers() {
             // The lines of a call are nobody's place in it, and are kept nowhere.
@@ -145,19 +194,32 @@ impl Flow {
         }
         let waits = waiting::find(&mut tx, std::slice::from_ref(&conversation)).await?;
         let waits = waits.get(&conversation);
-        if parties.iter().all(|party| waits.is_some_and(|waits| waits.contains_key(&party.leg))) {
+        if parties
+            .iter()
+            .all(|party| waits.is_some_and(|waits| waits.contains_key(&party.leg)))
+        {
             return Ok(false);
         }
         let others: Vec<RecordingId> = details::sealed_of(&mut tx, &conversation).await?;
         Ok(others.is_empty() || details::find(&mut tx, &others).await?.is_empty())
     }
 
-    /// What the source says of who took part; and the lines that were used, the account's own among them.
-    async fn found(&self, account: &Account, recording: &Recording) -> Result<(Vec<Found>, Vec<Address>), RestError> {
+    /// What the source says of who took part; and the lines that were used, the account's own among
+    /// them.
+    async fn found(
+        &self,
+        account: &Account,
+        recording: &Recording,
+    ) -> Result<(Vec<Found>, Vec<Address>), RestError> {
         let client = &self.0.client;
         let Some(conference) = &recording.conference else {
-            let Some(sid) = &recording.call else { return Ok(Default::default()) };
-            let (mut call, mut children) = (client.call(account, sid).await?, client.child_calls(account, sid).await?);
+            let Some(sid) = &recording.call else {
+                return Ok(Default::default());
+            };
+            let (mut call, mut children) = (
+                client.call(account, sid).await?,
+                client.child_calls(account, sid).await?,
+            );
             // The recording may be of a leg that was dialled.
             if let (Some(parent), true) = (&call.parent_call_sid, children.is_empty()) {
                 let parent = client.call(account, parent).await?;
@@ -171,7 +233,9 @@ impl Flow {
             participants => participants?,
         };
         if participants.is_empty() {
-            let Some(sid) = &recording.call else { return Ok(Default::default()) };
+            let Some(sid) = &recording.call else {
+                return Ok(Default::default());
+            };
             let call = client.call(account, sid).await?;
             return Ok((of_ended_conference(&call), lines([&call])));
         }
@@ -186,22 +250,41 @@ impl Flow {
             };
             all.push((participant, call));
         }
-        Ok((of_conference(&all), lines(all.iter().filter_map(|(_, call)| call.as_ref()))))
+        Ok((
+            of_conference(&all),
+            lines(all.iter().filter_map(|(_, call)| call.as_ref())),
+        ))
     }
 }
 
 /// Every line that these legs went over, whoever's it is.
 fn lines<'a>(calls: impl IntoIterator<Item = &'a CallResource>) -> Vec<Address> {
-    let ends = calls.into_iter().flat_map(|call| [call.from.as_deref(), call.to.as_deref()]);
-    ends.flatten().filter_map(|text| Address::parse(text).ok()).collect()
+    let ends = calls
+        .into_iter()
+        .flat_map(|call| [call.from.as_deref(), call.to.as_deref()]);
+    ends.flatten()
+        .filter_map(|text| Address::parse(text).ok())
+        .collect()
 }
 
-/// The parties that count for a recording, and in which conversation: those of its conference, if any are named there, and otherwise those of its call.
-async fn named(tx: &mut crate::ledger::Tx, recording: &Recording) -> Result<(Option<Conversation>, Vec<Party>), Error> {
+/// The parties that count for a recording, and in which conversation: those of its conference, if
+/// any are named there, and otherwise those of its call.
+async fn named(
+    tx: &mut crate::ledger::Tx,
+    recording: &Recording,
+) -> Result<(Option<Conversation>, Vec<Party>), Error> {
     let conference = recording.conference.clone().map(Conversation::Conference);
-    let both: Vec<Conversation> = conference.into_iter().chain(recording.call.clone().map(Conversation::Call)).collect();
+    let both: Vec<Conversation> = conference
+        .into_iter()
+        .chain(recording.call.clone().map(Conversation::Call))
+        .collect();
     let mut known = parties::of(tx, &both).await?;
-    let first = both.into_iter().find(|conversation| known.contains_key(conversation));
-    let parties = first.as_ref().and_then(|first| known.remove(first)).unwrap_or_default();
+    let first = both
+        .into_iter()
+        .find(|conversation| known.contains_key(conversation));
+    let parties = first
+        .as_ref()
+        .and_then(|first| known.remove(first))
+        .unwrap_or_default();
     Ok((first, parties))
 }

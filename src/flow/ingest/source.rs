@@ -1,7 +1,9 @@
-//! How the sound of a recording is got: from Twilio or from a bucket, in the clear or encrypted with its customer's key.
+//! How the sound of a recording is got: from Twilio or from a bucket, in the clear or encrypted
+//! with its customer's key.
 //!
-//! Owns the order in which that is tried, because callbacks do not say everything: details of the encryption may be unreadable there, and where the
-//! media is, only the metadata says. Refuses to know how any of it is done (`twilio`), and what becomes of the bytes.
+//! Owns the order in which that is tried, because callbacks do not say everything: details of the
+//! encryption may be unreadable there, and where the media is, only the metadata says. Refuses to
+//! know how any of it is done (`twilio`), and what becomes of the bytes.
 
 use std::time::Duration;
 
@@ -15,13 +17,21 @@ use crate::{
     },
 };
 
-/// A token that does not answer must not hold up a fetch for ever; it is tried again with the next attempt.
+/// A token that does not answer must not hold up a fetch for ever; it is tried again with the next
+/// attempt.
 const PATIENCE: Duration = Duration::from_secs(30);
 
 impl Flow {
     /// The sound of a recording in the clear; it is known to be sound by its first bytes.
-    pub(super) async fn sound(&self, accounts: &Accounts, account: &Account, recording: &Recording) -> Result<Body, FetchError> {
-        const NOT_RIFF: FetchError = FetchError::Refused { cause: Refusal::NotRiff };
+    pub(super) async fn sound(
+        &self,
+        accounts: &Accounts,
+        account: &Account,
+        recording: &Recording,
+    ) -> Result<Body, FetchError> {
+        const NOT_RIFF: FetchError = FetchError::Refused {
+            cause: Refusal::NotRiff,
+        };
         if let Some(told) = &recording.encryption {
             return self.decrypted(accounts, account, recording, told).await;
         }
@@ -34,8 +44,10 @@ impl Flow {
             Err(RestError::NotFound) => return Err(NOT_RIFF),
             told => told.map_err(refused)?,
         };
-        let told = encryption::from_value(&resource.encryption_details).map_err(Refusal::Details)?;
-        self.decrypted(accounts, account, recording, &told.ok_or(NOT_RIFF)?).await
+        let told =
+            encryption::from_value(&resource.encryption_details).map_err(Refusal::Details)?;
+        self.decrypted(accounts, account, recording, &told.ok_or(NOT_RIFF)?)
+            .await
     }
 
     async fn decrypted(
@@ -47,12 +59,22 @@ impl Flow {
     ) -> Result<Body, FetchError> {
         // Before anything is fetched: without the key it would be of no use.
         let decryptor = decryptor(accounts, told).await?;
-        self.media(account, recording).await?.body.decrypted(decryptor).begun().await
+        self.media(account, recording)
+            .await?
+            .body
+            .decrypted(decryptor)
+            .begun()
+            .await
     }
 
     /// From Twilio, or from where Twilio stored it.
     async fn media(&self, account: &Account, recording: &Recording) -> Result<Media, FetchError> {
-        match self.0.client.media(account, &recording.source_sid, recording.channels).await {
+        match self
+            .0
+            .client
+            .media(account, &recording.source_sid, recording.channels)
+            .await
+        {
             Err(FetchError::NotYet) => {}
             answer => return answer,
         }
@@ -62,22 +84,41 @@ impl Flow {
             Err(RestError::NotFound) => None,
             Err(error) => return Err(refused(error)),
         };
-        let Some(place) = place else { return Err(FetchError::NotYet) };
-        self.0.client.elsewhere(account, &place).await?.ok_or(FetchError::NotYet)
+        let Some(place) = place else {
+            return Err(FetchError::NotYet);
+        };
+        self.0
+            .client
+            .elsewhere(account, &place)
+            .await?
+            .ok_or(FetchError::NotYet)
     }
 
-    async fn metadata(&self, account: &Account, recording: &Recording) -> Result<RecordingResource, RestError> {
-        self.0.client.recording(account, &recording.source_sid, false).await
+    async fn metadata(
+        &self,
+        account: &Account,
+        recording: &Recording,
+    ) -> Result<RecordingResource, RestError> {
+        self.0
+            .client
+            .recording(account, &recording.source_sid, false)
+            .await
     }
 }
 
 /// What decrypts it, on a thread where it may take its time.
 async fn decryptor(accounts: &Accounts, told: &Encryption) -> Result<Decryptor, FetchError> {
     let sid = told.public_key_sid.clone();
-    let key = accounts.encryption_keys().find(&sid).ok_or_else(|| Refusal::NoKey { sid: sid.clone() })?;
+    let key = accounts
+        .encryption_keys()
+        .find(&sid)
+        .ok_or_else(|| Refusal::NoKey { sid: sid.clone() })?;
     let told = told.clone();
     let opening = tokio::task::spawn_blocking(move || told.decryptor(&*key));
-    let late = |why: &str| Hiccup::PrivateKey { sid: sid.clone(), why: why.into() };
+    let late = |why: &str| Hiccup::PrivateKey {
+        sid: sid.clone(),
+        why: why.into(),
+    };
     match tokio::time::timeout(PATIENCE, opening).await {
         Ok(Ok(opened)) => opened,
         Ok(Err(_)) => Err(late("the process is ending").into()),
@@ -91,7 +132,10 @@ fn refused(error: RestError) -> FetchError {
         RestError::NotFound => FetchError::NotYet,
         RestError::Throttled { retry_after } => FetchError::Throttled { retry_after },
         RestError::Transient { cause } => cause.into(),
-        RestError::Refused { status: status @ (401 | 403), .. } => Refusal::Credential(status).into(),
+        RestError::Refused {
+            status: status @ (401 | 403),
+            ..
+        } => Refusal::Credential(status).into(),
         RestError::Refused { status, .. } => Refusal::Status(status).into(),
         RestError::Shape(what) => Refusal::Metadata(what).into(),
     }

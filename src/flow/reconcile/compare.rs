@@ -60,7 +60,13 @@ struct Plan {
 
 impl<'a> Comparison<'a> {
     pub(in crate::flow) fn of(flow: &'a Flow, account: &'a Account, by_hand: bool) -> Self {
-        Self { flow, account, by_hand, dry_run: false, found: Found::default() }
+        Self {
+            flow,
+            account,
+            by_hand,
+            dry_run: false,
+            found: Found::default(),
+        }
     }
 
     /// The same, and only to say what would be done.
@@ -80,7 +86,12 @@ impl<'a> Comparison<'a> {
         }
         let flow = self.flow;
         for batch in plan.tell.chunks(BATCH) {
-            try_join_all(batch.iter().map(|told| flow.announce(told.clone(), Heard::Reconcile))).await?;
+            try_join_all(
+                batch
+                    .iter()
+                    .map(|told| flow.announce(told.clone(), Heard::Reconcile)),
+            )
+            .await?;
         }
         if !plan.fetch.is_empty() || !plan.erase.is_empty() {
             enqueue(flow, &plan, flow.now()).await?;
@@ -92,7 +103,9 @@ impl<'a> Comparison<'a> {
     async fn plan(&mut self, page: &[RecordingResource]) -> Result<Plan, Error> {
         let flow = self.flow;
         let vault = flow.0.vault.id();
-        let id = |listed: &RecordingResource| RecordingId::of_source(vault, self.account.sid().as_str(), listed.sid.as_str());
+        let id = |listed: &RecordingResource| {
+            RecordingId::of_source(vault, self.account.sid().as_str(), listed.sid.as_str())
+        };
         let ids: Vec<RecordingId> = page.iter().map(id).collect();
         let mut tx = flow.0.ledger.read().await?;
         // Before the recordings: work that ends in between leaves a recording that needs none.
@@ -100,7 +113,10 @@ impl<'a> Comparison<'a> {
         let erase = work::standing(&mut tx, Kind::Erase, &ids).await?;
         let known = recordings::find_all(&mut tx, &ids).await?;
         drop(tx);
-        let known: HashMap<RecordingId, &Recording> = known.iter().map(|recording| (recording.id, recording)).collect();
+        let known: HashMap<RecordingId, &Recording> = known
+            .iter()
+            .map(|recording| (recording.id, recording))
+            .collect();
         let terms = Terms {
             delete_source: self.account.delete_source(),
             await_transcript: self.account.await_transcript(),
@@ -109,7 +125,11 @@ impl<'a> Comparison<'a> {
         };
         let mut plan = Plan::default();
         for (listed, id) in page.iter().zip(ids) {
-            let known = Known { recording: known.get(&id).copied(), fetch: fetch.get(&id).copied(), erase: erase.get(&id).copied() };
+            let known = Known {
+                recording: known.get(&id).copied(),
+                fetch: fetch.get(&id).copied(),
+                erase: erase.get(&id).copied(),
+            };
             let step = step(listed, known, terms);
             self.found.note(listed, id, step);
             match step {
@@ -136,14 +156,22 @@ impl Found {
         }
         let is_told_of = listed.source.as_deref() != Some(TRUNK);
         if matches!(step, Step::Announce | Step::Advance) && is_told_of {
-            let not_told = if listed.status == "completed" { &mut counts.completed_not_told } else { &mut counts.absent_not_told };
+            let not_told = if listed.status == "completed" {
+                &mut counts.completed_not_told
+            } else {
+                &mut counts.absent_not_told
+            };
             *not_told += 1;
         }
-        if matches!(step, Step::Announce | Step::Advance | Step::Fetch) && listed.status == "completed" {
-            let positive = |number: Option<i64>| number.and_then(|number| u64::try_from(number).ok());
+        if matches!(step, Step::Announce | Step::Advance | Step::Fetch)
+            && listed.status == "completed"
+        {
+            let positive =
+                |number: Option<i64>| number.and_then(|number| u64::try_from(number).ok());
             let seconds = positive(listed.duration).unwrap_or(0);
             self.seconds += seconds;
-            self.bytes += seconds.saturating_mul(BYTES_PER_CHANNEL_SECOND) * positive(listed.channels).unwrap_or(1);
+            self.bytes += seconds.saturating_mul(BYTES_PER_CHANNEL_SECOND)
+                * positive(listed.channels).unwrap_or(1);
         }
     }
 

@@ -1,7 +1,8 @@
 //! Twilio's list of recordings, page by page, with patience.
 //!
-//! Owns what to do when a page does not come: wait as long as the other side asks for, try again, or begin the list again when the place in it is
-//! forgotten. INVARIANT: each recording is handed out once, and only one that the window holds.
+//! Owns what to do when a page does not come: wait as long as the other side asks for, try again,
+//! or begin the list again when the place in it is forgotten. INVARIANT: each recording is handed
+//! out once, and only one that the window holds.
 
 use std::{collections::HashSet, time::Duration};
 
@@ -39,8 +40,20 @@ pub(in crate::flow) struct Window {
 
 impl Window {
     fn pages(self, client: &Client, account: &Account) -> Pages<RecordingResource> {
-        let Self { since, until, with_deleted } = self;
-        client.recordings(account, &Listing { since, until, page_size: PAGE, with_deleted })
+        let Self {
+            since,
+            until,
+            with_deleted,
+        } = self;
+        client.recordings(
+            account,
+            &Listing {
+                since,
+                until,
+                page_size: PAGE,
+                with_deleted,
+            },
+        )
     }
 }
 
@@ -59,24 +72,41 @@ pub(in crate::flow) struct Lister<'a> {
 impl<'a> Lister<'a> {
     pub(in crate::flow) fn of(client: &'a Client, account: &'a Account, window: Window) -> Self {
         let pages = window.pages(client, account);
-        Self { client, account, window, pages, is_behind: false, begun_again: 0, seen: HashSet::new() }
+        Self {
+            client,
+            account,
+            window,
+            pages,
+            is_behind: false,
+            begun_again: 0,
+            seen: HashSet::new(),
+        }
     }
 
     /// The recordings of the next page that were not handed out yet; `None` after the last.
     ///
     /// # Errors
     /// What the other side said when patience was over.
-    pub(in crate::flow) async fn next(&mut self) -> Result<Option<Vec<RecordingResource>>, RestError> {
+    pub(in crate::flow) async fn next(
+        &mut self,
+    ) -> Result<Option<Vec<RecordingResource>>, RestError> {
         let mut patience = Patience::default();
         loop {
             match self.pages.next(self.client, self.account).await {
                 Ok(None) => return Ok(None),
                 Ok(Some(page)) => {
                     self.is_behind = true;
-                    return Ok(Some(page.items.into_iter().filter(|item| self.is_new(item)).collect()));
+                    return Ok(Some(
+                        page.items
+                            .into_iter()
+                            .filter(|item| self.is_new(item))
+                            .collect(),
+                    ));
                 }
                 // The place in the list is forgotten: its token was too old.
-                Err(RestError::Refused { status: 400, .. } | RestError::NotFound) if self.is_behind && self.begun_again < AGAIN => {
+                Err(RestError::Refused { status: 400, .. } | RestError::NotFound)
+                    if self.is_behind && self.begun_again < AGAIN =>
+                {
                     self.begun_again += 1;
                     self.is_behind = false;
                     self.pages = self.window.pages(self.client, self.account);
@@ -88,7 +118,8 @@ impl<'a> Lister<'a> {
 
     fn is_new(&mut self, item: &RecordingResource) -> bool {
         let is_within = item.date_created.is_none_or(|created| {
-            created.in_seconds() >= self.window.since.in_seconds() && self.window.until.is_none_or(|until| created < until)
+            created.in_seconds() >= self.window.since.in_seconds()
+                && self.window.until.is_none_or(|until| created < until)
         });
         is_within && item.is_of(self.account.sid()) && self.seen.insert(item.sid.clone())
     }
@@ -137,17 +168,46 @@ mod tests {
 
     #[test]
     fn patience_grows_and_ends() {
-        let stumble = RestError::Transient { cause: Hiccup::Silence };
+        let stumble = RestError::Transient {
+            cause: Hiccup::Silence,
+        };
         let mut patience = Patience::default();
-        let pauses: Vec<_> = (0..4).map(|_| patience.pause(&stumble).map(|pause| pause.as_millis())).collect();
+        let pauses: Vec<_> = (0..4)
+            .map(|_| patience.pause(&stumble).map(|pause| pause.as_millis()))
+            .collect();
         assert_eq!(pauses, [Some(250), Some(500), Some(1000), None]);
-        let refusal = |seconds: Option<u64>| RestError::Throttled { retry_after: seconds.map(Duration::from_secs) };
+        let refusal = |seconds: Option<u64>| RestError::Throttled {
+            retry_after: seconds.map(Duration::from_secs),
+        };
         let mut patience = Patience::default();
-        assert_eq!(patience.pause(&refusal(Some(7))), Some(Duration::from_secs(7)), "what is asked for is waited for");
-        assert_eq!(patience.pause(&refusal(None)), Some(Duration::from_millis(500)));
-        assert_eq!(patience.pause(&refusal(Some(3600))), None, "an hour is not waited for");
-        assert_eq!((0..20).filter(|_| patience.pause(&refusal(None)).is_some()).count(), 4);
-        for lost in [RestError::NotFound, RestError::Refused { status: 401, code: None }, RestError::Shape("odd")] {
+        assert_eq!(
+            patience.pause(&refusal(Some(7))),
+            Some(Duration::from_secs(7)),
+            "what is asked for is waited for"
+        );
+        assert_eq!(
+            patience.pause(&refusal(None)),
+            Some(Duration::from_millis(500))
+        );
+        assert_eq!(
+            patience.pause(&refusal(Some(3600))),
+            None,
+            "an hour is not waited for"
+        );
+        assert_eq!(
+            (0..20)
+                .filter(|_| patience.pause(&refusal(None)).is_some())
+                .count(),
+            4
+        );
+        for lost in [
+            RestError::NotFound,
+            RestError::Refused {
+                status: 401,
+                code: None,
+            },
+            RestError::Shape("odd"),
+        ] {
             assert_eq!(Patience::default().pause(&lost), None);
         }
     }

@@ -11,8 +11,8 @@ use crate::{
     twilio::{DeleteSource, rest::RecordingResource},
 };
 
-/// Dead work is taken up again by itself after this, as long as Twilio lists the recording: what was refused in the evening may be put right in the
-/// morning. A person who asks need not wait.
+/// Dead work is taken up again by itself after this, as long as Twilio lists the recording: what
+/// was refused in the evening may be put right in the morning. A person who asks need not wait.
 const DEAD_FOR: Duration = Duration::from_secs(6 * 3600);
 
 /// What the vault has of a recording.
@@ -56,12 +56,15 @@ pub(super) enum Step {
 
 /// What a listed recording needs.
 pub(super) fn step(listed: &RecordingResource, known: Known<'_>, terms: Terms) -> Step {
-    let (status, may_begin) = (listed.status.as_str(), |work: Option<Standing>| may_begin(work, terms));
+    let (status, may_begin) = (listed.status.as_str(), |work: Option<Standing>| {
+        may_begin(work, terms)
+    });
     let Some(recording) = known.recording else {
         return match status {
             "completed" | "absent" => Step::Announce,
             "deleted" => Step::Ghost,
-            // It still runs. Its callback is to come when it is over; if none comes, a later comparison finds it, and knows that none came.
+            // It still runs. Its callback is to come when it is over; if none comes, a later
+            // comparison finds it, and knows that none came.
             _ => Step::Nothing,
         };
     };
@@ -74,14 +77,26 @@ pub(super) fn step(listed: &RecordingResource, known: Known<'_>, terms: Terms) -
                 Step::Nothing
             }
         }
-        (State::Announced | State::Absent | State::Failed, "completed") if recording.source_status != "completed" => Step::Advance,
+        (State::Announced | State::Absent | State::Failed, "completed")
+            if recording.source_status != "completed" =>
+        {
+            Step::Advance
+        }
         (State::Announced, "absent") if recording.source_status != "completed" => Step::Advance,
         (State::Sealed, "completed") => {
-            let is_over = recording.sealed_at.is_some_and(|at| at.after(terms.await_transcript) <= terms.now);
+            let is_over = recording
+                .sealed_at
+                .is_some_and(|at| at.after(terms.await_transcript) <= terms.now);
             let due = terms.delete_source == DeleteSource::AfterSealing && is_over;
-            if due && may_begin(known.erase) { Step::Erase } else { Step::Nothing }
+            if due && may_begin(known.erase) {
+                Step::Erase
+            } else {
+                Step::Nothing
+            }
         }
-        (State::Shredded, status) if status != "deleted" && terms.delete_source != DeleteSource::Never => {
+        (State::Shredded, status)
+            if status != "deleted" && terms.delete_source != DeleteSource::Never =>
+        {
             if may_begin(known.erase) {
                 Step::Erase
             } else {
@@ -111,24 +126,52 @@ mod tests {
     }
 
     fn terms(delete_source: DeleteSource) -> Terms {
-        Terms { delete_source, await_transcript: Duration::from_secs(3600), by_hand: false, now: NOW }
+        Terms {
+            delete_source,
+            await_transcript: Duration::from_secs(3600),
+            by_hand: false,
+            now: NOW,
+        }
     }
 
     fn known(state: State, source_status: &str) -> Recording {
         let long_ago = NOW.before(Duration::from_secs(7200));
-        Recording { state, source_status: source_status.into(), ..Recording::of(long_ago) }
+        Recording {
+            state,
+            source_status: source_status.into(),
+            ..Recording::of(long_ago)
+        }
     }
 
     fn needs(status: &str, state: State, told: &str) -> Step {
         let recording = known(state, told);
-        step(&listed(status), Known { recording: Some(&recording), ..Known::default() }, terms(DeleteSource::AfterShredding))
+        step(
+            &listed(status),
+            Known {
+                recording: Some(&recording),
+                ..Known::default()
+            },
+            terms(DeleteSource::AfterShredding),
+        )
     }
 
     #[test]
     fn what_is_not_known_is_made_known_when_it_is_over() {
-        let unknown = |status: &str| step(&listed(status), Known::default(), terms(DeleteSource::AfterShredding));
-        assert_eq!(["completed", "absent", "deleted"].map(unknown), [Step::Announce, Step::Announce, Step::Ghost]);
-        assert_eq!(["in-progress", "paused", "stopped", "processing", "new-word"].map(unknown), [Step::Nothing; 5]);
+        let unknown = |status: &str| {
+            step(
+                &listed(status),
+                Known::default(),
+                terms(DeleteSource::AfterShredding),
+            )
+        };
+        assert_eq!(
+            ["completed", "absent", "deleted"].map(unknown),
+            [Step::Announce, Step::Announce, Step::Ghost]
+        );
+        assert_eq!(
+            ["in-progress", "paused", "stopped", "processing", "new-word"].map(unknown),
+            [Step::Nothing; 5]
+        );
     }
 
     #[test]
@@ -138,7 +181,12 @@ mod tests {
             ("absent", State::Announced, "in-progress", Step::Advance),
             ("completed", State::Absent, "absent", Step::Advance),
             ("completed", State::Failed, "failed", Step::Advance),
-            ("in-progress", State::Announced, "in-progress", Step::Nothing),
+            (
+                "in-progress",
+                State::Announced,
+                "in-progress",
+                Step::Nothing,
+            ),
             ("absent", State::Announced, "completed", Step::Nothing),
             ("absent", State::Absent, "absent", Step::Nothing),
             ("completed", State::Failed, "completed", Step::Nothing),
@@ -150,7 +198,11 @@ mod tests {
             ("deleted", State::Absent, "absent", Step::Nothing),
             ("in-progress", State::Sealed, "completed", Step::Nothing),
         ] {
-            assert_eq!(needs(status, state, told), expected, "{status} at the source, {state} and told {told} here");
+            assert_eq!(
+                needs(status, state, told),
+                expected,
+                "{status} at the source, {state} and told {told} here"
+            );
         }
     }
 
@@ -158,13 +210,46 @@ mod tests {
     fn a_fetch_is_asked_for_where_there_is_none_or_none_any_more() {
         let recording = known(State::Announced, "completed");
         let with = |fetch: Option<Standing>, by_hand: bool| {
-            let known = Known { recording: Some(&recording), fetch, erase: None };
-            step(&listed("completed"), known, Terms { by_hand, ..terms(DeleteSource::Never) })
+            let known = Known {
+                recording: Some(&recording),
+                fetch,
+                erase: None,
+            };
+            step(
+                &listed("completed"),
+                known,
+                Terms {
+                    by_hand,
+                    ..terms(DeleteSource::Never)
+                },
+            )
         };
-        let dead = |hours: u64| Some(Standing { dead: true, due_at: NOW.before(Duration::from_secs(hours * 3600)) });
+        let dead = |hours: u64| {
+            Some(Standing {
+                dead: true,
+                due_at: NOW.before(Duration::from_secs(hours * 3600)),
+            })
+        };
         assert_eq!(with(None, false), Step::Fetch);
-        assert_eq!(with(Some(Standing { dead: false, due_at: NOW }), true), Step::Nothing, "it waits, or runs");
-        assert_eq!([with(dead(5), false), with(dead(6), false), with(dead(0), true)], [Step::Nothing, Step::Fetch, Step::Fetch]);
+        assert_eq!(
+            with(
+                Some(Standing {
+                    dead: false,
+                    due_at: NOW
+                }),
+                true
+            ),
+            Step::Nothing,
+            "it waits, or runs"
+        );
+        assert_eq!(
+            [
+                with(dead(5), false),
+                with(dead(6), false),
+                with(dead(0), true)
+            ],
+            [Step::Nothing, Step::Fetch, Step::Fetch]
+        );
     }
 
     #[test]
@@ -172,9 +257,21 @@ mod tests {
         let sealed = known(State::Sealed, "completed");
         let shredded = known(State::Shredded, "completed");
         let with = |recording, status: &str, source, erase| {
-            step(&listed(status), Known { recording: Some(recording), fetch: None, erase }, terms(source))
+            step(
+                &listed(status),
+                Known {
+                    recording: Some(recording),
+                    fetch: None,
+                    erase,
+                },
+                terms(source),
+            )
         };
-        let (never, shredding, sealing) = (DeleteSource::Never, DeleteSource::AfterShredding, DeleteSource::AfterSealing);
+        let (never, shredding, sealing) = (
+            DeleteSource::Never,
+            DeleteSource::AfterShredding,
+            DeleteSource::AfterSealing,
+        );
         assert_eq!(
             [never, shredding, sealing].map(|source| with(&sealed, "completed", source, None)),
             [Step::Nothing, Step::Nothing, Step::Erase]
@@ -183,10 +280,30 @@ mod tests {
             [never, shredding, sealing].map(|source| with(&shredded, "completed", source, None)),
             [Step::Nothing, Step::Erase, Step::Erase]
         );
-        assert_eq!(with(&shredded, "in-progress", shredding, None), Step::Erase, "the work stops it first");
-        let waits = Some(Standing { dead: false, due_at: NOW });
-        assert_eq!([with(&sealed, "completed", sealing, waits), with(&shredded, "completed", sealing, waits)], [Step::Nothing; 2]);
-        let lately = Recording { sealed_at: Some(NOW.before(Duration::from_secs(3599))), ..known(State::Sealed, "completed") };
-        assert_eq!(with(&lately, "completed", sealing, None), Step::Nothing, "its transcript is waited for");
+        assert_eq!(
+            with(&shredded, "in-progress", shredding, None),
+            Step::Erase,
+            "the work stops it first"
+        );
+        let waits = Some(Standing {
+            dead: false,
+            due_at: NOW,
+        });
+        assert_eq!(
+            [
+                with(&sealed, "completed", sealing, waits),
+                with(&shredded, "completed", sealing, waits)
+            ],
+            [Step::Nothing; 2]
+        );
+        let lately = Recording {
+            sealed_at: Some(NOW.before(Duration::from_secs(3599))),
+            ..known(State::Sealed, "completed")
+        };
+        assert_eq!(
+            with(&lately, "completed", sealing, None),
+            Step::Nothing,
+            "its transcript is waited for"
+        );
     }
 }

@@ -21,12 +21,17 @@ pub(super) struct Turn<'a> {
 
 impl<'a> Turn<'a> {
     /// Takes it, unless somebody has it or the account was compared since then.
-    pub(super) async fn take(flow: &'a Flow, account: &AccountSid, unless_since: Timestamp) -> Result<Option<Self>, Error> {
+    pub(super) async fn take(
+        flow: &'a Flow,
+        account: &AccountSid,
+        unless_since: Timestamp,
+    ) -> Result<Option<Self>, Error> {
         let turn = Self::new(flow, account);
         let taken = flow.0.ledger.unit(|| async {
             let mut tx = flow.0.ledger.begin().await?;
             let term = Term::begin(&mut tx, LEASE).await?;
-            let taken = reconciliations::take(&mut tx, account, turn.holder, term, unless_since).await?;
+            let taken =
+                reconciliations::take(&mut tx, account, turn.holder, term, unless_since).await?;
             tx.commit().await?;
             Ok::<_, ledger::Error>(taken)
         });
@@ -69,18 +74,34 @@ impl<'a> Turn<'a> {
     }
 
     /// The comparison came to its end; within the unit that writes it down.
-    pub(super) async fn done(&self, tx: &mut Tx, now: Timestamp, found: &str) -> Result<(), ledger::Error> {
+    pub(super) async fn done(
+        &self,
+        tx: &mut Tx,
+        now: Timestamp,
+        found: &str,
+    ) -> Result<(), ledger::Error> {
         reconciliations::leave(tx, &self.account, self.holder, now, Ok(found)).await
     }
 
     /// It did not.
     pub(super) async fn failed(&self, why: &str) -> Result<(), Error> {
         let mut tx = self.flow.0.ledger.begin().await?;
-        reconciliations::leave(&mut tx, &self.account, self.holder, self.flow.now(), Err(why)).await?;
+        reconciliations::leave(
+            &mut tx,
+            &self.account,
+            self.holder,
+            self.flow.now(),
+            Err(why),
+        )
+        .await?;
         Ok(tx.commit().await?)
     }
 
     fn new(flow: &'a Flow, account: &AccountSid) -> Self {
-        Self { flow, account: account.clone(), holder: HolderId::random(&mut rand::rng()) }
+        Self {
+            flow,
+            account: account.clone(),
+            holder: HolderId::random(&mut rand::rng()),
+        }
     }
 }

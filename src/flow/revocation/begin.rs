@@ -1,4 +1,5 @@
-//! A revocation begins: who may, what for, and the one unit after which it is on its way whatever happens.
+//! A revocation begins: who may, what for, and the one unit after which it is on its way whatever
+//! happens.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -39,14 +40,16 @@ pub struct Would {
 }
 
 impl Flow {
-    /// Begins a revocation. When this returns it is in the ledger, with the withdrawal of consent that it is, and goes on by itself where the service runs;
-    /// [`Self::go_on`] does it now. To revoke again is harmless: it covers what was collected since, too.
+    /// Begins a revocation. When this returns it is in the ledger, with the withdrawal of consent
+    /// that it is, and goes on by itself where the service runs; [`Self::go_on`] does it now. To
+    /// revoke again is harmless: it covers what was collected since, too.
     ///
-    /// A permit that is limited to some accounts reaches their recordings only; then nothing is said for the person in other conversations.
+    /// A permit that is limited to some accounts reaches their recordings only; then nothing is
+    /// said for the person in other conversations.
     ///
     /// # Errors
-    /// [`Error::NotFound`] for a recording or an account that the permit does not cover; [`Error::Invalid`] for a purpose to which there is no consent that could
-    /// be withdrawn.
+    /// [`Error::NotFound`] for a recording or an account that the permit does not cover;
+    /// [`Error::Invalid`] for a purpose to which there is no consent that could be withdrawn.
     pub async fn begin_revocation(
         &self,
         permit: &Permit,
@@ -64,11 +67,21 @@ impl Flow {
                 revocations::insert(&mut tx, &revocation, until).await?;
                 marks::set(&mut tx, Marked::Revocation, &[revocation.id], now).await?;
                 if let Some(said) = vault::withdrawal(&revocation) {
-                    let said: Vec<ConsentId> = consents::insert_new(&mut tx, &[said]).await?.into_iter().collect();
+                    let said: Vec<ConsentId> = consents::insert_new(&mut tx, &[said])
+                        .await?
+                        .into_iter()
+                        .collect();
                     marks::set(&mut tx, Marked::Consent, &said, now).await?;
                 }
                 let (id, reach) = (revocation.id, revocation.target.kind());
-                let begun = NewEntry::revocation_begun(now, revocation.actor, id, reach, &revocation.purposes, reason);
+                let begun = NewEntry::revocation_begun(
+                    now,
+                    revocation.actor,
+                    id,
+                    reach,
+                    &revocation.purposes,
+                    reason,
+                );
                 audit::append(&mut tx, begun).await?;
                 tx.commit().await
             })
@@ -76,8 +89,8 @@ impl Flow {
         Ok(revocation)
     }
 
-    /// Begins the revocations that follow from withdrawals, in the unit that records these; their entries are to be appended last. They wait for
-    /// [`Self::continue_revocations`].
+    /// Begins the revocations that follow from withdrawals, in the unit that records these; their
+    /// entries are to be appended last. They wait for [`Self::continue_revocations`].
     ///
     /// # Errors
     /// The ledger's.
@@ -90,13 +103,25 @@ impl Flow {
     ) -> Result<(Vec<NewEntry>, Vec<RevocationId>), Error> {
         let (mut entries, mut begun) = (Vec::new(), Vec::new());
         for said in withdrawals {
-            let Some(purposes) = self.ended_by(said) else { continue };
+            let Some(purposes) = self.ended_by(said) else {
+                continue;
+            };
             let target = match &said.whom {
                 Whom::Subject(subject) => Target::Subject(*subject),
                 Whom::Leg(conversation, _) => Target::Conversation(conversation.clone()),
             };
-            let (id, reason) = (RevocationId::random(&mut rand::rng()), "consent-withdrawn".parse().expect("it is a code"));
-            entries.push(NewEntry::revocation_begun(now, actor, id, target.kind(), &purposes, &reason));
+            let (id, reason) = (
+                RevocationId::random(&mut rand::rng()),
+                "consent-withdrawn".parse().expect("it is a code"),
+            );
+            entries.push(NewEntry::revocation_begun(
+                now,
+                actor,
+                id,
+                target.kind(),
+                &purposes,
+                &reason,
+            ));
             let accounts = BTreeSet::new();
             let revocation = Revocation {
                 id,
@@ -121,14 +146,20 @@ impl Flow {
         Ok((entries, begun))
     }
 
-    /// The purposes that a withdrawal ends, none for all of the recording; `None` if nothing of what is withdrawn rests on consent. What never rested on it goes on
-    /// without it: who wants everything of a person gone, whatever it rests on, revokes without naming purposes.
+    /// The purposes that a withdrawal ends, none for all of the recording; `None` if nothing of
+    /// what is withdrawn rests on consent. What never rested on it goes on without it: who wants
+    /// everything of a person gone, whatever it rests on, revokes without naming purposes.
     fn ended_by(&self, said: &Statement) -> Option<BTreeSet<Purpose>> {
-        let (book, recording): (_, Purpose) = (&self.0.rulebook, RECORDING.parse().expect("it is a name"));
+        let (book, recording): (_, Purpose) =
+            (&self.0.rulebook, RECORDING.parse().expect("it is a name"));
         if said.is_about(&recording) && book.records_with_consent() {
             return Some(BTreeSet::new());
         }
-        let ended: BTreeSet<Purpose> = book.resting_on_consent().filter(|purpose| said.is_about(purpose)).cloned().collect();
+        let ended: BTreeSet<Purpose> = book
+            .resting_on_consent()
+            .filter(|purpose| said.is_about(purpose))
+            .cloned()
+            .collect();
         (!ended.is_empty()).then_some(ended)
     }
 
@@ -146,8 +177,16 @@ impl Flow {
         let revocation = self.revocation_of(permit, target, purposes, reason).await?;
         let (mut would, mut cursor) = (Would::default(), None);
         loop {
-            let ids = revocations::reached(&mut self.0.ledger.read().await?, &revocation, cursor, AT_ONCE).await?;
-            let Some(last) = ids.last() else { return Ok(would) };
+            let ids = revocations::reached(
+                &mut self.0.ledger.read().await?,
+                &revocation,
+                cursor,
+                AT_ONCE,
+            )
+            .await?;
+            let Some(last) = ids.last() else {
+                return Ok(would);
+            };
             cursor = Some(*last);
             let (gone, stay) = self.split(&revocation, &ids).await?;
             would.close += stay.len() as u64;
@@ -171,9 +210,14 @@ impl Flow {
         if permit.action() != Action::Revoke {
             return Err(Error::NotFound);
         }
-        for purpose in purposes.iter().filter(|purpose| purpose.as_str() != RECORDING) {
+        for purpose in purposes
+            .iter()
+            .filter(|purpose| purpose.as_str() != RECORDING)
+        {
             if !self.0.rulebook.has_purpose(purpose) {
-                return Err(Error::Invalid(format!("`purposes`: the policy has no purpose `{purpose}`")));
+                return Err(Error::Invalid(format!(
+                    "`purposes`: the policy has no purpose `{purpose}`"
+                )));
             }
             if !self.0.rulebook.rests_on_consent(purpose) {
                 let why = "does not rest on consent, so that there is none to withdraw; to let go of the recordings, revoke without naming purposes";
@@ -183,7 +227,9 @@ impl Flow {
         match &target {
             Target::Recording(id) => {
                 let found = recordings::find(&mut self.0.ledger.read().await?, *id).await?;
-                found.filter(|recording| permit.covers(&recording.account)).ok_or(Error::NotFound)?;
+                found
+                    .filter(|recording| permit.covers(&recording.account))
+                    .ok_or(Error::NotFound)?;
             }
             Target::Account(account) if !permit.covers(account) => return Err(Error::NotFound),
             Target::Account(_) | Target::Subject(_) => {}
@@ -206,20 +252,33 @@ impl Flow {
     }
 
     /// Which of these recordings are let go of, and which are only closed to some purposes.
-    pub(super) async fn split(&self, revocation: &Revocation, ids: &[RecordingId]) -> Result<(Vec<Recording>, Vec<Recording>), Error> {
+    pub(super) async fn split(
+        &self,
+        revocation: &Revocation,
+        ids: &[RecordingId],
+    ) -> Result<(Vec<Recording>, Vec<Recording>), Error> {
         /// Recordings looked up by one query.
         const LOOKED_UP: usize = 2000;
         let (mut gone, mut stay, now) = (Vec::new(), Vec::new(), self.now());
         let mut tx = self.0.ledger.read().await?;
         for ids in ids.chunks(LOOKED_UP) {
             let found = recordings::find_all(&mut tx, ids).await?;
-            let mut closed = if revocation.is_whole() { BTreeMap::new() } else { revocations::closed(&mut tx, ids).await? };
+            let mut closed = if revocation.is_whole() {
+                BTreeMap::new()
+            } else {
+                revocations::closed(&mut tx, ids).await?
+            };
             for recording in found {
                 let mut closed = closed.remove(&recording.id).unwrap_or_default();
                 closed.extend(revocation.purposes.iter().cloned());
-                let goes =
-                    revocation.is_whole() || recording.state == State::Shredded || !self.0.rulebook.opens_without(&recording, &closed, now);
-                if goes { gone.push(recording) } else { stay.push(recording) }
+                let goes = revocation.is_whole()
+                    || recording.state == State::Shredded
+                    || !self.0.rulebook.opens_without(&recording, &closed, now);
+                if goes {
+                    gone.push(recording)
+                } else {
+                    stay.push(recording)
+                }
             }
         }
         Ok((gone, stay))

@@ -1,5 +1,6 @@
-//! What arrives after a revocation that covers it. (What is reached later because its parties are named later is found by the revocation itself, which the unit
-//! that names them makes run again: [`revocations::reach_again`].)
+//! What arrives after a revocation that covers it. (What is reached later because its parties are
+//! named later is found by the revocation itself, which the unit that names them makes run again:
+//! [`revocations::reach_again`].)
 
 use crate::{
     flow::{Error, Flow},
@@ -8,8 +9,8 @@ use crate::{
 };
 
 impl Flow {
-    /// Lets go of a recording that a revocation covers as a whole, or that it leaves no purpose for, and says whether one did. To be asked before anything of
-    /// it is fetched.
+    /// Lets go of a recording that a revocation covers as a whole, or that it leaves no purpose
+    /// for, and says whether one did. To be asked before anything of it is fetched.
     ///
     /// # Errors
     /// The ledger's.
@@ -17,14 +18,23 @@ impl Flow {
         let covering = revocations::covering(&mut self.0.ledger.read().await?, recording).await?;
         let mut all = covering.iter();
         let whole = loop {
-            let Some(revocation) = all.next() else { return Ok(false) };
+            let Some(revocation) = all.next() else {
+                return Ok(false);
+            };
             if self.lets_go(revocation, recording).await? {
                 break revocation;
             }
         };
-        let done = self.0.vault.revoke(whole, std::slice::from_ref(recording), &|_| {}).await;
+        let done = self
+            .0
+            .vault
+            .revoke(whole, std::slice::from_ref(recording), &|_| {})
+            .await;
         // Nobody is told of it here. What a hold keeps is fetched and closed.
-        Ok(self.silenced(std::slice::from_ref(recording), done).kept()?.is_empty())
+        Ok(self
+            .silenced(std::slice::from_ref(recording), done)
+            .kept()?
+            .is_empty())
     }
 
     async fn lets_go(&self, revocation: &Revocation, recording: &Recording) -> Result<bool, Error> {

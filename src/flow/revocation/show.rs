@@ -45,7 +45,8 @@ pub struct Outcomes {
 const NAMED: i64 = 1000;
 
 impl Flow {
-    /// Revokes, and returns when everything that it reaches has an outcome. `say` is told how many, again and again.
+    /// Revokes, and returns when everything that it reaches has an outcome. `say` is told how many,
+    /// again and again.
     ///
     /// # Errors
     /// As [`Self::begin_revocation`] and [`Self::go_on`].
@@ -57,7 +58,9 @@ impl Flow {
         reason: &ShredReason,
         say: SayCount<'_>,
     ) -> Result<RevocationStatus, Error> {
-        let revocation = self.begin_revocation(permit, target, purposes, reason).await?;
+        let revocation = self
+            .begin_revocation(permit, target, purposes, reason)
+            .await?;
         self.go_on(revocation.id, say).await?;
         self.revocation(permit, revocation.id).await
     }
@@ -65,23 +68,40 @@ impl Flow {
     /// How a revocation stands.
     ///
     /// # Errors
-    /// [`Error::NotFound`], also for one that reaches further than the permit. [`crate::vault::Error::NotDurable`] inside for one that is done, while a restore
-    /// would not know of all of it.
-    pub async fn revocation(&self, permit: &Permit, id: RevocationId) -> Result<RevocationStatus, Error> {
+    /// [`Error::NotFound`], also for one that reaches further than the permit.
+    /// [`crate::vault::Error::NotDurable`] inside for one that is done, while a restore would not
+    /// know of all of it.
+    pub async fn revocation(
+        &self,
+        permit: &Permit,
+        id: RevocationId,
+    ) -> Result<RevocationStatus, Error> {
         let revocation = self.visible(permit, id).await?;
         let mut tx = self.0.ledger.read().await?;
         if revocation.is_done && shreds::undurable_of(&mut tx, id).await? > 0 {
             return Err(super::waits());
         }
         let counts = revocations::count(&mut tx, id).await?;
-        let pending = if revocation.is_done { 0 } else { revocations::pending(&mut tx, &revocation).await? };
-        let shredded = revocations::outcomes(&mut tx, id, Some(Outcome::Shredded), None, NAMED).await?;
+        let pending = if revocation.is_done {
+            0
+        } else {
+            revocations::pending(&mut tx, &revocation).await?
+        };
+        let shredded =
+            revocations::outcomes(&mut tx, id, Some(Outcome::Shredded), None, NAMED).await?;
         let held = revocations::outcomes(&mut tx, id, Some(Outcome::Held), None, NAMED).await?;
         let held = held.into_iter().map(|reached| reached.recording).collect();
-        Ok(RevocationStatus { revocation, counts, pending, shredded, held })
+        Ok(RevocationStatus {
+            revocation,
+            counts,
+            pending,
+            shredded,
+            held,
+        })
     }
 
-    /// What became of each recording that a revocation reached, after one of them. `limit` is 1 to 1000.
+    /// What became of each recording that a revocation reached, after one of them. `limit` is 1 to
+    /// 1000.
     ///
     /// # Errors
     /// As [`Self::revocation`].
@@ -94,7 +114,8 @@ impl Flow {
     ) -> Result<Outcomes, Error> {
         self.visible(permit, id).await?;
         let mut tx = self.0.ledger.read().await?;
-        let mut items = revocations::outcomes(&mut tx, id, None, after, i64::from(limit) + 1).await?;
+        let mut items =
+            revocations::outcomes(&mut tx, id, None, after, i64::from(limit) + 1).await?;
         let more = items.len() > usize::from(limit);
         items.truncate(limit.into());
         let next = items.last().filter(|_| more).map(|last| last.recording);
@@ -108,7 +129,11 @@ impl Flow {
         let found = revocations::find(&mut self.0.ledger.read().await?, id).await?;
         let within = |revocation: &Revocation| {
             permit.accounts().is_empty()
-                || !revocation.accounts.is_empty() && revocation.accounts.iter().all(|account| permit.covers(account))
+                || !revocation.accounts.is_empty()
+                    && revocation
+                        .accounts
+                        .iter()
+                        .all(|account| permit.covers(account))
         };
         found.filter(within).ok_or(Error::NotFound)
     }

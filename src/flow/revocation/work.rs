@@ -1,6 +1,8 @@
-//! Revocations go on: page by page, until everything that they reach has an outcome, through any interruption.
+//! Revocations go on: page by page, until everything that they reach has an outcome, through any
+//! interruption.
 //!
-//! INVARIANT: who works on one has it by a lease, and moves its cursor only from where it found it. Two who do the same at once do it once.
+//! INVARIANT: who works on one has it by a lease, and moves its cursor only from where it found it.
+//! Two who do the same at once do it once.
 
 use std::{collections::BTreeMap, time::Duration};
 
@@ -22,11 +24,13 @@ use crate::{
 
 /// How long a revocation belongs to who works on it; each page renews it.
 pub(super) const LEASE: Duration = Duration::from_secs(60);
-/// Recordings in one page: so many that those on the same leaf page stand together, so few that a page takes some seconds.
+/// Recordings in one page: so many that those on the same leaf page stand together, so few that a
+/// page takes some seconds.
 pub(super) const AT_ONCE: i64 = 10_000;
 /// How often the service looks for revocations that wait.
 const PACE: Duration = Duration::from_secs(2);
-/// How long an answer waits for what follows from it. Twilio and most callers wait for 15 s, and there is more to be done than this.
+/// How long an answer waits for what follows from it. Twilio and most callers wait for 15 s, and
+/// there is more to be done than this.
 const PATIENCE: Duration = Duration::from_secs(5);
 /// Released recordings and revocations taken up at a time.
 const TAKEN_UP: i64 = 1_000;
@@ -44,12 +48,21 @@ impl Flow {
     /// Works on a revocation that this process began, until it is done.
     ///
     /// # Errors
-    /// The ledger's; what was done stays, and it goes on later. [`crate::vault::Error::NotDurable`] inside if all is done and the store cannot be written.
+    /// The ledger's; what was done stays, and it goes on later. [`crate::vault::Error::NotDurable`]
+    /// inside if all is done and the store cannot be written.
     pub async fn go_on(&self, id: RevocationId, say: SayCount<'_>) -> Result<(), Error> {
         loop {
             let found = revocations::find(&mut self.0.ledger.read().await?, id).await?;
-            let Some(revocation) = found.filter(|revocation| !revocation.is_done) else { break };
-            let ids = revocations::reached(&mut self.0.ledger.read().await?, &revocation, revocation.cursor, AT_ONCE).await?;
+            let Some(revocation) = found.filter(|revocation| !revocation.is_done) else {
+                break;
+            };
+            let ids = revocations::reached(
+                &mut self.0.ledger.read().await?,
+                &revocation,
+                revocation.cursor,
+                AT_ONCE,
+            )
+            .await?;
             match ids.last() {
                 Some(last) => {
                     self.deal_with(&revocation, &ids, say).await?;
@@ -62,7 +75,8 @@ impl Flow {
                 None => self.finish(&revocation).await?,
             }
         }
-        // Once, behind everything: a store that is away keeps nothing from being shredded, only from being told.
+        // Once, behind everything: a store that is away keeps nothing from being shredded, only
+        // from being told.
         Ok(self.0.vault.make_durable().await?)
     }
 
@@ -81,7 +95,8 @@ impl Flow {
         Ok(self.0.vault.make_durable().await?)
     }
 
-    /// Takes up what waits: recordings that holds have released, and revocations that nobody is at work on.
+    /// Takes up what waits: recordings that holds have released, and revocations that nobody is at
+    /// work on.
     ///
     /// # Errors
     /// The ledger's; what was done stays, and the rest waits.
@@ -96,7 +111,8 @@ impl Flow {
         let due = revocations::due(&mut looking, term, TAKEN_UP).await?;
         drop(looking);
         for id in due {
-            // One that cannot go on, and a store that is away, are no reason for the others to wait.
+            // One that cannot go on, and a store that is away, are no reason for the others to
+            // wait.
             match self.take_up_revocation(id).await {
                 Ok(is_ours) => continued.revocations += u64::from(is_ours),
                 Err(error) => failed = failed.or(Some(error)),
@@ -122,8 +138,8 @@ impl Flow {
         Ok(is_ours)
     }
 
-    /// Works on the revocations that somebody's request began or made run again, and on no others, for so long as an answer may wait; the rest is left to
-    /// the service.
+    /// Works on the revocations that somebody's request began or made run again, and on no others,
+    /// for so long as an answer may wait; the rest is left to the service.
     pub(in crate::flow) async fn continue_for_a_while(&self, ids: &[RevocationId]) {
         let until = Instant::now() + PATIENCE;
         for id in ids {
@@ -131,7 +147,13 @@ impl Flow {
             if left.is_zero() {
                 break;
             }
-            let done = async { if self.take_revocation(*id).await? { self.go_on_for(*id, left).await } else { Ok(()) } };
+            let done = async {
+                if self.take_revocation(*id).await? {
+                    self.go_on_for(*id, left).await
+                } else {
+                    Ok(())
+                }
+            };
             if let Err(error) = done.await {
                 tracing::warn!(%error, revocation = %id, "a revocation does not go on");
             }
@@ -164,7 +186,11 @@ impl Flow {
         let mut by_reason: BTreeMap<String, (ShredReason, Vec<RecordingId>)> = BTreeMap::new();
         let released = holds::released(&mut self.0.ledger.read().await?, TAKEN_UP).await?;
         for (id, reason) in released {
-            by_reason.entry(reason.to_string()).or_insert_with(|| (reason, Vec::new())).1.push(id);
+            by_reason
+                .entry(reason.to_string())
+                .or_insert_with(|| (reason, Vec::new()))
+                .1
+                .push(id);
         }
         if by_reason.is_empty() {
             return Ok(0);
@@ -172,14 +198,29 @@ impl Flow {
         let mut all = Undurable::nothing();
         for (reason, ids) in by_reason.into_values() {
             let recordings = recordings::find_all(&mut self.0.ledger.read().await?, &ids).await?;
-            all = all.and(self.silenced(&recordings, self.0.vault.shred_released(&recordings, &reason).await));
+            all = all.and(self.silenced(
+                &recordings,
+                self.0.vault.shred_released(&recordings, &reason).await,
+            ));
         }
-        Ok(self.tell(all).await?.shredded.iter().filter(|shredded| shredded.is_new).count() as u64)
+        Ok(self
+            .tell(all)
+            .await?
+            .shredded
+            .iter()
+            .filter(|shredded| shredded.is_new)
+            .count() as u64)
     }
 
-    async fn deal_with(&self, revocation: &Revocation, ids: &[RecordingId], say: SayCount<'_>) -> Result<(), Error> {
+    async fn deal_with(
+        &self,
+        revocation: &Revocation,
+        ids: &[RecordingId],
+        say: SayCount<'_>,
+    ) -> Result<(), Error> {
         let (gone, stay) = self.split(revocation, ids).await?;
-        self.silenced(&gone, self.0.vault.revoke(revocation, &gone, say).await).kept()?;
+        self.silenced(&gone, self.0.vault.revoke(revocation, &gone, say).await)
+            .kept()?;
         let closed = self.0.vault.close_to(revocation, &stay, say).await;
         // All of them: who hears one for another purpose may come again.
         for recording in &stay {
@@ -201,7 +242,11 @@ impl Flow {
             let jws = self.0.vault.attest(revocation, counts, &receipts, now);
             revocations::finish(&mut tx, id, &jws, now).await?;
             marks::set(&mut tx, Marked::Revocation, &[id], now).await?;
-            audit::append(&mut tx, NewEntry::revocation_done(now, id, counts.shredded, counts.held, counts.closed)).await?;
+            audit::append(
+                &mut tx,
+                NewEntry::revocation_done(now, id, counts.shredded, counts.held, counts.closed),
+            )
+            .await?;
             tx.commit().await
         });
         Ok(finished.await?)

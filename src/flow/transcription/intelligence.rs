@@ -1,4 +1,5 @@
-//! Transcripts of Conversational Intelligence: fetched with all their sentences, and brought into the house's form.
+//! Transcripts of Conversational Intelligence: fetched with all their sentences, and brought into
+//! the house's form.
 
 use super::{Flow, Found, QUEUED, Stop, legs::Legs, place::standing, real_time::best};
 use crate::{
@@ -6,7 +7,9 @@ use crate::{
     model::{
         recording::Recording,
         sid::{CallSid, RecordingSid, TranscriptSid},
-        transcript::{MAX_CHARS, MAX_MS, MAX_WORD_CHARS, MAX_WORDS, Said, Sentence, Transcript, Word},
+        transcript::{
+            MAX_CHARS, MAX_MS, MAX_WORD_CHARS, MAX_WORDS, Said, Sentence, Transcript, Word,
+        },
     },
     twilio::{Account, Accounts, RestError, SentenceResource, rest::TranscriptResource},
 };
@@ -29,18 +32,34 @@ impl Flow {
         };
         is_ready(&told)?;
         let (recording, shift_ms) = self.source_of(lease, accounts, account, &told).await?;
-        if self.0.vault.outdoes(&recording, lease).await.map_err(super::Error::from)? {
+        if self
+            .0
+            .vault
+            .outdoes(&recording, lease)
+            .await
+            .map_err(super::Error::from)?
+        {
             return Err(Stop::Outdone);
         }
-        let sentences = self.0.client.sentences(account, sid, accounts.fetch_redacted()).await?;
+        let sentences = self
+            .0
+            .client
+            .sentences(account, sid, accounts.fetch_redacted())
+            .await?;
         let legs = self.legs(&recording).await?;
         // Of what cannot be read it is known only that there is something.
         let lost = u32::try_from(sentences.unreadable).unwrap_or(u32::MAX);
         let sentences = sentences_of(sentences.items, &legs, shift_ms);
-        let transcript = Transcript::new(language(told.language_code), SOURCE.to_owned(), sentences);
         let transcript =
-            transcript.map(|transcript| transcript.with_lost(lost)).map_err(|fault| Stop::Dead(format!("it is no transcript: {fault}")))?;
-        Ok(Found { recording, transcript, pieces: 0 })
+            Transcript::new(language(told.language_code), SOURCE.to_owned(), sentences);
+        let transcript = transcript
+            .map(|transcript| transcript.with_lost(lost))
+            .map_err(|fault| Stop::Dead(format!("it is no transcript: {fault}")))?;
+        Ok(Found {
+            recording,
+            transcript,
+            pieces: 0,
+        })
     }
 
     /// The recording that it was made from, and by how many milliseconds its times are to be moved.
@@ -52,13 +71,20 @@ impl Flow {
         told: &TranscriptResource,
     ) -> Result<(Recording, i64), Stop> {
         let made_from = &told.channel.media_properties;
-        let sid = match (&made_from.source_sid, made_from.source.as_deref(), &lease.source) {
+        let sid = match (
+            &made_from.source_sid,
+            made_from.source.as_deref(),
+            &lease.source,
+        ) {
             (Some(sid), ..) => sid,
             // It was found as a transcript of this one.
             (None, None | Some("Recording"), Some(listed)) => listed.as_str(),
             // Kinds that have a SID: it is told another time.
             (None, None | Some("Recording" | "Call"), _) => {
-                return Err(Stop::Wait { why: "twilio does not say what the transcript was made from".to_owned(), most: QUEUED });
+                return Err(Stop::Wait {
+                    why: "twilio does not say what the transcript was made from".to_owned(),
+                    most: QUEUED,
+                });
             }
             (None, Some(_), _) => "",
         };
@@ -68,16 +94,21 @@ impl Flow {
         if let Ok(call) = sid.parse::<CallSid>() {
             let all = self.of_call(accounts, account, &call).await?;
             let began = told.media_start_time;
-            let recording =
-                best(all, began.map(|began| (began, began))).ok_or_else(|| super::wait(accounts, "its call has no recording"))?;
+            let recording = best(all, began.map(|began| (began, began)))
+                .ok_or_else(|| super::wait(accounts, "its call has no recording"))?;
             lease.source = Some(recording.source_sid.clone());
             let recording = standing(recording, accounts)?;
-            // Its times count from where it began, and those of a transcript from where the recording did.
-            let shift = began.zip(recording.started_at).map(|(began, started)| began.as_millis().saturating_sub(started.as_millis()));
+            // Its times count from where it began, and those of a transcript from where the
+            // recording did.
+            let shift = began
+                .zip(recording.started_at)
+                .map(|(began, started)| began.as_millis().saturating_sub(started.as_millis()));
             return Ok((recording, shift.unwrap_or_default()));
         }
         // An address of an external recording may tell of people; the kind does not.
-        Err(Stop::Dead("it was made from something that is no recording of this account".to_owned()))
+        Err(Stop::Dead(
+            "it was made from something that is no recording of this account".to_owned(),
+        ))
     }
 }
 
@@ -91,9 +122,14 @@ fn is_ready(told: &TranscriptResource) -> Result<(), Stop> {
     }
     match told.status.as_str() {
         "completed" => Ok(()),
-        word @ ("failed" | "canceled" | "error") => Err(Stop::Dead(format!("twilio says that the transcript is `{word}`"))),
+        word @ ("failed" | "canceled" | "error") => Err(Stop::Dead(format!(
+            "twilio says that the transcript is `{word}`"
+        ))),
         // `queued`, `in-progress`, `new`, and words that are not known yet.
-        _ => Err(Stop::Wait { why: "twilio has not finished the transcript".to_owned(), most: QUEUED }),
+        _ => Err(Stop::Wait {
+            why: "twilio has not finished the transcript".to_owned(),
+            most: QUEUED,
+        }),
     }
 }
 
@@ -101,14 +137,20 @@ fn is_ready(told: &TranscriptResource) -> Result<(), Stop> {
 pub(super) fn language(told: Option<String>) -> String {
     let is_tag = |tag: &String| {
         matches!(tag.len(), 2..=35)
-            && tag.split('-').all(|part| matches!(part.len(), 1..=8) && part.bytes().all(|byte| byte.is_ascii_alphanumeric()))
+            && tag.split('-').all(|part| {
+                matches!(part.len(), 1..=8) && part.bytes().all(|byte| byte.is_ascii_alphanumeric())
+            })
     };
     told.filter(is_tag).unwrap_or_else(|| "und".to_owned())
 }
 
-/// Sentences in the house's form. Times that are not told are those of what was told before; ends are not before beginnings; words that are too
-/// many or too long are cut.
-pub(super) fn sentences_of(told: Vec<SentenceResource>, legs: &Legs, shift_ms: i64) -> Vec<Sentence> {
+/// Sentences in the house's form. Times that are not told are those of what was told before; ends
+/// are not before beginnings; words that are too many or too long are cut.
+pub(super) fn sentences_of(
+    told: Vec<SentenceResource>,
+    legs: &Legs,
+    shift_ms: i64,
+) -> Vec<Sentence> {
     let mut before = 0;
     let moved = |ms: u64| ms.saturating_add_signed(shift_ms).min(MAX_MS);
     told.into_iter()
@@ -121,7 +163,11 @@ pub(super) fn sentences_of(told: Vec<SentenceResource>, legs: &Legs, shift_ms: i
                 let start_ms = word.start_ms.map_or(word_before, moved);
                 let end_ms = word.end_ms.map_or(start_ms, moved).max(start_ms);
                 word_before = end_ms;
-                Word { text: cut(&word.word, MAX_WORD_CHARS), start_ms, end_ms }
+                Word {
+                    text: cut(&word.word, MAX_WORD_CHARS),
+                    start_ms,
+                    end_ms,
+                }
             });
             Sentence {
                 leg: told.media_channel.map(|channel| legs.on_channel(channel)),
@@ -137,5 +183,11 @@ pub(super) fn sentences_of(told: Vec<SentenceResource>, legs: &Legs, shift_ms: i
 
 /// The beginning of what was said, without characters that no transcript may hold.
 pub(super) fn cut(said: &Said, most: usize) -> Said {
-    Said::new(said.expose().chars().filter(|c| *c != '\0').take(most).collect())
+    Said::new(
+        said.expose()
+            .chars()
+            .filter(|c| *c != '\0')
+            .take(most)
+            .collect(),
+    )
 }

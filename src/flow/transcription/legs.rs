@@ -20,7 +20,8 @@ impl Legs {
     /// Who is heard on a channel; by its number where nobody is known there.
     pub(super) fn on_channel(&self, channel: u8) -> LegName {
         let told = self.by_channel.get(&channel).filter(|_| !self.is_mixed);
-        told.cloned().unwrap_or_else(|| named(&format!("channel-{channel}")))
+        told.cloned()
+            .unwrap_or_else(|| named(&format!("channel-{channel}")))
     }
 
     /// Who is known to be heard on the only channel that there is.
@@ -28,19 +29,24 @@ impl Legs {
         self.by_channel.get(&1).filter(|_| !self.is_mixed).cloned()
     }
 
-    /// Who is heard on a side of the call. A recording with two channels has the call's own party on the first, and what is played to them on the
-    /// second; so the sides are its channels. Where nobody is known, the side is named as in a call that came in.
+    /// Who is heard on a side of the call. A recording with two channels has the call's own party
+    /// on the first, and what is played to them on the second; so the sides are its channels. Where
+    /// nobody is known, the side is named as in a call that came in.
     pub(super) fn on_track(&self, track: Track) -> LegName {
         let (channel, place) = match track {
             Track::Inbound => (1, "caller"),
             Track::Outbound => (2, "callee"),
         };
-        self.by_channel.get(&channel).cloned().unwrap_or_else(|| named(place))
+        self.by_channel
+            .get(&channel)
+            .cloned()
+            .unwrap_or_else(|| named(place))
     }
 }
 
 fn named(text: &str) -> LegName {
-    text.parse().expect("lower-case letters, digits and `-`, and a letter first")
+    text.parse()
+        .expect("lower-case letters, digits and `-`, and a letter first")
 }
 
 impl Flow {
@@ -48,6 +54,9 @@ impl Flow {
     pub(super) async fn legs(&self, recording: &Recording) -> Result<Legs, Error> {
         let by_channel = self.legs_by_channel(recording).await?;
         let is_mixed = recording.channels == Some(1) && by_channel.len() > 1;
-        Ok(Legs { by_channel, is_mixed })
+        Ok(Legs {
+            by_channel,
+            is_mixed,
+        })
     }
 }

@@ -1,4 +1,5 @@
-//! Transcripts that nobody asked for: a service with `auto_transcribe` makes one of every recording of the account.
+//! Transcripts that nobody asked for: a service with `auto_transcribe` makes one of every recording
+//! of the account.
 
 use std::time::Duration;
 
@@ -23,34 +24,56 @@ const SOON: Duration = Duration::from_secs(600);
 const LATE: Duration = Duration::from_secs(6 * 3600);
 
 impl Flow {
-    /// When to look for transcripts of a recording that is sealed now; `None` if the account does not want that.
+    /// When to look for transcripts of a recording that is sealed now; `None` if the account does
+    /// not want that.
     pub(in crate::flow) fn look_at(&self, account: &Account) -> Option<Timestamp> {
-        account.fetches_transcripts().then(|| self.now().after(SOON))
+        account
+            .fetches_transcripts()
+            .then(|| self.now().after(SOON))
     }
 
-    /// Enters every transcript that the source has of a recording and the vault does not know, so that it is fetched and filed. How many.
+    /// Enters every transcript that the source has of a recording and the vault does not know, so
+    /// that it is fetched and filed. How many.
     ///
     /// # Errors
     /// [`LookError`]. What was entered by then stays.
-    pub(in crate::flow) async fn find_transcripts(&self, recording: &Recording) -> Result<usize, LookError> {
+    pub(in crate::flow) async fn find_transcripts(
+        &self,
+        recording: &Recording,
+    ) -> Result<usize, LookError> {
         let accounts = self.accounts();
-        let account = accounts.get(&recording.account).filter(|account| account.fetches_transcripts());
+        let account = accounts
+            .get(&recording.account)
+            .filter(|account| account.fetches_transcripts());
         match account {
             Some(account) => self.find_made(account, &recording.source_sid).await,
             None => Ok(0),
         }
     }
 
-    async fn find_made(&self, account: &Account, source: &RecordingSid) -> Result<usize, LookError> {
+    async fn find_made(
+        &self,
+        account: &Account,
+        source: &RecordingSid,
+    ) -> Result<usize, LookError> {
         let mut made = Vec::new();
         let is_bad = |status: &str| matches!(status, "failed" | "canceled" | "error");
         // Two products: where one refuses, what the other has made is found all the same.
-        let by_intelligence = none_if_not_there(self.0.client.transcripts_of(account, source).await);
+        let by_intelligence =
+            none_if_not_there(self.0.client.transcripts_of(account, source).await);
         let by_record = none_if_not_there(self.0.client.transcriptions_of(account, source).await);
-        for transcript in by_intelligence.iter().flatten().filter(|transcript| !is_bad(&transcript.status)) {
+        for transcript in by_intelligence
+            .iter()
+            .flatten()
+            .filter(|transcript| !is_bad(&transcript.status))
+        {
             made.push(Origin::Intelligence(transcript.sid.clone()));
         }
-        for transcription in by_record.iter().flatten().filter(|transcription| !is_bad(&transcription.status)) {
+        for transcription in by_record
+            .iter()
+            .flatten()
+            .filter(|transcription| !is_bad(&transcription.status))
+        {
             made.push(Origin::Record(transcription.sid.clone()));
         }
         let refused = by_intelligence.err().or(by_record.err());
@@ -60,7 +83,9 @@ impl Flow {
         let entered = self.0.ledger.unit(|| async {
             let (mut tx, now, mut new) = (self.0.ledger.begin().await?, self.now(), 0);
             for origin in &made {
-                new += usize::from(transcripts::find(&mut tx, account.sid(), origin, source, now, now).await?);
+                new += usize::from(
+                    transcripts::find(&mut tx, account.sid(), origin, source, now, now).await?,
+                );
             }
             tx.commit().await?;
             Ok::<_, crate::ledger::Error>(new)
@@ -70,11 +95,22 @@ impl Flow {
     }
 
     /// One look. It is done when the last one was, or nothing can be seen.
-    pub(super) async fn look(&self, lease: &Lease, account: &Account, source: &RecordingSid) -> Stop {
+    pub(super) async fn look(
+        &self,
+        lease: &Lease,
+        account: &Account,
+        source: &RecordingSid,
+    ) -> Stop {
         let again = |pause: Duration| Stop::After(pause, "it is looked for once more".to_owned());
         let found = async {
-            let recording = recordings::find(&mut self.0.ledger.read().await?, self.recording_of(lease, source)).await?;
-            match recording.filter(|recording| recording.state == State::Sealed && account.fetches_transcripts()) {
+            let recording = recordings::find(
+                &mut self.0.ledger.read().await?,
+                self.recording_of(lease, source),
+            )
+            .await?;
+            match recording.filter(|recording| {
+                recording.state == State::Sealed && account.fetches_transcripts()
+            }) {
                 Some(recording) => Ok(Some(self.find_transcripts(&recording).await?)),
                 None => Ok::<_, LookError>(None),
             }
@@ -83,7 +119,8 @@ impl Flow {
         match found.await {
             Ok(Some(_)) if age < LATE => again(LATE - age),
             Ok(_) => Stop::Over,
-            // Nothing was promised: what cannot be seen is let be, and a later `reconcile` looks again.
+            // Nothing was promised: what cannot be seen is let be, and a later `reconcile` looks
+            // again.
             Err(LookError::Rest(error)) if error.passes() && age < 4 * LATE => error.into(),
             Err(LookError::Rest(error)) => {
                 tracing::warn!(recording = %source, why = %error, "transcripts of a recording cannot be looked for");

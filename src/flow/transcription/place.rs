@@ -15,8 +15,8 @@ use crate::{
 };
 
 impl Flow {
-    /// The sealed recording of this id at the source. One that the vault does not know is asked for there and announced; of another account there
-    /// is none.
+    /// The sealed recording of this id at the source. One that the vault does not know is asked for
+    /// there and announced; of another account there is none.
     pub(super) async fn place(
         &self,
         lease: &mut Lease,
@@ -27,22 +27,35 @@ impl Flow {
         lease.source = Some(source.clone());
         let id = self.recording_of(lease, source);
         let Some(recording) = recordings::find(&mut self.0.ledger.read().await?, id).await? else {
-            return Err(match self.0.client.recording(account, source, false).await {
-                // Its callback may have been lost, and may still come.
-                Ok(resource) if resource.status != "deleted" => {
-                    self.announce(resource.told(account.sid()), Heard::Transcript).await?;
-                    wait(accounts, "its recording was not known; it is announced now")
-                }
-                Ok(_) | Err(RestError::NotFound) => wait(accounts, "there is no such recording, here or at twilio"),
-                Err(error) => error.into(),
-            });
+            return Err(
+                match self.0.client.recording(account, source, false).await {
+                    // Its callback may have been lost, and may still come.
+                    Ok(resource) if resource.status != "deleted" => {
+                        self.announce(resource.told(account.sid()), Heard::Transcript)
+                            .await?;
+                        wait(accounts, "its recording was not known; it is announced now")
+                    }
+                    Ok(_) | Err(RestError::NotFound) => {
+                        wait(accounts, "there is no such recording, here or at twilio")
+                    }
+                    Err(error) => error.into(),
+                },
+            );
         };
         standing(recording, accounts)
     }
 
-    /// Every recording of a call, in no order; those that the vault does not know are asked for and announced.
-    pub(super) async fn of_call(&self, accounts: &Accounts, account: &Account, call: &CallSid) -> Result<Vec<Recording>, Stop> {
-        let known = transcripts::recordings_of(&mut self.0.ledger.read().await?, account.sid(), call).await?;
+    /// Every recording of a call, in no order; those that the vault does not know are asked for and
+    /// announced.
+    pub(super) async fn of_call(
+        &self,
+        accounts: &Accounts,
+        account: &Account,
+        call: &CallSid,
+    ) -> Result<Vec<Recording>, Stop> {
+        let known =
+            transcripts::recordings_of(&mut self.0.ledger.read().await?, account.sid(), call)
+                .await?;
         if !known.is_empty() {
             return Ok(known);
         }
@@ -51,14 +64,24 @@ impl Flow {
             Err(RestError::NotFound) => Vec::new(),
             Err(error) => return Err(error.into()),
         };
-        let found: Vec<_> = found.into_iter().filter(|resource| resource.status != "deleted").collect();
+        let found: Vec<_> = found
+            .into_iter()
+            .filter(|resource| resource.status != "deleted")
+            .collect();
         if found.is_empty() {
-            return Err(wait(accounts, "its call has no recording, here or at twilio"));
+            return Err(wait(
+                accounts,
+                "its call has no recording, here or at twilio",
+            ));
         }
         for resource in found {
-            self.announce(resource.told(account.sid()), Heard::Transcript).await?;
+            self.announce(resource.told(account.sid()), Heard::Transcript)
+                .await?;
         }
-        Err(wait(accounts, "the recordings of its call were not known; they are announced now"))
+        Err(wait(
+            accounts,
+            "the recordings of its call were not known; they are announced now",
+        ))
     }
 
     pub(super) fn recording_of(&self, lease: &Lease, source: &RecordingSid) -> RecordingId {
@@ -71,7 +94,10 @@ pub(super) fn standing(recording: Recording, accounts: &Accounts) -> Result<Reco
     match recording.state {
         State::Sealed => Ok(recording),
         State::Announced => Err(wait(accounts, "its recording is not sealed yet")),
-        State::Absent | State::Failed => Err(Stop::Dead(format!("its recording is `{}`", recording.state))),
+        State::Absent | State::Failed => Err(Stop::Dead(format!(
+            "its recording is `{}`",
+            recording.state
+        ))),
         State::Shredded => Err(Stop::Shredded(recording.id)),
     }
 }

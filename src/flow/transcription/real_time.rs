@@ -1,8 +1,10 @@
-//! Transcripts that were made while the call went on: put together from what was heard, in whatever order and however often it was told.
+//! Transcripts that were made while the call went on: put together from what was heard, in whatever
+//! order and however often it was told.
 //!
-//! Times are those at which the source told of each piece, which is when it had been said; they are right to a second or two. When a piece began is
-//! estimated from its length. INVARIANT: the same pieces give the same transcript, whatever their order; what was said before the recording
-//! began, or after it ended, is not in it.
+//! Times are those at which the source told of each piece, which is when it had been said; they are
+//! right to a second or two. When a piece began is estimated from its length. INVARIANT: the same
+//! pieces give the same transcript, whatever their order; what was said before the recording began,
+//! or after it ended, is not in it.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -26,7 +28,8 @@ use crate::{
 
 /// What wrote it down.
 const SOURCE: &str = "twilio-realtime";
-/// A piece this far outside a recording still belongs to it: its beginning is told in whole seconds, and words are heard after they are said.
+/// A piece this far outside a recording still belongs to it: its beginning is told in whole
+/// seconds, and words are heard after they are said.
 const EDGE_MS: i64 = 10_000;
 /// How long a character takes to say, and the longest that anything takes.
 const CHARACTER_MS: u64 = 60;
@@ -56,7 +59,12 @@ pub(super) struct Heard {
 
 /// The text that is sealed for a piece.
 pub(super) fn kept(piece: Piece, at: Timestamp) -> Zeroizing<String> {
-    let kept = Kept { at: at.as_millis(), text: piece.said, confidence: piece.confidence, language: piece.language };
+    let kept = Kept {
+        at: at.as_millis(),
+        text: piece.said,
+        confidence: piece.confidence,
+        language: piece.language,
+    };
     let text = SecretBuffer::json(&kept).expect("texts and finite numbers have a JSON form");
     text.into_text().expect("JSON is UTF-8")
 }
@@ -71,33 +79,80 @@ impl Flow {
     ) -> Result<Found, Stop> {
         let (rows, heard) = self.opened(account, sid).await?;
         let times = heard.iter().map(|heard| heard.at);
-        let Some(span) = times.clone().min().zip(times.max()) else { return Err(Stop::Over) };
-        let call = lease.call.clone().ok_or_else(|| Stop::Dead("its call is not known".to_owned()))?;
+        let Some(span) = times.clone().min().zip(times.max()) else {
+            return Err(Stop::Over);
+        };
+        let call = lease
+            .call
+            .clone()
+            .ok_or_else(|| Stop::Dead("its call is not known".to_owned()))?;
         let all = self.of_call(accounts, account, &call).await?;
-        let recording = best(all, Some(span)).ok_or_else(|| wait(accounts, "no recording of its call was made while it was said"))?;
+        let recording = best(all, Some(span)).ok_or_else(|| {
+            wait(
+                accounts,
+                "no recording of its call was made while it was said",
+            )
+        })?;
         lease.source = Some(recording.source_sid.clone());
         let recording = standing(recording, accounts)?;
-        if self.0.vault.outdoes(&recording, lease).await.map_err(super::Error::from)? {
+        if self
+            .0
+            .vault
+            .outdoes(&recording, lease)
+            .await
+            .map_err(super::Error::from)?
+        {
             return Err(Stop::Outdone);
         }
         let began = recording.started_at.or(lease.began_at).unwrap_or(span.0);
         let spoken = language(heard.iter().find_map(|heard| heard.language.clone()));
-        let sentences = assembled(&heard, began, length_ms(&recording), &self.legs(&recording).await?);
-        let transcript = Transcript::new(spoken, SOURCE.to_owned(), sentences).map(|transcript| transcript.with_lost(lost(&rows)));
-        let transcript = transcript.map_err(|fault| Stop::Dead(format!("it is no transcript: {fault}")))?;
-        Ok(Found { recording, transcript, pieces: u64::try_from(rows.len()).unwrap_or(u64::MAX) })
+        let sentences = assembled(
+            &heard,
+            began,
+            length_ms(&recording),
+            &self.legs(&recording).await?,
+        );
+        let transcript = Transcript::new(spoken, SOURCE.to_owned(), sentences)
+            .map(|transcript| transcript.with_lost(lost(&rows)));
+        let transcript =
+            transcript.map_err(|fault| Stop::Dead(format!("it is no transcript: {fault}")))?;
+        Ok(Found {
+            recording,
+            transcript,
+            pieces: u64::try_from(rows.len()).unwrap_or(u64::MAX),
+        })
     }
 
     /// The pieces by track and number, and those with words in them as they were heard.
-    async fn opened(&self, account: &Account, sid: &TranscriptSid) -> Result<(Vec<Utterance>, Vec<Heard>), Stop> {
+    async fn opened(
+        &self,
+        account: &Account,
+        sid: &TranscriptSid,
+    ) -> Result<(Vec<Utterance>, Vec<Heard>), Stop> {
         let broken = || Stop::Dead("a piece of it cannot be read".to_owned());
-        let pieces = self.0.vault.utterances(account.sid(), sid).await.map_err(super::Error::from)?;
+        let pieces = self
+            .0
+            .vault
+            .utterances(account.sid(), sid)
+            .await
+            .map_err(super::Error::from)?;
         let (mut rows, mut heard) = (Vec::with_capacity(pieces.len()), Vec::new());
         for (row, text) in pieces {
             if let Some(text) = text {
-                let Kept { at, text, confidence, language } = serde_json::from_str(&text).map_err(|_| broken())?;
+                let Kept {
+                    at,
+                    text,
+                    confidence,
+                    language,
+                } = serde_json::from_str(&text).map_err(|_| broken())?;
                 let track = Track::parse(&row.track).ok_or_else(broken)?;
-                heard.push(Heard { track, at: Timestamp::from_millis(at), said: text, confidence, language });
+                heard.push(Heard {
+                    track,
+                    at: Timestamp::from_millis(at),
+                    said: text,
+                    confidence,
+                    language,
+                });
             }
             rows.push(row);
         }
@@ -106,30 +161,60 @@ impl Flow {
 }
 
 fn length_ms(recording: &Recording) -> Option<u64> {
-    recording.duration_s.and_then(|seconds| u64::try_from(seconds).ok()).map(|seconds| seconds.saturating_mul(1000).min(MAX_MS))
+    recording
+        .duration_s
+        .and_then(|seconds| u64::try_from(seconds).ok())
+        .map(|seconds| seconds.saturating_mul(1000).min(MAX_MS))
 }
 
-/// The recording of a call in whose time most of something was said. One of which it is not known when it began is taken only if there is no other;
-/// one that has no sound is not taken.
+/// The recording of a call in whose time most of something was said. One of which it is not known
+/// when it began is taken only if there is no other; one that has no sound is not taken.
 pub(super) fn best(all: Vec<Recording>, said: Option<(Timestamp, Timestamp)>) -> Option<Recording> {
     let covered = |recording: &Recording| {
-        let Some(((first, last), started)) = said.zip(recording.started_at) else { return Some(0) };
+        let Some(((first, last), started)) = said.zip(recording.started_at) else {
+            return Some(0);
+        };
         let start = started.as_millis().saturating_sub(EDGE_MS);
         let end = length_ms(recording)
             .and_then(|length| i64::try_from(length).ok())
-            .map_or(i64::MAX, |length| started.as_millis().saturating_add(length).saturating_add(EDGE_MS));
-        let together = last.as_millis().min(end).saturating_sub(first.as_millis().max(start));
+            .map_or(i64::MAX, |length| {
+                started
+                    .as_millis()
+                    .saturating_add(length)
+                    .saturating_add(EDGE_MS)
+            });
+        let together = last
+            .as_millis()
+            .min(end)
+            .saturating_sub(first.as_millis().max(start));
         (together >= 0).then(|| together.saturating_add(1))
     };
-    let candidates = all.into_iter().filter(|recording| !matches!(recording.state, State::Absent | State::Failed));
-    let mut scored: Vec<(i64, Recording)> = candidates.filter_map(|recording| Some((covered(&recording)?, recording))).collect();
-    scored.sort_by_key(|(score, recording)| (std::cmp::Reverse(*score), recording.announced_at, recording.id));
+    let candidates = all
+        .into_iter()
+        .filter(|recording| !matches!(recording.state, State::Absent | State::Failed));
+    let mut scored: Vec<(i64, Recording)> = candidates
+        .filter_map(|recording| Some((covered(&recording)?, recording)))
+        .collect();
+    scored.sort_by_key(|(score, recording)| {
+        (
+            std::cmp::Reverse(*score),
+            recording.announced_at,
+            recording.id,
+        )
+    });
     scored.into_iter().next().map(|(_, recording)| recording)
 }
 
 /// Sentences out of pieces that stand by track and number.
-pub(super) fn assembled(heard: &[Heard], began: Timestamp, length_ms: Option<u64>, legs: &Legs) -> Vec<Sentence> {
-    let latest = length_ms.and_then(|length| i64::try_from(length).ok()).map_or(i64::MAX, |length| length.saturating_add(EDGE_MS));
+pub(super) fn assembled(
+    heard: &[Heard],
+    began: Timestamp,
+    length_ms: Option<u64>,
+    legs: &Legs,
+) -> Vec<Sentence> {
+    let latest = length_ms
+        .and_then(|length| i64::try_from(length).ok())
+        .map_or(i64::MAX, |length| length.saturating_add(EDGE_MS));
     let most = length_ms.unwrap_or(MAX_MS);
     // Of each track: when the piece before was told, and where its sentence ends.
     let mut before: BTreeMap<Track, (Timestamp, u64)> = BTreeMap::new();
@@ -162,10 +247,16 @@ pub(super) fn assembled(heard: &[Heard], began: Timestamp, length_ms: Option<u64
 
 /// How many numbers are missing between the lowest and the highest.
 ///
-/// That events are numbered is documented; whether each side of a call has numbers of its own is not. A number that both sides have tells that they do;
-/// otherwise all events share one row of numbers, the beginning and the end among them.
+/// That events are numbered is documented; whether each side of a call has numbers of its own is
+/// not. A number that both sides have tells that they do; otherwise all events share one row of
+/// numbers, the beginning and the end among them.
 pub(super) fn lost(rows: &[Utterance]) -> u32 {
-    let of = |track: Track| -> BTreeSet<i64> { rows.iter().filter(|row| row.track == track.as_str()).map(|row| row.sequence).collect() };
+    let of = |track: Track| -> BTreeSet<i64> {
+        rows.iter()
+            .filter(|row| row.track == track.as_str())
+            .map(|row| row.sequence)
+            .collect()
+    };
     let (inbound, outbound) = (of(Track::Inbound), of(Track::Outbound));
     let missing = if inbound.intersection(&outbound).next().is_some() {
         gaps(&inbound).saturating_add(gaps(&outbound))
@@ -176,6 +267,10 @@ pub(super) fn lost(rows: &[Utterance]) -> u32 {
 }
 
 fn gaps(numbers: &BTreeSet<i64>) -> i64 {
-    let (Some(first), Some(last)) = (numbers.first(), numbers.last()) else { return 0 };
-    last.saturating_sub(*first).saturating_add(1).saturating_sub(i64::try_from(numbers.len()).unwrap_or(i64::MAX))
+    let (Some(first), Some(last)) = (numbers.first(), numbers.last()) else {
+        return 0;
+    };
+    last.saturating_sub(*first)
+        .saturating_add(1)
+        .saturating_sub(i64::try_from(numbers.len()).unwrap_or(i64::MAX))
 }

@@ -32,19 +32,43 @@ impl Flow {
         };
         match told.status.as_str() {
             "completed" => {}
-            "failed" => return Err(Stop::Dead("twilio says that the transcription is `failed`".to_owned())),
-            _ => return Err(Stop::Wait { why: "twilio has not finished the transcription".to_owned(), most: QUEUED }),
+            "failed" => {
+                return Err(Stop::Dead(
+                    "twilio says that the transcription is `failed`".to_owned(),
+                ));
+            }
+            _ => {
+                return Err(Stop::Wait {
+                    why: "twilio has not finished the transcription".to_owned(),
+                    most: QUEUED,
+                });
+            }
         }
         // What Twilio says when it is asked counts, and not what a callback said.
         let source = told.recording_sid.or_else(|| lease.source.clone());
-        let source = source.ok_or_else(|| Stop::Dead("twilio does not say of which recording the transcription is".to_owned()))?;
+        let source = source.ok_or_else(|| {
+            Stop::Dead("twilio does not say of which recording the transcription is".to_owned())
+        })?;
         let recording = self.place(lease, accounts, account, &source).await?;
-        if self.0.vault.outdoes(&recording, lease).await.map_err(super::Error::from)? {
+        if self
+            .0
+            .vault
+            .outdoes(&recording, lease)
+            .await
+            .map_err(super::Error::from)?
+        {
             return Err(Stop::Outdone);
         }
-        let seconds = recording.duration_s.or(told.duration).and_then(|seconds| u64::try_from(seconds).ok()).unwrap_or_default();
+        let seconds = recording
+            .duration_s
+            .or(told.duration)
+            .and_then(|seconds| u64::try_from(seconds).ok())
+            .unwrap_or_default();
         let leg = self.legs(&recording).await?.alone();
-        let said = told.transcription_text.iter().filter(|said| !said.expose().trim().is_empty());
+        let said = told
+            .transcription_text
+            .iter()
+            .filter(|said| !said.expose().trim().is_empty());
         let sentence = said.map(|said| Sentence {
             leg: leg.clone(),
             start_ms: 0,
@@ -53,8 +77,17 @@ impl Flow {
             confidence: None,
             words: Vec::new(),
         });
-        let transcript = Transcript::new(language(Some(LANGUAGE.to_owned())), SOURCE.to_owned(), sentence.collect());
-        let transcript = transcript.map_err(|fault| Stop::Dead(format!("it is no transcript: {fault}")))?;
-        Ok(Found { recording, transcript, pieces: 0 })
+        let transcript = Transcript::new(
+            language(Some(LANGUAGE.to_owned())),
+            SOURCE.to_owned(),
+            sentence.collect(),
+        );
+        let transcript =
+            transcript.map_err(|fault| Stop::Dead(format!("it is no transcript: {fault}")))?;
+        Ok(Found {
+            recording,
+            transcript,
+            pieces: 0,
+        })
     }
 }

@@ -24,19 +24,45 @@ fn at(millis: i64) -> Timestamp {
 }
 
 fn heard(track: Track, millis: i64, text: &str) -> Heard {
-    Heard { track, at: at(millis), said: Said::new(text.into()), confidence: None, language: None }
+    Heard {
+        track,
+        at: at(millis),
+        said: Said::new(text.into()),
+        confidence: None,
+        language: None,
+    }
 }
 
 fn shown(sentences: &[Sentence]) -> Vec<(&str, u64, u64, &str)> {
-    sentences.iter().map(|said| (said.leg.as_ref().unwrap().as_str(), said.start_ms, said.end_ms, said.text.expose())).collect()
+    sentences
+        .iter()
+        .map(|said| {
+            (
+                said.leg.as_ref().unwrap().as_str(),
+                said.start_ms,
+                said.end_ms,
+                said.text.expose(),
+            )
+        })
+        .collect()
 }
 
 #[test]
 fn a_piece_ends_when_it_was_told_and_begins_after_the_one_before() {
-    let pieces =
-        [heard(Track::Inbound, 2_000, "0123456789"), heard(Track::Inbound, 2_300, "0123456789"), heard(Track::Outbound, 2_100, "Yes.")];
-    let expected = [("caller", 1_400, 2_000, "0123456789"), ("caller", 2_000, 2_300, "0123456789"), ("callee", 1_860, 2_100, "Yes.")];
-    assert_eq!(shown(&assembled(&pieces, BEGAN, Some(30_000), &Legs::default())), expected);
+    let pieces = [
+        heard(Track::Inbound, 2_000, "0123456789"),
+        heard(Track::Inbound, 2_300, "0123456789"),
+        heard(Track::Outbound, 2_100, "Yes."),
+    ];
+    let expected = [
+        ("caller", 1_400, 2_000, "0123456789"),
+        ("caller", 2_000, 2_300, "0123456789"),
+        ("callee", 1_860, 2_100, "Yes."),
+    ];
+    assert_eq!(
+        shown(&assembled(&pieces, BEGAN, Some(30_000), &Legs::default())),
+        expected
+    );
 }
 
 #[test]
@@ -50,24 +76,44 @@ fn what_was_said_outside_the_recording_is_not_in_it() {
     ];
     let sentences = assembled(&pieces, BEGAN, Some(30_000), &Legs::default());
     assert_eq!(
-        shown(&sentences).iter().map(|said| (said.2, said.3)).collect::<Vec<_>>(),
+        shown(&sentences)
+            .iter()
+            .map(|said| (said.2, said.3))
+            .collect::<Vec<_>>(),
         [(0, "just before"), (20_000, "in"), (30_000, "just after")]
     );
-    assert_eq!(assembled(&pieces, BEGAN, None, &Legs::default()).len(), 4, "of unknown length");
+    assert_eq!(
+        assembled(&pieces, BEGAN, None, &Legs::default()).len(),
+        4,
+        "of unknown length"
+    );
 }
 
 #[test]
 fn numbers_count_within_a_track_even_if_clocks_go_back() {
-    let pieces = [heard(Track::Inbound, 5_000, "first"), heard(Track::Inbound, 4_000, "second")];
+    let pieces = [
+        heard(Track::Inbound, 5_000, "first"),
+        heard(Track::Inbound, 4_000, "second"),
+    ];
     let sentences = assembled(&pieces, BEGAN, None, &Legs::default());
     let transcript = Transcript::new("en".into(), "x".into(), sentences).unwrap();
-    let order: Vec<_> = transcript.sentences().iter().map(|said| (said.text.expose(), said.end_ms)).collect();
+    let order: Vec<_> = transcript
+        .sentences()
+        .iter()
+        .map(|said| (said.text.expose(), said.end_ms))
+        .collect();
     assert_eq!(order, [("first", 5_000), ("second", 5_000)]);
 }
 
 fn rows(of: &[(&str, &[i64])]) -> Vec<Utterance> {
     of.iter()
-        .flat_map(|(track, numbers)| numbers.iter().map(|n| Utterance { track: (*track).into(), sequence: *n, sealed: Vec::new() }))
+        .flat_map(|(track, numbers)| {
+            numbers.iter().map(|n| Utterance {
+                track: (*track).into(),
+                sequence: *n,
+                sealed: Vec::new(),
+            })
+        })
         .collect()
 }
 
@@ -82,7 +128,10 @@ fn what_was_numbered_and_never_came_is_counted() {
         (&[(none, &[1, 6]), (i, &[2, 4]), (o, &[3, 5])], 0),
         (&[(none, &[1, 9]), (i, &[2, 4]), (o, &[3, 5])], 3),
         // One for each side.
-        (&[(none, &[0, 1]), (i, &[1, 2, 3]), (o, &[1, 2, 3, 4, 5])], 0),
+        (
+            &[(none, &[0, 1]), (i, &[1, 2, 3]), (o, &[1, 2, 3, 4, 5])],
+            0,
+        ),
         (&[(i, &[1, 3]), (o, &[1, 2, 5])], 3),
         (&[(i, &[0, i64::from(u32::MAX)])], u32::MAX - 1),
     ] {
@@ -91,28 +140,48 @@ fn what_was_numbered_and_never_came_is_counted() {
 }
 
 fn recording(started: Option<i64>, seconds: i64, state: State) -> Recording {
-    Recording { started_at: started.map(at), duration_s: Some(seconds), state, ..Recording::of(at(100_000)) }
+    Recording {
+        started_at: started.map(at),
+        duration_s: Some(seconds),
+        state,
+        ..Recording::of(at(100_000))
+    }
 }
 
 #[test]
 fn of_several_recordings_of_a_call_the_one_that_covers_most_is_meant() {
     let said = |from: i64, to: i64| Some((at(from), at(to)));
-    let pick = |all: &[Recording], span| best(all.to_vec(), span).map(|found| all.iter().position(|one| one.id == found.id).unwrap());
+    let pick = |all: &[Recording], span| {
+        best(all.to_vec(), span).map(|found| all.iter().position(|one| one.id == found.id).unwrap())
+    };
     let first = recording(Some(0), 30, State::Sealed);
     let second = recording(Some(60_000), 30, State::Announced);
     let both = [first.clone(), second.clone()];
     assert_eq!(pick(&both, said(2_000, 25_000)), Some(0));
     assert_eq!(pick(&both, said(61_000, 80_000)), Some(1));
     assert_eq!(pick(&both, said(35_000, 80_000)), Some(1));
-    assert_eq!(pick(&both, said(200_000, 210_000)), None, "nobody recorded it");
+    assert_eq!(
+        pick(&both, said(200_000, 210_000)),
+        None,
+        "nobody recorded it"
+    );
     assert_eq!(pick(&[], said(0, 1)), None);
     // A shredded one that covers it is meant all the same; one without sound is not.
-    let gone = Recording { state: State::Shredded, ..first.clone() };
+    let gone = Recording {
+        state: State::Shredded,
+        ..first.clone()
+    };
     assert_eq!(pick(&[gone, second.clone()], said(2_000, 25_000)), Some(0));
-    let absent = Recording { state: State::Absent, ..first.clone() };
+    let absent = Recording {
+        state: State::Absent,
+        ..first.clone()
+    };
     assert_eq!(pick(&[absent, second], said(2_000, 25_000)), None);
     let unknown = recording(None, 30, State::Sealed);
-    assert_eq!(pick(&[unknown.clone(), first], said(2_000, 25_000)), Some(1));
+    assert_eq!(
+        pick(&[unknown.clone(), first], said(2_000, 25_000)),
+        Some(1)
+    );
     assert_eq!(pick(&[unknown], said(2_000, 25_000)), Some(0));
 }
 
@@ -122,24 +191,68 @@ fn told(json: &str) -> SentenceResource {
 
 #[test]
 fn sentences_are_brought_into_the_houses_form() {
-    let long = format!(r#"{{"transcript": "{}", "start_time": "1", "end_time": "0.5"}}"#, "x".repeat(30_000));
+    let long = format!(
+        r#"{{"transcript": "{}", "start_time": "1", "end_time": "0.5"}}"#,
+        "x".repeat(30_000)
+    );
     let all = vec![
         told(
             r#"{"media_channel": 2, "start_time": "0.4", "end_time": "1.9", "transcript": "Hello.", "confidence": "0.5",
                "words": [{"word": "Hello.", "start_time": null, "end_time": "1.2"}]}"#,
         ),
-        told(r#"{"media_channel": 1, "start_time": null, "end_time": null, "transcript": "When?"}"#),
+        told(
+            r#"{"media_channel": 1, "start_time": null, "end_time": null, "transcript": "When?"}"#,
+        ),
         told(&long),
     ];
     let sentences = sentences_of(all.clone(), &Legs::default(), 0);
-    let [first, second, third] = sentences.as_slice() else { panic!() };
-    assert_eq!((first.leg.as_ref().unwrap().as_str(), first.start_ms, first.end_ms, first.confidence), ("channel-2", 400, 1900, Some(0.5)));
-    assert_eq!((first.words[0].start_ms, first.words[0].end_ms), (400, 1200), "a word without a beginning begins with its sentence");
-    assert_eq!((second.leg.as_ref().unwrap().as_str(), second.start_ms, second.end_ms), ("channel-1", 1900, 1900));
-    assert_eq!((third.leg.as_ref(), third.start_ms, third.end_ms, third.text.expose().len()), (None, 1000, 1000, 20_000));
+    let [first, second, third] = sentences.as_slice() else {
+        panic!()
+    };
+    assert_eq!(
+        (
+            first.leg.as_ref().unwrap().as_str(),
+            first.start_ms,
+            first.end_ms,
+            first.confidence
+        ),
+        ("channel-2", 400, 1900, Some(0.5))
+    );
+    assert_eq!(
+        (first.words[0].start_ms, first.words[0].end_ms),
+        (400, 1200),
+        "a word without a beginning begins with its sentence"
+    );
+    assert_eq!(
+        (
+            second.leg.as_ref().unwrap().as_str(),
+            second.start_ms,
+            second.end_ms
+        ),
+        ("channel-1", 1900, 1900)
+    );
+    assert_eq!(
+        (
+            third.leg.as_ref(),
+            third.start_ms,
+            third.end_ms,
+            third.text.expose().len()
+        ),
+        (None, 1000, 1000, 20_000)
+    );
     let moved = sentences_of(all, &Legs::default(), -500);
-    assert_eq!(moved.iter().map(|said| said.start_ms).collect::<Vec<_>>(), [0, 1400, 500]);
-    assert_eq!([language(Some("de-CH".into())), language(Some("deutsch!".into())), language(None)], ["de-CH", "und", "und"]);
+    assert_eq!(
+        moved.iter().map(|said| said.start_ms).collect::<Vec<_>>(),
+        [0, 1400, 500]
+    );
+    assert_eq!(
+        [
+            language(Some("de-CH".into())),
+            language(Some("deutsch!".into())),
+            language(None)
+        ],
+        ["de-CH", "und", "und"]
+    );
 }
 
 proptest! {

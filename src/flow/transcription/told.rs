@@ -20,23 +20,43 @@ const SETTLES: Duration = Duration::from_secs(60);
 const SILENCE: Duration = Duration::from_secs(2 * 3600);
 
 impl Flow {
-    /// Makes durable that a transcript of Conversational Intelligence can be fetched. Telling it again changes nothing.
+    /// Makes durable that a transcript of Conversational Intelligence can be fetched. Telling it
+    /// again changes nothing.
     ///
     /// # Errors
-    /// [`Unavailable`](crate::ledger::Error::Unavailable) inside: it is not durable, and the source should tell it again.
+    /// [`Unavailable`](crate::ledger::Error::Unavailable) inside: it is not durable, and the source
+    /// should tell it again.
     pub async fn told_of_transcript(&self, event: IntelligenceEvent) -> Result<(), Error> {
-        self.told(&event.account, &Origin::Intelligence(event.transcript), None).await
+        self.told(
+            &event.account,
+            &Origin::Intelligence(event.transcript),
+            None,
+        )
+        .await
     }
 
     /// The same of a transcription of `<Record>`.
     ///
     /// # Errors
     /// As [`Self::told_of_transcript`].
-    pub async fn told_of_transcription(&self, callback: TranscriptionCallback) -> Result<(), Error> {
-        self.told(&callback.account, &Origin::Record(callback.transcription), Some(&callback.recording)).await
+    pub async fn told_of_transcription(
+        &self,
+        callback: TranscriptionCallback,
+    ) -> Result<(), Error> {
+        self.told(
+            &callback.account,
+            &Origin::Record(callback.transcription),
+            Some(&callback.recording),
+        )
+        .await
     }
 
-    async fn told(&self, account: &AccountSid, origin: &Origin, source: Option<&RecordingSid>) -> Result<(), Error> {
+    async fn told(
+        &self,
+        account: &AccountSid,
+        origin: &Origin,
+        source: Option<&RecordingSid>,
+    ) -> Result<(), Error> {
         let told = self.0.ledger.unit(|| async {
             let (mut tx, now) = (self.0.ledger.begin().await?, self.now());
             transcripts::tell(&mut tx, account, origin, source, now, now).await?;
@@ -46,15 +66,26 @@ impl Flow {
         Ok(told.await?)
     }
 
-    /// Makes an event of a transcription in real time durable, with what was said sealed. The same event again changes nothing.
+    /// Makes an event of a transcription in real time durable, with what was said sealed. The same
+    /// event again changes nothing.
     ///
     /// # Errors
     /// As [`Self::told_of_transcript`].
     pub async fn told_in_real_time(&self, event: RealTimeEvent) -> Result<(), Error> {
-        let RealTimeEvent { account, call, transcription, at, sequence, what } = event;
+        let RealTimeEvent {
+            account,
+            call,
+            transcription,
+            at,
+            sequence,
+            what,
+        } = event;
         let now = self.now();
         let at = at.unwrap_or(now);
-        let (began_at, ended_at) = (matches!(what, What::Started).then_some(at), matches!(what, What::Stopped).then_some(at));
+        let (began_at, ended_at) = (
+            matches!(what, What::Started).then_some(at),
+            matches!(what, What::Stopped).then_some(at),
+        );
         let due_at = now.after(if ended_at.is_some() { SETTLES } else { SILENCE });
         if let What::Failed(code) = what {
             tracing::warn!(%call, code, "twilio says that a transcription is in trouble");
@@ -66,24 +97,46 @@ impl Flow {
                 What::Guessed(track) => (track.as_str(), None),
                 What::Started | What::Stopped | What::Failed(_) | What::Other => (NO_TRACK, None),
             };
-            (PieceOf { account: &account, transcription: &transcription, track, sequence }, text)
+            (
+                PieceOf {
+                    account: &account,
+                    transcription: &transcription,
+                    track,
+                    sequence,
+                },
+                text,
+            )
         });
-        let event = Event { account: &account, transcription: &transcription, call: &call, began_at, ended_at };
+        let event = Event {
+            account: &account,
+            transcription: &transcription,
+            call: &call,
+            began_at,
+            ended_at,
+        };
         let vault = &self.0.vault;
         let unit = || async {
             let mut tx = self.0.ledger.begin().await?;
             vault.hold_epoch(&mut tx).await?;
             let takes = transcripts::hear(&mut tx, &event, due_at, now).await?;
             if let Some((of, text)) = utterance.as_ref().filter(|_| takes) {
-                vault.keep_utterance(&mut tx, *of, text.as_ref().map(|text| text.as_str()), now).await?;
+                vault
+                    .keep_utterance(&mut tx, *of, text.as_ref().map(|text| text.as_str()), now)
+                    .await?;
             }
-            tx.count_as("recvault_utterances_total", "fate", if takes { "kept" } else { "late" }, 1);
+            tx.count_as(
+                "recvault_utterances_total",
+                "fate",
+                if takes { "kept" } else { "late" },
+                1,
+            );
             Ok::<_, Error>(tx.commit().await?)
         };
         loop {
             match self.0.ledger.unit(unit).await {
                 // Words are sealed in the unit, and the epoch has turned.
-                Err(Error::Vault(vault::Error::Keyring(keyring::Error::OtherEpoch(_)))) if vault.follow().await? => {}
+                Err(Error::Vault(vault::Error::Keyring(keyring::Error::OtherEpoch(_))))
+                    if vault.follow().await? => {}
                 told => return told,
             }
         }

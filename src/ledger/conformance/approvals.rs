@@ -91,11 +91,19 @@ async fn sealed(world: &World, count: u32) -> Vec<RecordingId> {
 async fn a_request_comes_back_as_it_was_made(world: &World) {
     let id = world.one_announced().await;
     let (waiting, by) = (request(id, 0), token());
-    let decided = ApprovalRow { stage: Stage::Refused, decided_at: Some(at(9)), decided_by: Some(by), ..request(id, 1) };
+    let decided = ApprovalRow {
+        stage: Stage::Refused,
+        decided_at: Some(at(9)),
+        decided_by: Some(by),
+        ..request(id, 1)
+    };
     entered(world, &[&waiting, &decided]).await;
     let mut tx = world.ledger.read().await.unwrap();
     for row in [&waiting, &decided] {
-        assert_eq!(approvals::find(&mut tx, row.id).await.unwrap().as_ref(), Some(row));
+        assert_eq!(
+            approvals::find(&mut tx, row.id).await.unwrap().as_ref(),
+            Some(row)
+        );
     }
     assert_eq!(approvals::find(&mut tx, approval_id()).await.unwrap(), None);
 }
@@ -105,22 +113,79 @@ async fn an_approval_is_for_one_principal_recording_and_purpose_and_for_a_time(w
     let (row, by) = (request(ids[0], 0), token());
     entered(world, &[&row]).await;
     let until = async |recording, token, purpose: &Purpose, now| {
-        approvals::approved_until(&mut world.ledger.read().await.unwrap(), recording, token, purpose, at(now)).await.unwrap()
+        approvals::approved_until(
+            &mut world.ledger.read().await.unwrap(),
+            recording,
+            token,
+            purpose,
+            at(now),
+        )
+        .await
+        .unwrap()
     };
-    assert_eq!(until(ids[0], row.token, &row.purpose, 1).await, None, "a request is no approval");
+    assert_eq!(
+        until(ids[0], row.token, &row.purpose, 1).await,
+        None,
+        "a request is no approval"
+    );
     let mut tx = world.tx().await;
-    approvals::decide(&mut tx, row.id, (Stage::Requested, Stage::Approved), by, at(1000), at(500)).await.unwrap();
+    approvals::decide(
+        &mut tx,
+        row.id,
+        (Stage::Requested, Stage::Approved),
+        by,
+        at(1000),
+        at(500),
+    )
+    .await
+    .unwrap();
     tx.commit().await.unwrap();
-    assert_eq!(until(ids[0], row.token, &row.purpose, 999).await, Some(at(1000)));
-    assert_eq!(until(ids[0], row.token, &row.purpose, 1000).await, None, "it is over");
-    assert_eq!(until(ids[1], row.token, &row.purpose, 999).await, None, "another recording");
-    assert_eq!(until(ids[0], token(), &row.purpose, 999).await, None, "another principal");
-    assert_eq!(until(ids[0], by, &row.purpose, 999).await, None, "not who approved");
-    assert_eq!(until(ids[0], row.token, &parsed("training"), 999).await, None, "another purpose");
+    assert_eq!(
+        until(ids[0], row.token, &row.purpose, 999).await,
+        Some(at(1000))
+    );
+    assert_eq!(
+        until(ids[0], row.token, &row.purpose, 1000).await,
+        None,
+        "it is over"
+    );
+    assert_eq!(
+        until(ids[1], row.token, &row.purpose, 999).await,
+        None,
+        "another recording"
+    );
+    assert_eq!(
+        until(ids[0], token(), &row.purpose, 999).await,
+        None,
+        "another principal"
+    );
+    assert_eq!(
+        until(ids[0], by, &row.purpose, 999).await,
+        None,
+        "not who approved"
+    );
+    assert_eq!(
+        until(ids[0], row.token, &parsed("training"), 999).await,
+        None,
+        "another purpose"
+    );
     let mut tx = world.tx().await;
-    approvals::decide(&mut tx, row.id, (Stage::Approved, Stage::Refused), by, at(1000), at(600)).await.unwrap();
+    approvals::decide(
+        &mut tx,
+        row.id,
+        (Stage::Approved, Stage::Refused),
+        by,
+        at(1000),
+        at(600),
+    )
+    .await
+    .unwrap();
     tx.commit().await.unwrap();
-    assert_eq!(until(ids[0], row.token, &row.purpose, 999).await, None, "it was taken back");
+    assert_eq!(
+        until(ids[0], row.token, &row.purpose, 999).await,
+        None,
+        "it was taken back"
+    );
 }
 
 async fn a_request_is_decided_once_and_in_time(world: &World) {
@@ -129,7 +194,9 @@ async fn a_request_is_decided_once_and_in_time(world: &World) {
     entered(world, &[&row, &late]).await;
     let mut tx = world.tx().await;
     let decide = (Stage::Requested, Stage::Approved);
-    approvals::decide(&mut tx, row.id, decide, by, at(2 * MINUTE), at(MINUTE - 1)).await.unwrap();
+    approvals::decide(&mut tx, row.id, decide, by, at(2 * MINUTE), at(MINUTE - 1))
+        .await
+        .unwrap();
     let found = approvals::find(&mut tx, row.id).await.unwrap().unwrap();
     let expected = ApprovalRow {
         stage: Stage::Approved,
@@ -153,7 +220,15 @@ async fn of_two_who_decide_at_once_one_does(world: &World) {
         async move {
             let done = ledger.unit(|| async {
                 let mut tx = ledger.begin().await?;
-                approvals::decide(&mut tx, id, (Stage::Requested, to), token(), at(MINUTE), at(1)).await?;
+                approvals::decide(
+                    &mut tx,
+                    id,
+                    (Stage::Requested, to),
+                    token(),
+                    at(MINUTE),
+                    at(1),
+                )
+                .await?;
                 tx.commit().await
             });
             done.await.is_ok()
@@ -161,41 +236,133 @@ async fn of_two_who_decide_at_once_one_does(world: &World) {
     }));
     let decided = decided.await;
     assert_eq!(decided.iter().filter(|done| **done).count(), 1);
-    let stage = approvals::find(&mut world.ledger.read().await.unwrap(), row.id).await.unwrap().unwrap().stage;
-    assert_eq!(stage, if decided[0] { Stage::Approved } else { Stage::Refused });
+    let stage = approvals::find(&mut world.ledger.read().await.unwrap(), row.id)
+        .await
+        .unwrap()
+        .unwrap()
+        .stage;
+    assert_eq!(
+        stage,
+        if decided[0] {
+            Stage::Approved
+        } else {
+            Stage::Refused
+        }
+    );
 }
 
 async fn requests_are_listed_by_what_was_asked_for(world: &World) {
     let ids = sealed(world, 4).await;
-    let rows: Vec<ApprovalRow> = (0..4).map(|number| request(ids[number], 10 * i64::try_from(number).unwrap())).collect();
+    let rows: Vec<ApprovalRow> = (0..4)
+        .map(|number| request(ids[number], 10 * i64::try_from(number).unwrap()))
+        .collect();
     entered(world, &rows.iter().collect::<Vec<_>>()).await;
     let mut tx = world.tx().await;
-    approvals::decide(&mut tx, rows[1].id, (Stage::Requested, Stage::Approved), token(), at(DAY), at(11)).await.unwrap();
-    recordings::mark_shredded(&mut tx, &[ids[3]], at(50)).await.unwrap();
-    recordings::set_tier(&mut tx, ids[2], &parsed("standard"), &parsed("restricted")).await.unwrap();
+    approvals::decide(
+        &mut tx,
+        rows[1].id,
+        (Stage::Requested, Stage::Approved),
+        token(),
+        at(DAY),
+        at(11),
+    )
+    .await
+    .unwrap();
+    recordings::mark_shredded(&mut tx, &[ids[3]], at(50))
+        .await
+        .unwrap();
+    recordings::set_tier(&mut tx, ids[2], &parsed("standard"), &parsed("restricted"))
+        .await
+        .unwrap();
     tx.commit().await.unwrap();
     let listed = async |filter: Filter, limit| {
-        let found = approvals::list(&mut world.ledger.read().await.unwrap(), &filter, limit).await.unwrap();
-        found.into_iter().map(|(row, _)| rows.iter().position(|own| own.id == row.id).unwrap()).collect::<Vec<_>>()
+        let found = approvals::list(&mut world.ledger.read().await.unwrap(), &filter, limit)
+            .await
+            .unwrap();
+        found
+            .into_iter()
+            .map(|(row, _)| rows.iter().position(|own| own.id == row.id).unwrap())
+            .collect::<Vec<_>>()
     };
     let all = Filter::default;
-    assert_eq!(listed(all(), 9).await, [0, 1, 2], "what is shredded needs no approval");
+    assert_eq!(
+        listed(all(), 9).await,
+        [0, 1, 2],
+        "what is shredded needs no approval"
+    );
     assert_eq!(listed(all(), 2).await, [0, 1]);
-    assert_eq!(listed(Filter { after: Some((rows[0].requested_at, rows[0].id)), ..all() }, 9).await, [1, 2]);
-    assert_eq!(listed(Filter { stage: Some(Stage::Requested), ..all() }, 9).await, [0, 2]);
-    let living = |now| Filter { stage: Some(Stage::Requested), living_at: Some(at(now)), ..all() };
+    assert_eq!(
+        listed(
+            Filter {
+                after: Some((rows[0].requested_at, rows[0].id)),
+                ..all()
+            },
+            9
+        )
+        .await,
+        [1, 2]
+    );
+    assert_eq!(
+        listed(
+            Filter {
+                stage: Some(Stage::Requested),
+                ..all()
+            },
+            9
+        )
+        .await,
+        [0, 2]
+    );
+    let living = |now| Filter {
+        stage: Some(Stage::Requested),
+        living_at: Some(at(now)),
+        ..all()
+    };
     assert_eq!(listed(living(MINUTE), 9).await, [2]);
     assert_eq!(listed(living(MINUTE + 20), 9).await, [] as [usize; 0]);
-    assert_eq!(listed(Filter { tiers: Some(vec![parsed("restricted"), parsed("other")]), ..all() }, 9).await, [2]);
-    assert_eq!(listed(Filter { tiers: Some(Vec::new()), ..all() }, 9).await, [] as [usize; 0]);
+    assert_eq!(
+        listed(
+            Filter {
+                tiers: Some(vec![parsed("restricted"), parsed("other")]),
+                ..all()
+            },
+            9
+        )
+        .await,
+        [2]
+    );
+    assert_eq!(
+        listed(
+            Filter {
+                tiers: Some(Vec::new()),
+                ..all()
+            },
+            9
+        )
+        .await,
+        [] as [usize; 0]
+    );
     let accounts: BTreeSet<_> = [parsed(&format!("AC{:032x}", 1))].into();
     assert_eq!(listed(Filter { accounts, ..all() }, 9).await, [1]);
     let mut tx = world.ledger.read().await.unwrap();
     for (row, waits) in [(&rows[0], true), (&rows[1], false)] {
-        let found = approvals::find_waiting(&mut tx, row.recording, row.token, &row.purpose, at(20)).await.unwrap();
+        let found =
+            approvals::find_waiting(&mut tx, row.recording, row.token, &row.purpose, at(20))
+                .await
+                .unwrap();
         assert_eq!(found.is_some(), waits);
-        assert_eq!(approvals::find_waiting(&mut tx, row.recording, token(), &row.purpose, at(20)).await.unwrap(), None);
-        assert_eq!(approvals::find_waiting(&mut tx, row.recording, row.token, &row.purpose, at(MINUTE)).await.unwrap(), None);
+        assert_eq!(
+            approvals::find_waiting(&mut tx, row.recording, token(), &row.purpose, at(20))
+                .await
+                .unwrap(),
+            None
+        );
+        assert_eq!(
+            approvals::find_waiting(&mut tx, row.recording, row.token, &row.purpose, at(MINUTE))
+                .await
+                .unwrap(),
+            None
+        );
     }
 }
 
@@ -210,7 +377,14 @@ async fn spent(world: &World, token: TokenId, budget: Option<u32>, millis: i64) 
 }
 
 async fn used(world: &World, token: TokenId, millis: i64) -> u32 {
-    budgets::used(&mut world.ledger.read().await.unwrap(), token, &purpose(), at(millis)).await.unwrap()
+    budgets::used(
+        &mut world.ledger.read().await.unwrap(),
+        token,
+        &purpose(),
+        at(millis),
+    )
+    .await
+    .unwrap()
 }
 
 async fn the_last_opening_of_a_budget_is_had_by_one(world: &World) {
@@ -226,16 +400,47 @@ async fn a_budget_is_one_principals_purposes_and_days(world: &World) {
     let midnight = DAY - at(0).as_millis().rem_euclid(DAY);
     assert!(spent(world, one, Some(1), midnight - 1).await);
     assert!(!spent(world, one, Some(1), midnight - 1).await);
-    assert!(spent(world, one, Some(2), midnight - 1).await, "the budget grew");
-    assert!(!spent(world, one, Some(1), midnight - 1).await, "and shrank");
+    assert!(
+        spent(world, one, Some(2), midnight - 1).await,
+        "the budget grew"
+    );
+    assert!(
+        !spent(world, one, Some(1), midnight - 1).await,
+        "and shrank"
+    );
     assert!(spent(world, other, Some(1), midnight - 1).await);
     assert!(spent(world, one, Some(1), midnight).await);
-    assert!(!spent(world, one, Some(0), midnight + DAY).await, "nothing is what none of it leaves");
-    assert_eq!((used(world, one, midnight - 1).await, used(world, one, midnight).await, used(world, one, midnight + DAY).await), (2, 1, 0));
+    assert!(
+        !spent(world, one, Some(0), midnight + DAY).await,
+        "nothing is what none of it leaves"
+    );
+    assert_eq!(
+        (
+            used(world, one, midnight - 1).await,
+            used(world, one, midnight).await,
+            used(world, one, midnight + DAY).await
+        ),
+        (2, 1, 0)
+    );
     let mut tx = world.tx().await;
-    assert!(budgets::spend(&mut tx, one, &parsed("training"), Some(1), at(midnight)).await.unwrap());
+    assert!(
+        budgets::spend(&mut tx, one, &parsed("training"), Some(1), at(midnight))
+            .await
+            .unwrap()
+    );
     drop(tx);
-    assert_eq!(budgets::used(&mut world.tx().await, one, &parsed("training"), at(midnight)).await.unwrap(), 0, "that unit was dropped");
+    assert_eq!(
+        budgets::used(
+            &mut world.tx().await,
+            one,
+            &parsed("training"),
+            at(midnight)
+        )
+        .await
+        .unwrap(),
+        0,
+        "that unit was dropped"
+    );
 }
 
 async fn without_a_budget_openings_are_counted_too(world: &World) {
@@ -255,7 +460,14 @@ async fn past_days_are_forgotten(world: &World) {
     assert_eq!(budgets::remove_past(&mut tx, at(DAY)).await.unwrap(), 1);
     assert_eq!(budgets::remove_past(&mut tx, at(DAY)).await.unwrap(), 0);
     tx.commit().await.unwrap();
-    assert_eq!((used(world, token, 0).await, used(world, token, DAY).await, used(world, token, 2 * DAY).await), (0, 1, 1));
+    assert_eq!(
+        (
+            used(world, token, 0).await,
+            used(world, token, DAY).await,
+            used(world, token, 2 * DAY).await
+        ),
+        (0, 1, 1)
+    );
 }
 
 async fn a_grant_is_opened_for_the_first_time_once(world: &World) {
@@ -290,7 +502,13 @@ async fn a_grant_is_opened_for_the_first_time_once(world: &World) {
     assert!(!grants::open(&mut tx, row.id, at(6)).await.unwrap());
     let nobodys = GrantId::random(&mut rand::rng());
     assert!(!grants::open(&mut tx, nobodys, at(6)).await.unwrap());
-    assert_eq!(grants::find(&mut tx, "g").await.unwrap(), Some(GrantRow { opened_at: Some(at(5)), ..row }));
+    assert_eq!(
+        grants::find(&mut tx, "g").await.unwrap(),
+        Some(GrantRow {
+            opened_at: Some(at(5)),
+            ..row
+        })
+    );
 }
 
 async fn labels_are_changed_one_by_one(world: &World) {
@@ -298,17 +516,31 @@ async fn labels_are_changed_one_by_one(world: &World) {
     let change = async |label: &str, value: Option<&str>| {
         let mut tx = world.tx().await;
         let changes = [(parsed(label), value.map(|value| value.parse().unwrap()))].into();
-        let changed = recordings::change_labels(&mut tx, id, &changes).await.unwrap();
+        let changed = recordings::change_labels(&mut tx, id, &changes)
+            .await
+            .unwrap();
         tx.commit().await.unwrap();
-        changed.into_iter().map(|label| label.to_string()).collect::<Vec<_>>()
+        changed
+            .into_iter()
+            .map(|label| label.to_string())
+            .collect::<Vec<_>>()
     };
-    assert_eq!(change("queue", Some("sales")).await, [] as [&str; 0], "it is so already");
+    assert_eq!(
+        change("queue", Some("sales")).await,
+        [] as [&str; 0],
+        "it is so already"
+    );
     assert_eq!(change("team", Some("n\"örd")).await, ["team"]);
     assert_eq!(change("queue", None).await, ["queue"]);
     assert_eq!(change("queue", None).await, [] as [&str; 0]);
-    assert_eq!(world.find(id).await.unwrap().labels, [(parsed("team"), "n\"örd".to_owned())].into());
+    assert_eq!(
+        world.find(id).await.unwrap().labels,
+        [(parsed("team"), "n\"örd".to_owned())].into()
+    );
     let mut tx = world.tx().await;
-    recordings::mark_shredded(&mut tx, &[id], at(1)).await.unwrap();
+    recordings::mark_shredded(&mut tx, &[id], at(1))
+        .await
+        .unwrap();
     let shredded = recordings::change_labels(&mut tx, id, &[(parsed("team"), None)].into()).await;
     assert!(matches!(shredded, Err(Error::Stale(_))));
 }
@@ -320,36 +552,85 @@ async fn a_person_is_found_in_every_conversation_of_theirs(world: &World) {
         conference: conference.map(|conference| parsed(&sid("CF", conference))),
         ..announcement(number, "completed")
     };
-    let all =
-        vec![told(0, Some(1), None), told(1, Some(2), Some(9)), told(2, Some(3), Some(9)), told(3, Some(4), None), told(4, None, None)];
+    let all = vec![
+        told(0, Some(1), None),
+        told(1, Some(2), Some(9)),
+        told(2, Some(3), Some(9)),
+        told(3, Some(4), None),
+        told(4, None, None),
+    ];
     world.told(all, at(0)).await;
-    let (subject, other) = (SubjectId::random(&mut rand::rng()), SubjectId::random(&mut rand::rng()));
+    let (subject, other) = (
+        SubjectId::random(&mut rand::rng()),
+        SubjectId::random(&mut rand::rng()),
+    );
     let mut tx = world.tx().await;
-    for (conversation, subject) in [(sid("CA", 1), subject), (sid("CA", 2), subject), (sid("CF", 9), subject), (sid("CA", 4), other)] {
+    for (conversation, subject) in [
+        (sid("CA", 1), subject),
+        (sid("CA", 2), subject),
+        (sid("CF", 9), subject),
+        (sid("CA", 4), other),
+    ] {
         let conversation: Conversation = parsed(&conversation);
-        parties::name(&mut tx, &conversation, &[Party { leg: parsed("caller"), subject: Some(subject), channel: None }], at(0))
-            .await
-            .unwrap();
+        parties::name(
+            &mut tx,
+            &conversation,
+            &[Party {
+                leg: parsed("caller"),
+                subject: Some(subject),
+                channel: None,
+            }],
+            at(0),
+        )
+        .await
+        .unwrap();
     }
     tx.commit().await.unwrap();
     let mut tx = world.ledger.read().await.unwrap();
     let theirs = [0, 1, 2].map(recording_id);
-    assert_eq!(exports::recordings(&mut tx, subject, None, 9).await.unwrap(), theirs);
-    assert_eq!(exports::recordings(&mut tx, subject, None, 2).await.unwrap(), theirs[..2]);
-    assert_eq!(exports::recordings(&mut tx, subject, Some(theirs[1]), 9).await.unwrap(), theirs[2..]);
-    assert_eq!(exports::recordings(&mut tx, other, None, 9).await.unwrap(), [recording_id(3)]);
+    assert_eq!(
+        exports::recordings(&mut tx, subject, None, 9)
+            .await
+            .unwrap(),
+        theirs
+    );
+    assert_eq!(
+        exports::recordings(&mut tx, subject, None, 2)
+            .await
+            .unwrap(),
+        theirs[..2]
+    );
+    assert_eq!(
+        exports::recordings(&mut tx, subject, Some(theirs[1]), 9)
+            .await
+            .unwrap(),
+        theirs[2..]
+    );
+    assert_eq!(
+        exports::recordings(&mut tx, other, None, 9).await.unwrap(),
+        [recording_id(3)]
+    );
 }
 
 async fn the_log_is_read_about_a_few_recordings(world: &World) {
-    let (subject, other) = (SubjectId::random(&mut rand::rng()), SubjectId::random(&mut rand::rng()));
+    let (subject, other) = (
+        SubjectId::random(&mut rand::rng()),
+        SubjectId::random(&mut rand::rng()),
+    );
     let entries: Vec<NewEntry> = (0..4)
         .map(|number| NewEntry::work_retried(at(0), Actor::Operator, Some(recording_id(number)), 1))
-        .chain([subject, other].map(|subject| NewEntry::subject_exported(at(7), token(), subject, &purpose(), 1, 0)))
+        .chain(
+            [subject, other].map(|subject| {
+                NewEntry::subject_exported(at(7), token(), subject, &purpose(), 1, 0)
+            }),
+        )
         .collect();
     let mut tx = world.tx().await;
     audit::append_all(&mut tx, &entries).await.unwrap();
     let mut read = async |range| {
-        let found = audit::about(&mut tx, &[recording_id(1), recording_id(3)], subject, range).await.unwrap();
+        let found = audit::about(&mut tx, &[recording_id(1), recording_id(3)], subject, range)
+            .await
+            .unwrap();
         found.into_iter().map(|entry| entry.seq).collect::<Vec<_>>()
     };
     assert_eq!(read((0, 9)).await, [2, 4, 5]);

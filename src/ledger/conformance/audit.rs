@@ -21,7 +21,12 @@ every_database!(
 );
 
 fn entry(pieces: u64) -> NewEntry {
-    NewEntry::work_retried(at(i64::try_from(pieces).unwrap()), Actor::Operator, None, pieces)
+    NewEntry::work_retried(
+        at(i64::try_from(pieces).unwrap()),
+        Actor::Operator,
+        None,
+        pieces,
+    )
 }
 
 async fn append(world: &World, entry: NewEntry) -> i64 {
@@ -32,7 +37,10 @@ async fn append(world: &World, entry: NewEntry) -> i64 {
 }
 
 async fn entries_come_back_in_order_as_they_were_written(world: &World) {
-    let (recording, token) = (world.one_announced().await, TokenId::random(&mut rand::rng()));
+    let (recording, token) = (
+        world.one_announced().await,
+        TokenId::random(&mut rand::rng()),
+    );
     let written = [
         entry(3),
         NewEntry::work_dead(at(9), "fetch", 12, recording),
@@ -42,8 +50,13 @@ async fn entries_come_back_in_order_as_they_were_written(world: &World) {
     for (expected, entry) in (1..).zip(written.clone()) {
         assert_eq!(append(world, entry).await, expected);
     }
-    let read = audit::after(&mut world.ledger.read().await.unwrap(), 0, 100).await.unwrap();
-    let expected: Vec<_> = (1..).zip(written).map(|(seq, entry)| entry.numbered(seq)).collect();
+    let read = audit::after(&mut world.ledger.read().await.unwrap(), 0, 100)
+        .await
+        .unwrap();
+    let expected: Vec<_> = (1..)
+        .zip(written)
+        .map(|(seq, entry)| entry.numbered(seq))
+        .collect();
     assert_eq!(read, expected);
 }
 
@@ -57,7 +70,11 @@ async fn a_position_is_known_by_the_log_that_wrote_it(world: &World) {
     let newest = audit::position(&mut tx).await.unwrap().unwrap();
     assert_eq!(newest, Position::of(&entry(2).numbered(2)));
     assert!(audit::has(&mut tx, &newest).await.unwrap());
-    for other in [Position { seq: 1, ..newest }, Position { seq: 3, ..newest }, Position::of(&entry(3).numbered(2))] {
+    for other in [
+        Position { seq: 1, ..newest },
+        Position { seq: 3, ..newest },
+        Position::of(&entry(3).numbered(2)),
+    ] {
         assert!(!audit::has(&mut tx, &other).await.unwrap(), "{other:?}");
     }
 }
@@ -67,10 +84,21 @@ async fn pages_of_the_log_at_the_edges(world: &World) {
         append(world, entry(number)).await;
     }
     let mut tx = world.ledger.read().await.unwrap();
-    for (after, limit, expected) in
-        [(0, 0, vec![]), (0, 1, vec![1]), (-1, 2, vec![1, 2]), (1, 4, vec![2, 3, 4, 5]), (4, 9, vec![5]), (5, 9, vec![]), (6, 9, vec![])]
-    {
-        let found: Vec<i64> = audit::after(&mut tx, after, limit).await.unwrap().iter().map(|entry| entry.seq).collect();
+    for (after, limit, expected) in [
+        (0, 0, vec![]),
+        (0, 1, vec![1]),
+        (-1, 2, vec![1, 2]),
+        (1, 4, vec![2, 3, 4, 5]),
+        (4, 9, vec![5]),
+        (5, 9, vec![]),
+        (6, 9, vec![]),
+    ] {
+        let found: Vec<i64> = audit::after(&mut tx, after, limit)
+            .await
+            .unwrap()
+            .iter()
+            .map(|entry| entry.seq)
+            .collect();
         assert_eq!(found, expected, "after {after}, at most {limit}");
     }
 }
@@ -78,7 +106,11 @@ async fn pages_of_the_log_at_the_edges(world: &World) {
 async fn fifty_at_once_leave_no_gap(world: &World) {
     let another = world.another().await.unwrap();
     let appends = (0..50).map(|number| {
-        let ledger = if number % 2 == 0 { &world.ledger } else { &another };
+        let ledger = if number % 2 == 0 {
+            &world.ledger
+        } else {
+            &another
+        };
         ledger.unit(move || async move {
             let mut tx = ledger.begin().await?;
             let seq = audit::append(&mut tx, entry(number)).await?;
@@ -90,10 +122,22 @@ async fn fifty_at_once_leave_no_gap(world: &World) {
             Ok::<_, Error>(Some(seq))
         })
     });
-    let numbers: Vec<i64> = join_all(appends).await.into_iter().filter_map(Result::unwrap).collect();
-    assert_eq!(numbers.iter().copied().collect::<BTreeSet<_>>(), (1..=40).collect());
-    let log = audit::after(&mut world.ledger.read().await.unwrap(), 0, 100).await.unwrap();
-    assert_eq!(log.iter().map(|entry| entry.seq).collect::<Vec<_>>(), (1..=40).collect::<Vec<_>>());
+    let numbers: Vec<i64> = join_all(appends)
+        .await
+        .into_iter()
+        .filter_map(Result::unwrap)
+        .collect();
+    assert_eq!(
+        numbers.iter().copied().collect::<BTreeSet<_>>(),
+        (1..=40).collect()
+    );
+    let log = audit::after(&mut world.ledger.read().await.unwrap(), 0, 100)
+        .await
+        .unwrap();
+    assert_eq!(
+        log.iter().map(|entry| entry.seq).collect::<Vec<_>>(),
+        (1..=40).collect::<Vec<_>>()
+    );
     another.close().await;
 }
 
@@ -102,24 +146,49 @@ async fn an_entry_of_a_unit_that_was_dropped_never_was(world: &World) {
     assert_eq!(audit::append(&mut tx, entry(1)).await.unwrap(), 1);
     assert_eq!(audit::append(&mut tx, entry(2)).await.unwrap(), 2);
     drop(tx);
-    assert!(audit::after(&mut world.ledger.read().await.unwrap(), 0, 9).await.unwrap().is_empty());
-    assert_eq!(append(world, entry(3)).await, 1, "its number is given again");
+    assert!(
+        audit::after(&mut world.ledger.read().await.unwrap(), 0, 9)
+            .await
+            .unwrap()
+            .is_empty()
+    );
+    assert_eq!(
+        append(world, entry(3)).await,
+        1,
+        "its number is given again"
+    );
 }
 
 async fn the_database_itself_keeps_the_log(world: &World) {
     append(world, entry(1)).await;
     append(world, entry(2)).await;
-    let before = audit::after(&mut world.ledger.read().await.unwrap(), 0, 9).await.unwrap();
-    let mut attacks = vec!["UPDATE audit SET actor = 'vault' WHERE seq = 1", "DELETE FROM audit WHERE seq = 2", "DELETE FROM audit"];
+    let before = audit::after(&mut world.ledger.read().await.unwrap(), 0, 9)
+        .await
+        .unwrap();
+    let mut attacks = vec![
+        "UPDATE audit SET actor = 'vault' WHERE seq = 1",
+        "DELETE FROM audit WHERE seq = 2",
+        "DELETE FROM audit",
+    ];
     if world.is_sqlite() {
-        attacks.push("REPLACE INTO audit SELECT seq, 0, 'vault', event, NULL, '{}' FROM audit WHERE seq = 1");
+        attacks.push(
+            "REPLACE INTO audit SELECT seq, 0, 'vault', event, NULL, '{}' FROM audit WHERE seq = 1",
+        );
     } else {
         attacks.push("TRUNCATE audit");
     }
     for attack in attacks {
         let mut tx = world.tx().await;
         let refused = tx.execute(attack, &[]).await;
-        assert!(matches!(&refused, Err(Error::Statement(why)) if why.contains("only grows")), "{attack}: {refused:?}");
+        assert!(
+            matches!(&refused, Err(Error::Statement(why)) if why.contains("only grows")),
+            "{attack}: {refused:?}"
+        );
     }
-    assert_eq!(audit::after(&mut world.ledger.read().await.unwrap(), 0, 9).await.unwrap(), before);
+    assert_eq!(
+        audit::after(&mut world.ledger.read().await.unwrap(), 0, 9)
+            .await
+            .unwrap(),
+        before
+    );
 }

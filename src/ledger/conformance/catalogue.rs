@@ -30,26 +30,55 @@ every_database!(
     an_object_belongs_to_one_artefact,
 );
 
-const STATES: [State; 5] = [State::Announced, State::Absent, State::Failed, State::Sealed, State::Shredded];
+const STATES: [State; 5] = [
+    State::Announced,
+    State::Absent,
+    State::Failed,
+    State::Sealed,
+    State::Shredded,
+];
 const COUNT: u32 = 90;
 
-/// Ninety recordings: three accounts, two tiers, all states, eighteen at each of five times. Newest first, as a list gives them.
+/// Ninety recordings: three accounts, two tiers, all states, eighteen at each of five times. Newest
+/// first, as a list gives them.
 async fn stocked(world: &World) -> Vec<Recording> {
     for hour in 0..5 {
-        let some = (0..COUNT).filter(|number| number / 2 % 5 == hour).map(|number| {
-            let state = state_of(number);
-            let word = if matches!(state, State::Absent | State::Failed) { state.as_str() } else { "completed" };
-            let tier = parsed(if number % 4 == 0 { "restricted" } else { "standard" });
-            Announcement { tier, ..announcement(number, word) }
-        });
+        let some = (0..COUNT)
+            .filter(|number| number / 2 % 5 == hour)
+            .map(|number| {
+                let state = state_of(number);
+                let word = if matches!(state, State::Absent | State::Failed) {
+                    state.as_str()
+                } else {
+                    "completed"
+                };
+                let tier = parsed(if number % 4 == 0 {
+                    "restricted"
+                } else {
+                    "standard"
+                });
+                Announcement {
+                    tier,
+                    ..announcement(number, word)
+                }
+            });
         world.told(some.collect(), hours(hour.into())).await;
     }
     let mut tx = world.tx().await;
     for number in 0..COUNT {
         let id = recording_id(number);
         match state_of(number) {
-            State::Sealed => drop(recordings::mark_sealed(&mut tx, id, hours(9)).await.unwrap()),
-            State::Shredded => assert!(recordings::mark_shredded(&mut tx, &[id], hours(9)).await.unwrap().contains(&id)),
+            State::Sealed => drop(
+                recordings::mark_sealed(&mut tx, id, hours(9))
+                    .await
+                    .unwrap(),
+            ),
+            State::Shredded => assert!(
+                recordings::mark_shredded(&mut tx, &[id], hours(9))
+                    .await
+                    .unwrap()
+                    .contains(&id)
+            ),
             State::Announced | State::Absent | State::Failed => {}
         }
     }
@@ -58,7 +87,9 @@ async fn stocked(world: &World) -> Vec<Recording> {
     for number in 0..COUNT {
         all.push(world.find(recording_id(number)).await.unwrap());
     }
-    all.sort_by_key(|recording| std::cmp::Reverse((recording.announced_at, recording.id.to_string())));
+    all.sort_by_key(|recording| {
+        std::cmp::Reverse((recording.announced_at, recording.id.to_string()))
+    });
     all
 }
 
@@ -76,7 +107,11 @@ fn account(number: u32) -> AccountSid {
 
 /// Pages to the end, `limit` at a time.
 async fn paged(world: &World, filter: &Filter, limit: i64) -> Vec<Recording> {
-    let (mut tx, mut filter, mut all) = (world.ledger.read().await.unwrap(), filter.clone(), Vec::new());
+    let (mut tx, mut filter, mut all) = (
+        world.ledger.read().await.unwrap(),
+        filter.clone(),
+        Vec::new(),
+    );
     loop {
         let page = recordings::list(&mut tx, &filter, limit).await.unwrap();
         assert!(page.len() <= usize::try_from(limit).unwrap());
@@ -89,17 +124,39 @@ async fn paged(world: &World, filter: &Filter, limit: i64) -> Vec<Recording> {
 async fn every_combination_of_filters_pages_through_exactly_what_it_names(world: &World) {
     let all = stocked(world).await;
     let states = [None].into_iter().chain(STATES.map(Some));
-    let tiers = || [None, Some(parsed("standard")), Some(parsed("restricted")), Some(parsed("no-such-tier"))];
+    let tiers = || {
+        [
+            None,
+            Some(parsed("standard")),
+            Some(parsed("restricted")),
+            Some(parsed("no-such-tier")),
+        ]
+    };
     // Times at which recordings were announced, so that one side holds them and the other does not.
     let times = [None, Some(hours(1)), Some(hours(3))];
-    let accounts = [vec![], vec![account(0)], vec![account(0), account(1)], vec![parsed(&format!("AC{}", "f".repeat(32)))]];
+    let accounts = [
+        vec![],
+        vec![account(0)],
+        vec![account(0), account(1)],
+        vec![parsed(&format!("AC{}", "f".repeat(32)))],
+    ];
     let accounts = accounts.map(BTreeSet::from_iter);
     let mut hits = 0;
     for state in states {
         for tier in tiers() {
-            for (since, until) in times.iter().flat_map(|since| times.iter().map(|until| (*since, *until))) {
+            for (since, until) in times
+                .iter()
+                .flat_map(|since| times.iter().map(|until| (*since, *until)))
+            {
                 for accounts in &accounts {
-                    let filter = Filter { state, tier: tier.clone(), since, until, accounts: accounts.clone(), after: None };
+                    let filter = Filter {
+                        state,
+                        tier: tier.clone(),
+                        since,
+                        until,
+                        accounts: accounts.clone(),
+                        after: None,
+                    };
                     let fits = |recording: &&Recording| {
                         state.is_none_or(|state| recording.state == state)
                             && tier.as_ref().is_none_or(|tier| recording.tier == *tier)
@@ -120,43 +177,94 @@ async fn every_combination_of_filters_pages_through_exactly_what_it_names(world:
 
 async fn pages_at_the_edges(world: &World) {
     let all = stocked(world).await;
-    let ids = |recordings: &[Recording]| recordings.iter().map(|recording| recording.id).collect::<Vec<_>>();
+    let ids = |recordings: &[Recording]| {
+        recordings
+            .iter()
+            .map(|recording| recording.id)
+            .collect::<Vec<_>>()
+    };
     for limit in [1, 17, 18, 19, 89, 90, 91] {
-        assert_eq!(ids(&paged(world, &Filter::default(), limit).await), ids(&all), "{limit} at a time");
+        assert_eq!(
+            ids(&paged(world, &Filter::default(), limit).await),
+            ids(&all),
+            "{limit} at a time"
+        );
     }
     assert!(paged(world, &Filter::default(), 0).await.is_empty());
     let last = all.last().unwrap();
-    let beyond = Filter { after: Some((last.announced_at, last.id)), ..Filter::default() };
+    let beyond = Filter {
+        after: Some((last.announced_at, last.id)),
+        ..Filter::default()
+    };
     assert!(paged(world, &beyond, 10).await.is_empty());
 }
 
 async fn what_arrives_while_somebody_pages_moves_nothing(world: &World) {
     let all = stocked(world).await;
     let mut tx = world.ledger.read().await.unwrap();
-    let first = recordings::list(&mut tx, &Filter::default(), 30).await.unwrap();
-    world.told(vec![announcement(COUNT, "completed")], hours(10)).await;
+    let first = recordings::list(&mut tx, &Filter::default(), 30)
+        .await
+        .unwrap();
+    world
+        .told(vec![announcement(COUNT, "completed")], hours(10))
+        .await;
     let last = first.last().unwrap();
-    let rest = Filter { after: Some((last.announced_at, last.id)), ..Filter::default() };
+    let rest = Filter {
+        after: Some((last.announced_at, last.id)),
+        ..Filter::default()
+    };
     let rest = recordings::list(&mut tx, &rest, 100).await.unwrap();
-    let found: Vec<RecordingId> = first.iter().chain(&rest).map(|recording| recording.id).collect();
-    assert_eq!(found, all.iter().map(|recording| recording.id).collect::<Vec<_>>());
+    let found: Vec<RecordingId> = first
+        .iter()
+        .chain(&rest)
+        .map(|recording| recording.id)
+        .collect();
+    assert_eq!(
+        found,
+        all.iter().map(|recording| recording.id).collect::<Vec<_>>()
+    );
 }
 
 async fn what_is_not_there_is_not_found(world: &World) {
     assert_eq!(world.find(recording_id(1)).await, None);
     let mut tx = world.tx().await;
-    assert!(recordings::artefacts(&mut tx, recording_id(1)).await.unwrap().is_empty());
+    assert!(
+        recordings::artefacts(&mut tx, recording_id(1))
+            .await
+            .unwrap()
+            .is_empty()
+    );
     assert!(!recordings::has_object(&mut tx, object()).await.unwrap());
-    assert!(recordings::list(&mut tx, &Filter::default(), 10).await.unwrap().is_empty());
-    assert!(recordings::count_by_state(&mut tx).await.unwrap().is_empty());
+    assert!(
+        recordings::list(&mut tx, &Filter::default(), 10)
+            .await
+            .unwrap()
+            .is_empty()
+    );
+    assert!(
+        recordings::count_by_state(&mut tx)
+            .await
+            .unwrap()
+            .is_empty()
+    );
 }
 
 async fn states_are_counted(world: &World) {
     let all = stocked(world).await;
-    let counted = recordings::count_by_state(&mut world.ledger.read().await.unwrap()).await.unwrap();
+    let counted = recordings::count_by_state(&mut world.ledger.read().await.unwrap())
+        .await
+        .unwrap();
     for state in STATES {
-        let expected = i64::try_from(all.iter().filter(|recording| recording.state == state).count()).unwrap();
-        assert!(expected > 0 && counted.contains(&(state, expected)), "{state}");
+        let expected = i64::try_from(
+            all.iter()
+                .filter(|recording| recording.state == state)
+                .count(),
+        )
+        .unwrap();
+        assert!(
+            expected > 0 && counted.contains(&(state, expected)),
+            "{state}"
+        );
     }
     assert_eq!(counted.len(), STATES.len());
 }
@@ -171,7 +279,11 @@ async fn only_an_announced_recording_becomes_sealed(world: &World) {
             sealed.unwrap();
             assert_eq!((now.state, now.sealed_at), (State::Sealed, Some(hours(20))));
         } else {
-            assert!(matches!(sealed, Err(Error::Stale(_))), "{}", recording.state);
+            assert!(
+                matches!(sealed, Err(Error::Stale(_))),
+                "{}",
+                recording.state
+            );
             assert_eq!(now, *recording);
         }
     }
@@ -182,18 +294,46 @@ async fn only_an_announced_recording_becomes_sealed(world: &World) {
 async fn whatever_its_state_a_recording_is_shredded_once(world: &World) {
     let all = stocked(world).await;
     for state in STATES {
-        let recording = all.iter().find(|recording| recording.state == state).unwrap();
+        let recording = all
+            .iter()
+            .find(|recording| recording.state == state)
+            .unwrap();
         let mut tx = world.tx().await;
         let (only, others) = ([recording.id], [recording.id, recording_id(COUNT)]);
-        let fresh = recordings::mark_shredded(&mut tx, &others, hours(20)).await.unwrap();
-        assert_eq!(fresh, only.into_iter().filter(|_| state != State::Shredded).collect(), "{state}");
-        assert_eq!(recordings::mark_shredded(&mut tx, &only, hours(21)).await.unwrap(), [].into());
+        let fresh = recordings::mark_shredded(&mut tx, &others, hours(20))
+            .await
+            .unwrap();
+        assert_eq!(
+            fresh,
+            only.into_iter()
+                .filter(|_| state != State::Shredded)
+                .collect(),
+            "{state}"
+        );
+        assert_eq!(
+            recordings::mark_shredded(&mut tx, &only, hours(21))
+                .await
+                .unwrap(),
+            [].into()
+        );
         tx.commit().await.unwrap();
         let now = world.find(recording.id).await.unwrap();
-        let when = if state == State::Shredded { recording.shredded_at } else { Some(hours(20)) };
-        assert_eq!((now.state, now.shredded_at, now.sealed_at), (State::Shredded, when, recording.sealed_at));
+        let when = if state == State::Shredded {
+            recording.shredded_at
+        } else {
+            Some(hours(20))
+        };
+        assert_eq!(
+            (now.state, now.shredded_at, now.sealed_at),
+            (State::Shredded, when, recording.sealed_at)
+        );
     }
-    assert_eq!(recordings::mark_shredded(&mut world.tx().await, &[recording_id(COUNT)], at(0)).await.unwrap(), [].into());
+    assert_eq!(
+        recordings::mark_shredded(&mut world.tx().await, &[recording_id(COUNT)], at(0))
+            .await
+            .unwrap(),
+        [].into()
+    );
 }
 
 fn object() -> ObjectId {
@@ -214,14 +354,28 @@ fn artefact() -> SealedArtefact {
 
 async fn artefacts_come_back_as_they_were(world: &World) {
     let ids = world.announced(2).await;
-    let largest = SealedArtefact { plain_len: 0, sealed_len: i64::MAX.try_into().unwrap(), segment: u32::MAX, ..artefact() };
+    let largest = SealedArtefact {
+        plain_len: 0,
+        sealed_len: i64::MAX.try_into().unwrap(),
+        segment: u32::MAX,
+        ..artefact()
+    };
     for (id, sealed) in ids.iter().zip([artefact(), largest]) {
         let mut tx = world.tx().await;
-        recordings::insert_artefact(&mut tx, *id, Leg::All, &sealed).await.unwrap();
+        recordings::insert_artefact(&mut tx, *id, Leg::All, &sealed)
+            .await
+            .unwrap();
         tx.commit().await.unwrap();
         let mut tx = world.tx().await;
-        assert_eq!(recordings::artefacts(&mut tx, *id).await.unwrap(), std::slice::from_ref(&sealed));
-        assert!(recordings::has_object(&mut tx, sealed.object).await.unwrap());
+        assert_eq!(
+            recordings::artefacts(&mut tx, *id).await.unwrap(),
+            std::slice::from_ref(&sealed)
+        );
+        assert!(
+            recordings::has_object(&mut tx, sealed.object)
+                .await
+                .unwrap()
+        );
     }
     let mut tx = world.tx().await;
     let kept = recordings::artefacts(&mut tx, ids[1]).await.unwrap();
@@ -229,7 +383,12 @@ async fn artefacts_come_back_as_they_were(world: &World) {
     recordings::remove_artefacts(&mut tx, ids[0]).await.unwrap();
     // What is removed already is not missed: a removal may be run again.
     recordings::remove_artefacts(&mut tx, ids[0]).await.unwrap();
-    assert!(recordings::artefacts(&mut tx, ids[0]).await.unwrap().is_empty());
+    assert!(
+        recordings::artefacts(&mut tx, ids[0])
+            .await
+            .unwrap()
+            .is_empty()
+    );
     assert!(!recordings::has_object(&mut tx, object).await.unwrap());
     assert_eq!(recordings::artefacts(&mut tx, ids[1]).await.unwrap(), kept);
 }
@@ -238,10 +397,20 @@ async fn an_object_belongs_to_one_artefact(world: &World) {
     let ids = world.announced(2).await;
     let sealed = artefact();
     let mut tx = world.tx().await;
-    recordings::insert_artefact(&mut tx, ids[0], Leg::All, &sealed).await.unwrap();
+    recordings::insert_artefact(&mut tx, ids[0], Leg::All, &sealed)
+        .await
+        .unwrap();
     tx.commit().await.unwrap();
-    for (id, sealed) in [(ids[1], sealed.clone()), (ids[0], artefact()), (recording_id(9), artefact())] {
-        let refused = recordings::insert_artefact(&mut world.tx().await, id, Leg::All, &sealed).await;
-        assert!(refused.is_err(), "the same object twice, a second audio, an unknown recording");
+    for (id, sealed) in [
+        (ids[1], sealed.clone()),
+        (ids[0], artefact()),
+        (recording_id(9), artefact()),
+    ] {
+        let refused =
+            recordings::insert_artefact(&mut world.tx().await, id, Leg::All, &sealed).await;
+        assert!(
+            refused.is_err(),
+            "the same object twice, a second audio, an unknown recording"
+        );
     }
 }

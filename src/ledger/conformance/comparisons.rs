@@ -1,4 +1,5 @@
-//! The source's accounts: turns to compare them, how far they were listed, and what was heard of them.
+//! The source's accounts: turns to compare them, how far they were listed, and what was heard of
+//! them.
 
 use std::time::Duration;
 
@@ -31,44 +32,98 @@ async fn an_account_is_compared_by_one_at_a_time_and_not_too_often(world: &World
     let (one, two, account) = (holder(), holder(), account(1));
     let take = async |who, now: i64, unless: i64| {
         let mut tx = world.tx().await;
-        let taken = reconciliations::take(&mut tx, &account, who, Term::at(at(now), at(now + 60)), at(unless)).await.unwrap();
+        let taken = reconciliations::take(
+            &mut tx,
+            &account,
+            who,
+            Term::at(at(now), at(now + 60)),
+            at(unless),
+        )
+        .await
+        .unwrap();
         tx.commit().await.unwrap();
         taken
     };
     assert!(take(one, 100, 0).await, "nobody ever compared it");
     assert!(!take(two, 159, 159).await, "somebody is at it");
     let mut tx = world.tx().await;
-    reconciliations::leave(&mut tx, &account, one, at(110), Ok("{}")).await.unwrap();
+    reconciliations::leave(&mut tx, &account, one, at(110), Ok("{}"))
+        .await
+        .unwrap();
     tx.commit().await.unwrap();
     assert!(!take(two, 120, 100).await, "it was compared since then");
     assert!(take(two, 120, 101).await);
-    assert!(take(one, 180, 170).await, "whoever dies loses the turn with its lease");
+    assert!(
+        take(one, 180, 170).await,
+        "whoever dies loses the turn with its lease"
+    );
 }
 
 async fn a_turn_is_taken_over_and_the_former_holder_hears_of_it(world: &World) {
     let (one, two, account) = (holder(), holder(), account(1));
     let mut tx = world.tx().await;
-    assert!(reconciliations::take(&mut tx, &account, one, Term::at(at(0), at(60)), at(0)).await.unwrap());
-    reconciliations::keep(&mut tx, &account, one, Term::at(at(0), at(90))).await.unwrap();
-    reconciliations::seize(&mut tx, &account, two, Term::at(at(50), at(110))).await.unwrap();
-    assert!(matches!(reconciliations::keep(&mut tx, &account, one, Term::at(at(0), at(120))).await, Err(Error::Stale(_))));
-    assert!(matches!(reconciliations::leave(&mut tx, &account, one, at(60), Ok("{}")).await, Err(Error::Stale(_))));
-    assert!(matches!(reconciliations::leave(&mut tx, &account, one, at(60), Err("why")).await, Err(Error::Stale(_))));
-    reconciliations::leave(&mut tx, &account, two, at(70), Ok("{\"listed\":1}")).await.unwrap();
+    assert!(
+        reconciliations::take(&mut tx, &account, one, Term::at(at(0), at(60)), at(0))
+            .await
+            .unwrap()
+    );
+    reconciliations::keep(&mut tx, &account, one, Term::at(at(0), at(90)))
+        .await
+        .unwrap();
+    reconciliations::seize(&mut tx, &account, two, Term::at(at(50), at(110)))
+        .await
+        .unwrap();
+    assert!(matches!(
+        reconciliations::keep(&mut tx, &account, one, Term::at(at(0), at(120))).await,
+        Err(Error::Stale(_))
+    ));
+    assert!(matches!(
+        reconciliations::leave(&mut tx, &account, one, at(60), Ok("{}")).await,
+        Err(Error::Stale(_))
+    ));
+    assert!(matches!(
+        reconciliations::leave(&mut tx, &account, one, at(60), Err("why")).await,
+        Err(Error::Stale(_))
+    ));
+    reconciliations::leave(&mut tx, &account, two, at(70), Ok("{\"listed\":1}"))
+        .await
+        .unwrap();
     tx.commit().await.unwrap();
-    let row = ReconciliationRow { account, tried_at: at(50), done_at: Some(at(70)), found: Some("{\"listed\":1}".into()), fault: None };
-    assert_eq!(reconciliations::all(&mut world.tx().await).await.unwrap(), [row]);
+    let row = ReconciliationRow {
+        account,
+        tried_at: at(50),
+        done_at: Some(at(70)),
+        found: Some("{\"listed\":1}".into()),
+        fault: None,
+    };
+    assert_eq!(
+        reconciliations::all(&mut world.tx().await).await.unwrap(),
+        [row]
+    );
 }
 
 async fn a_comparison_that_failed_keeps_what_the_last_one_found(world: &World) {
     let (one, account) = (holder(), account(1));
     let mut tx = world.tx().await;
-    reconciliations::seize(&mut tx, &account, one, Term::at(at(0), at(60))).await.unwrap();
-    reconciliations::leave(&mut tx, &account, one, at(10), Ok("{}")).await.unwrap();
-    reconciliations::seize(&mut tx, &account, one, Term::at(at(20), at(80))).await.unwrap();
-    reconciliations::leave(&mut tx, &account, one, at(30), Err("it rains")).await.unwrap();
-    let row =
-        ReconciliationRow { account, tried_at: at(20), done_at: Some(at(10)), found: Some("{}".into()), fault: Some("it rains".into()) };
+    reconciliations::seize(&mut tx, &account, one, Term::at(at(0), at(60)))
+        .await
+        .unwrap();
+    reconciliations::leave(&mut tx, &account, one, at(10), Ok("{}"))
+        .await
+        .unwrap();
+    reconciliations::seize(&mut tx, &account, one, Term::at(at(20), at(80)))
+        .await
+        .unwrap();
+    reconciliations::leave(&mut tx, &account, one, at(30), Err("it rains"))
+        .await
+        .unwrap();
+    let row = ReconciliationRow {
+        account,
+        tried_at: at(20),
+        done_at: Some(at(10)),
+        found: Some("{}".into()),
+        fault: Some("it rains".into()),
+    };
     assert_eq!(reconciliations::all(&mut tx).await.unwrap(), [row]);
 }
 
@@ -86,8 +141,14 @@ async fn a_listing_goes_on_where_it_was_and_each_account_has_one(world: &World) 
     for each in [row(1, 10, 4), row(2, 20, 6), row(1, 50, 9)] {
         listings::put(&mut tx, &each, at(7)).await.unwrap();
     }
-    assert_eq!(listings::find(&mut tx, &account(1)).await.unwrap(), Some(row(1, 50, 9)));
-    assert_eq!(listings::find(&mut tx, &account(2)).await.unwrap(), Some(row(2, 20, 6)));
+    assert_eq!(
+        listings::find(&mut tx, &account(1)).await.unwrap(),
+        Some(row(1, 50, 9))
+    );
+    assert_eq!(
+        listings::find(&mut tx, &account(2)).await.unwrap(),
+        Some(row(2, 20, 6))
+    );
 }
 
 async fn what_waits_is_looked_for_where_the_list_must_hold_it(world: &World) {
@@ -96,7 +157,8 @@ async fn what_waits_is_looked_for_where_the_list_must_hold_it(world: &World) {
         told.started_at = started.map(|millis| at(millis).as_millis());
         told
     };
-    // Of account 0: begun in time, begun too early, of unknown beginning, without a file; and one of another account.
+    // Of account 0: begun in time, begun too early, of unknown beginning, without a file; and one
+    // of another account.
     let mut all = vec![
         told(0, Some(1_000), "completed"),
         told(1, Some(999), "completed"),
@@ -107,18 +169,36 @@ async fn what_waits_is_looked_for_where_the_list_must_hold_it(world: &World) {
     world.told(all, at(5_000)).await;
     let waiting = async |since: i64, before: i64, longest: u64| {
         let longest = Duration::from_millis(longest);
-        let found = heard::waiting(&mut world.tx().await, &account(0), at(since), at(before), longest, 10).await.unwrap();
+        let found = heard::waiting(
+            &mut world.tx().await,
+            &account(0),
+            at(since),
+            at(before),
+            longest,
+            10,
+        )
+        .await
+        .unwrap();
         let mut ids: Vec<_> = found.into_iter().map(|recording| recording.id).collect();
         ids.sort();
         ids
     };
-    assert_eq!(waiting(1_000, 5_001, 4_000).await, [recording_id(0), recording_id(6)]);
-    assert_eq!(waiting(1_000, 5_001, 4_001).await, [recording_id(0)], "it may have begun before");
+    assert_eq!(
+        waiting(1_000, 5_001, 4_000).await,
+        [recording_id(0), recording_id(6)]
+    );
+    assert_eq!(
+        waiting(1_000, 5_001, 4_001).await,
+        [recording_id(0)],
+        "it may have begun before"
+    );
     assert_eq!(waiting(1_000, 5_000, 0).await, [], "it was told too late");
 }
 
 async fn what_came_without_a_callback_is_counted(world: &World) {
-    let mut all: Vec<_> = (0..4).map(|number| announcement(number * 3, "completed")).collect();
+    let mut all: Vec<_> = (0..4)
+        .map(|number| announcement(number * 3, "completed"))
+        .collect();
     for told in &mut all[2..] {
         told.heard_by = Heard::Reconcile;
     }
@@ -129,22 +209,53 @@ async fn what_came_without_a_callback_is_counted(world: &World) {
     early.started_at = Some(at(-1).as_millis());
     all.extend([absent, early, announcement(1, "completed")]);
     world.told(all, at(0)).await;
-    let counts = heard::counts(&mut world.tx().await, &account(0), at(0)).await.unwrap();
-    let counts: Vec<_> = counts.iter().map(|count| (count.source_status.as_str(), count.heard_by, count.count)).collect();
-    assert_eq!(counts, [("absent", Heard::Callback, 1), ("completed", Heard::Callback, 2), ("completed", Heard::Reconcile, 1)]);
+    let counts = heard::counts(&mut world.tx().await, &account(0), at(0))
+        .await
+        .unwrap();
+    let counts: Vec<_> = counts
+        .iter()
+        .map(|count| (count.source_status.as_str(), count.heard_by, count.count))
+        .collect();
+    assert_eq!(
+        counts,
+        [
+            ("absent", Heard::Callback, 1),
+            ("completed", Heard::Callback, 2),
+            ("completed", Heard::Reconcile, 1)
+        ]
+    );
 }
 
 async fn work_stands_as_it_is(world: &World) {
     let ids = world.announced(3).await;
     let mut tx = world.tx().await;
-    let leases = work::lease(&mut tx, holder(), Term::at(at(5), at(50)), 1).await.unwrap();
+    let leases = work::lease(&mut tx, holder(), Term::at(at(5), at(50)), 1)
+        .await
+        .unwrap();
     work::bury(&mut tx, &leases[0], "why").await.unwrap();
-    let standing = work::standing(&mut tx, Kind::Fetch, &ids[..2]).await.unwrap();
+    let standing = work::standing(&mut tx, Kind::Fetch, &ids[..2])
+        .await
+        .unwrap();
     let dead = leases[0].recording;
     for (id, found) in &standing {
-        let expected = if *id == dead { Standing { dead: true, due_at: at(50) } } else { Standing { dead: false, due_at: at(0) } };
+        let expected = if *id == dead {
+            Standing {
+                dead: true,
+                due_at: at(50),
+            }
+        } else {
+            Standing {
+                dead: false,
+                due_at: at(0),
+            }
+        };
         assert_eq!(*found, expected);
     }
     assert!(standing.keys().all(|id| ids[..2].contains(id)) && standing.len() == 2);
-    assert!(work::standing(&mut tx, Kind::Erase, &ids).await.unwrap().is_empty());
+    assert!(
+        work::standing(&mut tx, Kind::Erase, &ids)
+            .await
+            .unwrap()
+            .is_empty()
+    );
 }

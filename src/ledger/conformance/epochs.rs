@@ -33,7 +33,9 @@ every_database!(
 
 async fn begun(world: &World, epoch: u64) {
     let mut tx = world.tx().await;
-    epochs::insert(&mut tx, epoch, &[7; 60], at(epoch.try_into().unwrap())).await.unwrap();
+    epochs::insert(&mut tx, epoch, &[7; 60], at(epoch.try_into().unwrap()))
+        .await
+        .unwrap();
     tx.commit().await.unwrap();
 }
 
@@ -41,48 +43,110 @@ async fn an_epoch_begins_once_and_forgets_what_the_ones_before_sealed(world: &Wo
     assert_eq!(epochs::current(&mut world.tx().await).await.unwrap(), None);
     begun(world, 1).await;
     begun(world, 2).await;
-    assert!(matches!(epochs::insert(&mut world.tx().await, 2, &[8; 60], at(9)).await, Err(Error::Conflict)));
-    let current = epochs::current(&mut world.tx().await).await.unwrap().unwrap();
-    assert_eq!((current.epoch, current.root_sealed.as_slice(), current.began_at), (2, [7; 60].as_slice(), at(2)));
-    assert_eq!((current.snapshot, current.previous_destroyed_at, current.finished_at), (None, None, None));
+    assert!(matches!(
+        epochs::insert(&mut world.tx().await, 2, &[8; 60], at(9)).await,
+        Err(Error::Conflict)
+    ));
+    let current = epochs::current(&mut world.tx().await)
+        .await
+        .unwrap()
+        .unwrap();
+    assert_eq!(
+        (
+            current.epoch,
+            current.root_sealed.as_slice(),
+            current.began_at
+        ),
+        (2, [7; 60].as_slice(), at(2))
+    );
+    assert_eq!(
+        (
+            current.snapshot,
+            current.previous_destroyed_at,
+            current.finished_at
+        ),
+        (None, None, None)
+    );
     let mut tx = world.tx().await;
-    epochs::note_snapshot(&mut tx, 2, "snapshots/x", at(3)).await.unwrap();
-    epochs::note_snapshot(&mut tx, 2, "snapshots/older", at(9)).await.unwrap();
+    epochs::note_snapshot(&mut tx, 2, "snapshots/x", at(3))
+        .await
+        .unwrap();
+    epochs::note_snapshot(&mut tx, 2, "snapshots/older", at(9))
+        .await
+        .unwrap();
     epochs::note_destroyed(&mut tx, 2, at(4)).await.unwrap();
     epochs::finish(&mut tx, 2, at(5)).await.unwrap();
     tx.commit().await.unwrap();
-    let [current, before] = epochs::newest(&mut world.tx().await, 9).await.unwrap().try_into().unwrap();
+    let [current, before] = epochs::newest(&mut world.tx().await, 9)
+        .await
+        .unwrap()
+        .try_into()
+        .unwrap();
     assert_eq!(current.snapshot, Some(("snapshots/x".to_owned(), at(3))));
-    assert_eq!((current.previous_destroyed_at, current.finished_at), (Some(at(4)), Some(at(5))));
-    assert_eq!((current.root_sealed.len(), before.root_sealed.len()), (60, 0), "the older epoch's key is forgotten");
+    assert_eq!(
+        (current.previous_destroyed_at, current.finished_at),
+        (Some(at(4)), Some(at(5)))
+    );
+    assert_eq!(
+        (current.root_sealed.len(), before.root_sealed.len()),
+        (60, 0),
+        "the older epoch's key is forgotten"
+    );
     let mut tx = world.tx().await;
-    assert!(matches!(epochs::note_snapshot(&mut tx, 3, "x", at(1)).await, Err(Error::Stale(_))));
-    assert!(matches!(epochs::note_destroyed(&mut tx, 3, at(1)).await, Err(Error::Stale(_))));
-    assert!(matches!(epochs::finish(&mut tx, 3, at(1)).await, Err(Error::Stale(_))));
+    assert!(matches!(
+        epochs::note_snapshot(&mut tx, 3, "x", at(1)).await,
+        Err(Error::Stale(_))
+    ));
+    assert!(matches!(
+        epochs::note_destroyed(&mut tx, 3, at(1)).await,
+        Err(Error::Stale(_))
+    ));
+    assert!(matches!(
+        epochs::finish(&mut tx, 3, at(1)).await,
+        Err(Error::Stale(_))
+    ));
 }
 
 async fn one_process_turns_at_a_time(world: &World) {
     let (first, second) = (holder(), holder());
     let take = async |holder, now, until| {
         let mut tx = world.tx().await;
-        let taken = epochs::take_turn(&mut tx, holder, Term::at(at(now), at(until))).await.unwrap();
+        let taken = epochs::take_turn(&mut tx, holder, Term::at(at(now), at(until)))
+            .await
+            .unwrap();
         tx.commit().await.unwrap();
         taken
     };
-    let keep = async |tx: &mut Tx, holder, fence| epochs::keep_turn(tx, holder, fence, Term::at(at(40), at(50))).await;
+    let keep = async |tx: &mut Tx, holder, fence| {
+        epochs::keep_turn(tx, holder, fence, Term::at(at(40), at(50))).await
+    };
     assert_eq!(take(first, 10, 20).await, Some(1));
     assert_eq!(take(second, 19, 30).await, None, "it is held");
-    assert_eq!(take(first, 15, 25).await, Some(2), "its holder may take it again");
+    assert_eq!(
+        take(first, 15, 25).await,
+        Some(2),
+        "its holder may take it again"
+    );
     assert_eq!(take(second, 26, 40).await, Some(3), "the lease ran out");
     let lost = keep(&mut world.tx().await, first, 2).await;
-    assert!(matches!(lost, Err(Error::Stale(_))), "who slept does nothing more");
+    assert!(
+        matches!(lost, Err(Error::Stale(_))),
+        "who slept does nothing more"
+    );
     let lost = keep(&mut world.tx().await, second, 2).await;
-    assert!(matches!(lost, Err(Error::Stale(_))), "nor does an earlier taking of the same holder");
+    assert!(
+        matches!(lost, Err(Error::Stale(_))),
+        "nor does an earlier taking of the same holder"
+    );
     let mut tx = world.tx().await;
     keep(&mut tx, second, 3).await.unwrap();
     epochs::leave_turn(&mut tx, first).await.unwrap();
     tx.commit().await.unwrap();
-    assert_eq!(take(first, 45, 60).await, None, "what was lost cannot be given back");
+    assert_eq!(
+        take(first, 45, 60).await,
+        None,
+        "what was lost cannot be given back"
+    );
     let mut tx = world.tx().await;
     epochs::leave_turn(&mut tx, second).await.unwrap();
     tx.commit().await.unwrap();
@@ -93,11 +157,25 @@ async fn a_turner_whose_clock_was_ahead_holds_nobody_back(world: &World) {
     let (ahead, other) = (holder(), holder());
     let hour = 3_600_000;
     let mut tx = world.tx().await;
-    let taken = epochs::take_turn(&mut tx, ahead, Term::at(at(72 * hour), at(72 * hour + 60_000))).await.unwrap();
+    let taken = epochs::take_turn(
+        &mut tx,
+        ahead,
+        Term::at(at(72 * hour), at(72 * hour + 60_000)),
+    )
+    .await
+    .unwrap();
     tx.commit().await.unwrap();
     let mut tx = world.tx().await;
-    assert_eq!(epochs::turning(&mut tx).await.unwrap().map(|held| held.holder), Some(ahead.to_string()));
-    let stolen = epochs::take_turn(&mut tx, other, Term::at(at(hour), at(hour + 60_000))).await.unwrap();
+    assert_eq!(
+        epochs::turning(&mut tx)
+            .await
+            .unwrap()
+            .map(|held| held.holder),
+        Some(ahead.to_string())
+    );
+    let stolen = epochs::take_turn(&mut tx, other, Term::at(at(hour), at(hour + 60_000)))
+        .await
+        .unwrap();
     assert_eq!((taken, stolen), (Some(1), Some(2)));
     tx.commit().await.unwrap();
     let lost = epochs::keep_turn(&mut world.tx().await, ahead, 1, Term::at(at(0), at(9))).await;
@@ -108,26 +186,60 @@ async fn a_turn_is_taken_away_from_whoever_has_it(world: &World) {
     let (slow, other) = (holder(), holder());
     let mut tx = world.tx().await;
     assert_eq!(epochs::release_turn(&mut tx).await.unwrap(), None);
-    epochs::take_turn(&mut tx, slow, Term::at(at(0), at(60))).await.unwrap();
+    epochs::take_turn(&mut tx, slow, Term::at(at(0), at(60)))
+        .await
+        .unwrap();
     let released = epochs::release_turn(&mut tx).await.unwrap().unwrap();
-    assert_eq!((released.holder, released.until), (slow.to_string(), at(60)));
-    assert!(epochs::keep_turn(&mut tx, slow, 1, Term::at(at(0), at(9))).await.is_err());
-    assert!(epochs::take_turn(&mut tx, other, Term::at(at(1), at(9))).await.unwrap().is_some());
+    assert_eq!(
+        (released.holder, released.until),
+        (slow.to_string(), at(60))
+    );
+    assert!(
+        epochs::keep_turn(&mut tx, slow, 1, Term::at(at(0), at(9)))
+            .await
+            .is_err()
+    );
+    assert!(
+        epochs::take_turn(&mut tx, other, Term::at(at(1), at(9)))
+            .await
+            .unwrap()
+            .is_some()
+    );
 }
 
-async fn what_is_believed_of_the_clock_only_grows_until_somebody_accepts_another_time(world: &World) {
+async fn what_is_believed_of_the_clock_only_grows_until_somebody_accepts_another_time(
+    world: &World,
+) {
     let mut tx = world.tx().await;
     assert_eq!(clock::find(&mut tx).await.unwrap(), None);
     for (believed, stands) in [(5, 5), (3, 5), (9, 9)] {
         clock::believe(&mut tx, at(believed)).await.unwrap();
-        assert_eq!(clock::find(&mut tx).await.unwrap(), Some(Reading { read_at: at(stands), accepted: 0 }));
+        assert_eq!(
+            clock::find(&mut tx).await.unwrap(),
+            Some(Reading {
+                read_at: at(stands),
+                accepted: 0
+            })
+        );
     }
     clock::accept(&mut tx, at(2)).await.unwrap();
-    assert_eq!(clock::find(&mut tx).await.unwrap(), Some(Reading { read_at: at(2), accepted: 1 }));
+    assert_eq!(
+        clock::find(&mut tx).await.unwrap(),
+        Some(Reading {
+            read_at: at(2),
+            accepted: 1
+        })
+    );
 }
 
 async fn the_database_has_a_time_of_its_own(world: &World) {
-    let near = world.tx().await.now().await.unwrap().since(Clock::System.now());
+    let near = world
+        .tx()
+        .await
+        .now()
+        .await
+        .unwrap()
+        .since(Clock::System.now());
     assert!(near < std::time::Duration::from_secs(3600), "{near:?}");
 }
 
@@ -140,7 +252,11 @@ async fn no_epoch_number_is_given_twice(world: &World) {
         next
     };
     assert_eq!(next(4).await, 5);
-    assert_eq!(next(4).await, 6, "the one before was given, though nothing came of it");
+    assert_eq!(
+        next(4).await,
+        6,
+        "the one before was given, though nothing came of it"
+    );
     assert_eq!(next(9).await, 10, "custody knows of a newer one");
     begun(world, 20).await;
     assert_eq!(next(4).await, 21);
@@ -154,24 +270,50 @@ async fn a_rebuilt_ledger_is_unsettled_until_its_epoch_is_finished(world: &World
     assert!(epochs::is_settled(&mut tx).await.unwrap());
     epochs::unsettle(&mut tx, 3, 7).await.unwrap();
     tx.commit().await.unwrap();
-    let current = epochs::current(&mut world.tx().await).await.unwrap().unwrap();
-    assert_eq!((current.snapshot, current.finished_at, current.previous_destroyed_at), (None, None, None));
+    let current = epochs::current(&mut world.tx().await)
+        .await
+        .unwrap()
+        .unwrap();
+    assert_eq!(
+        (
+            current.snapshot,
+            current.finished_at,
+            current.previous_destroyed_at
+        ),
+        (None, None, None)
+    );
     assert!(!epochs::is_settled(&mut world.tx().await).await.unwrap());
     let mut tx = world.tx().await;
-    assert_eq!(epochs::next_number(&mut tx, 3).await.unwrap(), 8, "the lost ledger's root has a number, too");
+    assert_eq!(
+        epochs::next_number(&mut tx, 3).await.unwrap(),
+        8,
+        "the lost ledger's root has a number, too"
+    );
     epochs::finish(&mut tx, 3, at(2)).await.unwrap();
     assert!(epochs::is_settled(&mut tx).await.unwrap());
 }
 
 fn page(tier: &str, level: u8) -> PageRow {
     let (id, tier) = (PageId::random(&mut rand::rng()), tier.to_owned());
-    PageRow { id, tier, level, generation: 1, parent: None, used: 1, epoch: 1, stale: false, sealed: vec![0; 4124] }
+    PageRow {
+        id,
+        tier,
+        level,
+        generation: 1,
+        parent: None,
+        used: 1,
+        epoch: 1,
+        stale: false,
+        sealed: vec![0; 4124],
+    }
 }
 
 async fn entered(world: &World, pages: &[&PageRow]) {
     let mut tx = world.tx().await;
     for page in pages {
-        keys::insert_page(&mut tx, page, holder(), at(0)).await.unwrap();
+        keys::insert_page(&mut tx, page, holder(), at(0))
+            .await
+            .unwrap();
     }
     tx.commit().await.unwrap();
 }
@@ -181,29 +323,82 @@ async fn a_stale_page_stays_stale_until_it_is_renewed(world: &World) {
     entered(world, &[&leaf, &page("standard", LEAF)]).await;
     let mut tx = world.tx().await;
     assert_eq!(keys::stale_pages(&mut tx, LEAF, 9).await.unwrap(), []);
-    let shredded = PageRow { generation: 2, stale: true, ..leaf.clone() };
+    let shredded = PageRow {
+        generation: 2,
+        stale: true,
+        ..leaf.clone()
+    };
     keys::replace_page(&mut tx, &shredded).await.unwrap();
     // A deposit that read the page before it was marked knows nothing of the mark.
-    let filled = PageRow { generation: 3, used: 2, ..leaf.clone() };
+    let filled = PageRow {
+        generation: 3,
+        used: 2,
+        ..leaf.clone()
+    };
     keys::replace_page(&mut tx, &filled).await.unwrap();
-    let stale = PageRow { stale: true, ..filled };
-    assert_eq!(keys::stale_pages(&mut tx, LEAF, 9).await.unwrap(), [(leaf.id, None)]);
-    assert_eq!(keys::pages(&mut tx, &[leaf.id].into()).await.unwrap(), [stale]);
-    assert_eq!((keys::stale_pages(&mut tx, 1, 9).await.unwrap(), keys::count_stale(&mut tx).await.unwrap()), (vec![], 1));
-    let renewed = PageRow { generation: 4, epoch: 2, ..leaf };
-    keys::renew_pages(&mut tx, std::slice::from_ref(&renewed)).await.unwrap();
+    let stale = PageRow {
+        stale: true,
+        ..filled
+    };
+    assert_eq!(
+        keys::stale_pages(&mut tx, LEAF, 9).await.unwrap(),
+        [(leaf.id, None)]
+    );
+    assert_eq!(
+        keys::pages(&mut tx, &[leaf.id].into()).await.unwrap(),
+        [stale]
+    );
+    assert_eq!(
+        (
+            keys::stale_pages(&mut tx, 1, 9).await.unwrap(),
+            keys::count_stale(&mut tx).await.unwrap()
+        ),
+        (vec![], 1)
+    );
+    let renewed = PageRow {
+        generation: 4,
+        epoch: 2,
+        ..leaf
+    };
+    keys::renew_pages(&mut tx, std::slice::from_ref(&renewed))
+        .await
+        .unwrap();
     assert_eq!(keys::count_stale(&mut tx).await.unwrap(), 0);
-    assert!(matches!(keys::renew_pages(&mut tx, std::slice::from_ref(&renewed)).await, Err(Error::Conflict)));
+    assert!(matches!(
+        keys::renew_pages(&mut tx, std::slice::from_ref(&renewed)).await,
+        Err(Error::Conflict)
+    ));
 }
 
 async fn rotation_marks_a_tier_or_all(world: &World) {
-    let (leaf, branch, other, root) = (page("standard", LEAF), page("standard", 1), page("sensitive", LEAF), page("~root", 4));
+    let (leaf, branch, other, root) = (
+        page("standard", LEAF),
+        page("standard", 1),
+        page("sensitive", LEAF),
+        page("~root", 4),
+    );
     entered(world, &[&leaf, &branch, &other, &root]).await;
     let mut tx = world.tx().await;
-    assert_eq!(keys::count_pages(&mut tx, Some("standard")).await.unwrap(), 2);
-    assert_eq!(keys::mark_stale(&mut tx, Some("standard")).await.unwrap(), 2);
-    assert_eq!(keys::mark_stale(&mut tx, Some("standard")).await.unwrap(), 0, "again is nothing new");
-    assert_eq!((keys::count_pages(&mut tx, None).await.unwrap(), keys::mark_stale(&mut tx, None).await.unwrap()), (3, 1));
+    assert_eq!(
+        keys::count_pages(&mut tx, Some("standard")).await.unwrap(),
+        2
+    );
+    assert_eq!(
+        keys::mark_stale(&mut tx, Some("standard")).await.unwrap(),
+        2
+    );
+    assert_eq!(
+        keys::mark_stale(&mut tx, Some("standard")).await.unwrap(),
+        0,
+        "again is nothing new"
+    );
+    assert_eq!(
+        (
+            keys::count_pages(&mut tx, None).await.unwrap(),
+            keys::mark_stale(&mut tx, None).await.unwrap()
+        ),
+        (3, 1)
+    );
     assert_eq!(epochs::rotated_at(&mut tx).await.unwrap(), None);
     epochs::note_rotated(&mut tx, at(5)).await.unwrap();
     assert_eq!(epochs::rotated_at(&mut tx).await.unwrap(), Some(at(5)));
@@ -215,31 +410,66 @@ async fn a_turn_covers_what_waits_and_nothing_else(world: &World) {
     let fence = async |at_: usize, fenced_at: Timestamp, had_key: bool| {
         let mut tx = world.tx().await;
         let (key, seq) = (had_key.then_some("f"), i64::try_from(at_).unwrap() + 1);
-        super::fence(&mut tx, ids[at_], fenced_at, receipts[at_], seq, key).await.unwrap();
+        super::fence(&mut tx, ids[at_], fenced_at, receipts[at_], seq, key)
+            .await
+            .unwrap();
         let state = if had_key { "fenced" } else { "closed" };
-        let filed = NewReceipt { id: receipts[at_], recording: ids[at_], state, jws: "a.b.c".to_owned(), had_key };
-        shreds::insert_receipts(&mut tx, &[filed], fenced_at).await.unwrap();
+        let filed = NewReceipt {
+            id: receipts[at_],
+            recording: ids[at_],
+            state,
+            jws: "a.b.c".to_owned(),
+            had_key,
+        };
+        shreds::insert_receipts(&mut tx, &[filed], fenced_at)
+            .await
+            .unwrap();
         tx.commit().await.unwrap();
     };
-    assert_eq!(shreds::waiting(&mut world.tx().await).await.unwrap(), (0, None));
+    assert_eq!(
+        shreds::waiting(&mut world.tx().await).await.unwrap(),
+        (0, None)
+    );
     fence(0, at(10), true).await;
     fence(1, at(5), false).await;
     let mut tx = world.tx().await;
-    assert_eq!(shreds::waiting(&mut tx).await.unwrap(), (1, Some(at(10))), "what never had a key waits for nothing");
+    assert_eq!(
+        shreds::waiting(&mut tx).await.unwrap(),
+        (1, Some(at(10))),
+        "what never had a key waits for nothing"
+    );
     let standard = "standard".parse().unwrap();
-    assert!(shreds::any_uncovered_of(&mut tx, &[&standard]).await.unwrap());
-    assert!(!shreds::any_uncovered_of(&mut tx, &[&"restricted".parse().unwrap()]).await.unwrap());
+    assert!(
+        shreds::any_uncovered_of(&mut tx, &[&standard])
+            .await
+            .unwrap()
+    );
+    assert!(
+        !shreds::any_uncovered_of(&mut tx, &[&"restricted".parse().unwrap()])
+            .await
+            .unwrap()
+    );
     assert_eq!(shreds::cover(&mut tx, 2).await.unwrap(), 1);
-    assert!(!shreds::any_uncovered_of(&mut tx, &[&standard]).await.unwrap());
+    assert!(
+        !shreds::any_uncovered_of(&mut tx, &[&standard])
+            .await
+            .unwrap()
+    );
     tx.commit().await.unwrap();
     fence(2, at(20), true).await;
     let covered = async || shreds::covered(&mut world.tx().await, 2, 9).await.unwrap();
     assert_eq!(covered().await, [(receipts[0], "a.b.c".to_owned())]);
-    assert_eq!(shreds::waiting(&mut world.tx().await).await.unwrap(), (2, Some(at(10))), "covered is not done yet");
+    assert_eq!(
+        shreds::waiting(&mut world.tx().await).await.unwrap(),
+        (2, Some(at(10))),
+        "covered is not done yet"
+    );
     let mut tx = world.tx().await;
     assert_eq!(shreds::uncover(&mut tx).await.unwrap(), 1);
     assert_eq!(shreds::cover(&mut tx, 3).await.unwrap(), 2);
-    super::refile(&mut tx, receipts[0], "closed", "d.e.f", "a.b.c").await.unwrap();
+    super::refile(&mut tx, receipts[0], "closed", "d.e.f", "a.b.c")
+        .await
+        .unwrap();
     tx.commit().await.unwrap();
     assert_eq!(covered().await, [], "2 covers nothing of 3");
     let all = shreds::covered(&mut world.tx().await, 3, 9).await.unwrap();
@@ -250,19 +480,37 @@ async fn a_mark_goes_only_if_nothing_changed_meanwhile(world: &World) {
     let id = recording_id(1).to_string();
     let mut tx = world.tx().await;
     assert_eq!(marks::waiting(&mut tx).await.unwrap(), (0, None));
-    marks::set(&mut tx, Marked::Recording, &[&id], at(1)).await.unwrap();
-    marks::set(&mut tx, Marked::Token, &[&id], at(2)).await.unwrap();
+    marks::set(&mut tx, Marked::Recording, &[&id], at(1))
+        .await
+        .unwrap();
+    marks::set(&mut tx, Marked::Token, &[&id], at(2))
+        .await
+        .unwrap();
     let mut read = marks::next(&mut tx, 9).await.unwrap();
     read.sort_by_key(|mark| mark.kind != Marked::Recording);
     assert_eq!(
-        read.iter().map(|mark| (mark.kind, mark.id.as_str())).collect::<Vec<_>>(),
+        read.iter()
+            .map(|mark| (mark.kind, mark.id.as_str()))
+            .collect::<Vec<_>>(),
         [(Marked::Recording, id.as_str()), (Marked::Token, &id)]
     );
     // The recording changes again while the journal is written.
-    marks::set(&mut tx, Marked::Recording, &[&id], at(3)).await.unwrap();
+    marks::set(&mut tx, Marked::Recording, &[&id], at(3))
+        .await
+        .unwrap();
     marks::clear(&mut tx, &read).await.unwrap();
-    assert_eq!(marks::waiting(&mut tx).await.unwrap(), (1, Some(at(1))), "it is marked since its first change");
+    assert_eq!(
+        marks::waiting(&mut tx).await.unwrap(),
+        (1, Some(at(1))),
+        "it is marked since its first change"
+    );
     let read = marks::next(&mut tx, 9).await.unwrap();
     marks::clear(&mut tx, &read).await.unwrap();
-    assert_eq!((marks::next(&mut tx, 9).await.unwrap(), marks::waiting(&mut tx).await.unwrap().0), (vec![], 0));
+    assert_eq!(
+        (
+            marks::next(&mut tx, 9).await.unwrap(),
+            marks::waiting(&mut tx).await.unwrap().0
+        ),
+        (vec![], 0)
+    );
 }

@@ -1,4 +1,5 @@
-//! What goes wrong: a full disk, a database that takes no writes, locks, lost connections, rows that cannot be.
+//! What goes wrong: a full disk, a database that takes no writes, locks, lost connections, rows
+//! that cannot be.
 
 use super::{World, announcement, at, holder};
 use crate::{
@@ -36,7 +37,12 @@ async fn forbid_writing(world: &World) {
             tx.commit().await.unwrap();
         }
         Some(server) => {
-            server.run(&format!("ALTER DATABASE {} SET default_transaction_read_only = on", server.database)).await;
+            server
+                .run(&format!(
+                    "ALTER DATABASE {} SET default_transaction_read_only = on",
+                    server.database
+                ))
+                .await;
             disconnect_all(world).await;
         }
     }
@@ -45,25 +51,55 @@ async fn forbid_writing(world: &World) {
 /// What an operator's restart of the PostgreSQL server does to every connection.
 async fn disconnect_all(world: &World) {
     let server = world.server.as_ref().unwrap();
-    server.run(&format!("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = '{}'", server.database)).await;
+    server
+        .run(&format!(
+            "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = '{}'",
+            server.database
+        ))
+        .await;
 }
 
 async fn a_database_that_takes_no_writes_keeps_nothing_of_a_batch(world: &World) {
-    world.told(vec![announcement(0, "in-progress")], at(0)).await;
+    world
+        .told(vec![announcement(0, "in-progress")], at(0))
+        .await;
     let before = world.find(super::recording_id(0)).await;
     forbid_writing(world).await;
-    let (answers, _) = world.told_together((0..3).map(|number| announcement(number, "completed")).collect(), at(1)).await;
+    let (answers, _) = world
+        .told_together(
+            (0..3)
+                .map(|number| announcement(number, "completed"))
+                .collect(),
+            at(1),
+        )
+        .await;
     for answer in answers {
         assert!(matches!(answer, Err(Error::Unavailable(_))), "{answer:?}");
     }
     assert_eq!(world.find(super::recording_id(0)).await, before);
-    assert_eq!((world.int("SELECT COUNT(*) FROM recordings").await, world.int("SELECT COUNT(*) FROM work").await), (1, 0));
+    assert_eq!(
+        (
+            world.int("SELECT COUNT(*) FROM recordings").await,
+            world.int("SELECT COUNT(*) FROM work").await
+        ),
+        (1, 0)
+    );
     if let Some(server) = &world.server {
-        server.run(&format!("ALTER DATABASE {} RESET default_transaction_read_only", server.database)).await;
+        server
+            .run(&format!(
+                "ALTER DATABASE {} RESET default_transaction_read_only",
+                server.database
+            ))
+            .await;
     }
     let again = world.another().await.unwrap();
     let mut tx = again.begin().await.unwrap();
-    audit::append(&mut tx, NewEntry::work_retried(at(1), Actor::Operator, None, 0)).await.unwrap();
+    audit::append(
+        &mut tx,
+        NewEntry::work_retried(at(1), Actor::Operator, None, 0),
+    )
+    .await
+    .unwrap();
     tx.commit().await.unwrap();
     again.close().await;
 }
@@ -72,7 +108,9 @@ async fn a_database_that_takes_no_writes_keeps_nothing_of_a_batch(world: &World)
 async fn let_grow(world: &World, pages: i64) {
     let mut tx = world.tx().await;
     let used = tx.fetch_int("PRAGMA page_count", &[]).await.unwrap();
-    tx.execute(&format!("PRAGMA max_page_count = {}", used + pages), &[]).await.unwrap();
+    tx.execute(&format!("PRAGMA max_page_count = {}", used + pages), &[])
+        .await
+        .unwrap();
     tx.commit().await.unwrap();
 }
 
@@ -80,12 +118,28 @@ async fn a_full_disk_keeps_nothing_of_a_batch(world: &World) {
     if !world.is_sqlite() {
         return;
     }
-    world.told(vec![announcement(999, "completed")], at(0)).await;
+    world
+        .told(vec![announcement(999, "completed")], at(0))
+        .await;
     let_grow(world, 3).await;
-    let batch = || (0..256).map(|number| announcement(number, "completed")).collect();
+    let batch = || {
+        (0..256)
+            .map(|number| announcement(number, "completed"))
+            .collect()
+    };
     let (answers, _) = world.told_together(batch(), at(1)).await;
-    assert!(answers.iter().all(|answer| matches!(answer, Err(Error::Unavailable(_)))));
-    assert_eq!((world.int("SELECT COUNT(*) FROM recordings").await, world.int("SELECT COUNT(*) FROM work").await), (1, 1));
+    assert!(
+        answers
+            .iter()
+            .all(|answer| matches!(answer, Err(Error::Unavailable(_))))
+    );
+    assert_eq!(
+        (
+            world.int("SELECT COUNT(*) FROM recordings").await,
+            world.int("SELECT COUNT(*) FROM work").await
+        ),
+        (1, 1)
+    );
     // Somebody makes room, and the source comes again.
     let_grow(world, 1000).await;
     world.told(batch(), at(2)).await;
@@ -110,17 +164,26 @@ async fn a_lock_that_is_not_given_means_not_available(world: &World) {
     let id = world.one_announced().await;
     let another = world.another().await.unwrap();
     let mut patient = another.begin().await.unwrap();
-    let impatient = if world.is_sqlite() { "PRAGMA busy_timeout = 1" } else { "SET lock_timeout = '1ms'" };
+    let impatient = if world.is_sqlite() {
+        "PRAGMA busy_timeout = 1"
+    } else {
+        "SET lock_timeout = '1ms'"
+    };
     patient.execute(impatient, &[]).await.unwrap();
     if world.is_sqlite() {
         // The lock is asked for at the beginning.
         patient.commit().await.unwrap();
         let holds = world.tx().await;
-        assert!(matches!(another.begin().await.err(), Some(Error::Unavailable(_))));
+        assert!(matches!(
+            another.begin().await.err(),
+            Some(Error::Unavailable(_))
+        ));
         drop(holds);
     } else {
         let mut holds = world.tx().await;
-        recordings::mark_sealed(&mut holds, id, at(1)).await.unwrap();
+        recordings::mark_sealed(&mut holds, id, at(1))
+            .await
+            .unwrap();
         let refused = recordings::mark_sealed(&mut patient, id, at(1)).await;
         assert!(matches!(refused, Err(Error::Unavailable(_))), "{refused:?}");
         drop((patient, holds));
@@ -179,14 +242,30 @@ async fn a_folder_that_is_not_there_is_named(world: &World) {
     if !world.is_sqlite() {
         return;
     }
-    let refused = crate::ledger::Ledger::open(&world.settings, &world.folder.path().join("not/there")).await.err();
-    assert!(matches!(refused, Some(Error::Unavailable(_))), "{refused:?}");
+    let refused =
+        crate::ledger::Ledger::open(&world.settings, &world.folder.path().join("not/there"))
+            .await
+            .err();
+    assert!(
+        matches!(refused, Some(Error::Unavailable(_))),
+        "{refused:?}"
+    );
 }
 
 fn leaf(sealed_len: usize) -> PageRow {
     let id = PageId::random(&mut rand::rng());
     let tier = "standard".into();
-    PageRow { id, tier, level: LEAF, generation: 1, parent: None, used: 1, epoch: 1, stale: false, sealed: vec![1; sealed_len] }
+    PageRow {
+        id,
+        tier,
+        level: LEAF,
+        generation: 1,
+        parent: None,
+        used: 1,
+        epoch: 1,
+        stale: false,
+        sealed: vec![1; sealed_len],
+    }
 }
 
 /// What is wrong, with which row it must be found, and how it is met.
@@ -195,11 +274,23 @@ async fn a_row_that_cannot_be_names_table_column_and_id(world: &World) {
     let other = super::recording_id(1);
     world.told(vec![announcement(1, "completed")], at(0)).await;
     let (page, receipt) = (leaf(8), ReceiptId::random(&mut rand::rng()));
-    let entry = KeyEntry { place: crate::keyring::Place { page: page.id, slot: 0 }, fingerprint: "f".into() };
+    let entry = KeyEntry {
+        place: crate::keyring::Place {
+            page: page.id,
+            slot: 0,
+        },
+        fingerprint: "f".into(),
+    };
     let mut tx = world.tx().await;
-    keys::insert_page(&mut tx, &page, holder(), at(0)).await.unwrap();
-    keys::insert_entry(&mut tx, id, Leg::All, &entry).await.unwrap();
-    super::fence(&mut tx, other, at(0), receipt, 1, None).await.unwrap();
+    keys::insert_page(&mut tx, &page, holder(), at(0))
+        .await
+        .unwrap();
+    keys::insert_entry(&mut tx, id, Leg::All, &entry)
+        .await
+        .unwrap();
+    super::fence(&mut tx, other, at(0), receipt, 1, None)
+        .await
+        .unwrap();
     tx.commit().await.unwrap();
     world
         .sql(&[
@@ -220,19 +311,76 @@ async fn a_row_that_cannot_be_names_table_column_and_id(world: &World) {
     let mut tx = world.tx().await;
     let recording = id.to_string();
     let found = [
-        (recordings::find(&mut tx, id).await.err(), "recordings", "tier", recording.clone()),
-        (recordings::artefacts(&mut tx, id).await.err(), "artefacts", "object_id", recording.clone()),
-        (keys::find_entry(&mut tx, id, Leg::All).await.err(), "key_entries", "slot", recording),
-        (keys::path(&mut tx, page.id).await.err(), "pages", "used", page.id.to_string()),
-        (keys::vault_id(&mut tx).await.err(), "vault", "id", "vlt_".into()),
-        (tokens::authenticate(&mut tx, "h1", at(0)).await.err(), "tokens", "roles", "tok_00000000000000000000000000000001".into()),
-        (grants::find(&mut tx, "g1").await.err(), "grants", "id", "grt_1".into()),
-        (audit::after(&mut tx, 0, 9).await.err(), "audit", "actor", "1".into()),
+        (
+            recordings::find(&mut tx, id).await.err(),
+            "recordings",
+            "tier",
+            recording.clone(),
+        ),
+        (
+            recordings::artefacts(&mut tx, id).await.err(),
+            "artefacts",
+            "object_id",
+            recording.clone(),
+        ),
+        (
+            keys::find_entry(&mut tx, id, Leg::All).await.err(),
+            "key_entries",
+            "slot",
+            recording,
+        ),
+        (
+            keys::path(&mut tx, page.id).await.err(),
+            "pages",
+            "used",
+            page.id.to_string(),
+        ),
+        (
+            keys::vault_id(&mut tx).await.err(),
+            "vault",
+            "id",
+            "vlt_".into(),
+        ),
+        (
+            tokens::authenticate(&mut tx, "h1", at(0)).await.err(),
+            "tokens",
+            "roles",
+            "tok_00000000000000000000000000000001".into(),
+        ),
+        (
+            grants::find(&mut tx, "g1").await.err(),
+            "grants",
+            "id",
+            "grt_1".into(),
+        ),
+        (
+            audit::after(&mut tx, 0, 9).await.err(),
+            "audit",
+            "actor",
+            "1".into(),
+        ),
     ];
     for (error, table, column, id) in found {
-        let Some(error) = error else { panic!("table {table} column {column} was read") };
-        assert_eq!(error.to_string(), format!("table `{table}` column `{column}` row `{id}` holds something impossible"));
+        let Some(error) = error else {
+            panic!("table {table} column {column} was read")
+        };
+        assert_eq!(
+            error.to_string(),
+            format!("table `{table}` column `{column}` row `{id}` holds something impossible")
+        );
     }
-    let danced = work::lease(&mut tx, holder(), Term::at(at(1), at(9)), 1).await.err();
-    assert!(matches!(danced, Some(Error::Inconsistent { table: "work", column: "kind", .. })), "{danced:?}");
+    let danced = work::lease(&mut tx, holder(), Term::at(at(1), at(9)), 1)
+        .await
+        .err();
+    assert!(
+        matches!(
+            danced,
+            Some(Error::Inconsistent {
+                table: "work",
+                column: "kind",
+                ..
+            })
+        ),
+        "{danced:?}"
+    );
 }

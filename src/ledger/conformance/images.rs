@@ -62,17 +62,33 @@ fn line(image: &Image) -> Vec<u8> {
 
 fn page(id: &str, level: i64, parent: &str) -> Image {
     let sealed = format!("{}AAA=", "/+09".repeat(1374));
-    parsed(Table::Pages, &format!(r#"["{id}","standard",{level},7,{parent},null,128,"hld_1",-5,"{sealed}",3,1]"#))
+    parsed(
+        Table::Pages,
+        &format!(r#"["{id}","standard",{level},7,{parent},null,128,"hld_1",-5,"{sealed}",3,1]"#),
+    )
 }
 
 /// Rows of every table, with and without nulls.
 async fn filled(world: &World) {
-    let all: Vec<_> = (0..200).map(|number| announcement(number, if number % 3 == 0 { "in-progress" } else { "completed" })).collect();
+    let all: Vec<_> = (0..200)
+        .map(|number| {
+            announcement(
+                number,
+                if number % 3 == 0 {
+                    "in-progress"
+                } else {
+                    "completed"
+                },
+            )
+        })
+        .collect();
     world.told(all, at(0)).await;
     let [one, two] = [recording_id(1), recording_id(2)];
     let mut tx = world.tx().await;
     recordings::mark_sealed(&mut tx, one, at(5)).await.unwrap();
-    recordings::mark_shredded(&mut tx, &[two], at(6)).await.unwrap();
+    recordings::mark_shredded(&mut tx, &[two], at(6))
+        .await
+        .unwrap();
     let rows = [
         (Table::Vault, r#"["vlt_1",9007199254740993,"dbi_1"]"#.into()),
         (Table::Policies, r#"["d1","2026-01","version = \"2026-01\"\n# ünïcode \\ \u0001 𝄞\n",1,null]"#.into()),
@@ -110,13 +126,31 @@ async fn filled(world: &World) {
         (Table::Audit, r#"[2,7,"vault","work.dead",null,"{\"a\": 1}"]"#.into()),
     ];
     for (table, line) in rows {
-        image::insert(&mut tx, table, &[parsed(table, &line)]).await.unwrap();
+        image::insert(&mut tx, table, &[parsed(table, &line)])
+            .await
+            .unwrap();
     }
-    let pages =
-        [("pag_5", 0, "\"pag_4\""), ("pag_1", 4, "null"), ("pag_9", 0, "\"pag_4\""), ("pag_4", 1, "\"pag_1\""), ("pag_6", 0, "\"pag_4\"")];
-    image::insert(&mut tx, Table::Pages, &pages.map(|(id, level, parent)| page(id, level, parent))).await.unwrap();
-    let entry = parsed(Table::KeyEntries, &format!(r#"["{one}","all","pag_5",127,"f1"]"#));
-    image::insert(&mut tx, Table::KeyEntries, &[entry]).await.unwrap();
+    let pages = [
+        ("pag_5", 0, "\"pag_4\""),
+        ("pag_1", 4, "null"),
+        ("pag_9", 0, "\"pag_4\""),
+        ("pag_4", 1, "\"pag_1\""),
+        ("pag_6", 0, "\"pag_4\""),
+    ];
+    image::insert(
+        &mut tx,
+        Table::Pages,
+        &pages.map(|(id, level, parent)| page(id, level, parent)),
+    )
+    .await
+    .unwrap();
+    let entry = parsed(
+        Table::KeyEntries,
+        &format!(r#"["{one}","all","pag_5",127,"f1"]"#),
+    );
+    image::insert(&mut tx, Table::KeyEntries, &[entry])
+        .await
+        .unwrap();
     tx.commit().await.unwrap();
 }
 
@@ -151,8 +185,16 @@ async fn travel(from: &World, to: &World) {
     for table in Table::ALL {
         let mut last: Option<Image> = None;
         loop {
-            let lines: Vec<_> = image::chunk(&mut snapshot, table, last.as_ref(), 64).await.unwrap().iter().map(line).collect();
-            let images: Vec<_> = lines.iter().map(|line| Image::parse(table, line).unwrap()).collect();
+            let lines: Vec<_> = image::chunk(&mut snapshot, table, last.as_ref(), 64)
+                .await
+                .unwrap()
+                .iter()
+                .map(line)
+                .collect();
+            let images: Vec<_> = lines
+                .iter()
+                .map(|line| Image::parse(table, line).unwrap())
+                .collect();
             image::insert(&mut tx, table, &images).await.unwrap();
             match images.last() {
                 Some(image) => last = Some(image.clone()),
@@ -176,7 +218,11 @@ async fn travel(from: &World, to: &World) {
     ] {
         assert_eq!(from.int(query).await, to.int(query).await, "{query}");
     }
-    assert_eq!(to.int("SELECT CAST(MIN(LENGTH(sealed)) AS BIGINT) FROM pages").await, 4124);
+    assert_eq!(
+        to.int("SELECT CAST(MIN(LENGTH(sealed)) AS BIGINT) FROM pages")
+            .await,
+        4124
+    );
 }
 
 async fn a_ledger_travels_to_sqlite(world: &World) {
@@ -208,7 +254,10 @@ async fn the_columns_are_the_databases_own(world: &World) {
         let rows = tx.fetch_all(sql, &[Arg::Text(table.name())]).await.unwrap();
         let mut theirs = Vec::new();
         for row in &rows {
-            let kind = match (row.text("type").unwrap().to_lowercase().as_str(), row.int("nullable").unwrap()) {
+            let kind = match (
+                row.text("type").unwrap().to_lowercase().as_str(),
+                row.int("nullable").unwrap(),
+            ) {
                 ("text", 0) => Kind::Text,
                 ("text", 1) => Kind::MaybeText,
                 ("integer" | "bigint", 0) => Kind::Int,
@@ -218,9 +267,17 @@ async fn the_columns_are_the_databases_own(world: &World) {
             };
             theirs.push((row.text("name").unwrap(), kind, row.int("pk").unwrap()));
         }
-        let of_key = |at: usize| if at < table.key().len() { i64::try_from(at).unwrap() + 1 } else { 0 };
+        let of_key = |at: usize| {
+            if at < table.key().len() {
+                i64::try_from(at).unwrap() + 1
+            } else {
+                0
+            }
+        };
         let columns = table.columns().iter().enumerate();
-        let ours: Vec<_> = columns.map(|(at, column)| (column.name.to_owned(), column.kind, of_key(at))).collect();
+        let ours: Vec<_> = columns
+            .map(|(at, column)| (column.name.to_owned(), column.kind, of_key(at)))
+            .collect();
         assert_eq!(ours, theirs, "{table:?}");
     }
 }
@@ -228,11 +285,18 @@ async fn the_columns_are_the_databases_own(world: &World) {
 async fn every_table_travels_or_is_known_to_stay(world: &World) {
     let sql = match world.is_sqlite() {
         true => "SELECT name FROM sqlite_master WHERE type = 'table' AND name NOT LIKE 'sqlite%'",
-        false => "SELECT tablename::text AS name FROM pg_tables WHERE schemaname = current_schema()",
+        false => {
+            "SELECT tablename::text AS name FROM pg_tables WHERE schemaname = current_schema()"
+        }
     };
     let rows = world.tx().await.fetch_all(sql, &[]).await.unwrap();
     let theirs: BTreeSet<String> = rows.iter().map(|row| row.text("name").unwrap()).collect();
-    let ours: BTreeSet<String> = Table::ALL.iter().map(|table| table.name()).chain(STAY).map(str::to_owned).collect();
+    let ours: BTreeSet<String> = Table::ALL
+        .iter()
+        .map(|table| table.name())
+        .chain(STAY)
+        .map(str::to_owned)
+        .collect();
     assert_eq!(ours, theirs);
 }
 
@@ -242,14 +306,32 @@ async fn chunks_follow_each_other_whatever_their_size(world: &World) {
     for table in Table::ALL {
         let whole = all(&mut tx, table, 1000).await;
         for limit in [1, 2, 3, 7, 199, 200, 201] {
-            assert_eq!(all(&mut tx, table, limit).await, whole, "{table:?} by {limit}");
+            assert_eq!(
+                all(&mut tx, table, limit).await,
+                whole,
+                "{table:?} by {limit}"
+            );
         }
-        assert!(image::chunk(&mut tx, table, None, 0).await.unwrap().is_empty());
-        assert!(image::chunk(&mut tx, table, whole.last(), 9).await.unwrap().is_empty());
+        assert!(
+            image::chunk(&mut tx, table, None, 0)
+                .await
+                .unwrap()
+                .is_empty()
+        );
+        assert!(
+            image::chunk(&mut tx, table, whole.last(), 9)
+                .await
+                .unwrap()
+                .is_empty()
+        );
     }
     let empty = World::sqlite().await;
     for table in Table::ALL {
-        assert!(all(&mut empty.ledger.read().await.unwrap(), table, 2).await.is_empty());
+        assert!(
+            all(&mut empty.ledger.read().await.unwrap(), table, 2)
+                .await
+                .is_empty()
+        );
     }
     empty.end(Ok(())).await;
 }
@@ -257,8 +339,20 @@ async fn chunks_follow_each_other_whatever_their_size(world: &World) {
 async fn pages_come_leaves_first(world: &World) {
     filled(world).await;
     let pages = all(&mut world.ledger.read().await.unwrap(), Table::Pages, 2).await;
-    let order: Vec<_> = pages.iter().map(|page| (page.int("level").unwrap(), page.text("id").unwrap())).collect();
-    assert_eq!(order, [(0, "pag_5"), (0, "pag_6"), (0, "pag_9"), (1, "pag_4"), (4, "pag_1")]);
+    let order: Vec<_> = pages
+        .iter()
+        .map(|page| (page.int("level").unwrap(), page.text("id").unwrap()))
+        .collect();
+    assert_eq!(
+        order,
+        [
+            (0, "pag_5"),
+            (0, "pag_6"),
+            (0, "pag_9"),
+            (1, "pag_4"),
+            (4, "pag_1")
+        ]
+    );
 }
 
 async fn rows_are_found_by_what_they_belong_to(world: &World) {
@@ -292,7 +386,10 @@ async fn rows_are_found_by_what_they_belong_to(world: &World) {
         assert!(found.iter().all(|image| every.contains(image)));
     }
     for table in [Table::Vault, Table::Epochs, Table::Audit] {
-        assert!(matches!(image::find(&mut tx, table, "1").await, Err(Error::Statement(_))));
+        assert!(matches!(
+            image::find(&mut tx, table, "1").await,
+            Err(Error::Statement(_))
+        ));
     }
 }
 
@@ -301,8 +398,13 @@ async fn a_row_is_entered_once(world: &World) {
     let before = contents(world).await;
     for (table, images) in Table::ALL.into_iter().zip(&before) {
         let twice = image::insert(&mut world.tx().await, table, &images[..1]).await;
-        assert!(matches!(twice, Err(Error::Conflict | Error::Statement(_))), "{table:?}: {twice:?}");
-        image::insert(&mut world.tx().await, table, &[]).await.unwrap();
+        assert!(
+            matches!(twice, Err(Error::Conflict | Error::Statement(_))),
+            "{table:?}: {twice:?}"
+        );
+        image::insert(&mut world.tx().await, table, &[])
+            .await
+            .unwrap();
     }
     assert_eq!(contents(world).await, before);
 }
@@ -313,7 +415,9 @@ async fn replacing_leaves_fences_and_the_log_alone(world: &World) {
     let mut tx = world.tx().await;
     for (table, images) in Table::ALL.into_iter().zip(&mut expected) {
         let others = &table.columns()[table.key().len()..];
-        let column = others.iter().rfind(|column| matches!(column.kind, Kind::Int | Kind::MaybeInt));
+        let column = others
+            .iter()
+            .rfind(|column| matches!(column.kind, Kind::Int | Kind::MaybeInt));
         let changed = match (table, column) {
             (Table::Audit, _) => images[0].clone().with_text("event", Some("changed")),
             (_, Some(column)) => images[0].clone().with_int(column.name, Some(77)),
@@ -322,18 +426,26 @@ async fn replacing_leaves_fences_and_the_log_alone(world: &World) {
         let changed = changed.unwrap();
         let unchanged = image::upsert(&mut tx, table, &images[1..]).await;
         unchanged.unwrap_or_else(|error| panic!("{table:?}: {error}"));
-        image::upsert(&mut tx, table, std::slice::from_ref(&changed)).await.unwrap();
+        image::upsert(&mut tx, table, std::slice::from_ref(&changed))
+            .await
+            .unwrap();
         if !matches!(table, Table::Fences | Table::Consents | Table::Audit) {
             images[0] = changed;
         }
     }
     let new = [
-        parsed(Table::Fences, &format!(r#"["{}",8,"rcp_4","f4",3]"#, recording_id(4))),
+        parsed(
+            Table::Fences,
+            &format!(r#"["{}",8,"rcp_4","f4",3]"#, recording_id(4)),
+        ),
         parsed(Table::Audit, r#"[3,8,"vault","work.dead",null,"{}"]"#),
         parsed(Table::Epochs, r#"[3,"AA==",9,null,null,null,null]"#),
     ];
     for new in new {
-        let at = Table::ALL.iter().position(|table| *table == new.table()).unwrap();
+        let at = Table::ALL
+            .iter()
+            .position(|table| *table == new.table())
+            .unwrap();
         let both = [expected[at][0].clone(), new.clone()];
         image::upsert(&mut tx, new.table(), &both).await.unwrap();
         image::upsert(&mut tx, new.table(), &both).await.unwrap();
@@ -352,31 +464,62 @@ async fn an_image_of_another_table_is_refused(world: &World) {
     filled(world).await;
     let other = parsed(Table::Vault, r#"["vlt_2",1,"dbi_2"]"#);
     let mut tx = world.tx().await;
-    assert!(matches!(image::insert(&mut tx, Table::Work, std::slice::from_ref(&other)).await, Err(Error::Statement(_))));
-    assert!(matches!(image::upsert(&mut tx, Table::Work, std::slice::from_ref(&other)).await, Err(Error::Statement(_))));
-    assert!(matches!(image::chunk(&mut tx, Table::Work, Some(&other), 9).await, Err(Error::Statement(_))));
+    assert!(matches!(
+        image::insert(&mut tx, Table::Work, std::slice::from_ref(&other)).await,
+        Err(Error::Statement(_))
+    ));
+    assert!(matches!(
+        image::upsert(&mut tx, Table::Work, std::slice::from_ref(&other)).await,
+        Err(Error::Statement(_))
+    ));
+    assert!(matches!(
+        image::chunk(&mut tx, Table::Work, Some(&other), 9).await,
+        Err(Error::Statement(_))
+    ));
     assert_eq!(image::count(&mut tx, Table::Vault).await.unwrap(), 1);
 }
 
 async fn references_are_asked_for_at_the_commit(world: &World) {
     let id = world.one_announced().await;
-    let entry = [parsed(Table::KeyEntries, &format!(r#"["{id}","all","pag_1",0,"f"]"#))];
+    let entry = [parsed(
+        Table::KeyEntries,
+        &format!(r#"["{id}","all","pag_1",0,"f"]"#),
+    )];
     let at_once = image::insert(&mut world.tx().await, Table::KeyEntries, &entry).await;
     assert!(matches!(at_once, Err(Error::Statement(_))), "{at_once:?}");
     for (with_page, is_kept) in [(false, false), (true, true)] {
         let mut tx = world.tx().await;
         image::defer_references(&mut tx).await.unwrap();
-        image::insert(&mut tx, Table::KeyEntries, &entry).await.unwrap();
+        image::insert(&mut tx, Table::KeyEntries, &entry)
+            .await
+            .unwrap();
         if with_page {
-            image::insert(&mut tx, Table::Pages, &[page("pag_1", 0, "null")]).await.unwrap();
+            image::insert(&mut tx, Table::Pages, &[page("pag_1", 0, "null")])
+                .await
+                .unwrap();
         }
         let outcome = tx.commit().await;
-        assert!(matches!((&outcome, is_kept), (Ok(()), true) | (Err(Error::Statement(_)), false)), "{outcome:?}");
-        assert_eq!(world.int("SELECT COUNT(*) FROM key_entries").await, i64::from(is_kept));
+        assert!(
+            matches!(
+                (&outcome, is_kept),
+                (Ok(()), true) | (Err(Error::Statement(_)), false)
+            ),
+            "{outcome:?}"
+        );
+        assert_eq!(
+            world.int("SELECT COUNT(*) FROM key_entries").await,
+            i64::from(is_kept)
+        );
     }
-    let again = parsed(Table::KeyEntries, &format!(r#"["{id}","other","pag_2",0,"f"]"#));
+    let again = parsed(
+        Table::KeyEntries,
+        &format!(r#"["{id}","other","pag_2",0,"f"]"#),
+    );
     let at_once = image::insert(&mut world.tx().await, Table::KeyEntries, &[again]).await;
-    assert!(matches!(at_once, Err(Error::Statement(_))), "for one unit of work only: {at_once:?}");
+    assert!(
+        matches!(at_once, Err(Error::Statement(_))),
+        "for one unit of work only: {at_once:?}"
+    );
 }
 
 async fn a_value_that_cannot_be_names_table_column_and_id(world: &World) {
@@ -384,11 +527,28 @@ async fn a_value_that_cannot_be_names_table_column_and_id(world: &World) {
         return;
     }
     filled(world).await;
-    world.sql(&["UPDATE tokens SET expires_at = 'never' WHERE id = 'tok_2'", "UPDATE epochs SET snapshot = x'ff' WHERE epoch = 2"]).await;
+    world
+        .sql(&[
+            "UPDATE tokens SET expires_at = 'never' WHERE id = 'tok_2'",
+            "UPDATE epochs SET snapshot = x'ff' WHERE epoch = 2",
+        ])
+        .await;
     let mut tx = world.tx().await;
-    for (table, column, id) in [(Table::Tokens, "expires_at", "tok_2"), (Table::Epochs, "snapshot", "2")] {
-        let refused = image::chunk(&mut tx, table, None, 9).await.unwrap_err().to_string();
-        assert_eq!(refused, format!("table `{}` column `{column}` row `{id}` holds something impossible", table.name()));
+    for (table, column, id) in [
+        (Table::Tokens, "expires_at", "tok_2"),
+        (Table::Epochs, "snapshot", "2"),
+    ] {
+        let refused = image::chunk(&mut tx, table, None, 9)
+            .await
+            .unwrap_err()
+            .to_string();
+        assert_eq!(
+            refused,
+            format!(
+                "table `{}` column `{column}` row `{id}` holds something impossible",
+                table.name()
+            )
+        );
     }
 }
 
@@ -399,16 +559,33 @@ async fn a_snapshot_sees_nothing_of_what_comes_later(world: &World) {
     let another = world.another().await.unwrap();
     for (number, (table, expected)) in (500..).zip(Table::ALL.into_iter().zip(&before)) {
         // The writers are not kept waiting, neither here nor in another process.
-        world.told(vec![announcement(number, "completed")], at(9)).await;
+        world
+            .told(vec![announcement(number, "completed")], at(9))
+            .await;
         let mut tx = another.begin().await.unwrap();
-        tx.execute("UPDATE vault SET created_at = created_at + 1", &[]).await.unwrap();
-        tx.execute("DELETE FROM work WHERE recording_id = $1", &[Arg::Text(&recording_id(1).to_string())]).await.unwrap();
+        tx.execute("UPDATE vault SET created_at = created_at + 1", &[])
+            .await
+            .unwrap();
+        tx.execute(
+            "DELETE FROM work WHERE recording_id = $1",
+            &[Arg::Text(&recording_id(1).to_string())],
+        )
+        .await
+        .unwrap();
         tx.commit().await.unwrap();
         assert_eq!(&all(&mut snapshot, table, 50).await, expected, "{table:?}");
     }
-    assert_eq!(image::count(&mut snapshot, Table::Recordings).await.unwrap(), 200);
+    assert_eq!(
+        image::count(&mut snapshot, Table::Recordings)
+            .await
+            .unwrap(),
+        200
+    );
     let mut later = world.ledger.snapshot().await.unwrap();
-    assert_eq!(image::count(&mut later, Table::Recordings).await.unwrap(), 200 + Table::ALL.len() as i64);
+    assert_eq!(
+        image::count(&mut later, Table::Recordings).await.unwrap(),
+        200 + Table::ALL.len() as i64
+    );
     drop((snapshot, later));
     another.close().await;
 }
@@ -422,18 +599,37 @@ async fn a_snapshot_may_rest(world: &World) {
     assert_eq!(snapshot.fetch_int(TIMEOUT, &[]).await.unwrap(), 0);
     let another = world.another().await.unwrap();
     let mut tx = another.begin().await.unwrap();
-    assert_eq!(tx.fetch_int(TIMEOUT, &[]).await.unwrap(), 8_000, "an ordinary session may not");
+    assert_eq!(
+        tx.fetch_int(TIMEOUT, &[]).await.unwrap(),
+        8_000,
+        "an ordinary session may not"
+    );
     image::defer_references(&mut tx).await.unwrap();
     assert_eq!(tx.fetch_int(TIMEOUT, &[]).await.unwrap(), 0);
     tx.commit().await.unwrap();
-    assert_eq!(another.begin().await.unwrap().fetch_int(TIMEOUT, &[]).await.unwrap(), 8_000, "for one unit of work only");
+    assert_eq!(
+        another
+            .begin()
+            .await
+            .unwrap()
+            .fetch_int(TIMEOUT, &[])
+            .await
+            .unwrap(),
+        8_000,
+        "for one unit of work only"
+    );
     another.close().await;
 }
 
 async fn a_snapshot_writes_nothing(world: &World) {
     filled(world).await;
     let mut snapshot = world.ledger.snapshot().await.unwrap();
-    let refused = image::insert(&mut snapshot, Table::Vault, &[parsed(Table::Vault, r#"["vlt_2",1,"dbi_2"]"#)]).await;
+    let refused = image::insert(
+        &mut snapshot,
+        Table::Vault,
+        &[parsed(Table::Vault, r#"["vlt_2",1,"dbi_2"]"#)],
+    )
+    .await;
     assert!(matches!(refused, Err(Error::Unavailable(_))), "{refused:?}");
     drop(snapshot);
     let snapshot = world.ledger.snapshot().await.unwrap();
@@ -444,23 +640,46 @@ async fn a_snapshot_writes_nothing(world: &World) {
 async fn a_dropped_snapshot_holds_nothing_up(world: &World) {
     filled(world).await;
     let mut snapshot = world.ledger.snapshot().await.unwrap();
-    let pid = if world.is_sqlite() { 0 } else { snapshot.fetch_int("SELECT pg_backend_pid()::bigint", &[]).await.unwrap() };
-    world.told(vec![announcement(900, "completed")], at(9)).await;
+    let pid = if world.is_sqlite() {
+        0
+    } else {
+        snapshot
+            .fetch_int("SELECT pg_backend_pid()::bigint", &[])
+            .await
+            .unwrap()
+    };
+    world
+        .told(vec![announcement(900, "completed")], at(9))
+        .await;
     drop(snapshot);
     if world.is_sqlite() {
         // Waits for readers of the log for some seconds, and says whether one was left.
         let path = world.folder.path().join("vault.db");
-        let mut connection = SqliteConnection::connect(&format!("sqlite:{}", path.display())).await.unwrap();
-        let (busy, _, _): (i64, i64, i64) = sqlx::query_as("PRAGMA wal_checkpoint(TRUNCATE)").fetch_one(&mut connection).await.unwrap();
+        let mut connection = SqliteConnection::connect(&format!("sqlite:{}", path.display()))
+            .await
+            .unwrap();
+        let (busy, _, _): (i64, i64, i64) = sqlx::query_as("PRAGMA wal_checkpoint(TRUNCATE)")
+            .fetch_one(&mut connection)
+            .await
+            .unwrap();
         assert_eq!(busy, 0);
         connection.close().await.unwrap();
     } else {
         // The server ends the process once the connection is closed.
-        while world.int(&format!("SELECT COUNT(*) FROM pg_stat_activity WHERE pid = {pid}")).await > 0 {}
+        while world
+            .int(&format!(
+                "SELECT COUNT(*) FROM pg_stat_activity WHERE pid = {pid}"
+            ))
+            .await
+            > 0
+        {}
     }
 }
 
 async fn a_closed_ledger_gives_no_snapshot(world: &World) {
     world.ledger.close().await;
-    assert!(matches!(world.ledger.snapshot().await.err(), Some(Error::Unavailable(_))));
+    assert!(matches!(
+        world.ledger.snapshot().await.err(),
+        Some(Error::Unavailable(_))
+    ));
 }

@@ -11,26 +11,45 @@ use crate::{
     model::id::ReceiptId,
 };
 
-every_database!(a_fence_is_told_when_it_commits_and_not_before, an_epoch_is_told_when_it_begins, a_lost_connection_is_made_again);
+every_database!(
+    a_fence_is_told_when_it_commits_and_not_before,
+    an_epoch_is_told_when_it_begins,
+    a_lost_connection_is_made_again
+);
 
 /// Sets a fence, and leaves before the commit or after it.
 async fn fence(world: &World, number: usize, commits: bool) {
     let receipt = ReceiptId::random(&mut rand::rng());
     let mut tx = world.tx().await;
-    super::fence(&mut tx, super::recording_id(u32::try_from(number).unwrap()), at(0), receipt, 1, None).await.unwrap();
+    super::fence(
+        &mut tx,
+        super::recording_id(u32::try_from(number).unwrap()),
+        at(0),
+        receipt,
+        1,
+        None,
+    )
+    .await
+    .unwrap();
     if commits {
         tx.commit().await.unwrap();
     }
 }
 
-/// Follows the news of another process while something is done that hears of it; where there is no bell, it does nothing.
-async fn following<F: Future<Output = ()>>(world: &World, done: impl FnOnce(mpsc::UnboundedReceiver<Word>) -> F) {
+/// Follows the news of another process while something is done that hears of it; where there is no
+/// bell, it does nothing.
+async fn following<F: Future<Output = ()>>(
+    world: &World,
+    done: impl FnOnce(mpsc::UnboundedReceiver<Word>) -> F,
+) {
     let another = world.another().await.unwrap();
     let (hear, mut heard) = mpsc::unbounded_channel();
     let following = another.news().follow(move |word| hear.send(word).unwrap());
     if world.is_sqlite() {
         fence(world, 0, true).await;
-        assert!(following.now_or_never().is_none() && heard.recv().now_or_never().flatten().is_none());
+        assert!(
+            following.now_or_never().is_none() && heard.recv().now_or_never().flatten().is_none()
+        );
     } else {
         let done = tokio::time::timeout(Duration::from_secs(30), done(heard));
         tokio::select! {
@@ -67,7 +86,12 @@ async fn a_fence_is_told_when_it_commits_and_not_before(world: &World) {
         fence(world, 0, false).await;
         fence(world, 1, true).await;
         assert_eq!(heard.recv().await, Some(Word::Fence));
-        world.sql(&["SELECT pg_notify('recvault', 'a word of a newer program')", "SELECT pg_notify('another', 'fence')"]).await;
+        world
+            .sql(&[
+                "SELECT pg_notify('recvault', 'a word of a newer program')",
+                "SELECT pg_notify('another', 'fence')",
+            ])
+            .await;
         fence(world, 2, true).await;
         assert_eq!(heard.recv().await, Some(Word::Fence));
         assert_eq!(heard.recv().now_or_never(), None, "nothing else was told");

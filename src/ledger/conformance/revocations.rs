@@ -70,7 +70,9 @@ fn subject(number: u8) -> SubjectId {
 impl World {
     async fn begun(&self, revocation: &Revocation) {
         let mut tx = self.tx().await;
-        revocations::insert(&mut tx, revocation, at(60)).await.unwrap();
+        revocations::insert(&mut tx, revocation, at(60))
+            .await
+            .unwrap();
         tx.commit().await.unwrap();
     }
 
@@ -81,13 +83,27 @@ impl World {
         .await;
     }
 
-    async fn reached(&self, revocation: &Revocation, cursor: Option<RecordingId>, limit: i64) -> Vec<RecordingId> {
-        revocations::reached(&mut self.ledger.read().await.unwrap(), revocation, cursor, limit).await.unwrap()
+    async fn reached(
+        &self,
+        revocation: &Revocation,
+        cursor: Option<RecordingId>,
+        limit: i64,
+    ) -> Vec<RecordingId> {
+        revocations::reached(
+            &mut self.ledger.read().await.unwrap(),
+            revocation,
+            cursor,
+            limit,
+        )
+        .await
+        .unwrap()
     }
 
     async fn entered(&self, id: RevocationId, recording: RecordingId, outcome: Outcome) -> u64 {
         let mut tx = self.tx().await;
-        let entered = revocations::enter(&mut tx, id, &[(recording, outcome)], at(5)).await.unwrap();
+        let entered = revocations::enter(&mut tx, id, &[(recording, outcome)], at(5))
+            .await
+            .unwrap();
         tx.commit().await.unwrap();
         entered
     }
@@ -97,20 +113,69 @@ async fn a_hold_and_the_count_of_holds_go_together(world: &World) {
     let id = world.one_announced().await;
     let mut tx = world.tx().await;
     assert!(holds::place(&mut tx, &hold(id, "a")).await.unwrap());
-    assert!(!holds::place(&mut tx, &HoldRow { placed_at: at(2), ..hold(id, "a") }).await.unwrap(), "it says the same");
-    let longer = HoldRow { review_at: at(2000), placed_at: at(3), ..hold(id, "a") };
+    assert!(
+        !holds::place(
+            &mut tx,
+            &HoldRow {
+                placed_at: at(2),
+                ..hold(id, "a")
+            }
+        )
+        .await
+        .unwrap(),
+        "it says the same"
+    );
+    let longer = HoldRow {
+        review_at: at(2000),
+        placed_at: at(3),
+        ..hold(id, "a")
+    };
     assert!(holds::place(&mut tx, &longer).await.unwrap());
     assert!(holds::place(&mut tx, &hold(id, "b")).await.unwrap());
-    assert_eq!(holds::find(&mut tx, id, &parsed("a")).await.unwrap(), Some(longer));
-    assert_eq!(recordings::find(&mut tx, id).await.unwrap().unwrap().holds, 2);
-    assert_eq!(holds::lift(&mut tx, id, &parsed("c"), at(4)).await.unwrap(), None);
-    assert_eq!(holds::lift(&mut tx, id, &parsed("a"), at(4)).await.unwrap(), Some(1));
-    assert_eq!(holds::lift(&mut tx, id, &parsed("a"), at(5)).await.unwrap(), None);
-    assert_eq!(holds::find(&mut tx, id, &parsed("a")).await.unwrap().unwrap().lifted_at, Some(at(4)));
-    assert_eq!(holds::purposes(&mut tx, &[id]).await.unwrap(), [(id, vec![parsed("legal-request")])].into());
+    assert_eq!(
+        holds::find(&mut tx, id, &parsed("a")).await.unwrap(),
+        Some(longer)
+    );
+    assert_eq!(
+        recordings::find(&mut tx, id).await.unwrap().unwrap().holds,
+        2
+    );
+    assert_eq!(
+        holds::lift(&mut tx, id, &parsed("c"), at(4)).await.unwrap(),
+        None
+    );
+    assert_eq!(
+        holds::lift(&mut tx, id, &parsed("a"), at(4)).await.unwrap(),
+        Some(1)
+    );
+    assert_eq!(
+        holds::lift(&mut tx, id, &parsed("a"), at(5)).await.unwrap(),
+        None
+    );
+    assert_eq!(
+        holds::find(&mut tx, id, &parsed("a"))
+            .await
+            .unwrap()
+            .unwrap()
+            .lifted_at,
+        Some(at(4))
+    );
+    assert_eq!(
+        holds::purposes(&mut tx, &[id]).await.unwrap(),
+        [(id, vec![parsed("legal-request")])].into()
+    );
     let standing = holds::standing(&mut tx, &[id]).await.unwrap();
     assert_eq!(standing, [hold(id, "b")]);
-    let listed = holds::list(&mut tx, &HoldFilter { conflicts: true, ..HoldFilter::default() }, 9).await.unwrap();
+    let listed = holds::list(
+        &mut tx,
+        &HoldFilter {
+            conflicts: true,
+            ..HoldFilter::default()
+        },
+        9,
+    )
+    .await
+    .unwrap();
     assert_eq!(listed, []);
     tx.commit().await.unwrap();
     let nobodys = holds::place(&mut world.tx().await, &hold(super::recording_id(99), "a")).await;
@@ -121,19 +186,63 @@ async fn what_a_hold_keeps_is_not_shredded_but_closed(world: &World) {
     let ids = world.announced(3).await;
     let mut tx = world.tx().await;
     holds::place(&mut tx, &hold(ids[0], "a")).await.unwrap();
-    assert_eq!(recordings::mark_shredded(&mut tx, &ids[..2], at(5)).await.unwrap(), [ids[1]].into());
+    assert_eq!(
+        recordings::mark_shredded(&mut tx, &ids[..2], at(5))
+            .await
+            .unwrap(),
+        [ids[1]].into()
+    );
     // Only the one that a hold keeps, and only once.
-    assert_eq!(holds::close(&mut tx, &ids, &parsed("x"), at(5)).await.unwrap(), [ids[0]].into());
-    assert_eq!(holds::close(&mut tx, &ids, &parsed("y"), at(6)).await.unwrap(), BTreeSet::new());
-    assert_eq!(recordings::find(&mut tx, ids[0]).await.unwrap().unwrap().revoked_at, Some(at(5)));
-    let conflicts = holds::list(&mut tx, &HoldFilter { conflicts: true, ..HoldFilter::default() }, 9).await.unwrap();
+    assert_eq!(
+        holds::close(&mut tx, &ids, &parsed("x"), at(5))
+            .await
+            .unwrap(),
+        [ids[0]].into()
+    );
+    assert_eq!(
+        holds::close(&mut tx, &ids, &parsed("y"), at(6))
+            .await
+            .unwrap(),
+        BTreeSet::new()
+    );
+    assert_eq!(
+        recordings::find(&mut tx, ids[0])
+            .await
+            .unwrap()
+            .unwrap()
+            .revoked_at,
+        Some(at(5))
+    );
+    let conflicts = holds::list(
+        &mut tx,
+        &HoldFilter {
+            conflicts: true,
+            ..HoldFilter::default()
+        },
+        9,
+    )
+    .await
+    .unwrap();
     assert_eq!(conflicts, [(hold(ids[0], "a"), Some(at(5)))]);
     assert_eq!(holds::released(&mut tx, 9).await.unwrap(), []);
-    holds::lift(&mut tx, ids[0], &parsed("a"), at(7)).await.unwrap();
-    assert_eq!(holds::released(&mut tx, 9).await.unwrap(), [(ids[0], parsed("x"))]);
-    assert_eq!(recordings::mark_shredded(&mut tx, &ids, at(8)).await.unwrap(), [ids[0], ids[2]].into());
+    holds::lift(&mut tx, ids[0], &parsed("a"), at(7))
+        .await
+        .unwrap();
+    assert_eq!(
+        holds::released(&mut tx, 9).await.unwrap(),
+        [(ids[0], parsed("x"))]
+    );
+    assert_eq!(
+        recordings::mark_shredded(&mut tx, &ids, at(8))
+            .await
+            .unwrap(),
+        [ids[0], ids[2]].into()
+    );
     assert_eq!(holds::released(&mut tx, 9).await.unwrap(), []);
-    assert!(matches!(holds::place(&mut tx, &hold(ids[0], "a")).await, Err(Error::Stale(_))));
+    assert!(matches!(
+        holds::place(&mut tx, &hold(ids[0], "a")).await,
+        Err(Error::Stale(_))
+    ));
 }
 
 async fn a_person_is_reached_in_calls_and_conferences(world: &World) {
@@ -147,7 +256,10 @@ async fn a_person_is_reached_in_calls_and_conferences(world: &World) {
     let all = vec![both, by_call, by_conference, announcement(3, "completed")];
     let ids: Vec<_> = all.iter().map(|announcement| announcement.id).collect();
     world.told(all, at(0)).await;
-    let [caller, guest] = [revocation(Target::Subject(subject(1))), revocation(Target::Subject(subject(2)))];
+    let [caller, guest] = [
+        revocation(Target::Subject(subject(1))),
+        revocation(Target::Subject(subject(2))),
+    ];
     assert_eq!(world.reached(&caller, None, 9).await, []);
     world.named(&call, "caller", subject(1)).await;
     world.named(&conference, "guest", subject(1)).await;
@@ -155,11 +267,29 @@ async fn a_person_is_reached_in_calls_and_conferences(world: &World) {
     assert_eq!(world.reached(&caller, None, 9).await, ids[..3]);
     assert_eq!(world.reached(&guest, None, 9).await, [ids[0], ids[2]]);
     assert_eq!(world.reached(&caller, Some(ids[0]), 1).await, [ids[1]]);
-    assert_eq!(revocations::pending(&mut world.tx().await, &caller).await.unwrap(), 3);
+    assert_eq!(
+        revocations::pending(&mut world.tx().await, &caller)
+            .await
+            .unwrap(),
+        3
+    );
     let conversations = [call, conference].map(|sid| sid.parse::<Conversation>().unwrap());
-    let legs = revocations::legs(&mut world.tx().await, subject(1), &conversations).await.unwrap();
-    assert_eq!(legs, [(conversations[0].clone(), parsed("caller")), (conversations[1].clone(), parsed("guest"))]);
-    assert_eq!(world.reached(&revocation(Target::Recording(ids[3])), None, 9).await, [ids[3]]);
+    let legs = revocations::legs(&mut world.tx().await, subject(1), &conversations)
+        .await
+        .unwrap();
+    assert_eq!(
+        legs,
+        [
+            (conversations[0].clone(), parsed("caller")),
+            (conversations[1].clone(), parsed("guest"))
+        ]
+    );
+    assert_eq!(
+        world
+            .reached(&revocation(Target::Recording(ids[3])), None, 9)
+            .await,
+        [ids[3]]
+    );
 }
 
 async fn what_was_collected_later_or_is_of_another_account_is_not_reached(world: &World) {
@@ -169,8 +299,24 @@ async fn what_was_collected_later_or_is_of_another_account_is_not_reached(world:
     world.told(vec![late], at(1)).await;
     let account = revocation(Target::Account(parsed(&format!("AC{:032x}", 0))));
     assert_eq!(world.reached(&account, None, 9).await, [ids[0], ids[3]]);
-    assert_eq!(world.reached(&Revocation { revoked_at: at(1), ..account.clone() }, None, 9).await.len(), 3);
-    let limited = Revocation { accounts: [parsed(&format!("AC{:032x}", 1))].into(), ..account };
+    assert_eq!(
+        world
+            .reached(
+                &Revocation {
+                    revoked_at: at(1),
+                    ..account.clone()
+                },
+                None,
+                9
+            )
+            .await
+            .len(),
+        3
+    );
+    let limited = Revocation {
+        accounts: [parsed(&format!("AC{:032x}", 1))].into(),
+        ..account
+    };
     assert_eq!(world.reached(&limited, None, 9).await, []);
 }
 
@@ -183,40 +329,116 @@ async fn a_recording_is_dealt_with_once(world: &World) {
     assert_eq!(world.entered(of_all.id, ids[0], Outcome::Shredded).await, 0);
     assert_eq!(world.entered(of_all.id, ids[1], Outcome::Closed).await, 1);
     assert_eq!(world.reached(&of_all, None, 9).await, []);
-    let counts = revocations::count(&mut world.tx().await, of_all.id).await.unwrap();
+    let counts = revocations::count(&mut world.tx().await, of_all.id)
+        .await
+        .unwrap();
     assert_eq!((counts.shredded, counts.held, counts.closed), (0, 1, 1));
-    assert_eq!(revocations::closed(&mut world.tx().await, &ids).await.unwrap(), [(ids[1], BTreeSet::new())].into());
+    assert_eq!(
+        revocations::closed(&mut world.tx().await, &ids)
+            .await
+            .unwrap(),
+        [(ids[1], BTreeSet::new())].into()
+    );
 
     let receipt = ReceiptId::random(&mut rand::rng());
     let mut tx = world.tx().await;
-    super::fence(&mut tx, ids[0], at(6), receipt, 7, None).await.unwrap();
+    super::fence(&mut tx, ids[0], at(6), receipt, 7, None)
+        .await
+        .unwrap();
     revocations::settle(&mut tx, &ids, at(6)).await.unwrap();
     tx.commit().await.unwrap();
     let mut tx = world.tx().await;
-    assert_eq!(revocations::receipts(&mut tx, of_all.id).await.unwrap(), [receipt]);
-    let outcomes = revocations::outcomes(&mut tx, of_all.id, None, None, 9).await.unwrap();
-    let told: Vec<_> = outcomes.iter().map(|reached| (reached.recording, reached.outcome, reached.receipt)).collect();
-    assert_eq!(told, [(ids[0], Outcome::Shredded, Some(receipt)), (ids[1], Outcome::Closed, None)]);
-    assert_eq!(revocations::outcomes(&mut tx, of_all.id, Some(Outcome::Closed), Some(ids[0]), 9).await.unwrap().len(), 1);
-    assert_eq!(revocations::outcomes(&mut tx, of_all.id, None, Some(ids[1]), 9).await.unwrap(), []);
+    assert_eq!(
+        revocations::receipts(&mut tx, of_all.id).await.unwrap(),
+        [receipt]
+    );
+    let outcomes = revocations::outcomes(&mut tx, of_all.id, None, None, 9)
+        .await
+        .unwrap();
+    let told: Vec<_> = outcomes
+        .iter()
+        .map(|reached| (reached.recording, reached.outcome, reached.receipt))
+        .collect();
+    assert_eq!(
+        told,
+        [
+            (ids[0], Outcome::Shredded, Some(receipt)),
+            (ids[1], Outcome::Closed, None)
+        ]
+    );
+    assert_eq!(
+        revocations::outcomes(&mut tx, of_all.id, Some(Outcome::Closed), Some(ids[0]), 9)
+            .await
+            .unwrap()
+            .len(),
+        1
+    );
+    assert_eq!(
+        revocations::outcomes(&mut tx, of_all.id, None, Some(ids[1]), 9)
+            .await
+            .unwrap(),
+        []
+    );
 }
 
 async fn one_at_a_time_has_a_revocation(world: &World) {
     let some = revocation(Target::Recording(world.one_announced().await));
     world.begun(&some).await;
     let mut tx = world.tx().await;
-    assert_eq!(revocations::due(&mut tx, Term::at(at(59), at(59)), 9).await.unwrap(), []);
-    assert!(!revocations::take(&mut tx, some.id, Term::at(at(59), at(100))).await.unwrap());
-    assert_eq!(revocations::due(&mut tx, Term::at(at(60), at(60)), 9).await.unwrap(), [some.id]);
-    assert!(revocations::take(&mut tx, some.id, Term::at(at(60), at(100))).await.unwrap());
-    assert!(!revocations::take(&mut tx, some.id, Term::at(at(60), at(100))).await.unwrap());
-    revocations::release(&mut tx, some.id, at(70)).await.unwrap();
-    assert!(revocations::take(&mut tx, some.id, Term::at(at(70), at(100))).await.unwrap());
-    revocations::finish(&mut tx, some.id, "a.b.c", at(80)).await.unwrap();
-    assert!(!revocations::take(&mut tx, some.id, Term::at(at(999), at(1000))).await.unwrap());
-    assert!(matches!(revocations::finish(&mut tx, some.id, "d.e.f", at(81)).await, Err(Error::Stale(_))));
+    assert_eq!(
+        revocations::due(&mut tx, Term::at(at(59), at(59)), 9)
+            .await
+            .unwrap(),
+        []
+    );
+    assert!(
+        !revocations::take(&mut tx, some.id, Term::at(at(59), at(100)))
+            .await
+            .unwrap()
+    );
+    assert_eq!(
+        revocations::due(&mut tx, Term::at(at(60), at(60)), 9)
+            .await
+            .unwrap(),
+        [some.id]
+    );
+    assert!(
+        revocations::take(&mut tx, some.id, Term::at(at(60), at(100)))
+            .await
+            .unwrap()
+    );
+    assert!(
+        !revocations::take(&mut tx, some.id, Term::at(at(60), at(100)))
+            .await
+            .unwrap()
+    );
+    revocations::release(&mut tx, some.id, at(70))
+        .await
+        .unwrap();
+    assert!(
+        revocations::take(&mut tx, some.id, Term::at(at(70), at(100)))
+            .await
+            .unwrap()
+    );
+    revocations::finish(&mut tx, some.id, "a.b.c", at(80))
+        .await
+        .unwrap();
+    assert!(
+        !revocations::take(&mut tx, some.id, Term::at(at(999), at(1000)))
+            .await
+            .unwrap()
+    );
+    assert!(matches!(
+        revocations::finish(&mut tx, some.id, "d.e.f", at(81)).await,
+        Err(Error::Stale(_))
+    ));
     let done = revocations::find(&mut tx, some.id).await.unwrap().unwrap();
-    let told = Revocation { is_done: true, jws: Some("a.b.c".into()), finished_at: Some(at(80)), ..some };
+    let told = Revocation {
+        is_done: true,
+        jws: Some("a.b.c".into()),
+        finished_at: Some(at(80)),
+        ..some
+    };
     assert_eq!(done, told);
 }
 
@@ -225,12 +447,32 @@ async fn a_cursor_is_moved_only_from_where_it_was_found(world: &World) {
     let some = revocation(Target::Recording(ids[0]));
     world.begun(&some).await;
     let mut tx = world.tx().await;
-    assert!(!revocations::advance(&mut tx, some.id, Some(ids[0]), ids[1], at(0)).await.unwrap());
-    assert!(revocations::advance(&mut tx, some.id, None, ids[0], at(0)).await.unwrap());
-    assert!(!revocations::advance(&mut tx, some.id, None, ids[1], at(0)).await.unwrap());
-    assert!(revocations::advance(&mut tx, some.id, Some(ids[0]), ids[1], at(0)).await.unwrap());
+    assert!(
+        !revocations::advance(&mut tx, some.id, Some(ids[0]), ids[1], at(0))
+            .await
+            .unwrap()
+    );
+    assert!(
+        revocations::advance(&mut tx, some.id, None, ids[0], at(0))
+            .await
+            .unwrap()
+    );
+    assert!(
+        !revocations::advance(&mut tx, some.id, None, ids[1], at(0))
+            .await
+            .unwrap()
+    );
+    assert!(
+        revocations::advance(&mut tx, some.id, Some(ids[0]), ids[1], at(0))
+            .await
+            .unwrap()
+    );
     assert!(!revocations::lock(&mut tx, some.id, None).await.unwrap());
-    assert!(revocations::lock(&mut tx, some.id, Some(ids[1])).await.unwrap());
+    assert!(
+        revocations::lock(&mut tx, some.id, Some(ids[1]))
+            .await
+            .unwrap()
+    );
 }
 
 async fn a_revocation_that_is_done_runs_again_when_more_is_reached(world: &World) {
@@ -239,31 +481,68 @@ async fn a_revocation_that_is_done_runs_again_when_more_is_reached(world: &World
     told.call = Some(parsed(&call));
     let id = told.id;
     world.told(vec![told], at(0)).await;
-    let (theirs, early) =
-        (revocation(Target::Subject(subject(1))), Revocation { revoked_at: at(-1), ..revocation(Target::Subject(subject(1))) });
+    let (theirs, early) = (
+        revocation(Target::Subject(subject(1))),
+        Revocation {
+            revoked_at: at(-1),
+            ..revocation(Target::Subject(subject(1)))
+        },
+    );
     for each in [&theirs, &early] {
         world.begun(each).await;
         let mut tx = world.tx().await;
-        revocations::finish(&mut tx, each.id, "a.b.c", at(1)).await.unwrap();
+        revocations::finish(&mut tx, each.id, "a.b.c", at(1))
+            .await
+            .unwrap();
         tx.commit().await.unwrap();
     }
     let conversation: Conversation = call.parse().unwrap();
     let mut tx = world.tx().await;
-    assert!(revocations::reach_again(&mut tx, &conversation, at(9)).await.unwrap().is_empty(), "nobody is named");
+    assert!(
+        revocations::reach_again(&mut tx, &conversation, at(9))
+            .await
+            .unwrap()
+            .is_empty(),
+        "nobody is named"
+    );
     tx.commit().await.unwrap();
     world.named(&call, "caller", subject(1)).await;
     let mut tx = world.tx().await;
-    assert!(!revocations::reach_again(&mut tx, &conversation, at(9)).await.unwrap().is_empty());
+    assert!(
+        !revocations::reach_again(&mut tx, &conversation, at(9))
+            .await
+            .unwrap()
+            .is_empty()
+    );
     tx.commit().await.unwrap();
-    assert_eq!(revocations::due(&mut world.tx().await, Term::at(at(9), at(9)), 9).await.unwrap(), [theirs.id], "the other is of before");
+    assert_eq!(
+        revocations::due(&mut world.tx().await, Term::at(at(9), at(9)), 9)
+            .await
+            .unwrap(),
+        [theirs.id],
+        "the other is of before"
+    );
     world.entered(theirs.id, id, Outcome::Shredded).await;
     let mut tx = world.tx().await;
-    revocations::finish(&mut tx, theirs.id, "d.e.f", at(10)).await.unwrap();
-    assert!(revocations::reach_again(&mut tx, &conversation, at(11)).await.unwrap().is_empty(), "it was dealt with");
+    revocations::finish(&mut tx, theirs.id, "d.e.f", at(10))
+        .await
+        .unwrap();
+    assert!(
+        revocations::reach_again(&mut tx, &conversation, at(11))
+            .await
+            .unwrap()
+            .is_empty(),
+        "it was dealt with"
+    );
     tx.commit().await.unwrap();
     // An outcome that comes late makes it sign again, from where it is.
     assert_eq!(world.entered(early.id, id, Outcome::Shredded).await, 1);
-    assert_eq!(revocations::due(&mut world.tx().await, Term::at(at(9), at(9)), 9).await.unwrap(), [early.id]);
+    assert_eq!(
+        revocations::due(&mut world.tx().await, Term::at(at(9), at(9)), 9)
+            .await
+            .unwrap(),
+        [early.id]
+    );
 }
 
 async fn what_covers_a_recording_is_found_from_it(world: &World) {
@@ -273,20 +552,36 @@ async fn what_covers_a_recording_is_found_from_it(world: &World) {
     let (id, account) = (told.id, told.account.clone());
     world.told(vec![told], at(0)).await;
     world.named(&conference, "host", subject(1)).await;
-    let covering = [Target::Subject(subject(1)), Target::Recording(id), Target::Account(account.clone())].map(revocation);
+    let covering = [
+        Target::Subject(subject(1)),
+        Target::Recording(id),
+        Target::Account(account.clone()),
+    ]
+    .map(revocation);
     let others = [
         revocation(Target::Subject(subject(2))),
         revocation(Target::Account(parsed(&format!("AC{:032x}", 9)))),
-        Revocation { revoked_at: at(-1), ..revocation(Target::Recording(id)) },
-        Revocation { accounts: [parsed(&format!("AC{:032x}", 9))].into(), ..revocation(Target::Recording(id)) },
+        Revocation {
+            revoked_at: at(-1),
+            ..revocation(Target::Recording(id))
+        },
+        Revocation {
+            accounts: [parsed(&format!("AC{:032x}", 9))].into(),
+            ..revocation(Target::Recording(id))
+        },
     ];
     for each in covering.iter().chain(&others) {
         world.begun(each).await;
     }
     let recording = world.find(id).await.unwrap();
-    let found = revocations::covering(&mut world.tx().await, &recording).await.unwrap();
+    let found = revocations::covering(&mut world.tx().await, &recording)
+        .await
+        .unwrap();
     let found: BTreeSet<_> = found.iter().map(|revocation| revocation.id).collect();
-    assert_eq!(found, covering.iter().map(|revocation| revocation.id).collect());
+    assert_eq!(
+        found,
+        covering.iter().map(|revocation| revocation.id).collect()
+    );
 }
 
 async fn what_is_closed_without_a_fence_is_told_to_who_streams(world: &World) {
@@ -294,12 +589,31 @@ async fn what_is_closed_without_a_fence_is_told_to_who_streams(world: &World) {
     let mut tx = world.tx().await;
     let begin = audit::head(&mut tx).await.unwrap();
     let reason = parsed("subject-request");
-    let seq = audit::append(&mut tx, NewEntry::recording_revoked(at(0), Actor::Operator, ids[0], None, &reason, None)).await.unwrap();
+    let seq = audit::append(
+        &mut tx,
+        NewEntry::recording_revoked(at(0), Actor::Operator, ids[0], None, &reason, None),
+    )
+    .await
+    .unwrap();
     let receipt = ReceiptId::random(&mut rand::rng());
-    let next = audit::append(&mut tx, NewEntry::shred_fenced(at(0), Actor::Operator, ids[1], receipt, &reason)).await.unwrap();
-    super::fence(&mut tx, ids[1], at(0), receipt, next, None).await.unwrap();
+    let next = audit::append(
+        &mut tx,
+        NewEntry::shred_fenced(at(0), Actor::Operator, ids[1], receipt, &reason),
+    )
+    .await
+    .unwrap();
+    super::fence(&mut tx, ids[1], at(0), receipt, next, None)
+        .await
+        .unwrap();
     tx.commit().await.unwrap();
-    let all = shreds::fenced_after(&mut world.tx().await, begin, 9).await.unwrap();
+    let all = shreds::fenced_after(&mut world.tx().await, begin, 9)
+        .await
+        .unwrap();
     assert_eq!(all, [(seq, ids[0]), (next, ids[1])]);
-    assert_eq!(shreds::fenced_after(&mut world.tx().await, seq, 9).await.unwrap(), all[1..]);
+    assert_eq!(
+        shreds::fenced_after(&mut world.tx().await, seq, 9)
+            .await
+            .unwrap(),
+        all[1..]
+    );
 }

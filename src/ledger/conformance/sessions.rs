@@ -24,21 +24,41 @@ every_database!(
     a_url_of_another_kind_is_refused,
 );
 
-/// A process that is stopped with the audit log's head in its hands. On SQLite nobody else writes until it goes on or ends.
+/// A process that is stopped with the audit log's head in its hands. On SQLite nobody else writes
+/// until it goes on or ends.
 async fn who_rests_in_the_middle_of_a_unit_keeps_nobody_for_long(world: &World) {
     if world.is_sqlite() {
         return;
     }
     let mut resting = world.tx().await;
-    audit::append(&mut resting, NewEntry::recording_refused(at(1), recording_id(1))).await.unwrap();
+    audit::append(
+        &mut resting,
+        NewEntry::recording_refused(at(1), recording_id(1)),
+    )
+    .await
+    .unwrap();
     let mut other = world.tx().await;
-    audit::append(&mut other, NewEntry::recording_refused(at(2), recording_id(2))).await.unwrap();
+    audit::append(
+        &mut other,
+        NewEntry::recording_refused(at(2), recording_id(2)),
+    )
+    .await
+    .unwrap();
     other.commit().await.unwrap();
-    let late = audit::append(&mut resting, NewEntry::recording_refused(at(3), recording_id(3))).await;
+    let late = audit::append(
+        &mut resting,
+        NewEntry::recording_refused(at(3), recording_id(3)),
+    )
+    .await;
     assert!(matches!(late, Err(Error::Unavailable(_))), "{late:?}");
     drop(resting);
     let log = audit::after(&mut world.tx().await, 0, 9).await.unwrap();
-    assert_eq!(log.iter().map(|entry| (entry.seq, entry.at)).collect::<Vec<_>>(), [(1, at(2))]);
+    assert_eq!(
+        log.iter()
+            .map(|entry| (entry.seq, entry.at))
+            .collect::<Vec<_>>(),
+        [(1, at(2))]
+    );
 }
 
 async fn a_dropped_session_leaves_nothing(world: &World) {
@@ -46,8 +66,18 @@ async fn a_dropped_session_leaves_nothing(world: &World) {
     let before = world.find(id).await;
     let mut tx = world.tx().await;
     recordings::mark_sealed(&mut tx, id, at(1)).await.unwrap();
-    work::lease(&mut tx, holder(), Term::at(at(1), at(9)), 9).await.unwrap();
-    assert_eq!(recordings::find(&mut tx, id).await.unwrap().unwrap().sealed_at, Some(at(1)), "it sees its own writing");
+    work::lease(&mut tx, holder(), Term::at(at(1), at(9)), 9)
+        .await
+        .unwrap();
+    assert_eq!(
+        recordings::find(&mut tx, id)
+            .await
+            .unwrap()
+            .unwrap()
+            .sealed_at,
+        Some(at(1)),
+        "it sees its own writing"
+    );
     drop(tx);
     assert_eq!(world.find(id).await, before);
     assert!(work::any_due(&mut world.tx().await, at(1)).await.unwrap());
@@ -79,12 +109,18 @@ async fn a_unit_is_run_again_after_a_conflict_and_only_then(world: &World) {
             .ledger
             .unit(|| async {
                 match count.fetch_add(1, Ordering::SeqCst) {
-                    run if run < failures => Err(error.lock().unwrap().take().unwrap_or(Error::Conflict)),
+                    run if run < failures => {
+                        Err(error.lock().unwrap().take().unwrap_or(Error::Conflict))
+                    }
                     _ => Ok(()),
                 }
             })
             .await;
-        assert_eq!((count.into_inner(), outcome.is_ok()), (runs, succeeds), "{failures} failures: {outcome:?}");
+        assert_eq!(
+            (count.into_inner(), outcome.is_ok()),
+            (runs, succeeds),
+            "{failures} failures: {outcome:?}"
+        );
     }
 }
 
@@ -93,8 +129,20 @@ async fn opening_again_changes_nothing(world: &World) {
     let before = world.find(id).await;
     world.ledger.close().await;
     let again = world.another().await.unwrap();
-    assert_eq!(recordings::find(&mut again.read().await.unwrap(), id).await.unwrap(), before);
-    assert_eq!(again.kind(), if world.is_sqlite() { "sqlite" } else { "postgres" });
+    assert_eq!(
+        recordings::find(&mut again.read().await.unwrap(), id)
+            .await
+            .unwrap(),
+        before
+    );
+    assert_eq!(
+        again.kind(),
+        if world.is_sqlite() {
+            "sqlite"
+        } else {
+            "postgres"
+        }
+    );
     again.probe().await.unwrap();
     again.close().await;
 }
@@ -102,9 +150,14 @@ async fn opening_again_changes_nothing(world: &World) {
 async fn several_processes_open_a_new_database_at_once(world: &World) {
     // On SQLite a file that is not there yet; on PostgreSQL a database without tables.
     let settings = match world.is_sqlite() {
-        true => Settings { url: "sqlite:new.db".into(), ..Settings::default() },
+        true => Settings {
+            url: "sqlite:new.db".into(),
+            ..Settings::default()
+        },
         false => {
-            world.sql(&["DROP SCHEMA public CASCADE", "CREATE SCHEMA public"]).await;
+            world
+                .sql(&["DROP SCHEMA public CASCADE", "CREATE SCHEMA public"])
+                .await;
             world.settings.clone()
         }
     };
@@ -120,7 +173,14 @@ async fn two_processes_write_and_neither_is_refused(world: &World) {
     let ids = world.announced(40).await;
     let another = world.another().await.unwrap();
     let writes = ids.iter().enumerate().map(|(index, id)| {
-        let (ledger, id) = (if index % 2 == 0 { &world.ledger } else { &another }, *id);
+        let (ledger, id) = (
+            if index % 2 == 0 {
+                &world.ledger
+            } else {
+                &another
+            },
+            *id,
+        );
         ledger.unit(move || async move {
             let mut tx = ledger.begin().await?;
             recordings::mark_sealed(&mut tx, id, at(1)).await?;
@@ -131,7 +191,9 @@ async fn two_processes_write_and_neither_is_refused(world: &World) {
         written.unwrap();
     }
     for ledger in [&world.ledger, &another] {
-        let counted = recordings::count_by_state(&mut ledger.read().await.unwrap()).await.unwrap();
+        let counted = recordings::count_by_state(&mut ledger.read().await.unwrap())
+            .await
+            .unwrap();
         assert_eq!(counted, [(crate::model::recording::State::Sealed, 40)]);
     }
     another.close().await;
@@ -139,9 +201,18 @@ async fn two_processes_write_and_neither_is_refused(world: &World) {
 
 async fn a_closed_ledger_is_not_available(world: &World) {
     world.ledger.close().await;
-    assert!(matches!(world.ledger.begin().await.err(), Some(Error::Unavailable(_))));
-    assert!(matches!(world.ledger.read().await.err(), Some(Error::Unavailable(_))));
-    assert!(matches!(world.ledger.probe().await, Err(Error::Unavailable(_))));
+    assert!(matches!(
+        world.ledger.begin().await.err(),
+        Some(Error::Unavailable(_))
+    ));
+    assert!(matches!(
+        world.ledger.read().await.err(),
+        Some(Error::Unavailable(_))
+    ));
+    assert!(matches!(
+        world.ledger.probe().await,
+        Err(Error::Unavailable(_))
+    ));
 }
 
 async fn a_newer_schema_is_refused(world: &World) {
@@ -150,22 +221,57 @@ async fn a_newer_schema_is_refused(world: &World) {
             SELECT 9999, 'from the future', success, checksum, execution_time FROM _sqlx_migrations WHERE version = 1"])
         .await;
     let refused = world.another().await.err();
-    let Some(Error::Schema(why)) = refused else { panic!("{refused:?}") };
-    assert!(why.contains("9999") && why.contains("newer recvault"), "{why}");
+    let Some(Error::Schema(why)) = refused else {
+        panic!("{refused:?}")
+    };
+    assert!(
+        why.contains("9999") && why.contains("newer recvault"),
+        "{why}"
+    );
 }
 
 async fn a_foreign_schema_is_refused(world: &World) {
-    let other = if world.is_sqlite() { "x'00'" } else { "'\\x00'::bytea" };
-    world.sql(&[&format!("UPDATE _sqlx_migrations SET checksum = {other} WHERE version = 1")]).await;
+    let other = if world.is_sqlite() {
+        "x'00'"
+    } else {
+        "'\\x00'::bytea"
+    };
+    world
+        .sql(&[&format!(
+            "UPDATE _sqlx_migrations SET checksum = {other} WHERE version = 1"
+        )])
+        .await;
     let refused = world.another().await.err();
-    let Some(Error::Schema(why)) = refused else { panic!("{refused:?}") };
-    assert!(why.contains("schema 1") && why.contains("something else"), "{why}");
+    let Some(Error::Schema(why)) = refused else {
+        panic!("{refused:?}")
+    };
+    assert!(
+        why.contains("schema 1") && why.contains("something else"),
+        "{why}"
+    );
 }
 
 async fn a_url_of_another_kind_is_refused(world: &World) {
-    for url in ["", "vault.db", "mysql://localhost/vault", "postgres", "postgres://[", "SQLITE:x"] {
-        let refused = Ledger::open(&Settings { url: url.into(), ..Settings::default() }, world.folder.path()).await.err();
-        let Some(Error::Url(why)) = refused else { panic!("{url}: {refused:?}") };
+    for url in [
+        "",
+        "vault.db",
+        "mysql://localhost/vault",
+        "postgres",
+        "postgres://[",
+        "SQLITE:x",
+    ] {
+        let refused = Ledger::open(
+            &Settings {
+                url: url.into(),
+                ..Settings::default()
+            },
+            world.folder.path(),
+        )
+        .await
+        .err();
+        let Some(Error::Url(why)) = refused else {
+            panic!("{url}: {refused:?}")
+        };
         assert!(!why.is_empty());
     }
     assert_eq!(world.find(recording_id(0)).await, None);

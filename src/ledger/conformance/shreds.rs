@@ -32,11 +32,32 @@ async fn a_fence_stands_once_and_tells_its_receipt(world: &World) {
     let id = world.one_announced().await;
     let (first, mut tx) = (receipt(), world.tx().await);
     assert_eq!(shreds::find_fence(&mut tx, id).await.unwrap(), None);
-    super::fence(&mut tx, id, at(7), first, 1, None).await.unwrap();
+    super::fence(&mut tx, id, at(7), first, 1, None)
+        .await
+        .unwrap();
     tx.commit().await.unwrap();
-    assert!(super::fence(&mut world.tx().await, id, at(8), receipt(), 2, None).await.is_err());
-    assert!(super::fence(&mut world.tx().await, recording_id(9), at(8), receipt(), 2, None).await.is_err(), "no such recording");
-    assert_eq!(shreds::find_fence(&mut world.tx().await, id).await.unwrap(), Some((at(7), first)));
+    assert!(
+        super::fence(&mut world.tx().await, id, at(8), receipt(), 2, None)
+            .await
+            .is_err()
+    );
+    assert!(
+        super::fence(
+            &mut world.tx().await,
+            recording_id(9),
+            at(8),
+            receipt(),
+            2,
+            None
+        )
+        .await
+        .is_err(),
+        "no such recording"
+    );
+    assert_eq!(
+        shreds::find_fence(&mut world.tx().await, id).await.unwrap(),
+        Some((at(7), first))
+    );
 }
 
 async fn fences_come_back_in_the_order_of_their_numbers(world: &World) {
@@ -44,24 +65,47 @@ async fn fences_come_back_in_the_order_of_their_numbers(world: &World) {
     let mut tx = world.tx().await;
     // Neither the order of their writing, nor of their ids, nor what the clocks said.
     for (index, millis, seq) in [(1, 0, 10), (3, 30, 7), (0, 20, 12), (2, 10, 11)] {
-        super::fence(&mut tx, ids[index], at(millis), receipt(), seq, None).await.unwrap();
+        super::fence(&mut tx, ids[index], at(millis), receipt(), seq, None)
+            .await
+            .unwrap();
     }
     let all = [(7, ids[3]), (10, ids[1]), (11, ids[2]), (12, ids[0])];
-    for (after, limit, expected) in
-        [(0, 9, &all[..]), (6, 9, &all[..]), (7, 9, &all[1..]), (11, 9, &all[3..]), (12, 9, &[]), (0, 2, &all[..2]), (10, 1, &all[2..3])]
-    {
-        assert_eq!(shreds::fenced_after(&mut tx, after, limit).await.unwrap(), expected, "after {after}, {limit} at most");
+    for (after, limit, expected) in [
+        (0, 9, &all[..]),
+        (6, 9, &all[..]),
+        (7, 9, &all[1..]),
+        (11, 9, &all[3..]),
+        (12, 9, &[]),
+        (0, 2, &all[..2]),
+        (10, 1, &all[2..3]),
+    ] {
+        assert_eq!(
+            shreds::fenced_after(&mut tx, after, limit).await.unwrap(),
+            expected,
+            "after {after}, {limit} at most"
+        );
     }
 }
 
 /// Two processes shred at once, and a third asks while they do.
 async fn who_asks_again_and_again_misses_no_fence(world: &World) {
     let ids = world.announced(60).await;
-    let (another, third) = (world.another().await.unwrap(), world.another().await.unwrap());
+    let (another, third) = (
+        world.another().await.unwrap(),
+        world.another().await.unwrap(),
+    );
     let reason: ShredReason = super::parsed("operator");
     let begin = audit::head(&mut third.read().await.unwrap()).await.unwrap();
     let fencing = ids.iter().enumerate().map(|(index, id)| {
-        let (ledger, id, reason) = (if index % 2 == 0 { &world.ledger } else { &another }, *id, &reason);
+        let (ledger, id, reason) = (
+            if index % 2 == 0 {
+                &world.ledger
+            } else {
+                &another
+            },
+            *id,
+            &reason,
+        );
         ledger.unit(move || async move {
             let (mut tx, receipt) = (ledger.begin().await?, receipt());
             let entry = NewEntry::shred_fenced(at(0), Actor::Operator, id, receipt, reason);
@@ -73,7 +117,10 @@ async fn who_asks_again_and_again_misses_no_fence(world: &World) {
     let asking = async {
         let (mut seen, mut found) = (begin, Vec::new());
         while found.len() < ids.len() {
-            for (seq, id) in shreds::fenced_after(&mut third.read().await.unwrap(), seen, 7).await.unwrap() {
+            for (seq, id) in shreds::fenced_after(&mut third.read().await.unwrap(), seen, 7)
+                .await
+                .unwrap()
+            {
                 assert!(seq > seen, "{seq} comes after {seen}");
                 seen = seq;
                 found.push(id);
@@ -87,7 +134,13 @@ async fn who_asks_again_and_again_misses_no_fence(world: &World) {
     fenced.into_iter().for_each(Result::unwrap);
     let (seen, mut found) = asked.expect("all are found");
     found.sort();
-    assert_eq!((seen, found), (audit::head(&mut third.read().await.unwrap()).await.unwrap(), ids));
+    assert_eq!(
+        (seen, found),
+        (
+            audit::head(&mut third.read().await.unwrap()).await.unwrap(),
+            ids
+        )
+    );
     another.close().await;
     third.close().await;
 }
@@ -96,9 +149,13 @@ async fn a_destroyed_key_is_known_by_its_public_name(world: &World) {
     let ids = world.announced(2).await;
     let mut tx = world.tx().await;
     assert!(!shreds::is_destroyed(&mut tx, "f1").await.unwrap());
-    super::fence(&mut tx, ids[0], at(0), receipt(), 1, Some("f1")).await.unwrap();
+    super::fence(&mut tx, ids[0], at(0), receipt(), 1, Some("f1"))
+        .await
+        .unwrap();
     // One that never had a key destroys no name.
-    super::fence(&mut tx, ids[1], at(0), receipt(), 2, None).await.unwrap();
+    super::fence(&mut tx, ids[1], at(0), receipt(), 2, None)
+        .await
+        .unwrap();
     assert!(shreds::is_destroyed(&mut tx, "f1").await.unwrap());
     for other in ["f", "f2", ""] {
         assert!(!shreds::is_destroyed(&mut tx, other).await.unwrap());
@@ -108,9 +165,15 @@ async fn a_destroyed_key_is_known_by_its_public_name(world: &World) {
 async fn the_database_itself_keeps_fences(world: &World) {
     let id = world.one_announced().await;
     let mut tx = world.tx().await;
-    super::fence(&mut tx, id, at(7), receipt(), 1, Some("f1")).await.unwrap();
+    super::fence(&mut tx, id, at(7), receipt(), 1, Some("f1"))
+        .await
+        .unwrap();
     tx.commit().await.unwrap();
-    let mut attacks = vec!["UPDATE fences SET fingerprint = NULL", "DELETE FROM fences", "DELETE FROM recordings"];
+    let mut attacks = vec![
+        "UPDATE fences SET fingerprint = NULL",
+        "DELETE FROM fences",
+        "DELETE FROM recordings",
+    ];
     if world.is_sqlite() {
         attacks.push("REPLACE INTO fences SELECT recording_id, 0, receipt_id, NULL FROM fences");
     } else {
@@ -120,11 +183,21 @@ async fn the_database_itself_keeps_fences(world: &World) {
         let refused = world.tx().await.execute(attack, &[]).await;
         assert!(refused.is_err(), "{attack}");
     }
-    assert!(shreds::is_destroyed(&mut world.tx().await, "f1").await.unwrap());
+    assert!(
+        shreds::is_destroyed(&mut world.tx().await, "f1")
+            .await
+            .unwrap()
+    );
 }
 
 async fn file(tx: &mut Tx, id: ReceiptId, recording: RecordingId, jws: &str) -> Result<(), Error> {
-    let filed = NewReceipt { id, recording, state: "fenced", jws: jws.to_owned(), had_key: true };
+    let filed = NewReceipt {
+        id,
+        recording,
+        state: "fenced",
+        jws: jws.to_owned(),
+        had_key: true,
+    };
     shreds::insert_receipts(tx, &[filed], at(0)).await
 }
 
@@ -132,14 +205,38 @@ async fn a_receipt_is_filed_and_replaced(world: &World) {
     let ids = world.announced(2).await;
     let (first, mut tx) = (receipt(), world.tx().await);
     assert_eq!(shreds::find_receipt(&mut tx, first).await.unwrap(), None);
-    assert!(matches!(super::refile(&mut tx, first, "closed", "a.b.c", "x").await, Err(Error::Conflict)));
+    assert!(matches!(
+        super::refile(&mut tx, first, "closed", "a.b.c", "x").await,
+        Err(Error::Conflict)
+    ));
     file(&mut tx, first, ids[0], "a.b.c").await.unwrap();
     file(&mut tx, receipt(), ids[1], "g.h.i").await.unwrap();
     let stale = super::refile(&mut tx, first, "closed", "d.e.f", "not any more").await;
-    assert!(matches!(stale, Err(Error::Conflict)), "what was replaced meanwhile is not replaced unseen");
-    super::refile(&mut tx, first, "closed", "d.e.f", "a.b.c").await.unwrap();
+    assert!(
+        matches!(stale, Err(Error::Conflict)),
+        "what was replaced meanwhile is not replaced unseen"
+    );
+    super::refile(&mut tx, first, "closed", "d.e.f", "a.b.c")
+        .await
+        .unwrap();
     tx.commit().await.unwrap();
-    assert!(file(&mut world.tx().await, receipt(), ids[0], "x").await.is_err(), "one for each recording");
-    assert_eq!(shreds::find_receipt(&mut world.tx().await, first).await.unwrap().as_deref(), Some("d.e.f"));
-    assert_eq!(world.int("SELECT COUNT(*) FROM receipts WHERE state = 'closed'").await, 1);
+    assert!(
+        file(&mut world.tx().await, receipt(), ids[0], "x")
+            .await
+            .is_err(),
+        "one for each recording"
+    );
+    assert_eq!(
+        shreds::find_receipt(&mut world.tx().await, first)
+            .await
+            .unwrap()
+            .as_deref(),
+        Some("d.e.f")
+    );
+    assert_eq!(
+        world
+            .int("SELECT COUNT(*) FROM receipts WHERE state = 'closed'")
+            .await,
+        1
+    );
 }

@@ -53,22 +53,40 @@ fn record(number: u32) -> Origin {
 }
 
 async fn tell(tx: &mut Tx, origin: &Origin, source: Option<&RecordingSid>, now: i64) {
-    transcripts::tell(tx, &account(0), origin, source, at(now), at(now)).await.unwrap();
+    transcripts::tell(tx, &account(0), origin, source, at(now), at(now))
+        .await
+        .unwrap();
 }
 
 async fn lease(tx: &mut Tx, now: i64, until: i64) -> Vec<Lease> {
-    let mut all = transcripts::lease(tx, holder(), Term::at(at(now), at(until)), 9).await.unwrap();
+    let mut all = transcripts::lease(tx, holder(), Term::at(at(now), at(until)), 9)
+        .await
+        .unwrap();
     all.sort_by(|one, other| one.origin.cmp(&other.origin));
     all
 }
 
-fn event<'a>(ids: &'a (AccountSid, TranscriptSid, CallSid), began: Option<i64>, ended: Option<i64>) -> Event<'a> {
+fn event<'a>(
+    ids: &'a (AccountSid, TranscriptSid, CallSid),
+    began: Option<i64>,
+    ended: Option<i64>,
+) -> Event<'a> {
     let (account, transcription, call) = ids;
-    Event { account, transcription, call, began_at: began.map(at), ended_at: ended.map(at) }
+    Event {
+        account,
+        transcription,
+        call,
+        began_at: began.map(at),
+        ended_at: ended.map(at),
+    }
 }
 
 fn piece(track: &str, sequence: i64) -> Utterance {
-    Utterance { track: track.into(), sequence, sealed: vec![1, 2, 3] }
+    Utterance {
+        track: track.into(),
+        sequence,
+        sealed: vec![1, 2, 3],
+    }
 }
 
 /// Recordings of one call, by number.
@@ -81,7 +99,9 @@ async fn of_one_call(world: &World, numbers: &[u32]) -> Vec<Recording> {
     let told: Vec<_> = told.collect();
     let ids: Vec<_> = told.iter().map(|told| told.id).collect();
     world.told(told, at(0)).await;
-    let mut all = recordings::find_all(&mut world.ledger.read().await.unwrap(), &ids).await.unwrap();
+    let mut all = recordings::find_all(&mut world.ledger.read().await.unwrap(), &ids)
+        .await
+        .unwrap();
     all.sort_by(|one, other| one.source_sid.cmp(&other.source_sid));
     all
 }
@@ -89,7 +109,11 @@ async fn of_one_call(world: &World, numbers: &[u32]) -> Vec<Recording> {
 async fn state(world: &World, origin: &Origin) -> i64 {
     let state = "CASE state WHEN 'due' THEN 1 WHEN 'filed' THEN 2 WHEN 'passed' THEN 3 WHEN 'dead' THEN 4 END";
     let which = format!("sid = '{}' AND kind = '{}'", origin.sid(), origin.kind());
-    world.int(&format!("SELECT CAST(COALESCE(SUM({state}), 0) AS BIGINT) FROM transcripts WHERE {which}")).await
+    world
+        .int(&format!(
+            "SELECT CAST(COALESCE(SUM({state}), 0) AS BIGINT) FROM transcripts WHERE {which}"
+        ))
+        .await
 }
 
 const NONE: i64 = 0;
@@ -104,7 +128,15 @@ async fn a_transcript_is_told_of_once_and_again_when_it_is_dead(world: &World) {
     tell(&mut tx, &intelligence(1), None, 20).await;
     assert!(!transcripts::any_due(&mut tx, at(9)).await.unwrap());
     let [ours] = lease(&mut tx, 10, 100).await.try_into().unwrap();
-    assert_eq!((ours.attempts, ours.told_at, &ours.origin, ours.source.clone()), (1, at(10), &intelligence(1), None));
+    assert_eq!(
+        (
+            ours.attempts,
+            ours.told_at,
+            &ours.origin,
+            ours.source.clone()
+        ),
+        (1, at(10), &intelligence(1), None)
+    );
     // Telling does not break a lease.
     tell(&mut tx, &intelligence(1), None, 30).await;
     assert!(!transcripts::any_due(&mut tx, at(99)).await.unwrap());
@@ -112,11 +144,21 @@ async fn a_transcript_is_told_of_once_and_again_when_it_is_dead(world: &World) {
     assert!(!transcripts::any_due(&mut tx, at(9999)).await.unwrap());
     tell(&mut tx, &intelligence(1), None, 40).await;
     let [again] = lease(&mut tx, 40, 100).await.try_into().unwrap();
-    assert_eq!((again.attempts, again.told_at), (1, at(40)), "its patience begins anew");
+    assert_eq!(
+        (again.attempts, again.told_at),
+        (1, at(40)),
+        "its patience begins anew"
+    );
     // The same id may be of a transcript in real time as well, and of another account.
     let ids = (account(0), gt(1), call(1));
-    assert!(transcripts::hear(&mut tx, &event(&ids, None, None), at(50), at(50)).await.unwrap());
-    transcripts::tell(&mut tx, &account(7), &intelligence(1), None, at(50), at(50)).await.unwrap();
+    assert!(
+        transcripts::hear(&mut tx, &event(&ids, None, None), at(50), at(50))
+            .await
+            .unwrap()
+    );
+    transcripts::tell(&mut tx, &account(7), &intelligence(1), None, at(50), at(50))
+        .await
+        .unwrap();
     assert_eq!(lease(&mut tx, 50, 100).await.len(), 2);
 }
 
@@ -129,14 +171,21 @@ async fn a_lease_holds_and_a_lost_one_is_stale(world: &World) {
     let [ours] = lease(&mut tx, 100, 200).await.try_into().unwrap();
     assert_eq!((ours.attempts, ours.source.clone()), (2, Some(source(3))));
     let stale = |result: Result<(), Error>| matches!(result, Err(Error::Stale(_)));
-    assert!(stale(transcripts::postpone(&mut tx, &lost, at(300), "w").await));
+    assert!(stale(
+        transcripts::postpone(&mut tx, &lost, at(300), "w").await
+    ));
     assert!(stale(transcripts::bury(&mut tx, &lost, "w").await));
     assert!(stale(transcripts::pass(&mut tx, &lost).await));
     assert!(stale(transcripts::remove(&mut tx, &lost).await));
     assert!(stale(transcripts::file(&mut tx, &lost, &recording).await));
     // What was found out is kept.
-    let found = Lease { source: Some(source(4)), ..ours };
-    transcripts::postpone(&mut tx, &found, at(300), "why").await.unwrap();
+    let found = Lease {
+        source: Some(source(4)),
+        ..ours
+    };
+    transcripts::postpone(&mut tx, &found, at(300), "why")
+        .await
+        .unwrap();
     assert!(lease(&mut tx, 299, 400).await.is_empty());
     let [again] = lease(&mut tx, 300, 400).await.try_into().unwrap();
     assert_eq!(again.source, Some(source(4)));
@@ -151,17 +200,39 @@ async fn only_one_transcript_of_a_recording_is_filed(world: &World) {
     tell(&mut tx, &record(1), Some(&source(3)), 5).await;
     tell(&mut tx, &intelligence(1), None, 6).await;
     let [first, second] = lease(&mut tx, 10, 100).await.try_into().unwrap();
-    assert_eq!([&first.origin, &second.origin], [&intelligence(1), &record(1)]);
-    transcripts::file(&mut tx, &second, &recording).await.unwrap();
-    assert_eq!(transcripts::filed(&mut tx, &recording).await.unwrap(), Some((record(1), at(5))));
-    transcripts::file(&mut tx, &first, &recording).await.unwrap();
-    assert_eq!(transcripts::filed(&mut tx, &recording).await.unwrap(), Some((intelligence(1), at(6))));
+    assert_eq!(
+        [&first.origin, &second.origin],
+        [&intelligence(1), &record(1)]
+    );
+    transcripts::file(&mut tx, &second, &recording)
+        .await
+        .unwrap();
+    assert_eq!(
+        transcripts::filed(&mut tx, &recording).await.unwrap(),
+        Some((record(1), at(5)))
+    );
+    transcripts::file(&mut tx, &first, &recording)
+        .await
+        .unwrap();
+    assert_eq!(
+        transcripts::filed(&mut tx, &recording).await.unwrap(),
+        Some((intelligence(1), at(6)))
+    );
     tx.commit().await.unwrap();
-    assert_eq!([state(world, &record(1)).await, state(world, &intelligence(1)).await], [PASSED, FILED]);
+    assert_eq!(
+        [
+            state(world, &record(1)).await,
+            state(world, &intelligence(1)).await
+        ],
+        [PASSED, FILED]
+    );
     let mut tx = world.tx().await;
     tell(&mut tx, &intelligence(1), None, 20).await;
     tell(&mut tx, &record(1), None, 20).await;
-    assert!(!transcripts::any_due(&mut tx, at(9999)).await.unwrap(), "what is dealt with is not done again");
+    assert!(
+        !transcripts::any_due(&mut tx, at(9999)).await.unwrap(),
+        "what is dealt with is not done again"
+    );
     transcripts::outdo(&mut tx, &recording).await.unwrap();
     assert_eq!(transcripts::filed(&mut tx, &recording).await.unwrap(), None);
 }
@@ -170,17 +241,54 @@ async fn what_is_found_is_entered_once_and_a_look_is_nobodys_transcript(world: &
     let mut tx = world.tx().await;
     let look = Origin::Look(source(3));
     for new in [true, false] {
-        assert_eq!(transcripts::find(&mut tx, &account(0), &look, &source(3), at(7), at(1)).await.unwrap(), new);
-        assert_eq!(transcripts::find(&mut tx, &account(0), &intelligence(1), &source(3), at(7), at(1)).await.unwrap(), new);
+        assert_eq!(
+            transcripts::find(&mut tx, &account(0), &look, &source(3), at(7), at(1))
+                .await
+                .unwrap(),
+            new
+        );
+        assert_eq!(
+            transcripts::find(
+                &mut tx,
+                &account(0),
+                &intelligence(1),
+                &source(3),
+                at(7),
+                at(1)
+            )
+            .await
+            .unwrap(),
+            new
+        );
     }
     let [found, look] = lease(&mut tx, 7, 100).await.try_into().unwrap();
-    assert_eq!((found.source.clone(), look.source.clone(), look.told_at), (Some(source(3)), None, at(1)));
+    assert_eq!(
+        (found.source.clone(), look.source.clone(), look.told_at),
+        (Some(source(3)), None, at(1))
+    );
     transcripts::bury(&mut tx, &found, "why").await.unwrap();
-    assert!(!transcripts::find(&mut tx, &account(0), &intelligence(1), &source(3), at(7), at(1)).await.unwrap());
-    assert!(!transcripts::any_due(&mut tx, at(99)).await.unwrap(), "what is dead is not found again");
+    assert!(
+        !transcripts::find(
+            &mut tx,
+            &account(0),
+            &intelligence(1),
+            &source(3),
+            at(7),
+            at(1)
+        )
+        .await
+        .unwrap()
+    );
+    assert!(
+        !transcripts::any_due(&mut tx, at(99)).await.unwrap(),
+        "what is dead is not found again"
+    );
     let backlog = transcripts::backlog(&mut tx).await.unwrap();
     assert_eq!(
-        backlog.iter().map(|some| (some.kind.as_str(), some.state.as_str(), some.count)).collect::<Vec<_>>(),
+        backlog
+            .iter()
+            .map(|some| (some.kind.as_str(), some.state.as_str(), some.count))
+            .collect::<Vec<_>>(),
         [("intelligence", "dead", 1)]
     );
 }
@@ -189,7 +297,11 @@ async fn an_end_stands_and_silence_begins_anew_with_each_event(world: &World) {
     let ids = (account(0), gt(1), call(1));
     let mut tx = world.tx().await;
     let hear = async |tx: &mut Tx, began, ended, due: i64| {
-        assert!(transcripts::hear(tx, &event(&ids, began, ended), at(due), at(1)).await.unwrap());
+        assert!(
+            transcripts::hear(tx, &event(&ids, began, ended), at(due), at(1))
+                .await
+                .unwrap()
+        );
     };
     hear(&mut tx, None, None, 100).await;
     hear(&mut tx, Some(5), None, 200).await;
@@ -201,7 +313,10 @@ async fn an_end_stands_and_silence_begins_anew_with_each_event(world: &World) {
     hear(&mut tx, None, None, 400).await;
     hear(&mut tx, None, Some(51), 500).await;
     let [ours] = lease(&mut tx, 60, 100).await.try_into().unwrap();
-    assert_eq!((ours.origin.clone(), ours.call.clone(), ours.began_at), (Origin::RealTime(gt(1)), Some(call(1)), Some(at(4))));
+    assert_eq!(
+        (ours.origin.clone(), ours.call.clone(), ours.began_at),
+        (Origin::RealTime(gt(1)), Some(call(1)), Some(at(4)))
+    );
     // It does not move a lease.
     hear(&mut tx, None, None, 10).await;
     assert!(!transcripts::any_due(&mut tx, at(99)).await.unwrap());
@@ -211,7 +326,11 @@ async fn a_transcription_that_is_over_takes_no_more(world: &World) {
     let recording = of_one_call(world, &[3]).await.remove(0);
     let ids = (account(0), gt(1), call(1));
     let mut tx = world.tx().await;
-    let hear = async |tx: &mut Tx| transcripts::hear(tx, &event(&ids, None, None), at(1), at(1)).await.unwrap();
+    let hear = async |tx: &mut Tx| {
+        transcripts::hear(tx, &event(&ids, None, None), at(1), at(1))
+            .await
+            .unwrap()
+    };
     assert!(hear(&mut tx).await);
     let [ours] = lease(&mut tx, 1, 100).await.try_into().unwrap();
     transcripts::file(&mut tx, &ours, &recording).await.unwrap();
@@ -224,42 +343,131 @@ async fn the_same_piece_is_kept_once(world: &World) {
         (piece("outbound_track", 1), true),
         (piece("inbound_track", 2), true),
         (piece("inbound_track", 1), true),
-        (Utterance { sealed: vec![9], ..piece("inbound_track", 2) }, false),
-        (Utterance { sealed: vec![], ..piece("", 3) }, true),
+        (
+            Utterance {
+                sealed: vec![9],
+                ..piece("inbound_track", 2)
+            },
+            false,
+        ),
+        (
+            Utterance {
+                sealed: vec![],
+                ..piece("", 3)
+            },
+            true,
+        ),
     ] {
-        assert_eq!(utterances::insert(&mut tx, &account(0), &gt(1), &piece, at(1)).await.unwrap(), new);
+        assert_eq!(
+            utterances::insert(&mut tx, &account(0), &gt(1), &piece, at(1))
+                .await
+                .unwrap(),
+            new
+        );
     }
-    assert!(utterances::insert(&mut tx, &account(0), &gt(2), &piece("inbound_track", 1), at(1)).await.unwrap());
+    assert!(
+        utterances::insert(
+            &mut tx,
+            &account(0),
+            &gt(2),
+            &piece("inbound_track", 1),
+            at(1)
+        )
+        .await
+        .unwrap()
+    );
     let kept = utterances::of(&mut tx, &account(0), &gt(1)).await.unwrap();
-    let silent = Utterance { sealed: vec![], ..piece("", 3) };
-    assert_eq!(kept, [silent, piece("inbound_track", 1), piece("inbound_track", 2), piece("outbound_track", 1)]);
-    assert_eq!(utterances::remove(&mut tx, &account(0), &gt(1)).await.unwrap(), 4);
-    assert_eq!(utterances::of(&mut tx, &account(0), &gt(2)).await.unwrap().len(), 1);
+    let silent = Utterance {
+        sealed: vec![],
+        ..piece("", 3)
+    };
+    assert_eq!(
+        kept,
+        [
+            silent,
+            piece("inbound_track", 1),
+            piece("inbound_track", 2),
+            piece("outbound_track", 1)
+        ]
+    );
+    assert_eq!(
+        utterances::remove(&mut tx, &account(0), &gt(1))
+            .await
+            .unwrap(),
+        4
+    );
+    assert_eq!(
+        utterances::of(&mut tx, &account(0), &gt(2))
+            .await
+            .unwrap()
+            .len(),
+        1
+    );
 }
 
 async fn letting_go_takes_every_word_and_keeps_what_is_filed_elsewhere(world: &World) {
     let [gone, kept] = of_one_call(world, &[3, 6]).await.try_into().unwrap();
-    let (filed, waiting, elsewhere) = ((account(0), gt(1), call(1)), (account(0), gt(2), call(1)), (account(0), gt(3), call(2)));
+    let (filed, waiting, elsewhere) = (
+        (account(0), gt(1), call(1)),
+        (account(0), gt(2), call(1)),
+        (account(0), gt(3), call(2)),
+    );
     let mut tx = world.tx().await;
-    assert!(transcripts::hear(&mut tx, &event(&filed, None, None), at(0), at(0)).await.unwrap());
+    assert!(
+        transcripts::hear(&mut tx, &event(&filed, None, None), at(0), at(0))
+            .await
+            .unwrap()
+    );
     let [ours] = lease(&mut tx, 0, 100).await.try_into().unwrap();
     transcripts::file(&mut tx, &ours, &kept).await.unwrap();
     for ids in [&waiting, &elsewhere] {
-        assert!(transcripts::hear(&mut tx, &event(ids, None, None), at(0), at(0)).await.unwrap());
-        utterances::insert(&mut tx, &ids.0, &ids.1, &piece("inbound_track", 1), at(0)).await.unwrap();
+        assert!(
+            transcripts::hear(&mut tx, &event(ids, None, None), at(0), at(0))
+                .await
+                .unwrap()
+        );
+        utterances::insert(&mut tx, &ids.0, &ids.1, &piece("inbound_track", 1), at(0))
+            .await
+            .unwrap();
     }
     tell(&mut tx, &record(1), Some(&gone.source_sid), 0).await;
     tell(&mut tx, &record(2), Some(&kept.source_sid), 0).await;
     let leased = lease(&mut tx, 0, 100).await;
-    let ours = leased.iter().find(|lease| lease.origin == record(1)).unwrap();
+    let ours = leased
+        .iter()
+        .find(|lease| lease.origin == record(1))
+        .unwrap();
     transcripts::forget(&mut tx, &[gone.id]).await.unwrap();
-    assert!(matches!(transcripts::bury(&mut tx, ours, "why").await, Err(Error::Stale(_))), "whoever works on it finds it gone");
-    assert!(utterances::of(&mut tx, &account(0), &gt(2)).await.unwrap().is_empty());
-    assert_eq!(utterances::of(&mut tx, &account(0), &gt(3)).await.unwrap().len(), 1);
+    assert!(
+        matches!(
+            transcripts::bury(&mut tx, ours, "why").await,
+            Err(Error::Stale(_))
+        ),
+        "whoever works on it finds it gone"
+    );
+    assert!(
+        utterances::of(&mut tx, &account(0), &gt(2))
+            .await
+            .unwrap()
+            .is_empty()
+    );
+    assert_eq!(
+        utterances::of(&mut tx, &account(0), &gt(3))
+            .await
+            .unwrap()
+            .len(),
+        1
+    );
     tx.commit().await.unwrap();
     let real_time = |number| Origin::RealTime(gt(number));
     let mut states = Vec::new();
-    for origin in [real_time(1), real_time(2), real_time(3), record(1), record(2)] {
+    for origin in [
+        real_time(1),
+        real_time(2),
+        real_time(3),
+        record(1),
+        record(2),
+    ] {
         states.push(state(world, &origin).await);
     }
     assert_eq!(states, [FILED, NONE, DUE, PASSED, DUE]);
@@ -272,28 +480,64 @@ async fn the_dead_are_shown_and_revived(world: &World) {
     tell(&mut tx, &record(1), Some(&one.source_sid), 0).await;
     tell(&mut tx, &record(2), Some(&other.source_sid), 1).await;
     tell(&mut tx, &intelligence(3), None, 2).await;
-    transcripts::hear(&mut tx, &event(&ids, None, None), at(0), at(3)).await.unwrap();
+    transcripts::hear(&mut tx, &event(&ids, None, None), at(0), at(3))
+        .await
+        .unwrap();
     for lease in lease(&mut tx, 9, 100).await {
         transcripts::bury(&mut tx, &lease, "why").await.unwrap();
     }
     let dead = transcripts::dead(&mut tx, 3).await.unwrap();
-    assert_eq!(dead.iter().map(|dead| dead.sid.as_str()).collect::<Vec<_>>(), [record(1).sid(), record(2).sid(), gt(3).as_str()]);
-    assert_eq!((dead[0].source_sid.as_deref(), dead[0].last_error.as_deref()), (Some(one.source_sid.as_str()), Some("why")));
-    assert_eq!(transcripts::revive(&mut tx, Some(&one), at(50)).await.unwrap(), 2, "its own, and that of its call");
+    assert_eq!(
+        dead.iter()
+            .map(|dead| dead.sid.as_str())
+            .collect::<Vec<_>>(),
+        [record(1).sid(), record(2).sid(), gt(3).as_str()]
+    );
+    assert_eq!(
+        (dead[0].source_sid.as_deref(), dead[0].last_error.as_deref()),
+        (Some(one.source_sid.as_str()), Some("why"))
+    );
+    assert_eq!(
+        transcripts::revive(&mut tx, Some(&one), at(50))
+            .await
+            .unwrap(),
+        2,
+        "its own, and that of its call"
+    );
     let leased = lease(&mut tx, 50, 100).await;
-    let times: Vec<(i64, Timestamp)> = leased.iter().map(|lease| (lease.attempts, lease.told_at)).collect();
+    let times: Vec<(i64, Timestamp)> = leased
+        .iter()
+        .map(|lease| (lease.attempts, lease.told_at))
+        .collect();
     assert_eq!(times, [(1, at(50)); 2]);
     assert_eq!(transcripts::revive(&mut tx, None, at(60)).await.unwrap(), 2);
     tx.commit().await.unwrap();
-    assert_eq!([state(world, &record(1)).await, state(world, &intelligence(3)).await], [DUE, DUE]);
+    assert_eq!(
+        [
+            state(world, &record(1)).await,
+            state(world, &intelligence(3)).await
+        ],
+        [DUE, DUE]
+    );
     assert_ne!(state(world, &record(2)).await, DEAD);
 }
 
 async fn old_pieces_are_swept(world: &World) {
     let mut tx = world.tx().await;
     for (number, told) in [(1, 10), (2, 20)] {
-        utterances::insert(&mut tx, &account(0), &gt(1), &piece("inbound_track", number), at(told)).await.unwrap();
+        utterances::insert(
+            &mut tx,
+            &account(0),
+            &gt(1),
+            &piece("inbound_track", number),
+            at(told),
+        )
+        .await
+        .unwrap();
     }
     assert_eq!(utterances::sweep(&mut tx, at(20)).await.unwrap(), 1);
-    assert_eq!(utterances::of(&mut tx, &account(0), &gt(1)).await.unwrap(), [piece("inbound_track", 2)]);
+    assert_eq!(
+        utterances::of(&mut tx, &account(0), &gt(1)).await.unwrap(),
+        [piece("inbound_track", 2)]
+    );
 }

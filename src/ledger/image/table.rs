@@ -1,11 +1,12 @@
 //! The tables whose rows travel, and their columns as both databases have them.
 //!
-//! Owns these lists and nothing else; a conformance story holds them against what each database says of itself, so that no column is
-//! forgotten. Not among them: what lives for minutes or a day (grants, budgets, `unjournaled`, `turner`), what is found again at the source
-//! (`transcripts`, `utterances`, `listings`, `reconciliations`), and the one number of `audit_head`.
+//! Owns these lists and nothing else; a conformance story holds them against what each database
+//! says of itself, so that no column is forgotten. Not among them: what lives for minutes or a day
+//! (grants, budgets, `unjournaled`, `turner`), what is found again at the source (`transcripts`,
+//! `utterances`, `listings`, `reconciliations`), and the one number of `audit_head`.
 
-/// A table whose rows travel. The order is the one in which they are written: what is referred to comes first, except that key entries come
-/// before their pages.
+/// A table whose rows travel. The order is the one in which they are written: what is referred to
+/// comes first, except that key entries come before their pages.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
 pub enum Table {
     /// The one vault.
@@ -114,7 +115,17 @@ impl Table {
     pub(in crate::ledger) const fn columns(self) -> &'static [Column] {
         match self {
             Self::Vault => const { &[text("id"), int("created_at"), text("database_id")] },
-            Self::Policies => const { &[text("digest"), text("version"), text("source"), int("in_force_at"), maybe_text("jws")] },
+            Self::Policies => {
+                const {
+                    &[
+                        text("digest"),
+                        text("version"),
+                        text("source"),
+                        int("in_force_at"),
+                        maybe_text("jws"),
+                    ]
+                }
+            }
             Self::Epochs => {
                 const {
                     &[
@@ -144,7 +155,17 @@ impl Table {
                 }
             }
             Self::Recordings => RECORDINGS,
-            Self::KeyEntries => const { &[text("recording_id"), text("leg"), text("page_id"), int("slot"), text("fingerprint")] },
+            Self::KeyEntries => {
+                const {
+                    &[
+                        text("recording_id"),
+                        text("leg"),
+                        text("page_id"),
+                        int("slot"),
+                        text("fingerprint"),
+                    ]
+                }
+            }
             Self::Pages => PAGES,
             Self::Artefacts => {
                 const {
@@ -164,10 +185,27 @@ impl Table {
             Self::Details => const { &[text("recording_id"), bytes("sealed"), int("sealed_at")] },
             Self::Sources => SOURCES,
             Self::Fences => {
-                const { &[text("recording_id"), int("fenced_at"), text("receipt_id"), maybe_text("fingerprint"), maybe_int("seq")] }
+                const {
+                    &[
+                        text("recording_id"),
+                        int("fenced_at"),
+                        text("receipt_id"),
+                        maybe_text("fingerprint"),
+                        maybe_int("seq"),
+                    ]
+                }
             }
             Self::Receipts => {
-                const { &[text("id"), text("recording_id"), text("state"), text("jws"), int("issued_at"), maybe_int("epoch")] }
+                const {
+                    &[
+                        text("id"),
+                        text("recording_id"),
+                        text("state"),
+                        text("jws"),
+                        int("issued_at"),
+                        maybe_int("epoch"),
+                    ]
+                }
             }
             Self::Work => {
                 const {
@@ -188,9 +226,22 @@ impl Table {
             Self::Holds => HOLDS,
             Self::Approvals => APPROVALS,
             Self::Revocations => REVOCATIONS,
-            Self::Revoked => const { &[text("recording_id"), text("revocation_id"), text("outcome")] },
+            Self::Revoked => {
+                const { &[text("recording_id"), text("revocation_id"), text("outcome")] }
+            }
             Self::Gaps => const { &[int("first"), int("last"), int("accepted_at")] },
-            Self::Audit => const { &[int("seq"), int("at"), text("actor"), text("event"), maybe_text("recording_id"), text("details")] },
+            Self::Audit => {
+                const {
+                    &[
+                        int("seq"),
+                        int("at"),
+                        text("actor"),
+                        text("event"),
+                        maybe_text("recording_id"),
+                        text("details"),
+                    ]
+                }
+            }
         }
     }
 
@@ -198,16 +249,24 @@ impl Table {
     pub(in crate::ledger) fn key(self) -> &'static [Column] {
         let width = match self {
             Self::Artefacts | Self::Sources => 3,
-            Self::KeyEntries | Self::Work | Self::Parties | Self::Holds | Self::Revoked | Self::Gaps => 2,
+            Self::KeyEntries
+            | Self::Work
+            | Self::Parties
+            | Self::Holds
+            | Self::Revoked
+            | Self::Gaps => 2,
             _ => 1,
         };
         self.columns().split_at(width).0
     }
 
-    /// The column by which the rows of one recording, token, policy, page, conversation, statement or revocation are found.
+    /// The column by which the rows of one recording, token, policy, page, conversation, statement
+    /// or revocation are found.
     pub(super) const fn subject(self) -> Option<&'static str> {
         match self {
-            Self::Recordings | Self::Tokens | Self::Pages | Self::Consents | Self::Revocations => Some("id"),
+            Self::Recordings | Self::Tokens | Self::Pages | Self::Consents | Self::Revocations => {
+                Some("id")
+            }
             Self::KeyEntries
             | Self::Artefacts
             | Self::Details
@@ -279,8 +338,14 @@ const RECORDINGS: &[Column] = &[
     maybe_text("encryption"),
 ];
 
-const PARTIES: &[Column] =
-    &[text("conversation"), text("leg"), maybe_text("subject"), int("named_at"), maybe_int("channel"), bytes("sealed")];
+const PARTIES: &[Column] = &[
+    text("conversation"),
+    text("leg"),
+    maybe_text("subject"),
+    int("named_at"),
+    maybe_int("channel"),
+    bytes("sealed"),
+];
 
 const SOURCES: &[Column] = &[
     text("recording_id"),
@@ -366,21 +431,36 @@ const PAGES: &[Column] = &[
 ];
 
 const fn text(name: &'static str) -> Column {
-    Column { name, kind: Kind::Text }
+    Column {
+        name,
+        kind: Kind::Text,
+    }
 }
 
 const fn maybe_text(name: &'static str) -> Column {
-    Column { name, kind: Kind::MaybeText }
+    Column {
+        name,
+        kind: Kind::MaybeText,
+    }
 }
 
 const fn int(name: &'static str) -> Column {
-    Column { name, kind: Kind::Int }
+    Column {
+        name,
+        kind: Kind::Int,
+    }
 }
 
 const fn maybe_int(name: &'static str) -> Column {
-    Column { name, kind: Kind::MaybeInt }
+    Column {
+        name,
+        kind: Kind::MaybeInt,
+    }
 }
 
 const fn bytes(name: &'static str) -> Column {
-    Column { name, kind: Kind::Bytes }
+    Column {
+        name,
+        kind: Kind::Bytes,
+    }
 }

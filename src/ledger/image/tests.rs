@@ -14,7 +14,10 @@ fn line(image: &Image) -> Vec<u8> {
 fn a_line_is_one_compact_array() {
     for (table, text) in [
         (Table::Vault, r#"["vlt_1",-9223372036854775808,"dbi_1"]"#),
-        (Table::Epochs, r#"[9223372036854775807,"AAEC+/8=",6,"s",7,null,0]"#),
+        (
+            Table::Epochs,
+            r#"[9223372036854775807,"AAEC+/8=",6,"s",7,null,0]"#,
+        ),
         (Table::Epochs, r#"[2,"",6,null,null,null,null]"#),
         (Table::Policies, r#"["","\"\\\n\u0000","ünï/𝄞",1,null]"#),
     ] {
@@ -32,7 +35,10 @@ fn a_line_is_one_compact_array() {
 #[test]
 fn what_is_no_line_is_refused() {
     let row = InvalidImage::Row("epochs");
-    let column = |column| InvalidImage::Column { table: "epochs", column };
+    let column = |column| InvalidImage::Column {
+        table: "epochs",
+        column,
+    };
     for (text, refusal) in [
         ("", row),
         ("[", row),
@@ -46,12 +52,18 @@ fn what_is_no_line_is_refused() {
         (r#"[1,"",2,null,null,null,null"#, row),
         (r#"[1,"",2,null,null,null,null]]"#, row),
         (r#"[1,"",2,null,null,null,null] 1"#, row),
-        (r#"[1,"",2,null,null,null,null][1,"",2,null,null,null,null]"#, row),
+        (
+            r#"[1,"",2,null,null,null,null][1,"",2,null,null,null,null]"#,
+            row,
+        ),
         (r#"["1","",2,null,null,null,null]"#, column("epoch")),
         (r#"[1.0,"",2,null,null,null,null]"#, column("epoch")),
         (r#"[1e0,"",2,null,null,null,null]"#, column("epoch")),
         (r#"[true,"",2,null,null,null,null]"#, column("epoch")),
-        (r#"[9223372036854775808,"",2,null,null,null,null]"#, column("epoch")),
+        (
+            r#"[9223372036854775808,"",2,null,null,null,null]"#,
+            column("epoch"),
+        ),
         (r#"[null,"",2,null,null,null,null]"#, column("epoch")),
         (r#"[[1],"",2,null,null,null,null]"#, column("epoch")),
         (r#"[1,null,2,null,null,null,null]"#, column("root_sealed")),
@@ -66,16 +78,27 @@ fn what_is_no_line_is_refused() {
         ("[1,\"\",2,\"\\ud800\",null,null,null]", row),
         ("[1,\"\",2,\"\n\",null,null,null]", row),
     ] {
-        assert_eq!(Image::parse(Table::Epochs, text.as_bytes()), Err(refusal), "{text}");
+        assert_eq!(
+            Image::parse(Table::Epochs, text.as_bytes()),
+            Err(refusal),
+            "{text}"
+        );
     }
-    assert_eq!(Image::parse(Table::Vault, b"[\"\xff\",1]"), Err(InvalidImage::Row("vault")));
+    assert_eq!(
+        Image::parse(Table::Vault, b"[\"\xff\",1]"),
+        Err(InvalidImage::Row("vault"))
+    );
     let nested = "[".repeat(1_000_000);
     assert!(Image::parse(Table::Vault, nested.as_bytes()).is_err());
 }
 
 #[test]
 fn a_refusal_tells_nothing_of_the_content() {
-    for text in [r#"["vlt_1","sensitive"]"#, r#"["vlt_1",1] sensitive"#, r#"[{"sensitive":1},1]"#] {
+    for text in [
+        r#"["vlt_1","sensitive"]"#,
+        r#"["vlt_1",1] sensitive"#,
+        r#"[{"sensitive":1},1]"#,
+    ] {
         let refusal = Image::parse(Table::Vault, text.as_bytes()).unwrap_err();
         assert!(!format!("{refusal} {refusal:?}").contains("sensitive"));
     }
@@ -83,12 +106,39 @@ fn a_refusal_tells_nothing_of_the_content() {
 
 #[test]
 fn values_are_asked_for_and_set_by_column() {
-    let work = Image::parse(Table::Work, br#"["fetch","rec_1","due",5,"hld_1",2,null,1]"#).unwrap();
-    assert_eq!((work.text("holder"), work.int("due_at"), work.text("last_error")), (Some("hld_1"), Some(5), None));
-    assert_eq!((work.text("due_at"), work.int("holder"), work.text("nothing"), work.bytes("kind")), (None, None, None, None));
-    let rested = work.clone().with_text("holder", None).unwrap().with_int("due_at", Some(9)).unwrap();
+    let work = Image::parse(
+        Table::Work,
+        br#"["fetch","rec_1","due",5,"hld_1",2,null,1]"#,
+    )
+    .unwrap();
+    assert_eq!(
+        (
+            work.text("holder"),
+            work.int("due_at"),
+            work.text("last_error")
+        ),
+        (Some("hld_1"), Some(5), None)
+    );
+    assert_eq!(
+        (
+            work.text("due_at"),
+            work.int("holder"),
+            work.text("nothing"),
+            work.bytes("kind")
+        ),
+        (None, None, None, None)
+    );
+    let rested = work
+        .clone()
+        .with_text("holder", None)
+        .unwrap()
+        .with_int("due_at", Some(9))
+        .unwrap();
     let rested = rested.with_text("state", Some("dead")).unwrap();
-    assert_eq!(line(&rested), br#"["fetch","rec_1","dead",9,null,2,null,1]"#);
+    assert_eq!(
+        line(&rested),
+        br#"["fetch","rec_1","dead",9,null,2,null,1]"#
+    );
     for (column, refused) in [
         ("state", work.clone().with_text("state", None)),
         ("due_at", work.clone().with_int("due_at", None)),
@@ -96,10 +146,19 @@ fn values_are_asked_for_and_set_by_column() {
         ("holder", work.clone().with_int("holder", Some(1))),
         ("nothing", work.with_int("nothing", None)),
     ] {
-        assert_eq!(refused, Err(InvalidImage::Column { table: "work", column }));
+        assert_eq!(
+            refused,
+            Err(InvalidImage::Column {
+                table: "work",
+                column
+            })
+        );
     }
     let epoch = Image::parse(Table::Epochs, br#"[1,"AAE=",2,null,null,null,null]"#).unwrap();
-    assert_eq!((epoch.bytes("root_sealed"), epoch.text("root_sealed")), (Some([0, 1].as_slice()), None));
+    assert_eq!(
+        (epoch.bytes("root_sealed"), epoch.text("root_sealed")),
+        (Some([0, 1].as_slice()), None)
+    );
     assert!(epoch.with_text("root_sealed", Some("AAE=")).is_err());
 }
 
@@ -128,7 +187,11 @@ fn value(kind: Kind) -> BoxedStrategy<Value> {
 
 fn image() -> impl Strategy<Value = Image> {
     select(Table::ALL.to_vec()).prop_flat_map(|table| {
-        let values: Vec<_> = table.columns().iter().map(|column| value(column.kind)).collect();
+        let values: Vec<_> = table
+            .columns()
+            .iter()
+            .map(|column| value(column.kind))
+            .collect();
         values.prop_map(move |values| Image { table, values })
     })
 }

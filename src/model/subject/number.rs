@@ -1,8 +1,10 @@
 //! Telephone numbers: from a spelling to E.164, and from E.164 to the person.
 //!
-//! Owns what a trunk prefix is and which two numbers are one line. The numbering plans are libphonenumber's, from the crate `phonenumber`; its
-//! reader is not used, because it takes digits away from numbers that are whole (`+78121234567` lost its 8).
-//! INVARIANT: what is in E.164 is kept digit for digit; a digit is taken away only where the number is in no plan with it and in one without it.
+//! Owns what a trunk prefix is and which two numbers are one line. The numbering plans are
+//! libphonenumber's, from the crate `phonenumber`; its reader is not used, because it takes digits
+//! away from numbers that are whole (`+78121234567` lost its 8). INVARIANT: what is in E.164 is
+//! kept digit for digit; a digit is taken away only where the number is in no plan with it and in
+//! one without it.
 
 use std::{
     collections::HashMap,
@@ -12,14 +14,20 @@ use std::{
 use phonenumber::metadata::{DATABASE, Metadata};
 use regex::Regex;
 
-/// How many digits a number has with its country code: at most 15 (ITU-T E.164); the shortest that anybody is called from are of companies in Iran.
+/// How many digits a number has with its country code: at most 15 (ITU-T E.164); the shortest that
+/// anybody is called from are of companies in Iran.
 const DIGITS: std::ops::RangeInclusive<usize> = 6..=15;
 
-/// Reads a number that begins with `+`, as people write it: with spaces, brackets, dots, slashes and dashes, maybe with a trunk prefix (`+44 (0)20 …`).
-/// Returns its digits in E.164, without the plus.
+/// Reads a number that begins with `+`, as people write it: with spaces, brackets, dots, slashes
+/// and dashes, maybe with a trunk prefix (`+44 (0)20 …`). Returns its digits in E.164, without the
+/// plus.
 pub(super) fn read(text: &str) -> Option<String> {
     let rest = text.strip_prefix('+')?;
-    let is_between = |c: char| c.is_whitespace() || "()-./".contains(c) || matches!(c, '\u{2010}'..='\u{2015}' | '\u{2212}');
+    let is_between = |c: char| {
+        c.is_whitespace()
+            || "()-./".contains(c)
+            || matches!(c, '\u{2010}'..='\u{2015}' | '\u{2212}')
+    };
     // Letters would be an extension, or somebody's name.
     if !rest.chars().all(|c| c.is_ascii_digit() || is_between(c)) {
         return None;
@@ -33,7 +41,8 @@ pub(super) fn read(text: &str) -> Option<String> {
     Some(planned(digits)).filter(|digits| is_e164(digits))
 }
 
-/// The digits by which a person is known, of digits in E.164: the same for all spellings of one line.
+/// The digits by which a person is known, of digits in E.164: the same for all spellings of one
+/// line.
 pub(super) fn person(digits: &str) -> String {
     let digits = planned(digits);
     same_line(&digits).unwrap_or(digits)
@@ -41,7 +50,11 @@ pub(super) fn person(digits: &str) -> String {
 
 /// Countries whose carriers write one line in two ways; the shorter way.
 fn same_line(digits: &str) -> Option<String> {
-    let national = |code: &str, length: usize| digits.strip_prefix(code).filter(|rest| rest.len() == length);
+    let national = |code: &str, length: usize| {
+        digits
+            .strip_prefix(code)
+            .filter(|rest| rest.len() == length)
+    };
     // Mexico wrote a 1 before mobile numbers until 2019, and WhatsApp still does.
     if let Some(rest) = national("521", 10) {
         return Some(format!("52{rest}"));
@@ -50,7 +63,8 @@ fn same_line(digits: &str) -> Option<String> {
     if let Some(rest) = national("549", 10) {
         return Some(format!("54{rest}"));
     }
-    // Brazil put a 9 before mobile numbers, which begin with 6 to 9 without it; WhatsApp leaves it out in most areas.
+    // Brazil put a 9 before mobile numbers, which begin with 6 to 9 without it; WhatsApp leaves it
+    // out in most areas.
     if let Some((area, line)) = national("55", 11).and_then(|rest| rest.split_at_checked(2))
         && let Some(line) = line.strip_prefix('9')
         && line.starts_with(['6', '7', '8', '9'])
@@ -67,22 +81,34 @@ fn is_e164(digits: &str) -> bool {
 
 /// The number as a plan has it: without a trunk prefix, if it is in no plan with it.
 fn planned(digits: &str) -> String {
-    let code = (1..=3).filter_map(|length| digits.split_at_checked(length)).find_map(|(code, national)| {
-        let number: u16 = code.parse().ok().filter(|_| !code.starts_with('0'))?;
-        DATABASE.by_code(&number).map(|plans| (number, plans, national))
-    });
-    let Some((code, plans, national)) = code else { return digits.to_owned() };
+    let code = (1..=3)
+        .filter_map(|length| digits.split_at_checked(length))
+        .find_map(|(code, national)| {
+            let number: u16 = code.parse().ok().filter(|_| !code.starts_with('0'))?;
+            DATABASE
+                .by_code(&number)
+                .map(|plans| (number, plans, national))
+        });
+    let Some((code, plans, national)) = code else {
+        return digits.to_owned();
+    };
     if is_planned(code, national) {
         return digits.to_owned();
     }
-    let shorter = plans.iter().flat_map(|plan| without_prefix(plan, national)).find(|national| is_planned(code, national));
+    let shorter = plans
+        .iter()
+        .flat_map(|plan| without_prefix(plan, national))
+        .find(|national| is_planned(code, national));
     shorter.map_or_else(|| digits.to_owned(), |national| format!("{code}{national}"))
 }
 
-/// What a national number may be without the prefix that is dialled before it inside its country, or with its mobile prefix where that stands abroad.
+/// What a national number may be without the prefix that is dialled before it inside its country,
+/// or with its mobile prefix where that stands abroad.
 fn without_prefix(plan: &Metadata, national: &str) -> Vec<String> {
     let mut shorter = Vec::new();
-    let found = plan.national_prefix_for_parsing().and_then(|prefix| prefix.captures(national));
+    let found = plan
+        .national_prefix_for_parsing()
+        .and_then(|prefix| prefix.captures(national));
     if let Some(found) = found
         && let Some(whole) = found.get(0).filter(|whole| whole.start() == 0)
     {
@@ -95,23 +121,41 @@ fn without_prefix(plan: &Metadata, national: &str) -> Vec<String> {
         }
         shorter.push(rest.to_owned());
     }
-    shorter.extend(plan.national_prefix().and_then(|prefix| national.strip_prefix(prefix)).map(str::to_owned));
+    shorter.extend(
+        plan.national_prefix()
+            .and_then(|prefix| national.strip_prefix(prefix))
+            .map(str::to_owned),
+    );
     shorter
 }
 
 /// Whether some plan of this country code has numbers of this form.
 fn is_planned(code: u16, national: &str) -> bool {
     // Built once for each country that anybody calls from.
-    static FORMS: LazyLock<HashMap<u16, OnceLock<Option<Regex>>>> =
-        LazyLock::new(|| DATABASE.iter().map(|plan| (plan.country_code(), OnceLock::new())).collect());
-    let form = FORMS.get(&code).and_then(|form| form.get_or_init(|| form_of(code)).as_ref());
+    static FORMS: LazyLock<HashMap<u16, OnceLock<Option<Regex>>>> = LazyLock::new(|| {
+        DATABASE
+            .iter()
+            .map(|plan| (plan.country_code(), OnceLock::new()))
+            .collect()
+    });
+    let form = FORMS
+        .get(&code)
+        .and_then(|form| form.get_or_init(|| form_of(code)).as_ref());
     form.is_some_and(|form| form.is_match(national))
 }
 
 /// The plans are written over several lines, so white space in them counts for nothing.
 fn form_of(code: u16) -> Option<Regex> {
     let plans = DATABASE.by_code(&code)?;
-    let forms: Vec<String> = plans.iter().map(|plan| format!("(?:{})", plan.descriptors().general().national_number().as_str())).collect();
+    let forms: Vec<String> = plans
+        .iter()
+        .map(|plan| {
+            format!(
+                "(?:{})",
+                plan.descriptors().general().national_number().as_str()
+            )
+        })
+        .collect();
     Regex::new(&format!("(?x)^(?:{})$", forms.join("|"))).ok()
 }
 
@@ -133,7 +177,11 @@ mod tests {
             "+5215512345678",
             "+390612345678",
         ] {
-            assert_eq!(read(number).as_deref(), number.strip_prefix('+'), "{number}");
+            assert_eq!(
+                read(number).as_deref(),
+                number.strip_prefix('+'),
+                "{number}"
+            );
         }
     }
 
@@ -157,7 +205,16 @@ mod tests {
         ] {
             assert_eq!(read(text).as_deref(), Some(digits), "{text}");
         }
-        for text in ["", "+", "49 30 123456", "+49 30 123456 x5", "+0301234567", "+4930", "+1234567890123456", "+49 30 \u{661}2345678"] {
+        for text in [
+            "",
+            "+",
+            "49 30 123456",
+            "+49 30 123456 x5",
+            "+0301234567",
+            "+4930",
+            "+1234567890123456",
+            "+49 30 \u{661}2345678",
+        ] {
             assert_eq!(read(text), None, "{text}");
         }
     }
@@ -177,7 +234,11 @@ mod tests {
             assert_eq!(person(one), person(other), "{one} {other}");
         }
         // A land line of São Paulo; a number of the United States that begins like Mexico's.
-        for (one, other) in [("5511923456789", "551123456789"), ("15215512345", "1525512345"), ("493012345678", "49301234567")] {
+        for (one, other) in [
+            ("5511923456789", "551123456789"),
+            ("15215512345", "1525512345"),
+            ("493012345678", "49301234567"),
+        ] {
             assert_ne!(person(one), person(other), "{one} {other}");
         }
     }

@@ -2,7 +2,10 @@
 
 use std::fmt;
 
-use super::{MAX_BYTES, MAX_CHARS, MAX_LOST, MAX_MS, MAX_SENTENCES, MAX_WORD_CHARS, MAX_WORDS, Said, Sentence, Transcript};
+use super::{
+    MAX_BYTES, MAX_CHARS, MAX_LOST, MAX_MS, MAX_SENTENCES, MAX_WORD_CHARS, MAX_WORDS, Said,
+    Sentence, Transcript,
+};
 
 /// Why a text is no transcript.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -58,27 +61,59 @@ pub(super) fn parse(json: &[u8]) -> Result<Transcript, InvalidTranscript> {
         return Err(InvalidTranscript::TooLong);
     }
     // The library's own message may quote a value.
-    let form: Form =
-        serde_json::from_slice(json).map_err(|error| InvalidTranscript::Form { line: error.line(), column: error.column() })?;
-    ensure(form.lost <= MAX_LOST, || "lost".into(), "is more than 1000000")?;
+    let form: Form = serde_json::from_slice(json).map_err(|error| InvalidTranscript::Form {
+        line: error.line(),
+        column: error.column(),
+    })?;
+    ensure(
+        form.lost <= MAX_LOST,
+        || "lost".into(),
+        "is more than 1000000",
+    )?;
     Ok(Transcript::new(form.language, form.source, form.sentences)?.with_lost(form.lost))
 }
 
-pub(super) fn check(language: &str, source: &str, sentences: &[Sentence]) -> Result<(), InvalidTranscript> {
+pub(super) fn check(
+    language: &str,
+    source: &str,
+    sentences: &[Sentence],
+) -> Result<(), InvalidTranscript> {
     let is_tag = matches!(language.len(), 2..=35)
-        && language.split('-').all(|part| matches!(part.len(), 1..=8) && part.bytes().all(|byte| byte.is_ascii_alphanumeric()));
-    ensure(is_tag, || "language".into(), "must be a language tag, like `en` or `de-CH`")?;
-    let is_name =
-        matches!(source.len(), 1..=64) && source.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_' | b'.'));
-    ensure(is_name, || "source".into(), "must be 1 to 64 ASCII letters, digits, `-`, `_` and `.`")?;
-    ensure(sentences.len() <= MAX_SENTENCES, || "sentences".into(), "are more than 50000")?;
+        && language.split('-').all(|part| {
+            matches!(part.len(), 1..=8) && part.bytes().all(|byte| byte.is_ascii_alphanumeric())
+        });
+    ensure(
+        is_tag,
+        || "language".into(),
+        "must be a language tag, like `en` or `de-CH`",
+    )?;
+    let is_name = matches!(source.len(), 1..=64)
+        && source
+            .bytes()
+            .all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_' | b'.'));
+    ensure(
+        is_name,
+        || "source".into(),
+        "must be 1 to 64 ASCII letters, digits, `-`, `_` and `.`",
+    )?;
+    ensure(
+        sentences.len() <= MAX_SENTENCES,
+        || "sentences".into(),
+        "are more than 50000",
+    )?;
     for (at, sentence) in sentences.iter().enumerate() {
         let place = |field: &str| format!("sentences[{at}].{field}");
         text(&sentence.text, MAX_CHARS, || place("text"))?;
         times(sentence.start_ms, sentence.end_ms, || place("end_ms"))?;
-        let is_share = sentence.confidence.is_none_or(|confidence| (0.0..=1.0).contains(&confidence));
+        let is_share = sentence
+            .confidence
+            .is_none_or(|confidence| (0.0..=1.0).contains(&confidence));
         ensure(is_share, || place("confidence"), "must be from 0 to 1")?;
-        ensure(sentence.words.len() <= MAX_WORDS, || place("words"), "are more than 5000")?;
+        ensure(
+            sentence.words.len() <= MAX_WORDS,
+            || place("words"),
+            "are more than 5000",
+        )?;
         for (nth, word) in sentence.words.iter().enumerate() {
             let place = |field: &str| format!("sentences[{at}].words[{nth}].{field}");
             text(&word.text, MAX_WORD_CHARS, || place("text"))?;
@@ -92,13 +127,29 @@ fn text(said: &Said, most: usize, at: impl FnOnce() -> String) -> Result<(), Inv
     let said = said.expose();
     // `nth` and not `count`: what is far too long is not read to its end.
     let fits = said.chars().nth(most).is_none() && !said.contains('\0');
-    ensure(fits, at, "is too long (20000 characters a sentence, 200 a word) or holds a NUL character")
+    ensure(
+        fits,
+        at,
+        "is too long (20000 characters a sentence, 200 a word) or holds a NUL character",
+    )
 }
 
 fn times(start: u64, end: u64, at: impl FnOnce() -> String) -> Result<(), InvalidTranscript> {
-    ensure(start <= end && end <= MAX_MS, at, "must not be before `start_ms`, nor later than seven days")
+    ensure(
+        start <= end && end <= MAX_MS,
+        at,
+        "must not be before `start_ms`, nor later than seven days",
+    )
 }
 
-fn ensure(holds: bool, at: impl FnOnce() -> String, why: &'static str) -> Result<(), InvalidTranscript> {
-    if holds { Ok(()) } else { Err(InvalidTranscript::Value { at: at(), why }) }
+fn ensure(
+    holds: bool,
+    at: impl FnOnce() -> String,
+    why: &'static str,
+) -> Result<(), InvalidTranscript> {
+    if holds {
+        Ok(())
+    } else {
+        Err(InvalidTranscript::Value { at: at(), why })
+    }
 }

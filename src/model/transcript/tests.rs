@@ -14,14 +14,29 @@ fn example() -> Transcript {
 }
 
 fn sentence(text: &str) -> Sentence {
-    Sentence { leg: None, start_ms: 0, end_ms: 1, text: Said::new(text.into()), confidence: None, words: Vec::new() }
+    Sentence {
+        leg: None,
+        start_ms: 0,
+        end_ms: 1,
+        text: Said::new(text.into()),
+        confidence: None,
+        words: Vec::new(),
+    }
 }
 
 #[test]
 fn what_was_said_comes_back() {
     let read = example();
-    let sentences: Vec<_> = read.sentences().iter().map(|sentence| (sentence.start_ms, sentence.text.expose())).collect();
-    assert_eq!(sentences, [(0, "a --> b\n\n<i>&amp;"), (1000, "Hello.")], "in the order of their beginnings");
+    let sentences: Vec<_> = read
+        .sentences()
+        .iter()
+        .map(|sentence| (sentence.start_ms, sentence.text.expose()))
+        .collect();
+    assert_eq!(
+        sentences,
+        [(0, "a --> b\n\n<i>&amp;"), (1000, "Hello.")],
+        "in the order of their beginnings"
+    );
     assert_eq!(Transcript::parse(&read.to_json()).unwrap(), read);
 }
 
@@ -29,29 +44,55 @@ fn what_was_said_comes_back() {
 fn webvtt_is_written_down() {
     let expected = "WEBVTT\n\n00:00:00.000 --> 00:00:00.001\na --&gt; b  &lt;i&gt;&amp;amp;\n\n\
                     00:00:01.000 --> 00:00:01.900\n<v callee>Hello.\n";
-    assert_eq!(String::from_utf8(example().to_vtt().to_vec()).unwrap(), expected);
+    assert_eq!(
+        String::from_utf8(example().to_vtt().to_vec()).unwrap(),
+        expected
+    );
 }
 
 #[test]
 fn what_is_missing_is_said_and_older_transcripts_miss_nothing() {
     assert_eq!(example().lost(), 0);
-    assert!(!String::from_utf8_lossy(&example().to_json()).contains("lost"), "readers of before need not know");
+    assert!(
+        !String::from_utf8_lossy(&example().to_json()).contains("lost"),
+        "readers of before need not know"
+    );
     let incomplete = example().with_lost(3);
     let read = Transcript::parse(&incomplete.to_json()).unwrap();
     assert_eq!((read.lost(), &read), (3, &incomplete));
-    assert_eq!(read.retold(|_, said| (said.text.clone(), Vec::new())).lost(), 3);
+    assert_eq!(
+        read.retold(|_, said| (said.text.clone(), Vec::new()))
+            .lost(),
+        3
+    );
     let vtt = String::from_utf8(read.to_vtt().to_vec()).unwrap();
-    assert!(vtt.starts_with("WEBVTT\n\nNOTE Incomplete: 3 pieces of what was said never arrived.\n\n00:00"), "{vtt}");
+    assert!(
+        vtt.starts_with(
+            "WEBVTT\n\nNOTE Incomplete: 3 pieces of what was said never arrived.\n\n00:00"
+        ),
+        "{vtt}"
+    );
     assert_eq!(example().with_lost(u32::MAX).lost(), MAX_LOST);
     for bad in ["1000001", "-1", "\"3\"", "null"] {
-        assert!(Transcript::parse(EXAMPLE.replace("\"en-US\"", &format!("\"en-US\", \"lost\": {bad}")).as_bytes()).is_err(), "{bad}");
+        assert!(
+            Transcript::parse(
+                EXAMPLE
+                    .replace("\"en-US\"", &format!("\"en-US\", \"lost\": {bad}"))
+                    .as_bytes()
+            )
+            .is_err(),
+            "{bad}"
+        );
     }
 }
 
 #[test]
 fn nothing_that_was_said_is_printed() {
     let shown = format!("{:?} {:?}", example(), example().sentences());
-    assert!(!shown.contains("Hello") && shown.contains("Said(…)"), "{shown}");
+    assert!(
+        !shown.contains("Hello") && shown.contains("Said(…)"),
+        "{shown}"
+    );
     for bad in [
         EXAMPLE.replace("\"confidence\": 0.5", "\"Hello\": 0.5"),
         EXAMPLE.replace("\"confidence\": 0.5", "\"confidence\": \"Hello\""),
@@ -69,12 +110,27 @@ fn what_is_out_of_bounds_is_refused_with_its_place() {
         InvalidTranscript::Value { at, .. } => at,
         other => format!("{other:?}"),
     };
-    assert_eq!(at(&EXAMPLE.replace("en-US", "english language")), "language");
+    assert_eq!(
+        at(&EXAMPLE.replace("en-US", "english language")),
+        "language"
+    );
     assert_eq!(at(&EXAMPLE.replace("example-1", "")), "source");
-    assert_eq!(at(&EXAMPLE.replace("\"end_ms\": 1900, \"text\"", "\"end_ms\": 999, \"text\"")), "sentences[0].end_ms");
-    assert_eq!(at(&EXAMPLE.replace("\"end_ms\": 1900 }", "\"end_ms\": 604800001 }")), "sentences[0].words[0].end_ms");
-    assert_eq!(at(&EXAMPLE.replace("0.5", "1.01")), "sentences[0].confidence");
-    assert_eq!(at(&EXAMPLE.replace("a --> b", "\\u0000")), "sentences[1].text");
+    assert_eq!(
+        at(&EXAMPLE.replace("\"end_ms\": 1900, \"text\"", "\"end_ms\": 999, \"text\"")),
+        "sentences[0].end_ms"
+    );
+    assert_eq!(
+        at(&EXAMPLE.replace("\"end_ms\": 1900 }", "\"end_ms\": 604800001 }")),
+        "sentences[0].words[0].end_ms"
+    );
+    assert_eq!(
+        at(&EXAMPLE.replace("0.5", "1.01")),
+        "sentences[0].confidence"
+    );
+    assert_eq!(
+        at(&EXAMPLE.replace("a --> b", "\\u0000")),
+        "sentences[1].text"
+    );
     for bad in [
         EXAMPLE.replace("\"language\"", "\"lang\""),
         EXAMPLE.replace("\"start_ms\": 0", "\"start_ms\": -1"),
@@ -83,22 +139,50 @@ fn what_is_out_of_bounds_is_refused_with_its_place() {
         EXAMPLE.replace("\"source\"", "\"more\": 1, \"source\""),
         String::new(),
     ] {
-        assert!(matches!(Transcript::parse(bad.as_bytes()), Err(InvalidTranscript::Form { .. })), "{bad}");
+        assert!(
+            matches!(
+                Transcript::parse(bad.as_bytes()),
+                Err(InvalidTranscript::Form { .. })
+            ),
+            "{bad}"
+        );
     }
-    assert_eq!(Transcript::parse(&vec![b' '; MAX_BYTES + 1]), Err(InvalidTranscript::TooLong));
+    assert_eq!(
+        Transcript::parse(&vec![b' '; MAX_BYTES + 1]),
+        Err(InvalidTranscript::TooLong)
+    );
 }
 
 #[test]
 fn bounds_hold_to_the_character() {
     let made = |sentences| Transcript::new("en".into(), "x".into(), sentences).is_ok();
-    assert!(made(vec![sentence(&"ä".repeat(MAX_CHARS))]) && !made(vec![sentence(&"ä".repeat(MAX_CHARS + 1))]));
-    assert!(made(vec![sentence(""); MAX_SENTENCES]) && !made(vec![sentence(""); MAX_SENTENCES + 1]));
-    let word = |length| Word { text: Said::new("x".repeat(length)), start_ms: 0, end_ms: 0 };
-    let words = |count, length| vec![Sentence { words: vec![word(length); count], ..sentence("") }];
-    assert!(made(words(MAX_WORDS, MAX_WORD_CHARS)) && !made(words(MAX_WORDS + 1, 1)) && !made(words(1, MAX_WORD_CHARS + 1)));
+    assert!(
+        made(vec![sentence(&"ä".repeat(MAX_CHARS))])
+            && !made(vec![sentence(&"ä".repeat(MAX_CHARS + 1))])
+    );
+    assert!(
+        made(vec![sentence(""); MAX_SENTENCES]) && !made(vec![sentence(""); MAX_SENTENCES + 1])
+    );
+    let word = |length| Word {
+        text: Said::new("x".repeat(length)),
+        start_ms: 0,
+        end_ms: 0,
+    };
+    let words = |count, length| {
+        vec![Sentence {
+            words: vec![word(length); count],
+            ..sentence("")
+        }]
+    };
+    assert!(
+        made(words(MAX_WORDS, MAX_WORD_CHARS))
+            && !made(words(MAX_WORDS + 1, 1))
+            && !made(words(1, MAX_WORD_CHARS + 1))
+    );
 }
 
-/// Cues of a WebVTT file as a browser reads them (section 6): blocks between empty lines, a line with an arrow, then the text, unescaped.
+/// Cues of a WebVTT file as a browser reads them (section 6): blocks between empty lines, a line
+/// with an arrow, then the text, unescaped.
 fn cues(vtt: &[u8]) -> Vec<String> {
     let text = std::str::from_utf8(vtt).unwrap();
     let mut blocks = text.strip_prefix("WEBVTT\n").unwrap().split("\n\n");
@@ -109,13 +193,27 @@ fn cues(vtt: &[u8]) -> Vec<String> {
         assert!(start.len() >= 12 && end != start, "{timing}");
         let payload = payload.strip_prefix("<v caller>").unwrap_or(payload);
         assert!(!payload.contains("-->") && !payload.contains('<'));
-        payload.trim_end_matches('\n').replace("&lt;", "<").replace("&gt;", ">").replace("&amp;", "&")
+        payload
+            .trim_end_matches('\n')
+            .replace("&lt;", "<")
+            .replace("&gt;", ">")
+            .replace("&amp;", "&")
     };
-    first.strip_prefix('\n').filter(|block| !block.is_empty()).into_iter().chain(blocks).map(cue).collect()
+    first
+        .strip_prefix('\n')
+        .filter(|block| !block.is_empty())
+        .into_iter()
+        .chain(blocks)
+        .map(cue)
+        .collect()
 }
 
 fn any_text() -> impl Strategy<Value = String> {
-    prop_oneof!["[ -~\n\r<>&-]{0,60}", "\\PC{0,40}", "(-->|\n\n|WEBVTT|NOTE x|<v caller>|&lt;){1,6}"]
+    prop_oneof![
+        "[ -~\n\r<>&-]{0,60}",
+        "\\PC{0,40}",
+        "(-->|\n\n|WEBVTT|NOTE x|<v caller>|&lt;){1,6}"
+    ]
 }
 
 proptest! {

@@ -1,6 +1,7 @@
 //! Writes WebVTT (<https://www.w3.org/TR/webvtt1/>).
 //!
-//! INVARIANT: whatever was said, it stays inside its cue: an arrow, a tag or an empty line in a text would begin something else (sections 4.1, 6.4).
+//! INVARIANT: whatever was said, it stays inside its cue: an arrow, a tag or an empty line in a
+//! text would begin something else (sections 4.1, 6.4).
 
 use super::{Said, Transcript};
 use crate::secret::SecretBuffer;
@@ -8,7 +9,10 @@ use crate::secret::SecretBuffer;
 pub(super) fn write(transcript: &Transcript) -> SecretBuffer {
     let mut vtt = Vtt(SecretBuffer::take(b"WEBVTT\n".to_vec()));
     if transcript.lost() > 0 {
-        vtt.push_str(&format!("\nNOTE Incomplete: {} pieces of what was said never arrived.\n", transcript.lost()));
+        vtt.push_str(&format!(
+            "\nNOTE Incomplete: {} pieces of what was said never arrived.\n",
+            transcript.lost()
+        ));
     }
     for sentence in transcript.sentences() {
         let said = sentence.text.expose();
@@ -17,10 +21,14 @@ pub(super) fn write(transcript: &Transcript) -> SecretBuffer {
             continue;
         }
         // A cue must end after it begins.
-        let (start, end) = (sentence.start_ms, sentence.end_ms.max(sentence.start_ms + 1));
+        let (start, end) = (
+            sentence.start_ms,
+            sentence.end_ms.max(sentence.start_ms + 1),
+        );
         vtt.push_str(&format!("\n{} --> {}\n", time(start), time(end)));
         if let Some(leg) = &sentence.leg {
-            // A name of a leg has only letters, digits, `-` and `_`; but it may have two dashes in a row, and `>` ends the tag.
+            // A name of a leg has only letters, digits, `-` and `_`; but it may have two dashes in
+            // a row, and `>` ends the tag.
             vtt.push_str(&format!("<v {leg}>"));
         }
         push(&mut vtt, &sentence.text);

@@ -1,7 +1,7 @@
 //! Measures sound while it passes by.
 //!
-//! Owns how long it was and whether it was ever louder than a bound. Keeps nothing of it but the head of the file. What it cannot read, it does
-//! not measure.
+//! Owns how long it was and whether it was ever louder than a bound. Keeps nothing of it but the
+//! head of the file. What it cannot read, it does not measure.
 
 use super::{Encoding, MAX_HEAD, Unreadable, Wave};
 
@@ -32,16 +32,25 @@ enum State {
 /// What was measured.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Measured {
-    /// How long it was, in whole milliseconds: what is shorter than a bound by one sample is below it.
+    /// How long it was, in whole milliseconds: what is shorter than a bound by one sample is below
+    /// it.
     pub length_ms: u64,
-    /// The size of the loudest sample, 0 to 32768, if samples have 16 bits; where it is over the bound, only that it is over it.
+    /// The size of the loudest sample, 0 to 32768, if samples have 16 bits; where it is over the
+    /// bound, only that it is over it.
     pub peak: Option<u16>,
 }
 
 impl Meter {
     /// Begins. Samples are looked at until one is larger than `bound`.
     pub fn new(bound: u16) -> Self {
-        Self { bound, head: Vec::new(), state: State::Begun, passed: 0, peak: 0, half: None }
+        Self {
+            bound,
+            head: Vec::new(),
+            state: State::Begun,
+            passed: 0,
+            peak: 0,
+            half: None,
+        }
     }
 
     /// The next bytes of the file.
@@ -53,7 +62,8 @@ impl Meter {
             State::Known(_) => self.listen(before, chunk),
             State::Begun => {
                 let room = MAX_HEAD.saturating_sub(self.head.len());
-                self.head.extend_from_slice(chunk.get(..room.min(chunk.len())).unwrap_or_default());
+                self.head
+                    .extend_from_slice(chunk.get(..room.min(chunk.len())).unwrap_or_default());
                 match Wave::read(&self.head) {
                     Ok(wave) => {
                         let seen = std::mem::take(&mut self.head);
@@ -74,31 +84,50 @@ impl Meter {
 
     /// What came to pass; `None` if the file was of no format that can be measured.
     pub fn finish(&self) -> Option<Measured> {
-        let State::Known(wave) = &self.state else { return None };
+        let State::Known(wave) = &self.state else {
+            return None;
+        };
         let sound = wave.sound(self.passed);
         let length_ms = (sound.end - sound.start).saturating_mul(1000) / wave.per_second();
-        Some(Measured { length_ms, peak: (wave.encoding == Encoding::Pcm(16)).then_some(self.peak) })
+        Some(Measured {
+            length_ms,
+            peak: (wave.encoding == Encoding::Pcm(16)).then_some(self.peak),
+        })
     }
 
     fn listen(&mut self, at: u64, bytes: &[u8]) {
-        let State::Known(wave) = &self.state else { return };
+        let State::Known(wave) = &self.state else {
+            return;
+        };
         if self.peak > self.bound || wave.encoding != Encoding::Pcm(16) {
             return;
         }
         // As far as the file may go: what is behind the sound is none.
         let sound = wave.sound(u64::MAX);
-        let offset = |position: u64| usize::try_from(position.saturating_sub(at)).unwrap_or(usize::MAX).min(bytes.len());
-        let mut samples = bytes.get(offset(sound.start)..offset(sound.end)).unwrap_or_default();
+        let offset = |position: u64| {
+            usize::try_from(position.saturating_sub(at))
+                .unwrap_or(usize::MAX)
+                .min(bytes.len())
+        };
+        let mut samples = bytes
+            .get(offset(sound.start)..offset(sound.end))
+            .unwrap_or_default();
         if let Some(low) = self.half
             && let Some((high, rest)) = samples.split_first()
         {
-            self.peak = self.peak.max(i16::from_le_bytes([low, *high]).unsigned_abs());
+            self.peak = self
+                .peak
+                .max(i16::from_le_bytes([low, *high]).unsigned_abs());
             (self.half, samples) = (None, rest);
         }
         let (pairs, rest) = samples.as_chunks::<2>();
-        // In pieces, so that a loud sound costs little and a quiet one is compared many samples at a time.
+        // In pieces, so that a loud sound costs little and a quiet one is compared many samples at
+        // a time.
         for piece in pairs.chunks(1024) {
-            let loudest = piece.iter().map(|pair| i16::from_le_bytes(*pair).unsigned_abs()).max();
+            let loudest = piece
+                .iter()
+                .map(|pair| i16::from_le_bytes(*pair).unsigned_abs())
+                .max();
             self.peak = self.peak.max(loudest.unwrap_or_default());
             if self.peak > self.bound {
                 return;

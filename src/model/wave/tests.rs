@@ -1,5 +1,8 @@
 //! Heads of every kind, and what is measured behind them.
-#![expect(clippy::indexing_slicing, reason = "a test that reads beyond the end should fail loudly")]
+#![expect(
+    clippy::indexing_slicing,
+    reason = "a test that reads beyond the end should fail loudly"
+)]
 
 use proptest::prelude::*;
 
@@ -14,12 +17,25 @@ fn chunk(id: &[u8; 4], body: &[u8]) -> Vec<u8> {
 fn format(tag: u16, channels: u16, rate: u32, bits: u16) -> Vec<u8> {
     let block = channels * (bits / 8);
     let two = |number: u16| number.to_le_bytes().to_vec();
-    [two(tag), two(channels), rate.to_le_bytes().to_vec(), (rate * u32::from(block)).to_le_bytes().to_vec(), two(block), two(bits)].concat()
+    [
+        two(tag),
+        two(channels),
+        rate.to_le_bytes().to_vec(),
+        (rate * u32::from(block)).to_le_bytes().to_vec(),
+        two(block),
+        two(bits),
+    ]
+    .concat()
 }
 
 fn file(chunks: &[Vec<u8>]) -> Vec<u8> {
     let body = [b"WAVE".to_vec(), chunks.concat()].concat();
-    [b"RIFF".as_slice(), &u32::try_from(body.len()).unwrap().to_le_bytes(), &body].concat()
+    [
+        b"RIFF".as_slice(),
+        &u32::try_from(body.len()).unwrap().to_le_bytes(),
+        &body,
+    ]
+    .concat()
 }
 
 fn extensible(tag: u16) -> Vec<u8> {
@@ -32,26 +48,47 @@ fn extensible(tag: u16) -> Vec<u8> {
 
 #[test]
 fn a_file_with_long_lengths_is_read() {
-    let lengths = [1000u64.to_le_bytes(), 100u64.to_le_bytes(), 25u64.to_le_bytes()].concat();
-    let mut wav =
-        file(&[chunk(b"ds64", &lengths), chunk(b"fmt ", &format(1, 2, 8000, 16)), chunk(b"data", &[7; 100]), chunk(b"LIST", &[1; 8])]);
+    let lengths = [
+        1000u64.to_le_bytes(),
+        100u64.to_le_bytes(),
+        25u64.to_le_bytes(),
+    ]
+    .concat();
+    let mut wav = file(&[
+        chunk(b"ds64", &lengths),
+        chunk(b"fmt ", &format(1, 2, 8000, 16)),
+        chunk(b"data", &[7; 100]),
+        chunk(b"LIST", &[1; 8]),
+    ]);
     wav[..4].copy_from_slice(b"RF64");
     wav[4..8].copy_from_slice(&u32::MAX.to_le_bytes());
     let data = wav.windows(4).position(|id| id == b"data").unwrap();
     wav[data + 4..data + 8].copy_from_slice(&u32::MAX.to_le_bytes());
     let start = data as u64 + 8;
-    assert_eq!(Wave::read(&wav).unwrap().sound(wav.len() as u64), start..start + 100);
+    assert_eq!(
+        Wave::read(&wav).unwrap().sound(wav.len() as u64),
+        start..start + 100
+    );
 }
 
 #[test]
 fn a_plain_file_is_read() {
-    let wav = file(&[chunk(b"fmt ", &format(1, 2, 8000, 16)), chunk(b"data", &[7; 100])]);
+    let wav = file(&[
+        chunk(b"fmt ", &format(1, 2, 8000, 16)),
+        chunk(b"data", &[7; 100]),
+    ]);
     let wave = Wave::read(&wav).unwrap();
-    assert_eq!((wave.encoding, wave.channels, wave.rate, wave.block), (Encoding::Pcm(16), 2, 8000, 4));
+    assert_eq!(
+        (wave.encoding, wave.channels, wave.rate, wave.block),
+        (Encoding::Pcm(16), 2, 8000, 4)
+    );
     assert_eq!(wave.sound(wav.len() as u64), 44..144);
     assert_eq!(wave.sound(143), 44..140, "whole moments only");
     assert_eq!(wave.sound(10), 44..44);
-    assert_eq!(Wave::read(&[wave.head(100), vec![7; 100]].concat()), Ok(wave.clone()));
+    assert_eq!(
+        Wave::read(&[wave.head(100), vec![7; 100]].concat()),
+        Ok(wave.clone())
+    );
     assert_eq!([wave.head(100), vec![7; 100]].concat(), wav);
 }
 
@@ -59,14 +96,31 @@ fn a_plain_file_is_read() {
 fn chunks_come_in_any_order_and_of_odd_sizes() {
     let list = chunk(b"LIST", &[1; 7]);
     let orders = [
-        file(&[list.clone(), chunk(b"fmt ", &format(7, 1, 8000, 8)), chunk(b"fact", &[0; 4]), chunk(b"data", &[7; 9])]),
-        file(&[chunk(b"data", &[7; 9]), list.clone(), chunk(b"fmt ", &format(7, 1, 8000, 8))]),
-        file(&[chunk(b"JUNK", &[]), chunk(b"fmt ", &[format(7, 1, 8000, 8), vec![0; 2]].concat()), list, chunk(b"data", &[7; 9])]),
+        file(&[
+            list.clone(),
+            chunk(b"fmt ", &format(7, 1, 8000, 8)),
+            chunk(b"fact", &[0; 4]),
+            chunk(b"data", &[7; 9]),
+        ]),
+        file(&[
+            chunk(b"data", &[7; 9]),
+            list.clone(),
+            chunk(b"fmt ", &format(7, 1, 8000, 8)),
+        ]),
+        file(&[
+            chunk(b"JUNK", &[]),
+            chunk(b"fmt ", &[format(7, 1, 8000, 8), vec![0; 2]].concat()),
+            list,
+            chunk(b"data", &[7; 9]),
+        ]),
     ];
     for wav in orders {
         let wave = Wave::read(&wav).unwrap();
         let sound = wave.sound(wav.len() as u64);
-        assert_eq!((wave.encoding, sound.end - sound.start), (Encoding::MuLaw, 9));
+        assert_eq!(
+            (wave.encoding, sound.end - sound.start),
+            (Encoding::MuLaw, 9)
+        );
         let at = usize::try_from(sound.start).unwrap();
         assert_eq!(wav[at..at + 9], [7; 9]);
     }
@@ -74,16 +128,36 @@ fn chunks_come_in_any_order_and_of_odd_sizes() {
 
 #[test]
 fn a_writer_that_could_not_go_back_is_understood() {
-    let whole = file(&[chunk(b"fmt ", &format(1, 1, 8000, 16)), chunk(b"data", &[7; 20])]);
-    for (riff, data) in [(u32::MAX, u32::MAX), (0, 0), (u32::MAX, 0), (36, 0), (56, u32::MAX)] {
+    let whole = file(&[
+        chunk(b"fmt ", &format(1, 1, 8000, 16)),
+        chunk(b"data", &[7; 20]),
+    ]);
+    for (riff, data) in [
+        (u32::MAX, u32::MAX),
+        (0, 0),
+        (u32::MAX, 0),
+        (36, 0),
+        (56, u32::MAX),
+    ] {
         let mut wav = whole.clone();
         wav[4..8].copy_from_slice(&riff.to_le_bytes());
         wav[40..44].copy_from_slice(&data.to_le_bytes());
-        assert_eq!(Wave::read(&wav).unwrap().sound(wav.len() as u64), 44..64, "{riff} {data}");
+        assert_eq!(
+            Wave::read(&wav).unwrap().sound(wav.len() as u64),
+            44..64,
+            "{riff} {data}"
+        );
     }
     // This one did know, and there is no sound.
-    let silent = file(&[chunk(b"fmt ", &format(1, 1, 8000, 16)), chunk(b"data", &[]), chunk(b"LIST", &[1; 8])]);
-    assert_eq!(Wave::read(&silent).unwrap().sound(silent.len() as u64), 44..44);
+    let silent = file(&[
+        chunk(b"fmt ", &format(1, 1, 8000, 16)),
+        chunk(b"data", &[]),
+        chunk(b"LIST", &[1; 8]),
+    ]);
+    assert_eq!(
+        Wave::read(&silent).unwrap().sound(silent.len() as u64),
+        44..44
+    );
 }
 
 #[test]
@@ -100,7 +174,8 @@ fn extensible_formats_are_those_they_extend() {
 
 #[test]
 fn formats_without_a_place_for_each_moment_are_refused() {
-    let with = |format: Vec<u8>| Wave::read(&file(&[chunk(b"fmt ", &format), chunk(b"data", &[0; 64])]));
+    let with =
+        |format: Vec<u8>| Wave::read(&file(&[chunk(b"fmt ", &format), chunk(b"data", &[0; 64])]));
     let mut wide = format(1, 1, 8000, 16);
     wide[12] = 3;
     for bad in [
@@ -127,7 +202,11 @@ fn formats_without_a_place_for_each_moment_are_refused() {
 
 #[test]
 fn half_a_head_asks_for_more() {
-    let wav = file(&[chunk(b"LIST", &[0; 9]), chunk(b"fmt ", &format(1, 1, 8000, 16)), chunk(b"data", &[7; 20])]);
+    let wav = file(&[
+        chunk(b"LIST", &[0; 9]),
+        chunk(b"fmt ", &format(1, 1, 8000, 16)),
+        chunk(b"data", &[7; 20]),
+    ]);
     let sound = usize::try_from(Wave::read(&wav).unwrap().start).unwrap();
     for at in 0..sound {
         assert_eq!(Wave::read(&wav[..at]), Err(Unreadable::Short), "{at}");
@@ -137,11 +216,18 @@ fn half_a_head_asks_for_more() {
 
 #[test]
 fn seconds_have_their_place() {
-    let wav = file(&[chunk(b"fmt ", &format(1, 2, 10, 16)), chunk(b"data", &[7; 402])]);
+    let wav = file(&[
+        chunk(b"fmt ", &format(1, 2, 10, 16)),
+        chunk(b"data", &[7; 402]),
+    ]);
     let (wave, len) = (Wave::read(&wav).unwrap(), wav.len() as u64);
     assert_eq!(wave.between(0, 1, len), 44..84);
     assert_eq!(wave.between(2, 5, len), 124..244);
-    assert_eq!(wave.between(9, 100, len), 404..444, "ten seconds and half a moment");
+    assert_eq!(
+        wave.between(9, 100, len),
+        404..444,
+        "ten seconds and half a moment"
+    );
     assert_eq!(wave.between(10, 11, len), 444..444);
     assert_eq!(wave.between(u32::MAX - 1, u32::MAX, len), 444..444);
 }
@@ -156,23 +242,75 @@ fn measured(wav: &[u8], bound: u16, step: usize) -> Option<Measured> {
 fn length_and_loudness_do_not_depend_on_the_pieces() {
     let mut samples = vec![0; 32_000];
     samples[31_998..].copy_from_slice(&(-300i16).to_le_bytes());
-    let wav = file(&[chunk(b"fmt ", &format(1, 2, 8000, 16)), chunk(b"data", &samples), chunk(b"LIST", &[99; 10])]);
+    let wav = file(&[
+        chunk(b"fmt ", &format(1, 2, 8000, 16)),
+        chunk(b"data", &samples),
+        chunk(b"LIST", &[99; 10]),
+    ]);
     for step in [1, 2, 3, 7, 43, 45, 1000, 100_000] {
-        assert_eq!(measured(&wav, 300, step), Some(Measured { length_ms: 1000, peak: Some(300) }), "{step}");
-        assert!(measured(&wav, 299, step).unwrap().peak.unwrap() > 299, "{step}");
+        assert_eq!(
+            measured(&wav, 300, step),
+            Some(Measured {
+                length_ms: 1000,
+                peak: Some(300)
+            }),
+            "{step}"
+        );
+        assert!(
+            measured(&wav, 299, step).unwrap().peak.unwrap() > 299,
+            "{step}"
+        );
     }
-    let loud = file(&[chunk(b"fmt ", &format(1, 1, 8000, 16)), chunk(b"data", &i16::MIN.to_le_bytes())]);
-    assert_eq!(measured(&loud, u16::MAX, 5), Some(Measured { length_ms: 0, peak: Some(32_768) }));
+    let loud = file(&[
+        chunk(b"fmt ", &format(1, 1, 8000, 16)),
+        chunk(b"data", &i16::MIN.to_le_bytes()),
+    ]);
+    assert_eq!(
+        measured(&loud, u16::MAX, 5),
+        Some(Measured {
+            length_ms: 0,
+            peak: Some(32_768)
+        })
+    );
 }
 
 #[test]
 fn what_cannot_be_read_is_not_measured() {
     assert_eq!(measured(b"", 16, 1), None);
     assert_eq!(measured(b"RIFF\0\0\0\0WAVE", 16, 1), None);
-    assert_eq!(measured(&file(&[chunk(b"fmt ", &format(85, 1, 8000, 16)), chunk(b"data", &[1; 9])]), 16, 4), None);
-    assert_eq!(measured(&file(&[chunk(b"LIST", &vec![0; MAX_HEAD]), chunk(b"fmt ", &format(1, 1, 8000, 16))]), 16, 4), None);
-    let law = file(&[chunk(b"fmt ", &format(7, 1, 8000, 8)), chunk(b"data", &[0xff; 8000])]);
-    assert_eq!(measured(&law, 16, 9), Some(Measured { length_ms: 1000, peak: None }));
+    assert_eq!(
+        measured(
+            &file(&[
+                chunk(b"fmt ", &format(85, 1, 8000, 16)),
+                chunk(b"data", &[1; 9])
+            ]),
+            16,
+            4
+        ),
+        None
+    );
+    assert_eq!(
+        measured(
+            &file(&[
+                chunk(b"LIST", &vec![0; MAX_HEAD]),
+                chunk(b"fmt ", &format(1, 1, 8000, 16))
+            ]),
+            16,
+            4
+        ),
+        None
+    );
+    let law = file(&[
+        chunk(b"fmt ", &format(7, 1, 8000, 8)),
+        chunk(b"data", &[0xff; 8000]),
+    ]);
+    assert_eq!(
+        measured(&law, 16, 9),
+        Some(Measured {
+            length_ms: 1000,
+            peak: None
+        })
+    );
 }
 
 proptest! {

@@ -14,7 +14,11 @@ fn book() -> Rulebook {
 #[test]
 fn the_shipped_table_holds_for_the_shipped_policy() {
     let cases = Cases::parse(TABLE).unwrap();
-    let failed: Vec<_> = cases.decide(&book(), NOW).into_iter().filter(|outcome| !outcome.holds).collect();
+    let failed: Vec<_> = cases
+        .decide(&book(), NOW)
+        .into_iter()
+        .filter(|outcome| !outcome.holds)
+        .collect();
     assert!(failed.is_empty(), "{failed:#?}");
     assert!(cases.len() > 15);
 }
@@ -27,21 +31,35 @@ fn a_case_that_expects_something_else_fails_with_both_sets() {
     let outcomes = Cases::parse(text).unwrap().decide(&book(), NOW);
     assert!(!outcomes[0].holds);
     assert_eq!(outcomes[0].expected, ["allow"]);
-    assert!(outcomes[0].found.contains(&"purpose-not-for-tier".to_owned()), "{outcomes:?}");
+    assert!(
+        outcomes[0]
+            .found
+            .contains(&"purpose-not-for-tier".to_owned()),
+        "{outcomes:?}"
+    );
     assert_eq!(
-        (outcomes[1].holds, &outcomes[1].expected[1], &outcomes[1].found[1]),
+        (
+            outcomes[1].holds,
+            &outcomes[1].expected[1],
+            &outcomes[1].found[1]
+        ),
         (false, &"view transcript".into(), &"view audio".into())
     );
 }
 
 #[test]
 fn a_table_with_a_mistake_is_refused_with_its_place() {
-    let case = |more: &str| format!("[[cases]]\nname = \"a\"\ntier = \"standard\"\npurpose = \"training\"\n{more}\n");
+    let case = |more: &str| {
+        format!("[[cases]]\nname = \"a\"\ntier = \"standard\"\npurpose = \"training\"\n{more}\n")
+    };
     for (text, said) in [
         (case("expect = \"deny\""), "`deny`"),
         (case("expect = []"), "lists no reason"),
         (case("expect = [\"role\"]"), "there is no reason `role`"),
-        (case("expect = [\"role-not-allowed\"]\nview = \"audio\""), "has no `view`"),
+        (
+            case("expect = [\"role-not-allowed\"]\nview = \"audio\""),
+            "has no `view`",
+        ),
         (case("expect = \"allow\"\nrole = \"agent\""), "role"),
         (case(""), "expect"),
         (case("expect = \"allow\"").repeat(2), "two of this name"),

@@ -1,7 +1,7 @@
 //! The question that is put to the rules: one request, as Cedar sees it.
 //!
-//! Owns how facts become attributes. Refuses to know any rule.
-//! INVARIANT: a fact that is not known has no attribute. A fact that Cedar cannot hold makes no question, and that refuses.
+//! Owns how facts become attributes. Refuses to know any rule. INVARIANT: a fact that is not known
+//! has no attribute. A fact that Cedar cannot hold makes no question, and that refuses.
 
 use std::{
     collections::{HashMap, HashSet},
@@ -28,23 +28,48 @@ pub(in crate::policy) struct Unaskable;
 impl Question {
     /// Puts the facts as they are now.
     pub(in crate::policy) fn of(facts: &Facts<'_>, now: Timestamp) -> Result<Self, Unaskable> {
-        Ok(Self { principal: principal(facts)?, resource: resource(facts)?, context: context(facts, now)? })
+        Ok(Self {
+            principal: principal(facts)?,
+            resource: resource(facts)?,
+            context: context(facts, now)?,
+        })
     }
 }
 
 fn principal(facts: &Facts<'_>) -> Result<Entity, Unaskable> {
     let principal = facts.principal;
-    let accounts = principal.accounts.iter().map(|account| text(account.as_str()));
+    let accounts = principal
+        .accounts
+        .iter()
+        .map(|account| text(account.as_str()));
     let mut attributes = HashMap::with_capacity(2 + principal.attributes.len());
-    attributes.insert("every_account".to_owned(), truth(principal.accounts.is_empty()));
-    attributes.insert("accounts".to_owned(), RestrictedExpression::new_set(accounts));
+    attributes.insert(
+        "every_account".to_owned(),
+        truth(principal.accounts.is_empty()),
+    );
+    attributes.insert(
+        "accounts".to_owned(),
+        RestrictedExpression::new_set(accounts),
+    );
     for (label, values) in &principal.attributes {
         let values = values.iter().map(|value| text(value));
-        // A label that an older token has and that means something else here does not stand in for it.
-        attributes.entry(label.as_str().to_owned()).or_insert_with(|| RestrictedExpression::new_set(values));
+        // A label that an older token has and that means something else here does not stand in for
+        // it.
+        attributes
+            .entry(label.as_str().to_owned())
+            .or_insert_with(|| RestrictedExpression::new_set(values));
     }
-    let roles: HashSet<EntityUid> = principal.roles.iter().map(|role| uid(&ROLE, role.as_str())).collect();
-    Entity::new(uid(&PRINCIPAL, &principal.id.to_string()), attributes, roles).map_err(|_| Unaskable)
+    let roles: HashSet<EntityUid> = principal
+        .roles
+        .iter()
+        .map(|role| uid(&ROLE, role.as_str()))
+        .collect();
+    Entity::new(
+        uid(&PRINCIPAL, &principal.id.to_string()),
+        attributes,
+        roles,
+    )
+    .map_err(|_| Unaskable)
 }
 
 fn resource(facts: &Facts<'_>) -> Result<Entity, Unaskable> {
@@ -53,7 +78,10 @@ fn resource(facts: &Facts<'_>) -> Result<Entity, Unaskable> {
     let mut add = |name: &str, value| attributes.insert(name.to_owned(), value);
     add("account", text(recording.account.as_str()));
     add("state", text(recording.state.as_str()));
-    add("tier", RestrictedExpression::new_entity_uid(uid(&TIER, recording.tier.as_str())));
+    add(
+        "tier",
+        RestrictedExpression::new_entity_uid(uid(&TIER, recording.tier.as_str())),
+    );
     add("collected_at", instant(recording.collected_at));
     add("revoked", truth(recording.revoked_at.is_some()));
     add("conference", truth(recording.conference.is_some()));
@@ -67,27 +95,45 @@ fn resource(facts: &Facts<'_>) -> Result<Entity, Unaskable> {
         add("channels", RestrictedExpression::new_long(channels));
     }
     for (label, value) in &recording.labels {
-        attributes.entry(label.as_str().to_owned()).or_insert_with(|| text(value));
+        attributes
+            .entry(label.as_str().to_owned())
+            .or_insert_with(|| text(value));
     }
-    Entity::new(uid(&RECORDING_TYPE, &recording.id.to_string()), attributes, HashSet::new()).map_err(|_| Unaskable)
+    Entity::new(
+        uid(&RECORDING_TYPE, &recording.id.to_string()),
+        attributes,
+        HashSet::new(),
+    )
+    .map_err(|_| Unaskable)
 }
 
 fn context(facts: &Facts<'_>, now: Timestamp) -> Result<Context, Unaskable> {
-    let written = facts.justification.map_or(0, |text| text.chars().take(MAX_JUSTIFICATION + 1).count());
+    let written = facts
+        .justification
+        .map_or(0, |text| text.chars().take(MAX_JUSTIFICATION + 1).count());
     let consents = |purpose: &Purpose| truth(facts.consents.cover(facts.recording, purpose, now));
     let mut pairs = vec![
         ("now", instant(now)),
         ("justified", truth(facts.is_justified())),
-        ("justification_length", RestrictedExpression::new_long(i64::try_from(written).unwrap_or(i64::MAX))),
+        (
+            "justification_length",
+            RestrictedExpression::new_long(i64::try_from(written).unwrap_or(i64::MAX)),
+        ),
         ("consented", consents(&facts.purpose)),
         ("recording_consented", consents(&OF_RECORDING)),
         ("held", truth(facts.holds.contains(&facts.purpose))),
         ("break_glass", truth(facts.break_glass)),
-        ("openings_today", RestrictedExpression::new_long(facts.openings_today.into())),
+        (
+            "openings_today",
+            RestrictedExpression::new_long(facts.openings_today.into()),
+        ),
     ];
     if let Some(network) = facts.network {
         // An IPv4 address is one, whichever way it came in.
-        pairs.push(("network", RestrictedExpression::new_ip(network.to_canonical().to_string())));
+        pairs.push((
+            "network",
+            RestrictedExpression::new_ip(network.to_canonical().to_string()),
+        ));
     }
     if let Some(ticket) = facts.ticket {
         pairs.push(("ticket", text(ticket.as_str())));
@@ -98,7 +144,12 @@ fn context(facts: &Facts<'_>, now: Timestamp) -> Result<Context, Unaskable> {
     if let Some(until) = facts.until {
         pairs.push(("until", instant(until)));
     }
-    Context::from_pairs(pairs.into_iter().map(|(name, value)| (name.to_owned(), value))).map_err(|_| Unaskable)
+    Context::from_pairs(
+        pairs
+            .into_iter()
+            .map(|(name, value)| (name.to_owned(), value)),
+    )
+    .map_err(|_| Unaskable)
 }
 
 fn text(value: &str) -> RestrictedExpression {
@@ -132,4 +183,5 @@ kinds! {
     ACTION = "Recvault::Action",
 }
 
-static OF_RECORDING: LazyLock<Purpose> = LazyLock::new(|| RECORDING.parse().expect("it is the name of a purpose"));
+static OF_RECORDING: LazyLock<Purpose> =
+    LazyLock::new(|| RECORDING.parse().expect("it is the name of a purpose"));

@@ -1,8 +1,9 @@
 //! The schema: what rules and conditions may look at.
 //!
-//! Owns the names and types of everything that a policy can speak of. Refuses to know what a policy says about it.
-//! INVARIANTS
-//! - What may be unknown is optional, so that the validator refuses a condition that does not ask for it with `has` first.
+//! Owns the names and types of everything that a policy can speak of. Refuses to know what a policy
+//! says about it. INVARIANTS
+//! - What may be unknown is optional, so that the validator refuses a condition that does not ask
+//!   for it with `has` first.
 //! - Roles and tiers are closed lists, so that the validator refuses one that is misspelt.
 
 use std::fmt::Write as _;
@@ -30,7 +31,9 @@ impl<'d> Vocabulary<'d> {
             roles: document.roles.iter().map(|(role, _)| role).collect(),
             tiers: document.tiers.iter().map(|tier| &tier.name).collect(),
             labels: document.collection.labels.iter().collect(),
-            purposes: purposes.map(|purpose| (&purpose.name, purpose.basis == Some(Basis::Consent))).collect(),
+            purposes: purposes
+                .map(|purpose| (&purpose.name, purpose.basis == Some(Basis::Consent)))
+                .collect(),
             recorded_with_consent: document.collection.basis == Some(Basis::Consent),
         }
     }
@@ -61,30 +64,60 @@ pub(super) fn text(vocabulary: &Vocabulary<'_>) -> String {
         // Writing to a `String` cannot fail.
         let _ = text.write_fmt(line);
     };
-    add(format_args!("    // What somebody is: `principal in Recvault::Role::\"…\"`.\n    entity Role{};\n", closed(&vocabulary.roles)));
+    add(format_args!(
+        "    // What somebody is: `principal in Recvault::Role::\"…\"`.\n    entity Role{};\n",
+        closed(&vocabulary.roles)
+    ));
     add(format_args!(
         "    // How sensitive a recording is: `resource.tier == Recvault::Tier::\"…\"`.\n    entity Tier{};\n",
         closed(&vocabulary.tiers)
     ));
-    add(format_args!("    // Who asks.\n    entity Principal in [Role] {{\n{PRINCIPAL}"));
+    add(format_args!(
+        "    // Who asks.\n    entity Principal in [Role] {{\n{PRINCIPAL}"
+    ));
     for label in &vocabulary.labels {
         add(format_args!("        \"{label}\"?: Set<String>,\n"));
     }
-    add(format_args!("    }};\n    // What they want to hear.\n    entity Recording {{\n{RECORDING}"));
+    add(format_args!(
+        "    }};\n    // What they want to hear.\n    entity Recording {{\n{RECORDING}"
+    ));
     for label in &vocabulary.labels {
         add(format_args!("        \"{label}\"?: String,\n"));
     }
-    add(format_args!("    }};\n    // How they ask, and what the vault knows of it.\n    type Request = {{\n{CONTEXT}    }};\n{ACTIONS}"));
-    let with_consent = if vocabulary.recorded_with_consent { "\"RecordedWithConsent\"" } else { "" };
-    let unknown = if vocabulary.recorded_with_consent { format!(" in [{with_consent}]") } else { String::new() };
+    add(format_args!(
+        "    }};\n    // How they ask, and what the vault knows of it.\n    type Request = {{\n{CONTEXT}    }};\n{ACTIONS}"
+    ));
+    let with_consent = if vocabulary.recorded_with_consent {
+        "\"RecordedWithConsent\""
+    } else {
+        ""
+    };
+    let unknown = if vocabulary.recorded_with_consent {
+        format!(" in [{with_consent}]")
+    } else {
+        String::new()
+    };
     add(format_args!("    action \"Unknown\"{unknown} {APPLIES};\n"));
     for (purpose, based_on_consent) in &vocabulary.purposes {
-        let groups: Vec<&str> = [if *based_on_consent { "\"BasedOnConsent\"" } else { "" }, with_consent]
-            .into_iter()
-            .filter(|group| !group.is_empty())
-            .collect();
-        let groups = if groups.is_empty() { String::new() } else { format!(" in [{}]", groups.join(", ")) };
-        add(format_args!("    action \"{purpose}\"{groups} {APPLIES};\n"));
+        let groups: Vec<&str> = [
+            if *based_on_consent {
+                "\"BasedOnConsent\""
+            } else {
+                ""
+            },
+            with_consent,
+        ]
+        .into_iter()
+        .filter(|group| !group.is_empty())
+        .collect();
+        let groups = if groups.is_empty() {
+            String::new()
+        } else {
+            format!(" in [{}]", groups.join(", "))
+        };
+        add(format_args!(
+            "    action \"{purpose}\"{groups} {APPLIES};\n"
+        ));
     }
     text.push_str("}\n");
     text
@@ -99,7 +132,8 @@ fn closed<T: std::fmt::Display>(names: &[T]) -> String {
     format!(" enum [{}]", names.join(", "))
 }
 
-const PRINCIPAL: &str = "        // Whether they may know of the recordings of every account; if not, of these.
+const PRINCIPAL: &str =
+    "        // Whether they may know of the recordings of every account; if not, of these.
         every_account: Bool,
         accounts: Set<String>,
 ";
@@ -151,4 +185,5 @@ const ACTIONS: &str = "    // Purposes that are based on consent, and those of r
     // The purposes. `Unknown` stands for every one that the policy does not name.
 ";
 
-const APPLIES: &str = "appliesTo { principal: [Principal], resource: [Recording], context: Request }";
+const APPLIES: &str =
+    "appliesTo { principal: [Principal], resource: [Recording], context: Request }";

@@ -1,4 +1,5 @@
-//! What is compiled can be read by Cedar, what cannot be evaluated refuses, and conditions are what they say.
+//! What is compiled can be read by Cedar, what cannot be evaluated refuses, and conditions are what
+//! they say.
 
 use std::{collections::BTreeSet, net::IpAddr, time::Duration};
 
@@ -22,7 +23,8 @@ use crate::{
 const SHIPPED: &str = include_str!("../../../config/privacy-policy.toml");
 const WHEN: &str = "when = \"if principal has queue then resource has queue && principal.queue.contains(resource.queue) else true\"";
 
-/// The shipped policy with another condition for quality review, in a literal text of TOML that may have lines.
+/// The shipped policy with another condition for quality review, in a literal text of TOML that may
+/// have lines.
 fn with_condition(when: &str) -> Result<Rules, Vec<String>> {
     assert!(SHIPPED.contains(WHEN));
     let text = SHIPPED.replacen(WHEN, &format!("when = '''{when}'''"), 1);
@@ -34,7 +36,14 @@ fn faults(when: &str) -> Vec<String> {
     let line = SHIPPED.lines().position(|line| line == WHEN).unwrap() + 1;
     let start = format!("p.toml:{line}: `when` of the purpose `quality-review`: ");
     let told = with_condition(when).expect_err(when);
-    told.iter().map(|fault| fault.strip_prefix(&start).unwrap_or_else(|| panic!("{fault}")).to_owned()).collect()
+    told.iter()
+        .map(|fault| {
+            fault
+                .strip_prefix(&start)
+                .unwrap_or_else(|| panic!("{fault}"))
+                .to_owned()
+        })
+        .collect()
 }
 
 /// How somebody asks.
@@ -44,20 +53,52 @@ struct Asked<'a> {
     justification: Option<&'a str>,
 }
 
-const PLAINLY: Asked<'_> = Asked { network: None, ticket: None, justification: None };
+const PLAINLY: Asked<'_> = Asked {
+    network: None,
+    ticket: None,
+    justification: None,
+};
 
 /// Whether quality review is allowed under this condition. Nothing but the condition may refuse.
-fn holds(when: &str, principal: &Principal, labels: &[(&str, &str)], asked: Asked<'_>, now: Timestamp) -> bool {
+fn holds(
+    when: &str,
+    principal: &Principal,
+    labels: &[(&str, &str)],
+    asked: Asked<'_>,
+    now: Timestamp,
+) -> bool {
     let rulebook = Rulebook::new(with_condition(when).unwrap(), []);
-    let mut recording = Recording { collected_at: now, ..recording(State::Sealed, "standard", rulebook.current().digest()) };
-    recording.labels = labels.iter().map(|(label, value)| (label.parse().unwrap(), (*value).to_owned())).collect();
-    let Asked { network, ticket, justification } = asked;
-    let facts = Facts { network, ticket, justification, ..Facts::new(principal, &recording, "quality-review".parse().unwrap()) };
+    let mut recording = Recording {
+        collected_at: now,
+        ..recording(State::Sealed, "standard", rulebook.current().digest())
+    };
+    recording.labels = labels
+        .iter()
+        .map(|(label, value)| (label.parse().unwrap(), (*value).to_owned()))
+        .collect();
+    let Asked {
+        network,
+        ticket,
+        justification,
+    } = asked;
+    let facts = Facts {
+        network,
+        ticket,
+        justification,
+        ..Facts::new(principal, &recording, "quality-review".parse().unwrap())
+    };
     match decide(&facts, &rulebook, now) {
         Decision::Allow(_) => true,
         Decision::Deny(denial) => {
-            let told: Vec<_> = denial.refusals().iter().map(|refusal| (refusal.reason, &*refusal.clause)).collect();
-            assert_eq!(told, [(Reason::ConditionNotMet, "purposes/quality-review/when")]);
+            let told: Vec<_> = denial
+                .refusals()
+                .iter()
+                .map(|refusal| (refusal.reason, &*refusal.clause))
+                .collect();
+            assert_eq!(
+                told,
+                [(Reason::ConditionNotMet, "purposes/quality-review/when")]
+            );
             false
         }
     }
@@ -70,13 +111,17 @@ fn reviewer() -> Principal {
 #[test]
 fn what_is_printed_is_read_and_validated_by_cedar() {
     let rules = Rules::parse("p", SHIPPED).unwrap();
-    let (policies, schema) = (rules.cedar().parse::<PolicySet>().unwrap(), rules.schema().parse::<Schema>().unwrap());
+    let (policies, schema) = (
+        rules.cedar().parse::<PolicySet>().unwrap(),
+        rules.schema().parse::<Schema>().unwrap(),
+    );
     let told = Validator::new(schema).validate(&policies, ValidationMode::Strict);
     assert!(told.validation_passed(), "{told}");
     // The shipped file does not rest recording on consent, so that no purpose is in that group.
     assert!(
         told.validation_warnings()
-            .all(|warning| warning.to_string().contains("quarantine") || warning.policy_id().to_string().starts_with("policy"))
+            .all(|warning| warning.to_string().contains("quarantine")
+                || warning.policy_id().to_string().starts_with("policy"))
     );
     assert_eq!(
         policies.num_of_policies(),
@@ -98,7 +143,10 @@ fn what_is_printed_is_read_and_validated_by_cedar() {
     ] {
         assert!(rules.cedar().contains(name), "{name}");
     }
-    assert!(rules.schema().contains("\"queue\"?: Set<String>") && rules.schema().contains("\"queue\"?: String"));
+    assert!(
+        rules.schema().contains("\"queue\"?: Set<String>")
+            && rules.schema().contains("\"queue\"?: String")
+    );
 }
 
 #[test]
@@ -108,23 +156,41 @@ fn every_rule_names_a_clause_and_fixed_rules_one_of_their_own() {
     for policy in fixed.policies() {
         let mark = Mark::of(policy).unwrap();
         assert!(mark.clause.starts_with("fixed/"), "{policy}");
-        assert_eq!(policy.effect(), Effect::Forbid, "no fixed rule allows anything");
+        assert_eq!(
+            policy.effect(),
+            Effect::Forbid,
+            "no fixed rule allows anything"
+        );
         reasons.insert(mark.reason.unwrap());
     }
-    assert_eq!(reasons.len(), fixed.num_of_policies(), "each gives a reason of its own");
+    assert_eq!(
+        reasons.len(),
+        fixed.num_of_policies(),
+        "each gives a reason of its own"
+    );
     let rules = Rules::parse("p", SHIPPED).unwrap();
     let all: PolicySet = rules.cedar().parse().unwrap();
     assert!(all.policies().all(|policy| Mark::of(policy).is_ok()));
-    let generated: Vec<_> =
-        all.policies().filter_map(|policy| policy.annotation("clause")).filter(|clause| !clause.starts_with("fixed/")).collect();
-    assert_eq!(generated.iter().collect::<BTreeSet<_>>().len(), generated.len(), "a clause of the file is one rule");
+    let generated: Vec<_> = all
+        .policies()
+        .filter_map(|policy| policy.annotation("clause"))
+        .filter(|clause| !clause.starts_with("fixed/"))
+        .collect();
+    assert_eq!(
+        generated.iter().collect::<BTreeSet<_>>().len(),
+        generated.len(),
+        "a clause of the file is one rule"
+    );
 }
 
 #[test]
 fn a_rule_that_says_nothing_of_itself_is_not_taken() {
     let mark = |text: &str| Mark::of(&text.parse().unwrap());
     assert!(mark("@clause(\"x\") permit (principal, action, resource);").is_ok());
-    assert!(mark("@clause(\"x\") @reason(\"quarantined\") forbid (principal, action, resource);").is_ok());
+    assert!(
+        mark("@clause(\"x\") @reason(\"quarantined\") forbid (principal, action, resource);")
+            .is_ok()
+    );
     for bad in [
         "permit (principal, action, resource);",
         "@clause(\"x\") forbid (principal, action, resource);",
@@ -137,7 +203,9 @@ fn a_rule_that_says_nothing_of_itself_is_not_taken() {
 
 #[test]
 fn the_fixed_rules_and_the_code_have_the_same_bound() {
-    assert!(text::FIXED.contains(&format!("context.justification_length > {MAX_JUSTIFICATION} ")));
+    assert!(text::FIXED.contains(&format!(
+        "context.justification_length > {MAX_JUSTIFICATION} "
+    )));
 }
 
 #[test]
@@ -150,39 +218,99 @@ fn a_slice_leaves_out_only_what_is_about_another_purpose() {
             let is_about_others = match policy.action_constraint() {
                 ActionConstraint::Any => false,
                 ActionConstraint::Eq(uid) => uid != own,
-                ActionConstraint::In(groups) => {
-                    !groups.iter().any(|group| rules.schema().contains(&format!("action \"{purpose}\" in [\"{}\"", group.id().unescaped())))
-                }
+                ActionConstraint::In(groups) => !groups.iter().any(|group| {
+                    rules.schema().contains(&format!(
+                        "action \"{purpose}\" in [\"{}\"",
+                        group.id().unescaped()
+                    ))
+                }),
             };
-            assert_eq!(slice.policies.policy(policy.id()).is_none(), is_about_others, "{purpose}: {policy}");
+            assert_eq!(
+                slice.policies.policy(policy.id()).is_none(),
+                is_about_others,
+                "{purpose}: {policy}"
+            );
         }
     }
 }
 
 #[test]
 fn conditions_look_at_teams_queues_and_own_calls() {
-    let own_queue = "principal has queue && resource has queue && principal.queue.contains(resource.queue)";
+    let own_queue =
+        "principal has queue && resource has queue && principal.queue.contains(resource.queue)";
     let seller = with_labels(reviewer(), &[("queue", &["sales", "service"])]);
-    let asked = |principal: &Principal, labels: &[(&str, &str)]| holds(own_queue, principal, labels, PLAINLY, NOW);
-    assert!(asked(&seller, &[("queue", "sales")]) && asked(&seller, &[("queue", "service"), ("team", "a")]));
-    assert!(!asked(&seller, &[("queue", "legal")]) && !asked(&seller, &[]) && !asked(&seller, &[("team", "sales")]));
-    assert!(!asked(&reviewer(), &[("queue", "sales")]) && !asked(&with_labels(reviewer(), &[("queue", &[])]), &[("queue", "sales")]));
+    let asked = |principal: &Principal, labels: &[(&str, &str)]| {
+        holds(own_queue, principal, labels, PLAINLY, NOW)
+    };
+    assert!(
+        asked(&seller, &[("queue", "sales")])
+            && asked(&seller, &[("queue", "service"), ("team", "a")])
+    );
+    assert!(
+        !asked(&seller, &[("queue", "legal")])
+            && !asked(&seller, &[])
+            && !asked(&seller, &[("team", "sales")])
+    );
+    assert!(
+        !asked(&reviewer(), &[("queue", "sales")])
+            && !asked(
+                &with_labels(reviewer(), &[("queue", &[])]),
+                &[("queue", "sales")]
+            )
+    );
 
-    let own_calls = "resource has agent && principal has agent && principal.agent.contains(resource.agent)";
+    let own_calls =
+        "resource has agent && principal has agent && principal.agent.contains(resource.agent)";
     let seven = with_labels(reviewer(), &[("agent", &["agent-7"])]);
-    assert!(holds(own_calls, &seven, &[("agent", "agent-7")], PLAINLY, NOW));
-    assert!(!holds(own_calls, &seven, &[("agent", "agent-70")], PLAINLY, NOW) && !holds(own_calls, &seven, &[], PLAINLY, NOW));
+    assert!(holds(
+        own_calls,
+        &seven,
+        &[("agent", "agent-7")],
+        PLAINLY,
+        NOW
+    ));
+    assert!(
+        !holds(own_calls, &seven, &[("agent", "agent-70")], PLAINLY, NOW)
+            && !holds(own_calls, &seven, &[], PLAINLY, NOW)
+    );
 
     let officers_everything = "principal in Recvault::Role::\"privacy-officer\" || (resource has team && resource.team like \"north-*\")";
-    assert!(holds(officers_everything, &principal(&["reviewer", "privacy-officer"]), &[], PLAINLY, NOW));
-    assert!(holds(officers_everything, &reviewer(), &[("team", "north-1")], PLAINLY, NOW));
-    assert!(!holds(officers_everything, &reviewer(), &[("team", "south-1")], PLAINLY, NOW));
+    assert!(holds(
+        officers_everything,
+        &principal(&["reviewer", "privacy-officer"]),
+        &[],
+        PLAINLY,
+        NOW
+    ));
+    assert!(holds(
+        officers_everything,
+        &reviewer(),
+        &[("team", "north-1")],
+        PLAINLY,
+        NOW
+    ));
+    assert!(!holds(
+        officers_everything,
+        &reviewer(),
+        &[("team", "south-1")],
+        PLAINLY,
+        NOW
+    ));
 }
 
 #[test]
 fn conditions_look_at_the_time() {
-    let office_hours = "context.now.toTime() >= duration(\"8h\") && context.now.toTime() < duration(\"18h\")";
-    let at = |time: &str| holds(office_hours, &reviewer(), &[], PLAINLY, Timestamp::parse_rfc3339(&format!("2026-11-24T{time}Z")).unwrap());
+    let office_hours =
+        "context.now.toTime() >= duration(\"8h\") && context.now.toTime() < duration(\"18h\")";
+    let at = |time: &str| {
+        holds(
+            office_hours,
+            &reviewer(),
+            &[],
+            PLAINLY,
+            Timestamp::parse_rfc3339(&format!("2026-11-24T{time}Z")).unwrap(),
+        )
+    };
     assert!(at("08:00:00") && at("17:59:59.999") && !at("07:59:59.999") && !at("18:00:00"));
     let fresh = "context.now.durationSince(resource.collected_at) < duration(\"1h\")";
     let aged = |age: u64| {
@@ -192,21 +320,44 @@ fn conditions_look_at_the_time() {
             ..recording(State::Sealed, "standard", rulebook.current().digest())
         };
         let reviewer = reviewer();
-        matches!(decide(&Facts::new(&reviewer, &recording, "quality-review".parse().unwrap()), &rulebook, NOW), Decision::Allow(_))
+        matches!(
+            decide(
+                &Facts::new(&reviewer, &recording, "quality-review".parse().unwrap()),
+                &rulebook,
+                NOW
+            ),
+            Decision::Allow(_)
+        )
     };
     assert!(aged(0) && aged(3599) && !aged(3600));
 }
 
 #[test]
 fn conditions_look_at_the_network() {
-    let office =
-        "context has network && (context.network.isInRange(ip(\"192.0.2.0/24\")) || context.network.isInRange(ip(\"2001:db8::/32\")))";
+    let office = "context has network && (context.network.isInRange(ip(\"192.0.2.0/24\")) || context.network.isInRange(ip(\"2001:db8::/32\")))";
     let from = |address: Option<&str>| {
-        holds(office, &reviewer(), &[], Asked { network: address.map(|text| text.parse().unwrap()), ..PLAINLY }, NOW)
+        holds(
+            office,
+            &reviewer(),
+            &[],
+            Asked {
+                network: address.map(|text| text.parse().unwrap()),
+                ..PLAINLY
+            },
+            NOW,
+        )
     };
     assert!(from(Some("192.0.2.7")) && from(Some("2001:db8::7")) && from(Some("::ffff:192.0.2.7")));
-    assert!(!from(Some("192.0.3.7")) && !from(Some("2001:db9::7")) && !from(Some("::ffff:192.0.3.7")) && !from(None));
-    assert!(!from(Some("::192.0.2.7")) && !from(Some("::1")) && !from(Some("::")), "an address that only looks like one of the office's");
+    assert!(
+        !from(Some("192.0.3.7"))
+            && !from(Some("2001:db9::7"))
+            && !from(Some("::ffff:192.0.3.7"))
+            && !from(None)
+    );
+    assert!(
+        !from(Some("::192.0.2.7")) && !from(Some("::1")) && !from(Some("::")),
+        "an address that only looks like one of the office's"
+    );
 }
 
 #[test]
@@ -214,7 +365,19 @@ fn conditions_look_at_tickets_and_justifications() {
     let case = "context has ticket && context.ticket like \"CASE-*\" && context.justified";
     let ticket = |text: &str| text.parse().unwrap();
     let (right, wrong) = (ticket("CASE-1042"), ticket("OTHER-1"));
-    let asked = |ticket, justification| holds(case, &reviewer(), &[], Asked { ticket, justification, ..PLAINLY }, NOW);
+    let asked = |ticket, justification| {
+        holds(
+            case,
+            &reviewer(),
+            &[],
+            Asked {
+                ticket,
+                justification,
+                ..PLAINLY
+            },
+            NOW,
+        )
+    };
     assert!(asked(Some(&right), Some("because")));
     assert!(
         !asked(Some(&wrong), Some("because"))
@@ -228,17 +391,37 @@ fn conditions_look_at_tickets_and_justifications() {
 fn a_condition_that_cannot_be_evaluated_refuses() {
     let overflow = "resource has duration_s && resource.duration_s * 9223372036854775807 > 0";
     let rulebook = Rulebook::new(with_condition(overflow).unwrap(), []);
-    let long = Recording { duration_s: Some(60), ..recording(State::Sealed, "standard", rulebook.current().digest()) };
+    let long = Recording {
+        duration_s: Some(60),
+        ..recording(State::Sealed, "standard", rulebook.current().digest())
+    };
     let reviewer = reviewer();
-    let Decision::Deny(denial) = decide(&Facts::new(&reviewer, &long, "quality-review".parse().unwrap()), &rulebook, NOW) else {
+    let Decision::Deny(denial) = decide(
+        &Facts::new(&reviewer, &long, "quality-review".parse().unwrap()),
+        &rulebook,
+        NOW,
+    ) else {
         panic!("allowed")
     };
     assert!(denial.names(Reason::PolicyFailed), "{denial}");
-    assert!(denial.refusals().iter().all(|refusal| refusal.clause.starts_with("purposes/quality-review")), "{denial:?}");
+    assert!(
+        denial
+            .refusals()
+            .iter()
+            .all(|refusal| refusal.clause.starts_with("purposes/quality-review")),
+        "{denial:?}"
+    );
     // A negation of the same is no way round it.
     let negated = Rulebook::new(with_condition(&format!("!({overflow})")).unwrap(), []);
-    let long = Recording { policy_digest: negated.current().digest().into(), ..long };
-    let Decision::Deny(denial) = decide(&Facts::new(&reviewer, &long, "quality-review".parse().unwrap()), &negated, NOW) else {
+    let long = Recording {
+        policy_digest: negated.current().digest().into(),
+        ..long
+    };
+    let Decision::Deny(denial) = decide(
+        &Facts::new(&reviewer, &long, "quality-review".parse().unwrap()),
+        &negated,
+        NOW,
+    ) else {
         panic!("allowed")
     };
     assert!(denial.names(Reason::PolicyFailed), "{denial}");
@@ -247,11 +430,23 @@ fn a_condition_that_cannot_be_evaluated_refuses() {
 #[test]
 fn a_fact_that_cannot_be_put_refuses() {
     let rulebook = Rulebook::new(Rules::parse("p", SHIPPED).unwrap(), []);
-    let (reviewer, sealed) = (reviewer(), recording(State::Sealed, "standard", rulebook.current().digest()));
+    let (reviewer, sealed) = (
+        reviewer(),
+        recording(State::Sealed, "standard", rulebook.current().digest()),
+    );
     for at in [i64::MIN, i64::MAX, -400_000_000_000_000] {
-        let odd = Recording { collected_at: Timestamp::from_millis(at), ..sealed.clone() };
-        let decision = decide(&Facts::new(&reviewer, &odd, "quality-review".parse().unwrap()), &rulebook, NOW);
-        let Decision::Deny(denial) = decision else { panic!("allowed") };
+        let odd = Recording {
+            collected_at: Timestamp::from_millis(at),
+            ..sealed.clone()
+        };
+        let decision = decide(
+            &Facts::new(&reviewer, &odd, "quality-review".parse().unwrap()),
+            &rulebook,
+            NOW,
+        );
+        let Decision::Deny(denial) = decision else {
+            panic!("allowed")
+        };
         assert!(denial.names(Reason::PolicyFailed), "{denial}");
         assert!(!denial.is_hidden());
     }
@@ -260,19 +455,49 @@ fn a_fact_that_cannot_be_put_refuses() {
 #[test]
 fn a_label_that_means_something_else_here_stands_in_for_nothing() {
     let rulebook = Rulebook::new(Rules::parse("p", SHIPPED).unwrap(), []);
-    let mut stranger = with_labels(reviewer(), &[("every_account", &["true"]), ("accounts", &["AC00000000000000000000000000000000"])]);
-    stranger.accounts.insert(format!("AC{}", "1".repeat(32)).parse().unwrap());
+    let mut stranger = with_labels(
+        reviewer(),
+        &[
+            ("every_account", &["true"]),
+            ("accounts", &["AC00000000000000000000000000000000"]),
+        ],
+    );
+    stranger
+        .accounts
+        .insert(format!("AC{}", "1".repeat(32)).parse().unwrap());
     let mut sealed = recording(State::Shredded, "standard", rulebook.current().digest());
-    sealed.labels.insert("state".parse().unwrap(), "sealed".into());
-    let Decision::Deny(denial) = decide(&Facts::new(&stranger, &sealed, "quality-review".parse().unwrap()), &rulebook, NOW) else {
+    sealed
+        .labels
+        .insert("state".parse().unwrap(), "sealed".into());
+    let Decision::Deny(denial) = decide(
+        &Facts::new(&stranger, &sealed, "quality-review".parse().unwrap()),
+        &rulebook,
+        NOW,
+    ) else {
         panic!("allowed")
     };
     assert!(
-        denial.names(Reason::AccountUnknownToPrincipal) && denial.names(Reason::RecordingShredded) && !denial.names(Reason::PolicyFailed)
+        denial.names(Reason::AccountUnknownToPrincipal)
+            && denial.names(Reason::RecordingShredded)
+            && !denial.names(Reason::PolicyFailed)
     );
-    let text = SHIPPED.replacen("labels = [\"team\"", "labels = [\"tier\", \"team\", \"team\"", 1);
-    let told: Vec<String> = Rules::parse("p", &text).unwrap_err().iter().map(|fault| fault.reason.clone()).collect();
-    assert_eq!(told, ["`labels` names `tier`, which conditions know as something else: call it otherwise", "`labels` names `team` twice"]);
+    let text = SHIPPED.replacen(
+        "labels = [\"team\"",
+        "labels = [\"tier\", \"team\", \"team\"",
+        1,
+    );
+    let told: Vec<String> = Rules::parse("p", &text)
+        .unwrap_err()
+        .iter()
+        .map(|fault| fault.reason.clone())
+        .collect();
+    assert_eq!(
+        told,
+        [
+            "`labels` names `tier`, which conditions know as something else: call it otherwise",
+            "`labels` names `team` twice"
+        ]
+    );
 }
 
 #[test]
@@ -303,26 +528,59 @@ fn a_condition_smuggles_nothing_in() {
             Ok(rules) => {
                 assert_eq!(when, "true // )");
                 assert_eq!(
-                    rules.cedar().parse::<PolicySet>().unwrap().num_of_policies(),
-                    Rules::parse("p", SHIPPED).unwrap().cedar().parse::<PolicySet>().unwrap().num_of_policies()
+                    rules
+                        .cedar()
+                        .parse::<PolicySet>()
+                        .unwrap()
+                        .num_of_policies(),
+                    Rules::parse("p", SHIPPED)
+                        .unwrap()
+                        .cedar()
+                        .parse::<PolicySet>()
+                        .unwrap()
+                        .num_of_policies()
                 );
             }
-            Err(told) => assert!(!told.is_empty() && told.iter().all(|fault| fault.starts_with("p.toml:")), "{when}: {told:?}"),
+            Err(told) => assert!(
+                !told.is_empty() && told.iter().all(|fault| fault.starts_with("p.toml:")),
+                "{when}: {told:?}"
+            ),
         }
     }
 }
 
 #[test]
 fn a_comment_at_the_end_of_a_condition_hides_no_bracket() {
-    assert!(!holds("context.justified // ) || (true", &reviewer(), &[], PLAINLY, NOW));
-    assert!(holds("context.justified // ) || (false", &reviewer(), &[], Asked { justification: Some("x"), ..PLAINLY }, NOW));
+    assert!(!holds(
+        "context.justified // ) || (true",
+        &reviewer(),
+        &[],
+        PLAINLY,
+        NOW
+    ));
+    assert!(holds(
+        "context.justified // ) || (false",
+        &reviewer(),
+        &[],
+        Asked {
+            justification: Some("x"),
+            ..PLAINLY
+        },
+        NOW
+    ));
 }
 
 #[test]
 fn every_fault_of_a_condition_is_told() {
     for (when, said) in [
-        ("principal.queue.contains(\"x\")", "optional attribute `queue`"),
-        ("resource has team && principal.team.contains(resource.team)", "ask first, as in `x has y && …`"),
+        (
+            "principal.queue.contains(\"x\")",
+            "optional attribute `queue`",
+        ),
+        (
+            "resource has team && principal.team.contains(resource.team)",
+            "ask first, as in `x has y && …`",
+        ),
         ("resource.teem == \"x\"", "attribute `teem`"),
         ("context.ticket == \"x\"", "optional attribute `ticket`"),
         ("context.now > 5", "unexpected type"),
@@ -339,21 +597,41 @@ fn every_fault_of_a_condition_is_told() {
         ("[].contains(1)", "empty set"),
     ] {
         let told = faults(when);
-        assert!(told.iter().any(|fault| fault.contains(said)), "{when}: expected {said}, got {told:#?}");
-        assert!(told.iter().all(|fault| fault.chars().count() < 600), "{told:#?}");
+        assert!(
+            told.iter().any(|fault| fault.contains(said)),
+            "{when}: expected {said}, got {told:#?}"
+        );
+        assert!(
+            told.iter().all(|fault| fault.chars().count() < 600),
+            "{told:#?}"
+        );
     }
     let long = format!("true || \"{}\" == \"\"", "x".repeat(4000));
     assert_eq!(faults(&long), ["it is longer than 4000 characters"]);
     let deep = format!("{}true{}", "(".repeat(33), ")".repeat(33));
     assert_eq!(faults(&deep), ["its brackets are nested more than 32 deep"]);
-    with_condition(&format!("{}context.justified{}", "(".repeat(31), ")".repeat(31))).unwrap();
+    with_condition(&format!(
+        "{}context.justified{}",
+        "(".repeat(31),
+        ")".repeat(31)
+    ))
+    .unwrap();
 }
 
 #[test]
 fn faults_of_conditions_come_with_all_others() {
-    let text = SHIPPED.replacen(WHEN, "when = \"resource.teem == 1\"", 1).replacen("grant_lifetime = \"1h\"", "grant_lifetime = \"1y\"", 1);
-    let told: Vec<String> = Rules::parse("p", &text).unwrap_err().iter().map(|fault| fault.reason.clone()).collect();
-    assert!(told.len() == 2 && told[0].contains("1y") && told[1].contains("teem"), "{told:?}");
+    let text = SHIPPED
+        .replacen(WHEN, "when = \"resource.teem == 1\"", 1)
+        .replacen("grant_lifetime = \"1h\"", "grant_lifetime = \"1y\"", 1);
+    let told: Vec<String> = Rules::parse("p", &text)
+        .unwrap_err()
+        .iter()
+        .map(|fault| fault.reason.clone())
+        .collect();
+    assert!(
+        told.len() == 2 && told[0].contains("1y") && told[1].contains("teem"),
+        "{told:?}"
+    );
     // Where the labels themselves have a fault, nobody knows which of them are missing.
     let text = SHIPPED.replacen("labels = [\"team\"", "labels = [\"Team\"", 1);
     assert_eq!(Rules::parse("p", &text).unwrap_err().len(), 1);
@@ -361,10 +639,20 @@ fn faults_of_conditions_come_with_all_others() {
 
 #[test]
 fn an_odd_condition_is_a_warning() {
-    let odd = |when: &str| with_condition(when).unwrap().warnings().iter().map(ToString::to_string).collect::<Vec<_>>().join("\n");
+    let odd = |when: &str| {
+        with_condition(when)
+            .unwrap()
+            .warnings()
+            .iter()
+            .map(ToString::to_string)
+            .collect::<Vec<_>>()
+            .join("\n")
+    };
     assert!(odd("false").ends_with("`when` of the purpose `quality-review`: it never holds"));
     assert!(odd("true").ends_with("`when` of the purpose `quality-review`: it always holds"));
-    assert!(odd("resource has team && resource.team == \"s\u{0430}les\"").contains("mixed scripts"));
+    assert!(
+        odd("resource has team && resource.team == \"s\u{0430}les\"").contains("mixed scripts")
+    );
     assert_eq!(odd("resource.conference"), "");
 }
 
@@ -429,14 +717,19 @@ fn any_words() -> impl Strategy<Value = String> {
         "\u{202e}",
         "é",
     ];
-    proptest::collection::vec(proptest::sample::select(words), 0..14).prop_map(|words| words.join(" "))
+    proptest::collection::vec(proptest::sample::select(words), 0..14)
+        .prop_map(|words| words.join(" "))
 }
 
 #[test]
 fn any_condition_is_refused_or_stays_a_condition() {
     let rules = Rules::parse("p", SHIPPED).unwrap();
     let conditions = Conditions::new(&Vocabulary::of(rules.document()));
-    let all = rules.cedar().parse::<PolicySet>().unwrap().num_of_policies();
+    let all = rules
+        .cedar()
+        .parse::<PolicySet>()
+        .unwrap()
+        .num_of_policies();
     let purpose = "quality-review".parse().unwrap();
     let mut runner = proptest::test_runner::TestRunner::default();
     let tried = runner.run(&prop_oneof![3 => any_words(), 1 => "\\PC{0,200}"], |text| {
@@ -444,7 +737,10 @@ fn any_condition_is_refused_or_stays_a_condition() {
             Err(faults) => prop_assert!(!faults.is_empty()),
             // What was taken is one condition of one rule, wherever it is put.
             Ok(_) => {
-                let text = rules.cedar().replace(WHEN.trim_start_matches("when = \"").trim_end_matches('"'), &text);
+                let text = rules.cedar().replace(
+                    WHEN.trim_start_matches("when = \"").trim_end_matches('"'),
+                    &text,
+                );
                 prop_assert_eq!(text.parse::<PolicySet>().unwrap().num_of_policies(), all);
             }
         }

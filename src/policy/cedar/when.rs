@@ -1,10 +1,13 @@
 //! Conditions: the `when` of a purpose, before it becomes part of a rule.
 //!
-//! Owns what a text must be to count as a condition. Refuses to evaluate it.
-//! INVARIANT: a condition is one whole expression. What would only make sense in the place where it is put, such as a bracket that ends the rule
-//! and begins another, is refused.
+//! Owns what a text must be to count as a condition. Refuses to evaluate it. INVARIANT: a condition
+//! is one whole expression. What would only make sense in the place where it is put, such as a
+//! bracket that ends the rule and begins another, is refused.
 
-use cedar_policy::{Expression, Policy, PolicyId, PolicySet, Schema, ValidationError, ValidationMode, ValidationWarning, Validator};
+use cedar_policy::{
+    Expression, Policy, PolicyId, PolicySet, Schema, ValidationError, ValidationMode,
+    ValidationWarning, Validator,
+};
 
 use super::schema::{self, Vocabulary};
 use crate::model::name::Purpose;
@@ -37,20 +40,32 @@ impl Conditions {
     ///
     /// # Errors
     /// Everything that is wrong with it.
-    pub(in crate::policy) fn check(&self, purpose: &Purpose, text: &str) -> Result<Vec<String>, Vec<String>> {
+    pub(in crate::policy) fn check(
+        &self,
+        purpose: &Purpose,
+        text: &str,
+    ) -> Result<Vec<String>, Vec<String>> {
         if text.chars().nth(MAX_LENGTH).is_some() {
             return Err(vec![format!("it is longer than {MAX_LENGTH} characters")]);
         }
         if depth(text) > MAX_DEPTH {
-            return Err(vec![format!("its brackets are nested more than {MAX_DEPTH} deep")]);
+            return Err(vec![format!(
+                "its brackets are nested more than {MAX_DEPTH} deep"
+            )]);
         }
-        text.parse::<Expression>().map_err(|errors| errors.iter().map(told).collect::<Vec<_>>())?;
+        text.parse::<Expression>()
+            .map_err(|errors| errors.iter().map(told).collect::<Vec<_>>())?;
         let rule = |effect: &str, word: &str| {
-            let rule = format!("{effect} (principal, action == Recvault::Action::\"{purpose}\", resource) {word} {{ (\n{text}\n) }};");
-            Policy::parse(Some(PolicyId::new("when")), rule).map_err(|errors| errors.iter().map(told).collect::<Vec<_>>())
+            let rule = format!(
+                "{effect} (principal, action == Recvault::Action::\"{purpose}\", resource) {word} {{ (\n{text}\n) }};"
+            );
+            Policy::parse(Some(PolicyId::new("when")), rule)
+                .map_err(|errors| errors.iter().map(told).collect::<Vec<_>>())
         };
         let (never, always) = (rule("permit", "when")?, rule("forbid", "unless")?);
-        let Some(validator) = &self.0 else { return Ok(Vec::new()) };
+        let Some(validator) = &self.0 else {
+            return Ok(Vec::new());
+        };
         let mut odd = Vec::new();
         for (policy, is_odd) in [(never, "it never holds"), (always, "it always holds")] {
             let set = PolicySet::from_policies([policy]).map_err(|error| vec![told(error)])?;

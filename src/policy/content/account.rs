@@ -1,10 +1,12 @@
-//! International bank account numbers (ISO 13616-1): country, two check digits, and as many letters and digits as the country says.
+//! International bank account numbers (ISO 13616-1): country, two check digits, and as many letters
+//! and digits as the country says.
 
 use std::ops::Range;
 
 use super::token::Tokens;
 
-/// Characters of a whole number, by country: those of the Single Euro Payments Area and the rest of the registry
+/// Characters of a whole number, by country: those of the Single Euro Payments Area and the rest of
+/// the registry
 /// (<https://www.swift.com/standards/data-standards/iban-international-bank-account-number>).
 fn length(country: [u8; 2]) -> Option<usize> {
     Some(match &country {
@@ -20,7 +22,8 @@ fn length(country: [u8; 2]) -> Option<usize> {
         b"LY" | b"PT" | b"ST" => 25,
         b"IS" | b"TR" => 26,
         b"BI" | b"DJ" | b"FR" | b"GR" | b"IT" | b"MC" | b"MR" | b"SM" => 27,
-        b"AL" | b"AZ" | b"BY" | b"CY" | b"DO" | b"GT" | b"HN" | b"HU" | b"LB" | b"NI" | b"PL" | b"SV" => 28,
+        b"AL" | b"AZ" | b"BY" | b"CY" | b"DO" | b"GT" | b"HN" | b"HU" | b"LB" | b"NI" | b"PL"
+        | b"SV" => 28,
         b"BR" | b"EG" | b"PS" | b"QA" | b"UA" => 29,
         b"JO" | b"KW" | b"MU" | b"YE" => 30,
         b"MT" | b"SC" => 31,
@@ -33,7 +36,9 @@ fn length(country: [u8; 2]) -> Option<usize> {
 /// Every number that begins and ends with a word of the text.
 pub(super) fn find(tokens: &Tokens) -> Vec<Range<usize>> {
     let starts = 0..tokens.len();
-    starts.filter_map(|first| ends(tokens, first).map(|last| tokens.range(first, last))).collect()
+    starts
+        .filter_map(|first| ends(tokens, first).map(|last| tokens.range(first, last)))
+        .collect()
 }
 
 /// The last token of the number that begins with this one.
@@ -42,12 +47,17 @@ fn ends(tokens: &Tokens, first: usize) -> Option<usize> {
     for at in first.. {
         let token = tokens.get(at)?;
         for symbol in tokens.symbols(token) {
-            let symbol = u8::try_from(symbol).ok().filter(u8::is_ascii_alphanumeric)?.to_ascii_uppercase();
+            let symbol = u8::try_from(symbol)
+                .ok()
+                .filter(u8::is_ascii_alphanumeric)?
+                .to_ascii_uppercase();
             symbols.push(symbol);
             // Known after two letters: most words of a text are left here.
             match symbols.as_slice() {
                 [a, b] => wanted = Some(length([*a, *b])?),
-                [.., digit] if matches!(symbols.len(), 3 | 4) && !digit.is_ascii_digit() => return None,
+                [.., digit] if matches!(symbols.len(), 3 | 4) && !digit.is_ascii_digit() => {
+                    return None;
+                }
                 _ => {}
             }
         }
@@ -66,9 +76,12 @@ fn ends(tokens: &Tokens, first: usize) -> Option<usize> {
 /// The check digits of ISO/IEC 7064, MOD 97-10.
 fn is_valid(symbols: &[u8]) -> bool {
     let (front, rest) = symbols.split_at_checked(4).unwrap_or_default();
-    let remainder = rest.iter().chain(front).fold(0u32, |sum, symbol| match symbol {
-        digit @ b'0'..=b'9' => (sum * 10 + u32::from(digit - b'0')) % 97,
-        letter => (sum * 100 + u32::from(letter - b'A') + 10) % 97,
-    });
+    let remainder = rest
+        .iter()
+        .chain(front)
+        .fold(0u32, |sum, symbol| match symbol {
+            digit @ b'0'..=b'9' => (sum * 10 + u32::from(digit - b'0')) % 97,
+            letter => (sum * 100 + u32::from(letter - b'A') + 10) % 97,
+        });
     remainder == 1
 }

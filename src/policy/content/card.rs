@@ -1,11 +1,12 @@
-//! Numbers of payment cards (ISO/IEC 7812-1): 13 to 19 digits of a known network, with the check digit of Luhn.
+//! Numbers of payment cards (ISO/IEC 7812-1): 13 to 19 digits of a known network, with the check
+//! digit of Luhn.
 
 use std::ops::Range;
 
 use super::token::Tokens;
 
-/// Words that may stand between two groups: `okay`, `then again`, a question of whoever is on the same channel. The check digit guards against numbers that do not
-/// belong together.
+/// Words that may stand between two groups: `okay`, `then again`, a question of whoever is on the
+/// same channel. The check digit guards against numbers that do not belong together.
 const WORDS: usize = 4;
 
 /// Every run of whole groups that is a card number. Of those that begin together, the longest.
@@ -42,9 +43,15 @@ fn luhn(digits: &[u8]) -> bool {
     sum.is_multiple_of(10)
 }
 
-/// Whether numbers of this length are given out under this beginning. Without this, one in ten of any long numbers would be a card.
+/// Whether numbers of this length are given out under this beginning. Without this, one in ten of
+/// any long numbers would be a card.
 fn is_of_a_network(digits: &[u8]) -> bool {
-    let prefix = |length: usize| digits.iter().take(length).fold(0u32, |number, digit| number * 10 + u32::from(*digit));
+    let prefix = |length: usize| {
+        digits
+            .iter()
+            .take(length)
+            .fold(0u32, |number, digit| number * 10 + u32::from(*digit))
+    };
     let (one, two, three, four) = (prefix(1), prefix(2), prefix(3), prefix(4));
     match digits.len() {
         // Visa; Maestro.
@@ -63,7 +70,10 @@ fn is_of_a_network(digits: &[u8]) -> bool {
                 || is_maestro(one, two)
         }
         17 | 18 => {
-            matches!(two, 35 | 60 | 62 | 64 | 65 | 81) || is_diners(two, three) || is_maestro(one, two) || matches!(four, 2200..=2204)
+            matches!(two, 35 | 60 | 62 | 64 | 65 | 81)
+                || is_diners(two, three)
+                || is_maestro(one, two)
+                || matches!(four, 2200..=2204)
         }
         19 => {
             one == 4
@@ -85,13 +95,19 @@ fn is_maestro(one: u32, two: u32) -> bool {
 }
 
 #[cfg(test)]
-#[expect(clippy::indexing_slicing, reason = "a test that reads beyond the end should fail loudly")]
+#[expect(
+    clippy::indexing_slicing,
+    reason = "a test that reads beyond the end should fail loudly"
+)]
 mod tests {
     use super::*;
 
     #[test]
     fn every_single_wrong_digit_and_almost_every_swap_is_noticed() {
-        let number: Vec<u8> = "4111111111111111".bytes().map(|digit| digit - b'0').collect();
+        let number: Vec<u8> = "4111111111111111"
+            .bytes()
+            .map(|digit| digit - b'0')
+            .collect();
         assert!(luhn(&number));
         for at in 0..number.len() {
             for digit in (0..10).filter(|digit| *digit != number[at]) {

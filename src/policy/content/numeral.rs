@@ -1,7 +1,8 @@
 //! Numbers in words, as people read them out: in English and in German.
 //!
-//! Owns which words are digits, and how two words make one number (`forty-one`, `einundvierzig`, `twelve hundred`). Refuses to know what the digits are a
-//! number of. Thousands are not read: nobody says a long number so.
+//! Owns which words are digits, and how two words make one number (`forty-one`, `einundvierzig`,
+//! `twelve hundred`). Refuses to know what the digits are a number of. Thousands are not read:
+//! nobody says a long number so.
 
 /// A word inside a number.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -28,14 +29,25 @@ impl Numeral {
         }
     }
 
-    /// What it stands for before this word: `forty` is one digit in `forty-one`, and two in `forty, one`.
+    /// What it stands for before this word: `forty` is one digit in `forty-one`, and two in
+    /// `forty, one`.
     pub(super) fn before(self, next: Option<Numeral>, between: &str) -> Self {
-        let joined = between.chars().all(|c| c == ' ' || c == '-' || c == '\u{2010}' || c == '\u{2011}');
+        let joined = between
+            .chars()
+            .all(|c| c == ' ' || c == '-' || c == '\u{2010}' || c == '\u{2011}');
         match (self, next) {
-            (Self::Tens(first, _), Some(Self::Digits(digit))) if joined && digit.len() == 1 && digit != "0" => Self::Digits(first),
-            (Self::Hundred, Some(Self::Digits(digit))) if joined && digit.len() == 1 => Self::Digits("0"),
+            (Self::Tens(first, _), Some(Self::Digits(digit)))
+                if joined && digit.len() == 1 && digit != "0" =>
+            {
+                Self::Digits(first)
+            }
+            (Self::Hundred, Some(Self::Digits(digit))) if joined && digit.len() == 1 => {
+                Self::Digits("0")
+            }
             // `twelve hundred and eleven`; its digits are those that follow.
-            (Self::Hundred, Some(Self::Digits(_) | Self::Tens(..) | Self::Filler)) if joined => Self::Filler,
+            (Self::Hundred, Some(Self::Digits(_) | Self::Tens(..) | Self::Filler)) if joined => {
+                Self::Filler
+            }
             (own, _) => own,
         }
     }
@@ -112,23 +124,36 @@ fn german_digits(word: &str) -> Option<&'static str> {
     if let Some(at) = TEENS.iter().position(|teen| spelled(word, teen)) {
         return digits_of(10 + at);
     }
-    let tens = TENS.iter().zip(2..).find_map(|(ten, tens)| strip_spelled(word, ten).map(|rest| (rest, tens)));
+    let tens = TENS
+        .iter()
+        .zip(2..)
+        .find_map(|(ten, tens)| strip_spelled(word, ten).map(|rest| (rest, tens)));
     let (rest, tens) = tens?;
     if rest.is_empty() {
         return digits_of(10 * tens);
     }
     let unit = rest.strip_suffix("und")?;
-    let unit = if unit == "ein" { 1 } else { UNITS.iter().position(|name| spelled(unit, name)).filter(|unit| *unit > 0)? };
+    let unit = if unit == "ein" {
+        1
+    } else {
+        UNITS
+            .iter()
+            .position(|name| spelled(unit, name))
+            .filter(|unit| *unit > 0)?
+    };
     digits_of(10 * tens + unit)
 }
 
 /// Without umlauts they are written with an `e`.
 fn spelled(word: &str, name: &str) -> bool {
-    word == name || name.contains('ü') && word == name.replace('ü', "ue") || name.contains('ö') && word == name.replace('ö', "oe")
+    word == name
+        || name.contains('ü') && word == name.replace('ü', "ue")
+        || name.contains('ö') && word == name.replace('ö', "oe")
 }
 
 fn strip_spelled<'w>(word: &'w str, ending: &str) -> Option<&'w str> {
-    word.strip_suffix(ending).or_else(|| word.strip_suffix(&ending.replace('ü', "ue")))
+    word.strip_suffix(ending)
+        .or_else(|| word.strip_suffix(&ending.replace('ü', "ue")))
 }
 
 /// The digits of a number below 100, without a zero before them.
@@ -149,9 +174,24 @@ fn digits_of(number: usize) -> Option<&'static str> {
     PAIRS.get(at + usize::from(number < 10)..at + 2)
 }
 
-const UNITS: [&str; 10] = ["null", "eins", "zwei", "drei", "vier", "fünf", "sechs", "sieben", "acht", "neun"];
-const TEENS: [&str; 10] = ["zehn", "elf", "zwölf", "dreizehn", "vierzehn", "fünfzehn", "sechzehn", "siebzehn", "achtzehn", "neunzehn"];
-const TENS: [&str; 8] = ["zwanzig", "dreissig", "vierzig", "fünfzig", "sechzig", "siebzig", "achtzig", "neunzig"];
+const UNITS: [&str; 10] = [
+    "null", "eins", "zwei", "drei", "vier", "fünf", "sechs", "sieben", "acht", "neun",
+];
+const TEENS: [&str; 10] = [
+    "zehn",
+    "elf",
+    "zwölf",
+    "dreizehn",
+    "vierzehn",
+    "fünfzehn",
+    "sechzehn",
+    "siebzehn",
+    "achtzehn",
+    "neunzehn",
+];
+const TENS: [&str; 8] = [
+    "zwanzig", "dreissig", "vierzig", "fünfzig", "sechzig", "siebzig", "achtzig", "neunzig",
+];
 
 #[cfg(test)]
 mod tests {
@@ -174,7 +214,14 @@ mod tests {
         ] {
             assert_eq!(read(word).map(Numeral::digits), Some(digits), "{word}");
         }
-        for word in ["ein", "vierzehnte", "undvierzig", "nullundvierzig", "vierundvierundvierzig", "ganz"] {
+        for word in [
+            "ein",
+            "vierzehnte",
+            "undvierzig",
+            "nullundvierzig",
+            "vierundvierundvierzig",
+            "ganz",
+        ] {
             assert_eq!(read(word), None, "{word}");
         }
     }

@@ -1,6 +1,8 @@
-//! Social security numbers of the United States: area, group, serial (<https://www.ssa.gov/employer/stateweb.htm>).
+//! Social security numbers of the United States: area, group, serial
+//! (<https://www.ssa.gov/employer/stateweb.htm>).
 //!
-//! Three groups of three, two and four digits are one wherever they stand; nine digits in another shape only next to the words for it.
+//! Three groups of three, two and four digits are one wherever they stand; nine digits in another
+//! shape only next to the words for it.
 
 use std::ops::Range;
 
@@ -13,8 +15,11 @@ pub(super) fn find(tokens: &Tokens) -> Vec<Range<usize>> {
     let (mut found, mut hidden_to) = (Vec::new(), 0);
     for first in 0..tokens.len() {
         let runs = tokens.runs(first, 9, 0);
-        let Some((last, digits)) = runs.last().filter(|(_, digits)| digits.len() == 9) else { continue };
-        let is_one = is_possible(digits) && (is_grouped(tokens, first, *last) || is_named(tokens, first, *last));
+        let Some((last, digits)) = runs.last().filter(|(_, digits)| digits.len() == 9) else {
+            continue;
+        };
+        let is_one = is_possible(digits)
+            && (is_grouped(tokens, first, *last) || is_named(tokens, first, *last));
         if is_one && *last >= hidden_to {
             found.push(tokens.range(first, *last));
             hidden_to = last + 1;
@@ -23,24 +28,44 @@ pub(super) fn find(tokens: &Tokens) -> Vec<Range<usize>> {
     found
 }
 
-/// Numbers that were never given out are none: area 000, 666 and from 900 on, group 00, serial 0000.
+/// Numbers that were never given out are none: area 000, 666 and from 900 on, group 00, serial
+/// 0000.
 fn is_possible(digits: &[u8]) -> bool {
-    let number =
-        |from: usize, count: usize| digits.iter().skip(from).take(count).fold(0u32, |number, digit| number * 10 + u32::from(*digit));
+    let number = |from: usize, count: usize| {
+        digits
+            .iter()
+            .skip(from)
+            .take(count)
+            .fold(0u32, |number, digit| number * 10 + u32::from(*digit))
+    };
     let (area, group, serial) = (number(0, 3), number(3, 2), number(5, 4));
     area != 0 && area != 666 && area < 900 && group != 0 && serial != 0
 }
 
 /// Whether it is written in its three groups.
 fn is_grouped(tokens: &Tokens, first: usize, last: usize) -> bool {
-    let length = |at: usize| tokens.get(at).and_then(|token| tokens.digits(token)).map_or(0, Iterator::count);
+    let length = |at: usize| {
+        tokens
+            .get(at)
+            .and_then(|token| tokens.digits(token))
+            .map_or(0, Iterator::count)
+    };
     last == first + 2 && (length(first), length(first + 1), length(last)) == (3, 2, 4)
 }
 
 /// Whether `ssn` or `social security` stands near it.
 fn is_named(tokens: &Tokens, first: usize, last: usize) -> bool {
-    let word = |at: usize| tokens.get(at).map(|token| tokens.word(token)).unwrap_or_default();
+    let word = |at: usize| {
+        tokens
+            .get(at)
+            .map(|token| tokens.word(token))
+            .unwrap_or_default()
+    };
     let is = |at: usize, wanted: &str| word(at) == wanted;
     let mut near = (first.saturating_sub(NEAR)..first).chain(last + 1..=last + NEAR);
-    near.any(|at| is(at, "ssn") || is(at, "social") && is(at + 1, "security") || is(at, "s") && is(at + 1, "s") && is(at + 2, "n"))
+    near.any(|at| {
+        is(at, "ssn")
+            || is(at, "social") && is(at + 1, "security")
+            || is(at, "s") && is(at + 1, "s") && is(at + 2, "n")
+    })
 }

@@ -1,5 +1,8 @@
 //! What must be found in every spelling, and what must not be found.
-#![expect(clippy::indexing_slicing, reason = "a test that reads beyond the end should fail loudly")]
+#![expect(
+    clippy::indexing_slicing,
+    reason = "a test that reads beyond the end should fail loudly"
+)]
 
 use proptest::prelude::*;
 
@@ -7,17 +10,34 @@ use super::*;
 use crate::model::transcript::{Said, Sentence, Transcript, Word};
 
 fn rule(pattern: Pattern) -> ContentRule {
-    ContentRule { pattern, tier: "restricted".parse().unwrap() }
+    ContentRule {
+        pattern,
+        tier: "restricted".parse().unwrap(),
+    }
 }
 
 fn all() -> Vec<ContentRule> {
-    let words = ["diagnosis", "health insurance", "Straße", "診断", "santé"].map(str::to_owned).to_vec();
-    [Pattern::CardNumber, Pattern::UsSocialSecurityNumber, Pattern::Iban, Pattern::Words(words)].map(rule).into_iter().collect()
+    let words = ["diagnosis", "health insurance", "Straße", "診断", "santé"]
+        .map(str::to_owned)
+        .to_vec();
+    [
+        Pattern::CardNumber,
+        Pattern::UsSocialSecurityNumber,
+        Pattern::Iban,
+        Pattern::Words(words),
+    ]
+    .map(rule)
+    .into_iter()
+    .collect()
 }
 
 /// What one rule finds, as texts.
 fn found(rule: usize, text: &str) -> Vec<&str> {
-    find(text, &all()).into_iter().filter(|found| found.rule == rule).map(|found| &text[found.range]).collect()
+    find(text, &all())
+        .into_iter()
+        .filter(|found| found.rule == rule)
+        .map(|found| &text[found.range])
+        .collect()
 }
 
 #[test]
@@ -58,12 +78,26 @@ fn a_card_is_found_in_every_spelling() {
     ] {
         let text = format!("Card number: {spelling} and more");
         assert_eq!(found(0, &text), [spelling]);
-        assert_eq!(redact(&text, &find(&text, &all())), format!("Card number: {} and more", "█".repeat(spelling.chars().count())));
+        assert_eq!(
+            redact(&text, &find(&text, &all())),
+            format!(
+                "Card number: {} and more",
+                "█".repeat(spelling.chars().count())
+            )
+        );
     }
     // What stands before or behind it does not hide it.
-    for text in ["pin 12 34, 4111 1111 1111 1111 12/27 123", "4111 1111 1111 1111 2027", "7 4111111111111111", "1 4111-1111 1111-1111"] {
+    for text in [
+        "pin 12 34, 4111 1111 1111 1111 12/27 123",
+        "4111 1111 1111 1111 2027",
+        "7 4111111111111111",
+        "1 4111-1111 1111-1111",
+    ] {
         let hidden = redact(text, &find(text, &all()));
-        assert!(!hidden.contains("4111") && !hidden.contains("1111"), "{hidden}");
+        assert!(
+            !hidden.contains("4111") && !hidden.contains("1111"),
+            "{hidden}"
+        );
     }
 }
 
@@ -87,7 +121,13 @@ fn what_is_no_card_is_not_found() {
 
 #[test]
 fn social_security_numbers_are_found_in_their_shape_or_by_their_name() {
-    for number in ["123-45-6789", "123 45 6789", "899-99-9999", "001.01.0001", "123\u{2011}45\u{2011}6789"] {
+    for number in [
+        "123-45-6789",
+        "123 45 6789",
+        "899-99-9999",
+        "001.01.0001",
+        "123\u{2011}45\u{2011}6789",
+    ] {
         assert_eq!(found(1, &format!("it is {number} ok")), [number]);
     }
     for text in [
@@ -135,8 +175,17 @@ fn accounts_are_found_in_every_spelling() {
         "SE4550000000058398257466",
         "LC55HEMM000100010012001200023015",
     ] {
-        let spaced: Vec<String> = number.as_bytes().chunks(4).map(|four| String::from_utf8_lossy(four).into_owned()).collect();
-        for spelling in [number.to_owned(), number.to_lowercase(), spaced.join(" "), spaced.join("-")] {
+        let spaced: Vec<String> = number
+            .as_bytes()
+            .chunks(4)
+            .map(|four| String::from_utf8_lossy(four).into_owned())
+            .collect();
+        for spelling in [
+            number.to_owned(),
+            number.to_lowercase(),
+            spaced.join(" "),
+            spaced.join("-"),
+        ] {
             assert_eq!(found(2, &format!("to {spelling}.")), [spelling.as_str()]);
         }
     }
@@ -172,13 +221,23 @@ fn words_are_found_whole_and_in_any_case() {
     ] {
         assert_eq!(found(3, text), [expected]);
     }
-    for text in ["diagnosisx", "misdiagnosis", "health and insurance", "diagnoses", "診 x 断"] {
+    for text in [
+        "diagnosisx",
+        "misdiagnosis",
+        "health and insurance",
+        "diagnoses",
+        "診 x 断",
+    ] {
         assert_eq!(found(3, text), Vec::<&str>::new(), "{text}");
     }
 }
 
 fn transcript(sentences: &[(&str, &str, &[&str])]) -> Transcript {
-    let word = |text: &&str| Word { text: Said::new((*text).to_owned()), start_ms: 0, end_ms: 1 };
+    let word = |text: &&str| Word {
+        text: Said::new((*text).to_owned()),
+        start_ms: 0,
+        end_ms: 1,
+    };
     let sentence = |(leg, text, words): &(&str, &str, &[&str])| Sentence {
         leg: (!leg.is_empty()).then(|| leg.parse().unwrap()),
         start_ms: 0,
@@ -187,31 +246,64 @@ fn transcript(sentences: &[(&str, &str, &[&str])]) -> Transcript {
         confidence: None,
         words: words.iter().map(word).collect(),
     };
-    Transcript::new("en".into(), "test".into(), sentences.iter().map(sentence).collect()).unwrap()
+    Transcript::new(
+        "en".into(),
+        "test".into(),
+        sentences.iter().map(sentence).collect(),
+    )
+    .unwrap()
 }
 
 fn shown(transcript: &Transcript) -> Vec<(String, Vec<String>)> {
-    let words = |sentence: &Sentence| sentence.words.iter().map(|word| word.text.expose().to_owned()).collect();
-    transcript.sentences().iter().map(|sentence| (sentence.text.expose().to_owned(), words(sentence))).collect()
+    let words = |sentence: &Sentence| {
+        sentence
+            .words
+            .iter()
+            .map(|word| word.text.expose().to_owned())
+            .collect()
+    };
+    transcript
+        .sentences()
+        .iter()
+        .map(|sentence| (sentence.text.expose().to_owned(), words(sentence)))
+        .collect()
 }
 
 #[test]
 fn what_is_spread_over_sentences_of_one_leg_is_hidden_in_each() {
     let said = transcript(&[
-        ("caller", "My card is 4111 1111.", &["My", "card", "is", "4111", "1111."]),
+        (
+            "caller",
+            "My card is 4111 1111.",
+            &["My", "card", "is", "4111", "1111."],
+        ),
         ("callee", "Go on, 1111.", &["Go", "on,", "1111."]),
         ("caller", "", &[]),
-        ("caller", "1111 1111, thanks.", &["1111", "1111,", "thanks."]),
+        (
+            "caller",
+            "1111 1111, thanks.",
+            &["1111", "1111,", "thanks."],
+        ),
     ]);
     assert_eq!(found_in(&said, &all()), [0]);
     let expected: [(&str, &[&str]); 4] = [
-        ("My card is ██████████", &["My", "card", "is", "████", "█████"]),
+        (
+            "My card is ██████████",
+            &["My", "card", "is", "████", "█████"],
+        ),
         ("Go on, 1111.", &["Go", "on,", "1111."]),
         ("", &[]),
         ("█████████, thanks.", &["████", "████,", "thanks."]),
     ];
-    let expected: Vec<(String, Vec<String>)> =
-        expected.iter().map(|(text, words)| ((*text).to_owned(), words.iter().map(|word| (*word).to_owned()).collect())).collect();
+    let expected: Vec<(String, Vec<String>)> = expected
+        .iter()
+        .map(|(text, words)| {
+            (
+                (*text).to_owned(),
+                words.iter().map(|word| (*word).to_owned()).collect(),
+            )
+        })
+        .collect();
     assert_eq!(shown(&redacted(&said, &all())), expected);
 }
 
@@ -223,8 +315,17 @@ fn what_is_found_in_one_form_is_shown_in_neither() {
         ("", "Nothing.", &["Nothing."]),
     ]);
     let shown = shown(&redacted(&said, &all()));
-    assert_eq!(shown[0], ("It is ████████████████.".into(), ["██", "██", "██", "██████"].map(str::to_owned).to_vec()));
-    assert_eq!(shown[1], ("████████████".into(), vec!["████".to_owned(); 4]));
+    assert_eq!(
+        shown[0],
+        (
+            "It is ████████████████.".into(),
+            ["██", "██", "██", "██████"].map(str::to_owned).to_vec()
+        )
+    );
+    assert_eq!(
+        shown[1],
+        ("████████████".into(), vec!["████".to_owned(); 4])
+    );
     assert_eq!(shown[2].0, "Nothing.");
     assert_eq!(redacted(&said, &[]), said);
 }
@@ -236,13 +337,23 @@ fn with_check_digit(prefix: &str, mut digits: Vec<u8>) -> String {
         .iter()
         .rev()
         .enumerate()
-        .map(|(at, &digit)| [2 * u32::from(digit) / 10 + 2 * u32::from(digit) % 10, u32::from(digit)][at % 2])
+        .map(|(at, &digit)| {
+            [
+                2 * u32::from(digit) / 10 + 2 * u32::from(digit) % 10,
+                u32::from(digit),
+            ][at % 2]
+        })
         .sum();
     number.push(u8::try_from((10 - sum % 10) % 10).unwrap());
-    number.iter().map(|digit| char::from(b'0' + digit)).collect()
+    number
+        .iter()
+        .map(|digit| char::from(b'0' + digit))
+        .collect()
 }
 
-const SPOKEN: [&str; 10] = ["zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine"];
+const SPOKEN: [&str; 10] = [
+    "zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine",
+];
 
 proptest! {
     #[test]

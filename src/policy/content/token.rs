@@ -1,7 +1,8 @@
 //! A text as the finders see it: words, and runs of digits.
 //!
-//! Owns what a word is, what may stand between two parts of one number, and which words are digits. INVARIANT: tokens stand in the order of the
-//! text, do not overlap, and begin and end on boundaries of characters.
+//! Owns what a word is, what may stand between two parts of one number, and which words are digits.
+//! INVARIANT: tokens stand in the order of the text, do not overlap, and begin and end on
+//! boundaries of characters.
 
 use std::ops::Range;
 
@@ -15,7 +16,8 @@ use crate::model::folding::Folded;
 pub(super) struct Token {
     start: usize,
     end: usize,
-    /// Whether the next token may belong to the same number: only spaces, punctuation and the like are between them.
+    /// Whether the next token may belong to the same number: only spaces, punctuation and the like
+    /// are between them.
     pub(super) goes_on: bool,
     kind: Kind,
     /// How often it counts: the digit after `double` does twice.
@@ -65,7 +67,10 @@ impl Tokens {
 
     /// The token, folded.
     pub(super) fn word(&self, token: &Token) -> &str {
-        self.text.text().get(token.start..token.end).unwrap_or_default()
+        self.text
+            .text()
+            .get(token.start..token.end)
+            .unwrap_or_default()
     }
 
     /// From the first of these tokens to the last, in the text as it was given.
@@ -76,23 +81,29 @@ impl Tokens {
         }
     }
 
-    /// The letters and digits that a token stands for: itself, or the digits that it is the word for.
+    /// The letters and digits that a token stands for: itself, or the digits that it is the word
+    /// for.
     pub(super) fn symbols(&self, token: &Token) -> impl Iterator<Item = char> {
         let (spoken, own) = match token.kind {
             Kind::Word | Kind::Number => ("", self.word(token)),
             Kind::Spoken(numeral) => (numeral.digits(), ""),
         };
-        let once = spoken.chars().chain(own.chars().map(|c| digit(c).map_or(c, |digit| char::from(b'0' + digit))));
+        let once = spoken.chars().chain(
+            own.chars()
+                .map(|c| digit(c).map_or(c, |digit| char::from(b'0' + digit))),
+        );
         (0..token.times).flat_map(move |_| once.clone())
     }
 
-    /// The digits of a token that may be a part of a number: none of them for a word that says nothing, no answer for any other word.
+    /// The digits of a token that may be a part of a number: none of them for a word that says
+    /// nothing, no answer for any other word.
     pub(super) fn digits(&self, token: &Token) -> Option<impl Iterator<Item = u8>> {
         (token.kind != Kind::Word).then(|| self.symbols(token).filter_map(digit))
     }
 
-    /// Runs of tokens from `first` on that are digits and go on to each other, with their digits so far, up to `most` digits: the last token and the
-    /// digits of each run that ends there. Up to `words` words in a row may stand between two groups of at least [`GROUP`] digits.
+    /// Runs of tokens from `first` on that are digits and go on to each other, with their digits so
+    /// far, up to `most` digits: the last token and the digits of each run that ends there. Up to
+    /// `words` words in a row may stand between two groups of at least [`GROUP`] digits.
     pub(super) fn runs(&self, first: usize, most: usize, words: usize) -> Vec<(usize, Vec<u8>)> {
         let (mut runs, mut digits) = (Vec::new(), Vec::new());
         let (mut between, mut group) = (0, 0);
@@ -110,7 +121,10 @@ impl Tokens {
                 }
                 None => break,
             }
-            let more = digits.len() - runs.last().map_or(0, |(_, digits): &(usize, Vec<u8>)| digits.len());
+            let more = digits.len()
+                - runs
+                    .last()
+                    .map_or(0, |(_, digits): &(usize, Vec<u8>)| digits.len());
             if digits.len() > most || at == first && token.kind == Kind::Spoken(Numeral::Filler) {
                 break;
             }
@@ -126,7 +140,8 @@ impl Tokens {
     }
 }
 
-/// Digits of a group that words may follow and a number still go on: fewer are a time, a date or a count.
+/// Digits of a group that words may follow and a number still go on: fewer are a time, a date or a
+/// count.
 const GROUP: usize = 3;
 
 fn cut(text: &str) -> Vec<Token> {
@@ -143,20 +158,37 @@ fn cut(text: &str) -> Vec<Token> {
             }
         }
         let word = text.get(start..end).unwrap_or_default();
-        let kind = if is_number { Kind::Number } else { numeral::read(word).map_or(Kind::Word, Kind::Spoken) };
+        let kind = if is_number {
+            Kind::Number
+        } else {
+            numeral::read(word).map_or(Kind::Word, Kind::Spoken)
+        };
         let mut times = 1;
         if let Some(before) = all.last_mut() {
             let between = text.get(before.end..start).unwrap_or_default();
             before.goes_on = between.chars().nth(MAX_BETWEEN).is_none();
             // `double 17` is no two digits.
-            let is_one = kind.numeral().is_some_and(|numeral| numeral.digits().len() == 1) || is_number && word.chars().nth(1).is_none();
+            let is_one = kind
+                .numeral()
+                .is_some_and(|numeral| numeral.digits().len() == 1)
+                || is_number && word.chars().nth(1).is_none();
             match before.kind {
-                Kind::Spoken(Numeral::Times(said)) if before.goes_on && is_one => times = said.into(),
-                Kind::Spoken(numeral) if before.goes_on => before.kind = Kind::Spoken(numeral.before(kind.numeral(), between)),
+                Kind::Spoken(Numeral::Times(said)) if before.goes_on && is_one => {
+                    times = said.into()
+                }
+                Kind::Spoken(numeral) if before.goes_on => {
+                    before.kind = Kind::Spoken(numeral.before(kind.numeral(), between))
+                }
                 _ => {}
             }
         }
-        all.push(Token { start, end, goes_on: false, kind, times });
+        all.push(Token {
+            start,
+            end,
+            goes_on: false,
+            kind,
+            times,
+        });
     }
     all
 }
@@ -166,17 +198,24 @@ fn is_word(c: char) -> bool {
     c.is_alphanumeric() || is_combining_mark(c)
 }
 
-/// Letters of scripts that put no spaces between words: each is a token of its own, so that a listed word is found anywhere.
+/// Letters of scripts that put no spaces between words: each is a token of its own, so that a
+/// listed word is found anywhere.
 fn is_unspaced(c: char) -> bool {
     matches!(c, '\u{e00}'..='\u{eff}' | '\u{1000}'..='\u{109f}' | '\u{1780}'..='\u{17ff}' | '\u{3040}'..='\u{30ff}' | '\u{3400}'..='\u{9fff}' | '\u{f900}'..='\u{faff}' | '\u{20000}'..='\u{3ffff}')
 }
 
-/// Characters between two parts of one number, at most: spaces and punctuation of any kind. A full stop too, because a listener may end a sentence there.
+/// Characters between two parts of one number, at most: spaces and punctuation of any kind. A full
+/// stop too, because a listener may end a sentence there.
 const MAX_BETWEEN: usize = 12;
 
-/// A digit of the scripts in which transcripts come: ASCII, full-width, Arabic, Persian, Devanagari, Bengali.
+/// A digit of the scripts in which transcripts come: ASCII, full-width, Arabic, Persian,
+/// Devanagari, Bengali.
 fn digit(c: char) -> Option<u8> {
     const ZEROS: [char; 6] = ['0', '\u{ff10}', '\u{660}', '\u{6f0}', '\u{966}', '\u{9e6}'];
-    let distance = |zero: char| u8::try_from(u32::from(c).checked_sub(zero.into())?).ok().filter(|digit| *digit < 10);
+    let distance = |zero: char| {
+        u8::try_from(u32::from(c).checked_sub(zero.into())?)
+            .ok()
+            .filter(|digit| *digit < 10)
+    };
     ZEROS.into_iter().find_map(distance)
 }

@@ -1,7 +1,8 @@
 //! What a transcript gives away.
 //!
-//! Owns the way from sentences to one text of each leg and back: what is spread over sentences or words is found where it stands. INVARIANT: in a
-//! redacted transcript, a sentence in which something was found in one of its two forms, as a whole or word by word, shows it in neither.
+//! Owns the way from sentences to one text of each leg and back: what is spread over sentences or
+//! words is found where it stands. INVARIANT: in a redacted transcript, a sentence in which
+//! something was found in one of its two forms, as a whole or word by word, shows it in neither.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -18,7 +19,12 @@ use crate::{
 pub fn found_in(transcript: &Transcript, rules: &[ContentRule]) -> Vec<usize> {
     let mut found: Vec<usize> = Vec::new();
     for form in [whole, by_word] {
-        found.extend(legs(transcript, form).iter().flat_map(|leg| find(&leg.text, rules)).map(|found| found.rule));
+        found.extend(
+            legs(transcript, form)
+                .iter()
+                .flat_map(|leg| find(&leg.text, rules))
+                .map(|found| found.rule),
+        );
     }
     found.sort_unstable();
     found.dedup();
@@ -38,8 +44,16 @@ pub fn redacted(transcript: &Transcript, rules: &[ContentRule]) -> Transcript {
         };
         let words = match (words, texts) {
             (Some(words), _) => words.clone(),
-            (None, None) => sentence.words.iter().map(|word| word.text.expose().to_owned()).collect(),
-            (None, Some(_)) => sentence.words.iter().map(|word| blackened(&word.text)).collect(),
+            (None, None) => sentence
+                .words
+                .iter()
+                .map(|word| word.text.expose().to_owned())
+                .collect(),
+            (None, Some(_)) => sentence
+                .words
+                .iter()
+                .map(|word| blackened(&word.text))
+                .collect(),
         };
         (Said::new(text), words.into_iter().map(Said::new).collect())
     })
@@ -53,7 +67,11 @@ fn whole(sentence: &Sentence) -> Vec<&str> {
 }
 
 fn by_word(sentence: &Sentence) -> Vec<&str> {
-    sentence.words.iter().map(|word| word.text.expose()).collect()
+    sentence
+        .words
+        .iter()
+        .map(|word| word.text.expose())
+        .collect()
 }
 
 /// Everything that was said on one leg.
@@ -81,22 +99,41 @@ fn legs(transcript: &Transcript, form: Form) -> Vec<Leg> {
 }
 
 /// The texts of those sentences in which something was found, with that hidden.
-fn hidden(transcript: &Transcript, rules: &[ContentRule], form: Form) -> BTreeMap<usize, Vec<String>> {
+fn hidden(
+    transcript: &Transcript,
+    rules: &[ContentRule],
+    form: Form,
+) -> BTreeMap<usize, Vec<String>> {
     let mut hidden = BTreeMap::new();
     for leg in legs(transcript, form) {
         let ranges = merged(&find(&leg.text, rules));
         let inside = |piece: &Range<usize>| {
             let first = ranges.partition_point(|range| range.end <= piece.start);
             let (start, end) = (piece.start, piece.end);
-            ranges.iter().skip(first).take_while(move |range| range.start < end).map(move |range| {
-                let within = |at: usize| at.clamp(start, end) - start;
-                within(range.start)..within(range.end)
-            })
+            ranges
+                .iter()
+                .skip(first)
+                .take_while(move |range| range.start < end)
+                .map(move |range| {
+                    let within = |at: usize| at.clamp(start, end) - start;
+                    within(range.start)..within(range.end)
+                })
         };
-        let touched: BTreeSet<usize> =
-            leg.pieces.iter().filter(|(piece, _)| inside(piece).next().is_some()).map(|(_, sentence)| *sentence).collect();
-        for (piece, sentence) in leg.pieces.iter().filter(|(_, sentence)| touched.contains(sentence)) {
-            let text = hide(leg.text.get(piece.clone()).unwrap_or_default(), inside(piece));
+        let touched: BTreeSet<usize> = leg
+            .pieces
+            .iter()
+            .filter(|(piece, _)| inside(piece).next().is_some())
+            .map(|(_, sentence)| *sentence)
+            .collect();
+        for (piece, sentence) in leg
+            .pieces
+            .iter()
+            .filter(|(_, sentence)| touched.contains(sentence))
+        {
+            let text = hide(
+                leg.text.get(piece.clone()).unwrap_or_default(),
+                inside(piece),
+            );
             hidden.entry(*sentence).or_insert_with(Vec::new).push(text);
         }
     }

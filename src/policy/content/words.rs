@@ -9,9 +9,16 @@ pub(super) fn find(tokens: &Tokens, listed: &[String]) -> Vec<Range<usize>> {
     let mut phrases: HashMap<String, Vec<Vec<String>>> = HashMap::new();
     for phrase in listed {
         let words = Tokens::of(phrase);
-        let words: Vec<&str> = (0..words.len()).filter_map(|at| words.get(at).map(|token| words.word(token))).collect();
-        let Some((first, rest)) = words.split_first() else { continue };
-        phrases.entry((*first).to_owned()).or_default().push(rest.iter().map(|word| (*word).to_owned()).collect());
+        let words: Vec<&str> = (0..words.len())
+            .filter_map(|at| words.get(at).map(|token| words.word(token)))
+            .collect();
+        let Some((first, rest)) = words.split_first() else {
+            continue;
+        };
+        phrases
+            .entry((*first).to_owned())
+            .or_default()
+            .push(rest.iter().map(|word| (*word).to_owned()).collect());
         // What stands between two words may not be shown, and be dropped.
         if !rest.is_empty() {
             phrases.entry(words.concat()).or_default().push(Vec::new());
@@ -20,8 +27,16 @@ pub(super) fn find(tokens: &Tokens, listed: &[String]) -> Vec<Range<usize>> {
     let word = |at: usize| tokens.get(at).map(|token| tokens.word(token));
     let mut found = Vec::new();
     for first in 0..tokens.len() {
-        for rest in word(first).and_then(|word| phrases.get(word)).into_iter().flatten() {
-            if rest.iter().zip(first + 1..).all(|(wanted, at)| word(at) == Some(wanted)) {
+        for rest in word(first)
+            .and_then(|word| phrases.get(word))
+            .into_iter()
+            .flatten()
+        {
+            if rest
+                .iter()
+                .zip(first + 1..)
+                .all(|(wanted, at)| word(at) == Some(wanted))
+            {
                 found.push(tokens.range(first, first + rest.len()));
             }
         }

@@ -1,6 +1,7 @@
 //! The grant: proof that a decision allowed one principal to hear one recording for one purpose.
 //!
-//! Owns what was allowed and until when. Refuses to be made, copied or changed anywhere but in the decision.
+//! Owns what was allowed and until when. Refuses to be made, copied or changed anywhere but in the
+//! decision.
 //!
 //! INVARIANT: whoever holds a grant got it from [`decide`](super::decide).
 
@@ -123,13 +124,15 @@ impl Grant {
         self.view
     }
 
-    /// Whether the tier asks for somebody else's approval and there is none: it was done without in an emergency, which raises an alarm.
+    /// Whether the tier asks for somebody else's approval and there is none: it was done without in
+    /// an emergency, which raises an alarm.
     pub fn is_break_glass(&self) -> bool {
         self.broke_glass
     }
 
-    /// How many recordings its principal may open for its purpose on one day (UTC), this one among them; `None`: any number. A decision looks at the day's count
-    /// before; who opens looks again, because others may run beside it.
+    /// How many recordings its principal may open for its purpose on one day (UTC), this one among
+    /// them; `None`: any number. A decision looks at the day's count before; who opens looks again,
+    /// because others may run beside it.
     pub fn budget(&self) -> Option<u32> {
         self.budget
     }
@@ -175,7 +178,8 @@ pub enum View {
 }
 
 impl View {
-    /// What is in both, if anything is. The sound comes with what was said, so that it holds every other view.
+    /// What is in both, if anything is. The sound comes with what was said, so that it holds every
+    /// other view.
     pub(super) fn meet(self, other: Self) -> Option<Self> {
         match (self, other) {
             (Self::Audio, view) | (view, Self::Audio) => Some(view),
@@ -185,7 +189,9 @@ impl View {
             }
             (Self::Window { .. }, _) | (_, Self::Window { .. }) => None,
             (Self::Transcript, Self::Transcript) => Some(Self::Transcript),
-            (Self::RedactedTranscript, _) | (_, Self::RedactedTranscript) => Some(Self::RedactedTranscript),
+            (Self::RedactedTranscript, _) | (_, Self::RedactedTranscript) => {
+                Some(Self::RedactedTranscript)
+            }
         }
     }
 
@@ -195,7 +201,8 @@ impl View {
             (self, artefact),
             (Self::Audio | Self::Window { .. }, Artefact::Audio)
                 | (Self::Audio | Self::Transcript | Self::RedactedTranscript, Artefact::Transcript)
-                // Who gets a part of the sound, or a text from which people were taken out, is not told who they are.
+                // Who gets a part of the sound, or a text from which people were taken out, is not
+                // told who they are.
                 | (Self::Audio | Self::Transcript, Artefact::Parties)
         )
     }

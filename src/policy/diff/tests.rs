@@ -10,7 +10,9 @@ const SHIPPED: &str = include_str!("../../../config/privacy-policy.toml");
 
 fn changed(from: &str, to: &str) -> Rules {
     assert!(SHIPPED.contains(from), "{from}");
-    let text = SHIPPED.replacen(from, to, 1).replacen("version = \"1\"", "version = \"2\"", 1);
+    let text = SHIPPED
+        .replacen(from, to, 1)
+        .replacen("version = \"1\"", "version = \"2\"", 1);
     Rules::parse("new", &text).unwrap()
 }
 
@@ -20,11 +22,17 @@ fn shipped() -> Rules {
 
 fn recording(tier: &str, days: u64, state: State) -> Recording {
     let collected_at = NOW.before(Duration::from_secs(days * 86_400));
-    Recording { collected_at, ..cast::recording(state, tier, shipped().digest()) }
+    Recording {
+        collected_at,
+        ..cast::recording(state, tier, shipped().digest())
+    }
 }
 
 fn diff(new: Rules, recordings: &[Recording]) -> Diff {
-    let (from, to) = (Rulebook::new(shipped(), []), Rulebook::new(new, [shipped()]));
+    let (from, to) = (
+        Rulebook::new(shipped(), []),
+        Rulebook::new(new, [shipped()]),
+    );
     let mut comparison = Comparison::new(&from, &to, NOW);
     for recording in recordings {
         comparison.count(recording, &Consents::NONE, &[]);
@@ -33,15 +41,22 @@ fn diff(new: Rules, recordings: &[Recording]) -> Diff {
 }
 
 fn tally(diff: &Diff, purpose: &str) -> (u64, u64, u64, u64) {
-    let tally = diff.purposes.iter().find(|tally| tally.purpose.as_str() == purpose).unwrap();
+    let tally = diff
+        .purposes
+        .iter()
+        .find(|tally| tally.purpose.as_str() == purpose)
+        .unwrap();
     (tally.opens_now, tally.opens_then, tally.gained, tally.lost)
 }
 
 #[test]
 fn a_purpose_that_opens_less_loses_what_it_opened() {
     let narrower = changed("name = \"quality-review\"", "name = \"quality-check\"");
-    let all =
-        [recording("standard", 1, State::Sealed), recording("sensitive", 1, State::Sealed), recording("restricted", 1, State::Sealed)];
+    let all = [
+        recording("standard", 1, State::Sealed),
+        recording("sensitive", 1, State::Sealed),
+        recording("restricted", 1, State::Sealed),
+    ];
     let diff = diff(narrower, &all);
     assert_eq!(diff.recordings, 3);
     assert_eq!(tally(&diff, "quality-review"), (2, 0, 0, 2));
@@ -55,14 +70,26 @@ fn a_purpose_that_opens_less_loses_what_it_opened() {
 fn a_version_that_opens_more_gains_nothing_of_what_is_pinned() {
     let tiers = "tiers = [\"standard\"]\n# The roles that may state it.";
     let wider = changed(tiers, &tiers.replace("]", ", \"sensitive\"]"));
-    assert_eq!(tally(&diff(wider, &[recording("sensitive", 1, State::Sealed)]), "follow-up"), (0, 0, 0, 0));
+    assert_eq!(
+        tally(
+            &diff(wider, &[recording("sensitive", 1, State::Sealed)]),
+            "follow-up"
+        ),
+        (0, 0, 0, 0)
+    );
 }
 
 #[test]
 fn what_is_shredded_does_not_count_and_what_is_not_sealed_opens_for_nothing() {
-    let all = [recording("standard", 1, State::Shredded), recording("standard", 1, State::Announced)];
+    let all = [
+        recording("standard", 1, State::Shredded),
+        recording("standard", 1, State::Announced),
+    ];
     let diff = diff(changed("budget = 200", "budget = 100"), &all);
-    assert_eq!((diff.recordings, tally(&diff, "quality-review")), (1, (0, 0, 0, 0)));
+    assert_eq!(
+        (diff.recordings, tally(&diff, "quality-review")),
+        (1, (0, 0, 0, 0))
+    );
 }
 
 #[test]
@@ -83,10 +110,17 @@ fn a_version_of_the_future_is_asked_on_its_first_day() {
 
 #[test]
 fn answers_are_kept_and_asked_for_again_where_they_must() {
-    let (from, to) = (Rulebook::new(shipped(), []), Rulebook::new(changed("budget = 200", "budget = 100"), [shipped()]));
+    let (from, to) = (
+        Rulebook::new(shipped(), []),
+        Rulebook::new(changed("budget = 200", "budget = 100"), [shipped()]),
+    );
     let mut comparison = Comparison::new(&from, &to, NOW);
     for days in [1, 2, 3, 200] {
-        comparison.count(&recording("standard", days, State::Sealed), &Consents::NONE, &[]);
+        comparison.count(
+            &recording("standard", days, State::Sealed),
+            &Consents::NONE,
+            &[],
+        );
     }
     // One purpose has a condition, and looks at each; the other five tell two ages apart.
     assert_eq!(comparison.known.len(), 4 + 5 * 2);
@@ -94,13 +128,25 @@ fn answers_are_kept_and_asked_for_again_where_they_must() {
 
 #[test]
 fn what_somebody_consented_to_is_counted_as_open() {
-    let (from, to) = (Rulebook::new(shipped(), []), Rulebook::new(changed("basis = \"contract\"", "basis = \"consent\""), [shipped()]));
+    let (from, to) = (
+        Rulebook::new(shipped(), []),
+        Rulebook::new(
+            changed("basis = \"contract\"", "basis = \"consent\""),
+            [shipped()],
+        ),
+    );
     let mut comparison = Comparison::new(&from, &to, NOW);
     let all = [1, 2, 3].map(|days| recording("standard", days, State::Sealed));
-    let yes = Consents { parties: Vec::new(), statements: vec![said(Answer::Given, in_call(None), &["follow-up"], NOW)] };
+    let yes = Consents {
+        parties: Vec::new(),
+        statements: vec![said(Answer::Given, in_call(None), &["follow-up"], NOW)],
+    };
     for (recording, consents) in all.iter().zip([&yes, &Consents::NONE, &yes]) {
         comparison.count(recording, consents, &[]);
     }
     let diff = comparison.finish();
-    assert_eq!((tally(&diff, "follow-up"), tally(&diff, "training")), ((3, 2, 0, 1), (0, 0, 0, 0)));
+    assert_eq!(
+        (tally(&diff, "follow-up"), tally(&diff, "training")),
+        ((3, 2, 0, 1), (0, 0, 0, 0))
+    );
 }

@@ -8,7 +8,8 @@ use crate::model::{
 /// `[consent]`: what people are asked in calls, and what their messages mean.
 #[derive(Debug, Default)]
 pub struct ConsentRules {
-    /// What is asked in a call; `None`: nothing is asked, and nothing is recorded for having been asked.
+    /// What is asked in a call; `None`: nothing is asked, and nothing is recorded for having been
+    /// asked.
     pub voice: Option<VoiceConsent>,
     /// What messages mean; a message that no rule is for means nothing.
     pub messages: Vec<MessageRule>,

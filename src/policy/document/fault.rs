@@ -1,7 +1,8 @@
 //! What is wrong with a policy file, and where.
 //!
-//! Owns the place of each fault; refuses to know what makes one. INVARIANT: text of the file that is quoted in a fault is short and
-//! holds no control characters, so that a fault can be printed anywhere.
+//! Owns the place of each fault; refuses to know what makes one. INVARIANT: text of the file that
+//! is quoted in a fault is short and holds no control characters, so that a fault can be printed
+//! anywhere.
 
 use std::sync::Arc;
 
@@ -27,8 +28,19 @@ pub(super) struct Faults {
 
 impl Faults {
     pub(super) fn new(file: &str, text: &str) -> Self {
-        let starts = std::iter::once(0).chain(text.bytes().enumerate().filter(|(_, byte)| *byte == b'\n').map(|(at, _)| at + 1)).collect();
-        Self { file: file.into(), starts, list: Vec::new() }
+        let starts = std::iter::once(0)
+            .chain(
+                text.bytes()
+                    .enumerate()
+                    .filter(|(_, byte)| *byte == b'\n')
+                    .map(|(at, _)| at + 1),
+            )
+            .collect();
+        Self {
+            file: file.into(),
+            starts,
+            list: Vec::new(),
+        }
     }
 
     /// The line that holds the byte at `offset`.
@@ -37,8 +49,16 @@ impl Faults {
     }
 
     pub(super) fn add(&mut self, line: usize, reason: impl Into<String>) {
-        let reason = reason.into().chars().map(|c| if c.is_control() { '\u{fffd}' } else { c }).collect();
-        self.list.push(Fault { file: Arc::clone(&self.file), line, reason });
+        let reason = reason
+            .into()
+            .chars()
+            .map(|c| if c.is_control() { '\u{fffd}' } else { c })
+            .collect();
+        self.list.push(Fault {
+            file: Arc::clone(&self.file),
+            line,
+            reason,
+        });
     }
 
     pub(super) fn count(&self) -> usize {
@@ -58,5 +78,8 @@ impl Faults {
 
 /// As much of a text as a fault quotes.
 pub(super) fn quote(text: &str) -> &str {
-    text.char_indices().nth(64).and_then(|(end, _)| text.get(..end)).unwrap_or(text)
+    text.char_indices()
+        .nth(64)
+        .and_then(|(end, _)| text.get(..end))
+        .unwrap_or(text)
 }

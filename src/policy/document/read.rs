@@ -1,8 +1,8 @@
 //! Reads a policy document.
 //!
-//! Owns the keys of the file and what each must hold. Refuses to stop at the first fault: a document is either read whole or every
-//! fault in it is told. INVARIANT: what is declared counts as declared even where its entry has another fault, so that one mistake is
-//! told once.
+//! Owns the keys of the file and what each must hold. Refuses to stop at the first fault: a
+//! document is either read whole or every fault in it is told. INVARIANT: what is declared counts
+//! as declared even where its entry has another fault, so that one mistake is told once.
 
 mod collection;
 mod condition;
@@ -16,7 +16,8 @@ use toml::de::DeTable;
 
 use self::{condition::Condition, consent::Declared};
 use super::{
-    Actions, Approval, Basis, Controller, Document, Fault, Forgotten, MAX_BYTES, MAX_GRANT_LIFETIME, Processor, TierRule,
+    Actions, Approval, Basis, Controller, Document, Fault, Forgotten, MAX_BYTES,
+    MAX_GRANT_LIFETIME, Processor, TierRule,
     fault::{Faults, quote},
     walk::{At, Section},
 };
@@ -30,21 +31,32 @@ use crate::{
 };
 
 impl Document {
-    /// Reads the text of a policy file; `file` is how faults name it. Gives the document and what is odd but not wrong in it.
+    /// Reads the text of a policy file; `file` is how faults name it. Gives the document and what
+    /// is odd but not wrong in it.
     ///
     /// # Errors
     /// Every fault of the text, in the order of the lines.
     pub fn read(file: &str, text: &str) -> Result<(Self, Vec<Fault>), Vec<Fault>> {
         let mut faults = Faults::new(file, text);
         if text.len() > MAX_BYTES {
-            faults.add(1, format!("the file has {} bytes: a policy has at most {MAX_BYTES}", text.len()));
+            faults.add(
+                1,
+                format!(
+                    "the file has {} bytes: a policy has at most {MAX_BYTES}",
+                    text.len()
+                ),
+            );
             return Err(faults.into_list());
         }
         let (table, errors) = DeTable::parse_recoverable(text);
         for error in &errors {
-            faults.add(faults.line(error.span().map_or(0, |span| span.start)), error.message());
+            faults.add(
+                faults.line(error.span().map_or(0, |span| span.start)),
+                error.message(),
+            );
         }
-        // What was recovered from a text that is not TOML would only repeat the same faults in other words.
+        // What was recovered from a text that is not TOML would only repeat the same faults in
+        // other words.
         if !faults.is_empty() {
             return Err(faults.into_list());
         }
@@ -82,30 +94,58 @@ impl Reader<'_> {
     /// Declarations first, then what refers to them.
     fn document(mut self, table: &DeTable<'_>) -> Option<Document> {
         let mut file = Section::new(table, "the policy file", 1);
-        let version = file.text("version", self.faults).and_then(|text| self.version(&text));
-        let effective = file.date("effective", self.faults).and_then(|text| self.effective(&text));
-        let controller = file.section("controller", self.faults).and_then(|section| self.controller(section));
+        let version = file
+            .text("version", self.faults)
+            .and_then(|text| self.version(&text));
+        let effective = file
+            .date("effective", self.faults)
+            .and_then(|text| self.effective(&text));
+        let controller = file
+            .section("controller", self.faults)
+            .and_then(|section| self.controller(section));
         let processors = self.each(&mut file, "processors", Self::processor);
-        let roles = file.section("roles", self.faults).and_then(|section| self.declare_roles(&section));
+        let roles = file
+            .section("roles", self.faults)
+            .and_then(|section| self.declare_roles(&section));
         let tiers = self.each(&mut file, "tiers", Self::tier);
-        let default_tier = file.parsed("default_tier", self.faults).and_then(|tier| self.known_tier(tier, "default_tier"));
+        let default_tier = file
+            .parsed("default_tier", self.faults)
+            .and_then(|tier| self.known_tier(tier, "default_tier"));
         let collection = file.given("collection", |file| {
             let section = file.section("collection", self.faults)?;
             self.collection(section)
         });
-        let labels = collection.as_ref().map(|collection| collection.as_ref().map_or(&[][..], |collection| &collection.labels));
-        let classification = self.each(&mut file, "classification", |reader, section| reader.classification(section, labels));
+        let labels = collection.as_ref().map(|collection| {
+            collection
+                .as_ref()
+                .map_or(&[][..], |collection| &collection.labels)
+        });
+        let classification = self.each(&mut file, "classification", |reader, section| {
+            reader.classification(section, labels)
+        });
         let content = self.each(&mut file, "content", Self::content);
         let mut names = Vec::new();
-        let purposes = self.each(&mut file, "purposes", |reader, section| reader.purpose(section, &mut names));
+        let purposes = self.each(&mut file, "purposes", |reader, section| {
+            reader.purpose(section, &mut names)
+        });
         self.check_conditions(&names);
         let consent = file.given("consent", |file| {
             let section = file.section("consent", self.faults)?;
-            self.consent(section, &Declared { processors: processors.as_deref(), purposes: purposes.as_deref() })
+            self.consent(
+                section,
+                &Declared {
+                    processors: processors.as_deref(),
+                    purposes: purposes.as_deref(),
+                },
+            )
         });
-        let recipients = self.each(&mut file, "recipients", |reader, section| reader.recipient(section, &names));
+        let recipients = self.each(&mut file, "recipients", |reader, section| {
+            reader.recipient(section, &names)
+        });
         let rights = self.each(&mut file, "rights", Self::right);
-        let actions = file.section("actions", self.faults).and_then(|section| self.actions(section));
+        let actions = file
+            .section("actions", self.faults)
+            .and_then(|section| self.actions(section));
         file.finish(self.faults);
         Some(Document {
             version: version?,
@@ -127,18 +167,28 @@ impl Reader<'_> {
     }
 
     fn version(&mut self, text: &At<&str>) -> Option<String> {
-        let plain =
-            text.value.len() <= 64 && text.value.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'-' | b'_'));
+        let plain = text.value.len() <= 64
+            && text
+                .value
+                .bytes()
+                .all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'-' | b'_'));
         if !plain {
             let quoted = quote(text.value);
-            self.faults.add(text.line, format!("`version`: `{quoted}` must be 1 to 64 ASCII letters, digits, `.`, `-` and `_`"));
+            self.faults.add(
+                text.line,
+                format!(
+                    "`version`: `{quoted}` must be 1 to 64 ASCII letters, digits, `.`, `-` and `_`"
+                ),
+            );
         }
         plain.then(|| text.value.to_owned())
     }
 
     fn effective(&mut self, text: &At<String>) -> Option<Timestamp> {
-        let date = Timestamp::parse_rfc3339(&text.value).or_else(|| Timestamp::parse_rfc3339(&format!("{}T00:00:00Z", text.value)));
-        // RFC 3339 knows no years before 0, and Cedar none either; nobody has a policy from before the epoch.
+        let date = Timestamp::parse_rfc3339(&text.value)
+            .or_else(|| Timestamp::parse_rfc3339(&format!("{}T00:00:00Z", text.value)));
+        // RFC 3339 knows no years before 0, and Cedar none either; nobody has a policy from before
+        // the epoch.
         let date = date.filter(|date| date.as_millis() >= 0);
         if date.is_none() {
             let quoted = quote(&text.value);
@@ -154,14 +204,20 @@ impl Reader<'_> {
         let name = section.text("name", self.faults);
         let contact = section.text("contact", self.faults);
         section.finish(self.faults);
-        Some(Controller { name: name?.value.to_owned(), contact: contact?.value.to_owned() })
+        Some(Controller {
+            name: name?.value.to_owned(),
+            contact: contact?.value.to_owned(),
+        })
     }
 
     fn processor(&mut self, mut section: Section<'_, '_>) -> Option<Processor> {
         let name = section.text("name", self.faults);
         let task = section.text("task", self.faults);
         section.finish(self.faults);
-        Some(Processor { name: name?.value.to_owned(), task: task?.value.to_owned() })
+        Some(Processor {
+            name: name?.value.to_owned(),
+            task: task?.value.to_owned(),
+        })
     }
 
     fn declare_roles(&mut self, section: &Section<'_, '_>) -> Option<Vec<(Role, String)>> {
@@ -177,17 +233,24 @@ impl Reader<'_> {
     }
 
     fn tier(&mut self, mut section: Section<'_, '_>) -> Option<TierRule> {
-        let name = section.parsed::<Tier>("name", self.faults).and_then(|name| {
-            let fresh = !self.tiers.contains(&name.value);
-            if fresh {
-                self.tiers.push(name.value.clone());
-            } else {
-                self.faults.add(name.line, format!("the tier `{}` is declared twice", name.value));
-            }
-            fresh.then_some(name.value)
-        });
+        let name = section
+            .parsed::<Tier>("name", self.faults)
+            .and_then(|name| {
+                let fresh = !self.tiers.contains(&name.value);
+                if fresh {
+                    self.tiers.push(name.value.clone());
+                } else {
+                    self.faults.add(
+                        name.line,
+                        format!("the tier `{}` is declared twice", name.value),
+                    );
+                }
+                fresh.then_some(name.value)
+            });
         let description = section.text("description", self.faults);
-        let grant_lifetime = section.text("grant_lifetime", self.faults).and_then(|text| self.lifetime(&text));
+        let grant_lifetime = section
+            .text("grant_lifetime", self.faults)
+            .and_then(|text| self.lifetime(&text));
         let forgotten = section.given("forgotten", |section| {
             let text = section.text("forgotten", self.faults)?;
             self.forgotten(&text)
@@ -211,17 +274,28 @@ impl Reader<'_> {
     fn approval(&mut self, mut section: Section<'_, '_>) -> Option<Approval> {
         let roles = self.known_roles(&mut section, "roles");
         let lifetime = self.period(&mut section, "lifetime");
-        let break_glass = section.given("break_glass", |section| self.known_roles(section, "break_glass"));
+        let break_glass = section.given("break_glass", |section| {
+            self.known_roles(section, "break_glass")
+        });
         section.finish(self.faults);
-        Some(Approval { roles: roles?, lifetime: lifetime?, break_glass: break_glass?.unwrap_or_default() })
+        Some(Approval {
+            roles: roles?,
+            lifetime: lifetime?,
+            break_glass: break_glass?.unwrap_or_default(),
+        })
     }
 
     fn basis(&mut self, section: &mut Section<'_, '_>) -> Option<Basis> {
         let text = section.text("basis", self.faults)?;
-        let basis = Basis::ALL.into_iter().find(|basis| basis.as_str() == text.value);
+        let basis = Basis::ALL
+            .into_iter()
+            .find(|basis| basis.as_str() == text.value);
         if basis.is_none() {
             let known = Basis::ALL.map(Basis::as_str).join("`, `");
-            self.faults.add(text.line, format!("`basis`: `{}` must be one of `{known}`", quote(text.value)));
+            self.faults.add(
+                text.line,
+                format!("`basis`: `{}` must be one of `{known}`", quote(text.value)),
+            );
         }
         basis
     }
@@ -229,7 +303,8 @@ impl Reader<'_> {
     /// A length of time that may be as long as somebody keeps recordings.
     fn period(&mut self, section: &mut Section<'_, '_>, key: &'static str) -> Option<Duration> {
         let text = section.text(key, self.faults)?;
-        let period = duration(text.value).filter(|period| !period.is_zero() && *period <= MAX_PERIOD);
+        let period =
+            duration(text.value).filter(|period| !period.is_zero() && *period <= MAX_PERIOD);
         if period.is_none() {
             let quoted = quote(text.value);
             self.faults.add(text.line, format!("`{key}`: `{quoted}` must be a length from `1s` to `36500d`, like `90s`, `12h` or `180d`"));
@@ -237,11 +312,24 @@ impl Reader<'_> {
         period
     }
 
-    fn whole(&mut self, section: &mut Section<'_, '_>, key: &'static str, range: std::ops::RangeInclusive<i64>) -> Option<i64> {
+    fn whole(
+        &mut self,
+        section: &mut Section<'_, '_>,
+        key: &'static str,
+        range: std::ops::RangeInclusive<i64>,
+    ) -> Option<i64> {
         let number = section.number(key, self.faults)?;
         let fits = range.contains(&number.value);
         if !fits {
-            self.faults.add(number.line, format!("`{key}`: `{}` must be from {} to {}", number.value, range.start(), range.end()));
+            self.faults.add(
+                number.line,
+                format!(
+                    "`{key}`: `{}` must be from {} to {}",
+                    number.value,
+                    range.start(),
+                    range.end()
+                ),
+            );
         }
         fits.then_some(number.value)
     }
@@ -251,14 +339,21 @@ impl Reader<'_> {
             "scheduled" => Some(Forgotten::Scheduled),
             "immediately" => Some(Forgotten::Immediately),
             other => {
-                self.faults.add(text.line, format!("`forgotten`: `{}` must be `scheduled` or `immediately`", quote(other)));
+                self.faults.add(
+                    text.line,
+                    format!(
+                        "`forgotten`: `{}` must be `scheduled` or `immediately`",
+                        quote(other)
+                    ),
+                );
                 None
             }
         }
     }
 
     fn lifetime(&mut self, text: &At<&str>) -> Option<Duration> {
-        let lifetime = duration(text.value).filter(|lifetime| !lifetime.is_zero() && *lifetime <= MAX_GRANT_LIFETIME);
+        let lifetime = duration(text.value)
+            .filter(|lifetime| !lifetime.is_zero() && *lifetime <= MAX_GRANT_LIFETIME);
         if lifetime.is_none() {
             let quoted = quote(text.value);
             self.faults
@@ -267,12 +362,20 @@ impl Reader<'_> {
         lifetime
     }
 
-    fn classification(&mut self, mut section: Section<'_, '_>, labels: Option<&[Label]>) -> Option<Classification> {
+    fn classification(
+        &mut self,
+        mut section: Section<'_, '_>,
+        labels: Option<&[Label]>,
+    ) -> Option<Classification> {
         let line = section.line;
-        let tier = section.parsed("tier", self.faults).and_then(|tier| self.known_tier(tier, "tier"));
+        let tier = section
+            .parsed("tier", self.faults)
+            .and_then(|tier| self.known_tier(tier, "tier"));
         let account = section.given("account", |section| section.parsed("account", self.faults));
         let source = section.given("source", |section| section.text("source", self.faults));
-        let conference = section.given("conference", |section| section.flag("conference", self.faults));
+        let conference = section.given("conference", |section| {
+            section.flag("conference", self.faults)
+        });
         let parameter = section.given("parameter", |section| {
             let parameter = section.section("parameter", self.faults)?;
             self.parameter(parameter)
@@ -311,21 +414,32 @@ impl Reader<'_> {
         Some((name?.value.to_owned(), value?.value.to_owned()))
     }
 
-    fn label(&mut self, mut section: Section<'_, '_>, labels: Option<&[Label]>) -> Option<(Label, LabelValue)> {
+    fn label(
+        &mut self,
+        mut section: Section<'_, '_>,
+        labels: Option<&[Label]>,
+    ) -> Option<(Label, LabelValue)> {
         let name = section.parsed::<Label>("name", self.faults);
         let value = section.text("value", self.faults);
         section.finish(self.faults);
         let (name, value) = (name?, value?);
         // If the declaration has a fault, that is told.
         if labels.is_some_and(|labels| !labels.contains(&name.value)) {
-            self.faults.add(name.line, format!("`label` names `{}`, which `labels` in `[collection]` does not declare", name.value));
+            self.faults.add(
+                name.line,
+                format!(
+                    "`label` names `{}`, which `labels` in `[collection]` does not declare",
+                    name.value
+                ),
+            );
             return None;
         }
         match value.value.parse() {
             Ok(wanted) => Some((name.value, wanted)),
             Err(error) => {
                 let error: InvalidText = error;
-                self.faults.add(value.line, format!("`value` of a label {error}"));
+                self.faults
+                    .add(value.line, format!("`value` of a label {error}"));
                 None
             }
         }
@@ -336,8 +450,15 @@ impl Reader<'_> {
         let shred = self.known_roles(&mut section, "shred");
         let audit = self.known_roles(&mut section, "audit");
         // Who is not named may not.
-        let mut also = |key| Some(section.given(key, |section| self.known_roles(section, key))?.unwrap_or_default());
-        let [consent, revoke, hold, correct, transcribe] = ["consent", "revoke", "hold", "correct", "transcribe"].map(&mut also);
+        let mut also = |key| {
+            Some(
+                section
+                    .given(key, |section| self.known_roles(section, key))?
+                    .unwrap_or_default(),
+            )
+        };
+        let [consent, revoke, hold, correct, transcribe] =
+            ["consent", "revoke", "hold", "correct", "transcribe"].map(&mut also);
         section.finish(self.faults);
         Some(Actions {
             catalogue: catalogue?,
@@ -351,13 +472,23 @@ impl Reader<'_> {
         })
     }
 
-    fn known_roles(&mut self, section: &mut Section<'_, '_>, key: &'static str) -> Option<Vec<Role>> {
+    fn known_roles(
+        &mut self,
+        section: &mut Section<'_, '_>,
+        key: &'static str,
+    ) -> Option<Vec<Role>> {
         let mut known = Vec::new();
         for role in section.list::<Role>(key, self.faults)?.value {
             if self.roles.contains(&role.value) {
                 known.push(role.value);
             } else {
-                self.faults.add(role.line, format!("`{key}` names the role `{}`, which `[roles]` does not declare", role.value));
+                self.faults.add(
+                    role.line,
+                    format!(
+                        "`{key}` names the role `{}`, which `[roles]` does not declare",
+                        role.value
+                    ),
+                );
             }
         }
         Some(known)
@@ -366,7 +497,13 @@ impl Reader<'_> {
     fn known_tier(&mut self, tier: At<Tier>, key: &str) -> Option<Tier> {
         let known = self.tiers.contains(&tier.value);
         if !known {
-            self.faults.add(tier.line, format!("`{key}` names the tier `{}`, which no `[[tiers]]` declares", tier.value));
+            self.faults.add(
+                tier.line,
+                format!(
+                    "`{key}` names the tier `{}`, which no `[[tiers]]` declares",
+                    tier.value
+                ),
+            );
         }
         known.then_some(tier.value)
     }
@@ -378,7 +515,11 @@ impl Reader<'_> {
         key: &'static str,
         mut read: impl FnMut(&mut Self, Section<'t, 'i>) -> Option<T>,
     ) -> Option<Vec<T>> {
-        let read: Vec<Option<T>> = file.sections(key, self.faults).into_iter().map(|section| read(self, section)).collect();
+        let read: Vec<Option<T>> = file
+            .sections(key, self.faults)
+            .into_iter()
+            .map(|section| read(self, section))
+            .collect();
         read.into_iter().collect()
     }
 }
@@ -397,6 +538,13 @@ fn duration(text: &str) -> Option<Duration> {
         _ => return None,
     };
     // `parse` would take a sign.
-    digits.bytes().all(|byte| byte.is_ascii_digit()).then_some(())?;
-    digits.parse::<u64>().ok()?.checked_mul(seconds).map(Duration::from_secs)
+    digits
+        .bytes()
+        .all(|byte| byte.is_ascii_digit())
+        .then_some(())?;
+    digits
+        .parse::<u64>()
+        .ok()?
+        .checked_mul(seconds)
+        .map(Duration::from_secs)
 }

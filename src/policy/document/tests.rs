@@ -15,17 +15,26 @@ pub(super) mod consent;
 const SHIPPED: &str = include_str!("../../../config/privacy-policy.toml");
 
 fn faults(text: &str) -> Vec<String> {
-    Document::read("p.toml", text).expect_err("it has faults").iter().map(ToString::to_string).collect()
+    Document::read("p.toml", text)
+        .expect_err("it has faults")
+        .iter()
+        .map(ToString::to_string)
+        .collect()
 }
 
 fn line_of(text: &str, marker: &str) -> usize {
-    text.lines().position(|line| line.contains(marker)).expect("the marker is there") + 1
+    text.lines()
+        .position(|line| line.contains(marker))
+        .expect("the marker is there")
+        + 1
 }
 
 /// The file has a fault at the line with this marker that says this.
 fn assert_told(text: &str, marker: &str, said: &str, case: &str) {
     let (told, place) = (faults(text), format!("p.toml:{}: ", line_of(text, marker)));
-    let is_told = told.iter().any(|fault| fault.starts_with(&place) && fault.contains(said));
+    let is_told = told
+        .iter()
+        .any(|fault| fault.starts_with(&place) && fault.contains(said));
     assert!(is_told, "{case}: expected {place}…{said}…, got {told:#?}");
 }
 
@@ -34,18 +43,60 @@ fn the_shipped_policy_loads_without_a_warning() {
     let (document, warnings) = Document::read("privacy-policy.toml", SHIPPED).unwrap();
     assert_eq!(warnings, []);
     assert_eq!(document.version, "1");
-    assert_eq!(Some(document.effective), Timestamp::parse_rfc3339("2026-01-01T00:00:00Z"));
-    assert_eq!(document.processors.first().map(|processor| processor.name.as_str()), Some("Twilio"));
-    let names = |list: Vec<&str>| list.join(" ");
-    assert_eq!(names(document.tiers.iter().map(|tier| tier.name.as_str()).collect()), "standard sensitive restricted");
-    assert_eq!(names(document.roles.iter().map(|(role, _)| role.as_str()).collect()), "agent reviewer privacy-officer auditor");
     assert_eq!(
-        names(document.purposes.iter().map(|purpose| purpose.name.as_str()).collect()),
+        Some(document.effective),
+        Timestamp::parse_rfc3339("2026-01-01T00:00:00Z")
+    );
+    assert_eq!(
+        document
+            .processors
+            .first()
+            .map(|processor| processor.name.as_str()),
+        Some("Twilio")
+    );
+    let names = |list: Vec<&str>| list.join(" ");
+    assert_eq!(
+        names(
+            document
+                .tiers
+                .iter()
+                .map(|tier| tier.name.as_str())
+                .collect()
+        ),
+        "standard sensitive restricted"
+    );
+    assert_eq!(
+        names(
+            document
+                .roles
+                .iter()
+                .map(|(role, _)| role.as_str())
+                .collect()
+        ),
+        "agent reviewer privacy-officer auditor"
+    );
+    assert_eq!(
+        names(
+            document
+                .purposes
+                .iter()
+                .map(|purpose| purpose.name.as_str())
+                .collect()
+        ),
         "follow-up quality-review training dispute-resolution subject-request legal-request"
     );
-    let lifetimes: Vec<_> = document.tiers.iter().map(|tier| tier.grant_lifetime).collect();
+    let lifetimes: Vec<_> = document
+        .tiers
+        .iter()
+        .map(|tier| tier.grant_lifetime)
+        .collect();
     assert_eq!(lifetimes, [3600, 900, 300].map(Duration::from_secs));
-    assert!(document.purposes.iter().all(|purpose| purpose.roles.iter().all(|role| role.as_str() != "auditor")));
+    assert!(
+        document
+            .purposes
+            .iter()
+            .all(|purpose| purpose.roles.iter().all(|role| role.as_str() != "auditor"))
+    );
 }
 
 #[test]
@@ -53,75 +104,255 @@ fn every_kind_of_fault_is_told_with_its_line() {
     let long = format!("version = \"{}\"", "1".repeat(65));
     let cases = [
         // (what is changed, into what, the line that is named, what is said)
-        ("version = \"1\"", "version = \"one two\"", "one two", "`version`: `one two` must be"),
+        (
+            "version = \"1\"",
+            "version = \"one two\"",
+            "one two",
+            "`version`: `one two` must be",
+        ),
         ("version = \"1\"", long.as_str(), "11111", "must be 1 to 64"),
-        ("version = \"1\"", "version = 1", "version = 1", "`version` in the policy file must be text in quotes, not integer"),
-        ("version = \"1\"", "version = \"  \"", "version = ", "`version` in the policy file is blank"),
-        ("version = \"1\"", "", "The privacy policy of this vault", "`version` is missing in the policy file"),
+        (
+            "version = \"1\"",
+            "version = 1",
+            "version = 1",
+            "`version` in the policy file must be text in quotes, not integer",
+        ),
+        (
+            "version = \"1\"",
+            "version = \"  \"",
+            "version = ",
+            "`version` in the policy file is blank",
+        ),
+        (
+            "version = \"1\"",
+            "",
+            "The privacy policy of this vault",
+            "`version` is missing in the policy file",
+        ),
         ("version = \"1\"", "version = \"1", "version = ", "string"),
-        ("version = \"1\"", "version = \"1\"\nversion = \"2\"", "version = \"2\"", "duplicate key"),
-        ("version = \"1\"", "version = \"1\"\nretention = \"90d\"", "retention", "unknown key `retention` in the policy file"),
-        ("effective = 2026-01-01", "effective = \"soon\"", "soon", "`effective`: `soon` must be"),
-        ("effective = 2026-01-01", "effective = 2026-01-01T00:00:00", "effective", "time with its offset"),
-        ("effective = 2026-01-01", "effective = \"-000001-01-01T00:00:00Z\"", "-000001", "must be an RFC 3339 date"),
-        ("effective = 2026-01-01", "effective = 2026", "effective", "must be a date, like 2026-01-31, not integer"),
-        ("default_tier = \"standard\"", "default_tier = \"secret\"", "secret", "`default_tier` names the tier `secret`"),
-        ("contact = \"privacy@example.com\"", "", "[controller]", "`contact` is missing in `[controller]`"),
+        (
+            "version = \"1\"",
+            "version = \"1\"\nversion = \"2\"",
+            "version = \"2\"",
+            "duplicate key",
+        ),
+        (
+            "version = \"1\"",
+            "version = \"1\"\nretention = \"90d\"",
+            "retention",
+            "unknown key `retention` in the policy file",
+        ),
+        (
+            "effective = 2026-01-01",
+            "effective = \"soon\"",
+            "soon",
+            "`effective`: `soon` must be",
+        ),
+        (
+            "effective = 2026-01-01",
+            "effective = 2026-01-01T00:00:00",
+            "effective",
+            "time with its offset",
+        ),
+        (
+            "effective = 2026-01-01",
+            "effective = \"-000001-01-01T00:00:00Z\"",
+            "-000001",
+            "must be an RFC 3339 date",
+        ),
+        (
+            "effective = 2026-01-01",
+            "effective = 2026",
+            "effective",
+            "must be a date, like 2026-01-31, not integer",
+        ),
+        (
+            "default_tier = \"standard\"",
+            "default_tier = \"secret\"",
+            "secret",
+            "`default_tier` names the tier `secret`",
+        ),
+        (
+            "contact = \"privacy@example.com\"",
+            "",
+            "[controller]",
+            "`contact` is missing in `[controller]`",
+        ),
         (
             "task = \"Carries",
             "country = \"US\"\ntask = \"Carries",
             "country",
             "unknown key `country` in `[[processors]]`: known are `name`, `task`",
         ),
-        ("agent = \"Talks to customers.\"", "Agent = \"Talks to customers.\"\nagent = \"\"", "Agent", "`Agent` is not a role name"),
-        ("agent = \"Talks to customers.\"", "agent = []", "agent = []", "`agent` in `[roles]` must be text"),
-        ("agent = \"Talks to customers.\"", "", "roles = [\"agent\", \"reviewer\"]", "`roles` names the role `agent`"),
-        ("name = \"sensitive\"", "name = \"standard\"", "twice", "the tier `standard` is declared twice"),
-        ("grant_lifetime = \"5m\"", "grant_lifetime = \"0s\"", "\"0s\"", "`grant_lifetime`: `0s` must be a length"),
-        ("grant_lifetime = \"5m\"", "grant_lifetime = \"86401s\"", "86401s", "from `1s` to `24h`"),
-        ("grant_lifetime = \"5m\"", "grant_lifetime = \"+5m\"", "+5m", "must be a length"),
-        ("grant_lifetime = \"5m\"", "grant_lifetime = \"5\"", "\"5\"", "must be a length"),
-        ("grant_lifetime = \"5m\"", "grant_lifetime = \"9€\"", "9€", "must be a length"),
-        ("conference = true\ntier = \"sensitive\"", "tier = \"sensitive\"", "swallow", "matches every recording"),
+        (
+            "agent = \"Talks to customers.\"",
+            "Agent = \"Talks to customers.\"\nagent = \"\"",
+            "Agent",
+            "`Agent` is not a role name",
+        ),
+        (
+            "agent = \"Talks to customers.\"",
+            "agent = []",
+            "agent = []",
+            "`agent` in `[roles]` must be text",
+        ),
+        (
+            "agent = \"Talks to customers.\"",
+            "",
+            "roles = [\"agent\", \"reviewer\"]",
+            "`roles` names the role `agent`",
+        ),
+        (
+            "name = \"sensitive\"",
+            "name = \"standard\"",
+            "twice",
+            "the tier `standard` is declared twice",
+        ),
+        (
+            "grant_lifetime = \"5m\"",
+            "grant_lifetime = \"0s\"",
+            "\"0s\"",
+            "`grant_lifetime`: `0s` must be a length",
+        ),
+        (
+            "grant_lifetime = \"5m\"",
+            "grant_lifetime = \"86401s\"",
+            "86401s",
+            "from `1s` to `24h`",
+        ),
+        (
+            "grant_lifetime = \"5m\"",
+            "grant_lifetime = \"+5m\"",
+            "+5m",
+            "must be a length",
+        ),
+        (
+            "grant_lifetime = \"5m\"",
+            "grant_lifetime = \"5\"",
+            "\"5\"",
+            "must be a length",
+        ),
+        (
+            "grant_lifetime = \"5m\"",
+            "grant_lifetime = \"9€\"",
+            "9€",
+            "must be a length",
+        ),
+        (
+            "conference = true\ntier = \"sensitive\"",
+            "tier = \"sensitive\"",
+            "swallow",
+            "matches every recording",
+        ),
         (
             "conference = true\n",
             "conference = \"yes\"\n",
             "\"yes\"",
             "`conference` in `[[classification]]` must be true or false, not string",
         ),
-        ("conference = true\n", "account = \"AC1\"\n", "AC1", "`account` in `[[classification]]`: expected `AC` and 32 hex digits"),
-        ("conference = true\n", "number = \"+1555\"\n", "+1555", "`number` in `[[classification]]`: not a telephone number"),
+        (
+            "conference = true\n",
+            "account = \"AC1\"\n",
+            "AC1",
+            "`account` in `[[classification]]`: expected `AC` and 32 hex digits",
+        ),
+        (
+            "conference = true\n",
+            "number = \"+1555\"\n",
+            "+1555",
+            "`number` in `[[classification]]`: not a telephone number",
+        ),
         (
             "conference = true\n",
             "label = { name = \"line\", value = \"a\" }\n",
             "\"line\"",
             "which `labels` in `[collection]` does not declare",
         ),
-        ("conference = true\n", "label = { name = \"queue\" }\n", "name = \"queue\" }", "`value` is missing in `[label]`"),
+        (
+            "conference = true\n",
+            "label = { name = \"queue\" }\n",
+            "name = \"queue\" }",
+            "`value` is missing in `[label]`",
+        ),
         (
             "[[classification]]\n# A query parameter",
             "[[classification]] # both\nnumber = \"+493012345678\"\n# A query parameter",
             "# both",
             "`number` and `parameter` cannot stand in one",
         ),
-        ("tier = \"restricted\"\n\n", "tier = \"hidden\"\n\n", "tier = \"hidden\"", "`tier` names the tier `hidden`"),
-        ("value = \"restricted\" }", "valeu = \"restricted\" }", "valeu", "unknown key `valeu` in `[parameter]`"),
-        ("name = \"training\"", "name = \"quality-review\"", "again", "the purpose `quality-review` is declared twice"),
+        (
+            "tier = \"restricted\"\n\n",
+            "tier = \"hidden\"\n\n",
+            "tier = \"hidden\"",
+            "`tier` names the tier `hidden`",
+        ),
+        (
+            "value = \"restricted\" }",
+            "valeu = \"restricted\" }",
+            "valeu",
+            "unknown key `valeu` in `[parameter]`",
+        ),
+        (
+            "name = \"training\"",
+            "name = \"quality-review\"",
+            "again",
+            "the purpose `quality-review` is declared twice",
+        ),
         (
             "dpv = \"https://w3id.org/dpv#DisputeManagement\"",
             "dpv = \"DisputeManagement\"",
             "\"DisputeManagement\"",
             "must be the IRI of a term",
         ),
-        ("tiers = [\"standard\", \"sensitive\"]", "tiers = [\"standard\",\n\"secret\"]", "\"secret\"]", "`tiers` names the tier `secret`"),
-        ("tiers = [\"standard\", \"sensitive\"]", "tiers = [\"standard\", 7]", "7]", "`tiers` in `[[purposes]]` must list texts in quotes"),
-        ("tiers = [\"standard\", \"sensitive\"]", "tiers = \"standard\"", "tiers = \"standard\"", "must be a list of texts"),
-        ("justification = false", "justification = \"no\"", "\"no\"", "must be true or false"),
-        ("justification = false", "", "[[purposes]] # mark", "`justification` is missing in `[[purposes]]`"),
-        ("shred = [\"privacy-officer\"]", "shred = [\"boss\"]", "boss", "`shred` names the role `boss`"),
-        ("shred = [\"privacy-officer\"]", "", "[actions]", "`shred` is missing in `[actions]`"),
+        (
+            "tiers = [\"standard\", \"sensitive\"]",
+            "tiers = [\"standard\",\n\"secret\"]",
+            "\"secret\"]",
+            "`tiers` names the tier `secret`",
+        ),
+        (
+            "tiers = [\"standard\", \"sensitive\"]",
+            "tiers = [\"standard\", 7]",
+            "7]",
+            "`tiers` in `[[purposes]]` must list texts in quotes",
+        ),
+        (
+            "tiers = [\"standard\", \"sensitive\"]",
+            "tiers = \"standard\"",
+            "tiers = \"standard\"",
+            "must be a list of texts",
+        ),
+        (
+            "justification = false",
+            "justification = \"no\"",
+            "\"no\"",
+            "must be true or false",
+        ),
+        (
+            "justification = false",
+            "",
+            "[[purposes]] # mark",
+            "`justification` is missing in `[[purposes]]`",
+        ),
+        (
+            "shred = [\"privacy-officer\"]",
+            "shred = [\"boss\"]",
+            "boss",
+            "`shred` names the role `boss`",
+        ),
+        (
+            "shred = [\"privacy-officer\"]",
+            "",
+            "[actions]",
+            "`shred` is missing in `[actions]`",
+        ),
         ("[actions]", "[action]", "[action]", "unknown key `action`"),
-        ("[[purposes]]\nname = \"training\"", "[purposes] # single\nname = \"training\"", "# single", "duplicate key"),
+        (
+            "[[purposes]]\nname = \"training\"",
+            "[purposes] # single\nname = \"training\"",
+            "# single",
+            "duplicate key",
+        ),
     ];
     for (from, to, marker, said) in cases {
         assert!(SHIPPED.contains(from), "the shipped file has `{from}`");
@@ -136,13 +367,26 @@ fn every_kind_of_fault_is_told_with_its_line() {
                 )
             }
             "again" => {
-                text =
-                    text.replacen("name = \"quality-review\"\ntext = \"Teaching", "name = \"quality-review\" # again\ntext = \"Teaching", 1)
+                text = text.replacen(
+                    "name = \"quality-review\"\ntext = \"Teaching",
+                    "name = \"quality-review\" # again\ntext = \"Teaching",
+                    1,
+                )
             }
             "swallow" => {
-                text = text.replacen("[[classification]]\n# More people", "[[classification]] # swallow\n# More people", 1);
+                text = text.replacen(
+                    "[[classification]]\n# More people",
+                    "[[classification]] # swallow\n# More people",
+                    1,
+                );
             }
-            "[[purposes]] # mark" => text = text.replacen("[[purposes]]\nname = \"quality", "[[purposes]] # mark\nname = \"quality", 1),
+            "[[purposes]] # mark" => {
+                text = text.replacen(
+                    "[[purposes]]\nname = \"quality",
+                    "[[purposes]] # mark\nname = \"quality",
+                    1,
+                )
+            }
             _ => {}
         }
         assert_told(&text, marker, said, to);
@@ -153,84 +397,283 @@ fn every_kind_of_fault_is_told_with_its_line() {
 fn what_the_new_keys_hold_is_read() {
     let (document, _) = Document::read("p.toml", SHIPPED).unwrap();
     let collection = &document.collection;
-    assert_eq!((collection.basis, collection.quarantine), (Some(Basis::LegitimateInterest), Some(Duration::from_secs(7 * 86_400))));
-    assert_eq!((collection.shorter_than, collection.quieter_than), (Some(Duration::from_secs(1)), Some(16)));
-    assert_eq!(collection.labels.iter().map(ToString::to_string).collect::<Vec<_>>(), ["team", "queue", "agent"]);
+    assert_eq!(
+        (collection.basis, collection.quarantine),
+        (
+            Some(Basis::LegitimateInterest),
+            Some(Duration::from_secs(7 * 86_400))
+        )
+    );
+    assert_eq!(
+        (collection.shorter_than, collection.quieter_than),
+        (Some(Duration::from_secs(1)), Some(16))
+    );
+    assert_eq!(
+        collection
+            .labels
+            .iter()
+            .map(ToString::to_string)
+            .collect::<Vec<_>>(),
+        ["team", "queue", "agent"]
+    );
     let restricted = document.tiers.last().unwrap();
     let approval = restricted.approval.as_ref().unwrap();
-    assert_eq!((approval.lifetime, approval.roles.len(), approval.break_glass.len()), (Duration::from_secs(8 * 3600), 1, 1));
-    assert_eq!(restricted.retention, Some(Duration::from_secs(365 * 86_400)));
-    let purpose = |name: &str| document.purposes.iter().find(|purpose| purpose.name.as_str() == name).unwrap();
+    assert_eq!(
+        (
+            approval.lifetime,
+            approval.roles.len(),
+            approval.break_glass.len()
+        ),
+        (Duration::from_secs(8 * 3600), 1, 1)
+    );
+    assert_eq!(
+        restricted.retention,
+        Some(Duration::from_secs(365 * 86_400))
+    );
+    let purpose = |name: &str| {
+        document
+            .purposes
+            .iter()
+            .find(|purpose| purpose.name.as_str() == name)
+            .unwrap()
+    };
     let training = purpose("training");
-    assert_eq!((training.view, training.basis), (View::Window { from_s: 0, to_s: 300 }, Some(Basis::Consent)));
-    assert_eq!((training.retention, training.budget), (Some(Duration::from_secs(180 * 86_400)), None));
+    assert_eq!(
+        (training.view, training.basis),
+        (
+            View::Window {
+                from_s: 0,
+                to_s: 300
+            },
+            Some(Basis::Consent)
+        )
+    );
+    assert_eq!(
+        (training.retention, training.budget),
+        (Some(Duration::from_secs(180 * 86_400)), None)
+    );
     assert_eq!(purpose("follow-up").budget, Some(200));
-    assert!(purpose("quality-review").when.as_deref().is_some_and(|when| when.contains("principal has queue")));
-    assert_eq!((document.content.len(), document.recipients.len(), document.rights.len()), (4, 1, 5));
+    assert!(
+        purpose("quality-review")
+            .when
+            .as_deref()
+            .is_some_and(|when| when.contains("principal has queue"))
+    );
+    assert_eq!(
+        (
+            document.content.len(),
+            document.recipients.len(),
+            document.rights.len()
+        ),
+        (4, 1, 5)
+    );
 }
 
 #[test]
 fn every_fault_of_the_new_keys_is_told_with_its_line() {
     let cases = [
         // (what is changed, into what, the line that is named, what is said)
-        ("basis = \"legitimate-interest\"", "basis = \"whim\"", "whim", "`basis`: `whim` must be one of `consent`, `contract`"),
-        ("basis = \"legitimate-interest\"", "basis = 6", "basis = 6", "`basis` in `[collection]` must be text"),
-        ("quarantine = \"7d\"", "quarantine = \"0d\"", "\"0d\"", "`quarantine`: `0d` must be a length from `1s` to `36500d`"),
-        ("quarantine = \"7d\"", "quarantine = \"36501d\"", "36501d", "must be a length from"),
+        (
+            "basis = \"legitimate-interest\"",
+            "basis = \"whim\"",
+            "whim",
+            "`basis`: `whim` must be one of `consent`, `contract`",
+        ),
+        (
+            "basis = \"legitimate-interest\"",
+            "basis = 6",
+            "basis = 6",
+            "`basis` in `[collection]` must be text",
+        ),
+        (
+            "quarantine = \"7d\"",
+            "quarantine = \"0d\"",
+            "\"0d\"",
+            "`quarantine`: `0d` must be a length from `1s` to `36500d`",
+        ),
+        (
+            "quarantine = \"7d\"",
+            "quarantine = \"36501d\"",
+            "36501d",
+            "must be a length from",
+        ),
         (
             "basis = \"legitimate-interest\"",
             "basis = \"consent\" # no quarantine",
             "[collection]",
             "`quarantine` is missing in `[collection]`",
         ),
-        ("labels = [\"team\"", "labels = [\"Team\"", "Team", "`labels` in `[collection]`: `Team` is not a label name"),
-        ("labels = [\"team\"", "labels = [\"account\"", "[\"account\"", "`labels` names `account`, which conditions know"),
-        ("labels = [\"team\"", "labels = [\"queue\"", "[\"queue\"", "`labels` names `queue` twice"),
-        ("quieter_than = 16", "quieter_than = 0", "quieter_than = 0", "`quieter_than`: `0` must be from 1 to 32767"),
-        ("quieter_than = 16", "quieter_than = 32768", "32768", "must be from 1 to 32767"),
-        ("quieter_than = 16", "quieter_than = 1.5", "1.5", "`quieter_than` in `[collection]` must be a whole number, not float"),
-        ("shorter_than = \"1s\"", "shorter_then = \"1s\"", "shorter_then", "unknown key `shorter_then` in `[collection]`"),
-        ("retention = \"365d\"", "retention = \"1y\"", "1y", "`retention`: `1y` must be a length"),
-        ("lifetime = \"8h\"", "", "[tiers.approval]", "`lifetime` is missing in `[approval]`"),
-        ("break_glass = [\"privacy-officer\"]", "break_glass = [\"boss\"]", "boss", "`break_glass` names the role `boss`"),
-        ("break_glass = [\"privacy-officer\"]", "breakglass = []", "breakglass", "unknown key `breakglass` in `[approval]`"),
-        ("pattern = \"iban\"", "pattern = \"name\"", "\"name\"", "`pattern`: `name` must be one of `card-number`"),
-        ("words = [\"diagnosis\"", "words = [\"…\"", "[\"…\"", "`words` must hold words or phrases"),
-        ("words = [\"diagnosis\", \"insolvency\", \"lawsuit\"]", "", "[[content]] # words", "`words` is missing in `[[content]]`"),
-        ("view = \"audio\"", "view = \"video\"", "video", "`view`: `video` must be one of `audio`, `transcript`"),
+        (
+            "labels = [\"team\"",
+            "labels = [\"Team\"",
+            "Team",
+            "`labels` in `[collection]`: `Team` is not a label name",
+        ),
+        (
+            "labels = [\"team\"",
+            "labels = [\"account\"",
+            "[\"account\"",
+            "`labels` names `account`, which conditions know",
+        ),
+        (
+            "labels = [\"team\"",
+            "labels = [\"queue\"",
+            "[\"queue\"",
+            "`labels` names `queue` twice",
+        ),
+        (
+            "quieter_than = 16",
+            "quieter_than = 0",
+            "quieter_than = 0",
+            "`quieter_than`: `0` must be from 1 to 32767",
+        ),
+        (
+            "quieter_than = 16",
+            "quieter_than = 32768",
+            "32768",
+            "must be from 1 to 32767",
+        ),
+        (
+            "quieter_than = 16",
+            "quieter_than = 1.5",
+            "1.5",
+            "`quieter_than` in `[collection]` must be a whole number, not float",
+        ),
+        (
+            "shorter_than = \"1s\"",
+            "shorter_then = \"1s\"",
+            "shorter_then",
+            "unknown key `shorter_then` in `[collection]`",
+        ),
+        (
+            "retention = \"365d\"",
+            "retention = \"1y\"",
+            "1y",
+            "`retention`: `1y` must be a length",
+        ),
+        (
+            "lifetime = \"8h\"",
+            "",
+            "[tiers.approval]",
+            "`lifetime` is missing in `[approval]`",
+        ),
+        (
+            "break_glass = [\"privacy-officer\"]",
+            "break_glass = [\"boss\"]",
+            "boss",
+            "`break_glass` names the role `boss`",
+        ),
+        (
+            "break_glass = [\"privacy-officer\"]",
+            "breakglass = []",
+            "breakglass",
+            "unknown key `breakglass` in `[approval]`",
+        ),
+        (
+            "pattern = \"iban\"",
+            "pattern = \"name\"",
+            "\"name\"",
+            "`pattern`: `name` must be one of `card-number`",
+        ),
+        (
+            "words = [\"diagnosis\"",
+            "words = [\"…\"",
+            "[\"…\"",
+            "`words` must hold words or phrases",
+        ),
+        (
+            "words = [\"diagnosis\", \"insolvency\", \"lawsuit\"]",
+            "",
+            "[[content]] # words",
+            "`words` is missing in `[[content]]`",
+        ),
+        (
+            "view = \"audio\"",
+            "view = \"video\"",
+            "video",
+            "`view`: `video` must be one of `audio`, `transcript`",
+        ),
         (
             "window = { from_s = 0, to_s = 300 }",
             "window = { from_s = 300, to_s = 300 }",
             "from_s = 300",
             "`window` must end after it begins",
         ),
-        ("window = { from_s = 0,", "window = { from_s = -1,", "-1", "`from_s`: `-1` must be from 0 to"),
+        (
+            "window = { from_s = 0,",
+            "window = { from_s = -1,",
+            "-1",
+            "`from_s`: `-1` must be from 0 to",
+        ),
         (
             "window = { from_s = 0,",
             "view = \"transcript\"\nwindow = { from_s = 0,",
             "[[purposes]] # training",
             "goes with `view = \"audio\"` only",
         ),
-        ("budget = 200", "budget = 0", "budget = 0", "`budget`: `0` must be from 1 to 1000000"),
-        ("budget = 200", "budget = \"200\"", "\"200\"", "`budget` in `[[purposes]]` must be a whole number"),
-        ("when = \"if", "when = \"unless", "when = \"unless", "`when` of the purpose `quality-review`: "),
-        ("when = \"if", "when = \"\" # if", "when = \"\"", "`when` in `[[purposes]]` is blank"),
-        ("name = \"training\"", "name = \"recording\"", "name = \"recording\"", "the purpose `recording` is that of `[collection]`"),
+        (
+            "budget = 200",
+            "budget = 0",
+            "budget = 0",
+            "`budget`: `0` must be from 1 to 1000000",
+        ),
+        (
+            "budget = 200",
+            "budget = \"200\"",
+            "\"200\"",
+            "`budget` in `[[purposes]]` must be a whole number",
+        ),
+        (
+            "when = \"if",
+            "when = \"unless",
+            "when = \"unless",
+            "`when` of the purpose `quality-review`: ",
+        ),
+        (
+            "when = \"if",
+            "when = \"\" # if",
+            "when = \"\"",
+            "`when` in `[[purposes]]` is blank",
+        ),
+        (
+            "name = \"training\"",
+            "name = \"recording\"",
+            "name = \"recording\"",
+            "the purpose `recording` is that of `[collection]`",
+        ),
         (
             "purposes = [\"legal-request\"]",
             "purposes = [\"sale\"]",
             "[\"sale\"]",
             "`purposes` names `sale`, which no `[[purposes]]` declares",
         ),
-        ("hold = [\"privacy-officer\"]", "hold = [\"boss\"]", "boss", "`hold` names the role `boss`"),
-        ("hold = [\"privacy-officer\"]", "holds = []", "holds = []", "unknown key `holds` in `[actions]`"),
+        (
+            "hold = [\"privacy-officer\"]",
+            "hold = [\"boss\"]",
+            "boss",
+            "`hold` names the role `boss`",
+        ),
+        (
+            "hold = [\"privacy-officer\"]",
+            "holds = []",
+            "holds = []",
+            "unknown key `holds` in `[actions]`",
+        ),
     ];
     for (from, to, marker, said) in cases {
         assert!(SHIPPED.contains(from), "the shipped file has `{from}`");
         let mut text = SHIPPED.replacen(from, to, 1);
         // Where the line that is meant looks like others, a comment marks it.
-        text = text.replacen("[[content]]\npattern = \"words\"", "[[content]] # words\npattern = \"words\"", 1);
-        text = text.replacen("[[purposes]]\nname = \"training\"", "[[purposes]] # training\nname = \"training\"", 1);
+        text = text.replacen(
+            "[[content]]\npattern = \"words\"",
+            "[[content]] # words\npattern = \"words\"",
+            1,
+        );
+        text = text.replacen(
+            "[[purposes]]\nname = \"training\"",
+            "[[purposes]] # training\nname = \"training\"",
+            1,
+        );
         if to.contains("no quarantine") {
             text = text.replacen("quarantine = \"7d\"", "", 1);
         }
@@ -243,10 +686,17 @@ fn what_can_hardly_be_meant_is_a_warning() {
     let odd = |from: &str, to: &str| {
         assert!(SHIPPED.contains(from), "the shipped file has `{from}`");
         let (_, warnings) = Document::read("p.toml", &SHIPPED.replacen(from, to, 1)).unwrap();
-        warnings.iter().map(|warning| warning.reason.clone()).collect::<Vec<_>>().join("\n")
+        warnings
+            .iter()
+            .map(|warning| warning.reason.clone())
+            .collect::<Vec<_>>()
+            .join("\n")
     };
     assert!(odd("basis = \"contract\"", "").contains("the purpose `follow-up` says no `basis`"));
-    assert!(odd("retention = \"90d\"", "retention = \"366d\"").contains("the `retention` of the purpose `follow-up` is longer"));
+    assert!(
+        odd("retention = \"90d\"", "retention = \"366d\"")
+            .contains("the `retention` of the purpose `follow-up` is longer")
+    );
     assert_eq!(odd("retention = \"90d\"", "retention = \"365d\""), "");
     let nobody = "# The roles of whom it can come. Nobody approves their own request.\nroles = [\"privacy-officer\"]";
     assert!(
@@ -257,10 +707,12 @@ fn what_can_hardly_be_meant_is_a_warning() {
 
 #[test]
 fn all_faults_come_together_in_the_order_of_lines() {
-    let text =
-        "version = \"a b\"\neffective = 2026-01-01\ndefault_tier = \"x\"\nextra = 1\n[controller]\nname = \"C\"\n[roles]\n[actions]\n";
+    let text = "version = \"a b\"\neffective = 2026-01-01\ndefault_tier = \"x\"\nextra = 1\n[controller]\nname = \"C\"\n[roles]\n[actions]\n";
     let told = faults(text);
-    let lines: Vec<&str> = told.iter().map(|fault| fault.split(':').nth(1).unwrap()).collect();
+    let lines: Vec<&str> = told
+        .iter()
+        .map(|fault| fault.split(':').nth(1).unwrap())
+        .collect();
     assert_eq!(lines, ["1", "3", "4", "5", "8", "8", "8"], "{told:#?}");
 }
 
@@ -273,7 +725,10 @@ fn a_tier_with_a_fault_is_still_a_tier() {
 #[test]
 fn text_of_the_file_is_quoted_without_control_characters() {
     let told = faults(&SHIPPED.replacen("name = \"training\"", "name = \"\\u001b[31m\\n\"", 1));
-    assert!(told.iter().all(|fault| !fault.contains(char::is_control)), "{told:?}");
+    assert!(
+        told.iter().all(|fault| !fault.contains(char::is_control)),
+        "{told:?}"
+    );
 }
 
 #[test]
@@ -283,7 +738,10 @@ fn a_policy_that_opens_nothing_loads_with_warnings() {
                 [[purposes]]\nname = \"p\"\ntext = \"P\"\ndpv = \"https://w3id.org/dpv#Purpose\"\ntiers = [\"t\"]\nroles = []\njustification = false\n\
                 [actions]\ncatalogue = []\nshred = []\naudit = []\n";
     let (document, warnings) = Document::read("p.toml", text).unwrap();
-    assert_eq!(Some(document.effective), Timestamp::parse_rfc3339("2025-12-31T22:00:00Z"));
+    assert_eq!(
+        Some(document.effective),
+        Timestamp::parse_rfc3339("2025-12-31T22:00:00Z")
+    );
     let warnings: Vec<_> = warnings.iter().map(ToString::to_string).collect();
     assert_eq!(
         warnings,
@@ -299,7 +757,11 @@ fn a_policy_that_opens_nothing_loads_with_warnings() {
 fn size_is_bounded() {
     let padded = |bytes: usize| format!("{SHIPPED}#{}", "x".repeat(bytes - SHIPPED.len() - 1));
     assert!(Document::read("p.toml", &padded(MAX_BYTES)).is_ok());
-    assert!(faults(&padded(MAX_BYTES + 1)).first().is_some_and(|fault| fault.starts_with("p.toml:1: the file has 65537 bytes")));
+    assert!(
+        faults(&padded(MAX_BYTES + 1))
+            .first()
+            .is_some_and(|fault| fault.starts_with("p.toml:1: the file has 65537 bytes"))
+    );
 }
 
 #[test]
@@ -319,12 +781,14 @@ proptest! {
 
     #[test]
     fn any_damaged_policy_is_compiled_or_refused(at in 0..SHIPPED.len(), cut in 0_usize..200, put in "[\\[\\]{}=\",.a-z0-9\n #'\\\\-]{0,40}") {
-        // The shipped file is ASCII but for an ellipsis, so most places are boundaries of characters.
+        // The shipped file is ASCII but for an ellipsis, so most places are boundaries of
+        // characters.
         if let (Some(head), Some(tail)) = (SHIPPED.get(..at), SHIPPED.get((at + cut).min(SHIPPED.len())..))
             && let Err(faults) = Rules::parse("p.toml", &format!("{head}{put}{tail}"))
         {
             prop_assert!(!faults.is_empty());
-            // What was read can always be compiled: each fault is one of the file, with the line that it stands on.
+            // What was read can always be compiled: each fault is one of the file, with the line
+            // that it stands on.
             prop_assert!(faults.iter().all(|fault| !fault.reason.contains("cannot be compiled")), "{faults:?}");
         }
     }

@@ -1,8 +1,9 @@
 //! Walks a TOML table key by key.
 //!
-//! Owns how a value of a wanted kind is taken from a table and what is said when it is missing, of another kind or not asked for.
-//! Refuses to know what the keys mean. Serde would stop at the first fault; this goes on, so that all faults come back together.
-//! INVARIANT: a key that nobody asked for is a fault.
+//! Owns how a value of a wanted kind is taken from a table and what is said when it is missing, of
+//! another kind or not asked for. Refuses to know what the keys mean. Serde would stop at the first
+//! fault; this goes on, so that all faults come back together. INVARIANT: a key that nobody asked
+//! for is a fault.
 
 use std::{fmt, str::FromStr};
 
@@ -32,30 +33,52 @@ pub(super) struct Section<'t, 'i> {
 
 impl<'t, 'i> Section<'t, 'i> {
     pub(super) fn new(table: &'t DeTable<'i>, what: impl Into<String>, line: usize) -> Self {
-        Self { table, what: what.into(), line, asked: Vec::new() }
+        Self {
+            table,
+            what: what.into(),
+            line,
+            asked: Vec::new(),
+        }
     }
 
-    /// A key that may be left out: reads it if it is there. `None` is a fault, `Some(None)` is its absence.
-    pub(super) fn given<T>(&mut self, key: &'static str, read: impl FnOnce(&mut Self) -> Option<T>) -> Option<Option<T>> {
-        if self.has(key) { read(self).map(Some) } else { Some(None) }
+    /// A key that may be left out: reads it if it is there. `None` is a fault, `Some(None)` is its
+    /// absence.
+    pub(super) fn given<T>(
+        &mut self,
+        key: &'static str,
+        read: impl FnOnce(&mut Self) -> Option<T>,
+    ) -> Option<Option<T>> {
+        if self.has(key) {
+            read(self).map(Some)
+        } else {
+            Some(None)
+        }
     }
 
     /// Text that is not blank.
     pub(super) fn text(&mut self, key: &'static str, faults: &mut Faults) -> Option<At<&'t str>> {
-        self.required(key, "text in quotes", faults, DeValue::as_str).and_then(|text| {
-            let blank = text.value.trim().is_empty();
-            if blank {
-                faults.add(text.line, format!("`{key}` in {} is blank", self.what));
-            }
-            (!blank).then_some(text)
-        })
+        self.required(key, "text in quotes", faults, DeValue::as_str)
+            .and_then(|text| {
+                let blank = text.value.trim().is_empty();
+                if blank {
+                    faults.add(text.line, format!("`{key}` in {} is blank", self.what));
+                }
+                (!blank).then_some(text)
+            })
     }
 
     /// Text that `T` can be parsed from.
-    pub(super) fn parsed<T: FromStr<Err: fmt::Display>>(&mut self, key: &'static str, faults: &mut Faults) -> Option<At<T>> {
+    pub(super) fn parsed<T: FromStr<Err: fmt::Display>>(
+        &mut self,
+        key: &'static str,
+        faults: &mut Faults,
+    ) -> Option<At<T>> {
         let text = self.required(key, "text in quotes", faults, DeValue::as_str)?;
         match text.value.parse() {
-            Ok(value) => Some(At { value, line: text.line }),
+            Ok(value) => Some(At {
+                value,
+                line: text.line,
+            }),
             Err(error) => {
                 faults.add(text.line, format!("`{key}` in {}: {error}", self.what));
                 None
@@ -64,18 +87,33 @@ impl<'t, 'i> Section<'t, 'i> {
     }
 
     /// A list of texts that `T` can be parsed from; what cannot be parsed is left out and told.
-    pub(super) fn list<T: FromStr<Err: fmt::Display>>(&mut self, key: &'static str, faults: &mut Faults) -> Option<At<Vec<At<T>>>> {
-        let list = self.required(key, "a list of texts, like [\"a\", \"b\"]", faults, DeValue::as_array)?;
+    pub(super) fn list<T: FromStr<Err: fmt::Display>>(
+        &mut self,
+        key: &'static str,
+        faults: &mut Faults,
+    ) -> Option<At<Vec<At<T>>>> {
+        let list = self.required(
+            key,
+            "a list of texts, like [\"a\", \"b\"]",
+            faults,
+            DeValue::as_array,
+        )?;
         let mut values = Vec::new();
         for item in list.value.iter() {
             let line = faults.line(item.span().start);
             match item.get_ref().as_str().map(str::parse) {
                 Some(Ok(value)) => values.push(At { value, line }),
                 Some(Err(error)) => faults.add(line, format!("`{key}` in {}: {error}", self.what)),
-                None => faults.add(line, format!("`{key}` in {} must list texts in quotes", self.what)),
+                None => faults.add(
+                    line,
+                    format!("`{key}` in {} must list texts in quotes", self.what),
+                ),
             }
         }
-        Some(At { value: values, line: list.line })
+        Some(At {
+            value: values,
+            line: list.line,
+        })
     }
 
     /// `true` or `false`.
@@ -94,35 +132,57 @@ impl<'t, 'i> Section<'t, 'i> {
     /// A date or a time, in quotes or bare, as it is written in RFC 3339.
     pub(super) fn date(&mut self, key: &'static str, faults: &mut Faults) -> Option<At<String>> {
         self.required(key, "a date, like 2026-01-31", faults, |value| {
-            value.as_datetime().map(ToString::to_string).or_else(|| value.as_str().map(str::to_owned))
+            value
+                .as_datetime()
+                .map(ToString::to_string)
+                .or_else(|| value.as_str().map(str::to_owned))
         })
     }
 
     /// The table `[key]`.
-    pub(super) fn section(&mut self, key: &'static str, faults: &mut Faults) -> Option<Section<'t, 'i>> {
+    pub(super) fn section(
+        &mut self,
+        key: &'static str,
+        faults: &mut Faults,
+    ) -> Option<Section<'t, 'i>> {
         let table = self.required(key, "a table", faults, DeValue::as_table)?;
         Some(Section::new(table.value, format!("`[{key}]`"), table.line))
     }
 
     /// The tables `[[key]]`; none is fine.
-    pub(super) fn sections(&mut self, key: &'static str, faults: &mut Faults) -> Vec<Section<'t, 'i>> {
+    pub(super) fn sections(
+        &mut self,
+        key: &'static str,
+        faults: &mut Faults,
+    ) -> Vec<Section<'t, 'i>> {
         let what = format!("`[[{key}]]`");
         if !self.has(key) {
             return Vec::new();
         }
-        let Some(list) = self.required(key, "tables, each under its own [[header]]", faults, DeValue::as_array) else { return Vec::new() };
+        let Some(list) = self.required(
+            key,
+            "tables, each under its own [[header]]",
+            faults,
+            DeValue::as_array,
+        ) else {
+            return Vec::new();
+        };
         let mut sections = Vec::new();
         for item in list.value.iter() {
             let line = faults.line(item.span().start);
             match item.get_ref().as_table() {
                 Some(table) => sections.push(Section::new(table, what.as_str(), line)),
-                None => faults.add(line, format!("`{key}` must hold only tables, each under its own {what} header")),
+                None => faults.add(
+                    line,
+                    format!("`{key}` must hold only tables, each under its own {what} header"),
+                ),
             }
         }
         sections
     }
 
-    /// Every key with the text it holds, in the order of the file, for tables whose keys are names of the operator's.
+    /// Every key with the text it holds, in the order of the file, for tables whose keys are names
+    /// of the operator's.
     pub(super) fn texts(&self, faults: &mut Faults) -> Vec<(At<&'t str>, &'t str)> {
         let mut entries: Vec<_> = self.table.iter().collect();
         entries.sort_by_key(|(key, _)| key.span().start);
@@ -132,7 +192,10 @@ impl<'t, 'i> Section<'t, 'i> {
             let key = key.get_ref().as_ref();
             match value.get_ref().as_str() {
                 Some(text) => texts.push((At { value: key, line }, text)),
-                None => faults.add(line, format!("`{}` in {} must be text in quotes", quote(key), self.what)),
+                None => faults.add(
+                    line,
+                    format!("`{}` in {} must be text in quotes", quote(key), self.what),
+                ),
             }
         }
         texts
@@ -144,7 +207,14 @@ impl<'t, 'i> Section<'t, 'i> {
             let name: &str = key.get_ref();
             if !self.asked.contains(&name) {
                 let known = self.asked.join("`, `");
-                faults.add(faults.line(key.span().start), format!("unknown key `{}` in {}: known are `{known}`", quote(name), self.what));
+                faults.add(
+                    faults.line(key.span().start),
+                    format!(
+                        "unknown key `{}` in {}: known are `{known}`",
+                        quote(name),
+                        self.what
+                    ),
+                );
             }
         }
     }
@@ -165,13 +235,23 @@ impl<'t, 'i> Section<'t, 'i> {
         take: impl FnOnce(&'t DeValue<'i>) -> Option<T>,
     ) -> Option<At<T>> {
         let Some(found) = self.has(key).then(|| self.table.get(key)).flatten() else {
-            faults.add(self.line, format!("`{key}` is missing in {}: add it, it is {kind}", self.what));
+            faults.add(
+                self.line,
+                format!("`{key}` is missing in {}: add it, it is {kind}", self.what),
+            );
             return None;
         };
         let line = faults.line(found.span().start);
         let value = take(Spanned::get_ref(found));
         if value.is_none() {
-            faults.add(line, format!("`{key}` in {} must be {kind}, not {}", self.what, found.get_ref().type_str()));
+            faults.add(
+                line,
+                format!(
+                    "`{key}` in {} must be {kind}, not {}",
+                    self.what,
+                    found.get_ref().type_str()
+                ),
+            );
         }
         value.map(|value| At { value, line })
     }

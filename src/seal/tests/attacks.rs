@@ -30,7 +30,13 @@ fn each_byte_flipped() {
             let mut altered = object.clone();
             altered[at] ^= bit;
             let error = refused(&altered);
-            assert!(matches!(error, Error::NotAuthentic | Error::Truncated | Error::UnknownFormat), "{at}: {error:?}");
+            assert!(
+                matches!(
+                    error,
+                    Error::NotAuthentic | Error::Truncated | Error::UnknownFormat
+                ),
+                "{at}: {error:?}"
+            );
         }
     }
 }
@@ -39,16 +45,28 @@ fn each_byte_flipped() {
 fn one_byte_flipped_in_any_segment_spoils_its_span_and_no_other() {
     let plain = content(4 * TEXT);
     let object = seal(SegmentLength::Text, &plain);
-    for at in [HEADER, HEADER + 5, HEADER + STEP + 100, HEADER + 3 * STEP - 1] {
+    for at in [
+        HEADER,
+        HEADER + 5,
+        HEADER + STEP + 100,
+        HEADER + 3 * STEP - 1,
+    ] {
         let mut altered = object.clone();
         altered[at] ^= 1;
         let bad = (at - HEADER) / STEP;
         let mut opener = opener(SegmentLength::Text, &key(), &context(), &altered).unwrap();
         for index in 0..4 {
             let range = (index * TEXT) as u64..((index + 1) * TEXT) as u64;
-            assert_eq!(read(&mut opener, &altered, range, 1).is_err(), index == bad, "{at} {index}");
+            assert_eq!(
+                read(&mut opener, &altered, range, 1).is_err(),
+                index == bad,
+                "{at} {index}"
+            );
         }
-        assert_eq!(read(&mut opener, &altered, 0..4 * TEXT as u64, 4), Err(Error::NotAuthentic));
+        assert_eq!(
+            read(&mut opener, &altered, 0..4 * TEXT as u64, 4),
+            Err(Error::NotAuthentic)
+        );
     }
 }
 
@@ -69,13 +87,22 @@ fn segments_swapped_dropped_repeated() {
         &[0, 1, 2],
         &[],
     ] {
-        assert!(matches!(refused(&arranged(&object, order)), Error::NotAuthentic | Error::Truncated), "{order:?}");
+        assert!(
+            matches!(
+                refused(&arranged(&object, order)),
+                Error::NotAuthentic | Error::Truncated
+            ),
+            "{order:?}"
+        );
     }
 }
 
 #[test]
 fn segments_spliced_from_another_object_of_the_same_key_and_context() {
-    let (one, other) = (seal(SegmentLength::Text, &content(3 * TEXT)), seal(SegmentLength::Text, &content(3 * TEXT)));
+    let (one, other) = (
+        seal(SegmentLength::Text, &content(3 * TEXT)),
+        seal(SegmentLength::Text, &content(3 * TEXT)),
+    );
     for index in 0..3 {
         let mut spliced = one.clone();
         let place = HEADER + index * STEP..HEADER + (index + 1) * STEP;
@@ -99,8 +126,17 @@ fn every_truncation_of_a_small_object() {
 fn truncation_at_and_around_each_segment_boundary() {
     for len in [4 * TEXT, 4 * TEXT + 1] {
         let object = seal(SegmentLength::Text, &content(len));
-        for boundary in (0..=4).map(|index| HEADER + index * STEP).filter(|boundary| *boundary < object.len()) {
-            for cut in [boundary - 1, boundary, boundary + 1, boundary + 31, boundary + 32] {
+        for boundary in (0..=4)
+            .map(|index| HEADER + index * STEP)
+            .filter(|boundary| *boundary < object.len())
+        {
+            for cut in [
+                boundary - 1,
+                boundary,
+                boundary + 1,
+                boundary + 31,
+                boundary + 32,
+            ] {
                 if cut < object.len() {
                     assert_eq!(refused(&object[..cut]), Error::Truncated, "{cut}");
                 }
@@ -115,7 +151,10 @@ fn bytes_added_at_the_end() {
     for more in [1, 31, 32, STEP] {
         let mut longer = object.clone();
         longer.resize(object.len() + more, 0);
-        assert!(matches!(refused(&longer), Error::NotAuthentic | Error::Truncated), "{more}");
+        assert!(
+            matches!(refused(&longer), Error::NotAuthentic | Error::Truncated),
+            "{more}"
+        );
     }
 }
 
@@ -123,14 +162,31 @@ fn bytes_added_at_the_end() {
 fn a_piece_of_the_wrong_length_is_not_opened() {
     let object = seal(SegmentLength::Text, &content(2 * TEXT));
     let layout = Layout::of(object.len() as u64, SegmentLength::Text).unwrap();
-    let (header, last) = (cut(&object, layout.header()).unwrap(), cut(&object, layout.final_segment()).unwrap());
-    for (header, last) in [(header.slice(1..), last.clone()), (header.clone(), last.slice(1..)), (header.clone(), Bytes::new())] {
-        assert_eq!(Opener::new(&key(), &context(), layout, &header, last).err(), Some(Error::Truncated));
+    let (header, last) = (
+        cut(&object, layout.header()).unwrap(),
+        cut(&object, layout.final_segment()).unwrap(),
+    );
+    for (header, last) in [
+        (header.slice(1..), last.clone()),
+        (header.clone(), last.slice(1..)),
+        (header.clone(), Bytes::new()),
+    ] {
+        assert_eq!(
+            Opener::new(&key(), &context(), layout, &header, last).err(),
+            Some(Error::Truncated)
+        );
     }
     let mut opener = Opener::new(&key(), &context(), layout, &header, last).unwrap();
-    let span = layout.spans(0..1, NonZeroUsize::MIN).unwrap().next().unwrap();
+    let span = layout
+        .spans(0..1, NonZeroUsize::MIN)
+        .unwrap()
+        .next()
+        .unwrap();
     for len in [0, STEP - 1, STEP + 1] {
-        assert_eq!(opener.open(&span, Bytes::from(vec![0; len])).unwrap_err(), Error::Truncated);
+        assert_eq!(
+            opener.open(&span, Bytes::from(vec![0; len])).unwrap_err(),
+            Error::Truncated
+        );
     }
 }
 
@@ -139,23 +195,52 @@ fn each_field_of_the_context_changed_alone() {
     let object = seal(SegmentLength::Text, b"what was said");
     let vault = VaultId::random(&mut rand::rng());
     let recording = RecordingId::random(&mut rand::rng());
-    for other in [Context { vault, ..context() }, Context { recording, ..context() }] {
-        assert_eq!(opener(SegmentLength::Text, &key(), &other, &object).err(), Some(Error::NotAuthentic), "{other:?}");
+    for other in [
+        Context { vault, ..context() },
+        Context {
+            recording,
+            ..context()
+        },
+    ] {
+        assert_eq!(
+            opener(SegmentLength::Text, &key(), &other, &object).err(),
+            Some(Error::NotAuthentic),
+            "{other:?}"
+        );
     }
 }
 
-/// Leg and artefact have one value each today, and the label is a constant; what they would be otherwise is said to FLOE directly.
+/// Leg and artefact have one value each today, and the label is a constant; what they would be
+/// otherwise is said to FLOE directly.
 #[test]
 fn each_field_of_the_associated_data_changed_alone() {
     let object = seal(SegmentLength::Text, b"what was said");
     let floe = fast_floe::Key::from_bytes([0x5a; 32]);
     let (vault, recording) = (context().vault, context().recording);
-    let right = [b"recvault/object/1".as_slice(), vault.as_bytes(), recording.as_bytes(), b"all", b"audio"];
+    let right = [
+        b"recvault/object/1".as_slice(),
+        vault.as_bytes(),
+        recording.as_bytes(),
+        b"all",
+        b"audio",
+    ];
     assert!(fast_floe::decrypt(&floe, &super::super::context::join(right), &object).is_ok());
-    for (index, wrong) in [b"recvault/object/2".as_slice(), &[0; 16], &[0; 16], b"1", b"transcript"].into_iter().enumerate() {
+    for (index, wrong) in [
+        b"recvault/object/2".as_slice(),
+        &[0; 16],
+        &[0; 16],
+        b"1",
+        b"transcript",
+    ]
+    .into_iter()
+    .enumerate()
+    {
         let mut fields = right;
         fields[index] = wrong;
-        assert!(fast_floe::decrypt(&floe, &super::super::context::join(fields), &object).is_err(), "{index}");
+        assert!(
+            fast_floe::decrypt(&floe, &super::super::context::join(fields), &object).is_err(),
+            "{index}"
+        );
     }
 }
 
@@ -164,7 +249,16 @@ fn the_wrong_key() {
     let object = seal(SegmentLength::Text, b"what was said");
     let mut bytes = [0x5a; 32];
     bytes[31] ^= 1;
-    assert_eq!(opener(SegmentLength::Text, &Key::take(&mut bytes), &context(), &object).err(), Some(Error::NotAuthentic));
+    assert_eq!(
+        opener(
+            SegmentLength::Text,
+            &Key::take(&mut bytes),
+            &context(),
+            &object
+        )
+        .err(),
+        Some(Error::NotAuthentic)
+    );
 }
 
 #[test]
@@ -175,19 +269,47 @@ fn a_header_that_names_other_parameters_is_refused_before_use() {
         altered[at..at + bytes.len()].copy_from_slice(bytes);
         refused(&altered)
     };
-    for length in [0u32, 63, 64, 4096, 16_383, 16_385, 65_536, 1 << 20, u32::MAX - 1, u32::MAX] {
-        assert_eq!(with(2, &length.to_be_bytes()), Error::UnknownFormat, "{length}");
+    for length in [
+        0u32,
+        63,
+        64,
+        4096,
+        16_383,
+        16_385,
+        65_536,
+        1 << 20,
+        u32::MAX - 1,
+        u32::MAX,
+    ] {
+        assert_eq!(
+            with(2, &length.to_be_bytes()),
+            Error::UnknownFormat,
+            "{length}"
+        );
     }
     assert_eq!(with(0, &[1]), Error::UnknownFormat, "another AEAD");
     assert_eq!(with(1, &[1]), Error::UnknownFormat, "another KDF");
-    assert_eq!(with(6, &16u32.to_be_bytes()), Error::UnknownFormat, "another IV length");
+    assert_eq!(
+        with(6, &16u32.to_be_bytes()),
+        Error::UnknownFormat,
+        "another IV length"
+    );
 }
 
 #[test]
 fn an_honest_message_in_a_foreign_segment_length_is_refused() {
     let floe = fast_floe::Key::from_bytes([0x5a; 32]);
-    for parameters in [fast_floe::Parameters::SEGMENT_4_KIB, fast_floe::Parameters::SEGMENT_1_MIB] {
-        let object = fast_floe::encrypt(&floe, &context().associated_data(), parameters, b"what was said").unwrap();
+    for parameters in [
+        fast_floe::Parameters::SEGMENT_4_KIB,
+        fast_floe::Parameters::SEGMENT_1_MIB,
+    ] {
+        let object = fast_floe::encrypt(
+            &floe,
+            &context().associated_data(),
+            parameters,
+            b"what was said",
+        )
+        .unwrap();
         assert_eq!(refused(&object), Error::UnknownFormat);
     }
 }

@@ -12,8 +12,9 @@ use std::{
 
 use futures_util::{FutureExt, future::BoxFuture, stream::BoxStream};
 use object_store::{
-    CopyOptions, GetOptions, GetResult, ListResult, MultipartUpload, ObjectMeta, ObjectStore, PutMultipartOptions, PutOptions, PutPayload,
-    PutResult, Result, UploadPart, memory::InMemory, path::Path,
+    CopyOptions, GetOptions, GetResult, ListResult, MultipartUpload, ObjectMeta, ObjectStore,
+    PutMultipartOptions, PutOptions, PutPayload, PutResult, Result, UploadPart, memory::InMemory,
+    path::Path,
 };
 use tokio::sync::Semaphore;
 
@@ -33,9 +34,20 @@ struct State {
 
 /// A store whose gate is shut.
 pub(super) fn shut() -> (Gate, Store) {
-    let state = State { passes: Semaphore::new(0), failing: false.into(), waiting: 0.into(), most: 0.into() };
+    let state = State {
+        passes: Semaphore::new(0),
+        failing: false.into(),
+        waiting: 0.into(),
+        most: 0.into(),
+    };
     let gate = Gate(Arc::new(state));
-    (gate.clone(), Store::over(Arc::new(Gated { gate, inner: InMemory::new() })))
+    (
+        gate.clone(),
+        Store::over(Arc::new(Gated {
+            gate,
+            inner: InMemory::new(),
+        })),
+    )
 }
 
 impl Gate {
@@ -52,11 +64,16 @@ impl Gate {
     }
 
     async fn pass(&self) -> Result<()> {
-        self.0.most.fetch_max(self.0.waiting.fetch_add(1, SeqCst) + 1, SeqCst);
+        self.0
+            .most
+            .fetch_max(self.0.waiting.fetch_add(1, SeqCst) + 1, SeqCst);
         self.0.passes.acquire().await.unwrap().forget();
         self.0.waiting.fetch_sub(1, SeqCst);
         if self.0.failing.load(SeqCst) {
-            return Err(object_store::Error::Generic { store: "gate", source: "shut for good".into() });
+            return Err(object_store::Error::Generic {
+                store: "gate",
+                source: "shut for good".into(),
+            });
         }
         Ok(())
     }
@@ -109,7 +126,12 @@ impl MultipartUpload for GatedUpload {
 }
 
 impl ObjectStore for Gated {
-    fn put_opts<'a, 'b, 'f>(&'a self, location: &'b Path, payload: PutPayload, opts: PutOptions) -> Answer<'f, PutResult>
+    fn put_opts<'a, 'b, 'f>(
+        &'a self,
+        location: &'b Path,
+        payload: PutPayload,
+        opts: PutOptions,
+    ) -> Answer<'f, PutResult>
     where
         'a: 'f,
         'b: 'f,
@@ -117,19 +139,30 @@ impl ObjectStore for Gated {
         self.inner.put_opts(location, payload, opts)
     }
 
-    fn put_multipart_opts<'a, 'b, 'f>(&'a self, location: &'b Path, opts: PutMultipartOptions) -> Answer<'f, Box<dyn MultipartUpload>>
+    fn put_multipart_opts<'a, 'b, 'f>(
+        &'a self,
+        location: &'b Path,
+        opts: PutMultipartOptions,
+    ) -> Answer<'f, Box<dyn MultipartUpload>>
     where
         'a: 'f,
         'b: 'f,
     {
         async move {
             let inner = self.inner.put_multipart_opts(location, opts).await?;
-            Ok(Box::new(GatedUpload { gate: self.gate.clone(), inner }) as Box<dyn MultipartUpload>)
+            Ok(Box::new(GatedUpload {
+                gate: self.gate.clone(),
+                inner,
+            }) as Box<dyn MultipartUpload>)
         }
         .boxed()
     }
 
-    fn get_opts<'a, 'b, 'f>(&'a self, location: &'b Path, options: GetOptions) -> Answer<'f, GetResult>
+    fn get_opts<'a, 'b, 'f>(
+        &'a self,
+        location: &'b Path,
+        options: GetOptions,
+    ) -> Answer<'f, GetResult>
     where
         'a: 'f,
         'b: 'f,
@@ -137,7 +170,10 @@ impl ObjectStore for Gated {
         self.inner.get_opts(location, options)
     }
 
-    fn delete_stream(&self, locations: BoxStream<'static, Result<Path>>) -> BoxStream<'static, Result<Path>> {
+    fn delete_stream(
+        &self,
+        locations: BoxStream<'static, Result<Path>>,
+    ) -> BoxStream<'static, Result<Path>> {
         self.inner.delete_stream(locations)
     }
 
@@ -153,7 +189,12 @@ impl ObjectStore for Gated {
         self.inner.list_with_delimiter(prefix)
     }
 
-    fn copy_opts<'a, 'b, 'c, 'f>(&'a self, from: &'b Path, to: &'c Path, options: CopyOptions) -> Answer<'f, ()>
+    fn copy_opts<'a, 'b, 'c, 'f>(
+        &'a self,
+        from: &'b Path,
+        to: &'c Path,
+        options: CopyOptions,
+    ) -> Answer<'f, ()>
     where
         'a: 'f,
         'b: 'f,

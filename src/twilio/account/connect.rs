@@ -15,7 +15,8 @@ pub struct ConsentSettings {
     pub connect_url: Option<String>,
     /// Who is dialled: a number in E.164, `sip:…` or `client:…`.
     pub connect_to: Option<String>,
-    /// Whether who is dialled is asked, too, before a recording begins. Without it: where recording rests on consent.
+    /// Whether who is dialled is asked, too, before a recording begins. Without it: where recording
+    /// rests on consent.
     pub ask_callee: Option<bool>,
 }
 
@@ -43,16 +44,25 @@ impl ConsentSettings {
 
     pub(super) fn resolve(self, faults: &mut Faults) -> Option<Connect> {
         if self.ask_callee.is_some() && self.connect_to.is_none() {
-            faults.add("twilio.consent.ask_callee", "goes with `connect_to`; whom your own TwiML dials is asked by its `<Number url>`");
+            faults.add(
+                "twilio.consent.ask_callee",
+                "goes with `connect_to`; whom your own TwiML dials is asked by its `<Number url>`",
+            );
         }
         match (self.connect_url, self.connect_to) {
             (Some(_), Some(_)) => {
-                faults.add("twilio.consent.connect_to", "given beside `connect_url`; keep one of them");
+                faults.add(
+                    "twilio.consent.connect_to",
+                    "given beside `connect_url`; keep one of them",
+                );
                 None
             }
             (Some(url), None) => {
                 let parsed = Url::parse(&url).ok().filter(|url| {
-                    is_confidential(url) && url.username().is_empty() && url.password().is_none() && url.fragment().is_none()
+                    is_confidential(url)
+                        && url.username().is_empty()
+                        && url.password().is_none()
+                        && url.fragment().is_none()
                 });
                 if parsed.is_none() {
                     faults.add(
@@ -65,9 +75,16 @@ impl ConsentSettings {
             (None, Some(to)) => {
                 let found = endpoint(&to);
                 if found.is_none() {
-                    faults.add("twilio.consent.connect_to", "expected a number like `+493012345678`, `sip:…` or `client:…`");
+                    faults.add(
+                        "twilio.consent.connect_to",
+                        "expected a number like `+493012345678`, `sip:…` or `client:…`",
+                    );
                 }
-                found.map(|(endpoint, address)| Connect::To { endpoint, address, ask: self.ask_callee })
+                found.map(|(endpoint, address)| Connect::To {
+                    endpoint,
+                    address,
+                    ask: self.ask_callee,
+                })
             }
             (None, None) => None,
         }
@@ -93,20 +110,35 @@ mod tests {
         let settings: ConsentSettings = toml::from_str(toml).unwrap();
         let mut faults = Faults::default();
         let connect = settings.resolve(&mut faults);
-        if faults.0.is_empty() { Ok(connect) } else { Err(faults.0.into_iter().map(|fault| fault.key).collect()) }
+        if faults.0.is_empty() {
+            Ok(connect)
+        } else {
+            Err(faults.0.into_iter().map(|fault| fault.key).collect())
+        }
     }
 
     #[test]
     fn a_call_goes_on_with_a_document_or_with_somebody() {
         assert_eq!(resolved(""), Ok(None));
         let url = "https://app.example.com/voice?line=1&x=y";
-        assert_eq!(resolved(&format!("connect_url = '{url}'")), Ok(Some(Connect::Url(url.parse().unwrap()))));
+        assert_eq!(
+            resolved(&format!("connect_url = '{url}'")),
+            Ok(Some(Connect::Url(url.parse().unwrap())))
+        );
         for (to, dialled) in [
             ("+49 30 23125-001", Endpoint::Number("+493023125001".into())),
-            ("sip:Desk@example.com;transport=tls", Endpoint::Sip("sip:Desk@example.com;transport=tls".into())),
+            (
+                "sip:Desk@example.com;transport=tls",
+                Endpoint::Sip("sip:Desk@example.com;transport=tls".into()),
+            ),
             ("client:Agent_7", Endpoint::Client("Agent_7".into())),
         ] {
-            let Ok(Some(Connect::To { endpoint, address, ask })) = resolved(&format!("connect_to = '{to}'\nask_callee = true")) else {
+            let Ok(Some(Connect::To {
+                endpoint,
+                address,
+                ask,
+            })) = resolved(&format!("connect_to = '{to}'\nask_callee = true"))
+            else {
                 panic!("{to}")
             };
             assert_eq!((endpoint, ask), (dialled, Some(true)));
@@ -118,14 +150,24 @@ mod tests {
     fn what_leads_nowhere_is_a_fault() {
         for (toml, key) in [
             ("connect_url = 'http://app.example.com/'", "connect_url"),
-            ("connect_url = 'https://user:pass@app.example.com/'", "connect_url"),
+            (
+                "connect_url = 'https://user:pass@app.example.com/'",
+                "connect_url",
+            ),
             ("connect_url = '/voice'", "connect_url"),
             ("connect_to = 'anonymous'", "connect_to"),
             ("connect_to = '030 1234567'", "connect_to"),
-            ("connect_to = '+493012345678'\nconnect_url = 'https://a.example'", "connect_to"),
+            (
+                "connect_to = '+493012345678'\nconnect_url = 'https://a.example'",
+                "connect_to",
+            ),
             ("ask_callee = true", "ask_callee"),
         ] {
-            assert_eq!(resolved(toml), Err(vec![format!("twilio.consent.{key}")]), "{toml}");
+            assert_eq!(
+                resolved(toml),
+                Err(vec![format!("twilio.consent.{key}")]),
+                "{toml}"
+            );
         }
         assert!(toml::from_str::<ConsentSettings>("connect = 'x'").is_err());
     }

@@ -1,6 +1,8 @@
-//! `[[twilio.encryption_keys]]`: the private keys of recordings that are encrypted with your own public key.
+//! `[[twilio.encryption_keys]]`: the private keys of recordings that are encrypted with your own
+//! public key.
 //!
-//! Owns the keys of the settings and their checks. Refuses to open a token: that is `custody`'s, through [`TokenKey`].
+//! Owns the keys of the settings and their checks. Refuses to open a token: that is `custody`'s,
+//! through [`TokenKey`].
 
 use std::{
     fs,
@@ -11,7 +13,9 @@ use std::{
 use super::settings::Faults;
 use crate::{
     secret::SecretText,
-    twilio::encryption::{EncryptionKey, EncryptionKeys, PrivateKey, TokenKey, Unopened, UnwrapKey, is_key_sid},
+    twilio::encryption::{
+        EncryptionKey, EncryptionKeys, PrivateKey, TokenKey, Unopened, UnwrapKey, is_key_sid,
+    },
 };
 
 /// `[[twilio.encryption_keys]]`.
@@ -29,7 +33,8 @@ pub struct EncryptionKeySettings {
 }
 
 impl EncryptionKeySettings {
-    /// The file of the private key, if it is in one that others than its owner and its group may read or write.
+    /// The file of the private key, if it is in one that others than its owner and its group may
+    /// read or write.
     pub fn open_to_all(&self, base: &Path) -> Option<PathBuf> {
         let file = base.join(self.private_key_file.as_ref()?);
         is_open_to_all(&file).then_some(file)
@@ -37,36 +42,60 @@ impl EncryptionKeySettings {
 }
 
 /// All of them; a fault for each thing that is wrong.
-pub(super) fn resolve(settings: Vec<EncryptionKeySettings>, base: &Path, faults: &mut Faults) -> EncryptionKeys {
+pub(super) fn resolve(
+    settings: Vec<EncryptionKeySettings>,
+    base: &Path,
+    faults: &mut Faults,
+) -> EncryptionKeys {
     let mut keys: Vec<EncryptionKey> = Vec::with_capacity(settings.len());
     for (at, settings) in settings.into_iter().enumerate() {
         let place = format!("twilio.encryption_keys[{at}]");
         let sid = settings.public_key_sid;
         if !is_key_sid(&sid) {
-            faults.add(format!("{place}.public_key_sid"), "expected `CR` and 32 hex digits");
+            faults.add(
+                format!("{place}.public_key_sid"),
+                "expected `CR` and 32 hex digits",
+            );
         }
         if keys.iter().any(|earlier| earlier.public_key_sid == sid) {
-            faults.add(format!("{place}.public_key_sid"), format_args!("`{sid}` is listed twice"));
+            faults.add(
+                format!("{place}.public_key_sid"),
+                format_args!("`{sid}` is listed twice"),
+            );
         }
-        let (key, token): (Option<Arc<dyn UnwrapKey>>, _) = match (settings.private_key_file, settings.pkcs11) {
-            (Some(file), None) => match read(&base.join(file)) {
-                Ok(key) => (Some(Arc::new(key)), None),
-                Err(problem) => {
-                    faults.add(format!("{place}.private_key_file"), problem);
+        let (key, token): (Option<Arc<dyn UnwrapKey>>, _) =
+            match (settings.private_key_file, settings.pkcs11) {
+                (Some(file), None) => match read(&base.join(file)) {
+                    Ok(key) => (Some(Arc::new(key)), None),
+                    Err(problem) => {
+                        faults.add(format!("{place}.private_key_file"), problem);
+                        (None, None)
+                    }
+                },
+                (None, Some(token)) => (
+                    Some(Arc::new(Unopened)),
+                    Some(in_token(token, &place, base, faults)),
+                ),
+                (Some(_), Some(_)) => {
+                    faults.add(
+                        format!("{place}.pkcs11"),
+                        "given beside `private_key_file`; keep one of them",
+                    );
                     (None, None)
                 }
-            },
-            (None, Some(token)) => (Some(Arc::new(Unopened)), Some(in_token(token, &place, base, faults))),
-            (Some(_), Some(_)) => {
-                faults.add(format!("{place}.pkcs11"), "given beside `private_key_file`; keep one of them");
-                (None, None)
-            }
-            (None, None) => {
-                faults.add(format!("{place}.private_key_file"), "name the file that holds the private key, or give `pkcs11`");
-                (None, None)
-            }
-        };
-        keys.extend(key.map(|key| EncryptionKey { public_key_sid: sid, key, token }));
+                (None, None) => {
+                    faults.add(
+                        format!("{place}.private_key_file"),
+                        "name the file that holds the private key, or give `pkcs11`",
+                    );
+                    (None, None)
+                }
+            };
+        keys.extend(key.map(|key| EncryptionKey {
+            public_key_sid: sid,
+            key,
+            token,
+        }));
     }
     EncryptionKeys(keys)
 }
@@ -78,16 +107,36 @@ fn read(file: &Path) -> Result<PrivateKey, String> {
 
 fn in_token(token: TokenKey, place: &str, base: &Path, faults: &mut Faults) -> TokenKey {
     for (name, is_empty, problem) in [
-        ("module", token.module.as_os_str().is_empty(), "name the library of the token, such as `/usr/lib/softhsm/libsofthsm2.so`"),
-        ("token", token.token.is_empty(), "name the token by its label"),
-        ("key_label", token.key_label.is_empty(), "name the private key by its label"),
-        ("pin_file", token.pin_file.as_os_str().is_empty(), "name the file that holds the user PIN"),
+        (
+            "module",
+            token.module.as_os_str().is_empty(),
+            "name the library of the token, such as `/usr/lib/softhsm/libsofthsm2.so`",
+        ),
+        (
+            "token",
+            token.token.is_empty(),
+            "name the token by its label",
+        ),
+        (
+            "key_label",
+            token.key_label.is_empty(),
+            "name the private key by its label",
+        ),
+        (
+            "pin_file",
+            token.pin_file.as_os_str().is_empty(),
+            "name the file that holds the user PIN",
+        ),
     ] {
         if is_empty {
             faults.add(format!("{place}.pkcs11.{name}"), problem);
         }
     }
-    TokenKey { module: base.join(&token.module), pin_file: base.join(&token.pin_file), ..token }
+    TokenKey {
+        module: base.join(&token.module),
+        pin_file: base.join(&token.pin_file),
+        ..token
+    }
 }
 
 #[cfg(unix)]

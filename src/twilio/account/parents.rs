@@ -1,19 +1,30 @@
 //! Subaccounts and the accounts to which they belong.
 //!
-//! Owns who may lend a credential to whom. INVARIANT: only a parent lends, only to its subaccounts, and only for requests: signatures are checked
-//! with a subaccount's own tokens.
+//! Owns who may lend a credential to whom. INVARIANT: only a parent lends, only to its subaccounts,
+//! and only for requests: signatures are checked with a subaccount's own tokens.
 
 use super::Account;
 
-/// Lends each subaccount without an API key its parent's credential; what does not fit is told with the place of the subaccount.
+/// Lends each subaccount without an API key its parent's credential; what does not fit is told with
+/// the place of the subaccount.
 pub(super) fn join(accounts: &mut [Account], mut fault: impl FnMut(usize, &'static str)) {
     let mut lent = Vec::new();
     for (at, account) in accounts.iter().enumerate() {
-        let Some(parent) = &account.parent else { continue };
+        let Some(parent) = &account.parent else {
+            continue;
+        };
         match accounts.iter().find(|other| other.sid == *parent) {
-            None => fault(at, "this account has no entry of its own under `twilio.accounts`"),
-            Some(parent) if parent.sid == account.sid => fault(at, "an account is not its own parent"),
-            Some(parent) if parent.parent.is_some() => fault(at, "this is a subaccount itself; Twilio knows one level of them"),
+            None => fault(
+                at,
+                "this account has no entry of its own under `twilio.accounts`",
+            ),
+            Some(parent) if parent.sid == account.sid => {
+                fault(at, "an account is not its own parent")
+            }
+            Some(parent) if parent.parent.is_some() => fault(
+                at,
+                "this is a subaccount itself; Twilio knows one level of them",
+            ),
             Some(parent) if account.api_key.is_none() => {
                 let (user, password) = parent.credential();
                 lent.push((at, (user.to_owned(), password.duplicate())));

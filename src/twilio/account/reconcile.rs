@@ -8,13 +8,17 @@ use std::time::Duration;
 pub struct ReconcileSettings {
     /// Minutes between two comparisons, 0 to 1440. 0: only by hand.
     pub every_m: u32,
-    /// Hours for which the list is looked back, 25 to 960. Twilio lists a recording by when it began, and a call can last for 24 hours.
+    /// Hours for which the list is looked back, 25 to 960. Twilio lists a recording by when it
+    /// began, and a call can last for 24 hours.
     pub look_back_h: u32,
 }
 
 impl Default for ReconcileSettings {
     fn default() -> Self {
-        Self { every_m: 15, look_back_h: 72 }
+        Self {
+            every_m: 15,
+            look_back_h: 72,
+        }
     }
 }
 
@@ -32,10 +36,16 @@ impl ReconcileSettings {
             fault("twilio.reconcile.every_m", "expected 0 to 1440 minutes");
         }
         if !matches!(self.look_back_h, 25..=960) {
-            fault("twilio.reconcile.look_back_h", "expected 25 to 960 hours: a call lasts up to 24, and is listed by its beginning");
+            fault(
+                "twilio.reconcile.look_back_h",
+                "expected 25 to 960 hours: a call lasts up to 24, and is listed by its beginning",
+            );
         }
         let every = (self.every_m > 0).then(|| Duration::from_secs(u64::from(self.every_m) * 60));
-        Reconcile { every, look_back: Duration::from_secs(u64::from(self.look_back_h) * 3600) }
+        Reconcile {
+            every,
+            look_back: Duration::from_secs(u64::from(self.look_back_h) * 3600),
+        }
     }
 }
 

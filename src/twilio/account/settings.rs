@@ -1,6 +1,7 @@
 //! `[twilio]` and what it resolves to.
 //!
-//! Owns the keys and every check of them. Refuses to know the environment (config fills the settings) and makes no connection.
+//! Owns the keys and every check of them. Refuses to know the environment (config fills the
+//! settings) and makes no connection.
 
 use std::{
     fmt,
@@ -12,8 +13,9 @@ use std::{
 use url::{Host, Url};
 
 use super::{
-    Account, Accounts, BucketSettings, ConsentSettings, EncryptionKeySettings, Pace, ReconcileSettings, Remote, SharedKeySettings,
-    TranscriptSettings, buckets, encryption_keys, is_confidential, parents, shared_keys,
+    Account, Accounts, BucketSettings, ConsentSettings, EncryptionKeySettings, Pace,
+    ReconcileSettings, Remote, SharedKeySettings, TranscriptSettings, buckets, encryption_keys,
+    is_confidential, parents, shared_keys,
 };
 use crate::{model::sid::AccountSid, secret::SecretText};
 
@@ -21,13 +23,15 @@ use crate::{model::sid::AccountSid, secret::SecretText};
 #[derive(Debug, serde::Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Settings {
-    /// Root of the REST interface; another region or edge has another host. Plain http only to this machine.
+    /// Root of the REST interface; another region or edge has another host. Plain http only to this
+    /// machine.
     pub api_base: String,
     /// Root of Conversational Intelligence, which has a host of its own.
     pub intelligence_base: String,
     /// Most requests a second to the REST interface, media not counted, 1 to 1000.
     pub requests_per_s: u32,
-    /// Host names to which Twilio may send us on for media, besides the host of `api_base`. Credentials are never sent there.
+    /// Host names to which Twilio may send us on for media, besides the host of `api_base`.
+    /// Credentials are never sent there.
     pub media_redirect_hosts: Vec<String>,
     /// Longest time to connect, milliseconds.
     pub connect_timeout_ms: u64,
@@ -72,19 +76,23 @@ impl Default for Settings {
 pub struct AccountSettings {
     /// `AC…`; a subaccount signs with its own token and needs an entry of its own.
     pub sid: AccountSid,
-    /// The account to which this subaccount belongs. Without an API key of its own, its recordings are fetched with that account's credential.
+    /// The account to which this subaccount belongs. Without an API key of its own, its recordings
+    /// are fetched with that account's credential.
     #[serde(default)]
     pub parent: Option<AccountSid>,
-    /// Auth tokens given directly, for the environment. The first token is the primary one; keep the old one beside it while rotating.
+    /// Auth tokens given directly, for the environment. The first token is the primary one; keep
+    /// the old one beside it while rotating.
     #[serde(default)]
     pub auth_tokens: Vec<SecretText>,
     /// Files with one auth token each; they come after `auth_tokens`.
     #[serde(default)]
     pub auth_token_files: Vec<PathBuf>,
-    /// Keys that sign callbacks in place of the auth token, as configured in Twilio's webhook settings; both while one is rotated.
+    /// Keys that sign callbacks in place of the auth token, as configured in Twilio's webhook
+    /// settings; both while one is rotated.
     #[serde(default)]
     pub shared_keys: Vec<SharedKeySettings>,
-    /// Whether callbacks that the auth token signed are refused: every one must be signed by a shared key.
+    /// Whether callbacks that the auth token signed are refused: every one must be signed by a
+    /// shared key.
     #[serde(default)]
     pub require_shared_key: bool,
     /// `SK…`: the API key that fetches. Without one, the account SID and its first auth token do.
@@ -102,7 +110,8 @@ pub struct AccountSettings {
     /// Another root of Conversational Intelligence for this account.
     #[serde(default)]
     pub intelligence_base: Option<String>,
-    /// A secret that callbacks of this account carry in their path, `/twilio/{secret}/recordings`, given directly, for the environment.
+    /// A secret that callbacks of this account carry in their path, `/twilio/{secret}/recordings`,
+    /// given directly, for the environment.
     #[serde(default)]
     pub callback_secret: Option<SecretText>,
     /// File with the secret of the callbacks' path.
@@ -114,10 +123,12 @@ pub struct AccountSettings {
     /// When Twilio's own copies are deleted.
     #[serde(default)]
     pub delete_source: DeleteSource,
-    /// Hours for which a transcript is waited for before Twilio's copies are deleted after sealing, 0 to 720. 0: none is waited for.
+    /// Hours for which a transcript is waited for before Twilio's copies are deleted after sealing,
+    /// 0 to 720. 0: none is waited for.
     #[serde(default)]
     pub await_transcript_h: u32,
-    /// Whether transcripts that Twilio made of a recording without being asked are looked for after it is sealed.
+    /// Whether transcripts that Twilio made of a recording without being asked are looked for after
+    /// it is sealed.
     #[serde(default = "yes")]
     pub fetch_transcripts: bool,
 }
@@ -131,7 +142,8 @@ pub enum DeleteSource {
     /// With the vault's own.
     #[default]
     AfterShredding,
-    /// As soon as the vault has read its own back, and its transcript is in or no longer waited for; and with the vault's own.
+    /// As soon as the vault has read its own back, and its transcript is in or no longer waited
+    /// for; and with the vault's own.
     AfterSealing,
 }
 
@@ -175,12 +187,17 @@ pub struct Fault {
 }
 
 impl Settings {
-    /// Reads the secret files, relative to `base`, and checks everything. Every fault is reported, not only the first.
+    /// Reads the secret files, relative to `base`, and checks everything. Every fault is reported,
+    /// not only the first.
     pub fn resolve(self, base: &Path) -> Result<Accounts, Vec<Fault>> {
         let mut faults = Faults(Vec::new());
         let remote = Remote {
             api_base: base_url("twilio.api_base", &self.api_base, &mut faults),
-            intelligence_base: base_url("twilio.intelligence_base", &self.intelligence_base, &mut faults),
+            intelligence_base: base_url(
+                "twilio.intelligence_base",
+                &self.intelligence_base,
+                &mut faults,
+            ),
             redirect_hosts: self
                 .media_redirect_hosts
                 .iter()
@@ -194,27 +211,59 @@ impl Settings {
         }
         let pace = Pace {
             requests_per_s: self.requests_per_s,
-            connect_timeout: timeout("twilio.connect_timeout_ms", self.connect_timeout_ms, &mut faults),
-            read_idle_timeout: timeout("twilio.read_idle_timeout_ms", self.read_idle_timeout_ms, &mut faults),
+            connect_timeout: timeout(
+                "twilio.connect_timeout_ms",
+                self.connect_timeout_ms,
+                &mut faults,
+            ),
+            read_idle_timeout: timeout(
+                "twilio.read_idle_timeout_ms",
+                self.read_idle_timeout_ms,
+                &mut faults,
+            ),
         };
         if !matches!(self.transcripts.wait_h, 1..=720) {
             faults.add("twilio.transcripts.wait_h", "expected 1 to 720 hours");
         }
-        let reconcile = self.reconcile.resolve(|key, problem| faults.add(key, problem));
+        let reconcile = self
+            .reconcile
+            .resolve(|key, problem| faults.add(key, problem));
         let encryption_keys = encryption_keys::resolve(self.encryption_keys, base, &mut faults);
-        let remote = Remote { buckets: buckets::resolve(self.buckets, &pace, base, &mut faults).into(), ..remote };
+        let remote = Remote {
+            buckets: buckets::resolve(self.buckets, &pace, base, &mut faults).into(),
+            ..remote
+        };
         let mut accounts: Vec<Account> = Vec::with_capacity(self.accounts.len());
         for (at, settings) in self.accounts.into_iter().enumerate() {
             let key = format!("twilio.accounts[{at}]");
             if accounts.iter().any(|earlier| earlier.sid == settings.sid) {
-                faults.add(format!("{key}.sid"), format!("`{}` is listed twice; put all its tokens into one entry", settings.sid));
+                faults.add(
+                    format!("{key}.sid"),
+                    format!(
+                        "`{}` is listed twice; put all its tokens into one entry",
+                        settings.sid
+                    ),
+                );
             }
             accounts.push(account(settings, &remote, &key, base, &mut faults));
         }
-        parents::join(&mut accounts, |at, problem| faults.add(format!("twilio.accounts[{at}].parent"), problem));
+        parents::join(&mut accounts, |at, problem| {
+            faults.add(format!("twilio.accounts[{at}].parent"), problem)
+        });
         let connect = self.consent.resolve(&mut faults);
-        let accounts = Accounts { accounts, connect, pace, reconcile, transcripts: self.transcripts, encryption_keys };
-        if faults.0.is_empty() { Ok(accounts) } else { Err(faults.0) }
+        let accounts = Accounts {
+            accounts,
+            connect,
+            pace,
+            reconcile,
+            transcripts: self.transcripts,
+            encryption_keys,
+        };
+        if faults.0.is_empty() {
+            Ok(accounts)
+        } else {
+            Err(faults.0)
+        }
     }
 }
 
@@ -227,50 +276,107 @@ impl Faults {
     }
 
     pub(super) fn add(&mut self, key: impl Into<String>, problem: impl fmt::Display) {
-        self.0.push(Fault { key: key.into(), problem: problem.to_string() });
+        self.0.push(Fault {
+            key: key.into(),
+            problem: problem.to_string(),
+        });
     }
 }
 
-fn account(settings: AccountSettings, remote: &Remote, key: &str, base: &Path, faults: &mut Faults) -> Account {
+fn account(
+    settings: AccountSettings,
+    remote: &Remote,
+    key: &str,
+    base: &Path,
+    faults: &mut Faults,
+) -> Account {
     let mut auth_tokens = Vec::new();
     let before = faults.0.len();
     for (at, token) in settings.auth_tokens.into_iter().enumerate() {
         auth_tokens.extend(filled(token, format!("{key}.auth_tokens[{at}]"), faults));
     }
     for (at, file) in settings.auth_token_files.iter().enumerate() {
-        auth_tokens.extend(read(base, file, format!("{key}.auth_token_files[{at}]"), faults));
+        auth_tokens.extend(read(
+            base,
+            file,
+            format!("{key}.auth_token_files[{at}]"),
+            faults,
+        ));
     }
     if auth_tokens.is_empty() && faults.0.len() == before {
-        faults.add(format!("{key}.auth_token_files"), "no auth token; name a file here, or give `auth_tokens` in the environment");
+        faults.add(
+            format!("{key}.auth_token_files"),
+            "no auth token; name a file here, or give `auth_tokens` in the environment",
+        );
     }
     let shared_keys = shared_keys::resolve(settings.shared_keys, key, base, faults);
     if settings.require_shared_key && shared_keys.is_empty() {
-        faults.add(format!("{key}.require_shared_key"), "no key in `shared_keys`: every callback would be refused");
+        faults.add(
+            format!("{key}.require_shared_key"),
+            "no key in `shared_keys`: every callback would be refused",
+        );
     }
-    let secret = one_secret(settings.api_key_secret, settings.api_key_secret_file, key, "api_key_secret", base, faults);
+    let secret = one_secret(
+        settings.api_key_secret,
+        settings.api_key_secret_file,
+        key,
+        "api_key_secret",
+        base,
+        faults,
+    );
     let api_key = match (settings.api_key_sid, secret) {
         (Some(sid), secret) => {
             if !is_key_sid(&sid) {
-                faults.add(format!("{key}.api_key_sid"), "expected `SK` and 32 hex digits");
+                faults.add(
+                    format!("{key}.api_key_sid"),
+                    "expected `SK` and 32 hex digits",
+                );
             }
-            if secret.is_none() && !faults.0.iter().any(|fault| fault.key == format!("{key}.api_key_secret_file")) {
-                faults.add(format!("{key}.api_key_secret_file"), "missing beside `api_key_sid`; name the file that holds the key's secret");
+            if secret.is_none()
+                && !faults
+                    .0
+                    .iter()
+                    .any(|fault| fault.key == format!("{key}.api_key_secret_file"))
+            {
+                faults.add(
+                    format!("{key}.api_key_secret_file"),
+                    "missing beside `api_key_sid`; name the file that holds the key's secret",
+                );
             }
             secret.flatten().map(|secret| (sid, secret))
         }
         (None, Some(_)) => {
-            faults.add(format!("{key}.api_key_sid"), "missing beside the API key's secret; give the key's `SK…`");
+            faults.add(
+                format!("{key}.api_key_sid"),
+                "missing beside the API key's secret; give the key's `SK…`",
+            );
             None
         }
         (None, None) => None,
     };
-    let callback_secret =
-        one_secret(settings.callback_secret, settings.callback_secret_file, key, "callback_secret", base, faults).flatten();
-    if callback_secret.as_ref().is_some_and(|secret| !is_path_secret(secret.expose())) {
-        faults.add(format!("{key}.callback_secret_file"), "expected 16 to 128 letters, digits, `-` and `_`, because it stands in a path");
+    let callback_secret = one_secret(
+        settings.callback_secret,
+        settings.callback_secret_file,
+        key,
+        "callback_secret",
+        base,
+        faults,
+    )
+    .flatten();
+    if callback_secret
+        .as_ref()
+        .is_some_and(|secret| !is_path_secret(secret.expose()))
+    {
+        faults.add(
+            format!("{key}.callback_secret_file"),
+            "expected 16 to 128 letters, digits, `-` and `_`, because it stands in a path",
+        );
     }
     if settings.await_transcript_h > 720 {
-        faults.add(format!("{key}.await_transcript_h"), "expected 0 to 720 hours");
+        faults.add(
+            format!("{key}.await_transcript_h"),
+            "expected 0 to 720 hours",
+        );
     }
     let mut remote = remote.clone();
     if let Some(base) = settings.api_base {
@@ -296,7 +402,8 @@ fn account(settings: AccountSettings, remote: &Remote, key: &str, base: &Path, f
     }
 }
 
-/// A secret that is given directly or in a file. The inner `None` stands for one that cannot be used, with a fault.
+/// A secret that is given directly or in a file. The inner `None` stands for one that cannot be
+/// used, with a fault.
 pub(super) fn one_secret(
     given: Option<SecretText>,
     file: Option<PathBuf>,
@@ -307,7 +414,10 @@ pub(super) fn one_secret(
 ) -> Option<Option<SecretText>> {
     match (given, file) {
         (Some(_), Some(_)) => {
-            faults.add(format!("{key}.{name}_file"), format_args!("given beside `{name}`; keep one of them"));
+            faults.add(
+                format!("{key}.{name}_file"),
+                format_args!("given beside `{name}`; keep one of them"),
+            );
             None
         }
         (Some(secret), None) => Some(filled(secret, format!("{key}.{name}"), faults)),
@@ -317,7 +427,10 @@ pub(super) fn one_secret(
 }
 
 fn is_path_secret(text: &str) -> bool {
-    matches!(text.len(), 16..=128) && text.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_'))
+    matches!(text.len(), 16..=128)
+        && text
+            .bytes()
+            .all(|b| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_'))
 }
 
 fn read(base: &Path, file: &Path, key: String, faults: &mut Faults) -> Option<SecretText> {
@@ -337,14 +450,18 @@ fn filled(secret: SecretText, key: String, faults: &mut Faults) -> Option<Secret
         return None;
     }
     if secret.expose().contains(char::is_whitespace) {
-        faults.add(key, "the secret holds blanks or more than one line; keep only the secret itself");
+        faults.add(
+            key,
+            "the secret holds blanks or more than one line; keep only the secret itself",
+        );
         return None;
     }
     Some(secret)
 }
 
 fn is_key_sid(text: &str) -> bool {
-    text.strip_prefix("SK").is_some_and(|digits| digits.len() == 32 && digits.bytes().all(|b| b.is_ascii_hexdigit()))
+    text.strip_prefix("SK")
+        .is_some_and(|digits| digits.len() == 32 && digits.bytes().all(|b| b.is_ascii_hexdigit()))
 }
 
 fn base_url(key: &str, text: &str, faults: &mut Faults) -> Url {
@@ -367,7 +484,10 @@ fn redirect_host(text: &str, at: usize, faults: &mut Faults) -> Option<String> {
     match Host::parse(text) {
         Ok(host) => Some(host.to_string()),
         Err(_) => {
-            faults.add(format!("twilio.media_redirect_hosts[{at}]"), "expected a host name alone, without scheme, port or path");
+            faults.add(
+                format!("twilio.media_redirect_hosts[{at}]"),
+                "expected a host name alone, without scheme, port or path",
+            );
             None
         }
     }

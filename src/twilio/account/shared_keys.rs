@@ -1,6 +1,8 @@
-//! `[[twilio.accounts.shared_keys]]`: keys of Twilio's webhook settings that sign callbacks in place of the auth token.
+//! `[[twilio.accounts.shared_keys]]`: keys of Twilio's webhook settings that sign callbacks in
+//! place of the auth token.
 //!
-//! Owns their form. INVARIANT: the algorithm of a key is the one in the settings; what a request says of it can only agree.
+//! Owns their form. INVARIANT: the algorithm of a key is the one in the settings; what a request
+//! says of it can only agree.
 
 use std::path::{Path, PathBuf};
 
@@ -44,21 +46,43 @@ pub(in crate::twilio) struct SharedKey {
     pub(in crate::twilio) algorithm: Algorithm,
 }
 
-pub(super) fn resolve(settings: Vec<SharedKeySettings>, account: &str, base: &Path, faults: &mut Faults) -> Vec<SharedKey> {
+pub(super) fn resolve(
+    settings: Vec<SharedKeySettings>,
+    account: &str,
+    base: &Path,
+    faults: &mut Faults,
+) -> Vec<SharedKey> {
     let mut keys: Vec<SharedKey> = Vec::new();
     for (at, key) in settings.into_iter().enumerate() {
         let place = format!("{account}.shared_keys[{at}]");
-        let fits =
-            !key.name.is_empty() && key.name.len() <= 128 && key.name.bytes().all(|b| b.is_ascii_alphanumeric() || b"-_.".contains(&b));
+        let fits = !key.name.is_empty()
+            && key.name.len() <= 128
+            && key
+                .name
+                .bytes()
+                .all(|b| b.is_ascii_alphanumeric() || b"-_.".contains(&b));
         if !fits {
-            faults.add(format!("{place}.name"), "expected 1 to 128 letters, digits, `-`, `_` and `.`");
+            faults.add(
+                format!("{place}.name"),
+                "expected 1 to 128 letters, digits, `-`, `_` and `.`",
+            );
         }
         if keys.iter().any(|earlier| earlier.name == key.name) {
-            faults.add(format!("{place}.name"), "listed twice; a key that is rotated has a name of its own");
+            faults.add(
+                format!("{place}.name"),
+                "listed twice; a key that is rotated has a name of its own",
+            );
         }
         match one_secret(key.secret, key.secret_file, &place, "secret", base, faults) {
-            Some(secret) => keys.extend(secret.map(|secret| SharedKey { name: key.name, secret, algorithm: key.algorithm })),
-            None => faults.add(format!("{place}.secret_file"), "name the file that holds the key, and nothing beside it"),
+            Some(secret) => keys.extend(secret.map(|secret| SharedKey {
+                name: key.name,
+                secret,
+                algorithm: key.algorithm,
+            })),
+            None => faults.add(
+                format!("{place}.secret_file"),
+                "name the file that holds the key, and nothing beside it",
+            ),
         }
     }
     keys

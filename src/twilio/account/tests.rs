@@ -5,7 +5,9 @@ use std::{fs, path::Path};
 use super::*;
 
 fn sid(digit: char) -> AccountSid {
-    format!("AC{}", String::from(digit).repeat(32)).parse().unwrap()
+    format!("AC{}", String::from(digit).repeat(32))
+        .parse()
+        .unwrap()
 }
 
 fn secret(text: &str) -> SecretText {
@@ -17,7 +19,12 @@ fn settings(toml: &str) -> Settings {
 }
 
 fn faults(settings: Settings, base: &Path) -> Vec<String> {
-    settings.resolve(base).unwrap_err().into_iter().map(|fault| fault.key).collect()
+    settings
+        .resolve(base)
+        .unwrap_err()
+        .into_iter()
+        .map(|fault| fault.key)
+        .collect()
 }
 
 #[test]
@@ -29,15 +36,29 @@ fn nothing_configured_is_no_account_at_the_public_interface() {
 
 #[test]
 fn an_unknown_key_is_refused() {
-    for toml in ["api_bse = 'x'", &format!("[[accounts]]\nsid = '{}'\nauth_token = 'x'", sid('0'))] {
-        assert!(toml::from_str::<Settings>(toml).unwrap_err().to_string().contains("unknown field"), "{toml}");
+    for toml in [
+        "api_bse = 'x'",
+        &format!("[[accounts]]\nsid = '{}'\nauth_token = 'x'", sid('0')),
+    ] {
+        assert!(
+            toml::from_str::<Settings>(toml)
+                .unwrap_err()
+                .to_string()
+                .contains("unknown field"),
+            "{toml}"
+        );
     }
 }
 
 #[test]
 fn secrets_come_from_files_and_inline_and_keep_their_order() {
     let folder = tempfile::tempdir().unwrap();
-    for (name, text) in [("plain", "old"), ("line", "older\n"), ("windows", "oldest\r\n"), ("key", "key-secret\n")] {
+    for (name, text) in [
+        ("plain", "old"),
+        ("line", "older\n"),
+        ("windows", "oldest\r\n"),
+        ("key", "key-secret\n"),
+    ] {
         fs::write(folder.path().join(name), text).unwrap();
     }
     let toml = format!(
@@ -60,7 +81,10 @@ fn secrets_come_from_files_and_inline_and_keep_their_order() {
     let tokens: Vec<_> = first.auth_tokens().iter().map(SecretText::expose).collect();
     assert_eq!(tokens, ["new", "old", "older", "oldest"]);
     let (user, password) = first.credential();
-    assert_eq!((user, password.expose()), (format!("SK{}", "a".repeat(32)).as_str(), "key-secret"));
+    assert_eq!(
+        (user, password.expose()),
+        (format!("SK{}", "a".repeat(32)).as_str(), "key-secret")
+    );
 
     let second = accounts.get(&sid('2')).unwrap();
     let (user, password) = second.credential();
@@ -70,7 +94,12 @@ fn secrets_come_from_files_and_inline_and_keep_their_order() {
 #[test]
 fn every_fault_is_reported_with_its_key() {
     let folder = tempfile::tempdir().unwrap();
-    for (name, text) in [("empty", ""), ("newline", "\n"), ("two", "a\nb\n"), ("blank", "a ")] {
+    for (name, text) in [
+        ("empty", ""),
+        ("newline", "\n"),
+        ("two", "a\nb\n"),
+        ("blank", "a "),
+    ] {
         fs::write(folder.path().join(name), text).unwrap();
     }
     let toml = format!(
@@ -104,7 +133,10 @@ fn every_fault_is_reported_with_its_key() {
         key = "0".repeat(32),
     );
     let found = settings(&toml).resolve(folder.path()).unwrap_err();
-    let keys: Vec<_> = found.iter().map(|fault| fault.key.strip_prefix("twilio.").unwrap()).collect();
+    let keys: Vec<_> = found
+        .iter()
+        .map(|fault| fault.key.strip_prefix("twilio.").unwrap())
+        .collect();
     assert_eq!(
         keys,
         [
@@ -126,13 +158,27 @@ fn every_fault_is_reported_with_its_key() {
             "accounts[4].api_key_secret_file",
         ]
     );
-    assert!(found.iter().any(|fault| fault.to_string().contains("absent") && fault.to_string().contains("not found")), "{found:?}");
+    assert!(
+        found
+            .iter()
+            .any(|fault| fault.to_string().contains("absent")
+                && fault.to_string().contains("not found")),
+        "{found:?}"
+    );
 }
 
 #[test]
 fn the_interface_is_reached_over_tls_or_on_this_machine() {
-    let with_base = |api_base: &str| Settings { api_base: api_base.into(), ..Settings::default() };
-    for good in ["https://api.dublin.ie1.twilio.com", "http://127.0.0.1:8080", "http://[::1]:8080/", "http://localhost:1"] {
+    let with_base = |api_base: &str| Settings {
+        api_base: api_base.into(),
+        ..Settings::default()
+    };
+    for good in [
+        "https://api.dublin.ie1.twilio.com",
+        "http://127.0.0.1:8080",
+        "http://[::1]:8080/",
+        "http://localhost:1",
+    ] {
         assert!(with_base(good).resolve(Path::new("/")).is_ok(), "{good}");
     }
     for bad in [
@@ -148,7 +194,11 @@ fn the_interface_is_reached_over_tls_or_on_this_machine() {
         "https://api.twilio.com/?a",
         "https://api.twilio.com/#a",
     ] {
-        assert_eq!(faults(with_base(bad), Path::new("/")), ["twilio.api_base"], "{bad}");
+        assert_eq!(
+            faults(with_base(bad), Path::new("/")),
+            ["twilio.api_base"],
+            "{bad}"
+        );
     }
 }
 
@@ -157,7 +207,10 @@ fn no_secret_is_printed() {
     let mut account = AccountSettings::new(sid('1'), vec![secret("hunter2")]);
     account.api_key_sid = Some(format!("SK{}", "0".repeat(32)));
     account.api_key_secret = Some(secret("hunter3"));
-    let settings = Settings { accounts: vec![account], ..Settings::default() };
+    let settings = Settings {
+        accounts: vec![account],
+        ..Settings::default()
+    };
     assert!(!format!("{settings:?}").contains("hunter"));
     assert!(!format!("{:?}", settings.resolve(Path::new("/")).unwrap()).contains("hunter"));
 }
@@ -192,13 +245,38 @@ fn a_subaccount_without_a_key_asks_with_its_parents_credential() {
         let (user, password) = accounts.get(&sid(digit)).unwrap().credential();
         (user.to_owned(), password.expose().to_owned())
     };
-    assert_eq!(credential('2'), (format!("SK{}", "a".repeat(32)), "key-secret".into()));
-    assert_eq!(credential('3'), (format!("SK{}", "b".repeat(32)), "own-secret".into()));
+    assert_eq!(
+        credential('2'),
+        (format!("SK{}", "a".repeat(32)), "key-secret".into())
+    );
+    assert_eq!(
+        credential('3'),
+        (format!("SK{}", "b".repeat(32)), "own-secret".into())
+    );
     let two = accounts.get(&sid('2')).unwrap();
-    assert_eq!(two.auth_tokens().iter().map(SecretText::expose).collect::<Vec<_>>(), ["two"], "what signs stays its own");
-    assert_eq!(two.remote.api_base.as_str(), "https://api.dublin.ie1.twilio.com/", "and so does where it is");
-    assert_eq!(accounts.get(&sid('3')).unwrap().remote.api_base.as_str(), "https://api.twilio.com/");
-    assert!(!["key-secret", "own-secret"].iter().any(|secret| format!("{accounts:?}").contains(secret)), "a lent secret is shown nowhere");
+    assert_eq!(
+        two.auth_tokens()
+            .iter()
+            .map(SecretText::expose)
+            .collect::<Vec<_>>(),
+        ["two"],
+        "what signs stays its own"
+    );
+    assert_eq!(
+        two.remote.api_base.as_str(),
+        "https://api.dublin.ie1.twilio.com/",
+        "and so does where it is"
+    );
+    assert_eq!(
+        accounts.get(&sid('3')).unwrap().remote.api_base.as_str(),
+        "https://api.twilio.com/"
+    );
+    assert!(
+        !["key-secret", "own-secret"]
+            .iter()
+            .any(|secret| format!("{accounts:?}").contains(secret)),
+        "a lent secret is shown nowhere"
+    );
 }
 
 #[test]
@@ -223,21 +301,51 @@ fn a_parent_that_does_not_fit_is_told() {
         )
     };
     assert!(settings(&with('1')).resolve(Path::new("/")).is_ok());
-    for (parent, said) in [('9', "no entry of its own"), ('3', "its own parent"), ('2', "a subaccount itself")] {
+    for (parent, said) in [
+        ('9', "no entry of its own"),
+        ('3', "its own parent"),
+        ('2', "a subaccount itself"),
+    ] {
         let found = settings(&with(parent)).resolve(Path::new("/")).unwrap_err();
-        assert!(found.len() == 1 && found[0].key == "twilio.accounts[2].parent" && found[0].problem.contains(said), "{found:?}");
+        assert!(
+            found.len() == 1
+                && found[0].key == "twilio.accounts[2].parent"
+                && found[0].problem.contains(said),
+            "{found:?}"
+        );
     }
 }
 
 #[test]
 fn the_look_back_is_longer_than_any_call() {
-    let with = |every: u32, back: u32| settings(&format!("[reconcile]\nevery_m = {every}\nlook_back_h = {back}"));
+    let with = |every: u32, back: u32| {
+        settings(&format!(
+            "[reconcile]\nevery_m = {every}\nlook_back_h = {back}"
+        ))
+    };
     for (every, back) in [(0, 25), (1, 72), (1440, 960)] {
         let accounts = with(every, back).resolve(Path::new("/")).unwrap();
-        assert_eq!(accounts.reconcile().look_back().as_secs(), u64::from(back) * 3600);
-        assert_eq!(accounts.reconcile().every().map_or(0, |every| every.as_secs()), u64::from(every) * 60);
+        assert_eq!(
+            accounts.reconcile().look_back().as_secs(),
+            u64::from(back) * 3600
+        );
+        assert_eq!(
+            accounts
+                .reconcile()
+                .every()
+                .map_or(0, |every| every.as_secs()),
+            u64::from(every) * 60
+        );
     }
-    for (every, back, key) in [(1441, 72, "every_m"), (15, 24, "look_back_h"), (15, 961, "look_back_h"), (15, 0, "look_back_h")] {
-        assert_eq!(faults(with(every, back), Path::new("/")), [format!("twilio.reconcile.{key}")]);
+    for (every, back, key) in [
+        (1441, 72, "every_m"),
+        (15, 24, "look_back_h"),
+        (15, 961, "look_back_h"),
+        (15, 0, "look_back_h"),
+    ] {
+        assert_eq!(
+            faults(with(every, back), Path::new("/")),
+            [format!("twilio.reconcile.{key}")]
+        );
     }
 }

@@ -4,15 +4,20 @@
 #[derive(Clone, Copy, Debug, serde::Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct TranscriptSettings {
-    /// Whether sentences are fetched as Conversational Intelligence hides what is sensitive in them, where that is on. The vault hides by its
-    /// own rules what a view must not show, and can do so only with what was said.
+    /// Whether sentences are fetched as Conversational Intelligence hides what is sensitive in
+    /// them, where that is on. The vault hides by its own rules what a view must not show, and can
+    /// do so only with what was said.
     pub redacted: bool,
-    /// Hours for which a transcript waits for its recording, and pieces of one that is made in real time for their end, 1 to 720.
+    /// Hours for which a transcript waits for its recording, and pieces of one that is made in real
+    /// time for their end, 1 to 720.
     pub wait_h: u32,
 }
 
 impl Default for TranscriptSettings {
     fn default() -> Self {
-        Self { redacted: false, wait_h: 48 }
+        Self {
+            redacted: false,
+            wait_h: 48,
+        }
     }
 }

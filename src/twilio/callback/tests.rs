@@ -4,9 +4,13 @@ use super::*;
 use crate::twilio::signed::{self, sid};
 
 fn minimal() -> Vec<(String, String)> {
-    [("AccountSid", sid("AC", "0")), ("RecordingSid", sid("RE", "2")), ("RecordingStatus", "completed".into())]
-        .map(|(name, value)| (name.to_owned(), value))
-        .to_vec()
+    [
+        ("AccountSid", sid("AC", "0")),
+        ("RecordingSid", sid("RE", "2")),
+        ("RecordingStatus", "completed".into()),
+    ]
+    .map(|(name, value)| (name.to_owned(), value))
+    .to_vec()
 }
 
 fn post(path: &str, params: &[(String, String)]) -> Result<RecordingCallback, CallbackError> {
@@ -60,7 +64,14 @@ fn a_full_callback_is_read_and_people_are_not() {
             error_code: Some(0),
             encryption: None,
             // In a POST the whole query is our own, even where a name looks like Twilio's.
-            query: [("tenant", "t1"), ("tag", "a"), ("tag", "b"), ("From", "line-4")].map(|(n, v)| (n.to_owned(), v.to_owned())).to_vec(),
+            query: [
+                ("tenant", "t1"),
+                ("tag", "a"),
+                ("tag", "b"),
+                ("From", "line-4")
+            ]
+            .map(|(n, v)| (n.to_owned(), v.to_owned()))
+            .to_vec(),
         }
     );
     assert!(!format!("{callback:?}").contains("4158675309"));
@@ -69,8 +80,19 @@ fn a_full_callback_is_read_and_people_are_not() {
 #[test]
 fn three_parameters_are_enough() {
     let callback = post("/r", &minimal()).unwrap();
-    assert_eq!((callback.call, callback.conference, callback.duration_s, callback.channels), (None, None, None, None));
-    assert_eq!((callback.started_at, callback.source, callback.error_code), (None, None, None));
+    assert_eq!(
+        (
+            callback.call,
+            callback.conference,
+            callback.duration_s,
+            callback.channels
+        ),
+        (None, None, None, None)
+    );
+    assert_eq!(
+        (callback.started_at, callback.source, callback.error_code),
+        (None, None, None)
+    );
     assert!(callback.query.is_empty());
 }
 
@@ -89,7 +111,10 @@ fn a_malformed_id_is_refused_by_name_and_not_shown() {
     for field in ["RecordingSid", "CallSid", "ConferenceSid"] {
         let error = post_with(field, "+14158675309").unwrap_err();
         assert!(matches!(error, CallbackError::Malformed { field: named, .. } if named == field));
-        assert!(error.to_string().contains(field) && !error.to_string().contains("4158"), "{error}");
+        assert!(
+            error.to_string().contains(field) && !error.to_string().contains("4158"),
+            "{error}"
+        );
     }
 }
 
@@ -99,39 +124,96 @@ fn an_id_given_twice_must_be_the_same() {
     params.push(("RecordingSid".into(), sid("RE", "2")));
     assert!(post("/r", &params).is_ok());
     params.push(("RecordingSid".into(), sid("RE", "3")));
-    assert_eq!(post("/r", &params), Err(CallbackError::Ambiguous { field: "RecordingSid" }));
+    assert_eq!(
+        post("/r", &params),
+        Err(CallbackError::Ambiguous {
+            field: "RecordingSid"
+        })
+    );
 }
 
 #[test]
 fn an_unknown_status_is_kept_and_a_malformed_one_refused() {
-    for status in ["in-progress", "absent", "failed", "a", "paused-by-moon", &"a".repeat(31), &"a".repeat(32)] {
+    for status in [
+        "in-progress",
+        "absent",
+        "failed",
+        "a",
+        "paused-by-moon",
+        &"a".repeat(31),
+        &"a".repeat(32),
+    ] {
         assert_eq!(post_with("RecordingStatus", status).unwrap().status, status);
     }
-    for status in ["Completed", "a b", "a1", "é", "completed\n", &"a".repeat(33)] {
+    for status in [
+        "Completed",
+        "a b",
+        "a1",
+        "é",
+        "completed\n",
+        &"a".repeat(33),
+    ] {
         let error = post_with("RecordingStatus", status).unwrap_err();
-        assert!(matches!(error, CallbackError::Malformed { field: "RecordingStatus", .. }), "{status}");
+        assert!(
+            matches!(
+                error,
+                CallbackError::Malformed {
+                    field: "RecordingStatus",
+                    ..
+                }
+            ),
+            "{status}"
+        );
     }
 }
 
 #[test]
 fn what_only_describes_is_left_out_when_it_cannot_be_read() {
     for duration in ["", "5.5", "-1", "five", "99999999999999999999"] {
-        assert_eq!(post_with("RecordingDuration", duration).unwrap().duration_s, None, "{duration}");
+        assert_eq!(
+            post_with("RecordingDuration", duration).unwrap().duration_s,
+            None,
+            "{duration}"
+        );
     }
-    assert_eq!(post_with("RecordingDuration", "0").unwrap().duration_s, Some(0));
+    assert_eq!(
+        post_with("RecordingDuration", "0").unwrap().duration_s,
+        Some(0)
+    );
     for channels in ["0", "3", "-1", "two"] {
-        assert_eq!(post_with("RecordingChannels", channels).unwrap().channels, None, "{channels}");
+        assert_eq!(
+            post_with("RecordingChannels", channels).unwrap().channels,
+            None,
+            "{channels}"
+        );
     }
     for start in ["yesterday", "2019-05-28T02:18:02Z"] {
-        assert_eq!(post_with("RecordingStartTime", start).unwrap().started_at, None, "{start}");
+        assert_eq!(
+            post_with("RecordingStartTime", start).unwrap().started_at,
+            None,
+            "{start}"
+        );
     }
     for source in ["+14158675309", "a b", &"a".repeat(65)] {
-        assert_eq!(post_with("RecordingSource", source).unwrap().source, None, "{source}");
+        assert_eq!(
+            post_with("RecordingSource", source).unwrap().source,
+            None,
+            "{source}"
+        );
     }
     for source in ["a", &"a".repeat(64), "Start_Recording-2"] {
-        assert_eq!(post_with("RecordingSource", source).unwrap().source.as_deref(), Some(source));
+        assert_eq!(
+            post_with("RecordingSource", source)
+                .unwrap()
+                .source
+                .as_deref(),
+            Some(source)
+        );
     }
-    assert_eq!(post_with("ErrorCode", "16101").unwrap().error_code, Some(16101));
+    assert_eq!(
+        post_with("ErrorCode", "16101").unwrap().error_code,
+        Some(16101)
+    );
     assert_eq!(post_with("ErrorCode", "E").unwrap().error_code, None);
 }
 
@@ -139,10 +221,16 @@ fn what_only_describes_is_left_out_when_it_cannot_be_read() {
 fn in_a_get_twilios_own_parameters_are_not_ours() {
     let path = format!(
         "/r?tenant=t1&{}&From=%2B14158675309&CallerCity=X&SipHeader_X-Who=y&RecordingTrack=both&Team=blue&ToDo=z",
-        url::form_urlencoded::Serializer::new(String::new()).extend_pairs(minimal()).finish()
+        url::form_urlencoded::Serializer::new(String::new())
+            .extend_pairs(minimal())
+            .finish()
     );
     let callback = get(&path).unwrap();
     assert_eq!(callback.recording_sid.as_str(), sid("RE", "2"));
-    let names: Vec<_> = callback.query.iter().map(|(name, _)| name.as_str()).collect();
+    let names: Vec<_> = callback
+        .query
+        .iter()
+        .map(|(name, _)| name.as_str())
+        .collect();
     assert_eq!(names, ["tenant", "Team", "ToDo"]);
 }

@@ -1,8 +1,10 @@
-//! `EncryptionDetails` of a callback and `encryption_details` of the REST resource, in every spelling that Twilio uses.
+//! `EncryptionDetails` of a callback and `encryption_details` of the REST resource, in every
+//! spelling that Twilio uses.
 //!
-//! Owns the names and the forms of the fields. Twilio's own pages do not agree on the names, so that all of them are read; where two names of one
-//! field have different values, nobody can say which is right, and the details are refused. INVARIANT: what is read has a key's SID, a wrapped key of
-//! 256 to 1024 bytes and a nonce of 12 bytes, both in base64 of the standard alphabet.
+//! Owns the names and the forms of the fields. Twilio's own pages do not agree on the names, so
+//! that all of them are read; where two names of one field have different values, nobody can say
+//! which is right, and the details are refused. INVARIANT: what is read has a key's SID, a wrapped
+//! key of 256 to 1024 bytes and a nonce of 12 bytes, both in base64 of the standard alphabet.
 
 use std::fmt;
 
@@ -15,7 +17,8 @@ use serde_json::Value;
 
 use crate::model::encryption::Encryption;
 
-/// Longest text that is read: the wrapped key of the longest RSA key that is in use (8192 bits) is 1,368 letters.
+/// Longest text that is read: the wrapped key of the longest RSA key that is in use (8192 bits) is
+/// 1,368 letters.
 const MAX_TEXT: usize = 8192;
 const NONCE: usize = 12;
 /// Bytes of a wrapped key: as long as the RSA modulus, 2048 to 8192 bits.
@@ -60,7 +63,8 @@ pub enum DetailsError {
     UnknownType,
 }
 
-/// Reads the text of a callback's parameter; `None` if it says that there is no encryption (nothing, `null`, an empty object).
+/// Reads the text of a callback's parameter; `None` if it says that there is no encryption
+/// (nothing, `null`, an empty object).
 ///
 /// # Errors
 /// [`DetailsError`].
@@ -94,20 +98,30 @@ pub fn from_value(value: &Value) -> Result<Option<Encryption>, DetailsError> {
 fn read(pairs: &[(String, Value)]) -> Result<Option<Encryption>, DetailsError> {
     let (kind, key_sid) = (one(pairs, KIND)?, one(pairs, KEY_SID)?);
     let (wrapped_key, nonce) = (one(pairs, WRAPPED_KEY)?, one(pairs, IV)?);
-    if [kind, key_sid, wrapped_key, nonce].iter().all(Option::is_none) {
+    if [kind, key_sid, wrapped_key, nonce]
+        .iter()
+        .all(Option::is_none)
+    {
         return Ok(None);
     }
     if kind.is_some_and(|kind| kind != "rsa-aes") {
         return Err(DetailsError::UnknownType);
     }
-    let [key_sid, wrapped_key, nonce] =
-        [(key_sid, "public_key_sid"), (wrapped_key, "encrypted_cek"), (nonce, "iv")].map(|(value, field)| {
-            let value = value.ok_or(DetailsError::Missing { field });
-            value.map(|value| (value, field))
-        });
+    let [key_sid, wrapped_key, nonce] = [
+        (key_sid, "public_key_sid"),
+        (wrapped_key, "encrypted_cek"),
+        (nonce, "iv"),
+    ]
+    .map(|(value, field)| {
+        let value = value.ok_or(DetailsError::Missing { field });
+        value.map(|value| (value, field))
+    });
     let ((key_sid, field), wrapped_key, nonce) = (key_sid?, wrapped_key?, nonce?);
     if !is_key_sid(key_sid) {
-        return Err(DetailsError::Malformed { field, expected: "`CR` and 32 hex digits" });
+        return Err(DetailsError::Malformed {
+            field,
+            expected: "`CR` and 32 hex digits",
+        });
     }
     Ok(Some(Encryption {
         public_key_sid: key_sid.to_owned(),
@@ -117,11 +131,20 @@ fn read(pairs: &[(String, Value)]) -> Result<Option<Encryption>, DetailsError> {
 }
 
 /// The one value that all names of a field agree on. Null and an empty text count as absent.
-fn one<'a>(pairs: &'a [(String, Value)], names: &[&'static str]) -> Result<Option<&'a str>, DetailsError> {
+fn one<'a>(
+    pairs: &'a [(String, Value)],
+    names: &[&'static str],
+) -> Result<Option<&'a str>, DetailsError> {
     let field = names.first().copied().unwrap_or_default();
     let mut found = None;
-    for (_, value) in pairs.iter().filter(|(name, value)| names.contains(&name.as_str()) && !value.is_null()) {
-        let text = value.as_str().ok_or(DetailsError::Malformed { field, expected: "a text" })?;
+    for (_, value) in pairs
+        .iter()
+        .filter(|(name, value)| names.contains(&name.as_str()) && !value.is_null())
+    {
+        let text = value.as_str().ok_or(DetailsError::Malformed {
+            field,
+            expected: "a text",
+        })?;
         match found {
             _ if text.is_empty() => {}
             Some(other) if other != text => return Err(DetailsError::Conflict { field }),
@@ -136,13 +159,21 @@ fn encoded(
     length: std::ops::RangeInclusive<usize>,
     expected: &'static str,
 ) -> Result<String, DetailsError> {
-    let is_well = text.len() <= MAX_TEXT && STANDARD.decode(text).is_ok_and(|bytes| length.contains(&bytes.len()));
-    if is_well { Ok(text.to_owned()) } else { Err(DetailsError::Malformed { field, expected }) }
+    let is_well = text.len() <= MAX_TEXT
+        && STANDARD
+            .decode(text)
+            .is_ok_and(|bytes| length.contains(&bytes.len()));
+    if is_well {
+        Ok(text.to_owned())
+    } else {
+        Err(DetailsError::Malformed { field, expected })
+    }
 }
 
 /// `CR` and 32 hex digits.
 pub(in crate::twilio) fn is_key_sid(text: &str) -> bool {
-    text.strip_prefix("CR").is_some_and(|digits| digits.len() == 32 && digits.bytes().all(|b| b.is_ascii_hexdigit()))
+    text.strip_prefix("CR")
+        .is_some_and(|digits| digits.len() == 32 && digits.bytes().all(|b| b.is_ascii_hexdigit()))
 }
 
 /// An object as it was written: a name that comes twice is seen twice.

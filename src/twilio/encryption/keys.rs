@@ -1,6 +1,7 @@
 //! The private keys that open content keys, by the SID of their public half.
 //!
-//! Owns which key is asked. Refuses to know where it rests: in this process ([`super::PrivateKey`]) or in a token, which `app` opens.
+//! Owns which key is asked. Refuses to know where it rests: in this process ([`super::PrivateKey`])
+//! or in a token, which `app` opens.
 
 use std::{fmt, path::PathBuf, sync::Arc};
 
@@ -14,8 +15,8 @@ use crate::{
 
 /// A private key, wherever it rests.
 pub trait UnwrapKey: Send + Sync + fmt::Debug {
-    /// Opens a content key that was wrapped under the public half, by RSAES-OAEP with SHA-256 and MGF1-SHA-256 and without a label. May block for as
-    /// long as a token takes.
+    /// Opens a content key that was wrapped under the public half, by RSAES-OAEP with SHA-256 and
+    /// MGF1-SHA-256 and without a label. May block for as long as a token takes.
     ///
     /// # Errors
     /// [`UnwrapError`].
@@ -63,7 +64,10 @@ pub struct EncryptionKeys(pub(in crate::twilio) Vec<EncryptionKey>);
 impl EncryptionKeys {
     /// The key whose public half Twilio knows by this SID.
     pub fn find(&self, public_key_sid: &str) -> Option<Arc<dyn UnwrapKey>> {
-        self.0.iter().find(|key| key.public_key_sid == public_key_sid).map(|key| Arc::clone(&key.key))
+        self.0
+            .iter()
+            .find(|key| key.public_key_sid == public_key_sid)
+            .map(|key| Arc::clone(&key.key))
     }
 
     /// The SIDs, in the order of the settings.
@@ -75,7 +79,10 @@ impl EncryptionKeys {
     ///
     /// # Errors
     /// What `open` says of the first that it cannot open, with the SID.
-    pub fn open_tokens<E>(&mut self, mut open: impl FnMut(&TokenKey) -> Result<Arc<dyn UnwrapKey>, E>) -> Result<(), (String, E)> {
+    pub fn open_tokens<E>(
+        &mut self,
+        mut open: impl FnMut(&TokenKey) -> Result<Arc<dyn UnwrapKey>, E>,
+    ) -> Result<(), (String, E)> {
         for key in &mut self.0 {
             if let Some(token) = &key.token {
                 key.key = open(token).map_err(|error| (key.public_key_sid.clone(), error))?;
@@ -89,13 +96,20 @@ impl Encryption {
     /// What decrypts media that was encrypted so. May block, as [`UnwrapKey::unwrap`].
     ///
     /// # Errors
-    /// [`FetchError::Refused`] if the key does not open it, [`FetchError::Transient`] if the key's place cannot be asked.
+    /// [`FetchError::Refused`] if the key does not open it, [`FetchError::Transient`] if the key's
+    /// place cannot be asked.
     pub fn decryptor(&self, key: &dyn UnwrapKey) -> Result<Decryptor, FetchError> {
         let sid = || self.public_key_sid.clone();
-        // What came from the ledger was checked when it was read; if it cannot be read now, it opens nothing.
-        let (wrapped, nonce) = (STANDARD.decode(&self.wrapped_key), STANDARD.decode(&self.nonce));
+        // What came from the ledger was checked when it was read; if it cannot be read now, it
+        // opens nothing.
+        let (wrapped, nonce) = (
+            STANDARD.decode(&self.wrapped_key),
+            STANDARD.decode(&self.nonce),
+        );
         let nonce = nonce.ok().and_then(|nonce| nonce.try_into().ok());
-        let (Ok(wrapped), Some(nonce)) = (wrapped, nonce) else { return Err(Refusal::WrongKey { sid: sid() }.into()) };
+        let (Ok(wrapped), Some(nonce)) = (wrapped, nonce) else {
+            return Err(Refusal::WrongKey { sid: sid() }.into());
+        };
         match key.unwrap(&wrapped) {
             Ok(key) => Ok(Decryptor::new(&key, &nonce)),
             Err(UnwrapError::Rejected) => Err(Refusal::WrongKey { sid: sid() }.into()),

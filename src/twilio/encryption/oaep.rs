@@ -1,10 +1,12 @@
-//! The padding of RSAES-OAEP, taken off a block that a token decrypted without looking at it (RFC 8017, section 7.1.2, step 3).
+//! The padding of RSAES-OAEP, taken off a block that a token decrypted without looking at it (RFC
+//! 8017, section 7.1.2, step 3).
 //!
-//! For tokens that know OAEP only with SHA-1 (SoftHSM 2 is one): there the token does the power of the private key, which never leaves it, and the
-//! padding is looked at here. Owns nothing else.
+//! For tokens that know OAEP only with SHA-1 (SoftHSM 2 is one): there the token does the power of
+//! the private key, which never leaves it, and the padding is looked at here. Owns nothing else.
 //!
-//! INVARIANT: which part of the padding is wrong shows neither in the answer nor in the time: everything is computed and compared in full, and one
-//! bit decides at the end. Manger's attack (CRYPTO 2001) needs to know only whether the first byte was zero.
+//! INVARIANT: which part of the padding is wrong shows neither in the answer nor in the time:
+//! everything is computed and compared in full, and one bit decides at the end. Manger's attack
+//! (CRYPTO 2001) needs to know only whether the first byte was zero.
 
 use aws_lc_rs::digest::{SHA256, digest};
 use subtle::{Choice, ConstantTimeEq as _};
@@ -14,15 +16,22 @@ use crate::secret::Key;
 
 const HASH: usize = 32;
 
-/// A content key out of a padded block: `0 ‖ masked seed ‖ masked (hash of the empty label ‖ zeros ‖ 1 ‖ key)`. `block` is as long as the modulus.
+/// A content key out of a padded block:
+/// `0 ‖ masked seed ‖ masked (hash of the empty label ‖ zeros ‖ 1 ‖ key)`. `block` is as long as
+/// the modulus.
 ///
-/// Only 32 bytes are a key, so the place of the `1` is known, and nothing has to be searched for it. `None` for everything else.
+/// Only 32 bytes are a key, so the place of the `1` is known, and nothing has to be searched for
+/// it. `None` for everything else.
 pub fn unpad(block: &[u8]) -> Option<Key> {
     let mut block = Zeroizing::new(block.to_vec());
     // Lengths are public: the modulus' and the hash's.
     let (first, rest) = block.split_first_mut()?;
     let (seed, db) = rest.split_at_mut_checked(HASH)?;
-    let (padding, key) = db.len().checked_sub(Key::LEN).filter(|&at| at > HASH).and_then(|at| db.split_at_mut_checked(at))?;
+    let (padding, key) = db
+        .len()
+        .checked_sub(Key::LEN)
+        .filter(|&at| at > HASH)
+        .and_then(|at| db.split_at_mut_checked(at))?;
 
     let mut masked = Zeroizing::new([padding as &[u8], key].concat());
     xor(seed, &mask(&masked, HASH));

@@ -1,7 +1,9 @@
 //! A private key that rests in this process: RSA from a PEM file.
 //!
-//! Owns the two forms that `openssl genrsa` and `openssl genpkey` write, and the decryption by aws-lc-rs, whose check of the padding takes the same
-//! time whatever is wrong. INVARIANT: the text, its DER and what is decrypted are zeroed when they are dropped; nothing of the key is shown.
+//! Owns the two forms that `openssl genrsa` and `openssl genpkey` write, and the decryption by
+//! aws-lc-rs, whose check of the padding takes the same time whatever is wrong. INVARIANT: the
+//! text, its DER and what is decrypted are zeroed when they are dropped; nothing of the key is
+//! shown.
 
 use std::fmt;
 
@@ -29,7 +31,9 @@ impl PrivateKey {
             None => match der(text, "RSA PRIVATE KEY")? {
                 Some(der) => in_pkcs8(&der),
                 None if text.contains("-----BEGIN ENCRYPTED PRIVATE KEY-----") => {
-                    return Err("the private key is under a passphrase; decrypt it (`openssl pkey`), and let the file's mode protect it");
+                    return Err(
+                        "the private key is under a passphrase; decrypt it (`openssl pkey`), and let the file's mode protect it",
+                    );
                 }
                 None => {
                     return Err(
@@ -38,18 +42,24 @@ impl PrivateKey {
                 }
             },
         };
-        let key = PrivateDecryptingKey::from_pkcs8(&pkcs8).map_err(|_| "is no RSA private key of 2048 to 4096 bits")?;
+        let key = PrivateDecryptingKey::from_pkcs8(&pkcs8)
+            .map_err(|_| "is no RSA private key of 2048 to 4096 bits")?;
         if !BITS.contains(&key.key_size_bits()) {
             return Err("is no RSA private key of 2048 to 4096 bits");
         }
-        OaepPrivateDecryptingKey::new(key).map(Self).map_err(|_| "cannot be used")
+        OaepPrivateDecryptingKey::new(key)
+            .map(Self)
+            .map_err(|_| "cannot be used")
     }
 }
 
 impl UnwrapKey for PrivateKey {
     fn unwrap(&self, wrapped: &[u8]) -> Result<Key, UnwrapError> {
         let mut room = Zeroizing::new(vec![0; self.0.min_output_size()]);
-        let opened = self.0.decrypt(&OAEP_SHA256_MGF1SHA256, wrapped, &mut room, None).map_err(|_| UnwrapError::Rejected)?;
+        let opened = self
+            .0
+            .decrypt(&OAEP_SHA256_MGF1SHA256, wrapped, &mut room, None)
+            .map_err(|_| UnwrapError::Rejected)?;
         Key::from_slice(opened).ok_or(UnwrapError::Rejected)
     }
 }
@@ -62,20 +72,35 @@ impl fmt::Debug for PrivateKey {
 
 /// The bytes between the lines of one label, if the text has them (RFC 7468).
 fn der(text: &str, label: &str) -> Result<Option<Zeroizing<Vec<u8>>>, &'static str> {
-    let Some((_, rest)) = text.split_once(&format!("-----BEGIN {label}-----")) else { return Ok(None) };
-    let (body, _) = rest.split_once(&format!("-----END {label}-----")).ok_or("ends before the private key does")?;
+    let Some((_, rest)) = text.split_once(&format!("-----BEGIN {label}-----")) else {
+        return Ok(None);
+    };
+    let (body, _) = rest
+        .split_once(&format!("-----END {label}-----"))
+        .ok_or("ends before the private key does")?;
     if body.contains("ENCRYPTED") {
-        return Err("the private key is under a passphrase; decrypt it (`openssl pkey`), and let the file's mode protect it");
+        return Err(
+            "the private key is under a passphrase; decrypt it (`openssl pkey`), and let the file's mode protect it",
+        );
     }
-    let letters: Zeroizing<String> = Zeroizing::new(body.chars().filter(|letter| !letter.is_ascii_whitespace()).collect());
-    let der = STANDARD.decode(letters.as_bytes()).map_err(|_| "the private key in it is no base64")?;
+    let letters: Zeroizing<String> = Zeroizing::new(
+        body.chars()
+            .filter(|letter| !letter.is_ascii_whitespace())
+            .collect(),
+    );
+    let der = STANDARD
+        .decode(letters.as_bytes())
+        .map_err(|_| "the private key in it is no base64")?;
     Ok(Some(Zeroizing::new(der)))
 }
 
-/// A PKCS #1 key as PKCS #8 has it: version 0, the algorithm `rsaEncryption`, and the key in an octet string (RFC 5958, RFC 8017 appendix A.1).
+/// A PKCS #1 key as PKCS #8 has it: version 0, the algorithm `rsaEncryption`, and the key in an
+/// octet string (RFC 5958, RFC 8017 appendix A.1).
 fn in_pkcs8(pkcs1: &[u8]) -> Zeroizing<Vec<u8>> {
     const VERSION: &[u8] = &[0x02, 0x01, 0x00];
-    const RSA: &[u8] = &[0x30, 0x0d, 0x06, 0x09, 0x2a, 0x86, 0x48, 0x86, 0xf7, 0x0d, 0x01, 0x01, 0x01, 0x05, 0x00];
+    const RSA: &[u8] = &[
+        0x30, 0x0d, 0x06, 0x09, 0x2a, 0x86, 0x48, 0x86, 0xf7, 0x0d, 0x01, 0x01, 0x01, 0x05, 0x00,
+    ];
     let octets = tagged(0x04, &[pkcs1]);
     tagged(0x30, &[VERSION, RSA, &octets])
 }

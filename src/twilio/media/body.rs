@@ -1,10 +1,12 @@
 //! The sound itself: a stream that is sure of what it yields.
 //!
-//! Owns the stream, which ends after the first error. What it checks is in `check`: a connection that breaks is not always an error to HTTP, an error
-//! document with the wrong type is not sound, and an encrypted file is authentic only when its tag is.
+//! Owns the stream, which ends after the first error. What it checks is in `check`: a connection
+//! that breaks is not always an error to HTTP, an error document with the wrong type is not sound,
+//! and an encrypted file is authentic only when its tag is.
 //!
-//! INVARIANT: nothing is yielded before the first 12 bytes of plaintext are known to be RIFF/WAVE; after an error nothing more is yielded; a body that
-//! ends without an error is a whole RIFF/WAVE file, and authentic where it was encrypted.
+//! INVARIANT: nothing is yielded before the first 12 bytes of plaintext are known to be RIFF/WAVE;
+//! after an error nothing more is yielded; a body that ends without an error is a whole RIFF/WAVE
+//! file, and authentic where it was encrypted.
 
 use std::{
     pin::Pin,
@@ -27,9 +29,17 @@ pub struct Body {
 }
 
 impl Body {
-    /// Of these chunks, which have as many bytes in all as the other side said. How many came before a break is counted here.
-    pub(super) fn new(chunks: impl Stream<Item = Result<Bytes, Hiccup>> + Send + 'static, content_length: Option<u64>) -> Self {
-        Self { chunks: Some(chunks.boxed()), check: Check::new(content_length), ahead: None }
+    /// Of these chunks, which have as many bytes in all as the other side said. How many came
+    /// before a break is counted here.
+    pub(super) fn new(
+        chunks: impl Stream<Item = Result<Bytes, Hiccup>> + Send + 'static,
+        content_length: Option<u64>,
+    ) -> Self {
+        Self {
+            chunks: Some(chunks.boxed()),
+            check: Check::new(content_length),
+            ahead: None,
+        }
     }
 
     /// The same, where HTTP says by itself where the body ends.
@@ -39,7 +49,8 @@ impl Body {
         self
     }
 
-    /// How long the header says that the file is, where that is longer than a body that is whole; known when the body has ended.
+    /// How long the header says that the file is, where that is longer than a body that is whole;
+    /// known when the body has ended.
     pub fn promised(&self) -> Arc<OnceLock<u64>> {
         self.check.promised()
     }
@@ -74,7 +85,10 @@ impl Stream for Body {
         while let Some(chunks) = &mut this.chunks {
             let checked = match ready!(chunks.poll_next_unpin(cx)) {
                 Some(Ok(chunk)) => this.check.push(chunk),
-                Some(Err(Hiccup::Broken { .. })) => Err(Hiccup::Broken { received: this.check.received() }.into()),
+                Some(Err(Hiccup::Broken { .. })) => Err(Hiccup::Broken {
+                    received: this.check.received(),
+                }
+                .into()),
                 Some(Err(hiccup)) => Err(hiccup.into()),
                 None => {
                     this.chunks = None;

@@ -1,10 +1,13 @@
-//! What a body must be to be a sound: whole, authentic where it is encrypted, and RIFF/WAVE in the clear.
+//! What a body must be to be a sound: whole, authentic where it is encrypted, and RIFF/WAVE in the
+//! clear.
 //!
-//! Owns the three checks and their order: the length that HTTP promised is that of the bytes on the wire; the decryption, where there is one, is behind it;
-//! the RIFF header is looked for in what comes out of that. Where HTTP or the tag says that the body is whole, it is; a header that promises more is a
-//! remark. Only where neither says so does the header decide. No I/O.
+//! Owns the three checks and their order: the length that HTTP promised is that of the bytes on the
+//! wire; the decryption, where there is one, is behind it; the RIFF header is looked for in what
+//! comes out of that. Where HTTP or the tag says that the body is whole, it is; a header that
+//! promises more is a remark. Only where neither says so does the header decide. No I/O.
 //!
-//! INVARIANT: nothing is passed on before the first 12 bytes of plaintext are known to be RIFF/WAVE.
+//! INVARIANT: nothing is passed on before the first 12 bytes of plaintext are known to be
+//! RIFF/WAVE.
 
 use std::sync::{Arc, OnceLock};
 
@@ -70,8 +73,15 @@ impl Check {
     /// Takes a chunk; gives what may be passed on.
     pub(super) fn push(&mut self, chunk: Bytes) -> Result<Option<Bytes>, FetchError> {
         self.received += chunk.len() as u64;
-        if let Some(expected) = self.content_length.filter(|&expected| self.received > expected) {
-            return Err(Hiccup::Length { received: self.received, expected }.into());
+        if let Some(expected) = self
+            .content_length
+            .filter(|&expected| self.received > expected)
+        {
+            return Err(Hiccup::Length {
+                received: self.received,
+                expected,
+            }
+            .into());
         }
         let plain = match &mut self.decryptor {
             Some(decryptor) => decryptor.push(&chunk).map_err(|_| Refusal::TooLong)?,
@@ -88,7 +98,9 @@ impl Check {
         }
         let last = match self.decryptor.take() {
             Some(decryptor) => {
-                let last = decryptor.finish().map_err(|wrong| self.not_authentic(wrong))?;
+                let last = decryptor
+                    .finish()
+                    .map_err(|wrong| self.not_authentic(wrong))?;
                 self.see(last)?
             }
             None => None,
@@ -100,7 +112,8 @@ impl Check {
                 if self.content_length.is_none() && !self.is_framed && !self.is_encrypted {
                     return Err(self.short(sound, expected));
                 }
-                // Writers get it wrong: 44 bytes instead of 36, all ones but one, a pad byte that is counted and missing.
+                // Writers get it wrong: 44 bytes instead of 36, all ones but one, a pad byte that
+                // is counted and missing.
                 let _ = self.promised.set(expected);
                 Ok(last)
             }
@@ -115,10 +128,15 @@ impl Check {
     }
 
     fn no_sound(&self) -> FetchError {
-        if self.is_encrypted { Refusal::Garbled.into() } else { Refusal::NotRiff.into() }
+        if self.is_encrypted {
+            Refusal::Garbled.into()
+        } else {
+            Refusal::NotRiff.into()
+        }
     }
 
-    /// What to say of an encrypted file whose tag is wrong: where its own header promises more, it was cut.
+    /// What to say of an encrypted file whose tag is wrong: where its own header promises more, it
+    /// was cut.
     fn not_authentic(&self, wrong: Wrong) -> FetchError {
         // The last bytes of it were not given out.
         let sound = self.received.saturating_sub(TAG as u64);
@@ -130,8 +148,9 @@ impl Check {
         }
     }
 
-    /// Fewer bytes of sound than the header promises. Where the length of an encrypted file was told and kept, the file itself is so, and asking again
-    /// does not help; otherwise the connection may have broken without HTTP noticing.
+    /// Fewer bytes of sound than the header promises. Where the length of an encrypted file was
+    /// told and kept, the file itself is so, and asking again does not help; otherwise the
+    /// connection may have broken without HTTP noticing.
     fn short(&self, received: u64, expected: u64) -> FetchError {
         if self.is_encrypted && self.content_length.is_some() {
             Refusal::Cut { received, expected }.into()
@@ -178,11 +197,13 @@ impl Riff {
 
 /// The least length of the file in bytes, or `None` if it is not RIFF/WAVE.
 ///
-/// The header counts the bytes after its first eight. A writer that could not go back leaves 0 or all ones; then the header promises nothing
-/// but itself.
+/// The header counts the bytes after its first eight. A writer that could not go back leaves 0 or
+/// all ones; then the header promises nothing but itself.
 fn riff_length(start: &[u8]) -> Option<u64> {
     // RF64 (EBU Tech 3306) has its lengths elsewhere, and all ones here.
-    let rest = start.strip_prefix(b"RIFF").or_else(|| start.strip_prefix(b"RF64"))?;
+    let rest = start
+        .strip_prefix(b"RIFF")
+        .or_else(|| start.strip_prefix(b"RF64"))?;
     let (size, rest) = rest.split_first_chunk::<4>()?;
     if !rest.starts_with(b"WAVE") {
         return None;
@@ -208,7 +229,11 @@ mod tests {
     }
 
     /// What comes through if the file arrives in chunks of these lengths (repeated).
-    fn run(file: &[u8], lengths: &[usize], content_length: Option<u64>) -> Result<Vec<u8>, FetchError> {
+    fn run(
+        file: &[u8],
+        lengths: &[usize],
+        content_length: Option<u64>,
+    ) -> Result<Vec<u8>, FetchError> {
         let mut check = Check::new(content_length);
         let mut passed = Vec::new();
         let mut rest = file;
@@ -217,7 +242,11 @@ mod tests {
                 break;
             }
             let (chunk, later) = rest.split_at(length.min(rest.len()));
-            passed.extend(check.push(Bytes::copy_from_slice(chunk))?.unwrap_or_default());
+            passed.extend(
+                check
+                    .push(Bytes::copy_from_slice(chunk))?
+                    .unwrap_or_default(),
+            );
             assert!(passed.is_empty() || passed.len() >= MAGIC_LEN);
             rest = later;
         }
@@ -243,7 +272,11 @@ mod tests {
         let file = wav(100, 92);
         for at in 0..100 {
             assert!(run(&file[..at], &[16], Some(100)).is_err(), "{at}");
-            assert_eq!(run(&file[..at], &[16], Some(at as u64)).is_ok(), at >= MAGIC_LEN, "what HTTP says is whole is whole: {at}");
+            assert_eq!(
+                run(&file[..at], &[16], Some(at as u64)).is_ok(),
+                at >= MAGIC_LEN,
+                "what HTTP says is whole is whole: {at}"
+            );
             assert!(run(&file[..at], &[16], None).is_err(), "{at}");
         }
         assert_eq!(run(&file[..99], &[16], None), Err(length(99, 100)));
@@ -274,9 +307,20 @@ mod tests {
     fn anything_but_riff_wave_is_refused_before_a_byte_comes_through() {
         let mut avi = wav(100, 92);
         avi[8..12].copy_from_slice(b"AVI ");
-        for file in [b"<?xml version='1.0'?><TwilioResponse/>".as_slice(), &avi, b"RIFX\x5c\0\0\0WAVE", b"RIFF", b"x", &[0; 100]] {
+        for file in [
+            b"<?xml version='1.0'?><TwilioResponse/>".as_slice(),
+            &avi,
+            b"RIFX\x5c\0\0\0WAVE",
+            b"RIFF",
+            b"x",
+            &[0; 100],
+        ] {
             for at in [1, 5, 200] {
-                assert_eq!(run(file, &[at], None), Err(Refusal::NotRiff.into()), "{at} {file:?}");
+                assert_eq!(
+                    run(file, &[at], None),
+                    Err(Refusal::NotRiff.into()),
+                    "{at} {file:?}"
+                );
             }
         }
     }
@@ -285,7 +329,11 @@ mod tests {
     const NONCE: [u8; 12] = [2; 12];
 
     /// The same of an encrypted file.
-    fn run_encrypted(file: &[u8], lengths: &[usize], content_length: Option<u64>) -> Result<Vec<u8>, FetchError> {
+    fn run_encrypted(
+        file: &[u8],
+        lengths: &[usize],
+        content_length: Option<u64>,
+    ) -> Result<Vec<u8>, FetchError> {
         let mut check = Check::new(content_length);
         check.decrypt(Decryptor::new(&Key::from_slice(&KEY).unwrap(), &NONCE));
         let (mut passed, mut rest) = (Vec::new(), file);
@@ -294,7 +342,11 @@ mod tests {
                 break;
             }
             let (chunk, later) = rest.split_at(length.min(rest.len()));
-            passed.extend(check.push(Bytes::copy_from_slice(chunk))?.unwrap_or_default());
+            passed.extend(
+                check
+                    .push(Bytes::copy_from_slice(chunk))?
+                    .unwrap_or_default(),
+            );
             assert!(passed.is_empty() || passed.len() >= MAGIC_LEN);
             rest = later;
         }
@@ -307,13 +359,28 @@ mod tests {
         let plain = wav(100, 92);
         let file = encrypted(&KEY, &NONCE, &plain);
         for at in [1, 3, 12, 16, 28, 29, 40, 116] {
-            assert_eq!(run_encrypted(&file, &[at], Some(116)).unwrap(), plain, "{at}");
+            assert_eq!(
+                run_encrypted(&file, &[at], Some(116)).unwrap(),
+                plain,
+                "{at}"
+            );
             assert_eq!(run_encrypted(&file, &[at], None).unwrap(), plain, "{at}");
         }
-        // What begins like sound where it should be encrypted is none when it is decrypted, and the other way round.
-        assert_eq!(run_encrypted(&plain, &[16], None), Err(Refusal::Garbled.into()));
+        // What begins like sound where it should be encrypted is none when it is decrypted, and the
+        // other way round.
+        assert_eq!(
+            run_encrypted(&plain, &[16], None),
+            Err(Refusal::Garbled.into())
+        );
         assert_eq!(run(&file, &[16], None), Err(Refusal::NotRiff.into()));
-        assert_eq!(run_encrypted(&encrypted(&KEY, &NONCE, b"<?xml version='1.0'?>"), &[16], None), Err(Refusal::Garbled.into()));
+        assert_eq!(
+            run_encrypted(
+                &encrypted(&KEY, &NONCE, b"<?xml version='1.0'?>"),
+                &[16],
+                None
+            ),
+            Err(Refusal::Garbled.into())
+        );
     }
 
     #[test]
@@ -321,18 +388,41 @@ mod tests {
         let file = encrypted(&KEY, &NONCE, &wav(100, 92));
         let mut altered = file.clone();
         altered[60] ^= 1;
-        assert_eq!(run_encrypted(&altered, &[16], Some(116)), Err(Refusal::Tag.into()));
+        assert_eq!(
+            run_encrypted(&altered, &[16], Some(116)),
+            Err(Refusal::Tag.into())
+        );
         let cut = |received, expected| Err(Refusal::Cut { received, expected }.into());
         for at in 0..116_usize {
-            // Too short for the header, of which no byte was given out yet, or for what it promises.
-            let (received, expected) = (at.saturating_sub(16) as u64, if at < 32 { LEAST } else { 100 });
-            assert_eq!(run_encrypted(&file[..at], &[16], Some(at as u64)), cut(received, expected), "{at}");
+            // Too short for the header, of which no byte was given out yet, or for what it
+            // promises.
+            let (received, expected) = (
+                at.saturating_sub(16) as u64,
+                if at < 32 { LEAST } else { 100 },
+            );
+            assert_eq!(
+                run_encrypted(&file[..at], &[16], Some(at as u64)),
+                cut(received, expected),
+                "{at}"
+            );
             // A connection that breaks is another thing, and passes.
-            assert_eq!(run_encrypted(&file[..at], &[16], None), Err(length(received, expected)), "{at}");
-            assert_eq!(run_encrypted(&file[..at], &[16], Some(116)), Err(length(at as u64, 116)), "{at}");
+            assert_eq!(
+                run_encrypted(&file[..at], &[16], None),
+                Err(length(received, expected)),
+                "{at}"
+            );
+            assert_eq!(
+                run_encrypted(&file[..at], &[16], Some(116)),
+                Err(length(at as u64, 116)),
+                "{at}"
+            );
         }
         let cut_before = wav(99, 92);
-        assert_eq!(run_encrypted(&encrypted(&KEY, &NONCE, &cut_before), &[16], Some(115)).unwrap(), cut_before, "authentic, so whole");
+        assert_eq!(
+            run_encrypted(&encrypted(&KEY, &NONCE, &cut_before), &[16], Some(115)).unwrap(),
+            cut_before,
+            "authentic, so whole"
+        );
     }
 
     #[test]
@@ -353,11 +443,18 @@ mod tests {
                     check.framed();
                 }
                 let promise = check.promised();
-                assert_eq!(check.push(Bytes::from(file.clone())).unwrap().unwrap(), file);
+                assert_eq!(
+                    check.push(Bytes::from(file.clone())).unwrap().unwrap(),
+                    file
+                );
                 assert_eq!(check.finish().unwrap(), None);
                 assert_eq!(promise.get().copied(), promised, "{size:x}");
             }
-            assert_eq!(run(&file, &[50], None).is_ok(), promised.is_none(), "without a word of HTTP, the header decides");
+            assert_eq!(
+                run(&file, &[50], None).is_ok(),
+                promised.is_none(),
+                "without a word of HTTP, the header decides"
+            );
         }
         let mut rf64 = wav(100, u32::MAX);
         rf64[..4].copy_from_slice(b"RF64");

@@ -1,15 +1,18 @@
-//! Decrypting while the bytes arrive: AES-256-GCM over a stream that is never held as a whole (NIST SP 800-38D).
+//! Decrypting while the bytes arrive: AES-256-GCM over a stream that is never held as a whole (NIST
+//! SP 800-38D).
 //!
 //! ```text
 //! ciphertext ‖ tag (the last 16 bytes)         H = E(0)     J₀ = nonce ‖ 1     keystream = E(J₀+1), E(J₀+2), …
 //! plaintext = ciphertext ⊕ keystream           tag = E(J₀) ⊕ GHASH_H(ciphertext, no associated data)
 //! ```
-//! Owns the arithmetic. Refuses to know where the bytes come from. No library that we trust gives out bytes of GCM before it has seen the tag, and a
-//! day of sound does not fit into memory; so the mode is put together here from two parts of such libraries, counter mode (aws-lc-rs) and GHASH
+//! Owns the arithmetic. Refuses to know where the bytes come from. No library that we trust gives
+//! out bytes of GCM before it has seen the tag, and a day of sound does not fit into memory; so the
+//! mode is put together here from two parts of such libraries, counter mode (aws-lc-rs) and GHASH
 //! (RustCrypto), and held against both libraries' own GCM in the tests.
 //!
-//! INVARIANT: what comes out before [`Decryptor::finish`] is not authentic yet. Whoever takes it must be able to drop it all: it flows into a deposit,
-//! which commits nothing when the stream ends with an error.
+//! INVARIANT: what comes out before [`Decryptor::finish`] is not authentic yet. Whoever takes it
+//! must be able to drop it all: it flows into a deposit, which commits nothing when the stream ends
+//! with an error.
 
 use std::fmt;
 
@@ -64,10 +67,17 @@ impl Decryptor {
         let mut keystream = keystream(key, first);
         let mask = block(&mut keystream);
         let ghash = GHash::new(&(*h).into());
-        Self { keystream, ghash, mask, held: BytesMut::with_capacity(2 * BLOCK), done: 0 }
+        Self {
+            keystream,
+            ghash,
+            mask,
+            held: BytesMut::with_capacity(2 * BLOCK),
+            done: 0,
+        }
     }
 
-    /// Takes a piece; gives what of the plaintext is known by now, whole blocks except those that may be the tag.
+    /// Takes a piece; gives what of the plaintext is known by now, whole blocks except those that
+    /// may be the tag.
     ///
     /// # Errors
     /// [`Wrong::TooLong`].
@@ -77,7 +87,8 @@ impl Decryptor {
             self.held.extend_from_slice(piece);
             return Ok(Bytes::new());
         }
-        // The block that began in the piece before is made whole; the rest is decrypted where it is.
+        // The block that began in the piece before is made whole; the rest is decrypted where it
+        // is.
         let mut out = BytesMut::zeroed(ready + BLOCK);
         let whole = self.held.len().next_multiple_of(BLOCK).min(ready);
         let (start, piece) = piece.split_at(whole.saturating_sub(self.held.len()));
@@ -102,14 +113,22 @@ impl Decryptor {
         self.decrypt(&rest, &mut out)?;
         out.truncate(rest.len());
         // Both lengths in bits, that of the associated data first.
-        self.ghash.update(&[(u128::from(self.done) * 8).to_be_bytes().into()]);
+        self.ghash
+            .update(&[(u128::from(self.done) * 8).to_be_bytes().into()]);
         let mut computed = self.ghash.finalize();
-        computed.iter_mut().zip(self.mask.iter()).for_each(|(byte, mask)| *byte ^= mask);
-        if bool::from(computed.as_slice().ct_eq(&tag)) { Ok(out.freeze()) } else { Err(Wrong::Tag) }
+        computed
+            .iter_mut()
+            .zip(self.mask.iter())
+            .for_each(|(byte, mask)| *byte ^= mask);
+        if bool::from(computed.as_slice().ct_eq(&tag)) {
+            Ok(out.freeze())
+        } else {
+            Err(Wrong::Tag)
+        }
     }
 
-    /// Hashes ciphertext and decrypts it to the beginning of `out`, which has room for one block more. Only the last piece is no whole number of
-    /// blocks.
+    /// Hashes ciphertext and decrypts it to the beginning of `out`, which has room for one block
+    /// more. Only the last piece is no whole number of blocks.
     fn decrypt(&mut self, ciphertext: &[u8], out: &mut [u8]) -> Result<(), Wrong> {
         if ciphertext.is_empty() {
             return Ok(());
@@ -123,10 +142,15 @@ impl Decryptor {
         let last = ciphertext.len() - blocks.len() * BLOCK;
         if last > 0 {
             let mut padded = [0; BLOCK];
-            padded.iter_mut().zip(ciphertext.iter().skip(blocks.len() * BLOCK)).for_each(|(to, from)| *to = *from);
+            padded
+                .iter_mut()
+                .zip(ciphertext.iter().skip(blocks.len() * BLOCK))
+                .for_each(|(to, from)| *to = *from);
             self.ghash.update(&[padded.into()]);
         }
-        self.keystream.update(ciphertext, out).expect("the output has room for a block more than the input");
+        self.keystream
+            .update(ciphertext, out)
+            .expect("the output has room for a block more than the input");
         Ok(())
     }
 }
@@ -137,19 +161,26 @@ impl fmt::Debug for Decryptor {
     }
 }
 
-/// AES-256 in counter mode from this block on. The counter of aws-lc-rs is the whole block and that of GCM its last 32 bits; they are the same as
-/// long as it does not come round, which [`MAX_LEN`] sees to.
+/// AES-256 in counter mode from this block on. The counter of aws-lc-rs is the whole block and that
+/// of GCM its last 32 bits; they are the same as long as it does not come round, which [`MAX_LEN`]
+/// sees to.
 fn keystream(key: &Key, first: [u8; BLOCK]) -> StreamingDecryptingKey {
     let key = UnboundCipherKey::new(&AES_256, key.expose()).expect("the key has 32 bytes");
-    StreamingDecryptingKey::ctr(key, DecryptionContext::Iv128(FixedLength::from(first))).expect("AES has a counter mode")
+    StreamingDecryptingKey::ctr(key, DecryptionContext::Iv128(FixedLength::from(first)))
+        .expect("AES has a counter mode")
 }
 
 /// The next block of a keystream.
 fn block(keystream: &mut StreamingDecryptingKey) -> Zeroizing<[u8; BLOCK]> {
     let mut out = Zeroizing::new([0; 2 * BLOCK]);
-    keystream.update(&[0; BLOCK], out.as_mut_slice()).expect("the output has room for a block more than the input");
+    keystream
+        .update(&[0; BLOCK], out.as_mut_slice())
+        .expect("the output has room for a block more than the input");
     let mut block = Zeroizing::new([0; BLOCK]);
-    block.iter_mut().zip(out.iter()).for_each(|(to, from)| *to = *from);
+    block
+        .iter_mut()
+        .zip(out.iter())
+        .for_each(|(to, from)| *to = *from);
     block
 }
 

@@ -1,7 +1,7 @@
 //! Where a redirect may lead, and what may travel with it. Pure.
 //!
-//! Clients that followed redirects blindly have given Twilio credentials to strangers and fetched from inside their own network; so each hop
-//! is judged anew, by URL.
+//! Clients that followed redirects blindly have given Twilio credentials to strangers and fetched
+//! from inside their own network; so each hop is judged anew, by URL.
 
 use reqwest::{StatusCode, Url};
 
@@ -18,22 +18,31 @@ pub(super) fn is_redirect(status: StatusCode) -> bool {
 
 /// The next URL: confidential, without a user of its own, on the interface or on a listed host.
 pub(super) fn target(remote: &Remote, from: &Url, location: Option<&str>) -> Result<Url, Refusal> {
-    let to = location.and_then(|text| from.join(text).ok()).ok_or(Refusal::Location)?;
+    let to = location
+        .and_then(|text| from.join(text).ok())
+        .ok_or(Refusal::Location)?;
     let host = to.host_str().ok_or(Refusal::Location)?;
     // A user in the URL would become an Authorization header that we did not choose.
     if !to.username().is_empty() || to.password().is_some() {
         return Err(Refusal::Location);
     }
-    let listed = is_interface(remote, &to) || remote.redirect_hosts.iter().any(|allowed| allowed == host);
+    let listed =
+        is_interface(remote, &to) || remote.redirect_hosts.iter().any(|allowed| allowed == host);
     if !listed || !is_confidential(&to) {
-        return Err(Refusal::ForeignHost { host: host.to_owned() });
+        return Err(Refusal::ForeignHost {
+            host: host.to_owned(),
+        });
     }
     Ok(to)
 }
 
-/// Whether the account's credential may go to `to`: the interface itself, and there only `path` (the recording) with or without a suffix.
+/// Whether the account's credential may go to `to`: the interface itself, and there only `path`
+/// (the recording) with or without a suffix.
 pub(super) fn may_carry_credential(remote: &Remote, path: &str, to: &Url) -> bool {
-    let is_recording = to.path().strip_prefix(path).is_some_and(|rest| rest.is_empty() || (rest.starts_with('.') && !rest.contains('/')));
+    let is_recording = to
+        .path()
+        .strip_prefix(path)
+        .is_some_and(|rest| rest.is_empty() || (rest.starts_with('.') && !rest.contains('/')));
     is_interface(remote, to) && is_recording
 }
 
@@ -59,35 +68,71 @@ mod tests {
 
     fn lead(location: &str) -> Result<String, Refusal> {
         let remote = remote("https://api.twilio.com");
-        let from = remote.api_base.join(&format!("{PATH}.wav?RequestedChannels=2")).unwrap();
+        let from = remote
+            .api_base
+            .join(&format!("{PATH}.wav?RequestedChannels=2"))
+            .unwrap();
         target(&remote, &from, Some(location)).map(String::from)
     }
 
     #[test]
     fn listed_hosts_and_the_interface_are_followed_over_tls() {
-        assert_eq!(lead("https://cdn.example.com/x?sig=1").unwrap(), "https://cdn.example.com/x?sig=1");
-        assert_eq!(lead("https://CDN.example.com:8443/x").unwrap(), "https://cdn.example.com:8443/x");
+        assert_eq!(
+            lead("https://cdn.example.com/x?sig=1").unwrap(),
+            "https://cdn.example.com/x?sig=1"
+        );
+        assert_eq!(
+            lead("https://CDN.example.com:8443/x").unwrap(),
+            "https://cdn.example.com:8443/x"
+        );
         assert_eq!(lead("/other").unwrap(), "https://api.twilio.com/other");
-        assert_eq!(lead("//cdn.example.com/x").unwrap(), "https://cdn.example.com/x");
-        assert_eq!(lead("http://127.0.0.1:9/x").unwrap(), "http://127.0.0.1:9/x");
+        assert_eq!(
+            lead("//cdn.example.com/x").unwrap(),
+            "https://cdn.example.com/x"
+        );
+        assert_eq!(
+            lead("http://127.0.0.1:9/x").unwrap(),
+            "http://127.0.0.1:9/x"
+        );
     }
 
     #[test]
     fn everything_else_is_not() {
         let foreign = |host: &str| Err(Refusal::ForeignHost { host: host.into() });
         assert_eq!(lead("https://evil.example/"), foreign("evil.example"));
-        assert_eq!(lead("https://cdn.example.com.evil.example/"), foreign("cdn.example.com.evil.example"));
-        assert_eq!(lead("https://evil.api.twilio.com/"), foreign("evil.api.twilio.com"));
-        assert_eq!(lead("https://api.twilio.com:8443/"), foreign("api.twilio.com"));
+        assert_eq!(
+            lead("https://cdn.example.com.evil.example/"),
+            foreign("cdn.example.com.evil.example")
+        );
+        assert_eq!(
+            lead("https://evil.api.twilio.com/"),
+            foreign("evil.api.twilio.com")
+        );
+        assert_eq!(
+            lead("https://api.twilio.com:8443/"),
+            foreign("api.twilio.com")
+        );
         assert_eq!(lead("http://cdn.example.com/x"), foreign("cdn.example.com"));
         assert_eq!(lead("http://api.twilio.com/x"), foreign("api.twilio.com"));
-        assert_eq!(lead("https://169.254.169.254/latest/meta-data"), foreign("169.254.169.254"));
-        assert_eq!(lead("https://user:pass@cdn.example.com/x"), Err(Refusal::Location));
-        assert_eq!(lead("https://user@api.twilio.com/x"), Err(Refusal::Location));
+        assert_eq!(
+            lead("https://169.254.169.254/latest/meta-data"),
+            foreign("169.254.169.254")
+        );
+        assert_eq!(
+            lead("https://user:pass@cdn.example.com/x"),
+            Err(Refusal::Location)
+        );
+        assert_eq!(
+            lead("https://user@api.twilio.com/x"),
+            Err(Refusal::Location)
+        );
         assert_eq!(lead("file:///etc/passwd"), Err(Refusal::Location));
         assert_eq!(lead("https://"), Err(Refusal::Location));
         let remote = remote("https://api.twilio.com");
-        assert_eq!(target(&remote, &remote.api_base, None), Err(Refusal::Location));
+        assert_eq!(
+            target(&remote, &remote.api_base, None),
+            Err(Refusal::Location)
+        );
     }
 
     #[test]
@@ -95,7 +140,10 @@ mod tests {
         let remote = remote("https://api.twilio.com");
         let may = |url: &str| may_carry_credential(&remote, PATH, &url.parse().unwrap());
         for good in ["", ".wav", ".wav?RequestedChannels=2", "?x"] {
-            assert!(may(&format!("https://api.twilio.com{PATH}{good}")), "{good}");
+            assert!(
+                may(&format!("https://api.twilio.com{PATH}{good}")),
+                "{good}"
+            );
         }
         assert!(may(&format!("https://api.twilio.com:443{PATH}.wav")));
         for bad in [

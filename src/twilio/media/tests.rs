@@ -28,22 +28,43 @@ fn retry_after_is_read_in_seconds_and_bounded() {
         ("Fri, 31 Dec 1999 23:59:59 GMT", None),
     ] {
         let headers = HeaderMap::from_iter([(RETRY_AFTER, HeaderValue::from_static(text))]);
-        assert_eq!(retry_after(&headers), expected.map(Duration::from_secs), "{text}");
+        assert_eq!(
+            retry_after(&headers),
+            expected.map(Duration::from_secs),
+            "{text}"
+        );
     }
     assert_eq!(retry_after(&HeaderMap::new()), None);
 }
 
 #[test]
 fn sound_is_audio_or_unnamed_octets() {
-    for kind in ["audio/x-wav", "audio/wav", "audio/wave", "audio/vnd.wave", "application/octet-stream", "binary/octet-stream"] {
+    for kind in [
+        "audio/x-wav",
+        "audio/wav",
+        "audio/wave",
+        "audio/vnd.wave",
+        "application/octet-stream",
+        "binary/octet-stream",
+    ] {
         assert!(is_sound(kind), "{kind}");
     }
-    for kind in ["", "audio", "application/xml", "text/xml", "application/json", "text/html", "text/plain", "video/mp4"] {
+    for kind in [
+        "",
+        "audio",
+        "application/xml",
+        "text/xml",
+        "application/json",
+        "text/html",
+        "text/plain",
+        "video/mp4",
+    ] {
         assert!(!is_sound(kind), "{kind}");
     }
 }
 
-/// A body that ends with its connection has no length that HTTP could miss; only the RIFF header tells that it is cut.
+/// A body that ends with its connection has no length that HTTP could miss; only the RIFF header
+/// tells that it is cut.
 #[tokio::test]
 async fn a_cut_that_http_does_not_notice_is_noticed() {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
@@ -56,18 +77,37 @@ async fn a_cut_that_http_does_not_notice_is_noticed() {
         }
         let head = b"HTTP/1.1 200 OK\r\nContent-Type: audio/x-wav\r\nConnection: close\r\n\r\n";
         let wav = [b"RIFF".as_slice(), &92_u32.to_le_bytes(), b"WAVE", &[0; 60]].concat();
-        connection.write_all(&[head.as_slice(), &wav].concat()).await.unwrap();
+        connection
+            .write_all(&[head.as_slice(), &wav].concat())
+            .await
+            .unwrap();
     };
     let sid: AccountSid = format!("AC{}", "0".repeat(32)).parse().unwrap();
     let account = AccountSettings::new(sid.clone(), vec![SecretText::new("t".into())]);
-    let accounts = Settings { api_base: base, accounts: vec![account], ..Settings::default() }.resolve(Path::new("/")).unwrap();
+    let accounts = Settings {
+        api_base: base,
+        accounts: vec![account],
+        ..Settings::default()
+    }
+    .resolve(Path::new("/"))
+    .unwrap();
     let fetch = async {
         let client = Client::new(&accounts).unwrap();
         let recording = format!("RE{}", "0".repeat(32)).parse().unwrap();
-        let media = client.media(accounts.get(&sid).unwrap(), &recording, Some(2)).await.unwrap();
+        let media = client
+            .media(accounts.get(&sid).unwrap(), &recording, Some(2))
+            .await
+            .unwrap();
         assert_eq!(media.content_length, None);
         media.body.try_collect::<Vec<_>>().await
     };
     let ((), fetched) = tokio::join!(serve, fetch);
-    assert_eq!(fetched.unwrap_err(), Hiccup::Length { received: 72, expected: 100 }.into());
+    assert_eq!(
+        fetched.unwrap_err(),
+        Hiccup::Length {
+            received: 72,
+            expected: 100
+        }
+        .into()
+    );
 }

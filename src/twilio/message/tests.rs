@@ -13,19 +13,38 @@ fn parse(params: &[(&str, &str)]) -> Result<IncomingMessage, CallbackError> {
         ("Body".to_owned(), "Stop recording".to_owned()),
     ];
     all.retain(|(name, _)| !params.iter().any(|(own, _)| own == name));
-    all.extend(params.iter().map(|&(name, value)| (name.to_owned(), value.to_owned())));
+    all.extend(
+        params
+            .iter()
+            .map(|&(name, value)| (name.to_owned(), value.to_owned())),
+    );
     IncomingMessage::parse(&post_form("/m", &all))
 }
 
 #[test]
 fn a_message_comes_in() {
     let message = parse(&[("MessagingServiceSid", &sid("MG", "2")), ("NumMedia", "0")]).unwrap();
-    assert_eq!((message.sid.as_str(), message.body.as_str()), (sid("SM", "1").as_str(), "Stop recording"));
-    assert_eq!((message.from, message.keyword), ("+493023125001".parse().ok(), None));
+    assert_eq!(
+        (message.sid.as_str(), message.body.as_str()),
+        (sid("SM", "1").as_str(), "Stop recording")
+    );
+    assert_eq!(
+        (message.from, message.keyword),
+        ("+493023125001".parse().ok(), None)
+    );
     let picture = parse(&[("MessageSid", &sid("MM", "1")), ("Body", "")]).unwrap();
-    assert_eq!((picture.sid.as_str(), picture.body.as_str()), (sid("MM", "1").as_str(), ""));
+    assert_eq!(
+        (picture.sid.as_str(), picture.body.as_str()),
+        (sid("MM", "1").as_str(), "")
+    );
     // Older names of the same.
-    assert_eq!(parse(&[("MessageSid", ""), ("SmsSid", &sid("SM", "3"))]).unwrap().sid.as_str(), sid("SM", "3"));
+    assert_eq!(
+        parse(&[("MessageSid", ""), ("SmsSid", &sid("SM", "3"))])
+            .unwrap()
+            .sid
+            .as_str(),
+        sid("SM", "3")
+    );
 }
 
 #[test]
@@ -41,27 +60,61 @@ fn what_twilio_took_it_for_is_read() {
 #[test]
 fn a_sender_is_somebody_or_nobody() {
     let from = |sender: &str| parse(&[("From", sender)]).unwrap().from;
-    for sender in ["+493023125001", "whatsapp:+493023125001", "rcs:+493023125001"] {
+    for sender in [
+        "+493023125001",
+        "whatsapp:+493023125001",
+        "rcs:+493023125001",
+    ] {
         assert_eq!(from(sender), "+493023125001".parse().ok(), "{sender}");
     }
-    for sender in ["", "12345", "ACME", "messenger:1234567890", "anonymous", "whatsapp:"] {
+    for sender in [
+        "",
+        "12345",
+        "ACME",
+        "messenger:1234567890",
+        "anonymous",
+        "whatsapp:",
+    ] {
         assert_eq!(from(sender), None, "{sender}");
     }
 }
 
 #[test]
 fn what_says_which_message_it_is_is_right_or_refused() {
-    for (name, value) in [("MessageSid", ""), ("MessageSid", "SM1"), ("MessageSid", "RE00000000000000000000000000000000")] {
-        assert!(parse(&[(name, value)]).unwrap_err().to_string().contains("`MessageSid`"), "{value}");
+    for (name, value) in [
+        ("MessageSid", ""),
+        ("MessageSid", "SM1"),
+        ("MessageSid", "RE00000000000000000000000000000000"),
+    ] {
+        assert!(
+            parse(&[(name, value)])
+                .unwrap_err()
+                .to_string()
+                .contains("`MessageSid`"),
+            "{value}"
+        );
     }
-    assert!(parse(&[("Body", "a"), ("Body", "b")]).unwrap_err().to_string().contains("`Body`"));
-    assert!(parse(&[("From", "a"), ("From", "b")]).unwrap_err().to_string().contains("`From`"));
+    assert!(
+        parse(&[("Body", "a"), ("Body", "b")])
+            .unwrap_err()
+            .to_string()
+            .contains("`Body`")
+    );
+    assert!(
+        parse(&[("From", "a"), ("From", "b")])
+            .unwrap_err()
+            .to_string()
+            .contains("`From`")
+    );
 }
 
 #[test]
 fn nothing_about_anybody_is_printed() {
     let printed = format!("{:?}", parse(&[]).unwrap());
-    assert!(!printed.contains("4930") && !printed.contains("Stop"), "{printed}");
+    assert!(
+        !printed.contains("4930") && !printed.contains("Stop"),
+        "{printed}"
+    );
 }
 
 proptest! {

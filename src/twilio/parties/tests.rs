@@ -28,15 +28,24 @@ fn call(number: u32, direction: &str, from: &str, to: &str) -> CallResource {
 
 fn participant(call: u32, label: Option<&str>, second: u32) -> ParticipantResource {
     let created = format!("Tue, 28 May 2019 03:00:{second:02} +0000");
-    serde_json::from_value(json!({ "call_sid": sid("CA", call), "label": label, "date_created": created })).unwrap()
+    serde_json::from_value(
+        json!({ "call_sid": sid("CA", call), "label": label, "date_created": created }),
+    )
+    .unwrap()
 }
 
 /// Places, channels, addresses and names, as text.
 fn told(found: &[Found]) -> Vec<String> {
     let text = |found: &Found| {
-        let channel = found.channel.map_or("-".into(), |channel| channel.to_string());
+        let channel = found
+            .channel
+            .map_or("-".into(), |channel| channel.to_string());
         let address = found.address.as_ref().map_or("?", Address::expose);
-        format!("{} {channel} {address} {}", found.leg, found.name.as_deref().unwrap_or("-"))
+        format!(
+            "{} {channel} {address} {}",
+            found.leg,
+            found.name.as_deref().unwrap_or("-")
+        )
     };
     found.iter().map(text).collect()
 }
@@ -46,74 +55,188 @@ const LINE: &str = "+14155550142";
 
 #[test]
 fn of_two_channels_the_first_is_the_call_and_the_second_what_it_dialled() {
-    let parent = CallResource { caller_name: Some(" Anna A. ".into()), ..call(1, "inbound", ANNA, LINE) };
+    let parent = CallResource {
+        caller_name: Some(" Anna A. ".into()),
+        ..call(1, "inbound", ANNA, LINE)
+    };
     let child = call(2, "outbound-dial", ANNA, "client:Agent_7");
-    let both = ["caller 1 +493012345678 Anna A.", "callee 2 client:agent_7 -"];
-    assert_eq!(told(&of_call(&parent, std::slice::from_ref(&child), Some("DialVerb"))), both);
+    let both = [
+        "caller 1 +493012345678 Anna A.",
+        "callee 2 client:agent_7 -",
+    ];
+    assert_eq!(
+        told(&of_call(
+            &parent,
+            std::slice::from_ref(&child),
+            Some("DialVerb")
+        )),
+        both
+    );
     // Of those whom it rang, the one who answered.
-    let rang = CallResource { status: Some("no-answer".into()), ..call(3, "outbound-dial", ANNA, "sip:late@example.com") };
-    assert_eq!(told(&of_call(&parent, &[rang.clone(), child.clone()], Some("DialVerb"))), both);
-    assert_eq!(told(&of_call(&parent, &[rang], Some("DialVerb"))), both[..1]);
+    let rang = CallResource {
+        status: Some("no-answer".into()),
+        ..call(3, "outbound-dial", ANNA, "sip:late@example.com")
+    };
+    assert_eq!(
+        told(&of_call(
+            &parent,
+            &[rang.clone(), child.clone()],
+            Some("DialVerb")
+        )),
+        both
+    );
+    assert_eq!(
+        told(&of_call(&parent, &[rang], Some("DialVerb"))),
+        both[..1]
+    );
     // Who was called first, and then was connected.
     let agent = call(1, "outbound-api", LINE, "client:agent");
     let customer = call(2, "outbound-dial", LINE, ANNA);
-    assert_eq!(told(&of_call(&agent, &[customer], Some("OutboundAPI"))), ["caller 1 client:agent -", "callee 2 +493012345678 -"]);
+    assert_eq!(
+        told(&of_call(&agent, &[customer], Some("OutboundAPI"))),
+        ["caller 1 client:agent -", "callee 2 +493012345678 -"]
+    );
 }
 
 #[test]
 fn of_several_who_were_dialled_nobody_knows_the_channel() {
-    let (parent, later) = (call(1, "inbound", ANNA, LINE), call(9, "outbound-dial", ANNA, "client:b"));
+    let (parent, later) = (
+        call(1, "inbound", ANNA, LINE),
+        call(9, "outbound-dial", ANNA, "client:b"),
+    );
     let children = [later, call(2, "outbound-dial", ANNA, "client:a")];
-    let expected = ["caller 1 +493012345678 -", "callee - client:a -", "callee-2 - client:b -"];
-    assert_eq!(told(&of_call(&parent, &children, Some("DialVerb"))), expected);
+    let expected = [
+        "caller 1 +493012345678 -",
+        "callee - client:a -",
+        "callee-2 - client:b -",
+    ];
+    assert_eq!(
+        told(&of_call(&parent, &children, Some("DialVerb"))),
+        expected
+    );
 }
 
 #[test]
 fn a_call_that_dialled_nobody_has_another_side_unless_it_is_a_voicemail() {
-    let (inbound, outbound) = (call(1, "inbound", ANNA, LINE), call(1, "outbound-api", LINE, ANNA));
-    assert_eq!(told(&of_call(&inbound, &[], Some("RecordVerb"))), ["caller 1 +493012345678 -"]);
-    assert_eq!(told(&of_call(&inbound, &[], Some("DialVerb"))), ["caller 1 +493012345678 -", "callee 2 ? -"]);
-    assert_eq!(told(&of_call(&outbound, &[], None)), ["callee 1 +493012345678 -", "caller 2 ? -"]);
+    let (inbound, outbound) = (
+        call(1, "inbound", ANNA, LINE),
+        call(1, "outbound-api", LINE, ANNA),
+    );
+    assert_eq!(
+        told(&of_call(&inbound, &[], Some("RecordVerb"))),
+        ["caller 1 +493012345678 -"]
+    );
+    assert_eq!(
+        told(&of_call(&inbound, &[], Some("DialVerb"))),
+        ["caller 1 +493012345678 -", "callee 2 ? -"]
+    );
+    assert_eq!(
+        told(&of_call(&outbound, &[], None)),
+        ["callee 1 +493012345678 -", "caller 2 ? -"]
+    );
 }
 
 #[test]
 fn a_trunk_says_who_both_are_in_one_call() {
-    for (direction, source) in [("trunking-originating", None), ("trunking-terminating", None), ("inbound", Some("Trunking")), ("", None)] {
+    for (direction, source) in [
+        ("trunking-originating", None),
+        ("trunking-terminating", None),
+        ("inbound", Some("Trunking")),
+        ("", None),
+    ] {
         let call = call(1, direction, "sip:+4930123@pbx.example.com", ANNA);
-        let expected = ["caller - sip:+4930123@pbx.example.com -", "callee - +493012345678 -"];
+        let expected = [
+            "caller - sip:+4930123@pbx.example.com -",
+            "callee - +493012345678 -",
+        ];
         assert_eq!(told(&of_call(&call, &[], source)), expected, "{direction}");
     }
 }
 
 #[test]
 fn who_withholds_their_number_is_somebody_whom_nobody_knows() {
-    for from in ["anonymous", "+266696687", "Restricted", "", "whatsapp:73277", "73277"] {
-        let found = of_call(&call(1, "inbound", from, LINE), &[call(2, "outbound-dial", from, "sip:Desk@Example.com;transport=tls")], None);
-        assert_eq!(told(&found), ["caller 1 ? -", "callee 2 sip:desk@example.com -"], "{from}");
+    for from in [
+        "anonymous",
+        "+266696687",
+        "Restricted",
+        "",
+        "whatsapp:73277",
+        "73277",
+    ] {
+        let found = of_call(
+            &call(1, "inbound", from, LINE),
+            &[call(
+                2,
+                "outbound-dial",
+                from,
+                "sip:Desk@Example.com;transport=tls",
+            )],
+            None,
+        );
+        assert_eq!(
+            told(&found),
+            ["caller 1 ? -", "callee 2 sip:desk@example.com -"],
+            "{from}"
+        );
     }
 }
 
 #[test]
 fn who_comes_first_into_a_conference_is_on_the_first_channel() {
-    let [anna, agent, boss] =
-        [call(1, "inbound", ANNA, LINE), call(2, "outbound-api", LINE, "client:agent"), call(3, "inbound", "client:boss", LINE)];
-    let two = [(participant(2, Some("Agent-2"), 9), Some(agent.clone())), (participant(1, Some("Anna A."), 1), Some(anna.clone()))];
-    let expected = ["participant-1 1 +493012345678 Anna A.", "agent-2 2 client:agent -"];
+    let [anna, agent, boss] = [
+        call(1, "inbound", ANNA, LINE),
+        call(2, "outbound-api", LINE, "client:agent"),
+        call(3, "inbound", "client:boss", LINE),
+    ];
+    let two = [
+        (participant(2, Some("Agent-2"), 9), Some(agent.clone())),
+        (participant(1, Some("Anna A."), 1), Some(anna.clone())),
+    ];
+    let expected = [
+        "participant-1 1 +493012345678 Anna A.",
+        "agent-2 2 client:agent -",
+    ];
     assert_eq!(told(&of_conference(&two)), expected);
-    let three = [two[0].clone(), (participant(3, Some("agent-2"), 5), Some(boss)), two[1].clone(), (participant(4, None, 30), None)];
-    let expected =
-        ["participant-1 1 +493012345678 Anna A.", "agent-2 - client:boss -", "participant-3 - client:agent Agent-2", "participant-4 - ? -"];
+    let three = [
+        two[0].clone(),
+        (participant(3, Some("agent-2"), 5), Some(boss)),
+        two[1].clone(),
+        (participant(4, None, 30), None),
+    ];
+    let expected = [
+        "participant-1 1 +493012345678 Anna A.",
+        "agent-2 - client:boss -",
+        "participant-3 - client:agent Agent-2",
+        "participant-4 - ? -",
+    ];
     assert_eq!(told(&of_conference(&three)), expected);
     // Two who came at once, and whose calls began at once.
-    let at_once = |number, of: &CallResource| (participant(number, None, 1), Some(CallResource { start_time: None, ..of.clone() }));
-    let expected = ["participant-1 - +493012345678 -", "participant-2 - client:agent -"];
-    assert_eq!(told(&of_conference(&[at_once(2, &agent), at_once(1, &anna)])), expected);
+    let at_once = |number, of: &CallResource| {
+        (
+            participant(number, None, 1),
+            Some(CallResource {
+                start_time: None,
+                ..of.clone()
+            }),
+        )
+    };
+    let expected = [
+        "participant-1 - +493012345678 -",
+        "participant-2 - client:agent -",
+    ];
+    assert_eq!(
+        told(&of_conference(&[at_once(2, &agent), at_once(1, &anna)])),
+        expected
+    );
     assert!(of_conference(&[]).is_empty());
 }
 
 #[test]
 fn of_a_conference_that_has_ended_one_is_known_and_others_were_there() {
-    assert_eq!(told(&of_ended_conference(&call(1, "inbound", ANNA, LINE))), ["participant-1 - +493012345678 -", "participant-2 - ? -"]);
+    assert_eq!(
+        told(&of_ended_conference(&call(1, "inbound", ANNA, LINE))),
+        ["participant-1 - +493012345678 -", "participant-2 - ? -"]
+    );
 }
 
 #[test]
@@ -135,72 +258,185 @@ fn a_label_that_may_be_a_name_is_no_place() {
 
 fn callback(query: &str, params: &[(&str, &str)]) -> Option<CallbackParties> {
     let token = SecretText::new("12345".into());
-    let account = AccountSettings::new(sid("AC", 0).parse().unwrap(), vec![SecretText::new("12345".into())]);
-    let accounts = Settings { accounts: vec![account], ..Settings::default() }.resolve(Path::new("/")).unwrap();
+    let account = AccountSettings::new(
+        sid("AC", 0).parse().unwrap(),
+        vec![SecretText::new("12345".into())],
+    );
+    let accounts = Settings {
+        accounts: vec![account],
+        ..Settings::default()
+    }
+    .resolve(Path::new("/"))
+    .unwrap();
     let ours = [("AccountSid".to_owned(), sid("AC", 0))];
-    let params: Vec<(String, String)> =
-        ours.into_iter().chain(params.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned()))).collect();
-    let body = url::form_urlencoded::Serializer::new(String::new()).extend_pairs(&params).finish();
+    let params: Vec<(String, String)> = ours
+        .into_iter()
+        .chain(
+            params
+                .iter()
+                .map(|(name, value)| ((*name).to_owned(), (*value).to_owned())),
+        )
+        .collect();
+    let body = url::form_urlencoded::Serializer::new(String::new())
+        .extend_pairs(&params)
+        .finish();
     let path = format!("/twilio/recordings{query}");
     let signature = signature::sign(&token, &format!("https://vault.example.com{path}"), &params);
-    let delivery = Delivery::Body { content_type: Some("application/x-www-form-urlencoded"), bytes: body.as_bytes() };
-    let request = Request { path_and_query: &path, signature: Some(&signature), settings: None, delivery };
-    CallbackParties::parse(&signature::verify(&accounts, &"https://vault.example.com".parse().unwrap(), &request).ok()?)
+    let delivery = Delivery::Body {
+        content_type: Some("application/x-www-form-urlencoded"),
+        bytes: body.as_bytes(),
+    };
+    let request = Request {
+        path_and_query: &path,
+        signature: Some(&signature),
+        settings: None,
+        delivery,
+    };
+    CallbackParties::parse(
+        &signature::verify(
+            &accounts,
+            &"https://vault.example.com".parse().unwrap(),
+            &request,
+        )
+        .ok()?,
+    )
 }
 
 #[test]
 fn a_callback_with_the_parameters_of_a_call_tells_whose_leg_it_is() {
     let call = sid("CA", 1);
     let of = |direction, more: &[(&str, &str)]| {
-        let params = [("CallSid", call.as_str()), ("From", ANNA), ("To", LINE), ("CallerName", "Anna"), ("Direction", direction)];
+        let params = [
+            ("CallSid", call.as_str()),
+            ("From", ANNA),
+            ("To", LINE),
+            ("CallerName", "Anna"),
+            ("Direction", direction),
+        ];
         let parties = callback("", &[&params, more].concat());
-        parties.map(|parties| told(&parties.parties)).unwrap_or_default()
+        parties
+            .map(|parties| told(&parties.parties))
+            .unwrap_or_default()
     };
-    assert_eq!(of("inbound", &[]), ["caller 1 +493012345678 Anna", "callee 2 ? -"]);
-    assert_eq!(of("inbound", &[("RecordingSource", "RecordVerb")]), ["caller 1 +493012345678 Anna"]);
-    assert_eq!(of("outbound-api", &[]), ["callee 1 +14155550142 -", "caller 2 ? -"]);
-    // Without a direction nobody knows which end is a person's, and of a conference it is one leg of many.
+    assert_eq!(
+        of("inbound", &[]),
+        ["caller 1 +493012345678 Anna", "callee 2 ? -"]
+    );
+    assert_eq!(
+        of("inbound", &[("RecordingSource", "RecordVerb")]),
+        ["caller 1 +493012345678 Anna"]
+    );
+    assert_eq!(
+        of("outbound-api", &[]),
+        ["callee 1 +14155550142 -", "caller 2 ? -"]
+    );
+    // Without a direction nobody knows which end is a person's, and of a conference it is one leg
+    // of many.
     assert!(of("", &[]).is_empty() && of("sideways", &[]).is_empty());
     assert!(of("inbound", &[("ConferenceSid", &sid("CF", 1))]).is_empty());
-    assert!(of("inbound", &[("From", "anonymous")]).is_empty(), "two values are none");
-    assert!(callback("", &[("CallSid", &call), ("From", "anonymous"), ("Direction", "inbound")]).is_none());
-    assert!(callback("", &[("CallSid", "CA1"), ("From", ANNA), ("Direction", "inbound")]).is_none());
+    assert!(
+        of("inbound", &[("From", "anonymous")]).is_empty(),
+        "two values are none"
+    );
+    assert!(
+        callback(
+            "",
+            &[
+                ("CallSid", &call),
+                ("From", "anonymous"),
+                ("Direction", "inbound")
+            ]
+        )
+        .is_none()
+    );
+    assert!(
+        callback(
+            "",
+            &[("CallSid", "CA1"), ("From", ANNA), ("Direction", "inbound")]
+        )
+        .is_none()
+    );
 }
 
 #[test]
 fn our_own_url_may_name_identities_and_no_numbers() {
     let call = sid("CA", 1);
-    let of = |query| callback(query, &[("CallSid", &call)]).map(|parties| told(&parties.parties)).unwrap_or_default();
+    let of = |query| {
+        callback(query, &[("CallSid", &call)])
+            .map(|parties| told(&parties.parties))
+            .unwrap_or_default()
+    };
     assert_eq!(
         of("?callee=client%3AAgent_7&caller=sip:desk@example.com"),
-        ["caller - sip:desk@example.com -", "callee - client:agent_7 -"]
+        [
+            "caller - sip:desk@example.com -",
+            "callee - client:agent_7 -"
+        ]
     );
     assert!(of("?callee=%2B493012345678&caller=anna").is_empty());
     assert!(of("?callee=client:a&callee=client:b").is_empty());
-    let both = callback("?callee=client:agent", &[("CallSid", &call), ("From", ANNA), ("Direction", "inbound")]).unwrap();
-    assert_eq!(told(&both.parties), ["callee - client:agent -", "caller 1 +493012345678 -"]);
+    let both = callback(
+        "?callee=client:agent",
+        &[("CallSid", &call), ("From", ANNA), ("Direction", "inbound")],
+    )
+    .unwrap();
+    assert_eq!(
+        told(&both.parties),
+        ["callee - client:agent -", "caller 1 +493012345678 -"]
+    );
     let printed = format!("{both:?}");
-    assert!(!printed.contains("agent") && !printed.contains("4930"), "{printed}");
+    assert!(
+        !printed.contains("agent") && !printed.contains("4930"),
+        "{printed}"
+    );
 }
 
 #[test]
 fn a_participant_of_whom_nothing_is_told_is_somebody_all_the_same() {
-    let known = (participant(1, Some("agent"), 1), Some(call(1, "outbound-api", LINE, ANNA)));
+    let known = (
+        participant(1, Some("agent"), 1),
+        Some(call(1, "outbound-api", LINE, ANNA)),
+    );
     let found = of_conference(&[known, (ParticipantResource::default(), None)]);
-    assert_eq!(told(&found), ["participant-1 - ? -", "agent - +493012345678 -"], "and on which channel anybody is, is not known");
+    assert_eq!(
+        told(&found),
+        ["participant-1 - ? -", "agent - +493012345678 -"],
+        "and on which channel anybody is, is not known"
+    );
 }
 
 fn any_call() -> impl Strategy<Value = CallResource> {
-    let word = prop_oneof![Just("inbound".to_owned()), Just("outbound-dial".to_owned()), Just(String::new()), ".{0,12}"];
-    let status = prop_oneof![Just("completed".to_owned()), Just("busy".to_owned()), ".{0,8}"];
-    let text = prop_oneof![Just("+493012345678".to_owned()), "\\PC{0,20}", "client:[a-z]{0,4}"];
-    (0..99u32, word, status, text.clone(), text, proptest::option::of(0i64..9)).prop_map(
-        |(number, direction, status, from, to, duration)| CallResource {
-            status: Some(status),
-            duration,
-            ..call(number, &direction, &from, &to)
-        },
+    let word = prop_oneof![
+        Just("inbound".to_owned()),
+        Just("outbound-dial".to_owned()),
+        Just(String::new()),
+        ".{0,12}"
+    ];
+    let status = prop_oneof![
+        Just("completed".to_owned()),
+        Just("busy".to_owned()),
+        ".{0,8}"
+    ];
+    let text = prop_oneof![
+        Just("+493012345678".to_owned()),
+        "\\PC{0,20}",
+        "client:[a-z]{0,4}"
+    ];
+    (
+        0..99u32,
+        word,
+        status,
+        text.clone(),
+        text,
+        proptest::option::of(0i64..9),
     )
+        .prop_map(
+            |(number, direction, status, from, to, duration)| CallResource {
+                status: Some(status),
+                duration,
+                ..call(number, &direction, &from, &to)
+            },
+        )
 }
 
 proptest! {

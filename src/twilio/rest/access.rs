@@ -1,6 +1,7 @@
 //! Whether a credential opens what it is meant to open.
 //!
-//! Without that, "there is no such thing" says nothing: the same answer comes for an account that is not ours, and for a product that is not there.
+//! Without that, "there is no such thing" says nothing: the same answer comes for an account that
+//! is not ours, and for a product that is not there.
 
 use serde_json::Value;
 
@@ -9,17 +10,30 @@ use super::{Account, Client, Pages, RestError, Root, TranscriptResource};
 impl Client {
     /// `Ok` if the account's recordings can be read with its credential.
     ///
-    /// It asks for the list itself and not for the Accounts resource, which a standard API key does not open.
+    /// It asks for the list itself and not for the Accounts resource, which a standard API key does
+    /// not open.
     pub async fn opens_recordings(&self, account: &Account) -> Result<(), RestError> {
         let list = account.own_url("/Recordings.json").with("PageSize", "1");
-        Pages::<Value>::new(list, "recordings").next(self, account).await.map(drop)
+        Pages::<Value>::new(list, "recordings")
+            .next(self, account)
+            .await
+            .map(drop)
     }
 
-    /// `Ok` if the account's transcripts of Conversational Intelligence can be read with its own credential.
+    /// `Ok` if the account's transcripts of Conversational Intelligence can be read with its own
+    /// credential.
     pub async fn opens_transcripts(&self, account: &Account) -> Result<(), RestError> {
-        let list = account.url(Root::Intelligence, "/v2/Transcripts").with("PageSize", "1");
-        let page = Pages::<TranscriptResource>::new(list, "transcripts").next(self, account).await?;
-        if page.is_some_and(|page| page.items.iter().any(|transcript| !transcript.is_of(account))) {
+        let list = account
+            .url(Root::Intelligence, "/v2/Transcripts")
+            .with("PageSize", "1");
+        let page = Pages::<TranscriptResource>::new(list, "transcripts")
+            .next(self, account)
+            .await?;
+        if page.is_some_and(|page| {
+            page.items
+                .iter()
+                .any(|transcript| !transcript.is_of(account))
+        }) {
             return Err(RestError::Shape("the transcripts are of another account"));
         }
         Ok(())

@@ -42,20 +42,38 @@ impl Client {
         Ok(resource)
     }
 
-    /// The subaccounts of a main account, closed ones left out. A standard API key may not list them.
+    /// The subaccounts of a main account, closed ones left out. A standard API key may not list
+    /// them.
     pub async fn subaccounts(&self, account: &Account) -> Result<Vec<AccountResource>, RestError> {
-        let url = account.url(Root::Api, "/2010-04-01/Accounts.json").with("PageSize", "1000");
+        let url = account
+            .url(Root::Api, "/2010-04-01/Accounts.json")
+            .with("PageSize", "1000");
         let all: Vec<AccountResource> = self.all(account, url, "accounts").await?.items;
         // Of which account it is, is not always told; nobody else's are listed.
-        let is_its = |resource: &AccountResource| resource.owner_account_sid.as_ref().is_none_or(|owner| owner == account.sid());
-        let is_sub = |resource: &AccountResource| resource.sid != *account.sid() && is_its(resource) && resource.status != "closed";
+        let is_its = |resource: &AccountResource| {
+            resource
+                .owner_account_sid
+                .as_ref()
+                .is_none_or(|owner| owner == account.sid())
+        };
+        let is_sub = |resource: &AccountResource| {
+            resource.sid != *account.sid() && is_its(resource) && resource.status != "closed"
+        };
         Ok(all.into_iter().filter(is_sub).collect())
     }
 
     /// The numbers of an account.
-    pub async fn incoming_numbers(&self, account: &Account) -> Result<Vec<IncomingNumber>, RestError> {
-        let url = account.own_url("/IncomingPhoneNumbers.json").with("PageSize", "1000");
-        Ok(self.all(account, url, "incoming_phone_numbers").await?.items)
+    pub async fn incoming_numbers(
+        &self,
+        account: &Account,
+    ) -> Result<Vec<IncomingNumber>, RestError> {
+        let url = account
+            .own_url("/IncomingPhoneNumbers.json")
+            .with("PageSize", "1000");
+        Ok(self
+            .all(account, url, "incoming_phone_numbers")
+            .await?
+            .items)
     }
 }
 
@@ -75,7 +93,9 @@ mod tests {
     };
 
     fn sid(digit: char) -> AccountSid {
-        format!("AC{}", String::from(digit).repeat(32)).parse().unwrap()
+        format!("AC{}", String::from(digit).repeat(32))
+            .parse()
+            .unwrap()
     }
 
     /// An interface that answers so, and an account that asks it.
@@ -84,18 +104,30 @@ mod tests {
         let api_base = format!("http://{}", listener.local_addr().unwrap());
         let mut serving = JoinSet::new();
         serving.spawn(async move { axum::serve(listener, routes).await.unwrap() });
-        let accounts = vec![AccountSettings::new(sid('1'), vec![SecretText::new("token".into())])];
-        let accounts = Settings { api_base, accounts, requests_per_s: 1000, ..Settings::default() }.resolve(Path::new("/")).unwrap();
+        let accounts = vec![AccountSettings::new(
+            sid('1'),
+            vec![SecretText::new("token".into())],
+        )];
+        let accounts = Settings {
+            api_base,
+            accounts,
+            requests_per_s: 1000,
+            ..Settings::default()
+        }
+        .resolve(Path::new("/"))
+        .unwrap();
         (Client::new(&accounts).unwrap(), accounts, serving)
     }
 
     #[tokio::test]
     async fn an_account_is_the_one_that_was_asked_for() {
-        let resource =
-            |of: char| json!({ "sid": sid(of), "status": "active", "owner_account_sid": sid('1'), "friendly_name": "x", "type": "Full" });
+        let resource = |of: char| json!({ "sid": sid(of), "status": "active", "owner_account_sid": sid('1'), "friendly_name": "x", "type": "Full" });
         for (of, known) in [('1', true), ('2', false)] {
             let answer = resource(of).to_string();
-            let routes = Router::new().route(&format!("/2010-04-01/Accounts/{}.json", sid('1')), get(move || async move { answer }));
+            let routes = Router::new().route(
+                &format!("/2010-04-01/Accounts/{}.json", sid('1')),
+                get(move || async move { answer }),
+            );
             let (client, accounts, _serving) = asking(routes).await;
             let asked = client.account(accounts.get(&sid('1')).unwrap()).await;
             assert_eq!(asked.is_ok(), known, "{asked:?}");
@@ -109,24 +141,53 @@ mod tests {
             "accounts": [one('1', '1', "active"), one('2', '1', "active"), one('3', '1', "suspended"), one('4', '1', "closed"), one('5', '4', "active")],
             "next_page_uri": null,
         });
-        let (client, accounts, _serving) =
-            asking(Router::new().route("/2010-04-01/Accounts.json", get(move || async move { all.to_string() }))).await;
-        let found = client.subaccounts(accounts.get(&sid('1')).unwrap()).await.unwrap();
-        assert_eq!(found.iter().map(|sub| &sub.sid).collect::<Vec<_>>(), [&sid('2'), &sid('3')]);
+        let (client, accounts, _serving) = asking(Router::new().route(
+            "/2010-04-01/Accounts.json",
+            get(move || async move { all.to_string() }),
+        ))
+        .await;
+        let found = client
+            .subaccounts(accounts.get(&sid('1')).unwrap())
+            .await
+            .unwrap();
+        assert_eq!(
+            found.iter().map(|sub| &sub.sid).collect::<Vec<_>>(),
+            [&sid('2'), &sid('3')]
+        );
     }
 
     #[tokio::test]
     async fn a_stranger_is_turned_away_or_not() {
         let recording: RecordingSid = format!("RE{}", "1".repeat(32)).parse().unwrap();
-        let path = format!("/2010-04-01/Accounts/{}/Recordings/{recording}.wav", sid('1'));
-        for (status, protected) in [(401, Some(true)), (403, Some(true)), (200, Some(false)), (302, Some(false)), (404, None), (500, None)]
-        {
+        let path = format!(
+            "/2010-04-01/Accounts/{}/Recordings/{recording}.wav",
+            sid('1')
+        );
+        for (status, protected) in [
+            (401, Some(true)),
+            (403, Some(true)),
+            (200, Some(false)),
+            (302, Some(false)),
+            (404, None),
+            (500, None),
+        ] {
             let answer = move |headers: axum::http::HeaderMap| async move {
-                assert!(!headers.contains_key("authorization"), "a stranger has no credential");
+                assert!(
+                    !headers.contains_key("authorization"),
+                    "a stranger has no credential"
+                );
                 StatusCode::from_u16(status).unwrap()
             };
-            let (client, accounts, _serving) = asking(Router::new().route(&path, get(answer))).await;
-            assert_eq!(client.media_is_protected(accounts.get(&sid('1')).unwrap(), &recording).await.ok(), protected, "{status}");
+            let (client, accounts, _serving) =
+                asking(Router::new().route(&path, get(answer))).await;
+            assert_eq!(
+                client
+                    .media_is_protected(accounts.get(&sid('1')).unwrap(), &recording)
+                    .await
+                    .ok(),
+                protected,
+                "{status}"
+            );
         }
     }
 }

@@ -1,4 +1,5 @@
-//! Results of add-ons: what other companies made of a recording (<https://www.twilio.com/docs/voice/api/recording-addonresult-resource>).
+//! Results of add-ons: what other companies made of a recording
+//! (<https://www.twilio.com/docs/voice/api/recording-addonresult-resource>).
 
 use serde::Deserialize;
 
@@ -17,13 +18,29 @@ pub struct AddOnResource {
 
 impl Client {
     /// Every add-on result of a recording.
-    pub async fn add_ons_of(&self, account: &Account, recording: &RecordingSid) -> Result<List<AddOnResource>, RestError> {
-        let url = account.own_url(&format!("/Recordings/{recording}/AddOnResults.json")).with("PageSize", "100");
+    pub async fn add_ons_of(
+        &self,
+        account: &Account,
+        recording: &RecordingSid,
+    ) -> Result<List<AddOnResource>, RestError> {
+        let url = account
+            .own_url(&format!("/Recordings/{recording}/AddOnResults.json"))
+            .with("PageSize", "100");
         self.all(account, url, "add_on_results").await
     }
 
-    /// Deletes an add-on result. That its payloads go with it is not documented in so many words; they have no address but below it.
-    pub async fn delete_add_on(&self, account: &Account, recording: &RecordingSid, sid: &AddOnResultSid) -> Result<(), RestError> {
-        self.delete(account, account.own_url(&format!("/Recordings/{recording}/AddOnResults/{sid}.json"))).await
+    /// Deletes an add-on result. That its payloads go with it is not documented in so many words;
+    /// they have no address but below it.
+    pub async fn delete_add_on(
+        &self,
+        account: &Account,
+        recording: &RecordingSid,
+        sid: &AddOnResultSid,
+    ) -> Result<(), RestError> {
+        self.delete(
+            account,
+            account.own_url(&format!("/Recordings/{recording}/AddOnResults/{sid}.json")),
+        )
+        .await
     }
 }

@@ -34,10 +34,12 @@ pub struct CallResource {
     /// Who was called, as [`Self::from`].
     #[serde(default, deserialize_with = "readable")]
     pub to: Option<String>,
-    /// `inbound`, `outbound-api`, `outbound-dial`, `trunking-originating`, `trunking-terminating`; an open set.
+    /// `inbound`, `outbound-api`, `outbound-dial`, `trunking-originating`, `trunking-terminating`;
+    /// an open set.
     #[serde(default, deserialize_with = "readable")]
     pub direction: Option<String>,
-    /// `queued`, `ringing`, `in-progress`, `completed`, `busy`, `failed`, `no-answer`, `canceled`; an open set.
+    /// `queued`, `ringing`, `in-progress`, `completed`, `busy`, `failed`, `no-answer`, `canceled`;
+    /// an open set.
     #[serde(default, deserialize_with = "readable")]
     pub status: Option<String>,
     /// What the calling number's owner is called, where a look-up was paid for.
@@ -53,7 +55,10 @@ pub struct CallResource {
 
 impl fmt::Debug for CallResource {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("CallResource").field("sid", &self.sid).field("parent", &self.parent_call_sid).finish_non_exhaustive()
+        f.debug_struct("CallResource")
+            .field("sid", &self.sid)
+            .field("parent", &self.parent_call_sid)
+            .finish_non_exhaustive()
     }
 }
 
@@ -73,33 +78,62 @@ pub struct ParticipantResource {
 
 impl fmt::Debug for ParticipantResource {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("ParticipantResource").field("call", &self.call_sid).finish_non_exhaustive()
+        f.debug_struct("ParticipantResource")
+            .field("call", &self.call_sid)
+            .finish_non_exhaustive()
     }
 }
 
 impl Client {
     /// A call, or one leg of one.
     pub async fn call(&self, account: &Account, sid: &CallSid) -> Result<CallResource, RestError> {
-        let call: CallResource = self.get(account, account.own_url(&format!("/Calls/{sid}.json"))).await?;
-        if call.sid.as_ref() != Some(sid) || call.account_sid.as_ref().is_some_and(|of| of != account.sid()) {
+        let call: CallResource = self
+            .get(account, account.own_url(&format!("/Calls/{sid}.json")))
+            .await?;
+        if call.sid.as_ref() != Some(sid)
+            || call
+                .account_sid
+                .as_ref()
+                .is_some_and(|of| of != account.sid())
+        {
             return Err(RestError::Shape("the call is another one"));
         }
         Ok(call)
     }
 
     /// The legs that a call dialled, as Twilio orders them.
-    pub async fn child_calls(&self, account: &Account, sid: &CallSid) -> Result<Vec<CallResource>, RestError> {
-        let url = account.own_url("/Calls.json").with("ParentCallSid", sid.as_str()).with("PageSize", "100");
+    pub async fn child_calls(
+        &self,
+        account: &Account,
+        sid: &CallSid,
+    ) -> Result<Vec<CallResource>, RestError> {
+        let url = account
+            .own_url("/Calls.json")
+            .with("ParentCallSid", sid.as_str())
+            .with("PageSize", "100");
         let calls: Vec<CallResource> = self.all(account, url, "calls").await?.items;
         // Whoever does not know the filter lists every call of the account.
-        Ok(calls.into_iter().filter(|call| call.parent_call_sid.as_ref() == Some(sid)).collect())
+        Ok(calls
+            .into_iter()
+            .filter(|call| call.parent_call_sid.as_ref() == Some(sid))
+            .collect())
     }
 
-    /// Who is in a conference, also those of whom nothing can be read. Twilio forgets them when it ends: then the list is empty.
-    pub async fn participants(&self, account: &Account, sid: &ConferenceSid) -> Result<Vec<ParticipantResource>, RestError> {
-        let url = account.own_url(&format!("/Conferences/{sid}/Participants.json")).with("PageSize", "250");
+    /// Who is in a conference, also those of whom nothing can be read. Twilio forgets them when it
+    /// ends: then the list is empty.
+    pub async fn participants(
+        &self,
+        account: &Account,
+        sid: &ConferenceSid,
+    ) -> Result<Vec<ParticipantResource>, RestError> {
+        let url = account
+            .own_url(&format!("/Conferences/{sid}/Participants.json"))
+            .with("PageSize", "250");
         let mut found = self.all(account, url, "participants").await?;
-        found.items.extend(std::iter::repeat_n(ParticipantResource::default(), found.unreadable));
+        found.items.extend(std::iter::repeat_n(
+            ParticipantResource::default(),
+            found.unreadable,
+        ));
         Ok(found.items)
     }
 }
@@ -122,10 +156,19 @@ mod tests {
     #[test]
     fn a_call_is_read_and_nobody_in_it_is_printed() {
         let call: CallResource = serde_json::from_value(resource()).unwrap();
-        assert_eq!((call.from.as_deref(), call.duration), (Some("+4930 123456 78"), Some(27)));
-        assert_eq!(call.start_time, Timestamp::parse_rfc2822("Tue, 28 May 2019 02:18:02 +0000"));
+        assert_eq!(
+            (call.from.as_deref(), call.duration),
+            (Some("+4930 123456 78"), Some(27))
+        );
+        assert_eq!(
+            call.start_time,
+            Timestamp::parse_rfc2822("Tue, 28 May 2019 02:18:02 +0000")
+        );
         let printed = format!("{call:?}");
-        assert!(printed.contains("CA111") && !printed.contains("4930"), "{printed}");
+        assert!(
+            printed.contains("CA111") && !printed.contains("4930"),
+            "{printed}"
+        );
     }
 
     fn any_value() -> impl Strategy<Value = Value> {

@@ -1,8 +1,10 @@
 //! Lists, page by page, in both of Twilio's envelopes.
 //!
-//! Owns when a list is at its end, and when it never will be. INVARIANT: the next page is the one that the other side names, because its token cannot
-//! be computed; it is asked for on the list's own root and path only, and no page is asked for twice. Nothing but an absent, `null` or empty address
-//! ends a list: whatever else cannot be followed is an error, so that part of a list never looks like all of it.
+//! Owns when a list is at its end, and when it never will be. INVARIANT: the next page is the one
+//! that the other side names, because its token cannot be computed; it is asked for on the list's
+//! own root and path only, and no page is asked for twice. Nothing but an absent, `null` or empty
+//! address ends a list: whatever else cannot be followed is an error, so that part of a list never
+//! looks like all of it.
 
 use std::{collections::HashSet, marker::PhantomData};
 
@@ -45,7 +47,10 @@ pub struct List<T> {
 
 impl<T> Default for List<T> {
     fn default() -> Self {
-        Self { items: Vec::new(), unreadable: 0 }
+        Self {
+            items: Vec::new(),
+            unreadable: 0,
+        }
     }
 }
 
@@ -62,19 +67,37 @@ pub struct Pages<T> {
 impl<T: DeserializeOwned> Pages<T> {
     /// The walk that begins at this address; `items` is the name of the array.
     pub(super) fn new(first: ApiUrl, items: &'static str) -> Self {
-        Self { items, asked: HashSet::from([key(&first.url)]), next: Ok(Some(first)), empty: 0, kind: PhantomData }
+        Self {
+            items,
+            asked: HashSet::from([key(&first.url)]),
+            next: Ok(Some(first)),
+            empty: 0,
+            kind: PhantomData,
+        }
     }
 
     /// The next page; `None` behind the last. After an error that passes it may be asked again.
     ///
     /// # Errors
-    /// [`RestError::Shape`] also for a list that leads elsewhere, in a circle or on for ever; everything before that was handed out.
-    pub async fn next(&mut self, client: &Client, account: &Account) -> Result<Option<Page<T>>, RestError> {
-        let Some(url) = self.next.clone()? else { return Ok(None) };
+    /// [`RestError::Shape`] also for a list that leads elsewhere, in a circle or on for ever;
+    /// everything before that was handed out.
+    pub async fn next(
+        &mut self,
+        client: &Client,
+        account: &Account,
+    ) -> Result<Option<Page<T>>, RestError> {
+        let Some(url) = self.next.clone()? else {
+            return Ok(None);
+        };
         let mut envelope: Value = client.get(account, url.clone()).await?;
         let page = page(&mut envelope, self.items)?;
-        self.empty = if page.items.is_empty() { self.empty.saturating_add(1) } else { 0 };
-        self.next = next(&envelope, &url).and_then(|next| next.map(|next| self.advance(next)).transpose());
+        self.empty = if page.items.is_empty() {
+            self.empty.saturating_add(1)
+        } else {
+            0
+        };
+        self.next =
+            next(&envelope, &url).and_then(|next| next.map(|next| self.advance(next)).transpose());
         if page.unreadable > 0 {
             metrics::counter!("recvault_twilio_unreadable_total", "list" => self.items)
                 .increment(u64::try_from(page.unreadable).unwrap_or(u64::MAX));
@@ -105,7 +128,9 @@ impl Client {
     ) -> Result<List<T>, RestError> {
         let (mut all, mut pages) = (List::default(), Pages::new(first, items));
         for _ in 0..MOST_OF_SHORT {
-            let Some(page) = pages.next(self, account).await? else { return Ok(all) };
+            let Some(page) = pages.next(self, account).await? else {
+                return Ok(all);
+            };
             all.items.extend(page.items);
             all.unreadable += page.unreadable;
         }
@@ -122,19 +147,34 @@ fn key(url: &Url) -> String {
 }
 
 /// What is on a page.
-pub(super) fn page<T: DeserializeOwned>(envelope: &mut Value, items: &'static str) -> Result<Page<T>, RestError> {
-    let Some(Value::Array(told)) = envelope.get_mut(items).map(Value::take) else { return Err(NO_LIST) };
+pub(super) fn page<T: DeserializeOwned>(
+    envelope: &mut Value,
+    items: &'static str,
+) -> Result<Page<T>, RestError> {
+    let Some(Value::Array(told)) = envelope.get_mut(items).map(Value::take) else {
+        return Err(NO_LIST);
+    };
     let count = told.len();
-    let items: Vec<T> = told.into_iter().filter_map(|item| serde_json::from_value(item).ok()).collect();
-    Ok(Page { unreadable: count - items.len(), items })
+    let items: Vec<T> = told
+        .into_iter()
+        .filter_map(|item| serde_json::from_value(item).ok())
+        .collect();
+    Ok(Page {
+        unreadable: count - items.len(),
+        items,
+    })
 }
 
-/// Where a list goes on: of version 2010-04-01 `next_page_uri`, relative or on the same root; of Conversational Intelligence `meta.next_page_url`, which
-/// is absolute.
+/// Where a list goes on: of version 2010-04-01 `next_page_uri`, relative or on the same root; of
+/// Conversational Intelligence `meta.next_page_url`, which is absolute.
 pub(super) fn next(envelope: &Value, from: &ApiUrl) -> Result<Option<ApiUrl>, RestError> {
     let told = match from.root {
         Root::Api => envelope.get("next_page_uri"),
-        Root::Intelligence => envelope.get("meta").filter(|meta| meta.is_object()).ok_or(NO_LIST)?.get("next_page_url"),
+        Root::Intelligence => envelope
+            .get("meta")
+            .filter(|meta| meta.is_object())
+            .ok_or(NO_LIST)?
+            .get("next_page_url"),
     };
     let told = match told {
         None | Some(Value::Null) => return Ok(None),
@@ -156,5 +196,8 @@ pub(super) fn next(envelope: &Value, from: &ApiUrl) -> Result<Option<ApiUrl>, Re
     if url.origin() != from.url.origin() || url.path() != from.url.path() {
         return Err(ELSEWHERE);
     }
-    Ok(Some(ApiUrl { root: from.root, url }))
+    Ok(Some(ApiUrl {
+        root: from.root,
+        url,
+    }))
 }

@@ -1,4 +1,5 @@
-//! Recordings: metadata, lists, stopping, deleting (<https://www.twilio.com/docs/voice/api/recording>).
+//! Recordings: metadata, lists, stopping, deleting
+//! (<https://www.twilio.com/docs/voice/api/recording>).
 
 use reqwest::Url;
 use serde::Deserialize;
@@ -16,7 +17,8 @@ use crate::{
     twilio::{RecordingCallback, encryption},
 };
 
-/// A recording as Twilio's list and its metadata tell of it. Fields that only describe it are absent where they cannot be read.
+/// A recording as Twilio's list and its metadata tell of it. Fields that only describe it are
+/// absent where they cannot be read.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
 pub struct RecordingResource {
     /// The recording.
@@ -24,7 +26,8 @@ pub struct RecordingResource {
     /// The account or subaccount.
     #[serde(default, deserialize_with = "readable")]
     pub account_sid: Option<AccountSid>,
-    /// `in-progress`, `paused`, `stopped`, `processing`, `completed`, `absent`, `deleted`; an open set.
+    /// `in-progress`, `paused`, `stopped`, `processing`, `completed`, `absent`, `deleted`; an open
+    /// set.
     #[serde(default, deserialize_with = "text")]
     pub status: String,
     /// The (parent) call.
@@ -64,7 +67,8 @@ pub struct RecordingResource {
 pub struct Listing {
     /// Created at or after; whole seconds.
     pub since: Timestamp,
-    /// Created before, as Twilio's filter is written; it may count the second itself. Whole seconds. `None`: until now.
+    /// Created before, as Twilio's filter is written; it may count the second itself. Whole
+    /// seconds. `None`: until now.
     pub until: Option<Timestamp>,
     /// Recordings in a page, 1 to 1000.
     pub page_size: u16,
@@ -73,8 +77,9 @@ pub struct Listing {
 }
 
 impl RecordingResource {
-    /// The same as a callback would have told it, so that it makes no difference which of the two came. Twilio's words for what is not over yet all
-    /// mean that it is in progress. Callbacks tell length and channels of what is completed only, and that a success has the error code 0.
+    /// The same as a callback would have told it, so that it makes no difference which of the two
+    /// came. Twilio's words for what is not over yet all mean that it is in progress. Callbacks
+    /// tell length and channels of what is completed only, and that a success has the error code 0.
     /// `account` is the one that was asked, which is not always told.
     pub fn told(&self, account: &AccountSid) -> RecordingCallback {
         let status = match self.status.as_str() {
@@ -89,11 +94,18 @@ impl RecordingResource {
             conference: self.conference_sid.clone(),
             status: status.to_owned(),
             duration_s: self.duration.filter(|&seconds| is_complete && seconds >= 0),
-            channels: self.channels.filter(|channels| is_complete && matches!(channels, 1 | 2)),
+            channels: self
+                .channels
+                .filter(|channels| is_complete && matches!(channels, 1 | 2)),
             started_at: self.start_time,
-            source: self.source.clone().filter(|source| super::super::callback::is_source(source)),
+            source: self
+                .source
+                .clone()
+                .filter(|source| super::super::callback::is_source(source)),
             error_code: self.error_code.or(is_complete.then_some(0)),
-            encryption: encryption::from_value(&self.encryption_details).ok().flatten(),
+            encryption: encryption::from_value(&self.encryption_details)
+                .ok()
+                .flatten(),
             query: Vec::new(),
         }
     }
@@ -105,16 +117,25 @@ impl RecordingResource {
         self.account_sid.as_ref().is_none_or(|of| of == account)
     }
 
-    /// Where its sound is, if that is a bucket of the customer's and not Twilio. Twilio's own addresses may be of another scheme or region.
+    /// Where its sound is, if that is a bucket of the customer's and not Twilio. Twilio's own
+    /// addresses may be of another scheme or region.
     pub fn elsewhere(&self, account: &Account) -> Option<&str> {
         let address = Url::parse(self.media_url.as_deref()?).ok()?;
-        self.media_url.as_deref().filter(|_| !account.is_twilios(&address))
+        self.media_url
+            .as_deref()
+            .filter(|_| !account.is_twilios(&address))
     }
 }
 
 impl Client {
-    /// A recording's metadata. `with_deleted`: also of one that was deleted in the last 40 days; its status is then `deleted`.
-    pub async fn recording(&self, account: &Account, sid: &RecordingSid, with_deleted: bool) -> Result<RecordingResource, RestError> {
+    /// A recording's metadata. `with_deleted`: also of one that was deleted in the last 40 days;
+    /// its status is then `deleted`.
+    pub async fn recording(
+        &self,
+        account: &Account,
+        sid: &RecordingSid,
+        with_deleted: bool,
+    ) -> Result<RecordingResource, RestError> {
         let mut url = account.own_url(&format!("/Recordings/{sid}.json"));
         if with_deleted {
             url = url.with("IncludeSoftDeleted", "true");
@@ -128,7 +149,9 @@ impl Client {
 
     /// An account's recordings, as Twilio orders them: newest first. Nothing is asked yet.
     pub fn recordings(&self, account: &Account, listing: &Listing) -> Pages<RecordingResource> {
-        let mut url = account.own_url("/Recordings.json").with("PageSize", &listing.page_size.clamp(1, 1000).to_string());
+        let mut url = account
+            .own_url("/Recordings.json")
+            .with("PageSize", &listing.page_size.clamp(1, 1000).to_string());
         // Twilio's own spelling of a range: the comparison belongs to the name.
         url = url.with("DateCreated>", &listing.since.in_seconds());
         if let Some(until) = listing.until {
@@ -140,9 +163,20 @@ impl Client {
         Pages::new(url, "recordings")
     }
 
-    /// Ends a recording that is being made. What was recorded until then is kept and becomes `completed`.
-    pub async fn stop_recording(&self, account: &Account, call: &CallSid, sid: &RecordingSid) -> Result<(), RestError> {
-        self.post(account, account.own_url(&format!("/Calls/{call}/Recordings/{sid}.json")), &[("Status", "stopped")]).await
+    /// Ends a recording that is being made. What was recorded until then is kept and becomes
+    /// `completed`.
+    pub async fn stop_recording(
+        &self,
+        account: &Account,
+        call: &CallSid,
+        sid: &RecordingSid,
+    ) -> Result<(), RestError> {
+        self.post(
+            account,
+            account.own_url(&format!("/Calls/{call}/Recordings/{sid}.json")),
+            &[("Status", "stopped")],
+        )
+        .await
     }
 
     /// The same for a conference's.
@@ -152,12 +186,23 @@ impl Client {
         conference: &ConferenceSid,
         sid: &RecordingSid,
     ) -> Result<(), RestError> {
-        self.post(account, account.own_url(&format!("/Conferences/{conference}/Recordings/{sid}.json")), &[("Status", "stopped")]).await
+        self.post(
+            account,
+            account.own_url(&format!("/Conferences/{conference}/Recordings/{sid}.json")),
+            &[("Status", "stopped")],
+        )
+        .await
     }
 
-    /// Deletes a recording. Twilio does that only with one that is `completed`; what it answers otherwise is not documented.
-    pub async fn delete_recording(&self, account: &Account, sid: &RecordingSid) -> Result<(), RestError> {
-        self.delete(account, account.own_url(&format!("/Recordings/{sid}.json"))).await
+    /// Deletes a recording. Twilio does that only with one that is `completed`; what it answers
+    /// otherwise is not documented.
+    pub async fn delete_recording(
+        &self,
+        account: &Account,
+        sid: &RecordingSid,
+    ) -> Result<(), RestError> {
+        self.delete(account, account.own_url(&format!("/Recordings/{sid}.json")))
+            .await
     }
 }
 
@@ -177,8 +222,17 @@ mod tests {
     };
 
     fn accounts(api_base: &str) -> Accounts {
-        let account = AccountSettings::new(format!("AC{}", "0".repeat(32)).parse().unwrap(), vec![SecretText::new("token".into())]);
-        Settings { api_base: api_base.into(), accounts: vec![account], ..Settings::default() }.resolve(Path::new(".")).unwrap()
+        let account = AccountSettings::new(
+            format!("AC{}", "0".repeat(32)).parse().unwrap(),
+            vec![SecretText::new("token".into())],
+        );
+        Settings {
+            api_base: api_base.into(),
+            accounts: vec![account],
+            ..Settings::default()
+        }
+        .resolve(Path::new("."))
+        .unwrap()
     }
 
     fn kept_at(media_url: &str) -> RecordingResource {
@@ -189,16 +243,31 @@ mod tests {
 
     #[test]
     fn only_what_is_not_at_twilio_is_elsewhere() {
-        let (twilio, local) = (accounts("https://api.twilio.com"), accounts("http://127.0.0.1:4010"));
+        let (twilio, local) = (
+            accounts("https://api.twilio.com"),
+            accounts("http://127.0.0.1:4010"),
+        );
         let [twilio, local] = [&twilio, &local].map(|accounts| accounts.iter().next().unwrap());
-        for own in ["http://api.twilio.com/2010-04-01/Accounts/AC/Recordings/RE", "https://api.dublin.ie1.twilio.com/x", "", "no address"] {
+        for own in [
+            "http://api.twilio.com/2010-04-01/Accounts/AC/Recordings/RE",
+            "https://api.dublin.ie1.twilio.com/x",
+            "",
+            "no address",
+        ] {
             assert_eq!(kept_at(own).elsewhere(twilio), None, "{own}");
         }
-        for other in ["https://bucket.s3.amazonaws.com/RE.wav", "https://eviltwilio.com/x", "https://twilio.com.example.org/x"] {
+        for other in [
+            "https://bucket.s3.amazonaws.com/RE.wav",
+            "https://eviltwilio.com/x",
+            "https://twilio.com.example.org/x",
+        ] {
             assert_eq!(kept_at(other).elsewhere(twilio), Some(other));
         }
         assert_eq!(kept_at("http://127.0.0.1:4010/x").elsewhere(local), None);
-        assert_eq!(kept_at("http://127.0.0.1:4011/x").elsewhere(local), Some("http://127.0.0.1:4011/x"));
+        assert_eq!(
+            kept_at("http://127.0.0.1:4011/x").elsewhere(local),
+            Some("http://127.0.0.1:4011/x")
+        );
     }
 
     proptest! {

@@ -1,7 +1,8 @@
 //! Every REST call against answers made from Twilio's published schemas.
 //!
-//! The table holds the fields that are read, as <https://github.com/twilio/twilio-oai> has them in `spec/json/twilio_api_v2010.json` and
-//! `spec/json/twilio_intelligence_v2.json` (read on 2026-11-29). No field is required there, and everything but whole numbers may be `null`.
+//! The table holds the fields that are read, as <https://github.com/twilio/twilio-oai> has them in
+//! `spec/json/twilio_api_v2010.json` and `spec/json/twilio_intelligence_v2.json` (read on
+//! 2026-11-29). No field is required there, and everything but whole numbers may be `null`.
 
 use std::collections::BTreeMap;
 
@@ -51,9 +52,30 @@ const RECORDING: Schema = &[
     ("start_time", Kind::Rfc2822),
     ("duration", Kind::Digits),
     ("sid", Kind::Sid("RE")),
-    ("status", Kind::Word(&["in-progress", "paused", "stopped", "processing", "completed", "absent", "deleted"])),
+    (
+        "status",
+        Kind::Word(&[
+            "in-progress",
+            "paused",
+            "stopped",
+            "processing",
+            "completed",
+            "absent",
+            "deleted",
+        ]),
+    ),
     ("channels", Kind::Whole),
-    ("source", Kind::Word(&["DialVerb", "Conference", "OutboundAPI", "Trunking", "RecordVerb", "StartCallRecordingAPI"])),
+    (
+        "source",
+        Kind::Word(&[
+            "DialVerb",
+            "Conference",
+            "OutboundAPI",
+            "Trunking",
+            "RecordVerb",
+            "StartCallRecordingAPI",
+        ]),
+    ),
     ("error_code", Kind::Number),
     ("encryption_details", Kind::Anything),
     ("media_url", Kind::Text),
@@ -64,28 +86,59 @@ const CALL: Schema = &[
     ("account_sid", Kind::Sid("AC")),
     ("to", Kind::Text),
     ("from", Kind::Text),
-    ("status", Kind::Word(&["queued", "ringing", "in-progress", "completed", "busy", "failed", "no-answer", "canceled"])),
+    (
+        "status",
+        Kind::Word(&[
+            "queued",
+            "ringing",
+            "in-progress",
+            "completed",
+            "busy",
+            "failed",
+            "no-answer",
+            "canceled",
+        ]),
+    ),
     ("start_time", Kind::Rfc2822),
     ("duration", Kind::Digits),
     ("direction", Kind::Text),
     ("caller_name", Kind::Text),
 ];
-const PARTICIPANT: Schema = &[("call_sid", Kind::Sid("CA")), ("label", Kind::Text), ("date_created", Kind::Rfc2822)];
-const ACCOUNT: Schema =
-    &[("sid", Kind::Sid("AC")), ("owner_account_sid", Kind::Sid("AC")), ("status", Kind::Word(&["active", "suspended", "closed"]))];
+const PARTICIPANT: Schema = &[
+    ("call_sid", Kind::Sid("CA")),
+    ("label", Kind::Text),
+    ("date_created", Kind::Rfc2822),
+];
+const ACCOUNT: Schema = &[
+    ("sid", Kind::Sid("AC")),
+    ("owner_account_sid", Kind::Sid("AC")),
+    ("status", Kind::Word(&["active", "suspended", "closed"])),
+];
 const NUMBER: Schema = &[("sid", Kind::Sid("PN")), ("voice_url", Kind::Text)];
-const ADD_ON: Schema = &[("sid", Kind::Sid("XR")), ("status", Kind::Word(&["canceled", "completed", "failed", "in-progress", "queued"]))];
+const ADD_ON: Schema = &[
+    ("sid", Kind::Sid("XR")),
+    (
+        "status",
+        Kind::Word(&["canceled", "completed", "failed", "in-progress", "queued"]),
+    ),
+];
 const TRANSCRIPTION: Schema = &[
     ("sid", Kind::Sid("TR")),
     ("recording_sid", Kind::Sid("RE")),
     ("duration", Kind::Digits),
-    ("status", Kind::Word(&["in-progress", "completed", "failed"])),
+    (
+        "status",
+        Kind::Word(&["in-progress", "completed", "failed"]),
+    ),
     ("transcription_text", Kind::Text),
 ];
 const TRANSCRIPT: Schema = &[
     ("account_sid", Kind::Sid("AC")),
     ("sid", Kind::Sid("GT")),
-    ("status", Kind::Word(&["queued", "in-progress", "completed", "failed", "canceled"])),
+    (
+        "status",
+        Kind::Word(&["queued", "in-progress", "completed", "failed", "canceled"]),
+    ),
     ("channel", Kind::Channel),
     ("language_code", Kind::Text),
     ("media_start_time", Kind::Iso),
@@ -121,7 +174,9 @@ fn of(kind: Kind) -> BoxedStrategy<Value> {
     match kind {
         // Of the account that asks, as whatever it lists is.
         Kind::Sid("AC") => or_null(Just(json!(sid()))),
-        Kind::Sid(prefix) => or_null("[0-9a-f]{32}".prop_map(move |digits| json!(format!("{prefix}{digits}")))),
+        Kind::Sid(prefix) => {
+            or_null("[0-9a-f]{32}".prop_map(move |digits| json!(format!("{prefix}{digits}"))))
+        }
         Kind::Word(words) => or_null(prop::sample::select(words).prop_map(|word| json!(word))),
         Kind::Rfc2822 => or_null(Just(json!("Tue, 28 May 2019 02:18:02 +0000"))),
         Kind::Iso => or_null(Just(json!("2019-05-28T02:18:02Z"))),
@@ -131,24 +186,42 @@ fn of(kind: Kind) -> BoxedStrategy<Value> {
         Kind::Number => or_null((0.0..9999.0f64).prop_map(Value::from)),
         Kind::Anything => anything(),
         Kind::Channel => {
-            let known = or_null(prop_oneof![Just(json!("Recording")), Just(json!(recording()))]);
-            let properties = or_null((known.clone(), known).prop_map(|(source, sid)| json!({ "source": source, "source_sid": sid })));
+            let known = or_null(prop_oneof![
+                Just(json!("Recording")),
+                Just(json!(recording()))
+            ]);
+            let properties = or_null(
+                (known.clone(), known)
+                    .prop_map(|(source, sid)| json!({ "source": source, "source_sid": sid })),
+            );
             prop_oneof![3 => properties.prop_map(|properties| json!({ "media_properties": properties })), 1 => anything()].boxed()
         }
         Kind::Words => {
             let text = or_null("[a-z]{1,8}".prop_map(Value::from));
-            let word =
-                (text, or_null((0.0..99.0f64).prop_map(Value::from))).prop_map(|(word, at)| json!({ "word": word, "start_time": at }));
-            or_null(prop::collection::vec(prop_oneof![3 => word, 1 => anything()], 0..4).prop_map(Value::from))
+            let word = (text, or_null((0.0..99.0f64).prop_map(Value::from)))
+                .prop_map(|(word, at)| json!({ "word": word, "start_time": at }));
+            or_null(
+                prop::collection::vec(prop_oneof![3 => word, 1 => anything()], 0..4)
+                    .prop_map(Value::from),
+            )
         }
     }
 }
 
 /// Anything that the schema allows: each field may be left out.
 fn resource(schema: Schema) -> BoxedStrategy<Value> {
-    let fields: Vec<_> = schema.iter().map(|(name, kind)| (Just(*name), proptest::option::weighted(0.9, of(*kind)))).collect();
+    let fields: Vec<_> = schema
+        .iter()
+        .map(|(name, kind)| (Just(*name), proptest::option::weighted(0.9, of(*kind))))
+        .collect();
     fields
-        .prop_map(|fields| fields.into_iter().filter_map(|(name, value)| Some((name.to_owned(), value?))).collect::<Map<_, _>>().into())
+        .prop_map(|fields| {
+            fields
+                .into_iter()
+                .filter_map(|(name, value)| Some((name.to_owned(), value?)))
+                .collect::<Map<_, _>>()
+                .into()
+        })
         .boxed()
 }
 
@@ -183,7 +256,15 @@ async fn listed(other: &Other, list: &str) -> Result<(Vec<String>, usize), RestE
     Ok(match list {
         "recordings" => {
             let since = Timestamp::parse_rfc3339("2026-01-01T00:00:00Z").unwrap();
-            let mut pages = client.recordings(account, &Listing { since, until: None, page_size: 1, with_deleted: true });
+            let mut pages = client.recordings(
+                account,
+                &Listing {
+                    since,
+                    until: None,
+                    page_size: 1,
+                    with_deleted: true,
+                },
+            );
             let (mut all, mut unreadable) = (Vec::new(), 0);
             while let Some(page) = pages.next(client, account).await? {
                 all.extend(page.items.iter().map(|item| item.sid.to_string()));
@@ -191,16 +272,70 @@ async fn listed(other: &Other, list: &str) -> Result<(Vec<String>, usize), RestE
             }
             (all, unreadable)
         }
-        "recordings of a call" => (client.recordings_of_call(account, &call()).await?.iter().map(|item| item.sid.to_string()).collect(), 0),
-        "legs of a call" => (client.child_calls(account, &call()).await?.iter().map(|item| option(&item.sid)).collect(), 0),
-        "participants" => (client.participants(account, &conference).await?.iter().map(|item| option(&item.call_sid)).collect(), 0),
-        "subaccounts" => (client.subaccounts(account).await?.iter().map(|item| item.sid.to_string()).collect(), 0),
-        "numbers" => (client.incoming_numbers(account).await?.iter().map(|item| item.sid.clone()).collect(), 0),
-        "add-on results" => known(client.add_ons_of(account, &recording()).await?, |item| item.sid.to_string()),
-        "transcriptions" => known(client.transcriptions_of(account, &recording()).await?, |item| item.sid.to_string()),
-        "transcripts" => known(client.transcripts_of(account, &recording()).await?, |item| item.sid.to_string()),
-        "transcripts of a call" => known(client.transcripts_of_call(account, &call()).await?, |item| item.sid.to_string()),
-        "sentences" => known(client.sentences(account, &transcript, false).await?, |item| item.transcript.expose().to_owned()),
+        "recordings of a call" => (
+            client
+                .recordings_of_call(account, &call())
+                .await?
+                .iter()
+                .map(|item| item.sid.to_string())
+                .collect(),
+            0,
+        ),
+        "legs of a call" => (
+            client
+                .child_calls(account, &call())
+                .await?
+                .iter()
+                .map(|item| option(&item.sid))
+                .collect(),
+            0,
+        ),
+        "participants" => (
+            client
+                .participants(account, &conference)
+                .await?
+                .iter()
+                .map(|item| option(&item.call_sid))
+                .collect(),
+            0,
+        ),
+        "subaccounts" => (
+            client
+                .subaccounts(account)
+                .await?
+                .iter()
+                .map(|item| item.sid.to_string())
+                .collect(),
+            0,
+        ),
+        "numbers" => (
+            client
+                .incoming_numbers(account)
+                .await?
+                .iter()
+                .map(|item| item.sid.clone())
+                .collect(),
+            0,
+        ),
+        "add-on results" => known(client.add_ons_of(account, &recording()).await?, |item| {
+            item.sid.to_string()
+        }),
+        "transcriptions" => known(
+            client.transcriptions_of(account, &recording()).await?,
+            |item| item.sid.to_string(),
+        ),
+        "transcripts" => known(
+            client.transcripts_of(account, &recording()).await?,
+            |item| item.sid.to_string(),
+        ),
+        "transcripts of a call" => known(
+            client.transcripts_of_call(account, &call()).await?,
+            |item| item.sid.to_string(),
+        ),
+        "sentences" => known(
+            client.sentences(account, &transcript, false).await?,
+            |item| item.transcript.expose().to_owned(),
+        ),
         other => panic!("{other}"),
     })
 }
@@ -208,7 +343,11 @@ async fn listed(other: &Other, list: &str) -> Result<(Vec<String>, usize), RestE
 /// An item of which only what it is known by is told.
 fn bare(items: &str, schema: Schema, by: &str, number: usize) -> (String, Value) {
     let kind = schema.iter().find(|(name, _)| *name == by).unwrap().1;
-    let name = if let Kind::Sid(prefix) = kind { format!("{prefix}{number:032x}") } else { format!("said {number}") };
+    let name = if let Kind::Sid(prefix) = kind {
+        format!("{prefix}{number:032x}")
+    } else {
+        format!("said {number}")
+    };
     let mut item = json!({ by: name });
     if items == "calls" {
         item["parent_call_sid"] = json!(call());
@@ -221,7 +360,10 @@ async fn an_item_that_tells_nothing_costs_no_other_of_its_list() {
     let (other, mut runner) = (Other::start().await, TestRunner::default());
     let mut counted: BTreeMap<&str, usize> = BTreeMap::new();
     for (list, items, schema, by) in LISTS {
-        let some = prop::collection::vec(prop_oneof![9 => resource(schema), 1 => Just(Value::Null)], 0..5);
+        let some = prop::collection::vec(
+            prop_oneof![9 => resource(schema), 1 => Just(Value::Null)],
+            0..5,
+        );
         for case in 0..64 {
             let mut draw = || some.new_tree(&mut runner).unwrap().current();
             let (mut pages, mut total) = ([draw(), draw()], 0);
@@ -234,16 +376,31 @@ async fn an_item_that_tells_nothing_costs_no_other_of_its_list() {
             }
             let told = serde_json::to_string(&pages).unwrap();
             let path = next_of(list);
-            for (page, next) in pages.into_iter().zip([Some(format!("https://host{path}?Page=1")), None]) {
-                let relative = next.as_ref().map(|next| next.trim_start_matches("https://host").to_owned());
+            for (page, next) in pages
+                .into_iter()
+                .zip([Some(format!("https://host{path}?Page=1")), None])
+            {
+                let relative = next
+                    .as_ref()
+                    .map(|next| next.trim_start_matches("https://host").to_owned());
                 let page = json!({ items: page, "next_page_uri": relative, "meta": { "next_page_url": next } });
                 other.tells(200, page.to_string());
             }
-            let (found, unreadable) = listed(&other, list).await.unwrap_or_else(|error| panic!("{list}: {error}: {told}"));
-            assert!(names.iter().all(|name| found.contains(name)), "{list}: {names:?} are not in {found:?}: {told}");
+            let (found, unreadable) = listed(&other, list)
+                .await
+                .unwrap_or_else(|error| panic!("{list}: {error}: {told}"));
+            assert!(
+                names.iter().all(|name| found.contains(name)),
+                "{list}: {names:?} are not in {found:?}: {told}"
+            );
             match list {
                 "participants" => assert_eq!(found.len(), total, "nobody is left out: {told}"),
-                "add-on results" | "transcriptions" | "transcripts" | "transcripts of a call" | "sentences" | "recordings" => {
+                "add-on results"
+                | "transcriptions"
+                | "transcripts"
+                | "transcripts of a call"
+                | "sentences"
+                | "recordings" => {
                     assert_eq!(found.len() + unreadable, total, "{list}: {told}");
                     *counted.entry(list).or_default() += unreadable;
                 }
@@ -251,7 +408,10 @@ async fn an_item_that_tells_nothing_costs_no_other_of_its_list() {
             }
         }
     }
-    assert!(counted.values().all(|unreadable| *unreadable > 0), "each of them met something that cannot be read: {counted:?}");
+    assert!(
+        counted.values().all(|unreadable| *unreadable > 0),
+        "each of them met something that cannot be read: {counted:?}"
+    );
 }
 
 /// The list's own path, on which it goes on.
@@ -277,8 +437,13 @@ async fn what_is_asked_for_by_its_id_is_read_whatever_else_is_told_of_it() {
     let (client, account) = (&other.client, other.account());
     let gt = format!("GT{}", "4".repeat(32)).parse().unwrap();
     let tr = format!("TR{}", "4".repeat(32)).parse().unwrap();
-    let all =
-        [("recording", RECORDING), ("call", CALL), ("transcription", TRANSCRIPTION), ("transcript", TRANSCRIPT), ("account", ACCOUNT)];
+    let all = [
+        ("recording", RECORDING),
+        ("call", CALL),
+        ("transcription", TRANSCRIPTION),
+        ("transcript", TRANSCRIPT),
+        ("account", ACCOUNT),
+    ];
     for (what, schema) in all {
         for _ in 0..64 {
             let mut told = resource(schema).new_tree(&mut runner).unwrap().current();
@@ -291,7 +456,10 @@ async fn what_is_asked_for_by_its_id_is_read_whatever_else_is_told_of_it() {
             };
             other.tells(200, told.to_string());
             let read = match what {
-                "recording" => client.recording(account, &recording(), true).await.map(drop),
+                "recording" => client
+                    .recording(account, &recording(), true)
+                    .await
+                    .map(drop),
                 "call" => client.call(account, &call()).await.map(drop),
                 "transcription" => client.transcription(account, &tr).await.map(drop),
                 "transcript" => client.transcript(account, &gt).await.map(drop),
@@ -302,9 +470,23 @@ async fn what_is_asked_for_by_its_id_is_read_whatever_else_is_told_of_it() {
     }
     // What was done is done, whatever is shown of it.
     for _ in 0..16 {
-        let told = resource(RECORDING).new_tree(&mut runner).unwrap().current().to_string();
+        let told = resource(RECORDING)
+            .new_tree(&mut runner)
+            .unwrap()
+            .current()
+            .to_string();
         other.tells(201, &*told).tells(200, &*told);
-        assert_eq!(client.start_recording(account, &call(), "https://vault.example.com").await, Ok(()), "{told}");
-        assert_eq!(client.stop_recording(account, &call(), &recording()).await, Ok(()), "{told}");
+        assert_eq!(
+            client
+                .start_recording(account, &call(), "https://vault.example.com")
+                .await,
+            Ok(()),
+            "{told}"
+        );
+        assert_eq!(
+            client.stop_recording(account, &call(), &recording()).await,
+            Ok(()),
+            "{told}"
+        );
     }
 }

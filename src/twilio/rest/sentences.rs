@@ -1,4 +1,5 @@
-//! Sentences of a transcript of Conversational Intelligence (<https://www.twilio.com/docs/conversational-intelligence/api/transcript-sentence-resource>).
+//! Sentences of a transcript of Conversational Intelligence
+//! (<https://www.twilio.com/docs/conversational-intelligence/api/transcript-sentence-resource>).
 //!
 //! INVARIANT: `Debug` shows no words.
 
@@ -13,7 +14,8 @@ use crate::{
     twilio::transcription::confidence,
 };
 
-/// A sentence. What only describes it is absent where it cannot be read; one whose text is `null` is no sentence.
+/// A sentence. What only describes it is absent where it cannot be read; one whose text is `null`
+/// is no sentence.
 #[derive(Clone, Debug, PartialEq, Deserialize)]
 pub struct SentenceResource {
     /// The channel on which it was said, from 1.
@@ -30,7 +32,8 @@ pub struct SentenceResource {
     /// 0 to 1.
     #[serde(default, deserialize_with = "share")]
     pub confidence: Option<f32>,
-    /// The same word by word, where that was asked for and is known; a word that cannot be read is left out.
+    /// The same word by word, where that was asked for and is known; a word that cannot be read is
+    /// left out.
     #[serde(default, deserialize_with = "list")]
     pub words: Vec<WordResource>,
 }
@@ -49,11 +52,19 @@ pub struct WordResource {
 }
 
 impl Client {
-    /// Every sentence of a transcript with its words, in Twilio's order. `redacted`: as its service hides what is sensitive, where that is on;
-    /// otherwise as it was said.
-    pub async fn sentences(&self, account: &Account, sid: &TranscriptSid, redacted: bool) -> Result<List<SentenceResource>, RestError> {
+    /// Every sentence of a transcript with its words, in Twilio's order. `redacted`: as its service
+    /// hides what is sensitive, where that is on; otherwise as it was said.
+    pub async fn sentences(
+        &self,
+        account: &Account,
+        sid: &TranscriptSid,
+        redacted: bool,
+    ) -> Result<List<SentenceResource>, RestError> {
         let url = account
-            .url(Root::Intelligence, &format!("/v2/Transcripts/{sid}/Sentences"))
+            .url(
+                Root::Intelligence,
+                &format!("/v2/Transcripts/{sid}/Sentences"),
+            )
             .with("PageSize", "1000")
             .with("WordTimestamps", "true")
             .with("Redacted", if redacted { "true" } else { "false" });
@@ -61,10 +72,13 @@ impl Client {
     }
 }
 
-/// Seconds, as a text or a number, to the nearest millisecond that they name; anything else counts as absent.
+/// Seconds, as a text or a number, to the nearest millisecond that they name; anything else counts
+/// as absent.
 fn millis<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<Option<u64>, D::Error> {
     let value = Value::deserialize(deserializer)?;
-    let seconds = value.as_f64().or_else(|| value.as_str()?.trim().parse().ok());
+    let seconds = value
+        .as_f64()
+        .or_else(|| value.as_str()?.trim().parse().ok());
     let time = seconds.and_then(|seconds: f64| Duration::try_from_secs_f64(seconds).ok());
     Ok(time.and_then(|time| u64::try_from((time + Duration::from_micros(500)).as_millis()).ok()))
 }
@@ -72,7 +86,9 @@ fn millis<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<Option<u6
 fn channel<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<Option<u8>, D::Error> {
     let value = Value::deserialize(deserializer)?;
     let number = value.as_i64().or_else(|| value.as_str()?.parse().ok());
-    Ok(number.and_then(|number| u8::try_from(number).ok()).filter(|channel| *channel > 0))
+    Ok(number
+        .and_then(|number| u8::try_from(number).ok())
+        .filter(|channel| *channel > 0))
 }
 
 fn share<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<Option<f32>, D::Error> {

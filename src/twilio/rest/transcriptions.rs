@@ -1,4 +1,5 @@
-//! Transcriptions of `<Record transcribe="true">` (<https://www.twilio.com/docs/voice/api/recording-transcription>).
+//! Transcriptions of `<Record transcribe="true">`
+//! (<https://www.twilio.com/docs/voice/api/recording-transcription>).
 
 use serde::Deserialize;
 
@@ -32,19 +33,46 @@ pub struct TranscriptionResource {
 
 impl Client {
     /// Every transcription of a recording.
-    pub async fn transcriptions_of(&self, account: &Account, recording: &RecordingSid) -> Result<List<TranscriptionResource>, RestError> {
-        let url = account.own_url(&format!("/Recordings/{recording}/Transcriptions.json")).with("PageSize", "100");
+    pub async fn transcriptions_of(
+        &self,
+        account: &Account,
+        recording: &RecordingSid,
+    ) -> Result<List<TranscriptionResource>, RestError> {
+        let url = account
+            .own_url(&format!("/Recordings/{recording}/Transcriptions.json"))
+            .with("PageSize", "100");
         self.all(account, url, "transcriptions").await
     }
 
     /// One transcription.
-    pub async fn transcription(&self, account: &Account, sid: &TranscriptionSid) -> Result<TranscriptionResource, RestError> {
-        let found: TranscriptionResource = self.get(account, account.own_url(&format!("/Transcriptions/{sid}.json"))).await?;
-        if found.sid == *sid { Ok(found) } else { Err(RestError::Shape("the transcription is another one")) }
+    pub async fn transcription(
+        &self,
+        account: &Account,
+        sid: &TranscriptionSid,
+    ) -> Result<TranscriptionResource, RestError> {
+        let found: TranscriptionResource = self
+            .get(
+                account,
+                account.own_url(&format!("/Transcriptions/{sid}.json")),
+            )
+            .await?;
+        if found.sid == *sid {
+            Ok(found)
+        } else {
+            Err(RestError::Shape("the transcription is another one"))
+        }
     }
 
     /// Deletes a transcription.
-    pub async fn delete_transcription(&self, account: &Account, sid: &TranscriptionSid) -> Result<(), RestError> {
-        self.delete(account, account.own_url(&format!("/Transcriptions/{sid}.json"))).await
+    pub async fn delete_transcription(
+        &self,
+        account: &Account,
+        sid: &TranscriptionSid,
+    ) -> Result<(), RestError> {
+        self.delete(
+            account,
+            account.own_url(&format!("/Transcriptions/{sid}.json")),
+        )
+        .await
     }
 }

@@ -1,4 +1,5 @@
-//! Transcripts of Conversational Intelligence (<https://www.twilio.com/docs/conversational-intelligence/api/transcript-resource>).
+//! Transcripts of Conversational Intelligence
+//! (<https://www.twilio.com/docs/conversational-intelligence/api/transcript-resource>).
 
 use serde::Deserialize;
 
@@ -31,7 +32,8 @@ pub struct TranscriptResource {
     /// When the conversation began, where whoever asked for it said so.
     #[serde(default, deserialize_with = "rfc3339")]
     pub media_start_time: Option<Timestamp>,
-    /// `CR…`: its sentences are encrypted with the customer's key, in a form that is not documented.
+    /// `CR…`: its sentences are encrypted with the customer's key, in a form that is not
+    /// documented.
     #[serde(default, deserialize_with = "readable")]
     pub encryption_credential_sid: Option<String>,
 }
@@ -57,25 +59,47 @@ pub struct MediaProperties {
 
 impl TranscriptResource {
     pub(super) fn is_of(&self, account: &Account) -> bool {
-        self.account_sid.as_ref().is_none_or(|of| of == account.sid())
+        self.account_sid
+            .as_ref()
+            .is_none_or(|of| of == account.sid())
     }
 }
 
 impl Client {
-    /// Every transcript of a recording, whoever asked for it: a service may transcribe each recording of the account by itself.
-    pub async fn transcripts_of(&self, account: &Account, recording: &RecordingSid) -> Result<List<TranscriptResource>, RestError> {
+    /// Every transcript of a recording, whoever asked for it: a service may transcribe each
+    /// recording of the account by itself.
+    pub async fn transcripts_of(
+        &self,
+        account: &Account,
+        recording: &RecordingSid,
+    ) -> Result<List<TranscriptResource>, RestError> {
         self.transcripts_from(account, recording.as_str()).await
     }
 
     /// Every transcript of a call, such as one that was made while it lasted.
-    pub async fn transcripts_of_call(&self, account: &Account, call: &CallSid) -> Result<List<TranscriptResource>, RestError> {
+    pub async fn transcripts_of_call(
+        &self,
+        account: &Account,
+        call: &CallSid,
+    ) -> Result<List<TranscriptResource>, RestError> {
         self.transcripts_from(account, call.as_str()).await
     }
 
-    async fn transcripts_from(&self, account: &Account, source: &str) -> Result<List<TranscriptResource>, RestError> {
-        let url = account.url(Root::Intelligence, "/v2/Transcripts").with("SourceSid", source).with("PageSize", "100");
+    async fn transcripts_from(
+        &self,
+        account: &Account,
+        source: &str,
+    ) -> Result<List<TranscriptResource>, RestError> {
+        let url = account
+            .url(Root::Intelligence, "/v2/Transcripts")
+            .with("SourceSid", source)
+            .with("PageSize", "100");
         let found: List<TranscriptResource> = self.all(account, url, "transcripts").await?;
-        if found.items.iter().all(|transcript| transcript.is_of(account)) {
+        if found
+            .items
+            .iter()
+            .all(|transcript| transcript.is_of(account))
+        {
             Ok(found)
         } else {
             // The credential is another account's: what it does not list says nothing of this one.
@@ -84,14 +108,33 @@ impl Client {
     }
 
     /// One transcript.
-    pub async fn transcript(&self, account: &Account, sid: &TranscriptSid) -> Result<TranscriptResource, RestError> {
-        let found: TranscriptResource = self.get(account, account.url(Root::Intelligence, &format!("/v2/Transcripts/{sid}"))).await?;
-        if found.sid == *sid && found.is_of(account) { Ok(found) } else { Err(RestError::Shape("the transcript is another one")) }
+    pub async fn transcript(
+        &self,
+        account: &Account,
+        sid: &TranscriptSid,
+    ) -> Result<TranscriptResource, RestError> {
+        let found: TranscriptResource = self
+            .get(
+                account,
+                account.url(Root::Intelligence, &format!("/v2/Transcripts/{sid}")),
+            )
+            .await?;
+        if found.sid == *sid && found.is_of(account) {
+            Ok(found)
+        } else {
+            Err(RestError::Shape("the transcript is another one"))
+        }
     }
 
     /// Every recording of a call, as its parent. One of a conference is not among them.
-    pub async fn recordings_of_call(&self, account: &Account, call: &CallSid) -> Result<Vec<RecordingResource>, RestError> {
-        let url = account.own_url(&format!("/Calls/{call}/Recordings.json")).with("PageSize", "100");
+    pub async fn recordings_of_call(
+        &self,
+        account: &Account,
+        call: &CallSid,
+    ) -> Result<Vec<RecordingResource>, RestError> {
+        let url = account
+            .own_url(&format!("/Calls/{call}/Recordings.json"))
+            .with("PageSize", "100");
         let found: Vec<RecordingResource> = self.all(account, url, "recordings").await?.items;
         if found.iter().all(|recording| recording.is_of(account.sid())) {
             Ok(found)
@@ -101,7 +144,15 @@ impl Client {
     }
 
     /// Deletes a transcript with its sentences and operator results.
-    pub async fn delete_transcript(&self, account: &Account, sid: &TranscriptSid) -> Result<(), RestError> {
-        self.delete(account, account.url(Root::Intelligence, &format!("/v2/Transcripts/{sid}"))).await
+    pub async fn delete_transcript(
+        &self,
+        account: &Account,
+        sid: &TranscriptSid,
+    ) -> Result<(), RestError> {
+        self.delete(
+            account,
+            account.url(Root::Intelligence, &format!("/v2/Transcripts/{sid}")),
+        )
+        .await
     }
 }

@@ -16,7 +16,10 @@ pub(in crate::twilio) struct Turns {
 
 impl Turns {
     pub(in crate::twilio) fn new(per_second: u32) -> Self {
-        Self { every: Duration::from_secs(1) / per_second.max(1), next: Mutex::new(None) }
+        Self {
+            every: Duration::from_secs(1) / per_second.max(1),
+            next: Mutex::new(None),
+        }
     }
 
     /// Returns when it is the caller's turn.
@@ -40,7 +43,13 @@ mod tests {
     fn turns_come_one_after_another_and_are_not_saved_up() {
         let (turns, start) = (Turns::new(10), Instant::now());
         let [tenth, later] = [100, 5000].map(|millis| start + Duration::from_millis(millis));
-        assert_eq!([turns.turn(start), turns.turn(start), turns.turn(start)], [start, tenth, tenth + Duration::from_millis(100)]);
-        assert_eq!([turns.turn(later), turns.turn(later)], [later, later + Duration::from_millis(100)]);
+        assert_eq!(
+            [turns.turn(start), turns.turn(start), turns.turn(start)],
+            [start, tenth, tenth + Duration::from_millis(100)]
+        );
+        assert_eq!(
+            [turns.turn(later), turns.turn(later)],
+            [later, later + Duration::from_millis(100)]
+        );
     }
 }

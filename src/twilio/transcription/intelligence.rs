@@ -1,6 +1,7 @@
 //! The webhook of Conversational Intelligence (classic, v2): a transcript can be fetched.
 //!
-//! Its content type is not documented: a form, by POST or GET, and JSON are all read. It says neither status nor text.
+//! Its content type is not documented: a form, by POST or GET, and JSON are all read. It says
+//! neither status nor text.
 
 use std::str::FromStr;
 
@@ -27,12 +28,14 @@ pub struct IntelligenceEvent {
 }
 
 impl IntelligenceEvent {
-    /// Whether a verified request looks like this webhook, and like no callback of the older interface.
+    /// Whether a verified request looks like this webhook, and like no callback of the older
+    /// interface.
     pub fn is_one(verified: &Verified) -> bool {
         verified.json().is_some() || Params::of(verified).readable("event_type").is_some()
     }
 
-    /// Reads a verified request; `None` is an event of another kind, with which there is nothing to do.
+    /// Reads a verified request; `None` is an event of another kind, with which there is nothing to
+    /// do.
     ///
     /// # Errors
     /// [`CallbackError`] names the parameter.
@@ -42,18 +45,37 @@ impl IntelligenceEvent {
             Some(json) => member(json, field),
             None => params.one(field),
         };
-        let kind = read("event_type")?.ok_or(CallbackError::Missing { field: "event_type" })?;
+        let kind = read("event_type")?.ok_or(CallbackError::Missing {
+            field: "event_type",
+        })?;
         if kind != AVAILABLE {
             return Ok(None);
         }
-        // A second name for the account must not say something else than the one whose signature was checked.
-        let account: Option<AccountSid> = parsed(read("account_sid")?, "account_sid", "`AC` and 32 hex digits")?;
+        // A second name for the account must not say something else than the one whose signature
+        // was checked.
+        let account: Option<AccountSid> = parsed(
+            read("account_sid")?,
+            "account_sid",
+            "`AC` and 32 hex digits",
+        )?;
         if account.is_some_and(|account| account != *verified.account()) {
-            return Err(CallbackError::Malformed { field: "account_sid", expected: "the account that signed" });
+            return Err(CallbackError::Malformed {
+                field: "account_sid",
+                expected: "the account that signed",
+            });
         }
-        let transcript = parsed(read("transcript_sid")?, "transcript_sid", "`GT` and 32 hex digits")?;
-        let transcript = transcript.ok_or(CallbackError::Missing { field: "transcript_sid" })?;
-        Ok(Some(Self { account: verified.account().clone(), transcript }))
+        let transcript = parsed(
+            read("transcript_sid")?,
+            "transcript_sid",
+            "`GT` and 32 hex digits",
+        )?;
+        let transcript = transcript.ok_or(CallbackError::Missing {
+            field: "transcript_sid",
+        })?;
+        Ok(Some(Self {
+            account: verified.account().clone(),
+            transcript,
+        }))
     }
 }
 
@@ -62,10 +84,21 @@ fn member<'a>(json: &'a Value, field: &'static str) -> Result<Option<&'a str>, C
     match json.get(field) {
         None | Some(Value::Null) => Ok(None),
         Some(Value::String(text)) => Ok(Some(text.as_str()).filter(|text| !text.is_empty())),
-        Some(_) => Err(CallbackError::Malformed { field, expected: "a text" }),
+        Some(_) => Err(CallbackError::Malformed {
+            field,
+            expected: "a text",
+        }),
     }
 }
 
-fn parsed<T: FromStr>(text: Option<&str>, field: &'static str, expected: &'static str) -> Result<Option<T>, CallbackError> {
-    text.map(|text| text.parse().map_err(|_| CallbackError::Malformed { field, expected })).transpose()
+fn parsed<T: FromStr>(
+    text: Option<&str>,
+    field: &'static str,
+    expected: &'static str,
+) -> Result<Option<T>, CallbackError> {
+    text.map(|text| {
+        text.parse()
+            .map_err(|_| CallbackError::Malformed { field, expected })
+    })
+    .transpose()
 }

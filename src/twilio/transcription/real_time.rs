@@ -1,7 +1,8 @@
 //! Events of Real-Time Transcription (<https://www.twilio.com/docs/voice/twiml/transcription>).
 //!
-//! Booleans and numbers are texts. What the speech engine adds in its own words (`TranscriptionProviderData`) is not read: even the documented
-//! sample of it is no JSON. INVARIANT: `Debug` shows no words.
+//! Booleans and numbers are texts. What the speech engine adds in its own words
+//! (`TranscriptionProviderData`) is not read: even the documented sample of it is no JSON.
+//! INVARIANT: `Debug` shows no words.
 
 use zeroize::Zeroizing;
 
@@ -26,7 +27,8 @@ pub struct RealTimeEvent {
     pub call: CallSid,
     /// The transcription; where Intelligence keeps it, a transcript there has the same id.
     pub transcription: TranscriptSid,
-    /// When it happened, as far as Twilio says so in a form that can be read. Whole or broken seconds.
+    /// When it happened, as far as Twilio says so in a form that can be read. Whole or broken
+    /// seconds.
     pub at: Option<Timestamp>,
     /// The number that Twilio gave it, from 0.
     pub sequence: Option<i64>,
@@ -84,7 +86,9 @@ impl Track {
 
     /// Reads Twilio's word.
     pub fn parse(text: &str) -> Option<Self> {
-        [Self::Inbound, Self::Outbound].into_iter().find(|track| track.as_str() == text)
+        [Self::Inbound, Self::Outbound]
+            .into_iter()
+            .find(|track| track.as_str() == text)
     }
 }
 
@@ -95,7 +99,11 @@ impl RealTimeEvent {
     /// [`CallbackError`] names the parameter, and never what was said.
     pub fn parse(verified: &Verified) -> Result<Self, CallbackError> {
         let params = Params::of(verified);
-        let event = params.one("TranscriptionEvent")?.ok_or(CallbackError::Missing { field: "TranscriptionEvent" })?;
+        let event = params
+            .one("TranscriptionEvent")?
+            .ok_or(CallbackError::Missing {
+                field: "TranscriptionEvent",
+            })?;
         let what = match event {
             "transcription-started" => What::Started,
             "transcription-content" => content(&params)?,
@@ -103,16 +111,22 @@ impl RealTimeEvent {
             "transcription-error" => What::Failed(params.number("TranscriptionErrorCode")),
             _ => What::Other,
         };
-        let sequence = params.optional::<u32>("SequenceId", "a whole number")?.map(i64::from);
+        let sequence = params
+            .optional::<u32>("SequenceId", "a whole number")?
+            .map(i64::from);
         if sequence.is_none() && matches!(what, What::Said(_)) {
             // Without it nobody could tell a repetition from something said twice.
-            return Err(CallbackError::Missing { field: "SequenceId" });
+            return Err(CallbackError::Missing {
+                field: "SequenceId",
+            });
         }
         Ok(Self {
             account: verified.account().clone(),
             call: params.required("CallSid", "`CA` and 32 hex digits")?,
             transcription: params.required("TranscriptionSid", "`GT` and 32 hex digits")?,
-            at: params.readable("Timestamp").and_then(Timestamp::parse_rfc3339),
+            at: params
+                .readable("Timestamp")
+                .and_then(Timestamp::parse_rfc3339),
             sequence,
             what,
         })
@@ -121,21 +135,42 @@ impl RealTimeEvent {
 
 fn content(params: &Params<'_>) -> Result<What, CallbackError> {
     const DATA: &str = "TranscriptionData";
-    let track = params.one("Track")?.ok_or(CallbackError::Missing { field: "Track" })?;
+    let track = params
+        .one("Track")?
+        .ok_or(CallbackError::Missing { field: "Track" })?;
     let expected = "`inbound_track` or `outbound_track`";
-    let track = Track::parse(track).ok_or(CallbackError::Malformed { field: "Track", expected })?;
+    let track = Track::parse(track).ok_or(CallbackError::Malformed {
+        field: "Track",
+        expected,
+    })?;
     match params.one("Final")? {
         Some("true" | "True" | "1") => {}
         Some("false" | "False" | "0") => return Ok(What::Guessed(track)),
-        Some(_) => return Err(CallbackError::Malformed { field: "Final", expected: "`true` or `false`" }),
+        Some(_) => {
+            return Err(CallbackError::Malformed {
+                field: "Final",
+                expected: "`true` or `false`",
+            });
+        }
         None => return Err(CallbackError::Missing { field: "Final" }),
     }
-    let told = params.one(DATA)?.ok_or(CallbackError::Missing { field: DATA })?;
-    let malformed = CallbackError::Malformed { field: DATA, expected: "a JSON object with `transcript` and `confidence`" };
+    let told = params
+        .one(DATA)?
+        .ok_or(CallbackError::Missing { field: DATA })?;
+    let malformed = CallbackError::Malformed {
+        field: DATA,
+        expected: "a JSON object with `transcript` and `confidence`",
+    };
     let told: Told = serde_json::from_str(told).map_err(|_| malformed)?;
     let text = Zeroizing::new(told.transcript);
-    let said: String = text.chars().filter(|c| *c != '\0').take(transcript::MAX_CHARS).collect();
-    let language = params.readable("LanguageCode").filter(|language| language.len() <= 35);
+    let said: String = text
+        .chars()
+        .filter(|c| *c != '\0')
+        .take(transcript::MAX_CHARS)
+        .collect();
+    let language = params
+        .readable("LanguageCode")
+        .filter(|language| language.len() <= 35);
     Ok(What::Said(Piece {
         track,
         said: Said::new(said),
@@ -159,5 +194,8 @@ pub(in crate::twilio) fn confidence(value: serde_json::Value) -> Option<f32> {
         serde_json::Value::Number(number) => number.to_string(),
         _ => return None,
     };
-    text.trim().parse::<f32>().ok().filter(|share| (0.0..=1.0).contains(share))
+    text.trim()
+        .parse::<f32>()
+        .ok()
+        .filter(|share| (0.0..=1.0).contains(share))
 }

@@ -1,6 +1,8 @@
-//! The `transcribeCallback` of `<Record transcribe="true">`: a recording was transcribed, or could not be.
+//! The `transcribeCallback` of `<Record transcribe="true">`: a recording was transcribed, or could
+//! not be.
 //!
-//! It carries the text as well. That is never read: it is fetched, as everything else is, so that what was said comes over one way only.
+//! It carries the text as well. That is never read: it is fetched, as everything else is, so that
+//! what was said comes over one way only.
 
 use crate::{
     model::sid::{AccountSid, RecordingSid, TranscriptionSid},

@@ -28,33 +28,69 @@ fn token() -> SecretText {
 }
 
 fn verify(request: &Request<'_>) -> Result<Verified, Rejection> {
-    let account = |digit: &str, token: SecretText| AccountSettings::new(sid("AC", digit).parse().unwrap(), vec![token]);
-    let accounts = vec![account("0", token()), account("9", SecretText::new("another".into()))];
-    let accounts = Settings { accounts, ..Settings::default() }.resolve(Path::new("/")).unwrap();
+    let account = |digit: &str, token: SecretText| {
+        AccountSettings::new(sid("AC", digit).parse().unwrap(), vec![token])
+    };
+    let accounts = vec![
+        account("0", token()),
+        account("9", SecretText::new("another".into())),
+    ];
+    let accounts = Settings {
+        accounts,
+        ..Settings::default()
+    }
+    .resolve(Path::new("/"))
+    .unwrap();
     signature::verify(&accounts, &PUBLIC.parse().unwrap(), request)
 }
 
 fn params(pairs: &[(&str, &str)]) -> Vec<(String, String)> {
-    pairs.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect()
+    pairs
+        .iter()
+        .map(|(name, value)| ((*name).to_owned(), (*value).to_owned()))
+        .collect()
 }
 
 fn encoded(params: &[(String, String)]) -> String {
-    url::form_urlencoded::Serializer::new(String::new()).extend_pairs(params).finish()
+    url::form_urlencoded::Serializer::new(String::new())
+        .extend_pairs(params)
+        .finish()
 }
 
 fn form(params: &[(String, String)]) -> Verified {
     let signature = signature::sign(&token(), &format!("{PUBLIC}/t"), params);
     let body = encoded(params);
-    let delivery = Delivery::Body { content_type: Some(FORM), bytes: body.as_bytes() };
-    verify(&Request { path_and_query: "/t", signature: Some(&signature), settings: None, delivery }).unwrap()
+    let delivery = Delivery::Body {
+        content_type: Some(FORM),
+        bytes: body.as_bytes(),
+    };
+    verify(&Request {
+        path_and_query: "/t",
+        signature: Some(&signature),
+        settings: None,
+        delivery,
+    })
+    .unwrap()
 }
 
 fn json(body: &str) -> Verified {
-    let digest = hex::encode(aws_lc_rs::digest::digest(&aws_lc_rs::digest::SHA256, body.as_bytes()));
+    let digest = hex::encode(aws_lc_rs::digest::digest(
+        &aws_lc_rs::digest::SHA256,
+        body.as_bytes(),
+    ));
     let path = format!("/t?bodySHA256={digest}");
     let signature = signature::sign(&token(), &format!("{PUBLIC}{path}"), &[]);
-    let delivery = Delivery::Body { content_type: Some("application/json"), bytes: body.as_bytes() };
-    verify(&Request { path_and_query: &path, signature: Some(&signature), settings: None, delivery }).unwrap()
+    let delivery = Delivery::Body {
+        content_type: Some("application/json"),
+        bytes: body.as_bytes(),
+    };
+    verify(&Request {
+        path_and_query: &path,
+        signature: Some(&signature),
+        settings: None,
+        delivery,
+    })
+    .unwrap()
 }
 
 fn available() -> Vec<(String, String)> {
@@ -68,7 +104,11 @@ fn available() -> Vec<(String, String)> {
 }
 
 fn object(params: &[(String, String)]) -> serde_json::Value {
-    params.iter().map(|(name, value)| (name.clone(), json!(value))).collect::<serde_json::Map<_, _>>().into()
+    params
+        .iter()
+        .map(|(name, value)| (name.clone(), json!(value)))
+        .collect::<serde_json::Map<_, _>>()
+        .into()
 }
 
 /// The parameters with one of them set, replacing the one they have.
@@ -80,12 +120,27 @@ fn with(mut params: Vec<(String, String)>, name: &str, value: &str) -> Vec<(Stri
 
 #[test]
 fn a_transcript_is_told_of_in_three_forms() {
-    let event = IntelligenceEvent { account: sid("AC", "0").parse().unwrap(), transcript: sid("GT", "2").parse().unwrap() };
-    assert_eq!(IntelligenceEvent::parse(&form(&available())), Ok(Some(event.clone())));
-    assert_eq!(IntelligenceEvent::parse(&json(&object(&available()).to_string())), Ok(Some(event.clone())));
+    let event = IntelligenceEvent {
+        account: sid("AC", "0").parse().unwrap(),
+        transcript: sid("GT", "2").parse().unwrap(),
+    };
+    assert_eq!(
+        IntelligenceEvent::parse(&form(&available())),
+        Ok(Some(event.clone()))
+    );
+    assert_eq!(
+        IntelligenceEvent::parse(&json(&object(&available()).to_string())),
+        Ok(Some(event.clone()))
+    );
     let path = format!("/t?{}", encoded(&available()));
     let signature = signature::sign(&token(), &format!("{PUBLIC}{path}"), &[]);
-    let got = verify(&Request { path_and_query: &path, signature: Some(&signature), settings: None, delivery: Delivery::Query }).unwrap();
+    let got = verify(&Request {
+        path_and_query: &path,
+        signature: Some(&signature),
+        settings: None,
+        delivery: Delivery::Query,
+    })
+    .unwrap();
     assert_eq!(IntelligenceEvent::parse(&got), Ok(Some(event)));
 }
 
@@ -95,19 +150,39 @@ fn the_account_of_a_transcript_is_the_one_that_signed() {
     let both = with(available(), "AccountSid", &sid("AC", "0"));
     assert!(IntelligenceEvent::parse(&form(&both)).is_ok());
     let other = with(both, "account_sid", &sid("AC", "9"));
-    assert!(matches!(IntelligenceEvent::parse(&form(&other)), Err(CallbackError::Malformed { field: "account_sid", .. })));
+    assert!(matches!(
+        IntelligenceEvent::parse(&form(&other)),
+        Err(CallbackError::Malformed {
+            field: "account_sid",
+            ..
+        })
+    ));
     // The token of one account does not sign for another.
     let forged = with(available(), "account_sid", &sid("AC", "9"));
     let signature = signature::sign(&token(), &format!("{PUBLIC}/t"), &forged);
     let body = encoded(&forged);
-    let delivery = Delivery::Body { content_type: Some(FORM), bytes: body.as_bytes() };
-    assert!(verify(&Request { path_and_query: "/t", signature: Some(&signature), settings: None, delivery }).is_err());
+    let delivery = Delivery::Body {
+        content_type: Some(FORM),
+        bytes: body.as_bytes(),
+    };
+    assert!(
+        verify(&Request {
+            path_and_query: "/t",
+            signature: Some(&signature),
+            settings: None,
+            delivery
+        })
+        .is_err()
+    );
 }
 
 #[test]
 fn other_events_are_nothing_to_us_and_half_ones_are_refused() {
     for kind in ["voice_intelligence_operator_available", "x"] {
-        assert_eq!(IntelligenceEvent::parse(&form(&with(available(), "event_type", kind))), Ok(None));
+        assert_eq!(
+            IntelligenceEvent::parse(&form(&with(available(), "event_type", kind))),
+            Ok(None)
+        );
     }
     for (name, bad) in [("transcript_sid", "TR1"), ("account_sid", "")] {
         let params = with(with(available(), "AccountSid", &sid("AC", "0")), name, bad);
@@ -115,8 +190,14 @@ fn other_events_are_nothing_to_us_and_half_ones_are_refused() {
         assert_eq!(told.is_ok(), name == "account_sid", "{name}");
     }
     for name in ["event_type", "transcript_sid"] {
-        for told in [form(&with(available(), name, "")), json(&object(&with(available(), name, "")).to_string())] {
-            assert_eq!(IntelligenceEvent::parse(&told), Err(CallbackError::Missing { field: name }));
+        for told in [
+            form(&with(available(), name, "")),
+            json(&object(&with(available(), name, "")).to_string()),
+        ] {
+            assert_eq!(
+                IntelligenceEvent::parse(&told),
+                Err(CallbackError::Missing { field: name })
+            );
         }
         let mut odd = object(&available());
         odd[name] = json!(["x"]);
@@ -140,11 +221,17 @@ fn of_a_transcription_only_the_ids_are_read() {
     assert_eq!(callback.recording.as_str(), sid("RE", "2"));
     let shown = format!("{callback:?}");
     assert!(!shown.contains("card") && !shown.contains("4158675309"));
-    assert!(!IntelligenceEvent::is_one(&form(&told)) && IntelligenceEvent::is_one(&form(&available())));
+    assert!(
+        !IntelligenceEvent::is_one(&form(&told)) && IntelligenceEvent::is_one(&form(&available()))
+    );
     for name in ["TranscriptionSid", "RecordingSid"] {
-        let fault = TranscriptionCallback::parse(&form(&with(told.clone(), name, "GT1"))).unwrap_err();
+        let fault =
+            TranscriptionCallback::parse(&form(&with(told.clone(), name, "GT1"))).unwrap_err();
         assert!(matches!(fault, CallbackError::Malformed { field, .. } if field == name));
-        assert_eq!(TranscriptionCallback::parse(&form(&with(told.clone(), name, ""))), Err(CallbackError::Missing { field: name }));
+        assert_eq!(
+            TranscriptionCallback::parse(&form(&with(told.clone(), name, ""))),
+            Err(CallbackError::Missing { field: name })
+        );
     }
 }
 
@@ -159,11 +246,18 @@ fn content(more: &[(&str, &str)]) -> Vec<(String, String)> {
         ("LanguageCode", "en-US"),
         ("Track", "inbound_track"),
         ("Final", "true"),
-        ("TranscriptionData", r#"{"transcript": "It is \"fine\".", "confidence": 0.9956335}"#),
+        (
+            "TranscriptionData",
+            r#"{"transcript": "It is \"fine\".", "confidence": 0.9956335}"#,
+        ),
         // As in the documentation: no JSON.
-        ("TranscriptionProviderData", r#"{"resultEndTime": '4.5s', words: [}"#),
+        (
+            "TranscriptionProviderData",
+            r#"{"resultEndTime": '4.5s', words: [}"#,
+        ),
     ]);
-    more.iter().fold(base, |params, (name, value)| with(params, name, value))
+    more.iter()
+        .fold(base, |params, (name, value)| with(params, name, value))
 }
 
 fn heard(more: &[(&str, &str)]) -> Result<RealTimeEvent, CallbackError> {
@@ -173,17 +267,37 @@ fn heard(more: &[(&str, &str)]) -> Result<RealTimeEvent, CallbackError> {
 #[test]
 fn what_is_said_is_read_and_never_shown() {
     let event = heard(&[]).unwrap();
-    assert_eq!((event.sequence, event.at), (Some(7), Timestamp::parse_rfc3339("2026-03-01T10:00:05.25Z")));
-    assert_eq!((event.call.as_str(), event.transcription.as_str()), (sid("CA", "1").as_str(), sid("GT", "2").as_str()));
-    let What::Said(piece) = &event.what else { panic!("{event:?}") };
-    assert_eq!((piece.track, piece.said.expose(), piece.language.as_deref()), (Track::Inbound, "It is \"fine\".", Some("en-US")));
-    assert!(piece.confidence.is_some_and(|confidence| (0.99..1.0).contains(&confidence)));
+    assert_eq!(
+        (event.sequence, event.at),
+        (Some(7), Timestamp::parse_rfc3339("2026-03-01T10:00:05.25Z"))
+    );
+    assert_eq!(
+        (event.call.as_str(), event.transcription.as_str()),
+        (sid("CA", "1").as_str(), sid("GT", "2").as_str())
+    );
+    let What::Said(piece) = &event.what else {
+        panic!("{event:?}")
+    };
+    assert_eq!(
+        (piece.track, piece.said.expose(), piece.language.as_deref()),
+        (Track::Inbound, "It is \"fine\".", Some("en-US"))
+    );
+    assert!(
+        piece
+            .confidence
+            .is_some_and(|confidence| (0.99..1.0).contains(&confidence))
+    );
     assert!(!format!("{event:?}").contains("fine"));
 }
 
 #[test]
 fn guesses_hold_no_words_and_texts_stand_for_numbers() {
-    let guess = heard(&[("Final", "false"), ("Stability", "0.8"), ("Track", "outbound_track")]).unwrap();
+    let guess = heard(&[
+        ("Final", "false"),
+        ("Stability", "0.8"),
+        ("Track", "outbound_track"),
+    ])
+    .unwrap();
     assert_eq!(guess.what, What::Guessed(Track::Outbound));
     for (data, confidence) in [
         (r#"{"transcript": "a", "confidence": "0.5"}"#, Some(0.5)),
@@ -192,22 +306,42 @@ fn guesses_hold_no_words_and_texts_stand_for_numbers() {
         (r#"{"transcript": "a", "confidence": 17}"#, None),
         (r#"{"transcript": "a", "more": []}"#, None),
     ] {
-        let What::Said(piece) = heard(&[("TranscriptionData", data)]).unwrap().what else { panic!("{data}") };
+        let What::Said(piece) = heard(&[("TranscriptionData", data)]).unwrap().what else {
+            panic!("{data}")
+        };
         assert_eq!(piece.confidence, confidence, "{data}");
     }
     let long = json!({ "transcript": "ä\u{0}".repeat(30_000) }).to_string();
-    let What::Said(piece) = heard(&[("TranscriptionData", &long)]).unwrap().what else { panic!() };
+    let What::Said(piece) = heard(&[("TranscriptionData", &long)]).unwrap().what else {
+        panic!()
+    };
     assert_eq!(piece.said.expose(), "ä".repeat(20_000));
 }
 
 #[test]
 fn each_event_is_known_and_others_do_no_harm() {
-    let kind = |event: &str| heard(&[("TranscriptionEvent", event), ("TranscriptionErrorCode", "32650")]).unwrap().what;
+    let kind = |event: &str| {
+        heard(&[
+            ("TranscriptionEvent", event),
+            ("TranscriptionErrorCode", "32650"),
+        ])
+        .unwrap()
+        .what
+    };
     assert_eq!(kind("transcription-started"), What::Started);
     assert_eq!(kind("transcription-stopped"), What::Stopped);
     assert_eq!(kind("transcription-error"), What::Failed(Some(32650)));
     assert_eq!(kind("transcription-paused"), What::Other);
-    assert_eq!(heard(&[("TranscriptionEvent", "transcription-stopped"), ("SequenceId", ""), ("Timestamp", "now")]).unwrap().at, None);
+    assert_eq!(
+        heard(&[
+            ("TranscriptionEvent", "transcription-stopped"),
+            ("SequenceId", ""),
+            ("Timestamp", "now")
+        ])
+        .unwrap()
+        .at,
+        None
+    );
 }
 
 #[test]
@@ -230,7 +364,9 @@ fn half_events_are_refused_by_name_and_without_words() {
     ] {
         let fault = heard(&[(name, bad)]).unwrap_err();
         let field = match fault {
-            CallbackError::Missing { field } | CallbackError::Malformed { field, .. } | CallbackError::Ambiguous { field } => field,
+            CallbackError::Missing { field }
+            | CallbackError::Malformed { field, .. }
+            | CallbackError::Ambiguous { field } => field,
         };
         assert_eq!(field, name, "{bad}");
         assert!(!fault.to_string().contains("fine"), "{fault}");
@@ -265,9 +401,16 @@ fn any_params() -> impl Strategy<Value = Vec<(String, String)>> {
         Just("inbound_track".to_owned()),
         Just("true".to_owned()),
         "[0-9]{1,25}",
-        any::<String>().prop_map(|text| json!({ "transcript": text, "confidence": text }).to_string()),
+        any::<String>()
+            .prop_map(|text| json!({ "transcript": text, "confidence": text }).to_string()),
     ];
-    prop::collection::vec((prop::sample::select(&NAMES[..]).prop_map(str::to_owned), value), 0..16)
+    prop::collection::vec(
+        (
+            prop::sample::select(&NAMES[..]).prop_map(str::to_owned),
+            value,
+        ),
+        0..16,
+    )
 }
 
 proptest! {

@@ -1,4 +1,5 @@
-//! The attacker: somebody who kept every old copy, and then takes the running system with its present roots.
+//! The attacker: somebody who kept every old copy, and then takes the running system with its
+//! present roots.
 //!
 //! ```text
 //! sealed root page keys (rows of `epochs`, headers of recovery files) ─present roots in custody─▶ root page keys
@@ -6,7 +7,8 @@
 //!   → again, until nothing new opens
 //!   → the closure over every version of every page
 //! ```
-//! Owns what is collected and what is tried. Keeps each version of a page once, and remembers in which copies it was.
+//! Owns what is collected and what is tried. Keeps each version of a page once, and remembers in
+//! which copies it was.
 
 use std::{
     collections::{BTreeMap, BTreeSet, HashMap},
@@ -35,13 +37,15 @@ use crate::{
 pub struct Looked {
     /// As it was given, or as the store names it.
     pub name: String,
-    /// `live-ledger`, `live-snapshot`, `live-journal`, `ledger`, `ledger-without-wal`, `snapshot` or `journal`.
+    /// `live-ledger`, `live-snapshot`, `live-journal`, `ledger`, `ledger-without-wal`, `snapshot`
+    /// or `journal`.
     pub kind: &'static str,
     /// Versions of key pages in it.
     pub page_versions: u64,
     /// How many of them opened.
     pub page_versions_opened: u64,
-    /// Of a snapshot or a piece of the journal: whether it opened. Of a database: whether anything of it did.
+    /// Of a snapshot or a piece of the journal: whether it opened. Of a database: whether anything
+    /// of it did.
     pub opened: bool,
     /// Why it could not be read.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -94,7 +98,14 @@ impl<'a> Attacker<'a> {
     /// Looks at a copy; its number.
     pub(super) fn look(&mut self, name: &str, kind: &'static str) -> usize {
         let name = name.to_owned();
-        self.looked.push(Looked { name, kind, page_versions: 0, page_versions_opened: 0, opened: false, unreadable: None });
+        self.looked.push(Looked {
+            name,
+            kind,
+            page_versions: 0,
+            page_versions_opened: 0,
+            opened: false,
+            unreadable: None,
+        });
         self.looked.len() - 1
     }
 
@@ -121,9 +132,15 @@ impl<'a> Attacker<'a> {
     /// # Errors
     /// [`Error::NoVault`], [`Error::OtherVault`]; the ledger's.
     pub(super) async fn take_rows(&mut self, copy: usize, tx: &mut Tx) -> Result<(), Error> {
-        let (ours, theirs) = (self.vault.id, keys::vault_id(tx).await?.ok_or(Error::NoVault)?);
+        let (ours, theirs) = (
+            self.vault.id,
+            keys::vault_id(tx).await?.ok_or(Error::NoVault)?,
+        );
         if ours != theirs {
-            return Err(Error::OtherVault { root: ours, ledger: theirs });
+            return Err(Error::OtherVault {
+                root: ours,
+                ledger: theirs,
+            });
         }
         each(tx, Table::Epochs, |row| self.take_row(copy, &row)).await?;
         each(tx, Table::Pages, |row| self.take_row(copy, &row)).await
@@ -133,10 +150,21 @@ impl<'a> Attacker<'a> {
     ///
     /// # Errors
     /// [`Error::RecoveryFile`], also for another vault's; the store's.
-    pub(super) async fn take_file(&mut self, copy: usize, store: &Store, name: RecoveryName) -> Result<(), Error> {
+    pub(super) async fn take_file(
+        &mut self,
+        copy: usize,
+        store: &Store,
+        name: RecoveryName,
+    ) -> Result<(), Error> {
         let front = Front::read(store, name).await?;
-        let sealed = front.header.root_sealed().filter(|_| front.header.vault == self.vault.id);
-        let sealed = sealed.ok_or_else(|| Error::RecoveryFile { name: name.to_string(), why: "it is another vault's" })?;
+        let sealed = front
+            .header
+            .root_sealed()
+            .filter(|_| front.header.vault == self.vault.id);
+        let sealed = sealed.ok_or_else(|| Error::RecoveryFile {
+            name: name.to_string(),
+            why: "it is another vault's",
+        })?;
         self.sealed.entry(sealed).or_default();
         self.files.push((copy, front));
         Ok(())
@@ -167,39 +195,66 @@ impl<'a> Attacker<'a> {
         }
         let roots: Vec<_> = self.roots.iter().map(|root| &root.key).collect();
         let found = reach::reach(&roots, &self.versions, self.vault.id);
-        for looked in self.looked.iter_mut().filter(|looked| looked.kind.contains("ledger")) {
+        for looked in self
+            .looked
+            .iter_mut()
+            .filter(|looked| looked.kind.contains("ledger"))
+        {
             looked.opened = false;
         }
-        self.looked.iter_mut().for_each(|looked| looked.page_versions_opened = 0);
-        for (owners, _) in self.owners.iter().zip(&found.which).filter(|(_, opened)| **opened) {
+        self.looked
+            .iter_mut()
+            .for_each(|looked| looked.page_versions_opened = 0);
+        for (owners, _) in self
+            .owners
+            .iter()
+            .zip(&found.which)
+            .filter(|(_, opened)| **opened)
+        {
             for owner in owners {
                 if let Some(looked) = self.looked.get_mut(*owner) {
-                    (looked.page_versions_opened, looked.opened) = (looked.page_versions_opened + 1, true);
+                    (looked.page_versions_opened, looked.opened) =
+                        (looked.page_versions_opened + 1, true);
                 }
             }
         }
         let mut keys = found.record_keys;
         keys.extend(self.journaled.iter().cloned());
-        Ok(Reached { keys, tried: found.tried, opened: found.opened })
+        Ok(Reached {
+            keys,
+            tried: found.tried,
+            opened: found.opened,
+        })
     }
 
-    /// Asks custody to open each sealed root page key with each root in anything that lies in its place now.
+    /// Asks custody to open each sealed root page key with each root in anything that lies in its
+    /// place now.
     async fn ask_custody(&mut self) -> Result<(), Error> {
-        let fresh: Vec<Vec<u8>> = self.sealed.keys().filter(|sealed| !self.asked.contains(*sealed)).cloned().collect();
+        let fresh: Vec<Vec<u8>> = self
+            .sealed
+            .keys()
+            .filter(|sealed| !self.asked.contains(*sealed))
+            .cloned()
+            .collect();
         if fresh.is_empty() {
             return Ok(());
         }
         // Every file and object in the place, not only the slot in force.
         for broken in self.vault.custody.attack(&fresh).await? {
-            let key = Arc::new(RootKey { epoch: broken.epoch, key: broken.key });
+            let key = Arc::new(RootKey {
+                epoch: broken.epoch,
+                key: broken.key,
+            });
             self.take_root(Arc::clone(&key));
-            self.sealed.insert(fresh.get(broken.at).cloned().unwrap_or_default(), Some(key));
+            self.sealed
+                .insert(fresh.get(broken.at).cloned().unwrap_or_default(), Some(key));
         }
         self.asked.extend(fresh);
         Ok(())
     }
 
-    /// Tries every file that is still closed with every key; whether a new sealed root page key came to light.
+    /// Tries every file that is still closed with every key; whether a new sealed root page key
+    /// came to light.
     async fn open_files(&mut self) -> Result<bool, Error> {
         let before = self.sealed.len();
         let mut closed = Vec::new();
@@ -229,15 +284,30 @@ impl<'a> Attacker<'a> {
             }
         }
         // Custody has the very key that this file was sealed under: then it was altered or cut.
-        let own = front.header.root_sealed().and_then(|sealed| self.sealed.get(&sealed)?.clone());
-        if own.is_some() { Err(seal::Error::NotAuthentic.into()) } else { Ok(false) }
+        let own = front
+            .header
+            .root_sealed()
+            .and_then(|sealed| self.sealed.get(&sealed)?.clone());
+        if own.is_some() {
+            Err(seal::Error::NotAuthentic.into())
+        } else {
+            Ok(false)
+        }
     }
 
-    async fn plunder(&mut self, copy: usize, front: &Front, mut file: Reading) -> Result<(), Error> {
+    async fn plunder(
+        &mut self,
+        copy: usize,
+        front: &Front,
+        mut file: Reading,
+    ) -> Result<(), Error> {
         if let Some(looked) = self.looked.get_mut(copy) {
             looked.opened = true;
         }
-        let fault = |why| Error::RecoveryFile { name: front.name.to_string(), why };
+        let fault = |why| Error::RecoveryFile {
+            name: front.name.to_string(),
+            why,
+        };
         let mut rows = Rows::default();
         while let Some(line) = file.line().await? {
             match journal::parse(&mut rows, line).map_err(fault)? {
@@ -266,7 +336,10 @@ impl<'a> Attacker<'a> {
         if let Some(looked) = self.looked.get_mut(copy) {
             looked.page_versions += 1;
         }
-        let at = *self.known.entry(identity(&page)).or_insert(self.versions.len());
+        let at = *self
+            .known
+            .entry(identity(&page))
+            .or_insert(self.versions.len());
         match self.owners.get_mut(at) {
             Some(owners) => owners.push(copy),
             None => {

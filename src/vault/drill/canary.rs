@@ -1,4 +1,5 @@
-//! A small vault of the drill's own, for a drill without old copies: it shows that the attack finds what is there to be found.
+//! A small vault of the drill's own, for a drill without old copies: it shows that the attack finds
+//! what is there to be found.
 //!
 //! ```text
 //! deposit canaries in two tiers → snapshot → copy everything → shred a third, move one and shred it → copy again → turn → attack with both copies
@@ -40,7 +41,11 @@ const TIERS: [&str; 2] = ["plain", "close"];
 const LEASE: Duration = Duration::from_secs(600);
 
 /// Tells the story. The numbers, and what went wrong, for people.
-pub(super) async fn fly(clock: &Clock, sandbox: &Sandbox, say: Say<'_>) -> Result<(Canary, Vec<String>), Error> {
+pub(super) async fn fly(
+    clock: &Clock,
+    sandbox: &Sandbox,
+    say: Say<'_>,
+) -> Result<(Canary, Vec<String>), Error> {
     let home = sandbox.room("canary")?;
     let (vault, ledger) = plant(&home, clock).await?;
     let canaries = deposit(&vault, &ledger, clock).await?;
@@ -48,18 +53,38 @@ pub(super) async fn fly(clock: &Clock, sandbox: &Sandbox, say: Say<'_>) -> Resul
     let mut old = Old::default();
     keep(&home, sandbox, &mut old)?;
 
-    let (reason, shreds, keys) =
-        ("operator".parse().expect("it is a code"), Permit::of_operator(Action::Shred), Permit::of_operator(Action::Keys));
+    let (reason, shreds, keys) = (
+        "operator".parse().expect("it is a code"),
+        Permit::of_operator(Action::Shred),
+        Permit::of_operator(Action::Keys),
+    );
     let (doomed, living) = canaries.split_at(CANARIES / 3);
     for canary in doomed {
-        vault.durable(vault.shred_all(&shreds, std::slice::from_ref(canary), &reason).await).await?;
+        vault
+            .durable(
+                vault
+                    .shred_all(&shreds, std::slice::from_ref(canary), &reason)
+                    .await,
+            )
+            .await?;
     }
     // Its key is on two pages by the time it is destroyed.
     let moved = living.first().ok_or(Error::Gone)?;
-    let there = TIERS.into_iter().find(|tier| *tier != moved.tier.as_str()).unwrap_or_default();
-    vault.move_to(&keys, moved, &there.parse().expect("it is a name")).await?;
+    let there = TIERS
+        .into_iter()
+        .find(|tier| *tier != moved.tier.as_str())
+        .unwrap_or_default();
+    vault
+        .move_to(&keys, moved, &there.parse().expect("it is a name"))
+        .await?;
     vault.journal().await?;
-    vault.durable(vault.shred_all(&shreds, std::slice::from_ref(moved), &reason).await).await?;
+    vault
+        .durable(
+            vault
+                .shred_all(&shreds, std::slice::from_ref(moved), &reason)
+                .await,
+        )
+        .await?;
     keep(&home, sandbox, &mut old)?;
 
     let before = vault.0.root.key();
@@ -77,7 +102,11 @@ pub(super) async fn fly(clock: &Clock, sandbox: &Sandbox, say: Say<'_>) -> Resul
         shredded_reached_with_old_root: reached_with_old_root,
         closure_bites: attack.shredded > 0 && reached_with_old_root == attack.shredded,
     };
-    let mut failures: Vec<String> = attack.failures().iter().map(|failure| format!("in the small vault: {failure}")).collect();
+    let mut failures: Vec<String> = attack
+        .failures()
+        .iter()
+        .map(|failure| format!("in the small vault: {failure}"))
+        .collect();
     if !canary.closure_bites {
         failures.push(format!(
             "in the small vault: with the old root, the attack reaches only {reached_with_old_root} of {} shredded recordings; it is blind",
@@ -92,21 +121,51 @@ pub(super) async fn fly(clock: &Clock, sandbox: &Sandbox, say: Say<'_>) -> Resul
 async fn plant(home: &Path, clock: &Clock) -> Result<(Vault, Ledger), Error> {
     let mut passphrase = [0; 32];
     rand::rng().fill_bytes(&mut passphrase);
-    let settings = custody::Settings { passphrase: Some(SecretText::new(hex::encode(passphrase))), ..Default::default() };
+    let settings = custody::Settings {
+        passphrase: Some(SecretText::new(hex::encode(passphrase))),
+        ..Default::default()
+    };
     let custody = custody::open(settings, home)?;
-    let ledger = Ledger::open(&ledger::Settings { url: "sqlite:vault.db".into(), connections: 2 }, home).await?.timed_by(clock);
-    let store = Store::open(&store::Settings { url: "folder:objects".into(), ..Default::default() }, home)?;
+    let ledger = Ledger::open(
+        &ledger::Settings {
+            url: "sqlite:vault.db".into(),
+            connections: 2,
+        },
+        home,
+    )
+    .await?
+    .timed_by(clock);
+    let store = Store::open(
+        &store::Settings {
+            url: "folder:objects".into(),
+            ..Default::default()
+        },
+        home,
+    )?;
     Vault::create(&ledger, custody.as_ref(), clock).await?;
-    let parts = Parts { ledger: ledger.clone(), store: store.clone(), recovery: store, custody, clock: clock.clone() };
+    let parts = Parts {
+        ledger: ledger.clone(),
+        store: store.clone(),
+        recovery: store,
+        custody,
+        clock: clock.clone(),
+    };
     Ok((Vault::unlock(parts).await?, ledger))
 }
 
 /// Announces canaries and deposits them, the way every recording goes.
 async fn deposit(vault: &Vault, ledger: &Ledger, clock: &Clock) -> Result<Vec<Recording>, Error> {
-    let announced: Vec<Announcement> = (0..CANARIES).map(|number| announcement(vault, number)).collect();
+    let announced: Vec<Announcement> = (0..CANARIES)
+        .map(|number| announcement(vault, number))
+        .collect();
     let (acceptor, committer) = accept::channel(ledger.clone());
     let announcing = async {
-        let done = try_join_all(announced.into_iter().map(|announcement| acceptor.accept(announcement))).await;
+        let done = try_join_all(
+            announced
+                .into_iter()
+                .map(|announcement| acceptor.accept(announcement)),
+        )
+        .await;
         drop(acceptor);
         done
     };
@@ -118,14 +177,19 @@ async fn deposit(vault: &Vault, ledger: &Ledger, clock: &Clock) -> Result<Vec<Re
     tx.commit().await?;
     let mut canaries = Vec::with_capacity(leases.len());
     for lease in leases {
-        let canary = recordings::find(&mut ledger.read().await?, lease.recording).await?.ok_or(Error::Gone)?;
+        let canary = recordings::find(&mut ledger.read().await?, lease.recording)
+            .await?
+            .ok_or(Error::Gone)?;
         let mut noise = vec![0; rand::rng().random_range(1..2000)];
         rand::rng().fill_bytes(&mut noise);
         let body = stream::iter([Ok::<_, Infallible>(Bytes::from(noise))]);
-        vault.deposit(&lease, &canary, &Beside::of("audio/wav"), body).await.map_err(|error| match error {
-            DepositError::Vault(error) => error,
-            DepositError::Source(never) => match never {},
-        })?;
+        vault
+            .deposit(&lease, &canary, &Beside::of("audio/wav"), body)
+            .await
+            .map_err(|error| match error {
+                DepositError::Vault(error) => error,
+                DepositError::Source(never) => match never {},
+            })?;
         canaries.push(canary);
     }
     vault.journal().await?;
@@ -149,7 +213,12 @@ fn announcement(vault: &Vault, number: usize) -> Announcement {
         error_code: None,
         duration_s: None,
         channels: None,
-        tier: TIERS.get(number % TIERS.len()).copied().unwrap_or_default().parse().expect("it is a name"),
+        tier: TIERS
+            .get(number % TIERS.len())
+            .copied()
+            .unwrap_or_default()
+            .parse()
+            .expect("it is a name"),
         policy_version: "canary".into(),
         policy_digest: "0".repeat(64),
         started_at: None,
@@ -161,7 +230,9 @@ fn keep(home: &Path, sandbox: &Sandbox, old: &mut Old) -> Result<(), Error> {
     let room = sandbox.room("kept")?;
     for name in ["vault.db", "vault.db-wal"] {
         match fs::copy(home.join(name), room.join(name)) {
-            Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(fault(home)(error)),
+            Err(error) if error.kind() != io::ErrorKind::NotFound => {
+                return Err(fault(home)(error));
+            }
             _ => {}
         }
     }
@@ -173,7 +244,8 @@ fn keep(home: &Path, sandbox: &Sandbox, old: &mut Old) -> Result<(), Error> {
             fs::copy(entry.path(), to.join(entry.file_name())).map_err(fault(&from))?;
         }
     }
-    old.ledgers.push(room.join("vault.db").display().to_string());
+    old.ledgers
+        .push(room.join("vault.db").display().to_string());
     old.stores.push(room);
     Ok(())
 }

@@ -38,7 +38,9 @@ impl Census {
     pub(super) async fn of(tx: &mut Tx) -> Result<Self, Error> {
         let mut census = Self::default();
         each(tx, Table::Fences, |row| {
-            census.fences.insert(recording(&row)?, row.text("fingerprint").map(str::to_owned));
+            census
+                .fences
+                .insert(recording(&row)?, row.text("fingerprint").map(str::to_owned));
             Ok(())
         })
         .await?;
@@ -50,26 +52,39 @@ impl Census {
         })
         .await?;
         each(tx, Table::KeyEntries, |row| {
-            census.living.insert(recording(&row)?, keys::entry_of(&row)?.fingerprint);
+            census
+                .living
+                .insert(recording(&row)?, keys::entry_of(&row)?.fingerprint);
             Ok(())
         })
         .await?;
-        let marks = marks::next(tx, i64::MAX).await?.into_iter().filter(|mark| mark.kind == Marked::Recording);
+        let marks = marks::next(tx, i64::MAX)
+            .await?
+            .into_iter()
+            .filter(|mark| mark.kind == Marked::Recording);
         census.marked = marks.filter_map(|mark| mark.id.parse().ok()).collect();
         let (waiting, oldest) = marks::waiting(tx).await?;
         (census.waiting, census.oldest_waiting) = (waiting.unsigned_abs(), oldest);
         Ok(census)
     }
 
-    /// Destroyed keys that a finished turn covers (or, with false, that wait for one), by public name.
+    /// Destroyed keys that a finished turn covers (or, with false, that wait for one), by public
+    /// name.
     pub(super) fn shredded(&self, covered: bool) -> impl Iterator<Item = (&str, RecordingId)> {
-        let fences = self.fences.iter().filter(move |(id, _)| self.covered.contains(id) == covered);
+        let fences = self
+            .fences
+            .iter()
+            .filter(move |(id, _)| self.covered.contains(id) == covered);
         fences.filter_map(|(id, fingerprint)| Some((fingerprint.as_deref()?, *id)))
     }
 }
 
 /// Gives every row of a table to `take`, in order.
-pub(super) async fn each(tx: &mut Tx, table: Table, mut take: impl FnMut(Image) -> Result<(), Error> + Send) -> Result<(), Error> {
+pub(super) async fn each(
+    tx: &mut Tx,
+    table: Table,
+    mut take: impl FnMut(Image) -> Result<(), Error> + Send,
+) -> Result<(), Error> {
     let mut after: Option<Image> = None;
     loop {
         let chunk = image::chunk(tx, table, after.as_ref(), ROWS).await?;
@@ -84,6 +99,10 @@ pub(super) async fn each(tx: &mut Tx, table: Table, mut take: impl FnMut(Image) 
 
 fn recording(row: &Image) -> Result<RecordingId, Error> {
     let id = row.text("recording_id").unwrap_or_default();
-    let inconsistent = || crate::ledger::Error::Inconsistent { table: row.table().name(), column: "recording_id", id: id.to_owned() };
+    let inconsistent = || crate::ledger::Error::Inconsistent {
+        table: row.table().name(),
+        column: "recording_id",
+        id: id.to_owned(),
+    };
     Ok(id.parse().map_err(|_| inconsistent())?)
 }

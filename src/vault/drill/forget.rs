@@ -37,22 +37,32 @@ pub(super) struct Attack {
     waiting_reached: u64,
     pub(super) living: u64,
     pub(super) living_reached: u64,
-    /// Shredded recordings that are reached with the root page's key that was kept aside, if one was.
+    /// Shredded recordings that are reached with the root page's key that was kept aside, if one
+    /// was.
     pub(super) with_kept: Option<u64>,
 }
 
-/// Attacks a vault with everything there is; once more with a `kept` root page key, if there is one.
+/// Attacks a vault with everything there is; once more with a `kept` root page key, if there is
+/// one.
 ///
 /// # Errors
 /// Of ledger, recovery store, custody or sandbox.
-pub(super) async fn forget(vault: &Inner, old: &Old, kept: Option<Arc<RootKey>>, sandbox: &Sandbox, say: Say<'_>) -> Result<Attack, Error> {
+pub(super) async fn forget(
+    vault: &Inner,
+    old: &Old,
+    kept: Option<Arc<RootKey>>,
+    sandbox: &Sandbox,
+    say: Say<'_>,
+) -> Result<Attack, Error> {
     let found = old::find(old, sandbox).await?;
     let mut tries = 1;
     loop {
         vault.follow().await?;
         let epoch = vault.root.key().epoch;
         let attack = attempt(vault, &found, kept.clone(), say).await;
-        let turned = epochs::current(&mut vault.ledger.read().await?).await?.is_none_or(|current| current.epoch != epoch);
+        let turned = epochs::current(&mut vault.ledger.read().await?)
+            .await?
+            .is_none_or(|current| current.epoch != epoch);
         if !turned || tries == TRIES {
             for found in &found {
                 if let Ok(old::Source::Ledger(ledger)) = &found.source {
@@ -66,7 +76,12 @@ pub(super) async fn forget(vault: &Inner, old: &Old, kept: Option<Arc<RootKey>>,
     }
 }
 
-async fn attempt(vault: &Inner, found: &[Found], kept: Option<Arc<RootKey>>, say: Say<'_>) -> Result<Attack, Error> {
+async fn attempt(
+    vault: &Inner,
+    found: &[Found],
+    kept: Option<Arc<RootKey>>,
+    say: Say<'_>,
+) -> Result<Attack, Error> {
     say("reading the live ledger");
     let (mut attacker, mut tx) = (Attacker::of(vault), vault.ledger.snapshot().await?);
     let live = attacker.look("the live ledger", "live-ledger");
@@ -74,18 +89,35 @@ async fn attempt(vault: &Inner, found: &[Found], kept: Option<Arc<RootKey>>, say
     let census = Census::of(&mut tx).await?;
     drop(tx);
     let from_live_rows = attacker.attack().await?.keys;
-    let living_reached = census.living.values().filter(|key| from_live_rows.contains(*key)).count() as u64;
+    let living_reached = census
+        .living
+        .values()
+        .filter(|key| from_live_rows.contains(*key))
+        .count() as u64;
     drop(from_live_rows);
 
     take_live_files(&mut attacker, vault).await?;
-    say(&format!("looking at {} old copies and {} live ones", found.len(), attacker.looked.len()));
+    say(&format!(
+        "looking at {} old copies and {} live ones",
+        found.len(),
+        attacker.looked.len()
+    ));
     for old in found {
         take_old(&mut attacker, old).await;
     }
     let reached = attacker.attack().await?;
-    say(&format!("tried {} versions of key pages with {} root page keys; {} opened", reached.tried, attacker.roots(), reached.opened));
+    say(&format!(
+        "tried {} versions of key pages with {} root page keys; {} opened",
+        reached.tried,
+        attacker.roots(),
+        reached.opened
+    ));
     let among = |keys: &BTreeSet<String>, covered: bool| -> Vec<RecordingId> {
-        census.shredded(covered).filter(|(key, _)| keys.contains(*key)).map(|(_, id)| id).collect()
+        census
+            .shredded(covered)
+            .filter(|(key, _)| keys.contains(*key))
+            .map(|(_, id)| id)
+            .collect()
     };
     let looked = attacker.looked.clone();
     let with_kept = match kept {
@@ -114,7 +146,11 @@ async fn attempt(vault: &Inner, found: &[Found], kept: Option<Arc<RootKey>>, say
 async fn take_live_files(attacker: &mut Attacker<'_>, vault: &Inner) -> Result<(), Error> {
     for kind in RecoveryKind::ALL {
         for (name, _) in vault.recovery.list_recovery(kind).await? {
-            let word = if kind == RecoveryKind::Snapshot { "live-snapshot" } else { "live-journal" };
+            let word = if kind == RecoveryKind::Snapshot {
+                "live-snapshot"
+            } else {
+                "live-journal"
+            };
             let copy = attacker.look(&name.to_string(), word);
             match attacker.take_file(copy, &vault.recovery, name).await {
                 Ok(()) => {}
@@ -131,11 +167,14 @@ async fn take_live_files(attacker: &mut Attacker<'_>, vault: &Inner) -> Result<(
 async fn take_old(attacker: &mut Attacker<'_>, found: &Found) {
     let copy = attacker.look(&found.name, found.kind);
     let taken = match &found.source {
-        Ok(source) => attacker.take(copy, source).await.map_err(|error| match error {
-            Error::NoVault => "no vault is in it".to_owned(),
-            Error::OtherVault { ledger, .. } => format!("it is of another vault, {ledger}"),
-            other => other.to_string(),
-        }),
+        Ok(source) => attacker
+            .take(copy, source)
+            .await
+            .map_err(|error| match error {
+                Error::NoVault => "no vault is in it".to_owned(),
+                Error::OtherVault { ledger, .. } => format!("it is of another vault, {ledger}"),
+                other => other.to_string(),
+            }),
         Err(why) => Err(why.clone()),
     };
     // Read in another form, too: this one adds nothing.
@@ -150,15 +189,37 @@ impl Attack {
         let mut failures: Vec<String> = self
             .looked
             .iter()
-            .filter_map(|looked| Some(format!("`{}` cannot be read: {}", looked.name, looked.unreadable.as_ref()?)))
+            .filter_map(|looked| {
+                Some(format!(
+                    "`{}` cannot be read: {}",
+                    looked.name,
+                    looked.unreadable.as_ref()?
+                ))
+            })
             .collect();
         if !self.shredded_reached.is_empty() {
-            let ids: Vec<String> = self.shredded_reached.iter().take(SHOWN).map(ToString::to_string).collect();
-            let more = if self.shredded_reached.len() > SHOWN { ", …" } else { "" };
-            failures.push(format!("{} shredded recordings were reached: {}{more}", self.shredded_reached.len(), ids.join(", ")));
+            let ids: Vec<String> = self
+                .shredded_reached
+                .iter()
+                .take(SHOWN)
+                .map(ToString::to_string)
+                .collect();
+            let more = if self.shredded_reached.len() > SHOWN {
+                ", …"
+            } else {
+                ""
+            };
+            failures.push(format!(
+                "{} shredded recordings were reached: {}{more}",
+                self.shredded_reached.len(),
+                ids.join(", ")
+            ));
         }
         if self.living_reached != self.living {
-            failures.push(format!("only {} of {} living recordings were reached from the live rows", self.living_reached, self.living));
+            failures.push(format!(
+                "only {} of {} living recordings were reached from the live rows",
+                self.living_reached, self.living
+            ));
         }
         failures
     }
@@ -168,7 +229,11 @@ impl Attack {
         let list = serde_json::to_vec(&self.looked).expect("texts and numbers have a JSON form");
         Forgetting {
             artefacts: self.looked.len() as u64,
-            unreadable: self.looked.iter().filter(|looked| looked.unreadable.is_some()).count() as u64,
+            unreadable: self
+                .looked
+                .iter()
+                .filter(|looked| looked.unreadable.is_some())
+                .count() as u64,
             artefacts_sha256: hex::encode(digest::digest(&digest::SHA256, &list)),
             own_artefacts: canary.is_some(),
             page_versions: self.page_versions,

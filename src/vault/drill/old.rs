@@ -1,9 +1,10 @@
 //! Old copies, wherever somebody kept them, brought into a form that can be read.
 //!
-//! Owns how they are found and what counts as one. A SQLite file is copied before it is opened, twice where a write-ahead log lies beside it:
-//! each of the two holds pages that the other may not. Snapshots and pieces of the journal are read where they are, through links in the
-//! sandbox that give them the names they had. Nothing that was given is changed; a PostgreSQL database of an older schema is brought up to this
-//! program's, as on any other opening.
+//! Owns how they are found and what counts as one. A SQLite file is copied before it is opened,
+//! twice where a write-ahead log lies beside it: each of the two holds pages that the other may
+//! not. Snapshots and pieces of the journal are read where they are, through links in the sandbox
+//! that give them the names they had. Nothing that was given is changed; a PostgreSQL database of
+//! an older schema is brought up to this program's, as on any other opening.
 
 use std::{
     fs::{self, File},
@@ -42,7 +43,12 @@ pub(super) struct Found {
 
 impl Found {
     fn new(name: String, kind: &'static str, source: Result<Source, String>) -> Self {
-        Self { name, kind, source, is_spare: false }
+        Self {
+            name,
+            kind,
+            source,
+            is_spare: false,
+        }
     }
 }
 
@@ -54,8 +60,14 @@ pub(super) async fn find(old: &Old, sandbox: &Sandbox) -> Result<Vec<Found>, Err
     let mut found = Vec::new();
     for url in &old.ledgers {
         if url.starts_with("postgres://") || url.starts_with("postgresql://") {
-            let settings = ledger::Settings { url: url.clone(), connections: 2 };
-            let opened = Ledger::open(&settings, Path::new("/")).await.map(Source::Ledger).map_err(|error| error.to_string());
+            let settings = ledger::Settings {
+                url: url.clone(),
+                connections: 2,
+            };
+            let opened = Ledger::open(&settings, Path::new("/"))
+                .await
+                .map(Source::Ledger)
+                .map_err(|error| error.to_string());
             found.push(Found::new(without_password(url), "ledger", opened));
         } else {
             let path = url.strip_prefix("sqlite:").unwrap_or(url);
@@ -66,7 +78,11 @@ pub(super) async fn find(old: &Old, sandbox: &Sandbox) -> Result<Vec<Found>, Err
         let before = found.len();
         let mut files = Vec::new();
         if let Err(cause) = walk(folder, &mut files) {
-            found.push(Found::new(folder.display().to_string(), "store", Err(cause.to_string())));
+            found.push(Found::new(
+                folder.display().to_string(),
+                "store",
+                Err(cause.to_string()),
+            ));
         }
         files.sort_unstable();
         for path in files {
@@ -88,17 +104,37 @@ async fn sqlite(path: &Path, sandbox: &Sandbox) -> Result<Vec<Found>, Error> {
     let log = path.with_file_name(wal_name(path));
     let has_log = fs::metadata(&log).is_ok_and(|log| log.len() > 0);
     let mut found = Vec::new();
-    for with_log in [true, false].into_iter().filter(|with_log| *with_log || has_log) {
+    for with_log in [true, false]
+        .into_iter()
+        .filter(|with_log| *with_log || has_log)
+    {
         let room = sandbox.room("ledger")?;
-        let opened = match copy(path, has_log.then_some(log.as_path()).filter(|_| with_log), &room) {
+        let opened = match copy(
+            path,
+            has_log.then_some(log.as_path()).filter(|_| with_log),
+            &room,
+        ) {
             Err(cause) => Err(cause.to_string()),
             Ok(()) => {
-                let settings = ledger::Settings { url: "sqlite:vault.db".into(), connections: 1 };
-                Ledger::open(&settings, &room).await.map(Source::Ledger).map_err(|error| error.to_string())
+                let settings = ledger::Settings {
+                    url: "sqlite:vault.db".into(),
+                    connections: 1,
+                };
+                Ledger::open(&settings, &room)
+                    .await
+                    .map(Source::Ledger)
+                    .map_err(|error| error.to_string())
             }
         };
-        let kind = if with_log { "ledger" } else { "ledger-without-wal" };
-        found.push(Found { is_spare: !with_log, ..Found::new(path.display().to_string(), kind, opened) });
+        let kind = if with_log {
+            "ledger"
+        } else {
+            "ledger-without-wal"
+        };
+        found.push(Found {
+            is_spare: !with_log,
+            ..Found::new(path.display().to_string(), kind, opened)
+        });
     }
     Ok(found)
 }
@@ -123,7 +159,8 @@ fn copy(path: &Path, log: Option<&Path>, room: &Path) -> io::Result<()> {
 /// A recovery file; `None` if it is none and need not be one.
 fn file(path: &Path, may_be_other: bool, sandbox: &Sandbox) -> Result<Option<Found>, Error> {
     let shown = path.display().to_string();
-    // An upload that was not finished: no whole file, never listed. It was sealed like the whole one beside it.
+    // An upload that was not finished: no whole file, never listed. It was sealed like the whole
+    // one beside it.
     if may_be_unfinished(path) {
         return Ok(None);
     }
@@ -145,14 +182,20 @@ fn file(path: &Path, may_be_other: bool, sandbox: &Sandbox) -> Result<Option<Fou
     fs::create_dir_all(folder).map_err(fault(folder))?;
     let target = fs::canonicalize(path).map_err(fault(path))?;
     symlink(target, &link).map_err(fault(&link))?;
-    let settings = store::Settings { url: "folder:.".into(), ..store::Settings::default() };
-    let source = Store::open(&settings, &room).map(|store| Source::File(store, name)).map_err(|error| error.to_string());
+    let settings = store::Settings {
+        url: "folder:.".into(),
+        ..store::Settings::default()
+    };
+    let source = Store::open(&settings, &room)
+        .map(|store| Source::File(store, name))
+        .map_err(|error| error.to_string());
     Ok(Some(Found::new(shown, kind, source)))
 }
 
 /// Whether a store's writer had this file under its hands.
 fn may_be_unfinished(path: &Path) -> bool {
-    path.file_name().is_some_and(|name| name.to_string_lossy().contains(".floe#"))
+    path.file_name()
+        .is_some_and(|name| name.to_string_lossy().contains(".floe#"))
 }
 
 /// Bytes within which a header ends; of what is none, only the first few are looked at.
@@ -160,7 +203,9 @@ fn front(path: &Path) -> io::Result<Vec<u8>> {
     const BEGINNING: &[u8] = br#"{"format":"recvault/"#;
     let mut file = File::open(path)?;
     let mut front = Vec::new();
-    file.by_ref().take(BEGINNING.len() as u64).read_to_end(&mut front)?;
+    file.by_ref()
+        .take(BEGINNING.len() as u64)
+        .read_to_end(&mut front)?;
     if front == BEGINNING {
         file.take(MAX_HEADER as u64).read_to_end(&mut front)?;
     }
@@ -183,8 +228,14 @@ fn walk(folder: &Path, files: &mut Vec<PathBuf>) -> io::Result<()> {
 
 /// Whether a file stands where only recovery files do.
 fn is_expected(path: &Path, below: &Path) -> bool {
-    let inner = path.strip_prefix(below).unwrap_or(path).parent().unwrap_or(Path::new(""));
-    inner.components().any(|part| matches!(part.as_os_str().to_str(), Some("snapshots" | "journal")))
+    let inner = path
+        .strip_prefix(below)
+        .unwrap_or(path)
+        .parent()
+        .unwrap_or(Path::new(""));
+    inner
+        .components()
+        .any(|part| matches!(part.as_os_str().to_str(), Some("snapshots" | "journal")))
 }
 
 /// A URL as it may be printed.
@@ -206,14 +257,22 @@ mod tests {
 
     #[test]
     fn a_password_is_not_printed() {
-        assert_eq!(without_password("postgres://u:hunter2@h:5432/db?password=hunter2"), "postgres://u@h:5432/db");
+        assert_eq!(
+            without_password("postgres://u:hunter2@h:5432/db?password=hunter2"),
+            "postgres://u@h:5432/db"
+        );
         assert_eq!(without_password("postgres://u@h/db"), "postgres://u@h/db");
     }
 
     #[test]
     fn only_what_lies_among_recovery_files_must_be_one() {
         let below = Path::new("/backups/snapshots");
-        for (path, expected) in [("objects/01/x.floe", false), ("a/snapshots/x.floe@v1", true), ("journal/x", true), ("x", false)] {
+        for (path, expected) in [
+            ("objects/01/x.floe", false),
+            ("a/snapshots/x.floe@v1", true),
+            ("journal/x", true),
+            ("x", false),
+        ] {
             assert_eq!(is_expected(&below.join(path), below), expected, "{path}");
         }
     }
@@ -222,7 +281,11 @@ mod tests {
     fn of_a_foreign_file_only_the_beginning_is_read() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("x");
-        for content in [vec![0; 100_000], Vec::new(), b"{\"format\":\"something".to_vec()] {
+        for content in [
+            vec![0; 100_000],
+            Vec::new(),
+            b"{\"format\":\"something".to_vec(),
+        ] {
             fs::write(&path, &content).unwrap();
             let read = front(&path).unwrap();
             assert!(read.len() <= 20 && Header::name_of(&read).is_none());

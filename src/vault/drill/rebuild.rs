@@ -1,7 +1,9 @@
-//! The rebuilding of the vault from the store and custody alone, and what is tried in the rebuilt one.
+//! The rebuilding of the vault from the store and custody alone, and what is tried in the rebuilt
+//! one.
 //!
-//! Owns what is compared. The live ledger is counted first, so that everything in it is in the store or waits to be; what is shredded while the
-//! drill runs is let go of here, too. No plaintext is kept: what is opened of a recording is authenticated and dropped.
+//! Owns what is compared. The live ledger is counted first, so that everything in it is in the
+//! store or waits to be; what is shredded while the drill runs is let go of here, too. No plaintext
+//! is kept: what is opened of a recording is authenticated and dropped.
 
 use std::{num::NonZeroUsize, path::Path, time::Instant};
 
@@ -31,34 +33,59 @@ const TRIES: usize = 3;
 const SHOWN: usize = 10;
 
 /// See [`Vault::drill_recovery`].
-pub(super) async fn rebuild(live: &Inner, sample: usize, sandbox: &Sandbox, say: Say<'_>) -> Result<Recovered, Error> {
+pub(super) async fn rebuild(
+    live: &Inner,
+    sample: usize,
+    sandbox: &Sandbox,
+    say: Say<'_>,
+) -> Result<Recovered, Error> {
     let census = Census::of(&mut live.ledger.snapshot().await?).await?;
     let mut recovery = Recovery {
         fences: census.fences.len() as u64,
         living: census.living.len() as u64,
         waiting: census.waiting,
         oldest_waiting: census.oldest_waiting,
-        recovery_point_lag_s: census.oldest_waiting.map_or(0, |oldest| live.clock.now().since(oldest).as_secs()),
+        recovery_point_lag_s: census
+            .oldest_waiting
+            .map_or(0, |oldest| live.clock.now().since(oldest).as_secs()),
         ..Recovery::default()
     };
     let (restored, rebuilt) = match restore(live, sandbox, say, &mut recovery).await {
         Ok(done) => done,
         Err(error @ Error::Sandbox { .. }) => return Err(error),
-        Err(error) => return Ok(Recovered { recovery, failures: vec![format!("the vault cannot be rebuilt: {error}")] }),
+        Err(error) => {
+            return Ok(Recovered {
+                recovery,
+                failures: vec![format!("the vault cannot be rebuilt: {error}")],
+            });
+        }
     };
     recovery.restored = true;
     recovery.snapshot = Some(restored.snapshot.to_string());
     recovery.pieces = restored.pieces;
     recovery.recovery_point = Some(restored.recovery_point);
-    let mut comparison = Comparison { live, rebuilt: &rebuilt.0, census, recovery, failures: Vec::new() };
+    let mut comparison = Comparison {
+        live,
+        rebuilt: &rebuilt.0,
+        census,
+        recovery,
+        failures: Vec::new(),
+    };
     comparison.compare(sample, say).await?;
-    let Comparison { recovery, failures, .. } = comparison;
+    let Comparison {
+        recovery, failures, ..
+    } = comparison;
     rebuilt.0.ledger.close().await;
     Ok(Recovered { recovery, failures })
 }
 
 /// Restores into an empty ledger, and unlocks what came of it.
-async fn restore(live: &Inner, sandbox: &Sandbox, say: Say<'_>, recovery: &mut Recovery) -> Result<(Restored, Vault), Error> {
+async fn restore(
+    live: &Inner,
+    sandbox: &Sandbox,
+    say: Say<'_>,
+    recovery: &mut Recovery,
+) -> Result<(Restored, Vault), Error> {
     let mut tries = 1;
     loop {
         let room = sandbox.room("rebuilt")?;
@@ -67,7 +94,8 @@ async fn restore(live: &Inner, sandbox: &Sandbox, say: Say<'_>, recovery: &mut R
             // A turn, or a newer snapshot, has removed what was to be read.
             Err(Error::Store(store::Error::NotFound { .. })) if tries < TRIES => tries += 1,
             done => {
-                recovery.recovery_time_ms = begun.elapsed().as_millis().try_into().unwrap_or(u64::MAX);
+                recovery.recovery_time_ms =
+                    begun.elapsed().as_millis().try_into().unwrap_or(u64::MAX);
                 return done;
             }
         }
@@ -75,7 +103,14 @@ async fn restore(live: &Inner, sandbox: &Sandbox, say: Say<'_>, recovery: &mut R
 }
 
 async fn restore_into(live: &Inner, room: &Path, say: Say<'_>) -> Result<(Restored, Vault), Error> {
-    let ledger = Ledger::open(&ledger::Settings { url: "sqlite:vault.db".into(), connections: 2 }, room).await?;
+    let ledger = Ledger::open(
+        &ledger::Settings {
+            url: "sqlite:vault.db".into(),
+            connections: 2,
+        },
+        room,
+    )
+    .await?;
     let parts = || Parts {
         ledger: ledger.clone(),
         store: live.store.clone(),
@@ -84,12 +119,20 @@ async fn restore_into(live: &Inner, room: &Path, say: Say<'_>) -> Result<(Restor
         clock: live.clock.clone(),
     };
     let plan = vault::plan(&parts(), vault::Choice::default()).await?;
-    say(&format!("rebuilding from {} and {} pieces of the journal", plan.snapshot, plan.journal.len()));
+    say(&format!(
+        "rebuilding from {} and {} pieces of the journal",
+        plan.snapshot,
+        plan.journal.len()
+    ));
     let restored = vault::restore(parts(), &plan, Claim::Rehearse).await?;
     if restored.vault != live.id {
-        return Err(Error::RecoveryFile { name: plan.snapshot.to_string(), why: "it is another vault's" });
+        return Err(Error::RecoveryFile {
+            name: plan.snapshot.to_string(),
+            why: "it is another vault's",
+        });
     }
-    // Only to read: the live vault goes on, and soon the store knows more than what was rebuilt here.
+    // Only to read: the live vault goes on, and soon the store knows more than what was rebuilt
+    // here.
     Ok((restored, Vault::unlock_to_read(parts()).await?))
 }
 
@@ -108,7 +151,13 @@ impl Comparison<'_> {
         self.fences(&rebuilt);
         self.gap(&rebuilt).await?;
 
-        let living = self.census.living.keys().filter(|id| rebuilt.living.contains_key(id)).copied().sample(&mut rand::rng(), sample);
+        let living = self
+            .census
+            .living
+            .keys()
+            .filter(|id| rebuilt.living.contains_key(id))
+            .copied()
+            .sample(&mut rand::rng(), sample);
         say(&format!("trying {} living recordings", living.len()));
         let mut failed = Vec::new();
         for id in living {
@@ -125,36 +174,61 @@ impl Comparison<'_> {
                 Tried::Shredded => self.recovery.living -= 1,
             }
         }
-        self.fail("living recordings do not open through the rebuilt ledger", failed);
+        self.fail(
+            "living recordings do not open through the rebuilt ledger",
+            failed,
+        );
 
         // Of a fence that is not in the journal yet, the rebuilt ledger cannot know.
-        let behind = |id: &RecordingId| self.census.marked.contains(id) && !rebuilt.fences.contains_key(id);
-        let shredded = self.census.fences.iter().filter(|(id, key)| key.is_some() && !behind(id)).map(|(id, _)| *id);
+        let behind =
+            |id: &RecordingId| self.census.marked.contains(id) && !rebuilt.fences.contains_key(id);
+        let shredded = self
+            .census
+            .fences
+            .iter()
+            .filter(|(id, key)| key.is_some() && !behind(id))
+            .map(|(id, _)| *id);
         let shredded = shredded.sample(&mut rand::rng(), sample);
         say(&format!("trying {} shredded recordings", shredded.len()));
         self.recovery.shredded_sampled = shredded.len() as u64;
         let mut opened = Vec::new();
         for id in shredded {
-            let key = self.rebuilt.record_key(&mut self.rebuilt.ledger.read().await?, id, Leg::All).await;
+            let key = self
+                .rebuilt
+                .record_key(&mut self.rebuilt.ledger.read().await?, id, Leg::All)
+                .await;
             if key.is_ok() || rebuilt.living.contains_key(&id) {
                 opened.push(id.to_string());
             }
         }
         self.recovery.shredded_opened = opened.len() as u64;
-        self.fail("shredded recordings have a key in the rebuilt ledger", opened);
+        self.fail(
+            "shredded recordings have a key in the rebuilt ledger",
+            opened,
+        );
         Ok(())
     }
 
     /// Every fence of the live ledger must stand in the rebuilt one.
     fn fences(&mut self, rebuilt: &Census) {
-        let missing: Vec<&RecordingId> = self.census.fences.keys().filter(|id| !rebuilt.fences.contains_key(id)).collect();
-        let lost: Vec<String> = missing.iter().filter(|id| !self.census.marked.contains(id)).map(ToString::to_string).collect();
+        let missing: Vec<&RecordingId> = self
+            .census
+            .fences
+            .keys()
+            .filter(|id| !rebuilt.fences.contains_key(id))
+            .collect();
+        let lost: Vec<String> = missing
+            .iter()
+            .filter(|id| !self.census.marked.contains(id))
+            .map(ToString::to_string)
+            .collect();
         self.recovery.fences_missing = missing.len() as u64;
         self.recovery.fences_behind = (missing.len() - lost.len()) as u64;
         self.fail("fences are not in the rebuilt ledger", lost);
     }
 
-    /// Every key of the live ledger must be in the rebuilt one, unless it is not in the journal yet.
+    /// Every key of the live ledger must be in the rebuilt one, unless it is not in the journal
+    /// yet.
     async fn gap(&mut self, rebuilt: &Census) -> Result<(), Error> {
         let mut lost = Vec::new();
         for (id, key) in &self.census.living {
@@ -162,14 +236,20 @@ impl Comparison<'_> {
                 continue;
             }
             let mut tx = self.live.ledger.read().await?;
-            if rebuilt.fences.contains_key(id) && shreds::find_fence(&mut tx, *id).await?.is_some() {
+            if rebuilt.fences.contains_key(id) && shreds::find_fence(&mut tx, *id).await?.is_some()
+            {
                 // Shredded since the count.
                 self.recovery.living -= 1;
                 continue;
             }
             self.recovery.gap += 1;
-            let sealed_at = recordings::find(&mut tx, *id).await?.and_then(|recording| recording.sealed_at);
-            self.recovery.gap_since = [self.recovery.gap_since, sealed_at].into_iter().flatten().min();
+            let sealed_at = recordings::find(&mut tx, *id)
+                .await?
+                .and_then(|recording| recording.sealed_at);
+            self.recovery.gap_since = [self.recovery.gap_since, sealed_at]
+                .into_iter()
+                .flatten()
+                .min();
             if self.census.marked.contains(id) {
                 self.recovery.gap_behind += 1;
             } else {
@@ -182,7 +262,10 @@ impl Comparison<'_> {
 
     /// The key through the rebuilt ledger; the ciphertext as the live catalogue names it.
     async fn try_living(&self, id: RecordingId) -> Result<Tried, Error> {
-        let key = self.rebuilt.record_key(&mut self.rebuilt.ledger.read().await?, id, Leg::All).await;
+        let key = self
+            .rebuilt
+            .record_key(&mut self.rebuilt.ledger.read().await?, id, Leg::All)
+            .await;
         let tried = match key {
             Err(error) => Tried::Nothing(error.to_string()),
             Ok(key) => match self.authenticate(id, &key).await {
@@ -190,7 +273,11 @@ impl Comparison<'_> {
                 Ok(()) => Tried::Whole,
             },
         };
-        if !matches!(tried, Tried::Whole) && keys::find_entry(&mut self.live.ledger.read().await?, id, Leg::All).await?.is_none() {
+        if !matches!(tried, Tried::Whole)
+            && keys::find_entry(&mut self.live.ledger.read().await?, id, Leg::All)
+                .await?
+                .is_none()
+        {
             return Ok(Tried::Shredded);
         }
         Ok(tried)
@@ -208,12 +295,26 @@ impl Comparison<'_> {
     }
 
     /// Header, final and first segment, in the order in which a listener would need them.
-    async fn authenticate_one(&self, id: RecordingId, key: &Key, sealed: &SealedArtefact) -> Result<(), Error> {
+    async fn authenticate_one(
+        &self,
+        id: RecordingId,
+        key: &Key,
+        sealed: &SealedArtefact,
+    ) -> Result<(), Error> {
         let (leg, segment) = (Leg::All, SegmentLength::of_sealed(sealed.segment)?);
         let layout = Layout::of(sealed.sealed_len, segment)?;
-        let ends = self.live.store.read_ranges(sealed.object, &[layout.header(), layout.final_segment()]).await?;
+        let ends = self
+            .live
+            .store
+            .read_ranges(sealed.object, &[layout.header(), layout.final_segment()])
+            .await?;
         let [header, last] = <[Bytes; 2]>::try_from(ends).map_err(|_| seal::Error::Truncated)?;
-        let context = Context { vault: self.live.id, recording: id, leg, artefact: sealed.artefact };
+        let context = Context {
+            vault: self.live.id,
+            recording: id,
+            leg,
+            artefact: sealed.artefact,
+        };
         let key = keyring::artefact_key(key, leg, sealed.artefact);
         let mut opener = Opener::new(&key, &context, layout, &header, last)?;
         let first = layout.plain_len().min(segment.plain() as u64);
@@ -234,7 +335,8 @@ impl Comparison<'_> {
         if !which.is_empty() {
             let (count, more) = (which.len(), if which.len() > SHOWN { ", …" } else { "" });
             let shown: Vec<String> = which.into_iter().take(SHOWN).collect();
-            self.failures.push(format!("{count} {what}: {}{more}", shown.join(", ")));
+            self.failures
+                .push(format!("{count} {what}: {}{more}", shown.join(", ")));
         }
     }
 }

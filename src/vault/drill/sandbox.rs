@@ -1,4 +1,5 @@
-//! The folder that a drill works in: only its owner may look into it, and it is removed at the end unless somebody named one.
+//! The folder that a drill works in: only its owner may look into it, and it is removed at the end
+//! unless somebody named one.
 
 use std::{
     fs, io,
@@ -18,24 +19,35 @@ pub struct Sandbox {
 }
 
 impl Sandbox {
-    /// Takes the folder that was named, which must not exist or be empty, or makes one in the system's temporary place.
+    /// Takes the folder that was named, which must not exist or be empty, or makes one in the
+    /// system's temporary place.
     ///
     /// # Errors
     /// [`Error::Sandbox`].
     pub fn make(named: Option<&Path>) -> Result<Self, Error> {
         let is_kept = named.is_some();
         let path = named.map_or_else(
-            || std::env::temp_dir().join(format!("recvault-drill-{}", hex::encode(ObjectId::random(&mut rand::rng()).as_bytes()))),
+            || {
+                std::env::temp_dir().join(format!(
+                    "recvault-drill-{}",
+                    hex::encode(ObjectId::random(&mut rand::rng()).as_bytes())
+                ))
+            },
             Path::to_owned,
         );
         make(&path)?;
         // Database and store take relative paths from here.
         let path = fs::canonicalize(&path).map_err(fault(&path))?;
         match fs::read_dir(&path).map_err(fault(&path))?.next() {
-            None => Ok(Self { path, rooms: AtomicU32::new(0), is_kept }),
-            Some(_) => {
-                Err(Error::Sandbox { path: path.display().to_string(), why: "it is not empty; a drill needs a folder of its own".into() })
-            }
+            None => Ok(Self {
+                path,
+                rooms: AtomicU32::new(0),
+                is_kept,
+            }),
+            Some(_) => Err(Error::Sandbox {
+                path: path.display().to_string(),
+                why: "it is not empty; a drill needs a folder of its own".into(),
+            }),
         }
     }
 
@@ -44,7 +56,10 @@ impl Sandbox {
     /// # Errors
     /// [`Error::Sandbox`].
     pub(super) fn room(&self, name: &str) -> Result<PathBuf, Error> {
-        let path = self.path.join(format!("{name}-{}", self.rooms.fetch_add(1, Ordering::Relaxed)));
+        let path = self.path.join(format!(
+            "{name}-{}",
+            self.rooms.fetch_add(1, Ordering::Relaxed)
+        ));
         make(&path)?;
         Ok(path)
     }
@@ -60,12 +75,19 @@ impl Drop for Sandbox {
 }
 
 fn make(path: &Path) -> Result<(), Error> {
-    fs::DirBuilder::new().recursive(true).mode(0o700).create(path).map_err(fault(path))
+    fs::DirBuilder::new()
+        .recursive(true)
+        .mode(0o700)
+        .create(path)
+        .map_err(fault(path))
 }
 
 /// An error of the system at this path.
 pub(super) fn fault(path: &Path) -> impl Fn(io::Error) -> Error {
-    move |cause| Error::Sandbox { path: path.display().to_string(), why: cause.to_string() }
+    move |cause| Error::Sandbox {
+        path: path.display().to_string(),
+        why: cause.to_string(),
+    }
 }
 
 #[cfg(test)]
@@ -80,7 +102,10 @@ mod tests {
         let (path, room) = (sandbox.path.clone(), sandbox.room("ledger").unwrap());
         assert!(room != sandbox.room("ledger").unwrap() && room.starts_with(&path));
         for folder in [&path, &room] {
-            assert_eq!(fs::metadata(folder).unwrap().permissions().mode() & 0o777, 0o700);
+            assert_eq!(
+                fs::metadata(folder).unwrap().permissions().mode() & 0o777,
+                0o700
+            );
         }
         drop(sandbox);
         assert!(!path.exists());

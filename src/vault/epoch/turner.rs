@@ -1,6 +1,8 @@
 //! Who turns: one process at a time, held by a lease that every unit of the turn checks.
 //!
-//! Owns taking, keeping and leaving the lease, which counts by the database's time; each taking has a number, and a unit of another taking does not stand. A turner that slept finds it gone with the next unit, and nothing of that unit stands.
+//! Owns taking, keeping and leaving the lease, which counts by the database's time; each taking has
+//! a number, and a unit of another taking does not stand. A turner that slept finds it gone with
+//! the next unit, and nothing of that unit stands.
 
 use std::{
     sync::atomic::{AtomicI64, Ordering},
@@ -29,9 +31,16 @@ pub(super) struct Turner<'a> {
 
 impl Vault {
     /// Runs `work` as the one turner; `None` while another process is.
-    pub(super) async fn as_turner<T: Send>(&self, work: impl AsyncFnOnce(&Turner<'_>) -> Result<T, Error>) -> Result<Option<T>, Error> {
+    pub(super) async fn as_turner<T: Send>(
+        &self,
+        work: impl AsyncFnOnce(&Turner<'_>) -> Result<T, Error>,
+    ) -> Result<Option<T>, Error> {
         self.0.follow().await?;
-        let turner = Turner { vault: &self.0, holder: HolderId::random(&mut rand::rng()), fence: AtomicI64::new(0) };
+        let turner = Turner {
+            vault: &self.0,
+            holder: HolderId::random(&mut rand::rng()),
+            fence: AtomicI64::new(0),
+        };
         if !turner.take().await? {
             return Ok(None);
         }
@@ -50,14 +59,22 @@ impl Vault {
 impl Turner<'_> {
     /// The present epoch.
     pub(super) async fn current(&self) -> Result<EpochRow, Error> {
-        epochs::current(&mut self.vault.ledger.read().await?).await?.ok_or(Error::NoVault)
+        epochs::current(&mut self.vault.ledger.read().await?)
+            .await?
+            .ok_or(Error::NoVault)
     }
 
     /// Begins a unit that stands only while the turn is ours.
     pub(super) async fn begin(&self) -> Result<Tx, Error> {
         let mut tx = self.vault.ledger.begin().await?;
         let term = Term::begin(&mut tx, LEASE).await?;
-        epochs::keep_turn(&mut tx, self.holder, self.fence.load(Ordering::SeqCst), term).await?;
+        epochs::keep_turn(
+            &mut tx,
+            self.holder,
+            self.fence.load(Ordering::SeqCst),
+            term,
+        )
+        .await?;
         Ok(tx)
     }
 
@@ -70,7 +87,8 @@ impl Turner<'_> {
             Ok(taken)
         });
         let taken = taken.await?;
-        self.fence.store(taken.unwrap_or_default(), Ordering::SeqCst);
+        self.fence
+            .store(taken.unwrap_or_default(), Ordering::SeqCst);
         Ok(taken.is_some())
     }
 

@@ -35,9 +35,17 @@ impl Front {
     /// [`Error::RecoveryFile`] if it is none; the store's.
     pub(in crate::vault) async fn read(store: &Store, name: RecoveryName) -> Result<Self, Error> {
         let size = store.recovery_size(name).await?;
-        let front = store.read_recovery(name, 0..size.min(MAX_HEADER as u64)).await?;
+        let front = store
+            .read_recovery(name, 0..size.min(MAX_HEADER as u64))
+            .await?;
         let (header, length) = Header::read(name, &front)?;
-        Ok(Self { header, store: store.clone(), name, line: front.slice(..length), size })
+        Ok(Self {
+            header,
+            store: store.clone(),
+            name,
+            line: front.slice(..length),
+            size,
+        })
     }
 
     /// Opens the file with the root page's key of its epoch.
@@ -49,12 +57,30 @@ impl Front {
         let layout = Layout::of(self.size - body, SegmentLength::Media)?;
         let shifted = |range: std::ops::Range<u64>| range.start + body..range.end + body;
         let head = store.read_recovery(name, shifted(layout.header())).await?;
-        let last = store.read_recovery(name, shifted(layout.final_segment())).await?;
+        let last = store
+            .read_recovery(name, shifted(layout.final_segment()))
+            .await?;
         let context = RecoveryContext { header: &self.line };
-        let opener = Opener::new(&keyring::recovery_key(&root, name.id), &context, layout, &head, last)?;
+        let opener = Opener::new(
+            &keyring::recovery_key(&root, name.id),
+            &context,
+            layout,
+            &head,
+            last,
+        )?;
         let spans = layout.spans(0..layout.plain_len(), STRIDE)?;
         let buffer = SecretBuffer::with_capacity(4 * 1024 * 1024);
-        Ok(Reading { header: self.header.clone(), root, store, name, body, opener, spans, buffer, at: 0 })
+        Ok(Reading {
+            header: self.header.clone(),
+            root,
+            store,
+            name,
+            body,
+            opener,
+            spans,
+            buffer,
+            at: 0,
+        })
     }
 }
 
@@ -77,8 +103,14 @@ impl Reading {
     /// Opens the file of this name.
     ///
     /// # Errors
-    /// [`Error::RecoveryFile`] if it is none, [`Error::Custody`] if its root is gone, [`Error::Seal`] if it was altered or cut.
-    pub(in crate::vault) async fn open(store: &Store, name: RecoveryName, custody: &dyn Custody, roots: &mut Roots) -> Result<Self, Error> {
+    /// [`Error::RecoveryFile`] if it is none, [`Error::Custody`] if its root is gone,
+    /// [`Error::Seal`] if it was altered or cut.
+    pub(in crate::vault) async fn open(
+        store: &Store,
+        name: RecoveryName,
+        custody: &dyn Custody,
+        roots: &mut Roots,
+    ) -> Result<Self, Error> {
         let front = Front::read(store, name).await?;
         let root = roots.open(custody, &front.header).await?;
         front.open(root).await
@@ -98,7 +130,11 @@ impl Reading {
             looked = self.buffer.len() - self.at;
             if !self.fill().await? {
                 // A file ends with a line's end.
-                return if self.buffer.is_empty() { Ok(None) } else { Err(seal::Error::Truncated.into()) };
+                return if self.buffer.is_empty() {
+                    Ok(None)
+                } else {
+                    Err(seal::Error::Truncated.into())
+                };
             }
         };
         let start = std::mem::replace(&mut self.at, end + 1);
@@ -109,9 +145,14 @@ impl Reading {
     async fn fill(&mut self) -> Result<bool, Error> {
         self.buffer.drop_front(self.at);
         self.at = 0;
-        let Some(span) = self.spans.next() else { return Ok(false) };
+        let Some(span) = self.spans.next() else {
+            return Ok(false);
+        };
         let sealed = span.sealed();
-        let bytes = self.store.read_recovery(self.name, sealed.start + self.body..sealed.end + self.body).await?;
+        let bytes = self
+            .store
+            .read_recovery(self.name, sealed.start + self.body..sealed.end + self.body)
+            .await?;
         for slice in self.opener.open(&span, bytes)? {
             self.buffer.extend_from_slice(&slice);
         }

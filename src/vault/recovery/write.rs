@@ -15,7 +15,8 @@ use crate::{
 /// Ciphertext handed to the store at a time.
 const PIECE: usize = 1024 * 1024;
 
-/// A recovery file that is being written. Dropped without [`Self::finish`], it leaves nothing that is listed.
+/// A recovery file that is being written. Dropped without [`Self::finish`], it leaves nothing that
+/// is listed.
 pub(in crate::vault) struct Writing {
     writer: Writer,
     sealer: Sealer,
@@ -30,24 +31,46 @@ impl Writing {
     ///
     /// # Errors
     /// The library's.
-    pub(in crate::vault) async fn begin(store: &Store, name: RecoveryName, header: &Header, root: &RootKey) -> Result<Self, Error> {
+    pub(in crate::vault) async fn begin(
+        store: &Store,
+        name: RecoveryName,
+        header: &Header,
+        root: &RootKey,
+    ) -> Result<Self, Error> {
         let line = header.line();
         let key = keyring::recovery_key(root, name.id);
-        let sealer = Sealer::new(&key, &RecoveryContext { header: &line }, SegmentLength::Media)?;
+        let sealer = Sealer::new(
+            &key,
+            &RecoveryContext { header: &line },
+            SegmentLength::Media,
+        )?;
         let mut writer = store.recovery_writer(name);
         let written = line.len() as u64;
         writer.write(Bytes::from(line)).await?;
-        Ok(Self { writer, sealer, out: BytesMut::new(), lines: SecretBuffer::with_capacity(PIECE + PIECE / 4), written })
+        Ok(Self {
+            writer,
+            sealer,
+            out: BytesMut::new(),
+            lines: SecretBuffer::with_capacity(PIECE + PIECE / 4),
+            written,
+        })
     }
 
     /// Adds a line, which `line` appends to the buffer without its end.
     ///
     /// # Errors
     /// The store's; the file is then lost.
-    pub(in crate::vault) async fn line(&mut self, line: impl FnOnce(&mut SecretBuffer)) -> Result<(), Error> {
+    pub(in crate::vault) async fn line(
+        &mut self,
+        line: impl FnOnce(&mut SecretBuffer),
+    ) -> Result<(), Error> {
         line(&mut self.lines);
         self.lines.push(b'\n');
-        if self.lines.len() >= PIECE { self.seal().await } else { Ok(()) }
+        if self.lines.len() >= PIECE {
+            self.seal().await
+        } else {
+            Ok(())
+        }
     }
 
     /// Makes the file durable, and only then visible. Bytes written.

@@ -1,10 +1,14 @@
-//! What a restore would take in: the newest snapshot that opens, every piece of the journal behind it, and what is missing between them.
+//! What a restore would take in: the newest snapshot that opens, every piece of the journal behind
+//! it, and what is missing between them.
 //!
-//! Owns the order of pieces and the finding of gaps. Refuses to take anything in. A file that does not open counts as one that is not there: names decide
-//! nothing, and a piece that nobody can read is a gap if another piece follows it.
+//! Owns the order of pieces and the finding of gaps. Refuses to take anything in. A file that does
+//! not open counts as one that is not there: names decide nothing, and a piece that nobody can read
+//! is a gap if another piece follows it.
 //!
-//! A hole is found twice. Each piece names its predecessor, so one that is missing between two others is noticed whatever was in it; and each says behind
-//! which number its audit entries begin. Pieces that are missing at the end nobody follows: only who knows of a position elsewhere notices (`not_before`).
+//! A hole is found twice. Each piece names its predecessor, so one that is missing between two
+//! others is noticed whatever was in it; and each says behind which number its audit entries begin.
+//! Pieces that are missing at the end nobody follows: only who knows of a position elsewhere
+//! notices (`not_before`).
 
 use std::collections::BTreeSet;
 
@@ -19,7 +23,8 @@ use crate::{
     },
 };
 
-/// How often the store is listed again when something is missing that may only just have been written.
+/// How often the store is listed again when something is missing that may only just have been
+/// written.
 const LOOKS: usize = 3;
 
 /// What somebody wants to restore.
@@ -29,7 +34,8 @@ pub struct Choice {
     pub snapshot: Option<RecoveryName>,
     /// The gaps that are accepted: exactly those that there are.
     pub accept: Vec<Gap>,
-    /// A position that the vault is known to have reached. What is found of it ends not before this, or there is a gap.
+    /// A position that the vault is known to have reached. What is found of it ends not before
+    /// this, or there is a gap.
     pub not_before: Option<Position>,
 }
 
@@ -56,15 +62,28 @@ impl Plan {
     /// [`Error::Gaps`], [`Error::NoSuchGap`].
     pub fn check(&self) -> Result<(), Error> {
         let accepted = &self.choice.accept;
-        if let Some(other) = accepted.iter().find(|accepted| !self.gaps.contains(accepted)) {
+        if let Some(other) = accepted
+            .iter()
+            .find(|accepted| !self.gaps.contains(accepted))
+        {
             return Err(Error::NoSuchGap(*other));
         }
-        let open: Vec<String> = self.gaps.iter().filter(|gap| !accepted.contains(gap)).map(Gap::to_string).collect();
-        if open.is_empty() { Ok(()) } else { Err(Error::Gaps(open.join(", "))) }
+        let open: Vec<String> = self
+            .gaps
+            .iter()
+            .filter(|gap| !accepted.contains(gap))
+            .map(Gap::to_string)
+            .collect();
+        if open.is_empty() {
+            Ok(())
+        } else {
+            Err(Error::Gaps(open.join(", ")))
+        }
     }
 }
 
-/// Chooses what to restore from: the newest snapshot that opens, or the one that is wanted, and the journal behind it.
+/// Chooses what to restore from: the newest snapshot that opens, or the one that is wanted, and the
+/// journal behind it.
 ///
 /// # Errors
 /// [`Error::NoSnapshot`]; why a wanted snapshot does not open; the store's or custody's.
@@ -80,10 +99,25 @@ pub async fn plan(parts: &Parts, choice: Choice) -> Result<Plan, Error> {
 }
 
 async fn look(parts: &Parts, choice: &Choice) -> Result<Plan, Error> {
-    let mut found = Files { parts, roots: Roots::default(), unreadable: 0 };
-    let epochs: BTreeSet<u64> = parts.custody.roots().await?.iter().map(|root| root.epoch).collect();
+    let mut found = Files {
+        parts,
+        roots: Roots::default(),
+        unreadable: 0,
+    };
+    let epochs: BTreeSet<u64> = parts
+        .custody
+        .roots()
+        .await?
+        .iter()
+        .map(|root| root.epoch)
+        .collect();
     let names = async |kind| -> Result<Vec<RecoveryName>, Error> {
-        let all = parts.recovery.list_recovery(kind).await?.into_iter().map(|(name, _)| name);
+        let all = parts
+            .recovery
+            .list_recovery(kind)
+            .await?
+            .into_iter()
+            .map(|(name, _)| name);
         Ok(all.filter(|name| epochs.contains(&name.epoch)).collect())
     };
     let mut snapshots = names(RecoveryKind::Snapshot).await?;
@@ -102,12 +136,17 @@ async fn look(parts: &Parts, choice: &Choice) -> Result<Plan, Error> {
     }
     let Some((snapshot, header)) = newest else {
         let epochs: Vec<String> = epochs.iter().map(u64::to_string).collect();
-        let epochs = if epochs.is_empty() { "none".into() } else { format!("of epoch {}", epochs.join(" and ")) };
+        let epochs = if epochs.is_empty() {
+            "none".into()
+        } else {
+            format!("of epoch {}", epochs.join(" and "))
+        };
         return Err(Error::NoSnapshot(epochs));
     };
     let mut pieces = Vec::new();
     for name in names(RecoveryKind::Journal).await? {
-        // By its name only what would be left out by its header, too: a file that says otherwise does not open.
+        // By its name only what would be left out by its header, too: a file that says otherwise
+        // does not open.
         if name.seq >= header.seq
             && let Some(piece) = found.header(name).await?
         {
@@ -117,7 +156,13 @@ async fn look(parts: &Parts, choice: &Choice) -> Result<Plan, Error> {
     let known = choice.not_before.map(|position| position.seq);
     let (pieces, gaps) = behind(&header, pieces, known);
     let journal = pieces.iter().map(|(name, _)| *name).collect();
-    Ok(Plan { snapshot, journal, gaps, unreadable: found.unreadable, choice: choice.clone() })
+    Ok(Plan {
+        snapshot,
+        journal,
+        gaps,
+        unreadable: found.unreadable,
+        choice: choice.clone(),
+    })
 }
 
 /// Opens files, and counts those that do not.
@@ -128,16 +173,26 @@ struct Files<'a> {
 }
 
 impl Files<'_> {
-    /// Opens a file to its end: one that is spoilt in the middle is as good as none, and that must be known before the database is filled.
+    /// Opens a file to its end: one that is spoilt in the middle is as good as none, and that must
+    /// be known before the database is filled.
     async fn open(&mut self, name: RecoveryName) -> Result<Header, Error> {
         match self.whole(name).await {
-            Err(Error::Seal(_)) => Err(Error::RecoveryFile { name: name.to_string(), why: "it does not open: it was altered or cut" }),
+            Err(Error::Seal(_)) => Err(Error::RecoveryFile {
+                name: name.to_string(),
+                why: "it does not open: it was altered or cut",
+            }),
             opened => opened,
         }
     }
 
     async fn whole(&mut self, name: RecoveryName) -> Result<Header, Error> {
-        let mut file = Reading::open(&self.parts.recovery, name, self.parts.custody.as_ref(), &mut self.roots).await?;
+        let mut file = Reading::open(
+            &self.parts.recovery,
+            name,
+            self.parts.custody.as_ref(),
+            &mut self.roots,
+        )
+        .await?;
         while file.line().await?.is_some() {}
         Ok(file.header)
     }
@@ -157,23 +212,41 @@ impl Files<'_> {
     }
 }
 
-/// The pieces that hold what a snapshot does not, in the order in which they are taken in, and the gaps between them.
+/// The pieces that hold what a snapshot does not, in the order in which they are taken in, and the
+/// gaps between them.
 pub(super) fn behind(
     snapshot: &Header,
     mut pieces: Vec<(RecoveryName, Header)>,
     not_before: Option<i64>,
 ) -> (Vec<(RecoveryName, Header)>, Vec<Gap>) {
-    pieces.retain(|(_, piece)| piece.vault == snapshot.vault && piece.chain > snapshot.chain && piece.seq >= snapshot.seq);
+    pieces.retain(|(_, piece)| {
+        piece.vault == snapshot.vault && piece.chain > snapshot.chain && piece.seq >= snapshot.seq
+    });
     pieces.sort_by_key(|(name, piece)| (piece.seq, piece.chain, *name));
-    let links: BTreeSet<(RecoveryName, String)> = pieces.iter().map(|(name, piece)| (*name, piece.digest())).collect();
+    let links: BTreeSet<(RecoveryName, String)> = pieces
+        .iter()
+        .map(|(name, piece)| (*name, piece.digest()))
+        .collect();
     let (mut gaps, mut covered) = (BTreeSet::new(), snapshot.seq);
-    let mut gap = |first: i64, last: i64| gaps.insert(Gap { first: first.min(last), last });
+    let mut gap = |first: i64, last: i64| {
+        gaps.insert(Gap {
+            first: first.min(last),
+            last,
+        })
+    };
     for (_, piece) in &pieces {
-        // A predecessor that was put together before the snapshot holds nothing that the snapshot does not.
+        // A predecessor that was put together before the snapshot holds nothing that the snapshot
+        // does not.
         let is_missing = |link: &&Link| {
-            piece.chain - 1 > snapshot.chain && link.name.seq >= snapshot.seq && !links.contains(&(link.name, link.sha256.clone()))
+            piece.chain - 1 > snapshot.chain
+                && link.name.seq >= snapshot.seq
+                && !links.contains(&(link.name, link.sha256.clone()))
         };
-        let missing = piece.previous.as_ref().filter(is_missing).map(|link| link.name.seq);
+        let missing = piece
+            .previous
+            .as_ref()
+            .filter(is_missing)
+            .map(|link| link.name.seq);
         if missing.is_some() || piece.since > covered {
             gap(covered + 1, missing.unwrap_or(piece.since).max(piece.since));
         }

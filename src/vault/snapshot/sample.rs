@@ -1,7 +1,8 @@
 //! A sample of living keys, found through a snapshot's own pages.
 //!
-//! Owns which keys are tried (each entry with the same chance) and the walk to them. It wants entries first and pages from the leaves up, as a
-//! snapshot has them, and keeps only the pages above the sample.
+//! Owns which keys are tried (each entry with the same chance) and the walk to them. It wants
+//! entries first and pages from the leaves up, as a snapshot has them, and keeps only the pages
+//! above the sample.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -27,7 +28,14 @@ pub(super) struct Sample {
 
 impl Sample {
     pub(super) fn of(size: usize) -> Self {
-        Self { size, seen: 0, entries: Vec::new(), wanted: BTreeSet::new(), pages: BTreeMap::new(), service: None }
+        Self {
+            size,
+            seen: 0,
+            entries: Vec::new(),
+            wanted: BTreeSet::new(),
+            pages: BTreeMap::new(),
+            service: None,
+        }
     }
 
     /// Looks at a row.
@@ -40,7 +48,8 @@ impl Sample {
         Ok(())
     }
 
-    /// Algorithm R (Vitter 1985): after n entries each of them is in the sample with probability size/n.
+    /// Algorithm R (Vitter 1985): after n entries each of them is in the sample with probability
+    /// size/n.
     fn entry(&mut self, entry: keys::KeyEntry) {
         self.seen += 1;
         if self.entries.len() < self.size {
@@ -63,11 +72,18 @@ impl Sample {
         self.pages.insert(page.id, page);
     }
 
-    /// Walks to every key of the sample, and to the signing key, whose id must be this. How many record keys.
+    /// Walks to every key of the sample, and to the signing key, whose id must be this. How many
+    /// record keys.
     ///
     /// # Errors
-    /// [`Error::Keyring`] where the way breaks off; [`Error::WrongKey`] for another key than the entry says.
-    pub(super) fn walk(&self, root: &RootKey, vault: VaultId, signing_key: &str) -> Result<u64, Error> {
+    /// [`Error::Keyring`] where the way breaks off; [`Error::WrongKey`] for another key than the
+    /// entry says.
+    pub(super) fn walk(
+        &self,
+        root: &RootKey,
+        vault: VaultId,
+        signing_key: &str,
+    ) -> Result<u64, Error> {
         let service = self.path(self.service.ok_or(keyring::Error::BrokenPath)?);
         let seed = tree::walk(service, root, vault)?.page.key(0)?;
         if Signer::from_seed(&seed).key_id() != signing_key {

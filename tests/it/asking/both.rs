@@ -12,36 +12,77 @@ use crate::world::{Database, digits};
 
 const TO_DESK: &str = "consent = { connect_to = \"+49 30 90182-002\" }";
 
-async fn who_is_dialled_is_asked_too_and_the_recording_begins_when_both_have_agreed(database: Database) {
+async fn who_is_dialled_is_asked_too_and_the_recording_begins_when_both_have_agreed(
+    database: Database,
+) {
     let vault = asking(database, TO_DESK).await;
     let line = Line::from(&vault, ANNA);
     let asked = line.asks(VOICE).await;
     let agreed = line.presses(&asked, "1").await;
-    assert_eq!((agreed.verbs(), agreed.text("Number")), (vec!["Dial".into()], DESK.into()), "nothing is recorded yet");
-    let whisper = vault.process.path_of(&agreed.attribute("Number", "url").unwrap());
+    assert_eq!(
+        (agreed.verbs(), agreed.text("Number")),
+        (vec!["Dial".into()], DESK.into()),
+        "nothing is recorded yet"
+    );
+    let whisper = vault
+        .process
+        .path_of(&agreed.attribute("Number", "url").unwrap());
 
     let desk = line.dials(DESK);
     let asked = desk.asks(&whisper).await;
-    assert_eq!((asked.verbs()[0].as_str(), asked.text("Say")), ("Gather", TEXT.into()));
+    assert_eq!(
+        (asked.verbs()[0].as_str(), asked.text("Say")),
+        ("Gather", TEXT.into())
+    );
     assert_eq!(vault.stand_in.recordings_of(&line.call.sid), []);
     let joined = desk.presses(&asked, "1").await;
-    assert_eq!((joined.verbs(), joined.text("Say")), (vec!["Say".into()], "Thank you. This call is recorded.".into()));
+    assert_eq!(
+        (joined.verbs(), joined.text("Say")),
+        (
+            vec!["Say".into()],
+            "Thank you. This call is recorded.".into()
+        )
+    );
     // Brought again, it does not begin a second one.
     desk.presses(&asked, "1").await;
     let recordings = vault.stand_in.recordings_of(&line.call.sid);
-    let [recording] = &recordings[..] else { panic!("{recordings:?}") };
+    let [recording] = &recordings[..] else {
+        panic!("{recordings:?}")
+    };
     let with = vault.stand_in.started_with(recording);
-    let has = |name: &str, value: &str| with.iter().any(|(own, given)| own == name && given == value);
-    assert!(has("RecordingChannels", "dual") && has("RecordingStatusCallback", &vault.process.public("/twilio/recordings")), "{with:?}");
-    let events: Vec<&str> =
-        with.iter().filter(|(name, _)| name == "RecordingStatusCallbackEvent").map(|(_, event)| event.as_str()).collect();
-    assert_eq!(events, ["in-progress", "completed", "absent"], "what the specification names: another one may be refused");
+    let has = |name: &str, value: &str| {
+        with.iter()
+            .any(|(own, given)| own == name && given == value)
+    };
+    assert!(
+        has("RecordingChannels", "dual")
+            && has(
+                "RecordingStatusCallback",
+                &vault.process.public("/twilio/recordings")
+            ),
+        "{with:?}"
+    );
+    let events: Vec<&str> = with
+        .iter()
+        .filter(|(name, _)| name == "RecordingStatusCallbackEvent")
+        .map(|(_, event)| event.as_str())
+        .collect();
+    assert_eq!(
+        events,
+        ["in-progress", "completed", "absent"],
+        "what the specification names: another one may be refused"
+    );
 
-    vault.stand_in.completed_with(recording, Bytes::from_static(WAV));
+    vault
+        .stand_in
+        .completed_with(recording, Bytes::from_static(WAV));
     assert!(!waits(&vault, sealed(&vault, recording).await).await);
     for number in [ANNA, DESK] {
         let said = statements(&vault, number).await;
-        assert!(said.iter().any(|said| said["answer"] == "given"), "{said:?}");
+        assert!(
+            said.iter().any(|said| said["answer"] == "given"),
+            "{said:?}"
+        );
     }
 }
 
@@ -51,11 +92,16 @@ async fn one_of_two_refuses_and_nothing_is_recorded(database: Database) {
     let line = Line::from(&vault, ANNA);
     let asked = line.asks(VOICE).await;
     let agreed = line.presses(&asked, "1").await;
-    let whisper = vault.process.path_of(&agreed.attribute("Number", "url").unwrap());
+    let whisper = vault
+        .process
+        .path_of(&agreed.attribute("Number", "url").unwrap());
     let desk = line.dials(DESK);
     let asked = desk.asks(&whisper).await;
     let declined = desk.presses(&asked, "2").await;
-    assert_eq!((declined.verbs(), declined.text("Say")), (vec!["Say".into()], "This call is not recorded.".into()));
+    assert_eq!(
+        (declined.verbs(), declined.text("Say")),
+        (vec!["Say".into()], "This call is not recorded.".into())
+    );
     // Who says nothing, neither.
     let mut asked = desk.asks(&whisper).await;
     for _ in 0..2 {
@@ -68,7 +114,10 @@ async fn one_of_two_refuses_and_nothing_is_recorded(database: Database) {
     let line = Line::from(&vault, ANNA);
     let asked = line.asks(VOICE).await;
     let declined = line.presses(&asked, "2").await;
-    assert_eq!((declined.verbs(), declined.attribute("Number", "url")), (vec!["Say".into(), "Dial".into()], None));
+    assert_eq!(
+        (declined.verbs(), declined.attribute("Number", "url")),
+        (vec!["Say".into(), "Dial".into()], None)
+    );
     // And if they were asked by somebody's own TwiML, their yes is not enough.
     let desk = line.dials(DESK);
     let asked = desk.asks(&whisper).await;
@@ -90,8 +139,16 @@ async fn who_is_dialled_by_the_application_is_a_party_whatever_they_say(database
             let says: &[&str] = if is_open { &[] } else { &["Say"] };
             assert_eq!(desk.presses(&asked, key).await.verbs(), says);
         }
-        assert_eq!(waits(&vault, line.was_recorded().await).await, !is_open, "{key:?}");
-        assert_eq!(vault.stand_in.recordings_of(&line.call.sid).len(), 1, "nothing begins beside it");
+        assert_eq!(
+            waits(&vault, line.was_recorded().await).await,
+            !is_open,
+            "{key:?}"
+        );
+        assert_eq!(
+            vault.stand_in.recordings_of(&line.call.sid).len(),
+            1,
+            "nothing begins beside it"
+        );
     }
 }
 
@@ -100,14 +157,21 @@ async fn the_vault_is_told_to_wait_for_both_and_the_first_said_nothing(database:
     let line = Line::from(&vault, ANNA);
     let path = format!("{VOICE}?record=both");
     let asked = line.asks(&path).await;
-    assert_eq!(line.presses(&asked, "1").await.verbs(), ["Redirect"], "not yet");
+    assert_eq!(
+        line.presses(&asked, "1").await.verbs(),
+        ["Redirect"],
+        "not yet"
+    );
     let silent = Line::from(&vault, ANNA);
     silent.asks(&path).await;
     for (line, begins) in [(&silent, false), (&line, true)] {
         let desk = line.dials(DESK);
         let asked = desk.asks(&format!("{VOICE}?leg=callee&record=both")).await;
         desk.presses(&asked, "1").await;
-        assert_eq!(vault.stand_in.recordings_of(&line.call.sid).len(), usize::from(begins));
+        assert_eq!(
+            vault.stand_in.recordings_of(&line.call.sid).len(),
+            usize::from(begins)
+        );
     }
 }
 
@@ -125,11 +189,24 @@ async fn who_is_dialled_has_agreed_otherwise_and_is_not_asked() {
     let line = Line::from(&vault, ANNA);
     let asked = line.asks(VOICE).await;
     let agreed = line.presses(&asked, "1").await;
-    assert_eq!((agreed.verbs(), agreed.attribute("Number", "url")), (vec!["Start".into(), "Say".into(), "Dial".into()], None));
+    assert_eq!(
+        (agreed.verbs(), agreed.attribute("Number", "url")),
+        (vec!["Start".into(), "Say".into(), "Dial".into()], None)
+    );
     let recorded = line.was_recorded().await;
-    assert!(waits(&vault, recorded).await, "the vault dials them, and knows of nobody's yes but the caller's");
+    assert!(
+        waits(&vault, recorded).await,
+        "the vault dials them, and knows of nobody's yes but the caller's"
+    );
     let contract = json!({ "subject": DESK, "answer": "given", "method": "contract", "purposes": ["recording"] });
-    assert_eq!(vault.asks("privacy-officer").post("/v1/consents", contract).await.status, 201);
+    assert_eq!(
+        vault
+            .asks("privacy-officer")
+            .post("/v1/consents", contract)
+            .await
+            .status,
+        201
+    );
     assert!(!waits(&vault, recorded).await);
 }
 
@@ -139,12 +216,19 @@ async fn who_is_dialled_hears_that_the_call_is_recorded_where_it_is() {
     for is_recorded in [true, false] {
         let line = Line::from(&vault, ANNA);
         if is_recorded {
-            vault.stand_in.begin_recording(&vault.account, format!("RE{}", digits()).parse().unwrap(), line.call.sid.clone());
+            vault.stand_in.begin_recording(
+                &vault.account,
+                format!("RE{}", digits()).parse().unwrap(),
+                line.call.sid.clone(),
+            );
         }
         let desk = line.dials(DESK);
         let asked = desk.asks(&format!("{VOICE}?leg=callee")).await;
         let joined = desk.presses(&asked, "1").await;
-        assert_eq!(joined.verbs(), if is_recorded { vec!["Say"] } else { vec![] });
+        assert_eq!(
+            joined.verbs(),
+            if is_recorded { vec!["Say"] } else { vec![] }
+        );
         if is_recorded {
             assert_eq!(joined.text("Say"), "Thank you. This call is recorded.");
         }
@@ -157,10 +241,15 @@ async fn twilio_does_not_begin_the_recording_and_nobody_is_told_that_it_did() {
     let line = Line::from(&vault, ANNA);
     let asked = line.asks(VOICE).await;
     let agreed = line.presses(&asked, "1").await;
-    let whisper = vault.process.path_of(&agreed.attribute("Number", "url").unwrap());
+    let whisper = vault
+        .process
+        .path_of(&agreed.attribute("Number", "url").unwrap());
     let desk = line.dials(DESK);
     let asked = desk.asks(&whisper).await;
     vault.stand_in.set_call_status(&line.call.sid, "completed");
     let joined = desk.presses(&asked, "1").await;
-    assert_eq!((joined.verbs(), joined.text("Say")), (vec!["Say".into()], "This call is not recorded.".into()));
+    assert_eq!(
+        (joined.verbs(), joined.text("Say")),
+        (vec!["Say".into()], "This call is not recorded.".into())
+    );
 }

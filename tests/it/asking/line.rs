@@ -34,25 +34,38 @@ pub(super) struct Told(String);
 
 impl Told {
     pub(super) fn of(answer: &Answer) -> Self {
-        assert_eq!((answer.status, answer.header("content-type")), (200, "text/xml; charset=utf-8"), "{answer:?}");
+        assert_eq!(
+            (answer.status, answer.header("content-type")),
+            (200, "text/xml; charset=utf-8"),
+            "{answer:?}"
+        );
         Self(answer.text())
     }
 
     /// The verbs, in their order.
     pub(super) fn verbs(&self) -> Vec<String> {
         let read = Document::parse(&self.0).unwrap();
-        read.root_element().children().map(|node| node.tag_name().name().to_owned()).collect()
+        read.root_element()
+            .children()
+            .map(|node| node.tag_name().name().to_owned())
+            .collect()
     }
 
     pub(super) fn attribute(&self, element: &str, name: &str) -> Option<String> {
         let read = Document::parse(&self.0).unwrap();
-        let found = read.descendants().find(|node| node.has_tag_name(element)).unwrap_or_else(|| panic!("no {element}: {self:?}"));
+        let found = read
+            .descendants()
+            .find(|node| node.has_tag_name(element))
+            .unwrap_or_else(|| panic!("no {element}: {self:?}"));
         found.attribute(name).map(str::to_owned)
     }
 
     pub(super) fn text(&self, element: &str) -> String {
         let read = Document::parse(&self.0).unwrap();
-        let found = read.descendants().find(|node| node.has_tag_name(element)).unwrap_or_else(|| panic!("no {element}: {self:?}"));
+        let found = read
+            .descendants()
+            .find(|node| node.has_tag_name(element))
+            .unwrap_or_else(|| panic!("no {element}: {self:?}"));
         found.text().unwrap_or_default().to_owned()
     }
 }
@@ -60,35 +73,70 @@ impl Told {
 impl<'a> Line<'a> {
     pub(super) fn from(vault: &'a TestVault, number: &str) -> Self {
         let sid: CallSid = format!("CA{}", digits()).parse().unwrap();
-        let call = CallFacts { status: "in-progress".into(), ..CallFacts::new(sid, number, OURS) };
+        let call = CallFacts {
+            status: "in-progress".into(),
+            ..CallFacts::new(sid, number, OURS)
+        };
         vault.stand_in.add_call(&vault.account, call.clone());
-        Self { vault, call, has_dialled: AtomicBool::new(false) }
+        Self {
+            vault,
+            call,
+            has_dialled: AtomicBool::new(false),
+        }
     }
 
     /// The leg to somebody whom this call dials.
     pub(super) fn dials(&self, to: &str) -> Self {
         let sid: CallSid = format!("CA{}", digits()).parse().unwrap();
-        let call = CallFacts { status: "in-progress".into(), ..CallFacts::dialled(self.call.sid.clone(), sid, &*self.call.from, to) };
-        self.vault.stand_in.add_call(&self.vault.account, call.clone());
+        let call = CallFacts {
+            status: "in-progress".into(),
+            ..CallFacts::dialled(self.call.sid.clone(), sid, &*self.call.from, to)
+        };
+        self.vault
+            .stand_in
+            .add_call(&self.vault.account, call.clone());
         self.has_dialled.store(true, Ordering::Relaxed);
-        Self { vault: self.vault, call, has_dialled: AtomicBool::new(false) }
+        Self {
+            vault: self.vault,
+            call,
+            has_dialled: AtomicBool::new(false),
+        }
     }
 
     /// Twilio asks what to do.
     pub(super) async fn asks(&self, path: &str) -> Told {
-        let params = self.vault.stand_in.voice_params(&self.vault.account, &self.call);
-        Told::of(&self.vault.post_callback(&self.vault.account, path, &params).await)
+        let params = self
+            .vault
+            .stand_in
+            .voice_params(&self.vault.account, &self.call);
+        Told::of(
+            &self
+                .vault
+                .post_callback(&self.vault.account, path, &params)
+                .await,
+        )
     }
 
     /// Twilio brings an answer to where it was told to.
     pub(super) async fn answers(&self, told: &Told, answer: &GatherAnswer) -> Told {
-        let path = self.vault.process.path_of(&told.attribute("Gather", "action").unwrap());
+        let path = self
+            .vault
+            .process
+            .path_of(&told.attribute("Gather", "action").unwrap());
         self.answers_at(&path, answer).await
     }
 
     pub(super) async fn answers_at(&self, path: &str, answer: &GatherAnswer) -> Told {
-        let params = self.vault.stand_in.gather_params(&self.vault.account, &self.call, answer);
-        Told::of(&self.vault.post_callback(&self.vault.account, path, &params).await)
+        let params = self
+            .vault
+            .stand_in
+            .gather_params(&self.vault.account, &self.call, answer);
+        Told::of(
+            &self
+                .vault
+                .post_callback(&self.vault.account, path, &params)
+                .await,
+        )
     }
 
     pub(super) async fn presses(&self, told: &Told, key: &str) -> Told {
@@ -96,12 +144,20 @@ impl<'a> Line<'a> {
     }
 
     pub(super) async fn says(&self, told: &Told, words: &str, confidence: &str) -> Told {
-        self.answers(told, &GatherAnswer::Speech { said: words.into(), confidence: confidence.into() }).await
+        self.answers(
+            told,
+            &GatherAnswer::Speech {
+                said: words.into(),
+                confidence: confidence.into(),
+            },
+        )
+        .await
     }
 
     /// Nothing is answered: Twilio goes on in the document.
     pub(super) async fn is_silent(&self, told: &Told) -> Told {
-        self.asks(&self.vault.process.path_of(&told.text("Redirect"))).await
+        self.asks(&self.vault.process.path_of(&told.text("Redirect")))
+            .await
     }
 
     /// The call was recorded without anybody having been dialled.
@@ -110,24 +166,40 @@ impl<'a> Line<'a> {
         self.was_recorded().await
     }
 
-    /// The call was recorded all the same, or for having agreed; with the desk, if nobody else was dialled.
+    /// The call was recorded all the same, or for having agreed; with the desk, if nobody else was
+    /// dialled.
     pub(super) async fn was_recorded(&self) -> RecordingId {
         if !self.has_dialled.load(Ordering::Relaxed) {
             let desk = self.dials(DESK);
-            self.vault.stand_in.set_call_status(&desk.call.sid, "completed");
+            self.vault
+                .stand_in
+                .set_call_status(&desk.call.sid, "completed");
         }
         // Who took part is looked up when it is over.
-        self.vault.stand_in.set_call_status(&self.call.sid, "completed");
+        self.vault
+            .stand_in
+            .set_call_status(&self.call.sid, "completed");
         let sid: RecordingSid = format!("RE{}", digits()).parse().unwrap();
-        let facts = RecordingFacts { call: Some(self.call.sid.clone()), ..RecordingFacts::new(&sid, Bytes::from_static(WAV)) };
-        self.vault.stand_in.add_recording_of(&self.vault.account, sid.clone(), facts);
+        let facts = RecordingFacts {
+            call: Some(self.call.sid.clone()),
+            ..RecordingFacts::new(&sid, Bytes::from_static(WAV))
+        };
+        self.vault
+            .stand_in
+            .add_recording_of(&self.vault.account, sid.clone(), facts);
         sealed(self.vault, &sid).await
     }
 }
 
 pub(super) async fn sealed(vault: &TestVault, sid: &RecordingSid) -> RecordingId {
     let params = vault.stand_in.callback_params(sid, "completed");
-    assert_eq!(vault.post_callback(&vault.account, "/twilio/recordings", &params).await.status, 204);
+    assert_eq!(
+        vault
+            .post_callback(&vault.account, "/twilio/recordings", &params)
+            .await
+            .status,
+        204
+    );
     vault.process.flow.work_off().await.unwrap();
     let id = RecordingId::of_source(vault.made.vault, vault.account.as_str(), sid.as_str());
     assert_eq!(vault.state(id).await, "sealed");
@@ -142,19 +214,40 @@ pub(super) async fn waits(vault: &TestVault, id: RecordingId) -> bool {
 pub(super) async fn evidence(vault: &TestVault, number: &str) -> Vec<String> {
     let permit = Permit::of_operator(Action::Consent);
     let flow = &vault.process.flow;
-    let page = flow.consents_of(&permit, &number.parse().unwrap(), None, 100).await.unwrap();
-    let open = |row: &ConsentRow| flow.vault().open_evidence(row.statement.id, &row.evidence).unwrap().as_str().to_owned();
-    let read = |text: String| serde_json::from_str::<Value>(&text).unwrap()["evidence"].as_str().unwrap().to_owned();
+    let page = flow
+        .consents_of(&permit, &number.parse().unwrap(), None, 100)
+        .await
+        .unwrap();
+    let open = |row: &ConsentRow| {
+        flow.vault()
+            .open_evidence(row.statement.id, &row.evidence)
+            .unwrap()
+            .as_str()
+            .to_owned()
+    };
+    let read = |text: String| {
+        serde_json::from_str::<Value>(&text).unwrap()["evidence"]
+            .as_str()
+            .unwrap()
+            .to_owned()
+    };
     page.items.iter().map(open).map(read).collect()
 }
 
 /// What the privacy officer sees of somebody.
 pub(super) async fn statements(vault: &TestVault, number: &str) -> Vec<Value> {
-    let answer = vault.asks("privacy-officer").post("/v1/consents/search", json!({ "subject": number })).await;
+    let answer = vault
+        .asks("privacy-officer")
+        .post("/v1/consents/search", json!({ "subject": number }))
+        .await;
     assert_eq!(answer.status, 200, "{answer:?}");
     answer.json()["items"].as_array().unwrap().clone()
 }
 
 pub(super) async fn told(vault: &TestVault) -> i64 {
-    vault.ground().integer("SELECT COUNT(*) FROM consents WHERE method <> 'contract'").await.unwrap()
+    vault
+        .ground()
+        .integer("SELECT COUNT(*) FROM consents WHERE method <> 'contract'")
+        .await
+        .unwrap()
 }

@@ -19,7 +19,8 @@ use crate::{
 
 const AT_ONCE: &str = "delete_source = \"after-sealing\"";
 /// What Twilio wrote down is not fetched, so that nothing but the deadline ends the waiting.
-const A_DAY_LATER: &str = "delete_source = \"after-sealing\"\nawait_transcript_h = 24\nfetch_transcripts = false";
+const A_DAY_LATER: &str =
+    "delete_source = \"after-sealing\"\nawait_transcript_h = 24\nfetch_transcripts = false";
 const A_DAY_LATER_WITH_WORDS: &str = "delete_source = \"after-sealing\"\nawait_transcript_h = 24";
 
 /// A recording that is sealed, with words at Twilio; what is to be deleted there waits for its day.
@@ -35,7 +36,12 @@ async fn a_day_later(vault: &TestVault) {
 }
 
 async fn twilios_copies_go_after_the_vault_has_read_its_own_back(database: Database) {
-    let vault = Recipe { account: A_DAY_LATER, ..Recipe::on(database) }.by_hand().await;
+    let vault = Recipe {
+        account: A_DAY_LATER,
+        ..Recipe::on(database)
+    }
+    .by_hand()
+    .await;
     let recorded = sealed(&vault).await;
     assert_eq!(source(&vault, &recorded).await["state"], "pending");
     a_day_later(&vault).await;
@@ -44,38 +50,73 @@ async fn twilios_copies_go_after_the_vault_has_read_its_own_back(database: Datab
     assert_eq!(vault.count("source.deleted").await, 1);
     vault.plays(&recorded).await;
 
-    // Later it is shredded. What was confirmed is not asked for again, but words that were made late are looked for.
-    let asked = vault.stand_in.requests(Call::RecordingFetch) + vault.stand_in.requests(Call::RecordingDelete);
+    // Later it is shredded. What was confirmed is not asked for again, but words that were made
+    // late are looked for.
+    let asked = vault.stand_in.requests(Call::RecordingFetch)
+        + vault.stand_in.requests(Call::RecordingDelete);
     let deleted = vault.clock.now();
-    vault.stand_in.add_transcript(&vault.account, TranscriptFacts::new(format!("GT{}", digits()), &recorded.sid));
+    vault.stand_in.add_transcript(
+        &vault.account,
+        TranscriptFacts::new(format!("GT{}", digits()), &recorded.sid),
+    );
     vault.clock.advance(Duration::from_secs(20 * 24 * 3600));
     let shredded = vault.shred(recorded.id).await;
     vault.process.flow.turn(&keys()).await.unwrap();
     work_off(&vault).await;
     let closed = receipt(&vault, &shredded).await;
-    let Some(Removal::Removed(at)) = closed.source() else { panic!("{closed:?}") };
-    assert!(closed.state() == ReceiptState::Closed && at > deleted, "the late words went last");
-    assert_eq!(asked, vault.stand_in.requests(Call::RecordingFetch) + vault.stand_in.requests(Call::RecordingDelete));
+    let Some(Removal::Removed(at)) = closed.source() else {
+        panic!("{closed:?}")
+    };
+    assert!(
+        closed.state() == ReceiptState::Closed && at > deleted,
+        "the late words went last"
+    );
+    assert_eq!(
+        asked,
+        vault.stand_in.requests(Call::RecordingFetch)
+            + vault.stand_in.requests(Call::RecordingDelete)
+    );
     assert!(!vault.stand_in.kept(&recorded.sid).content());
-    let nothing = source(&vault, &recorded).await["copies"].as_array().unwrap().iter().filter(|copy| copy["state"] != "confirmed").count();
+    let nothing = source(&vault, &recorded).await["copies"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .filter(|copy| copy["state"] != "confirmed")
+        .count();
     assert_eq!(nothing, 0);
 }
 
 async fn a_shred_while_the_source_waits_for_its_day_does_not_wait(database: Database) {
-    let vault = Recipe { account: A_DAY_LATER, ..Recipe::on(database) }.by_hand().await;
+    let vault = Recipe {
+        account: A_DAY_LATER,
+        ..Recipe::on(database)
+    }
+    .by_hand()
+    .await;
     let recorded = sealed(&vault).await;
     let shredded = vault.shred(recorded.id).await;
     vault.process.flow.turn(&keys()).await.unwrap();
     work_off(&vault).await;
     assert!(is_gone(&vault.stand_in.kept(&recorded.sid)));
-    assert_eq!(receipt(&vault, &shredded).await.state(), ReceiptState::Closed);
+    assert_eq!(
+        receipt(&vault, &shredded).await.state(),
+        ReceiptState::Closed
+    );
 }
 
-on_both_databases!(twilios_copies_go_after_the_vault_has_read_its_own_back, a_shred_while_the_source_waits_for_its_day_does_not_wait,);
+on_both_databases!(
+    twilios_copies_go_after_the_vault_has_read_its_own_back,
+    a_shred_while_the_source_waits_for_its_day_does_not_wait,
+);
 
 #[tokio::test]
 async fn without_a_transcript_to_wait_for_they_go_at_once() {
-    let vault = Recipe { account: AT_ONCE, ..Recipe::default() }.by_hand().await;
+    let vault = Recipe {
+        account: AT_ONCE,
+        ..Recipe::default()
+    }
+    .by_hand()
+    .await;
     let recorded = vault.sealed().await;
     assert!(is_gone(&vault.stand_in.kept(&recorded.sid)));
     vault.plays(&recorded).await;
@@ -85,12 +126,21 @@ async fn without_a_transcript_to_wait_for_they_go_at_once() {
 async fn file_of(vault: &TestVault, recorded: &Recorded) -> PathBuf {
     let [artefact] = vault.artefacts(recorded.id).await.try_into().unwrap();
     let digits = hex::encode(artefact.object.as_bytes());
-    vault.folder().join("objects/objects").join(&digits[..2]).join(format!("{digits}.floe"))
+    vault
+        .folder()
+        .join("objects/objects")
+        .join(&digits[..2])
+        .join(format!("{digits}.floe"))
 }
 
 #[tokio::test]
 async fn an_object_that_is_not_what_was_sealed_keeps_everything_at_twilio() {
-    let vault = Recipe { account: A_DAY_LATER, ..Recipe::default() }.by_hand().await;
+    let vault = Recipe {
+        account: A_DAY_LATER,
+        ..Recipe::default()
+    }
+    .by_hand()
+    .await;
     let recorded = sealed(&vault).await;
     let file = file_of(&vault, &recorded).await;
     let whole = fs::read(&file).unwrap();
@@ -114,15 +164,28 @@ async fn an_object_that_is_not_what_was_sealed_keeps_everything_at_twilio() {
     for (case, bytes) in cases {
         fs::write(&file, bytes).unwrap();
         vault.later().await;
-        assert!(vault.stand_in.kept(&recorded.sid).media && vault.stand_in.kept(&recorded.sid).transcripts.len() == 2, "{case}");
+        assert!(
+            vault.stand_in.kept(&recorded.sid).media
+                && vault.stand_in.kept(&recorded.sid).transcripts.len() == 2,
+            "{case}"
+        );
         let why = stuck(&vault).await;
-        assert!(why[0].starts_with("stuck: nothing is deleted, because the vault's own copy does not hold"), "{case}: {why:?}");
+        assert!(
+            why[0].starts_with(
+                "stuck: nothing is deleted, because the vault's own copy does not hold"
+            ),
+            "{case}: {why:?}"
+        );
     }
     fs::remove_file(&file).unwrap();
     vault.later().await;
-    assert!(vault.stand_in.kept(&recorded.sid).media, "the object is gone");
+    assert!(
+        vault.stand_in.kept(&recorded.sid).media,
+        "the object is gone"
+    );
     assert_eq!(
-        vault.stand_in.requests(Call::RecordingFetch) + vault.stand_in.requests(Call::RecordingDelete),
+        vault.stand_in.requests(Call::RecordingFetch)
+            + vault.stand_in.requests(Call::RecordingDelete),
         0,
         "Twilio was not even asked"
     );
@@ -130,11 +193,20 @@ async fn an_object_that_is_not_what_was_sealed_keeps_everything_at_twilio() {
     // Authentic to the last segment, and yet not what the catalogue says.
     fs::write(&file, &whole).unwrap();
     let other = "0".repeat(64);
-    vault.ground().run(&format!("UPDATE artefacts SET sealed_sha256 = '{other}'")).await;
+    vault
+        .ground()
+        .run(&format!("UPDATE artefacts SET sealed_sha256 = '{other}'"))
+        .await;
     vault.later().await;
     assert!(vault.stand_in.kept(&recorded.sid).media);
-    let sha256 = hex::encode(aws_lc_rs::digest::digest(&aws_lc_rs::digest::SHA256, &whole));
-    vault.ground().run(&format!("UPDATE artefacts SET sealed_sha256 = '{sha256}'")).await;
+    let sha256 = hex::encode(aws_lc_rs::digest::digest(
+        &aws_lc_rs::digest::SHA256,
+        &whole,
+    ));
+    vault
+        .ground()
+        .run(&format!("UPDATE artefacts SET sealed_sha256 = '{sha256}'"))
+        .await;
     vault.later().await;
     assert!(is_gone(&vault.stand_in.kept(&recorded.sid)));
     assert_eq!(stuck(&vault).await, [""; 0]);
@@ -143,7 +215,12 @@ async fn an_object_that_is_not_what_was_sealed_keeps_everything_at_twilio() {
 
 #[tokio::test]
 async fn they_go_when_the_transcript_is_in_and_not_before_its_deadline() {
-    let vault = Recipe { account: A_DAY_LATER, ..Recipe::default() }.by_hand().await;
+    let vault = Recipe {
+        account: A_DAY_LATER,
+        ..Recipe::default()
+    }
+    .by_hand()
+    .await;
     let (told, untold) = (sealed(&vault).await, sealed(&vault).await);
     work_off(&vault).await;
     vault.later().await;
@@ -151,7 +228,12 @@ async fn they_go_when_the_transcript_is_in_and_not_before_its_deadline() {
         assert!(vault.stand_in.kept(&recorded.sid).media);
     }
     let text = Transcript::parse(transcript(&["Hello."]).to_string().as_bytes()).unwrap();
-    vault.process.flow.file_transcript(&Permit::of_operator(Action::Transcribe), told.id, text).await.unwrap();
+    vault
+        .process
+        .flow
+        .file_transcript(&Permit::of_operator(Action::Transcribe), told.id, text)
+        .await
+        .unwrap();
     work_off(&vault).await;
     assert!(is_gone(&vault.stand_in.kept(&told.sid)));
     assert!(vault.stand_in.kept(&untold.sid).media);
@@ -161,16 +243,27 @@ async fn they_go_when_the_transcript_is_in_and_not_before_its_deadline() {
 
 #[tokio::test]
 async fn a_transcript_that_is_still_to_be_fetched_is_not_deleted() {
-    let vault = Recipe { account: AT_ONCE, ..Recipe::default() }.by_hand().await;
+    let vault = Recipe {
+        account: AT_ONCE,
+        ..Recipe::default()
+    }
+    .by_hand()
+    .await;
     for is_shredded in [false, true] {
         let (recorded, sid) = (vault.record(), format!("GT{}", digits()));
-        vault.stand_in.add_transcript(&vault.account, TranscriptFacts::new(&sid, &recorded.sid));
+        vault
+            .stand_in
+            .add_transcript(&vault.account, TranscriptFacts::new(&sid, &recorded.sid));
         vault.stand_in.set_transcript_status(&sid, "in-progress");
         told(&vault, &sid).await;
         assert_eq!(vault.tell(&recorded, "completed").await.status, 204);
         work_off(&vault).await;
         vault.later().await;
-        assert!(vault.stand_in.kept(&recorded.sid).media && vault.stand_in.kept(&recorded.sid).transcripts.len() == 1, "{is_shredded}");
+        assert!(
+            vault.stand_in.kept(&recorded.sid).media
+                && vault.stand_in.kept(&recorded.sid).transcripts.len() == 1,
+            "{is_shredded}"
+        );
         if is_shredded {
             // Nobody waits for its words any more.
             vault.shred(recorded.id).await;
@@ -178,18 +271,35 @@ async fn a_transcript_that_is_still_to_be_fetched_is_not_deleted() {
             vault.stand_in.set_transcript_status(&sid, "completed");
         }
         vault.later().await;
-        assert!(is_gone(&vault.stand_in.kept(&recorded.sid)), "{is_shredded}");
-        assert_eq!(vault.artefacts(recorded.id).await.len(), if is_shredded { 0 } else { 2 });
+        assert!(
+            is_gone(&vault.stand_in.kept(&recorded.sid)),
+            "{is_shredded}"
+        );
+        assert_eq!(
+            vault.artefacts(recorded.id).await.len(),
+            if is_shredded { 0 } else { 2 }
+        );
     }
 }
 
 #[tokio::test]
 async fn words_that_nobody_asked_for_are_fetched_and_then_go_however_late_they_are() {
-    let vault = Recipe { account: A_DAY_LATER_WITH_WORDS, ..Recipe::default() }.by_hand().await;
+    let vault = Recipe {
+        account: A_DAY_LATER_WITH_WORDS,
+        ..Recipe::default()
+    }
+    .by_hand()
+    .await;
     let recorded = vault.sealed().await;
-    let late = |sid: &RecordingSid| vault.stand_in.add_transcript(&vault.account, TranscriptFacts::new(format!("GT{}", digits()), sid));
+    let late = |sid: &RecordingSid| {
+        vault.stand_in.add_transcript(
+            &vault.account,
+            TranscriptFacts::new(format!("GT{}", digits()), sid),
+        )
+    };
     late(&recorded.sid);
-    // The first look, ten minutes after sealing: what is found is filed, and nothing is waited for any more.
+    // The first look, ten minutes after sealing: what is found is filed, and nothing is waited for
+    // any more.
     vault.later().await;
     assert_eq!(vault.artefacts(recorded.id).await.len(), 2);
     assert!(is_gone(&vault.stand_in.kept(&recorded.sid)));
@@ -205,7 +315,12 @@ async fn words_that_nobody_asked_for_are_fetched_and_then_go_however_late_they_a
 
 #[tokio::test]
 async fn a_hold_keeps_the_sealed_copy_and_twilios_may_go() {
-    let vault = Recipe { account: A_DAY_LATER, ..Recipe::default() }.by_hand().await;
+    let vault = Recipe {
+        account: A_DAY_LATER,
+        ..Recipe::default()
+    }
+    .by_hand()
+    .await;
     let recorded = sealed(&vault).await;
     vault.ground().run("UPDATE recordings SET holds = 1").await;
     a_day_later(&vault).await;
@@ -215,9 +330,16 @@ async fn a_hold_keeps_the_sealed_copy_and_twilios_may_go() {
 
 #[tokio::test]
 async fn a_source_that_fails_after_sealing_is_tried_again() {
-    let vault = Recipe { account: A_DAY_LATER, ..Recipe::default() }.by_hand().await;
+    let vault = Recipe {
+        account: A_DAY_LATER,
+        ..Recipe::default()
+    }
+    .by_hand()
+    .await;
     let recorded = sealed(&vault).await;
-    vault.stand_in.fail_call(Call::RecordingDelete, Wrong::ServerError);
+    vault
+        .stand_in
+        .fail_call(Call::RecordingDelete, Wrong::ServerError);
     a_day_later(&vault).await;
     assert!(vault.stand_in.kept(&recorded.sid).media);
     assert_eq!(source(&vault, &recorded).await["state"], "pending");
@@ -225,7 +347,9 @@ async fn a_source_that_fails_after_sealing_is_tried_again() {
     assert!(is_gone(&vault.stand_in.kept(&recorded.sid)));
     // The sealed copy became unreadable between two attempts: nothing more is deleted.
     let other = sealed(&vault).await;
-    vault.stand_in.fail_call(Call::RecordingDelete, Wrong::ServerError);
+    vault
+        .stand_in
+        .fail_call(Call::RecordingDelete, Wrong::ServerError);
     a_day_later(&vault).await;
     let file = file_of(&vault, &other).await;
     fs::write(&file, b"gone").unwrap();

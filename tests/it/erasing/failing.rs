@@ -1,4 +1,5 @@
-//! Every request to Twilio fails in every way: nothing is taken for deleted that is not, and in the end everything is.
+//! Every request to Twilio fails in every way: nothing is taken for deleted that is not, and in the
+//! end everything is.
 
 use recvault::{
     demo::stand_in::{Behaviour, Call, Wrong},
@@ -26,12 +27,17 @@ fn every_wrong() -> [Wrong; 8] {
     [
         Wrong::ServerError,
         Wrong::DoneThenServerError,
-        Wrong::TooMany { retry_after: Some(7) },
+        Wrong::TooMany {
+            retry_after: Some(7),
+        },
         Wrong::TooMany { retry_after: None },
         Wrong::CutBody,
         Wrong::NotJson,
         Wrong::WrongShape,
-        Wrong::Refused { status: 400, code: 20001 },
+        Wrong::Refused {
+            status: 400,
+            code: 20001,
+        },
     ]
 }
 
@@ -45,23 +51,42 @@ async fn every_request_fails_in_every_way_and_in_the_end_everything_is_deleted(d
             let shredded = vault.shred(recorded.id).await;
             vault.stand_in.fail_call(call, wrong.clone());
             work_off(&vault).await;
-            let (kept, said) = (vault.stand_in.kept(&recorded.sid), receipt(&vault, &shredded).await.source().unwrap());
+            let (kept, said) = (
+                vault.stand_in.kept(&recorded.sid),
+                receipt(&vault, &shredded).await.source().unwrap(),
+            );
             // Whatever Twilio answered: the receipt says that it is gone only if it is.
             let is_product = call == Call::TranscriptList && matches!(wrong, Wrong::Refused { .. });
-            assert!(!matches!(said, Removal::Removed(_)) || is_gone(&kept) || is_product, "{case}: {kept:?}");
+            assert!(
+                !matches!(said, Removal::Removed(_)) || is_gone(&kept) || is_product,
+                "{case}: {kept:?}"
+            );
             let mut attempts = 0;
-            while !matches!(receipt(&vault, &shredded).await.source().unwrap(), Removal::Removed(_)) {
+            while !matches!(
+                receipt(&vault, &shredded).await.source().unwrap(),
+                Removal::Removed(_)
+            ) {
                 assert!(vault.later().await > 0 && attempts < 5, "{case}");
                 attempts += 1;
             }
             let kept = vault.stand_in.kept(&recorded.sid);
             assert!(is_gone(&kept) || is_product, "{case}: {kept:?}");
-            assert_eq!(source(&vault, &recorded).await["state"], "deleted", "{case}");
+            assert_eq!(
+                source(&vault, &recorded).await["state"],
+                "deleted",
+                "{case}"
+            );
         }
     }
     vault.process.flow.turn(&keys()).await.unwrap();
     vault.later().await;
-    assert_eq!(vault.ground().integer("SELECT COUNT(*) FROM receipts WHERE state <> 'closed'").await, Some(0));
+    assert_eq!(
+        vault
+            .ground()
+            .integer("SELECT COUNT(*) FROM receipts WHERE state <> 'closed'")
+            .await,
+        Some(0)
+    );
 }
 
 on_both_databases!(every_request_fails_in_every_way_and_in_the_end_everything_is_deleted);
@@ -73,25 +98,51 @@ async fn a_recording_that_cannot_be_deleted_is_tried_for_ever_and_shown() {
     let shredded = vault.shred(recorded.id).await;
     vault.process.flow.turn(&keys()).await.unwrap();
     for _ in 0..30 {
-        vault.stand_in.fail_call(Call::RecordingDelete, Wrong::Refused { status: 409, code: 20009 });
+        vault.stand_in.fail_call(
+            Call::RecordingDelete,
+            Wrong::Refused {
+                status: 409,
+                code: 20009,
+            },
+        );
         vault.later().await;
-        assert_eq!(receipt(&vault, &shredded).await.state(), ReceiptState::Unrecoverable);
-        assert_eq!(stuck(&vault).await, ["stuck: twilio refused with 409, error 20009"]);
+        assert_eq!(
+            receipt(&vault, &shredded).await.state(),
+            ReceiptState::Unrecoverable
+        );
+        assert_eq!(
+            stuck(&vault).await,
+            ["stuck: twilio refused with 409, error 20009"]
+        );
     }
     assert_eq!(vault.dead().await, None, "it is never given up");
     vault.later().await;
-    assert_eq!(receipt(&vault, &shredded).await.state(), ReceiptState::Closed);
+    assert_eq!(
+        receipt(&vault, &shredded).await.state(),
+        ReceiptState::Closed
+    );
 }
 
 #[tokio::test]
 async fn what_stumbles_often_is_shown_after_so_many_attempts() {
-    let vault = Recipe { work: "attempts = 3", ..Recipe::default() }.by_hand().await;
+    let vault = Recipe {
+        work: "attempts = 3",
+        ..Recipe::default()
+    }
+    .by_hand()
+    .await;
     let recorded = vault.sealed().await;
     vault.shred(recorded.id).await;
     for attempt in 1..=4 {
-        vault.stand_in.fail_call(Call::RecordingFetch, Wrong::ServerError);
+        vault
+            .stand_in
+            .fail_call(Call::RecordingFetch, Wrong::ServerError);
         vault.later().await;
-        assert_eq!(stuck(&vault).await.len(), usize::from(attempt >= 3), "attempt {attempt}");
+        assert_eq!(
+            stuck(&vault).await.len(),
+            usize::from(attempt >= 3),
+            "attempt {attempt}"
+        );
     }
 }
 
@@ -101,11 +152,22 @@ async fn a_deletion_that_does_not_come_true_is_asked_for_again() {
     let recorded = vault.sealed().await;
     let shredded = vault.shred(recorded.id).await;
     // Twilio says yes and does nothing.
-    vault.stand_in.fail_call(Call::RecordingDelete, Wrong::NotJson);
+    vault
+        .stand_in
+        .fail_call(Call::RecordingDelete, Wrong::NotJson);
     work_off(&vault).await;
-    assert_eq!(receipt(&vault, &shredded).await.source(), Some(Removal::Pending));
+    assert_eq!(
+        receipt(&vault, &shredded).await.source(),
+        Some(Removal::Pending)
+    );
     let shown = source(&vault, &recorded).await;
-    assert_eq!((&shown["copies"][0]["state"], &shown["copies"][0]["confirmed_at"]), (&"deleted".into(), &serde_json::Value::Null));
+    assert_eq!(
+        (
+            &shown["copies"][0]["state"],
+            &shown["copies"][0]["confirmed_at"]
+        ),
+        (&"deleted".into(), &serde_json::Value::Null)
+    );
     vault.later().await;
     assert!(is_gone(&vault.stand_in.kept(&recorded.sid)));
     assert_eq!(vault.stand_in.requests(Call::RecordingDelete), 2);
@@ -133,8 +195,17 @@ async fn twilio_may_do_either_where_it_documents_nothing() {
                 words_of(&vault, &recorded);
             }
             work_off(&vault).await;
-            assert!(matches!(receipt(&vault, &shredded).await.source(), Some(Removal::Removed(_))), "{number} {is_deleted_before}");
-            assert!(is_deleted_before || is_gone(&vault.stand_in.kept(&recorded.sid)), "{number}");
+            assert!(
+                matches!(
+                    receipt(&vault, &shredded).await.source(),
+                    Some(Removal::Removed(_))
+                ),
+                "{number} {is_deleted_before}"
+            );
+            assert!(
+                is_deleted_before || is_gone(&vault.stand_in.kept(&recorded.sid)),
+                "{number}"
+            );
         }
     }
 }

@@ -11,7 +11,9 @@ use crate::world::{Recipe, digits};
 /// A call is being recorded, and Twilio said so.
 async fn running(vault: &TestVault) -> Recorded {
     let recorded = vault.record();
-    vault.stand_in.begin_recording(&vault.account, recorded.sid.clone(), call_of(&recorded));
+    vault
+        .stand_in
+        .begin_recording(&vault.account, recorded.sid.clone(), call_of(&recorded));
     assert_eq!(vault.tell(&recorded, "in-progress").await.status, 204);
     recorded
 }
@@ -21,9 +23,16 @@ async fn a_revocation_during_a_call_stops_waits_and_deletes(database: Database) 
     let recorded = running(&vault).await;
     let shredded = vault.shred(recorded.id).await;
     work_off(&vault).await;
-    assert_eq!(vault.stand_in.kept(&recorded.sid).status.as_deref(), Some("processing"), "it was stopped");
+    assert_eq!(
+        vault.stand_in.kept(&recorded.sid).status.as_deref(),
+        Some("processing"),
+        "it was stopped"
+    );
     assert_eq!(vault.count("source.stopped").await, 1);
-    assert_eq!(receipt(&vault, &shredded).await.source(), Some(Removal::Pending));
+    assert_eq!(
+        receipt(&vault, &shredded).await.source(),
+        Some(Removal::Pending)
+    );
     // It goes on waiting, and does not try what Twilio would refuse.
     vault.later().await;
     assert_eq!(vault.stand_in.requests(Call::RecordingDelete), 0);
@@ -35,9 +44,22 @@ async fn a_revocation_during_a_call_stops_waits_and_deletes(database: Database) 
     work_off(&vault).await;
     let kept = vault.stand_in.kept(&recorded.sid);
     assert!(is_gone(&kept), "{kept:?}");
-    assert_eq!(receipt(&vault, &shredded).await.state(), ReceiptState::Closed);
-    assert_eq!((vault.count("recording.refused").await, vault.count("recording.sealed").await), (1, 0));
-    assert_eq!(vault.stand_in.media_requests(), 0, "nothing of it was fetched");
+    assert_eq!(
+        receipt(&vault, &shredded).await.state(),
+        ReceiptState::Closed
+    );
+    assert_eq!(
+        (
+            vault.count("recording.refused").await,
+            vault.count("recording.sealed").await
+        ),
+        (1, 0)
+    );
+    assert_eq!(
+        vault.stand_in.media_requests(),
+        0,
+        "nothing of it was fetched"
+    );
 }
 
 on_both_databases!(a_revocation_during_a_call_stops_waits_and_deletes);
@@ -47,23 +69,43 @@ async fn nobody_tells_that_it_is_complete_and_it_is_deleted_all_the_same() {
     let vault = Recipe::default().by_hand().await;
     let recorded = running(&vault).await;
     let shredded = vault.shred(recorded.id).await;
-    vault.stand_in.behave(|behaviour| behaviour.stop_completes = true);
+    vault
+        .stand_in
+        .behave(|behaviour| behaviour.stop_completes = true);
     work_off(&vault).await;
-    assert_eq!(receipt(&vault, &shredded).await.source(), Some(Removal::Pending));
+    assert_eq!(
+        receipt(&vault, &shredded).await.source(),
+        Some(Removal::Pending)
+    );
     vault.later().await;
     assert!(is_gone(&vault.stand_in.kept(&recorded.sid)));
-    assert_eq!(receipt(&vault, &shredded).await.state(), ReceiptState::Closed);
+    assert_eq!(
+        receipt(&vault, &shredded).await.state(),
+        ReceiptState::Closed
+    );
 }
 
 #[tokio::test]
 async fn the_call_is_over_before_it_can_be_stopped() {
     let vault = Recipe::default().by_hand().await;
-    for over in [Wrong::NotFound, Wrong::Refused { status: 400, code: 21220 }] {
+    for over in [
+        Wrong::NotFound,
+        Wrong::Refused {
+            status: 400,
+            code: 21220,
+        },
+    ] {
         let recorded = running(&vault).await;
         let shredded = vault.shred(recorded.id).await;
-        vault.stand_in.fail_call(Call::RecordingUpdate, over.clone());
+        vault
+            .stand_in
+            .fail_call(Call::RecordingUpdate, over.clone());
         work_off(&vault).await;
-        assert_eq!(receipt(&vault, &shredded).await.source(), Some(Removal::Pending), "{over:?}");
+        assert_eq!(
+            receipt(&vault, &shredded).await.source(),
+            Some(Removal::Pending),
+            "{over:?}"
+        );
         vault.stand_in.completed(&recorded.sid);
         vault.later().await;
         assert!(is_gone(&vault.stand_in.kept(&recorded.sid)), "{over:?}");
@@ -78,13 +120,22 @@ async fn a_conference_is_stopped_as_one_and_a_paused_recording_is_stopped_too() 
     let facts = RecordingFacts {
         status: "paused".into(),
         media: None,
-        ..RecordingFacts::of_conference(&recorded.sid, format!("CF{}", digits()).parse().unwrap(), bytes::Bytes::new())
+        ..RecordingFacts::of_conference(
+            &recorded.sid,
+            format!("CF{}", digits()).parse().unwrap(),
+            bytes::Bytes::new(),
+        )
     };
-    vault.stand_in.add_recording_of(&vault.account, recorded.sid.clone(), facts);
+    vault
+        .stand_in
+        .add_recording_of(&vault.account, recorded.sid.clone(), facts);
     assert_eq!(vault.tell(&recorded, "in-progress").await.status, 204);
     vault.shred(recorded.id).await;
     work_off(&vault).await;
-    assert_eq!(vault.stand_in.kept(&recorded.sid).status.as_deref(), Some("processing"));
+    assert_eq!(
+        vault.stand_in.kept(&recorded.sid).status.as_deref(),
+        Some("processing")
+    );
     vault.stand_in.completed(&recorded.sid);
     vault.later().await;
     assert!(is_gone(&vault.stand_in.kept(&recorded.sid)));

@@ -1,4 +1,5 @@
-//! A subaccount has no API key of its own and asks with its parent's credential; Conversational Intelligence knows it by its own only.
+//! A subaccount has no API key of its own and asks with its parent's credential; Conversational
+//! Intelligence knows it by its own only.
 
 use std::fs;
 
@@ -22,10 +23,16 @@ use crate::{
 async fn transcripts_of_a_subaccount_are_filed_and_deleted_with_its_own_credential() {
     let vault = Recipe::default().by_hand().await;
     let (sub, token): (AccountSid, String) = (format!("AC{}", digits()).parse().unwrap(), digits());
-    vault.stand_in.add_account(StandInAccount::below(&vault.account, sub.clone(), token.clone()));
+    vault.stand_in.add_account(StandInAccount::below(
+        &vault.account,
+        sub.clone(),
+        token.clone(),
+    ));
     fs::write(vault.folder().join("secrets/sub"), &token).unwrap();
-    let entry =
-        format!("[[twilio.accounts]]\nsid = \"{sub}\"\nparent = \"{}\"\nauth_token_files = [\"secrets/sub\"]\n[work]", vault.account);
+    let entry = format!(
+        "[[twilio.accounts]]\nsid = \"{sub}\"\nparent = \"{}\"\nauth_token_files = [\"secrets/sub\"]\n[work]",
+        vault.account
+    );
     vault.reconfigure("[work]", &entry).await;
     let recorded = vault.record_for(&sub, Bytes::from_static(conversation::WAV));
     assert_eq!(vault.tell(&recorded, "completed").await.status, 204);
@@ -37,12 +44,24 @@ async fn transcripts_of_a_subaccount_are_filed_and_deleted_with_its_own_credenti
     vault.stand_in.add_transcript(&sub, words());
     // Nobody tells of it: the vault looks ten minutes later.
     vault.later().await;
-    assert_eq!(vault.artefacts(recorded.id).await.len(), 2, "its transcript is found and filed");
+    assert_eq!(
+        vault.artefacts(recorded.id).await.len(),
+        2,
+        "its transcript is found and filed"
+    );
     vault.stand_in.add_transcript(&sub, words());
     let shredded = vault.shred(recorded.id).await;
     vault.process.flow.turn(&keys()).await.unwrap().unwrap();
     work_off(&vault).await;
-    assert!(is_gone(&vault.stand_in.kept(&recorded.sid)), "{:?}", vault.stand_in.kept(&recorded.sid));
+    assert!(
+        is_gone(&vault.stand_in.kept(&recorded.sid)),
+        "{:?}",
+        vault.stand_in.kept(&recorded.sid)
+    );
     let closed = receipt(&vault, &shredded).await;
-    assert!(closed.state() == ReceiptState::Closed && matches!(closed.source(), Some(Removal::Removed(_))), "{closed:?}");
+    assert!(
+        closed.state() == ReceiptState::Closed
+            && matches!(closed.source(), Some(Removal::Removed(_))),
+        "{closed:?}"
+    );
 }

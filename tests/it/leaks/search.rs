@@ -22,23 +22,34 @@ pub(super) struct Search {
 impl Search {
     /// A text, as it is and as it would be in a URL.
     pub(super) fn text(&mut self, what: &'static str, text: &str) {
-        assert!(text.len() >= 8, "{what} is too short to mean anything where it is found");
+        assert!(
+            text.len() >= 8,
+            "{what} is too short to mean anything where it is found"
+        );
         let encoded: String = url::form_urlencoded::byte_serialize(text.as_bytes()).collect();
-        self.needles.extend([text.to_owned(), encoded].map(|form| (what, form.into_bytes())));
+        self.needles
+            .extend([text.to_owned(), encoded].map(|form| (what, form.into_bytes())));
     }
 
     /// A key: raw, in hex, in base64, and as a list of numbers.
     pub(super) fn key(&mut self, what: &'static str, key: &[u8; 32]) {
-        let forms =
-            [hex::encode(key), hex::encode_upper(key), STANDARD_NO_PAD.encode(key), URL_SAFE_NO_PAD.encode(key), format!("{key:?}")];
-        self.needles.extend(forms.map(|form| (what, form.into_bytes())));
+        let forms = [
+            hex::encode(key),
+            hex::encode_upper(key),
+            STANDARD_NO_PAD.encode(key),
+            URL_SAFE_NO_PAD.encode(key),
+            format!("{key:?}"),
+        ];
+        self.needles
+            .extend(forms.map(|form| (what, form.into_bytes())));
         self.needles.push((what, key.to_vec()));
     }
 
     /// Any 64 bytes of a file in a row, unless they are next to silence.
     pub(super) fn sound(&mut self, wav: &[u8]) {
         let blocks = wav.as_chunks::<BLOCK>().0.iter();
-        self.blocks.extend(blocks.filter(|block| block.iter().collect::<HashSet<_>>().len() > 6));
+        self.blocks
+            .extend(blocks.filter(|block| block.iter().collect::<HashSet<_>>().len() > 6));
         assert!(self.blocks.len() > 1000);
     }
 
@@ -50,7 +61,10 @@ impl Search {
                 self.found.push(format!("{what} in {place}"));
             }
         }
-        if hay.windows(BLOCK).any(|window| self.blocks.contains(window)) {
+        if hay
+            .windows(BLOCK)
+            .any(|window| self.blocks.contains(window))
+        {
             self.found.push(format!("sound in {place}"));
         }
     }
@@ -63,7 +77,9 @@ impl Search {
 
 #[test]
 fn what_is_there_is_found() {
-    let wav: Vec<u8> = (0..200_000u32).flat_map(|n| (n.wrapping_mul(2_654_435_761) >> 7).to_le_bytes()).collect();
+    let wav: Vec<u8> = (0..200_000u32)
+        .flat_map(|n| (n.wrapping_mul(2_654_435_761) >> 7).to_le_bytes())
+        .collect();
     let mut search = Search::default();
     search.sound(&wav);
     search.key("key", &[7; 32]);
@@ -72,10 +88,17 @@ fn what_is_there_is_found() {
     assert_eq!(search.found, Vec::<String>::new());
     // Any 64 bytes in a row, wherever they begin and whatever is around them.
     for at in [0, 1, 31, 33, 777_777] {
-        search.through("sound", &[b"before".as_slice(), &wav[at..at + 64], b"after"].concat());
+        search.through(
+            "sound",
+            &[b"before".as_slice(), &wav[at..at + 64], b"after"].concat(),
+        );
         assert_eq!(search.found.pop().as_deref(), Some("sound in sound"));
     }
-    for hidden in [&b"xx\x07\x07"[..], b"x=Ophelia+Brandywine&", hex::encode([7; 32]).as_bytes()] {
+    for hidden in [
+        &b"xx\x07\x07"[..],
+        b"x=Ophelia+Brandywine&",
+        hex::encode([7; 32]).as_bytes(),
+    ] {
         search.through("it", &[hidden, &[7; 32]].concat());
         assert!(search.found.drain(..).count() > 0);
     }

@@ -1,4 +1,5 @@
-//! Names that the application gives before and after sealing, corrections, and what a shred leaves of anybody: nothing.
+//! Names that the application gives before and after sealing, corrections, and what a shred leaves
+//! of anybody: nothing.
 
 use std::fs;
 
@@ -23,7 +24,13 @@ impl TestVault {
     async fn both_named(&self, recorded: &Recorded) {
         let parties = json!({ "parties": [{ "leg": "customer", "number": ANNA }, { "leg": "agent", "number": BERND }] });
         let path = format!("/v1/calls/{}/parties", call_of(recorded));
-        assert_eq!(self.asks("privacy-officer").post(&path, parties).await.status, 200);
+        assert_eq!(
+            self.asks("privacy-officer")
+                .post(&path, parties)
+                .await
+                .status,
+            200
+        );
     }
 
     async fn waiting(&self) -> i64 {
@@ -37,13 +44,21 @@ impl TestVault {
             call: Some(call_of(recorded)),
             ..recvault::demo::stand_in::RecordingFacts::new(&sid, recorded.wav.clone())
         };
-        self.stand_in.add_recording_of(&self.account, sid.clone(), facts);
-        Recorded { id: RecordingId::of_source(self.made.vault, self.account.as_str(), sid.as_str()), sid, wav: recorded.wav.clone() }
+        self.stand_in
+            .add_recording_of(&self.account, sid.clone(), facts);
+        Recorded {
+            id: RecordingId::of_source(self.made.vault, self.account.as_str(), sid.as_str()),
+            sid,
+            wav: recorded.wav.clone(),
+        }
     }
 }
 
 fn both() -> [Value; 2] {
-    [party("agent", None, Some(BERND_E164), None), party("customer", None, Some(ANNA_E164), None)]
+    [
+        party("agent", None, Some(BERND_E164), None),
+        party("customer", None, Some(ANNA_E164), None),
+    ]
 }
 
 async fn whom_the_application_named_before_is_taken_over(database: Database) {
@@ -52,7 +67,10 @@ async fn whom_the_application_named_before_is_taken_over(database: Database) {
     vault.both_named(&recorded).await;
     assert_eq!(vault.waiting().await, 2);
     vault.told(&recorded).await;
-    assert_eq!((vault.shown(&recorded).await, vault.waiting().await), (both().to_vec(), 0));
+    assert_eq!(
+        (vault.shown(&recorded).await, vault.waiting().await),
+        (both().to_vec(), 0)
+    );
     // Another recording of the call has them from the first.
     let again = vault.again(&recorded);
     vault.told(&again).await;
@@ -62,22 +80,57 @@ async fn whom_the_application_named_before_is_taken_over(database: Database) {
 }
 
 async fn whom_the_application_names_after_is_sealed_at_once(database: Database) {
-    let vault = Recipe { policy: policy(), ..Recipe::on(database) }.by_hand().await;
+    let vault = Recipe {
+        policy: policy(),
+        ..Recipe::on(database)
+    }
+    .by_hand()
+    .await;
     let recorded = vault.sealed().await;
-    assert_eq!(vault.under_a_grant(&recorded, "quality-review").await.1.status, 404);
+    assert_eq!(
+        vault
+            .under_a_grant(&recorded, "quality-review")
+            .await
+            .1
+            .status,
+        404
+    );
     vault.both_named(&recorded).await;
-    assert_eq!((vault.shown(&recorded).await, vault.waiting().await), (both().to_vec(), 0));
+    assert_eq!(
+        (vault.shown(&recorded).await, vault.waiting().await),
+        (both().to_vec(), 0)
+    );
     let named = vault.count("parties.named").await;
     vault.both_named(&recorded).await;
-    assert_eq!(vault.count("parties.named").await, named, "the same again changes nothing");
+    assert_eq!(
+        vault.count("parties.named").await,
+        named,
+        "the same again changes nothing"
+    );
     // In another tier, and after a turn that another process made.
     let other = vault.another_process().await;
-    vault.process.flow.move_to(&keys(), recorded.id, &"sensitive".parse().unwrap(), false).await.unwrap();
+    vault
+        .process
+        .flow
+        .move_to(&keys(), recorded.id, &"sensitive".parse().unwrap(), false)
+        .await
+        .unwrap();
     other.flow.turn(&keys()).await.unwrap();
     let body = json!({ "parties": [{ "leg": "coach", "number": "client:coach" }] });
-    assert_eq!(vault.asks("privacy-officer").post(&format!("/v1/calls/{}/parties", call_of(&recorded)), body).await.status, 200);
+    assert_eq!(
+        vault
+            .asks("privacy-officer")
+            .post(&format!("/v1/calls/{}/parties", call_of(&recorded)), body)
+            .await
+            .status,
+        200
+    );
     let (_, answer) = vault.under_a_grant(&recorded, "hear").await;
-    let all = [both()[0].clone(), party("coach", None, Some("client:coach"), None), both()[1].clone()];
+    let all = [
+        both()[0].clone(),
+        party("coach", None, Some("client:coach"), None),
+        both()[1].clone(),
+    ];
     assert_eq!(answer.json()["parties"], json!(all), "{answer:?}");
 }
 
@@ -87,12 +140,19 @@ async fn who_is_known_keeps_their_place_whatever_twilio_says(database: Database)
     vault.both_named(&recorded).await;
     vault.told(&recorded).await;
     // Twilio knows their channels.
-    let shown = [party("agent", Some(2), Some(BERND_E164), None), party("customer", Some(1), Some(ANNA_E164), None)];
+    let shown = [
+        party("agent", Some(2), Some(BERND_E164), None),
+        party("customer", Some(1), Some(ANNA_E164), None),
+    ];
     assert_eq!(vault.shown(&recorded).await, shown);
     let other = vault.spoke("+49 30 23125-033", "client:somebody");
     vault.both_named(&other).await;
     vault.told(&other).await;
-    assert_eq!(vault.shown(&other).await, both(), "nobody else is put in their place, or beside them");
+    assert_eq!(
+        vault.shown(&other).await,
+        both(),
+        "nobody else is put in their place, or beside them"
+    );
 }
 
 async fn a_correction_changes_what_is_shown(database: Database) {
@@ -105,14 +165,22 @@ async fn a_correction_changes_what_is_shown(database: Database) {
     for (number, address) in [(json!(BERND), Some(BERND_E164)), (Value::Null, None)] {
         for (recorded, leg) in [(&sealed, "caller"), (&waits, "customer")] {
             let body = json!({ "parties": [{ "leg": leg, "number": number }] });
-            let request = vault.asks("privacy-officer").request(Method::PATCH, &format!("/v1/recordings/{}", recorded.id));
+            let request = vault
+                .asks("privacy-officer")
+                .request(Method::PATCH, &format!("/v1/recordings/{}", recorded.id));
             let answer = send(request.json(&body)).await;
             assert_eq!(answer.status, 200, "{answer:?}");
         }
-        assert_eq!(vault.shown(&sealed).await, [agent.clone(), party("caller", Some(1), address, None)]);
+        assert_eq!(
+            vault.shown(&sealed).await,
+            [agent.clone(), party("caller", Some(1), address, None)]
+        );
     }
     vault.process.flow.work_off().await.unwrap();
-    assert_eq!(vault.shown(&waits).await, [both()[0].clone(), party("customer", None, None, None)]);
+    assert_eq!(
+        vault.shown(&waits).await,
+        [both()[0].clone(), party("customer", None, None, None)]
+    );
 }
 
 async fn a_shred_leaves_nobody(database: Database) {
@@ -125,16 +193,30 @@ async fn a_shred_leaves_nobody(database: Database) {
     for id in [recorded.id, named.id] {
         assert_eq!(vault.shred(id).await.status, 200);
     }
-    let path = vault.process.path_of(grant["parties_url"].as_str().unwrap());
+    let path = vault
+        .process
+        .path_of(grant["parties_url"].as_str().unwrap());
     vault.anybody().get(&path).await.problem(410, "shredded");
-    assert_eq!((vault.ground().integer("SELECT COUNT(*) FROM details").await, vault.waiting().await), (Some(0), 0));
+    assert_eq!(
+        (
+            vault.ground().integer("SELECT COUNT(*) FROM details").await,
+            vault.waiting().await
+        ),
+        (Some(0), 0)
+    );
     vault.process.flow.journal().await.unwrap();
     let rows = vault.ground().all_rows().await;
     for text in [&ANNA_E164[1..], &BERND_E164[1..], "quuxington"] {
         assert!(!rows.contains(text), "{text}");
         for file in files_below(vault.folder()) {
             let bytes = fs::read(&file).unwrap();
-            assert!(!bytes.windows(text.len()).any(|window| window == text.as_bytes()), "{text} is in {}", file.display());
+            assert!(
+                !bytes
+                    .windows(text.len())
+                    .any(|window| window == text.as_bytes()),
+                "{text} is in {}",
+                file.display()
+            );
         }
     }
 }
@@ -152,8 +234,17 @@ async fn who_waits_for_a_week_is_forgotten(database: Database) {
     assert_eq!(vault.waiting().await, 0);
     // They are recognised all the same, and nobody can be shown.
     vault.told(&recorded).await;
-    assert_eq!(vault.ground().integer("SELECT COUNT(*) FROM parties WHERE subject IS NOT NULL").await, Some(2));
-    assert_eq!(vault.ground().integer("SELECT COUNT(*) FROM details").await, Some(0));
+    assert_eq!(
+        vault
+            .ground()
+            .integer("SELECT COUNT(*) FROM parties WHERE subject IS NOT NULL")
+            .await,
+        Some(2)
+    );
+    assert_eq!(
+        vault.ground().integer("SELECT COUNT(*) FROM details").await,
+        Some(0)
+    );
 }
 
 async fn a_rebuilt_vault_knows_who_took_part(database: Database) {
@@ -167,18 +258,42 @@ async fn a_rebuilt_vault_knows_who_took_part(database: Database) {
     vault.shred(gone.id).await;
     vault.process.flow.journal().await.unwrap();
     let (app, _ground) = vault.app_on_an_empty_ledger(database).await;
-    let plan = recvault::vault::plan(&app.parts(), Default::default()).await.unwrap();
-    recvault::vault::restore(app.parts(), &plan, recvault::vault::Claim::TakeOver).await.unwrap();
+    let plan = recvault::vault::plan(&app.parts(), Default::default())
+        .await
+        .unwrap();
+    recvault::vault::restore(app.parts(), &plan, recvault::vault::Claim::TakeOver)
+        .await
+        .unwrap();
     let process = vault.process_over(app).await;
-    let reviewer = process.api.clone().bearing(vault.minted("reviewer").token.expose());
+    let reviewer = process
+        .api
+        .clone()
+        .bearing(vault.minted("reviewer").token.expose());
     for (recorded, caller) in [(&snapshot, ANNA_E164), (&late, BERND_E164)] {
-        let body = json!({ "purpose": "quality-review", "justification": "the customer called back" });
-        let grant = reviewer.post(&format!("/v1/recordings/{}/grants", recorded.id), body).await.json();
-        let shown = process.api.get(&process.path_of(grant["parties_url"].as_str().unwrap())).await.json();
-        assert_eq!(shown["parties"][1], party("caller", Some(1), Some(caller), None));
+        let body =
+            json!({ "purpose": "quality-review", "justification": "the customer called back" });
+        let grant = reviewer
+            .post(&format!("/v1/recordings/{}/grants", recorded.id), body)
+            .await
+            .json();
+        let shown = process
+            .api
+            .get(&process.path_of(grant["parties_url"].as_str().unwrap()))
+            .await
+            .json();
+        assert_eq!(
+            shown["parties"][1],
+            party("caller", Some(1), Some(caller), None)
+        );
     }
     let mut tx = process.ledger.read().await.unwrap();
-    assert_eq!(recvault::ledger::details::find(&mut tx, &[snapshot.id, late.id, gone.id]).await.unwrap().len(), 2);
+    assert_eq!(
+        recvault::ledger::details::find(&mut tx, &[snapshot.id, late.id, gone.id])
+            .await
+            .unwrap()
+            .len(),
+        2
+    );
 }
 
 on_both_databases!(

@@ -18,7 +18,11 @@ const DAY: Duration = Duration::from_secs(24 * 3600);
 
 /// How many rows wait, and how many erasures are asked for.
 async fn waiting(vault: &TestVault) -> i64 {
-    vault.ground().integer("SELECT COUNT(*) FROM transcripts WHERE state = 'due' AND kind <> 'look'").await.unwrap()
+    vault
+        .ground()
+        .integer("SELECT COUNT(*) FROM transcripts WHERE state = 'due' AND kind <> 'look'")
+        .await
+        .unwrap()
 }
 
 async fn a_transcript_comes_before_its_recording_and_waits(database: Database) {
@@ -28,10 +32,20 @@ async fn a_transcript_comes_before_its_recording_and_waits(database: Database) {
     let facts = made(&vault, &recorded.sid, &["Hello."]);
     told(&vault, &facts.sid).await;
     work(&vault).await;
-    assert_eq!(vault.stand_in.requests(Call::TranscriptSentences), 0, "what was said is not fetched to wait here");
+    assert_eq!(
+        vault.stand_in.requests(Call::TranscriptSentences),
+        0,
+        "what was said is not fetched to wait here"
+    );
     assert_eq!(vault.tell(&recorded, "completed").await.status, 204);
     work(&vault).await;
-    assert_eq!((vault.state(recorded.id).await, reads(&vault, recorded.id).await), ("sealed".into(), None));
+    assert_eq!(
+        (
+            vault.state(recorded.id).await,
+            reads(&vault, recorded.id).await
+        ),
+        ("sealed".into(), None)
+    );
     vault.later().await;
     assert_eq!(words(&vault, recorded.id).await, ["Hello."]);
     assert_eq!(waiting(&vault).await, 0);
@@ -50,7 +64,10 @@ async fn a_transcript_comes_long_after_its_recording(database: Database) {
 async fn found(vault: &TestVault, recorded: &Recorded) {
     work(vault).await;
     assert_eq!(vault.state(recorded.id).await, "sealed");
-    let heard = format!("SELECT COUNT(*) FROM recordings WHERE id = '{}' AND heard_by = 'transcript'", recorded.id);
+    let heard = format!(
+        "SELECT COUNT(*) FROM recordings WHERE id = '{}' AND heard_by = 'transcript'",
+        recorded.id
+    );
     assert_eq!(vault.ground().integer(&heard).await, Some(1));
     vault.later().await;
     assert_eq!(words(vault, recorded.id).await, ["Hello."]);
@@ -67,8 +84,14 @@ async fn a_transcript_finds_a_recording_that_nobody_told_of(database: Database) 
     found(&vault, &recorded).await;
     // By its call: a transcript that was made in real time, and kept by Intelligence.
     let recorded = vault.record();
-    let call: CallSid = format!("CA{}", &recorded.sid.as_str()[2..]).parse().unwrap();
-    let facts = TranscriptFacts { source: "Call".into(), source_sid: Some(call.to_string()), ..made(&vault, &recorded.sid, &["Hello."]) };
+    let call: CallSid = format!("CA{}", &recorded.sid.as_str()[2..])
+        .parse()
+        .unwrap();
+    let facts = TranscriptFacts {
+        source: "Call".into(),
+        source_sid: Some(call.to_string()),
+        ..made(&vault, &recorded.sid, &["Hello."])
+    };
     vault.stand_in.add_transcript(&vault.account, facts.clone());
     told(&vault, &facts.sid).await;
     found(&vault, &recorded).await;
@@ -76,7 +99,10 @@ async fn a_transcript_finds_a_recording_that_nobody_told_of(database: Database) 
 
 async fn a_transcript_of_nothing_is_given_up_after_two_days(database: Database) {
     let vault = vault_on(database).await;
-    let (foreign, missing) = (vault.record_for(&vault.other_account, Bytes::from_static(b"RIFF")), vault.record());
+    let (foreign, missing) = (
+        vault.record_for(&vault.other_account, Bytes::from_static(b"RIFF")),
+        vault.record(),
+    );
     vault.stand_in.remove_recording(&missing.sid);
     for recorded in [&foreign, &missing] {
         told(&vault, &made(&vault, &recorded.sid, &["Hello."]).sid).await;
@@ -86,10 +112,21 @@ async fn a_transcript_of_nothing_is_given_up_after_two_days(database: Database) 
     vault.clock.advance(2 * DAY);
     work(&vault).await;
     let given_up = dead(&vault).await;
-    assert!(given_up.len() == 2 && given_up.iter().all(|(_, why)| why.contains("there is no such recording")), "{given_up:?}");
-    assert!(!vault.has_row(foreign.id).await && !vault.has_row(missing.id).await, "another account's is nobody's business");
+    assert!(
+        given_up.len() == 2
+            && given_up
+                .iter()
+                .all(|(_, why)| why.contains("there is no such recording")),
+        "{given_up:?}"
+    );
+    assert!(
+        !vault.has_row(foreign.id).await && !vault.has_row(missing.id).await,
+        "another account's is nobody's business"
+    );
     // It is there after all.
-    vault.stand_in.add_recording(&vault.account, missing.sid.clone(), missing.wav.clone());
+    vault
+        .stand_in
+        .add_recording(&vault.account, missing.sid.clone(), missing.wav.clone());
     vault.process.flow.retry(None).await.unwrap();
     work(&vault).await;
     vault.later().await;
@@ -117,16 +154,35 @@ async fn a_transcript_of_a_shredded_recording_is_never_filed(database: Database)
     for recorded in [&before, &after] {
         assert_eq!(vault.shred(recorded.id).await.status, 200);
     }
-    vault.stand_in.set_transcript_status(&waits.sid, "completed");
+    vault
+        .stand_in
+        .set_transcript_status(&waits.sid, "completed");
     work(&vault).await;
     let late = made(&vault, &after.sid, &["After."]);
     told(&vault, &late.sid).await;
     vault.later().await;
     vault.later().await;
-    assert_eq!((vault.count("transcript.sealed").await, vault.objects().await, dead(&vault).await), (0, vec![], vec![]));
-    assert_eq!((waiting(&vault).await, vault.stand_in.requests(Call::TranscriptSentences)), (0, 0));
-    let passed = "SELECT COUNT(*) FROM transcripts WHERE state = 'passed' AND source_sid IS NOT NULL";
-    assert!(vault.ground().integer(passed).await >= Some(2), "their ids are known, so that Twilio's copies can be deleted");
+    assert_eq!(
+        (
+            vault.count("transcript.sealed").await,
+            vault.objects().await,
+            dead(&vault).await
+        ),
+        (0, vec![], vec![])
+    );
+    assert_eq!(
+        (
+            waiting(&vault).await,
+            vault.stand_in.requests(Call::TranscriptSentences)
+        ),
+        (0, 0)
+    );
+    let passed =
+        "SELECT COUNT(*) FROM transcripts WHERE state = 'passed' AND source_sid IS NOT NULL";
+    assert!(
+        vault.ground().integer(passed).await >= Some(2),
+        "their ids are known, so that Twilio's copies can be deleted"
+    );
     for recorded in [&before, &after] {
         assert!(!vault.stand_in.kept(&recorded.sid).content());
     }
@@ -136,7 +192,10 @@ async fn transcripts_that_nobody_asked_for_are_found(database: Database) {
     let vault = vault_on(database).await;
     let recorded = vault.sealed().await;
     assert_eq!(
-        (granted(&vault, recorded.id, "see").await["transcript_url"].is_null(), vault.stand_in.requests(Call::TranscriptList)),
+        (
+            granted(&vault, recorded.id, "see").await["transcript_url"].is_null(),
+            vault.stand_in.requests(Call::TranscriptList)
+        ),
         (true, 0)
     );
     made(&vault, &recorded.sid, &["Thank you for calling."]);
@@ -152,11 +211,27 @@ async fn transcripts_that_nobody_asked_for_are_found(database: Database) {
     vault.clock.advance(Duration::from_secs(6 * 3600));
     work(&vault).await;
     assert_eq!(words(&vault, recorded.id).await, ["Thank you for waiting."]);
-    assert_eq!((vault.stand_in.requests(Call::TranscriptFetch), vault.stand_in.requests(Call::TranscriptList)), (2, 2));
+    assert_eq!(
+        (
+            vault.stand_in.requests(Call::TranscriptFetch),
+            vault.stand_in.requests(Call::TranscriptList)
+        ),
+        (2, 2)
+    );
     vault.clock.advance(10 * DAY);
     work(&vault).await;
-    assert_eq!(vault.stand_in.requests(Call::TranscriptList), 2, "nobody looks for ever");
-    assert_eq!(vault.ground().integer("SELECT COUNT(*) FROM transcripts WHERE kind = 'look'").await, Some(0));
+    assert_eq!(
+        vault.stand_in.requests(Call::TranscriptList),
+        2,
+        "nobody looks for ever"
+    );
+    assert_eq!(
+        vault
+            .ground()
+            .integer("SELECT COUNT(*) FROM transcripts WHERE kind = 'look'")
+            .await,
+        Some(0)
+    );
 }
 
 on_both_databases!(

@@ -1,4 +1,5 @@
-//! What is said in a call is told while it goes on: in any order, more than once, and not all of it.
+//! What is said in a call is told while it goes on: in any order, more than once, and not all of
+//! it.
 
 use std::{sync::Arc, time::Duration};
 
@@ -20,31 +21,57 @@ type Params = Vec<(String, String)>;
 const PATH: &str = "/twilio/realtime";
 
 fn call_of(recorded: &Recorded) -> CallSid {
-    format!("CA{}", &recorded.sid.as_str()[2..]).parse().unwrap()
+    format!("CA{}", &recorded.sid.as_str()[2..])
+        .parse()
+        .unwrap()
 }
 
 /// When a recording began, as Twilio says it.
 fn began(vault: &TestVault, recorded: &Recorded) -> Timestamp {
     let params = vault.stand_in.callback_params(&recorded.sid, "completed");
-    Timestamp::parse_rfc2822(&params.iter().find(|(name, _)| name == "RecordingStartTime").unwrap().1).unwrap()
+    Timestamp::parse_rfc2822(
+        &params
+            .iter()
+            .find(|(name, _)| name == "RecordingStartTime")
+            .unwrap()
+            .1,
+    )
+    .unwrap()
 }
 
 /// The event, so many milliseconds after then.
 fn at(mut params: Params, began: Timestamp, millis: u64) -> Params {
     let time = began.after(Duration::from_millis(millis)).to_string();
-    params.iter_mut().find(|(name, _)| name == "Timestamp").unwrap().1 = time;
+    params
+        .iter_mut()
+        .find(|(name, _)| name == "Timestamp")
+        .unwrap()
+        .1 = time;
     params
 }
 
-/// A conversation of two with guesses, in the order in which it was told, with the event at `lost` missing.
-fn conversation(vault: &TestVault, recorded: &Recorded, began: Timestamp) -> (RealTime, Vec<Params>) {
+/// A conversation of two with guesses, in the order in which it was told, with the event at `lost`
+/// missing.
+fn conversation(
+    vault: &TestVault,
+    recorded: &Recorded,
+    began: Timestamp,
+) -> (RealTime, Vec<Params>) {
     let mut rt = vault.stand_in.real_time(&vault.account, &call_of(recorded));
     let events = vec![
         at(rt.started(), began, 100),
         at(rt.partial("inbound_track", "Good mor", "0.5"), began, 1_000),
-        at(rt.said("inbound_track", "Good morning.", 0.75), began, 2_000),
+        at(
+            rt.said("inbound_track", "Good morning.", 0.75),
+            began,
+            2_000,
+        ),
         at(rt.said("outbound_track", "Hello.", 0.5), began, 2_400),
-        at(rt.said("inbound_track", "I owe eleven.", 0.25), began, 4_000),
+        at(
+            rt.said("inbound_track", "I owe eleven.", 0.25),
+            began,
+            4_000,
+        ),
         at(rt.said("outbound_track", "So you do.", 1.0), began, 5_000),
         at(rt.stopped(), began, 6_000),
     ];
@@ -52,7 +79,13 @@ fn conversation(vault: &TestVault, recorded: &Recorded, began: Timestamp) -> (Re
 }
 
 async fn tell(vault: &TestVault, params: &Params) {
-    assert_eq!(vault.post_callback(&vault.account, PATH, params).await.status, 204);
+    assert_eq!(
+        vault
+            .post_callback(&vault.account, PATH, params)
+            .await
+            .status,
+        204
+    );
 }
 
 async fn settle(vault: &TestVault) {
@@ -98,15 +131,26 @@ async fn any_order_and_repetition_gives_the_same_transcript(database: Database) 
             tell(&vault, params).await;
         }
         work(&vault).await;
-        assert_eq!((rows(&vault).await, reads(&vault, recorded.id).await), ([7, 1], None), "a minute is left for what was overtaken");
+        assert_eq!(
+            (rows(&vault).await, reads(&vault, recorded.id).await),
+            ([7, 1], None),
+            "a minute is left for what was overtaken"
+        );
         settle(&vault).await;
-        assert_eq!((reads(&vault, recorded.id).await, rows(&vault).await), (Some(expected(0)), [0, 0]), "seed {seed}: {told:?}");
+        assert_eq!(
+            (reads(&vault, recorded.id).await, rows(&vault).await),
+            (Some(expected(0)), [0, 0]),
+            "seed {seed}: {told:?}"
+        );
         // Once more, long after.
         for params in &events {
             tell(&vault, params).await;
         }
         vault.later().await;
-        assert_eq!((reads(&vault, recorded.id).await, rows(&vault).await), (Some(expected(0)), [0, 0]));
+        assert_eq!(
+            (reads(&vault, recorded.id).await, rows(&vault).await),
+            (Some(expected(0)), [0, 0])
+        );
     }
     assert_eq!(vault.count("transcript.sealed").await, 6);
 }
@@ -118,7 +162,9 @@ async fn two_transcriptions_of_one_call_are_both_kept_in_order(database: Databas
         let began = began(&vault, &recorded);
         // One was stopped, and another one began later in the same call.
         let of = |from: u64, said: [&str; 2]| {
-            let mut rt = vault.stand_in.real_time(&vault.account, &call_of(&recorded));
+            let mut rt = vault
+                .stand_in
+                .real_time(&vault.account, &call_of(&recorded));
             vec![
                 at(rt.started(), began, from),
                 at(rt.said("inbound_track", said[0], 0.75), began, from + 2_000),
@@ -138,22 +184,40 @@ async fn two_transcriptions_of_one_call_are_both_kept_in_order(database: Databas
         settle(&vault).await;
         assert_eq!(
             (words(&vault, recorded.id).await, rows(&vault).await),
-            (["One.", "Two.", "Three.", "Four."].map(str::to_owned).to_vec(), [0, 0])
+            (
+                ["One.", "Two.", "Three.", "Four."]
+                    .map(str::to_owned)
+                    .to_vec(),
+                [0, 0]
+            )
         );
     }
     // Both are due at once.
     let recorded = vault.sealed().await;
     for (from, said) in [(0, "One."), (15_000, "Two.")] {
-        let mut rt = vault.stand_in.real_time(&vault.account, &call_of(&recorded));
+        let mut rt = vault
+            .stand_in
+            .real_time(&vault.account, &call_of(&recorded));
         let began = began(&vault, &recorded);
-        for params in [rt.started(), rt.said("inbound_track", said, 0.75), rt.stopped()] {
+        for params in [
+            rt.started(),
+            rt.said("inbound_track", said, 0.75),
+            rt.stopped(),
+        ] {
             tell(&vault, &at(params, began, from + 2_000)).await;
         }
     }
     settle(&vault).await;
     vault.later().await;
-    assert_eq!((words(&vault, recorded.id).await, rows(&vault).await), (vec!["One.".to_owned(), "Two.".to_owned()], [0, 0]));
-    assert_eq!(vault.objects().await.len(), 6, "what was replaced is removed");
+    assert_eq!(
+        (words(&vault, recorded.id).await, rows(&vault).await),
+        (vec!["One.".to_owned(), "Two.".to_owned()], [0, 0])
+    );
+    assert_eq!(
+        vault.objects().await.len(),
+        6,
+        "what was replaced is removed"
+    );
 }
 
 async fn what_never_came_is_counted_and_said(database: Database) {
@@ -168,10 +232,18 @@ async fn what_never_came_is_counted_and_said(database: Database) {
     }
     settle(&vault).await;
     let read = reads(&vault, recorded.id).await.unwrap();
-    assert_eq!((&read["lost"], read["sentences"].as_array().unwrap().len()), (&json!(2), 3));
+    assert_eq!(
+        (&read["lost"], read["sentences"].as_array().unwrap().len()),
+        (&json!(2), 3)
+    );
     let grant = crate::viewing::granted(&vault, recorded.id, "see").await;
-    let vtt = crate::viewing::media(&vault, &grant, "transcript.vtt").await.text();
-    assert!(vtt.starts_with("WEBVTT\n\nNOTE Incomplete: 2 pieces"), "{vtt}");
+    let vtt = crate::viewing::media(&vault, &grant, "transcript.vtt")
+        .await
+        .text();
+    assert!(
+        vtt.starts_with("WEBVTT\n\nNOTE Incomplete: 2 pieces"),
+        "{vtt}"
+    );
 }
 
 async fn nobody_said_that_it_ended(database: Database) {
@@ -200,7 +272,10 @@ async fn the_call_ends_before_its_recording_is_here(database: Database) {
     // Its callback was lost: the call led to it.
     assert_eq!(vault.state(recorded.id).await, "sealed");
     vault.later().await;
-    assert_eq!((reads(&vault, recorded.id).await, rows(&vault).await), (Some(expected(0)), [0, 0]));
+    assert_eq!(
+        (reads(&vault, recorded.id).await, rows(&vault).await),
+        (Some(expected(0)), [0, 0])
+    );
 }
 
 async fn what_is_said_goes_with_the_recording_of_its_call(database: Database) {
@@ -214,12 +289,23 @@ async fn what_is_said_goes_with_the_recording_of_its_call(database: Database) {
     assert_eq!(vault.shred(recorded.id).await.status, 200);
     assert_eq!(rows(&vault).await, [0, 0]);
     // The call goes on.
-    let more = at(rt.said("inbound_track", "And more.", 0.5), began(&vault, &recorded), 9_000);
+    let more = at(
+        rt.said("inbound_track", "And more.", 0.5),
+        began(&vault, &recorded),
+        9_000,
+    );
     for params in [&more, &events[6]] {
         tell(&vault, params).await;
     }
     settle(&vault).await;
-    assert_eq!((rows(&vault).await, vault.count("transcript.sealed").await, dead(&vault).await), ([0, 0], 0, vec![]));
+    assert_eq!(
+        (
+            rows(&vault).await,
+            vault.count("transcript.sealed").await,
+            dead(&vault).await
+        ),
+        ([0, 0], 0, vec![])
+    );
 }
 
 async fn words_that_find_no_recording_are_deleted_after_two_days(database: Database) {
@@ -235,7 +321,12 @@ async fn words_that_find_no_recording_are_deleted_after_two_days(database: Datab
     settle(&vault).await;
     assert_eq!(rows(&vault).await, [14, 2]);
     vault.clock.advance(Duration::from_secs(48 * 3600));
-    vault.process.flow.sweep(Duration::from_secs(3600)).await.unwrap();
+    vault
+        .process
+        .flow
+        .sweep(Duration::from_secs(3600))
+        .await
+        .unwrap();
     assert_eq!(rows(&vault).await[0], 0);
     work(&vault).await;
     // There is nothing left of which a recording could be missing.
@@ -271,16 +362,28 @@ async fn a_transcript_of_intelligence_is_better_than_one_in_haste(database: Data
             told(&vault, &facts.sid).await;
             work(&vault).await;
         }
-        assert_eq!((words(&vault, recorded.id).await, rows(&vault).await), (vec!["At leisure.".to_owned()], [0, 0]));
+        assert_eq!(
+            (words(&vault, recorded.id).await, rows(&vault).await),
+            (vec!["At leisure.".to_owned()], [0, 0])
+        );
     }
 }
 
 async fn a_word_that_comes_while_it_is_filed_is_not_lost(database: Database) {
     let store = FaultyStore::new();
-    let vault = Recipe { policy: policy(), adapter: Some(Arc::new(store.clone())), ..Recipe::on(database) }.by_hand().await;
+    let vault = Recipe {
+        policy: policy(),
+        adapter: Some(Arc::new(store.clone())),
+        ..Recipe::on(database)
+    }
+    .by_hand()
+    .await;
     let recorded = vault.sealed().await;
     let (_, events) = conversation(&vault, &recorded, began(&vault, &recorded));
-    for params in events.iter().filter(|params| !params.iter().any(|(_, value)| value.contains("So you do"))) {
+    for params in events
+        .iter()
+        .filter(|params| !params.iter().any(|(_, value)| value.contains("So you do")))
+    {
         tell(&vault, params).await;
     }
     vault.clock.advance(Duration::from_secs(60));
@@ -291,9 +394,19 @@ async fn a_word_that_comes_while_it_is_filed_is_not_lost(database: Database) {
         store.open();
     };
     tokio::join!(work(&vault), late);
-    assert_eq!((reads(&vault, recorded.id).await, rows(&vault).await, vault.objects().await.len()), (None, [7, 1], 1));
+    assert_eq!(
+        (
+            reads(&vault, recorded.id).await,
+            rows(&vault).await,
+            vault.objects().await.len()
+        ),
+        (None, [7, 1], 1)
+    );
     vault.later().await;
-    assert_eq!((reads(&vault, recorded.id).await, rows(&vault).await), (Some(expected(0)), [0, 0]));
+    assert_eq!(
+        (reads(&vault, recorded.id).await, rows(&vault).await),
+        (Some(expected(0)), [0, 0])
+    );
 }
 
 on_both_databases!(

@@ -11,33 +11,85 @@ use crate::world::{Database, Recipe, Recorded, TestVault, that_keeps_everything}
 async fn vault_on(database: Database, policy: impl FnOnce(String) -> String) -> TestVault {
     let shipped = SHIPPED_POLICY.replacen("shorter_than = \"1s\"", "shorter_than = \"3s\"", 1);
     assert!(shipped.contains("quieter_than = 16\n"));
-    Recipe { policy: policy(shipped), ..Recipe::on(database) }.by_hand().await
+    Recipe {
+        policy: policy(shipped),
+        ..Recipe::on(database)
+    }
+    .by_hand()
+    .await
 }
 
-/// Checks that a recording is gone for a reason, that nothing of it was ever stored, and that it does not come back.
+/// Checks that a recording is gone for a reason, that nothing of it was ever stored, and that it
+/// does not come back.
 async fn is_not_kept(vault: &TestVault, recorded: &Recorded, reason: &str) {
     let details = vault.details(recorded.id).await;
-    assert_eq!((&details["state"], details["artefacts"].as_array().map(Vec::len)), (&"shredded".into(), Some(0)), "{details}");
-    let receipt = vault.anybody().get(&format!("/v1/receipts/{}", details["receipt_id"].as_str().unwrap())).await;
-    let receipt = Receipt::verify(receipt.text().trim(), &vault.process.flow.vault().keys()).unwrap();
+    assert_eq!(
+        (
+            &details["state"],
+            details["artefacts"].as_array().map(Vec::len)
+        ),
+        (&"shredded".into(), Some(0)),
+        "{details}"
+    );
+    let receipt = vault
+        .anybody()
+        .get(&format!(
+            "/v1/receipts/{}",
+            details["receipt_id"].as_str().unwrap()
+        ))
+        .await;
+    let receipt =
+        Receipt::verify(receipt.text().trim(), &vault.process.flow.vault().keys()).unwrap();
     assert_eq!(receipt.reason().as_str(), reason);
-    let fence = vault.entries().await.into_iter().rfind(|entry| entry["event"] == "shred.fenced").unwrap();
-    assert_eq!((&fence["actor"], &fence["details"]["reason"]), (&"vault".into(), &reason.into()));
+    let fence = vault
+        .entries()
+        .await
+        .into_iter()
+        .rfind(|entry| entry["event"] == "shred.fenced")
+        .unwrap();
+    assert_eq!(
+        (&fence["actor"], &fence["details"]["reason"]),
+        (&"vault".into(), &reason.into())
+    );
     let requests = vault.stand_in.media_requests();
     let refused = vault.count("recording.refused").await;
     assert_eq!(vault.tell(recorded, "completed").await.status, 204);
     vault.process.flow.work_off().await.unwrap();
-    assert_eq!((vault.stand_in.media_requests(), vault.count("recording.refused").await), (requests, refused + 1));
-    assert_eq!((vault.key_entry(recorded.id).await, vault.state(recorded.id).await.as_str()), (None, "shredded"));
+    assert_eq!(
+        (
+            vault.stand_in.media_requests(),
+            vault.count("recording.refused").await
+        ),
+        (requests, refused + 1)
+    );
+    assert_eq!(
+        (
+            vault.key_entry(recorded.id).await,
+            vault.state(recorded.id).await.as_str()
+        ),
+        (None, "shredded")
+    );
     assert_eq!(vault.count("recording.sealed").await, 0);
-    assert_eq!((vault.objects().await, vault.process.flow.status().await.unwrap().work.len()), (Vec::new(), 0));
+    assert_eq!(
+        (
+            vault.objects().await,
+            vault.process.flow.status().await.unwrap().work.len()
+        ),
+        (Vec::new(), 0)
+    );
 }
 
 /// Twilio tells of a recording without its length.
 async fn tell_without_length(vault: &TestVault, recorded: &Recorded) {
     let mut params = vault.stand_in.callback_params(&recorded.sid, "completed");
     params.retain(|(name, _)| name != "RecordingDuration");
-    assert_eq!(vault.post_callback(&vault.account, "/twilio/recordings", &params).await.status, 204);
+    assert_eq!(
+        vault
+            .post_callback(&vault.account, "/twilio/recordings", &params)
+            .await
+            .status,
+        204
+    );
     vault.process.flow.work_off().await.unwrap();
 }
 
@@ -77,7 +129,16 @@ async fn silence_is_not_kept(database: Database) {
     assert_eq!(vault.tell(&recorded, "completed").await.status, 204);
     vault.process.flow.work_off().await.unwrap();
     is_not_kept(&vault, &recorded, "silent").await;
-    assert_eq!(vault.process.store.sweep_uploads(vault.clock.now()).await.unwrap(), 0, "no half of an upload is left");
+    assert_eq!(
+        vault
+            .process
+            .store
+            .sweep_uploads(vault.clock.now())
+            .await
+            .unwrap(),
+        0,
+        "no half of an upload is left"
+    );
     // The last sample is louder than silence may be.
     let end = wav.len();
     wav[end - 2..].copy_from_slice(&(-17i16).to_le_bytes());
@@ -86,11 +147,26 @@ async fn silence_is_not_kept(database: Database) {
 }
 
 async fn what_no_purpose_opens_is_not_even_fetched(database: Database) {
-    let closed = |policy: String| policy.replace("tiers = [\"standard\", \"sensitive\", \"restricted\"]", "tiers = [\"sensitive\"]");
+    let closed = |policy: String| {
+        policy.replace(
+            "tiers = [\"standard\", \"sensitive\", \"restricted\"]",
+            "tiers = [\"sensitive\"]",
+        )
+    };
     let vault = vault_on(database, closed).await;
     let recorded = vault.record();
     let params = vault.stand_in.callback_params(&recorded.sid, "completed");
-    assert_eq!(vault.post_callback(&vault.account, "/twilio/recordings?tier=restricted", &params).await.status, 204);
+    assert_eq!(
+        vault
+            .post_callback(
+                &vault.account,
+                "/twilio/recordings?tier=restricted",
+                &params
+            )
+            .await
+            .status,
+        204
+    );
     vault.process.flow.work_off().await.unwrap();
     assert_eq!(vault.stand_in.media_requests(), 0);
     is_not_kept(&vault, &recorded, "no-purpose").await;

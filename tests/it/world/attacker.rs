@@ -1,7 +1,8 @@
-//! The attacker: somebody who keeps a copy of everything that lies in the database and in the store, at every moment, and who is at last given
-//! all of custody as it is then.
+//! The attacker: somebody who keeps a copy of everything that lies in the database and in the
+//! store, at every moment, and who is at last given all of custody as it is then.
 //!
-//! Knows the formats and nothing of the vault's inside: opens what opens, follows whatever that gives, and stops when nothing new comes.
+//! Knows the formats and nothing of the vault's inside: opens what opens, follows whatever that
+//! gives, and stops when nothing new comes.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -37,7 +38,12 @@ pub(crate) struct Attacker {
 
 impl Attacker {
     pub(crate) fn of(vault: VaultId) -> Self {
-        Self { vault, pages: BTreeMap::new(), root_sealed: BTreeSet::new(), files: BTreeMap::new() }
+        Self {
+            vault,
+            pages: BTreeMap::new(),
+            root_sealed: BTreeSet::new(),
+            files: BTreeMap::new(),
+        }
     }
 
     /// Copies every row of the key store and every recovery file there is now.
@@ -50,38 +56,58 @@ impl Attacker {
             self.root_sealed.insert((row.epoch, row.root_sealed));
         }
         let contents = store.contents().await;
-        self.files.extend(contents.into_iter().filter(|(path, _)| path.contains("snapshots/") || path.contains("journal/")));
+        self.files.extend(
+            contents
+                .into_iter()
+                .filter(|(path, _)| path.contains("snapshots/") || path.contains("journal/")),
+        );
     }
 
     /// Keeps what custody sealed, wherever that may have been written.
     pub(crate) fn overhear(&mut self, sealed: Vec<(RootName, Vec<u8>)>) {
-        self.root_sealed.extend(sealed.into_iter().map(|(root, sealed)| (root.epoch, sealed)));
+        self.root_sealed.extend(
+            sealed
+                .into_iter()
+                .map(|(root, sealed)| (root.epoch, sealed)),
+        );
     }
 
     fn keep(&mut self, page: PageRow) {
-        self.pages.insert((page.id, page.generation, page.sealed.clone()), page);
+        self.pages
+            .insert((page.id, page.generation, page.sealed.clone()), page);
     }
 
     /// The fingerprints of all record keys that are had from the copies by whoever has custody now.
     pub(crate) async fn reaches(&mut self, custody: &dyn Custody) -> BTreeSet<String> {
-        let (mut roots, mut tried): (Vec<RootKey>, BTreeSet<(u64, Vec<u8>)>) = (Vec::new(), BTreeSet::new());
+        let (mut roots, mut tried): (Vec<RootKey>, BTreeSet<(u64, Vec<u8>)>) =
+            (Vec::new(), BTreeSet::new());
         let (mut closed, mut record_keys) = (self.files.clone(), BTreeSet::new());
         let names = custody.roots().await.unwrap();
         loop {
             let before = (roots.len(), closed.len(), self.root_sealed.len());
             for file in self.files.values() {
                 let header = header(file);
-                let sealed = BASE64.decode(header["root_sealed"].as_str().unwrap()).unwrap();
-                self.root_sealed.insert((header["epoch"].as_u64().unwrap(), sealed));
+                let sealed = BASE64
+                    .decode(header["root_sealed"].as_str().unwrap())
+                    .unwrap();
+                self.root_sealed
+                    .insert((header["epoch"].as_u64().unwrap(), sealed));
             }
-            for (epoch, sealed) in self.root_sealed.iter().filter(|(_, sealed)| !sealed.is_empty()) {
+            for (epoch, sealed) in self
+                .root_sealed
+                .iter()
+                .filter(|(_, sealed)| !sealed.is_empty())
+            {
                 if !tried.insert((*epoch, sealed.clone())) {
                     continue;
                 }
                 // What is said of it need not be true: every root is tried.
                 for name in &names {
                     if let Ok(key) = custody.open(*name, sealed).await {
-                        roots.push(RootKey { epoch: name.epoch, key });
+                        roots.push(RootKey {
+                            epoch: name.epoch,
+                            key,
+                        });
                     }
                 }
             }
@@ -96,21 +122,33 @@ impl Attacker {
             }
         }
         let keys: Vec<&Key> = roots.iter().map(|root| &root.key).collect();
-        record_keys.extend(reach(&keys, self.pages.values().cloned().collect::<Vec<_>>(), self.vault).record_keys);
+        record_keys.extend(
+            reach(
+                &keys,
+                self.pages.values().cloned().collect::<Vec<_>>(),
+                self.vault,
+            )
+            .record_keys,
+        );
         record_keys
     }
 
-    /// Takes what the lines of a recovery file hold: pages, sealed root page keys, and the record keys whose fingerprints these are.
+    /// Takes what the lines of a recovery file hold: pages, sealed root page keys, and the record
+    /// keys whose fingerprints these are.
     fn read(&mut self, lines: &[u8]) -> Vec<String> {
         let (mut table, mut keys) = (None, Vec::new());
-        for line in lines.split(|byte| *byte == b'\n').filter(|line| !line.is_empty()) {
+        for line in lines
+            .split(|byte| *byte == b'\n')
+            .filter(|line| !line.is_empty())
+        {
             if line[0] == b'[' {
                 let row = Image::parse(table.unwrap(), line).unwrap();
                 match row.table() {
                     Table::Pages => self.keep(keys::page_of(&row).unwrap()),
                     Table::Epochs => {
                         let epoch = u64::try_from(row.int("epoch").unwrap()).unwrap();
-                        self.root_sealed.insert((epoch, row.bytes("root_sealed").unwrap().to_vec()));
+                        self.root_sealed
+                            .insert((epoch, row.bytes("root_sealed").unwrap().to_vec()));
                     }
                     _ => {}
                 }
@@ -120,7 +158,9 @@ impl Attacker {
             if let Some(name) = mark["table"].as_str() {
                 table = Table::from_name(name);
             } else if let Some(key) = mark["key"].as_str() {
-                keys.push(fingerprint(&Key::from_slice(&BASE64.decode(key).unwrap()).unwrap()));
+                keys.push(fingerprint(
+                    &Key::from_slice(&BASE64.decode(key).unwrap()).unwrap(),
+                ));
             }
         }
         keys
@@ -136,13 +176,18 @@ fn opened(file: &Bytes, root: &RootKey) -> Option<Vec<u8>> {
     let length = file.iter().position(|byte| *byte == b'\n')? + 1;
     let id = header(file)["file"].as_str()?.parse().ok()?;
     let (line, body) = (file.slice(..length), file.slice(length..));
-    let piece = |range: Range<u64>| body.slice(usize::try_from(range.start).unwrap()..usize::try_from(range.end).unwrap());
+    let piece = |range: Range<u64>| {
+        body.slice(usize::try_from(range.start).unwrap()..usize::try_from(range.end).unwrap())
+    };
     let layout = Layout::of(body.len() as u64, SegmentLength::Media).ok()?;
     let context = RecoveryContext { header: &line };
     let (head, last) = (piece(layout.header()), piece(layout.final_segment()));
     let mut opener = Opener::new(&recovery_key(root, id), &context, layout, &head, last).ok()?;
     let mut lines = Vec::new();
-    for span in layout.spans(0..layout.plain_len(), NonZeroUsize::MIN).unwrap() {
+    for span in layout
+        .spans(0..layout.plain_len(), NonZeroUsize::MIN)
+        .unwrap()
+    {
         for slice in opener.open(&span, piece(span.sealed())).ok()? {
             lines.extend_from_slice(&slice);
         }

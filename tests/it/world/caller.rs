@@ -24,12 +24,23 @@ pub(crate) struct Answer {
 
 impl Caller {
     pub(super) fn at(address: SocketAddr) -> Self {
-        let http = Client::builder().no_proxy().timeout(Duration::from_secs(60)).build().unwrap();
-        Self { http, base: format!("http://{address}"), bearer: None }
+        let http = Client::builder()
+            .no_proxy()
+            .timeout(Duration::from_secs(60))
+            .build()
+            .unwrap();
+        Self {
+            http,
+            base: format!("http://{address}"),
+            bearer: None,
+        }
     }
 
     pub(crate) fn bearing(self, token: &str) -> Self {
-        Self { bearer: Some(token.to_owned()), ..self }
+        Self {
+            bearer: Some(token.to_owned()),
+            ..self
+        }
     }
 
     /// A request that the test finishes by itself.
@@ -49,12 +60,28 @@ impl Caller {
     pub(crate) async fn get_or_break(&self, path: &str) -> Option<Answer> {
         let response = self.request(Method::GET, path).send().await.ok()?;
         let (status, headers) = (response.status().as_u16(), response.headers().clone());
-        Some(Answer { status, headers, body: response.bytes().await.ok()? })
+        Some(Answer {
+            status,
+            headers,
+            body: response.bytes().await.ok()?,
+        })
     }
 
     /// A GET or HEAD with more headers.
-    pub(crate) async fn with(&self, method: Method, path: &str, headers: &[(&str, &str)]) -> Answer {
-        send(headers.iter().fold(self.request(method, path), |request, (name, value)| request.header(*name, *value))).await
+    pub(crate) async fn with(
+        &self,
+        method: Method,
+        path: &str,
+        headers: &[(&str, &str)],
+    ) -> Answer {
+        send(
+            headers
+                .iter()
+                .fold(self.request(method, path), |request, (name, value)| {
+                    request.header(*name, *value)
+                }),
+        )
+        .await
     }
 
     pub(crate) async fn post(&self, path: &str, body: Value) -> Answer {
@@ -67,8 +94,12 @@ impl Caller {
 
     /// A form with any number of Twilio signatures.
     pub(crate) async fn form(&self, path: &str, body: &str, signatures: &[&str]) -> Answer {
-        let request = self.request(Method::POST, path).header("content-type", "application/x-www-form-urlencoded");
-        let request = signatures.iter().fold(request, |request, signature| request.header(SIGNATURE_HEADER, *signature));
+        let request = self
+            .request(Method::POST, path)
+            .header("content-type", "application/x-www-form-urlencoded");
+        let request = signatures.iter().fold(request, |request, signature| {
+            request.header(SIGNATURE_HEADER, *signature)
+        });
         send(request.body(body.to_owned())).await
     }
 }
@@ -77,7 +108,11 @@ impl Caller {
 pub(crate) async fn send(request: RequestBuilder) -> Answer {
     let response = request.send().await.unwrap();
     let (status, headers) = (response.status().as_u16(), response.headers().clone());
-    Answer { status, headers, body: response.bytes().await.unwrap() }
+    Answer {
+        status,
+        headers,
+        body: response.bytes().await.unwrap(),
+    }
 }
 
 impl Answer {
@@ -91,29 +126,55 @@ impl Answer {
 
     /// A header's value; empty if it is not there.
     pub(crate) fn header(&self, name: &str) -> &str {
-        self.headers.get(name).map_or("", |value| value.to_str().unwrap())
+        self.headers
+            .get(name)
+            .map_or("", |value| value.to_str().unwrap())
     }
 
     /// Checks that this is a problem of RFC 9457 with this status and kind, and gives it.
     #[track_caller]
     pub(crate) fn problem(&self, status: u16, kind: &str) -> Value {
-        assert_eq!((self.status, self.header("content-type")), (status, "application/problem+json"), "{self:?}");
+        assert_eq!(
+            (self.status, self.header("content-type")),
+            (status, "application/problem+json"),
+            "{self:?}"
+        );
         let problem = self.json();
-        assert_eq!((&problem["status"], &problem["type"]), (&status.into(), &format!("urn:recvault:problem:{kind}").into()));
-        assert!(problem["title"].is_string() && problem["detail"].is_string(), "{problem}");
+        assert_eq!(
+            (&problem["status"], &problem["type"]),
+            (
+                &status.into(),
+                &format!("urn:recvault:problem:{kind}").into()
+            )
+        );
+        assert!(
+            problem["title"].is_string() && problem["detail"].is_string(),
+            "{problem}"
+        );
         problem
     }
 
     /// The codes of a refusal's reasons.
     pub(crate) fn reasons(&self) -> Vec<String> {
         let problem = self.problem(403, "denied");
-        problem["reasons"].as_array().unwrap().iter().map(|reason| reason["code"].as_str().unwrap().to_owned()).collect()
+        problem["reasons"]
+            .as_array()
+            .unwrap()
+            .iter()
+            .map(|reason| reason["code"].as_str().unwrap().to_owned())
+            .collect()
     }
 }
 
 impl fmt::Debug for Answer {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let text = String::from_utf8_lossy(&self.body[..self.body.len().min(500)]);
-        write!(f, "{} {:?} {} bytes: {text:?}", self.status, self.headers, self.body.len())
+        write!(
+            f,
+            "{} {:?} {} bytes: {text:?}",
+            self.status,
+            self.headers,
+            self.body.len()
+        )
     }
 }

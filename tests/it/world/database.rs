@@ -9,7 +9,10 @@ use recvault::ledger::{
     Ledger, Settings, audit,
     image::{self, Table},
 };
-use sqlx::{AssertSqlSafe, Connection as _, Executor as _, PgConnection, SqliteConnection, sqlite::SqliteConnectOptions};
+use sqlx::{
+    AssertSqlSafe, Connection as _, Executor as _, PgConnection, SqliteConnection,
+    sqlite::SqliteConnectOptions,
+};
 
 use super::digits;
 use crate::needs;
@@ -44,32 +47,64 @@ impl Database {
     pub(crate) async fn ground(self, folder: &Path) -> Ground {
         let file = folder.join("vault.db");
         if self == Self::Sqlite {
-            return Ground { url: "sqlite:vault.db".into(), file, dropped: None };
+            return Ground {
+                url: "sqlite:vault.db".into(),
+                file,
+                dropped: None,
+            };
         }
         let server = needs::required(SERVER);
         let name = format!("recvault_it_{}", digits());
         at_server(&server, &format!("CREATE DATABASE {name}")).await;
         let (base, _) = server.rsplit_once('/').expect("a URL with a database");
-        Ground { url: format!("{base}/{name}"), file, dropped: Some((server, name)) }
+        Ground {
+            url: format!("{base}/{name}"),
+            file,
+            dropped: Some((server, name)),
+        }
     }
 }
 
 impl Ground {
     /// A copy of every row there is now, in a database of the same kind, as a backup would hold it.
     pub(crate) async fn copy(&self, base: &Path) -> (Self, Ledger) {
-        let database = if self.is_postgres() { Database::Postgres } else { Database::Sqlite };
+        let database = if self.is_postgres() {
+            Database::Postgres
+        } else {
+            Database::Sqlite
+        };
         let folder = base.join(format!("copy-{}", digits()));
         std::fs::create_dir(&folder).unwrap();
         let copy = database.ground(&folder).await;
-        let opened = async |url: &str, base: &Path| Ledger::open(&Settings { url: url.to_owned(), connections: 2 }, base).await.unwrap();
-        let (from, to) = (opened(&self.url, base).await, opened(&copy.url, &folder).await);
-        let (mut source, mut target) = (from.snapshot().await.unwrap(), to.begin_empty().await.unwrap());
+        let opened = async |url: &str, base: &Path| {
+            Ledger::open(
+                &Settings {
+                    url: url.to_owned(),
+                    connections: 2,
+                },
+                base,
+            )
+            .await
+            .unwrap()
+        };
+        let (from, to) = (
+            opened(&self.url, base).await,
+            opened(&copy.url, &folder).await,
+        );
+        let (mut source, mut target) = (
+            from.snapshot().await.unwrap(),
+            to.begin_empty().await.unwrap(),
+        );
         image::defer_references(&mut target).await.unwrap();
         for table in Table::ALL {
-            let rows = image::chunk(&mut source, table, None, 1_000_000).await.unwrap();
+            let rows = image::chunk(&mut source, table, None, 1_000_000)
+                .await
+                .unwrap();
             image::insert(&mut target, table, &rows).await.unwrap();
         }
-        audit::advance_head(&mut target, audit::head(&mut source).await.unwrap()).await.unwrap();
+        audit::advance_head(&mut target, audit::head(&mut source).await.unwrap())
+            .await
+            .unwrap();
         target.commit().await.unwrap();
         (copy, to)
     }
@@ -78,38 +113,69 @@ impl Ground {
     async fn tables(&self) -> Vec<String> {
         let all: Vec<String> = if self.is_postgres() {
             let sql = "SELECT table_name::text FROM information_schema.tables WHERE table_schema = 'public' AND table_type = 'BASE TABLE'";
-            sqlx::query_scalar(sql).fetch_all(&mut PgConnection::connect(&self.url).await.unwrap()).await.unwrap()
+            sqlx::query_scalar(sql)
+                .fetch_all(&mut PgConnection::connect(&self.url).await.unwrap())
+                .await
+                .unwrap()
         } else {
-            let sql = "SELECT name FROM sqlite_master WHERE type = 'table' AND name NOT LIKE 'sqlite%'";
-            sqlx::query_scalar(sql).fetch_all(&mut self.sqlite().await).await.unwrap()
+            let sql =
+                "SELECT name FROM sqlite_master WHERE type = 'table' AND name NOT LIKE 'sqlite%'";
+            sqlx::query_scalar(sql)
+                .fetch_all(&mut self.sqlite().await)
+                .await
+                .unwrap()
         };
-        all.into_iter().filter(|name| name != "_sqlx_migrations" && !name.starts_with("kept_")).collect()
+        all.into_iter()
+            .filter(|name| name != "_sqlx_migrations" && !name.starts_with("kept_"))
+            .collect()
     }
 
     /// Remembers every row there is now, for [`Self::go_back`].
     pub(crate) async fn keep(&self) {
         let tables = self.tables().await;
-        let kept: Vec<String> = tables.iter().map(|name| format!("CREATE TABLE kept_{name} AS SELECT * FROM {name}")).collect();
+        let kept: Vec<String> = tables
+            .iter()
+            .map(|name| format!("CREATE TABLE kept_{name} AS SELECT * FROM {name}"))
+            .collect();
         self.run(&kept.join(";")).await;
     }
 
-    /// Puts every row back that was kept, below the processes that run: as a replica that lagged and takes over.
+    /// Puts every row back that was kept, below the processes that run: as a replica that lagged
+    /// and takes over.
     pub(crate) async fn go_back(&self) {
         let back = self
             .tables()
             .await
             .iter()
-            .map(|name| format!("DELETE FROM {name}; INSERT INTO {name} SELECT * FROM kept_{name};"))
+            .map(|name| {
+                format!("DELETE FROM {name}; INSERT INTO {name} SELECT * FROM kept_{name};")
+            })
             .collect::<String>();
         if self.is_postgres() {
-            return self.run(&format!("SET session_replication_role = replica; BEGIN; {back} COMMIT")).await;
+            return self
+                .run(&format!(
+                    "SET session_replication_role = replica; BEGIN; {back} COMMIT"
+                ))
+                .await;
         }
         let sql = "SELECT name || '\t' || sql FROM sqlite_master WHERE type = 'trigger'";
-        let triggers: Vec<String> = sqlx::query_scalar(sql).fetch_all(&mut self.sqlite().await).await.unwrap();
-        let triggers: Vec<(&str, &str)> = triggers.iter().filter_map(|trigger| trigger.split_once('\t')).collect();
-        let dropped: String = triggers.iter().map(|(name, _)| format!("DROP TRIGGER {name};")).collect();
+        let triggers: Vec<String> = sqlx::query_scalar(sql)
+            .fetch_all(&mut self.sqlite().await)
+            .await
+            .unwrap();
+        let triggers: Vec<(&str, &str)> = triggers
+            .iter()
+            .filter_map(|trigger| trigger.split_once('\t'))
+            .collect();
+        let dropped: String = triggers
+            .iter()
+            .map(|(name, _)| format!("DROP TRIGGER {name};"))
+            .collect();
         let made: String = triggers.iter().map(|(_, sql)| format!("{sql};")).collect();
-        self.run(&format!("PRAGMA foreign_keys = OFF; BEGIN IMMEDIATE; {dropped} {back} {made} COMMIT")).await;
+        self.run(&format!(
+            "PRAGMA foreign_keys = OFF; BEGIN IMMEDIATE; {dropped} {back} {made} COMMIT"
+        ))
+        .await;
     }
 
     /// Runs statements behind the vault's back.
@@ -129,15 +195,23 @@ impl Ground {
     pub(crate) async fn integer(&self, sql: &str) -> Option<i64> {
         if !self.is_postgres() {
             let query = sqlx::query_scalar(AssertSqlSafe(sql.to_owned()));
-            return query.fetch_optional(&mut self.sqlite().await).await.unwrap();
+            return query
+                .fetch_optional(&mut self.sqlite().await)
+                .await
+                .unwrap();
         }
         let query = sqlx::query_scalar(AssertSqlSafe(sql.to_owned()));
-        query.fetch_optional(&mut PgConnection::connect(&self.url).await.unwrap()).await.unwrap()
+        query
+            .fetch_optional(&mut PgConnection::connect(&self.url).await.unwrap())
+            .await
+            .unwrap()
     }
 
     /// A connection of one's own, to hold a lock with.
     pub(crate) async fn sqlite(&self) -> SqliteConnection {
-        SqliteConnection::connect_with(&SqliteConnectOptions::new().filename(&self.file)).await.unwrap()
+        SqliteConnection::connect_with(&SqliteConnectOptions::new().filename(&self.file))
+            .await
+            .unwrap()
     }
 
     pub(crate) fn is_postgres(&self) -> bool {
@@ -150,8 +224,12 @@ impl Ground {
             return String::new();
         }
         let mut connection = PgConnection::connect(&self.url).await.unwrap();
-        let tables = "SELECT table_name::text FROM information_schema.tables WHERE table_schema = 'public'";
-        let tables: Vec<String> = sqlx::query_scalar(tables).fetch_all(&mut connection).await.unwrap();
+        let tables =
+            "SELECT table_name::text FROM information_schema.tables WHERE table_schema = 'public'";
+        let tables: Vec<String> = sqlx::query_scalar(tables)
+            .fetch_all(&mut connection)
+            .await
+            .unwrap();
         let mut text = String::new();
         for table in tables {
             let rows = sqlx::query_scalar(AssertSqlSafe(format!("SELECT t::text FROM {table} t")));
@@ -186,7 +264,10 @@ impl Ground {
     /// The vault cannot reach its tables any more.
     pub(crate) async fn take_away(&self) {
         match &self.dropped {
-            None => self.run("ALTER TABLE audit_head RENAME TO audit_head_away").await,
+            None => {
+                self.run("ALTER TABLE audit_head RENAME TO audit_head_away")
+                    .await
+            }
             Some((server, name)) => {
                 let sql = format!(
                     "ALTER DATABASE {name} ALLOW_CONNECTIONS false; \
@@ -200,8 +281,17 @@ impl Ground {
     /// Undoes [`Ground::take_away`].
     pub(crate) async fn bring_back(&self) {
         match &self.dropped {
-            None => self.run("ALTER TABLE audit_head_away RENAME TO audit_head").await,
-            Some((server, name)) => at_server(server, &format!("ALTER DATABASE {name} ALLOW_CONNECTIONS true")).await,
+            None => {
+                self.run("ALTER TABLE audit_head_away RENAME TO audit_head")
+                    .await
+            }
+            Some((server, name)) => {
+                at_server(
+                    server,
+                    &format!("ALTER DATABASE {name} ALLOW_CONNECTIONS true"),
+                )
+                .await
+            }
         }
     }
 }
@@ -210,17 +300,28 @@ impl Ground {
 async fn at_server(server: &str, statements: &str) {
     let mut admin = PgConnection::connect(server).await.unwrap();
     for statement in statements.split(';') {
-        admin.execute(AssertSqlSafe(statement.to_owned())).await.unwrap();
+        admin
+            .execute(AssertSqlSafe(statement.to_owned()))
+            .await
+            .unwrap();
     }
 }
 
 impl Drop for Ground {
     fn drop(&mut self) {
-        let Some((server, name)) = self.dropped.take() else { return };
+        let Some((server, name)) = self.dropped.take() else {
+            return;
+        };
         // A thread of its own: this may be dropped inside a runtime, which cannot wait for itself.
         let dropping = thread::spawn(move || {
-            let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
-            runtime.block_on(at_server(&server, &format!("DROP DATABASE {name} WITH (FORCE)")));
+            let runtime = tokio::runtime::Builder::new_current_thread()
+                .enable_all()
+                .build()
+                .unwrap();
+            runtime.block_on(at_server(
+                &server,
+                &format!("DROP DATABASE {name} WITH (FORCE)"),
+            ));
         });
         let _ = dropping.join();
     }

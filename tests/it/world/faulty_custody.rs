@@ -1,4 +1,5 @@
-//! Custody that fails or waits when the test says so, before the real one is asked, and remembers what it sealed.
+//! Custody that fails or waits when the test says so, before the real one is asked, and remembers
+//! what it sealed.
 
 use std::{
     collections::{HashMap, VecDeque},
@@ -43,17 +44,31 @@ struct State {
 impl FaultyCustody {
     pub(crate) fn new() -> Self {
         let (reached, open) = (Semaphore::new(0), Semaphore::new(0));
-        Self(Arc::new(State { plans: Mutex::default(), sealed: Mutex::default(), reached, open }))
+        Self(Arc::new(State {
+            plans: Mutex::default(),
+            sealed: Mutex::default(),
+            reached,
+            open,
+        }))
     }
 
     /// Puts itself before the real one.
     pub(super) fn before(&self, real: Arc<dyn Custody>) -> Arc<dyn Custody> {
-        Arc::new(Before { hand: self.clone(), real })
+        Arc::new(Before {
+            hand: self.clone(),
+            real,
+        })
     }
 
     /// Lets the next requests of this kind meet these plans, in order.
     pub(crate) fn plan(&self, ask: Ask, plans: impl IntoIterator<Item = Plan>) {
-        self.0.plans.lock().unwrap().entry(ask).or_default().extend(plans);
+        self.0
+            .plans
+            .lock()
+            .unwrap()
+            .entry(ask)
+            .or_default()
+            .extend(plans);
     }
 
     /// Waits until a request stands at the gate.
@@ -72,9 +87,22 @@ impl FaultyCustody {
         self.0.sealed.lock().unwrap().clone()
     }
 
-    async fn meet<T>(&self, ask: Ask, request: impl Future<Output = Result<T, Error>>) -> Result<T, Error> {
-        let plan = self.0.plans.lock().unwrap().get_mut(&ask).and_then(VecDeque::pop_front);
-        let failure = Err(Error::Place { place: "faulty", why: format!("{ask:?} was to fail") });
+    async fn meet<T>(
+        &self,
+        ask: Ask,
+        request: impl Future<Output = Result<T, Error>>,
+    ) -> Result<T, Error> {
+        let plan = self
+            .0
+            .plans
+            .lock()
+            .unwrap()
+            .get_mut(&ask)
+            .and_then(VecDeque::pop_front);
+        let failure = Err(Error::Place {
+            place: "faulty",
+            why: format!("{ask:?} was to fail"),
+        });
         match plan.unwrap_or(Plan::Pass) {
             Plan::Pass => request.await,
             Plan::Fail => failure,
@@ -123,7 +151,12 @@ impl Custody for Before {
     fn seal<'a>(&'a self, root: RootName, key: &'a Key) -> BoxFuture<'a, Result<Vec<u8>, Error>> {
         let sealing = async move {
             let sealed = self.real.seal(root, key).await?;
-            self.hand.0.sealed.lock().unwrap().push((root, sealed.clone()));
+            self.hand
+                .0
+                .sealed
+                .lock()
+                .unwrap()
+                .push((root, sealed.clone()));
             Ok(sealed)
         };
         self.hand.meet(Ask::Seal, sealing).boxed()

@@ -12,8 +12,9 @@ use std::{
 use bytes::Bytes;
 use futures_util::{FutureExt as _, StreamExt as _, TryStreamExt as _, stream::BoxStream};
 use object_store::{
-    CopyOptions, Error, GetOptions, GetResult, ListResult, MultipartUpload, ObjectMeta, ObjectStore, ObjectStoreExt as _,
-    PutMultipartOptions, PutOptions, PutPayload, PutResult, Result, UploadPart, memory::InMemory, path::Path,
+    CopyOptions, Error, GetOptions, GetResult, ListResult, MultipartUpload, ObjectMeta,
+    ObjectStore, ObjectStoreExt as _, PutMultipartOptions, PutOptions, PutPayload, PutResult,
+    Result, UploadPart, memory::InMemory, path::Path,
 };
 use tokio::sync::Semaphore;
 
@@ -71,22 +72,45 @@ struct FaultyUpload {
 impl FaultyStore {
     pub(crate) fn new() -> Self {
         let (reached, open) = (Semaphore::new(0), Semaphore::new(0));
-        Self(Arc::new(State { inner: InMemory::new(), plans: Mutex::default(), met: Mutex::default(), reached, open }))
+        Self(Arc::new(State {
+            inner: InMemory::new(),
+            plans: Mutex::default(),
+            met: Mutex::default(),
+            reached,
+            open,
+        }))
     }
 
     /// Lets the next requests of this kind meet these plans, in order.
     pub(crate) fn plan(&self, op: Op, plans: impl IntoIterator<Item = Plan>) {
-        self.0.plans.lock().unwrap().entry(op).or_default().extend(plans);
+        self.0
+            .plans
+            .lock()
+            .unwrap()
+            .entry(op)
+            .or_default()
+            .extend(plans);
     }
 
     /// Whether every plan was met.
     pub(crate) fn is_through(&self) -> bool {
-        self.0.plans.lock().unwrap().values().all(VecDeque::is_empty)
+        self.0
+            .plans
+            .lock()
+            .unwrap()
+            .values()
+            .all(VecDeque::is_empty)
     }
 
     /// How many requests of this kind there were.
     pub(crate) fn met(&self, op: Op) -> usize {
-        self.0.met.lock().unwrap().get(&op).copied().unwrap_or_default()
+        self.0
+            .met
+            .lock()
+            .unwrap()
+            .get(&op)
+            .copied()
+            .unwrap_or_default()
     }
 
     /// Waits until a request stands at the gate.
@@ -104,7 +128,15 @@ impl FaultyStore {
         let listed: Vec<_> = self.0.inner.list(None).try_collect().await.unwrap();
         let mut contents = BTreeMap::new();
         for object in listed {
-            let bytes = self.0.inner.get(&object.location).await.unwrap().bytes().await.unwrap();
+            let bytes = self
+                .0
+                .inner
+                .get(&object.location)
+                .await
+                .unwrap()
+                .bytes()
+                .await
+                .unwrap();
             contents.insert(object.location.to_string(), bytes);
         }
         contents
@@ -113,8 +145,17 @@ impl FaultyStore {
     /// Does a request as it is planned.
     async fn meet<T>(&self, op: Op, request: impl Future<Output = Result<T>>) -> Result<T> {
         *self.0.met.lock().unwrap().entry(op).or_default() += 1;
-        let plan = self.0.plans.lock().unwrap().get_mut(&op).and_then(VecDeque::pop_front);
-        let failure = Err(Error::Generic { store: "faulty", source: format!("{op:?} was to fail").into() });
+        let plan = self
+            .0
+            .plans
+            .lock()
+            .unwrap()
+            .get_mut(&op)
+            .and_then(VecDeque::pop_front);
+        let failure = Err(Error::Generic {
+            store: "faulty",
+            source: format!("{op:?} was to fail").into(),
+        });
         match plan.unwrap_or(Plan::Pass) {
             Plan::Pass => {}
             Plan::Fail => return failure,
@@ -159,27 +200,49 @@ impl MultipartUpload for FaultyUpload {
 }
 
 impl ObjectStore for FaultyStore {
-    fn put_opts<'a, 'b, 'f>(&'a self, location: &'b Path, payload: PutPayload, opts: PutOptions) -> Answer<'f, PutResult>
-    where
-        'a: 'f,
-        'b: 'f,
-    {
-        async move { self.meet(Op::Put, self.0.inner.put_opts(location, payload, opts)).await }.boxed()
-    }
-
-    fn put_multipart_opts<'a, 'b, 'f>(&'a self, location: &'b Path, opts: PutMultipartOptions) -> Answer<'f, Box<dyn MultipartUpload>>
+    fn put_opts<'a, 'b, 'f>(
+        &'a self,
+        location: &'b Path,
+        payload: PutPayload,
+        opts: PutOptions,
+    ) -> Answer<'f, PutResult>
     where
         'a: 'f,
         'b: 'f,
     {
         async move {
-            let inner = self.meet(Op::Begin, self.0.inner.put_multipart_opts(location, opts)).await?;
-            Ok(Box::new(FaultyUpload { store: self.clone(), inner }) as Box<dyn MultipartUpload>)
+            self.meet(Op::Put, self.0.inner.put_opts(location, payload, opts))
+                .await
         }
         .boxed()
     }
 
-    fn get_opts<'a, 'b, 'f>(&'a self, location: &'b Path, options: GetOptions) -> Answer<'f, GetResult>
+    fn put_multipart_opts<'a, 'b, 'f>(
+        &'a self,
+        location: &'b Path,
+        opts: PutMultipartOptions,
+    ) -> Answer<'f, Box<dyn MultipartUpload>>
+    where
+        'a: 'f,
+        'b: 'f,
+    {
+        async move {
+            let inner = self
+                .meet(Op::Begin, self.0.inner.put_multipart_opts(location, opts))
+                .await?;
+            Ok(Box::new(FaultyUpload {
+                store: self.clone(),
+                inner,
+            }) as Box<dyn MultipartUpload>)
+        }
+        .boxed()
+    }
+
+    fn get_opts<'a, 'b, 'f>(
+        &'a self,
+        location: &'b Path,
+        options: GetOptions,
+    ) -> Answer<'f, GetResult>
     where
         'a: 'f,
         'b: 'f,
@@ -187,18 +250,28 @@ impl ObjectStore for FaultyStore {
         async move {
             let is_head = options.head;
             let request = self.0.inner.get_opts(location, options);
-            if is_head { request.await } else { self.meet(Op::Get, request).await }
+            if is_head {
+                request.await
+            } else {
+                self.meet(Op::Get, request).await
+            }
         }
         .boxed()
     }
 
-    fn delete_stream(&self, locations: BoxStream<'static, Result<Path>>) -> BoxStream<'static, Result<Path>> {
+    fn delete_stream(
+        &self,
+        locations: BoxStream<'static, Result<Path>>,
+    ) -> BoxStream<'static, Result<Path>> {
         let store = self.clone();
         let deleted = locations.then(move |location| {
             let store = store.clone();
             async move {
                 let location = location?;
-                store.meet(Op::Delete, store.0.inner.delete(&location)).await.map(|()| location)
+                store
+                    .meet(Op::Delete, store.0.inner.delete(&location))
+                    .await
+                    .map(|()| location)
             }
         });
         deleted.boxed()
@@ -216,7 +289,12 @@ impl ObjectStore for FaultyStore {
         self.0.inner.list_with_delimiter(prefix)
     }
 
-    fn copy_opts<'a, 'b, 'c, 'f>(&'a self, from: &'b Path, to: &'c Path, options: CopyOptions) -> Answer<'f, ()>
+    fn copy_opts<'a, 'b, 'c, 'f>(
+        &'a self,
+        from: &'b Path,
+        to: &'c Path,
+        options: CopyOptions,
+    ) -> Answer<'f, ()>
     where
         'a: 'f,
         'b: 'f,

@@ -21,7 +21,10 @@ struct Gate {
 
 impl GatedHost {
     pub(crate) async fn start(wav: Bytes) -> Self {
-        let gate = Arc::new(Gate { reached: Semaphore::new(0), open: Semaphore::new(0) });
+        let gate = Arc::new(Gate {
+            reached: Semaphore::new(0),
+            open: Semaphore::new(0),
+        });
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let url = format!("http://{}/media", listener.local_addr().unwrap());
         let own = Arc::clone(&gate);
@@ -33,11 +36,22 @@ impl GatedHost {
                 rest
             });
             let body = stream::iter([first]).chain(rest).map(Ok::<_, Infallible>);
-            ([(header::CONTENT_TYPE, "audio/x-wav")], Body::from_stream(body))
+            (
+                [(header::CONTENT_TYPE, "audio/x-wav")],
+                Body::from_stream(body),
+            )
         };
         let mut serving = JoinSet::new();
-        serving.spawn(async move { axum::serve(listener, Router::new().fallback(answer)).await.unwrap() });
-        Self { url, gate, _serving: serving }
+        serving.spawn(async move {
+            axum::serve(listener, Router::new().fallback(answer))
+                .await
+                .unwrap()
+        });
+        Self {
+            url,
+            gate,
+            _serving: serving,
+        }
     }
 
     /// Waits until somebody stands in the middle of the file.

@@ -1,5 +1,6 @@
-//! Where the root rests in a test: a root file, a token of its own, or a key of its own in a stand-in for AWS KMS. What the last two need is
-//! named by variables of the environment; without them they are left out, with a word.
+//! Where the root rests in a test: a root file, a token of its own, or a key of its own in a
+//! stand-in for AWS KMS. What the last two need is named by variables of the environment; without
+//! them they are left out, with a word.
 
 use std::{
     fs::File,
@@ -38,14 +39,23 @@ impl Home {
     /// Makes what it needs; `None`, after saying so, where that is not there.
     pub(crate) async fn furnish(self) -> Option<Furnished> {
         match self {
-            Self::Passphrase => Some(Furnished { lines: String::new(), _server: None }),
+            Self::Passphrase => Some(Furnished {
+                lines: String::new(),
+                _server: None,
+            }),
             Self::Pkcs11 => {
-                let (library, configuration) = (needs::given("RECVAULT_TEST_SOFTHSM")?, needs::given("SOFTHSM2_CONF")?);
+                let (library, configuration) = (
+                    needs::given("RECVAULT_TEST_SOFTHSM")?,
+                    needs::given("SOFTHSM2_CONF")?,
+                );
                 let label = token(&library, &configuration).await;
                 let lines = format!(
                     "[custody]\nkind = \"pkcs11\"\n[custody.pkcs11]\nmodule = \"{library}\"\ntoken = \"{label}\"\npin = \"{PIN}\"\n"
                 );
-                Some(Furnished { lines, _server: None })
+                Some(Furnished {
+                    lines,
+                    _server: None,
+                })
             }
             Self::AwsKms => {
                 let server = Server::start(&needs::given("RECVAULT_TEST_MOTO")?);
@@ -55,13 +65,17 @@ impl Home {
                     server.make_key().await,
                     server.url
                 );
-                Some(Furnished { lines, _server: Some(server) })
+                Some(Furnished {
+                    lines,
+                    _server: Some(server),
+                })
             }
         }
     }
 }
 
-/// A token that nobody has. The library knows those only that were there when it started in this process, so some are made at once, before.
+/// A token that nobody has. The library knows those only that were there when it started in this
+/// process, so some are made at once, before.
 async fn token(library: &str, configuration: &str) -> String {
     static FREE: Mutex<Vec<String>> = Mutex::const_new(Vec::new());
     let mut free = FREE.lock().await;
@@ -72,7 +86,16 @@ async fn token(library: &str, configuration: &str) -> String {
         for _ in 0..TOKENS {
             let label = digits();
             let mut maker = Command::new("softhsm2-util");
-            maker.args(["--init-token", "--free", "--label", &label, "--so-pin", "officer", "--pin", PIN]);
+            maker.args([
+                "--init-token",
+                "--free",
+                "--label",
+                &label,
+                "--so-pin",
+                "officer",
+                "--pin",
+                PIN,
+            ]);
             let made = maker.output().unwrap();
             assert!(made.status.success(), "{made:?}");
             free.push(label);
@@ -83,7 +106,11 @@ async fn token(library: &str, configuration: &str) -> String {
             pin: Some(SecretText::new(PIN.into())),
             ..Default::default()
         };
-        let settings = custody::Settings { kind: custody::Kind::Pkcs11, pkcs11, ..custody::Settings::default() };
+        let settings = custody::Settings {
+            kind: custody::Kind::Pkcs11,
+            pkcs11,
+            ..custody::Settings::default()
+        };
         let first = custody::open(settings, Path::new("/")).unwrap();
         assert_eq!(first.roots().await.unwrap(), []);
     }
@@ -99,10 +126,16 @@ struct Server {
 impl Server {
     fn start(program: &str) -> Self {
         let mut command = Command::new(program);
-        command.args(["-H", "127.0.0.1", "-p", "0"]).env("PYTHONUNBUFFERED", "1").stdout(Stdio::null()).stderr(Stdio::piped());
+        command
+            .args(["-H", "127.0.0.1", "-p", "0"])
+            .env("PYTHONUNBUFFERED", "1")
+            .stdout(Stdio::null())
+            .stderr(Stdio::piped());
         let mut process = command.spawn().unwrap();
         let mut lines = BufReader::new(process.stderr.take().unwrap()).lines();
-        let url = lines.find_map(|line| Some(line.unwrap().split_once("Running on ")?.1.trim().to_owned())).unwrap();
+        let url = lines
+            .find_map(|line| Some(line.unwrap().split_once("Running on ")?.1.trim().to_owned()))
+            .unwrap();
         // It writes a line for each request, and must not stop because nobody reads it.
         std::thread::spawn(move || lines.for_each(drop));
         Self { process, url }
@@ -111,11 +144,19 @@ impl Server {
     /// Makes a KMS key; its ARN.
     async fn make_key(&self) -> String {
         let client = reqwest::Client::builder().no_proxy().build().unwrap();
-        let request = client.post(&self.url).header("content-type", "application/x-amz-json-1.1").body("{}");
+        let request = client
+            .post(&self.url)
+            .header("content-type", "application/x-amz-json-1.1")
+            .body("{}");
         let credential = "AWS4-HMAC-SHA256 Credential=AKIDEXAMPLE/20200101/eu-west-1/kms/aws4_request, SignedHeaders=host, Signature=0";
-        let request = request.header("x-amz-target", "TrentService.CreateKey").header("authorization", credential);
+        let request = request
+            .header("x-amz-target", "TrentService.CreateKey")
+            .header("authorization", credential);
         let answer: serde_json::Value = request.send().await.unwrap().json().await.unwrap();
-        answer["KeyMetadata"]["Arn"].as_str().unwrap_or_else(|| panic!("no key: {answer}")).to_owned()
+        answer["KeyMetadata"]["Arn"]
+            .as_str()
+            .unwrap_or_else(|| panic!("no key: {answer}"))
+            .to_owned()
     }
 }
 

@@ -1,6 +1,8 @@
-//! Custody in this process's memory, for stories with so many turns that no passphrase could be stretched for each.
+//! Custody in this process's memory, for stories with so many turns that no passphrase could be
+//! stretched for each.
 //!
-//! Keeps every promise of the real ones: it compares before it swaps, what is sealed is bound to its root.
+//! Keeps every promise of the real ones: it compares before it swaps, what is sealed is bound to
+//! its root.
 
 use std::{
     collections::BTreeMap,
@@ -30,7 +32,11 @@ struct Place {
 impl MemoryCustody {
     fn cipher(&self, root: RootName) -> Result<Aes256Gcm, Error> {
         let place = self.0.lock().unwrap();
-        place.keys.get(&root).map(|key| Aes256Gcm::new(key.expose().into())).ok_or(Error::NoRoot(root))
+        place
+            .keys
+            .get(&root)
+            .map(|key| Aes256Gcm::new(key.expose().into()))
+            .ok_or(Error::NoRoot(root))
     }
 }
 
@@ -39,9 +45,16 @@ fn bound_to(root: RootName) -> Vec<u8> {
 }
 
 fn unseal(cipher: &Aes256Gcm, root: RootName, sealed: &[u8]) -> Result<Key, Error> {
-    let (nonce, sealed) = sealed.split_first_chunk::<12>().ok_or(Error::NotAuthentic)?;
-    let payload = Payload { msg: sealed, aad: &bound_to(root) };
-    let key = cipher.decrypt(&Nonce::from(*nonce), payload).map_err(|_| Error::NotAuthentic)?;
+    let (nonce, sealed) = sealed
+        .split_first_chunk::<12>()
+        .ok_or(Error::NotAuthentic)?;
+    let payload = Payload {
+        msg: sealed,
+        aad: &bound_to(root),
+    };
+    let key = cipher
+        .decrypt(&Nonce::from(*nonce), payload)
+        .map_err(|_| Error::NotAuthentic)?;
     Key::from_slice(&key).ok_or(Error::NotAuthentic)
 }
 
@@ -51,7 +64,10 @@ impl Custody for MemoryCustody {
     }
 
     fn meaning(&self) -> Meaning {
-        Meaning { destroyed: "the key is dropped", left: "nothing" }
+        Meaning {
+            destroyed: "the key is dropped",
+            left: "nothing",
+        }
     }
 
     fn read(&self) -> BoxFuture<'_, Result<Option<Slot>, Error>> {
@@ -64,7 +80,10 @@ impl Custody for MemoryCustody {
             change.applies_to(place.slot.as_ref())?;
             place.keys.retain(|name, _| next.has(*name));
             for name in next.names() {
-                place.keys.entry(name).or_insert_with(|| Key::random(&mut rand::rng()));
+                place
+                    .keys
+                    .entry(name)
+                    .or_insert_with(|| Key::random(&mut rand::rng()));
             }
             place.slot = Some(next.clone());
             Ok(next.clone())
@@ -75,8 +94,14 @@ impl Custody for MemoryCustody {
     fn seal<'a>(&'a self, root: RootName, key: &'a Key) -> BoxFuture<'a, Result<Vec<u8>, Error>> {
         async move {
             let nonce: [u8; 12] = rand::random();
-            let payload = Payload { msg: key.expose(), aad: &bound_to(root) };
-            let sealed = self.cipher(root)?.encrypt(&Nonce::from(nonce), payload).map_err(|_| Error::NotAuthentic)?;
+            let payload = Payload {
+                msg: key.expose(),
+                aad: &bound_to(root),
+            };
+            let sealed = self
+                .cipher(root)?
+                .encrypt(&Nonce::from(nonce), payload)
+                .map_err(|_| Error::NotAuthentic)?;
             Ok([nonce.as_slice(), &sealed].concat())
         }
         .boxed()
@@ -89,7 +114,14 @@ impl Custody for MemoryCustody {
     fn contents(&self) -> BoxFuture<'_, Result<Vec<Item>, Error>> {
         async {
             let names: Vec<RootName> = self.0.lock().unwrap().keys.keys().copied().collect();
-            Ok(names.into_iter().map(|name| Item { name: "memory".into(), role: Role::Slot, roots: vec![name] }).collect())
+            Ok(names
+                .into_iter()
+                .map(|name| Item {
+                    name: "memory".into(),
+                    role: Role::Slot,
+                    roots: vec![name],
+                })
+                .collect())
         }
         .boxed()
     }
@@ -99,8 +131,13 @@ impl Custody for MemoryCustody {
             let mut broken = Vec::new();
             for root in self.roots().await? {
                 let cipher = self.cipher(root)?;
-                let opened =
-                    |(at, sealed): (usize, &Vec<u8>)| Some(Broken { at, epoch: root.epoch, key: unseal(&cipher, root, sealed).ok()? });
+                let opened = |(at, sealed): (usize, &Vec<u8>)| {
+                    Some(Broken {
+                        at,
+                        epoch: root.epoch,
+                        key: unseal(&cipher, root, sealed).ok()?,
+                    })
+                };
                 broken.extend(sealed.iter().enumerate().filter_map(opened));
             }
             Ok(broken)

@@ -28,35 +28,67 @@ use super::TestVault;
 impl TestVault {
     /// The root page's key, opened as the vault opens it.
     pub(crate) async fn root(&self) -> RootKey {
-        let app = App::open(Config::read(&self.made.config).unwrap(), self.clock.clone()).await.unwrap();
-        let row = epochs::current(&mut self.process.ledger.read().await.unwrap()).await.unwrap().unwrap();
-        let name = RootName { vault: self.made.vault, epoch: row.epoch };
-        RootKey { epoch: row.epoch, key: app.custody.open(name, &row.root_sealed).await.unwrap() }
+        let app = App::open(Config::read(&self.made.config).unwrap(), self.clock.clone())
+            .await
+            .unwrap();
+        let row = epochs::current(&mut self.process.ledger.read().await.unwrap())
+            .await
+            .unwrap()
+            .unwrap();
+        let name = RootName {
+            vault: self.made.vault,
+            epoch: row.epoch,
+        };
+        RootKey {
+            epoch: row.epoch,
+            key: app.custody.open(name, &row.root_sealed).await.unwrap(),
+        }
     }
 
-    /// The root page's key in force in the database of another process, opened as the vault opens it.
+    /// The root page's key in force in the database of another process, opened as the vault opens
+    /// it.
     pub(crate) async fn root_of(&self, process: &super::Process) -> Key {
-        let row = epochs::current(&mut process.ledger.read().await.unwrap()).await.unwrap().unwrap();
-        let name = RootName { vault: self.made.vault, epoch: row.epoch };
-        self.custody().await.open(name, &row.root_sealed).await.unwrap()
+        let row = epochs::current(&mut process.ledger.read().await.unwrap())
+            .await
+            .unwrap()
+            .unwrap();
+        let name = RootName {
+            vault: self.made.vault,
+            epoch: row.epoch,
+        };
+        self.custody()
+            .await
+            .open(name, &row.root_sealed)
+            .await
+            .unwrap()
     }
 
     /// Custody, as whoever opens the configuration anew finds it.
     pub(crate) async fn custody(&self) -> Arc<dyn Custody> {
-        App::open(Config::read(&self.made.config).unwrap(), self.clock.clone()).await.unwrap().custody
+        App::open(Config::read(&self.made.config).unwrap(), self.clock.clone())
+            .await
+            .unwrap()
+            .custody
     }
 
     /// Whether the catalogue has a row of it.
     pub(crate) async fn has_row(&self, id: RecordingId) -> bool {
-        recordings::find(&mut self.process.ledger.read().await.unwrap(), id).await.unwrap().is_some()
+        recordings::find(&mut self.process.ledger.read().await.unwrap(), id)
+            .await
+            .unwrap()
+            .is_some()
     }
 
     pub(crate) async fn key_entry(&self, id: RecordingId) -> Option<KeyEntry> {
-        keys::find_entry(&mut self.process.ledger.read().await.unwrap(), id, Leg::All).await.unwrap()
+        keys::find_entry(&mut self.process.ledger.read().await.unwrap(), id, Leg::All)
+            .await
+            .unwrap()
     }
 
     pub(crate) async fn artefacts(&self, id: RecordingId) -> Vec<SealedArtefact> {
-        recordings::artefacts(&mut self.process.ledger.read().await.unwrap(), id).await.unwrap()
+        recordings::artefacts(&mut self.process.ledger.read().await.unwrap(), id)
+            .await
+            .unwrap()
     }
 
     /// Every whole object in the store.
@@ -68,9 +100,15 @@ impl TestVault {
     /// Checks that nothing at all is held of an announced recording.
     pub(crate) async fn holds_nothing_of(&self, id: RecordingId) {
         assert_eq!(self.state(id).await, "announced");
-        assert_eq!((self.key_entry(id).await, self.artefacts(id).await), (None, Vec::new()));
+        assert_eq!(
+            (self.key_entry(id).await, self.artefacts(id).await),
+            (None, Vec::new())
+        );
         assert_eq!(self.objects().await, []);
-        assert_eq!(self.grant("reviewer", id, "quality-review").await.reasons(), ["recording-not-sealed"]);
+        assert_eq!(
+            self.grant("reviewer", id, "quality-review").await.reasons(),
+            ["recording-not-sealed"]
+        );
     }
 
     /// Checks that a recording is sealed and plays back byte for byte.
@@ -78,47 +116,83 @@ impl TestVault {
         assert_eq!(self.state(recorded.id).await, "sealed");
         let heard = self.anybody().get(&self.audio(recorded.id).await).await;
         assert_eq!(heard.status, 200, "{heard:?}");
-        assert!(heard.body == recorded.wav, "the sound is not the one that was recorded");
+        assert!(
+            heard.body == recorded.wav,
+            "the sound is not the one that was recorded"
+        );
     }
 
     /// The same in another process.
     pub(crate) async fn plays_in(&self, process: &super::Process, recorded: &super::Recorded) {
-        let officer = process.api.clone().bearing(self.minted("privacy-officer").token.expose());
+        let officer = process
+            .api
+            .clone()
+            .bearing(self.minted("privacy-officer").token.expose());
         // Some tiers ask for a second person, whom this process does not wait for.
         let body = serde_json::json!({ "purpose": "dispute-resolution", "justification": "the customer called back", "break_glass": true });
-        let answer = officer.post(&format!("/v1/recordings/{}/grants", recorded.id), body).await;
+        let answer = officer
+            .post(&format!("/v1/recordings/{}/grants", recorded.id), body)
+            .await;
         assert_eq!(answer.status, 201, "{answer:?}");
         let path = process.path_of(answer.json()["audio_url"].as_str().unwrap());
         let heard = process.api.get(&path).await;
         assert_eq!(heard.status, 200, "{heard:?}");
-        assert!(heard.body == recorded.wav, "the sound is not the one that was recorded");
+        assert!(
+            heard.body == recorded.wav,
+            "the sound is not the one that was recorded"
+        );
     }
 
     /// The audit log from behind the API, each entry as `event`.
     pub(crate) async fn events(&self) -> Vec<String> {
-        self.entries().await.iter().map(|entry| entry["event"].as_str().unwrap().to_owned()).collect()
+        self.entries()
+            .await
+            .iter()
+            .map(|entry| entry["event"].as_str().unwrap().to_owned())
+            .collect()
     }
 
     /// How often an event is in the audit log.
     pub(crate) async fn count(&self, event: &str) -> usize {
-        self.events().await.iter().filter(|name| *name == event).count()
+        self.events()
+            .await
+            .iter()
+            .filter(|name| *name == event)
+            .count()
     }
 
     /// The whole audit log.
     pub(crate) async fn entries(&self) -> Vec<Value> {
-        let page = self.process.flow.audit(&Permit::of_operator(Action::Audit), 0, 1000).await.unwrap();
-        page.items.iter().map(|entry| serde_json::to_value(entry).unwrap()).collect()
+        let page = self
+            .process
+            .flow
+            .audit(&Permit::of_operator(Action::Audit), 0, 1000)
+            .await
+            .unwrap();
+        page.items
+            .iter()
+            .map(|entry| serde_json::to_value(entry).unwrap())
+            .collect()
     }
 
     /// The first piece of work that was given up: for which recording, and why.
     pub(crate) async fn dead(&self) -> Option<(String, String)> {
         let status = self.process.flow.status().await.unwrap();
-        status.dead.into_iter().next().map(|dead| (dead.recording_id, dead.last_error.unwrap()))
+        status
+            .dead
+            .into_iter()
+            .next()
+            .map(|dead| (dead.recording_id, dead.last_error.unwrap()))
     }
 
     /// Milliseconds until a recording's work is due; `None` without work.
     pub(crate) async fn due_in_ms(&self, id: RecordingId) -> Option<i64> {
-        let due = self.ground().integer(&format!("SELECT due_at FROM work WHERE recording_id = '{id}'")).await?;
+        let due = self
+            .ground()
+            .integer(&format!(
+                "SELECT due_at FROM work WHERE recording_id = '{id}'"
+            ))
+            .await?;
         Some(due - self.clock.now().as_millis())
     }
 }

@@ -37,27 +37,57 @@ impl Process {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
         let public = public.map_or_else(|| format!("http://{address}"), str::to_owned);
-        let router = api::router(flow.clone(), public.parse().unwrap(), &app.config.server, 4096);
+        let router = api::router(
+            flow.clone(),
+            public.parse().unwrap(),
+            &app.config.server,
+            4096,
+        );
         let router = router.into_make_service_with_connect_info::<SocketAddr>();
         tasks.spawn(async move { axum::serve(listener, router).await.unwrap() });
         let (ledger, store) = (app.ledger, app.store);
-        Self { flow, ledger, store, api: Caller::at(address), metrics: None, public, service: None, _tasks: tasks }
+        Self {
+            flow,
+            ledger,
+            store,
+            api: Caller::at(address),
+            metrics: None,
+            public,
+            service: None,
+            _tasks: tasks,
+        }
     }
 
     /// Everything, as `recvault serve` runs it.
     pub(super) async fn served(app: App) -> Self {
-        let (ledger, store, public) = (app.ledger.clone(), app.store.clone(), app.config.server.public_url.clone());
+        let (ledger, store, public) = (
+            app.ledger.clone(),
+            app.store.clone(),
+            app.config.server.public_url.clone(),
+        );
         let service = app::serve(app).await.unwrap();
         let (flow, address, metrics) = (service.flow.clone(), service.address, service.metrics);
         let public = public.replace(":0", &format!(":{}", address.port()));
-        Self { flow, ledger, store, api: Caller::at(address), metrics, public, service: Some(service), _tasks: JoinSet::new() }
+        Self {
+            flow,
+            ledger,
+            store,
+            api: Caller::at(address),
+            metrics,
+            public,
+            service: Some(service),
+            _tasks: JoinSet::new(),
+        }
     }
 
     /// Stops a served process gracefully.
     pub(crate) async fn stop(self) {
         let Self { flow, service, .. } = self;
         drop(flow);
-        service.expect("only a served process can be stopped").stop().await;
+        service
+            .expect("only a served process can be stopped")
+            .stop()
+            .await;
     }
 
     /// The public URL of a path.
@@ -72,6 +102,8 @@ impl Process {
 
     /// The path of a public URL.
     pub(crate) fn path_of(&self, url: &str) -> String {
-        url.strip_prefix(&self.public).expect("a URL below the public one").to_owned()
+        url.strip_prefix(&self.public)
+            .expect("a URL below the public one")
+            .to_owned()
     }
 }

@@ -14,7 +14,9 @@ use recvault::{
 };
 use tempfile::TempDir;
 
-use super::{Database, FaultyCustody, FaultyStore, MemoryCustody, Process, TestVault, account, digits};
+use super::{
+    Database, FaultyCustody, FaultyStore, MemoryCustody, Process, TestVault, account, digits,
+};
 use crate::s3_server::{self, S3Server};
 
 /// Where ciphertext is kept.
@@ -28,8 +30,9 @@ pub(crate) enum Kept {
     S3,
 }
 
-/// How to make a [`TestVault`]. Without a word: SQLite, a folder, a clock that stands at the present, the shipped policy without its bounds on what
-/// is kept, because many a story is told with a sound of a few bytes.
+/// How to make a [`TestVault`]. Without a word: SQLite, a folder, a clock that stands at the
+/// present, the shipped policy without its bounds on what is kept, because many a story is told
+/// with a sound of a few bytes.
 #[derive(Clone)]
 pub(crate) struct Recipe {
     pub(crate) database: Database,
@@ -66,8 +69,16 @@ pub(crate) struct Recipe {
 
 /// A policy without bounds on what is kept.
 pub(crate) fn that_keeps_everything(policy: &str) -> String {
-    let bound = |line: &&str| !["shorter_than", "quieter_than"].iter().any(|key| line.starts_with(key));
-    policy.lines().filter(bound).map(|line| format!("{line}\n")).collect()
+    let bound = |line: &&str| {
+        !["shorter_than", "quieter_than"]
+            .iter()
+            .any(|key| line.starts_with(key))
+    };
+    policy
+        .lines()
+        .filter(bound)
+        .map(|line| format!("{line}\n"))
+        .collect()
 }
 
 impl Default for Recipe {
@@ -98,7 +109,10 @@ impl Default for Recipe {
 impl Recipe {
     /// The usual, on this database.
     pub(crate) fn on(database: Database) -> Self {
-        Self { database, ..Self::default() }
+        Self {
+            database,
+            ..Self::default()
+        }
     }
 
     /// A vault whose work is done by hand.
@@ -125,19 +139,36 @@ impl Recipe {
         ]);
         let stand_in = stand_in.await.unwrap();
 
-        let config = self.config(&ground.url, s3.as_ref(), &stand_in.base_url(), &[&account_sid, &other_account]);
+        let config = self.config(
+            &ground.url,
+            s3.as_ref(),
+            &stand_in.base_url(),
+            &[&account_sid, &other_account],
+        );
         self.write(&folder, &config, &auth_token, &other_token);
         let made = match self.memory {
             None => app::init(folder.path(), self.clock.clone()).await.unwrap(),
             Some(_) => self.planted(&folder).await,
         };
-        let app = App::open(Config::read(&made.config).unwrap(), self.clock.clone()).await.unwrap();
+        let app = App::open(Config::read(&made.config).unwrap(), self.clock.clone())
+            .await
+            .unwrap();
         let app = self.adapted(app);
         if self.memory.is_none() && (self.recovery.is_some() || self.kept == Kept::Memory) {
-            // As whoever names another store for recovery has to: before it holds a snapshot, nothing is written.
-            app.unlock_over_a_new_store().await.unwrap().snapshot().await.unwrap();
+            // As whoever names another store for recovery has to: before it holds a snapshot,
+            // nothing is written.
+            app.unlock_over_a_new_store()
+                .await
+                .unwrap()
+                .snapshot()
+                .await
+                .unwrap();
         }
-        let process = if served { Process::served(app).await } else { self.by_hand_over(app).await };
+        let process = if served {
+            Process::served(app).await
+        } else {
+            self.by_hand_over(app).await
+        };
         let tokens = TestVault::mint_all(&process, &self.clock, &other_account).await;
         let clock = self.clock.clone();
         let account = account_sid;
@@ -166,14 +197,30 @@ impl Recipe {
     /// What `init` makes, with custody of the test's own.
     async fn planted(&self, folder: &TempDir) -> Initialised {
         let config = folder.path().join("recvault.toml");
-        let app = self.adapted(App::open(Config::read(&config).unwrap(), self.clock.clone()).await.unwrap());
-        let vault = Vault::create(&app.ledger, app.custody.as_ref(), &app.clock).await.unwrap();
+        let app = self.adapted(
+            App::open(Config::read(&config).unwrap(), self.clock.clone())
+                .await
+                .unwrap(),
+        );
+        let vault = Vault::create(&app.ledger, app.custody.as_ref(), &app.clock)
+            .await
+            .unwrap();
         let unlocked = app.unlock().await.unwrap();
-        flow::put_in_force(&unlocked, &app.rules().unwrap()).await.unwrap();
+        flow::put_in_force(&unlocked, &app.rules().unwrap())
+            .await
+            .unwrap();
         let wanted = flow::NewToken::new("admin".parse().unwrap(), Duration::from_secs(3600));
-        let admin = flow::mint_token(&app.ledger, &app.clock, wanted).await.unwrap();
+        let admin = flow::mint_token(&app.ledger, &app.clock, wanted)
+            .await
+            .unwrap();
         unlocked.snapshot().await.unwrap();
-        Initialised { vault, config, passphrase: None, admin, at: app.clock.now() }
+        Initialised {
+            vault,
+            config,
+            passphrase: None,
+            admin,
+            at: app.clock.now(),
+        }
     }
 
     pub(super) fn adapted(&self, mut app: App) -> App {
@@ -198,12 +245,24 @@ impl Recipe {
         fs::write(at("privacy-policy.toml"), &self.policy).unwrap();
         fs::create_dir(at("secrets")).unwrap();
         fs::write(at("secrets/other"), other_token).unwrap();
-        for (number, token) in self.newer_tokens.iter().map(String::as_str).chain([auth_token]).enumerate() {
+        for (number, token) in self
+            .newer_tokens
+            .iter()
+            .map(String::as_str)
+            .chain([auth_token])
+            .enumerate()
+        {
             fs::write(at(&format!("secrets/{number}")), token).unwrap();
         }
     }
 
-    fn config(&self, ledger: &str, s3: Option<&S3Server>, api_base: &str, accounts: &[&AccountSid; 2]) -> String {
+    fn config(
+        &self,
+        ledger: &str,
+        s3: Option<&S3Server>,
+        api_base: &str,
+        accounts: &[&AccountSid; 2],
+    ) -> String {
         let store = match (self.kept, s3) {
             (Kept::S3, Some(s3)) => format!(
                 "url = \"s3://{}/team/a\"\nendpoint = \"{}\"\naccess_key_id = \"{}\"\nsecret_access_key = \"{}\"",
@@ -213,10 +272,16 @@ impl Recipe {
             _ => "url = \"folder:objects\"".to_owned(),
         };
         let public = self.public_url.as_deref().unwrap_or("http://127.0.0.1:0");
-        let files: Vec<String> = (0..=self.newer_tokens.len()).map(|number| format!("\"secrets/{number}\"")).collect();
+        let files: Vec<String> = (0..=self.newer_tokens.len())
+            .map(|number| format!("\"secrets/{number}\""))
+            .collect();
         let [account, other] = accounts;
         // Everybody has one address here; who tells of limits sets them.
-        let limits = if self.server.contains("[server.limits]") { "" } else { "[server.limits]\nanonymous_per_s = 0\nfailures_per_m = 0" };
+        let limits = if self.server.contains("[server.limits]") {
+            ""
+        } else {
+            "[server.limits]\nanonymous_per_s = 0\nfailures_per_m = 0"
+        };
         format!(
             "[server]\nlisten = \"127.0.0.1:0\"\nmetrics_listen = \"127.0.0.1:0\"\npublic_url = \"{public}\"\n{}\n{limits}\n\
              [ledger]\nurl = \"{ledger}\"\n[store]\n{store}\n\

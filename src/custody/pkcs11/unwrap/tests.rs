@@ -22,8 +22,12 @@ fn pair(world: &World, label: &str) -> Vec<u8> {
     let _only = token::turn().unwrap();
     let session = place.session().unwrap();
     let own = Attribute::Label(label.as_bytes().to_vec());
-    let public =
-        [Attribute::Token(true), Attribute::Encrypt(true), Attribute::ModulusBits(2048.into()), Attribute::PublicExponent(vec![1, 0, 1])];
+    let public = [
+        Attribute::Token(true),
+        Attribute::Encrypt(true),
+        Attribute::ModulusBits(2048.into()),
+        Attribute::PublicExponent(vec![1, 0, 1]),
+    ];
     let private = [
         own.clone(),
         Attribute::Token(true),
@@ -32,19 +36,36 @@ fn pair(world: &World, label: &str) -> Vec<u8> {
         Attribute::Extractable(false),
         Attribute::Decrypt(true),
     ];
-    let (public, _) = session.generate_key_pair(&Mechanism::RsaPkcsKeyPairGen, &public, &private).unwrap();
-    let found = session.get_attributes(public, &[AttributeType::Modulus]).unwrap();
-    let [Attribute::Modulus(modulus)] = found.as_slice() else { panic!("{found:?}") };
-    // SEQUENCE { SEQUENCE { rsaEncryption, NULL }, BIT STRING { SEQUENCE { modulus, 65537 } } }, all lengths known for 2048 bits.
+    let (public, _) = session
+        .generate_key_pair(&Mechanism::RsaPkcsKeyPairGen, &public, &private)
+        .unwrap();
+    let found = session
+        .get_attributes(public, &[AttributeType::Modulus])
+        .unwrap();
+    let [Attribute::Modulus(modulus)] = found.as_slice() else {
+        panic!("{found:?}")
+    };
+    // SEQUENCE { SEQUENCE { rsaEncryption, NULL }, BIT STRING { SEQUENCE { modulus, 65537 } } },
+    // all lengths known for 2048 bits.
     let head = "30820122300d06092a864886f70d01010105000382010f003082010a0282010100";
-    [hex::decode(head).unwrap(), modulus.clone(), vec![2, 3, 1, 0, 1]].concat()
+    [
+        hex::decode(head).unwrap(),
+        modulus.clone(),
+        vec![2, 3, 1, 0, 1],
+    ]
+    .concat()
 }
 
 fn unwrapper(world: &World, label: &str, pin: &str) -> (Arc<dyn UnwrapKey>, tempfile::TempDir) {
     let folder = tempfile::tempdir().unwrap();
     let pin_file = folder.path().join("pin");
     fs::write(&pin_file, format!("{pin}\n")).unwrap();
-    let key = TokenKey { module: world.module.clone(), token: world.label.clone(), key_label: label.into(), pin_file };
+    let key = TokenKey {
+        module: world.module.clone(),
+        token: world.label.clone(),
+        key_label: label.into(),
+        pin_file,
+    };
     (crate::custody::unwrapper(&key).unwrap(), folder)
 }
 
@@ -54,7 +75,8 @@ fn what_was_wrapped_under_the_public_half_comes_out_and_nothing_else_does() {
     let world = World::new();
     let (public, key) = (pair(&world, LABEL), Key::from_slice(&[0x5a; 32]).unwrap());
     let (unwrapper, _folder) = unwrapper(&world, LABEL, PIN);
-    // Again and again: the seed of the padding is another one each time, and with it the zeros at the front of the block.
+    // Again and again: the seed of the padding is another one each time, and with it the zeros at
+    // the front of the block.
     for _ in 0..8 {
         assert_eq!(unwrapper.unwrap(&wrap(&public, key.expose())).unwrap(), key);
     }
@@ -62,16 +84,38 @@ fn what_was_wrapped_under_the_public_half_comes_out_and_nothing_else_does() {
     for at in [0, 1, 100, 255] {
         let mut altered = wrapped.clone();
         altered[at] ^= 1;
-        assert_eq!(unwrapper.unwrap(&altered), Err(UnwrapError::Rejected), "{at}");
+        assert_eq!(
+            unwrapper.unwrap(&altered),
+            Err(UnwrapError::Rejected),
+            "{at}"
+        );
     }
     for length in [0, 16, 31, 33] {
-        assert_eq!(unwrapper.unwrap(&wrap(&public, &vec![7; length])), Err(UnwrapError::Rejected), "{length}");
+        assert_eq!(
+            unwrapper.unwrap(&wrap(&public, &vec![7; length])),
+            Err(UnwrapError::Rejected),
+            "{length}"
+        );
     }
-    for odd in [Vec::new(), vec![0; 255], vec![0xff; 256], vec![0; 257], wrapped[..255].to_vec()] {
-        assert_eq!(unwrapper.unwrap(&odd), Err(UnwrapError::Rejected), "{} bytes", odd.len());
+    for odd in [
+        Vec::new(),
+        vec![0; 255],
+        vec![0xff; 256],
+        vec![0; 257],
+        wrapped[..255].to_vec(),
+    ] {
+        assert_eq!(
+            unwrapper.unwrap(&odd),
+            Err(UnwrapError::Rejected),
+            "{} bytes",
+            odd.len()
+        );
     }
     let other = pair(&world, "another");
-    assert_eq!(unwrapper.unwrap(&wrap(&other, key.expose())), Err(UnwrapError::Rejected));
+    assert_eq!(
+        unwrapper.unwrap(&wrap(&other, key.expose())),
+        Err(UnwrapError::Rejected)
+    );
 }
 
 #[test]
@@ -87,8 +131,16 @@ fn a_key_that_cannot_be_asked_says_why() {
         pair(&world, LABEL);
     }
     assert!(told(LABEL, PIN).contains("several private RSA keys"));
-    let key =
-        TokenKey { module: world.module.clone(), token: world.label.clone(), key_label: LABEL.into(), pin_file: PathBuf::from("/no/pin") };
-    let why = crate::custody::unwrapper(&key).unwrap().unwrap(&[0; 256]).unwrap_err().to_string();
+    let key = TokenKey {
+        module: world.module.clone(),
+        token: world.label.clone(),
+        key_label: LABEL.into(),
+        pin_file: PathBuf::from("/no/pin"),
+    };
+    let why = crate::custody::unwrapper(&key)
+        .unwrap()
+        .unwrap(&[0; 256])
+        .unwrap_err()
+        .to_string();
     assert!(why.contains("/no/pin") && !why.contains("custody"), "{why}");
 }

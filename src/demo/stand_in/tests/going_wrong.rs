@@ -12,23 +12,52 @@ async fn every_wrong_answer_is_what_it_says_and_only_once() {
         (Wrong::Unauthorised, 401, 20003),
         (Wrong::Forbidden, 403, 20005),
         (Wrong::TooMany { retry_after: None }, 429, 20429),
-        (Wrong::TooMany { retry_after: Some(7) }, 429, 20429),
+        (
+            Wrong::TooMany {
+                retry_after: Some(7),
+            },
+            429,
+            20429,
+        ),
         (Wrong::ServerError, 500, 20500),
-        (Wrong::Refused { status: 408, code: 20408 }, 408, 20408),
+        (
+            Wrong::Refused {
+                status: 408,
+                code: 20408,
+            },
+            408,
+            20408,
+        ),
     ] {
         asking.twilio.fail_call(Call::RecordingFetch, wrong.clone());
         // Of another kind: not met.
         assert_eq!(asking.status("GET", "Recordings.json").await, 200);
         let response = asking.send("GET", &own, &[]).await;
         let retry_after = response.headers().get("retry-after").cloned();
-        assert_eq!(retry_after.is_some(), wrong == Wrong::TooMany { retry_after: Some(7) });
+        assert_eq!(
+            retry_after.is_some(),
+            wrong
+                == Wrong::TooMany {
+                    retry_after: Some(7)
+                }
+        );
         assert_eq!(response.status().as_u16(), status, "{wrong:?}");
         let error: serde_json::Value = response.json().await.unwrap();
-        assert_eq!((&error["code"], &error["status"]), (&code.into(), &status.into()), "{wrong:?}");
+        assert_eq!(
+            (&error["code"], &error["status"]),
+            (&code.into(), &status.into()),
+            "{wrong:?}"
+        );
         assert!(error["message"].is_string());
         assert_eq!(asking.get(&own).await["sid"], recording.as_str());
     }
-    assert_eq!((asking.twilio.requests(Call::RecordingFetch), asking.twilio.requests(Call::RecordingList)), (14, 7));
+    assert_eq!(
+        (
+            asking.twilio.requests(Call::RecordingFetch),
+            asking.twilio.requests(Call::RecordingList)
+        ),
+        (14, 7)
+    );
 }
 
 #[tokio::test]
@@ -37,7 +66,10 @@ async fn answers_that_are_no_answers() {
     let queue = |wrong| asking.twilio.fail_call(Call::RecordingList, wrong);
     queue(Wrong::CutBody);
     let response = asking.send("GET", "Recordings.json", &[]).await;
-    assert_eq!((response.status().as_u16(), response.bytes().await.is_err()), (200, true));
+    assert_eq!(
+        (response.status().as_u16(), response.bytes().await.is_err()),
+        (200, true)
+    );
     queue(Wrong::NotJson);
     let response = asking.send("GET", "Recordings.json", &[]).await;
     assert_eq!(response.headers()["content-type"], "text/html");
@@ -46,7 +78,12 @@ async fn answers_that_are_no_answers() {
     queue(Wrong::RedirectAway);
     let response = asking.send("GET", "Recordings.json", &[]).await;
     assert_eq!(response.status().as_u16(), 307);
-    assert!(!response.headers()["location"].to_str().unwrap().starts_with(&asking.twilio.base_url()));
+    assert!(
+        !response.headers()["location"]
+            .to_str()
+            .unwrap()
+            .starts_with(&asking.twilio.base_url())
+    );
     queue(Wrong::HugeBody);
     let mut response = asking.send("GET", "Recordings.json", &[]).await;
     let mut received = 0;
@@ -59,18 +96,40 @@ async fn answers_that_are_no_answers() {
 #[tokio::test]
 async fn silence_may_follow_a_deed() {
     let asking = Asking::begin().await;
-    let http = reqwest::Client::builder().no_proxy().timeout(Duration::from_millis(200)).build().unwrap();
-    for (digit, wrong, done) in [('1', Wrong::Silence, false), ('2', Wrong::DoneThenSilence, true), ('3', Wrong::DoneThenServerError, true)]
-    {
+    let http = reqwest::Client::builder()
+        .no_proxy()
+        .timeout(Duration::from_millis(200))
+        .build()
+        .unwrap();
+    for (digit, wrong, done) in [
+        ('1', Wrong::Silence, false),
+        ('2', Wrong::DoneThenSilence, true),
+        ('3', Wrong::DoneThenServerError, true),
+    ] {
         let recording = asking.record(digit, Duration::ZERO);
-        asking.twilio.fail_call(Call::RecordingDelete, wrong.clone());
+        asking
+            .twilio
+            .fail_call(Call::RecordingDelete, wrong.clone());
         let url = asking.url(&format!("Recordings/{recording}.json"));
-        let answer = http.delete(url).basic_auth(&asking.account, Some(TOKEN)).send().await;
+        let answer = http
+            .delete(url)
+            .basic_auth(&asking.account, Some(TOKEN))
+            .send()
+            .await;
         match answer {
-            Err(error) => assert!(error.is_timeout() && wrong != Wrong::DoneThenServerError, "{error:?}"),
-            Ok(response) => assert_eq!((response.status().as_u16(), wrong), (500, Wrong::DoneThenServerError)),
+            Err(error) => assert!(
+                error.is_timeout() && wrong != Wrong::DoneThenServerError,
+                "{error:?}"
+            ),
+            Ok(response) => assert_eq!(
+                (response.status().as_u16(), wrong),
+                (500, Wrong::DoneThenServerError)
+            ),
         }
-        assert_eq!(asking.twilio.kept(&recording).status.as_deref() == Some("deleted"), done);
+        assert_eq!(
+            asking.twilio.kept(&recording).status.as_deref() == Some("deleted"),
+            done
+        );
     }
 }
 
@@ -78,21 +137,55 @@ async fn silence_may_follow_a_deed() {
 async fn media_goes_wrong_in_xml() {
     let asking = Asking::begin().await;
     let recording = asking.record('1', Duration::ZERO);
-    asking.twilio.fail_call(Call::Media, Wrong::TooMany { retry_after: Some(1) });
-    let response = asking.send("GET", &format!("Recordings/{recording}"), &[]).await;
-    assert_eq!((response.status().as_u16(), response.headers()["content-type"].to_str().unwrap()), (429, "application/xml"));
-    assert_eq!((asking.twilio.requests(Call::Media), asking.twilio.media_requests()), (1, 1));
+    asking.twilio.fail_call(
+        Call::Media,
+        Wrong::TooMany {
+            retry_after: Some(1),
+        },
+    );
+    let response = asking
+        .send("GET", &format!("Recordings/{recording}"), &[])
+        .await;
+    assert_eq!(
+        (
+            response.status().as_u16(),
+            response.headers()["content-type"].to_str().unwrap()
+        ),
+        (429, "application/xml")
+    );
+    assert_eq!(
+        (
+            asking.twilio.requests(Call::Media),
+            asking.twilio.media_requests()
+        ),
+        (1, 1)
+    );
 }
 
 #[tokio::test]
 async fn a_limit_holds_until_its_time_is_over() {
     let asking = Asking::begin().await;
-    let limit = RateLimit { requests: 2, per: Duration::from_hours(1), retry_after: Some(3) };
-    asking.twilio.behave(|behaviour| behaviour.rate_limit = Some(limit));
+    let limit = RateLimit {
+        requests: 2,
+        per: Duration::from_hours(1),
+        retry_after: Some(3),
+    };
+    asking
+        .twilio
+        .behave(|behaviour| behaviour.rate_limit = Some(limit));
     let response = async || asking.send("GET", "Recordings.json", &[]).await;
-    assert_eq!((response().await.status(), response().await.status()), (reqwest::StatusCode::OK, reqwest::StatusCode::OK));
+    assert_eq!(
+        (response().await.status(), response().await.status()),
+        (reqwest::StatusCode::OK, reqwest::StatusCode::OK)
+    );
     let refused = response().await;
-    assert_eq!((refused.status().as_u16(), refused.headers()["retry-after"].to_str().unwrap()), (429, "3"));
+    assert_eq!(
+        (
+            refused.status().as_u16(),
+            refused.headers()["retry-after"].to_str().unwrap()
+        ),
+        (429, "3")
+    );
     assert_eq!(asking.status("GET", "/v2/Transcripts").await, 429);
     asking.twilio.advance(Duration::from_hours(1));
     assert_eq!(response().await.status(), 200);
@@ -117,31 +210,100 @@ async fn what_twilio_does_not_have_is_not_found() {
     assert_eq!(asking.status("PUT", "Recordings.json").await, 404);
 }
 
-/// Where each kind of request is asked: with its method, below the account of a recording that has everything.
+/// Where each kind of request is asked: with its method, below the account of a recording that has
+/// everything.
 const PLACES: &[(Call, &str, &str)] = &[
-    (Call::Account, "GET", "/2010-04-01/Accounts/AC00000000000000000000000000000000.json"),
+    (
+        Call::Account,
+        "GET",
+        "/2010-04-01/Accounts/AC00000000000000000000000000000000.json",
+    ),
     (Call::AccountList, "GET", "/2010-04-01/Accounts.json"),
     (Call::RecordingList, "GET", "Recordings.json"),
-    (Call::RecordingFetch, "GET", "Recordings/RE11111111111111111111111111111111.json"),
-    (Call::RecordingDelete, "DELETE", "Recordings/RE11111111111111111111111111111111.json"),
-    (Call::RecordingUpdate, "POST", "Calls/CA11111111111111111111111111111111/Recordings/Twilio.CURRENT.json"),
-    (Call::RecordingStart, "POST", "Calls/CA11111111111111111111111111111111/Recordings.json"),
-    (Call::Media, "GET", "Recordings/RE11111111111111111111111111111111"),
+    (
+        Call::RecordingFetch,
+        "GET",
+        "Recordings/RE11111111111111111111111111111111.json",
+    ),
+    (
+        Call::RecordingDelete,
+        "DELETE",
+        "Recordings/RE11111111111111111111111111111111.json",
+    ),
+    (
+        Call::RecordingUpdate,
+        "POST",
+        "Calls/CA11111111111111111111111111111111/Recordings/Twilio.CURRENT.json",
+    ),
+    (
+        Call::RecordingStart,
+        "POST",
+        "Calls/CA11111111111111111111111111111111/Recordings.json",
+    ),
+    (
+        Call::Media,
+        "GET",
+        "Recordings/RE11111111111111111111111111111111",
+    ),
     (Call::TranscriptionList, "GET", "Transcriptions.json"),
-    (Call::TranscriptionFetch, "GET", "Transcriptions/TR11111111111111111111111111111111.json"),
-    (Call::TranscriptionDelete, "DELETE", "Transcriptions/TR11111111111111111111111111111111.json"),
-    (Call::AddOnList, "GET", "Recordings/RE11111111111111111111111111111111/AddOnResults.json"),
-    (Call::AddOnFetch, "GET", "Recordings/RE11111111111111111111111111111111/AddOnResults/XR1.json"),
-    (Call::AddOnDelete, "DELETE", "Recordings/RE11111111111111111111111111111111/AddOnResults/XR1.json"),
-    (Call::CallFetch, "GET", "Calls/CA11111111111111111111111111111111.json"),
+    (
+        Call::TranscriptionFetch,
+        "GET",
+        "Transcriptions/TR11111111111111111111111111111111.json",
+    ),
+    (
+        Call::TranscriptionDelete,
+        "DELETE",
+        "Transcriptions/TR11111111111111111111111111111111.json",
+    ),
+    (
+        Call::AddOnList,
+        "GET",
+        "Recordings/RE11111111111111111111111111111111/AddOnResults.json",
+    ),
+    (
+        Call::AddOnFetch,
+        "GET",
+        "Recordings/RE11111111111111111111111111111111/AddOnResults/XR1.json",
+    ),
+    (
+        Call::AddOnDelete,
+        "DELETE",
+        "Recordings/RE11111111111111111111111111111111/AddOnResults/XR1.json",
+    ),
+    (
+        Call::CallFetch,
+        "GET",
+        "Calls/CA11111111111111111111111111111111.json",
+    ),
     (Call::CallList, "GET", "Calls.json"),
-    (Call::ConferenceFetch, "GET", "Conferences/CF11111111111111111111111111111111.json"),
-    (Call::ParticipantList, "GET", "Conferences/CF11111111111111111111111111111111/Participants.json"),
+    (
+        Call::ConferenceFetch,
+        "GET",
+        "Conferences/CF11111111111111111111111111111111.json",
+    ),
+    (
+        Call::ParticipantList,
+        "GET",
+        "Conferences/CF11111111111111111111111111111111/Participants.json",
+    ),
     (Call::NumberList, "GET", "IncomingPhoneNumbers.json"),
     (Call::TranscriptList, "GET", "/v2/Transcripts"),
-    (Call::TranscriptFetch, "GET", "/v2/Transcripts/GT11111111111111111111111111111111"),
-    (Call::TranscriptSentences, "GET", "/v2/Transcripts/GT11111111111111111111111111111111/Sentences"),
-    (Call::TranscriptDelete, "DELETE", "/v2/Transcripts/GT11111111111111111111111111111111"),
+    (
+        Call::TranscriptFetch,
+        "GET",
+        "/v2/Transcripts/GT11111111111111111111111111111111",
+    ),
+    (
+        Call::TranscriptSentences,
+        "GET",
+        "/v2/Transcripts/GT11111111111111111111111111111111/Sentences",
+    ),
+    (
+        Call::TranscriptDelete,
+        "DELETE",
+        "/v2/Transcripts/GT11111111111111111111111111111111",
+    ),
 ];
 
 #[tokio::test]
@@ -150,12 +312,28 @@ async fn each_request_can_go_wrong() {
     let of_table: Vec<Call> = PLACES.iter().map(|(call, ..)| *call).collect();
     assert_eq!(of_table, Call::ALL);
     for (call, method, path) in PLACES {
-        asking.twilio.fail_call(*call, Wrong::Refused { status: 418, code: 1 });
-        assert_eq!((asking.send(method, path, &[]).await.status().as_u16(), asking.twilio.requests(*call)), (418, 1), "{call:?}");
+        asking.twilio.fail_call(
+            *call,
+            Wrong::Refused {
+                status: 418,
+                code: 1,
+            },
+        );
+        assert_eq!(
+            (
+                asking.send(method, path, &[]).await.status().as_u16(),
+                asking.twilio.requests(*call)
+            ),
+            (418, 1),
+            "{call:?}"
+        );
         assert_ne!(asking.status(method, path).await, 418, "{call:?}");
     }
     let ways = Wrong::all().len();
-    let told: std::collections::BTreeSet<String> = Wrong::all().iter().map(|wrong| format!("{wrong:?}")).collect();
+    let told: std::collections::BTreeSet<String> = Wrong::all()
+        .iter()
+        .map(|wrong| format!("{wrong:?}"))
+        .collect();
     assert_eq!(told.len(), ways);
 }
 
@@ -167,12 +345,19 @@ async fn media_comes_late_and_without_its_length_where_it_is_said() {
         behaviour.media_delay = Duration::from_hours(1);
         behaviour.media_without_length = true;
     });
-    asking.twilio.begin_recording(&asking.account, recording.clone(), sid("CA", '1').parse().unwrap());
+    asking.twilio.begin_recording(
+        &asking.account,
+        recording.clone(),
+        sid("CA", '1').parse().unwrap(),
+    );
     asking.twilio.completed(&recording);
     let media = format!("Recordings/{recording}.wav");
     assert_eq!(asking.status("GET", &media).await, 404);
     asking.twilio.advance(Duration::from_hours(1));
     let response = asking.send("GET", &media, &[]).await;
-    assert_eq!((response.status().as_u16(), response.content_length()), (200, None));
+    assert_eq!(
+        (response.status().as_u16(), response.content_length()),
+        (200, None)
+    );
     assert!(response.bytes().await.unwrap() == WAV);
 }

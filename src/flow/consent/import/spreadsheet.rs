@@ -1,8 +1,9 @@
 //! Rows of a CSV file as other programs really write them.
 //!
-//! Owns encodings, separators, quotes and what spreadsheet programs add. Refuses to know what a column means.
-//! INVARIANT: every line that a reader of the file would call a row is given out as one, or the file is refused. The crate `csv` alone would read a quote that
-//! is never closed to the end of the file, and the rows behind it would be part of one field.
+//! Owns encodings, separators, quotes and what spreadsheet programs add. Refuses to know what a
+//! column means. INVARIANT: every line that a reader of the file would call a row is given out as
+//! one, or the file is refused. The crate `csv` alone would read a quote that is never closed to
+//! the end of the file, and the rows behind it would be part of one field.
 
 use std::borrow::Cow;
 
@@ -10,15 +11,23 @@ use csv::{ByteRecord, ReaderBuilder};
 
 use crate::model::{consent::Answer, time::Timestamp};
 
-/// Something that makes the file unreadable: the line, counted from 1, and why. It never repeats what stands there.
+/// Something that makes the file unreadable: the line, counted from 1, and why. It never repeats
+/// what stands there.
 pub(super) type Unreadable = (u64, String);
 
 /// The file as UTF-8 without a byte order mark; spreadsheet programs also write UTF-16.
 pub(super) fn text(bytes: &[u8]) -> Result<Cow<'_, str>, Unreadable> {
     let wide = |rest: &[u8], unit: fn([u8; 2]) -> u16| {
         let (units, odd) = rest.as_chunks::<2>();
-        let text = String::from_utf16(&units.iter().map(|two| unit(*two)).collect::<Vec<_>>()).ok().filter(|_| odd.is_empty());
-        text.map(Cow::Owned).ok_or_else(|| (1, "the file begins as UTF-16 and is not: save it as CSV in UTF-8".to_owned()))
+        let text = String::from_utf16(&units.iter().map(|two| unit(*two)).collect::<Vec<_>>())
+            .ok()
+            .filter(|_| odd.is_empty());
+        text.map(Cow::Owned).ok_or_else(|| {
+            (
+                1,
+                "the file begins as UTF-16 and is not: save it as CSV in UTF-8".to_owned(),
+            )
+        })
     };
     if let Some(rest) = bytes.strip_prefix(b"\xff\xfe") {
         return wide(rest, u16::from_le_bytes);
@@ -29,28 +38,44 @@ pub(super) fn text(bytes: &[u8]) -> Result<Cow<'_, str>, Unreadable> {
     let bytes = bytes.strip_prefix(b"\xef\xbb\xbf").unwrap_or(bytes);
     let text = std::str::from_utf8(bytes).map_err(|error| {
         let before = bytes.get(..error.valid_up_to()).unwrap_or_default();
-        (1 + before.iter().filter(|byte| **byte == b'\n').count() as u64, "not UTF-8: save the file as CSV in UTF-8".to_owned())
+        (
+            1 + before.iter().filter(|byte| **byte == b'\n').count() as u64,
+            "not UTF-8: save the file as CSV in UTF-8".to_owned(),
+        )
     })?;
     match text.lines().position(|line| line.contains('\0')) {
-        Some(line) => Err((line as u64 + 1, "it holds a NUL character: save the file as CSV in UTF-8".to_owned())),
+        Some(line) => Err((
+            line as u64 + 1,
+            "it holds a NUL character: save the file as CSV in UTF-8".to_owned(),
+        )),
         None => Ok(Cow::Borrowed(text)),
     }
 }
 
-/// Every row with the number of its line, the row of names first. Rows in which nothing stands are left out, and empty columns at the end.
+/// Every row with the number of its line, the row of names first. Rows in which nothing stands are
+/// left out, and empty columns at the end.
 pub(super) fn rows(text: &str) -> Result<Vec<(u64, Vec<String>)>, Unreadable> {
     let (text, skipped, separator) = separated(text);
     quotes(text, separator).map_err(|(line, why)| (line + skipped, why))?;
-    let mut reader = ReaderBuilder::new().flexible(true).has_headers(false).delimiter(separator).from_reader(text.as_bytes());
+    let mut reader = ReaderBuilder::new()
+        .flexible(true)
+        .has_headers(false)
+        .delimiter(separator)
+        .from_reader(text.as_bytes());
     let (mut record, mut rows) = (ByteRecord::new(), Vec::new());
     // The reader fails only where what it reads from fails, and that is memory.
     while matches!(reader.read_byte_record(&mut record), Ok(true)) {
         let at = record.position().map_or(0, csv::Position::byte);
-        let mut fields: Vec<String> = record.iter().map(|field| String::from_utf8_lossy(field).into_owned()).collect();
+        let mut fields: Vec<String> = record
+            .iter()
+            .map(|field| String::from_utf8_lossy(field).into_owned())
+            .collect();
         if fields.iter().all(|field| field.trim().is_empty()) {
             continue;
         }
-        let columns = rows.first().map_or(0, |(_, names): &(u64, Vec<String>)| names.len());
+        let columns = rows
+            .first()
+            .map_or(0, |(_, names): &(u64, Vec<String>)| names.len());
         while fields.len() > columns && fields.last().is_some_and(|field| field.trim().is_empty()) {
             fields.pop();
         }
@@ -59,20 +84,30 @@ pub(super) fn rows(text: &str) -> Result<Vec<(u64, Vec<String>)>, Unreadable> {
     Ok(rows)
 }
 
-/// The rows, how many lines are before them, and what is between two columns: what `sep=` says, or what is in the row of names.
+/// The rows, how many lines are before them, and what is between two columns: what `sep=` says, or
+/// what is in the row of names.
 fn separated(text: &str) -> (&str, u64, u8) {
     let (first, rest) = text.split_once('\n').unwrap_or((text, ""));
-    if let Some(said) = first.trim_end_matches('\r').trim_matches('"').strip_prefix("sep=")
+    if let Some(said) = first
+        .trim_end_matches('\r')
+        .trim_matches('"')
+        .strip_prefix("sep=")
         && let [separator @ (b',' | b';' | b'\t' | b'|')] = said.as_bytes()
     {
         return (rest, 1, *separator);
     }
-    let names = text.lines().find(|line| !line.trim().is_empty()).unwrap_or_default();
-    let found = [b',', b';', b'\t'].into_iter().find(|separator| names.as_bytes().contains(separator));
+    let names = text
+        .lines()
+        .find(|line| !line.trim().is_empty())
+        .unwrap_or_default();
+    let found = [b',', b';', b'\t']
+        .into_iter()
+        .find(|separator| names.as_bytes().contains(separator));
     (text, 0, found.unwrap_or(b','))
 }
 
-/// The number of the line that begins with or holds this byte; a record may begin with line breaks that end the one before.
+/// The number of the line that begins with or holds this byte; a record may begin with line breaks
+/// that end the one before.
 fn line_of(text: &str, at: u64) -> u64 {
     let at = usize::try_from(at).unwrap_or(usize::MAX);
     let rest = text.get(at..).unwrap_or_default();
@@ -95,22 +130,30 @@ fn breaks(text: &str) -> u64 {
 fn quotes(text: &str, separator: u8) -> Result<(), Unreadable> {
     let bytes = text.as_bytes();
     let (mut at, mut line, mut begins_field) = (0, 1, true);
-    let names = text.lines().find(|line| !line.trim().is_empty()).unwrap_or_default();
+    let names = text
+        .lines()
+        .find(|line| !line.trim().is_empty())
+        .unwrap_or_default();
     let columns = names.split(char::from(separator)).count();
     while let Some(byte) = bytes.get(at) {
         if *byte == b'"' && begins_field {
-            let end = closing(bytes, at + 1).ok_or_else(|| (line, "a quote opens here and is never closed".to_owned()))?;
-            if !matches!(bytes.get(end + 1), None | Some(b'\r' | b'\n')) && bytes.get(end + 1) != Some(&separator) {
+            let end = closing(bytes, at + 1)
+                .ok_or_else(|| (line, "a quote opens here and is never closed".to_owned()))?;
+            if !matches!(bytes.get(end + 1), None | Some(b'\r' | b'\n'))
+                && bytes.get(end + 1) != Some(&separator)
+            {
                 return Err((
                     line,
                     "a quote opens here, and something follows where it closes: write a quote inside a field twice".to_owned(),
                 ));
             }
             let inside = text.get(at + 1..end).unwrap_or_default();
-            let hidden = inside.split(['\r', '\n']).skip(1).any(|within| is_row(within, separator, columns));
+            let hidden = inside
+                .split(['\r', '\n'])
+                .skip(1)
+                .any(|within| is_row(within, separator, columns));
             if hidden {
-                let why =
-                    "a quote opens here, and what looks like a row is inside it: close the quote, or give a long disclosure by its digest";
+                let why = "a quote opens here, and what looks like a row is inside it: close the quote, or give a long disclosure by its digest";
                 return Err((line, why.to_owned()));
             }
             line += breaks(inside);
@@ -140,9 +183,14 @@ fn closing(bytes: &[u8], from: usize) -> Option<usize> {
     None
 }
 
-/// Whether a line would be called a row: as many columns as the first row has, or an answer or a time in a column of its own.
+/// Whether a line would be called a row: as many columns as the first row has, or an answer or a
+/// time in a column of its own.
 fn is_row(line: &str, separator: u8, columns: usize) -> bool {
-    let fields: Vec<&str> = line.split(char::from(separator)).map(|field| field.trim().trim_matches('"')).collect();
-    let is_told = |field: &&str| field.parse::<Answer>().is_ok() || Timestamp::parse_rfc3339(field).is_some();
+    let fields: Vec<&str> = line
+        .split(char::from(separator))
+        .map(|field| field.trim().trim_matches('"'))
+        .collect();
+    let is_told =
+        |field: &&str| field.parse::<Answer>().is_ok() || Timestamp::parse_rfc3339(field).is_some();
     fields.len() > 1 && (fields.len() == columns || fields.iter().any(is_told))
 }

@@ -1,14 +1,16 @@
 //! What was made of a recording, as the source lists it, and whose it is.
 //!
-//! Owns what each answer to a list means. INVARIANT: an empty list counts as "there is none" only if the source gave it; what it refuses to list, or lists
-//! and nobody can read, is not known.
+//! Owns what each answer to a list means. INVARIANT: an empty list counts as "there is none" only
+//! if the source gave it; what it refuses to list, or lists and nobody can read, is not known.
 
 use std::collections::BTreeSet;
 
 use super::{super::Trouble, Copies, Name, Product};
 use crate::{
     ledger::recordings,
-    model::{id::RecordingId, recording::State, sid::CallSid, source::CopyKind, subject::Conversation},
+    model::{
+        id::RecordingId, recording::State, sid::CallSid, source::CopyKind, subject::Conversation,
+    },
     twilio::{
         RestError,
         rest::{List, TranscriptResource},
@@ -16,23 +18,44 @@ use crate::{
 };
 
 impl Copies<'_> {
-    /// What was made of the recording, by everything that makes words. Without `below` only what is not listed below the recording, which is gone.
+    /// What was made of the recording, by everything that makes words. Without `below` only what is
+    /// not listed below the recording, which is gone.
     pub(super) async fn list(&mut self, below: bool) -> Result<BTreeSet<Name>, Trouble> {
-        let (client, account, sid) = (&self.flow.0.client, self.account, &self.recording.source_sid);
+        let (client, account, sid) = (
+            &self.flow.0.client,
+            self.account,
+            &self.recording.source_sid,
+        );
         let mut listed = BTreeSet::new();
         if below {
             let transcriptions = none_if_missing(client.transcriptions_of(account, sid).await)?;
             let add_ons = none_if_missing(client.add_ons_of(account, sid).await)?;
             self.note(CopyKind::Transcription, transcriptions.unreadable == 0);
             self.note(CopyKind::AddOn, add_ons.unreadable == 0);
-            listed.extend(transcriptions.items.into_iter().map(|found| (CopyKind::Transcription, found.sid.to_string())));
-            listed.extend(add_ons.items.into_iter().map(|found| (CopyKind::AddOn, found.sid.to_string())));
+            listed.extend(
+                transcriptions
+                    .items
+                    .into_iter()
+                    .map(|found| (CopyKind::Transcription, found.sid.to_string())),
+            );
+            listed.extend(
+                add_ons
+                    .items
+                    .into_iter()
+                    .map(|found| (CopyKind::AddOn, found.sid.to_string())),
+            );
         }
         let mut lists = vec![if_listed(client.transcripts_of(account, sid).await)?];
-        if let Some(call) = self.recording.call.as_ref().filter(|_| !self.shares_call && self.recording.conference.is_none()) {
+        if let Some(call) = self
+            .recording
+            .call
+            .as_ref()
+            .filter(|_| !self.shares_call && self.recording.conference.is_none())
+        {
             let of_call = if_listed(client.transcripts_of_call(account, call).await)?;
             let is_empty = of_call.as_ref().is_none_or(|found| found.items.is_empty());
-            // They go with the last recording of the call, and one of them the vault may not have met yet.
+            // They go with the last recording of the call, and one of them the vault may not have
+            // met yet.
             if is_empty || !self.has_unknown_recordings(call).await? {
                 lists.push(of_call);
             }
@@ -40,7 +63,12 @@ impl Copies<'_> {
         if lists.iter().any(Option::is_some) {
             self.open.insert(Product::Intelligence);
         }
-        self.note(CopyKind::Transcript, lists.iter().all(|list| list.as_ref().is_some_and(|list| list.unreadable == 0)));
+        self.note(
+            CopyKind::Transcript,
+            lists
+                .iter()
+                .all(|list| list.as_ref().is_some_and(|list| list.unreadable == 0)),
+        );
         let transcripts = lists.into_iter().flatten().flat_map(|list| list.items);
         listed.extend(transcripts.map(|found| (CopyKind::Transcript, found.sid.to_string())));
         Ok(listed)
@@ -56,9 +84,17 @@ impl Copies<'_> {
 
     /// Whether another recording of its call is kept, or still to come.
     pub(super) async fn shares_its_call(&self) -> Result<bool, Trouble> {
-        let Some(call) = self.recording.call.clone() else { return Ok(false) };
-        let all = recordings::of_conversation(&mut self.flow.0.ledger.read().await?, &Conversation::Call(call)).await?;
-        Ok(all.iter().any(|other| other.id != self.recording.id && matches!(other.state, State::Sealed | State::Announced)))
+        let Some(call) = self.recording.call.clone() else {
+            return Ok(false);
+        };
+        let all = recordings::of_conversation(
+            &mut self.flow.0.ledger.read().await?,
+            &Conversation::Call(call),
+        )
+        .await?;
+        Ok(all.iter().any(|other| {
+            other.id != self.recording.id && matches!(other.state, State::Sealed | State::Announced)
+        }))
     }
 
     /// Whether the source has a recording of the call that the vault was not told of yet.
@@ -68,19 +104,30 @@ impl Copies<'_> {
             Err(RestError::NotFound) => Vec::new(),
             found => found?,
         };
-        let id = |sid: &str| RecordingId::of_source(flow.0.vault.id(), self.account.sid().as_str(), sid);
-        let there: BTreeSet<RecordingId> =
-            found.iter().filter(|other| other.status != "deleted").map(|other| id(other.sid.as_str())).collect();
+        let id =
+            |sid: &str| RecordingId::of_source(flow.0.vault.id(), self.account.sid().as_str(), sid);
+        let there: BTreeSet<RecordingId> = found
+            .iter()
+            .filter(|other| other.status != "deleted")
+            .map(|other| id(other.sid.as_str()))
+            .collect();
         let there: Vec<RecordingId> = there.into_iter().collect();
         let known = recordings::find_all(&mut flow.0.ledger.read().await?, &there).await?;
         Ok(known.len() < there.len())
     }
 
-    /// Whether a transcript that was filed with this recording was made of the whole call, and another recording of the call has a claim to it.
+    /// Whether a transcript that was filed with this recording was made of the whole call, and
+    /// another recording of the call has a claim to it.
     pub(super) async fn is_another_ones_too(&self, (kind, sid): &Name) -> Result<bool, Trouble> {
-        let (CopyKind::Transcript, true, Ok(sid)) = (kind, self.shares_call, sid.parse()) else { return Ok(false) };
+        let (CopyKind::Transcript, true, Ok(sid)) = (kind, self.shares_call, sid.parse()) else {
+            return Ok(false);
+        };
         match self.flow.0.client.transcript(self.account, &sid).await {
-            Ok(told) => Ok(told.channel.media_properties.source_sid.is_some_and(|of| of.parse::<CallSid>().is_ok())),
+            Ok(told) => Ok(told
+                .channel
+                .media_properties
+                .source_sid
+                .is_some_and(|of| of.parse::<CallSid>().is_ok())),
             // What is not there, or cannot be asked for, is dealt with when it is to be deleted.
             Err(RestError::NotFound | RestError::Refused { .. }) => Ok(false),
             Err(other) => Err(other.into()),
@@ -88,7 +135,8 @@ impl Copies<'_> {
     }
 }
 
-/// Below a recording that was just seen with the same credential, "no such thing" means that there is none.
+/// Below a recording that was just seen with the same credential, "no such thing" means that there
+/// is none.
 fn none_if_missing<T>(answer: Result<List<T>, RestError>) -> Result<List<T>, Trouble> {
     match answer {
         Err(RestError::NotFound) => Ok(List::default()),
@@ -96,14 +144,20 @@ fn none_if_missing<T>(answer: Result<List<T>, RestError>) -> Result<List<T>, Tro
     }
 }
 
-/// What a list of Conversational Intelligence holds. `None` where the product is refused as a whole, or not there: whether anything was transcribed with it
-/// is not known then. A credential that is wrong, or a key without this permission, needs somebody, and is no such answer.
-fn if_listed(answer: Result<List<TranscriptResource>, RestError>) -> Result<Option<List<TranscriptResource>>, Trouble> {
+/// What a list of Conversational Intelligence holds. `None` where the product is refused as a
+/// whole, or not there: whether anything was transcribed with it is not known then. A credential
+/// that is wrong, or a key without this permission, needs somebody, and is no such answer.
+fn if_listed(
+    answer: Result<List<TranscriptResource>, RestError>,
+) -> Result<Option<List<TranscriptResource>>, Trouble> {
     /// <https://www.twilio.com/docs/api/errors/20003>: authentication; 70051: authorisation.
     const CREDENTIAL: [i64; 2] = [20003, 70051];
     match answer {
         Err(RestError::NotFound) => Ok(None),
-        Err(RestError::Refused { status: 400 | 403 | 410, code }) if !code.is_some_and(|code| CREDENTIAL.contains(&code)) => Ok(None),
+        Err(RestError::Refused {
+            status: 400 | 403 | 410,
+            code,
+        }) if !code.is_some_and(|code| CREDENTIAL.contains(&code)) => Ok(None),
         other => Ok(Some(other?)),
     }
 }
@@ -113,10 +167,20 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_product_that_is_not_there_leaves_open_what_there_is_and_a_wrong_credential_needs_somebody() {
+    fn a_product_that_is_not_there_leaves_open_what_there_is_and_a_wrong_credential_needs_somebody()
+    {
         let refused = |status, code| Err(RestError::Refused { status, code });
-        for not_known in [Err(RestError::NotFound), refused(403, Some(20403)), refused(400, None), refused(403, None), refused(410, None)] {
-            assert!(matches!(if_listed(not_known.clone()), Ok(None)), "{not_known:?}");
+        for not_known in [
+            Err(RestError::NotFound),
+            refused(403, Some(20403)),
+            refused(400, None),
+            refused(403, None),
+            refused(410, None),
+        ] {
+            assert!(
+                matches!(if_listed(not_known.clone()), Ok(None)),
+                "{not_known:?}"
+            );
         }
         for needs_somebody in [
             refused(401, Some(20003)),
@@ -127,7 +191,10 @@ mod tests {
             Err(RestError::Throttled { retry_after: None }),
             Err(RestError::Shape("")),
         ] {
-            assert!(if_listed(needs_somebody.clone()).is_err(), "{needs_somebody:?}");
+            assert!(
+                if_listed(needs_somebody.clone()).is_err(),
+                "{needs_somebody:?}"
+            );
         }
         assert!(matches!(if_listed(Ok(List::default())), Ok(Some(_))));
     }

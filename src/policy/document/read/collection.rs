@@ -1,7 +1,10 @@
-//! How recordings come in and where they go: collection, what a transcript gives away, recipients, rights.
+//! How recordings come in and where they go: collection, what a transcript gives away, recipients,
+//! rights.
 
 use super::{
-    super::{Basis, Collection, ContentRule, Pattern, Recipient, Right, fault::quote, walk::Section},
+    super::{
+        Basis, Collection, ContentRule, Pattern, Recipient, Right, fault::quote, walk::Section,
+    },
     Reader,
 };
 use crate::model::name::Purpose;
@@ -10,11 +13,17 @@ impl Reader<'_> {
     pub(super) fn collection(&mut self, mut section: Section<'_, '_>) -> Option<Collection> {
         let line = section.line;
         let basis = section.given("basis", |section| self.basis(section));
-        let disclosure = section.given("disclosure", |section| section.text("disclosure", self.faults));
+        let disclosure = section.given("disclosure", |section| {
+            section.text("disclosure", self.faults)
+        });
         let quarantine = section.given("quarantine", |section| self.period(section, "quarantine"));
         let labels = section.given("labels", |section| self.labels(section));
-        let shorter_than = section.given("shorter_than", |section| self.period(section, "shorter_than"));
-        let quieter_than = section.given("quieter_than", |section| self.whole(section, "quieter_than", 1..=32767));
+        let shorter_than = section.given("shorter_than", |section| {
+            self.period(section, "shorter_than")
+        });
+        let quieter_than = section.given("quieter_than", |section| {
+            self.whole(section, "quieter_than", 1..=32767)
+        });
         section.finish(self.faults);
         let collection = Collection {
             basis: basis?,
@@ -33,7 +42,9 @@ impl Reader<'_> {
     }
 
     pub(super) fn content(&mut self, mut section: Section<'_, '_>) -> Option<ContentRule> {
-        let tier = section.parsed("tier", self.faults).and_then(|tier| self.known_tier(tier, "tier"));
+        let tier = section
+            .parsed("tier", self.faults)
+            .and_then(|tier| self.known_tier(tier, "tier"));
         let pattern = section.text("pattern", self.faults).and_then(|text| match text.value {
             "card-number" => Some(Pattern::CardNumber),
             "us-social-security-number" => Some(Pattern::UsSocialSecurityNumber),
@@ -57,20 +68,35 @@ impl Reader<'_> {
             Some(words) => Pattern::Words(words),
             None => pattern?,
         };
-        Some(ContentRule { pattern, tier: tier? })
+        Some(ContentRule {
+            pattern,
+            tier: tier?,
+        })
     }
 
     pub(super) fn words(&mut self, section: &mut Section<'_, '_>) -> Option<Vec<String>> {
         let list = section.list::<String>("words", self.faults)?;
-        let (blank, line) = (list.value.iter().any(|word| !word.value.contains(char::is_alphanumeric)), list.line);
+        let (blank, line) = (
+            list.value
+                .iter()
+                .any(|word| !word.value.contains(char::is_alphanumeric)),
+            list.line,
+        );
         if list.value.is_empty() || blank {
-            self.faults.add(line, "`words` must hold words or phrases, each with a letter or digit");
+            self.faults.add(
+                line,
+                "`words` must hold words or phrases, each with a letter or digit",
+            );
             return None;
         }
         Some(list.value.into_iter().map(|word| word.value).collect())
     }
 
-    pub(super) fn recipient(&mut self, mut section: Section<'_, '_>, known: &[Purpose]) -> Option<Recipient> {
+    pub(super) fn recipient(
+        &mut self,
+        mut section: Section<'_, '_>,
+        known: &[Purpose],
+    ) -> Option<Recipient> {
         let name = section.text("name", self.faults);
         let mut purposes = Vec::new();
         let list = section.list::<Purpose>("purposes", self.faults);
@@ -78,17 +104,29 @@ impl Reader<'_> {
             if known.contains(&purpose.value) {
                 purposes.push(purpose.value);
             } else {
-                self.faults.add(purpose.line, format!("`purposes` names `{}`, which no `[[purposes]]` declares", purpose.value));
+                self.faults.add(
+                    purpose.line,
+                    format!(
+                        "`purposes` names `{}`, which no `[[purposes]]` declares",
+                        purpose.value
+                    ),
+                );
             }
         }
         section.finish(self.faults);
-        Some(Recipient { name: name?.value.to_owned(), purposes })
+        Some(Recipient {
+            name: name?.value.to_owned(),
+            purposes,
+        })
     }
 
     pub(super) fn right(&mut self, mut section: Section<'_, '_>) -> Option<Right> {
         let name = section.text("name", self.faults);
         let how = section.text("how", self.faults);
         section.finish(self.faults);
-        Some(Right { name: name?.value.to_owned(), how: how?.value.to_owned() })
+        Some(Right {
+            name: name?.value.to_owned(),
+            how: how?.value.to_owned(),
+        })
     }
 }

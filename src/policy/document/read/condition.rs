@@ -1,6 +1,7 @@
 //! The conditions of purposes.
 //!
-//! Owns when they are checked: after everything that they may speak of was declared. Refuses to know the language: `cedar` does.
+//! Owns when they are checked: after everything that they may speak of was declared. Refuses to
+//! know the language: `cedar` does.
 
 use super::{super::fault::quote, Reader};
 use crate::{
@@ -28,7 +29,8 @@ impl Reader<'_> {
             if RESERVED.contains(&name) {
                 self.faults.add(label.line, format!("`labels` names `{name}`, which conditions know as something else: call it otherwise"));
             } else if labels.contains(&label.value) {
-                self.faults.add(label.line, format!("`labels` names `{name}` twice"));
+                self.faults
+                    .add(label.line, format!("`labels` names `{name}` twice"));
             } else {
                 labels.push(label.value);
             }
@@ -42,20 +44,37 @@ impl Reader<'_> {
         if self.conditions.is_empty() {
             return;
         }
-        let conditions = self.labels.as_ref().map_or_else(Conditions::of_form, |labels| {
-            Conditions::new(&Vocabulary {
-                roles: self.roles.iter().collect(),
-                tiers: self.tiers.iter().collect(),
-                labels: labels.iter().collect(),
-                purposes: purposes.iter().map(|purpose| (purpose, false)).collect(),
-                recorded_with_consent: false,
-            })
-        });
-        for Condition { line, purpose, text } in std::mem::take(&mut self.conditions) {
-            let told = |told: &str| format!("`when` of the purpose `{}`: {told}", quote(purpose.as_str()));
+        let conditions = self
+            .labels
+            .as_ref()
+            .map_or_else(Conditions::of_form, |labels| {
+                Conditions::new(&Vocabulary {
+                    roles: self.roles.iter().collect(),
+                    tiers: self.tiers.iter().collect(),
+                    labels: labels.iter().collect(),
+                    purposes: purposes.iter().map(|purpose| (purpose, false)).collect(),
+                    recorded_with_consent: false,
+                })
+            });
+        for Condition {
+            line,
+            purpose,
+            text,
+        } in std::mem::take(&mut self.conditions)
+        {
+            let told = |told: &str| {
+                format!(
+                    "`when` of the purpose `{}`: {told}",
+                    quote(purpose.as_str())
+                )
+            };
             match conditions.check(&purpose, &text) {
-                Ok(odd) => odd.iter().for_each(|odd| self.warnings.add(line, told(odd))),
-                Err(faults) => faults.iter().for_each(|fault| self.faults.add(line, told(fault))),
+                Ok(odd) => odd
+                    .iter()
+                    .for_each(|odd| self.warnings.add(line, told(odd))),
+                Err(faults) => faults
+                    .iter()
+                    .for_each(|fault| self.faults.add(line, told(fault))),
             }
         }
     }

@@ -24,7 +24,8 @@ const MAX_REPLY: usize = 1600;
 const MAX_WORDS: usize = 100;
 /// Utterances of one answer, so that speech recognition takes them all as hints.
 const MAX_UTTERANCES: usize = 100;
-/// Named in every disclosure, whether the file lists it or not: it carries every call that is asked in.
+/// Named in every disclosure, whether the file lists it or not: it carries every call that is asked
+/// in.
 const TWILIO: &str = "Twilio";
 
 /// What the rest of the file declares, for those who refer to it. `None` where that has a fault.
@@ -34,36 +35,67 @@ pub(super) struct Declared<'a> {
 }
 
 impl Reader<'_> {
-    pub(super) fn consent(&mut self, mut section: Section<'_, '_>, declared: &Declared<'_>) -> Option<ConsentRules> {
+    pub(super) fn consent(
+        &mut self,
+        mut section: Section<'_, '_>,
+        declared: &Declared<'_>,
+    ) -> Option<ConsentRules> {
         let voice = section.given("voice", |section| {
             let section = section.section("voice", self.faults)?;
             self.voice_consent(section, declared)
         });
         let mut taken = Taken::default();
-        let messages = self.each(&mut section, "messages", |reader, section| reader.message_rule(section, declared, &mut taken));
+        let messages = self.each(&mut section, "messages", |reader, section| {
+            reader.message_rule(section, declared, &mut taken)
+        });
         section.finish(self.faults);
-        Some(ConsentRules { voice: voice?, messages: messages? })
+        Some(ConsentRules {
+            voice: voice?,
+            messages: messages?,
+        })
     }
 
-    fn voice_consent(&mut self, mut section: Section<'_, '_>, declared: &Declared<'_>) -> Option<VoiceConsent> {
+    fn voice_consent(
+        &mut self,
+        mut section: Section<'_, '_>,
+        declared: &Declared<'_>,
+    ) -> Option<VoiceConsent> {
         let line = section.line;
         let purposes = self.consented(&mut section, declared);
         let attempts = section.given("attempts", |section| self.whole(section, "attempts", 1..=5));
-        let patience_s = section.given("patience_s", |section| self.whole(section, "patience_s", 1..=60));
-        let min_confidence = section.given("min_confidence_percent", |section| self.whole(section, "min_confidence_percent", 0..=100));
+        let patience_s = section.given("patience_s", |section| {
+            self.whole(section, "patience_s", 1..=60)
+        });
+        let min_confidence = section.given("min_confidence_percent", |section| {
+            self.whole(section, "min_confidence_percent", 0..=100)
+        });
         let mut known = Vec::new();
-        let languages = self.each(&mut section, "languages", |reader, section| reader.spoken(section, declared, &mut known));
+        let languages = self.each(&mut section, "languages", |reader, section| {
+            reader.spoken(section, declared, &mut known)
+        });
         section.finish(self.faults);
         let (purposes, languages) = (purposes?, languages?);
         if !purposes.iter().any(|purpose| purpose.as_str() == RECORDING) {
-            self.faults.add(line, format!("`purposes` in `[voice]` must hold `{RECORDING}`: a yes begins the recording"));
+            self.faults.add(
+                line,
+                format!(
+                    "`purposes` in `[voice]` must hold `{RECORDING}`: a yes begins the recording"
+                ),
+            );
             return None;
         }
         if languages.is_empty() {
-            self.faults.add(line, "`[voice]` needs at least one `[[consent.voice.languages]]`");
+            self.faults.add(
+                line,
+                "`[voice]` needs at least one `[[consent.voice.languages]]`",
+            );
             return None;
         }
-        let small = |number: Option<i64>, default: u8| number.and_then(|number| u8::try_from(number).ok()).unwrap_or(default);
+        let small = |number: Option<i64>, default: u8| {
+            number
+                .and_then(|number| u8::try_from(number).ok())
+                .unwrap_or(default)
+        };
         Some(VoiceConsent {
             purposes,
             attempts: small(attempts?, 2),
@@ -73,11 +105,20 @@ impl Reader<'_> {
         })
     }
 
-    fn spoken(&mut self, mut section: Section<'_, '_>, declared: &Declared<'_>, known: &mut Vec<String>) -> Option<Spoken> {
+    fn spoken(
+        &mut self,
+        mut section: Section<'_, '_>,
+        declared: &Declared<'_>,
+        known: &mut Vec<String>,
+    ) -> Option<Spoken> {
         let line = section.line;
-        let language = section.text("language", self.faults).and_then(|text| self.language(&text, known));
+        let language = section
+            .text("language", self.faults)
+            .and_then(|text| self.language(&text, known));
         let voice = section.given("voice", |section| section.text("voice", self.faults));
-        let text = section.text("text", self.faults).and_then(|text| self.disclosing(&text, declared));
+        let text = section
+            .text("text", self.faults)
+            .and_then(|text| self.disclosing(&text, declared));
         let mut said = |key| {
             let text = section.text(key, self.faults)?;
             self.bounded(&text, key, MAX_SPOKEN)
@@ -92,9 +133,21 @@ impl Reader<'_> {
         let (yes, no) = (yes?, no?);
         let both = yes.words.iter().find(|word| no.words.contains(word));
         if yes.digit == no.digit {
-            self.faults.add(line, format!("`yes` and `no` in `[[languages]]` are the same key `{}`", yes.digit));
+            self.faults.add(
+                line,
+                format!(
+                    "`yes` and `no` in `[[languages]]` are the same key `{}`",
+                    yes.digit
+                ),
+            );
         } else if let Some(both) = both {
-            self.faults.add(line, format!("`{}` in `[[languages]]` means both `yes` and `no`", quote(both)));
+            self.faults.add(
+                line,
+                format!(
+                    "`{}` in `[[languages]]` means both `yes` and `no`",
+                    quote(both)
+                ),
+            );
         } else if yes.words.is_empty() != no.words.is_empty() {
             self.faults
                 .add(line, "`yes` and `no` in `[[languages]]` need `words` both, or neither: who is asked to speak must be able to refuse");
@@ -112,20 +165,31 @@ impl Reader<'_> {
         None
     }
 
-    /// A language tag (BCP 47) in its plain form: a primary language and subtags, at most 35 characters.
+    /// A language tag (BCP 47) in its plain form: a primary language and subtags, at most 35
+    /// characters.
     fn language(&mut self, text: &At<&str>, known: &mut Vec<String>) -> Option<String> {
         let mut parts = text.value.split('-');
-        let primary = parts.next().is_some_and(|part| matches!(part.len(), 2..=3) && part.bytes().all(|b| b.is_ascii_alphabetic()));
+        let primary = parts.next().is_some_and(|part| {
+            matches!(part.len(), 2..=3) && part.bytes().all(|b| b.is_ascii_alphabetic())
+        });
         let fits = primary
             && text.value.len() <= 35
-            && parts.all(|part| matches!(part.len(), 1..=8) && part.bytes().all(|b| b.is_ascii_alphanumeric()));
+            && parts.all(|part| {
+                matches!(part.len(), 1..=8) && part.bytes().all(|b| b.is_ascii_alphanumeric())
+            });
         if !fits {
             let quoted = quote(text.value);
             self.faults.add(text.line, format!("`language`: `{quoted}` must be a language tag (BCP 47), like `en-US` or `de-DE`"));
             return None;
         }
-        if known.iter().any(|other| other.eq_ignore_ascii_case(text.value)) {
-            self.faults.add(text.line, format!("`language`: `{}` is there twice", text.value));
+        if known
+            .iter()
+            .any(|other| other.eq_ignore_ascii_case(text.value))
+        {
+            self.faults.add(
+                text.line,
+                format!("`language`: `{}` is there twice", text.value),
+            );
             return None;
         }
         known.push(text.value.to_owned());
@@ -136,20 +200,34 @@ impl Reader<'_> {
     fn disclosing(&mut self, text: &At<&str>, declared: &Declared<'_>) -> Option<String> {
         let said = self.bounded(text, "text", MAX_SPOKEN)?;
         let lower = said.to_lowercase();
-        let names = declared.processors.into_iter().flatten().map(|processor| processor.name.as_str());
-        let mut missing: Vec<&str> = names.chain([TWILIO]).filter(|name| !lower.contains(&name.to_lowercase())).collect();
+        let names = declared
+            .processors
+            .into_iter()
+            .flatten()
+            .map(|processor| processor.name.as_str());
+        let mut missing: Vec<&str> = names
+            .chain([TWILIO])
+            .filter(|name| !lower.contains(&name.to_lowercase()))
+            .collect();
         missing.dedup();
         if missing.is_empty() {
             return Some(said);
         }
         let names: Vec<&str> = missing.into_iter().map(quote).collect();
-        self.faults.add(text.line, format!("`text` must name every processor; it does not name `{}`", names.join("`, `")));
+        self.faults.add(
+            text.line,
+            format!(
+                "`text` must name every processor; it does not name `{}`",
+                names.join("`, `")
+            ),
+        );
         None
     }
 
     fn bounded(&mut self, text: &At<&str>, key: &str, most: usize) -> Option<String> {
         if text.value.chars().nth(most).is_some() {
-            self.faults.add(text.line, format!("`{key}` has at most {most} characters"));
+            self.faults
+                .add(text.line, format!("`{key}` has at most {most} characters"));
             return None;
         }
         Some(text.value.to_owned())
@@ -162,14 +240,20 @@ impl Reader<'_> {
                 (Some(digit @ '0'..='9'), None) => Some(digit),
                 _ => {
                     let quoted = quote(text.value);
-                    self.faults.add(text.line, format!("`digit`: `{quoted}` must be one key, `0` to `9`"));
+                    self.faults.add(
+                        text.line,
+                        format!("`digit`: `{quoted}` must be one key, `0` to `9`"),
+                    );
                     None
                 }
             }
         });
         let words = section.given("words", |section| self.utterances(section));
         section.finish(self.faults);
-        Some(Cue { digit: digit?, words: words?.unwrap_or_default() })
+        Some(Cue {
+            digit: digit?,
+            words: words?.unwrap_or_default(),
+        })
     }
 
     /// Whole utterances or messages, as they are compared.
@@ -178,7 +262,9 @@ impl Reader<'_> {
         let words: Vec<String> = list.value.iter().map(|word| plain(&word.value)).collect();
         let fits = !words.is_empty()
             && words.len() <= MAX_UTTERANCES
-            && words.iter().all(|word| !word.is_empty() && word.chars().nth(MAX_WORDS).is_none());
+            && words
+                .iter()
+                .all(|word| !word.is_empty() && word.chars().nth(MAX_WORDS).is_none());
         if !fits {
             self.faults.add(
                 list.line,
@@ -191,11 +277,19 @@ impl Reader<'_> {
     }
 
     /// Purposes to which there can be consent.
-    fn consented(&mut self, section: &mut Section<'_, '_>, declared: &Declared<'_>) -> Option<Vec<Purpose>> {
+    fn consented(
+        &mut self,
+        section: &mut Section<'_, '_>,
+        declared: &Declared<'_>,
+    ) -> Option<Vec<Purpose>> {
         let list = section.list::<Purpose>("purposes", self.faults)?;
         let mut purposes = Vec::new();
         for purpose in list.value {
-            let rule = declared.purposes.into_iter().flatten().find(|rule| rule.name == purpose.value);
+            let rule = declared
+                .purposes
+                .into_iter()
+                .flatten()
+                .find(|rule| rule.name == purpose.value);
             let why = match rule {
                 // If the declarations have a fault, that is told.
                 _ if purpose.value.as_str() == RECORDING || declared.purposes.is_none() => None,
@@ -204,9 +298,15 @@ impl Reader<'_> {
                 None => Some("which no `[[purposes]]` declares"),
             };
             match why {
-                Some(why) => self.faults.add(purpose.line, format!("`purposes` names `{}`, {why}", purpose.value)),
+                Some(why) => self.faults.add(
+                    purpose.line,
+                    format!("`purposes` names `{}`, {why}", purpose.value),
+                ),
                 None if purposes.contains(&purpose.value) => {
-                    self.faults.add(purpose.line, format!("`purposes` names `{}` twice", purpose.value));
+                    self.faults.add(
+                        purpose.line,
+                        format!("`purposes` names `{}` twice", purpose.value),
+                    );
                 }
                 None => purposes.push(purpose.value),
             }
@@ -214,11 +314,20 @@ impl Reader<'_> {
         Some(purposes)
     }
 
-    fn message_rule(&mut self, mut section: Section<'_, '_>, declared: &Declared<'_>, taken: &mut Taken) -> Option<MessageRule> {
+    fn message_rule(
+        &mut self,
+        mut section: Section<'_, '_>,
+        declared: &Declared<'_>,
+        taken: &mut Taken,
+    ) -> Option<MessageRule> {
         let line = section.line;
         let words = section.given("words", |section| self.utterances(section));
-        let opt_out = section.given("opt_out", |section| section.parsed::<OptOut>("opt_out", self.faults));
-        let answer = section.given("answer", |section| section.parsed::<Answer>("answer", self.faults));
+        let opt_out = section.given("opt_out", |section| {
+            section.parsed::<OptOut>("opt_out", self.faults)
+        });
+        let answer = section.given("answer", |section| {
+            section.parsed::<Answer>("answer", self.faults)
+        });
         let purposes = section.given("purposes", |section| self.consented(section, declared));
         let reply = section.given("reply", |section| {
             let text = section.text("reply", self.faults)?;
@@ -234,26 +343,43 @@ impl Reader<'_> {
         };
         let before = self.faults.count();
         if rule.words.is_empty() && rule.opt_out.is_none() {
-            self.faults.add(line, "this `[[messages]]` is for no message: give it `words` or `opt_out`");
+            self.faults.add(
+                line,
+                "this `[[messages]]` is for no message: give it `words` or `opt_out`",
+            );
         }
         match rule.answer {
-            None if rule.reply.is_none() => self.faults.add(line, "this `[[messages]]` does nothing: give it an `answer` or a `reply`"),
-            None if !rule.purposes.is_empty() => self.faults.add(line, "`purposes` in `[[messages]]` go with an `answer`"),
+            None if rule.reply.is_none() => self.faults.add(
+                line,
+                "this `[[messages]]` does nothing: give it an `answer` or a `reply`",
+            ),
+            None if !rule.purposes.is_empty() => self
+                .faults
+                .add(line, "`purposes` in `[[messages]]` go with an `answer`"),
             // A yes is to something; which that is must not be left to a later version of the file.
             Some(Answer::Given) if rule.purposes.is_empty() => {
-                self.faults.add(line, "`purposes` is missing in `[[messages]]`: say what this yes is to");
+                self.faults.add(
+                    line,
+                    "`purposes` is missing in `[[messages]]`: say what this yes is to",
+                );
             }
             _ => {}
         }
         for word in &rule.words {
             if taken.words.contains(word) {
-                self.faults.add(line, format!("`{}` stands in two `[[messages]]`", quote(word)));
+                self.faults.add(
+                    line,
+                    format!("`{}` stands in two `[[messages]]`", quote(word)),
+                );
             }
         }
         taken.words.extend(rule.words.iter().cloned());
         if let Some(opt_out) = rule.opt_out {
             if taken.opt_outs.contains(&opt_out) {
-                self.faults.add(line, format!("`opt_out = \"{opt_out}\"` stands in two `[[messages]]`"));
+                self.faults.add(
+                    line,
+                    format!("`opt_out = \"{opt_out}\"` stands in two `[[messages]]`"),
+                );
             }
             taken.opt_outs.push(opt_out);
         }

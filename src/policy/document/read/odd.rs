@@ -7,14 +7,25 @@ use toml::de::DeTable;
 use super::super::{Document, MessageRule, PurposeRule, TierRule, fault::Faults};
 
 /// The words by which people opt out of messages at Twilio, unless that is set otherwise there.
-const OPT_OUTS: [&str; 8] = ["stop", "stopall", "unsubscribe", "cancel", "end", "quit", "revoke", "optout"];
+const OPT_OUTS: [&str; 8] = [
+    "stop",
+    "stopall",
+    "unsubscribe",
+    "cancel",
+    "end",
+    "quit",
+    "revoke",
+    "optout",
+];
 
 impl Document {
     /// Tells what is odd in a document without faults.
     pub(super) fn warn(&self, table: &DeTable<'_>, warnings: &mut Faults) {
         let line = |warnings: &Faults, key: &str, index: usize| {
             let entries = table.get(key).and_then(|list| list.get_ref().as_array());
-            entries.and_then(|list| list.get(index)).map_or(1, |entry| warnings.line(entry.span().start))
+            entries
+                .and_then(|list| list.get(index))
+                .map_or(1, |entry| warnings.line(entry.span().start))
         };
         for (index, tier) in self.tiers.iter().enumerate() {
             let line = line(warnings, "tiers", index);
@@ -22,7 +33,9 @@ impl Document {
                 warnings.add(line, odd);
             }
         }
-        let line_of_consent = table.get("consent").map_or(1, |consent| warnings.line(consent.span().start));
+        let line_of_consent = table
+            .get("consent")
+            .map_or(1, |consent| warnings.line(consent.span().start));
         for odd in self.odd_messages() {
             warnings.add(line_of_consent, odd);
         }
@@ -34,11 +47,15 @@ impl Document {
         }
     }
 
-    /// What is odd in how messages are understood; all at one line, because they stand below another table.
+    /// What is odd in how messages are understood; all at one line, because they stand below
+    /// another table.
     fn odd_messages(&self) -> Vec<String> {
         let of_opt_outs = |rule: &&MessageRule| {
             let only_opt_out = rule.words.is_empty() && rule.opt_out.is_some();
-            let theirs = rule.words.iter().find(|word| OPT_OUTS.contains(&word.as_str()));
+            let theirs = rule
+                .words
+                .iter()
+                .find(|word| OPT_OUTS.contains(&word.as_str()));
             rule.reply.is_some() && (only_opt_out || theirs.is_some())
         };
         let replies = self.consent.messages.iter().filter(of_opt_outs).map(|_| {
@@ -51,14 +68,24 @@ impl Document {
     fn odd_tier(&self, tier: &TierRule) -> Vec<String> {
         let name = &tier.name;
         let mut odd = Vec::new();
-        if !self.purposes.iter().any(|purpose| purpose.tiers.contains(name) && !purpose.roles.is_empty()) {
+        if !self
+            .purposes
+            .iter()
+            .any(|purpose| purpose.tiers.contains(name) && !purpose.roles.is_empty())
+        {
             odd.push(format!("no purpose opens the tier `{name}`"));
         }
         if let Some(approval) = &tier.approval
             && approval.roles.is_empty()
         {
-            let rest = if approval.break_glass.is_empty() { "nothing of it is ever opened" } else { "it is opened in emergencies only" };
-            odd.push(format!("the tier `{name}` asks for an approval that no role may give: {rest}"));
+            let rest = if approval.break_glass.is_empty() {
+                "nothing of it is ever opened"
+            } else {
+                "it is opened in emergencies only"
+            };
+            odd.push(format!(
+                "the tier `{name}` asks for an approval that no role may give: {rest}"
+            ));
         }
         odd
     }
@@ -67,15 +94,25 @@ impl Document {
         let name = &purpose.name;
         let mut odd = Vec::new();
         if purpose.roles.is_empty() || purpose.tiers.is_empty() {
-            let what = if purpose.roles.is_empty() { "may be stated by no role" } else { "opens no tier" };
+            let what = if purpose.roles.is_empty() {
+                "may be stated by no role"
+            } else {
+                "opens no tier"
+            };
             odd.push(format!("the purpose `{name}` {what}"));
         }
         if purpose.basis.is_none() {
             odd.push(format!("the purpose `{name}` says no `basis`: people are not told why it is lawful, and no consent is asked for"));
         }
-        let kept = self.tiers.iter().filter(|tier| purpose.tiers.contains(&tier.name)).map(|tier| tier.retention);
+        let kept = self
+            .tiers
+            .iter()
+            .filter(|tier| purpose.tiers.contains(&tier.name))
+            .map(|tier| tier.retention);
         // `None` is for ever, which nothing outlasts.
-        let longest = kept.reduce(|one, other| one.zip(other).map(|(one, other)| one.max(other))).flatten();
+        let longest = kept
+            .reduce(|one, other| one.zip(other).map(|(one, other)| one.max(other)))
+            .flatten();
         if let (Some(retention), Some(longest)) = (purpose.retention, longest)
             && retention > longest
         {

@@ -11,7 +11,11 @@ use crate::{
 };
 
 impl Reader<'_> {
-    pub(super) fn purpose(&mut self, mut section: Section<'_, '_>, names: &mut Vec<Purpose>) -> Option<PurposeRule> {
+    pub(super) fn purpose(
+        &mut self,
+        mut section: Section<'_, '_>,
+        names: &mut Vec<Purpose>,
+    ) -> Option<PurposeRule> {
         let line = section.line;
         let name = section.parsed::<Purpose>("name", self.faults).and_then(|name| {
             let fresh = !names.contains(&name.value);
@@ -29,15 +33,26 @@ impl Reader<'_> {
         });
         let text = section.text("text", self.faults);
         let dpv = section.text("dpv", self.faults).filter(|dpv| {
-            let fits = dpv.value.starts_with("https://w3id.org/dpv") && !dpv.value.contains(|c: char| c.is_whitespace() || c.is_control());
+            let fits = dpv.value.starts_with("https://w3id.org/dpv")
+                && !dpv
+                    .value
+                    .contains(|c: char| c.is_whitespace() || c.is_control());
             if !fits {
                 let quoted = quote(dpv.value);
-                self.faults.add(dpv.line, format!("`dpv`: `{quoted}` must be the IRI of a term, https://w3id.org/dpv#…"));
+                self.faults.add(
+                    dpv.line,
+                    format!("`dpv`: `{quoted}` must be the IRI of a term, https://w3id.org/dpv#…"),
+                );
             }
             fits
         });
         let tiers = section.list("tiers", self.faults);
-        let tiers = tiers.map(|list| list.value.into_iter().filter_map(|tier| self.known_tier(tier, "tiers")).collect());
+        let tiers = tiers.map(|list| {
+            list.value
+                .into_iter()
+                .filter_map(|tier| self.known_tier(tier, "tiers"))
+                .collect()
+        });
         let roles = self.known_roles(&mut section, "roles");
         let justification = section.flag("justification", self.faults);
         let basis = section.given("basis", |section| self.basis(section));
@@ -48,10 +63,16 @@ impl Reader<'_> {
         });
         let when = section.given("when", |section| section.text("when", self.faults));
         if let (Some(purpose), Some(Some(text))) = (&name, &when) {
-            self.conditions.push(Condition { line: text.line, purpose: purpose.clone(), text: text.value.to_owned() });
+            self.conditions.push(Condition {
+                line: text.line,
+                purpose: purpose.clone(),
+                text: text.value.to_owned(),
+            });
         }
         let retention = section.given("retention", |section| self.period(section, "retention"));
-        let budget = section.given("budget", |section| self.whole(section, "budget", 1..=1_000_000));
+        let budget = section.given("budget", |section| {
+            self.whole(section, "budget", 1..=1_000_000)
+        });
         section.finish(self.faults);
         let (view, window) = (view?, window?);
         if window.is_some() && !matches!(view, None | Some(View::Audio)) {
@@ -93,7 +114,10 @@ impl Reader<'_> {
         section.finish(self.faults);
         let (from_s, to_s) = (u32::try_from(from?).ok()?, u32::try_from(to?).ok()?);
         if from_s >= to_s {
-            self.faults.add(line, "`window` must end after it begins: `to_s` larger than `from_s`");
+            self.faults.add(
+                line,
+                "`window` must end after it begins: `to_s` larger than `from_s`",
+            );
             return None;
         }
         Some(View::Window { from_s, to_s })

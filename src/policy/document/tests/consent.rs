@@ -7,19 +7,26 @@ use crate::model::consent::{Answer, OptOut};
 pub(crate) fn asking() -> String {
     let is_key = |line: &str| {
         let key = line.split_once(" = ").map_or("", |(key, _)| key);
-        line.starts_with('[') || (!key.is_empty() && key.bytes().all(|b| b.is_ascii_lowercase() || b == b'_'))
+        line.starts_with('[')
+            || (!key.is_empty() && key.bytes().all(|b| b.is_ascii_lowercase() || b == b'_'))
     };
     let mut inside = false;
     let line = |line: &str| {
-        inside = (inside || line.contains("[consent.voice]") && line.starts_with("# [")) && !line.starts_with("[[recipients]]");
-        let told = line.strip_prefix("# ").filter(|rest| inside && is_key(rest));
+        inside = (inside || line.contains("[consent.voice]") && line.starts_with("# ["))
+            && !line.starts_with("[[recipients]]");
+        let told = line
+            .strip_prefix("# ")
+            .filter(|rest| inside && is_key(rest));
         format!("{}\n", told.unwrap_or(line))
     };
     SHIPPED.lines().map(line).collect()
 }
 
 fn read(text: &str) -> ConsentRules {
-    Document::read("p.toml", text).unwrap_or_else(|faults| panic!("{faults:#?}")).0.consent
+    Document::read("p.toml", text)
+        .unwrap_or_else(|faults| panic!("{faults:#?}"))
+        .0
+        .consent
 }
 
 #[test]
@@ -30,20 +37,54 @@ fn a_file_that_asks_for_nothing_asks_for_nothing() {
 
 #[test]
 fn the_example_in_the_shipped_file_loads_as_it_is() {
-    let (document, warnings) = Document::read("p.toml", &asking()).unwrap_or_else(|faults| panic!("{faults:#?}"));
+    let (document, warnings) =
+        Document::read("p.toml", &asking()).unwrap_or_else(|faults| panic!("{faults:#?}"));
     assert_eq!(warnings, []);
     let voice = document.consent.voice.unwrap();
-    assert_eq!(voice.purposes.iter().map(ToString::to_string).collect::<Vec<_>>(), ["recording", "training"]);
-    assert_eq!((voice.attempts, voice.patience_s, voice.min_confidence_percent), (2, 5, 50));
-    let languages: Vec<_> = voice.languages.iter().map(|spoken| spoken.language.as_str()).collect();
+    assert_eq!(
+        voice
+            .purposes
+            .iter()
+            .map(ToString::to_string)
+            .collect::<Vec<_>>(),
+        ["recording", "training"]
+    );
+    assert_eq!(
+        (
+            voice.attempts,
+            voice.patience_s,
+            voice.min_confidence_percent
+        ),
+        (2, 5, 50)
+    );
+    let languages: Vec<_> = voice
+        .languages
+        .iter()
+        .map(|spoken| spoken.language.as_str())
+        .collect();
     assert_eq!(languages, ["en-US", "de-DE"]);
     let english = &voice.languages[0];
-    assert_eq!((english.voice.as_deref(), english.yes.digit, english.no.digit), (Some("Polly.Joanna-Neural"), '1', '2'));
+    assert_eq!(
+        (
+            english.voice.as_deref(),
+            english.yes.digit,
+            english.no.digit
+        ),
+        (Some("Polly.Joanna-Neural"), '1', '2')
+    );
     assert_eq!(english.yes.words, ["yes", "yes please", "i agree"]);
     assert!(english.text.contains("Twilio") && english.declined.contains("not recorded"));
-    let [withdrawal, help] = &document.consent.messages[..] else { panic!() };
-    assert_eq!((withdrawal.words[0].as_str(), withdrawal.opt_out), ("stop recording", Some(OptOut::Stop)));
-    assert_eq!((withdrawal.answer, withdrawal.purposes.len()), (Some(Answer::Withdrawn), 0));
+    let [withdrawal, help] = &document.consent.messages[..] else {
+        panic!()
+    };
+    assert_eq!(
+        (withdrawal.words[0].as_str(), withdrawal.opt_out),
+        ("stop recording", Some(OptOut::Stop))
+    );
+    assert_eq!(
+        (withdrawal.answer, withdrawal.purposes.len()),
+        (Some(Answer::Withdrawn), 0)
+    );
     assert_eq!((help.answer, help.reply.is_some()), (None, true));
 }
 
@@ -53,7 +94,12 @@ fn every_fault_of_the_questions_is_told_with_its_line() {
     let english = "yes = { digit = \"1\", words = [\"yes\", \"yes please\", \"i agree\"] }";
     let cases = [
         // (what is changed, into what, the line that is named, what is said)
-        ("purposes = [\"recording\", \"training\"]", "purposes = [\"training\"] # bare", "[consent.voice]", "must hold `recording`"),
+        (
+            "purposes = [\"recording\", \"training\"]",
+            "purposes = [\"training\"] # bare",
+            "[consent.voice]",
+            "must hold `recording`",
+        ),
         (
             "[\"recording\", \"training\"]",
             "[\"recording\", \"sale\"]",
@@ -66,33 +112,163 @@ fn every_fault_of_the_questions_is_told_with_its_line() {
             "\"recording\", \"follow-up\"",
             "`purposes` names `follow-up`, which does not rest on consent",
         ),
-        ("[\"recording\", \"training\"]", "[\"recording\", \"recording\"]", "\"recording\", \"recording\"", "`recording` twice"),
-        ("attempts = 2", "attempts = 0", "attempts = 0", "`attempts`: `0` must be from 1 to 5"),
-        ("attempts = 2", "attempts = 6", "attempts = 6", "must be from 1 to 5"),
-        ("attempts = 2", "attempt = 2", "attempt = 2", "unknown key `attempt` in `[voice]`"),
-        ("patience_s = 5", "patience_s = 61", "patience_s = 61", "must be from 1 to 60"),
-        ("min_confidence_percent = 50", "min_confidence_percent = 101", "= 101", "must be from 0 to 100"),
-        ("language = \"en-US\"", "language = \"english\"", "\"english\"", "`language`: `english` must be a language tag (BCP 47)"),
-        ("language = \"de-DE\"", "language = \"de_DE\"", "de_DE", "must be a language tag"),
-        ("language = \"de-DE\"", "language = \"EN-us\"", "EN-us", "`language`: `EN-us` is there twice"),
-        ("Twilio carries the call and makes the recording. To agree", "To agree", "text = \"We would", "it does not name `Twilio`"),
-        ("name = \"Twilio\"", "name = \"Carrier\"", "text = \"We would", "it does not name `Carrier`"),
-        ("agreed = \"Thank you. This call is recorded.\"", "", "[[consent.voice.languages]]", "`agreed` is missing in `[[languages]]`"),
-        (english, "yes = { digit = \"#\", words = [\"yes\"] }", "\"#\"", "`digit`: `#` must be one key"),
-        (english, "yes = { digit = \"11\", words = [\"yes\"] }", "\"11\"", "`digit`: `11` must be one key"),
-        (english, "yes = { digit = \"2\", words = [\"yes\"] }", "[[consent.voice.languages]]", "are the same key `2`"),
-        (english, "yes = { digit = \"1\", words = [\"No!\"] }", "[[consent.voice.languages]]", "`no` in `[[languages]]` means both"),
-        (english, "yes = { digit = \"1\", words = [\"...\"] }", "[\"...\"]", "`words` must hold 1 to 100 utterances"),
-        (english, "yes = { digit = \"1\", words = [] }", "words = []", "`words` must hold 1 to 100 utterances"),
-        (english, "yes = { digit = \"1\" }", "[[consent.voice.languages]]", "need `words` both, or neither"),
-        ("opt_out = \"STOP\"", "opt_out = \"stop\"", "\"stop\"", "`opt_out` in `[[messages]]`: not what Twilio takes a message for"),
-        ("answer = \"withdrawn\"", "answer = \"revoked\"", "revoked", "`answer` in `[[messages]]`: not an answer"),
-        ("answer = \"withdrawn\"", "answer = \"given\"", "[[consent.messages]]", "say what this yes is to"),
+        (
+            "[\"recording\", \"training\"]",
+            "[\"recording\", \"recording\"]",
+            "\"recording\", \"recording\"",
+            "`recording` twice",
+        ),
+        (
+            "attempts = 2",
+            "attempts = 0",
+            "attempts = 0",
+            "`attempts`: `0` must be from 1 to 5",
+        ),
+        (
+            "attempts = 2",
+            "attempts = 6",
+            "attempts = 6",
+            "must be from 1 to 5",
+        ),
+        (
+            "attempts = 2",
+            "attempt = 2",
+            "attempt = 2",
+            "unknown key `attempt` in `[voice]`",
+        ),
+        (
+            "patience_s = 5",
+            "patience_s = 61",
+            "patience_s = 61",
+            "must be from 1 to 60",
+        ),
+        (
+            "min_confidence_percent = 50",
+            "min_confidence_percent = 101",
+            "= 101",
+            "must be from 0 to 100",
+        ),
+        (
+            "language = \"en-US\"",
+            "language = \"english\"",
+            "\"english\"",
+            "`language`: `english` must be a language tag (BCP 47)",
+        ),
+        (
+            "language = \"de-DE\"",
+            "language = \"de_DE\"",
+            "de_DE",
+            "must be a language tag",
+        ),
+        (
+            "language = \"de-DE\"",
+            "language = \"EN-us\"",
+            "EN-us",
+            "`language`: `EN-us` is there twice",
+        ),
+        (
+            "Twilio carries the call and makes the recording. To agree",
+            "To agree",
+            "text = \"We would",
+            "it does not name `Twilio`",
+        ),
+        (
+            "name = \"Twilio\"",
+            "name = \"Carrier\"",
+            "text = \"We would",
+            "it does not name `Carrier`",
+        ),
+        (
+            "agreed = \"Thank you. This call is recorded.\"",
+            "",
+            "[[consent.voice.languages]]",
+            "`agreed` is missing in `[[languages]]`",
+        ),
+        (
+            english,
+            "yes = { digit = \"#\", words = [\"yes\"] }",
+            "\"#\"",
+            "`digit`: `#` must be one key",
+        ),
+        (
+            english,
+            "yes = { digit = \"11\", words = [\"yes\"] }",
+            "\"11\"",
+            "`digit`: `11` must be one key",
+        ),
+        (
+            english,
+            "yes = { digit = \"2\", words = [\"yes\"] }",
+            "[[consent.voice.languages]]",
+            "are the same key `2`",
+        ),
+        (
+            english,
+            "yes = { digit = \"1\", words = [\"No!\"] }",
+            "[[consent.voice.languages]]",
+            "`no` in `[[languages]]` means both",
+        ),
+        (
+            english,
+            "yes = { digit = \"1\", words = [\"...\"] }",
+            "[\"...\"]",
+            "`words` must hold 1 to 100 utterances",
+        ),
+        (
+            english,
+            "yes = { digit = \"1\", words = [] }",
+            "words = []",
+            "`words` must hold 1 to 100 utterances",
+        ),
+        (
+            english,
+            "yes = { digit = \"1\" }",
+            "[[consent.voice.languages]]",
+            "need `words` both, or neither",
+        ),
+        (
+            "opt_out = \"STOP\"",
+            "opt_out = \"stop\"",
+            "\"stop\"",
+            "`opt_out` in `[[messages]]`: not what Twilio takes a message for",
+        ),
+        (
+            "answer = \"withdrawn\"",
+            "answer = \"revoked\"",
+            "revoked",
+            "`answer` in `[[messages]]`: not an answer",
+        ),
+        (
+            "answer = \"withdrawn\"",
+            "answer = \"given\"",
+            "[[consent.messages]]",
+            "say what this yes is to",
+        ),
         ("answer = \"withdrawn\"\n", "", "[[consent.messages]]", ""),
-        ("words = [\"recording help\"]", "words = [\"Stop, recording\"]", "# second", "`stop recording` stands in two `[[messages]]`"),
-        ("words = [\"recording help\"]", "opt_out = \"STOP\"", "# second", "`opt_out = \"STOP\"` stands in two"),
-        ("words = [\"recording help\"]", "", "# second", "is for no message"),
-        ("reply = \"Send STOP", "replies = \"Send STOP", "# second", "does nothing: give it an `answer` or a `reply`"),
+        (
+            "words = [\"recording help\"]",
+            "words = [\"Stop, recording\"]",
+            "# second",
+            "`stop recording` stands in two `[[messages]]`",
+        ),
+        (
+            "words = [\"recording help\"]",
+            "opt_out = \"STOP\"",
+            "# second",
+            "`opt_out = \"STOP\"` stands in two",
+        ),
+        (
+            "words = [\"recording help\"]",
+            "",
+            "# second",
+            "is for no message",
+        ),
+        (
+            "reply = \"Send STOP",
+            "replies = \"Send STOP",
+            "# second",
+            "does nothing: give it an `answer` or a `reply`",
+        ),
     ];
     for (from, to, marker, said) in cases {
         assert!(text.contains(from), "the example has `{from}`");
@@ -108,11 +284,19 @@ fn every_fault_of_the_questions_is_told_with_its_line() {
             "\nreply = \"Send",
             "words = [\"recording help\"]\nreplies",
         ] {
-            text = text.replacen(&format!("[[consent.messages]]\n{first}"), &format!("[[consent.messages]] # second\n{first}"), 1);
+            text = text.replacen(
+                &format!("[[consent.messages]]\n{first}"),
+                &format!("[[consent.messages]] # second\n{first}"),
+                1,
+            );
         }
         if said.is_empty() {
-            // A reply alone is no fault, even beside an opt-out; the warning says that it does not get through.
-            assert!(Document::read("p.toml", &text.replacen("purposes = []", "", 1)).is_ok(), "{from}");
+            // A reply alone is no fault, even beside an opt-out; the warning says that it does not
+            // get through.
+            assert!(
+                Document::read("p.toml", &text.replacen("purposes = []", "", 1)).is_ok(),
+                "{from}"
+            );
             continue;
         }
         assert_told(&text, marker, said, to);
@@ -123,14 +307,19 @@ fn every_fault_of_the_questions_is_told_with_its_line() {
 fn a_reply_to_an_opt_out_is_odd() {
     let text = asking().replacen("words = [\"stop recording\"", "words = [\"Stop.\"", 1);
     let (_, warnings) = Document::read("p.toml", &text).unwrap();
-    let [odd] = &warnings[..] else { panic!("{warnings:?}") };
+    let [odd] = &warnings[..] else {
+        panic!("{warnings:?}")
+    };
     assert!(odd.reason.contains("error 21610"), "{odd}");
 }
 
 #[test]
 fn keys_alone_are_an_answer_where_nobody_is_asked_to_speak() {
     let mut text = asking();
-    for words in [", words = [\"yes\", \"yes please\", \"i agree\"]", ", words = [\"no\", \"no thank you\", \"i do not agree\"]"] {
+    for words in [
+        ", words = [\"yes\", \"yes please\", \"i agree\"]",
+        ", words = [\"no\", \"no thank you\", \"i do not agree\"]",
+    ] {
         assert!(text.contains(words));
         text = text.replacen(words, "", 1);
     }
@@ -140,10 +329,29 @@ fn keys_alone_are_an_answer_where_nobody_is_asked_to_speak() {
 
 #[test]
 fn text_that_is_too_long_to_be_said_at_once_is_refused() {
-    let long = |characters: usize| asking().replacen("We would like", &format!("{} We would like", "x".repeat(characters)), 1);
-    let own = read(&asking()).voice.unwrap().languages[0].text.chars().count();
-    assert_eq!(read(&long(4096 - own - 1)).voice.unwrap().languages[0].text.chars().count(), 4096);
-    assert!(faults(&long(4096 - own)).iter().any(|fault| fault.contains("`text` has at most 4096 characters")));
+    let long = |characters: usize| {
+        asking().replacen(
+            "We would like",
+            &format!("{} We would like", "x".repeat(characters)),
+            1,
+        )
+    };
+    let own = read(&asking()).voice.unwrap().languages[0]
+        .text
+        .chars()
+        .count();
+    assert_eq!(
+        read(&long(4096 - own - 1)).voice.unwrap().languages[0]
+            .text
+            .chars()
+            .count(),
+        4096
+    );
+    assert!(
+        faults(&long(4096 - own))
+            .iter()
+            .any(|fault| fault.contains("`text` has at most 4096 characters"))
+    );
 }
 
 proptest! {

@@ -35,11 +35,20 @@ fn keys_are_found_by_the_sid_of_their_public_half() {
     let keys = accounts.encryption_keys();
     assert_eq!(keys.sids().collect::<Vec<_>>(), [&one, &two]);
     for (sid, pair) in [one, two].iter().zip(&pairs) {
-        assert_eq!(keys.find(sid).unwrap().unwrap(&pair.wrap(&[7; 32])).unwrap(), Key::from_slice(&[7; 32]).unwrap());
+        assert_eq!(
+            keys.find(sid)
+                .unwrap()
+                .unwrap(&pair.wrap(&[7; 32]))
+                .unwrap(),
+            Key::from_slice(&[7; 32]).unwrap()
+        );
     }
     assert!(keys.find(&sid('3')).is_none());
     let shown = format!("{accounts:?}");
-    assert!(shown.contains("PrivateKey(…)") && !shown.contains("BEGIN"), "{shown}");
+    assert!(
+        shown.contains("PrivateKey(…)") && !shown.contains("BEGIN"),
+        "{shown}"
+    );
 }
 
 #[test]
@@ -47,7 +56,9 @@ fn every_fault_is_reported_with_its_key() {
     let folder = tempfile::tempdir().unwrap();
     fs::write(folder.path().join("good"), Pair::new().pem()).unwrap();
     fs::write(folder.path().join("bad"), "no key").unwrap();
-    let token = |module: &str| format!("pkcs11 = {{ module = '{module}', token = '', key_label = '', pin_file = '' }}");
+    let token = |module: &str| {
+        format!("pkcs11 = {{ module = '{module}', token = '', key_label = '', pin_file = '' }}")
+    };
     let toml = format!(
         "[[encryption_keys]]\npublic_key_sid = 'CRshort'\nprivate_key_file = 'good'\n\
          [[encryption_keys]]\npublic_key_sid = '{one}'\n\
@@ -64,7 +75,10 @@ fn every_fault_is_reported_with_its_key() {
         empty = token(""),
     );
     let faults = resolve(&toml, folder.path()).unwrap_err();
-    let keys: Vec<_> = faults.iter().map(|fault| fault.key.strip_prefix("twilio.encryption_keys").unwrap()).collect();
+    let keys: Vec<_> = faults
+        .iter()
+        .map(|fault| fault.key.strip_prefix("twilio.encryption_keys").unwrap())
+        .collect();
     assert_eq!(
         keys,
         [
@@ -80,7 +94,11 @@ fn every_fault_is_reported_with_its_key() {
             "[7].pkcs11.pin_file",
         ]
     );
-    assert!(faults[4].to_string().contains("holds no private key"), "{}", faults[4]);
+    assert!(
+        faults[4].to_string().contains("holds no private key"),
+        "{}",
+        faults[4]
+    );
 }
 
 #[test]
@@ -90,17 +108,32 @@ fn a_key_in_a_token_opens_nothing_until_the_token_is_opened_by_who_knows_tokens(
         sid('1')
     );
     let mut accounts = resolve(&toml, Path::new("/etc/recvault")).unwrap();
-    let told = accounts.encryption_keys().find(&sid('1')).unwrap().unwrap(&[]).unwrap_err();
+    let told = accounts
+        .encryption_keys()
+        .find(&sid('1'))
+        .unwrap()
+        .unwrap(&[])
+        .unwrap_err();
     assert_eq!(told, UnwrapError::Place("the token was not opened".into()));
 
     let pair = Pair::new();
     let opened = accounts.encryption_keys_mut().open_tokens(|token| {
-        assert_eq!((token.module.to_str(), token.pin_file.to_str()), (Some("/etc/recvault/m.so"), Some("/etc/recvault/pin")));
+        assert_eq!(
+            (token.module.to_str(), token.pin_file.to_str()),
+            (Some("/etc/recvault/m.so"), Some("/etc/recvault/pin"))
+        );
         assert_eq!((token.token.as_str(), token.key_label.as_str()), ("t", "k"));
         Ok::<_, String>(Arc::new(PrivateKey::from_pem(&pair.pem()).unwrap()) as Arc<dyn UnwrapKey>)
     });
     opened.unwrap();
-    assert!(accounts.encryption_keys().find(&sid('1')).unwrap().unwrap(&pair.wrap(&[7; 32])).is_ok());
+    assert!(
+        accounts
+            .encryption_keys()
+            .find(&sid('1'))
+            .unwrap()
+            .unwrap(&pair.wrap(&[7; 32]))
+            .is_ok()
+    );
     let told = accounts.encryption_keys_mut().open_tokens(|_| Err("no"));
     assert_eq!(told, Err((sid('1'), "no")));
 }
@@ -112,9 +145,17 @@ fn a_file_that_everybody_may_read_is_noticed() {
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("key.pem");
     fs::write(&file, "x").unwrap();
-    let settings = EncryptionKeySettings { public_key_sid: sid('1'), private_key_file: Some("key.pem".into()), pkcs11: None };
+    let settings = EncryptionKeySettings {
+        public_key_sid: sid('1'),
+        private_key_file: Some("key.pem".into()),
+        pkcs11: None,
+    };
     for (mode, is_open) in [(0o600, false), (0o640, false), (0o604, true), (0o644, true)] {
         fs::set_permissions(&file, fs::Permissions::from_mode(mode)).unwrap();
-        assert_eq!(settings.open_to_all(folder.path()), is_open.then(|| file.clone()), "{mode:o}");
+        assert_eq!(
+            settings.open_to_all(folder.path()),
+            is_open.then(|| file.clone()),
+            "{mode:o}"
+        );
     }
 }

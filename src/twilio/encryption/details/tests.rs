@@ -18,7 +18,11 @@ fn nonce() -> String {
 }
 
 fn expected() -> Encryption {
-    Encryption { public_key_sid: sid(), wrapped_key: wrapped(256), nonce: nonce() }
+    Encryption {
+        public_key_sid: sid(),
+        wrapped_key: wrapped(256),
+        nonce: nonce(),
+    }
 }
 
 /// Both ways in.
@@ -40,13 +44,19 @@ fn every_spelling_of_the_documentation_is_read() {
     ] {
         assert_eq!(both(&details), Ok(Some(expected())), "{details}");
     }
-    let text = json!({ "public_key_sid": sid(), "encrypted_cek": wrapped(256), "iv": nonce() }).to_string();
+    let text = json!({ "public_key_sid": sid(), "encrypted_cek": wrapped(256), "iv": nonce() })
+        .to_string();
     assert_eq!(from_value(&Value::String(text)), Ok(Some(expected())));
 }
 
 #[test]
 fn nothing_is_no_encryption() {
-    for nothing in [json!(null), json!({}), json!({ "type": null, "iv": "" }), json!({ "other": 1 })] {
+    for nothing in [
+        json!(null),
+        json!({}),
+        json!({ "type": null, "iv": "" }),
+        json!({ "other": 1 }),
+    ] {
         assert_eq!(both(&nothing), Ok(None), "{nothing}");
     }
     assert_eq!(from_json(""), Ok(None));
@@ -57,7 +67,11 @@ fn nothing_is_no_encryption() {
 fn two_values_of_one_thing_are_refused() {
     let whole = json!({ "public_key_sid": sid(), "encrypted_cek": wrapped(256), "iv": nonce() });
     for (field, alias, other) in [
-        ("public_key_sid", "encryption_public_key_sid", format!("CR{}", "1".repeat(32))),
+        (
+            "public_key_sid",
+            "encryption_public_key_sid",
+            format!("CR{}", "1".repeat(32)),
+        ),
         ("encrypted_cek", "encryption_cek", wrapped(257)),
         ("iv", "encryption_iv", STANDARD.encode([0; 12])),
     ] {
@@ -68,7 +82,10 @@ fn two_values_of_one_thing_are_refused() {
     // One name twice: a parser that keeps the last would let anybody choose.
     let text = whole.to_string();
     let twice = format!("{{\"iv\":\"{}\",{}", STANDARD.encode([0; 12]), &text[1..]);
-    assert_eq!(from_json(&twice), Err(DetailsError::Conflict { field: "iv" }));
+    assert_eq!(
+        from_json(&twice),
+        Err(DetailsError::Conflict { field: "iv" })
+    );
 }
 
 #[test]
@@ -79,28 +96,64 @@ fn what_is_half_there_or_of_another_form_is_refused() {
         details[field] = value;
         both(&details)
     };
-    assert_eq!(with("type", json!("aes-cbc")), Err(DetailsError::UnknownType));
+    assert_eq!(
+        with("type", json!("aes-cbc")),
+        Err(DetailsError::UnknownType)
+    );
     for field in ["public_key_sid", "encrypted_cek", "iv"] {
-        assert_eq!(with(field, json!(null)), Err(DetailsError::Missing { field }));
+        assert_eq!(
+            with(field, json!(null)),
+            Err(DetailsError::Missing { field })
+        );
         assert_eq!(with(field, json!("")), Err(DetailsError::Missing { field }));
-        assert_eq!(with(field, json!(7)), Err(DetailsError::Malformed { field, expected: "a text" }));
-        assert_eq!(with(field, json!({ "a": 1 })), Err(DetailsError::Malformed { field, expected: "a text" }));
+        assert_eq!(
+            with(field, json!(7)),
+            Err(DetailsError::Malformed {
+                field,
+                expected: "a text"
+            })
+        );
+        assert_eq!(
+            with(field, json!({ "a": 1 })),
+            Err(DetailsError::Malformed {
+                field,
+                expected: "a text"
+            })
+        );
     }
-    let is_malformed =
-        |field, value: String| matches!(with(field, json!(value)), Err(DetailsError::Malformed { field: named, .. }) if named == field);
-    for bad in ["CR", "PK00000000000000000000000000000000", "CRzz000000000000000000000000000000", &format!("{}0", sid())] {
+    let is_malformed = |field, value: String| matches!(with(field, json!(value)), Err(DetailsError::Malformed { field: named, .. }) if named == field);
+    for bad in [
+        "CR",
+        "PK00000000000000000000000000000000",
+        "CRzz000000000000000000000000000000",
+        &format!("{}0", sid()),
+    ] {
         assert!(is_malformed("public_key_sid", bad.to_owned()), "{bad}");
     }
     for length in [0, 1, 128, 255, 1025, 4000] {
-        assert!(length == 0 || is_malformed("encrypted_cek", wrapped(length)), "{length}");
+        assert!(
+            length == 0 || is_malformed("encrypted_cek", wrapped(length)),
+            "{length}"
+        );
     }
     for length in [256, 384, 512, 1024] {
-        assert!(with("encrypted_cek", json!(wrapped(length))).is_ok(), "{length}");
+        assert!(
+            with("encrypted_cek", json!(wrapped(length))).is_ok(),
+            "{length}"
+        );
     }
     for length in [1, 11, 13, 16] {
-        assert!(is_malformed("iv", STANDARD.encode(vec![0; length])), "{length}");
+        assert!(
+            is_malformed("iv", STANDARD.encode(vec![0; length])),
+            "{length}"
+        );
     }
-    for bad in ["zc3Nzc3Nzc3Nzc3N=", "zc3N zc3Nzc3Nzc3N", "__________________", "zc3Nzc3Nzc3Nzc3"] {
+    for bad in [
+        "zc3Nzc3Nzc3Nzc3N=",
+        "zc3N zc3Nzc3Nzc3N",
+        "__________________",
+        "zc3Nzc3Nzc3Nzc3",
+    ] {
         assert!(is_malformed("iv", bad.to_owned()), "{bad}");
     }
     for shape in [json!([]), json!(7), json!(true), json!([{}])] {
@@ -109,7 +162,10 @@ fn what_is_half_there_or_of_another_form_is_refused() {
     for text in ["{", "nul", "{}{}", "rsa-aes", "{\"iv\":}"] {
         assert_eq!(from_json(text), Err(DetailsError::Shape), "{text}");
     }
-    assert_eq!(from_json(&format!("{{{}}}", " ".repeat(MAX_TEXT))), Err(DetailsError::TooLong));
+    assert_eq!(
+        from_json(&format!("{{{}}}", " ".repeat(MAX_TEXT))),
+        Err(DetailsError::TooLong)
+    );
 }
 
 #[test]

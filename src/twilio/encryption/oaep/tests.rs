@@ -1,5 +1,5 @@
-//! Our padding against aws-lc-rs: a block that is padded here is encrypted by the public exponent, and aws-lc-rs decrypts it as a whole; both must
-//! say the same of every block.
+//! Our padding against aws-lc-rs: a block that is padded here is encrypted by the public exponent,
+//! and aws-lc-rs decrypts it as a whole; both must say the same of every block.
 
 use std::sync::OnceLock;
 
@@ -31,20 +31,37 @@ fn pair() -> &'static (PrivateKey, Vec<u8>) {
     static PAIR: OnceLock<(PrivateKey, Vec<u8>)> = OnceLock::new();
     PAIR.get_or_init(|| {
         let pair = Pair::new();
-        let at = pair.public.windows(5).position(|bytes| bytes == [0x02, 0x82, 0x01, 0x01, 0x00]).unwrap() + 5;
-        (PrivateKey::from_pem(&pair.pem()).unwrap(), pair.public[at..at + K].to_vec())
+        let at = pair
+            .public
+            .windows(5)
+            .position(|bytes| bytes == [0x02, 0x82, 0x01, 0x01, 0x00])
+            .unwrap()
+            + 5;
+        (
+            PrivateKey::from_pem(&pair.pem()).unwrap(),
+            pair.public[at..at + K].to_vec(),
+        )
     })
 }
 
 /// block ^ 65537 mod n, bit by bit: slow, and plain enough to be believed.
 fn encrypt(block: &[u8], n: &[u8]) -> Vec<u8> {
-    let limbs = |bytes: &[u8]| -> Vec<u32> { bytes.rchunks(4).map(|four| u32::from_be_bytes(four.try_into().unwrap())).collect() };
+    let limbs = |bytes: &[u8]| -> Vec<u32> {
+        bytes
+            .rchunks(4)
+            .map(|four| u32::from_be_bytes(four.try_into().unwrap()))
+            .collect()
+    };
     let (m, n) = (limbs(block), limbs(n));
     let mut power = m.clone();
     for _ in 0..16 {
         power = times(&power, &power, &n);
     }
-    times(&power, &m, &n).iter().rev().flat_map(|limb| limb.to_be_bytes()).collect()
+    times(&power, &m, &n)
+        .iter()
+        .rev()
+        .flat_map(|limb| limb.to_be_bytes())
+        .collect()
 }
 
 fn times(a: &[u32], b: &[u32], n: &[u32]) -> Vec<u32> {
@@ -92,7 +109,10 @@ fn both(block: &[u8]) -> Option<Key> {
 
 #[test]
 fn a_key_that_is_padded_by_the_book_comes_out() {
-    assert_eq!(both(&padded(&[7; 32], [3; HASH])), Key::from_slice(&[7; 32]));
+    assert_eq!(
+        both(&padded(&[7; 32], [3; HASH])),
+        Key::from_slice(&[7; 32])
+    );
 }
 
 #[test]
@@ -113,7 +133,14 @@ fn each_part_of_the_padding_is_looked_at() {
     let one = K - HASH - 1 - 33;
     // The first and the last byte of the label's hash, of the zeros, and the one.
     let hash = digest(&SHA256, b"").as_ref().to_vec();
-    for (at, byte) in [(0, !hash[0]), (31, !hash[31]), (32, 2), (one - 1, 2), (one, 0), (one, 2)] {
+    for (at, byte) in [
+        (0, !hash[0]),
+        (31, !hash[31]),
+        (32, 2),
+        (one - 1, 2),
+        (one, 0),
+        (one, 2),
+    ] {
         assert_eq!(both(&with(at, byte)), None, "{at}");
     }
     // The one too early: 33 bytes of message, of which none is a key.

@@ -22,7 +22,10 @@ const BUCKETS: &str = "
 ";
 
 fn accounts() -> Accounts {
-    toml::from_str::<Settings>(BUCKETS).unwrap().resolve(std::path::Path::new("/")).unwrap()
+    toml::from_str::<Settings>(BUCKETS)
+        .unwrap()
+        .resolve(std::path::Path::new("/"))
+        .unwrap()
 }
 
 /// The bucket's name and the path, if the address means any.
@@ -36,15 +39,39 @@ fn meant(accounts: &Accounts, address: &str) -> Option<(String, String)> {
 fn addresses_below_a_prefix_are_objects_of_its_bucket() {
     let accounts = accounts();
     for (address, bucket, path) in [
-        ("https://calls.s3.eu-west-1.amazonaws.com/recordings/AC0/RE0", "calls", "recordings/AC0/RE0"),
-        ("https://calls.s3.eu-west-1.amazonaws.com:443/recordings/RE0.wav", "calls", "recordings/RE0.wav"),
-        ("http://calls.s3.eu-west-1.amazonaws.com/recordings/RE0.wav", "calls", "recordings/RE0.wav"),
-        ("https://CALLS.s3.eu-west-1.amazonaws.com/recordings/a%20b+c%2Bd", "calls", "recordings/a b+c+d"),
-        ("https://calls.s3.eu-west-1.amazonaws.com/x/../recordings/RE0", "calls", "recordings/RE0"),
+        (
+            "https://calls.s3.eu-west-1.amazonaws.com/recordings/AC0/RE0",
+            "calls",
+            "recordings/AC0/RE0",
+        ),
+        (
+            "https://calls.s3.eu-west-1.amazonaws.com:443/recordings/RE0.wav",
+            "calls",
+            "recordings/RE0.wav",
+        ),
+        (
+            "http://calls.s3.eu-west-1.amazonaws.com/recordings/RE0.wav",
+            "calls",
+            "recordings/RE0.wav",
+        ),
+        (
+            "https://CALLS.s3.eu-west-1.amazonaws.com/recordings/a%20b+c%2Bd",
+            "calls",
+            "recordings/a b+c+d",
+        ),
+        (
+            "https://calls.s3.eu-west-1.amazonaws.com/x/../recordings/RE0",
+            "calls",
+            "recordings/RE0",
+        ),
         ("https://s3.example.com:9000/bucket/RE0", "bucket", "RE0"),
         ("https://s3.example.com:9000/bucket/a%25b", "bucket", "a%b"),
     ] {
-        assert_eq!(meant(&accounts, address), Some((bucket.to_owned(), path.to_owned())), "{address}");
+        assert_eq!(
+            meant(&accounts, address),
+            Some((bucket.to_owned(), path.to_owned())),
+            "{address}"
+        );
     }
 }
 
@@ -92,24 +119,61 @@ fn every_other_address_is_none() {
 #[tokio::test]
 async fn what_is_not_covered_is_asked_nowhere_and_named_by_its_host() {
     let accounts = accounts();
-    let (client, account) = (Client::new(&accounts).unwrap(), accounts.iter().next().unwrap());
+    let (client, account) = (
+        Client::new(&accounts).unwrap(),
+        accounts.iter().next().unwrap(),
+    );
     let foreign = |host: &str| Err(Refusal::ForeignMedia { host: host.into() }.into());
-    let told = async |address: &str| client.elsewhere(account, address).await.map(|media| media.map(drop));
-    assert_eq!(told("https://evil.example/secret/path?token=hunter2").await, foreign("evil.example"));
-    assert_eq!(told("https://calls.s3.eu-west-1.amazonaws.com/other/RE0").await, foreign("calls.s3.eu-west-1.amazonaws.com"));
-    assert_eq!(told("https://twilio.com.evil.example/RE0").await, foreign("twilio.com.evil.example"));
-    assert_eq!(told("https://eviltwilio.com/RE0").await, foreign("eviltwilio.com"));
-    for own in ["http://api.twilio.com/2010-04-01/Accounts/AC0/Recordings/RE0", "https://api.dublin.ie1.twilio.com/x", "no address"] {
+    let told = async |address: &str| {
+        client
+            .elsewhere(account, address)
+            .await
+            .map(|media| media.map(drop))
+    };
+    assert_eq!(
+        told("https://evil.example/secret/path?token=hunter2").await,
+        foreign("evil.example")
+    );
+    assert_eq!(
+        told("https://calls.s3.eu-west-1.amazonaws.com/other/RE0").await,
+        foreign("calls.s3.eu-west-1.amazonaws.com")
+    );
+    assert_eq!(
+        told("https://twilio.com.evil.example/RE0").await,
+        foreign("twilio.com.evil.example")
+    );
+    assert_eq!(
+        told("https://eviltwilio.com/RE0").await,
+        foreign("eviltwilio.com")
+    );
+    for own in [
+        "http://api.twilio.com/2010-04-01/Accounts/AC0/Recordings/RE0",
+        "https://api.dublin.ie1.twilio.com/x",
+        "no address",
+    ] {
         assert_eq!(told(own).await, Ok(None), "{own}");
     }
-    let refused = Err(RestError::Refused { status: 403, code: None });
-    for address in ["https://evil.example/RE0", "https://api.twilio.com/RE0", "", "https://calls.s3.eu-west-1.amazonaws.com/other/RE0"] {
-        assert_eq!(client.delete_object(account, address).await, refused, "{address}");
+    let refused = Err(RestError::Refused {
+        status: 403,
+        code: None,
+    });
+    for address in [
+        "https://evil.example/RE0",
+        "https://api.twilio.com/RE0",
+        "",
+        "https://calls.s3.eu-west-1.amazonaws.com/other/RE0",
+    ] {
+        assert_eq!(
+            client.delete_object(account, address).await,
+            refused,
+            "{address}"
+        );
     }
 }
 
 proptest! {
-    /// Whatever comes after the prefix, the path stays below the bucket's folder and has no part that means another one.
+    /// Whatever comes after the prefix, the path stays below the bucket's folder and has no part
+    /// that means another one.
     #[test]
     fn any_address_stays_below_its_prefix(rest in "[a-z./%25e_ -]{0,40}") {
         let accounts = accounts();

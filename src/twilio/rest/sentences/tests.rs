@@ -14,31 +14,70 @@ fn a_sentence_is_read_whatever_is_not_known_of_it() {
         "confidence": "0.95", "words": [{"word": "Thank", "start_time": "0.40", "end_time": "1.1295"}, {"word": "you.", "start_time": null}]}"#;
     let sentence = read(full).unwrap();
     assert_eq!(
-        (sentence.media_channel, sentence.start_ms, sentence.end_ms, sentence.confidence),
+        (
+            sentence.media_channel,
+            sentence.start_ms,
+            sentence.end_ms,
+            sentence.confidence
+        ),
         (Some(2), Some(400), Some(1900), Some(0.95))
     );
     assert_eq!(sentence.transcript.expose(), "Thank you.");
-    let words: Vec<_> = sentence.words.iter().map(|word| (word.word.expose(), word.start_ms, word.end_ms)).collect();
-    assert_eq!(words, [("Thank", Some(400), Some(1130)), ("you.", None, None)]);
+    let words: Vec<_> = sentence
+        .words
+        .iter()
+        .map(|word| (word.word.expose(), word.start_ms, word.end_ms))
+        .collect();
+    assert_eq!(
+        words,
+        [("Thank", Some(400), Some(1130)), ("you.", None, None)]
+    );
     assert!(!format!("{sentence:?}").contains("hank"));
 
-    let bare =
-        read(r#"{"transcript": "Hm.", "start_time": null, "end_time": null, "confidence": null, "words": null, "media_channel": null}"#);
+    let bare = read(
+        r#"{"transcript": "Hm.", "start_time": null, "end_time": null, "confidence": null, "words": null, "media_channel": null}"#,
+    );
     let bare = bare.unwrap();
-    assert_eq!((bare.media_channel, bare.start_ms, bare.end_ms, bare.confidence), (None, None, None, None));
-    let numbers = read(r#"{"transcript": "", "start_time": 1.5, "media_channel": "1", "confidence": 1}"#).unwrap();
-    assert_eq!((numbers.start_ms, numbers.media_channel, numbers.confidence), (Some(1500), Some(1), Some(1.0)));
+    assert_eq!(
+        (
+            bare.media_channel,
+            bare.start_ms,
+            bare.end_ms,
+            bare.confidence
+        ),
+        (None, None, None, None)
+    );
+    let numbers =
+        read(r#"{"transcript": "", "start_time": 1.5, "media_channel": "1", "confidence": 1}"#)
+            .unwrap();
+    assert_eq!(
+        (numbers.start_ms, numbers.media_channel, numbers.confidence),
+        (Some(1500), Some(1), Some(1.0))
+    );
     for odd in ["-1", "soon", "NaN", "inf", "1e300", ""] {
         assert_eq!(
-            read(&format!(r#"{{"transcript": "", "start_time": "{odd}", "confidence": "{odd}"}}"#)).unwrap().start_ms,
+            read(&format!(
+                r#"{{"transcript": "", "start_time": "{odd}", "confidence": "{odd}"}}"#
+            ))
+            .unwrap()
+            .start_ms,
             None,
             "{odd}"
         );
     }
     for share in ["-0.1", "1.1", "NaN", "much"] {
-        assert_eq!(read(&format!(r#"{{"transcript": "", "confidence": "{share}"}}"#)).unwrap().confidence, None, "{share}");
+        assert_eq!(
+            read(&format!(r#"{{"transcript": "", "confidence": "{share}"}}"#))
+                .unwrap()
+                .confidence,
+            None,
+            "{share}"
+        );
     }
-    assert!(read(r#"{"start_time": "0.4"}"#).is_err(), "a sentence says something");
+    assert!(
+        read(r#"{"start_time": "0.4"}"#).is_err(),
+        "a sentence says something"
+    );
 }
 
 proptest! {

@@ -20,12 +20,23 @@ fn accounts() -> Accounts {
         secret_file: None,
         algorithm,
     };
-    let mut first = AccountSettings::new(sid("AC", "0").parse().unwrap(), vec![secret("12345"), secret("before-rotation")]);
-    first.shared_keys = vec![shared("k1", "shared", Algorithm::Sha256), shared("k0", "older", Algorithm::Sha1)];
+    let mut first = AccountSettings::new(
+        sid("AC", "0").parse().unwrap(),
+        vec![secret("12345"), secret("before-rotation")],
+    );
+    first.shared_keys = vec![
+        shared("k1", "shared", Algorithm::Sha256),
+        shared("k0", "older", Algorithm::Sha1),
+    ];
     let mut strict = AccountSettings::new(sid("AC", "7").parse().unwrap(), vec![secret("12345")]);
-    (strict.shared_keys, strict.require_shared_key) = (vec![shared("k1", "shared", Algorithm::Sha256)], true);
+    (strict.shared_keys, strict.require_shared_key) =
+        (vec![shared("k1", "shared", Algorithm::Sha256)], true);
     Settings {
-        accounts: vec![first, AccountSettings::new(sid("AC", "9").parse().unwrap(), vec![secret("subaccount")]), strict],
+        accounts: vec![
+            first,
+            AccountSettings::new(sid("AC", "9").parse().unwrap(), vec![secret("subaccount")]),
+            strict,
+        ],
         ..Settings::default()
     }
     .resolve(Path::new("/"))
@@ -42,7 +53,10 @@ fn recording_params() -> Vec<(String, String)> {
         ("AccountSid", &ac),
         ("CallSid", &sid("CA", "1")),
         ("RecordingSid", &re),
-        ("RecordingUrl", &format!("https://api.twilio.com/2010-04-01/Accounts/{ac}/Recordings/{re}")),
+        (
+            "RecordingUrl",
+            &format!("https://api.twilio.com/2010-04-01/Accounts/{ac}/Recordings/{re}"),
+        ),
         ("RecordingStatus", "completed"),
         ("RecordingDuration", "5"),
         ("RecordingChannels", "1"),
@@ -54,17 +68,35 @@ fn recording_params() -> Vec<(String, String)> {
 }
 
 fn encoded(params: &[(String, String)]) -> String {
-    url::form_urlencoded::Serializer::new(String::new()).extend_pairs(params).finish()
+    url::form_urlencoded::Serializer::new(String::new())
+        .extend_pairs(params)
+        .finish()
 }
 
 fn posted<'a>(path_and_query: &'a str, body: &'a str, signature: &'a str) -> Request<'a> {
-    let delivery = Delivery::Body { content_type: Some("application/x-www-form-urlencoded; charset=UTF-8"), bytes: body.as_bytes() };
-    Request { path_and_query, signature: Some(signature), settings: None, delivery }
+    let delivery = Delivery::Body {
+        content_type: Some("application/x-www-form-urlencoded; charset=UTF-8"),
+        bytes: body.as_bytes(),
+    };
+    Request {
+        path_and_query,
+        signature: Some(signature),
+        settings: None,
+        delivery,
+    }
 }
 
 fn json<'a>(path_and_query: &'a str, body: &'a str, signature: &'a str) -> Request<'a> {
-    let delivery = Delivery::Body { content_type: Some("application/json"), bytes: body.as_bytes() };
-    Request { path_and_query, signature: Some(signature), settings: None, delivery }
+    let delivery = Delivery::Body {
+        content_type: Some("application/json"),
+        bytes: body.as_bytes(),
+    };
+    Request {
+        path_and_query,
+        signature: Some(signature),
+        settings: None,
+        delivery,
+    }
 }
 
 fn outcome(request: &Request<'_>) -> Result<Verified, Forbidden> {
@@ -77,7 +109,10 @@ fn outcome(request: &Request<'_>) -> Result<Verified, Forbidden> {
 #[test]
 fn a_recording_callback_signed_with_or_without_port_is_verified() {
     let body = encoded(&recording_params());
-    for signature in ["XuXvmrvguKoAqIIqb793EDXw1KM=", "szx2q8HWPTSYbMNpxRWshjA+5tA="] {
+    for signature in [
+        "XuXvmrvguKoAqIIqb793EDXw1KM=",
+        "szx2q8HWPTSYbMNpxRWshjA+5tA=",
+    ] {
         let verified = outcome(&posted(RECORDING_PATH, &body, signature)).unwrap();
         assert_eq!(verified.account().as_str(), sid("AC", "0"));
         assert_eq!(verified.params(), recording_params());
@@ -97,24 +132,52 @@ fn a_changed_callback_is_forbidden() {
         format!("{body}&New=1"),
         body.replace("&ErrorCode=0", ""),
     ] {
-        assert_eq!(outcome(&posted(RECORDING_PATH, &changed, signature)).unwrap_err(), Forbidden::WrongSignature);
+        assert_eq!(
+            outcome(&posted(RECORDING_PATH, &changed, signature)).unwrap_err(),
+            Forbidden::WrongSignature
+        );
     }
-    assert_eq!(outcome(&posted("/twilio/recording?tenant=t2", &body, signature)).unwrap_err(), Forbidden::WrongSignature);
-    assert_eq!(outcome(&posted("/twilio/recording", &body, signature)).unwrap_err(), Forbidden::WrongSignature);
-    assert_eq!(outcome(&posted(RECORDING_PATH, &body, "")).unwrap_err(), Forbidden::WrongSignature);
-    let unsigned = Request { signature: None, ..posted(RECORDING_PATH, &body, "") };
+    assert_eq!(
+        outcome(&posted("/twilio/recording?tenant=t2", &body, signature)).unwrap_err(),
+        Forbidden::WrongSignature
+    );
+    assert_eq!(
+        outcome(&posted("/twilio/recording", &body, signature)).unwrap_err(),
+        Forbidden::WrongSignature
+    );
+    assert_eq!(
+        outcome(&posted(RECORDING_PATH, &body, "")).unwrap_err(),
+        Forbidden::WrongSignature
+    );
+    let unsigned = Request {
+        signature: None,
+        ..posted(RECORDING_PATH, &body, "")
+    };
     assert_eq!(outcome(&unsigned).unwrap_err(), Forbidden::Unsigned);
 }
 
 #[test]
 fn a_get_carries_everything_in_its_query() {
-    let path = format!("/twilio/recording?RecordingSid={}&RecordingStatus=completed", sid("RE", "2"));
-    must_pass("https://vault.example.com", &path, &[], "XegGTArco/Q6oBweb6kbT+LIsCs=");
+    let path = format!(
+        "/twilio/recording?RecordingSid={}&RecordingStatus=completed",
+        sid("RE", "2")
+    );
+    must_pass(
+        "https://vault.example.com",
+        &path,
+        &[],
+        "XegGTArco/Q6oBweb6kbT+LIsCs=",
+    );
 
     let path = format!("{path}&AccountSid={}", sid("AC", "0"));
     let signature = sign(&token(), &format!("https://vault.example.com{path}"), &[]);
-    let verified =
-        outcome(&Request { path_and_query: &path, signature: Some(&signature), settings: None, delivery: Delivery::Query }).unwrap();
+    let verified = outcome(&Request {
+        path_and_query: &path,
+        signature: Some(&signature),
+        settings: None,
+        delivery: Delivery::Query,
+    })
+    .unwrap();
     assert!(verified.is_get());
     assert_eq!(verified.params(), verified.query());
     assert_eq!(verified.params().len(), 3);
@@ -124,8 +187,16 @@ fn a_get_carries_everything_in_its_query() {
 fn json_is_verified_through_its_digest_only() {
     let body = r#"{"transcript_sid":"GT33333333333333333333333333333333","event_type":"voice_intelligence_transcript_available"}"#;
     let digest = "e3d71e9476dc7237103407a16bd272f8da2696f8b13d1e8db0690818843e991d";
-    must_pass("https://vault.example.com", &format!("/twilio/transcript?bodySHA256={digest}"), &[], "Rp6o+P6qxMbcLAWQOybubyMSbdE=");
-    assert!(digest_fits(&owned(&[(BODY_DIGEST, digest)]), body.as_bytes()));
+    must_pass(
+        "https://vault.example.com",
+        &format!("/twilio/transcript?bodySHA256={digest}"),
+        &[],
+        "Rp6o+P6qxMbcLAWQOybubyMSbdE=",
+    );
+    assert!(digest_fits(
+        &owned(&[(BODY_DIGEST, digest)]),
+        body.as_bytes()
+    ));
 
     for name in ["account_sid", "AccountSid"] {
         let body = format!(r#"{{"{name}":"{}","n":1}}"#, sid("AC", "0"));
@@ -138,10 +209,16 @@ fn json_is_verified_through_its_digest_only() {
 
         // The URL is signed as it stands, but the body is another one.
         let other = body.replace(":1", ":2");
-        assert_eq!(outcome(&json(&path, &other, &signature)).unwrap_err(), Forbidden::BodyDigest);
+        assert_eq!(
+            outcome(&json(&path, &other, &signature)).unwrap_err(),
+            Forbidden::BodyDigest
+        );
         // A right signature over a URL without the digest says nothing of the body.
         let signature = sign(&token(), "https://vault.example.com/twilio/transcript", &[]);
-        assert_eq!(outcome(&json("/twilio/transcript", &body, &signature)).unwrap_err(), Forbidden::BodyDigest);
+        assert_eq!(
+            outcome(&json("/twilio/transcript", &body, &signature)).unwrap_err(),
+            Forbidden::BodyDigest
+        );
     }
 }
 
@@ -151,9 +228,19 @@ fn during_a_rotation_both_tokens_count_and_another_accounts_token_never_does() {
     let params = recording_params();
     let body = encoded(&params);
     let signed_with = |text: &str| sign(&SecretText::new(text.into()), &url, &params);
-    assert!(outcome(&posted(RECORDING_PATH, &body, &signed_with("before-rotation"))).is_ok());
+    assert!(
+        outcome(&posted(
+            RECORDING_PATH,
+            &body,
+            &signed_with("before-rotation")
+        ))
+        .is_ok()
+    );
     for other in ["subaccount", "1234", "12345 ", ""] {
-        assert_eq!(outcome(&posted(RECORDING_PATH, &body, &signed_with(other))).unwrap_err(), Forbidden::WrongSignature);
+        assert_eq!(
+            outcome(&posted(RECORDING_PATH, &body, &signed_with(other))).unwrap_err(),
+            Forbidden::WrongSignature
+        );
     }
 }
 
@@ -164,7 +251,10 @@ fn an_account_that_is_unknown_missing_or_ambiguous_is_forbidden() {
         owned(&[("AccountSid", &sid("AC", "5"))]),
         owned(&[]),
         owned(&[("AccountSid", "AC")]),
-        owned(&[("AccountSid", &sid("AC", "0")), ("AccountSid", &sid("AC", "9"))]),
+        owned(&[
+            ("AccountSid", &sid("AC", "0")),
+            ("AccountSid", &sid("AC", "9")),
+        ]),
         owned(&[("accountsid", &sid("AC", "0"))]),
     ];
     for params in cases {
@@ -172,7 +262,11 @@ fn an_account_that_is_unknown_missing_or_ambiguous_is_forbidden() {
         // Signed with a real token, and with the token that stands in for an unknown account's.
         for key in ["12345".to_owned(), "0".repeat(32)] {
             let signature = sign(&SecretText::new(key), &url, &params);
-            assert_eq!(outcome(&posted(RECORDING_PATH, &body, &signature)).unwrap_err(), Forbidden::UnknownAccount, "{body}");
+            assert_eq!(
+                outcome(&posted(RECORDING_PATH, &body, &signature)).unwrap_err(),
+                Forbidden::UnknownAccount,
+                "{body}"
+            );
         }
     }
 }
@@ -186,15 +280,41 @@ fn what_cannot_be_read_is_malformed() {
     assert!(rejected(&posted("/x", "From=%zz", "s")).contains("`From`"));
     assert!(rejected(&posted("/x?tenant=%ff", "", "s")).contains("`tenant`"));
     assert!(rejected(&json("/x", "{", "s")).contains("JSON"));
-    let body = Delivery::Body { content_type: Some("text/plain"), bytes: b"a=b" };
-    assert!(rejected(&Request { path_and_query: "/x", signature: Some("s"), settings: None, delivery: body }).contains("content type"));
-    let body = Delivery::Body { content_type: None, bytes: b"a=b" };
-    assert!(rejected(&Request { path_and_query: "/x", signature: Some("s"), settings: None, delivery: body }).contains("content type"));
+    let body = Delivery::Body {
+        content_type: Some("text/plain"),
+        bytes: b"a=b",
+    };
+    assert!(
+        rejected(&Request {
+            path_and_query: "/x",
+            signature: Some("s"),
+            settings: None,
+            delivery: body
+        })
+        .contains("content type")
+    );
+    let body = Delivery::Body {
+        content_type: None,
+        bytes: b"a=b",
+    };
+    assert!(
+        rejected(&Request {
+            path_and_query: "/x",
+            signature: Some("s"),
+            settings: None,
+            delivery: body
+        })
+        .contains("content type")
+    );
 }
 
 /// What a key signs with this hash, as Twilio does it for shared keys.
 fn shared(hash: hmac::Algorithm, secret: &str, path: &str, params: &[(String, String)]) -> String {
-    mac(&hmac::Key::new(hash, secret.as_bytes()), &format!("https://vault.example.com{path}"), &tail(params))
+    mac(
+        &hmac::Key::new(hash, secret.as_bytes()),
+        &format!("https://vault.example.com{path}"),
+        &tail(params),
+    )
 }
 
 #[test]
@@ -203,14 +323,24 @@ fn a_shared_key_signs_with_its_own_algorithm_and_with_no_weaker_one() {
     let params = recording_params();
     let body = encoded(&params);
     let told = |settings, signature: &str| {
-        outcome(&Request { settings, ..posted(RECORDING_PATH, &body, signature) }).map(|verified| verified.account().clone())
+        outcome(&Request {
+            settings,
+            ..posted(RECORDING_PATH, &body, signature)
+        })
+        .map(|verified| verified.account().clone())
     };
-    let [strong, weak, older] =
-        [(SHA256, "shared"), (SHA1, "shared"), (SHA1, "older")].map(|(hash, key)| shared(hash, key, RECORDING_PATH, &params));
-    for settings in ["key=k1,algorithm=HMAC_SHA256", " algorithm = hmac_sha256 , key = k1 "] {
+    let [strong, weak, older] = [(SHA256, "shared"), (SHA1, "shared"), (SHA1, "older")]
+        .map(|(hash, key)| shared(hash, key, RECORDING_PATH, &params));
+    for settings in [
+        "key=k1,algorithm=HMAC_SHA256",
+        " algorithm = hmac_sha256 , key = k1 ",
+    ] {
         assert!(told(Some(settings), &strong).is_ok(), "{settings}");
     }
-    assert!(told(Some("key=k0,algorithm=HMAC_SHA1"), &older).is_ok(), "both keys count during a rotation");
+    assert!(
+        told(Some("key=k0,algorithm=HMAC_SHA1"), &older).is_ok(),
+        "both keys count during a rotation"
+    );
     for (settings, signature) in [
         ("key=k1,algorithm=HMAC_SHA1", &weak),
         ("key=k2,algorithm=HMAC_SHA256", &strong),
@@ -220,39 +350,98 @@ fn a_shared_key_signs_with_its_own_algorithm_and_with_no_weaker_one() {
         ("key=k1,key=k1,algorithm=HMAC_SHA256", &strong),
         ("", &strong),
     ] {
-        assert_eq!(told(Some(settings), signature).unwrap_err(), Forbidden::UnknownKey, "{settings}");
+        assert_eq!(
+            told(Some(settings), signature).unwrap_err(),
+            Forbidden::UnknownKey,
+            "{settings}"
+        );
     }
     assert!(!Forbidden::UnknownKey.to_string().contains("public_url"));
     // A shared key is no auth token, and an auth token no shared key.
     assert_eq!(told(None, &strong).unwrap_err(), Forbidden::WrongSignature);
-    let by_token = sign(&token(), &format!("https://vault.example.com{RECORDING_PATH}"), &params);
-    assert_eq!(told(Some("key=k1,algorithm=HMAC_SHA256"), &by_token).unwrap_err(), Forbidden::WrongSignature);
+    let by_token = sign(
+        &token(),
+        &format!("https://vault.example.com{RECORDING_PATH}"),
+        &params,
+    );
+    assert_eq!(
+        told(Some("key=k1,algorithm=HMAC_SHA256"), &by_token).unwrap_err(),
+        Forbidden::WrongSignature
+    );
 
-    let strict: Vec<_> = params.iter().map(|(name, value)| (name.clone(), value.replace(&sid("AC", "0"), &sid("AC", "7")))).collect();
+    let strict: Vec<_> = params
+        .iter()
+        .map(|(name, value)| {
+            (
+                name.clone(),
+                value.replace(&sid("AC", "0"), &sid("AC", "7")),
+            )
+        })
+        .collect();
     let body = encoded(&strict);
-    let by_token = sign(&token(), &format!("https://vault.example.com{RECORDING_PATH}"), &strict);
-    assert_eq!(outcome(&posted(RECORDING_PATH, &body, &by_token)).unwrap_err(), Forbidden::NoSharedKey);
+    let by_token = sign(
+        &token(),
+        &format!("https://vault.example.com{RECORDING_PATH}"),
+        &strict,
+    );
+    assert_eq!(
+        outcome(&posted(RECORDING_PATH, &body, &by_token)).unwrap_err(),
+        Forbidden::NoSharedKey
+    );
     let strong = shared(SHA256, "shared", RECORDING_PATH, &strict);
-    assert!(outcome(&Request { settings: Some("key=k1,algorithm=HMAC_SHA256"), ..posted(RECORDING_PATH, &body, &strong) }).is_ok());
+    assert!(
+        outcome(&Request {
+            settings: Some("key=k1,algorithm=HMAC_SHA256"),
+            ..posted(RECORDING_PATH, &body, &strong)
+        })
+        .is_ok()
+    );
 }
 
 #[test]
 fn a_query_that_was_cut_off_is_no_parameter() {
     for (whole, cut, name) in [
-        ("/twilio/recordings?tier=restricted", "/twilio/recordings", "?tier=restricted"),
-        ("/twilio/recordings?queue=12", "/twilio/recordings?queue=1", "2"),
-        ("/twilio/recordings?queue=SALES", "/twilio/recordings?queue=S", "ALES"),
-        ("/twilio/recordings?a=b&tier=restricted", "/twilio/recordings?a=b", "&tier=restricted"),
+        (
+            "/twilio/recordings?tier=restricted",
+            "/twilio/recordings",
+            "?tier=restricted",
+        ),
+        (
+            "/twilio/recordings?queue=12",
+            "/twilio/recordings?queue=1",
+            "2",
+        ),
+        (
+            "/twilio/recordings?queue=SALES",
+            "/twilio/recordings?queue=S",
+            "ALES",
+        ),
+        (
+            "/twilio/recordings?a=b&tier=restricted",
+            "/twilio/recordings?a=b",
+            "&tier=restricted",
+        ),
     ] {
-        let signature = sign(&token(), &format!("https://vault.example.com{whole}"), &recording_params());
+        let signature = sign(
+            &token(),
+            &format!("https://vault.example.com{whole}"),
+            &recording_params(),
+        );
         let body = encoded(&recording_params());
         assert!(outcome(&posted(whole, &body, &signature)).is_ok());
         for (name, value) in [(name, ""), name.split_at(name.len() - 1)] {
             if name.is_empty() {
                 continue;
             }
-            let smuggled = with(&[(name, value)], &[]).into_iter().chain(recording_params()).collect::<Vec<_>>();
-            assert_eq!(outcome(&posted(cut, &encoded(&smuggled), &signature)).unwrap_err(), Forbidden::CutUrl, "{cut} {name}");
+            let smuggled = with(&[(name, value)], &[])
+                .into_iter()
+                .chain(recording_params())
+                .collect::<Vec<_>>();
+            assert_eq!(
+                outcome(&posted(cut, &encoded(&smuggled), &signature)).unwrap_err(),
+                Forbidden::CutUrl,
+                "{cut} {name}"
+            );
         }
     }
 }
@@ -269,12 +458,32 @@ fn a_query_that_was_escaped_in_another_way_is_the_same_query() {
         ("?q=a%20b&q=c&flag=", "?q=a+b&q=c&flag"),
     ] {
         let path = format!("/twilio/recordings{wire}");
-        let signature = sign(&token(), &format!("https://vault.example.com/twilio/recordings{signed}"), &recording_params());
-        assert!(outcome(&posted(&path, &body, &signature)).is_ok(), "{signed} {wire}");
+        let signature = sign(
+            &token(),
+            &format!("https://vault.example.com/twilio/recordings{signed}"),
+            &recording_params(),
+        );
+        assert!(
+            outcome(&posted(&path, &body, &signature)).is_ok(),
+            "{signed} {wire}"
+        );
     }
-    for (signed, wire) in [("?q=a%2Bb", "?q=a+b"), ("?a=1&b=2", "?b=2&a=1"), ("?q=a", "?q=A"), ("?q=a", "?q=a&q=a")] {
+    for (signed, wire) in [
+        ("?q=a%2Bb", "?q=a+b"),
+        ("?a=1&b=2", "?b=2&a=1"),
+        ("?q=a", "?q=A"),
+        ("?q=a", "?q=a&q=a"),
+    ] {
         let path = format!("/twilio/recordings{wire}");
-        let signature = sign(&token(), &format!("https://vault.example.com/twilio/recordings{signed}"), &recording_params());
-        assert_eq!(outcome(&posted(&path, &body, &signature)).unwrap_err(), Forbidden::WrongSignature, "{signed} {wire}");
+        let signature = sign(
+            &token(),
+            &format!("https://vault.example.com/twilio/recordings{signed}"),
+            &recording_params(),
+        );
+        assert_eq!(
+            outcome(&posted(&path, &body, &signature)).unwrap_err(),
+            Forbidden::WrongSignature,
+            "{signed} {wire}"
+        );
     }
 }
