@@ -76,7 +76,8 @@ fn consents(now: Timestamp) -> Consents {
 }
 
 fn decisions(c: &mut Criterion) {
-    let (book, now) = (cast::rulebook(), Clock::System.now());
+    let book = cast::rulebook();
+    let now = Clock::System.now();
     let two_versions = rulebook_with_an_earlier_version();
     let recording = cast::recording(book.current(), now);
     let pinned = Recording {
@@ -84,10 +85,8 @@ fn decisions(c: &mut Criterion) {
         ..recording.clone()
     };
     let queued = in_queue(recording.clone(), "sales");
-    let (reviewer, auditor) = (
-        cast::principal(&["reviewer"]),
-        cast::principal(&["auditor"]),
-    );
+    let reviewer = cast::principal(&["reviewer"]);
+    let auditor = cast::principal(&["auditor"]);
     let seller = working_for(cast::principal(&["reviewer"]), &["sales", "service"]);
     let consents = consents(now);
     let facts = |principal, recording, purpose: &str, justification| Facts {

@@ -99,8 +99,10 @@ pub(crate) async fn fill(ground: Ground<'_>, count: usize) -> Result<Filled, Fai
     let slots = grow(&mut tx, &root, count).await?;
     tx.commit().await?;
     let mut rows = Rows::connect(&url, folder).await?;
-    let (book, now) = (cast::rulebook(), clock.now());
-    let (version, digest) = (book.current().version(), book.current().digest());
+    let book = cast::rulebook();
+    let now = clock.now();
+    let version = book.current().version();
+    let digest = book.current().digest();
     let mut ids = Vec::with_capacity(count);
     for (at, slots) in slots.chunks(BATCH).enumerate() {
         let members = slots.iter().enumerate().map(|(within, slot)| {
@@ -194,7 +196,8 @@ impl Grove<'_> {
         level: u8,
         count: usize,
     ) -> Result<PageRow, Failure> {
-        let (vault, rng) = (self.root.vault, &mut rand::rng());
+        let vault = self.root.vault;
+        let rng = &mut rand::rng();
         // The root page has one child for the tier, however many keys there are.
         let each = FAN_OUT.pow(u32::from(level.min(LEVELS)));
         let mut left = count;

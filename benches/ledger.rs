@@ -188,7 +188,8 @@ fn units(group: &mut BenchmarkGroup<'_, WallTime>, runtime: &Runtime, filled: &F
                 rounds,
                 "every recording is shredded; raise RECVAULT_BENCH_ROWS"
             );
-            let (ledger, mut next) = (&filled.ledger, next.into_iter());
+            let ledger = &filled.ledger;
+            let mut next = next.into_iter();
             async move {
                 let found = async || {
                     find(ledger, next.next().expect("as many as rounds"))
@@ -254,7 +255,8 @@ struct Desk<'a> {
 
 impl Desk<'_> {
     fn announcements(&self, count: u64, status: &str) -> Vec<Announcement> {
-        let (book, now) = (cast::rulebook(), Clock::System.now());
+        let book = cast::rulebook();
+        let now = Clock::System.now();
         let announcement = || {
             let mut recording = cast::recording(book.current(), now);
             recording.source_sid = format!("RE{:032x}", rand::rng().random::<u128>())
@@ -328,7 +330,8 @@ impl Desk<'_> {
 
     /// A token in the ledger, for grants to be given to.
     async fn token(&self) -> Result<TokenRow, Failure> {
-        let (principal, now) = (cast::principal(&["reviewer"]), Clock::System.now());
+        let principal = cast::principal(&["reviewer"]);
+        let now = Clock::System.now();
         let row = TokenRow {
             attributes: Default::default(),
             id: principal.id,
@@ -347,13 +350,15 @@ impl Desk<'_> {
     }
 
     async fn grant(&self, token: &TokenRow) -> Result<(), Failure> {
-        let (book, now) = (cast::rulebook(), Clock::System.now());
+        let book = cast::rulebook();
+        let now = Clock::System.now();
         let id = *self.filled.ids.last().ok_or("the vault is empty")?;
         let recording = Recording {
             id,
             ..cast::recording(book.current(), now)
         };
-        let (principal, purpose) = (token.principal(), "quality-review".parse()?);
+        let principal = token.principal();
+        let purpose = "quality-review".parse()?;
         let facts = Facts::new(&principal, &recording, purpose);
         let Decision::Allow(grant) = decide(&facts, &book, now) else {
             return Err("the reviewer may listen".into());

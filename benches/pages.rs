@@ -21,13 +21,11 @@ struct Grown {
 impl Grown {
     fn new() -> Self {
         let rng = &mut rand::rng();
-        let (vault, root_key) = (
-            VaultId::random(rng),
-            RootKey {
-                epoch: 1,
-                key: Key::random(rng),
-            },
-        );
+        let vault = VaultId::random(rng);
+        let root_key = RootKey {
+            epoch: 1,
+            key: Key::random(rng),
+        };
         let [root, _service] = tree::plant(&root_key, vault, rng).expect("a new tree has room");
         let mut path = vec![root];
         for level in (LEAF..LEVELS).rev() {
@@ -60,7 +58,8 @@ impl Grown {
 
 fn pages(c: &mut Criterion) {
     let grown = Grown::new();
-    let (rng, vault) = (&mut rand::rng(), grown.vault);
+    let rng = &mut rand::rng();
+    let vault = grown.vault;
     let mut group = c.benchmark_group("pages");
 
     let key = Key::random(rng);

@@ -76,10 +76,8 @@ impl Place {
     fn opener(&self, object: &Bytes) -> (Opener, Layout) {
         let layout =
             Layout::of(object.len() as u64, SegmentLength::Media).expect("the object is whole");
-        let (header, last) = (
-            cut(object, layout.header()),
-            cut(object, layout.final_segment()),
-        );
+        let header = cut(object, layout.header());
+        let last = cut(object, layout.final_segment());
         (
             Opener::new(&self.key, &self.context, layout, &header, last)
                 .expect("the object is authentic"),
@@ -103,7 +101,8 @@ fn noise(size: usize) -> Vec<u8> {
 fn seal(c: &mut Criterion) {
     let mut group = c.benchmark_group("seal");
     for size in SIZES {
-        let (place, plain) = (Place::random(), noise(size));
+        let place = Place::random();
+        let plain = noise(size);
         group.throughput(Throughput::Bytes(size as u64));
         group.bench_function(BenchmarkId::from_parameter(size), |b| {
             b.iter(|| place.seal(black_box(&plain), BytesMut::clear))

@@ -26,10 +26,8 @@ impl Databases {
 
     /// The URL of a new, empty database; `name` is of letters and digits.
     pub(crate) async fn create(&mut self, name: &str) -> Result<String, Failure> {
-        let (database, mut url) = (
-            format!("{}_{name}", self.prefix),
-            self.server.parse::<url::Url>()?,
-        );
+        let database = format!("{}_{name}", self.prefix);
+        let mut url = self.server.parse::<url::Url>()?;
         self.execute(format!("CREATE DATABASE {database}")).await?;
         url.set_path(&database);
         self.names.push(database);

@@ -163,7 +163,8 @@ impl App {
     /// # Errors
     /// As its parts say.
     pub async fn flow_to_read(&mut self) -> Result<Flow, Error> {
-        let (vault, rules) = (self.unlock_to_read().await?, self.rules()?);
+        let vault = self.unlock_to_read().await?;
+        let rules = self.rules()?;
         Ok(self.flow_over(vault, rules).await?.0)
     }
 

@@ -277,7 +277,8 @@ async fn open(file: &std::path::Path) -> Result<App, Failure> {
 
 async fn init(folder: &std::path::Path, out: Out) -> Result<ExitCode, Failure> {
     let made = app::init(folder, Clock::System).await?;
-    let (config, token) = (made.config.display().to_string(), made.admin.token.expose());
+    let config = made.config.display().to_string();
+    let token = made.admin.token.expose();
     out.facts(
         &serde_json::json!({ "vault": made.vault, "config": config, "token": token, "token_expires_at": made.admin.row.expires_at }),
         || {

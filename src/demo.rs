@@ -68,7 +68,8 @@ pub async fn run(options: Options, json: bool) -> Result<ExitCode, Box<dyn Error
 
 /// Announces a second recording, prints lines to try, and waits for Ctrl-C.
 async fn stay_up(world: &World) -> Result<(), Box<dyn Error + Send + Sync>> {
-    let (base, token) = (world.base_url(), world.token());
+    let base = world.base_url();
+    let token = world.token();
     let id = world.another_recording().await?;
     let lines = format!(
         "\nThe service stays up at {base}; Ctrl-C ends it. A second recording waits for you:\n\n\

@@ -239,7 +239,8 @@ impl Store {
         if let Kind::Folder(folder) = &self.kind {
             return folder.named(top);
         }
-        let (store, paths) = (self.name(), self.paths.clone());
+        let store = self.name();
+        let paths = self.paths.clone();
         self.inner
             .list(Some(&self.paths.top(top)))
             .map_err(move |error| Error::of_place(store, error))

@@ -376,10 +376,8 @@ impl Vault {
             return Err(Error::VaultExists(id));
         }
         let now = clock.now();
-        let (vault, database) = (
-            VaultId::random(&mut rand::rng()),
-            DatabaseId::random(&mut rand::rng()),
-        );
+        let vault = VaultId::random(&mut rand::rng());
+        let database = DatabaseId::random(&mut rand::rng());
         let intended = ledger.unit(async || {
             let mut tx = ledger.begin_empty().await?;
             let intended = rows::intend(&mut tx, vault, database, now).await?;
@@ -472,13 +470,12 @@ impl Vault {
         let mut tx = ledger.read().await?;
         let seed = seed(&mut tx, &root.key(), id).await?;
         drop(tx);
-        let (signer, subject_key) = (Signer::from_seed(&seed), keyring::subject_key(&seed));
+        let signer = Signer::from_seed(&seed);
+        let subject_key = keyring::subject_key(&seed);
         let filler = HolderId::random(&mut rand::rng());
-        let (memory, journaling, ownership) = (
-            Memory::default(),
-            tokio::sync::Mutex::default(),
-            Ownership::of(database),
-        );
+        let memory = Memory::default();
+        let journaling = tokio::sync::Mutex::default();
+        let ownership = Ownership::of(database);
         let inner = Inner {
             id,
             custody,

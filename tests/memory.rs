@@ -84,16 +84,15 @@ fn found(needles: &[Needle]) -> Vec<String> {
     let mut found = Vec::new();
     for line in maps.lines() {
         let mut fields = line.split_whitespace();
-        let (range, rights) = (fields.next().unwrap(), fields.next().unwrap());
+        let range = fields.next().unwrap();
+        let rights = fields.next().unwrap();
         let name = fields.nth(3).unwrap_or("");
         if !rights.starts_with("rw") || name.starts_with("[v") {
             continue;
         }
         let (from, to) = range.split_once('-').unwrap();
-        let (mut at, end) = (
-            u64::from_str_radix(from, 16).unwrap(),
-            u64::from_str_radix(to, 16).unwrap(),
-        );
+        let mut at = u64::from_str_radix(from, 16).unwrap();
+        let end = u64::from_str_radix(to, 16).unwrap();
         while at < end {
             let wanted = usize::try_from((end - at).min(buffer.len() as u64)).unwrap();
             let read = memory

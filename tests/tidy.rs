@@ -184,7 +184,8 @@ fn both_databases_have_the_same_migrations() {
             .map(|source| source.path.rsplit('/').next().unwrap().to_owned())
             .collect()
     };
-    let (sqlite, postgres) = (names("sqlite"), names("postgres"));
+    let sqlite = names("sqlite");
+    let postgres = names("postgres");
     assert!(!sqlite.is_empty());
     assert_none(unpaired(&sqlite, &postgres));
 }

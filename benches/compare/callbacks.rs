@@ -175,7 +175,8 @@ async fn requests(port: u16, callbacks: usize) -> Result<Vec<Vec<u8>>, Failure> 
     let account = Home::account()?;
     let stand_in = StandIn::start(vec![StandInAccount::new(account.clone(), AUTH_TOKEN)]).await?;
     let wav = bytes::Bytes::from(conversation::repeat_to(1, Channels::Mono));
-    let (path, host) = ("/twilio/recordings", format!("127.0.0.1:{port}"));
+    let path = "/twilio/recordings";
+    let host = format!("127.0.0.1:{port}");
     let mut requests = Vec::with_capacity(callbacks);
     for number in 0..callbacks {
         let sid = format!("RE{number:032x}").parse()?;
@@ -185,7 +186,8 @@ async fn requests(port: u16, callbacks: usize) -> Result<Vec<Vec<u8>>, Failure> 
             &format!("http://{host}{path}"),
             &stand_in.callback_params(&sid, "completed"),
         );
-        let (signature, body) = (signed.signature, signed.body);
+        let signature = signed.signature;
+        let body = signed.body;
         let request = format!(
             "POST {path} HTTP/1.1\r\nHost: {host}\r\nUser-Agent: TwilioProxy/1.1\r\nAccept: */*\r\nX-Twilio-Signature: {signature}\r\n\
              Content-Type: application/x-www-form-urlencoded; charset=UTF-8\r\nContent-Length: {}\r\n\r\n{body}",

@@ -20,18 +20,18 @@ use super::{
 const TARGET: f64 = 20_000.0;
 
 pub(crate) fn measure(plan: &Plan) -> Result<Vec<Row>, Failure> {
-    let (book, now) = (cast::rulebook(), Clock::System.now());
-    let (recording, reviewer) = (
-        cast::recording(book.current(), now),
-        cast::principal(&["reviewer"]),
-    );
+    let book = cast::rulebook();
+    let now = Clock::System.now();
+    let recording = cast::recording(book.current(), now);
+    let reviewer = cast::principal(&["reviewer"]);
     let purpose = "quality-review".parse()?;
     let facts = Facts::new(&reviewer, &recording, purpose);
     if !matches!(decide(&facts, &book, now), Decision::Allow(_)) {
         return Err("the shipped policy lets a reviewer listen for quality review".into());
     }
     let patience = Duration::from_millis(plan.size.pick(1, 300, 2000));
-    let (mut decided, begun) = (0, Instant::now());
+    let mut decided = 0;
+    let begun = Instant::now();
     while begun.elapsed() < patience {
         for _ in 0..1000 {
             black_box(decide(black_box(&facts), &book, now));

@@ -69,19 +69,23 @@ async fn on(
     least: [Option<f64>; 3],
 ) -> Result<Vec<Row>, Failure> {
     fs::create_dir_all(folder)?;
-    let (noise, plain) = (Noise::new(), folder.join("plain.wav"));
+    let noise = Noise::new();
+    let plain = folder.join("plain.wav");
     noise.write(length, &plain)?;
     let home = Home::make(folder.join("vault")).await?;
     let desk = Desk::open(&home).await?;
-    let (age, rclone) = (Age::find()?, Rclone::find(folder)?);
+    let age = Age::find()?;
+    let rclone = Rclone::find(folder)?;
     let [objects, out, crypt] = [
         home.folder.join("objects"),
         folder.join("out"),
         folder.join("crypt"),
     ];
     fs::create_dir_all(&out)?;
-    let (mut ours, mut unsealed) = (Vec::new(), Vec::new());
-    let (mut aged, mut crypted) = (Lasting::default(), Lasting::default());
+    let mut ours = Vec::new();
+    let mut unsealed = Vec::new();
+    let mut aged = Lasting::default();
+    let mut crypted = Lasting::default();
     // In turns, so that a slow minute of the disk meets all of them, and each round begins with
     // another one; and each removes what it wrote, so that the next finds the same disk.
     for turn in
@@ -106,7 +110,8 @@ async fn on(
     desk.close().await;
     clear(folder)?;
 
-    let (ours, unsealed) = (median(&mut ours), median(&mut unsealed));
+    let ours = median(&mut ours);
+    let unsealed = median(&mut unsealed);
     let [least_unsealed, least_aged, least_crypted] = least;
     let beside = |peer: String, theirs: Duration, least: Option<f64>| {
         let what = format!(
@@ -131,7 +136,8 @@ async fn on(
         ("rclone crypt", crypted, least_crypted),
     ] {
         if !lasting.alone.is_empty() {
-            let (alone, durable) = (median(&mut lasting.alone), median(&mut lasting.durable));
+            let alone = median(&mut lasting.alone);
+            let durable = median(&mut lasting.durable);
             rows.push(beside(
                 format!(
                     "{name}: {} until durable ({} by itself)",

@@ -47,7 +47,8 @@ pub(crate) async fn measure(plan: &Plan) -> Result<Vec<Row>, Failure> {
         let home = Home::make(folder.join(format!("vault-{at_once:?}"))).await?;
         let service = home.serve(&source.stand_in.base_url(), at_once).await?;
         let ledger = home.ledger().await?;
-        let (mut ours, mut theirs) = (Vec::new(), Vec::new());
+        let mut ours = Vec::new();
+        let mut theirs = Vec::new();
         for round in 0..rounds {
             warm(&folder, content)?;
             ours.push(source.ingest(&service, &ledger, recordings).await?);
@@ -62,7 +63,8 @@ pub(crate) async fn measure(plan: &Plan) -> Result<Vec<Row>, Failure> {
         }
         ledger.close().await;
         service.stop()?;
-        let (ours, theirs) = (median(&mut ours), median(&mut theirs));
+        let ours = median(&mut ours);
+        let theirs = median(&mut theirs);
         let reached = rate(recordings.into(), ours);
         let how = at_once.map_or_else(
             || "as shipped".to_owned(),

@@ -184,7 +184,8 @@ impl Place {
         desk: Desk,
         count: usize,
     ) -> Result<(Vec<RecordingId>, Row), Failure> {
-        let (mut took, mut ids) = (Vec::new(), Vec::new());
+        let mut took = Vec::new();
+        let mut ids = Vec::new();
         for _ in 0..count {
             let byte = stream::iter([Ok::<_, std::convert::Infallible>(Bytes::from_static(b"R"))]);
             let (id, each) = desk.deposit(byte).await?;
@@ -212,7 +213,8 @@ impl Place {
 
     /// Openings as a listener has them: key look-up, audit entry and the first byte.
     async fn openings(&self, vault: &Filled, ids: &[RecordingId]) -> Result<Row, Failure> {
-        let (book, principal) = (cast::rulebook(), cast::principal(&["reviewer"]));
+        let book = cast::rulebook();
+        let principal = cast::principal(&["reviewer"]);
         let mut took = Vec::new();
         for recording in found(vault, ids).await? {
             let facts = Facts::new(&principal, &recording, "quality-review".parse()?);
@@ -237,11 +239,9 @@ impl Place {
     }
 
     async fn single_shreds(&self, vault: &Filled, ids: &[RecordingId]) -> Result<Row, Failure> {
-        let (permit, reason, mut took) = (
-            Permit::of_operator(Action::Shred),
-            "subject-request".parse()?,
-            Vec::new(),
-        );
+        let permit = Permit::of_operator(Action::Shred);
+        let reason = "subject-request".parse()?;
+        let mut took = Vec::new();
         for recording in found(vault, ids).await? {
             let begun = Instant::now();
             vault
@@ -273,10 +273,8 @@ impl Place {
         url: &str,
         ids: &[RecordingId],
     ) -> Result<Vec<Row>, Failure> {
-        let (permit, reason) = (
-            Permit::of_operator(Action::Revoke),
-            "subject-request".parse()?,
-        );
+        let permit = Permit::of_operator(Action::Revoke);
+        let reason = "subject-request".parse()?;
         let subject = vault.vault.subject(&Address::parse("+4930230125000")?);
         party::name(url, &self.folder, ids, subject).await?;
         vault.vault.journal().await?;
@@ -357,10 +355,8 @@ impl Place {
             snapshot_took_ms,
             ..
         } = turned;
-        let (took, snapshot) = (
-            Duration::from_millis(took_ms),
-            Duration::from_millis(snapshot_took_ms),
-        );
+        let took = Duration::from_millis(took_ms);
+        let snapshot = Duration::from_millis(snapshot_took_ms);
         let alone = took.saturating_sub(snapshot);
         let ours = format!(
             "{} and {} for the snapshot; {pages} pages renewed, {covered} receipts; {}",

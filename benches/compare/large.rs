@@ -32,7 +32,8 @@ pub(crate) async fn measure(plan: &Plan) -> Result<Vec<Row>, Failure> {
     let folder = plan.folder("large")?;
     let small = vault(&folder, SMALL).await?;
     let large = vault(&folder, count).await?;
-    let (mut pages, mut small_pages) = (Vec::new(), Vec::new());
+    let mut pages = Vec::new();
+    let mut small_pages = Vec::new();
     for _ in 0..200 {
         let share = rand::rng().random_range(0.0..0.9);
         small_pages.push(page(&small, share).await?);
@@ -46,11 +47,9 @@ pub(crate) async fn measure(plan: &Plan) -> Result<Vec<Row>, Failure> {
     large.ledger.close().await;
     clear(&folder)?;
 
-    let (page, small_page, shred) = (
-        median(&mut pages),
-        median(&mut small_pages),
-        median(&mut shredded),
-    );
+    let page = median(&mut pages);
+    let small_page = median(&mut small_pages);
+    let shred = median(&mut shredded);
     let against = page.as_secs_f64() / small_page.as_secs_f64();
     let mut listed = Row::alone(
         format!("page of {PAGE} from anywhere among {count} recordings, SQLite"),
@@ -127,10 +126,8 @@ async fn shred(filled: &Filled) -> Result<Option<Duration>, Failure> {
     let recording = recordings::find(&mut filled.ledger.read().await?, id)
         .await?
         .ok_or("the recording is in the vault")?;
-    let (permit, reason) = (
-        Permit::of_operator(Action::Shred),
-        "subject-request".parse()?,
-    );
+    let permit = Permit::of_operator(Action::Shred);
+    let reason = "subject-request".parse()?;
     let begun = Instant::now();
     filled
         .vault

@@ -43,7 +43,8 @@ pub(crate) async fn measure(plan: &Plan) -> Result<Vec<Row>, Failure> {
     clear(&folder)?;
 
     let each = peak.saturating_sub(idle) / u64::from(STREAMS) / 1024;
-    let (idle, peak) = (idle / 1024, peak / 1024);
+    let idle = idle / 1024;
+    let peak = peak / 1024;
     let megabytes = conversation::length(seconds, Channels::Dual) / 1_000_000;
     Ok(vec![
         Row::alone(

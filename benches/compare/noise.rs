@@ -33,7 +33,9 @@ impl Noise {
         length: u64,
         size: usize,
     ) -> impl Iterator<Item = Bytes> + Send + use<> {
-        let (noise, mut left, mut at) = (self.0.clone(), length, 0);
+        let noise = self.0.clone();
+        let mut left = length;
+        let mut at = 0;
         std::iter::from_fn(move || {
             let take = usize::try_from(left).map_or(size, |left| left.min(size));
             let piece = noise.slice(at..at + take);

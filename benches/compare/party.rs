@@ -22,7 +22,8 @@ pub(crate) async fn name(
     subject: SubjectId,
 ) -> Result<(), Failure> {
     let members: BTreeMap<String, bool> = ids.iter().map(|id| (id.to_string(), true)).collect();
-    let (members, subject) = (serde_json::to_string(&members)?, subject.to_string());
+    let members = serde_json::to_string(&members)?;
+    let subject = subject.to_string();
     match url.strip_prefix("sqlite:") {
         Some(file) => {
             let mut connection = SqliteConnection::connect_with(

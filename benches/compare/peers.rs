@@ -181,7 +181,8 @@ pub(crate) async fn nginx(folder: &Path, served: &Path) -> Result<Option<(Runnin
         return Ok(None);
     };
     let port = free_port()?;
-    let (here, root) = (folder.display(), served.display());
+    let here = folder.display();
+    let root = served.display();
     let config = folder.join("nginx.conf");
     let temporary = ["client_body", "proxy", "fastcgi", "uwsgi", "scgi"]
         .map(|kind| format!("{kind}_temp_path {here}/{kind};"));

@@ -59,8 +59,11 @@ impl Size {
 
 impl Plan {
     pub(crate) fn parse(arguments: &[String]) -> Result<Self, Failure> {
-        let (mut size, mut markdown, mut only) = (Size::Full, None, Vec::new());
-        let (mut rows, mut postgres) = (Vec::new(), None);
+        let mut size = Size::Full;
+        let mut markdown = None;
+        let mut only = Vec::new();
+        let mut rows = Vec::new();
+        let mut postgres = None;
         let mut parent = PathBuf::from(env!("CARGO_TARGET_TMPDIR"));
         let mut arguments = arguments.iter();
         while let Some(argument) = arguments.next() {

@@ -156,7 +156,8 @@ pub(super) async fn record(
         bearer.permit(&api, Action::Revoke, None).await?;
     }
     let recorded = api.flow.record_consents(&permit, statements).await?;
-    let (released, quarantined) = (recorded.settled.released, recorded.settled.quarantined);
+    let released = recorded.settled.released;
+    let quarantined = recorded.settled.quarantined;
     Ok((
         StatusCode::CREATED,
         Json(RecordedBody {
@@ -248,7 +249,8 @@ fn read(request: &Value) -> Result<Vec<NewStatement>, String> {
             "expected one statement, or `{{\"items\": […]}}` with 1 to {MAX_ITEMS} and nothing else"
         )
     })?;
-    let (mut statements, mut faults) = (Vec::with_capacity(items.len()), Vec::new());
+    let mut statements = Vec::with_capacity(items.len());
+    let mut faults = Vec::new();
     for (number, item) in (1..).zip(items) {
         match NewStatement::from_json(item) {
             Ok(told) => statements.push(told),

@@ -153,7 +153,8 @@ pub(super) async fn anonymous(
     request: Request,
     next: Next,
 ) -> Result<Response, Problem> {
-    let (limits, client) = (&api.limits, Client::at(network));
+    let limits = &api.limits;
+    let client = Client::at(network);
     limits
         .anonymous
         .take(&client, limits.began.elapsed())
@@ -240,10 +241,8 @@ mod tests {
             },
             100,
         );
-        let (here, elsewhere) = (
-            Client::at(Some([192, 0, 2, 1].into())),
-            Client::at(Some([192, 0, 2, 2].into())),
-        );
+        let here = Client::at(Some([192, 0, 2, 1].into()));
+        let elsewhere = Client::at(Some([192, 0, 2, 2].into()));
         limits.try_credential(here, "good").unwrap();
         limits.proved("good");
         for _ in 0..3 {

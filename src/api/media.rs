@@ -33,10 +33,8 @@ pub(super) async fn audio(
     headers: HeaderMap,
 ) -> Result<Response, Problem> {
     let heard = api.flow.redeem(&token, network, Artefact::Audio).await?;
-    let (len, etag) = (
-        heard.playable.len(),
-        format!("\"{}\"", heard.playable.etag()),
-    );
+    let len = heard.playable.len();
+    let etag = format!("\"{}\"", heard.playable.etag());
     let wanted = wanted(range_header(&headers, &etag), len);
     let (status, range) = match wanted {
         Wanted::Whole => (StatusCode::OK, 0..len),

@@ -280,7 +280,8 @@ fn sentence(text: &str) -> String {
 /// they are kept, which rights there are, and how soon a deletion reaches older backups.
 #[utoipa::path(get, path = "/privacy", tag = "policy", responses((status = 200, body = String, content_type = "text/html")))]
 pub(super) async fn show(State(api): State<Api>) -> Result<Response, Problem> {
-    let (status, versions) = (api.flow.epoch_status().await?, api.flow.policies().await?);
+    let status = api.flow.epoch_status().await?;
+    let versions = api.flow.policies().await?;
     let rules = api.flow.rulebook().current();
     rendered(&Page::of(
         rules,
@@ -299,7 +300,8 @@ pub(super) async fn version(
     Id(version): Id<PolicyVersion>,
 ) -> Result<Response, Problem> {
     let (published, rules) = api.flow.policy(version.as_str()).await?;
-    let (status, versions) = (api.flow.epoch_status().await?, api.flow.policies().await?);
+    let status = api.flow.epoch_status().await?;
+    let versions = api.flow.policies().await?;
     let standing = match (published.current, published.in_force_at) {
         (true, _) => Standing::Current,
         (false, Some(_)) => Standing::Earlier,

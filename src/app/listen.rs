@@ -156,7 +156,8 @@ pub(super) async fn serve(
         return;
     };
     let slots = Arc::new(Semaphore::new(bounds.connections));
-    let (graceful, cut) = (GracefulShutdown::new(), CancellationToken::new());
+    let graceful = GracefulShutdown::new();
+    let cut = CancellationToken::new();
     let mut http = http1::Builder::new();
     http.timer(TokioTimer::new())
         .header_read_timeout(HEADERS)
@@ -186,11 +187,13 @@ pub(super) async fn serve(
         let _ = socket.set_nodelay(true);
         let line = Arc::new(Line::default());
         let wire = Wire::new(socket, Arc::clone(&line), bounds.patience);
-        let (router, pace) = (router.clone(), bounds.pace);
+        let router = router.clone();
+        let pace = bounds.pace;
         let service = hyper::service::service_fn(move |request: hyper::Request<Incoming>| {
             let mut request = request.map(Body::new);
             request.extensions_mut().insert(ConnectInfo(peer));
-            let (router, line) = (router.clone(), Arc::clone(&line));
+            let router = router.clone();
+            let line = Arc::clone(&line);
             async move {
                 router
                     .oneshot(request)

@@ -127,15 +127,18 @@ pub async fn serve(mut app: App) -> Result<Service, Error> {
     );
     // It ends when its queue does, which is after all others have.
     let mut committing = Tasks::until(stop.clone(), flow.liveness().clone());
-    let (committer, clock) = (Arc::new(committer), app.clock.clone());
+    let committer = Arc::new(committer);
+    let clock = app.clock.clone();
     committing.keep(Task::Callbacks, move || {
-        let (committer, clock) = (Arc::clone(&committer), clock.clone());
+        let committer = Arc::clone(&committer);
+        let clock = clock.clone();
         async move { committer.run(|| clock.now()).await }
     });
     let mut tasks = Tasks::until(stop.clone(), flow.liveness().clone());
     let mut keep =
         |task: Task, run: fn(Flow, CancellationToken, Duration) -> BoxFuture<'static, ()>| {
-            let (flow, stop) = (flow.clone(), stop.clone());
+            let flow = flow.clone();
+            let stop = stop.clone();
             tasks.keep(task, move || run(flow.clone(), stop.clone(), grace));
         };
     keep(Task::Work, |flow, stop, grace| {
@@ -161,11 +164,9 @@ pub async fn serve(mut app: App) -> Result<Service, Error> {
         flow.watch_sources(stop).boxed()
     });
     tasks.keep(Task::Tombstones, {
-        let (flow, stop, first) = (
-            flow.clone(),
-            stop.clone(),
-            Arc::new(Mutex::new(Some(watch))),
-        );
+        let flow = flow.clone();
+        let stop = stop.clone();
+        let first = Arc::new(Mutex::new(Some(watch)));
         move || watch_tombstones(flow.clone(), Arc::clone(&first), stop.clone(), grace)
     });
     tasks.keep(
@@ -230,7 +231,8 @@ fn serving(
     stop: &CancellationToken,
     grace: Duration,
 ) -> impl Fn() -> BoxFuture<'static, ()> + Send + Sync + 'static {
-    let (door, stop) = (listen::Door::of(listener), stop.clone());
+    let door = listen::Door::of(listener);
+    let stop = stop.clone();
     move || {
         listen::serve(
             door.clone(),

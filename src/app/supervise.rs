@@ -59,7 +59,8 @@ impl Tasks {
     where
         F: Future<Output = ()> + Send + 'static,
     {
-        let (stop, liveness) = (self.stop.clone(), self.liveness.clone());
+        let stop = self.stop.clone();
+        let liveness = self.liveness.clone();
         // At once, and not when the task is first polled: who asks in between should not be told
         // that all is well.
         liveness.begun(task);
@@ -134,11 +135,9 @@ mod tests {
     /// Runs a task that fails in its first `bad` lives, and how long it rested before each life
     /// that came after.
     async fn rests(bad: usize, fail: fn()) -> Vec<Duration> {
-        let (stop, liveness, lives) = (
-            CancellationToken::new(),
-            Liveness::default(),
-            Arc::new(AtomicUsize::new(0)),
-        );
+        let stop = CancellationToken::new();
+        let liveness = Liveness::default();
+        let lives = Arc::new(AtomicUsize::new(0));
         let mut tasks = Tasks::until(stop.clone(), liveness.clone());
         let milliseconds = Duration::from_millis;
         tasks.pauses = Pauses {
@@ -147,9 +146,12 @@ mod tests {
             recovered: Duration::from_secs(300),
         };
         let (tell, mut told) = tokio::sync::mpsc::unbounded_channel();
-        let (seen, stopping) = (liveness.clone(), stop.clone());
+        let seen = liveness.clone();
+        let stopping = stop.clone();
         tasks.keep(Task::Work, move || {
-            let (stop, lives, tell) = (stopping.clone(), Arc::clone(&lives), tell.clone());
+            let stop = stopping.clone();
+            let lives = Arc::clone(&lives);
+            let tell = tell.clone();
             let is_alive = seen.dead().is_empty();
             async move {
                 tell.send((Instant::now(), is_alive)).unwrap();
@@ -188,7 +190,8 @@ mod tests {
 
     #[tokio::test]
     async fn a_task_that_rests_is_not_alive() {
-        let (stop, liveness) = (CancellationToken::new(), Liveness::default());
+        let stop = CancellationToken::new();
+        let liveness = Liveness::default();
         let mut tasks = Tasks::until(stop.clone(), liveness.clone());
         tasks.pauses.first = Duration::from_secs(3600);
         tasks.keep(Task::Epochs, || async {});

@@ -29,7 +29,8 @@ impl Audit {
         let Self::List { after, limit } = self;
         let flow = app.flow_to_read().await?;
         let permit = Permit::of_operator(Action::Audit);
-        let (mut next, mut left) = (Some(after), limit.unwrap_or(u64::MAX));
+        let mut next = Some(after);
+        let mut left = limit.unwrap_or(u64::MAX);
         while let Some(after) = next.filter(|_| left > 0) {
             let page = flow.audit(&permit, after, 1000).await?;
             for entry in page

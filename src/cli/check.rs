@@ -47,7 +47,9 @@ impl Receipt {
         }
         let receipt = evidence::Receipt::verify(text.trim(), &keys)
             .map_err(|error| format!("`{}`: {error}", file.display()))?;
-        let (id, recording, state) = (receipt.id(), receipt.recording(), receipt.state());
+        let id = receipt.id();
+        let recording = receipt.recording();
+        let state = receipt.state();
         let facts = serde_json::json!({
             "verified": true, "receipt_id": id, "recording_id": recording, "vault": receipt.vault(), "state": state,
             "reason": receipt.reason(), "fenced_at": receipt.fenced_at(), "copies": receipt.copies(),

@@ -108,7 +108,9 @@ impl Consent {
                     .import_consents(&permit, format, &bytes, dry_run)
                     .await?;
                 out.facts(&serde_json::json!({ "dry_run": dry_run, "imported": imported }), || {
-                    let (all, fresh, settled) = (imported.statements, imported.fresh, imported.settled);
+                    let all = imported.statements;
+                    let fresh = imported.fresh;
+                    let settled = imported.settled;
                     if dry_run {
                         return format!("Would record {fresh} statements; {} of {all} are known. Nothing was done.\n", all - fresh);
                     }
@@ -122,7 +124,8 @@ impl Consent {
             }
             Self::List { subject } => {
                 let subject = address(&subject)?;
-                let (mut all, mut after) = (Vec::new(), None);
+                let mut all = Vec::new();
+                let mut after = None;
                 loop {
                     let page = flow.consents_of(&permit, &subject, after, 1000).await?;
                     all.extend(page.items);
@@ -137,7 +140,8 @@ impl Consent {
             Self::Record(one) => {
                 let told = one.read()?;
                 let recorded = flow.record_consents(&permit, vec![told]).await?;
-                let (id, fresh) = (recorded.ids.first(), recorded.fresh == 1);
+                let id = recorded.ids.first();
+                let fresh = recorded.fresh == 1;
                 out.facts(
                     &serde_json::json!({ "id": id, "is_new": fresh, "settled": recorded.settled }),
                     || {

@@ -73,7 +73,9 @@ impl Epoch {
                 })?;
             }
             Self::Turn { dry_run: true } => {
-                let (next, waiting, pages) = (status.epoch + 1, status.waiting, status.stale_pages);
+                let next = status.epoch + 1;
+                let waiting = status.waiting;
+                let pages = status.stale_pages;
                 let facts = serde_json::json!({ "would_begin_epoch": next, "would_cover": waiting, "stale_pages": pages });
                 out.facts(&facts, || {
                     format!(

@@ -123,7 +123,8 @@ async fn place(flow: &Flow, permit: &Permit, wanted: Place, out: Out) -> Result<
         authority,
         review_at,
     };
-    let (mut facts, mut text) = (Vec::new(), String::new());
+    let mut facts = Vec::new();
+    let mut text = String::new();
     for id in recordings {
         let placed = flow
             .place_hold(permit, id, &hold)
@@ -154,7 +155,8 @@ async fn lift(
                 other => other.to_string(),
             })?;
     }
-    let (mut facts, mut text) = (Vec::new(), String::new());
+    let mut facts = Vec::new();
+    let mut text = String::new();
     for id in ids {
         let lifted = flow.lift_hold(permit, *id, name, dry_run).await?;
         facts.push(json!({

@@ -167,7 +167,9 @@ async fn publish(app: App, file: &Path, dry_run: bool, out: Out) -> Result<ExitC
     };
     let done = flow::publish(&app.ledger, &vault, &rules, dry_run).await?;
     out.facts(&done, || {
-        let (version, digest, effective) = (&done.version, &done.digest, done.effective);
+        let version = &done.version;
+        let digest = &done.digest;
+        let effective = done.effective;
         match (done.new, dry_run) {
             (true, true) => format!("Would publish version {version}, in force from {effective}, digest {digest}. Nothing was done.\n"),
             (true, false) => format!(

@@ -154,7 +154,8 @@ pub(super) async fn status(mut app: App, out: Out) -> Result<ExitCode, Failure> 
         if let Some(why) = &status.clock.refused {
             text += &format!("clock\n  NOT BELIEVED, nothing is destroyed by date: {why}\n");
         }
-        let (epoch, journal) = (&status.epoch, &status.journal);
+        let epoch = &status.epoch;
+        let journal = &status.journal;
         let oldest = epoch.oldest_waiting.map(|at| format!(", the oldest since {at}")).unwrap_or_default();
         text += &format!(
             "epoch {} since {}\n  {} shreds that an older copy of the key store still opens{oldest}; deletion horizon {} h\n",
@@ -215,7 +216,8 @@ pub(super) async fn status(mut app: App, out: Out) -> Result<ExitCode, Failure> 
             text += &format!("  {:<12} {:<5} {:>8}  oldest {oldest}\n", some.kind, some.state, some.count);
         }
         for dead in &status.dead_transcripts {
-            let (of, why) = (dead.source_sid.as_deref().unwrap_or("an unknown recording"), dead.last_error.as_deref().unwrap_or("?"));
+            let of = dead.source_sid.as_deref().unwrap_or("an unknown recording");
+            let why = dead.last_error.as_deref().unwrap_or("?");
             text += &format!("  dead: {} {} of {of} after {} attempts: {why}\n", dead.kind, dead.sid, dead.attempts);
         }
         text

@@ -107,7 +107,8 @@ impl Revoke {
             .await?;
         progress.end();
         let id = status.revocation.id;
-        let (mut outcomes, mut after) = (Vec::new(), None);
+        let mut outcomes = Vec::new();
+        let mut after = None;
         loop {
             let page = flow.revocation_outcomes(&permit, id, after, 1000).await?;
             outcomes.extend(page.items);

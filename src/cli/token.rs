@@ -92,7 +92,9 @@ impl Token {
                     lifetime,
                 };
                 let made = flow::mint_token(&app.ledger, &app.clock, wanted).await?;
-                let (id, until, token) = (made.row.id, made.row.expires_at, made.token.expose());
+                let id = made.row.id;
+                let until = made.row.expires_at;
+                let token = made.token.expose();
                 out.facts(
                     &serde_json::json!({ "id": id, "token": token, "expires_at": until }),
                     || format!("Token {id}, until {until}. It is shown only now:\n\n  {token}\n"),

@@ -134,7 +134,8 @@ impl Custody for Kms {
                     Some((epoch, self.service.wrap(name, &key).await?))
                 }
             };
-            let (place, change) = (self.place.clone(), change.clone());
+            let place = self.place.clone();
+            let change = change.clone();
             super::blocking(NAME, move || {
                 place.swap(&change, slot_of, |present| {
                     let mut roots = present.map(wrapped_in).transpose()?.unwrap_or_default();

@@ -203,7 +203,8 @@ async fn taken_over(custody: &dyn Custody, other: &dyn Custody, slot: &Slot, sea
 async fn at_once(custody: &dyn Custody, other: &dyn Custody) {
     for _ in 0..3 {
         let slot = custody.read().await.unwrap().unwrap();
-        let (owner, next) = (*slot.owner(), slot.newest() + 1);
+        let owner = *slot.owner();
+        let next = slot.newest() + 1;
         let stage = Change::adding(&slot, owner, next).unwrap();
         let repair = Change::owned_by(
             &slot,

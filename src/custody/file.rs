@@ -59,7 +59,8 @@ pub(super) struct SealedRoot {
 impl SlotFile {
     /// A file for this slot, its roots still to come.
     pub(super) fn of(kind: &str, slot: &Slot) -> Self {
-        let (generation, owner) = (slot.generation(), *slot.owner());
+        let generation = slot.generation();
+        let owner = *slot.owner();
         Self {
             format: FORMAT.into(),
             kind: kind.into(),

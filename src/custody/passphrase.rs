@@ -69,11 +69,9 @@ impl RootFile {
     /// # Errors
     /// [`Error::NotAuthentic`] if that is not the right one.
     pub async fn opened(&self) -> Result<Vec<RootName>, Error> {
-        let (place, passphrase, memory) = (
-            self.place.clone(),
-            self.passphrase.read()?,
-            Arc::clone(&self.memory),
-        );
+        let place = self.place.clone();
+        let passphrase = self.passphrase.read()?;
+        let memory = Arc::clone(&self.memory);
         blocking(move || {
             let Some(content) = place.read()? else {
                 return Ok(Vec::new());
@@ -98,8 +96,9 @@ impl RootFile {
     }
 
     async fn replace(&self, change: &Change, new: Option<SecretText>) -> Result<Slot, Error> {
-        let (place, passphrase, change) =
-            (self.place.clone(), self.passphrase.read()?, change.clone());
+        let place = self.place.clone();
+        let passphrase = self.passphrase.read()?;
+        let change = change.clone();
         let memory = Arc::clone(&self.memory);
         blocking(move || {
             place.swap(&change, slot_of, |present| {
@@ -129,11 +128,9 @@ impl RootFile {
         root: RootName,
         work: impl FnOnce(Key) -> Result<T, Error> + Send + 'static,
     ) -> Result<T, Error> {
-        let (place, passphrase, memory) = (
-            self.place.clone(),
-            self.passphrase.read()?,
-            Arc::clone(&self.memory),
-        );
+        let place = self.place.clone();
+        let passphrase = self.passphrase.read()?;
+        let memory = Arc::clone(&self.memory);
         blocking(move || {
             let content = place.read()?.ok_or(Error::NoRoot(root))?;
             if !slot_of(&content)?.has(root) {
@@ -193,11 +190,9 @@ impl Custody for RootFile {
     fn attack<'a>(&'a self, sealed: &'a [Vec<u8>]) -> BoxFuture<'a, Result<Vec<Broken>, Error>> {
         let sealed = sealed.to_vec();
         async move {
-            let (place, passphrase, memory) = (
-                self.place.clone(),
-                self.passphrase.read()?,
-                Arc::clone(&self.memory),
-            );
+            let place = self.place.clone();
+            let passphrase = self.passphrase.read()?;
+            let memory = Arc::clone(&self.memory);
             blocking(move || {
                 let mut broken = Vec::new();
                 for found in place.scan()? {

@@ -103,7 +103,9 @@ impl Custody for Token {
     }
 
     fn swap<'a>(&'a self, change: &'a Change) -> BoxFuture<'a, Result<Slot, Error>> {
-        let (place, lock, change) = (Arc::clone(&self.place), self.lock.clone(), change.clone());
+        let place = Arc::clone(&self.place);
+        let lock = self.lock.clone();
+        let change = change.clone();
         super::blocking(NAME, move || {
             let _lock = lock::take(&lock)?;
             if change.added().is_some() {
@@ -169,7 +171,8 @@ fn in_force(session: &Session, root: RootName) -> Result<cryptoki::object::Objec
 /// See [`Custody::swap`]. May be repeated: a swap that found its own slot in force only cleans up
 /// after it.
 fn swap(session: &Session, change: &Change) -> Result<Slot, Error> {
-    let (next, before) = (change.next(), Found::look(session)?);
+    let next = change.next();
+    let before = Found::look(session)?;
     before.refuse_foreign(next.owner().vault)?;
     if before.slot()?.as_ref() != Some(next) {
         change.applies_to(before.slot()?.as_ref())?;

@@ -198,7 +198,8 @@ impl Place {
     }
 
     fn replace(&self, content: &[u8]) -> io::Result<()> {
-        let (next, old) = (self.beside("next"), self.beside("old"));
+        let next = self.beside("next");
+        let old = self.beside("old");
         DirBuilder::new()
             .recursive(true)
             .mode(0o700)

@@ -85,14 +85,12 @@ mod tests {
     #[test]
     fn a_sealed_key_opens_under_its_root_and_name_only() {
         let rng = &mut rand::rng();
-        let (root_key, key, root) = (
-            Key::random(rng),
-            Key::random(rng),
-            RootName {
-                vault: VaultId::random(rng),
-                epoch: 3,
-            },
-        );
+        let root_key = Key::random(rng);
+        let key = Key::random(rng);
+        let root = RootName {
+            vault: VaultId::random(rng),
+            epoch: 3,
+        };
         let sealed = seal(&root_key, root, &key, rng);
         assert_eq!(open(&root_key, root, &sealed).unwrap(), key);
         for other in [

@@ -105,7 +105,8 @@ pub fn mix_to_mono(wav: &[u8]) -> Option<Vec<u8>> {
     let frames = samples.as_chunks::<4>().0;
     let mut mono = header(frames.len() as u64 * 2, Channels::Mono);
     for &[a, b, c, d] in frames {
-        let (left, right) = (i16::from_le_bytes([a, b]), i16::from_le_bytes([c, d]));
+        let left = i16::from_le_bytes([a, b]);
+        let right = i16::from_le_bytes([c, d]);
         mono.extend_from_slice(&left.midpoint(right).to_le_bytes());
     }
     Some(mono)

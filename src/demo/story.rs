@@ -262,7 +262,8 @@ impl<'w> Story<'w> {
         let begun = Instant::now();
         let held = world.drill(old).await?;
         let drill = Drill::verify(&held.evidence, &self.keys().await?)?;
-        let (forgetting, recovery) = (&drill.forgetting, &drill.recovery);
+        let forgetting = &drill.forgetting;
+        let recovery = &drill.recovery;
         let bites = forgetting.shredded > 0 && forgetting.living > 0 && recovery.sampled > 0;
         self.fact("drill", json!({ "forgets": drill.forgets(), "recovers": drill.recovers(), "evidence": held.evidence }));
         let told = format!(
@@ -287,7 +288,9 @@ impl<'w> Story<'w> {
 
     /// Waits for the receipt to close, and verifies it with nothing but the published key set.
     async fn closed_receipt(&self, receipt: &str) -> Result<bool, Failure> {
-        let (world, base, keys) = (self.world, self.world.base_url(), self.keys().await?);
+        let world = self.world;
+        let base = self.world.base_url();
+        let keys = self.keys().await?;
         for _ in 0..600 {
             let jws = world
                 .http()
@@ -306,7 +309,8 @@ impl<'w> Story<'w> {
     }
 
     async fn ranges(&self, audio: &str) -> Result<bool, Failure> {
-        let (wav, len) = (conversation::WAV, conversation::WAV.len());
+        let wav = conversation::WAV;
+        let len = conversation::WAV.len();
         let cases = [
             ("bytes=0-0".to_owned(), 0..1),
             (

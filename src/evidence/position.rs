@@ -35,8 +35,10 @@ impl Position {
     /// The position of an entry.
     pub fn of(entry: &Entry) -> Self {
         let recording = entry.recording.map(|id| id.to_string()).unwrap_or_default();
-        let (actor, details) = (entry.actor.to_string(), entry.details.to_string());
-        let (seq, at) = (entry.seq.to_be_bytes(), entry.at.as_millis().to_be_bytes());
+        let actor = entry.actor.to_string();
+        let details = entry.details.to_string();
+        let seq = entry.seq.to_be_bytes();
+        let at = entry.at.as_millis().to_be_bytes();
         let fields: [&[u8]; 7] = [
             b"recvault/audit-entry/1",
             &seq,

@@ -52,7 +52,8 @@ impl Flow {
                 .map(|account| account.sid().clone())
                 .collect::<BTreeSet<_>>()
         };
-        let (before, after) = (sids(&self.accounts()), sids(&accounts));
+        let before = sids(&self.accounts());
+        let after = sids(&accounts);
         let reloaded = Reloaded {
             added: after.difference(&before).cloned().collect(),
             removed: before.difference(&after).cloned().collect(),

@@ -144,7 +144,8 @@ impl Flow {
             Ok(tiers) => tiers,
             Err(denial) => return Err(self.refuse_request(principal, "approve", denial).await?),
         };
-        let (living_at, accounts) = (living_at(stage, now), principal.accounts.clone());
+        let living_at = living_at(stage, now);
+        let accounts = principal.accounts.clone();
         let filter = Filter {
             stage,
             living_at,

@@ -99,7 +99,8 @@ impl Flow {
     /// # Errors
     /// [`Error::Invalid`] for an account that is not configured or a time that makes no sense.
     pub async fn plan_backfill(&self, wanted: &Backfilling) -> Result<BackfillPlan, Error> {
-        let (accounts, now) = (self.accounts(), self.now());
+        let accounts = self.accounts();
+        let now = self.now();
         let until = wanted.until.map_or(now, |until| until.min(now));
         if wanted.since >= until {
             return Err(Error::Invalid(format!(
@@ -107,10 +108,8 @@ impl Flow {
                 wanted.since
             )));
         }
-        let (since, until) = (
-            whole_second(wanted.since),
-            whole_second(until.after(Duration::from_millis(999))),
-        );
+        let since = whole_second(wanted.since);
+        let until = whole_second(until.after(Duration::from_millis(999)));
         let mut listings = Vec::new();
         for account in chosen(&accounts, wanted.account.as_ref())? {
             let fresh = ListingRow {
@@ -149,7 +148,8 @@ impl Flow {
         plan: &BackfillPlan,
         say: &(dyn Fn(usize) + Sync),
     ) -> Result<Vec<AccountBackfilled>, Error> {
-        let (accounts, mut all) = (self.accounts(), Vec::new());
+        let accounts = self.accounts();
+        let mut all = Vec::new();
         for row in &plan.listings {
             let Some(account) = accounts.get(&row.account) else {
                 continue;

@@ -121,7 +121,8 @@ impl Flow {
     /// [`Error::NotFound`] for a permit of another kind; the ledger's.
     pub async fn audit(&self, permit: &Permit, after: i64, limit: u16) -> Result<AuditPage, Error> {
         require(permit, Action::Audit)?;
-        let (mut tx, many) = (self.0.ledger.read().await?, i64::from(limit) + 1);
+        let mut tx = self.0.ledger.read().await?;
+        let many = i64::from(limit) + 1;
         let mut items = match permit.accounts() {
             all if all.is_empty() => audit::after(&mut tx, after, many).await?,
             some => audit::after_of(&mut tx, some, after, many).await?,

@@ -146,7 +146,8 @@ impl Flow {
         }
         let actor = *permit.actor();
         let accepted = self.0.ledger.unit(|| async {
-            let (mut tx, now) = (self.0.ledger.begin().await?, self.now());
+            let mut tx = self.0.ledger.begin().await?;
+            let now = self.now();
             clock::accept(&mut tx, now).await?;
             audit::append(
                 &mut tx,
@@ -163,8 +164,10 @@ impl Flow {
 
     async fn clock_in(&self, tx: &mut Tx) -> Result<ClockStatus, Error> {
         let reading = clock::find(tx).await?;
-        let (now, steady) = (self.now(), self.0.clock.steady());
-        let (database, newest_entry) = (tx.now().await?, clock::newest_entry(tx).await?);
+        let now = self.now();
+        let steady = self.0.clock.steady();
+        let database = tx.now().await?;
+        let newest_entry = clock::newest_entry(tx).await?;
         let believed = match reading {
             Some(reading) => Some(reading.read_at),
             None => clock::last_known(tx).await?,

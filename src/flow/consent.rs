@@ -346,10 +346,8 @@ impl Flow {
             .iter()
             .map(|purpose| purpose.as_str())
             .collect();
-        let (vault, at) = (
-            self.0.vault.id(),
-            told.at.unwrap_or(now).as_millis().to_be_bytes(),
-        );
+        let vault = self.0.vault.id();
+        let at = told.at.unwrap_or(now).as_millis().to_be_bytes();
         let text = |text: &Option<String>| text.clone().unwrap_or_default();
         let [version, disclosure] =
             [self.version_of(told), told.disclosure.clone()].map(|one| text(&one));

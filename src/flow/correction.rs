@@ -90,7 +90,9 @@ impl Flow {
             if !fields.is_empty() {
                 marks::set(&mut tx, Marked::Recording, &[id], now).await?;
             }
-            let (mut entries, mut next, mut again) = (Vec::new(), None, Vec::new());
+            let mut entries = Vec::new();
+            let mut next = None;
+            let mut again = Vec::new();
             if let Some(conversation) = &conversation {
                 details::lock(&mut tx, conversation).await?;
                 let moved = self

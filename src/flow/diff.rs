@@ -25,7 +25,8 @@ impl Flow {
         let present = parsed_again(self.0.rulebook.current())?;
         let to = rulebook_beside(&self.0.ledger, new, Some(present)).await?;
         let mut comparison = Comparison::new(&self.0.rulebook, &to, self.now());
-        let (mut filter, mut counted) = (Filter::default(), 0);
+        let mut filter = Filter::default();
+        let mut counted = 0;
         loop {
             let mut tx = self.0.ledger.read().await?;
             let page = recordings::list(&mut tx, &filter, PAGE).await?;

@@ -142,7 +142,8 @@ impl Flow {
         }
         let actor = *permit.actor();
         let released = self.0.ledger.unit(|| async {
-            let (mut tx, now) = (self.0.ledger.begin().await?, self.now());
+            let mut tx = self.0.ledger.begin().await?;
+            let now = self.now();
             let released = epochs::release_turn(&mut tx).await?;
             if let Some(Holding { holder, until, .. }) = &released {
                 audit::append(&mut tx, NewEntry::turn_released(now, actor, holder, *until)).await?;

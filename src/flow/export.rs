@@ -171,7 +171,8 @@ impl Flow {
             }
         }
         let entry = || {
-            let (included, left_out) = (plan.included.len(), plan.left_out.len());
+            let included = plan.included.len();
+            let left_out = plan.left_out.len();
             NewEntry::subject_exported(
                 now,
                 plan.principal.id,
@@ -188,7 +189,8 @@ impl Flow {
     /// Decides about some of the recordings, and writes refusals down. What is allowed is written
     /// down when its turn comes, because only then it is opened.
     async fn decide_page(&self, plan: &mut Plan, ids: &[RecordingId]) -> Result<(), Error> {
-        let (now, mut refused) = (self.now(), Vec::new());
+        let now = self.now();
+        let mut refused = Vec::new();
         let mut tx = self.0.ledger.read().await?;
         let mut found: Vec<Recording> = recordings::find_all(&mut tx, ids).await?;
         found.sort_by_key(|recording| recording.id);

@@ -186,7 +186,9 @@ mod tests {
 
     #[tokio::test]
     async fn who_waits_hears_of_a_recording_that_came_later() {
-        let (streams, first, second) = (Streams::default(), recording(), recording());
+        let streams = Streams::default();
+        let first = recording();
+        let second = recording();
         let later = Clock::System
             .now()
             .after(std::time::Duration::from_secs(60));
@@ -205,7 +207,8 @@ mod tests {
 
     #[test]
     fn a_recording_is_forgotten_when_its_last_byte_must_have_arrived() {
-        let (streams, ids) = (Streams::default(), [recording(), recording(), recording()]);
+        let streams = Streams::default();
+        let ids = [recording(), recording(), recording()];
         let later = Clock::System
             .now()
             .after(std::time::Duration::from_secs(60));

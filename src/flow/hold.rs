@@ -112,7 +112,9 @@ impl Flow {
                     ));
                 }
                 marks::set(&mut tx, Marked::Recording, &[id], now).await?;
-                let (name, purpose, reason) = (&hold.name, &hold.purpose, &hold.reason);
+                let name = &hold.name;
+                let purpose = &hold.purpose;
+                let reason = &hold.reason;
                 let placed = NewEntry::hold_placed(
                     now,
                     hold.placed_by,
@@ -157,7 +159,8 @@ impl Flow {
         let hold = holds::find(&mut self.0.ledger.read().await?, id, name)
             .await?
             .ok_or(Error::NotFound)?;
-        let (stands, now) = (hold.lifted_at.is_none(), self.now());
+        let stands = hold.lifted_at.is_none();
+        let now = self.now();
         if dry_run || !stands {
             let left = recording.holds - i64::from(stands);
             let shreds = left == 0 && recording.revoked_at.is_some();

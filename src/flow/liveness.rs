@@ -175,7 +175,8 @@ mod tests {
 
     #[test]
     fn a_task_is_dead_when_it_is_lost_or_silent_for_too_long() {
-        let (liveness, begun) = (Liveness::default(), Instant::now());
+        let liveness = Liveness::default();
+        let begun = Instant::now();
         let dead_after = |seconds| -> Vec<Task> {
             let all = liveness.all_at(begun + Duration::from_secs(seconds));
             all.into_iter()

@@ -97,10 +97,8 @@ impl Flow {
     /// Keeps a grant and writes the decision down; an alarm, if the approval that the tier asks for
     /// is done without.
     pub(super) async fn give(&self, facts: &Facts<'_>, grant: Grant) -> Result<Given, Error> {
-        let (token, grant_id) = (
-            Token::random(TokenKind::Grant, &mut rand::rng()),
-            GrantId::random(&mut rand::rng()),
-        );
+        let token = Token::random(TokenKind::Grant, &mut rand::rng());
+        let grant_id = GrantId::random(&mut rand::rng());
         let now = self.now();
         let is_broken = grant.is_break_glass();
         let row = GrantRow {

@@ -143,7 +143,8 @@ pub async fn in_force(ledger: &Ledger) -> Result<Option<Rules>, Error> {
 /// # Errors
 /// The ledger's.
 pub async fn oddities(ledger: &Ledger, rules: &Rules, clock: &Clock) -> Result<Vec<String>, Error> {
-    let (now, effective) = (clock.now(), rules.document().effective);
+    let now = clock.now();
+    let effective = rules.document().effective;
     let mut odd = Vec::new();
     if effective > now {
         odd.push(format!("version {} is in force from {effective} on: until then every request to listen is refused", rules.version()));
@@ -160,7 +161,8 @@ pub async fn oddities(ledger: &Ledger, rules: &Rules, clock: &Clock) -> Result<V
             .ok()
             .filter(|other| other.document().effective > effective);
         if let Some(later) = later {
-            let (version, date) = (later.version(), later.document().effective);
+            let version = later.version();
+            let date = later.document().effective;
             odd.push(format!(
                 "version {version}, which was published, takes effect later ({date}) than version {}, which is configured",
                 rules.version()

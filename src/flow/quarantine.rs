@@ -71,7 +71,8 @@ impl Flow {
         mut step: Option<Step>,
         now: Timestamp,
     ) -> Result<(Vec<NewEntry>, Option<Step>), Error> {
-        let (mut entries, mut room) = (Vec::new(), PAGE);
+        let mut entries = Vec::new();
+        let mut room = PAGE;
         if let Some(Step::Waiting(None)) = step {
             quarantine::wait_for_sealing(tx, &news.bearing).await?;
         }
@@ -138,7 +139,8 @@ impl Flow {
             return Ok(Vec::new());
         }
         let known = consents::gather(tx, recordings).await?;
-        let (mut changed, mut entries) = (Vec::new(), Vec::new());
+        let mut changed = Vec::new();
+        let mut entries = Vec::new();
         for recording in recordings {
             let (id, Some(period)) = (
                 recording.id,
@@ -179,8 +181,9 @@ impl Flow {
     pub async fn sweep_quarantine(&self) -> Result<QuarantineSwept, Error> {
         let permit = Permit::of_vault(Action::Shred);
         let reason: ShredReason = "no-consent".parse().expect("it is a code");
-        let (mut swept, mut after, mut all) =
-            (QuarantineSwept::default(), None, Undurable::nothing());
+        let mut swept = QuarantineSwept::default();
+        let mut after = None;
+        let mut all = Undurable::nothing();
         loop {
             let now = self.believed().await?.at();
             let page = quarantine::due(&mut self.0.ledger.read().await?, now, after, PAGE).await?;
@@ -190,7 +193,8 @@ impl Flow {
             };
             after = Some(last.id);
             let unit = self.0.ledger.unit(|| async {
-                let (mut tx, now) = (self.0.ledger.begin().await?, self.now());
+                let mut tx = self.0.ledger.begin().await?;
+                let now = self.now();
                 let entries = self.settle_all(&mut tx, &page, Actor::Vault, now).await?;
                 if !entries.is_empty() {
                     audit::append_all(&mut tx, &entries).await?;

@@ -338,10 +338,9 @@ impl Flow {
         actor: Actor,
         found: &Reconciled,
     ) -> Result<(), Error> {
-        let (now, text) = (
-            self.now(),
-            serde_json::to_string(found).map_err(|error| Error::Invalid(error.to_string()))?,
-        );
+        let now = self.now();
+        let text =
+            serde_json::to_string(found).map_err(|error| Error::Invalid(error.to_string()))?;
         let before = self.reconciled_last(turn.account()).await?;
         let is_news =
             found.changes() > 0 || found.ghosts != before.ghosts || actor == Actor::Operator;

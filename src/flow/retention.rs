@@ -149,7 +149,8 @@ impl Flow {
                 .count() as u64;
             let recordings = if dry_run { due } else { shredded };
             if recordings > 0 {
-                let (tier, policy_digest) = (group.tier.clone(), group.policy_digest.clone());
+                let tier = group.tier.clone();
+                let policy_digest = group.policy_digest.clone();
                 tracing::info!(%tier, recordings, dry_run, clause = %limit, "kept no longer");
                 swept.groups.push(SweptGroup {
                     tier,
@@ -172,7 +173,8 @@ impl Flow {
         if permit.action() != Action::Catalogue {
             return Err(Error::NotFound);
         }
-        let (now, accounts) = (self.now(), permit.accounts());
+        let now = self.now();
+        let accounts = permit.accounts();
         let mut tx = self.0.ledger.read().await?;
         let groups = retention::groups(&mut tx, accounts).await?;
         let kept = retention::kept(&mut tx, accounts).await?;
@@ -233,7 +235,9 @@ impl Flow {
             .parse()
             .map_err(|error| Error::Invalid(format!("{error}")))?;
         let permit = Permit::of_vault(Action::Shred);
-        let (mut after, mut count, mut all) = (None, 0, Undurable::nothing());
+        let mut after = None;
+        let mut count = 0;
+        let mut all = Undurable::nothing();
         loop {
             let found = retention::collected_until(
                 &mut self.0.ledger.read().await?,

@@ -214,7 +214,8 @@ impl Flow {
                     .set(found.map_or(0, |some| some.count) as f64);
             }
         }
-        let (epoch, journal) = (self.epoch_status().await?, self.journal_status().await?);
+        let epoch = self.epoch_status().await?;
+        let journal = self.journal_status().await?;
         self.clock_status().await?;
         metrics::gauge!("recvault_epoch").set(epoch.epoch as f64);
         metrics::gauge!("recvault_deletion_horizon_seconds").set(epoch.horizon_s as f64);

@@ -246,12 +246,12 @@ mod tests {
 
     #[test]
     fn a_shred_silences_its_recording_and_no_other() {
-        let (streams, shredded, other) = (Streams::default(), recording(), recording());
-        let (first, second, third) = (
-            streams.register(shredded),
-            streams.register(shredded),
-            streams.register(other),
-        );
+        let streams = Streams::default();
+        let shredded = recording();
+        let other = recording();
+        let first = streams.register(shredded);
+        let second = streams.register(shredded);
+        let third = streams.register(other);
         streams.silence(shredded);
         assert_eq!(
             [&first, &second, &third].map(Registered::has_ended),
@@ -266,8 +266,10 @@ mod tests {
 
     #[test]
     fn one_listener_leaving_does_not_hide_another() {
-        let (streams, id) = (Streams::default(), recording());
-        let (first, second) = (streams.register(id), streams.register(id));
+        let streams = Streams::default();
+        let id = recording();
+        let first = streams.register(id);
+        let second = streams.register(id);
         drop(first);
         streams.silence(id);
         assert_eq!(second.has_ended(), Some(Ended::Shredded));
@@ -320,7 +322,8 @@ mod tests {
 
     #[test]
     fn a_shred_is_told_even_after_the_lease() {
-        let (streams, id) = (Streams::default(), recording());
+        let streams = Streams::default();
+        let id = recording();
         streams.watched();
         let stream = streams.register(id);
         streams.silence(id);
@@ -351,7 +354,8 @@ mod tests {
 
     #[tokio::test]
     async fn who_waits_for_the_end_hears_of_it_at_once() {
-        let (streams, id) = (Streams::default(), recording());
+        let streams = Streams::default();
+        let id = recording();
         let stream = streams.register(id);
         let (ended, ()) = tokio::join!(stream.end(), async {
             tokio::task::yield_now().await;

@@ -83,7 +83,9 @@ impl Flow {
         transcript: Transcript,
     ) -> Result<Filed, Error> {
         // Long texts take long to look through, and others wait for this thread.
-        let (flow, looked_at, id) = (self.clone(), recording.clone(), recording.id);
+        let flow = self.clone();
+        let looked_at = recording.clone();
+        let id = recording.id;
         let looked = tokio::task::spawn_blocking(move || {
             let found = flow.found_in(&looked_at, &transcript);
             (found, transcript)
@@ -121,7 +123,8 @@ impl Flow {
         recording: &Recording,
         transcript: &Transcript,
     ) -> (Vec<Tier>, Vec<&'static str>) {
-        let (mut tiers, mut kinds) = (Vec::new(), Vec::new());
+        let mut tiers = Vec::new();
+        let mut kinds = Vec::new();
         for rules in self.0.rulebook.binding(recording) {
             let rules = &rules.document().content;
             for rule in content::found_in(transcript, rules)
@@ -159,7 +162,8 @@ impl Flow {
         while let Some(piece) = pieces.next().await {
             json.extend_from_slice(&piece?);
         }
-        let (flow, view) = (self.clone(), heard.grant.view());
+        let flow = self.clone();
+        let view = heard.grant.view();
         let written = tokio::task::spawn_blocking(move || {
             let transcript = Transcript::parse(&json).ok()?;
             Some(form.written(&flow.shown(transcript, view, &recording)?))

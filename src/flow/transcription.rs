@@ -292,7 +292,8 @@ impl Flow {
             other => other,
         };
         let given = self.0.ledger.unit(|| async {
-            let (mut tx, now) = (self.0.ledger.begin().await?, self.now());
+            let mut tx = self.0.ledger.begin().await?;
+            let now = self.now();
             match &stop {
                 Stop::After(pause, why) => {
                     transcripts::postpone(&mut tx, lease, now.after(*pause), why).await?

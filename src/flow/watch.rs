@@ -56,7 +56,8 @@ impl Watch {
     /// Looks until `stop`, and then until the last stream is over, for `grace` at most.
     pub async fn run(mut self, stop: CancellationToken, grace: Duration) {
         let bell = Notify::new();
-        let (news, flow) = (self.flow.0.ledger.news(), self.flow.clone());
+        let news = self.flow.0.ledger.news();
+        let flow = self.flow.clone();
         let epochs = &flow.0.epoch_bell;
         let ring = |word| match word {
             Word::Fence => bell.notify_one(),

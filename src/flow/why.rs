@@ -70,7 +70,8 @@ impl Flow {
         token: TokenId,
         asking: &Asking<'_>,
     ) -> Result<Why, Error> {
-        let (now, mut tx) = (self.now(), self.0.ledger.read().await?);
+        let now = self.now();
+        let mut tx = self.0.ledger.read().await?;
         let missing = || Error::Invalid(format!("there is no recording `{id}`"));
         let recording = recordings::find(&mut tx, id).await?.ok_or_else(missing)?;
         let missing = || {

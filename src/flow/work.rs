@@ -87,7 +87,8 @@ impl Flow {
         let mut running = JoinSet::new();
         while !stop.is_cancelled() {
             self.beat(Task::Work);
-            let (free, free_erasers) = (slots.available_permits(), erasers.available_permits());
+            let free = slots.available_permits();
+            let free_erasers = erasers.available_permits();
             let leases = match free + free_erasers {
                 0 => Vec::new(),
                 _ => self

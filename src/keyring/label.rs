@@ -94,10 +94,8 @@ pub fn utterance_key(
     track: &str,
     number: i64,
 ) -> Key {
-    let (account, transcription) = (
-        account.as_str().as_bytes(),
-        transcription.as_str().as_bytes(),
-    );
+    let account = account.as_str().as_bytes();
+    let transcription = transcription.as_str().as_bytes();
     expand(
         &root.key,
         &[
@@ -172,13 +170,11 @@ mod tests {
     #[test]
     fn each_recovery_file_has_a_key_of_its_own() {
         let rng = &mut rand::rng();
-        let (root, file) = (
-            RootKey {
-                epoch: 1,
-                key: Key::random(rng),
-            },
-            ObjectId::random(rng),
-        );
+        let root = RootKey {
+            epoch: 1,
+            key: Key::random(rng),
+        };
+        let file = ObjectId::random(rng);
         assert_eq!(
             recovery_key(&root, file).expose(),
             &oracle(&root.key, &[b"recvault/recovery/1", file.as_bytes()])
@@ -192,7 +188,8 @@ mod tests {
     #[test]
     fn the_seed_gives_a_key_for_each_task() {
         let rng = &mut rand::rng();
-        let (seed, statement) = (Key::random(rng), ConsentId::random(rng));
+        let seed = Key::random(rng);
+        let statement = ConsentId::random(rng);
         assert_eq!(
             statement_key(&seed).expose(),
             &oracle(&seed, &[b"recvault/statement/1"])
@@ -210,12 +207,14 @@ mod tests {
     #[test]
     fn what_is_told_of_people_has_a_key_for_each_recording_and_each_place() {
         let rng = &mut rand::rng();
-        let (key, recording) = (Key::random(rng), RecordingId::random(rng));
+        let key = Key::random(rng);
+        let recording = RecordingId::random(rng);
         assert_eq!(
             details_key(&key, recording).expose(),
             &oracle(&key, &[b"recvault/details/1", recording.as_bytes()])
         );
-        let (call, leg) = (format!("CA{}", "1".repeat(32)), "caller");
+        let call = format!("CA{}", "1".repeat(32));
+        let leg = "caller";
         let root = RootKey { epoch: 1, key };
         let waiting = waiting_key(&root, &call.parse().unwrap(), &leg.parse().unwrap());
         assert_eq!(
@@ -243,7 +242,8 @@ mod tests {
                 .parse::<TranscriptSid>()
                 .unwrap()
         };
-        let (a, t) = (account("1"), transcription("2"));
+        let a = account("1");
+        let t = transcription("2");
         let fields: [&[u8]; 5] = [
             b"recvault/utterance/2",
             a.as_str().as_bytes(),

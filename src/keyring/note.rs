@@ -78,7 +78,8 @@ mod tests {
     #[test]
     fn a_note_opens_under_its_own_key_and_vault_and_unchanged() {
         let rng = &mut rand::rng();
-        let (key, vault) = (Key::random(rng), VaultId::random(rng));
+        let key = Key::random(rng);
+        let vault = VaultId::random(rng);
         let sealed = seal_note(&key, vault, "contract 17", rng);
         assert_eq!(
             open_note(&key, vault, &sealed).unwrap().as_str(),

@@ -97,7 +97,8 @@ impl Page {
         epoch: u64,
         rng: &mut dyn CryptoRng,
     ) -> Self {
-        let (id, tier) = (PageId::random(rng), tier.to_owned());
+        let id = PageId::random(rng);
+        let tier = tier.to_owned();
         let row = PageRow {
             id,
             tier,
@@ -270,7 +271,9 @@ mod tests {
 
     fn sealed_page() -> (PageRow, Key, VaultId, Key) {
         let rng = &mut rand::rng();
-        let (page_key, vault, child) = (Key::random(rng), VaultId::random(rng), Key::random(rng));
+        let page_key = Key::random(rng);
+        let vault = VaultId::random(rng);
+        let child = Key::random(rng);
         let mut page = Page::empty("standard", 0, None, 1, rng);
         assert_eq!(page.push(&child), Ok(0));
         (page.seal(&page_key, vault, rng), page_key, vault, child)

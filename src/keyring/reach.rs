@@ -104,7 +104,9 @@ mod tests {
             above = below.seal(vault, rng);
         }
         path.push(above);
-        let (mut leaves, mut places, mut keys) = (Vec::new(), Vec::new(), Vec::new());
+        let mut leaves = Vec::new();
+        let mut places = Vec::new();
+        let mut keys = Vec::new();
         for _ in 0..2 {
             let (upper, mut leaf) = hang(
                 walk(path.clone(), root, vault).unwrap(),
@@ -131,13 +133,11 @@ mod tests {
     #[test]
     fn the_root_reaches_every_key_and_another_none() {
         let rng = &mut rand::rng();
-        let (vault, root) = (
-            VaultId::random(rng),
-            RootKey {
-                epoch: 1,
-                key: Key::random(rng),
-            },
-        );
+        let vault = VaultId::random(rng);
+        let root = RootKey {
+            epoch: 1,
+            key: Key::random(rng),
+        };
         let (rows, _, keys) = grown(&root, vault);
         let found = reach(&[&root.key], rows.clone(), vault);
         assert!(found.which.iter().all(|opened| *opened));
@@ -155,16 +155,15 @@ mod tests {
     #[test]
     fn a_shredded_key_is_reached_through_an_older_copy_of_its_page_while_the_page_keeps_its_key() {
         let rng = &mut rand::rng();
-        let (vault, root) = (
-            VaultId::random(rng),
-            RootKey {
-                epoch: 1,
-                key: Key::random(rng),
-            },
-        );
+        let vault = VaultId::random(rng);
+        let root = RootKey {
+            epoch: 1,
+            key: Key::random(rng),
+        };
         let (before, places, keys) = grown(&root, vault);
         let mut now = before.clone();
-        let (branches, leaf) = (4, 5);
+        let branches = 4;
+        let leaf = 5;
         let mut opened =
             walk([&now[..branches], &now[leaf..=leaf]].concat(), &root, vault).unwrap();
         opened.page.destroy(places[0].slot).unwrap();

@@ -182,13 +182,11 @@ mod tests {
     /// A root page and a full-depth path for one tier, with one record key.
     fn grown() -> Grown {
         let rng = &mut rand::rng();
-        let (vault, root_key) = (
-            VaultId::random(rng),
-            RootKey {
-                epoch: 1,
-                key: Key::random(rng),
-            },
-        );
+        let vault = VaultId::random(rng);
+        let root_key = RootKey {
+            epoch: 1,
+            key: Key::random(rng),
+        };
         let [mut above, _service] = plant(&root_key, vault, rng).unwrap();
         let mut path = Vec::new();
         for level in (LEAF..LEVELS).rev() {
@@ -281,13 +279,11 @@ mod tests {
     /// Renews the whole path bottom up, as a turn does, and gives the next root.
     fn turned(g: &Grown) -> (RootKey, Vec<PageRow>) {
         let rng = &mut rand::rng();
-        let (next, mut path) = (
-            RootKey {
-                epoch: 2,
-                key: Key::random(rng),
-            },
-            g.path.clone(),
-        );
+        let next = RootKey {
+            epoch: 2,
+            key: Key::random(rng),
+        };
+        let mut path = g.path.clone();
         for at in (1..path.len()).rev() {
             let mut above = walk(path[..at].to_vec(), &g.root_key, g.vault).unwrap();
             path[at] = above.renew(path[at].clone(), g.vault, rng).unwrap();

@@ -149,7 +149,8 @@ pub async fn find_waiting(
          WHERE recording_id = $1 AND token_id = $2 AND purpose = $3 AND state = 'requested' AND expires_at > $4
          ORDER BY requested_at DESC, id LIMIT 1"
     );
-    let (recording, token) = (recording.to_string(), token.to_string());
+    let recording = recording.to_string();
+    let token = token.to_string();
     let args = [
         Arg::Text(&recording),
         Arg::Text(&token),
@@ -174,7 +175,8 @@ pub async fn approved_until(
     const SQL: &str = "/* approvals.approved_until */
         SELECT MAX(expires_at) AS until FROM approvals
         WHERE recording_id = $1 AND token_id = $2 AND purpose = $3 AND state = 'approved' AND expires_at > $4";
-    let (recording, token) = (recording.to_string(), token.to_string());
+    let recording = recording.to_string();
+    let token = token.to_string();
     let args = [
         Arg::Text(&recording),
         Arg::Text(&token),
@@ -192,7 +194,8 @@ pub async fn list(
     filter: &Filter,
     limit: i64,
 ) -> Result<Vec<(ApprovalRow, Tier)>, Error> {
-    let (accounts, tiers) = (set(&filter.accounts), filter.tiers.as_ref().map(set));
+    let accounts = set(&filter.accounts);
+    let tiers = filter.tiers.as_ref().map(set);
     let after = filter
         .after
         .map(|(at, id)| (at.as_millis(), id.to_string()));
@@ -255,7 +258,8 @@ pub async fn decide(
     const SQL: &str = "/* approvals.decide */
         UPDATE approvals SET state = $3, decided_by = $4, decided_at = $5, expires_at = $6
         WHERE id = $1 AND state = $2 AND expires_at > $5";
-    let (id, by) = (id.to_string(), by.to_string());
+    let id = id.to_string();
+    let by = by.to_string();
     let args = [
         Arg::Text(&id),
         Arg::Text(from.as_str()),

@@ -151,7 +151,8 @@ pub async fn about(
         WHERE seq > $1 AND seq <= $2
           AND (recording_id IN (SELECT key FROM json_each($3)) OR (event = 'subject.exported' AND details LIKE $4))
         ORDER BY seq";
-    let (recordings, subject) = (set(recordings), format!("%\"{subject}\"%"));
+    let recordings = set(recordings);
+    let subject = format!("%\"{subject}\"%");
     let args = [
         Arg::Int(seq),
         Arg::Int(to),

@@ -50,7 +50,8 @@ pub async fn spend(
     if budget == Some(0) {
         return Ok(false);
     }
-    let (token, budget) = (token.to_string(), budget.map_or(i64::MAX, i64::from));
+    let token = token.to_string();
+    let budget = budget.map_or(i64::MAX, i64::from);
     let args = [
         Arg::Text(&token),
         Arg::Text(purpose.as_str()),

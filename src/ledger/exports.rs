@@ -20,10 +20,8 @@ pub async fn recordings(
           UNION
           SELECT recordings.id FROM parties JOIN recordings ON recordings.call_sid = parties.conversation WHERE parties.subject = $1
         ) AS theirs WHERE id > $2 ORDER BY id LIMIT $3";
-    let (subject, after) = (
-        subject.to_string(),
-        after.map(|id| id.to_string()).unwrap_or_default(),
-    );
+    let subject = subject.to_string();
+    let after = after.map(|id| id.to_string()).unwrap_or_default();
     let rows = tx
         .fetch_all(
             SQL,

@@ -110,7 +110,8 @@ pub async fn place(tx: &mut Tx, hold: &HoldRow) -> Result<bool, Error> {
     if before.as_ref().is_some_and(|before| before.says_as(hold)) {
         return Ok(false);
     }
-    let (recording, placed_by) = (hold.recording.to_string(), hold.placed_by.to_string());
+    let recording = hold.recording.to_string();
+    let placed_by = hold.placed_by.to_string();
     let args = [
         Arg::Text(&recording),
         Arg::Text(hold.name.as_str()),
@@ -223,10 +224,8 @@ pub async fn list(
           AND (holds.review_at, holds.recording_id, holds.name) > ($4, $5, $6)
         ORDER BY holds.review_at, holds.recording_id, holds.name LIMIT $7"
     );
-    let (accounts, end) = (
-        set(&filter.accounts),
-        filter.review_before.map_or(i64::MAX, Timestamp::as_millis),
-    );
+    let accounts = set(&filter.accounts);
+    let end = filter.review_before.map_or(i64::MAX, Timestamp::as_millis);
     let after = filter
         .after
         .as_ref()

@@ -299,7 +299,8 @@ async fn replace(tx: &mut Tx, query: &str, stale: &str, pages: &[PageRow]) -> Re
             .zip(&ids)
             .flat_map(|(page, id)| {
                 let epoch = Arg::Int(page.epoch.try_into().unwrap_or(i64::MAX));
-                let (used, stale) = (Arg::Int(page.used.into()), Arg::Int(page.stale.into()));
+                let used = Arg::Int(page.used.into());
+                let stale = Arg::Int(page.stale.into());
                 [
                     Arg::Text(id),
                     Arg::Int(page.generation),

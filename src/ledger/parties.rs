@@ -65,7 +65,9 @@ pub async fn name(
         .into_iter()
         .map(|party| (party.leg.clone(), party))
         .collect();
-    let (mut fresh, mut heard, mut taken) = (BTreeMap::new(), BTreeMap::new(), Vec::new());
+    let mut fresh = BTreeMap::new();
+    let mut heard = BTreeMap::new();
+    let mut taken = Vec::new();
     for party in parties {
         let before = known.get(&party.leg).cloned();
         match (before.as_ref().map(|before| before.subject), party.subject) {

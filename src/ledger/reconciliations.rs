@@ -105,7 +105,8 @@ pub async fn leave(
         UPDATE reconciliations SET until = 0, done_at = $3, found = $4, fault = NULL WHERE account = $1 AND holder = $2";
     const FAILED: &str = "/* reconciliations.failed */
         UPDATE reconciliations SET until = 0, fault = $3 WHERE account = $1 AND holder = $2";
-    let (account, holder) = (Arg::Text(account.as_str()), holder.to_string());
+    let account = Arg::Text(account.as_str());
+    let holder = holder.to_string();
     match outcome {
         Ok(found) => {
             tx.execute_one(

@@ -61,7 +61,8 @@ pub async fn groups(tx: &mut Tx, accounts: &BTreeSet<AccountSid>) -> Result<Vec<
         WHERE state <> 'shredded'{} GROUP BY tier, policy_digest ORDER BY tier, policy_digest",
         of_accounts(accounts)
     );
-    let (members, mut args) = (set(accounts), Vec::new());
+    let members = set(accounts);
+    let mut args = Vec::new();
     if !accounts.is_empty() {
         args.push(Arg::Text(&members));
     }
@@ -121,10 +122,8 @@ pub async fn revoked(
     accounts: &BTreeSet<AccountSid>,
     limit: i64,
 ) -> Result<Vec<Recording>, Error> {
-    let (clause, place) = (
-        of_accounts(accounts),
-        if accounts.is_empty() { 1 } else { 2 },
-    );
+    let clause = of_accounts(accounts);
+    let place = if accounts.is_empty() { 1 } else { 2 };
     let sql = format!(
         "/* retention.revoked */
         SELECT {COLUMNS} FROM recordings WHERE revoked_at IS NOT NULL AND state <> 'shredded'{clause} ORDER BY revoked_at, id LIMIT ${place}"
@@ -147,7 +146,8 @@ pub async fn revoked(
 /// named means all.
 pub async fn kept(tx: &mut Tx, accounts: &BTreeSet<AccountSid>) -> Result<Kept, Error> {
     let of_accounts = of_accounts(accounts);
-    let (members, mut args) = (set(accounts), Vec::new());
+    let members = set(accounts);
+    let mut args = Vec::new();
     if !accounts.is_empty() {
         args.push(Arg::Text(&members));
     }

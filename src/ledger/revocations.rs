@@ -84,12 +84,11 @@ pub async fn insert(tx: &mut Tx, revocation: &Revocation, until: Timestamp) -> R
     const SQL: &str = "/* revocations.insert */
         INSERT INTO revocations (id, reach, target, purposes, accounts, reason, actor, revoked_at, state, due_at)
         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, 'running', $9)";
-    let (id, target, actor) = (
-        revocation.id.to_string(),
-        revocation.target.id(),
-        revocation.actor.to_string(),
-    );
-    let (purposes, accounts) = (list(&revocation.purposes), list(&revocation.accounts));
+    let id = revocation.id.to_string();
+    let target = revocation.target.id();
+    let actor = revocation.actor.to_string();
+    let purposes = list(&revocation.purposes);
+    let accounts = list(&revocation.accounts);
     let args = [
         Arg::Text(&id),
         Arg::Text(revocation.target.kind()),
@@ -140,11 +139,9 @@ pub async fn due(tx: &mut Tx, term: Term, limit: i64) -> Result<Vec<RevocationId
 pub async fn take(tx: &mut Tx, id: RevocationId, term: Term) -> Result<bool, Error> {
     const SQL: &str = "/* revocations.take */
         UPDATE revocations SET due_at = $3 WHERE id = $1 AND state = 'running' AND (due_at <= $2 OR due_at > $4)";
-    let (now, until, beyond) = (
-        term.now.as_millis(),
-        term.until.as_millis(),
-        term.beyond.as_millis(),
-    );
+    let now = term.now.as_millis();
+    let until = term.until.as_millis();
+    let beyond = term.beyond.as_millis();
     let args = [
         Arg::Text(&id.to_string()),
         Arg::Int(now),
@@ -177,7 +174,9 @@ pub async fn advance(
 ) -> Result<bool, Error> {
     const SQL: &str = "/* revocations.advance */
         UPDATE revocations SET cursor = $3, due_at = $4 WHERE id = $1 AND COALESCE(cursor, '') = $2 AND state = 'running'";
-    let (id, from, to) = (id.to_string(), text(from), to.to_string());
+    let id = id.to_string();
+    let from = text(from);
+    let to = to.to_string();
     Ok(tx
         .execute(
             SQL,

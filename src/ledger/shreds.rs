@@ -157,7 +157,8 @@ pub async fn find_fences(
     const SQL: &str = "/* shreds.find_fences */
         SELECT fences.recording_id, fences.fenced_at, fences.receipt_id, receipts.jws
         FROM fences JOIN receipts ON receipts.id = fences.receipt_id WHERE fences.recording_id IN (SELECT key FROM json_each($1))";
-    let (id, receipt) = ("recording_id", "receipt_id");
+    let id = "recording_id";
+    let receipt = "receipt_id";
     let rows = tx.fetch_all(SQL, &[Arg::Text(&set(ids))]).await?;
     rows.iter()
         .map(|row| {
@@ -186,7 +187,8 @@ pub async fn insert_receipts(
         .iter()
         .zip(&ids)
         .flat_map(|(receipt, (id, recording))| {
-            let (state, jws) = (Arg::Text(receipt.state), Arg::Text(&receipt.jws));
+            let state = Arg::Text(receipt.state);
+            let jws = Arg::Text(&receipt.jws);
             let epoch = Arg::MaybeInt((!receipt.had_key).then_some(0));
             [
                 Arg::Text(id),

@@ -138,10 +138,8 @@ pub async fn replace(tx: &mut Tx, rows: &[Waiting]) -> Result<(), Error> {
         let args: Vec<Arg<'_>> = rows
             .iter()
             .flat_map(|row| {
-                let (account, transcription) = (
-                    Arg::Text(row.account.as_str()),
-                    Arg::Text(row.transcription.as_str()),
-                );
+                let account = Arg::Text(row.account.as_str());
+                let transcription = Arg::Text(row.transcription.as_str());
                 let Utterance {
                     track,
                     sequence,

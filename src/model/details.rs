@@ -200,14 +200,12 @@ impl Details {
         let written: Written<'_> = serde_json::from_str(text).ok()?;
         let mut details = Self::default();
         for party in written.parties {
-            let (leg, address) = (
-                party.leg.parse().ok()?,
-                party
-                    .address
-                    .map(|text| Address::parse(&text))
-                    .transpose()
-                    .ok()?,
-            );
+            let leg = party.leg.parse().ok()?;
+            let address = party
+                .address
+                .map(|text| Address::parse(&text))
+                .transpose()
+                .ok()?;
             let channel = match party.channel {
                 Some(channel) if !matches!(channel, 1 | 2) => return None,
                 channel => channel,

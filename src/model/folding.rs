@@ -56,7 +56,8 @@ impl Folded {
             text: String::with_capacity(text.len()),
             pieces: Vec::new(),
         };
-        let (mut piece, mut of) = (String::new(), 0..0);
+        let mut piece = String::new();
+        let mut of = 0..0;
         for (at, c) in text.char_indices().filter(|(_, c)| !ignorable.contains(*c)) {
             if begins(c) {
                 folded.take(&mut piece, of);

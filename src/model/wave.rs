@@ -70,7 +70,9 @@ impl Wave {
             tagged(head, b"RIFF").or_else(|error| tagged(head, b"RF64").map_err(|_| error))?;
         let (riff_len, rest) = number(riff)?;
         tagged(rest, b"WAVE")?;
-        let (mut at, mut format, mut sound) = (12usize, None, None);
+        let mut at = 12usize;
+        let mut format = None;
+        let mut sound = None;
         // RF64 (EBU Tech 3306): the length of the sound in 64 bits.
         let mut long = None;
         loop {
@@ -128,8 +130,10 @@ impl Wave {
                 .map(|two| u16::from_le_bytes(*two))
         };
         let read = |at| short(at).ok_or(Unreadable::Format);
-        let (mut tag, channels, block, bits) =
-            (read(0)?, read(2)?, u32::from(read(12)?), read(14)?);
+        let mut tag = read(0)?;
+        let channels = read(2)?;
+        let block = u32::from(read(12)?);
+        let bits = read(14)?;
         let rate = format
             .get(4..)
             .ok_or(Unreadable::Format)

@@ -189,7 +189,8 @@ impl Cases {
 impl Case {
     fn decide(&self, rulebook: &Rulebook, now: Timestamp) -> Outcome {
         let recording = self.recording(rulebook, now);
-        let (principal, consents) = (self.principal(), self.consents(&recording, now));
+        let principal = self.principal();
+        let consents = self.consents(&recording, now);
         let holds: Vec<Purpose> = self.hold.iter().cloned().collect();
         let facts = Facts {
             justification: self.justification.as_deref(),

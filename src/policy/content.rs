@@ -77,7 +77,8 @@ pub fn redact(text: &str, found: &[Found]) -> String {
 
 /// The same for places in the order of their beginnings.
 fn hide(text: &str, ranges: impl Iterator<Item = Range<usize>>) -> String {
-    let (mut ranges, mut hidden_to) = (ranges.peekable(), 0);
+    let mut ranges = ranges.peekable();
+    let mut hidden_to = 0;
     let hide = |(at, c): (usize, char)| {
         while let Some(range) = ranges.next_if(|range| range.start <= at) {
             hidden_to = hidden_to.max(range.end);

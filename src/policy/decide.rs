@@ -42,8 +42,9 @@ pub fn decide(facts: &Facts<'_>, rulebook: &Rulebook, now: Timestamp) -> Decisio
     let rules = rulebook.current();
     let pinned = rulebook.find(&facts.recording.policy_digest);
     let earlier = pinned.filter(|pinned| pinned.digest() != rules.digest());
-    let (mut against, mut pinned_against, mut clause) =
-        (Grounds::default(), Grounds::default(), None);
+    let mut against = Grounds::default();
+    let mut pinned_against = Grounds::default();
+    let mut clause = None;
     let mut binding = vec![rules];
     match Question::of(facts, now) {
         Err(Unaskable) => against.add_if(true, Reason::PolicyFailed, UNASKABLE),
@@ -82,7 +83,8 @@ pub fn decide(facts: &Facts<'_>, rulebook: &Rulebook, now: Timestamp) -> Decisio
             ),
         }
     }
-    let (hidden, version) = (is_hidden(facts, rules), pinned.map(Rules::shared_version));
+    let hidden = is_hidden(facts, rules);
+    let version = pinned.map(Rules::shared_version);
     Decision::Deny(Denial::new(
         &against,
         &pinned_against,
@@ -102,12 +104,12 @@ fn terms(
 ) -> Option<Terms> {
     let approved = facts.approved_until.filter(|until| *until > now);
     let mut ends: Vec<Timestamp> = facts.until.into_iter().collect();
-    let (mut view, mut broke_glass, mut budget) = (View::Audio, false, None);
+    let mut view = View::Audio;
+    let mut broke_glass = false;
+    let mut budget = None;
     for rules in binding {
-        let (tier, purpose) = (
-            rules.tier(&facts.recording.tier)?,
-            rules.purpose(&facts.purpose)?,
-        );
+        let tier = rules.tier(&facts.recording.tier)?;
+        let purpose = rules.purpose(&facts.purpose)?;
         view = view.meet(purpose.view)?;
         ends.push(now.after(tier.grant_lifetime));
         budget = budget.into_iter().chain(purpose.budget).min();

@@ -188,7 +188,8 @@ impl<'a> Comparison<'a> {
         }
         self.counted.recordings += 1;
         let is_due = |rulebook| due(recording, rulebook).is_some_and(|due| due <= self.at);
-        let (due_now, due_then) = (is_due(self.from), is_due(self.to));
+        let due_now = is_due(self.from);
+        let due_then = is_due(self.to);
         self.counted.due_now += u64::from(due_now);
         self.counted.due_then += u64::from(due_then);
         for place in 0..self.purposes.len() {

@@ -253,10 +253,8 @@ pub(super) mod tests {
                 format!("{first}[[purposes]]{}", rest.join("[[purposes]]"))
             })
         };
-        let (now, then) = (
-            only("name = \"dispute-resolution\"", "2"),
-            only("name = \"subject-request\"", "1"),
-        );
+        let now = only("name = \"dispute-resolution\"", "2");
+        let then = only("name = \"subject-request\"", "1");
         let recording = recording(&then, Some(60), "restricted");
         assert_eq!(
             Rulebook::new(

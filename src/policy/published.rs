@@ -226,10 +226,8 @@ mod tests {
             (&voice["purposes"], &voice["attempts"]),
             (&json!(["recording", "training"]), &json!(2))
         );
-        let (text, digest) = (
-            voice["languages"][0]["text"].as_str().unwrap(),
-            &voice["languages"][0]["text_sha256"],
-        );
+        let text = voice["languages"][0]["text"].as_str().unwrap();
+        let digest = &voice["languages"][0]["text_sha256"];
         assert_eq!(
             *digest,
             json!(hex::encode(<sha2::Sha256 as sha2::Digest>::digest(text)))

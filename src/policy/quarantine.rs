@@ -73,12 +73,11 @@ mod tests {
 
     #[test]
     fn the_version_of_its_collection_says_whether_a_recording_waits() {
-        let (strict, lax) = (rules("consent", "1"), rules("contract", "2"));
-        let (waits, stays, unknown) = (
-            pinned_to(strict.digest()),
-            pinned_to(lax.digest()),
-            pinned_to("0"),
-        );
+        let strict = rules("consent", "1");
+        let lax = rules("contract", "2");
+        let waits = pinned_to(strict.digest());
+        let stays = pinned_to(lax.digest());
+        let unknown = pinned_to("0");
         let digest = strict.digest().to_owned();
         for book in [
             Rulebook::new(strict, [lax]),

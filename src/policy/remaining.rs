@@ -111,12 +111,11 @@ mod tests {
 
     #[test]
     fn nothing_opens_what_no_purpose_is_left_for() {
-        let (all, training) = (
-            Rules::parse("p", SHIPPED).unwrap(),
-            Rules::parse("p", &only_training()).unwrap(),
-        );
+        let all = Rules::parse("p", SHIPPED).unwrap();
+        let training = Rules::parse("p", &only_training()).unwrap();
         let closed: BTreeSet<Purpose> = ["training".parse().unwrap()].into();
-        let (of_all, of_training) = (recording(&all), recording(&training));
+        let of_all = recording(&all);
+        let of_training = recording(&training);
         let now = of_all.collected_at;
         let only = Rulebook::new(Rules::parse("p", &only_training()).unwrap(), []);
         assert!(only.opens_without(&of_training, &BTreeSet::new(), now));

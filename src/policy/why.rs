@@ -176,7 +176,8 @@ mod tests {
     #[test]
     fn every_reason_that_a_decision_gives_has_a_way_out_in_the_words_of_the_policy() {
         let book = book();
-        let (agent, recording) = (principal(&["agent"]), recording("restricted", &book));
+        let agent = principal(&["agent"]);
+        let recording = recording("restricted", &book);
         let facts = Facts::new(&agent, &recording, "training".parse().unwrap());
         let Decision::Deny(denial) = decide(&facts, &book, NOW) else {
             panic!("allowed")
@@ -201,7 +202,8 @@ mod tests {
     #[test]
     fn every_reason_there_is_has_words_for_it() {
         let book = book();
-        let (agent, recording) = (principal(&["agent"]), recording("standard", &book));
+        let agent = principal(&["agent"]);
+        let recording = recording("standard", &book);
         let facts = Facts::new(&agent, &recording, "training".parse().unwrap());
         for reason in Reason::ALL {
             assert!(
@@ -224,7 +226,8 @@ mod tests {
     #[test]
     fn what_only_the_pinned_version_refuses_can_be_had_by_new_consent() {
         let (book, version): (_, Arc<str>) = (book(), "0".into());
-        let (agent, recording) = (principal(&["agent"]), recording("standard", &book));
+        let agent = principal(&["agent"]);
+        let recording = recording("standard", &book);
         let facts = Facts::new(&agent, &recording, "training".parse().unwrap());
         let Decision::Deny(denial) = decide(&facts, &book, NOW) else {
             panic!("allowed")

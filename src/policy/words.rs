@@ -51,7 +51,9 @@ pub fn view(view: View) -> String {
 
 /// `1:05`, `1:00:00`.
 fn moment(second: u32) -> String {
-    let (hours, minutes, seconds) = (second / 3600, second / 60 % 60, second % 60);
+    let hours = second / 3600;
+    let minutes = second / 60 % 60;
+    let seconds = second % 60;
     if hours == 0 {
         format!("{minutes}:{seconds:02}")
     } else {

@@ -108,7 +108,8 @@ impl Opener {
         let inner = (0..opened.len() / step)
             .map(|index| index * step + SEGMENT_PAYLOAD_OFFSET)
             .map(|at| opened.slice(at..at + full));
-        let (mut skip, mut take) = (span.skip, span.take);
+        let mut skip = span.skip;
+        let mut take = span.take;
         let mut slices = Vec::with_capacity(opened.len() / step + 1);
         for segment in inner.chain(span.final_too.then(|| self.tail.clone())) {
             let from = skip.min(segment.len());

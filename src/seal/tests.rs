@@ -147,7 +147,8 @@ fn how_the_input_is_cut_does_not_matter() {
 fn output_that_the_caller_takes_away_is_not_missed() {
     let plain = content(4 * TEXT);
     let mut sealer = Sealer::new(&key(), &context(), SegmentLength::Text).unwrap();
-    let (mut out, mut object) = (BytesMut::new(), Vec::new());
+    let mut out = BytesMut::new();
+    let mut object = Vec::new();
     for part in plain.chunks(5000) {
         sealer.push(part, &mut out).unwrap();
         object.extend_from_slice(&out.split());
@@ -170,10 +171,8 @@ fn no_more_than_one_segment_is_kept_back() {
 #[test]
 fn two_sealings_of_the_same_bytes_have_nothing_in_common() {
     let plain = content(100);
-    let (one, other) = (
-        seal(SegmentLength::Text, &plain),
-        seal(SegmentLength::Text, &plain),
-    );
+    let one = seal(SegmentLength::Text, &plain);
+    let other = seal(SegmentLength::Text, &plain);
     assert_ne!(one[10..], other[10..]);
 }
 
@@ -209,10 +208,8 @@ fn opening_in_place_and_in_a_copy_agree() {
 
 #[test]
 fn a_span_of_another_object_is_refused() {
-    let (one, other) = (
-        seal(SegmentLength::Text, &content(3 * TEXT)),
-        seal(SegmentLength::Text, &content(2 * TEXT)),
-    );
+    let one = seal(SegmentLength::Text, &content(3 * TEXT));
+    let other = seal(SegmentLength::Text, &content(2 * TEXT));
     let span = Layout::of(other.len() as u64, SegmentLength::Text)
         .unwrap()
         .spans(0..9, NonZeroUsize::MIN)
@@ -236,7 +233,8 @@ proptest! {
         let plain = content(len);
         let (object, _) = seal_in(SegmentLength::Text, &plain, step);
         let mut opener = opener(SegmentLength::Text, &key(), &context(), &object).unwrap();
-        let (a, b) = (a % (len + 1), b % (len + 1));
+        let a = a % (len + 1);
+        let b = b % (len + 1);
         let range = a.min(b)..a.max(b);
         let got = read(&mut opener, &object, range.start as u64..range.end as u64, max).unwrap();
         prop_assert_eq!(&got[..], &plain[range]);

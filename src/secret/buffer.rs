@@ -65,7 +65,8 @@ impl SecretBuffer {
 
     /// Forgets the first bytes; the others move to their place.
     pub fn drop_front(&mut self, bytes: usize) {
-        let (len, bytes) = (self.0.len(), bytes.min(self.0.len()));
+        let len = self.0.len();
+        let bytes = bytes.min(self.0.len());
         self.0.copy_within(bytes.., 0);
         if let Some(behind) = self.0.get_mut(len - bytes..) {
             behind.zeroize();
@@ -157,7 +158,8 @@ mod tests {
     proptest::proptest! {
         #[test]
         fn what_is_put_together_in_pieces_is_what_was_put_in(pieces in proptest::collection::vec(proptest::collection::vec(0u8.., 0..400), 0..20), front in 0usize..300) {
-            let (mut buffer, mut expected) = (SecretBuffer::default(), Vec::new());
+            let mut buffer = SecretBuffer::default();
+            let mut expected = Vec::new();
             for piece in &pieces {
                 buffer.extend_from_slice(piece);
                 expected.extend_from_slice(piece);

@@ -162,7 +162,8 @@ every_store!(
 
 async fn objects_of_any_length_come_back(store: &Store) {
     for len in [0, 1, 1000, PART - 1, PART, PART + 1, 20 * 1024 * 1024] {
-        let (id, bytes) = (id(), content(len));
+        let id = id();
+        let bytes = content(len);
         put(store, id, bytes.clone()).await.unwrap();
         assert_eq!(store.size(id).await.unwrap(), len as u64);
         assert!(
@@ -194,7 +195,8 @@ async fn how_the_bytes_are_handed_over_does_not_matter(store: &Store) {
 
 async fn a_second_write_of_an_id_is_refused(store: &Store) {
     for (first, second) in [(3, 5), (PART + 1, 5), (5, PART + 1), (PART + 1, PART + 2)] {
-        let (id, bytes) = (id(), content(first));
+        let id = id();
+        let bytes = content(first);
         put(store, id, bytes.clone()).await.unwrap();
         assert_eq!(
             put(store, id, content(second)).await,
@@ -212,7 +214,8 @@ async fn a_second_write_of_an_id_is_refused(store: &Store) {
 }
 
 async fn ranges_at_the_edges(store: &Store) {
-    let (id, n) = (id(), 100_000u64);
+    let id = id();
+    let n = 100_000u64;
     let bytes = content(100_000);
     put(store, id, bytes.clone()).await.unwrap();
     for range in [
@@ -252,7 +255,8 @@ async fn several_ranges_come_back_in_their_order(store: &Store) {
 }
 
 async fn a_range_beyond_the_end_is_an_error(store: &Store) {
-    let (id, size) = (id(), 1000);
+    let id = id();
+    let size = 1000;
     put(store, id, content(1000)).await.unwrap();
     for range in [0..1001u64, 999..1001, 1000..1001, 5000..5001] {
         let end = range.end;
@@ -369,7 +373,8 @@ async fn foreign_objects_are_passed_over_and_kept(store: &Store) {
 }
 
 async fn sweeping_spares_finished_objects(store: &Store) {
-    let (short, long) = (id(), id());
+    let short = id();
+    let long = id();
     put(store, short, content(10)).await.unwrap();
     put(store, long, content(2 * PART)).await.unwrap();
     assert_eq!(store.sweep_uploads(in_an_hour()).await.unwrap(), 0);

@@ -77,7 +77,8 @@ impl Folder {
     /// Whether this is still the folder that was opened. Writers make missing folders, so a disk
     /// that is not mounted any more would otherwise pass for an empty store.
     pub(super) async fn is_there(&self) -> Result<(), Error> {
-        let (root, place) = (self.root.clone(), self.place);
+        let root = self.root.clone();
+        let place = self.place;
         match blocking(move || fs::metadata(root)).await? {
             meta if (meta.dev(), meta.ino()) == place => Ok(()),
             _ => Err(Error::Unavailable {

@@ -107,7 +107,9 @@ impl Name {
 impl RecoveryName {
     fn of_stem(kind: RecoveryKind, stem: &str) -> Option<Self> {
         let mut fields = stem.splitn(3, '-');
-        let (epoch, seq, id) = (fields.next()?, fields.next()?, fields.next()?);
+        let epoch = fields.next()?;
+        let seq = fields.next()?;
+        let id = fields.next()?;
         Some(Self {
             kind,
             epoch: epoch.parse().ok()?,

@@ -83,7 +83,8 @@ mod tests {
             seq: 1234,
             id,
         };
-        let (paths, bare) = (Paths::under(Path::from("team/a")), Paths::default());
+        let paths = Paths::under(Path::from("team/a"));
+        let bare = Paths::default();
         assert_eq!(
             paths.of(id.into()).as_ref(),
             "team/a/objects/01/0123456789abcdef0123456789abcdef.floe"

@@ -83,7 +83,8 @@ async fn a_bucket_is_swept() {
 #[tokio::test]
 async fn a_marker_that_outlived_its_upload_is_removed_and_the_object_stays() {
     let world = s3();
-    let (store, id) = (&world.store, id());
+    let store = &world.store;
+    let id = id();
     put(store, id, content(10)).await.unwrap();
     let marker = store.paths.upload(id);
     store

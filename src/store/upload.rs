@@ -97,7 +97,10 @@ impl Upload {
                 sent,
                 ..
             } => {
-                let (api, path, id, index) = (api.clone(), path.clone(), id.clone(), *sent);
+                let api = api.clone();
+                let path = path.clone();
+                let id = id.clone();
+                let index = *sent;
                 *sent += 1;
                 async move { api.put_part(&path, &id, index, payload).await.map(Some) }.boxed()
             }

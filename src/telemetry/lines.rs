@@ -143,7 +143,8 @@ mod tests {
 
     #[test]
     fn lines_that_cannot_be_written_are_counted_and_nobody_waits_for_them() {
-        let (before, mut full) = (lost(), to(Full).unwrap());
+        let before = lost();
+        let mut full = to(Full).unwrap();
         for _ in 0..10 {
             full.write_all(b"a line\n")
                 .expect("writing a line never fails");

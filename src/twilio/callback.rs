@@ -56,7 +56,8 @@ impl RecordingCallback {
     /// Reads a verified request. Unknown parameters are ignored: Twilio may add some at any time.
     pub fn parse(verified: &Verified) -> Result<Self, CallbackError> {
         let params = Params::of(verified);
-        let (account, status) = (ACCOUNT_SID, "RecordingStatus");
+        let account = ACCOUNT_SID;
+        let status = "RecordingStatus";
         params.required::<AccountSid>(account, "`AC` and 32 hex digits")?;
         let word = params
             .one(status)?

@@ -197,7 +197,8 @@ impl Client {
             cause: media::hiccup(error, 0),
         };
         let response = request.send().await.map_err(|error| broken(&error))?;
-        let (status, retry_after) = (response.status(), media::retry_after(response.headers()));
+        let status = response.status();
+        let retry_after = media::retry_after(response.headers());
         let mut body = SecretBuffer::default();
         let mut pieces = response.bytes_stream();
         while let Some(piece) = pieces.next().await {

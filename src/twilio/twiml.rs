@@ -164,7 +164,8 @@ impl Verb {
 
 impl Gather {
     fn write(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let (timeout, hints) = (self.timeout_s.to_string(), self.hints.join(","));
+        let timeout = self.timeout_s.to_string();
+        let hints = self.hints.join(",");
         let speaks = !self.hints.is_empty();
         let attributes = [
             ("input", Some(if speaks { "dtmf speech" } else { "dtmf" })),

@@ -112,11 +112,10 @@ impl Vault {
         mut body: impl Stream<Item = Result<Bytes, E>> + Send + Unpin,
     ) -> Result<Deposited, DepositError<E>> {
         let vault = &*self.0;
-        let (leg, artefact) = (Leg::All, Artefact::Audio);
-        let (record_key, object) = (
-            Key::random(&mut rand::rng()),
-            ObjectId::random(&mut rand::rng()),
-        );
+        let leg = Leg::All;
+        let artefact = Artefact::Audio;
+        let record_key = Key::random(&mut rand::rng());
+        let object = ObjectId::random(&mut rand::rng());
         let context = Context {
             vault: vault.id,
             recording: recording.id,
@@ -232,7 +231,8 @@ impl Inner {
         artefact: &SealedArtefact,
         sha256: &[u8; 32],
     ) -> Result<(), Error> {
-        let (now, leg) = (self.clock.now(), Leg::All);
+        let now = self.clock.now();
+        let leg = Leg::All;
         let mut tx = self.ledger.begin().await?;
         self.present(&mut tx).await?;
         // First of the rows, because it locks this one: a shred that runs at the same time comes

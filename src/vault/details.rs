@@ -92,10 +92,8 @@ impl Vault {
                 }
             };
         }
-        let (keys, mut sealed) = (
-            vault.record_keys(tx, &recordings, Leg::All).await?,
-            details::find(tx, &recordings).await?,
-        );
+        let keys = vault.record_keys(tx, &recordings, Leg::All).await?;
+        let mut sealed = details::find(tx, &recordings).await?;
         let mut changed = Vec::new();
         for (id, key) in keys {
             let before = sealed
@@ -131,13 +129,15 @@ impl Vault {
         grant: &Grant,
         id: GrantId,
     ) -> Result<Zeroizing<String>, Error> {
-        let (vault, recording) = (&*self.0, grant.recording());
+        let vault = &*self.0;
+        let recording = grant.recording();
         if !grant.view().gives(Artefact::Parties) {
             return Err(Error::Gone);
         }
         vault
             .unit(async || {
-                let (mut tx, now) = (vault.ledger.begin().await?, vault.clock.now());
+                let mut tx = vault.ledger.begin().await?;
+                let now = vault.clock.now();
                 let key = vault.record_key(&mut tx, recording, Leg::All).await?;
                 let sealed = details::find(&mut tx, &[recording])
                     .await?

@@ -86,7 +86,8 @@ impl Vault {
         say: Say<'_>,
     ) -> Result<Forgot, Error> {
         let attack = forget::forget(&self.0, old, None, sandbox, say).await?;
-        let (mut failures, mut canary) = (attack.failures(), None);
+        let mut failures = attack.failures();
+        let mut canary = None;
         if old.is_empty() {
             say("no old copy was given: planting a small vault to copy, shred and turn");
             let (numbers, more) = canary::fly(&self.0.clock, sandbox, say).await?;

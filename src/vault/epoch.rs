@@ -313,7 +313,8 @@ impl Turner<'_> {
         let name = written.to_string();
         vault
             .unit(async || {
-                let (mut tx, now) = (self.begin().await?, vault.clock.now());
+                let mut tx = self.begin().await?;
+                let now = vault.clock.now();
                 chain::note_durable(&mut tx, checked.seq).await?;
                 epochs::note_snapshot(&mut tx, epoch, &name, now).await?;
                 audit::append(
@@ -350,7 +351,8 @@ impl Turner<'_> {
         self.keep_only(&proof, seen).await?;
         vault
             .unit(async || {
-                let (mut tx, now) = (self.begin().await?, vault.clock.now());
+                let mut tx = self.begin().await?;
+                let now = vault.clock.now();
                 epochs::note_destroyed(&mut tx, epoch, now).await?;
                 audit::append(&mut tx, NewEntry::root_destroyed(now, epoch)).await?;
                 tx.commit().await?;
@@ -368,15 +370,14 @@ impl Turner<'_> {
                 .unit(async || {
                     let mut tx = self.begin().await?;
                     let covered = shreds::covered(&mut tx, epoch, RECEIPTS).await?;
-                    let (mut next, mut recordings) = (
-                        Vec::with_capacity(covered.len()),
-                        Vec::with_capacity(covered.len()),
-                    );
+                    let mut next = Vec::with_capacity(covered.len());
+                    let mut recordings = Vec::with_capacity(covered.len());
                     for (id, before) in &covered {
                         let receipt = Receipt::verify(before, &keys).map_err(|_| Error::Gone)?;
                         let receipt = receipt.unrecoverable(since, epoch, vault.clock.now());
                         recordings.push(receipt.recording());
-                        let (state, jws) = (receipt.state().as_str(), receipt.sign(&vault.signer));
+                        let state = receipt.state().as_str();
+                        let jws = receipt.sign(&vault.signer);
                         next.push(NextReceipt {
                             id: *id,
                             state,

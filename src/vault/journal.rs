@@ -100,7 +100,8 @@ impl Vault {
         let vault = &*self.0;
         // One at a time: who waited finds that the one before has written its states, too.
         let _turn = vault.journaling.lock().await;
-        let (mut written, mut is_idle) = (0, false);
+        let mut written = 0;
+        let mut is_idle = false;
         loop {
             let mut tx = vault.ledger.read().await?;
             let is_behind = marks::waiting(&mut tx).await?.0 > 0
@@ -195,10 +196,8 @@ impl Inner {
             return Ok(None);
         }
         let before = chain::newest(&mut tx).await?;
-        let (seq, id) = (
-            audit::head(&mut tx).await?,
-            ObjectId::random(&mut rand::rng()),
-        );
+        let seq = audit::head(&mut tx).await?;
+        let id = ObjectId::random(&mut rand::rng());
         let name = RecoveryName {
             kind: RecoveryKind::Journal,
             epoch: epoch.epoch,
@@ -304,12 +303,11 @@ impl Inner {
     /// The keys of these recordings, as far as they live: not of those that are shredded, or were
     /// never sealed.
     async fn key_lines(&self, tx: &mut Tx, ids: &[&str], file: &mut Writing) -> Result<(), Error> {
-        let (leg, ids) = (
-            Leg::All,
-            ids.iter()
-                .filter_map(|id| id.parse().ok())
-                .collect::<Vec<RecordingId>>(),
-        );
+        let leg = Leg::All;
+        let ids = ids
+            .iter()
+            .filter_map(|id| id.parse().ok())
+            .collect::<Vec<RecordingId>>();
         for (recording, key) in self.record_keys(tx, &ids, leg).await? {
             let text = Zeroizing::new(BASE64.encode(key.expose()));
             let line = KeyLine {

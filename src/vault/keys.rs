@@ -98,7 +98,8 @@ impl Inner {
             }
             None => {
                 let mut leaf = self.grow(tx, tier.as_str(), until).await?;
-                let (page, slot) = (leaf.page.id(), leaf.page.push(key)?);
+                let page = leaf.page.id();
+                let slot = leaf.page.push(key)?;
                 let leaf = leaf.seal(self.id, &mut rand::rng());
                 rows::insert_page(tx, &leaf, self.filler, until).await?;
                 Place { page, slot }

@@ -329,7 +329,8 @@ impl Inner {
         }
         names.retain(|name| epochs.contains(&name.epoch) && !self.memory.strange().contains(name));
         names.sort_unstable_by_key(|name| std::cmp::Reverse((name.seq, name.epoch, name.kind)));
-        let (mut roots, mut failed) = (Roots::default(), 0);
+        let mut roots = Roots::default();
+        let mut failed = 0;
         for name in names {
             match self.authentic(name, &mut roots).await {
                 Ok(header) => {

@@ -90,7 +90,8 @@ impl Vault {
     /// [`Error::Gone`] if the grant does not give it, or nothing of it is sealed;
     /// [`Error::NoWindow`].
     pub async fn playable(&self, grant: &Grant, wanted: Artefact) -> Result<Playable, Error> {
-        let (recording, view) = (grant.recording(), grant.view());
+        let recording = grant.recording();
+        let view = grant.view();
         if !view.gives(wanted) {
             return Err(Error::Gone);
         }
@@ -145,7 +146,8 @@ impl Vault {
                 after: Bytes::new(),
             },
         };
-        let (leg, sealed) = (Leg::All, &playable.sealed);
+        let leg = Leg::All;
+        let sealed = &playable.sealed;
         let (segment, layout) = layout(sealed)?;
         // Reading ciphertext releases nothing, so it need not wait for the audit entry.
         let (key, ends) = tokio::try_join!(
@@ -162,7 +164,8 @@ impl Vault {
         let spans = layout
             .spans(range.start..first_end, NonZeroUsize::MIN)?
             .chain(layout.spans(first_end..range.end, STRIDE)?);
-        let (store, object) = (vault.store.clone(), sealed.object);
+        let store = vault.store.clone();
+        let object = sealed.object;
         let reads = stream::iter(spans).map(move |span| {
             let store = store.clone();
             async move {

@@ -35,7 +35,8 @@ impl Vault {
     /// [`Error::Altered`] or [`Error::Seal`] if the store gives back something else;
     /// [`Error::Gone`] if its sound is not sealed, or not any more; the store's.
     pub async fn read_back(&self, recording: &Recording) -> Result<(), Error> {
-        let (vault, id) = (&*self.0, recording.id);
+        let vault = &*self.0;
+        let id = recording.id;
         let key = vault
             .unit(async || {
                 vault
@@ -65,7 +66,8 @@ impl Vault {
         sealed: &SealedArtefact,
         mut take: impl FnMut(&[u8]) + Send,
     ) -> Result<(), Error> {
-        let (vault, object) = (&*self.0, sealed.object);
+        let vault = &*self.0;
+        let object = sealed.object;
         if vault.store.size(object).await? != sealed.sealed_len {
             return Err(Error::Altered);
         }

@@ -118,7 +118,8 @@ pub async fn restore(parts: Parts, plan: &Plan, claim: Claim) -> Result<Restored
         custody,
         clock,
     } = parts;
-    let (mut roots, name) = (Roots::default(), plan.snapshot);
+    let mut roots = Roots::default();
+    let name = plan.snapshot;
     let slot = custody
         .read()
         .await?
@@ -126,7 +127,8 @@ pub async fn restore(parts: Parts, plan: &Plan, claim: Claim) -> Result<Restored
     ownership::may_take(&slot, claim)?;
     let newest = slot.newest();
     let file = Reading::open(&recovery, name, custody.as_ref(), &mut roots).await?;
-    let (header, root) = (file.header.clone(), Arc::clone(&file.root));
+    let header = file.header.clone();
+    let root = Arc::clone(&file.root);
     let journal = checked(plan, &header, &recovery, custody.as_ref(), &mut roots).await?;
     // The one unit that lasts as long as the store takes: nobody else has this ledger yet.
     let mut tx = ledger.begin_empty().await?;
@@ -142,14 +144,14 @@ pub async fn restore(parts: Parts, plan: &Plan, claim: Claim) -> Result<Restored
     let database = DatabaseId::random(&mut rand::rng());
     rows::set_database_id(&mut tx, database).await?;
     let seed = seed(&mut tx, &root, header.vault).await?;
-    let (signer, subject_key) = (Signer::from_seed(&seed), keyring::subject_key(&seed));
-    let (now, filler) = (clock.now(), HolderId::random(&mut rand::rng()));
+    let signer = Signer::from_seed(&seed);
+    let subject_key = keyring::subject_key(&seed);
+    let now = clock.now();
+    let filler = HolderId::random(&mut rand::rng());
     let root = Root::of(root);
-    let (memory, journaling, ownership) = (
-        Memory::default(),
-        tokio::sync::Mutex::default(),
-        Ownership::of(database),
-    );
+    let memory = Memory::default();
+    let journaling = tokio::sync::Mutex::default();
+    let ownership = Ownership::of(database);
     let inner = Inner {
         id: header.vault,
         custody,
@@ -348,7 +350,9 @@ impl Inner {
             name: name.to_string(),
             why,
         };
-        let (mut rows, mut states, root) = (Rows::default(), 0, Arc::clone(&file.root));
+        let mut rows = Rows::default();
+        let mut states = 0;
+        let root = Arc::clone(&file.root);
         while let Some(line) = file.line().await? {
             match journal::parse(&mut rows, line).map_err(fault)? {
                 Line::Nothing => {}

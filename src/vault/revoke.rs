@@ -159,8 +159,9 @@ impl Inner {
                 {
                     revocations::enter(tx, revocation.id, &[(recording.id, Outcome::Held)], now)
                         .await?;
-                    let (actor, id, reason) =
-                        (revocation.actor, Some(revocation.id), &revocation.reason);
+                    let actor = revocation.actor;
+                    let id = Some(revocation.id);
+                    let reason = &revocation.reason;
                     entries.push(NewEntry::recording_revoked(
                         now,
                         actor,
@@ -207,11 +208,9 @@ impl Inner {
         }
         revocations::tell(tx).await?;
         marks::set(tx, Marked::Recording, &ids, now).await?;
-        let (id, reason, purposes) = (
-            Some(revocation.id),
-            &revocation.reason,
-            Some(&revocation.purposes),
-        );
+        let id = Some(revocation.id);
+        let reason = &revocation.reason;
+        let purposes = Some(&revocation.purposes);
         Ok(ids
             .iter()
             .map(|recording| {

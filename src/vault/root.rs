@@ -113,11 +113,13 @@ impl Inner {
             return Ok(BTreeMap::from([(*only, self.walk(tx, *only).await?)]));
         }
         self.ownership.hold(self.id)?;
-        let (rows, root) = (rows::paths(tx, pages).await?, self.root.key());
+        let rows = rows::paths(tx, pages).await?;
+        let root = self.root.key();
         let mut opened: BTreeMap<PageId, tree::Opened> = BTreeMap::new();
         // Upper levels come first.
         for row in rows {
-            let (id, above) = (row.id, row.parent.map(|place| place.page));
+            let id = row.id;
+            let above = row.parent.map(|place| place.page);
             let page = match above {
                 None => tree::open_root(row, &root, self.id)?,
                 Some(above) => opened

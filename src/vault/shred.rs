@@ -186,7 +186,8 @@ impl Vault {
         recordings: &[Recording],
         say: SayCount<'_>,
     ) -> Result<LetGo, Error> {
-        let (mut done, mut held) = (BTreeMap::new(), Vec::new());
+        let mut done = BTreeMap::new();
+        let mut held = Vec::new();
         for unit in self.by_leaf(recordings).await?.chunks(UNIT) {
             let let_go = self.0.unit(|| self.fence(cause, unit)).await?;
             crash::point("shred.after_commit");
@@ -303,10 +304,11 @@ impl Vault {
         } else {
             audit::append_all(&mut tx, &entries).await?
         };
-        let (mut fences, mut receipts) =
-            (Vec::with_capacity(ids.len()), Vec::with_capacity(ids.len()));
+        let mut fences = Vec::with_capacity(ids.len());
+        let mut receipts = Vec::with_capacity(ids.len());
         for ((recording, receipt), seq) in fresh.into_iter().zip(named).zip(first..) {
-            let (id, fingerprint) = (recording.id, destroyed.remove(&recording.id));
+            let id = recording.id;
+            let fingerprint = destroyed.remove(&recording.id);
             let had_key = fingerprint.is_some();
             fences.push(NewFence {
                 recording: id,
@@ -369,7 +371,8 @@ impl Vault {
 
     async fn close(&self, lease: &Lease, receipt: ReceiptId) -> Result<(), Error> {
         let vault = &*self.0;
-        let (id, now) = (lease.recording, vault.clock.now());
+        let id = lease.recording;
+        let now = vault.clock.now();
         let mut tx = vault.ledger.begin().await?;
         work::finish(&mut tx, lease).await?;
         recordings::remove_artefacts(&mut tx, id).await?;

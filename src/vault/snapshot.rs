@@ -92,7 +92,8 @@ impl Vault {
         };
         let before = vault
             .unit(async || {
-                let (mut tx, now) = (vault.ledger.begin().await?, vault.clock.now());
+                let mut tx = vault.ledger.begin().await?;
+                let now = vault.clock.now();
                 chain::note_durable(&mut tx, checked.seq).await?;
                 let current = epochs::current(&mut tx).await?.ok_or(Error::NoVault)?;
                 // A turn that came between has a newer one, and this one dies with its epoch.
@@ -175,10 +176,8 @@ impl Inner {
                 self.follow().await?;
                 continue;
             }
-            let (seq, id) = (
-                audit::head(&mut tx).await?,
-                ObjectId::random(&mut rand::rng()),
-            );
+            let seq = audit::head(&mut tx).await?;
+            let id = ObjectId::random(&mut rand::rng());
             let name = RecoveryName {
                 kind: RecoveryKind::Snapshot,
                 epoch: epoch.epoch,
@@ -187,10 +186,8 @@ impl Inner {
             };
             let entry = audit::position(&mut tx).await?.ok_or(Error::NoVault)?;
             let newest = chain::newest(&mut tx).await?;
-            let (chain, previous) = (
-                newest.as_ref().map_or(0, |newest| newest.number),
-                newest.as_ref().map(Link::to).transpose()?,
-            );
+            let chain = newest.as_ref().map_or(0, |newest| newest.number);
+            let previous = newest.as_ref().map(Link::to).transpose()?;
             let header = Header::of(
                 name,
                 self.id,
@@ -251,7 +248,8 @@ impl Inner {
                 why: "it is another vault's",
             });
         }
-        let (header, root) = (file.header.clone(), file.root.clone());
+        let header = file.header.clone();
+        let root = file.root.clone();
         let mut sample = Sample::of(SAMPLE);
         let rows = read(file, name, |row| sample.take(&row)).await?;
         let keys = sample.walk(&root, self.id, self.signer.key_id())?;
@@ -399,10 +397,9 @@ mod tests {
 
     #[test]
     fn rows_stand_below_their_table_and_are_counted() {
-        let (table, row) = (
-            r#"{"table":"vault"}"#,
-            r#"["vlt_00000000000000000000000000000000",5,"dbi_00000000000000000000000000000000"]"#,
-        );
+        let table = r#"{"table":"vault"}"#;
+        let row =
+            r#"["vlt_00000000000000000000000000000000",5,"dbi_00000000000000000000000000000000"]"#;
         assert_eq!(fed(&[table, row, r#"{"end":1}"#]), Ok(1));
         assert_eq!(fed(&[r#"{"end":0}"#]), Ok(0));
         for bad in [

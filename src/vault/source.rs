@@ -32,7 +32,8 @@ impl Vault {
         }
         vault
             .unit(async || {
-                let (mut tx, now) = (vault.ledger.begin().await?, vault.clock.now());
+                let mut tx = vault.ledger.begin().await?;
+                let now = vault.clock.now();
                 let entry = enter(&mut tx, id, copies, now).await?;
                 marks::set(&mut tx, Marked::Recording, &[id], now).await?;
                 if let Some(entry) = entry {
@@ -56,10 +57,12 @@ impl Vault {
         copies: &[SourceCopy],
         source: Removal,
     ) -> Result<(), Error> {
-        let (vault, id) = (&*self.0, lease.recording);
+        let vault = &*self.0;
+        let id = lease.recording;
         vault
             .unit(async || {
-                let (mut tx, now) = (vault.ledger.begin().await?, vault.clock.now());
+                let mut tx = vault.ledger.begin().await?;
+                let now = vault.clock.now();
                 work::finish(&mut tx, lease).await?;
                 let entry = enter(&mut tx, id, copies, now).await?;
                 let fence = shreds::find_fence(&mut tx, id).await?;

@@ -55,13 +55,15 @@ impl Vault {
         to: &Tier,
         entry: impl Fn(Timestamp) -> NewEntry + Send + Sync,
     ) -> Result<bool, Error> {
-        let (vault, leg) = (&*self.0, Leg::All);
+        let vault = &*self.0;
+        let leg = Leg::All;
         if recording.tier == *to {
             return Ok(false);
         }
         vault
             .unit(async || {
-                let (mut tx, now) = (vault.ledger.begin().await?, vault.clock.now());
+                let mut tx = vault.ledger.begin().await?;
+                let now = vault.clock.now();
                 // First, because it locks the row: a shred or a deposit that runs at the same time
                 // comes wholly before or wholly after.
                 recordings::set_tier(&mut tx, recording.id, &recording.tier, to).await?;

@@ -89,11 +89,9 @@ impl Vault {
         transcript: &Transcript,
     ) -> Result<Filed, Error> {
         let vault = &*self.0;
-        let (leg, artefact, object) = (
-            Leg::All,
-            Artefact::Transcript,
-            ObjectId::random(&mut rand::rng()),
-        );
+        let leg = Leg::All;
+        let artefact = Artefact::Transcript;
+        let object = ObjectId::random(&mut rand::rng());
         let record_key = vault
             .unit(async || {
                 vault
@@ -131,7 +129,8 @@ impl Vault {
             content_type: CONTENT_TYPE.to_owned(),
         };
         let entered = vault.unit(async || {
-            let (mut tx, now) = (vault.ledger.begin().await?, vault.clock.now());
+            let mut tx = vault.ledger.begin().await?;
+            let now = vault.clock.now();
             // First, because it locks the row: a shred that runs at the same time comes wholly
             // before or wholly after.
             recordings::lock_sealed(&mut tx, recording.id).await?;
@@ -215,10 +214,8 @@ impl Vault {
             json.extend_from_slice(piece)
         })
         .await?;
-        let (filed, own) = (
-            Transcript::parse(&json).map_err(|_| Error::BrokenTranscript)?,
-            transcript.clone(),
-        );
+        let filed = Transcript::parse(&json).map_err(|_| Error::BrokenTranscript)?;
+        let own = transcript.clone();
         let joined = if told_at <= lease.told_at {
             filed.joined(own)
         } else {

@@ -103,7 +103,8 @@ impl Inner {
     /// # Errors
     /// The ledger's; [`keyring::Error::OtherEpoch`] inside if this process has not followed yet.
     pub(super) async fn present(&self, tx: &mut Tx) -> Result<Present, Error> {
-        let (current, root) = (epochs::hold(tx).await?, self.root.key());
+        let current = epochs::hold(tx).await?;
+        let root = self.root.key();
         if current == root.epoch {
             Ok(Present(root))
         } else {
@@ -166,7 +167,8 @@ impl Inner {
                 return Ok(());
             };
             page.retain_mut(|row| {
-                let (account, transcription) = (&row.account, &row.transcription);
+                let account = &row.account;
+                let transcription = &row.transcription;
                 let of = PieceOf {
                     account,
                     transcription,

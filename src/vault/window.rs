@@ -53,7 +53,8 @@ impl Window {
 
     /// What the range is made of; what is behind the end is left away.
     pub(super) fn cut(&self, range: Range<u64>) -> Cut {
-        let (head, sound) = (self.head.len() as u64, self.sound.end - self.sound.start);
+        let head = self.head.len() as u64;
+        let sound = self.sound.end - self.sound.start;
         // Each part has its own beginning: how far the range reaches into it.
         let within = |begin: u64, length: u64| {
             let at = |place: u64| place.saturating_sub(begin).min(length);

@@ -36,7 +36,8 @@ pub(crate) struct Entry {
 impl Entry {
     pub(crate) fn new(world: &World, wav: Bytes) -> Self {
         let (sid, id) = world.record(wav.clone());
-        let (no, unset) = (|| AtomicBool::new(false), OnceLock::new);
+        let no = || AtomicBool::new(false);
+        let unset = OnceLock::new;
         Self {
             sid,
             id,

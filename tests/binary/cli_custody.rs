@@ -60,7 +60,8 @@ async fn a_restore_beside_a_live_service_takes_custody_in_one_explicit_act() {
             .await
             .remove(0)
     };
-    let (former, owner) = (ids(&world.database).await, ids(&restored).await);
+    let former = ids(&world.database).await;
+    let owner = ids(&restored).await;
     let taken = restored.texts(told).await.remove(0);
     assert!(taken.contains(&former) && taken.contains(&owner), "{taken}");
 

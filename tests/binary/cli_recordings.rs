@@ -102,17 +102,15 @@ async fn a_shred_leaves_a_receipt_that_anybody_can_check_offline() {
     ] {
         fs::write(world.path("receipt"), jws).unwrap();
         fs::write(afar.path().join("receipt"), format!("{jws}\n")).unwrap();
-        let (here, there) = (
-            ["receipt", "verify", "receipt", "--json"],
-            [
-                "receipt",
-                "verify",
-                "receipt",
-                "--keys",
-                "jwks.json",
-                "--json",
-            ],
-        );
+        let here = ["receipt", "verify", "receipt", "--json"];
+        let there = [
+            "receipt",
+            "verify",
+            "receipt",
+            "--keys",
+            "jwks.json",
+            "--json",
+        ];
         for facts in [
             world.run(&here).json(),
             run_in(afar.path(), &there, &[]).json(),

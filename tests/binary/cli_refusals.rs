@@ -88,7 +88,8 @@ async fn a_wrong_passphrase_opens_nothing() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn the_ledger_of_another_vault_is_not_opened() {
-    let (world, other) = (World::sqlite().await, World::sqlite().await);
+    let world = World::sqlite().await;
+    let other = World::sqlite().await;
     fs::copy(other.path("vault.db"), world.path("vault.db")).unwrap();
     let why = world.run(&["status"]).refused();
     assert!(

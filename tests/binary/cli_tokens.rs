@@ -22,10 +22,8 @@ async fn a_token_opens_until_it_is_revoked() {
             "--json",
         ])
         .json();
-    let (id, token) = (
-        made["id"].as_str().unwrap(),
-        made["token"].as_str().unwrap(),
-    );
+    let id = made["id"].as_str().unwrap();
+    let token = made["token"].as_str().unwrap();
     let bearer = Client {
         token: token.to_owned(),
         ..service.client.clone()

@@ -68,10 +68,8 @@ async fn dies_and_comes_back(kind: Kind, point: &str) {
     } else {
         2
     };
-    let (early, late) = (
-        Entry::several(&world, 3, 1),
-        Entry::several(&world, 3, seconds),
-    );
+    let early = Entry::several(&world, 3, 1);
+    let late = Entry::several(&world, 3, seconds);
 
     // A life before: three recordings, of which one is shredded; then the power goes.
     let service = world.serve().await;

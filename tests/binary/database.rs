@@ -162,10 +162,8 @@ impl Drop for Database {
         let Self::Postgres { admin, name, .. } = self else {
             return;
         };
-        let (admin, drop) = (
-            admin.clone(),
-            format!("DROP DATABASE IF EXISTS {name} WITH (FORCE)"),
-        );
+        let admin = admin.clone();
+        let drop = format!("DROP DATABASE IF EXISTS {name} WITH (FORCE)");
         // A runtime of its own: the test's may be the one that is being torn down.
         let dropping = std::thread::spawn(move || {
             let runtime = tokio::runtime::Builder::new_current_thread()

@@ -185,7 +185,9 @@ fn follow(said: &str) -> Vec<(String, String)> {
         .expect("the lines follow the announcement");
     let (lines, _) = lines.split_once("The vault folder is ").unwrap();
     let lines = lines.replace("\\\n", " ");
-    let (mut token, mut audio, mut answers) = (String::new(), String::new(), Vec::new());
+    let mut token = String::new();
+    let mut audio = String::new();
+    let mut answers = Vec::new();
     for line in lines.lines().map(str::trim).filter(|line| !line.is_empty()) {
         if let Some(value) = line.strip_prefix("export TOKEN=") {
             value.clone_into(&mut token);

@@ -116,10 +116,8 @@ async fn a_recording_larger_than_the_disk_leaves_nothing_and_waits() {
     };
     let world = World::sqlite_in(disk.mount.path()).await;
     let service = world.serve().await;
-    let (large, small) = (
-        Entry::new(&world, sound(1, 1200)),
-        Entry::new(&world, sound(2, 1)),
-    );
+    let large = Entry::new(&world, sound(1, 1200));
+    let small = Entry::new(&world, sound(2, 1));
     large.announce(&world, &service.client).await.unwrap();
     service
         .process

@@ -23,7 +23,8 @@ fn every_example_number_of_every_country_is_read_as_google_reads_it() {
         String::from_utf8_lossy(&output.stderr)
     );
     let text = String::from_utf8(output.stdout).unwrap();
-    let (mut count, mut wrong) = (0, Vec::new());
+    let mut count = 0;
+    let mut wrong = Vec::new();
     for (spelling, e164) in text.lines().filter_map(|line| line.split_once('\t')) {
         count += 1;
         let read = Address::parse(spelling).ok();

@@ -61,10 +61,8 @@ async fn every_command_refuses_an_old_copy(kind: Kind) {
     world
         .run(&["shred", &dies.to_string(), "--reason", "subject-request"])
         .done();
-    let (roots, entries) = (
-        fs::read(world.path("custody/root")).unwrap(),
-        "SELECT CAST(COUNT(*) AS TEXT) FROM audit",
-    );
+    let roots = fs::read(world.path("custody/root")).unwrap();
+    let entries = "SELECT CAST(COUNT(*) AS TEXT) FROM audit";
     let before = copy.texts(entries).await;
 
     on(&world, &copy);
@@ -115,10 +113,8 @@ async fn a_lost_database_is_rebuilt_and_not_made_anew(kind: Kind) {
     let service = world.serve().await;
     let lives = world.sealed(&service.client, sound(1, 1)).await;
     service.process.stop().await;
-    let (roots, objects) = (
-        fs::read(world.path("custody/root")).unwrap(),
-        world.objects(),
-    );
+    let roots = fs::read(world.path("custody/root")).unwrap();
+    let objects = world.objects();
     let empty = match kind {
         Kind::Sqlite => Database::Sqlite(world.path("empty.db")),
         Kind::Postgres => {

@@ -96,10 +96,8 @@ impl Process {
             watch::channel(0),
             watch::channel(None),
         );
-        let (stderr, kept) = (
-            child.stderr.take().expect("standard error is piped"),
-            Arc::clone(&log),
-        );
+        let stderr = child.stderr.take().expect("standard error is piped");
+        let kept = Arc::clone(&log);
         std::thread::spawn(move || {
             for line in BufReader::new(stderr).lines().map_while(Result::ok) {
                 kept.lock().unwrap().push_str(&(line + "\n"));

@@ -44,7 +44,9 @@ async fn listener(service: &Service, path: &str) -> TcpStream {
 /// Reads in real time until nothing has come for a second, or for so long: how much, and whether
 /// the connection was reset.
 async fn hears(stream: &mut TcpStream, during: Duration) -> (usize, bool) {
-    let (begun, mut heard, mut buffer) = (Instant::now(), 0, vec![0; SECOND / 20]);
+    let begun = Instant::now();
+    let mut heard = 0;
+    let mut buffer = vec![0; SECOND / 20];
     while begun.elapsed() < during {
         match tokio::time::timeout(Duration::from_secs(1), stream.read(&mut buffer)).await {
             Err(_) => return (heard, false),

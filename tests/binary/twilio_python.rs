@@ -118,10 +118,8 @@ async fn what_twilios_own_library_signs_is_accepted() {
     }
     let signed = sign(&python, &requests);
     for (request, signed) in requests.iter().zip(&signed) {
-        let (url, signature) = (
-            signed["url"].as_str().unwrap(),
-            signed["signature"].as_str().unwrap(),
-        );
+        let url = signed["url"].as_str().unwrap();
+        let signature = signed["signature"].as_str().unwrap();
         let send = |url: String, body: Option<String>| {
             let client = &service.client.http;
             let call = match body {

@@ -23,7 +23,8 @@ async fn two_services_fed_at_once_seal_and_shred_each_recording_once() {
     let world = World::on(Kind::Postgres).await;
     // Enough connections that writers meet: the keys of all these recordings are on two pages.
     world.configure("connections = 4", "connections = 20");
-    let (first, second) = (world.serve().await, world.serve().await);
+    let first = world.serve().await;
+    let second = world.serve().await;
     let entries = Entry::several(&world, 60, 1);
     let clients = [&first.client, &second.client];
 
@@ -32,7 +33,8 @@ async fn two_services_fed_at_once_seal_and_shred_each_recording_once() {
         stream::iter(entries.iter().enumerate()).for_each_concurrent(16, |(at, entry)| {
             let world = &world;
             async move {
-                let (here, there) = (clients[at % 2], clients[(at + 1) % 2]);
+                let here = clients[at % 2];
+                let there = clients[(at + 1) % 2];
                 let again = async {
                     if at % 3 == 0 {
                         assert_eq!(entry.announce(world, there).await.unwrap(), 204);
@@ -86,7 +88,8 @@ async fn two_services_fed_at_once_seal_and_shred_each_recording_once() {
 #[ignore = "needs PostgreSQL: run `tests/run`"]
 async fn a_stream_of_one_service_is_silenced_when_the_other_shreds() {
     let world = World::on(Kind::Postgres).await;
-    let (first, second) = (world.serve().await, world.serve().await);
+    let first = world.serve().await;
+    let second = world.serve().await;
     // Much more than the buffers on the way to a slow listener hold.
     let wav = conversation::repeat_to(1800, Channels::Dual);
     let id = world.sealed(&first.client, wav.clone().into()).await;
@@ -161,7 +164,8 @@ async fn drain(response: &mut reqwest::Response, heard: &mut usize, pause: Durat
 #[ignore = "needs PostgreSQL: run `tests/run`"]
 async fn a_service_that_slept_through_a_shred_wakes_up_silent() {
     let world = World::on(Kind::Postgres).await;
-    let (sleeper, other) = (world.serve().await, world.serve().await);
+    let sleeper = world.serve().await;
+    let other = world.serve().await;
     let wav = conversation::repeat_to(1800, Channels::Dual);
     let id = world.sealed(&sleeper.client, wav.clone().into()).await;
     let (_, path) = sleeper.client.grant(id).await.unwrap();
@@ -202,7 +206,8 @@ async fn a_service_that_slept_through_a_shred_wakes_up_silent() {
         .holding("LOCK TABLE fences IN ACCESS EXCLUSIVE MODE")
         .await;
     tokio::time::sleep(Duration::from_millis(4200).saturating_sub(slept.elapsed())).await;
-    let (before, woken) = (heard, Instant::now());
+    let before = heard;
+    let woken = Instant::now();
     sleeper.process.signal(Signal::CONT);
     assert!(
         !drain(&mut response, &mut heard, Duration::from_secs(5)).await,

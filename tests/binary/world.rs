@@ -131,10 +131,8 @@ impl World {
     /// From the next start on, a shred asks for a turn at once.
     pub(crate) fn forget_immediately(&self) {
         let file = self.path("privacy-policy.toml");
-        let (text, said) = (
-            fs::read_to_string(&file).unwrap(),
-            "forgotten = \"scheduled\"",
-        );
+        let text = fs::read_to_string(&file).unwrap();
+        let said = "forgotten = \"scheduled\"";
         assert_eq!(
             text.matches(said).count(),
             1,

@@ -95,10 +95,8 @@ async fn entries(vault: &TestVault, event: &str) -> Vec<Value> {
 async fn two_officers_open_together_what_one_may_not_open_alone(database: Database) {
     let vault = Recipe::on(database).by_hand().await;
     let recorded = restricted(&vault).await;
-    let (first, second) = (
-        vault.asks("privacy-officer"),
-        another(&vault, "privacy-officer").await,
-    );
+    let first = vault.asks("privacy-officer");
+    let second = another(&vault, "privacy-officer").await;
     let purpose = "dispute-resolution";
     assert_eq!(
         asks_to_listen(&first, recorded.id, purpose, json!({}))
@@ -282,10 +280,8 @@ async fn two_officers_open_together_what_one_may_not_open_alone(database: Databa
 async fn what_is_taken_back_refused_or_over_opens_nothing(database: Database) {
     let vault = Recipe::on(database).by_hand().await;
     let recorded = restricted(&vault).await;
-    let (first, second) = (
-        vault.asks("privacy-officer"),
-        another(&vault, "privacy-officer").await,
-    );
+    let first = vault.asks("privacy-officer");
+    let second = another(&vault, "privacy-officer").await;
     let purpose = "legal-request";
     // Taken back.
     let asked = asks_for_approval(&first, recorded.id, purpose).await.json();
@@ -364,7 +360,8 @@ async fn what_is_taken_back_refused_or_over_opens_nothing(database: Database) {
 
 async fn approval_is_asked_for_only_where_it_is_all_that_is_missing(database: Database) {
     let vault = Recipe::on(database).by_hand().await;
-    let (standard, hidden) = (vault.sealed().await, restricted(&vault).await);
+    let standard = vault.sealed().await;
+    let hidden = restricted(&vault).await;
     let problem = asks_for_approval(&vault.asks("reviewer"), standard.id, "quality-review")
         .await
         .problem(400, "bad-request");
@@ -587,7 +584,8 @@ async fn a_ticket_is_named_and_written_down(database: Database) {
     }
     .by_hand()
     .await;
-    let (recorded, agent) = (vault.sealed().await, vault.asks("agent"));
+    let recorded = vault.sealed().await;
+    let agent = vault.asks("agent");
     assert_eq!(
         asks_to_listen(&agent, recorded.id, "follow-up", json!({}))
             .await

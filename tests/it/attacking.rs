@@ -43,11 +43,9 @@ struct Held {
 impl Scene {
     /// `None` where there is no such home.
     async fn on(database: Database, home: Home) -> Option<Self> {
-        let (store, custody, furnished) = (
-            FaultyStore::new(),
-            FaultyCustody::new(),
-            home.furnish().await?,
-        );
+        let store = FaultyStore::new();
+        let custody = FaultyCustody::new();
+        let furnished = home.furnish().await?;
         let lines = furnished.lines.clone();
         let recipe = Recipe {
             home: lines,
@@ -59,7 +57,8 @@ impl Scene {
         let other = vault.another_process().await;
         let real = vault.custody().await;
         let attacker = Attacker::of(vault.made.vault);
-        let (living, shredded) = (Vec::new(), Vec::new());
+        let living = Vec::new();
+        let shredded = Vec::new();
         Some(Self {
             vault,
             other,
@@ -218,7 +217,8 @@ async fn nothing_unrecoverable_is_reached(mut scene: Scene) {
     for ask in [Ask::Stage, Ask::Seal, Ask::Destroy] {
         custody.plan(ask, [Plan::Gate]);
     }
-    let (flow, store) = (scene.vault.process.flow.clone(), scene.store.clone());
+    let flow = scene.vault.process.flow.clone();
+    let store = scene.store.clone();
     let turn = async move { flow.turn(&keys()).await.unwrap().unwrap() };
     let watch = async {
         for ask in [Ask::Stage, Ask::Seal] {
@@ -274,10 +274,8 @@ async fn nothing_unrecoverable_is_reached(mut scene: Scene) {
 
 /// After a turn the store holds no snapshot and no piece of the journal of an epoch before.
 async fn nothing_older_is_in_the_store(scene: &Scene) {
-    let (store, epoch) = (
-        Store::over(Arc::new(scene.store.clone())),
-        number(&scene.vault.process.ledger).await,
-    );
+    let store = Store::over(Arc::new(scene.store.clone()));
+    let epoch = number(&scene.vault.process.ledger).await;
     let mut names = Vec::new();
     for kind in [RecoveryKind::Snapshot, RecoveryKind::Journal] {
         names.extend(

@@ -46,7 +46,8 @@ async fn a_life_is_written_down_in_order(database: Database) {
 
     let token = |who: &str| vault.minted(who).row.id.to_string();
     let id = json!(recorded.id);
-    let (vaults, operators) = ("vault".to_owned(), "operator".to_owned());
+    let vaults = "vault".to_owned();
+    let operators = "operator".to_owned();
     let expected = [
         (&operators, "vault.created", Value::Null),
         (&operators, "token.created", Value::Null),
@@ -186,8 +187,10 @@ async fn the_auditor_reads_the_log_page_by_page() {
     let vault = Recipe::default().by_hand().await;
     let recorded = vault.sealed().await;
     vault.plays(&recorded).await;
-    let (auditor, all) = (vault.asks("auditor"), vault.entries().await);
-    let (mut after, mut read) = (0, Vec::new());
+    let auditor = vault.asks("auditor");
+    let all = vault.entries().await;
+    let mut after = 0;
+    let mut read = Vec::new();
     loop {
         let page = auditor
             .get(&format!("/v1/audit?after={after}&limit=5"))

@@ -252,10 +252,8 @@ async fn an_object_is_deleted_once_and_only_where_a_bucket_is_configured() {
         .unwrap()
         .resolve(std::path::Path::new("/"))
         .unwrap();
-    let (client, account) = (
-        Client::new(&accounts).unwrap(),
-        accounts.iter().next().unwrap(),
-    );
+    let client = Client::new(&accounts).unwrap();
+    let account = accounts.iter().next().unwrap();
     put(&s3, "one.wav");
     put(&s3, "two.wav");
     let address = format!("{}/{}/recordings/one.wav", s3.endpoint, s3.bucket);

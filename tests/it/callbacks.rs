@@ -540,10 +540,8 @@ async fn a_label_that_no_label_may_be_costs_no_callback(database: Database) {
             "?queue=a%0Ab",
             "?queue=%E2%80%AEsales",
         ][number % 4];
-        let (params, vault) = (
-            vault.stand_in.callback_params(&recorded.sid, "completed"),
-            &vault,
-        );
+        let params = vault.stand_in.callback_params(&recorded.sid, "completed");
+        let vault = &vault;
         async move {
             vault
                 .post_callback(&vault.account, &format!("{PATH}{query}"), &params)

@@ -59,7 +59,8 @@ async fn refused(process: &Process) -> Option<String> {
 
 async fn a_clock_that_jumps_shreds_nothing_until_it_is_accepted(database: Database) {
     let vault = Recipe::on(database).by_hand().await;
-    let (recorded, other) = (vault.sealed().await, vault.sealed().await);
+    let recorded = vault.sealed().await;
+    let other = vault.sealed().await;
     assert!(sweeps(&vault.process).await);
     vault.clock.set_ahead(400 * DAY);
     let restarted = vault.restarted().await;

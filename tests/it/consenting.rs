@@ -399,10 +399,8 @@ async fn only_those_who_may_speak_of_consent(database: Database) {
     both_are_named(&vault, &recorded).await;
     seal(&vault, &recorded).await;
     let parties = format!("/v1/calls/{}/parties", call_of(&recorded));
-    let (told, named) = (
-        json!({ "call": call_of(&recorded), "answer": "given", "method": "speech" }),
-        json!({ "parties": [{ "leg": "third", "number": CALLER }] }),
-    );
+    let told = json!({ "call": call_of(&recorded), "answer": "given", "method": "speech" });
+    let named = json!({ "parties": [{ "leg": "third", "number": CALLER }] });
     for who in ["agent", "reviewer", "auditor"] {
         assert_eq!(
             vault

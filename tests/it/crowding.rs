@@ -61,12 +61,10 @@ const HEALTH: &str = "GET /healthz HTTP/1.1\r\nhost: vault\r\nconnection: close\
 async fn a_thousand_clients_of_one_address_that_never_read_keep_nobody_out() {
     let (vault, recorded) =
         served("[server.limits]\nmax_connections = 64\nwrite_timeout_s = 300").await;
-    let (at, request) = (
-        vault.process.address(),
-        format!(
-            "GET {} HTTP/1.1\r\nhost: vault\r\n\r\n",
-            vault.audio(recorded.id).await
-        ),
+    let at = vault.process.address();
+    let request = format!(
+        "GET {} HTTP/1.1\r\nhost: vault\r\n\r\n",
+        vault.audio(recorded.id).await
     );
     let mut crowd = Vec::new();
     for _ in 0..1000 {
@@ -96,12 +94,10 @@ async fn a_thousand_clients_of_one_address_that_never_read_keep_nobody_out() {
 async fn clients_that_never_read_are_cut_off_and_others_get_in() {
     let (vault, recorded) =
         served("[server.limits]\nmax_connections = 64\nwrite_timeout_s = 1").await;
-    let (at, request) = (
-        vault.process.address(),
-        format!(
-            "GET {} HTTP/1.1\r\nhost: vault\r\n\r\n",
-            vault.audio(recorded.id).await
-        ),
+    let at = vault.process.address();
+    let request = format!(
+        "GET {} HTTP/1.1\r\nhost: vault\r\n\r\n",
+        vault.audio(recorded.id).await
     );
     let mut crowd = Vec::new();
     for client in 2..12 {

@@ -448,7 +448,8 @@ async fn a_connection_that_breaks_is_another_thing_and_passes() {
 #[cfg(feature = "pkcs11")]
 fn in_a_token(pair: usize) -> Keys {
     let [module, configuration] = ["RECVAULT_TEST_SOFTHSM", "SOFTHSM2_CONF"].map(needs::required);
-    let (mut keys, label) = (Keys::none(), digits());
+    let mut keys = Keys::none();
+    let label = digits();
     let [pin, pem] = ["pin", "key.pem"].map(|name| keys.folder.path().join(name));
     fs::write(&pin, "4711").unwrap();
     fs::write(&pem, &PAIRS[pair].pem).unwrap();
@@ -535,7 +536,8 @@ public_key_sid = \"{}\"\npkcs11 = {{ module = \"/no/such.so\", token = \"t\", ke
 
 #[tokio::test]
 async fn what_is_encrypted_is_stored_in_the_teams_bucket() {
-    let (s3, mut keys) = (s3_server::start(), Keys::with(0));
+    let s3 = s3_server::start();
+    let mut keys = Keys::with(0);
     let folder = format!("{}/{}/recordings/", s3.endpoint, s3.bucket);
     writeln!(
         keys.lines,
@@ -545,10 +547,8 @@ async fn what_is_encrypted_is_stored_in_the_teams_bucket() {
     .unwrap();
     let vault = keys.recipe().by_hand().await;
     let recorded = conversation(&vault, &keys);
-    let (told, file) = (
-        details(&vault, &recorded).to_string(),
-        vault.stand_in.media(&recorded.sid).unwrap(),
-    );
+    let told = details(&vault, &recorded).to_string();
+    let file = vault.stand_in.media(&recorded.sid).unwrap();
     let place = s3.root().join(s3.bucket).join("recordings");
     fs::create_dir(&place).unwrap();
     fs::write(place.join("one"), &file).unwrap();

@@ -28,7 +28,9 @@ use crate::{
 /// Everything that Twilio can make of a recording. How many copies there are then, the recording
 /// itself included.
 fn words_of(vault: &TestVault, recorded: &Recorded) -> usize {
-    let (stand_in, account, sid) = (&vault.stand_in, &vault.account, &recorded.sid);
+    let stand_in = &vault.stand_in;
+    let account = &vault.account;
+    let sid = &recorded.sid;
     for _ in 0..2 {
         stand_in.add_transcription(
             account,
@@ -91,7 +93,8 @@ async fn stuck(vault: &TestVault) -> Vec<String> {
 
 async fn a_shred_deletes_everything_at_twilio_and_the_receipt_closes(database: Database) {
     let vault = Recipe::on(database).by_hand().await;
-    let (recorded, other) = (vault.sealed().await, vault.sealed().await);
+    let recorded = vault.sealed().await;
+    let other = vault.sealed().await;
     let copies = words_of(&vault, &recorded);
     words_of(&vault, &other);
     assert_eq!(
@@ -170,7 +173,8 @@ async fn a_shred_deletes_everything_at_twilio_and_the_receipt_closes(database: D
 
 async fn a_recording_that_was_never_sealed_waits_for_its_source_too(database: Database) {
     let vault = Recipe::on(database).by_hand().await;
-    let (announced, absent) = (vault.announced().await, vault.record());
+    let announced = vault.announced().await;
+    let absent = vault.record();
     vault.stand_in.set_status(&absent.sid, "absent");
     assert_eq!(vault.tell(&absent, "absent").await.status, 204);
     for recorded in [&announced, &absent] {
@@ -260,7 +264,8 @@ async fn a_rebuilt_vault_goes_on_deleting_at_twilio(database: Database) {
     }
     .by_hand()
     .await;
-    let (shredded, sealed) = (vault.sealed().await, vault.sealed().await);
+    let shredded = vault.sealed().await;
+    let sealed = vault.sealed().await;
     let answer = vault.shred(shredded.id).await;
     vault.process.flow.journal().await.unwrap();
     // The database is lost, and with it all work: only the journal knows of these two.
@@ -337,7 +342,8 @@ async fn an_account_that_deletes_nothing_has_receipts_that_promise_nothing() {
 #[tokio::test]
 async fn a_transcript_of_a_call_stays_while_another_recording_of_the_call_lives() {
     let vault = Recipe::default().by_hand().await;
-    let (one, other) = (vault.sealed().await, vault.sealed().await);
+    let one = vault.sealed().await;
+    let other = vault.sealed().await;
     vault
         .ground()
         .run(&format!(
@@ -365,7 +371,8 @@ async fn a_transcript_of_a_call_stays_while_another_recording_of_the_call_lives(
 #[tokio::test]
 async fn a_transcript_of_a_call_that_was_filed_with_one_recording_stays_for_the_other() {
     let vault = Recipe::default().by_hand().await;
-    let (one, other) = (vault.sealed().await, vault.sealed().await);
+    let one = vault.sealed().await;
+    let other = vault.sealed().await;
     vault
         .ground()
         .run(&format!(

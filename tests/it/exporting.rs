@@ -72,7 +72,8 @@ fn wish(number: &str) -> Value {
 
 /// The files of an archive, in their order.
 fn unpacked(archive: &Bytes) -> (Vec<String>, BTreeMap<String, Vec<u8>>) {
-    let (mut order, mut files) = (Vec::new(), BTreeMap::new());
+    let mut order = Vec::new();
+    let mut files = BTreeMap::new();
     for entry in tar::Archive::new(Cursor::new(archive)).entries().unwrap() {
         let mut entry = entry.unwrap();
         let name = entry.path().unwrap().to_str().unwrap().to_owned();
@@ -98,15 +99,11 @@ fn json_of(files: &BTreeMap<String, Vec<u8>>, name: &str) -> Value {
 async fn a_person_gets_everything_about_them_and_nothing_else(database: Database) {
     let vault = Recipe::on(database).by_hand().await;
     let other_sound = Bytes::from(repeat_to(3, Channels::Mono));
-    let (theirs, short) = (
-        recorded_in(&vault, "standard", vault.record().wav).await,
-        recorded_in(&vault, "sensitive", other_sound).await,
-    );
-    let (alone, gone, foreign) = (
-        recorded_in(&vault, "restricted", vault.record().wav).await,
-        vault.sealed().await,
-        vault.sealed().await,
-    );
+    let theirs = recorded_in(&vault, "standard", vault.record().wav).await;
+    let short = recorded_in(&vault, "sensitive", other_sound).await;
+    let alone = recorded_in(&vault, "restricted", vault.record().wav).await;
+    let gone = vault.sealed().await;
+    let foreign = vault.sealed().await;
     for recorded in [&theirs, &short, &alone, &gone] {
         named(&vault, recorded, &[("caller", NUMBER), ("callee", OTHER)]).await;
     }
@@ -427,17 +424,13 @@ async fn who_may_not_learns_nothing_about_anybody(database: Database) {
     let recorded = vault.sealed().await;
     named(&vault, &recorded, &[("caller", NUMBER)]).await;
     for who in ["agent", "reviewer", "auditor"] {
-        let (known, unknown) = (
-            exported(&vault, who, NUMBER).await,
-            exported(&vault, who, "+493055509999").await,
-        );
+        let known = exported(&vault, who, NUMBER).await;
+        let unknown = exported(&vault, who, "+493055509999").await;
         assert_eq!(known.reasons(), ["role-not-allowed"], "{who}");
         assert_eq!(known.body, unknown.body, "{who}");
     }
-    let (known, unknown) = (
-        exported(&vault, "nobody", NUMBER).await,
-        exported(&vault, "nobody", "+493055509999").await,
-    );
+    let known = exported(&vault, "nobody", NUMBER).await;
+    let unknown = exported(&vault, "nobody", "+493055509999").await;
     known.problem(404, "not-found");
     assert_eq!(known.body, unknown.body);
     // The stranger may ask, and knows of no recording: not even that there is one.

@@ -432,10 +432,8 @@ async fn a_worker_whose_lease_is_over_does_not_seal_even_if_it_is_the_first_to_f
     .await;
     let other = vault.another_process().await;
     let wav = Bytes::from_static(conversation::WAV);
-    let (slow, slower) = (
-        GatedHost::start(wav.clone()).await,
-        GatedHost::start(wav).await,
-    );
+    let slow = GatedHost::start(wav.clone()).await;
+    let slower = GatedHost::start(wav).await;
     let recorded = vault.announced().await;
     for host in [&slow, &slower] {
         vault.stand_in.fail(

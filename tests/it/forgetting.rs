@@ -469,10 +469,8 @@ async fn a_store_that_has_forgotten_takes_no_writer(database: Database) {
     let vault = Recipe::on(database).by_hand().await;
     let recorded = vault.sealed().await;
     vault.process.flow.journal().await.unwrap();
-    let (there, away) = (
-        vault.folder().join("objects"),
-        vault.folder().join("objects.away"),
-    );
+    let there = vault.folder().join("objects");
+    let away = vault.folder().join("objects.away");
     fs::rename(&there, &away).unwrap();
     let app = App::open(
         Config::read(&vault.made.config).unwrap(),
@@ -507,10 +505,8 @@ async fn a_store_that_has_forgotten_takes_no_writer(database: Database) {
 }
 
 async fn two_vaults_in_one_store_sweep_nothing(database: Database) {
-    let (one, two) = (
-        Recipe::on(database).by_hand().await,
-        Recipe::on(database).by_hand().await,
-    );
+    let one = Recipe::on(database).by_hand().await;
+    let two = Recipe::on(database).by_hand().await;
     one.sealed().await;
     one.process.flow.journal().await.unwrap();
     for kind in ["snapshots", "journal"] {

@@ -84,10 +84,8 @@ async fn a_held_recording_is_not_shredded(database: Database) {
         refused["holds"],
         json!([{ "recording_id": held.id, "holds": ["lawsuit-7"] }])
     );
-    let (permit, reason) = (
-        Permit::of_operator(Action::Shred),
-        "retention".parse().unwrap(),
-    );
+    let permit = Permit::of_operator(Action::Shred);
+    let reason = "retention".parse().unwrap();
     let refused = vault
         .process
         .flow
@@ -376,7 +374,8 @@ async fn holds_are_listed_by_when_somebody_must_look(database: Database) {
         names(&vault.list_holds(&format!("?review_before={before}")).await),
         "ac"
     );
-    let (mut paged, mut query) = (String::new(), "?limit=1".to_owned());
+    let mut paged = String::new();
+    let mut query = "?limit=1".to_owned();
     loop {
         let page = vault
             .asks("privacy-officer")
@@ -422,10 +421,8 @@ async fn what_a_hold_released_is_found_again(database: Database) {
 async fn a_hold_comes_wholly_before_a_shred_or_wholly_after(database: Database) {
     let vault = Recipe::on(database).by_hand().await;
     let other = vault.another_process().await;
-    let (permit, reason) = (
-        Permit::of_operator(Action::Shred),
-        "operator".parse().unwrap(),
-    );
+    let permit = Permit::of_operator(Action::Shred);
+    let reason = "operator".parse().unwrap();
     for round in 0..12 {
         let recorded = vault.sealed().await;
         let placing = vault.place(recorded.id, "lawsuit-7", vault.demand());

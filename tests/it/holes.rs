@@ -37,7 +37,8 @@ async fn journaled(vault: &TestVault) -> PathBuf {
 /// A vault in whose journal a shred stands in a piece of its own, between two others.
 async fn with_a_shred_between(database: Database) -> (TestVault, [Recorded; 2], PathBuf) {
     let vault = Recipe::on(database).by_hand().await;
-    let (dies, lives) = (vault.sealed().await, vault.sealed().await);
+    let dies = vault.sealed().await;
+    let lives = vault.sealed().await;
     journaled(&vault).await;
     let before = pieces(&vault);
     assert_eq!(vault.shred(dies.id).await.status, 200);
@@ -312,7 +313,8 @@ async fn snapshots_made_at_once_leave_the_newest_and_lose_none(database: Databas
             vault.process.flow.vault().snapshot(),
             other.flow.vault().snapshot()
         );
-        let (one, two) = (one.unwrap(), two.unwrap());
+        let one = one.unwrap();
+        let two = two.unwrap();
         let kept = vault.process.flow.vault().snapshots().await.unwrap();
         let verified = kept
             .iter()

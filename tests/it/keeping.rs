@@ -76,10 +76,8 @@ async fn until_age(vault: &TestVault, id: RecordingId, age: Duration) -> Duratio
 
 async fn what_is_kept_long_enough_is_shredded_to_the_millisecond(database: Database) {
     let vault = Recipe::on(database).by_hand().await;
-    let (standard, sensitive) = (
-        sealed_in(&vault, "standard").await,
-        sealed_in(&vault, "sensitive").await,
-    );
+    let standard = sealed_in(&vault, "standard").await;
+    let sensitive = sealed_in(&vault, "sensitive").await;
     let flow = &vault.process.flow;
     vault
         .clock
@@ -159,7 +157,8 @@ async fn what_was_never_fetched_goes_as_well(database: Database) {
 
 async fn a_hold_keeps_what_is_due_until_it_is_lifted(database: Database) {
     let vault = Recipe::on(database).by_hand().await;
-    let (held, free) = (vault.sealed().await, vault.sealed().await);
+    let held = vault.sealed().await;
+    let free = vault.sealed().await;
     hold(&vault, held.id, "lawsuit-7").await;
     let flow = &vault.process.flow;
     vault.clock.advance(366 * DAY);

@@ -118,7 +118,9 @@ async fn tell_everything(vault: &TestVault, recorded: &Recorded, method: Method)
 
 /// The application tells who took part and what they said, and makes mistakes.
 async fn tell_who_they_are(vault: &TestVault, recorded: &Recorded) {
-    let (caller, callee, evidence) = (PEOPLE[0].1, PEOPLE[1].1, PEOPLE[9].1);
+    let caller = PEOPLE[0].1;
+    let callee = PEOPLE[1].1;
+    let evidence = PEOPLE[9].1;
     let officer = vault.asks("privacy-officer");
     let parties = format!("/v1/calls/CA{}/parties", &recorded.sid.as_str()[2..]);
     let both = |one: &str, other: &str| json!({ "parties": [{ "leg": "caller", "number": one }, { "leg": "callee", "number": other }] });
@@ -159,7 +161,8 @@ async fn tell_what_was_said(vault: &TestVault, recorded: &Recorded) {
             .await
             .status
     };
-    let (gt, tr) = (format!("GT{}", digits()), format!("TR{}", digits()));
+    let gt = format!("GT{}", digits());
+    let tr = format!("TR{}", digits());
     let sentences = vec![SentenceFacts::new(1, "0.1", "2.0", SAID)];
     let facts = TranscriptFacts {
         sentences,
@@ -252,7 +255,8 @@ async fn a_story_leaves_nothing_readable(recipe: Recipe) {
     .served()
     .await;
     let mut search = Search::default();
-    let (kept, shredded) = (vault.record(), vault.record());
+    let kept = vault.record();
+    let shredded = vault.record();
     tell_everything(&vault, &kept, Method::POST).await;
     vault
         .stand_in

@@ -131,7 +131,8 @@ async fn everybody_asks_for_everything_and_gets_what_the_policy_says(database: D
 
 async fn a_stranger_cannot_tell_what_is_there(database: Database) {
     let vault = Recipe::on(database).by_hand().await;
-    let (theirs, shredded) = (vault.sealed().await, vault.sealed().await);
+    let theirs = vault.sealed().await;
+    let shredded = vault.sealed().await;
     assert_eq!(vault.shred(shredded.id).await.status, 200);
     let missing = RecordingId::random(&mut rand::rng());
     for who in ["stranger", "nobody"] {
@@ -272,10 +273,8 @@ async fn what_is_asked_without_a_valid_token_is_refused() {
         .nth(3)
         .unwrap()
         .to_owned();
-    let (basic, wrong) = (
-        good.replace("Bearer", "Basic"),
-        good.replace("rvt_", "rvg_"),
-    );
+    let basic = good.replace("Bearer", "Basic");
+    let wrong = good.replace("rvt_", "rvg_");
     let as_grant = format!("Bearer {grant}");
     for header in [
         "",
@@ -478,10 +477,8 @@ async fn a_player_gets_the_whole() {
     let vault = Recipe::default().by_hand().await;
     let recorded = vault.sealed().await;
     let path = vault.audio(recorded.id).await;
-    let (whole, head) = (
-        vault.anybody().get(&path).await,
-        vault.anybody().with(Method::HEAD, &path, &[]).await,
-    );
+    let whole = vault.anybody().get(&path).await;
+    let head = vault.anybody().with(Method::HEAD, &path, &[]).await;
     assert!(whole.body == recorded.wav && head.body.is_empty());
     for answer in [whole, head] {
         let len = recorded.wav.len().to_string();
@@ -514,7 +511,8 @@ async fn a_player_seeks() {
     let vault = Recipe::default().by_hand().await;
     let recorded = vault.sealed().await;
     let path = vault.audio(recorded.id).await;
-    let (wav, len) = (&recorded.wav, recorded.wav.len());
+    let wav = &recorded.wav;
+    let len = recorded.wav.len();
     let etag = vault
         .anybody()
         .with(Method::HEAD, &path, &[])

@@ -115,7 +115,8 @@ const CHOICE: [Step; 32] = {
 
 impl Life {
     async fn begin(database: Database, seed: u64) -> Self {
-        let (store, custody) = (FaultyStore::new(), MemoryCustody::default());
+        let store = FaultyStore::new();
+        let custody = MemoryCustody::default();
         let adapter = Some(std::sync::Arc::new(FaultyStore::new()) as _);
         let recipe = Recipe {
             adapter,

@@ -288,13 +288,12 @@ fn any_order_repetition_and_loss_of_callbacks_ends_in_the_same_vault() {
                 .map(|_| format!("RE{}", digits()).parse().unwrap())
                 .collect();
             runtime.block_on(async {
-                let (mut lot, mut in_order) = (
-                    Lot::at(&one, &sids, &kinds, created),
-                    Lot::at(&other, &sids, &kinds, created),
-                );
+                let mut lot = Lot::at(&one, &sids, &kinds, created);
+                let mut in_order = Lot::at(&other, &sids, &kinds, created);
                 lot.play(&steps).await;
                 in_order.play_in_order().await;
-                let (found, expected) = (lot.outcome().await, in_order.outcome().await);
+                let found = lot.outcome().await;
+                let expected = in_order.outcome().await;
                 lot.forget();
                 in_order.forget();
                 if found == expected {

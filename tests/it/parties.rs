@@ -202,7 +202,8 @@ async fn everybody_in_a_conference_is_known_while_it_lasts(database: Database) {
     .await;
     let began = Timestamp::parse_rfc2822("Tue, 28 May 2019 02:18:02 +0000").unwrap();
     for (status, ended) in [("in-progress", false), ("completed", true)] {
-        let (recorded, conference) = (vault.record(), sid::<ConferenceSid>("CF"));
+        let recorded = vault.record();
+        let conference = sid::<ConferenceSid>("CF");
         let facts =
             RecordingFacts::of_conference(&recorded.sid, conference.clone(), recorded.wav.clone());
         vault
@@ -319,10 +320,8 @@ async fn what_twilio_does_not_know_is_sealed_without(database: Database) {
 async fn who_has_revoked_is_recognised_in_a_call_that_arrives_late(database: Database) {
     let vault = Recipe::on(database).by_hand().await;
     vault.revoked(json!({ "subject": ANNA })).await;
-    let (theirs, other) = (
-        vault.spoke(ANNA, "client:agent"),
-        vault.spoke("+49 30 23125-012", "client:agent"),
-    );
+    let theirs = vault.spoke(ANNA, "client:agent");
+    let other = vault.spoke("+49 30 23125-012", "client:agent");
     vault.told(&theirs).await;
     vault.process.flow.journal().await.unwrap();
     assert_eq!(

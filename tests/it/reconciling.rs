@@ -214,7 +214,8 @@ async fn a_callback_that_came_and_one_that_was_lost(database: Database) {
 
 async fn what_is_shredded_or_should_be_gone_is_asked_to_be_deleted(database: Database) {
     let vault = Recipe::on(database).by_hand().await;
-    let (shredded, sealed) = (vault.sealed().await, vault.sealed().await);
+    let shredded = vault.sealed().await;
+    let sealed = vault.sealed().await;
     assert_eq!(vault.shred(shredded.id).await.status, 200);
     vault.process.flow.work_off().await.unwrap();
     // Whatever became of it at Twilio: it is there (again), and no work waits.
@@ -260,11 +261,9 @@ async fn what_is_shredded_or_should_be_gone_is_asked_to_be_deleted(database: Dat
 
 async fn what_nobody_can_have_is_told_and_not_changed(database: Database) {
     let vault = Recipe::on(database).by_hand().await;
-    let (gone, deleted, lately) = (
-        vault.announced().await,
-        vault.announced().await,
-        vault.record(),
-    );
+    let gone = vault.announced().await;
+    let deleted = vault.announced().await;
+    let lately = vault.record();
     vault.stand_in.remove_recording(&gone.sid);
     vault.stand_in.set_status(&deleted.sid, "deleted");
     vault.stand_in.set_status(&lately.sid, "deleted");
@@ -403,7 +402,8 @@ async fn a_trunk_is_recorded_of_which_nobody_ever_tells() {
 #[tokio::test]
 async fn what_still_runs_is_left_until_it_is_over() {
     let vault = Recipe::default().by_hand().await;
-    let (recorded, call) = (vault.record(), format!("CA{}", digits()).parse().unwrap());
+    let recorded = vault.record();
+    let call = format!("CA{}", digits()).parse().unwrap();
     vault
         .stand_in
         .begin_recording(&vault.account, recorded.sid.clone(), call);
@@ -451,7 +451,8 @@ async fn a_fetch_that_was_given_up_is_taken_up_again() {
 #[tokio::test]
 async fn the_operator_asks_what_would_be_done_and_nothing_is() {
     let vault = Recipe::default().by_hand().await;
-    let (unknown, shredded) = (vault.record(), vault.sealed().await);
+    let unknown = vault.record();
+    let shredded = vault.sealed().await;
     assert_eq!(vault.shred(shredded.id).await.status, 200);
     vault.process.flow.work_off().await.unwrap();
     vault
@@ -480,10 +481,8 @@ async fn a_running_service_finds_by_itself_what_nobody_told() {
     }
     .served()
     .await;
-    let (mine, of_another) = (
-        vault.record(),
-        vault.record_for(&vault.other_account, Bytes::from_static(conversation::WAV)),
-    );
+    let mine = vault.record();
+    let of_another = vault.record_for(&vault.other_account, Bytes::from_static(conversation::WAV));
     // The first comparison may have come before the recordings; the next one comes when the clock
     // says so, and is looked for each minute. Here another process begins, which looks at once.
     vault.clock.advance(Duration::from_secs(61));

@@ -68,7 +68,9 @@ async fn what_is_left(vault: &TestVault, shredded: &Shredded) -> String {
     let id = shredded.recording;
     let [recording, fence, receipt] = [Table::Recordings, Table::Fences, Table::Receipts]
         .map(async |table| rows(vault, table, id).await.remove(0));
-    let (recording, fence, receipt) = (recording.await, fence.await, receipt.await);
+    let recording = recording.await;
+    let fence = fence.await;
+    let receipt = receipt.await;
     let [erase, work] = rows(vault, Table::Work, id).await.try_into().unwrap();
     assert!(rows(vault, Table::KeyEntries, id).await.is_empty());
     let keys = vault
@@ -170,10 +172,8 @@ async fn generations(vault: &TestVault) -> BTreeMap<PageId, i64> {
 async fn many_shreds_leave_what_single_ones_do(database: Database) {
     let vault = Recipe::on(database).by_hand().await;
     let all = stocked(&vault).await;
-    let (permit, reason) = (
-        Permit::of_operator(Action::Shred),
-        "subject-request".parse().unwrap(),
-    );
+    let permit = Permit::of_operator(Action::Shred);
+    let reason = "subject-request".parse().unwrap();
     let (kept, gone): (Vec<_>, Vec<_>) = all.iter().enumerate().partition(|(at, _)| at % 29 == 0);
     let gone: Vec<RecordingId> = gone.into_iter().map(|(_, recorded)| recorded.id).collect();
     let mut single = BTreeMap::new();
@@ -191,7 +191,8 @@ async fn many_shreds_leave_what_single_ones_do(database: Database) {
     vault.clock.advance(std::time::Duration::from_secs(3));
 
     // One of them is named twice.
-    let (named, before) = ([&gone[..], &gone[..1]].concat(), generations(&vault).await);
+    let named = [&gone[..], &gone[..1]].concat();
+    let before = generations(&vault).await;
     let shredded = vault
         .process
         .flow
@@ -263,7 +264,8 @@ async fn many_shreds_leave_what_single_ones_do(database: Database) {
 
 async fn nothing_is_shredded_if_one_is_not_there(database: Database) {
     let vault = Recipe::on(database).by_hand().await;
-    let (recorded, permit) = (vault.sealed().await, Permit::of_operator(Action::Shred));
+    let recorded = vault.sealed().await;
+    let permit = Permit::of_operator(Action::Shred);
     let ids = [recorded.id, RecordingId::random(&mut rand::rng())];
     let refused = vault
         .process
@@ -292,10 +294,8 @@ async fn two_who_let_go_at_once_give_the_same_receipts(database: Database) {
         .map(|recorded| recorded.id)
         .collect();
     let other = vault.another_process().await;
-    let (permit, reason) = (
-        Permit::of_operator(Action::Shred),
-        "retention".parse().unwrap(),
-    );
+    let permit = Permit::of_operator(Action::Shred);
+    let reason = "retention".parse().unwrap();
     let backwards: Vec<RecordingId> = all[50..].iter().rev().copied().collect();
     let [first, second] = [
         (&vault.process.flow, &all[..250]),

@@ -32,7 +32,9 @@ pub(crate) struct S3Server {
 /// it.
 pub(crate) fn start() -> S3Server {
     let root = tempfile::tempdir().expect("a temporary folder");
-    let (bucket, access_key, secret_key) = ("calls", "AKIDTEST", "a-secret-for-tests");
+    let bucket = "calls";
+    let access_key = "AKIDTEST";
+    let secret_key = "a-secret-for-tests";
     let (stop, stopped) = oneshot::channel();
     let (address, listening) = std::sync::mpsc::channel();
     let folder: PathBuf = root.path().to_owned();

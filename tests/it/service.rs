@@ -125,7 +125,8 @@ async fn the_service_stops_and_running_work_comes_to_its_end(database: Database)
     );
     assert_eq!(vault.tell(&recorded, "completed").await.status, 204);
     host.reached().await;
-    let (address, id) = (vault.anybody().clone(), recorded.id);
+    let address = vault.anybody().clone();
+    let id = recorded.id;
     let stopped = to_be_stopped(&mut vault).await;
     let opening = async {
         until("nobody is let in any more", async || {
@@ -279,7 +280,8 @@ async fn the_folder_of_the_store_is_gone_and_the_service_is_not_ready() {
     let vault = Recipe::default().by_hand().await;
     let recorded = vault.sealed().await;
     assert_eq!(vault.anybody().get("/readyz").await.status, 200);
-    let (here, away) = (vault.folder().join("objects"), vault.folder().join("away"));
+    let here = vault.folder().join("objects");
+    let away = vault.folder().join("away");
     fs::rename(&here, &away).unwrap();
     vault
         .anybody()
@@ -359,10 +361,8 @@ async fn an_answer_that_takes_too_long_is_a_problem_too() {
 
 #[tokio::test]
 async fn a_second_vault_is_not_made_and_a_foreign_root_is_not_taken() {
-    let (vault, other) = (
-        Recipe::default().by_hand().await,
-        Recipe::default().by_hand().await,
-    );
+    let vault = Recipe::default().by_hand().await;
+    let other = Recipe::default().by_hand().await;
     let again = recvault::app::init(vault.folder(), Clock::System)
         .await
         .err()
@@ -392,7 +392,8 @@ async fn a_second_vault_is_not_made_and_a_foreign_root_is_not_taken() {
 async fn every_refusal_is_a_problem_with_every_header() {
     let vault = Recipe::default().by_hand().await;
     let recorded = vault.sealed().await;
-    let (agent, anybody) = (vault.asks("agent"), vault.anybody());
+    let agent = vault.asks("agent");
+    let anybody = vault.anybody();
     let id = recorded.id;
     let missing = RecordingId::random(&mut rand::rng());
     let media = vault.audio(id).await;
@@ -634,13 +635,11 @@ async fn anybody_reads_on_the_privacy_page_how_soon_old_backups_forget() {
             .header("content-security-policy")
             .contains("default-src 'none'")
     );
-    let (page, digest) = (
-        answer.text(),
-        vault.details(recorded.id).await["policy_digest"]
-            .as_str()
-            .unwrap()
-            .to_owned(),
-    );
+    let page = answer.text();
+    let digest = vault.details(recorded.id).await["policy_digest"]
+        .as_str()
+        .unwrap()
+        .to_owned();
     for said in [
         digest.as_str(),
         "<strong>24 hours</strong>",
@@ -713,7 +712,8 @@ async fn the_catalogue_is_read_page_by_page() {
         ("tier=sensitive&", 5),
         ("state=announced&tier=sensitive&", 3),
     ] {
-        let (mut cursor, mut found) = (String::new(), Vec::new());
+        let mut cursor = String::new();
+        let mut found = Vec::new();
         loop {
             let page = agent
                 .get(&format!("/v1/recordings?{filter}limit=4{cursor}"))

@@ -58,7 +58,8 @@ async fn a_recording_is_shredded_and_a_receipt_proves_it(database: Database) {
         .to_owned();
     let answer = vault.shred(recorded.id).await;
     assert_eq!(answer.status, 200, "{answer:?}");
-    let (body, id) = (answer.json(), receipt_id(&answer));
+    let body = answer.json();
+    let id = receipt_id(&answer);
     assert_eq!(body["recording_id"], json!(recorded.id));
     assert_eq!(
         body["receipt_url"],

@@ -66,7 +66,9 @@ async fn listens(
     pace: usize,
     during: Duration,
 ) -> (Vec<u8>, Option<std::io::Result<()>>) {
-    let (begun, mut heard, mut buffer) = (Instant::now(), Vec::new(), vec![0; pace / 20]);
+    let begun = Instant::now();
+    let mut heard = Vec::new();
+    let mut buffer = vec![0; pace / 20];
     while begun.elapsed() < during {
         let Ok(read) = tokio::time::timeout(
             during.saturating_sub(begun.elapsed()),

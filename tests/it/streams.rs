@@ -88,10 +88,8 @@ async fn listening(
 
 async fn listeners_are_cut_off_when_their_recording_is_shredded(database: Database) {
     let vault = Recipe::on(database).by_hand().await;
-    let (recorded, other) = (
-        vault.sealed_wav(long()).await,
-        vault.sealed_wav(long()).await,
-    );
+    let recorded = vault.sealed_wav(long()).await;
+    let other = vault.sealed_wav(long()).await;
     let path = vault.audio(recorded.id).await;
     let mut listeners = [
         Listener::begin(&vault, &path).await,
@@ -126,10 +124,8 @@ async fn served(database: Database) -> (TestVault, Recorded) {
 async fn listeners_are_cut_off_when_another_process_shreds_by(clock: Clock, database: Database) {
     let (vault, recorded) = served(database).await;
     let path = vault.audio(recorded.id).await;
-    let (mut listener, mut pieces) = (
-        Listener::begin(&vault, &path).await,
-        listening(&vault, &path).await,
-    );
+    let mut listener = Listener::begin(&vault, &path).await;
+    let mut pieces = listening(&vault, &path).await;
     let other = vault.another_process_at(clock).await;
     let officer = other
         .api
@@ -281,7 +277,8 @@ async fn a_stream_lasts_longer_than_one_lease_as_long_as_the_ledger_is_asked() {
 #[tokio::test]
 async fn who_was_not_asked_about_for_too_long_is_not_heard_before_there_was_a_look() {
     let vault = Recipe::default().by_hand().await;
-    let (recorded, shredded) = (vault.sealed().await, vault.sealed().await);
+    let recorded = vault.sealed().await;
+    let shredded = vault.sealed().await;
     let path = vault.audio(recorded.id).await;
     let mut before = listening(&vault, &path).await;
     let mut watch = vault.process.flow.watch().await.unwrap();
@@ -295,10 +292,8 @@ async fn who_was_not_asked_about_for_too_long_is_not_heard_before_there_was_a_lo
         "a watch knows nothing of what was heard before it began"
     );
 
-    let (mut early, mut late) = (
-        listening(&vault, &path).await,
-        listening(&vault, &path).await,
-    );
+    let mut early = listening(&vault, &path).await;
+    let mut late = listening(&vault, &path).await;
     let mut doomed = listening(&vault, &vault.audio(shredded.id).await).await;
     for pieces in [&mut early, &mut late, &mut doomed] {
         assert!(pieces.next().await.unwrap().is_ok());

@@ -25,7 +25,8 @@ async fn hear(vault: &TestVault, recorded: &Recorded) -> (u16, bool, Vec<u8>) {
     let Ok(mut response) = vault.anybody().request(Method::GET, &path).send().await else {
         return (200, false, Vec::new());
     };
-    let (status, mut body) = (response.status().as_u16(), Vec::new());
+    let status = response.status().as_u16();
+    let mut body = Vec::new();
     loop {
         match response.chunk().await {
             Ok(Some(chunk)) => body.extend_from_slice(&chunk),
@@ -55,7 +56,8 @@ async fn a_byte_is_altered_and_nothing_from_there_on_is_heard() {
     let [artefact] = vault.artefacts(recorded.id).await.try_into().unwrap();
     let file = file_of(&vault, artefact.object);
     let sealed = fs::read(&file).unwrap();
-    let (segment, plain) = (artefact.segment as usize, SegmentLength::Media.plain());
+    let segment = artefact.segment as usize;
+    let plain = SegmentLength::Media.plain();
     let header = sealed.len() - recorded.wav.len() - 32 * recorded.wav.len().div_ceil(plain);
     assert!(
         (16..256).contains(&header),
@@ -160,13 +162,15 @@ async fn an_object_is_cut_lengthened_or_lost() {
 #[tokio::test]
 async fn objects_are_swapped_in_the_store() {
     let vault = Recipe::default().by_hand().await;
-    let (first, second) = (vault.sealed().await, vault.sealed().await);
+    let first = vault.sealed().await;
+    let second = vault.sealed().await;
     let [a, b] = [
         vault.artefacts(first.id).await,
         vault.artefacts(second.id).await,
     ]
     .map(|found| file_of(&vault, found[0].object));
-    let (of_a, of_b) = (fs::read(&a).unwrap(), fs::read(&b).unwrap());
+    let of_a = fs::read(&a).unwrap();
+    let of_b = fs::read(&b).unwrap();
     assert_eq!(of_a.len(), of_b.len());
     fs::write(&a, &of_b).unwrap();
     fs::write(&b, &of_a).unwrap();
@@ -177,7 +181,8 @@ async fn objects_are_swapped_in_the_store() {
 #[tokio::test]
 async fn rows_are_swapped_in_the_ledger() {
     let vault = Recipe::default().by_hand().await;
-    let (first, second) = (vault.sealed().await, vault.sealed().await);
+    let first = vault.sealed().await;
+    let second = vault.sealed().await;
     let swap = |table: &str, column: &str, away: &str| {
         format!(
             "CREATE TEMP TABLE was AS SELECT recording_id, {column} AS it FROM {table}; UPDATE {table} SET {column} = {away};
@@ -213,7 +218,8 @@ async fn rows_are_swapped_in_the_ledger() {
 #[tokio::test]
 async fn a_key_is_replaced_by_another_recordings_key() {
     let vault = Recipe::default().by_hand().await;
-    let (first, second) = (vault.sealed().await, vault.sealed().await);
+    let first = vault.sealed().await;
+    let second = vault.sealed().await;
     // Two entries for one key, but each with its own fingerprint: the key is not the one that was
     // named.
     vault

@@ -165,13 +165,15 @@ async fn of_two_that_turn_at_once_one_stands_back(database: Database) {
 }
 
 async fn a_turner_whose_lease_was_taken_over_does_nothing_more(database: Database) {
-    let (store, custody) = (FaultyStore::new(), FaultyCustody::new());
+    let store = FaultyStore::new();
+    let custody = FaultyCustody::new();
     let recipe = Recipe {
         recovery: Some(store.clone()),
         custody: Some(custody.clone()),
         ..Recipe::on(database)
     };
-    let (vault, permit) = (recipe.by_hand().await, keys());
+    let vault = recipe.by_hand().await;
+    let permit = keys();
     let other = vault.another_process().await;
     let dies = vault.sealed().await;
     let receipt = receipt_id(&vault.shred(dies.id).await);
@@ -366,7 +368,8 @@ async fn the_schedule_turns_when_something_has_waited_half_the_time(database: Da
     }
     .by_hand()
     .await;
-    let (flow, hour) = (&vault.process.flow, Duration::from_secs(3600));
+    let flow = &vault.process.flow;
+    let hour = Duration::from_secs(3600);
     let [dies, moves, lives] = [
         vault.sealed().await,
         vault.sealed().await,
@@ -449,7 +452,8 @@ async fn a_rotation_renews_a_tier_or_all_and_reads_no_sound(database: Database) 
             .unwrap();
         rows.into_iter().map(|row| (row.id, row)).collect()
     };
-    let (before, reads) = (rows().await, store.met(Op::Get));
+    let before = rows().await;
+    let reads = store.met(Op::Get);
     let dry = vault
         .process
         .flow

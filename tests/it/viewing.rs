@@ -202,7 +202,8 @@ async fn a_part_of_the_sound_is_a_file_of_its_own(database: Database) {
         (whole.header("content-type"), whole.header("accept-ranges")),
         ("audio/wav", "bytes")
     );
-    let (from, to) = (HEAD + 2 * SECOND, HEAD + 5 * SECOND);
+    let from = HEAD + 2 * SECOND;
+    let to = HEAD + 5 * SECOND;
     let opened = async || {
         let last = vault.entries().await.pop().unwrap();
         assert_eq!(last["event"], "opening.started");
@@ -372,7 +373,8 @@ async fn what_the_rules_find_is_hidden_from_who_may_see_less(database: Database)
 
 async fn a_transcript_dies_with_its_recording(database: Database) {
     let vault = vault_on(database).await;
-    let (recorded, other) = (vault.sealed().await, vault.sealed().await);
+    let recorded = vault.sealed().await;
+    let other = vault.sealed().await;
     // Longer than one piece, so that its reading can be cut.
     let long: Vec<String> = (0..2000)
         .map(|at| format!("Sentence number {at}, which is one of very many."))

@@ -103,7 +103,8 @@ impl Copied {
             utterance,
         } in &self.pieces
         {
-            let (track, number) = (&utterance.track, utterance.sequence);
+            let track = &utterance.track;
+            let number = utterance.sequence;
             attempt(
                 &keyring::utterance_key(root, account, transcription, track, number),
                 &utterance.sealed,

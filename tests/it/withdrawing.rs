@@ -514,7 +514,8 @@ async fn a_party_that_is_named_later_is_reached_all_the_same(database: Database)
 
 async fn a_single_purpose_is_closed(database: Database) {
     let vault = Recipe::on(database).by_hand().await;
-    let (recorded, late) = (vault.sealed().await, vault.record());
+    let recorded = vault.sealed().await;
+    let late = vault.record();
     vault.took_part(&recorded, "caller", ANNA).await;
     vault.took_part(&late, "caller", ANNA).await;
     let body = vault
@@ -583,7 +584,8 @@ async fn what_no_purpose_can_open_any_more_is_not_kept(database: Database) {
     }
     .by_hand()
     .await;
-    let (recorded, late) = (vault.sealed().await, vault.record());
+    let recorded = vault.sealed().await;
+    let late = vault.record();
     for recorded in [&recorded, &late] {
         vault.took_part(recorded, "caller", ANNA).await;
     }
@@ -660,12 +662,12 @@ async fn who_may_know_one_account_revokes_in_that_one_only(database: Database) {
 async fn another_process_goes_on(database: Database) {
     let vault = Recipe::on(database).by_hand().await;
     let recorded = vault.sealed().await;
-    let (permit, reason) = (
-        Permit::of_operator(Action::Revoke),
-        "subject-request".parse().unwrap(),
-    );
+    let permit = Permit::of_operator(Action::Revoke);
+    let reason = "subject-request".parse().unwrap();
     let begin = |flow: recvault::flow::Flow| {
-        let (permit, reason, target) = (&permit, &reason, Target::Recording(recorded.id));
+        let permit = &permit;
+        let reason = &reason;
+        let target = Target::Recording(recorded.id);
         async move {
             flow.begin_revocation(permit, target, BTreeSet::new(), reason)
                 .await

@@ -153,7 +153,8 @@ impl State {
 
 impl Turner {
     fn told(&self) -> String {
-        let (epoch, next) = (self.epoch, self.next);
+        let epoch = self.epoch;
+        let next = self.next;
         match &self.step {
             Step::Idle => "rests".into(),
             Step::Stage => format!("stages root {next}"),

@@ -88,7 +88,8 @@ impl State {
             .as_ref()
             .clone();
         let since = rows.audit;
-        let (mut placed, mut fences) = (Vec::new(), 0);
+        let mut placed = Vec::new();
+        let mut fences = 0;
         for (pieces, snapshot) in self.journal.iter().zip(&self.snapshots) {
             if flaw == Some(Flaw::PiecesCarryNoKey) && snapshot.is_none() {
                 continue;

@@ -26,7 +26,8 @@ impl State {
             (false, _) if flaw == Some(Flaw::SnapshotLast) => Step::Destroy,
             (false, _) => Step::Read,
         };
-        let (epoch, next) = (rows.epoch, rows.next);
+        let epoch = rows.epoch;
+        let next = rows.next;
         self.turners[who] = Turner {
             step,
             epoch,

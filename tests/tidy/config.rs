@@ -8,10 +8,15 @@ const SHARED: &[&str] = &["roles"];
 /// Keys without a comment directly above them. In blocks of one name, such as `[[tiers]]`, the
 /// first to use a key explains it for all.
 pub(super) fn unexplained(path: &str, text: &str) -> Vec<String> {
-    let (mut table, mut explained, mut faults) = (String::new(), BTreeSet::new(), Vec::new());
+    let mut table = String::new();
+    let mut explained = BTreeSet::new();
+    let mut faults = Vec::new();
     // Whether the line before was a comment, and what is still open: brackets of an array, or the
     // quotes of a text of many lines.
-    let (mut is_said, mut table_is_said, mut depth, mut quotes) = (false, false, 0i32, None);
+    let mut is_said = false;
+    let mut table_is_said = false;
+    let mut depth = 0i32;
+    let mut quotes = None;
     for (number, line) in (1..).zip(text.lines()) {
         if depth > 0 || quotes.is_some() {
             open(line, &mut depth, &mut quotes);

@@ -58,7 +58,9 @@ fn first_names(path: &str) -> Vec<&str> {
     let Some(group) = path.strip_prefix('{') else {
         return vec![&path[..name(path)]];
     };
-    let (mut names, mut depth, mut expecting) = (Vec::new(), 0usize, true);
+    let mut names = Vec::new();
+    let mut depth = 0usize;
+    let mut expecting = true;
     for (offset, c) in group.char_indices() {
         match c {
             '{' => depth += 1,

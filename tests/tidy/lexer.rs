@@ -22,7 +22,8 @@ impl Code {
     /// Where this stands as a word: not inside a longer name.
     pub(super) fn words<'a>(&'a self, word: &'a str) -> impl Iterator<Item = usize> + 'a {
         let is_name = |c: char| c.is_alphanumeric() || c == '_';
-        let (starts, ends) = (word.starts_with(is_name), word.ends_with(is_name));
+        let starts = word.starts_with(is_name);
+        let ends = word.ends_with(is_name);
         self.code
             .match_indices(word)
             .map(|(offset, _)| offset)
@@ -41,7 +42,8 @@ impl Code {
         let mut from = 0;
         while let Some(start) = self.code[from..].find(TEST).map(|offset| from + offset) {
             let end = start + item_len(&self.code[start + TEST.len()..]) + TEST.len();
-            let (first, last) = (line(&self.code, start), line(&self.code, end));
+            let first = line(&self.code, start);
+            let last = line(&self.code, end);
             self.texts
                 .retain(|(line, _)| !(first..=last).contains(line));
             let blank: String = self.code[start..end]
@@ -161,7 +163,8 @@ pub(super) fn read(path: &str, text: &str) -> Code {
 
 /// Length of a block comment; they nest.
 fn block_comment(text: &str) -> usize {
-    let (mut depth, mut at) = (0usize, 0);
+    let mut depth = 0usize;
+    let mut at = 0;
     while at < text.len() {
         if text[at..].starts_with("/*") {
             depth += 1;

@@ -67,7 +67,8 @@ pub(super) fn sessions(code: &Code) -> Vec<String> {
         .into_iter()
         .flat_map(|call| code.words(call).map(move |at| (call, at)));
     let held = hits.filter(|(call, at)| {
-        let (before, after) = (&code.code[..*at], &code.code[at + call.len()..]);
+        let before = &code.code[..*at];
+        let after = &code.code[at + call.len()..];
         opens_a_block(after) && is_kept_by(head(before))
     });
     held.map(|(call, at)| {

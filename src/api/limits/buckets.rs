@@ -117,7 +117,8 @@ mod tests {
 
     #[test]
     fn a_burst_passes_and_then_the_rate() {
-        let (buckets, at) = (Buckets::new(2, 1, 5), 1000 * SECOND);
+        let buckets = Buckets::new(2, 1, 5);
+        let at = 1000 * SECOND;
         assert_eq!(
             (0..10).filter(|_| buckets.take(&"a", at).is_ok()).count(),
             5

@@ -110,11 +110,9 @@ mod tests {
 
     #[test]
     fn each_has_its_share_and_who_has_nothing_open_is_forgotten() {
-        let (shares, one, other) = (
-            Shares::new(2),
-            Client::at(Some([192, 0, 2, 1].into())),
-            Client::at(None),
-        );
+        let shares = Shares::new(2);
+        let one = Client::at(Some([192, 0, 2, 1].into()));
+        let other = Client::at(None);
         let held = [shares.enter(one).unwrap(), shares.enter(one).unwrap()];
         assert!(shares.enter(one).is_none());
         let another = shares.enter(other).unwrap();

@@ -38,7 +38,8 @@ impl FromRequest<Api> for Signed {
             .map(|(_, secret)| secret);
         let Ok(OriginalUri(uri)) = request.extract_parts().await;
         let Network(network) = request.extract_parts_with_state(api).await?;
-        let (headers, is_post) = (request.headers().clone(), request.method() == Method::POST);
+        let headers = request.headers().clone();
+        let is_post = request.method() == Method::POST;
         let bytes = if is_post {
             Bytes::from_request(request, api).await?
         } else {

@@ -155,10 +155,8 @@ fn settings(config: &Config, findings: &mut Findings) {
     let custody = &config.custody;
     let is_file = custody.kind == Kind::Passphrase && custody.passphrase.is_none();
     if let Some(passphrase) = custody.passphrase_file.as_deref().filter(|_| is_file) {
-        let (root, passphrase) = (
-            config.base.join(&custody.root_file),
-            config.base.join(passphrase),
-        );
+        let root = config.base.join(&custody.root_file);
+        let passphrase = config.base.join(passphrase);
         if root.parent() == passphrase.parent() {
             findings.find(
                 "custody",

@@ -32,10 +32,8 @@ mod tests {
     #[test]
     fn a_key_that_everybody_may_read_is_weak() {
         use std::os::unix::fs::PermissionsExt as _;
-        let (folder, sid) = (
-            tempfile::tempdir().unwrap(),
-            format!("CR{}", "0".repeat(32)),
-        );
+        let folder = tempfile::tempdir().unwrap();
+        let sid = format!("CR{}", "0".repeat(32));
         let file = folder.path().join("key.pem");
         fs::write(&file, "x").unwrap();
         let text = format!(

@@ -93,13 +93,11 @@ fn compared(diff: &Diff) -> String {
         "lost"
     );
     for tally in &diff.purposes {
-        let (name, now, then, gained, lost) = (
-            &tally.purpose,
-            tally.opens_now,
-            tally.opens_then,
-            tally.gained,
-            tally.lost,
-        );
+        let name = &tally.purpose;
+        let now = tally.opens_now;
+        let then = tally.opens_then;
+        let gained = tally.gained;
+        let lost = tally.lost;
         text += &format!(
             "{:<24} {now:>10} {then:>10} {gained:>10} {lost:>10}\n",
             name.as_str()

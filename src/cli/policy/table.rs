@@ -22,7 +22,8 @@ pub(super) fn test(rules: &Rules, file: &Path, out: Out) -> Result<ExitCode, Fai
     out.facts(&facts, || {
         let mut text = String::new();
         for outcome in &failed {
-            let (expected, found) = (outcome.expected.join(", "), outcome.found.join(", "));
+            let expected = outcome.expected.join(", ");
+            let found = outcome.found.join(", ");
             text += &format!(
                 "failed: {}\n  expected  {expected}\n  found     {found}\n",
                 outcome.name

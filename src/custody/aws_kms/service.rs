@@ -236,7 +236,8 @@ where
         )),
         Some(code) => place(format!("{code}: {}", said())),
         None => {
-            let (mut why, mut cause) = (error.to_string(), error.source());
+            let mut why = error.to_string();
+            let mut cause = error.source();
             while let Some(deeper) = cause {
                 why += &format!(": {deeper}");
                 cause = deeper.source();

@@ -19,7 +19,8 @@ struct World {
 impl World {
     async fn new() -> Self {
         let moto = Moto::start();
-        let (key_id, rng) = (moto.make_key().await, &mut rand::rng());
+        let key_id = moto.make_key().await;
+        let rng = &mut rand::rng();
         let owner = Owner {
             vault: VaultId::random(rng),
             database: Some(DatabaseId::random(rng)),
@@ -68,7 +69,9 @@ async fn keeps_what_custody_promises() {
 #[ignore = "needs moto, which plays AWS KMS: run `tests/run`"]
 async fn a_root_opens_in_its_context_and_under_its_kms_key_only() {
     let world = World::new().await;
-    let (custody, key, root) = (world.custody(), Key::random(&mut rand::rng()), world.root);
+    let custody = world.custody();
+    let key = Key::random(&mut rand::rng());
+    let root = world.root;
     let first = custody.swap(&Change::first(world.owner)).await.unwrap();
     let sealed = custody.seal(root, &key).await.unwrap();
     let slot = fs::read_to_string(world.file()).unwrap();
@@ -120,7 +123,9 @@ async fn a_root_opens_in_its_context_and_under_its_kms_key_only() {
 #[ignore = "needs moto, which plays AWS KMS: run `tests/run`"]
 async fn a_deleted_key_and_a_service_that_is_down_are_told_apart() {
     let mut world = World::new().await;
-    let (custody, key, root) = (world.custody(), Key::random(&mut rand::rng()), world.root);
+    let custody = world.custody();
+    let key = Key::random(&mut rand::rng());
+    let root = world.root;
     let first = custody.swap(&Change::first(world.owner)).await.unwrap();
     let sealed = custody.seal(root, &key).await.unwrap();
     let both = custody

@@ -80,7 +80,8 @@ mod tests {
 
     #[test]
     fn only_the_same_passphrase_under_the_same_parameters_is_remembered_and_only_for_a_while() {
-        let (memory, rng) = (Memory::default(), &mut rand::rng());
+        let memory = Memory::default();
+        let rng = &mut rand::rng();
         let kdf = memory
             .keep(Stretched::anew(secret("a"), rng).unwrap())
             .kdf()

@@ -52,7 +52,8 @@ async fn keeps_what_custody_promises() {
 
 #[tokio::test]
 async fn the_right_passphrase_opens_and_another_does_not() {
-    let (world, key) = (World::new(), Key::random(&mut rand::rng()));
+    let world = World::new();
+    let key = Key::random(&mut rand::rng());
     let custody = world.with("correct horse");
     let slot = custody.swap(&Change::first(world.owner)).await.unwrap();
     let sealed = custody.seal(world.root, &key).await.unwrap();
@@ -76,8 +77,10 @@ async fn the_right_passphrase_opens_and_another_does_not() {
 
 #[tokio::test]
 async fn a_changed_passphrase_opens_the_same_roots() {
-    let (world, key) = (World::new(), Key::random(&mut rand::rng()));
-    let (old, new) = (world.with("old"), world.with("new"));
+    let world = World::new();
+    let key = Key::random(&mut rand::rng());
+    let old = world.with("old");
+    let new = world.with("new");
     let slot = old.swap(&Change::first(world.owner)).await.unwrap();
     let slot = old
         .swap(&Change::adding(&slot, world.owner, 2).unwrap())
@@ -130,7 +133,8 @@ async fn a_changed_passphrase_opens_the_same_roots() {
 
 #[tokio::test]
 async fn an_attacker_tries_every_file_in_the_folder() {
-    let (world, key) = (World::new(), Key::random(&mut rand::rng()));
+    let world = World::new();
+    let key = Key::random(&mut rand::rng());
     let custody = world.with("a");
     let slot = custody.swap(&Change::first(world.owner)).await.unwrap();
     let sealed = [custody.seal(world.root, &key).await.unwrap(), vec![0; 60]];

@@ -248,7 +248,8 @@ pub(super) fn seal(
     root: RootName,
     key: &Key,
 ) -> Result<Vec<u8>, Error> {
-    let (mut iv, aad) = ([0; IV], wrap::associated_data(root));
+    let mut iv = [0; IV];
+    let aad = wrap::associated_data(root);
     rand::Rng::fill_bytes(&mut rand::rng(), &mut iv);
     let parameters =
         GcmParams::new(&mut iv, &aad, Ulong::from(TAG_BITS)).map_err(|error| told(&error))?;
@@ -270,7 +271,8 @@ pub(super) fn open(
     let (iv, sealed) = sealed
         .split_first_chunk::<IV>()
         .ok_or(Error::NotAuthentic)?;
-    let (mut iv, aad) = (*iv, wrap::associated_data(root));
+    let mut iv = *iv;
+    let aad = wrap::associated_data(root);
     let parameters =
         GcmParams::new(&mut iv, &aad, Ulong::from(TAG_BITS)).map_err(|error| told(&error))?;
     match session

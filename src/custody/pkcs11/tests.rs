@@ -111,7 +111,8 @@ async fn keeps_what_custody_promises() {
 #[ignore = "needs SoftHSM: run `tests/run`"]
 async fn a_root_never_leaves_the_token() {
     let world = World::new();
-    let (custody, root) = (world.custody(), world.root);
+    let custody = world.custody();
+    let root = world.root;
     custody.swap(&Change::first(world.owner)).await.unwrap();
     let shown = custody.with(move |session| {
         let object = in_force(session, root)?;
@@ -161,7 +162,9 @@ async fn many_at_once_make_one_slot() {
 #[ignore = "needs SoftHSM: run `tests/run`"]
 async fn what_an_interrupted_change_left_is_no_root_and_goes() {
     let world = World::new();
-    let (custody, root, owner) = (world.custody(), world.root, world.owner);
+    let custody = world.custody();
+    let root = world.root;
+    let owner = world.owner;
     // Before the first slot is written there is a key, and no root; nobody's `init` is kept from
     // beginning.
     custody
@@ -232,7 +235,8 @@ async fn what_an_interrupted_change_left_is_no_root_and_goes() {
 #[ignore = "needs SoftHSM: run `tests/run`"]
 async fn a_key_of_another_vault_is_refused() {
     let world = World::new();
-    let (custody, owner) = (world.custody(), world.owner);
+    let custody = world.custody();
+    let owner = world.owner;
     let slot = custody.swap(&Change::first(owner)).await.unwrap();
     let stranger = RootName {
         vault: VaultId::random(&mut rand::rng()),
@@ -275,7 +279,8 @@ async fn as_another_process() {
         database: None,
         seen: None,
     };
-    let (root, folder) = (RootName { vault, epoch: 1 }, tempfile::tempdir().unwrap());
+    let root = RootName { vault, epoch: 1 };
+    let folder = tempfile::tempdir().unwrap();
     let world = World {
         module: module.into(),
         label,
@@ -303,14 +308,12 @@ async fn as_another_process() {
 #[ignore = "needs SoftHSM: run `tests/run`"]
 async fn what_another_process_stages_and_destroys_is_seen() {
     let world = World::new();
-    let (custody, key, next) = (
-        world.custody(),
-        Key::random(&mut rand::rng()),
-        RootName {
-            epoch: 2,
-            ..world.root
-        },
-    );
+    let custody = world.custody();
+    let key = Key::random(&mut rand::rng());
+    let next = RootName {
+        epoch: 2,
+        ..world.root
+    };
     custody.swap(&Change::first(world.owner)).await.unwrap();
     let sealed = custody.seal(world.root, &key).await.unwrap();
     let mut other = std::process::Command::new(std::env::current_exe().unwrap());

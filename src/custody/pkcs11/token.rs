@@ -181,7 +181,8 @@ impl Place {
     }
 
     fn slot(&self, module: &Module) -> Result<Slot, Error> {
-        let (mut found, mut silent) = (Vec::new(), String::new());
+        let mut found = Vec::new();
+        let mut silent = String::new();
         for slot in module
             .get_slots_with_token()
             .map_err(|error| told(&error))?

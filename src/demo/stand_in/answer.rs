@@ -229,10 +229,8 @@ pub(super) fn cut(start: Bytes) -> impl Stream<Item = io::Result<Bytes>> + Send 
 fn huge(stop: CancellationToken) -> impl Stream<Item = Result<Bytes, Infallible>> + Send {
     let blank = Bytes::from_static(&[b' '; 64 * 1024]);
     let body = stream::repeat(blank).take(4096);
-    let (start, end) = (
-        Bytes::from_static(b"{\"recordings\": ["),
-        Bytes::from_static(b"]}"),
-    );
+    let start = Bytes::from_static(b"{\"recordings\": [");
+    let end = Bytes::from_static(b"]}");
     stream::once(async { start })
         .chain(body)
         .chain(stream::once(async { end }))

@@ -139,7 +139,8 @@ fn uri(owned: &Owned<ConferenceFacts>) -> String {
 }
 
 fn resource(owned: &Owned<ConferenceFacts>) -> Value {
-    let (uri, ended) = (uri(owned), owned.facts.status == "completed");
+    let uri = uri(owned);
+    let ended = owned.facts.status == "completed";
     json!({
         "account_sid": owned.account,
         "date_created": rfc2822(owned.created),

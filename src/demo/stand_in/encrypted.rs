@@ -137,7 +137,8 @@ impl StandIn {
 
 /// The file, the wrapped content key and the IV.
 fn seal(wav: &[u8], public_key: &[u8]) -> Result<(Bytes, Vec<u8>, [u8; NONCE_LEN]), Unspecified> {
-    let (mut cek, mut iv) = ([0; 32], [0; NONCE_LEN]);
+    let mut cek = [0; 32];
+    let mut iv = [0; NONCE_LEN];
     rand::fill(&mut cek);
     rand::fill(&mut iv);
     let mut file = wav.to_vec();

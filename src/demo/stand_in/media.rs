@@ -34,7 +34,8 @@ pub(super) fn answer(
         .split_once('.')
         .unwrap_or((&asked.ask.sid, "wav"));
     let sid: RecordingSid = name.parse().map_err(|_| Refused::not_found())?;
-    let (now, state) = (world.hours.now(), world.state());
+    let now = world.hours.now();
+    let state = world.state();
     let behaviour = &state.behaviour;
     let is_there = |held: &&Held| {
         held.facts.status == "completed" && now >= held.updated.after(behaviour.media_delay)
@@ -44,10 +45,8 @@ pub(super) fn answer(
         .filter(|held| held.account == asked.account)
         .filter(is_there)
         .cloned();
-    let (redirect, without_length) = (
-        behaviour.media_redirect.clone(),
-        behaviour.media_without_length,
-    );
+    let redirect = behaviour.media_redirect.clone();
+    let without_length = behaviour.media_without_length;
     drop(state);
     if suffix == "mp3" && held.as_ref().is_some_and(|held| held.encryption.is_some()) {
         return Err(Refused::new(

@@ -255,7 +255,9 @@ mod tests {
             changes in vec((btree_set(0_u16..500, 0..20), btree_set(0_u16..500, 0..20)), 0..20),
             size in 1_usize..8,
         ) {
-            let (mut held, mut always, mut seen) = (start.clone(), start, Vec::new());
+            let mut held = start.clone();
+            let mut always = start;
+            let mut seen = Vec::new();
             let mut query = format!("PageSize={size}");
             let quiet = std::iter::repeat_with(Default::default).take(1000);
             for (number, (gone, new)) in (1..).zip(changes.into_iter().chain(quiet)) {

@@ -225,7 +225,8 @@ impl StandIn {
 
     /// What is still here of a recording.
     pub fn kept(&self, sid: &RecordingSid) -> Kept {
-        let (now, state) = (self.world.hours.now(), self.world.state());
+        let now = self.world.hours.now();
+        let state = self.world.state();
         let held = state.recording(sid, now);
         let sources = [
             Some(sid.to_string()),

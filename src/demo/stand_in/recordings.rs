@@ -18,7 +18,8 @@ use crate::model::{sid::RecordingSid, time::Timestamp};
 pub(super) fn list(world: &World, asked: &Asked) -> Result<Answer, Refused> {
     let born = Born::parse(&asked.query)?;
     let deleted_too = asked.query.flag("IncludeSoftDeleted").unwrap_or_default();
-    let (now, state) = (world.hours.now(), world.state());
+    let now = world.hours.now();
+    let state = world.state();
     let items = state
         .recordings
         .iter()
@@ -52,7 +53,8 @@ pub(super) fn list(world: &World, asked: &Asked) -> Result<Answer, Refused> {
 
 /// `GET …/Recordings/{RE}.json`.
 pub(super) fn fetch(world: &World, asked: &Asked) -> Result<Answer, Refused> {
-    let (now, state) = (world.hours.now(), world.state());
+    let now = world.hours.now();
+    let state = world.state();
     let sid: RecordingSid = asked.ask.sid.parse().map_err(|_| Refused::not_found())?;
     let held = state
         .recording(&sid, now)
@@ -67,7 +69,8 @@ pub(super) fn fetch(world: &World, asked: &Asked) -> Result<Answer, Refused> {
 
 /// `DELETE …/Recordings/{RE}.json`.
 pub(super) fn delete(world: &World, asked: &Asked) -> Result<Answer, Refused> {
-    let (now, mut state) = (world.hours.now(), world.state());
+    let now = world.hours.now();
+    let mut state = world.state();
     let behaviour = state.behaviour.clone();
     let sid: RecordingSid = asked.ask.sid.parse().map_err(|_| Refused::not_found())?;
     let held = state

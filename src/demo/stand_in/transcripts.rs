@@ -164,7 +164,8 @@ pub(super) fn list(world: &World, asked: &Asked) -> Result<Answer, Refused> {
             .map(|text| filter_time(text).ok_or_else(|| Refused::invalid(name)))
             .transpose()
     };
-    let (before, after) = (time("BeforeDateCreated")?, time("AfterDateCreated")?);
+    let before = time("BeforeDateCreated")?;
+    let after = time("AfterDateCreated")?;
     let items = state
         .transcripts
         .values()

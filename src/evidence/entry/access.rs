@@ -196,16 +196,12 @@ mod tests {
     #[test]
     fn entries_of_access_have_their_details() {
         let rng = &mut rand::rng();
-        let (by, other, approval) = (
-            TokenId::random(rng),
-            TokenId::random(rng),
-            ApprovalId::random(rng),
-        );
-        let (recording, subject, purpose) = (
-            RecordingId::random(rng),
-            SubjectId::of_hash(&[7; 32]),
-            "legal-request".parse().unwrap(),
-        );
+        let by = TokenId::random(rng);
+        let other = TokenId::random(rng);
+        let approval = ApprovalId::random(rng);
+        let recording = RecordingId::random(rng);
+        let subject = SubjectId::of_hash(&[7; 32]);
+        let purpose = "legal-request".parse().unwrap();
         let until = "2027-01-15T08:00:00.000Z";
         let cases = [
             (

@@ -93,7 +93,8 @@ mod tests {
     #[test]
     fn a_statement_names_its_subject_or_its_conversation_and_no_place() {
         let rng = &mut rand::rng();
-        let (id, subject) = (ConsentId::random(rng), SubjectId::random(rng));
+        let id = ConsentId::random(rng);
+        let subject = SubjectId::random(rng);
         let conversation: Conversation = format!("CA{}", "0".repeat(32)).parse().unwrap();
         let mut said = Statement {
             id,

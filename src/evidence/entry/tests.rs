@@ -47,7 +47,8 @@ fn keys(entry: &NewEntry) -> BTreeSet<&str> {
 
 #[test]
 fn an_allowed_decision_and_its_opening_name_the_grant() {
-    let (rulebook, principal) = (rulebook(), principal("privacy-officer"));
+    let rulebook = rulebook();
+    let principal = principal("privacy-officer");
     let recording = recording(&rulebook, "restricted");
     let facts = Facts {
         approved_until: Some(AT.after(std::time::Duration::from_secs(3600))),
@@ -83,7 +84,8 @@ fn an_allowed_decision_and_its_opening_name_the_grant() {
 
 #[test]
 fn a_denied_decision_names_every_reason_and_nothing_that_was_typed() {
-    let (rulebook, reviewer) = (rulebook(), principal("reviewer"));
+    let rulebook = rulebook();
+    let reviewer = principal("reviewer");
     let recording = recording(&rulebook, "restricted");
     let denied = |purpose: &str| {
         let facts = facts(&reviewer, &recording, purpose);
@@ -142,7 +144,8 @@ fn reasons_of_the_pinned_version_stand_apart() {
         &SHIPPED.replacen("roles = [\"reviewer\"]", "roles = []", 1),
     )
     .unwrap();
-    let (digest, reviewer) = (narrow.digest().to_owned(), principal("reviewer"));
+    let digest = narrow.digest().to_owned();
+    let reviewer = principal("reviewer");
     let rulebook = Rulebook::new(Rules::parse("p", SHIPPED).unwrap(), [narrow]);
     let recording = Recording {
         policy_digest: digest,
@@ -169,7 +172,8 @@ fn reasons_of_the_pinned_version_stand_apart() {
 
 #[test]
 fn a_refused_action_is_written_down() {
-    let (rulebook, reviewer) = (rulebook(), principal("reviewer"));
+    let rulebook = rulebook();
+    let reviewer = principal("reviewer");
     let denial = permit(&reviewer, Action::Shred, &rulebook, AT).unwrap_err();
     let entry = NewEntry::action_denied(AT, &reviewer, Action::Shred, None, &denial);
     assert_eq!(
@@ -183,10 +187,8 @@ fn every_other_event_has_its_details() {
     let rulebook = rulebook();
     let recording = recording(&rulebook, "standard");
     let signer = Signer::from_seed(&Key::take(&mut [1; 32]));
-    let (vault, receipt) = (
-        VaultId::random(&mut rand::rng()),
-        ReceiptId::random(&mut rand::rng()),
-    );
+    let vault = VaultId::random(&mut rand::rng());
+    let receipt = ReceiptId::random(&mut rand::rng());
     let reviewer = principal("reviewer");
     let reason = "subject-request".parse().unwrap();
     let digest = rulebook.current().digest();
@@ -291,7 +293,8 @@ fn an_entry_reads_as_json() {
 
 #[test]
 fn a_reclassification_names_kinds_of_rules_and_a_transcript_its_ciphertext() {
-    let (rulebook, actor) = (rulebook(), Actor::Token(principal("privacy-officer").id));
+    let rulebook = rulebook();
+    let actor = Actor::Token(principal("privacy-officer").id);
     let recording = recording(&rulebook, "standard");
     let to = "restricted".parse().unwrap();
     let moved = NewEntry::recording_reclassified(

@@ -259,10 +259,8 @@ fn each_copy_is_settled_by_itself_in_any_order() {
     let key = HeldCopy::KeyEntry {
         destroyed_at: FENCED,
     };
-    let (ciphertext, source) = (
-        HeldCopy::Ciphertext(Removal::Removed(ISSUED)),
-        HeldCopy::Source(Removal::Removed(ISSUED)),
-    );
+    let ciphertext = HeldCopy::Ciphertext(Removal::Removed(ISSUED));
+    let source = HeldCopy::Source(Removal::Removed(ISSUED));
     let first = receipt(vec![
         key,
         HeldCopy::Ciphertext(Removal::Pending),

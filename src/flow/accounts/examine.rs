@@ -231,10 +231,8 @@ fn callbacks(account: &Account, counts: &[HeardCount]) -> AccountFinding {
     };
     let told = sum(&["completed"], Heard::Callback);
     let missed = sum(&["completed"], Heard::Reconcile);
-    let (empty_told, empty_missed) = (
-        sum(&["absent", "failed"], Heard::Callback),
-        sum(&["absent", "failed"], Heard::Reconcile),
-    );
+    let empty_told = sum(&["absent", "failed"], Heard::Callback);
+    let empty_missed = sum(&["absent", "failed"], Heard::Reconcile);
     let (verdict, why) = if told == 0 && missed > 0 {
         (
             Verdict::Weak,

@@ -103,7 +103,8 @@ impl Flow {
     /// Never an error: a call must not end because the vault cannot write something down. Then it
     /// is not recorded.
     pub async fn instruct<'a>(&'a self, request: &VoiceRequest, callback: &str) -> Instruction<'a> {
-        let (rules, accounts) = (self.0.rulebook.current(), self.accounts());
+        let rules = self.0.rulebook.current();
+        let accounts = self.accounts();
         let then = match accounts.connect() {
             _ if request.is_whisper => Then::Join,
             Some(_) => Then::Connect { asks: None },
@@ -256,7 +257,8 @@ impl Flow {
 
     /// Whether Twilio says that the call that dialled is being recorded now.
     async fn is_recorded(&self, request: &VoiceRequest) -> bool {
-        let (accounts, call) = (self.accounts(), request.conversation());
+        let accounts = self.accounts();
+        let call = request.conversation();
         let Some(account) = accounts.get(&request.account) else {
             return false;
         };

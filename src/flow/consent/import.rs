@@ -108,7 +108,8 @@ impl fmt::Display for Faults {
 /// Reads a whole file: each statement with the number of its line, counted from 1, and whatever
 /// faults there are.
 pub(super) fn parse(format: Format, bytes: &[u8]) -> (Vec<(u64, NewStatement)>, Faults) {
-    let (mut statements, mut faults) = (Vec::new(), Faults::of("line"));
+    let mut statements = Vec::new();
+    let mut faults = Faults::of("line");
     if bytes.len() > MAX_FILE {
         faults.whole(
             1,

@@ -171,7 +171,8 @@ impl Flow {
         keeping: Keeping,
         news: &News,
     ) -> Result<(Seated, Settled, Option<Step>, Vec<RevocationId>), Error> {
-        let (mut tx, now) = (self.0.ledger.begin().await?, self.now());
+        let mut tx = self.0.ledger.begin().await?;
+        let now = self.now();
         self.0.vault.hold_epoch(&mut tx).await?;
         details::lock(&mut tx, conversation).await?;
         let (told, taken) = match by {
@@ -211,7 +212,9 @@ impl Flow {
             .vault
             .keep_details(&mut tx, conversation, &told, keeping, now)
             .await?;
-        let (mut settled, mut next, mut again) = (Settled::default(), None, Vec::new());
+        let mut settled = Settled::default();
+        let mut next = None;
+        let mut again = Vec::new();
         if changed > 0 || kept {
             again = revocations::reach_again(&mut tx, conversation, now).await?;
             let (mut entries, step) = self.settle(&mut tx, news, self.first_step(), now).await?;

@@ -32,8 +32,10 @@ pub(super) fn seated(
         .iter()
         .map(|party| (party.leg.clone(), party.subject))
         .collect();
-    let (mut used, mut seated, mut pending, mut taken) =
-        (BTreeSet::new(), Vec::new(), Vec::new(), 0);
+    let mut used = BTreeSet::new();
+    let mut seated = Vec::new();
+    let mut pending = Vec::new();
+    let mut taken = 0;
     for found in found {
         let theirs = found.address.as_ref().map(&subject);
         let own = theirs

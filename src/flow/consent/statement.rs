@@ -100,7 +100,8 @@ impl NewStatement {
         let Value::Object(members) = value else {
             return Err(whole("expected a JSON object"));
         };
-        let (mut fields, mut faults) = (Fields::default(), Faulty::default());
+        let mut fields = Fields::default();
+        let mut faults = Faulty::default();
         for (name, value) in members {
             let Some(at) = FIELDS.iter().position(|known| *known == name) else {
                 faults.0.extend(whole(&format!(

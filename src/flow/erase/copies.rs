@@ -251,14 +251,17 @@ impl<'a> Copies<'a> {
     /// Whether something of what is to be deleted is still to be fetched.
     async fn awaits_words(&self) -> Result<bool, Trouble> {
         let sids: BTreeSet<String> = self.words().map(|(_, sid)| sid.clone()).collect();
-        let (account, sid) = (&self.recording.account, &self.recording.source_sid);
+        let account = &self.recording.account;
+        let sid = &self.recording.source_sid;
         Ok(sources::awaits(&mut self.flow.0.ledger.read().await?, account, sid, &sids).await?)
     }
 
     /// Ends a recording that is still being made. What it comes to can be deleted once it is
     /// complete; the source tells of that.
     async fn stop(&self, resource: &RecordingResource) -> Result<(), Trouble> {
-        let (client, account, recording) = (&self.flow.0.client, self.account, self.recording);
+        let client = &self.flow.0.client;
+        let account = self.account;
+        let recording = self.recording;
         let conference = recording
             .conference
             .as_ref()
@@ -353,7 +356,8 @@ impl<'a> Copies<'a> {
 
     async fn delete_word(&self, (kind, sid): &Name) -> Result<(), RestError> {
         const NO_SID: RestError = RestError::Shape("an id of it is not one");
-        let (client, account) = (&self.flow.0.client, self.account);
+        let client = &self.flow.0.client;
+        let account = self.account;
         match kind {
             CopyKind::Transcription => {
                 client
@@ -427,7 +431,8 @@ impl<'a> Copies<'a> {
     }
 
     async fn delete_recording(&mut self, found: &Found) -> Result<(), Trouble> {
-        let (name, now) = (self.own_name(), self.flow.now());
+        let name = self.own_name();
+        let now = self.flow.now();
         match found {
             Found::Settled => return Ok(()),
             Found::Gone => {

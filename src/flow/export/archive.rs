@@ -96,7 +96,8 @@ fn manifest(flow: &Flow, plan: &Plan) -> Value {
 
 /// Every statement about the person, with the evidence for it.
 async fn statements(flow: &Flow, plan: &Plan) -> Result<Value, Error> {
-    let (mut found, mut after) = (Vec::new(), None);
+    let mut found = Vec::new();
+    let mut after = None;
     loop {
         let page =
             consents::page(&mut flow.0.ledger.read().await?, plan.subject, after, PAGE).await?;
@@ -144,7 +145,8 @@ async fn recording(flow: &Flow, plan: &Plan, id: RecordingId, out: &mut Out) -> 
         flow.0.clock.clone(),
         given.grant.expires_at(),
     );
-    let (mut playables, mut files) = (Vec::new(), Vec::new());
+    let mut playables = Vec::new();
+    let mut files = Vec::new();
     let has_parties = given.artefacts.contains(&Artefact::Parties);
     files.extend(has_parties.then_some("parties.json"));
     for artefact in given
@@ -234,7 +236,8 @@ async fn words(flow: &Flow, heard: &Heard, folder: &str, out: &mut Out) -> Resul
 }
 
 async fn decided(flow: &Flow, plan: &Plan, id: RecordingId) -> Result<(Given, Recording), Error> {
-    let (now, asking) = (flow.now(), plan.asking());
+    let now = flow.now();
+    let asking = plan.asking();
     let mut tx = flow.0.ledger.read().await?;
     let recording = recordings::find(&mut tx, id)
         .await?

@@ -216,10 +216,8 @@ impl Flow {
             let Some(sid) = &recording.call else {
                 return Ok(Default::default());
             };
-            let (mut call, mut children) = (
-                client.call(account, sid).await?,
-                client.child_calls(account, sid).await?,
-            );
+            let mut call = client.call(account, sid).await?;
+            let mut children = client.child_calls(account, sid).await?;
             // The recording may be of a leg that was dialled.
             if let (Some(parent), true) = (&call.parent_call_sid, children.is_empty()) {
                 let parent = client.call(account, parent).await?;

@@ -56,9 +56,8 @@ pub(super) enum Step {
 
 /// What a listed recording needs.
 pub(super) fn step(listed: &RecordingResource, known: Known<'_>, terms: Terms) -> Step {
-    let (status, may_begin) = (listed.status.as_str(), |work: Option<Standing>| {
-        may_begin(work, terms)
-    });
+    let status = listed.status.as_str();
+    let may_begin = |work: Option<Standing>| may_begin(work, terms);
     let Some(recording) = known.recording else {
         return match status {
             "completed" | "absent" => Step::Announce,
@@ -267,11 +266,9 @@ mod tests {
                 terms(source),
             )
         };
-        let (never, shredding, sealing) = (
-            DeleteSource::Never,
-            DeleteSource::AfterShredding,
-            DeleteSource::AfterSealing,
-        );
+        let never = DeleteSource::Never;
+        let shredding = DeleteSource::AfterShredding;
+        let sealing = DeleteSource::AfterSealing;
         assert_eq!(
             [never, shredding, sealing].map(|source| with(&sealed, "completed", source, None)),
             [Step::Nothing, Step::Nothing, Step::Erase]

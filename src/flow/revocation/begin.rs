@@ -73,7 +73,8 @@ impl Flow {
                         .collect();
                     marks::set(&mut tx, Marked::Consent, &said, now).await?;
                 }
-                let (id, reach) = (revocation.id, revocation.target.kind());
+                let id = revocation.id;
+                let reach = revocation.target.kind();
                 let begun = NewEntry::revocation_begun(
                     now,
                     revocation.actor,
@@ -101,7 +102,8 @@ impl Flow {
         withdrawals: &[&Statement],
         now: Timestamp,
     ) -> Result<(Vec<NewEntry>, Vec<RevocationId>), Error> {
-        let (mut entries, mut begun) = (Vec::new(), Vec::new());
+        let mut entries = Vec::new();
+        let mut begun = Vec::new();
         for said in withdrawals {
             let Some(purposes) = self.ended_by(said) else {
                 continue;
@@ -110,10 +112,8 @@ impl Flow {
                 Whom::Subject(subject) => Target::Subject(*subject),
                 Whom::Leg(conversation, _) => Target::Conversation(conversation.clone()),
             };
-            let (id, reason) = (
-                RevocationId::random(&mut rand::rng()),
-                "consent-withdrawn".parse().expect("it is a code"),
-            );
+            let id = RevocationId::random(&mut rand::rng());
+            let reason = "consent-withdrawn".parse().expect("it is a code");
             entries.push(NewEntry::revocation_begun(
                 now,
                 actor,
@@ -175,7 +175,8 @@ impl Flow {
         reason: &ShredReason,
     ) -> Result<Would, Error> {
         let revocation = self.revocation_of(permit, target, purposes, reason).await?;
-        let (mut would, mut cursor) = (Would::default(), None);
+        let mut would = Would::default();
+        let mut cursor = None;
         loop {
             let ids = revocations::reached(
                 &mut self.0.ledger.read().await?,
@@ -259,7 +260,9 @@ impl Flow {
     ) -> Result<(Vec<Recording>, Vec<Recording>), Error> {
         /// Recordings looked up by one query.
         const LOOKED_UP: usize = 2000;
-        let (mut gone, mut stay, now) = (Vec::new(), Vec::new(), self.now());
+        let mut gone = Vec::new();
+        let mut stay = Vec::new();
+        let now = self.now();
         let mut tx = self.0.ledger.read().await?;
         for ids in ids.chunks(LOOKED_UP) {
             let found = recordings::find_all(&mut tx, ids).await?;

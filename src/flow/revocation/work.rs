@@ -101,7 +101,8 @@ impl Flow {
     /// # Errors
     /// The ledger's; what was done stays, and the rest waits.
     pub async fn continue_revocations(&self) -> Result<Continued, Error> {
-        let (mut continued, mut failed) = (Continued::default(), None);
+        let mut continued = Continued::default();
+        let mut failed = None;
         match self.shred_released().await {
             Ok(released) => continued.released = released,
             Err(error) => failed = Some(error),
@@ -231,7 +232,8 @@ impl Flow {
 
     /// Signs the receipt for the whole, unless something was reached meanwhile.
     async fn finish(&self, revocation: &Revocation) -> Result<(), Error> {
-        let (id, now) = (revocation.id, self.now());
+        let id = revocation.id;
+        let now = self.now();
         let finished = self.0.ledger.unit(|| async {
             let mut tx = self.0.ledger.begin().await?;
             if !revocations::lock(&mut tx, id, revocation.cursor).await? {

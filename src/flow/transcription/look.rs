@@ -81,7 +81,9 @@ impl Flow {
             return refused.map_or(Ok(0), |error| Err(error.into()));
         }
         let entered = self.0.ledger.unit(|| async {
-            let (mut tx, now, mut new) = (self.0.ledger.begin().await?, self.now(), 0);
+            let mut tx = self.0.ledger.begin().await?;
+            let now = self.now();
+            let mut new = 0;
             for origin in &made {
                 new += usize::from(
                     transcripts::find(&mut tx, account.sid(), origin, source, now, now).await?,

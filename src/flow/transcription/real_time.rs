@@ -136,7 +136,8 @@ impl Flow {
             .utterances(account.sid(), sid)
             .await
             .map_err(super::Error::from)?;
-        let (mut rows, mut heard) = (Vec::with_capacity(pieces.len()), Vec::new());
+        let mut rows = Vec::with_capacity(pieces.len());
+        let mut heard = Vec::new();
         for (row, text) in pieces {
             if let Some(text) = text {
                 let Kept {
@@ -257,7 +258,8 @@ pub(super) fn lost(rows: &[Utterance]) -> u32 {
             .map(|row| row.sequence)
             .collect()
     };
-    let (inbound, outbound) = (of(Track::Inbound), of(Track::Outbound));
+    let inbound = of(Track::Inbound);
+    let outbound = of(Track::Outbound);
     let missing = if inbound.intersection(&outbound).next().is_some() {
         gaps(&inbound).saturating_add(gaps(&outbound))
     } else {

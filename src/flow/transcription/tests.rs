@@ -119,7 +119,9 @@ fn rows(of: &[(&str, &[i64])]) -> Vec<Utterance> {
 
 #[test]
 fn what_was_numbered_and_never_came_is_counted() {
-    let (i, o, none) = ("inbound_track", "outbound_track", "");
+    let i = "inbound_track";
+    let o = "outbound_track";
+    let none = "";
     for (of, missing) in [
         (&[][..], 0),
         (&[(i, &[5][..])], 0),

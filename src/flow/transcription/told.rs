@@ -58,7 +58,8 @@ impl Flow {
         source: Option<&RecordingSid>,
     ) -> Result<(), Error> {
         let told = self.0.ledger.unit(|| async {
-            let (mut tx, now) = (self.0.ledger.begin().await?, self.now());
+            let mut tx = self.0.ledger.begin().await?;
+            let now = self.now();
             transcripts::tell(&mut tx, account, origin, source, now, now).await?;
             tx.count_as("recvault_transcripts_told_total", "kind", origin.kind(), 1);
             tx.commit().await
@@ -82,10 +83,8 @@ impl Flow {
         } = event;
         let now = self.now();
         let at = at.unwrap_or(now);
-        let (began_at, ended_at) = (
-            matches!(what, What::Started).then_some(at),
-            matches!(what, What::Stopped).then_some(at),
-        );
+        let began_at = matches!(what, What::Started).then_some(at);
+        let ended_at = matches!(what, What::Stopped).then_some(at);
         let due_at = now.after(if ended_at.is_some() { SETTLES } else { SILENCE });
         if let What::Failed(code) = what {
             tracing::warn!(%call, code, "twilio says that a transcription is in trouble");

@@ -78,7 +78,8 @@ async fn a_token_lives_until_its_last_millisecond(world: &World) {
 }
 
 async fn a_revoked_token_is_nobodys(world: &World) {
-    let (revoked, other) = (token(), token());
+    let revoked = token();
+    let other = token();
     given(world, &revoked, "h1").await;
     given(world, &other, "h2").await;
     let mut tx = world.tx().await;
@@ -184,15 +185,14 @@ fn grant(recording: RecordingId, token: &TokenRow) -> GrantRow {
 }
 
 async fn a_grant_comes_back_as_it_was_given(world: &World) {
-    let (id, token) = (world.one_announced().await, token());
+    let id = world.one_announced().await;
+    let token = token();
     given(world, &token, "h1").await;
-    let (one, other) = (
-        grant(id, &token),
-        GrantRow {
-            justified: false,
-            ..grant(id, &token)
-        },
-    );
+    let one = grant(id, &token);
+    let other = GrantRow {
+        justified: false,
+        ..grant(id, &token)
+    };
     let mut tx = world.tx().await;
     grants::insert(&mut tx, &one, "g1").await.unwrap();
     grants::insert(&mut tx, &other, "g2").await.unwrap();
@@ -216,7 +216,8 @@ async fn a_grant_comes_back_as_it_was_given(world: &World) {
 }
 
 async fn ended_grants_are_forgotten(world: &World) {
-    let (id, token) = (world.one_announced().await, token());
+    let id = world.one_announced().await;
+    let token = token();
     given(world, &token, "h1").await;
     let mut tx = world.tx().await;
     for end in 99..=101 {

@@ -90,7 +90,8 @@ async fn sealed(world: &World, count: u32) -> Vec<RecordingId> {
 
 async fn a_request_comes_back_as_it_was_made(world: &World) {
     let id = world.one_announced().await;
-    let (waiting, by) = (request(id, 0), token());
+    let waiting = request(id, 0);
+    let by = token();
     let decided = ApprovalRow {
         stage: Stage::Refused,
         decided_at: Some(at(9)),
@@ -110,7 +111,8 @@ async fn a_request_comes_back_as_it_was_made(world: &World) {
 
 async fn an_approval_is_for_one_principal_recording_and_purpose_and_for_a_time(world: &World) {
     let ids = sealed(world, 2).await;
-    let (row, by) = (request(ids[0], 0), token());
+    let row = request(ids[0], 0);
+    let by = token();
     entered(world, &[&row]).await;
     let until = async |recording, token, purpose: &Purpose, now| {
         approvals::approved_until(
@@ -190,7 +192,9 @@ async fn an_approval_is_for_one_principal_recording_and_purpose_and_for_a_time(w
 
 async fn a_request_is_decided_once_and_in_time(world: &World) {
     let id = world.one_announced().await;
-    let (row, late, by) = (request(id, 0), request(id, 0), token());
+    let row = request(id, 0);
+    let late = request(id, 0);
+    let by = token();
     entered(world, &[&row, &late]).await;
     let mut tx = world.tx().await;
     let decide = (Stage::Requested, Stage::Approved);
@@ -216,7 +220,8 @@ async fn of_two_who_decide_at_once_one_does(world: &World) {
     let row = request(world.one_announced().await, 0);
     entered(world, &[&row]).await;
     let decided = join_all([Stage::Approved, Stage::Refused].map(|to| {
-        let (ledger, id) = (world.ledger.clone(), row.id);
+        let ledger = world.ledger.clone();
+        let id = row.id;
         async move {
             let done = ledger.unit(|| async {
                 let mut tx = ledger.begin().await?;
@@ -395,7 +400,8 @@ async fn the_last_opening_of_a_budget_is_had_by_one(world: &World) {
 }
 
 async fn a_budget_is_one_principals_purposes_and_days(world: &World) {
-    let (one, other) = (token(), token());
+    let one = token();
+    let other = token();
     // `at(0)` is some hours after midnight.
     let midnight = DAY - at(0).as_millis().rem_euclid(DAY);
     assert!(spent(world, one, Some(1), midnight - 1).await);
@@ -560,10 +566,8 @@ async fn a_person_is_found_in_every_conversation_of_theirs(world: &World) {
         told(4, None, None),
     ];
     world.told(all, at(0)).await;
-    let (subject, other) = (
-        SubjectId::random(&mut rand::rng()),
-        SubjectId::random(&mut rand::rng()),
-    );
+    let subject = SubjectId::random(&mut rand::rng());
+    let other = SubjectId::random(&mut rand::rng());
     let mut tx = world.tx().await;
     for (conversation, subject) in [
         (sid("CA", 1), subject),
@@ -613,10 +617,8 @@ async fn a_person_is_found_in_every_conversation_of_theirs(world: &World) {
 }
 
 async fn the_log_is_read_about_a_few_recordings(world: &World) {
-    let (subject, other) = (
-        SubjectId::random(&mut rand::rng()),
-        SubjectId::random(&mut rand::rng()),
-    );
+    let subject = SubjectId::random(&mut rand::rng());
+    let other = SubjectId::random(&mut rand::rng());
     let entries: Vec<NewEntry> = (0..4)
         .map(|number| NewEntry::work_retried(at(0), Actor::Operator, Some(recording_id(number)), 1))
         .chain(

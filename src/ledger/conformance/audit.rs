@@ -37,10 +37,8 @@ async fn append(world: &World, entry: NewEntry) -> i64 {
 }
 
 async fn entries_come_back_in_order_as_they_were_written(world: &World) {
-    let (recording, token) = (
-        world.one_announced().await,
-        TokenId::random(&mut rand::rng()),
-    );
+    let recording = world.one_announced().await;
+    let token = TokenId::random(&mut rand::rng());
     let written = [
         entry(3),
         NewEntry::work_dead(at(9), "fetch", 12, recording),

@@ -107,11 +107,9 @@ fn account(number: u32) -> AccountSid {
 
 /// Pages to the end, `limit` at a time.
 async fn paged(world: &World, filter: &Filter, limit: i64) -> Vec<Recording> {
-    let (mut tx, mut filter, mut all) = (
-        world.ledger.read().await.unwrap(),
-        filter.clone(),
-        Vec::new(),
-    );
+    let mut tx = world.ledger.read().await.unwrap();
+    let mut filter = filter.clone();
+    let mut all = Vec::new();
     loop {
         let page = recordings::list(&mut tx, &filter, limit).await.unwrap();
         assert!(page.len() <= usize::try_from(limit).unwrap());
@@ -299,7 +297,8 @@ async fn whatever_its_state_a_recording_is_shredded_once(world: &World) {
             .find(|recording| recording.state == state)
             .unwrap();
         let mut tx = world.tx().await;
-        let (only, others) = ([recording.id], [recording.id, recording_id(COUNT)]);
+        let only = [recording.id];
+        let others = [recording.id, recording_id(COUNT)];
         let fresh = recordings::mark_shredded(&mut tx, &others, hours(20))
             .await
             .unwrap();

@@ -29,7 +29,9 @@ fn account(number: u32) -> AccountSid {
 }
 
 async fn an_account_is_compared_by_one_at_a_time_and_not_too_often(world: &World) {
-    let (one, two, account) = (holder(), holder(), account(1));
+    let one = holder();
+    let two = holder();
+    let account = account(1);
     let take = async |who, now: i64, unless: i64| {
         let mut tx = world.tx().await;
         let taken = reconciliations::take(
@@ -60,7 +62,9 @@ async fn an_account_is_compared_by_one_at_a_time_and_not_too_often(world: &World
 }
 
 async fn a_turn_is_taken_over_and_the_former_holder_hears_of_it(world: &World) {
-    let (one, two, account) = (holder(), holder(), account(1));
+    let one = holder();
+    let two = holder();
+    let account = account(1);
     let mut tx = world.tx().await;
     assert!(
         reconciliations::take(&mut tx, &account, one, Term::at(at(0), at(60)), at(0))
@@ -103,7 +107,8 @@ async fn a_turn_is_taken_over_and_the_former_holder_hears_of_it(world: &World) {
 }
 
 async fn a_comparison_that_failed_keeps_what_the_last_one_found(world: &World) {
-    let (one, account) = (holder(), account(1));
+    let one = holder();
+    let account = account(1);
     let mut tx = world.tx().await;
     reconciliations::seize(&mut tx, &account, one, Term::at(at(0), at(60)))
         .await

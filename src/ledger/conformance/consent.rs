@@ -135,7 +135,8 @@ fn ids(recordings: Vec<Recording>) -> Vec<RecordingId> {
 }
 
 async fn a_party_is_named_once_and_known_later(world: &World) {
-    let (one, both) = (call(1), [party("callee", None), party("caller", Some(1))]);
+    let one = call(1);
+    let both = [party("callee", None), party("caller", Some(1))];
     assert_eq!(named(world, &one, &both).await, Naming::Done(2));
     assert_eq!(named(world, &one, &both).await, Naming::Done(0));
     assert_eq!(parties_of(world, &one).await, both);
@@ -206,7 +207,8 @@ async fn conversations_are_found_by_who_took_part(world: &World) {
             (call(3), leg("third"))
         ]
     );
-    let (mut paged, mut after) = (Vec::new(), None);
+    let mut paged = Vec::new();
+    let mut after = None;
     loop {
         let page = parties::of_subject(&mut tx, person(1), after.as_ref(), 1)
             .await
@@ -340,7 +342,8 @@ async fn statements_are_listed_by_whose_they_are(world: &World) {
             .map(|at: usize| rows[at].clone())
             .collect();
         for limit in [1, 2, 100] {
-            let (mut paged, mut after) = (Vec::new(), None);
+            let mut paged = Vec::new();
+            let mut after = None;
             loop {
                 let page = consents::page(&mut tx, person(subject), after, limit)
                     .await

@@ -108,7 +108,8 @@ async fn an_epoch_begins_once_and_forgets_what_the_ones_before_sealed(world: &Wo
 }
 
 async fn one_process_turns_at_a_time(world: &World) {
-    let (first, second) = (holder(), holder());
+    let first = holder();
+    let second = holder();
     let take = async |holder, now, until| {
         let mut tx = world.tx().await;
         let taken = epochs::take_turn(&mut tx, holder, Term::at(at(now), at(until)))
@@ -154,7 +155,8 @@ async fn one_process_turns_at_a_time(world: &World) {
 }
 
 async fn a_turner_whose_clock_was_ahead_holds_nobody_back(world: &World) {
-    let (ahead, other) = (holder(), holder());
+    let ahead = holder();
+    let other = holder();
     let hour = 3_600_000;
     let mut tx = world.tx().await;
     let taken = epochs::take_turn(
@@ -183,7 +185,8 @@ async fn a_turner_whose_clock_was_ahead_holds_nobody_back(world: &World) {
 }
 
 async fn a_turn_is_taken_away_from_whoever_has_it(world: &World) {
-    let (slow, other) = (holder(), holder());
+    let slow = holder();
+    let other = holder();
     let mut tx = world.tx().await;
     assert_eq!(epochs::release_turn(&mut tx).await.unwrap(), None);
     epochs::take_turn(&mut tx, slow, Term::at(at(0), at(60)))
@@ -294,7 +297,8 @@ async fn a_rebuilt_ledger_is_unsettled_until_its_epoch_is_finished(world: &World
 }
 
 fn page(tier: &str, level: u8) -> PageRow {
-    let (id, tier) = (PageId::random(&mut rand::rng()), tier.to_owned());
+    let id = PageId::random(&mut rand::rng());
+    let tier = tier.to_owned();
     PageRow {
         id,
         tier,
@@ -371,12 +375,10 @@ async fn a_stale_page_stays_stale_until_it_is_renewed(world: &World) {
 }
 
 async fn rotation_marks_a_tier_or_all(world: &World) {
-    let (leaf, branch, other, root) = (
-        page("standard", LEAF),
-        page("standard", 1),
-        page("sensitive", LEAF),
-        page("~root", 4),
-    );
+    let leaf = page("standard", LEAF);
+    let branch = page("standard", 1);
+    let other = page("sensitive", LEAF);
+    let root = page("~root", 4);
     entered(world, &[&leaf, &branch, &other, &root]).await;
     let mut tx = world.tx().await;
     assert_eq!(
@@ -409,7 +411,8 @@ async fn a_turn_covers_what_waits_and_nothing_else(world: &World) {
     let receipts: [ReceiptId; 3] = std::array::from_fn(|_| ReceiptId::random(&mut rand::rng()));
     let fence = async |at_: usize, fenced_at: Timestamp, had_key: bool| {
         let mut tx = world.tx().await;
-        let (key, seq) = (had_key.then_some("f"), i64::try_from(at_).unwrap() + 1);
+        let key = had_key.then_some("f");
+        let seq = i64::try_from(at_).unwrap() + 1;
         super::fence(&mut tx, ids[at_], fenced_at, receipts[at_], seq, key)
             .await
             .unwrap();

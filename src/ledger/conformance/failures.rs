@@ -273,7 +273,8 @@ async fn a_row_that_cannot_be_names_table_column_and_id(world: &World) {
     let id = world.one_announced().await;
     let other = super::recording_id(1);
     world.told(vec![announcement(1, "completed")], at(0)).await;
-    let (page, receipt) = (leaf(8), ReceiptId::random(&mut rand::rng()));
+    let page = leaf(8);
+    let receipt = ReceiptId::random(&mut rand::rng());
     let entry = KeyEntry {
         place: crate::keyring::Place {
             page: page.id,

@@ -178,7 +178,8 @@ async fn contents(world: &World) -> Vec<Vec<Image>> {
 
 async fn travel(from: &World, to: &World) {
     filled(from).await;
-    let (mut snapshot, mut tx) = (from.ledger.snapshot().await.unwrap(), to.tx().await);
+    let mut snapshot = from.ledger.snapshot().await.unwrap();
+    let mut tx = to.tx().await;
     assert_eq!(image::first_row(&mut tx).await.unwrap(), None);
     assert!(image::first_row(&mut snapshot).await.unwrap().is_some());
     image::defer_references(&mut tx).await.unwrap();
@@ -206,7 +207,8 @@ async fn travel(from: &World, to: &World) {
         assert_eq!(count, image::count(&mut snapshot, table).await.unwrap());
     }
     tx.commit().await.unwrap();
-    let (before, after) = (contents(from).await, contents(to).await);
+    let before = contents(from).await;
+    let after = contents(to).await;
     assert_eq!(before, after);
     for query in [
         "SELECT COUNT(*) FROM recordings WHERE call_sid IS NULL",
@@ -357,7 +359,8 @@ async fn pages_come_leaves_first(world: &World) {
 
 async fn rows_are_found_by_what_they_belong_to(world: &World) {
     filled(world).await;
-    let (one, two) = (recording_id(1).to_string(), recording_id(2).to_string());
+    let one = recording_id(1).to_string();
+    let two = recording_id(2).to_string();
     let mut tx = world.ledger.read().await.unwrap();
     for (table, subject, count) in [
         (Table::Recordings, one.as_str(), 1),

@@ -140,10 +140,8 @@ async fn the_fullest_page_with_room_is_found(world: &World) {
         (None, None)
     );
     let pages = [0, 1, 127, 128].map(|used| page("standard", 1, used));
-    let (root, service) = (
-        page(tree::ROOT, tree::ROOT_LEVEL, 2),
-        page(tree::SERVICE, LEAF, 1),
-    );
+    let root = page(tree::ROOT, tree::ROOT_LEVEL, 2);
+    let service = page(tree::SERVICE, LEAF, 1);
     for page in pages.iter().chain([
         &root,
         &service,
@@ -217,7 +215,10 @@ async fn of_two_who_replace_a_page_one_is_told(world: &World) {
     let read = tokio::sync::Barrier::new(2);
     let add = || {
         let is_first_try = AtomicBool::new(true);
-        let (tried_again, read, ledger, page) = (&tried_again, &read, &world.ledger, first.id);
+        let tried_again = &tried_again;
+        let read = &read;
+        let ledger = &world.ledger;
+        let page = first.id;
         async move {
             ledger
                 .unit(|| async {
@@ -250,8 +251,10 @@ async fn of_two_who_replace_a_page_one_is_told(world: &World) {
 }
 
 async fn a_process_gets_its_own_leaf_first(world: &World) {
-    let (us, them) = (holder(), holder());
-    let (own, fuller) = (page("standard", LEAF, 5), page("standard", LEAF, 100));
+    let us = holder();
+    let them = holder();
+    let own = page("standard", LEAF, 5);
+    let fuller = page("standard", LEAF, 100);
     insert(world, &own, us, at(10)).await;
     insert(world, &fuller, them, at(10)).await;
     assert_eq!(claim(world, us, at(9)).await, Some(own.id));
@@ -265,7 +268,8 @@ async fn a_process_gets_its_own_leaf_first(world: &World) {
 }
 
 async fn a_leaf_of_another_process_is_free_only_after_its_time(world: &World) {
-    let (us, them) = (holder(), holder());
+    let us = holder();
+    let them = holder();
     let leaf = page("standard", LEAF, 5);
     insert(world, &leaf, them, at(10)).await;
     assert_eq!(claim(world, us, at(9)).await, None);
@@ -335,7 +339,8 @@ async fn two_claimants_never_share_a_leaf(world: &World) {
 
 /// Two deposits of one process want the same leaf, which has room for one more key.
 async fn a_leaf_that_was_filled_meanwhile_is_not_given(world: &World) {
-    let (us, leaf) = (holder(), page("standard", LEAF, 127));
+    let us = holder();
+    let leaf = page("standard", LEAF, 127);
     insert(world, &leaf, us, at(100)).await;
     let mut first = world.tx().await;
     assert_eq!(

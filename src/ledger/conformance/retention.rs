@@ -106,7 +106,9 @@ async fn recordings_are_grouped_by_what_limits_them(world: &World) {
 }
 
 async fn read(tx: &mut Tx, until: Timestamp, held: bool, page: i64) -> Vec<RecordingId> {
-    let (group, mut after, mut found) = (group("standard", '0', 0, 0), None, Vec::new());
+    let group = group("standard", '0', 0, 0);
+    let mut after = None;
+    let mut found = Vec::new();
     loop {
         let some = retention::collected_until(tx, &group, until, held, after, page)
             .await
@@ -153,10 +155,8 @@ async fn what_is_held_is_read_apart(world: &World) {
 
 async fn what_is_kept_is_counted_for_each_account(world: &World) {
     let ids = told(world).await;
-    let (everybody, second) = (
-        BTreeSet::new(),
-        BTreeSet::from([parsed(&format!("AC{:032x}", 1))]),
-    );
+    let everybody = BTreeSet::new();
+    let second = BTreeSet::from([parsed(&format!("AC{:032x}", 1))]);
     let mut tx = world.tx().await;
     assert_eq!(
         retention::kept(&mut tx, &everybody).await.unwrap(),

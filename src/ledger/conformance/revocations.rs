@@ -481,13 +481,11 @@ async fn a_revocation_that_is_done_runs_again_when_more_is_reached(world: &World
     told.call = Some(parsed(&call));
     let id = told.id;
     world.told(vec![told], at(0)).await;
-    let (theirs, early) = (
-        revocation(Target::Subject(subject(1))),
-        Revocation {
-            revoked_at: at(-1),
-            ..revocation(Target::Subject(subject(1)))
-        },
-    );
+    let theirs = revocation(Target::Subject(subject(1)));
+    let early = Revocation {
+        revoked_at: at(-1),
+        ..revocation(Target::Subject(subject(1)))
+    };
     for each in [&theirs, &early] {
         world.begun(each).await;
         let mut tx = world.tx().await;
@@ -549,7 +547,8 @@ async fn what_covers_a_recording_is_found_from_it(world: &World) {
     let mut told = announcement(0, "completed");
     let conference = format!("CF{:032x}", 1);
     told.conference = Some(parsed(&conference));
-    let (id, account) = (told.id, told.account.clone());
+    let id = told.id;
+    let account = told.account.clone();
     world.told(vec![told], at(0)).await;
     world.named(&conference, "host", subject(1)).await;
     let covering = [

@@ -104,7 +104,8 @@ async fn a_unit_is_run_again_after_a_conflict_and_only_then(world: &World) {
         (1, Some(stale()), 1, false),
         (1, Some(Error::Unavailable("full".into())), 1, false),
     ] {
-        let (count, error) = (AtomicU32::new(0), std::sync::Mutex::new(error));
+        let count = AtomicU32::new(0);
+        let error = std::sync::Mutex::new(error);
         let outcome = world
             .ledger
             .unit(|| async {
@@ -173,14 +174,12 @@ async fn two_processes_write_and_neither_is_refused(world: &World) {
     let ids = world.announced(40).await;
     let another = world.another().await.unwrap();
     let writes = ids.iter().enumerate().map(|(index, id)| {
-        let (ledger, id) = (
-            if index % 2 == 0 {
-                &world.ledger
-            } else {
-                &another
-            },
-            *id,
-        );
+        let ledger = if index % 2 == 0 {
+            &world.ledger
+        } else {
+            &another
+        };
+        let id = *id;
         ledger.unit(move || async move {
             let mut tx = ledger.begin().await?;
             recordings::mark_sealed(&mut tx, id, at(1)).await?;

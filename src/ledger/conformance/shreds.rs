@@ -30,7 +30,8 @@ fn receipt() -> ReceiptId {
 
 async fn a_fence_stands_once_and_tells_its_receipt(world: &World) {
     let id = world.one_announced().await;
-    let (first, mut tx) = (receipt(), world.tx().await);
+    let first = receipt();
+    let mut tx = world.tx().await;
     assert_eq!(shreds::find_fence(&mut tx, id).await.unwrap(), None);
     super::fence(&mut tx, id, at(7), first, 1, None)
         .await
@@ -90,24 +91,21 @@ async fn fences_come_back_in_the_order_of_their_numbers(world: &World) {
 /// Two processes shred at once, and a third asks while they do.
 async fn who_asks_again_and_again_misses_no_fence(world: &World) {
     let ids = world.announced(60).await;
-    let (another, third) = (
-        world.another().await.unwrap(),
-        world.another().await.unwrap(),
-    );
+    let another = world.another().await.unwrap();
+    let third = world.another().await.unwrap();
     let reason: ShredReason = super::parsed("operator");
     let begin = audit::head(&mut third.read().await.unwrap()).await.unwrap();
     let fencing = ids.iter().enumerate().map(|(index, id)| {
-        let (ledger, id, reason) = (
-            if index % 2 == 0 {
-                &world.ledger
-            } else {
-                &another
-            },
-            *id,
-            &reason,
-        );
+        let ledger = if index % 2 == 0 {
+            &world.ledger
+        } else {
+            &another
+        };
+        let id = *id;
+        let reason = &reason;
         ledger.unit(move || async move {
-            let (mut tx, receipt) = (ledger.begin().await?, receipt());
+            let mut tx = ledger.begin().await?;
+            let receipt = receipt();
             let entry = NewEntry::shred_fenced(at(0), Actor::Operator, id, receipt, reason);
             let seq = audit::append(&mut tx, entry).await?;
             super::fence(&mut tx, id, at(0), receipt, seq, None).await?;
@@ -115,7 +113,8 @@ async fn who_asks_again_and_again_misses_no_fence(world: &World) {
         })
     });
     let asking = async {
-        let (mut seen, mut found) = (begin, Vec::new());
+        let mut seen = begin;
+        let mut found = Vec::new();
         while found.len() < ids.len() {
             for (seq, id) in shreds::fenced_after(&mut third.read().await.unwrap(), seen, 7)
                 .await
@@ -203,7 +202,8 @@ async fn file(tx: &mut Tx, id: ReceiptId, recording: RecordingId, jws: &str) -> 
 
 async fn a_receipt_is_filed_and_replaced(world: &World) {
     let ids = world.announced(2).await;
-    let (first, mut tx) = (receipt(), world.tx().await);
+    let first = receipt();
+    let mut tx = world.tx().await;
     assert_eq!(shreds::find_receipt(&mut tx, first).await.unwrap(), None);
     assert!(matches!(
         super::refile(&mut tx, first, "closed", "a.b.c", "x").await,

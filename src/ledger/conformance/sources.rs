@@ -124,7 +124,8 @@ async fn told(world: &World, sid: &str, kind: &str, source: &str, state: &str) {
 
 async fn transcripts_that_were_told_of_are_copies_too(world: &World) {
     let announced = super::announcement(0, "completed");
-    let (account, sid) = (&announced.account, &announced.source_sid);
+    let account = &announced.account;
+    let sid = &announced.source_sid;
     let quoted = format!("'{sid}'");
     told(world, "GT1", "intelligence", &quoted, "filed").await;
     told(world, "TR1", "record", &quoted, "dead").await;
@@ -151,7 +152,8 @@ async fn transcripts_that_were_told_of_are_copies_too(world: &World) {
 
 async fn a_transcript_that_is_due_is_awaited_by_its_recording(world: &World) {
     let announced = super::announcement(0, "completed");
-    let (account, sid) = (&announced.account, &announced.source_sid);
+    let account = &announced.account;
+    let sid = &announced.source_sid;
     let awaits = async |sids: &[&str]| {
         let sids: BTreeSet<String> = sids.iter().map(|sid| (*sid).to_owned()).collect();
         sources::awaits(&mut world.tx().await, account, sid, &sids)

@@ -407,11 +407,9 @@ async fn the_same_piece_is_kept_once(world: &World) {
 
 async fn letting_go_takes_every_word_and_keeps_what_is_filed_elsewhere(world: &World) {
     let [gone, kept] = of_one_call(world, &[3, 6]).await.try_into().unwrap();
-    let (filed, waiting, elsewhere) = (
-        (account(0), gt(1), call(1)),
-        (account(0), gt(2), call(1)),
-        (account(0), gt(3), call(2)),
-    );
+    let filed = (account(0), gt(1), call(1));
+    let waiting = (account(0), gt(2), call(1));
+    let elsewhere = (account(0), gt(3), call(2));
     let mut tx = world.tx().await;
     assert!(
         transcripts::hear(&mut tx, &event(&filed, None, None), at(0), at(0))

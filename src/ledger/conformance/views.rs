@@ -40,7 +40,9 @@ async fn a_newer_transcript_takes_the_place_of_the_older(world: &World) {
         artefact: Artefact::Audio,
         ..transcript()
     };
-    let (first, second, other) = (transcript(), transcript(), transcript());
+    let first = transcript();
+    let second = transcript();
+    let other = transcript();
     let mut tx = world.tx().await;
     recordings::insert_artefact(&mut tx, ids[0], Leg::All, &audio)
         .await
@@ -101,7 +103,8 @@ async fn a_recording_is_sealed_in_the_tier_it_is_in_by_then(world: &World) {
 async fn a_conversation_has_its_own_recordings_and_those_who_are_known(world: &World) {
     let call: Conversation = format!("CA{}", "7".repeat(32)).parse().unwrap();
     let conference: Conversation = format!("CF{}", "8".repeat(32)).parse().unwrap();
-    let (call_sid, conference_sid) = (parsed(call.as_str()), parsed(conference.as_str()));
+    let call_sid = parsed(call.as_str());
+    let conference_sid = parsed(conference.as_str());
     let told = |number, call, conference| Announcement {
         call,
         conference,
@@ -137,7 +140,8 @@ async fn a_conversation_has_its_own_recordings_and_those_who_are_known(world: &W
         );
     }
     drop(tx);
-    let (one, other) = (SubjectId::of_hash(&[1; 32]), SubjectId::of_hash(&[2; 32]));
+    let one = SubjectId::of_hash(&[1; 32]);
+    let other = SubjectId::of_hash(&[2; 32]);
     let row = |conversation: &Conversation, leg: &str, subject: &str| {
         format!(
             "INSERT INTO parties (conversation, leg, subject, named_at) VALUES ('{conversation}', '{leg}', {subject}, 1)"

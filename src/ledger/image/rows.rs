@@ -105,7 +105,8 @@ pub async fn find_all(tx: &mut Tx, table: Table, subjects: &[&str]) -> Result<Ve
             table.name()
         ))
     })?;
-    let (order, subjects) = (names(table.key().iter()), set(subjects));
+    let order = names(table.key().iter());
+    let subjects = set(subjects);
     let clauses = format!("WHERE {column} IN (SELECT key FROM json_each($1)) ORDER BY {order}");
     rows(tx, "image.find", table, &clauses, &[Arg::Text(&subjects)]).await
 }
@@ -133,7 +134,8 @@ pub async fn upsert(tx: &mut Tx, table: Table, images: &[Image]) -> Result<(), E
     if table.only_grows() {
         // Not by `ON CONFLICT` alone: SQLite asks the triggers first, and they refuse a second row.
         // `column1` is the first of `VALUES`.
-        let (name, key) = (table.name(), names(key.iter()));
+        let name = table.name();
+        let key = names(key.iter());
         let is_new = format!("NOT EXISTS (SELECT 1 FROM {name} WHERE {name}.{key} = new.column1)");
         return write(tx, "image.upsert", table, images, |values| {
             format!("SELECT * FROM (VALUES {values}) AS new WHERE {is_new} ON CONFLICT DO NOTHING")
@@ -240,7 +242,8 @@ async fn write(
     let width = table.columns().len();
     for images in images.chunks(BINDS / width) {
         let places = tx.values(images.len(), width);
-        let (name, columns) = (table.name(), names(table.columns().iter()));
+        let name = table.name();
+        let columns = names(table.columns().iter());
         let sql = format!(
             "/* {query} */ INSERT INTO {name} ({columns}) {}",
             source(&places)

@@ -229,7 +229,8 @@ pub async fn legs(
             ],
         )
         .await?;
-    let (id, leg) = ("conversation", "leg");
+    let id = "conversation";
+    let leg = "leg";
     rows.iter()
         .map(|row| {
             Ok((

@@ -21,10 +21,8 @@ pub(super) fn write(transcript: &Transcript) -> SecretBuffer {
             continue;
         }
         // A cue must end after it begins.
-        let (start, end) = (
-            sentence.start_ms,
-            sentence.end_ms.max(sentence.start_ms + 1),
-        );
+        let start = sentence.start_ms;
+        let end = sentence.end_ms.max(sentence.start_ms + 1);
         vtt.push_str(&format!("\n{} --> {}\n", time(start), time(end)));
         if let Some(leg) = &sentence.leg {
             // A name of a leg has only letters, digits, `-` and `_`; but it may have two dashes in
@@ -64,6 +62,7 @@ fn push(vtt: &mut Vtt, said: &Said) {
 
 /// `00:00:00.000`; hours have as many digits as they need.
 fn time(ms: u64) -> String {
-    let (s, ms) = (ms / 1000, ms % 1000);
+    let s = ms / 1000;
+    let ms = ms % 1000;
     format!("{:02}:{:02}:{:02}.{ms:03}", s / 3600, s / 60 % 60, s % 60)
 }

@@ -220,7 +220,8 @@ fn seconds_have_their_place() {
         chunk(b"fmt ", &format(1, 2, 10, 16)),
         chunk(b"data", &[7; 402]),
     ]);
-    let (wave, len) = (Wave::read(&wav).unwrap(), wav.len() as u64);
+    let wave = Wave::read(&wav).unwrap();
+    let len = wav.len() as u64;
     assert_eq!(wave.between(0, 1, len), 44..84);
     assert_eq!(wave.between(2, 5, len), 124..244);
     assert_eq!(
@@ -327,7 +328,8 @@ proptest! {
         let len = wav.len() as u64;
         let _ = measured(&wav, 16, step);
         if let Ok(wave) = Wave::read(&wav) {
-            let (sound, part) = (wave.sound(len), wave.between(from, to, len));
+            let sound = wave.sound(len);
+            let part = wave.between(from, to, len);
             prop_assert!(part.start <= part.end && part.start >= sound.start && part.end <= sound.end.max(sound.start));
             prop_assert!(sound.start == sound.end || sound.end <= len);
             prop_assert_eq!((part.end - part.start) % u64::from(wave.block), 0);

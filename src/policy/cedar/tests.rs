@@ -111,10 +111,8 @@ fn reviewer() -> Principal {
 #[test]
 fn what_is_printed_is_read_and_validated_by_cedar() {
     let rules = Rules::parse("p", SHIPPED).unwrap();
-    let (policies, schema) = (
-        rules.cedar().parse::<PolicySet>().unwrap(),
-        rules.schema().parse::<Schema>().unwrap(),
-    );
+    let policies = rules.cedar().parse::<PolicySet>().unwrap();
+    let schema = rules.schema().parse::<Schema>().unwrap();
     let told = Validator::new(schema).validate(&policies, ValidationMode::Strict);
     assert!(told.validation_passed(), "{told}");
     // The shipped file does not rest recording on consent, so that no purpose is in that group.
@@ -364,7 +362,8 @@ fn conditions_look_at_the_network() {
 fn conditions_look_at_tickets_and_justifications() {
     let case = "context has ticket && context.ticket like \"CASE-*\" && context.justified";
     let ticket = |text: &str| text.parse().unwrap();
-    let (right, wrong) = (ticket("CASE-1042"), ticket("OTHER-1"));
+    let right = ticket("CASE-1042");
+    let wrong = ticket("OTHER-1");
     let asked = |ticket, justification| {
         holds(
             case,
@@ -430,10 +429,8 @@ fn a_condition_that_cannot_be_evaluated_refuses() {
 #[test]
 fn a_fact_that_cannot_be_put_refuses() {
     let rulebook = Rulebook::new(Rules::parse("p", SHIPPED).unwrap(), []);
-    let (reviewer, sealed) = (
-        reviewer(),
-        recording(State::Sealed, "standard", rulebook.current().digest()),
-    );
+    let reviewer = reviewer();
+    let sealed = recording(State::Sealed, "standard", rulebook.current().digest());
     for at in [i64::MIN, i64::MAX, -400_000_000_000_000] {
         let odd = Recording {
             collected_at: Timestamp::from_millis(at),

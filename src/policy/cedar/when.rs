@@ -62,7 +62,8 @@ impl Conditions {
             Policy::parse(Some(PolicyId::new("when")), rule)
                 .map_err(|errors| errors.iter().map(told).collect::<Vec<_>>())
         };
-        let (never, always) = (rule("permit", "when")?, rule("forbid", "unless")?);
+        let never = rule("permit", "when")?;
+        let always = rule("forbid", "unless")?;
         let Some(validator) = &self.0 else {
             return Ok(Vec::new());
         };
@@ -98,7 +99,8 @@ fn way_out(error: &ValidationError) -> String {
 
 /// How deep brackets are nested, at the most; those in texts and comments count too.
 fn depth(text: &str) -> usize {
-    let (mut depth, mut deepest) = (0_usize, 0);
+    let mut depth = 0_usize;
+    let mut deepest = 0;
     for c in text.chars() {
         match c {
             '(' | '[' | '{' => depth += 1,

@@ -438,7 +438,8 @@ fn any_parties() -> impl Strategy<Value = Vec<Party>> {
 proptest! {
     #[test]
     fn any_yes_never_takes_anything_away(parties in any_parties(), before in proptest::collection::vec(any_statement(), 0..6), more in any_statement()) {
-        let (recording, purpose) = (recording(State::Sealed, "standard", ""), "training".parse().unwrap());
+        let recording = recording(State::Sealed, "standard", "");
+        let purpose = "training".parse().unwrap();
         let less = Consents { parties, statements: before };
         let mut more_said = less.clone();
         more_said.statements.push(Statement { answer: Answer::Given, ..more });
@@ -448,7 +449,8 @@ proptest! {
 
     #[test]
     fn any_no_never_gives_anything(parties in any_parties(), before in proptest::collection::vec(any_statement(), 0..6), more in any_statement(), withdrawn in any::<bool>()) {
-        let (recording, purpose) = (recording(State::Sealed, "standard", ""), "training".parse().unwrap());
+        let recording = recording(State::Sealed, "standard", "");
+        let purpose = "training".parse().unwrap();
         let less = Consents { parties, statements: before };
         let mut more_said = less.clone();
         more_said.statements.push(Statement { answer: if withdrawn { Answer::Withdrawn } else { Answer::Declined }, ..more });
@@ -457,7 +459,8 @@ proptest! {
 
     #[test]
     fn any_order_of_statements_says_the_same(parties in any_parties(), said in proptest::collection::vec(any_statement(), 0..6)) {
-        let (recording, purpose) = (recording(State::Sealed, "standard", ""), "training".parse().unwrap());
+        let recording = recording(State::Sealed, "standard", "");
+        let purpose = "training".parse().unwrap();
         let forth = Consents { parties: parties.clone(), statements: said.clone() };
         let back = Consents { parties: parties.into_iter().rev().collect(), statements: said.into_iter().rev().collect() };
         prop_assert_eq!(forth.cover(&recording, &purpose, NOW), back.cover(&recording, &purpose, NOW));
@@ -467,7 +470,8 @@ proptest! {
     #[test]
     fn any_party_more_never_gives_consent(parties in any_parties(), said in proptest::collection::vec(any_statement(), 0..6)) {
         prop_assume!(!parties.is_empty());
-        let (recording, purpose) = (recording(State::Sealed, "standard", ""), "training".parse().unwrap());
+        let recording = recording(State::Sealed, "standard", "");
+        let purpose = "training".parse().unwrap();
         let fewer = Consents { parties, statements: said };
         let mut more = fewer.clone();
         more.parties.push(party("channel-3", None));

@@ -43,7 +43,8 @@ pub(super) fn find(tokens: &Tokens) -> Vec<Range<usize>> {
 
 /// The last token of the number that begins with this one.
 fn ends(tokens: &Tokens, first: usize) -> Option<usize> {
-    let (mut symbols, mut wanted) = (Vec::new(), None);
+    let mut symbols = Vec::new();
+    let mut wanted = None;
     for at in first.. {
         let token = tokens.get(at)?;
         for symbol in tokens.symbols(token) {

@@ -11,7 +11,8 @@ const WORDS: usize = 4;
 
 /// Every run of whole groups that is a card number. Of those that begin together, the longest.
 pub(super) fn find(tokens: &Tokens) -> Vec<Range<usize>> {
-    let (mut found, mut hidden_to) = (Vec::new(), 0);
+    let mut found = Vec::new();
+    let mut hidden_to = 0;
     for first in 0..tokens.len() {
         let runs = tokens.runs(first, 19, WORDS);
         let longest = runs.iter().rev().find(|(_, digits)| is_card(digits));
@@ -52,7 +53,10 @@ fn is_of_a_network(digits: &[u8]) -> bool {
             .take(length)
             .fold(0u32, |number, digit| number * 10 + u32::from(*digit))
     };
-    let (one, two, three, four) = (prefix(1), prefix(2), prefix(3), prefix(4));
+    let one = prefix(1);
+    let two = prefix(2);
+    let three = prefix(3);
+    let four = prefix(4);
     match digits.len() {
         // Visa; Maestro.
         13 => one == 4 || is_maestro(one, two),

@@ -12,7 +12,8 @@ use super::token::Tokens;
 const NEAR: usize = 8;
 
 pub(super) fn find(tokens: &Tokens) -> Vec<Range<usize>> {
-    let (mut found, mut hidden_to) = (Vec::new(), 0);
+    let mut found = Vec::new();
+    let mut hidden_to = 0;
     for first in 0..tokens.len() {
         let runs = tokens.runs(first, 9, 0);
         let Some((last, digits)) = runs.last().filter(|(_, digits)| digits.len() == 9) else {
@@ -38,7 +39,9 @@ fn is_possible(digits: &[u8]) -> bool {
             .take(count)
             .fold(0u32, |number, digit| number * 10 + u32::from(*digit))
     };
-    let (area, group, serial) = (number(0, 3), number(3, 2), number(5, 4));
+    let area = number(0, 3);
+    let group = number(3, 2);
+    let serial = number(5, 4);
     area != 0 && area != 666 && area < 900 && group != 0 && serial != 0
 }
 

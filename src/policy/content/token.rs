@@ -105,8 +105,10 @@ impl Tokens {
     /// far, up to `most` digits: the last token and the digits of each run that ends there. Up to
     /// `words` words in a row may stand between two groups of at least [`GROUP`] digits.
     pub(super) fn runs(&self, first: usize, most: usize, words: usize) -> Vec<(usize, Vec<u8>)> {
-        let (mut runs, mut digits) = (Vec::new(), Vec::new());
-        let (mut between, mut group) = (0, 0);
+        let mut runs = Vec::new();
+        let mut digits = Vec::new();
+        let mut between = 0;
+        let mut group = 0;
         for at in first.. {
             let Some(token) = self.get(at) else { break };
             // A run that has more digits than wanted is not looked through for a part of it.
@@ -151,7 +153,8 @@ fn cut(text: &str) -> Vec<Token> {
         if !is_word(first) {
             continue;
         }
-        let (mut end, mut is_number) = (start + first.len_utf8(), digit(first).is_some());
+        let mut end = start + first.len_utf8();
+        let mut is_number = digit(first).is_some();
         if !is_unspaced(first) {
             while let Some((at, c)) = chars.next_if(|(_, c)| is_word(*c) && !is_unspaced(*c)) {
                 (end, is_number) = (at + c.len_utf8(), is_number && digit(c).is_some());

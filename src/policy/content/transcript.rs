@@ -35,7 +35,8 @@ pub fn found_in(transcript: &Transcript, rules: &[ContentRule]) -> Vec<usize> {
 pub fn redacted(transcript: &Transcript, rules: &[ContentRule]) -> Transcript {
     let [texts, words] = [whole, by_word].map(|form| hidden(transcript, rules, form));
     transcript.retold(|at, sentence| {
-        let (texts, words) = (texts.get(&at), words.get(&at));
+        let texts = texts.get(&at);
+        let words = words.get(&at);
         let text = match (texts.and_then(|texts| texts.first()), words) {
             (Some(text), _) => text.clone(),
             (None, None) => sentence.text.expose().to_owned(),
@@ -109,7 +110,8 @@ fn hidden(
         let ranges = merged(&find(&leg.text, rules));
         let inside = |piece: &Range<usize>| {
             let first = ranges.partition_point(|range| range.end <= piece.start);
-            let (start, end) = (piece.start, piece.end);
+            let start = piece.start;
+            let end = piece.end;
             ranges
                 .iter()
                 .skip(first)

@@ -184,7 +184,8 @@ impl View {
         match (self, other) {
             (Self::Audio, view) | (view, Self::Audio) => Some(view),
             (Self::Window { from_s: a, to_s: b }, Self::Window { from_s: c, to_s: d }) => {
-                let (from_s, to_s) = (a.max(c), b.min(d));
+                let from_s = a.max(c);
+                let to_s = b.min(d);
                 (from_s < to_s).then_some(Self::Window { from_s, to_s })
             }
             (Self::Window { .. }, _) | (_, Self::Window { .. }) => None,

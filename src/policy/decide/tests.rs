@@ -93,7 +93,8 @@ fn an_empty_policy_denies_everything() {
                 [[tiers]]\nname = \"standard\"\ndescription = \"T\"\ngrant_lifetime = \"24h\"\n[actions]\ncatalogue = []\nshred = []\naudit = []\n";
     let rulebook = Rulebook::new(Rules::parse("empty", text).unwrap(), []);
     let recording = recording(State::Sealed, "standard", rulebook.current().digest());
-    let (officer, consents) = (principal(&["privacy-officer", "reviewer"]), willing());
+    let officer = principal(&["privacy-officer", "reviewer"]);
+    let consents = willing();
     for purpose in ["training", "legal-request", "unknown"] {
         let denial = denied(decide(
             &everything_granted(&officer, &recording, &consents, purpose),
@@ -189,7 +190,8 @@ fn every_reason_comes_at_once_and_in_order() {
 
 #[test]
 fn everything_shipped_is_of_use() {
-    let (rulebook, consents) = (shipped(), willing());
+    let rulebook = shipped();
+    let consents = willing();
     let document = rulebook.current().document();
     for purpose in &document.purposes {
         for tier in &purpose.tiers {

@@ -29,10 +29,8 @@ fn recording(tier: &str, days: u64, state: State) -> Recording {
 }
 
 fn diff(new: Rules, recordings: &[Recording]) -> Diff {
-    let (from, to) = (
-        Rulebook::new(shipped(), []),
-        Rulebook::new(new, [shipped()]),
-    );
+    let from = Rulebook::new(shipped(), []);
+    let to = Rulebook::new(new, [shipped()]);
     let mut comparison = Comparison::new(&from, &to, NOW);
     for recording in recordings {
         comparison.count(recording, &Consents::NONE, &[]);
@@ -110,10 +108,8 @@ fn a_version_of_the_future_is_asked_on_its_first_day() {
 
 #[test]
 fn answers_are_kept_and_asked_for_again_where_they_must() {
-    let (from, to) = (
-        Rulebook::new(shipped(), []),
-        Rulebook::new(changed("budget = 200", "budget = 100"), [shipped()]),
-    );
+    let from = Rulebook::new(shipped(), []);
+    let to = Rulebook::new(changed("budget = 200", "budget = 100"), [shipped()]);
     let mut comparison = Comparison::new(&from, &to, NOW);
     for days in [1, 2, 3, 200] {
         comparison.count(
@@ -128,12 +124,10 @@ fn answers_are_kept_and_asked_for_again_where_they_must() {
 
 #[test]
 fn what_somebody_consented_to_is_counted_as_open() {
-    let (from, to) = (
-        Rulebook::new(shipped(), []),
-        Rulebook::new(
-            changed("basis = \"contract\"", "basis = \"consent\""),
-            [shipped()],
-        ),
+    let from = Rulebook::new(shipped(), []);
+    let to = Rulebook::new(
+        changed("basis = \"contract\"", "basis = \"consent\""),
+        [shipped()],
     );
     let mut comparison = Comparison::new(&from, &to, NOW);
     let all = [1, 2, 3].map(|days| recording("standard", days, State::Sealed));

@@ -422,7 +422,8 @@ impl Reader<'_> {
         let name = section.parsed::<Label>("name", self.faults);
         let value = section.text("value", self.faults);
         section.finish(self.faults);
-        let (name, value) = (name?, value?);
+        let name = name?;
+        let value = value?;
         // If the declaration has a fault, that is told.
         if labels.is_some_and(|labels| !labels.contains(&name.value)) {
             self.faults.add(

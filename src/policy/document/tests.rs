@@ -31,7 +31,8 @@ fn line_of(text: &str, marker: &str) -> usize {
 
 /// The file has a fault at the line with this marker that says this.
 fn assert_told(text: &str, marker: &str, said: &str, case: &str) {
-    let (told, place) = (faults(text), format!("p.toml:{}: ", line_of(text, marker)));
+    let told = faults(text);
+    let place = format!("p.toml:{}: ", line_of(text, marker));
     let is_told = told
         .iter()
         .any(|fault| fault.starts_with(&place) && fault.contains(said));

@@ -99,10 +99,8 @@ fn segments_swapped_dropped_repeated() {
 
 #[test]
 fn segments_spliced_from_another_object_of_the_same_key_and_context() {
-    let (one, other) = (
-        seal(SegmentLength::Text, &content(3 * TEXT)),
-        seal(SegmentLength::Text, &content(3 * TEXT)),
-    );
+    let one = seal(SegmentLength::Text, &content(3 * TEXT));
+    let other = seal(SegmentLength::Text, &content(3 * TEXT));
     for index in 0..3 {
         let mut spliced = one.clone();
         let place = HEADER + index * STEP..HEADER + (index + 1) * STEP;
@@ -162,10 +160,8 @@ fn bytes_added_at_the_end() {
 fn a_piece_of_the_wrong_length_is_not_opened() {
     let object = seal(SegmentLength::Text, &content(2 * TEXT));
     let layout = Layout::of(object.len() as u64, SegmentLength::Text).unwrap();
-    let (header, last) = (
-        cut(&object, layout.header()).unwrap(),
-        cut(&object, layout.final_segment()).unwrap(),
-    );
+    let header = cut(&object, layout.header()).unwrap();
+    let last = cut(&object, layout.final_segment()).unwrap();
     for (header, last) in [
         (header.slice(1..), last.clone()),
         (header.clone(), last.slice(1..)),
@@ -216,7 +212,8 @@ fn each_field_of_the_context_changed_alone() {
 fn each_field_of_the_associated_data_changed_alone() {
     let object = seal(SegmentLength::Text, b"what was said");
     let floe = fast_floe::Key::from_bytes([0x5a; 32]);
-    let (vault, recording) = (context().vault, context().recording);
+    let vault = context().vault;
+    let recording = context().recording;
     let right = [
         b"recvault/object/1".as_slice(),
         vault.as_bytes(),

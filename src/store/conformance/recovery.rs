@@ -56,7 +56,8 @@ every_store!(
 async fn recovery_files_of_any_length_come_back(store: &Store) {
     for kind in [Snapshot, Journal] {
         for len in [0, 1, 1000, PART - 1, PART, PART + 1, 2 * PART + 12_345] {
-            let (name, bytes) = (name(kind, 3, 17), content(len));
+            let name = name(kind, 3, 17);
+            let bytes = content(len);
             put_recovery(store, name, bytes.clone()).await.unwrap();
             assert_eq!(store.recovery_size(name).await.unwrap(), len as u64);
             assert!(
@@ -104,7 +105,8 @@ async fn they_are_listed_in_order(store: &Store) {
 }
 
 async fn they_are_not_objects_and_objects_are_not_they(store: &Store) {
-    let (snapshot, long) = (name(Snapshot, 1, 2), name(Journal, 1, 2));
+    let snapshot = name(Snapshot, 1, 2);
+    let long = name(Journal, 1, 2);
     put_recovery(store, snapshot, content(10)).await.unwrap();
     put_recovery(store, long, content(PART + 1)).await.unwrap();
     put(store, snapshot.id, content(11)).await.unwrap();
@@ -132,7 +134,8 @@ async fn they_are_not_objects_and_objects_are_not_they(store: &Store) {
 }
 
 async fn ranges_at_the_edges(store: &Store) {
-    let (name, n) = (name(Journal, 1, 1), 100_000u64);
+    let name = name(Journal, 1, 1);
+    let n = 100_000u64;
     let bytes = content(100_000);
     put_recovery(store, name, bytes.clone()).await.unwrap();
     let ranges: [Range<u64>; 8] = [
@@ -156,7 +159,8 @@ async fn ranges_at_the_edges(store: &Store) {
 }
 
 async fn a_range_beyond_the_end_is_an_error(store: &Store) {
-    let (name, size) = (name(Snapshot, 1, 1), 1000);
+    let name = name(Snapshot, 1, 1);
+    let size = 1000;
     put_recovery(store, name, content(1000)).await.unwrap();
     for range in [0..1001u64, 999..1001, 1000..1001, 5000..5001] {
         let end = range.end;
@@ -197,7 +201,8 @@ async fn what_is_not_there_is_not_found(store: &Store) {
 
 async fn a_second_write_of_a_name_is_refused(store: &Store) {
     for (first, second) in [(3, 5), (PART + 1, 5), (5, PART + 1), (PART + 1, PART + 2)] {
-        let (name, bytes) = (name(Snapshot, 1, 1), content(first));
+        let name = name(Snapshot, 1, 1);
+        let bytes = content(first);
         put_recovery(store, name, bytes.clone()).await.unwrap();
         let taken = Error::AlreadyExists {
             store: store.name(),
@@ -265,9 +270,11 @@ async fn unfinished_ones_are_never_listed(store: &Store) {
 }
 
 async fn foreign_files_are_passed_over_and_kept(store: &Store) {
-    let (snapshot, digits) = (name(Snapshot, 1, 1), "0123456789abcdef0123456789abcdef");
+    let snapshot = name(Snapshot, 1, 1);
+    let digits = "0123456789abcdef0123456789abcdef";
     put_recovery(store, snapshot, content(10)).await.unwrap();
-    let (snapshots, journal) = (store.paths.top("snapshots"), store.paths.top("journal"));
+    let snapshots = store.paths.top("snapshots");
+    let journal = store.paths.top("journal");
     let foreign = [
         snapshots.clone().join("README"),
         snapshots.clone().join(format!("{digits}.floe")),
@@ -306,7 +313,8 @@ async fn foreign_files_are_passed_over_and_kept(store: &Store) {
 }
 
 async fn sweeping_spares_finished_ones(store: &Store) {
-    let (short, long) = (name(Snapshot, 1, 1), name(Journal, 1, 1));
+    let short = name(Snapshot, 1, 1);
+    let long = name(Journal, 1, 1);
     put_recovery(store, short, content(10)).await.unwrap();
     put_recovery(store, long, content(2 * PART)).await.unwrap();
     assert_eq!(store.sweep_uploads(in_an_hour()).await.unwrap(), 0);

@@ -101,7 +101,8 @@ type Answer<'a, T> = Pin<Box<dyn Future<Output = Result<T>> + Send + 'a>>;
 
 impl MultipartUpload for GatedUpload {
     fn put_part(&mut self, data: PutPayload) -> UploadPart {
-        let (gate, part) = (self.gate.clone(), self.inner.put_part(data));
+        let gate = self.gate.clone();
+        let part = self.inner.put_part(data);
         let passed: BoxFuture<'static, Result<()>> = async move {
             gate.pass().await?;
             part.await

@@ -122,7 +122,8 @@ async fn a_marker_of_one_line_is_of_an_object() {
 #[tokio::test]
 async fn a_marker_that_outlived_its_upload_is_removed_and_the_file_stays() {
     let world = s3();
-    let (store, name) = (&world.store, name(Journal, 1, 1));
+    let store = &world.store;
+    let name = name(Journal, 1, 1);
     put_recovery(store, name, content(10)).await.unwrap();
     let marker = store.paths.upload(name.id);
     store
@@ -139,7 +140,8 @@ async fn a_marker_that_outlived_its_upload_is_removed_and_the_file_stays() {
 async fn a_marker_that_is_not_our_writing_is_passed_over() {
     let world = s3();
     let store = &world.store;
-    let (marked, other) = (id(), name(Snapshot, 1, 1));
+    let marked = id();
+    let other = name(Snapshot, 1, 1);
     put(store, marked, content(10)).await.unwrap();
     let marker = store.paths.upload(marked);
     for body in [
@@ -246,10 +248,8 @@ async fn a_folder_that_is_gone_does_not_pass_for_one_without_snapshots() {
     put_recovery(&world.store, snapshot, content(10))
         .await
         .unwrap();
-    let (there, away) = (
-        world.folder.path().join("objects"),
-        world.folder.path().join("away"),
-    );
+    let there = world.folder.path().join("objects");
+    let away = world.folder.path().join("away");
     std::fs::rename(&there, &away).unwrap();
     for _ in ["absent", "another"] {
         assert!(matches!(

@@ -96,8 +96,10 @@ pub fn from_value(value: &Value) -> Result<Option<Encryption>, DetailsError> {
 }
 
 fn read(pairs: &[(String, Value)]) -> Result<Option<Encryption>, DetailsError> {
-    let (kind, key_sid) = (one(pairs, KIND)?, one(pairs, KEY_SID)?);
-    let (wrapped_key, nonce) = (one(pairs, WRAPPED_KEY)?, one(pairs, IV)?);
+    let kind = one(pairs, KIND)?;
+    let key_sid = one(pairs, KEY_SID)?;
+    let wrapped_key = one(pairs, WRAPPED_KEY)?;
+    let nonce = one(pairs, IV)?;
     if [kind, key_sid, wrapped_key, nonce]
         .iter()
         .all(Option::is_none)

@@ -102,10 +102,8 @@ impl Encryption {
         let sid = || self.public_key_sid.clone();
         // What came from the ledger was checked when it was read; if it cannot be read now, it
         // opens nothing.
-        let (wrapped, nonce) = (
-            STANDARD.decode(&self.wrapped_key),
-            STANDARD.decode(&self.nonce),
-        );
+        let wrapped = STANDARD.decode(&self.wrapped_key);
+        let nonce = STANDARD.decode(&self.nonce);
         let nonce = nonce.ok().and_then(|nonce| nonce.try_into().ok());
         let (Ok(wrapped), Some(nonce)) = (wrapped, nonce) else {
             return Err(Refusal::WrongKey { sid: sid() }.into());

@@ -90,7 +90,9 @@ fn details(wrapped: &[u8], nonce: &[u8]) -> Encryption {
 
 #[test]
 fn what_was_wrapped_and_encrypted_comes_out() {
-    let (pair, key, nonce) = (Pair::new(), [7; 32], [9; 12]);
+    let pair = Pair::new();
+    let key = [7; 32];
+    let nonce = [9; 12];
     let private = PrivateKey::from_pem(&pair.pem()).unwrap();
     let mut decryptor = details(&pair.wrap(&key), &nonce)
         .decryptor(&private)
@@ -106,10 +108,8 @@ fn a_wrong_key_says_so_and_a_place_that_cannot_be_asked_passes() {
         FetchError,
         media::{Hiccup, Refusal},
     };
-    let (pair, other) = (
-        Pair::new(),
-        PrivateKey::from_pem(&Pair::new().pem()).unwrap(),
-    );
+    let pair = Pair::new();
+    let other = PrivateKey::from_pem(&Pair::new().pem()).unwrap();
     let sid = format!("CR{}", "0".repeat(32));
     let told = details(&pair.wrap(&[7; 32]), &[9; 12])
         .decryptor(&other)

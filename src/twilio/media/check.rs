@@ -336,7 +336,8 @@ mod tests {
     ) -> Result<Vec<u8>, FetchError> {
         let mut check = Check::new(content_length);
         check.decrypt(Decryptor::new(&Key::from_slice(&KEY).unwrap(), &NONCE));
-        let (mut passed, mut rest) = (Vec::new(), file);
+        let mut passed = Vec::new();
+        let mut rest = file;
         for &length in lengths.iter().cycle() {
             if rest.is_empty() {
                 break;

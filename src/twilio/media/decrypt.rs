@@ -108,7 +108,8 @@ impl Decryptor {
     /// [`Wrong`]: everything that came out is worthless.
     pub fn finish(mut self) -> Result<Bytes, Wrong> {
         let rest = self.held.len().checked_sub(TAG).ok_or(Wrong::Tag)?;
-        let (rest, tag) = (self.held.split_to(rest), self.held.split());
+        let rest = self.held.split_to(rest);
+        let tag = self.held.split();
         let mut out = BytesMut::zeroed(rest.len() + BLOCK);
         self.decrypt(&rest, &mut out)?;
         out.truncate(rest.len());

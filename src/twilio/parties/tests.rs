@@ -100,10 +100,8 @@ fn of_two_channels_the_first_is_the_call_and_the_second_what_it_dialled() {
 
 #[test]
 fn of_several_who_were_dialled_nobody_knows_the_channel() {
-    let (parent, later) = (
-        call(1, "inbound", ANNA, LINE),
-        call(9, "outbound-dial", ANNA, "client:b"),
-    );
+    let parent = call(1, "inbound", ANNA, LINE);
+    let later = call(9, "outbound-dial", ANNA, "client:b");
     let children = [later, call(2, "outbound-dial", ANNA, "client:a")];
     let expected = [
         "caller 1 +493012345678 -",
@@ -118,10 +116,8 @@ fn of_several_who_were_dialled_nobody_knows_the_channel() {
 
 #[test]
 fn a_call_that_dialled_nobody_has_another_side_unless_it_is_a_voicemail() {
-    let (inbound, outbound) = (
-        call(1, "inbound", ANNA, LINE),
-        call(1, "outbound-api", LINE, ANNA),
-    );
+    let inbound = call(1, "inbound", ANNA, LINE);
+    let outbound = call(1, "outbound-api", LINE, ANNA);
     assert_eq!(
         told(&of_call(&inbound, &[], Some("RecordVerb"))),
         ["caller 1 +493012345678 -"]

@@ -126,7 +126,8 @@ impl Client {
         first: ApiUrl,
         items: &'static str,
     ) -> Result<List<T>, RestError> {
-        let (mut all, mut pages) = (List::default(), Pages::new(first, items));
+        let mut all = List::default();
+        let mut pages = Pages::new(first, items);
         for _ in 0..MOST_OF_SHORT {
             let Some(page) = pages.next(self, account).await? else {
                 return Ok(all);

@@ -243,10 +243,8 @@ mod tests {
 
     #[test]
     fn only_what_is_not_at_twilio_is_elsewhere() {
-        let (twilio, local) = (
-            accounts("https://api.twilio.com"),
-            accounts("http://127.0.0.1:4010"),
-        );
+        let twilio = accounts("https://api.twilio.com");
+        let local = accounts("http://127.0.0.1:4010");
         let [twilio, local] = [&twilio, &local].map(|accounts| accounts.iter().next().unwrap());
         for own in [
             "http://api.twilio.com/2010-04-01/Accounts/AC/Recordings/RE",

@@ -249,7 +249,8 @@ async fn listed(other: &Other, list: &str) -> Result<(Vec<String>, usize), RestE
     fn known<T>(list: List<T>, by: impl Fn(&T) -> String) -> (Vec<String>, usize) {
         (list.items.iter().map(by).collect(), list.unreadable)
     }
-    let (client, account) = (&other.client, other.account());
+    let client = &other.client;
+    let account = other.account();
     let transcript = format!("GT{}", "4".repeat(32)).parse().unwrap();
     let conference = format!("CF{}", "4".repeat(32)).parse().unwrap();
     let option = |sid: &Option<CallSid>| sid.as_ref().map(ToString::to_string).unwrap_or_default();
@@ -265,7 +266,8 @@ async fn listed(other: &Other, list: &str) -> Result<(Vec<String>, usize), RestE
                     with_deleted: true,
                 },
             );
-            let (mut all, mut unreadable) = (Vec::new(), 0);
+            let mut all = Vec::new();
+            let mut unreadable = 0;
             while let Some(page) = pages.next(client, account).await? {
                 all.extend(page.items.iter().map(|item| item.sid.to_string()));
                 unreadable += page.unreadable;
@@ -357,7 +359,8 @@ fn bare(items: &str, schema: Schema, by: &str, number: usize) -> (String, Value)
 
 #[tokio::test]
 async fn an_item_that_tells_nothing_costs_no_other_of_its_list() {
-    let (other, mut runner) = (Other::start().await, TestRunner::default());
+    let other = Other::start().await;
+    let mut runner = TestRunner::default();
     let mut counted: BTreeMap<&str, usize> = BTreeMap::new();
     for (list, items, schema, by) in LISTS {
         let some = prop::collection::vec(
@@ -366,7 +369,8 @@ async fn an_item_that_tells_nothing_costs_no_other_of_its_list() {
         );
         for case in 0..64 {
             let mut draw = || some.new_tree(&mut runner).unwrap().current();
-            let (mut pages, mut total) = ([draw(), draw()], 0);
+            let mut pages = [draw(), draw()];
+            let mut total = 0;
             let mut names = Vec::new();
             for (number, page) in pages.iter_mut().enumerate() {
                 let (name, item) = bare(items, schema, by, 2 * case + number + 1);
@@ -433,8 +437,10 @@ fn next_of(list: &str) -> String {
 
 #[tokio::test]
 async fn what_is_asked_for_by_its_id_is_read_whatever_else_is_told_of_it() {
-    let (other, mut runner) = (Other::start().await, TestRunner::default());
-    let (client, account) = (&other.client, other.account());
+    let other = Other::start().await;
+    let mut runner = TestRunner::default();
+    let client = &other.client;
+    let account = other.account();
     let gt = format!("GT{}", "4".repeat(32)).parse().unwrap();
     let tr = format!("TR{}", "4".repeat(32)).parse().unwrap();
     let all = [

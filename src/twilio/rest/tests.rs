@@ -63,11 +63,10 @@ impl Other {
         reason = "the test's own server, which ends with the test's runtime"
     )]
     async fn with(accounts: Vec<AccountSettings>) -> Self {
-        let (asked, answers) = (
-            Arc::<Mutex<Vec<_>>>::default(),
-            Arc::<Mutex<VecDeque<Told>>>::default(),
-        );
-        let (log, queue) = (Arc::clone(&asked), Arc::clone(&answers));
+        let asked = Arc::<Mutex<Vec<_>>>::default();
+        let answers = Arc::<Mutex<VecDeque<Told>>>::default();
+        let log = Arc::clone(&asked);
+        let queue = Arc::clone(&answers);
         let answer = move |uri: Uri, headers: HeaderMap| {
             let credential = headers
                 .get(header::AUTHORIZATION)
@@ -523,7 +522,8 @@ async fn a_subaccount_asks_for_recordings_with_its_parents_credential_and_for_tr
     };
     let other = Other::with(vec![parent, sub]).await;
     let account = other.accounts.get(&child).unwrap();
-    let (parents, own) = (format!("{}:hunter2", sid()), format!("{child}:swordfish"));
+    let parents = format!("{}:hunter2", sid());
+    let own = format!("{child}:swordfish");
     let transcript = format!("GT{}", "4".repeat(32)).parse().unwrap();
     let _ = other.client.recording(account, &recording(), true).await;
     let _ = other.client.transcriptions_of(account, &recording()).await;

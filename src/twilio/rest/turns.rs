@@ -41,7 +41,8 @@ mod tests {
 
     #[test]
     fn turns_come_one_after_another_and_are_not_saved_up() {
-        let (turns, start) = (Turns::new(10), Instant::now());
+        let turns = Turns::new(10);
+        let start = Instant::now();
         let [tenth, later] = [100, 5000].map(|millis| start + Duration::from_millis(millis));
         assert_eq!(
             [turns.turn(start), turns.turn(start), turns.turn(start)],

@@ -127,10 +127,8 @@ fn vectors_7_and_8_duplicates_are_distinct_and_sorted() {
         ("Digits", "1234"),
     ];
     must_pass(BASE, U, digits, "IK+Dwps556ElfBT0I3Rgjkr1wJU=");
-    let (a, b) = (
-        ("MessagingBinding.Address", "+1325xxxxxxx"),
-        ("MessagingBinding.Address", "+1415xxxxxxx"),
-    );
+    let a = ("MessagingBinding.Address", "+1325xxxxxxx");
+    let b = ("MessagingBinding.Address", "+1415xxxxxxx");
     must_pass(BASE, U, &[a, b], "83O6e2vORAoJHUNzJjDWN1jz+BA=");
     must_pass(BASE, U, &[b, a], "83O6e2vORAoJHUNzJjDWN1jz+BA=");
     must_fail(BASE, U, &[a], "83O6e2vORAoJHUNzJjDWN1jz+BA=");

@@ -90,14 +90,11 @@ fn each_verb_says_what_twilios_own_library_says() {
         (Verb::Hangup, "<Hangup />"),
         (Verb::Message("Done.".into()), "<Message>Done.</Message>"),
     ] {
-        let (ours, theirs) = (
-            rendered([verb]),
-            format!("<?xml version=\"1.0\" encoding=\"UTF-8\"?><Response>{theirs}</Response>"),
-        );
-        let (ours, theirs) = (
-            Document::parse(&ours).unwrap(),
-            Document::parse(&theirs).unwrap(),
-        );
+        let ours = rendered([verb]);
+        let theirs =
+            format!("<?xml version=\"1.0\" encoding=\"UTF-8\"?><Response>{theirs}</Response>");
+        let ours = Document::parse(&ours).unwrap();
+        let theirs = Document::parse(&theirs).unwrap();
         let all = |document: &Document<'_>| -> Vec<_> {
             document
                 .descendants()

@@ -127,7 +127,8 @@ fn who_is_withheld_is_nobody() {
 fn an_answer_comes_with_what_our_own_url_carries() {
     let url = "/v?step=answer&attempt=2&language=de-DE&policy=0123456789abcdef";
     let request = parse(url, &[("SpeechResult", "Ja."), ("Confidence", "0.9375")]).unwrap();
-    let (language, policy) = (Some("de-DE".into()), Some("0123456789abcdef".into()));
+    let language = Some("de-DE".into());
+    let policy = Some("0123456789abcdef".into());
     assert_eq!(
         request.step,
         Step {

@@ -132,10 +132,8 @@ impl<'a> Attacker<'a> {
     /// # Errors
     /// [`Error::NoVault`], [`Error::OtherVault`]; the ledger's.
     pub(super) async fn take_rows(&mut self, copy: usize, tx: &mut Tx) -> Result<(), Error> {
-        let (ours, theirs) = (
-            self.vault.id,
-            keys::vault_id(tx).await?.ok_or(Error::NoVault)?,
-        );
+        let ours = self.vault.id;
+        let theirs = keys::vault_id(tx).await?.ok_or(Error::NoVault)?;
         if ours != theirs {
             return Err(Error::OtherVault {
                 root: ours,

@@ -53,11 +53,9 @@ pub(super) async fn fly(
     let mut old = Old::default();
     keep(&home, sandbox, &mut old)?;
 
-    let (reason, shreds, keys) = (
-        "operator".parse().expect("it is a code"),
-        Permit::of_operator(Action::Shred),
-        Permit::of_operator(Action::Keys),
-    );
+    let reason = "operator".parse().expect("it is a code");
+    let shreds = Permit::of_operator(Action::Shred);
+    let keys = Permit::of_operator(Action::Keys);
     let (doomed, living) = canaries.split_at(CANARIES / 3);
     for canary in doomed {
         vault
@@ -198,7 +196,8 @@ async fn deposit(vault: &Vault, ledger: &Ledger, clock: &Clock) -> Result<Vec<Re
 
 fn announcement(vault: &Vault, number: usize) -> Announcement {
     let digits = || hex::encode(rand::random::<[u8; 16]>());
-    let (account, source) = (format!("AC{}", digits()), format!("RE{}", digits()));
+    let account = format!("AC{}", digits());
+    let source = format!("RE{}", digits());
     Announcement {
         labels: std::collections::BTreeMap::new(),
         heard_by: Heard::Callback,
@@ -237,7 +236,8 @@ fn keep(home: &Path, sandbox: &Sandbox, old: &mut Old) -> Result<(), Error> {
         }
     }
     for folder in ["objects/snapshots", "objects/journal"] {
-        let (from, to) = (home.join(folder), room.join(folder));
+        let from = home.join(folder);
+        let to = room.join(folder);
         fs::create_dir_all(&to).map_err(fault(&to))?;
         for entry in fs::read_dir(&from).map_err(fault(&from))? {
             let entry = entry.map_err(fault(&from))?;

@@ -83,7 +83,8 @@ async fn attempt(
     say: Say<'_>,
 ) -> Result<Attack, Error> {
     say("reading the live ledger");
-    let (mut attacker, mut tx) = (Attacker::of(vault), vault.ledger.snapshot().await?);
+    let mut attacker = Attacker::of(vault);
+    let mut tx = vault.ledger.snapshot().await?;
     let live = attacker.look("the live ledger", "live-ledger");
     attacker.take_rows(live, &mut tx).await?;
     let census = Census::of(&mut tx).await?;

@@ -301,7 +301,8 @@ impl Comparison<'_> {
         key: &Key,
         sealed: &SealedArtefact,
     ) -> Result<(), Error> {
-        let (leg, segment) = (Leg::All, SegmentLength::of_sealed(sealed.segment)?);
+        let leg = Leg::All;
+        let segment = SegmentLength::of_sealed(sealed.segment)?;
         let layout = Layout::of(sealed.sealed_len, segment)?;
         let ends = self
             .live

@@ -99,7 +99,8 @@ mod tests {
     #[test]
     fn a_sandbox_is_its_owners_alone_and_leaves_nothing() {
         let sandbox = Sandbox::make(None).unwrap();
-        let (path, room) = (sandbox.path.clone(), sandbox.room("ledger").unwrap());
+        let path = sandbox.path.clone();
+        let room = sandbox.room("ledger").unwrap();
         assert!(room != sandbox.room("ledger").unwrap() && room.starts_with(&path));
         for folder in [&path, &room] {
             assert_eq!(

@@ -53,7 +53,9 @@ impl Front {
     /// # Errors
     /// [`Error::Seal`] if this is not the key, or the file was altered or cut.
     pub(in crate::vault) async fn open(&self, root: Arc<RootKey>) -> Result<Reading, Error> {
-        let (store, name, body) = (self.store.clone(), self.name, self.line.len() as u64);
+        let store = self.store.clone();
+        let name = self.name;
+        let body = self.line.len() as u64;
         let layout = Layout::of(self.size - body, SegmentLength::Media)?;
         let shifted = |range: std::ops::Range<u64>| range.start + body..range.end + body;
         let head = store.read_recovery(name, shifted(layout.header())).await?;

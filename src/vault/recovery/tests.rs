@@ -29,10 +29,8 @@ async fn written() -> World {
         ..Default::default()
     };
     let custody = custody::open(settings, folder.path()).unwrap();
-    let (vault, key) = (
-        VaultId::random(&mut rand::rng()),
-        Key::random(&mut rand::rng()),
-    );
+    let vault = VaultId::random(&mut rand::rng());
+    let key = Key::random(&mut rand::rng());
     let first = custody
         .swap(&Change::first(Owner {
             vault,

@@ -227,7 +227,8 @@ pub(super) fn behind(
         .iter()
         .map(|(name, piece)| (*name, piece.digest()))
         .collect();
-    let (mut gaps, mut covered) = (BTreeSet::new(), snapshot.seq);
+    let mut gaps = BTreeSet::new();
+    let mut covered = snapshot.seq;
     let mut gap = |first: i64, last: i64| {
         gaps.insert(Gap {
             first: first.min(last),

@@ -221,7 +221,8 @@ async fn they_go_when_the_transcript_is_in_and_not_before_its_deadline() {
     }
     .by_hand()
     .await;
-    let (told, untold) = (sealed(&vault).await, sealed(&vault).await);
+    let told = sealed(&vault).await;
+    let untold = sealed(&vault).await;
     work_off(&vault).await;
     vault.later().await;
     for recorded in [&told, &untold] {
@@ -250,7 +251,8 @@ async fn a_transcript_that_is_still_to_be_fetched_is_not_deleted() {
     .by_hand()
     .await;
     for is_shredded in [false, true] {
-        let (recorded, sid) = (vault.record(), format!("GT{}", digits()));
+        let recorded = vault.record();
+        let sid = format!("GT{}", digits());
         vault
             .stand_in
             .add_transcript(&vault.account, TranscriptFacts::new(&sid, &recorded.sid));

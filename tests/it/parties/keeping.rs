@@ -249,7 +249,8 @@ async fn who_waits_for_a_week_is_forgotten(database: Database) {
 
 async fn a_rebuilt_vault_knows_who_took_part(database: Database) {
     let vault = Recipe::on(database).by_hand().await;
-    let (snapshot, gone) = (vault.spoke(ANNA, BERND), vault.spoke(ANNA, BERND));
+    let snapshot = vault.spoke(ANNA, BERND);
+    let gone = vault.spoke(ANNA, BERND);
     vault.told(&snapshot).await;
     vault.told(&gone).await;
     vault.process.flow.vault().snapshot().await.unwrap();

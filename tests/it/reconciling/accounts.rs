@@ -117,10 +117,8 @@ async fn callbacks_carry_the_secret_of_their_account_in_their_path() {
             &format!("{sid}callback_secret_file = \"secrets/path\"\n"),
         )
         .await;
-    let (mine, of_another) = (
-        vault.record(),
-        vault.record_for(&vault.other_account, Bytes::from_static(conversation::WAV)),
-    );
+    let mine = vault.record();
+    let of_another = vault.record_for(&vault.other_account, Bytes::from_static(conversation::WAV));
     let at = |secret: &str| format!("/twilio/{secret}/recordings");
     // Each of them is signed well: for the URL that was called.
     let mut answers = Vec::new();
@@ -195,7 +193,8 @@ async fn accounts_come_and_go_and_a_token_is_replaced_while_the_service_runs() {
     let recorded = vault.announced().await;
     // Twilio promotes another token. While both are configured both are believed, and the first one
     // asks.
-    let (old, new) = (vault.auth_token.clone(), digits());
+    let old = vault.auth_token.clone();
+    let new = digits();
     fs::write(vault.folder().join("secrets/next"), &new).unwrap();
     vault
         .reconfigure("[\"secrets/0\"]", "[\"secrets/next\", \"secrets/0\"]")
@@ -251,7 +250,8 @@ async fn accounts_come_and_go_and_a_token_is_replaced_while_the_service_runs() {
         .iter()
         .map(|entry| entry["details"].clone())
         .collect();
-    let (none, other) = (json!([]), json!([vault.other_account]));
+    let none = json!([]);
+    let other = json!([vault.other_account]);
     assert_eq!(
         details[2..],
         [

@@ -20,10 +20,8 @@ async fn an_account_whose_list_never_ends_stops_no_other() {
         (Endless::Empty, 0, "the list does not end"),
     ] {
         let vault = Recipe::default().by_hand().await;
-        let (of_one, of_other) = (
-            vault.record(),
-            vault.record_for(&vault.other_account, vault.record().wav),
-        );
+        let of_one = vault.record();
+        let of_other = vault.record_for(&vault.other_account, vault.record().wav);
         vault
             .stand_in
             .behave(|behaviour| behaviour.endless = Some((vault.account.clone(), endless)));
@@ -36,7 +34,8 @@ async fn an_account_whose_list_never_ends_stops_no_other() {
         let of = |sid: &AccountSid| -> &AccountReconciled {
             all.iter().find(|done| done.account == *sid).unwrap()
         };
-        let (one, other) = (of(&vault.account), of(&vault.other_account));
+        let one = of(&vault.account);
+        let other = of(&vault.other_account);
         assert!(
             one.fault
                 .as_deref()

@@ -66,7 +66,8 @@ fn since(since: Timestamp) -> Backfilling {
 async fn an_existing_account_is_counted_and_then_taken_in(database: Database) {
     let vault = Recipe::on(database).by_hand().await;
     let begin = vault.clock.now().before(DAY * 20);
-    let (early, known) = (vault.recorded_ago(30), vault.sealed().await);
+    let early = vault.recorded_ago(30);
+    let known = vault.sealed().await;
     let old: Vec<Recorded> = [19, 12, 12, 3]
         .into_iter()
         .map(|days| vault.recorded_ago(days))

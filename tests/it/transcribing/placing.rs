@@ -99,10 +99,8 @@ async fn a_transcript_finds_a_recording_that_nobody_told_of(database: Database) 
 
 async fn a_transcript_of_nothing_is_given_up_after_two_days(database: Database) {
     let vault = vault_on(database).await;
-    let (foreign, missing) = (
-        vault.record_for(&vault.other_account, Bytes::from_static(b"RIFF")),
-        vault.record(),
-    );
+    let foreign = vault.record_for(&vault.other_account, Bytes::from_static(b"RIFF"));
+    let missing = vault.record();
     vault.stand_in.remove_recording(&missing.sid);
     for recorded in [&foreign, &missing] {
         told(&vault, &made(&vault, &recorded.sid, &["Hello."]).sid).await;

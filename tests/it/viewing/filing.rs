@@ -72,7 +72,8 @@ async fn a_newer_transcript_takes_the_place_of_the_older(database: Database) {
 
 async fn only_who_may_files_and_only_what_is_a_transcript(database: Database) {
     let vault = vault_on(database).await;
-    let (recorded, announced) = (vault.sealed().await, vault.record());
+    let recorded = vault.sealed().await;
+    let announced = vault.record();
     assert_eq!(vault.tell(&announced, "in-progress").await.status, 204);
     let body = || transcript(&["Hello."]).to_string();
     assert_eq!(
@@ -128,7 +129,8 @@ async fn what_was_said_raises_the_tier_and_never_lowers_it(database: Database) {
     let vault = vault_on(database).await;
     let recorded = vault.sealed().await;
     let page = async || vault.key_entry(recorded.id).await.unwrap().place.page;
-    let (first, object) = (page().await, vault.artefacts(recorded.id).await[0].object);
+    let first = page().await;
+    let object = vault.artefacts(recorded.id).await[0].object;
     filed(&vault, recorded.id, &["Nothing in particular."]).await;
     assert_eq!(
         (tier(&vault, recorded.id).await, page().await),
@@ -308,7 +310,8 @@ async fn a_line_is_known_by_its_number_once_its_parties_are_named(database: Data
     }
     .by_hand()
     .await;
-    let (on_it, on_another) = (vault.announced().await, vault.announced().await);
+    let on_it = vault.announced().await;
+    let on_another = vault.announced().await;
     for (recorded, number) in [(&on_it, "+493012345678"), (&on_another, "+493012345679")] {
         let subject = vault
             .process

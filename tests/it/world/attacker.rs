@@ -81,7 +81,8 @@ impl Attacker {
     pub(crate) async fn reaches(&mut self, custody: &dyn Custody) -> BTreeSet<String> {
         let (mut roots, mut tried): (Vec<RootKey>, BTreeSet<(u64, Vec<u8>)>) =
             (Vec::new(), BTreeSet::new());
-        let (mut closed, mut record_keys) = (self.files.clone(), BTreeSet::new());
+        let mut closed = self.files.clone();
+        let mut record_keys = BTreeSet::new();
         let names = custody.roots().await.unwrap();
         loop {
             let before = (roots.len(), closed.len(), self.root_sealed.len());
@@ -136,7 +137,8 @@ impl Attacker {
     /// Takes what the lines of a recovery file hold: pages, sealed root page keys, and the record
     /// keys whose fingerprints these are.
     fn read(&mut self, lines: &[u8]) -> Vec<String> {
-        let (mut table, mut keys) = (None, Vec::new());
+        let mut table = None;
+        let mut keys = Vec::new();
         for line in lines
             .split(|byte| *byte == b'\n')
             .filter(|line| !line.is_empty())
@@ -175,13 +177,15 @@ fn header(file: &[u8]) -> Value {
 fn opened(file: &Bytes, root: &RootKey) -> Option<Vec<u8>> {
     let length = file.iter().position(|byte| *byte == b'\n')? + 1;
     let id = header(file)["file"].as_str()?.parse().ok()?;
-    let (line, body) = (file.slice(..length), file.slice(length..));
+    let line = file.slice(..length);
+    let body = file.slice(length..);
     let piece = |range: Range<u64>| {
         body.slice(usize::try_from(range.start).unwrap()..usize::try_from(range.end).unwrap())
     };
     let layout = Layout::of(body.len() as u64, SegmentLength::Media).ok()?;
     let context = RecoveryContext { header: &line };
-    let (head, last) = (piece(layout.header()), piece(layout.final_segment()));
+    let head = piece(layout.header());
+    let last = piece(layout.final_segment());
     let mut opener = Opener::new(&recovery_key(root, id), &context, layout, &head, last).ok()?;
     let mut lines = Vec::new();
     for span in layout

@@ -59,7 +59,8 @@ impl Caller {
     /// A whole answer, or `None` if the connection breaks before its end.
     pub(crate) async fn get_or_break(&self, path: &str) -> Option<Answer> {
         let response = self.request(Method::GET, path).send().await.ok()?;
-        let (status, headers) = (response.status().as_u16(), response.headers().clone());
+        let status = response.status().as_u16();
+        let headers = response.headers().clone();
         Some(Answer {
             status,
             headers,
@@ -107,7 +108,8 @@ impl Caller {
 /// Sends, and reads the whole answer.
 pub(crate) async fn send(request: RequestBuilder) -> Answer {
     let response = request.send().await.unwrap();
-    let (status, headers) = (response.status().as_u16(), response.headers().clone());
+    let status = response.status().as_u16();
+    let headers = response.headers().clone();
     Answer {
         status,
         headers,

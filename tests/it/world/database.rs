@@ -87,14 +87,10 @@ impl Ground {
             .await
             .unwrap()
         };
-        let (from, to) = (
-            opened(&self.url, base).await,
-            opened(&copy.url, &folder).await,
-        );
-        let (mut source, mut target) = (
-            from.snapshot().await.unwrap(),
-            to.begin_empty().await.unwrap(),
-        );
+        let from = opened(&self.url, base).await;
+        let to = opened(&copy.url, &folder).await;
+        let mut source = from.snapshot().await.unwrap();
+        let mut target = to.begin_empty().await.unwrap();
         image::defer_references(&mut target).await.unwrap();
         for table in Table::ALL {
             let rows = image::chunk(&mut source, table, None, 1_000_000)

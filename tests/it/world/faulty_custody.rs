@@ -43,7 +43,8 @@ struct State {
 
 impl FaultyCustody {
     pub(crate) fn new() -> Self {
-        let (reached, open) = (Semaphore::new(0), Semaphore::new(0));
+        let reached = Semaphore::new(0);
+        let open = Semaphore::new(0);
         Self(Arc::new(State {
             plans: Mutex::default(),
             sealed: Mutex::default(),

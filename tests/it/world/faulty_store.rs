@@ -71,7 +71,8 @@ struct FaultyUpload {
 
 impl FaultyStore {
     pub(crate) fn new() -> Self {
-        let (reached, open) = (Semaphore::new(0), Semaphore::new(0));
+        let reached = Semaphore::new(0);
+        let open = Semaphore::new(0);
         Self(Arc::new(State {
             inner: InMemory::new(),
             plans: Mutex::default(),
@@ -180,7 +181,8 @@ type Answer<'a, T> = Pin<Box<dyn Future<Output = Result<T>> + Send + 'a>>;
 
 impl MultipartUpload for FaultyUpload {
     fn put_part(&mut self, data: PutPayload) -> UploadPart {
-        let (store, part) = (self.store.clone(), self.inner.put_part(data));
+        let store = self.store.clone();
+        let part = self.inner.put_part(data);
         async move { store.meet(Op::Part, part).await }.boxed()
     }
 

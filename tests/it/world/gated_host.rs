@@ -29,7 +29,8 @@ impl GatedHost {
         let url = format!("http://{}/media", listener.local_addr().unwrap());
         let own = Arc::clone(&gate);
         let answer = async move || {
-            let (first, rest) = (wav.slice(..wav.len() / 2), wav.slice(wav.len() / 2..));
+            let first = wav.slice(..wav.len() / 2);
+            let rest = wav.slice(wav.len() / 2..);
             let rest = stream::once(async move {
                 own.reached.add_permits(1);
                 own.open.acquire().await.unwrap().forget();

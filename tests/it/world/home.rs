@@ -44,10 +44,8 @@ impl Home {
                 _server: None,
             }),
             Self::Pkcs11 => {
-                let (library, configuration) = (
-                    needs::given("RECVAULT_TEST_SOFTHSM")?,
-                    needs::given("SOFTHSM2_CONF")?,
-                );
+                let library = needs::given("RECVAULT_TEST_SOFTHSM")?;
+                let configuration = needs::given("SOFTHSM2_CONF")?;
                 let label = token(&library, &configuration).await;
                 let lines = format!(
                     "[custody]\nkind = \"pkcs11\"\n[custody.pkcs11]\nmodule = \"{library}\"\ntoken = \"{label}\"\npin = \"{PIN}\"\n"

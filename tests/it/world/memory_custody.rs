@@ -76,7 +76,8 @@ impl Custody for MemoryCustody {
 
     fn swap<'a>(&'a self, change: &'a Change) -> BoxFuture<'a, Result<Slot, Error>> {
         async move {
-            let (place, next) = (&mut *self.0.lock().unwrap(), change.next());
+            let place = &mut *self.0.lock().unwrap();
+            let next = change.next();
             change.applies_to(place.slot.as_ref())?;
             place.keys.retain(|name, _| next.has(*name));
             for name in next.names() {

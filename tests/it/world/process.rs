@@ -45,7 +45,8 @@ impl Process {
         );
         let router = router.into_make_service_with_connect_info::<SocketAddr>();
         tasks.spawn(async move { axum::serve(listener, router).await.unwrap() });
-        let (ledger, store) = (app.ledger, app.store);
+        let ledger = app.ledger;
+        let store = app.store;
         Self {
             flow,
             ledger,
@@ -60,13 +61,13 @@ impl Process {
 
     /// Everything, as `recvault serve` runs it.
     pub(super) async fn served(app: App) -> Self {
-        let (ledger, store, public) = (
-            app.ledger.clone(),
-            app.store.clone(),
-            app.config.server.public_url.clone(),
-        );
+        let ledger = app.ledger.clone();
+        let store = app.store.clone();
+        let public = app.config.server.public_url.clone();
         let service = app::serve(app).await.unwrap();
-        let (flow, address, metrics) = (service.flow.clone(), service.address, service.metrics);
+        let flow = service.flow.clone();
+        let address = service.address;
+        let metrics = service.metrics;
         let public = public.replace(":0", &format!(":{}", address.port()));
         Self {
             flow,

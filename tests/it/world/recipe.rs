@@ -131,7 +131,8 @@ impl Recipe {
         let s3 = (self.kept == Kept::S3).then(s3_server::start);
         let [account_sid, other_account, unknown_account] =
             std::array::from_fn(|_| format!("AC{}", digits()).parse::<AccountSid>().unwrap());
-        let (auth_token, other_token) = (digits(), digits());
+        let auth_token = digits();
+        let other_token = digits();
         let stand_in = StandIn::start(vec![
             account(&account_sid, &auth_token),
             account(&other_account, &other_token),

@@ -73,7 +73,8 @@ fn unwrapper(world: &World, label: &str, pin: &str) -> (Arc<dyn UnwrapKey>, temp
 #[ignore = "needs SoftHSM: run `tests/run`"]
 fn what_was_wrapped_under_the_public_half_comes_out_and_nothing_else_does() {
     let world = World::new();
-    let (public, key) = (pair(&world, LABEL), Key::from_slice(&[0x5a; 32]).unwrap());
+    let public = pair(&world, LABEL);
+    let key = Key::from_slice(&[0x5a; 32]).unwrap();
     let (unwrapper, _folder) = unwrapper(&world, LABEL, PIN);
     // Again and again: the seed of the padding is another one each time, and with it the zeros at
     // the front of the block.

@@ -23,10 +23,8 @@ fn laden(asking: &Asking) -> RecordingSid {
 async fn a_deleted_recording_leaves_its_metadata_for_forty_days() {
     let asking = Asking::begin().await;
     let recording = asking.record('1', Duration::ZERO);
-    let (own, with_deleted) = (
-        format!("Recordings/{recording}.json"),
-        format!("Recordings/{recording}.json?IncludeSoftDeleted=true"),
-    );
+    let own = format!("Recordings/{recording}.json");
+    let with_deleted = format!("Recordings/{recording}.json?IncludeSoftDeleted=true");
     assert_eq!(asking.get(&with_deleted).await["status"], "completed");
     assert_eq!(asking.status("DELETE", &own).await, 204);
     assert_eq!(asking.status("GET", &own).await, 404);

@@ -83,10 +83,8 @@ async fn an_encrypted_recording_opens_with_the_customers_key_in_every_spelling()
         assert_eq!(response.headers()["content-type"], "audio/x-wav");
         let file = response.bytes().await.unwrap();
         assert_eq!(file.len(), WAV.len() + 16);
-        let (cek, iv) = (
-            details[names[1]].as_str().unwrap(),
-            details[names[2]].as_str().unwrap(),
-        );
+        let cek = details[names[1]].as_str().unwrap();
+        let iv = details[names[2]].as_str().unwrap();
         assert!(open(&private, cek, iv, &file) == WAV);
 
         asking.twilio.spell_callback(&recording, spelling);

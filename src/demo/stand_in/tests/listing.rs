@@ -165,7 +165,8 @@ async fn a_bound_counts_in_itself_to_the_second() {
 #[tokio::test]
 async fn recordings_stand_below_their_call_and_their_conference() {
     let asking = Asking::begin().await;
-    let (of_call, of_conference) = (asking.record('1', DAY), recording_sid('2'));
+    let of_call = asking.record('1', DAY);
+    let of_conference = recording_sid('2');
     let conference: ConferenceSid = sid("CF", '2').parse().unwrap();
     let facts =
         RecordingFacts::of_conference(&of_conference, conference.clone(), Bytes::from_static(WAV));

@@ -17,14 +17,13 @@ fn call(asking: &Asking) -> CallSid {
 #[tokio::test]
 async fn a_recording_is_stopped_processed_completed_and_only_then_deleted() {
     let asking = Asking::begin().await;
-    let (call, recording) = (call(&asking), recording_sid('7'));
+    let call = call(&asking);
+    let recording = recording_sid('7');
     asking
         .twilio
         .begin_recording(&asking.account, recording.clone(), call.clone());
-    let (own, control) = (
-        format!("Recordings/{recording}.json"),
-        format!("Calls/{call}/Recordings/{recording}.json"),
-    );
+    let own = format!("Recordings/{recording}.json");
+    let control = format!("Calls/{call}/Recordings/{recording}.json");
     let current = format!("Calls/{call}/Recordings/Twilio.CURRENT.json");
     let shown = asking.get(&own).await;
     assert_eq!(
@@ -75,7 +74,8 @@ async fn a_recording_is_stopped_processed_completed_and_only_then_deleted() {
 #[tokio::test]
 async fn a_stop_completes_at_once_where_it_is_said_and_bad_updates_change_nothing() {
     let asking = Asking::begin().await;
-    let (call, recording) = (call(&asking), recording_sid('7'));
+    let call = call(&asking);
+    let recording = recording_sid('7');
     asking
         .twilio
         .begin_recording(&asking.account, recording.clone(), call.clone());

@@ -4,11 +4,13 @@ use super::{asking::*, *};
 
 /// A redacted transcript of five sentences with two speakers.
 fn transcript(asking: &Asking) -> (RecordingSid, String) {
-    let (recording, transcript) = (asking.record('1', Duration::ZERO), sid("GT", '1'));
+    let recording = asking.record('1', Duration::ZERO);
+    let transcript = sid("GT", '1');
     let mut sentences: Vec<_> = (1..=4)
         .map(|at| SentenceFacts::new(1, &format!("{at}.0"), &format!("{at}.8"), "Thank you."))
         .collect();
-    let (redacted, confidence) = (Some("My number is [REDACTED].".into()), None);
+    let redacted = Some("My number is [REDACTED].".into());
+    let confidence = None;
     sentences.push(SentenceFacts {
         redacted,
         confidence,

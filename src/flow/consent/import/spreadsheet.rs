@@ -62,7 +62,8 @@ pub(super) fn rows(text: &str) -> Result<Vec<(u64, Vec<String>)>, Unreadable> {
         .has_headers(false)
         .delimiter(separator)
         .from_reader(text.as_bytes());
-    let (mut record, mut rows) = (ByteRecord::new(), Vec::new());
+    let mut record = ByteRecord::new();
+    let mut rows = Vec::new();
     // The reader fails only where what it reads from fails, and that is memory.
     while matches!(reader.read_byte_record(&mut record), Ok(true)) {
         let at = record.position().map_or(0, csv::Position::byte);
@@ -129,7 +130,9 @@ fn breaks(text: &str) -> u64 {
 /// Whether quotes are as RFC 4180 says, and hide no row.
 fn quotes(text: &str, separator: u8) -> Result<(), Unreadable> {
     let bytes = text.as_bytes();
-    let (mut at, mut line, mut begins_field) = (0, 1, true);
+    let mut at = 0;
+    let mut line = 1;
+    let mut begins_field = true;
     let names = text
         .lines()
         .find(|line| !line.trim().is_empty())

@@ -21,11 +21,9 @@ impl Copies<'_> {
     /// What was made of the recording, by everything that makes words. Without `below` only what is
     /// not listed below the recording, which is gone.
     pub(super) async fn list(&mut self, below: bool) -> Result<BTreeSet<Name>, Trouble> {
-        let (client, account, sid) = (
-            &self.flow.0.client,
-            self.account,
-            &self.recording.source_sid,
-        );
+        let client = &self.flow.0.client;
+        let account = self.account;
+        let sid = &self.recording.source_sid;
         let mut listed = BTreeSet::new();
         if below {
             let transcriptions = none_if_missing(client.transcriptions_of(account, sid).await)?;

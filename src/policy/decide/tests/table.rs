@@ -534,7 +534,8 @@ impl World {
 
     /// Decides by the code and by the oracle, and compares. Gives whether it was allowed.
     fn check(&self, point: &Point) -> bool {
-        let (case, current) = (case(point), point[13]);
+        let case = case(point);
+        let current = point[13];
         let pin = [Some(current), Some(1 - current), None][point[14]];
         let plans = [&WIDE, &NARROW];
         let plan = plans[current];
@@ -739,7 +740,8 @@ fn budget_age_end_and_account() {
 
 #[test]
 fn the_whole_space_in_a_sample_that_holds_every_pair() {
-    let (world, mut seed) = (World::new(), 0x9e37_79b9_7f4a_7c15_u64);
+    let world = World::new();
+    let mut seed = 0x9e37_79b9_7f4a_7c15_u64;
     let mut next = |bound: usize| {
         // Steele, Lea and Flood's SplitMix64: the same sample in every run.
         seed = seed.wrapping_add(0x9e37_79b9_7f4a_7c15);

@@ -12,7 +12,8 @@ fn seconds(seconds: u64) -> Duration {
 
 #[test]
 fn a_grant_names_what_was_decided() {
-    let (rulebook, reviewer) = (shipped(), principal(&["reviewer"]));
+    let rulebook = shipped();
+    let reviewer = principal(&["reviewer"]);
     let recording = recording(State::Sealed, "standard", rulebook.current().digest());
     let facts = Facts {
         justification: Some("call 17"),
@@ -44,8 +45,9 @@ fn a_grant_names_what_was_decided() {
 
 #[test]
 fn a_grant_ends_with_whatever_ends_first() {
-    let (rulebook, officer, consents) =
-        (shipped(), principal(&["privacy-officer"]), Consents::NONE);
+    let rulebook = shipped();
+    let officer = principal(&["privacy-officer"]);
+    let consents = Consents::NONE;
     let recording = restricted(&rulebook);
     let facts = everything_granted(&officer, &recording, &consents, "dispute-resolution");
     let end = |facts: Facts<'_>| allowed(decide(&facts, &rulebook, NOW)).expires_at();
@@ -81,7 +83,8 @@ fn a_grant_ends_with_whatever_ends_first() {
 
 #[test]
 fn a_purpose_opens_nothing_that_is_too_old_for_it() {
-    let (rulebook, reviewer) = (shipped(), principal(&["reviewer"]));
+    let rulebook = shipped();
+    let reviewer = principal(&["reviewer"]);
     let decided = |age| {
         let aged = Recording {
             collected_at: NOW.before(age),
@@ -93,7 +96,8 @@ fn a_purpose_opens_nothing_that_is_too_old_for_it() {
             NOW,
         )
     };
-    let (limit, moment) = (hours(180 * 24), Duration::from_millis(1));
+    let limit = hours(180 * 24);
+    let moment = Duration::from_millis(1);
     assert_eq!(
         allowed(decided(limit - seconds(5))).expires_at(),
         NOW.after(seconds(5))
@@ -110,7 +114,8 @@ fn a_purpose_opens_nothing_that_is_too_old_for_it() {
 
 #[test]
 fn glass_is_broken_by_those_who_may_with_a_reason_and_only_where_it_is_in_the_way() {
-    let (rulebook, officer) = (shipped(), principal(&["privacy-officer"]));
+    let rulebook = shipped();
+    let officer = principal(&["privacy-officer"]);
     let shut = restricted(&rulebook);
     let asked = Facts {
         justification: Some("fire"),
@@ -188,7 +193,8 @@ fn glass_is_broken_by_those_who_may_with_a_reason_and_only_where_it_is_in_the_wa
 
 #[test]
 fn a_budget_counts_new_grants_only() {
-    let (rulebook, reviewer) = (shipped(), principal(&["reviewer"]));
+    let rulebook = shipped();
+    let reviewer = principal(&["reviewer"]);
     let recording = recording(State::Sealed, "standard", rulebook.current().digest());
     let facts = |openings_today, until| Facts {
         openings_today,
@@ -281,10 +287,8 @@ fn renewed_consent_widens_but_a_recording_that_may_not_be_kept_stays_shut() {
     let old = Rules::parse("old", &old).unwrap();
     let digest = old.digest().to_owned();
     let book = Rulebook::new(Rules::parse("new", SHIPPED).unwrap(), [old]);
-    let (reviewer, recording) = (
-        principal(&["reviewer"]),
-        recording(State::Sealed, "standard", &digest),
-    );
+    let reviewer = principal(&["reviewer"]);
+    let recording = recording(State::Sealed, "standard", &digest);
     let decided = |purposes: &[&str]| {
         let renewal = Statement {
             policy_version: Some("1".into()),

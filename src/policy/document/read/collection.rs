@@ -76,12 +76,11 @@ impl Reader<'_> {
 
     pub(super) fn words(&mut self, section: &mut Section<'_, '_>) -> Option<Vec<String>> {
         let list = section.list::<String>("words", self.faults)?;
-        let (blank, line) = (
-            list.value
-                .iter()
-                .any(|word| !word.value.contains(char::is_alphanumeric)),
-            list.line,
-        );
+        let blank = list
+            .value
+            .iter()
+            .any(|word| !word.value.contains(char::is_alphanumeric));
+        let line = list.line;
         if list.value.is_empty() || blank {
             self.faults.add(
                 line,

@@ -74,7 +74,8 @@ impl Reader<'_> {
             reader.spoken(section, declared, &mut known)
         });
         section.finish(self.faults);
-        let (purposes, languages) = (purposes?, languages?);
+        let purposes = purposes?;
+        let languages = languages?;
         if !purposes.iter().any(|purpose| purpose.as_str() == RECORDING) {
             self.faults.add(
                 line,
@@ -123,14 +124,17 @@ impl Reader<'_> {
             let text = section.text(key, self.faults)?;
             self.bounded(&text, key, MAX_SPOKEN)
         };
-        let (agreed, declined) = (said("agreed"), said("declined"));
+        let agreed = said("agreed");
+        let declined = said("declined");
         let mut cue = |key| {
             let section = section.section(key, self.faults)?;
             self.cue(section)
         };
-        let (yes, no) = (cue("yes"), cue("no"));
+        let yes = cue("yes");
+        let no = cue("no");
         section.finish(self.faults);
-        let (yes, no) = (yes?, no?);
+        let yes = yes?;
+        let no = no?;
         let both = yes.words.iter().find(|word| no.words.contains(word));
         if yes.digit == no.digit {
             self.faults.add(

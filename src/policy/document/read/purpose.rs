@@ -74,7 +74,8 @@ impl Reader<'_> {
             self.whole(section, "budget", 1..=1_000_000)
         });
         section.finish(self.faults);
-        let (view, window) = (view?, window?);
+        let view = view?;
+        let window = window?;
         if window.is_some() && !matches!(view, None | Some(View::Audio)) {
             self.faults.add(line, "`window` in `[[purposes]]` is a part of the sound: it goes with `view = \"audio\"` only");
         }
@@ -112,7 +113,8 @@ impl Reader<'_> {
         let from = self.whole(&mut section, "from_s", 0..=604_800);
         let to = self.whole(&mut section, "to_s", 1..=604_800);
         section.finish(self.faults);
-        let (from_s, to_s) = (u32::try_from(from?).ok()?, u32::try_from(to?).ok()?);
+        let from_s = u32::try_from(from?).ok()?;
+        let to_s = u32::try_from(to?).ok()?;
         if from_s >= to_s {
             self.faults.add(
                 line,

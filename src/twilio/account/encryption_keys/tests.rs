@@ -21,12 +21,14 @@ fn resolve(toml: &str, base: &Path) -> Result<Accounts, Vec<Fault>> {
 
 #[test]
 fn keys_are_found_by_the_sid_of_their_public_half() {
-    let (folder, pairs) = (tempfile::tempdir().unwrap(), [Pair::new(), Pair::new()]);
+    let folder = tempfile::tempdir().unwrap();
+    let pairs = [Pair::new(), Pair::new()];
     fs::create_dir(folder.path().join("secrets")).unwrap();
     for (name, pair) in ["secrets/one.pem", "secrets/two.pem"].iter().zip(&pairs) {
         fs::write(folder.path().join(name), pair.pem()).unwrap();
     }
-    let (one, two) = (sid('1'), sid('2'));
+    let one = sid('1');
+    let two = sid('2');
     let toml = format!(
         "[[encryption_keys]]\npublic_key_sid = '{one}'\nprivate_key_file = 'secrets/one.pem'\n\
          [[encryption_keys]]\npublic_key_sid = '{two}'\nprivate_key_file = 'secrets/two.pem'"

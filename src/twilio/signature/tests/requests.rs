@@ -48,7 +48,8 @@ fn public() -> PublicUrl {
 }
 
 fn recording_params() -> Vec<(String, String)> {
-    let (ac, re) = (sid("AC", "0"), sid("RE", "2"));
+    let ac = sid("AC", "0");
+    let re = sid("RE", "2");
     owned(&[
         ("AccountSid", &ac),
         ("CallSid", &sid("CA", "1")),
