@@ -6,7 +6,7 @@ use recvault::{
     app::{self, App},
     config::Config,
     flow::{self, NewToken},
-    ledger::{self, Ledger},
+    ledger::{self, ClosedFor, Ledger},
     model::id::ObjectId,
     store::{RecoveryKind, RecoveryName},
     vault,
@@ -46,7 +46,7 @@ async fn an_old_copy_takes_no_token_and_turns_nothing(database: Database) {
     assert!(refused.contains("nothing is written any more"), "{refused}");
     let reading = app.flow_to_read().await.unwrap();
     assert!(reading.turn(&keys()).await.unwrap_err().to_string().contains("has forgotten"));
-    assert!(reading.has_forgotten());
+    assert!(reading.refusal() == Some(ClosedFor::Forgetful));
     assert_eq!(reading.status().await.unwrap().epoch.epoch, 1, "it is read");
     // The one that remembers goes on.
     assert_eq!(vault.process.flow.turn(&keys()).await.unwrap().unwrap().covered, 1);
@@ -128,8 +128,8 @@ async fn a_file_that_was_replaced_under_a_service_is_noticed_by_the_journal() {
         let _ = fs::remove_file(vault.folder().join(beside));
     }
     let refused = tokio::time::timeout(Duration::from_secs(30), flow.journal()).await.expect("it does not go round for ever");
-    assert!(refused.unwrap_err().to_string().contains("has forgotten"));
-    assert!(flow.has_forgotten());
+    assert!(refused.unwrap_err().to_string().contains("replaced or removed"));
+    assert_eq!(flow.refusal(), Some(ClosedFor::Displaced));
 }
 
 /// The vault's configuration with another database.

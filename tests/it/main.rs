@@ -17,6 +17,7 @@ mod callbacks;
 mod clocks;
 mod consenting;
 mod crowding;
+mod displacing;
 mod drilling;
 mod durable;
 mod encrypted;
