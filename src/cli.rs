@@ -29,7 +29,7 @@ use std::{path::PathBuf, process::ExitCode, time::Duration};
 use clap::{Parser, Subcommand};
 
 use crate::{
-    app::{self, App},
+    app::{self, App, NewStores},
     config::{self, Config},
     demo,
     model::{crash, id::RecordingId, name::Tier, sid::AccountSid, time::Clock},
@@ -219,7 +219,10 @@ impl Cli {
             Command::Epoch(command) => command.perform(open(&file).await?, out).await,
             Command::Clock(command) => command.perform(open(&file).await?, out).await,
             Command::Rotate { tier, dry_run } => epoch::rotate(open(&file).await?, tier, dry_run, out).await,
-            Command::Snapshot(command) => command.perform(open(&file).await?, out).await,
+            Command::Snapshot(command) => {
+                let app = open_with(&file, command.new_stores()).await?;
+                command.perform(app, out).await
+            }
             Command::Drill(command) => command.perform(open(&file).await?, out).await,
             Command::Sources { recording } => sources::show(open(&file).await?, recording, out).await,
             Command::Retry { recording } => recordings::retry(open(&file).await?, recording, out).await,
@@ -237,9 +240,13 @@ impl Cli {
 }
 
 async fn open(file: &std::path::Path) -> Result<App, Failure> {
+    open_with(file, NewStores::None).await
+}
+
+async fn open_with(file: &std::path::Path, new: NewStores) -> Result<App, Failure> {
     let config = Config::read(file)?;
     telemetry::log(&config.telemetry)?;
-    Ok(App::open(config, Clock::System).await?)
+    Ok(App::open_with(config, Clock::System, new).await?)
 }
 
 async fn init(folder: &std::path::Path, out: Out) -> Result<ExitCode, Failure> {

@@ -171,6 +171,12 @@ pub enum Error {
         /// The one that custody knows of.
         custody: i64,
     },
+    /// A rebuilding is not finished, and another process is at it, or died at it.
+    #[error(
+        "the rebuilding of this vault is not finished, and a process has the turn that finishes it: {0}. If that process is dead, wait so long and run this \
+         command again, or run `recvault epoch release` before, which takes the turn away from it at once"
+    )]
+    TurnHeld(epochs::Holding),
     /// The newest snapshot needs a root that a turn would destroy.
     #[error(
         "the newest snapshot `{snapshot}` needs the root of epoch {epoch}, which this turn would destroy: this ledger is not the one that the store \

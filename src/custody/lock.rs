@@ -19,12 +19,12 @@ const PACE: Duration = Duration::from_millis(10);
 /// The lock, until it is dropped.
 pub(super) struct Lock(#[expect(dead_code, reason = "the lock lasts as long as the file is open")] File);
 
-/// Waits for the lock. Holds up the thread.
+/// Waits for the lock. Holds up the thread. Its folder is made only for who makes a new place there: one that is missing is a disk that is not mounted.
 ///
 /// # Errors
 /// [`Error::Busy`]; the file cannot be made.
-pub(super) fn take(path: &Path) -> Result<Lock, Error> {
-    if let Some(folder) = path.parent().filter(|folder| !folder.as_os_str().is_empty()) {
+pub(super) fn take(path: &Path, is_new_place: bool) -> Result<Lock, Error> {
+    if let Some(folder) = path.parent().filter(|folder| is_new_place && !folder.as_os_str().is_empty()) {
         DirBuilder::new().recursive(true).mode(0o700).create(folder).map_err(|cause| fault(folder, cause))?;
     }
     let open = OpenOptions::new().read(true).write(true).create(true).truncate(false).mode(0o600).open(path);

@@ -91,7 +91,8 @@ impl Custody for Token {
     fn swap<'a>(&'a self, change: &'a Change) -> BoxFuture<'a, Result<Slot, Error>> {
         let (place, lock, change) = (Arc::clone(&self.place), self.lock.clone(), change.clone());
         super::blocking(NAME, move || {
-            let _lock = lock::take(&lock)?;
+            // The place is the token; only the lock is on this machine.
+            let _lock = lock::take(&lock, true)?;
             if change.added().is_some() {
                 place.can_seal()?;
             }

@@ -180,7 +180,7 @@ impl Gate {
             ClosedFor::Forgetful,
             &format!(
                 "the database gave number {first} to a new audit entry, and this process has seen entry {seen} committed: the database was \
-                 replaced by an older copy. Stop the service and bring back the newer database, or run `recvault snapshot restore` into an empty one"
+                 replaced by an older copy and has forgotten what happened since. Stop the service and bring back the newer database, or run `recvault snapshot restore` into an empty one"
             ),
         );
         self.check()

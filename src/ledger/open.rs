@@ -92,6 +92,9 @@ impl Ledger {
             let mut tx = writer.begin_with("BEGIN IMMEDIATE").await?;
             migrate(SQLITE.run(&mut *tx).await)?;
             tx.commit().await?;
+            // From here on a database that is not there is a fault: an empty one in its place would be somebody else's.
+            let options = options.create_if_missing(false);
+            writer.set_connect_options(writer.connect_options().as_ref().clone().create_if_missing(false));
             let options = options.pragma("query_only", "on");
             let readers = SqlitePoolOptions::new().max_connections(connections).acquire_timeout(ACQUIRE).connect_lazy_with(options);
             return Ok(Self { db: Db::Sqlite { readers, writer }, gate, clock: None });

@@ -31,13 +31,13 @@ pub(super) struct World {
 
 pub(super) fn folder() -> World {
     let folder = tempfile::tempdir().unwrap();
-    let store = Store::open(&Settings::default(), folder.path()).unwrap();
+    let store = Store::make(&Settings::default(), folder.path()).unwrap();
     World { store, folder, server: None }
 }
 
 pub(super) fn memory() -> World {
     let folder = tempfile::tempdir().unwrap();
-    let store = Store::open(&Settings { url: "memory:".into(), ..Settings::default() }, folder.path()).unwrap();
+    let store = Store::make(&Settings { url: "memory:".into(), ..Settings::default() }, folder.path()).unwrap();
     World { store, folder, server: None }
 }
 
@@ -48,7 +48,7 @@ pub(super) fn adapter() -> World {
 pub(super) fn s3() -> World {
     let folder = tempfile::tempdir().unwrap();
     let server = s3_server::start();
-    let store = Store::open(&s3_settings(&server), folder.path()).unwrap();
+    let store = Store::make(&s3_settings(&server), folder.path()).unwrap();
     World { store, folder, server: Some(server) }
 }
 

@@ -21,6 +21,7 @@ use std::path::PathBuf;
 pub use self::{attacker::Looked, sandbox::Sandbox};
 use super::{Error, Vault};
 use crate::{
+    custody::Role,
     evidence::{
         Drill,
         drill::{Forgetting, Recovery},
@@ -78,6 +79,9 @@ impl Vault {
     /// Of the live ledger, the recovery store, custody or the sandbox. What is wrong with an old copy is part of the result.
     pub async fn drill_forgetting(&self, old: &Old, sandbox: &Sandbox, say: Say<'_>) -> Result<Forgot, Error> {
         let attack = forget::forget(&self.0, old, None, sandbox, say).await?;
+        for item in self.0.custody.contents().await?.iter().filter(|item| item.role == Role::Unexamined) {
+            say(&format!("not examined, in the place of custody: {}", item.name));
+        }
         let (mut failures, mut canary) = (attack.failures(), None);
         if old.is_empty() {
             say("no old copy was given: planting a small vault to copy, shred and turn");

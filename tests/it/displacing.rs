@@ -12,7 +12,7 @@ use recvault::{
     vault,
 };
 
-use crate::world::{Database, Recipe, TestVault, until};
+use crate::world::{Database, Recipe, until};
 
 /// Does something to the files of a running service's database; it refuses everything from then on, and says why.
 async fn is_noticed(take: impl FnOnce(&Path), put_back: impl FnOnce(&Path)) {
@@ -32,9 +32,7 @@ async fn is_noticed(take: impl FnOnce(&Path), put_back: impl FnOnce(&Path)) {
     assert!(refused.contains("vault.db") && refused.contains("replaced or removed") && refused.contains("put the file back"), "{refused}");
     put_back(&vault.folder().join("vault.db"));
     vault.anybody().get("/readyz").await.problem(503, "database-displaced");
-    drop(flow);
-    let TestVault { process, .. } = &vault;
-    process.ledger.close().await;
+    vault.process.ledger.close().await;
     vault.opens().await.expect("what is put back is opened by the next start");
 }
 
@@ -86,7 +84,6 @@ async fn a_write_ahead_log_that_is_removed_is_noticed() {
     .await;
 }
 
-/// Nobody asks for anything: the watch looks by itself, and says so in the log and the metrics.
 #[tokio::test]
 async fn a_database_that_is_removed_is_noticed_without_anybody_writing() {
     let vault = Recipe::default().by_hand().await;
@@ -94,7 +91,9 @@ async fn a_database_that_is_removed_is_noticed_without_anybody_writing() {
     let begun = vault.process.ledger.begin().await.unwrap();
     fs::remove_file(vault.folder().join("vault.db")).unwrap();
     assert!(matches!(begun.commit().await, Err(ledger::Error::Closed(_))), "also what had begun");
-    assert!(flow.vault().recall().await.is_err());
+    let refused = flow.vault().recall().await.unwrap_err().to_string();
+    assert!(refused.contains("replaced or removed"), "{refused}");
+    assert!(!vault.folder().join("vault.db").exists(), "no reader makes an empty one");
     assert_eq!(flow.refusal(), Some(ClosedFor::Displaced));
     let token = NewToken::new("another".parse().unwrap(), Duration::from_secs(3600));
     let refused = flow::mint_token(&vault.process.ledger, &vault.clock, token).await.map(drop).unwrap_err().to_string();
@@ -112,6 +111,9 @@ async fn a_ledger_that_was_closed_is_not_displaced() {
 
 async fn the_former_database_says_that_another_has_taken_over(database: Database) {
     let vault = Recipe::on(database).served().await;
+    let recorded = vault.record();
+    assert_eq!(vault.tell(&recorded, "completed").await.status, 204);
+    until("it is sealed", async || vault.state(recorded.id).await == "sealed").await;
     vault.process.flow.journal().await.unwrap();
     let (app, _ground) = vault.app_on_an_empty_ledger(database).await;
     let plan = vault::plan(&app.parts(), Default::default()).await.unwrap();
@@ -121,7 +123,7 @@ async fn the_former_database_says_that_another_has_taken_over(database: Database
     vault.anybody().get("/readyz").await.problem(503, "taken-over");
     let late = vault.record();
     assert_eq!(vault.tell(&late, "completed").await.status, 503);
-    vault.grant("reviewer", late.id, "quality-review").await.problem(503, "taken-over");
+    vault.grant("reviewer", recorded.id, "quality-review").await.problem(503, "taken-over");
 }
 
 on_both_databases!(the_former_database_says_that_another_has_taken_over);

@@ -261,6 +261,12 @@ async fn a_store_that_has_forgotten_takes_no_writer(database: Database) {
     vault.process.flow.journal().await.unwrap();
     let (there, away) = (vault.folder().join("objects"), vault.folder().join("objects.away"));
     fs::rename(&there, &away).unwrap();
+    // Nothing is made in its place.
+    let refused = App::open(Config::read(&vault.made.config).unwrap(), vault.clock.clone()).await.map(drop).unwrap_err().to_string();
+    assert!(refused.contains("not mounted") && refused.contains("--new-store"), "{refused}");
+    assert!(!there.exists());
+    // An empty one, as where the disk is not mounted, is no better.
+    fs::create_dir(&there).unwrap();
     let app = App::open(Config::read(&vault.made.config).unwrap(), vault.clock.clone()).await.unwrap();
     let refused = app.unlock().await.map(drop).unwrap_err().to_string();
     assert!(refused.contains("not mounted") && refused.contains("--new-store"), "{refused}");

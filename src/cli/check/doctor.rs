@@ -179,6 +179,10 @@ async fn place(app: &App, findings: &mut Findings) {
                 let why = format!("{} is no part of the slot{roots}: destroy it, or move it elsewhere; nothing turns before", item.name);
                 findings.find("custody place", "broken", why);
             }
+            Role::Unexamined => {
+                let why = format!("{} was not examined: it cannot be read, is too large, or lies too deep; a copy of an old slot may be in it", item.name);
+                findings.find("custody place", "weak", why);
+            }
             Role::Slot | Role::Other => {}
         }
     }

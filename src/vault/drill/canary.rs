@@ -95,7 +95,7 @@ async fn plant(home: &Path, clock: &Clock) -> Result<(Vault, Ledger), Error> {
     let settings = custody::Settings { passphrase: Some(SecretText::new(hex::encode(passphrase))), ..Default::default() };
     let custody = custody::open(settings, home)?;
     let ledger = Ledger::open(&ledger::Settings { url: "sqlite:vault.db".into(), connections: 2 }, home).await?.timed_by(clock);
-    let store = Store::open(&store::Settings { url: "folder:objects".into(), ..Default::default() }, home)?;
+    let store = Store::make(&store::Settings { url: "folder:objects".into(), ..Default::default() }, home)?;
     Vault::create(&ledger, custody.as_ref(), clock).await?;
     let parts = Parts { ledger: ledger.clone(), store: store.clone(), recovery: store, custody, clock: clock.clone() };
     Ok((Vault::unlock(parts).await?, ledger))

@@ -65,7 +65,7 @@ impl crate::vault::Inner {
         if let Some(foreign) = contents.iter().find(|item| item.role == Role::Foreign) {
             return Err(custody::Error::Foreign { name: foreign.name.clone() }.into());
         }
-        Ok(slot.owner().database.is_some() && contents.iter().all(|item| item.role == Role::Slot))
+        Ok(slot.owner().database.is_some() && contents.iter().all(|item| matches!(item.role, Role::Slot | Role::Unexamined)))
     }
 }
 

@@ -20,7 +20,7 @@ struct World {
 async fn written() -> World {
     let folder = tempfile::tempdir().unwrap();
     let settings = crate::store::Settings { url: "folder:objects".into(), ..Default::default() };
-    let store = Store::open(&settings, folder.path()).unwrap();
+    let store = Store::make(&settings, folder.path()).unwrap();
     let settings = Settings { passphrase: Some(SecretText::new("a".into())), ..Default::default() };
     let custody = custody::open(settings, folder.path()).unwrap();
     let (vault, key) = (VaultId::random(&mut rand::rng()), Key::random(&mut rand::rng()));
