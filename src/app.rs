@@ -171,7 +171,9 @@ impl App {
     /// As its parts say.
     pub async fn flow_to_read(&mut self) -> Result<Flow, Error> {
         let (vault, rules) = (self.unlock_to_read().await?, self.rules()?);
-        Ok(self.flow_over(vault, rules).await?.0)
+        let (flow, _) = self.flow_over(vault, rules).await?;
+        flow.begin_clock().await?;
+        Ok(flow)
     }
 
     /// The same, deciding as the service does: by the version that is in force, whatever the configured file has become since.
@@ -184,7 +186,9 @@ impl App {
             Some(rules) => rules,
             None => self.rules()?,
         };
-        Ok(self.flow_over(vault, rules).await?.0)
+        let (flow, _) = self.flow_over(vault, rules).await?;
+        flow.begin_clock().await?;
+        Ok(flow)
     }
 
     /// Unlocks everything that stories need. The committer must be run by somebody, or no callback is ever answered.
@@ -192,6 +196,16 @@ impl App {
     /// # Errors
     /// As its parts say.
     pub async fn flow(&mut self) -> Result<(Flow, accept::Committer), Error> {
+        let (flow, committer) = self.flow_about_the_clock().await?;
+        flow.begin_clock().await?;
+        Ok((flow, committer))
+    }
+
+    /// The same for who is asked about the clock, and says by themselves whether it is believed.
+    ///
+    /// # Errors
+    /// As its parts say.
+    pub async fn flow_about_the_clock(&mut self) -> Result<(Flow, accept::Committer), Error> {
         let vault = self.unlock().await?;
         vault.settle().await?;
         self.flow_over(vault, self.rules()?).await
@@ -235,7 +249,6 @@ impl App {
             liveness: flow::Liveness::default(),
             running: tokio_util::task::TaskTracker::new(),
         });
-        flow.begin_clock().await?;
         Ok((flow, committer))
     }
 

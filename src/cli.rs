@@ -5,6 +5,7 @@
 //!
 //! Exit codes: 0 done, 1 refused or failed, 2 usage.
 
+mod acts;
 mod approval;
 mod audit;
 mod check;
@@ -202,7 +203,7 @@ type Failure = Box<dyn std::error::Error + Send + Sync>;
 
 impl Cli {
     async fn perform(self) -> Result<ExitCode, Failure> {
-        let out = Out { json: self.json };
+        let out = Out { json: self.json, acts: self.command.acts() };
         let file = self.config;
         match self.command {
             Command::Demo(options) => demo::run(options, self.json).await,

@@ -243,8 +243,8 @@ pub enum Error {
     NoSuchGap(ledger::gaps::Gap),
     /// The ledger is empty and the store is not.
     #[error(
-        "the ledger holds no vault, but there is one: {0}. The database was lost, or `ledger.url` names another one. `recvault snapshot restore` rebuilds \
-         the vault in an empty database; a new vault needs a store and a custody of its own"
+        "the ledger holds no vault, but there is one: {0}. The database was lost, or `ledger.url` names another one. `recvault snapshot restore --take-over` \
+         rebuilds the vault in an empty database; a new vault needs a store and a custody of its own"
     )]
     LostLedger(String),
     /// A recovery file is not what it should be.
@@ -267,7 +267,10 @@ pub enum Error {
         why: String,
     },
     /// The ledger has no vault in it.
-    #[error("the ledger holds no vault yet: run `recvault init`")]
+    #[error(
+        "the ledger holds no vault: `recvault init` makes a new one. If there was one and its database is lost, `recvault snapshot restore --take-over` rebuilds \
+         it from the store"
+    )]
     NoVault,
     /// The ledger has a vault in it already.
     #[error("the ledger holds vault {0} already: `recvault init` makes a new vault and never replaces one")]

@@ -239,7 +239,9 @@ impl From<flow::Error> for Problem {
                 Self::not_durable_yet()
             }
             flow::Error::Vault(vault::Error::Ledger(ledger::Error::Closed(closed))) => Self::closed(closed.because),
-            flow::Error::Vault(vault::Error::ForgetfulLedger { .. } | vault::Error::BehindCustody { .. }) => Self::closed(ClosedFor::Forgetful),
+            flow::Error::Vault(vault::Error::ForgetfulLedger { .. } | vault::Error::BehindCustody { .. }) => {
+                Self::closed(ClosedFor::Forgetful)
+            }
             flow::Error::Vault(vault::Error::NotOwner { .. }) => Self::closed(ClosedFor::TakenOver),
             flow::Error::Vault(vault::Error::Ledger(error @ (ledger::Error::Unavailable(_) | ledger::Error::Conflict))) => {
                 tracing::error!(%error, "the ledger is not available");

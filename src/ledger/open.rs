@@ -10,7 +10,7 @@ use sqlx::{
     sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous},
 };
 
-use super::{ClosedFor, Closed, Error, News, Tx, audit, gate::Gate, image, keys};
+use super::{Closed, ClosedFor, Error, News, Tx, audit, gate::Gate, image, keys};
 use crate::{evidence::Position, model::time::Clock};
 
 static SQLITE: Migrator = sqlx::migrate!("src/ledger/migrations/sqlite");

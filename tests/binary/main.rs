@@ -39,4 +39,5 @@ mod sources;
 mod twilio_client;
 mod twilio_python;
 mod two_processes;
+mod unprintable;
 mod world;

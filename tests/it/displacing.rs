@@ -77,11 +77,8 @@ async fn a_database_that_is_replaced_by_an_identical_copy_is_noticed() {
 /// What was committed since the last checkpoint is there, and nowhere else.
 #[tokio::test]
 async fn a_write_ahead_log_that_is_removed_is_noticed() {
-    is_noticed(
-        |file| fs::rename(beside(file, "-wal"), away(file)).unwrap(),
-        |file| fs::rename(away(file), beside(file, "-wal")).unwrap(),
-    )
-    .await;
+    is_noticed(|file| fs::rename(beside(file, "-wal"), away(file)).unwrap(), |file| fs::rename(away(file), beside(file, "-wal")).unwrap())
+        .await;
 }
 
 #[tokio::test]
