@@ -6,6 +6,7 @@
 //!
 //! Exit codes: 0 done, 1 refused or failed, 2 usage.
 
+mod acts;
 mod approval;
 mod audit;
 mod check;
@@ -30,7 +31,7 @@ use std::{path::PathBuf, process::ExitCode, time::Duration};
 use clap::{Parser, Subcommand};
 
 use crate::{
-    app::{self, App},
+    app::{self, App, NewStores},
     config::{self, Config},
     demo,
     model::{crash, id::RecordingId, name::Tier, sid::AccountSid, time::Clock},
@@ -218,7 +219,10 @@ type Failure = Box<dyn std::error::Error + Send + Sync>;
 
 impl Cli {
     async fn perform(self) -> Result<ExitCode, Failure> {
-        let out = Out { json: self.json };
+        let out = Out {
+            json: self.json,
+            acts: self.command.acts(),
+        };
         let file = self.config;
         match self.command {
             Command::Demo(options) => demo::run(options, self.json).await,
@@ -245,7 +249,10 @@ impl Cli {
             Command::Rotate { tier, dry_run } => {
                 epoch::rotate(open(&file).await?, tier, dry_run, out).await
             }
-            Command::Snapshot(command) => command.perform(open(&file).await?, out).await,
+            Command::Snapshot(command) => {
+                let app = open_with(&file, command.new_stores()).await?;
+                command.perform(app, out).await
+            }
             Command::Drill(command) => command.perform(open(&file).await?, out).await,
             Command::Sources { recording } => {
                 sources::show(open(&file).await?, recording, out).await
@@ -270,9 +277,13 @@ impl Cli {
 }
 
 async fn open(file: &std::path::Path) -> Result<App, Failure> {
+    open_with(file, NewStores::None).await
+}
+
+async fn open_with(file: &std::path::Path, new: NewStores) -> Result<App, Failure> {
     let config = Config::read(file)?;
     telemetry::log(&config.telemetry)?;
-    Ok(App::open(config, Clock::System).await?)
+    Ok(App::open_with(config, Clock::System, new).await?)
 }
 
 async fn init(folder: &std::path::Path, out: Out) -> Result<ExitCode, Failure> {

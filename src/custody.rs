@@ -142,6 +142,8 @@ pub enum Role {
     Leftover,
     /// A copy, or somebody else's: refused by name, never destroyed.
     Foreign,
+    /// It cannot be read, is too large to be a slot, or lies too deep: nobody knows what is in it.
+    Unexamined,
     /// Nothing that has to do with custody.
     Other,
 }

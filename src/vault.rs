@@ -177,6 +177,12 @@ pub enum Error {
         /// The one that custody knows of.
         custody: i64,
     },
+    /// A rebuilding is not finished, and another process is at it, or died at it.
+    #[error(
+        "the rebuilding of this vault is not finished, and a process has the turn that finishes it: {0}. If that process is dead, wait so long and run this \
+         command again, or run `recvault epoch release` before, which takes the turn away from it at once"
+    )]
+    TurnHeld(epochs::Holding),
     /// The newest snapshot needs a root that a turn would destroy.
     #[error(
         "the newest snapshot `{snapshot}` needs the root of epoch {epoch}, which this turn would destroy: this ledger is not the one that the store \
@@ -246,8 +252,8 @@ pub enum Error {
     NoSuchGap(ledger::gaps::Gap),
     /// The ledger is empty and the store is not.
     #[error(
-        "the ledger holds no vault, but there is one: {0}. The database was lost, or `ledger.url` names another one. `recvault snapshot restore` rebuilds \
-         the vault in an empty database; a new vault needs a store and a custody of its own"
+        "the ledger holds no vault, but there is one: {0}. The database was lost, or `ledger.url` names another one. `recvault snapshot restore --take-over` \
+         rebuilds the vault in an empty database; a new vault needs a store and a custody of its own"
     )]
     LostLedger(String),
     /// A recovery file is not what it should be.
@@ -272,7 +278,10 @@ pub enum Error {
         why: String,
     },
     /// The ledger has no vault in it.
-    #[error("the ledger holds no vault yet: run `recvault init`")]
+    #[error(
+        "the ledger holds no vault: `recvault init` makes a new one. If there was one and its database is lost, `recvault snapshot restore --take-over` rebuilds \
+         it from the store"
+    )]
     NoVault,
     /// The ledger has a vault in it already.
     #[error(

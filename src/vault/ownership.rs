@@ -16,7 +16,7 @@ use super::{Error, Inner, Vault};
 use crate::{
     custody::{Change, Custody, Owner, Slot},
     evidence::{NewEntry, Position},
-    ledger::{Tx, audit},
+    ledger::{ClosedFor, Tx, audit},
     model::id::{DatabaseId, VaultId},
 };
 
@@ -105,14 +105,17 @@ impl Vault {
         vault.ownership.hold(vault.id)?;
         let found = vault.look().await;
         vault.note_custody(&found);
-        match &found {
-            Err(Error::NotOwner { owner, .. }) => vault.let_go(*owner).await,
-            Err(Error::BehindCustody { .. }) => {}
+        let because = match &found {
+            Err(Error::NotOwner { owner, .. }) => {
+                vault.let_go(*owner).await;
+                ClosedFor::TakenOver
+            }
+            Err(Error::BehindCustody { .. }) => ClosedFor::Forgetful,
             _ => return found,
-        }
+        };
         // Nothing is written any more: the ledger's gate is the one place that every writer passes.
         if let Err(error) = &found {
-            vault.ledger.close_gate(&error.to_string());
+            vault.ledger.close_gate(because, &error.to_string());
         }
         found
     }

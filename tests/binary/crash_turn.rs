@@ -49,6 +49,8 @@ mod restores {
         dies_with_a_restore_that_is_not_committed at "restore.before_commit";
         dies_with_custody_taken_for_rows_that_are_not_committed at "restore.taken_over";
         dies_with_a_restored_vault_that_is_not_settled at "restore.committed";
+        dies_with_the_turn_that_settles_it at "turn.verified";
+        dies_with_the_receipts_of_a_restored_vault_signed at "turn.receipts";
     }
 }
 
@@ -522,7 +524,8 @@ async fn dies_while_it_restores(kind: Kind, point: &str) {
         (None, ""),
         "it should have died at {point}: {ended:?}"
     );
-    let is_committed = point == "restore.committed";
+    let is_settling = point.starts_with("turn.");
+    let is_committed = is_settling || point == "restore.committed";
     assert_eq!(
         world.database.texts("SELECT id FROM vault").await.len(),
         usize::from(is_committed),
@@ -536,6 +539,21 @@ async fn dies_while_it_restores(kind: Kind, point: &str) {
         );
     }
 
+    if is_settling {
+        // The dead process has the turn for a while yet: the refusal says for how long, and the way
+        // out leads out.
+        let refused = world.run(&["snapshot", "restore", "--take-over"]).refused();
+        assert!(
+            refused.contains("s from now by the database's clock")
+                && refused.contains("recvault epoch release"),
+            "{refused}"
+        );
+        let released = world.run(&["epoch", "release", "--json"]).json();
+        assert!(
+            (1..=60).contains(&released["left_s"].as_u64().unwrap()),
+            "{released}"
+        );
+    }
     // The same command goes on from wherever it was.
     let restored = world
         .run(&["snapshot", "restore", "--take-over", "--json"])

@@ -40,4 +40,5 @@ mod sources;
 mod twilio_client;
 mod twilio_python;
 mod two_processes;
+mod unprintable;
 mod world;

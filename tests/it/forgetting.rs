@@ -6,7 +6,7 @@ use recvault::{
     app::{self, App},
     config::Config,
     flow::{self, NewToken},
-    ledger::{self, Ledger},
+    ledger::{self, ClosedFor, Ledger},
     model::id::ObjectId,
     store::{RecoveryKind, RecoveryName},
     vault,
@@ -69,7 +69,7 @@ async fn an_old_copy_takes_no_token_and_turns_nothing(database: Database) {
             .to_string()
             .contains("has forgotten")
     );
-    assert!(reading.has_forgotten());
+    assert!(reading.refusal() == Some(ClosedFor::Forgetful));
     assert_eq!(reading.status().await.unwrap().epoch.epoch, 1, "it is read");
     // The one that remembers goes on.
     assert_eq!(
@@ -219,8 +219,13 @@ async fn a_file_that_was_replaced_under_a_service_is_noticed_by_the_journal() {
     let refused = tokio::time::timeout(Duration::from_secs(30), flow.journal())
         .await
         .expect("it does not go round for ever");
-    assert!(refused.unwrap_err().to_string().contains("has forgotten"));
-    assert!(flow.has_forgotten());
+    assert!(
+        refused
+            .unwrap_err()
+            .to_string()
+            .contains("replaced or removed")
+    );
+    assert_eq!(flow.refusal(), Some(ClosedFor::Displaced));
 }
 
 /// The vault's configuration with another database.
@@ -472,6 +477,22 @@ async fn a_store_that_has_forgotten_takes_no_writer(database: Database) {
     let there = vault.folder().join("objects");
     let away = vault.folder().join("objects.away");
     fs::rename(&there, &away).unwrap();
+    // Nothing is made in its place.
+    let refused = App::open(
+        Config::read(&vault.made.config).unwrap(),
+        vault.clock.clone(),
+    )
+    .await
+    .map(drop)
+    .unwrap_err()
+    .to_string();
+    assert!(
+        refused.contains("not mounted") && refused.contains("--new-store"),
+        "{refused}"
+    );
+    assert!(!there.exists());
+    // An empty one, as where the disk is not mounted, is no better.
+    fs::create_dir(&there).unwrap();
     let app = App::open(
         Config::read(&vault.made.config).unwrap(),
         vault.clock.clone(),
