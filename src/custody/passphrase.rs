@@ -9,7 +9,10 @@
 
 mod seal;
 
-use std::path::{Path, PathBuf};
+use std::{
+    path::{Path, PathBuf},
+    sync::Arc,
+};
 
 use futures_util::{FutureExt as _, future::BoxFuture};
 use zeroize::Zeroizing;
@@ -29,7 +32,8 @@ const KIND: &str = "passphrase";
 /// service; nothing of a root is kept between uses.
 pub struct RootFile {
     place: Place,
-    passphrase: Passphrase,
+    // Read where a thread may hang: its file may be on a file system that does not answer.
+    passphrase: Arc<Passphrase>,
 }
 
 /// Where the passphrase is.
@@ -47,7 +51,7 @@ impl RootFile {
             (None, Some(file)) => Passphrase::File(base.join(file)),
             (None, None) => Passphrase::Nowhere,
         };
-        Self { place: Place::at(base.join(settings.root_file)), passphrase }
+        Self { place: Place::at(base.join(settings.root_file)), passphrase: Arc::new(passphrase) }
     }
 
     /// The roots, each of them opened with the passphrase so far.
@@ -55,9 +59,9 @@ impl RootFile {
     /// # Errors
     /// [`Error::NotAuthentic`] if that is not the right one.
     pub async fn opened(&self) -> Result<Vec<RootName>, Error> {
-        let (place, passphrase) = (self.place.clone(), self.passphrase.read()?);
+        let (place, passphrase) = (self.place.clone(), Arc::clone(&self.passphrase));
         blocking(move || {
-            let contents = place.read()?;
+            let (passphrase, contents) = (passphrase.read()?, place.read()?);
             open_all(&contents, &passphrase)?;
             Ok(slot_of(&contents)?.map(|slot| slot.names()).unwrap_or_default())
         })
@@ -77,8 +81,9 @@ impl RootFile {
     }
 
     async fn replace(&self, change: &Change, new: Option<SecretText>) -> Result<Slot, Error> {
-        let (place, passphrase, change) = (self.place.clone(), self.passphrase.read()?, change.clone());
+        let (place, passphrase, change) = (self.place.clone(), Arc::clone(&self.passphrase), change.clone());
         blocking(move || {
+            let passphrase = passphrase.read()?;
             place.swap(&change, slot_of, |present| {
                 let rng = &mut rand::rng();
                 let (stretched, mut roots) = open_all(present, &passphrase)?;
@@ -102,9 +107,9 @@ impl RootFile {
         root: RootName,
         work: impl FnOnce(Key) -> Result<T, Error> + Send + 'static,
     ) -> Result<T, Error> {
-        let (place, passphrase) = (self.place.clone(), self.passphrase.read()?);
+        let (place, passphrase) = (self.place.clone(), Arc::clone(&self.passphrase));
         blocking(move || {
-            let contents = place.read()?;
+            let (passphrase, contents) = (passphrase.read()?, place.read()?);
             if !slot_of(&contents)?.is_some_and(|slot| slot.has(root)) {
                 return Err(Error::NoRoot(root));
             }
@@ -155,27 +160,25 @@ impl Custody for RootFile {
 
     fn attack<'a>(&'a self, sealed: &'a [Vec<u8>]) -> BoxFuture<'a, Result<Vec<Broken>, Error>> {
         let sealed = sealed.to_vec();
-        async move {
-            let (place, passphrase) = (self.place.clone(), self.passphrase.read()?);
-            blocking(move || {
-                let mut broken = Vec::new();
-                for found in place.scan()? {
-                    // Sealed under another passphrase, of another kind, or no root at all.
-                    let Ok((_, roots)) = open_all(std::slice::from_ref(&found.content), &passphrase) else { continue };
-                    let Ok(Some(slot)) = slot_of(std::slice::from_ref(&found.content)) else { continue };
-                    for (epoch, root_key) in &roots {
-                        let name = RootName { vault: slot.owner().vault, epoch: *epoch };
-                        let opened = |(at, sealed): (usize, &Vec<u8>)| {
-                            let key = unseal(root_key.duplicate(), name, sealed).ok()?;
-                            Some(Broken { at, epoch: *epoch, key })
-                        };
-                        broken.extend(sealed.iter().enumerate().filter_map(opened));
-                    }
+        let (place, passphrase) = (self.place.clone(), Arc::clone(&self.passphrase));
+        blocking(move || {
+            let passphrase = passphrase.read()?;
+            let mut broken = Vec::new();
+            for found in place.scan()? {
+                // Sealed under another passphrase, of another kind, or no root at all.
+                let Ok((_, roots)) = open_all(std::slice::from_ref(&found.content), &passphrase) else { continue };
+                let Ok(Some(slot)) = slot_of(std::slice::from_ref(&found.content)) else { continue };
+                for (epoch, root_key) in &roots {
+                    let name = RootName { vault: slot.owner().vault, epoch: *epoch };
+                    let opened = |(at, sealed): (usize, &Vec<u8>)| {
+                        let key = unseal(root_key.duplicate(), name, sealed).ok()?;
+                        Some(Broken { at, epoch: *epoch, key })
+                    };
+                    broken.extend(sealed.iter().enumerate().filter_map(opened));
                 }
-                Ok(broken)
-            })
-            .await
-        }
+            }
+            Ok(broken)
+        })
         .boxed()
     }
 }
