@@ -30,6 +30,7 @@ pub(super) struct Service {
     region: Region,
     endpoint: Option<String>,
     credentials: Option<Credentials>,
+    timeouts: [Duration; 3],
     client: OnceCell<Client>,
 }
 
@@ -52,7 +53,13 @@ impl Service {
             check_endpoint(endpoint)?;
         }
         let region = Region::new(settings.region);
-        Ok(Self { key_id: settings.key_id, region, endpoint: settings.endpoint, credentials, client: OnceCell::new() })
+        Ok(Self { key_id: settings.key_id, region, endpoint: settings.endpoint, credentials, timeouts: TIMEOUTS, client: OnceCell::new() })
+    }
+
+    /// The same with other time-outs.
+    #[cfg(test)]
+    pub(super) fn patient(self, timeouts: [Duration; 3]) -> Self {
+        Self { timeouts, ..self }
     }
 
     /// Wraps a root key with the configured KMS key.
@@ -82,7 +89,7 @@ impl Service {
                     // Only the credentials are taken from the machine: where KMS is, and how long to wait, is for the configuration to say.
                     None => SharedCredentialsProvider::new(DefaultCredentialsChain::builder().region(self.region.clone()).build().await),
                 };
-                let [connect, attempt, all] = TIMEOUTS;
+                let [connect, attempt, all] = self.timeouts;
                 let timeouts = TimeoutConfig::builder().connect_timeout(connect).operation_attempt_timeout(attempt).operation_timeout(all);
                 let mut config = Config::builder()
                     .behavior_version(BehaviorVersion::latest())
