@@ -183,7 +183,7 @@ fn other_kinds_have_no_passphrase() {
 }
 
 /// SoftHSM's library; prints a line where there is none.
-fn softhsm() -> Option<String> {
+pub(crate) fn softhsm() -> Option<String> {
     #[expect(clippy::disallowed_methods, reason = "the one switch of this test")]
     let library = std::env::var("RECVAULT_TEST_SOFTHSM").ok().filter(|path| !path.is_empty());
     if library.is_none() {
@@ -193,7 +193,7 @@ fn softhsm() -> Option<String> {
 }
 
 /// A new token; the path of its configuration.
-fn token(folder: &Path) -> String {
+pub(crate) fn token(folder: &Path) -> String {
     fs::create_dir(folder.join("tokens")).unwrap();
     let configuration = folder.join("softhsm2.conf");
     fs::write(&configuration, format!("directories.tokendir = {}\n", folder.join("tokens").display())).unwrap();

@@ -3,7 +3,7 @@
 //! Every test owns its world: a folder, a database, a stand-in for Twilio, and the processes it starts. With `RECVAULT_TEST_POSTGRES` set to a
 //! PostgreSQL URL whose user may make databases, the crash tests run there too; with `RECVAULT_TEST_TWILIO_PYTHON` set to a Python
 //! that has the `twilio` package, that package signs callbacks and asks the stand-in; with `RECVAULT_TEST_PHONENUMBERS` set to one that has `phonenumbers`, Google's plans judge our reading of numbers; with `RECVAULT_TEST_SOFTHSM` set to SoftHSM's library, a vault has its root in a
-//! token. Without them these tests say that they were skipped.
+//! token; with `RECVAULT_TEST_MOTO` set to a `moto_server`, a key of AWS KMS unwraps it. Without them these tests say that they were skipped.
 
 #![cfg(test)]
 
@@ -20,6 +20,7 @@ mod client;
 #[macro_use]
 mod crash_points;
 mod broken_log;
+mod crash_init;
 mod crash_random;
 mod crash_turn;
 mod database;
@@ -28,9 +29,13 @@ mod disk_full;
 mod garbage;
 mod hang_ups;
 mod invariants;
+mod kms_away;
+#[path = "../it/world/moto.rs"]
+mod moto;
 mod numbers;
 mod old_copy;
 mod process;
+mod revocations_due;
 mod revoke_many;
 mod service;
 mod shred_many;

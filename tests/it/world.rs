@@ -14,6 +14,7 @@ mod faulty_store;
 mod gated_host;
 mod home;
 mod memory_custody;
+mod moto;
 mod peek;
 mod process;
 mod recipe;
