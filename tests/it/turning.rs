@@ -158,17 +158,17 @@ async fn a_turner_whose_lease_was_taken_over_does_nothing_more(database: Databas
 /// The one moment at which nothing else than the lease stands between a turner and the ledger: the root is destroyed, and not yet said to be.
 async fn a_turner_whose_lease_was_taken_away_notes_no_destruction(database: Database) {
     let custody = FaultyCustody::new();
-    let vault = Recipe { custody: Some(custody.clone()), ..Recipe::on(database) }.by_hand().await;
+    let (vault, permit) = (Recipe { custody: Some(custody.clone()), ..Recipe::on(database) }.by_hand().await, keys());
     let other = vault.another_process().await;
     let gone = vault.sealed().await;
     let receipt = receipt_id(&vault.shred(gone.id).await);
     custody.plan(Ask::Destroy, [Plan::Gate]);
     let take_away = async {
         custody.reached().await;
-        assert!(other.flow.release_turn(&keys()).await.unwrap().is_some());
+        assert!(other.flow.release_turn(&permit).await.unwrap().is_some());
         custody.open();
     };
-    let (slept, ()) = tokio::join!(vault.process.flow.turn(&keys()), take_away);
+    let (slept, ()) = tokio::join!(vault.process.flow.turn(&permit), take_away);
     assert!(slept.is_err(), "{slept:?}");
     let noted = async || epochs::current(&mut vault.process.ledger.read().await.unwrap()).await.unwrap().unwrap();
     assert_eq!((noted().await.epoch, noted().await.previous_destroyed_at, roots(&vault).await), (2, None, vec![2]));
