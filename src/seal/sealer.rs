@@ -141,7 +141,8 @@ mod tests {
     #[test]
     fn what_is_held_back_stays_in_its_place() {
         let rng = &mut rand::rng();
-        let context = Context { vault: VaultId::random(rng), recording: RecordingId::random(rng), leg: Leg::All, artefact: Artefact::Audio };
+        let context =
+            Context { vault: VaultId::random(rng), recording: RecordingId::random(rng), leg: Leg::All, artefact: Artefact::Audio };
         let mut sealer = Sealer::new(&Key::random(rng), &context, SegmentLength::Text).unwrap();
         let (place, mut out) = (sealer.held.as_ptr(), BytesMut::new());
         for _ in 0..6_000 {
