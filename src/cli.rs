@@ -38,7 +38,10 @@ use crate::{
     telemetry,
 };
 use out::Out;
-use tokio::signal::unix::{SignalKind, signal};
+use tokio::{
+    runtime::{Builder, Runtime},
+    signal::unix::{SignalKind, signal},
+};
 
 /// Keeps recorded communications sealed, opens them only for a stated purpose, and destroys their
 /// keys when they must go.
@@ -190,10 +193,7 @@ pub fn run() -> ExitCode {
     if let Some(point) = config::crash_point() {
         crash::arm(&point);
     }
-    let runtime = match tokio::runtime::Builder::new_multi_thread()
-        .enable_all()
-        .build()
-    {
+    let runtime = match Builder::new_multi_thread().enable_all().build() {
         Ok(runtime) => runtime,
         Err(error) => return out::fail(&format!("no threads: {error}")),
     };
@@ -203,9 +203,13 @@ pub fn run() -> ExitCode {
         Ok(code) => code,
         Err(error) => out::fail(&error.to_string()),
     };
-    // A thread that hangs in the library of a token must not keep the process alive.
-    runtime.shutdown_timeout(HANGING);
+    leave(runtime);
     code
+}
+
+/// A thread that hangs in the library of a token must not keep the process alive.
+fn leave(runtime: Runtime) {
+    runtime.shutdown_timeout(HANGING);
 }
 
 /// How long the end of the process waits for threads that are at something which cannot be broken
@@ -389,5 +393,26 @@ fn as_many_files_as_allowed() {
         .is_err()
     {
         out::warn("the limit on open files cannot be raised");
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::mpsc;
+
+    use super::*;
+
+    #[test]
+    fn the_process_ends_although_a_thread_hangs() {
+        let ((_never_told, never), (left, is_left)) = (mpsc::channel::<()>(), mpsc::channel());
+        std::thread::spawn(move || {
+            let runtime = Builder::new_multi_thread().enable_all().build().unwrap();
+            runtime.spawn_blocking(move || never.recv());
+            leave(runtime);
+            left.send(())
+        });
+        is_left
+            .recv_timeout(HANGING * 5)
+            .expect("the runtime is not waited for");
     }
 }

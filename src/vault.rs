@@ -285,7 +285,8 @@ pub enum Error {
     NoVault,
     /// The ledger has a vault in it already.
     #[error(
-        "the ledger holds vault {0} already: `recvault init` makes a new vault and never replaces one"
+        "the ledger holds vault {0} already: `recvault init` makes a new vault and never replaces one. If the first `recvault init` was broken off \
+         before it showed a token, `recvault snapshot create` and `recvault token create` do what is left"
     )]
     VaultExists(VaultId),
     /// A hold keeps the recording.

@@ -230,6 +230,56 @@ async fn a_turner_whose_lease_was_taken_over_does_nothing_more(database: Databas
     );
 }
 
+/// The one moment at which nothing else than the lease stands between a turner and the ledger: the
+/// root is destroyed, and not yet said to be.
+async fn a_turner_whose_lease_was_taken_away_notes_no_destruction(database: Database) {
+    let custody = FaultyCustody::new();
+    let vault = Recipe {
+        custody: Some(custody.clone()),
+        ..Recipe::on(database)
+    }
+    .by_hand()
+    .await;
+    let permit = keys();
+    let other = vault.another_process().await;
+    let gone = vault.sealed().await;
+    let receipt = receipt_id(&vault.shred(gone.id).await);
+    custody.plan(Ask::Destroy, [Plan::Gate]);
+    let take_away = async {
+        custody.reached().await;
+        assert!(other.flow.release_turn(&permit).await.unwrap().is_some());
+        custody.open();
+    };
+    let (slept, ()) = tokio::join!(vault.process.flow.turn(&permit), take_away);
+    assert!(slept.is_err(), "{slept:?}");
+    let noted = async || {
+        epochs::current(&mut vault.process.ledger.read().await.unwrap())
+            .await
+            .unwrap()
+            .unwrap()
+    };
+    assert_eq!(
+        (
+            noted().await.epoch,
+            noted().await.previous_destroyed_at,
+            roots(&vault).await
+        ),
+        (2, None, vec![2])
+    );
+    assert_eq!(
+        receipt_of(&vault, &receipt).await.state(),
+        ReceiptState::Fenced
+    );
+
+    // Whoever comes next finds the root destroyed, and says so.
+    assert_eq!(turn(&other).await, Some(3));
+    let made = receipt_of(&vault, &receipt).await;
+    assert_eq!(
+        (made.state(), made.epoch(), began(&vault).await),
+        (ReceiptState::Unrecoverable, Some(2), vec![1, 2, 3])
+    );
+}
+
 async fn a_process_that_slept_across_turns_goes_on(database: Database) {
     let vault = Recipe::on(database).by_hand().await;
     let sleeper = vault.another_process().await;
@@ -508,6 +558,7 @@ on_both_databases!(
     everybody_goes_on_while_two_processes_turn,
     of_two_that_turn_at_once_one_stands_back,
     a_turner_whose_lease_was_taken_over_does_nothing_more,
+    a_turner_whose_lease_was_taken_away_notes_no_destruction,
     a_process_that_slept_across_turns_goes_on,
     custody_fails_and_the_next_turn_goes_on,
     the_store_fails_and_no_root_is_destroyed,
