@@ -43,13 +43,9 @@ impl Waits {
 }
 
 /// Asks one after another until `is_over`.
-async fn waits(
-    mut ask: impl AsyncFnMut() -> u16,
-    good: u16,
-    mut is_over: impl AsyncFnMut() -> bool,
-) -> Waits {
+async fn waits(mut ask: impl AsyncFnMut() -> u16, good: u16, is_over: impl Fn() -> bool) -> Waits {
     let mut waits = Vec::new();
-    while !is_over().await {
+    while !is_over() {
         let begun = Instant::now();
         assert_eq!(ask().await, good);
         waits.push(begun.elapsed());
@@ -60,7 +56,11 @@ async fn waits(
 }
 
 /// What callbacks and `/readyz` wait, side by side.
-async fn both(world: &World, client: &Client, is_over: impl AsyncFn() -> bool) -> [Waits; 2] {
+async fn both(
+    world: &World,
+    client: &Client,
+    is_over: impl Fn() -> bool + Send + Sync,
+) -> [Waits; 2] {
     let url = format!("{}/twilio/recordings", client.base);
     let callback = async || {
         let (sid, _) = world.record(sound(0, 1));
@@ -117,7 +117,7 @@ async fn what_others_wait_beside_revocations_that_are_due_at_once() {
     }
     begin(&world, &ids).await;
     let alone_until = Instant::now() + Duration::from_secs(10);
-    let alone = both(&world, client, async || Instant::now() > alone_until).await;
+    let alone = both(&world, client, || Instant::now() > alone_until).await;
 
     let open = async || {
         world
@@ -140,7 +140,7 @@ async fn what_others_wait_beside_revocations_that_are_due_at_once() {
     };
     let (is_done, beside) = tokio::join!(
         working,
-        both(&world, client, async || over.load(Ordering::SeqCst))
+        both(&world, client, || over.load(Ordering::SeqCst))
     );
     assert!(is_done, "{} of them are left", open().await);
     println!(

@@ -75,7 +75,7 @@ impl Tokens {
             }
             tokens
                 .places
-                .push(is_part.then(|| start..tokens.digits.len()));
+                .push(is_part.then_some(start..tokens.digits.len()));
         }
         tokens
     }
