@@ -10,8 +10,8 @@ use super::{Error, Flow};
 use crate::{
     evidence::NewEntry,
     ledger::{
-        Ledger, audit,
-        marks::{self, Marked},
+        self, Ledger,
+        marks::Marked,
         tokens::{self, TokenRow},
     },
     model::{
@@ -98,21 +98,16 @@ pub async fn mint(ledger: &Ledger, clock: &Clock, wanted: NewToken) -> Result<Mi
     };
     let hash = token.hash();
     ledger
-        .unit(|| async {
-            let mut tx = ledger.begin().await?;
-            tokens::insert(&mut tx, &row, hash.as_str()).await?;
-            marks::set(&mut tx, Marked::Token, &[row.id], now).await?;
-            audit::append(
-                &mut tx,
-                NewEntry::token_created(
-                    now,
-                    Actor::Operator,
-                    &row.principal(),
-                    Some(row.expires_at),
-                ),
-            )
-            .await?;
-            tx.commit().await
+        .unit("tokens.mint", async |mut unit| {
+            tokens::insert(&mut unit, &row, hash.as_str()).await?;
+            unit.mark(Marked::Token, &[row.id], now);
+            unit.audit(NewEntry::token_created(
+                now,
+                Actor::Operator,
+                &row.principal(),
+                Some(row.expires_at),
+            ));
+            Ok::<_, ledger::Error>(())
         })
         .await?;
     Ok(Minted { row, token })
@@ -133,14 +128,13 @@ pub async fn list(ledger: &Ledger) -> Result<Vec<TokenRow>, Error> {
 pub async fn revoke(ledger: &Ledger, clock: &Clock, id: TokenId) -> Result<Timestamp, Error> {
     let now = clock.now();
     ledger
-        .unit(|| async {
-            let mut tx = ledger.begin().await?;
-            if !tokens::revoke(&mut tx, id, now).await? {
+        .unit("tokens.revoke", async |mut unit| {
+            if !tokens::revoke(&mut unit, id, now).await? {
                 return Err(Error::NotFound);
             }
-            marks::set(&mut tx, Marked::Token, &[id], now).await?;
-            audit::append(&mut tx, NewEntry::token_revoked(now, Actor::Operator, id)).await?;
-            Ok(tx.commit().await?)
+            unit.mark(Marked::Token, &[id], now);
+            unit.audit(NewEntry::token_revoked(now, Actor::Operator, id));
+            Ok(())
         })
         .await?;
     Ok(now)

@@ -72,6 +72,7 @@ mod sessions;
 mod shreds;
 mod sources;
 mod transcripts;
+mod units;
 mod views;
 mod work;
 

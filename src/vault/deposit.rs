@@ -10,8 +10,8 @@ use crate::{
     evidence::NewEntry,
     keyring,
     ledger::{
-        self, audit, consents,
-        marks::{self, Marked},
+        self, Unit, consents,
+        marks::Marked,
         quarantine,
         recordings::{self, SealedArtefact},
         transcripts,
@@ -165,7 +165,19 @@ impl Vault {
             content_type: beside.content_type.to_owned(),
         };
         if let Err(error) = vault
-            .unit(|| vault.enter(lease, recording, beside, &record_key, &artefact, &sha256))
+            .unit("deposit.enter", async |mut unit| {
+                vault
+                    .enter(
+                        &mut unit,
+                        lease,
+                        recording,
+                        beside,
+                        &record_key,
+                        &artefact,
+                        &sha256,
+                    )
+                    .await
+            })
             .await
         {
             // Removed at once only when the transaction certainly did not commit; otherwise the
@@ -224,6 +236,7 @@ impl Inner {
     /// The unit of work that makes the recording exist.
     async fn enter(
         &self,
+        unit: &mut Unit,
         lease: &Lease,
         recording: &Recording,
         beside: &Beside<'_>,
@@ -233,19 +246,18 @@ impl Inner {
     ) -> Result<(), Error> {
         let now = self.clock.now();
         let leg = Leg::All;
-        let mut tx = self.ledger.begin().await?;
-        self.present(&mut tx).await?;
+        self.present(unit).await?;
         // First of the rows, because it locks this one: a shred that runs at the same time comes
         // wholly before or wholly after.
-        let tier = recordings::mark_sealed(&mut tx, recording.id, now).await?;
-        work::finish(&mut tx, lease).await?;
+        let tier = recordings::mark_sealed(unit, recording.id, now).await?;
+        work::finish(unit, lease).await?;
         if let Some(at) = beside.erase_at {
-            work::enqueue(&mut tx, Kind::Erase, &[recording.id], at).await?;
+            work::enqueue(unit, Kind::Erase, &[recording.id], at).await?;
         }
         if let Some(at) = beside.look_at {
             let look = Origin::Look(recording.source_sid.clone());
             transcripts::find(
-                &mut tx,
+                unit,
                 &recording.account,
                 &look,
                 &recording.source_sid,
@@ -259,10 +271,10 @@ impl Inner {
             tier,
             ..recording.clone()
         };
-        self.place_key(&mut tx, recording.id, leg, &recording.tier, key)
+        self.place_key(unit, recording.id, leg, &recording.tier, key)
             .await?;
-        recordings::insert_artefact(&mut tx, recording.id, leg, artefact).await?;
-        self.take_over(&mut tx, recording, key, beside.parties, now)
+        recordings::insert_artefact(unit, recording.id, leg, artefact).await?;
+        self.take_over(unit, recording, key, beside.parties, now)
             .await?;
         let sealed = NewEntry::recording_sealed(now, recording, artefact.sealed_len, sha256);
         let mut entries = vec![match beside.promised.and_then(OnceLock::get) {
@@ -271,15 +283,15 @@ impl Inner {
         }];
         // After the lock: what is told of its parties meanwhile waits for it, or is seen here.
         if let Some(ends) = recording.quarantine_ends {
-            let recording = recordings::find(&mut tx, recording.id)
+            let recording = recordings::find(unit, recording.id)
                 .await?
                 .ok_or(Error::Gone)?;
-            let consents = consents::gather(&mut tx, std::slice::from_ref(&recording))
+            let consents = consents::gather(unit, std::slice::from_ref(&recording))
                 .await?
                 .remove(&recording.id)
                 .unwrap_or_default();
             if !covers_recording(&consents, &recording, now) {
-                quarantine::begin(&mut tx, recording.id, ends).await?;
+                quarantine::begin(unit, recording.id, ends).await?;
                 entries.push(NewEntry::recording_quarantined(
                     now,
                     Actor::Vault,
@@ -288,11 +300,11 @@ impl Inner {
                 ));
             }
         }
-        marks::set(&mut tx, Marked::Recording, &[recording.id], now).await?;
-        entries.extend(self.close_arriving(&mut tx, recording, now).await?);
-        audit::append_all(&mut tx, &entries).await?;
-        tx.count("recvault_sealed_bytes_total", artefact.plain_len);
+        unit.mark(Marked::Recording, &[recording.id], now);
+        unit.audit_all(entries);
+        self.close_arriving(unit, recording, now).await?;
+        unit.count("recvault_sealed_bytes_total", artefact.plain_len);
         crash::point("deposit.before_commit");
-        Ok(tx.commit().await?)
+        Ok(())
     }
 }
