@@ -288,7 +288,7 @@ async fn story(words: &Needle, number: &Needle) -> (Needle, Needle) {
             .keep_utterance(&mut unit, piece, Some(&text), app.clock.now())
             .await
             .unwrap();
-        Ok::<_, ledger::Error>(())
+        Ok::<_, recvault::ledger::Error>(())
     });
     named.await.unwrap();
     vault.turn(Actor::Operator).await.unwrap().unwrap();
