@@ -308,10 +308,11 @@ async fn story(words: &Needle, number: &Needle) -> (Needle, Needle) {
         drop(acceptor);
     });
     drop(committer);
+    let holder = HolderId::random(&mut rand::rng());
     let leased = app.ledger.unit("leased", async |mut unit| {
         unit.without_entry("a test");
         let term = Term::begin(&mut unit, Duration::from_secs(60)).await?;
-        work::lease(&mut unit, HolderId::random(&mut rand::rng()), term, 1).await
+        work::lease(&mut unit, holder, term, 1).await
     });
     let [lease] = leased.await.unwrap().try_into().unwrap();
     let recording = recordings::find(&mut app.ledger.read().await.unwrap(), lease.recording)

@@ -389,14 +389,15 @@ impl Count {
     }
 }
 
-/// Whether a statement is one that changes rows, by its first word behind its name.
+/// Whether a statement may change rows, by its first word behind its name: it is not one of those
+/// that only read or set something up.
 fn changes(sql: &str) -> bool {
     let statement = sql.trim_start();
     let statement = statement
         .strip_prefix("/*")
         .and_then(|named| named.split_once("*/"))
         .map_or(statement, |(_, statement)| statement.trim_start());
-    ["INSERT", "UPDATE", "DELETE"]
+    !["SELECT", "WITH RECURSIVE", "PRAGMA", "SET "]
         .iter()
         .any(|verb| statement.starts_with(verb))
 }
@@ -490,6 +491,8 @@ mod tests {
             "INSERT INTO a VALUES (1)",
             "/* a.b */ UPDATE a SET b = 1 RETURNING b",
             "\n  /* a.b */\n  DELETE FROM a",
+            "REPLACE INTO a VALUES (1)",
+            "/* a.b */ WITH c AS (SELECT 1) INSERT INTO a SELECT * FROM c",
         ] {
             assert!(changes(sql), "{sql}");
         }
@@ -498,6 +501,8 @@ mod tests {
             "/* UPDATE */ SELECT 1",
             "/* a.lock */\n SELECT id FROM a FOR NO KEY UPDATE",
             "PRAGMA defer_foreign_keys = ON",
+            "/* a.b */\n WITH RECURSIVE c (d) AS (SELECT 1) SELECT d FROM c",
+            "SET CONSTRAINTS ALL DEFERRED",
         ] {
             assert!(!changes(sql), "{sql}");
         }

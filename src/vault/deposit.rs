@@ -164,18 +164,15 @@ impl Vault {
             segment: SEGMENT.sealed(),
             content_type: beside.content_type.to_owned(),
         };
+        let entered = Entered {
+            key: record_key,
+            artefact,
+            sha256,
+        };
         if let Err(error) = vault
             .unit("deposit.enter", async |mut unit| {
                 vault
-                    .enter(
-                        &mut unit,
-                        lease,
-                        recording,
-                        beside,
-                        &record_key,
-                        &artefact,
-                        &sha256,
-                    )
+                    .enter(&mut unit, lease, recording, beside, &entered)
                     .await
             })
             .await
@@ -232,6 +229,13 @@ impl Parts {
     }
 }
 
+/// What is entered into the ledger once it is in the store.
+struct Entered {
+    key: Key,
+    artefact: SealedArtefact,
+    sha256: [u8; 32],
+}
+
 impl Inner {
     /// The unit of work that makes the recording exist.
     async fn enter(
@@ -240,9 +244,11 @@ impl Inner {
         lease: &Lease,
         recording: &Recording,
         beside: &Beside<'_>,
-        key: &Key,
-        artefact: &SealedArtefact,
-        sha256: &[u8; 32],
+        Entered {
+            key,
+            artefact,
+            sha256,
+        }: &Entered,
     ) -> Result<(), Error> {
         let now = self.clock.now();
         let leg = Leg::All;
