@@ -245,9 +245,7 @@ impl Flow {
             .ledger
             .unit("backfill.note_listed", async |mut unit| {
                 listings::put(&mut unit, row, now).await?;
-                if row.done_until < row.until {
-                    unit.without_entry("how far the listing came");
-                } else {
+                if row.done_until >= row.until {
                     unit.audit(NewEntry::backfill_done(
                         now,
                         &row.account,
@@ -256,6 +254,8 @@ impl Flow {
                         row.listed,
                         row.announced,
                     ));
+                } else {
+                    unit.without_entry("how far the listing came");
                 }
                 Ok::<_, ledger::Error>(())
             });

@@ -349,9 +349,7 @@ impl Flow {
             .ledger
             .unit("reconcile.note_reconciled", async |mut unit| {
                 turn.done(&mut unit, now, &text).await?;
-                if !is_news {
-                    unit.without_entry("a comparison that found nothing new is no news");
-                } else {
+                if is_news {
                     unit.audit(NewEntry::reconcile_done(
                         now,
                         actor,
@@ -359,6 +357,8 @@ impl Flow {
                         since,
                         found,
                     ));
+                } else {
+                    unit.without_entry("a comparison that found nothing new is no news");
                 }
                 Ok::<_, ledger::Error>(())
             });
