@@ -62,6 +62,8 @@ pub use custody::change_passphrase;
 pub use drill::{DrillOptions, Held};
 pub use epoch::{EpochSettings, EpochStatus, Rotated};
 pub use error::Error;
+#[cfg(test)]
+pub(crate) use guard::Staged;
 pub use guard::{Guarded, StreamGuard};
 pub use hold::{Holds, Lifted, NewHold};
 pub use liveness::{Liveness, Task};
