@@ -3,7 +3,8 @@
 //! Owns what can be written down and in which words. Refuses to know where the log is kept and what
 //! number an entry gets. INVARIANT: an entry is made only by the constructors here, which take ids,
 //! parsed names and facts of the house. None takes text. A justification may name people, so only
-//! its presence is written down.
+//! its presence is written down. Who acts comes as an [`Initiator`], so that each entry of a
+//! principal names the token that they showed, as `credential`.
 
 mod access;
 mod accounts;
@@ -20,9 +21,9 @@ use super::{event::Event, shred_reason::ShredReason, signing::Signer};
 use crate::{
     model::{
         access::Principal,
-        actor::Actor,
+        actor::{Actor, Initiator},
         artefact::Artefact,
-        id::{DatabaseId, GrantId, ReceiptId, RecordingId, TokenId, VaultId},
+        id::{DatabaseId, GrantId, PrincipalId, ReceiptId, RecordingId, TokenId, VaultId},
         name::Tier,
         recording::Recording,
         time::Timestamp,
@@ -99,7 +100,7 @@ impl NewEntry {
     pub fn vault_created(at: Timestamp, vault: VaultId, signer: &Signer) -> Self {
         Self::new(
             at,
-            Actor::Operator,
+            Initiator::Operator,
             Event::VaultCreated,
             None,
             json!({ "vault": vault, "signing_key": signer.key_id() }),
@@ -107,16 +108,16 @@ impl NewEntry {
     }
 
     /// From now on decisions are taken by these rules.
-    pub fn policy_in_force(at: Timestamp, actor: Actor, rules: &Rules) -> Self {
+    pub fn policy_in_force(at: Timestamp, by: Initiator, rules: &Rules) -> Self {
         let details = json!({ "version": rules.version(), "policy_digest": rules.digest() });
-        Self::new(at, actor, Event::PolicyInForce, None, details)
+        Self::new(at, by, Event::PolicyInForce, None, details)
     }
 
     /// These rules were signed and published.
-    pub fn policy_published(at: Timestamp, actor: Actor, rules: &Rules) -> Self {
+    pub fn policy_published(at: Timestamp, by: Initiator, rules: &Rules) -> Self {
         let effective = rules.document().effective;
         let details = json!({ "version": rules.version(), "policy_digest": rules.digest(), "effective": effective });
-        Self::new(at, actor, Event::PolicyPublished, None, details)
+        Self::new(at, by, Event::PolicyPublished, None, details)
     }
 
     /// The recording is sealed: length in bytes and SHA-256 of its ciphertext.
@@ -134,7 +135,7 @@ impl NewEntry {
         });
         Self::new(
             at,
-            Actor::Vault,
+            Initiator::Vault,
             Event::RecordingSealed,
             Some(recording.id),
             details,
@@ -156,7 +157,7 @@ impl NewEntry {
     pub fn recording_refused(at: Timestamp, recording: RecordingId) -> Self {
         Self::new(
             at,
-            Actor::Vault,
+            Initiator::Vault,
             Event::RecordingRefused,
             Some(recording),
             json!({}),
@@ -177,7 +178,7 @@ impl NewEntry {
         });
         Self::new(
             at,
-            Actor::Token(grant.principal()),
+            grant.initiator(),
             Event::DecisionAllowed,
             Some(grant.recording()),
             details,
@@ -206,7 +207,7 @@ impl NewEntry {
         details.insert("justified".into(), json!(facts.is_justified()));
         Self::new(
             at,
-            Actor::Token(facts.principal.id),
+            facts.principal.initiator(),
             Event::DecisionDenied,
             Some(facts.recording.id),
             Value::Object(details),
@@ -225,7 +226,7 @@ impl NewEntry {
         details.insert("action".into(), json!(action.as_str()));
         Self::new(
             at,
-            Actor::Token(principal.id),
+            principal.initiator(),
             Event::DecisionDenied,
             recording,
             Value::Object(details),
@@ -244,7 +245,7 @@ impl NewEntry {
         let details = json!({ "grant": id, "artefact": artefact.as_str(), "from": range.start, "to": range.end });
         Self::new(
             at,
-            Actor::Token(grant.principal()),
+            grant.initiator(),
             Event::OpeningStarted,
             Some(grant.recording()),
             details,
@@ -254,14 +255,14 @@ impl NewEntry {
     /// The recording's key is destroyed; a receipt with this id tells of it.
     pub fn shred_fenced(
         at: Timestamp,
-        actor: Actor,
+        by: Initiator,
         recording: RecordingId,
         receipt: ReceiptId,
         reason: &ShredReason,
     ) -> Self {
         Self::new(
             at,
-            actor,
+            by,
             Event::ShredFenced,
             Some(recording),
             json!({ "receipt": receipt, "reason": reason }),
@@ -272,32 +273,37 @@ impl NewEntry {
     pub fn shred_bytes_removed(at: Timestamp, recording: RecordingId, receipt: ReceiptId) -> Self {
         Self::new(
             at,
-            Actor::Vault,
+            Initiator::Vault,
             Event::ShredBytesRemoved,
             Some(recording),
             json!({ "receipt": receipt }),
         )
     }
 
-    /// A token was made for this principal.
+    /// A token was made for this principal: the credential that they bear from now on.
     pub fn token_created(
         at: Timestamp,
-        actor: Actor,
+        by: Initiator,
         principal: &Principal,
         expires_at: Option<Timestamp>,
     ) -> Self {
-        let details = json!({ "token": principal.id, "roles": principal.roles, "accounts": principal.accounts, "expires_at": expires_at });
-        Self::new(at, actor, Event::TokenCreated, None, details)
+        let details = json!({ "token": principal.credential, "principal": principal.id, "roles": principal.roles, "accounts": principal.accounts, "expires_at": expires_at });
+        Self::new(at, by, Event::TokenCreated, None, details)
     }
 
-    /// A token was revoked.
-    pub fn token_revoked(at: Timestamp, actor: Actor, token: TokenId) -> Self {
+    /// A token of this principal was revoked.
+    pub fn token_revoked(
+        at: Timestamp,
+        by: Initiator,
+        token: TokenId,
+        principal: PrincipalId,
+    ) -> Self {
         Self::new(
             at,
-            actor,
+            by,
             Event::TokenRevoked,
             None,
-            json!({ "token": token }),
+            json!({ "token": token, "principal": principal }),
         )
     }
 
@@ -310,7 +316,7 @@ impl NewEntry {
     ) -> Self {
         Self::new(
             at,
-            Actor::Vault,
+            Initiator::Vault,
             Event::WorkDead,
             Some(recording),
             json!({ "kind": kind, "attempts": attempts }),
@@ -320,13 +326,13 @@ impl NewEntry {
     /// Work that was given up is tried again: so many pieces, of one recording or of all.
     pub fn work_retried(
         at: Timestamp,
-        actor: Actor,
+        by: Initiator,
         recording: Option<RecordingId>,
         pieces: u64,
     ) -> Self {
         Self::new(
             at,
-            actor,
+            by,
             Event::WorkRetried,
             recording,
             json!({ "pieces": pieces }),
@@ -335,10 +341,16 @@ impl NewEntry {
 
     /// The epoch turned: so many pages have new keys, and so many shreds are out of reach of the
     /// next root.
-    pub fn epoch_turned(at: Timestamp, actor: Actor, epoch: u64, pages: u64, covered: u64) -> Self {
+    pub fn epoch_turned(
+        at: Timestamp,
+        by: Initiator,
+        epoch: u64,
+        pages: u64,
+        covered: u64,
+    ) -> Self {
         Self::new(
             at,
-            actor,
+            by,
             Event::EpochTurned,
             None,
             json!({ "epoch": epoch, "pages": pages, "covered": covered }),
@@ -350,7 +362,7 @@ impl NewEntry {
     pub fn snapshot_verified(at: Timestamp, snapshot: &str, keys: u64) -> Self {
         Self::new(
             at,
-            Actor::Vault,
+            Initiator::Vault,
             Event::SnapshotVerified,
             None,
             json!({ "snapshot": snapshot, "keys": keys }),
@@ -361,7 +373,7 @@ impl NewEntry {
     pub fn root_condemned(at: Timestamp, kept: u64) -> Self {
         Self::new(
             at,
-            Actor::Vault,
+            Initiator::Vault,
             Event::RootCondemned,
             None,
             json!({ "kept_epoch": kept }),
@@ -372,7 +384,7 @@ impl NewEntry {
     pub fn root_destroyed(at: Timestamp, kept: u64) -> Self {
         Self::new(
             at,
-            Actor::Vault,
+            Initiator::Vault,
             Event::RootDestroyed,
             None,
             json!({ "kept_epoch": kept }),
@@ -380,10 +392,10 @@ impl NewEntry {
     }
 
     /// So many pages, of one tier or of all, get new keys in the next turn.
-    pub fn keys_rotated(at: Timestamp, actor: Actor, tier: Option<&Tier>, pages: u64) -> Self {
+    pub fn keys_rotated(at: Timestamp, by: Initiator, tier: Option<&Tier>, pages: u64) -> Self {
         Self::new(
             at,
-            actor,
+            by,
             Event::KeysRotated,
             None,
             json!({ "tier": tier, "pages": pages }),
@@ -393,14 +405,14 @@ impl NewEntry {
     /// The recording's key went from one tier to another.
     pub fn recording_moved(
         at: Timestamp,
-        actor: Actor,
+        by: Initiator,
         recording: RecordingId,
         from: &Tier,
         to: &Tier,
     ) -> Self {
         Self::new(
             at,
-            actor,
+            by,
             Event::RecordingMoved,
             Some(recording),
             json!({ "from": from, "to": to }),
@@ -419,7 +431,7 @@ impl NewEntry {
         let details = json!({ "from": from, "to": to, "because": because });
         Self::new(
             at,
-            Actor::Vault,
+            Initiator::Vault,
             Event::RecordingReclassified,
             Some(recording),
             details,
@@ -430,20 +442,20 @@ impl NewEntry {
     /// ciphertext.
     pub fn transcript_sealed(
         at: Timestamp,
-        actor: Actor,
+        by: Initiator,
         recording: RecordingId,
         sealed_len: u64,
         ciphertext_sha256: &[u8; 32],
     ) -> Self {
         let details = json!({ "sealed_len": sealed_len, "ciphertext_sha256": hex::encode(ciphertext_sha256) });
-        Self::new(at, actor, Event::TranscriptSealed, Some(recording), details)
+        Self::new(at, by, Event::TranscriptSealed, Some(recording), details)
     }
 
     /// The ledger was rebuilt. Entries between the two numbers were lost with the old one, if there
     /// were any.
     pub fn vault_restored(at: Timestamp, snapshot: &str, known_to: i64, numbered_to: i64) -> Self {
         let details = json!({ "snapshot": snapshot, "entries_known_to": known_to, "entries_numbered_to": numbered_to });
-        Self::new(at, Actor::Operator, Event::VaultRestored, None, details)
+        Self::new(at, Initiator::Operator, Event::VaultRestored, None, details)
     }
 
     /// A rebuilding goes on although the store has lost something of the entries from `first` to
@@ -451,7 +463,7 @@ impl NewEntry {
     pub fn restore_gap_accepted(at: Timestamp, first: i64, last: i64) -> Self {
         Self::new(
             at,
-            Actor::Operator,
+            Initiator::Operator,
             Event::RestoreGapAccepted,
             None,
             json!({ "first": first, "last": last }),
@@ -459,10 +471,10 @@ impl NewEntry {
     }
 
     /// An operator said that the clock is right; `before` is what was believed until then.
-    pub fn clock_accepted(at: Timestamp, actor: Actor, before: Option<Timestamp>) -> Self {
+    pub fn clock_accepted(at: Timestamp, by: Initiator, before: Option<Timestamp>) -> Self {
         Self::new(
             at,
-            actor,
+            by,
             Event::ClockAccepted,
             None,
             json!({ "believed_before": before }),
@@ -470,10 +482,10 @@ impl NewEntry {
     }
 
     /// The epoch's turn was taken away from a holder.
-    pub fn turn_released(at: Timestamp, actor: Actor, holder: &str, until: Timestamp) -> Self {
+    pub fn turn_released(at: Timestamp, by: Initiator, holder: &str, until: Timestamp) -> Self {
         Self::new(
             at,
-            actor,
+            by,
             Event::TurnReleased,
             None,
             json!({ "holder": holder, "until": until }),
@@ -484,7 +496,7 @@ impl NewEntry {
     pub fn custody_changed(at: Timestamp, epochs: &[u64]) -> Self {
         Self::new(
             at,
-            Actor::Operator,
+            Initiator::Operator,
             Event::CustodyChanged,
             None,
             json!({ "epochs": epochs }),
@@ -494,14 +506,14 @@ impl NewEntry {
     /// This database took custody over; from whom, if anybody had it.
     pub fn custody_taken(at: Timestamp, from: Option<DatabaseId>, to: DatabaseId) -> Self {
         let details = json!({ "from": from.map(|from| from.to_string()), "to": to.to_string() });
-        Self::new(at, Actor::Operator, Event::CustodyTaken, None, details)
+        Self::new(at, Initiator::Operator, Event::CustodyTaken, None, details)
     }
 
     /// Another database took custody over: this one opens and writes nothing any more.
     pub fn custody_lost(at: Timestamp, to: DatabaseId) -> Self {
         Self::new(
             at,
-            Actor::Vault,
+            Initiator::Vault,
             Event::CustodyLost,
             None,
             json!({ "to": to.to_string() }),
@@ -509,10 +521,10 @@ impl NewEntry {
     }
 
     /// A drill was held, and whether its two halves came out well.
-    pub fn drill_held(at: Timestamp, actor: Actor, recovers: bool, forgets: bool) -> Self {
+    pub fn drill_held(at: Timestamp, by: Initiator, recovers: bool, forgets: bool) -> Self {
         Self::new(
             at,
-            actor,
+            by,
             Event::DrillHeld,
             None,
             json!({ "recovers": recovers, "forgets": forgets }),
@@ -565,18 +577,21 @@ impl NewEntry {
 
     fn new(
         at: Timestamp,
-        actor: Actor,
+        by: Initiator,
         event: Event,
         recording: Option<RecordingId>,
         details: Value,
     ) -> Self {
-        let details = match details {
+        let mut details = match details {
             Value::Object(details) => details,
             _ => Map::new(),
         };
+        if let Some(credential) = by.credential() {
+            details.insert("credential".into(), json!(credential));
+        }
         Self {
             at,
-            actor,
+            actor: by.actor(),
             event,
             recording,
             details: Details(details),
