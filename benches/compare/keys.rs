@@ -19,7 +19,7 @@ use recvault::{
     flow::{self, Flow},
     ledger::{self, Ledger, accept, recordings},
     model::{
-        actor::Actor,
+        actor::Initiator,
         artefact::Artefact,
         id::{GrantId, RecordingId},
         recording::Recording,
@@ -345,7 +345,7 @@ impl Place {
         let memory = Memory::begin()?;
         let turned = vault
             .vault
-            .turn(Actor::Operator)
+            .turn(Initiator::Operator)
             .await?
             .ok_or("another process turns")?;
         let Turned {

@@ -156,7 +156,7 @@ impl NewEntry {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::model::{access::Principal, recording::Recording};
+    use crate::model::{access::Principal, actor::Actor, id::TokenId, recording::Recording};
 
     const AT: Timestamp = Timestamp::from_millis(1_800_000_000_000);
 
@@ -183,8 +183,9 @@ mod tests {
     #[test]
     fn entries_of_access_have_their_details() {
         let rng = &mut rand::rng();
-        let by = TokenId::random(rng);
-        let other = TokenId::random(rng);
+        let (id, credential) = (PrincipalId::random(rng), TokenId::random(rng));
+        let by = Initiator::Principal { id, credential };
+        let other = PrincipalId::random(rng);
         let approval = ApprovalId::random(rng);
         let recording = RecordingId::random(rng);
         let subject = SubjectId::of_hash(&[7; 32]);
@@ -222,20 +223,16 @@ mod tests {
                 json!({ "subject": subject, "purpose": "legal-request", "recordings": 3, "left_out": 1 }),
             ),
             (
-                NewEntry::recording_corrected(
-                    AT,
-                    Actor::Token(by),
-                    recording,
-                    &["labels.team".into()],
-                ),
+                NewEntry::recording_corrected(AT, by, recording, &["labels.team".into()]),
                 "recording.corrected",
                 json!({ "fields": ["labels.team"] }),
             ),
         ];
-        for (entry, name, details) in cases {
+        for (entry, name, mut details) in cases {
+            details["credential"] = json!(credential);
             assert_eq!(
                 (entry.event().as_str(), entry.actor()),
-                (name, Actor::Token(by))
+                (name, Actor::Principal(id))
             );
             assert_eq!(
                 serde_json::to_value(entry.details()).unwrap(),
@@ -247,7 +244,8 @@ mod tests {
 
     fn someone() -> (Principal, Recording) {
         let principal = Principal {
-            id: TokenId::random(&mut rand::rng()),
+            id: PrincipalId::random(&mut rand::rng()),
+            credential: TokenId::random(&mut rand::rng()),
             roles: Default::default(),
             accounts: Default::default(),
             attributes: Default::default(),

@@ -101,7 +101,7 @@ mod tests {
             at: AT,
             recorded_at: AT,
         };
-        let entry = NewEntry::consent_recorded(AT, Actor::Operator, &said);
+        let entry = NewEntry::consent_recorded(AT, Initiator::Operator, &said);
         assert_eq!(
             (entry.event(), entry.recording()),
             (Event::ConsentRecorded, None)
@@ -110,7 +110,7 @@ mod tests {
         assert_eq!(details(&entry), expected);
         // A place may be called as somebody is.
         said.whom = Whom::Leg(conversation.clone(), Some("anna".parse().unwrap()));
-        let entry = NewEntry::consent_recorded(AT, Actor::Operator, &said);
+        let entry = NewEntry::consent_recorded(AT, Initiator::Operator, &said);
         assert_eq!(
             entry.details().get("conversation"),
             Some(&json!(conversation))
@@ -119,7 +119,7 @@ mod tests {
             !entry.details().to_string().contains("anna")
                 && entry.details().get("subject").is_none()
         );
-        let entry = NewEntry::parties_named(AT, Actor::Vault, &conversation, 2, 1);
+        let entry = NewEntry::parties_named(AT, Initiator::Vault, &conversation, 2, 1);
         assert_eq!(
             details(&entry),
             json!({ "conversation": conversation, "parties": 2, "known": 1 })
@@ -129,15 +129,15 @@ mod tests {
     #[test]
     fn quarantine_begins_with_its_end() {
         let id = RecordingId::random(&mut rand::rng());
-        let entry = NewEntry::recording_quarantined(AT, Actor::Vault, id, AT);
+        let entry = NewEntry::recording_quarantined(AT, Initiator::Vault, id, AT);
         assert_eq!(
             (entry.event().as_str(), entry.recording(), details(&entry)),
             ("recording.quarantined", Some(id), json!({ "ends": AT }))
         );
-        let entry = NewEntry::recording_released(AT, Actor::Operator, id);
+        let entry = NewEntry::recording_released(AT, Initiator::Operator, id);
         assert_eq!(
             (entry.event().as_str(), entry.actor(), details(&entry)),
-            ("recording.released", Actor::Operator, json!({}))
+            ("recording.released", Initiator::Operator.actor(), json!({}))
         );
     }
 }

@@ -17,8 +17,8 @@ use crate::{
         tokens::{self, TokenRow},
     },
     model::{
-        actor::Actor,
-        id::{ApprovalId, GrantId, RecordingId, SubjectId, TokenId},
+        actor::{Actor, Initiator},
+        id::{ApprovalId, GrantId, PrincipalId, RecordingId, SubjectId, TokenId},
         name::Purpose,
         subject::{Conversation, Party},
     },
@@ -43,8 +43,8 @@ every_database!(
 const MINUTE: i64 = 60_000;
 const DAY: i64 = 24 * 60 * MINUTE;
 
-fn token() -> TokenId {
-    TokenId::random(&mut rand::rng())
+fn somebody() -> PrincipalId {
+    PrincipalId::random(&mut rand::rng())
 }
 
 fn approval_id() -> ApprovalId {
@@ -59,7 +59,7 @@ fn request(recording: RecordingId, millis: i64) -> ApprovalRow {
     ApprovalRow {
         id: approval_id(),
         recording,
-        token: token(),
+        requested_by: somebody(),
         purpose: purpose(),
         justification: vec![0, 1, 255],
         stage: Stage::Requested,
@@ -91,7 +91,7 @@ async fn sealed(world: &World, count: u32) -> Vec<RecordingId> {
 async fn a_request_comes_back_as_it_was_made(world: &World) {
     let id = world.one_announced().await;
     let waiting = request(id, 0);
-    let by = token();
+    let by = somebody();
     let decided = ApprovalRow {
         stage: Stage::Refused,
         decided_at: Some(at(9)),
@@ -112,7 +112,7 @@ async fn a_request_comes_back_as_it_was_made(world: &World) {
 async fn an_approval_is_for_one_principal_recording_and_purpose_and_for_a_time(world: &World) {
     let ids = sealed(world, 2).await;
     let row = request(ids[0], 0);
-    let by = token();
+    let by = somebody();
     entered(world, &[&row]).await;
     let until = async |recording, token, purpose: &Purpose, now| {
         approvals::approved_until(
@@ -126,7 +126,7 @@ async fn an_approval_is_for_one_principal_recording_and_purpose_and_for_a_time(w
         .unwrap()
     };
     assert_eq!(
-        until(ids[0], row.token, &row.purpose, 1).await,
+        until(ids[0], row.requested_by, &row.purpose, 1).await,
         None,
         "a request is no approval"
     );
@@ -143,21 +143,21 @@ async fn an_approval_is_for_one_principal_recording_and_purpose_and_for_a_time(w
     .unwrap();
     tx.commit().await.unwrap();
     assert_eq!(
-        until(ids[0], row.token, &row.purpose, 999).await,
+        until(ids[0], row.requested_by, &row.purpose, 999).await,
         Some(at(1000))
     );
     assert_eq!(
-        until(ids[0], row.token, &row.purpose, 1000).await,
+        until(ids[0], row.requested_by, &row.purpose, 1000).await,
         None,
         "it is over"
     );
     assert_eq!(
-        until(ids[1], row.token, &row.purpose, 999).await,
+        until(ids[1], row.requested_by, &row.purpose, 999).await,
         None,
         "another recording"
     );
     assert_eq!(
-        until(ids[0], token(), &row.purpose, 999).await,
+        until(ids[0], somebody(), &row.purpose, 999).await,
         None,
         "another principal"
     );
@@ -167,7 +167,7 @@ async fn an_approval_is_for_one_principal_recording_and_purpose_and_for_a_time(w
         "not who approved"
     );
     assert_eq!(
-        until(ids[0], row.token, &parsed("training"), 999).await,
+        until(ids[0], row.requested_by, &parsed("training"), 999).await,
         None,
         "another purpose"
     );
@@ -184,7 +184,7 @@ async fn an_approval_is_for_one_principal_recording_and_purpose_and_for_a_time(w
     .unwrap();
     tx.commit().await.unwrap();
     assert_eq!(
-        until(ids[0], row.token, &row.purpose, 999).await,
+        until(ids[0], row.requested_by, &row.purpose, 999).await,
         None,
         "it was taken back"
     );
@@ -194,7 +194,7 @@ async fn a_request_is_decided_once_and_in_time(world: &World) {
     let id = world.one_announced().await;
     let row = request(id, 0);
     let late = request(id, 0);
-    let by = token();
+    let by = somebody();
     entered(world, &[&row, &late]).await;
     let mut tx = world.tx().await;
     let decide = (Stage::Requested, Stage::Approved);
@@ -229,7 +229,7 @@ async fn of_two_who_decide_at_once_one_does(world: &World) {
                     &mut tx,
                     id,
                     (Stage::Requested, to),
-                    token(),
+                    somebody(),
                     at(MINUTE),
                     at(1),
                 )
@@ -267,7 +267,7 @@ async fn requests_are_listed_by_what_was_asked_for(world: &World) {
         &mut tx,
         rows[1].id,
         (Stage::Requested, Stage::Approved),
-        token(),
+        somebody(),
         at(DAY),
         at(11),
     )
@@ -351,40 +351,51 @@ async fn requests_are_listed_by_what_was_asked_for(world: &World) {
     assert_eq!(listed(Filter { accounts, ..all() }, 9).await, [1]);
     let mut tx = world.ledger.read().await.unwrap();
     for (row, waits) in [(&rows[0], true), (&rows[1], false)] {
-        let found =
-            approvals::find_waiting(&mut tx, row.recording, row.token, &row.purpose, at(20))
-                .await
-                .unwrap();
+        let found = approvals::find_waiting(
+            &mut tx,
+            row.recording,
+            row.requested_by,
+            &row.purpose,
+            at(20),
+        )
+        .await
+        .unwrap();
         assert_eq!(found.is_some(), waits);
         assert_eq!(
-            approvals::find_waiting(&mut tx, row.recording, token(), &row.purpose, at(20))
+            approvals::find_waiting(&mut tx, row.recording, somebody(), &row.purpose, at(20))
                 .await
                 .unwrap(),
             None
         );
         assert_eq!(
-            approvals::find_waiting(&mut tx, row.recording, row.token, &row.purpose, at(MINUTE))
-                .await
-                .unwrap(),
+            approvals::find_waiting(
+                &mut tx,
+                row.recording,
+                row.requested_by,
+                &row.purpose,
+                at(MINUTE)
+            )
+            .await
+            .unwrap(),
             None
         );
     }
 }
 
-async fn spent(world: &World, token: TokenId, budget: Option<u32>, millis: i64) -> bool {
+async fn spent(world: &World, principal: PrincipalId, budget: Option<u32>, millis: i64) -> bool {
     let spent = world.ledger.unit(|| async {
         let mut tx = world.ledger.begin().await?;
-        let spent = budgets::spend(&mut tx, token, &purpose(), budget, at(millis)).await?;
+        let spent = budgets::spend(&mut tx, principal, &purpose(), budget, at(millis)).await?;
         tx.commit().await?;
         Ok::<_, Error>(spent)
     });
     spent.await.unwrap()
 }
 
-async fn used(world: &World, token: TokenId, millis: i64) -> u32 {
+async fn used(world: &World, principal: PrincipalId, millis: i64) -> u32 {
     budgets::used(
         &mut world.ledger.read().await.unwrap(),
-        token,
+        principal,
         &purpose(),
         at(millis),
     )
@@ -393,15 +404,15 @@ async fn used(world: &World, token: TokenId, millis: i64) -> u32 {
 }
 
 async fn the_last_opening_of_a_budget_is_had_by_one(world: &World) {
-    let token = token();
-    let spent = join_all((0..20).map(|_| spent(world, token, Some(5), 0))).await;
+    let somebody = somebody();
+    let spent = join_all((0..20).map(|_| spent(world, somebody, Some(5), 0))).await;
     assert_eq!(spent.into_iter().filter(|spent| *spent).count(), 5);
-    assert_eq!(used(world, token, 0).await, 5);
+    assert_eq!(used(world, somebody, 0).await, 5);
 }
 
 async fn a_budget_is_one_principals_purposes_and_days(world: &World) {
-    let one = token();
-    let other = token();
+    let one = somebody();
+    let other = somebody();
     // `at(0)` is some hours after midnight.
     let midnight = DAY - at(0).as_millis().rem_euclid(DAY);
     assert!(spent(world, one, Some(1), midnight - 1).await);
@@ -450,17 +461,17 @@ async fn a_budget_is_one_principals_purposes_and_days(world: &World) {
 }
 
 async fn without_a_budget_openings_are_counted_too(world: &World) {
-    let token = token();
+    let somebody = somebody();
     for _ in 0..3 {
-        assert!(spent(world, token, None, 0).await);
+        assert!(spent(world, somebody, None, 0).await);
     }
-    assert!(!spent(world, token, Some(3), 0).await);
+    assert!(!spent(world, somebody, Some(3), 0).await);
 }
 
 async fn past_days_are_forgotten(world: &World) {
-    let token = token();
+    let somebody = somebody();
     for day in 0..3 {
-        assert!(spent(world, token, None, day * DAY).await);
+        assert!(spent(world, somebody, None, day * DAY).await);
     }
     let mut tx = world.tx().await;
     assert_eq!(budgets::remove_past(&mut tx, at(DAY)).await.unwrap(), 1);
@@ -468,9 +479,9 @@ async fn past_days_are_forgotten(world: &World) {
     tx.commit().await.unwrap();
     assert_eq!(
         (
-            used(world, token, 0).await,
-            used(world, token, DAY).await,
-            used(world, token, 2 * DAY).await
+            used(world, somebody, 0).await,
+            used(world, somebody, DAY).await,
+            used(world, somebody, 2 * DAY).await
         ),
         (0, 1, 1)
     );
@@ -478,7 +489,8 @@ async fn past_days_are_forgotten(world: &World) {
 
 async fn a_grant_is_opened_for_the_first_time_once(world: &World) {
     let bearer = TokenRow {
-        id: token(),
+        id: TokenId::random(&mut rand::rng()),
+        principal: somebody(),
         label: "x".into(),
         roles: Vec::new(),
         accounts: Vec::new(),
@@ -502,6 +514,7 @@ async fn a_grant_is_opened_for_the_first_time_once(world: &World) {
         opened_at: None,
     };
     let mut tx = world.tx().await;
+    super::principals::enter(&mut tx, bearer.principal).await;
     tokens::insert(&mut tx, &bearer, "h").await.unwrap();
     grants::insert(&mut tx, &row, "g").await.unwrap();
     assert!(grants::open(&mut tx, row.id, at(5)).await.unwrap());
@@ -620,12 +633,19 @@ async fn the_log_is_read_about_a_few_recordings(world: &World) {
     let subject = SubjectId::random(&mut rand::rng());
     let other = SubjectId::random(&mut rand::rng());
     let entries: Vec<NewEntry> = (0..4)
-        .map(|number| NewEntry::work_retried(at(0), Actor::Operator, Some(recording_id(number)), 1))
-        .chain(
-            [subject, other].map(|subject| {
-                NewEntry::subject_exported(at(7), token(), subject, &purpose(), 1, 0)
-            }),
-        )
+        .map(|number| {
+            NewEntry::work_retried(at(0), Initiator::Operator, Some(recording_id(number)), 1)
+        })
+        .chain([subject, other].map(|subject| {
+            NewEntry::subject_exported(
+                at(7),
+                Initiator::Recorded(Actor::Principal(somebody())),
+                subject,
+                &purpose(),
+                1,
+                0,
+            )
+        }))
         .collect();
     let mut tx = world.tx().await;
     audit::append_all(&mut tx, &entries).await.unwrap();

@@ -16,7 +16,8 @@ INSERT INTO principals (id, kind, issuer, subject, label, created_at)
 
 -- As in SQLite, where the table is made anew: grants live for minutes, and are asked for again.
 DELETE FROM grants;
-ALTER TABLE tokens ADD COLUMN principal_id TEXT REFERENCES principals (id); -- whose credential it is
+-- Whose credential it is.
+ALTER TABLE tokens ADD COLUMN principal_id TEXT REFERENCES principals (id);
 UPDATE tokens SET principal_id = 'prn_' || substr(id, 5);
 ALTER TABLE tokens ALTER COLUMN principal_id SET NOT NULL;
 CREATE INDEX tokens_by_principal ON tokens (principal_id);
