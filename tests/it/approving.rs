@@ -131,7 +131,7 @@ async fn two_officers_open_together_what_one_may_not_open_alone(database: Databa
     let listed = second.get("/v1/approvals?state=requested").await.json();
     assert_eq!(listed["items"].as_array().unwrap().len(), 1);
     let item = &listed["items"][0];
-    let requester = json!(vault.minted("privacy-officer").row.id);
+    let requester = json!(vault.minted("privacy-officer").principal.id);
     assert_eq!(
         (&item["id"], &item["justification"], &item["tier"]),
         (&asked["id"], &json!(WORDS), &json!("restricted"))
@@ -453,7 +453,7 @@ async fn in_an_emergency_an_officer_breaks_the_glass_and_everybody_hears_of_it(d
     assert_eq!(
         (&told[0]["actor"], &told[0]["recording"]),
         (
-            &json!(vault.minted("privacy-officer").row.id),
+            &json!(vault.minted("privacy-officer").principal.id),
             &json!(recorded.id)
         )
     );

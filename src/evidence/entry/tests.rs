@@ -70,12 +70,13 @@ fn an_allowed_decision_and_its_opening_name_the_grant() {
         json!({
             "grant": id, "clause": "purposes/legal-request", "purpose": "legal-request", "tier": "restricted", "view": "audio", "justified": true,
             "policy_digest": rulebook.current().digest(), "expires_at": "2027-01-15T08:05:00.000Z",
+            "credential": principal.credential,
         })
     );
     let opening = NewEntry::opening_started(AT, &grant, id, Artefact::Audio, &(0..65_536));
     assert_eq!(
         serde_json::to_value(opening.details()).unwrap(),
-        json!({ "grant": id, "artefact": "audio", "from": 0, "to": 65_536 })
+        json!({ "grant": id, "artefact": "audio", "from": 0, "to": 65_536, "credential": principal.credential })
     );
     assert!(
         !format!("{allowed:?}{opening:?}").contains("Anna"),
@@ -114,6 +115,7 @@ fn a_denied_decision_names_every_reason_and_nothing_that_was_typed() {
         keys(&known),
         [
             "clauses",
+            "credential",
             "justified",
             "policy_digest",
             "purpose",
@@ -179,7 +181,7 @@ fn a_refused_action_is_written_down() {
     let entry = NewEntry::action_denied(AT, &reviewer, Action::Shred, None, &denial);
     assert_eq!(
         serde_json::to_value(entry.details()).unwrap(),
-        json!({ "action": "shred", "reasons": ["role-not-allowed"], "clauses": ["actions/shred"], "policy_digest": rulebook.current().digest() })
+        json!({ "action": "shred", "reasons": ["role-not-allowed"], "clauses": ["actions/shred"], "policy_digest": rulebook.current().digest(), "credential": reviewer.credential })
     );
 }
 

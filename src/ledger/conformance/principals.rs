@@ -183,21 +183,23 @@ async fn tokens_from_before_are_each_a_principal_of_its_own(world: &World) {
     let recording = world.one_announced().await;
     let digits = ["1".repeat(32), "2".repeat(32)];
     let [a, b] = &digits;
+    let end = at(100).as_millis();
+    let day = at(5).as_millis().div_euclid(24 * 3600 * 1000);
     world.sql(BEFORE).await;
     world
         .sql(&[
             &format!(
                 "INSERT INTO tokens (id, hash, label, roles, accounts, created_at, expires_at) VALUES
-                 ('tok_{a}', 'h1', 'same', '[\"agent\"]', '[]', 3, 100), ('tok_{b}', 'h2', 'same', '[]', '[]', 4, 100)"
+                 ('tok_{a}', 'h1', 'same', '[\"agent\"]', '[]', 3, {end}), ('tok_{b}', 'h2', 'same', '[]', '[]', 4, {end})"
             ),
             &format!("INSERT INTO grants (id, token_id) VALUES ('grt_1', 'tok_{a}')"),
             &format!(
                 "INSERT INTO approvals (id, recording_id, token_id, purpose, justification, state, requested_at, expires_at, decided_by)
-                 VALUES ('apr_{a}', '{recording}', 'tok_{a}', 'training', '', 'approved', 1, 100, 'tok_{b}'),
-                        ('apr_{b}', '{recording}', 'tok_{a}', 'training', '', 'requested', 1, 100, NULL)"
+                 VALUES ('apr_{a}', '{recording}', 'tok_{a}', 'training', '', 'approved', 1, {end}, 'tok_{b}'),
+                        ('apr_{b}', '{recording}', 'tok_{a}', 'training', '', 'requested', 1, {end}, NULL)"
             ),
             &format!(
-                "INSERT INTO budgets (token_id, purpose, day, used) VALUES ('tok_{b}', 'training', 0, 7)"
+                "INSERT INTO budgets (token_id, purpose, day, used) VALUES ('tok_{b}', 'training', {day}, 7)"
             ),
         ])
         .await;
