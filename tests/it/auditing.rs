@@ -93,7 +93,7 @@ async fn a_life_is_written_down_in_order(database: Database) {
     );
     assert_eq!(
         entries[15]["details"],
-        json!({ "grant": entries[14]["details"]["grant"], "artefact": "audio", "from": 100, "to": 200 })
+        json!({ "grant": entries[14]["details"]["grant"], "artefact": "audio", "from": 100, "to": 200, "credential": vault.minted("reviewer").row.id })
     );
     assert_eq!(entries[16]["details"]["reasons"], json!(["grant-expired"]));
     assert_eq!(
