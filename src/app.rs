@@ -67,6 +67,17 @@ pub enum Error {
     Metrics(String),
 }
 
+/// Which stores are meant to be new, so that a folder that is not there is made.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum NewStores {
+    /// None: a folder that is not there is a disk that is not mounted.
+    None,
+    /// The one for snapshots and journal.
+    OfSnapshots,
+    /// All of a new vault.
+    All,
+}
+
 /// An opened configuration: backends chosen, nothing unlocked yet.
 pub struct App {
     /// The configuration.
@@ -84,15 +95,38 @@ pub struct App {
 }
 
 impl App {
-    /// Opens ledger and store.
+    /// Opens ledger and stores. A store's folder that is not there is not made.
     ///
     /// # Errors
     /// As they say.
-    pub async fn open(mut config: Config, clock: Clock) -> Result<Self, Error> {
+    pub async fn open(config: Config, clock: Clock) -> Result<Self, Error> {
+        Self::open_with(config, clock, NewStores::None).await
+    }
+
+    /// The same where stores are meant to be new.
+    ///
+    /// # Errors
+    /// As they say.
+    pub async fn open_with(
+        mut config: Config,
+        clock: Clock,
+        new: NewStores,
+    ) -> Result<Self, Error> {
         let custody = custody::open(std::mem::take(&mut config.custody), &config.base)?;
-        let store = Store::open(&config.store, &config.base)?;
+        let opened = |settings, is_new| {
+            if is_new {
+                Store::make(settings, &config.base)
+            } else {
+                Store::open(settings, &config.base)
+            }
+        };
+        let is_both = config.recovery.store.is_none();
+        let store = opened(
+            &config.store,
+            new == NewStores::All || new == NewStores::OfSnapshots && is_both,
+        )?;
         let recovery = match &config.recovery.store {
-            Some(settings) => Store::open(settings, &config.base)?,
+            Some(settings) => opened(settings, new != NewStores::None)?,
             None => store.clone(),
         };
         let ledger = Ledger::open(&config.ledger, &config.base)
@@ -165,7 +199,9 @@ impl App {
     pub async fn flow_to_read(&mut self) -> Result<Flow, Error> {
         let vault = self.unlock_to_read().await?;
         let rules = self.rules()?;
-        Ok(self.flow_over(vault, rules).await?.0)
+        let (flow, _) = self.flow_over(vault, rules).await?;
+        flow.begin_clock().await?;
+        Ok(flow)
     }
 
     /// The same, deciding as the service does: by the version that is in force, whatever the
@@ -179,7 +215,9 @@ impl App {
             Some(rules) => rules,
             None => self.rules()?,
         };
-        Ok(self.flow_over(vault, rules).await?.0)
+        let (flow, _) = self.flow_over(vault, rules).await?;
+        flow.begin_clock().await?;
+        Ok(flow)
     }
 
     /// Unlocks everything that stories need. The committer must be run by somebody, or no callback
@@ -188,9 +226,30 @@ impl App {
     /// # Errors
     /// As its parts say.
     pub async fn flow(&mut self) -> Result<(Flow, accept::Committer), Error> {
+        let (flow, committer) = self.flow_about_the_clock().await?;
+        flow.begin_clock().await?;
+        Ok((flow, committer))
+    }
+
+    /// The same for who is asked about the clock, and says by themselves whether it is believed.
+    ///
+    /// # Errors
+    /// As its parts say.
+    pub async fn flow_about_the_clock(&mut self) -> Result<(Flow, accept::Committer), Error> {
         let vault = self.unlock().await?;
         vault.settle().await?;
         self.flow_over(vault, self.rules()?).await
+    }
+
+    /// The same for who takes the turn away from another process: what a rebuilding left to do is
+    /// left to whoever turns next, because it may be this very turn that keeps it from being done.
+    ///
+    /// # Errors
+    /// As its parts say.
+    pub async fn flow_to_release(&mut self) -> Result<Flow, Error> {
+        let vault = self.unlock().await?;
+        let rules = self.rules()?;
+        Ok(self.flow_over(vault, rules).await?.0)
     }
 
     async fn flow_over(
@@ -225,7 +284,6 @@ impl App {
             liveness: flow::Liveness::default(),
             running: tokio_util::task::TaskTracker::new(),
         });
-        flow.begin_clock().await?;
         Ok((flow, committer))
     }
 

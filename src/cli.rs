@@ -6,6 +6,7 @@
 //!
 //! Exit codes: 0 done, 1 refused or failed, 2 usage.
 
+mod acts;
 mod approval;
 mod audit;
 mod check;
@@ -31,14 +32,17 @@ use std::{path::PathBuf, process::ExitCode, time::Duration};
 use clap::{Parser, Subcommand};
 
 use crate::{
-    app::{self, App},
+    app::{self, App, NewStores},
     config::{self, Config},
     demo,
     model::{crash, id::RecordingId, name::Tier, sid::AccountSid, time::Clock},
     telemetry,
 };
 use out::Out;
-use tokio::signal::unix::{SignalKind, signal};
+use tokio::{
+    runtime::{Builder, Runtime},
+    signal::unix::{SignalKind, signal},
+};
 
 /// Keeps recorded communications sealed, opens them only for a stated purpose, and destroys their
 /// keys when they must go.
@@ -193,10 +197,7 @@ pub fn run() -> ExitCode {
     if let Some(point) = config::crash_point() {
         crash::arm(&point);
     }
-    let runtime = match tokio::runtime::Builder::new_multi_thread()
-        .enable_all()
-        .build()
-    {
+    let runtime = match Builder::new_multi_thread().enable_all().build() {
         Ok(runtime) => runtime,
         Err(error) => return out::fail(&format!("no threads: {error}")),
     };
@@ -206,9 +207,13 @@ pub fn run() -> ExitCode {
         Ok(code) => code,
         Err(error) => out::fail(&error.to_string()),
     };
-    // A thread that hangs in the library of a token must not keep the process alive.
-    runtime.shutdown_timeout(HANGING);
+    leave(runtime);
     code
+}
+
+/// A thread that hangs in the library of a token must not keep the process alive.
+fn leave(runtime: Runtime) {
+    runtime.shutdown_timeout(HANGING);
 }
 
 /// How long the end of the process waits for threads that are at something which cannot be broken
@@ -222,7 +227,10 @@ type Failure = Box<dyn std::error::Error + Send + Sync>;
 
 impl Cli {
     async fn perform(self) -> Result<ExitCode, Failure> {
-        let out = Out { json: self.json };
+        let out = Out {
+            json: self.json,
+            acts: self.command.acts(),
+        };
         let file = self.config;
         match self.command {
             Command::Demo(options) => demo::run(options, self.json).await,
@@ -250,7 +258,10 @@ impl Cli {
             Command::Rotate { tier, dry_run } => {
                 epoch::rotate(open(&file).await?, tier, dry_run, out).await
             }
-            Command::Snapshot(command) => command.perform(open(&file).await?, out).await,
+            Command::Snapshot(command) => {
+                let app = open_with(&file, command.new_stores()).await?;
+                command.perform(app, out).await
+            }
             Command::Drill(command) => command.perform(open(&file).await?, out).await,
             Command::Sources { recording } => {
                 sources::show(open(&file).await?, recording, out).await
@@ -275,9 +286,13 @@ impl Cli {
 }
 
 async fn open(file: &std::path::Path) -> Result<App, Failure> {
+    open_with(file, NewStores::None).await
+}
+
+async fn open_with(file: &std::path::Path, new: NewStores) -> Result<App, Failure> {
     let config = Config::read(file)?;
     telemetry::log(&config.telemetry)?;
-    Ok(App::open(config, Clock::System).await?)
+    Ok(App::open_with(config, Clock::System, new).await?)
 }
 
 async fn init(folder: &std::path::Path, out: Out) -> Result<ExitCode, Failure> {
@@ -383,5 +398,26 @@ fn as_many_files_as_allowed() {
         .is_err()
     {
         out::warn("the limit on open files cannot be raised");
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::mpsc;
+
+    use super::*;
+
+    #[test]
+    fn the_process_ends_although_a_thread_hangs() {
+        let ((_never_told, never), (left, is_left)) = (mpsc::channel::<()>(), mpsc::channel());
+        std::thread::spawn(move || {
+            let runtime = Builder::new_multi_thread().enable_all().build().unwrap();
+            runtime.spawn_blocking(move || never.recv());
+            leave(runtime);
+            left.send(())
+        });
+        is_left
+            .recv_timeout(HANGING * 5)
+            .expect("the runtime is not waited for");
     }
 }

@@ -142,6 +142,8 @@ pub enum Role {
     Leftover,
     /// A copy, or somebody else's: refused by name, never destroyed.
     Foreign,
+    /// It cannot be read, is too large to be a slot, or lies too deep: nobody knows what is in it.
+    Unexamined,
     /// Nothing that has to do with custody.
     Other,
 }
@@ -327,7 +329,15 @@ async fn blocking<T: Send + 'static>(
     place: &'static str,
     work: impl FnOnce() -> Result<T, Error> + Send + 'static,
 ) -> Result<T, Error> {
-    match tokio::time::timeout(PATIENCE, tokio::task::spawn_blocking(work)).await {
+    within(PATIENCE, place, work).await
+}
+
+async fn within<T: Send + 'static>(
+    patience: Duration,
+    place: &'static str,
+    work: impl FnOnce() -> Result<T, Error> + Send + 'static,
+) -> Result<T, Error> {
+    match tokio::time::timeout(patience, tokio::task::spawn_blocking(work)).await {
         Ok(Ok(done)) => done,
         Ok(Err(_)) => Err(Error::Place {
             place,
@@ -335,7 +345,7 @@ async fn blocking<T: Send + 'static>(
         }),
         Err(_) => Err(Error::Place {
             place,
-            why: format!("no answer within {} s", PATIENCE.as_secs()),
+            why: format!("no answer within {} s", patience.as_secs()),
         }),
     }
 }
@@ -344,5 +354,37 @@ fn fault(path: &Path, cause: io::Error) -> Error {
     Error::File {
         path: path.display().to_string(),
         cause,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::mpsc;
+
+    use super::*;
+
+    #[test]
+    fn a_call_that_never_returns_does_not_hold_up_its_caller() {
+        let ((_never_told, never), (tell, told)) = (mpsc::channel::<()>(), mpsc::channel());
+        std::thread::spawn(move || {
+            let runtime = tokio::runtime::Builder::new_current_thread()
+                .enable_all()
+                .build()
+                .unwrap();
+            let hanging = within(Duration::from_millis(50), "a place that hangs", move || {
+                let _ = never.recv();
+                Ok(())
+            });
+            let done = runtime.block_on(hanging);
+            runtime.shutdown_background();
+            tell.send(done)
+        });
+        let done = told
+            .recv_timeout(Duration::from_secs(20))
+            .expect("it is given up");
+        assert_eq!(
+            done.unwrap_err().to_string(),
+            "a place that hangs: no answer within 0 s"
+        );
     }
 }

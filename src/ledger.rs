@@ -23,6 +23,7 @@ pub mod details;
 pub mod epochs;
 mod error;
 pub mod exports;
+mod file;
 pub mod gaps;
 mod gate;
 pub mod grants;
@@ -54,6 +55,7 @@ pub mod waiting;
 pub mod work;
 
 pub use error::Error;
+pub use gate::{Closed, ClosedFor};
 pub use lease::Term;
 pub use news::News;
 pub use open::{AsLedgerError, Ledger, Settings};

@@ -24,7 +24,10 @@ use bytes::Bytes;
 pub use error::Error;
 use futures_util::{StreamExt, TryStreamExt, stream::BoxStream};
 pub use name::{InvalidName, Name, RecoveryKind, RecoveryName};
-use object_store::{ObjectStore, ObjectStoreExt, PutPayload, aws::AmazonS3, memory::InMemory};
+use object_store::{
+    ObjectStore, ObjectStoreExt, PutPayload, aws::AmazonS3, local::LocalFileSystem,
+    memory::InMemory,
+};
 pub use place::Settings;
 pub use writer::Writer;
 
@@ -72,12 +75,28 @@ struct Found {
 }
 
 impl Store {
-    /// Opens the store that `settings` name; relative paths begin at `base`. A folder is created if
-    /// it is not there; an S3 bucket is not contacted yet.
+    /// Opens the store that `settings` name; relative paths begin at `base`. A folder must be
+    /// there; an S3 bucket is not contacted yet.
+    ///
+    /// # Errors
+    /// [`Error::NoFolder`]; [`Error::Setting`] naming the key at fault.
+    pub fn open(settings: &Settings, base: &FilePath) -> Result<Self, Error> {
+        Self::of(settings, base, Folder::open)
+    }
+
+    /// The same for a store that is meant to be new: a folder is made if it is not there.
     ///
     /// # Errors
     /// [`Error::Setting`] naming the key at fault.
-    pub fn open(settings: &Settings, base: &FilePath) -> Result<Self, Error> {
+    pub fn make(settings: &Settings, base: &FilePath) -> Result<Self, Error> {
+        Self::of(settings, base, Folder::make)
+    }
+
+    fn of(
+        settings: &Settings,
+        base: &FilePath,
+        folder: fn(&FilePath) -> Result<(Folder, LocalFileSystem), Error>,
+    ) -> Result<Self, Error> {
         Ok(match settings.place(base)? {
             Place::Memory => Self {
                 inner: Arc::new(InMemory::new()),
@@ -85,7 +104,7 @@ impl Store {
                 paths: Paths::default(),
             },
             Place::Folder(root) => {
-                let (folder, inner) = Folder::open(&root)?;
+                let (folder, inner) = folder(&root)?;
                 Self {
                     inner: Arc::new(inner),
                     kind: Kind::Folder(folder),

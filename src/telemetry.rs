@@ -45,8 +45,11 @@ impl Default for Settings {
 /// # Errors
 /// A text that names the fault of `telemetry.level`.
 pub fn log(settings: &Settings) -> Result<(), String> {
-    let filter = EnvFilter::try_new(&settings.level)
-        .map_err(|error| format!("`telemetry.level`: {error}"))?;
+    // What PostgreSQL notices (a table that is there already) is asked for by name; a directive
+    // that comes later takes the place of this one.
+    let level = format!("sqlx::postgres::notice=warn,{}", settings.level);
+    let filter =
+        EnvFilter::try_new(level).map_err(|error| format!("`telemetry.level`: {error}"))?;
     let lines = lines::to_standard_error()
         .map_err(|error| format!("log lines cannot be written: {error}"))?;
     let builder = tracing_subscriber::fmt()

@@ -5,10 +5,11 @@
 //! its sounds there is no byte, so that what is measured is the key store and its rows. Each step
 //! is followed by the next on the same vault, as in a day of a service.
 
+mod footprint;
+
 use std::{
     collections::BTreeSet,
-    fs,
-    path::{Path, PathBuf},
+    path::PathBuf,
     time::{Duration, Instant},
 };
 
@@ -33,6 +34,7 @@ use recvault::{
     vault::{self, Turned},
 };
 
+use self::footprint::Memory;
 use super::{
     Failure, cast,
     desk::Desk,
@@ -472,44 +474,4 @@ fn spread(took: &mut [Duration]) -> String {
         time(quantile(took, 0.5)),
         time(quantile(took, 0.99))
     )
-}
-
-/// Memory of this process from a moment on.
-struct Memory {
-    before: u64,
-}
-
-impl Memory {
-    /// Lets the peak begin anew (proc(5), `clear_refs`).
-    fn begin() -> Result<Self, Failure> {
-        fs::write("/proc/self/clear_refs", "5")?;
-        Ok(Self {
-            before: line("VmRSS")?,
-        })
-    }
-
-    fn end(self) -> Result<String, Failure> {
-        Ok(format!(
-            "memory {} MiB before, {} at most, {} after",
-            self.before,
-            line("VmHWM")?,
-            line("VmRSS")?
-        ))
-    }
-}
-
-/// A line of `/proc/self/status`, in MiB.
-fn line(name: &str) -> Result<u64, Failure> {
-    let status = fs::read_to_string(Path::new("/proc/self/status"))?;
-    let found = status.lines().find_map(|text| {
-        text.strip_prefix(name)?
-            .strip_prefix(':')?
-            .trim()
-            .strip_suffix("kB")
-    });
-    Ok(found
-        .ok_or("the system does not tell how much memory a process has")?
-        .trim()
-        .parse::<u64>()?
-        / 1024)
 }

@@ -17,11 +17,9 @@ pub(super) async fn alive() -> StatusCode {
 pub(super) async fn ready(State(api): State<Api>) -> Result<StatusCode, Problem> {
     api.flow.probe().await.map_err(|error| {
         tracing::warn!(%error, "not ready");
-        if api.flow.has_forgotten() {
-            Problem::out_of_date()
-        } else {
-            Problem::unavailable()
-        }
+        api.flow
+            .refusal()
+            .map_or_else(Problem::unavailable, Problem::closed)
     })?;
     let dead: Vec<&str> = api
         .flow

@@ -12,7 +12,8 @@ use axum::{
 use serde::Serialize;
 
 use crate::{
-    flow, ledger,
+    flow,
+    ledger::{self, ClosedFor},
     model::{
         id::{ReceiptId, RecordingId},
         name::HoldName,
@@ -182,15 +183,29 @@ impl Problem {
         )
     }
 
-    pub(super) fn out_of_date() -> Self {
-        let detail = "The vault's database is older than what the vault has done: it was put back from an old copy, or a replica that lagged took over. \
-                      Nothing opens and nothing is written; nothing was changed. The operator's log says more.";
-        Self::new(
-            StatusCode::SERVICE_UNAVAILABLE,
-            "urn:recvault:problem:database-out-of-date",
-            "The database is out of date",
-            detail,
-        )
+    /// Nothing is written to the database any more.
+    pub(super) fn closed(because: ClosedFor) -> Self {
+        let (kind, title, detail) = match because {
+            ClosedFor::Forgetful => (
+                "urn:recvault:problem:database-out-of-date",
+                "The database is out of date",
+                "The vault's database is older than what the vault has done: it was put back from an old copy, or a replica that lagged took over. \
+                 Nothing opens and nothing is written; nothing was changed. The operator's log says more.",
+            ),
+            ClosedFor::Displaced => (
+                "urn:recvault:problem:database-displaced",
+                "The database was replaced or removed",
+                "The file of the vault's database was replaced or removed under the running service. Nothing opens and nothing is written; nothing was \
+                 changed. The operator stops the service, puts the file back and starts it again; the log names the file.",
+            ),
+            ClosedFor::TakenOver => (
+                "urn:recvault:problem:taken-over",
+                "Another database has taken over",
+                "Another database was restored and has taken over this vault; the service on that one answers. Nothing opens and nothing is written here; \
+                 nothing was changed. The operator's log names it.",
+            ),
+        };
+        Self::new(StatusCode::SERVICE_UNAVAILABLE, kind, title, detail)
     }
 
     pub(super) fn tasks_dead(tasks: &[&str]) -> Self {
@@ -340,21 +355,20 @@ impl From<flow::Error> for Problem {
                 tracing::warn!(cause, "something is done and not durable yet");
                 Self::not_durable_yet()
             }
+            flow::Error::Vault(vault::Error::Ledger(ledger::Error::Closed(closed))) => {
+                Self::closed(closed.because)
+            }
             flow::Error::Vault(
-                vault::Error::ForgetfulLedger { .. }
-                | vault::Error::Ledger(ledger::Error::Closed(_)),
-            ) => Self::out_of_date(),
+                vault::Error::ForgetfulLedger { .. } | vault::Error::BehindCustody { .. },
+            ) => Self::closed(ClosedFor::Forgetful),
+            flow::Error::Vault(vault::Error::NotOwner { .. }) => Self::closed(ClosedFor::TakenOver),
             flow::Error::Vault(vault::Error::Ledger(
                 error @ (ledger::Error::Unavailable(_) | ledger::Error::Conflict),
             )) => {
                 tracing::error!(%error, "the ledger is not available");
                 Self::unavailable()
             }
-            flow::Error::Vault(
-                error @ (vault::Error::Custody(_)
-                | vault::Error::NotOwner { .. }
-                | vault::Error::NoSlot(_)),
-            ) => {
+            flow::Error::Vault(error @ (vault::Error::Custody(_) | vault::Error::NoSlot(_))) => {
                 tracing::error!(%error, "custody is not available");
                 Self::unavailable()
             }

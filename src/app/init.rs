@@ -8,7 +8,7 @@ use std::{
     time::Duration,
 };
 
-use super::{App, Error};
+use super::{App, Error, NewStores};
 use crate::{
     config::{Config, SHIPPED, SHIPPED_POLICY},
     custody,
@@ -60,7 +60,7 @@ pub async fn init(folder: &Path, clock: Clock) -> Result<Initialised, Error> {
     write_if_missing(&policy, SHIPPED_POLICY, 0o644).map_err(io(&policy))?;
 
     let chosen = choose_passphrase(&config.custody, folder)?;
-    let app = App::open(config, clock).await?;
+    let app = App::open_with(config, clock, NewStores::All).await?;
     let rules = app.rules()?;
     if app.ledger.is_new().await? {
         vault::check_unused(&app.store, &app.recovery).await?;

@@ -132,6 +132,9 @@ mod tests {
 
     use super::*;
 
+    /// Longest wait for what should happen at once; only a test that fails waits this long.
+    const PATIENCE: Duration = Duration::from_secs(20);
+
     /// Runs a task that fails in its first `bad` lives, and how long it rested before each life
     /// that came after.
     async fn rests(bad: usize, fail: fn()) -> Vec<Duration> {
@@ -163,7 +166,10 @@ mod tests {
         });
         let (mut at, mut begun): (Option<Instant>, Vec<Duration>) = (None, Vec::new());
         for _ in 0..=bad {
-            let (now, is_alive) = told.recv().await.unwrap();
+            let life = tokio::time::timeout(PATIENCE, told.recv())
+                .await
+                .expect("it is started again");
+            let (now, is_alive) = life.unwrap();
             assert!(is_alive, "who runs again is alive again");
             begun.extend(at.replace(now).map(|before| now - before));
         }
@@ -195,9 +201,14 @@ mod tests {
         let mut tasks = Tasks::until(stop.clone(), liveness.clone());
         tasks.pauses.first = Duration::from_secs(3600);
         tasks.keep(Task::Epochs, || async {});
-        while liveness.dead().is_empty() {
-            tokio::task::yield_now().await;
-        }
+        let dies = async {
+            while liveness.dead().is_empty() {
+                tokio::task::yield_now().await;
+            }
+        };
+        tokio::time::timeout(PATIENCE, dies)
+            .await
+            .expect("it is dead while it rests");
         assert_eq!(liveness.all(), [(Task::Epochs, false)]);
         stop.cancel();
         tasks.ended().await;

@@ -27,7 +27,7 @@ pub(super) enum Clock {
 
 impl Clock {
     pub(super) async fn perform(self, mut app: App, out: Out) -> Result<ExitCode, Failure> {
-        let (flow, _committer) = app.flow().await?;
+        let (flow, _committer) = app.flow_about_the_clock().await?;
         let permit = Permit::of_operator(Action::Keys);
         let (status, end) = match self {
             Self::Status => (flow.clock_status().await?, ""),

@@ -40,7 +40,8 @@ impl Epoch {
             Self::Status | Self::Turn { dry_run: true } | Self::Release { dry_run: true } => {
                 app.flow_to_read().await?
             }
-            Self::Turn { dry_run: false } | Self::Release { dry_run: false } => app.flow().await?.0,
+            Self::Release { dry_run: false } => app.flow_to_release().await?,
+            Self::Turn { dry_run: false } => app.flow().await?.0,
         };
         let status = flow.epoch_status().await?;
         match self {
@@ -67,7 +68,7 @@ impl Epoch {
                 out.facts(&released, || match (&released, dry_run) {
                     (None, _) => "Nobody holds the turn.\n".to_owned(),
                     (Some(held), true) => {
-                        format!("Would take the turn from {}, which has it until {} unless it goes on. Nothing was done.\n", held.holder, held.until)
+                        format!("Would take the turn away: {held}. Nothing was done.\n")
                     }
                     (Some(held), false) => format!("Took the turn from {}, which had it until {}.\n", held.holder, held.until),
                 })?;
@@ -88,9 +89,8 @@ impl Epoch {
             Self::Turn { dry_run: false } => match flow.turn(&Permit::of_operator(Action::Keys)).await? {
                 Some(turned) => out.facts(&turned, || told(&turned))?,
                 None => {
-                    let until = flow.turning().await?.map(|held| format!(", and holds the turn until {} unless it goes on", held.until));
-                    let until = until.unwrap_or_default();
-                    return Err(format!("another process turns the epoch right now{until}; `recvault epoch release` takes it away").into());
+                    let held = flow.turning().await?.map(|held| format!(": {held}")).unwrap_or_default();
+                    return Err(format!("another process turns the epoch right now{held}; `recvault epoch release` takes the turn away from it").into());
                 }
             },
         }

@@ -14,6 +14,8 @@ use serde::Serialize;
 pub(super) struct Out {
     /// As JSON instead of for people.
     pub(super) json: bool,
+    /// Whether something is done by the time it is printed.
+    pub(super) acts: bool,
 }
 
 impl Out {
@@ -32,7 +34,7 @@ impl Out {
     }
 
     /// Prints text as it is. Whoever has closed the pipe wants no more of it, which is no failure
-    /// of the command.
+    /// of the command; and what is done is done, though it cannot be told.
     pub(super) fn text(self, text: &str) -> io::Result<()> {
         let mut stdout = io::stdout().lock();
         match stdout
@@ -40,7 +42,17 @@ impl Out {
             .and_then(|()| stdout.flush())
         {
             Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(()),
-            printed => printed,
+            Err(error) if self.acts => {
+                warn(&format!(
+                    "it is done, and what was done cannot be printed: standard output: {error}"
+                ));
+                Ok(())
+            }
+            Err(error) => Err(io::Error::new(
+                error.kind(),
+                format!("standard output cannot be written: {error}"),
+            )),
+            Ok(()) => Ok(()),
         }
     }
 }

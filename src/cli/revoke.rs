@@ -34,7 +34,7 @@ pub(super) struct Revoke {
     reason: ShredReason,
     /// Only say what would be shredded, closed and held.
     #[arg(long)]
-    dry_run: bool,
+    pub(super) dry_run: bool,
 }
 
 #[derive(Args)]

@@ -6,7 +6,7 @@ use clap::Subcommand;
 
 use super::{Failure, out::Out};
 use crate::{
-    app::App,
+    app::{App, NewStores},
     ledger::gaps::Gap,
     model::id::VaultId,
     store::RecoveryName,
@@ -52,6 +52,15 @@ pub(super) enum Snapshot {
 }
 
 impl Snapshot {
+    /// Whether a folder is to be made for what it writes.
+    pub(super) fn new_stores(&self) -> NewStores {
+        if let Self::Create { new_store: true } = self {
+            NewStores::OfSnapshots
+        } else {
+            NewStores::None
+        }
+    }
+
     pub(super) async fn perform(self, app: App, out: Out) -> Result<ExitCode, Failure> {
         match self {
             Self::Create { new_store } => {

@@ -37,7 +37,7 @@ pub(super) struct Reconcile {
     since: Option<Timestamp>,
     /// Only say what would be made known and asked for.
     #[arg(long)]
-    dry_run: bool,
+    pub(super) dry_run: bool,
 }
 
 /// What to list.
@@ -54,7 +54,7 @@ pub(super) struct Backfill {
     account: Option<AccountSid>,
     /// Only count recordings, seconds of sound and bytes.
     #[arg(long)]
-    dry_run: bool,
+    pub(super) dry_run: bool,
     /// List what was listed since the same time once more.
     #[arg(long)]
     restart: bool,

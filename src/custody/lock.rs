@@ -23,14 +23,15 @@ pub(super) struct Lock(
     #[expect(dead_code, reason = "the lock lasts as long as the file is open")] File,
 );
 
-/// Waits for the lock. Holds up the thread.
+/// Waits for the lock. Holds up the thread. Its folder is made only for who makes a new place
+/// there: one that is missing is a disk that is not mounted.
 ///
 /// # Errors
 /// [`Error::Busy`]; the file cannot be made.
-pub(super) fn take(path: &Path) -> Result<Lock, Error> {
+pub(super) fn take(path: &Path, is_new_place: bool) -> Result<Lock, Error> {
     if let Some(folder) = path
         .parent()
-        .filter(|folder| !folder.as_os_str().is_empty())
+        .filter(|folder| is_new_place && !folder.as_os_str().is_empty())
     {
         DirBuilder::new()
             .recursive(true)

@@ -38,7 +38,8 @@ const KIND: &str = "passphrase";
 /// that it can be changed under a running service; nothing of a root is kept between uses.
 pub struct RootFile {
     place: Place,
-    passphrase: Passphrase,
+    // Read where a thread may hang: its file may be on a file system that does not answer.
+    passphrase: Arc<Passphrase>,
     memory: Arc<Memory>,
 }
 
@@ -59,7 +60,7 @@ impl RootFile {
         };
         Self {
             place: Place::at(base.join(settings.root_file)),
-            passphrase,
+            passphrase: Arc::new(passphrase),
             memory: Arc::default(),
         }
     }
@@ -70,9 +71,10 @@ impl RootFile {
     /// [`Error::NotAuthentic`] if that is not the right one.
     pub async fn opened(&self) -> Result<Vec<RootName>, Error> {
         let place = self.place.clone();
-        let passphrase = self.passphrase.read()?;
+        let passphrase = Arc::clone(&self.passphrase);
         let memory = Arc::clone(&self.memory);
         blocking(move || {
+            let passphrase = passphrase.read()?;
             let Some(content) = place.read()? else {
                 return Ok(Vec::new());
             };
@@ -97,10 +99,11 @@ impl RootFile {
 
     async fn replace(&self, change: &Change, new: Option<SecretText>) -> Result<Slot, Error> {
         let place = self.place.clone();
-        let passphrase = self.passphrase.read()?;
+        let passphrase = Arc::clone(&self.passphrase);
         let change = change.clone();
         let memory = Arc::clone(&self.memory);
         blocking(move || {
+            let passphrase = passphrase.read()?;
             place.swap(&change, slot_of, |present| {
                 let rng = &mut rand::rng();
                 let (so_far, mut roots) = match present {
@@ -129,9 +132,10 @@ impl RootFile {
         work: impl FnOnce(Key) -> Result<T, Error> + Send + 'static,
     ) -> Result<T, Error> {
         let place = self.place.clone();
-        let passphrase = self.passphrase.read()?;
+        let passphrase = Arc::clone(&self.passphrase);
         let memory = Arc::clone(&self.memory);
         blocking(move || {
+            let passphrase = passphrase.read()?;
             let content = place.read()?.ok_or(Error::NoRoot(root))?;
             if !slot_of(&content)?.has(root) {
                 return Err(Error::NoRoot(root));
@@ -189,40 +193,38 @@ impl Custody for RootFile {
 
     fn attack<'a>(&'a self, sealed: &'a [Vec<u8>]) -> BoxFuture<'a, Result<Vec<Broken>, Error>> {
         let sealed = sealed.to_vec();
-        async move {
-            let place = self.place.clone();
-            let passphrase = self.passphrase.read()?;
-            let memory = Arc::clone(&self.memory);
-            blocking(move || {
-                let mut broken = Vec::new();
-                for found in place.scan()? {
-                    // Sealed under another passphrase, of another kind, or no root at all.
-                    let Ok((_, roots)) = open_all(&memory, &found.content, &passphrase) else {
-                        continue;
+        let place = self.place.clone();
+        let passphrase = Arc::clone(&self.passphrase);
+        let memory = Arc::clone(&self.memory);
+        blocking(move || {
+            let passphrase = passphrase.read()?;
+            let mut broken = Vec::new();
+            for found in place.scan()? {
+                // Sealed under another passphrase, of another kind, or no root at all.
+                let Ok((_, roots)) = open_all(&memory, &found.content, &passphrase) else {
+                    continue;
+                };
+                let Ok(slot) = slot_of(&found.content) else {
+                    continue;
+                };
+                for (epoch, root_key) in &roots {
+                    let name = RootName {
+                        vault: slot.owner().vault,
+                        epoch: *epoch,
                     };
-                    let Ok(slot) = slot_of(&found.content) else {
-                        continue;
-                    };
-                    for (epoch, root_key) in &roots {
-                        let name = RootName {
-                            vault: slot.owner().vault,
+                    let opened = |(at, sealed): (usize, &Vec<u8>)| {
+                        let key = wrap::open(root_key, name, sealed).ok()?;
+                        Some(Broken {
+                            at,
                             epoch: *epoch,
-                        };
-                        let opened = |(at, sealed): (usize, &Vec<u8>)| {
-                            let key = wrap::open(root_key, name, sealed).ok()?;
-                            Some(Broken {
-                                at,
-                                epoch: *epoch,
-                                key,
-                            })
-                        };
-                        broken.extend(sealed.iter().enumerate().filter_map(opened));
-                    }
+                            key,
+                        })
+                    };
+                    broken.extend(sealed.iter().enumerate().filter_map(opened));
                 }
-                Ok(broken)
-            })
-            .await
-        }
+            }
+            Ok(broken)
+        })
         .boxed()
     }
 }

@@ -107,7 +107,8 @@ impl Custody for Token {
         let lock = self.lock.clone();
         let change = change.clone();
         super::blocking(NAME, move || {
-            let _lock = lock::take(&lock)?;
+            // The place is the token; only the lock is on this machine.
+            let _lock = lock::take(&lock, true)?;
             if change.added().is_some() {
                 place.can_seal()?;
             }

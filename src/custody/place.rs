@@ -18,15 +18,18 @@
 //! comes to compare-and-swap: as near as the lock does. Two machines that share the folder over a
 //! file system without locks can lose a slot; do not do that.
 
+mod walk;
+
 use std::{
-    fs::{self, DirBuilder, File, OpenOptions},
+    fs::{self, File, OpenOptions},
     io::{self, Read as _, Write as _},
-    os::unix::fs::{DirBuilderExt as _, MetadataExt as _, OpenOptionsExt as _},
+    os::unix::fs::{MetadataExt as _, OpenOptionsExt as _},
     path::{Path, PathBuf},
 };
 
 use zeroize::Zeroizing;
 
+use self::walk::Seen;
 use super::{
     Change, Error, Item, Role, Slot, fault,
     file::{self, Contained},
@@ -69,34 +72,31 @@ impl Place {
 
     /// The same with what is in it.
     pub(super) fn scan(&self) -> Result<Vec<Found>, Error> {
-        let folder = self.folder();
         let mut found = Vec::new();
-        let entries = match fs::read_dir(folder) {
-            Ok(entries) => entries,
-            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(found),
-            Err(cause) => return Err(fault(folder, cause)),
-        };
-        for entry in entries {
-            let path = entry.map_err(|cause| fault(folder, cause))?.path();
+        for Seen { path, is_readable } in walk::below(self.folder(), MAX)? {
             if path == self.beside("lock") {
                 continue;
             }
-            let content = match read(&path) {
-                Ok(Some(content)) => content,
+            let (content, is_examined) = match is_readable.then(|| read(&path)).transpose() {
+                Ok(Some(Some(content))) => (content, true),
                 // Removed between the listing and now.
-                Ok(None) => continue,
+                Ok(Some(None)) => continue,
                 // It cannot be read, and so not be judged; but it has a name.
-                Err(_) => Zeroizing::default(),
+                Ok(None) | Err(_) => (Zeroizing::default(), false),
             };
             let contained = file::roots_of(&content);
+            let role = if is_examined {
+                Role::Other
+            } else {
+                Role::Unexamined
+            };
             found.push(Found {
                 path,
-                role: Role::Other,
+                role,
                 contained,
                 content,
             });
         }
-        found.sort_by(|a, b| a.path.cmp(&b.path));
         self.judge(&mut found);
         found.retain(|found| found.role != Role::Other);
         Ok(found)
@@ -125,13 +125,17 @@ impl Place {
                 Kinship::Ours => Role::Leftover,
                 Kinship::Alike => Role::Foreign,
                 Kinship::None if theirs.is_some() && !is_of_another => Role::Foreign,
-                Kinship::None => Role::Other,
+                Kinship::None => found.role,
             };
         }
     }
 
     /// What a name has to do with the slot's.
     fn kinship(&self, path: &Path) -> Kinship {
+        // Below the folder no name is this program's: what is there was put there.
+        if path.parent() != Some(self.folder()) {
+            return Kinship::None;
+        }
         let name = |path: &Path| {
             path.file_name()
                 .unwrap_or_default()
@@ -159,7 +163,7 @@ impl Place {
         slot_of: impl Fn(&[u8]) -> Result<Slot, Error>,
         make: impl FnOnce(Option<&[u8]>) -> Result<Vec<u8>, Error>,
     ) -> Result<(), Error> {
-        let _lock = lock::take(&self.beside("lock"))?;
+        let _lock = lock::take(&self.beside("lock"), change.before().is_none())?;
         self.clear()?;
         let present = self.read()?;
         let present = present.as_ref().map(|content| content.as_slice());
@@ -169,7 +173,12 @@ impl Place {
             .map_err(|cause| fault(&self.slot, cause))?;
         self.clear()?;
         // "Destroyed" is said only after this look.
-        let is_exact = match self.scan()?.as_slice() {
+        let judged: Vec<Found> = self
+            .scan()?
+            .into_iter()
+            .filter(|found| found.role != Role::Unexamined)
+            .collect();
+        let is_exact = match judged.as_slice() {
             [only] => only.role == Role::Slot && *only.content == content,
             _ => false,
         };
@@ -200,10 +209,6 @@ impl Place {
     fn replace(&self, content: &[u8]) -> io::Result<()> {
         let next = self.beside("next");
         let old = self.beside("old");
-        DirBuilder::new()
-            .recursive(true)
-            .mode(0o700)
-            .create(self.folder())?;
         let mut file = OpenOptions::new()
             .write(true)
             .create_new(true)

@@ -12,6 +12,7 @@ mod consent;
 mod letting_go;
 mod source;
 mod transcripts;
+mod vault;
 
 use std::{fmt, ops::Range, str::FromStr};
 
@@ -23,7 +24,7 @@ use crate::{
         access::Principal,
         actor::{Actor, Initiator},
         artefact::Artefact,
-        id::{DatabaseId, GrantId, PrincipalId, ReceiptId, RecordingId, TokenId, VaultId},
+        id::{GrantId, PrincipalId, ReceiptId, RecordingId, TokenId, VaultId},
         name::Tier,
         recording::Recording,
         time::Timestamp,
@@ -339,69 +340,6 @@ impl NewEntry {
         )
     }
 
-    /// The epoch turned: so many pages have new keys, and so many shreds are out of reach of the
-    /// next root.
-    pub fn epoch_turned(
-        at: Timestamp,
-        by: Initiator,
-        epoch: u64,
-        pages: u64,
-        covered: u64,
-    ) -> Self {
-        Self::new(
-            at,
-            by,
-            Event::EpochTurned,
-            None,
-            json!({ "epoch": epoch, "pages": pages, "covered": covered }),
-        )
-    }
-
-    /// A snapshot was opened again; so many living keys of it were tried. The name is the store's
-    /// own.
-    pub fn snapshot_verified(at: Timestamp, snapshot: &str, keys: u64) -> Self {
-        Self::new(
-            at,
-            Initiator::Vault,
-            Event::SnapshotVerified,
-            None,
-            json!({ "snapshot": snapshot, "keys": keys }),
-        )
-    }
-
-    /// Every root but that of this epoch is about to be destroyed.
-    pub fn root_condemned(at: Timestamp, kept: u64) -> Self {
-        Self::new(
-            at,
-            Initiator::Vault,
-            Event::RootCondemned,
-            None,
-            json!({ "kept_epoch": kept }),
-        )
-    }
-
-    /// Every root but that of this epoch is destroyed.
-    pub fn root_destroyed(at: Timestamp, kept: u64) -> Self {
-        Self::new(
-            at,
-            Initiator::Vault,
-            Event::RootDestroyed,
-            None,
-            json!({ "kept_epoch": kept }),
-        )
-    }
-
-    /// So many pages, of one tier or of all, get new keys in the next turn.
-    pub fn keys_rotated(at: Timestamp, by: Initiator, tier: Option<&Tier>, pages: u64) -> Self {
-        Self::new(
-            at,
-            by,
-            Event::KeysRotated,
-            None,
-            json!({ "tier": tier, "pages": pages }),
-        )
-    }
-
     /// The recording's key went from one tier to another.
     pub fn recording_moved(
         at: Timestamp,
@@ -449,86 +387,6 @@ impl NewEntry {
     ) -> Self {
         let details = json!({ "sealed_len": sealed_len, "ciphertext_sha256": hex::encode(ciphertext_sha256) });
         Self::new(at, by, Event::TranscriptSealed, Some(recording), details)
-    }
-
-    /// The ledger was rebuilt. Entries between the two numbers were lost with the old one, if there
-    /// were any.
-    pub fn vault_restored(at: Timestamp, snapshot: &str, known_to: i64, numbered_to: i64) -> Self {
-        let details = json!({ "snapshot": snapshot, "entries_known_to": known_to, "entries_numbered_to": numbered_to });
-        Self::new(at, Initiator::Operator, Event::VaultRestored, None, details)
-    }
-
-    /// A rebuilding goes on although the store has lost something of the entries from `first` to
-    /// `last`.
-    pub fn restore_gap_accepted(at: Timestamp, first: i64, last: i64) -> Self {
-        Self::new(
-            at,
-            Initiator::Operator,
-            Event::RestoreGapAccepted,
-            None,
-            json!({ "first": first, "last": last }),
-        )
-    }
-
-    /// An operator said that the clock is right; `before` is what was believed until then.
-    pub fn clock_accepted(at: Timestamp, by: Initiator, before: Option<Timestamp>) -> Self {
-        Self::new(
-            at,
-            by,
-            Event::ClockAccepted,
-            None,
-            json!({ "believed_before": before }),
-        )
-    }
-
-    /// The epoch's turn was taken away from a holder.
-    pub fn turn_released(at: Timestamp, by: Initiator, holder: &str, until: Timestamp) -> Self {
-        Self::new(
-            at,
-            by,
-            Event::TurnReleased,
-            None,
-            json!({ "holder": holder, "until": until }),
-        )
-    }
-
-    /// The roots of these epochs are sealed under another passphrase.
-    pub fn custody_changed(at: Timestamp, epochs: &[u64]) -> Self {
-        Self::new(
-            at,
-            Initiator::Operator,
-            Event::CustodyChanged,
-            None,
-            json!({ "epochs": epochs }),
-        )
-    }
-
-    /// This database took custody over; from whom, if anybody had it.
-    pub fn custody_taken(at: Timestamp, from: Option<DatabaseId>, to: DatabaseId) -> Self {
-        let details = json!({ "from": from.map(|from| from.to_string()), "to": to.to_string() });
-        Self::new(at, Initiator::Operator, Event::CustodyTaken, None, details)
-    }
-
-    /// Another database took custody over: this one opens and writes nothing any more.
-    pub fn custody_lost(at: Timestamp, to: DatabaseId) -> Self {
-        Self::new(
-            at,
-            Initiator::Vault,
-            Event::CustodyLost,
-            None,
-            json!({ "to": to.to_string() }),
-        )
-    }
-
-    /// A drill was held, and whether its two halves came out well.
-    pub fn drill_held(at: Timestamp, by: Initiator, recovers: bool, forgets: bool) -> Self {
-        Self::new(
-            at,
-            by,
-            Event::DrillHeld,
-            None,
-            json!({ "recovers": recovers, "forgets": forgets }),
-        )
     }
 
     /// When.

@@ -6,7 +6,7 @@ use super::{AccountStatus, ClockStatus, EpochStatus, Error, Flow, JournalStatus,
 use crate::{
     evidence::NewEntry,
     ledger::{
-        Tx, audit, recordings, transcripts,
+        ClosedFor, Tx, audit, recordings, transcripts,
         work::{self, Backlog, Dead, Kind},
     },
     model::{actor::Initiator, id::RecordingId, recording::State, time::Timestamp},
@@ -146,10 +146,9 @@ impl Flow {
         }
     }
 
-    /// Whether the ledger was found to have forgotten something, so that nothing is written and
-    /// nothing opens.
-    pub fn has_forgotten(&self) -> bool {
-        self.0.ledger.refusal().is_some()
+    /// Why nothing is written and nothing opens, if that is so: what kind of reason it is.
+    pub fn refusal(&self) -> Option<ClosedFor> {
+        self.0.ledger.refusal().map(|closed| closed.because)
     }
 
     /// Makes dead work due again, transcripts that were given up, and deletions at the source that
@@ -222,7 +221,8 @@ impl Flow {
         metrics::gauge!("recvault_oldest_recoverable_shred_seconds")
             .set(epoch.horizon_now_s as f64);
         metrics::gauge!("recvault_recoverable_shreds").set(epoch.waiting as f64);
-        metrics::gauge!("recvault_ledger_refused").set(f64::from(u8::from(self.has_forgotten())));
+        metrics::gauge!("recvault_ledger_refused")
+            .set(f64::from(u8::from(self.refusal().is_some())));
         metrics::gauge!("recvault_restore_gaps").set(journal.gaps.len() as f64);
         metrics::gauge!("recvault_unjournaled").set(journal.waiting as f64);
         let age = epoch

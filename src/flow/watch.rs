@@ -114,9 +114,7 @@ impl Watch {
     async fn ask(&mut self) -> Result<(), Error> {
         let Watch { flow, seen } = self;
         // A ledger that has forgotten something does not say what was fenced.
-        if let Some(why) = flow.0.ledger.refusal() {
-            return Err(ledger::Error::Closed(why).into());
-        }
+        flow.0.ledger.stands()?;
         loop {
             let asked = Instant::now();
             let fences =

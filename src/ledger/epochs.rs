@@ -1,5 +1,7 @@
 //! Epochs of the root key, and who turns from one to the next.
 
+use std::fmt;
+
 use super::{
     Error, Term,
     news::{self, Word},
@@ -159,22 +161,42 @@ pub struct Holding {
     pub holder: String,
     /// Until when, by the database's time.
     pub until: Timestamp,
+    /// How many seconds that is from now, by the same.
+    pub left_s: u64,
     /// How often the turn was taken by then.
     pub fence: i64,
+}
+
+impl fmt::Display for Holding {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(
+            f,
+            "{} has it until {}, {} s from now by the database's clock, unless it goes on",
+            self.holder, self.until, self.left_s
+        )
+    }
 }
 
 /// Who has the turn, whether or not their lease has run out.
 pub async fn turning(tx: &mut Tx) -> Result<Option<Holding>, Error> {
     const SQL: &str = "/* epochs.turning */ SELECT holder, until, fence FROM turner WHERE one = 1 AND holder IS NOT NULL";
-    let row = tx.fetch_first(SQL, &[]).await?;
-    row.map(|row| {
-        Ok(Holding {
-            holder: row.text("holder")?,
-            until: row.time("until")?,
-            fence: row.int("fence")?,
-        })
-    })
-    .transpose()
+    let Some(row) = tx.fetch_first(SQL, &[]).await? else {
+        return Ok(None);
+    };
+    let until = row.time("until")?;
+    // Rounded up: who waits for so long has waited long enough.
+    let left_s = until
+        .since(tx.now().await?)
+        .as_millis()
+        .div_ceil(1000)
+        .try_into()
+        .unwrap_or(u64::MAX);
+    Ok(Some(Holding {
+        holder: row.text("holder")?,
+        until,
+        left_s,
+        fence: row.int("fence")?,
+    }))
 }
 
 /// Takes the turn for a term: the number of this taking, with which every unit of it keeps the

@@ -1,6 +1,6 @@
 //! What can go wrong with a database, by what the caller can do about it.
 
-use std::sync::Arc;
+use super::gate::Closed;
 
 /// A ledger error. The text is for the operator's log; it never holds a row's content.
 #[derive(Debug, thiserror::Error)]
@@ -17,9 +17,9 @@ pub enum Error {
         "nothing is written: this ledger was opened for reading and not compared with the store"
     )]
     Unproven,
-    /// The ledger has forgotten something; nothing is written to it any more.
+    /// Nothing is written to the ledger any more.
     #[error("nothing is written any more: {0}")]
-    Closed(Arc<str>),
+    Closed(Closed),
     /// A database that should be empty is not.
     #[error(
         "the database is not empty: table `{0}` has rows; name an empty database in `ledger.url`"

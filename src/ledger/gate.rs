@@ -5,18 +5,28 @@
 //! written. It is written once it was proven to remember what is known of it elsewhere, and from
 //! the moment on which it is found to have forgotten, never again by this process.
 //!
-//! Owns the three states and the newest number that this process saw committed. Refuses to know
-//! what a proof is made of: [`Ledger::prove`](super::Ledger::prove) compares positions, and
-//! `vault::memory` knows where they come from.
+//! Owns the three states, why the third was reached, and the newest number that this process saw
+//! committed. Refuses to know what a proof is made of: [`Ledger::prove`](super::Ledger::prove)
+//! compares positions, and `vault::memory` knows where they come from.
 //!
-//! INVARIANT: what is closed stays closed; the way out is a new start, which asks for a new proof.
+//! INVARIANTS
+//! - What is closed stays closed; the way out is a new start, which asks for a new proof.
+//! - Whoever asks whether it is closed has the files of a SQLite database compared in the same
+//!   call, so that nothing is answered "done" which no name leads to.
 
-use std::sync::{
-    Arc, PoisonError, RwLock,
-    atomic::{AtomicI64, Ordering},
+use std::{
+    fmt, io,
+    path::Path,
+    sync::{
+        Arc, OnceLock, PoisonError, RwLock,
+        atomic::{AtomicI64, Ordering},
+    },
 };
 
-use super::Error;
+use super::{
+    Error,
+    file::{Files, Found},
+};
 
 /// Whether a ledger may be written to. Clones share it.
 #[derive(Clone, Default)]
@@ -27,6 +37,34 @@ struct Shared {
     state: RwLock<State>,
     /// The highest number of an audit entry that this process committed.
     seen: AtomicI64,
+    /// The files of a SQLite database.
+    files: OnceLock<Files>,
+}
+
+/// Why nothing is written to a ledger any more.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Closed {
+    /// What kind of reason it is.
+    pub because: ClosedFor,
+    /// The reason and the way out, for the operator.
+    why: Arc<str>,
+}
+
+/// What kind of reason keeps every writer out.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ClosedFor {
+    /// The database has forgotten what the vault did.
+    Forgetful,
+    /// The database's file was replaced, moved away or removed while it was open.
+    Displaced,
+    /// Another database has the roots.
+    TakenOver,
+}
+
+impl fmt::Display for Closed {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.why)
+    }
 }
 
 #[derive(Clone, Default)]
@@ -37,7 +75,7 @@ enum State {
     /// Written.
     Proven,
     /// Never written again by this process.
-    Closed(Arc<str>),
+    Closed(Closed),
 }
 
 impl Gate {
@@ -49,8 +87,9 @@ impl Gate {
             .clone()
     }
 
-    /// Whether a unit of work may begin, or commit.
+    /// Whether a unit of work may begin.
     pub(super) fn check(&self) -> Result<(), Error> {
+        self.stands()?;
         match self.state() {
             State::Proven => Ok(()),
             State::Unproven => Err(Error::Unproven),
@@ -58,8 +97,62 @@ impl Gate {
         }
     }
 
-    /// Why it is closed, if it is.
-    pub(super) fn refusal(&self) -> Option<Arc<str>> {
+    /// A connection that writes to this file was opened. From the first one on the file is
+    /// compared.
+    pub(super) fn writer_opened(&self, database: &Path) -> io::Result<()> {
+        let files = match self.0.files.get() {
+            Some(files) => files,
+            None => {
+                let seen = Files::of(database)?;
+                self.0.files.get_or_init(|| seen)
+            }
+        };
+        files.writer_opened()
+    }
+
+    /// The connection that writes is about to be closed.
+    pub(super) fn writer_closes(&self) {
+        if let Some(files) = self.0.files.get() {
+            files.writer_closes();
+        }
+    }
+
+    /// Whether what was done may be committed, or what was read believed: nothing is known against
+    /// it.
+    ///
+    /// # Errors
+    /// [`Error::Closed`]; [`Error::Unavailable`] if the system does not say what has become of the
+    /// database's file.
+    pub(super) fn stands(&self) -> Result<(), Error> {
+        if let Some(closed) = self.closed() {
+            return Err(Error::Closed(closed));
+        }
+        match self.0.files.get().map_or(Found::Same, Files::look) {
+            Found::Same => Ok(()),
+            Found::Unknown(kind) => Err(Error::Unavailable(format!(
+                "its file cannot be looked at: {kind}"
+            ))),
+            Found::Other(path) => {
+                let path = path.display();
+                self.close(
+                    ClosedFor::Displaced,
+                    &format!(
+                        "`{path}` was replaced or removed under the running process: what would be written now is lost with the process. Stop the service, put \
+                         the file back with what is beside it, and start again"
+                    ),
+                );
+                self.stands()
+            }
+        }
+    }
+
+    /// Why it is closed, if it is. Also if that is found just now.
+    pub(super) fn refusal(&self) -> Option<Closed> {
+        let _ = self.stands();
+        self.closed()
+    }
+
+    fn closed(&self) -> Option<Closed> {
         match self.state() {
             State::Closed(why) => Some(why),
             State::Unproven | State::Proven => None,
@@ -76,12 +169,17 @@ impl Gate {
         self.check()
     }
 
-    /// Keeps every writer out from now on. Whether this call did it.
-    pub(super) fn close(&self, why: &str) -> bool {
+    /// Keeps every writer out from now on, and says so once. Whether this call did it.
+    pub(super) fn close(&self, because: ClosedFor, why: &str) -> bool {
         let mut state = self.0.state.write().unwrap_or_else(PoisonError::into_inner);
         let is_new = !matches!(*state, State::Closed(_));
         if is_new {
-            *state = State::Closed(why.into());
+            *state = State::Closed(Closed {
+                because,
+                why: why.into(),
+            });
+            tracing::error!(why, "from now on nothing is written and nothing opens");
+            metrics::counter!("recvault_ledger_refused_total").increment(1);
         }
         is_new
     }
@@ -94,10 +192,13 @@ impl Gate {
         if first > seen {
             return Ok(());
         }
-        self.close(&format!(
-            "the database gave number {first} to a new audit entry, and this process has seen entry {seen} committed: the database was \
-             replaced by an older copy. Stop the service and bring back the newer database, or run `recvault snapshot restore` into an empty one"
-        ));
+        self.close(
+            ClosedFor::Forgetful,
+            &format!(
+                "the database gave number {first} to a new audit entry, and this process has seen entry {seen} committed: the database was \
+                 replaced by an older copy and has forgotten what happened since. Stop the service and bring back the newer database, or run `recvault snapshot restore` into an empty one"
+            ),
+        );
         self.check()
     }
 
@@ -117,9 +218,14 @@ mod tests {
         assert!(matches!(gate.check(), Err(Error::Unproven)));
         gate.open().unwrap();
         gate.check().unwrap();
-        assert!(gate.close("old") && !gate.close("older"));
-        assert!(matches!(gate.open(), Err(Error::Closed(why)) if &*why == "old"));
-        assert_eq!(gate.refusal().as_deref(), Some("old"));
+        assert!(
+            gate.close(ClosedFor::Forgetful, "old") && !gate.close(ClosedFor::TakenOver, "older")
+        );
+        assert!(matches!(gate.open(), Err(Error::Closed(closed)) if closed.to_string() == "old"));
+        assert_eq!(
+            gate.refusal().map(|closed| closed.because),
+            Some(ClosedFor::Forgetful)
+        );
     }
 
     #[test]

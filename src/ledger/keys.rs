@@ -1,11 +1,12 @@
 //! Pages of the key tree and the entries that point into them.
 
+mod read;
+
 use std::collections::{BTreeMap, BTreeSet};
 
+use self::read::{key_entry, page_row};
 use super::{
     Error, Term,
-    image::Image,
-    row::Row,
     tx::{Arg, BINDS, Tx, set},
 };
 use crate::{
@@ -16,6 +17,8 @@ use crate::{
         time::Timestamp,
     },
 };
+
+pub use self::read::{entry_of, page_of};
 
 /// Where a recording's key is, and the key's public name.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -486,92 +489,4 @@ pub async fn all_pages(tx: &mut Tx) -> Result<Vec<PageRow>, Error> {
     const SQL: &str = "/* keys.all_pages */
         SELECT id, tier, level, generation, parent, parent_slot, used, epoch, stale, sealed FROM pages ORDER BY level DESC, id";
     tx.fetch_all(SQL, &[]).await?.iter().map(page_row).collect()
-}
-
-/// The entry that a row image is of.
-///
-/// # Errors
-/// [`Error::Inconsistent`].
-pub fn entry_of(row: &Image) -> Result<KeyEntry, Error> {
-    let read = || {
-        let place = Place {
-            page: row.text("page_id")?.parse().ok()?,
-            slot: row.int("slot")?.try_into().ok()?,
-        };
-        Some(KeyEntry {
-            place,
-            fingerprint: row.text("fingerprint")?.to_owned(),
-        })
-    };
-    read().ok_or_else(|| Error::Inconsistent {
-        table: "key_entries",
-        column: "page_id",
-        id: row.text("recording_id").unwrap_or_default().to_owned(),
-    })
-}
-
-/// The page that a row image is of.
-///
-/// # Errors
-/// [`Error::Inconsistent`].
-pub fn page_of(row: &Image) -> Result<PageRow, Error> {
-    let read = || {
-        let parent = match row.text("parent") {
-            Some(page) => Some(Place {
-                page: page.parse().ok()?,
-                slot: row.int("parent_slot")?.try_into().ok()?,
-            }),
-            None => None,
-        };
-        Some(PageRow {
-            id: row.text("id")?.parse().ok()?,
-            tier: row.text("tier")?.to_owned(),
-            level: row.int("level")?.try_into().ok()?,
-            generation: row.int("generation")?,
-            parent,
-            used: row.int("used")?.try_into().ok()?,
-            epoch: row.int("epoch")?.try_into().ok()?,
-            stale: row.int("stale")? == 1,
-            sealed: row.bytes("sealed")?.to_vec(),
-        })
-    };
-    read().ok_or_else(|| Error::Inconsistent {
-        table: "pages",
-        column: "parent",
-        id: row.text("id").unwrap_or_default().to_owned(),
-    })
-}
-
-fn key_entry(row: &Row) -> Result<KeyEntry, Error> {
-    const T: &str = "key_entries";
-    let place = Place {
-        page: row.parse(T, "page_id", "recording_id")?,
-        slot: row.number(T, "slot", "recording_id")?,
-    };
-    Ok(KeyEntry {
-        place,
-        fingerprint: row.text("fingerprint")?,
-    })
-}
-
-fn page_row(row: &Row) -> Result<PageRow, Error> {
-    const T: &str = "pages";
-    let parent = match row.maybe_parse(T, "parent", "id")? {
-        Some(page) => Some(Place {
-            page,
-            slot: row.number(T, "parent_slot", "id")?,
-        }),
-        None => None,
-    };
-    Ok(PageRow {
-        id: row.parse(T, "id", "id")?,
-        tier: row.text("tier")?,
-        level: row.number(T, "level", "id")?,
-        generation: row.int("generation")?,
-        parent,
-        used: row.number(T, "used", "id")?,
-        epoch: row.number(T, "epoch", "id")?,
-        stale: row.int("stale")? == 1,
-        sealed: row.bytes("sealed")?,
-    })
 }

@@ -10,7 +10,7 @@ use sqlx::{
     sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous},
 };
 
-use super::{Error, News, Tx, audit, gate::Gate, image, keys};
+use super::{Closed, ClosedFor, Error, News, Tx, audit, gate::Gate, image, keys};
 use crate::{evidence::Position, model::time::Clock};
 
 static SQLITE: Migrator = sqlx::migrate!("src/ledger/migrations/sqlite");
@@ -67,8 +67,9 @@ impl Ledger {
     pub async fn open(settings: &Settings, base: &Path) -> Result<Self, Error> {
         let connections = settings.connections.clamp(1, 64);
         if let Some(path) = settings.url.strip_prefix("sqlite:") {
+            let path = base.join(path.trim_start_matches("//"));
             let options = SqliteConnectOptions::new()
-                .filename(base.join(path.trim_start_matches("//")))
+                .filename(&path)
                 .create_if_missing(true)
                 .journal_mode(SqliteJournalMode::Wal)
                 .synchronous(SqliteSynchronous::Full)
@@ -76,10 +77,25 @@ impl Ledger {
                 .busy_timeout(Duration::from_secs(5))
                 .pragma("secure_delete", "on")
                 .pragma("trusted_schema", "off");
+            let gate = Gate::default();
+            // Open for as long as the ledger is: the files beside the database are compared
+            // meanwhile.
             let writer = SqlitePoolOptions::new()
                 .max_connections(1)
                 .acquire_timeout(ACQUIRE)
-                .after_release(|connection, _| Box::pin(is_reusable(connection)))
+                .idle_timeout(None)
+                .max_lifetime(None)
+                .after_connect({
+                    let gate = gate.clone();
+                    let path = Arc::<Path>::from(path);
+                    move |connection, _| {
+                        Box::pin(opened(connection, gate.clone(), Arc::clone(&path)))
+                    }
+                })
+                .after_release({
+                    let gate = gate.clone();
+                    move |connection, _| Box::pin(is_reusable(connection, gate.clone()))
+                })
                 .connect_with(
                     options
                         .clone()
@@ -92,6 +108,16 @@ impl Ledger {
             let mut tx = writer.begin_with("BEGIN IMMEDIATE").await?;
             migrate(SQLITE.run(&mut *tx).await)?;
             tx.commit().await?;
+            // From here on a database that is not there is a fault: an empty one in its place would
+            // be somebody else's.
+            let options = options.create_if_missing(false);
+            writer.set_connect_options(
+                writer
+                    .connect_options()
+                    .as_ref()
+                    .clone()
+                    .create_if_missing(false),
+            );
             let options = options.pragma("query_only", "on");
             let readers = SqlitePoolOptions::new()
                 .max_connections(connections)
@@ -99,7 +125,7 @@ impl Ledger {
                 .connect_lazy_with(options);
             return Ok(Self {
                 db: Db::Sqlite { readers, writer },
-                gate: Gate::default(),
+                gate,
                 clock: None,
             });
         }
@@ -158,15 +184,24 @@ impl Ledger {
         Ok(true)
     }
 
-    /// Keeps this process from writing from now on: the ledger has forgotten something. Whether it
-    /// was not known before.
-    pub fn close_gate(&self, why: &str) -> bool {
-        self.gate.close(why)
+    /// Keeps this process from writing from now on. Whether it was let in before.
+    pub fn close_gate(&self, because: ClosedFor, why: &str) -> bool {
+        self.gate.close(because, why)
     }
 
     /// Why nothing is written any more, if that is so.
-    pub fn refusal(&self) -> Option<Arc<str>> {
+    pub fn refusal(&self) -> Option<Closed> {
         self.gate.refusal()
+    }
+
+    /// Whether nothing is known against what it says: it has forgotten nothing, and its file is
+    /// where it was opened.
+    ///
+    /// # Errors
+    /// [`Error::Closed`]; [`Error::Unavailable`] if the system does not say what has become of the
+    /// file.
+    pub fn stands(&self) -> Result<(), Error> {
+        self.gate.stands()
     }
 
     /// Whether it holds no vault yet.
@@ -291,9 +326,7 @@ impl Ledger {
     /// # Errors
     /// Whatever keeps it from answering; [`Error::Closed`].
     pub async fn probe(&self) -> Result<(), Error> {
-        if let Some(why) = self.refusal() {
-            return Err(Error::Closed(why));
-        }
+        self.stands()?;
         self.read()
             .await?
             .fetch_int("SELECT seq FROM audit_head", &[])
@@ -304,6 +337,7 @@ impl Ledger {
     /// Closes the connections after running statements are done; SQLite folds its write-ahead log
     /// back.
     pub async fn close(&self) {
+        self.gate.writer_closes();
         match &self.db {
             Db::Sqlite { readers, writer } => {
                 readers.close().await;
@@ -317,13 +351,30 @@ impl Ledger {
 /// Whether a writer may be used again. On a full disk SQLite ends the transaction by itself; the
 /// driver's rollback then finds none, and the driver believes for ever that one is open. Such a
 /// connection is closed, for it would take no further unit of work.
-async fn is_reusable(connection: &mut SqliteConnection) -> Result<bool, sqlx::Error> {
+async fn is_reusable(connection: &mut SqliteConnection, gate: Gate) -> Result<bool, sqlx::Error> {
     if connection.is_in_transaction() {
         // The rollback of a session that was dropped may be on its way; the answer to this comes
         // after it.
         connection.ping().await?;
     }
-    Ok(!connection.is_in_transaction())
+    let is_reusable = !connection.is_in_transaction();
+    if !is_reusable {
+        gate.writer_closes();
+    }
+    Ok(is_reusable)
+}
+
+/// Remembers the files of a writer that was opened just now.
+async fn opened(
+    connection: &mut SqliteConnection,
+    gate: Gate,
+    database: Arc<Path>,
+) -> Result<(), sqlx::Error> {
+    // The first query is what makes the write-ahead log and its index.
+    sqlx::query("/* open.opened */ SELECT COUNT(*) FROM sqlite_master")
+        .execute(&mut *connection)
+        .await?;
+    Ok(gate.writer_opened(&database)?)
 }
 
 /// One connection, which is closed when its session is dropped: properly, after the rollback, as

@@ -162,7 +162,8 @@ impl Tx {
     ///
     /// # Errors
     /// [`Error::Conflict`] or [`Error::Unavailable`]; [`Error::Closed`] if the ledger was found to
-    /// have forgotten something since the unit began. Then nothing was done.
+    /// have forgotten something since the unit began, or its file is not there any more. Then
+    /// nothing was done.
     #[expect(
         clippy::disallowed_methods,
         reason = "short, and `Ledger::close` waits for the connection that it holds"
@@ -174,10 +175,8 @@ impl Tx {
             unit,
             clock: _,
         } = self;
-        if let Some((gate, _)) = &unit
-            && let Some(why) = gate.refusal()
-        {
-            return Err(Error::Closed(why));
+        if let Some((gate, _)) = &unit {
+            gate.stands()?;
         }
         let committing = async move {
             match session {

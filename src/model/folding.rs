@@ -58,7 +58,10 @@ impl Folded {
         };
         let mut piece = String::new();
         let mut of = 0..0;
-        for (at, c) in text.char_indices().filter(|(_, c)| !ignorable.contains(*c)) {
+        for (at, c) in text
+            .char_indices()
+            .filter(|(_, c)| c.is_ascii() || !ignorable.contains(*c))
+        {
             if begins(c) {
                 folded.take(&mut piece, of);
                 of = at..at;
@@ -72,6 +75,15 @@ impl Folded {
 
     fn take(&mut self, piece: &mut String, of: Range<usize>) {
         let at = self.text.len();
+        if piece.is_ascii() {
+            // Most of most texts: nothing of it composes.
+            self.text
+                .extend(piece.drain(..).map(|c| c.to_ascii_lowercase()));
+            if self.text.len() > at {
+                self.pieces.push(Piece { at, of });
+            }
+            return;
+        }
         // Upper case first, because only there `ß` and the two forms of `σ` meet their likes;
         // character by character, so that no neighbour matters.
         let caseless = piece
@@ -111,6 +123,9 @@ impl Folded {
 
 /// Whether a character composes with nothing before it.
 fn begins(c: char) -> bool {
+    if c.is_ascii() {
+        return true;
+    }
     let first = std::iter::once(c).nfkd().next().unwrap_or(c);
     canonical_combining_class(first) == 0
         && is_nfkc_quick(std::iter::once(first)) != IsNormalized::Maybe

@@ -117,6 +117,12 @@ fn composed(text: &str) -> Cow<'_, str> {
     }
 }
 
+/// Whether a character may stand in a text of several lines, such as what somebody said: any but
+/// control characters; tabs and line breaks do no harm there.
+pub fn is_prose(c: char) -> bool {
+    matches!(c, '\t' | '\n' | '\r') || !c.is_control()
+}
+
 /// What is wrong with a character, given its place.
 fn fault(c: char) -> Option<fn(usize) -> InvalidText> {
     match c {

@@ -156,3 +156,34 @@ impl Sealer {
         Ok(())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{
+        model::{
+            artefact::{Artefact, Leg},
+            id::{RecordingId, VaultId},
+        },
+        seal::Context,
+    };
+
+    /// What grows is moved, and leaves plaintext in the place where it was.
+    #[test]
+    fn what_is_held_back_stays_in_its_place() {
+        let rng = &mut rand::rng();
+        let context = Context {
+            vault: VaultId::random(rng),
+            recording: RecordingId::random(rng),
+            leg: Leg::All,
+            artefact: Artefact::Audio,
+        };
+        let mut sealer = Sealer::new(&Key::random(rng), &context, SegmentLength::Text).unwrap();
+        let place = sealer.held.as_ptr();
+        let mut out = BytesMut::new();
+        for _ in 0..6_000 {
+            sealer.push(b"seven b", &mut out).unwrap();
+            assert_eq!(sealer.held.as_ptr(), place);
+        }
+    }
+}

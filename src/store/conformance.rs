@@ -32,7 +32,7 @@ pub(super) struct World {
 
 pub(super) fn folder() -> World {
     let folder = tempfile::tempdir().unwrap();
-    let store = Store::open(&Settings::default(), folder.path()).unwrap();
+    let store = Store::make(&Settings::default(), folder.path()).unwrap();
     World {
         store,
         folder,
@@ -42,7 +42,7 @@ pub(super) fn folder() -> World {
 
 pub(super) fn memory() -> World {
     let folder = tempfile::tempdir().unwrap();
-    let store = Store::open(
+    let store = Store::make(
         &Settings {
             url: "memory:".into(),
             ..Settings::default()
@@ -68,7 +68,7 @@ pub(super) fn adapter() -> World {
 pub(super) fn s3() -> World {
     let folder = tempfile::tempdir().unwrap();
     let server = s3_server::start();
-    let store = Store::open(&s3_settings(&server), folder.path()).unwrap();
+    let store = Store::make(&s3_settings(&server), folder.path()).unwrap();
     World {
         store,
         folder,

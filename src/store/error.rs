@@ -74,6 +74,16 @@ pub enum Error {
         /// What kind of failure, without addresses or answers.
         reason: String,
     },
+    /// The folder that the configuration names is not there.
+    #[error(
+        "the folder `{path}` of the store is not there: its disk is not mounted, or `store.url` or `[recovery]` names another place. Mount it; nothing is made \
+         in its place. If it is meant to be new, `recvault snapshot create --new-store` makes the folder for snapshots; one for sealed objects \
+         alone is made by hand, and those of a new vault by `recvault init`"
+    )]
+    NoFolder {
+        /// The folder.
+        path: String,
+    },
     /// A setting is wrong.
     #[error("`store.{key}`: {reason}")]
     Setting {

@@ -35,19 +35,30 @@ struct File {
 }
 
 impl Folder {
-    /// Opens the folder, or makes one that only we may look into.
-    pub(super) fn open(root: &Path) -> Result<(Self, LocalFileSystem), Error> {
-        let fault = |error: &io::Error| {
-            Error::setting(
-                "url",
-                format!("cannot use folder `{}`: {}", root.display(), error.kind()),
-            )
-        };
+    /// Makes a folder that only we may look into, unless it is there, and opens it.
+    pub(super) fn make(root: &Path) -> Result<(Self, LocalFileSystem), Error> {
         fs::DirBuilder::new()
             .recursive(true)
             .mode(0o700)
             .create(root)
-            .map_err(|error| fault(&error))?;
+            .map_err(|error| unusable(root, &error))?;
+        Self::open(root)
+    }
+
+    /// Opens a folder that is there. One that is not is never made here: the disk that it is on may
+    /// not be mounted, and what would be written into another one in its place would be out of
+    /// sight as soon as it is.
+    pub(super) fn open(root: &Path) -> Result<(Self, LocalFileSystem), Error> {
+        match fs::metadata(root) {
+            Ok(meta) if meta.is_dir() => {}
+            Ok(_) => return Err(unusable(root, &io::ErrorKind::NotADirectory.into())),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {
+                return Err(Error::NoFolder {
+                    path: root.display().to_string(),
+                });
+            }
+            Err(error) => return Err(unusable(root, &error)),
+        }
         for top in tops().map(|top| root.join(top)) {
             if fs::symlink_metadata(&top).is_ok_and(|meta| meta.is_symlink()) {
                 return Err(Error::setting(
@@ -64,7 +75,7 @@ impl Folder {
             .with_fsync(true);
         let place = fs::metadata(root)
             .map(|meta| (meta.dev(), meta.ino()))
-            .map_err(|error| fault(&error))?;
+            .map_err(|error| unusable(root, &error))?;
         Ok((
             Self {
                 root: root.to_owned(),
@@ -143,6 +154,13 @@ impl Folder {
             .try_flatten()
             .boxed()
     }
+}
+
+fn unusable(root: &Path, error: &io::Error) -> Error {
+    Error::setting(
+        "url",
+        format!("cannot use folder `{}`: {}", root.display(), error.kind()),
+    )
 }
 
 /// The folders in which files of ours are.

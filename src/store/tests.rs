@@ -147,13 +147,37 @@ async fn links_are_not_followed_out_of_the_folder() {
 async fn a_folder_that_cannot_be_made_is_a_fault_of_the_url() {
     let base = tempfile::tempdir().unwrap();
     std::fs::write(base.path().join("objects"), "a file").unwrap();
+    for error in [
+        Store::open(&Settings::default(), base.path()),
+        Store::make(&Settings::default(), base.path()),
+    ]
+    .map(Result::unwrap_err)
+    {
+        assert!(
+            error
+                .to_string()
+                .starts_with("`store.url`: cannot use folder `"),
+            "{error}"
+        );
+    }
+}
+
+/// The disk that it is on is not mounted, most likely.
+#[tokio::test]
+async fn a_folder_that_is_not_there_is_made_only_on_purpose() {
+    let base = tempfile::tempdir().unwrap();
     let error = Store::open(&Settings::default(), base.path()).unwrap_err();
     assert!(
-        error
-            .to_string()
-            .starts_with("`store.url`: cannot use folder `"),
+        matches!(&error, Error::NoFolder { path } if path.ends_with("objects")),
         "{error}"
     );
+    assert!(
+        error.to_string().contains("not mounted") && error.to_string().contains("--new-store"),
+        "{error}"
+    );
+    assert!(!base.path().join("objects").exists());
+    Store::make(&Settings::default(), base.path()).unwrap();
+    Store::open(&Settings::default(), base.path()).unwrap();
 }
 
 #[tokio::test]

@@ -22,6 +22,7 @@ use std::path::PathBuf;
 pub use self::{attacker::Looked, sandbox::Sandbox};
 use super::{Error, Vault};
 use crate::{
+    custody::Role,
     evidence::{
         Drill,
         drill::{Forgetting, Recovery},
@@ -86,6 +87,19 @@ impl Vault {
         say: Say<'_>,
     ) -> Result<Forgot, Error> {
         let attack = forget::forget(&self.0, old, None, sandbox, say).await?;
+        for item in self
+            .0
+            .custody
+            .contents()
+            .await?
+            .iter()
+            .filter(|item| item.role == Role::Unexamined)
+        {
+            say(&format!(
+                "not examined, in the place of custody: {}",
+                item.name
+            ));
+        }
         let mut failures = attack.failures();
         let mut canary = None;
         if old.is_empty() {

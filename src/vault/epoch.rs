@@ -27,7 +27,7 @@ use crate::{
     evidence::{NewEntry, Receipt},
     keyring::{self, LEAF, PageRow, RootKey, tree},
     ledger::{
-        self, Tx, audit, chain,
+        Tx, audit, chain,
         epochs::{self, EpochRow},
         keys as rows,
         marks::{self, Marked},
@@ -112,16 +112,17 @@ impl Vault {
     /// could bring back what was lost in the first.
     ///
     /// # Errors
-    /// As [`Self::turn`].
+    /// [`Error::TurnHeld`]; as [`Self::turn`].
     pub async fn settle(&self) -> Result<(), Error> {
         self.settle_custody().await?;
         while !epochs::is_settled(&mut self.0.ledger.read().await?).await? {
             tracing::info!("the vault was rebuilt: a snapshot of it is made and verified first");
             if self.complete_turn().await?.is_none() {
-                return Err(ledger::Error::Unavailable(
-                    "another process completes the rebuilding of the vault".into(),
-                )
-                .into());
+                // It may have come to its end since.
+                match epochs::turning(&mut self.0.ledger.read().await?).await? {
+                    Some(held) => return Err(Error::TurnHeld(held)),
+                    None => tokio::task::yield_now().await,
+                }
             }
         }
         Ok(())

@@ -29,7 +29,7 @@ use super::{
 use crate::{
     custody::{self, Custody},
     evidence::Position,
-    ledger::{Tx, audit, chain, epochs},
+    ledger::{ClosedFor, Tx, audit, chain, epochs},
     model::time::Timestamp,
     store::{self, RecoveryKind, RecoveryName, Store},
 };
@@ -202,6 +202,7 @@ impl Vault {
 impl Inner {
     /// See [`Vault::recall`].
     pub(super) async fn recall(&self) -> Result<(), Error> {
+        self.ledger.stands()?;
         let mut tx = self.ledger.read().await?;
         self.recall_in(&mut tx).await
     }
@@ -301,10 +302,8 @@ impl Inner {
     /// The same for a ledger that ends with entry `ledger`.
     fn close(&self, ledger: i64, known: i64) -> Error {
         let error = Error::ForgetfulLedger { ledger, known };
-        if self.ledger.close_gate(&error.to_string()) {
-            tracing::error!(%error, "the ledger has forgotten something: nothing is written and nothing opens any more");
-            metrics::counter!("recvault_ledger_refused_total").increment(1);
-        }
+        self.ledger
+            .close_gate(ClosedFor::Forgetful, &error.to_string());
         error
     }
 

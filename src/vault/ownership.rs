@@ -16,7 +16,7 @@ use super::{Error, Inner, Vault};
 use crate::{
     custody::{Change, Custody, Owner, Slot},
     evidence::{NewEntry, Position},
-    ledger::{Tx, audit},
+    ledger::{ClosedFor, Tx, audit},
     model::id::{DatabaseId, VaultId},
 };
 
@@ -28,7 +28,30 @@ pub(super) struct Ownership {
     known: AtomicU64,
     /// The database that took over.
     lost_to: OnceLock<DatabaseId>,
-    trouble: RwLock<Option<String>>,
+    troubles: RwLock<Troubles>,
+}
+
+/// What is asked of custody, and can be wrong by itself.
+#[derive(Clone, Copy)]
+pub(super) enum Asked {
+    /// Whose the slot is.
+    Slot,
+    /// The key of the present epoch.
+    Key,
+}
+
+/// What was wrong when it was last asked. The slot may be in order while nobody gets the key out of
+/// it: each is over only when the same was asked again.
+#[derive(Default, PartialEq, Eq)]
+struct Troubles {
+    slot: Option<String>,
+    key: Option<String>,
+}
+
+impl Troubles {
+    fn any(&self) -> Option<&String> {
+        self.slot.as_ref().or(self.key.as_ref())
+    }
 }
 
 /// What a restore does about custody.
@@ -48,7 +71,7 @@ impl Ownership {
             database,
             known: AtomicU64::new(0),
             lost_to: OnceLock::new(),
-            trouble: RwLock::default(),
+            troubles: RwLock::default(),
         }
     }
 
@@ -76,18 +99,29 @@ impl Ownership {
         }
     }
 
-    fn note<T>(&self, done: &Result<T, Error>) {
+    fn note<T>(&self, asked: Asked, done: &Result<T, Error>) {
         let trouble = done.as_ref().err().map(ToString::to_string);
-        let mut noted = self.trouble.write().unwrap_or_else(PoisonError::into_inner);
-        match (&*noted, &trouble) {
-            (before, Some(error)) if before.as_ref() != Some(error) => {
+        let mut troubles = self
+            .troubles
+            .write()
+            .unwrap_or_else(PoisonError::into_inner);
+        let was_in_trouble = troubles.any().is_some();
+        let noted = match asked {
+            Asked::Slot => &mut troubles.slot,
+            Asked::Key => &mut troubles.key,
+        };
+        let before = std::mem::replace(noted, trouble);
+        match &*noted {
+            Some(error) if before.as_ref() != Some(error) => {
                 tracing::error!(error, "custody is in trouble")
             }
-            (Some(_), None) => tracing::info!("custody is in order again"),
             _ => {}
         }
-        metrics::gauge!("recvault_custody_trouble").set(if trouble.is_some() { 1.0 } else { 0.0 });
-        *noted = trouble;
+        let is_in_trouble = troubles.any().is_some();
+        if was_in_trouble && !is_in_trouble {
+            tracing::info!("custody is in order again");
+        }
+        metrics::gauge!("recvault_custody_trouble").set(if is_in_trouble { 1.0 } else { 0.0 });
     }
 }
 
@@ -104,15 +138,18 @@ impl Vault {
         let vault = &*self.0;
         vault.ownership.hold(vault.id)?;
         let found = vault.look().await;
-        vault.note_custody(&found);
-        match &found {
-            Err(Error::NotOwner { owner, .. }) => vault.let_go(*owner).await,
-            Err(Error::BehindCustody { .. }) => {}
+        vault.note_custody(Asked::Slot, &found);
+        let because = match &found {
+            Err(Error::NotOwner { owner, .. }) => {
+                vault.let_go(*owner).await;
+                ClosedFor::TakenOver
+            }
+            Err(Error::BehindCustody { .. }) => ClosedFor::Forgetful,
             _ => return found,
-        }
+        };
         // Nothing is written any more: the ledger's gate is the one place that every writer passes.
         if let Err(error) = &found {
-            vault.ledger.close_gate(&error.to_string());
+            vault.ledger.close_gate(because, &error.to_string());
         }
         found
     }
@@ -121,10 +158,11 @@ impl Vault {
     pub fn custody_trouble(&self) -> Option<String> {
         self.0
             .ownership
-            .trouble
+            .troubles
             .read()
             .unwrap_or_else(PoisonError::into_inner)
-            .clone()
+            .any()
+            .cloned()
     }
 }
 
@@ -156,8 +194,8 @@ impl Inner {
             .fetch_max(slot.generation(), Ordering::SeqCst);
     }
 
-    pub(super) fn note_custody<T>(&self, done: &Result<T, Error>) {
-        self.ownership.note(done);
+    pub(super) fn note_custody<T>(&self, asked: Asked, done: &Result<T, Error>) {
+        self.ownership.note(asked, done);
     }
 
     async fn look(&self) -> Result<(), Error> {
@@ -247,5 +285,27 @@ pub(super) fn may_take(slot: &Slot, claim: Claim) -> Result<(), Error> {
             owner,
         }),
         _ => Ok(()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_slot_in_order_does_not_hide_that_nobody_gets_the_key_out_of_it() {
+        let rng = &mut rand::rng();
+        let ownership = Ownership::of(DatabaseId::random(rng));
+        let vault = VaultId::random(rng);
+        let failed = || Err::<(), _>(Error::NoSlot(vault));
+        let stands = || ownership.troubles.read().unwrap().any().is_some();
+        ownership.note(Asked::Key, &failed());
+        ownership.note(Asked::Slot, &Ok(()));
+        assert!(stands(), "the key was not asked for again");
+        ownership.note(Asked::Slot, &failed());
+        ownership.note(Asked::Key, &Ok(()));
+        assert!(stands(), "the slot was not looked at again");
+        ownership.note(Asked::Slot, &Ok(()));
+        assert!(!stands());
     }
 }

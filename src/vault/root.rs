@@ -8,7 +8,10 @@ use std::{
     sync::{Arc, PoisonError, RwLock},
 };
 
-use super::{Error, Inner, ownership};
+use super::{
+    Error, Inner,
+    ownership::{self, Asked},
+};
 use crate::{
     custody::{self, Custody, RootName},
     keyring::{self, RootKey, tree},
@@ -80,13 +83,16 @@ impl Inner {
         let current = epochs::current(&mut self.ledger.read().await?)
             .await?
             .ok_or(Error::NoVault)?;
-        if current.epoch != self.root.key().epoch {
-            self.own_slot().await?;
-            let fetched = fetch(self.custody.as_ref(), &self.ledger, self.id).await;
-            self.note_custody(&fetched);
-            self.root.set(fetched?);
-            tracing::info!(epoch = current.epoch, "the epoch has turned");
+        if current.epoch == self.root.key().epoch {
+            // Whoever else asked for it may have been later, and in vain.
+            self.note_custody(Asked::Key, &Ok(()));
+            return Ok(());
         }
+        self.own_slot().await?;
+        let fetched = fetch(self.custody.as_ref(), &self.ledger, self.id).await;
+        self.note_custody(Asked::Key, &fetched);
+        self.root.set(fetched?);
+        tracing::info!(epoch = current.epoch, "the epoch has turned");
         Ok(())
     }
 

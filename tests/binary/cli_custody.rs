@@ -313,7 +313,7 @@ fn other_kinds_have_no_passphrase() {
 }
 
 /// A new token; the path of its configuration.
-fn token(folder: &Path) -> String {
+pub(crate) fn token(folder: &Path) -> String {
     fs::create_dir(folder.join("tokens")).unwrap();
     let configuration = folder.join("softhsm2.conf");
     fs::write(

@@ -20,6 +20,7 @@ mod client;
 #[macro_use]
 mod crash_points;
 mod broken_log;
+mod crash_init;
 mod crash_random;
 mod crash_turn;
 mod database;
@@ -28,11 +29,15 @@ mod disk_full;
 mod garbage;
 mod hang_ups;
 mod invariants;
+mod kms_away;
+#[path = "../it/world/moto.rs"]
+mod moto;
 #[path = "../needs/mod.rs"]
 mod needs;
 mod numbers;
 mod old_copy;
 mod process;
+mod revocations_due;
 mod revoke_many;
 mod service;
 mod shred_many;
@@ -41,4 +46,5 @@ mod sources;
 mod twilio_client;
 mod twilio_python;
 mod two_processes;
+mod unprintable;
 mod world;

@@ -60,7 +60,14 @@ impl World {
     pub(crate) async fn sqlite_in(place: &Path) -> Self {
         let folder = tempfile::tempdir_in(place).unwrap();
         let database = Database::Sqlite(folder.path().join("vault.db"));
-        Self::made(folder, database).await
+        Self::made(folder, database, None).await
+    }
+
+    /// A vault on SQLite whose root a key of AWS KMS unwraps; these are its `[custody.aws_kms]`.
+    pub(crate) async fn by_kms(lines: &str) -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let database = Database::Sqlite(folder.path().join("vault.db"));
+        Self::made(folder, database, Some(lines)).await
     }
 
     /// A vault on the kind of database.
@@ -70,12 +77,12 @@ impl World {
             Kind::Postgres => {
                 let database =
                     Database::create_postgres(&needs::required("RECVAULT_TEST_POSTGRES")).await;
-                Self::made(tempfile::tempdir().unwrap(), database).await
+                Self::made(tempfile::tempdir().unwrap(), database, None).await
             }
         }
     }
 
-    async fn made(folder: TempDir, database: Database) -> Self {
+    async fn made(folder: TempDir, database: Database, kms: Option<&str>) -> Self {
         let account: AccountSid = format!("AC{}", digits()).parse().unwrap();
         let auth_token = digits();
         let stand_in = StandIn::start(vec![StandInAccount::new(
@@ -87,6 +94,10 @@ impl World {
         fs::create_dir(folder.path().join("secrets")).unwrap();
         fs::write(folder.path().join("secrets/twilio-auth-token"), &auth_token).unwrap();
         let config = configured(&database.url(), &stand_in.base_url(), &account);
+        let config = match kms {
+            Some(lines) => config.replace("kind = \"passphrase\"", "kind = \"aws-kms\"") + lines,
+            None => config,
+        };
         fs::write(folder.path().join("recvault.toml"), config).unwrap();
         let made = process::run_in(folder.path(), &["init", ".", "--json"], &[]).json();
         let vault = made["vault"].as_str().unwrap().parse().unwrap();

@@ -1,6 +1,9 @@
 //! Twilio encrypts recordings with the team's own public key: with the private key they are heard,
 //! and without it nothing of them is kept.
 
+mod damage;
+mod tokens;
+
 use std::{fmt::Write as _, fs, path::PathBuf, sync::LazyLock};
 
 use aws_lc_rs::{
@@ -20,7 +23,7 @@ use serde_json::{Value, json};
 use tempfile::TempDir;
 
 use crate::{
-    needs, s3_server,
+    s3_server,
     world::{Database, Recipe, Recorded, TestVault, digits, files_below},
 };
 
@@ -332,206 +335,6 @@ async fn the_team_gave_another_private_key() {
     )
     .await;
     assert_eq!(vault.stand_in.requests(Call::Media), 0);
-}
-
-#[tokio::test]
-async fn a_file_that_was_altered_or_cut_at_twilio_leaves_nothing() {
-    let keys = Keys::with(0);
-    let vault = keys.recipe().by_hand().await;
-    // Longer than two parts of an upload, so that ciphertext is in the store before the tag is
-    // seen.
-    let mut long = conversation::WAV.repeat(40);
-    long[4..8].copy_from_slice(&u32::MAX.to_le_bytes());
-    assert!(long.len() > 20 << 20, "{}", long.len());
-    let last = long.len() + 15;
-    let altered = |file: &[u8], at: usize| {
-        let mut file = file.to_vec();
-        file[at] ^= 1;
-        file
-    };
-    let wav = conversation::WAV;
-    for (sound, change, why) in [
-        (
-            wav,
-            &(|file: &[u8]| altered(file, 3)) as &dyn Fn(&[u8]) -> Vec<u8>,
-            "what is decrypted is no RIFF/WAVE file",
-        ),
-        (
-            wav,
-            &|file| altered(file, 100_000),
-            "not authentic: its tag is wrong",
-        ),
-        (
-            wav,
-            &|file| altered(file, file.len() - 1),
-            "not authentic: its tag is wrong",
-        ),
-        (
-            &long,
-            &|file| altered(file, last),
-            "not authentic: its tag is wrong",
-        ),
-        (
-            wav,
-            &|file| file[..file.len() - 1].to_vec(),
-            "the encrypted file is cut",
-        ),
-        (
-            wav,
-            &|file| file[..file.len() - 16].to_vec(),
-            "the encrypted file is cut",
-        ),
-        (
-            wav,
-            &|file| file[..20].to_vec(),
-            "the encrypted file is cut",
-        ),
-        (wav, &|_| Vec::new(), "the encrypted file is cut"),
-        (
-            wav,
-            &|_| wav.to_vec(),
-            "what is decrypted is no RIFF/WAVE file",
-        ),
-    ] {
-        let recorded = record(&vault, &keys, sound, Spelling::Page);
-        assert_eq!(vault.tell(&recorded, "completed").await.status, 204);
-        let whole = vault.stand_in.media(&recorded.sid).unwrap();
-        vault
-            .stand_in
-            .replace_media(&recorded.sid, change(&whole).into());
-        assert_eq!(vault.process.flow.work_off().await.unwrap(), 1);
-        is_set_aside(&vault, &recorded, why).await;
-
-        // Twilio mends it, and somebody says so.
-        vault.stand_in.replace_media(&recorded.sid, whole);
-        assert_eq!(
-            vault.process.flow.retry(Some(recorded.id)).await.unwrap(),
-            1
-        );
-        assert_eq!(vault.process.flow.work_off().await.unwrap(), 1);
-        assert_eq!(vault.state(recorded.id).await, "sealed");
-        assert_eq!(vault.shred(recorded.id).await.status, 200);
-        vault.process.flow.work_off().await.unwrap();
-    }
-}
-
-#[tokio::test]
-async fn a_connection_that_breaks_is_another_thing_and_passes() {
-    let keys = Keys::with(0);
-    let vault = keys.recipe().by_hand().await;
-    let length = conversation::WAV.len() + 16;
-    for fault in [
-        Fault::CutBody { at: 0 },
-        Fault::CutBody { at: 500_000 },
-        Fault::CutBody { at: length - 1 },
-        Fault::WrongLength {
-            claim: length as u64 + 1,
-        },
-        Fault::ServerError { times: 1 },
-        Fault::NotYet { times: 1 },
-    ] {
-        let recorded = conversation(&vault, &keys);
-        assert_eq!(vault.tell(&recorded, "completed").await.status, 204);
-        vault.stand_in.fail(&recorded.sid, fault.clone());
-        assert_eq!(vault.process.flow.work_off().await.unwrap(), 1);
-        assert_eq!(
-            (vault.dead().await, vault.state(recorded.id).await.as_str()),
-            (None, "announced"),
-            "{fault:?}"
-        );
-        assert_eq!(vault.later().await, 1);
-        vault.plays(&recorded).await;
-    }
-}
-
-/// Puts the private half of one of the [`PAIRS`] into a token of its own, as an operator does.
-#[cfg(feature = "pkcs11")]
-fn in_a_token(pair: usize) -> Keys {
-    let [module, configuration] = ["RECVAULT_TEST_SOFTHSM", "SOFTHSM2_CONF"].map(needs::required);
-    let mut keys = Keys::none();
-    let label = digits();
-    let [pin, pem] = ["pin", "key.pem"].map(|name| keys.folder.path().join(name));
-    fs::write(&pin, "4711").unwrap();
-    fs::write(&pem, &PAIRS[pair].pem).unwrap();
-    // The library does not start while another process is half-way through making a token.
-    let alone = fs::File::create(format!("{configuration}.lock")).unwrap();
-    alone.lock().unwrap();
-    let softhsm = |arguments: &[&str]| {
-        let done = std::process::Command::new("softhsm2-util")
-            .args(arguments)
-            .output()
-            .unwrap();
-        assert!(done.status.success(), "{done:?}");
-    };
-    softhsm(&[
-        "--init-token",
-        "--free",
-        "--label",
-        &label,
-        "--pin",
-        "4711",
-        "--so-pin",
-        "officer",
-    ]);
-    let pem = pem.to_str().unwrap();
-    softhsm(&[
-        "--import", pem, "--token", &label, "--label", "twilio", "--id", "01", "--pin", "4711",
-    ]);
-    fs::remove_file(pem).unwrap();
-    writeln!(
-        keys.lines,
-        "[[twilio.encryption_keys]]\npublic_key_sid = \"{}\"\n\
-         pkcs11 = {{ module = \"{module}\", token = \"{label}\", key_label = \"twilio\", pin_file = \"{}\" }}",
-        keys.sid,
-        pin.display()
-    )
-    .unwrap();
-    keys
-}
-
-#[cfg(feature = "pkcs11")]
-#[tokio::test]
-#[ignore = "needs SoftHSM: run `tests/run`"]
-async fn the_private_key_is_in_a_token_and_what_it_opens_is_heard() {
-    let keys = in_a_token(0);
-    let vault = keys.recipe().by_hand().await;
-    let recorded = conversation(&vault, &keys);
-    assert_eq!(vault.tell(&recorded, "completed").await.status, 204);
-    assert_eq!(vault.process.flow.work_off().await.unwrap(), 1);
-    vault.plays(&recorded).await;
-}
-
-#[cfg(feature = "pkcs11")]
-#[tokio::test]
-#[ignore = "needs SoftHSM: run `tests/run`"]
-async fn the_private_key_in_the_token_is_another_one() {
-    let keys = in_a_token(1);
-    let vault = keys.recipe().by_hand().await;
-    let recorded = conversation(&vault, &keys);
-    assert_eq!(vault.tell(&recorded, "completed").await.status, 204);
-    assert_eq!(vault.process.flow.work_off().await.unwrap(), 1);
-    is_set_aside(&vault, &recorded, "does not open its content key").await;
-}
-
-#[tokio::test]
-async fn a_token_that_is_away_is_waited_for() {
-    let mut keys = Keys::none();
-    let pin = keys.folder.path().join("pin");
-    fs::write(&pin, "1234").unwrap();
-    keys.lines = format!(
-        "[[twilio.encryption_keys]]
-public_key_sid = \"{}\"\npkcs11 = {{ module = \"/no/such.so\", token = \"t\", key_label = \"k\", pin_file = \"{}\" }}\n",
-        keys.sid,
-        pin.display()
-    );
-    let vault = keys.recipe().by_hand().await;
-    let recorded = conversation(&vault, &keys);
-    assert_eq!(vault.tell(&recorded, "completed").await.status, 204);
-    assert_eq!(vault.process.flow.work_off().await.unwrap(), 1);
-    assert_eq!(vault.dead().await, None);
-    vault.holds_nothing_of(recorded.id).await;
-    let due = vault.due_in_ms(recorded.id).await.unwrap();
-    assert!((1_000..=2_000).contains(&due), "{due}");
 }
 
 #[tokio::test]

@@ -1,23 +1,23 @@
 //! A recorded person asks for everything about them; and what the catalogue says of them is put
 //! right.
 
+mod correcting;
+mod views;
+
 use std::{
     collections::BTreeMap,
     io::{Cursor, Read as _},
-    time::Duration,
 };
 
 use bytes::Bytes;
 use recvault::{
-    config::SHIPPED_POLICY,
     demo::conversation::{Channels, repeat_to},
-    flow,
     model::id::RecordingId,
 };
 use reqwest::Method;
 use serde_json::{Value, json};
 
-use crate::world::{Answer, Database, Recipe, Recorded, TestVault, send, until};
+use crate::world::{Answer, Database, Recipe, Recorded, TestVault, until};
 
 const NUMBER: &str = "+493055501987";
 const OTHER: &str = "+14155550142";
@@ -290,135 +290,6 @@ async fn a_person_gets_everything_about_them_and_nothing_else(database: Database
     );
 }
 
-/// A purpose that opens for an export what `view` gives of its own; in TOML.
-fn giving(view: &str) -> String {
-    let purpose = "basis = \"legal-obligation\"\n\n[[purposes]]\nname = \"legal-request\"";
-    let policy = SHIPPED_POLICY.replacen(
-        purpose,
-        &purpose.replacen('\n', &format!("\n{view}\n"), 1),
-        1,
-    );
-    assert_ne!(policy, SHIPPED_POLICY);
-    policy
-}
-
-async fn what_a_view_gives_is_in_it_and_no_more(database: Database) {
-    let sentence = json!({ "leg": "caller", "start_ms": 0, "end_ms": 900, "text": "My card is 4111 1111 1111 1111." });
-    let spoken = json!({ "language": "en", "source": "test", "sentences": [sentence] });
-    for (view, files, says_number) in [
-        (
-            "view = \"audio\"",
-            &[
-                "parties.json",
-                "audio.wav",
-                "transcript.json",
-                "transcript.vtt",
-            ][..],
-            true,
-        ),
-        (
-            "view = \"transcript\"",
-            &["parties.json", "transcript.json", "transcript.vtt"],
-            true,
-        ),
-        (
-            "view = \"redacted-transcript\"",
-            &["transcript.json", "transcript.vtt"],
-            false,
-        ),
-        ("window = { from_s = 1, to_s = 3 }", &["audio.wav"], false),
-    ] {
-        // Its tier would ask for a second person, once the number is found in what was said.
-        let policy = giving(view).replacen(
-            "tier = \"restricted\"\n\n[[content]]",
-            "tier = \"standard\"\n\n[[content]]",
-            1,
-        );
-        let vault = Recipe {
-            policy,
-            ..Recipe::on(database)
-        }
-        .by_hand()
-        .await;
-        let recorded = vault.sealed().await;
-        named(&vault, &recorded, &[("caller", NUMBER)]).await;
-        let request = vault.asks("privacy-officer").request(
-            Method::PUT,
-            &format!("/v1/recordings/{}/transcript", recorded.id),
-        );
-        let filed = send(request.json(&spoken)).await;
-        assert!(filed.status < 300, "{filed:?}");
-        let (order, content) = unpacked(&exported(&vault, "privacy-officer", NUMBER).await.body);
-        let folder = format!("recordings/{}/", recorded.id);
-        let theirs: Vec<&str> = order
-            .iter()
-            .filter_map(|name| name.strip_prefix(&folder))
-            .collect();
-        assert_eq!(theirs[1..], *files, "{view}");
-        assert_eq!(
-            json_of(&content, &format!("{folder}recording.json"))["files"],
-            json!(files)
-        );
-        for name in files.iter().filter(|name| name.starts_with("transcript")) {
-            let text = String::from_utf8(content[&format!("{folder}{name}")].clone()).unwrap();
-            assert!(
-                text.contains("My card") && text.contains("4111") == says_number,
-                "{view} {name}: {text}"
-            );
-        }
-        if let Some(sound) = content.get(&format!("{folder}audio.wav")) {
-            let seconds = if view.starts_with("window") {
-                Some(2)
-            } else {
-                None
-            };
-            match seconds {
-                None => assert!(*sound == recorded.wav),
-                Some(seconds) => assert!(
-                    sound.len() < recorded.wav.len() / 2 && sound.len() >= 8000 * 2 * seconds,
-                    "{}",
-                    sound.len()
-                ),
-            }
-        }
-    }
-}
-
-async fn what_a_second_person_approved_is_in_it(database: Database) {
-    let vault = Recipe::on(database).by_hand().await;
-    let recorded = recorded_in(&vault, "restricted", vault.record().wav).await;
-    named(&vault, &recorded, &[("caller", NUMBER)]).await;
-    let wanted = flow::NewToken {
-        roles: vec!["privacy-officer".parse().unwrap()],
-        ..flow::NewToken::new("second".parse().unwrap(), Duration::from_secs(3600))
-    };
-    let second = flow::mint_token(&vault.process.ledger, &vault.clock, wanted)
-        .await
-        .unwrap();
-    let second = vault.process.api.clone().bearing(second.token.expose());
-    let asked = json!({ "purpose": "subject-request", "justification": WORDS });
-    let asked = vault
-        .asks("privacy-officer")
-        .post(&format!("/v1/recordings/{}/approvals", recorded.id), asked)
-        .await
-        .json();
-    let approved = second
-        .post(
-            &format!("/v1/approvals/{}", asked["id"].as_str().unwrap()),
-            json!({ "approve": true }),
-        )
-        .await;
-    assert_eq!(approved.status, 200);
-    let (_, files) = unpacked(&exported(&vault, "privacy-officer", NUMBER).await.body);
-    assert!(files[&format!("recordings/{}/audio.wav", recorded.id)] == recorded.wav);
-    let (_, files) = unpacked(&second.post("/v1/exports", wish(NUMBER)).await.body);
-    assert_eq!(
-        json_of(&files, "manifest.json")["left_out"][0]["reasons"][0]["code"],
-        "approval-missing",
-        "it was not for them"
-    );
-}
-
 async fn who_may_not_learns_nothing_about_anybody(database: Database) {
     let vault = Recipe::on(database).by_hand().await;
     let recorded = vault.sealed().await;
@@ -485,144 +356,9 @@ async fn who_may_not_learns_nothing_about_anybody(database: Database) {
     );
 }
 
-async fn an_officer_corrects_what_the_catalogue_says(database: Database) {
-    let vault = Recipe::on(database).by_hand().await;
-    let recorded = recorded_in(&vault, "standard", vault.record().wav).await;
-    let call = named(&vault, &recorded, &[("caller", NUMBER), ("callee", OTHER)]).await;
-    let path = format!("/v1/recordings/{}", recorded.id);
-    let corrects = async |who: &str, body: Value| {
-        send(vault.asks(who).request(Method::PATCH, &path).json(&body)).await
-    };
-    assert_eq!(
-        vault.details(recorded.id).await["labels"],
-        json!({ "queue": "sales" })
-    );
-    let answer = corrects(
-        "privacy-officer",
-        json!({ "labels": { "queue": null, "team": "north" } }),
-    )
-    .await;
-    assert_eq!(
-        (answer.status, &answer.json()["labels"]),
-        (200, &json!({ "team": "north" })),
-        "{answer:?}"
-    );
-    assert_eq!(
-        vault.details(recorded.id).await["labels"],
-        json!({ "team": "north" })
-    );
-    corrects("privacy-officer", json!({ "labels": { "team": "north" } })).await;
-    assert_eq!(
-        vault.count("recording.corrected").await,
-        1,
-        "it was so already"
-    );
-    // Somebody else had the place.
-    let answer = corrects(
-        "privacy-officer",
-        json!({ "parties": [{ "leg": "caller", "number": "+493055500000" }] }),
-    )
-    .await;
-    assert_eq!(answer.status, 200, "{answer:?}");
-    let (order, _) = unpacked(&exported(&vault, "privacy-officer", NUMBER).await.body);
-    assert!(
-        !order.iter().any(|name| name.starts_with("recordings/")),
-        "{order:?}"
-    );
-    let (order, _) = unpacked(
-        &exported(&vault, "privacy-officer", "+493055500000")
-            .await
-            .body,
-    );
-    assert!(
-        order.iter().any(|name| name.ends_with("/audio.wav")),
-        "{order:?}"
-    );
-    corrects(
-        "privacy-officer",
-        json!({ "parties": [{ "leg": "callee" }] }),
-    )
-    .await;
-    let parties = vault
-        .asks("privacy-officer")
-        .get(&format!("/v1/calls/{call}/parties"))
-        .await
-        .json();
-    assert_eq!(
-        parties["parties"],
-        json!([{ "leg": "callee", "known": false }, { "leg": "caller", "known": true }])
-    );
-    let told: Vec<Value> = vault
-        .entries()
-        .await
-        .into_iter()
-        .filter(|entry| entry["event"] == "recording.corrected")
-        .collect();
-    let fields: Vec<&Value> = told
-        .iter()
-        .map(|entry| &entry["details"]["fields"])
-        .collect();
-    assert_eq!(
-        fields,
-        [
-            &json!(["labels.queue", "labels.team"]),
-            &json!(["parties.caller"]),
-            &json!(["parties.callee"])
-        ]
-    );
-    assert!(
-        !format!("{told:?}").contains("north") && !format!("{told:?}").contains("5550"),
-        "no values"
-    );
-
-    for (body, word) in [
-        (json!({}), "labels"),
-        (json!({ "labels": { "mood": "good" } }), "labels.mood"),
-        (json!({ "labels": { "team": "" } }), "labels.team"),
-        (
-            json!({ "labels": { "team": "x".repeat(65) } }),
-            "labels.team",
-        ),
-        (json!({ "tier": "standard" }), "tier"),
-        (
-            json!({ "parties": [{ "leg": "channel-1", "number": NUMBER }] }),
-            "parties",
-        ),
-        (
-            json!({ "parties": [{ "leg": "caller", "number": 493055501987_i64 }] }),
-            "parties",
-        ),
-    ] {
-        let problem = corrects("privacy-officer", body)
-            .await
-            .problem(400, "bad-request");
-        let detail = problem["detail"].as_str().unwrap();
-        assert!(
-            detail.contains(word) && !detail.contains("5550"),
-            "{detail}"
-        );
-    }
-    assert_eq!(
-        corrects("agent", json!({ "labels": { "team": "x" } }))
-            .await
-            .reasons(),
-        ["role-not-allowed"]
-    );
-    corrects("stranger", json!({ "labels": { "team": "x" } }))
-        .await
-        .problem(404, "not-found");
-    assert_eq!(vault.shred(recorded.id).await.status, 200);
-    corrects("privacy-officer", json!({ "labels": { "team": "x" } }))
-        .await
-        .problem(410, "shredded");
-}
-
 on_both_databases!(
     a_person_gets_everything_about_them_and_nothing_else,
-    what_a_view_gives_is_in_it_and_no_more,
-    what_a_second_person_approved_is_in_it,
     who_may_not_learns_nothing_about_anybody,
-    an_officer_corrects_what_the_catalogue_says,
 );
 
 /// Seconds of sound, 24 MB: so long that its archive is not in any buffer as a whole.

@@ -1,12 +1,14 @@
 //! A database that has forgotten what the vault did: nothing is written to it, and nothing opens.
 
+mod store;
+
 use std::{fs, time::Duration};
 
 use recvault::{
     app::{self, App},
     config::Config,
     flow::{self, NewToken},
-    ledger::{self, Ledger},
+    ledger::{self, ClosedFor, Ledger},
     model::id::ObjectId,
     store::{RecoveryKind, RecoveryName},
     vault,
@@ -69,7 +71,7 @@ async fn an_old_copy_takes_no_token_and_turns_nothing(database: Database) {
             .to_string()
             .contains("has forgotten")
     );
-    assert!(reading.has_forgotten());
+    assert!(reading.refusal() == Some(ClosedFor::Forgetful));
     assert_eq!(reading.status().await.unwrap().epoch.epoch, 1, "it is read");
     // The one that remembers goes on.
     assert_eq!(
@@ -219,8 +221,13 @@ async fn a_file_that_was_replaced_under_a_service_is_noticed_by_the_journal() {
     let refused = tokio::time::timeout(Duration::from_secs(30), flow.journal())
         .await
         .expect("it does not go round for ever");
-    assert!(refused.unwrap_err().to_string().contains("has forgotten"));
-    assert!(flow.has_forgotten());
+    assert!(
+        refused
+            .unwrap_err()
+            .to_string()
+            .contains("replaced or removed")
+    );
+    assert_eq!(flow.refusal(), Some(ClosedFor::Displaced));
 }
 
 /// The vault's configuration with another database.
@@ -348,194 +355,6 @@ async fn a_sweep_over_a_ledger_that_is_behind_removes_nothing(database: Database
     assert_eq!(vault.objects().await, before);
 }
 
-/// Puts bytes under a name that says more than is true.
-fn plant(
-    vault: &TestVault,
-    kind: RecoveryKind,
-    epoch: u64,
-    seq: i64,
-    bytes: &[u8],
-) -> std::path::PathBuf {
-    let name = RecoveryName {
-        kind,
-        epoch,
-        seq,
-        id: ObjectId::random(&mut rand::rng()),
-    };
-    let path = vault.folder().join("objects").join(name.to_string());
-    fs::create_dir_all(path.parent().unwrap()).unwrap();
-    fs::write(&path, bytes).unwrap();
-    path
-}
-
-async fn strange_names_decide_nothing(database: Database) {
-    let vault = Recipe::on(database).by_hand().await;
-    let recorded = vault.sealed().await;
-    vault.process.flow.journal().await.unwrap();
-    let snapshots = vault.folder().join("objects/snapshots");
-    let real = fs::read(
-        fs::read_dir(&snapshots)
-            .unwrap()
-            .next()
-            .unwrap()
-            .unwrap()
-            .path(),
-    )
-    .unwrap();
-    for kind in RecoveryKind::ALL {
-        plant(&vault, kind, 1, i64::MAX, b"");
-        plant(&vault, kind, 1, i64::MAX - 1, b"{}\n");
-        plant(&vault, kind, 1, i64::MAX - 2, &real);
-        plant(&vault, kind, 9, i64::MAX, &real);
-    }
-    // A new process starts, and knows how many it passed over.
-    let process = vault.another_process().await;
-    assert_eq!(
-        process.flow.vault().unreadable_files(),
-        6,
-        "those of another epoch are not even tried"
-    );
-    vault.plays_in(&process, &recorded).await;
-    process.flow.vault().snapshot().await.unwrap();
-    process.flow.vault().snapshot().await.unwrap();
-    process.flow.sweep(Duration::ZERO).await.unwrap();
-    assert_eq!(process.flow.turn(&keys()).await.unwrap().unwrap().epoch, 2);
-    // Nor do they keep a restore from what is true.
-    let (app, _ground) = vault.app_on_an_empty_ledger(database).await;
-    let plan = vault::plan(&app.parts(), Default::default()).await.unwrap();
-    assert_eq!((plan.snapshot.epoch, plan.gaps.len()), (2, 0));
-    vault::restore(app.parts(), &plan, vault::Claim::TakeOver)
-        .await
-        .unwrap();
-}
-
-async fn a_flood_of_names_is_bounded_work_and_lets_nothing_be_destroyed(database: Database) {
-    let vault = Recipe::on(database).by_hand().await;
-    vault.sealed().await;
-    vault.process.flow.journal().await.unwrap();
-    let (_copy, copied) = vault.ground().copy(vault.folder()).await;
-    let gone = vault.sealed().await;
-    assert_eq!(vault.shred(gone.id).await.status, 200);
-    for number in 0..100 {
-        plant(
-            &vault,
-            RecoveryKind::Journal,
-            1,
-            i64::MAX - number,
-            b"no header",
-        );
-    }
-    // Whoever writes was compared with the newest that opens, however many do not.
-    let process = vault.another_process().await;
-    assert_eq!(process.flow.vault().unreadable_files(), 100);
-    let refused = app_over(&vault, copied)
-        .await
-        .unlock()
-        .await
-        .map(drop)
-        .unwrap_err()
-        .to_string();
-    assert!(
-        refused.contains("has forgotten"),
-        "an old copy does not hide behind them: {refused}"
-    );
-    // As long as a newer file may hide behind them, nothing is destroyed. What was tried once is
-    // not tried again.
-    plant(&vault, RecoveryKind::Snapshot, 1, i64::MAX, b"no header");
-    for number in 100..200 {
-        plant(
-            &vault,
-            RecoveryKind::Journal,
-            1,
-            i64::MAX - number,
-            b"no header",
-        );
-    }
-    let refused = process
-        .flow
-        .sweep_litter(Duration::ZERO)
-        .await
-        .unwrap_err()
-        .to_string();
-    assert!(
-        refused.contains("nothing is destroyed") && refused.contains("files do not"),
-        "{refused}"
-    );
-    process.flow.sweep_litter(Duration::ZERO).await.unwrap();
-}
-
-/// A disk that is not mounted, or a path that was mistyped, looks like an empty store.
-async fn a_store_that_has_forgotten_takes_no_writer(database: Database) {
-    let vault = Recipe::on(database).by_hand().await;
-    let recorded = vault.sealed().await;
-    vault.process.flow.journal().await.unwrap();
-    let there = vault.folder().join("objects");
-    let away = vault.folder().join("objects.away");
-    fs::rename(&there, &away).unwrap();
-    let app = App::open(
-        Config::read(&vault.made.config).unwrap(),
-        vault.clock.clone(),
-    )
-    .await
-    .unwrap();
-    let refused = app.unlock().await.map(drop).unwrap_err().to_string();
-    assert!(
-        refused.contains("not mounted") && refused.contains("--new-store"),
-        "{refused}"
-    );
-    let refused = flow::mint_token(&app.ledger, &app.clock, token())
-        .await
-        .map(drop)
-        .unwrap_err()
-        .to_string();
-    assert!(refused.contains("not compared with the store"), "{refused}");
-    // Only who says that the store is new goes on with it.
-    assert!(
-        app.unlock_over_a_new_store()
-            .await
-            .unwrap()
-            .snapshot()
-            .await
-            .is_ok()
-    );
-    app.unlock().await.unwrap();
-    fs::remove_dir_all(&there).unwrap();
-    fs::rename(&away, &there).unwrap();
-    vault.plays_in(&vault.process, &recorded).await;
-}
-
-async fn two_vaults_in_one_store_sweep_nothing(database: Database) {
-    let one = Recipe::on(database).by_hand().await;
-    let two = Recipe::on(database).by_hand().await;
-    one.sealed().await;
-    one.process.flow.journal().await.unwrap();
-    for kind in ["snapshots", "journal"] {
-        for file in fs::read_dir(one.folder().join("objects").join(kind)).unwrap() {
-            let file = file.unwrap();
-            fs::create_dir_all(two.folder().join("objects").join(kind)).unwrap();
-            fs::copy(
-                file.path(),
-                two.folder()
-                    .join("objects")
-                    .join(kind)
-                    .join(file.file_name()),
-            )
-            .unwrap();
-        }
-    }
-    let refused = two
-        .process
-        .flow
-        .sweep_litter(Duration::ZERO)
-        .await
-        .unwrap_err()
-        .to_string();
-    assert!(
-        refused.contains("two vaults must not share a store"),
-        "{refused}"
-    );
-}
-
 on_both_databases!(
     an_old_copy_takes_no_token_and_turns_nothing,
     a_copy_that_went_on_by_itself_is_refused_by_what_stands_at_a_number,
@@ -543,10 +362,6 @@ on_both_databases!(
     a_replica_is_noticed_without_anybody_writing,
     a_lost_database_is_no_reason_to_make_a_new_vault,
     a_sweep_over_a_ledger_that_is_behind_removes_nothing,
-    strange_names_decide_nothing,
-    a_flood_of_names_is_bounded_work_and_lets_nothing_be_destroyed,
-    a_store_that_has_forgotten_takes_no_writer,
-    two_vaults_in_one_store_sweep_nothing,
 );
 
 /// Whoever made a vault may not be told that there is one, where the tables only look empty.

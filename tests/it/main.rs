@@ -21,6 +21,7 @@ mod callbacks;
 mod clocks;
 mod consenting;
 mod crowding;
+mod displacing;
 mod drilling;
 mod durable;
 mod encrypted;

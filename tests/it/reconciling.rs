@@ -2,6 +2,7 @@
 //! whatever goes wrong on the way does no harm.
 
 mod accounts;
+mod asking;
 mod awkward;
 mod backfilling;
 mod failing;
@@ -13,14 +14,14 @@ use recvault::{
     config::Config,
     demo::{
         conversation,
-        stand_in::{Call, Fault, RecordingFacts},
+        stand_in::{Fault, RecordingFacts},
     },
     flow::{AccountReconciled, Reconciling},
     model::{actor::Initiator, id::RecordingId, reconciled::Reconciled, sid::AccountSid},
 };
 use serde_json::json;
 
-use crate::world::{Database, Recipe, Recorded, TestVault, digits, until};
+use crate::world::{Database, Recipe, Recorded, TestVault, digits};
 
 impl TestVault {
     /// The operator compares the account whose recordings the stories are about.
@@ -316,56 +317,7 @@ async fn what_nobody_can_have_is_told_and_not_changed(database: Database) {
     assert_eq!(vault.reconcile().await.found.ghosts, 3);
 }
 
-async fn two_operators_compare_at_once_and_it_is_as_if_one_had(database: Database) {
-    let vault = Recipe::on(database).by_hand().await;
-    let recorded: Vec<Recorded> = (0..40).map(|_| vault.record()).collect();
-    let shredded = vault.sealed().await;
-    assert_eq!(vault.shred(shredded.id).await.status, 200);
-    vault.process.flow.work_off().await.unwrap();
-    vault
-        .stand_in
-        .add_recording(&vault.account, shredded.sid.clone(), shredded.wav.clone());
-    let other = vault.another_process().await;
-    let wanted = Reconciling::default();
-    let (mine, theirs) = tokio::join!(
-        vault.process.flow.reconcile(&wanted),
-        other.flow.reconcile(&wanted)
-    );
-    for one in mine.unwrap().iter().chain(&theirs.unwrap()) {
-        // Whoever loses the turn says so; what they did stands.
-        assert!(
-            one.fault
-                .as_ref()
-                .is_none_or(|fault| fault.contains("took over")),
-            "{one:?}"
-        );
-    }
-    assert_eq!(
-        vault
-            .ground()
-            .integer("SELECT COUNT(*) FROM recordings")
-            .await,
-        Some(41)
-    );
-    let work = async |kind: &str| {
-        vault
-            .ground()
-            .integer(&format!("SELECT COUNT(*) FROM work WHERE kind = '{kind}'"))
-            .await
-    };
-    assert_eq!(
-        (work("fetch").await, work("erase").await),
-        (Some(40), Some(1))
-    );
-    vault.process.flow.work_off().await.unwrap();
-    for recorded in &recorded {
-        assert_eq!(vault.state(recorded.id).await, "sealed");
-    }
-    assert_eq!(vault.stand_in.media_requests(), 41, "each is fetched once");
-}
-
 on_both_databases!(
-    two_operators_compare_at_once_and_it_is_as_if_one_had,
     twilio_never_called_and_everything_is_found_all_the_same,
     a_callback_that_came_and_one_that_was_lost,
     what_is_shredded_or_should_be_gone_is_asked_to_be_deleted,
@@ -446,73 +398,4 @@ async fn a_fetch_that_was_given_up_is_taken_up_again() {
     assert_eq!(vault.finds().await.advanced, 1);
     vault.works_off().await;
     vault.plays(&recorded).await;
-}
-
-#[tokio::test]
-async fn the_operator_asks_what_would_be_done_and_nothing_is() {
-    let vault = Recipe::default().by_hand().await;
-    let unknown = vault.record();
-    let shredded = vault.sealed().await;
-    assert_eq!(vault.shred(shredded.id).await.status, 200);
-    vault.process.flow.work_off().await.unwrap();
-    vault
-        .stand_in
-        .add_recording(&vault.account, shredded.sid.clone(), shredded.wav.clone());
-    let before = vault.footprint().await;
-    let done = vault.reconcile_of(&vault.account, true).await;
-    assert_eq!(
-        (
-            done.found.listed,
-            done.found.announced,
-            done.found.erased,
-            done.fault
-        ),
-        (2, 1, 1, None)
-    );
-    assert_eq!(vault.footprint().await, before);
-    assert!(!vault.has_row(unknown.id).await);
-}
-
-#[tokio::test]
-async fn a_running_service_finds_by_itself_what_nobody_told() {
-    let vault = Recipe {
-        every_m: 1,
-        ..Recipe::default()
-    }
-    .served()
-    .await;
-    let mine = vault.record();
-    let of_another = vault.record_for(&vault.other_account, Bytes::from_static(conversation::WAV));
-    // The first comparison may have come before the recordings; the next one comes when the clock
-    // says so, and is looked for each minute. Here another process begins, which looks at once.
-    vault.clock.advance(Duration::from_secs(61));
-    let stop = tokio_util::sync::CancellationToken::new();
-    let other = vault.another_process().await;
-    let watching = other.flow.clone().watch_sources(stop.clone());
-    let found = until("both are sealed", async || {
-        let status = vault.process.flow.status().await.unwrap();
-        status
-            .recordings
-            .iter()
-            .any(|(state, count)| state.as_str() == "sealed" && *count == 2)
-    });
-    tokio::select! {
-        () = watching => unreachable!("it watches until it is stopped"),
-        () = found => {}
-    }
-    vault.plays(&mine).await;
-    assert!(vault.has_row(of_another.id).await);
-    // Each account once for each of the two times, whoever did it: the processes take turns.
-    assert!(
-        vault.stand_in.requests(Call::RecordingList) <= 4,
-        "{}",
-        vault.stand_in.requests(Call::RecordingList)
-    );
-    let entries = vault.entries().await;
-    assert!(
-        entries
-            .iter()
-            .filter(|entry| entry["event"] == "reconcile.done")
-            .all(|entry| entry["actor"] == "vault")
-    );
 }

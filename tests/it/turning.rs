@@ -1,15 +1,11 @@
 //! The epoch turns while everything goes on, while others turn, while custody and store fail, and
 //! when it is due.
 
-use std::{collections::BTreeMap, time::Duration};
+mod schedule;
 
-use recvault::{
-    config::SHIPPED_POLICY,
-    evidence::receipt::ReceiptState,
-    keyring::{PageRow, SERVICE, tree::ROOT},
-    ledger::{epochs, keys as pages},
-    model::id::PageId,
-};
+use std::time::Duration;
+
+use recvault::{evidence::receipt::ReceiptState, ledger::epochs};
 use serde_json::json;
 
 use crate::{
@@ -230,6 +226,56 @@ async fn a_turner_whose_lease_was_taken_over_does_nothing_more(database: Databas
     );
 }
 
+/// The one moment at which nothing else than the lease stands between a turner and the ledger: the
+/// root is destroyed, and not yet said to be.
+async fn a_turner_whose_lease_was_taken_away_notes_no_destruction(database: Database) {
+    let custody = FaultyCustody::new();
+    let vault = Recipe {
+        custody: Some(custody.clone()),
+        ..Recipe::on(database)
+    }
+    .by_hand()
+    .await;
+    let permit = keys();
+    let other = vault.another_process().await;
+    let gone = vault.sealed().await;
+    let receipt = receipt_id(&vault.shred(gone.id).await);
+    custody.plan(Ask::Destroy, [Plan::Gate]);
+    let take_away = async {
+        custody.reached().await;
+        assert!(other.flow.release_turn(&permit).await.unwrap().is_some());
+        custody.open();
+    };
+    let (slept, ()) = tokio::join!(vault.process.flow.turn(&permit), take_away);
+    assert!(slept.is_err(), "{slept:?}");
+    let noted = async || {
+        epochs::current(&mut vault.process.ledger.read().await.unwrap())
+            .await
+            .unwrap()
+            .unwrap()
+    };
+    assert_eq!(
+        (
+            noted().await.epoch,
+            noted().await.previous_destroyed_at,
+            roots(&vault).await
+        ),
+        (2, None, vec![2])
+    );
+    assert_eq!(
+        receipt_of(&vault, &receipt).await.state(),
+        ReceiptState::Fenced
+    );
+
+    // Whoever comes next finds the root destroyed, and says so.
+    assert_eq!(turn(&other).await, Some(3));
+    let made = receipt_of(&vault, &receipt).await;
+    assert_eq!(
+        (made.state(), made.epoch(), began(&vault).await),
+        (ReceiptState::Unrecoverable, Some(2), vec![1, 2, 3])
+    );
+}
+
 async fn a_process_that_slept_across_turns_goes_on(database: Database) {
     let vault = Recipe::on(database).by_hand().await;
     let sleeper = vault.another_process().await;
@@ -361,157 +407,12 @@ async fn the_store_fails_and_no_root_is_destroyed(database: Database) {
     }
 }
 
-async fn the_schedule_turns_when_something_has_waited_half_the_time(database: Database) {
-    let vault = Recipe {
-        epoch: "turn_every_h = 4",
-        ..Recipe::on(database)
-    }
-    .by_hand()
-    .await;
-    let flow = &vault.process.flow;
-    let hour = Duration::from_secs(3600);
-    let [dies, moves, lives] = [
-        vault.sealed().await,
-        vault.sealed().await,
-        vault.sealed().await,
-    ];
-    vault.clock.advance(10 * hour);
-    assert!(!flow.keep_epochs().await.unwrap(), "nothing waits");
-    vault.shred(dies.id).await;
-    vault.clock.advance(2 * hour - Duration::from_millis(1));
-    assert!(!flow.keep_epochs().await.unwrap());
-    let status = flow.epoch_status().await.unwrap();
-    assert_eq!(
-        (status.waiting, status.horizon_s, status.horizon_now_s),
-        (1, 4 * 3600, 2 * 3600 - 1)
-    );
-    vault.clock.advance(Duration::from_millis(1));
-    assert!(flow.keep_epochs().await.unwrap());
-    assert_eq!(began(&vault).await, [1, 2]);
-    vault.clock.advance(10 * hour);
-    assert!(!flow.keep_epochs().await.unwrap(), "nothing waits any more");
-    // A moved key waits, too: older copies of its old page hold it.
-    flow.move_to(&keys(), moves.id, &"sensitive".parse().unwrap(), false)
-        .await
-        .unwrap();
-    assert!(flow.keep_epochs().await.unwrap());
-    assert_eq!(began(&vault).await, [1, 2, 3]);
-    vault.plays(&lives).await;
-}
-
-async fn a_tier_that_forgets_immediately_does_not_wait(database: Database) {
-    let policy = SHIPPED_POLICY.replacen(
-        "forgotten = \"scheduled\"",
-        "forgotten = \"immediately\"",
-        1,
-    );
-    let vault = Recipe {
-        policy,
-        ..Recipe::on(database)
-    }
-    .by_hand()
-    .await;
-    let flow = &vault.process.flow;
-    let [at_once, scheduled] = [vault.sealed().await, vault.sealed().await];
-    flow.move_to(&keys(), scheduled.id, &"sensitive".parse().unwrap(), false)
-        .await
-        .unwrap();
-    turn(&vault.process).await.unwrap();
-    vault.shred(scheduled.id).await;
-    assert!(!flow.keep_epochs().await.unwrap());
-    let receipt = receipt_id(&vault.shred(at_once.id).await);
-    assert!(flow.keep_epochs().await.unwrap());
-    assert_eq!(receipt_of(&vault, &receipt).await.epoch(), Some(3));
-    assert!(!flow.keep_epochs().await.unwrap());
-}
-
-async fn a_rotation_renews_a_tier_or_all_and_reads_no_sound(database: Database) {
-    let store = FaultyStore::new();
-    let vault = Recipe {
-        adapter: Some(std::sync::Arc::new(store.clone())),
-        ..Recipe::on(database)
-    }
-    .by_hand()
-    .await;
-    let all = [
-        vault.sealed().await,
-        vault.sealed().await,
-        vault.sealed().await,
-    ];
-    let tier = "sensitive".parse().unwrap();
-    vault
-        .process
-        .flow
-        .move_to(&keys(), all[1].id, &tier, false)
-        .await
-        .unwrap();
-    turn(&vault.process).await.unwrap();
-    let rows = async || -> BTreeMap<PageId, PageRow> {
-        let rows = pages::all_pages(&mut vault.process.ledger.read().await.unwrap())
-            .await
-            .unwrap();
-        rows.into_iter().map(|row| (row.id, row)).collect()
-    };
-    let before = rows().await;
-    let reads = store.met(Op::Get);
-    let dry = vault
-        .process
-        .flow
-        .rotate(&keys(), Some(&tier), true)
-        .await
-        .unwrap();
-    assert!(dry.turned.is_none() && rows().await == before);
-    let rotated = vault
-        .process
-        .flow
-        .rotate(&keys(), Some(&tier), false)
-        .await
-        .unwrap();
-    assert_eq!(
-        (rotated.pages, dry.pages),
-        (4, 4),
-        "the path of a tier with one leaf"
-    );
-    let after = rows().await;
-    for (id, row) in &after {
-        let is_renewed = row.tier == "sensitive" || row.tier == ROOT;
-        assert_eq!(
-            row.sealed != before[id].sealed,
-            is_renewed,
-            "{} {}",
-            row.tier,
-            row.level
-        );
-    }
-    let rotated = vault
-        .process
-        .flow
-        .rotate(&keys(), None, false)
-        .await
-        .unwrap();
-    assert_eq!(
-        (rotated.pages, after.len()),
-        (9, 10),
-        "two tiers and the vault's own page; the root page is renewed in every turn"
-    );
-    let last = rows().await;
-    assert!(
-        last.iter().all(|(id, row)| row.sealed != after[id].sealed)
-            && last.values().any(|row| row.tier == SERVICE)
-    );
-    assert_eq!(store.met(Op::Get), reads, "no byte of sound is read");
-    vault.plays(&all[0]).await;
-    vault.plays_in(&vault.process, &all[1]).await;
-}
-
 on_both_databases!(
     everybody_goes_on_while_two_processes_turn,
     of_two_that_turn_at_once_one_stands_back,
     a_turner_whose_lease_was_taken_over_does_nothing_more,
+    a_turner_whose_lease_was_taken_away_notes_no_destruction,
     a_process_that_slept_across_turns_goes_on,
     custody_fails_and_the_next_turn_goes_on,
     the_store_fails_and_no_root_is_destroyed,
-    the_schedule_turns_when_something_has_waited_half_the_time,
-    a_tier_that_forgets_immediately_does_not_wait,
-    a_rotation_renews_a_tier_or_all_and_reads_no_sound,
 );

@@ -17,6 +17,7 @@ mod faulty_store;
 mod gated_host;
 mod home;
 mod memory_custody;
+mod moto;
 mod peek;
 mod process;
 mod recipe;

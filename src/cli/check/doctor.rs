@@ -274,6 +274,13 @@ async fn place(app: &App, findings: &mut Findings) {
                 );
                 findings.find("custody place", "broken", why);
             }
+            Role::Unexamined => {
+                let why = format!(
+                    "{} was not examined: it cannot be read, is too large, or lies too deep; a copy of an old slot may be in it",
+                    item.name
+                );
+                findings.find("custody place", "weak", why);
+            }
             Role::Slot | Role::Other => {}
         }
     }

@@ -38,6 +38,7 @@ pub(super) struct Service {
     region: Region,
     endpoint: Option<String>,
     credentials: Option<Credentials>,
+    timeouts: [Duration; 3],
     client: OnceCell<Client>,
 }
 
@@ -68,8 +69,15 @@ impl Service {
             region,
             endpoint: settings.endpoint,
             credentials,
+            timeouts: TIMEOUTS,
             client: OnceCell::new(),
         })
+    }
+
+    /// The same with other time-outs.
+    #[cfg(test)]
+    pub(super) fn patient(self, timeouts: [Duration; 3]) -> Self {
+        Self { timeouts, ..self }
     }
 
     /// Wraps a root key with the configured KMS key.
@@ -128,7 +136,7 @@ impl Service {
                             .await,
                     ),
                 };
-                let [connect, attempt, all] = TIMEOUTS;
+                let [connect, attempt, all] = self.timeouts;
                 let timeouts = TimeoutConfig::builder()
                     .connect_timeout(connect)
                     .operation_attempt_timeout(attempt)

@@ -6,6 +6,7 @@ use super::{moto::Moto, *};
 use crate::{
     custody::{Owner, Restorable},
     model::id::{DatabaseId, VaultId},
+    secret::SecretText,
 };
 
 struct World {
@@ -169,6 +170,72 @@ async fn a_deleted_key_and_a_service_that_is_down_are_told_apart() {
     assert_eq!(
         custody.read().await.unwrap(),
         Some(kept),
+        "nothing is staged that KMS did not wrap"
+    );
+}
+
+/// The connection is taken and nothing comes back, as behind a firewall that swallows packets.
+#[tokio::test]
+async fn a_service_that_never_answers_is_given_up() {
+    let silent = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let settings = AwsKms {
+        key_id: "alias/vault".into(),
+        region: "eu-west-1".into(),
+        endpoint: Some(format!("http://{}", silent.local_addr().unwrap())),
+        access_key_id: Some("AKIDEXAMPLE".into()),
+        secret_access_key: Some(SecretText::new("secret".into())),
+        ..AwsKms::default()
+    };
+    let folder = tempfile::tempdir().unwrap();
+    let rng = &mut rand::rng();
+    let custody = Kms::new(settings, folder.path()).unwrap();
+    let custody = Kms {
+        service: custody
+            .service
+            .patient([300, 400, 600].map(Duration::from_millis)),
+        ..custody
+    };
+    let owner = Owner {
+        vault: VaultId::random(rng),
+        database: Some(DatabaseId::random(rng)),
+        seen: None,
+    };
+    let first = Change::first(owner);
+    let told = tokio::time::timeout(Duration::from_secs(20), custody.swap(&first))
+        .await
+        .expect("it is given up")
+        .unwrap_err();
+    assert!(
+        matches!(
+            told,
+            Error::Place {
+                place: service::NAME,
+                ..
+            }
+        ),
+        "{told}"
+    );
+    let wrapped = Wrapped {
+        key_id: "alias/vault".into(),
+        ciphertext: vec![7; 64],
+    };
+    let root = RootName {
+        vault: owner.vault,
+        epoch: 1,
+    };
+    let told = tokio::time::timeout(
+        Duration::from_secs(20),
+        custody.service.unwrap(root, &wrapped),
+    )
+    .await
+    .expect("it is given up");
+    assert!(
+        matches!(told, Err(Error::Place { .. })),
+        "and is no wrong root: a restore must not pass over it"
+    );
+    assert_eq!(
+        custody.read().await.unwrap(),
+        None,
         "nothing is staged that KMS did not wrap"
     );
 }

@@ -1,5 +1,7 @@
 //! The passphrase: which opens, how it is changed, and root files from before slots.
 
+use std::{process::Command, sync::mpsc, time::Duration};
+
 use super::*;
 use crate::{
     custody::{Owner, Restorable},
@@ -176,4 +178,42 @@ async fn the_passphrase_is_read_from_its_file_each_time() {
     );
     std::fs::write(&file, "").unwrap();
     assert!(matches!(custody.opened().await, Err(Error::Passphrase(_))));
+}
+
+/// The file is where nobody answers, like a secret store whose mount hangs: here a pipe into which
+/// nobody writes.
+#[test]
+fn a_passphrase_file_that_hangs_holds_up_nobody_else() {
+    let (world, (tell, told)) = (World::new(), mpsc::channel());
+    let pipe = world.folder.path().join("passphrase");
+    assert!(
+        Command::new("mkfifo")
+            .arg(&pipe)
+            .status()
+            .unwrap()
+            .success()
+    );
+    let settings = Settings {
+        passphrase_file: Some(pipe.display().to_string()),
+        ..Settings::default()
+    };
+    let custody = RootFile::new(settings, world.folder.path());
+    std::thread::spawn(move || {
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .enable_all()
+            .build()
+            .unwrap();
+        let change = Change::first(world.owner);
+        let goes_on = runtime.block_on(async {
+            tokio::time::timeout(Duration::from_millis(100), custody.swap(&change))
+                .await
+                .is_err()
+        });
+        runtime.shutdown_background();
+        tell.send(goes_on)
+    });
+    assert!(
+        told.recv_timeout(Duration::from_secs(20))
+            .expect("the runtime's only thread hangs")
+    );
 }

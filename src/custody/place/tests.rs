@@ -245,3 +245,108 @@ fn many_at_once_make_one_change() {
     assert_eq!(made.iter().filter(|made| **made).count(), 1);
     assert_eq!(world.names(), ["root", "root.lock"]);
 }
+
+#[test]
+fn a_copy_in_a_folder_below_is_found_and_what_is_not_looked_into_is_named() {
+    let world = World::new();
+    let (slot, change) = turning(&world);
+    fs::create_dir_all(world.path("backup/2026")).unwrap();
+    for name in ["backup/root", "backup/2026/root.next", "backup/notes.json"] {
+        world.put(name, &content(&slot));
+        let item = world
+            .place
+            .contents()
+            .unwrap()
+            .into_iter()
+            .find(|item| item.role == Role::Foreign)
+            .unwrap();
+        assert!(
+            item.name.ends_with(name) && !item.roots.is_empty(),
+            "{item:?}"
+        );
+        let refused = world.swap(&change).unwrap_err();
+        assert!(
+            matches!(&refused, Error::Foreign { name: found } if found.ends_with(name)),
+            "{name}: {refused}"
+        );
+        assert_eq!(
+            fs::read(world.path(name)).unwrap(),
+            content(&slot),
+            "it is not this program's to destroy"
+        );
+        fs::remove_file(world.path(name)).unwrap();
+    }
+    // Too large, a pipe that would never end, a link to a folder, and too deep.
+    world.put("backup.tar", &vec![0; 70_000]);
+    let mode = rustix::fs::Mode::from_raw_mode(0o600);
+    rustix::fs::mknodat(
+        rustix::fs::CWD,
+        world.path("pipe"),
+        rustix::fs::FileType::Fifo,
+        mode,
+        0,
+    )
+    .unwrap();
+    std::os::unix::fs::symlink(world.folder.path(), world.path("loop")).unwrap();
+    fs::create_dir_all(world.path("a/b/c/d/e")).unwrap();
+    world.put("backup/root-notes", b"not a slot");
+    let unexamined = |world: &World| {
+        let items = world
+            .place
+            .contents()
+            .unwrap()
+            .into_iter()
+            .filter(|item| item.role == Role::Unexamined);
+        items
+            .map(|item| item.name.rsplit_once('/').unwrap().1.to_owned())
+            .collect::<Vec<_>>()
+    };
+    assert_eq!(unexamined(&world), ["e", "backup.tar", "loop", "pipe"]);
+    // They keep nobody from turning: nobody says that they are copies.
+    world.swap(&change).unwrap();
+    assert_eq!(unexamined(&world).len(), 4);
+}
+
+#[test]
+fn of_a_folder_that_is_full_the_rest_is_named() {
+    let world = World::new();
+    turning(&world);
+    fs::create_dir(world.path("full")).unwrap();
+    for number in 0..1100 {
+        world.put(&format!("full/{number}"), b"x");
+    }
+    assert_eq!(
+        world
+            .place
+            .contents()
+            .unwrap()
+            .iter()
+            .filter(|item| item.role == Role::Unexamined)
+            .count(),
+        1
+    );
+}
+
+#[test]
+fn a_place_that_is_not_there_is_made_only_for_the_first_slot() {
+    let world = World::new();
+    let (slot, _) = turning(&world);
+    let there = world.path("custody");
+    let away = world.path("away");
+    let place = Place::at(there.join("root"));
+    let change = Change::owned_by(&slot, world.owner);
+    assert!(
+        place
+            .swap(&change, slot_of, |_| Ok(content(change.next())))
+            .is_err()
+    );
+    assert!(
+        !there.exists() && !away.exists(),
+        "the disk is not mounted, most likely"
+    );
+    let first = Change::first(world.owner);
+    place
+        .swap(&first, slot_of, |_| Ok(content(first.next())))
+        .unwrap();
+    assert!(there.join("root").exists());
+}

@@ -15,14 +15,17 @@
 //!   nothing.
 //! - An answer that is delivered again is the same statement.
 
+mod answer;
+
 use std::time::Duration;
 
+use self::answer::{Given, understand};
 use super::{About, NewStatement};
 use crate::{
     flow::{Error, Flow},
     ledger::{consents, parties},
     model::{
-        consent::{Answer, Method, RECORDING},
+        consent::{Answer, RECORDING},
         name::LegName,
         sid::CallSid,
         subject::{Address, Conversation},
@@ -40,10 +43,6 @@ use crate::{
 const PATIENCE: Duration = Duration::from_secs(4);
 /// How long Twilio may take to begin a recording.
 const START_PATIENCE: Duration = Duration::from_secs(4);
-
-/// Characters of an utterance that go into the evidence; one that counts is a listed one, and these
-/// are shorter.
-const SPEECH: usize = 200;
 
 /// What a call is told next.
 #[derive(Debug)]
@@ -88,12 +87,6 @@ pub enum Then {
     Join,
     /// It ends: no setting says where it goes on.
     HangUp,
-}
-
-/// An answer with what is known of how it was given.
-struct Given {
-    method: Method,
-    evidence: String,
 }
 
 impl Flow {
@@ -431,51 +424,6 @@ fn place(name: &str) -> LegName {
 
 fn count(answer: &'static str) {
     metrics::counter!("recvault_consent_answers_total", "answer" => answer).increment(1);
-}
-
-/// What was answered: by a key if there is one, otherwise in words. What was said is one of the
-/// policy's own utterances wherever it counts.
-fn understand(
-    request: &VoiceRequest,
-    voice: &VoiceConsent,
-    spoken: &Spoken,
-) -> (Understood, Given) {
-    match (&request.digits, &request.speech) {
-        (Some(digits), _) => {
-            let key = digits.chars().next().unwrap_or_default();
-            (
-                spoken.reads(digits),
-                Given {
-                    method: Method::Keypad,
-                    evidence: format!("key {key}"),
-                },
-            )
-        }
-        (None, Some(speech)) => {
-            let sure = request.confidence.map_or_else(
-                || "not told".to_owned(),
-                |confidence| format!("{confidence:.2}"),
-            );
-            let evidence = format!(
-                "“{}”, confidence {sure}",
-                speech.trim().chars().take(SPEECH).collect::<String>()
-            );
-            (
-                voice.hears(spoken, speech, request.confidence),
-                Given {
-                    method: Method::Speech,
-                    evidence,
-                },
-            )
-        }
-        (None, None) => (
-            Understood::Unclear,
-            Given {
-                method: Method::Keypad,
-                evidence: String::new(),
-            },
-        ),
-    }
 }
 
 /// Why something was not done.

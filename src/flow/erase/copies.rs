@@ -10,6 +10,7 @@
 //! looks like a deletion. What the source refuses to list is not known to be gone:
 //! [`Copies::gone_at`] says nothing then.
 
+mod delete;
 mod list;
 
 use std::{
@@ -17,6 +18,7 @@ use std::{
     time::Duration,
 };
 
+use self::delete::object_name;
 use super::{super::Flow, Trouble};
 use crate::{
     ledger::sources,
@@ -28,12 +30,6 @@ use crate::{
     },
     twilio::{Account, RestError, rest::RecordingResource},
 };
-
-/// For so long Twilio keeps the metadata of a deleted recording.
-const METADATA: Duration = Duration::from_secs(40 * 24 * 3600);
-/// Rounds of deleting what is listed and listing it again, before the rest is left to another
-/// attempt.
-const ROUNDS: usize = 3;
 
 /// A copy by name.
 type Name = (CopyKind, String);
@@ -256,230 +252,6 @@ impl<'a> Copies<'a> {
         Ok(sources::awaits(&mut self.flow.0.ledger.read().await?, account, sid, &sids).await?)
     }
 
-    /// Ends a recording that is still being made. What it comes to can be deleted once it is
-    /// complete; the source tells of that.
-    async fn stop(&self, resource: &RecordingResource) -> Result<(), Trouble> {
-        let client = &self.flow.0.client;
-        let account = self.account;
-        let recording = self.recording;
-        let conference = recording
-            .conference
-            .as_ref()
-            .or(resource.conference_sid.as_ref());
-        let call = recording.call.as_ref().or(resource.call_sid.as_ref());
-        let stopped = match (conference, call) {
-            (Some(conference), _) => {
-                client
-                    .stop_conference_recording(account, conference, &recording.source_sid)
-                    .await
-            }
-            (None, Some(call)) => {
-                client
-                    .stop_recording(account, call, &recording.source_sid)
-                    .await
-            }
-            (None, None) => {
-                return Err(Trouble::NotYet(
-                    "the recording is still being made, of an unknown call",
-                ));
-            }
-        };
-        match stopped {
-            Ok(_) => {
-                self.flow.0.vault.note_stopped(recording.id).await?;
-                Err(Trouble::NotYet(
-                    "the recording was stopped, and is not complete yet",
-                ))
-            }
-            // The call ended by itself.
-            Err(RestError::NotFound | RestError::Refused { .. }) => Err(Trouble::NotYet(
-                "the call is over, and its recording not complete yet",
-            )),
-            Err(other) => Err(other.into()),
-        }
-    }
-
-    /// Deletes words, and lists them again until none is left.
-    async fn delete_words(
-        &mut self,
-        mut listed: BTreeSet<Name>,
-        below: bool,
-    ) -> Result<(), Trouble> {
-        for _ in 0..ROUNDS {
-            let open: Vec<Name> = self.words().cloned().collect();
-            if open.is_empty() {
-                return Ok(());
-            }
-            for name in open {
-                let is_there = self
-                    .known
-                    .get(&name)
-                    .is_some_and(|copy| copy.state != CopyState::Deleted);
-                if is_there || listed.contains(&name) {
-                    let answer = self.delete_word(&name).await;
-                    self.believe(Product::of(name.0), answer).await?;
-                    self.mark_deleted(&name);
-                    crash::point("erase.deleted");
-                }
-            }
-            listed = self.list(below).await?;
-            self.enter(&Found::Settled, &listed).await?;
-            let open: Vec<Name> = self
-                .words()
-                .filter(|name| !listed.contains(*name))
-                .cloned()
-                .collect();
-            for name in open {
-                if self
-                    .known
-                    .get(&name)
-                    .is_none_or(|copy| copy.state != CopyState::Deleted)
-                {
-                    continue;
-                }
-                if self.unlisted.contains(&name.0) {
-                    // It was taken, and nobody says that it is gone.
-                    self.set(&name, |copy| copy.state = CopyState::Left);
-                } else {
-                    self.mark_confirmed(&name, None);
-                }
-            }
-        }
-        if self.words().next().is_none() {
-            Ok(())
-        } else {
-            Err(Trouble::NotYet(
-                "the source still lists what it was told to delete",
-            ))
-        }
-    }
-
-    async fn delete_word(&self, (kind, sid): &Name) -> Result<(), RestError> {
-        const NO_SID: RestError = RestError::Shape("an id of it is not one");
-        let client = &self.flow.0.client;
-        let account = self.account;
-        match kind {
-            CopyKind::Transcription => {
-                client
-                    .delete_transcription(account, &sid.parse().map_err(|_| NO_SID)?)
-                    .await
-            }
-            CopyKind::AddOn => {
-                client
-                    .delete_add_on(
-                        account,
-                        &self.recording.source_sid,
-                        &sid.parse().map_err(|_| NO_SID)?,
-                    )
-                    .await
-            }
-            CopyKind::Transcript => {
-                client
-                    .delete_transcript(account, &sid.parse().map_err(|_| NO_SID)?)
-                    .await
-            }
-            CopyKind::Recording | CopyKind::Object => Ok(()),
-        }
-    }
-
-    /// The sound in a bucket of the customer's. Where no bucket is configured, or its credential
-    /// may not delete, it is left, and told as that.
-    async fn delete_object(&mut self, address: &str) -> Result<(), Trouble> {
-        let name = object_name(address);
-        if self
-            .known
-            .get(&name)
-            .is_some_and(|copy| copy.state == CopyState::Confirmed)
-        {
-            return Ok(());
-        }
-        match self
-            .flow
-            .0
-            .client
-            .delete_object(self.account, address)
-            .await
-        {
-            Ok(()) => self.mark_deleted(&name),
-            Err(RestError::NotFound) => {}
-            Err(error @ RestError::Refused { .. }) => {
-                tracing::error!(recording = %self.recording.id, %error, "the sound in a bucket is left there: the vault cannot delete it");
-                self.set(&name, |copy| copy.state = CopyState::Left);
-                return Ok(());
-            }
-            Err(other) => return Err(other.into()),
-        }
-        crash::point("erase.deleted");
-        // The bucket is asked again, and has to say that there is no such object.
-        match self
-            .flow
-            .0
-            .client
-            .delete_object(self.account, address)
-            .await
-        {
-            Err(RestError::NotFound) => {
-                self.mark_deleted(&name);
-                self.mark_confirmed(&name, None);
-                Ok(())
-            }
-            Ok(()) => Err(Trouble::NotYet(
-                "the bucket still has the object that it was told to delete",
-            )),
-            Err(other) => Err(other.into()),
-        }
-    }
-
-    async fn delete_recording(&mut self, found: &Found) -> Result<(), Trouble> {
-        let name = self.own_name();
-        let now = self.flow.now();
-        match found {
-            Found::Settled => return Ok(()),
-            Found::Gone => {
-                self.known
-                    .entry(name.clone())
-                    .or_insert_with(|| SourceCopy::found(CopyKind::Recording, name.1.clone(), now));
-                self.mark_deleted(&name);
-                self.mark_confirmed(&name, None);
-                return Ok(());
-            }
-            Found::Deleted => {
-                self.mark_deleted(&name);
-                self.mark_confirmed(&name, Some(METADATA));
-                return Ok(());
-            }
-            Found::Absent | Found::Running(_) | Found::Unfinished | Found::Complete(_) => {}
-        }
-        let answer = self
-            .flow
-            .0
-            .client
-            .delete_recording(self.account, &self.recording.source_sid)
-            .await;
-        if matches!(
-            (found, &answer),
-            (Found::Absent, Err(RestError::Refused { .. }))
-        ) {
-            // Twilio deletes only what is complete. There is nothing of this one but words about
-            // it, and no day on which they go is published.
-            self.mark_confirmed(&name, None);
-            return Ok(());
-        }
-        self.believe(Product::Voice, answer).await?;
-        self.mark_deleted(&name);
-        crash::point("erase.deleted");
-        match self.look().await? {
-            Found::Deleted => self.mark_confirmed(&name, Some(METADATA)),
-            Found::Gone => self.mark_confirmed(&name, None),
-            _ => {
-                return Err(Trouble::NotYet(
-                    "the source does not say yet that the recording is deleted",
-                ));
-            }
-        }
-        Ok(())
-    }
-
     /// The answer to a deletion, where "there is no such thing" is as good as done, if it can be
     /// believed.
     async fn believe(
@@ -572,14 +344,4 @@ impl Found {
     fn may_have_words(&self) -> bool {
         !matches!(self, Self::Settled | Self::Gone)
     }
-}
-
-fn object_name(address: &str) -> Name {
-    (
-        CopyKind::Object,
-        hex::encode(aws_lc_rs::digest::digest(
-            &aws_lc_rs::digest::SHA256,
-            address.as_bytes(),
-        )),
-    )
 }

@@ -4,7 +4,7 @@ use super::{World, at};
 use crate::{
     evidence::NewEntry,
     ledger::{
-        Error, Ledger, audit,
+        ClosedFor, Error, Ledger, audit,
         chain::{self, Piece},
         epochs,
         gaps::{self, Gap},
@@ -147,7 +147,10 @@ async fn a_ledger_is_read_until_it_is_proven(world: &World) {
         .unwrap();
     assert!(ledger.prove(&[position]).await.unwrap());
     let began = ledger.begin().await.unwrap();
-    assert!(ledger.close_gate("it has forgotten") && !ledger.close_gate("again"));
+    assert!(
+        ledger.close_gate(ClosedFor::Forgetful, "it has forgotten")
+            && !ledger.close_gate(ClosedFor::TakenOver, "again")
+    );
     assert!(
         matches!(began.commit().await, Err(Error::Closed(_))),
         "also what had begun"

@@ -1,18 +1,22 @@
 //! Row images: a whole ledger from one database into another, and sessions that see one state.
 
+mod entering;
+mod snapshots;
+
 use std::{collections::BTreeSet, panic::AssertUnwindSafe};
 
 use futures_util::FutureExt as _;
-use sqlx::{Connection as _, SqliteConnection};
 
 use super::{World, announcement, at, recording_id};
-use crate::ledger::{
-    Error, Tx,
-    image::{self, Image, Kind, Table},
-    recordings,
-    tx::Arg,
+use crate::{
+    ledger::{
+        Error, Tx,
+        image::{self, Image, Kind, Table},
+        recordings,
+        tx::Arg,
+    },
+    needs,
 };
-use crate::needs;
 
 every_database!(
     a_ledger_travels_to_sqlite,
@@ -22,16 +26,6 @@ every_database!(
     chunks_follow_each_other_whatever_their_size,
     pages_come_leaves_first,
     rows_are_found_by_what_they_belong_to,
-    a_row_is_entered_once,
-    replacing_leaves_fences_and_the_log_alone,
-    an_image_of_another_table_is_refused,
-    references_are_asked_for_at_the_commit,
-    a_value_that_cannot_be_names_table_column_and_id,
-    a_snapshot_sees_nothing_of_what_comes_later,
-    a_snapshot_may_rest,
-    a_snapshot_writes_nothing,
-    a_dropped_snapshot_holds_nothing_up,
-    a_closed_ledger_gives_no_snapshot,
 );
 
 /// Tables that stay behind: their rows live for minutes, or are a number.
@@ -396,295 +390,4 @@ async fn rows_are_found_by_what_they_belong_to(world: &World) {
             Err(Error::Statement(_))
         ));
     }
-}
-
-async fn a_row_is_entered_once(world: &World) {
-    filled(world).await;
-    let before = contents(world).await;
-    for (table, images) in Table::ALL.into_iter().zip(&before) {
-        let twice = image::insert(&mut world.tx().await, table, &images[..1]).await;
-        assert!(
-            matches!(twice, Err(Error::Conflict | Error::Statement(_))),
-            "{table:?}: {twice:?}"
-        );
-        image::insert(&mut world.tx().await, table, &[])
-            .await
-            .unwrap();
-    }
-    assert_eq!(contents(world).await, before);
-}
-
-async fn replacing_leaves_fences_and_the_log_alone(world: &World) {
-    filled(world).await;
-    let mut expected = contents(world).await;
-    let mut tx = world.tx().await;
-    for (table, images) in Table::ALL.into_iter().zip(&mut expected) {
-        let others = &table.columns()[table.key().len()..];
-        let column = others
-            .iter()
-            .rfind(|column| matches!(column.kind, Kind::Int | Kind::MaybeInt));
-        let changed = match (table, column) {
-            (Table::Audit, _) => images[0].clone().with_text("event", Some("changed")),
-            (_, Some(column)) => images[0].clone().with_int(column.name, Some(77)),
-            (_, None) => images[0].clone().with_text(others[0].name, Some("changed")),
-        };
-        let changed = changed.unwrap();
-        let unchanged = image::upsert(&mut tx, table, &images[1..]).await;
-        unchanged.unwrap_or_else(|error| panic!("{table:?}: {error}"));
-        image::upsert(&mut tx, table, std::slice::from_ref(&changed))
-            .await
-            .unwrap();
-        if !matches!(table, Table::Fences | Table::Consents | Table::Audit) {
-            images[0] = changed;
-        }
-    }
-    let new = [
-        parsed(
-            Table::Fences,
-            &format!(r#"["{}",8,"rcp_4","f4",3]"#, recording_id(4)),
-        ),
-        parsed(Table::Audit, r#"[3,8,"vault","work.dead",null,"{}"]"#),
-        parsed(Table::Epochs, r#"[3,"AA==",9,null,null,null,null]"#),
-    ];
-    for new in new {
-        let at = Table::ALL
-            .iter()
-            .position(|table| *table == new.table())
-            .unwrap();
-        let both = [expected[at][0].clone(), new.clone()];
-        image::upsert(&mut tx, new.table(), &both).await.unwrap();
-        image::upsert(&mut tx, new.table(), &both).await.unwrap();
-        expected[at].push(new);
-        expected[at].sort();
-    }
-    tx.commit().await.unwrap();
-    let mut seen = contents(world).await;
-    for images in seen.iter_mut().chain(&mut expected) {
-        images.sort();
-    }
-    assert_eq!(seen, expected);
-}
-
-async fn an_image_of_another_table_is_refused(world: &World) {
-    filled(world).await;
-    let other = parsed(Table::Vault, r#"["vlt_2",1,"dbi_2"]"#);
-    let mut tx = world.tx().await;
-    assert!(matches!(
-        image::insert(&mut tx, Table::Work, std::slice::from_ref(&other)).await,
-        Err(Error::Statement(_))
-    ));
-    assert!(matches!(
-        image::upsert(&mut tx, Table::Work, std::slice::from_ref(&other)).await,
-        Err(Error::Statement(_))
-    ));
-    assert!(matches!(
-        image::chunk(&mut tx, Table::Work, Some(&other), 9).await,
-        Err(Error::Statement(_))
-    ));
-    assert_eq!(image::count(&mut tx, Table::Vault).await.unwrap(), 1);
-}
-
-async fn references_are_asked_for_at_the_commit(world: &World) {
-    let id = world.one_announced().await;
-    let entry = [parsed(
-        Table::KeyEntries,
-        &format!(r#"["{id}","all","pag_1",0,"f"]"#),
-    )];
-    let at_once = image::insert(&mut world.tx().await, Table::KeyEntries, &entry).await;
-    assert!(matches!(at_once, Err(Error::Statement(_))), "{at_once:?}");
-    for (with_page, is_kept) in [(false, false), (true, true)] {
-        let mut tx = world.tx().await;
-        image::defer_references(&mut tx).await.unwrap();
-        image::insert(&mut tx, Table::KeyEntries, &entry)
-            .await
-            .unwrap();
-        if with_page {
-            image::insert(&mut tx, Table::Pages, &[page("pag_1", 0, "null")])
-                .await
-                .unwrap();
-        }
-        let outcome = tx.commit().await;
-        assert!(
-            matches!(
-                (&outcome, is_kept),
-                (Ok(()), true) | (Err(Error::Statement(_)), false)
-            ),
-            "{outcome:?}"
-        );
-        assert_eq!(
-            world.int("SELECT COUNT(*) FROM key_entries").await,
-            i64::from(is_kept)
-        );
-    }
-    let again = parsed(
-        Table::KeyEntries,
-        &format!(r#"["{id}","other","pag_2",0,"f"]"#),
-    );
-    let at_once = image::insert(&mut world.tx().await, Table::KeyEntries, &[again]).await;
-    assert!(
-        matches!(at_once, Err(Error::Statement(_))),
-        "for one unit of work only: {at_once:?}"
-    );
-}
-
-async fn a_value_that_cannot_be_names_table_column_and_id(world: &World) {
-    if !world.is_sqlite() {
-        return;
-    }
-    filled(world).await;
-    world
-        .sql(&[
-            "UPDATE tokens SET expires_at = 'never' WHERE id = 'tok_2'",
-            "UPDATE epochs SET snapshot = x'ff' WHERE epoch = 2",
-        ])
-        .await;
-    let mut tx = world.tx().await;
-    for (table, column, id) in [
-        (Table::Tokens, "expires_at", "tok_2"),
-        (Table::Epochs, "snapshot", "2"),
-    ] {
-        let refused = image::chunk(&mut tx, table, None, 9)
-            .await
-            .unwrap_err()
-            .to_string();
-        assert_eq!(
-            refused,
-            format!(
-                "table `{}` column `{column}` row `{id}` holds something impossible",
-                table.name()
-            )
-        );
-    }
-}
-
-async fn a_snapshot_sees_nothing_of_what_comes_later(world: &World) {
-    filled(world).await;
-    let before = contents(world).await;
-    let mut snapshot = world.ledger.snapshot().await.unwrap();
-    let another = world.another().await.unwrap();
-    for (number, (table, expected)) in (500..).zip(Table::ALL.into_iter().zip(&before)) {
-        // The writers are not kept waiting, neither here nor in another process.
-        world
-            .told(vec![announcement(number, "completed")], at(9))
-            .await;
-        let mut tx = another.begin().await.unwrap();
-        tx.execute("UPDATE vault SET created_at = created_at + 1", &[])
-            .await
-            .unwrap();
-        tx.execute(
-            "DELETE FROM work WHERE recording_id = $1",
-            &[Arg::Text(&recording_id(1).to_string())],
-        )
-        .await
-        .unwrap();
-        tx.commit().await.unwrap();
-        assert_eq!(&all(&mut snapshot, table, 50).await, expected, "{table:?}");
-    }
-    assert_eq!(
-        image::count(&mut snapshot, Table::Recordings)
-            .await
-            .unwrap(),
-        200
-    );
-    let mut later = world.ledger.snapshot().await.unwrap();
-    assert_eq!(
-        image::count(&mut later, Table::Recordings).await.unwrap(),
-        200 + Table::ALL.len() as i64
-    );
-    drop((snapshot, later));
-    another.close().await;
-}
-
-async fn a_snapshot_may_rest(world: &World) {
-    if world.is_sqlite() {
-        return;
-    }
-    const TIMEOUT: &str = "SELECT setting::bigint FROM pg_settings WHERE name = 'idle_in_transaction_session_timeout'";
-    let mut snapshot = world.ledger.snapshot().await.unwrap();
-    assert_eq!(snapshot.fetch_int(TIMEOUT, &[]).await.unwrap(), 0);
-    let another = world.another().await.unwrap();
-    let mut tx = another.begin().await.unwrap();
-    assert_eq!(
-        tx.fetch_int(TIMEOUT, &[]).await.unwrap(),
-        8_000,
-        "an ordinary session may not"
-    );
-    image::defer_references(&mut tx).await.unwrap();
-    assert_eq!(tx.fetch_int(TIMEOUT, &[]).await.unwrap(), 0);
-    tx.commit().await.unwrap();
-    assert_eq!(
-        another
-            .begin()
-            .await
-            .unwrap()
-            .fetch_int(TIMEOUT, &[])
-            .await
-            .unwrap(),
-        8_000,
-        "for one unit of work only"
-    );
-    another.close().await;
-}
-
-async fn a_snapshot_writes_nothing(world: &World) {
-    filled(world).await;
-    let mut snapshot = world.ledger.snapshot().await.unwrap();
-    let refused = image::insert(
-        &mut snapshot,
-        Table::Vault,
-        &[parsed(Table::Vault, r#"["vlt_2",1,"dbi_2"]"#)],
-    )
-    .await;
-    assert!(matches!(refused, Err(Error::Unavailable(_))), "{refused:?}");
-    drop(snapshot);
-    let snapshot = world.ledger.snapshot().await.unwrap();
-    snapshot.commit().await.unwrap();
-    assert_eq!(world.int("SELECT COUNT(*) FROM vault").await, 1);
-}
-
-async fn a_dropped_snapshot_holds_nothing_up(world: &World) {
-    filled(world).await;
-    let mut snapshot = world.ledger.snapshot().await.unwrap();
-    let pid = if world.is_sqlite() {
-        0
-    } else {
-        snapshot
-            .fetch_int("SELECT pg_backend_pid()::bigint", &[])
-            .await
-            .unwrap()
-    };
-    world
-        .told(vec![announcement(900, "completed")], at(9))
-        .await;
-    drop(snapshot);
-    if world.is_sqlite() {
-        // Waits for readers of the log for some seconds, and says whether one was left.
-        let path = world.folder.path().join("vault.db");
-        let mut connection = SqliteConnection::connect(&format!("sqlite:{}", path.display()))
-            .await
-            .unwrap();
-        let (busy, _, _): (i64, i64, i64) = sqlx::query_as("PRAGMA wal_checkpoint(TRUNCATE)")
-            .fetch_one(&mut connection)
-            .await
-            .unwrap();
-        assert_eq!(busy, 0);
-        connection.close().await.unwrap();
-    } else {
-        // The server ends the process once the connection is closed.
-        while world
-            .int(&format!(
-                "SELECT COUNT(*) FROM pg_stat_activity WHERE pid = {pid}"
-            ))
-            .await
-            > 0
-        {}
-    }
-}
-
-async fn a_closed_ledger_gives_no_snapshot(world: &World) {
-    world.ledger.close().await;
-    assert!(matches!(
-        world.ledger.snapshot().await.err(),
-        Some(Error::Unavailable(_))
-    ));
 }

@@ -3,6 +3,7 @@
 use std::sync::atomic::{AtomicU32, Ordering};
 
 use futures_util::future::join_all;
+use metrics_exporter_prometheus::PrometheusBuilder;
 
 use super::{World, at, holder, recording_id};
 use crate::{
@@ -12,6 +13,7 @@ use crate::{
 
 every_database!(
     a_dropped_session_leaves_nothing,
+    what_is_counted_is_what_was_committed,
     what_is_not_committed_nobody_else_sees,
     a_unit_is_run_again_after_a_conflict_and_only_then,
     opening_again_changes_nothing,
@@ -81,6 +83,31 @@ async fn a_dropped_session_leaves_nothing(world: &World) {
     drop(tx);
     assert_eq!(world.find(id).await, before);
     assert!(work::any_due(&mut world.tx().await, at(1)).await.unwrap());
+}
+
+#[expect(
+    clippy::future_not_send,
+    reason = "what is counted on this one thread is seen by this story alone"
+)]
+async fn what_is_counted_is_what_was_committed(world: &World) {
+    let recorder = PrometheusBuilder::new().build_recorder();
+    let counts = recorder.handle();
+    let _counting = metrics::set_default_local_recorder(&recorder);
+    let mut tx = world.tx().await;
+    tx.count("told_total", 2);
+    tx.count_as("told_by_kind_total", "kind", "either", 2);
+    drop(tx);
+    let mut tx = world.tx().await;
+    tx.count("told_total", 3);
+    tx.count_as("told_by_kind_total", "kind", "either", 4);
+    assert_eq!(counts.render(), "", "nothing is committed");
+    tx.commit().await.unwrap();
+    let counted = counts.render();
+    assert!(
+        counted.contains("told_total 3\n")
+            && counted.contains("told_by_kind_total{kind=\"either\"} 4\n"),
+        "{counted}"
+    );
 }
 
 async fn what_is_not_committed_nobody_else_sees(world: &World) {

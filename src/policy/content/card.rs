@@ -15,9 +15,9 @@ pub(super) fn find(tokens: &Tokens) -> Vec<Range<usize>> {
     let mut hidden_to = 0;
     for first in 0..tokens.len() {
         let runs = tokens.runs(first, 19, WORDS);
-        let longest = runs.iter().rev().find(|(_, digits)| is_card(digits));
+        let longest = runs.longest_first().find(|(_, digits)| is_card(digits));
         // One inside another hides nothing more.
-        if let Some(&(last, _)) = longest.filter(|(last, _)| *last >= hidden_to) {
+        if let Some((last, _)) = longest.filter(|(last, _)| *last >= hidden_to) {
             found.push(tokens.range(first, last));
             hidden_to = last + 1;
         }

@@ -2,7 +2,10 @@
 //!
 //! Owns which words are digits, and how two words make one number (`forty-one`, `einundvierzig`,
 //! `twelve hundred`). Refuses to know what the digits are a number of. Thousands are not read:
-//! nobody says a long number so.
+//! nobody says a long number so. INVARIANT: a word is looked up once, among all there are: a
+//! transcript has a million words, and nearly none of them is a number.
+
+use std::{collections::HashMap, sync::LazyLock};
 
 /// A word inside a number.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -59,7 +62,7 @@ pub(super) fn read(word: &str) -> Option<Numeral> {
     if word.len() > 20 {
         return None;
     }
-    english(word).or_else(|| german(word))
+    english(word).or_else(|| GERMAN.get(word).copied())
 }
 
 fn english(word: &str) -> Option<Numeral> {
@@ -101,59 +104,60 @@ fn english(word: &str) -> Option<Numeral> {
     })
 }
 
-/// Words are folded: `ß` is `ss`.
-fn german(word: &str) -> Option<Numeral> {
-    Some(match word {
-        "doppel" | "zweimal" => Numeral::Times(2),
-        "dreimal" => Numeral::Times(3),
-        "viermal" => Numeral::Times(4),
-        "strich" | "bindestrich" | "äh" | "ähm" | "und" => Numeral::Filler,
-        "hundert" => Numeral::Hundred,
-        _ => Numeral::Digits(german_digits(word)?),
-    })
-}
-
-fn german_digits(word: &str) -> Option<&'static str> {
+/// Every German word inside a number. Words are folded: `ß` is `ss`.
+static GERMAN: LazyLock<HashMap<String, Numeral>> = LazyLock::new(|| {
+    let mut words: HashMap<String, Numeral> = HashMap::new();
+    let mut digits = |word: String, number: usize| {
+        if let Some(digits) = digits_of(number) {
+            words.insert(word, Numeral::Digits(digits));
+        }
+    };
+    for (names, first) in [(&UNITS, 0), (&TEENS, 10)] {
+        names
+            .iter()
+            .zip(first..)
+            .for_each(|(name, number)| spellings(name).for_each(|word| digits(word, number)));
+    }
     // Said on the telephone, because `zwei` sounds like `drei`.
-    if word == "zwo" {
-        return Some("2");
-    }
-    if let Some(at) = UNITS.iter().position(|unit| spelled(word, unit)) {
-        return digits_of(at);
-    }
-    if let Some(at) = TEENS.iter().position(|teen| spelled(word, teen)) {
-        return digits_of(10 + at);
-    }
-    let tens = TENS
+    digits("zwo".into(), 2);
+    for (ten, tens) in TENS
         .iter()
         .zip(2..)
-        .find_map(|(ten, tens)| strip_spelled(word, ten).map(|rest| (rest, tens)));
-    let (rest, tens) = tens?;
-    if rest.is_empty() {
-        return digits_of(10 * tens);
-    }
-    let unit = rest.strip_suffix("und")?;
-    let unit = if unit == "ein" {
-        1
-    } else {
-        UNITS
+        .flat_map(|(name, tens)| spellings(name).map(move |word| (word, 10 * tens)))
+    {
+        for (unit, number) in UNITS
             .iter()
-            .position(|name| spelled(unit, name))
-            .filter(|unit| *unit > 0)?
-    };
-    digits_of(10 * tens + unit)
-}
+            .chain(["ein"].iter())
+            .zip((0..10).chain([1]))
+            .skip(1)
+        {
+            spellings(unit).for_each(|unit| digits(format!("{unit}und{ten}"), tens + number));
+        }
+        digits(ten, tens);
+    }
+    for (word, numeral) in [
+        ("doppel", Numeral::Times(2)),
+        ("zweimal", Numeral::Times(2)),
+        ("dreimal", Numeral::Times(3)),
+        ("viermal", Numeral::Times(4)),
+        ("strich", Numeral::Filler),
+        ("bindestrich", Numeral::Filler),
+        ("äh", Numeral::Filler),
+        ("ähm", Numeral::Filler),
+        ("und", Numeral::Filler),
+        ("hundert", Numeral::Hundred),
+    ] {
+        words.insert(word.into(), numeral);
+    }
+    words
+});
 
-/// Without umlauts they are written with an `e`.
-fn spelled(word: &str, name: &str) -> bool {
-    word == name
-        || name.contains('ü') && word == name.replace('ü', "ue")
-        || name.contains('ö') && word == name.replace('ö', "oe")
-}
-
-fn strip_spelled<'w>(word: &'w str, ending: &str) -> Option<&'w str> {
-    word.strip_suffix(ending)
-        .or_else(|| word.strip_suffix(&ending.replace('ü', "ue")))
+/// A name with umlauts, and as it is written without them.
+fn spellings(name: &str) -> impl Iterator<Item = String> {
+    let plain = name.replace('ü', "ue").replace('ö', "oe");
+    [name.to_owned()]
+        .into_iter()
+        .chain((plain != name).then_some(plain))
 }
 
 /// The digits of a number below 100, without a zero before them.

@@ -16,13 +16,17 @@ pub(super) fn find(tokens: &Tokens) -> Vec<Range<usize>> {
     let mut hidden_to = 0;
     for first in 0..tokens.len() {
         let runs = tokens.runs(first, 9, 0);
-        let Some((last, digits)) = runs.last().filter(|(_, digits)| digits.len() == 9) else {
+        let Some((last, digits)) = runs
+            .longest_first()
+            .next()
+            .filter(|(_, digits)| digits.len() == 9)
+        else {
             continue;
         };
         let is_one = is_possible(digits)
-            && (is_grouped(tokens, first, *last) || is_named(tokens, first, *last));
-        if is_one && *last >= hidden_to {
-            found.push(tokens.range(first, *last));
+            && (is_grouped(tokens, first, last) || is_named(tokens, first, last));
+        if is_one && last >= hidden_to {
+            found.push(tokens.range(first, last));
             hidden_to = last + 1;
         }
     }
@@ -47,12 +51,7 @@ fn is_possible(digits: &[u8]) -> bool {
 
 /// Whether it is written in its three groups.
 fn is_grouped(tokens: &Tokens, first: usize, last: usize) -> bool {
-    let length = |at: usize| {
-        tokens
-            .get(at)
-            .and_then(|token| tokens.digits(token))
-            .map_or(0, Iterator::count)
-    };
+    let length = |at: usize| tokens.digits(at).map_or(0, <[u8]>::len);
     last == first + 2 && (length(first), length(first + 1), length(last)) == (3, 2, 4)
 }
 

@@ -48,13 +48,36 @@ impl Kind {
 pub(super) struct Tokens {
     text: Folded,
     all: Vec<Token>,
+    /// The digits of all tokens that may be a part of a number, one behind the other: every run
+    /// that begins with any of them reads them once more.
+    digits: Vec<u8>,
+    /// Where those of each token are; `None` for a word that is none.
+    places: Vec<Option<Range<usize>>>,
 }
 
 impl Tokens {
     pub(super) fn of(text: &str) -> Self {
         let text = Folded::of(text);
         let all = cut(text.text());
-        Self { text, all }
+        let mut tokens = Self {
+            text,
+            all,
+            digits: Vec::new(),
+            places: Vec::new(),
+        };
+        for token in &tokens.all {
+            let start = tokens.digits.len();
+            let is_part = token.kind != Kind::Word;
+            if is_part {
+                tokens
+                    .digits
+                    .extend(symbols(tokens.text.text(), token).filter_map(digit));
+            }
+            tokens
+                .places
+                .push(is_part.then_some(start..tokens.digits.len()));
+        }
+        tokens
     }
 
     pub(super) fn len(&self) -> usize {
@@ -84,36 +107,29 @@ impl Tokens {
     /// The letters and digits that a token stands for: itself, or the digits that it is the word
     /// for.
     pub(super) fn symbols(&self, token: &Token) -> impl Iterator<Item = char> {
-        let (spoken, own) = match token.kind {
-            Kind::Word | Kind::Number => ("", self.word(token)),
-            Kind::Spoken(numeral) => (numeral.digits(), ""),
-        };
-        let once = spoken.chars().chain(
-            own.chars()
-                .map(|c| digit(c).map_or(c, |digit| char::from(b'0' + digit))),
-        );
-        (0..token.times).flat_map(move |_| once.clone())
+        symbols(self.text.text(), token)
     }
 
     /// The digits of a token that may be a part of a number: none of them for a word that says
     /// nothing, no answer for any other word.
-    pub(super) fn digits(&self, token: &Token) -> Option<impl Iterator<Item = u8>> {
-        (token.kind != Kind::Word).then(|| self.symbols(token).filter_map(digit))
+    pub(super) fn digits(&self, at: usize) -> Option<&[u8]> {
+        self.digits.get(self.places.get(at)?.clone()?)
     }
 
-    /// Runs of tokens from `first` on that are digits and go on to each other, with their digits so
-    /// far, up to `most` digits: the last token and the digits of each run that ends there. Up to
-    /// `words` words in a row may stand between two groups of at least [`GROUP`] digits.
-    pub(super) fn runs(&self, first: usize, most: usize, words: usize) -> Vec<(usize, Vec<u8>)> {
-        let mut runs = Vec::new();
-        let mut digits = Vec::new();
+    /// Runs of tokens from `first` on that are digits and go on to each other, up to `most` digits.
+    /// Up to `words` words in a row may stand between two groups of at least [`GROUP`] digits.
+    pub(super) fn runs(&self, first: usize, most: usize, words: usize) -> Runs {
+        let mut runs = Runs::default();
         let mut between = 0;
         let mut group = 0;
         for at in first.. {
             let Some(token) = self.get(at) else { break };
+            let before = runs.digits.len();
             // A run that has more digits than wanted is not looked through for a part of it.
-            match self.digits(token).map(|more| more.take(most + 1)) {
-                Some(more) => digits.extend(more),
+            match self.digits(at) {
+                Some(more) => runs
+                    .digits
+                    .extend_from_slice(more.get(..=most).unwrap_or(more)),
                 None if between < words && (group >= GROUP || between > 0) => {
                     (between, group) = (between + 1, 0);
                     if !token.goes_on {
@@ -123,16 +139,15 @@ impl Tokens {
                 }
                 None => break,
             }
-            let more = digits.len()
-                - runs
-                    .last()
-                    .map_or(0, |(_, digits): &(usize, Vec<u8>)| digits.len());
-            if digits.len() > most || at == first && token.kind == Kind::Spoken(Numeral::Filler) {
+            let more = runs.digits.len() - before;
+            if runs.digits.len() > most
+                || at == first && token.kind == Kind::Spoken(Numeral::Filler)
+            {
                 break;
             }
             if more > 0 {
                 (between, group) = (0, group + more);
-                runs.push((at, digits.clone()));
+                runs.ends.push((at, runs.digits.len()));
             }
             if !token.goes_on {
                 break;
@@ -142,9 +157,40 @@ impl Tokens {
     }
 }
 
+/// Runs that begin with the same token.
+#[derive(Debug, Default)]
+pub(super) struct Runs {
+    /// The digits of the longest, and perhaps more.
+    digits: Vec<u8>,
+    /// The last token of each run, and how many of the digits are its own; the shortest first.
+    ends: Vec<(usize, usize)>,
+}
+
+impl Runs {
+    /// The last token of each run and its digits, the longest run first.
+    pub(super) fn longest_first(&self) -> impl Iterator<Item = (usize, &[u8])> {
+        self.ends
+            .iter()
+            .rev()
+            .filter_map(|(last, length)| Some((*last, self.digits.get(..*length)?)))
+    }
+}
+
 /// Digits of a group that words may follow and a number still go on: fewer are a time, a date or a
 /// count.
 const GROUP: usize = 3;
+
+fn symbols(text: &str, token: &Token) -> impl Iterator<Item = char> {
+    let (spoken, own) = match token.kind {
+        Kind::Word | Kind::Number => ("", text.get(token.start..token.end).unwrap_or_default()),
+        Kind::Spoken(numeral) => (numeral.digits(), ""),
+    };
+    let once = spoken.chars().chain(
+        own.chars()
+            .map(|c| digit(c).map_or(c, |digit| char::from(b'0' + digit))),
+    );
+    (0..token.times).flat_map(move |_| once.clone())
+}
 
 fn cut(text: &str) -> Vec<Token> {
     let mut all: Vec<Token> = Vec::new();
@@ -214,6 +260,12 @@ const MAX_BETWEEN: usize = 12;
 /// A digit of the scripts in which transcripts come: ASCII, full-width, Arabic, Persian,
 /// Devanagari, Bengali.
 fn digit(c: char) -> Option<u8> {
+    if c.is_ascii() {
+        return u8::try_from(c)
+            .ok()
+            .filter(u8::is_ascii_digit)
+            .map(|digit| digit - b'0');
+    }
     const ZEROS: [char; 6] = ['0', '\u{ff10}', '\u{660}', '\u{6f0}', '\u{966}', '\u{9e6}'];
     let distance = |zero: char| {
         u8::try_from(u32::from(c).checked_sub(zero.into())?)

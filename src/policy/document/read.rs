@@ -4,6 +4,7 @@
 //! document is either read whole or every fault in it is told. INVARIANT: what is declared counts
 //! as declared even where its entry has another fault, so that one mistake is told once.
 
+mod classification;
 mod collection;
 mod condition;
 mod consent;
@@ -21,13 +22,9 @@ use super::{
     fault::{Faults, quote},
     walk::{At, Section},
 };
-use crate::{
-    model::{
-        name::{Label, Role, Tier},
-        text::{InvalidText, LabelValue},
-        time::Timestamp,
-    },
-    policy::classify::Classification,
+use crate::model::{
+    name::{Label, Role, Tier},
+    time::Timestamp,
 };
 
 impl Document {
@@ -360,90 +357,6 @@ impl Reader<'_> {
                 .add(text.line, format!("`grant_lifetime`: `{quoted}` must be a length from `1s` to `24h`, like `90s`, `15m` or `2h`"));
         }
         lifetime
-    }
-
-    fn classification(
-        &mut self,
-        mut section: Section<'_, '_>,
-        labels: Option<&[Label]>,
-    ) -> Option<Classification> {
-        let line = section.line;
-        let tier = section
-            .parsed("tier", self.faults)
-            .and_then(|tier| self.known_tier(tier, "tier"));
-        let account = section.given("account", |section| section.parsed("account", self.faults));
-        let source = section.given("source", |section| section.text("source", self.faults));
-        let conference = section.given("conference", |section| {
-            section.flag("conference", self.faults)
-        });
-        let parameter = section.given("parameter", |section| {
-            let parameter = section.section("parameter", self.faults)?;
-            self.parameter(parameter)
-        });
-        let label = section.given("label", |section| {
-            let label = section.section("label", self.faults)?;
-            self.label(label, labels)
-        });
-        let number = section.given("number", |section| section.parsed("number", self.faults));
-        section.finish(self.faults);
-        let rule = Classification {
-            tier: tier?,
-            account: account?.map(|account| account.value),
-            source: source?.map(|source| source.value.to_owned()),
-            conference: conference?.map(|conference| conference.value),
-            parameter: parameter?,
-            label: label?,
-            number: number?.map(|number| number.value),
-        };
-        if rule.number.is_some() && rule.parameter.is_some() {
-            self.faults.add(
-                line,
-                "`number` and `parameter` cannot stand in one `[[classification]]`: parameters are not known any more when parties are named; use `label`",
-            );
-        }
-        if !rule.is_conditional() {
-            self.faults.add(line, "this `[[classification]]` matches every recording: give it a condition, or use `default_tier`");
-        }
-        Some(rule)
-    }
-
-    fn parameter(&mut self, mut section: Section<'_, '_>) -> Option<(String, String)> {
-        let name = section.text("name", self.faults);
-        let value = section.text("value", self.faults);
-        section.finish(self.faults);
-        Some((name?.value.to_owned(), value?.value.to_owned()))
-    }
-
-    fn label(
-        &mut self,
-        mut section: Section<'_, '_>,
-        labels: Option<&[Label]>,
-    ) -> Option<(Label, LabelValue)> {
-        let name = section.parsed::<Label>("name", self.faults);
-        let value = section.text("value", self.faults);
-        section.finish(self.faults);
-        let name = name?;
-        let value = value?;
-        // If the declaration has a fault, that is told.
-        if labels.is_some_and(|labels| !labels.contains(&name.value)) {
-            self.faults.add(
-                name.line,
-                format!(
-                    "`label` names `{}`, which `labels` in `[collection]` does not declare",
-                    name.value
-                ),
-            );
-            return None;
-        }
-        match value.value.parse() {
-            Ok(wanted) => Some((name.value, wanted)),
-            Err(error) => {
-                let error: InvalidText = error;
-                self.faults
-                    .add(value.line, format!("`value` of a label {error}"));
-                None
-            }
-        }
     }
 
     fn actions(&mut self, mut section: Section<'_, '_>) -> Option<Actions> {

@@ -3,6 +3,8 @@
 //! Owns the keys and every check of them. Refuses to know the environment (config fills the
 //! settings) and makes no connection.
 
+mod network;
+
 use std::{
     fmt,
     path::{Path, PathBuf},
@@ -10,12 +12,11 @@ use std::{
     time::Duration,
 };
 
-use url::{Host, Url};
-
+use self::network::{base_url, redirect_host, timeout};
 use super::{
     Account, Accounts, BucketSettings, ConsentSettings, EncryptionKeySettings, Pace,
     ReconcileSettings, Remote, SharedKeySettings, TranscriptSettings, buckets, encryption_keys,
-    is_confidential, parents, shared_keys,
+    parents, shared_keys,
 };
 use crate::{model::sid::AccountSid, secret::SecretText};
 
@@ -462,40 +463,4 @@ fn filled(secret: SecretText, key: String, faults: &mut Faults) -> Option<Secret
 fn is_key_sid(text: &str) -> bool {
     text.strip_prefix("SK")
         .is_some_and(|digits| digits.len() == 32 && digits.bytes().all(|b| b.is_ascii_hexdigit()))
-}
-
-fn base_url(key: &str, text: &str, faults: &mut Faults) -> Url {
-    let parsed = Url::parse(text).ok().filter(|url| {
-        is_confidential(url)
-            && url.username().is_empty()
-            && url.password().is_none()
-            && url.path() == "/"
-            && url.query().is_none()
-            && url.fragment().is_none()
-    });
-    parsed.unwrap_or_else(|| {
-        faults.add(key, "expected scheme and host only, https (http is for this machine), such as `https://api.twilio.com`");
-        // Never used: a fault refuses the settings as a whole.
-        Url::parse("https://invalid.invalid").expect("a constant URL parses")
-    })
-}
-
-fn redirect_host(text: &str, at: usize, faults: &mut Faults) -> Option<String> {
-    match Host::parse(text) {
-        Ok(host) => Some(host.to_string()),
-        Err(_) => {
-            faults.add(
-                format!("twilio.media_redirect_hosts[{at}]"),
-                "expected a host name alone, without scheme, port or path",
-            );
-            None
-        }
-    }
-}
-
-fn timeout(key: &str, millis: u64, faults: &mut Faults) -> Duration {
-    if !matches!(millis, 1..=3_600_000) {
-        faults.add(key, "expected 1 to 3600000 milliseconds");
-    }
-    Duration::from_millis(millis)
 }

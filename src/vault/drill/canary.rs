@@ -133,7 +133,7 @@ async fn plant(home: &Path, clock: &Clock) -> Result<(Vault, Ledger), Error> {
     )
     .await?
     .timed_by(clock);
-    let store = Store::open(
+    let store = Store::make(
         &store::Settings {
             url: "folder:objects".into(),
             ..Default::default()

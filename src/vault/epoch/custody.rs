@@ -85,7 +85,10 @@ impl crate::vault::Inner {
             }
             .into());
         }
-        Ok(slot.owner().database.is_some() && contents.iter().all(|item| item.role == Role::Slot))
+        Ok(slot.owner().database.is_some()
+            && contents
+                .iter()
+                .all(|item| matches!(item.role, Role::Slot | Role::Unexamined)))
     }
 }
 

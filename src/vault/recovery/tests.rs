@@ -23,7 +23,7 @@ async fn written() -> World {
         url: "folder:objects".into(),
         ..Default::default()
     };
-    let store = Store::open(&settings, folder.path()).unwrap();
+    let store = Store::make(&settings, folder.path()).unwrap();
     let settings = Settings {
         passphrase: Some(SecretText::new("a".into())),
         ..Default::default()

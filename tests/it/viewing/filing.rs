@@ -107,7 +107,7 @@ async fn only_who_may_files_and_only_what_is_a_transcript(database: Database) {
         assert!(!problem["detail"].as_str().unwrap().contains("Hello"));
     }
     // Much more than other bodies may have, and not more than that.
-    let long = transcript(&["All is well. ".repeat(1000).as_str(); 100]).to_string();
+    let long = transcript(&["All is well. ".repeat(1000).as_str(); 500]).to_string();
     assert_eq!(
         file(&vault, "privacy-officer", recorded.id, long)
             .await

@@ -2,17 +2,12 @@
 //! stand-in for AWS KMS. What the last two need is named by variables of the environment; without
 //! them they are left out, with a word.
 
-use std::{
-    fs::File,
-    io::{BufRead as _, BufReader},
-    path::Path,
-    process::{Child, Command, Stdio},
-};
+use std::{fs::File, path::Path, process::Command};
 
 use recvault::{custody, secret::SecretText};
 use tokio::sync::Mutex;
 
-use super::digits;
+use super::{digits, moto::Moto};
 use crate::needs;
 
 const PIN: &str = "0042";
@@ -30,7 +25,7 @@ pub(crate) enum Home {
 /// Lines for the configuration, and what must run as long as they are used.
 pub(crate) struct Furnished {
     pub(crate) lines: String,
-    _server: Option<Server>,
+    _server: Option<Moto>,
 }
 
 impl Home {
@@ -56,12 +51,10 @@ impl Home {
                 })
             }
             Self::AwsKms => {
-                let server = Server::start(&needs::given("RECVAULT_TEST_MOTO")?);
+                let server = Moto::start(&needs::given("RECVAULT_TEST_MOTO")?);
                 let lines = format!(
-                    "[custody]\nkind = \"aws-kms\"\n[custody.aws_kms]\nkey_id = \"{}\"\nregion = \"eu-west-1\"\nendpoint = \"{}\"\n\
-                     access_key_id = \"AKIDEXAMPLE\"\nsecret_access_key = \"secret\"\n",
-                    server.make_key().await,
-                    server.url
+                    "[custody]\nkind = \"aws-kms\"\n{}",
+                    server.lines(&server.url).await
                 );
                 Some(Furnished {
                     lines,
@@ -113,54 +106,4 @@ async fn token(library: &str, configuration: &str) -> String {
         assert_eq!(first.roots().await.unwrap(), []);
     }
     free.pop().unwrap()
-}
-
-/// `moto_server`, on a port of its own; it ends with this value.
-struct Server {
-    process: Child,
-    url: String,
-}
-
-impl Server {
-    fn start(program: &str) -> Self {
-        let mut command = Command::new(program);
-        command
-            .args(["-H", "127.0.0.1", "-p", "0"])
-            .env("PYTHONUNBUFFERED", "1")
-            .stdout(Stdio::null())
-            .stderr(Stdio::piped());
-        let mut process = command.spawn().unwrap();
-        let mut lines = BufReader::new(process.stderr.take().unwrap()).lines();
-        let url = lines
-            .find_map(|line| Some(line.unwrap().split_once("Running on ")?.1.trim().to_owned()))
-            .unwrap();
-        // It writes a line for each request, and must not stop because nobody reads it.
-        std::thread::spawn(move || lines.for_each(drop));
-        Self { process, url }
-    }
-
-    /// Makes a KMS key; its ARN.
-    async fn make_key(&self) -> String {
-        let client = reqwest::Client::builder().no_proxy().build().unwrap();
-        let request = client
-            .post(&self.url)
-            .header("content-type", "application/x-amz-json-1.1")
-            .body("{}");
-        let credential = "AWS4-HMAC-SHA256 Credential=AKIDEXAMPLE/20200101/eu-west-1/kms/aws4_request, SignedHeaders=host, Signature=0";
-        let request = request
-            .header("x-amz-target", "TrentService.CreateKey")
-            .header("authorization", credential);
-        let answer: serde_json::Value = request.send().await.unwrap().json().await.unwrap();
-        answer["KeyMetadata"]["Arn"]
-            .as_str()
-            .unwrap_or_else(|| panic!("no key: {answer}"))
-            .to_owned()
-    }
-}
-
-impl Drop for Server {
-    fn drop(&mut self) {
-        let _ = self.process.kill();
-        let _ = self.process.wait();
-    }
 }

@@ -199,3 +199,22 @@ fn a_piece_that_was_put_together_before_the_snapshot_and_chained_after_it_may_be
     );
     assert_eq!(gaps(&snapshot, &[next], None), (vec![4], vec![]));
 }
+
+#[test]
+fn a_piece_that_begins_behind_all_that_is_there_is_a_gap_whatever_it_names() {
+    let (snapshot, pieces) = chain();
+    let of_nobody = file(snapshot.1.vault, RecoveryKind::Journal, 20, 14, 3, None);
+    assert_eq!(gaps(&snapshot, &[of_nobody], None).1, ["11-14"]);
+    let far = file(
+        snapshot.1.vault,
+        RecoveryKind::Journal,
+        31,
+        25,
+        5,
+        pieces.get(3),
+    );
+    assert_eq!(
+        gaps(&snapshot, &[&pieces[2..4], &[far]].concat(), None).1,
+        ["21-25"]
+    );
+}

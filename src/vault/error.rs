@@ -1,0 +1,268 @@
+//! Why the vault could not do something, and the way out.
+//!
+//! Owns the words. Refuses to know who asked.
+
+use crate::{
+    custody, keyring, ledger,
+    model::id::{DatabaseId, RecordingId, VaultId},
+    seal, store,
+};
+
+/// Why the vault could not do something.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// The ledger could not.
+    #[error(transparent)]
+    Ledger(#[from] ledger::Error),
+    /// The store could not.
+    #[error(transparent)]
+    Store(#[from] store::Error),
+    /// The object is not what the catalogue says.
+    #[error(transparent)]
+    Seal(#[from] seal::Error),
+    /// The key tree does not open.
+    #[error(transparent)]
+    Keyring(#[from] keyring::Error),
+    /// The root key cannot be had.
+    #[error(transparent)]
+    Custody(#[from] custody::Error),
+    /// Custody and the ledger belong to different vaults.
+    #[error(
+        "custody holds the root of vault {root} and the ledger belongs to vault {ledger}: check `[custody]` and `ledger.url`"
+    )]
+    OtherVault {
+        /// The vault whose root is in custody.
+        root: VaultId,
+        /// The ledger's vault.
+        ledger: VaultId,
+    },
+    /// The ledger is a copy from before a turn: the root it needs was destroyed.
+    #[error(
+        "the ledger is of epoch {ledger} and custody holds the root of epoch {custody}: this ledger is an old copy, which nothing opens any \
+         more; `recvault snapshot restore` rebuilds the vault from the store"
+    )]
+    OldLedger {
+        /// The ledger's epoch.
+        ledger: u64,
+        /// The newest in custody.
+        custody: u64,
+    },
+    /// The ledger has not what is known of it elsewhere: it was put back from an old copy, or went
+    /// its own way, and has forgotten what happened.
+    #[error(
+        "the ledger ends with audit entry {ledger} and has not the entry {known} that is known of it: it is an old copy, or a replica that lagged, \
+         and has forgotten what happened since, shreds among it. Nothing is written and nothing opens. Bring back the newer database, or run \
+         `recvault snapshot restore` into an empty one, which rebuilds the vault as it was last"
+    )]
+    ForgetfulLedger {
+        /// The ledger's last entry.
+        ledger: i64,
+        /// The entry that it should have.
+        known: i64,
+    },
+    /// Another database has the roots: it was restored and took over, or this one is a copy.
+    #[error(
+        "custody of vault {vault} belongs to database {owner} and this is database {database}: another database was restored and took over, or this \
+         one is a copy; it opens and writes nothing. Go on with the owner; should it be lost, `recvault snapshot restore --take-over` into an \
+         empty database rebuilds the vault"
+    )]
+    NotOwner {
+        /// The vault.
+        vault: VaultId,
+        /// The database that has the roots.
+        owner: DatabaseId,
+        /// This one.
+        database: DatabaseId,
+    },
+    /// A restore would take the roots from another database.
+    #[error(
+        "custody of vault {vault} belongs to database {owner}, and a restore takes it over: whatever still runs on that database then opens and \
+         writes nothing any more. If that is what you want, add `--take-over`; to rehearse, run `recvault drill`"
+    )]
+    TakeOver {
+        /// The vault.
+        vault: VaultId,
+        /// The database that has the roots.
+        owner: DatabaseId,
+    },
+    /// The place of custody is empty.
+    #[error(
+        "custody holds no root of vault {0}: the slot is missing, or `[custody]` names another place. Put it back. A service that still runs has the \
+         key in its memory: do not stop it before"
+    )]
+    NoSlot(VaultId),
+    /// Custody was in trouble when it was last asked.
+    #[error("custody is in trouble: {0}")]
+    CustodyTrouble(String),
+    /// The slot is older than one that this process saw.
+    #[error(
+        "the slot in custody is of generation {found}, and this process has seen {known}: an old copy was put back; put the newest one back"
+    )]
+    OldSlot {
+        /// The generation that was seen.
+        known: u64,
+        /// The one that is there.
+        found: u64,
+    },
+    /// The ledger lacks an entry that it had when it last changed custody.
+    #[error(
+        "the ledger ends with audit entry {ledger} and lacks entry {custody}, which it had when it last changed custody: this ledger is an old copy; \
+         `recvault snapshot restore --take-over` into an empty database rebuilds the vault as it was last"
+    )]
+    BehindCustody {
+        /// The ledger's last entry.
+        ledger: i64,
+        /// The one that custody knows of.
+        custody: i64,
+    },
+    /// A rebuilding is not finished, and another process is at it, or died at it.
+    #[error(
+        "the rebuilding of this vault is not finished, and a process has the turn that finishes it: {0}. If that process is dead, wait so long and run this \
+         command again, or run `recvault epoch release` before, which takes the turn away from it at once"
+    )]
+    TurnHeld(ledger::epochs::Holding),
+    /// The newest snapshot needs a root that a turn would destroy.
+    #[error(
+        "the newest snapshot `{snapshot}` needs the root of epoch {epoch}, which this turn would destroy: this ledger is not the one that the store \
+         knows; `recvault snapshot restore --take-over` into an empty database rebuilds the vault as it was last"
+    )]
+    NewerSnapshot {
+        /// The snapshot.
+        snapshot: String,
+        /// The epoch whose root it needs.
+        epoch: u64,
+    },
+    /// `init` found roots in custody.
+    #[error(
+        "custody holds the roots of vault {0}, and the ledger holds no vault: `recvault init` never replaces one. If the database was lost, \
+         `recvault snapshot restore --take-over` rebuilds the vault; for another vault, name another place in `[custody]`"
+    )]
+    CustodyTaken(VaultId),
+    /// Before something is destroyed the store must say what it knows, and it says nothing that
+    /// opens.
+    #[error(
+        "nothing is destroyed: the ledger cannot be compared with the store, which has no snapshot or journal that opens ({unreadable} files do not). Check \
+         `store.url` and `[recovery]`, and remove what does not belong into `snapshots/` and `journal/`"
+    )]
+    NothingToCompare {
+        /// Files that do not open.
+        unreadable: usize,
+    },
+    /// The store knows less than the ledger: it is another one, or an older copy of the right one.
+    #[error(
+        "the store ends with audit entry {store}, and entry {ledger} was written there: `store.url` or `[recovery]` names another store, its disk is not \
+         mounted, or it was put back from an older copy. Bring back the right one. Nothing is written or destroyed before. If it is lost, or the store is \
+         meant to be new, `recvault snapshot create --new-store` gives it what it needs"
+    )]
+    ForgetfulStore {
+        /// The newest entry that the ledger knows to be in the store.
+        ledger: i64,
+        /// The store's newest.
+        store: i64,
+    },
+    /// Another vault's files are in the store.
+    #[error(
+        "`{name}` in the store says that it is of vault {vault}: two vaults must not share a store, because one would sweep the other's objects. Give \
+         each a store, or a path in the bucket, of its own; if the file is nobody's, remove it"
+    )]
+    SharedStore {
+        /// The file.
+        name: String,
+        /// Whose it says it is.
+        vault: VaultId,
+    },
+    /// What was done stands in the ledger and is not in the store yet.
+    #[error(
+        "done, but not durable yet: it has taken effect here and nothing that was shredded opens any more, but the store does not know of it, so that a \
+         restore would not. It completes by itself when the store can be written; ask again to be sure ({0})"
+    )]
+    NotDurable(String),
+    /// The journal has a hole that nobody has accepted.
+    #[error(
+        "the journal has gaps: of audit entries {0} something is missing in the store, and a shred may be in it. Bring back the missing files, or restore \
+         without them by `--accept-gap FROM-TO` for exactly each of these"
+    )]
+    Gaps(String),
+    /// A gap was accepted that is none.
+    #[error(
+        "`--accept-gap {0}`: the journal has no such gap; without the option the gaps are named"
+    )]
+    NoSuchGap(ledger::gaps::Gap),
+    /// The ledger is empty and the store is not.
+    #[error(
+        "the ledger holds no vault, but there is one: {0}. The database was lost, or `ledger.url` names another one. `recvault snapshot restore --take-over` \
+         rebuilds the vault in an empty database; a new vault needs a store and a custody of its own"
+    )]
+    LostLedger(String),
+    /// A recovery file is not what it should be.
+    #[error("`{name}` in the store: {why}")]
+    RecoveryFile {
+        /// The file.
+        name: String,
+        /// What is wrong.
+        why: &'static str,
+    },
+    /// There is no snapshot that a root in custody opens.
+    #[error(
+        "the store holds no snapshot of an epoch whose root is in custody ({0}); a snapshot that is older than the root opens no more"
+    )]
+    NoSnapshot(String),
+    /// The folder that a drill works in cannot be used.
+    #[error("`{path}`: {why}")]
+    Sandbox {
+        /// The folder, or what is in it.
+        path: String,
+        /// What is wrong.
+        why: String,
+    },
+    /// The ledger has no vault in it.
+    #[error(
+        "the ledger holds no vault: `recvault init` makes a new one. If there was one and its database is lost, `recvault snapshot restore --take-over` rebuilds \
+         it from the store"
+    )]
+    NoVault,
+    /// The ledger has a vault in it already.
+    #[error(
+        "the ledger holds vault {0} already: `recvault init` makes a new vault and never replaces one. If the first `recvault init` was broken off \
+         before it showed a token, `recvault snapshot create` and `recvault token create` do what is left"
+    )]
+    VaultExists(VaultId),
+    /// A hold keeps the recording.
+    #[error("a hold keeps recording {0}; lift it first")]
+    Held(RecordingId),
+    /// The recording is shredded, or nothing of it is sealed.
+    #[error("nothing of this recording can be opened")]
+    Gone,
+    /// Others who ran beside it have spent what the policy allows this principal for this purpose
+    /// today.
+    #[error("the day's budget of openings is spent")]
+    BudgetSpent,
+    /// The store gives back another object than was sealed.
+    #[error(
+        "what the store gives back is not what was sealed: its length or its SHA-256 is another"
+    )]
+    Altered,
+    /// The key found is not the one the catalogue names.
+    #[error("the record key is not the one that sealed this recording")]
+    WrongKey,
+    /// What is sealed as a transcript is none.
+    #[error("what is sealed as a transcript cannot be read")]
+    BrokenTranscript,
+    /// What is sealed of who took part is none.
+    #[error("what is sealed of who took part cannot be read")]
+    BrokenDetails,
+    /// The sound is in a form of which no part can be cut out.
+    #[error(
+        "the sound of this recording is of a format in which seconds have no fixed place, so that no part of it can be given"
+    )]
+    NoWindow,
+}
+
+impl ledger::AsLedgerError for Error {
+    fn as_ledger_error(&self) -> Option<&ledger::Error> {
+        match self {
+            Self::Ledger(error) => Some(error),
+            _ => None,
+        }
+    }
+}

@@ -1,0 +1,173 @@
+//! Emergencies and budgets.
+
+use std::time::Duration;
+
+use futures_util::future::join_all;
+use recvault::config::SHIPPED_POLICY;
+use reqwest::Method;
+use serde_json::json;
+
+use super::{asks_to_listen, entries, path, restricted};
+use crate::world::{Database, Recipe};
+
+async fn in_an_emergency_an_officer_breaks_the_glass_and_everybody_hears_of_it(database: Database) {
+    let vault = Recipe::on(database).by_hand().await;
+    let recorded = restricted(&vault).await;
+    let officer = vault.asks("privacy-officer");
+    let broken = json!({ "break_glass": true, "ticket": "CASE-1042" });
+    let path_of = format!("/v1/recordings/{}/grants", recorded.id);
+    let silent = json!({ "purpose": "legal-request", "break_glass": true });
+    assert!(
+        officer
+            .post(&path_of, silent)
+            .await
+            .reasons()
+            .contains(&"justification-missing".to_owned())
+    );
+    assert!(
+        asks_to_listen(
+            &vault.asks("reviewer"),
+            recorded.id,
+            "legal-request",
+            broken.clone()
+        )
+        .await
+        .status
+            == 403
+    );
+    assert_eq!(
+        (
+            vault.count("glass.broken").await,
+            vault.process.flow.status().await.unwrap().broken_glass
+        ),
+        (0, 0)
+    );
+
+    let open = path(
+        &vault,
+        &asks_to_listen(&officer, recorded.id, "legal-request", broken.clone()).await,
+    );
+    assert!(vault.anybody().get(&open).await.body == recorded.wav);
+    let told = entries(&vault, "glass.broken").await;
+    assert_eq!(told.len(), 1);
+    let details = &told[0]["details"];
+    assert_eq!(
+        (&told[0]["actor"], &told[0]["recording"]),
+        (
+            &json!(vault.minted("privacy-officer").principal.id),
+            &json!(recorded.id)
+        )
+    );
+    assert_eq!(
+        (&details["tier"], &details["ticket"], &details["purpose"]),
+        (
+            &json!("restricted"),
+            &json!("CASE-1042"),
+            &json!("legal-request")
+        )
+    );
+    let allowed = entries(&vault, "decision.allowed").await;
+    assert_eq!(
+        (
+            &allowed[0]["details"]["break_glass"],
+            &allowed[0]["details"]["grant"]
+        ),
+        (&json!(true), &details["grant"])
+    );
+    assert_eq!(vault.process.flow.status().await.unwrap().broken_glass, 1);
+    // Where nothing has to be broken, nothing is.
+    let standard = vault.sealed().await;
+    let plain = asks_to_listen(
+        &vault.asks("reviewer"),
+        standard.id,
+        "quality-review",
+        broken,
+    )
+    .await;
+    assert_eq!((plain.status, vault.count("glass.broken").await), (201, 1));
+    vault.clock.advance(Duration::from_secs(7 * 24 * 3600 + 1));
+    assert_eq!(vault.process.flow.status().await.unwrap().broken_glass, 0);
+}
+
+fn with_budget(of: u32) -> String {
+    let policy = SHIPPED_POLICY.replacen("budget = 200", &format!("budget = {of}"), 1);
+    assert_ne!(policy, SHIPPED_POLICY);
+    policy
+}
+
+async fn twenty_ask_at_once_and_five_open(database: Database) {
+    let vault = Recipe {
+        policy: with_budget(5),
+        ..Recipe::on(database)
+    }
+    .by_hand()
+    .await;
+    let recorded = vault.sealed().await;
+    let agent = vault.asks("agent");
+    let grants =
+        join_all((0..20).map(|_| asks_to_listen(&agent, recorded.id, "follow-up", json!({}))))
+            .await;
+    let paths: Vec<String> = grants.iter().map(|grant| path(&vault, grant)).collect();
+    for path in &paths {
+        assert_eq!(
+            vault.anybody().with(Method::HEAD, path, &[]).await.status,
+            200,
+            "a look opens nothing"
+        );
+    }
+    let opened = join_all(paths.iter().map(|path| vault.anybody().get(path))).await;
+    let (open, refused): (Vec<_>, Vec<_>) = paths
+        .iter()
+        .zip(&opened)
+        .partition(|(_, answer)| answer.status == 200);
+    assert_eq!((open.len(), refused.len()), (5, 15));
+    for (_, answer) in &refused {
+        assert_eq!(answer.reasons(), ["budget-spent"]);
+    }
+    assert_eq!(vault.count("opening.started").await, 5);
+    // Seeking in what is open costs nothing, and what was refused stays so.
+    for (path, _) in &open {
+        assert_eq!(
+            vault
+                .anybody()
+                .with(Method::GET, path, &[("range", "bytes=10-20")])
+                .await
+                .status,
+            206
+        );
+    }
+    assert_eq!(
+        vault.anybody().get(refused[0].0).await.reasons(),
+        ["budget-spent"]
+    );
+    // Nothing more is granted, for this purpose and to this principal.
+    assert_eq!(
+        asks_to_listen(&agent, recorded.id, "follow-up", json!({}))
+            .await
+            .reasons(),
+        ["budget-spent"]
+    );
+    let reviewer = vault.asks("reviewer");
+    for purpose in ["follow-up", "quality-review"] {
+        let path = path(
+            &vault,
+            &asks_to_listen(&reviewer, recorded.id, purpose, json!({})).await,
+        );
+        assert_eq!(vault.anybody().get(&path).await.status, 200);
+    }
+    // The next day begins anew.
+    vault.clock.advance(Duration::from_secs(24 * 3600));
+    let next = path(
+        &vault,
+        &asks_to_listen(&agent, recorded.id, "follow-up", json!({})).await,
+    );
+    assert_eq!(vault.anybody().get(&next).await.status, 200);
+    let day = vault.process.flow.sweep(Duration::from_secs(3600)).await;
+    day.unwrap();
+    assert_eq!(vault.anybody().get(&next).await.status, 200);
+}
+
+on_both_databases!(
+    in_an_emergency_an_officer_breaks_the_glass_and_everybody_hears_of_it,
+    twenty_ask_at_once_and_five_open,
+);

@@ -1,0 +1,186 @@
+//! A database whose file is taken from under a running service, or whose roots are: nothing is
+//! answered "done" that the next start would not find.
+
+use std::{
+    fs,
+    path::{Path, PathBuf},
+    time::Duration,
+};
+
+use recvault::{
+    flow::{self, NewToken},
+    ledger::{self, ClosedFor},
+    vault,
+};
+
+use crate::world::{Database, Recipe, until};
+
+/// Does something to the files of a running service's database; it refuses everything from then on,
+/// and says why.
+async fn is_noticed(take: impl FnOnce(&Path), put_back: impl FnOnce(&Path)) {
+    let vault = Recipe::default().served().await;
+    let recorded = vault.record();
+    assert_eq!(vault.tell(&recorded, "completed").await.status, 204);
+    until("it is sealed", async || {
+        vault.state(recorded.id).await == "sealed"
+    })
+    .await;
+    take(&vault.folder().join("vault.db"));
+    // Nobody asks for its health before: nothing may be answered that is lost with the process.
+    let late = vault.record();
+    assert_eq!(
+        vault.tell(&late, "completed").await.status,
+        503,
+        "the callback is sent again"
+    );
+    vault
+        .grant("reviewer", recorded.id, "quality-review")
+        .await
+        .problem(503, "database-displaced");
+    let answer = vault.anybody().get("/readyz").await;
+    answer.problem(503, "database-displaced");
+    let flow = vault.process.flow.clone();
+    let refused = flow.vault().recall().await.unwrap_err().to_string();
+    assert!(
+        refused.contains("vault.db")
+            && refused.contains("replaced or removed")
+            && refused.contains("put the file back"),
+        "{refused}"
+    );
+    put_back(&vault.folder().join("vault.db"));
+    vault
+        .anybody()
+        .get("/readyz")
+        .await
+        .problem(503, "database-displaced");
+    vault.process.ledger.close().await;
+    vault
+        .opens()
+        .await
+        .expect("what is put back is opened by the next start");
+}
+
+fn away(file: &Path) -> PathBuf {
+    file.with_file_name("away.db")
+}
+
+fn beside(file: &Path, end: &str) -> PathBuf {
+    file.with_file_name(format!(
+        "{}{end}",
+        file.file_name().unwrap().to_str().unwrap()
+    ))
+}
+
+#[tokio::test]
+async fn a_database_that_is_moved_away_is_noticed() {
+    is_noticed(
+        |file| fs::rename(file, away(file)).unwrap(),
+        |file| fs::rename(away(file), file).unwrap(),
+    )
+    .await;
+}
+
+#[tokio::test]
+async fn a_database_that_is_removed_is_noticed() {
+    is_noticed(
+        |file| {
+            fs::hard_link(file, away(file)).unwrap();
+            fs::remove_file(file).unwrap();
+        },
+        |file| fs::rename(away(file), file).unwrap(),
+    )
+    .await;
+}
+
+#[tokio::test]
+async fn a_database_that_is_replaced_by_an_identical_copy_is_noticed() {
+    is_noticed(
+        |file| {
+            fs::hard_link(file, away(file)).unwrap();
+            fs::copy(file, file.with_file_name("copy.db")).unwrap();
+            fs::rename(file.with_file_name("copy.db"), file).unwrap();
+        },
+        |file| fs::rename(away(file), file).unwrap(),
+    )
+    .await;
+}
+
+/// What was committed since the last checkpoint is there, and nowhere else.
+#[tokio::test]
+async fn a_write_ahead_log_that_is_removed_is_noticed() {
+    is_noticed(
+        |file| fs::rename(beside(file, "-wal"), away(file)).unwrap(),
+        |file| fs::rename(away(file), beside(file, "-wal")).unwrap(),
+    )
+    .await;
+}
+
+#[tokio::test]
+async fn a_database_that_is_removed_is_noticed_without_anybody_writing() {
+    let vault = Recipe::default().by_hand().await;
+    let flow = &vault.process.flow;
+    let begun = vault.process.ledger.begin().await.unwrap();
+    fs::remove_file(vault.folder().join("vault.db")).unwrap();
+    assert!(
+        matches!(begun.commit().await, Err(ledger::Error::Closed(_))),
+        "also what had begun"
+    );
+    let refused = flow.vault().recall().await.unwrap_err().to_string();
+    assert!(refused.contains("replaced or removed"), "{refused}");
+    assert!(
+        !vault.folder().join("vault.db").exists(),
+        "no reader makes an empty one"
+    );
+    assert_eq!(flow.refusal(), Some(ClosedFor::Displaced));
+    let token = NewToken::new("another".parse().unwrap(), Duration::from_secs(3600));
+    let refused = flow::mint_token(&vault.process.ledger, &vault.clock, token)
+        .await
+        .map(drop)
+        .unwrap_err()
+        .to_string();
+    assert!(refused.contains("replaced or removed"), "{refused}");
+}
+
+/// The last connection that closes removes what is beside the database; that is no reason to refuse
+/// the next.
+#[tokio::test]
+async fn a_ledger_that_was_closed_is_not_displaced() {
+    let vault = Recipe::default().by_hand().await;
+    vault.process.ledger.close().await;
+    assert!(!vault.folder().join("vault.db-wal").exists());
+    vault.process.ledger.stands().unwrap();
+}
+
+async fn the_former_database_says_that_another_has_taken_over(database: Database) {
+    let vault = Recipe::on(database).served().await;
+    let recorded = vault.record();
+    assert_eq!(vault.tell(&recorded, "completed").await.status, 204);
+    until("it is sealed", async || {
+        vault.state(recorded.id).await == "sealed"
+    })
+    .await;
+    vault.process.flow.journal().await.unwrap();
+    let (app, _ground) = vault.app_on_an_empty_ledger(database).await;
+    let plan = vault::plan(&app.parts(), Default::default()).await.unwrap();
+    vault::restore(app.parts(), &plan, vault::Claim::TakeOver)
+        .await
+        .unwrap();
+    until("it is not ready", async || {
+        vault.anybody().get("/readyz").await.status == 503
+    })
+    .await;
+    vault.process.flow.vault().check_owner().await.unwrap_err();
+    vault
+        .anybody()
+        .get("/readyz")
+        .await
+        .problem(503, "taken-over");
+    let late = vault.record();
+    assert_eq!(vault.tell(&late, "completed").await.status, 503);
+    vault
+        .grant("reviewer", recorded.id, "quality-review")
+        .await
+        .problem(503, "taken-over");
+}
+
+on_both_databases!(the_former_database_says_that_another_has_taken_over);
