@@ -245,7 +245,9 @@ pub async fn list_principals(
     let now = clock.now();
     let mut tx = ledger.read().await?;
     let tokens = tokens::list(&mut tx).await?;
-    let listed = principals::list(&mut tx).await?.into_iter().map(|row| {
+    let principals = principals::list(&mut tx).await?;
+    drop(tx);
+    let listed = principals.into_iter().map(|row| {
         let theirs = tokens.iter().filter(|token| token.principal == row.id);
         ListedPrincipal {
             living_tokens: theirs.filter(|token| token.lives(now)).count(),
