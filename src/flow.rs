@@ -81,7 +81,8 @@ pub use status::{SourceStatus, Status};
 pub use streams::Streams;
 pub use sweep::Swept;
 pub use tokens::{
-    Minted, NewToken, list as list_tokens, mint as mint_token, revoke as revoke_token,
+    ListedPrincipal, ListedToken, Minted, NewToken, RevokedTokens, list as list_tokens,
+    list_principals, mint as mint_token, revoke as revoke_token, revoke_all as revoke_tokens_of,
 };
 pub use transcript::Form;
 pub use watch::Watch;

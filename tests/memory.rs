@@ -25,7 +25,7 @@ use recvault::{
     keyring::{self, RootKey, tree},
     ledger::{Term, accept::Announcement, epochs, keys, recordings, work},
     model::{
-        actor::Actor,
+        actor::Initiator,
         artefact::{Artefact, Leg},
         details::Found,
         id::{HolderId, RecordingId},
@@ -290,7 +290,7 @@ async fn story(words: &Needle, number: &Needle) -> (Needle, Needle) {
             .unwrap();
         tx.commit().await.unwrap();
     }
-    vault.turn(Actor::Operator).await.unwrap().unwrap();
+    vault.turn(Initiator::Operator).await.unwrap().unwrap();
     assert!(
         vault.utterances(&account, &transcription).await.unwrap()[0]
             .1
@@ -393,7 +393,7 @@ async fn story(words: &Needle, number: &Needle) -> (Needle, Needle) {
     )
     .await
     .unwrap();
-    vault.turn(Actor::Operator).await.unwrap().unwrap();
+    vault.turn(Initiator::Operator).await.unwrap().unwrap();
     drop(flow);
     app.ledger.close().await;
     (key, artefact)

@@ -144,7 +144,7 @@ impl Flow {
         if dry_run {
             return Ok(status);
         }
-        let actor = *permit.actor();
+        let actor = permit.initiator();
         let accepted = self.0.ledger.unit(|| async {
             let mut tx = self.0.ledger.begin().await?;
             let now = self.now();

@@ -76,7 +76,7 @@ impl Flow {
         let now = self.now();
         let news = News {
             bearing: Bearing::of(conversation.iter(), []),
-            actor: *permit.actor(),
+            actor: permit.initiator(),
             narrows: true,
         };
         let unit = || async {
@@ -126,7 +126,7 @@ impl Flow {
             if !fields.is_empty() {
                 entries.insert(
                     0,
-                    NewEntry::recording_corrected(now, *permit.actor(), id, &fields),
+                    NewEntry::recording_corrected(now, permit.initiator(), id, &fields),
                 );
                 audit::append_all(&mut tx, &entries).await?;
             }

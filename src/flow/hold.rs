@@ -99,7 +99,7 @@ impl Flow {
             authority: new.authority.clone(),
             review_at: new.review_at,
             placed_at: now,
-            placed_by: *permit.actor(),
+            placed_by: permit.actor(),
             lifted_at: None,
         };
         let placed = self.0.ledger.unit(|| async {
@@ -117,7 +117,7 @@ impl Flow {
                 let reason = &hold.reason;
                 let placed = NewEntry::hold_placed(
                     now,
-                    hold.placed_by,
+                    permit.initiator(),
                     id,
                     name,
                     purpose,
@@ -188,7 +188,7 @@ impl Flow {
                 marks::set(&mut tx, Marked::Recording, &[id], now).await?;
                 audit::append(
                     &mut tx,
-                    NewEntry::hold_lifted(now, *permit.actor(), id, name, left),
+                    NewEntry::hold_lifted(now, permit.initiator(), id, name, left),
                 )
                 .await?;
                 tx.commit().await?;

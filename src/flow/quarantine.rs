@@ -13,7 +13,7 @@ use crate::{
         marks::{self, Marked},
         quarantine::{self, Bearing},
     },
-    model::{actor::Actor, id::RecordingId, recording::Recording, time::Timestamp},
+    model::{actor::Initiator, id::RecordingId, recording::Recording, time::Timestamp},
     policy::{self, Action, Permit},
     vault::Undurable,
 };
@@ -43,7 +43,7 @@ pub struct Settled {
 #[derive(Clone, Debug)]
 pub(super) struct News {
     pub(super) bearing: Bearing,
-    pub(super) actor: Actor,
+    pub(super) actor: Initiator,
     pub(super) narrows: bool,
 }
 
@@ -132,7 +132,7 @@ impl Flow {
         &self,
         tx: &mut Tx,
         recordings: &[Recording],
-        actor: Actor,
+        actor: Initiator,
         now: Timestamp,
     ) -> Result<Vec<NewEntry>, Error> {
         if recordings.is_empty() {
@@ -195,7 +195,9 @@ impl Flow {
             let unit = self.0.ledger.unit(|| async {
                 let mut tx = self.0.ledger.begin().await?;
                 let now = self.now();
-                let entries = self.settle_all(&mut tx, &page, Actor::Vault, now).await?;
+                let entries = self
+                    .settle_all(&mut tx, &page, Initiator::Vault, now)
+                    .await?;
                 if !entries.is_empty() {
                     audit::append_all(&mut tx, &entries).await?;
                 }

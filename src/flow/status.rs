@@ -9,7 +9,7 @@ use crate::{
         ClosedFor, Tx, audit, recordings, transcripts,
         work::{self, Backlog, Dead, Kind},
     },
-    model::{actor::Actor, id::RecordingId, recording::State, time::Timestamp},
+    model::{actor::Initiator, id::RecordingId, recording::State, time::Timestamp},
     vault,
 };
 
@@ -169,7 +169,7 @@ impl Flow {
         if revived > 0 {
             audit::append(
                 &mut tx,
-                NewEntry::work_retried(self.now(), Actor::Operator, recording, revived),
+                NewEntry::work_retried(self.now(), Initiator::Operator, recording, revived),
             )
             .await?;
         }

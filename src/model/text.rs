@@ -21,6 +21,10 @@ pub struct Line<const MIN: usize, const MAX: usize>(String);
 pub type LabelValue = Line<1, 64>;
 /// What an operator calls a token.
 pub type TokenLabel = Line<1, 200>;
+/// What an issuer calls a principal: for issuer `local`, the name given at the command line.
+pub type PrincipalSubject = Line<1, 255>;
+/// Who vouches for a principal: `local`, or the address of an OIDC issuer.
+pub type PrincipalIssuer = Line<1, 255>;
 /// A reference to the evidence of a statement.
 pub type Reference = Line<1, 1000>;
 /// Why somebody asks for something, as they sent it: whether there is something in it, and whether

@@ -12,7 +12,7 @@ use crate::{
         marks::{self, Marked},
         policies,
     },
-    model::actor::Actor,
+    model::actor::Initiator,
     policy::Rules,
 };
 
@@ -22,7 +22,7 @@ impl Vault {
     /// # Errors
     /// [`Stale`](crate::ledger::Error::Stale) if the version was published with another file; the
     /// ledger's.
-    pub async fn publish(&self, actor: Actor, rules: &Rules) -> Result<bool, Error> {
+    pub async fn publish(&self, actor: Initiator, rules: &Rules) -> Result<bool, Error> {
         Ok(self
             .0
             .unit(|| self.write_policy(actor, rules, false))
@@ -38,7 +38,7 @@ impl Vault {
     pub async fn put_in_force(&self, rules: &Rules) -> Result<bool, Error> {
         Ok(self
             .0
-            .unit(|| self.write_policy(Actor::Vault, rules, true))
+            .unit(|| self.write_policy(Initiator::Vault, rules, true))
             .await?
             .1)
     }
@@ -46,7 +46,7 @@ impl Vault {
     /// Whether the version is newly published, and whether it is newly in force.
     async fn write_policy(
         &self,
-        actor: Actor,
+        actor: Initiator,
         rules: &Rules,
         in_force: bool,
     ) -> Result<(bool, bool), Error> {

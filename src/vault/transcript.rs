@@ -158,7 +158,7 @@ impl Vault {
             work::hasten(&mut tx, Kind::Erase, &[recording.id], now).await?;
             let entry = NewEntry::transcript_sealed(
                 now,
-                *permit.actor(),
+                permit.initiator(),
                 recording.id,
                 row.sealed_len,
                 &sha256,

@@ -14,7 +14,7 @@ use crate::{
         revocations::{self, Revocation},
     },
     model::{
-        actor::Actor,
+        actor::Initiator,
         consent::{RECORDING, Statement, Whom},
         id::{ConsentId, RecordingId, RevocationId},
         name::Purpose,
@@ -77,7 +77,7 @@ impl Flow {
                 let reach = revocation.target.kind();
                 let begun = NewEntry::revocation_begun(
                     now,
-                    revocation.actor,
+                    permit.initiator(),
                     id,
                     reach,
                     &revocation.purposes,
@@ -98,7 +98,7 @@ impl Flow {
     pub(in crate::flow) async fn begin_withdrawals(
         &self,
         tx: &mut Tx,
-        actor: Actor,
+        by: Initiator,
         withdrawals: &[&Statement],
         now: Timestamp,
     ) -> Result<(Vec<NewEntry>, Vec<RevocationId>), Error> {
@@ -116,7 +116,7 @@ impl Flow {
             let reason = "consent-withdrawn".parse().expect("it is a code");
             entries.push(NewEntry::revocation_begun(
                 now,
-                actor,
+                by,
                 id,
                 target.kind(),
                 &purposes,
@@ -129,7 +129,7 @@ impl Flow {
                 purposes,
                 accounts,
                 reason,
-                actor,
+                actor: by.actor(),
                 revoked_at: now,
                 is_done: false,
                 cursor: None,
@@ -243,7 +243,7 @@ impl Flow {
             purposes,
             accounts: permit.accounts().clone(),
             reason: reason.clone(),
-            actor: *permit.actor(),
+            actor: permit.actor(),
             revoked_at: self.now(),
             is_done: false,
             cursor: None,

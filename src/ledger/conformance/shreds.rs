@@ -10,7 +10,7 @@ use crate::{
         shreds::{self, NewReceipt},
     },
     model::{
-        actor::Actor,
+        actor::Initiator,
         id::{ReceiptId, RecordingId},
     },
 };
@@ -106,7 +106,7 @@ async fn who_asks_again_and_again_misses_no_fence(world: &World) {
         ledger.unit(move || async move {
             let mut tx = ledger.begin().await?;
             let receipt = receipt();
-            let entry = NewEntry::shred_fenced(at(0), Actor::Operator, id, receipt, reason);
+            let entry = NewEntry::shred_fenced(at(0), Initiator::Operator, id, receipt, reason);
             let seq = audit::append(&mut tx, entry).await?;
             super::fence(&mut tx, id, at(0), receipt, seq, None).await?;
             tx.commit().await
