@@ -5,7 +5,7 @@ use recvault::{
     config::SHIPPED_POLICY,
     model::{
         access::Principal,
-        id::{RecordingId, TokenId, VaultId},
+        id::{PrincipalId, RecordingId, TokenId, VaultId},
         recording::{Heard, Recording, State},
         time::Timestamp,
     },
@@ -31,7 +31,8 @@ pub(crate) fn principal(roles: &[&str]) -> Principal {
         .map(|role| role.parse().expect("it is the name of a role"))
         .collect();
     Principal {
-        id: TokenId::random(&mut rand::rng()),
+        id: PrincipalId::random(&mut rand::rng()),
+        credential: TokenId::random(&mut rand::rng()),
         roles,
         accounts: Default::default(),
         attributes: Default::default(),

@@ -332,7 +332,8 @@ impl Desk<'_> {
         let now = Clock::System.now();
         let row = TokenRow {
             attributes: Default::default(),
-            id: principal.id,
+            id: principal.credential,
+            principal: principal.id,
             label: "bench".into(),
             roles: principal.roles.into_iter().collect(),
             accounts: Vec::new(),

@@ -18,6 +18,7 @@ mod epoch;
 mod hold;
 mod out;
 mod policy;
+mod principal;
 mod recordings;
 mod retention;
 mod revoke;
@@ -81,6 +82,9 @@ enum Command {
     /// Make, list and revoke bearer tokens.
     #[command(subcommand)]
     Token(token::Token),
+    /// List principals: the persons and services whose credentials the tokens are.
+    #[command(subcommand)]
+    Principal(principal::Principal),
     /// Check, publish and explain the privacy policy, and ask what it would answer.
     #[command(subcommand)]
     Policy(policy::Policy),
@@ -233,6 +237,7 @@ impl Cli {
             Command::Init { folder } => init(&folder, out).await,
             Command::Serve => serve(Config::read(&file)?).await,
             Command::Token(command) => command.perform(open(&file).await?, out).await,
+            Command::Principal(command) => command.perform(open(&file).await?, out).await,
             Command::Policy(command) => command.perform(&file, out).await,
             Command::Retention(command) => command.perform(open(&file).await?, out).await,
             Command::Shred {

@@ -62,6 +62,8 @@ pub use custody::change_passphrase;
 pub use drill::{DrillOptions, Held};
 pub use epoch::{EpochSettings, EpochStatus, Rotated};
 pub use error::Error;
+#[cfg(test)]
+pub(crate) use guard::Staged;
 pub use guard::{Guarded, StreamGuard};
 pub use hold::{Holds, Lifted, NewHold};
 pub use liveness::{Liveness, Task};
@@ -79,7 +81,8 @@ pub use status::{SourceStatus, Status};
 pub use streams::Streams;
 pub use sweep::Swept;
 pub use tokens::{
-    Minted, NewToken, list as list_tokens, mint as mint_token, revoke as revoke_token,
+    ListedPrincipal, ListedToken, Minted, NewToken, RevokedTokens, list as list_tokens,
+    list_principals, mint as mint_token, revoke as revoke_token, revoke_all as revoke_tokens_of,
 };
 pub use transcript::Form;
 pub use watch::Watch;

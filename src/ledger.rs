@@ -38,6 +38,7 @@ pub mod news;
 mod open;
 pub mod parties;
 pub mod policies;
+pub mod principals;
 pub mod quarantine;
 pub mod reconciliations;
 pub mod recordings;

@@ -25,7 +25,7 @@ use recvault::{
     keyring::{self, RootKey, tree},
     ledger::{Term, accept::Announcement, epochs, keys, recordings, work},
     model::{
-        actor::Actor,
+        actor::Initiator,
         artefact::{Artefact, Leg},
         details::Found,
         id::{HolderId, RecordingId},
@@ -291,7 +291,7 @@ async fn story(words: &Needle, number: &Needle) -> (Needle, Needle) {
         Ok::<_, recvault::ledger::Error>(())
     });
     named.await.unwrap();
-    vault.turn(Actor::Operator).await.unwrap().unwrap();
+    vault.turn(Initiator::Operator).await.unwrap().unwrap();
     assert!(
         vault.utterances(&account, &transcription).await.unwrap()[0]
             .1
@@ -390,7 +390,7 @@ async fn story(words: &Needle, number: &Needle) -> (Needle, Needle) {
     )
     .await
     .unwrap();
-    vault.turn(Actor::Operator).await.unwrap().unwrap();
+    vault.turn(Initiator::Operator).await.unwrap().unwrap();
     drop(flow);
     app.ledger.close().await;
     (key, artefact)

@@ -20,7 +20,7 @@ use recvault::{
     flow::{self, Flow},
     ledger::{self, Ledger, accept, recordings},
     model::{
-        actor::Actor,
+        actor::Initiator,
         artefact::Artefact,
         id::{GrantId, RecordingId},
         recording::Recording,
@@ -347,7 +347,7 @@ impl Place {
         let memory = Memory::begin()?;
         let turned = vault
             .vault
-            .turn(Actor::Operator)
+            .turn(Initiator::Operator)
             .await?
             .ok_or("another process turns")?;
         let Turned {

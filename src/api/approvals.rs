@@ -14,7 +14,7 @@ use crate::{
     ledger::approvals::{ApprovalRow, Stage},
     model::{
         access::Ticket,
-        id::{ApprovalId, RecordingId, TokenId},
+        id::{ApprovalId, PrincipalId, RecordingId},
         name::Purpose,
         text::Justification,
         time::Timestamp,
@@ -45,9 +45,9 @@ pub(super) struct ApprovalBody {
     #[schema(value_type = String)]
     recording_id: RecordingId,
     purpose: String,
-    /// Who asks: the id of their token.
+    /// Who asks: a principal's id, `prn_…`. Two tokens of one principal are one.
     #[schema(value_type = String)]
-    requested_by: TokenId,
+    requested_by: PrincipalId,
     state: Stage,
     #[schema(value_type = String)]
     requested_at: Timestamp,
@@ -56,9 +56,9 @@ pub(super) struct ApprovalBody {
     expires_at: Timestamp,
     #[schema(value_type = Option<String>)]
     decided_at: Option<Timestamp>,
-    /// Who decided: the id of their token.
+    /// Who decided: another principal's id.
     #[schema(value_type = Option<String>)]
-    decided_by: Option<TokenId>,
+    decided_by: Option<PrincipalId>,
 }
 
 /// A request as who may approve it sees it.
@@ -180,7 +180,7 @@ impl From<ApprovalRow> for ApprovalBody {
             id: row.id,
             recording_id: row.recording,
             purpose: row.purpose.to_string(),
-            requested_by: row.token,
+            requested_by: row.requested_by,
             state: row.stage,
             requested_at: row.requested_at,
             expires_at: row.expires_at,

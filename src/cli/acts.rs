@@ -5,8 +5,8 @@
 
 use super::{
     Command, approval::Approval, audit::Audit, clock::Clock, consent::Consent, custody::Custody,
-    epoch::Epoch, hold::Hold, policy::Policy, retention::Retention, revoke::Revoke,
-    snapshot::Snapshot, token::Token, twilio::Twilio,
+    epoch::Epoch, hold::Hold, policy::Policy, principal::Principal, retention::Retention,
+    revoke::Revoke, snapshot::Snapshot, token::Token, twilio::Twilio,
 };
 
 impl Command {
@@ -38,6 +38,7 @@ impl Command {
             Self::Demo(_)
             | Self::Serve
             | Self::Token(Token::List)
+            | Self::Principal(Principal::List)
             | Self::Policy(
                 Policy::Check { .. }
                 | Policy::Explain { .. }

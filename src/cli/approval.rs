@@ -28,7 +28,7 @@ impl Approval {
             .iter()
             .map(|(row, tier)| {
                 serde_json::json!({
-                    "id": row.id, "recording_id": row.recording, "tier": tier, "purpose": row.purpose, "requested_by": row.token,
+                    "id": row.id, "recording_id": row.recording, "tier": tier, "purpose": row.purpose, "requested_by": row.requested_by,
                     "state": row.stage, "requested_at": row.requested_at, "expires_at": row.expires_at, "decided_at": row.decided_at,
                     "decided_by": row.decided_by,
                 })
@@ -50,7 +50,7 @@ impl Approval {
                     row.expires_at,
                     row.recording,
                     row.purpose,
-                    row.token,
+                    row.requested_by,
                     row.requested_at
                 )
             };

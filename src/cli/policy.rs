@@ -63,8 +63,8 @@ pub(super) enum Policy {
     WhyNot {
         /// The recording.
         recording: RecordingId,
-        /// Who: the id of their token, `tok_…`.
-        principal: TokenId,
+        /// Who, by one of their credentials: the id of a token, `tok_…`.
+        token: TokenId,
         /// The purpose that they state.
         purpose: Purpose,
         /// The reason that they write down.
@@ -107,7 +107,7 @@ impl Policy {
             Self::Cedar { schema, file } => cedar(&read_rules(&named(file, config)?)?, schema, out),
             Self::WhyNot {
                 recording,
-                principal,
+                token,
                 purpose,
                 justification,
                 ticket,
@@ -116,14 +116,7 @@ impl Policy {
                     ticket,
                     ..Asking::new(purpose, justification.as_deref())
                 };
-                ask::why_not(
-                    super::open(config).await?,
-                    recording,
-                    principal,
-                    &asking,
-                    out,
-                )
-                .await
+                ask::why_not(super::open(config).await?, recording, token, &asking, out).await
             }
             Self::Diff { new } => ask::diff(super::open(config).await?, &new, out).await,
             Self::Test { file } => table::test(&read_rules(&named(None, config)?)?, &file, out),

@@ -13,10 +13,11 @@ use crate::{
     app::App,
     flow,
     model::{
+        access::PrincipalKind,
         id::TokenId,
         name::{Label, Role},
         sid::AccountSid,
-        text::{InvalidText, LabelValue, TokenLabel},
+        text::{InvalidText, LabelValue, PrincipalSubject, TokenLabel},
     },
 };
 
@@ -28,6 +29,15 @@ pub(super) enum Token {
         /// Your own name for it; names a system rather than a person.
         #[arg(long)]
         label: TokenLabel,
+        /// Whose token it is: the name of a principal, new or not, such as a staff number; or the
+        /// id of one that is there. Give every token of one person the same: nobody approves their
+        /// own request, and a daily budget is a person's. Without it the token is a principal of
+        /// its own.
+        #[arg(long, value_name = "NAME")]
+        principal: Option<PrincipalSubject>,
+        /// What a new principal is, `person` or `service`; `service` if not given.
+        #[arg(long)]
+        kind: Option<PrincipalKind>,
         /// A role of the policy; may be given several times.
         #[arg(long = "role", required = true)]
         roles: Vec<Role>,
@@ -45,10 +55,14 @@ pub(super) enum Token {
     },
     /// List tokens, without their secrets.
     List,
-    /// Revoke a token; grants given to it stop opening at once.
+    /// Revoke a token, or all of a principal; grants given to it stop opening at once.
     Revoke {
         /// The token's id, `tok_…`.
-        id: TokenId,
+        #[arg(required_unless_present = "principal", conflicts_with = "principal")]
+        id: Option<TokenId>,
+        /// Every token of this principal: their name or id.
+        #[arg(long, value_name = "NAME")]
+        principal: Option<PrincipalSubject>,
     },
 }
 
@@ -57,6 +71,8 @@ impl Token {
         match self {
             Self::Create {
                 label,
+                principal,
+                kind,
                 roles,
                 accounts,
                 attributes,
@@ -85,6 +101,8 @@ impl Token {
                 app.unlock().await?;
                 let lifetime = Duration::from_secs(u64::from(days) * 24 * 3600);
                 let wanted = flow::NewToken {
+                    principal,
+                    kind,
                     label,
                     roles,
                     accounts,
@@ -95,9 +113,16 @@ impl Token {
                 let id = made.row.id;
                 let until = made.row.expires_at;
                 let token = made.token.expose();
+                let whose = &made.principal;
+                let new = if made.is_new_principal { "new " } else { "" };
                 out.facts(
-                    &serde_json::json!({ "id": id, "token": token, "expires_at": until }),
-                    || format!("Token {id}, until {until}. It is shown only now:\n\n  {token}\n"),
+                    &serde_json::json!({ "id": id, "token": token, "expires_at": until, "principal": whose.id, "subject": whose.subject, "kind": whose.kind }),
+                    || {
+                        format!(
+                            "Token {id} of the {new}{} `{}` ({}), until {until}. It is shown only now:\n\n  {token}\n",
+                            whose.kind, whose.subject, whose.id
+                        )
+                    },
                 )?;
             }
             Self::List => {
@@ -105,7 +130,8 @@ impl Token {
                 let tokens = flow::list_tokens(&app.ledger).await?;
                 let now = app.clock.now();
                 out.facts(&tokens, || {
-                    let line = |token: &crate::ledger::tokens::TokenRow| {
+                    let line = |listed: &flow::ListedToken| {
+                        let token = &listed.row;
                         let state = match token.revoked_at {
                             Some(at) => format!("revoked {at}"),
                             None if token.expires_at <= now => {
@@ -115,16 +141,39 @@ impl Token {
                         };
                         let roles: Vec<&str> = token.roles.iter().map(Role::as_str).collect();
                         format!(
-                            "{}  {state}  {}  {}\n",
+                            "{}  {state}  {}  {} {}  {}\n",
                             token.id,
                             roles.join(","),
+                            listed.kind,
+                            listed.subject,
                             token.label
                         )
                     };
                     tokens.iter().map(line).collect()
                 })?;
             }
-            Self::Revoke { id } => {
+            Self::Revoke {
+                principal: Some(name),
+                ..
+            } => {
+                app.unlock().await?;
+                let revoked = flow::revoke_tokens_of(&app.ledger, &app.clock, &name)
+                    .await
+                    .map_err(|error| match error {
+                        flow::Error::NotFound => {
+                            format!("principal `{name}` has no token left to revoke")
+                        }
+                        other => other.to_string(),
+                    })?;
+                let whose = revoked.principal.id;
+                let ids = &revoked.tokens;
+                out.facts(
+                    &serde_json::json!({ "principal": whose, "tokens": ids, "revoked_at": revoked.at }),
+                    || ids.iter().map(|id| format!("Revoked {id}.\n")).collect(),
+                )?;
+            }
+            Self::Revoke { id, .. } => {
+                let id = id.ok_or("name a token, or `--principal`")?;
                 app.unlock().await?;
                 let at = flow::revoke_token(&app.ledger, &app.clock, id)
                     .await

@@ -3,7 +3,8 @@
 //! Owns what can be written down and in which words. Refuses to know where the log is kept and what
 //! number an entry gets. INVARIANT: an entry is made only by the constructors here, which take ids,
 //! parsed names and facts of the house. None takes text. A justification may name people, so only
-//! its presence is written down.
+//! its presence is written down. Who acts comes as an [`Initiator`], so that each entry of a
+//! principal names the token that they showed, as `credential`.
 
 mod access;
 mod accounts;
@@ -21,9 +22,9 @@ use super::{event::Event, shred_reason::ShredReason, signing::Signer};
 use crate::{
     model::{
         access::Principal,
-        actor::Actor,
+        actor::{Actor, Initiator},
         artefact::Artefact,
-        id::{GrantId, ReceiptId, RecordingId, TokenId, VaultId},
+        id::{GrantId, PrincipalId, ReceiptId, RecordingId, TokenId, VaultId},
         name::Tier,
         recording::Recording,
         time::Timestamp,
@@ -100,7 +101,7 @@ impl NewEntry {
     pub fn vault_created(at: Timestamp, vault: VaultId, signer: &Signer) -> Self {
         Self::new(
             at,
-            Actor::Operator,
+            Initiator::Operator,
             Event::VaultCreated,
             None,
             json!({ "vault": vault, "signing_key": signer.key_id() }),
@@ -108,16 +109,16 @@ impl NewEntry {
     }
 
     /// From now on decisions are taken by these rules.
-    pub fn policy_in_force(at: Timestamp, actor: Actor, rules: &Rules) -> Self {
+    pub fn policy_in_force(at: Timestamp, by: Initiator, rules: &Rules) -> Self {
         let details = json!({ "version": rules.version(), "policy_digest": rules.digest() });
-        Self::new(at, actor, Event::PolicyInForce, None, details)
+        Self::new(at, by, Event::PolicyInForce, None, details)
     }
 
     /// These rules were signed and published.
-    pub fn policy_published(at: Timestamp, actor: Actor, rules: &Rules) -> Self {
+    pub fn policy_published(at: Timestamp, by: Initiator, rules: &Rules) -> Self {
         let effective = rules.document().effective;
         let details = json!({ "version": rules.version(), "policy_digest": rules.digest(), "effective": effective });
-        Self::new(at, actor, Event::PolicyPublished, None, details)
+        Self::new(at, by, Event::PolicyPublished, None, details)
     }
 
     /// The recording is sealed: length in bytes and SHA-256 of its ciphertext.
@@ -135,7 +136,7 @@ impl NewEntry {
         });
         Self::new(
             at,
-            Actor::Vault,
+            Initiator::Vault,
             Event::RecordingSealed,
             Some(recording.id),
             details,
@@ -157,7 +158,7 @@ impl NewEntry {
     pub fn recording_refused(at: Timestamp, recording: RecordingId) -> Self {
         Self::new(
             at,
-            Actor::Vault,
+            Initiator::Vault,
             Event::RecordingRefused,
             Some(recording),
             json!({}),
@@ -178,7 +179,7 @@ impl NewEntry {
         });
         Self::new(
             at,
-            Actor::Token(grant.principal()),
+            grant.initiator(),
             Event::DecisionAllowed,
             Some(grant.recording()),
             details,
@@ -207,7 +208,7 @@ impl NewEntry {
         details.insert("justified".into(), json!(facts.is_justified()));
         Self::new(
             at,
-            Actor::Token(facts.principal.id),
+            facts.principal.initiator(),
             Event::DecisionDenied,
             Some(facts.recording.id),
             Value::Object(details),
@@ -226,7 +227,7 @@ impl NewEntry {
         details.insert("action".into(), json!(action.as_str()));
         Self::new(
             at,
-            Actor::Token(principal.id),
+            principal.initiator(),
             Event::DecisionDenied,
             recording,
             Value::Object(details),
@@ -245,7 +246,7 @@ impl NewEntry {
         let details = json!({ "grant": id, "artefact": artefact.as_str(), "from": range.start, "to": range.end });
         Self::new(
             at,
-            Actor::Token(grant.principal()),
+            grant.initiator(),
             Event::OpeningStarted,
             Some(grant.recording()),
             details,
@@ -255,14 +256,14 @@ impl NewEntry {
     /// The recording's key is destroyed; a receipt with this id tells of it.
     pub fn shred_fenced(
         at: Timestamp,
-        actor: Actor,
+        by: Initiator,
         recording: RecordingId,
         receipt: ReceiptId,
         reason: &ShredReason,
     ) -> Self {
         Self::new(
             at,
-            actor,
+            by,
             Event::ShredFenced,
             Some(recording),
             json!({ "receipt": receipt, "reason": reason }),
@@ -273,32 +274,37 @@ impl NewEntry {
     pub fn shred_bytes_removed(at: Timestamp, recording: RecordingId, receipt: ReceiptId) -> Self {
         Self::new(
             at,
-            Actor::Vault,
+            Initiator::Vault,
             Event::ShredBytesRemoved,
             Some(recording),
             json!({ "receipt": receipt }),
         )
     }
 
-    /// A token was made for this principal.
+    /// A token was made for this principal: the credential that they bear from now on.
     pub fn token_created(
         at: Timestamp,
-        actor: Actor,
+        by: Initiator,
         principal: &Principal,
         expires_at: Option<Timestamp>,
     ) -> Self {
-        let details = json!({ "token": principal.id, "roles": principal.roles, "accounts": principal.accounts, "expires_at": expires_at });
-        Self::new(at, actor, Event::TokenCreated, None, details)
+        let details = json!({ "token": principal.credential, "principal": principal.id, "roles": principal.roles, "accounts": principal.accounts, "expires_at": expires_at });
+        Self::new(at, by, Event::TokenCreated, None, details)
     }
 
-    /// A token was revoked.
-    pub fn token_revoked(at: Timestamp, actor: Actor, token: TokenId) -> Self {
+    /// A token of this principal was revoked.
+    pub fn token_revoked(
+        at: Timestamp,
+        by: Initiator,
+        token: TokenId,
+        principal: PrincipalId,
+    ) -> Self {
         Self::new(
             at,
-            actor,
+            by,
             Event::TokenRevoked,
             None,
-            json!({ "token": token }),
+            json!({ "token": token, "principal": principal }),
         )
     }
 
@@ -311,7 +317,7 @@ impl NewEntry {
     ) -> Self {
         Self::new(
             at,
-            Actor::Vault,
+            Initiator::Vault,
             Event::WorkDead,
             Some(recording),
             json!({ "kind": kind, "attempts": attempts }),
@@ -321,13 +327,13 @@ impl NewEntry {
     /// Work that was given up is tried again: so many pieces, of one recording or of all.
     pub fn work_retried(
         at: Timestamp,
-        actor: Actor,
+        by: Initiator,
         recording: Option<RecordingId>,
         pieces: u64,
     ) -> Self {
         Self::new(
             at,
-            actor,
+            by,
             Event::WorkRetried,
             recording,
             json!({ "pieces": pieces }),
@@ -337,14 +343,14 @@ impl NewEntry {
     /// The recording's key went from one tier to another.
     pub fn recording_moved(
         at: Timestamp,
-        actor: Actor,
+        by: Initiator,
         recording: RecordingId,
         from: &Tier,
         to: &Tier,
     ) -> Self {
         Self::new(
             at,
-            actor,
+            by,
             Event::RecordingMoved,
             Some(recording),
             json!({ "from": from, "to": to }),
@@ -363,7 +369,7 @@ impl NewEntry {
         let details = json!({ "from": from, "to": to, "because": because });
         Self::new(
             at,
-            Actor::Vault,
+            Initiator::Vault,
             Event::RecordingReclassified,
             Some(recording),
             details,
@@ -374,13 +380,13 @@ impl NewEntry {
     /// ciphertext.
     pub fn transcript_sealed(
         at: Timestamp,
-        actor: Actor,
+        by: Initiator,
         recording: RecordingId,
         sealed_len: u64,
         ciphertext_sha256: &[u8; 32],
     ) -> Self {
         let details = json!({ "sealed_len": sealed_len, "ciphertext_sha256": hex::encode(ciphertext_sha256) });
-        Self::new(at, actor, Event::TranscriptSealed, Some(recording), details)
+        Self::new(at, by, Event::TranscriptSealed, Some(recording), details)
     }
 
     /// When.
@@ -429,18 +435,21 @@ impl NewEntry {
 
     fn new(
         at: Timestamp,
-        actor: Actor,
+        by: Initiator,
         event: Event,
         recording: Option<RecordingId>,
         details: Value,
     ) -> Self {
-        let details = match details {
+        let mut details = match details {
             Value::Object(details) => details,
             _ => Map::new(),
         };
+        if let Some(credential) = by.credential() {
+            details.insert("credential".into(), json!(credential));
+        }
         Self {
             at,
-            actor,
+            actor: by.actor(),
             event,
             recording,
             details: Details(details),

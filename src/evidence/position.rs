@@ -106,7 +106,11 @@ mod tests {
     use super::*;
     use crate::{
         evidence::Event,
-        model::{actor::Actor, id::RecordingId, time::Timestamp},
+        model::{
+            actor::{Actor, Initiator},
+            id::RecordingId,
+            time::Timestamp,
+        },
     };
 
     #[test]
@@ -129,7 +133,7 @@ mod tests {
                 ..entry()
             },
             Entry {
-                actor: Actor::Operator,
+                actor: Initiator::Operator.actor(),
                 ..entry()
             },
             Entry {

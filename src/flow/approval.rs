@@ -111,7 +111,7 @@ impl Flow {
         let request = ApprovalRow {
             id: ApprovalId::random(&mut rand::rng()),
             recording: id,
-            token: principal.id,
+            requested_by: principal.id,
             purpose: asking.purpose.clone(),
             justification: Vec::new(),
             stage: Stage::Requested,
@@ -121,7 +121,10 @@ impl Flow {
             decided_by: None,
         };
         Ok((
-            self.0.vault.file_approval(&request, justification).await?,
+            self.0
+                .vault
+                .file_approval(principal.initiator(), &request, justification)
+                .await?,
             true,
         ))
     }
@@ -174,7 +177,11 @@ impl Flow {
         drop(tx);
         found.retain(|(row, _)| theirs.get(&row.recording) == Some(&true));
         let (rows, tiers): (Vec<ApprovalRow>, Vec<Tier>) = found.into_iter().unzip();
-        let mut opened = self.0.vault.justifications(principal.id, &rows).await?;
+        let mut opened = self
+            .0
+            .vault
+            .justifications(principal.initiator(), &rows)
+            .await?;
         let items = rows.into_iter().zip(tiers);
         let items = items
             .map(|(row, tier)| Request {
@@ -207,7 +214,13 @@ impl Flow {
         drop(tx);
         if let Err(denial) = policy::may_approve(principal, &recording, &self.0.rulebook, now) {
             self.note(|| {
-                NewEntry::approval_denied(now, principal.id, row.recording, id, Some(&denial))
+                NewEntry::approval_denied(
+                    now,
+                    principal.initiator(),
+                    row.recording,
+                    id,
+                    Some(&denial),
+                )
             })
             .await?;
             return Err(if denial.is_hidden() {
@@ -216,9 +229,11 @@ impl Flow {
                 Error::Denied(denial)
             });
         }
-        if row.token == principal.id {
-            self.note(|| NewEntry::approval_denied(now, principal.id, row.recording, id, None))
-                .await?;
+        if row.requested_by == principal.id {
+            self.note(|| {
+                NewEntry::approval_denied(now, principal.initiator(), row.recording, id, None)
+            })
+            .await?;
             return Err(Error::OwnRequest);
         }
         if recording.state == State::Shredded {
@@ -266,10 +281,10 @@ impl Flow {
                 )
                 .await?;
                 unit.mark(Marked::Recording, &[row.recording], now);
-                let which = (id, row.token);
+                let which = (id, row.requested_by);
                 unit.audit(NewEntry::approval_decided(
                     now,
-                    principal.id,
+                    principal.initiator(),
                     row.recording,
                     which,
                     approve,

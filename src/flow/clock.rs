@@ -144,7 +144,7 @@ impl Flow {
         if dry_run {
             return Ok(status);
         }
-        let actor = *permit.actor();
+        let actor = permit.initiator();
         let accepted = self.0.ledger.unit("clock.accept_clock", async |mut unit| {
             let now = self.now();
             clock::accept(&mut unit, now).await?;

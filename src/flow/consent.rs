@@ -211,7 +211,7 @@ impl Flow {
         let narrows = rows.iter().any(|row| row.statement.answer != Answer::Given);
         let news = News {
             bearing: Bearing::of(&conversations, &subjects),
-            actor: *permit.actor(),
+            actor: permit.initiator(),
             narrows,
         };
         let conversations: Vec<Conversation> = conversations.into_iter().collect();
@@ -226,14 +226,14 @@ impl Flow {
                 .collect();
             let mut entries: Vec<NewEntry> = said
                 .iter()
-                .map(|said| NewEntry::consent_recorded(now, *permit.actor(), said))
+                .map(|said| NewEntry::consent_recorded(now, permit.initiator(), said))
                 .collect();
             let withdrawn: Vec<&Statement> = said
                 .into_iter()
                 .filter(|said| said.answer == Answer::Withdrawn)
                 .collect();
             let (withdrawals, begun) = self
-                .begin_withdrawals(&mut unit, *permit.actor(), &withdrawn, now)
+                .begin_withdrawals(&mut unit, permit.initiator(), &withdrawn, now)
                 .await?;
             // Also for statements that were known: whoever tells them again may have been
             // interrupted.
@@ -295,7 +295,7 @@ impl Flow {
         ConsentRow {
             statement,
             evidence,
-            recorded_by: *permit.actor(),
+            recorded_by: permit.actor(),
         }
     }
 

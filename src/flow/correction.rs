@@ -71,7 +71,7 @@ impl Flow {
         let now = self.now();
         let news = News {
             bearing: Bearing::of(conversation.iter(), []),
-            actor: *permit.actor(),
+            actor: permit.initiator(),
             narrows: true,
         };
         let corrected = self.unit_with_keys("correction.correct", async |mut unit| {
@@ -121,7 +121,7 @@ impl Flow {
             if !fields.is_empty() {
                 entries.insert(
                     0,
-                    NewEntry::recording_corrected(now, *permit.actor(), id, &fields),
+                    NewEntry::recording_corrected(now, permit.initiator(), id, &fields),
                 );
             }
             let settled = Settled::of(&entries);

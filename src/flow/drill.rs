@@ -87,7 +87,12 @@ impl Flow {
         };
         let evidence = vault.sign_drill(&drill);
         self.note(|| {
-            NewEntry::drill_held(drill.at, *permit.actor(), drill.recovers(), drill.forgets())
+            NewEntry::drill_held(
+                drill.at,
+                permit.initiator(),
+                drill.recovers(),
+                drill.forgets(),
+            )
         })
         .await?;
         let failures = forgot

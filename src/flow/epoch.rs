@@ -15,7 +15,7 @@ use crate::{
         epochs::{self, Holding},
         keys, shreds,
     },
-    model::{actor::Actor, name::Tier, time::Timestamp},
+    model::{actor::Initiator, name::Tier, time::Timestamp},
     policy::{Action, Permit},
     vault::Turned,
 };
@@ -119,7 +119,7 @@ impl Flow {
         if permit.action() != Action::Keys {
             return Err(Error::NotFound);
         }
-        self.turn_as(*permit.actor()).await
+        self.turn_as(permit.initiator()).await
     }
 
     /// Who turns, and until when if nothing more is heard of them; `None` if nobody does.
@@ -139,7 +139,7 @@ impl Flow {
         if permit.action() != Action::Keys {
             return Err(Error::NotFound);
         }
-        let actor = *permit.actor();
+        let actor = permit.initiator();
         let released = self.0.ledger.unit("epoch.release_turn", async |mut unit| {
             let now = self.now();
             let released = epochs::release_turn(&mut unit).await?;
@@ -151,7 +151,7 @@ impl Flow {
         Ok(released.await?)
     }
 
-    async fn turn_as(&self, actor: Actor) -> Result<Option<Turned>, Error> {
+    async fn turn_as(&self, actor: Initiator) -> Result<Option<Turned>, Error> {
         let turned = self.0.vault.turn(actor).await?;
         if let Some(turned) = &turned {
             tracing::info!(
@@ -185,14 +185,14 @@ impl Flow {
                 turned: None,
             });
         }
-        let pages = self.mark_stale(*permit.actor(), tier).await?;
+        let pages = self.mark_stale(permit.initiator(), tier).await?;
         Ok(Rotated {
             pages,
-            turned: self.turn_as(*permit.actor()).await?,
+            turned: self.turn_as(permit.initiator()).await?,
         })
     }
 
-    async fn mark_stale(&self, actor: Actor, tier: Option<&Tier>) -> Result<u64, Error> {
+    async fn mark_stale(&self, actor: Initiator, tier: Option<&Tier>) -> Result<u64, Error> {
         let now = self.now();
         let marked = self.0.ledger.unit("epoch.mark_stale", async |mut unit| {
             let pages = keys::mark_stale(&mut unit, tier.map(Tier::as_str)).await?;
@@ -223,13 +223,13 @@ impl Flow {
         drop(tx);
         let rotate_every = Duration::from_secs(u64::from(self.0.epochs.rotate_every_d) * 24 * 3600);
         if !rotate_every.is_zero() && now.since(rotated_at) >= rotate_every {
-            self.mark_stale(Actor::Vault, None).await?;
-            return Ok(self.turn_as(Actor::Vault).await?.is_some() || done);
+            self.mark_stale(Initiator::Vault, None).await?;
+            return Ok(self.turn_as(Initiator::Vault).await?.is_some() || done);
         }
         let status = self.epoch_status().await?;
         let is_due = status.next_turn_at.is_some_and(|at| at <= now);
         if is_due || self.is_wanted_at_once().await? {
-            done |= self.turn_as(Actor::Vault).await?.is_some();
+            done |= self.turn_as(Initiator::Vault).await?.is_some();
         }
         Ok(done)
     }

@@ -175,7 +175,7 @@ impl Flow {
             let left_out = plan.left_out.len();
             NewEntry::subject_exported(
                 now,
-                plan.principal.id,
+                plan.principal.initiator(),
                 plan.subject,
                 &plan.purpose,
                 included,

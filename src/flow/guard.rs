@@ -175,6 +175,39 @@ impl<S: Stream> Stream for Guarded<S> {
     }
 }
 
+/// A watched stream of one recording, in the hand of a test.
+#[cfg(test)]
+pub(crate) struct Staged {
+    streams: super::Streams,
+    recording: crate::model::id::RecordingId,
+}
+
+#[cfg(test)]
+impl Staged {
+    /// The stream with its guard, of a grant that does not end. The ledger was asked so long ago.
+    pub(crate) fn begin(asked_ago: std::time::Duration) -> (Self, StreamGuard) {
+        let streams = super::Streams::default();
+        streams.watched();
+        let recording = crate::model::id::RecordingId::random(&mut rand::rng());
+        let registered = Arc::new(streams.registered_ago(recording, asked_ago));
+        let later = Clock::System
+            .now()
+            .after(std::time::Duration::from_secs(3600));
+        let guard = StreamGuard::of(registered, Clock::System, later);
+        (Self { streams, recording }, guard)
+    }
+
+    /// The recording is shredded.
+    pub(crate) fn silence(&self) {
+        self.streams.silence(self.recording);
+    }
+
+    /// The ledger is asked now, and knows of no shred.
+    pub(crate) fn look(&self) {
+        self.streams.renew(tokio::time::Instant::now());
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

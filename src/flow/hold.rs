@@ -99,7 +99,7 @@ impl Flow {
             authority: new.authority.clone(),
             review_at: new.review_at,
             placed_at: now,
-            placed_by: *permit.actor(),
+            placed_by: permit.actor(),
             lifted_at: None,
         };
         let placed = self.0.ledger.unit("hold.place_hold", async |mut unit| {
@@ -116,7 +116,7 @@ impl Flow {
                 let reason = &hold.reason;
                 let placed = NewEntry::hold_placed(
                     now,
-                    hold.placed_by,
+                    permit.initiator(),
                     id,
                     name,
                     purpose,
@@ -183,7 +183,13 @@ impl Flow {
             let left = holds::lift(&mut unit, id, name, now).await?;
             if let Some(left) = left {
                 unit.mark(Marked::Recording, &[id], now);
-                unit.audit(NewEntry::hold_lifted(now, *permit.actor(), id, name, left));
+                unit.audit(NewEntry::hold_lifted(
+                    now,
+                    permit.initiator(),
+                    id,
+                    name,
+                    left,
+                ));
             }
             Ok::<_, Error>(left)
         });

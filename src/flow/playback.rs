@@ -104,7 +104,7 @@ impl Flow {
         let row = GrantRow {
             id: grant_id,
             recording: grant.recording(),
-            token: grant.principal(),
+            token: grant.credential(),
             purpose: grant.purpose().clone(),
             justified: grant.is_justified(),
             ticket: facts.ticket.cloned(),
@@ -129,7 +129,7 @@ impl Flow {
             .await?;
         if is_broken {
             tracing::error!(
-                recording = %row.recording, token = %row.token, grant = %row.id, purpose = %row.purpose,
+                recording = %row.recording, principal = %grant.principal(), token = %row.token, grant = %row.id, purpose = %row.purpose,
                 "break-glass: a recording is opened without the approval that its tier asks for"
             );
         }
@@ -357,7 +357,7 @@ impl Flow {
         denial: Denial,
     ) -> Result<Error, Error> {
         let now = self.now();
-        self.note(|| NewEntry::request_denied(now, principal.id, what, &denial))
+        self.note(|| NewEntry::request_denied(now, principal.initiator(), what, &denial))
             .await?;
         Ok(if denial.is_hidden() {
             Error::NotFound

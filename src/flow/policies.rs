@@ -12,7 +12,7 @@ use crate::{
         policies::{self, PolicyRow},
     },
     model::{
-        actor::Actor,
+        actor::Initiator,
         time::{Clock, Timestamp},
     },
     policy::{Rulebook, Rules},
@@ -102,7 +102,7 @@ pub async fn publish(
         !is_known
     } else {
         vault
-            .publish(Actor::Operator, rules)
+            .publish(Initiator::Operator, rules)
             .await
             .map_err(refused)?
     };

@@ -13,7 +13,7 @@ use crate::{
         marks::Marked,
         quarantine::{self, Bearing},
     },
-    model::{actor::Actor, id::RecordingId, recording::Recording, time::Timestamp},
+    model::{actor::Initiator, id::RecordingId, recording::Recording, time::Timestamp},
     policy::{self, Action, Permit},
     vault::Undurable,
 };
@@ -43,7 +43,7 @@ pub struct Settled {
 #[derive(Clone, Debug)]
 pub(super) struct News {
     pub(super) bearing: Bearing,
-    pub(super) actor: Actor,
+    pub(super) actor: Initiator,
     pub(super) narrows: bool,
 }
 
@@ -134,7 +134,7 @@ impl Flow {
         &self,
         unit: &mut Unit,
         recordings: &[Recording],
-        actor: Actor,
+        actor: Initiator,
         now: Timestamp,
     ) -> Result<Vec<NewEntry>, Error> {
         if recordings.is_empty() {
@@ -197,7 +197,9 @@ impl Flow {
                 .ledger
                 .unit("quarantine.sweep_quarantine", async |mut unit| {
                     let now = self.now();
-                    let entries = self.settle_all(&mut unit, &page, Actor::Vault, now).await?;
+                    let entries = self
+                        .settle_all(&mut unit, &page, Initiator::Vault, now)
+                        .await?;
                     let released: Vec<_> = entries.iter().filter_map(NewEntry::recording).collect();
                     unit.audit_all(entries);
                     Ok::<_, Error>(released)

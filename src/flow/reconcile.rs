@@ -33,7 +33,7 @@ use crate::{
     evidence::NewEntry,
     ledger::{self, heard, reconciliations},
     model::{
-        actor::Actor,
+        actor::Initiator,
         id::RecordingId,
         reconciled::Reconciled,
         recording::Recording,
@@ -190,7 +190,7 @@ impl Flow {
         let Some(turn) = Turn::take(self, account.sid(), now.before(every)).await? else {
             return Ok(());
         };
-        self.reconcile_in_turn(account, now.before(look_back), &turn, Actor::Vault)
+        self.reconcile_in_turn(account, now.before(look_back), &turn, Initiator::Vault)
             .await;
         Ok(())
     }
@@ -208,7 +208,7 @@ impl Flow {
         }
         match Turn::seize(self, account.sid()).await {
             Ok(turn) => {
-                self.reconcile_in_turn(account, since, &turn, Actor::Operator)
+                self.reconcile_in_turn(account, since, &turn, Initiator::Operator)
                     .await
             }
             Err(error) => told(account, since, &Found::default(), Some(&error.into())),
@@ -220,9 +220,9 @@ impl Flow {
         account: &Account,
         since: Timestamp,
         turn: &Turn<'_>,
-        actor: Actor,
+        actor: Initiator,
     ) -> AccountReconciled {
-        let mut comparison = Comparison::of(self, account, actor == Actor::Operator);
+        let mut comparison = Comparison::of(self, account, actor == Initiator::Operator);
         let outcome = tokio::select! {
             outcome = self.walk(&mut comparison, since) => outcome,
             lost = turn.keep() => Err(lost),
@@ -335,7 +335,7 @@ impl Flow {
         &self,
         turn: &Turn<'_>,
         since: Timestamp,
-        actor: Actor,
+        actor: Initiator,
         found: &Reconciled,
     ) -> Result<(), Error> {
         let now = self.now();
@@ -343,7 +343,7 @@ impl Flow {
             serde_json::to_string(found).map_err(|error| Error::Invalid(error.to_string()))?;
         let before = self.reconciled_last(turn.account()).await?;
         let is_news =
-            found.changes() > 0 || found.ghosts != before.ghosts || actor == Actor::Operator;
+            found.changes() > 0 || found.ghosts != before.ghosts || actor == Initiator::Operator;
         let ended = self
             .0
             .ledger

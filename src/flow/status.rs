@@ -9,7 +9,7 @@ use crate::{
         self, ClosedFor, Tx, audit, recordings, transcripts,
         work::{self, Backlog, Dead, Kind},
     },
-    model::{actor::Actor, id::RecordingId, recording::State, time::Timestamp},
+    model::{actor::Initiator, id::RecordingId, recording::State, time::Timestamp},
     vault,
 };
 
@@ -169,7 +169,7 @@ impl Flow {
             if revived > 0 {
                 unit.audit(NewEntry::work_retried(
                     self.now(),
-                    Actor::Operator,
+                    Initiator::Operator,
                     recording,
                     revived,
                 ));

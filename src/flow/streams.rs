@@ -98,6 +98,14 @@ impl Streams {
         }
     }
 
+    /// As a stream that was entered so long ago.
+    #[cfg(test)]
+    pub(super) fn registered_ago(&self, recording: RecordingId, ago: Duration) -> Registered {
+        let mut registered = self.register(recording);
+        registered.entered -= ago;
+        registered
+    }
+
     /// Ends every stream of a recording, for good.
     pub fn silence(&self, recording: RecordingId) {
         if let Some(entry) = self.lock().entries.remove(&recording) {

@@ -10,7 +10,7 @@ use super::{
 use crate::{
     ledger::{recordings, tokens},
     model::{
-        id::{RecordingId, TokenId},
+        id::{PrincipalId, RecordingId, TokenId},
         name::Purpose,
         time::Timestamp,
     },
@@ -22,8 +22,10 @@ use crate::{
 pub struct Why {
     /// What somebody wants to hear.
     pub recording_id: RecordingId,
-    /// Who: the id of their token.
-    pub principal: TokenId,
+    /// Who.
+    pub principal: PrincipalId,
+    /// By which of their credentials.
+    pub token: TokenId,
     /// Why.
     pub purpose: Purpose,
     /// Whether they may.
@@ -108,7 +110,8 @@ impl Flow {
             });
         Ok(Why {
             recording_id: id,
-            principal: token,
+            principal: principal.id,
+            token,
             allowed: grant.is_some(),
             view: grant.map(|grant| grant.view().as_str()),
             clause: grant.map(|grant| grant.clause().to_owned()),

@@ -9,7 +9,7 @@ use super::{
     tx::{Arg, Tx, set},
 };
 use crate::model::{
-    id::{ApprovalId, RecordingId, TokenId},
+    id::{ApprovalId, PrincipalId, RecordingId},
     name::{Purpose, Tier},
     sid::AccountSid,
     time::Timestamp,
@@ -70,7 +70,7 @@ pub struct ApprovalRow {
     /// For which recording.
     pub recording: RecordingId,
     /// Who asks.
-    pub token: TokenId,
+    pub requested_by: PrincipalId,
     /// For what.
     pub purpose: Purpose,
     /// Why, in their words; sealed.
@@ -84,7 +84,7 @@ pub struct ApprovalRow {
     /// When somebody decided.
     pub decided_at: Option<Timestamp>,
     /// Who.
-    pub decided_by: Option<TokenId>,
+    pub decided_by: Option<PrincipalId>,
 }
 
 /// Which requests to list.
@@ -102,19 +102,19 @@ pub struct Filter {
     pub after: Option<(Timestamp, ApprovalId)>,
 }
 
-const COLUMNS: &str = "approvals.id, approvals.recording_id, approvals.token_id, approvals.purpose, approvals.justification, \
+const COLUMNS: &str = "approvals.id, approvals.recording_id, approvals.principal_id, approvals.purpose, approvals.justification, \
                        approvals.state, approvals.requested_at, approvals.expires_at, approvals.decided_at, approvals.decided_by";
 
 /// Enters a request.
 pub async fn insert(tx: &mut Tx, row: &ApprovalRow) -> Result<(), Error> {
     const SQL: &str = "/* approvals.insert */
-        INSERT INTO approvals (id, recording_id, token_id, purpose, justification, state, requested_at, expires_at, decided_at, decided_by)
+        INSERT INTO approvals (id, recording_id, principal_id, purpose, justification, state, requested_at, expires_at, decided_at, decided_by)
         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)";
     let decided_by = row.decided_by.map(|id| id.to_string());
     let args = [
         Arg::Text(&row.id.to_string()),
         Arg::Text(&row.recording.to_string()),
-        Arg::Text(&row.token.to_string()),
+        Arg::Text(&row.requested_by.to_string()),
         Arg::Text(row.purpose.as_str()),
         Arg::Bytes(&row.justification),
         Arg::Text(row.stage.as_str()),
@@ -140,20 +140,20 @@ pub async fn find(tx: &mut Tx, id: ApprovalId) -> Result<Option<ApprovalRow>, Er
 pub async fn find_waiting(
     tx: &mut Tx,
     recording: RecordingId,
-    token: TokenId,
+    principal: PrincipalId,
     purpose: &Purpose,
     now: Timestamp,
 ) -> Result<Option<ApprovalRow>, Error> {
     let sql = format!(
         "/* approvals.find_waiting */ SELECT {COLUMNS} FROM approvals
-         WHERE recording_id = $1 AND token_id = $2 AND purpose = $3 AND state = 'requested' AND expires_at > $4
+         WHERE recording_id = $1 AND principal_id = $2 AND purpose = $3 AND state = 'requested' AND expires_at > $4
          ORDER BY requested_at DESC, id LIMIT 1"
     );
     let recording = recording.to_string();
-    let token = token.to_string();
+    let principal = principal.to_string();
     let args = [
         Arg::Text(&recording),
-        Arg::Text(&token),
+        Arg::Text(&principal),
         Arg::Text(purpose.as_str()),
         Arg::Int(now.as_millis()),
     ];
@@ -168,18 +168,18 @@ pub async fn find_waiting(
 pub async fn approved_until(
     tx: &mut Tx,
     recording: RecordingId,
-    token: TokenId,
+    principal: PrincipalId,
     purpose: &Purpose,
     now: Timestamp,
 ) -> Result<Option<Timestamp>, Error> {
     const SQL: &str = "/* approvals.approved_until */
         SELECT MAX(expires_at) AS until FROM approvals
-        WHERE recording_id = $1 AND token_id = $2 AND purpose = $3 AND state = 'approved' AND expires_at > $4";
+        WHERE recording_id = $1 AND principal_id = $2 AND purpose = $3 AND state = 'approved' AND expires_at > $4";
     let recording = recording.to_string();
-    let token = token.to_string();
+    let principal = principal.to_string();
     let args = [
         Arg::Text(&recording),
-        Arg::Text(&token),
+        Arg::Text(&principal),
         Arg::Text(purpose.as_str()),
         Arg::Int(now.as_millis()),
     ];
@@ -251,7 +251,7 @@ pub async fn decide(
     tx: &mut Tx,
     id: ApprovalId,
     (from, to): (Stage, Stage),
-    by: TokenId,
+    by: PrincipalId,
     expires_at: Timestamp,
     now: Timestamp,
 ) -> Result<(), Error> {
@@ -281,7 +281,7 @@ fn approval(row: &Row) -> Result<ApprovalRow, Error> {
     Ok(ApprovalRow {
         id: row.parse(T, "id", "id")?,
         recording: row.parse(T, "recording_id", "id")?,
-        token: row.parse(T, "token_id", "id")?,
+        requested_by: row.parse(T, "principal_id", "id")?,
         purpose: row.parse(T, "purpose", "id")?,
         justification: row.bytes("justification")?,
         stage: row.parse(T, "state", "id")?,

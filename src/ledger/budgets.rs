@@ -5,7 +5,7 @@ use super::{
     Error,
     tx::{Arg, Tx},
 };
-use crate::model::{id::TokenId, name::Purpose, time::Timestamp};
+use crate::model::{id::PrincipalId, name::Purpose, time::Timestamp};
 
 const DAY: i64 = 24 * 3600 * 1000;
 
@@ -17,15 +17,15 @@ fn day(at: Timestamp) -> i64 {
 /// How many recordings this principal has opened for this purpose on the day of `now`.
 pub async fn used(
     tx: &mut Tx,
-    token: TokenId,
+    principal: PrincipalId,
     purpose: &Purpose,
     now: Timestamp,
 ) -> Result<u32, Error> {
     const SQL: &str = "/* budgets.used */
-        SELECT COALESCE(MAX(used), 0) FROM budgets WHERE token_id = $1 AND purpose = $2 AND day = $3";
-    let token = token.to_string();
+        SELECT COALESCE(MAX(used), 0) FROM budgets WHERE principal_id = $1 AND purpose = $2 AND day = $3";
+    let principal = principal.to_string();
     let args = [
-        Arg::Text(&token),
+        Arg::Text(&principal),
         Arg::Text(purpose.as_str()),
         Arg::Int(day(now)),
     ];
@@ -38,22 +38,22 @@ pub async fn used(
 /// the morning.
 pub async fn spend(
     tx: &mut Tx,
-    token: TokenId,
+    principal: PrincipalId,
     purpose: &Purpose,
     budget: Option<u32>,
     now: Timestamp,
 ) -> Result<bool, Error> {
     const SQL: &str = "/* budgets.spend */
-        INSERT INTO budgets (token_id, purpose, day, used) VALUES ($1, $2, $3, 1)
-        ON CONFLICT (token_id, purpose, day) DO UPDATE SET used = budgets.used + 1 WHERE budgets.used < $4";
+        INSERT INTO budgets (principal_id, purpose, day, used) VALUES ($1, $2, $3, 1)
+        ON CONFLICT (principal_id, purpose, day) DO UPDATE SET used = budgets.used + 1 WHERE budgets.used < $4";
     // The first of a day meets no row to compare with.
     if budget == Some(0) {
         return Ok(false);
     }
-    let token = token.to_string();
+    let principal = principal.to_string();
     let budget = budget.map_or(i64::MAX, i64::from);
     let args = [
-        Arg::Text(&token),
+        Arg::Text(&principal),
         Arg::Text(purpose.as_str()),
         Arg::Int(day(now)),
         Arg::Int(budget),

@@ -66,6 +66,7 @@ mod failures;
 mod images;
 mod news;
 mod pages;
+mod principals;
 mod retention;
 mod revocations;
 mod sessions;

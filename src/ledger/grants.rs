@@ -18,7 +18,7 @@ pub struct GrantRow {
     pub id: GrantId,
     /// For which recording.
     pub recording: RecordingId,
-    /// To whom.
+    /// To which credential; the grant ends with it.
     pub token: TokenId,
     /// For what.
     pub purpose: Purpose,

@@ -9,7 +9,7 @@ use super::{
 };
 use crate::model::{
     access::Principal,
-    id::TokenId,
+    id::{PrincipalId, TokenId},
     name::{Label, Role},
     sid::AccountSid,
     time::Timestamp,
@@ -20,6 +20,8 @@ use crate::model::{
 pub struct TokenRow {
     /// Its id.
     pub id: TokenId,
+    /// Whose credential it is.
+    pub principal: PrincipalId,
     /// The operator's own name for it.
     pub label: String,
     /// What its bearer is.
@@ -40,24 +42,28 @@ impl TokenRow {
     /// Who the bearer is.
     pub fn principal(&self) -> Principal {
         Principal {
-            id: self.id,
+            id: self.principal,
+            credential: self.id,
             roles: self.roles.iter().cloned().collect(),
             accounts: self.accounts.iter().cloned().collect(),
             attributes: self.attributes.clone(),
         }
     }
 
-    fn lives(&self, now: Timestamp) -> bool {
+    /// Whether it opens anything at `now`.
+    pub fn lives(&self, now: Timestamp) -> bool {
         self.revoked_at.is_none() && now < self.expires_at
     }
 }
 
-const COLUMNS: &str = "id, label, roles, accounts, attributes, created_at, expires_at, revoked_at";
+const COLUMNS: &str =
+    "id, principal_id, label, roles, accounts, attributes, created_at, expires_at, revoked_at";
 
 /// Enters a token by the hash of its secret.
 pub async fn insert(tx: &mut Tx, token: &TokenRow, hash: &str) -> Result<(), Error> {
     const SQL: &str = "/* tokens.insert */
-        INSERT INTO tokens (id, hash, label, roles, accounts, attributes, created_at, expires_at) VALUES ($1, $2, $3, $4, $5, $6, $7, $8)";
+        INSERT INTO tokens (id, hash, label, roles, accounts, attributes, created_at, expires_at, principal_id)
+        VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)";
     let args = [
         Arg::Text(&token.id.to_string()),
         Arg::Text(hash),
@@ -67,6 +73,7 @@ pub async fn insert(tx: &mut Tx, token: &TokenRow, hash: &str) -> Result<(), Err
         Arg::Text(&json(&token.attributes)),
         Arg::Int(token.created_at.as_millis()),
         Arg::Int(token.expires_at.as_millis()),
+        Arg::Text(&token.principal.to_string()),
     ];
     tx.execute(SQL, &args).await.map(|_| ())
 }
@@ -108,22 +115,42 @@ pub async fn list(tx: &mut Tx) -> Result<Vec<TokenRow>, Error> {
     tx.fetch_all(&sql, &[]).await?.iter().map(token).collect()
 }
 
-/// Revokes a token. False if there is none, or it already was.
-pub async fn revoke(tx: &mut Tx, id: TokenId, now: Timestamp) -> Result<bool, Error> {
-    const SQL: &str = "/* tokens.revoke */ UPDATE tokens SET revoked_at = $2 WHERE id = $1 AND revoked_at IS NULL";
-    Ok(tx
-        .execute(
-            SQL,
-            &[Arg::Text(&id.to_string()), Arg::Int(now.as_millis())],
-        )
+/// Revokes a token. Whose it was; `None` if there is none, or it already was.
+pub async fn revoke(
+    tx: &mut Tx,
+    id: TokenId,
+    now: Timestamp,
+) -> Result<Option<PrincipalId>, Error> {
+    const SQL: &str = "/* tokens.revoke */
+        UPDATE tokens SET revoked_at = $2 WHERE id = $1 AND revoked_at IS NULL RETURNING id, principal_id";
+    let args = [Arg::Text(&id.to_string()), Arg::Int(now.as_millis())];
+    tx.fetch_first(SQL, &args)
         .await?
-        == 1)
+        .map(|row| row.parse("tokens", "principal_id", "id"))
+        .transpose()
+}
+
+/// Revokes every token of a principal that was not revoked yet. Which.
+pub async fn revoke_all(
+    tx: &mut Tx,
+    principal: PrincipalId,
+    now: Timestamp,
+) -> Result<Vec<TokenId>, Error> {
+    const SQL: &str = "/* tokens.revoke_all */
+        UPDATE tokens SET revoked_at = $2 WHERE principal_id = $1 AND revoked_at IS NULL RETURNING id";
+    let args = [Arg::Text(&principal.to_string()), Arg::Int(now.as_millis())];
+    tx.fetch_all(SQL, &args)
+        .await?
+        .iter()
+        .map(|row| row.parse("tokens", "id", "id"))
+        .collect()
 }
 
 fn token(row: &Row) -> Result<TokenRow, Error> {
     const T: &str = "tokens";
     Ok(TokenRow {
         id: row.parse(T, "id", "id")?,
+        principal: row.parse(T, "principal_id", "id")?,
         label: row.text("label")?,
         roles: row.json(T, "roles", "id")?,
         accounts: row.json(T, "accounts", "id")?,

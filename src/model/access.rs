@@ -1,21 +1,70 @@
-//! Who asks, and with what in hand: principals and tickets.
+//! Who asks, and with what in hand: principals, their credentials and tickets.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
+    fmt,
     str::FromStr,
 };
 
 use super::{
-    id::TokenId,
+    actor::Initiator,
+    id::{PrincipalId, TokenId},
     name::{Label, Role},
     sid::AccountSid,
 };
 
-/// Somebody with a valid bearer token, as the policy sees them.
+/// Who a principal is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum PrincipalKind {
+    /// A human being.
+    Person,
+    /// A program.
+    Service,
+}
+
+impl PrincipalKind {
+    /// The word used in rows and JSON.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Person => "person",
+            Self::Service => "service",
+        }
+    }
+}
+
+impl fmt::Display for PrincipalKind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+/// The text names no kind of principal.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("expected `person` or `service`")]
+pub struct UnknownPrincipalKind;
+
+impl FromStr for PrincipalKind {
+    type Err = UnknownPrincipalKind;
+
+    fn from_str(text: &str) -> Result<Self, UnknownPrincipalKind> {
+        [Self::Person, Self::Service]
+            .into_iter()
+            .find(|kind| kind.as_str() == text)
+            .ok_or(UnknownPrincipalKind)
+    }
+}
+
+/// A person or a service with a valid credential, as the policy sees them.
+///
+/// Whatever is counted, approved or forbidden "for one person" goes by `id`; what a credential may
+/// reach (roles, accounts, attributes) is the credential's own.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Principal {
-    /// The token they came with; the audit log names them by it.
-    pub id: TokenId,
+    /// Who they are; the audit log names them by it.
+    pub id: PrincipalId,
+    /// The token they came with.
+    pub credential: TokenId,
     /// What they are.
     pub roles: BTreeSet<Role>,
     /// The accounts whose recordings they may know of; empty means all.
@@ -26,6 +75,14 @@ pub struct Principal {
 }
 
 impl Principal {
+    /// Who acts, for the audit log.
+    pub fn initiator(&self) -> Initiator {
+        Initiator::Principal {
+            id: self.id,
+            credential: self.credential,
+        }
+    }
+
     /// Whether this principal may know that recordings of `account` exist.
     pub fn knows(&self, account: &AccountSid) -> bool {
         self.accounts.is_empty() || self.accounts.contains(account)

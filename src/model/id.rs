@@ -87,6 +87,7 @@ id!(/** One sealed object in the store. Random, so that a path tells nothing. */
 id!(/** One page of the key tree. */ PageId, "pag_", "a page id");
 id!(/** One grant. */ GrantId, "grt_", "a grant id");
 id!(/** One receipt. */ ReceiptId, "rcp_", "a receipt id");
+id!(/** One person or service that acts, however many credentials they have. */ PrincipalId, "prn_", "a principal id");
 id!(/** One bearer token (the id, never the token). */ TokenId, "tok_", "a token id");
 id!(/** One person across recordings: what a keyed hash makes of a telephone number or another address. */ SubjectId, "sub_", "a subject id");
 id!(/** One statement of consent. */ ConsentId, "cns_", "a consent id");

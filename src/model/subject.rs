@@ -51,15 +51,9 @@ impl Address {
         if text.len() > 256 {
             return Err(InvalidAddress);
         }
-        // Telephones copy a number with marks of direction around it, and some keyboards write wide
-        // digits.
-        let text: String = visible(text).nfkc().collect();
-        let text = text.trim();
-        if WITHHELD.iter().any(|word| text.eq_ignore_ascii_case(word)) {
-            return Err(InvalidAddress);
-        }
+        // As they are: an identity that only looks like another one is somebody else's.
         for scheme in ["sip:", "client:"] {
-            let Some((head, rest)) = text.split_at_checked(scheme.len()) else {
+            let Some((head, rest)) = text.trim().split_at_checked(scheme.len()) else {
                 continue;
             };
             if head.eq_ignore_ascii_case(scheme) {
@@ -74,6 +68,13 @@ impl Address {
                     Err(InvalidAddress)
                 };
             }
+        }
+        // Telephones copy a number with marks of direction around it, and some keyboards write wide
+        // digits.
+        let text: String = visible(text).nfkc().collect();
+        let text = text.trim();
+        if WITHHELD.iter().any(|word| text.eq_ignore_ascii_case(word)) {
+            return Err(InvalidAddress);
         }
         let digits = number::read(without_channel(text)).ok_or(InvalidAddress)?;
         let person = Some(number::person(&digits))
@@ -296,6 +297,9 @@ mod tests {
             "client:",
             "sip:a b",
             "client:\u{e9}",
+            "client:al\u{200b}ice",
+            "client:\u{202e}alice",
+            "\u{ff53}ip:alice@example.com",
             "hello",
             "+49301234567890123456",
             "+49 30 12345678 ext. 5",

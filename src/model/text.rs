@@ -21,6 +21,10 @@ pub struct Line<const MIN: usize, const MAX: usize>(String);
 pub type LabelValue = Line<1, 64>;
 /// What an operator calls a token.
 pub type TokenLabel = Line<1, 200>;
+/// What an issuer calls a principal: for issuer `local`, the name given at the command line.
+pub type PrincipalSubject = Line<1, 255>;
+/// Who vouches for a principal: `local`, or the address of an OIDC issuer.
+pub type PrincipalIssuer = Line<1, 255>;
 /// A reference to the evidence of a statement.
 pub type Reference = Line<1, 1000>;
 /// Why somebody asks for something, as they sent it: whether there is something in it, and whether
@@ -111,6 +115,12 @@ fn composed(text: &str) -> Cow<'_, str> {
     } else {
         text.nfc().collect::<String>().into()
     }
+}
+
+/// Whether a character may stand in a text of several lines, such as what somebody said: any but
+/// control characters; tabs and line breaks do no harm there.
+pub fn is_prose(c: char) -> bool {
+    matches!(c, '\t' | '\n' | '\r') || !c.is_control()
 }
 
 /// What is wrong with a character, given its place.

@@ -23,7 +23,7 @@ use super::{
 use crate::model::{
     access::{Principal, Ticket},
     consent::{Answer, Method, Statement, Whom},
-    id::{ConsentId, RecordingId, TokenId},
+    id::{ConsentId, PrincipalId, RecordingId, TokenId},
     name::{Label, LegName, Purpose, Role, Tier},
     recording::{Heard, Recording, State},
     sid::{AccountSid, CallSid, RecordingSid},
@@ -245,7 +245,8 @@ impl Case {
             BTreeSet::new()
         };
         Principal {
-            id: id::<TokenId>("tok_"),
+            id: id::<PrincipalId>("prn_"),
+            credential: id::<TokenId>("tok_"),
             roles: self.roles.clone(),
             accounts,
             attributes: self.attributes.clone(),

@@ -5,7 +5,7 @@ use std::time::Duration;
 use crate::model::{
     access::Principal,
     consent::{Answer, Method, Statement, Whom},
-    id::{ConsentId, SubjectId, TokenId},
+    id::{ConsentId, PrincipalId, SubjectId, TokenId},
     recording::{Recording, State},
     subject::{Conversation, Party},
     time::Timestamp,
@@ -28,7 +28,8 @@ pub(super) fn hours(hours: u64) -> Duration {
 
 pub(super) fn principal(roles: &[&str]) -> Principal {
     Principal {
-        id: TokenId::random(&mut rand::rng()),
+        id: PrincipalId::random(&mut rand::rng()),
+        credential: TokenId::random(&mut rand::rng()),
         roles: roles.iter().map(|role| role.parse().unwrap()).collect(),
         accounts: Default::default(),
         attributes: Default::default(),

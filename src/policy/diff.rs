@@ -24,7 +24,7 @@ use super::{
 use crate::model::{
     access::{Principal, Ticket},
     consent::RECORDING,
-    id::TokenId,
+    id::{PrincipalId, TokenId},
     name::{Label, Purpose, Role, Tier},
     recording::{Recording, State},
     sid::AccountSid,
@@ -312,11 +312,16 @@ impl Asked {
             .iter()
             .map(|(label, value)| (label.clone(), BTreeSet::from([value.clone()])))
             .collect();
-        let id: TokenId = format!("tok_{}", "0".repeat(32))
+        let digits = "0".repeat(32);
+        let id: PrincipalId = format!("prn_{digits}")
+            .parse()
+            .expect("a prefix and 32 digits are an id");
+        let credential: TokenId = format!("tok_{digits}")
             .parse()
             .expect("a prefix and 32 digits are an id");
         let fitting = Principal {
             id,
+            credential,
             roles: self.roles.clone(),
             accounts: BTreeSet::new(),
             attributes,

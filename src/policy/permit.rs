@@ -10,7 +10,12 @@ use super::{
     reason::{Denial, Grounds, Reason},
     rules::{Rulebook, has_any},
 };
-use crate::model::{access::Principal, actor::Actor, sid::AccountSid, time::Timestamp};
+use crate::model::{
+    access::Principal,
+    actor::{Actor, Initiator},
+    sid::AccountSid,
+    time::Timestamp,
+};
 
 /// What is not listening and yet not for everybody.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -62,12 +67,12 @@ impl fmt::Display for Action {
 /// Leave to do one kind of thing.
 ///
 /// ```compile_fail,E0451
-/// use recvault::{model::actor::Actor, policy::{Action, Permit}};
-/// Permit { actor: Actor::Vault, action: Action::Shred, accounts: Default::default() };
+/// use recvault::{model::actor::Initiator, policy::{Action, Permit}};
+/// Permit { initiator: Initiator::Vault, action: Action::Shred, accounts: Default::default() };
 /// ```
 #[derive(Debug)]
 pub struct Permit {
-    actor: Actor,
+    initiator: Initiator,
     action: Action,
     accounts: BTreeSet<AccountSid>,
 }
@@ -77,7 +82,7 @@ impl Permit {
     /// asking for one would guard nothing.
     pub fn of_operator(action: Action) -> Self {
         Self {
-            actor: Actor::Operator,
+            initiator: Initiator::Operator,
             action,
             accounts: BTreeSet::new(),
         }
@@ -86,15 +91,20 @@ impl Permit {
     /// For what the vault does by itself when its time has come.
     pub fn of_vault(action: Action) -> Self {
         Self {
-            actor: Actor::Vault,
+            initiator: Initiator::Vault,
             action,
             accounts: BTreeSet::new(),
         }
     }
 
     /// Who may.
-    pub fn actor(&self) -> &Actor {
-        &self.actor
+    pub fn actor(&self) -> Actor {
+        self.initiator.actor()
+    }
+
+    /// Who may, with the credential that they came with.
+    pub fn initiator(&self) -> Initiator {
+        self.initiator
     }
 
     /// What they may.
@@ -138,7 +148,7 @@ pub fn permit(
     );
     if against.is_empty() {
         return Ok(Permit {
-            actor: Actor::Token(principal.id),
+            initiator: principal.initiator(),
             action,
             accounts: principal.accounts.clone(),
         });

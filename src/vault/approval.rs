@@ -16,18 +16,20 @@ use crate::{
         marks::Marked,
     },
     model::{
+        actor::Initiator,
         artefact::Leg,
-        id::{ApprovalId, RecordingId, TokenId},
+        id::{ApprovalId, RecordingId},
     },
 };
 
 impl Vault {
-    /// Files a request with its justification, and writes it down.
+    /// Files a request with its justification, and writes down who makes it.
     ///
     /// # Errors
     /// [`Error::Gone`] if the recording is shredded; the ledger's. Then nothing was done.
     pub async fn file_approval(
         &self,
+        by: Initiator,
         request: &ApprovalRow,
         justification: &str,
     ) -> Result<ApprovalRow, Error> {
@@ -51,7 +53,7 @@ impl Vault {
                 unit.mark(Marked::Recording, &[row.recording], row.requested_at);
                 let entry = NewEntry::approval_requested(
                     row.requested_at,
-                    row.token,
+                    by,
                     row.recording,
                     row.id,
                     &row.purpose,
@@ -70,7 +72,7 @@ impl Vault {
     /// The ledger's; [`Error::Keyring`] if one is not what was sealed.
     pub async fn justifications(
         &self,
-        reader: TokenId,
+        reader: Initiator,
         requests: &[ApprovalRow],
     ) -> Result<BTreeMap<ApprovalId, Zeroizing<String>>, Error> {
         let vault = &*self.0;

@@ -18,7 +18,7 @@ use crate::{
         work::{self, Kind, Lease},
     },
     model::{
-        actor::Actor,
+        actor::Initiator,
         artefact::{Artefact, Leg},
         crash,
         details::Found,
@@ -300,7 +300,7 @@ impl Inner {
                 quarantine::begin(unit, recording.id, ends).await?;
                 entries.push(NewEntry::recording_quarantined(
                     now,
-                    Actor::Vault,
+                    Initiator::Vault,
                     recording.id,
                     ends,
                 ));

@@ -33,7 +33,7 @@ use crate::{
         marks::Marked,
         shreds::{self, NextReceipt},
     },
-    model::{actor::Actor, crash, id::PageId, time::Timestamp},
+    model::{actor::Initiator, crash, id::PageId, time::Timestamp},
     secret::Key,
 };
 
@@ -67,7 +67,7 @@ impl Vault {
     ///
     /// # Errors
     /// Of custody, store or ledger; what is done stays done, and the next call goes on from there.
-    pub async fn turn(&self, actor: Actor) -> Result<Option<Turned>, Error> {
+    pub async fn turn(&self, actor: Initiator) -> Result<Option<Turned>, Error> {
         self.check_before_destroying().await?;
         self.as_turner(async |turner| {
             let current = turner.current().await?;
@@ -157,7 +157,7 @@ impl Work {
 }
 
 impl Turner<'_> {
-    async fn turn(&self, actor: Actor) -> Result<Turned, Error> {
+    async fn turn(&self, actor: Initiator) -> Result<Turned, Error> {
         let vault = self.vault;
         let mut work = Work::begin(vault.clock.now());
         let name = self.stage().await?;
@@ -213,7 +213,7 @@ impl Turner<'_> {
         unit: &mut Unit,
         next: &RootKey,
         sealed: &[u8],
-        actor: Actor,
+        actor: Initiator,
         climbed: u64,
     ) -> Result<(u64, u64), Error> {
         let vault = self.vault;

@@ -13,6 +13,8 @@
 //! Owns what a piece holds. INVARIANT: a mark is taken away only after a piece with the state that
 //! it stands for is durable. A shred is told to its caller after that.
 
+use std::collections::BTreeSet;
+
 use base64::{Engine as _, engine::general_purpose::STANDARD as BASE64};
 use serde::{Deserialize, Serialize};
 use zeroize::Zeroizing;
@@ -273,7 +275,8 @@ impl Inner {
         for kind in Marked::ALL {
             let tables: &[Table] = match kind {
                 Marked::Recording => &RECORDING,
-                Marked::Token => &[Table::Tokens],
+                // Whose it is comes before it, in the same piece: a row refers to the other.
+                Marked::Token => &[Table::Principals, Table::Tokens],
                 Marked::Policy => &[Table::Policies],
                 Marked::Conversation => &[Table::Parties],
                 Marked::Consent => &[Table::Consents],
@@ -286,7 +289,10 @@ impl Inner {
                 .collect();
             for ids in ids.chunks(AT_ONCE) {
                 for table in tables {
-                    let images = image::find_all(tx, *table, ids).await?;
+                    let images = match table {
+                        Table::Principals => principals_of(tx, ids).await?,
+                        _ => image::find_all(tx, *table, ids).await?,
+                    };
                     if !images.is_empty() {
                         file.line(|out| {
                             snapshot::mark(out, &snapshot::Mark::Table(table.name().into()))
@@ -347,4 +353,15 @@ pub(super) fn parse(rows: &mut Rows, line: &[u8]) -> Result<Line, &'static str> 
         ));
     }
     Ok(rows.next(line)?.map_or(Line::Nothing, Line::Row))
+}
+
+/// The principals whose credentials these tokens are.
+async fn principals_of(tx: &mut Tx, tokens: &[&str]) -> Result<Vec<Image>, Error> {
+    let tokens = image::find_all(tx, Table::Tokens, tokens).await?;
+    let principals: BTreeSet<&str> = tokens
+        .iter()
+        .filter_map(|token| token.text("principal_id"))
+        .collect();
+    let principals: Vec<&str> = principals.into_iter().collect();
+    Ok(image::find_all(tx, Table::Principals, &principals).await?)
 }

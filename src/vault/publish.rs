@@ -8,7 +8,7 @@ use super::{Error, Vault};
 use crate::{
     evidence::{NewEntry, Publication},
     ledger::{Unit, marks::Marked, policies},
-    model::actor::Actor,
+    model::actor::Initiator,
     policy::Rules,
 };
 
@@ -18,7 +18,7 @@ impl Vault {
     /// # Errors
     /// [`Stale`](crate::ledger::Error::Stale) if the version was published with another file; the
     /// ledger's.
-    pub async fn publish(&self, actor: Actor, rules: &Rules) -> Result<bool, Error> {
+    pub async fn publish(&self, actor: Initiator, rules: &Rules) -> Result<bool, Error> {
         Ok(self
             .0
             .unit("publish.publish", async |mut unit| {
@@ -37,7 +37,7 @@ impl Vault {
         Ok(self
             .0
             .unit("publish.put_in_force", async |mut unit| {
-                self.write_policy(&mut unit, Actor::Vault, rules, true)
+                self.write_policy(&mut unit, Initiator::Vault, rules, true)
                     .await
             })
             .await?
@@ -48,7 +48,7 @@ impl Vault {
     async fn write_policy(
         &self,
         unit: &mut Unit,
-        actor: Actor,
+        actor: Initiator,
         rules: &Rules,
         in_force: bool,
     ) -> Result<(bool, bool), Error> {

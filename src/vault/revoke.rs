@@ -24,7 +24,7 @@ use crate::{
         revocations::{self, Counts, Revocation},
     },
     model::{
-        actor::Actor,
+        actor::Initiator,
         consent::{Answer, Method, Statement, Whom},
         id::{ConsentId, ReceiptId, RecordingId},
         recording::Recording,
@@ -48,7 +48,7 @@ impl Vault {
         say: SayCount<'_>,
     ) -> Undurable {
         let cause = Cause {
-            actor: revocation.actor,
+            actor: Initiator::Recorded(revocation.actor),
             reason: &revocation.reason,
             closes_held: true,
             revocation: Some(revocation.id),
@@ -93,7 +93,7 @@ impl Vault {
             .collect();
         self.let_go_of(
             Cause {
-                actor: Actor::Vault,
+                actor: Initiator::Vault,
                 reason,
                 closes_held: true,
                 revocation: None,
@@ -156,12 +156,12 @@ impl Inner {
                 {
                     revocations::enter(unit, revocation.id, &[(recording.id, Outcome::Held)], now)
                         .await?;
-                    let actor = revocation.actor;
+                    let by = Initiator::Recorded(revocation.actor);
                     let id = Some(revocation.id);
                     let reason = &revocation.reason;
                     unit.audit(NewEntry::recording_revoked(
                         now,
-                        actor,
+                        by,
                         recording.id,
                         id,
                         reason,
@@ -208,8 +208,9 @@ impl Inner {
         let id = Some(revocation.id);
         let reason = &revocation.reason;
         let purposes = Some(&revocation.purposes);
+        let by = Initiator::Recorded(revocation.actor);
         unit.audit_all(ids.iter().map(|recording| {
-            NewEntry::recording_revoked(now, revocation.actor, *recording, id, reason, purposes)
+            NewEntry::recording_revoked(now, by, *recording, id, reason, purposes)
         }));
         Ok(())
     }

@@ -19,7 +19,7 @@ use crate::{
         work::{self, Kind, Lease},
     },
     model::{
-        actor::Actor,
+        actor::Initiator,
         artefact::Leg,
         crash,
         id::{ReceiptId, RecordingId, RevocationId},
@@ -98,7 +98,7 @@ pub type SayCount<'a> = &'a (dyn Fn(usize) + Send + Sync);
 /// In whose name recordings are let go of, why, and what becomes of those that a hold keeps.
 #[derive(Clone, Copy)]
 pub(super) struct Cause<'a> {
-    pub(super) actor: Actor,
+    pub(super) actor: Initiator,
     pub(super) reason: &'a ShredReason,
     /// Whether they are closed, to be shredded when the hold ends; otherwise nothing happens to
     /// them.
@@ -122,7 +122,7 @@ impl Vault {
         reason: &ShredReason,
     ) -> Undurable {
         let cause = Cause {
-            actor: *permit.actor(),
+            actor: permit.initiator(),
             reason,
             closes_held: false,
             revocation: None,
@@ -139,7 +139,7 @@ impl Vault {
         reason: &ShredReason,
     ) -> Undurable {
         let cause = Cause {
-            actor: *permit.actor(),
+            actor: permit.initiator(),
             reason,
             closes_held: true,
             revocation: None,

@@ -24,7 +24,7 @@ impl Vault {
         to: &Tier,
     ) -> Result<bool, Error> {
         let entry = |now| {
-            NewEntry::recording_moved(now, *permit.actor(), recording.id, &recording.tier, to)
+            NewEntry::recording_moved(now, permit.initiator(), recording.id, &recording.tier, to)
         };
         self.relocate(recording, to, entry).await
     }

@@ -157,7 +157,7 @@ impl Vault {
             work::hasten(&mut unit, Kind::Erase, &[recording.id], now).await?;
             let entry = NewEntry::transcript_sealed(
                 now,
-                *permit.actor(),
+                permit.initiator(),
                 recording.id,
                 row.sealed_len,
                 &sha256,

@@ -2,6 +2,7 @@
 
 use std::fs;
 
+use recvault::model::actor::Initiator;
 use serde_json::json;
 
 use crate::world::World;
@@ -71,7 +72,7 @@ async fn a_file_is_taken_in_once() {
         (
             &json!("given"),
             &json!(["recording", "training"]),
-            &json!("operator")
+            &json!(Initiator::Operator.actor())
         )
     );
     let text = world.run(&["consent", "list", "--subject", ANNA]).done();

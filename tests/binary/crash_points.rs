@@ -36,10 +36,12 @@ macro_rules! points {
 
 #[test]
 fn every_named_place_is_tried() {
-    assert_eq!(
-        [TRIED, &crash_turn::tried(), sources::TRIED].concat(),
-        crash::POINTS
-    );
+    let mut tried = [TRIED, &crash_turn::tried(), sources::TRIED].concat();
+    let mut named = crash::POINTS.to_vec();
+    tried.sort_unstable();
+    tried.dedup();
+    named.sort_unstable();
+    assert_eq!(tried, named);
 }
 
 points! {

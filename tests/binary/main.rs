@@ -12,6 +12,7 @@ mod cli_consents;
 mod cli_custody;
 mod cli_init;
 mod cli_policy;
+mod cli_principals;
 mod cli_recordings;
 mod cli_refusals;
 mod cli_tokens;

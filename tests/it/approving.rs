@@ -132,7 +132,7 @@ async fn two_officers_open_together_what_one_may_not_open_alone(database: Databa
     let listed = second.get("/v1/approvals?state=requested").await.json();
     assert_eq!(listed["items"].as_array().unwrap().len(), 1);
     let item = &listed["items"][0];
-    let requester = json!(vault.minted("privacy-officer").row.id);
+    let requester = json!(vault.minted("privacy-officer").principal.id);
     assert_eq!(
         (&item["id"], &item["justification"], &item["tier"]),
         (&asked["id"], &json!(WORDS), &json!("restricted"))

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use bytes::Bytes;
-use recvault::{demo::conversation, flow};
+use recvault::{demo::conversation, flow, model::actor::OsUser};
 use reqwest::Method;
 use serde_json::{Value, json};
 
@@ -44,10 +44,10 @@ async fn a_life_is_written_down_in_order(database: Database) {
     .await
     .unwrap();
 
-    let token = |who: &str| vault.minted(who).row.id.to_string();
+    let actor = |who: &str| vault.minted(who).principal.id.to_string();
     let id = json!(recorded.id);
     let vaults = "vault".to_owned();
-    let operators = "operator".to_owned();
+    let operators = format!("operator:{}", OsUser::of_process());
     let expected = [
         (&operators, "vault.created", Value::Null),
         (&operators, "token.created", Value::Null),
@@ -61,14 +61,14 @@ async fn a_life_is_written_down_in_order(database: Database) {
         (&operators, "token.created", Value::Null),
         (&operators, "token.created", Value::Null),
         (&vaults, "recording.sealed", id.clone()),
-        (&token("agent"), "decision.denied", id.clone()),
-        (&token("stranger"), "decision.denied", id.clone()),
-        (&token("reviewer"), "decision.allowed", id.clone()),
-        (&token("reviewer"), "opening.started", id.clone()),
-        (&token("reviewer"), "decision.denied", id.clone()),
-        (&token("agent"), "decision.denied", id.clone()),
-        (&token("reviewer"), "decision.denied", Value::Null),
-        (&token("privacy-officer"), "shred.fenced", id.clone()),
+        (&actor("agent"), "decision.denied", id.clone()),
+        (&actor("stranger"), "decision.denied", id.clone()),
+        (&actor("reviewer"), "decision.allowed", id.clone()),
+        (&actor("reviewer"), "opening.started", id.clone()),
+        (&actor("reviewer"), "decision.denied", id.clone()),
+        (&actor("agent"), "decision.denied", id.clone()),
+        (&actor("reviewer"), "decision.denied", Value::Null),
+        (&actor("privacy-officer"), "shred.fenced", id.clone()),
         (&vaults, "shred.bytes-removed", id.clone()),
         (&vaults, "source.deleted", id),
         (&operators, "token.revoked", Value::Null),
@@ -93,7 +93,7 @@ async fn a_life_is_written_down_in_order(database: Database) {
     );
     assert_eq!(
         entries[15]["details"],
-        json!({ "grant": entries[14]["details"]["grant"], "artefact": "audio", "from": 100, "to": 200 })
+        json!({ "grant": entries[14]["details"]["grant"], "artefact": "audio", "from": 100, "to": 200, "credential": vault.minted("reviewer").row.id })
     );
     assert_eq!(entries[16]["details"]["reasons"], json!(["grant-expired"]));
     assert_eq!(

@@ -116,7 +116,7 @@ async fn a_person_gets_everything_about_them_and_nothing_else(database: Database
         .await;
     assert!(told.status < 300, "{told:?}");
     vault.anybody().get(&vault.audio(theirs.id).await).await;
-    let heard_by = vault.minted("reviewer").row.id;
+    let heard_by = vault.minted("reviewer").principal.id;
 
     let answer = exported(&vault, "privacy-officer", " +49 (30) 555-01987").await;
     assert_eq!(

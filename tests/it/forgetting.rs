@@ -369,7 +369,7 @@ on_both_databases!(
 async fn a_database_with_a_row_anywhere_is_not_empty() {
     let vault = Recipe::default().by_hand().await;
     for row in [
-        "INSERT INTO budgets (token_id, purpose, day, used) VALUES ('tok_1', 'training', 1, 1)",
+        "INSERT INTO budgets (principal_id, purpose, day, used) VALUES ('prn_1', 'training', 1, 1)",
         "INSERT INTO unjournaled (kind, id, mark, since) VALUES ('token', 'tok_1', 1, 1)",
         "UPDATE audit_head SET seq = 7",
     ] {

@@ -39,6 +39,7 @@ mod messages;
 mod model_based;
 mod nothing_missed;
 mod parties;
+mod principals;
 mod publishing;
 mod reconciling;
 mod restoring;

@@ -17,7 +17,7 @@ use recvault::{
         stand_in::{Fault, RecordingFacts},
     },
     flow::{AccountReconciled, Reconciling},
-    model::{id::RecordingId, reconciled::Reconciled, sid::AccountSid},
+    model::{actor::Initiator, id::RecordingId, reconciled::Reconciled, sid::AccountSid},
 };
 use serde_json::json;
 
@@ -179,7 +179,7 @@ async fn twilio_never_called_and_everything_is_found_all_the_same(database: Data
         .unwrap();
     assert_eq!(
         (&entry["actor"], &entry["details"]["account"]),
-        (&json!("operator"), &json!(vault.account))
+        (&json!(Initiator::Operator.actor()), &json!(vault.account))
     );
     assert_eq!(
         (

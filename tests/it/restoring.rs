@@ -17,7 +17,10 @@ use crate::{
 };
 
 /// A new process over an empty database, rebuilt from the store.
-async fn rebuilt(vault: &TestVault, database: Database) -> (Restored, Process, impl Sized) {
+pub(crate) async fn rebuilt(
+    vault: &TestVault,
+    database: Database,
+) -> (Restored, Process, impl Sized) {
     let (app, ground) = on_an_empty_database(vault, database).await;
     let plan = vault::plan(&app.parts(), Default::default()).await.unwrap();
     let restored = vault::restore(app.parts(), &plan, vault::Claim::TakeOver)

@@ -370,3 +370,6 @@ impl Pace {
             .then(|| Box::pin(tokio::time::sleep_until(self.heard - AHEAD)));
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -20,12 +20,12 @@ use crate::{
 pub(super) async fn why_not(
     mut app: App,
     recording: RecordingId,
-    principal: TokenId,
+    token: TokenId,
     asking: &Asking<'_>,
     out: Out,
 ) -> Result<ExitCode, Failure> {
     let flow = app.flow_as_served().await?;
-    let why = flow.why_not(recording, principal, asking).await?;
+    let why = flow.why_not(recording, token, asking).await?;
     out.facts(&why, || told(&why))?;
     Ok(if why.allowed {
         ExitCode::SUCCESS
@@ -38,6 +38,7 @@ fn told(why: &Why) -> String {
     let Why {
         recording_id,
         principal,
+        token,
         purpose,
         policy_version,
         pinned_version,
@@ -48,10 +49,12 @@ fn told(why: &Why) -> String {
     );
     if let Some((view, until)) = why.view.zip(why.until) {
         return format!(
-            "{principal} may open {recording_id} for {purpose}: {view}, until {until} if asked now ({versions}).\n"
+            "{principal} may, with {token}, open {recording_id} for {purpose}: {view}, until {until} if asked now ({versions}).\n"
         );
     }
-    let mut text = format!("{principal} may not open {recording_id} for {purpose} ({versions}):\n");
+    let mut text = format!(
+        "{principal} may not, with {token}, open {recording_id} for {purpose} ({versions}):\n"
+    );
     for reason in &why.reasons {
         text += &format!(
             "\n{} (clause {}, version {})\n  {}\n  What would have to change: {}.\n",

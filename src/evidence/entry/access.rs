@@ -7,8 +7,8 @@ use super::{NewEntry, reasons};
 use crate::{
     evidence::Event,
     model::{
-        actor::Actor,
-        id::{ApprovalId, GrantId, RecordingId, SubjectId, TokenId},
+        actor::Initiator,
+        id::{ApprovalId, GrantId, PrincipalId, RecordingId, SubjectId},
         name::Purpose,
         time::Timestamp,
     },
@@ -33,32 +33,26 @@ impl NewEntry {
     /// Somebody asks that a second person approve.
     pub fn approval_requested(
         at: Timestamp,
-        by: TokenId,
+        by: Initiator,
         recording: RecordingId,
         approval: ApprovalId,
         purpose: &Purpose,
         expires_at: Timestamp,
     ) -> Self {
         let details = json!({ "approval": approval, "purpose": purpose, "expires_at": expires_at });
-        Self::new(
-            at,
-            Actor::Token(by),
-            Event::ApprovalRequested,
-            Some(recording),
-            details,
-        )
+        Self::new(at, by, Event::ApprovalRequested, Some(recording), details)
     }
 
     /// Why somebody asks is about to be shown to who may approve.
     pub fn approval_shown(
         at: Timestamp,
-        to: TokenId,
+        to: Initiator,
         recording: RecordingId,
         approval: ApprovalId,
     ) -> Self {
         Self::new(
             at,
-            Actor::Token(to),
+            to,
             Event::ApprovalShown,
             Some(recording),
             json!({ "approval": approval }),
@@ -68,28 +62,22 @@ impl NewEntry {
     /// A second person agreed until `expires_at`, or did not, or does no more.
     pub fn approval_decided(
         at: Timestamp,
-        by: TokenId,
+        by: Initiator,
         recording: RecordingId,
-        (approval, requested_by): (ApprovalId, TokenId),
+        (approval, requested_by): (ApprovalId, PrincipalId),
         approved: bool,
         expires_at: Timestamp,
     ) -> Self {
         let expires_at = approved.then_some(expires_at);
         let details = json!({ "approval": approval, "requested_by": requested_by, "approved": approved, "expires_at": expires_at });
-        Self::new(
-            at,
-            Actor::Token(by),
-            Event::ApprovalDecided,
-            Some(recording),
-            details,
-        )
+        Self::new(at, by, Event::ApprovalDecided, Some(recording), details)
     }
 
     /// Somebody wanted to decide on a request and may not; without a denial, because it is their
     /// own.
     pub fn approval_denied(
         at: Timestamp,
-        by: TokenId,
+        by: Initiator,
         recording: RecordingId,
         approval: ApprovalId,
         denial: Option<&Denial>,
@@ -102,7 +90,7 @@ impl NewEntry {
         details.insert("approval".into(), json!(approval));
         Self::new(
             at,
-            Actor::Token(by),
+            by,
             Event::DecisionDenied,
             Some(recording),
             Value::Object(details),
@@ -114,7 +102,7 @@ impl NewEntry {
         let details = json!({ "grant": id, "purpose": grant.purpose(), "tier": grant.tier() });
         Self::new(
             at,
-            Actor::Token(grant.principal()),
+            grant.initiator(),
             Event::GlassBroken,
             Some(grant.recording()),
             details,
@@ -125,40 +113,39 @@ impl NewEntry {
     /// many are left out.
     pub fn subject_exported(
         at: Timestamp,
-        by: TokenId,
+        by: Initiator,
         subject: SubjectId,
         purpose: &Purpose,
         recordings: usize,
         left_out: usize,
     ) -> Self {
         let details = json!({ "subject": subject, "purpose": purpose, "recordings": recordings, "left_out": left_out });
-        Self::new(at, Actor::Token(by), Event::SubjectExported, None, details)
+        Self::new(at, by, Event::SubjectExported, None, details)
     }
 
     /// Something about no single recording was refused. `what` is one of the house's own words.
-    pub fn request_denied(at: Timestamp, by: TokenId, what: &'static str, denial: &Denial) -> Self {
+    pub fn request_denied(
+        at: Timestamp,
+        by: Initiator,
+        what: &'static str,
+        denial: &Denial,
+    ) -> Self {
         let mut details = reasons(denial);
         details.insert("action".into(), json!(what));
-        Self::new(
-            at,
-            Actor::Token(by),
-            Event::DecisionDenied,
-            None,
-            Value::Object(details),
-        )
+        Self::new(at, by, Event::DecisionDenied, None, Value::Object(details))
     }
 
     /// What the catalogue says of a recording was corrected: the names of the fields, of the house
     /// or of the policy, and no values.
     pub fn recording_corrected(
         at: Timestamp,
-        actor: Actor,
+        by: Initiator,
         recording: RecordingId,
         fields: &[String],
     ) -> Self {
         Self::new(
             at,
-            actor,
+            by,
             Event::RecordingCorrected,
             Some(recording),
             json!({ "fields": fields }),
@@ -169,7 +156,7 @@ impl NewEntry {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::model::{access::Principal, recording::Recording};
+    use crate::model::{access::Principal, actor::Actor, id::TokenId, recording::Recording};
 
     const AT: Timestamp = Timestamp::from_millis(1_800_000_000_000);
 
@@ -196,8 +183,9 @@ mod tests {
     #[test]
     fn entries_of_access_have_their_details() {
         let rng = &mut rand::rng();
-        let by = TokenId::random(rng);
-        let other = TokenId::random(rng);
+        let (id, credential) = (PrincipalId::random(rng), TokenId::random(rng));
+        let by = Initiator::Principal { id, credential };
+        let other = PrincipalId::random(rng);
         let approval = ApprovalId::random(rng);
         let recording = RecordingId::random(rng);
         let subject = SubjectId::of_hash(&[7; 32]);
@@ -235,20 +223,16 @@ mod tests {
                 json!({ "subject": subject, "purpose": "legal-request", "recordings": 3, "left_out": 1 }),
             ),
             (
-                NewEntry::recording_corrected(
-                    AT,
-                    Actor::Token(by),
-                    recording,
-                    &["labels.team".into()],
-                ),
+                NewEntry::recording_corrected(AT, by, recording, &["labels.team".into()]),
                 "recording.corrected",
                 json!({ "fields": ["labels.team"] }),
             ),
         ];
-        for (entry, name, details) in cases {
+        for (entry, name, mut details) in cases {
+            details["credential"] = json!(credential);
             assert_eq!(
                 (entry.event().as_str(), entry.actor()),
-                (name, Actor::Token(by))
+                (name, Actor::Principal(id))
             );
             assert_eq!(
                 serde_json::to_value(entry.details()).unwrap(),
@@ -260,7 +244,8 @@ mod tests {
 
     fn someone() -> (Principal, Recording) {
         let principal = Principal {
-            id: TokenId::random(&mut rand::rng()),
+            id: PrincipalId::random(&mut rand::rng()),
+            credential: TokenId::random(&mut rand::rng()),
             roles: Default::default(),
             accounts: Default::default(),
             attributes: Default::default(),

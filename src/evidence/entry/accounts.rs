@@ -5,14 +5,14 @@ use serde_json::json;
 use super::NewEntry;
 use crate::{
     evidence::event::Event,
-    model::{actor::Actor, reconciled::Reconciled, sid::AccountSid, time::Timestamp},
+    model::{actor::Initiator, reconciled::Reconciled, sid::AccountSid, time::Timestamp},
 };
 
 impl NewEntry {
     /// The source's list of an account, of what it made since then, was compared with the vault.
     pub fn reconcile_done(
         at: Timestamp,
-        actor: Actor,
+        by: Initiator,
         account: &AccountSid,
         since: Timestamp,
         found: &Reconciled,
@@ -22,7 +22,7 @@ impl NewEntry {
             "erased": found.erased, "ghosts": found.ghosts, "absent_not_told": found.absent_not_told,
             "completed_not_told": found.completed_not_told,
         });
-        Self::new(at, actor, Event::ReconcileDone, None, details)
+        Self::new(at, by, Event::ReconcileDone, None, details)
     }
 
     /// An existing account was listed to its end.
@@ -35,7 +35,7 @@ impl NewEntry {
         announced: i64,
     ) -> Self {
         let details = json!({ "account": account, "since": since, "until": until, "listed": listed, "announced": announced });
-        Self::new(at, Actor::Operator, Event::BackfillDone, None, details)
+        Self::new(at, Initiator::Operator, Event::BackfillDone, None, details)
     }
 
     /// The accounts were read again: these are new, these are gone, and so many there are now.
@@ -47,6 +47,12 @@ impl NewEntry {
         count: usize,
     ) -> Self {
         let details = json!({ "added": added, "removed": removed, "accounts": count });
-        Self::new(at, Actor::Operator, Event::AccountsReloaded, None, details)
+        Self::new(
+            at,
+            Initiator::Operator,
+            Event::AccountsReloaded,
+            None,
+            details,
+        )
     }
 }

@@ -8,7 +8,7 @@ use super::NewEntry;
 use crate::{
     evidence::Event,
     model::{
-        actor::Actor,
+        actor::Initiator,
         consent::{Statement, Whom},
         id::RecordingId,
         subject::Conversation,
@@ -20,18 +20,18 @@ impl NewEntry {
     /// So many parties of a conversation were named, of whom so many are known.
     pub fn parties_named(
         at: Timestamp,
-        actor: Actor,
+        by: Initiator,
         conversation: &Conversation,
         parties: usize,
         known: usize,
     ) -> Self {
         let details = json!({ "conversation": conversation, "parties": parties, "known": known });
-        Self::new(at, actor, Event::PartiesNamed, None, details)
+        Self::new(at, by, Event::PartiesNamed, None, details)
     }
 
     /// A statement of consent was recorded. Who it is about is a keyed hash, or the source's id of
     /// a conversation.
-    pub fn consent_recorded(at: Timestamp, actor: Actor, statement: &Statement) -> Self {
+    pub fn consent_recorded(at: Timestamp, by: Initiator, statement: &Statement) -> Self {
         let mut details = json!({
             "consent": statement.id,
             "answer": statement.answer,
@@ -42,20 +42,20 @@ impl NewEntry {
             Whom::Subject(subject) => details["subject"] = json!(subject),
             Whom::Leg(conversation, _) => details["conversation"] = json!(conversation),
         }
-        Self::new(at, actor, Event::ConsentRecorded, None, details)
+        Self::new(at, by, Event::ConsentRecorded, None, details)
     }
 
     /// The recording has not the evidence of consent that it needs, and is shredded at this time
     /// unless it arrives.
     pub fn recording_quarantined(
         at: Timestamp,
-        actor: Actor,
+        by: Initiator,
         recording: RecordingId,
         ends: Timestamp,
     ) -> Self {
         Self::new(
             at,
-            actor,
+            by,
             Event::RecordingQuarantined,
             Some(recording),
             json!({ "ends": ends }),
@@ -63,14 +63,8 @@ impl NewEntry {
     }
 
     /// The evidence that the recording needed has arrived.
-    pub fn recording_released(at: Timestamp, actor: Actor, recording: RecordingId) -> Self {
-        Self::new(
-            at,
-            actor,
-            Event::RecordingReleased,
-            Some(recording),
-            json!({}),
-        )
+    pub fn recording_released(at: Timestamp, by: Initiator, recording: RecordingId) -> Self {
+        Self::new(at, by, Event::RecordingReleased, Some(recording), json!({}))
     }
 }
 
@@ -107,7 +101,7 @@ mod tests {
             at: AT,
             recorded_at: AT,
         };
-        let entry = NewEntry::consent_recorded(AT, Actor::Operator, &said);
+        let entry = NewEntry::consent_recorded(AT, Initiator::Operator, &said);
         assert_eq!(
             (entry.event(), entry.recording()),
             (Event::ConsentRecorded, None)
@@ -116,7 +110,7 @@ mod tests {
         assert_eq!(details(&entry), expected);
         // A place may be called as somebody is.
         said.whom = Whom::Leg(conversation.clone(), Some("anna".parse().unwrap()));
-        let entry = NewEntry::consent_recorded(AT, Actor::Operator, &said);
+        let entry = NewEntry::consent_recorded(AT, Initiator::Operator, &said);
         assert_eq!(
             entry.details().get("conversation"),
             Some(&json!(conversation))
@@ -125,7 +119,7 @@ mod tests {
             !entry.details().to_string().contains("anna")
                 && entry.details().get("subject").is_none()
         );
-        let entry = NewEntry::parties_named(AT, Actor::Vault, &conversation, 2, 1);
+        let entry = NewEntry::parties_named(AT, Initiator::Vault, &conversation, 2, 1);
         assert_eq!(
             details(&entry),
             json!({ "conversation": conversation, "parties": 2, "known": 1 })
@@ -135,15 +129,15 @@ mod tests {
     #[test]
     fn quarantine_begins_with_its_end() {
         let id = RecordingId::random(&mut rand::rng());
-        let entry = NewEntry::recording_quarantined(AT, Actor::Vault, id, AT);
+        let entry = NewEntry::recording_quarantined(AT, Initiator::Vault, id, AT);
         assert_eq!(
             (entry.event().as_str(), entry.recording(), details(&entry)),
             ("recording.quarantined", Some(id), json!({ "ends": AT }))
         );
-        let entry = NewEntry::recording_released(AT, Actor::Operator, id);
+        let entry = NewEntry::recording_released(AT, Initiator::Operator, id);
         assert_eq!(
             (entry.event().as_str(), entry.actor(), details(&entry)),
-            ("recording.released", Actor::Operator, json!({}))
+            ("recording.released", Initiator::Operator.actor(), json!({}))
         );
     }
 }

@@ -6,7 +6,7 @@ use super::NewEntry;
 use crate::{
     evidence::{event::Event, shred_reason::ShredReason},
     model::{
-        actor::Actor,
+        actor::Initiator,
         id::{RecordingId, RevocationId},
         name::{HoldName, Purpose},
         time::Timestamp,
@@ -18,7 +18,7 @@ impl NewEntry {
     /// is not written down here.
     pub fn hold_placed(
         at: Timestamp,
-        actor: Actor,
+        by: Initiator,
         recording: RecordingId,
         name: &HoldName,
         purpose: &Purpose,
@@ -27,20 +27,20 @@ impl NewEntry {
     ) -> Self {
         let details =
             json!({ "hold": name, "purpose": purpose, "reason": reason, "review_at": review_at });
-        Self::new(at, actor, Event::HoldPlaced, Some(recording), details)
+        Self::new(at, by, Event::HoldPlaced, Some(recording), details)
     }
 
     /// A hold was lifted; so many still stand.
     pub fn hold_lifted(
         at: Timestamp,
-        actor: Actor,
+        by: Initiator,
         recording: RecordingId,
         name: &HoldName,
         left: i64,
     ) -> Self {
         Self::new(
             at,
-            actor,
+            by,
             Event::HoldLifted,
             Some(recording),
             json!({ "hold": name, "holds_left": left }),
@@ -50,7 +50,7 @@ impl NewEntry {
     /// A recording is closed: to everything but the holds that keep it, or to these purposes.
     pub fn recording_revoked(
         at: Timestamp,
-        actor: Actor,
+        by: Initiator,
         recording: RecordingId,
         revocation: Option<RevocationId>,
         reason: &ShredReason,
@@ -66,7 +66,7 @@ impl NewEntry {
         }
         Self::new(
             at,
-            actor,
+            by,
             Event::RecordingRevoked,
             Some(recording),
             details.into(),
@@ -77,14 +77,14 @@ impl NewEntry {
     /// would connect their recordings for whoever reads the log.
     pub fn revocation_begun(
         at: Timestamp,
-        actor: Actor,
+        by: Initiator,
         revocation: RevocationId,
         reach: &'static str,
         purposes: &std::collections::BTreeSet<Purpose>,
         reason: &ShredReason,
     ) -> Self {
         let details = json!({ "revocation": revocation, "reach": reach, "purposes": purposes, "reason": reason });
-        Self::new(at, actor, Event::RevocationBegun, None, details)
+        Self::new(at, by, Event::RevocationBegun, None, details)
     }
 
     /// Everything that a revocation reaches has an outcome: so many are shredded, so many kept by
@@ -97,6 +97,6 @@ impl NewEntry {
         closed: u64,
     ) -> Self {
         let details = json!({ "revocation": revocation, "shredded": shredded, "held": held, "closed": closed });
-        Self::new(at, Actor::Vault, Event::RevocationDone, None, details)
+        Self::new(at, Initiator::Vault, Event::RevocationDone, None, details)
     }
 }

@@ -6,7 +6,7 @@ use super::NewEntry;
 use crate::{
     evidence::event::Event,
     model::{
-        actor::Actor,
+        actor::Initiator,
         id::RecordingId,
         source::{CopyKind, CopyState, SourceCopy},
         time::Timestamp,
@@ -56,7 +56,7 @@ impl NewEntry {
         }
         Self::new(
             at,
-            Actor::Vault,
+            Initiator::Vault,
             Event::SourceDeleted,
             Some(recording),
             Value::Object(details),
@@ -67,7 +67,7 @@ impl NewEntry {
     pub fn source_stopped(at: Timestamp, recording: RecordingId) -> Self {
         Self::new(
             at,
-            Actor::Vault,
+            Initiator::Vault,
             Event::SourceStopped,
             Some(recording),
             json!({}),

@@ -15,7 +15,8 @@ const SECRET: &str = "Anna Schmidt, +1 555 0100, asked";
 
 fn principal(role: &str) -> Principal {
     Principal {
-        id: TokenId::random(&mut rand::rng()),
+        id: PrincipalId::random(&mut rand::rng()),
+        credential: TokenId::random(&mut rand::rng()),
         roles: [role.parse::<Role>().unwrap()].into(),
         accounts: [format!("AC{}", "0".repeat(32)).parse().unwrap()].into(),
         attributes: Default::default(),
@@ -61,7 +62,7 @@ fn an_allowed_decision_and_its_opening_name_the_grant() {
     let allowed = NewEntry::decision_allowed(AT, &grant, id);
     assert_eq!(
         (allowed.at(), allowed.actor(), allowed.event()),
-        (AT, Actor::Token(principal.id), Event::DecisionAllowed)
+        (AT, Actor::Principal(principal.id), Event::DecisionAllowed)
     );
     assert_eq!(allowed.recording(), Some(recording.id));
     assert_eq!(
@@ -69,12 +70,13 @@ fn an_allowed_decision_and_its_opening_name_the_grant() {
         json!({
             "grant": id, "clause": "purposes/legal-request", "purpose": "legal-request", "tier": "restricted", "view": "audio", "justified": true,
             "policy_digest": rulebook.current().digest(), "expires_at": "2027-01-15T08:05:00.000Z",
+            "credential": principal.credential,
         })
     );
     let opening = NewEntry::opening_started(AT, &grant, id, Artefact::Audio, &(0..65_536));
     assert_eq!(
         serde_json::to_value(opening.details()).unwrap(),
-        json!({ "grant": id, "artefact": "audio", "from": 0, "to": 65_536 })
+        json!({ "grant": id, "artefact": "audio", "from": 0, "to": 65_536, "credential": principal.credential })
     );
     assert!(
         !format!("{allowed:?}{opening:?}").contains("Anna"),
@@ -113,6 +115,7 @@ fn a_denied_decision_names_every_reason_and_nothing_that_was_typed() {
         keys(&known),
         [
             "clauses",
+            "credential",
             "justified",
             "policy_digest",
             "purpose",
@@ -178,7 +181,7 @@ fn a_refused_action_is_written_down() {
     let entry = NewEntry::action_denied(AT, &reviewer, Action::Shred, None, &denial);
     assert_eq!(
         serde_json::to_value(entry.details()).unwrap(),
-        json!({ "action": "shred", "reasons": ["role-not-allowed"], "clauses": ["actions/shred"], "policy_digest": rulebook.current().digest() })
+        json!({ "action": "shred", "reasons": ["role-not-allowed"], "clauses": ["actions/shred"], "policy_digest": rulebook.current().digest(), "credential": reviewer.credential })
     );
 }
 
@@ -199,12 +202,12 @@ fn every_other_event_has_its_details() {
             json!({ "vault": vault, "signing_key": signer.key_id() }),
         ),
         (
-            NewEntry::policy_in_force(AT, Actor::Operator, rulebook.current()),
+            NewEntry::policy_in_force(AT, Initiator::Operator, rulebook.current()),
             "policy.in-force",
             json!({ "version": "1", "policy_digest": digest }),
         ),
         (
-            NewEntry::policy_published(AT, Actor::Operator, rulebook.current()),
+            NewEntry::policy_published(AT, Initiator::Operator, rulebook.current()),
             "policy.published",
             json!({ "version": "1", "policy_digest": digest, "effective": "2026-01-01T00:00:00.000Z" }),
         ),
@@ -219,15 +222,9 @@ fn every_other_event_has_its_details() {
             json!({}),
         ),
         (
-            NewEntry::shred_fenced(
-                AT,
-                Actor::Token(reviewer.id),
-                recording.id,
-                receipt,
-                &reason,
-            ),
+            NewEntry::shred_fenced(AT, reviewer.initiator(), recording.id, receipt, &reason),
             "shred.fenced",
-            json!({ "receipt": receipt, "reason": "subject-request" }),
+            json!({ "receipt": receipt, "reason": "subject-request", "credential": reviewer.credential }),
         ),
         (
             NewEntry::shred_bytes_removed(AT, recording.id, receipt),
@@ -240,14 +237,14 @@ fn every_other_event_has_its_details() {
             json!({}),
         ),
         (
-            NewEntry::token_created(AT, Actor::Operator, &reviewer, None),
+            NewEntry::token_created(AT, Initiator::Operator, &reviewer, None),
             "token.created",
-            json!({ "token": reviewer.id, "roles": ["reviewer"], "accounts": reviewer.accounts, "expires_at": null }),
+            json!({ "token": reviewer.credential, "principal": reviewer.id, "roles": ["reviewer"], "accounts": reviewer.accounts, "expires_at": null }),
         ),
         (
-            NewEntry::token_revoked(AT, Actor::Operator, reviewer.id),
+            NewEntry::token_revoked(AT, Initiator::Operator, reviewer.credential, reviewer.id),
             "token.revoked",
-            json!({ "token": reviewer.id }),
+            json!({ "token": reviewer.credential, "principal": reviewer.id }),
         ),
         (
             NewEntry::work_dead(AT, "fetch", 12, recording.id),
@@ -255,7 +252,7 @@ fn every_other_event_has_its_details() {
             json!({ "kind": "fetch", "attempts": 12 }),
         ),
         (
-            NewEntry::work_retried(AT, Actor::Operator, None, 7),
+            NewEntry::work_retried(AT, Initiator::Operator, None, 7),
             "work.retried",
             json!({ "pieces": 7 }),
         ),
@@ -294,7 +291,7 @@ fn an_entry_reads_as_json() {
 #[test]
 fn a_reclassification_names_kinds_of_rules_and_a_transcript_its_ciphertext() {
     let rulebook = rulebook();
-    let actor = Actor::Token(principal("privacy-officer").id);
+    let officer = principal("privacy-officer");
     let recording = recording(&rulebook, "standard");
     let to = "restricted".parse().unwrap();
     let moved = NewEntry::recording_reclassified(
@@ -317,14 +314,19 @@ fn a_reclassification_names_kinds_of_rules_and_a_transcript_its_ciphertext() {
         details,
         json!({ "from": "standard", "to": "restricted", "because": ["card-number", "words"] })
     );
-    let sealed = NewEntry::transcript_sealed(AT, actor, recording.id, 123, &[0xab; 32]);
+    let sealed =
+        NewEntry::transcript_sealed(AT, officer.initiator(), recording.id, 123, &[0xab; 32]);
     assert_eq!(
         (sealed.actor(), sealed.event(), sealed.recording()),
-        (actor, Event::TranscriptSealed, Some(recording.id))
+        (
+            Actor::Principal(officer.id),
+            Event::TranscriptSealed,
+            Some(recording.id)
+        )
     );
     assert_eq!(
         serde_json::to_value(sealed.details()).unwrap(),
-        json!({ "sealed_len": 123, "ciphertext_sha256": "ab".repeat(32) })
+        json!({ "sealed_len": 123, "ciphertext_sha256": "ab".repeat(32), "credential": officer.credential })
     );
 }
 

@@ -5,7 +5,7 @@ use serde_json::json;
 use super::NewEntry;
 use crate::{
     evidence::event::Event,
-    model::{actor::Actor, id::RecordingId, origin::Origin, time::Timestamp},
+    model::{actor::Initiator, id::RecordingId, origin::Origin, time::Timestamp},
 };
 
 impl NewEntry {
@@ -18,6 +18,6 @@ impl NewEntry {
         recording: Option<RecordingId>,
     ) -> Self {
         let details = json!({ "kind": "transcript", "made_by": origin.kind(), "sid": origin.sid(), "attempts": attempts });
-        Self::new(at, Actor::Vault, Event::WorkDead, recording, details)
+        Self::new(at, Initiator::Vault, Event::WorkDead, recording, details)
     }
 }

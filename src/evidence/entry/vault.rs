@@ -3,15 +3,21 @@
 use serde_json::json;
 
 use super::{super::event::Event, NewEntry};
-use crate::model::{actor::Actor, id::DatabaseId, name::Tier, time::Timestamp};
+use crate::model::{actor::Initiator, id::DatabaseId, name::Tier, time::Timestamp};
 
 impl NewEntry {
     /// The epoch turned: so many pages have new keys, and so many shreds are out of reach of the
     /// next root.
-    pub fn epoch_turned(at: Timestamp, actor: Actor, epoch: u64, pages: u64, covered: u64) -> Self {
+    pub fn epoch_turned(
+        at: Timestamp,
+        by: Initiator,
+        epoch: u64,
+        pages: u64,
+        covered: u64,
+    ) -> Self {
         Self::new(
             at,
-            actor,
+            by,
             Event::EpochTurned,
             None,
             json!({ "epoch": epoch, "pages": pages, "covered": covered }),
@@ -23,7 +29,7 @@ impl NewEntry {
     pub fn snapshot_verified(at: Timestamp, snapshot: &str, keys: u64) -> Self {
         Self::new(
             at,
-            Actor::Vault,
+            Initiator::Vault,
             Event::SnapshotVerified,
             None,
             json!({ "snapshot": snapshot, "keys": keys }),
@@ -34,7 +40,7 @@ impl NewEntry {
     pub fn root_condemned(at: Timestamp, kept: u64) -> Self {
         Self::new(
             at,
-            Actor::Vault,
+            Initiator::Vault,
             Event::RootCondemned,
             None,
             json!({ "kept_epoch": kept }),
@@ -45,7 +51,7 @@ impl NewEntry {
     pub fn root_destroyed(at: Timestamp, kept: u64) -> Self {
         Self::new(
             at,
-            Actor::Vault,
+            Initiator::Vault,
             Event::RootDestroyed,
             None,
             json!({ "kept_epoch": kept }),
@@ -53,10 +59,10 @@ impl NewEntry {
     }
 
     /// So many pages, of one tier or of all, get new keys in the next turn.
-    pub fn keys_rotated(at: Timestamp, actor: Actor, tier: Option<&Tier>, pages: u64) -> Self {
+    pub fn keys_rotated(at: Timestamp, by: Initiator, tier: Option<&Tier>, pages: u64) -> Self {
         Self::new(
             at,
-            actor,
+            by,
             Event::KeysRotated,
             None,
             json!({ "tier": tier, "pages": pages }),
@@ -67,7 +73,7 @@ impl NewEntry {
     /// were any.
     pub fn vault_restored(at: Timestamp, snapshot: &str, known_to: i64, numbered_to: i64) -> Self {
         let details = json!({ "snapshot": snapshot, "entries_known_to": known_to, "entries_numbered_to": numbered_to });
-        Self::new(at, Actor::Operator, Event::VaultRestored, None, details)
+        Self::new(at, Initiator::Operator, Event::VaultRestored, None, details)
     }
 
     /// A rebuilding goes on although the store has lost something of the entries from `first` to
@@ -75,7 +81,7 @@ impl NewEntry {
     pub fn restore_gap_accepted(at: Timestamp, first: i64, last: i64) -> Self {
         Self::new(
             at,
-            Actor::Operator,
+            Initiator::Operator,
             Event::RestoreGapAccepted,
             None,
             json!({ "first": first, "last": last }),
@@ -83,10 +89,10 @@ impl NewEntry {
     }
 
     /// An operator said that the clock is right; `before` is what was believed until then.
-    pub fn clock_accepted(at: Timestamp, actor: Actor, before: Option<Timestamp>) -> Self {
+    pub fn clock_accepted(at: Timestamp, by: Initiator, before: Option<Timestamp>) -> Self {
         Self::new(
             at,
-            actor,
+            by,
             Event::ClockAccepted,
             None,
             json!({ "believed_before": before }),
@@ -94,10 +100,10 @@ impl NewEntry {
     }
 
     /// The epoch's turn was taken away from a holder.
-    pub fn turn_released(at: Timestamp, actor: Actor, holder: &str, until: Timestamp) -> Self {
+    pub fn turn_released(at: Timestamp, by: Initiator, holder: &str, until: Timestamp) -> Self {
         Self::new(
             at,
-            actor,
+            by,
             Event::TurnReleased,
             None,
             json!({ "holder": holder, "until": until }),
@@ -108,7 +114,7 @@ impl NewEntry {
     pub fn custody_changed(at: Timestamp, epochs: &[u64]) -> Self {
         Self::new(
             at,
-            Actor::Operator,
+            Initiator::Operator,
             Event::CustodyChanged,
             None,
             json!({ "epochs": epochs }),
@@ -118,14 +124,14 @@ impl NewEntry {
     /// This database took custody over; from whom, if anybody had it.
     pub fn custody_taken(at: Timestamp, from: Option<DatabaseId>, to: DatabaseId) -> Self {
         let details = json!({ "from": from.map(|from| from.to_string()), "to": to.to_string() });
-        Self::new(at, Actor::Operator, Event::CustodyTaken, None, details)
+        Self::new(at, Initiator::Operator, Event::CustodyTaken, None, details)
     }
 
     /// Another database took custody over: this one opens and writes nothing any more.
     pub fn custody_lost(at: Timestamp, to: DatabaseId) -> Self {
         Self::new(
             at,
-            Actor::Vault,
+            Initiator::Vault,
             Event::CustodyLost,
             None,
             json!({ "to": to.to_string() }),
@@ -133,10 +139,10 @@ impl NewEntry {
     }
 
     /// A drill was held, and whether its two halves came out well.
-    pub fn drill_held(at: Timestamp, actor: Actor, recovers: bool, forgets: bool) -> Self {
+    pub fn drill_held(at: Timestamp, by: Initiator, recovers: bool, forgets: bool) -> Self {
         Self::new(
             at,
-            actor,
+            by,
             Event::DrillHeld,
             None,
             json!({ "recovers": recovers, "forgets": forgets }),

@@ -21,7 +21,7 @@ use crate::{
         revocations,
     },
     model::{
-        actor::Actor,
+        actor::Initiator,
         details::Found,
         id::RevocationId,
         name::LegName,
@@ -129,8 +129,8 @@ impl Flow {
         keeping: Keeping,
     ) -> Result<Seated, Error> {
         let actor = match by {
-            By::Application(permit) => *permit.actor(),
-            By::Vault => Actor::Vault,
+            By::Application(permit) => permit.initiator(),
+            By::Vault => Initiator::Vault,
         };
         // Somebody new in a conversation may not have consented.
         let news = News {

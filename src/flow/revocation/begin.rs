@@ -14,7 +14,7 @@ use crate::{
         revocations::{self, Revocation},
     },
     model::{
-        actor::Actor,
+        actor::Initiator,
         consent::{RECORDING, Statement, Whom},
         id::{ConsentId, RecordingId, RevocationId},
         name::Purpose,
@@ -76,7 +76,7 @@ impl Flow {
                 let reach = revocation.target.kind();
                 let begun = NewEntry::revocation_begun(
                     now,
-                    revocation.actor,
+                    permit.initiator(),
                     id,
                     reach,
                     &revocation.purposes,
@@ -97,7 +97,7 @@ impl Flow {
     pub(in crate::flow) async fn begin_withdrawals(
         &self,
         unit: &mut Unit,
-        actor: Actor,
+        by: Initiator,
         withdrawals: &[&Statement],
         now: Timestamp,
     ) -> Result<(Vec<NewEntry>, Vec<RevocationId>), Error> {
@@ -115,7 +115,7 @@ impl Flow {
             let reason = "consent-withdrawn".parse().expect("it is a code");
             entries.push(NewEntry::revocation_begun(
                 now,
-                actor,
+                by,
                 id,
                 target.kind(),
                 &purposes,
@@ -128,7 +128,7 @@ impl Flow {
                 purposes,
                 accounts,
                 reason,
-                actor,
+                actor: by.actor(),
                 revoked_at: now,
                 is_done: false,
                 cursor: None,
@@ -240,7 +240,7 @@ impl Flow {
             purposes,
             accounts: permit.accounts().clone(),
             reason: reason.clone(),
-            actor: *permit.actor(),
+            actor: permit.actor(),
             revoked_at: self.now(),
             is_done: false,
             cursor: None,

@@ -7,6 +7,7 @@ use crate::{
     model::{
         recording::Recording,
         sid::{CallSid, RecordingSid, TranscriptSid},
+        text::is_prose,
         transcript::{
             MAX_CHARS, MAX_MS, MAX_WORD_CHARS, MAX_WORDS, Said, Sentence, Transcript, Word,
         },
@@ -186,7 +187,7 @@ pub(super) fn cut(said: &Said, most: usize) -> Said {
     Said::new(
         said.expose()
             .chars()
-            .filter(|c| *c != '\0')
+            .filter(|c| is_prose(*c))
             .take(most)
             .collect(),
     )

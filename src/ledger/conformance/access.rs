@@ -11,7 +11,7 @@ use crate::{
         tokens::{self, TokenRow},
     },
     model::{
-        id::{GrantId, RecordingId, TokenId},
+        id::{GrantId, PrincipalId, RecordingId, TokenId},
         time::Timestamp,
     },
 };
@@ -38,6 +38,7 @@ fn token() -> TokenRow {
     TokenRow {
         attributes: [("team".parse().unwrap(), ["north".to_owned()].into())].into(),
         id: token_id(),
+        principal: PrincipalId::random(&mut rand::rng()),
         label: "billing system".into(),
         roles: vec![parsed("reviewer")],
         accounts: Vec::new(),
@@ -49,6 +50,7 @@ fn token() -> TokenRow {
 
 async fn given(world: &World, token: &TokenRow, hash: &str) {
     let mut tx = world.tx().await;
+    super::principals::enter(&mut tx, token.principal).await;
     tokens::insert(&mut tx, token, hash).await.unwrap();
     tx.commit().await.unwrap();
 }
@@ -83,9 +85,13 @@ async fn a_revoked_token_is_nobodys(world: &World) {
     given(world, &revoked, "h1").await;
     given(world, &other, "h2").await;
     let mut tx = world.tx().await;
-    assert!(tokens::revoke(&mut tx, revoked.id, at(5)).await.unwrap());
-    assert!(!tokens::revoke(&mut tx, revoked.id, at(6)).await.unwrap());
-    assert!(!tokens::revoke(&mut tx, token_id(), at(6)).await.unwrap());
+    for (id, now, whose) in [
+        (revoked.id, 5, Some(revoked.principal)),
+        (revoked.id, 6, None),
+        (token_id(), 6, None),
+    ] {
+        assert_eq!(tokens::revoke(&mut tx, id, at(now)).await.unwrap(), whose);
+    }
     tx.commit().await.unwrap();
     let mut tx = world.ledger.read().await.unwrap();
     assert_eq!(

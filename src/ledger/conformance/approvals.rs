@@ -15,7 +15,7 @@ use crate::{
         recordings,
     },
     model::{
-        id::{ApprovalId, RecordingId, TokenId},
+        id::{ApprovalId, PrincipalId, RecordingId},
         name::Purpose,
     },
 };
@@ -31,8 +31,8 @@ every_database!(
 const MINUTE: i64 = 60_000;
 const DAY: i64 = 24 * 60 * MINUTE;
 
-fn token() -> TokenId {
-    TokenId::random(&mut rand::rng())
+fn somebody() -> PrincipalId {
+    PrincipalId::random(&mut rand::rng())
 }
 
 fn approval_id() -> ApprovalId {
@@ -47,7 +47,7 @@ fn request(recording: RecordingId, millis: i64) -> ApprovalRow {
     ApprovalRow {
         id: approval_id(),
         recording,
-        token: token(),
+        requested_by: somebody(),
         purpose: purpose(),
         justification: vec![0, 1, 255],
         stage: Stage::Requested,
@@ -79,7 +79,7 @@ async fn sealed(world: &World, count: u32) -> Vec<RecordingId> {
 async fn a_request_comes_back_as_it_was_made(world: &World) {
     let id = world.one_announced().await;
     let waiting = request(id, 0);
-    let by = token();
+    let by = somebody();
     let decided = ApprovalRow {
         stage: Stage::Refused,
         decided_at: Some(at(9)),
@@ -100,7 +100,7 @@ async fn a_request_comes_back_as_it_was_made(world: &World) {
 async fn an_approval_is_for_one_principal_recording_and_purpose_and_for_a_time(world: &World) {
     let ids = sealed(world, 2).await;
     let row = request(ids[0], 0);
-    let by = token();
+    let by = somebody();
     entered(world, &[&row]).await;
     let until = async |recording, token, purpose: &Purpose, now| {
         approvals::approved_until(
@@ -114,7 +114,7 @@ async fn an_approval_is_for_one_principal_recording_and_purpose_and_for_a_time(w
         .unwrap()
     };
     assert_eq!(
-        until(ids[0], row.token, &row.purpose, 1).await,
+        until(ids[0], row.requested_by, &row.purpose, 1).await,
         None,
         "a request is no approval"
     );
@@ -131,21 +131,21 @@ async fn an_approval_is_for_one_principal_recording_and_purpose_and_for_a_time(w
     .unwrap();
     tx.commit().await.unwrap();
     assert_eq!(
-        until(ids[0], row.token, &row.purpose, 999).await,
+        until(ids[0], row.requested_by, &row.purpose, 999).await,
         Some(at(1000))
     );
     assert_eq!(
-        until(ids[0], row.token, &row.purpose, 1000).await,
+        until(ids[0], row.requested_by, &row.purpose, 1000).await,
         None,
         "it is over"
     );
     assert_eq!(
-        until(ids[1], row.token, &row.purpose, 999).await,
+        until(ids[1], row.requested_by, &row.purpose, 999).await,
         None,
         "another recording"
     );
     assert_eq!(
-        until(ids[0], token(), &row.purpose, 999).await,
+        until(ids[0], somebody(), &row.purpose, 999).await,
         None,
         "another principal"
     );
@@ -155,7 +155,7 @@ async fn an_approval_is_for_one_principal_recording_and_purpose_and_for_a_time(w
         "not who approved"
     );
     assert_eq!(
-        until(ids[0], row.token, &parsed("training"), 999).await,
+        until(ids[0], row.requested_by, &parsed("training"), 999).await,
         None,
         "another purpose"
     );
@@ -172,7 +172,7 @@ async fn an_approval_is_for_one_principal_recording_and_purpose_and_for_a_time(w
     .unwrap();
     tx.commit().await.unwrap();
     assert_eq!(
-        until(ids[0], row.token, &row.purpose, 999).await,
+        until(ids[0], row.requested_by, &row.purpose, 999).await,
         None,
         "it was taken back"
     );
@@ -182,7 +182,7 @@ async fn a_request_is_decided_once_and_in_time(world: &World) {
     let id = world.one_announced().await;
     let row = request(id, 0);
     let late = request(id, 0);
-    let by = token();
+    let by = somebody();
     entered(world, &[&row, &late]).await;
     let mut tx = world.tx().await;
     let decide = (Stage::Requested, Stage::Approved);
@@ -217,7 +217,7 @@ async fn of_two_who_decide_at_once_one_does(world: &World) {
                     &mut unit,
                     id,
                     (Stage::Requested, to),
-                    token(),
+                    somebody(),
                     at(MINUTE),
                     at(1),
                 )
@@ -254,7 +254,7 @@ async fn requests_are_listed_by_what_was_asked_for(world: &World) {
         &mut tx,
         rows[1].id,
         (Stage::Requested, Stage::Approved),
-        token(),
+        somebody(),
         at(DAY),
         at(11),
     )
@@ -338,21 +338,32 @@ async fn requests_are_listed_by_what_was_asked_for(world: &World) {
     assert_eq!(listed(Filter { accounts, ..all() }, 9).await, [1]);
     let mut tx = world.ledger.read().await.unwrap();
     for (row, waits) in [(&rows[0], true), (&rows[1], false)] {
-        let found =
-            approvals::find_waiting(&mut tx, row.recording, row.token, &row.purpose, at(20))
-                .await
-                .unwrap();
+        let found = approvals::find_waiting(
+            &mut tx,
+            row.recording,
+            row.requested_by,
+            &row.purpose,
+            at(20),
+        )
+        .await
+        .unwrap();
         assert_eq!(found.is_some(), waits);
         assert_eq!(
-            approvals::find_waiting(&mut tx, row.recording, token(), &row.purpose, at(20))
+            approvals::find_waiting(&mut tx, row.recording, somebody(), &row.purpose, at(20))
                 .await
                 .unwrap(),
             None
         );
         assert_eq!(
-            approvals::find_waiting(&mut tx, row.recording, row.token, &row.purpose, at(MINUTE))
-                .await
-                .unwrap(),
+            approvals::find_waiting(
+                &mut tx,
+                row.recording,
+                row.requested_by,
+                &row.purpose,
+                at(MINUTE)
+            )
+            .await
+            .unwrap(),
             None
         );
     }

@@ -8,7 +8,10 @@ use super::{World, at};
 use crate::{
     evidence::{NewEntry, Position},
     ledger::{Error, audit},
-    model::{actor::Actor, id::TokenId},
+    model::{
+        actor::Initiator,
+        id::{PrincipalId, TokenId},
+    },
 };
 
 every_database!(
@@ -23,7 +26,7 @@ every_database!(
 fn entry(pieces: u64) -> NewEntry {
     NewEntry::work_retried(
         at(i64::try_from(pieces).unwrap()),
-        Actor::Operator,
+        Initiator::Operator,
         None,
         pieces,
     )
@@ -39,10 +42,15 @@ async fn append(world: &World, entry: NewEntry) -> i64 {
 async fn entries_come_back_in_order_as_they_were_written(world: &World) {
     let recording = world.one_announced().await;
     let token = TokenId::random(&mut rand::rng());
+    let principal = PrincipalId::random(&mut rand::rng());
+    let by = Initiator::Principal {
+        id: principal,
+        credential: token,
+    };
     let written = [
         entry(3),
         NewEntry::work_dead(at(9), "fetch", 12, recording),
-        NewEntry::token_revoked(at(8), Actor::Token(token), token),
+        NewEntry::token_revoked(at(8), by, token, principal),
         entry(0),
     ];
     for (expected, entry) in (1..).zip(written.clone()) {

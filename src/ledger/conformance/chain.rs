@@ -215,7 +215,7 @@ async fn a_number_that_is_given_twice_closes_the_ledger(world: &World) {
 async fn only_a_database_without_a_row_is_empty(world: &World) {
     drop(world.ledger.begin_empty().await.unwrap());
     for row in [
-        "INSERT INTO budgets (token_id, purpose, day, used) VALUES ('tok_1', 'training', 1, 1)",
+        "INSERT INTO budgets (principal_id, purpose, day, used) VALUES ('prn_1', 'training', 1, 1)",
         "INSERT INTO unjournaled (kind, id, mark, since) VALUES ('token', 'tok_1', 1, 1)",
         "UPDATE audit_head SET seq = 1",
         "UPDATE turner SET journaled_to = 1",

@@ -15,7 +15,7 @@ use crate::{
         recordings,
     },
     model::{
-        actor::Actor,
+        actor::{Actor, Initiator},
         consent::{Answer, Method, Statement, Whom},
         id::{ConsentId, RecordingId, SubjectId},
         name::LegName,
@@ -75,7 +75,7 @@ fn row(number: u32, whom: Whom) -> ConsentRow {
     ConsentRow {
         statement,
         evidence: Vec::new(),
-        recorded_by: Actor::Operator,
+        recorded_by: Initiator::Operator.actor(),
     }
 }
 
@@ -129,7 +129,7 @@ async fn a_statement_comes_back_as_it_was_told(world: &World) {
     place.statement.disclosure = Some("d".repeat(64));
     place.statement.policy_version = Some("1".into());
     place.evidence = vec![0, 255, 7];
-    place.recorded_by = Actor::Token(parsed(&format!("tok_{:032x}", 5)));
+    place.recorded_by = Actor::Principal(parsed(&format!("prn_{:032x}", 5)));
     let everybody = row(3, Whom::Leg(conference(1), None));
     let rows = [person.clone(), place.clone(), everybody.clone()];
     assert_eq!(told(world, &rows).await.len(), 3);

@@ -8,10 +8,10 @@ use crate::{
     ledger::{
         Error, Term, audit, grants,
         keys::{self, KeyEntry},
-        recordings, tokens, work,
+        principals, recordings, tokens, work,
     },
     model::{
-        actor::Actor,
+        actor::Initiator,
         artefact::Leg,
         id::{PageId, ReceiptId},
     },
@@ -96,7 +96,7 @@ async fn a_database_that_takes_no_writes_keeps_nothing_of_a_batch(world: &World)
     let mut tx = again.begin().await.unwrap();
     audit::append(
         &mut tx,
-        NewEntry::work_retried(at(1), Actor::Operator, None, 0),
+        NewEntry::work_retried(at(1), Initiator::Operator, None, 0),
     )
     .await
     .unwrap();
@@ -295,8 +295,10 @@ async fn a_row_that_cannot_be_names_table_column_and_id(world: &World) {
     tx.commit().await.unwrap();
     world
         .sql(&[
-            "INSERT INTO tokens (id, hash, label, roles, accounts, created_at, expires_at)
-             VALUES ('tok_00000000000000000000000000000001', 'h1', '', '[\"not a role\"]', '[]', 0, 1)",
+            "INSERT INTO principals (id, kind, issuer, subject, label, created_at)
+             VALUES ('prn_00000000000000000000000000000001', 'android', 'local', 'a', '', 0)",
+            "INSERT INTO tokens (id, hash, label, roles, accounts, created_at, expires_at, principal_id)
+             VALUES ('tok_00000000000000000000000000000001', 'h1', '', '[\"not a role\"]', '[]', 0, 1, 'prn_00000000000000000000000000000001')",
             "INSERT INTO grants (id, hash, recording_id, token_id, purpose, justified, policy_digest, issued_at, expires_at)
              SELECT 'grt_1', 'g1', id, 'tok_00000000000000000000000000000001', 'quality-review', 1, '', 0, 1 FROM recordings LIMIT 1",
             "INSERT INTO audit (seq, at, actor, event, recording_id, details) VALUES (1, 0, 'somebody', 'work.dead', NULL, '{}')",
@@ -341,6 +343,12 @@ async fn a_row_that_cannot_be_names_table_column_and_id(world: &World) {
             "vault",
             "id",
             "vlt_".into(),
+        ),
+        (
+            principals::list(&mut tx).await.err(),
+            "principals",
+            "kind",
+            "prn_00000000000000000000000000000001".into(),
         ),
         (
             tokens::authenticate(&mut tx, "h1", at(0)).await.err(),

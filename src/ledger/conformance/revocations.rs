@@ -13,7 +13,7 @@ use crate::{
         shreds,
     },
     model::{
-        actor::Actor,
+        actor::Initiator,
         id::{ReceiptId, RecordingId, RevocationId, SubjectId},
         revocation::{Outcome, Target},
         subject::Conversation,
@@ -38,7 +38,7 @@ fn revocation(target: Target) -> Revocation {
         purposes: BTreeSet::new(),
         accounts: BTreeSet::new(),
         reason: parsed("subject-request"),
-        actor: Actor::Operator,
+        actor: Initiator::Operator.actor(),
         revoked_at: at(0),
         is_done: false,
         cursor: None,
@@ -438,14 +438,14 @@ async fn what_is_closed_without_a_fence_is_told_to_who_streams(world: &World) {
     let reason = parsed("subject-request");
     let seq = audit::append(
         &mut tx,
-        NewEntry::recording_revoked(at(0), Actor::Operator, ids[0], None, &reason, None),
+        NewEntry::recording_revoked(at(0), Initiator::Operator, ids[0], None, &reason, None),
     )
     .await
     .unwrap();
     let receipt = ReceiptId::random(&mut rand::rng());
     let next = audit::append(
         &mut tx,
-        NewEntry::shred_fenced(at(0), Actor::Operator, ids[1], receipt, &reason),
+        NewEntry::shred_fenced(at(0), Initiator::Operator, ids[1], receipt, &reason),
     )
     .await
     .unwrap();

@@ -10,7 +10,7 @@ use crate::{
         shreds::{self, NewReceipt},
     },
     model::{
-        actor::Actor,
+        actor::Initiator,
         id::{ReceiptId, RecordingId},
     },
 };
@@ -105,7 +105,7 @@ async fn who_asks_again_and_again_misses_no_fence(world: &World) {
         let reason = &reason;
         ledger.unit("fenced", move |mut unit| async move {
             let receipt = receipt();
-            let entry = NewEntry::shred_fenced(at(0), Actor::Operator, id, receipt, reason);
+            let entry = NewEntry::shred_fenced(at(0), Initiator::Operator, id, receipt, reason);
             let seq = unit.audit_now(vec![entry]).await?;
             super::fence(&mut unit, id, at(0), receipt, seq, None).await?;
             Ok::<_, Error>(())

@@ -15,6 +15,8 @@ pub enum Table {
     Policies,
     /// Lives of the root key.
     Epochs,
+    /// Persons and services that act.
+    Principals,
     /// Bearer tokens, as hashes.
     Tokens,
     /// The catalogue.
@@ -55,10 +57,11 @@ pub enum Table {
 
 impl Table {
     /// All of them, in order.
-    pub const ALL: [Self; 21] = [
+    pub const ALL: [Self; 22] = [
         Self::Vault,
         Self::Policies,
         Self::Epochs,
+        Self::Principals,
         Self::Tokens,
         Self::Recordings,
         Self::KeyEntries,
@@ -85,6 +88,7 @@ impl Table {
             Self::Vault => "vault",
             Self::Policies => "policies",
             Self::Epochs => "epochs",
+            Self::Principals => "principals",
             Self::Tokens => "tokens",
             Self::Recordings => "recordings",
             Self::KeyEntries => "key_entries",
@@ -139,6 +143,18 @@ impl Table {
                     ]
                 }
             }
+            Self::Principals => {
+                const {
+                    &[
+                        text("id"),
+                        text("kind"),
+                        text("issuer"),
+                        text("subject"),
+                        text("label"),
+                        int("created_at"),
+                    ]
+                }
+            }
             Self::Tokens => {
                 const {
                     &[
@@ -151,6 +167,7 @@ impl Table {
                         int("expires_at"),
                         maybe_int("revoked_at"),
                         text("attributes"),
+                        text("principal_id"),
                     ]
                 }
             }
@@ -260,13 +277,16 @@ impl Table {
         self.columns().split_at(width).0
     }
 
-    /// The column by which the rows of one recording, token, policy, page, conversation, statement
+    /// The column by which the rows of one recording, principal, token, policy, page, conversation, statement
     /// or revocation are found.
     pub(super) const fn subject(self) -> Option<&'static str> {
         match self {
-            Self::Recordings | Self::Tokens | Self::Pages | Self::Consents | Self::Revocations => {
-                Some("id")
-            }
+            Self::Recordings
+            | Self::Principals
+            | Self::Tokens
+            | Self::Pages
+            | Self::Consents
+            | Self::Revocations => Some("id"),
             Self::KeyEntries
             | Self::Artefacts
             | Self::Details
@@ -389,7 +409,7 @@ const HOLDS: &[Column] = &[
 const APPROVALS: &[Column] = &[
     text("id"),
     text("recording_id"),
-    text("token_id"),
+    text("principal_id"),
     text("purpose"),
     bytes("justification"),
     text("state"),

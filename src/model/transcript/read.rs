@@ -6,6 +6,7 @@ use super::{
     MAX_BYTES, MAX_CHARS, MAX_LOST, MAX_MS, MAX_SENTENCES, MAX_WORD_CHARS, MAX_WORDS, Said,
     Sentence, Transcript,
 };
+use crate::model::text::is_prose;
 
 /// Why a text is no transcript.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -126,11 +127,11 @@ pub(super) fn check(
 fn text(said: &Said, most: usize, at: impl FnOnce() -> String) -> Result<(), InvalidTranscript> {
     let said = said.expose();
     // `nth` and not `count`: what is far too long is not read to its end.
-    let fits = said.chars().nth(most).is_none() && !said.contains('\0');
+    let fits = said.chars().nth(most).is_none() && said.chars().all(is_prose);
     ensure(
         fits,
         at,
-        "is too long (20000 characters a sentence, 200 a word) or holds a NUL character",
+        "is too long (20000 characters a sentence, 200 a word) or holds a control character other than tab and line break",
     )
 }
 

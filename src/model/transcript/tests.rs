@@ -154,6 +154,19 @@ fn what_is_out_of_bounds_is_refused_with_its_place() {
 }
 
 #[test]
+fn no_control_character_stands_in_what_was_said() {
+    let made = |text: &str| Transcript::new("en".into(), "x".into(), vec![sentence(text)]);
+    assert!(made("a\tb\r\nc").is_ok());
+    for c in ['\0', '\u{7}', '\u{1b}', '\u{7f}', '\u{9b}'] {
+        let fault = made(&format!("a{c}")).unwrap_err().to_string();
+        assert!(
+            fault.contains("sentences[0].text") && fault.contains("control character"),
+            "{fault}"
+        );
+    }
+}
+
+#[test]
 fn bounds_hold_to_the_character() {
     let made = |sentences| Transcript::new("en".into(), "x".into(), sentences).is_ok();
     assert!(

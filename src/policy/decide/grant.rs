@@ -9,8 +9,9 @@ use std::{fmt, sync::Arc};
 
 use crate::{
     model::{
+        actor::Initiator,
         artefact::Artefact,
-        id::{RecordingId, TokenId},
+        id::{PrincipalId, RecordingId, TokenId},
         name::{Purpose, Tier},
         time::Timestamp,
     },
@@ -52,7 +53,8 @@ use crate::{
 #[derive(Debug)]
 pub struct Grant {
     recording: RecordingId,
-    principal: TokenId,
+    principal: PrincipalId,
+    credential: TokenId,
     purpose: Purpose,
     justified: bool,
     tier: Tier,
@@ -81,6 +83,7 @@ impl Grant {
         Self {
             recording: facts.recording.id,
             principal: facts.principal.id,
+            credential: facts.principal.credential,
             purpose: facts.purpose.clone(),
             justified: facts.is_justified(),
             tier: facts.recording.tier.clone(),
@@ -100,8 +103,21 @@ impl Grant {
     }
 
     /// By whom.
-    pub fn principal(&self) -> TokenId {
+    pub fn principal(&self) -> PrincipalId {
         self.principal
+    }
+
+    /// By which of their credentials: with it, the grant ends.
+    pub fn credential(&self) -> TokenId {
+        self.credential
+    }
+
+    /// By whom and by which credential, for the audit log.
+    pub fn initiator(&self) -> Initiator {
+        Initiator::Principal {
+            id: self.principal,
+            credential: self.credential,
+        }
     }
 
     /// Why.

@@ -10,6 +10,7 @@ use super::*;
 use crate::{
     model::{
         access::Principal,
+        actor::Initiator,
         consent::{Answer, Statement, Whom},
         name::Purpose,
         recording::{Recording, State},
@@ -281,5 +282,5 @@ fn a_permit_reaches_only_the_principals_accounts() {
             .is_hidden()
     );
     let operator = Permit::of_operator(Action::Shred);
-    assert!(operator.covers(&foreign) && operator.actor().to_string() == "operator");
+    assert!(operator.covers(&foreign) && operator.actor() == Initiator::Operator.actor());
 }

@@ -22,7 +22,7 @@ use crate::{
         recordings, work,
     },
     model::{
-        actor::Actor,
+        actor::Initiator,
         id::{HolderId, RecordingId},
         recording::{Heard, Recording},
         time::Clock,
@@ -86,7 +86,7 @@ pub(super) async fn fly(
     keep(&home, sandbox, &mut old)?;
 
     let before = vault.0.root.key();
-    vault.turn(Actor::Operator).await?;
+    vault.turn(Initiator::Operator).await?;
     say("the small vault has turned: attacking it with its old copies");
     let attack = forget(&vault.0, &old, Some(before), sandbox, &|_| {}).await?;
     let reached_with_old_root = attack.with_kept.unwrap_or(0);

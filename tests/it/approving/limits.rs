@@ -54,7 +54,7 @@ async fn in_an_emergency_an_officer_breaks_the_glass_and_everybody_hears_of_it(d
     assert_eq!(
         (&told[0]["actor"], &told[0]["recording"]),
         (
-            &json!(vault.minted("privacy-officer").row.id),
+            &json!(vault.minted("privacy-officer").principal.id),
             &json!(recorded.id)
         )
     );

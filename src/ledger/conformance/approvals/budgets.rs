@@ -6,7 +6,7 @@ use futures_util::future::join_all;
 
 use super::{
     super::{World, at, parsed},
-    DAY, purpose, token,
+    DAY, purpose, somebody,
 };
 use crate::{
     ledger::{
@@ -14,7 +14,7 @@ use crate::{
         grants::{self, GrantRow},
         tokens::{self, TokenRow},
     },
-    model::id::{GrantId, TokenId},
+    model::id::{GrantId, PrincipalId, TokenId},
 };
 
 every_database!(
@@ -25,18 +25,18 @@ every_database!(
     a_grant_is_opened_for_the_first_time_once,
 );
 
-async fn spent(world: &World, token: TokenId, budget: Option<u32>, millis: i64) -> bool {
+async fn spent(world: &World, principal: PrincipalId, budget: Option<u32>, millis: i64) -> bool {
     let spent = world.ledger.unit("spent", async |mut unit| {
         unit.without_entry("a test");
-        budgets::spend(&mut unit, token, &purpose(), budget, at(millis)).await
+        budgets::spend(&mut unit, principal, &purpose(), budget, at(millis)).await
     });
     spent.await.unwrap()
 }
 
-async fn used(world: &World, token: TokenId, millis: i64) -> u32 {
+async fn used(world: &World, principal: PrincipalId, millis: i64) -> u32 {
     budgets::used(
         &mut world.ledger.read().await.unwrap(),
-        token,
+        principal,
         &purpose(),
         at(millis),
     )
@@ -45,15 +45,15 @@ async fn used(world: &World, token: TokenId, millis: i64) -> u32 {
 }
 
 async fn the_last_opening_of_a_budget_is_had_by_one(world: &World) {
-    let token = token();
-    let spent = join_all((0..20).map(|_| spent(world, token, Some(5), 0))).await;
+    let somebody = somebody();
+    let spent = join_all((0..20).map(|_| spent(world, somebody, Some(5), 0))).await;
     assert_eq!(spent.into_iter().filter(|spent| *spent).count(), 5);
-    assert_eq!(used(world, token, 0).await, 5);
+    assert_eq!(used(world, somebody, 0).await, 5);
 }
 
 async fn a_budget_is_one_principals_purposes_and_days(world: &World) {
-    let one = token();
-    let other = token();
+    let one = somebody();
+    let other = somebody();
     // `at(0)` is some hours after midnight.
     let midnight = DAY - at(0).as_millis().rem_euclid(DAY);
     assert!(spent(world, one, Some(1), midnight - 1).await);
@@ -102,17 +102,17 @@ async fn a_budget_is_one_principals_purposes_and_days(world: &World) {
 }
 
 async fn without_a_budget_openings_are_counted_too(world: &World) {
-    let token = token();
+    let somebody = somebody();
     for _ in 0..3 {
-        assert!(spent(world, token, None, 0).await);
+        assert!(spent(world, somebody, None, 0).await);
     }
-    assert!(!spent(world, token, Some(3), 0).await);
+    assert!(!spent(world, somebody, Some(3), 0).await);
 }
 
 async fn past_days_are_forgotten(world: &World) {
-    let token = token();
+    let somebody = somebody();
     for day in 0..3 {
-        assert!(spent(world, token, None, day * DAY).await);
+        assert!(spent(world, somebody, None, day * DAY).await);
     }
     let mut tx = world.tx().await;
     assert_eq!(budgets::remove_past(&mut tx, at(DAY)).await.unwrap(), 1);
@@ -120,9 +120,9 @@ async fn past_days_are_forgotten(world: &World) {
     tx.commit().await.unwrap();
     assert_eq!(
         (
-            used(world, token, 0).await,
-            used(world, token, DAY).await,
-            used(world, token, 2 * DAY).await
+            used(world, somebody, 0).await,
+            used(world, somebody, DAY).await,
+            used(world, somebody, 2 * DAY).await
         ),
         (0, 1, 1)
     );
@@ -130,7 +130,8 @@ async fn past_days_are_forgotten(world: &World) {
 
 async fn a_grant_is_opened_for_the_first_time_once(world: &World) {
     let bearer = TokenRow {
-        id: token(),
+        id: TokenId::random(&mut rand::rng()),
+        principal: somebody(),
         label: "x".into(),
         roles: Vec::new(),
         accounts: Vec::new(),
@@ -154,6 +155,7 @@ async fn a_grant_is_opened_for_the_first_time_once(world: &World) {
         opened_at: None,
     };
     let mut tx = world.tx().await;
+    super::super::principals::enter(&mut tx, bearer.principal).await;
     tokens::insert(&mut tx, &bearer, "h").await.unwrap();
     grants::insert(&mut tx, &row, "g").await.unwrap();
     assert!(grants::open(&mut tx, row.id, at(5)).await.unwrap());

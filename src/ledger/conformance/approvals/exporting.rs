@@ -2,13 +2,13 @@
 
 use super::{
     super::{World, announcement, at, parsed, recording_id},
-    purpose, token,
+    purpose, somebody,
 };
 use crate::{
     evidence::NewEntry,
     ledger::{Error, accept::Announcement, audit, exports, parties, recordings},
     model::{
-        actor::Actor,
+        actor::{Actor, Initiator},
         id::SubjectId,
         subject::{Conversation, Party},
     },
@@ -123,12 +123,19 @@ async fn the_log_is_read_about_a_few_recordings(world: &World) {
     let subject = SubjectId::random(&mut rand::rng());
     let other = SubjectId::random(&mut rand::rng());
     let entries: Vec<NewEntry> = (0..4)
-        .map(|number| NewEntry::work_retried(at(0), Actor::Operator, Some(recording_id(number)), 1))
-        .chain(
-            [subject, other].map(|subject| {
-                NewEntry::subject_exported(at(7), token(), subject, &purpose(), 1, 0)
-            }),
-        )
+        .map(|number| {
+            NewEntry::work_retried(at(0), Initiator::Operator, Some(recording_id(number)), 1)
+        })
+        .chain([subject, other].map(|subject| {
+            NewEntry::subject_exported(
+                at(7),
+                Initiator::Recorded(Actor::Principal(somebody())),
+                subject,
+                &purpose(),
+                1,
+                0,
+            )
+        }))
         .collect();
     let mut tx = world.tx().await;
     audit::append_all(&mut tx, &entries).await.unwrap();

@@ -9,7 +9,7 @@ use crate::{
         holds::{self, HoldFilter, HoldRow},
         recordings,
     },
-    model::{actor::Actor, id::RecordingId},
+    model::{actor::Initiator, id::RecordingId},
 };
 
 every_database!(
@@ -26,7 +26,7 @@ fn hold(recording: RecordingId, name: &str) -> HoldRow {
         authority: parsed("Landgericht Berlin"),
         review_at: at(1000),
         placed_at: at(1),
-        placed_by: Actor::Operator,
+        placed_by: Initiator::Operator.actor(),
         lifted_at: None,
     }
 }

@@ -1,0 +1,37 @@
+//! `recvault principal`.
+
+use std::process::ExitCode;
+
+use clap::Subcommand;
+
+use super::{Failure, out::Out};
+use crate::{app::App, flow};
+
+/// List principals.
+#[derive(Subcommand)]
+pub(super) enum Principal {
+    /// List persons and services, and how many tokens of theirs still work.
+    List,
+}
+
+impl Principal {
+    pub(super) async fn perform(self, app: App, out: Out) -> Result<ExitCode, Failure> {
+        let Self::List = self;
+        app.unlock_to_read().await?;
+        let principals = flow::list_principals(&app.ledger, &app.clock).await?;
+        out.facts(&principals, || principals.iter().map(line).collect())?;
+        Ok(ExitCode::SUCCESS)
+    }
+}
+
+fn line(listed: &flow::ListedPrincipal) -> String {
+    let flow::ListedPrincipal { row, living_tokens } = listed;
+    let tokens = match living_tokens {
+        1 => "1 token".to_owned(),
+        many => format!("{many} tokens"),
+    };
+    format!(
+        "{}  {}  {}  {}  {tokens}  {}\n",
+        row.id, row.kind, row.issuer, row.subject, row.label
+    )
+}
