@@ -172,6 +172,7 @@ impl Turner<'_> {
     /// The newest position of the log that the store knows of, too, while the turn is ours.
     async fn position(&self) -> Result<Option<Position>, Error> {
         self.unit("custody.position", async |mut unit| {
+            unit.without_entry("the lease of the turn is kept");
             let seen = audit::durable_position(&mut unit).await?;
             Ok(seen)
         })
