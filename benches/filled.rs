@@ -95,9 +95,13 @@ pub(crate) async fn fill(ground: Ground<'_>, count: usize) -> Result<Filled, Fai
 
     // Filled behind the vault's back, so nothing is compared.
     ledger.prove(&[]).await?;
-    let mut tx = ledger.begin().await?;
-    let slots = grow(&mut tx, &root, count).await?;
-    tx.commit().await?;
+    let grown = ledger.unit("grown", async |mut unit| {
+        unit.without_entry("a bench");
+        grow(&mut unit, &root, count)
+            .await
+            .map_err(|error| ledger::Error::Statement(error.to_string()))
+    });
+    let slots = grown.await?;
     let mut rows = Rows::connect(&url, folder).await?;
     let book = cast::rulebook();
     let now = clock.now();

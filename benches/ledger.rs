@@ -28,7 +28,6 @@ use recvault::{
     ledger::{
         Ledger, Term,
         accept::{self, Acceptor, Announcement},
-        audit,
         grants::{self, GrantRow},
         recordings::{self, Filter},
         tokens::{self, TokenRow},
@@ -303,13 +302,12 @@ impl Desk<'_> {
     async fn due(&self) -> Result<(Lease, Recording), Failure> {
         self.accept(self.announcements(1, "completed")).await?;
         let holder = HolderId::random(&mut rand::rng());
-        let mut tx = self.filled.ledger.begin().await?;
-        let term = Term::begin(&mut tx, Duration::from_secs(60)).await?;
-        let lease = work::lease(&mut tx, holder, term, 1)
-            .await?
-            .pop()
-            .ok_or("no work is due")?;
-        tx.commit().await?;
+        let leased = self.filled.ledger.unit("leased", async |mut unit| {
+            unit.without_entry("a bench");
+            let term = Term::begin(&mut unit, Duration::from_secs(60)).await?;
+            work::lease(&mut unit, holder, term, 1).await
+        });
+        let lease = leased.await?.pop().ok_or("no work is due")?;
         let recording = find(&self.filled.ledger, lease.recording).await?;
         Ok((lease, recording))
     }
@@ -344,9 +342,11 @@ impl Desk<'_> {
             revoked_at: None,
         };
         let hash = Token::random(TokenKind::Bearer, &mut rand::rng()).hash();
-        let mut tx = self.filled.ledger.begin().await?;
-        tokens::insert(&mut tx, &row, hash.as_str()).await?;
-        tx.commit().await?;
+        let inserted = self.filled.ledger.unit("inserted", async |mut unit| {
+            unit.without_entry("a bench");
+            tokens::insert(&mut unit, &row, hash.as_str()).await
+        });
+        inserted.await?;
         Ok(row)
     }
 
@@ -378,10 +378,12 @@ impl Desk<'_> {
             expires_at: grant.expires_at(),
         };
         let hash = Token::random(TokenKind::Grant, &mut rand::rng()).hash();
-        let mut tx = self.filled.ledger.begin().await?;
-        grants::insert(&mut tx, &row, hash.as_str()).await?;
-        audit::append(&mut tx, NewEntry::decision_allowed(now, &grant, row.id)).await?;
-        Ok(tx.commit().await?)
+        let granted = self.filled.ledger.unit("granted", async |mut unit| {
+            grants::insert(&mut unit, &row, hash.as_str()).await?;
+            unit.audit(NewEntry::decision_allowed(now, &grant, row.id));
+            Ok::<_, recvault::ledger::Error>(())
+        });
+        Ok(granted.await?)
     }
 }
 

@@ -91,12 +91,13 @@ pub use work::Settings;
 
 use crate::{
     evidence::NewEntry,
-    ledger::{self, Ledger, accept::Acceptor},
+    keyring,
+    ledger::{self, Ledger, Unit, accept::Acceptor},
     model::time::Clock,
     policy::Rulebook,
     store::Store,
     twilio::{Accounts, Client, Current},
-    vault::Vault,
+    vault::{self, Vault},
 };
 
 /// What every story needs. Clones share it.
@@ -168,12 +169,32 @@ impl Flow {
 
     /// Writes an entry down by itself.
     async fn note(&self, entry: impl Fn() -> NewEntry + Send + Sync) -> Result<(), Error> {
-        let noted = self.0.ledger.unit(|| async {
-            let mut tx = self.0.ledger.begin().await?;
-            ledger::audit::append(&mut tx, entry()).await?;
-            tx.commit().await
+        let noted = self.0.ledger.unit("flow.note", async |mut unit| {
+            unit.audit(entry());
+            Ok::<_, ledger::Error>(())
         });
         Ok(noted.await?)
+    }
+
+    /// Does a unit of work that reads or seals with keys: the epoch is held in it, and it is done
+    /// again if the epoch has turned meanwhile.
+    async fn unit_with_keys<T, F, Fut>(&self, name: &'static str, work: F) -> Result<T, Error>
+    where
+        F: Fn(Unit) -> Fut + Send + Sync,
+        Fut: Future<Output = Result<T, Error>> + Send,
+        T: Send,
+    {
+        loop {
+            let done = self.0.ledger.unit(name, async |mut unit| {
+                self.0.vault.hold_epoch(&mut unit).await?;
+                work(unit).await
+            });
+            match done.await {
+                Err(Error::Vault(vault::Error::Keyring(keyring::Error::OtherEpoch(_))))
+                    if self.0.vault.follow().await? => {}
+                done => return done,
+            }
+        }
     }
 
     /// The present.

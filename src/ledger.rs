@@ -6,8 +6,9 @@
 //! INVARIANTS
 //! - A unit of work is short and holds no transaction during network I/O; it is repeated when the
 //!   database asks for it.
-//! - The audit entry of what a unit does is written in the same transaction, last, because it locks
-//!   the log's head. Only what carries its number comes after it.
+//! - Nothing is written but in a [`Unit`]. It commits nothing that it does not tell the audit log,
+//!   in the same transaction and last, because that locks the log's head. Only what carries the
+//!   number of an entry comes after it.
 //! - Zero rows where one was expected is an error.
 
 pub mod accept;
@@ -51,6 +52,7 @@ pub mod sources;
 pub mod tokens;
 pub mod transcripts;
 pub mod tx;
+mod unit;
 pub mod utterances;
 pub mod waiting;
 pub mod work;
@@ -61,3 +63,4 @@ pub use lease::Term;
 pub use news::News;
 pub use open::{AsLedgerError, Ledger, Settings};
 pub use tx::Tx;
+pub use unit::Unit;

@@ -65,7 +65,7 @@ use crate::{
     ledger::{self, Ledger, epochs, keys as rows},
     model::{
         id::{DatabaseId, HolderId, VaultId},
-        time::Clock,
+        time::{Clock, Timestamp},
     },
     secret::Key,
     store::Store,
@@ -130,13 +130,7 @@ impl Vault {
         let now = clock.now();
         let vault = VaultId::random(&mut rand::rng());
         let database = DatabaseId::random(&mut rand::rng());
-        let intended = ledger.unit(async || {
-            let mut tx = ledger.begin_empty().await?;
-            let intended = rows::intend(&mut tx, vault, database, now).await?;
-            tx.commit().await?;
-            Ok::<_, ledger::Error>(intended)
-        });
-        let (vault, database) = match intended.await {
+        let (vault, database) = match intend(ledger, vault, database, now).await {
             Err(ledger::Error::NotEmpty(table)) => return Err(why_not_empty(ledger, table).await),
             intended => intended?,
         };
@@ -157,24 +151,30 @@ impl Vault {
         let sealed = custody.seal(root, &root_key.key).await?;
         let pages = tree::plant(&root_key, root.vault, &mut rand::rng())?;
         let filler = HolderId::random(&mut rand::rng());
-        let mut tx = first_unit(ledger).await?;
-        match epochs::insert(&mut tx, root.epoch, &sealed, now).await {
-            // Another `init` of the same ledger was faster.
-            Err(ledger::Error::Conflict) => return Err(Error::VaultExists(vault)),
-            begun => begun?,
-        }
-        rows::insert_vault(&mut tx, root.vault, database, now).await?;
-        ledger::clock::believe(&mut tx, now).await?;
-        epochs::note_destroyed(&mut tx, root.epoch, now).await?;
-        epochs::finish(&mut tx, root.epoch, now).await?;
-        for page in &pages {
-            rows::insert_page(&mut tx, page, filler, now).await?;
-        }
         let service = tree::walk(pages.to_vec(), &root_key, root.vault)?;
         let signer = Signer::from_seed(&service.page.key(0)?);
-        ledger::audit::append(&mut tx, NewEntry::vault_created(now, root.vault, &signer)).await?;
-        tx.commit().await?;
-        Ok(root.vault)
+        let created = ledger.first_unit("vault.create", async |mut unit| {
+            match epochs::insert(&mut unit, root.epoch, &sealed, now).await {
+                // Another `init` of the same ledger was faster.
+                Err(ledger::Error::Conflict) => return Err(Error::VaultExists(vault)),
+                begun => begun?,
+            }
+            rows::insert_vault(&mut unit, root.vault, database, now).await?;
+            ledger::clock::believe(&mut unit, now).await?;
+            epochs::note_destroyed(&mut unit, root.epoch, now).await?;
+            epochs::finish(&mut unit, root.epoch, now).await?;
+            for page in &pages {
+                rows::insert_page(&mut unit, page, filler, now).await?;
+            }
+            unit.audit(NewEntry::vault_created(now, root.vault, &signer));
+            Ok(root.vault)
+        });
+        match created.await {
+            Err(Error::Ledger(ledger::Error::NotEmpty(table))) => {
+                Err(why_not_empty(ledger, table).await)
+            }
+            created => created,
+        }
     }
 
     /// Unlocks a vault, and lets this process write to its ledger: it is compared with the store
@@ -270,10 +270,22 @@ impl Inner {
 }
 
 /// The unit that makes the vault.
-async fn first_unit(ledger: &Ledger) -> Result<ledger::Tx, Error> {
-    match ledger.begin_empty().await {
-        Err(ledger::Error::NotEmpty(table)) => Err(why_not_empty(ledger, table).await),
-        begun => Ok(begun?),
+async fn intend(
+    ledger: &Ledger,
+    vault: VaultId,
+    database: DatabaseId,
+    now: Timestamp,
+) -> Result<(VaultId, DatabaseId), ledger::Error> {
+    loop {
+        let intended = ledger.first_unit("vault.intend", async |mut unit| {
+            unit.without_entry("there is no vault yet");
+            rows::intend(&mut unit, vault, database, now).await
+        });
+        match intended.await {
+            // Another `init` of the same ledger is under way; what it intends is there now.
+            Err(ledger::Error::Conflict) => tokio::task::yield_now().await,
+            done => return done,
+        }
     }
 }
 

@@ -263,9 +263,10 @@ async fn story(words: &Needle, number: &Needle) -> (Needle, Needle) {
         track: "inbound_track",
         sequence: 1,
     };
-    {
-        let mut tx = app.ledger.begin().await.unwrap();
-        vault.hold_epoch(&mut tx).await.unwrap();
+    let text = Zeroizing::new(words.text());
+    let named = app.ledger.unit("named", async |mut unit| {
+        unit.without_entry("a test");
+        vault.hold_epoch(&mut unit).await.unwrap();
         let party = recvault::model::subject::Party {
             leg: "caller".parse().unwrap(),
             subject: told()[0]
@@ -274,22 +275,22 @@ async fn story(words: &Needle, number: &Needle) -> (Needle, Needle) {
                 .map(|address| vault.subject(address)),
             channel: None,
         };
-        recvault::ledger::parties::name(&mut tx, &call, &[party], app.clock.now())
+        recvault::ledger::parties::name(&mut unit, &call, &[party], app.clock.now())
             .await
             .unwrap();
         assert!(
             vault
-                .keep_details(&mut tx, &call, &told(), Keeping::Waits, app.clock.now())
+                .keep_details(&mut unit, &call, &told(), Keeping::Waits, app.clock.now())
                 .await
                 .unwrap()
         );
-        let text = Zeroizing::new(words.text());
         vault
-            .keep_utterance(&mut tx, piece, Some(&text), app.clock.now())
+            .keep_utterance(&mut unit, piece, Some(&text), app.clock.now())
             .await
             .unwrap();
-        tx.commit().await.unwrap();
-    }
+        Ok::<_, recvault::ledger::Error>(())
+    });
+    named.await.unwrap();
     vault.turn(Initiator::Operator).await.unwrap().unwrap();
     assert!(
         vault.utterances(&account, &transcription).await.unwrap()[0]
@@ -307,17 +308,13 @@ async fn story(words: &Needle, number: &Needle) -> (Needle, Needle) {
         drop(acceptor);
     });
     drop(committer);
-    let lease = {
-        let mut tx = app.ledger.begin().await.unwrap();
-        let term = Term::begin(&mut tx, Duration::from_secs(60)).await.unwrap();
-        let [lease] = work::lease(&mut tx, HolderId::random(&mut rand::rng()), term, 1)
-            .await
-            .unwrap()
-            .try_into()
-            .unwrap();
-        tx.commit().await.unwrap();
-        lease
-    };
+    let holder = HolderId::random(&mut rand::rng());
+    let leased = app.ledger.unit("leased", async |mut unit| {
+        unit.without_entry("a test");
+        let term = Term::begin(&mut unit, Duration::from_secs(60)).await?;
+        work::lease(&mut unit, holder, term, 1).await
+    });
+    let [lease] = leased.await.unwrap().try_into().unwrap();
     let recording = recordings::find(&mut app.ledger.read().await.unwrap(), lease.recording)
         .await
         .unwrap()

@@ -13,6 +13,8 @@ mod config;
 mod imports;
 #[path = "tidy/lexer.rs"]
 mod lexer;
+#[path = "tidy/units.rs"]
+mod units;
 #[path = "tidy/words.rs"]
 mod words;
 
@@ -168,6 +170,11 @@ fn a_root_is_given_up_only_where_a_snapshot_was_verified() {
 #[test]
 fn a_ledger_becomes_writable_in_one_place() {
     assert_none(program().iter().flat_map(words::proofs).collect());
+}
+
+#[test]
+fn who_tells_the_audit_log_nothing_is_on_the_list() {
+    assert_none(units::unlisted(&program()));
 }
 
 #[test]

@@ -110,13 +110,12 @@ impl Desk {
             })
             .await?;
         let holder = HolderId::random(&mut rand::rng());
-        let mut tx = self.ledger.begin().await?;
-        let term = Term::begin(&mut tx, Duration::from_secs(600)).await?;
-        let lease = work::lease(&mut tx, holder, term, 1)
-            .await?
-            .pop()
-            .ok_or("no work is due")?;
-        tx.commit().await?;
+        let leased = self.ledger.unit("leased", async |mut unit| {
+            unit.without_entry("a bench");
+            let term = Term::begin(&mut unit, Duration::from_secs(600)).await?;
+            work::lease(&mut unit, holder, term, 1).await
+        });
+        let lease = leased.await?.pop().ok_or("no work is due")?;
         let found = recordings::find(&mut self.ledger.read().await?, lease.recording).await?;
         Ok((
             lease,

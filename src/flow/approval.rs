@@ -14,8 +14,7 @@ use crate::{
     ledger::{
         Ledger,
         approvals::{self, ApprovalRow, Filter, Stage},
-        audit,
-        marks::{self, Marked},
+        marks::Marked,
         recordings,
     },
     model::{
@@ -271,25 +270,27 @@ impl Flow {
         };
         self.0
             .ledger
-            .unit(|| async {
-                let mut tx = self.0.ledger.begin().await?;
-                approvals::decide(&mut tx, id, (row.stage, to), principal.id, expires_at, now)
-                    .await?;
-                marks::set(&mut tx, Marked::Recording, &[row.recording], now).await?;
-                let which = (id, row.requested_by);
-                audit::append(
-                    &mut tx,
-                    NewEntry::approval_decided(
-                        now,
-                        principal.initiator(),
-                        row.recording,
-                        which,
-                        approve,
-                        expires_at,
-                    ),
+            .unit("approval.decide_approval", async |mut unit| {
+                approvals::decide(
+                    &mut unit,
+                    id,
+                    (row.stage, to),
+                    principal.id,
+                    expires_at,
+                    now,
                 )
                 .await?;
-                tx.commit().await
+                unit.mark(Marked::Recording, &[row.recording], now);
+                let which = (id, row.requested_by);
+                unit.audit(NewEntry::approval_decided(
+                    now,
+                    principal.initiator(),
+                    row.recording,
+                    which,
+                    approve,
+                    expires_at,
+                ));
+                Ok(())
             })
             .await
             .map_err(|error| match error {

@@ -17,7 +17,7 @@ use super::{
 use crate::{
     evidence::NewEntry,
     ledger::{
-        self, audit,
+        self,
         listings::{self, ListingRow},
         work::{self, Kind},
     },
@@ -240,26 +240,25 @@ impl Flow {
     /// A day is listed; with the last one, so is the account.
     async fn note_listed(&self, row: &ListingRow) -> Result<(), Error> {
         let now = self.now();
-        let noted = self.0.ledger.unit(|| async {
-            let mut tx = self.0.ledger.begin().await?;
-            listings::put(&mut tx, row, now).await?;
-            if row.done_until >= row.until {
-                audit::append(
-                    &mut tx,
-                    NewEntry::backfill_done(
+        let noted = self
+            .0
+            .ledger
+            .unit("backfill.note_listed", async |mut unit| {
+                listings::put(&mut unit, row, now).await?;
+                if row.done_until >= row.until {
+                    unit.audit(NewEntry::backfill_done(
                         now,
                         &row.account,
                         row.since,
                         row.until,
                         row.listed,
                         row.announced,
-                    ),
-                )
-                .await?;
-            }
-            tx.commit().await?;
-            Ok::<_, ledger::Error>(())
-        });
+                    ));
+                } else {
+                    unit.without_entry("how far the listing came");
+                }
+                Ok::<_, ledger::Error>(())
+            });
         Ok(noted.await?)
     }
 }

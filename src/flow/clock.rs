@@ -22,7 +22,7 @@ use std::{
 use super::{Error, Flow};
 use crate::{
     evidence::NewEntry,
-    ledger::{self, Tx, audit, clock},
+    ledger::{self, Tx, clock},
     model::time::Timestamp,
     policy::{Action, Permit},
 };
@@ -115,10 +115,10 @@ impl Flow {
             .believed
             .is_none_or(|believed| status.now.since(believed) >= NOTED)
         {
-            let noted = self.0.ledger.unit(|| async {
-                let mut tx = self.0.ledger.begin().await?;
-                clock::believe(&mut tx, status.now).await?;
-                tx.commit().await
+            let noted = self.0.ledger.unit("clock.believed", async |mut unit| {
+                unit.without_entry("a clock that runs is no act");
+                clock::believe(&mut unit, status.now).await?;
+                Ok::<_, ledger::Error>(())
             });
             noted.await?;
         }
@@ -145,16 +145,10 @@ impl Flow {
             return Ok(status);
         }
         let actor = permit.initiator();
-        let accepted = self.0.ledger.unit(|| async {
-            let mut tx = self.0.ledger.begin().await?;
+        let accepted = self.0.ledger.unit("clock.accept_clock", async |mut unit| {
             let now = self.now();
-            clock::accept(&mut tx, now).await?;
-            audit::append(
-                &mut tx,
-                NewEntry::clock_accepted(now, actor, status.believed),
-            )
-            .await?;
-            tx.commit().await?;
+            clock::accept(&mut unit, now).await?;
+            unit.audit(NewEntry::clock_accepted(now, actor, status.believed));
             Ok::<_, ledger::Error>(())
         });
         accepted.await?;

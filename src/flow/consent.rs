@@ -31,9 +31,8 @@ use super::{
 use crate::{
     evidence::NewEntry,
     ledger::{
-        audit,
         consents::{self, ConsentRow},
-        marks::{self, Marked},
+        marks::Marked,
         quarantine::{self, Bearing},
     },
     model::{
@@ -216,10 +215,9 @@ impl Flow {
             narrows,
         };
         let conversations: Vec<Conversation> = conversations.into_iter().collect();
-        let unit = self.0.ledger.unit(|| async {
-            let mut tx = self.0.ledger.begin().await?;
-            covers(&mut tx, permit, &conversations).await?;
-            let fresh = consents::insert_new(&mut tx, &rows).await?;
+        let unit = self.0.ledger.unit("consent.enter", async |mut unit| {
+            covers(&mut unit, permit, &conversations).await?;
+            let fresh = consents::insert_new(&mut unit, &rows).await?;
             let mut told = fresh.clone();
             let said: Vec<&Statement> = rows
                 .iter()
@@ -235,25 +233,20 @@ impl Flow {
                 .filter(|said| said.answer == Answer::Withdrawn)
                 .collect();
             let (withdrawals, begun) = self
-                .begin_withdrawals(&mut tx, permit.initiator(), &withdrawn, now)
+                .begin_withdrawals(&mut unit, permit.initiator(), &withdrawn, now)
                 .await?;
             // Also for statements that were known: whoever tells them again may have been
             // interrupted.
-            let (changes, next) = self.settle(&mut tx, &news, self.first_step(), now).await?;
+            let (changes, next) = self
+                .settle(&mut unit, &news, self.first_step(), now)
+                .await?;
             let settled = Settled::of(&changes);
             entries.extend(changes);
             entries.extend(withdrawals);
             if !entries.is_empty() {
-                marks::set(
-                    &mut tx,
-                    Marked::Consent,
-                    &fresh.iter().collect::<Vec<_>>(),
-                    now,
-                )
-                .await?;
-                audit::append_all(&mut tx, &entries).await?;
+                unit.mark(Marked::Consent, &fresh.iter().collect::<Vec<_>>(), now);
+                unit.audit_all(entries);
             }
-            tx.commit().await?;
             Ok::<_, Error>((fresh.len(), settled, next, begun))
         });
         let (fresh, mut settled, next, begun) = unit.await?;

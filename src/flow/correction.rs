@@ -9,13 +9,8 @@ use super::{
 };
 use crate::{
     evidence::NewEntry,
-    keyring,
     ledger::{
-        self, Tx, audit, details,
-        marks::{self, Marked},
-        parties,
-        quarantine::Bearing,
-        recordings, revocations,
+        self, Tx, details, marks::Marked, parties, quarantine::Bearing, recordings, revocations,
     },
     model::{
         details::Found,
@@ -79,24 +74,22 @@ impl Flow {
             actor: permit.initiator(),
             narrows: true,
         };
-        let unit = || async {
-            let mut tx = self.0.ledger.begin().await?;
-            self.0.vault.hold_epoch(&mut tx).await?;
-            let labels = recordings::change_labels(&mut tx, id, &correction.labels).await?;
+        let corrected = self.unit_with_keys("correction.correct", async |mut unit| {
+            let labels = recordings::change_labels(&mut unit, id, &correction.labels).await?;
             let mut fields: Vec<String> = labels
                 .iter()
                 .map(|label| format!("labels.{label}"))
                 .collect();
             if !fields.is_empty() {
-                marks::set(&mut tx, Marked::Recording, &[id], now).await?;
+                unit.mark(Marked::Recording, &[id], now);
             }
             let mut entries = Vec::new();
             let mut next = None;
             let mut again = Vec::new();
             if let Some(conversation) = &conversation {
-                details::lock(&mut tx, conversation).await?;
+                details::lock(&mut unit, conversation).await?;
                 let moved = self
-                    .move_parties(&mut tx, conversation, &correction.parties, now)
+                    .move_parties(&mut unit, conversation, &correction.parties, now)
                     .await?;
                 if !moved.is_empty() {
                     let told = correction
@@ -110,16 +103,18 @@ impl Flow {
                     self.0
                         .vault
                         .keep_details(
-                            &mut tx,
+                            &mut unit,
                             conversation,
                             &told.collect::<Vec<_>>(),
                             Keeping::Corrects,
                             now,
                         )
                         .await?;
-                    again = revocations::reach_again(&mut tx, conversation, now).await?;
-                    marks::set(&mut tx, Marked::Conversation, &[conversation], now).await?;
-                    (entries, next) = self.settle(&mut tx, &news, self.first_step(), now).await?;
+                    again = revocations::reach_again(&mut unit, conversation, now).await?;
+                    unit.mark(Marked::Conversation, &[conversation], now);
+                    (entries, next) = self
+                        .settle(&mut unit, &news, self.first_step(), now)
+                        .await?;
                 }
                 fields.extend(moved.iter().map(|leg| format!("parties.{leg}")));
             }
@@ -128,20 +123,12 @@ impl Flow {
                     0,
                     NewEntry::recording_corrected(now, permit.initiator(), id, &fields),
                 );
-                audit::append_all(&mut tx, &entries).await?;
             }
-            tx.commit().await?;
-            Ok::<_, Error>((Settled::of(&entries), next, again))
-        };
-        let corrected = loop {
-            match self.0.ledger.unit(unit).await {
-                // The unit reads keys, and the epoch has turned.
-                Err(Error::Vault(vault::Error::Keyring(keyring::Error::OtherEpoch(_))))
-                    if self.0.vault.follow().await? => {}
-                done => break done,
-            }
-        };
-        let (mut settled, next, again) = match corrected {
+            let settled = Settled::of(&entries);
+            unit.audit_all(entries);
+            Ok((settled, next, again))
+        });
+        let (mut settled, next, again) = match corrected.await {
             Ok(done) => done,
             // It was shredded between the look and the unit.
             Err(Error::Vault(vault::Error::Ledger(ledger::Error::Stale(_)))) => {

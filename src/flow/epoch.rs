@@ -12,7 +12,6 @@ use super::{Error, Flow, Task};
 use crate::{
     evidence::NewEntry,
     ledger::{
-        audit,
         epochs::{self, Holding},
         keys, shreds,
     },
@@ -141,14 +140,12 @@ impl Flow {
             return Err(Error::NotFound);
         }
         let actor = permit.initiator();
-        let released = self.0.ledger.unit(|| async {
-            let mut tx = self.0.ledger.begin().await?;
+        let released = self.0.ledger.unit("epoch.release_turn", async |mut unit| {
             let now = self.now();
-            let released = epochs::release_turn(&mut tx).await?;
+            let released = epochs::release_turn(&mut unit).await?;
             if let Some(Holding { holder, until, .. }) = &released {
-                audit::append(&mut tx, NewEntry::turn_released(now, actor, holder, *until)).await?;
+                unit.audit(NewEntry::turn_released(now, actor, holder, *until));
             }
-            tx.commit().await?;
             Ok::<_, crate::ledger::Error>(released)
         });
         Ok(released.await?)
@@ -197,14 +194,12 @@ impl Flow {
 
     async fn mark_stale(&self, actor: Initiator, tier: Option<&Tier>) -> Result<u64, Error> {
         let now = self.now();
-        let marked = self.0.ledger.unit(async || {
-            let mut tx = self.0.ledger.begin().await?;
-            let pages = keys::mark_stale(&mut tx, tier.map(Tier::as_str)).await?;
+        let marked = self.0.ledger.unit("epoch.mark_stale", async |mut unit| {
+            let pages = keys::mark_stale(&mut unit, tier.map(Tier::as_str)).await?;
             if tier.is_none() {
-                epochs::note_rotated(&mut tx, now).await?;
+                epochs::note_rotated(&mut unit, now).await?;
             }
-            audit::append(&mut tx, NewEntry::keys_rotated(now, actor, tier, pages)).await?;
-            tx.commit().await?;
+            unit.audit(NewEntry::keys_rotated(now, actor, tier, pages));
             Ok::<_, crate::ledger::Error>(pages)
         });
         Ok(marked.await?)

@@ -22,7 +22,7 @@ use super::{
 };
 use crate::{
     evidence::NewEntry,
-    ledger::{audit, exports, recordings},
+    ledger::{self, exports, recordings},
     model::{
         access::{Principal, Ticket},
         id::{ReceiptId, RecordingId, SubjectId},
@@ -238,10 +238,9 @@ impl Flow {
         if refused.is_empty() {
             return Ok(());
         }
-        let noted = self.0.ledger.unit(|| async {
-            let mut tx = self.0.ledger.begin().await?;
-            audit::append_all(&mut tx, &refused).await?;
-            tx.commit().await
+        let noted = self.0.ledger.unit("export.decide_page", async |mut unit| {
+            unit.audit_all(refused.iter().cloned());
+            Ok::<_, ledger::Error>(())
         });
         Ok(noted.await?)
     }

@@ -5,9 +5,9 @@ use super::{Error, Flow};
 use crate::{
     evidence::{NewEntry, ShredReason},
     ledger::{
-        self, audit,
+        self,
         holds::{self, HoldFilter, HoldRow},
-        marks::{self, Marked},
+        marks::Marked,
         recordings,
     },
     model::{
@@ -102,16 +102,15 @@ impl Flow {
             placed_by: permit.actor(),
             lifted_at: None,
         };
-        let placed = self.0.ledger.unit(|| async {
-            let mut tx = self.0.ledger.begin().await?;
-            if holds::place(&mut tx, &hold).await? {
+        let placed = self.0.ledger.unit("hold.place_hold", async |mut unit| {
+            if holds::place(&mut unit, &hold).await? {
                 if hold.review_at <= now {
                     return Err(Error::Invalid(
                         "`review_at` has passed; name a day on which somebody will look again"
                             .into(),
                     ));
                 }
-                marks::set(&mut tx, Marked::Recording, &[id], now).await?;
+                unit.mark(Marked::Recording, &[id], now);
                 let name = &hold.name;
                 let purpose = &hold.purpose;
                 let reason = &hold.reason;
@@ -124,8 +123,7 @@ impl Flow {
                     reason,
                     hold.review_at,
                 );
-                audit::append(&mut tx, placed).await?;
-                tx.commit().await?;
+                unit.audit(placed);
             }
             Ok(())
         });
@@ -181,17 +179,17 @@ impl Flow {
                 receipt,
             });
         }
-        let lifted = self.0.ledger.unit(|| async {
-            let mut tx = self.0.ledger.begin().await?;
-            let left = holds::lift(&mut tx, id, name, now).await?;
+        let lifted = self.0.ledger.unit("hold.lift_hold", async |mut unit| {
+            let left = holds::lift(&mut unit, id, name, now).await?;
             if let Some(left) = left {
-                marks::set(&mut tx, Marked::Recording, &[id], now).await?;
-                audit::append(
-                    &mut tx,
-                    NewEntry::hold_lifted(now, permit.initiator(), id, name, left),
-                )
-                .await?;
-                tx.commit().await?;
+                unit.mark(Marked::Recording, &[id], now);
+                unit.audit(NewEntry::hold_lifted(
+                    now,
+                    permit.initiator(),
+                    id,
+                    name,
+                    left,
+                ));
             }
             Ok::<_, Error>(left)
         });

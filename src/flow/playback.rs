@@ -14,7 +14,7 @@ use super::{
 use crate::{
     evidence::NewEntry,
     ledger::{
-        audit,
+        self,
         grants::{self, GrantRow},
         recordings, tokens,
     },
@@ -121,11 +121,10 @@ impl Flow {
         let hash = token.hash();
         self.0
             .ledger
-            .unit(|| async {
-                let mut tx = self.0.ledger.begin().await?;
-                grants::insert(&mut tx, &row, hash.as_str()).await?;
-                audit::append_all(&mut tx, &entries).await?;
-                tx.commit().await
+            .unit("playback.give", async |mut unit| {
+                grants::insert(&mut unit, &row, hash.as_str()).await?;
+                unit.audit_all(entries.iter().cloned());
+                Ok::<_, ledger::Error>(())
             })
             .await?;
         if is_broken {

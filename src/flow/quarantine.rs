@@ -9,8 +9,8 @@ use super::{Error, Flow};
 use crate::{
     evidence::{NewEntry, ShredReason},
     ledger::{
-        Tx, audit, consents,
-        marks::{self, Marked},
+        Unit, consents,
+        marks::Marked,
         quarantine::{self, Bearing},
     },
     model::{actor::Initiator, id::RecordingId, recording::Recording, time::Timestamp},
@@ -66,7 +66,7 @@ impl Flow {
     /// The entries are to be appended last; with them comes where to go on, if there is more.
     pub(super) async fn settle(
         &self,
-        tx: &mut Tx,
+        unit: &mut Unit,
         news: &News,
         mut step: Option<Step>,
         now: Timestamp,
@@ -74,19 +74,21 @@ impl Flow {
         let mut entries = Vec::new();
         let mut room = PAGE;
         if let Some(Step::Waiting(None)) = step {
-            quarantine::wait_for_sealing(tx, &news.bearing).await?;
+            quarantine::wait_for_sealing(unit, &news.bearing).await?;
         }
         while let Some(present) = step
             && room > 0
         {
             let page = match present {
-                Step::Waiting(after) => quarantine::waiting(tx, &news.bearing, after, room).await?,
+                Step::Waiting(after) => {
+                    quarantine::waiting(unit, &news.bearing, after, room).await?
+                }
                 Step::Released(after) => {
                     let policies = policy::quarantining(&self.0.rulebook);
-                    quarantine::released(tx, &news.bearing, &policies, after, room).await?
+                    quarantine::released(unit, &news.bearing, &policies, after, room).await?
                 }
             };
-            entries.extend(self.settle_all(tx, &page, news.actor, now).await?);
+            entries.extend(self.settle_all(unit, &page, news.actor, now).await?);
             let seen = i64::try_from(page.len()).unwrap_or(i64::MAX);
             let last = page.last().map(|recording| recording.id);
             step = match present {
@@ -109,17 +111,17 @@ impl Flow {
         settled: &mut Settled,
     ) -> Result<(), Error> {
         while let Some(present) = step {
-            let unit = self.0.ledger.unit(|| async {
-                let mut tx = self.0.ledger.begin().await?;
-                let (entries, next) = self
-                    .settle(&mut tx, news, Some(present), self.now())
-                    .await?;
-                if !entries.is_empty() {
-                    audit::append_all(&mut tx, &entries).await?;
-                }
-                tx.commit().await?;
-                Ok::<_, Error>((Settled::of(&entries), next))
-            });
+            let unit = self
+                .0
+                .ledger
+                .unit("quarantine.settle_rest", async |mut unit| {
+                    let (entries, next) = self
+                        .settle(&mut unit, news, Some(present), self.now())
+                        .await?;
+                    let settled = Settled::of(&entries);
+                    unit.audit_all(entries);
+                    Ok::<_, Error>((settled, next))
+                });
             let (more, next) = unit.await?;
             settled.add(more);
             step = next;
@@ -130,7 +132,7 @@ impl Flow {
     /// Brings the marks on these recordings up to what is known now.
     async fn settle_all(
         &self,
-        tx: &mut Tx,
+        unit: &mut Unit,
         recordings: &[Recording],
         actor: Initiator,
         now: Timestamp,
@@ -138,7 +140,7 @@ impl Flow {
         if recordings.is_empty() {
             return Ok(Vec::new());
         }
-        let known = consents::gather(tx, recordings).await?;
+        let known = consents::gather(unit, recordings).await?;
         let mut changed = Vec::new();
         let mut entries = Vec::new();
         for recording in recordings {
@@ -152,13 +154,13 @@ impl Flow {
                 .get(&id)
                 .is_some_and(|consents| policy::covers_recording(consents, recording, now));
             match (recording.quarantine_ends, covered) {
-                (Some(_), true) if quarantine::release(tx, id).await? => {
+                (Some(_), true) if quarantine::release(unit, id).await? => {
                     entries.push(NewEntry::recording_released(now, actor, id));
                     changed.push(id);
                 }
                 (None, false) => {
                     let ends = now.after(period);
-                    if quarantine::begin(tx, id, ends).await? {
+                    if quarantine::begin(unit, id, ends).await? {
                         entries.push(NewEntry::recording_quarantined(now, actor, id, ends));
                         changed.push(id);
                     }
@@ -166,9 +168,7 @@ impl Flow {
                 _ => {}
             }
         }
-        if !changed.is_empty() {
-            marks::set(tx, Marked::Recording, &changed, now).await?;
-        }
+        unit.mark(Marked::Recording, &changed, now);
         Ok(entries)
     }
 
@@ -192,23 +192,18 @@ impl Flow {
                 return Ok(swept);
             };
             after = Some(last.id);
-            let unit = self.0.ledger.unit(|| async {
-                let mut tx = self.0.ledger.begin().await?;
-                let now = self.now();
-                let entries = self
-                    .settle_all(&mut tx, &page, Initiator::Vault, now)
-                    .await?;
-                if !entries.is_empty() {
-                    audit::append_all(&mut tx, &entries).await?;
-                }
-                tx.commit().await?;
-                Ok::<_, Error>(
-                    entries
-                        .iter()
-                        .filter_map(NewEntry::recording)
-                        .collect::<Vec<_>>(),
-                )
-            });
+            let unit = self
+                .0
+                .ledger
+                .unit("quarantine.sweep_quarantine", async |mut unit| {
+                    let now = self.now();
+                    let entries = self
+                        .settle_all(&mut unit, &page, Initiator::Vault, now)
+                        .await?;
+                    let released: Vec<_> = entries.iter().filter_map(NewEntry::recording).collect();
+                    unit.audit_all(entries);
+                    Ok::<_, Error>(released)
+                });
             let released = unit.await?;
             swept.released += released.len() as u64;
             // Of a recording whose policy is not at hand, nobody knows what it needs.

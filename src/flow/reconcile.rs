@@ -31,7 +31,7 @@ pub(super) use self::{
 use super::{Error, Flow};
 use crate::{
     evidence::NewEntry,
-    ledger::{self, audit, heard, reconciliations},
+    ledger::{self, heard, reconciliations},
     model::{
         actor::Initiator,
         id::RecordingId,
@@ -344,18 +344,24 @@ impl Flow {
         let before = self.reconciled_last(turn.account()).await?;
         let is_news =
             found.changes() > 0 || found.ghosts != before.ghosts || actor == Initiator::Operator;
-        let ended = self.0.ledger.unit(|| async {
-            let mut tx = self.0.ledger.begin().await?;
-            turn.done(&mut tx, now, &text).await?;
-            if is_news {
-                audit::append(
-                    &mut tx,
-                    NewEntry::reconcile_done(now, actor, turn.account(), since, found),
-                )
-                .await?;
-            }
-            tx.commit().await
-        });
+        let ended = self
+            .0
+            .ledger
+            .unit("reconcile.note_reconciled", async |mut unit| {
+                turn.done(&mut unit, now, &text).await?;
+                if is_news {
+                    unit.audit(NewEntry::reconcile_done(
+                        now,
+                        actor,
+                        turn.account(),
+                        since,
+                        found,
+                    ));
+                } else {
+                    unit.without_entry("a comparison that found nothing new is no news");
+                }
+                Ok::<_, ledger::Error>(())
+            });
         Ok(ended.await?)
     }
 

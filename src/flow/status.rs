@@ -6,7 +6,7 @@ use super::{AccountStatus, ClockStatus, EpochStatus, Error, Flow, JournalStatus,
 use crate::{
     evidence::NewEntry,
     ledger::{
-        ClosedFor, Tx, audit, recordings, transcripts,
+        self, ClosedFor, Tx, audit, recordings, transcripts,
         work::{self, Backlog, Dead, Kind},
     },
     model::{actor::Initiator, id::RecordingId, recording::State, time::Timestamp},
@@ -157,23 +157,26 @@ impl Flow {
     /// # Errors
     /// The ledger's.
     pub async fn retry(&self, recording: Option<RecordingId>) -> Result<u64, Error> {
-        let mut tx = self.0.ledger.begin().await?;
-        let mut revived = work::revive(&mut tx, recording, self.now()).await?;
-        let of = match recording {
-            Some(id) => recordings::find(&mut tx, id).await?,
-            None => None,
-        };
-        if recording.is_none() || of.is_some() {
-            revived += transcripts::revive(&mut tx, of.as_ref(), self.now()).await?;
-        }
-        if revived > 0 {
-            audit::append(
-                &mut tx,
-                NewEntry::work_retried(self.now(), Initiator::Operator, recording, revived),
-            )
-            .await?;
-        }
-        tx.commit().await?;
+        let retried = self.0.ledger.unit("status.retry", async |mut unit| {
+            let mut revived = work::revive(&mut unit, recording, self.now()).await?;
+            let of = match recording {
+                Some(id) => recordings::find(&mut unit, id).await?,
+                None => None,
+            };
+            if recording.is_none() || of.is_some() {
+                revived += transcripts::revive(&mut unit, of.as_ref(), self.now()).await?;
+            }
+            if revived > 0 {
+                unit.audit(NewEntry::work_retried(
+                    self.now(),
+                    Initiator::Operator,
+                    recording,
+                    revived,
+                ));
+            }
+            Ok::<_, ledger::Error>(revived)
+        });
+        let revived = retried.await?;
         self.0.bell.notify_one();
         Ok(revived)
     }

@@ -9,11 +9,7 @@ use futures_util::TryStreamExt as _;
 
 use super::{Error, Flow};
 use crate::{
-    ledger::{
-        budgets, grants,
-        marks::{self, Marked},
-        recordings, utterances, waiting,
-    },
+    ledger::{self, budgets, grants, marks::Marked, recordings, utterances, waiting},
     model::id::ObjectId,
 };
 
@@ -98,15 +94,16 @@ impl Flow {
                 swept.orphans += 1;
             }
         }
-        let mut tx = self.0.ledger.begin().await?;
-        swept.grants = grants::remove_ended(&mut tx, now.before(GRANTS_KEPT)).await?;
-        budgets::remove_past(&mut tx, now).await?;
-        let cleared = waiting::clear_older(&mut tx, now.before(WAITING_KEPT)).await?;
-        if !cleared.is_empty() {
-            marks::set(&mut tx, Marked::Conversation, &cleared, now).await?;
-        }
-        utterances::sweep(&mut tx, now.before(self.accounts().transcripts_wait())).await?;
-        tx.commit().await?;
+        let cleaned = self.0.ledger.unit("sweep.sweep_litter", async |mut unit| {
+            unit.without_entry("what is over is cleared away");
+            let grants = grants::remove_ended(&mut unit, now.before(GRANTS_KEPT)).await?;
+            budgets::remove_past(&mut unit, now).await?;
+            let cleared = waiting::clear_older(&mut unit, now.before(WAITING_KEPT)).await?;
+            unit.mark(Marked::Conversation, &cleared, now);
+            utterances::sweep(&mut unit, now.before(self.accounts().transcripts_wait())).await?;
+            Ok::<_, ledger::Error>(grants)
+        });
+        swept.grants = cleaned.await?;
         Ok(swept)
     }
 }

@@ -12,8 +12,8 @@ use super::{Error, Flow};
 use crate::{
     evidence::NewEntry,
     ledger::{
-        Ledger, audit,
-        marks::{self, Marked},
+        Ledger,
+        marks::Marked,
         principals::{self, LOCAL, PrincipalRow},
         tokens::{self, TokenRow},
         tx::Tx,
@@ -97,9 +97,8 @@ pub async fn mint(ledger: &Ledger, clock: &Clock, wanted: NewToken) -> Result<Mi
         })
         .collect();
     let (row, principal) = ledger
-        .unit(|| async {
-            let mut tx = ledger.begin().await?;
-            let principal = principal_of(&mut tx, &wanted, (new_principal, id), now).await?;
+        .unit("tokens.mint", async |mut unit| {
+            let principal = principal_of(&mut unit, &wanted, (new_principal, id), now).await?;
             let row = TokenRow {
                 id,
                 principal: principal.id,
@@ -111,16 +110,15 @@ pub async fn mint(ledger: &Ledger, clock: &Clock, wanted: NewToken) -> Result<Mi
                 expires_at: now.after(wanted.lifetime),
                 revoked_at: None,
             };
-            tokens::insert(&mut tx, &row, hash.as_str()).await?;
-            marks::set(&mut tx, Marked::Token, &[row.id], now).await?;
+            tokens::insert(&mut unit, &row, hash.as_str()).await?;
+            unit.mark(Marked::Token, &[row.id], now);
             let created = NewEntry::token_created(
                 now,
                 Initiator::Operator,
                 &row.principal(),
                 Some(row.expires_at),
             );
-            audit::append(&mut tx, created).await?;
-            tx.commit().await?;
+            unit.audit(created);
             Ok::<_, Error>((row, principal))
         })
         .await?;
@@ -265,14 +263,12 @@ pub async fn list_principals(
 pub async fn revoke(ledger: &Ledger, clock: &Clock, id: TokenId) -> Result<Timestamp, Error> {
     let now = clock.now();
     ledger
-        .unit(|| async {
-            let mut tx = ledger.begin().await?;
-            let principal = tokens::revoke(&mut tx, id, now).await?;
+        .unit("tokens.revoke", async |mut unit| {
+            let principal = tokens::revoke(&mut unit, id, now).await?;
             let principal = principal.ok_or(Error::NotFound)?;
-            marks::set(&mut tx, Marked::Token, &[id], now).await?;
+            unit.mark(Marked::Token, &[id], now);
             let revoked = NewEntry::token_revoked(now, Initiator::Operator, id, principal);
-            audit::append(&mut tx, revoked).await?;
-            tx.commit().await?;
+            unit.audit(revoked);
             Ok::<_, Error>(())
         })
         .await?;
@@ -302,20 +298,18 @@ pub async fn revoke_all(
 ) -> Result<RevokedTokens, Error> {
     let now = clock.now();
     let (principal, tokens) = ledger
-        .unit(|| async {
-            let mut tx = ledger.begin().await?;
-            let principal = named(&mut tx, name).await?;
-            let tokens = tokens::revoke_all(&mut tx, principal.id, now).await?;
+        .unit("tokens.revoke_all", async |mut unit| {
+            let principal = named(&mut unit, name).await?;
+            let tokens = tokens::revoke_all(&mut unit, principal.id, now).await?;
             if tokens.is_empty() {
                 return Err(Error::NotFound);
             }
-            marks::set(&mut tx, Marked::Token, &tokens, now).await?;
+            unit.mark(Marked::Token, &tokens, now);
             let entries: Vec<NewEntry> = tokens
                 .iter()
                 .map(|id| NewEntry::token_revoked(now, Initiator::Operator, *id, principal.id))
                 .collect();
-            audit::append_all(&mut tx, &entries).await?;
-            tx.commit().await?;
+            unit.audit_all(entries);
             Ok((principal, tokens))
         })
         .await?;

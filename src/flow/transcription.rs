@@ -28,7 +28,7 @@ use super::{
 use crate::{
     evidence::NewEntry,
     ledger::{
-        self, Term, audit, sources,
+        self, Term, sources,
         transcripts::{self, Lease},
         utterances,
         work::{self, Kind},
@@ -162,13 +162,15 @@ impl Flow {
         }
         drop(looking);
         let limit = i64::try_from(AT_ONCE).unwrap_or(i64::MAX);
-        let leased = self.0.ledger.unit(|| async {
-            let mut tx = self.0.ledger.begin().await?;
-            let term = Term::begin(&mut tx, LEASE).await?;
-            let leases = transcripts::lease(&mut tx, holder, term, limit).await?;
-            tx.commit().await?;
-            Ok::<_, ledger::Error>(leases)
-        });
+        let leased = self
+            .0
+            .ledger
+            .unit("transcription.lease_transcripts", async |mut unit| {
+                unit.without_entry("whose the work is");
+                let term = Term::begin(&mut unit, LEASE).await?;
+                let leases = transcripts::lease(&mut unit, holder, term, limit).await?;
+                Ok::<_, ledger::Error>(leases)
+            });
         Ok(leased.await?)
     }
 
@@ -291,56 +293,62 @@ impl Flow {
             Stop::Ours(error) => Stop::After(pause, error.to_string()),
             other => other,
         };
-        let given = self.0.ledger.unit(|| async {
-            let mut tx = self.0.ledger.begin().await?;
-            let now = self.now();
-            match &stop {
-                Stop::After(pause, why) => {
-                    transcripts::postpone(&mut tx, lease, now.after(*pause), why).await?
+        let given = self
+            .0
+            .ledger
+            .unit("transcription.give_back", async |mut unit| {
+                let now = self.now();
+                if !matches!(stop, Stop::Dead(_)) {
+                    unit.without_entry("a transcript that is put off or passed over is no act");
                 }
-                Stop::Dead(why) => {
-                    transcripts::bury(&mut tx, lease, why).await?;
-                    tx.count("recvault_transcripts_dead_total", 1);
-                    self.drop_pieces(&mut tx, lease).await?;
-                    let id = lease
-                        .source
-                        .as_ref()
-                        .map(|source| self.recording_of(lease, source));
-                    audit::append(
-                        &mut tx,
-                        NewEntry::transcript_dead(now, &lease.origin, lease.attempts, id),
-                    )
-                    .await?;
-                }
-                Stop::Outdone => {
-                    transcripts::pass(&mut tx, lease).await?;
-                    self.drop_pieces(&mut tx, lease).await?;
-                    // Nobody needs it any more, here or there.
-                    let at_once = self.accounts().get(&lease.account).is_some_and(|account| {
-                        account.delete_source() == DeleteSource::AfterSealing
-                    });
-                    if let Some(source) = lease.source.as_ref().filter(|_| at_once) {
-                        work::enqueue(
-                            &mut tx,
-                            Kind::Erase,
-                            &[self.recording_of(lease, source)],
+                match &stop {
+                    Stop::After(pause, why) => {
+                        transcripts::postpone(&mut unit, lease, now.after(*pause), why).await?
+                    }
+                    Stop::Dead(why) => {
+                        transcripts::bury(&mut unit, lease, why).await?;
+                        unit.count("recvault_transcripts_dead_total", 1);
+                        self.drop_pieces(&mut unit, lease).await?;
+                        let id = lease
+                            .source
+                            .as_ref()
+                            .map(|source| self.recording_of(lease, source));
+                        unit.audit(NewEntry::transcript_dead(
                             now,
-                        )
-                        .await?;
+                            &lease.origin,
+                            lease.attempts,
+                            id,
+                        ));
+                    }
+                    Stop::Outdone => {
+                        transcripts::pass(&mut unit, lease).await?;
+                        self.drop_pieces(&mut unit, lease).await?;
+                        // Nobody needs it any more, here or there.
+                        let at_once = self.accounts().get(&lease.account).is_some_and(|account| {
+                            account.delete_source() == DeleteSource::AfterSealing
+                        });
+                        if let Some(source) = lease.source.as_ref().filter(|_| at_once) {
+                            work::enqueue(
+                                &mut unit,
+                                Kind::Erase,
+                                &[self.recording_of(lease, source)],
+                                now,
+                            )
+                            .await?;
+                        }
+                    }
+                    Stop::Shredded(id) => {
+                        transcripts::pass(&mut unit, lease).await?;
+                        self.drop_pieces(&mut unit, lease).await?;
+                        work::begin_anew(&mut unit, Kind::Erase, &[*id], now).await?;
+                    }
+                    Stop::Over | Stop::Wait { .. } | Stop::Stumbled(_) | Stop::Ours(_) => {
+                        transcripts::remove(&mut unit, lease).await?;
+                        self.drop_pieces(&mut unit, lease).await?;
                     }
                 }
-                Stop::Shredded(id) => {
-                    transcripts::pass(&mut tx, lease).await?;
-                    self.drop_pieces(&mut tx, lease).await?;
-                    work::begin_anew(&mut tx, Kind::Erase, &[*id], now).await?;
-                }
-                Stop::Over | Stop::Wait { .. } | Stop::Stumbled(_) | Stop::Ours(_) => {
-                    transcripts::remove(&mut tx, lease).await?;
-                    self.drop_pieces(&mut tx, lease).await?;
-                }
-            }
-            tx.commit().await
-        });
+                Ok::<_, ledger::Error>(())
+            });
         given.await?;
         if let Stop::Shredded(_) = stop {
             self.0.bell.notify_one();

@@ -16,7 +16,7 @@ use super::{
 use crate::{
     evidence::NewEntry,
     ledger::{
-        self, Term, audit, transcripts,
+        self, Term, transcripts,
         work::{self, Kind, Lease},
     },
     model::id::HolderId,
@@ -195,17 +195,19 @@ impl Flow {
             return Ok(Vec::new());
         }
         drop(looking);
-        let mut tx = self.0.ledger.begin().await?;
-        let term = Term::begin(&mut tx, self.lease_length()).await?;
-        let mut leases = Vec::new();
-        if limit > 0 {
-            leases = work::lease(&mut tx, holder, term, limit).await?;
-        }
-        if erasures > 0 {
-            leases.extend(work::lease_erasures(&mut tx, holder, term, erasures).await?);
-        }
-        tx.commit().await?;
-        Ok(leases)
+        let leased = self.0.ledger.unit("work.lease", async |mut unit| {
+            unit.without_entry("whose the work is");
+            let term = Term::begin(&mut unit, self.lease_length()).await?;
+            let mut leases = Vec::new();
+            if limit > 0 {
+                leases = work::lease(&mut unit, holder, term, limit).await?;
+            }
+            if erasures > 0 {
+                leases.extend(work::lease_erasures(&mut unit, holder, term, erasures).await?);
+            }
+            Ok::<_, ledger::Error>(leases)
+        });
+        Ok(leased.await?)
     }
 
     fn lease_length(&self) -> Duration {
@@ -222,12 +224,11 @@ impl Flow {
             .lease_length()
             .max(LONGEST)
             .max(Duration::from_secs(self.0.settings.max_backoff_s.into()));
-        let freed = self.0.ledger.unit(|| async {
-            let mut tx = self.0.ledger.begin().await?;
-            let term = Term::begin(&mut tx, longest).await?;
-            let freed = work::free_strays(&mut tx, term).await?
-                + transcripts::free_strays(&mut tx, term).await?;
-            tx.commit().await?;
+        let freed = self.0.ledger.unit("work.free_strays", async |mut unit| {
+            unit.without_entry("when work is due");
+            let term = Term::begin(&mut unit, longest).await?;
+            let freed = work::free_strays(&mut unit, term).await?
+                + transcripts::free_strays(&mut unit, term).await?;
             Ok::<_, ledger::Error>(freed)
         });
         let freed = freed.await?;
@@ -261,12 +262,11 @@ impl Flow {
         let third = self.lease_length() / 3;
         loop {
             tokio::time::sleep(third).await;
-            let extended = async {
-                let mut tx = self.0.ledger.begin().await?;
-                let term = Term::begin(&mut tx, self.lease_length()).await?;
-                work::extend(&mut tx, lease, term).await?;
-                tx.commit().await
-            };
+            let extended = self.0.ledger.unit("work.keep", async |mut unit| {
+                unit.without_entry("whose the work is");
+                let term = Term::begin(&mut unit, self.lease_length()).await?;
+                work::extend(&mut unit, lease, term).await
+            });
             if let Err(ledger::Error::Stale(_)) = extended.await {
                 return;
             }
@@ -295,13 +295,15 @@ impl Flow {
     }
 
     pub(super) async fn drop_work(&self, lease: &Lease) -> Result<(), Error> {
-        let mut tx = self.0.ledger.begin().await?;
-        match work::finish(&mut tx, lease).await {
+        let dropped = self.0.ledger.unit("work.drop_work", async |mut unit| {
+            unit.without_entry("there is nothing to do");
+            work::finish(&mut unit, lease).await
+        });
+        match dropped.await {
             // A shred took the work away; that is as good.
-            Err(ledger::Error::Stale(_)) => return Ok(()),
-            finished => finished?,
+            Err(ledger::Error::Stale(_)) => Ok(()),
+            finished => Ok(finished?),
         }
-        Ok(tx.commit().await?)
     }
 
     fn judge(&self, lease: &Lease, failure: FetchFailure) -> (Verdict, String) {
@@ -360,25 +362,32 @@ impl Flow {
 
     async fn put_back(&self, lease: &Lease, verdict: Verdict, why: &str) -> Result<(), Error> {
         let now = self.now();
-        let mut tx = self.0.ledger.begin().await?;
-        match verdict {
+        let pause = match verdict {
             Verdict::NotOurs => return Ok(()),
-            Verdict::Later => {
-                let pause = jittered(backoff(lease.attempts, self.0.settings.max_backoff_s));
-                work::postpone(&mut tx, lease, now.after(pause), why).await?;
+            Verdict::Later => Some(jittered(backoff(
+                lease.attempts,
+                self.0.settings.max_backoff_s,
+            ))),
+            Verdict::After(pause) => Some(pause),
+            Verdict::Dead => None,
+        };
+        let put_back = self.0.ledger.unit("work.put_back", async |mut unit| {
+            if let Some(pause) = pause {
+                unit.without_entry("work that is put off is no act");
+                work::postpone(&mut unit, lease, now.after(pause), why).await?;
+            } else {
+                work::bury(&mut unit, lease, why).await?;
+                unit.audit(NewEntry::work_dead(
+                    now,
+                    lease.kind.as_str(),
+                    lease.attempts,
+                    lease.recording,
+                ));
+                unit.count("recvault_work_dead_total", 1);
             }
-            Verdict::After(pause) => work::postpone(&mut tx, lease, now.after(pause), why).await?,
-            Verdict::Dead => {
-                work::bury(&mut tx, lease, why).await?;
-                audit::append(
-                    &mut tx,
-                    NewEntry::work_dead(now, lease.kind.as_str(), lease.attempts, lease.recording),
-                )
-                .await?;
-                tx.count("recvault_work_dead_total", 1);
-            }
-        }
-        Ok(tx.commit().await?)
+            Ok::<_, ledger::Error>(())
+        });
+        Ok(put_back.await?)
     }
 }
 

@@ -8,7 +8,7 @@ use std::{borrow::Cow, collections::BTreeMap};
 use tokio::sync::{Mutex, mpsc, oneshot};
 
 use super::{
-    Error, Ledger, audit,
+    Error, Ledger,
     tx::Arg,
     work::{self, Kind},
 };
@@ -203,12 +203,12 @@ impl Committer {
     async fn commit(&self, batch: &[Waiting], now: Timestamp) -> Result<(), Error> {
         let document = document(batch.iter().map(|waiting| &waiting.announcement));
         self.ledger
-            .unit(async || {
-                let mut tx = self.ledger.begin().await?;
+            .unit("accept.commit", async |mut unit| {
+                unit.without_entry("what is announced is told when it is sealed");
                 let args = [Arg::Text(&document), Arg::Int(now.as_millis())];
-                tx.execute(ANNOUNCE, &args).await?;
-                tx.execute(ENQUEUE, &args).await?;
-                let refused = tx.fetch_all(REFUSED, &args[..1]).await?;
+                unit.execute(ANNOUNCE, &args).await?;
+                unit.execute(ENQUEUE, &args).await?;
+                let refused = unit.fetch_all(REFUSED, &args[..1]).await?;
                 let refused = refused
                     .iter()
                     .map(|row| row.parse("recordings", "id", "id"))
@@ -216,20 +216,20 @@ impl Committer {
                 if !refused.is_empty() {
                     // What the source still tells of may still be there, or can be deleted only now
                     // that it is complete.
-                    work::begin_anew(&mut tx, Kind::Erase, &refused, now).await?;
-                    let entries: Vec<NewEntry> = refused
-                        .iter()
-                        .map(|id| NewEntry::recording_refused(now, *id))
-                        .collect();
-                    audit::append_all(&mut tx, &entries).await?;
+                    work::begin_anew(&mut unit, Kind::Erase, &refused, now).await?;
+                    unit.audit_all(
+                        refused
+                            .iter()
+                            .map(|id| NewEntry::recording_refused(now, *id)),
+                    );
                 }
                 let told = batch
                     .iter()
                     .filter(|waiting| waiting.announcement.heard_by == Heard::Callback)
                     .count();
-                tx.count("recvault_callbacks_accepted_total", told as u64);
+                unit.count("recvault_callbacks_accepted_total", told as u64);
                 crash::point("accept.before_commit");
-                tx.commit().await
+                Ok::<_, Error>(())
             })
             .await?;
         crash::point("accept.after_commit");

@@ -17,15 +17,16 @@ use crate::{
     },
 };
 
-/// Appends an entry and returns its number. Last in a unit of work: it holds the log's head until
-/// the commit.
-pub async fn append(tx: &mut Tx, entry: NewEntry) -> Result<i64, Error> {
+/// Appends an entry and returns its number, in the tests of this module's neighbours.
+#[cfg(test)]
+pub(super) async fn append(tx: &mut Tx, entry: NewEntry) -> Result<i64, Error> {
     append_all(tx, &[entry]).await
 }
 
 /// Appends entries in their order and returns the number of the first; the others follow it without
-/// a gap. Last in a unit of work, as [`append`].
-pub async fn append_all(tx: &mut Tx, entries: &[NewEntry]) -> Result<i64, Error> {
+/// a gap. Last in a unit of work, which gathers them (see [`super::Unit`]): it holds the log's head
+/// until the commit.
+pub(super) async fn append_all(tx: &mut Tx, entries: &[NewEntry]) -> Result<i64, Error> {
     const NEXT: &str =
         "/* audit.next */ UPDATE audit_head SET seq = seq + $1 WHERE one = 1 RETURNING seq";
     const APPEND: &str =

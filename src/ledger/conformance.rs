@@ -73,6 +73,7 @@ mod sessions;
 mod shreds;
 mod sources;
 mod transcripts;
+mod units;
 mod views;
 mod work;
 

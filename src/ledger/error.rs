@@ -17,6 +17,17 @@ pub enum Error {
         "nothing is written: this ledger was opened for reading and not compared with the store"
     )]
     Unproven,
+    /// A statement that changes rows ran in a session that only reads; a fault of this program.
+    #[error("a session that reads tried to write: nothing was written")]
+    Reading,
+    /// A unit of work changed rows and told the audit log nothing; a fault of this program.
+    #[error(
+        "the unit of work `{0}` changed rows and told the audit log nothing: nothing was written"
+    )]
+    Untold(&'static str),
+    /// A unit of work did not end with its closure; a fault of this program.
+    #[error("the unit of work `{0}` outlives its closure: nothing was written")]
+    Kept(&'static str),
     /// Nothing is written to the ledger any more.
     #[error("nothing is written any more: {0}")]
     Closed(Closed),

@@ -165,7 +165,7 @@ pub async fn lift(
 
 async fn lock(tx: &mut Tx, id: RecordingId) -> Result<(), Error> {
     const SQL: &str = "/* holds.lock */ UPDATE recordings SET holds = holds WHERE id = $1 AND state <> 'shredded'";
-    tx.execute_one(
+    tx.lock_one(
         SQL,
         &[Arg::Text(&id.to_string())],
         "the recording is shredded",

@@ -12,7 +12,7 @@ use super::{
 use crate::model::time::Timestamp;
 
 /// What can be marked.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Marked {
     /// A recording with its artefacts, key, fence, receipt, holds and approvals.
     Recording,
@@ -61,11 +61,11 @@ pub struct Mark {
     mark: i64,
 }
 
-/// Marks that these have changed.
-pub async fn set<T: Display + Sync>(
+/// Marks that these have changed. See [`super::Unit::mark`].
+pub(super) async fn set<T: Display>(
     tx: &mut Tx,
     kind: Marked,
-    ids: &[T],
+    ids: impl IntoIterator<Item = T>,
     now: Timestamp,
 ) -> Result<(), Error> {
     const SQL: &str = "/* marks.set */

@@ -13,9 +13,6 @@ use sqlx::{
 use super::{Closed, ClosedFor, Error, News, Tx, audit, gate::Gate, image, keys, schema};
 use crate::{evidence::Position, model::time::Clock};
 
-/// Times a unit of work is tried before a conflict becomes the caller's.
-const TRIES: u32 = 12;
-
 /// `[ledger]`: which database.
 #[derive(Clone, Debug, serde::Deserialize, serde::Serialize)]
 #[serde(deny_unknown_fields, default)]
@@ -214,7 +211,7 @@ impl Ledger {
     /// # Errors
     /// [`Error::Unproven`] before [`Self::prove`], [`Error::Closed`] after the ledger was found to
     /// have forgotten something; the database's.
-    pub async fn begin(&self) -> Result<Tx, Error> {
+    pub(super) async fn begin(&self) -> Result<Tx, Error> {
         self.gate.check()?;
         self.begin_unit().await
     }
@@ -223,7 +220,7 @@ impl Ledger {
     ///
     /// # Errors
     /// [`Error::NotEmpty`] if a table has a row; the database's.
-    pub async fn begin_empty(&self) -> Result<Tx, Error> {
+    pub(super) async fn begin_empty(&self) -> Result<Tx, Error> {
         let mut tx = self.begin_unit().await?;
         match image::first_row(&mut tx).await? {
             None => Ok(tx),
@@ -291,30 +288,6 @@ impl Ledger {
         match &self.db {
             Db::Sqlite { .. } => News::silent(),
             Db::Postgres(pool) => News::of(&pool.connect_options()),
-        }
-    }
-
-    /// Runs a unit of work, again if another writer was in the way. The unit may run several times;
-    /// nothing of it is final before it returns.
-    pub async fn unit<T, E, F, Fut>(&self, mut unit: F) -> Result<T, E>
-    where
-        F: FnMut() -> Fut + Send,
-        Fut: Future<Output = Result<T, E>> + Send,
-        E: AsLedgerError + Send,
-        T: Send,
-    {
-        let mut tries = 0;
-        loop {
-            tries += 1;
-            match unit().await {
-                Err(error)
-                    if tries < TRIES
-                        && error.as_ledger_error().is_some_and(Error::is_retryable) =>
-                {
-                    tokio::task::yield_now().await;
-                }
-                done => return done,
-            }
         }
     }
 

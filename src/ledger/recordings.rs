@@ -175,7 +175,7 @@ pub async fn mark_sealed(tx: &mut Tx, id: RecordingId, now: Timestamp) -> Result
 /// [`Error::Stale`] if it is not sealed, or not any more.
 pub async fn lock_sealed(tx: &mut Tx, id: RecordingId) -> Result<(), Error> {
     const SQL: &str = "/* recordings.lock_sealed */ UPDATE recordings SET state = 'sealed' WHERE id = $1 AND state = 'sealed'";
-    tx.execute_one(
+    tx.lock_one(
         SQL,
         &[Arg::Text(&id.to_string())],
         "the recording is not sealed, or not any more",

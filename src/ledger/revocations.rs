@@ -201,7 +201,7 @@ pub async fn lock(
     const SQL: &str = "/* revocations.lock */
         UPDATE revocations SET due_at = due_at WHERE id = $1 AND COALESCE(cursor, '') = $2 AND state = 'running'";
     Ok(tx
-        .execute(SQL, &[Arg::Text(&id.to_string()), Arg::Text(&text(cursor))])
+        .lock(SQL, &[Arg::Text(&id.to_string()), Arg::Text(&text(cursor))])
         .await?
         == 1)
 }

@@ -31,14 +31,16 @@ pub enum Arg<'a> {
     Bytes(&'a [u8]),
 }
 
-/// A session: what is read in it is consistent, what is written in it becomes visible all at once
-/// with [`Tx::commit`], or not at all.
+/// A session: what is read in it is consistent. What is written in a unit of work becomes visible
+/// all at once with its commit, or not at all; a session of another kind writes nothing.
 pub struct Tx {
     session: Inner,
     counts: Vec<Count>,
     /// Of a unit of work: whether it may be committed, and the last number that it gave to an audit
     /// entry.
     unit: Option<(Gate, i64)>,
+    /// Whether a statement changed a row.
+    has_written: bool,
     /// Tells the time in the database's place; for tests.
     clock: Option<Clock>,
 }
@@ -63,6 +65,7 @@ impl Tx {
             session,
             counts: Vec::new(),
             unit: None,
+            has_written: false,
             clock: None,
         }
     }
@@ -103,10 +106,8 @@ impl Tx {
         Ok(())
     }
 
-    /// Counts what this session does, should it be committed. A counter of what is in the database
-    /// is never incremented otherwise: an answer that nobody waits for any more is dropped right
-    /// behind the commit.
-    pub fn count(&mut self, name: &'static str, by: u64) {
+    /// See [`super::Unit::count`].
+    pub(super) fn count(&mut self, name: &'static str, by: u64) {
         self.counts.push(Count {
             name,
             label: None,
@@ -115,7 +116,7 @@ impl Tx {
     }
 
     /// The same, with one label.
-    pub fn count_as(
+    pub(super) fn count_as(
         &mut self,
         name: &'static str,
         label: &'static str,
@@ -168,11 +169,12 @@ impl Tx {
         clippy::disallowed_methods,
         reason = "short, and `Ledger::close` waits for the connection that it holds"
     )]
-    pub async fn commit(self) -> Result<(), Error> {
+    pub(super) async fn commit(self) -> Result<(), Error> {
         let Self {
             session,
             counts,
             unit,
+            has_written: _,
             clock: _,
         } = self;
         if let Some((gate, _)) = &unit {
@@ -222,9 +224,35 @@ impl Tx {
         matches!(self.session, Inner::Postgres(_) | Inner::PostgresReader(_))
     }
 
+    /// Whether a statement of this session changed a row.
+    pub(super) fn has_written(&self) -> bool {
+        self.has_written
+    }
+
     /// Runs a statement; the number of rows it touched.
     pub(super) async fn execute(&mut self, sql: &str, args: &[Arg<'_>]) -> Result<u64, Error> {
+        let touched = self.run(sql, args).await?;
+        self.has_written |= touched > 0 && changes(sql);
+        Ok(touched)
+    }
+
+    /// Runs a statement that sets a row to what it is, and so locks it until the unit ends; the
+    /// number of rows. It changes nothing.
+    pub(super) async fn lock(&mut self, sql: &str, args: &[Arg<'_>]) -> Result<u64, Error> {
+        self.run(sql, args).await
+    }
+
+    /// Only a unit of work writes: a reader of PostgreSQL's would, each statement by itself.
+    fn admits(&self, sql: &str) -> Result<(), Error> {
+        if self.unit.is_none() && changes(sql) {
+            return Err(Error::Reading);
+        }
+        Ok(())
+    }
+
+    async fn run(&mut self, sql: &str, args: &[Arg<'_>]) -> Result<u64, Error> {
         storable(args)?;
+        self.admits(sql)?;
         Ok(match &mut self.session {
             Inner::Sqlite(tx) => bind_sqlite(sql, args)
                 .execute(&mut **tx)
@@ -293,6 +321,19 @@ impl Tx {
         }
     }
 
+    /// The same with a statement that sets a row to what it is: see [`Self::lock`].
+    pub(super) async fn lock_one(
+        &mut self,
+        sql: &str,
+        args: &[Arg<'_>],
+        stale: &'static str,
+    ) -> Result<(), Error> {
+        match self.lock(sql, args).await? {
+            1 => Ok(()),
+            _ => Err(Error::Stale(stale)),
+        }
+    }
+
     /// All rows of a query.
     pub(super) async fn fetch_all(
         &mut self,
@@ -302,7 +343,8 @@ impl Tx {
         let sqlite = |rows: Vec<SqliteRow>| rows.into_iter().map(Row::Sqlite).collect();
         let postgres = |rows: Vec<PgRow>| rows.into_iter().map(Row::Postgres).collect();
         storable(args)?;
-        Ok(match &mut self.session {
+        self.admits(sql)?;
+        let rows: Vec<Row> = match &mut self.session {
             Inner::Sqlite(tx) => sqlite(bind_sqlite(sql, args).fetch_all(&mut **tx).await?),
             Inner::Postgres(tx) => postgres(bind_postgres(sql, args).fetch_all(&mut **tx).await?),
             Inner::SqliteReader(connection) => {
@@ -313,7 +355,9 @@ impl Tx {
                     .fetch_all(&mut **connection)
                     .await?,
             ),
-        })
+        };
+        self.has_written |= !rows.is_empty() && changes(sql);
+        Ok(rows)
     }
 
     /// The first row of a query.
@@ -343,6 +387,19 @@ impl Count {
         };
         counter.increment(self.by);
     }
+}
+
+/// Whether a statement may change rows, by its first word behind its name: it is not one of those
+/// that only read or set something up.
+fn changes(sql: &str) -> bool {
+    let statement = sql.trim_start();
+    let statement = statement
+        .strip_prefix("/*")
+        .and_then(|named| named.split_once("*/"))
+        .map_or(statement, |(_, statement)| statement.trim_start());
+    !["SELECT", "WITH RECURSIVE", "PRAGMA", "SET "]
+        .iter()
+        .any(|verb| statement.starts_with(verb))
 }
 
 /// Whether both databases take these values. PostgreSQL refuses U+0000 in a text and, escaped, in a
@@ -427,6 +484,29 @@ pub(super) fn set<T: Display>(members: impl IntoIterator<Item = T>) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_statement_that_changes_rows_is_known_by_its_first_word() {
+        for sql in [
+            "INSERT INTO a VALUES (1)",
+            "/* a.b */ UPDATE a SET b = 1 RETURNING b",
+            "\n  /* a.b */\n  DELETE FROM a",
+            "REPLACE INTO a VALUES (1)",
+            "/* a.b */ WITH c AS (SELECT 1) INSERT INTO a SELECT * FROM c",
+        ] {
+            assert!(changes(sql), "{sql}");
+        }
+        for sql in [
+            "SELECT 1",
+            "/* UPDATE */ SELECT 1",
+            "/* a.lock */\n SELECT id FROM a FOR NO KEY UPDATE",
+            "PRAGMA defer_foreign_keys = ON",
+            "/* a.b */\n WITH RECURSIVE c (d) AS (SELECT 1) SELECT d FROM c",
+            "SET CONSTRAINTS ALL DEFERRED",
+        ] {
+            assert!(!changes(sql), "{sql}");
+        }
+    }
 
     #[test]
     fn no_text_with_a_nul_gets_to_a_database_plain_or_escaped() {

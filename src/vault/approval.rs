@@ -13,8 +13,7 @@ use crate::{
     keyring::{note_key, open_note, seal_note},
     ledger::{
         approvals::{self, ApprovalRow},
-        audit,
-        marks::{self, Marked},
+        marks::Marked,
     },
     model::{
         actor::Initiator,
@@ -36,10 +35,9 @@ impl Vault {
     ) -> Result<ApprovalRow, Error> {
         let vault = &*self.0;
         vault
-            .unit(|| async {
-                let mut tx = vault.ledger.begin().await?;
+            .unit("approval.file_approval", async |mut unit| {
                 let key = vault
-                    .record_key(&mut tx, request.recording, Leg::All)
+                    .record_key(&mut unit, request.recording, Leg::All)
                     .await?;
                 let sealed = seal_note(
                     &note_key(&key, request.id),
@@ -51,14 +49,8 @@ impl Vault {
                     justification: sealed,
                     ..request.clone()
                 };
-                approvals::insert(&mut tx, &row).await?;
-                marks::set(
-                    &mut tx,
-                    Marked::Recording,
-                    &[row.recording],
-                    row.requested_at,
-                )
-                .await?;
+                approvals::insert(&mut unit, &row).await?;
+                unit.mark(Marked::Recording, &[row.recording], row.requested_at);
                 let entry = NewEntry::approval_requested(
                     row.requested_at,
                     by,
@@ -67,8 +59,7 @@ impl Vault {
                     &row.purpose,
                     row.expires_at,
                 );
-                audit::append(&mut tx, entry).await?;
-                tx.commit().await?;
+                unit.audit(entry);
                 Ok(row)
             })
             .await
@@ -91,10 +82,9 @@ impl Vault {
         let recordings: Vec<RecordingId> =
             requests.iter().map(|request| request.recording).collect();
         vault
-            .unit(|| async {
-                let mut tx = vault.ledger.begin().await?;
+            .unit("approval.justifications", async |mut unit| {
                 let keys: BTreeMap<_, _> = vault
-                    .record_keys(&mut tx, &recordings, Leg::All)
+                    .record_keys(&mut unit, &recordings, Leg::All)
                     .await?
                     .into_iter()
                     .collect();
@@ -115,10 +105,7 @@ impl Vault {
                 let entries: Vec<_> = shown
                     .map(|shown| NewEntry::approval_shown(now, reader, shown.recording, shown.id))
                     .collect();
-                if !entries.is_empty() {
-                    audit::append_all(&mut tx, &entries).await?;
-                }
-                tx.commit().await?;
+                unit.audit_all(entries);
                 Ok(opened)
             })
             .await

@@ -10,8 +10,8 @@ use crate::{
     evidence::NewEntry,
     keyring,
     ledger::{
-        self, audit, consents,
-        marks::{self, Marked},
+        self, Unit, consents,
+        marks::Marked,
         quarantine,
         recordings::{self, SealedArtefact},
         transcripts,
@@ -164,8 +164,17 @@ impl Vault {
             segment: SEGMENT.sealed(),
             content_type: beside.content_type.to_owned(),
         };
+        let entered = Entered {
+            key: record_key,
+            artefact,
+            sha256,
+        };
         if let Err(error) = vault
-            .unit(|| vault.enter(lease, recording, beside, &record_key, &artefact, &sha256))
+            .unit("deposit.enter", async |mut unit| {
+                vault
+                    .enter(&mut unit, lease, recording, beside, &entered)
+                    .await
+            })
             .await
         {
             // Removed at once only when the transaction certainly did not commit; otherwise the
@@ -220,32 +229,41 @@ impl Parts {
     }
 }
 
+/// What is entered into the ledger once it is in the store.
+struct Entered {
+    key: Key,
+    artefact: SealedArtefact,
+    sha256: [u8; 32],
+}
+
 impl Inner {
     /// The unit of work that makes the recording exist.
     async fn enter(
         &self,
+        unit: &mut Unit,
         lease: &Lease,
         recording: &Recording,
         beside: &Beside<'_>,
-        key: &Key,
-        artefact: &SealedArtefact,
-        sha256: &[u8; 32],
+        Entered {
+            key,
+            artefact,
+            sha256,
+        }: &Entered,
     ) -> Result<(), Error> {
         let now = self.clock.now();
         let leg = Leg::All;
-        let mut tx = self.ledger.begin().await?;
-        self.present(&mut tx).await?;
+        self.present(unit).await?;
         // First of the rows, because it locks this one: a shred that runs at the same time comes
         // wholly before or wholly after.
-        let tier = recordings::mark_sealed(&mut tx, recording.id, now).await?;
-        work::finish(&mut tx, lease).await?;
+        let tier = recordings::mark_sealed(unit, recording.id, now).await?;
+        work::finish(unit, lease).await?;
         if let Some(at) = beside.erase_at {
-            work::enqueue(&mut tx, Kind::Erase, &[recording.id], at).await?;
+            work::enqueue(unit, Kind::Erase, &[recording.id], at).await?;
         }
         if let Some(at) = beside.look_at {
             let look = Origin::Look(recording.source_sid.clone());
             transcripts::find(
-                &mut tx,
+                unit,
                 &recording.account,
                 &look,
                 &recording.source_sid,
@@ -259,10 +277,10 @@ impl Inner {
             tier,
             ..recording.clone()
         };
-        self.place_key(&mut tx, recording.id, leg, &recording.tier, key)
+        self.place_key(unit, recording.id, leg, &recording.tier, key)
             .await?;
-        recordings::insert_artefact(&mut tx, recording.id, leg, artefact).await?;
-        self.take_over(&mut tx, recording, key, beside.parties, now)
+        recordings::insert_artefact(unit, recording.id, leg, artefact).await?;
+        self.take_over(unit, recording, key, beside.parties, now)
             .await?;
         let sealed = NewEntry::recording_sealed(now, recording, artefact.sealed_len, sha256);
         let mut entries = vec![match beside.promised.and_then(OnceLock::get) {
@@ -271,15 +289,15 @@ impl Inner {
         }];
         // After the lock: what is told of its parties meanwhile waits for it, or is seen here.
         if let Some(ends) = recording.quarantine_ends {
-            let recording = recordings::find(&mut tx, recording.id)
+            let recording = recordings::find(unit, recording.id)
                 .await?
                 .ok_or(Error::Gone)?;
-            let consents = consents::gather(&mut tx, std::slice::from_ref(&recording))
+            let consents = consents::gather(unit, std::slice::from_ref(&recording))
                 .await?
                 .remove(&recording.id)
                 .unwrap_or_default();
             if !covers_recording(&consents, &recording, now) {
-                quarantine::begin(&mut tx, recording.id, ends).await?;
+                quarantine::begin(unit, recording.id, ends).await?;
                 entries.push(NewEntry::recording_quarantined(
                     now,
                     Initiator::Vault,
@@ -288,11 +306,11 @@ impl Inner {
                 ));
             }
         }
-        marks::set(&mut tx, Marked::Recording, &[recording.id], now).await?;
-        entries.extend(self.close_arriving(&mut tx, recording, now).await?);
-        audit::append_all(&mut tx, &entries).await?;
-        tx.count("recvault_sealed_bytes_total", artefact.plain_len);
+        unit.mark(Marked::Recording, &[recording.id], now);
+        unit.audit_all(entries);
+        self.close_arriving(unit, recording, now).await?;
+        unit.count("recvault_sealed_bytes_total", artefact.plain_len);
         crash::point("deposit.before_commit");
-        Ok(tx.commit().await?)
+        Ok(())
     }
 }

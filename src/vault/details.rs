@@ -18,11 +18,7 @@ use super::{
 use crate::{
     evidence::NewEntry,
     keyring::{self, details_key, open_note, seal_note},
-    ledger::{
-        Tx, audit, budgets, details, grants,
-        marks::{self, Marked},
-        parties, waiting,
-    },
+    ledger::{Tx, Unit, budgets, details, grants, marks::Marked, parties, waiting},
     model::{
         artefact::{Artefact, Leg},
         details::{Details, Found},
@@ -69,31 +65,31 @@ impl Vault {
     /// [`Self::follow`] is to be called.
     pub async fn keep_details(
         &self,
-        tx: &mut Tx,
+        unit: &mut Unit,
         conversation: &Conversation,
         told: &[Found],
         keeping: Keeping,
         now: Timestamp,
     ) -> Result<bool, Error> {
         let vault = &*self.0;
-        let parties = parties::of(tx, std::slice::from_ref(conversation))
+        let parties = parties::of(unit, std::slice::from_ref(conversation))
             .await?
             .remove(conversation)
             .unwrap_or_default();
-        let recordings = details::sealed_of(tx, conversation).await?;
+        let recordings = details::sealed_of(unit, conversation).await?;
         if recordings.is_empty() {
             return match keeping {
                 Keeping::Carried => Ok(false),
                 Keeping::Waits | Keeping::Corrects => {
-                    let present = vault.present(tx).await?;
+                    let present = vault.present(unit).await?;
                     vault
-                        .let_wait(tx, &present, conversation, told, &parties, keeping)
+                        .let_wait(unit, &present, conversation, told, &parties, keeping)
                         .await
                 }
             };
         }
-        let keys = vault.record_keys(tx, &recordings, Leg::All).await?;
-        let mut sealed = details::find(tx, &recordings).await?;
+        let keys = vault.record_keys(unit, &recordings, Leg::All).await?;
+        let mut sealed = details::find(unit, &recordings).await?;
         let mut changed = Vec::new();
         for (id, key) in keys {
             let before = sealed
@@ -109,11 +105,11 @@ impl Vault {
             if before.is_none() && !after.is_personal() || before.as_ref() == Some(&after) {
                 continue;
             }
-            details::put(tx, id, &vault.sealed(id, &key, &after), now).await?;
+            details::put(unit, id, &vault.sealed(id, &key, &after), now).await?;
             changed.push(id);
         }
         if !changed.is_empty() {
-            marks::set(tx, Marked::Recording, &changed, now).await?;
+            unit.mark(Marked::Recording, &changed, now);
         }
         Ok(!changed.is_empty())
     }
@@ -135,19 +131,18 @@ impl Vault {
             return Err(Error::Gone);
         }
         vault
-            .unit(async || {
-                let mut tx = vault.ledger.begin().await?;
+            .unit("details.open_details", async |mut unit| {
                 let now = vault.clock.now();
-                let key = vault.record_key(&mut tx, recording, Leg::All).await?;
-                let sealed = details::find(&mut tx, &[recording])
+                let key = vault.record_key(&mut unit, recording, Leg::All).await?;
+                let sealed = details::find(&mut unit, &[recording])
                     .await?
                     .remove(&recording)
                     .ok_or(Error::Gone)?;
                 let text = vault.open_sealed(recording, &key, &sealed)?.to_json();
-                let is_first = grants::open(&mut tx, id, now).await?;
+                let is_first = grants::open(&mut unit, id, now).await?;
                 if is_first
                     && !budgets::spend(
-                        &mut tx,
+                        &mut unit,
                         grant.principal(),
                         grant.purpose(),
                         grant.budget(),
@@ -164,8 +159,7 @@ impl Vault {
                     Artefact::Parties,
                     &(0..text.len() as u64),
                 );
-                audit::append(&mut tx, entry).await?;
-                tx.commit().await?;
+                unit.audit(entry);
                 Ok(text)
             })
             .await
@@ -178,7 +172,7 @@ impl Inner {
     /// epoch.
     pub(super) async fn take_over(
         &self,
-        tx: &mut Tx,
+        unit: &mut Unit,
         recording: &Recording,
         key: &Key,
         along: &[Found],
@@ -192,7 +186,7 @@ impl Inner {
         if both.is_empty() {
             return Ok(());
         }
-        let mut named = parties::of(tx, &both).await?;
+        let mut named = parties::of(unit, &both).await?;
         let Some(conversation) = both
             .into_iter()
             .find(|conversation| named.contains_key(conversation))
@@ -201,7 +195,7 @@ impl Inner {
         };
         let parties = named.remove(&conversation).unwrap_or_default();
         let mut known = Details::default();
-        let mut waits = waiting::find(tx, std::slice::from_ref(&conversation)).await?;
+        let mut waits = waiting::find(unit, std::slice::from_ref(&conversation)).await?;
         for (leg, sealed) in waits.remove(&conversation).unwrap_or_default() {
             known.complete(
                 readable(self.waiting(&conversation, &leg, &sealed))?
@@ -209,7 +203,7 @@ impl Inner {
                     .cloned(),
             );
         }
-        let others: Vec<RecordingId> = details::sealed_of(tx, &conversation)
+        let others: Vec<RecordingId> = details::sealed_of(unit, &conversation)
             .await?
             .into_iter()
             .filter(|id| *id != recording.id)
@@ -217,10 +211,10 @@ impl Inner {
         let mut sealed = if others.is_empty() {
             BTreeMap::new()
         } else {
-            details::find(tx, &others).await?
+            details::find(unit, &others).await?
         };
         if !sealed.is_empty() {
-            for (id, key) in self.record_keys(tx, &others, Leg::All).await? {
+            for (id, key) in self.record_keys(unit, &others, Leg::All).await? {
                 if let Some(sealed) = sealed.remove(&id) {
                     known.complete(
                         readable(self.open_sealed(id, &key, &sealed))?
@@ -234,16 +228,16 @@ impl Inner {
         let known = known.agreeing(&parties, |address| self.subject(address));
         if known.is_personal() {
             details::put(
-                tx,
+                unit,
                 recording.id,
                 &self.sealed(recording.id, key, &known),
                 now,
             )
             .await?;
         }
-        let cleared = waiting::clear(tx, &[conversation]).await?;
+        let cleared = waiting::clear(unit, &[conversation]).await?;
         if !cleared.is_empty() {
-            marks::set(tx, Marked::Conversation, &cleared, now).await?;
+            unit.mark(Marked::Conversation, &cleared, now);
         }
         Ok(())
     }

@@ -27,10 +27,10 @@ use crate::{
     evidence::{NewEntry, Receipt},
     keyring::{self, LEAF, PageRow, RootKey, tree},
     ledger::{
-        Tx, audit, chain,
+        Tx, Unit, chain,
         epochs::{self, EpochRow},
         keys as rows,
-        marks::{self, Marked},
+        marks::Marked,
         shreds::{self, NextReceipt},
     },
     model::{actor::Initiator, crash, id::PageId, time::Timestamp},
@@ -170,8 +170,11 @@ impl Turner<'_> {
             key: Key::random(&mut rand::rng()),
         };
         let sealed = vault.custody.seal(name, &next.key).await?;
-        let (last, covered) = vault
-            .unit(|| self.commit(&next, &sealed, actor, work.pages))
+        let (last, covered) = self
+            .unit("epoch.commit", async |mut unit| {
+                self.commit(&mut unit, &next, &sealed, actor, work.pages)
+                    .await
+            })
             .await?;
         work.pages += last;
         work.covered = covered;
@@ -188,11 +191,9 @@ impl Turner<'_> {
         for level in LEAF..tree::ROOT_LEVEL {
             loop {
                 let renewed = self
-                    .vault
-                    .unit(async || {
-                        let mut tx = self.begin().await?;
-                        let renewed = self.vault.renew(&mut tx, level, PAGES).await?;
-                        tx.commit().await?;
+                    .unit("epoch.climb", async |mut unit| {
+                        unit.without_entry("a turn is told when it commits");
+                        let renewed = self.vault.renew(&mut unit, level, PAGES).await?;
                         Ok(renewed)
                     })
                     .await?;
@@ -210,39 +211,40 @@ impl Turner<'_> {
     /// covers.
     async fn commit(
         &self,
+        unit: &mut Unit,
         next: &RootKey,
         sealed: &[u8],
         actor: Initiator,
         climbed: u64,
     ) -> Result<(u64, u64), Error> {
         let vault = self.vault;
-        let mut tx = self.begin().await?;
-        let alone = vault.alone(&mut tx).await?;
+        let alone = vault.alone(unit).await?;
         // Before the pages: a shred whose receipt is seen here has left its mark on its page, and
         // that is seen below. One that is not waits for the next turn.
-        let covered = shreds::cover(&mut tx, next.epoch).await?;
+        let covered = shreds::cover(unit, next.epoch).await?;
         let mut pages = 0;
         for level in LEAF..tree::ROOT_LEVEL {
-            pages += vault.renew(&mut tx, level, i64::MAX).await?;
+            pages += vault.renew(unit, level, i64::MAX).await?;
         }
-        let root = rows::root_page(&mut tx)
+        let root = rows::root_page(unit)
             .await?
             .ok_or(keyring::Error::BrokenPath)?;
         let root = vault
-            .walk(&mut tx, root)
+            .walk(unit, root)
             .await?
             .seal_below(next, vault.id, &mut rand::rng());
-        rows::renew_pages(&mut tx, &[root]).await?;
-        vault.carry_waiting(&mut tx, &alone, next).await?;
+        rows::renew_pages(unit, &[root]).await?;
+        vault.carry_waiting(unit, &alone, next).await?;
         let now = vault.clock.now();
-        epochs::insert(&mut tx, next.epoch, sealed, now).await?;
-        audit::append(
-            &mut tx,
-            NewEntry::epoch_turned(now, actor, next.epoch, climbed + pages, covered),
-        )
-        .await?;
+        epochs::insert(unit, next.epoch, sealed, now).await?;
+        unit.audit(NewEntry::epoch_turned(
+            now,
+            actor,
+            next.epoch,
+            climbed + pages,
+            covered,
+        ));
         crash::point("turn.before_commit");
-        tx.commit().await?;
         Ok((pages, covered))
     }
 
@@ -269,13 +271,12 @@ impl Turner<'_> {
         self.issue_receipts(row.epoch, unrecoverable_since).await?;
         crash::point("turn.receipts");
         vault.remove_older_files(row.epoch, &snapshot).await?;
-        vault
-            .unit(async || {
-                let mut tx = self.begin().await?;
-                epochs::finish(&mut tx, row.epoch, vault.clock.now()).await?;
-                Ok(tx.commit().await?)
-            })
-            .await?;
+        self.unit("epoch.complete", async |mut unit| {
+            unit.without_entry("that the root is destroyed was told");
+            epochs::finish(&mut unit, row.epoch, vault.clock.now()).await?;
+            Ok(())
+        })
+        .await?;
         let Work {
             pages,
             covered,
@@ -313,20 +314,14 @@ impl Turner<'_> {
         crash::point("turn.snapshot_written");
         let checked = vault.verify_snapshot(written).await?;
         let name = written.to_string();
-        vault
-            .unit(async || {
-                let mut tx = self.begin().await?;
-                let now = vault.clock.now();
-                chain::note_durable(&mut tx, checked.seq).await?;
-                epochs::note_snapshot(&mut tx, epoch, &name, now).await?;
-                audit::append(
-                    &mut tx,
-                    NewEntry::snapshot_verified(now, &name, checked.keys),
-                )
-                .await?;
-                Ok(tx.commit().await?)
-            })
-            .await?;
+        self.unit("epoch.snapshot", async |mut unit| {
+            let now = vault.clock.now();
+            chain::note_durable(&mut unit, checked.seq).await?;
+            epochs::note_snapshot(&mut unit, epoch, &name, now).await?;
+            unit.audit(NewEntry::snapshot_verified(now, &name, checked.keys));
+            Ok(())
+        })
+        .await?;
         Ok((name, checked))
     }
 
@@ -351,16 +346,13 @@ impl Turner<'_> {
             .tell(NewEntry::root_condemned(vault.clock.now(), epoch))
             .await?;
         self.keep_only(&proof, seen).await?;
-        vault
-            .unit(async || {
-                let mut tx = self.begin().await?;
-                let now = vault.clock.now();
-                epochs::note_destroyed(&mut tx, epoch, now).await?;
-                audit::append(&mut tx, NewEntry::root_destroyed(now, epoch)).await?;
-                tx.commit().await?;
-                Ok(now)
-            })
-            .await
+        self.unit("epoch.destroy_roots", async |mut unit| {
+            let now = vault.clock.now();
+            epochs::note_destroyed(&mut unit, epoch, now).await?;
+            unit.audit(NewEntry::root_destroyed(now, epoch));
+            Ok(now)
+        })
+        .await
     }
 
     /// Signs the receipts that the turn covers once more.
@@ -368,10 +360,10 @@ impl Turner<'_> {
         let vault = self.vault;
         let keys = crate::evidence::KeySet::new([vault.signer.verifying_key().clone()]);
         loop {
-            let issued = vault
-                .unit(async || {
-                    let mut tx = self.begin().await?;
-                    let covered = shreds::covered(&mut tx, epoch, RECEIPTS).await?;
+            let issued = self
+                .unit("epoch.issue_receipts", async |mut unit| {
+                    unit.without_entry("receipts say what was told when the root was destroyed");
+                    let covered = shreds::covered(&mut unit, epoch, RECEIPTS).await?;
                     let mut next = Vec::with_capacity(covered.len());
                     let mut recordings = Vec::with_capacity(covered.len());
                     for (id, before) in &covered {
@@ -387,10 +379,9 @@ impl Turner<'_> {
                             before,
                         });
                     }
-                    shreds::replace_receipts(&mut tx, &next).await?;
+                    shreds::replace_receipts(&mut unit, &next).await?;
                     // A vault that is rebuilt says no less than this one did.
-                    marks::set(&mut tx, Marked::Recording, &recordings, vault.clock.now()).await?;
-                    tx.commit().await?;
+                    unit.mark(Marked::Recording, &recordings, vault.clock.now());
                     Ok(covered.len())
                 })
                 .await?;

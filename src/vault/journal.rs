@@ -27,7 +27,7 @@ use super::{
 use crate::{
     keyring,
     ledger::{
-        self, Tx, audit, chain, epochs,
+        self, Tx, Unit, audit, chain, epochs,
         image::{self, Image, Table},
         marks::{self, Mark, Marked},
     },
@@ -134,7 +134,12 @@ impl Vault {
             };
             is_idle = false;
             crash::point("journal.written");
-            match vault.unit(|| vault.chain(&piece)).await? {
+            let chained = vault
+                .unit("journal.chain", async |mut unit| {
+                    vault.chain(&mut unit, &piece).await
+                })
+                .await?;
+            match chained {
                 true => written += piece.marks.len() as u64,
                 // Nothing refers to it. Should it stay, it is one more copy of states that the
                 // winner's successor has, too.
@@ -160,25 +165,26 @@ struct Written {
 impl Inner {
     /// The unit in which a piece becomes the newest of the chain, and its marks go. False if
     /// another piece came between, or the root that opens this one is about to go.
-    async fn chain(&self, written: &Written) -> Result<bool, Error> {
-        let mut tx = self.ledger.begin().await?;
-        if !chain::extend(&mut tx, written.before.as_ref(), &written.piece).await? {
+    async fn chain(&self, unit: &mut Unit, written: &Written) -> Result<bool, Error> {
+        unit.without_entry("what is in the store by now");
+        if !chain::extend(unit, written.before.as_ref(), &written.piece).await? {
+            unit.abandon();
             return Ok(false);
         }
         // Asked after the chain was locked, which a turn waits for: a piece of the epoch before,
         // behind the turn's snapshot, would be a hole in the chain.
-        if epochs::current(&mut tx)
+        if epochs::current(unit)
             .await?
             .is_none_or(|current| current.epoch != written.name.epoch)
         {
+            unit.abandon();
             return Ok(false);
         }
-        marks::clear(&mut tx, &written.marks).await?;
-        marks::note_journaled(&mut tx, written.entries_to).await?;
+        marks::clear(unit, &written.marks).await?;
+        marks::note_journaled(unit, written.entries_to).await?;
         if written.is_whole {
-            chain::note_durable(&mut tx, written.entries_to).await?;
+            chain::note_durable(unit, written.entries_to).await?;
         }
-        tx.commit().await?;
         Ok(true)
     }
 

@@ -13,7 +13,7 @@ use crate::{
     evidence::NewEntry,
     keyring,
     ledger::{
-        Tx, audit, budgets, grants,
+        Unit, budgets, grants,
         recordings::{self, SealedArtefact},
     },
     model::{
@@ -151,7 +151,10 @@ impl Vault {
         let (segment, layout) = layout(sealed)?;
         // Reading ciphertext releases nothing, so it need not wait for the audit entry.
         let (key, ends) = tokio::try_join!(
-            vault.unit(|| self.release_key(grant, id, leg, sealed.artefact, range.clone())),
+            vault.unit("open.release_key", async |mut unit| {
+                self.release_key(&mut unit, grant, id, leg, sealed.artefact, &range)
+                    .await
+            }),
             vault.ends(sealed.object, &layout)
         )?;
         let mut opener = vault.opener(&key, grant.recording(), sealed, layout, ends)?;
@@ -209,7 +212,7 @@ impl Vault {
         let vault = &*self.0;
         let (segment, layout) = layout(sealed)?;
         let (key, ends) = tokio::try_join!(
-            vault.unit(async || vault
+            vault.with_root(async || vault
                 .record_key(&mut vault.ledger.read().await?, recording, Leg::All)
                 .await),
             vault.ends(sealed.object, &layout)
@@ -234,20 +237,20 @@ impl Vault {
     /// audit, no access.
     async fn release_key(
         &self,
+        unit: &mut Unit,
         grant: &Grant,
         id: GrantId,
         leg: Leg,
         artefact: Artefact,
-        range: Range<u64>,
+        range: &Range<u64>,
     ) -> Result<Key, Error> {
         let vault = &*self.0;
         let now = vault.clock.now();
-        let mut tx: Tx = vault.ledger.begin().await?;
-        let key = vault.record_key(&mut tx, grant.recording(), leg).await?;
-        let is_first = grants::open(&mut tx, id, now).await?;
+        let key = vault.record_key(unit, grant.recording(), leg).await?;
+        let is_first = grants::open(unit, id, now).await?;
         if is_first
             && !budgets::spend(
-                &mut tx,
+                unit,
                 grant.principal(),
                 grant.purpose(),
                 grant.budget(),
@@ -257,12 +260,7 @@ impl Vault {
         {
             return Err(Error::BudgetSpent);
         }
-        audit::append(
-            &mut tx,
-            NewEntry::opening_started(now, grant, id, artefact, &range),
-        )
-        .await?;
-        tx.commit().await?;
+        unit.audit(NewEntry::opening_started(now, grant, id, artefact, range));
         Ok(key)
     }
 }

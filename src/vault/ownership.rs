@@ -16,7 +16,7 @@ use super::{Error, Inner, Vault};
 use crate::{
     custody::{Change, Custody, Owner, Slot},
     evidence::{NewEntry, Position},
-    ledger::{ClosedFor, Tx, audit},
+    ledger::{self, ClosedFor, Tx, audit},
     model::id::{DatabaseId, VaultId},
 };
 
@@ -206,10 +206,9 @@ impl Inner {
     /// Another database has taken over. The entry is for whoever looks here for the reason; it is
     /// in no journal.
     async fn let_go(&self, to: DatabaseId) {
-        let told = self.ledger.unit(async || {
-            let mut tx = self.ledger.begin().await?;
-            audit::append(&mut tx, NewEntry::custody_lost(self.clock.now(), to)).await?;
-            tx.commit().await
+        let told = self.ledger.unit("ownership.let_go", async |mut unit| {
+            unit.audit(NewEntry::custody_lost(self.clock.now(), to));
+            Ok::<_, ledger::Error>(())
         });
         if let Err(error) = told.await {
             tracing::warn!(%error, "the log does not tell that custody is lost");

@@ -7,11 +7,7 @@
 use super::{Error, Vault};
 use crate::{
     evidence::{NewEntry, Publication},
-    ledger::{
-        audit,
-        marks::{self, Marked},
-        policies,
-    },
+    ledger::{Unit, marks::Marked, policies},
     model::actor::Initiator,
     policy::Rules,
 };
@@ -25,7 +21,9 @@ impl Vault {
     pub async fn publish(&self, actor: Initiator, rules: &Rules) -> Result<bool, Error> {
         Ok(self
             .0
-            .unit(|| self.write_policy(actor, rules, false))
+            .unit("publish.publish", async |mut unit| {
+                self.write_policy(&mut unit, actor, rules, false).await
+            })
             .await?
             .0)
     }
@@ -38,7 +36,10 @@ impl Vault {
     pub async fn put_in_force(&self, rules: &Rules) -> Result<bool, Error> {
         Ok(self
             .0
-            .unit(|| self.write_policy(Initiator::Vault, rules, true))
+            .unit("publish.put_in_force", async |mut unit| {
+                self.write_policy(&mut unit, Initiator::Vault, rules, true)
+                    .await
+            })
             .await?
             .1)
     }
@@ -46,6 +47,7 @@ impl Vault {
     /// Whether the version is newly published, and whether it is newly in force.
     async fn write_policy(
         &self,
+        unit: &mut Unit,
         actor: Initiator,
         rules: &Rules,
         in_force: bool,
@@ -53,25 +55,23 @@ impl Vault {
         let vault = &*self.0;
         let now = vault.clock.now();
         let statement = Publication::of(vault.id, rules, now).sign(&vault.signer);
-        let mut tx = vault.ledger.begin().await?;
         let published = policies::publish(
-            &mut tx,
+            unit,
             rules.digest(),
             rules.version(),
             rules.text(),
             &statement,
         )
         .await?;
-        let began = in_force && policies::put_in_force(&mut tx, rules.digest(), now).await?;
+        let began = in_force && policies::put_in_force(unit, rules.digest(), now).await?;
         if !published && !began {
             return Ok((false, false));
         }
-        marks::set(&mut tx, Marked::Policy, &[rules.digest()], now).await?;
+        unit.mark(Marked::Policy, &[rules.digest()], now);
         let published_entry = published.then(|| NewEntry::policy_published(now, actor, rules));
         let began_entry = began.then(|| NewEntry::policy_in_force(now, actor, rules));
         let entries: Vec<NewEntry> = published_entry.into_iter().chain(began_entry).collect();
-        audit::append_all(&mut tx, &entries).await?;
-        tx.commit().await?;
+        unit.audit_all(entries);
         Ok((published, began))
     }
 }

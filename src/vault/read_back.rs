@@ -38,7 +38,7 @@ impl Vault {
         let vault = &*self.0;
         let id = recording.id;
         let key = vault
-            .unit(async || {
+            .with_root(async || {
                 vault
                     .record_key(&mut vault.ledger.read().await?, id, Leg::All)
                     .await

@@ -131,123 +131,129 @@ pub async fn restore(parts: Parts, plan: &Plan, claim: Claim) -> Result<Restored
     let root = Arc::clone(&file.root);
     let journal = checked(plan, &header, &recovery, custody.as_ref(), &mut roots).await?;
     // The one unit that lasts as long as the store takes: nobody else has this ledger yet.
-    let mut tx = ledger.begin_empty().await?;
-    image::defer_references(&mut tx).await?;
-    let count = load(&mut tx, file, name).await?;
-    crash::point("restore.loaded");
-    if rows::vault_id(&mut tx).await? != Some(header.vault) {
-        return Err(Error::RecoveryFile {
-            name: name.to_string(),
-            why: "it is another vault's",
-        });
-    }
-    let database = DatabaseId::random(&mut rand::rng());
-    rows::set_database_id(&mut tx, database).await?;
-    let seed = seed(&mut tx, &root, header.vault).await?;
-    let signer = Signer::from_seed(&seed);
-    let subject_key = keyring::subject_key(&seed);
-    let now = clock.now();
-    let filler = HolderId::random(&mut rand::rng());
-    let root = Root::of(root);
-    let memory = Memory::default();
-    let journaling = tokio::sync::Mutex::default();
-    let ownership = Ownership::of(database);
-    let inner = Inner {
-        id: header.vault,
-        custody,
-        root,
-        ownership,
-        signer,
-        seed,
-        subject_key,
-        ledger,
-        store,
-        recovery,
-        memory,
-        journaling,
-        clock,
-        filler,
-    };
+    let empty = ledger.clone();
+    let restored = empty
+        .first_unit("restore.restore", async |mut unit| {
+            image::defer_references(&mut unit).await?;
+            let count = load(&mut unit, file, name).await?;
+            crash::point("restore.loaded");
+            if rows::vault_id(&mut unit).await? != Some(header.vault) {
+                return Err(Error::RecoveryFile {
+                    name: name.to_string(),
+                    why: "it is another vault's",
+                });
+            }
+            let database = DatabaseId::random(&mut rand::rng());
+            rows::set_database_id(&mut unit, database).await?;
+            let seed = seed(&mut unit, &root, header.vault).await?;
+            let signer = Signer::from_seed(&seed);
+            let subject_key = keyring::subject_key(&seed);
+            let now = clock.now();
+            let filler = HolderId::random(&mut rand::rng());
+            let root = Root::of(root);
+            let memory = Memory::default();
+            let journaling = tokio::sync::Mutex::default();
+            let ownership = Ownership::of(database);
+            let inner = Inner {
+                id: header.vault,
+                custody,
+                root,
+                ownership,
+                signer,
+                seed,
+                subject_key,
+                ledger,
+                store,
+                recovery,
+                memory,
+                journaling,
+                clock,
+                filler,
+            };
 
-    let mut restored = Restored {
-        vault: header.vault,
-        epoch: header.epoch,
-        snapshot: name,
-        snapshot_at: header.at,
-        rows: count,
-        pieces: 0,
-        states: 0,
-        recovery_point: header.at,
-        fences: 0,
-        gaps: plan.gaps.clone(),
-        unreadable: plan.unreadable,
-    };
-    let mut numbered_to = header.seq;
-    for (piece, expected) in &journal {
-        let file =
-            Reading::open(&inner.recovery, *piece, inner.custody.as_ref(), &mut roots).await?;
-        if file.header != *expected {
-            return Err(Error::RecoveryFile {
-                name: piece.to_string(),
-                why: "it is another file than a moment ago",
-            });
-        }
-        restored.recovery_point = restored.recovery_point.max(file.header.at);
-        numbered_to = numbered_to.max(piece.seq);
-        restored.states += inner.replay(&mut tx, file, *piece, now).await?;
-        restored.pieces += 1;
-    }
-    restored.fences = image::count(&mut tx, Table::Fences).await?;
-    // What the lost ledger did after the snapshot is not known: any of its pages may have held a
-    // key that is dead by now.
-    rows::mark_stale(&mut tx, None).await?;
-    shreds::uncover(&mut tx).await?;
-    epochs::unsettle(&mut tx, header.epoch, newest).await?;
-    // A process of the lost ledger that is still at work numbers what it writes to the store below
-    // the next million.
-    let numbered_to = plan
-        .choice
-        .not_before
-        .map_or(numbered_to, |known| numbered_to.max(known.seq));
-    let rebuilt_to = (numbered_to / LIVES + 1) * LIVES;
-    audit::advance_head(&mut tx, rebuilt_to).await?;
-    let known_to = audit::newest(&mut tx).await?;
-    marks::note_journaled(&mut tx, known_to).await?;
-    chain::rebuild(
-        &mut tx,
-        newest_piece(&header, &journal).as_ref(),
-        rebuilt_to,
-    )
-    .await?;
-    let mut entries = vec![NewEntry::vault_restored(
-        now,
-        &name.to_string(),
-        known_to,
-        numbered_to,
-    )];
-    for gap in &plan.gaps {
-        gaps::insert(&mut tx, *gap, now).await?;
-        entries.push(NewEntry::restore_gap_accepted(now, gap.first, gap.last));
-    }
-    if claim != Claim::Rehearse {
-        entries.push(NewEntry::custody_taken(
-            now,
-            slot.owner().database,
-            database,
-        ));
-    }
-    audit::append_all(&mut tx, &entries).await?;
-    let seen = audit::durable_position(&mut tx).await?;
-    crash::point("restore.before_commit");
-    ownership::take_over(
-        inner.custody.as_ref(),
-        &slot,
-        claim,
-        inner.ownership.owner(inner.id, seen),
-    )
-    .await?;
-    crash::point("restore.taken_over");
-    tx.commit().await?;
+            let mut restored = Restored {
+                vault: header.vault,
+                epoch: header.epoch,
+                snapshot: name,
+                snapshot_at: header.at,
+                rows: count,
+                pieces: 0,
+                states: 0,
+                recovery_point: header.at,
+                fences: 0,
+                gaps: plan.gaps.clone(),
+                unreadable: plan.unreadable,
+            };
+            let mut numbered_to = header.seq;
+            for (piece, expected) in &journal {
+                let file =
+                    Reading::open(&inner.recovery, *piece, inner.custody.as_ref(), &mut roots)
+                        .await?;
+                if file.header != *expected {
+                    return Err(Error::RecoveryFile {
+                        name: piece.to_string(),
+                        why: "it is another file than a moment ago",
+                    });
+                }
+                restored.recovery_point = restored.recovery_point.max(file.header.at);
+                numbered_to = numbered_to.max(piece.seq);
+                restored.states += inner.replay(&mut unit, file, *piece, now).await?;
+                restored.pieces += 1;
+            }
+            restored.fences = image::count(&mut unit, Table::Fences).await?;
+            // What the lost ledger did after the snapshot is not known: any of its pages may have held a
+            // key that is dead by now.
+            rows::mark_stale(&mut unit, None).await?;
+            shreds::uncover(&mut unit).await?;
+            epochs::unsettle(&mut unit, header.epoch, newest).await?;
+            // A process of the lost ledger that is still at work numbers what it writes to the store below
+            // the next million.
+            let numbered_to = plan
+                .choice
+                .not_before
+                .map_or(numbered_to, |known| numbered_to.max(known.seq));
+            let rebuilt_to = (numbered_to / LIVES + 1) * LIVES;
+            audit::advance_head(&mut unit, rebuilt_to).await?;
+            let known_to = audit::newest(&mut unit).await?;
+            marks::note_journaled(&mut unit, known_to).await?;
+            chain::rebuild(
+                &mut unit,
+                newest_piece(&header, &journal).as_ref(),
+                rebuilt_to,
+            )
+            .await?;
+            let mut entries = vec![NewEntry::vault_restored(
+                now,
+                &name.to_string(),
+                known_to,
+                numbered_to,
+            )];
+            for gap in &plan.gaps {
+                gaps::insert(&mut unit, *gap, now).await?;
+                entries.push(NewEntry::restore_gap_accepted(now, gap.first, gap.last));
+            }
+            if claim != Claim::Rehearse {
+                entries.push(NewEntry::custody_taken(
+                    now,
+                    slot.owner().database,
+                    database,
+                ));
+            }
+            // Before custody goes over: what the database refuses, it refuses by now.
+            unit.audit_now(entries).await?;
+            let seen = audit::durable_position(&mut unit).await?;
+            crash::point("restore.before_commit");
+            ownership::take_over(
+                inner.custody.as_ref(),
+                &slot,
+                claim,
+                inner.ownership.owner(inner.id, seen),
+            )
+            .await?;
+            crash::point("restore.taken_over");
+            Ok(restored)
+        })
+        .await?;
     crash::point("restore.committed");
     Ok(restored)
 }

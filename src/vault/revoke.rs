@@ -17,10 +17,10 @@ use crate::{
         revocation::{Reach, RevocationReceipt, RevocationState, digest_of},
     },
     ledger::{
-        Tx, audit,
+        Tx, Unit,
         consents::{self, ConsentRow},
         holds,
-        marks::{self, Marked},
+        marks::Marked,
         revocations::{self, Counts, Revocation},
     },
     model::{
@@ -67,17 +67,15 @@ impl Vault {
         say: SayCount<'_>,
     ) -> Result<(), Error> {
         let vault = &*self.0;
-        for unit in recordings.chunks(UNIT) {
+        for some in recordings.chunks(UNIT) {
             vault
-                .unit(async || {
+                .unit("revoke.close_to", async |mut unit| {
                     let now = vault.clock.now();
-                    let mut tx = vault.ledger.begin().await?;
-                    let entries = vault.closing(&mut tx, revocation, unit, now).await?;
-                    audit::append_all(&mut tx, &entries).await?;
-                    Ok(tx.commit().await?)
+                    unit.without_entry("a recording that is closed already is no news");
+                    vault.closing(&mut unit, revocation, some, now).await
                 })
                 .await?;
-            say(unit.len());
+            say(some.len());
         }
         Ok(())
     }
@@ -146,23 +144,22 @@ impl Inner {
     /// [`Error::Gone`] if it is not to be kept at all.
     pub(super) async fn close_arriving(
         &self,
-        tx: &mut Tx,
+        unit: &mut Unit,
         recording: &Recording,
         now: Timestamp,
-    ) -> Result<Vec<NewEntry>, Error> {
-        let mut entries = Vec::new();
-        for revocation in revocations::covering(tx, recording).await? {
+    ) -> Result<(), Error> {
+        for revocation in revocations::covering(unit, recording).await? {
             if revocation.is_whole() {
-                if !holds::close(tx, &[recording.id], &revocation.reason, now)
+                if !holds::close(unit, &[recording.id], &revocation.reason, now)
                     .await?
                     .is_empty()
                 {
-                    revocations::enter(tx, revocation.id, &[(recording.id, Outcome::Held)], now)
+                    revocations::enter(unit, revocation.id, &[(recording.id, Outcome::Held)], now)
                         .await?;
                     let by = Initiator::Recorded(revocation.actor);
                     let id = Some(revocation.id);
                     let reason = &revocation.reason;
-                    entries.push(NewEntry::recording_revoked(
+                    unit.audit(NewEntry::recording_revoked(
                         now,
                         by,
                         recording.id,
@@ -170,7 +167,7 @@ impl Inner {
                         reason,
                         None,
                     ));
-                } else if !holds::purposes(tx, &[recording.id])
+                } else if !holds::purposes(unit, &[recording.id])
                     .await?
                     .contains_key(&recording.id)
                 {
@@ -178,44 +175,44 @@ impl Inner {
                 }
                 continue;
             }
-            entries.extend(
-                self.closing(tx, &revocation, std::slice::from_ref(recording), now)
-                    .await?,
-            );
+            self.closing(unit, &revocation, std::slice::from_ref(recording), now)
+                .await?;
         }
-        Ok(entries)
+        Ok(())
     }
 
     /// Closes recordings to the purposes of a revocation; the entries that tell of it, to be
     /// appended last.
     async fn closing(
         &self,
-        tx: &mut Tx,
+        unit: &mut Unit,
         revocation: &Revocation,
         recordings: &[Recording],
         now: Timestamp,
-    ) -> Result<Vec<NewEntry>, Error> {
+    ) -> Result<(), Error> {
         let ids: Vec<RecordingId> = recordings.iter().map(|recording| recording.id).collect();
         let outcomes: Vec<_> = ids.iter().map(|id| (*id, Outcome::Closed)).collect();
-        if revocations::enter(tx, revocation.id, &outcomes, now).await? == 0 {
-            return Ok(Vec::new());
+        if revocations::enter(unit, revocation.id, &outcomes, now).await? == 0 {
+            return Ok(());
         }
-        let said = statements(tx, revocation, recordings, now).await?;
+        let said = statements(unit, revocation, recordings, now).await?;
         if !said.is_empty() {
-            let entered: Vec<ConsentId> =
-                consents::insert_new(tx, &said).await?.into_iter().collect();
-            marks::set(tx, Marked::Consent, &entered, now).await?;
+            let entered: Vec<ConsentId> = consents::insert_new(unit, &said)
+                .await?
+                .into_iter()
+                .collect();
+            unit.mark(Marked::Consent, &entered, now);
         }
-        revocations::tell(tx).await?;
-        marks::set(tx, Marked::Recording, &ids, now).await?;
+        revocations::tell(unit).await?;
+        unit.mark(Marked::Recording, &ids, now);
         let id = Some(revocation.id);
         let reason = &revocation.reason;
         let purposes = Some(&revocation.purposes);
         let by = Initiator::Recorded(revocation.actor);
-        Ok(ids
-            .iter()
-            .map(|recording| NewEntry::recording_revoked(now, by, *recording, id, reason, purposes))
-            .collect())
+        unit.audit_all(ids.iter().map(|recording| {
+            NewEntry::recording_revoked(now, by, *recording, id, reason, purposes)
+        }));
+        Ok(())
     }
 }
 

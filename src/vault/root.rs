@@ -15,7 +15,7 @@ use super::{
 use crate::{
     custody::{self, Custody, RootName},
     keyring::{self, RootKey, tree},
-    ledger::{Ledger, Tx, epochs, keys as rows},
+    ledger::{Ledger, Tx, Unit, epochs, keys as rows},
     model::id::{DatabaseId, PageId, VaultId},
 };
 
@@ -54,18 +54,33 @@ impl Root {
 }
 
 impl Inner {
-    /// Runs a unit of work on the tree; again, with the present root, if the epoch has turned
+    /// Does a unit of work on the tree; again, with the present root, if the epoch has turned
     /// meanwhile.
-    pub(super) async fn unit<T, F, Fut>(&self, mut unit: F) -> Result<T, Error>
+    ///
+    /// # Errors
+    /// As [`Ledger::unit`], and [`Self::with_root`].
+    pub(super) async fn unit<T, F, Fut>(&self, name: &'static str, work: F) -> Result<T, Error>
     where
-        F: FnMut() -> Fut + Send,
+        F: Fn(Unit) -> Fut + Send + Sync,
         Fut: Future<Output = Result<T, Error>> + Send,
         T: Send,
+    {
+        self.with_root(|| self.ledger.unit(name, &work)).await
+    }
+
+    /// Does what needs the present root's key; again, if the epoch has turned meanwhile.
+    ///
+    /// # Errors
+    /// [`Error::NotOwner`]; why custody does not give the key.
+    pub(super) async fn with_root<T, F, Fut>(&self, work: F) -> Result<T, Error>
+    where
+        F: Fn() -> Fut + Send + Sync,
+        Fut: Future<Output = Result<T, Error>> + Send,
     {
         loop {
             self.ownership.hold(self.id)?;
             let held = self.root.key().epoch;
-            match self.ledger.unit(&mut unit).await {
+            match work().await {
                 Err(Error::Keyring(keyring::Error::OtherEpoch(found))) => {
                     self.follow().await?;
                     if self.root.key().epoch == held {

@@ -11,8 +11,8 @@ use super::{Error, Inner, Vault};
 use crate::{
     evidence::{HeldCopy, NewEntry, Receipt, Removal, Shred, ShredReason},
     ledger::{
-        self, Tx, audit, details, holds, keys,
-        marks::{self, Marked},
+        self, Tx, Unit, details, holds, keys,
+        marks::Marked,
         recordings, revocations,
         shreds::{self, NewFence, NewReceipt, NextReceipt},
         transcripts, waiting,
@@ -188,10 +188,15 @@ impl Vault {
     ) -> Result<LetGo, Error> {
         let mut done = BTreeMap::new();
         let mut held = Vec::new();
-        for unit in self.by_leaf(recordings).await?.chunks(UNIT) {
-            let let_go = self.0.unit(|| self.fence(cause, unit)).await?;
+        for some in self.by_leaf(recordings).await?.chunks(UNIT) {
+            let let_go = self
+                .0
+                .unit("shred.fence", async |mut unit| {
+                    self.fence(&mut unit, cause, some).await
+                })
+                .await?;
             crash::point("shred.after_commit");
-            say(unit.len());
+            say(some.len());
             done.extend(
                 let_go
                     .shredded
@@ -234,38 +239,43 @@ impl Vault {
 
     /// One unit. Rows are locked in the same order as by every other: recordings, pages, the rest,
     /// and the head of the audit log last.
-    async fn fence(&self, cause: Cause<'_>, unit: &[&Recording]) -> Result<LetGo, Error> {
+    async fn fence(
+        &self,
+        unit: &mut Unit,
+        cause: Cause<'_>,
+        recordings: &[&Recording],
+    ) -> Result<LetGo, Error> {
         let vault = &*self.0;
         let now = vault.clock.now();
-        let all: Vec<RecordingId> = unit.iter().map(|recording| recording.id).collect();
-        let mut tx = vault.ledger.begin().await?;
-        let fresh = recordings::mark_shredded(&mut tx, &all, now).await?;
-        let (fresh, old): (Vec<&Recording>, Vec<&Recording>) = unit
+        let all: Vec<RecordingId> = recordings.iter().map(|recording| recording.id).collect();
+        let fresh = recordings::mark_shredded(unit, &all, now).await?;
+        let (fresh, old): (Vec<&Recording>, Vec<&Recording>) = recordings
             .iter()
             .copied()
             .partition(|recording| fresh.contains(&recording.id));
-        let mut done = earlier(&mut tx, &old).await?;
+        let mut done = earlier(unit, &old).await?;
         let closed = if cause.closes_held {
-            holds::close(&mut tx, &done.held, cause.reason, now).await?
+            holds::close(unit, &done.held, cause.reason, now).await?
         } else {
             BTreeSet::new()
         };
         if fresh.is_empty() && closed.is_empty() && cause.revocation.is_none() {
+            unit.abandon();
             return Ok(done);
         }
         let ids: Vec<RecordingId> = fresh.iter().map(|recording| recording.id).collect();
-        let mut destroyed = vault.destroy_keys(&mut tx, &ids, Leg::All).await?;
-        details::remove(&mut tx, &ids).await?;
-        let cleared = waiting::clear_of(&mut tx, &ids).await?;
+        let mut destroyed = vault.destroy_keys(unit, &ids, Leg::All).await?;
+        details::remove(unit, &ids).await?;
+        let cleared = waiting::clear_of(unit, &ids).await?;
         if !cleared.is_empty() {
-            marks::set(&mut tx, Marked::Conversation, &cleared, now).await?;
+            unit.mark(Marked::Conversation, &cleared, now);
         }
-        work::cancel(&mut tx, Kind::Fetch, &ids).await?;
-        work::enqueue(&mut tx, Kind::Remove, &ids, now).await?;
-        transcripts::forget(&mut tx, &ids).await?;
+        work::cancel(unit, Kind::Fetch, &ids).await?;
+        work::enqueue(unit, Kind::Remove, &ids, now).await?;
+        transcripts::forget(unit, &ids).await?;
         // Anew: a deletion after sealing may wait for its day, or be under way with nothing to say
         // to a receipt.
-        work::begin_anew(&mut tx, Kind::Erase, &ids, now).await?;
+        work::begin_anew(unit, Kind::Erase, &ids, now).await?;
         if let Some(revocation) = cause.revocation {
             let shredded = done
                 .shredded
@@ -275,13 +285,13 @@ impl Vault {
             let outcomes = shredded
                 .map(|id| (id, Outcome::Shredded))
                 .chain(done.held.iter().map(|id| (*id, Outcome::Held)));
-            revocations::enter(&mut tx, revocation, &outcomes.collect::<Vec<_>>(), now).await?;
-            marks::set(&mut tx, Marked::Recording, &all, now).await?;
+            revocations::enter(unit, revocation, &outcomes.collect::<Vec<_>>(), now).await?;
+            unit.mark(Marked::Recording, &all, now);
         } else {
             let changed: Vec<RecordingId> = ids.iter().chain(&closed).copied().collect();
-            marks::set(&mut tx, Marked::Recording, &changed, now).await?;
+            unit.mark(Marked::Recording, &changed, now);
         }
-        revocations::settle(&mut tx, &ids, now).await?;
+        revocations::settle(unit, &ids, now).await?;
 
         let named: Vec<ReceiptId> = ids
             .iter()
@@ -299,11 +309,10 @@ impl Vault {
             .map(entry)
             .chain(closed.iter().map(closing))
             .collect();
-        let first = if entries.is_empty() {
-            0
-        } else {
-            audit::append_all(&mut tx, &entries).await?
-        };
+        if entries.is_empty() {
+            unit.without_entry("what was let go of before is counted with this revocation, too");
+        }
+        let first = unit.audit_now(entries).await?;
         let mut fences = Vec::with_capacity(ids.len());
         let mut receipts = Vec::with_capacity(ids.len());
         for ((recording, receipt), seq) in fresh.into_iter().zip(named).zip(first..) {
@@ -342,11 +351,10 @@ impl Vault {
             });
         }
         if !fences.is_empty() {
-            shreds::insert_fences(&mut tx, &fences, now).await?;
-            shreds::insert_receipts(&mut tx, &receipts, now).await?;
+            shreds::insert_fences(unit, &fences, now).await?;
+            shreds::insert_receipts(unit, &receipts, now).await?;
         }
         crash::point("shred.before_commit");
-        tx.commit().await?;
         Ok(done)
     }
 
@@ -366,28 +374,31 @@ impl Vault {
             vault.store.delete(artefact.object).await?;
         }
         crash::point("remove.after_delete");
-        vault.unit(|| self.close(lease, receipt)).await
+        vault
+            .unit("shred.close", async |mut unit| {
+                self.close(&mut unit, lease, receipt).await
+            })
+            .await
     }
 
-    async fn close(&self, lease: &Lease, receipt: ReceiptId) -> Result<(), Error> {
+    async fn close(&self, unit: &mut Unit, lease: &Lease, receipt: ReceiptId) -> Result<(), Error> {
         let vault = &*self.0;
         let id = lease.recording;
         let now = vault.clock.now();
-        let mut tx = vault.ledger.begin().await?;
-        work::finish(&mut tx, lease).await?;
-        recordings::remove_artefacts(&mut tx, id).await?;
+        work::finish(unit, lease).await?;
+        recordings::remove_artefacts(unit, id).await?;
         vault
             .settle(
-                &mut tx,
+                unit,
                 receipt,
                 HeldCopy::Ciphertext(Removal::Removed(now)),
                 now,
             )
             .await?;
-        marks::set(&mut tx, Marked::Recording, &[id], now).await?;
-        audit::append(&mut tx, NewEntry::shred_bytes_removed(now, id, receipt)).await?;
+        unit.mark(Marked::Recording, &[id], now);
+        unit.audit(NewEntry::shred_bytes_removed(now, id, receipt));
         crash::point("remove.before_done");
-        Ok(tx.commit().await?)
+        Ok(())
     }
 }
 

@@ -91,22 +91,20 @@ impl Vault {
             checked => checked?,
         };
         let before = vault
-            .unit(async || {
-                let mut tx = vault.ledger.begin().await?;
+            .unit("snapshot.snapshot", async |mut unit| {
                 let now = vault.clock.now();
-                chain::note_durable(&mut tx, checked.seq).await?;
-                let current = epochs::current(&mut tx).await?.ok_or(Error::NoVault)?;
+                chain::note_durable(&mut unit, checked.seq).await?;
+                let current = epochs::current(&mut unit).await?.ok_or(Error::NoVault)?;
                 // A turn that came between has a newer one, and this one dies with its epoch.
                 if current.epoch == checked.epoch {
-                    epochs::note_snapshot(&mut tx, checked.epoch, &written.to_string(), now)
+                    epochs::note_snapshot(&mut unit, checked.epoch, &written.to_string(), now)
                         .await?;
                 }
-                audit::append(
-                    &mut tx,
-                    NewEntry::snapshot_verified(now, &written.to_string(), checked.keys),
-                )
-                .await?;
-                tx.commit().await?;
+                unit.audit(NewEntry::snapshot_verified(
+                    now,
+                    &written.to_string(),
+                    checked.keys,
+                ));
                 Ok(current.snapshot.map(|(name, _)| name))
             })
             .await?;

@@ -7,8 +7,8 @@ use super::{Error, Inner, Vault};
 use crate::{
     evidence::{HeldCopy, NewEntry, Receipt, Removal},
     ledger::{
-        Tx, audit,
-        marks::{self, Marked},
+        Tx, Unit,
+        marks::Marked,
         shreds, sources,
         work::{self, Lease},
     },
@@ -31,15 +31,16 @@ impl Vault {
             return Ok(());
         }
         vault
-            .unit(async || {
-                let mut tx = vault.ledger.begin().await?;
+            .unit("source.note_source", async |mut unit| {
                 let now = vault.clock.now();
-                let entry = enter(&mut tx, id, copies, now).await?;
-                marks::set(&mut tx, Marked::Recording, &[id], now).await?;
+                let entry = enter(&mut unit, id, copies, now).await?;
+                unit.mark(Marked::Recording, &[id], now);
                 if let Some(entry) = entry {
-                    audit::append(&mut tx, entry).await?;
+                    unit.audit(entry);
+                } else {
+                    unit.without_entry("a copy that is looked at again is no news");
                 }
-                Ok(tx.commit().await?)
+                Ok(())
             })
             .await
     }
@@ -60,23 +61,24 @@ impl Vault {
         let vault = &*self.0;
         let id = lease.recording;
         vault
-            .unit(async || {
-                let mut tx = vault.ledger.begin().await?;
+            .unit("source.source_settled", async |mut unit| {
                 let now = vault.clock.now();
-                work::finish(&mut tx, lease).await?;
-                let entry = enter(&mut tx, id, copies, now).await?;
-                let fence = shreds::find_fence(&mut tx, id).await?;
+                work::finish(&mut unit, lease).await?;
+                let entry = enter(&mut unit, id, copies, now).await?;
+                let fence = shreds::find_fence(&mut unit, id).await?;
                 if let Some((_, receipt)) = fence {
-                    vault.settle_source(&mut tx, receipt, source, now).await?;
+                    vault.settle_source(&mut unit, receipt, source, now).await?;
                 }
                 if fence.is_some() || !copies.is_empty() {
-                    marks::set(&mut tx, Marked::Recording, &[id], now).await?;
+                    unit.mark(Marked::Recording, &[id], now);
                 }
                 if let Some(entry) = entry {
-                    audit::append(&mut tx, entry).await?;
+                    unit.audit(entry);
+                } else {
+                    unit.without_entry("a copy that is looked at again is no news");
                 }
                 crash::point("erase.before_done");
-                Ok(tx.commit().await?)
+                Ok(())
             })
             .await
     }
@@ -88,10 +90,9 @@ impl Vault {
     pub async fn note_stopped(&self, id: RecordingId) -> Result<(), Error> {
         let vault = &*self.0;
         vault
-            .unit(async || {
-                let mut tx = vault.ledger.begin().await?;
-                audit::append(&mut tx, NewEntry::source_stopped(vault.clock.now(), id)).await?;
-                Ok(tx.commit().await?)
+            .unit("source.note_stopped", async |mut unit| {
+                unit.audit(NewEntry::source_stopped(vault.clock.now(), id));
+                Ok(())
             })
             .await
     }
@@ -125,7 +126,7 @@ impl Inner {
 
 /// Enters copies; the entry that tells of what changed, if anything did, to be appended last.
 async fn enter(
-    tx: &mut Tx,
+    unit: &mut Unit,
     id: RecordingId,
     copies: &[SourceCopy],
     now: Timestamp,
@@ -133,8 +134,8 @@ async fn enter(
     if copies.is_empty() {
         return Ok(None);
     }
-    let before = sources::of(tx, id).await?;
-    sources::enter(tx, id, copies).await?;
+    let before = sources::of(unit, id).await?;
+    sources::enter(unit, id, copies).await?;
     let known = |copy: &SourceCopy| {
         before
             .iter()
@@ -142,7 +143,7 @@ async fn enter(
     };
     for copy in copies {
         if copy.deleted_at.is_some() && known(copy).is_none_or(|known| known.deleted_at.is_none()) {
-            tx.count_as(
+            unit.count_as(
                 "recvault_source_deleted_total",
                 "kind",
                 copy.kind.as_str(),

@@ -6,11 +6,7 @@
 use super::{Error, Vault};
 use crate::{
     evidence::NewEntry,
-    ledger::{
-        audit,
-        marks::{self, Marked},
-        recordings,
-    },
+    ledger::{marks::Marked, recordings},
     model::{artefact::Leg, name::Tier, recording::Recording, time::Timestamp},
     policy::Permit,
 };
@@ -61,26 +57,24 @@ impl Vault {
             return Ok(false);
         }
         vault
-            .unit(async || {
-                let mut tx = vault.ledger.begin().await?;
+            .unit("tier.relocate", async |mut unit| {
                 let now = vault.clock.now();
                 // First, because it locks the row: a shred or a deposit that runs at the same time
                 // comes wholly before or wholly after.
-                recordings::set_tier(&mut tx, recording.id, &recording.tier, to).await?;
-                match vault.record_key(&mut tx, recording.id, leg).await {
+                recordings::set_tier(&mut unit, recording.id, &recording.tier, to).await?;
+                match vault.record_key(&mut unit, recording.id, leg).await {
                     Ok(key) => {
-                        vault.destroy_keys(&mut tx, &[recording.id], leg).await?;
+                        vault.destroy_keys(&mut unit, &[recording.id], leg).await?;
                         vault
-                            .place_key(&mut tx, recording.id, leg, to, &key)
+                            .place_key(&mut unit, recording.id, leg, to, &key)
                             .await?;
                     }
                     // Not sealed yet: it will be, in the new tier.
                     Err(Error::Gone) => {}
                     Err(error) => return Err(error),
                 }
-                marks::set(&mut tx, Marked::Recording, &[recording.id], now).await?;
-                audit::append(&mut tx, entry(now)).await?;
-                tx.commit().await?;
+                unit.mark(Marked::Recording, &[recording.id], now);
+                unit.audit(entry(now));
                 Ok(true)
             })
             .await

@@ -15,8 +15,8 @@ use crate::{
     evidence::NewEntry,
     keyring,
     ledger::{
-        self, Tx, audit,
-        marks::{self, Marked},
+        self, Tx,
+        marks::Marked,
         recordings::{self, SealedArtefact},
         transcripts, utterances,
         work::{self, Kind},
@@ -93,7 +93,7 @@ impl Vault {
         let artefact = Artefact::Transcript;
         let object = ObjectId::random(&mut rand::rng());
         let record_key = vault
-            .unit(async || {
+            .with_root(async || {
                 vault
                     .record_key(&mut vault.ledger.read().await?, recording.id, leg)
                     .await
@@ -128,18 +128,17 @@ impl Vault {
             segment: SEGMENT.sealed(),
             content_type: CONTENT_TYPE.to_owned(),
         };
-        let entered = vault.unit(async || {
-            let mut tx = vault.ledger.begin().await?;
+        let entered = vault.unit("transcript.seal_transcript", async |mut unit| {
             let now = vault.clock.now();
             // First, because it locks the row: a shred that runs at the same time comes wholly
             // before or wholly after.
-            recordings::lock_sealed(&mut tx, recording.id).await?;
+            recordings::lock_sealed(&mut unit, recording.id).await?;
             if arrived.is_some_and(|arrived| arrived.erases) {
                 // Also where the source's copies went before this one was made.
-                work::enqueue(&mut tx, Kind::Erase, &[recording.id], now).await?;
+                work::enqueue(&mut unit, Kind::Erase, &[recording.id], now).await?;
             }
             if arrived.is_some_and(|arrived| is_of_real_time(arrived.lease)) {
-                let filed = filed_in_real_time(&mut tx, recording)
+                let filed = filed_in_real_time(&mut unit, recording)
                     .await?
                     .map(|(filed, _)| filed.object);
                 if filed != joined.as_ref().map(|(object, _)| *object) {
@@ -148,14 +147,14 @@ impl Vault {
                     );
                 }
             }
-            if !settle(&mut tx, arrived, recording).await? {
-                tx.commit().await?;
+            if !settle(&mut unit, arrived, recording).await? {
+                unit.without_entry("a transcript that another outdoes is not filed");
                 return Ok(None);
             }
-            let older = recordings::replace_artefact(&mut tx, recording.id, leg, &row).await?;
-            marks::set(&mut tx, Marked::Recording, &[recording.id], now).await?;
+            let older = recordings::replace_artefact(&mut unit, recording.id, leg, &row).await?;
+            unit.mark(Marked::Recording, &[recording.id], now);
             // The source's copies may have waited for this.
-            work::hasten(&mut tx, Kind::Erase, &[recording.id], now).await?;
+            work::hasten(&mut unit, Kind::Erase, &[recording.id], now).await?;
             let entry = NewEntry::transcript_sealed(
                 now,
                 permit.initiator(),
@@ -163,8 +162,7 @@ impl Vault {
                 row.sealed_len,
                 &sha256,
             );
-            audit::append(&mut tx, entry).await?;
-            tx.commit().await?;
+            unit.audit(entry);
             Ok(Some(older))
         });
         match entered.await {

@@ -71,7 +71,7 @@ impl Vault {
     ) -> Result<Vec<(Utterance, Option<Zeroizing<String>>)>, Error> {
         let vault = &*self.0;
         vault
-            .unit(async || {
+            .with_root(async || {
                 // One query sees all of them as they are under one root.
                 let rows =
                     utterances::of(&mut vault.ledger.read().await?, account, transcription).await?;

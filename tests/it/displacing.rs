@@ -119,10 +119,12 @@ async fn a_write_ahead_log_that_is_removed_is_noticed() {
 async fn a_database_that_is_removed_is_noticed_without_anybody_writing() {
     let vault = Recipe::default().by_hand().await;
     let flow = &vault.process.flow;
-    let begun = vault.process.ledger.begin().await.unwrap();
-    fs::remove_file(vault.folder().join("vault.db")).unwrap();
+    let begun = vault.process.ledger.unit("begun", async |_| {
+        fs::remove_file(vault.folder().join("vault.db")).unwrap();
+        Ok(())
+    });
     assert!(
-        matches!(begun.commit().await, Err(ledger::Error::Closed(_))),
+        matches!(begun.await, Err(ledger::Error::Closed(_))),
         "also what had begun"
     );
     let refused = flow.vault().recall().await.unwrap_err().to_string();

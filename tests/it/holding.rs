@@ -280,19 +280,12 @@ async fn what_a_hold_released_is_found_again(database: Database) {
     let held = vault.sealed().await;
     vault.held(held.id, "lawsuit-7").await;
     vault.revoked(json!({ "recording": held.id })).await;
-    let mut tx = vault.process.ledger.begin().await.unwrap();
-    assert_eq!(
-        holds::lift(
-            &mut tx,
-            held.id,
-            &"lawsuit-7".parse().unwrap(),
-            vault.clock.now()
-        )
-        .await
-        .unwrap(),
-        Some(0)
-    );
-    tx.commit().await.unwrap();
+    let lifted = vault.process.ledger.unit("lifted", async |mut unit| {
+        unit.without_entry("a test");
+        let name = "lawsuit-7".parse().unwrap();
+        holds::lift(&mut unit, held.id, &name, vault.clock.now()).await
+    });
+    assert_eq!(lifted.await.unwrap(), Some(0));
     assert_eq!(vault.state(held.id).await, "sealed");
     let other = vault.another_process().await;
     assert_eq!(other.flow.continue_revocations().await.unwrap().released, 1);

@@ -159,23 +159,22 @@ async fn an_old_copy_and_the_present_root_give_neither_number_nor_word(database:
     );
 
     // Nor does the vault itself, with the old rows back in their places.
-    let mut tx = vault.process.ledger.begin().await.unwrap();
-    for ((conversation, leg), sealed) in &copied.parties {
-        waiting::put(&mut tx, conversation, leg, sealed)
-            .await
-            .unwrap();
-    }
     let [piece] = copied.pieces.try_into().unwrap();
-    utterances::insert(
-        &mut tx,
-        &piece.account,
-        &piece.transcription,
-        &piece.utterance,
-        vault.clock.now(),
-    )
-    .await
-    .unwrap();
-    tx.commit().await.unwrap();
+    let put_back = vault.process.ledger.unit("put_back", async |mut unit| {
+        unit.without_entry("a test");
+        for ((conversation, leg), sealed) in &copied.parties {
+            waiting::put(&mut unit, conversation, leg, sealed).await?;
+        }
+        utterances::insert(
+            &mut unit,
+            &piece.account,
+            &piece.transcription,
+            &piece.utterance,
+            vault.clock.now(),
+        )
+        .await
+    });
+    put_back.await.unwrap();
     let pieces = vault
         .process
         .flow

@@ -63,7 +63,7 @@ pub(super) fn tasks(code: &Code) -> Vec<String> {
 /// of `for`, `match`, `if let` and `while let` after the block, and a pool of four connections is
 /// empty when four of them wait in it for another.
 pub(super) fn sessions(code: &Code) -> Vec<String> {
-    let hits = ["ledger.read()", "ledger.begin()", "ledger.snapshot()"]
+    let hits = ["ledger.read()", "ledger.snapshot()"]
         .into_iter()
         .flat_map(|call| code.words(call).map(move |at| (call, at)));
     let held = hits.filter(|(call, at)| {
@@ -144,7 +144,7 @@ pub(super) fn proofs(code: &Code) -> Vec<String> {
     if !is_in(code, &["src/ledger", "src/vault"]) || is_in(code, &["src/vault/drill"]) {
         faults.extend(found(
             code,
-            &["begin_empty"],
+            &["first_unit"],
             "an empty ledger is filled by `Vault::create` and `vault::restore` only",
         ));
     }
@@ -315,7 +315,7 @@ mod tests {
         for bad in [
             "for id in due(&mut self.0.ledger.read().await?, 1).await? { a(); }",
             "match find(&mut ledger.read().await?).await? { _ => {} }",
-            "let tried = match key(&mut self.0.ledger.begin().await?).await { a => b };",
+            "let tried = match key(&mut self.0.ledger.read().await?).await { a => b };",
             "if let Some(id) = id(&mut ledger.read().await?).await? { a(); }",
             "while let Some(id) = id(&mut ledger.snapshot().await?).await? { a(); }",
             "a();\nif x && let Some(id) = id(&mut ledger.read().await?).await? { a(); }",
@@ -339,7 +339,7 @@ mod tests {
         for bad in [
             "app.ledger.prove(&[]).await?",
             "ledger.close_gate(x)",
-            "ledger . begin_empty()",
+            "ledger . first_unit(x)",
         ] {
             assert_eq!(faults(proofs, "src/cli/token.rs", bad), 1, "{bad}");
             assert_eq!(faults(proofs, "src/ledger/open.rs", bad), 0, "{bad}");
@@ -353,11 +353,11 @@ mod tests {
             0
         );
         assert_eq!(
-            faults(proofs, "src/vault/restore.rs", "ledger.begin_empty()"),
+            faults(proofs, "src/vault/restore.rs", "ledger.first_unit(x)"),
             0
         );
         assert_eq!(
-            faults(proofs, "src/vault/drill/canary.rs", "ledger.begin_empty()"),
+            faults(proofs, "src/vault/drill/canary.rs", "ledger.first_unit(x)"),
             1
         );
         assert_eq!(

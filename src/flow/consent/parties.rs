@@ -13,10 +13,9 @@ use crate::{
         Error, Flow,
         quarantine::{News, Settled, Step},
     },
-    keyring,
     ledger::{
-        audit, details,
-        marks::{self, Marked},
+        Unit, details,
+        marks::Marked,
         parties::{self, Naming},
         quarantine::Bearing,
         revocations,
@@ -29,7 +28,7 @@ use crate::{
         subject::{Address, Conversation, Party},
     },
     policy::Permit,
-    vault::{self, Keeping},
+    vault::Keeping,
 };
 
 /// The most parties that one request names. A conference at Twilio has at most 250 participants.
@@ -139,18 +138,12 @@ impl Flow {
             actor,
             narrows: true,
         };
-        let (seated, mut settled, next, again) = loop {
-            let unit = self
-                .0
-                .ledger
-                .unit(|| self.name_in_a_unit(by, conversation, told, keeping, &news));
-            match unit.await {
-                // The unit reads keys, and the epoch has turned.
-                Err(Error::Vault(vault::Error::Keyring(keyring::Error::OtherEpoch(_))))
-                    if self.0.vault.follow().await? => {}
-                done => break done?,
-            }
-        };
+        let (seated, mut settled, next, again) = self
+            .unit_with_keys("parties.name_parties", async |mut unit| {
+                self.name_in_a_unit(&mut unit, by, conversation, told, keeping, &news)
+                    .await
+            })
+            .await?;
         self.0.journal_bell.notify_one();
         self.settle_rest(&news, next, &mut settled).await?;
         self.reclassify_conversation(conversation).await?;
@@ -165,23 +158,22 @@ impl Flow {
 
     async fn name_in_a_unit(
         &self,
+        unit: &mut Unit,
         by: By<'_>,
         conversation: &Conversation,
         told: &[Found],
         keeping: Keeping,
         news: &News,
     ) -> Result<(Seated, Settled, Option<Step>, Vec<RevocationId>), Error> {
-        let mut tx = self.0.ledger.begin().await?;
         let now = self.now();
-        self.0.vault.hold_epoch(&mut tx).await?;
-        details::lock(&mut tx, conversation).await?;
+        details::lock(unit, conversation).await?;
         let (told, taken) = match by {
             By::Application(permit) => {
-                covers(&mut tx, permit, std::slice::from_ref(conversation)).await?;
+                covers(unit, permit, std::slice::from_ref(conversation)).await?;
                 (told.to_vec(), 0)
             }
             By::Vault => {
-                let known = parties::of(&mut tx, std::slice::from_ref(conversation))
+                let known = parties::of(unit, std::slice::from_ref(conversation))
                     .await?
                     .remove(conversation)
                     .unwrap_or_default();
@@ -197,7 +189,7 @@ impl Flow {
             channel: found.channel,
         };
         let named: Vec<Party> = told.iter().map(party).collect();
-        let changed = match parties::name(&mut tx, conversation, &named, now).await? {
+        let changed = match parties::name(unit, conversation, &named, now).await? {
             Naming::Done(changed) => changed,
             Naming::Taken(legs) => {
                 let legs: Vec<&str> = legs.iter().map(LegName::as_str).collect();
@@ -210,27 +202,26 @@ impl Flow {
         let kept = self
             .0
             .vault
-            .keep_details(&mut tx, conversation, &told, keeping, now)
+            .keep_details(unit, conversation, &told, keeping, now)
             .await?;
         let mut settled = Settled::default();
         let mut next = None;
         let mut again = Vec::new();
         if changed > 0 || kept {
-            again = revocations::reach_again(&mut tx, conversation, now).await?;
-            let (mut entries, step) = self.settle(&mut tx, news, self.first_step(), now).await?;
+            again = revocations::reach_again(unit, conversation, now).await?;
+            let (mut entries, step) = self.settle(unit, news, self.first_step(), now).await?;
             (settled, next) = (Settled::of(&entries), step);
             let known = named.iter().filter(|party| party.subject.is_some()).count();
             entries.insert(
                 0,
                 NewEntry::parties_named(now, news.actor, conversation, named.len(), known),
             );
-            marks::set(&mut tx, Marked::Conversation, &[conversation], now).await?;
-            audit::append_all(&mut tx, &entries).await?;
+            unit.mark(Marked::Conversation, &[conversation], now);
+            unit.audit_all(entries);
         }
         if taken > 0 {
-            tx.count("recvault_parties_taken_total", taken as u64);
+            unit.count("recvault_parties_taken_total", taken as u64);
         }
-        tx.commit().await?;
         Ok((
             Seated {
                 parties: told,

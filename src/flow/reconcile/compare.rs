@@ -187,11 +187,10 @@ impl Found {
 const BYTES_PER_CHANNEL_SECOND: u64 = 16_000;
 
 async fn enqueue(flow: &Flow, plan: &Plan, now: Timestamp) -> Result<(), Error> {
-    let enqueued = flow.0.ledger.unit(|| async {
-        let mut tx = flow.0.ledger.begin().await?;
-        work::enqueue(&mut tx, Kind::Fetch, &plan.fetch, now).await?;
-        work::enqueue(&mut tx, Kind::Erase, &plan.erase, now).await?;
-        tx.commit().await?;
+    let enqueued = flow.0.ledger.unit("compare.enqueue", async |mut unit| {
+        unit.without_entry("what is to be done is told when it is done");
+        work::enqueue(&mut unit, Kind::Fetch, &plan.fetch, now).await?;
+        work::enqueue(&mut unit, Kind::Erase, &plan.erase, now).await?;
         Ok::<_, ledger::Error>(())
     });
     Ok(enqueued.await?)

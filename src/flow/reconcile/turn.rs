@@ -27,12 +27,11 @@ impl<'a> Turn<'a> {
         unless_since: Timestamp,
     ) -> Result<Option<Self>, Error> {
         let turn = Self::new(flow, account);
-        let taken = flow.0.ledger.unit(|| async {
-            let mut tx = flow.0.ledger.begin().await?;
-            let term = Term::begin(&mut tx, LEASE).await?;
+        let taken = flow.0.ledger.unit("turn.take", async |mut unit| {
+            unit.without_entry("whose the comparison is");
+            let term = Term::begin(&mut unit, LEASE).await?;
             let taken =
-                reconciliations::take(&mut tx, account, turn.holder, term, unless_since).await?;
-            tx.commit().await?;
+                reconciliations::take(&mut unit, account, turn.holder, term, unless_since).await?;
             Ok::<_, ledger::Error>(taken)
         });
         Ok(taken.await?.then_some(turn))
@@ -41,11 +40,11 @@ impl<'a> Turn<'a> {
     /// Takes it from whoever has it: they stop, and what they did is as good.
     pub(super) async fn seize(flow: &'a Flow, account: &AccountSid) -> Result<Self, Error> {
         let turn = Self::new(flow, account);
-        let seized = flow.0.ledger.unit(|| async {
-            let mut tx = flow.0.ledger.begin().await?;
-            let term = Term::begin(&mut tx, LEASE).await?;
-            reconciliations::seize(&mut tx, account, turn.holder, term).await?;
-            tx.commit().await
+        let seized = flow.0.ledger.unit("turn.seize", async |mut unit| {
+            unit.without_entry("whose the comparison is");
+            let term = Term::begin(&mut unit, LEASE).await?;
+            reconciliations::seize(&mut unit, account, turn.holder, term).await?;
+            Ok::<_, ledger::Error>(())
         });
         seized.await?;
         Ok(turn)
@@ -59,12 +58,11 @@ impl<'a> Turn<'a> {
     pub(super) async fn keep(&self) -> Broken {
         loop {
             tokio::time::sleep(LEASE / 3).await;
-            let kept = async {
-                let mut tx = self.flow.0.ledger.begin().await?;
-                let term = Term::begin(&mut tx, LEASE).await?;
-                reconciliations::keep(&mut tx, &self.account, self.holder, term).await?;
-                tx.commit().await
-            };
+            let kept = self.flow.0.ledger.unit("turn.keep", async |mut unit| {
+                unit.without_entry("whose the comparison is");
+                let term = Term::begin(&mut unit, LEASE).await?;
+                reconciliations::keep(&mut unit, &self.account, self.holder, term).await
+            });
             match kept.await {
                 Err(ledger::Error::Stale(_)) => return Broken::TakenOver,
                 Err(error) => tracing::warn!(%error, "the lease of a comparison is not extended"),
@@ -85,16 +83,12 @@ impl<'a> Turn<'a> {
 
     /// It did not.
     pub(super) async fn failed(&self, why: &str) -> Result<(), Error> {
-        let mut tx = self.flow.0.ledger.begin().await?;
-        reconciliations::leave(
-            &mut tx,
-            &self.account,
-            self.holder,
-            self.flow.now(),
-            Err(why),
-        )
-        .await?;
-        Ok(tx.commit().await?)
+        let left = self.flow.0.ledger.unit("turn.failed", async |mut unit| {
+            unit.without_entry("whose the comparison is");
+            let now = self.flow.now();
+            reconciliations::leave(&mut unit, &self.account, self.holder, now, Err(why)).await
+        });
+        Ok(left.await?)
     }
 
     fn new(flow: &'a Flow, account: &AccountSid) -> Self {

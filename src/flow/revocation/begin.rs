@@ -8,8 +8,8 @@ use crate::{
     evidence::{NewEntry, ShredReason},
     flow::{Error, Flow},
     ledger::{
-        Term, Tx, audit, consents,
-        marks::{self, Marked},
+        self, Term, Unit, consents,
+        marks::Marked,
         recordings,
         revocations::{self, Revocation},
     },
@@ -60,18 +60,17 @@ impl Flow {
         let revocation = self.revocation_of(permit, target, purposes, reason).await?;
         self.0
             .ledger
-            .unit(|| async {
+            .unit("begin.begin_revocation", async |mut unit| {
                 let now = revocation.revoked_at;
-                let mut tx = self.0.ledger.begin().await?;
-                let until = Term::begin(&mut tx, LEASE).await?.until();
-                revocations::insert(&mut tx, &revocation, until).await?;
-                marks::set(&mut tx, Marked::Revocation, &[revocation.id], now).await?;
+                let until = Term::begin(&mut unit, LEASE).await?.until();
+                revocations::insert(&mut unit, &revocation, until).await?;
+                unit.mark(Marked::Revocation, &[revocation.id], now);
                 if let Some(said) = vault::withdrawal(&revocation) {
-                    let said: Vec<ConsentId> = consents::insert_new(&mut tx, &[said])
+                    let said: Vec<ConsentId> = consents::insert_new(&mut unit, &[said])
                         .await?
                         .into_iter()
                         .collect();
-                    marks::set(&mut tx, Marked::Consent, &said, now).await?;
+                    unit.mark(Marked::Consent, &said, now);
                 }
                 let id = revocation.id;
                 let reach = revocation.target.kind();
@@ -83,8 +82,8 @@ impl Flow {
                     &revocation.purposes,
                     reason,
                 );
-                audit::append(&mut tx, begun).await?;
-                tx.commit().await
+                unit.audit(begun);
+                Ok::<_, ledger::Error>(())
             })
             .await?;
         Ok(revocation)
@@ -97,7 +96,7 @@ impl Flow {
     /// The ledger's.
     pub(in crate::flow) async fn begin_withdrawals(
         &self,
-        tx: &mut Tx,
+        unit: &mut Unit,
         by: Initiator,
         withdrawals: &[&Statement],
         now: Timestamp,
@@ -136,13 +135,11 @@ impl Flow {
                 jws: None,
                 finished_at: None,
             };
-            let due_at = tx.now().await?;
-            revocations::insert(tx, &revocation, due_at).await?;
+            let due_at = unit.now().await?;
+            revocations::insert(unit, &revocation, due_at).await?;
             begun.push(id);
         }
-        if !begun.is_empty() {
-            marks::set(tx, Marked::Revocation, &begun, now).await?;
-        }
+        unit.mark(Marked::Revocation, &begun, now);
         Ok((entries, begun))
     }
 

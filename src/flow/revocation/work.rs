@@ -13,8 +13,8 @@ use crate::{
     evidence::{NewEntry, ShredReason},
     flow::{Error, Flow, Task},
     ledger::{
-        Term, audit, holds,
-        marks::{self, Marked},
+        self, Term, holds,
+        marks::Marked,
         recordings,
         revocations::{self, Revocation},
     },
@@ -66,11 +66,13 @@ impl Flow {
             match ids.last() {
                 Some(last) => {
                     self.deal_with(&revocation, &ids, say).await?;
-                    let mut tx = self.0.ledger.begin().await?;
-                    let until = Term::begin(&mut tx, LEASE).await?.until();
-                    // Where the cursor moved meanwhile, the next look finds what is left.
-                    revocations::advance(&mut tx, id, revocation.cursor, *last, until).await?;
-                    tx.commit().await?;
+                    let advanced = self.0.ledger.unit("revocation.go_on", async |mut unit| {
+                        unit.without_entry("how far the work came");
+                        let until = Term::begin(&mut unit, LEASE).await?.until();
+                        // Where the cursor moved meanwhile, the next look finds what is left.
+                        revocations::advance(&mut unit, id, revocation.cursor, *last, until).await
+                    });
+                    advanced.await?;
                 }
                 None => self.finish(&revocation).await?,
             }
@@ -88,10 +90,15 @@ impl Flow {
         if let Ok(done) = tokio::time::timeout(patience, self.go_on(id, &|_| {})).await {
             return done;
         }
-        let mut tx = self.0.ledger.begin().await?;
-        let now = tx.now().await?;
-        revocations::release(&mut tx, id, now).await?;
-        tx.commit().await?;
+        let released = self
+            .0
+            .ledger
+            .unit("revocation.go_on_for", async |mut unit| {
+                unit.without_entry("whose the work is");
+                let now = unit.now().await?;
+                revocations::release(&mut unit, id, now).await
+            });
+        released.await?;
         Ok(self.0.vault.make_durable().await?)
     }
 
@@ -132,11 +139,15 @@ impl Flow {
     }
 
     async fn take_revocation(&self, id: RevocationId) -> Result<bool, Error> {
-        let mut tx = self.0.ledger.begin().await?;
-        let term = Term::begin(&mut tx, LEASE).await?;
-        let is_ours = revocations::take(&mut tx, id, term).await?;
-        tx.commit().await?;
-        Ok(is_ours)
+        let taken = self
+            .0
+            .ledger
+            .unit("revocation.take_revocation", async |mut unit| {
+                unit.without_entry("whose the work is");
+                let term = Term::begin(&mut unit, LEASE).await?;
+                revocations::take(&mut unit, id, term).await
+            });
+        Ok(taken.await?)
     }
 
     /// Works on the revocations that somebody's request began or made run again, and on no others,
@@ -234,22 +245,24 @@ impl Flow {
     async fn finish(&self, revocation: &Revocation) -> Result<(), Error> {
         let id = revocation.id;
         let now = self.now();
-        let finished = self.0.ledger.unit(|| async {
-            let mut tx = self.0.ledger.begin().await?;
-            if !revocations::lock(&mut tx, id, revocation.cursor).await? {
-                return Ok(());
+        let finished = self.0.ledger.unit("work.finish", async |mut unit| {
+            if !revocations::lock(&mut unit, id, revocation.cursor).await? {
+                unit.abandon();
+                return Ok::<_, ledger::Error>(());
             }
-            let counts = revocations::count(&mut tx, id).await?;
-            let receipts = revocations::receipts(&mut tx, id).await?;
+            let counts = revocations::count(&mut unit, id).await?;
+            let receipts = revocations::receipts(&mut unit, id).await?;
             let jws = self.0.vault.attest(revocation, counts, &receipts, now);
-            revocations::finish(&mut tx, id, &jws, now).await?;
-            marks::set(&mut tx, Marked::Revocation, &[id], now).await?;
-            audit::append(
-                &mut tx,
-                NewEntry::revocation_done(now, id, counts.shredded, counts.held, counts.closed),
-            )
-            .await?;
-            tx.commit().await
+            revocations::finish(&mut unit, id, &jws, now).await?;
+            unit.mark(Marked::Revocation, &[id], now);
+            unit.audit(NewEntry::revocation_done(
+                now,
+                id,
+                counts.shredded,
+                counts.held,
+                counts.closed,
+            ));
+            Ok(())
         });
         Ok(finished.await?)
     }

@@ -80,16 +80,15 @@ impl Flow {
         if made.is_empty() {
             return refused.map_or(Ok(0), |error| Err(error.into()));
         }
-        let entered = self.0.ledger.unit(|| async {
-            let mut tx = self.0.ledger.begin().await?;
+        let entered = self.0.ledger.unit("look.find_made", async |mut unit| {
+            unit.without_entry("what is found waits until it is filed");
             let now = self.now();
             let mut new = 0;
             for origin in &made {
                 new += usize::from(
-                    transcripts::find(&mut tx, account.sid(), origin, source, now, now).await?,
+                    transcripts::find(&mut unit, account.sid(), origin, source, now, now).await?,
                 );
             }
-            tx.commit().await?;
             Ok::<_, crate::ledger::Error>(new)
         });
         let entered = entered.await.map_err(super::Error::from)?;

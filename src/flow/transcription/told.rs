@@ -4,14 +4,16 @@ use std::time::Duration;
 
 use super::{Error, Flow, real_time};
 use crate::{
-    keyring,
-    ledger::transcripts::{self, Event},
+    ledger::{
+        self,
+        transcripts::{self, Event},
+    },
     model::{
         origin::Origin,
         sid::{AccountSid, RecordingSid},
     },
     twilio::{IntelligenceEvent, RealTimeEvent, TranscriptionCallback, transcription::What},
-    vault::{self, PieceOf},
+    vault::PieceOf,
 };
 
 /// After its end, for so long pieces of a transcription are waited for that were overtaken by it.
@@ -57,12 +59,12 @@ impl Flow {
         origin: &Origin,
         source: Option<&RecordingSid>,
     ) -> Result<(), Error> {
-        let told = self.0.ledger.unit(|| async {
-            let mut tx = self.0.ledger.begin().await?;
+        let told = self.0.ledger.unit("told.told", async |mut unit| {
+            unit.without_entry("what Twilio tells waits until it is filed");
             let now = self.now();
-            transcripts::tell(&mut tx, account, origin, source, now, now).await?;
-            tx.count_as("recvault_transcripts_told_total", "kind", origin.kind(), 1);
-            tx.commit().await
+            transcripts::tell(&mut unit, account, origin, source, now, now).await?;
+            unit.count_as("recvault_transcripts_told_total", "kind", origin.kind(), 1);
+            Ok::<_, ledger::Error>(())
         });
         Ok(told.await?)
     }
@@ -114,31 +116,23 @@ impl Flow {
             ended_at,
         };
         let vault = &self.0.vault;
-        let unit = || async {
-            let mut tx = self.0.ledger.begin().await?;
-            vault.hold_epoch(&mut tx).await?;
-            let takes = transcripts::hear(&mut tx, &event, due_at, now).await?;
+        self.unit_with_keys("told.told_in_real_time", async |mut unit| {
+            unit.without_entry("what Twilio tells waits until it is filed");
+            let takes = transcripts::hear(&mut unit, &event, due_at, now).await?;
             if let Some((of, text)) = utterance.as_ref().filter(|_| takes) {
                 vault
-                    .keep_utterance(&mut tx, *of, text.as_ref().map(|text| text.as_str()), now)
+                    .keep_utterance(&mut unit, *of, text.as_ref().map(|text| text.as_str()), now)
                     .await?;
             }
-            tx.count_as(
+            unit.count_as(
                 "recvault_utterances_total",
                 "fate",
                 if takes { "kept" } else { "late" },
                 1,
             );
-            Ok::<_, Error>(tx.commit().await?)
-        };
-        loop {
-            match self.0.ledger.unit(unit).await {
-                // Words are sealed in the unit, and the epoch has turned.
-                Err(Error::Vault(vault::Error::Keyring(keyring::Error::OtherEpoch(_))))
-                    if vault.follow().await? => {}
-                told => return told,
-            }
-        }
+            Ok(())
+        })
+        .await
     }
 }
 

@@ -211,18 +211,17 @@ async fn of_two_who_decide_at_once_one_does(world: &World) {
         let ledger = world.ledger.clone();
         let id = row.id;
         async move {
-            let done = ledger.unit(|| async {
-                let mut tx = ledger.begin().await?;
+            let done = ledger.unit("decided", async |mut unit| {
+                unit.without_entry("a test");
                 approvals::decide(
-                    &mut tx,
+                    &mut unit,
                     id,
                     (Stage::Requested, to),
                     somebody(),
                     at(MINUTE),
                     at(1),
                 )
-                .await?;
-                tx.commit().await
+                .await
             });
             done.await.is_ok()
         }

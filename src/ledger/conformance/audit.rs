@@ -117,14 +117,13 @@ async fn fifty_at_once_leave_no_gap(world: &World) {
         } else {
             &another
         };
-        ledger.unit(move || async move {
-            let mut tx = ledger.begin().await?;
-            let seq = audit::append(&mut tx, entry(number)).await?;
+        ledger.unit("appended", move |mut unit| async move {
+            let seq = unit.audit_now(vec![entry(number)]).await?;
             // Every fifth is dropped with its number.
             if number % 5 == 0 {
+                unit.abandon();
                 return Ok(None);
             }
-            tx.commit().await?;
             Ok::<_, Error>(Some(seq))
         })
     });

@@ -220,22 +220,23 @@ async fn of_two_who_replace_a_page_one_is_told(world: &World) {
         let ledger = &world.ledger;
         let page = first.id;
         async move {
+            let before = keys::path(&mut ledger.read().await?, page).await?.remove(0);
+            read.wait().await;
             ledger
-                .unit(|| async {
-                    let row = keys::path(&mut ledger.read().await?, page).await?.remove(0);
-                    if is_first_try.swap(false, Ordering::SeqCst) {
-                        read.wait().await;
+                .unit("added", async |mut unit| {
+                    unit.without_entry("a test");
+                    let row = if is_first_try.swap(false, Ordering::SeqCst) {
+                        before.clone()
                     } else {
                         tried_again.store(true, Ordering::SeqCst);
-                    }
-                    let mut tx = ledger.begin().await?;
+                        keys::path(&mut unit, page).await?.remove(0)
+                    };
                     let next = PageRow {
                         generation: row.generation + 1,
                         used: row.used + 1,
                         ..row
                     };
-                    keys::replace_page(&mut tx, &next).await?;
-                    tx.commit().await
+                    keys::replace_page(&mut unit, &next).await
                 })
                 .await
         }
@@ -316,12 +317,9 @@ async fn two_claimants_never_share_a_leaf(world: &World) {
             &another
         };
         let us = holder();
-        ledger.unit(move || async move {
-            let mut tx = ledger.begin().await?;
-            let claimed =
-                keys::claim_leaf(&mut tx, "standard", us, Term::at(at(1), at(60_000))).await?;
-            tx.commit().await?;
-            Ok::<_, Error>(claimed)
+        ledger.unit("claimed", move |mut unit| async move {
+            unit.without_entry("a test");
+            keys::claim_leaf(&mut unit, "standard", us, Term::at(at(1), at(60_000))).await
         })
     });
     let mut given: Vec<PageId> = join_all(claims)

@@ -86,10 +86,9 @@ async fn two_processes_that_name_somebody_at_once_name_one_principal(world: &Wor
     let naming = || async {
         world
             .ledger
-            .unit(|| async {
-                let mut tx = world.ledger.begin().await?;
-                let found = principals::find_or_insert(&mut tx, &person("anna")).await?;
-                tx.commit().await?;
+            .unit("named", async |mut unit| {
+                unit.without_entry("a test");
+                let found = principals::find_or_insert(&mut unit, &person("anna")).await?;
                 Ok::<_, crate::ledger::Error>(found.id)
             })
             .await

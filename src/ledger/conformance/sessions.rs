@@ -135,7 +135,7 @@ async fn a_unit_is_run_again_after_a_conflict_and_only_then(world: &World) {
         let error = std::sync::Mutex::new(error);
         let outcome = world
             .ledger
-            .unit(|| async {
+            .unit("failed", async |_| {
                 match count.fetch_add(1, Ordering::SeqCst) {
                     run if run < failures => {
                         Err(error.lock().unwrap().take().unwrap_or(Error::Conflict))
@@ -207,10 +207,9 @@ async fn two_processes_write_and_neither_is_refused(world: &World) {
             &another
         };
         let id = *id;
-        ledger.unit(move || async move {
-            let mut tx = ledger.begin().await?;
-            recordings::mark_sealed(&mut tx, id, at(1)).await?;
-            tx.commit().await
+        ledger.unit("sealed", move |mut unit| async move {
+            unit.without_entry("a test");
+            recordings::mark_sealed(&mut unit, id, at(1)).await
         })
     });
     for written in join_all(writes).await {

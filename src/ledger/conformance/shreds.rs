@@ -103,13 +103,12 @@ async fn who_asks_again_and_again_misses_no_fence(world: &World) {
         };
         let id = *id;
         let reason = &reason;
-        ledger.unit(move || async move {
-            let mut tx = ledger.begin().await?;
+        ledger.unit("fenced", move |mut unit| async move {
             let receipt = receipt();
             let entry = NewEntry::shred_fenced(at(0), Initiator::Operator, id, receipt, reason);
-            let seq = audit::append(&mut tx, entry).await?;
-            super::fence(&mut tx, id, at(0), receipt, seq, None).await?;
-            tx.commit().await
+            let seq = unit.audit_now(vec![entry]).await?;
+            super::fence(&mut unit, id, at(0), receipt, seq, None).await?;
+            Ok::<_, Error>(())
         })
     });
     let asking = async {

@@ -169,10 +169,12 @@ async fn deposit(vault: &Vault, ledger: &Ledger, clock: &Clock) -> Result<Vec<Re
     };
     tokio::join!(committer.run(|| clock.now()), announcing).1?;
     let holder = HolderId::random(&mut rand::rng());
-    let mut tx = ledger.begin().await?;
-    let term = Term::begin(&mut tx, LEASE).await?;
-    let leases = work::lease(&mut tx, holder, term, CANARIES as i64).await?;
-    tx.commit().await?;
+    let leased = ledger.unit("canary.deposit", async |mut unit| {
+        unit.without_entry("whose the work is");
+        let term = Term::begin(&mut unit, LEASE).await?;
+        work::lease(&mut unit, holder, term, CANARIES as i64).await
+    });
+    let leases = leased.await?;
     let mut canaries = Vec::with_capacity(leases.len());
     for lease in leases {
         let canary = recordings::find(&mut ledger.read().await?, lease.recording)

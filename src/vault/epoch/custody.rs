@@ -98,13 +98,12 @@ impl Turner<'_> {
     pub(super) async fn stage(&self) -> Result<RootName, Error> {
         let vault = self.vault;
         let mut slot = vault.own_slot().await?;
-        let (current, next, seen) = vault
-            .unit(async || {
-                let mut tx = self.begin().await?;
-                let next = epochs::next_number(&mut tx, slot.newest()).await?;
-                let current = epochs::current(&mut tx).await?.ok_or(Error::NoVault)?;
-                let seen = audit::durable_position(&mut tx).await?;
-                tx.commit().await?;
+        let (current, next, seen) = self
+            .unit("custody.stage", async |mut unit| {
+                unit.without_entry("the lease of the turn is kept");
+                let next = epochs::next_number(&mut unit, slot.newest()).await?;
+                let current = epochs::current(&mut unit).await?.ok_or(Error::NoVault)?;
+                let seen = audit::durable_position(&mut unit).await?;
                 Ok((current, next, seen))
             })
             .await?;
@@ -162,27 +161,21 @@ impl Turner<'_> {
     /// Writes an entry down while the turn is ours; the newest position that the store knows of,
     /// too, afterwards.
     pub(super) async fn tell(&self, entry: NewEntry) -> Result<Option<Position>, Error> {
-        self.vault
-            .unit(async || {
-                let mut tx = self.begin().await?;
-                audit::append(&mut tx, entry.clone()).await?;
-                let seen = audit::durable_position(&mut tx).await?;
-                tx.commit().await?;
-                Ok(seen)
-            })
-            .await
+        self.unit("custody.tell", async |mut unit| {
+            unit.audit(entry.clone());
+            let seen = audit::durable_position(&mut unit).await?;
+            Ok(seen)
+        })
+        .await
     }
 
     /// The newest position of the log that the store knows of, too, while the turn is ours.
     async fn position(&self) -> Result<Option<Position>, Error> {
-        self.vault
-            .unit(async || {
-                let mut tx = self.begin().await?;
-                let seen = audit::durable_position(&mut tx).await?;
-                tx.commit().await?;
-                Ok(seen)
-            })
-            .await
+        self.unit("custody.position", async |mut unit| {
+            let seen = audit::durable_position(&mut unit).await?;
+            Ok(seen)
+        })
+        .await
     }
 
     async fn swap(&self, change: &Change) -> Result<Slot, Error> {

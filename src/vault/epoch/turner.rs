@@ -11,7 +11,7 @@ use std::{
 
 use crate::{
     ledger::{
-        self, Term, Tx,
+        self, Term, Unit,
         epochs::{self, EpochRow},
     },
     model::id::HolderId,
@@ -64,26 +64,34 @@ impl Turner<'_> {
             .ok_or(Error::NoVault)
     }
 
-    /// Begins a unit that stands only while the turn is ours.
-    pub(super) async fn begin(&self) -> Result<Tx, Error> {
-        let mut tx = self.vault.ledger.begin().await?;
-        let term = Term::begin(&mut tx, LEASE).await?;
-        epochs::keep_turn(
-            &mut tx,
-            self.holder,
-            self.fence.load(Ordering::SeqCst),
-            term,
-        )
-        .await?;
-        Ok(tx)
+    /// Does a unit of work that stands only while the turn is ours.
+    ///
+    /// # Errors
+    /// [`ledger::Error::Stale`] inside when it is not any more; as [`Inner::unit`].
+    pub(super) async fn unit<T, F, Fut>(&self, name: &'static str, work: F) -> Result<T, Error>
+    where
+        F: Fn(Unit) -> Fut + Send + Sync,
+        Fut: Future<Output = Result<T, Error>> + Send,
+        T: Send,
+    {
+        self.vault
+            .unit(name, async |mut unit| {
+                self.extend(&mut unit).await?;
+                work(unit).await
+            })
+            .await
+    }
+
+    async fn extend(&self, unit: &mut Unit) -> Result<(), ledger::Error> {
+        let term = Term::begin(unit, LEASE).await?;
+        epochs::keep_turn(unit, self.holder, self.fence.load(Ordering::SeqCst), term).await
     }
 
     async fn take(&self) -> Result<bool, Error> {
-        let taken = self.vault.unit(async || {
-            let mut tx = self.vault.ledger.begin().await?;
-            let term = Term::begin(&mut tx, LEASE).await?;
-            let taken = epochs::take_turn(&mut tx, self.holder, term).await?;
-            tx.commit().await?;
+        let taken = self.vault.unit("turner.take", async |mut unit| {
+            unit.without_entry("whose the turn is");
+            let term = Term::begin(&mut unit, LEASE).await?;
+            let taken = epochs::take_turn(&mut unit, self.holder, term).await?;
             Ok(taken)
         });
         let taken = taken.await?;
@@ -96,9 +104,12 @@ impl Turner<'_> {
     async fn keep(&self) -> Error {
         loop {
             tokio::time::sleep(LEASE / 3).await;
-            let kept = async { Ok(self.begin().await?.commit().await?) };
+            let kept = self.vault.ledger.unit("turner.keep", async |mut unit| {
+                unit.without_entry("the lease of the turn is kept");
+                self.extend(&mut unit).await
+            });
             match kept.await {
-                Err(Error::Ledger(lost @ ledger::Error::Stale(_))) => return lost.into(),
+                Err(lost @ ledger::Error::Stale(_)) => return lost.into(),
                 Err(error) => tracing::warn!(%error, "the turn's lease is not extended"),
                 Ok(()) => {}
             }
@@ -106,8 +117,10 @@ impl Turner<'_> {
     }
 
     async fn leave(&self) -> Result<(), Error> {
-        let mut tx = self.vault.ledger.begin().await?;
-        epochs::leave_turn(&mut tx, self.holder).await?;
-        Ok(tx.commit().await?)
+        let left = self.vault.ledger.unit("turner.leave", async |mut unit| {
+            unit.without_entry("whose the turn is");
+            epochs::leave_turn(&mut unit, self.holder).await
+        });
+        Ok(left.await?)
     }
 }

@@ -90,18 +90,16 @@ impl Ground {
         let from = opened(&self.url, base).await;
         let to = opened(&copy.url, &folder).await;
         let mut source = from.snapshot().await.unwrap();
-        let mut target = to.begin_empty().await.unwrap();
-        image::defer_references(&mut target).await.unwrap();
-        for table in Table::ALL {
-            let rows = image::chunk(&mut source, table, None, 1_000_000)
-                .await
-                .unwrap();
-            image::insert(&mut target, table, &rows).await.unwrap();
-        }
-        audit::advance_head(&mut target, audit::head(&mut source).await.unwrap())
-            .await
-            .unwrap();
-        target.commit().await.unwrap();
+        let copied = to.first_unit("copied", async |mut target| {
+            target.without_entry("its entries are copied, too");
+            image::defer_references(&mut target).await?;
+            for table in Table::ALL {
+                let rows = image::chunk(&mut source, table, None, 1_000_000).await?;
+                image::insert(&mut target, table, &rows).await?;
+            }
+            audit::advance_head(&mut target, audit::head(&mut source).await?).await
+        });
+        copied.await.unwrap();
         (copy, to)
     }
 

@@ -1,0 +1,158 @@
+//! The units of work that change rows and tell the audit log nothing: each with its reason, here
+//! and in the code. Who adds one changes this list, and whoever reads the change sees it.
+
+use std::collections::BTreeSet;
+
+use super::lexer::Code;
+
+/// Why units of these files need no entry.
+const EXCUSED: &[(&str, &[&str])] = &[
+    ("src/flow/backfill.rs", &["how far the listing came"]),
+    ("src/flow/clock.rs", &["a clock that runs is no act"]),
+    (
+        "src/flow/reconcile.rs",
+        &["a comparison that found nothing new is no news"],
+    ),
+    (
+        "src/flow/reconcile/compare.rs",
+        &["what is to be done is told when it is done"],
+    ),
+    ("src/flow/reconcile/turn.rs", &["whose the comparison is"]),
+    (
+        "src/flow/revocation/work.rs",
+        &["how far the work came", "whose the work is"],
+    ),
+    ("src/flow/sweep.rs", &["what is over is cleared away"]),
+    (
+        "src/flow/transcription.rs",
+        &[
+            "a transcript that is put off or passed over is no act",
+            "whose the work is",
+        ],
+    ),
+    (
+        "src/flow/transcription/look.rs",
+        &["what is found waits until it is filed"],
+    ),
+    (
+        "src/flow/transcription/told.rs",
+        &["what Twilio tells waits until it is filed"],
+    ),
+    (
+        "src/flow/work.rs",
+        &[
+            "there is nothing to do",
+            "when work is due",
+            "whose the work is",
+            "work that is put off is no act",
+        ],
+    ),
+    (
+        "src/ledger/accept.rs",
+        &["what is announced is told when it is sealed"],
+    ),
+    ("src/vault.rs", &["there is no vault yet"]),
+    ("src/vault/drill/canary.rs", &["whose the work is"]),
+    (
+        "src/vault/epoch.rs",
+        &[
+            "a turn is told when it commits",
+            "receipts say what was told when the root was destroyed",
+            "that the root is destroyed was told",
+        ],
+    ),
+    (
+        "src/vault/epoch/custody.rs",
+        &["the lease of the turn is kept"],
+    ),
+    (
+        "src/vault/epoch/turner.rs",
+        &["the lease of the turn is kept", "whose the turn is"],
+    ),
+    ("src/vault/journal.rs", &["what is in the store by now"]),
+    (
+        "src/vault/revoke.rs",
+        &["a recording that is closed already is no news"],
+    ),
+    (
+        "src/vault/shred.rs",
+        &["what was let go of before is counted with this revocation, too"],
+    ),
+    (
+        "src/vault/source.rs",
+        &["a copy that is looked at again is no news"],
+    ),
+    (
+        "src/vault/transcript.rs",
+        &["a transcript that another outdoes is not filed"],
+    ),
+];
+
+/// Where the list and the code differ.
+pub(super) fn unlisted(program: &[Code]) -> Vec<String> {
+    let said: BTreeSet<(&str, &str)> = program.iter().flat_map(excuses).collect();
+    let listed: BTreeSet<(&str, &str)> = EXCUSED
+        .iter()
+        .flat_map(|(path, reasons)| reasons.iter().map(move |reason| (*path, *reason)))
+        .collect();
+    let new = said.difference(&listed).map(|(path, reason)| {
+        format!(
+            "{path}: a unit of work tells the audit log nothing, because `{reason}`: tell it, or add this to the list in tests/tidy/units.rs"
+        )
+    });
+    let gone = listed.difference(&said).map(|(path, reason)| {
+        format!("{path}: no unit says `{reason}` any more: take it out of tests/tidy/units.rs")
+    });
+    new.chain(gone).collect()
+}
+
+/// The file, and the reasons that are said in it. What is no plain text counts as none.
+fn excuses(code: &Code) -> Vec<(&str, &str)> {
+    if code.path == "src/ledger/unit.rs" {
+        return Vec::new();
+    }
+    let calls = code.words("without_entry").map(|at| {
+        let line = code.code[..at].matches('\n').count() + 1;
+        let (_, arguments) = code.code[at..].split_once('(').unwrap_or_default();
+        let is_text = arguments.trim_start().starts_with('"');
+        let said = code
+            .texts
+            .iter()
+            .find(|(there, _)| is_text && *there >= line);
+        said.map_or("", |(_, text)| text)
+    });
+    calls.map(|said| (code.path.as_str(), said)).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::lexer;
+
+    #[test]
+    fn an_excuse_that_is_not_listed_is_found() {
+        let said = |text: &str| {
+            let code = lexer::read("src/flow/a.rs", text).without_tests();
+            excuses(&code)
+                .into_iter()
+                .map(|(_, said)| said.to_owned())
+                .collect::<Vec<_>>()
+        };
+        assert_eq!(
+            said("f(\"b\");\nunit.without_entry(\"a\"); f(\"c\");"),
+            ["a"]
+        );
+        assert_eq!(said("unit.without_entry(\n    \"a\",\n);"), ["a"]);
+        assert_eq!(said("unit.without_entry(why); f(\"c\");"), [""]);
+        assert_eq!(said("// unit.without_entry(\"a\")"), [""; 0]);
+        let codes = [lexer::read("src/flow/a.rs", "unit.without_entry(\"a\");")];
+        let faults = unlisted(&codes);
+        assert!(faults[0].contains("src/flow/a.rs"), "{faults:?}");
+        let listed = EXCUSED.iter().flat_map(|(_, reasons)| *reasons).count();
+        assert_eq!(
+            faults.len(),
+            1 + listed,
+            "those that are gone are found, too"
+        );
+    }
+}
