@@ -46,6 +46,7 @@ pub mod recordings;
 pub mod retention;
 pub mod revocations;
 pub mod row;
+mod schema;
 pub mod shreds;
 pub mod sources;
 pub mod tokens;

@@ -19,7 +19,6 @@ mod units;
 mod words;
 
 use std::{
-    collections::BTreeSet,
     fs,
     path::{Path, PathBuf},
 };
@@ -183,20 +182,6 @@ fn sql_is_only_in_the_ledger() {
     assert_none(program().iter().flat_map(words::sql).collect());
 }
 
-#[test]
-fn both_databases_have_the_same_migrations() {
-    let names = |database: &str| -> BTreeSet<String> {
-        let all = files(&format!("src/ledger/migrations/{database}"), "");
-        all.iter()
-            .map(|source| source.path.rsplit('/').next().unwrap().to_owned())
-            .collect()
-    };
-    let sqlite = names("sqlite");
-    let postgres = names("postgres");
-    assert!(!sqlite.is_empty());
-    assert_none(unpaired(&sqlite, &postgres));
-}
-
 fn too_long(source: &Source) -> Option<String> {
     let lines = source.text.lines().count();
     (lines > 500).then(|| {
@@ -215,13 +200,6 @@ fn unintroduced(source: &Source) -> Option<String> {
             source.path
         )
     })
-}
-
-fn unpaired(sqlite: &BTreeSet<String>, postgres: &BTreeSet<String>) -> Vec<String> {
-    sqlite
-        .symmetric_difference(postgres)
-        .map(|name| format!("migration `{name}` is there for one database only"))
-        .collect()
 }
 
 #[test]
@@ -252,21 +230,6 @@ fn these_rules_bite() {
             "{text:?}"
         );
     }
-    let names = |names: &[&str]| {
-        names
-            .iter()
-            .map(|name| (*name).to_owned())
-            .collect::<BTreeSet<_>>()
-    };
-    assert!(unpaired(&names(&["0001_schema.sql"]), &names(&["0001_schema.sql"])).is_empty());
-    assert_eq!(
-        unpaired(
-            &names(&["0001_a.sql", "0002_b.sql"]),
-            &names(&["0001_a.sql", "0002_c.sql"])
-        )
-        .len(),
-        2
-    );
 }
 
 #[test]

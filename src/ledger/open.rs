@@ -4,17 +4,14 @@ use std::{path::Path, str::FromStr, sync::Arc, time::Duration};
 
 use sqlx::{
     Connection, Database, PgPool, Pool, Postgres, Sqlite, SqliteConnection, SqlitePool,
-    migrate::{MigrateError, Migrator},
+    migrate::MigrateError,
     pool::PoolOptions,
     postgres::{PgConnectOptions, PgPoolOptions},
     sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous},
 };
 
-use super::{Closed, ClosedFor, Error, News, Tx, audit, gate::Gate, image, keys};
+use super::{Closed, ClosedFor, Error, News, Tx, audit, gate::Gate, image, keys, schema};
 use crate::{evidence::Position, model::time::Clock};
-
-static SQLITE: Migrator = sqlx::migrate!("src/ledger/migrations/sqlite");
-static POSTGRES: Migrator = sqlx::migrate!("src/ledger/migrations/postgres");
 
 /// `[ledger]`: which database.
 #[derive(Clone, Debug, serde::Deserialize, serde::Serialize)]
@@ -103,7 +100,7 @@ impl Ledger {
             // Under the write lock, because SQLite has no other by which two processes that find an
             // empty file would take turns.
             let mut tx = writer.begin_with("BEGIN IMMEDIATE").await?;
-            migrate(SQLITE.run(&mut *tx).await)?;
+            migrate(schema::sqlite().run(&mut *tx).await)?;
             tx.commit().await?;
             // From here on a database that is not there is a fault: an empty one in its place would
             // be somebody else's.
@@ -135,7 +132,7 @@ impl Ledger {
                 .acquire_timeout(ACQUIRE)
                 .connect_with(options)
                 .await?;
-            migrate(POSTGRES.run(&pool).await)?;
+            migrate(schema::postgres().run(&pool).await)?;
             return Ok(Self {
                 db: Db::Postgres(pool),
                 gate: Gate::default(),

@@ -119,10 +119,11 @@ impl Vault {
             tracing::info!("the vault was rebuilt: a snapshot of it is made and verified first");
             if self.complete_turn().await?.is_none() {
                 // It may have come to its end since.
-                match epochs::turning(&mut self.0.ledger.read().await?).await? {
-                    Some(held) => return Err(Error::TurnHeld(held)),
-                    None => tokio::task::yield_now().await,
+                let held = epochs::turning(&mut self.0.ledger.read().await?).await?;
+                if let Some(held) = held {
+                    return Err(Error::TurnHeld(held));
                 }
+                tokio::task::yield_now().await;
             }
         }
         Ok(())

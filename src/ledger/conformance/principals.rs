@@ -3,7 +3,7 @@
 use super::{World, at, parsed};
 use crate::{
     ledger::{
-        Tx, approvals, budgets,
+        Tx,
         principals::{self, LOCAL, PrincipalRow},
         tokens::{self, TokenRow},
     },
@@ -19,7 +19,6 @@ every_database!(
     the_same_subject_of_two_issuers_is_two_principals,
     all_tokens_of_a_principal_die_at_once_and_nobody_elses,
     a_token_without_a_principal_is_refused_by_the_database,
-    tokens_from_before_are_each_a_principal_of_its_own,
 );
 
 fn person(subject: &str) -> PrincipalRow {
@@ -163,89 +162,4 @@ async fn a_token_without_a_principal_is_refused_by_the_database(world: &World) {
     let orphan = token(PrincipalId::random(&mut rand::rng()));
     let mut tx = world.tx().await;
     assert!(tokens::insert(&mut tx, &orphan, "h1").await.is_err());
-}
-
-/// The schema before principals, as far as it is about them.
-const BEFORE: &[&str] = &[
-    "DROP TABLE grants",
-    "DROP TABLE tokens",
-    "DROP TABLE principals",
-    "CREATE TABLE tokens (id TEXT PRIMARY KEY, hash TEXT NOT NULL UNIQUE, label TEXT NOT NULL, roles TEXT NOT NULL,
-       accounts TEXT NOT NULL, created_at BIGINT NOT NULL, expires_at BIGINT NOT NULL, revoked_at BIGINT,
-       attributes TEXT NOT NULL DEFAULT '{}')",
-    "CREATE TABLE grants (id TEXT PRIMARY KEY, token_id TEXT NOT NULL REFERENCES tokens (id))",
-    "ALTER TABLE approvals RENAME COLUMN principal_id TO token_id",
-    "ALTER TABLE budgets RENAME COLUMN principal_id TO token_id",
-];
-
-async fn tokens_from_before_are_each_a_principal_of_its_own(world: &World) {
-    let recording = world.one_announced().await;
-    let digits = ["1".repeat(32), "2".repeat(32)];
-    let [a, b] = &digits;
-    let end = at(100).as_millis();
-    let day = at(5).as_millis().div_euclid(24 * 3600 * 1000);
-    world.sql(BEFORE).await;
-    world
-        .sql(&[
-            &format!(
-                "INSERT INTO tokens (id, hash, label, roles, accounts, created_at, expires_at) VALUES
-                 ('tok_{a}', 'h1', 'same', '[\"agent\"]', '[]', 3, {end}), ('tok_{b}', 'h2', 'same', '[]', '[]', 4, {end})"
-            ),
-            &format!("INSERT INTO grants (id, token_id) VALUES ('grt_1', 'tok_{a}')"),
-            &format!(
-                "INSERT INTO approvals (id, recording_id, token_id, purpose, justification, state, requested_at, expires_at, decided_by)
-                 VALUES ('apr_{a}', '{recording}', 'tok_{a}', 'training', '', 'approved', 1, {end}, 'tok_{b}'),
-                        ('apr_{b}', '{recording}', 'tok_{a}', 'training', '', 'requested', 1, {end}, NULL)"
-            ),
-            &format!(
-                "INSERT INTO budgets (token_id, purpose, day, used) VALUES ('tok_{b}', 'training', {day}, 7)"
-            ),
-        ])
-        .await;
-    let migration = if world.server.is_none() {
-        include_str!("../migrations/sqlite/0009_principals.sql")
-    } else {
-        include_str!("../migrations/postgres/0009_principals.sql")
-    };
-    let statements: Vec<&str> = migration.trim_end().split(";\n").collect();
-    world.sql(&statements).await;
-
-    let [one, other]: [PrincipalId; 2] = [parsed(&format!("prn_{a}")), parsed(&format!("prn_{b}"))];
-    let mut tx = world.tx().await;
-    let bearer = tokens::authenticate(&mut tx, "h1", at(5))
-        .await
-        .unwrap()
-        .unwrap();
-    assert_eq!(
-        (bearer.id, bearer.credential),
-        (one, parsed(&format!("tok_{a}")))
-    );
-    let listed = principals::list(&mut tx).await.unwrap();
-    let told: Vec<_> = listed
-        .iter()
-        .map(|row| (row.id, row.kind, row.subject.as_str(), row.label.as_str()))
-        .collect();
-    let subjects = [format!("tok_{a}"), format!("tok_{b}")];
-    assert_eq!(
-        told,
-        [
-            (one, PrincipalKind::Service, subjects[0].as_str(), "same"),
-            (other, PrincipalKind::Service, subjects[1].as_str(), "same"),
-        ]
-    );
-    let until =
-        approvals::approved_until(&mut tx, recording, one, &parsed("training"), at(5)).await;
-    assert_eq!(until.unwrap(), Some(at(100)));
-    let decided = approvals::find(&mut tx, parsed(&format!("apr_{a}")))
-        .await
-        .unwrap()
-        .unwrap();
-    assert_eq!(
-        (decided.requested_by, decided.decided_by),
-        (one, Some(other))
-    );
-    let used = budgets::used(&mut tx, other, &parsed("training"), at(5)).await;
-    assert_eq!(used.unwrap(), 7);
-    let orphan = token(PrincipalId::random(&mut rand::rng()));
-    assert!(tokens::insert(&mut tx, &orphan, "h3").await.is_err());
 }

@@ -41,7 +41,7 @@ impl Database {
     /// Every kind that there is a server for.
     pub(crate) fn given() -> impl Iterator<Item = Self> {
         let postgres = needs::given(SERVER).map(|_| Self::Postgres);
-        [Some(Self::Sqlite), postgres].into_iter().flatten()
+        [postgres, Some(Self::Sqlite)].into_iter().flatten()
     }
 
     pub(crate) async fn ground(self, folder: &Path) -> Ground {

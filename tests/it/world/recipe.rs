@@ -199,9 +199,13 @@ impl Recipe {
     async fn planted(&self, folder: &TempDir) -> Initialised {
         let config = folder.path().join("recvault.toml");
         let app = self.adapted(
-            App::open(Config::read(&config).unwrap(), self.clock.clone())
-                .await
-                .unwrap(),
+            App::open_with(
+                Config::read(&config).unwrap(),
+                self.clock.clone(),
+                app::NewStores::All,
+            )
+            .await
+            .unwrap(),
         );
         let vault = Vault::create(&app.ledger, app.custody.as_ref(), &app.clock)
             .await

@@ -1,0 +1,27 @@
+-- The log, the fences and the statements of consent only grow, whoever is connected. REPLACE
+-- deletes without asking the trigger for deletes.
+CREATE TRIGGER audit_unchanged BEFORE UPDATE ON audit
+  BEGIN SELECT RAISE(ABORT, 'the audit log only grows'); END;
+CREATE TRIGGER audit_kept BEFORE DELETE ON audit
+  BEGIN SELECT RAISE(ABORT, 'the audit log only grows'); END;
+CREATE TRIGGER audit_not_replaced BEFORE INSERT ON audit
+  WHEN EXISTS (SELECT 1 FROM audit WHERE seq = NEW.seq)
+  BEGIN SELECT RAISE(ABORT, 'the audit log only grows'); END;
+CREATE TRIGGER fences_unchanged BEFORE UPDATE ON fences
+  BEGIN SELECT RAISE(ABORT, 'fences only grow'); END;
+CREATE TRIGGER fences_kept BEFORE DELETE ON fences
+  BEGIN SELECT RAISE(ABORT, 'fences only grow'); END;
+CREATE TRIGGER fences_not_replaced BEFORE INSERT ON fences
+  WHEN EXISTS (SELECT 1 FROM fences WHERE recording_id = NEW.recording_id)
+  BEGIN SELECT RAISE(ABORT, 'fences only grow'); END;
+CREATE TRIGGER consents_unchanged BEFORE UPDATE ON consents
+  BEGIN SELECT RAISE(ABORT, 'statements of consent only grow'); END;
+CREATE TRIGGER consents_kept BEFORE DELETE ON consents
+  BEGIN SELECT RAISE(ABORT, 'statements of consent only grow'); END;
+CREATE TRIGGER consents_not_replaced BEFORE INSERT ON consents
+  WHEN EXISTS (SELECT 1 FROM consents WHERE id = NEW.id)
+  BEGIN SELECT RAISE(ABORT, 'statements of consent only grow'); END;
+
+-- A rebuilding reads the entries before their pages; SQLite then looks for the entries of each
+-- page that is entered.
+CREATE INDEX key_entries_by_page ON key_entries (page_id);
