@@ -233,10 +233,6 @@ fn nothing_of_a_shredded_recording_is_left_in_memory_after_the_turn() {
     assert!(left.is_empty(), "{left:#?}");
 }
 
-#[expect(
-    clippy::future_not_send,
-    reason = "it runs on the one thread of its own runtime"
-)]
 async fn story(words: &Needle, number: &Needle) -> (Needle, Needle) {
     let folder = tempfile::tempdir().unwrap();
     let made = app::init(folder.path(), Clock::System).await.unwrap();

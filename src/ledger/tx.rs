@@ -3,6 +3,8 @@
 //! The enum is closed, so there are no generics to carry around; the queries above it are plain
 //! text with `$1` placeholders.
 
+mod statement;
+
 use std::{collections::BTreeMap, fmt::Display};
 
 use sqlx::{
@@ -13,6 +15,7 @@ use sqlx::{
     sqlite::{SqliteArguments, SqliteRow},
 };
 
+use self::statement::{changes, storable};
 use super::{Error, gate::Gate, row::Row};
 use crate::model::time::{Clock, Timestamp};
 
@@ -389,48 +392,6 @@ impl Count {
     }
 }
 
-/// Whether a statement may change rows, by its first word behind its name: it is not one of those
-/// that only read or set something up.
-fn changes(sql: &str) -> bool {
-    let statement = sql.trim_start();
-    let statement = statement
-        .strip_prefix("/*")
-        .and_then(|named| named.split_once("*/"))
-        .map_or(statement, |(_, statement)| statement.trim_start());
-    !["SELECT", "WITH RECURSIVE", "PRAGMA", "SET "]
-        .iter()
-        .any(|verb| statement.starts_with(verb))
-}
-
-/// Whether both databases take these values. PostgreSQL refuses U+0000 in a text and, escaped, in a
-/// document; SQLite takes it and cuts the text there in half of its functions.
-fn storable(args: &[Arg<'_>]) -> Result<(), Error> {
-    let is_fine = |arg: &Arg<'_>| match *arg {
-        Arg::Text(text) | Arg::MaybeText(Some(text)) => !text.contains('\0') && !escapes_nul(text),
-        Arg::MaybeText(None) | Arg::Int(_) | Arg::MaybeInt(_) | Arg::Bytes(_) => true,
-    };
-    if args.iter().all(is_fine) {
-        Ok(())
-    } else {
-        Err(Error::Unstorable)
-    }
-}
-
-/// Whether a JSON document holds U+0000: `\u0000` behind an even number of backslashes.
-fn escapes_nul(text: &str) -> bool {
-    let is_document = text.starts_with(['{', '[']);
-    let is_escape = |(at, _): (usize, &str)| {
-        text[..at]
-            .bytes()
-            .rev()
-            .take_while(|byte| *byte == b'\\')
-            .count()
-            % 2
-            == 0
-    };
-    is_document && text.match_indices("\\u0000").any(is_escape)
-}
-
 // `AssertSqlSafe`: the texts are constants of this module's children, or are put together from
 // constant clauses; values are always bound.
 fn bind_sqlite<'q>(sql: &str, args: &[Arg<'q>]) -> Query<'q, Sqlite, SqliteArguments> {
@@ -479,74 +440,4 @@ pub(super) fn set<T: Display>(members: impl IntoIterator<Item = T>) -> String {
         .map(|member| (member.to_string(), true))
         .collect();
     serde_json::to_string(&members).expect("texts and truths have a JSON form")
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_statement_that_changes_rows_is_known_by_its_first_word() {
-        for sql in [
-            "INSERT INTO a VALUES (1)",
-            "/* a.b */ UPDATE a SET b = 1 RETURNING b",
-            "\n  /* a.b */\n  DELETE FROM a",
-            "REPLACE INTO a VALUES (1)",
-            "/* a.b */ WITH c AS (SELECT 1) INSERT INTO a SELECT * FROM c",
-        ] {
-            assert!(changes(sql), "{sql}");
-        }
-        for sql in [
-            "SELECT 1",
-            "/* UPDATE */ SELECT 1",
-            "/* a.lock */\n SELECT id FROM a FOR NO KEY UPDATE",
-            "PRAGMA defer_foreign_keys = ON",
-            "/* a.b */\n WITH RECURSIVE c (d) AS (SELECT 1) SELECT d FROM c",
-            "SET CONSTRAINTS ALL DEFERRED",
-        ] {
-            assert!(!changes(sql), "{sql}");
-        }
-    }
-
-    #[test]
-    fn no_text_with_a_nul_gets_to_a_database_plain_or_escaped() {
-        let document = |text: &str| serde_json::json!({ "a": text }).to_string();
-        for bad in [
-            "\0".to_owned(),
-            "a\0b".into(),
-            document("\0"),
-            document("a\0"),
-            document("\\\0"),
-            format!("[{}]", document("\0")),
-        ] {
-            assert!(
-                matches!(
-                    storable(&[Arg::Int(1), Arg::Text(&bad)]),
-                    Err(Error::Unstorable)
-                ),
-                "{bad}"
-            );
-            assert!(
-                matches!(
-                    storable(&[Arg::MaybeText(Some(&bad))]),
-                    Err(Error::Unstorable)
-                ),
-                "{bad}"
-            );
-        }
-        for good in [
-            String::new(),
-            "a".into(),
-            "\\u0000".into(),
-            document("\\u0000"),
-            document("\\\\u0000"),
-            document("u0000"),
-            document("\u{1}"),
-        ] {
-            assert!(
-                storable(&[Arg::Text(&good), Arg::MaybeText(None), Arg::Bytes(&[0])]).is_ok(),
-                "{good}"
-            );
-        }
-    }
 }
