@@ -112,14 +112,16 @@ fn excuses(code: &Code) -> Vec<(&str, &str)> {
         return Vec::new();
     }
     let calls = code.words("without_entry").map(|at| {
+        // What is in a text is blank in the code.
         let line = code.code[..at].matches('\n').count() + 1;
         let (_, arguments) = code.code[at..].split_once('(').unwrap_or_default();
-        let is_text = arguments.trim_start().starts_with('"');
+        let (argument, _) = arguments.split_once(')').unwrap_or_default();
+        let is_text = !argument.contains(|c: char| c.is_alphanumeric());
         let said = code
             .texts
             .iter()
             .find(|(there, _)| is_text && *there >= line);
-        said.map_or("", |(_, text)| text)
+        said.map_or("", |(_, text)| text.as_str())
     });
     calls.map(|said| (code.path.as_str(), said)).collect()
 }
