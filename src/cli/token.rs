@@ -56,9 +56,9 @@ pub(super) enum Token {
     /// List tokens, without their secrets.
     List,
     /// Revoke a token, or all of a principal; grants given to it stop opening at once.
+    #[command(group = clap::ArgGroup::new("whose").required(true).args(["id", "principal"]))]
     Revoke {
         /// The token's id, `tok_…`.
-        #[arg(required_unless_present = "principal", conflicts_with = "principal")]
         id: Option<TokenId>,
         /// Every token of this principal: their name or id.
         #[arg(long, value_name = "NAME")]

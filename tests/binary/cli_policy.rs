@@ -205,7 +205,7 @@ async fn the_operator_asks_why_not_and_what_would_change() {
     let refused = world.run(&["policy", "why-not", &id, &token, "subject-request"]);
     assert_eq!(refused.code, Some(1), "{refused:?}");
     for part in [
-        "may not open",
+        "may not, with tok_",
         "role-not-allowed (clause purposes/subject-request/roles, version 1)",
         "What would have to change: a token with the role privacy-officer",
         "justification-missing",

@@ -285,7 +285,7 @@ async fn an_operator_sees_who_waits_for_a_second_person_and_not_why() {
             &listed[0]["requested_by"],
             &listed[0]["tier"]
         ),
-        (&asked["id"], &made["id"], &"restricted".into())
+        (&asked["id"], &made["principal"], &"restricted".into())
     );
     let text = world.run(&["approval", "list"]).done();
     assert!(

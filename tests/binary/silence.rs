@@ -24,7 +24,7 @@ use crate::{
 const SECOND: usize = 32_000;
 /// What the listener's own buffer takes. So much may still come out of a socket on a slow machine;
 /// in the time until the service has asked the ledger, four times as much would be heard.
-const WINDOW: usize = 4096;
+const WINDOW: u32 = 4096;
 
 async fn listener(service: &Service, path: &str) -> TcpStream {
     let at: SocketAddr = service
@@ -35,7 +35,7 @@ async fn listener(service: &Service, path: &str) -> TcpStream {
         .parse()
         .unwrap();
     let socket = TcpSocket::new_v4().unwrap();
-    socket.set_recv_buffer_size(WINDOW as u32).unwrap();
+    socket.set_recv_buffer_size(WINDOW).unwrap();
     let mut stream = socket.connect(at).await.unwrap();
     stream
         .write_all(format!("GET {path} HTTP/1.1\r\nhost: vault\r\n\r\n").as_bytes())
@@ -108,7 +108,7 @@ async fn a_service_that_was_stopped_while_another_process_shredded_lets_nothing_
         service.process.signal(Signal::CONT);
         let (after, is_reset) = hears(&mut stream, Duration::from_secs(20)).await;
         assert!(
-            is_reset && after <= WINDOW,
+            is_reset && after <= WINDOW as usize,
             "{after} bytes came after it went on: {kind:?}"
         );
         service.process.stop().await;
