@@ -27,8 +27,8 @@ use crate::{
     vault::{self, Claim, Error, Inner, Parts, Restored, Vault},
 };
 
-/// How often a restore begins anew when files are removed under it.
-const TRIES: usize = 3;
+/// How often a restore begins anew when files are removed, or roots replaced, under it.
+const TRIES: usize = 5;
 /// Names shown of what went wrong, at most.
 const SHOWN: usize = 10;
 
@@ -90,15 +90,21 @@ async fn restore(
     loop {
         let room = sandbox.room("rebuilt")?;
         let begun = Instant::now();
-        match restore_into(live, &room, say).await {
+        let slot_before = live.custody.read().await?;
+        let done = restore_into(live, &room, say).await;
+        let is_overtaken = match &done {
+            Ok(_) => false,
             // A turn, or a newer snapshot, has removed what was to be read.
-            Err(Error::Store(store::Error::NotFound { .. })) if tries < TRIES => tries += 1,
-            done => {
-                recovery.recovery_time_ms =
-                    begun.elapsed().as_millis().try_into().unwrap_or(u64::MAX);
-                return done;
-            }
+            Err(Error::Store(store::Error::NotFound { .. })) => true,
+            // What was rebuilt is of an epoch that a turn has ended meanwhile.
+            Err(_) => live.custody.read().await? != slot_before,
+        };
+        if is_overtaken && tries < TRIES {
+            tries += 1;
+            continue;
         }
+        recovery.recovery_time_ms = begun.elapsed().as_millis().try_into().unwrap_or(u64::MAX);
+        return done;
     }
 }
 
