@@ -218,10 +218,16 @@ impl Vault {
         let database = rows::database_id(&mut ledger.read().await?)
             .await?
             .ok_or(Error::NoVault)?;
-        let root = Root::unlock(custody.as_ref(), &ledger, id, database).await?;
-        let mut tx = ledger.read().await?;
-        let seed = seed(&mut tx, &root.key(), id).await?;
-        drop(tx);
+        let mut tries = 1;
+        let (root, seed) = loop {
+            let root = Root::unlock(custody.as_ref(), &ledger, id, database).await?;
+            let opened = seed(&mut ledger.read().await?, &root.key(), id).await;
+            match opened {
+                // Another process has turned since the root was fetched.
+                Err(Error::Keyring(keyring::Error::OtherEpoch(_))) if tries < 3 => tries += 1,
+                opened => break (root, opened?),
+            }
+        };
         let signer = Signer::from_seed(&seed);
         let subject_key = keyring::subject_key(&seed);
         let filler = HolderId::random(&mut rand::rng());
