@@ -185,13 +185,14 @@ impl Flow {
         T: Send,
     {
         loop {
+            let held = self.0.vault.epoch();
             let done = self.0.ledger.unit(name, async |mut unit| {
                 self.0.vault.hold_epoch(&mut unit).await?;
                 work(unit).await
             });
             match done.await {
                 Err(Error::Vault(vault::Error::Keyring(keyring::Error::OtherEpoch(_))))
-                    if self.0.vault.follow().await? => {}
+                    if self.0.vault.follow_from(held).await? => {}
                 done => return done,
             }
         }

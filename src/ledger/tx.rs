@@ -183,6 +183,8 @@ impl Tx {
         if let Some((gate, _)) = &unit {
             gate.stands()?;
         }
+        // And once more before anybody is told: the file may have gone in between.
+        let gate = unit.as_ref().map(|(gate, _)| gate.clone());
         let committing = async move {
             match session {
                 Inner::Sqlite(tx) => tx.commit().await?,
@@ -193,7 +195,7 @@ impl Tx {
                 gate.committed(newest);
             }
             counts.into_iter().for_each(Count::increment);
-            Ok(())
+            gate.map_or(Ok(()), |gate| gate.stands())
         };
         // Only the end of the whole process keeps it from ending.
         tokio::spawn(committing)

@@ -19,10 +19,6 @@ pub enum Actor {
     Operator(OsUser),
     /// The vault on its own: work it took up, time that passed.
     Vault,
-    /// Read only: entries older than principals name the token, `tok_…`.
-    Token(TokenId),
-    /// Read only: entries older than principals say `operator` of everybody at the command line.
-    AnyOperator,
 }
 
 /// A user of the operating system: the name of their account, or `uid:1000` where it has none that
@@ -132,8 +128,6 @@ impl fmt::Display for Actor {
             Self::Principal(id) => id.fmt(f),
             Self::Operator(user) => write!(f, "{OPERATOR}{user}"),
             Self::Vault => f.write_str("vault"),
-            Self::Token(id) => id.fmt(f),
-            Self::AnyOperator => f.write_str("operator"),
         }
     }
 }
@@ -152,10 +146,6 @@ impl FromStr for Actor {
         }
         match text {
             "vault" => Ok(Self::Vault),
-            "operator" => Ok(Self::AnyOperator),
-            _ if text.starts_with("tok_") => {
-                text.parse().map(Self::Token).map_err(|_| UnknownActor)
-            }
             _ => text.parse().map(Self::Principal).map_err(|_| UnknownActor),
         }
     }
@@ -178,10 +168,8 @@ mod tests {
         let rng = &mut rand::rng();
         for actor in [
             Actor::Principal(PrincipalId::random(rng)),
-            Actor::Token(TokenId::random(rng)),
             Actor::Operator(OsUser::of_process()),
             Actor::Operator(OsUser::Uid(0)),
-            Actor::AnyOperator,
             Actor::Vault,
         ] {
             assert_eq!(actor.to_string().parse(), Ok(actor));
@@ -189,8 +177,9 @@ mod tests {
         for bad in [
             "",
             "Operator",
+            "operator",
             "root",
-            "tok_",
+            "tok_00000000000000000000000000000000",
             "prn_",
             "operator:",
             "operator:a b",

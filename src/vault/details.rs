@@ -45,15 +45,14 @@ pub enum Keeping {
 }
 
 impl Vault {
-    /// Takes up a new epoch's root if it has turned. Whether it had: then a unit that failed for
-    /// that is to be run again.
+    /// Takes up a new epoch's root if it has turned since `held` was the present one, by this task
+    /// or another. Whether it has: then a unit that failed for that is to be run again.
     ///
     /// # Errors
     /// Those of custody and ledger.
-    pub async fn follow(&self) -> Result<bool, Error> {
-        let before = self.epoch();
+    pub async fn follow_from(&self, held: u64) -> Result<bool, Error> {
         self.0.follow().await?;
-        Ok(self.epoch() != before)
+        Ok(self.epoch() != held)
     }
 
     /// Seals what was told of the parties of a conversation, within the unit that names them and
@@ -62,7 +61,7 @@ impl Vault {
     ///
     /// # Errors
     /// The ledger's; [`Error::Keyring`] if what is there is not what was sealed, or
-    /// [`Self::follow`] is to be called.
+    /// [`Self::follow_from`] is to be called.
     pub async fn keep_details(
         &self,
         unit: &mut Unit,

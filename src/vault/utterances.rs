@@ -37,7 +37,7 @@ impl Vault {
     /// is new.
     ///
     /// # Errors
-    /// The ledger's; [`Error::Keyring`] if [`Self::follow`] is to be called.
+    /// The ledger's; [`Error::Keyring`] if [`Self::follow_from`] is to be called.
     pub async fn keep_utterance(
         &self,
         tx: &mut Tx,

@@ -91,7 +91,7 @@ impl Vault {
     /// such a unit locks.
     ///
     /// # Errors
-    /// The ledger's; [`Error::Keyring`] if [`Self::follow`] is to be called.
+    /// The ledger's; [`Error::Keyring`] if [`Self::follow_from`] is to be called.
     pub async fn hold_epoch(&self, tx: &mut Tx) -> Result<(), Error> {
         self.0.present(tx).await.map(drop)
     }

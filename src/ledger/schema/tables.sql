@@ -118,7 +118,7 @@ CREATE TABLE key_entries (
 CREATE TABLE artefacts (
   recording_id TEXT NOT NULL REFERENCES recordings (id),
   leg TEXT NOT NULL,
-  artefact TEXT NOT NULL,        -- audio
+  artefact TEXT NOT NULL,        -- audio | transcript
   object_id TEXT NOT NULL UNIQUE, -- obj_…: the object's name in the store
   plain_len BIGINT NOT NULL,     -- bytes
   sealed_len BIGINT NOT NULL,    -- bytes
@@ -144,7 +144,7 @@ CREATE INDEX fences_by_seq ON fences (seq);
 CREATE TABLE receipts (
   id TEXT PRIMARY KEY,           -- rcp_…
   recording_id TEXT NOT NULL UNIQUE REFERENCES recordings (id),
-  state TEXT NOT NULL,           -- fenced | closed
+  state TEXT NOT NULL,           -- fenced | unrecoverable | closed
   jws TEXT NOT NULL,             -- signed, compact form; replaced when the state moves on
   issued_at BIGINT NOT NULL,
   -- The epoch whose turn made older copies of the key store useless for this recording; null until
@@ -156,7 +156,7 @@ CREATE INDEX receipts_fenced ON receipts (epoch, id) WHERE state = 'fenced';
 
 -- Work to do for recordings, held by leases: due_at is pushed forward while somebody holds it.
 CREATE TABLE work (
-  kind TEXT NOT NULL,            -- fetch | remove
+  kind TEXT NOT NULL,            -- fetch | remove | erase
   recording_id TEXT NOT NULL REFERENCES recordings (id),
   state TEXT NOT NULL,           -- due | dead
   due_at BIGINT NOT NULL,        -- not before then; for leased work, when the lease ends
@@ -218,7 +218,7 @@ CREATE TABLE grants (
 CREATE TABLE audit (
   seq BIGINT PRIMARY KEY,        -- 1, 2, 3 … without gaps, in commit order
   at BIGINT NOT NULL,
-  actor TEXT NOT NULL,           -- tok_… | operator | vault
+  actor TEXT NOT NULL,           -- prn_… | operator:<user> | vault
   event TEXT NOT NULL,
   recording_id TEXT,
   details TEXT NOT NULL          -- JSON object
@@ -283,7 +283,7 @@ INSERT INTO turner (one, until) VALUES (1, 0);
 
 -- What has changed since it was last written to the journal in the store.
 CREATE TABLE unjournaled (
-  kind TEXT NOT NULL,            -- recording | token | policy
+  kind TEXT NOT NULL,            -- ledger/marks.rs has the list
   id TEXT NOT NULL,              -- rec_…, tok_…, or a policy's digest
   -- grows with each change, so that a change during a writing is not forgotten
   mark BIGINT NOT NULL,
@@ -386,7 +386,7 @@ CREATE TABLE approvals (
   requested_at BIGINT NOT NULL,
   expires_at BIGINT NOT NULL,    -- of the request; once approved, of the approval
   decided_at BIGINT,
-  decided_by TEXT                -- tok_… of somebody else
+  decided_by TEXT                -- prn_… of somebody else
 );
 CREATE INDEX approvals_by_request ON approvals (recording_id, principal_id, purpose);
 CREATE INDEX approvals_waiting ON approvals (requested_at) WHERE state = 'requested';

@@ -4,16 +4,24 @@
 use super::{Arg, Error};
 
 /// Whether a statement may change rows, by its first word behind its name: it is not one of those
-/// that only read or set something up.
+/// that only read or set something up. One that begins with a recursion may go on with either.
 pub(super) fn changes(sql: &str) -> bool {
     let statement = sql.trim_start();
     let statement = statement
         .strip_prefix("/*")
         .and_then(|named| named.split_once("*/"))
         .map_or(statement, |(_, statement)| statement.trim_start());
-    !["SELECT", "WITH RECURSIVE", "PRAGMA", "SET "]
-        .iter()
-        .any(|verb| statement.starts_with(verb))
+    let begins = |verbs: &[&str]| verbs.iter().any(|verb| statement.starts_with(verb));
+    let goes_on = || {
+        ["INSERT INTO", "UPDATE ", "DELETE FROM"]
+            .iter()
+            .any(|verb| statement.contains(verb))
+    };
+    match () {
+        () if begins(&["SELECT", "PRAGMA", "SET "]) => false,
+        () if begins(&["WITH RECURSIVE"]) => goes_on(),
+        () => true,
+    }
 }
 
 /// Whether both databases take these values. PostgreSQL refuses U+0000 in a text and, escaped, in a
@@ -57,6 +65,7 @@ mod tests {
             "\n  /* a.b */\n  DELETE FROM a",
             "REPLACE INTO a VALUES (1)",
             "/* a.b */ WITH c AS (SELECT 1) INSERT INTO a SELECT * FROM c",
+            "/* a.b */ WITH RECURSIVE c (d) AS (SELECT 1) DELETE FROM a",
         ] {
             assert!(changes(sql), "{sql}");
         }

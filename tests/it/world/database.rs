@@ -38,7 +38,7 @@ pub(crate) struct Ground {
 const SERVER: &str = "RECVAULT_TEST_POSTGRES";
 
 impl Database {
-    /// Every kind that there is a server for.
+    /// Every kind that there is a server for; SQLite, which is always there, is the last.
     pub(crate) fn given() -> impl Iterator<Item = Self> {
         let postgres = needs::given(SERVER).map(|_| Self::Postgres);
         [postgres, Some(Self::Sqlite)].into_iter().flatten()
