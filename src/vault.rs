@@ -111,6 +111,28 @@ pub struct Parts {
     pub clock: Clock,
 }
 
+impl Inner {
+    /// What a process holds of this vault in this database, whose root it has.
+    fn of(parts: Parts, (id, database): (VaultId, DatabaseId), root: Root, seed: Key) -> Self {
+        Self {
+            id,
+            custody: parts.custody,
+            root,
+            ownership: Ownership::of(database),
+            signer: Signer::from_seed(&seed),
+            subject_key: keyring::subject_key(&seed),
+            seed,
+            ledger: parts.ledger,
+            store: parts.store,
+            recovery: parts.recovery,
+            memory: Memory::default(),
+            journaling: tokio::sync::Mutex::default(),
+            clock: parts.clock,
+            filler: HolderId::random(&mut rand::rng()),
+        }
+    }
+}
+
 impl Vault {
     /// Plants a new vault's key tree in an empty ledger, under a new root in an empty place of
     /// custody. An interrupted attempt is gone on from, and of two at once one makes the vault.
@@ -205,22 +227,17 @@ impl Vault {
     /// [`Error::NoVault`], [`Error::LostLedger`], [`Error::OtherVault`], [`Error::OldLedger`],
     /// [`Error::Keyring`] when the root is not this tree's.
     pub async fn unlock_to_read(parts: Parts) -> Result<Self, Error> {
-        let Parts {
-            ledger,
-            store,
-            recovery,
-            custody,
-            clock,
-        } = parts;
+        let ledger = &parts.ledger;
+        let custody = parts.custody.as_ref();
         let Some(id) = rows::vault_id(&mut ledger.read().await?).await? else {
-            return Err(memory::why_no_vault(&store, &recovery, custody.as_ref()).await);
+            return Err(memory::why_no_vault(&parts.store, &parts.recovery, custody).await);
         };
         let database = rows::database_id(&mut ledger.read().await?)
             .await?
             .ok_or(Error::NoVault)?;
         let mut tries = 1;
         let (root, seed) = loop {
-            let root = Root::unlock(custody.as_ref(), &ledger, id, database).await?;
+            let root = Root::unlock(custody, ledger, id, database).await?;
             let opened = seed(&mut ledger.read().await?, &root.key(), id).await;
             match opened {
                 // Another process has turned since the root was fetched.
@@ -228,28 +245,7 @@ impl Vault {
                 opened => break (root, opened?),
             }
         };
-        let signer = Signer::from_seed(&seed);
-        let subject_key = keyring::subject_key(&seed);
-        let filler = HolderId::random(&mut rand::rng());
-        let memory = Memory::default();
-        let journaling = tokio::sync::Mutex::default();
-        let ownership = Ownership::of(database);
-        let inner = Inner {
-            id,
-            custody,
-            root,
-            ownership,
-            signer,
-            seed,
-            subject_key,
-            ledger,
-            store,
-            recovery,
-            memory,
-            journaling,
-            clock,
-            filler,
-        };
+        let inner = Inner::of(parts, (id, database), root, seed);
         Ok(Self(Arc::new(inner)))
     }
 

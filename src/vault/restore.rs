@@ -17,8 +17,7 @@ pub use self::plan::{Choice, Plan, plan};
 use super::{
     Claim, Error, Inner, Parts,
     journal::{self, Line},
-    memory::Memory,
-    ownership::{self, Ownership},
+    ownership,
     recovery::{Header, Reading, Roots},
     root::Root,
     seed,
@@ -26,8 +25,8 @@ use super::{
 };
 use crate::{
     custody::Custody,
-    evidence::{NewEntry, Receipt, Removal, Signer},
-    keyring::{self, fingerprint},
+    evidence::{NewEntry, Receipt, Removal},
+    keyring::fingerprint,
     ledger::{
         Ledger, Tx, audit, chain, details, epochs,
         gaps::{self, Gap},
@@ -38,7 +37,7 @@ use crate::{
     model::{
         artefact::Leg,
         crash,
-        id::{DatabaseId, HolderId, RecordingId, VaultId},
+        id::{DatabaseId, RecordingId, VaultId},
         recording::State,
         time::Timestamp,
     },
@@ -111,13 +110,8 @@ pub async fn unfinished(ledger: &Ledger) -> Result<Option<VaultId>, Error> {
 /// [`ledger::Error::NotEmpty`] inside; [`Error::TakeOver`]; [`Error::Gaps`]; or why the plan cannot
 /// be followed. The ledger is empty then as before.
 pub async fn restore(parts: Parts, plan: &Plan, claim: Claim) -> Result<Restored, Error> {
-    let Parts {
-        ledger,
-        store,
-        recovery,
-        custody,
-        clock,
-    } = parts;
+    let recovery = parts.recovery.clone();
+    let custody = Arc::clone(&parts.custody);
     let mut roots = Roots::default();
     let name = plan.snapshot;
     let slot = custody
@@ -131,7 +125,7 @@ pub async fn restore(parts: Parts, plan: &Plan, claim: Claim) -> Result<Restored
     let root = Arc::clone(&file.root);
     let journal = checked(plan, &header, &recovery, custody.as_ref(), &mut roots).await?;
     // The one unit that lasts as long as the store takes: nobody else has this ledger yet.
-    let empty = ledger.clone();
+    let empty = parts.ledger.clone();
     let restored = empty
         .first_unit("restore.restore", async |mut unit| {
             image::defer_references(&mut unit).await?;
@@ -146,30 +140,8 @@ pub async fn restore(parts: Parts, plan: &Plan, claim: Claim) -> Result<Restored
             let database = DatabaseId::random(&mut rand::rng());
             rows::set_database_id(&mut unit, database).await?;
             let seed = seed(&mut unit, &root, header.vault).await?;
-            let signer = Signer::from_seed(&seed);
-            let subject_key = keyring::subject_key(&seed);
-            let now = clock.now();
-            let filler = HolderId::random(&mut rand::rng());
-            let root = Root::of(root);
-            let memory = Memory::default();
-            let journaling = tokio::sync::Mutex::default();
-            let ownership = Ownership::of(database);
-            let inner = Inner {
-                id: header.vault,
-                custody,
-                root,
-                ownership,
-                signer,
-                seed,
-                subject_key,
-                ledger,
-                store,
-                recovery,
-                memory,
-                journaling,
-                clock,
-                filler,
-            };
+            let now = parts.clock.now();
+            let inner = Inner::of(parts, (header.vault, database), Root::of(root), seed);
 
             let mut restored = Restored {
                 vault: header.vault,

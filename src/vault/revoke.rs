@@ -71,7 +71,6 @@ impl Vault {
             vault
                 .unit("revoke.close_to", async |mut unit| {
                     let now = vault.clock.now();
-                    unit.without_entry("a recording that is closed already is no news");
                     vault.closing(&mut unit, revocation, some, now).await
                 })
                 .await?;
@@ -193,6 +192,7 @@ impl Inner {
         let ids: Vec<RecordingId> = recordings.iter().map(|recording| recording.id).collect();
         let outcomes: Vec<_> = ids.iter().map(|id| (*id, Outcome::Closed)).collect();
         if revocations::enter(unit, revocation.id, &outcomes, now).await? == 0 {
+            unit.without_entry("a recording that is closed already is no news");
             return Ok(());
         }
         let said = statements(unit, revocation, recordings, now).await?;
