@@ -1,9 +1,15 @@
 //! Opening a database, and beginning sessions with it.
 
-use std::{path::Path, str::FromStr, sync::Arc, time::Duration};
+use std::{
+    path::Path,
+    str::FromStr,
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
 use sqlx::{
     Connection, Database, PgPool, Pool, Postgres, Sqlite, SqliteConnection, SqlitePool,
+    error::DatabaseError,
     migrate::MigrateError,
     pool::PoolOptions,
     postgres::{PgConnectOptions, PgPoolOptions},
@@ -89,14 +95,15 @@ impl Ledger {
                 .after_release({
                     let gate = gate.clone();
                     move |connection, _| Box::pin(is_reusable(connection, gate.clone()))
-                })
-                .connect_with(
-                    options
-                        .clone()
-                        .pragma("cache_size", WRITER_CACHE)
-                        .pragma("wal_autocheckpoint", CHECKPOINT),
-                )
-                .await?;
+                });
+            let writer = connect_when_free(
+                writer,
+                options
+                    .clone()
+                    .pragma("cache_size", WRITER_CACHE)
+                    .pragma("wal_autocheckpoint", CHECKPOINT),
+            )
+            .await?;
             // Under the write lock, because SQLite has no other by which two processes that find an
             // empty file would take turns.
             let mut tx = writer.begin_with("BEGIN IMMEDIATE").await?;
@@ -316,6 +323,32 @@ impl Ledger {
             Db::Postgres(pool) => pool.close().await,
         }
     }
+}
+
+/// Connects as soon as no other process holds the file for itself. SQLite waits for locks by its
+/// busy timeout, but not for the one under which a new file gets its write-ahead log, nor for the
+/// one under which a log is recovered.
+async fn connect_when_free(
+    pool: SqlitePoolOptions,
+    options: SqliteConnectOptions,
+) -> Result<SqlitePool, sqlx::Error> {
+    let patience = Instant::now() + ACQUIRE;
+    loop {
+        match pool.clone().connect_with(options.clone()).await {
+            Err(error) if is_busy(&error) && Instant::now() < patience => {
+                tokio::time::sleep(Duration::from_millis(10)).await;
+            }
+            connected => return connected,
+        }
+    }
+}
+
+/// Whether SQLite says that another connection holds the file (SQLITE_BUSY, with whatever it adds in
+/// the upper bits).
+fn is_busy(error: &sqlx::Error) -> bool {
+    let code = error.as_database_error().and_then(DatabaseError::code);
+    code.and_then(|code| code.parse::<u32>().ok())
+        .is_some_and(|code| code & 0xff == 5)
 }
 
 /// Whether a writer may be used again. On a full disk SQLite ends the transaction by itself; the

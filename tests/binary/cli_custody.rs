@@ -111,7 +111,7 @@ async fn a_second_init_in_the_same_place_adopts_nothing() {
 
 #[test]
 fn two_inits_of_one_folder_at_once_make_one_vault_that_turns() {
-    for _ in 0..3 {
+    for _ in 0..6 {
         let folder = tempfile::tempdir().unwrap();
         let start = || {
             recvault()

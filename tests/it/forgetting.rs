@@ -97,7 +97,7 @@ async fn a_copy_that_went_on_by_itself_is_refused_by_what_stands_at_a_number(dat
     let head = copy.integer("SELECT seq FROM audit_head").await.unwrap();
     for number in 1..=20 {
         let seq = head + number;
-        copy.run(&format!("INSERT INTO audit (seq, at, actor, event, details) VALUES ({seq}, 1, 'operator', 'token.created', '{{}}')"))
+        copy.run(&format!("INSERT INTO audit (seq, at, actor, event, details) VALUES ({seq}, 1, 'operator:root', 'token.created', '{{}}')"))
             .await;
         copy.run(&format!("UPDATE audit_head SET seq = {seq}"))
             .await;

@@ -46,7 +46,7 @@ async fn hold(vault: &TestVault, id: RecordingId, name: &str) {
         .ground()
         .run(&format!(
             "INSERT INTO holds (recording_id, name, purpose, reason, authority, review_at, placed_at, placed_by)
-             VALUES ('{id}', '{name}', 'legal-request', 'lawsuit', 'Court of Example, 7 C 1', 1900000000000, 0, 'operator');
+             VALUES ('{id}', '{name}', 'legal-request', 'lawsuit', 'Court of Example, 7 C 1', 1900000000000, 0, 'operator:root');
              UPDATE recordings SET holds = holds + 1 WHERE id = '{id}'"
         ))
         .await;

@@ -263,7 +263,7 @@ async fn only_standing_holds_have_a_purpose(world: &World) {
     ] {
         let sql = format!(
             "INSERT INTO holds (recording_id, name, purpose, reason, authority, review_at, placed_at, placed_by, lifted_at)
-             VALUES ('{}', '{name}', '{purpose}', 'r', 'a', 9, 1, 'operator', {lifted})",
+             VALUES ('{}', '{name}', '{purpose}', 'r', 'a', 9, 1, 'operator:root', {lifted})",
             recording_id(number)
         );
         tx.execute(&sql, &[]).await.unwrap();

@@ -66,7 +66,7 @@ async fn hold(tx: &mut Tx, id: RecordingId, name: &str, review: i64, lifted: boo
     let lifted = if lifted { "1" } else { "NULL" };
     let sql = format!(
         "INSERT INTO holds (recording_id, name, purpose, reason, authority, review_at, placed_at, placed_by, lifted_at)
-         VALUES ('{id}', '{name}', 'legal-request', 'lawsuit', 'a court', {}, 0, 'operator', {lifted})",
+         VALUES ('{id}', '{name}', 'legal-request', 'lawsuit', 'a court', {}, 0, 'operator:root', {lifted})",
         at(review).as_millis()
     );
     tx.execute(&sql, &[]).await.unwrap();
